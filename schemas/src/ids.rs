@@ -1,0 +1,189 @@
+//! Ids of events and executions. All but a client's own `Event-Id` are derived from what they name,
+//! so that deciding an event again, after a crash or under a newer revision, yields the same ids.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Longest id that a client may choose, in bytes.
+pub const fn event_id_bytes_max() -> usize {
+    128
+}
+
+/// Why a text is no id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Nothing there.
+    #[error("an id must not be empty")]
+    Empty,
+    /// Longer than [`event_id_bytes_max`].
+    #[error("an id has at most 128 bytes, this one has {0}")]
+    TooLong(usize),
+    /// Only visible ASCII is allowed, so that an id can stand in a header, a path and a log.
+    #[error("an id consists of visible ASCII characters; found {0:?}")]
+    Character(char),
+    /// An execution id is 32 lower-case hexadecimal digits.
+    #[error("an execution id is 32 lower-case hexadecimal digits")]
+    NotHex,
+}
+
+/// Id of an event: 32 hexadecimal digits, or what a client sent as `Event-Id`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventId(String);
+
+/// Id of an execution and of the request that asked for it: 32 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ExecutionId(String);
+
+impl EventId {
+    /// The event that a record of a bound topic is.
+    pub fn of_record(cluster_id: &str, topic: &str, partition: u32, offset: i64, timestamp_ms: i64) -> Self {
+        Self(digest(
+            "event/record",
+            &[
+                cluster_id.as_bytes(),
+                topic.as_bytes(),
+                &partition.to_be_bytes(),
+                &offset.to_be_bytes(),
+                &timestamp_ms.to_be_bytes(),
+            ],
+        ))
+    }
+
+    /// The event that a timer fires at a scheduled instant, in milliseconds since the epoch.
+    pub fn of_timer(timer: &str, scheduled_ms: i64) -> Self {
+        Self(digest("event/timer", &[timer.as_bytes(), &scheduled_ms.to_be_bytes()]))
+    }
+
+    /// An id that somebody else chose: 1 to 128 visible ASCII characters.
+    ///
+    /// # Errors
+    /// See [`IdError`].
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if text.is_empty() {
+            return Err(IdError::Empty);
+        }
+        if text.len() > event_id_bytes_max() {
+            return Err(IdError::TooLong(text.len()));
+        }
+        match text.chars().find(|c| !c.is_ascii_graphic()) {
+            Some(c) => Err(IdError::Character(c)),
+            None => Ok(Self(text.to_owned())),
+        }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ExecutionId {
+    /// The execution that a rule asks for: of an event, by its action of that index. The revision
+    /// is not part of it.
+    pub fn of_request(event: &EventId, rule: &str, action_index: u32, redrive: u32) -> Self {
+        Self(digest(
+            "execution/rule",
+            &[event.0.as_bytes(), rule.as_bytes(), &action_index.to_be_bytes(), &redrive.to_be_bytes()],
+        ))
+    }
+
+    /// The execution of a manual run, by the unique id of the call that asked for it.
+    pub fn of_manual(call_id: &str) -> Self {
+        Self(digest("execution/manual", &[call_id.as_bytes()]))
+    }
+
+    /// Reads an id back.
+    ///
+    /// # Errors
+    /// [`IdError::NotHex`].
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if text.len() == 32 && text.bytes().all(hex) { Ok(Self(text.to_owned())) } else { Err(IdError::NotHex) }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for ExecutionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<EventId> for String {
+    fn from(id: EventId) -> Self {
+        id.0
+    }
+}
+
+impl From<ExecutionId> for String {
+    fn from(id: ExecutionId) -> Self {
+        id.0
+    }
+}
+
+/// The first 128 bits of SHA-256 over the domain and the length-prefixed parts, in hexadecimal.
+fn digest(domain: &str, parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(domain.as_bytes());
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hex(&hash.finalize()[..16])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for b in bytes {
+        text.push(char::from(DIGITS[usize::from(b >> 4)]));
+        text.push(char::from(DIGITS[usize::from(b & 15)]));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ids are stored and compared for as long as the data lives: these values must never change.
+    #[test]
+    fn ids_are_golden() {
+        let event = EventId::of_record("cluster", "topic", 3, 42, 1_700_000_000_000);
+        assert_eq!(event.as_str(), "edcbd9fb2582752a6c18e01100555a3c");
+        assert_eq!(EventId::of_timer("demo.tick", 60_000).as_str(), "2701d6fecbc47b1d1604dd94213ff18c");
+        assert_eq!(ExecutionId::of_request(&event, "demo.rule", 0, 0).as_str(), "85560e91ee03ab2dc56d0238bbe2d975");
+        assert_eq!(ExecutionId::of_manual("call-1").as_str(), "ab5d55eb4ccbbb057449fb974e3db6fa");
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        let id = |topic: &str, cluster: &str| EventId::of_record(cluster, topic, 0, 0, 0);
+        assert_ne!(id("ab", "c"), id("b", "ca"));
+        let event = id("t", "c");
+        assert_ne!(ExecutionId::of_request(&event, "r", 0, 1), ExecutionId::of_request(&event, "r", 1, 0));
+    }
+
+    #[test]
+    fn client_ids_are_checked() {
+        assert_eq!(EventId::parse(""), Err(IdError::Empty));
+        assert_eq!(EventId::parse("a b"), Err(IdError::Character(' ')));
+        assert_eq!(EventId::parse(&"x".repeat(129)), Err(IdError::TooLong(129)));
+        assert!(EventId::parse(&"x".repeat(128)).is_ok());
+        assert_eq!(ExecutionId::parse("xyz"), Err(IdError::NotHex));
+    }
+}

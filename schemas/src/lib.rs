@@ -1,0 +1,22 @@
+//! Every type that crosses a process or outlives a release: ids, references and stored records.
+//!
+//! A stored record is Avro in *single-object encoding* (Avro specification 1.11, "Single-object
+//! encoding"): two marker bytes, the CRC-64-AVRO fingerprint of the schema that wrote it, the datum.
+//! The fingerprint is the record's version: [`decode`] finds the writer's schema among all that were
+//! ever shipped (`registry.rs`) and resolves it to today's. So one topic can carry several kinds of
+//! record, told apart by [`kind_of`], and an old record stays readable for ever.
+//!
+//! Pure: no clock, no I/O, no random numbers.
+
+mod codec;
+mod ids;
+mod records;
+mod registry;
+mod streams;
+mod topics;
+
+pub use codec::{DecodeError, Stored, decode, encode, fingerprint, kind_of};
+pub use ids::{EventId, ExecutionId, IdError, event_id_bytes_max};
+pub use records::*;
+pub use streams::{AuditRecord, RequestsRecord, ResultsRecord, TaskRecord};
+pub use topics::{Cleanup, OwnTopic, Topics};

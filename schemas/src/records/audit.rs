@@ -1,0 +1,157 @@
+//! Records: the audit trail.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::stored;
+
+/// An event that was decided, on `petrel.audit`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventAudited {
+    /// Event.
+    pub event_id: String,
+    /// Trigger.
+    pub trigger: String,
+    /// Topic it was read from.
+    pub topic: String,
+    /// Its partition there.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+    /// Timestamp of its record.
+    pub event_at_ms: i64,
+    /// Payload, JSON text.
+    pub payload: String,
+    /// How many rules matched.
+    pub rules_matched: i32,
+    /// Revision that decided.
+    pub revision: String,
+    /// Version of the key-value store that the decision saw.
+    pub kv_version: i64,
+}
+
+stored!(EventAudited, "EventAudited");
+
+/// A rule matched an event and asked for one action.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleMatched {
+    /// Event.
+    pub event_id: String,
+    /// Trigger.
+    pub trigger: String,
+    /// Rule.
+    pub rule: String,
+    /// Action asked for.
+    pub action: String,
+    /// Its index in the rule.
+    pub action_index: i32,
+    /// Id of the execution asked for.
+    pub execution_id: String,
+    /// Timestamp of the event's record.
+    pub event_at_ms: i64,
+    /// Revision that decided.
+    pub revision: String,
+    /// Version of the key-value store that the decision saw.
+    pub kv_version: i64,
+}
+
+stored!(RuleMatched, "RuleMatched");
+
+/// A criterion or a parameter ended in an error; rows are limited, counts are not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CriteriaFailed {
+    /// Event.
+    pub event_id: String,
+    /// Trigger.
+    pub trigger: String,
+    /// Rule.
+    pub rule: String,
+    /// Stable code of the error.
+    pub code: String,
+    /// What went wrong, for people.
+    pub detail: String,
+    /// Timestamp of the event's record.
+    pub event_at_ms: i64,
+    /// Revision that decided.
+    pub revision: String,
+}
+
+stored!(CriteriaFailed, "CriteriaFailed");
+
+/// An execution took a new status.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionChanged {
+    /// Execution.
+    pub execution_id: String,
+    /// Its root execution.
+    pub root_execution_id: String,
+    /// Number of the change, from 1.
+    pub sequence: i64,
+    /// New status.
+    pub status: String,
+    /// When, by the owner's clock.
+    pub changed_at_ms: i64,
+    /// Event that caused it.
+    pub event_id: Option<String>,
+    /// Trigger of that event.
+    pub trigger: Option<String>,
+    /// Rule that matched.
+    pub rule: Option<String>,
+    /// Action.
+    pub action: String,
+    /// Parameters, a JSON object.
+    pub parameters: String,
+    /// Revision.
+    pub revision: String,
+    /// `rule`, or a user.
+    pub requested_by: String,
+    /// Attempt.
+    pub attempt: i32,
+    /// Worker of the attempt.
+    pub worker: Option<String>,
+    /// When it was requested.
+    pub requested_at_ms: i64,
+    /// When the attempt was claimed.
+    pub started_at_ms: Option<i64>,
+    /// When it reached a final status.
+    pub ended_at_ms: Option<i64>,
+    /// Exit code.
+    pub return_code: Option<i32>,
+    /// What went wrong, for people.
+    pub error: Option<String>,
+}
+
+stored!(ExecutionChanged, "ExecutionChanged");
+
+/// What an attempt wrote to one of its output streams.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutputCaptured {
+    /// Execution.
+    pub execution_id: String,
+    /// Attempt.
+    pub attempt: i32,
+    /// `stdout` or `stderr`.
+    pub stream: String,
+    /// The text, invalid UTF-8 replaced.
+    pub content: String,
+    /// Whether more was written than the limit allows.
+    pub truncated: bool,
+    /// When the attempt ended, by the worker's clock.
+    pub captured_at_ms: i64,
+}
+
+stored!(OutputCaptured, "OutputCaptured");
+
+/// A revision of the catalog came into force.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RevisionApplied {
+    /// Hash of the revision.
+    pub revision: String,
+    /// `name version` of its packs.
+    pub packs: Vec<String>,
+    /// When.
+    pub applied_at_ms: i64,
+    /// Who applied it.
+    pub applied_by: String,
+}
+
+stored!(RevisionApplied, "RevisionApplied");

@@ -1,0 +1,64 @@
+//! Records: the owners' state.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::stored;
+
+/// Everything an owner knows of an execution, on `petrel.executions`: a full snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionState {
+    /// Id of the execution; the record's key.
+    pub execution_id: String,
+    /// Its root execution.
+    pub root_execution_id: String,
+    /// Number of the change, from 1.
+    pub sequence: i64,
+    /// Status, named as in StackStorm.
+    pub status: String,
+    /// Event that caused it.
+    pub event_id: Option<String>,
+    /// Timestamp of that event's record.
+    pub event_at_ms: Option<i64>,
+    /// Trigger of that event.
+    pub trigger: Option<String>,
+    /// Rule that matched.
+    pub rule: Option<String>,
+    /// Index of the action in the rule.
+    pub action_index: i32,
+    /// Reference of the action.
+    pub action: String,
+    /// Parameters, a JSON object.
+    pub parameters: String,
+    /// Catalog revision that it belongs to.
+    pub revision: String,
+    /// `rule`, or a user.
+    pub requested_by: String,
+    /// Worker pool of the action.
+    pub pool: String,
+    /// `at_least_once` or `at_most_once`.
+    pub delivery: String,
+    /// Longest run of the action, in milliseconds.
+    pub timeout_ms: i64,
+    /// Current attempt, 0 before the first.
+    pub attempt: i32,
+    /// Current fencing token, 0 before the first.
+    pub token: i64,
+    /// Partition of the pool's topic that holds the current task.
+    pub task_partition: Option<i32>,
+    /// Worker that claimed the current attempt.
+    pub worker: Option<String>,
+    /// When it was requested.
+    pub requested_at_ms: i64,
+    /// When the first task was dispatched.
+    pub scheduled_at_ms: Option<i64>,
+    /// When the current attempt was claimed.
+    pub started_at_ms: Option<i64>,
+    /// When it reached a final status.
+    pub ended_at_ms: Option<i64>,
+    /// Exit code of the last attempt.
+    pub return_code: Option<i32>,
+    /// What went wrong, for people.
+    pub error: Option<String>,
+}
+
+stored!(ExecutionState, "ExecutionState");

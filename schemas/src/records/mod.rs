@@ -1,0 +1,23 @@
+//! One struct for each schema under `avsc/`, grouped by the topic family that carries it.
+
+mod audit;
+mod catalog;
+mod dead_letter;
+mod event;
+mod execution;
+mod kv;
+mod report;
+mod request;
+mod task;
+mod timer;
+
+pub use audit::{CriteriaFailed, EventAudited, ExecutionChanged, OutputCaptured, RevisionApplied, RuleMatched};
+pub use catalog::{CatalogBlob, CatalogHead, CatalogRevision, TriggerBinding};
+pub use dead_letter::DeadLetter;
+pub use event::TriggerEvent;
+pub use execution::ExecutionState;
+pub use kv::KvEntry;
+pub use report::{Claim, Heartbeat, TaskResult};
+pub use request::{ActionRequest, CancelRequest};
+pub use task::{Task, TaskCancel};
+pub use timer::{TimerDefinition, TimerState};

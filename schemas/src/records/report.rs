@@ -1,0 +1,78 @@
+//! Records: what workers report.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::stored;
+
+/// A worker took an attempt, on `petrel.results`, committed with the task's offset before the action starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Execution.
+    pub execution_id: String,
+    /// Its root execution; the record's key.
+    pub root_execution_id: String,
+    /// Attempt that was claimed.
+    pub attempt: i32,
+    /// Token of that attempt.
+    pub token: i64,
+    /// Instance id of the worker.
+    pub worker: String,
+    /// When, by the worker's clock, in milliseconds since the epoch.
+    pub claimed_at_ms: i64,
+}
+
+stored!(Claim, "Claim");
+
+/// A worker still runs an attempt; extends the lease from its receipt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// Execution.
+    pub execution_id: String,
+    /// Its root execution; the record's key.
+    pub root_execution_id: String,
+    /// Attempt.
+    pub attempt: i32,
+    /// Token of that attempt.
+    pub token: i64,
+    /// Instance id of the worker.
+    pub worker: String,
+    /// When it was sent, by the worker's clock, in milliseconds since the epoch.
+    pub sent_at_ms: i64,
+}
+
+stored!(Heartbeat, "Heartbeat");
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskResult {
+    /// Execution.
+    pub execution_id: String,
+    /// Its root execution; the record's key.
+    pub root_execution_id: String,
+    /// Attempt.
+    pub attempt: i32,
+    /// Token of that attempt.
+    pub token: i64,
+    /// Instance id of the worker.
+    pub worker: String,
+    /// `succeeded`, `failed`, `timeout`, `canceled` or `abandoned`.
+    pub status: String,
+    /// Exit code of the command; none where it was killed or never started.
+    pub return_code: Option<i32>,
+    /// What went wrong, for people.
+    pub error: Option<String>,
+    /// Captured standard output, invalid UTF-8 replaced.
+    pub stdout: String,
+    /// Captured standard error, invalid UTF-8 replaced.
+    pub stderr: String,
+    /// Whether standard output was longer than the limit.
+    pub stdout_truncated: bool,
+    /// Whether standard error was longer than the limit.
+    pub stderr_truncated: bool,
+    /// When the command started, by the worker's clock.
+    pub started_at_ms: Option<i64>,
+    /// When it ended, by the worker's clock.
+    pub ended_at_ms: i64,
+}
+
+stored!(TaskResult, "TaskResult");

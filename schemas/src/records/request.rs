@@ -1,0 +1,55 @@
+//! Records: action requests and what answers them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::stored;
+
+/// A request to run an action, on `petrel.requests`; its id is the execution's id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActionRequest {
+    /// Id of the execution asked for (`ExecutionId`).
+    pub execution_id: String,
+    /// Id of the outermost execution; equals `execution_id` except below a workflow. The record's key.
+    pub root_execution_id: String,
+    /// Event that caused it; none for a manual run.
+    pub event_id: Option<String>,
+    /// Timestamp of the event's record, in milliseconds since the epoch.
+    pub event_at_ms: Option<i64>,
+    /// Trigger of that event.
+    pub trigger: Option<String>,
+    /// Rule that matched; none for a manual run.
+    pub rule: Option<String>,
+    /// Index of the action in the rule, from 0.
+    pub action_index: i32,
+    /// How often the event had been driven again, from 0.
+    pub redrive: i32,
+    /// Reference of the action, `pack.name`.
+    pub action: String,
+    /// Rendered parameters, a JSON object.
+    pub parameters: String,
+    /// Catalog revision that decided, and in which the action is resolved.
+    pub revision: String,
+    /// Version of the key-value store that the decision saw.
+    pub kv_version: i64,
+    /// When it was decided, in milliseconds since the epoch.
+    pub requested_at_ms: i64,
+    /// `rule`, or the user of a manual run.
+    pub requested_by: String,
+}
+
+stored!(ActionRequest, "ActionRequest");
+
+/// A user's wish to cancel an execution, on `petrel.results`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CancelRequest {
+    /// Execution to cancel.
+    pub execution_id: String,
+    /// Its root execution; the record's key.
+    pub root_execution_id: String,
+    /// Who asked.
+    pub requested_by: String,
+    /// When, in milliseconds since the epoch.
+    pub requested_at_ms: i64,
+}
+
+stored!(CancelRequest, "CancelRequest");

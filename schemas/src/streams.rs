@@ -1,0 +1,49 @@
+//! What a topic that carries several kinds of record holds: one enum for each such topic.
+
+use crate::codec::{DecodeError, Stored, decode, kind_of};
+use crate::records::{
+    ActionRequest, CancelRequest, Claim, CriteriaFailed, EventAudited, ExecutionChanged, Heartbeat, OutputCaptured,
+    RevisionApplied, RuleMatched, Task, TaskCancel, TaskResult,
+};
+
+macro_rules! stream {
+    ($(#[$doc:meta])* $name:ident { $($kind:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        // A decoded record is short-lived: a box for the larger ones would cost more than it saves.
+        #[allow(clippy::large_enum_variant)]
+        pub enum $name {
+            $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($kind),)+
+        }
+
+        impl $name {
+            /// Reads a record of any of these kinds.
+            ///
+            /// # Errors
+            /// See [`DecodeError`]; a kind that does not belong here is `OtherKind`.
+            pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+                match kind_of(bytes)? {
+                    $(kind if kind == $kind::NAME => Ok(Self::$kind(decode(bytes)?)),)+
+                    found => Err(DecodeError::OtherKind { expected: stringify!($name), found }),
+                }
+            }
+        }
+    };
+}
+
+stream! {
+    /// `petrel.requests`.
+    RequestsRecord { ActionRequest }
+}
+stream! {
+    /// `petrel.results`.
+    ResultsRecord { Claim, Heartbeat, TaskResult, CancelRequest }
+}
+stream! {
+    /// `petrel.tasks.<pool>`.
+    TaskRecord { Task, TaskCancel }
+}
+stream! {
+    /// `petrel.audit`.
+    AuditRecord { EventAudited, RuleMatched, CriteriaFailed, ExecutionChanged, OutputCaptured, RevisionApplied }
+}

@@ -1,0 +1,102 @@
+//! Petrel's own topics: their names under a prefix, and what each needs (DESIGN §4).
+
+use std::sync::Arc;
+
+/// How a topic forgets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleanup {
+    /// Records go after the retention time.
+    Delete,
+    /// The last record of every key stays.
+    Compact,
+}
+
+/// One of Petrel's own topics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnTopic {
+    /// Full name, prefix included.
+    pub name: Arc<str>,
+    /// Number of partitions; never changes once the topic exists.
+    pub partitions: u32,
+    /// How it forgets.
+    pub cleanup: Cleanup,
+}
+
+/// Names and partition counts of Petrel's own topics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topics {
+    prefix: String,
+    partitions: u32,
+    task_partitions: u32,
+}
+
+macro_rules! names {
+    ($($method:ident => $suffix:literal, $doc:literal;)+) => {
+        $(#[doc = $doc] pub fn $method(&self) -> Arc<str> { self.named($suffix) })+
+    };
+}
+
+impl Topics {
+    /// `prefix` as configured, with its final dot (`petrel.`); `partitions` of `requests`,
+    /// `results`, `executions` and the other keyed topics; `task_partitions` of each pool's topic.
+    pub fn new(prefix: &str, partitions: u32, task_partitions: u32) -> Self {
+        Self { prefix: prefix.to_owned(), partitions, task_partitions }
+    }
+
+    names! {
+        triggers => "triggers", "Events from ingest.";
+        timers => "timers", "Timer definitions, and the timer stage's state.";
+        matches => "matches", "Matches on their way to correlation.";
+        requests => "requests", "Action requests.";
+        results => "results", "Claims, heartbeats, results and cancels.";
+        executions => "executions", "The owners' state.";
+        windows => "windows", "The correlation stage's state.";
+        catalog => "catalog", "The catalog's log; one partition.";
+        kv => "kv", "The key-value store; one partition.";
+        audit => "audit", "The audit trail.";
+        dead_letters => "dead_letters", "What could not be used.";
+    }
+
+    /// Tasks of a worker pool.
+    pub fn tasks(&self, pool: &str) -> Arc<str> {
+        self.named(&format!("tasks.{pool}"))
+    }
+
+    /// Prefix of all names, with its final dot.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whether a name belongs to Petrel, and is therefore no user topic.
+    pub fn is_own(&self, topic: &str) -> bool {
+        topic.starts_with(&self.prefix)
+    }
+
+    /// Every topic to create, with the pools' task topics.
+    pub fn all(&self, pools: &[&str]) -> Vec<OwnTopic> {
+        let keyed = self.partitions;
+        let mut topics = vec![
+            own(self.triggers(), keyed, Cleanup::Delete),
+            own(self.timers(), keyed, Cleanup::Compact),
+            own(self.matches(), keyed, Cleanup::Delete),
+            own(self.requests(), keyed, Cleanup::Delete),
+            own(self.results(), keyed, Cleanup::Delete),
+            own(self.executions(), keyed, Cleanup::Compact),
+            own(self.windows(), keyed, Cleanup::Compact),
+            own(self.catalog(), 1, Cleanup::Compact),
+            own(self.kv(), 1, Cleanup::Compact),
+            own(self.audit(), keyed, Cleanup::Delete),
+            own(self.dead_letters(), keyed, Cleanup::Delete),
+        ];
+        topics.extend(pools.iter().map(|pool| own(self.tasks(pool), self.task_partitions, Cleanup::Delete)));
+        topics
+    }
+
+    fn named(&self, suffix: &str) -> Arc<str> {
+        format!("{}{suffix}", self.prefix).into()
+    }
+}
+
+fn own(name: Arc<str>, partitions: u32, cleanup: Cleanup) -> OwnTopic {
+    OwnTopic { name, partitions, cleanup }
+}
