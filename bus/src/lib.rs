@@ -1,1 +1,37 @@
-//! (filled in below)
+//! The seam between Petrel's logic and the log that carries it (DESIGN §2.2).
+//!
+//! A [`Stage`] is a synchronous, deterministic function over batches of records, partition-scoped
+//! keyed state and durable timers. The [`Driver`] runs it over a [`Session`]: poll, step, then commit
+//! outputs, state and input offsets atomically. Three buses implement [`Bus`]: Apache Kafka
+//! (`petrel-bus-kafka`), a durable log in a local directory (`petrel-bus-local`), and [`sim`], in
+//! memory under virtual time. One conformance suite holds for all three.
+//!
+//! Pure: no clock, no I/O, no random numbers. Reading order: `record`, `stage`, `state`, `session`,
+//! `driver`, `run`.
+
+mod bus;
+mod clock;
+mod driver;
+mod globals;
+mod partition;
+mod publisher;
+mod record;
+mod run;
+mod session;
+pub mod sim;
+mod stage;
+mod state;
+mod stats;
+
+pub use bus::{Bus, BusError, SessionOptions, Tail, TopicSpec};
+pub use clock::Clock;
+pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, Tick};
+pub use globals::{GlobalsSource, Versioned};
+pub use partition::{murmur2, partition_of};
+pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, Written, receipt};
+pub use record::{Output, OwnedRecord, Record, To};
+pub use run::{StageHandle, spawn_stage};
+pub use session::{Batch, Fetched, GroupEvent, Position, Restored, Session, SessionError, TopicPartition};
+pub use stage::{Context, Input, InputTopic, Stage, StageSpec, Start, Step};
+pub use state::{DueTimer, PartitionState};
+pub use stats::StageStats;

@@ -1,0 +1,133 @@
+//! What a bus is, beside its sessions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::publisher::Publisher;
+use crate::record::Record;
+use crate::session::Session;
+
+/// Why a bus could not do something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BusError {
+    /// The log cannot be reached now; trying again may help.
+    #[error("the log cannot be reached: {0}")]
+    Unavailable(String),
+    /// There is no such topic.
+    #[error("there is no topic {0}")]
+    UnknownTopic(String),
+    /// A topic of Petrel's own exists with other settings.
+    #[error("topic {topic} has {setting} {found}, the configuration says {wanted}")]
+    TopicDiffers {
+        /// The topic.
+        topic: String,
+        /// Which setting.
+        setting: &'static str,
+        /// What the topic has.
+        found: String,
+        /// What the configuration says.
+        wanted: String,
+    },
+    /// The data is damaged or its disk full; an operator must act.
+    #[error("{0}")]
+    Storage(String),
+    /// The configuration is wrong.
+    #[error("{0}")]
+    Configuration(String),
+}
+
+/// A topic of Petrel's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// Full name.
+    pub name: Arc<str>,
+    /// Number of partitions.
+    pub partitions: u32,
+    /// Whether the last record of every key stays (else records go after the retention time).
+    pub compacted: bool,
+    /// How long records stay, in milliseconds; none for compacted topics and for ever.
+    pub retention_ms: Option<i64>,
+}
+
+/// What a session is opened for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionOptions {
+    /// Consumer group.
+    pub group: Arc<str>,
+    /// Name of this member, stable over restarts and unique in the group: `<instance>-<thread>`.
+    pub member: Arc<str>,
+    /// Whether it writes; without transactions [`Session::send`] is an error.
+    pub transactional: bool,
+    /// Whether all topics' partitions of one number must go to the same member.
+    pub co_partitioned: bool,
+}
+
+/// Follows a topic from its beginning, all partitions, committed records only, outside of any group.
+pub trait Tail: Send {
+    /// Waits up to `wait` and hands the next records to `each`: partition, record.
+    ///
+    /// # Errors
+    /// See [`BusError`]; the same call may be made again.
+    fn next(&mut self, wait: Duration, each: &mut dyn FnMut(u32, Record<'_>)) -> Result<(), BusError>;
+
+    /// Whether everything that was there when the tail was opened has been handed out.
+    fn caught_up(&self) -> bool;
+}
+
+/// A log with topics, consumer groups and transactions.
+pub trait Bus: Send + Sync {
+    /// Identifies the log; part of every event id of a bound topic.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    fn cluster_id(&self) -> Result<String, BusError>;
+
+    /// Creates what is missing and refuses what differs.
+    ///
+    /// # Errors
+    /// [`BusError::TopicDiffers`] names the first difference; see [`BusError`].
+    fn ensure_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError>;
+
+    /// Number of partitions of any topic; none if it does not exist.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    fn partitions(&self, topic: &str) -> Result<Option<u32>, BusError>;
+
+    /// Offset behind the last record, by partition.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    fn end_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError>;
+
+    /// Offset of the first record that is there, by partition.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    fn beginning_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError>;
+
+    /// Offset of the first record not older than an instant (milliseconds since the epoch), by
+    /// partition; the end where there is none.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<i64>, BusError>;
+
+    /// A publisher; `name` is stable over restarts and unique among the log's publishers.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    fn publisher(&self, name: &str) -> Result<Arc<dyn Publisher>, BusError>;
+
+    /// Follows a topic from its beginning.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    fn tail(&self, topic: &str) -> Result<Box<dyn Tail>, BusError>;
+
+    /// Joins a consumer group. Called on the thread that will use the session.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    fn session(&self, options: &SessionOptions) -> Result<Box<dyn Session>, BusError>;
+}

@@ -1,0 +1,84 @@
+//! Outputs, changelog and offsets in one transaction, and its abort.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::{Driver, DriverPoint, Failure};
+use crate::partition::partition_of;
+use crate::record::{Output, To};
+use crate::stage::Stage;
+
+impl<S: Stage> Driver<'_, S> {
+    pub(super) fn send_outputs(&mut self) -> Result<(), Failure> {
+        if self.outputs.is_empty() {
+            return Ok(());
+        }
+        for output in std::mem::take(&mut self.outputs) {
+            if output.bytes() <= self.options.output_bytes_max {
+                self.send(output)?;
+                continue;
+            }
+            for instead in self.stage.too_large(&output, self.options.output_bytes_max) {
+                self.send(instead)?;
+            }
+        }
+        self.point(DriverPoint::Sent)
+    }
+
+    fn send(&mut self, output: Output) -> Result<(), Failure> {
+        let partition = match (output.to, &output.key) {
+            (To::Partition(partition), _) => partition,
+            (To::Key, Some(key)) => partition_of(key, self.session.partitions(&output.topic)?),
+            (To::Key, None) => 0,
+        };
+        self.session.send(output, partition)?;
+        self.sent = true;
+        self.stats.outputs.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) fn commit_if_due(&mut self, idle: bool) -> Result<bool, Failure> {
+        let Some(since_ms) = self.open_since_ms else { return Ok(false) };
+        let waited = self.clock.now_ms() - since_ms >= self.options.commit_interval_ms;
+        let due = waited || (idle && self.is_awaited());
+        if !due {
+            return Ok(false);
+        }
+        self.commit()?;
+        Ok(true)
+    }
+
+    pub(super) fn commit(&mut self) -> Result<(), Failure> {
+        self.send_outputs()?;
+        if self.open_since_ms.is_none() {
+            return Ok(());
+        }
+        if let Some(changelog) = self.stage.spec().changelog.clone() {
+            let records: Vec<Output> = self.tasks.changelog(&changelog);
+            for record in records {
+                self.send(record)?;
+            }
+        }
+        self.point(DriverPoint::BeforeCommit)?;
+        let began = Instant::now();
+        self.session.commit(&self.tasks.moved())?;
+        self.stats.committed(began.elapsed());
+        self.tasks.committed();
+        (self.open_since_ms, self.sent) = (None, false);
+        self.point(DriverPoint::AfterCommit)?;
+        self.stage.committed();
+        let lag = self.session.lag().and_then(|lag| i64::try_from(lag).ok());
+        self.stats.lag.store(lag.unwrap_or(-1), Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) fn abort(&mut self) -> Result<(), Failure> {
+        self.stats.aborts.fetch_add(1, Ordering::Relaxed);
+        self.outputs.clear();
+        (self.open_since_ms, self.sent) = (None, false);
+        let positions = self.tasks.abort();
+        self.session.abort(&positions)?;
+        self.stage.aborted();
+        self.pause_blocked()
+    }
+}

@@ -1,0 +1,383 @@
+//! The loop that runs a stage over a session: poll, step, then commit outputs, state and offsets
+//! atomically.
+//!
+//! Invariants:
+//! - A step sees records of one partition, in order, each exactly once in a committed transaction.
+//! - State, timers, outputs and offsets of the steps between two commits become durable together.
+//! - The globals change between two steps, never within one.
+//! - After anything that is not a clean commit, state is what the changelog says: undone in memory
+//!   after an abort, restored from the log after a rebuild.
+
+mod commit;
+mod membership;
+mod tasks;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::globals::{GlobalsSource, Versioned};
+use crate::record::Output;
+use crate::session::{Fetched, GroupEvent, Session, SessionError, TopicPartition};
+use crate::stage::{Context, Input, InputTopic, Stage, Step};
+use crate::stats::StageStats;
+use tasks::Tasks;
+
+/// Limits and intervals of a driver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverOptions {
+    /// Longest time between two commits under load, in milliseconds.
+    pub commit_interval_ms: i64,
+    /// Most records taken by one fetch.
+    pub fetch_records_max: usize,
+    /// Longest wait for records, in milliseconds: how late a change of the globals may be seen.
+    pub idle_wait_ms: u64,
+    /// Longest wait while a partition is blocked, in milliseconds.
+    pub blocked_wait_ms: u64,
+    /// A transaction that wrote something is committed once no record came for this long, in
+    /// milliseconds; at once where the bus knows that it has handed out everything.
+    pub idle_commit_ms: u64,
+    /// Most timers given to one step.
+    pub timers_max: usize,
+    /// Largest output, key and value, in bytes; the stage says what to write instead of a larger one.
+    pub output_bytes_max: usize,
+}
+
+impl Default for DriverOptions {
+    fn default() -> Self {
+        Self {
+            commit_interval_ms: 100,
+            fetch_records_max: 4096,
+            idle_wait_ms: 50,
+            blocked_wait_ms: 5,
+            idle_commit_ms: 2,
+            timers_max: 1024,
+            output_bytes_max: 1_000_000,
+        }
+    }
+}
+
+/// Where a test may let the driver crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DriverPoint {
+    /// Partitions were assigned, nothing is restored.
+    Assigned,
+    /// State is restored, fetching has not begun.
+    Restored,
+    /// A batch was stepped, nothing of it is sent.
+    Stepped,
+    /// Outputs are in the open transaction, changelog and offsets are not.
+    Sent,
+    /// Everything is in the transaction, the commit has not been asked for.
+    BeforeCommit,
+    /// The commit succeeded, the stage has not been told.
+    AfterCommit,
+    /// Partitions are about to be given up.
+    Revoking,
+}
+
+/// Why the driver stopped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DriverError {
+    /// Drop the session, keep the stage, connect anew.
+    #[error("session to be rebuilt: {0}")]
+    Rebuild(String),
+    /// An operator must act.
+    #[error("{0}")]
+    Halt(String),
+    /// The test's hook said so.
+    #[error("crashed at {0:?}, as asked")]
+    Crashed(DriverPoint),
+}
+
+/// What one turn of the loop did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tick {
+    /// Records taken.
+    pub records: usize,
+    /// Whether a transaction was committed.
+    pub committed: bool,
+}
+
+type Hook = Box<dyn FnMut(DriverPoint) -> bool>;
+
+/// Runs one stage over one session.
+pub struct Driver<'s, S: Stage> {
+    stage: &'s mut S,
+    session: Box<dyn Session>,
+    source: Arc<dyn GlobalsSource<S::Globals>>,
+    clock: Arc<dyn Clock>,
+    options: DriverOptions,
+    stats: Arc<StageStats>,
+    hook: Option<Hook>,
+    globals: Versioned<S::Globals>,
+    inputs: Vec<InputTopic>,
+    tasks: Tasks,
+    outputs: Vec<Output>,
+    /// When the open work began, in milliseconds since the epoch; none while nothing is open.
+    open_since_ms: Option<i64>,
+    /// Whether the open transaction holds outputs: somebody may be waiting for them.
+    sent: bool,
+}
+
+impl<'s, S: Stage> Driver<'s, S> {
+    /// A driver that has not subscribed yet.
+    pub fn new(
+        stage: &'s mut S,
+        session: Box<dyn Session>,
+        source: Arc<dyn GlobalsSource<S::Globals>>,
+        clock: Arc<dyn Clock>,
+        options: DriverOptions,
+        stats: Arc<StageStats>,
+    ) -> Self {
+        let globals = source.current();
+        Self {
+            stage,
+            session,
+            source,
+            clock,
+            options,
+            stats,
+            hook: None,
+            globals,
+            inputs: Vec::new(),
+            tasks: Tasks::default(),
+            outputs: Vec::new(),
+            open_since_ms: None,
+            sent: false,
+        }
+    }
+
+    /// Asks `hook` at every point whether to crash there.
+    pub fn crash_when(&mut self, hook: impl FnMut(DriverPoint) -> bool + 'static) {
+        self.hook = Some(Box::new(hook));
+    }
+
+    /// One turn: globals, fetch, steps, timers, perhaps a commit.
+    ///
+    /// # Errors
+    /// See [`DriverError`]; after one the driver is dropped.
+    pub fn tick(&mut self) -> Result<Tick, DriverError> {
+        match self.turn() {
+            Ok(tick) => Ok(tick),
+            Err(Failure::Session(SessionError::Abort(why))) => {
+                tracing::warn!(stage = %self.stage.spec().name, %why, "transaction aborted");
+                self.abort().map(|()| Tick::default()).map_err(|f| self.failed(f))
+            }
+            Err(failure) => Err(self.failed(failure)),
+        }
+    }
+
+    /// Commits what is open and leaves the group.
+    ///
+    /// # Errors
+    /// See [`DriverError`].
+    pub fn finish(mut self) -> Result<(), DriverError> {
+        if let Err(failure) = self.commit() {
+            return Err(self.failed(failure));
+        }
+        for partition in self.tasks.partitions() {
+            self.stage.revoked(partition);
+        }
+        self.session.close();
+        Ok(())
+    }
+
+    /// Partition numbers that are assigned and restored.
+    pub fn partitions(&self) -> Vec<u32> {
+        self.tasks.partitions()
+    }
+
+    fn failed(&mut self, failure: Failure) -> DriverError {
+        self.stage.aborted();
+        for partition in self.tasks.partitions() {
+            self.stage.revoked(partition);
+        }
+        match failure {
+            Failure::Session(SessionError::Abort(why) | SessionError::Rebuild(why)) => DriverError::Rebuild(why),
+            Failure::Session(SessionError::Halt(why)) => DriverError::Halt(why),
+            Failure::Crashed(point) => DriverError::Crashed(point),
+        }
+    }
+
+    fn turn(&mut self) -> Result<Tick, Failure> {
+        self.refresh_globals()?;
+        let before = self.tasks.taken();
+        let (fetched, events) = self.fetch_and_step()?;
+        self.offer_backlogs();
+        self.point(DriverPoint::Stepped)?;
+        self.fire_timers();
+        self.send_outputs()?;
+        self.pause_blocked()?;
+        let committed = self.commit_if_due(fetched == 0)?;
+        for event in events {
+            self.group_event(event)?;
+        }
+        let records = self.tasks.taken().saturating_sub(before) as usize;
+        self.stats.records.fetch_add(records as u64, Ordering::Relaxed);
+        Ok(Tick { records, committed })
+    }
+
+    /// Takes the globals in force; a change may change the inputs, and is told to every partition.
+    fn refresh_globals(&mut self) -> Result<(), Failure> {
+        let current = self.source.current();
+        let first = self.inputs.is_empty();
+        if !first && current.version == self.globals.version {
+            return Ok(());
+        }
+        self.globals = current;
+        let inputs = self.stage.inputs(&self.globals.value);
+        if inputs != self.inputs {
+            self.commit()?;
+            self.session.subscribe(&inputs)?;
+            self.inputs = inputs;
+        }
+        for partition in self.tasks.partitions() {
+            self.step(partition, Input::GlobalsChanged);
+            self.touch(partition);
+        }
+        Ok(())
+    }
+
+    fn fetch_and_step(&mut self) -> Result<(usize, Vec<GroupEvent>), Failure> {
+        let (wait, max) = (self.wait(), self.options.fetch_records_max);
+        let mut fetched = 0;
+        let Self { stage, session, globals, tasks, outputs, clock, .. } = self;
+        let mut each = |batches: &Fetched<'_>| {
+            fetched = batches.len();
+            let now_ms = clock.now_ms();
+            for batch in batches.batches() {
+                let at = TopicPartition { topic: batch.topic.clone(), partition: batch.partition };
+                let Some(task) = tasks.get_mut(batch.partition) else { continue };
+                task.take(*stage, &globals.value, outputs, &at, batch.records, now_ms);
+            }
+        };
+        let events = session.fetch(wait, max, &mut each)?;
+        if fetched > 0 {
+            self.opened();
+        }
+        Ok((fetched, events))
+    }
+
+    /// How long the next fetch may wait: hardly while somebody waits for what is open, not beyond the
+    /// next timer.
+    fn wait(&self) -> Duration {
+        if self.open_since_ms.is_some() && self.is_awaited() {
+            // A bus that cannot say that nothing is waiting is given a moment to bring more.
+            let known_idle = self.tasks.partitions().into_iter().all(|number| self.caught_up(number));
+            return Duration::from_millis(if known_idle { 0 } else { self.options.idle_commit_ms });
+        }
+        let mut wait = self.options.idle_wait_ms;
+        if self.tasks.any_blocked() {
+            wait = wait.min(self.options.blocked_wait_ms);
+        }
+        if let Some(due_ms) = self.tasks.next_due_ms() {
+            wait = wait.min(u64::try_from(due_ms - self.clock.now_ms()).unwrap_or(0));
+        }
+        Duration::from_millis(wait)
+    }
+
+    /// Whether the open work is more than input that led to nothing.
+    fn is_awaited(&self) -> bool {
+        self.sent || self.tasks.any_change()
+    }
+
+    /// Offers blocked records again.
+    fn offer_backlogs(&mut self) {
+        let now_ms = self.clock.now_ms();
+        let Self { stage, globals, tasks, outputs, .. } = self;
+        let mut took = false;
+        for task in tasks.iter_mut() {
+            took |= task.offer_backlog(*stage, &globals.value, outputs, now_ms);
+        }
+        if took {
+            self.opened();
+        }
+        self.stats.set_blocked(self.tasks.blocked_reason());
+    }
+
+    fn fire_timers(&mut self) {
+        let now_ms = self.clock.now_ms();
+        if self.tasks.next_due_ms().is_none_or(|due_ms| due_ms > now_ms) {
+            return;
+        }
+        for partition in self.tasks.partitions() {
+            let Some(task) = self.tasks.get_mut(partition) else { continue };
+            let due = task.state.take_due(now_ms, self.options.timers_max);
+            if !due.is_empty() {
+                self.step(partition, Input::Timers(&due));
+                self.touch(partition);
+            }
+        }
+    }
+
+    /// A step that is not about records.
+    fn step(&mut self, partition: u32, input: Input<'_>) {
+        let now_ms = self.clock.now_ms();
+        let caught_up = self.caught_up(partition);
+        let Self { stage, globals, tasks, outputs, .. } = self;
+        let Some(task) = tasks.get_mut(partition) else { return };
+        let mut context = Context::new(partition, now_ms, caught_up, &*globals.value, &mut task.state, outputs);
+        let answer = stage.step(input, &mut context);
+        debug_assert_eq!(answer, Step::Done, "only records can be blocked");
+        self.opened();
+    }
+
+    /// A transaction without a real offset is not fenced (KIP-447): commit this partition's positions
+    /// again even if none moved.
+    fn touch(&mut self, partition: u32) {
+        if let Some(task) = self.tasks.get_mut(partition) {
+            task.touch();
+        }
+    }
+
+    fn caught_up(&self, partition: u32) -> bool {
+        self.tasks
+            .get(partition)
+            .is_some_and(|task| !task.is_blocked() && task.topics().all(|at| self.session.caught_up(at)))
+    }
+
+    fn opened(&mut self) {
+        if self.open_since_ms.is_none() {
+            self.open_since_ms = Some(self.clock.now_ms());
+        }
+    }
+
+    /// Every partition is paused and resumed once, as its backlog appears and is worked off.
+    fn pause_blocked(&mut self) -> Result<(), Failure> {
+        for task in self.tasks.iter_mut() {
+            let blocked = task.is_blocked();
+            if blocked == task.paused {
+                continue;
+            }
+            task.paused = blocked;
+            for at in task.topics() {
+                if blocked { self.session.pause(at)? } else { self.session.resume(at)? }
+            }
+        }
+        Ok(())
+    }
+
+    fn point(&mut self, point: DriverPoint) -> Result<(), Failure> {
+        match &mut self.hook {
+            Some(hook) => match hook(point) {
+                true => Err(Failure::Crashed(point)),
+                false => Ok(()),
+            },
+            None => Ok(()),
+        }
+    }
+}
+
+/// What ends a turn early.
+enum Failure {
+    Session(SessionError),
+    Crashed(DriverPoint),
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        Self::Session(error)
+    }
+}

@@ -1,0 +1,213 @@
+//! The seam that a bus implements for the driver: one member of one consumer group.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::record::{Output, Record};
+use crate::stage::InputTopic;
+
+/// A partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    /// Full name of the topic.
+    pub topic: Arc<str>,
+    /// Number of the partition.
+    pub partition: u32,
+}
+
+/// Next offset to read of a partition, as a consumer group commits it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The partition.
+    pub at: TopicPartition,
+    /// Offset of the next record to process.
+    pub offset: i64,
+    /// Free text beside it; a session without transactions may use it.
+    pub metadata: Option<String>,
+}
+
+/// What happened to the membership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupEvent {
+    /// These partitions are now this member's: [`Session::begin`], restore, [`Session::accept`].
+    Assigned(Vec<TopicPartition>),
+    /// These are to be given up: commit, then [`Session::release`].
+    Revoked(Vec<TopicPartition>),
+    /// These are somebody else's already: abort, then [`Session::release`].
+    Lost(Vec<TopicPartition>),
+    /// This partition cannot be read on (its offset is out of range, say) until somebody acts. It is
+    /// paused; the others go on.
+    Halted(TopicPartition, String),
+}
+
+/// Why a session failed, by what the driver must do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// Abort the transaction and process its inputs again.
+    #[error("transaction to be aborted: {0}")]
+    Abort(String),
+    /// The session is of no further use: fenced, disconnected around a commit, or failed for good.
+    /// Discard all state, connect anew, restore.
+    #[error("session to be rebuilt: {0}")]
+    Rebuild(String),
+    /// Trying again does not help; an operator must act.
+    #[error("{0}")]
+    Halt(String),
+}
+
+/// Consecutive records of one partition.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// Full name of the topic.
+    pub topic: &'a Arc<str>,
+    /// Number of the partition.
+    pub partition: u32,
+    /// The records, in order of their offsets; never empty.
+    pub records: &'a [Record<'a>],
+}
+
+/// Records of one fetch, grouped into runs of consecutive records of one partition.
+#[derive(Debug, Default)]
+pub struct Fetched<'a> {
+    records: Vec<Record<'a>>,
+    runs: Vec<(Arc<str>, u32, Range<usize>)>,
+}
+
+impl<'a> Fetched<'a> {
+    /// Room for that many records.
+    pub fn with_capacity(records: usize) -> Self {
+        Self { records: Vec::with_capacity(records), runs: Vec::new() }
+    }
+
+    /// Adds a record, which follows those already there in its partition.
+    pub fn push(&mut self, topic: &Arc<str>, partition: u32, record: Record<'a>) {
+        let at = self.records.len();
+        self.records.push(record);
+        match self.runs.last_mut() {
+            Some((t, p, run)) if *p == partition && (Arc::ptr_eq(t, topic) || t == topic) => run.end = at + 1,
+            _ => self.runs.push((topic.clone(), partition, at..at + 1)),
+        }
+    }
+
+    /// The runs, in order of arrival.
+    pub fn batches(&self) -> impl Iterator<Item = Batch<'_>> {
+        self.runs.iter().map(|(topic, partition, run)| Batch {
+            topic,
+            partition: *partition,
+            records: &self.records[run.clone()],
+        })
+    }
+
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+}
+
+/// Takes a key of a changelog and its value; none is a tombstone.
+pub type Restored<'a> = dyn FnMut(&[u8], Option<&[u8]>) + 'a;
+
+/// One member of one consumer group, with the transactions of one producer.
+///
+/// All calls come from one thread. A session that answered [`SessionError::Rebuild`] is dropped
+/// without another call. Dropping it without [`Session::close`] is what a crash looks like.
+pub trait Session {
+    /// Replaces the topics that are read. A topic that does not exist is told by a
+    /// [`GroupEvent::Halted`] of its partition 0; the others are read.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError>;
+
+    /// Waits up to `wait` for records or a change of membership and hands at most `max` records to
+    /// `each`, which is called at most once. Returns what happened to the membership, which concerns
+    /// what comes after these records. May return earlier with nothing.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    fn fetch(
+        &mut self,
+        wait: Duration,
+        max: usize,
+        each: &mut dyn FnMut(&Fetched<'_>),
+    ) -> Result<Vec<GroupEvent>, SessionError>;
+
+    /// First offsets of newly assigned partitions: the *stable* committed one (no transaction that
+    /// could change it is open), else where the input starts, which is committed by this call.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError>;
+
+    /// Hands every committed record of a changelog's partition to `each`, up to the end that it has
+    /// after [`Session::begin`] returned. Key, value.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    fn restore(&mut self, changelog: &TopicPartition, each: &mut Restored<'_>) -> Result<(), SessionError>;
+
+    /// Starts to fetch newly assigned partitions at these positions.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError>;
+
+    /// Gives partitions up that were revoked or lost.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), SessionError>;
+
+    /// Stops fetching a partition; records that were fetched ahead are not lost. Idempotent.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    fn pause(&mut self, at: &TopicPartition) -> Result<(), SessionError>;
+
+    /// Fetches a paused partition again. Idempotent.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    fn resume(&mut self, at: &TopicPartition) -> Result<(), SessionError>;
+
+    /// Whether everything that partition holds has been handed out by [`Session::fetch`].
+    fn caught_up(&self, at: &TopicPartition) -> bool;
+
+    /// Records not fetched yet, as far as known, over all assigned partitions. Called after every
+    /// commit: answers from what it knows, without asking the log each time.
+    fn lag(&mut self) -> Option<u64>;
+
+    /// Number of partitions of a topic, for outputs.
+    ///
+    /// # Errors
+    /// A topic that does not exist is a [`SessionError::Halt`] that names it.
+    fn partitions(&mut self, topic: &Arc<str>) -> Result<u32, SessionError>;
+
+    /// Adds a record to the open transaction, opening one if there is none.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    fn send(&mut self, output: Output, partition: u32) -> Result<(), SessionError>;
+
+    /// Commits the open transaction, if any, together with these positions; all or nothing. Fenced by
+    /// the group's generation. On a session without transactions it commits the positions alone.
+    ///
+    /// # Errors
+    /// An outcome that is not known is a [`SessionError::Rebuild`].
+    fn commit(&mut self, positions: &[Position]) -> Result<(), SessionError>;
+
+    /// Aborts the open transaction, if any, and continues to read at these positions.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    fn abort(&mut self, rewind: &[Position]) -> Result<(), SessionError>;
+
+    /// Leaves the group in order; everything is committed or aborted before.
+    fn close(&mut self);
+}

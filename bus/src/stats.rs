@@ -1,0 +1,100 @@
+//! What a driver counts, read by whoever exports metrics.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Upper bounds of the commit-time histogram's buckets, in milliseconds; one more bucket has none.
+pub(crate) const COMMIT_BUCKETS_MS: [u64; 9] = [1, 2, 5, 10, 20, 50, 100, 500, 2000];
+
+/// Counters of one stage thread. All are totals since the thread began.
+#[derive(Debug, Default)]
+pub struct StageStats {
+    /// Records taken by committed or uncommitted steps.
+    pub records: AtomicU64,
+    /// Outputs and changelog records handed to the bus.
+    pub outputs: AtomicU64,
+    /// Commits.
+    pub commits: AtomicU64,
+    /// Aborted transactions.
+    pub aborts: AtomicU64,
+    /// Sessions that had to be built anew.
+    pub rebuilds: AtomicU64,
+    /// Microseconds spent in commits.
+    pub commit_us: AtomicU64,
+    commit_buckets: [AtomicU64; COMMIT_BUCKETS_MS.len() + 1],
+    /// Records not fetched yet, as far as known; -1 while unknown.
+    pub lag: AtomicI64,
+    /// Partitions assigned now.
+    pub assigned: AtomicU64,
+    /// Whether a session is up and its partitions are restored.
+    pub ready: AtomicBool,
+    problems: Mutex<Problems>,
+}
+
+/// What keeps partitions, or the whole stage, from going on.
+#[derive(Debug, Default, Clone)]
+struct Problems {
+    session: Option<String>,
+    halted: Vec<(String, String)>,
+    blocked: Option<String>,
+}
+
+impl StageStats {
+    /// (upper bound in milliseconds, commits not slower than that), cumulative; the last has no bound.
+    pub fn commit_histogram(&self) -> Vec<(Option<u64>, u64)> {
+        let mut total = 0;
+        let bounds = COMMIT_BUCKETS_MS.iter().copied().map(Some).chain([None]);
+        bounds
+            .zip(&self.commit_buckets)
+            .map(|(bound, count)| {
+                total += count.load(Ordering::Relaxed);
+                (bound, total)
+            })
+            .collect()
+    }
+
+    /// Everything that keeps this stage from going on, for people; empty when all is well. A blocked
+    /// partition (back-pressure) is not among them.
+    pub fn problems(&self) -> Vec<String> {
+        let problems = self.lock().clone();
+        let halted = problems.halted.into_iter().map(|(at, why)| format!("{at}: {why}"));
+        problems.session.into_iter().chain(halted).collect()
+    }
+
+    /// Why a partition is blocked now, if one is.
+    pub fn blocked(&self) -> Option<String> {
+        self.lock().blocked.clone()
+    }
+
+    pub(crate) fn committed(&self, took: Duration) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.commit_us.fetch_add(us, Ordering::Relaxed);
+        let bucket = COMMIT_BUCKETS_MS.iter().position(|ms| us <= ms * 1000).unwrap_or(COMMIT_BUCKETS_MS.len());
+        self.commit_buckets[bucket].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn session_problem(&self, problem: Option<String>) {
+        self.lock().session = problem;
+    }
+
+    pub(crate) fn halted(&self, at: String, why: String) {
+        let mut problems = self.lock();
+        problems.halted.retain(|(known, _)| *known != at);
+        problems.halted.push((at, why));
+    }
+
+    pub(crate) fn forget_halted(&self) {
+        self.lock().halted.clear();
+    }
+
+    pub(crate) fn set_blocked(&self, reason: Option<String>) {
+        self.lock().blocked = reason;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Problems> {
+        // The guarded values are replaced whole, so a panic elsewhere cannot leave them half done.
+        self.problems.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
