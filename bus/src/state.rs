@@ -168,7 +168,9 @@ fn timer_instant(value: &[u8]) -> Option<i64> {
 mod tests {
     use super::*;
 
-    fn snapshot(s: &PartitionState) -> (Vec<(Vec<u8>, Vec<u8>)>, Vec<DueTimer>) {
+    type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+    fn snapshot(s: &PartitionState) -> (Pairs, Vec<DueTimer>) {
         (s.scan(b"").map(|(k, v)| (k.to_vec(), v.to_vec())).collect(), s.due.iter().cloned().collect())
     }
 
