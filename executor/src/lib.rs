@@ -1,1 +1,4 @@
-//! (filled in below)
+//! Owners of executions, and workers that run their actions.
+
+pub mod runner;
+pub mod supervise;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary `petrel`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    petrel_server::main()
+}

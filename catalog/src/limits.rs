@@ -1,0 +1,38 @@
+//! The named limits of a catalog. A limit that is hit is a located problem or a named error.
+
+/// Largest compressed content of a pack, in bytes: with its envelope it fits a Kafka message of 1 MiB.
+pub const BLOB_BYTES_MAX: usize = 900 * 1024;
+/// Largest sum of a pack's file sizes, uncompressed, in bytes.
+pub const PACK_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most files in a pack.
+pub const PACK_FILES_MAX: usize = 4096;
+/// Longest path in a pack, in bytes.
+pub const PATH_BYTES_MAX: usize = 255;
+/// Largest YAML file, in bytes.
+pub const YAML_BYTES_MAX: usize = 256 * 1024;
+/// Most nodes of a YAML file once its aliases are expanded.
+pub const YAML_NODES_MAX: usize = 50_000;
+/// Deepest nesting of a YAML file.
+pub const YAML_DEPTH_MAX: usize = 32;
+/// Longest name of a pack, trigger, rule, action or parameter, in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Most actions of a rule.
+pub const RULE_ACTIONS_MAX: usize = 32;
+/// Most arguments of an action's command.
+pub const COMMAND_ARGS_MAX: usize = 256;
+/// Shortest interval of a timer or a polling sensor, in milliseconds.
+pub const EVERY_MS_MIN: i64 = 1_000;
+/// Longest interval of a timer or a polling sensor, in milliseconds: 366 days.
+pub const EVERY_MS_MAX: i64 = 366 * 24 * 3_600_000;
+/// Time that an action gets if it does not say, in milliseconds.
+pub const TIMEOUT_MS_DEFAULT: i64 = 60_000;
+/// Most time that an action may ask for, in milliseconds: 7 days.
+pub const TIMEOUT_MS_MAX: i64 = 7 * 24 * 3_600_000;
+/// Captured output of each stream of an attempt if the action does not say, in bytes.
+pub const OUTPUT_BYTES_DEFAULT: u64 = 64 * 1024;
+/// Most captured output of each stream that an action may ask for, in bytes.
+pub const OUTPUT_BYTES_MAX: u64 = 512 * 1024;
+/// Revisions that are kept by default, the one in force included.
+pub const CATALOG_REVISIONS_DEFAULT: usize = 20;
+/// Compiled revisions that a process keeps at hand.
+pub const COMPILED_REVISIONS_MAX: usize = 4;

@@ -1,0 +1,96 @@
+//! Triggers and rules of a compiled revision.
+
+use jsonschema::Validator;
+use serde_json::{Map, Value};
+
+use crate::engine::Expression;
+use crate::pack::{TriggerSource, Validate, describe_errors};
+
+/// A trigger.
+#[derive(Debug)]
+pub struct TriggerDef {
+    /// `pack.name`.
+    pub reference: String,
+    /// What it is for; may be empty.
+    pub description: String,
+    /// Where its events come from.
+    pub source: TriggerSource,
+    /// JSON schema of its events.
+    pub schema: Option<Value>,
+    /// How much of the schema a bound topic's events are checked against.
+    pub validate: Validate,
+    /// The CEL expression of `key:`, as it was written.
+    pub key: Option<String>,
+    pub(crate) key_expression: Option<Expression>,
+    pub(crate) validator: Option<Validator>,
+}
+
+impl TriggerDef {
+    /// Checks a payload against the whole schema.
+    ///
+    /// # Errors
+    /// The first few reasons, each with the path of the part that is refused.
+    pub fn check_payload(&self, payload: &Value) -> Result<(), Vec<String>> {
+        let Some(validator) = &self.validator else { return Ok(()) };
+        if validator.is_valid(payload) {
+            return Ok(());
+        }
+        Err(describe_errors(validator, payload))
+    }
+
+    /// The record key of an event with this payload: what `key:` yields, or nothing if there is none or
+    /// it yields nothing for this payload, and the event's id is the key.
+    pub fn event_key(&self, payload: &Value) -> Option<String> {
+        let value = self.key_expression.as_ref()?.evaluate(&[("trigger", payload)]).ok()?;
+        match value {
+            Value::Null => None,
+            Value::String(text) => Some(text),
+            other => Some(other.to_string()),
+        }
+    }
+}
+
+/// A call of an action by a rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActionCall {
+    /// Reference of the action.
+    pub action: String,
+    /// Its parameters as written, with `${…}` in texts.
+    pub parameters: Map<String, Value>,
+}
+
+/// A rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleDef {
+    /// `pack.name`.
+    pub reference: String,
+    /// What it is for; may be empty.
+    pub description: String,
+    /// Reference of its trigger.
+    pub trigger: String,
+    /// The CEL expression; without one every event matches.
+    pub criteria: Option<String>,
+    /// What to do, in this order.
+    pub calls: Vec<ActionCall>,
+    /// Whether it is matched at all.
+    pub enabled: bool,
+    /// Free labels.
+    pub tags: Vec<String>,
+}
+
+/// A pack of a revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackSummary {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it is for; may be empty.
+    pub description: String,
+    /// How many triggers it has.
+    pub triggers: usize,
+    /// How many rules it has, disabled ones included.
+    pub rules: usize,
+    /// How many actions it has.
+    pub actions: usize,
+}

@@ -1,0 +1,144 @@
+//! One pack folder, read: its files into drafts whose parts know where they were written.
+//!
+//! A draft is checked as far as a single pack can be; what needs the other packs of a revision, or
+//! the expression engine, is checked when the revision is compiled.
+
+mod action;
+mod files;
+mod manifest;
+mod rule;
+mod rule_test;
+mod schema;
+mod trigger;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::problems::{At, Code, Place, Problems};
+use crate::walk::{Located, Report};
+use crate::yaml::{self, Data};
+
+pub(crate) use action::ActionDraft;
+pub use action::{Delivery, ParameterDef};
+pub(crate) use files::check_path;
+pub use files::{PackFile, PackSource};
+pub(crate) use rule::{CallDraft, RuleDraft};
+pub(crate) use rule_test::{ExpectDraft, TestDraft};
+pub(crate) use schema::{compile_schema, describe_errors};
+pub(crate) use trigger::TriggerDraft;
+pub use trigger::{CatchUp, KafkaSource, Start, TriggerSource, Validate};
+
+/// A pack as its files say it.
+#[derive(Debug)]
+pub(crate) struct PackDraft {
+    pub(crate) name: Located<String>,
+    pub(crate) version: String,
+    pub(crate) description: String,
+    pub(crate) triggers: Vec<TriggerDraft>,
+    pub(crate) rules: Vec<RuleDraft>,
+    pub(crate) actions: Vec<ActionDraft>,
+    /// All files of the pack, sorted by path.
+    pub(crate) files: Vec<PackFile>,
+    /// Names that files meant to define and could not, so that references to them are no second problem.
+    broken: Vec<String>,
+}
+
+impl PackDraft {
+    /// References to what this pack meant to define and could not.
+    pub(crate) fn broken_references(&self) -> Vec<String> {
+        self.broken.iter().map(|name| format!("{}.{name}", self.name.value)).collect()
+    }
+}
+
+/// Reads a pack. What cannot be read is left out of the draft and stands in the problems; a pack
+/// without a readable `pack.yaml` is called as its folder.
+pub(crate) fn read(source: PackSource, problems: &mut Problems) -> PackDraft {
+    let label = source.label.clone();
+    let files = files::check(source, problems);
+    let mut parts = Parts::default();
+    for file in &files {
+        let Some(kind) = files::kind_of(&file.path) else { continue };
+        let path: Arc<str> = files::shown(&label, &file.path).into();
+        let mut report = Report::new(path, problems);
+        match yaml::parse(&file.bytes) {
+            Ok(node) => {
+                if !parts.read(kind, &node, &files, &mut report) {
+                    parts.broken.extend(names_of(&file.path, Some(&node)));
+                }
+            }
+            Err(error) => {
+                report.add(error.at, error.code, error.message);
+                parts.broken.extend(names_of(&file.path, None));
+            }
+        }
+    }
+    unique("trigger", parts.triggers.iter().map(|t| &t.name), problems);
+    unique("rule", parts.rules.iter().map(|r| &r.name), problems);
+    unique("action", parts.actions.iter().map(|a| &a.name), problems);
+    let Parts { manifest, triggers, rules, actions, broken } = parts;
+    let manifest = manifest.unwrap_or_else(|| guessed_manifest(&label));
+    let (name, version, description) = (manifest.name, manifest.version, manifest.description);
+    PackDraft { name, version, description, triggers, rules, actions, files, broken }
+}
+
+/// Stands in for a manifest with problems, so that all else of the pack is checked too.
+fn guessed_manifest(label: &str) -> manifest::Manifest {
+    let place = Place { path: files::shown(label, "pack.yaml").into(), at: At::START };
+    let value = label.rsplit('/').next().unwrap_or_default().to_owned();
+    manifest::Manifest { name: Located { value, place }, version: String::new(), description: String::new() }
+}
+
+/// What a file that cannot be used would have defined: its `name:`, and its file name without extension.
+fn names_of(path: &str, node: Option<&yaml::Node>) -> Vec<String> {
+    let stem = path.rsplit('/').next().and_then(|name| name.strip_suffix(".yaml")).unwrap_or(path);
+    let mut names = vec![stem.to_owned()];
+    if let Some(Data::Map(entries)) = node.map(|node| &node.data) {
+        let named = entries.iter().filter(|(key, _)| key.text == "name");
+        names.extend(named.filter_map(|(_, value)| match &value.data {
+            Data::Text(text) => Some(text.clone()),
+            _ => None,
+        }));
+    }
+    names
+}
+
+#[derive(Default)]
+struct Parts {
+    manifest: Option<manifest::Manifest>,
+    triggers: Vec<TriggerDraft>,
+    rules: Vec<RuleDraft>,
+    actions: Vec<ActionDraft>,
+    broken: Vec<String>,
+}
+
+impl Parts {
+    /// Whether the file could be used.
+    fn read(&mut self, kind: files::Kind, node: &yaml::Node, files: &[PackFile], report: &mut Report<'_>) -> bool {
+        match kind {
+            files::Kind::Manifest => put(manifest::read(node, report), |it| self.manifest = Some(it)),
+            files::Kind::Trigger => put(trigger::read(node, report), |it| self.triggers.push(it)),
+            files::Kind::Rule => put(rule::read(node, report), |it| self.rules.push(it)),
+            files::Kind::Action => put(action::read(node, files, report), |it| self.actions.push(it)),
+        }
+    }
+}
+
+fn put<T>(read: Option<T>, store: impl FnOnce(T)) -> bool {
+    read.map(store).is_some()
+}
+
+/// Reports names that stand twice, with both places.
+pub(crate) fn unique<'a>(what: &str, names: impl Iterator<Item = &'a Located<String>>, problems: &mut Problems) {
+    let mut first: HashMap<&str, &Place> = HashMap::new();
+    for name in names {
+        match first.get(name.value.as_str()) {
+            None => {
+                first.insert(&name.value, &name.place);
+            }
+            Some(place) => {
+                let message = format!("{what} {:?} stands here again, first at {place}", name.value);
+                problems.add(&name.place, Code::Duplicate, message);
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What an apply writes: one transaction over `petrel.catalog` and `petrel.timers`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use petrel_schemas::{CatalogBlob, CatalogHead, CatalogRevision, RevisionApplied, TimerDefinition, TriggerBinding, encode};
+
+use crate::pack::{CatchUp, Start, TriggerSource};
+use crate::revision::{CompiledRevision, Revision, interval_triggers};
+use crate::state::{CatalogState, HEAD_KEY, binding_key, blob_key, revision_key};
+
+/// A record to write: its key, and its value or a tombstone.
+pub type Entry = (String, Option<Vec<u8>>);
+
+/// A bound trigger that has no binding yet: ask the bus for the offsets of its topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeededBinding {
+    /// Reference of the trigger.
+    pub trigger: String,
+    /// Topic to ask about.
+    pub topic: String,
+    /// Which offsets.
+    pub start: Start,
+}
+
+/// The circumstances of an apply.
+#[derive(Debug, Clone)]
+pub struct Application<'a> {
+    /// When, in milliseconds since the epoch.
+    pub now_ms: i64,
+    /// Who.
+    pub applied_by: &'a str,
+    /// Revisions to keep, the new one included; at least 1.
+    pub catalog_revisions_max: usize,
+    /// Offsets of each partition, from 0, for every [`NeededBinding`], by reference of the trigger.
+    pub offsets: BTreeMap<String, Vec<i64>>,
+}
+
+/// The records of an apply. All of them go into one transaction, or none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Publication {
+    /// Records for `petrel.catalog`, partition 0, in this order.
+    pub catalog: Vec<Entry>,
+    /// Records for `petrel.timers`, keyed by the timer's reference.
+    pub timers: Vec<Entry>,
+    /// The audit record; none where nothing is to be done.
+    pub audit: Option<RevisionApplied>,
+}
+
+impl Publication {
+    /// Whether there is nothing to write: the revision is in force already.
+    pub fn is_empty(&self) -> bool {
+        self.catalog.is_empty() && self.timers.is_empty()
+    }
+}
+
+/// Why a publication cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The caller did not ask for [`needed_bindings`], or the log moved on meanwhile: ask again.
+    #[error("no offsets were given for the bound trigger {trigger}")]
+    OffsetsMissing {
+        /// Reference of the trigger.
+        trigger: String,
+    },
+}
+
+/// Bound triggers of a revision whose offsets must be found before it is published: those that are
+/// new, or whose topic or start changed. A binding that stands is kept, whatever the revision.
+pub fn needed_bindings(state: &CatalogState, revision: &CompiledRevision) -> Vec<NeededBinding> {
+    let mut needed = Vec::new();
+    for trigger in revision.triggers() {
+        let TriggerSource::Kafka(source) = &trigger.source else { continue };
+        let stands = state
+            .bindings()
+            .get(&trigger.reference)
+            .is_some_and(|binding| binding.topic == source.topic && binding.start == source.start.to_text());
+        if !stands {
+            let (trigger, topic) = (trigger.reference.clone(), source.topic.clone());
+            needed.push(NeededBinding { trigger, topic, start: source.start });
+        }
+    }
+    needed
+}
+
+/// The records that put a revision into force, with tombstones for whatever no kept revision uses.
+/// Applying an older revision again is the same call. The state must be the whole log: whoever
+/// publishes reads to its end first, and only one process publishes at a time.
+///
+/// # Errors
+/// [`PublishError`].
+pub fn publish(state: &CatalogState, revision: &Revision, how: &Application<'_>) -> Result<Publication, PublishError> {
+    if state.head().is_some_and(|head| head.revision == revision.hash()) {
+        return Ok(Publication::default());
+    }
+    let packs = revision.pack_versions();
+    let history = history_of(state, revision.hash(), how.catalog_revisions_max);
+    let mut catalog = new_content(state, revision, &packs, how.now_ms);
+    catalog.extend(bindings_of(state, revision.compiled(), how)?);
+    catalog.extend(tombstones(state, revision, &history));
+    let head = CatalogHead {
+        revision: revision.hash().to_owned(),
+        history,
+        applied_at_ms: how.now_ms,
+        applied_by: how.applied_by.to_owned(),
+    };
+    // Last, so that a reader of the plain log has all it needs when it meets the head.
+    catalog.push((HEAD_KEY.to_owned(), Some(encode(&head))));
+    let audit = RevisionApplied {
+        revision: revision.hash().to_owned(),
+        packs,
+        applied_at_ms: how.now_ms,
+        applied_by: how.applied_by.to_owned(),
+    };
+    Ok(Publication { catalog, timers: timers_of(state, revision, how.now_ms), audit: Some(audit) })
+}
+
+/// Revisions to keep beside the new one, latest first.
+fn history_of(state: &CatalogState, new: &str, revisions_max: usize) -> Vec<String> {
+    let Some(head) = state.head() else { return Vec::new() };
+    let earlier = std::iter::once(&head.revision).chain(&head.history);
+    earlier.filter(|hash| hash.as_str() != new).take(revisions_max.saturating_sub(1)).cloned().collect()
+}
+
+/// Blobs and the revision, as far as the log does not have them.
+fn new_content(state: &CatalogState, revision: &Revision, packs: &[String], now_ms: i64) -> Vec<Entry> {
+    let stored: BTreeSet<&str> = state.blob_hashes().collect();
+    let mut entries = Vec::new();
+    for blob in revision.blobs().iter().filter(|blob| !stored.contains(blob.hash.as_str())) {
+        let record = CatalogBlob { pack: blob.pack.clone(), content: blob.archive.clone() };
+        entries.push((blob_key(&blob.hash), Some(encode(&record))));
+    }
+    if !state.revisions().contains_key(revision.hash()) {
+        let record = CatalogRevision {
+            revision: revision.hash().to_owned(),
+            blobs: revision.blobs().iter().map(|blob| blob.hash.clone()).collect(),
+            packs: packs.to_vec(),
+            created_at_ms: now_ms,
+        };
+        entries.push((revision_key(revision.hash()), Some(encode(&record))));
+    }
+    entries
+}
+
+/// New bindings, and tombstones for those of triggers that are bound no more.
+fn bindings_of(
+    state: &CatalogState,
+    revision: &CompiledRevision,
+    how: &Application<'_>,
+) -> Result<Vec<Entry>, PublishError> {
+    let mut entries = Vec::new();
+    for needed in needed_bindings(state, revision) {
+        let Some(offsets) = how.offsets.get(&needed.trigger) else {
+            return Err(PublishError::OffsetsMissing { trigger: needed.trigger });
+        };
+        let key = binding_key(&needed.trigger);
+        let binding = TriggerBinding {
+            trigger: needed.trigger,
+            topic: needed.topic,
+            start: needed.start.to_text(),
+            offsets: offsets.clone(),
+            bound_at_ms: how.now_ms,
+        };
+        entries.push((key, Some(encode(&binding))));
+    }
+    let is_bound = |trigger: &str| {
+        revision.trigger(trigger).is_some_and(|trigger| matches!(trigger.source, TriggerSource::Kafka(_)))
+    };
+    let gone = state.bindings().keys().filter(|trigger| !is_bound(trigger));
+    entries.extend(gone.map(|trigger| (binding_key(trigger), None)));
+    Ok(entries)
+}
+
+/// Tombstones for revisions that are not kept and for blobs that no kept revision uses.
+fn tombstones(state: &CatalogState, revision: &Revision, history: &[String]) -> Vec<Entry> {
+    let kept = |hash: &str| hash == revision.hash() || history.iter().any(|h| h == hash);
+    let mut used: BTreeSet<&str> = revision.blobs().iter().map(|blob| blob.hash.as_str()).collect();
+    let mut entries = Vec::new();
+    for (hash, record) in state.revisions() {
+        if kept(hash) {
+            used.extend(record.blobs.iter().map(String::as_str));
+        } else {
+            entries.push((revision_key(hash), None));
+        }
+    }
+    entries.extend(state.blob_hashes().filter(|hash| !used.contains(hash)).map(|hash| (blob_key(hash), None)));
+    entries
+}
+
+/// Timers that are new or changed, and tombstones for those that are gone. One that did not change
+/// keeps its record, and with it the instants at which it fires.
+fn timers_of(state: &CatalogState, revision: &Revision, now_ms: i64) -> Vec<Entry> {
+    let old = timers_in_force(state);
+    let new = revision.compiled().timers();
+    let mut entries = Vec::new();
+    for (timer, (every_ms, catch_up)) in &new {
+        if old.get(timer) == Some(&(*every_ms, *catch_up)) {
+            continue;
+        }
+        let definition = TimerDefinition {
+            timer: timer.clone(),
+            every_ms: *every_ms,
+            catch_up: catch_up.as_str().to_owned(),
+            // Whole multiples of the interval since the epoch: "every minute" is on the minute, and
+            // applying twice does not shift it.
+            anchor_ms: now_ms - now_ms.rem_euclid(*every_ms),
+            revision: revision.hash().to_owned(),
+        };
+        entries.push((timer.clone(), Some(encode(&definition))));
+    }
+    entries.extend(old.keys().filter(|timer| !new.contains_key(*timer)).map(|timer| (timer.clone(), None)));
+    entries
+}
+
+/// Timers of the revision in force. Its trigger files are read even if this release cannot compile it.
+fn timers_in_force(state: &CatalogState) -> BTreeMap<String, (i64, CatchUp)> {
+    let blobs = state.head().and_then(|head| state.blobs_of(&head.revision).ok()).unwrap_or_default();
+    interval_triggers(&blobs)
+}
+
+#[cfg(test)]
+mod tests;

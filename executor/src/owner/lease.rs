@@ -1,0 +1,59 @@
+//! Timers of executions: a lease that passes, and the end of remembering.
+
+use petrel_schemas::ExecutionState;
+
+use super::status::Status;
+use super::turn::Turn;
+use crate::view::{Delivery, ExecutorView};
+
+impl<G: ExecutorView> Turn<'_, '_, G> {
+    /// The timer of an execution: its status says what for.
+    pub(super) fn on_timer(&mut self, key: &[u8]) {
+        // What cannot be read by this release stays as it is, for one that can.
+        let Ok(Some(state)) = self.load(&String::from_utf8_lossy(key)) else { return };
+        match Status::parse(&state.status) {
+            Some(status) if status.is_final() => self.context.delete(key),
+            Some(status) if status.is_leased() => self.lease_passed(state),
+            _ => {}
+        }
+    }
+
+    /// Silence only counts once everything that was said has been heard, and a new owner gives everybody
+    /// the time of a whole lease to be heard.
+    fn lease_passed(&mut self, state: ExecutionState) {
+        let now_ms = self.context.now_ms();
+        let earliest_ms = self.taken_over_ms.saturating_add(self.options.lease_ms);
+        let again_ms = match self.context.caught_up() {
+            false => Some(earliest_ms.max(now_ms.saturating_add(self.options.lease_recheck_ms))),
+            true => (now_ms < earliest_ms).then_some(earliest_ms),
+        };
+        if let Some(again_ms) = again_ms {
+            return self.context.set_timer(state.execution_id.as_bytes(), again_ms);
+        }
+        self.counts.leases_lost += 1;
+        // Should the worker live after all, it is told that this attempt is nobody's any more.
+        self.emit_cancel(&state.execution_id, &state.root_execution_id, state.attempt, state.token);
+        let mut state = state;
+        let worker = state.worker.as_deref().unwrap_or("unknown");
+        state.error = Some(format!("worker {worker} was lost in attempt {}", state.attempt));
+        self.lost(state);
+    }
+
+    /// The current attempt's outcome is not known: another one, if that is allowed. `error` says why.
+    pub(super) fn lost(&mut self, mut state: ExecutionState) {
+        let why = state.error.take().unwrap_or_else(|| "the attempt was given up".to_owned());
+        let (status, error) = if state.status == Status::Canceling.as_str() {
+            (Status::Canceled, format!("{why} while it was being canceled"))
+        } else if state.delivery == Delivery::AtMostOnce.as_str() {
+            (Status::Abandoned, format!("{why}; outcome unknown, and the action runs at most once: a human decides"))
+        } else if state.attempt >= self.options.attempts_max {
+            (Status::Abandoned, format!("{why}; outcome unknown after {} attempts, the most allowed", state.attempt))
+        } else {
+            state.return_code = None;
+            state.error = Some(why);
+            return self.dispatch(state);
+        };
+        state.error = Some(error);
+        self.change(&mut state, status);
+    }
+}

@@ -1,0 +1,206 @@
+//! The owners: what an execution is, from its request to its end (guarantees.md §2).
+//!
+//! One owner has a partition of `petrel.requests`, the one of `petrel.results` with the same number, and
+//! the state of their executions. Everything that it decides (state, tasks, audit rows, dead letters)
+//! commits in one transaction with the input's offsets.
+//!
+//! ```text
+//! requested ──► scheduled ──► running ──► succeeded, failed, timeout
+//!     │             │            │  └──► canceling ──► canceled
+//!     └► canceled ◄─┘            └─ lease lost ─► scheduled again, or abandoned
+//! ```
+//!
+//! State keys: the execution's id (an `ExecutionState`), and `waiting/…` (empty) for what a pause holds.
+//! An execution has one timer: the lease while a worker has it, the end of remembering once it is over.
+
+mod cancel;
+mod dispatch;
+mod lease;
+mod options;
+mod report;
+mod request;
+mod service;
+mod status;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use petrel_bus::{Batch, Context, DueTimer, Input, InputTopic, Output, Record, Stage, StageSpec, Start, Step};
+use petrel_schemas::{DeadLetter, DecodeError, RequestsRecord, ResultsRecord, encode};
+
+use crate::limits::DEAD_LETTER_HEAD_BYTES_MAX;
+use crate::metrics::ExecutorMetrics;
+use crate::view::ExecutorView;
+pub use options::OwnerOptions;
+pub use service::{OwnerHandle, OwnerService};
+pub use status::Status;
+use turn::{Counts, Source, Taken, Turn};
+
+/// Name of the stage.
+const STAGE: &str = "owner";
+
+/// The owners' stage.
+pub struct OwnerStage<G> {
+    spec: StageSpec,
+    requests: Arc<str>,
+    results: Arc<str>,
+    options: OwnerOptions,
+    metrics: Arc<ExecutorMetrics>,
+    /// When this member got each of its partitions, in milliseconds since the epoch.
+    taken_over_ms: HashMap<u32, i64>,
+    counts: Counts,
+    globals: PhantomData<fn(&G)>,
+}
+
+impl<G: ExecutorView> OwnerStage<G> {
+    /// An owner without partitions.
+    pub fn new(options: OwnerOptions, metrics: Arc<ExecutorMetrics>) -> Self {
+        let spec =
+            StageSpec { name: STAGE.into(), changelog: Some(options.topics.executions()), co_partitioned: true };
+        Self {
+            spec,
+            requests: options.topics.requests(),
+            results: options.topics.results(),
+            options,
+            metrics,
+            taken_over_ms: HashMap::new(),
+            counts: Counts::default(),
+            globals: PhantomData,
+        }
+    }
+
+    fn turn<'t, 'c>(&'t mut self, context: &'t mut Context<'c, G>) -> Turn<'t, 'c, G> {
+        let now_ms = context.now_ms();
+        let taken_over_ms = *self.taken_over_ms.entry(context.partition()).or_insert(now_ms);
+        Turn { context, options: &self.options, counts: &mut self.counts, taken_over_ms }
+    }
+
+    fn records(&mut self, batch: &Batch<'_>, context: &mut Context<'_, G>) -> Step {
+        for (consumed, record) in batch.records.iter().enumerate() {
+            if let Taken::NotYet(reason) = self.record(batch, record, context) {
+                return Step::Blocked { consumed, reason };
+            }
+        }
+        Step::Done
+    }
+
+    fn record(&mut self, batch: &Batch<'_>, record: &Record<'_>, context: &mut Context<'_, G>) -> Taken {
+        let is_request = *batch.topic == self.requests;
+        let value = record.value.unwrap_or_default();
+        let source = Source { batch, record };
+        let mut turn = self.turn(context);
+        let taken = if is_request {
+            RequestsRecord::decode(value).map(|RequestsRecord::ActionRequest(r)| turn.on_request(r, source))
+        } else {
+            ResultsRecord::decode(value).map(|report| {
+                turn.report(report, source);
+                Taken::Yes
+            })
+        };
+        taken.unwrap_or_else(|e| {
+            turn.dead_letter(source, reason_of(&e), e.to_string(), None);
+            Taken::Yes
+        })
+    }
+
+    fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, G>) {
+        let mut turn = self.turn(context);
+        for timer in due {
+            if dispatch::is_release_timer(&timer.key) {
+                turn.release_waiting();
+            } else {
+                turn.on_timer(&timer.key);
+            }
+        }
+    }
+}
+
+impl<G: ExecutorView> Turn<'_, '_, G> {
+    fn report(&mut self, report: ResultsRecord, source: Source<'_>) {
+        match report {
+            ResultsRecord::Claim(claim) => self.on_claim(claim, source),
+            ResultsRecord::Heartbeat(heartbeat) => self.on_heartbeat(heartbeat, source),
+            ResultsRecord::TaskResult(result) => self.on_result(result, source),
+            ResultsRecord::CancelRequest(cancel) => self.on_cancel(cancel, source),
+        }
+    }
+}
+
+impl<G: ExecutorView> Stage for OwnerStage<G> {
+    type Globals = G;
+
+    fn spec(&self) -> &StageSpec {
+        &self.spec
+    }
+
+    fn inputs(&self, _: &G) -> Vec<InputTopic> {
+        [&self.requests, &self.results].map(|name| InputTopic { name: name.clone(), start: Start::Beginning }).into()
+    }
+
+    fn step(&mut self, input: Input<'_>, context: &mut Context<'_, G>) -> Step {
+        match input {
+            Input::Records(batch) => return self.records(&batch, context),
+            Input::Timers(due) => self.timers(due, context),
+            Input::GlobalsChanged => self.turn(context).release_waiting(),
+        }
+        Step::Done
+    }
+
+    fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
+        vec![too_large(STAGE, &self.options.topics.dead_letters(), output, limit_bytes)]
+    }
+
+    fn committed(&mut self) {
+        let Counts { changes, duplicates, stale, leases_lost, dead_letters } = std::mem::take(&mut self.counts);
+        for (status, count) in changes {
+            self.metrics.status_changes(status, count);
+        }
+        self.metrics.duplicates.inc_by(duplicates);
+        self.metrics.stale_reports.inc_by(stale);
+        self.metrics.leases_lost.inc_by(leases_lost);
+        self.metrics.dead_letters.inc_by(dead_letters);
+    }
+
+    fn aborted(&mut self) {
+        self.counts = Counts::default();
+    }
+
+    fn revoked(&mut self, partition: u32) {
+        self.taken_over_ms.remove(&partition);
+    }
+}
+
+/// The stable reason code of a record that cannot be read.
+pub(crate) fn reason_of(error: &DecodeError) -> &'static str {
+    match error {
+        DecodeError::NotARecord { .. } => "not_a_record",
+        DecodeError::UnknownSchema { .. } => "unknown_schema",
+        DecodeError::OtherKind { .. } => "unexpected_kind",
+        DecodeError::Corrupt { .. } => "corrupt_record",
+    }
+}
+
+/// What stands in for an output over the limit.
+pub(crate) fn too_large(stage: &str, topic: &Arc<str>, output: &Output, limit_bytes: usize) -> Output {
+    let value = output.value.as_deref().unwrap_or_default();
+    let letter = DeadLetter {
+        stage: stage.to_owned(),
+        topic: output.topic.to_string(),
+        partition: -1,
+        offset: -1,
+        timestamp_ms: output.timestamp_ms.unwrap_or(0),
+        reason: "output_too_large".to_owned(),
+        detail: format!("an output of {} bytes is over the limit of {limit_bytes}", output.bytes()),
+        trigger: None,
+        rule: None,
+        execution_id: None,
+        event_id: None,
+        record_bytes: i64::try_from(value.len()).unwrap_or(i64::MAX),
+        head: value[..value.len().min(DEAD_LETTER_HEAD_BYTES_MAX)].to_vec(),
+    };
+    Output::keyed(topic, output.topic.as_bytes(), encode(&letter))
+}

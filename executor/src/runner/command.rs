@@ -1,0 +1,237 @@
+//! The runner `command`: an argv, never a shell, under a supervisor process.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{ChildStdin, ChildStdout};
+use tokio::sync::watch;
+
+use crate::supervise::{Control, Job, Report, STARTED, Why};
+
+/// Longest line of the supervisor, in bytes; the captured output comes behind it.
+const LINE_BYTES_MAX: u64 = 64 << 10;
+
+/// How commands are run.
+#[derive(Debug, Clone)]
+pub struct RunnerOptions {
+    /// Program and first arguments of the supervisor. The default is this program itself with the
+    /// sub-command `supervise`, by a path that still works after an upgrade replaced the file.
+    pub supervisor: Vec<OsString>,
+    /// Variables that a command inherits from this process, where they are set.
+    pub inherited_variables: Vec<String>,
+    /// Variables set for every command.
+    pub environment: BTreeMap<String, String>,
+    /// Bytes kept of stdout, and of stderr.
+    pub output_bytes_max: usize,
+    /// From SIGTERM to SIGKILL, in milliseconds.
+    pub kill_grace_ms: u64,
+}
+
+impl Default for RunnerOptions {
+    fn default() -> Self {
+        Self {
+            supervisor: vec!["/proc/self/exe".into(), "supervise".into()],
+            inherited_variables: ["PATH", "HOME", "LANG"].map(str::to_owned).to_vec(),
+            environment: BTreeMap::new(),
+            output_bytes_max: 64 << 10,
+            kill_grace_ms: 5_000,
+        }
+    }
+}
+
+/// A command to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Working directory: the `actions` folder of the pack.
+    pub directory: PathBuf,
+    /// Variables beside those of [`RunnerOptions`].
+    pub environment: BTreeMap<String, String>,
+    /// Longest run, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// What the worker wants of a running command; the newest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Directive {
+    /// The lease holds until this instant of `CLOCK_BOOTTIME`, in milliseconds.
+    pub lease_deadline_ms: u64,
+    /// Whether to end the command.
+    pub cancel: bool,
+}
+
+/// How a command ended. No process of it is left, unless the supervisor itself was killed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Why; none where the supervisor was killed or could not start, and nothing is known.
+    pub why: Option<Why>,
+    /// Exit code, if it exited.
+    pub return_code: Option<i32>,
+    /// What went wrong, for people.
+    pub error: Option<String>,
+    /// Captured stdout.
+    pub stdout: Vec<u8>,
+    /// Captured stderr.
+    pub stderr: Vec<u8>,
+    /// Whether stdout was longer.
+    pub stdout_truncated: bool,
+    /// Whether stderr was longer.
+    pub stderr_truncated: bool,
+}
+
+/// Runs a command to its end. `started` is called once it runs. Dropping the future ends the command.
+pub async fn run(
+    options: &RunnerOptions,
+    command: Command,
+    directives: watch::Receiver<Directive>,
+    started: impl FnOnce() + Send,
+) -> Outcome {
+    if let Some(error) = refusal(&command) {
+        return Outcome::without_report(Some(Why::NotStarted), error);
+    }
+    match supervised(options, command, directives, started).await {
+        Ok(outcome) => outcome,
+        Err(e) => Outcome::without_report(None, format!("the supervisor of the command failed: {e}")),
+    }
+}
+
+/// What no process can be given.
+fn refusal(command: &Command) -> Option<String> {
+    if command.argv.first().is_none_or(String::is_empty) {
+        return Some("the command is empty".to_owned());
+    }
+    let at = command.argv.iter().position(|argument| argument.contains('\0'))?;
+    Some(format!("argument {at} of the command contains a NUL character, which no program can be given"))
+}
+
+async fn supervised(
+    options: &RunnerOptions,
+    command: Command,
+    directives: watch::Receiver<Directive>,
+    started: impl FnOnce() + Send,
+) -> std::io::Result<Outcome> {
+    let (program, arguments) = options.supervisor.split_first().ok_or_else(|| missing("supervisor"))?;
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let control = child.stdin.take().ok_or_else(|| missing("stdin"))?;
+    let output = child.stdout.take().ok_or_else(|| missing("stdout"))?;
+    let job = job(options, command, *directives.borrow());
+    let answer = {
+        let tell = tell(control, &job, directives);
+        let listen = listen(output, options.output_bytes_max, started);
+        tokio::pin!(tell, listen);
+        // What is told ends when the supervisor does or when nobody is left to direct it; then only listen.
+        tokio::select! {
+            answer = &mut listen => answer,
+            control = &mut tell => {
+                let answer = listen.await;
+                drop(control);
+                answer
+            }
+        }
+    };
+    child.wait().await?;
+    answer
+}
+
+fn missing(what: &str) -> std::io::Error {
+    std::io::Error::other(format!("it has no {what}"))
+}
+
+fn job(options: &RunnerOptions, command: Command, directive: Directive) -> Job {
+    let inherited = options.inherited_variables.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
+    let mut environment: BTreeMap<String, String> = inherited.collect();
+    environment.extend(options.environment.clone());
+    environment.extend(command.environment);
+    Job {
+        argv: command.argv,
+        environment,
+        directory: command.directory,
+        timeout_ms: command.timeout_ms,
+        lease_deadline_ms: directive.lease_deadline_ms,
+        kill_grace_ms: options.kill_grace_ms,
+        output_bytes_max: options.output_bytes_max,
+    }
+}
+
+/// Sends the job and then every change of the directive. Gives the pipe back, for its closing means
+/// that the worker is gone.
+async fn tell(mut control: ChildStdin, job: &Job, mut directives: watch::Receiver<Directive>) -> ChildStdin {
+    let mut line = match serde_json::to_string(job) {
+        Ok(line) => line,
+        // Strings and numbers always serialise; an empty line makes the supervisor give up.
+        Err(_) => String::new(),
+    };
+    line.push('\n');
+    if control.write_all(line.as_bytes()).await.is_err() {
+        return control;
+    }
+    let mut told = Directive { lease_deadline_ms: job.lease_deadline_ms, cancel: false };
+    loop {
+        let wanted = *directives.borrow_and_update();
+        let mut lines = String::new();
+        if wanted.lease_deadline_ms != told.lease_deadline_ms {
+            lines.push_str(&Control::Lease(wanted.lease_deadline_ms).line());
+        }
+        if wanted.cancel && !told.cancel {
+            lines.push_str(&Control::Cancel.line());
+        }
+        told = wanted;
+        // A supervisor that is gone shows at the other end.
+        if control.write_all(lines.as_bytes()).await.is_err() || directives.changed().await.is_err() {
+            return control;
+        }
+    }
+}
+
+async fn listen(output: ChildStdout, output_bytes_max: usize, started: impl FnOnce()) -> std::io::Result<Outcome> {
+    let most = 2 * LINE_BYTES_MAX + 2 * output_bytes_max as u64;
+    let mut output = BufReader::new(output.take(most));
+    let mut line = String::new();
+    output.read_line(&mut line).await?;
+    if line.trim_end() == STARTED {
+        started();
+        line.clear();
+        output.read_line(&mut line).await?;
+    }
+    if line.is_empty() {
+        return Err(std::io::Error::other("it ended without a report"));
+    }
+    let report: Report = serde_json::from_str(&line)?;
+    let mut stdout = vec![0; report.stdout_bytes.min(output_bytes_max)];
+    output.read_exact(&mut stdout).await?;
+    let mut stderr = vec![0; report.stderr_bytes.min(output_bytes_max)];
+    output.read_exact(&mut stderr).await?;
+    let error = report.error.clone().or_else(|| report.signal.map(|s| format!("ended by signal {s}")));
+    Ok(Outcome {
+        why: Some(report.why),
+        return_code: report.return_code,
+        error,
+        stdout,
+        stderr,
+        stdout_truncated: report.stdout_truncated,
+        stderr_truncated: report.stderr_truncated,
+    })
+}
+
+impl Outcome {
+    /// Nothing was captured.
+    pub(crate) fn without_report(why: Option<Why>, error: String) -> Self {
+        Self {
+            why,
+            return_code: None,
+            error: Some(error),
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            stdout_truncated: false,
+            stderr_truncated: false,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Runners: how a worker carries an action out.
+
+mod command;
+
+pub use command::{Command, Directive, Outcome, RunnerOptions, run};

@@ -1,0 +1,98 @@
+//! What owners and workers need to know of the catalog, and of the switch that pauses dispatch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What becomes of an execution whose worker was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is attempted again, with the same idempotency key.
+    AtLeastOnce,
+    /// It is never attempted again by itself.
+    AtMostOnce,
+}
+
+impl Delivery {
+    /// As records write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AtLeastOnce => "at_least_once",
+            Self::AtMostOnce => "at_most_once",
+        }
+    }
+}
+
+/// An execution that can be dispatched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Validated parameters with defaults filled in, a JSON object.
+    pub parameters: String,
+    /// Worker pool.
+    pub pool: String,
+    /// What a lost worker means.
+    pub delivery: Delivery,
+    /// Longest run, in milliseconds.
+    pub timeout_ms: i64,
+}
+
+/// Answer to [`ExecutorView::prepare`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prepared {
+    /// It can be dispatched.
+    Ready(Plan),
+    /// This process has not got that revision yet; the partition waits.
+    RevisionUnknown,
+    /// That revision has no such action.
+    NoSuchAction,
+    /// The parameters do not fit the action; the text says which and why.
+    Refused(String),
+}
+
+/// The files of one pack, by the hash of its blob.
+pub trait PackContent: Send + Sync {
+    /// Hash of the blob; names the folder in the cache.
+    fn hash(&self) -> &str;
+
+    /// Hands every file to `each`: path relative to the pack with `/`, content, whether it is executable.
+    ///
+    /// # Errors
+    /// What is wrong with the blob, or what `each` returned.
+    fn files(&self, each: &mut dyn FnMut(&str, &[u8], bool) -> Result<(), String>) -> Result<(), String>;
+}
+
+/// A command, rendered for one execution.
+#[derive(Clone)]
+pub struct CommandPlan {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Variables that the action sets.
+    pub environment: BTreeMap<String, String>,
+    /// Bytes kept of stdout, and of stderr.
+    pub output_bytes_max: usize,
+    /// The pack in whose `actions` folder it runs.
+    pub pack: Arc<dyn PackContent>,
+}
+
+/// Answer to [`ExecutorView::command`].
+#[derive(Clone)]
+pub enum Rendered {
+    /// It can be run.
+    Command(CommandPlan),
+    /// This process has not got that revision yet; the partition waits.
+    RevisionUnknown,
+    /// It cannot be run; the text says why.
+    Refused(String),
+}
+
+/// Implemented by what the whole process shares: every revision that may still be named, and the
+/// key-value store. The same arguments give the same answer, but for a revision that arrives.
+pub trait ExecutorView: Send + Sync {
+    /// Whether dispatch is paused for everybody.
+    fn dispatch_paused(&self) -> bool;
+
+    /// Resolves an action in a revision and completes its parameters (a JSON object).
+    fn prepare(&self, revision: &str, action: &str, parameters: &str) -> Prepared;
+
+    /// Renders an action's command with completed parameters.
+    fn command(&self, revision: &str, action: &str, parameters: &str) -> Rendered;
+}

@@ -1,0 +1,325 @@
+//! The supervisor and the command runner with real processes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use petrel_executor::runner::{Command, Directive, Outcome, RunnerOptions, run};
+use petrel_executor::supervise::{Why, boot_ms};
+use tokio::sync::watch;
+
+/// Nothing here takes that long unless it hangs.
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn options() -> RunnerOptions {
+    RunnerOptions {
+        supervisor: vec![env!("CARGO_BIN_EXE_petrel-supervise").into()],
+        kill_grace_ms: 300,
+        ..RunnerOptions::default()
+    }
+}
+
+fn command(argv: &[&str], directory: &Path) -> Command {
+    Command {
+        argv: argv.iter().map(|a| (*a).to_owned()).collect(),
+        directory: directory.to_owned(),
+        environment: BTreeMap::new(),
+        timeout_ms: 20_000,
+    }
+}
+
+fn directive(lease_ms: u64) -> Directive {
+    Directive { lease_deadline_ms: boot_ms() + lease_ms, cancel: false }
+}
+
+/// Runs to the end with a lease that lasts.
+async fn run_to_end(options: &RunnerOptions, command: Command) -> Outcome {
+    let (_director, directives) = watch::channel(directive(60_000));
+    tokio::time::timeout(LIMIT, run(options, command, directives, || {})).await.expect("the command hangs")
+}
+
+fn script(directory: &Path, name: &str, text: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = directory.join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// Waits for the file to be there, and reads the process id in it.
+async fn pid_in(path: &Path) -> i32 {
+    let end = Instant::now() + LIMIT;
+    loop {
+        if let Some(pid) = std::fs::read_to_string(path).ok().and_then(|t| t.trim().parse().ok()) {
+            return pid;
+        }
+        assert!(Instant::now() < end, "{} never came", path.display());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn is_alive(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
+    state.is_some_and(|s| s != "Z" && s != "X")
+}
+
+async fn await_death(pid: i32) {
+    let end = Instant::now() + LIMIT;
+    while is_alive(pid) {
+        assert!(Instant::now() < end, "process {pid} lives on");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn arguments_reach_the_program_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    script(dir.path(), "show.sh", "#!/bin/sh\nprintf '[%s]' \"$@\"\nprintf err >&2\nexit 3\n");
+    let nasty = ["; rm -rf /", "$(reboot)", "a\nb", "", "-oProxyCommand=x", "ü\u{1F600}"];
+    let argv: Vec<&str> = ["./show.sh"].into_iter().chain(nasty).collect();
+    let outcome = run_to_end(&options(), command(&argv, dir.path())).await;
+    let expected: String = nasty.iter().map(|a| format!("[{a}]")).collect();
+    assert_eq!(String::from_utf8(outcome.stdout).unwrap(), expected);
+    assert_eq!((outcome.why, outcome.return_code), (Some(Why::Exited), Some(3)));
+    assert_eq!((outcome.stderr.as_slice(), outcome.stdout_truncated), (&b"err"[..], false));
+}
+
+#[tokio::test]
+async fn what_cannot_start_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("plain"), "text").unwrap();
+    let cases: [(&[&str], &str); 5] = [
+        (&["./missing"], "No such file"),
+        (&["no-such-program-anywhere"], "No such file"),
+        (&["./plain"], "Permission denied"),
+        (&["echo", "a\0b"], "NUL"),
+        (&[], "empty"),
+    ];
+    for (argv, expected) in cases {
+        let outcome = run_to_end(&options(), command(argv, dir.path())).await;
+        assert_eq!(outcome.why, Some(Why::NotStarted), "{argv:?}");
+        let error = outcome.error.unwrap();
+        assert!(error.contains(expected), "{argv:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn the_environment_is_what_was_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options();
+    options.environment.insert("FROM_OPTIONS".into(), "1".into());
+    let mut env = command(&["env"], dir.path());
+    env.environment.insert("PETREL_EXECUTION_ID".into(), "x y".into());
+    let outcome = run_to_end(&options, env).await;
+    let text = String::from_utf8(outcome.stdout).unwrap();
+    let mut names: Vec<&str> = text.lines().filter_map(|l| l.split_once('=')).map(|(name, _)| name).collect();
+    names.retain(|name| !["HOME", "LANG"].contains(name));
+    names.sort_unstable();
+    assert_eq!(names, ["FROM_OPTIONS", "PATH", "PETREL_EXECUTION_ID"]);
+    assert!(text.contains("PETREL_EXECUTION_ID=x y\n"));
+}
+
+#[tokio::test]
+async fn a_flood_of_output_is_cut_and_counted_as_such() {
+    let dir = tempfile::tempdir().unwrap();
+    let flood = "head -c 100000000 /dev/zero; head -c 100000000 /dev/zero >&2; exit 0";
+    let began = Instant::now();
+    let outcome = run_to_end(&options(), command(&["sh", "-c", flood], dir.path())).await;
+    assert_eq!((outcome.why, outcome.return_code), (Some(Why::Exited), Some(0)));
+    assert_eq!((outcome.stdout.len(), outcome.stderr.len()), (64 << 10, 64 << 10));
+    assert!(outcome.stdout_truncated && outcome.stderr_truncated);
+    println!("200 MB of output took {:?}", began.elapsed());
+}
+
+/// The supervisor's own memory while a command writes without end.
+#[tokio::test]
+async fn a_flood_does_not_grow_the_supervisor() {
+    let dir = tempfile::tempdir().unwrap();
+    let pid_file = dir.path().join("pid");
+    let flood = format!("echo $PPID > {}; exec cat /dev/zero", pid_file.display());
+    let (director, directives) = watch::channel(directive(60_000));
+    let (options, command) = (options(), command(&["sh", "-c", &flood], dir.path()));
+    let running = tokio::spawn(async move { run(&options, command, directives, || {}).await });
+    let supervisor = pid_in(&pid_file).await;
+    let read_bytes = |pid: i32| -> u64 {
+        let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+        io.lines().find_map(|l| l.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+    };
+    let end = Instant::now() + LIMIT;
+    while read_bytes(supervisor) < 200_000_000 {
+        assert!(Instant::now() < end, "the supervisor does not read");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let status = std::fs::read_to_string(format!("/proc/{supervisor}/status")).unwrap();
+    let peak_kb: u64 = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:"))
+        .and_then(|l| l.split_whitespace().next())
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(peak_kb < 32 << 10, "the supervisor took {peak_kb} kB");
+    director.send_modify(|d| d.cancel = true);
+    let outcome = running.await.unwrap();
+    assert_eq!((outcome.why, outcome.stdout.len()), (Some(Why::Canceled), 64 << 10));
+}
+
+/// Starts daemons that get away from the process group, ignore SIGTERM, and keep the output open.
+const DAEMONS: &str = r#"#!/bin/sh
+setsid sh -c 'trap "" TERM; echo $$ > stubborn; while :; do sleep 1; done' &
+(setsid sh -c 'echo $$ > twice; exec sleep 600' & ) &
+while [ ! -s stubborn ] || [ ! -s twice ]; do sleep 0.01; done
+"#;
+
+#[tokio::test]
+async fn daemons_end_with_the_command() {
+    let dir = tempfile::tempdir().unwrap();
+    script(dir.path(), "daemons.sh", &format!("{DAEMONS}exit 7\n"));
+    let outcome = run_to_end(&options(), command(&["./daemons.sh"], dir.path())).await;
+    assert_eq!((outcome.why, outcome.return_code), (Some(Why::Exited), Some(7)));
+    for name in ["stubborn", "twice"] {
+        let pid = pid_in(&dir.path().join(name)).await;
+        assert!(!is_alive(pid), "{name} outlived the command");
+    }
+}
+
+#[tokio::test]
+async fn a_time_out_ends_the_whole_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    script(dir.path(), "daemons.sh", &format!("{DAEMONS}trap '' TERM\nwhile :; do sleep 1; done\n"));
+    let mut command = command(&["./daemons.sh"], dir.path());
+    command.timeout_ms = 500;
+    let outcome = run_to_end(&options(), command).await;
+    assert_eq!((outcome.why, outcome.return_code), (Some(Why::Timeout), None));
+    for name in ["stubborn", "twice"] {
+        assert!(!is_alive(pid_in(&dir.path().join(name)).await), "{name} outlived the command");
+    }
+}
+
+#[tokio::test]
+async fn sigterm_comes_first() {
+    let dir = tempfile::tempdir().unwrap();
+    script(dir.path(), "polite.sh", "#!/bin/sh\ntrap 'echo bye; exit 9' TERM\necho up\nwhile :; do sleep 0.05; done\n");
+    let mut command = command(&["./polite.sh"], dir.path());
+    command.timeout_ms = 500;
+    let outcome = run_to_end(&RunnerOptions { kill_grace_ms: 20_000, ..options() }, command).await;
+    assert_eq!((outcome.why, outcome.return_code), (Some(Why::Timeout), Some(9)));
+    assert_eq!(outcome.stdout, b"up\nbye\n");
+}
+
+#[tokio::test]
+async fn a_cancel_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (director, directives) = watch::channel(directive(60_000));
+    let cancel = move || director.send_modify(|d| d.cancel = true);
+    let outcome = run(&options(), command(&["sleep", "600"], dir.path()), directives, cancel).await;
+    assert_eq!((outcome.why, outcome.return_code), (Some(Why::Canceled), None));
+    assert_eq!(outcome.error.as_deref(), Some("ended by signal 15"));
+}
+
+#[tokio::test]
+async fn a_lease_that_passes_kills_at_once_and_an_extension_prevents_it() {
+    let dir = tempfile::tempdir().unwrap();
+    // SIGTERM is ignored and the grace is long: only the lease can end it in time.
+    let stubborn = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"];
+    let options = RunnerOptions { kill_grace_ms: 60_000, ..options() };
+    let (_director, directives) = watch::channel(directive(300));
+    let outcome =
+        tokio::time::timeout(LIMIT, run(&options, command(&stubborn, dir.path()), directives, || {})).await.unwrap();
+    assert_eq!(outcome.why, Some(Why::LeaseLost));
+
+    let (director, directives) = watch::channel(directive(2_000));
+    let extend = move || {
+        director.send_modify(|d| d.lease_deadline_ms = boot_ms() + 60_000);
+        std::mem::forget(director);
+    };
+    let outcome = run(&options, command(&["sleep", "3"], dir.path()), directives, extend).await;
+    assert_eq!((outcome.why, outcome.return_code), (Some(Why::Exited), Some(0)));
+}
+
+#[tokio::test]
+async fn a_killed_supervisor_takes_the_command_along_and_the_worker_knows_nothing() {
+    use nix::sys::signal::{Signal, kill};
+    let dir = tempfile::tempdir().unwrap();
+    script(dir.path(), "hang.sh", "#!/bin/sh\necho $PPID > supervisor\necho $$ > main\nexec sleep 600\n");
+    let (_director, directives) = watch::channel(directive(60_000));
+    let (options, command) = (options(), command(&["./hang.sh"], dir.path()));
+    let running = tokio::spawn(async move { run(&options, command, directives, || {}).await });
+    let main = pid_in(&dir.path().join("main")).await;
+    let supervisor = pid_in(&dir.path().join("supervisor")).await;
+    kill(nix::unistd::Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
+    let outcome = tokio::time::timeout(LIMIT, running).await.unwrap().unwrap();
+    assert_eq!((outcome.why, outcome.return_code), (None, None));
+    assert!(outcome.error.unwrap().contains("without a report"));
+    await_death(main).await;
+}
+
+/// A process that runs a command as a worker does, in a role of its own: this very test, executed again.
+fn worker_process(dir: &Path, lease_ms: u64) -> std::process::Child {
+    std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["worker_role", "--exact", "--nocapture"])
+        .env("SUPERVISOR_TEST_DIR", dir)
+        .env("SUPERVISOR_TEST_LEASE_MS", lease_ms.to_string())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Does nothing unless a test below starts it.
+#[tokio::test]
+async fn worker_role() {
+    let Ok(dir) = std::env::var("SUPERVISOR_TEST_DIR") else { return };
+    let dir = PathBuf::from(dir);
+    let lease_ms: u64 = std::env::var("SUPERVISOR_TEST_LEASE_MS").unwrap().parse().unwrap();
+    let (_director, directives) = watch::channel(directive(lease_ms));
+    run(&options(), command(&["./daemons.sh"], &dir), directives, || {}).await;
+}
+
+const HANGS: &str = "echo $$ > main\nexec sleep 600\n";
+
+#[tokio::test]
+async fn a_killed_worker_takes_its_commands_along() {
+    let dir = tempfile::tempdir().unwrap();
+    script(dir.path(), "daemons.sh", &format!("{DAEMONS}{HANGS}"));
+    let mut worker = worker_process(dir.path(), 60_000);
+    let main = pid_in(&dir.path().join("main")).await;
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    for pid in [main, pid_in(&dir.path().join("stubborn")).await, pid_in(&dir.path().join("twice")).await] {
+        await_death(pid).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_worker_loses_its_commands_when_the_lease_passes() {
+    use nix::sys::signal::{Signal, kill};
+    let dir = tempfile::tempdir().unwrap();
+    script(dir.path(), "daemons.sh", &format!("{DAEMONS}{HANGS}"));
+    let began = boot_ms();
+    let mut worker = worker_process(dir.path(), 3_000);
+    let main = pid_in(&dir.path().join("main")).await;
+    kill(nix::unistd::Pid::from_raw(worker.id() as i32), Signal::SIGSTOP).unwrap();
+    assert!(is_alive(main));
+    for pid in [main, pid_in(&dir.path().join("stubborn")).await, pid_in(&dir.path().join("twice")).await] {
+        await_death(pid).await;
+    }
+    assert!(boot_ms() - began >= 3_000, "it died before its lease passed");
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+}
+
+/// Not an assertion on time, which a busy machine would break; the figure is for the reader.
+#[tokio::test]
+async fn the_cost_of_a_start_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut times = Vec::new();
+    for _ in 0..50 {
+        let began = Instant::now();
+        let outcome = run_to_end(&options(), command(&["true"], dir.path())).await;
+        times.push(began.elapsed());
+        assert_eq!(outcome.return_code, Some(0));
+    }
+    times.sort_unstable();
+    println!("start to report: p50 {:?}, p90 {:?}", times[25], times[45]);
+}

@@ -1,0 +1,88 @@
+//! `petrel action run`, `petrel pause` and `petrel resume`.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+
+use super::args::{ActionCommand, Output};
+use super::http::Client;
+use super::{EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE, Failure, output};
+
+/// How often a waiting client asks.
+const POLL: Duration = Duration::from_millis(100);
+/// How long a requested execution may stay unknown before a waiting client gives up.
+const UNKNOWN_MAX: Duration = Duration::from_secs(30);
+
+pub fn run(command: ActionCommand, client: &Client, format: Output) -> Result<(), Failure> {
+    let ActionCommand::Run { action, parameters, wait } = command;
+    let parameters = parse(&parameters)?;
+    let answer = client.post(&["v1", "actions", &action, "run"], &json!({ "parameters": parameters }))?;
+    let id = answer["execution_id"].as_str().unwrap_or_default().to_owned();
+    if !wait {
+        match format {
+            Output::Json => output::json(&answer),
+            Output::Table => output::line(&id),
+        }
+        return Ok(());
+    }
+    let execution = finished(client, &id)?;
+    super::execution::show(&execution, format);
+    match execution["status"].as_str() {
+        Some("succeeded") => Ok(()),
+        _ => Err(Failure::new(EXIT_FAILED, "")),
+    }
+}
+
+pub fn dispatch(client: &Client, pause: bool, reason: Option<String>) -> Result<(), Failure> {
+    let verb = if pause { "pause" } else { "resume" };
+    client.post(&["v1", "dispatch", verb], &json!({ "reason": reason }))?;
+    output::line(if pause {
+        "dispatch is paused: events are decided and requests kept, no action starts"
+    } else {
+        "dispatch goes on"
+    });
+    Ok(())
+}
+
+/// `name=value`; a value that parses as JSON keeps its type.
+fn parse(words: &[String]) -> Result<Map<String, Value>, Failure> {
+    let mut parameters = Map::new();
+    for word in words {
+        let Some((name, value)) = word.split_once('=') else {
+            return Err(Failure::new(EXIT_USAGE, format!("{word:?} is no parameter: write name=value")));
+        };
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+        if parameters.insert(name.to_owned(), value).is_some() {
+            return Err(Failure::new(EXIT_USAGE, format!("parameter {name} is given twice")));
+        }
+    }
+    Ok(parameters)
+}
+
+fn finished(client: &Client, id: &str) -> Result<Value, Failure> {
+    let began = Instant::now();
+    loop {
+        match client.get(&["v1", "executions", id], &[]) {
+            Ok(execution) if !execution["ended_at"].is_null() => return Ok(execution),
+            Ok(_) => {}
+            // The request is durable, its owner has not seen it yet.
+            Err(_) if began.elapsed() < UNKNOWN_MAX => {}
+            Err(failure) => return Err(Failure::new(EXIT_UNAVAILABLE, failure.message)),
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_keep_their_type() {
+        let words = ["a=1", "b=x y", "c=true", "d={\"k\":[1]}", "e=", "f=a=b"].map(str::to_owned);
+        let wanted = json!({"a": 1, "b": "x y", "c": true, "d": {"k": [1]}, "e": "", "f": "a=b"});
+        assert_eq!(Value::Object(parse(&words).unwrap()), wanted);
+        assert!(parse(&["a".to_owned()]).is_err());
+        assert!(parse(&["a=1".to_owned(), "a=2".to_owned()]).is_err());
+    }
+}

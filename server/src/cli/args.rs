@@ -1,0 +1,308 @@
+//! The words of the command line. One definition feeds the parser and the help.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Event-driven automation for high-volume event feeds.
+#[derive(Debug, Parser)]
+#[command(
+    name = "petrel",
+    version,
+    propagate_version = true,
+    after_help = "Start with `petrel up`, then `petrel event send demo.alert '{\"host\":\"db-1\"}'`.\n\
+                  Exit codes: 0 done; 1 its subject failed; 2 usage or configuration; 3 no server; 4 refused."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How clients find the server and show its answers.
+#[derive(Debug, Args)]
+pub struct Connection {
+    /// Address of the server's API
+    #[arg(long, global = true, env = "PETREL_API", default_value = "http://127.0.0.1:7373")]
+    pub api: String,
+    /// Token of the API
+    #[arg(long, global = true, env = "PETREL_API_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// How answers are shown
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+}
+
+/// How answers are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run everything in one process: the quickest start, and all that one machine needs
+    #[command(after_help = "Examples:\n  petrel up --packs packs\n  petrel up --kafka localhost:9092 --data-dir /var/lib/petrel")]
+    Up(UpArgs),
+    /// Run some roles of a cluster on Kafka and ClickHouse
+    #[command(after_help = "Example:\n  petrel serve --roles rules,executor --config /etc/petrel.yaml")]
+    Serve(ServeArgs),
+    /// Run the embedded ClickHouse engine behind ClickHouse's HTTP interface, on loopback
+    Clickhouse(ClickhouseArgs),
+    /// Send events to a trigger
+    #[command(subcommand)]
+    Event(EventCommand),
+    /// Write records to a topic of the local bus
+    #[command(subcommand)]
+    Topic(TopicCommand),
+    /// Check, test and apply packs
+    #[command(subcommand)]
+    Pack(PackCommand),
+    /// Look at rules
+    #[command(subcommand)]
+    Rule(RuleCommand),
+    /// Run actions by hand
+    #[command(subcommand)]
+    Action(ActionCommand),
+    /// Look at executions and cancel them
+    #[command(subcommand)]
+    Execution(ExecutionCommand),
+    /// Stop dispatching actions; events are still decided and requests kept
+    Pause {
+        /// Why, for the others
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Dispatch actions again
+    Resume,
+    /// Ask the audit trail, read-only
+    #[command(after_help = "Examples:\n  petrel sql 'SELECT status, count() FROM executions_latest GROUP BY status'\n  \
+                            petrel sql --format csv 'SELECT * FROM rule_matches LIMIT 10'\n  \
+                            petrel sql --trace EVENT_ID\n  petrel sql --reconcile")]
+    Sql(SqlArgs),
+    /// Show the server's roles, lag and problems
+    Status,
+}
+
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Configuration file
+    #[arg(long, env = "PETREL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Folder for everything local [default: petrel-data]
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
+    /// Address of the API [default: 127.0.0.1:7373]
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
+    /// Use this Kafka instead of the local bus
+    #[arg(long, value_name = "HOST:PORT")]
+    pub kafka: Option<String>,
+    /// Folder of packs to apply at the start
+    #[arg(long, value_name = "DIR")]
+    pub packs: Option<PathBuf>,
+    /// Library of the embedded ClickHouse engine
+    #[arg(long, env = "PETREL_CHDB_LIB", value_name = "FILE")]
+    pub clickhouse_library: Option<PathBuf>,
+    /// Do not show live what happens
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Configuration file
+    #[arg(long, env = "PETREL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Roles to run
+    #[arg(long, value_enum, value_delimiter = ',', required = true)]
+    pub roles: Vec<Role>,
+    /// Address of the API, health and metrics
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
+    /// Folder for everything local
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
+pub enum Role {
+    /// Timers and sensors
+    Ingest,
+    /// Deciding which rules match
+    Rules,
+    /// Owning executions
+    Executor,
+    /// Running actions
+    Worker,
+    /// Writing the audit trail to ClickHouse
+    Audit,
+    /// The HTTP API
+    Api,
+}
+
+#[derive(Debug, Args)]
+pub struct ClickhouseArgs {
+    /// Folder of the engine's data
+    #[arg(long)]
+    pub data_dir: PathBuf,
+    /// Loopback address of the HTTP interface
+    #[arg(long, default_value = "127.0.0.1:8123")]
+    pub listen: SocketAddr,
+    /// The engine's library
+    #[arg(long, env = "PETREL_CHDB_LIB", value_name = "FILE")]
+    pub library: Option<PathBuf>,
+    /// End when standard input is closed: for a parent process
+    #[arg(long, hide = true)]
+    pub child: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EventCommand {
+    /// Send one event, or a batch
+    #[command(after_help = "Examples:\n  petrel event send demo.alert '{\"host\":\"db-1\",\"used_pct\":95.0}'\n  \
+                            petrel event send demo.alert --batch - < events.ndjson")]
+    Send {
+        /// Trigger, as pack.name
+        trigger: String,
+        /// Payload as JSON, @FILE, or - for standard input
+        #[arg(default_value = "-")]
+        payload: String,
+        /// Id of the event: the same id again gives no second execution
+        #[arg(long)]
+        id: Option<String>,
+        /// The payload holds one event a line (NDJSON)
+        #[arg(long)]
+        batch: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TopicCommand {
+    /// Write one record, or one for each line
+    #[command(after_help = "Example:\n  petrel topic send monitoring.alerts --key db-1 '{\"host\":\"db-1\"}'")]
+    Send {
+        /// Topic of the local bus
+        topic: String,
+        /// Value, @FILE, or - for standard input
+        #[arg(default_value = "-")]
+        value: String,
+        /// Key of the record
+        #[arg(long)]
+        key: Option<String>,
+        /// The value holds one record a line
+        #[arg(long)]
+        lines: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PackCommand {
+    /// Report everything that is wrong with packs, without a server
+    Validate {
+        /// Folders of packs, or of folders of packs
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Run the tests of packs' rules, without a server
+    Test {
+        /// Folders of packs, or of folders of packs
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Validate packs and put them into force, all at once
+    #[command(after_help = "Examples:\n  petrel pack apply packs/disk\n  petrel pack apply packs --prune\n  petrel pack apply --revision 3f2a…")]
+    Apply {
+        /// Folders of packs, or of folders of packs
+        #[arg(required_unless_present = "revision")]
+        paths: Vec<PathBuf>,
+        /// Remove the packs that are not named
+        #[arg(long)]
+        prune: bool,
+        /// Put an earlier revision into force again
+        #[arg(long, conflicts_with_all = ["paths", "prune"])]
+        revision: Option<String>,
+    },
+    /// List the packs in force
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RuleCommand {
+    /// List the rules in force
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ActionCommand {
+    /// Run an action once
+    #[command(after_help = "Example:\n  petrel action run disk.clean host=db-1 older_than=7d --wait")]
+    Run {
+        /// Action, as pack.name
+        action: String,
+        /// Parameters, name=value; a value that is JSON keeps its type
+        parameters: Vec<String>,
+        /// Wait for the result
+        #[arg(long)]
+        wait: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ExecutionCommand {
+    /// List recent executions, latest first
+    List {
+        /// Only of this status
+        #[arg(long)]
+        status: Option<String>,
+        /// Only of this rule
+        #[arg(long)]
+        rule: Option<String>,
+        /// At most this many
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Show one execution with its output
+    Get {
+        /// Id of the execution
+        id: String,
+    },
+    /// Cancel an execution
+    Cancel {
+        /// Id of the execution
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct SqlArgs {
+    /// The query; - reads it from standard input
+    #[arg(required_unless_present_any = ["trace", "reconcile"])]
+    pub query: Option<String>,
+    /// Everything that an event caused
+    #[arg(long, value_name = "EVENT_ID", conflicts_with = "query")]
+    pub trace: Option<String>,
+    /// Everything that does not add up between events, requests and executions
+    #[arg(long, conflicts_with_all = ["query", "trace"])]
+    pub reconcile: bool,
+    /// How rows are shown [default: table, or json with -o json]
+    #[arg(long, value_enum)]
+    pub format: Option<SqlFormat>,
+}
+
+/// How rows are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SqlFormat {
+    /// For people
+    Table,
+    /// One object a row
+    Json,
+    /// Comma-separated, with a header
+    Csv,
+}

@@ -1,0 +1,88 @@
+//! The command line: what can be typed, and which file carries it out.
+
+mod action;
+mod args;
+mod event;
+mod execution;
+mod http;
+mod output;
+mod pack;
+mod rule;
+mod run;
+mod sql;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// Everything went well.
+pub const EXIT_OK: u8 = 0;
+/// The command was understood and its subject failed: a pack is invalid, a test or an action failed.
+pub const EXIT_FAILED: u8 = 1;
+/// The command line or the configuration is wrong.
+pub const EXIT_USAGE: u8 = 2;
+/// The server cannot be reached, or is not ready.
+pub const EXIT_UNAVAILABLE: u8 = 3;
+/// The server refused the request.
+pub const EXIT_REFUSED: u8 = 4;
+
+/// Why a command ends with another exit code than 0.
+#[derive(Debug)]
+pub struct Failure {
+    /// Exit code.
+    pub code: u8,
+    /// For people, on standard error; empty when everything was said already.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with a message.
+    pub fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::new(EXIT_FAILED, format!("{error:#}"))
+    }
+}
+
+/// Parses the command line and carries it out.
+pub fn main() -> ExitCode {
+    // The supervisor of an action starts with every action: nothing else may be set up before it.
+    if std::env::args_os().nth(1).is_some_and(|command| command == "supervise") {
+        return petrel_executor::supervise::main();
+    }
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(()) => ExitCode::from(EXIT_OK),
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                output::error(&failure.message);
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let client = || http::Client::new(&cli.connection);
+    match cli.command {
+        Command::Up(args) => run::up(args),
+        Command::Serve(args) => run::serve(args),
+        Command::Clickhouse(args) => run::clickhouse(args),
+        Command::Event(command) => event::event(command, &client()?),
+        Command::Topic(command) => event::topic(command, &client()?),
+        Command::Pack(command) => pack::run(command, &client, cli.connection.output),
+        Command::Rule(command) => rule::run(command, &client()?, cli.connection.output),
+        Command::Action(command) => action::run(command, &client()?, cli.connection.output),
+        Command::Execution(command) => execution::run(command, &client()?, cli.connection.output),
+        Command::Pause { reason } => action::dispatch(&client()?, true, reason),
+        Command::Resume => action::dispatch(&client()?, false, None),
+        Command::Sql(args) => sql::run(args, &client()?, cli.connection.output),
+        Command::Status => rule::status(&client()?, cli.connection.output),
+    }
+}

@@ -1,0 +1,64 @@
+//! Everything that commands print.
+
+// Printing is what a command line is for; nothing else in the server prints.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::io::Write;
+
+use serde_json::Value;
+
+/// A line on standard output.
+pub fn line(text: &str) {
+    // A reader that went away (`petrel … | head`) is no error of ours.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Bytes as they are on standard output.
+pub fn raw(bytes: &[u8]) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(bytes);
+    let _ = out.flush();
+}
+
+/// JSON for programs.
+pub fn json(value: &Value) {
+    // A value always serialises.
+    line(&serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// A message on standard error.
+pub fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// An error on standard error.
+pub fn error(text: &str) {
+    note(&format!("error: {text}"));
+}
+
+/// Rows of an array of objects under these columns: (field, heading).
+pub fn table(rows: &[Value], columns: &[(&str, &str)]) {
+    let cells: Vec<Vec<String>> = rows.iter().map(|row| columns.iter().map(|(f, _)| cell(&row[*f])).collect()).collect();
+    let width = |i: usize| {
+        let widest = cells.iter().map(|row| row[i].chars().count()).max().unwrap_or(0);
+        widest.max(columns[i].1.chars().count())
+    };
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let show = |row: &[String]| {
+        let padded: Vec<String> = row.iter().zip(&widths).map(|(c, w)| format!("{c:<w$}")).collect();
+        line(padded.join("  ").trim_end());
+    };
+    let headings: Vec<String> = columns.iter().map(|(_, h)| (*h).to_uppercase()).collect();
+    show(&headings);
+    for row in &cells {
+        show(row);
+    }
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

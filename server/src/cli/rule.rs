@@ -1,0 +1,50 @@
+//! `petrel rule list` and `petrel status`.
+
+use serde_json::Value;
+
+use super::Failure;
+use super::args::{Output, RuleCommand};
+use super::http::Client;
+use super::output;
+
+pub fn run(command: RuleCommand, client: &Client, format: Output) -> Result<(), Failure> {
+    let RuleCommand::List = command;
+    let answer = client.get(&["v1", "rules"], &[])?;
+    let columns =
+        [("rule", "rule"), ("trigger", "trigger"), ("enabled", "enabled"), ("actions", "actions"), ("description", "description")];
+    show(&answer, "rules", format, &columns);
+    Ok(())
+}
+
+pub fn status(client: &Client, format: Output) -> Result<(), Failure> {
+    let answer = client.get(&["v1", "status"], &[])?;
+    if format == Output::Json {
+        output::json(&answer);
+        return Ok(());
+    }
+    let text = |name: &str| answer[name].as_str().unwrap_or("-").to_owned();
+    output::line(&format!("instance  {}", text("instance")));
+    output::line(&format!("bus       {}", text("bus")));
+    output::line(&format!("revision  {}", text("revision")));
+    output::line(&format!("dispatch  {}", text("dispatch")));
+    output::line("");
+    let columns = [
+        ("stage", "stage"),
+        ("ready", "ready"),
+        ("partitions", "partitions"),
+        ("records", "records"),
+        ("commits", "commits"),
+        ("lag", "lag"),
+        ("problems", "problems"),
+    ];
+    show(&answer, "stages", Output::Table, &columns);
+    Ok(())
+}
+
+/// The rows of a list, which the API answers as `{"<name>": [...]}`.
+pub(super) fn show(answer: &Value, name: &str, format: Output, columns: &[(&str, &str)]) {
+    match format {
+        Output::Json => output::json(&answer[name]),
+        Output::Table => output::table(answer[name].as_array().map_or(&[], Vec::as_slice), columns),
+    }
+}

@@ -1,0 +1,319 @@
+//! The configuration: a file, then the environment, then flags; unknown keys are errors.
+//!
+//! Every option stands in docs/CONFIGURATION.md; a test holds the two together.
+
+mod load;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use load::{ConfigError, load};
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Name of this process, unique among all; none takes one that is kept in `data_dir`.
+    pub instance_id: Option<String>,
+    /// Folder for everything local: the local bus, the embedded engine, caches, the instance's name.
+    pub data_dir: PathBuf,
+    /// Address of the HTTP API.
+    pub listen: SocketAddr,
+    /// Bearer token of the API; required to listen beyond loopback.
+    pub token: Option<String>,
+    /// File that holds the token, instead of `token`.
+    pub token_file: Option<PathBuf>,
+    /// Further names by which clients may address the API (the `Host` header).
+    pub hosts: Vec<String>,
+    /// Prefix of Petrel's own topics, with its final dot.
+    pub topic_prefix: String,
+    /// Partitions of Petrel's keyed topics; cannot change once they exist.
+    pub partitions: u32,
+    /// Partitions of each pool's task topic; cannot change once they exist.
+    pub task_partitions: u32,
+    /// How long Petrel's own topics (but the compacted ones) keep records, in milliseconds.
+    pub retention_ms: i64,
+    /// Largest record that Petrel writes, in bytes.
+    pub record_bytes_max: usize,
+    /// Longest time between two commits of a stage under load, in milliseconds.
+    pub commit_interval_ms: i64,
+    /// How long the ids of finished executions are remembered, in milliseconds.
+    pub request_dedup_ms: i64,
+    /// Revisions whose content stays in the catalog.
+    pub catalog_revisions_max: usize,
+    /// Longest wait for work in flight at shutdown, in milliseconds.
+    pub shutdown_ms: u64,
+    /// Apache Kafka; with `bootstrap` unset the local bus is used.
+    pub kafka: Kafka,
+    /// The local bus.
+    pub local: Local,
+    /// ClickHouse; with `url` unset the engine is embedded.
+    pub clickhouse: ClickHouse,
+    /// The rules role.
+    pub rules: Rules,
+    /// The executor role.
+    pub executor: Executor,
+    /// The worker role.
+    pub worker: Worker,
+    /// The audit role.
+    pub audit: Audit,
+    /// The API role.
+    pub api: Api,
+    /// Logging.
+    pub log: Log,
+}
+
+/// Options of the Kafka bus.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kafka {
+    /// `host:port,host:port`.
+    pub bootstrap: Option<String>,
+    /// Any option of librdkafka, passed to every client.
+    pub properties: BTreeMap<String, String>,
+    /// Options of librdkafka whose values are secrets: name → file that holds the value.
+    pub property_files: BTreeMap<String, PathBuf>,
+    /// Replication factor of topics that Petrel creates.
+    pub replication: i32,
+    /// A member that is silent for longer loses its partitions, in milliseconds.
+    pub session_timeout_ms: u32,
+    /// A transaction that is open for longer is aborted by the broker, in milliseconds.
+    pub transaction_timeout_ms: u32,
+}
+
+/// Options of the local bus.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Local {
+    /// When a commit reaches the disk: `commit` (before it is acknowledged), `interval` or `never`
+    /// (both survive a killed process, not a power loss).
+    pub fsync: Fsync,
+    /// Interval of `fsync: interval`, in milliseconds.
+    pub fsync_interval_ms: u64,
+    /// Partitions of a user topic that is created by its first record.
+    pub topic_partitions: u32,
+}
+
+/// When the local bus waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fsync {
+    /// Before every acknowledgement.
+    Commit,
+    /// In intervals.
+    Interval,
+    /// When the operating system likes.
+    Never,
+}
+
+/// Options of ClickHouse.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClickHouse {
+    /// `http://host:8123`; none embeds the engine.
+    pub url: Option<String>,
+    /// Database that holds the tables.
+    pub database: String,
+    /// User.
+    pub user: Option<String>,
+    /// Password.
+    pub password: Option<String>,
+    /// File that holds the password, instead of `password`.
+    pub password_file: Option<PathBuf>,
+    /// The engine's library (libchdb.so), for the embedded engine.
+    pub library: Option<PathBuf>,
+}
+
+/// Options of the rules role.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// Threads, each a member of the consumer group.
+    pub threads: usize,
+    /// Whether events that no rule matched are audited too.
+    pub record_all_events: bool,
+    /// Audited criterion errors per rule, code, partition and minute; all are counted.
+    pub criteria_error_rows_max: u32,
+}
+
+/// Options of the executor role.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Executor {
+    /// Threads, each a member of the consumer group.
+    pub threads: usize,
+    /// Length of a task's lease, in milliseconds.
+    pub lease_ms: i64,
+    /// Attempts after which an execution whose leases keep expiring is given up.
+    pub attempts_max: u32,
+}
+
+/// Options of the worker role.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Worker {
+    /// Pool whose tasks are taken.
+    pub pool: String,
+    /// Actions that run at the same time; 0 is twice the number of processors.
+    pub slots: usize,
+    /// Longest wait for running actions at shutdown, in milliseconds; then they are killed.
+    pub shutdown_grace_ms: u64,
+}
+
+/// Options of the audit role.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// Longest time from a record to its row, in milliseconds.
+    pub flush_ms: u64,
+    /// Rows after which a batch is written at once.
+    pub batch_rows_max: usize,
+}
+
+/// Limits of the API.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Api {
+    /// Largest event, in bytes.
+    pub event_bytes_max: usize,
+    /// Most events of a batch.
+    pub batch_events_max: usize,
+    /// Largest batch, in bytes.
+    pub batch_bytes_max: usize,
+    /// Largest upload of packs, in bytes.
+    pub packs_bytes_max: usize,
+    /// Executions in the live view.
+    pub live_executions_max: usize,
+    /// Longest run of a query, in milliseconds.
+    pub sql_time_max_ms: u64,
+    /// Most rows of a query's answer.
+    pub sql_rows_max: u64,
+    /// Longest time for a client to send a request, in milliseconds.
+    pub request_timeout_ms: u64,
+}
+
+/// Options of logging.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// Filter in the syntax of the crate tracing-subscriber, such as `info,petrel_bus=debug`.
+    pub filter: String,
+    /// File that the log is appended to; none is standard error.
+    pub file: Option<PathBuf>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            instance_id: None,
+            data_dir: PathBuf::from("petrel-data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 7373)),
+            token: None,
+            token_file: None,
+            hosts: Vec::new(),
+            topic_prefix: "petrel.".into(),
+            partitions: 8,
+            task_partitions: 64,
+            retention_ms: 7 * 24 * 3_600_000,
+            record_bytes_max: 1_000_000,
+            commit_interval_ms: 100,
+            request_dedup_ms: 3_600_000,
+            catalog_revisions_max: 20,
+            shutdown_ms: 30_000,
+            kafka: Kafka::default(),
+            local: Local::default(),
+            clickhouse: ClickHouse::default(),
+            rules: Rules::default(),
+            executor: Executor::default(),
+            worker: Worker::default(),
+            audit: Audit::default(),
+            api: Api::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Self {
+            bootstrap: None,
+            properties: BTreeMap::new(),
+            property_files: BTreeMap::new(),
+            replication: 1,
+            session_timeout_ms: 8_000,
+            transaction_timeout_ms: 10_000,
+        }
+    }
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self { fsync: Fsync::Commit, fsync_interval_ms: 200, topic_partitions: 4 }
+    }
+}
+
+impl Default for ClickHouse {
+    fn default() -> Self {
+        Self { url: None, database: "petrel".into(), user: None, password: None, password_file: None, library: None }
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { threads: 1, record_all_events: false, criteria_error_rows_max: 10 }
+    }
+}
+
+impl Default for Executor {
+    fn default() -> Self {
+        Self { threads: 1, lease_ms: 15_000, attempts_max: 5 }
+    }
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self { pool: "default".into(), slots: 0, shutdown_grace_ms: 10_000 }
+    }
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { flush_ms: 500, batch_rows_max: 20_000 }
+    }
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            event_bytes_max: 900_000,
+            batch_events_max: 1_000,
+            batch_bytes_max: 8 << 20,
+            packs_bytes_max: 32 << 20,
+            live_executions_max: 10_000,
+            sql_time_max_ms: 30_000,
+            sql_rows_max: 100_000,
+            request_timeout_ms: 30_000,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".into(), file: None }
+    }
+}

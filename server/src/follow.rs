@@ -1,0 +1,72 @@
+//! Following a topic on a thread: the catalog, the key-value store, the live view.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use petrel_bus::{Bus, BusError, Clock, Record, Tail};
+
+use crate::stop::Stop;
+
+/// How long to wait for records before looking whether to stop.
+const FOLLOW_WAIT: Duration = Duration::from_millis(100);
+/// First and longest pause after a failure.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Hands every record of the topic, from its beginning, to `each` (partition, record), on a thread of
+/// its own until `stop`; calls `caught_up` once everything that was there at the start was handed out.
+/// After a failure it reads on; a tail that cannot be opened is tried again.
+pub fn follow(
+    name: &str,
+    bus: Arc<dyn Bus>,
+    topic: Arc<str>,
+    clock: Arc<dyn Clock>,
+    stop: Stop,
+    each: impl FnMut(u32, Record<'_>) + Send + 'static,
+    caught_up: impl FnOnce() + Send + 'static,
+) {
+    let follower = Follower { bus, topic, clock, stop };
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    if let Err(error) = thread.spawn(move || follower.run(each, caught_up)) {
+        tracing::error!(%error, "no thread can be started");
+    }
+}
+
+struct Follower {
+    bus: Arc<dyn Bus>,
+    topic: Arc<str>,
+    clock: Arc<dyn Clock>,
+    stop: Stop,
+}
+
+impl Follower {
+    fn run(&self, mut each: impl FnMut(u32, Record<'_>), caught_up: impl FnOnce()) {
+        let mut caught_up = Some(caught_up);
+        let mut tail: Option<Box<dyn Tail>> = None;
+        let mut backoff = BACKOFF.0;
+        while !self.stop.is_set() {
+            match self.turn(&mut tail, &mut each) {
+                Ok(()) => backoff = BACKOFF.0,
+                Err(error) => {
+                    tracing::warn!(topic = %self.topic, %error, "topic cannot be followed, trying again");
+                    self.clock.sleep(backoff);
+                    backoff = (backoff * 2).min(BACKOFF.1);
+                }
+            }
+            if tail.as_ref().is_some_and(|t| t.caught_up())
+                && let Some(caught_up) = caught_up.take()
+            {
+                caught_up();
+            }
+        }
+    }
+
+    fn turn(&self, tail: &mut Option<Box<dyn Tail>>, each: &mut impl FnMut(u32, Record<'_>)) -> Result<(), BusError> {
+        if tail.is_none() {
+            *tail = Some(self.bus.tail(&self.topic)?);
+        }
+        match tail {
+            Some(tail) => tail.next(FOLLOW_WAIT, &mut |partition, record| each(partition, record)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! One KRaft node of Apache Kafka, from the jars that `cargo xtask deps --kafka` fetches.
+
+mod probe;
+mod shared;
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use tempfile::TempDir;
+
+use crate::paths::{kafka_libs_dir, scratch_dir};
+use crate::ports::{free_port, random_u64};
+use crate::process::Proc;
+use crate::wait::poll_until;
+
+pub use probe::{BrokerMetadata, broker_metadata};
+pub use shared::shared_kafka;
+
+/// On an idle machine a broker answers within four seconds; this allows for a very busy one.
+const READY_TIMEOUT: Duration = Duration::from_secs(120);
+/// A broker that does not end on SIGTERM within this time is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often another pair of ports is tried when somebody else was faster.
+const PORT_ATTEMPTS: usize = 5;
+
+/// What every development broker shares; ports and directories are appended.
+const SERVER_PROPERTIES: &str = include_str!("../../../deploy/dev/kafka/server.properties");
+const LOG4J2: &str = include_str!("../../../deploy/dev/kafka/log4j2.xml");
+
+/// A broker of its own, for a test that kills it or needs it empty. Others use [`shared_kafka`].
+///
+/// Its data lie in a temporary directory below target/dev/run. Dropping it kills the broker and
+/// removes the data; both happen as well when the test's process ends in any other way.
+#[derive(Debug)]
+pub struct KafkaBroker {
+    // Before the directory, so that the process is gone when its files are removed.
+    process: Option<Proc>,
+    dir: TempDir,
+    port: u16,
+    controller_port: u16,
+}
+
+impl KafkaBroker {
+    /// Formats the storage, starts the broker and returns once it answers a metadata request. The
+    /// error shows the end of the broker's log.
+    pub fn start() -> Result<KafkaBroker> {
+        let libs = kafka_libs_dir();
+        ensure!(
+            libs.join(".stamp").is_file(),
+            "Kafka's jars are not in {}; run: cargo xtask deps --kafka",
+            libs.display()
+        );
+        let mut attempt = 1;
+        loop {
+            let mut broker = KafkaBroker::format()?;
+            match broker.start_again() {
+                Ok(()) => return Ok(broker),
+                Err(error) if attempt < PORT_ATTEMPTS && broker.port_was_taken() => {
+                    drop(error);
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A directory with configuration and formatted storage, on two ports that are free now.
+    fn format() -> Result<KafkaBroker> {
+        let dir =
+            tempfile::Builder::new().prefix("kafka-").tempdir_in(scratch_dir()?).context("no temporary directory")?;
+        let broker = KafkaBroker { process: None, dir, port: free_port(), controller_port: free_port() };
+        let file = |name: &str| broker.dir.path().join(name);
+        std::fs::write(file("server.properties"), broker.server_properties()).context("cannot configure the broker")?;
+        std::fs::write(file("log4j2.xml"), LOG4J2).context("cannot configure the broker's log")?;
+        let output = broker
+            .java()
+            .args(["-Xmx128m", "kafka.tools.StorageTool", "format", "--standalone", "-t"])
+            .arg(random_cluster_id())
+            .arg("-c")
+            .arg(file("server.properties"))
+            .output()
+            .context("cannot start java")?;
+        ensure!(output.status.success(), "cannot format the broker's storage: {}", text_of(&output));
+        Ok(broker)
+    }
+
+    fn server_properties(&self) -> String {
+        let (port, controller_port) = (self.port, self.controller_port);
+        let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}");
+        let mut text = SERVER_PROPERTIES.to_owned();
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "\nlisteners={listeners}\nadvertised.listeners={listeners}");
+        let _ = writeln!(text, "controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}");
+        let _ = writeln!(text, "log.dirs={}", self.dir.path().join("data").display());
+        text
+    }
+
+    /// `java` with Kafka's class path and log configuration.
+    fn java(&self) -> Command {
+        let mut command = Command::new("java");
+        let config = self.dir.path().join("log4j2.xml");
+        command.arg(format!("-Dlog4j2.configurationFile={}", config.display()));
+        command.arg("-cp").arg(kafka_libs_dir().join("*"));
+        command
+    }
+
+    /// Starts the broker on its former ports and data, after [`KafkaBroker::kill9`] or
+    /// [`KafkaBroker::stop`], and returns once it answers.
+    pub fn start_again(&mut self) -> Result<()> {
+        ensure!(self.process.is_none(), "the broker runs already");
+        let mut command = self.java();
+        command.args(["-Xmx512m", "kafka.Kafka"]).arg(self.dir.path().join("server.properties"));
+        let process = Proc::start_guarded("the Kafka broker", &mut command, &self.log(), Some(self.dir.path()))?;
+        let address = self.bootstrap();
+        let process = self.process.insert(process);
+        let ready =
+            process.wait_until_ready(READY_TIMEOUT, || broker_metadata(&address).ok().filter(BrokerMetadata::is_ready));
+        if let Err(error) = ready {
+            self.process = None;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// `host:port`, as clients call `bootstrap.servers`.
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The file with what the broker logs, all its lives in one.
+    pub fn log(&self) -> std::path::PathBuf {
+        self.dir.path().join("kafka.log")
+    }
+
+    /// The broker's directory: configuration, log and `data`.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// `kill -9`. The data stay for [`KafkaBroker::start_again`].
+    pub fn kill9(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill9();
+        }
+    }
+
+    /// Asks the broker to end and waits for it; after 30 s it is killed and that is an error.
+    pub fn stop(&mut self) -> Result<()> {
+        let Some(mut process) = self.process.take() else { return Ok(()) };
+        process.terminate()?;
+        process.wait(STOP_TIMEOUT).map(drop)
+    }
+
+    /// Runs one of Kafka's own command-line tools, clients that share no code with Petrel:
+    /// `tool("org.apache.kafka.tools.TopicCommand", &["--create", "--topic", "t"], "")`. The address
+    /// is passed as `--bootstrap-server`, `input` as standard input. Returns standard output.
+    pub fn tool(&self, class: &str, arguments: &[&str], input: &str) -> Result<String> {
+        let stdin = self.dir.path().join(format!("stdin-{:x}", random_u64()));
+        std::fs::write(&stdin, input).context("cannot write the tool's input")?;
+        let mut command = self.java();
+        command.args(["-Xmx128m", class, "--bootstrap-server", &self.bootstrap()]).args(arguments);
+        command.stdin(std::fs::File::open(&stdin).context("cannot open the tool's input")?);
+        let output = command.output().context("cannot start java")?;
+        ensure!(output.status.success(), "{class} {arguments:?} failed: {}", text_of(&output));
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Creates a topic with the tool `TopicCommand`; `config` holds pairs as `max.message.bytes=12000000`.
+    pub fn create_topic(&self, topic: &str, partitions: u32, config: &[&str]) -> Result<()> {
+        let partitions = partitions.to_string();
+        let mut arguments = vec!["--create", "--topic", topic, "--partitions", &partitions];
+        for pair in config {
+            arguments.extend(["--config", pair]);
+        }
+        self.tool("org.apache.kafka.tools.TopicCommand", &arguments, "").map(drop)
+    }
+
+    fn port_was_taken(&self) -> bool {
+        std::fs::read_to_string(self.log()).is_ok_and(|log| log.contains("Address already in use"))
+    }
+}
+
+fn text_of(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// 16 random bytes as Kafka writes ids: base64 with `-` and `_`, without padding.
+fn random_cluster_id() -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let bits = (u128::from(random_u64()) << 64) | u128::from(random_u64());
+    // 21 characters of six bits and one that carries the last two in its upper bits. The first is
+    // fixed, for an id that began with a hyphen would be read as an option.
+    let mut id = String::from("P");
+    id.extend((1..21).map(|at| char::from(ALPHABET[(bits >> (6 * at)) as usize & 63])));
+    id.push(char::from(ALPHABET[(bits as usize & 3) << 4]));
+    id
+}
+
+/// Waits until `address` answers, for a broker that somebody else started.
+pub(crate) fn wait_for_broker(address: &str, timeout: Duration) -> Result<()> {
+    poll_until(timeout, || broker_metadata(address).ok().filter(BrokerMetadata::is_ready))
+        .map(drop)
+        .ok_or_else(|| anyhow!("no Kafka broker answered at {address} within {timeout:?}"))
+}
