@@ -1,9 +1,9 @@
 //! Actions of a compiled revision: their parameters, and the command that a run becomes.
 
 use jsonschema::Validator;
+use petrel_rules::{Scope, Template};
 use serde_json::{Map, Value};
 
-use crate::engine::Template;
 use crate::pack::{Delivery, ParameterDef, describe_errors};
 use crate::problems::did_you_mean;
 
@@ -39,19 +39,6 @@ pub struct ParameterError {
     pub action: String,
     /// Each a sentence for people.
     pub reasons: Vec<String>,
-}
-
-/// What a command may know of the execution it serves: `execution` in its templates.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ExecutionFacts {
-    /// `execution.id`, the idempotency key, the same for every attempt.
-    pub id: String,
-    /// `execution.attempt`, from 1.
-    pub attempt: i32,
-    /// `execution.rule`; none for a manual run.
-    pub rule: Option<String>,
-    /// `execution.event_id`; none for a manual run.
-    pub event_id: Option<String>,
 }
 
 /// A command ready to run: no shell ever reads it.
@@ -125,28 +112,27 @@ impl ActionDef {
         if reasons.is_empty() { Ok(Value::Object(values)) } else { Err(self.refuse(reasons)) }
     }
 
-    /// The command for resolved parameters.
+    /// The command for resolved parameters. `execution_id` is the idempotency key, the same for every
+    /// attempt; `attempt` counts from 1. Templates see them as `execution.id` and `execution.attempt`.
     ///
     /// # Errors
     /// An expression that fails, or a text that no process can be given.
-    pub fn render(&self, parameters: &Value, execution: &ExecutionFacts) -> Result<RenderedCommand, ParameterError> {
-        let facts = serde_json::json!({
-            "id": execution.id,
-            "attempt": execution.attempt,
-            "rule": execution.rule,
-            "event_id": execution.event_id,
-        });
-        let scope = [("parameters", parameters), ("execution", &facts)];
-        let text = |template: &Template, what: &str| -> Result<String, ParameterError> {
-            let value = template.render(&scope).map_err(|e| self.refuse(vec![format!("{what}: {e}")]))?;
-            let text = as_argument(&value);
+    pub fn render(
+        &self,
+        parameters: &Value,
+        execution_id: &str,
+        attempt: u32,
+    ) -> Result<RenderedCommand, ParameterError> {
+        let scope = Scope::action(parameters, execution_id, attempt);
+        let text = |template: &Template, what: String| -> Result<String, ParameterError> {
+            let text = template.render_text(&scope).map_err(|e| self.refuse(vec![format!("{what}: {e}")]))?;
             if text.contains('\0') {
                 return Err(self.refuse(vec![format!("{what} holds a NUL character")]));
             }
             Ok(text)
         };
-        let argv = self.command.iter().enumerate().map(|(i, part)| text(part, &format!("argument {i} of the command")));
-        let env = self.env.iter().map(|(name, value)| Ok((name.clone(), text(value, &format!("variable {name}"))?)));
+        let argv = self.command.iter().enumerate().map(|(i, part)| text(part, format!("argument {i} of the command")));
+        let env = self.env.iter().map(|(name, value)| Ok((name.clone(), text(value, format!("variable {name}"))?)));
         Ok(RenderedCommand { argv: argv.collect::<Result<_, _>>()?, env: env.collect::<Result<_, _>>()? })
     }
 
@@ -171,15 +157,6 @@ pub(crate) fn may_be(schema: &Value, kind: &str) -> bool {
         Some(Value::String(only)) => only == kind,
         Some(Value::Array(several)) => several.iter().any(|one| one == kind),
         _ => true,
-    }
-}
-
-/// A value as one argument: a text as it is, nothing as the empty text, all else as JSON.
-fn as_argument(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
     }
 }
 

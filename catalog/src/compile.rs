@@ -1,17 +1,21 @@
 //! From pack drafts to a compiled revision: references across packs, parameters, expressions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use petrel_rules::{Binding, MatchPlan, TriggerPlan};
+use petrel_schemas::TriggerBinding;
 use serde_json::{Map, Value, json};
 
 use crate::action::{ActionDef, may_be};
-use crate::engine::{Expression, Template};
+use crate::engine::{KeyExpression, action_template, call_template};
 use crate::model::{ActionCall, PackSummary, RuleDef, TriggerDef};
 use crate::pack::{
     ActionDraft, CallDraft, CatchUp, KafkaSource, PackDraft, PackFile, RuleDraft, TestDraft, TriggerDraft,
     TriggerSource, compile_schema, describe_errors, unique,
 };
-use crate::problems::{Code, Problems, did_you_mean};
+use crate::plans::Planner;
+use crate::problems::{Code, Place, Problems, did_you_mean};
 use crate::walk::Located;
 use crate::yaml::Node;
 
@@ -24,7 +28,20 @@ pub struct CompiledRevision {
     triggers: BTreeMap<String, TriggerDef>,
     rules: BTreeMap<String, RuleDef>,
     actions: BTreeMap<String, ActionDef>,
-    pub(crate) tests: Vec<(String, TestDraft)>,
+    tests: BTreeMap<String, Vec<TestDraft>>,
+    plans: Vec<Arc<TriggerPlan>>,
+}
+
+/// A bound trigger of a revision has no binding to its topic among those given. So it is for the moment
+/// between a changed binding and its head in the log, when the plan that is in use is to be kept; the
+/// revision in force and its bindings are whole in every log that was written by this crate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("revision {revision} binds trigger {trigger}, and the catalog has no binding of it")]
+pub struct BindingMissing {
+    /// Hash of the revision.
+    pub revision: String,
+    /// Reference of the trigger.
+    pub trigger: String,
 }
 
 impl CompiledRevision {
@@ -36,6 +53,11 @@ impl CompiledRevision {
     /// Its packs, by name.
     pub fn packs(&self) -> impl Iterator<Item = &PackSummary> {
         self.packs.values()
+    }
+
+    /// Hash of a pack's content, 32 hexadecimal digits: the same hash, the same files.
+    pub fn pack_hash(&self, pack: &str) -> Option<&str> {
+        self.packs.get(pack).map(|summary| summary.content_hash.as_str())
     }
 
     /// Files of a pack, sorted by path: a worker lays them out to run the pack's programs.
@@ -73,6 +95,32 @@ impl CompiledRevision {
         self.actions.values()
     }
 
+    /// What the match stage works with: the rules of every trigger, and the bindings of bound ones.
+    ///
+    /// # Errors
+    /// [`BindingMissing`]; [`crate::CatalogState::bindings`] has those of the revision in force.
+    pub fn match_plan(&self, bindings: &BTreeMap<String, TriggerBinding>) -> Result<MatchPlan, BindingMissing> {
+        let mut triggers = Vec::with_capacity(self.plans.len());
+        for plan in &self.plans {
+            let binding = match self.trigger(&plan.trigger).map(|trigger| &trigger.source) {
+                Some(TriggerSource::Kafka(source)) => {
+                    let binding = bindings.get(&*plan.trigger).filter(|binding| binding.topic == source.topic);
+                    let missing = || BindingMissing { revision: self.hash.clone(), trigger: plan.trigger.to_string() };
+                    let binding = binding.ok_or_else(missing)?;
+                    Some(Binding { topic: binding.topic.as_str().into(), offsets: binding.offsets.clone() })
+                }
+                _ => None,
+            };
+            triggers.push((plan.clone(), binding));
+        }
+        Ok(MatchPlan::new(triggers))
+    }
+
+    /// Tests of a rule, in the order of its file.
+    pub(crate) fn tests_of(&self, rule: &str) -> &[TestDraft] {
+        self.tests.get(rule).map_or(&[], Vec::as_slice)
+    }
+
     /// Pools of workers that its actions name, sorted.
     pub fn pools(&self) -> BTreeSet<&str> {
         self.actions.values().map(|action| action.pool.as_str()).collect()
@@ -106,7 +154,7 @@ impl CompiledRevision {
 
 /// Compiles drafts. What has a problem is left out, so the result is whole only if none was added.
 pub(crate) fn compile(hash: String, drafts: Vec<PackDraft>, problems: &mut Problems) -> CompiledRevision {
-    unique("pack", drafts.iter().map(|draft| &draft.name), problems);
+    unique("pack", drafts.iter().filter(|draft| !draft.nameless).map(|draft| &draft.name), problems);
     let mut revision = CompiledRevision {
         hash,
         packs: BTreeMap::new(),
@@ -114,9 +162,10 @@ pub(crate) fn compile(hash: String, drafts: Vec<PackDraft>, problems: &mut Probl
         triggers: BTreeMap::new(),
         rules: BTreeMap::new(),
         actions: BTreeMap::new(),
-        tests: Vec::new(),
+        tests: BTreeMap::new(),
+        plans: Vec::new(),
     };
-    let broken: BTreeSet<String> = drafts.iter().flat_map(PackDraft::broken_references).collect();
+    let told = Told::of(&drafts);
     let mut rules = Vec::new();
     for draft in drafts {
         let pack = draft.name.value;
@@ -124,6 +173,7 @@ pub(crate) fn compile(hash: String, drafts: Vec<PackDraft>, problems: &mut Probl
             name: pack.clone(),
             version: draft.version,
             description: draft.description,
+            content_hash: draft.content_hash,
             triggers: draft.triggers.len(),
             rules: draft.rules.len(),
             actions: draft.actions.len(),
@@ -141,21 +191,22 @@ pub(crate) fn compile(hash: String, drafts: Vec<PackDraft>, problems: &mut Probl
         revision.files.insert(pack.clone(), draft.files);
         rules.extend(draft.rules.into_iter().map(|rule| (pack.clone(), rule)));
     }
+    let mut planner = Planner::default();
     for (pack, rule) in rules {
         let reference = format!("{pack}.{}", rule.name.value);
-        check_rule(&rule, &revision, &broken, problems);
-        revision.tests.extend(rule.tests.iter().map(|test| (reference.clone(), test.clone())));
-        revision.rules.insert(reference.clone(), rule_def(reference, rule));
+        check_rule(&rule, &revision, &told, problems);
+        let templates = rule.calls.iter().filter_map(|call| call_template(call, problems)).collect();
+        planner.add(&reference, &pack, &rule, templates, &revision.triggers, problems);
+        let (rule, tests) = rule_def(reference.clone(), rule);
+        revision.tests.insert(reference.clone(), tests);
+        revision.rules.insert(reference, rule);
     }
+    revision.plans = planner.finish(&revision.triggers, problems);
     revision
 }
 
 fn compile_trigger(pack: &str, draft: TriggerDraft, problems: &mut Problems) -> TriggerDef {
-    let key_expression = draft.key.as_ref().and_then(|key| {
-        Expression::compile(&key.value, &["trigger"])
-            .map_err(|message| problems.add(&key.place, Code::BadExpression, message))
-            .ok()
-    });
+    let key_expression = draft.key.as_ref().and_then(|key| KeyExpression::compile(key, problems));
     // A schema of the pack compiled when its file was read; one of Petrel's own compiles in a test.
     let validator = draft.schema.as_ref().and_then(|schema| compile_schema(schema).ok());
     TriggerDef {
@@ -171,14 +222,9 @@ fn compile_trigger(pack: &str, draft: TriggerDraft, problems: &mut Problems) -> 
 }
 
 fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Problems) -> Option<ActionDef> {
-    const ROOTS: &[&str] = &["parameters", "execution"];
-    let mut template = |text: &Located<String>| {
-        Template::compile(&Value::String(text.value.clone()), ROOTS)
-            .map_err(|message| problems.add(&text.place, Code::BadExpression, message))
-            .ok()
-    };
-    let command = draft.command.iter().filter_map(&mut template).collect();
-    let env = draft.env.into_iter().filter_map(|(name, text)| Some((name, template(&text)?))).collect();
+    let command = draft.command.iter().filter_map(|text| action_template(text, problems)).collect();
+    let env = draft.env.iter().filter_map(|(name, text)| Some((name.clone(), action_template(text, problems)?)));
+    let env = env.collect();
     let properties: Map<String, Value> =
         draft.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.schema.clone())).collect();
     let schema = json!({ "type": "object", "properties": properties });
@@ -200,26 +246,50 @@ fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Problems) -> Op
     })
 }
 
-fn rule_def(reference: String, draft: RuleDraft) -> RuleDef {
+fn rule_def(reference: String, draft: RuleDraft) -> (RuleDef, Vec<TestDraft>) {
     let call = |call: CallDraft| ActionCall {
         action: call.action.value,
         parameters: call.parameters.into_iter().map(|(name, value)| (name.value, value.to_json())).collect(),
     };
-    RuleDef {
+    let rule = RuleDef {
         reference,
         description: draft.description,
-        trigger: draft.trigger.value,
+        trigger: draft.trigger.map(|trigger| trigger.value).unwrap_or_default(),
         criteria: draft.criteria.map(|criteria| criteria.value),
         calls: draft.calls.into_iter().map(call).collect(),
         enabled: draft.enabled,
         tags: draft.tags,
+    };
+    (rule, draft.tests)
+}
+
+/// What is missing because of a problem that is told already, and must not be told again at each reference.
+struct Told {
+    broken: BTreeSet<String>,
+    packs: BTreeSet<String>,
+    some_pack_is_nameless: bool,
+}
+
+impl Told {
+    fn of(drafts: &[PackDraft]) -> Self {
+        Self {
+            broken: drafts.iter().flat_map(PackDraft::broken_references).collect(),
+            packs: drafts.iter().filter(|draft| !draft.nameless).map(|draft| draft.name.value.clone()).collect(),
+            some_pack_is_nameless: drafts.iter().any(|draft| draft.nameless),
+        }
+    }
+
+    fn explains(&self, reference: &str) -> bool {
+        let pack = reference.split('.').next().unwrap_or_default();
+        self.broken.contains(reference) || (self.some_pack_is_nameless && !self.packs.contains(pack))
     }
 }
 
-/// References that were written but whose file has problems of its own are not reported a second time.
-fn check_rule(rule: &RuleDraft, revision: &CompiledRevision, broken: &BTreeSet<String>, problems: &mut Problems) {
-    let trigger = &rule.trigger;
-    if !revision.triggers.contains_key(&trigger.value) && !broken.contains(&trigger.value) {
+fn check_rule(rule: &RuleDraft, revision: &CompiledRevision, told: &Told, problems: &mut Problems) {
+    if let Some(trigger) = &rule.trigger
+        && !revision.triggers.contains_key(&trigger.value)
+        && !told.explains(&trigger.value)
+    {
         let hint = did_you_mean(&trigger.value, revision.triggers.keys().map(String::as_str));
         let message = format!("there is no trigger {:?}{hint}", trigger.value);
         problems.add(&trigger.place, Code::UnknownReference, message);
@@ -227,7 +297,7 @@ fn check_rule(rule: &RuleDraft, revision: &CompiledRevision, broken: &BTreeSet<S
     for call in &rule.calls {
         match revision.actions.get(&call.action.value) {
             Some(action) => check_call(call, action, problems),
-            None if broken.contains(&call.action.value) => {}
+            None if told.explains(&call.action.value) => {}
             None => {
                 let hint = did_you_mean(&call.action.value, revision.actions.keys().map(String::as_str));
                 let message = format!("there is no action {:?}{hint}", call.action.value);
@@ -268,23 +338,23 @@ fn check_call(call: &CallDraft, action: &ActionDef, problems: &mut Problems) {
 /// A constant must fit the schema; a text with more than one `${…}` in it is always a string.
 fn check_value(name: &Located<String>, node: &Node, schema: &Value, problems: &mut Problems) {
     let value = node.to_json();
-    let mut place = name.place.clone();
-    place.at = node.at;
-    let template = match Template::compile(&value, &["trigger", "kv", "now"]) {
-        Ok(template) => template,
-        Err(message) => {
-            problems.add(&place, Code::BadExpression, message);
-            return;
-        }
-    };
-    if template.is_constant() {
+    let place = Place { at: node.at, ..name.place.clone() };
+    let text = value.to_string();
+    if !text.contains("${") {
         let Ok(validator) = compile_schema(schema) else { return };
         if let Some(reason) = describe_errors(&validator, &value).into_iter().next() {
             let message = format!("the value of {:?} breaks the action's schema: {reason}", name.value);
             problems.add(&place, Code::BadParameter, message);
         }
-    } else if template.is_always_text() && !may_be(schema, "string") {
+    } else if is_always_text(&value) && !may_be(schema, "string") {
         let message = format!("{:?} is no string, and a text around \"${{…}}\" makes one", name.value);
         problems.add(&place, Code::BadParameter, message);
     }
+}
+
+/// Whether a text holds `${…}` and something else, or several of them: such a template always yields a text.
+fn is_always_text(value: &Value) -> bool {
+    let Value::String(text) = value else { return false };
+    let single = text.starts_with("${") && text.ends_with('}') && text.matches("${").count() == 1;
+    text.contains("${") && !single
 }

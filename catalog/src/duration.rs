@@ -43,7 +43,8 @@ mod tests {
             assert_eq!(parse_ms(text), Ok(ms));
             assert_eq!(parse_ms(&show_ms(ms)), Ok(ms));
         }
-        for text in ["", "10", "s", "1.5s", "-1s", "10 s", "10S", "1h30m", "99999999999999999999s", "9999999999999999d"] {
+        for text in ["", "10", "s", "1.5s", "-1s", "10 s", "10S", "1h30m", "99999999999999999999s", "9999999999999999d"]
+        {
             assert!(parse_ms(text).is_err(), "{text}");
         }
     }

@@ -1,44 +1,99 @@
-//! The catalog's view of the expression engine. What `petrel-rules` calls its things ends here.
+//! The catalog's side of the expression engine: compiles what packs write, and says where it is wrong.
 
-use serde_json::Value;
+use petrel_rules::{CompileError, Kv, ParsedEvent, RuleSet, RuleSource, Scope, Shape, Template, TriggerSchema};
+use serde_json::{Map, Value};
 
-/// A CEL expression over JSON values.
-#[derive(Debug)]
-pub(crate) struct Expression(String);
+use crate::pack::{CallDraft, node_in};
+use crate::problems::{At, Code, Place, Problems};
+use crate::walk::Located;
+use crate::yaml::{Data, Verbatim};
 
-/// A JSON value whose texts may hold `${…}`.
-#[derive(Debug)]
-pub(crate) struct Template(Value);
-
-impl Expression {
-    pub(crate) fn compile(source: &str, roots: &[&str]) -> Result<Self, String> {
-        let _ = roots;
-        Ok(Self(source.to_owned()))
+/// Compiles the parameters of a call.
+pub(crate) fn call_template(call: &CallDraft, problems: &mut Problems) -> Option<Template> {
+    let parameters: Map<String, Value> =
+        call.parameters.iter().map(|(name, node)| (name.value.clone(), node.to_json())).collect();
+    let errors = match Template::rule(&Value::Object(parameters)) {
+        Ok(template) => return Some(template),
+        Err(errors) => errors,
+    };
+    for error in &errors {
+        // The pointer begins with the name of a parameter, which has no `/` or `~` in it.
+        let pointer = error.at.strip_prefix('/').unwrap_or_default();
+        let name = pointer.split('/').next().unwrap_or_default();
+        let Some((_, node)) = call.parameters.iter().find(|(parameter, _)| parameter.value == name) else {
+            tell(error, &call.place, None, problems);
+            continue;
+        };
+        let text = node_in(node, &pointer[name.len()..]);
+        let verbatim = if let Data::Text(_, verbatim) = &text.data { *verbatim } else { None };
+        tell(error, &Place { at: text.at, ..call.place.clone() }, verbatim, problems);
     }
+    None
+}
 
-    pub(crate) fn evaluate(&self, scope: &[(&str, &Value)]) -> Result<Value, String> {
-        let _ = scope;
-        Ok(Value::String(self.0.clone()))
+/// Compiles a text of an action's command or environment.
+pub(crate) fn action_template(text: &Located<String>, problems: &mut Problems) -> Option<Template> {
+    let compiled = Template::action(&Value::String(text.value.clone()));
+    compiled.map_err(|errors| tell_all(&errors, text, problems)).ok()
+}
+
+/// Checks the criteria of a rule that is part of no plan.
+pub(crate) fn check_criteria(criteria: &Located<String>, problems: &mut Problems) {
+    let source = RuleSource { rule: "".into(), criteria: Some(criteria.value.clone()) };
+    if let Err(errors) = RuleSet::compile(&TriggerSchema::none(), [source]) {
+        tell_all(&errors, criteria, problems);
     }
 }
 
-impl Template {
-    pub(crate) fn compile(value: &Value, roots: &[&str]) -> Result<Self, String> {
-        let _ = roots;
-        Ok(Self(value.clone()))
-    }
+pub(crate) fn tell_all<'e>(
+    errors: impl IntoIterator<Item = &'e CompileError>,
+    text: &Located<String>,
+    problems: &mut Problems,
+) {
+    errors.into_iter().for_each(|error| tell(error, &text.place, text.verbatim, problems));
+}
 
-    pub(crate) fn render(&self, scope: &[(&str, &Value)]) -> Result<Value, String> {
-        let _ = scope;
-        Ok(self.0.clone())
+/// Reports a mistake where it stands in the file; where a text is folded or escaped, at the text's place
+/// and with the position inside of it.
+fn tell(error: &CompileError, place: &Place, verbatim: Verbatim, problems: &mut Problems) {
+    let (line, column) = (error.line.max(1) - 1, error.column.max(1) - 1);
+    match verbatim {
+        Some(start) => {
+            let at = At { line: start.line + line, column: start.column + column };
+            problems.add(&Place { at, ..place.clone() }, Code::BadExpression, error.message.clone());
+        }
+        None => {
+            let message = format!("{} (line {}, column {} of the text)", error.message, line + 1, column + 1);
+            problems.add(place, Code::BadExpression, message);
+        }
     }
 }
 
-impl Template {
-    pub(crate) fn is_constant(&self) -> bool {
-        !self.0.to_string().contains("${")
+/// The `key:` of a trigger.
+#[derive(Debug)]
+pub(crate) struct KeyExpression(Template);
+
+impl KeyExpression {
+    pub(crate) fn compile(key: &Located<String>, problems: &mut Problems) -> Option<Self> {
+        if key.value.contains(['{', '}']) {
+            let message = "\"key\" is an expression over the payload such as trigger.host, without braces";
+            problems.add(&key.place, Code::BadExpression, message);
+            return None;
+        }
+        let template = Value::String(format!("${{{}}}", key.value));
+        let told = |mut errors: Vec<CompileError>| {
+            // Two characters stand before the expression in the template's first line.
+            let first = errors.iter_mut().filter(|error| error.line == 1);
+            first.for_each(|error| error.column = error.column.saturating_sub(2));
+            tell_all(&errors, key, problems);
+        };
+        Template::rule(&template).map(Self).map_err(told).ok()
     }
-    pub(crate) fn is_always_text(&self) -> bool {
-        matches!(&self.0, Value::String(t) if !(t.starts_with("${") && t.ends_with('}') && t.matches("${").count() == 1))
+
+    /// What it yields for a payload; nothing if it yields null or fails.
+    pub(crate) fn evaluate(&self, payload: &Value) -> Option<Value> {
+        let text = payload.to_string();
+        let event = ParsedEvent::parse(text.as_bytes(), &Shape::everything()).ok()?;
+        self.0.render(&Scope::rule(&event, 0, &Kv::empty())).ok().filter(|value| !value.is_null())
     }
 }

@@ -18,16 +18,22 @@ mod duration;
 mod engine;
 pub mod limits;
 mod model;
+mod outcome;
 mod pack;
+mod plans;
 mod problems;
 mod publish;
 mod revision;
 mod state;
+#[cfg(test)]
+mod testkit;
 mod walk;
 mod yaml;
 
-pub use action::{ActionDef, ExecutionFacts, ParameterError, RenderedCommand};
+pub use action::{ActionDef, ParameterError, RenderedCommand};
+pub use compile::BindingMissing;
 pub use model::{ActionCall, PackSummary, RuleDef, TriggerDef};
+pub use outcome::{TEST_NOW_MS, TestOutcome, run_tests};
 pub use pack::{CatchUp, Delivery, KafkaSource, PackFile, PackSource, ParameterDef, Start, TriggerSource, Validate};
 pub use problems::{At, Code, Place, Problem, Problems};
 pub use publish::{Application, Entry, NeededBinding, Publication, PublishError, needed_bindings, publish};

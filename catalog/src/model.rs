@@ -3,7 +3,7 @@
 use jsonschema::Validator;
 use serde_json::{Map, Value};
 
-use crate::engine::Expression;
+use crate::engine::KeyExpression;
 use crate::pack::{TriggerSource, Validate, describe_errors};
 
 /// A trigger.
@@ -21,7 +21,7 @@ pub struct TriggerDef {
     pub validate: Validate,
     /// The CEL expression of `key:`, as it was written.
     pub key: Option<String>,
-    pub(crate) key_expression: Option<Expression>,
+    pub(crate) key_expression: Option<KeyExpression>,
     pub(crate) validator: Option<Validator>,
 }
 
@@ -38,12 +38,19 @@ impl TriggerDef {
         Err(describe_errors(validator, payload))
     }
 
+    /// The places of a payload that its schema refuses, at most `max` of them: JSON pointer, what is wrong.
+    pub fn violations(&self, payload: &Value, max: usize) -> Vec<(String, String)> {
+        let Some(validator) = &self.validator else { return Vec::new() };
+        let tell = |error: jsonschema::ValidationError<'_>| {
+            (error.instance_path().to_string(), error.masked_with("the value").to_string())
+        };
+        validator.iter_errors(payload).take(max).map(tell).collect()
+    }
+
     /// The record key of an event with this payload: what `key:` yields, or nothing if there is none or
     /// it yields nothing for this payload, and the event's id is the key.
     pub fn event_key(&self, payload: &Value) -> Option<String> {
-        let value = self.key_expression.as_ref()?.evaluate(&[("trigger", payload)]).ok()?;
-        match value {
-            Value::Null => None,
+        match self.key_expression.as_ref()?.evaluate(payload)? {
             Value::String(text) => Some(text),
             other => Some(other.to_string()),
         }
@@ -87,6 +94,8 @@ pub struct PackSummary {
     pub version: String,
     /// What it is for; may be empty.
     pub description: String,
+    /// Hash of its content, 32 hexadecimal digits.
+    pub content_hash: String,
     /// How many triggers it has.
     pub triggers: usize,
     /// How many rules it has, disabled ones included.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use petrel_schemas::{CatalogBlob, CatalogHead, CatalogRevision, RevisionApplied, TimerDefinition, TriggerBinding, encode};
+use petrel_schemas::{
+    CatalogBlob, CatalogHead, CatalogRevision, RevisionApplied, TimerDefinition, TriggerBinding, encode,
+};
 
 use crate::pack::{CatchUp, Start, TriggerSource};
 use crate::revision::{CompiledRevision, Revision, interval_triggers};
@@ -94,17 +96,18 @@ pub fn publish(state: &CatalogState, revision: &Revision, how: &Application<'_>)
     }
     let packs = revision.pack_versions();
     let history = history_of(state, revision.hash(), how.catalog_revisions_max);
-    let mut catalog = new_content(state, revision, &packs, how.now_ms);
-    catalog.extend(bindings_of(state, revision.compiled(), how)?);
-    catalog.extend(tombstones(state, revision, &history));
     let head = CatalogHead {
         revision: revision.hash().to_owned(),
         history,
         applied_at_ms: how.now_ms,
         applied_by: how.applied_by.to_owned(),
     };
-    // Last, so that a reader of the plain log has all it needs when it meets the head.
+    // A reader of the log has all that a head needs when it meets the head, and all that the earlier one
+    // needs until then.
+    let mut catalog = new_content(state, revision, &packs, how.now_ms);
+    catalog.extend(new_bindings(state, revision.compiled(), how)?);
     catalog.push((HEAD_KEY.to_owned(), Some(encode(&head))));
+    catalog.extend(tombstones(state, revision, &head.history));
     let audit = RevisionApplied {
         revision: revision.hash().to_owned(),
         packs,
@@ -141,8 +144,8 @@ fn new_content(state: &CatalogState, revision: &Revision, packs: &[String], now_
     entries
 }
 
-/// New bindings, and tombstones for those of triggers that are bound no more.
-fn bindings_of(
+/// Bindings that are new or changed.
+fn new_bindings(
     state: &CatalogState,
     revision: &CompiledRevision,
     how: &Application<'_>,
@@ -162,19 +165,17 @@ fn bindings_of(
         };
         entries.push((key, Some(encode(&binding))));
     }
-    let is_bound = |trigger: &str| {
-        revision.trigger(trigger).is_some_and(|trigger| matches!(trigger.source, TriggerSource::Kafka(_)))
-    };
-    let gone = state.bindings().keys().filter(|trigger| !is_bound(trigger));
-    entries.extend(gone.map(|trigger| (binding_key(trigger), None)));
     Ok(entries)
 }
 
-/// Tombstones for revisions that are not kept and for blobs that no kept revision uses.
+/// Tombstones for bindings of triggers that are bound no more, for revisions that are not kept, and for
+/// blobs that no kept revision uses.
 fn tombstones(state: &CatalogState, revision: &Revision, history: &[String]) -> Vec<Entry> {
     let kept = |hash: &str| hash == revision.hash() || history.iter().any(|h| h == hash);
     let mut used: BTreeSet<&str> = revision.blobs().iter().map(|blob| blob.hash.as_str()).collect();
-    let mut entries = Vec::new();
+    let bound: BTreeSet<&str> = revision.compiled().bound().map(|(trigger, _)| trigger.reference.as_str()).collect();
+    let unbound = state.bindings().keys().filter(|trigger| !bound.contains(trigger.as_str()));
+    let mut entries: Vec<Entry> = unbound.map(|trigger| (binding_key(trigger), None)).collect();
     for (hash, record) in state.revisions() {
         if kept(hash) {
             used.extend(record.blobs.iter().map(String::as_str));

@@ -7,7 +7,7 @@ use petrel_schemas::CatalogBlob;
 
 use crate::archive::{self, hash_hex};
 use crate::compile::compile;
-use crate::pack::{self, CatchUp, PackDraft, PackFile, PackSource, TriggerSource};
+use crate::pack::{self, CatchUp, PackDraft, PackSource, TriggerSource};
 use crate::problems::{At, Code, Problems};
 
 pub use crate::compile::CompiledRevision;
@@ -37,8 +37,7 @@ impl Revision {
     /// Every problem of every pack.
     pub fn load(sources: Vec<PackSource>) -> Result<Self, Problems> {
         let mut problems = Problems::new();
-        let drafts: Vec<PackDraft> =
-            sources.into_iter().map(|source| pack::read(source, &mut problems)).collect();
+        let drafts: Vec<PackDraft> = sources.into_iter().map(|source| pack::read(source, &mut problems)).collect();
         let mut blobs: Vec<Blob> = drafts.iter().filter_map(|draft| blob_of(draft, &mut problems)).collect();
         blobs.sort_by(|a, b| a.hash.cmp(&b.hash));
         let hash = revision_hash(blobs.iter().map(|blob| blob.hash.as_str()));
@@ -123,9 +122,8 @@ fn revision_hash<'a>(blobs: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn blob_of(draft: &PackDraft, problems: &mut Problems) -> Option<Blob> {
-    let packed = archive::content_hash(&draft.files).and_then(|hash| Ok((hash, archive::pack(&draft.files)?)));
-    match packed {
-        Ok((hash, archive)) => Some(Blob { hash, pack: draft.name.value.clone(), archive }),
+    match archive::pack(&draft.files) {
+        Ok(archive) => Some(Blob { hash: draft.content_hash.clone(), pack: draft.name.value.clone(), archive }),
         Err(e) => {
             problems.add(&draft.name.place, Code::TooLarge, e.to_string());
             None
@@ -136,25 +134,23 @@ fn blob_of(draft: &PackDraft, problems: &mut Problems) -> Option<Blob> {
 fn drafts_of(blobs: &[(String, Arc<CatalogBlob>)], problems: &mut Problems) -> Vec<PackDraft> {
     let mut drafts = Vec::new();
     for (hash, blob) in blobs {
-        match unpack_checked(hash, blob) {
-            Ok(files) => {
-                let source = PackSource { label: blob.pack.clone(), files, special: Vec::new() };
-                drafts.push(pack::read(source, problems));
+        let files = match archive::unpack(&blob.content) {
+            Ok(files) => files,
+            Err(e) => {
+                problems.add_at(&blob.pack, At::START, Code::BadPath, e.to_string());
+                continue;
             }
-            Err(message) => problems.add_at(&blob.pack, At::START, Code::BadPath, message),
+        };
+        let source = PackSource { label: blob.pack.clone(), files, special: Vec::new() };
+        let draft = pack::read(source, problems);
+        if draft.content_hash == *hash {
+            drafts.push(draft);
+        } else {
+            let message = format!("the content of blob {hash} has the hash {}", draft.content_hash);
+            problems.add_at(&blob.pack, At::START, Code::BadPath, message);
         }
     }
     drafts
-}
-
-/// The files of a blob, if they are what its hash says.
-fn unpack_checked(hash: &str, blob: &CatalogBlob) -> Result<Vec<PackFile>, String> {
-    let files = archive::unpack(&blob.content).map_err(|e| e.to_string())?;
-    let found = archive::content_hash(&files).map_err(|e| e.to_string())?;
-    if found != hash {
-        return Err(format!("the content of blob {hash} has the hash {found}"));
-    }
-    Ok(files)
 }
 
 /// The interval triggers of stored packs, as far as their trigger files can be read.

@@ -238,7 +238,7 @@ impl CatalogState {
         kept.retain(|(name, _)| name != hash);
         kept.push((hash.to_owned(), compiled));
         if kept.len() > COMPILED_REVISIONS_MAX {
-            kept.remove(0);
+            kept.drain(..1);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::duration::{parse_ms, show_ms};
 use crate::limits::NAME_BYTES_MAX;
 use crate::problems::{At, Code, Place, Problems, did_you_mean};
-use crate::yaml::{Data, Key, Node};
+use crate::yaml::{Data, Key, Node, Verbatim};
 
 /// Collects the problems of one file.
 pub(crate) struct Report<'p> {
@@ -22,6 +22,11 @@ impl<'p> Report<'p> {
         self.problems.add_at(&self.path, at, code, message);
     }
 
+    /// How many problems there are, to see whether a step added one.
+    pub(crate) fn count(&self) -> usize {
+        self.problems.len()
+    }
+
     pub(crate) fn place(&self, at: At) -> Place {
         Place { path: self.path.clone(), at }
     }
@@ -32,6 +37,14 @@ impl<'p> Report<'p> {
 pub(crate) struct Located<T> {
     pub(crate) value: T,
     pub(crate) place: Place,
+    /// Where a text begins, if it stands in the file as it is.
+    pub(crate) verbatim: Verbatim,
+}
+
+impl<T> Located<T> {
+    pub(crate) fn new(value: T, place: Place) -> Self {
+        Self { value, place, verbatim: None }
+    }
 }
 
 /// The keys that a mapping may have.
@@ -143,7 +156,11 @@ impl<'n> Fields<'n> {
         }
         let all = words.iter().map(|(word, _)| format!("{word:?}")).collect::<Vec<_>>().join(", ");
         let hint = did_you_mean(&text.value, words.iter().map(|(word, _)| *word));
-        report.add(text.place.at, Code::BadValue, format!("{key:?} must be one of {all}, found {:?}{hint}", text.value));
+        report.add(
+            text.place.at,
+            Code::BadValue,
+            format!("{key:?} must be one of {all}, found {:?}{hint}", text.value),
+        );
         default
     }
 
@@ -154,7 +171,8 @@ impl<'n> Fields<'n> {
             wrong_type(node, key, "a list of strings", report);
             return Vec::new();
         };
-        items.iter().filter_map(|item| text_of(item, key, report)).collect()
+        let text = |(index, item)| text_of(item, &format!("{key}[{index}]"), report);
+        items.iter().enumerate().filter_map(text).collect()
     }
 
     /// Place of the mapping.
@@ -207,7 +225,9 @@ pub(crate) fn wrong_type(node: &Node, key: &str, wanted: &str, report: &mut Repo
 /// A string.
 pub(crate) fn text_of(node: &Node, key: &str, report: &mut Report<'_>) -> Option<Located<String>> {
     match &node.data {
-        Data::Text(text) => Some(Located { value: text.clone(), place: report.place(node.at) }),
+        Data::Text(text, verbatim) => {
+            Some(Located { value: text.clone(), place: report.place(node.at), verbatim: *verbatim })
+        }
         Data::Number(number) => {
             let message = format!("{key:?} must be a string, found the number {number}; write \"{number}\" in quotes");
             report.add(node.at, Code::WrongType, message);
@@ -222,7 +242,7 @@ pub(crate) fn text_of(node: &Node, key: &str, report: &mut Report<'_>) -> Option
 
 /// A duration between two bounds, in milliseconds.
 pub(crate) fn duration_of(node: &Node, key: &str, min: i64, max: i64, report: &mut Report<'_>) -> Option<i64> {
-    let Data::Text(text) = &node.data else {
+    let Data::Text(text, _) = &node.data else {
         wrong_type(node, key, "a duration such as 10s or 5m", report);
         return None;
     };

@@ -23,13 +23,17 @@ pub(crate) struct Key {
     pub(crate) text: String,
 }
 
+/// Place of a text's first character, if the text stands in the file as it is: then a position inside of the
+/// text is a position in the file. Not so for folded texts and those with escapes.
+pub(crate) type Verbatim = Option<At>;
+
 /// What stands in a node. Repeated keys of a mapping are all kept: the walker reports them.
 #[derive(Debug, Clone)]
 pub(crate) enum Data {
     Null,
     Bool(bool),
     Number(Number),
-    Text(String),
+    Text(String, Verbatim),
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
 }
@@ -41,7 +45,7 @@ impl Node {
             Data::Null => "nothing",
             Data::Bool(_) => "a boolean",
             Data::Number(_) => "a number",
-            Data::Text(_) => "a string",
+            Data::Text(..) => "a string",
             Data::List(_) => "a list",
             Data::Map(_) => "a mapping",
         }
@@ -53,11 +57,11 @@ impl Node {
             Data::Null => Value::Null,
             Data::Bool(value) => Value::Bool(*value),
             Data::Number(number) => Value::Number(number.clone()),
-            Data::Text(text) => Value::String(text.clone()),
+            Data::Text(text, _) => Value::String(text.clone()),
             Data::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
-            Data::Map(entries) => {
-                Value::Object(entries.iter().map(|(key, value)| (key.text.clone(), value.to_json())).collect::<Map<_, _>>())
-            }
+            Data::Map(entries) => Value::Object(
+                entries.iter().map(|(key, value)| (key.text.clone(), value.to_json())).collect::<Map<_, _>>(),
+            ),
         }
     }
 }
@@ -88,7 +92,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Node, YamlError> {
         let at = e.location().map_or(At::START, at_of);
         YamlError { at, code: Code::Yaml, message: message_of(&e) }
     })?;
-    Ok(node_of(raw))
+    let lines: Vec<&str> = text.split('\n').collect();
+    Ok(node_of(raw, &lines))
 }
 
 fn options() -> Options {
@@ -149,19 +154,36 @@ enum Raw {
     Map(Vec<(Spanned<String>, Spanned<Raw>)>),
 }
 
-fn node_of(raw: Spanned<Raw>) -> Node {
+fn node_of(raw: Spanned<Raw>, lines: &[&str]) -> Node {
     let at = at_of(raw.referenced);
     let data = match raw.value {
+        Raw::Scalar(Data::Text(text, _)) => {
+            let verbatim = verbatim(&text, at, lines);
+            Data::Text(text, verbatim)
+        }
         Raw::Scalar(data) => data,
-        Raw::List(items) => Data::List(items.into_iter().map(node_of).collect()),
-        Raw::Map(entries) => Data::Map(
-            entries
-                .into_iter()
-                .map(|(key, value)| (Key { at: at_of(key.referenced), text: key.value }, node_of(value)))
-                .collect(),
-        ),
+        Raw::List(items) => Data::List(items.into_iter().map(|item| node_of(item, lines)).collect()),
+        Raw::Map(entries) => {
+            let entry = |(key, value): (Spanned<String>, Spanned<Raw>)| {
+                (Key { at: at_of(key.referenced), text: key.value }, node_of(value, lines))
+            };
+            Data::Map(entries.into_iter().map(entry).collect())
+        }
     };
     Node { at, data }
+}
+
+/// Looks for the text in the file, at its place or behind a quote; its further lines begin in the same column.
+fn verbatim(text: &str, at: At, lines: &[&str]) -> Verbatim {
+    [0, 1].into_iter().map(|quote| At { column: at.column + quote, ..at }).find(|start| {
+        text.trim_end().split('\n').zip(start.line as usize - 1..).all(|(part, index)| {
+            let rest = lines.get(index).and_then(|line| {
+                let (byte, _) = line.char_indices().nth(start.column as usize - 1)?;
+                line.get(byte..)
+            });
+            part.is_empty() || rest.is_some_and(|rest| rest.starts_with(part))
+        })
+    })
 }
 
 impl<'de> Deserialize<'de> for Raw {
@@ -209,11 +231,11 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
-        Ok(Raw::Scalar(Data::Text(value.to_owned())))
+        Ok(Raw::Scalar(Data::Text(value.to_owned(), None)))
     }
 
     fn visit_string<E>(self, value: String) -> Result<Raw, E> {
-        Ok(Raw::Scalar(Data::Text(value)))
+        Ok(Raw::Scalar(Data::Text(value, None)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Raw, A::Error> {

@@ -1,4 +1,35 @@
-//! Owners of executions, and workers that run their actions.
+//! Owners of executions, and workers that run their actions (DESIGN §2.3, guarantees.md §2).
+//!
+//! An *owner* has a partition's executions: it turns requests into tasks, fences what workers report by the
+//! token of the current attempt, and decides what a lost lease means. A *worker* claims tasks when it has
+//! a free slot, runs each under a *supervisor* process, and reports. They talk over the log alone:
+//!
+//! ```text
+//! petrel.requests ──► owner ──► petrel.tasks.<pool> ──► worker ──► supervisor ──► command
+//!                      ▲  └────► petrel.cancels ──────────┘│
+//!                      └──────── petrel.results ◄──────────┘ claim, heartbeats, result
+//! ```
+//!
+//! Invariants:
+//! - An execution takes one final status, and every status it takes is one audit row of the same transaction.
+//! - A task runs only after its claim has committed, and at most where that claim was committed.
+//! - A command and everything that it started is dead before its lease passes for the owner: the worker's
+//!   lease runs from the sending of what was acknowledged, the owner's from its receipt, and the supervisor
+//!   watches it even if the worker is stopped or gone.
+//! - Nothing here reads a time of day to decide about leases across machines.
+//!
+//! Reading order: `view`, `owner`, `worker`, `runner`, `supervise`, `packs_cache`.
 
+mod catalog_view;
+mod dead_letters;
+mod limits;
+pub mod metrics;
+pub mod owner;
+pub mod packs_cache;
 pub mod runner;
 pub mod supervise;
+mod view;
+pub mod worker;
+
+pub use catalog_view::{command_in, prepare_in};
+pub use view::{CommandPlan, EachFile, ExecutorView, PackContent, Plan, Prepared, Rendered};

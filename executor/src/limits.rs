@@ -6,6 +6,9 @@ pub(crate) const DEAD_LETTER_HEAD_BYTES_MAX: usize = 64 << 10;
 /// Longest error text of an execution, in bytes.
 pub(crate) const ERROR_BYTES_MAX: usize = 4 << 10;
 
+/// Longest text of a stream in a result, in bytes: two of them fit into a record of a million bytes.
+pub(crate) const STREAM_BYTES_MAX: usize = 440 << 10;
+
 /// The longest head of a text that has at most `bytes_max` bytes and ends between two characters.
 pub(crate) fn head(text: &str, bytes_max: usize) -> &str {
     if text.len() <= bytes_max {

@@ -3,24 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What becomes of an execution whose worker was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
-    /// It is attempted again, with the same idempotency key.
-    AtLeastOnce,
-    /// It is never attempted again by itself.
-    AtMostOnce,
-}
-
-impl Delivery {
-    /// As records write it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AtLeastOnce => "at_least_once",
-            Self::AtMostOnce => "at_most_once",
-        }
-    }
-}
+use petrel_catalog::Delivery;
+use petrel_schemas::Task;
 
 /// An execution that can be dispatched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,20 +28,29 @@ pub enum Prepared {
     RevisionUnknown,
     /// That revision has no such action.
     NoSuchAction,
-    /// The parameters do not fit the action; the text says which and why.
+    /// It will never be dispatched, for its parameters do not fit, say; the text says why.
     Refused(String),
 }
 
-/// The files of one pack, by the hash of its blob.
-pub trait PackContent: Send + Sync {
-    /// Hash of the blob; names the folder in the cache.
-    fn hash(&self) -> &str;
+/// Takes a file of a pack: path relative to the pack with `/`, content, whether it is executable.
+pub type EachFile<'a> = dyn FnMut(&str, &[u8], bool) -> Result<(), String> + 'a;
 
-    /// Hands every file to `each`: path relative to the pack with `/`, content, whether it is executable.
+/// The files of one pack of one revision.
+pub trait PackContent: Send + Sync {
+    /// Names the pack and the revision; the same name, the same content.
+    fn name(&self) -> String;
+
+    /// Hash of its blob, hexadecimal: names the folder in the cache. May take a while.
+    ///
+    /// # Errors
+    /// What is wrong with the pack.
+    fn hash(&self) -> Result<String, String>;
+
+    /// Hands every file to `each`.
     ///
     /// # Errors
     /// What is wrong with the blob, or what `each` returned.
-    fn files(&self, each: &mut dyn FnMut(&str, &[u8], bool) -> Result<(), String>) -> Result<(), String>;
+    fn files(&self, each: &mut EachFile<'_>) -> Result<(), String>;
 }
 
 /// A command, rendered for one execution.
@@ -93,6 +86,6 @@ pub trait ExecutorView: Send + Sync {
     /// Resolves an action in a revision and completes its parameters (a JSON object).
     fn prepare(&self, revision: &str, action: &str, parameters: &str) -> Prepared;
 
-    /// Renders an action's command with completed parameters.
-    fn command(&self, revision: &str, action: &str, parameters: &str) -> Rendered;
+    /// Renders a task's command.
+    fn command(&self, task: &Task) -> Rendered;
 }

@@ -121,15 +121,26 @@ async fn the_environment_is_what_was_asked_for() {
 }
 
 #[tokio::test]
+async fn nothing_of_the_worker_stays_open_in_the_command() {
+    let dir = tempfile::tempdir().unwrap();
+    // Unlike what Rust opens, a duplicate is inherited.
+    let leak = nix::unistd::dup(std::fs::File::open("/dev/null").unwrap()).unwrap();
+    let outcome = run_to_end(&options(), command(&["sh", "-c", "echo /proc/$$/fd/*"], dir.path())).await;
+    drop(leak);
+    let text = String::from_utf8(outcome.stdout).unwrap();
+    let open: Vec<&str> = text.split_whitespace().filter_map(|path| path.rsplit('/').next()).collect();
+    // The pattern is read through a descriptor of the shell's own.
+    assert!(open.starts_with(&["0", "1", "2"]) && open.len() <= 4, "{text}");
+}
+
+#[tokio::test]
 async fn a_flood_of_output_is_cut_and_counted_as_such() {
     let dir = tempfile::tempdir().unwrap();
     let flood = "head -c 100000000 /dev/zero; head -c 100000000 /dev/zero >&2; exit 0";
-    let began = Instant::now();
     let outcome = run_to_end(&options(), command(&["sh", "-c", flood], dir.path())).await;
     assert_eq!((outcome.why, outcome.return_code), (Some(Why::Exited), Some(0)));
     assert_eq!((outcome.stdout.len(), outcome.stderr.len()), (64 << 10, 64 << 10));
     assert!(outcome.stdout_truncated && outcome.stderr_truncated);
-    println!("200 MB of output took {:?}", began.elapsed());
 }
 
 /// The supervisor's own memory while a command writes without end.
@@ -309,17 +320,18 @@ async fn a_stopped_worker_loses_its_commands_when_the_lease_passes() {
     worker.wait().unwrap();
 }
 
-/// Not an assertion on time, which a busy machine would break; the figure is for the reader.
+/// Two milliseconds on an idle machine of 2026 with two cores, built for debugging; the bound leaves room for
+/// one that is busy, and still tells a start that waits for something.
 #[tokio::test]
-async fn the_cost_of_a_start_is_known() {
+async fn a_start_is_cheap() {
     let dir = tempfile::tempdir().unwrap();
     let mut times = Vec::new();
-    for _ in 0..50 {
+    for _ in 0..30 {
         let began = Instant::now();
         let outcome = run_to_end(&options(), command(&["true"], dir.path())).await;
         times.push(began.elapsed());
         assert_eq!(outcome.return_code, Some(0));
     }
     times.sort_unstable();
-    println!("start to report: p50 {:?}, p90 {:?}", times[25], times[45]);
+    assert!(times[15] < Duration::from_millis(400), "{times:?}");
 }

@@ -7,11 +7,11 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// Deepest nesting that can be configured; the parser itself ends at 128.
-pub const JSON_DEPTH_CEILING: usize = 127;
+pub const JSON_DEPTH_CEILING: usize = 126;
 
 /// Why a text is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +37,8 @@ const TOO_DEEP: &str = "petrel: too deep";
 pub fn parse(text: &[u8], depth_max: usize) -> Result<Value, JsonError> {
     let depth_max = depth_max.min(JSON_DEPTH_CEILING);
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = Strict { depth_left: depth_max }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let value =
+        Strict { depth_left: depth_max }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     value.map_err(|error| {
         let message = error.to_string();
         if message.starts_with(TOO_DEEP) { JsonError::TooDeep { depth_max } } else { JsonError::Malformed(message) }
@@ -190,8 +191,57 @@ fn push<'a>(items: &mut Vec<&'a [u8]>, item: &'a [u8], items_max: usize) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
+
+    use super::*;
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            any::<i64>().prop_map(Value::from),
+            (-1e300..1e300).prop_map(|x: f64| Value::from(x)),
+            "[a\\[\\]{},:\"\\\\ é\n]{0,8}".prop_map(Value::String),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+                prop::collection::vec(("[a\"\\\\,\\]}]{0,3}", inner), 0..4)
+                    .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn reads_what_is_json(value in any_json()) {
+            prop_assert_eq!(parse(value.to_string().as_bytes(), 8), Ok(value));
+        }
+
+        /// Whatever stands in the elements: an array comes apart where it was put together.
+        #[test]
+        fn arrays_come_apart(values in prop::collection::vec(any_json(), 0..5), pretty in any::<bool>()) {
+            let text = if pretty { serde_json::to_string_pretty(&values) } else { serde_json::to_string(&values) };
+            let text = text.unwrap();
+            let items: Vec<Value> = split_array(text.as_bytes(), 5).unwrap().iter().map(|i| parse(i, 8).unwrap()).collect();
+            prop_assert_eq!(items, values);
+        }
+
+        /// Any bytes at all are answered, and what splits and parses is what the whole says.
+        #[test]
+        fn bytes_are_answered(bytes in prop::collection::vec(prop::sample::select(b"[]{},:\"\\1ae \n\xff".to_vec()), 0..24)) {
+            let whole = parse(&bytes, 9);
+            let items = split_array(&bytes, 30).ok();
+            let parsed = items.and_then(|items| items.iter().map(|i| parse(i, 8).ok()).collect::<Option<Vec<_>>>());
+            // Duplicates aside, which both sides resolve alike, an array of good elements is a good array.
+            if let Some(parsed) = parsed {
+                prop_assert_eq!(whole, Ok(Value::Array(parsed)));
+            } else {
+                prop_assert!(!matches!(whole, Ok(Value::Array(_))));
+            }
+        }
+    }
 
     fn read(text: &str) -> Result<Value, JsonError> {
         parse(text.as_bytes(), 8)

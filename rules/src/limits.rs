@@ -30,6 +30,10 @@ pub const ERROR_TEXT_BYTES_MAX: usize = 512;
 /// are counted.
 pub const CRITERIA_ERROR_ROWS_MAX: u32 = 10;
 
+/// Largest payload of an event, in bytes. The audit trail keeps matched events whole, in records of their
+/// own that must stay below the log's limit.
+pub const PAYLOAD_BYTES_MAX: usize = 1_000_000;
+
 /// Longest rendered parameters of one action request, in bytes of JSON text.
 pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
 

@@ -80,7 +80,7 @@ struct Registry {
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     // A length prefix in a corrupt record must not allocate more than a record can hold.
-    apache_avro::max_allocation_bytes(record_bytes_max());
+    apache_avro::util::max_allocation_bytes(record_bytes_max());
     let mut registry = Registry { known: Vec::new(), by_fingerprint: HashMap::new(), newest: HashMap::new() };
     for (name, version, text) in SCHEMAS {
         // The schemas are part of the program; a test parses each of them.

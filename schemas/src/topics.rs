@@ -50,6 +50,7 @@ impl Topics {
         requests => "requests", "Action requests.";
         results => "results", "Claims, heartbeats, results and cancels.";
         executions => "executions", "The owners' state.";
+        cancels => "cancels", "Attempts that must stop, read by every worker; one partition.";
         windows => "windows", "The correlation stage's state.";
         catalog => "catalog", "The catalog's log; one partition.";
         kv => "kv", "The key-value store; one partition.";
@@ -82,6 +83,7 @@ impl Topics {
             own(self.requests(), keyed, Cleanup::Delete),
             own(self.results(), keyed, Cleanup::Delete),
             own(self.executions(), keyed, Cleanup::Compact),
+            own(self.cancels(), 1, Cleanup::Delete),
             own(self.windows(), keyed, Cleanup::Compact),
             own(self.catalog(), 1, Cleanup::Compact),
             own(self.kv(), 1, Cleanup::Compact),

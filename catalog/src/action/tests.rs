@@ -1,0 +1,81 @@
+use serde_json::json;
+
+use super::*;
+use crate::testkit::{disk_with, load};
+
+const ACTION: &str = r#"
+name: clean
+runner: command
+command: [./clean.sh, "${parameters.host}", "--days=${parameters.days}", "${parameters.tags}", literal]
+env: { HOST: "${parameters.host}", RUN: "${execution.id}/${execution.attempt}" }
+parameters:
+  host: { type: string, required: true, pattern: "^[a-z0-9-]+$" }
+  days: { type: integer, default: 7, minimum: 1 }
+  tags: { type: array, default: [] }
+  note: {}
+  older_than: { type: string }
+"#;
+
+fn with_action<T>(test: impl FnOnce(&ActionDef) -> T) -> T {
+    let revision = load(vec![disk_with(&[("actions/clean.yaml", ACTION)])]);
+    test(revision.compiled().action("disk.clean").unwrap())
+}
+
+#[test]
+fn parameters_are_resolved() {
+    with_action(|action| {
+        let resolved = action.resolve_parameters(&json!({ "host": "db-1" })).unwrap();
+        assert_eq!(resolved, json!({ "host": "db-1", "days": 7, "tags": [] }));
+        let resolved = action.resolve_parameters(&json!({ "host": "db-1", "days": 3, "note": null })).unwrap();
+        assert_eq!(resolved, json!({ "host": "db-1", "days": 3, "tags": [], "note": null }));
+        let cases = [
+            (json!({}), r#"disk.clean: parameter "host" is required"#),
+            (json!(null), r#"disk.clean: parameter "host" is required"#),
+            (json!([1]), "disk.clean: parameters must be an object"),
+            (
+                json!({ "hots": "x", "days": 0 }),
+                r#"disk.clean: unknown parameter "hots", did you mean "host"?; parameter "host" is required; /days: the value is less than the minimum of 1"#,
+            ),
+            (
+                json!({ "host": "a b", "days": "7" }),
+                r#"disk.clean: /host: the value does not match "^[a-z0-9-]+$"; /days: the value is not of type "integer""#,
+            ),
+        ];
+        for (given, wanted) in cases {
+            assert_eq!(action.resolve_parameters(&given).unwrap_err().to_string(), wanted, "{given}");
+        }
+    });
+}
+
+#[test]
+fn arguments_of_a_manual_run() {
+    with_action(|action| {
+        let parse = |arguments: &[&str]| action.parse_arguments(arguments.iter().copied());
+        assert_eq!(
+            parse(&["host=db=1", "days=3", "tags=[\"a\"]", "note=5"]).unwrap(),
+            json!({ "host": "db=1", "days": 3, "tags": ["a"], "note": "5" })
+        );
+        assert_eq!(
+            parse(&["host", "days=soon", "dayz=3", "host=a", "host=b"]).unwrap_err().reasons,
+            [
+                r#"write "host" as name=value"#,
+                r#"the value of "days" is no JSON: "soon""#,
+                r#"unknown parameter "dayz", did you mean "days"?"#,
+                r#"parameter "host" stands twice, again with "b""#,
+            ]
+        );
+    });
+}
+
+#[test]
+fn commands_are_argument_lists() {
+    with_action(|action| {
+        let hostile = json!({ "host": "; rm -rf / #\n$(x)", "days": 7, "tags": ["a", 1] });
+        let command = action.render(&hostile, "e1", 2).unwrap();
+        assert_eq!(command.argv, ["./clean.sh", "; rm -rf / #\n$(x)", "--days=7", r#"["a",1]"#, "literal"]);
+        let wanted = [("HOST", "; rm -rf / #\n$(x)"), ("RUN", "e1/2")];
+        assert_eq!(command.env, wanted.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let refused = action.render(&json!({ "host": "a\0b", "days": 7, "tags": [] }), "e1", 2).unwrap_err();
+        assert_eq!(refused.to_string(), "disk.clean: argument 1 of the command holds a NUL character");
+    });
+}

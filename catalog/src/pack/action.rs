@@ -177,7 +177,11 @@ fn check_command(node: &Node, command: &[Located<String>], files: &[PackFile], r
 fn check_program(program: &Located<String>, files: &[PackFile], report: &mut Report<'_>) {
     let text = program.value.as_str();
     if text.is_empty() || text.contains("${") {
-        report.add(program.place.at, Code::BadValue, "the program must be a constant, so that a parameter cannot choose it");
+        report.add(
+            program.place.at,
+            Code::BadValue,
+            "the program must be a constant, so that a parameter cannot choose it",
+        );
         return;
     }
     if !text.contains('/') || text.starts_with('/') {
@@ -259,7 +263,11 @@ fn read_parameter(key: &Key, node: &Node, report: &mut Report<'_>) -> Option<Par
             }
         }
     }
+    let before = report.count();
     schema::check_keywords(node, &["required", "secret", "immutable", "position"], report);
+    if report.count() > before {
+        return None;
+    }
     let schema = Value::Object(schema);
     let validator = match schema::compile_schema(&schema) {
         Ok(validator) => validator,

@@ -107,8 +107,10 @@ pub(crate) fn check_path(path: &str) -> Result<(), (Code, String)> {
         return Err((Code::BadPath, format!("a path has at most {PATH_BYTES_MAX} bytes, this one has {}", path.len())));
     }
     let bad_part = |part: &str| part.is_empty() || part == "." || part == "..";
-    if path.split('/').any(bad_part) || path.contains('\\') || path.contains(':') || path.chars().any(char::is_control) {
-        let message = "a path in a pack is relative and has no empty part, \".\", \"..\", backslash, colon or control character";
+    if path.split('/').any(bad_part) || path.contains('\\') || path.contains(':') || path.chars().any(char::is_control)
+    {
+        let message =
+            "a path in a pack is relative and has no empty part, \".\", \"..\", backslash, colon or control character";
         return Err((Code::BadPath, message.to_owned()));
     }
     Ok(())

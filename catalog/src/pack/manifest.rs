@@ -37,7 +37,8 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<Manifest> {
         report.add(version.place.at, Code::BadValue, message);
     }
     let description = fields.description(report);
-    Some(Manifest { name: name?, version: version?.value, description })
+    let version = version.map(|version| version.value).unwrap_or_default();
+    Some(Manifest { name: name?, version, description })
 }
 
 /// Three numbers, and after a `-` or `+` anything visible.

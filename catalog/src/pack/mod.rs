@@ -14,6 +14,7 @@ mod trigger;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::archive::content_hash;
 use crate::problems::{At, Code, Place, Problems};
 use crate::walk::{Located, Report};
 use crate::yaml::{self, Data};
@@ -24,7 +25,7 @@ pub(crate) use files::check_path;
 pub use files::{PackFile, PackSource};
 pub(crate) use rule::{CallDraft, RuleDraft};
 pub(crate) use rule_test::{ExpectDraft, TestDraft};
-pub(crate) use schema::{compile_schema, describe_errors};
+pub(crate) use schema::{compile_schema, describe_errors, node_in};
 pub(crate) use trigger::TriggerDraft;
 pub use trigger::{CatchUp, KafkaSource, Start, TriggerSource, Validate};
 
@@ -39,8 +40,12 @@ pub(crate) struct PackDraft {
     pub(crate) actions: Vec<ActionDraft>,
     /// All files of the pack, sorted by path.
     pub(crate) files: Vec<PackFile>,
+    /// Hash of the files; empty if they cannot be packed, which is told elsewhere.
+    pub(crate) content_hash: String,
     /// Names that files meant to define and could not, so that references to them are no second problem.
     broken: Vec<String>,
+    /// Its `pack.yaml` could not be used; the name is a guess.
+    pub(crate) nameless: bool,
 }
 
 impl PackDraft {
@@ -76,16 +81,18 @@ pub(crate) fn read(source: PackSource, problems: &mut Problems) -> PackDraft {
     unique("rule", parts.rules.iter().map(|r| &r.name), problems);
     unique("action", parts.actions.iter().map(|a| &a.name), problems);
     let Parts { manifest, triggers, rules, actions, broken } = parts;
+    let nameless = manifest.is_none();
     let manifest = manifest.unwrap_or_else(|| guessed_manifest(&label));
     let (name, version, description) = (manifest.name, manifest.version, manifest.description);
-    PackDraft { name, version, description, triggers, rules, actions, files, broken }
+    let content_hash = content_hash(&files).unwrap_or_default();
+    PackDraft { name, version, description, triggers, rules, actions, files, content_hash, broken, nameless }
 }
 
 /// Stands in for a manifest with problems, so that all else of the pack is checked too.
 fn guessed_manifest(label: &str) -> manifest::Manifest {
     let place = Place { path: files::shown(label, "pack.yaml").into(), at: At::START };
     let value = label.rsplit('/').next().unwrap_or_default().to_owned();
-    manifest::Manifest { name: Located { value, place }, version: String::new(), description: String::new() }
+    manifest::Manifest { name: Located::new(value, place), version: String::new(), description: String::new() }
 }
 
 /// What a file that cannot be used would have defined: its `name:`, and its file name without extension.
@@ -95,7 +102,7 @@ fn names_of(path: &str, node: Option<&yaml::Node>) -> Vec<String> {
     if let Some(Data::Map(entries)) = node.map(|node| &node.data) {
         let named = entries.iter().filter(|(key, _)| key.text == "name");
         names.extend(named.filter_map(|(_, value)| match &value.data {
-            Data::Text(text) => Some(text.clone()),
+            Data::Text(text, _) => Some(text.clone()),
             _ => None,
         }));
     }
@@ -130,7 +137,7 @@ fn put<T>(read: Option<T>, store: impl FnOnce(T)) -> bool {
 /// Reports names that stand twice, with both places.
 pub(crate) fn unique<'a>(what: &str, names: impl Iterator<Item = &'a Located<String>>, problems: &mut Problems) {
     let mut first: HashMap<&str, &Place> = HashMap::new();
-    for name in names {
+    for name in names.filter(|name| !name.value.is_empty()) {
         match first.get(name.value.as_str()) {
             None => {
                 first.insert(&name.value, &name.place);
@@ -142,3 +149,6 @@ pub(crate) fn unique<'a>(what: &str, names: impl Iterator<Item = &'a Located<Str
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use crate::limits::RULE_ACTIONS_MAX;
 use crate::problems::{Code, Place};
-use crate::walk::{Fields, Located, Report, Shape, check_free, check_name, entries_of, wrong_type};
+use crate::walk::{Fields, Located, Report, Shape, check_free, check_name, entries_of, text_of, wrong_type};
 use crate::yaml::{Data, Node};
 
 use super::rule_test::{self, TestDraft};
@@ -68,7 +68,8 @@ pub(crate) struct CallDraft {
 pub(crate) struct RuleDraft {
     pub(crate) name: Located<String>,
     pub(crate) description: String,
-    pub(crate) trigger: Located<String>,
+    /// Nothing if it is missing or no reference, which is told already.
+    pub(crate) trigger: Option<Located<String>>,
     pub(crate) criteria: Option<Located<String>>,
     pub(crate) calls: Vec<CallDraft>,
     pub(crate) enabled: bool,
@@ -78,7 +79,9 @@ pub(crate) struct RuleDraft {
 
 pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<RuleDraft> {
     let fields = Fields::open(node, &RULE, report)?;
-    let name = fields.need_name(report);
+    // Without a name all else is still checked.
+    let nameless = Located::new(String::new(), report.place(fields.at()));
+    let name = fields.need_name(report).unwrap_or(nameless);
     let description = fields.description(report);
     let trigger = read_trigger(&fields, report);
     let criteria = read_criteria(&fields, report);
@@ -86,7 +89,7 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<RuleDraft> {
     let enabled = fields.flag("enabled", true, report);
     let tags = fields.texts("tags", report).into_iter().map(|tag| tag.value).collect();
     let tests = fields.get("tests", report).map(|node| rule_test::read(node, report)).unwrap_or_default();
-    Some(RuleDraft { name: name?, description, trigger: trigger?, criteria, calls, enabled, tags, tests })
+    Some(RuleDraft { name, description, trigger, criteria, calls, enabled, tags, tests })
 }
 
 fn read_trigger(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<Located<String>> {
@@ -103,12 +106,12 @@ fn read_trigger(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<Located<
 fn read_criteria(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<Located<String>> {
     let node = fields.get("criteria", report)?;
     match &node.data {
-        Data::Text(text) if text.trim().is_empty() => {
+        Data::Text(text, _) if text.trim().is_empty() => {
             report.add(node.at, Code::BadValue, "\"criteria\" is empty; leave the key out to match every event");
             None
         }
-        Data::Text(text) => Some(Located { value: text.clone(), place: report.place(node.at) }),
-        Data::Bool(flag) => Some(Located { value: flag.to_string(), place: report.place(node.at) }),
+        Data::Text(..) => text_of(node, "criteria", report),
+        Data::Bool(flag) => Some(Located::new(flag.to_string(), report.place(node.at))),
         Data::Map(_) => {
             let message =
                 "StackStorm's mapping form of \"criteria\" is not supported in this version, write a CEL expression";
@@ -140,7 +143,8 @@ fn read_calls(fields: &Fields<'_>, report: &mut Report<'_>) -> Vec<CallDraft> {
                 return Vec::new();
             };
             if items.is_empty() || items.len() > RULE_ACTIONS_MAX {
-                let message = format!("\"actions\" must have from 1 to {RULE_ACTIONS_MAX} entries, found {}", items.len());
+                let message =
+                    format!("\"actions\" must have from 1 to {RULE_ACTIONS_MAX} entries, found {}", items.len());
                 report.add(node.at, Code::TooLarge, message);
             }
             items.iter().filter_map(|item| read_call(item, report)).collect()
@@ -155,33 +159,15 @@ fn read_call(node: &Node, report: &mut Report<'_>) -> Option<CallDraft> {
     if let Some(node) = fields.get("parameters", report) {
         for (key, value) in entries_of(node, "\"parameters\"", report).unwrap_or_default() {
             check_free(value, report);
-            check_jinja(value, report);
-            parameters.push((Located { value: key.text.clone(), place: report.place(key.at) }, value.clone()));
+            parameters.push((Located::new(key.text.clone(), report.place(key.at)), value.clone()));
         }
     }
     let action = check_reference(&action?, "action", report)?;
     Some(CallDraft { action, parameters, place: report.place(node.at) })
 }
 
-/// Reports Jinja anywhere in a value.
-fn check_jinja(node: &Node, report: &mut Report<'_>) {
-    match &node.data {
-        Data::Text(text) if text.contains("{{") || text.contains("{%") => {
-            let message = "Jinja (\"{{…}}\") is not supported in this version, write \"${…}\" with CEL";
-            report.add(node.at, Code::NotSupported, message);
-        }
-        Data::List(items) => items.iter().for_each(|item| check_jinja(item, report)),
-        Data::Map(entries) => entries.iter().for_each(|(_, value)| check_jinja(value, report)),
-        _ => {}
-    }
-}
-
 /// Whether a text is `pack.name`.
-pub(super) fn check_reference(
-    text: &Located<String>,
-    what: &str,
-    report: &mut Report<'_>,
-) -> Option<Located<String>> {
+pub(super) fn check_reference(text: &Located<String>, what: &str, report: &mut Report<'_>) -> Option<Located<String>> {
     let parts: Vec<&str> = text.value.split('.').collect();
     if parts.len() == 2 && parts.iter().all(|part| check_name(part).is_ok()) {
         return Some(text.clone());

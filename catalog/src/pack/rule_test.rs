@@ -61,7 +61,7 @@ fn read_test(node: &Node, report: &mut Report<'_>) -> Option<TestDraft> {
 
 fn read_expect(node: &Node, report: &mut Report<'_>) -> Option<Vec<ExpectDraft>> {
     match &node.data {
-        Data::Text(text) if text == "none" => Some(Vec::new()),
+        Data::Text(text, _) if text == "none" => Some(Vec::new()),
         Data::Map(_) => read_expected(node, report).map(|expected| vec![expected]),
         Data::List(items) if !items.is_empty() => {
             Some(items.iter().filter_map(|item| read_expected(item, report)).collect())

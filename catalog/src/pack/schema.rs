@@ -3,7 +3,7 @@
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
-use crate::problems::{At, Code, did_you_mean};
+use crate::problems::{Code, did_you_mean};
 use crate::walk::{Report, entries_of};
 use crate::yaml::{Data, Node};
 
@@ -67,6 +67,8 @@ const PLAIN: &[&str] = &[
     "writeOnly",
 ];
 
+const TYPES: &[&str] = &["string", "integer", "number", "boolean", "object", "array", "null"];
+
 /// Most reasons that are told of one refused value.
 const REASONS_MAX: usize = 5;
 
@@ -76,10 +78,14 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<Value> {
         crate::walk::wrong_type(node, "schema", "a JSON schema", report);
         return None;
     }
+    let before = report.count();
     check_keywords(node, &[], report);
+    if report.count() > before {
+        return None;
+    }
     let schema = node.to_json();
     if let Err((path, message)) = compile_located(&schema) {
-        report.add(place_in(node, &path), Code::BadSchema, message);
+        report.add(node_in(node, &path).at, Code::BadSchema, message);
         return None;
     }
     Some(schema)
@@ -102,6 +108,8 @@ pub(super) fn check_keywords(node: &Node, more: &[&str], report: &mut Report<'_>
                 Data::List(schemas) => schemas.iter().for_each(|schema| check_keywords(schema, &[], report)),
                 _ => check_keywords(value, &[], report),
             }
+        } else if text == "type" {
+            check_type(value, report);
         } else if text == "$ref" {
             check_reference(value, report);
         } else if !PLAIN.contains(&text) && !more.contains(&text) {
@@ -112,8 +120,22 @@ pub(super) fn check_keywords(node: &Node, more: &[&str], report: &mut Report<'_>
     }
 }
 
+fn check_type(node: &Node, report: &mut Report<'_>) {
+    match &node.data {
+        Data::Text(text, _) if TYPES.contains(&text.as_str()) => {}
+        Data::Text(text, _) => {
+            let hint = did_you_mean(text, TYPES.iter().copied());
+            report.add(node.at, Code::BadSchema, format!("unknown JSON type {text:?}{hint}"));
+        }
+        Data::List(types) if !types.is_empty() && types.iter().all(|one| matches!(one.data, Data::Text(..))) => {
+            types.iter().for_each(|one| check_type(one, report));
+        }
+        _ => crate::walk::wrong_type(node, "type", "a JSON type, or a list of them", report),
+    }
+}
+
 fn check_reference(node: &Node, report: &mut Report<'_>) {
-    let local = matches!(&node.data, Data::Text(text) if text.starts_with('#'));
+    let local = matches!(&node.data, Data::Text(text, _) if text.starts_with('#'));
     if !local {
         let message = "a \"$ref\" to another document is not supported in this version, only \"#/…\"";
         report.add(node.at, Code::NotSupported, message);
@@ -140,8 +162,8 @@ fn compile_located(schema: &Value) -> Result<Validator, (String, String)> {
         .map_err(|e| (e.instance_path().to_string(), format!("not a valid JSON schema: {e}")))
 }
 
-/// The place of a JSON pointer in a tree, as near as the tree goes.
-fn place_in(node: &Node, pointer: &str) -> At {
+/// The node of a JSON pointer in a tree, as near as the tree goes.
+pub(crate) fn node_in<'n>(node: &'n Node, pointer: &str) -> &'n Node {
     let mut here = node;
     for part in pointer.split('/').skip(1) {
         let part = part.replace("~1", "/").replace("~0", "~");
@@ -155,7 +177,7 @@ fn place_in(node: &Node, pointer: &str) -> At {
             None => break,
         }
     }
-    here.at
+    here
 }
 
 /// Why a schema refuses a value, the first few reasons with their paths.

@@ -136,7 +136,6 @@ pub(crate) struct TriggerDraft {
     pub(crate) description: String,
     pub(crate) source: TriggerSource,
     pub(crate) schema: Option<Value>,
-    pub(crate) schema_place: Option<crate::problems::Place>,
     pub(crate) key: Option<Located<String>>,
     pub(crate) validate: Validate,
 }
@@ -163,8 +162,11 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<TriggerDraft>
         let message = "a bound topic keeps its producers' keys: leave \"key\" out";
         report.add(key.place.at, Code::BadValue, message);
     }
-    let schema_place = schema_node.map(|node| report.place(node.at));
-    Some(TriggerDraft { name: name?, description, source, schema: built_in.or(own_schema), schema_place, key, validate })
+    if let (Some(key), TriggerSource::Interval { .. }) = (&key, &source) {
+        let message = "the events of a timer are keyed by their ids: leave \"key\" out";
+        report.add(key.place.at, Code::BadValue, message);
+    }
+    Some(TriggerDraft { name: name?, description, source, schema: built_in.or(own_schema), key, validate })
 }
 
 fn read_validate(fields: &Fields<'_>, source: &TriggerSource, report: &mut Report<'_>) -> Validate {
@@ -172,9 +174,16 @@ fn read_validate(fields: &Fields<'_>, source: &TriggerSource, report: &mut Repor
     let default = if bound { Validate::Paths } else { Validate::Full };
     let words = [("paths", Validate::Paths), ("full", Validate::Full)];
     let validate = fields.word("validate", &words, default, report);
+    let at = fields.get("validate", report).map_or(fields.at(), |node| node.at);
+    if bound && validate == Validate::Full {
+        report.add(at, Code::NotSupported, "\"full\" on a bound topic is not supported in this version");
+    }
     if !bound && validate == Validate::Paths {
-        let at = fields.get("validate", report).map_or(fields.at(), |node| node.at);
-        report.add(at, Code::BadValue, "\"paths\" is for bound topics; events of other sources are always checked in full");
+        report.add(
+            at,
+            Code::BadValue,
+            "\"paths\" is for bound topics; events of other sources are always checked in full",
+        );
     }
     validate
 }
@@ -187,7 +196,11 @@ fn read_source(node: &Node, report: &mut Report<'_>) -> Option<TriggerSource> {
     let [(key, _)] = present.as_slice() else {
         // A kind of a later version has been reported already.
         if present.len() > 1 || entries.iter().all(|(key, _)| SOURCE.known.contains(&key.text.as_str())) {
-            report.add(node.at, Code::BadValue, "a source has exactly one of \"kafka\", \"interval\", \"http\", \"sensor\"");
+            report.add(
+                node.at,
+                Code::BadValue,
+                "a source has exactly one of \"kafka\", \"interval\", \"http\", \"sensor\"",
+            );
         }
         return None;
     };
@@ -291,10 +304,12 @@ fn built_in_schema(source: &TriggerSource) -> Option<Value> {
         TriggerSource::Http | TriggerSource::Kafka(_) => None,
         TriggerSource::Interval { .. } => Some(json!({
             "type": "object",
-            "required": ["scheduled_at", "scheduled_ms"],
+            "required": ["scheduled_at", "scheduled_ms", "timer"],
             "properties": {
                 "scheduled_at": { "type": "string" },
                 "scheduled_ms": { "type": "integer" },
+                "timer": { "type": "string" },
+                "timer": { "type": "string" },
             },
         })),
         TriggerSource::Sensor { .. } => Some(json!({

@@ -4,6 +4,7 @@ use petrel_schemas::CancelRequest;
 
 use super::status::Status;
 use super::turn::{Source, Turn};
+use crate::dead_letters::Reason;
 use crate::view::ExecutorView;
 
 impl<G: ExecutorView> Turn<'_, '_, G> {
@@ -14,11 +15,10 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             Ok(Some(state)) => state,
             Ok(None) => {
                 let detail = format!("there is no execution {} to cancel", cancel.execution_id);
-                return self.dead_letter(source, "no_such_execution", detail, Some(&cancel.execution_id));
+                let execution = Some(cancel.execution_id.as_str());
+                return self.give_up(source, Reason { code: "no_such_execution", detail, execution });
             }
-            Err(e) => {
-                return self.dead_letter(source, "unreadable_state", e.to_string(), Some(&cancel.execution_id));
-            }
+            Err(e) => return self.give_up_unreadable(source, &e, &cancel.execution_id),
         };
         let next = match Status::parse(&state.status) {
             Some(Status::Requested) => {

@@ -1,10 +1,11 @@
 //! Timers of executions: a lease that passes, and the end of remembering.
 
+use petrel_catalog::Delivery;
 use petrel_schemas::ExecutionState;
 
 use super::status::Status;
 use super::turn::Turn;
-use crate::view::{Delivery, ExecutorView};
+use crate::view::ExecutorView;
 
 impl<G: ExecutorView> Turn<'_, '_, G> {
     /// The timer of an execution: its status says what for.

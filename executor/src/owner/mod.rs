@@ -30,9 +30,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, DueTimer, Input, InputTopic, Output, Record, Stage, StageSpec, Start, Step};
-use petrel_schemas::{DeadLetter, DecodeError, RequestsRecord, ResultsRecord, encode};
+use petrel_schemas::{RequestsRecord, ResultsRecord};
 
-use crate::limits::DEAD_LETTER_HEAD_BYTES_MAX;
+use crate::dead_letters;
 use crate::metrics::ExecutorMetrics;
 use crate::view::ExecutorView;
 pub use options::OwnerOptions;
@@ -59,8 +59,7 @@ pub struct OwnerStage<G> {
 impl<G: ExecutorView> OwnerStage<G> {
     /// An owner without partitions.
     pub fn new(options: OwnerOptions, metrics: Arc<ExecutorMetrics>) -> Self {
-        let spec =
-            StageSpec { name: STAGE.into(), changelog: Some(options.topics.executions()), co_partitioned: true };
+        let spec = StageSpec { name: STAGE.into(), changelog: Some(options.topics.executions()), co_partitioned: true };
         Self {
             spec,
             requests: options.topics.requests(),
@@ -102,7 +101,7 @@ impl<G: ExecutorView> OwnerStage<G> {
             })
         };
         taken.unwrap_or_else(|e| {
-            turn.dead_letter(source, reason_of(&e), e.to_string(), None);
+            turn.give_up(source, e.into());
             Taken::Yes
         })
     }
@@ -151,7 +150,7 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
     }
 
     fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
-        vec![too_large(STAGE, &self.options.topics.dead_letters(), output, limit_bytes)]
+        vec![dead_letters::of_output(STAGE, &self.options.topics.dead_letters(), output, limit_bytes)]
     }
 
     fn committed(&mut self) {
@@ -172,35 +171,4 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
     fn revoked(&mut self, partition: u32) {
         self.taken_over_ms.remove(&partition);
     }
-}
-
-/// The stable reason code of a record that cannot be read.
-pub(crate) fn reason_of(error: &DecodeError) -> &'static str {
-    match error {
-        DecodeError::NotARecord { .. } => "not_a_record",
-        DecodeError::UnknownSchema { .. } => "unknown_schema",
-        DecodeError::OtherKind { .. } => "unexpected_kind",
-        DecodeError::Corrupt { .. } => "corrupt_record",
-    }
-}
-
-/// What stands in for an output over the limit.
-pub(crate) fn too_large(stage: &str, topic: &Arc<str>, output: &Output, limit_bytes: usize) -> Output {
-    let value = output.value.as_deref().unwrap_or_default();
-    let letter = DeadLetter {
-        stage: stage.to_owned(),
-        topic: output.topic.to_string(),
-        partition: -1,
-        offset: -1,
-        timestamp_ms: output.timestamp_ms.unwrap_or(0),
-        reason: "output_too_large".to_owned(),
-        detail: format!("an output of {} bytes is over the limit of {limit_bytes}", output.bytes()),
-        trigger: None,
-        rule: None,
-        execution_id: None,
-        event_id: None,
-        record_bytes: i64::try_from(value.len()).unwrap_or(i64::MAX),
-        head: value[..value.len().min(DEAD_LETTER_HEAD_BYTES_MAX)].to_vec(),
-    };
-    Output::keyed(topic, output.topic.as_bytes(), encode(&letter))
 }

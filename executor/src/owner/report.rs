@@ -4,6 +4,7 @@ use petrel_schemas::{Claim, ExecutionState, Heartbeat, TaskResult};
 
 use super::status::Status;
 use super::turn::{Source, Turn};
+use crate::dead_letters::Reason;
 use crate::view::ExecutorView;
 
 /// What every report says of itself.
@@ -54,13 +55,17 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             Some(status) if status.is_final() => status,
             _ => {
                 let detail = format!("{:?} is no status that an attempt can end with", result.status);
-                return self.dead_letter(source, "unknown_status", detail, Some(&result.execution_id));
+                let execution = Some(result.execution_id.as_str());
+                return self.give_up(source, Reason { code: "unknown_status", detail, execution });
             }
         };
         state.worker = Some(result.worker.clone());
         state.started_at_ms = result.started_at_ms.or(state.started_at_ms);
         state.return_code = result.return_code;
-        state.error = result.error.clone();
+        // Of a cancel it is worth more to know who asked for it.
+        if status != Status::Canceled || state.status != Status::Canceling.as_str() {
+            state.error = result.error.clone();
+        }
         self.emit_output(result);
         match status {
             Status::Abandoned => self.lost(state),
@@ -83,7 +88,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         let state = match self.load(of.execution) {
             Ok(state) => state,
             Err(e) => {
-                self.dead_letter(source, "unreadable_state", e.to_string(), Some(of.execution));
+                self.give_up_unreadable(source, &e, of.execution);
                 return None;
             }
         };

@@ -4,6 +4,7 @@ use petrel_schemas::{ActionRequest, ExecutionState};
 
 use super::status::Status;
 use super::turn::{Source, Taken, Turn};
+use crate::dead_letters::Reason;
 use crate::view::{ExecutorView, Plan, Prepared};
 
 impl<G: ExecutorView> Turn<'_, '_, G> {
@@ -16,7 +17,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 return Taken::Yes;
             }
             Err(e) => {
-                self.dead_letter(source, "unreadable_state", e.to_string(), Some(&request.execution_id));
+                self.give_up_unreadable(source, &e, &request.execution_id);
                 return Taken::Yes;
             }
         }
@@ -27,10 +28,11 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             }
             Prepared::NoSuchAction => {
                 let detail = format!("revision {} has no action {}", request.revision, request.action);
-                self.dead_letter(source, "no_such_action", detail.clone(), Some(&request.execution_id));
+                let execution = Some(request.execution_id.as_str());
+                self.give_up(source, Reason { code: "no_such_action", detail: detail.clone(), execution });
                 self.refuse(request, detail);
             }
-            Prepared::Refused(reason) => self.refuse(request, format!("parameters refused: {reason}")),
+            Prepared::Refused(reason) => self.refuse(request, reason),
             Prepared::Ready(plan) => self.accept(request, plan),
         }
         Taken::Yes

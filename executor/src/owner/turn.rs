@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use petrel_bus::{Batch, Context, Output, Record};
 use petrel_schemas::{
-    DeadLetter, DecodeError, ExecutionChanged, ExecutionState, OutputCaptured, Task, TaskCancel, TaskResult, decode,
-    encode,
+    DecodeError, ExecutionChanged, ExecutionState, OutputCaptured, Task, TaskCancel, TaskResult, decode, encode,
 };
 
 use super::options::OwnerOptions;
 use super::status::Status;
-use crate::limits::{DEAD_LETTER_HEAD_BYTES_MAX, ERROR_BYTES_MAX, head};
+use crate::dead_letters::{self, Reason};
+use crate::limits::{ERROR_BYTES_MAX, head};
 
 /// Whether a record was taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -128,26 +128,16 @@ impl<G> Turn<'_, '_, G> {
     }
 
     /// Gives a record up, in the same transaction as its offset.
-    pub(super) fn dead_letter(&mut self, source: Source<'_>, reason: &str, detail: String, execution: Option<&str>) {
-        let value = source.record.value.unwrap_or_default();
-        let letter = DeadLetter {
-            stage: super::STAGE.to_owned(),
-            topic: source.batch.topic.to_string(),
-            partition: i32::try_from(source.batch.partition).unwrap_or(i32::MAX),
-            offset: source.record.offset,
-            timestamp_ms: source.record.timestamp_ms,
-            reason: reason.to_owned(),
-            detail,
-            trigger: None,
-            rule: None,
-            execution_id: execution.map(str::to_owned),
-            event_id: None,
-            record_bytes: i64::try_from(value.len()).unwrap_or(i64::MAX),
-            head: value[..value.len().min(DEAD_LETTER_HEAD_BYTES_MAX)].to_vec(),
-        };
-        let key = format!("{}/{}", source.batch.topic, source.batch.partition);
+    pub(super) fn give_up(&mut self, source: Source<'_>, reason: Reason<'_>) {
+        let topic = self.options.topics.dead_letters();
         self.counts.dead_letters += 1;
-        self.context.emit(Output::keyed(&self.options.topics.dead_letters(), key, encode(&letter)));
+        self.context.emit(dead_letters::of_record(super::STAGE, &topic, source.batch, source.record, reason));
+    }
+
+    /// Gives a record up whose execution cannot be read by this release.
+    pub(super) fn give_up_unreadable(&mut self, source: Source<'_>, error: &DecodeError, execution: &str) {
+        let reason = Reason { code: "unreadable_state", detail: error.to_string(), execution: Some(execution) };
+        self.give_up(source, reason);
     }
 
     fn audit(&mut self, root: &str, row: Vec<u8>) {

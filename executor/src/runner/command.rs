@@ -115,11 +115,8 @@ async fn supervised(
     started: impl FnOnce() + Send,
 ) -> std::io::Result<Outcome> {
     let (program, arguments) = options.supervisor.split_first().ok_or_else(|| missing("supervisor"))?;
-    let mut child = tokio::process::Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let mut child =
+        tokio::process::Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let control = child.stdin.take().ok_or_else(|| missing("stdin"))?;
     let output = child.stdout.take().ok_or_else(|| missing("stdout"))?;
     let job = job(options, command, *directives.borrow());
@@ -146,7 +143,8 @@ fn missing(what: &str) -> std::io::Error {
 }
 
 fn job(options: &RunnerOptions, command: Command, directive: Directive) -> Job {
-    let inherited = options.inherited_variables.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
+    let inherited =
+        options.inherited_variables.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
     let mut environment: BTreeMap<String, String> = inherited.collect();
     environment.extend(options.environment.clone());
     environment.extend(command.environment);
@@ -164,11 +162,8 @@ fn job(options: &RunnerOptions, command: Command, directive: Directive) -> Job {
 /// Sends the job and then every change of the directive. Gives the pipe back, for its closing means
 /// that the worker is gone.
 async fn tell(mut control: ChildStdin, job: &Job, mut directives: watch::Receiver<Directive>) -> ChildStdin {
-    let mut line = match serde_json::to_string(job) {
-        Ok(line) => line,
-        // Strings and numbers always serialise; an empty line makes the supervisor give up.
-        Err(_) => String::new(),
-    };
+    // Strings and numbers always serialise; an empty line would make the supervisor give up.
+    let mut line = serde_json::to_string(job).unwrap_or_default();
     line.push('\n');
     if control.write_all(line.as_bytes()).await.is_err() {
         return control;

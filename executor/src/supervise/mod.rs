@@ -31,8 +31,9 @@ pub use protocol::{Control, JOB_BYTES_MAX, Job, Report, STARTED, Why};
 
 /// Longest wait for something to happen: bounds how late a deadline is seen after the machine slept.
 const POLL_MS_MAX: u64 = 500;
-/// Between two rounds of SIGKILL, in milliseconds.
-const KILL_ROUND_MS: u64 = 10;
+/// Between two rounds of SIGKILL: first and longest, in milliseconds. Only a process that cannot be killed
+/// (it sleeps in the kernel, or belongs to somebody else) sees more than a few.
+const KILL_ROUND_MS: (u64, u64) = (10, 1_000);
 /// Read at once from a stream.
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -129,7 +130,7 @@ impl ControlPipe {
 
     /// Reads once; blocks only if there is nothing.
     fn fill(&mut self) {
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; 16 << 10];
         // Not through `Stdin`, whose buffer would hide from `poll` what it has read ahead.
         match read(io::stdin().as_fd(), &mut buffer) {
             Ok(bytes) if bytes > 0 => self.unread.extend_from_slice(&buffer[..bytes]),
@@ -159,6 +160,7 @@ struct Supervision {
     /// How the command itself ended.
     main_end: Option<WaitStatus>,
     ending: Option<Ending>,
+    kill_round_ms: u64,
     timeout_at_ms: u64,
     lease_deadline_ms: u64,
     cancel_wanted: bool,
@@ -169,13 +171,7 @@ struct Supervision {
 }
 
 impl Supervision {
-    fn new(
-        job: Job,
-        mut child: Child,
-        control: ControlPipe,
-        signals: SignalFd,
-        started_ms: u64,
-    ) -> io::Result<Self> {
+    fn new(job: Job, mut child: Child, control: ControlPipe, signals: SignalFd, started_ms: u64) -> io::Result<Self> {
         let piped = || io::Error::other("the command has no pipes");
         let stdout = Capture::new(child.stdout.take().ok_or_else(piped)?, job.output_bytes_max)?;
         let stderr = Capture::new(child.stderr.take().ok_or_else(piped)?, job.output_bytes_max)?;
@@ -184,6 +180,7 @@ impl Supervision {
             main,
             main_end: None,
             ending: None,
+            kill_round_ms: KILL_ROUND_MS.0,
             timeout_at_ms: started_ms.saturating_add(job.timeout_ms),
             lease_deadline_ms: job.lease_deadline_ms,
             cancel_wanted: false,
@@ -245,7 +242,9 @@ impl Supervision {
             return (kill_at_ms - now_ms).clamp(1, POLL_MS_MAX);
         }
         tree::signal_descendants(Signal::SIGKILL);
-        KILL_ROUND_MS
+        let wait_ms = self.kill_round_ms;
+        self.kill_round_ms = (wait_ms * 2).min(KILL_ROUND_MS.1);
+        wait_ms
     }
 
     fn reason_to_end(&self, now_ms: u64) -> Option<Why> {

@@ -30,12 +30,15 @@ pub fn spawn(job: &Job) -> io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    // SAFETY: between fork and exec only async-signal-safe functions may be called; `prctl` and
-    // `pthread_sigmask` are system calls, and neither closure nor wrappers allocate or lock.
+    // SAFETY: between fork and exec only async-signal-safe functions may be called; `prctl`,
+    // `pthread_sigmask` and `close_range` are system calls, and neither closure nor wrappers allocate or lock.
     unsafe {
         command.pre_exec(|| {
             set_pdeathsig(Signal::SIGKILL)?;
             SigSet::empty().thread_set_mask()?;
+            // What the worker's libraries left open for children is none of the command's business. Kernels
+            // before 5.11 do not know the call; there the command inherits it.
+            libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
             Ok(())
         });
     }

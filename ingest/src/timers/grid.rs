@@ -1,36 +1,11 @@
 //! The instants of an interval timer: `anchor + n * every`, n ≥ 1.
 
+use petrel_catalog::CatchUp;
 use petrel_schemas::{TimerDefinition, TimerState};
 
 /// Earliest and latest instant that is used, in milliseconds since the epoch: years 0000 to 9999, what
 /// RFC 3339 can write.
 const INSTANTS_MS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
-
-/// What happens to instants that passed while nobody ran the timer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CatchUp {
-    /// They are skipped; the latest still fires if it is hardly late.
-    None,
-    /// The latest of them fires.
-    Last,
-    /// Each of them fires.
-    All,
-}
-
-impl CatchUp {
-    /// As definitions write it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Last => "last",
-            Self::All => "all",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        [Self::None, Self::Last, Self::All].into_iter().find(|c| c.as_str() == text)
-    }
-}
 
 /// A timer's definition, checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +53,9 @@ impl Grid {
         if !INSTANTS_MS.contains(&anchor_ms) {
             return Err(format!("the anchor {anchor_ms} is out of range"));
         }
-        let catch_up = CatchUp::parse(catch_up).ok_or_else(|| format!("catch_up {catch_up:?} is none of none, last, all"))?;
+        let policies = [CatchUp::None, CatchUp::Last, CatchUp::All];
+        let policy = policies.into_iter().find(|policy| policy.as_str() == catch_up);
+        let catch_up = policy.ok_or_else(|| format!("catch_up {catch_up:?} is none of none, last, all"))?;
         Ok(Self { every_ms, anchor_ms, catch_up })
     }
 

@@ -13,7 +13,7 @@ mod grid;
 mod payload;
 mod stage;
 
-pub use grid::{CatchUp, Due, Grid, Limits};
+pub use grid::{Due, Grid, Limits};
 pub use stage::{TimerOptions, TimerStage};
 
 #[cfg(test)]

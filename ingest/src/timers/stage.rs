@@ -25,8 +25,9 @@ pub struct TimerOptions {
     pub catch_up_max: u32,
     /// Most events of one step, over all timers; the rest follows in the next.
     pub step_fires_max: u32,
-    /// How long due timers wait for definitions that are not read yet, so that a timer that was removed
-    /// or changed while nobody ran does not fire once more as it was; in milliseconds.
+    /// How long due timers of a partition that was just taken over wait until its definitions are read,
+    /// so that a timer that was removed or changed while nobody ran does not fire once more as it was;
+    /// in milliseconds.
     pub unread_wait_ms: i64,
 }
 
@@ -44,8 +45,16 @@ pub struct TimerStage {
     timers: Arc<str>,
     triggers: Arc<str>,
     dead_letters: Arc<str>,
-    /// Since when due timers of a partition wait for unread definitions.
-    waiting_since_ms: BTreeMap<u32, i64>,
+    readings: BTreeMap<u32, Reading>,
+}
+
+/// How far the definitions of a partition are read since it was assigned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Not to their end; timers have been waiting for it since then, in milliseconds since the epoch.
+    Since(i64),
+    /// To their end, or long enough.
+    Settled,
 }
 
 impl TimerStage {
@@ -54,7 +63,7 @@ impl TimerStage {
         let timers = topics.timers();
         let spec = StageSpec { name: "timers".into(), changelog: Some(timers.clone()), co_partitioned: false };
         let (triggers, dead_letters) = (topics.triggers(), topics.dead_letters());
-        Self { spec, options, timers, triggers, dead_letters, waiting_since_ms: BTreeMap::new() }
+        Self { spec, options, timers, triggers, dead_letters, readings: BTreeMap::new() }
     }
 
     fn record(&self, record: Record<'_>, context: &mut Context<'_, ()>) {
@@ -114,12 +123,14 @@ impl TimerStage {
     /// Whether definitions may be waiting that concern what is due. A log that cannot say that its end
     /// is reached holds timers up for a bounded time only.
     fn must_wait(&mut self, context: &Context<'_, ()>) -> bool {
-        if context.caught_up() {
-            self.waiting_since_ms.remove(&context.partition());
-            return false;
+        let now_ms = context.now_ms();
+        let reading = self.readings.entry(context.partition()).or_insert(Reading::Since(now_ms));
+        let Reading::Since(since_ms) = *reading else { return false };
+        let waits = !context.caught_up() && now_ms - since_ms < self.options.unread_wait_ms;
+        if !waits {
+            *reading = Reading::Settled;
         }
-        let since_ms = *self.waiting_since_ms.entry(context.partition()).or_insert(context.now_ms());
-        context.now_ms() - since_ms < self.options.unread_wait_ms
+        waits
     }
 
     fn fire(&mut self, due: &[DueTimer], context: &mut Context<'_, ()>) {
@@ -229,7 +240,7 @@ impl Stage for TimerStage {
     }
 
     fn revoked(&mut self, partition: u32) {
-        self.waiting_since_ms.remove(&partition);
+        self.readings.remove(&partition);
     }
 }
 

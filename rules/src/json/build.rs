@@ -79,7 +79,11 @@ impl<'e, 'v> Builder<'e, 'v> {
         let items = doubles.and_then(|d| d.items.as_deref());
         loop {
             // Without `all`, rules only select members here, which is an error on any list.
-            if keep.all { list.push(self.value(&ALL, items)?) } else { self.skip()? }
+            if keep.all {
+                list.push(self.value(&ALL, items)?)
+            } else {
+                self.skip()?
+            }
             if self.ends(b']', "expected , or ]")? {
                 return Ok(Box::new(CelList::from(list)));
             }

@@ -70,8 +70,7 @@ fn parse_with<'e, 'v>(
     shape: &Shape,
     string: fn(Cow<'e, str>) -> CelString<'v>,
 ) -> Result<CelVal<'v>, InvalidJson> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|e| InvalidJson::at(bytes, e.valid_up_to(), "invalid UTF-8"))?;
+    let text = std::str::from_utf8(bytes).map_err(|e| InvalidJson::at(bytes, e.valid_up_to(), "invalid UTF-8"))?;
     build::document(text, shape, string).map_err(|e| InvalidJson::at(bytes, e.offset, e.message))
 }
 

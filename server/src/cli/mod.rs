@@ -1,11 +1,11 @@
 //! The command line: what can be typed, and which file carries it out.
 
 mod action;
-mod args;
+pub(crate) mod args;
 mod event;
 mod execution;
 mod http;
-mod output;
+pub(crate) mod output;
 mod pack;
 mod rule;
 mod run;

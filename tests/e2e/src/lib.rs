@@ -1,1 +1,28 @@
-//! (filled in below)
+//! What the end-to-end tests share: Petrel as its users run it (the binary, its command line, its
+//! API), and clients that are not Petrel.
+
+mod cli;
+mod cluster;
+mod http;
+mod kafka;
+mod member;
+mod packs;
+mod random;
+mod single;
+
+pub use cli::Cli;
+pub use cluster::Cluster;
+pub use http::{Answer, post};
+pub use kafka::{Feed, committed_values, create_topic};
+pub use member::Member;
+pub use packs::{CRASH_TRIGGER, write_pack, write_reporting_pack};
+pub use random::Random;
+pub use single::Single;
+
+/// A number from the environment, for the full counts that `cargo xtask crash` asks for.
+pub fn count_from_env(name: &str, default: usize) -> usize {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text:?}")),
+        Err(_) => default,
+    }
+}

@@ -26,6 +26,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often another pair of ports is tried when somebody else was faster.
 const PORT_ATTEMPTS: usize = 5;
 
+/// Java's options for tools that end before an optimising compiler or a parallel collector would pay.
+const SHORT_LIVED: [&str; 3] = ["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+
 /// What every development broker shares; ports and directories are appended.
 const SERVER_PROPERTIES: &str = include_str!("../../../deploy/dev/kafka/server.properties");
 const LOG4J2: &str = include_str!("../../../deploy/dev/kafka/log4j2.xml");
@@ -77,7 +80,8 @@ impl KafkaBroker {
         std::fs::write(file("log4j2.xml"), LOG4J2).context("cannot configure the broker's log")?;
         let output = broker
             .java()
-            .args(["-Xmx128m", "kafka.tools.StorageTool", "format", "--standalone", "-t"])
+            .args(SHORT_LIVED)
+            .args(["kafka.tools.StorageTool", "format", "--standalone", "-t"])
             .arg(random_cluster_id())
             .arg("-c")
             .arg(file("server.properties"))
@@ -161,7 +165,7 @@ impl KafkaBroker {
         let stdin = self.dir.path().join(format!("stdin-{:x}", random_u64()));
         std::fs::write(&stdin, input).context("cannot write the tool's input")?;
         let mut command = self.java();
-        command.args(["-Xmx128m", class, "--bootstrap-server", &self.bootstrap()]).args(arguments);
+        command.args(SHORT_LIVED).args([class, "--bootstrap-server", &self.bootstrap()]).args(arguments);
         command.stdin(std::fs::File::open(&stdin).context("cannot open the tool's input")?);
         let output = command.output().context("cannot start java")?;
         ensure!(output.status.success(), "{class} {arguments:?} failed: {}", text_of(&output));
@@ -176,6 +180,16 @@ impl KafkaBroker {
             arguments.extend(["--config", pair]);
         }
         self.tool("org.apache.kafka.tools.TopicCommand", &arguments, "").map(drop)
+    }
+
+    /// Whether the broker runs: not stopped, and not dead of its own accord.
+    pub fn is_running(&mut self) -> bool {
+        self.process.as_mut().is_some_and(Proc::is_running)
+    }
+
+    /// The last lines of the log, for a message.
+    pub fn log_tail(&self) -> String {
+        self.process.as_ref().map_or_else(|| "the broker was stopped".to_owned(), Proc::log_tail)
     }
 
     fn port_was_taken(&self) -> bool {
@@ -204,4 +218,22 @@ pub(crate) fn wait_for_broker(address: &str, timeout: Duration) -> Result<()> {
     poll_until(timeout, || broker_metadata(address).ok().filter(BrokerMetadata::is_ready))
         .map(drop)
         .ok_or_else(|| anyhow!("no Kafka broker answered at {address} within {timeout:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cluster_ids_are_spelt_as_kafka_spells_them_and_differ() {
+        let ids: Vec<String> = (0..100).map(|_| random_cluster_id()).collect();
+        for id in &ids {
+            assert_eq!(id.len(), 22, "{id}");
+            assert!(id.chars().all(|one| one.is_ascii_alphanumeric() || one == '-' || one == '_'), "{id}");
+            // The last of 22 characters carries two bits: the others of its six are zero.
+            assert!(id.ends_with(['A', 'Q', 'g', 'w']), "{id}");
+        }
+        let distinct: std::collections::HashSet<&String> = ids.iter().collect();
+        assert_eq!(distinct.len(), ids.len());
+    }
 }

@@ -1,0 +1,182 @@
+//! Workers: they claim tasks of one pool, run them, and tell the owners.
+//!
+//! `stage` claims on a thread of its own, `attempt` runs what was claimed on the async runtime, `cancels`
+//! follows the owners' orders to stop.
+
+mod attempt;
+mod cancels;
+mod options;
+mod report;
+mod slots;
+mod stage;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use petrel_bus::{
+    Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, StageHandle, StageStats, spawn_stage,
+};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::metrics::ExecutorMetrics;
+use crate::packs_cache::PacksCache;
+use crate::view::ExecutorView;
+use attempt::Shared;
+use cancels::{Cancels, Follower};
+pub use options::WorkerOptions;
+use report::Reporter;
+use slots::Slots;
+use stage::{ClaimStage, Claimed, STAGE};
+
+/// Fewest records that the claim stage fetches at once.
+const FETCH_RECORDS_MIN: usize = 8;
+
+/// Why a worker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// Its folder for packs cannot be used.
+    #[error("cannot use the folder for packs {directory}: {source}")]
+    Packs {
+        /// The folder.
+        directory: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system gives no thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// What a worker needs of its process.
+pub struct WorkerService<G> {
+    /// Settings.
+    pub options: WorkerOptions,
+    /// Settings of the claim stage's driver.
+    pub driver: DriverOptions,
+    /// The log.
+    pub bus: Arc<dyn Bus>,
+    /// Writes heartbeats and results.
+    pub publisher: Arc<dyn Publisher>,
+    /// The catalog.
+    pub globals: Arc<dyn GlobalsSource<G>>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Counters of the process.
+    pub metrics: Arc<ExecutorMetrics>,
+}
+
+impl<G: ExecutorView + 'static> WorkerService<G> {
+    /// Starts the worker; it waits for a bus that cannot be reached. To be called on an async runtime.
+    ///
+    /// # Errors
+    /// See [`WorkerError`].
+    pub fn run(self) -> Result<WorkerHandle, WorkerError> {
+        let Self { options, driver, bus, publisher, globals, clock, metrics } = self;
+        let packs = PacksCache::open(options.packs_directory.clone()).map_err(|source| WorkerError::Packs {
+            directory: options.packs_directory.display().to_string(),
+            source,
+        })?;
+        let (slots, cancels) = (Slots::new(options.slots), Arc::new(Cancels::default()));
+        metrics.slots.add(i64::try_from(options.slots).unwrap_or(i64::MAX));
+        let follower = Follower::start(bus.clone(), options.topics.cancels(), cancels.clone(), clock.clone())
+            .map_err(WorkerError::Thread)?;
+        let (sender, claims) = mpsc::unbounded_channel();
+        let stage: ClaimStage<G> = ClaimStage::new(&options, slots.clone(), cancels.clone(), sender, metrics.clone());
+        // What it fetches beyond its slots it would only offer to itself again and again.
+        let fetch_records_max = driver.fetch_records_max.min(options.slots.max(FETCH_RECORDS_MIN));
+        let driver = DriverOptions { fetch_records_max, ..driver };
+        let session = SessionOptions {
+            group: format!("{}worker.{}", options.topics.prefix(), options.pool).into(),
+            member: format!("{}-{STAGE}-{}", options.instance, options.pool).into(),
+            transactional: true,
+            co_partitioned: false,
+        };
+        let results = options.topics.results();
+        let reporter = Reporter { publisher, clock: clock.clone(), results, worker: options.instance.clone() };
+        let shared = Shared {
+            runner: options.runner.clone(),
+            reporter,
+            cancels: cancels.clone(),
+            packs: Arc::new(packs),
+            metrics,
+        };
+        let pool = tokio::spawn(run_claims(claims, Arc::new(shared)));
+        let stage = spawn_stage(bus, stage, session, driver, globals, clock);
+        Ok(WorkerHandle { stage, follower, slots, cancels, pool, options })
+    }
+}
+
+/// Runs what is claimed, until the stage is gone and everything has ended.
+async fn run_claims(mut claims: mpsc::UnboundedReceiver<Claimed>, shared: Arc<Shared>) {
+    let mut attempts = JoinSet::new();
+    loop {
+        tokio::select! {
+            claimed = claims.recv() => match claimed {
+                Some(claimed) => { attempts.spawn(attempt::run(shared.clone(), claimed)); }
+                None => break,
+            },
+            Some(ended) = attempts.join_next() => log_panic(ended),
+        }
+    }
+    while let Some(ended) = attempts.join_next().await {
+        log_panic(ended);
+    }
+}
+
+/// The lease of an attempt that panicked passes, and its owner decides.
+fn log_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "an attempt ended by a panic");
+    }
+}
+
+/// A running worker.
+pub struct WorkerHandle {
+    stage: StageHandle,
+    follower: Follower,
+    slots: Slots,
+    cancels: Arc<Cancels>,
+    pool: JoinHandle<()>,
+    options: WorkerOptions,
+}
+
+impl WorkerHandle {
+    /// Counters of the claim stage.
+    pub fn stats(&self) -> &Arc<StageStats> {
+        self.stage.stats()
+    }
+
+    /// Attempts that run now.
+    pub fn busy(&self) -> usize {
+        self.slots.busy()
+    }
+
+    /// Claims nothing more, waits for what runs, ends what still runs after `shutdown_grace_ms`, and
+    /// reports it as abandoned, so that another worker tries where the action allows.
+    pub async fn shutdown(self) {
+        let Self { stage, follower, slots, cancels, mut pool, options } = self;
+        slots.close();
+        stage.stop();
+        // With the stage goes the only sender of claims.
+        let left = tokio::task::spawn_blocking(move || stage.join()).await;
+        if let Err(error) = left {
+            tracing::error!(%error, "the claim stage did not end in order");
+        }
+        let grace = Duration::from_millis(options.shutdown_grace_ms);
+        if tokio::time::timeout(grace, &mut pool).await.is_err() {
+            tracing::warn!(attempts = slots.busy(), "ending attempts that still run");
+            cancels.end_all();
+            let most_ms = options.runner.kill_grace_ms.saturating_add(options.shutdown_report_ms);
+            if tokio::time::timeout(Duration::from_millis(most_ms), &mut pool).await.is_err() {
+                tracing::error!(attempts = slots.busy(), "attempts left to their leases");
+                pool.abort();
+            }
+        }
+        if tokio::task::spawn_blocking(move || drop(follower)).await.is_err() {
+            tracing::error!("the thread that follows the cancels did not end in order");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What a worker is told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use petrel_schemas::Topics;
+
+use crate::runner::RunnerOptions;
+
+/// Settings of a worker of one pool.
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    /// Names of the topics.
+    pub topics: Topics,
+    /// Its pool.
+    pub pool: Arc<str>,
+    /// Name of this process, stable over restarts.
+    pub instance: Arc<str>,
+    /// Attempts that it runs at once.
+    pub slots: usize,
+    /// Folder for the packs that it lays out as files.
+    pub packs_directory: PathBuf,
+    /// How commands are run.
+    pub runner: RunnerOptions,
+    /// How long a stop waits for running attempts before it ends them, in milliseconds.
+    pub shutdown_grace_ms: u64,
+    /// How long a stop then waits for their ends to be reported, in milliseconds, beside the runner's
+    /// grace.
+    pub shutdown_report_ms: u64,
+}
+
+impl WorkerOptions {
+    /// The defaults: twice as many slots as cores, at least two.
+    pub fn new(topics: Topics, instance: Arc<str>, packs_directory: PathBuf) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            topics,
+            pool: "default".into(),
+            instance,
+            slots: (2 * cores).max(2),
+            packs_directory,
+            runner: RunnerOptions::default(),
+            shutdown_grace_ms: 10_000,
+            shutdown_report_ms: 5_000,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Owners and workers together, with real processes: every execution runs and ends as it should.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use support::rig::{Rig, eventually, lines};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_runs_once() {
+    let rig = Rig::new(30_000);
+    let log = rig.dir.path().join("log");
+    let ids: BTreeSet<String> = (0..40).map(|n| format!("e{n}")).collect();
+    for id in ids.iter().chain(ids.iter().take(5)) {
+        let line = format!("echo $PETREL_EXECUTION_ID $PETREL_ATTEMPT $PETREL_ACTION >> {}; echo out", log.display());
+        rig.request(id, "demo.ok", &line);
+    }
+    let owner = rig.owner();
+    let worker = rig.worker(4, 10_000);
+    for id in &ids {
+        rig.until(id, "succeeded").await;
+        let history = rig.history(id);
+        assert_eq!(rig.statuses(id), ["scheduled", "running", "succeeded"]);
+        assert_eq!((history[2].return_code, history[2].worker.as_deref()), (Some(0), Some("i1")));
+        assert_eq!(rig.output(id)[0].content, "out\n");
+    }
+    let ran: BTreeSet<String> = lines(&log).into_iter().collect();
+    assert_eq!(ran, ids.iter().map(|id| format!("{id} 1 demo.ok")).collect());
+    assert_eq!(lines(&log).len(), ids.len());
+    worker.shutdown().await;
+    tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_and_its_output_are_told() {
+    let rig = Rig::new(30_000);
+    let (_owner, worker) = (rig.owner(), rig.worker(2, 10_000));
+    rig.request("bad", "demo.ok", "head -c 5000 /dev/zero | tr '\\0' x; printf '\\377' >&2; exit 3");
+    rig.until("bad", "failed").await;
+    assert_eq!(rig.history("bad").pop().unwrap().return_code, Some(3));
+    let output = rig.output("bad");
+    assert_eq!((&*output[0].stream, output[0].content.len(), output[0].truncated), ("stdout", 1024, true));
+    assert_eq!((&*output[1].stream, &*output[1].content, output[1].truncated), ("stderr", "\u{FFFD}", false));
+    worker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_worker_still_hears_of_cancels() {
+    let rig = Rig::new(30_000);
+    let (_owner, worker) = (rig.owner(), rig.worker(1, 10_000));
+    let log = rig.dir.path().join("log");
+    rig.request("long", "demo.ok", &format!("echo long >> {}; exec sleep 600", log.display()));
+    eventually("long runs", || lines(&log) == ["long"]).await;
+    for n in 0..8 {
+        rig.request(&format!("w{n}"), "demo.ok", &format!("echo w{n} >> {}", log.display()));
+    }
+    for n in 0..8 {
+        rig.until(&format!("w{n}"), "scheduled").await;
+    }
+    for n in 0..4 {
+        rig.cancel(&format!("w{n}"));
+        rig.until(&format!("w{n}"), "canceled").await;
+    }
+    rig.cancel("long");
+    rig.until("long", "canceled").await;
+    assert_eq!(rig.statuses("long"), ["scheduled", "running", "canceling", "canceled"]);
+    assert_eq!(rig.history("long").pop().unwrap().error.as_deref(), Some("canceled by eve"));
+    for n in 4..8 {
+        rig.until(&format!("w{n}"), "succeeded").await;
+    }
+    let ran: BTreeSet<String> = lines(&log).into_iter().collect();
+    assert_eq!(ran, ["long", "w4", "w5", "w6", "w7"].map(str::to_owned).into());
+    worker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_stops_leaves_its_work_to_the_next() {
+    let rig = Rig::new(30_000);
+    let _owner = rig.owner();
+    let worker = rig.worker(2, 50);
+    let log = rig.dir.path().join("log");
+    let line = format!("echo $PETREL_ATTEMPT >> {}; [ $PETREL_ATTEMPT = 1 ] && exec sleep 600; exit 0", log.display());
+    rig.request("again", "demo.ok", &line);
+    rig.request("never", "demo.once", &line);
+    eventually("both run", || lines(&log).len() == 2).await;
+    worker.shutdown().await;
+    rig.until("never", "abandoned").await;
+    rig.until("again", "scheduled").await;
+    let next = rig.worker(2, 10_000);
+    rig.until("again", "succeeded").await;
+    assert_eq!(rig.statuses("again"), ["scheduled", "running", "scheduled", "running", "succeeded"]);
+    assert_eq!(rig.statuses("never"), ["scheduled", "running", "abandoned"]);
+    assert_eq!(lines(&log), ["1", "1", "2"]);
+    next.shutdown().await;
+}
+
+/// The worker is cut off from the log: its command must be dead before another one may begin.
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_never_overlap_when_a_lease_is_lost() {
+    let rig = Rig::new(1_500);
+    let _owner = rig.owner();
+    let log = rig.dir.path().join("log");
+    let pid = rig.dir.path().join("pid");
+    // The first attempt ignores SIGTERM. The second looks whether the first one lives.
+    let line = format!(
+        "if [ $PETREL_ATTEMPT = 1 ]; then trap '' TERM; echo $$ > {pid}; while :; do sleep 0.05; done; fi; \
+         kill -0 $(cat {pid}) 2>/dev/null && echo overlap >> {log}; echo $PETREL_ATTEMPT >> {log}",
+        pid = pid.display(),
+        log = log.display(),
+    );
+    let worker = rig.worker(2, 10_000);
+    rig.request("cut", "demo.ok", &line);
+    eventually("the first attempt runs", || lines(&pid).len() == 1).await;
+    // Heartbeats keep it for longer than a lease.
+    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+    assert_eq!(rig.statuses("cut"), ["scheduled", "running"]);
+    rig.bus.publishers_cut_off.store(true, Ordering::Relaxed);
+    eventually("the second attempt ran", || !lines(&log).is_empty()).await;
+    rig.bus.publishers_cut_off.store(false, Ordering::Relaxed);
+    rig.until("cut", "succeeded").await;
+    assert_eq!(lines(&log), ["2"]);
+    assert_eq!(rig.statuses("cut"), ["scheduled", "running", "scheduled", "running", "succeeded"]);
+    worker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_starts_while_dispatch_is_paused() {
+    let rig = Rig::new(30_000);
+    rig.pause(true);
+    let (_owner, worker) = (rig.owner(), rig.worker(2, 10_000));
+    rig.request("held", "demo.ok", "true");
+    rig.until("held", "requested").await;
+    rig.pause(false);
+    rig.until("held", "succeeded").await;
+    assert_eq!(rig.statuses("held"), ["requested", "scheduled", "running", "succeeded"]);
+    worker.shutdown().await;
+}

@@ -1,0 +1,219 @@
+//! Owners and workers in one process over the log in memory.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use petrel_bus::{DriverOptions, GlobalsSource, Output, Versioned};
+use petrel_catalog::Delivery;
+use petrel_executor::metrics::ExecutorMetrics;
+use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
+use petrel_executor::worker::{WorkerHandle, WorkerOptions, WorkerService};
+use petrel_executor::{CommandPlan, EachFile, ExecutorView, PackContent, Plan, Prepared, Rendered};
+use petrel_schemas::{
+    ActionRequest, AuditRecord, CancelRequest, ExecutionChanged, OutputCaptured, Task, Topics, encode,
+};
+
+use super::bus::{MemBus, MemClock, Shared};
+
+/// Nothing here takes that long unless it hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Partitions of the keyed topics, and of the tasks.
+const PARTITIONS: u32 = 4;
+
+/// Every action is a shell line, given as its parameters; `once` in its name makes it `at_most_once`.
+pub struct View {
+    paused: AtomicBool,
+    version: AtomicU64,
+}
+
+/// The globals of a process.
+pub struct Globals(pub Arc<View>);
+
+impl GlobalsSource<View> for Globals {
+    fn current(&self) -> Versioned<View> {
+        Versioned { version: self.0.version.load(Ordering::Relaxed), value: self.0.clone() }
+    }
+}
+
+impl ExecutorView for View {
+    fn dispatch_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    fn prepare(&self, _: &str, action: &str, parameters: &str) -> Prepared {
+        let delivery = if action.contains("once") { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
+        let (parameters, pool) = (parameters.to_owned(), "default".to_owned());
+        Prepared::Ready(Plan { parameters, pool, delivery, timeout_ms: 60_000 })
+    }
+
+    fn command(&self, task: &Task) -> Rendered {
+        let line: String = serde_json::from_str(&task.parameters).unwrap();
+        Rendered::Command(CommandPlan {
+            argv: ["sh", "-c", &line].map(str::to_owned).to_vec(),
+            environment: BTreeMap::new(),
+            output_bytes_max: 1024,
+            pack: Arc::new(EmptyPack),
+        })
+    }
+}
+
+struct EmptyPack;
+
+impl PackContent for EmptyPack {
+    fn name(&self) -> String {
+        "revision/demo".to_owned()
+    }
+
+    fn hash(&self) -> Result<String, String> {
+        Ok("abc".to_owned())
+    }
+
+    fn files(&self, each: &mut EachFile<'_>) -> Result<(), String> {
+        each("actions/x.yaml", b"name: x", false)
+    }
+}
+
+pub struct Rig {
+    pub bus: Arc<MemBus>,
+    pub view: Arc<View>,
+    pub dir: tempfile::TempDir,
+    topics: Topics,
+    metrics: Arc<ExecutorMetrics>,
+    clock: Arc<MemClock>,
+    lease_ms: i64,
+}
+
+impl Rig {
+    pub fn new(lease_ms: i64) -> Self {
+        let topics = Topics::new("petrel.", PARTITIONS, PARTITIONS);
+        let all: Vec<_> = topics.all(&["default"]).into_iter().map(|t| (t.name, t.partitions)).collect();
+        Self {
+            bus: MemBus::new(&all),
+            view: Arc::new(View { paused: AtomicBool::new(false), version: AtomicU64::new(0) }),
+            dir: tempfile::tempdir().unwrap(),
+            topics,
+            metrics: Arc::new(ExecutorMetrics::new(&prometheus::Registry::new()).unwrap()),
+            clock: Arc::new(MemClock(Instant::now())),
+            lease_ms,
+        }
+    }
+
+    pub fn owner(&self) -> OwnerHandle {
+        let options = OwnerOptions { lease_ms: self.lease_ms, ..OwnerOptions::new(self.topics.clone(), PARTITIONS) };
+        let service = OwnerService {
+            options,
+            driver: DriverOptions::default(),
+            instance: "i1".into(),
+            threads: 1,
+            bus: Arc::new(Shared(self.bus.clone())),
+            globals: Arc::new(Globals(self.view.clone())),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+        };
+        service.run()
+    }
+
+    pub fn worker(&self, slots: usize, shutdown_grace_ms: u64) -> WorkerHandle {
+        let mut options = WorkerOptions::new(self.topics.clone(), "i1".into(), self.dir.path().join("packs"));
+        options.slots = slots;
+        options.shutdown_grace_ms = shutdown_grace_ms;
+        options.runner.supervisor = vec![env!("CARGO_BIN_EXE_petrel-supervise").into()];
+        options.runner.kill_grace_ms = 300;
+        let service = WorkerService {
+            options,
+            driver: DriverOptions::default(),
+            bus: Arc::new(Shared(self.bus.clone())),
+            publisher: Arc::new(Shared(self.bus.clone())),
+            globals: Arc::new(Globals(self.view.clone())),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+        };
+        service.run().unwrap()
+    }
+
+    pub fn pause(&self, paused: bool) {
+        self.view.paused.store(paused, Ordering::Relaxed);
+        self.view.version.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Asks for a shell line to be run.
+    pub fn request(&self, id: &str, action: &str, line: &str) {
+        let request = ActionRequest {
+            execution_id: id.to_owned(),
+            root_execution_id: id.to_owned(),
+            event_id: None,
+            event_at_ms: None,
+            trigger: None,
+            rule: None,
+            action_index: 0,
+            redrive: 0,
+            action: action.to_owned(),
+            parameters: serde_json::to_string(line).unwrap(),
+            revision: "r1".to_owned(),
+            kv_version: 0,
+            requested_at_ms: 0,
+            requested_by: "test".to_owned(),
+        };
+        self.bus.append(vec![Output::keyed(&self.topics.requests(), id.as_bytes(), encode(&request))]);
+    }
+
+    pub fn cancel(&self, id: &str) {
+        let cancel = CancelRequest {
+            execution_id: id.to_owned(),
+            root_execution_id: id.to_owned(),
+            requested_by: "eve".to_owned(),
+            requested_at_ms: 0,
+        };
+        self.bus.append(vec![Output::keyed(&self.topics.results(), id.as_bytes(), encode(&cancel))]);
+    }
+
+    fn audit(&self) -> impl Iterator<Item = AuditRecord> {
+        let records = self.bus.records(&self.topics.audit());
+        records.into_iter().map(|record| AuditRecord::decode(record.value.as_deref().unwrap()).unwrap())
+    }
+
+    /// Rows of an execution, in order.
+    pub fn history(&self, id: &str) -> Vec<ExecutionChanged> {
+        let rows = self.audit().filter_map(|record| match record {
+            AuditRecord::ExecutionChanged(row) if row.execution_id == id => Some(row),
+            _ => None,
+        });
+        rows.collect()
+    }
+
+    /// Statuses of an execution, in order.
+    pub fn statuses(&self, id: &str) -> Vec<String> {
+        self.history(id).into_iter().map(|row| row.status).collect()
+    }
+
+    pub fn output(&self, id: &str) -> Vec<OutputCaptured> {
+        let rows = self.audit().filter_map(|record| match record {
+            AuditRecord::OutputCaptured(row) if row.execution_id == id => Some(row),
+            _ => None,
+        });
+        rows.collect()
+    }
+
+    /// Waits until the last status of an execution is this one.
+    pub async fn until(&self, id: &str, status: &str) {
+        let what = format!("{id} {status}");
+        eventually(&what, || self.statuses(id).last().is_some_and(|s| s == status)).await;
+    }
+}
+
+/// Waits until it holds.
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + LIMIT;
+    while !holds() {
+        assert!(Instant::now() < end, "never came true: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Lines of a file; none while it is missing.
+pub fn lines(path: &Path) -> Vec<String> {
+    std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+}

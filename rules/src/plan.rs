@@ -1,0 +1,168 @@
+//! All triggers of a revision, by the topic that they read from.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use petrel_bus::{InputTopic, Start};
+
+use crate::engine::RuleSet;
+use crate::json::Shape;
+use crate::template::Template;
+
+/// An action that a rule asks for.
+#[derive(Debug)]
+pub struct ActionPlan {
+    /// Reference of the action, `pack.name`.
+    pub action: Arc<str>,
+    /// Its parameters, a JSON object once rendered.
+    pub parameters: Template,
+}
+
+/// What a rule of a trigger does when it matches. Disabled rules have no plan.
+#[derive(Debug)]
+pub struct RulePlan {
+    /// Reference of the rule.
+    pub rule: Arc<str>,
+    /// Pack that it is from.
+    pub pack: Arc<str>,
+    /// Its actions; their places are part of the executions' ids.
+    pub actions: Vec<ActionPlan>,
+}
+
+/// A trigger and its enabled rules.
+#[derive(Debug)]
+pub struct TriggerPlan {
+    /// Reference of the trigger.
+    pub trigger: Arc<str>,
+    pub(crate) rules: RuleSet,
+    pub(crate) plans: Vec<RulePlan>,
+    /// What criteria, schema and parameters together need of an event.
+    pub(crate) whole_shape: Shape,
+}
+
+/// Where a trigger that is bound to a topic begins to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// Full name of the topic.
+    pub topic: Arc<str>,
+    /// First offset that the trigger sees, by partition; partitions behind the last one are seen from
+    /// their beginning.
+    pub offsets: Vec<i64>,
+}
+
+/// What the match stage decides by; made once per revision.
+#[derive(Debug, Default)]
+pub struct MatchPlan {
+    triggers: HashMap<Arc<str>, Arc<TriggerPlan>>,
+    /// In order of name.
+    topics: Vec<TopicPlan>,
+}
+
+/// A bound topic.
+#[derive(Debug)]
+pub(crate) struct TopicPlan {
+    pub topic: Arc<str>,
+    pub groups: Vec<Group>,
+}
+
+/// Triggers of one topic whose schemas agree on what is a double, so that one parse serves them all.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub shape: Shape,
+    pub triggers: Vec<BoundTrigger>,
+}
+
+#[derive(Debug)]
+pub(crate) struct BoundTrigger {
+    pub plan: Arc<TriggerPlan>,
+    offsets: Vec<i64>,
+}
+
+impl TriggerPlan {
+    /// Joins compiled criteria with what their rules do.
+    ///
+    /// # Panics
+    /// If `plans` are not of the rules of `rules`, in the same order.
+    pub fn new(trigger: Arc<str>, rules: RuleSet, plans: Vec<RulePlan>) -> Self {
+        assert!(
+            rules.references().eq(plans.iter().map(|p| &p.rule)),
+            "the plans of {trigger} are of the rules that were compiled"
+        );
+        let mut whole_shape = rules.shape().clone();
+        for action in plans.iter().flat_map(|p| &p.actions) {
+            whole_shape.keep.merge(&action.parameters.reads().keep());
+        }
+        Self { trigger, rules, plans, whole_shape }
+    }
+}
+
+impl BoundTrigger {
+    /// Whether the trigger sees that record.
+    pub fn sees(&self, partition: u32, offset: i64) -> bool {
+        offset >= first_offset(&self.offsets, partition)
+    }
+}
+
+fn first_offset(offsets: &[i64], partition: u32) -> i64 {
+    usize::try_from(partition).ok().and_then(|p| offsets.get(p)).copied().unwrap_or(0)
+}
+
+impl MatchPlan {
+    /// A plan of these triggers, the bound ones with their bindings.
+    pub fn new(triggers: impl IntoIterator<Item = (Arc<TriggerPlan>, Option<Binding>)>) -> Self {
+        let mut plan = Self::default();
+        let mut triggers: Vec<_> = triggers.into_iter().collect();
+        // The order of outputs follows the order here, so it must not be the caller's hash map's.
+        triggers.sort_by(|(a, _), (b, _)| a.trigger.cmp(&b.trigger));
+        for (trigger, binding) in triggers {
+            if let Some(binding) = binding {
+                plan.bind(trigger.clone(), binding);
+            }
+            plan.triggers.insert(trigger.trigger.clone(), trigger);
+        }
+        plan.topics.sort_by(|a, b| a.topic.cmp(&b.topic));
+        plan
+    }
+
+    fn bind(&mut self, plan: Arc<TriggerPlan>, binding: Binding) {
+        let at = self.topics.iter().position(|t| t.topic == binding.topic).unwrap_or_else(|| {
+            self.topics.push(TopicPlan { topic: binding.topic.clone(), groups: Vec::new() });
+            self.topics.len() - 1
+        });
+        let groups = &mut self.topics[at].groups;
+        let shape = plan.rules.shape().clone();
+        let bound = BoundTrigger { plan, offsets: binding.offsets };
+        match groups.iter_mut().find(|g| g.shape.doubles == shape.doubles) {
+            Some(group) => {
+                group.shape.keep.merge(&shape.keep);
+                group.triggers.push(bound);
+            }
+            None => groups.push(Group { shape, triggers: vec![bound] }),
+        }
+    }
+
+    /// The trigger of that reference.
+    pub(crate) fn trigger(&self, reference: &str) -> Option<&Arc<TriggerPlan>> {
+        self.triggers.get(reference)
+    }
+
+    /// The plan of a bound topic.
+    pub(crate) fn topic(&self, topic: &str) -> Option<&TopicPlan> {
+        self.topics.iter().find(|t| &*t.topic == topic)
+    }
+
+    /// The bound topics, each beginning where the first of its triggers does.
+    pub fn inputs(&self) -> Vec<InputTopic> {
+        self.topics.iter().map(TopicPlan::input).collect()
+    }
+}
+
+impl TopicPlan {
+    fn input(&self) -> InputTopic {
+        let triggers = || self.groups.iter().flat_map(|g| &g.triggers);
+        // Behind the shortest list, some trigger begins at the beginning.
+        let partitions = triggers().map(|t| t.offsets.len()).min().unwrap_or(0);
+        let first = |p: usize| triggers().filter_map(|t| t.offsets.get(p)).min().copied().unwrap_or(0);
+        InputTopic { name: self.topic.clone(), start: Start::Offsets((0..partitions).map(first).collect()) }
+    }
+}

@@ -1,0 +1,222 @@
+//! The match stage: records of bound topics and of `petrel.triggers` into action requests.
+//!
+//! All that it writes about a record, requests, audit and dead letters, commits with the record's offset.
+
+mod counters;
+mod decide;
+mod letters;
+
+use std::sync::Arc;
+
+use petrel_bus::{Context, Input, InputTopic, Output, Stage, StageSpec, Start, Step};
+use petrel_schemas::{EventId, Topics, TriggerEvent, decode};
+
+use crate::engine::Matcher;
+use crate::event::ParsedEvent;
+use crate::kv::Kv;
+use crate::limits;
+use crate::plan::{Group, MatchPlan};
+
+use counters::Pending;
+pub use counters::{MatchCounters, MatchTotals};
+use decide::Event;
+use letters::Source;
+
+/// What the match stage needs of a process's globals.
+pub trait MatchView: Send + Sync {
+    /// The triggers and rules in force.
+    fn plan(&self) -> &MatchPlan;
+    /// The revision that they are of.
+    fn revision(&self) -> &str;
+    /// The key-value store.
+    fn kv(&self) -> &Kv;
+    /// Its version.
+    fn kv_version(&self) -> i64;
+}
+
+/// What is configured about the match stage.
+#[derive(Debug, Clone)]
+pub struct MatchOptions {
+    /// Id of the cluster whose topics are read; part of the ids of their events.
+    pub cluster_id: String,
+    /// Petrel's own topics.
+    pub topics: Topics,
+    /// Whether the audit trail keeps every event, not only matched ones.
+    pub record_all_events: bool,
+    /// Largest payload of an event, in bytes; a larger one is a dead letter.
+    pub payload_bytes_max: usize,
+    /// Longest rendered parameters of one request, in bytes.
+    pub request_bytes_max: usize,
+    /// Rows of the audit trail for the errors of one rule per code, partition and minute.
+    pub criteria_error_rows_max: u32,
+}
+
+impl MatchOptions {
+    /// The defaults, for that cluster and these topics.
+    pub fn new(cluster_id: impl Into<String>, topics: Topics) -> Self {
+        Self {
+            cluster_id: cluster_id.into(),
+            topics,
+            record_all_events: false,
+            payload_bytes_max: limits::PAYLOAD_BYTES_MAX,
+            request_bytes_max: limits::REQUEST_BYTES_MAX,
+            criteria_error_rows_max: limits::CRITERIA_ERROR_ROWS_MAX,
+        }
+    }
+}
+
+/// Names of the topics that the stage writes to or knows, made once.
+#[derive(Debug)]
+struct Names {
+    triggers: Arc<str>,
+    requests: Arc<str>,
+    audit: Arc<str>,
+    dead_letters: Arc<str>,
+}
+
+/// The match stage; see the module.
+pub struct MatchStage<G> {
+    spec: StageSpec,
+    options: MatchOptions,
+    names: Names,
+    matcher: Matcher,
+    pending: Pending,
+    globals: std::marker::PhantomData<fn(G)>,
+}
+
+impl<G: MatchView> MatchStage<G> {
+    /// A stage that adds to `counters` what it commits.
+    pub fn new(options: MatchOptions, counters: Arc<MatchCounters>) -> Self {
+        let topics = &options.topics;
+        let names = Names {
+            triggers: topics.triggers(),
+            requests: topics.requests(),
+            audit: topics.audit(),
+            dead_letters: topics.dead_letters(),
+        };
+        let spec = StageSpec { name: "rules".into(), changelog: None, co_partitioned: false };
+        let pending = Pending::new(counters, options.criteria_error_rows_max);
+        Self { spec, options, names, matcher: Matcher::new(), pending, globals: std::marker::PhantomData }
+    }
+
+    /// A record of a user's topic: one parse for each group of triggers, then every trigger's rules.
+    fn bound(&mut self, source: Source<'_>, context: &mut Context<'_, G>) {
+        let Some(topic) = context.globals().plan().topic(source.topic) else { return };
+        let sees = |group: &Group| group.triggers.iter().any(|t| t.sees(source.partition, source.record.offset));
+        if !topic.groups.iter().any(sees) {
+            return;
+        }
+        self.pending.now.events += 1;
+        let Some(payload) = self.payload(source, source.record.value, context) else { return };
+        let id = EventId::of_record(
+            &self.options.cluster_id,
+            source.topic,
+            source.partition,
+            source.record.offset,
+            source.record.timestamp_ms,
+        );
+        let mut event = Event { id, payload, source };
+        for group in topic.groups.iter().filter(|g| sees(g)) {
+            let parsed = match ParsedEvent::parse(payload, &group.shape) {
+                Ok(parsed) => parsed,
+                // Not JSON for one group is not JSON for any.
+                Err(e) => return self.reject(&event, None, "malformed_json", e.to_string(), context),
+            };
+            for bound in group.triggers.iter().filter(|t| t.sees(source.partition, source.record.offset)) {
+                if let Err(violation) = bound.plan.rules.check(&parsed) {
+                    let trigger = Some(&*bound.plan.trigger);
+                    self.reject(&event, trigger, "schema_violation", violation.to_string(), context);
+                    continue;
+                }
+                self.decide(&mut event, &bound.plan, &parsed, &group.shape, context);
+            }
+        }
+    }
+
+    /// A record of `petrel.triggers`, which ingest has checked.
+    fn triggered(&mut self, source: Source<'_>, context: &mut Context<'_, G>) {
+        self.pending.now.events += 1;
+        let value = source.record.value.unwrap_or_default();
+        let decoded = match decode::<TriggerEvent>(value) {
+            Ok(decoded) => decoded,
+            Err(e) => return self.reject_record(source, "undecodable", e.to_string(), context),
+        };
+        let id = match EventId::parse(&decoded.event_id) {
+            Ok(id) => id,
+            Err(e) => return self.reject_record(source, "undecodable", format!("event_id: {e}"), context),
+        };
+        let Some(payload) = self.payload(source, Some(decoded.payload.as_bytes()), context) else { return };
+        let mut event = Event { id, payload, source };
+        let trigger = Some(decoded.trigger.as_str());
+        let Some(plan) = context.globals().plan().trigger(&decoded.trigger) else {
+            let detail = format!("revision {} has no trigger {}", context.globals().revision(), decoded.trigger);
+            return self.reject(&event, trigger, "unknown_trigger", detail, context);
+        };
+        match ParsedEvent::parse(payload, plan.rules.shape()) {
+            Ok(parsed) => self.decide(&mut event, plan, &parsed, plan.rules.shape(), context),
+            Err(e) => self.reject(&event, trigger, "malformed_json", e.to_string(), context),
+        }
+    }
+
+    /// The payload, if there is one and it is not too large.
+    fn payload<'r>(
+        &mut self,
+        source: Source<'_>,
+        value: Option<&'r [u8]>,
+        context: &mut Context<'_, G>,
+    ) -> Option<&'r [u8]> {
+        let max = self.options.payload_bytes_max;
+        match value {
+            None => self.reject_record(source, "no_value", "the record is a tombstone".into(), context),
+            Some(payload) if payload.len() > max => {
+                let detail = format!("the payload has {} bytes, more than {max}", payload.len());
+                self.reject_record(source, "payload_too_large", detail, context);
+            }
+            Some(payload) => return Some(payload),
+        }
+        None
+    }
+}
+
+impl<G: MatchView> Stage for MatchStage<G> {
+    type Globals = G;
+
+    fn spec(&self) -> &StageSpec {
+        &self.spec
+    }
+
+    fn inputs(&self, globals: &G) -> Vec<InputTopic> {
+        let own = InputTopic { name: self.names.triggers.clone(), start: Start::Beginning };
+        std::iter::once(own).chain(globals.plan().inputs()).collect()
+    }
+
+    fn step(&mut self, input: Input<'_>, context: &mut Context<'_, G>) -> Step {
+        if let Input::Records(batch) = input {
+            let own = *batch.topic == self.names.triggers;
+            for record in batch.records {
+                let source = Source { topic: batch.topic, partition: batch.partition, record };
+                if own { self.triggered(source, context) } else { self.bound(source, context) }
+            }
+        }
+        Step::Done
+    }
+
+    fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
+        vec![letters::of_output(&self.names.dead_letters, output, limit_bytes)]
+    }
+
+    fn committed(&mut self) {
+        self.pending.commit();
+    }
+
+    fn aborted(&mut self) {
+        self.pending.abort();
+    }
+
+    fn revoked(&mut self, partition: u32) {
+        self.pending.forget(partition);
+    }
+}
+
+#[cfg(test)]
+mod tests;

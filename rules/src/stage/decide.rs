@@ -1,0 +1,240 @@
+//! One event and the rules of one trigger: matches into requests, errors into rows.
+
+use petrel_bus::{Context, Output};
+use petrel_schemas::{ActionRequest, CriteriaFailed, EventAudited, EventId, ExecutionId, RuleMatched, encode};
+
+use super::letters::Source;
+use super::{MatchStage, MatchView};
+use crate::engine::{RuleIndex, Verdict};
+use crate::event::ParsedEvent;
+use crate::expr::{EvalError, Scope};
+use crate::json::Shape;
+use crate::plan::{ActionPlan, RulePlan, TriggerPlan};
+
+/// An event on its way through the rules.
+pub(super) struct Event<'r> {
+    pub id: EventId,
+    /// Its payload, not validated yet.
+    pub payload: &'r [u8],
+    pub source: Source<'r>,
+}
+
+/// An action of a rule that matched.
+struct Match<'p> {
+    trigger: &'p str,
+    rule: &'p RulePlan,
+    action: &'p ActionPlan,
+    index: u32,
+}
+
+impl<G: MatchView> MatchStage<G> {
+    /// Runs a trigger's rules on an event that was parsed with `shape`.
+    pub(super) fn decide(
+        &mut self,
+        event: &mut Event<'_>,
+        plan: &TriggerPlan,
+        parsed: &ParsedEvent<'_>,
+        shape: &Shape,
+        context: &mut Context<'_, G>,
+    ) {
+        let (mut matched, mut failed) = (Vec::new(), Vec::new());
+        let mut missing = 0;
+        let now_ms = event.source.record.timestamp_ms;
+        let mut on = |index: RuleIndex, verdict: Verdict<'_>| match verdict {
+            Verdict::True => matched.push(index),
+            Verdict::False => {}
+            Verdict::Missing(_) => missing += 1,
+            Verdict::Error(error) => failed.push((index, error.clone())),
+        };
+        self.matcher.run_parsed(&plan.rules, parsed, now_ms, context.globals().kv(), &mut on);
+        self.pending.now.missing_fields += missing;
+        for (index, error) in failed {
+            self.failed(event, plan, &plan.plans[index.0], &error, context);
+        }
+        if !matched.is_empty() || self.options.record_all_events {
+            self.audit_event(event, plan, matched.len(), context);
+        }
+        if matched.is_empty() {
+            return;
+        }
+        self.pending.now.events_matched += 1;
+        self.pending.now.matches += matched.len() as u64;
+        // Parameters may read what no criterion did: then, and only then, the event is parsed again.
+        let again = (!shape.covers(&plan.whole_shape)).then(|| ParsedEvent::parse(event.payload, &plan.whole_shape));
+        let whole = match &again {
+            Some(Ok(whole)) => whole,
+            // It parsed before, and what is valid does not depend on the shape.
+            Some(Err(_)) | None => parsed,
+        };
+        for index in matched {
+            let rule = &plan.plans[index.0];
+            for (index, action) in (0..).zip(&rule.actions) {
+                self.request(event, &Match { trigger: &plan.trigger, rule, action, index }, whole, context);
+            }
+        }
+    }
+
+    /// Asks for one action.
+    fn request(
+        &mut self,
+        event: &Event<'_>,
+        matched: &Match<'_>,
+        whole: &ParsedEvent<'_>,
+        context: &mut Context<'_, G>,
+    ) {
+        let execution = ExecutionId::of_request(&event.id, &matched.rule.rule, matched.index, 0);
+        let rendered = {
+            let scope = Scope::rule(whole, event.source.record.timestamp_ms, context.globals().kv());
+            matched.action.parameters.render(&scope)
+        };
+        let parameters = match rendered {
+            Ok(parameters) => parameters.to_string(),
+            Err(error) => return self.not_rendered(event, matched, &execution, &error, context),
+        };
+        let max = self.options.request_bytes_max;
+        if parameters.len() > max {
+            let detail =
+                format!("parameters of {} have {} bytes, more than {max}", matched.action.action, parameters.len());
+            return self.reject_match(event, matched, &execution, "request_too_large", detail, context);
+        }
+        let request = self.action_request(event, matched, &execution, parameters, context);
+        context.emit(Output::keyed(&self.names.requests, execution.as_str(), encode(&request)));
+        self.pending.now.requests += 1;
+        self.audit_match(event, matched, &execution, context);
+    }
+
+    fn action_request(
+        &self,
+        event: &Event<'_>,
+        matched: &Match<'_>,
+        execution: &ExecutionId,
+        parameters: String,
+        context: &Context<'_, G>,
+    ) -> ActionRequest {
+        ActionRequest {
+            execution_id: execution.to_string(),
+            root_execution_id: execution.to_string(),
+            event_id: Some(event.id.to_string()),
+            event_at_ms: Some(event.source.record.timestamp_ms),
+            trigger: Some(matched.trigger.to_owned()),
+            rule: Some(matched.rule.rule.to_string()),
+            action_index: index_of(matched.index),
+            redrive: 0,
+            action: matched.action.action.to_string(),
+            parameters,
+            revision: context.globals().revision().to_owned(),
+            kv_version: context.globals().kv_version(),
+            requested_at_ms: context.now_ms(),
+            requested_by: "rule".to_owned(),
+        }
+    }
+
+    fn audit_match(
+        &mut self,
+        event: &Event<'_>,
+        matched: &Match<'_>,
+        execution: &ExecutionId,
+        context: &mut Context<'_, G>,
+    ) {
+        let row = RuleMatched {
+            event_id: event.id.to_string(),
+            trigger: matched.trigger.to_owned(),
+            rule: matched.rule.rule.to_string(),
+            action: matched.action.action.to_string(),
+            action_index: index_of(matched.index),
+            execution_id: execution.to_string(),
+            event_at_ms: event.source.record.timestamp_ms,
+            revision: context.globals().revision().to_owned(),
+            kv_version: context.globals().kv_version(),
+        };
+        context.emit(Output::keyed(&self.names.audit, event.id.as_str(), encode(&row)));
+    }
+
+    fn audit_event(&mut self, event: &Event<'_>, plan: &TriggerPlan, matched: usize, context: &mut Context<'_, G>) {
+        let source = event.source;
+        let row = EventAudited {
+            event_id: event.id.to_string(),
+            trigger: plan.trigger.to_string(),
+            topic: source.topic.to_string(),
+            partition: source.partition_number(),
+            offset: source.record.offset,
+            event_at_ms: source.record.timestamp_ms,
+            payload: String::from_utf8_lossy(event.payload).into_owned(),
+            rules_matched: i32::try_from(matched).unwrap_or(i32::MAX),
+            revision: context.globals().revision().to_owned(),
+            kv_version: context.globals().kv_version(),
+        };
+        context.emit(Output::keyed(&self.names.audit, event.id.as_str(), encode(&row)));
+    }
+
+    /// Counts an error of a rule, and writes a row of it while there are few of its kind.
+    fn failed(
+        &mut self,
+        event: &Event<'_>,
+        plan: &TriggerPlan,
+        rule: &RulePlan,
+        error: &EvalError,
+        context: &mut Context<'_, G>,
+    ) {
+        let partition = context.partition();
+        if !self.pending.error(&rule.rule, error.code, partition, context.now_ms()) {
+            return;
+        }
+        let row = CriteriaFailed {
+            event_id: event.id.to_string(),
+            trigger: plan.trigger.to_string(),
+            rule: rule.rule.to_string(),
+            code: error.code.to_owned(),
+            detail: error.text.clone(),
+            event_at_ms: event.source.record.timestamp_ms,
+            revision: context.globals().revision().to_owned(),
+        };
+        context.emit(Output::keyed(&self.names.audit, event.id.as_str(), encode(&row)));
+    }
+
+    /// A match whose parameters have no value: counted, told, and kept as a dead letter.
+    fn not_rendered(
+        &mut self,
+        event: &Event<'_>,
+        matched: &Match<'_>,
+        execution: &ExecutionId,
+        error: &EvalError,
+        context: &mut Context<'_, G>,
+    ) {
+        let row = CriteriaFailed {
+            event_id: event.id.to_string(),
+            trigger: matched.trigger.to_owned(),
+            rule: matched.rule.rule.to_string(),
+            code: error.code.to_owned(),
+            detail: format!("parameters of {}: {}", matched.action.action, error.text),
+            event_at_ms: event.source.record.timestamp_ms,
+            revision: context.globals().revision().to_owned(),
+        };
+        if self.pending.error(&matched.rule.rule, error.code, context.partition(), context.now_ms()) {
+            context.emit(Output::keyed(&self.names.audit, event.id.as_str(), encode(&row)));
+        }
+        self.reject_match(event, matched, execution, "parameters_not_rendered", row.detail, context);
+    }
+
+    fn reject_match(
+        &mut self,
+        event: &Event<'_>,
+        matched: &Match<'_>,
+        execution: &ExecutionId,
+        reason: &'static str,
+        detail: String,
+        context: &mut Context<'_, G>,
+    ) {
+        let mut letter = event.source.letter(reason, detail);
+        letter.event_id = Some(event.id.to_string());
+        letter.trigger = Some(matched.trigger.to_owned());
+        letter.rule = Some(matched.rule.rule.to_string());
+        letter.execution_id = Some(execution.to_string());
+        self.send_letter(&letter, reason, context);
+    }
+}
+
+fn index_of(index: u32) -> i32 {
+    // A rule's file, which is limited, cannot hold as many actions.
+    i32::try_from(index).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,254 @@
+//! JSON with `${CEL}` in its strings: the parameters of a rule's action, the arguments of a command.
+
+use serde_json::{Map, Value as Json};
+
+use crate::expr::{
+    CompileError, EvalError, Expr, Mistake, Names, Reads, Scope, compile, on_parser_thread, outside_strings, position,
+    to_json, to_text,
+};
+
+/// A compiled template.
+///
+/// A string that is exactly one `${…}` becomes the value with its type; any other string with `${…}` in
+/// it becomes text. `$${` stands for `${`. Keys of objects are taken as they are.
+#[derive(Debug)]
+pub struct Template {
+    names: Names,
+    root: Node,
+    reads: Reads,
+}
+
+#[derive(Debug)]
+enum Node {
+    Literal(Json),
+    Value(Expr),
+    Text(Vec<Part>),
+    Array(Vec<Node>),
+    Object(Vec<(String, Node)>),
+}
+
+#[derive(Debug)]
+enum Part {
+    Text(String),
+    Expr(Expr),
+}
+
+impl Template {
+    /// Compiles the parameters of a rule's action, which see `trigger`, `now` and `kv`.
+    ///
+    /// # Errors
+    /// Every mistake in it; [`CompileError::at`] is a JSON pointer into `json`, line and column count
+    /// inside that string.
+    pub fn rule(json: &Json) -> Result<Self, Vec<CompileError>> {
+        Self::compile(json, Names::Rule)
+    }
+
+    /// Compiles what an action says, which sees `parameters` and `execution` (`id`, `attempt`).
+    ///
+    /// # Errors
+    /// As [`Template::rule`].
+    pub fn action(json: &Json) -> Result<Self, Vec<CompileError>> {
+        Self::compile(json, Names::Action)
+    }
+
+    fn compile(json: &Json, names: Names) -> Result<Self, Vec<CompileError>> {
+        let mut compiler = Compiler { names, errors: Vec::new(), reads: Reads::default() };
+        let build = |compiler: &mut Compiler| compiler.node(json, &mut String::new());
+        // Most templates hold no expression, and need no thread to parse one.
+        let root = if mentions(json, "${") { on_parser_thread(|| build(&mut compiler)) } else { build(&mut compiler) };
+        match compiler.errors.is_empty() {
+            true => Ok(Self { names, root, reads: compiler.reads }),
+            false => Err(compiler.errors),
+        }
+    }
+
+    /// Fills in the values.
+    ///
+    /// # Errors
+    /// The first expression without a value; a missing field is one, with the code `missing_field`.
+    ///
+    /// # Panics
+    /// If the scope is not of the kind that the template was compiled for.
+    pub fn render(&self, scope: &Scope<'_>) -> Result<Json, EvalError> {
+        assert!(scope.names() == self.names, "a template is rendered in the scope that it was compiled for");
+        self.root.render(scope)
+    }
+
+    /// Fills in the values and gives text: what a string template gives, and for any other value what
+    /// it would be inside a longer string. For the arguments of a command.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub fn render_text(&self, scope: &Scope<'_>) -> Result<String, EvalError> {
+        match &self.root {
+            Node::Value(expr) => Ok(expr.with_value(scope, to_text)?),
+            node => match node.render(scope)? {
+                Json::String(text) => Ok(text),
+                json => Ok(json.to_string()),
+            },
+        }
+    }
+
+    pub(crate) fn reads(&self) -> &Reads {
+        &self.reads
+    }
+}
+
+impl Node {
+    fn render(&self, scope: &Scope<'_>) -> Result<Json, EvalError> {
+        match self {
+            Self::Literal(json) => Ok(json.clone()),
+            Self::Value(expr) => Ok(expr.with_value(scope, to_json)?),
+            Self::Text(parts) => {
+                let mut text = String::new();
+                for part in parts {
+                    match part {
+                        Part::Text(plain) => text.push_str(plain),
+                        Part::Expr(expr) => text.push_str(&expr.with_value(scope, to_text)?),
+                    }
+                }
+                Ok(Json::String(text))
+            }
+            Self::Array(nodes) => nodes.iter().map(|n| n.render(scope)).collect::<Result<_, _>>().map(Json::Array),
+            Self::Object(members) => {
+                let members = members.iter().map(|(key, node)| Ok((key.clone(), node.render(scope)?)));
+                members.collect::<Result<Map<_, _>, EvalError>>().map(Json::Object)
+            }
+        }
+    }
+}
+
+struct Compiler {
+    names: Names,
+    errors: Vec<CompileError>,
+    reads: Reads,
+}
+
+impl Compiler {
+    fn node(&mut self, json: &Json, pointer: &mut String) -> Node {
+        match json {
+            Json::String(text) => self.string(text, pointer),
+            Json::Array(elements) => {
+                let elements = elements.iter().enumerate();
+                Node::Array(elements.map(|(i, e)| self.below(e, pointer, &i.to_string())).collect())
+            }
+            Json::Object(members) => {
+                let mut nodes = Vec::with_capacity(members.len());
+                for (key, member) in members {
+                    if key.contains("${") || key.contains("{{") {
+                        let message = "expressions in keys are not supported in this version";
+                        self.error(pointer, key, Mistake { offset: 0, message: message.into() });
+                    }
+                    let step = key.replace('~', "~0").replace('/', "~1");
+                    nodes.push((key.clone(), self.below(member, pointer, &step)));
+                }
+                Node::Object(nodes)
+            }
+            scalar => Node::Literal(scalar.clone()),
+        }
+    }
+
+    fn below(&mut self, json: &Json, pointer: &mut String, step: &str) -> Node {
+        let length = pointer.len();
+        pointer.push('/');
+        pointer.push_str(step);
+        let node = self.node(json, pointer);
+        pointer.truncate(length);
+        node
+    }
+
+    fn string(&mut self, text: &str, pointer: &str) -> Node {
+        let mut parts = Vec::new();
+        let mut plain = String::new();
+        let mut at = 0;
+        while at < text.len() {
+            let rest = &text[at..];
+            if rest.starts_with("$${") {
+                plain.push_str("${");
+                at += 3;
+            } else if let Some(inside) = rest.strip_prefix("${") {
+                let Some(length) = expression_bytes(inside) else {
+                    let offset = text[..at].chars().count();
+                    self.error(pointer, text, Mistake { offset, message: "`${` without its `}`".into() });
+                    return Node::Literal(Json::Null);
+                };
+                if !plain.is_empty() {
+                    parts.push(Part::Text(std::mem::take(&mut plain)));
+                }
+                let source = &inside[..length];
+                parts.extend(self.expression(source, pointer, text, at + 2).map(Part::Expr));
+                at += 2 + length + 1;
+            } else {
+                if rest.starts_with("{{") || rest.starts_with("{%") {
+                    let message = "Jinja (`{{ … }}`) is not supported in this version; use `${…}`".into();
+                    self.error(pointer, text, Mistake { offset: text[..at].chars().count(), message });
+                    return Node::Literal(Json::Null);
+                }
+                let c = rest.chars().next().unwrap_or_default();
+                plain.push(c);
+                at += c.len_utf8();
+            }
+        }
+        if parts.is_empty() {
+            return Node::Literal(Json::String(plain));
+        }
+        if !plain.is_empty() {
+            parts.push(Part::Text(plain));
+        }
+        match parts.pop() {
+            Some(Part::Expr(expr)) if parts.is_empty() => Node::Value(expr),
+            last => {
+                parts.extend(last);
+                Node::Text(parts)
+            }
+        }
+    }
+
+    fn expression(&mut self, source: &str, pointer: &str, text: &str, at: usize) -> Option<Expr> {
+        match compile(source, self.names) {
+            Ok(expr) => {
+                self.reads.merge(expr.reads());
+                Some(expr)
+            }
+            Err(mistakes) => {
+                let before = text[..at].chars().count();
+                for mistake in mistakes {
+                    let mistake = Mistake { offset: before + mistake.offset, ..mistake };
+                    self.error(pointer, text, mistake);
+                }
+                None
+            }
+        }
+    }
+
+    fn error(&mut self, pointer: &str, text: &str, mistake: Mistake) {
+        let (line, column) = position(text, mistake.offset);
+        self.errors.push(CompileError { at: pointer.to_owned(), line, column, message: mistake.message });
+    }
+}
+
+/// Bytes of an expression up to the `}` that ends it; braces inside it and its strings do not.
+fn expression_bytes(rest: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, c) in outside_strings(rest) {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => return Some(at),
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+fn mentions(json: &Json, what: &str) -> bool {
+    match json {
+        Json::String(text) => text.contains(what),
+        Json::Array(elements) => elements.iter().any(|e| mentions(e, what)),
+        Json::Object(members) => members.values().any(|m| mentions(m, what)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! The process at a glance.
+
+use std::sync::atomic::Ordering;
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use super::health::stage_problems;
+use super::{ApiError, App};
+
+/// `GET /v1/status`.
+pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
+    let core = app.started()?;
+    let globals = core.world.globals();
+    let stage = |(name, stats): &(String, std::sync::Arc<petrel_bus::StageStats>)| {
+        let lag = stats.lag.load(Ordering::Relaxed);
+        json!({
+            "stage": name,
+            "ready": stats.ready.load(Ordering::Relaxed),
+            "partitions": stats.assigned.load(Ordering::Relaxed),
+            "records": stats.records.load(Ordering::Relaxed),
+            "commits": stats.commits.load(Ordering::Relaxed),
+            "rebuilds": stats.rebuilds.load(Ordering::Relaxed),
+            "lag": (lag >= 0).then_some(lag),
+            "blocked": stats.blocked(),
+            "problems": stage_problems(name, stats).join("; "),
+        })
+    };
+    Ok(Json(json!({
+        "instance": core.instance,
+        "version": env!("CARGO_PKG_VERSION"),
+        "bus": core.bus_name,
+        "revision": globals.head().map(|r| r.hash()),
+        "dispatch": if globals.is_paused() { "paused" } else { "running" },
+        "stages": core.stages.iter().map(stage).collect::<Vec<_>>(),
+        "problems": core.exported.problems(),
+    })))
+}

@@ -1,0 +1,110 @@
+//! `petrel pack validate|test|apply|list`.
+
+use std::path::PathBuf;
+
+use petrel_catalog::{Problems, Revision, run_tests};
+use serde_json::{Value, json};
+
+use super::args::{Output, PackCommand};
+use super::http::Client;
+use super::{EXIT_FAILED, Failure, output};
+use crate::packs::{self, PackUpload};
+
+pub fn run(
+    command: PackCommand,
+    client: &impl Fn() -> Result<Client, Failure>,
+    format: Output,
+) -> Result<(), Failure> {
+    match command {
+        PackCommand::Validate { paths } => validate(&paths, format),
+        PackCommand::Test { paths } => test(&paths, format),
+        PackCommand::Apply { paths, prune, revision } => apply(&paths, prune, revision, &client()?, format),
+        PackCommand::List => list(&client()?, format),
+    }
+}
+
+fn validate(paths: &[PathBuf], format: Output) -> Result<(), Failure> {
+    let revision = load(paths, format)?;
+    match format {
+        Output::Json => output::json(&json!({ "revision": revision.hash(), "packs": revision.pack_versions() })),
+        Output::Table => output::line(&format!("valid: {}", revision.pack_versions().join(", "))),
+    }
+    Ok(())
+}
+
+fn load(paths: &[PathBuf], format: Output) -> Result<Revision, Failure> {
+    Revision::load(packs::read(paths)?).map_err(|problems| invalid(&problems, format))
+}
+
+/// Every problem on a line of its own.
+fn invalid(problems: &Problems, format: Output) -> Failure {
+    if format == Output::Json {
+        output::json(&json!({ "problems": problems.as_slice() }));
+        return Failure::new(EXIT_FAILED, "");
+    }
+    let count = problems.len();
+    let noun = if count == 1 { "problem" } else { "problems" };
+    Failure::new(EXIT_FAILED, format!("{count} {noun}\n{problems}"))
+}
+
+fn test(paths: &[PathBuf], format: Output) -> Result<(), Failure> {
+    let revision = load(paths, format)?;
+    let outcomes = run_tests(revision.compiled());
+    let failed = outcomes.iter().filter(|o| !o.passed()).count();
+    match format {
+        Output::Json => {
+            let rows: Vec<Value> = outcomes
+                .iter()
+                .map(|o| json!({ "rule": o.rule, "test": o.index, "passed": o.passed(), "difference": o.failure }))
+                .collect();
+            output::json(&Value::Array(rows));
+        }
+        Output::Table => {
+            for outcome in &outcomes {
+                output::line(&outcome.to_string());
+            }
+            output::line(&format!("{} passed, {failed} failed", outcomes.len() - failed));
+        }
+    }
+    if failed > 0 { Err(Failure::new(EXIT_FAILED, "")) } else { Ok(()) }
+}
+
+fn apply(
+    paths: &[PathBuf],
+    prune: bool,
+    revision: Option<String>,
+    client: &Client,
+    format: Output,
+) -> Result<(), Failure> {
+    let request = match revision {
+        Some(revision) => json!({ "revision": revision }),
+        None => {
+            let sources = packs::read(paths)?;
+            let uploads: Vec<PackUpload> = sources.iter().map(PackUpload::from).collect();
+            json!({ "packs": uploads, "prune": prune })
+        }
+    };
+    let answer = client.post(&["v1", "packs", "apply"], &request)?;
+    if format == Output::Json {
+        output::json(&answer);
+        return Ok(());
+    }
+    let names: Vec<&str> = answer["packs"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let verb = if answer["changed"] == json!(true) { "applied" } else { "already in force" };
+    output::line(&format!("{verb}: revision {} ({})", answer["revision"].as_str().unwrap_or("-"), names.join(", ")));
+    Ok(())
+}
+
+fn list(client: &Client, format: Output) -> Result<(), Failure> {
+    let answer = client.get(&["v1", "packs"], &[])?;
+    let columns = [
+        ("pack", "pack"),
+        ("version", "version"),
+        ("triggers", "triggers"),
+        ("rules", "rules"),
+        ("actions", "actions"),
+        ("description", "description"),
+    ];
+    super::rule::show(&answer, "packs", format, &columns);
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! Petrel's binary: configuration, roles, HTTP API and command line.
+//!
+//! Reading order: `cli` (what can be typed), `process` (what a process is made of), `world` (catalog
+//! and key-value store), `api`.
+
+mod activity;
+mod api;
+mod apply;
+mod bus;
+mod cli;
+mod clock;
+mod config;
+mod engine;
+mod follow;
+mod instance;
+mod live;
+mod metrics;
+mod packs;
+mod process;
+mod roles;
+mod sql;
+mod stop;
+mod telemetry;
+mod world;
+
+pub use cli::main;
+
+/// Makes TLS available to the HTTP clients.
+fn install_tls() {
+    // An error says that a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -1,0 +1,156 @@
+//! What a process exports: the registry that the crates fill, the stages' counters, and problems.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use petrel_bus::StageStats;
+use prometheus::{Encoder, Registry, TextEncoder};
+
+/// Says what is wrong with a part of the process now; empty when all is well.
+pub type Problems = Box<dyn Fn() -> Vec<String> + Send + Sync>;
+
+/// Metrics and problems of everything that is not a stage.
+#[derive(Default)]
+pub struct Exported {
+    registry: Registry,
+    problems: Vec<Problems>,
+}
+
+impl Exported {
+    /// Where the crates register their metrics.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Adds something that may have problems.
+    pub fn watch(&mut self, problems: Problems) {
+        self.problems.push(problems);
+    }
+
+    /// All problems now, for people.
+    pub fn problems(&self) -> Vec<String> {
+        self.problems.iter().flat_map(|problems| problems()).collect()
+    }
+
+    /// Everything in Prometheus' text format, version 0.0.4.
+    pub fn text(&self, stages: &[(String, Arc<StageStats>)]) -> String {
+        let mut bytes = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut bytes) {
+            tracing::error!(%error, "metrics cannot be encoded");
+        }
+        let mut text = String::from_utf8_lossy(&bytes).into_owned();
+        for family in FAMILIES {
+            family.write(&mut text, stages);
+        }
+        commit_histogram(&mut text, stages);
+        text
+    }
+}
+
+/// A metric of every stage.
+struct Family {
+    name: &'static str,
+    kind: &'static str,
+    help: &'static str,
+    value: fn(&StageStats) -> f64,
+}
+
+const FAMILIES: &[Family] = &[
+    Family {
+        name: "petrel_stage_records_total",
+        kind: "counter",
+        help: "Records taken.",
+        value: |s| s.records.load(Relaxed) as f64,
+    },
+    Family {
+        name: "petrel_stage_outputs_total",
+        kind: "counter",
+        help: "Records written, changelog included.",
+        value: |s| s.outputs.load(Relaxed) as f64,
+    },
+    Family {
+        name: "petrel_stage_commits_total",
+        kind: "counter",
+        help: "Committed transactions.",
+        value: |s| s.commits.load(Relaxed) as f64,
+    },
+    Family {
+        name: "petrel_stage_aborts_total",
+        kind: "counter",
+        help: "Aborted transactions.",
+        value: |s| s.aborts.load(Relaxed) as f64,
+    },
+    Family {
+        name: "petrel_stage_rebuilds_total",
+        kind: "counter",
+        help: "Sessions that were built anew.",
+        value: |s| s.rebuilds.load(Relaxed) as f64,
+    },
+    Family {
+        name: "petrel_stage_lag_records",
+        kind: "gauge",
+        help: "Records not read yet; -1 while unknown.",
+        value: |s| s.lag.load(Relaxed) as f64,
+    },
+    Family {
+        name: "petrel_stage_partitions",
+        kind: "gauge",
+        help: "Partitions assigned.",
+        value: |s| s.assigned.load(Relaxed) as f64,
+    },
+    Family {
+        name: "petrel_stage_ready",
+        kind: "gauge",
+        help: "1 if the stage has its partitions and their state.",
+        value: |s| f64::from(u8::from(s.ready.load(Relaxed))),
+    },
+];
+
+impl Family {
+    fn write(&self, text: &mut String, stages: &[(String, Arc<StageStats>)]) {
+        head(text, self.name, self.kind, self.help);
+        for (stage, stats) in stages {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{}{{stage=\"{stage}\"}} {}", self.name, (self.value)(stats));
+        }
+    }
+}
+
+fn commit_histogram(text: &mut String, stages: &[(String, Arc<StageStats>)]) {
+    const NAME: &str = "petrel_stage_commit_seconds";
+    head(text, NAME, "histogram", "Time that a commit took.");
+    for (stage, stats) in stages {
+        for (bound_ms, count) in stats.commit_histogram() {
+            let bound = bound_ms.map_or_else(|| "+Inf".to_owned(), |ms| (ms as f64 / 1000.0).to_string());
+            let _ = writeln!(text, "{NAME}_bucket{{stage=\"{stage}\",le=\"{bound}\"}} {count}");
+        }
+        let seconds = stats.commit_us.load(Relaxed) as f64 / 1e6;
+        let _ = writeln!(text, "{NAME}_sum{{stage=\"{stage}\"}} {seconds}");
+        let _ = writeln!(text, "{NAME}_count{{stage=\"{stage}\"}} {}", stats.commits.load(Relaxed));
+    }
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_prometheus() {
+        let stats = Arc::new(StageStats::default());
+        stats.records.store(7, Relaxed);
+        let text = Exported::default().text(&[("match-0".into(), stats)]);
+        for wanted in [
+            "# TYPE petrel_stage_records_total counter\npetrel_stage_records_total{stage=\"match-0\"} 7\n",
+            "petrel_stage_lag_records{stage=\"match-0\"} 0\n",
+            "petrel_stage_commit_seconds_bucket{stage=\"match-0\",le=\"0.001\"} 0\n",
+            "petrel_stage_commit_seconds_bucket{stage=\"match-0\",le=\"+Inf\"} 0\n",
+        ] {
+            assert!(text.contains(wanted), "{wanted} not in\n{text}");
+        }
+    }
+}

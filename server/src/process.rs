@@ -1,0 +1,244 @@
+//! A process from its start to its end: `petrel up` and `petrel serve`.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use petrel_bus::{Bus, BusError, Clock, TopicSpec};
+use petrel_ingest::admission::{Admission, AdmissionOptions};
+use petrel_ingest::bindings::MissingTopic;
+use petrel_ingest::topics::{TopicOptions, TopicWriter};
+use petrel_schemas::{Cleanup, OwnTopic, Topics};
+
+use crate::api::{self, App, Core};
+use crate::apply::{Applier, What};
+use crate::bus::{OpenBus, open};
+use crate::cli::args::Role;
+use crate::cli::output;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::live::LiveView;
+use crate::metrics::Exported;
+use crate::roles::{Parts, Running};
+use crate::sql::Sql;
+use crate::stop::Stop;
+use crate::world::World;
+use crate::{activity, instance, packs, telemetry};
+
+/// First and longest pause while the log cannot be reached.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// What to run.
+#[derive(Debug)]
+pub struct Setup {
+    /// The configuration.
+    pub config: Config,
+    /// Roles of the process.
+    pub roles: BTreeSet<Role>,
+    /// Whether to show live what happens.
+    pub live: bool,
+    /// Folder of packs to apply at the start.
+    pub packs: Option<PathBuf>,
+}
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// What keeps the process from starting. Once it runs, it waits for what is away and goes on.
+pub fn run(setup: Setup) -> anyhow::Result<()> {
+    telemetry::init(&setup.config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start a runtime")?;
+    let shutdown = Duration::from_millis(setup.config.shutdown_ms);
+    let result = runtime.block_on(start(setup));
+    // What is left (a request that still waits, say) does not keep the process.
+    runtime.shutdown_timeout(shutdown);
+    result
+}
+
+async fn start(setup: Setup) -> anyhow::Result<()> {
+    let Setup { config, roles, live, packs } = setup;
+    let stop = Stop::default();
+    end_on_signals(stop.clone())?;
+    let instance = instance::instance_id(config.instance_id.as_deref(), &config.data_dir)?;
+    let listener = tokio::net::TcpListener::bind(config.listen).await;
+    let listener = listener.with_context(|| format!("cannot listen on {}: is another Petrel running?", config.listen))?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, %instance, roles = ?roles, "petrel starts");
+    let app = App::waiting("opening the log");
+    let serving = tokio::spawn(api::serve(listener, app.clone(), config.clone(), stop.clone()));
+
+    let result = tokio::select! {
+        started = up(&config, &instance, &roles, &app, &stop) => started.map(Some),
+        () = stop.wait() => Ok(None),
+    };
+    let running = match result {
+        Ok(Some(running)) => running,
+        Ok(None) => return Ok(()),
+        Err(error) => {
+            stop.set();
+            return Err(error);
+        }
+    };
+    if let Err(error) = greet(&app, address, live, packs, &stop).await {
+        tracing::error!(error = %format!("{error:#}"), "packs cannot be applied");
+        output::error(&format!("{error:#}"));
+    }
+    stop.wait().await;
+    tracing::info!("petrel ends");
+    tokio::task::spawn_blocking(move || running.shutdown()).await.context("the shutdown failed")?;
+    if let Err(error) = serving.await.context("the API failed")? {
+        tracing::warn!(%error, "the API ended with an error");
+    }
+    Ok(())
+}
+
+/// Everything between the open port and the open doors.
+async fn up(
+    config: &Config,
+    instance: &str,
+    roles: &BTreeSet<Role>,
+    app: &App,
+    stop: &Stop,
+) -> anyhow::Result<Running> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let topics = Topics::new(&config.topic_prefix, config.partitions, config.task_partitions);
+    let OpenBus { bus, name: bus_name, is_local } = open(config, instance, &clock)?;
+    ensure_topics(&bus, &topics, config, app).await?;
+
+    app.wait_for("reading the catalog".into());
+    let world = World::new();
+    world.spawn(&bus, &topics, &clock, stop);
+    world.ready().await;
+
+    app.wait_for("starting the stages".into());
+    let mut exported = Exported::default();
+    let publisher = blocking(&bus, { let name = instance.to_owned(); move |bus| bus.publisher(&name) }).await?;
+    let parts = Parts { config, instance, topics: &topics, bus: &bus, clock: &clock, publisher: &publisher, world: &world };
+    let running = Running::start(&parts, roles, &mut exported).await?;
+    let live = Arc::new(LiveView::new(config.api.live_executions_max));
+    let serves_api = roles.contains(&Role::Api);
+    if serves_api {
+        live.spawn(bus.clone(), topics.executions(), clock.clone(), stop.clone());
+    }
+    let metrics = petrel_ingest::Metrics::register(exported.registry()).context("metrics")?;
+    let missing = match is_local {
+        true => MissingTopic::Create { partitions: config.local.topic_partitions, retention_ms: Some(config.retention_ms) },
+        false => MissingTopic::Refuse,
+    };
+    let head = { let world = world.clone(); Arc::new(move || world.head()) };
+    let admission = AdmissionOptions {
+        event_bytes_max: config.api.event_bytes_max,
+        batch_events_max: config.api.batch_events_max,
+        batch_bytes_max: config.api.batch_bytes_max,
+        ..AdmissionOptions::default()
+    };
+    let core = Core {
+        config: config.clone(),
+        instance: instance.to_owned(),
+        bus_name,
+        bus: bus.clone(),
+        topics: topics.clone(),
+        clock: clock.clone(),
+        publisher: publisher.clone(),
+        admission: Admission::new(head, topics.triggers(), admission, metrics.clone()),
+        topic_writer: is_local.then(|| TopicWriter::new(topics.clone(), TopicOptions::default(), metrics)),
+        world: world.clone(),
+        live,
+        applier: Applier::new(bus, topics, clock, publisher, world, config.catalog_revisions_max, missing),
+        sql: Sql::new(&config.clickhouse, &config.api, running.engine_url()),
+        stages: running.stages(),
+        exported,
+        serves_api,
+    };
+    app.up(core);
+    Ok(running)
+}
+
+/// Creates Petrel's topics, waiting for a log that is away.
+async fn ensure_topics(bus: &Arc<dyn Bus>, topics: &Topics, config: &Config, app: &App) -> anyhow::Result<()> {
+    let spec = |topic: OwnTopic| TopicSpec {
+        name: topic.name,
+        partitions: topic.partitions,
+        compacted: topic.cleanup == Cleanup::Compact,
+        retention_ms: (topic.cleanup == Cleanup::Delete).then_some(config.retention_ms),
+    };
+    let specs: Vec<TopicSpec> = topics.all(&[&config.worker.pool]).into_iter().map(spec).collect();
+    let mut backoff = BACKOFF.0;
+    loop {
+        let specs = specs.clone();
+        match blocking(bus, move |bus| bus.ensure_topics(&specs)).await {
+            Ok(()) => return Ok(()),
+            Err(BusError::Unavailable(why)) => {
+                tracing::warn!(%why, "the log cannot be reached, trying again");
+                app.wait_for(format!("the log cannot be reached: {why}"));
+                tokio::time::sleep(backoff).await;
+                backoff = (backoff * 2).min(BACKOFF.1);
+            }
+            Err(other) => bail!(other),
+        }
+    }
+}
+
+/// Calls to the bus block, so they happen off the runtime.
+async fn blocking<T: Send + 'static>(
+    bus: &Arc<dyn Bus>,
+    call: impl FnOnce(&dyn Bus) -> Result<T, BusError> + Send + 'static,
+) -> Result<T, BusError> {
+    let bus = bus.clone();
+    match tokio::task::spawn_blocking(move || call(&*bus)).await {
+        Ok(result) => result,
+        Err(error) => Err(BusError::Unavailable(format!("the call failed: {error}"))),
+    }
+}
+
+/// Applies the packs of the command line, and says what to do next.
+async fn greet(
+    app: &App,
+    address: std::net::SocketAddr,
+    live: bool,
+    packs: Option<PathBuf>,
+    stop: &Stop,
+) -> anyhow::Result<()> {
+    let Ok(core) = app.started() else { return Ok(()) };
+    if live {
+        output::line(&format!("Petrel is up on http://{address}, bus: {}", core.bus_name));
+        activity::show(core.bus.clone(), &core.topics, &core.clock, stop, core.stages.clone());
+    }
+    if let Some(folder) = packs {
+        let what = What::Packs { sources: packs::read(&[folder])?, prune: false };
+        let applied = core.applier.apply(what, "petrel up").await;
+        let applied = applied.map_err(|e| anyhow::anyhow!("{}\n{}", e.message, e.details.join("\n")))?;
+        tracing::info!(revision = %applied.revision, changed = applied.changed, "packs applied");
+    }
+    if live {
+        let flag = if address.port() == 7373 { String::new() } else { format!(" --api http://{address}") };
+        output::line("Send an event of your own:");
+        output::line(&format!(
+            "  curl -s -H 'Content-Type: application/json' -d '{{\"host\":\"db-1\",\"mount\":\"/tmp\",\"used_pct\":95.0}}' http://{address}/v1/events/demo.alert"
+        ));
+        output::line("and see what became of it:");
+        output::line(&format!(
+            "  petrel sql{flag} \"SELECT status, action, parameters FROM executions_latest WHERE trigger = 'demo.alert' ORDER BY requested_at DESC LIMIT 5\""
+        ));
+    }
+    Ok(())
+}
+
+/// The first signal ends the process in order, the second at once.
+fn end_on_signals(stop: Stop) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch signals")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot watch signals")?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+            if stop.is_set() {
+                std::process::exit(130);
+            }
+            stop.set();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! What each role starts, and how it ends.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use petrel_bus::{
+    Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, Stage, StageHandle, StageStats, spawn_stage,
+};
+use petrel_executor::metrics::ExecutorMetrics;
+use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
+use petrel_executor::worker::{WorkerHandle, WorkerOptions, WorkerService};
+use petrel_ingest::sensors::{SensorOptions, Sensors, SensorsHandle};
+use petrel_ingest::timers::{TimerOptions, TimerStage};
+use petrel_rules::{MatchCounters, MatchOptions, MatchStage};
+use petrel_schemas::Topics;
+
+use crate::cli::args::Role;
+use crate::config::Config;
+use crate::engine::{self, Engine};
+use crate::metrics::Exported;
+use crate::sink::Sink;
+use crate::world::{Globals, World};
+
+/// What every role is built from.
+pub struct Parts<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// Name of the process.
+    pub instance: &'a str,
+    /// Names of the topics.
+    pub topics: &'a Topics,
+    /// The log.
+    pub bus: &'a Arc<dyn Bus>,
+    /// Identifies the log.
+    pub cluster_id: String,
+    /// The clock.
+    pub clock: &'a Arc<dyn Clock>,
+    /// Writes what no stage writes.
+    pub publisher: &'a Arc<dyn Publisher>,
+    /// Catalog and key-value store.
+    pub world: &'a Arc<World>,
+}
+
+/// The roles that run in this process, in the order in which they end.
+#[derive(Default)]
+pub struct Running {
+    sensors: Option<SensorsHandle>,
+    timers: Vec<StageHandle>,
+    rules: Vec<StageHandle>,
+    worker: Option<WorkerHandle>,
+    owners: Option<OwnerHandle>,
+    sink: Option<Sink>,
+    engine: Option<Engine>,
+}
+
+impl Running {
+    /// Starts the roles. Each waits by itself for what is away.
+    ///
+    /// # Errors
+    /// What cannot work however long one waits.
+    pub async fn start(parts: &Parts<'_>, roles: &BTreeSet<Role>, exported: &mut Exported) -> anyhow::Result<Self> {
+        let mut running = Self::default();
+        let asks_sql = roles.contains(&Role::Audit) || roles.contains(&Role::Api);
+        if asks_sql && parts.config.clickhouse.url.is_none() {
+            running.engine = Some(engine::start(parts.config, exported).await?);
+        }
+        if roles.contains(&Role::Audit) {
+            running.sink = Some(Sink::start(parts, running.engine.as_ref(), exported)?);
+        }
+        let metrics = Arc::new(ExecutorMetrics::new(exported.registry()).context("metrics")?);
+        if roles.contains(&Role::Executor) {
+            running.owners = Some(parts.owners(metrics.clone()));
+        }
+        if roles.contains(&Role::Worker) {
+            running.worker = Some(parts.worker(metrics)?);
+        }
+        if roles.contains(&Role::Rules) {
+            running.rules = parts.rules(exported);
+        }
+        if roles.contains(&Role::Ingest) {
+            let metrics = petrel_ingest::Metrics::register(exported.registry()).context("metrics")?;
+            running.timers = vec![parts.stage(TimerStage::new(parts.topics, TimerOptions::default()), "timers", 0, true)];
+            running.sensors = Some(parts.sensors(metrics)?);
+        }
+        Ok(running)
+    }
+
+    /// Counters of all stages, by name and thread.
+    pub fn stages(&self) -> Vec<(String, Arc<StageStats>)> {
+        let named = |name: &str, stats: Vec<Arc<StageStats>>| -> Vec<(String, Arc<StageStats>)> {
+            stats.into_iter().enumerate().map(|(n, stats)| (format!("{name}-{n}"), stats)).collect()
+        };
+        let of = |handles: &[StageHandle]| handles.iter().map(|h| h.stats().clone()).collect();
+        let mut stages = named("match", of(&self.rules));
+        stages.extend(named("timers", of(&self.timers)));
+        stages.extend(named("owner", self.owners.as_ref().map(OwnerHandle::stats).unwrap_or_default()));
+        stages.extend(named("claim", self.worker.iter().map(|w| w.stats().clone()).collect()));
+        stages
+    }
+
+    /// The embedded engine, if this process has one.
+    pub fn engine(&self) -> Option<&Engine> {
+        self.engine.as_ref()
+    }
+
+    /// Ends every role: what makes new work first, what remembers it last.
+    pub async fn shutdown(self) {
+        let Self { sensors, timers, rules, worker, owners, sink, engine } = self;
+        let intake = move || {
+            drop(sensors);
+            timers.iter().chain(&rules).for_each(StageHandle::stop);
+            timers.into_iter().chain(rules).for_each(StageHandle::join);
+        };
+        off_runtime("rules", intake).await;
+        if let Some(worker) = worker {
+            worker.shutdown().await;
+        }
+        off_runtime("owners", move || owners.map(OwnerHandle::shutdown)).await;
+        if let Some(sink) = sink {
+            sink.shutdown().await;
+        }
+        if let Some(engine) = engine {
+            engine.shutdown().await;
+        }
+    }
+}
+
+/// Joining threads blocks, which is not for the runtime's own.
+async fn off_runtime<T: Send + 'static>(what: &str, call: impl FnOnce() -> T + Send + 'static) {
+    if let Err(error) = tokio::task::spawn_blocking(call).await {
+        tracing::error!(%error, what, "did not end in order");
+    }
+}
+
+impl Parts<'_> {
+    fn globals(&self) -> Arc<dyn GlobalsSource<Globals>> {
+        self.world.clone()
+    }
+
+    pub(crate) fn driver(&self) -> DriverOptions {
+        DriverOptions {
+            commit_interval_ms: self.config.commit_interval_ms,
+            output_bytes_max: self.config.record_bytes_max,
+            ..DriverOptions::default()
+        }
+    }
+
+    fn stage<S: Stage<Globals = Globals> + 'static>(
+        &self,
+        stage: S,
+        group: &str,
+        thread: usize,
+        co_partitioned: bool,
+    ) -> StageHandle {
+        let session = SessionOptions {
+            group: format!("{}{group}", self.topics.prefix()).into(),
+            member: format!("{}-{group}-{thread}", self.instance).into(),
+            transactional: true,
+            co_partitioned,
+        };
+        spawn_stage(self.bus.clone(), stage, session, self.driver(), self.globals(), self.clock.clone())
+    }
+
+    fn rules(&self, exported: &mut Exported) -> Vec<StageHandle> {
+        let options = MatchOptions {
+            record_all_events: self.config.rules.record_all_events,
+            criteria_error_rows_max: self.config.rules.criteria_error_rows_max,
+            ..MatchOptions::new(self.cluster_id.clone(), self.topics.clone())
+        };
+        let counters = Arc::new(MatchCounters::default());
+        exported.matches(counters.clone());
+        let thread = |n| self.stage(MatchStage::new(options.clone(), counters.clone()), "rules", n, false);
+        (0..self.config.rules.threads).map(thread).collect()
+    }
+
+    fn owners(&self, metrics: Arc<ExecutorMetrics>) -> OwnerHandle {
+        let options = OwnerOptions {
+            pools: self.config.pools.iter().map(|pool| pool.as_str().into()).collect(),
+            lease_ms: self.config.executor.lease_ms,
+            request_dedup_ms: self.config.request_dedup_ms,
+            attempts_max: i32::try_from(self.config.executor.attempts_max).unwrap_or(i32::MAX),
+            ..OwnerOptions::new(self.topics.clone(), self.config.task_partitions)
+        };
+        let service = OwnerService {
+            options,
+            driver: self.driver(),
+            instance: self.instance.into(),
+            threads: self.config.executor.threads,
+            bus: self.bus.clone(),
+            globals: self.globals(),
+            clock: self.clock.clone(),
+            metrics,
+        };
+        service.run()
+    }
+
+    fn worker(&self, metrics: Arc<ExecutorMetrics>) -> anyhow::Result<WorkerHandle> {
+        let folder: PathBuf = self.config.data_dir.join("packs");
+        let defaults = WorkerOptions::new(self.topics.clone(), self.instance.into(), folder);
+        let options = WorkerOptions {
+            pool: self.config.worker.pool.as_str().into(),
+            slots: if self.config.worker.slots == 0 { defaults.slots } else { self.config.worker.slots },
+            shutdown_grace_ms: self.config.worker.shutdown_grace_ms,
+            ..defaults
+        };
+        let service = WorkerService {
+            options,
+            driver: self.driver(),
+            bus: self.bus.clone(),
+            publisher: self.publisher.clone(),
+            globals: self.globals(),
+            clock: self.clock.clone(),
+            metrics,
+        };
+        Ok(service.run()?)
+    }
+
+    fn sensors(&self, metrics: petrel_ingest::Metrics) -> anyhow::Result<SensorsHandle> {
+        let world = self.world.clone();
+        let sensors = Sensors::new(
+            SensorOptions::new(self.instance),
+            Arc::new(move || world.head()),
+            self.topics.triggers(),
+            self.publisher.clone(),
+            self.clock.clone(),
+            metrics,
+        );
+        sensors.spawn().context("cannot start the sensors' thread")
+    }
+}

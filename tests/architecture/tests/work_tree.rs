@@ -1,0 +1,85 @@
+//! The rules, applied to the real tree.
+
+use std::path::Path;
+
+use petrel_architecture_tests::{
+    Source, broken_links, closure_of, closure_problems, direct_problems, level_problems, lints_problems,
+    lock_file_problems, missing_paths, owner_problems, root, rust_problems, source_problems, sources, text_problems,
+    unnamed_crates, workspace,
+};
+
+#[track_caller]
+fn assert_none(problems: &[String]) {
+    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+}
+
+fn in_tree(path: &Path) -> bool {
+    root().join(path).exists()
+}
+
+fn in_every_file(rule: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
+    sources().unwrap().iter().flat_map(rule).collect()
+}
+
+#[test]
+fn a_crate_depends_only_on_lower_levels() {
+    assert_none(&level_problems(&workspace().unwrap()));
+}
+
+#[test]
+fn one_crate_knows_one_outside_system() {
+    assert_none(&owner_problems(&workspace().unwrap()));
+}
+
+#[test]
+fn pure_crates_declare_nothing_impure() {
+    assert_none(&direct_problems(&workspace().unwrap()));
+}
+
+#[test]
+fn nothing_impure_stands_behind_pure_crates() {
+    assert_none(&closure_problems(&workspace().unwrap(), closure_of).unwrap());
+}
+
+#[test]
+fn the_code_of_pure_crates_names_no_file_and_no_clock() {
+    assert_none(&in_every_file(source_problems));
+}
+
+#[test]
+fn rust_files_are_tidy() {
+    assert_none(&in_every_file(rust_problems));
+}
+
+#[test]
+fn no_file_tells_of_the_machine_it_was_written_on() {
+    assert_none(&in_every_file(text_problems));
+}
+
+#[test]
+fn lock_files_pin_without_naming_a_registry() {
+    assert_none(&in_every_file(lock_file_problems));
+}
+
+#[test]
+fn every_crate_takes_the_workspace_lints() {
+    let problem = |one: &petrel_architecture_tests::Crate| {
+        let manifest = std::fs::read_to_string(root().join(&one.dir).join("Cargo.toml")).unwrap();
+        lints_problems(one, &manifest)
+    };
+    assert_none(&workspace().unwrap().iter().filter_map(problem).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_architecture_document_names_what_exists_and_every_crate() {
+    let text = std::fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
+    let document = Source::new("docs/ARCHITECTURE.md", &text);
+    assert_none(&missing_paths(&document, in_tree));
+    assert_none(&unnamed_crates(&document, &workspace().unwrap()));
+}
+
+#[test]
+fn links_of_all_documents_lead_somewhere() {
+    let is_document = |source: &Source| source.path.extension().is_some_and(|extension| extension == "md");
+    assert_none(&in_every_file(|source| if is_document(source) { broken_links(source, in_tree) } else { Vec::new() }));
+}

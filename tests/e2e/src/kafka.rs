@@ -1,0 +1,138 @@
+//! Clients of Kafka that are not Petrel.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Makes a user topic.
+pub fn create_topic(bootstrap: &str, name: &str, partitions: i32, config: &[(&str, &str)]) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = client(bootstrap).create()?;
+    let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+    for (key, value) in config {
+        topic = topic.set(key, value);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answers = runtime.block_on(admin.create_topics([&topic], &AdminOptions::new()))?;
+    for answer in answers {
+        answer.map_err(|(topic, code)| anyhow::anyhow!("cannot create {topic}: {code}"))?;
+    }
+    Ok(())
+}
+
+/// Writes events to a user topic and their ids to a file.
+pub struct Feed {
+    producer: BaseProducer,
+    topic: String,
+    ids: std::fs::File,
+    written: u64,
+}
+
+impl Feed {
+    /// A feed that keeps the ids of what it wrote in `ids`.
+    pub fn new(bootstrap: &str, topic: &str, ids: &Path) -> Result<Self> {
+        let producer = client(bootstrap)
+            .set("enable.idempotence", "true")
+            .set("message.max.bytes", "16000000")
+            .set("linger.ms", "5")
+            .create()?;
+        Ok(Self { producer, topic: topic.to_owned(), ids: std::fs::File::create(ids)?, written: 0 })
+    }
+
+    /// Number of events so far.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Writes `count` more events `{"id": "e<n>", "n": n, …}` and waits until they are durable.
+    pub fn write(&mut self, count: u64) -> Result<()> {
+        for n in self.written..self.written + count {
+            let id = format!("e{n}");
+            let body = format!(
+                r#"{{"id":"{id}","n":{n},"host":"web-{}","note":"an event of the test's own client"}}"#,
+                n % 97
+            );
+            self.send(id.as_bytes(), body.as_bytes())?;
+            writeln!(self.ids, "{id}")?;
+        }
+        self.written += count;
+        self.flush()
+    }
+
+    /// Writes one record as it is.
+    pub fn write_raw(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.send(key, value)?;
+        self.flush()
+    }
+
+    fn send(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        let mut record = BaseRecord::to(&self.topic).key(key).payload(value);
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    record = back;
+                    self.producer.poll(Duration::from_millis(5));
+                }
+                Err((error, _)) => return Err(error).context("cannot write an event"),
+            }
+        }
+    }
+
+    fn flush(&self) -> Result<()> {
+        self.producer.flush(TIMEOUT)?;
+        Ok(())
+    }
+}
+
+/// Values of all records that a read_committed consumer is shown, from the topic's beginning to the
+/// end that it has when this is called.
+pub fn committed_values(bootstrap: &str, topic: &str) -> Result<Vec<Vec<u8>>> {
+    let consumer: BaseConsumer = client(bootstrap)
+        .set("group.id", format!("check-{topic}"))
+        .set("enable.auto.commit", "false")
+        .set("isolation.level", "read_committed")
+        .set("enable.partition.eof", "true")
+        .create()?;
+    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
+    let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(|p| p.id()).collect();
+    ensure!(!partitions.is_empty(), "there is no topic {topic}");
+    let mut assignment = TopicPartitionList::new();
+    for partition in &partitions {
+        assignment.add_partition_offset(topic, *partition, Offset::Beginning)?;
+    }
+    consumer.assign(&assignment)?;
+    let (mut values, mut ended, began) = (Vec::new(), HashSet::new(), Instant::now());
+    while ended.len() < partitions.len() {
+        if began.elapsed() > TIMEOUT * 2 {
+            bail!("the end of {topic} was not reached: {} of {} partitions", ended.len(), partitions.len());
+        }
+        match consumer.poll(Duration::from_millis(200)) {
+            None => {}
+            Some(Ok(message)) => values.push(message.payload().unwrap_or_default().to_vec()),
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                ended.insert(partition);
+            }
+            Some(Err(error)) => return Err(error).context("cannot read"),
+        }
+    }
+    Ok(values)
+}
+
+fn client(bootstrap: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap).set_log_level(rdkafka::config::RDKafkaLogLevel::Error);
+    config
+}

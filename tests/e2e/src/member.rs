@@ -1,0 +1,69 @@
+//! One process of an installation, that can be killed and started again.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+use petrel_testkit::{Proc, petrel_binary};
+
+/// How to start a `petrel` process, and the process if it runs.
+#[derive(Debug)]
+pub struct Member {
+    name: String,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    log: PathBuf,
+    process: Option<Proc>,
+}
+
+impl Member {
+    /// A process that does not run yet; its log goes to `dir/<name>.log`.
+    pub fn new(dir: &Path, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self {
+            name: name.to_owned(),
+            arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
+            environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            log: dir.join(format!("{name}.log")),
+            process: None,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Starts it, if it does not run.
+    pub fn start(&mut self) -> Result<()> {
+        let mut command = Command::new(petrel_binary()?);
+        command.args(&self.arguments).envs(self.environment.iter().map(|(k, v)| (k, v)));
+        self.process = Some(Proc::start(&self.name, &mut command, &self.log)?);
+        Ok(())
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> &mut Proc {
+        self.process.as_mut().unwrap_or_else(|| panic!("{} was not started", self.name))
+    }
+
+    /// `kill -9`, and a new start.
+    pub fn crash(&mut self) -> Result<()> {
+        self.process().kill9();
+        self.start()
+    }
+
+    /// Fails if it ended by itself.
+    pub fn check_running(&mut self) -> Result<()> {
+        let name = self.name.clone();
+        let process = self.process();
+        match process.ended() {
+            None => Ok(()),
+            Some(status) => anyhow::bail!("{name} ended by itself, with {status}\n{}", process.log_tail()),
+        }
+    }
+
+    /// The file that holds its log.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+}

@@ -1,0 +1,35 @@
+//! What is fetched into target/dev: Apache Kafka by Maven, the ClickHouse engine library by npm.
+//!
+//! Both are pinned by files in deploy/dev. A stamp beside what was fetched holds a copy of those
+//! files, and is written last: equal means that there is nothing to do, and a fetch that was
+//! interrupted is begun again.
+
+mod clickhouse;
+mod kafka;
+
+use anyhow::Result;
+
+pub(crate) use clickhouse::fetch_engine;
+pub(crate) use kafka::fetch_kafka;
+
+/// Without a flag: everything.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Only Apache Kafka's jars
+    #[arg(long)]
+    kafka: bool,
+    /// Only the ClickHouse engine library
+    #[arg(long)]
+    clickhouse: bool,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let everything = !options.kafka && !options.clickhouse;
+    if everything || options.kafka {
+        fetch_kafka()?;
+    }
+    if everything || options.clickhouse {
+        fetch_engine()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! The end-to-end tests at full counts: the same tests as in the gate, with more of everything.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
+use petrel_testkit::{KafkaBroker, engine_library};
+
+use crate::cargo::{cargo, run as run_command};
+use crate::deps::{fetch_engine, fetch_kafka};
+use crate::machine::{FOR_ENGINE, FOR_KAFKA, TO_BUILD, Tool, require};
+
+/// How much the end-to-end tests do. What is not set here, they decide themselves.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Load {
+    /// Events that the independent client writes.
+    events: Option<u64>,
+    /// How often a process is killed.
+    kills: Option<u64>,
+    /// What decides when which process is killed.
+    seed: Option<u64>,
+    /// How long Kafka or ClickHouse is away.
+    outage_seconds: Option<u64>,
+}
+
+impl Load {
+    /// What the project promises.
+    pub(crate) const FULL: Load = Load { events: Some(50_000), kills: Some(20), seed: None, outage_seconds: Some(300) };
+
+    /// As the tests read it from their environment.
+    pub(crate) fn apply(self, command: &mut Command) {
+        let variables = [
+            ("PETREL_E2E_EVENTS", self.events),
+            ("PETREL_E2E_KILLS", self.kills),
+            ("PETREL_E2E_SEED", self.seed),
+            ("PETREL_E2E_OUTAGE_SECONDS", self.outage_seconds),
+        ];
+        for (name, value) in variables {
+            if let Some(value) = value {
+                command.env(name, value.to_string());
+            }
+        }
+    }
+}
+
+/// Which bus the tests run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Bus {
+    /// Real Apache Kafka, with processes of all roles
+    Kafka,
+    /// One process with everything embedded
+    Local,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CrashOptions {
+    /// Events to write; one in ten matches a rule
+    #[arg(long, default_value_t = 50_000)]
+    events: u64,
+    /// How many times a process is killed with -9 and started again
+    #[arg(long, default_value_t = 20)]
+    kills: u64,
+    /// What decides when which process is killed; a failed run names its own
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Only on this bus; otherwise on both
+    #[arg(long, value_enum)]
+    bus: Option<Bus>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct OutageOptions {
+    /// How long Kafka, then ClickHouse, is away
+    #[arg(long, default_value_t = 300)]
+    seconds: u64,
+}
+
+pub(crate) fn crash(options: &CrashOptions) -> Result<()> {
+    let (events, kills) = (Some(options.events), Some(options.kills));
+    let load = Load { events, kills, seed: options.seed, outage_seconds: None };
+    let filter = match options.bus {
+        None => "crash::",
+        Some(Bus::Kafka) => "crash::kafka",
+        Some(Bus::Local) => "crash::local",
+    };
+    run_filtered(filter, load, options.bus != Some(Bus::Local))
+}
+
+pub(crate) fn outage(options: &OutageOptions) -> Result<()> {
+    run_filtered("outage", Load { outage_seconds: Some(options.seconds), ..Load::default() }, true)
+}
+
+/// Runs the end-to-end tests whose name contains `filter`, one after the other, on release builds.
+fn run_filtered(filter: &str, load: Load, with_kafka: bool) -> Result<()> {
+    let mut tools: Vec<Tool> = TO_BUILD.into_iter().chain(FOR_ENGINE).collect();
+    if with_kafka {
+        tools.extend(FOR_KAFKA);
+    }
+    require(&tools)?;
+    fetch_engine()?;
+    run_command(cargo().args(["build", "--release", "--package", "petrel-server"]))?;
+    ensure_some_test(filter)?;
+    let mut command = e2e_tests(filter);
+    command.args(["--test-threads", "1", "--nocapture"]).env("PETREL_CHDB_LIB", engine_library()?);
+    load.apply(&mut command);
+    let mut broker = None;
+    if with_kafka {
+        fetch_kafka()?;
+        let broker = broker.insert(KafkaBroker::start()?);
+        command.env("PETREL_TEST_KAFKA", broker.bootstrap());
+    }
+    run_command(&mut command)?;
+    broker.as_mut().map_or(Ok(()), KafkaBroker::stop)
+}
+
+fn e2e_tests(filter: &str) -> Command {
+    let mut command = cargo();
+    command.args(["test", "--release", "--package", "petrel-e2e-tests", "--", filter]);
+    command
+}
+
+/// A filter that no test fits passes for a success; here it is a failure.
+fn ensure_some_test(filter: &str) -> Result<()> {
+    let output = e2e_tests(filter).arg("--list").stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    ensure!(output.status.success(), "cannot list the end-to-end tests");
+    let list = String::from_utf8_lossy(&output.stdout);
+    ensure!(list.lines().any(|line| line.ends_with(": test")), "no end-to-end test has {filter:?} in its name");
+    Ok(())
+}
