@@ -14,6 +14,8 @@ pub const YAML_BYTES_MAX: usize = 256 * 1024;
 pub const YAML_NODES_MAX: usize = 50_000;
 /// Deepest nesting of a YAML file.
 pub const YAML_DEPTH_MAX: usize = 32;
+/// Most problems that are told of one load; the others are counted.
+pub const PROBLEMS_MAX: usize = 1_000;
 /// Longest name of a pack, trigger, rule, action or parameter, in bytes.
 pub const NAME_BYTES_MAX: usize = 64;
 /// Most actions of a rule.

@@ -103,3 +103,62 @@ pub struct PackSummary {
     /// How many actions it has.
     pub actions: usize,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testkit::{load, source};
+
+    #[test]
+    fn events_of_every_source_are_checked() {
+        let revision = load(vec![source(
+            "",
+            &[
+                ("pack.yaml", "name: p\nversion: 1.0.0\n"),
+                ("triggers/free.yaml", "name: free\n"),
+                ("triggers/host.yaml", "name: host\nsource: { sensor: host, every: 5s }\n"),
+                ("triggers/tick.yaml", "name: tick\nsource: { interval: { every: 1m } }\n"),
+                (
+                    "triggers/alert.yaml",
+                    "name: alert\nschema: { required: [at], properties: { at: { format: date } } }\n",
+                ),
+            ],
+        )]);
+        let compiled = revision.compiled();
+        let check = |name: &str, payload| compiled.trigger(&format!("p.{name}")).unwrap().check_payload(&payload);
+        assert_eq!(check("free", json!([1, "anything"])), Ok(()));
+        assert_eq!(check("host", json!({"host": "a", "sample": 1, "load1": 0.5, "process_count": 9})), Ok(()));
+        let refused = check("host", json!({"host": "a", "sample": 1.5, "load1": 0.5})).unwrap_err();
+        assert_eq!(
+            refused,
+            ["\"process_count\" is a required property", "/sample: the value is not of type \"integer\""]
+        );
+        let tick = json!({"scheduled_at": "2026-01-01T00:00:00Z", "scheduled_ms": 1, "timer": "p.tick"});
+        assert_eq!(check("tick", tick), Ok(()));
+        assert!(check("tick", json!({})).is_err());
+        assert_eq!(check("alert", json!({"at": "2026-01-31"})), Ok(()));
+        assert_eq!(check("alert", json!({"at": "soon"})).unwrap_err(), ["/at: the value is not a \"date\""]);
+        let sensors: Vec<_> = compiled.sensors().map(|(trigger, name, ms)| (&*trigger.reference, name, ms)).collect();
+        assert_eq!(sensors, [("p.host", "host", 5_000)]);
+    }
+
+    #[test]
+    fn keys_are_expressions_over_the_payload() {
+        let cases = [
+            ("trigger.host", json!({"host": "db-1"}), Some("db-1")),
+            ("trigger.host + \"/\" + trigger.mount", json!({"host": "a", "mount": "b"}), Some("a/b")),
+            ("trigger.number", json!({"number": 5}), Some("5")),
+            ("trigger.host", json!({}), None),
+            ("trigger.host", json!({"host": null}), None),
+            ("trigger.host", json!([]), None),
+        ];
+        for (key, payload, wanted) in cases {
+            let trigger = format!("name: t\nkey: {key}\n");
+            let files = [("pack.yaml", "name: p\nversion: 1.0.0\n"), ("triggers/t.yaml", trigger.as_str())];
+            let revision = load(vec![source("", &files)]);
+            let found = revision.compiled().trigger("p.t").unwrap().event_key(&payload);
+            assert_eq!(found.as_deref(), wanted, "{key} of {payload}");
+        }
+    }
+}

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::limits::PROBLEMS_MAX;
+
 /// A position in a file: line and column, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct At {
@@ -114,7 +116,11 @@ impl fmt::Display for Problem {
 /// All problems of a load or a compilation, sorted by place; displayed one a line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems(Vec<Problem>, #[serde(skip)] Untold);
+
+/// How many problems are over [`PROBLEMS_MAX`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Untold(usize);
 
 impl Problems {
     /// No problem yet.
@@ -144,7 +150,10 @@ impl Problems {
     pub(crate) fn add_at(&mut self, path: &str, at: At, code: Code, message: impl Into<String>) {
         let problem =
             Problem { path: path.to_owned(), line: at.line, column: at.column, code, message: message.into() };
-        if let Err(index) = self.0.binary_search(&problem) {
+        let Err(index) = self.0.binary_search(&problem) else { return };
+        if self.0.len() == PROBLEMS_MAX {
+            self.1.0 += 1;
+        } else {
             self.0.insert(index, problem);
         }
     }
@@ -163,6 +172,9 @@ impl fmt::Display for Problems {
             }
             problem.fmt(f)?;
         }
+        if self.1.0 > 0 {
+            write!(f, "\nand {} more, over the limit of {PROBLEMS_MAX} problems", self.1.0)?;
+        }
         Ok(())
     }
 }
@@ -179,5 +191,43 @@ pub(crate) fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item
     match near {
         Some((_, candidate)) => format!(", did you mean {candidate:?}?"),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_are_sorted_told_once_and_limited() {
+        let mut problems = Problems::new();
+        for (path, line) in [("b", 1), ("a", 10), ("a", 2), ("a", 10)] {
+            problems.add_at(path, At { line, column: 1 }, Code::Yaml, "x");
+        }
+        assert_eq!(problems.to_string(), "a:2:1: x\na:10:1: x\nb:1:1: x");
+        let json = serde_json::to_value(&problems).unwrap();
+        assert_eq!(json[0], serde_json::json!({"path": "a", "line": 2, "column": 1, "code": "yaml", "message": "x"}));
+        for line in 0..2_000 {
+            problems.add_at("c", At { line, column: 1 }, Code::Yaml, "x");
+        }
+        assert_eq!(problems.len(), PROBLEMS_MAX);
+        assert!(problems.to_string().ends_with("\nand 1003 more, over the limit of 1000 problems"));
+    }
+
+    #[test]
+    fn codes_are_the_same_in_json_and_in_text() {
+        for code in [Code::Yaml, Code::UnknownKey, Code::NotSupported, Code::BadParameter, Code::TooLarge] {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+        }
+    }
+
+    #[test]
+    fn only_near_names_are_suggested() {
+        let names = ["criteria", "trigger", "action", "actions"];
+        let cases = [("criterai", "criteria"), ("actoin", "action"), ("tirgger", "trigger")];
+        for (written, wanted) in cases {
+            assert_eq!(did_you_mean(written, names), format!(", did you mean {wanted:?}?"));
+        }
+        assert_eq!(did_you_mean("colour", names), "");
     }
 }

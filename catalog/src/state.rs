@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use petrel_schemas::{CatalogBlob, CatalogHead, CatalogRevision, DecodeError, Stored, TriggerBinding, decode};
 
 use crate::limits::COMPILED_REVISIONS_MAX;
-use crate::problems::Problems;
+use crate::problems::{At, Code, Problems};
 use crate::revision::{CompiledRevision, Revision};
 
 /// Key of the record that names the revision in force.
@@ -93,9 +93,11 @@ pub enum ResolveError {
 }
 
 impl ResolveError {
-    /// Whether waiting for more of the log may help.
+    /// Whether waiting may help: for more of the log, or, where revisions of a newer release are met
+    /// during an upgrade, for the process that takes this one's place. Nothing that names such a revision
+    /// may be dropped.
     pub fn may_appear(&self) -> bool {
-        matches!(self, Self::Unknown { .. } | Self::BlobMissing { .. })
+        !matches!(self, Self::Removed { .. })
     }
 }
 
@@ -183,7 +185,7 @@ impl CatalogState {
     pub fn revision(&self, hash: &str) -> Result<Arc<CompiledRevision>, ResolveError> {
         let blobs = self.blobs_of(hash)?;
         let compiled = self.kept(hash).unwrap_or_else(|| {
-            let compiled = CompiledRevision::from_blobs(&blobs).map(Arc::new);
+            let compiled = CompiledRevision::from_blobs(&blobs).and_then(|compiled| checked(compiled, hash));
             self.keep(hash, compiled.clone());
             compiled
         });
@@ -246,6 +248,17 @@ impl CatalogState {
     fn lock(&self) -> MutexGuard<'_, Vec<(String, Compiled)>> {
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A revision is its hash: anything else under that name must not decide.
+fn checked(compiled: CompiledRevision, hash: &str) -> Compiled {
+    if compiled.hash() == hash {
+        return Ok(Arc::new(compiled));
+    }
+    let mut problems = Problems::new();
+    let message = format!("the packs of revision {hash} have the hash {}", compiled.hash());
+    problems.add_at(&revision_key(hash), At::START, Code::BadValue, message);
+    Err(problems)
 }
 
 fn read<T: Stored>(key: &str, value: Option<&[u8]>) -> Result<Option<T>, ApplyError> {

@@ -208,6 +208,20 @@ async fn a_time_out_ends_the_whole_tree() {
     }
 }
 
+/// Each process starts the next one in a session of its own and is gone: no list of processes is ever true.
+#[tokio::test]
+async fn a_process_that_keeps_hopping_is_caught() {
+    let dir = tempfile::tempdir().unwrap();
+    script(dir.path(), "hop.sh", "#!/bin/sh\ntrap '' TERM\necho $$ > hop\nsetsid ./hop.sh &\n");
+    let mut command = command(&["sh", "-c", "./hop.sh; exec sleep 600"], dir.path());
+    command.timeout_ms = 300;
+    let outcome = run_to_end(&options(), command).await;
+    assert_eq!(outcome.why, Some(Why::Timeout));
+    let last = std::fs::read_to_string(dir.path().join("hop")).unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(std::fs::read_to_string(dir.path().join("hop")).unwrap(), last, "it hops on");
+}
+
 #[tokio::test]
 async fn sigterm_comes_first() {
     let dir = tempfile::tempdir().unwrap();

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use crate::event::ParsedEvent;
-use crate::expr::{CompileError, EvalError, Expr, Failure, Names, Reads, Scope, compile, on_parser_thread, position};
+use crate::expr::{
+    CompileError, EvalError, Expr, Failure, Names, Quick, Reads, Scope, Slots, compile, on_parser_thread, position,
+};
 use crate::json::{InvalidJson, Shape};
 use crate::kv::Kv;
 use crate::schema_check::{SchemaCheck, SchemaViolation, TriggerSchema};
@@ -42,12 +44,14 @@ pub enum Verdict<'a> {
 struct Rule {
     rule: Arc<str>,
     criteria: Option<Expr>,
+    quick: Option<Quick>,
 }
 
 /// The compiled rules of one trigger, with what they need of its schema.
 #[derive(Debug)]
 pub struct RuleSet {
     rules: Vec<Rule>,
+    slots: Slots,
     shape: Shape,
     check: SchemaCheck,
 }
@@ -70,12 +74,13 @@ impl RuleSet {
         if !errors.is_empty() {
             return Err(errors);
         }
+        let (rules, slots) = with_quick(rules);
         let mut reads = Reads::default();
         rules.iter().filter_map(|r| r.criteria.as_ref()).for_each(|c| reads.merge(c.reads()));
         let check = schema.check(&reads);
         let mut keep = reads.keep();
         keep.merge(&check.keep);
-        Ok(Self { rules, shape: Shape { keep, doubles: schema.doubles() }, check })
+        Ok(Self { rules, slots, shape: Shape { keep, doubles: schema.doubles() }, check })
     }
 
     /// Number of rules.
@@ -115,12 +120,21 @@ impl RuleSet {
     }
 }
 
+/// Adds to each rule what can decide it without the interpreter.
+fn with_quick(mut rules: Vec<Rule>) -> (Vec<Rule>, Slots) {
+    let mut slots = Slots::default();
+    for rule in &mut rules {
+        rule.quick = rule.criteria.as_ref().and_then(|c| Quick::compile(c, &mut slots));
+    }
+    (rules, slots)
+}
+
 fn compile_rule(source: RuleSource, errors: &mut Vec<CompileError>) -> Option<Rule> {
     let Some(text) = source.criteria else {
-        return Some(Rule { rule: source.rule, criteria: None });
+        return Some(Rule { rule: source.rule, criteria: None, quick: None });
     };
     match compile(&text, Names::Rule) {
-        Ok(criteria) => Some(Rule { rule: source.rule, criteria: Some(criteria) }),
+        Ok(criteria) => Some(Rule { rule: source.rule, criteria: Some(criteria), quick: None }),
         Err(mistakes) => {
             errors.extend(mistakes.into_iter().map(|mistake| {
                 let (line, column) = position(&text, mistake.offset);
@@ -168,9 +182,12 @@ impl Matcher {
         on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
     ) {
         let scope = Scope::rule(event, now_ms, kv);
+        let values = rules.slots.read(&scope);
         for (index, rule) in rules.rules.iter().enumerate() {
             let index = RuleIndex(index);
-            match rule.criteria.as_ref().map_or(Ok(true), |c| c.is_true(&scope)) {
+            let decided = rule.quick.as_ref().and_then(|quick| quick.decide(&values));
+            let interpret = || rule.criteria.as_ref().map_or(Ok(true), |c| c.is_true(&scope));
+            match decided.map_or_else(interpret, Ok) {
                 Ok(true) => on(index, Verdict::True),
                 Ok(false) => on(index, Verdict::False),
                 Err(Failure::Missing(name)) => on(index, Verdict::Missing(&name)),

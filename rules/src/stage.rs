@@ -6,6 +6,7 @@ mod counters;
 mod decide;
 mod letters;
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use petrel_bus::{Context, Input, InputTopic, Output, Stage, StageSpec, Start, Step};
@@ -38,7 +39,7 @@ pub trait MatchView: Send + Sync {
 #[derive(Debug, Clone)]
 pub struct MatchOptions {
     /// Id of the cluster whose topics are read; part of the ids of their events.
-    pub cluster_id: String,
+    pub cluster_id: Arc<str>,
     /// Petrel's own topics.
     pub topics: Topics,
     /// Whether the audit trail keeps every event, not only matched ones.
@@ -53,7 +54,7 @@ pub struct MatchOptions {
 
 impl MatchOptions {
     /// The defaults, for that cluster and these topics.
-    pub fn new(cluster_id: impl Into<String>, topics: Topics) -> Self {
+    pub fn new(cluster_id: impl Into<Arc<str>>, topics: Topics) -> Self {
         Self {
             cluster_id: cluster_id.into(),
             topics,
@@ -81,7 +82,7 @@ pub struct MatchStage<G> {
     names: Names,
     matcher: Matcher,
     pending: Pending,
-    globals: std::marker::PhantomData<fn(G)>,
+    globals: PhantomData<fn(G)>,
 }
 
 impl<G: MatchView> MatchStage<G> {
@@ -96,7 +97,7 @@ impl<G: MatchView> MatchStage<G> {
         };
         let spec = StageSpec { name: "rules".into(), changelog: None, co_partitioned: false };
         let pending = Pending::new(counters, options.criteria_error_rows_max);
-        Self { spec, options, names, matcher: Matcher::new(), pending, globals: std::marker::PhantomData }
+        Self { spec, options, names, matcher: Matcher::new(), pending, globals: PhantomData }
     }
 
     /// A record of a user's topic: one parse for each group of triggers, then every trigger's rules.
@@ -108,14 +109,7 @@ impl<G: MatchView> MatchStage<G> {
         }
         self.pending.now.events += 1;
         let Some(payload) = self.payload(source, source.record.value, context) else { return };
-        let id = EventId::of_record(
-            &self.options.cluster_id,
-            source.topic,
-            source.partition,
-            source.record.offset,
-            source.record.timestamp_ms,
-        );
-        let mut event = Event { id, payload, source };
+        let event = Event::of_record(self.options.cluster_id.clone(), payload, source);
         for group in topic.groups.iter().filter(|g| sees(g)) {
             let parsed = match ParsedEvent::parse(payload, &group.shape) {
                 Ok(parsed) => parsed,
@@ -128,7 +122,7 @@ impl<G: MatchView> MatchStage<G> {
                     self.reject(&event, trigger, "schema_violation", violation.to_string(), context);
                     continue;
                 }
-                self.decide(&mut event, &bound.plan, &parsed, &group.shape, context);
+                self.decide(&event, &bound.plan, &parsed, &group.shape, context);
             }
         }
     }
@@ -146,14 +140,14 @@ impl<G: MatchView> MatchStage<G> {
             Err(e) => return self.reject_record(source, "undecodable", format!("event_id: {e}"), context),
         };
         let Some(payload) = self.payload(source, Some(decoded.payload.as_bytes()), context) else { return };
-        let mut event = Event { id, payload, source };
+        let event = Event::with_id(id, payload, source);
         let trigger = Some(decoded.trigger.as_str());
         let Some(plan) = context.globals().plan().trigger(&decoded.trigger) else {
             let detail = format!("revision {} has no trigger {}", context.globals().revision(), decoded.trigger);
             return self.reject(&event, trigger, "unknown_trigger", detail, context);
         };
         match ParsedEvent::parse(payload, plan.rules.shape()) {
-            Ok(parsed) => self.decide(&mut event, plan, &parsed, plan.rules.shape(), context),
+            Ok(parsed) => self.decide(&event, plan, &parsed, plan.rules.shape(), context),
             Err(e) => self.reject(&event, trigger, "malformed_json", e.to_string(), context),
         }
     }

@@ -110,7 +110,10 @@ impl Rate {
         self.last = Some((now, events));
         let problems: Vec<String> = stages.iter().flat_map(|(_, stats)| stats.problems()).collect();
         let problem = problems.first().map(|p| format!("  !  {}", short(p))).unwrap_or_default();
-        format!("{events} events in ({per_s:.0}/s)  {} requests and reports owned  Ctrl-C ends{problem}", records("owner"))
+        format!(
+            "{events} events in ({per_s:.0}/s)  {} requests and reports owned  Ctrl-C ends{problem}",
+            records("owner")
+        )
     }
 }
 

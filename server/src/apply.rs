@@ -62,16 +62,7 @@ impl Applier {
         revisions_max: usize,
         missing_topics: MissingTopic,
     ) -> Self {
-        Self {
-            bus,
-            topics,
-            clock,
-            publisher,
-            world,
-            revisions_max,
-            missing_topics,
-            one_at_a_time: Mutex::new(()),
-        }
+        Self { bus, topics, clock, publisher, world, revisions_max, missing_topics, one_at_a_time: Mutex::new(()) }
     }
 
     /// Validates, compiles and publishes; returns once this process uses the revision.
@@ -136,7 +127,8 @@ impl Applier {
         }
         let (bus, topics, missing) = (self.bus.clone(), self.topics.clone(), self.missing_topics.clone());
         let asked = tokio::task::spawn_blocking(move || start_offsets(&needed, &*bus, &topics, &missing)).await;
-        let offsets = asked.map_err(|e| ApiError::unavailable("internal", format!("bindings could not be activated: {e}")))?;
+        let offsets =
+            asked.map_err(|e| ApiError::unavailable("internal", format!("bindings could not be activated: {e}")))?;
         offsets.map_err(|errors| {
             let unreachable = errors.iter().any(|e| matches!(e, BindingError::Bus { .. }));
             let status = if unreachable { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
@@ -157,7 +149,10 @@ impl Applier {
             timestamp_ms: None,
         }));
         outputs.extend(
-            publication.catalog.into_iter().map(|(key, value)| Output::to_partition(&catalog, 0, key.into_bytes(), value)),
+            publication
+                .catalog
+                .into_iter()
+                .map(|(key, value)| Output::to_partition(&catalog, 0, key.into_bytes(), value)),
         );
         if let Some(audit) = publication.audit {
             outputs.push(Output::keyed(&self.topics.audit(), audit.revision.clone(), encode(&audit)));

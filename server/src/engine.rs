@@ -30,3 +30,13 @@ pub fn library(configured: Option<&Path>, data_dir: &Path) -> anyhow::Result<Pat
         ),
     }
 }
+pub struct Engine;
+impl Engine {
+    pub async fn shutdown(self) {}
+}
+pub async fn start(_: &crate::config::Config, _: &mut crate::metrics::Exported) -> anyhow::Result<Engine> {
+    todo!()
+}
+pub fn serve(_: PathBuf, _: PathBuf, _: std::net::SocketAddr, _: bool) -> anyhow::Result<()> {
+    todo!()
+}

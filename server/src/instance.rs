@@ -18,7 +18,8 @@ pub fn instance_id(configured: Option<&str>, data_dir: &Path) -> anyhow::Result<
     if let Some(name) = configured {
         return checked(name);
     }
-    std::fs::create_dir_all(data_dir).with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
+    std::fs::create_dir_all(data_dir)
+        .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
     let path = data_dir.join(FILE);
     match std::fs::read_to_string(&path) {
         Ok(text) => checked(text.trim()).with_context(|| format!("{}", path.display())),

@@ -18,6 +18,7 @@ mod metrics;
 mod packs;
 mod process;
 mod roles;
+mod sink;
 mod sql;
 mod stop;
 mod telemetry;

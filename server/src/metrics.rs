@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use petrel_bus::StageStats;
+use petrel_rules::{MatchCounters, MatchTotals};
 use prometheus::{Encoder, Registry, TextEncoder};
 
 /// Says what is wrong with a part of the process now; empty when all is well.
@@ -15,12 +16,18 @@ pub type Problems = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 pub struct Exported {
     registry: Registry,
     problems: Vec<Problems>,
+    matches: Option<Arc<MatchCounters>>,
 }
 
 impl Exported {
     /// Where the crates register their metrics.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Adds the counters of the match stage.
+    pub fn matches(&mut self, counters: Arc<MatchCounters>) {
+        self.matches = Some(counters);
     }
 
     /// Adds something that may have problems.
@@ -44,6 +51,9 @@ impl Exported {
             family.write(&mut text, stages);
         }
         commit_histogram(&mut text, stages);
+        if let Some(counters) = &self.matches {
+            match_totals(&mut text, &counters.totals());
+        }
         text
     }
 }
@@ -128,6 +138,34 @@ fn commit_histogram(text: &mut String, stages: &[(String, Arc<StageStats>)]) {
         let seconds = stats.commit_us.load(Relaxed) as f64 / 1e6;
         let _ = writeln!(text, "{NAME}_sum{{stage=\"{stage}\"}} {seconds}");
         let _ = writeln!(text, "{NAME}_count{{stage=\"{stage}\"}} {}", stats.commits.load(Relaxed));
+    }
+}
+
+fn match_totals(text: &mut String, totals: &MatchTotals) {
+    let plain = [
+        ("petrel_events_total", "Events that some trigger saw.", totals.events),
+        ("petrel_events_matched_total", "Pairs of event and trigger where a rule matched.", totals.events_matched),
+        ("petrel_rule_matches_total", "Rules that matched an event.", totals.matches),
+        ("petrel_requests_total", "Action requests.", totals.requests),
+        (
+            "petrel_criteria_missing_fields_total",
+            "Criteria that did not match for lack of a field.",
+            totals.missing_fields,
+        ),
+    ];
+    for (name, help, value) in plain {
+        head(text, name, "counter", help);
+        let _ = writeln!(text, "{name} {value}");
+    }
+    const ERRORS: &str = "petrel_criteria_errors_total";
+    head(text, ERRORS, "counter", "Errors in criteria and parameters.");
+    for ((rule, code), count) in &totals.errors {
+        let _ = writeln!(text, "{ERRORS}{{rule=\"{rule}\",code=\"{code}\"}} {count}");
+    }
+    const LETTERS: &str = "petrel_match_dead_letters_total";
+    head(text, LETTERS, "counter", "Events that could not be decided.");
+    for (reason, count) in &totals.dead_letters {
+        let _ = writeln!(text, "{LETTERS}{{reason=\"{reason}\"}} {count}");
     }
 }
 

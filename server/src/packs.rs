@@ -40,7 +40,11 @@ impl From<&PackSource> for PackUpload {
             content: STANDARD.encode(&f.bytes),
             executable: f.executable,
         };
-        Self { label: source.label.clone(), files: source.files.iter().map(file).collect(), special: source.special.clone() }
+        Self {
+            label: source.label.clone(),
+            files: source.files.iter().map(file).collect(),
+            special: source.special.clone(),
+        }
     }
 }
 

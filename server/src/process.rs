@@ -63,7 +63,8 @@ async fn start(setup: Setup) -> anyhow::Result<()> {
     end_on_signals(stop.clone())?;
     let instance = instance::instance_id(config.instance_id.as_deref(), &config.data_dir)?;
     let listener = tokio::net::TcpListener::bind(config.listen).await;
-    let listener = listener.with_context(|| format!("cannot listen on {}: is another Petrel running?", config.listen))?;
+    let listener =
+        listener.with_context(|| format!("cannot listen on {}: is another Petrel running?", config.listen))?;
     let address = listener.local_addr()?;
     tracing::info!(%address, %instance, roles = ?roles, "petrel starts");
     let app = App::waiting("opening the log");
@@ -87,7 +88,7 @@ async fn start(setup: Setup) -> anyhow::Result<()> {
     }
     stop.wait().await;
     tracing::info!("petrel ends");
-    tokio::task::spawn_blocking(move || running.shutdown()).await.context("the shutdown failed")?;
+    running.shutdown().await;
     if let Err(error) = serving.await.context("the API failed")? {
         tracing::warn!(%error, "the API ended with an error");
     }
@@ -114,20 +115,39 @@ async fn up(
 
     app.wait_for("starting the stages".into());
     let mut exported = Exported::default();
-    let publisher = blocking(&bus, { let name = instance.to_owned(); move |bus| bus.publisher(&name) }).await?;
-    let parts = Parts { config, instance, topics: &topics, bus: &bus, clock: &clock, publisher: &publisher, world: &world };
-    let running = Running::start(&parts, roles, &mut exported).await?;
+    let publisher = blocking(&bus, {
+        let name = instance.to_owned();
+        move |bus| bus.publisher(&name)
+    })
+    .await?;
+    let cluster_id = blocking(&bus, |bus| bus.cluster_id()).await?;
+    let parts = Parts {
+        config,
+        instance,
+        topics: &topics,
+        bus: &bus,
+        cluster_id,
+        clock: &clock,
+        publisher: &publisher,
+        world: &world,
+    };
+    let ingest_metrics = petrel_ingest::Metrics::register(exported.registry()).context("metrics")?;
+    let running = Running::start(&parts, roles, &ingest_metrics, &mut exported).await?;
     let live = Arc::new(LiveView::new(config.api.live_executions_max));
     let serves_api = roles.contains(&Role::Api);
     if serves_api {
         live.spawn(bus.clone(), topics.executions(), clock.clone(), stop.clone());
     }
-    let metrics = petrel_ingest::Metrics::register(exported.registry()).context("metrics")?;
     let missing = match is_local {
-        true => MissingTopic::Create { partitions: config.local.topic_partitions, retention_ms: Some(config.retention_ms) },
+        true => {
+            MissingTopic::Create { partitions: config.local.topic_partitions, retention_ms: Some(config.retention_ms) }
+        }
         false => MissingTopic::Refuse,
     };
-    let head = { let world = world.clone(); Arc::new(move || world.head()) };
+    let head = {
+        let world = world.clone();
+        Arc::new(move || world.head())
+    };
     let admission = AdmissionOptions {
         event_bytes_max: config.api.event_bytes_max,
         batch_events_max: config.api.batch_events_max,
@@ -142,12 +162,12 @@ async fn up(
         topics: topics.clone(),
         clock: clock.clone(),
         publisher: publisher.clone(),
-        admission: Admission::new(head, topics.triggers(), admission, metrics.clone()),
-        topic_writer: is_local.then(|| TopicWriter::new(topics.clone(), TopicOptions::default(), metrics)),
+        admission: Admission::new(head, topics.triggers(), admission, ingest_metrics.clone()),
+        topic_writer: is_local.then(|| TopicWriter::new(topics.clone(), TopicOptions::default(), ingest_metrics)),
         world: world.clone(),
         live,
         applier: Applier::new(bus, topics, clock, publisher, world, config.catalog_revisions_max, missing),
-        sql: Sql::new(&config.clickhouse, &config.api, running.engine_url()),
+        sql: Sql::new(&config.clickhouse, &config.api, running.engine())?,
         stages: running.stages(),
         exported,
         serves_api,
@@ -164,7 +184,8 @@ async fn ensure_topics(bus: &Arc<dyn Bus>, topics: &Topics, config: &Config, app
         compacted: topic.cleanup == Cleanup::Compact,
         retention_ms: (topic.cleanup == Cleanup::Delete).then_some(config.retention_ms),
     };
-    let specs: Vec<TopicSpec> = topics.all(&[&config.worker.pool]).into_iter().map(spec).collect();
+    let pools: Vec<&str> = config.pools.iter().map(String::as_str).collect();
+    let specs: Vec<TopicSpec> = topics.all(&pools).into_iter().map(spec).collect();
     let mut backoff = BACKOFF.0;
     loop {
         let specs = specs.clone();

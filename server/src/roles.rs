@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use petrel_bus::{
-    Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, Stage, StageHandle, StageStats, spawn_stage,
+    Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, Stage, StageHandle, StageSpec, StageStats,
+    Versioned, spawn_stage,
 };
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
@@ -60,7 +61,12 @@ impl Running {
     ///
     /// # Errors
     /// What cannot work however long one waits.
-    pub async fn start(parts: &Parts<'_>, roles: &BTreeSet<Role>, exported: &mut Exported) -> anyhow::Result<Self> {
+    pub async fn start(
+        parts: &Parts<'_>,
+        roles: &BTreeSet<Role>,
+        ingest: &petrel_ingest::Metrics,
+        exported: &mut Exported,
+    ) -> anyhow::Result<Self> {
         let mut running = Self::default();
         let asks_sql = roles.contains(&Role::Audit) || roles.contains(&Role::Api);
         if asks_sql && parts.config.clickhouse.url.is_none() {
@@ -80,9 +86,8 @@ impl Running {
             running.rules = parts.rules(exported);
         }
         if roles.contains(&Role::Ingest) {
-            let metrics = petrel_ingest::Metrics::register(exported.registry()).context("metrics")?;
-            running.timers = vec![parts.stage(TimerStage::new(parts.topics, TimerOptions::default()), "timers", 0, true)];
-            running.sensors = Some(parts.sensors(metrics)?);
+            running.timers = vec![parts.timers()];
+            running.sensors = Some(parts.sensors(ingest.clone())?);
         }
         Ok(running)
     }
@@ -147,20 +152,25 @@ impl Parts<'_> {
         }
     }
 
-    fn stage<S: Stage<Globals = Globals> + 'static>(
+    fn stage<S: Stage + 'static>(
         &self,
         stage: S,
-        group: &str,
         thread: usize,
-        co_partitioned: bool,
+        globals: Arc<dyn GlobalsSource<S::Globals>>,
     ) -> StageHandle {
+        let StageSpec { name: group, co_partitioned, .. } = stage.spec().clone();
         let session = SessionOptions {
             group: format!("{}{group}", self.topics.prefix()).into(),
             member: format!("{}-{group}-{thread}", self.instance).into(),
             transactional: true,
             co_partitioned,
         };
-        spawn_stage(self.bus.clone(), stage, session, self.driver(), self.globals(), self.clock.clone())
+        spawn_stage(self.bus.clone(), stage, session, self.driver(), globals, self.clock.clone())
+    }
+
+    fn timers(&self) -> StageHandle {
+        let nothing: Arc<dyn GlobalsSource<()>> = Arc::new(Versioned { version: 0, value: Arc::new(()) });
+        self.stage(TimerStage::new(self.topics, TimerOptions::default()), 0, nothing)
     }
 
     fn rules(&self, exported: &mut Exported) -> Vec<StageHandle> {
@@ -171,7 +181,7 @@ impl Parts<'_> {
         };
         let counters = Arc::new(MatchCounters::default());
         exported.matches(counters.clone());
-        let thread = |n| self.stage(MatchStage::new(options.clone(), counters.clone()), "rules", n, false);
+        let thread = |n| self.stage(MatchStage::new(options.clone(), counters.clone()), n, self.globals());
         (0..self.config.rules.threads).map(thread).collect()
     }
 

@@ -14,7 +14,8 @@ use crate::config::{Log, LogFormat};
 /// # Errors
 /// If the filter is malformed or the file cannot be opened.
 pub fn init(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.filter).with_context(|| format!("configuration: log.filter: {:?}", log.filter))?;
+    let filter =
+        EnvFilter::try_new(&log.filter).with_context(|| format!("configuration: log.filter: {:?}", log.filter))?;
     let writer = match &log.file {
         None => BoxMakeWriter::new(std::io::stderr),
         Some(path) => {

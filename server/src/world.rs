@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use axum::http::StatusCode;
 use petrel_bus::{Bus, Clock, GlobalsSource, Record, Versioned};
 use petrel_catalog::{CatalogState, Change, CompiledRevision};
+use petrel_rules::MatchView;
 use petrel_schemas::{KvEntry, Topics, decode};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -69,7 +70,9 @@ impl World {
     pub fn spawn(self: &Arc<Self>, bus: &Arc<dyn Bus>, topics: &Topics, clock: &Arc<dyn Clock>, stop: &Stop) {
         let (world, done) = (self.clone(), self.clone());
         let each = move |_, record: Record<'_>| world.take_catalog(&record);
-        follow("catalog", bus.clone(), topics.catalog(), clock.clone(), stop.clone(), each, move || done.read_to_end(true));
+        follow("catalog", bus.clone(), topics.catalog(), clock.clone(), stop.clone(), each, move || {
+            done.read_to_end(true)
+        });
         let (world, done) = (self.clone(), self.clone());
         let each = move |_, record: Record<'_>| world.take_kv(&record);
         follow("kv", bus.clone(), topics.kv(), clock.clone(), stop.clone(), each, move || done.read_to_end(false));
@@ -163,8 +166,11 @@ impl World {
         let kv = self.kv();
         // One guard: a second read lock on this thread could wait for a writer that waits for the first.
         let catalog = self.catalog();
-        let globals = match catalog.head_revision() {
-            Ok(head) => Globals::new(self.catalog.clone(), head, &catalog, &kv.entries, kv.version, kv.paused),
+        let made = catalog.head_revision().map_err(anyhow::Error::from).and_then(|head| {
+            Ok(Globals::new(self.catalog.clone(), head, &catalog, &kv.entries, kv.version, kv.paused)?)
+        });
+        let globals = match made {
+            Ok(globals) => globals,
             // The revision that was in force stays in force here: nothing is decided by half a catalog.
             Err(error) => {
                 tracing::error!(%error, "the catalog's head cannot be used");
@@ -206,11 +212,12 @@ impl World {
         let globals = self.globals();
         let found = globals.head().and_then(|head| head.action(action).map(|found| (head, found)));
         let Some((head, found)) = found else {
-            let message = format!("there is no action {action} in the revision in force; `petrel pack list` shows the packs");
+            let message =
+                format!("there is no action {action} in the revision in force; `petrel pack list` shows the packs");
             return Err(ApiError::not_found("unknown_action", message));
         };
         match found.resolve_parameters(parameters) {
-            Ok(_) => Ok((head.hash().to_owned(), globals.kv_version())),
+            Ok(_) => Ok((head.hash().to_owned(), MatchView::kv_version(&*globals))),
             Err(error) => {
                 let message = format!("the parameters do not fit {action}: {error}");
                 Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_parameters", message)
@@ -225,6 +232,8 @@ impl World {
     /// If it does not within half a minute.
     pub async fn wait_for_dispatch(&self, paused: bool) -> Result<(), ApiError> {
         let seen = self.wait_until(|g| g.is_paused() == paused).await;
-        seen.map_err(|waited| ApiError::unavailable("kv_behind", format!("the switch did not come back within {waited:?}")))
+        seen.map_err(|waited| {
+            ApiError::unavailable("kv_behind", format!("the switch did not come back within {waited:?}"))
+        })
     }
 }

@@ -9,6 +9,7 @@
 
 mod answer;
 mod compression;
+mod form;
 mod host;
 mod insert;
 // The only place that calls C functions of the engine.

@@ -364,3 +364,36 @@ fn a_broken_file_is_one_problem() {
         ["actions/clean.yaml", "triggers/alert.yaml"]
     );
 }
+
+/// Whatever bytes a pack holds, loading ends with a revision or with problems that have places.
+#[test]
+fn mutated_packs_are_loaded_or_told() {
+    let mut state = 7_u32;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as usize % below
+    };
+    let bytes = b" \n:{}[]\"'&*-#$|>!%a0\xff\t.,";
+    let (mut accepted, mut refused) = (0, 0);
+    for _ in 0..800 {
+        let mut pack = disk_with(&[]);
+        for _ in 0..=random(3) {
+            let index = random(pack.files.len());
+            let file = &mut pack.files[index].bytes;
+            let (at, byte) = (random(file.len()), bytes[random(bytes.len())]);
+            match random(3) {
+                0 => file[at] = byte,
+                1 => file.insert(at, byte),
+                _ => drop(file.drain(at..(at + 1 + random(8)).min(file.len()))),
+            }
+        }
+        match crate::Revision::load(vec![pack]) {
+            Ok(_) => accepted += 1,
+            Err(problems) => {
+                assert!(problems.as_slice().iter().all(|p| p.line > 0 && p.column > 0 && !p.message.is_empty()));
+                refused += 1;
+            }
+        }
+    }
+    assert!(accepted > 25 && refused > 25, "{accepted} accepted, {refused} refused");
+}

@@ -93,7 +93,19 @@ fn a_blob_that_is_not_what_its_hash_says_is_refused() {
     let forged = CatalogBlob { pack: "disk".to_owned(), content: other.blobs()[0].archive.clone() };
     state.apply(&blob_key(&revision.blobs()[0].hash), Some(&encode(&forged))).unwrap();
     let error = state.revision(revision.hash()).unwrap_err();
-    assert!(matches!(error, ResolveError::Broken { .. }) && !error.may_appear(), "{error}");
+    assert!(matches!(error, ResolveError::Broken { .. }) && error.may_appear(), "{error}");
+}
+
+#[test]
+fn a_revision_that_is_not_what_its_hash_says_is_refused() {
+    let revision = load(vec![disk_with(&[])]);
+    let mut state = CatalogState::new();
+    put_in_force(&mut state, &revision, 1);
+    let mut record = state.revisions()[revision.hash()].clone();
+    record.revision = "other".to_owned();
+    state.apply("revision/other", Some(&encode(&record))).unwrap();
+    let error = state.revision("other").unwrap_err();
+    assert!(error.to_string().contains("the packs of revision other have the hash"), "{error}");
 }
 
 #[test]

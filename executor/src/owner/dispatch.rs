@@ -43,16 +43,18 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             .take(most)
             .map(|(key, _)| key.to_vec())
             .collect();
+        let mut released = 0;
         for key in &keys {
-            self.context.delete(key);
             let id = key.rsplit(|b| *b == b'/').next().unwrap_or_default();
-            // What cannot be read by this release stays as it is, for one that can.
-            let Ok(Some(state)) = self.load(&String::from_utf8_lossy(id)) else { continue };
-            if state.status == Status::Requested.as_str() {
+            // What cannot be read by this release waits on, for one that can.
+            let Ok(state) = self.load(&String::from_utf8_lossy(id)) else { continue };
+            self.context.delete(key);
+            released += 1;
+            if let Some(state) = state.filter(|s| s.status == Status::Requested.as_str()) {
                 self.dispatch(state);
             }
         }
-        if keys.len() == most {
+        if keys.len() == most && released > 0 {
             let now_ms = self.context.now_ms();
             self.context.set_timer(WAITING, now_ms);
         }

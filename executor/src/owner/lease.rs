@@ -10,8 +10,15 @@ use crate::view::ExecutorView;
 impl<G: ExecutorView> Turn<'_, '_, G> {
     /// The timer of an execution: its status says what for.
     pub(super) fn on_timer(&mut self, key: &[u8]) {
-        // What cannot be read by this release stays as it is, for one that can.
-        let Ok(Some(state)) = self.load(&String::from_utf8_lossy(key)) else { return };
+        let state = match self.load(&String::from_utf8_lossy(key)) {
+            Ok(Some(state)) => state,
+            Ok(None) => return,
+            // It stays as it is, timer included, for a release that can read it.
+            Err(_) => {
+                let again_ms = self.context.now_ms().saturating_add(self.options.lease_ms);
+                return self.context.set_timer(key, again_ms);
+            }
+        };
         match Status::parse(&state.status) {
             Some(status) if status.is_final() => self.context.delete(key),
             Some(status) if status.is_leased() => self.lease_passed(state),

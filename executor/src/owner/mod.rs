@@ -10,8 +10,9 @@
 //!     └► canceled ◄─┘            └─ lease lost ─► scheduled again, or abandoned
 //! ```
 //!
-//! State keys: the execution's id (an `ExecutionState`), and `waiting/…` (empty) for what a pause holds.
-//! An execution has one timer: the lease while a worker has it, the end of remembering once it is over.
+//! State keys: the execution's id (an `ExecutionState`), `waiting/…` for what a pause holds, `to-cancel/…` for
+//! a cancel that was read before its request. An execution has one timer: the lease while a worker has it,
+//! the end of remembering once it is over.
 
 mod cancel;
 mod dispatch;
@@ -30,7 +31,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, DueTimer, Input, InputTopic, Output, Record, Stage, StageSpec, Start, Step};
-use petrel_schemas::{RequestsRecord, ResultsRecord};
+use petrel_schemas::{ActionRequest, RequestsRecord, ResultsRecord};
 
 use crate::dead_letters;
 use crate::metrics::ExecutorMetrics;
@@ -92,18 +93,14 @@ impl<G: ExecutorView> OwnerStage<G> {
         let value = record.value.unwrap_or_default();
         let source = Source { batch, record };
         let mut turn = self.turn(context);
-        let taken = if is_request {
-            RequestsRecord::decode(value).map(|RequestsRecord::ActionRequest(r)| turn.on_request(r, source))
-        } else {
-            ResultsRecord::decode(value).map(|report| {
-                turn.report(report, source);
-                Taken::Yes
-            })
+        let message = match is_request {
+            true => RequestsRecord::decode(value).map(Message::from),
+            false => ResultsRecord::decode(value).map(Message::from),
         };
-        taken.unwrap_or_else(|e| {
-            turn.give_up(source, e.into());
-            Taken::Yes
-        })
+        match message {
+            Ok(message) => turn.message(message, source),
+            Err(e) => turn.unusable(source, e, None),
+        }
     }
 
     fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, G>) {
@@ -111,6 +108,8 @@ impl<G: ExecutorView> OwnerStage<G> {
         for timer in due {
             if dispatch::is_release_timer(&timer.key) {
                 turn.release_waiting();
+            } else if cancel::is_early_cancel(&timer.key) {
+                turn.context.delete(&timer.key);
             } else {
                 turn.on_timer(&timer.key);
             }
@@ -118,14 +117,50 @@ impl<G: ExecutorView> OwnerStage<G> {
     }
 }
 
-impl<G: ExecutorView> Turn<'_, '_, G> {
-    fn report(&mut self, report: ResultsRecord, source: Source<'_>) {
-        match report {
-            ResultsRecord::Claim(claim) => self.on_claim(claim, source),
-            ResultsRecord::Heartbeat(heartbeat) => self.on_heartbeat(heartbeat, source),
-            ResultsRecord::TaskResult(result) => self.on_result(result, source),
-            ResultsRecord::CancelRequest(cancel) => self.on_cancel(cancel, source),
+/// What an owner is told.
+enum Message {
+    Request(ActionRequest),
+    Report(ResultsRecord),
+}
+
+impl From<RequestsRecord> for Message {
+    fn from(RequestsRecord::ActionRequest(request): RequestsRecord) -> Self {
+        Self::Request(request)
+    }
+}
+
+impl From<ResultsRecord> for Message {
+    fn from(report: ResultsRecord) -> Self {
+        Self::Report(report)
+    }
+}
+
+impl Message {
+    fn execution(&self) -> &str {
+        match self {
+            Self::Request(request) => &request.execution_id,
+            Self::Report(ResultsRecord::Claim(claim)) => &claim.execution_id,
+            Self::Report(ResultsRecord::Heartbeat(heartbeat)) => &heartbeat.execution_id,
+            Self::Report(ResultsRecord::TaskResult(result)) => &result.execution_id,
+            Self::Report(ResultsRecord::CancelRequest(cancel)) => &cancel.execution_id,
         }
+    }
+}
+
+impl<G: ExecutorView> Turn<'_, '_, G> {
+    fn message(&mut self, message: Message, source: Source<'_>) -> Taken {
+        let known = match self.load(message.execution()) {
+            Ok(known) => known,
+            Err(e) => return self.unusable(source, e, Some(message.execution())),
+        };
+        match message {
+            Message::Request(request) => return self.on_request(request, known, source),
+            Message::Report(ResultsRecord::Claim(claim)) => self.on_claim(claim, known),
+            Message::Report(ResultsRecord::Heartbeat(heartbeat)) => self.on_heartbeat(heartbeat, known),
+            Message::Report(ResultsRecord::TaskResult(result)) => self.on_result(result, known, source),
+            Message::Report(ResultsRecord::CancelRequest(cancel)) => self.on_cancel(cancel, known),
+        }
+        Taken::Yes
     }
 }
 

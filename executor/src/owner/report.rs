@@ -17,40 +17,40 @@ struct Of<'r> {
 
 impl<G: ExecutorView> Turn<'_, '_, G> {
     /// A worker took the task and is about to start.
-    pub(super) fn on_claim(&mut self, claim: Claim, source: Source<'_>) {
+    pub(super) fn on_claim(&mut self, claim: Claim, known: Option<ExecutionState>) {
         let of = Of {
             execution: &claim.execution_id,
             root: &claim.root_execution_id,
             attempt: claim.attempt,
             token: claim.token,
         };
-        if let Some(state) = self.current(&of, true, source) {
+        if let Some(state) = self.current(&of, true, known) {
             self.alive(state, &claim.worker);
         }
     }
 
     /// A worker still runs it: the lease counts from now.
-    pub(super) fn on_heartbeat(&mut self, heartbeat: Heartbeat, source: Source<'_>) {
+    pub(super) fn on_heartbeat(&mut self, heartbeat: Heartbeat, known: Option<ExecutionState>) {
         let of = Of {
             execution: &heartbeat.execution_id,
             root: &heartbeat.root_execution_id,
             attempt: heartbeat.attempt,
             token: heartbeat.token,
         };
-        if let Some(state) = self.current(&of, true, source) {
+        if let Some(state) = self.current(&of, true, known) {
             self.alive(state, &heartbeat.worker);
         }
     }
 
     /// An attempt ended.
-    pub(super) fn on_result(&mut self, result: TaskResult, source: Source<'_>) {
+    pub(super) fn on_result(&mut self, result: TaskResult, known: Option<ExecutionState>, source: Source<'_>) {
         let of = Of {
             execution: &result.execution_id,
             root: &result.root_execution_id,
             attempt: result.attempt,
             token: result.token,
         };
-        let Some(mut state) = self.current(&of, false, source) else { return };
+        let Some(mut state) = self.current(&of, false, known) else { return };
         let status = match Status::parse(&result.status) {
             Some(status) if status.is_final() => status,
             _ => {
@@ -84,19 +84,12 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
 
     /// The execution, if the report is about its current attempt. Whoever still works on another one
     /// is told to stop: its lease is gone, or the execution is over.
-    fn current(&mut self, of: &Of<'_>, tell: bool, source: Source<'_>) -> Option<ExecutionState> {
-        let state = match self.load(of.execution) {
-            Ok(state) => state,
-            Err(e) => {
-                self.give_up_unreadable(source, &e, of.execution);
-                return None;
-            }
-        };
+    fn current(&mut self, of: &Of<'_>, tell: bool, known: Option<ExecutionState>) -> Option<ExecutionState> {
         let waits_for_reports = |s: &ExecutionState| {
             let status = Status::parse(&s.status);
             status.is_some_and(|s| s.is_leased() || s == Status::Scheduled)
         };
-        let state = state.filter(|s| s.token == of.token && s.attempt == of.attempt && waits_for_reports(s));
+        let state = known.filter(|s| s.token == of.token && s.attempt == of.attempt && waits_for_reports(s));
         if state.is_none() {
             self.counts.stale += 1;
             if tell {

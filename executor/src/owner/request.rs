@@ -2,6 +2,7 @@
 
 use petrel_schemas::{ActionRequest, ExecutionState};
 
+use super::cancel::canceled_by;
 use super::status::Status;
 use super::turn::{Source, Taken, Turn};
 use crate::dead_letters::Reason;
@@ -9,17 +10,19 @@ use crate::view::{ExecutorView, Plan, Prepared};
 
 impl<G: ExecutorView> Turn<'_, '_, G> {
     /// Dispatches it, unless it is known already or cannot be.
-    pub(super) fn on_request(&mut self, request: ActionRequest, source: Source<'_>) -> Taken {
-        match self.load(&request.execution_id) {
-            Ok(None) => {}
-            Ok(Some(_)) => {
-                self.counts.duplicates += 1;
-                return Taken::Yes;
-            }
-            Err(e) => {
-                self.give_up_unreadable(source, &e, &request.execution_id);
-                return Taken::Yes;
-            }
+    pub(super) fn on_request(
+        &mut self,
+        request: ActionRequest,
+        known: Option<ExecutionState>,
+        source: Source<'_>,
+    ) -> Taken {
+        if known.is_some() {
+            self.counts.duplicates += 1;
+            return Taken::Yes;
+        }
+        if let Some(by) = self.take_early_cancel(&request.execution_id) {
+            self.end(request, Status::Canceled, canceled_by(&by));
+            return Taken::Yes;
         }
         let globals = self.context.globals();
         match globals.prepare(&request.revision, &request.action, &request.parameters) {
@@ -54,15 +57,19 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         self.dispatch(state);
     }
 
-    /// The execution ends before it began.
     fn refuse(&mut self, request: ActionRequest, error: String) {
+        self.end(request, Status::Failed, error);
+    }
+
+    /// The execution ends before it began.
+    fn end(&mut self, request: ActionRequest, status: Status, error: String) {
         let mut state = begin(request);
         if state.parameters.len() > self.options.parameters_bytes_max {
             // The row that tells of them must not be over the limit in their stead.
             state.parameters = "{}".to_owned();
         }
         state.error = Some(error);
-        self.change(&mut state, Status::Failed);
+        self.change(&mut state, status);
     }
 }
 

@@ -134,10 +134,18 @@ impl<G> Turn<'_, '_, G> {
         self.context.emit(dead_letters::of_record(super::STAGE, &topic, source.batch, source.record, reason));
     }
 
-    /// Gives a record up whose execution cannot be read by this release.
-    pub(super) fn give_up_unreadable(&mut self, source: Source<'_>, error: &DecodeError, execution: &str) {
-        let reason = Reason { code: "unreadable_state", detail: error.to_string(), execution: Some(execution) };
+    /// What becomes of a record that cannot be read, or whose execution cannot. One that a newer release wrote
+    /// waits until this process is upgraded too, or gives the partition away; any other one is given up.
+    pub(super) fn unusable(&mut self, source: Source<'_>, error: DecodeError, execution: Option<&str>) -> Taken {
+        if let DecodeError::UnknownSchema { .. } = error {
+            return Taken::NotYet(error.to_string());
+        }
+        let mut reason = Reason::from(error);
+        if execution.is_some() {
+            (reason.code, reason.execution) = ("unreadable_state", execution);
+        }
         self.give_up(source, reason);
+        Taken::Yes
     }
 
     fn audit(&mut self, root: &str, row: Vec<u8>) {

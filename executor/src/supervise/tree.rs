@@ -36,29 +36,59 @@ pub fn signal_descendants(signal: Signal) {
 
 /// Descendants that are alive, as far as one look at a moving target can tell.
 fn descendants() -> Vec<Process> {
+    let own = getpid().as_raw();
+    let mut found = match fs::exists("/proc/thread-self/children") {
+        Ok(true) => walk(own),
+        // A kernel without CONFIG_PROC_CHILDREN.
+        _ => search(own),
+    };
+    found.retain(|p| !p.zombie);
+    found
+}
+
+/// From parent to child. It costs what the tree is large, and not the machine, so that few can be born
+/// meanwhile.
+fn walk(root: i32) -> Vec<Process> {
+    let mut found = Vec::new();
+    let mut open = vec![root];
+    while let Some(parent) = open.pop() {
+        let children: Vec<Process> = children_of(parent).into_iter().filter_map(read_process).collect();
+        open.extend(children.iter().map(|p| p.pid));
+        found.extend(children);
+    }
+    found
+}
+
+/// Children of all threads of a process; none if it is gone.
+fn children_of(pid: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
+/// Among all processes of the machine.
+fn search(root: i32) -> Vec<Process> {
     let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
-    for process in all_processes() {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    for process in pids.filter_map(read_process) {
         children.entry(process.parent).or_default().push(process);
     }
     let mut found = Vec::new();
-    let mut open = vec![getpid().as_raw()];
+    let mut open = vec![root];
     while let Some(parent) = open.pop() {
         for process in children.remove(&parent).unwrap_or_default() {
             open.push(process.pid);
             found.push(process);
         }
     }
-    found.retain(|p| !p.zombie);
     found
 }
 
-fn all_processes() -> impl Iterator<Item = Process> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        parse_stat(pid, &stat)
-    })
+fn read_process(pid: i32) -> Option<Process> {
+    parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// `pid (name) state parent group …`, where the name may hold anything (proc(5)).
@@ -83,10 +113,13 @@ mod tests {
     }
 
     #[test]
-    fn a_child_is_found() {
+    fn a_child_is_found_either_way() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let id = i32::try_from(child.id()).unwrap();
-        assert!(descendants().iter().any(|p| p.pid == id));
+        let own = getpid().as_raw();
+        for processes in [walk(own), search(own), descendants()] {
+            assert!(processes.iter().any(|p| p.pid == id && p.parent == own));
+        }
         child.kill().unwrap();
         // Dead but not reaped.
         while descendants().iter().any(|p| p.pid == id) {

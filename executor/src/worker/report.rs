@@ -137,3 +137,6 @@ fn shorten(result: &mut TaskResult) {
         text.truncate(head(text, text.len() / 2).len());
     }
 }
+
+#[cfg(test)]
+mod tests;

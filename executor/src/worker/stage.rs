@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, Input, InputTopic, Output, Record, Stage, StageSpec, Start, Step};
-use petrel_schemas::{Claim, Task, TaskRecord, encode};
+use petrel_schemas::{Claim, DecodeError, Task, TaskRecord, encode};
 use tokio::sync::mpsc;
 
 use super::cancels::Cancels;
@@ -91,6 +91,8 @@ impl<G: ExecutorView> ClaimStage<G> {
             Ok(TaskRecord::Task(task)) => return self.task(task, context),
             // Orders to stop come on a topic of their own; one that is here is as good.
             Ok(TaskRecord::TaskCancel(order)) => self.cancels.order(order),
+            // A newer release wrote it: wait until this process is upgraded too, or gives the partition away.
+            Err(e @ DecodeError::UnknownSchema { .. }) => return Taken::NotYet(e.to_string()),
             Err(e) => {
                 self.open_dead_letters += 1;
                 context.emit(dead_letters::of_record(STAGE, &self.dead_letters, batch, record, e.into()));

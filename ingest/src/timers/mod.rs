@@ -17,4 +17,6 @@ pub use grid::{Due, Grid, Limits};
 pub use stage::{TimerOptions, TimerStage};
 
 #[cfg(test)]
+mod driver_tests;
+#[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr as Node, LiteralValue, SourceIn
 use cel::parser::Expression;
 
 use super::compile::{Mistake, Names};
-use super::functions::{FUNCTIONS, MACROS, MATCHES, Pattern, RANGE, TYPES};
+use super::functions::{FUNCTIONS, HAS, MACROS, MATCHES, Pattern, RANGE, TIMESTAMP, TYPES};
 use super::reads::Reads;
 
 /// Prefix of the names that stand for compiled patterns.
@@ -48,6 +48,7 @@ impl<'s> Checker<'s> {
         } else {
             self.check_node(&mut expr.expr);
         }
+        rewrite_presence(expr);
         self.offset = outer;
     }
 
@@ -128,8 +129,10 @@ impl<'s> Checker<'s> {
             };
             return self.mistake(message.replace("  ", " "));
         }
-        if name == "matches" {
-            self.pattern(call);
+        match name {
+            "matches" => self.pattern(call),
+            "timestamp" => TIMESTAMP.clone_into(&mut call.func_name),
+            _ => {}
         }
     }
 
@@ -164,34 +167,53 @@ impl<'s> Checker<'s> {
         }
     }
 
-    /// The path below `trigger` that this node is, if it is one: `trigger.a["b"]` is `a`, `b`.
+    /// The path below `trigger` that this node is or tests for, if it is one.
     fn trigger_path(&self, expr: &Expression) -> Option<Vec<Box<str>>> {
-        let mut path: Vec<Box<str>> = Vec::new();
-        let mut node = &expr.expr;
-        loop {
-            match node {
-                Node::Ident(name) => {
-                    let trigger = self.names == Names::Rule && name.strip_prefix('.').unwrap_or(name) == "trigger";
-                    path.reverse();
-                    return (trigger && !self.is_local(name)).then_some(path);
-                }
-                Node::Select(select) => {
-                    path.push(select.field.as_str().into());
-                    node = &select.operand.expr;
-                }
-                Node::Call(CallExpr { func_name, target: None, args }) if func_name == operators::INDEX => {
-                    let [of, index] = args.as_slice() else { return None };
-                    let Node::Literal(LiteralValue::String(key)) = &index.expr else { return None };
-                    path.push(key.inner().into());
-                    node = &of.expr;
-                }
-                _ => return None,
-            }
-        }
+        let (root, path) = path_of(expr)?;
+        let trigger = self.names == Names::Rule && root.strip_prefix('.').unwrap_or(root) == "trigger";
+        (trigger && !self.is_local(root)).then_some(path)
     }
 
     fn mistake(&mut self, message: String) {
         self.mistakes.push(Mistake { offset: self.offset, message });
+    }
+}
+
+/// Makes presence tests calls of our own function.
+fn rewrite_presence(expr: &mut Expression) {
+    let id = expr.id;
+    match &mut expr.expr {
+        Node::Select(select) if select.test => {
+            let field = LiteralValue::String(std::mem::take(&mut select.field).into());
+            let operand = std::mem::take(&mut *select.operand);
+            expr.expr = call(HAS, vec![operand, Expression { id, expr: Node::Literal(field) }]);
+        }
+        _ => {}
+    }
+}
+
+/// The variable and the path below it that this node is or tests for: `a.b["c"]` is `a` and `b`, `c`.
+pub(super) fn path_of(expr: &Expression) -> Option<(&str, Vec<Box<str>>)> {
+    let mut path: Vec<Box<str>> = Vec::new();
+    let mut node = &expr.expr;
+    loop {
+        match node {
+            Node::Ident(name) => {
+                path.reverse();
+                return Some((name, path));
+            }
+            Node::Select(select) => {
+                path.push(select.field.as_str().into());
+                node = &select.operand.expr;
+            }
+            Node::Call(CallExpr { func_name, target: None, args }) if func_name == operators::INDEX => {
+                let [of, index] = args.as_slice() else { return None };
+                let Node::Literal(LiteralValue::String(key)) = &index.expr else { return None };
+                path.push(key.inner().into());
+                node = &of.expr;
+            }
+            _ => return None,
+        }
     }
 }
 

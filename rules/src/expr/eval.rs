@@ -68,7 +68,7 @@ impl<'s> Scope<'s> {
         self.names
     }
 
-    fn get(&self, name: &str) -> Option<&(dyn Val + 's)> {
+    pub(super) fn get(&self, name: &str) -> Option<&(dyn Val + 's)> {
         self.values.iter().find(|(n, _)| *n == name).map(|(_, slot)| match slot {
             Slot::Borrowed(value) => *value,
             Slot::Owned(value) => value.as_ref(),

@@ -4,9 +4,13 @@ use std::any::Any;
 use std::cell::Cell;
 use std::sync::{Arc, LazyLock};
 
-use cel::common::types::{CelBool, CelList, CelMap, CelString, DYN_TYPE, STRING_TYPE, Type};
+use cel::common::functions::Function;
+use cel::common::types::{
+    CelBool, CelInt, CelList, CelMap, CelString, CelTimestamp, DYN_TYPE, Kind, STRING_TYPE, Type,
+};
 use cel::common::value::{CowVal, StaticVal, Val};
 use cel::{Env, ExecutionError};
+use chrono::{DateTime, Datelike as _, Utc};
 use regex::{Regex, RegexBuilder};
 
 use crate::limits::{CRITERIA_STEPS_MAX, REGEX_BYTES_MAX};
@@ -15,6 +19,10 @@ use crate::limits::{CRITERIA_STEPS_MAX, REGEX_BYTES_MAX};
 pub(super) const RANGE: &str = "@range";
 /// What `matches` with a literal pattern becomes.
 pub(super) const MATCHES: &str = "@matches";
+/// What `has` becomes: on a scalar the language says false, where the interpreter has an error.
+pub(super) const HAS: &str = "@has";
+/// What `timestamp` becomes: strict, and in UTC, which the accessors answer in.
+pub(super) const TIMESTAMP: &str = "@timestamp";
 
 /// A function by name, with the numbers of arguments that it takes; a receiver is not counted.
 pub(super) struct Known {
@@ -66,9 +74,15 @@ pub(super) const TYPES: &[&str] =
 /// The environment of every expression.
 pub(super) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib().with_optional_support(false);
-    let range = env.add_overload(RANGE, "petrel_range", vec![DYN_TYPE], range);
-    let matches = env.add_overload(MATCHES, "petrel_matches", vec![STRING_TYPE, DYN_TYPE], matches);
-    debug_assert!(range.is_ok() && matches.is_ok(), "no other function has a name with @");
+    for (name, types, function) in [
+        (RANGE, vec![DYN_TYPE], range as Function),
+        (MATCHES, vec![STRING_TYPE, DYN_TYPE], matches),
+        (HAS, vec![DYN_TYPE, STRING_TYPE], has),
+        (TIMESTAMP, vec![DYN_TYPE], timestamp),
+    ] {
+        let declared = env.add_overload(name, name, types, function);
+        debug_assert!(declared.is_ok(), "no other function has a name with @");
+    }
     Arc::new(env)
 });
 
@@ -109,6 +123,42 @@ fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Executio
         (Some(text), Some(pattern)) => Ok(CowVal::owned(CelBool::from(pattern.0.is_match(text.inner())))),
         _ => Err(ExecutionError::no_such_overload("matches", vec![])),
     }
+}
+
+fn has<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let [value, field] = args.as_slice() else { return Err(ExecutionError::invalid_argument_count(2, args.len())) };
+    match value.get_type().kind() {
+        Kind::Map => {
+            let map = value.as_container().ok_or_else(|| ExecutionError::no_such_overload("has", vec![]))?;
+            Ok(CowVal::owned(CelBool::from(map.contains(field.as_ref())?)))
+        }
+        Kind::List => Err(ExecutionError::no_such_overload("has", vec!["list".to_owned()])),
+        _ => Ok(CowVal::owned(CelBool::from(false))),
+    }
+}
+
+fn timestamp<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let Some(value) = args.pop() else { return Err(ExecutionError::invalid_argument_count(1, 0)) };
+    let instant = if let Some(text) = value.downcast_ref::<CelString<'_>>() {
+        strict_timestamp(text.inner())
+    } else if let Some(seconds) = value.downcast_ref::<CelInt>() {
+        DateTime::from_timestamp_secs(*seconds.inner())
+    } else if value.downcast_ref::<CelTimestamp>().is_some() {
+        return Ok(value);
+    } else {
+        return Err(ExecutionError::no_such_overload("timestamp", vec![value.get_type().name().to_owned()]));
+    };
+    match instant.filter(|i| (1..=9999).contains(&i.year())) {
+        Some(instant) => Ok(CowVal::owned(CelTimestamp::from(instant.fixed_offset()))),
+        None => Err(ExecutionError::function_error("timestamp", "not an RFC 3339 timestamp of the years 1 to 9999")),
+    }
+}
+
+/// RFC 3339 with a capital `T` and `Z` and without leap seconds; the library takes more.
+fn strict_timestamp(text: &str) -> Option<DateTime<Utc>> {
+    let strict = text.as_bytes().get(10) == Some(&b'T') && !text.ends_with('z');
+    let parsed = DateTime::parse_from_rfc3339(text).ok().filter(|_| strict)?;
+    (parsed.timestamp_subsec_nanos() < 1_000_000_000).then(|| parsed.to_utc())
 }
 
 /// A compiled pattern as a value that only [`MATCHES`] can use.

@@ -1,5 +1,8 @@
 //! One event and the rules of one trigger: matches into requests, errors into rows.
 
+use std::cell::OnceCell;
+use std::sync::Arc;
+
 use petrel_bus::{Context, Output};
 use petrel_schemas::{ActionRequest, CriteriaFailed, EventAudited, EventId, ExecutionId, RuleMatched, encode};
 
@@ -13,10 +16,30 @@ use crate::plan::{ActionPlan, RulePlan, TriggerPlan};
 
 /// An event on its way through the rules.
 pub(super) struct Event<'r> {
-    pub id: EventId,
+    id: OnceCell<EventId>,
+    cluster_id: Arc<str>,
     /// Its payload, not validated yet.
     pub payload: &'r [u8],
     pub source: Source<'r>,
+}
+
+impl<'r> Event<'r> {
+    /// The event that a record of a user's topic is.
+    pub fn of_record(cluster_id: Arc<str>, payload: &'r [u8], source: Source<'r>) -> Self {
+        Self { id: OnceCell::new(), cluster_id, payload, source }
+    }
+
+    /// An event that brings its id along.
+    pub fn with_id(id: EventId, payload: &'r [u8], source: Source<'r>) -> Self {
+        Self { id: OnceCell::from(id), cluster_id: "".into(), payload, source }
+    }
+
+    /// Its id, hashed at the first call: most events match nothing and never need it.
+    pub fn id(&self) -> &EventId {
+        let Source { topic, partition, record } = self.source;
+        let hash = || EventId::of_record(&self.cluster_id, topic, partition, record.offset, record.timestamp_ms);
+        self.id.get_or_init(hash)
+    }
 }
 
 /// An action of a rule that matched.
@@ -31,7 +54,7 @@ impl<G: MatchView> MatchStage<G> {
     /// Runs a trigger's rules on an event that was parsed with `shape`.
     pub(super) fn decide(
         &mut self,
-        event: &mut Event<'_>,
+        event: &Event<'_>,
         plan: &TriggerPlan,
         parsed: &ParsedEvent<'_>,
         shape: &Shape,
@@ -82,7 +105,7 @@ impl<G: MatchView> MatchStage<G> {
         whole: &ParsedEvent<'_>,
         context: &mut Context<'_, G>,
     ) {
-        let execution = ExecutionId::of_request(&event.id, &matched.rule.rule, matched.index, 0);
+        let execution = ExecutionId::of_request(event.id(), &matched.rule.rule, matched.index, 0);
         let rendered = {
             let scope = Scope::rule(whole, event.source.record.timestamp_ms, context.globals().kv());
             matched.action.parameters.render(&scope)
@@ -114,7 +137,7 @@ impl<G: MatchView> MatchStage<G> {
         ActionRequest {
             execution_id: execution.to_string(),
             root_execution_id: execution.to_string(),
-            event_id: Some(event.id.to_string()),
+            event_id: Some(event.id().to_string()),
             event_at_ms: Some(event.source.record.timestamp_ms),
             trigger: Some(matched.trigger.to_owned()),
             rule: Some(matched.rule.rule.to_string()),
@@ -137,7 +160,7 @@ impl<G: MatchView> MatchStage<G> {
         context: &mut Context<'_, G>,
     ) {
         let row = RuleMatched {
-            event_id: event.id.to_string(),
+            event_id: event.id().to_string(),
             trigger: matched.trigger.to_owned(),
             rule: matched.rule.rule.to_string(),
             action: matched.action.action.to_string(),
@@ -147,13 +170,13 @@ impl<G: MatchView> MatchStage<G> {
             revision: context.globals().revision().to_owned(),
             kv_version: context.globals().kv_version(),
         };
-        context.emit(Output::keyed(&self.names.audit, event.id.as_str(), encode(&row)));
+        context.emit(Output::keyed(&self.names.audit, event.id().as_str(), encode(&row)));
     }
 
     fn audit_event(&mut self, event: &Event<'_>, plan: &TriggerPlan, matched: usize, context: &mut Context<'_, G>) {
         let source = event.source;
         let row = EventAudited {
-            event_id: event.id.to_string(),
+            event_id: event.id().to_string(),
             trigger: plan.trigger.to_string(),
             topic: source.topic.to_string(),
             partition: source.partition_number(),
@@ -164,7 +187,7 @@ impl<G: MatchView> MatchStage<G> {
             revision: context.globals().revision().to_owned(),
             kv_version: context.globals().kv_version(),
         };
-        context.emit(Output::keyed(&self.names.audit, event.id.as_str(), encode(&row)));
+        context.emit(Output::keyed(&self.names.audit, event.id().as_str(), encode(&row)));
     }
 
     /// Counts an error of a rule, and writes a row of it while there are few of its kind.
@@ -181,7 +204,7 @@ impl<G: MatchView> MatchStage<G> {
             return;
         }
         let row = CriteriaFailed {
-            event_id: event.id.to_string(),
+            event_id: event.id().to_string(),
             trigger: plan.trigger.to_string(),
             rule: rule.rule.to_string(),
             code: error.code.to_owned(),
@@ -189,7 +212,7 @@ impl<G: MatchView> MatchStage<G> {
             event_at_ms: event.source.record.timestamp_ms,
             revision: context.globals().revision().to_owned(),
         };
-        context.emit(Output::keyed(&self.names.audit, event.id.as_str(), encode(&row)));
+        context.emit(Output::keyed(&self.names.audit, event.id().as_str(), encode(&row)));
     }
 
     /// A match whose parameters have no value: counted, told, and kept as a dead letter.
@@ -202,7 +225,7 @@ impl<G: MatchView> MatchStage<G> {
         context: &mut Context<'_, G>,
     ) {
         let row = CriteriaFailed {
-            event_id: event.id.to_string(),
+            event_id: event.id().to_string(),
             trigger: matched.trigger.to_owned(),
             rule: matched.rule.rule.to_string(),
             code: error.code.to_owned(),
@@ -211,7 +234,7 @@ impl<G: MatchView> MatchStage<G> {
             revision: context.globals().revision().to_owned(),
         };
         if self.pending.error(&matched.rule.rule, error.code, context.partition(), context.now_ms()) {
-            context.emit(Output::keyed(&self.names.audit, event.id.as_str(), encode(&row)));
+            context.emit(Output::keyed(&self.names.audit, event.id().as_str(), encode(&row)));
         }
         self.reject_match(event, matched, execution, "parameters_not_rendered", row.detail, context);
     }
@@ -226,7 +249,7 @@ impl<G: MatchView> MatchStage<G> {
         context: &mut Context<'_, G>,
     ) {
         let mut letter = event.source.letter(reason, detail);
-        letter.event_id = Some(event.id.to_string());
+        letter.event_id = Some(event.id().to_string());
         letter.trigger = Some(matched.trigger.to_owned());
         letter.rule = Some(matched.rule.rule.to_string());
         letter.execution_id = Some(execution.to_string());

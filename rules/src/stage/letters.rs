@@ -63,7 +63,7 @@ impl<G: MatchView> MatchStage<G> {
         context: &mut Context<'_, G>,
     ) {
         let mut letter = event.source.letter(reason, detail);
-        letter.event_id = Some(event.id.to_string());
+        letter.event_id = Some(event.id().to_string());
         letter.trigger = trigger.map(str::to_owned);
         self.send_letter(&letter, reason, context);
     }

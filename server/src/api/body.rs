@@ -32,5 +32,6 @@ pub async fn bytes(body: Body, bytes_max: usize, time_max: Duration) -> Result<V
 /// # Errors
 /// `malformed_json`.
 pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes).map_err(|e| ApiError::bad_request("malformed_json", format!("the body is not valid: {e}")))
+    serde_json::from_slice(bytes)
+        .map_err(|e| ApiError::bad_request("malformed_json", format!("the body is not valid: {e}")))
 }

@@ -105,8 +105,11 @@ fn refused(refusal: &Refusal) -> ApiError {
 }
 
 fn batch_refused(batch: &BatchRefusal) -> ApiError {
-    let items: Vec<String> =
-        batch.items.iter().map(|item| format!("event {}: {}: {}", item.index, item.refusal.code, item.refusal)).collect();
+    let items: Vec<String> = batch
+        .items
+        .iter()
+        .map(|item| format!("event {}: {}: {}", item.index, item.refusal.code, item.refusal))
+        .collect();
     let error = refused(&batch.refusal);
     if items.is_empty() { error } else { error.with_details(items) }
 }

@@ -9,7 +9,7 @@ use petrel_schemas::{ActionRequest, CancelRequest, ExecutionId, ExecutionState, 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{App, ApiError, body, user};
+use super::{ApiError, App, body, user};
 use crate::world::{DISPATCH_KEY, rfc3339};
 
 /// Most executions of one answer.
@@ -46,7 +46,8 @@ pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Res
     let core = app.core()?;
     let limit = query.limit.unwrap_or(20).min(LIST_MAX);
     let passes = |e: &ExecutionState| {
-        query.status.as_ref().is_none_or(|s| *s == e.status) && query.rule.as_ref().is_none_or(|r| e.rule.as_ref() == Some(r))
+        query.status.as_ref().is_none_or(|s| *s == e.status)
+            && query.rule.as_ref().is_none_or(|r| e.rule.as_ref() == Some(r))
     };
     let found = core.live.list(limit, passes);
     Ok(Json(json!({ "executions": found.iter().map(shown).collect::<Vec<_>>() })))
@@ -58,10 +59,10 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
     let id = parse(&id)?;
     let mut execution = match core.live.get(id.as_str()) {
         Some(state) => shown(&state),
-        None => core.history(&id).await?.ok_or_else(|| unknown(&id))?,
+        None => core.sql.history(id.as_str()).await?.ok_or_else(|| unknown(&id))?,
     };
     // The audit trail is a little behind, or down: the execution is shown all the same.
-    if let Ok(output) = core.output(&id).await
+    if let Ok(output) = core.sql.output(id.as_str()).await
         && let (Value::Object(into), Value::Object(from)) = (&mut execution, output)
     {
         into.extend(from);

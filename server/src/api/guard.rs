@@ -48,7 +48,9 @@ impl Guard {
         let host = text(headers, header::HOST).ok_or_else(|| refused("the Host header is missing"))?;
         let (name, port) = split_port(host);
         let port_fits = port.is_none_or(|p| p == self.listen.port());
-        if (self.is_ours(name) && port_fits) || self.hosts.iter().any(|h| h == &host.to_lowercase() || h == &name.to_lowercase()) {
+        if (self.is_ours(name) && port_fits)
+            || self.hosts.iter().any(|h| h == &host.to_lowercase() || h == &name.to_lowercase())
+        {
             return Ok(host);
         }
         Err(refused(&format!("the Host header names {host:?}, which is not this server")))

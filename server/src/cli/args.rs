@@ -47,7 +47,9 @@ pub enum Output {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run everything in one process: the quickest start, and all that one machine needs
-    #[command(after_help = "Examples:\n  petrel up --packs packs\n  petrel up --kafka localhost:9092 --data-dir /var/lib/petrel")]
+    #[command(
+        after_help = "Examples:\n  petrel up --packs packs\n  petrel up --kafka localhost:9092 --data-dir /var/lib/petrel"
+    )]
     Up(UpArgs),
     /// Run some roles of a cluster on Kafka and ClickHouse
     #[command(after_help = "Example:\n  petrel serve --roles rules,executor --config /etc/petrel.yaml")]
@@ -81,9 +83,11 @@ pub enum Command {
     /// Dispatch actions again
     Resume,
     /// Ask the audit trail, read-only
-    #[command(after_help = "Examples:\n  petrel sql 'SELECT status, count() FROM executions_latest GROUP BY status'\n  \
+    #[command(
+        after_help = "Examples:\n  petrel sql 'SELECT status, count() FROM executions_latest GROUP BY status'\n  \
                             petrel sql --format csv 'SELECT * FROM rule_matches LIMIT 10'\n  \
-                            petrel sql --trace EVENT_ID\n  petrel sql --reconcile")]
+                            petrel sql --trace EVENT_ID\n  petrel sql --reconcile"
+    )]
     Sql(SqlArgs),
     /// Show the server's roles, lag and problems
     Status,
@@ -217,7 +221,9 @@ pub enum PackCommand {
         paths: Vec<PathBuf>,
     },
     /// Validate packs and put them into force, all at once
-    #[command(after_help = "Examples:\n  petrel pack apply packs/disk\n  petrel pack apply packs --prune\n  petrel pack apply --revision 3f2a…")]
+    #[command(
+        after_help = "Examples:\n  petrel pack apply packs/disk\n  petrel pack apply packs --prune\n  petrel pack apply --revision 3f2a…"
+    )]
     Apply {
         /// Folders of packs, or of folders of packs
         #[arg(required_unless_present = "revision")]

@@ -15,8 +15,7 @@ pub fn event(command: EventCommand, client: &Client) -> Result<(), Failure> {
     let body = argument(&payload)?;
     let kind = if batch { NDJSON } else { "application/json" };
     let headers: Vec<(&str, &str)> = id.iter().map(|id| ("event-id", id.as_str())).collect();
-    let answer =
-        client.call(Method::POST, &["v1", "events", &trigger], &[], &headers, Body::Bytes(kind, body))?;
+    let answer = client.call(Method::POST, &["v1", "events", &trigger], &[], &headers, Body::Bytes(kind, body))?;
     output::raw(&answer);
     output::line("");
     Ok(())

@@ -102,14 +102,18 @@ impl Client {
         }
         Failure::new(
             EXIT_UNAVAILABLE,
-            format!("no answer from {}: {why}\nIs the server running? `petrel up` starts one; --api or PETREL_API names another", self.api),
+            format!(
+                "no answer from {}: {why}\nIs the server running? `petrel up` starts one; --api or PETREL_API names another",
+                self.api
+            ),
         )
     }
 }
 
 fn json(bytes: &[u8]) -> Result<Value, Failure> {
-    serde_json::from_slice(bytes)
-        .map_err(|e| Failure::new(EXIT_UNAVAILABLE, format!("the server's answer is no JSON ({e}); is it a Petrel server?")))
+    serde_json::from_slice(bytes).map_err(|e| {
+        Failure::new(EXIT_UNAVAILABLE, format!("the server's answer is no JSON ({e}); is it a Petrel server?"))
+    })
 }
 
 /// The server's error as text: `{"error": {"code", "message", "details"}}`.

@@ -38,7 +38,8 @@ pub fn error(text: &str) {
 
 /// Rows of an array of objects under these columns: (field, heading).
 pub fn table(rows: &[Value], columns: &[(&str, &str)]) {
-    let cells: Vec<Vec<String>> = rows.iter().map(|row| columns.iter().map(|(f, _)| cell(&row[*f])).collect()).collect();
+    let cells: Vec<Vec<String>> =
+        rows.iter().map(|row| columns.iter().map(|(f, _)| cell(&row[*f])).collect()).collect();
     let width = |i: usize| {
         let widest = cells.iter().map(|row| row[i].chars().count()).max().unwrap_or(0);
         widest.max(columns[i].1.chars().count())

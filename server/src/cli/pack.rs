@@ -10,11 +10,7 @@ use super::http::Client;
 use super::{EXIT_FAILED, Failure, output};
 use crate::packs::{self, PackUpload};
 
-pub fn run(
-    command: PackCommand,
-    client: &impl Fn() -> Result<Client, Failure>,
-    format: Output,
-) -> Result<(), Failure> {
+pub fn run(command: PackCommand, client: &impl Fn() -> Result<Client, Failure>, format: Output) -> Result<(), Failure> {
     match command {
         PackCommand::Validate { paths } => validate(&paths, format),
         PackCommand::Test { paths } => test(&paths, format),

@@ -10,8 +10,13 @@ use super::output;
 pub fn run(command: RuleCommand, client: &Client, format: Output) -> Result<(), Failure> {
     let RuleCommand::List = command;
     let answer = client.get(&["v1", "rules"], &[])?;
-    let columns =
-        [("rule", "rule"), ("trigger", "trigger"), ("enabled", "enabled"), ("actions", "actions"), ("description", "description")];
+    let columns = [
+        ("rule", "rule"),
+        ("trigger", "trigger"),
+        ("enabled", "enabled"),
+        ("actions", "actions"),
+        ("description", "description"),
+    ];
     show(&answer, "rules", format, &columns);
     Ok(())
 }

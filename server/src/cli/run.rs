@@ -40,12 +40,14 @@ pub fn serve(args: ServeArgs) -> Result<(), Failure> {
     flags.extend(args.listen.map(|l| ("listen", json!(l.to_string()))));
     let config = load(args.config.as_deref(), &flags)?;
     if config.kafka.bootstrap.is_none() {
-        let message = "`petrel serve` runs roles of a cluster and needs `kafka.bootstrap`; on one machine use `petrel up`";
+        let message =
+            "`petrel serve` runs roles of a cluster and needs `kafka.bootstrap`; on one machine use `petrel up`";
         return Err(Failure::new(EXIT_USAGE, message));
     }
     let roles: BTreeSet<Role> = args.roles.into_iter().collect();
     if config.clickhouse.url.is_none() && (roles.contains(&Role::Audit) || roles.contains(&Role::Api)) {
-        let message = "the roles audit and api need `clickhouse.url`; `petrel clickhouse` runs the engine on one machine";
+        let message =
+            "the roles audit and api need `clickhouse.url`; `petrel clickhouse` runs the engine on one machine";
         return Err(Failure::new(EXIT_USAGE, message));
     }
     run(Setup { config, roles, live: false, packs: None })

@@ -75,8 +75,7 @@ pub fn load(
 }
 
 fn from_file(path: &Path) -> Result<Map<String, Value>, ConfigError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     let syntax = |detail: String| ConfigError::Syntax { path: path.to_owned(), detail };
     match serde_saphyr::from_str::<Option<Value>>(&text).map_err(|e| syntax(e.to_string()))? {
         None => Ok(Map::new()),
@@ -131,8 +130,7 @@ fn read_secrets(config: &mut Config) -> Result<(), ConfigError> {
 }
 
 fn secret(path: &Path) -> Result<String, ConfigError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
@@ -160,6 +158,15 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         if value == 0 {
             return wrong(path, "must be at least 1");
         }
+    }
+    let named = |pool: &String| {
+        !pool.is_empty() && pool.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    if !config.pools.iter().all(named) {
+        return wrong("pools", "a pool's name consists of a-z, 0-9 and _");
+    }
+    if !config.pools.contains(&config.worker.pool) {
+        return wrong("worker.pool", "must be one of `pools`");
     }
     if config.executor.lease_ms < 1_000 {
         return wrong("executor.lease_ms", "must be at least 1000");

@@ -34,6 +34,8 @@ pub struct Config {
     pub partitions: u32,
     /// Partitions of each pool's task topic; cannot change once they exist.
     pub task_partitions: u32,
+    /// Pools of workers: each has a topic of tasks, and actions may name it.
+    pub pools: Vec<String>,
     /// How long Petrel's own topics (but the compacted ones) keep records, in milliseconds.
     pub retention_ms: i64,
     /// Largest record that Petrel writes, in bytes.
@@ -155,7 +157,7 @@ pub struct Executor {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Worker {
-    /// Pool whose tasks are taken.
+    /// Pool whose tasks are taken; one of `pools`.
     pub pool: String,
     /// Actions that run at the same time; 0 is twice the number of processors.
     pub slots: usize,
@@ -229,6 +231,7 @@ impl Default for Config {
             topic_prefix: "petrel.".into(),
             partitions: 8,
             task_partitions: 64,
+            pools: vec!["default".into()],
             retention_ms: 7 * 24 * 3_600_000,
             record_bytes_max: 1_000_000,
             commit_interval_ms: 100,

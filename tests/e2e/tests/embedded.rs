@@ -28,7 +28,11 @@ fn an_event_becomes_a_decision_an_action_and_rows() -> Result<()> {
     cli.run(&["pack", "apply", &demo_packs()])?;
 
     // The host sensor's own events cause actions without anybody's help.
-    wait_for_count(&cli, "SELECT count() FROM executions_latest WHERE trigger = 'demo.host' AND status = 'succeeded'", 1);
+    wait_for_count(
+        &cli,
+        "SELECT count() FROM executions_latest WHERE trigger = 'demo.host' AND status = 'succeeded'",
+        1,
+    );
 
     let answer = cli.run(&["event", "send", "demo.alert", ALERT, "--id", "alert-1"])?;
     assert_eq!(serde_json::from_str::<Value>(answer.trim())?["event_id"], "alert-1");
@@ -38,7 +42,11 @@ fn an_event_becomes_a_decision_an_action_and_rows() -> Result<()> {
     // The same id again is the same event: no second execution.
     cli.run(&["event", "send", "demo.alert", ALERT, "--id", "alert-1"])?;
     cli.run(&["event", "send", "demo.alert", ALERT, "--id", "alert-2"])?;
-    wait_for_count(&cli, "SELECT count() FROM executions_latest WHERE event_id = 'alert-2' AND status = 'succeeded'", 1);
+    wait_for_count(
+        &cli,
+        "SELECT count() FROM executions_latest WHERE event_id = 'alert-2' AND status = 'succeeded'",
+        1,
+    );
     assert_eq!(cli.number("SELECT count() FROM executions_latest WHERE event_id = 'alert-1'")?, 1);
 
     let trace = cli.run(&["sql", "--trace", "alert-1"])?;
@@ -72,7 +80,12 @@ fn manual_runs_cancel_pause_and_resume() -> Result<()> {
     let output = format!("SELECT content FROM execution_output WHERE execution_id = '{id}' AND stream = 'stdout'");
     wait_until("the output is in SQL", SOON, || cli.sql(&output).is_ok_and(|rows| rows.len() == 1));
     assert_eq!(cli.sql(&output)?[0]["content"], "hello; rm -rf /\n");
-    assert_eq!(cli.number(&format!("SELECT count() FROM executions_latest WHERE execution_id = '{id}' AND requested_by = 'api'"))?, 1);
+    assert_eq!(
+        cli.number(&format!(
+            "SELECT count() FROM executions_latest WHERE execution_id = '{id}' AND requested_by = 'api'"
+        ))?,
+        1
+    );
 
     // A failing action says so, with its exit code.
     let failed = cli.output(&["action", "run", "tools.fail", "--wait", "-o", "json"])?;
@@ -90,7 +103,10 @@ fn manual_runs_cancel_pause_and_resume() -> Result<()> {
     wait_until("it is canceled", SOON, || status(&cli, &sleeper) == "canceled");
 
     cli.run(&["pause", "--reason", "test"])?;
-    let waiting = cli.json(&["action", "run", "tools.say", "text=later"])?["execution_id"].as_str().unwrap_or_default().to_owned();
+    let waiting = cli.json(&["action", "run", "tools.say", "text=later"])?["execution_id"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     wait_until("the request is owned", SOON, || status(&cli, &waiting) == "requested");
     assert_eq!(cli.json(&["status"])?["dispatch"], "paused");
     cli.run(&["resume"])?;
@@ -106,8 +122,16 @@ fn bound_topics_and_timers_work_on_the_local_bus() -> Result<()> {
     let pack = write_tools(dir.path())?;
     cli.run(&["pack", "apply", &pack])?;
     cli.run(&["topic", "send", "monitoring.alerts", r#"{"host":"a","level":3}"#, "--key", "a"])?;
-    wait_for_count(cli, "SELECT count() FROM executions_latest WHERE rule = 'tools.on_alert' AND status = 'succeeded'", 1);
-    wait_for_count(cli, "SELECT count() FROM executions_latest WHERE rule = 'tools.on_tick' AND status = 'succeeded'", 2);
+    wait_for_count(
+        cli,
+        "SELECT count() FROM executions_latest WHERE rule = 'tools.on_alert' AND status = 'succeeded'",
+        1,
+    );
+    wait_for_count(
+        cli,
+        "SELECT count() FROM executions_latest WHERE rule = 'tools.on_tick' AND status = 'succeeded'",
+        2,
+    );
     assert_eq!(cli.reconcile()?, Vec::<Value>::new());
     Ok(())
 }
@@ -141,7 +165,8 @@ fn status(cli: &Cli, id: &str) -> String {
 }
 
 fn write_tools(dir: &Path) -> Result<String> {
-    let action = |name: &str, command: &str, rest: &str| format!("name: {name}\nrunner: command\ncommand: {command}\n{rest}");
+    let action =
+        |name: &str, command: &str, rest: &str| format!("name: {name}\nrunner: command\ncommand: {command}\n{rest}");
     let text = "parameters:\n  text: { type: string, required: true }\n";
     let files = [
         ("pack.yaml", "name: tools\nversion: 1.0.0\ndescription: Actions of a test\n".to_owned()),
@@ -150,7 +175,10 @@ fn write_tools(dir: &Path) -> Result<String> {
         ("actions/fail.sh", "#!/bin/sh\necho no >&2\nexit 3\n".to_owned()),
         ("actions/late.yaml", action("late", "[sleep, \"600\"]", "timeout: 1s\n")),
         ("actions/sleep.yaml", action("sleep", "[sleep, \"600\"]", "")),
-        ("triggers/alert.yaml", "name: alert\nsource: { kafka: { topic: monitoring.alerts, format: json } }\n".to_owned()),
+        (
+            "triggers/alert.yaml",
+            "name: alert\nsource: { kafka: { topic: monitoring.alerts, format: json } }\n".to_owned(),
+        ),
         ("triggers/tick.yaml", "name: tick\nsource: { interval: { every: 1s } }\n".to_owned()),
         (
             "rules/on_alert.yaml",

@@ -33,8 +33,10 @@ pub(super) enum Do {
     Arrive,
     /// Another member gets the partition.
     TakeOver,
-    /// Bytes that are no record, on that topic.
+    /// Bytes that are no record, on `requests`; else a record that does not belong on `results`.
     Rubbish(bool),
+    /// A record of a release to come, on `requests`.
+    Newer,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -151,6 +153,7 @@ impl Owner {
         let results = self.topics.results();
         match what {
             Do::Request(n, action, revision) => (self.topics.requests(), encode(&request(*n, action, revision))),
+            Do::Newer => (self.topics.requests(), b"\xC3\x01newer-release".to_vec()),
             Do::Rubbish(true) => (self.topics.requests(), b"rubbish".to_vec()),
             Do::Rubbish(false) => (results, encode(&request(9, "demo.ok", "now"))),
             Do::Claim(n, token) => {

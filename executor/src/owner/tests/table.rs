@@ -158,6 +158,17 @@ fn a_cancel_in_every_status() {
 }
 
 #[test]
+fn a_cancel_may_come_before_its_request() {
+    check(&[(Do::Cancel(1), ""), (OK, "canceled"), (OK, "")], Some("canceled"));
+    let late = [(Do::Cancel(1), ""), (Do::Wait(DEDUP_MS, true), ""), (OK, "task 1, scheduled")];
+    check(&late, Some("scheduled"));
+    let mut owner = Owner::new();
+    owner.act(&Do::Cancel(1));
+    owner.act(&Do::Wait(DEDUP_MS, true));
+    assert!(owner.state.is_empty(), "a cancel without a request is forgotten");
+}
+
+#[test]
 fn a_pause_holds_dispatch_and_releases_it_in_order() {
     let mut owner = Owner::new();
     assert!(owner.act(&Do::Pause).is_empty());
@@ -208,7 +219,6 @@ fn what_cannot_be_run_fails_with_its_reason() {
 #[test]
 fn what_cannot_be_read_is_a_dead_letter() {
     check(&[(Do::Rubbish(true), "dead not_a_record"), (Do::Rubbish(false), "dead unexpected_kind")], None);
-    check(&[(Do::Cancel(1), "dead no_such_execution")], None);
     let odd = [(OK, "task 1, scheduled"), (Do::Result(1, 1, "running"), "dead unknown_status")];
     check(&odd, Some("scheduled"));
 }
@@ -220,6 +230,25 @@ fn a_revision_that_has_not_arrived_holds_the_partition() {
     assert!(owner.is_blocked() && owner.status(1).is_none());
     assert_eq!(owner.act(&Do::Arrive), ["task 1", "scheduled"]);
     assert!(!owner.is_blocked());
+}
+
+#[test]
+fn what_a_newer_release_wrote_waits_for_it() {
+    let mut owner = Owner::new();
+    assert!(owner.act(&Do::Newer).is_empty() && owner.is_blocked());
+
+    let mut owner = Owner::new();
+    owner.state.put(id(1).as_bytes(), b"\xC3\x01newer-release".to_vec());
+    owner.state.set_timer(id(1).as_bytes(), owner.now_ms + 10);
+    for what in [OK, Do::Claim(1, 1), Do::Cancel(1)] {
+        assert!(owner.act(&what).is_empty() && owner.is_blocked(), "{what:?}");
+    }
+    assert!(owner.act(&Do::Wait(20, true)).is_empty());
+    assert!(owner.state.next_due_ms().is_some(), "its timer is gone");
+
+    let mut owner = Owner::new();
+    owner.state.put(id(1).as_bytes(), b"damaged".to_vec());
+    assert_eq!(owner.act(&Do::Claim(1, 1)), ["dead unreadable_state"]);
 }
 
 #[test]
