@@ -208,7 +208,7 @@ pub(crate) fn compile(hash: String, drafts: Vec<PackDraft>, problems: &mut Probl
 fn compile_trigger(pack: &str, draft: TriggerDraft, problems: &mut Problems) -> TriggerDef {
     let key_expression = draft.key.as_ref().and_then(|key| KeyExpression::compile(key, problems));
     // A schema of the pack compiled when its file was read; one of Petrel's own compiles in a test.
-    let validator = draft.schema.as_ref().and_then(|schema| compile_schema(schema).ok());
+    let validator = draft.schema.as_ref().and_then(|schema| compile_schema(schema).ok()).map(Arc::new);
     TriggerDef {
         reference: format!("{pack}.{}", draft.name.value),
         description: draft.description,

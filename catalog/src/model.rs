@@ -1,5 +1,7 @@
 //! Triggers and rules of a compiled revision.
 
+use std::sync::Arc;
+
 use jsonschema::Validator;
 use serde_json::{Map, Value};
 
@@ -22,7 +24,7 @@ pub struct TriggerDef {
     /// The CEL expression of `key:`, as it was written.
     pub key: Option<String>,
     pub(crate) key_expression: Option<KeyExpression>,
-    pub(crate) validator: Option<Validator>,
+    pub(crate) validator: Option<Arc<Validator>>,
 }
 
 impl TriggerDef {

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use petrel_rules::{ActionPlan, CompileError, RulePlan, RuleSet, RuleSource, Template, TriggerPlan, TriggerSchema};
+use petrel_rules::{
+    ActionPlan, CompileError, FullCheck, RulePlan, RuleSet, RuleSource, Template, TriggerPlan, TriggerSchema,
+};
+use serde_json::Value;
 
 use crate::engine::{check_criteria, tell_all};
 use crate::model::TriggerDef;
-use crate::pack::RuleDraft;
+use crate::pack::{RuleDraft, TriggerSource, Validate, describe_errors};
 use crate::problems::Problems;
 use crate::walk::Located;
 
@@ -68,7 +71,11 @@ impl Planner {
             match RuleSet::compile(&schema, rules.values().map(source)) {
                 Ok(set) => {
                     let actions = rules.into_values().map(|rule| rule.plan).collect();
-                    plans.push(Arc::new(TriggerPlan::new(reference.as_str().into(), set, actions)));
+                    let plan = TriggerPlan::new(reference.as_str().into(), set, actions);
+                    plans.push(Arc::new(match full_check(trigger) {
+                        Some(check) => plan.with_full_check(check),
+                        None => plan,
+                    }));
                 }
                 Err(errors) => tell_by_rule(&errors, &rules, problems),
             }
@@ -77,11 +84,51 @@ impl Planner {
     }
 }
 
+/// The check of a bound topic that asks for all of its schema.
+fn full_check(trigger: &TriggerDef) -> Option<FullCheck> {
+    if trigger.validate != Validate::Full || !matches!(trigger.source, TriggerSource::Kafka(_)) {
+        return None;
+    }
+    let validator = trigger.validator.clone()?;
+    Some(FullCheck::new(move |payload| {
+        let payload: Value = serde_json::from_slice(payload).map_err(|e| e.to_string())?;
+        if validator.is_valid(&payload) {
+            return Ok(());
+        }
+        Err(describe_errors(&validator, &payload).join("; "))
+    }))
+}
+
 /// Reports mistakes, each of which names its rule.
 fn tell_by_rule(errors: &[CompileError], rules: &BTreeMap<String, PlannedRule>, problems: &mut Problems) {
     for error in errors {
         if let Some(criteria) = rules.get(&error.at).and_then(|rule| rule.criteria.as_ref()) {
             tell_all([error], criteria, problems);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::{disk_with, load};
+
+    fn check_of(trigger: &'static str) -> Option<FullCheck> {
+        let revision = load(vec![disk_with(&[("triggers/other.yaml", trigger)])]);
+        full_check(revision.compiled().trigger("disk.other").unwrap())
+    }
+
+    #[test]
+    fn full_checks_are_for_bound_topics_that_ask_for_them() {
+        let bound = "name: other\nsource: { kafka: { topic: t } }\nvalidate: full\n\
+                     schema: { required: [a], properties: { a: { type: integer, minimum: 1 } } }\n";
+        let check = check_of(bound).unwrap();
+        assert_eq!(check.run(br#"{"a":1}"#), Ok(()));
+        assert_eq!(check.run(br#"{"a":0,"a":2}"#), Ok(()), "the last of duplicate keys wins");
+        assert_eq!(check.run(br#"{"a":0}"#), Err("/a: the value is less than the minimum of 1".to_owned()));
+        assert!(check.run(b"{").is_err());
+        assert!(check_of("name: other\nsource: { kafka: { topic: t } }\nschema: { required: [a] }\n").is_none());
+        assert!(check_of("name: other\nvalidate: full\nschema: { required: [a] }\n").is_none());
+        assert!(check_of("name: other\nsource: { kafka: { topic: t } }\nvalidate: full\n").is_none());
     }
 }

@@ -22,7 +22,7 @@ pub use event::ParsedEvent;
 pub use expr::{CompileError, EvalError, Scope};
 pub use json::{InvalidJson, Shape};
 pub use kv::{InvalidKv, Kv};
-pub use plan::{ActionPlan, Binding, MatchPlan, RulePlan, TriggerPlan};
+pub use plan::{ActionPlan, Binding, FullCheck, MatchPlan, RulePlan, TriggerPlan};
 pub use schema_check::{SchemaViolation, TriggerSchema};
 pub use stage::{MatchCounters, MatchOptions, MatchStage, MatchTotals, MatchView};
 pub use template::Template;

@@ -1,6 +1,7 @@
 //! All triggers of a revision, by the topic that they read from.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use petrel_bus::{InputTopic, Start};
@@ -29,6 +30,34 @@ pub struct RulePlan {
     pub actions: Vec<ActionPlan>,
 }
 
+/// Checks a payload against all of a trigger's schema (`validate: full`); an error says what is refused.
+/// It must depend on the payload only.
+#[derive(Clone)]
+pub struct FullCheck(Arc<Check>);
+
+type Check = dyn Fn(&[u8]) -> Result<(), String> + Send + Sync;
+
+impl FullCheck {
+    /// A check by this function.
+    pub fn new(check: impl Fn(&[u8]) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(check))
+    }
+
+    /// Runs the check.
+    ///
+    /// # Errors
+    /// Why the payload is refused.
+    pub fn run(&self, payload: &[u8]) -> Result<(), String> {
+        (self.0)(payload)
+    }
+}
+
+impl fmt::Debug for FullCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FullCheck")
+    }
+}
+
 /// A trigger and its enabled rules.
 #[derive(Debug)]
 pub struct TriggerPlan {
@@ -38,6 +67,7 @@ pub struct TriggerPlan {
     pub(crate) plans: Vec<RulePlan>,
     /// What criteria, schema and parameters together need of an event.
     pub(crate) whole_shape: Shape,
+    pub(crate) full_check: Option<FullCheck>,
 }
 
 /// Where a trigger that is bound to a topic begins to read.
@@ -92,7 +122,13 @@ impl TriggerPlan {
         for action in plans.iter().flat_map(|p| &p.actions) {
             whole_shape.keep.merge(&action.parameters.reads().keep());
         }
-        Self { trigger, rules, plans, whole_shape }
+        Self { trigger, rules, plans, whole_shape, full_check: None }
+    }
+
+    /// Has the records of a bound topic checked against the whole schema, beside the paths that rules read.
+    pub fn with_full_check(mut self, check: FullCheck) -> Self {
+        self.full_check = Some(check);
+        self
     }
 }
 

@@ -122,6 +122,11 @@ impl<G: MatchView> MatchStage<G> {
                     self.reject(&event, trigger, "schema_violation", violation.to_string(), context);
                     continue;
                 }
+                if let Some(Err(detail)) = bound.plan.full_check.as_ref().map(|check| check.run(payload)) {
+                    let trigger = Some(&*bound.plan.trigger);
+                    self.reject(&event, trigger, "schema_violation", detail, context);
+                    continue;
+                }
                 self.decide(&event, &bound.plan, &parsed, &group.shape, context);
             }
         }

@@ -19,7 +19,7 @@ use petrel_schemas::Topics;
 
 use crate::cli::args::Role;
 use crate::config::Config;
-use crate::engine::{self, Engine};
+use crate::engine::Engine;
 use crate::metrics::Exported;
 use crate::sink::Sink;
 use crate::world::{Globals, World};
@@ -70,7 +70,7 @@ impl Running {
         let mut running = Self::default();
         let asks_sql = roles.contains(&Role::Audit) || roles.contains(&Role::Api);
         if asks_sql && parts.config.clickhouse.url.is_none() {
-            running.engine = Some(engine::start(parts.config, exported).await?);
+            running.engine = Some(Engine::start(parts.config).await?);
         }
         if roles.contains(&Role::Audit) {
             running.sink = Some(Sink::start(parts, running.engine.as_ref(), exported)?);
@@ -126,9 +126,7 @@ impl Running {
         if let Some(sink) = sink {
             sink.shutdown().await;
         }
-        if let Some(engine) = engine {
-            engine.shutdown().await;
-        }
+        off_runtime("engine", move || engine.map(Engine::stop)).await;
     }
 }
 

@@ -27,6 +27,10 @@ impl Sql {
     }
 }
 impl Sql {
- pub async fn history(&self, _: &str) -> Result<Option<serde_json::Value>, ApiError> { todo!() }
- pub async fn output(&self, _: &str) -> Result<serde_json::Value, ApiError> { todo!() }
+    pub async fn history(&self, _: &str) -> Result<Option<serde_json::Value>, ApiError> {
+        todo!()
+    }
+    pub async fn output(&self, _: &str) -> Result<serde_json::Value, ApiError> {
+        todo!()
+    }
 }

@@ -174,11 +174,8 @@ fn read_validate(fields: &Fields<'_>, source: &TriggerSource, report: &mut Repor
     let default = if bound { Validate::Paths } else { Validate::Full };
     let words = [("paths", Validate::Paths), ("full", Validate::Full)];
     let validate = fields.word("validate", &words, default, report);
-    let at = fields.get("validate", report).map_or(fields.at(), |node| node.at);
-    if bound && validate == Validate::Full {
-        report.add(at, Code::NotSupported, "\"full\" on a bound topic is not supported in this version");
-    }
     if !bound && validate == Validate::Paths {
+        let at = fields.get("validate", report).map_or(fields.at(), |node| node.at);
         report.add(
             at,
             Code::BadValue,
@@ -308,7 +305,6 @@ fn built_in_schema(source: &TriggerSource) -> Option<Value> {
             "properties": {
                 "scheduled_at": { "type": "string" },
                 "scheduled_ms": { "type": "integer" },
-                "timer": { "type": "string" },
                 "timer": { "type": "string" },
             },
         })),

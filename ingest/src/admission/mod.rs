@@ -231,7 +231,7 @@ impl Admission {
         let violation =
             |(pointer, message): (String, String)| Violation { pointer: shorten(pointer), message: shorten(message) };
         let violations: Vec<Violation> = violations.into_iter().map(violation).collect();
-        let message = format!("the event breaks the schema of {}: {}", trigger.reference, describe(&violations[0]));
+        let message = format!("the event breaks the schema of {}: {}", trigger.reference, violations[0]);
         Err(Refusal { violations, ..Refusal::new(Domain::Unprocessable, "schema_violation", message) })
     }
 }
@@ -245,13 +245,6 @@ fn shorten(mut text: String) -> String {
         text.push('…');
     }
     text
-}
-
-fn describe(violation: &Violation) -> String {
-    match violation.pointer.as_str() {
-        "" => violation.message.clone(),
-        pointer => format!("{pointer}: {}", violation.message),
-    }
 }
 
 fn malformed(error: JsonError) -> Refusal {

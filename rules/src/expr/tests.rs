@@ -18,26 +18,74 @@ impl Random {
 
     fn expression(&mut self, depth: usize) -> String {
         const LEAVES: [&str; 30] = [
-            "trigger.i", "trigger.d", "trigger.u", "trigger.s", "trigger.b", "trigger.n", "trigger.l", "trigger.m",
-            "trigger.m.k", "trigger.m['k']", "trigger.absent", "trigger", "kv.list", "kv", "now", "1", "-1", "0",
-            "9223372036854775807", "-9223372036854775808", "18446744073709551615u", "1.5", "0.0", "''", "'a'", "b'x'",
-            "true", "null", "[]", "{}",
+            "trigger.i",
+            "trigger.d",
+            "trigger.u",
+            "trigger.s",
+            "trigger.b",
+            "trigger.n",
+            "trigger.l",
+            "trigger.m",
+            "trigger.m.k",
+            "trigger.m['k']",
+            "trigger.absent",
+            "trigger",
+            "kv.list",
+            "kv",
+            "now",
+            "1",
+            "-1",
+            "0",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "18446744073709551615u",
+            "1.5",
+            "0.0",
+            "''",
+            "'a'",
+            "b'x'",
+            "true",
+            "null",
+            "[]",
+            "{}",
         ];
         if depth == 0 {
             return self.pick(&LEAVES).to_owned();
         }
         let (a, b) = (self.expression(depth - 1), self.expression(depth - 1));
         match self.below(16) {
-            0..=4 => format!("({a}) {} ({b})", self.pick(&["==", "!=", "<", "<=", ">", ">=", "in", "+", "-", "*", "/", "%"])),
+            0..=4 => {
+                format!("({a}) {} ({b})", self.pick(&["==", "!=", "<", "<=", ">", ">=", "in", "+", "-", "*", "/", "%"]))
+            }
             5..=7 => format!("({a}) {} ({b})", self.pick(&["&&", "||"])),
             8 => format!("{}({a})", self.pick(&["!", "-"])),
             9 => format!("({a}) ? ({b}) : ({a})"),
             10 => format!("({a})[{b}]"),
-            11 => format!("({a}).{}", self.pick(&["k", "i", "size()", "getHours()", "getFullYear()", "getDayOfYear('UTC')"])),
+            11 => format!(
+                "({a}).{}",
+                self.pick(&["k", "i", "size()", "getHours()", "getFullYear()", "getDayOfYear('UTC')"])
+            ),
             12 => format!("({a}).{}(x, {b})", self.pick(&["all", "exists", "exists_one", "map", "filter"])),
             13 => format!("has(({a}).k)"),
-            14 => format!("{}({a})", self.pick(&["int", "uint", "double", "string", "bool", "bytes", "timestamp", "duration", "type", "dyn", "size"])),
-            _ => format!("[{a}, {b}] == [({b}).{}('a')]", self.pick(&["contains", "startsWith", "endsWith", "matches"])),
+            14 => format!(
+                "{}({a})",
+                self.pick(&[
+                    "int",
+                    "uint",
+                    "double",
+                    "string",
+                    "bool",
+                    "bytes",
+                    "timestamp",
+                    "duration",
+                    "type",
+                    "dyn",
+                    "size"
+                ])
+            ),
+            _ => {
+                format!("[{a}, {b}] == [({b}).{}('a')]", self.pick(&["contains", "startsWith", "endsWith", "matches"]))
+            }
         }
     }
 }
@@ -46,7 +94,8 @@ impl Random {
 /// and without the quick decision.
 #[test]
 fn random_criteria_are_decided() {
-    let event = br#"{"i":1,"d":1.5,"u":18446744073709551615,"s":"ab","b":true,"n":null,"l":[1,"a",[2.0]],"m":{"k":"a","i":2}}"#;
+    let event =
+        br#"{"i":1,"d":1.5,"u":18446744073709551615,"s":"ab","b":true,"n":null,"l":[1,"a",[2.0]],"m":{"k":"a","i":2}}"#;
     let event = ParsedEvent::parse(event, &Shape::everything()).unwrap();
     let kv = Kv::new([("list", r#"[1.0, "ab", null]"#)]).unwrap();
     let scope = Scope::rule(&event, 1_795_000_000_000, &kv);
@@ -81,8 +130,8 @@ fn random_criteria_are_decided() {
 #[test]
 fn random_text_compiles_or_has_mistakes() {
     const PIECES: [&str; 28] = [
-        "trigger", ".", "a", "(", ")", "[", "]", "{", "}", "'", "\"", "\\", "é", "\n", " ", "&&", "||", "!", "-", "1", ".5",
-        "?", ":", ",", "in", "has", "r\"", "\u{0}",
+        "trigger", ".", "a", "(", ")", "[", "]", "{", "}", "'", "\"", "\\", "é", "\n", " ", "&&", "||", "!", "-", "1",
+        ".5", "?", ":", ",", "in", "has", "r\"", "\u{0}",
     ];
     let mut random = Random(7);
     let texts: Vec<String> =

@@ -62,8 +62,7 @@ fn scalar(value: &dyn Val) -> Option<Json> {
     }
 }
 
-/// A value inside a longer text: strings as they are, numbers as CEL's `string()` writes them, the rest
-/// as JSON.
+/// A value inside a longer text: strings as they are, doubles without a needless `.0`, the rest as JSON.
 ///
 /// # Errors
 /// As [`to_json`].
@@ -73,7 +72,10 @@ pub(crate) fn to_text(value: &dyn Val) -> Result<String, EvalError> {
     }
     match to_json(value)? {
         Json::String(text) => Ok(text),
-        Json::Number(number) if number.is_f64() => Ok(number.as_f64().unwrap_or_default().to_string()),
+        Json::Number(number) => {
+            let text = number.to_string();
+            Ok(text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned))
+        }
         json => Ok(json.to_string()),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::engine::{RuleSet, RuleSource};
-use crate::plan::{ActionPlan, Binding, RulePlan, TriggerPlan};
+use crate::plan::{ActionPlan, Binding, FullCheck, RulePlan, TriggerPlan};
 use crate::schema_check::TriggerSchema;
 use crate::template::Template;
 
@@ -308,6 +308,23 @@ fn one_triggers_schema_concerns_that_trigger_only() {
     assert_eq!(refused[0].trigger.as_deref(), Some("disk.strict"));
     // Malformed for one is malformed for all: one letter.
     assert_eq!(letters(&step(&mut stage, &view, "alerts", &records(2, &[b"{"]))).len(), 1);
+}
+
+#[test]
+fn a_full_check_refuses_what_the_paths_let_through() {
+    let (mut stage, _) = stage(options());
+    let plan = trigger("t.full", json!({}), &[("r", "true", json!({}))]);
+    let check = FullCheck::new(|payload| match payload.len() {
+        ..5 => Ok(()),
+        length => Err(format!("{length} bytes")),
+    });
+    let plan = Arc::new(Arc::into_inner(plan).unwrap().with_full_check(check));
+    let view = view(vec![(plan, bound("alerts", &[])), (trigger("t.paths", json!({}), &[]), bound("alerts", &[]))]);
+    let outputs = step(&mut stage, &view, "alerts", &records(0, &[b"[1]", b"[1, 2]"]));
+    assert_eq!(requests(&outputs).len(), 1);
+    let letters = letters(&outputs);
+    assert_eq!(letters.len(), 1);
+    assert_eq!((letters[0].reason.as_str(), letters[0].detail.as_str()), ("schema_violation", "6 bytes"));
 }
 
 #[test]

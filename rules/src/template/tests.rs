@@ -35,6 +35,7 @@ fn values_keep_their_types_and_texts_are_interpolated() {
         (json!("${{1: 'i', true: 'b'}}"), json!({"1": "i", "true": "b"})),
         (json!("host ${trigger.host}: ${trigger.pct}%"), json!("host db-1: 95%")),
         (json!("${trigger.n}${trigger.n}"), json!("33")),
+        (json!("${1e300} ${-0.5} ${0.0}"), json!("1e+300 -0.5 0")),
         (json!(" ${trigger.n}"), json!(" 3")),
         (json!("${trigger.tags} ${trigger.nothing} ${trigger.ok}"), json!("[\"a\",\"b\"] null true")),
         (json!("$${trigger.host} costs $5 {x} }"), json!("${trigger.host} costs $5 {x} }")),

@@ -162,9 +162,6 @@ pub struct ClickhouseArgs {
     /// The engine's library
     #[arg(long, env = "PETREL_CHDB_LIB", value_name = "FILE")]
     pub library: Option<PathBuf>,
-    /// End when standard input is closed: for a parent process
-    #[arg(long, hide = true)]
-    pub child: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -56,7 +56,7 @@ pub fn serve(args: ServeArgs) -> Result<(), Failure> {
 pub fn clickhouse(args: ClickhouseArgs) -> Result<(), Failure> {
     telemetry::init(&Config::default().log)?;
     let library = engine::library(args.library.as_deref(), &args.data_dir)?;
-    engine::serve(library, args.data_dir, args.listen, args.child).map_err(Failure::from)
+    engine::serve(library, args.data_dir, args.listen).map_err(Failure::from)
 }
 
 fn load(file: Option<&Path>, flags: &[(&str, Value)]) -> Result<Config, Failure> {

@@ -12,7 +12,14 @@ const ENV_PREFIX: &str = "PETREL_";
 /// Between the parts of an option's path in an environment variable.
 const ENV_SEPARATOR: &str = "__";
 /// Variables with that prefix that are no options: the clients' and the tests' own.
-const ENV_OTHERS: [&str; 4] = ["PETREL_API", "PETREL_API_TOKEN", "PETREL_CHDB_LIB", "PETREL_CONFIG"];
+const ENV_OTHERS: [&str; 6] = [
+    "PETREL_API",
+    "PETREL_API_TOKEN",
+    "PETREL_CHDB_LIB",
+    "PETREL_CONFIG",
+    "PETREL_CLICKHOUSE_PASSWORD",
+    "PETREL_CLICKHOUSE_PARENT",
+];
 /// Prefixes of variables that belong to tests and to running actions.
 const ENV_OTHER_PREFIXES: [&str; 6] =
     ["PETREL_TEST_", "PETREL_E2E_", "PETREL_EXECUTION_", "PETREL_ATTEMPT", "PETREL_ACTION", "PETREL_BENCH_"];

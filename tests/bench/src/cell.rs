@@ -83,7 +83,9 @@ impl Cell {
         let split: serde_json::Map<String, Value> = self
             .split
             .iter()
-            .map(|(name, wall_s, cpu_s)| ((*name).to_owned(), json!({"wall_s": rounded(*wall_s), "cpu_s": rounded(*cpu_s)})))
+            .map(|(name, wall_s, cpu_s)| {
+                ((*name).to_owned(), json!({"wall_s": rounded(*wall_s), "cpu_s": rounded(*cpu_s)}))
+            })
             .collect();
         json!({
             "cell": self.way.letter().to_string(),

@@ -10,7 +10,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 
 use crate::cell::{Cell, Way, Written};
 use crate::cost::Meters;
-use crate::kafka::{Kafka, PARTITIONS, STALL, receive, send};
+use crate::kafka::{Kafka, PARTITIONS, STALL, drain, receive, send};
 use crate::settings;
 
 /// For the calls of a transaction, which block.
@@ -81,7 +81,7 @@ pub(crate) fn pass(
     }
     let cost = began.until(&Meters::read()?);
     let commit_s = in_commit.as_secs_f64();
-    Ok(Cell { way: Way::Pass, round, events, cost, commits, commit_s, written: echo.written, split: Vec::new() })
+    Ok(Cell { way: Way::Pass, round, events, cost, commits, commit_s, written: echo.written(), split: Vec::new() })
 }
 
 struct Transaction<'a> {
@@ -97,11 +97,8 @@ impl Transaction<'_> {
         for (partition, offset) in self.next.drain() {
             offsets.add_partition_offset(self.topic, partition, Offset::Offset(offset))?;
         }
-        // The crate's own flush, with which its commit begins, waits in steps of 100 ms that nothing
-        // wakes: once nothing is in flight it returns at once.
-        while self.producer.in_flight_count() > 0 {
-            self.producer.poll(Duration::from_millis(1));
-        }
+        // The commit begins with the crate's own flush, which returns at once when nothing is in flight.
+        drain(self.producer);
         let group = self.consumer.group_metadata().ok_or_else(|| anyhow!("no group"))?;
         self.producer.send_offsets_to_transaction(&offsets, &group, TIMEOUT)?;
         self.producer.commit_transaction(TIMEOUT)?;
@@ -111,12 +108,18 @@ impl Transaction<'_> {
 
 /// Spreads outputs of given number and size evenly over the inputs.
 pub(crate) struct Echo {
-    topics: Vec<(String, u64, u64)>,
+    topics: Vec<EchoTopic>,
     events: u64,
     taken: u64,
     value: Vec<u8>,
-    /// What it has asked to be written.
-    pub written: Written,
+}
+
+struct EchoTopic {
+    name: String,
+    records: u64,
+    bytes: u64,
+    /// Records and bytes so far.
+    done: (u64, u64),
 }
 
 /// Keys of Petrel's requests and audit records are hex of 128 bits.
@@ -124,8 +127,13 @@ const KEY_BYTES: usize = 32;
 
 impl Echo {
     pub(crate) fn new(like: &Written, events: u64) -> Self {
-        let topics = like.iter().map(|(topic, (records, bytes))| (topic.clone(), *records, *bytes)).collect();
-        Self { topics, events, taken: 0, value: Vec::new(), written: Written::new() }
+        let topic = |(name, (records, bytes)): (&String, &(u64, u64))| EchoTopic {
+            name: name.clone(),
+            records: *records,
+            bytes: *bytes,
+            done: (0, 0),
+        };
+        Self { topics: like.iter().map(topic).collect(), events, taken: 0, value: Vec::new() }
     }
 
     /// Takes an input and calls `write(topic, partition, key, value)` for what is due by then.
@@ -135,24 +143,24 @@ impl Echo {
         mut write: impl FnMut(&str, i32, &[u8], &[u8]) -> Result<()>,
     ) -> Result<()> {
         self.taken += 1;
-        for (topic, records, bytes) in &self.topics {
-            let due = share(*records, self.taken, self.events);
-            let (written, written_bytes) = self.written.get(topic).copied().unwrap_or_default();
-            if written == due {
-                continue;
-            }
-            for number in written..due {
-                let sum = self.written.entry(topic.clone()).or_default();
-                let size = share(*bytes, number + 1, *records) - if number == written { written_bytes } else { sum.1 };
+        for topic in &mut self.topics {
+            let due = share(topic.records, self.taken, self.events);
+            while topic.done.0 < due {
+                let number = topic.done.0;
+                let size = usize::try_from(share(topic.bytes, number + 1, topic.records) - topic.done.1)?;
                 self.value.clear();
-                let size = usize::try_from(size)?.saturating_sub(KEY_BYTES);
-                self.value.extend(payload.iter().cycle().take(size));
+                self.value.extend(payload.iter().cycle().take(size.saturating_sub(KEY_BYTES)));
                 let key = format!("{:032x}", u128::from(number) * 0x9e37_79b9_7f4a_7c15);
-                *sum = (sum.0 + 1, sum.1 + (size + KEY_BYTES) as u64);
-                write(topic, i32::try_from(number % PARTITIONS as u64)?, key.as_bytes(), &self.value)?;
+                topic.done = (number + 1, topic.done.1 + (key.len() + self.value.len()) as u64);
+                write(&topic.name, i32::try_from(number % PARTITIONS as u64)?, key.as_bytes(), &self.value)?;
             }
         }
         Ok(())
+    }
+
+    /// What it has asked to be written.
+    pub(crate) fn written(&self) -> Written {
+        self.topics.iter().map(|topic| (topic.name.clone(), topic.done)).collect()
     }
 }
 
@@ -180,6 +188,27 @@ mod tests {
             echo.take(&[b'x'; 300], write).unwrap();
         }
         assert_eq!(found, like);
-        assert_eq!(echo.written, like);
+        assert_eq!(echo.written(), like);
+    }
+    #[test]
+    fn the_client_alone_takes_all_and_writes_what_it_is_told() {
+        let Some(bootstrap) = petrel_testkit::shared_kafka() else { return };
+        let kafka = Kafka { bootstrap: bootstrap.to_owned() };
+        let names = ["bench-plain.in", "bench-plain.requests"].map(str::to_owned);
+        kafka.create_topics(&names).unwrap();
+        let [topic, out] = names;
+        assert_eq!(kafka.fill(&topic, 5_000).unwrap(), 50);
+
+        let consumed = consume(&kafka, &topic, "bench-plain.a", 5_000, 1).unwrap();
+        assert!(consumed.events_per_s() > 0.0 && consumed.cost.cpu_s() > 0.0);
+
+        let like: Written = [("requests".to_owned(), (50, 50 * 400))].into();
+        let to = [("requests".to_owned(), out.clone())].into();
+        let passed = pass(&kafka, &topic, "bench-plain.b", 5_000, 1, &like, &to).unwrap();
+        assert_eq!(passed.written, like);
+        assert!(passed.commits > 0 && passed.commit_s > 0.0);
+        kafka.check_committed("bench-plain.b", &topic).unwrap();
+        assert!(kafka.check_committed("bench-plain.a", &topic).is_err(), "nothing was committed there");
+        assert_eq!(kafka.count_committed(&out).unwrap(), 50);
     }
 }

@@ -1,0 +1,152 @@
+//! What was read of one partition and is not written yet.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use petrel_bus::{OwnedRecord, TopicPartition};
+
+use super::intent::Intent;
+use crate::rows::{Rows, Source, Table};
+
+/// When a batch is cut.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CutLimits {
+    pub records_max: usize,
+    pub bytes_max: usize,
+    pub wait: Duration,
+}
+
+/// A batch: fixed once it is cut.
+#[derive(Debug)]
+pub(super) struct Cut {
+    pub intent: Intent,
+    /// Whether the intent stands beside the committed offset.
+    pub recorded: bool,
+    pub rows: Rows,
+    /// Tables, of [`Table::ALL`], that have their rows.
+    pub written: usize,
+    /// First and last timestamp of the records.
+    pub times: (i64, i64),
+}
+
+/// The records of a partition that wait for their turn.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    pub at: TopicPartition,
+    /// Committed offset.
+    pub position: i64,
+    dead_letters: bool,
+    /// A range that an earlier member recorded and may have written in part.
+    replay: Option<Intent>,
+    waiting: VecDeque<OwnedRecord>,
+    waiting_bytes: usize,
+    since: Option<Instant>,
+    cut: Option<Cut>,
+}
+
+impl Buffer {
+    pub(super) fn new(at: TopicPartition, position: i64, replay: Option<Intent>, dead_letters: bool) -> Self {
+        // A range before the position is done; its note only lives on until the next commit.
+        let replay = replay.filter(|intent| intent.last >= position);
+        Self { at, position, dead_letters, replay, waiting: VecDeque::new(), waiting_bytes: 0, since: None, cut: None }
+    }
+
+    pub(super) fn push(&mut self, record: OwnedRecord) {
+        self.waiting_bytes += bytes_of(&record);
+        self.since.get_or_insert_with(Instant::now);
+        self.waiting.push_back(record);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.cut.is_none()
+    }
+
+    /// Whether it holds so much that nothing more should be fetched.
+    pub(super) fn is_full(&self, limits: CutLimits) -> bool {
+        self.waiting.len() >= limits.records_max || self.waiting_bytes >= limits.bytes_max
+    }
+
+    /// How long until a batch must be cut; none if nothing waits.
+    pub(super) fn due_in(&self, limits: CutLimits) -> Option<Duration> {
+        if self.cut.is_some() || self.is_full(limits) || self.replay_is_read() {
+            return Some(Duration::ZERO);
+        }
+        if self.replay.is_some() {
+            return None;
+        }
+        self.since.map(|since| limits.wait.saturating_sub(since.elapsed()))
+    }
+
+    fn replay_is_read(&self) -> bool {
+        match (self.replay, self.waiting.back()) {
+            (Some(intent), Some(newest)) => newest.offset >= intent.last,
+            _ => false,
+        }
+    }
+
+    /// The batch to write now, cut if there is none yet.
+    pub(super) fn cut(&mut self, limits: CutLimits) -> Option<&mut Cut> {
+        if self.cut.is_none() {
+            self.cut = self.new_cut(limits);
+        }
+        self.cut.as_mut()
+    }
+
+    fn new_cut(&mut self, limits: CutLimits) -> Option<Cut> {
+        let records = match self.replay {
+            // Cut as it was cut then: other limits must not make other batches of it. A record behind
+            // it shows that it is whole, if its own last one is gone.
+            Some(intent) if self.replay_is_read() => self.waiting.iter().take_while(|r| r.offset <= intent.last).count(),
+            // More records than one batch may hold, and still not at the recorded end: keep reading.
+            Some(_) => return None,
+            None => self.fitting(limits),
+        };
+        let recorded = self.replay.take();
+        let taken: Vec<OwnedRecord> = self.waiting.drain(..records).collect();
+        self.waiting_bytes -= taken.iter().map(bytes_of).sum::<usize>();
+        self.since = if self.waiting.is_empty() { None } else { Some(Instant::now()) };
+        let (first, last) = (taken.first()?.offset, taken.last()?.offset);
+        let mut cut = Cut {
+            intent: recorded.unwrap_or(Intent { first, last }),
+            recorded: recorded.is_some(),
+            rows: Rows::default(),
+            written: 0,
+            times: (i64::MAX, i64::MIN),
+        };
+        let source = Source { topic: &self.at.topic, partition: self.at.partition, dead_letters: self.dead_letters };
+        for record in &taken {
+            cut.times = (cut.times.0.min(record.timestamp_ms), cut.times.1.max(record.timestamp_ms));
+            cut.rows.add(source, record.as_record());
+        }
+        Some(cut)
+    }
+
+    /// How many records the next batch takes: at least one.
+    fn fitting(&self, limits: CutLimits) -> usize {
+        let mut bytes = 0;
+        let fits = |record: &&OwnedRecord| {
+            bytes += bytes_of(record);
+            bytes <= limits.bytes_max
+        };
+        let fitting = self.waiting.iter().take(limits.records_max).take_while(fits).count();
+        fitting.max(1).min(self.waiting.len())
+    }
+
+    /// The batch is written and its end committed.
+    pub(super) fn done(&mut self) {
+        if let Some(cut) = self.cut.take() {
+            self.position = cut.intent.last + 1;
+        }
+    }
+}
+
+impl Cut {
+    /// The next table that lacks its rows.
+    pub(super) fn next_table(&self) -> Option<Table> {
+        Table::ALL.get(self.written).copied()
+    }
+}
+
+fn bytes_of(record: &OwnedRecord) -> usize {
+    record.value.as_ref().map_or(0, Vec::len) + record.key.as_ref().map_or(0, Vec::len)
+}

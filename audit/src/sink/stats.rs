@@ -1,0 +1,73 @@
+//! What the sink counts, read by whoever exports metrics and tells the health.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// Counters of one sink thread. Counts are totals since the thread began.
+#[derive(Debug, Default)]
+pub struct SinkStats {
+    /// Records that were read.
+    pub records: AtomicU64,
+    /// Rows that were written.
+    pub rows: AtomicU64,
+    /// Batches that were written.
+    pub batches: AtomicU64,
+    /// Batches of an earlier member that were written again.
+    pub replays: AtomicU64,
+    /// Inserts and counts that failed.
+    pub failures: AtomicU64,
+    /// Inserts after which rows were missing; each was written again under another token.
+    pub missing: AtomicU64,
+    /// Rows found written twice; queries do not see them.
+    pub duplicates: AtomicU64,
+    /// Records not fetched yet, as far as known; -1 while unknown.
+    pub lag: AtomicI64,
+    /// Partitions assigned now.
+    pub assigned: AtomicU64,
+    /// Since when ClickHouse does not take rows, in milliseconds since the epoch; 0 while it does.
+    pub down_since_ms: AtomicI64,
+    problems: Mutex<Problems>,
+}
+
+#[derive(Debug, Default)]
+struct Problems {
+    session: Option<String>,
+    clickhouse: Option<String>,
+    halted: Vec<String>,
+}
+
+impl SinkStats {
+    /// Everything that keeps rows from being written, for people; empty when all is well.
+    pub fn problems(&self) -> Vec<String> {
+        let problems = self.lock();
+        let all = problems.session.iter().chain(&problems.clickhouse).chain(&problems.halted);
+        all.cloned().collect()
+    }
+
+    pub(super) fn session_problem(&self, problem: Option<String>) {
+        let mut problems = self.lock();
+        problems.session = problem;
+        problems.halted.clear();
+    }
+
+    pub(super) fn halted(&self, problem: String) {
+        self.lock().halted.push(problem);
+    }
+
+    pub(super) fn down(&self, now_ms: i64, problem: String) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        // Keeps the first instant of a longer outage.
+        let _ = self.down_since_ms.compare_exchange(0, now_ms, Ordering::Relaxed, Ordering::Relaxed);
+        self.lock().clickhouse = Some(problem);
+    }
+
+    pub(super) fn up(&self) {
+        self.down_since_ms.store(0, Ordering::Relaxed);
+        self.lock().clickhouse = None;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Problems> {
+        // The guarded values are replaced whole, so a panic elsewhere cannot leave them half done.
+        self.problems.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,391 @@
+//! The session of a log that lives in one process; [`crate::sim`] and `petrel-bus-local` share it.
+//!
+//! A log offers reading, an atomic commit and its [`Group`]s; everything else that the driver expects
+//! of a session is here.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::bus::SessionOptions;
+use crate::group::{Counts, Fenced, Group};
+use crate::record::{Output, Record};
+use crate::session::{Fetched, GroupEvent, Position, Restored, Session, SessionError, TopicPartition};
+use crate::stage::{InputTopic, Start};
+
+/// Most records read of a changelog or by a tail at once.
+pub(crate) const READ_RECORDS_MAX: usize = 4096;
+
+/// Consecutive records as the log holds them.
+pub trait Block {
+    /// The records, in order of their offsets.
+    fn records(&self) -> impl Iterator<Item = Record<'_>>;
+}
+
+/// Outputs and positions that become durable and visible together.
+#[derive(Debug)]
+pub struct Transaction<'a> {
+    /// Consumer group.
+    pub group: &'a Arc<str>,
+    /// Name of the member.
+    pub member: &'a Arc<str>,
+    /// Its epoch; [`Group::check`] fences by it.
+    pub epoch: u64,
+    /// Records and their partitions.
+    pub outputs: Vec<(Output, u32)>,
+    /// What the group has processed.
+    pub positions: &'a [Position],
+}
+
+/// What [`Member`] and [`crate::LogTail`] need of a log.
+pub trait Log {
+    /// How it hands out records.
+    type Block: Block;
+
+    /// Time of the log, in milliseconds since the epoch.
+    fn now_ms(&self) -> i64;
+
+    /// Number of partitions of a topic; none if it does not exist.
+    fn partitions(&self, topic: &str) -> Option<u32>;
+
+    /// First offset that is there, and the offset behind the last committed record.
+    fn bounds(&self, at: &TopicPartition) -> Option<Range<i64>>;
+
+    /// Committed records from `from` on, about `records_max` of them, within the log's limit of bytes;
+    /// the first block may begin before `from`. Empty only if there is nothing up to the end.
+    ///
+    /// # Errors
+    /// If the data cannot be read.
+    fn read(&self, at: &TopicPartition, from: i64, records_max: usize) -> Result<Vec<Self::Block>, SessionError>;
+
+    /// Waits until no transaction is open that could still move this group's offsets.
+    fn settle(&self, group: &str);
+
+    /// What a group committed for a partition.
+    fn offset(&self, group: &str, at: &TopicPartition) -> Option<(i64, Option<String>)>;
+
+    /// Commits all or nothing, after the group has let it pass.
+    ///
+    /// # Errors
+    /// As [`Session::commit`].
+    fn commit(&self, transaction: Transaction<'_>) -> Result<(), SessionError>;
+
+    /// Runs `f` over a group, made if it is new.
+    fn group<R>(&self, group: &str, f: impl FnOnce(&mut Group, &Counts<'_>) -> R) -> R;
+
+    /// A session of that group was dropped without a farewell.
+    fn crashed(&self, group: &str, member: &str, epoch: u64);
+
+    /// Grows whenever something was committed or a group changed.
+    fn version(&self) -> u64;
+
+    /// Waits until [`Log::version`] is not `seen`, at most `wait`.
+    fn wait(&self, seen: u64, wait: Duration);
+}
+
+impl From<Fenced> for SessionError {
+    fn from(fenced: Fenced) -> Self {
+        Self::Rebuild(fenced.to_string())
+    }
+}
+
+#[derive(Debug)]
+struct Cursor {
+    at: TopicPartition,
+    next: i64,
+    paused: bool,
+    halted: bool,
+}
+
+/// A member of a consumer group of a [`Log`].
+#[derive(Debug)]
+pub struct Member<L: Log> {
+    log: L,
+    options: SessionOptions,
+    epoch: u64,
+    inputs: Vec<InputTopic>,
+    assigned: Vec<TopicPartition>,
+    cursors: Vec<Cursor>,
+    /// Which cursor is read first, so that a full partition does not starve the others.
+    turn: usize,
+    events: VecDeque<GroupEvent>,
+    outputs: Vec<(Output, u32)>,
+    closed: bool,
+}
+
+impl<L: Log> Member<L> {
+    /// Joins the group.
+    pub fn join(log: L, options: SessionOptions) -> Self {
+        let epoch = Self::new_epoch(&log, &options);
+        Self {
+            log,
+            options,
+            epoch,
+            inputs: Vec::new(),
+            assigned: Vec::new(),
+            cursors: Vec::new(),
+            turn: 0,
+            events: VecDeque::new(),
+            outputs: Vec::new(),
+            closed: false,
+        }
+    }
+
+    fn new_epoch(log: &L, options: &SessionOptions) -> u64 {
+        let now_ms = log.now_ms();
+        log.group(&options.group, |group, counts| group.join(&options.member, now_ms, counts))
+    }
+
+    fn tell_group(&self) -> Result<(), Fenced> {
+        let topics: Vec<Arc<str>> = self.inputs.iter().map(|i| i.name.clone()).collect();
+        let (member, epoch) = (&self.options.member, self.epoch);
+        self.log.group(&self.options.group, |group, counts| group.subscribe(member, epoch, topics, counts))
+    }
+
+    fn poll_group(&mut self) -> Result<Vec<GroupEvent>, SessionError> {
+        let mut events: Vec<GroupEvent> = self.events.drain(..).collect();
+        let (member, epoch, now_ms) = (&self.options.member, self.epoch, self.log.now_ms());
+        match self.log.group(&self.options.group, |group, _| group.poll(member, epoch, now_ms)) {
+            Ok(event) => events.extend(event),
+            Err(Fenced::Expired) => {
+                self.epoch = Self::new_epoch(&self.log, &self.options);
+                self.tell_group()?;
+                events.push(GroupEvent::Lost(std::mem::take(&mut self.assigned)));
+            }
+            Err(fenced) => return Err(fenced.into()),
+        }
+        if let Some(GroupEvent::Assigned(partitions)) = events.last() {
+            self.assigned.extend(partitions.iter().cloned());
+        }
+        Ok(events)
+    }
+
+    /// Reads on from every cursor that may be read; what each has read ends up behind the blocks.
+    fn read(&mut self, max: usize) -> Result<Vec<(usize, Vec<L::Block>)>, SessionError> {
+        let Self { log, cursors, turn, events, .. } = self;
+        let (count, mut left) = (cursors.len(), max);
+        let mut read = Vec::new();
+        for step in 0..count {
+            if left == 0 {
+                break;
+            }
+            let index = (*turn + step) % count;
+            let cursor = &mut cursors[index];
+            if cursor.paused || cursor.halted {
+                continue;
+            }
+            let bounds = log.bounds(&cursor.at).unwrap_or(0..0);
+            if cursor.next < bounds.start || cursor.next > bounds.end {
+                cursor.halted = true;
+                let (next, begin, end) = (cursor.next, bounds.start, bounds.end);
+                let why = format!("offset {next} is out of range, the log holds {begin} to {end}");
+                events.push_back(GroupEvent::Halted(cursor.at.clone(), why));
+                continue;
+            }
+            if cursor.next == bounds.end {
+                continue;
+            }
+            let blocks = log.read(&cursor.at, cursor.next, left)?;
+            let records = blocks.iter().map(|b| b.records().filter(|r| r.offset >= cursor.next).count()).sum::<usize>();
+            match records {
+                // What is left up to the end are gaps.
+                0 => cursor.next = bounds.end,
+                _ => read.push((index, blocks)),
+            }
+            left = left.saturating_sub(records);
+        }
+        *turn = turn.wrapping_add(1) % count.max(1);
+        Ok(read)
+    }
+
+    fn hand_out(&mut self, read: &[(usize, Vec<L::Block>)], max: usize, each: &mut dyn FnMut(&Fetched<'_>)) {
+        let mut fetched = Fetched::with_capacity(max.min(READ_RECORDS_MAX));
+        for (index, blocks) in read {
+            let cursor = &mut self.cursors[*index];
+            let fresh = blocks.iter().flat_map(Block::records).skip_while(|r| r.offset < cursor.next);
+            let mut next = cursor.next;
+            for record in fresh.take(max - fetched.len()) {
+                next = record.offset + 1;
+                fetched.push(&cursor.at.topic, cursor.at.partition, record);
+            }
+            cursor.next = next;
+        }
+        each(&fetched);
+    }
+
+    fn cursor(&mut self, at: &TopicPartition) -> Option<&mut Cursor> {
+        self.cursors.iter_mut().find(|c| c.at == *at)
+    }
+
+    fn start_of(&self, at: &TopicPartition) -> i64 {
+        let begin = self.log.bounds(at).map_or(0, |b| b.start);
+        let input = self.inputs.iter().find(|i| i.name == at.topic);
+        match input.map(|i| &i.start) {
+            Some(Start::Offsets(offsets)) => offsets.get(at.partition as usize).copied().unwrap_or(begin),
+            _ => begin,
+        }
+    }
+
+    fn transact(&mut self, outputs: Vec<(Output, u32)>, positions: &[Position]) -> Result<(), SessionError> {
+        if outputs.is_empty() && positions.is_empty() {
+            return Ok(());
+        }
+        let (group, member, epoch) = (&self.options.group, &self.options.member, self.epoch);
+        self.log.commit(Transaction { group, member, epoch, outputs, positions })
+    }
+}
+
+impl<L: Log> Session for Member<L> {
+    fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError> {
+        self.inputs = inputs.to_vec();
+        for topic in inputs.iter().map(|i| &i.name).filter(|topic| self.log.partitions(topic).is_none()) {
+            let at = TopicPartition { topic: topic.clone(), partition: 0 };
+            self.events.push_back(GroupEvent::Halted(at, "there is no such topic".into()));
+        }
+        Ok(self.tell_group()?)
+    }
+
+    fn fetch(
+        &mut self,
+        wait: Duration,
+        max: usize,
+        each: &mut dyn FnMut(&Fetched<'_>),
+    ) -> Result<Vec<GroupEvent>, SessionError> {
+        for is_last in [false, true] {
+            let seen = self.log.version();
+            let events = self.poll_group()?;
+            if !events.is_empty() {
+                return Ok(events);
+            }
+            let read = self.read(max)?;
+            if !read.is_empty() {
+                self.hand_out(&read, max, each);
+            }
+            if !read.is_empty() || !self.events.is_empty() || is_last {
+                return Ok(self.events.drain(..).collect());
+            }
+            self.log.wait(seen, wait);
+        }
+        Ok(Vec::new())
+    }
+
+    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
+        self.log.settle(&self.options.group);
+        let mut positions = Vec::with_capacity(assigned.len());
+        let mut new = Vec::new();
+        for at in assigned {
+            let position = match self.log.offset(&self.options.group, at) {
+                Some((offset, metadata)) => Position { at: at.clone(), offset, metadata },
+                None => {
+                    let start = Position { at: at.clone(), offset: self.start_of(at), metadata: None };
+                    new.push(start.clone());
+                    start
+                }
+            };
+            positions.push(position);
+        }
+        self.transact(Vec::new(), &new)?;
+        Ok(positions)
+    }
+
+    fn restore(&mut self, changelog: &TopicPartition, each: &mut Restored<'_>) -> Result<(), SessionError> {
+        let Some(bounds) = self.log.bounds(changelog) else {
+            let TopicPartition { topic, partition } = changelog;
+            return Err(SessionError::Halt(format!("there is no partition {partition} of the changelog {topic}")));
+        };
+        let mut next = bounds.start;
+        while next < bounds.end {
+            let blocks = self.log.read(changelog, next, READ_RECORDS_MAX)?;
+            let begun = next;
+            for record in blocks.iter().flat_map(Block::records).filter(|r| r.offset >= begun) {
+                next = record.offset + 1;
+                each(record.key.unwrap_or_default(), record.value);
+            }
+            if next == begun {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {
+        for Position { at, offset, .. } in positions {
+            self.cursors.retain(|c| c.at != *at);
+            self.cursors.push(Cursor { at: at.clone(), next: *offset, paused: false, halted: false });
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), SessionError> {
+        self.cursors.retain(|c| !partitions.contains(&c.at));
+        self.assigned.retain(|at| !partitions.contains(at));
+        let (member, epoch) = (&self.options.member, self.epoch);
+        Ok(self.log.group(&self.options.group, |group, _| group.release(member, epoch, partitions))?)
+    }
+
+    fn pause(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
+        if let Some(cursor) = self.cursor(at) {
+            cursor.paused = true;
+        }
+        Ok(())
+    }
+
+    fn resume(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
+        if let Some(cursor) = self.cursor(at) {
+            cursor.paused = false;
+        }
+        Ok(())
+    }
+
+    fn caught_up(&self, at: &TopicPartition) -> bool {
+        let cursor = self.cursors.iter().find(|c| c.at == *at);
+        cursor.is_some_and(|c| !c.halted && self.log.bounds(at).is_some_and(|bounds| c.next >= bounds.end))
+    }
+
+    fn lag(&mut self) -> Option<u64> {
+        let ahead = |c: &Cursor| self.log.bounds(&c.at).map_or(0, |b| b.end.saturating_sub(c.next));
+        Some(self.cursors.iter().map(ahead).filter_map(|lag| u64::try_from(lag).ok()).sum())
+    }
+
+    fn partitions(&mut self, topic: &Arc<str>) -> Result<u32, SessionError> {
+        self.log.partitions(topic).ok_or_else(|| SessionError::Halt(format!("there is no topic {topic}")))
+    }
+
+    fn send(&mut self, output: Output, partition: u32) -> Result<(), SessionError> {
+        if !self.options.transactional {
+            return Err(SessionError::Halt("a session without transactions cannot write".into()));
+        }
+        self.outputs.push((output, partition));
+        Ok(())
+    }
+
+    fn commit(&mut self, positions: &[Position]) -> Result<(), SessionError> {
+        let outputs = std::mem::take(&mut self.outputs);
+        self.transact(outputs, positions)
+    }
+
+    fn abort(&mut self, rewind: &[Position]) -> Result<(), SessionError> {
+        self.outputs.clear();
+        for Position { at, offset, .. } in rewind {
+            if let Some(cursor) = self.cursor(at) {
+                cursor.next = *offset;
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.closed = true;
+        let (member, epoch) = (&self.options.member, self.epoch);
+        self.log.group(&self.options.group, |group, counts| group.leave(member, epoch, counts));
+    }
+}
+
+impl<L: Log> Drop for Member<L> {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.log.crashed(&self.options.group, &self.options.member, self.epoch);
+        }
+    }
+}

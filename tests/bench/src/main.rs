@@ -1,0 +1,66 @@
+//! Measurements of Petrel on real Kafka. `cargo xtask bench` builds and starts it; docs/BENCHMARKS.md
+//! says what is measured and how to read it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark talks to its terminal")]
+
+mod alerts;
+mod cell;
+mod clock;
+mod cost;
+mod kafka;
+mod latency;
+mod machine;
+mod pipeline;
+mod plain;
+mod ratio;
+mod settings;
+mod stage;
+mod timed;
+mod view;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use petrel_testkit::shared_kafka;
+
+use crate::kafka::Kafka;
+
+/// Measure Petrel on real Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "petrel-bench")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The match stage against what the client alone can do; writes target/bench/pipeline.json
+    Pipeline(pipeline::Options),
+    /// From an event to the start of its action, on both buses; writes target/bench/latency.json
+    Latency(latency::Options),
+    /// What the measured action runs: tells ADDRESS that NAME has started
+    #[command(hide = true)]
+    Started { address: String, name: String },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Pipeline(options) => broker().and_then(|kafka| pipeline::run(&options, &kafka)),
+        Command::Latency(options) => broker().and_then(|kafka| latency::run(&options, &kafka)),
+        Command::Started { address, name } => latency::tell(&address, &name),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The broker of `PETREL_TEST_KAFKA`, else one of this process's own.
+fn broker() -> Result<Kafka> {
+    let bootstrap = shared_kafka().context("the benchmark needs Java and Kafka's jars: cargo xtask deps --kafka")?;
+    Ok(Kafka { bootstrap: bootstrap.to_owned() })
+}
