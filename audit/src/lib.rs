@@ -1,9 +1,19 @@
 //! Everything that Petrel did, in SQL: ClickHouse tables, the sink that fills them, queries over
 //! them, and the embedded engine that holds them where there is no ClickHouse server.
 //!
-//! Reading order: `address`, `engine`, `tables`, `sink`, `query`.
+//! Reading order: `address`, `engine`, `tables`, `rows`, `sink`, `query`.
 
 mod address;
+mod client;
 pub mod engine;
+mod query;
+mod rows;
+mod sink;
+mod tables;
 
 pub use address::{Address, Endpoint};
+pub use client::SqlError;
+pub use query::{Format, QueryLimits, SqlClient};
+pub use rows::Table;
+pub use sink::{SinkHandle, SinkOptions, SinkStats, SinkTopics, spawn_sink};
+pub use tables::{Migrated, TablesError, migrate};

@@ -49,6 +49,28 @@ pub struct TopicSpec {
     pub retention_ms: Option<i64>,
 }
 
+impl TopicSpec {
+    /// Whether this, an existing topic, is what the configuration says.
+    ///
+    /// # Errors
+    /// [`BusError::TopicDiffers`] names the first difference.
+    pub fn matches(&self, wanted: &Self) -> Result<(), BusError> {
+        let cleanup = |spec: &Self| if spec.compacted { "compact".to_owned() } else { "delete".to_owned() };
+        let retention = |spec: &Self| spec.retention_ms.map_or("none".to_owned(), |ms| format!("{ms} ms"));
+        let settings = [
+            ("partitions", self.partitions.to_string(), wanted.partitions.to_string()),
+            ("cleanup", cleanup(self), cleanup(wanted)),
+            ("retention", retention(self), retention(wanted)),
+        ];
+        match settings.into_iter().find(|(_, found, wanted)| found != wanted) {
+            None => Ok(()),
+            Some((setting, found, wanted)) => {
+                Err(BusError::TopicDiffers { topic: self.name.to_string(), setting, found, wanted })
+            }
+        }
+    }
+}
+
 /// What a session is opened for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionOptions {

@@ -13,6 +13,8 @@ mod bus;
 mod clock;
 mod driver;
 mod globals;
+pub mod group;
+mod member;
 mod partition;
 mod publisher;
 mod record;
@@ -22,11 +24,13 @@ pub mod sim;
 mod stage;
 mod state;
 mod stats;
+mod tail;
 
 pub use bus::{Bus, BusError, SessionOptions, Tail, TopicSpec};
 pub use clock::Clock;
 pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, Tick};
 pub use globals::{GlobalsSource, Versioned};
+pub use member::{Block, Log, Member, Transaction};
 pub use partition::{murmur2, partition_of};
 pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, Written, receipt};
 pub use record::{Output, OwnedRecord, Record, To};
@@ -35,3 +39,4 @@ pub use session::{Batch, Fetched, GroupEvent, Position, Restored, Session, Sessi
 pub use stage::{Context, Input, InputTopic, Stage, StageSpec, Start, Step};
 pub use state::{DueTimer, PartitionState};
 pub use stats::StageStats;
+pub use tail::LogTail;

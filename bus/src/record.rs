@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::partition::partition_of;
+
 /// A record as the log holds it, borrowed from the bus for the length of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
@@ -85,6 +87,15 @@ impl Output {
     /// A record that goes to a partition chosen by the caller.
     pub fn to_partition(topic: &Arc<str>, partition: u32, key: impl Into<Vec<u8>>, value: Option<Vec<u8>>) -> Self {
         Self { topic: topic.clone(), to: To::Partition(partition), key: Some(key.into()), value, timestamp_ms: None }
+    }
+
+    /// Partition it goes to, of a topic with that many.
+    pub fn partition(&self, partitions: u32) -> u32 {
+        match (self.to, &self.key) {
+            (To::Partition(partition), _) => partition,
+            (To::Key, Some(key)) => partition_of(key, partitions),
+            (To::Key, None) => 0,
+        }
     }
 
     /// Bytes of key and value together.

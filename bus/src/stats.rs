@@ -85,8 +85,8 @@ impl StageStats {
         problems.halted.push((at, why));
     }
 
-    pub(crate) fn forget_halted(&self) {
-        self.lock().halted.clear();
+    pub(crate) fn forget_halted(&self, no_longer: impl Fn(&str) -> bool) {
+        self.lock().halted.retain(|(at, _)| !no_longer(at));
     }
 
     pub(crate) fn set_blocked(&self, reason: Option<String>) {

@@ -30,6 +30,9 @@ pub const ERROR_TEXT_BYTES_MAX: usize = 512;
 /// are counted.
 pub const CRITERIA_ERROR_ROWS_MAX: u32 = 10;
 
+/// How long an event of an unknown trigger waits for a revision that knows it, in milliseconds.
+pub const TRIGGER_WAIT_MS: i64 = 10_000;
+
 /// Largest payload of an event, in bytes. The audit trail keeps matched events whole, in records of their
 /// own that must stay below the log's limit.
 pub const PAYLOAD_BYTES_MAX: usize = 1_000_000;

@@ -50,6 +50,9 @@ pub struct MatchOptions {
     pub request_bytes_max: usize,
     /// Rows of the audit trail for the errors of one rule per code, partition and minute.
     pub criteria_error_rows_max: u32,
+    /// How old an event of an unknown trigger must be to be a dead letter, in milliseconds. A younger
+    /// one waits: it may be of a revision that was applied elsewhere and has not arrived here.
+    pub trigger_wait_ms: i64,
 }
 
 impl MatchOptions {
@@ -62,6 +65,7 @@ impl MatchOptions {
             payload_bytes_max: limits::PAYLOAD_BYTES_MAX,
             request_bytes_max: limits::REQUEST_BYTES_MAX,
             criteria_error_rows_max: limits::CRITERIA_ERROR_ROWS_MAX,
+            trigger_wait_ms: limits::TRIGGER_WAIT_MS,
         }
     }
 }
@@ -132,29 +136,43 @@ impl<G: MatchView> MatchStage<G> {
         }
     }
 
-    /// A record of `petrel.triggers`, which ingest has checked.
-    fn triggered(&mut self, source: Source<'_>, context: &mut Context<'_, G>) {
-        self.pending.now.events += 1;
-        let value = source.record.value.unwrap_or_default();
-        let decoded = match decode::<TriggerEvent>(value) {
+    /// A record of `petrel.triggers`, which ingest has checked; why it cannot be decided yet, if so.
+    fn triggered(&mut self, source: Source<'_>, context: &mut Context<'_, G>) -> Option<String> {
+        let decoded = match decode::<TriggerEvent>(source.record.value.unwrap_or_default()) {
             Ok(decoded) => decoded,
-            Err(e) => return self.reject_record(source, "undecodable", e.to_string(), context),
+            Err(e) => {
+                self.pending.now.events += 1;
+                self.reject_record(source, "undecodable", e.to_string(), context);
+                return None;
+            }
         };
+        let plan = context.globals().plan().trigger(&decoded.trigger);
+        let age_ms = context.now_ms().saturating_sub(source.record.timestamp_ms);
+        if plan.is_none() && age_ms < self.options.trigger_wait_ms {
+            let revision = context.globals().revision();
+            return Some(format!("trigger {} is not in revision {revision}, a newer one may come", decoded.trigger));
+        }
+        self.pending.now.events += 1;
         let id = match EventId::parse(&decoded.event_id) {
             Ok(id) => id,
-            Err(e) => return self.reject_record(source, "undecodable", format!("event_id: {e}"), context),
+            Err(e) => {
+                self.reject_record(source, "undecodable", format!("event_id: {e}"), context);
+                return None;
+            }
         };
-        let Some(payload) = self.payload(source, Some(decoded.payload.as_bytes()), context) else { return };
+        let payload = self.payload(source, Some(decoded.payload.as_bytes()), context)?;
         let event = Event::with_id(id, payload, source);
         let trigger = Some(decoded.trigger.as_str());
-        let Some(plan) = context.globals().plan().trigger(&decoded.trigger) else {
+        let Some(plan) = plan else {
             let detail = format!("revision {} has no trigger {}", context.globals().revision(), decoded.trigger);
-            return self.reject(&event, trigger, "unknown_trigger", detail, context);
+            self.reject(&event, trigger, "unknown_trigger", detail, context);
+            return None;
         };
         match ParsedEvent::parse(payload, plan.rules.shape()) {
             Ok(parsed) => self.decide(&event, plan, &parsed, plan.rules.shape(), context),
             Err(e) => self.reject(&event, trigger, "malformed_json", e.to_string(), context),
         }
+        None
     }
 
     /// The payload, if there is one and it is not too large.
@@ -192,9 +210,13 @@ impl<G: MatchView> Stage for MatchStage<G> {
     fn step(&mut self, input: Input<'_>, context: &mut Context<'_, G>) -> Step {
         if let Input::Records(batch) = input {
             let own = *batch.topic == self.names.triggers;
-            for record in batch.records {
+            for (consumed, record) in batch.records.iter().enumerate() {
                 let source = Source { topic: batch.topic, partition: batch.partition, record };
-                if own { self.triggered(source, context) } else { self.bound(source, context) }
+                if !own {
+                    self.bound(source, context);
+                } else if let Some(reason) = self.triggered(source, context) {
+                    return Step::Blocked { consumed, reason };
+                }
             }
         }
         Step::Done

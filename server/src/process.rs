@@ -103,7 +103,7 @@ async fn up(
     app: &App,
     stop: &Stop,
 ) -> anyhow::Result<Running> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let topics = Topics::new(&config.topic_prefix, config.partitions, config.task_partitions);
     let OpenBus { bus, name: bus_name, is_local } = open(config, instance, &clock)?;
     ensure_topics(&bus, &topics, config, app).await?;

@@ -115,8 +115,7 @@ pub(super) struct Answer {
 impl Answer {
     /// The response that carries it.
     pub(super) fn response(self) -> Response<Body> {
-        let summary =
-            format!(r#"{{"read_rows":"{}","written_rows":"{}"}}"#, self.rows_read, self.rows_written);
+        let summary = format!(r#"{{"read_rows":"{}","written_rows":"{}"}}"#, self.rows_read, self.rows_written);
         let body = if self.compressed { compress(&self.body) } else { self.body };
         let mut response = Response::new(Body::from(body));
         let headers = response.headers_mut();

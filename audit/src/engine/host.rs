@@ -180,7 +180,9 @@ async fn handle(
     let received = if form::is_form(&head.headers) {
         tokio::time::timeout(wait, form::read(HttpRequest::from_parts(head.clone(), body), &mut pairs)).await
     } else {
-        let read = async { to_bytes(body, limits.body_bytes_max).await.map_err(|_| Failure::too_large(limits.body_bytes_max)) };
+        let read = async {
+            to_bytes(body, limits.body_bytes_max).await.map_err(|_| Failure::too_large(limits.body_bytes_max))
+        };
         tokio::time::timeout(wait, read).await
     };
     let body = received.map_err(|_| Failure::slow_body(limits.body_wait_ms))??;

@@ -111,12 +111,19 @@ mod tests {
         check("INSERT INTO db.values VALUES (1)", "INSERT INTO db.values", "", "Values", " (1)");
         let commented = "/* FORMAT A */ INSERT -- FORMAT B\n INTO t FORMAT C";
         check(commented, "/* FORMAT A */ INSERT -- FORMAT B\n INTO t", "", "C", "");
-        check("INSERT INTO FUNCTION null('a Int8') VALUES (1)", "INSERT INTO FUNCTION null('a Int8')", "", "Values", " (1)");
+        check(
+            "INSERT INTO FUNCTION null('a Int8') VALUES (1)",
+            "INSERT INTO FUNCTION null('a Int8')",
+            "",
+            "Values",
+            " (1)",
+        );
     }
 
     #[test]
     fn everything_else_is_left_alone() {
-        for text in ["SELECT 1 FORMAT CSV", "", "INSERT INTO t SELECT 1 FORMAT CSV", "INSERT INTO t", "CREATE TABLE x"] {
+        for text in ["SELECT 1 FORMAT CSV", "", "INSERT INTO t SELECT 1 FORMAT CSV", "INSERT INTO t", "CREATE TABLE x"]
+        {
             assert_eq!(plan(text.as_bytes()), Plan::AsIs, "{text:?}");
         }
         let infile = plan(b"INSERT INTO t FROM INFILE '/etc/passwd' FORMAT CSV");

@@ -135,8 +135,9 @@ impl Library {
         let mut arguments = [name.as_ptr().cast_mut(), path.as_ptr().cast_mut()];
         // SAFETY: two NUL-terminated strings that outlive the call, which copies them.
         let handle = unsafe { (self.connect)(2, arguments.as_mut_ptr()) };
-        let handle = NonNull::new(handle)
-            .ok_or("it refused the connection; its own message stands in its log (is another engine using the data?)")?;
+        let handle = NonNull::new(handle).ok_or(
+            "it refused the connection; its own message stands in its log (is another engine using the data?)",
+        )?;
         Ok(Connection { library: self.clone(), handle })
     }
 
@@ -195,8 +196,11 @@ impl Connection {
                 return Err(CStr::from_ptr(error).to_string_lossy().into_owned());
             }
             let (buffer, length) = ((library.result_buffer)(result), (library.result_length)(result));
-            let body =
-                if buffer.is_null() || length == 0 { Vec::new() } else { slice::from_raw_parts(buffer, length).to_vec() };
+            let body = if buffer.is_null() || length == 0 {
+                Vec::new()
+            } else {
+                slice::from_raw_parts(buffer, length).to_vec()
+            };
             let (rows_read, rows_written) = ((library.result_rows)(result), (library.result_rows_written)(result));
             Ok(Answered { body, rows_read, rows_written })
         }

@@ -13,13 +13,13 @@ mod form;
 mod host;
 mod insert;
 // The only place that calls C functions of the engine.
+mod lexer;
 #[allow(unsafe_code)]
 mod library;
-mod lexer;
 // memfd_create and prctl have no safe form in the standard library.
+mod options;
 #[allow(unsafe_code)]
 mod os;
-mod options;
 mod readonly;
 mod request;
 mod statement;

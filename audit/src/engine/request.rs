@@ -79,7 +79,9 @@ impl Request {
         }
         request.readonly = readonly_of(readonly.as_deref(), method)?;
         if header("Content-Encoding").is_some_and(|e| e != "identity") {
-            return Err(Failure::unsupported("compressed request bodies come as decompress=1, not by Content-Encoding"));
+            return Err(Failure::unsupported(
+                "compressed request bodies come as decompress=1, not by Content-Encoding",
+            ));
         }
         let separate = !text.is_empty() && !body.is_empty();
         if separate && !text.ends_with(b"\n") {

@@ -62,17 +62,20 @@ impl Buffer {
     }
 
     /// Whether it holds so much that nothing more should be fetched.
-    pub(super) fn is_full(&self, limits: CutLimits) -> bool {
+    fn is_full(&self, limits: CutLimits) -> bool {
         self.waiting.len() >= limits.records_max || self.waiting_bytes >= limits.bytes_max
     }
 
     /// How long until a batch must be cut; none if nothing waits.
     pub(super) fn due_in(&self, limits: CutLimits) -> Option<Duration> {
-        if self.cut.is_some() || self.is_full(limits) || self.replay_is_read() {
+        if self.cut.is_some() {
             return Some(Duration::ZERO);
         }
         if self.replay.is_some() {
-            return None;
+            return self.replay_is_read().then_some(Duration::ZERO);
+        }
+        if self.is_full(limits) {
+            return Some(Duration::ZERO);
         }
         self.since.map(|since| limits.wait.saturating_sub(since.elapsed()))
     }
@@ -96,7 +99,9 @@ impl Buffer {
         let records = match self.replay {
             // Cut as it was cut then: other limits must not make other batches of it. A record behind
             // it shows that it is whole, if its own last one is gone.
-            Some(intent) if self.replay_is_read() => self.waiting.iter().take_while(|r| r.offset <= intent.last).count(),
+            Some(intent) if self.replay_is_read() => {
+                self.waiting.iter().take_while(|r| r.offset <= intent.last).count()
+            }
             // More records than one batch may hold, and still not at the recorded end: keep reading.
             Some(_) => return None,
             None => self.fitting(limits),

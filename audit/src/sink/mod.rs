@@ -5,7 +5,7 @@
 //! which ClickHouse recognises. What a token no longer covers is folded by the tables themselves.
 //! Offsets advance only when every table has the batch's rows, counted.
 //!
-//! Reading order: `intent`, `buffer`, `engine`, `writer`, `service`.
+//! Reading order: `intent`, `buffer`, `step`, `writer`, `service`.
 
 mod buffer;
 mod intent;

@@ -58,7 +58,11 @@ pub async fn migrate(endpoint: &Endpoint, database: &str) -> Result<Migrated, Ta
     migrate_to(endpoint, database, MIGRATIONS).await
 }
 
-async fn migrate_to(endpoint: &Endpoint, database: &str, migrations: &[(&'static str, &str)]) -> Result<Migrated, TablesError> {
+async fn migrate_to(
+    endpoint: &Endpoint,
+    database: &str,
+    migrations: &[(&'static str, &str)],
+) -> Result<Migrated, TablesError> {
     let server = Connection::open(endpoint, None)?;
     server.execute(&format!("CREATE DATABASE IF NOT EXISTS `{}`", database.replace('`', "")), STATEMENT_MS).await?;
     let connection = Connection::open(endpoint, Some(database))?;

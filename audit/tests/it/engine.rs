@@ -27,8 +27,13 @@ fn binary_inserts_arrive_whole() {
     assert_eq!(run(&at, "SELECT count(), uniqExact(n), uniqExact(s) FROM t"), "10000\t10000\t1\n");
     assert!(reply.head.contains(r#""written_rows":"10000""#), "{}", reply.head);
     // Statement and data in one body, other formats, settings in the statement.
-    let in_body = [b"INSERT INTO t (n, s) SETTINGS max_threads = 1 FORMAT RowBinary\n".to_vec(), binary_rows(10_000..10_010)];
-    for body in [in_body.concat(), b"INSERT INTO t VALUES (1,'a\n\nb'), (2,'x')".to_vec(), b"INSERT INTO t FORMAT CSV 3,y\n4,z".to_vec()] {
+    let in_body =
+        [b"INSERT INTO t (n, s) SETTINGS max_threads = 1 FORMAT RowBinary\n".to_vec(), binary_rows(10_000..10_010)];
+    for body in [
+        in_body.concat(),
+        b"INSERT INTO t VALUES (1,'a\n\nb'), (2,'x')".to_vec(),
+        b"INSERT INTO t FORMAT CSV 3,y\n4,z".to_vec(),
+    ] {
         let reply = send(&at, "POST", &[], &[], &body);
         assert_eq!(reply.status, 200, "{}", reply.text());
     }
@@ -152,7 +157,8 @@ fn read_only_is_read_only() {
         "SELECT sum(number) FROM numbers(10) SETTINGS max_threads = 1 -- comment",
         "SELECT {x:UInt8}",
     ] {
-        let reply = send(&at, "POST", &[("readonly", "2"), ("param_x", "7"), ("max_result_rows", "9")], &[], sql.as_bytes());
+        let reply =
+            send(&at, "POST", &[("readonly", "2"), ("param_x", "7"), ("max_result_rows", "9")], &[], sql.as_bytes());
         assert_eq!(reply.status, 200, "{sql}: {}", reply.text());
     }
     assert_eq!(run(&at, "SELECT count() FROM t"), "0\n");
@@ -185,7 +191,8 @@ fn limits_are_told() {
         let slow_sql = b"SELECT sleepEachRow(1) FROM numbers(2)";
         let slow = || wait_for("its turn", || Some(send(&at, "POST", &[], &[], slow_sql).status).filter(|s| *s != 503));
         let running = [scope.spawn(slow), scope.spawn(slow)];
-        let refused = wait_for("a refusal", || Some(send(&at, "POST", &[], &[], b"SELECT 1")).filter(|r| r.status == 503));
+        let refused =
+            wait_for("a refusal", || Some(send(&at, "POST", &[], &[], b"SELECT 1")).filter(|r| r.status == 503));
         assert!(refused.text().contains("Code: 202."), "{}", refused.text());
         assert!(running.into_iter().all(|r| r.join().is_ok_and(|status| status == 200)));
     });
@@ -197,7 +204,8 @@ fn a_long_query_does_not_hold_an_insert_up() {
     let at = engine.address();
     run(&at, TABLE);
     std::thread::scope(|scope| {
-        let slow = scope.spawn(|| send(&at, "POST", &[("max_execution_time", "3")], &[], b"SELECT count() FROM system.numbers"));
+        let slow = scope
+            .spawn(|| send(&at, "POST", &[("max_execution_time", "3")], &[], b"SELECT count() FROM system.numbers"));
         wait_for("the long query", || (run(&at, "SELECT count() FROM system.processes") == "2\n").then_some(()));
         run(&at, "INSERT INTO t VALUES (1, 'x')");
         assert_eq!(run(&at, "SELECT count() FROM t"), "1\n");
@@ -274,10 +282,8 @@ fn what_cannot_start_says_why() {
     assert!(public.contains("listens on loopback only"), "{public}");
     let engine = Engine::start();
     let second = told(
-        EngineProcess::start(options(&engine.dir.path().join("data"), &[])).map(|process| Engine {
-            process,
-            dir: tempfile::tempdir().unwrap(),
-        }),
+        EngineProcess::start(options(&engine.dir.path().join("data"), &[]))
+            .map(|process| Engine { process, dir: tempfile::tempdir().unwrap() }),
     );
     assert!(second.contains("does not start on"), "{second}");
     assert!(library().is_file());

@@ -1,1 +1,30 @@
-//! (filled in below)
+//! The bus on Apache Kafka (DESIGN §2.2): consumer groups, transactions, topics, through librdkafka.
+//!
+//! Nothing else in the product knows Kafka. What this crate relies on, and what it does about
+//! librdkafka's and Kafka's own gaps, stands in the module that does it:
+//!
+//! - `options`: named limits, and how properties of the user's are passed through.
+//! - `context`: what clients say goes to `tracing`; delivery reports.
+//! - `native`: the one unsafe module, which polls a consumer's events.
+//! - `faults`: what an error of a client means for whoever made the call.
+//! - `transactions`: a producer and its transactions, thrown away on every doubt.
+//! - `session` (with `membership`, `restore`): one member of a group.
+//! - `publisher`, `tail`, `topics`, `bus`: writing from outside, following, administration.
+
+mod bus;
+mod context;
+mod faults;
+mod lists;
+mod membership;
+mod native;
+mod options;
+mod publisher;
+mod restore;
+mod session;
+mod slots;
+mod tail;
+mod topics;
+mod transactions;
+
+pub use bus::KafkaBus;
+pub use options::KafkaOptions;

@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::{Driver, DriverPoint, Failure};
-use crate::partition::partition_of;
 use crate::record::{Output, To};
 use crate::stage::Stage;
 
@@ -26,10 +25,9 @@ impl<S: Stage> Driver<'_, S> {
     }
 
     fn send(&mut self, output: Output) -> Result<(), Failure> {
-        let partition = match (output.to, &output.key) {
-            (To::Partition(partition), _) => partition,
-            (To::Key, Some(key)) => partition_of(key, self.session.partitions(&output.topic)?),
-            (To::Key, None) => 0,
+        let partition = match output.to {
+            To::Partition(partition) => partition,
+            To::Key => output.partition(self.session.partitions(&output.topic)?),
         };
         self.session.send(output, partition)?;
         self.sent = true;

@@ -1,19 +1,30 @@
 //! Partitions come and go: restore on assignment, commit before giving up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use super::{Driver, DriverPoint, Failure};
 use crate::session::{GroupEvent, Position, SessionError, TopicPartition};
-use crate::stage::{Input, Stage};
+use crate::stage::Stage;
 
 impl<S: Stage> Driver<'_, S> {
     pub(super) fn group_event(&mut self, event: GroupEvent) -> Result<(), Failure> {
         match event {
-            GroupEvent::Assigned(partitions) => self.assigned(&partitions),
+            GroupEvent::Assigned(partitions) => self.assigned(&partitions).map_err(|failure| match failure {
+                // Half restored, there is nothing to go back to.
+                Failure::Session(SessionError::Abort(why)) => SessionError::Rebuild(why).into(),
+                other => other,
+            }),
             GroupEvent::Revoked(partitions) => {
                 self.point(DriverPoint::Revoking)?;
-                self.commit()?;
+                match self.commit() {
+                    // Undone here, it is done again by whoever gets them: they must be given up all the same.
+                    Err(Failure::Session(SessionError::Abort(why))) => {
+                        tracing::warn!(stage = %self.stage.spec().name, %why, "transaction aborted");
+                        self.abort()?;
+                    }
+                    committed => committed?,
+                }
                 self.released(&partitions)
             }
             GroupEvent::Lost(partitions) => {
@@ -21,7 +32,7 @@ impl<S: Stage> Driver<'_, S> {
                 self.released(&partitions)
             }
             GroupEvent::Halted(at, why) => {
-                let at = format!("{}/{}", at.topic, at.partition);
+                let at = name(&at);
                 tracing::error!(stage = %self.stage.spec().name, partition = %at, %why, "partition halted");
                 self.stats.halted(at, why);
                 Ok(())
@@ -31,6 +42,8 @@ impl<S: Stage> Driver<'_, S> {
 
     fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), Failure> {
         self.point(DriverPoint::Assigned)?;
+        // Whatever halted them, a topic that was missing above all, is looked at anew.
+        self.forget_halted(partitions);
         let positions = self.session.begin(partitions)?;
         let mut by_number: BTreeMap<u32, Vec<Position>> = BTreeMap::new();
         for position in positions {
@@ -53,11 +66,8 @@ impl<S: Stage> Driver<'_, S> {
         self.stats.assigned.store(self.tasks.topic_partitions() as u64, Ordering::Relaxed);
         self.stats.ready.store(true, Ordering::Relaxed);
         self.stats.session_problem(None);
-        // Restored state may wait for a globals change that this member never saw happen.
-        for number in positions.iter().map(|p| p.at.partition).collect::<BTreeSet<_>>() {
-            self.step(number, Input::GlobalsChanged);
-            self.touch(number);
-        }
+        // Restored state may wait for a globals change that this member never saw happen: the next turn
+        // begins with telling it.
         Ok(())
     }
 
@@ -91,7 +101,17 @@ impl<S: Stage> Driver<'_, S> {
             self.stage.revoked(number);
         }
         self.stats.assigned.store(self.tasks.topic_partitions() as u64, Ordering::Relaxed);
-        self.stats.forget_halted();
+        self.forget_halted(partitions);
         Ok(())
     }
+
+    fn forget_halted(&self, partitions: &[TopicPartition]) {
+        let names: Vec<String> = partitions.iter().map(name).collect();
+        self.stats.forget_halted(|at| names.iter().any(|name| name == at));
+    }
+}
+
+/// How a partition is named to people.
+fn name(at: &TopicPartition) -> String {
+    format!("{}/{}", at.topic, at.partition)
 }

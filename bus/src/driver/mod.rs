@@ -12,6 +12,7 @@ mod commit;
 mod membership;
 mod tasks;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -114,6 +115,8 @@ pub struct Driver<'s, S: Stage> {
     globals: Versioned<S::Globals>,
     inputs: Vec<InputTopic>,
     tasks: Tasks,
+    /// What the session told and is not done yet: an abort in between must not lose it.
+    events: VecDeque<GroupEvent>,
     outputs: Vec<Output>,
     /// When the open work began, in milliseconds since the epoch; none while nothing is open.
     open_since_ms: Option<i64>,
@@ -132,6 +135,8 @@ impl<'s, S: Stage> Driver<'s, S> {
         stats: Arc<StageStats>,
     ) -> Self {
         let globals = source.current();
+        // What an earlier session could not read, this one will tell again.
+        stats.forget_halted(|_| true);
         Self {
             stage,
             session,
@@ -143,6 +148,7 @@ impl<'s, S: Stage> Driver<'s, S> {
             globals,
             inputs: Vec::new(),
             tasks: Tasks::default(),
+            events: VecDeque::new(),
             outputs: Vec::new(),
             open_since_ms: None,
             sent: false,
@@ -202,48 +208,57 @@ impl<'s, S: Stage> Driver<'s, S> {
     }
 
     fn turn(&mut self) -> Result<Tick, Failure> {
+        self.handle_events()?;
         self.refresh_globals()?;
         let before = self.tasks.taken();
-        let (fetched, events) = self.fetch_and_step()?;
+        let fetched = self.fetch_and_step()?;
         self.offer_backlogs();
         self.point(DriverPoint::Stepped)?;
         self.fire_timers();
         self.send_outputs()?;
         self.pause_blocked()?;
-        let committed = self.commit_if_due(fetched == 0)?;
-        for event in events {
-            self.group_event(event)?;
-        }
         let records = self.tasks.taken().saturating_sub(before) as usize;
         self.stats.records.fetch_add(records as u64, Ordering::Relaxed);
+        let committed = self.commit_if_due(fetched == 0)?;
+        self.handle_events()?;
         Ok(Tick { records, committed })
+    }
+
+    fn handle_events(&mut self) -> Result<(), Failure> {
+        while let Some(event) = self.events.pop_front() {
+            self.group_event(event)?;
+        }
+        Ok(())
     }
 
     /// Takes the globals in force; a change may change the inputs, and is told to every partition.
     fn refresh_globals(&mut self) -> Result<(), Failure> {
         let current = self.source.current();
-        let first = self.inputs.is_empty();
-        if !first && current.version == self.globals.version {
-            return Ok(());
+        if self.inputs.is_empty() || current.version != self.globals.version {
+            let inputs = self.stage.inputs(&current.value);
+            if inputs != self.inputs {
+                // May abort: the change is taken up again in the next turn, for it is not noted yet.
+                self.commit()?;
+                self.session.subscribe(&inputs)?;
+                self.inputs = inputs;
+            }
+            self.globals = current;
         }
-        self.globals = current;
-        let inputs = self.stage.inputs(&self.globals.value);
-        if inputs != self.inputs {
-            self.commit()?;
-            self.session.subscribe(&inputs)?;
-            self.inputs = inputs;
-        }
-        for partition in self.tasks.partitions() {
+        // Also a partition whose step about this change was undone by an abort, or that is new.
+        for partition in self.tasks.behind(self.globals.version) {
             self.step(partition, Input::GlobalsChanged);
             self.touch(partition);
+            if let Some(task) = self.tasks.get_mut(partition) {
+                task.globals = Some(self.globals.version);
+            }
         }
         Ok(())
     }
 
-    fn fetch_and_step(&mut self) -> Result<(usize, Vec<GroupEvent>), Failure> {
+    fn fetch_and_step(&mut self) -> Result<usize, Failure> {
         let (wait, max) = (self.wait(), self.options.fetch_records_max);
         let mut fetched = 0;
-        let Self { stage, session, globals, tasks, outputs, clock, .. } = self;
+        let Self { stage, session, globals, tasks, outputs, clock, events, .. } = self;
         let mut each = |batches: &Fetched<'_>| {
             fetched = batches.len();
             let now_ms = clock.now_ms();
@@ -253,11 +268,11 @@ impl<'s, S: Stage> Driver<'s, S> {
                 task.take(*stage, &globals.value, outputs, &at, batch.records, now_ms);
             }
         };
-        let events = session.fetch(wait, max, &mut each)?;
+        events.extend(session.fetch(wait, max, &mut each)?);
         if fetched > 0 {
             self.opened();
         }
-        Ok((fetched, events))
+        Ok(fetched)
     }
 
     /// How long the next fetch may wait: hardly while somebody waits for what is open, not beyond the
@@ -291,7 +306,8 @@ impl<'s, S: Stage> Driver<'s, S> {
         for task in tasks.iter_mut() {
             took |= task.offer_backlog(*stage, &globals.value, outputs, now_ms);
         }
-        if took {
+        // A step may have written without having taken anything.
+        if took || !self.outputs.is_empty() {
             self.opened();
         }
         self.stats.set_blocked(self.tasks.blocked_reason());

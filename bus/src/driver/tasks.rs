@@ -28,6 +28,9 @@ pub(super) struct Task {
     backlog: VecDeque<(Arc<str>, OwnedRecord)>,
     blocked: Option<String>,
     pub(super) paused: bool,
+    /// Version of the globals that the stage was told of; also that of the last commit, for aborts.
+    pub(super) globals: Option<u64>,
+    globals_committed: Option<u64>,
     taken: u64,
 }
 
@@ -97,14 +100,17 @@ impl Task {
         let before = self.taken;
         while let Some((topic, _)) = self.backlog.front() {
             let topic = topic.clone();
-            let run = self.backlog.iter().take_while(|(t, _)| *t == topic).count();
-            let records: Vec<OwnedRecord> = self.backlog.iter().take(run).map(|(_, r)| r.clone()).collect();
-            let views: Vec<Record<'_>> = records.iter().map(OwnedRecord::as_record).collect();
+            // Taken out for the length of the step, so that the records need not be copied.
+            let mut backlog = std::mem::take(&mut self.backlog);
+            let same_topic = backlog.iter().take_while(|(t, _)| *t == topic);
+            let views: Vec<Record<'_>> = same_topic.map(|(_, r)| r.as_record()).collect();
+            let run = views.len();
             let consumed = self.step(stage, globals, outputs, &topic, &views, now_ms);
             if let Some(last) = consumed.checked_sub(1).and_then(|i| views.get(i)) {
                 self.advance(&topic, last.offset + 1);
             }
-            self.backlog.drain(..consumed);
+            backlog.drain(..consumed);
+            self.backlog = backlog;
             if consumed < run {
                 break;
             }
@@ -186,6 +192,11 @@ impl Tasks {
         self.by_number.values().map(|t| t.taken).sum()
     }
 
+    /// Partitions that have not been told of that version of the globals.
+    pub(super) fn behind(&self, version: u64) -> Vec<u32> {
+        self.by_number.iter().filter(|(_, task)| task.globals != Some(version)).map(|(number, _)| *number).collect()
+    }
+
     pub(super) fn any_blocked(&self) -> bool {
         self.by_number.values().any(Task::is_blocked)
     }
@@ -219,6 +230,7 @@ impl Tasks {
     pub(super) fn committed(&mut self) {
         for task in self.by_number.values_mut() {
             task.state.commit();
+            task.globals_committed = task.globals;
             for progress in &mut task.progress {
                 (progress.committed, progress.moved) = (progress.next, false);
             }
@@ -229,6 +241,7 @@ impl Tasks {
     pub(super) fn abort(&mut self) -> Vec<Position> {
         for task in self.by_number.values_mut() {
             task.state.abort();
+            task.globals = task.globals_committed;
             task.backlog.clear();
             task.blocked = None;
             for progress in &mut task.progress {

@@ -424,3 +424,31 @@ fn what_is_too_large_becomes_a_dead_letter() {
     assert_eq!((letter.reason.as_str(), letter.topic.as_str()), ("output_too_large", "petrel.requests"));
     assert_eq!(letter.execution_id, Some(requests(&outputs)[0].execution_id.clone()));
 }
+
+#[test]
+fn an_event_of_a_trigger_to_come_waits_for_it() {
+    let (mut stage, counters) = stage(options());
+    let before = view(vec![(trigger("disk.old", json!({}), &[]), None)]);
+    let values = [triggered("disk.old", "a", "{}"), triggered("disk.new", "b", "{}"), triggered("disk.old", "c", "{}")];
+    let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+    let owned = records(0, &values);
+    let records: Vec<Record<'_>> = owned.iter().map(OwnedRecord::as_record).collect();
+    let topic: Arc<str> = "petrel.triggers".into();
+    let batch = Batch { topic: &topic, partition: 0, records: &records };
+    let mut take = |view: &View, now_ms: i64| {
+        let (mut state, mut outputs) = (PartitionState::default(), Vec::new());
+        let step =
+            stage.step(Input::Records(batch), &mut Context::new(0, now_ms, true, view, &mut state, &mut outputs));
+        stage.committed();
+        (step, outputs)
+    };
+    let (step, _) = take(&before, AT_MS + 9_999);
+    assert!(matches!(step, Step::Blocked { consumed: 1, .. }), "{step:?}");
+    assert_eq!(counters.totals().events, 1);
+    let rules = [("r", "true", json!({}))];
+    let after = view(vec![(trigger("disk.old", json!({}), &[]), None), (trigger("disk.new", json!({}), &rules), None)]);
+    let (step, outputs) = take(&after, AT_MS + 9_999);
+    assert_eq!((step, requests(&outputs).len()), (Step::Done, 1));
+    let (step, outputs) = take(&before, AT_MS + 10_000);
+    assert_eq!((step, letters(&outputs)[0].reason.as_str()), (Step::Done, "unknown_trigger"));
+}

@@ -154,7 +154,7 @@ pub(crate) struct Alerts {
 
 impl Alerts {
     pub(crate) fn new() -> Self {
-        Self { rules: rules(), random: Random(0x5eed_0f_a1e7), made: 0, matches: 0, chosen: 0 }
+        Self { rules: rules(), random: Random(0x005e_ed0f_a1e7), made: 0, matches: 0, chosen: 0 }
     }
 
     /// Matches among the alerts so far, as the oracle counts them.

@@ -116,7 +116,8 @@ fn measure(listener: &Listener, events: usize, mut publish: impl FnMut(&str) -> 
         listener.collect(&sent, &mut arrived, next, usize::MAX)?;
         if number + 1 == WARM_UP {
             listener.collect(&sent, &mut arrived, Instant::now() + STALL, sent.len())?;
-            (sent.clear(), arrived.clear());
+            sent.clear();
+            arrived.clear();
             next = Instant::now();
         }
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark talks to its terminal")]
 
 mod alerts;
+mod alone;
 mod cell;
 mod clock;
 mod cost;
@@ -39,6 +40,8 @@ enum Command {
     Pipeline(pipeline::Options),
     /// From an event to the start of its action, on both buses; writes target/bench/latency.json
     Latency(latency::Options),
+    /// What the match stage costs by itself, in memory
+    Match,
     /// What the measured action runs: tells ADDRESS that NAME has started
     #[command(hide = true)]
     Started { address: String, name: String },
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Pipeline(options) => broker().and_then(|kafka| pipeline::run(&options, &kafka)),
         Command::Latency(options) => broker().and_then(|kafka| latency::run(&options, &kafka)),
+        Command::Match => alone::measure().map(|alone| alone.print()),
         Command::Started { address, name } => latency::tell(&address, &name),
     };
     match done {

@@ -15,7 +15,7 @@ use crate::clock::SystemClock;
 use crate::kafka::{Kafka, PARTITIONS};
 use crate::ratio::{Ratio, ratio, spread};
 use crate::stage::Rig;
-use crate::{latency, machine, plain, settings};
+use crate::{alone, latency, machine, plain, settings};
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -69,8 +69,10 @@ pub(crate) fn run(options: &Options, kafka: &Kafka) -> Result<()> {
     let ratios = bench.ratios();
     bench.print_summary(&ratios);
     bench.clean_up()?;
+    let alone = alone::measure()?;
+    alone.print();
     let latency = if options.no_latency { Value::Null } else { latency::both(kafka, options.quick)? };
-    write(&bench, &facts, &ratios, latency)
+    write(&bench, &facts, &ratios, &json!({"stage_alone": alone.json(), "latency": latency}))
 }
 
 struct Bench<'a> {
@@ -226,7 +228,7 @@ fn print_split(way: Way, cells: &[&Cell]) {
     }
 }
 
-fn write(bench: &Bench<'_>, facts: &Value, ratios: &[Ratio], latency: Value) -> Result<()> {
+fn write(bench: &Bench<'_>, facts: &Value, ratios: &[Ratio], beside: &Value) -> Result<()> {
     let cells: Vec<Value> = bench.cells.iter().map(Cell::json).collect();
     let ratios: Map<String, Value> = ratios.iter().map(|one| (one.name.clone(), one.json())).collect();
     let medians: Map<String, Value> = Way::ALL
@@ -252,7 +254,7 @@ fn write(bench: &Bench<'_>, facts: &Value, ratios: &[Ratio], latency: Value) -> 
         "cells": cells,
         "medians": medians,
         "ratios": ratios,
-        "latency": latency,
+        "beside": beside,
     });
     write_result("pipeline.json", &result)
 }

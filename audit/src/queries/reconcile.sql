@@ -1,0 +1,86 @@
+-- What does not add up between events, matches, requests and executions. No row means: all is well.
+-- Parameter: grace_s, the age in seconds below which something may still be on its way.
+-- Columns: problem, event_id, execution_id, rule, since, detail.
+-- The first row of an execution is what its owner made of its request; a request that was given up is
+-- a dead letter that names the execution.
+WITH
+    now64(3, 'UTC') - toIntervalSecond({grace_s:UInt32}) AS settled,
+    matched AS
+    (
+        SELECT
+            execution_id, any(event_id) AS event_id, toString(any(rule)) AS rule, min(recorded_at) AS since,
+            count() AS decisions
+        FROM rule_matches
+        GROUP BY execution_id
+    ),
+    run AS
+    (
+        SELECT
+            execution_id, any(event_id) AS event_id, toString(any(rule)) AS rule, min(recorded_at) AS since,
+            max(recorded_at) AS last, count() AS changes, max(sequence) AS newest, uniqExact(sequence) AS distinct_changes,
+            countIf(ended_at IS NOT NULL) AS finishes, toString(argMax(status, sequence)) AS status
+        FROM executions
+        GROUP BY execution_id
+    ),
+    given_up AS (SELECT execution_id FROM dead_letters WHERE execution_id != '')
+SELECT problem, event_id, execution_id, rule, since, detail
+FROM
+(
+    SELECT
+        'match without execution' AS problem, event_id, execution_id, rule, since,
+        'the rule asked for it, and no owner has taken it up' AS detail
+    FROM matched
+    WHERE since < settled AND execution_id NOT IN (SELECT execution_id FROM run) AND execution_id NOT IN (given_up)
+    UNION ALL
+    SELECT
+        'execution without match', event_id, execution_id, rule, since,
+        'it names a rule, and no match asked for it'
+    FROM run
+    WHERE rule != '' AND since < settled AND execution_id NOT IN (SELECT execution_id FROM matched)
+    UNION ALL
+    SELECT
+        'decided more than once', event_id, execution_id, rule, since,
+        concat(toString(decisions), ' matches ask for this execution')
+    FROM matched
+    WHERE decisions > 1
+    UNION ALL
+    SELECT
+        'finished more than once', event_id, execution_id, rule, since,
+        concat(toString(finishes), ' changes to a final status')
+    FROM run
+    WHERE finishes > 1
+    UNION ALL
+    SELECT
+        'history with gaps', event_id, execution_id, rule, since,
+        concat(toString(changes), ' changes are recorded, ', toString(distinct_changes), ' different ones, the newest is number ', toString(newest))
+    FROM run
+    WHERE last < settled AND (changes != newest OR distinct_changes != newest)
+    UNION ALL
+    SELECT
+        'not finished', event_id, execution_id, rule, last,
+        concat('its status is still ', status)
+    FROM run
+    WHERE finishes = 0 AND last < settled
+    UNION ALL
+    SELECT
+        'event and matches differ', e.event_id, '', '', e.since,
+        concat(toString(e.rules_matched), ' rules matched, matches of ', toString(m.rules), ' are recorded')
+    FROM
+    (
+        SELECT event_id, max(rules_matched) AS rules_matched, min(recorded_at) AS since
+        FROM events
+        GROUP BY event_id
+    ) AS e
+    LEFT JOIN
+    (
+        SELECT event_id, uniqExact(rule) AS rules FROM rule_matches GROUP BY event_id
+    ) AS m ON e.event_id = m.event_id
+    WHERE e.since < settled AND e.rules_matched != m.rules
+    UNION ALL
+    SELECT
+        'match without event', event_id, execution_id, rule, since,
+        'no row of events tells of the event'
+    FROM matched
+    WHERE since < settled AND event_id NOT IN (SELECT event_id FROM events)
+)
+ORDER BY since, problem, execution_id

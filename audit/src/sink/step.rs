@@ -1,0 +1,308 @@
+//! One member of the sink's group: fetch, cut, write, count, commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use petrel_bus::{Clock, GroupEvent, InputTopic, Position, Session, SessionError, Start, TopicPartition};
+
+use super::buffer::{Buffer, CutLimits};
+use super::intent::Intent;
+use super::service::{SinkOptions, SinkTopics};
+use super::stats::SinkStats;
+use super::writer::{Counted, Range, Writer};
+use crate::client::SqlError;
+use crate::rows::Table;
+
+/// How often an insert whose rows are missing is made again before the sink gives up for a while.
+const REPAIRS_MAX: u32 = 3;
+/// Longest single wait for records while ClickHouse is down: the session must be served.
+const DOWN_WAIT: Duration = Duration::from_millis(200);
+
+/// Where a test may let the sink crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum SinkPoint {
+    /// A batch is cut; its range is not recorded.
+    Cut,
+    /// The range is recorded; nothing is written.
+    Recorded,
+    /// This table is written, not yet counted.
+    Inserted(Table),
+    /// This table is written and counted.
+    Counted(Table),
+    /// Every table is written, the offset is not committed.
+    Written,
+    /// The offset is committed.
+    Committed,
+}
+
+/// Answers whether the sink crashes here.
+pub(crate) type Crash<'a> = dyn FnMut(SinkPoint) -> bool + 'a;
+
+/// Why a step ended early.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StepError {
+    /// The session is of no further use.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The test's crash.
+    #[error("crashed at {0:?}")]
+    Crashed(SinkPoint),
+    /// ClickHouse did not take the rows.
+    #[error("{0}")]
+    ClickHouse(String),
+}
+
+impl From<SqlError> for StepError {
+    fn from(error: SqlError) -> Self {
+        Self::ClickHouse(error.to_string())
+    }
+}
+
+/// ClickHouse does not take rows.
+#[derive(Debug)]
+struct Outage {
+    again_at: Instant,
+    pause_ms: u64,
+}
+
+/// One session's life.
+pub(crate) struct Sink<'a, S: ?Sized, W> {
+    session: &'a mut S,
+    writer: &'a mut W,
+    topics: &'a SinkTopics,
+    options: &'a SinkOptions,
+    clock: Arc<dyn Clock>,
+    stats: Arc<SinkStats>,
+    buffers: BTreeMap<TopicPartition, Buffer>,
+    prepared: bool,
+    outage: Option<Outage>,
+}
+
+impl<'a, S: Session + ?Sized, W: Writer> Sink<'a, S, W> {
+    /// Subscribes.
+    pub(crate) fn new(
+        session: &'a mut S,
+        writer: &'a mut W,
+        topics: &'a SinkTopics,
+        options: &'a SinkOptions,
+        clock: Arc<dyn Clock>,
+        stats: Arc<SinkStats>,
+    ) -> Result<Self, StepError> {
+        let input = |name: &Arc<str>| InputTopic { name: name.clone(), start: Start::Beginning };
+        session.subscribe(&[input(&topics.audit), input(&topics.dead_letters)])?;
+        let buffers = BTreeMap::new();
+        Ok(Self { session, writer, topics, options, clock, stats, buffers, prepared: false, outage: None })
+    }
+
+    /// Fetches once and writes what is due. An outage of ClickHouse is no error of a step.
+    pub(crate) fn step(&mut self, crash: &mut Crash<'_>) -> Result<(), StepError> {
+        self.fetch(self.wait())?;
+        if self.outage.as_ref().is_some_and(|outage| Instant::now() < outage.again_at) {
+            return Ok(());
+        }
+        self.write_due(false, crash)
+    }
+
+    /// Writes what is there, without waiting for more: the end of an orderly life.
+    pub(crate) fn finish(&mut self, crash: &mut Crash<'_>) -> Result<(), StepError> {
+        if self.outage.is_none() {
+            self.write_due(true, crash)?;
+        }
+        self.session.close();
+        Ok(())
+    }
+
+    fn limits(&self) -> CutLimits {
+        CutLimits {
+            records_max: self.options.batch_rows_max,
+            bytes_max: self.options.batch_bytes_max,
+            wait: Duration::from_millis(self.options.flush_ms),
+        }
+    }
+
+    /// Until the first batch is due, the outage may be over, or it is time to look again.
+    fn wait(&self) -> Duration {
+        let idle = Duration::from_millis(self.options.idle_wait_ms);
+        match &self.outage {
+            Some(outage) => outage.again_at.saturating_duration_since(Instant::now()).min(DOWN_WAIT),
+            None => self.buffers.values().filter_map(|b| b.due_in(self.limits())).min().unwrap_or(idle).min(idle),
+        }
+    }
+
+    fn fetch(&mut self, wait: Duration) -> Result<(), StepError> {
+        let (buffers, stats) = (&mut self.buffers, &self.stats);
+        let events = self.session.fetch(wait, self.options.fetch_records_max, &mut |fetched| {
+            stats.records.fetch_add(fetched.len() as u64, Ordering::Relaxed);
+            for batch in fetched.batches() {
+                let at = TopicPartition { topic: batch.topic.clone(), partition: batch.partition };
+                // Records of a partition that was given up come again to whoever has it now.
+                let Some(buffer) = buffers.get_mut(&at) else { continue };
+                batch.records.iter().for_each(|record| buffer.push(record.to_owned()));
+            }
+        })?;
+        for event in events {
+            self.membership(event)?;
+        }
+        let lag = self.session.lag().and_then(|lag| i64::try_from(lag).ok()).unwrap_or(-1);
+        self.stats.lag.store(lag, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn membership(&mut self, event: GroupEvent) -> Result<(), StepError> {
+        match event {
+            GroupEvent::Assigned(partitions) => self.assigned(&partitions)?,
+            // What is not written stays behind the committed offset, with its recorded range.
+            GroupEvent::Revoked(partitions) | GroupEvent::Lost(partitions) => {
+                partitions.iter().for_each(|at| drop(self.buffers.remove(at)));
+                self.session.release(&partitions)?;
+            }
+            GroupEvent::Halted(at, why) => {
+                let problem = format!("{}/{}: {why}", at.topic, at.partition);
+                tracing::error!(problem, "partition halted");
+                self.stats.halted(problem);
+            }
+        }
+        self.stats.assigned.store(self.buffers.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), StepError> {
+        let positions = self.session.begin(partitions)?;
+        for position in &positions {
+            let replay = position.metadata.as_deref().and_then(Intent::decode);
+            let dead_letters = position.at.topic == self.topics.dead_letters;
+            let buffer = Buffer::new(position.at.clone(), position.offset, replay, dead_letters);
+            self.buffers.insert(position.at.clone(), buffer);
+        }
+        self.session.accept(&positions)?;
+        if self.outage.is_some() {
+            partitions.iter().try_for_each(|at| self.session.pause(at))?;
+        }
+        Ok(())
+    }
+
+    fn write_due(&mut self, all: bool, crash: &mut Crash<'_>) -> Result<(), StepError> {
+        let limits = self.limits();
+        let is_due = |b: &Buffer| b.due_in(limits).is_some_and(|due| due.is_zero() || all);
+        let due: Vec<TopicPartition> = self.buffers.values().filter(|b| is_due(b)).map(|b| b.at.clone()).collect();
+        if due.is_empty() && self.prepared && self.outage.is_none() {
+            return Ok(());
+        }
+        match self.write_all(&due, crash) {
+            Ok(()) => self.outage_over(),
+            Err(StepError::ClickHouse(why)) => self.outage_goes_on(why),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn write_all(&mut self, due: &[TopicPartition], crash: &mut Crash<'_>) -> Result<(), StepError> {
+        if !self.prepared {
+            self.writer.prepare().map_err(|e| StepError::ClickHouse(e.to_string()))?;
+            self.prepared = true;
+        }
+        let limits = self.limits();
+        for at in due {
+            let Some(buffer) = self.buffers.get_mut(at) else { continue };
+            Batch { session: self.session, writer: self.writer, stats: &self.stats, buffer, limits }.write(crash)?;
+        }
+        Ok(())
+    }
+
+    fn outage_over(&mut self) -> Result<(), StepError> {
+        if self.outage.take().is_some() {
+            self.buffers.keys().try_for_each(|at| self.session.resume(at))?;
+            self.stats.up();
+            tracing::info!("clickhouse takes rows again");
+        }
+        Ok(())
+    }
+
+    /// Nothing more is fetched, offsets stay, and the next try is later than the last.
+    fn outage_goes_on(&mut self, why: String) -> Result<(), StepError> {
+        let (first_ms, max_ms) = self.options.backoff_ms;
+        let pause_ms = self.outage.as_ref().map_or(first_ms, |outage| (outage.pause_ms * 2).min(max_ms));
+        let jittered_ms = pause_ms / 2 + random_below(pause_ms / 2 + 1);
+        if self.outage.is_none() {
+            self.buffers.keys().try_for_each(|at| self.session.pause(at))?;
+        }
+        tracing::warn!(error = why, again_in_ms = jittered_ms, "clickhouse does not take rows");
+        self.stats.down(self.clock.now_ms(), why);
+        self.outage = Some(Outage { again_at: Instant::now() + Duration::from_millis(jittered_ms), pause_ms });
+        Ok(())
+    }
+}
+
+/// One batch of one partition on its way.
+struct Batch<'a, S: ?Sized, W> {
+    session: &'a mut S,
+    writer: &'a mut W,
+    stats: &'a SinkStats,
+    buffer: &'a mut Buffer,
+    limits: CutLimits,
+}
+
+impl<S: Session + ?Sized, W: Writer> Batch<'_, S, W> {
+    fn write(&mut self, crash: &mut Crash<'_>) -> Result<(), StepError> {
+        let mut at_point = |point| if crash(point) { Err(StepError::Crashed(point)) } else { Ok(()) };
+        let (at, position) = (self.buffer.at.clone(), self.buffer.position);
+        let Some(cut) = self.buffer.cut(self.limits) else { return Ok(()) };
+        at_point(SinkPoint::Cut)?;
+        if !cut.recorded {
+            let metadata = Some(cut.intent.encode());
+            self.session.commit(&[Position { at: at.clone(), offset: position, metadata }])?;
+            cut.recorded = true;
+        } else if cut.written == 0 {
+            self.stats.replays.fetch_add(1, Ordering::Relaxed);
+        }
+        at_point(SinkPoint::Recorded)?;
+        let intent = cut.intent;
+        let (topic, partition) = (&*at.topic, at.partition);
+        let range = Range { topic, partition, first: intent.first, last: intent.last, times: cut.times };
+        while let Some(table) = cut.next_table() {
+            let expected = cut.rows.len_of(table) as u64;
+            let mut complete = expected == 0;
+            for repair in 0..=REPAIRS_MAX {
+                if complete {
+                    break;
+                }
+                self.writer.insert(table, &cut.rows, &intent.token(topic, partition, table.name(), repair))?;
+                at_point(SinkPoint::Inserted(table))?;
+                complete = judge(self.stats, table, &range, expected, self.writer.count(table, &range)?);
+                at_point(SinkPoint::Counted(table))?;
+            }
+            if !complete {
+                return Err(StepError::ClickHouse(format!("{} does not keep what is inserted", table.name())));
+            }
+            self.stats.rows.fetch_add(expected, Ordering::Relaxed);
+            cut.written += 1;
+        }
+        at_point(SinkPoint::Written)?;
+        self.session.commit(&[Position { at, offset: intent.last + 1, metadata: None }])?;
+        self.buffer.done();
+        self.stats.batches.fetch_add(1, Ordering::Relaxed);
+        at_point(SinkPoint::Committed)
+    }
+}
+
+/// Whether a table has all rows of a range; says loudly what is not as it should be.
+fn judge(stats: &SinkStats, table: Table, range: &Range<'_>, expected: u64, found: Counted) -> bool {
+    if found.rows > found.distinct {
+        stats.duplicates.fetch_add(found.rows - found.distinct, Ordering::Relaxed);
+        tracing::warn!(table = table.name(), ?range, ?found, expected, "rows were written twice; queries fold them");
+    }
+    if found.distinct == expected {
+        return true;
+    }
+    stats.missing.fetch_add(1, Ordering::Relaxed);
+    tracing::error!(table = table.name(), ?range, ?found, expected, "the rows of a range are not what was written");
+    // More than expected cannot be mended by writing again; it is reported, and the range goes on.
+    found.distinct > expected
+}
+
+/// For jitter only: the standard library's hash keys are random.
+fn random_below(limit: u64) -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish() % limit.max(1)
+}

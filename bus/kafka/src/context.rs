@@ -1,0 +1,179 @@
+//! What clients report: logs and errors to `tracing`, deliveries to whoever waits for them.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::Message;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::ProducerContext;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+
+/// Most log lines of one client in [`LOG_WINDOW`]: an unreachable broker is told about twice a second.
+const LOG_LINES_MAX: u32 = 10;
+/// How long a client that said too much is silent.
+const LOG_WINDOW: Duration = Duration::from_secs(10);
+
+/// The context of every client.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// What the client is for, in log lines.
+    name: String,
+    window: Mutex<Window>,
+    disconnects: AtomicU64,
+    deliveries: Mutex<Deliveries>,
+}
+
+#[derive(Debug)]
+struct Window {
+    began: Instant,
+    lines: u32,
+}
+
+/// What became of the records of one transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Deliveries {
+    /// The first failure.
+    pub(crate) failure: Option<(RDKafkaErrorCode, String)>,
+    /// Offset of each record that was sent with a number, by that number.
+    pub(crate) offsets: Vec<Option<i64>>,
+}
+
+/// Number of a record whose offset nobody asks for.
+pub(crate) const UNNUMBERED: usize = usize::MAX;
+
+impl Context {
+    pub(crate) fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            window: Mutex::new(Window { began: Instant::now(), lines: 0 }),
+            disconnects: AtomicU64::new(0),
+            deliveries: Mutex::default(),
+        }
+    }
+
+    /// How often a connection was lost or could not be made, or a request timed out.
+    pub(crate) fn disconnects(&self) -> u64 {
+        self.disconnects.load(Ordering::Relaxed)
+    }
+
+    /// Forgets the deliveries of the last transaction and makes room for numbered ones.
+    pub(crate) fn expect_deliveries(&self, numbered: usize) {
+        let mut deliveries = lock(&self.deliveries);
+        deliveries.failure = None;
+        deliveries.offsets.clear();
+        deliveries.offsets.resize(numbered, None);
+    }
+
+    /// The first failed delivery since [`Context::expect_deliveries`].
+    pub(crate) fn failed_delivery(&self) -> Option<(RDKafkaErrorCode, String)> {
+        lock(&self.deliveries).failure.clone()
+    }
+
+    /// Offsets of numbered records.
+    pub(crate) fn delivered_offsets(&self) -> Vec<Option<i64>> {
+        std::mem::take(&mut lock(&self.deliveries).offsets)
+    }
+
+    fn say(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        {
+            let mut window = lock(&self.window);
+            if window.began.elapsed() >= LOG_WINDOW {
+                let suppressed = window.lines.saturating_sub(LOG_LINES_MAX);
+                if suppressed > 0 {
+                    tracing::warn!(client = %self.name, suppressed, "log lines of a kafka client were left out");
+                }
+                *window = Window { began: Instant::now(), lines: 0 };
+            }
+            window.lines += 1;
+            if window.lines > LOG_LINES_MAX {
+                return;
+            }
+        }
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+                tracing::error!(client = %self.name, facility, "{message}");
+            }
+            RDKafkaLogLevel::Warning => tracing::warn!(client = %self.name, facility, "{message}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::info!(client = %self.name, facility, "{message}");
+            }
+            RDKafkaLogLevel::Debug => tracing::debug!(client = %self.name, facility, "{message}"),
+        }
+    }
+}
+
+/// Everything guarded here is replaced whole, so a panic elsewhere cannot leave it half done.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // librdkafka tells of a lost connection or of a request that timed out in these log lines.
+        if matches!(facility, "FAIL" | "REQTMOUT" | "DISCONNECT") {
+            self.disconnects.fetch_add(1, Ordering::Relaxed);
+        }
+        self.say(level, facility, message);
+    }
+
+    fn stats_raw(&self, _statistics: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code();
+        if matches!(
+            code,
+            Some(
+                RDKafkaErrorCode::BrokerTransportFailure
+                    | RDKafkaErrorCode::AllBrokersDown
+                    | RDKafkaErrorCode::OperationTimedOut
+            )
+        ) {
+            self.disconnects.fetch_add(1, Ordering::Relaxed);
+        }
+        self.say(RDKafkaLogLevel::Warning, "ERROR", reason);
+    }
+}
+
+impl ConsumerContext for Context {
+    /// Sessions take rebalances from `native`; the crate's own poll, and with it this, only runs while
+    /// a consumer is dropped. Then nothing is taken any more and everything is given up.
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let revoked = err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS;
+        let answer = match consumer.rebalance_protocol() {
+            rdkafka::consumer::RebalanceProtocol::Cooperative if revoked => consumer.incremental_unassign(list),
+            rdkafka::consumer::RebalanceProtocol::Cooperative => consumer.incremental_assign(&TopicPartitionList::new()),
+            _ => consumer.unassign(),
+        };
+        if let Err(error) = answer {
+            tracing::warn!(client = %self.name, %error, "partitions could not be given up while leaving");
+        }
+    }
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        match result {
+            Ok(message) => {
+                if number != UNNUMBERED
+                    && let Some(offset) = lock(&self.deliveries).offsets.get_mut(number)
+                {
+                    *offset = Some(message.offset());
+                }
+            }
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+                let mut deliveries = lock(&self.deliveries);
+                let why = || format!("record for {}: {error}", message.topic());
+                deliveries.failure.get_or_insert_with(|| (code, why()));
+            }
+        }
+    }
+}
