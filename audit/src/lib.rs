@@ -3,6 +3,15 @@
 //!
 //! Reading order: `address`, `engine`, `tables`, `rows`, `sink`, `query`.
 
+// The tests below `sink` run against the same engine process as those under tests/.
+#[cfg(test)]
+extern crate self as petrel_audit;
+// Not all of what the other tests need is needed here.
+#[cfg(test)]
+#[allow(dead_code)]
+#[path = "../tests/it/process.rs"]
+mod process;
+
 mod address;
 mod client;
 pub mod engine;

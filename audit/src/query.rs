@@ -19,6 +19,8 @@ pub enum Format {
     Table,
     /// ClickHouse's `JSON`: `meta`, `data` (an array of objects), `rows`.
     Json,
+    /// One JSON object a row, a row a line (ClickHouse's `JSONEachRow`).
+    JsonLines,
     /// With a line of names.
     Csv,
 }
@@ -135,6 +137,7 @@ impl Format {
         match self {
             Self::Table => "PrettyCompactMonoBlock",
             Self::Json => "JSON",
+            Self::JsonLines => "JSONEachRow",
             Self::Csv => "CSVWithNames",
         }
     }

@@ -134,6 +134,8 @@ impl Group {
             member.owned.remove(at);
             member.revoking.remove(at);
         }
+        // Somebody may be waiting for them.
+        self.generation += 1;
         Ok(())
     }
 
@@ -173,7 +175,7 @@ impl Group {
         self.generation += 1;
     }
 
-    /// Counts every change of membership, subscription or topics.
+    /// Counts every change: of membership, subscriptions or topics, and every release.
     pub fn generation(&self) -> u64 {
         self.generation
     }

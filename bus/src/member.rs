@@ -60,7 +60,10 @@ pub trait Log {
     fn read(&self, at: &TopicPartition, from: i64, records_max: usize) -> Result<Vec<Self::Block>, SessionError>;
 
     /// Waits until no transaction is open that could still move this group's offsets.
-    fn settle(&self, group: &str);
+    ///
+    /// # Errors
+    /// If that cannot be known now.
+    fn settle(&self, group: &str) -> Result<(), SessionError>;
 
     /// What a group committed for a partition.
     fn offset(&self, group: &str, at: &TopicPartition) -> Option<(i64, Option<String>)>;
@@ -271,7 +274,7 @@ impl<L: Log> Session for Member<L> {
     }
 
     fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
-        self.log.settle(&self.options.group);
+        self.log.settle(&self.options.group)?;
         let mut positions = Vec::with_capacity(assigned.len());
         let mut new = Vec::new();
         for at in assigned {

@@ -1,12 +1,45 @@
-//! stub
-use crate::config::Config;
-use petrel_bus::{Bus, Clock};
+//! Which log a process uses: Apache Kafka where an address is configured, else the local one.
+
 use std::sync::Arc;
+
+use petrel_bus::{Bus, Clock};
+use petrel_bus_kafka::{KafkaBus, KafkaOptions};
+
+use crate::config::Config;
+
+/// A log, and what it is.
 pub struct OpenBus {
+    /// The log.
     pub bus: Arc<dyn Bus>,
+    /// For people.
     pub name: String,
+    /// Whether it is the local one, which nobody but this process can write to.
     pub is_local: bool,
 }
-pub fn open(_: &Config, _: &str, _: &Arc<dyn Clock>) -> anyhow::Result<OpenBus> {
-    todo!()
+
+/// Opens the log. Kafka need not be there yet.
+///
+/// # Errors
+/// If the configuration is wrong, or the local log's directory cannot be used.
+pub fn open(config: &Config, instance: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<OpenBus> {
+    match &config.kafka.bootstrap {
+        Some(bootstrap) => {
+            let bus = KafkaBus::new(kafka_options(config, bootstrap, instance))?;
+            Ok(OpenBus { bus: Arc::new(bus), name: format!("Kafka at {bootstrap}"), is_local: false })
+        }
+        None => { let _ = clock; anyhow::bail!("the local log is not there yet") }
+    }
 }
+
+fn kafka_options(config: &Config, bootstrap: &str, instance: &str) -> KafkaOptions {
+    KafkaOptions {
+        properties: config.kafka.properties.clone(),
+        transactional_id_prefix: config.topic_prefix.clone(),
+        replication: config.kafka.replication,
+        session_timeout_ms: config.kafka.session_timeout_ms,
+        transaction_timeout_ms: config.kafka.transaction_timeout_ms,
+        record_bytes_max: config.record_bytes_max,
+        ..KafkaOptions::new(bootstrap, instance)
+    }
+}
+

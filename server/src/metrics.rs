@@ -4,19 +4,19 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use petrel_audit::SinkStats;
 use petrel_bus::StageStats;
 use petrel_rules::{MatchCounters, MatchTotals};
 use prometheus::{Encoder, Registry, TextEncoder};
 
-/// Says what is wrong with a part of the process now; empty when all is well.
-pub type Problems = Box<dyn Fn() -> Vec<String> + Send + Sync>;
+use crate::sink;
 
 /// Metrics and problems of everything that is not a stage.
 #[derive(Default)]
 pub struct Exported {
     registry: Registry,
-    problems: Vec<Problems>,
     matches: Option<Arc<MatchCounters>>,
+    sink: Option<Arc<SinkStats>>,
 }
 
 impl Exported {
@@ -30,14 +30,15 @@ impl Exported {
         self.matches = Some(counters);
     }
 
-    /// Adds something that may have problems.
-    pub fn watch(&mut self, problems: Problems) {
-        self.problems.push(problems);
+    /// Adds the counters of the audit sink.
+    pub fn sink(&mut self, stats: Arc<SinkStats>) {
+        self.sink = Some(stats);
     }
 
-    /// All problems now, for people.
+    /// What is wrong beside the stages' own problems, for people; empty when all is well.
     pub fn problems(&self) -> Vec<String> {
-        self.problems.iter().flat_map(|problems| problems()).collect()
+        let sink = self.sink.iter().flat_map(|stats| stats.problems());
+        sink.map(|problem| format!("audit: {problem}")).collect()
     }
 
     /// Everything in Prometheus' text format, version 0.0.4.
@@ -53,6 +54,10 @@ impl Exported {
         commit_histogram(&mut text, stages);
         if let Some(counters) = &self.matches {
             match_totals(&mut text, &counters.totals());
+        }
+        for (name, kind, help, value) in self.sink.iter().flat_map(sink::metrics) {
+            head(&mut text, name, kind, help);
+            let _ = writeln!(text, "{name} {value}");
         }
         text
     }

@@ -25,7 +25,7 @@ use crate::roles::{Parts, Running};
 use crate::sql::Sql;
 use crate::stop::Stop;
 use crate::world::World;
-use crate::{activity, instance, packs, telemetry};
+use crate::{activity, instance, packs, sql, telemetry};
 
 /// First and longest pause while the log cannot be reached.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
@@ -154,6 +154,8 @@ async fn up(
         batch_bytes_max: config.api.batch_bytes_max,
         ..AdmissionOptions::default()
     };
+    let sql = serves_api.then(|| sql::endpoint(&config.clickhouse, running.engine())).transpose()?;
+    let sql = sql.map(|endpoint| Sql::new(endpoint, &config.clickhouse.database, &config.api));
     let core = Core {
         config: config.clone(),
         instance: instance.to_owned(),
@@ -167,7 +169,7 @@ async fn up(
         world: world.clone(),
         live,
         applier: Applier::new(bus, topics, clock, publisher, world, config.catalog_revisions_max, missing),
-        sql: Sql::new(&config.clickhouse, &config.api, running.engine())?,
+        sql,
         stages: running.stages(),
         exported,
         serves_api,

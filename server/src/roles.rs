@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use petrel_audit::SinkHandle;
 use petrel_bus::{
     Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, Stage, StageHandle, StageSpec, StageStats,
     Versioned, spawn_stage,
@@ -21,8 +22,8 @@ use crate::cli::args::Role;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::metrics::Exported;
-use crate::sink::Sink;
 use crate::world::{Globals, World};
+use crate::{sink, sql};
 
 /// What every role is built from.
 pub struct Parts<'a> {
@@ -52,7 +53,7 @@ pub struct Running {
     rules: Vec<StageHandle>,
     worker: Option<WorkerHandle>,
     owners: Option<OwnerHandle>,
-    sink: Option<Sink>,
+    sink: Option<SinkHandle>,
     engine: Option<Engine>,
 }
 
@@ -73,7 +74,8 @@ impl Running {
             running.engine = Some(Engine::start(parts.config).await?);
         }
         if roles.contains(&Role::Audit) {
-            running.sink = Some(Sink::start(parts, running.engine.as_ref(), exported)?);
+            let endpoint = sql::endpoint(&parts.config.clickhouse, running.engine.as_ref())?;
+            running.sink = Some(sink::start(parts, endpoint, exported));
         }
         let metrics = Arc::new(ExecutorMetrics::new(exported.registry()).context("metrics")?);
         if roles.contains(&Role::Executor) {
@@ -123,9 +125,7 @@ impl Running {
             worker.shutdown().await;
         }
         off_runtime("owners", move || owners.map(OwnerHandle::shutdown)).await;
-        if let Some(sink) = sink {
-            sink.shutdown().await;
-        }
+        off_runtime("sink", move || sink.map(SinkHandle::join)).await;
         off_runtime("engine", move || engine.map(Engine::stop)).await;
     }
 }

@@ -1,36 +1,136 @@
-//! Questions to the audit trail.
+//! Questions to the audit trail, within the configured limits.
+
+use petrel_audit::{Address, Endpoint, QueryLimits, SqlClient, SqlError};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
 use crate::api::ApiError;
 use crate::config;
 use crate::engine::Engine;
-use serde::Deserialize;
+
+/// Largest answer, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// The latest state of one execution.
+const HISTORY: &str = "SELECT * FROM executions_latest WHERE execution_id = {id:String}";
+/// What its last attempt wrote.
+const OUTPUT: &str = "SELECT stream, content, truncated FROM execution_output WHERE execution_id = {id:String} \
+                      AND attempt = (SELECT max(attempt) FROM execution_output WHERE execution_id = {id:String})";
+
+/// How rows are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
+    /// For people.
     #[default]
     Table,
+    /// One JSON object a line.
     Json,
+    /// With a line of names.
     Csv,
 }
-pub struct Sql;
-impl Sql {
-    pub fn new(_: &config::ClickHouse, _: &config::Api, _: Option<&Engine>) -> anyhow::Result<Self> {
-        todo!()
-    }
-    pub async fn query(&self, _: &str, _: Format) -> Result<Vec<u8>, ApiError> {
-        todo!()
-    }
-    pub async fn trace(&self, _: &str, _: Format) -> Result<Vec<u8>, ApiError> {
-        todo!()
-    }
-    pub async fn reconcile(&self, _: Format) -> Result<Vec<u8>, ApiError> {
-        todo!()
+
+/// Asks the audit trail.
+#[derive(Debug)]
+pub struct Sql {
+    client: SqlClient,
+    limits: QueryLimits,
+}
+
+/// Where ClickHouse is: as configured, else in the child process.
+///
+/// # Errors
+/// If neither is there, which the roles rule out.
+pub fn endpoint(config: &config::ClickHouse, engine: Option<&Engine>) -> anyhow::Result<Endpoint> {
+    match (&config.url, engine) {
+        (Some(url), _) => Ok(Endpoint::fixed(Address {
+            url: url.clone(),
+            user: config.user.clone(),
+            password: config.password.clone(),
+        })),
+        (None, Some(engine)) => Ok(engine.endpoint()),
+        (None, None) => anyhow::bail!("there is no ClickHouse: set `clickhouse.url`"),
     }
 }
+
 impl Sql {
-    pub async fn history(&self, _: &str) -> Result<Option<serde_json::Value>, ApiError> {
-        todo!()
+    /// For the tables at that endpoint.
+    pub fn new(endpoint: Endpoint, database: &str, api: &config::Api) -> Self {
+        let limits =
+            QueryLimits { time_ms: api.sql_time_max_ms, rows_max: api.sql_rows_max, bytes_max: ANSWER_BYTES_MAX };
+        Self { client: SqlClient::new(endpoint, database), limits }
     }
-    pub async fn output(&self, _: &str) -> Result<serde_json::Value, ApiError> {
-        todo!()
+
+    /// Rows of one read-only query.
+    ///
+    /// # Errors
+    /// In ClickHouse's own words where it refuses.
+    pub async fn query(&self, sql: &str, format: Format) -> Result<Vec<u8>, ApiError> {
+        Ok(self.client.query(sql, self.limits, format.into()).await?)
+    }
+
+    /// Everything that an event caused.
+    ///
+    /// # Errors
+    /// As [`Sql::query`].
+    pub async fn trace(&self, event_id: &str, format: Format) -> Result<Vec<u8>, ApiError> {
+        Ok(self.client.trace(event_id, self.limits, format.into()).await?)
+    }
+
+    /// Everything older than `grace_s` seconds that does not add up.
+    ///
+    /// # Errors
+    /// As [`Sql::query`].
+    pub async fn reconcile(&self, grace_s: u32, format: Format) -> Result<Vec<u8>, ApiError> {
+        Ok(self.client.reconcile(grace_s, self.limits, format.into()).await?)
+    }
+
+    /// The latest state of an execution, if the audit trail has it.
+    ///
+    /// # Errors
+    /// As [`Sql::query`].
+    pub async fn history(&self, id: &str) -> Result<Option<Value>, ApiError> {
+        Ok(self.rows(HISTORY, id).await?.into_iter().next())
+    }
+
+    /// What the last attempt at an execution wrote: `stdout`, `stderr` and whether they were cut.
+    ///
+    /// # Errors
+    /// As [`Sql::query`].
+    pub async fn output(&self, id: &str) -> Result<Map<String, Value>, ApiError> {
+        let mut output = Map::new();
+        for row in self.rows(OUTPUT, id).await? {
+            let stream = row["stream"].as_str().unwrap_or_default().to_owned();
+            output.insert(format!("{stream}_truncated"), row["truncated"].clone());
+            output.insert(stream, row["content"].clone());
+        }
+        Ok(output)
+    }
+
+    async fn rows(&self, sql: &str, id: &str) -> Result<Vec<Value>, ApiError> {
+        let answer = self.client.query_with(sql, &[("id", id)], self.limits, petrel_audit::Format::JsonLines).await?;
+        let lines = answer.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+        let rows: Result<Vec<Value>, _> = lines.map(serde_json::from_slice).collect();
+        rows.map_err(|e| ApiError::unavailable("sql_unavailable", format!("ClickHouse's answer is no JSON: {e}")))
+    }
+}
+
+impl From<Format> for petrel_audit::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Table => Self::Table,
+            Format::Json => Self::JsonLines,
+            Format::Csv => Self::Csv,
+        }
+    }
+}
+
+impl From<SqlError> for ApiError {
+    fn from(error: SqlError) -> Self {
+        let message = error.to_string();
+        match error {
+            SqlError::Refused { .. } | SqlError::TooLarge { .. } => Self::bad_request("sql_refused", message),
+            SqlError::Unavailable(_) | SqlError::TimedOut { .. } => Self::unavailable("sql_unavailable", message),
+            SqlError::Data(_) => Self::unavailable("sql_failed", message),
+        }
     }
 }

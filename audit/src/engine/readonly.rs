@@ -73,9 +73,9 @@ fn without_semicolon(sql: &[u8]) -> &[u8] {
 /// Without the last `FORMAT name` outside of parentheses.
 fn without_format(sql: &[u8]) -> Option<Vec<u8>> {
     let tokens: Vec<_> = Lexer::new(sql).collect();
-    let pairs = tokens.iter().zip(tokens.iter().skip(1));
+    let mut pairs = tokens.iter().zip(tokens.iter().skip(1));
     let (format, name) =
-        pairs.filter(|(t, next)| t.depth == 0 && t.is(sql, "FORMAT") && next.kind == Kind::Word).last()?;
+        pairs.rfind(|(t, next)| t.depth == 0 && t.is(sql, "FORMAT") && next.kind == Kind::Word)?;
     let mut text = sql[..format.start].to_vec();
     text.extend_from_slice(&sql[name.end..]);
     Some(text)

@@ -127,6 +127,8 @@ fn readonly_of(text: Option<&str>, method: &Method) -> Result<u8, Failure> {
 mod tests {
     use super::*;
 
+    type Pairs = &'static [(&'static str, &'static str)];
+
     fn parse(method: Method, query: &[(&str, &str)], body: &'static [u8]) -> Result<Request, Failure> {
         let pairs = query.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         Request::parse(&method, &HeaderMap::new(), pairs, &Bytes::from_static(body), &EngineLimits::default())
@@ -134,7 +136,7 @@ mod tests {
 
     #[test]
     fn query_and_body_are_one_text() {
-        let cases: [(&[(&str, &str)], &'static [u8], &str); 3] = [
+        let cases: [(Pairs, &'static [u8], &str); 3] = [
             (&[("query", "SELECT 1")], b"", "SELECT 1"),
             (&[], b"SELECT 1", "SELECT 1"),
             (&[("query", "INSERT INTO t FORMAT CSV")], b"\n1", "INSERT INTO t FORMAT CSV\n\n1"),

@@ -57,10 +57,6 @@ impl Buffer {
         self.waiting.push_back(record);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.cut.is_none()
-    }
-
     /// Whether it holds so much that nothing more should be fetched.
     fn is_full(&self, limits: CutLimits) -> bool {
         self.waiting.len() >= limits.records_max || self.waiting_bytes >= limits.bytes_max

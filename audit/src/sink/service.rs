@@ -57,7 +57,7 @@ impl Default for SinkOptions {
             batch_bytes_max: 32 << 20,
             fetch_records_max: 4_096,
             idle_wait_ms: 100,
-            request_ms: 60_000,
+            request_ms: 30_000,
             backoff_ms: (200, 10_000),
         }
     }

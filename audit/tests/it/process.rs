@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use petrel_audit::Address;
-use petrel_audit::engine::{EngineProcess, SupervisorError, SupervisorOptions};
+use petrel_audit::engine::{EngineOptions, EngineProcess, SupervisorError, SupervisorOptions, serve};
 use tempfile::TempDir;
 
 pub const DATA_VARIABLE: &str = "PETREL_TEST_ENGINE_DATA";
@@ -29,7 +29,7 @@ pub fn options(data: &Path, extra: &[(&str, &str)]) -> SupervisorOptions {
     let mut args: Vec<OsString> = vec![format!("{DATA_VARIABLE}={}", data.display()).into()];
     args.extend(extra.iter().map(|(name, value)| format!("{name}={value}").into()));
     args.push(this.into());
-    args.extend(["engine_host", "--exact", "--nocapture"].map(OsString::from));
+    args.extend(["process::engine_host", "--exact", "--nocapture"].map(OsString::from));
     let mut options = SupervisorOptions::new("/usr/bin/env".into(), args);
     options.log = Some(data.with_extension("log"));
     options.backoff_ms = (20, 200);
@@ -39,6 +39,7 @@ pub fn options(data: &Path, extra: &[(&str, &str)]) -> SupervisorOptions {
 /// A running engine that ends with the test.
 pub struct Engine {
     pub process: EngineProcess,
+    /// Holds the data and the log until the test ends.
     pub dir: TempDir,
 }
 
@@ -69,4 +70,28 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(std::time::Instant::now() < until, "waited a minute for {what}");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+}
+
+/// Not a test: the body of the engine's process, which the tests start as this binary's only test.
+#[test]
+fn engine_host() {
+    let Some(data_dir) = std::env::var_os(DATA_VARIABLE) else { return };
+    let listen = std::env::var(LISTEN_VARIABLE).unwrap_or_else(|_| "127.0.0.1:0".into());
+    let mut options = EngineOptions::new(library(), data_dir.into(), listen.parse().expect("an address"));
+    if std::env::var_os(TINY_VARIABLE).is_some() {
+        options.limits.statements_max = 1;
+        options.limits.queue_max = 1;
+        options.limits.body_bytes_max = 1 << 20;
+    }
+    if let Err(error) = serve(options) {
+        eprintln_and_exit(&error.to_string());
+    }
+    std::process::exit(0);
+}
+
+/// The log is what an operator sees.
+#[allow(clippy::print_stderr)]
+fn eprintln_and_exit(error: &str) -> ! {
+    eprintln!("{error}");
+    std::process::exit(3);
 }

@@ -37,11 +37,11 @@ struct Window {
 
 /// What became of the records of one transaction.
 #[derive(Debug, Default)]
-pub(crate) struct Deliveries {
+struct Deliveries {
     /// The first failure.
-    pub(crate) failure: Option<(RDKafkaErrorCode, String)>,
+    failure: Option<String>,
     /// Offset of each record that was sent with a number, by that number.
-    pub(crate) offsets: Vec<Option<i64>>,
+    offsets: Vec<Option<i64>>,
 }
 
 /// Number of a record whose offset nobody asks for.
@@ -71,13 +71,27 @@ impl Context {
     }
 
     /// The first failed delivery since [`Context::expect_deliveries`].
-    pub(crate) fn failed_delivery(&self) -> Option<(RDKafkaErrorCode, String)> {
+    pub(crate) fn failed_delivery(&self) -> Option<String> {
         lock(&self.deliveries).failure.clone()
     }
 
     /// Offsets of numbered records.
     pub(crate) fn delivered_offsets(&self) -> Vec<Option<i64>> {
         std::mem::take(&mut lock(&self.deliveries).offsets)
+    }
+
+    /// A record was written.
+    pub(crate) fn delivered(&self, number: usize, offset: i64) {
+        if number != UNNUMBERED
+            && let Some(place) = lock(&self.deliveries).offsets.get_mut(number)
+        {
+            *place = Some(offset);
+        }
+    }
+
+    /// A record was not written, or it is not known.
+    pub(crate) fn not_delivered(&self, code: RDKafkaErrorCode, topic: &str) {
+        lock(&self.deliveries).failure.get_or_insert_with(|| format!("a record for {topic}: {code}"));
     }
 
     fn say(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -147,7 +161,9 @@ impl ConsumerContext for Context {
         let revoked = err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS;
         let answer = match consumer.rebalance_protocol() {
             rdkafka::consumer::RebalanceProtocol::Cooperative if revoked => consumer.incremental_unassign(list),
-            rdkafka::consumer::RebalanceProtocol::Cooperative => consumer.incremental_assign(&TopicPartitionList::new()),
+            rdkafka::consumer::RebalanceProtocol::Cooperative => {
+                consumer.incremental_assign(&TopicPartitionList::new())
+            }
             _ => consumer.unassign(),
         };
         if let Err(error) = answer {
@@ -159,20 +175,12 @@ impl ConsumerContext for Context {
 impl ProducerContext for Context {
     type DeliveryOpaque = usize;
 
+    /// Only while a producer flushes by itself; otherwise reports come through `native`.
     fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
         match result {
-            Ok(message) => {
-                if number != UNNUMBERED
-                    && let Some(offset) = lock(&self.deliveries).offsets.get_mut(number)
-                {
-                    *offset = Some(message.offset());
-                }
-            }
+            Ok(message) => self.delivered(number, message.offset()),
             Err((error, message)) => {
-                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                let mut deliveries = lock(&self.deliveries);
-                let why = || format!("record for {}: {error}", message.topic());
-                deliveries.failure.get_or_insert_with(|| (code, why()));
+                self.not_delivered(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail), message.topic());
             }
         }
     }

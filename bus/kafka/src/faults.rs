@@ -10,16 +10,17 @@ pub(crate) enum Fault {
     Retry(String),
     /// Abort the transaction; the producer is still good.
     Abort(String),
+    /// The group has gone on without this member, or is about to.
+    Generation(String),
     /// Throw the producer away.
     Rebuild(String),
 }
 
-/// This member is no longer of its group's generation, or another process has its transactional id.
+/// Another process has this one's transactional id or membership.
 fn is_fenced(code: Code) -> bool {
     matches!(
         code,
-        Code::IllegalGeneration
-            | Code::UnknownMemberId
+        Code::UnknownMemberId
             | Code::FencedInstanceId
             | Code::Fenced
             | Code::ProducerFenced
@@ -33,6 +34,9 @@ impl Fault {
         let text = error.to_string();
         match error {
             KafkaError::Transaction(e) if is_fenced(e.code()) || e.is_fatal() => Self::Rebuild(text),
+            KafkaError::Transaction(e) if matches!(e.code(), Code::IllegalGeneration | Code::RebalanceInProgress) => {
+                Self::Generation(text)
+            }
             KafkaError::Transaction(e) if e.txn_requires_abort() => Self::Abort(text),
             KafkaError::Transaction(e) if e.is_retriable() => Self::Retry(text),
             // Deliveries that were still out: nothing of the transaction was committed.
@@ -41,16 +45,21 @@ impl Fault {
         }
     }
 
-    pub(crate) fn into_session_error(self) -> SessionError {
+    /// What the driver must do. A member that keeps its partitions over a rebalance (`cooperative`)
+    /// may commit while the group turns to its next generation: it tries again, and is told if its
+    /// partitions are lost. Else it has been expelled.
+    pub(crate) fn into_session_error(self, cooperative: bool) -> SessionError {
         match self {
             Self::Retry(why) | Self::Abort(why) => SessionError::Abort(why),
-            Self::Rebuild(why) => SessionError::Rebuild(why),
+            Self::Generation(why) if cooperative => SessionError::Abort(why),
+            Self::Generation(why) | Self::Rebuild(why) => SessionError::Rebuild(why),
         }
     }
 
+    /// In words.
     pub(crate) fn why(&self) -> &str {
         match self {
-            Self::Retry(why) | Self::Abort(why) | Self::Rebuild(why) => why,
+            Self::Retry(why) | Self::Abort(why) | Self::Generation(why) | Self::Rebuild(why) => why,
         }
     }
 }

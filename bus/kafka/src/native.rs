@@ -1,10 +1,10 @@
-//! Polls a consumer's events.
+//! Polls clients' events.
 //!
 //! The crate's own `BaseConsumer::poll` does not say which *topic* reached its end, only the partition
 //! number, and costs two clock readings and a reference count a record. This module reads the same
 //! events from the same queue; everything else goes through the crate.
 //!
-//! Safety: all pointers come from librdkafka and are used as its header says. A [`Records`] borrows the
+//! Safety: all pointers come from librdkafka and are used as its header says. A [`Message`] borrows the
 //! [`Poller`], so events end before their queue, the queue before its client.
 #![allow(unsafe_code)] // librdkafka's events have no safe interface that names the topic
 
@@ -20,6 +20,7 @@ use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::context::Context;
@@ -119,7 +120,70 @@ impl Drop for Event {
     }
 }
 
+/// A producer's queue of events: delivery reports above all.
+///
+/// The crate's `BaseProducer::poll` goes on until its time is up even when all reports have come; this
+/// returns with the first event.
+pub(crate) struct Reports {
+    // Dropped by hand before the producer.
+    queue: NonNull<rd::rd_kafka_queue_t>,
+    producer: BaseProducer<Context>,
+}
+
+// SAFETY: as for `Poller`.
+unsafe impl Send for Reports {}
+
+impl Reports {
+    pub(crate) fn new(producer: BaseProducer<Context>) -> Result<Self, KafkaError> {
+        // SAFETY: the client is alive; the returned queue is a reference of our own.
+        let queue = unsafe { rd::rd_kafka_queue_get_main(producer.client().native_ptr()) };
+        let queue = NonNull::new(queue).ok_or_else(|| KafkaError::ClientCreation("no event queue".into()))?;
+        Ok(Self { queue, producer })
+    }
+
+    pub(crate) fn producer(&self) -> &BaseProducer<Context> {
+        &self.producer
+    }
+
+    /// Serves one event, waiting at most so long; whether there was one.
+    pub(crate) fn serve(&self, wait: Duration) -> bool {
+        let wait_ms = c_int::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX);
+        // SAFETY: the queue is alive; a returned event is ours to destroy.
+        let event = unsafe { rd::rd_kafka_queue_poll(self.queue.as_ptr(), wait_ms) };
+        let Some(event) = NonNull::new(event).map(Event) else { return false };
+        let client = self.producer.client();
+        // SAFETY: the event is alive in all of these.
+        match unsafe { rd::rd_kafka_event_type(event.0.as_ptr()) } {
+            rd::RD_KAFKA_EVENT_DR => event.deliveries(client.context()),
+            rd::RD_KAFKA_EVENT_ERROR => drop(event.error(client)),
+            rd::RD_KAFKA_EVENT_LOG => event.log(client),
+            _ => {}
+        }
+        true
+    }
+}
+
+impl Drop for Reports {
+    fn drop(&mut self) {
+        // SAFETY: our own reference, not used again; the producer is dropped after this.
+        unsafe { rd::rd_kafka_queue_destroy(self.queue.as_ptr()) }
+    }
+}
+
 impl Event {
+    fn deliveries(&self, context: &Context) {
+        // SAFETY: the event is alive and its messages with it; `_private` is the number given on sending.
+        unsafe {
+            while let Some(message) = rd::rd_kafka_event_message_next(self.0.as_ptr()).as_ref() {
+                if message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+                    context.delivered(message._private as usize, message.offset);
+                } else {
+                    context.not_delivered(message.err.into(), &text(rd::rd_kafka_topic_name(message.rkt)));
+                }
+            }
+        }
+    }
+
     fn partition(&self) -> Option<(String, u32, i64)> {
         // SAFETY: the event is alive; the returned partition is ours to destroy.
         unsafe {
@@ -153,8 +217,7 @@ impl Event {
         // SAFETY: the event is alive; its list belongs to it and is only read.
         unsafe {
             let event = self.0.as_ptr();
-            let assigned =
-                rd::rd_kafka_event_error(event) == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+            let assigned = rd::rd_kafka_event_error(event) == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
             let list = rd::rd_kafka_event_topic_partition_list(event);
             let mut partitions = Vec::new();
             if let Some(list) = list.as_ref()

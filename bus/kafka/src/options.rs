@@ -234,8 +234,7 @@ mod tests {
     fn defaults_are_valid_and_librdkafka_knows_every_property() {
         let options = KafkaOptions::new("localhost:1", "a");
         assert_eq!(options.validate(), Ok(()));
-        for config in
-            [options.questioner(), options.member("g", true), options.member("g", false), options.reader("g")]
+        for config in [options.questioner(), options.member("g", true), options.member("g", false), options.reader("g")]
         {
             config.create_native_config().unwrap();
         }

@@ -113,9 +113,10 @@ impl Log for Shared {
         Ok(if records.is_empty() { Vec::new() } else { vec![SimBlock(records)] })
     }
 
-    fn settle(&self, group: &str) {
+    fn settle(&self, group: &str) -> Result<(), SessionError> {
         let now_ms = self.clock.now_ms();
         self.lock().settle(Some(group), now_ms);
+        Ok(())
     }
 
     fn offset(&self, group: &str, at: &TopicPartition) -> Option<(i64, Option<String>)> {

@@ -59,13 +59,13 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
     let id = parse(&id)?;
     let mut execution = match core.live.get(id.as_str()) {
         Some(state) => shown(&state),
-        None => core.sql.history(id.as_str()).await?.ok_or_else(|| unknown(&id))?,
+        None => core.sql()?.history(id.as_str()).await?.ok_or_else(|| unknown(&id))?,
     };
     // The audit trail is a little behind, or down: the execution is shown all the same.
-    if let Ok(output) = core.sql.output(id.as_str()).await
-        && let (Value::Object(into), Value::Object(from)) = (&mut execution, output)
+    if let Ok(output) = core.sql()?.output(id.as_str()).await
+        && let Value::Object(into) = &mut execution
     {
-        into.extend(from);
+        into.extend(output);
     }
     Ok(Json(execution))
 }

@@ -68,8 +68,8 @@ pub struct Core {
     pub live: Arc<LiveView>,
     /// Puts revisions into force.
     pub applier: Applier,
-    /// The audit trail.
-    pub sql: Sql,
+    /// The audit trail; none without the role `api`.
+    pub sql: Option<Sql>,
     /// The stages of this process.
     pub stages: Vec<(String, Arc<StageStats>)>,
     /// What is exported beside the stages' counters.
@@ -114,6 +114,11 @@ impl App {
 }
 
 impl Core {
+    /// The audit trail.
+    pub fn sql(&self) -> Result<&Sql, ApiError> {
+        self.sql.as_ref().ok_or_else(|| ApiError::not_found("no_api", "this process does not have the role `api`"))
+    }
+
     /// Longest time for a client to send a body.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.config.api.request_timeout_ms)

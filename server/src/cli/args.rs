@@ -294,6 +294,9 @@ pub struct SqlArgs {
     /// Everything that does not add up between events, requests and executions
     #[arg(long, conflicts_with_all = ["query", "trace"])]
     pub reconcile: bool,
+    /// With --reconcile: what is younger, in seconds, may still be on its way and is left out
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub grace: u32,
     /// How rows are shown [default: table, or json with -o json]
     #[arg(long, value_enum)]
     pub format: Option<SqlFormat>,

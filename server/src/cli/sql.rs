@@ -24,7 +24,7 @@ pub fn run(args: SqlArgs, client: &Client, output: Output) -> Result<(), Failure
             json!({ "query": String::from_utf8_lossy(&text), "format": format })
         }
         (None, Some(event)) => json!({ "trace": event, "format": format }),
-        (None, None) => json!({ "reconcile": true, "format": format }),
+        (None, None) => json!({ "reconcile": true, "grace_s": args.grace, "format": format }),
     };
     let rows = client.call(Method::POST, &["v1", "sql"], &[], &[], Body::Json(&request))?;
     output::raw(&rows);

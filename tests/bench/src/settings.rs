@@ -1,12 +1,16 @@
 //! The librdkafka settings of the plain clients: those of Petrel's Kafka bus, so that only what is done
 //! with the records differs.
+//!
+//! Copied from `member` and `producer` of bus/kafka/src/options.rs, which are not public. Left out is what
+//! only Petrel needs: ends of partitions as events, and an error instead of a start at the beginning.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use petrel_bus::Bus;
+use petrel_bus_kafka::{KafkaBus, KafkaOptions};
 use rdkafka::ClientConfig;
 
 use crate::kafka::Kafka;
@@ -19,13 +23,19 @@ pub(crate) fn consumer(kafka: &Kafka, group: &str) -> ClientConfig {
     let mut config = kafka.client();
     config
         .set("group.id", group)
-        .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "earliest")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
         .set("isolation.level", "read_committed")
-        .set("fetch.wait.max.ms", "20")
-        .set("queued.min.messages", "200000")
-        .set("queued.max.messages.kbytes", "262144")
+        .set("session.timeout.ms", "8000")
+        .set("heartbeat.interval.ms", "2000")
+        .set("socket.timeout.ms", "10000")
+        .set("fetch.wait.max.ms", "100")
+        .set("fetch.queue.backoff.ms", "5")
+        .set("fetch.error.backoff.ms", "100")
         .set("fetch.message.max.bytes", "4194304")
+        .set("queued.min.messages", "200000")
+        .set("queued.max.messages.kbytes", "65536")
         .set("check.crcs", "false");
     config
 }
@@ -35,16 +45,21 @@ pub(crate) fn producer(kafka: &Kafka, name: &str) -> ClientConfig {
     let mut config = kafka.client();
     config
         .set("transactional.id", name)
-        .set("linger.ms", "5")
+        .set("transaction.timeout.ms", "10000")
+        .set("enable.idempotence", "true")
+        .set("message.max.bytes", "1048588")
         .set("batch.size", "1000000")
-        .set("queue.buffering.max.messages", "1000000")
-        .set("compression.type", "lz4");
+        .set("queue.buffering.max.messages", "200000")
+        .set("queue.buffering.max.kbytes", "262144")
+        .set("linger.ms", "1")
+        .set("compression.type", "lz4")
+        .set("retry.backoff.ms", "20");
     config
 }
 
-/// Petrel's bus on that broker.
-pub(crate) fn bus(_kafka: &Kafka) -> Result<Arc<dyn Bus>> {
-    bail!("petrel-bus-kafka is not there yet")
+/// Petrel's bus on that broker, with its defaults.
+pub(crate) fn bus(kafka: &Kafka) -> Result<Arc<dyn Bus>> {
+    Ok(Arc::new(KafkaBus::new(KafkaOptions::new(&kafka.bootstrap, "bench"))?))
 }
 
 /// Settings as they go into the result's file, without this machine's addresses.

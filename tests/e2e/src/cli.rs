@@ -3,9 +3,12 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use petrel_testkit::{petrel_binary, poll_until};
 use serde_json::Value;
+
+/// How long rows may take that are on their way.
+const SETTLE: Duration = Duration::from_secs(60);
 
 /// Calls `petrel` against one server.
 #[derive(Debug, Clone)]
@@ -63,9 +66,15 @@ impl Cli {
         rows(&self.run(&["sql", query, "--format", "json"])?)
     }
 
-    /// Rows of the reconciliation query.
-    pub fn reconcile(&self) -> Result<Vec<Value>> {
-        rows(&self.run(&["sql", "--reconcile", "--format", "json"])?)
+    /// Waits until the reconciliation query, without a period of grace, has no rows; fails with them.
+    pub fn reconciles(&self) -> Result<()> {
+        let mut left = Vec::new();
+        let done = poll_until(SETTLE, || {
+            left = rows(&self.run(&["sql", "--reconcile", "--grace", "0", "--format", "json"]).ok()?).ok()?;
+            left.is_empty().then_some(())
+        });
+        ensure!(done.is_some(), "{} rows do not add up, the first is {:?}", left.len(), left.first());
+        Ok(())
     }
 
     /// The number that a query answers with.

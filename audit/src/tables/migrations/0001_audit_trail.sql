@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS events
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(recorded_at)
 ORDER BY (trigger, event_at, event_id, log_topic, log_partition, log_offset, log_row)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000;
 
 CREATE TABLE IF NOT EXISTS rule_matches
 (
@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS rule_matches
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(recorded_at)
 ORDER BY (rule, event_at, execution_id, log_topic, log_partition, log_offset, log_row)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000;
 
 CREATE TABLE IF NOT EXISTS criteria_errors
 (
@@ -76,7 +76,7 @@ CREATE TABLE IF NOT EXISTS criteria_errors
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(recorded_at)
 ORDER BY (rule, event_at, event_id, log_topic, log_partition, log_offset, log_row)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000;
 
 CREATE TABLE IF NOT EXISTS executions
 (
@@ -111,7 +111,7 @@ CREATE TABLE IF NOT EXISTS executions
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(recorded_at)
 ORDER BY (rule, requested_at, execution_id, log_topic, log_partition, log_offset, log_row)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000;
 
 CREATE TABLE IF NOT EXISTS execution_output
 (
@@ -131,7 +131,7 @@ CREATE TABLE IF NOT EXISTS execution_output
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(recorded_at)
 ORDER BY (execution_id, attempt, stream, log_topic, log_partition, log_offset, log_row)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000;
 
 CREATE TABLE IF NOT EXISTS catalog_revisions
 (
@@ -148,7 +148,7 @@ CREATE TABLE IF NOT EXISTS catalog_revisions
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(recorded_at)
 ORDER BY (applied_at, revision, log_topic, log_partition, log_offset, log_row)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000;
 
 CREATE TABLE IF NOT EXISTS dead_letters
 (
@@ -177,7 +177,7 @@ CREATE TABLE IF NOT EXISTS dead_letters
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(recorded_at)
 ORDER BY (reason, recorded_at, log_topic, log_partition, log_offset, log_row)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000;
 
 CREATE VIEW IF NOT EXISTS executions_latest AS
 SELECT

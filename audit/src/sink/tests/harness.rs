@@ -1,0 +1,265 @@
+//! A log in memory, with crashes: the sink cannot tell it from a bus.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use petrel_bus::{
+    Clock, Fetched, GroupEvent, InputTopic, Output, OwnedRecord, Position, Restored, Session, SessionError,
+    TopicPartition,
+};
+use petrel_schemas::{CriteriaFailed, DeadLetter, OutputCaptured, RuleMatched, encode};
+
+use super::super::service::{SinkOptions, SinkTopics};
+use super::super::stats::SinkStats;
+use super::super::step::{Sink, SinkPoint, StepError};
+use super::super::writer::Writer;
+use crate::rows::Table;
+
+/// A log that outlives its sessions.
+#[derive(Default)]
+pub(super) struct Log {
+    records: BTreeMap<TopicPartition, Vec<OwnedRecord>>,
+    committed: BTreeMap<TopicPartition, (i64, Option<String>)>,
+}
+
+/// The only member of its group.
+pub(super) struct Member<'a> {
+    log: &'a mut Log,
+    assigned: bool,
+    next: BTreeMap<TopicPartition, i64>,
+    paused: BTreeSet<TopicPartition>,
+    /// Most records that one fetch hands out: other batches come of other sizes.
+    fetch_max: usize,
+}
+
+impl<'a> Member<'a> {
+    pub(super) fn new(log: &'a mut Log, fetch_max: usize) -> Self {
+        Self { log, assigned: false, next: BTreeMap::new(), paused: BTreeSet::new(), fetch_max }
+    }
+}
+
+impl Session for Member<'_> {
+    fn subscribe(&mut self, _: &[InputTopic]) -> Result<(), SessionError> {
+        Ok(())
+    }
+
+    fn fetch(
+        &mut self,
+        _: Duration,
+        max: usize,
+        each: &mut dyn FnMut(&Fetched<'_>),
+    ) -> Result<Vec<GroupEvent>, SessionError> {
+        if !std::mem::replace(&mut self.assigned, true) {
+            return Ok(vec![GroupEvent::Assigned(self.log.records.keys().cloned().collect())]);
+        }
+        let mut fetched = Fetched::with_capacity(max);
+        for (at, next) in &mut self.next {
+            if self.paused.contains(at) {
+                continue;
+            }
+            let ready = self.log.records[at].iter().filter(|r| r.offset >= *next).take(self.fetch_max.min(max));
+            let ready: Vec<&OwnedRecord> = ready.collect();
+            for record in &ready {
+                fetched.push(&at.topic, at.partition, record.as_record());
+            }
+            *next = ready.last().map_or(*next, |r| r.offset + 1);
+        }
+        if !fetched.is_empty() {
+            each(&fetched);
+        }
+        Ok(Vec::new())
+    }
+
+    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
+        let position = |at: &TopicPartition| {
+            let (offset, metadata) = self.log.committed.get(at).cloned().unwrap_or_default();
+            Position { at: at.clone(), offset, metadata }
+        };
+        Ok(assigned.iter().map(position).collect())
+    }
+
+    fn restore(&mut self, _: &TopicPartition, _: &mut Restored<'_>) -> Result<(), SessionError> {
+        Ok(())
+    }
+
+    fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {
+        self.next.extend(positions.iter().map(|p| (p.at.clone(), p.offset)));
+        Ok(())
+    }
+
+    fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), SessionError> {
+        self.next.retain(|at, _| !partitions.contains(at));
+        Ok(())
+    }
+
+    fn pause(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
+        self.paused.insert(at.clone());
+        Ok(())
+    }
+
+    fn resume(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
+        self.paused.remove(at);
+        Ok(())
+    }
+
+    fn caught_up(&self, _: &TopicPartition) -> bool {
+        false
+    }
+
+    fn lag(&mut self) -> Option<u64> {
+        None
+    }
+
+    fn partitions(&mut self, _: &Arc<str>) -> Result<u32, SessionError> {
+        Ok(1)
+    }
+
+    fn send(&mut self, _: Output, _: u32) -> Result<(), SessionError> {
+        Err(SessionError::Halt("no transactions".into()))
+    }
+
+    fn commit(&mut self, positions: &[Position]) -> Result<(), SessionError> {
+        for position in positions {
+            self.log.committed.insert(position.at.clone(), (position.offset, position.metadata.clone()));
+        }
+        Ok(())
+    }
+
+    fn abort(&mut self, _: &[Position]) -> Result<(), SessionError> {
+        Ok(())
+    }
+
+    fn close(&mut self) {}
+}
+
+pub(super) struct Stopped;
+
+impl Clock for Stopped {
+    fn now_ms(&self) -> i64 {
+        1_700_000_000_000
+    }
+
+    fn sleep(&self, _: Duration) {}
+}
+
+pub(super) fn topics() -> SinkTopics {
+    SinkTopics { audit: "petrel.audit".into(), dead_letters: "petrel.dead_letters".into() }
+}
+
+/// Records of several kinds, with gaps between their offsets as transactions leave them.
+pub(super) fn log(records: i64) -> Log {
+    let mut log = Log::default();
+    for (topic, partition) in [("petrel.audit", 0), ("petrel.audit", 1), ("petrel.dead_letters", 0)] {
+        let at = TopicPartition { topic: topic.into(), partition };
+        let of = |n: i64| OwnedRecord {
+            offset: n * 2 + n / 3,
+            timestamp_ms: 1_700_000_000_000 + n,
+            key: None,
+            value: Some(value(topic, n)),
+        };
+        log.records.insert(at, (0..records).map(of).collect());
+    }
+    log
+}
+
+pub(super) fn value(topic: &str, n: i64) -> Vec<u8> {
+    if topic == "petrel.dead_letters" {
+        let letter = DeadLetter {
+            stage: "match".into(),
+            topic: "t".into(),
+            partition: 0,
+            offset: n,
+            timestamp_ms: n,
+            reason: "malformed_json".into(),
+            detail: String::new(),
+            trigger: None,
+            rule: None,
+            execution_id: None,
+            event_id: None,
+            record_bytes: 1,
+            head: vec![b'\n', 0xff],
+        };
+        return encode(&letter);
+    }
+    match n % 4 {
+        0 => encode(&RuleMatched {
+            event_id: format!("e{n}"),
+            trigger: "p.t".into(),
+            rule: "p.r".into(),
+            action: "p.a".into(),
+            action_index: 0,
+            execution_id: format!("x{n}"),
+            event_at_ms: n,
+            revision: "r".into(),
+            kv_version: 0,
+        }),
+        1 => encode(&OutputCaptured {
+            execution_id: format!("x{n}"),
+            attempt: 1,
+            stream: "stdout".into(),
+            content: "\n\n".into(),
+            truncated: false,
+            captured_at_ms: n,
+        }),
+        2 => encode(&CriteriaFailed {
+            event_id: format!("e{n}"),
+            trigger: "p.t".into(),
+            rule: "p.r".into(),
+            code: "division_by_zero".into(),
+            detail: String::new(),
+            event_at_ms: n,
+            revision: "r".into(),
+        }),
+        // Of a schema that nobody knows: a row of dead_letters.
+        _ => [vec![0xC3, 0x01], vec![7; 12]].concat(),
+    }
+}
+
+pub(super) fn options(batch_rows_max: usize) -> SinkOptions {
+    SinkOptions { flush_ms: 0, idle_wait_ms: 0, batch_rows_max, backoff_ms: (1, 2), ..SinkOptions::default() }
+}
+
+/// Lives that end where `crash` says, until everything is committed. Returns how many there were.
+pub(super) fn live(
+    log: &mut Log,
+    writer: &mut impl Writer,
+    stats: &Arc<SinkStats>,
+    crash: &mut dyn FnMut(SinkPoint) -> bool,
+) -> usize {
+    for life in 1..1_000 {
+        let (topics, options) = (topics(), options(3 + life % 3));
+        let ends: BTreeMap<TopicPartition, i64> =
+            log.records.iter().filter_map(|(at, r)| Some((at.clone(), r.last()?.offset + 1))).collect();
+        let mut member = Member::new(log, 2 + life % 4);
+        let mut sink =
+            Sink::new(&mut member, writer, &topics, &options, Arc::new(Stopped), stats.clone()).expect("it subscribes");
+        let mut crashed = false;
+        for _ in 0..1_000 {
+            match sink.step(crash) {
+                Ok(()) => {}
+                Err(StepError::Crashed(_)) => {
+                    crashed = true;
+                    break;
+                }
+                Err(other) => panic!("{other}"),
+            }
+            // What waits for the end of an outage is not done.
+            std::thread::yield_now();
+        }
+        drop(sink);
+        let done = |at: &TopicPartition| log.committed.get(at).is_some_and(|(offset, _)| *offset == ends[at]);
+        if !crashed && ends.keys().all(done) {
+            return life;
+        }
+        assert!(crashed, "a life went by without getting anything done");
+    }
+    panic!("no end");
+}
+
+pub(super) fn points() -> Vec<SinkPoint> {
+    use SinkPoint::{Committed, Counted, Cut, Inserted, Recorded, Written};
+    let of_tables = [Table::RuleMatches, Table::ExecutionOutput, Table::DeadLetters];
+    let of_tables = of_tables.into_iter().flat_map(|t| [Inserted(t), Counted(t)]);
+    [Cut, Recorded, Written, Committed].into_iter().chain(of_tables).collect()
+}

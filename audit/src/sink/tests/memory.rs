@@ -1,0 +1,178 @@
+//! Against a database in memory that behaves as ClickHouse does: an insert is recognised by its token, and
+//! may fail or be lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::super::stats::SinkStats;
+use super::super::step::{Sink, SinkPoint};
+use super::super::writer::{Counted, Range, Writer};
+use super::harness::{Member, Stopped, live, log, options, points, topics, value};
+use crate::client::SqlError;
+use crate::rows::{Rows, Source, Table};
+use crate::tables::TablesError;
+
+/// Tables in memory. A row is (topic, partition, offset).
+#[derive(Default)]
+struct Tables {
+    rows: BTreeMap<&'static str, Vec<(String, u32, i64)>>,
+    tokens: BTreeSet<String>,
+    /// Whether tokens are forgotten at once, as they are after a long while.
+    forgetful: bool,
+    /// Inserts that are lost although they are answered.
+    swallow: u32,
+    /// Requests that fail.
+    fail: u32,
+}
+
+impl Tables {
+    fn request(&mut self) -> Result<(), SqlError> {
+        if self.fail > 0 {
+            self.fail -= 1;
+            return Err(SqlError::Unavailable("down".into()));
+        }
+        Ok(())
+    }
+
+    fn distinct(&self) -> usize {
+        self.rows.values().map(|rows| rows.iter().collect::<BTreeSet<_>>().len()).sum()
+    }
+
+    fn all(&self) -> usize {
+        self.rows.values().map(Vec::len).sum()
+    }
+}
+
+impl Writer for Tables {
+    fn prepare(&mut self) -> Result<(), TablesError> {
+        Ok(self.request()?)
+    }
+
+    fn insert(&mut self, table: Table, rows: &Rows, token: &str) -> Result<(), SqlError> {
+        self.request()?;
+        if self.swallow > 0 {
+            self.swallow -= 1;
+            return Ok(());
+        }
+        if !self.forgetful && !self.tokens.insert(token.to_owned()) {
+            return Ok(());
+        }
+        let into = self.rows.entry(table.name()).or_default();
+        macro_rules! take {
+            ($($rows:ident),+) => {
+                match table.name() {
+                    $(name if name == stringify!($rows) => {
+                        into.extend(rows.$rows.iter().map(|r| (r.log_topic.clone(), r.log_partition, r.log_offset)));
+                    })+
+                    other => panic!("no table {other}"),
+                }
+            };
+        }
+        take!(events, rule_matches, criteria_errors, executions, execution_output, catalog_revisions, dead_letters);
+        Ok(())
+    }
+
+    fn count(&mut self, table: Table, range: &Range<'_>) -> Result<Counted, SqlError> {
+        self.request()?;
+        let of_range = |r: &&(String, u32, i64)| {
+            r.0 == range.topic && r.1 == range.partition && (range.first..=range.last).contains(&r.2)
+        };
+        let rows: Vec<_> = self.rows.get(table.name()).into_iter().flatten().filter(of_range).collect();
+        let distinct = rows.iter().collect::<BTreeSet<_>>().len() as u64;
+        Ok(Counted { rows: rows.len() as u64, distinct })
+    }
+}
+
+#[test]
+fn crashed_anywhere_it_writes_every_row_once() {
+    for point in points() {
+        for nth in 0..3 {
+            let (mut log, mut tables, stats) = (log(20), Tables::default(), Arc::new(SinkStats::default()));
+            let mut seen = 0;
+            let lives = live(&mut log, &mut tables, &stats, &mut |p| {
+                seen += usize::from(p == point);
+                p == point && seen == nth + 1
+            });
+            assert_eq!(lives, 2, "{point:?} was not reached {nth} times");
+            assert_eq!((tables.all(), tables.distinct()), (60, 60), "crash number {nth} at {point:?}");
+        }
+    }
+}
+
+#[test]
+fn crashed_over_and_over_it_gets_through() {
+    let (mut log, mut tables, stats) = (log(40), Tables::default(), Arc::new(SinkStats::default()));
+    let mut count = 0;
+    let lives = live(&mut log, &mut tables, &stats, &mut |_| {
+        count += 1;
+        count % 17 == 0
+    });
+    assert!(lives > 5, "{lives} lives");
+    assert_eq!((tables.all(), tables.distinct()), (120, 120));
+}
+
+#[test]
+fn without_tokens_rows_are_written_again_but_are_the_same_rows() {
+    let mut tables = Tables { forgetful: true, ..Tables::default() };
+    let (mut log, stats) = (log(20), Arc::new(SinkStats::default()));
+    let mut crashed = false;
+    live(&mut log, &mut tables, &stats, &mut |p| p == SinkPoint::Written && !std::mem::replace(&mut crashed, true));
+    assert!(tables.all() > 60);
+    assert_eq!(tables.distinct(), 60);
+    assert!(stats.duplicates.load(Ordering::Relaxed) > 0);
+}
+
+#[test]
+fn rows_that_vanish_are_written_again() {
+    let mut tables = Tables { swallow: 2, ..Tables::default() };
+    let (mut log, stats) = (log(20), Arc::new(SinkStats::default()));
+    live(&mut log, &mut tables, &stats, &mut |_| false);
+    assert_eq!((tables.all(), tables.distinct()), (60, 60));
+    assert_eq!(stats.missing.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn an_outage_loses_nothing_and_is_told() {
+    let mut tables = Tables { fail: 5, ..Tables::default() };
+    let (mut log, stats) = (log(20), Arc::new(SinkStats::default()));
+    let (topics, options) = (topics(), options(5));
+    let mut member = Member::new(&mut log, 4);
+    let mut sink = Sink::new(&mut member, &mut tables, &topics, &options, Arc::new(Stopped), stats.clone())
+        .expect("it subscribes");
+    let down_since = || stats.down_since_ms.load(Ordering::Relaxed);
+    let mut told = false;
+    for _ in 0..100_000 {
+        sink.step(&mut |_| false).expect("an outage is no error");
+        told |= down_since() != 0 && stats.problems() == ["ClickHouse cannot be reached: down"];
+        if told && down_since() == 0 && stats.rows.load(Ordering::Relaxed) == 60 {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    sink.finish(&mut |_| false).expect("it ends");
+    assert!(told && stats.problems().is_empty());
+    assert_eq!((tables.all(), tables.distinct()), (60, 60));
+}
+
+#[test]
+fn unreadable_records_are_dead_letters_with_their_reason() {
+    let mut rows = Rows::default();
+    let audit = Source { topic: "petrel.audit", partition: 3, dead_letters: false };
+    let letters = Source { topic: "petrel.dead_letters", partition: 3, dead_letters: true };
+    let huge = vec![0; 100 << 10];
+    let unknown = [vec![0xC3, 0x01], vec![7; 12]].concat();
+    let cases: [(Source<'_>, &[u8], &str); 5] = [
+        (audit, b"plain text", "not_a_record"),
+        (audit, b"", "not_a_record"),
+        (audit, &unknown, "unknown_schema"),
+        (letters, &value("petrel.audit", 0), "unexpected_kind"),
+        (audit, &huge, "not_a_record"),
+    ];
+    for (source, value, reason) in cases {
+        rows.add(source, petrel_bus::Record { offset: 9, timestamp_ms: 5, key: None, value: Some(value) });
+        let row = rows.dead_letters.last().expect("a row");
+        assert_eq!((row.reason.as_str(), row.stage.as_str(), row.log_offset), (reason, "audit", 9));
+        assert_eq!((row.record_bytes as usize, row.head.len()), (value.len(), value.len().min(64 << 10)));
+    }
+}

@@ -1,0 +1,5 @@
+//! The sink under crashes.
+
+mod engine;
+mod harness;
+mod memory;

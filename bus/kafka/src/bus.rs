@@ -1,0 +1,180 @@
+//! The bus itself, and the client that asks questions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use petrel_bus::{Bus, BusError, Publisher, Session, SessionOptions, Tail, TopicSpec};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::Metadata;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::context::Context;
+use crate::faults::bus_error;
+use crate::lists::number;
+use crate::options::KafkaOptions;
+use crate::publisher::KafkaPublisher;
+use crate::session::KafkaSession;
+use crate::tail::KafkaTail;
+use crate::topics;
+use crate::transactions::Transactions;
+
+/// Apache Kafka as Petrel's log.
+pub struct KafkaBus {
+    options: Arc<KafkaOptions>,
+    questions: Arc<Questions>,
+}
+
+impl std::fmt::Debug for KafkaBus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Properties may hold secrets.
+        f.debug_struct("KafkaBus").field("bootstrap", &self.options.bootstrap).finish_non_exhaustive()
+    }
+}
+
+impl KafkaBus {
+    /// A bus on that cluster. Does not connect yet.
+    ///
+    /// # Errors
+    /// [`BusError::Configuration`] names the property or option that is wrong.
+    pub fn new(options: KafkaOptions) -> Result<Self, BusError> {
+        options.validate()?;
+        let questions = Arc::new(Questions::new(&options)?);
+        Ok(Self { options: Arc::new(options), questions })
+    }
+
+    /// The options it was made with.
+    pub fn options(&self) -> &KafkaOptions {
+        &self.options
+    }
+}
+
+impl Bus for KafkaBus {
+    fn cluster_id(&self) -> Result<String, BusError> {
+        self.questions.cluster_id()
+    }
+
+    fn ensure_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError> {
+        topics::ensure(&self.options, &self.questions, topics)
+    }
+
+    fn partitions(&self, topic: &str) -> Result<Option<u32>, BusError> {
+        self.questions.partitions(topic)
+    }
+
+    fn end_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError> {
+        self.questions.of_all(topic, |partition| Ok(self.questions.watermarks(topic, partition)?.1))
+    }
+
+    fn beginning_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError> {
+        self.questions.of_all(topic, |partition| Ok(self.questions.watermarks(topic, partition)?.0))
+    }
+
+    fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<i64>, BusError> {
+        self.questions.offsets_at(topic, time_ms)
+    }
+
+    fn publisher(&self, name: &str) -> Result<Arc<dyn Publisher>, BusError> {
+        Ok(Arc::new(KafkaPublisher::spawn(&self.options, &self.questions, name)?))
+    }
+
+    fn tail(&self, topic: &str) -> Result<Box<dyn Tail>, BusError> {
+        Ok(Box::new(KafkaTail::open(&self.options, &self.questions, topic)?))
+    }
+
+    fn session(&self, options: &SessionOptions) -> Result<Box<dyn Session>, BusError> {
+        // An answer from the cluster first: what follows would wait for it much longer.
+        self.questions.cluster_id()?;
+        let transactions = match options.transactional {
+            true => Some(Transactions::connect(&self.options, &format!("{}-{}", options.group, options.member))?),
+            false => None,
+        };
+        let session = KafkaSession::new(&self.options, &self.questions, options, transactions);
+        Ok(Box::new(session.map_err(|e| bus_error("cannot join", &e))?))
+    }
+}
+
+/// A client that asks questions about topics; it sees what is not committed.
+pub(crate) struct Questions {
+    client: BaseConsumer<Context>,
+    timeout: Duration,
+}
+
+impl Questions {
+    pub(crate) fn new(options: &KafkaOptions) -> Result<Self, BusError> {
+        let client: Result<BaseConsumer<Context>, _> =
+            options.questioner().create_with_context(Context::new("questions"));
+        let client = client.map_err(|e| bus_error("no client", &e))?;
+        Ok(Self { client, timeout: options.request_timeout() })
+    }
+
+    /// The client, after its log lines have been served, which nobody polls for.
+    fn client(&self) -> &BaseConsumer<Context> {
+        // Each line is one event; the bound only keeps a flood from holding up a question.
+        for _ in 0..100 {
+            if self.client.poll(Duration::ZERO).is_none() {
+                break;
+            }
+        }
+        &self.client
+    }
+
+    pub(crate) fn cluster_id(&self) -> Result<String, BusError> {
+        let id = self.client().client().fetch_cluster_id(self.timeout);
+        id.ok_or_else(|| BusError::Unavailable("no broker answered".into()))
+    }
+
+    /// Metadata of one topic, or of all.
+    pub(crate) fn metadata(&self, topic: Option<&str>) -> Result<Metadata, BusError> {
+        self.client().fetch_metadata(topic, self.timeout).map_err(|e| bus_error("no metadata", &e))
+    }
+
+    pub(crate) fn partitions(&self, topic: &str) -> Result<Option<u32>, BusError> {
+        let metadata = self.metadata(Some(topic))?;
+        let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else { return Ok(None) };
+        match found.error().map(RDKafkaErrorCode::from) {
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(None),
+            Some(RDKafkaErrorCode::InvalidTopic) => Ok(None),
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                Err(BusError::Configuration(format!("no right to topic {topic}")))
+            }
+            Some(code) => Err(BusError::Unavailable(format!("topic {topic}: {code}"))),
+            None => Ok(Some(found.partitions().len() as u32).filter(|count| *count > 0)),
+        }
+    }
+
+    /// Number of partitions of a topic that must exist.
+    pub(crate) fn partitions_of(&self, topic: &str) -> Result<u32, BusError> {
+        self.partitions(topic)?.ok_or_else(|| BusError::UnknownTopic(topic.to_owned()))
+    }
+
+    /// First offset and the one behind the last record, committed or not.
+    pub(crate) fn watermarks(&self, topic: &str, partition: u32) -> Result<(i64, i64), BusError> {
+        let watermarks = self.client().fetch_watermarks(topic, number(partition), self.timeout);
+        watermarks.map_err(|e| bus_error(&format!("no offsets of {topic}/{partition}"), &e))
+    }
+
+    pub(crate) fn of_all(&self, topic: &str, of: impl Fn(u32) -> Result<i64, BusError>) -> Result<Vec<i64>, BusError> {
+        (0..self.partitions_of(topic)?).map(of).collect()
+    }
+
+    fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<i64>, BusError> {
+        let (count, doing) = (self.partitions_of(topic)?, format!("no offsets of {topic} at {time_ms}"));
+        let mut times = TopicPartitionList::new();
+        for partition in 0..count {
+            let added = times.add_partition_offset(topic, number(partition), Offset::Offset(time_ms));
+            added.map_err(|e| bus_error(&doing, &e))?;
+        }
+        let found = self.client().offsets_for_times(times, self.timeout).map_err(|e| bus_error(&doing, &e))?;
+        let offset = |partition: u32| {
+            let element = found.find_partition(topic, number(partition));
+            let element = element.ok_or_else(|| BusError::Unavailable(doing.clone()))?;
+            element.error().map_err(|e| bus_error(&doing, &e))?;
+            match element.offset() {
+                Offset::Offset(offset) => Ok(offset),
+                _ => Ok(self.watermarks(topic, partition)?.1),
+            }
+        };
+        (0..count).map(offset).collect()
+    }
+}

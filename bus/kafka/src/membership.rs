@@ -1,0 +1,164 @@
+//! Partitions of a session: where they begin, taking them, giving them up, rewinding.
+
+use std::time::{Duration, Instant};
+
+use petrel_bus::{Position, SessionError, Start, TopicPartition};
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::topic_partition_list::Offset;
+
+use crate::faults::rebuild;
+use crate::lists;
+use crate::session::KafkaSession;
+
+/// Pause before offsets that a transaction still may change are asked for again.
+const UNSTABLE_PAUSE: Duration = Duration::from_millis(20);
+/// Pause before a seek that came too early is made again.
+const SEEK_PAUSE: Duration = Duration::from_millis(20);
+
+impl KafkaSession {
+    pub(crate) fn begin_at(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
+        if assigned.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (mut positions, mut fresh) = (Vec::with_capacity(assigned.len()), Vec::new());
+        for (at, committed) in self.stable_offsets(assigned)? {
+            match committed {
+                Some((offset, metadata)) => positions.push(Position { at, offset, metadata }),
+                None => {
+                    let offset = self.start_of(&at)?;
+                    fresh.push(Position { at, offset, metadata: None });
+                }
+            }
+        }
+        if !fresh.is_empty() {
+            // Else a start like "now" would move while nothing is committed.
+            let list = lists::of_positions(&fresh).map_err(|e| rebuild("cannot commit a start", &e))?;
+            self.consumer().commit(&list, CommitMode::Sync).map_err(|e| rebuild("cannot commit a start", &e))?;
+        }
+        positions.extend(fresh);
+        Ok(positions)
+    }
+
+    /// Committed offsets that no open transaction can change any more. With `read_committed`,
+    /// librdkafka asks the broker for stable ones; it answers with an error for each that is not.
+    #[allow(clippy::type_complexity)] // named once, used once
+    fn stable_offsets(
+        &self,
+        assigned: &[TopicPartition],
+    ) -> Result<Vec<(TopicPartition, Option<(i64, Option<String>)>)>, SessionError> {
+        let deadline = Instant::now() + self.options.stable_timeout();
+        let mut told = false;
+        'again: loop {
+            let list = lists::of_partitions(assigned);
+            let timeout = self.options.request_timeout();
+            let list =
+                self.consumer().committed_offsets(list, timeout).map_err(|e| rebuild("no committed offsets", &e))?;
+            let mut found = Vec::with_capacity(assigned.len());
+            for at in assigned {
+                let element = list.find_partition(&at.topic, lists::number(at.partition));
+                let Some(element) = element else {
+                    return Err(SessionError::Rebuild(format!("no committed offset of {}", at.topic)));
+                };
+                match element.error().map_err(|e| (e.rdkafka_error_code(), e)) {
+                    Ok(()) => {}
+                    Err((Some(RDKafkaErrorCode::UnstableOffsetCommit), _)) if Instant::now() < deadline => {
+                        if !std::mem::replace(&mut told, true) {
+                            tracing::info!(group = %self.group, topic = %at.topic, partition = at.partition,
+                                "waiting for an open transaction of the last owner");
+                        }
+                        std::thread::sleep(UNSTABLE_PAUSE);
+                        continue 'again;
+                    }
+                    Err((_, error)) => return Err(rebuild("no committed offset", &error)),
+                }
+                let committed = match element.offset() {
+                    Offset::Offset(offset) => {
+                        let metadata = Some(element.metadata().to_owned()).filter(|text| !text.is_empty());
+                        Some((offset, metadata))
+                    }
+                    _ => None,
+                };
+                found.push((at.clone(), committed));
+            }
+            return Ok(found);
+        }
+    }
+
+    fn start_of(&self, at: &TopicPartition) -> Result<i64, SessionError> {
+        let start = self.inputs.iter().find(|input| input.name == at.topic).map(|input| &input.start);
+        if let Some(Start::Offsets(offsets)) = start
+            && let Some(offset) = offsets.get(at.partition as usize)
+        {
+            return Ok(*offset);
+        }
+        let watermarks =
+            self.consumer().fetch_watermarks(&at.topic, lists::number(at.partition), self.options.request_timeout());
+        watermarks.map(|(low, _)| low).map_err(|e| rebuild("no beginning", &e))
+    }
+
+    pub(crate) fn accept_at(&mut self, positions: &[Position]) -> Result<(), SessionError> {
+        let list = lists::of_positions(positions).map_err(|e| rebuild("cannot take partitions", &e))?;
+        let taken = match self.cooperative {
+            true => self.consumer().incremental_assign(&list),
+            false => self.consumer().assign(&list),
+        };
+        taken.map_err(|e| rebuild("cannot take partitions", &e))?;
+        for position in positions {
+            self.slots.add(position);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn give_up(&mut self, partitions: &[TopicPartition]) -> Result<(), SessionError> {
+        self.slots.remove(partitions);
+        let list = lists::of_partitions(partitions);
+        let given = match self.cooperative {
+            true => self.consumer().incremental_unassign(&list),
+            false => self.consumer().unassign(),
+        };
+        given.map_err(|e| rebuild("cannot give partitions up", &e))
+    }
+
+    pub(crate) fn set_paused(&mut self, at: &TopicPartition, paused: bool) -> Result<(), SessionError> {
+        let list = lists::of_partitions([at]);
+        match self.slots.get_mut(at) {
+            Some(slot) if slot.paused != paused => slot.paused = paused,
+            _ => return Ok(()),
+        }
+        let done = if paused { self.consumer().pause(&list) } else { self.consumer().resume(&list) };
+        done.map_err(|e| rebuild("cannot pause or resume", &e))
+    }
+
+    /// Reads on at these positions and drops what was fetched ahead.
+    pub(crate) fn rewind(&mut self, positions: &[Position]) -> Result<(), SessionError> {
+        let moved = |p: &&Position| self.slots.get(&p.at).is_some_and(|slot| slot.next != p.offset);
+        let mut left: Vec<Position> =
+            positions.iter().filter(moved).map(|p| Position { metadata: None, ..p.clone() }).collect();
+        for position in &left {
+            if let Some(slot) = self.slots.get_mut(&position.at) {
+                (slot.next, slot.ended) = (position.offset, false);
+            }
+        }
+        let deadline = Instant::now() + self.options.request_timeout();
+        while !left.is_empty() {
+            let list = lists::of_positions(&left).map_err(|e| rebuild("cannot rewind", &e))?;
+            let timeout = self.options.request_timeout();
+            let sought = self.consumer().seek_partitions(list, timeout).map_err(|e| rebuild("cannot rewind", &e))?;
+            let failed = |p: &Position| {
+                let element = sought.find_partition(&p.at.topic, lists::number(p.at.partition));
+                element.and_then(|element| element.error().err())
+            };
+            let error = left.iter().find_map(failed);
+            left.retain(|p| failed(p).is_some());
+            if let Some(error) = error {
+                // A partition that is only about to be fetched cannot be sought on yet.
+                if Instant::now() >= deadline {
+                    return Err(rebuild("cannot rewind", &error));
+                }
+                std::thread::sleep(SEEK_PAUSE);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! A batch in the making: offsets are assigned, nothing is written.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use petrel_bus::{Output, Position, TopicPartition, TopicSpec};
+
+use crate::state::State;
+use crate::store::layout::Slot;
+use crate::store::{Batch, ChunkWriter, Committed, Store, record_bytes};
+
+/// Most records and bytes of one chunk: what a reader in its middle reads in vain.
+const CHUNK_RECORDS_MAX: u32 = 512;
+const CHUNK_BYTES_MAX: usize = 128 * 1024;
+
+/// Records of one partition that are to be written.
+#[derive(Debug)]
+struct Tail {
+    at: TopicPartition,
+    next: i64,
+    /// Last offset and bytes.
+    chunks: Vec<(i64, Vec<u8>)>,
+    open: ChunkWriter,
+}
+
+impl Tail {
+    fn close_chunk(&mut self) {
+        if self.open.count() > 0 {
+            let chunk = std::mem::replace(&mut self.open, ChunkWriter::new());
+            self.chunks.push((self.next - 1, chunk.finish()));
+        }
+    }
+}
+
+/// Everything of one batch. The last word on a key or an offset wins before anything is written, for
+/// the store does not order the changes of one batch.
+#[derive(Debug, Default)]
+pub(crate) struct Staged {
+    topics: Vec<(u32, TopicSpec)>,
+    tails: BTreeMap<Slot, Tail>,
+    /// Last record of every key of compacted topics: offset and chunk.
+    keyed: HashMap<(Slot, Vec<u8>), (i64, Vec<u8>)>,
+    offsets: HashMap<(Arc<str>, TopicPartition), Committed>,
+}
+
+impl Staged {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.topics.is_empty() && self.tails.is_empty() && self.offsets.is_empty()
+    }
+
+    pub(crate) fn topic(&mut self, id: u32, spec: TopicSpec) {
+        self.topics.push((id, spec));
+    }
+
+    /// Takes a record for a partition that exists; returns where it goes.
+    pub(crate) fn record(
+        &mut self,
+        state: &State,
+        output: Output,
+        partition: u32,
+        now_ms: i64,
+    ) -> (TopicPartition, Option<i64>) {
+        let Output { topic, key, value, timestamp_ms, .. } = output;
+        let at = TopicPartition { topic, partition };
+        let Some((slot, _, end)) = state.find(&at) else { return (at, None) };
+        let tail = self.tails.entry(slot).or_insert_with(|| Tail {
+            at: at.clone(),
+            next: end,
+            chunks: Vec::new(),
+            open: ChunkWriter::new(),
+        });
+        let (offset, timestamp_ms) = (tail.next, timestamp_ms.unwrap_or(now_ms));
+        let is_compacted = state.topics.get(&at.topic).is_some_and(|t| t.spec.compacted);
+        if is_compacted {
+            let mut chunk = ChunkWriter::new();
+            chunk.push(timestamp_ms, key.as_deref(), value.as_deref());
+            self.keyed.insert((slot, key.unwrap_or_default()), (offset, chunk.finish()));
+            tail.next += 1;
+            return (at, Some(offset));
+        }
+        let bytes = record_bytes(key.as_deref(), value.as_deref());
+        if tail.open.count() >= CHUNK_RECORDS_MAX || tail.open.bytes() + bytes > CHUNK_BYTES_MAX {
+            tail.close_chunk();
+        }
+        tail.open.push(timestamp_ms, key.as_deref(), value.as_deref());
+        tail.next += 1;
+        (at, Some(offset))
+    }
+
+    pub(crate) fn positions(&mut self, group: &Arc<str>, positions: Vec<Position>) {
+        for Position { at, offset, metadata } in positions {
+            self.offsets.insert((group.clone(), at), (offset, metadata));
+        }
+    }
+
+    /// Puts everything into a batch of the store.
+    pub(crate) fn fill(&mut self, store: &Store, batch: &mut Batch<'_>) -> fjall::Result<()> {
+        for (id, spec) in &self.topics {
+            batch.topic(*id, spec);
+        }
+        for (slot, tail) in &mut self.tails {
+            tail.close_chunk();
+            for (last, bytes) in std::mem::take(&mut tail.chunks) {
+                batch.chunk(*slot, last, bytes);
+            }
+        }
+        for ((slot, key), (offset, chunk)) in std::mem::take(&mut self.keyed) {
+            if let Some(older) = store.last_of_key(slot, &key)? {
+                batch.remove_chunk(slot, older);
+            }
+            batch.last_of_key(slot, &key, offset);
+            batch.chunk(slot, offset, chunk);
+        }
+        for ((group, at), committed) in &self.offsets {
+            batch.offset(group, at, committed);
+        }
+        Ok(())
+    }
+
+    /// Makes visible what is written.
+    pub(crate) fn apply(self, state: &mut State) {
+        for tail in self.tails.into_values() {
+            let topic = state.topics.get_mut(&tail.at.topic);
+            if let Some((_, end)) = topic.and_then(|t| t.bounds.get_mut(tail.at.partition as usize)) {
+                *end = tail.next;
+            }
+        }
+        state.offsets.extend(self.offsets);
+        state.version += 1;
+    }
+}

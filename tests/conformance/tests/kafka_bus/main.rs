@@ -1,0 +1,7 @@
+//! The Kafka bus against a real broker: what only it has, beside the conformance suite of all buses.
+
+mod admin;
+mod faults;
+mod publisher;
+mod session;
+mod support;
