@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+use anyhow::Context;
 use petrel_bus::{Bus, Clock};
 use petrel_bus_kafka::{KafkaBus, KafkaOptions};
+use petrel_bus_local::{Fsync, LocalBus, LocalOptions};
 
-use crate::config::Config;
+use crate::config::{self, Config};
+
+/// Folder of the local log, in the data directory.
+const LOG: &str = "log";
 
 /// A log, and what it is.
 pub struct OpenBus {
@@ -27,7 +32,12 @@ pub fn open(config: &Config, instance: &str, clock: &Arc<dyn Clock>) -> anyhow::
             let bus = KafkaBus::new(kafka_options(config, bootstrap, instance))?;
             Ok(OpenBus { bus: Arc::new(bus), name: format!("Kafka at {bootstrap}"), is_local: false })
         }
-        None => { let _ = clock; anyhow::bail!("the local log is not there yet") }
+        None => {
+            let options = local_options(config);
+            let name = format!("local log in {}", options.dir.display());
+            let bus = LocalBus::open(options, clock.clone()).context("the local log cannot be opened")?;
+            Ok(OpenBus { bus: Arc::new(bus), name, is_local: true })
+        }
     }
 }
 
@@ -43,3 +53,16 @@ fn kafka_options(config: &Config, bootstrap: &str, instance: &str) -> KafkaOptio
     }
 }
 
+fn local_options(config: &Config) -> LocalOptions {
+    let fsync = match config.local.fsync {
+        config::Fsync::Commit => Fsync::Commit,
+        config::Fsync::Interval => Fsync::Interval(config.local.fsync_interval_ms),
+        config::Fsync::Never => Fsync::Never,
+    };
+    LocalOptions {
+        fsync,
+        retention_ms_default: Some(config.retention_ms),
+        topic_partitions_default: config.local.topic_partitions,
+        ..LocalOptions::new(config.data_dir.join(LOG))
+    }
+}

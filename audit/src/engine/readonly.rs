@@ -74,8 +74,7 @@ fn without_semicolon(sql: &[u8]) -> &[u8] {
 fn without_format(sql: &[u8]) -> Option<Vec<u8>> {
     let tokens: Vec<_> = Lexer::new(sql).collect();
     let mut pairs = tokens.iter().zip(tokens.iter().skip(1));
-    let (format, name) =
-        pairs.rfind(|(t, next)| t.depth == 0 && t.is(sql, "FORMAT") && next.kind == Kind::Word)?;
+    let (format, name) = pairs.rfind(|(t, next)| t.depth == 0 && t.is(sql, "FORMAT") && next.kind == Kind::Word)?;
     let mut text = sql[..format.start].to_vec();
     text.extend_from_slice(&sql[name.end..]);
     Some(text)

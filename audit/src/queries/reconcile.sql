@@ -58,7 +58,7 @@ FROM
     UNION ALL
     SELECT
         'event and matches differ', e.event_id, '', '', e.since,
-        concat(toString(e.rules_matched), ' rules matched, matches of ', toString(m.rules), ' are recorded')
+        concat(toString(e.rules_matched), ' rules matched, matches or dead letters of ', toString(m.rules), ' are recorded')
     FROM
     (
         SELECT event_id, max(rules_matched) AS rules_matched, min(recorded_at) AS since
@@ -67,14 +67,23 @@ FROM
     ) AS e
     LEFT JOIN
     (
-        SELECT event_id, uniqExact(rule) AS rules FROM rule_matches GROUP BY event_id
+        -- A match that could not become a request is a dead letter of its rule.
+        SELECT event_id, uniqExact(name) AS rules
+        FROM
+        (
+            SELECT event_id, toString(rule) AS name FROM rule_matches
+            UNION ALL
+            SELECT event_id, toString(rule) FROM dead_letters WHERE event_id != '' AND rule != ''
+        )
+        GROUP BY event_id
     ) AS m ON e.event_id = m.event_id
     WHERE e.since < settled AND e.rules_matched != m.rules
     UNION ALL
     SELECT
         'match without event', event_id, execution_id, rule, since,
-        'no row of events tells of the event'
+        'neither a row of events nor a dead letter tells of the event'
     FROM matched
     WHERE since < settled AND event_id NOT IN (SELECT event_id FROM events)
+        AND event_id NOT IN (SELECT event_id FROM dead_letters WHERE event_id != '')
 )
 ORDER BY since, problem, execution_id

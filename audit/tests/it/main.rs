@@ -4,4 +4,5 @@ mod engine;
 mod http;
 mod process;
 mod query;
+mod sink;
 mod tables;

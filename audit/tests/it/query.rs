@@ -102,6 +102,12 @@ async fn reconciliation_names_what_does_not_add_up_and_nothing_else() {
     // Given up, and told: it adds up.
     story(&at, "dead", "x6", &[]);
     run(&at, "INSERT INTO petrel.dead_letters (stage, reason, execution_id) VALUES ('owner', 'no_such_action', 'x6')");
+    run(&at, "INSERT INTO petrel.events (event_id, rules_matched) VALUES ('unrendered', 1)");
+    run(
+        &at,
+        "INSERT INTO petrel.dead_letters (stage, reason, event_id, rule) \
+              VALUES ('match', 'parameters_not_rendered', 'unrendered', 'p.r')",
+    );
     // Too young to be judged.
     run(&at, "INSERT INTO petrel.rule_matches (event_id, execution_id, recorded_at) VALUES ('young', 'x7', now64(3))");
     let mut found = problems().await;

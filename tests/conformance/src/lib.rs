@@ -1,1 +1,67 @@
-//! (filled in below)
+//! What every bus must do, once, for all three.
+//!
+//! A property is a function over a [`BusUnderTest`]; [`conformance!`] makes a test of each of them for
+//! one bus. What only one bus has (the kill of a process for the local log, random interleavings for
+//! the simulated one) is in that bus's own file under tests/.
+//!
+//! Reading order: `harness`, `stage`, `world`, `properties`.
+
+mod harness;
+mod local;
+pub mod properties;
+mod sim;
+mod stage;
+mod world;
+
+pub use harness::{BusUnderTest, WallClock};
+pub use local::LocalUnderTest;
+pub use sim::SimUnderTest;
+pub use stage::{CountStage, Settings, SharedSettings, Topics};
+pub use world::{World, all_points};
+
+/// Makes a test of every property for one bus: `conformance!(local, LocalUnderTest::fresh)`. The
+/// function returns none where the bus cannot be tested on this machine, having said so.
+#[macro_export]
+macro_rules! conformance {
+    ($prefix:ident, $fresh:expr) => {
+        $crate::conformance!(@each $prefix, $fresh,
+            ordering::records_keep_their_order_per_partition,
+            ordering::keys_go_where_every_bus_puts_them,
+            atomicity::outputs_state_and_offsets_are_one,
+            atomicity::an_aborted_transaction_leaves_nothing,
+            atomicity::uncommitted_outputs_are_not_read,
+            crash::every_point_of_the_driver,
+            crash::a_crash_while_giving_up_partitions,
+            groups::two_members_share_and_take_over,
+            groups::a_zombie_is_fenced,
+            groups::the_co_assignment_check_refuses,
+            groups::a_topic_that_appears_later_is_read,
+            pressure::blocked_records_wait_in_order,
+            retention::an_offset_out_of_range_halts_that_partition_alone,
+            state::the_changelog_is_on_the_inputs_partition,
+            state::timers_fire_once_across_a_takeover,
+            state::globals_change_between_batches_for_every_partition,
+            limits::an_oversized_output_becomes_what_the_stage_says,
+            starts::reading_begins_where_it_should,
+            starts::metadata_comes_back,
+            publishing::a_call_is_written_whole_or_not_at_all,
+            publishing::receipts_say_where,
+            tails::a_tail_sees_everything_and_follows,
+            topics::existing_topics_must_match,
+            topics::offsets_by_time,
+        );
+    };
+    (@each $prefix:ident, $fresh:expr, $($module:ident :: $property:ident),+ $(,)?) => {
+        $(
+            mod $property {
+                use super::*;
+
+                #[test]
+                fn $prefix() {
+                    let Some(bus) = $fresh() else { return };
+                    $crate::properties::$module::$property(&bus);
+                }
+            }
+        )+
+    };
+}

@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::Result;
 use petrel_e2e_tests::{Cli, Feed, Single, create_topic, write_pack};
 use petrel_testkit::{kafka_or_skip, shared_kafka, wait_until};
-use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(90);
 
@@ -75,7 +74,8 @@ fn bad_records_become_dead_letters_and_the_rest_goes_on() -> Result<()> {
         cli.number(finished).is_ok_and(|n| n == 1)
     });
     for (reason, count) in [("malformed_json", 3), ("schema_violation", 1), ("payload_too_large", 1)] {
-        let query = format!("SELECT count() FROM dead_letters FINAL WHERE reason = '{reason}' AND topic = '{topic}'");
+        let query =
+            format!("SELECT count() FROM dead_letters FINAL WHERE reason = '{reason}' AND source_topic = '{topic}'");
         wait_until(&query, SOON, || cli.number(&query).is_ok_and(|n| n == count));
     }
     let heads = cli.number("SELECT max(length(head)) FROM dead_letters FINAL")?;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use petrel_e2e_tests::{Cli, Cluster, Feed, Single, count_from_env, create_topic, write_pack, write_reporting_pack};
 use petrel_testkit::{HttpSink, KafkaBroker, kafka_or_skip, poll_until, shared_kafka, wait_until};
-use serde_json::Value;
 
 const SETTLE: Duration = Duration::from_secs(300);
 

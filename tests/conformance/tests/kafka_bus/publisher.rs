@@ -28,7 +28,7 @@ fn calls_are_committed_together_and_each_is_told_where_its_records_are() {
     }
     // Markers of transactions take offsets too: there are far fewer than calls.
     let ends = bus.end_offsets(&to).unwrap();
-    assert!(ends.iter().all(|end| (501..750).contains(end)), "{ends:?}");
+    assert!(ends.iter().all(|end| (500..750).contains(end)), "{ends:?}");
     let found = committed(&bus, &to);
     assert_eq!((&found[&0], &found[&1]), (&numbered("a", 500), &numbered("b", 500)));
 }

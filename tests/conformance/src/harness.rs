@@ -1,0 +1,53 @@
+//! What the suite asks of a bus under test.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use petrel_bus::{Bus, Clock};
+
+/// One log for one test.
+pub trait BusUnderTest {
+    /// A handle of the log.
+    fn bus(&self) -> Arc<dyn Bus>;
+
+    /// The time that the log and the drivers go by.
+    fn clock(&self) -> Arc<dyn Clock>;
+
+    /// What a crash of the process does to the log; every handle is dropped before.
+    fn restart(&self) {}
+
+    /// Begins the name of every topic and group of this test, for logs that tests share.
+    fn prefix(&self) -> String {
+        String::new()
+    }
+
+    /// Removes the records of a partition before an offset, as retention does; all of them where the
+    /// log cannot cut in between. Returns the first offset that is left.
+    fn drop_before(&self, topic: &str, partition: u32, offset: i64) -> i64;
+
+    /// Retention of a topic from which [`BusUnderTest::drop_before`] shall be able to remove records.
+    fn short_retention_ms(&self) -> Option<i64> {
+        None
+    }
+
+    /// How long everything may take before a test fails, in real time.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+}
+
+/// The real time, for buses that live in it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WallClock;
+
+impl Clock for WallClock {
+    #[allow(clippy::disallowed_methods)] // This is the tests' clock.
+    fn now_ms(&self) -> i64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}

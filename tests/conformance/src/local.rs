@@ -1,0 +1,72 @@
+//! The local log under test.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use petrel_bus::{Bus, Clock};
+use petrel_bus_local::{LocalBus, LocalOptions};
+use tempfile::TempDir;
+
+use crate::harness::{BusUnderTest, WallClock};
+
+/// The real time plus what a test lets pass.
+#[derive(Debug, Default)]
+struct ShiftedClock(AtomicI64);
+
+impl Clock for ShiftedClock {
+    fn now_ms(&self) -> i64 {
+        WallClock.now_ms() + self.0.load(Ordering::SeqCst)
+    }
+
+    fn sleep(&self, time: Duration) {
+        WallClock.sleep(time);
+    }
+}
+
+/// A log in a temporary directory.
+pub struct LocalUnderTest {
+    dir: TempDir,
+    clock: Arc<ShiftedClock>,
+    open: Mutex<Option<LocalBus>>,
+}
+
+impl LocalUnderTest {
+    /// An empty one.
+    pub fn fresh() -> Option<Self> {
+        let dir = TempDir::new().expect("a temporary directory");
+        let this = Self { dir, clock: Arc::default(), open: Mutex::new(None) };
+        this.restart();
+        Some(this)
+    }
+}
+
+impl BusUnderTest for LocalUnderTest {
+    fn bus(&self) -> Arc<dyn Bus> {
+        Arc::new(self.open.lock().expect("no panic").clone().expect("it is open"))
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
+    fn restart(&self) {
+        let mut open = self.open.lock().expect("no panic");
+        *open = None;
+        let options = LocalOptions { retention_turn_ms: 10, ..LocalOptions::new(self.dir.path()) };
+        *open = Some(LocalBus::open(options, self.clock.clone()).expect("the log opens again"));
+    }
+
+    /// Time passes, and with it everything that is there.
+    fn drop_before(&self, topic: &str, partition: u32, offset: i64) -> i64 {
+        let retention_ms = self.short_retention_ms().unwrap_or_default();
+        self.clock.0.fetch_add(2 * retention_ms, Ordering::SeqCst);
+        let begin = || self.bus().beginning_offsets(topic).expect("the topic is there")[partition as usize];
+        petrel_testkit::wait_until("old records are removed", self.patience(), || begin() >= offset);
+        begin()
+    }
+
+    fn short_retention_ms(&self) -> Option<i64> {
+        Some(60_000)
+    }
+}

@@ -1,0 +1,47 @@
+//! Back-pressure.
+
+use std::sync::Arc;
+
+use petrel_bus::StageStats;
+
+use crate::harness::BusUnderTest;
+use crate::stage::Settings;
+use crate::world::World;
+
+/// A blocked partition keeps its records in order while others go on; nothing is lost when it is freed,
+/// nor when the member crashes before.
+pub fn blocked_records_wait_in_order<B: BusUnderTest>(under: &B) {
+    let world = World::new(under, "blocked", 2);
+    world.settings.set(Settings { closed: true, ..Settings::default() });
+    // "a" and "b" are in different partitions of two.
+    let (a, b) = different_partitions();
+    let stats = Arc::new(StageStats::default());
+    let mut stage = world.stage();
+    let mut driver = world.driver_with_stats(&mut stage, "m", stats.clone());
+    world.publish("in", &[(&a, "1"), (&a, "wait"), (&a, "2"), (&b, "3")]);
+    world.run_until("what is not blocked", &mut [&mut driver], || world.output_count() == 2).unwrap();
+    world.run_until("the reason", &mut [&mut driver], || stats.blocked().is_some()).unwrap();
+    assert_eq!(stats.blocked().as_deref(), Some("the gate is closed"));
+    world.publish("in", &[(&a, "4"), (&b, "5"), (&a, "6")]);
+    world.run_until("the free partition", &mut [&mut driver], || world.output_count() == 3).unwrap();
+    drop(driver);
+    let mut driver = world.driver_with_stats(&mut stage, "m", stats.clone());
+    world.publish("in", &[(&b, "7")]);
+    world.run_until("the free partition", &mut [&mut driver], || world.output_count() == 4).unwrap();
+    world.settings.set(Settings::default());
+    world.run_until("everything", &mut [&mut driver], || world.output_count() == 8).unwrap();
+    assert_eq!(stats.blocked(), None);
+    world.publish("in", &[(&a, "8"), (&b, "9")]);
+    world.run_until("reading goes on", &mut [&mut driver], || world.output_count() == 10).unwrap();
+    driver.finish().unwrap();
+    world.check_exactly_once(&["in"]);
+}
+
+/// Two keys that go to different partitions of two.
+pub(super) fn different_partitions() -> (String, String) {
+    let of = |partition| {
+        let mut names = (0..).map(|i| format!("k{i}"));
+        names.find(|k| petrel_bus::partition_of(k.as_bytes(), 2) == partition).unwrap_or_default()
+    };
+    (of(0), of(1))
+}

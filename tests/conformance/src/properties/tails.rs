@@ -1,0 +1,30 @@
+//! Tails.
+
+use std::time::Duration;
+
+use crate::harness::BusUnderTest;
+use crate::world::{World, text};
+
+/// A tail hands out everything from the beginning, says when it has, and goes on with what is new.
+pub fn a_tail_sees_everything_and_follows<B: BusUnderTest>(under: &B) {
+    let world = World::new(under, "tail", 2);
+    assert!(under.bus().tail(&world.topic("nowhere")).is_err(), "a topic that does not exist");
+    let empty = under.bus().tail(&world.topic("out"));
+    assert!(empty.is_ok_and(|tail| tail.caught_up()), "nothing is there, so all of it was seen");
+    world.publish("in", &[("a", "1"), ("b", "2"), ("c", "3")]);
+    let mut tail = under.bus().tail(&world.topic("in")).unwrap();
+    assert!(!tail.caught_up());
+    let mut seen = Vec::new();
+    petrel_testkit::wait_until("the tail catches up", under.patience(), || {
+        tail.next(Duration::from_millis(5), &mut |_, r| seen.push(text(r.value))).unwrap();
+        tail.caught_up()
+    });
+    seen.sort();
+    assert_eq!(seen, ["1", "2", "3"]);
+    world.publish("in", &[("a", "4")]);
+    petrel_testkit::wait_until("the tail follows", under.patience(), || {
+        tail.next(Duration::from_millis(5), &mut |_, r| seen.push(text(r.value))).unwrap();
+        seen.len() == 4
+    });
+    assert_eq!(seen[3], "4");
+}

@@ -1,0 +1,56 @@
+//! Topics and offsets.
+
+use std::time::Duration;
+
+use petrel_bus::{BusError, TopicSpec};
+
+use crate::harness::BusUnderTest;
+use crate::world::World;
+
+/// What exists must be what the configuration says; the error names the difference.
+pub fn existing_topics_must_match<B: BusUnderTest>(under: &B) {
+    let world = World::new(under, "match", 2);
+    let bus = under.bus();
+    assert_eq!(bus.partitions(&world.topic("in")).unwrap(), Some(2));
+    assert_eq!(bus.partitions(&world.topic("nowhere")).unwrap(), None);
+    let spec = |name: &str, partitions, compacted, retention_ms| TopicSpec {
+        name: world.topic(name),
+        partitions,
+        compacted,
+        retention_ms,
+    };
+    let same = spec("own", 2, false, Some(7_200_000));
+    bus.ensure_topics(std::slice::from_ref(&same)).unwrap();
+    bus.ensure_topics(&[same]).unwrap();
+    let different =
+        [spec("own", 3, false, Some(7_200_000)), spec("own", 2, true, None), spec("own", 2, false, Some(1_000_000))];
+    for wanted in different {
+        let refused = bus.ensure_topics(&[wanted]);
+        let Err(BusError::TopicDiffers { topic, .. }) = &refused else { panic!("{refused:?}") };
+        assert_eq!(*topic, *world.topic("own"));
+    }
+    let id = bus.cluster_id().unwrap();
+    drop(bus);
+    under.restart();
+    assert_eq!(under.bus().cluster_id().unwrap(), id, "the log keeps its name");
+}
+
+/// Offsets by time are those of the first record that is not older.
+pub fn offsets_by_time<B: BusUnderTest>(under: &B) {
+    let world = World::new(under, "times", 1);
+    let topic = world.topic("in");
+    let before_ms = under.clock().now_ms();
+    world.publish("in", &[("a", "1")]);
+    under.clock().sleep(Duration::from_millis(20));
+    let between_ms = under.clock().now_ms();
+    under.clock().sleep(Duration::from_millis(20));
+    world.publish("in", &[("a", "2")]);
+    let bus = under.bus();
+    let (begin, end) = (bus.beginning_offsets(&topic).unwrap(), bus.end_offsets(&topic).unwrap());
+    let second = world.records("in")[1].1.offset;
+    assert_eq!(begin, [0]);
+    assert!(end[0] > second);
+    assert_eq!(bus.offsets_at(&topic, before_ms - 1_000).unwrap(), [0]);
+    assert_eq!(bus.offsets_at(&topic, between_ms).unwrap(), [second]);
+    assert_eq!(bus.offsets_at(&topic, under.clock().now_ms() + 60_000).unwrap(), end);
+}

@@ -1,0 +1,40 @@
+//! The simulated log under test.
+
+use std::sync::Arc;
+
+use petrel_bus::sim::{SimBus, SimClock, SimOptions};
+use petrel_bus::{Bus, Clock};
+
+use crate::harness::BusUnderTest;
+
+/// A log in memory under virtual time.
+#[derive(Debug)]
+pub struct SimUnderTest {
+    /// The log, for what only it can do.
+    pub bus: SimBus,
+    /// Its time.
+    pub clock: Arc<SimClock>,
+}
+
+impl SimUnderTest {
+    /// An empty one.
+    pub fn fresh() -> Option<Self> {
+        let clock = SimClock::at(1_700_000_000_000);
+        Some(Self { bus: SimBus::new(clock.clone(), SimOptions::default()), clock })
+    }
+}
+
+impl BusUnderTest for SimUnderTest {
+    fn bus(&self) -> Arc<dyn Bus> {
+        Arc::new(self.bus.clone())
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
+    fn drop_before(&self, topic: &str, partition: u32, offset: i64) -> i64 {
+        self.bus.drop_before(topic, partition, offset);
+        offset
+    }
+}

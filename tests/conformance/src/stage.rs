@@ -1,0 +1,156 @@
+//! A stage that counts records per key, and says so.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use petrel_bus::{
+    Context, GlobalsSource, Input, InputTopic, Output, Stage, StageSpec, Start, Step, TopicPartition, Versioned,
+};
+
+/// The topics of a [`CountStage`].
+#[derive(Debug, Clone)]
+pub struct Topics {
+    /// What it reads.
+    pub inputs: Vec<InputTopic>,
+    /// Where it writes to.
+    pub output: Arc<str>,
+    /// Where its state is.
+    pub changelog: Arc<str>,
+}
+
+/// The globals of a [`CountStage`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether records with the value `wait` are blocked.
+    pub closed: bool,
+    /// Written beside every output.
+    pub label: u64,
+    /// Topics read beside the stage's own.
+    pub more: Vec<InputTopic>,
+}
+
+/// Settings that a test changes while drivers run.
+#[derive(Debug)]
+pub struct SharedSettings(Mutex<Versioned<Settings>>);
+
+impl SharedSettings {
+    /// The defaults, as version 1.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Versioned { version: 1, value: Arc::default() })))
+    }
+
+    /// Replaces them under the next version.
+    pub fn set(&self, settings: Settings) {
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = Versioned { version: current.version + 1, value: Arc::new(settings) };
+    }
+}
+
+impl GlobalsSource<Settings> for SharedSettings {
+    fn current(&self) -> Versioned<Settings> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Counts records per key and writes one output per record: key, `<topic>/<partition>/<offset> <count>
+/// <label> <value>`.
+///
+/// A value `timer <ms>` also sets a timer of the key, whose firing writes `fired <key>`; `wait` is
+/// blocked while [`Settings::closed`]; `large <bytes>` makes the output that large. A change of the
+/// settings to label N writes `globals N` once per partition that has state.
+#[derive(Debug)]
+pub struct CountStage {
+    spec: StageSpec,
+    topics: Topics,
+    /// What was told by `committed`, `aborted` and `revoked`, for tests that look.
+    pub told: Vec<&'static str>,
+}
+
+impl CountStage {
+    /// A stage of that name over those topics.
+    pub fn new(name: &str, topics: Topics, co_partitioned: bool) -> Self {
+        let spec = StageSpec { name: name.into(), changelog: Some(topics.changelog.clone()), co_partitioned };
+        Self { spec, topics, told: Vec::new() }
+    }
+
+    fn take(&self, at: &TopicPartition, offset: i64, key: &[u8], value: &str, context: &mut Context<'_, Settings>) {
+        let count: u64 = context.get(key).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok()).unwrap_or(0) + 1;
+        context.put(key, count.to_string().into_bytes());
+        let label = context.globals().label;
+        let mut text = format!("{}/{}/{offset} {count} {label} {value}", at.topic, at.partition);
+        match value.split_once(' ') {
+            Some(("timer", ms)) => {
+                let due_ms = context.now_ms() + ms.parse::<i64>().unwrap_or(0);
+                context.set_timer(key, due_ms);
+            }
+            Some(("large", bytes)) => text.push_str(&"x".repeat(bytes.parse().unwrap_or(0))),
+            _ => {}
+        }
+        context.emit(Output::keyed(&self.topics.output, key, text.into_bytes()));
+    }
+}
+
+impl Stage for CountStage {
+    type Globals = Settings;
+
+    fn spec(&self) -> &StageSpec {
+        &self.spec
+    }
+
+    fn inputs(&self, globals: &Settings) -> Vec<InputTopic> {
+        self.topics.inputs.iter().chain(&globals.more).cloned().collect()
+    }
+
+    fn step(&mut self, input: Input<'_>, context: &mut Context<'_, Settings>) -> Step {
+        match input {
+            Input::Records(batch) => {
+                let at = TopicPartition { topic: batch.topic.clone(), partition: batch.partition };
+                for (consumed, record) in batch.records.iter().enumerate() {
+                    let value = String::from_utf8_lossy(record.value.unwrap_or_default());
+                    if value == "wait" && context.globals().closed {
+                        return Step::Blocked { consumed, reason: "the gate is closed".into() };
+                    }
+                    self.take(&at, record.offset, record.key.unwrap_or_default(), &value, context);
+                }
+            }
+            Input::Timers(due) => {
+                for timer in due {
+                    let key = String::from_utf8_lossy(&timer.key).into_owned();
+                    context.emit(Output::keyed(&self.topics.output, &*timer.key, format!("fired {key}").into_bytes()));
+                }
+            }
+            Input::GlobalsChanged => {
+                let label = context.globals().label;
+                // The state remembers what was said, so that a restored partition says nothing again.
+                let said = context.get(b"#label").map(<[u8]>::to_vec).unwrap_or_default();
+                if label > 0 && said != label.to_string().into_bytes() {
+                    context.put(b"#label", label.to_string().into_bytes());
+                    let text = format!("globals {label}").into_bytes();
+                    context.emit(Output::keyed(&self.topics.output, format!("p{}", context.partition()), text));
+                }
+            }
+        }
+        Step::Done
+    }
+
+    fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
+        let text = format!("too large: {} > {limit_bytes}", output.bytes() > limit_bytes);
+        vec![Output::keyed(&output.topic, output.key.clone().unwrap_or_default(), text.into_bytes())]
+    }
+
+    fn committed(&mut self) {
+        self.told.push("committed");
+    }
+
+    fn aborted(&mut self) {
+        self.told.push("aborted");
+    }
+
+    fn revoked(&mut self, _partition: u32) {
+        self.told.push("revoked");
+    }
+}
+
+/// An input that is read from its beginning.
+pub(crate) fn from_beginning(name: &Arc<str>) -> InputTopic {
+    InputTopic { name: name.clone(), start: Start::Beginning }
+}
