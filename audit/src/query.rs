@@ -119,6 +119,10 @@ impl SqlClient {
     /// # Errors
     /// As [`SqlClient::query`].
     pub async fn trace(&self, event_id: &str, limits: QueryLimits, format: Format) -> Result<Vec<u8>, SqlError> {
+        if event_id.is_empty() {
+            // It would match every manual run.
+            return Err(SqlError::Refused { code: 0, text: "an event's id is needed".into() });
+        }
         self.query_with(TRACE, &[("event", event_id)], limits, format).await
     }
 

@@ -27,6 +27,8 @@ pub struct StageStats {
     pub lag: AtomicI64,
     /// Partitions assigned now.
     pub assigned: AtomicU64,
+    /// Version of the globals that the next step will see.
+    pub globals_version: AtomicU64,
     /// Whether a session is up and its partitions are restored.
     pub ready: AtomicBool,
     problems: Mutex<Problems>,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::http::StatusCode;
-use petrel_bus::{Bus, Clock, GlobalsSource, Record, Versioned};
+use petrel_bus::{Bus, Clock, GlobalsSource, Record, StageStats, Versioned};
 use petrel_catalog::{CatalogState, Change, CompiledRevision};
 use petrel_rules::MatchView;
 use petrel_schemas::{KvEntry, Topics, decode};
@@ -29,6 +29,8 @@ pub use views::Globals;
 pub const DISPATCH_KEY: &str = "petrel/dispatch";
 /// Beginning of the keys that are Petrel's own.
 const OWN_KEYS: &str = "petrel/";
+/// How often to ask whether the stages have seen a change.
+const SEEN_POLL: Duration = Duration::from_millis(5);
 /// Longest wait for a change of one's own to come back.
 const ECHO_MAX: Duration = Duration::from_secs(30);
 
@@ -97,11 +99,6 @@ impl World {
     /// The revision in force.
     pub fn head(&self) -> Option<Arc<CompiledRevision>> {
         self.globals().head().cloned()
-    }
-
-    /// Tells whoever watches that something changed.
-    pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
     }
 
     /// Waits until the globals are as they should be after a write of one's own.
@@ -226,14 +223,24 @@ impl World {
         }
     }
 
-    /// Waits until this process sees the switch as it was just set.
+    /// Waits until every stage of this process sees the switch as it was just set.
     ///
     /// # Errors
-    /// If it does not within half a minute.
-    pub async fn wait_for_dispatch(&self, paused: bool) -> Result<(), ApiError> {
-        let seen = self.wait_until(|g| g.is_paused() == paused).await;
-        seen.map_err(|waited| {
-            ApiError::unavailable("kv_behind", format!("the switch did not come back within {waited:?}"))
-        })
+    /// If one does not within half a minute.
+    pub async fn wait_for_dispatch(&self, paused: bool, stages: &[(String, Arc<StageStats>)]) -> Result<(), ApiError> {
+        let behind = |what: &str| {
+            ApiError::unavailable("kv_behind", format!("the switch is set, and {what} has not seen it yet"))
+        };
+        self.wait_until(|g| g.is_paused() == paused).await.map_err(|_| behind("this process"))?;
+        let wanted = self.current().version;
+        let seen = |stats: &StageStats| stats.globals_version.load(Ordering::Relaxed) >= wanted;
+        // Stages that follow no globals of ours never get there.
+        let waiting = |(name, stats): &&(String, Arc<StageStats>)| !name.starts_with("timers") && !seen(stats);
+        let all = async {
+            while stages.iter().any(|stage| waiting(&stage)) {
+                tokio::time::sleep(SEEN_POLL).await;
+            }
+        };
+        tokio::time::timeout(ECHO_MAX, all).await.map_err(|_| behind("a stage of this process"))
     }
 }

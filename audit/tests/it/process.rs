@@ -68,7 +68,8 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(std::time::Instant::now() < until, "waited a minute for {what}");
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        // Nobody unparks: what is waited for happens in another process.
+        std::thread::park_timeout(std::time::Duration::from_millis(10));
     }
 }
 

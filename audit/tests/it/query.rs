@@ -72,6 +72,7 @@ async fn a_trace_follows_an_event_to_everything_it_caused() {
     assert_eq!(String::from_utf8(trace).unwrap(), expected);
     let nothing = client.trace("'; DROP TABLE events", QueryLimits::default(), Format::Csv).await.unwrap();
     assert_eq!(String::from_utf8(nothing).unwrap().lines().count(), 1);
+    assert!(client.trace("", QueryLimits::default(), Format::Csv).await.is_err());
 }
 
 #[tokio::test]

@@ -79,6 +79,9 @@ pub struct KafkaOptions {
     pub publish_bytes_max: usize,
     /// Most bytes of keys and values in one transaction of a publisher.
     pub publish_group_bytes_max: usize,
+    /// How long a tail waits for transactions that were open when it was opened before it calls itself
+    /// caught up, in milliseconds: markers of a commit come a moment after its acknowledgement.
+    pub tail_grace_ms: u64,
     /// Largest record, key and value, in bytes; topics are created so that they take it.
     pub record_bytes_max: usize,
     /// Most bytes fetched ahead by one session.
@@ -107,6 +110,7 @@ impl KafkaOptions {
             publish_calls_max: 10_000,
             publish_bytes_max: 64 << 20,
             publish_group_bytes_max: 8 << 20,
+            tail_grace_ms: 500,
             record_bytes_max: 1_000_000,
             fetched_ahead_bytes_max: 64 << 20,
         }

@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use petrel_bus::{Restored, SessionError, TopicPartition};
+use petrel_bus::{BusError, Restored, SessionError, TopicPartition};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -31,7 +31,7 @@ pub(crate) fn restore(
     each: &mut Restored<'_>,
 ) -> Result<(), SessionError> {
     let ends = session.questions.watermarks(&changelog.topic, changelog.partition);
-    let (low, end) = ends.map_err(|e| SessionError::Rebuild(e.to_string()))?;
+    let (low, end) = ends.map_err(|e| no_ends(session, changelog, &e))?;
     if low >= end {
         return Ok(());
     }
@@ -46,6 +46,17 @@ pub(crate) fn restore(
     tracing::debug!(topic = %changelog.topic, partition = changelog.partition, records, took_ms, "changelog restored");
     session.restorer = Some(restorer);
     Ok(())
+}
+
+/// A partition that is not there is a mistake of the configuration; anything else may pass.
+fn no_ends(session: &KafkaSession, changelog: &TopicPartition, error: &BusError) -> SessionError {
+    let (topic, partition) = (&changelog.topic, changelog.partition);
+    match session.questions.partitions(topic) {
+        Ok(count) if count.unwrap_or(0) <= partition => SessionError::Halt(format!(
+            "changelog {topic} has no partition {partition}: it needs the same number of partitions as its inputs"
+        )),
+        _ => SessionError::Rebuild(error.to_string()),
+    }
 }
 
 fn reader(session: &KafkaSession) -> Result<Poller, SessionError> {

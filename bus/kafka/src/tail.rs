@@ -19,20 +19,31 @@ const RECORDS_MAX: usize = 10_000;
 pub(crate) struct KafkaTail {
     topic: String,
     poller: Poller,
-    /// What is left to read until it is caught up: end at opening, by partition. The high watermark,
-    /// not the last stable offset: what was acknowledged before must be seen.
-    ends: Vec<Option<i64>>,
+    /// What is left to read until it is caught up, by partition.
+    left: Vec<Option<Left>>,
+    opened: Instant,
+    grace: Duration,
+}
+
+/// A partition whose records at opening have not all been handed out.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    /// The high watermark at opening, not the last stable offset: markers of a commit that was
+    /// acknowledged before may still be on their way, and its records must be seen.
+    end: i64,
+    /// Whether nothing more can be read now: a transaction is open, or its markers are to come.
+    dry: bool,
 }
 
 impl KafkaTail {
     pub(crate) fn open(options: &KafkaOptions, questions: &Questions, topic: &str) -> Result<Self, BusError> {
         let doing = format!("cannot follow {topic}");
         let count = questions.partitions_of(topic)?;
-        let mut ends = Vec::new();
+        let mut left = Vec::new();
         let mut list = TopicPartitionList::new();
         for partition in 0..count {
             let (low, end) = questions.watermarks(topic, partition)?;
-            ends.push((end > low).then_some(end));
+            left.push((end > low).then_some(Left { end, dry: false }));
             let added = list.add_partition_offset(topic, number(partition), Offset::Beginning);
             added.map_err(|e| bus_error(&doing, &e))?;
         }
@@ -41,36 +52,37 @@ impl KafkaTail {
         let consumer: Result<BaseConsumer<Context>, _> = options.reader(&group).create_with_context(context);
         let poller = consumer.and_then(Poller::new).map_err(|e| bus_error(&doing, &e))?;
         poller.consumer().assign(&list).map_err(|e| bus_error(&doing, &e))?;
-        Ok(Self { topic: topic.to_owned(), poller, ends })
+        let grace = Duration::from_millis(options.tail_grace_ms);
+        Ok(Self { topic: topic.to_owned(), poller, left, opened: Instant::now(), grace })
     }
 }
 
 impl Tail for KafkaTail {
     fn next(&mut self, wait: Duration, each: &mut dyn FnMut(u32, Record<'_>)) -> Result<(), BusError> {
         let deadline = Instant::now() + wait;
-        let Self { topic, poller, ends } = self;
-        let mut reached = |partition: u32, offset: i64| {
-            if let Some(end) = ends.get_mut(partition as usize) {
-                *end = end.filter(|end| offset < *end);
+        let Self { topic, poller, left, .. } = self;
+        let mut reached = |partition: u32, offset: i64, dry: bool| {
+            if let Some(left) = left.get_mut(partition as usize) {
+                *left = left.filter(|left| offset < left.end).map(|left| Left { dry, ..left });
             }
         };
-        let (mut left, mut records) = (wait, 0);
+        let (mut pause, mut records) = (wait, 0);
         while records < RECORDS_MAX {
-            match poller.poll(left) {
+            match poller.poll(pause) {
                 Polled::Message(message) => {
-                    (left, records) = (Duration::ZERO, records + 1);
+                    (pause, records) = (Duration::ZERO, records + 1);
                     each(message.partition(), message.record());
-                    reached(message.partition(), message.offset() + 1);
+                    reached(message.partition(), message.offset() + 1, false);
                 }
                 Polled::End { partition, offset, .. } => {
-                    left = Duration::ZERO;
-                    reached(partition, offset);
+                    pause = Duration::ZERO;
+                    reached(partition, offset, true);
                 }
                 Polled::Error { fatal: true, reason, .. } => {
                     return Err(BusError::Unavailable(format!("{topic} cannot be followed: {reason}")));
                 }
                 Polled::Nothing => break,
-                _ if records == 0 => left = deadline.saturating_duration_since(Instant::now()),
+                _ if records == 0 => pause = deadline.saturating_duration_since(Instant::now()),
                 _ => {}
             }
         }
@@ -78,6 +90,8 @@ impl Tail for KafkaTail {
     }
 
     fn caught_up(&self) -> bool {
-        self.ends.iter().all(Option::is_none)
+        // Somebody else's open transaction is not waited for, only markers.
+        let patient = self.opened.elapsed() < self.grace;
+        self.left.iter().flatten().all(|left| left.dry && !patient)
     }
 }

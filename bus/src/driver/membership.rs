@@ -49,17 +49,17 @@ impl<S: Stage> Driver<'_, S> {
         for position in positions {
             by_number.entry(position.at.partition).or_default().push(position);
         }
+        let mut new = Vec::new();
         for (number, positions) in &by_number {
             let task = self.tasks.ensure(*number);
-            if task.is_new()
-                && let Some(changelog) = self.stage.spec().changelog.clone()
-            {
-                let at = TopicPartition { topic: changelog, partition: *number };
-                self.session.restore(&at, &mut |key, value| task.state.restore(key, value))?;
+            if task.is_new() {
+                new.push(*number);
             }
             task.add(positions);
         }
+        // Before the restore, which would meet the consequence first: a changelog without that partition.
         self.check_co_assignment()?;
+        self.restore(&new)?;
         self.point(DriverPoint::Restored)?;
         let positions: Vec<Position> = by_number.into_values().flatten().collect();
         self.session.accept(&positions)?;
@@ -68,6 +68,16 @@ impl<S: Stage> Driver<'_, S> {
         self.stats.session_problem(None);
         // Restored state may wait for a globals change that this member never saw happen: the next turn
         // begins with telling it.
+        Ok(())
+    }
+
+    fn restore(&mut self, numbers: &[u32]) -> Result<(), Failure> {
+        let Some(changelog) = self.stage.spec().changelog.clone() else { return Ok(()) };
+        for number in numbers {
+            let Some(task) = self.tasks.get_mut(*number) else { continue };
+            let at = TopicPartition { topic: changelog.clone(), partition: *number };
+            self.session.restore(&at, &mut |key, value| task.state.restore(key, value))?;
+        }
         Ok(())
     }
 

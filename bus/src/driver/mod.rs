@@ -244,6 +244,7 @@ impl<'s, S: Stage> Driver<'s, S> {
             }
             self.globals = current;
         }
+        self.stats.globals_version.store(self.globals.version, Ordering::Relaxed);
         // Also a partition whose step about this change was undone by an abort, or that is new.
         for partition in self.tasks.behind(self.globals.version) {
             self.step(partition, Input::GlobalsChanged);

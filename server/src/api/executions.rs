@@ -143,7 +143,7 @@ async fn dispatch(app: &App, request: Body, paused: bool) -> Result<Json<Value>,
         timestamp_ms: None,
     };
     core.publisher.publish(vec![record]).await?;
-    core.world.wait_for_dispatch(paused).await?;
+    core.world.wait_for_dispatch(paused, &core.stages).await?;
     Ok(Json(value))
 }
 

@@ -23,6 +23,41 @@ const SEVERITIES: [&str; 4] = ["info", "warning", "critical", "emergency"];
 const TEAMS: u64 = 40;
 const TEAM_RULES: usize = 15;
 const HOSTS: u64 = 5_000;
+/// What the text of an alert is made of.
+const WORDS: [&str; 32] = [
+    "above",
+    "after",
+    "backlog",
+    "below",
+    "commit",
+    "connection",
+    "device",
+    "error",
+    "exceeded",
+    "failed",
+    "filesystem",
+    "for",
+    "from",
+    "index",
+    "is",
+    "latency",
+    "minutes",
+    "of",
+    "partition",
+    "queue",
+    "refused",
+    "replica",
+    "request",
+    "retry",
+    "seconds",
+    "segment",
+    "threshold",
+    "timeout",
+    "upstream",
+    "volume",
+    "waiting",
+    "worker",
+];
 /// Hosts that the key-value store lists as frozen.
 const FROZEN_HOSTS: u64 = 20;
 
@@ -182,7 +217,7 @@ impl Alerts {
         payload.clear();
         // Writing to a string cannot fail.
         let _ = write!(key, "{}-{:04}", ROLES[alert.role], alert.host);
-        alert.write(self.made, payload);
+        alert.write(self.made, &mut self.random, payload);
         self.made += 1;
         self.matches += wanted;
     }
@@ -215,7 +250,7 @@ impl Alert {
         }
     }
 
-    fn write(&self, number: u64, out: &mut String) {
+    fn write(&self, number: u64, random: &mut Random, out: &mut String) {
         let (role, region) = (ROLES[self.role], REGIONS[self.region]);
         let (whole, tenth) = (self.used_tenths / 10, self.used_tenths % 10);
         // Writing to a string cannot fail.
@@ -236,8 +271,12 @@ impl Alert {
             self.code,
             CHECKS[self.check],
         );
+        // Words and numbers like an alert's text, which compress about as well as one.
         while out.len() < PAYLOAD_BYTES - 2 {
-            out.push(['.', '-', '=', '+'][(number as usize + out.len()) % 4]);
+            let _ = match random.below(3) {
+                0 => write!(out, " {:x}", random.below(1 << 32)),
+                _ => write!(out, " {}", WORDS[random.below(WORDS.len() as u64) as usize]),
+            };
         }
         out.push_str("\"}");
     }

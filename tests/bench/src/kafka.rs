@@ -173,6 +173,21 @@ pub(crate) fn send(producer: &BaseProducer, record: BaseRecord<'_, [u8], [u8]>) 
     }
 }
 
+/// Waits until the consumer has its partitions, which is when it begins to fetch; a record that came
+/// with them is handed over.
+pub(crate) fn joined(consumer: &BaseConsumer) -> Result<Option<BorrowedMessage<'_>>> {
+    let began = Instant::now();
+    loop {
+        if let Some(message) = consumer.poll(Duration::from_millis(10)) {
+            return message.map(Some).context("cannot read");
+        }
+        if consumer.assignment()?.count() > 0 {
+            return Ok(None);
+        }
+        ensure!(began.elapsed() < STALL, "no partition was assigned within {STALL:?}");
+    }
+}
+
 /// The next message. A poll that only served a rebalance comes back empty: it asks again.
 pub(crate) fn receive(consumer: &BaseConsumer) -> Result<BorrowedMessage<'_>> {
     let began = Instant::now();

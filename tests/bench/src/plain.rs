@@ -10,7 +10,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 
 use crate::cell::{Cell, Way, Written};
 use crate::cost::Meters;
-use crate::kafka::{Kafka, PARTITIONS, STALL, drain, receive, send};
+use crate::kafka::{Kafka, PARTITIONS, STALL, drain, joined, receive, send};
 use crate::settings;
 
 /// For the calls of a transaction, which block.
@@ -22,9 +22,10 @@ const LOOK_EVERY: u64 = 64;
 pub(crate) fn consume(kafka: &Kafka, topic: &str, group: &str, events: u64, round: usize) -> Result<Cell> {
     let consumer: BaseConsumer = settings::consumer(kafka, group).create()?;
     consumer.subscribe(&[topic])?;
-    let mut bytes = receive(&consumer)?.payload_len() as u64;
+    let first = joined(&consumer)?.map(|message| message.payload_len() as u64);
     let began = Meters::read()?;
-    for _ in 1..events {
+    let mut bytes = first.unwrap_or_default();
+    for _ in u64::from(first.is_some())..events {
         bytes += receive(&consumer)?.payload_len() as u64;
     }
     let cost = began.until(&Meters::read()?);
@@ -51,11 +52,10 @@ pub(crate) fn pass(
     let mut echo = Echo::new(like, events);
     let mut transaction = Transaction { consumer: &consumer, producer: &producer, topic, next: HashMap::new() };
 
-    let first = receive(&consumer)?;
+    let mut message = joined(&consumer)?;
     let began = Meters::read()?;
     let mut open = Instant::now();
     let (mut taken, mut commits, mut in_commit, mut last) = (0, 0, Duration::ZERO, open);
-    let mut message = Some(first);
     producer.begin_transaction()?;
     loop {
         if let Some(message) = message {

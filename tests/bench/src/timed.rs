@@ -35,11 +35,11 @@ pub(crate) struct Seen {
     commit: Spent,
     commits: AtomicU64,
     written: Mutex<Written>,
-    /// When the first record was handed out.
+    /// When partitions were accepted and fetching began.
     began: Mutex<Option<(Meters, Duration)>>,
 }
 
-/// From the first record to the last commit.
+/// From the begin of fetching to the last commit.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub cost: Cost,
@@ -122,7 +122,7 @@ fn mark() -> Mark {
 }
 
 /// CPU time of the calling thread; nothing where the system cannot tell.
-fn thread_cpu() -> Duration {
+pub(crate) fn thread_cpu() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
@@ -184,13 +184,9 @@ impl Session for TimedSession {
         each: &mut dyn FnMut(&Fetched<'_>),
     ) -> Result<Vec<GroupEvent>, SessionError> {
         let seen = self.seen.clone();
-        let mut from = mark();
+        let from = mark();
         let mut taken = (0, 0);
         let events = self.inner.fetch(wait, max, &mut |fetched| {
-            if lock(&seen.began).is_none() && !fetched.is_empty() {
-                seen.begin();
-                from = mark();
-            }
             let before = seen.take.ns();
             let take = mark();
             each(fetched);
@@ -210,6 +206,7 @@ impl Session for TimedSession {
         self.inner.restore(changelog, each)
     }
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {
+        self.seen.begin();
         self.inner.accept(positions)
     }
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), SessionError> {

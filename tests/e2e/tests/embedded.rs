@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use petrel_e2e_tests::{Cli, Single, write_pack};
-use petrel_testkit::{wait_until, workspace_root};
+use petrel_testkit::{poll_until, wait_until, workspace_root};
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -107,7 +107,12 @@ fn manual_runs_cancel_pause_and_resume() -> Result<()> {
         .as_str()
         .unwrap_or_default()
         .to_owned();
-    wait_until("the request is owned", SOON, || status(&cli, &waiting) == "requested");
+    let mut last = String::new();
+    let owned = poll_until(SOON, || {
+        last = status(&cli, &waiting);
+        (last == "requested").then_some(())
+    });
+    assert!(owned.is_some(), "{last:?} instead of requested; {}", petrel.process().process().log_tail());
     assert_eq!(cli.json(&["status"])?["dispatch"], "paused");
     cli.run(&["resume"])?;
     wait_until("it ran after all", SOON, || status(&cli, &waiting) == "succeeded");

@@ -13,6 +13,6 @@ pub fn an_oversized_output_becomes_what_the_stage_says<B: BusUnderTest>(under: &
     world.run_until("three outputs", &mut [&mut driver], || world.output_count() == 3).unwrap();
     driver.finish().unwrap();
     let outputs = world.outputs();
-    assert_eq!(outputs.iter().filter(|o| *o == "too large: true").count(), 1, "{outputs:?}");
+    assert_eq!(outputs.iter().filter(|o| *o == "too large: true > 1000").count(), 1, "{outputs:?}");
     assert_eq!(world.state()["a"], "3", "the step's state is kept");
 }
