@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::bus::SessionOptions;
 use crate::group::{Counts, Fenced, Group};
@@ -83,8 +83,8 @@ pub trait Log {
     /// Grows whenever something was committed or a group changed.
     fn version(&self) -> u64;
 
-    /// Waits until [`Log::version`] is not `seen`, at most `wait`.
-    fn wait(&self, seen: u64, wait: Duration);
+    /// Waits until [`Log::version`] is not `seen`, at most `wait`; whether it is another now.
+    fn wait(&self, seen: u64, wait: Duration) -> bool;
 }
 
 impl From<Fenced> for SessionError {
@@ -92,6 +92,9 @@ impl From<Fenced> for SessionError {
         Self::Rebuild(fenced.to_string())
     }
 }
+
+/// Blocks by the index of the cursor that they were read for.
+type Read<B> = Vec<(usize, Vec<B>)>;
 
 #[derive(Debug)]
 struct Cursor {
@@ -164,8 +167,8 @@ impl<L: Log> Member<L> {
         Ok(events)
     }
 
-    /// Reads on from every cursor that may be read; what each has read ends up behind the blocks.
-    fn read(&mut self, max: usize) -> Result<Vec<(usize, Vec<L::Block>)>, SessionError> {
+    /// Reads on from every cursor that may be read, until there are `max` records.
+    fn read(&mut self, max: usize) -> Result<Read<L::Block>, SessionError> {
         let Self { log, cursors, turn, events, .. } = self;
         let (count, mut left) = (cursors.len(), max);
         let mut read = Vec::new();
@@ -255,7 +258,9 @@ impl<L: Log> Session for Member<L> {
         max: usize,
         each: &mut dyn FnMut(&Fetched<'_>),
     ) -> Result<Vec<GroupEvent>, SessionError> {
-        for is_last in [false, true] {
+        let began = Instant::now();
+        let mut is_last = wait.is_zero();
+        loop {
             let seen = self.log.version();
             let events = self.poll_group()?;
             if !events.is_empty() {
@@ -268,9 +273,9 @@ impl<L: Log> Session for Member<L> {
             if !read.is_empty() || !self.events.is_empty() || is_last {
                 return Ok(self.events.drain(..).collect());
             }
-            self.log.wait(seen, wait);
+            // Most changes concern others: go on waiting. Then one last look, for the time is up.
+            is_last = !self.log.wait(seen, wait.saturating_sub(began.elapsed()));
         }
-        Ok(Vec::new())
     }
 
     fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {

@@ -71,7 +71,9 @@ impl Bus for LocalBus {
             for spec in topics {
                 if !is_topic_name(&spec.name) || spec.partitions == 0 {
                     let (name, count) = (&spec.name, spec.partitions);
-                    return Err(BusError::Configuration(format!("no topic can be named {name:?} with {count} partitions")));
+                    return Err(BusError::Configuration(format!(
+                        "no topic can be named {name:?} with {count} partitions"
+                    )));
                 }
                 match state.topics.get(&spec.name) {
                     Some(topic) => topic.spec.matches(spec)?,

@@ -23,11 +23,20 @@ const IDLE_WAIT: Duration = Duration::from_millis(200);
 
 /// A call that waits for the committer.
 pub(crate) enum Job {
-    Publish { outputs: Vec<Output>, bytes: usize, acknowledge: Acknowledge },
+    Publish {
+        outputs: Vec<Output>,
+        bytes: usize,
+        acknowledge: Acknowledge,
+    },
     Commit(Commit),
-    Topics { specs: Vec<TopicSpec>, answer: SyncSender<Result<(), BusError>> },
+    Topics {
+        specs: Vec<TopicSpec>,
+        answer: SyncSender<Result<(), BusError>>,
+    },
     /// Answered once everything before it is visible.
-    Barrier { answer: SyncSender<Result<(), SessionError>> },
+    Barrier {
+        answer: SyncSender<Result<(), SessionError>>,
+    },
 }
 
 pub(crate) struct Commit {
@@ -203,7 +212,10 @@ impl Committer {
                 return Err(PublishError::UnknownTopic(format!("{:?}: not a topic's name", output.topic)));
             }
             if is_new && state.topics.len() >= options.topics_max {
-                return Err(PublishError::Unavailable(format!("there are {} topics, as many as may be", options.topics_max)));
+                return Err(PublishError::Unavailable(format!(
+                    "there are {} topics, as many as may be",
+                    options.topics_max
+                )));
             }
             let (count, topic) = (count_of(state, &output.topic), &output.topic);
             let partition = output.partition(count);

@@ -152,12 +152,9 @@ impl Log for LocalLog {
         self.shared().lock().version
     }
 
-    fn wait(&self, seen: u64, wait: Duration) {
-        if wait.is_zero() {
-            return;
-        }
+    fn wait(&self, seen: u64, wait: Duration) -> bool {
         let state = self.shared().lock();
         let waited = self.shared().changed.wait_timeout_while(state, wait, |state| state.version == seen);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 }

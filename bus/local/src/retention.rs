@@ -72,20 +72,18 @@ impl Retention {
     }
 }
 
-fn remove(
-    shared: &Shared,
-    store: &Store,
-    at: &TopicPartition,
-    from: i64,
-    commits: &mut u64,
-) -> Result<Found, String> {
+fn remove(shared: &Shared, store: &Store, at: &TopicPartition, from: i64, commits: &mut u64) -> Result<Found, String> {
     let now_ms = shared.clock.now_ms();
     let (slot, begin, end, compacted, stay_ms) = {
         let state = shared.lock();
         let (Some((slot, begin, end)), Some(topic)) = (state.find(at), state.topics.get(&at.topic)) else {
             return Ok(Found::default());
         };
-        let stay_ms = if topic.spec.compacted { shared.options.tombstone_ms } else { topic.spec.retention_ms.unwrap_or(i64::MAX) };
+        let stay_ms = if topic.spec.compacted {
+            shared.options.tombstone_ms
+        } else {
+            topic.spec.retention_ms.unwrap_or(i64::MAX)
+        };
         (slot, begin, end, topic.spec.compacted, stay_ms)
     };
     let is_old = |chunk: &Chunk| now_ms.saturating_sub(chunk.newest_ms()) > stay_ms;
@@ -126,7 +124,8 @@ fn remove(
     *commits += 1;
     let to_disk = shared.options.fsync == Fsync::Commit;
     batch.write(*commits, to_disk).map_err(|e| e.to_string())?;
-    if let Some(bounds) = shared.lock().topics.get_mut(&at.topic).and_then(|t| t.bounds.get_mut(at.partition as usize)) {
+    if let Some(bounds) = shared.lock().topics.get_mut(&at.topic).and_then(|t| t.bounds.get_mut(at.partition as usize))
+    {
         bounds.0 = new_begin;
     }
     tracing::debug!(topic = %at.topic, partition = at.partition, chunks = found.chunks.len(), "old records removed");

@@ -9,7 +9,7 @@ use petrel_bus::{BusError, Clock, TopicPartition, TopicSpec};
 
 use crate::options::LocalOptions;
 use crate::store::layout::Slot;
-use crate::store::{Committed, Loaded, Store};
+use crate::store::{Bounds, Committed, Loaded, Store};
 
 /// A topic; records of `begin..end` are visible.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Topic {
     pub(crate) id: u32,
     pub(crate) spec: TopicSpec,
     /// First offset and end, by partition.
-    pub(crate) bounds: Vec<(i64, i64)>,
+    pub(crate) bounds: Vec<Bounds>,
 }
 
 /// Everything that changes with a commit. Only the committer changes topics and offsets.

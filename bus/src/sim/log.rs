@@ -170,7 +170,8 @@ impl Log for Shared {
         self.lock().version
     }
 
-    fn wait(&self, _seen: u64, _wait: Duration) {
+    fn wait(&self, _seen: u64, _wait: Duration) -> bool {
         // Nothing happens while the only thread waits.
+        false
     }
 }

@@ -38,6 +38,7 @@ fn main() {
         name
     };
     latency(&bus, &topic("in", 1), &topic("out", 1), rounds);
+    membership(&bus, &topic("members", PARTITIONS));
     let (from, to) = (topic("bulk.in", PARTITIONS), topic("bulk.out", PARTITIONS));
     fill(&bus, &from, bulk);
     for every in [1, 100] {
@@ -73,6 +74,29 @@ fn join(bus: &KafkaBus, group: &str, from: &Arc<str>) -> Box<dyn Session> {
 
 fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
+}
+
+/// What it takes to come and go: a session with transactions, and a tail.
+fn membership(bus: &KafkaBus, from: &Arc<str>) {
+    let (mut joins, mut leaves, mut tails) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..10 {
+        let began = Instant::now();
+        let session = join(bus, "hop-membership", from);
+        joins.push(milliseconds(began));
+        let began = Instant::now();
+        drop(session);
+        leaves.push(milliseconds(began));
+        let began = Instant::now();
+        let mut tail = bus.tail(from).expect("tail");
+        while !tail.caught_up() {
+            tail.next(Duration::from_millis(50), &mut |_, _| ()).expect("tail");
+        }
+        drop(tail);
+        tails.push(milliseconds(began));
+    }
+    quantiles("join, until partitions are accepted", &mut joins);
+    quantiles("leave", &mut leaves);
+    quantiles("tail: open, read, drop", &mut tails);
 }
 
 fn latency(bus: &KafkaBus, from: &Arc<str>, to: &Arc<str>, rounds: usize) {

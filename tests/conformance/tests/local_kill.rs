@@ -10,9 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_bus::{
-    Bus, Driver, DriverOptions, InputTopic, Output, OwnedRecord, SessionOptions, Start, TopicSpec,
-};
+use petrel_bus::{Bus, Driver, DriverOptions, InputTopic, Output, OwnedRecord, SessionOptions, Start, TopicSpec};
 use petrel_bus_local::{LocalBus, LocalOptions};
 use petrel_conformance_tests::{CountStage, SharedSettings, Topics, WallClock};
 
@@ -36,8 +34,7 @@ fn open(dir: &str) -> LocalBus {
 }
 
 fn driver<'s>(bus: &LocalBus, stage: &'s mut CountStage) -> Driver<'s, CountStage> {
-    let options =
-        SessionOptions { group: "g".into(), member: "m".into(), transactional: true, co_partitioned: false };
+    let options = SessionOptions { group: "g".into(), member: "m".into(), transactional: true, co_partitioned: false };
     let session = bus.session(&options).expect("a session");
     let settings = DriverOptions { commit_interval_ms: 5, idle_wait_ms: 1, ..DriverOptions::default() };
     Driver::new(stage, session, SharedSettings::new(), Arc::new(WallClock), settings, Arc::default())
@@ -134,7 +131,8 @@ fn a_killed_process_loses_nothing_acknowledged() {
     });
     driver.finish().unwrap();
     let mut expected: Vec<String> = inputs.iter().map(|(p, r)| format!("in/{p}/{}", r.offset)).collect();
-    let from = |r: &OwnedRecord| String::from_utf8_lossy(r.value.as_deref().unwrap()).split(' ').next().unwrap().to_owned();
+    let from =
+        |r: &OwnedRecord| String::from_utf8_lossy(r.value.as_deref().unwrap()).split(' ').next().unwrap().to_owned();
     let mut outputs: Vec<String> = records(&bus, "out").iter().map(|(_, r)| from(r)).collect();
     expected.sort();
     outputs.sort();

@@ -88,7 +88,8 @@ impl Members<'_, '_> {
         match event {
             Event::Tick(member) => self.tick(*member),
             Event::Publish(n) => {
-                let records: Vec<(String, String)> = (0..=n % 5).map(|i| (format!("k{}", (u32::from(*n) + u32::from(i)) % 11), text(*n))).collect();
+                let records: Vec<(String, String)> =
+                    (0..=n % 5).map(|i| (format!("k{}", (u32::from(*n) + u32::from(i)) % 11), text(*n))).collect();
                 self.world.publish("in", &records.iter().map(|(k, v)| (&**k, &**v)).collect::<Vec<_>>());
             }
             Event::Crash(member, points) => self.crash_in[*member].set(*points),
@@ -116,7 +117,7 @@ fn text(n: u8) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn exactly_once_whatever_happens(events in prop::collection::vec(event(), 1..120)) {

@@ -6,6 +6,9 @@ use petrel_testkit::workspace_root;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
+/// Path, headers, body, status, and a part of the answer.
+type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, String, u16, &'a str);
+
 #[test]
 fn bad_requests_get_clear_errors() -> Result<()> {
     let dir = tempfile::tempdir()?;
@@ -17,7 +20,7 @@ fn bad_requests_get_clear_errors() -> Result<()> {
     let deep = format!("{{\"host\":{deep}}}");
     let large = format!("{{\"host\":\"{}\"}}", "x".repeat(2_000_000));
     let good = r#"{"host":"a","mount":"/tmp","used_pct":1.0}"#;
-    let cases: Vec<(&str, Vec<(&str, &str)>, String, u16, &str)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("events/demo.alert", vec![JSON], good.into(), 202, "event_id"),
         ("events/demo.alert", vec![("content-type", "text/plain")], good.into(), 415, "content_type"),
         ("events/demo.alert", vec![JSON, ("origin", "http://evil.example")], good.into(), 403, "foreign_origin"),

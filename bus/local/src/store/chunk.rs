@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn every_shape_of_record_comes_back_and_no_cut_is_accepted() {
-        let shapes: [(i64, Option<&[u8]>, Option<&[u8]>); 4] =
+        type Shape = (i64, Option<&'static [u8]>, Option<&'static [u8]>);
+        let shapes: [Shape; 4] =
             [(5, Some(b"k"), Some(b"v")), (9, None, Some(b"")), (7, Some(b""), None), (i64::MIN, None, None)];
         let mut writer = ChunkWriter::new();
         for (timestamp_ms, key, value) in shapes {

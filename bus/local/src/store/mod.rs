@@ -24,12 +24,15 @@ const READ_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What a consumer group committed for a partition.
 pub(crate) type Committed = (i64, Option<String>);
 
+/// First offset and end of a partition.
+pub(crate) type Bounds = (i64, i64);
+
 /// Everything that is kept in memory, as the store has it.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
     pub(crate) cluster_id: String,
     /// Topic number, settings, first offset and end by partition.
-    pub(crate) topics: Vec<(u32, TopicSpec, Vec<(i64, i64)>)>,
+    pub(crate) topics: Vec<(u32, TopicSpec, Vec<Bounds>)>,
     pub(crate) offsets: Vec<(Arc<str>, TopicPartition, Committed)>,
 }
 
@@ -115,7 +118,7 @@ impl Store {
         batch.commit()
     }
 
-    fn bounds_of(&self, slot: Slot) -> fjall::Result<(i64, i64)> {
+    fn bounds_of(&self, slot: Slot) -> fjall::Result<Bounds> {
         let written = self.bounds.get(layout::slot_key(slot))?.and_then(|v| layout::parse_bounds(&v));
         let (begin, end) = written.unwrap_or((0, 0));
         let last = self.log.prefix(layout::slot_key(slot)).next_back().map(fjall::Guard::key).transpose()?;

@@ -90,7 +90,10 @@ pub struct Member {
 
 impl Member {
     pub fn join(bus: &dyn Bus, options: &SessionOptions, inputs: &[InputTopic]) -> Self {
-        let mut session = bus.session(options).unwrap();
+        Self::of(bus.session(options).unwrap(), inputs)
+    }
+
+    pub fn of(mut session: Box<dyn Session>, inputs: &[InputTopic]) -> Self {
         session.subscribe(inputs).unwrap();
         Self {
             session,
