@@ -16,6 +16,9 @@ const UNSTABLE_PAUSE: Duration = Duration::from_millis(20);
 /// Pause before a seek that came too early is made again.
 const SEEK_PAUSE: Duration = Duration::from_millis(20);
 
+/// Offset and text that the group committed, if it did.
+type Committed = Option<(i64, Option<String>)>;
+
 impl KafkaSession {
     pub(crate) fn begin_at(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
         if assigned.is_empty() {
@@ -42,11 +45,7 @@ impl KafkaSession {
 
     /// Committed offsets that no open transaction can change any more. With `read_committed`,
     /// librdkafka asks the broker for stable ones; it answers with an error for each that is not.
-    #[allow(clippy::type_complexity)] // named once, used once
-    fn stable_offsets(
-        &self,
-        assigned: &[TopicPartition],
-    ) -> Result<Vec<(TopicPartition, Option<(i64, Option<String>)>)>, SessionError> {
+    fn stable_offsets(&self, assigned: &[TopicPartition]) -> Result<Vec<(TopicPartition, Committed)>, SessionError> {
         let deadline = Instant::now() + self.options.stable_timeout();
         let mut told = false;
         'again: loop {

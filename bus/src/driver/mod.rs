@@ -219,7 +219,8 @@ impl<'s, S: Stage> Driver<'s, S> {
         self.pause_blocked()?;
         let records = self.tasks.taken().saturating_sub(before) as usize;
         self.stats.records.fetch_add(records as u64, Ordering::Relaxed);
-        let committed = self.commit_if_due(fetched == 0)?;
+        // What was lost must not be committed; what is to be given up is committed there.
+        let committed = self.events.is_empty() && self.commit_if_due(fetched == 0)?;
         self.handle_events()?;
         Ok(Tick { records, committed })
     }

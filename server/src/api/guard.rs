@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn only_our_own_clients_pass() {
-        let cases: [(&[(&str, &str)], Result<(), &str>); 15] = [
+        type Case<'a> = (&'a [(&'static str, &'static str)], Result<(), &'static str>);
+        let cases: [Case<'_>; 15] = [
             (&[HOST, JSON], Ok(())),
             (&[("host", "localhost:7373"), JSON], Ok(())),
             (&[("host", "[::1]:7373"), JSON], Ok(())),

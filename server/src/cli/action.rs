@@ -10,6 +10,8 @@ use super::{EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE, Failure, output};
 
 /// How often a waiting client asks.
 const POLL: Duration = Duration::from_millis(100);
+/// How long a waiting client waits for output.
+const OUTPUT_MAX: Duration = Duration::from_secs(2);
 /// How long a requested execution may stay unknown before a waiting client gives up.
 const UNKNOWN_MAX: Duration = Duration::from_secs(30);
 
@@ -25,7 +27,7 @@ pub fn run(command: ActionCommand, client: &Client, format: Output) -> Result<()
         }
         return Ok(());
     }
-    let execution = finished(client, &id)?;
+    let execution = with_output(client, finished(client, &id)?)?;
     super::execution::show(&execution, format);
     match execution["status"].as_str() {
         Some("succeeded") => Ok(()),
@@ -57,6 +59,17 @@ fn parse(words: &[String]) -> Result<Map<String, Value>, Failure> {
         }
     }
     Ok(parameters)
+}
+
+/// The output is read from the audit trail, which is a moment behind; many actions have none.
+fn with_output(client: &Client, mut execution: Value) -> Result<Value, Failure> {
+    let began = Instant::now();
+    let id = execution["execution_id"].as_str().unwrap_or_default().to_owned();
+    while execution["stdout"].is_null() && execution["stderr"].is_null() && began.elapsed() < OUTPUT_MAX {
+        std::thread::sleep(POLL);
+        execution = client.get(&["v1", "executions", &id], &[])?;
+    }
+    Ok(execution)
 }
 
 fn finished(client: &Client, id: &str) -> Result<Value, Failure> {

@@ -41,7 +41,8 @@ pub fn show(execution: &Value, format: Output) {
     let Value::Object(fields) = execution else { return output::json(execution) };
     for (name, value) in fields {
         let text = match value {
-            Value::Null => continue,
+            // Only what there is, and only a cut that was made.
+            Value::Null | Value::Bool(false) => continue,
             Value::String(text) if text.contains('\n') => format!("\n{}", text.trim_end()),
             Value::String(text) => text.clone(),
             other => other.to_string(),

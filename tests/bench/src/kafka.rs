@@ -59,7 +59,7 @@ impl Kafka {
         let producer: BaseProducer = self
             .client()
             .set("enable.idempotence", "true")
-            .set("linger.ms", "20")
+            .set("linger.ms", "5")
             .set("batch.size", "1000000")
             .set("queue.buffering.max.messages", "1000000")
             .set("compression.type", "lz4")

@@ -209,6 +209,10 @@ impl Server {
         let pack = write_pack(dir.path(), &listener.address)?;
         let mut command = Command::new(petrel_binary()?);
         command.args(["up", "--quiet", "--listen", &address, "--data-dir"]).arg(dir.path().join("data")).args(flags);
+        // A variable of the tests would be an unknown option of the server.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PETREL_")) {
+            command.env_remove(name);
+        }
         command.env("PETREL_CHDB_LIB", engine_library()?).envs(environment.iter().copied());
         let mut process = Proc::start("petrel", &mut command, &dir.path().join("petrel.log"))?;
         let cli = |arguments: &[&str]| -> Result<()> {

@@ -18,6 +18,8 @@ use mark::Mark;
 
 /// Folder of the store inside the log's directory.
 const FOLDER: &str = "store";
+/// Most bytes of journals: what an opening may have to replay.
+const JOURNAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Most bytes that one read of a partition returns, but always one chunk.
 const READ_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -64,7 +66,7 @@ impl Store {
     }
 
     fn open_store(path: &PathBuf, mark: Mark) -> fjall::Result<Self> {
-        let db = Database::builder(path).worker_threads(1).open()?;
+        let db = Database::builder(path).worker_threads(1).max_journaling_size(JOURNAL_BYTES_MAX).open()?;
         let keyspace = |name: &str| db.keyspace(name, KeyspaceCreateOptions::default);
         let (meta, log, keys) = (keyspace("meta")?, keyspace("log")?, keyspace("keys")?);
         let (bounds, offsets) = (keyspace("bounds")?, keyspace("offsets")?);

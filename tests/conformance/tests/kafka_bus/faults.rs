@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use petrel_bus::{Bus, SessionError};
+use petrel_bus::{Bus, GroupEvent, SessionError};
 use petrel_testkit::shared_kafka;
 
 use crate::support::{
@@ -29,6 +29,32 @@ fn a_second_process_with_the_same_member_fences_the_first() {
 
 #[test]
 fn a_member_that_was_expelled_commits_nothing() {
+    expelled(|hung| {
+        let positions = hung.positions();
+        let error = hung.session.commit(&positions).unwrap_err();
+        assert!(matches!(error, SessionError::Rebuild(_) | SessionError::Abort(_)), "{error}");
+    });
+}
+
+#[test]
+fn a_member_that_was_expelled_is_told_so_when_it_looks() {
+    expelled(|hung| {
+        // If the rebalance was announced before it was expelled it is asked for its partitions, and
+        // the commit that it answers with is refused; else it is told that they are lost.
+        let began = Instant::now();
+        loop {
+            match hung.turn() {
+                Err(SessionError::Rebuild(_) | SessionError::Abort(_)) => break,
+                Err(error) => panic!("{error}"),
+                Ok(()) if hung.events.iter().any(|event| matches!(event, GroupEvent::Lost(_))) => break,
+                Ok(()) => assert!(began.elapsed() < PATIENCE, "{:?}", hung.events),
+            }
+        }
+    });
+}
+
+/// A member hangs with an open transaction, another one takes over, and the first goes on.
+fn expelled(go_on: impl Fn(&mut Member)) {
     let Some(address) = shared_kafka() else { return };
     for co_partitioned in [true, false] {
         // A member that does not fetch for this long is taken for dead.
@@ -44,9 +70,7 @@ fn a_member_that_was_expelled_commits_nothing() {
         let positions = heir.positions();
         heir.session.commit(&positions).unwrap();
         hung.session.send(output(&to, 0, "hung"), 0).unwrap();
-        let positions = hung.positions();
-        let error = hung.session.commit(&positions).unwrap_err();
-        assert!(matches!(error, SessionError::Rebuild(_) | SessionError::Abort(_)), "{error}");
+        go_on(&mut hung);
         drop(hung);
         assert_eq!(committed(&bus, &to)[&0], ["heir"]);
     }
