@@ -2,8 +2,7 @@
 //!
 //! `cargo run --release -p petrel-bus-local --example measure [DIR]`
 
-#![allow(clippy::print_stdout)]
-
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -64,9 +63,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         hops.sort();
         let (p50, p99) = (hops[HOPS / 2], hops[HOPS * 99 / 100]);
-        println!(
+        writeln!(
+            std::io::stdout(),
             "{fsync:?}: committed {rate:.0} records/s, read {read_rate:.0} records/s, hop p50 {p50:?} p99 {p99:?}"
-        );
+        )?;
         drop((tail, publisher, bus));
         std::fs::remove_dir_all(dir)?;
     }

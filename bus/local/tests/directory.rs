@@ -47,12 +47,14 @@ fn records(bus: &LocalBus, topic: &str) -> Vec<(u32, OwnedRecord)> {
     records
 }
 
-/// Looks every few milliseconds until it holds.
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+/// Looks again whenever the log changed, at least every 5 ms.
+fn wait_until(bus: &LocalBus, what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    publish(bus, "wait", &[("k", None)]).unwrap();
+    let mut tail = bus.tail("wait").unwrap();
     while !holds() {
         assert!(std::time::Instant::now() < deadline, "waited in vain for: {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        tail.next(Duration::from_millis(5), &mut |_, _| {}).unwrap();
     }
 }
 
@@ -98,7 +100,7 @@ fn a_compacted_topic_keeps_the_last_record_of_a_key() {
     };
     assert_eq!(shown(&bus), [(3, b"a".to_vec(), Some(b"3".to_vec())), (4, b"b".to_vec(), None)]);
     time.0.fetch_add(2_000, Ordering::SeqCst);
-    wait_until("the tombstone is gone", || shown(&bus).len() == 1);
+    wait_until(&bus, "the tombstone is gone", || shown(&bus).len() == 1);
     assert_eq!(bus.end_offsets("c").unwrap(), [5], "its offset is not given away again");
     drop(bus);
     let bus = LocalBus::open(options, time).unwrap();
@@ -124,10 +126,10 @@ fn old_records_go_and_their_offsets_stay_taken() {
     time.0.fetch_add(8_000, Ordering::SeqCst);
     publish(&bus, "t", &[("k", Some("young"))]).unwrap();
     time.0.fetch_add(8_000, Ordering::SeqCst);
-    wait_until("the old ones are gone", || bus.beginning_offsets("t").unwrap() == [100]);
+    wait_until(&bus, "the old ones are gone", || bus.beginning_offsets("t").unwrap() == [100]);
     assert_eq!(records(&bus, "t").len(), 1);
     time.0.fetch_add(8_000, Ordering::SeqCst);
-    wait_until("all are gone", || bus.beginning_offsets("t").unwrap() == [101]);
+    wait_until(&bus, "all are gone", || bus.beginning_offsets("t").unwrap() == [101]);
     drop(bus);
     let bus = LocalBus::open(options, time).unwrap();
     assert_eq!((bus.beginning_offsets("t").unwrap(), bus.end_offsets("t").unwrap()), (vec![101], vec![101]));

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::cell::rounded;
 use crate::clock::SystemClock;
 use crate::kafka::{Kafka, drain, send};
+use crate::segments;
 
 /// Events of a measurement, and per second.
 const EVENTS: usize = 300;
@@ -65,22 +66,22 @@ pub(crate) fn both(kafka: &Kafka, quick: bool) -> Result<Value> {
     let start = listener.starts()?;
     start.print("process start");
     let local = on_local(&listener, events).context("on the local bus")?;
-    local.print("local bus");
     let on_kafka = on_kafka(&listener, kafka, events).context("on Kafka")?;
-    on_kafka.print("Kafka");
     Ok(json!({
         "events": events, "events_per_s": EVENTS_PER_S, "unit": "ms",
         "process_start": start.json(), "local": local.json(), "kafka": on_kafka.json(),
     }))
 }
 
-fn on_local(listener: &Listener, events: usize) -> Result<Times> {
+fn on_local(listener: &Listener, events: usize) -> Result<Measured> {
     let server = Server::start(listener, &[], &[])?;
     let mut client = HttpClient { address: server.address.clone() };
-    measure(listener, events, |payload| client.post(&format!("/v1/topics/{TOPIC}"), payload))
+    let times = measure(listener, events, |payload| client.post(&format!("/v1/topics/{TOPIC}"), payload))?;
+    times.print("local bus");
+    times.with_ways(&server)
 }
 
-fn on_kafka(listener: &Listener, kafka: &Kafka, events: usize) -> Result<Times> {
+fn on_kafka(listener: &Listener, kafka: &Kafka, events: usize) -> Result<Measured> {
     let prefix = format!("latency{}.", SystemClock.now_ms());
     kafka.create_topics(&[TOPIC.to_owned()])?;
     let server = Server::start(listener, &["--kafka", &kafka.bootstrap], &[("PETREL_TOPIC_PREFIX", &prefix)])?;
@@ -90,15 +91,17 @@ fn on_kafka(listener: &Listener, kafka: &Kafka, events: usize) -> Result<Times> 
         drain(&producer);
         Ok(())
     })?;
+    times.print("Kafka");
+    let times = times.with_ways(&server)?;
     drop(server);
     kafka.delete_topics(&[TOPIC.to_owned()])?;
     Ok(times)
 }
 
 /// Sends the events one by one, evenly, and waits for all of their actions.
-fn measure(listener: &Listener, events: usize, mut publish: impl FnMut(&str) -> Result<()>) -> Result<Times> {
+fn measure(listener: &Listener, events: usize, mut publish: impl FnMut(&str) -> Result<()>) -> Result<Measured> {
     let mut sent: HashMap<String, Instant> = HashMap::new();
-    let mut arrived: HashMap<String, Duration> = HashMap::new();
+    let mut arrived: HashMap<String, Arrival> = HashMap::new();
     let gap = Duration::from_secs(1) / EVENTS_PER_S;
     let mut next = Instant::now();
     for number in 0..WARM_UP + events {
@@ -123,13 +126,46 @@ fn measure(listener: &Listener, events: usize, mut publish: impl FnMut(&str) -> 
     }
     listener.collect(&sent, &mut arrived, Instant::now() + STALL, sent.len())?;
     ensure!(arrived.len() == events, "{} of {events} events led to an action", arrived.len());
-    Ok(Times::of(arrived.into_values().collect()))
+    let times = Times::of(arrived.values().map(|arrival| arrival.after).collect());
+    let arrived = arrived.into_iter().map(|(name, arrival)| (name, arrival.at_ms)).collect();
+    Ok(Measured { times, arrived, ways: Value::Null })
+}
+
+/// When an action was heard of.
+struct Arrival {
+    after: Duration,
+    at_ms: i64,
+}
+
+/// The times of a bus.
+struct Measured {
+    times: Times,
+    /// By the name of the event, in milliseconds since the epoch.
+    arrived: HashMap<String, i64>,
+    ways: Value,
+}
+
+impl Measured {
+    fn print(&self, what: &str) {
+        self.times.print(what);
+    }
+
+    fn with_ways(self, server: &Server) -> Result<Self> {
+        let ways = segments::measure(|query| server.cli(&["sql", query, "--format", "json"]), &self.arrived)?;
+        Ok(Self { ways, ..self })
+    }
+
+    fn json(&self) -> Value {
+        let mut json = self.times.json();
+        json["ways_ms"] = self.ways.clone();
+        json
+    }
 }
 
 /// Takes the datagrams of started actions.
 struct Listener {
     address: String,
-    arrivals: Receiver<(String, Instant)>,
+    arrivals: Receiver<(String, Instant, i64)>,
 }
 
 impl Listener {
@@ -140,9 +176,9 @@ impl Listener {
         let listen = move || {
             let mut buffer = [0; 512];
             while let Ok(length) = socket.recv(&mut buffer) {
-                let at = Instant::now();
+                let (at, at_ms) = (Instant::now(), SystemClock.now_ms());
                 let name = String::from_utf8_lossy(&buffer[..length]).into_owned();
-                if sender.send((name, at)).is_err() {
+                if sender.send((name, at, at_ms)).is_err() {
                     return;
                 }
             }
@@ -155,16 +191,16 @@ impl Listener {
     fn collect(
         &self,
         sent: &HashMap<String, Instant>,
-        arrived: &mut HashMap<String, Duration>,
+        arrived: &mut HashMap<String, Arrival>,
         until: Instant,
         wanted: usize,
     ) -> Result<()> {
         while arrived.len() < wanted {
             let left = until.saturating_duration_since(Instant::now());
             match self.arrivals.recv_timeout(left) {
-                Ok((name, at)) => {
+                Ok((name, at, at_ms)) => {
                     if let Some(began) = sent.get(&name) {
-                        arrived.entry(name).or_insert(at - *began);
+                        arrived.entry(name).or_insert(Arrival { after: at - *began, at_ms });
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => return Ok(()),
@@ -182,7 +218,7 @@ impl Listener {
             let name = format!("start-{number}");
             let began = Instant::now();
             let mut child = Command::new(&program).args(["started", &self.address, &name]).spawn()?;
-            let (arrived, at) = self.arrivals.recv_timeout(STALL).context("a started process said nothing")?;
+            let (arrived, at, _) = self.arrivals.recv_timeout(STALL).context("a started process said nothing")?;
             ensure!(arrived == name, "{arrived} came instead of {name}");
             times.push(at - began);
             child.wait()?;
@@ -215,20 +251,7 @@ impl Server {
         }
         command.env("PETREL_CHDB_LIB", engine_library()?).envs(environment.iter().copied());
         let mut process = Proc::start("petrel", &mut command, &dir.path().join("petrel.log"))?;
-        let cli = |arguments: &[&str]| -> Result<()> {
-            let output = Command::new(petrel_binary()?)
-                .args(arguments)
-                .args(["--api", &format!("http://{address}")])
-                .output()?;
-            ensure!(
-                output.status.success(),
-                "petrel {}: {}{}",
-                arguments.join(" "),
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr)
-            );
-            Ok(())
-        };
+        let cli = |arguments: &[&str]| cli(&address, arguments);
         process.wait_until_ready(READY, || cli(&["status"]).ok())?;
         // The API may be ready a moment before the catalog takes writes.
         let applied = poll_until(STALL, || cli(&["pack", "apply", &pack.display().to_string()]).ok());
@@ -237,6 +260,19 @@ impl Server {
         }
         Ok(Self { address, _process: process, _dir: dir })
     }
+
+    fn cli(&self, arguments: &[&str]) -> Result<String> {
+        cli(&self.address, arguments)
+    }
+}
+
+/// Standard output of Petrel's own command line.
+fn cli(address: &str, arguments: &[&str]) -> Result<String> {
+    let api = format!("http://{address}");
+    let output = Command::new(petrel_binary()?).args(arguments).args(["--api", &api]).output()?;
+    let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+    ensure!(output.status.success(), "petrel {}: {out}{err}", arguments.join(" "));
+    Ok(out)
 }
 
 /// A pack with one rule whose action tells the listener that it has started.

@@ -13,6 +13,7 @@ mod machine;
 mod pipeline;
 mod plain;
 mod ratio;
+mod segments;
 mod settings;
 mod stage;
 mod timed;

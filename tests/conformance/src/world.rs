@@ -1,11 +1,12 @@
 //! Topics, drivers and looks at the log for one test.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use petrel_bus::{
-    Driver, DriverError, DriverOptions, DriverPoint, Output, OwnedRecord, SessionOptions, StageStats, TopicSpec,
+    Driver, DriverError, DriverOptions, DriverPoint, Output, OwnedRecord, SessionOptions, StageStats, Tail, TopicSpec,
 };
 
 use crate::harness::BusUnderTest;
@@ -31,6 +32,8 @@ pub struct World<'b, B: BusUnderTest> {
     pub options: DriverOptions,
     /// Whether stages want co-partitioned inputs.
     pub co_partitioned: bool,
+    /// Follows the outputs and counts them.
+    counting: RefCell<Option<(Box<dyn Tail>, usize)>>,
 }
 
 impl<'b, B: BusUnderTest> World<'b, B> {
@@ -42,7 +45,8 @@ impl<'b, B: BusUnderTest> World<'b, B> {
             Topics { inputs: vec![from_beginning(&topic("in"))], output: topic("out"), changelog: topic("state") };
         let options = DriverOptions { commit_interval_ms: 20, idle_wait_ms: 5, ..DriverOptions::default() };
         let settings = SharedSettings::new();
-        let world = Self { under, prefix, topics, settings, options, co_partitioned: false };
+        let world =
+            Self { under, prefix, topics, settings, options, co_partitioned: false, counting: RefCell::default() };
         world.ensure(&[("in", partitions, false), ("out", partitions, false), ("state", partitions, true)]);
         world
     }
@@ -155,9 +159,19 @@ impl<'b, B: BusUnderTest> World<'b, B> {
         texts
     }
 
-    /// How many outputs there are; cheaper than looking at all of them is not needed.
+    /// How many outputs a tail that lives as long as the world has seen; it may be a moment behind.
     pub fn output_count(&self) -> usize {
-        self.records("out").len()
+        let mut counting = self.counting.borrow_mut();
+        let open = || (self.under.bus().tail(&self.topics.output).expect("a tail"), 0);
+        let (tail, count) = counting.get_or_insert_with(open);
+        tail.next(Duration::ZERO, &mut |_, _| *count += 1).expect("the tail reads");
+        *count
+    }
+
+    /// What a crash of the process does to the log; see [`BusUnderTest::restart`].
+    pub fn restart(&self) {
+        *self.counting.borrow_mut() = None;
+        self.under.restart();
     }
 
     /// Key and value of the state as the changelog has it.

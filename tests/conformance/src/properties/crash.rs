@@ -60,7 +60,7 @@ fn crash_at<B: BusUnderTest>(under: &B, point: DriverPoint, visit: u32) {
         Ok(()) => assert!(only_once || point == DriverPoint::AfterCommit, "{point:?}, visit {visit}, was not met"),
         Err(other) => panic!("{point:?}, visit {visit}: {other}"),
     }
-    under.restart();
+    world.restart();
     publish(&world, "after");
     let mut driver = world.driver(&mut stage, "a");
     let total = total.get() + RECORDS;

@@ -24,7 +24,7 @@ pub fn an_offset_out_of_range_halts_that_partition_alone<B: BusUnderTest>(under:
     assert!(begin > 1, "{begin}");
     assert_eq!(under.bus().beginning_offsets(&world.topic("in")).unwrap()[0], begin);
     world.publish("in", &[(&fine, "5")]);
-    let before = world.output_count();
+    let before = world.records("out").len();
     let mut driver = world.driver_with_stats(&mut stage, "a", stats.clone());
     let halted = || !stats.problems().is_empty();
     world

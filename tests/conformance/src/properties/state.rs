@@ -44,7 +44,7 @@ pub fn timers_fire_once_across_a_takeover<B: BusUnderTest>(under: &B) {
     let mut driver = world.driver(&mut stage, "a");
     world.run_until("the timers are set", &mut [&mut driver], || world.output_count() >= 6).unwrap();
     drop(driver);
-    under.restart();
+    world.restart();
     let mut heir = world.stage();
     let mut driver = world.driver(&mut heir, "a");
     world.run_until("all have fired", &mut [&mut driver], || fired().len() == 6).unwrap();
