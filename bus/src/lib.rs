@@ -7,7 +7,7 @@
 //! memory under virtual time. One conformance suite holds for all three.
 //!
 //! Pure: no clock, no I/O, no random numbers. Reading order: `record`, `stage`, `state`, `session`,
-//! `driver`, `run`.
+//! `driver`, `run`. What buses in one process share: [`group`], `member`, `tail`.
 
 mod bus;
 mod clock;

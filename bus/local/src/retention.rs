@@ -5,12 +5,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use petrel_bus::{Block, TopicPartition};
+use petrel_bus::{Block, TopicPartition, TopicSpec};
 
 use crate::options::{Fsync, LocalOptions};
 use crate::state::Shared;
 use crate::store::{Chunk, Store};
 
+/// Looks for tombstones within the time that they stay.
+const TOMBSTONE_LOOKS: u64 = 20;
 /// Most chunks looked at in one turn: what a commit may have to wait for.
 const TURN_CHUNKS_MAX: usize = 32;
 
@@ -19,6 +21,9 @@ const TURN_CHUNKS_MAX: usize = 32;
 pub(crate) struct Retention {
     every: Duration,
     begun: Instant,
+    /// Looking for tombstones means looking at every key, so it is done rarely.
+    every_tombstones: Duration,
+    begun_tombstones: Instant,
     /// Partitions still to be looked at in this pass, and the offset from which to go on.
     left: VecDeque<(TopicPartition, i64)>,
 }
@@ -35,7 +40,11 @@ struct Found {
 
 impl Retention {
     pub(crate) fn new(options: &LocalOptions) -> Self {
-        Self { every: Duration::from_millis(options.retention_turn_ms), begun: Instant::now(), left: VecDeque::new() }
+        let every = Duration::from_millis(options.retention_turn_ms);
+        let tombstone_ms = u64::try_from(options.tombstone_ms).unwrap_or(0);
+        let every_tombstones = every.max(Duration::from_millis(tombstone_ms / TOMBSTONE_LOOKS));
+        let now = Instant::now();
+        Self { every, begun: now, every_tombstones, begun_tombstones: now, left: VecDeque::new() }
     }
 
     /// Looks at the next partition, if it is time.
@@ -63,7 +72,15 @@ impl Retention {
     fn begin(&mut self, shared: &Shared) {
         self.begun = Instant::now();
         let state = shared.lock();
-        let ageing = state.topics.values().filter(|t| t.spec.compacted || t.spec.retention_ms.is_some());
+        let look_for_tombstones = self.begun_tombstones.elapsed() >= self.every_tombstones;
+        if look_for_tombstones {
+            self.begun_tombstones = Instant::now();
+        }
+        let is_ageing = |spec: &TopicSpec| match spec.compacted {
+            true => look_for_tombstones,
+            false => spec.retention_ms.is_some(),
+        };
+        let ageing = state.topics.values().filter(|t| is_ageing(&t.spec));
         for topic in ageing {
             let partitions = (0..).zip(&topic.bounds).filter(|(_, (begin, end))| begin < end);
             let at = |partition| TopicPartition { topic: topic.spec.name.clone(), partition };

@@ -221,10 +221,20 @@ fn a_damaged_directory_is_refused_with_advice() {
         }
         drop(bus);
         damage(dir.path());
+        let before: Vec<Vec<u8>> = journals(dir.path()).iter().map(|path| std::fs::read(path).unwrap()).collect();
         for attempt in 1..=2 {
             let refused = open(LocalOptions::new(dir.path())).map(drop);
             let Err(BusError::Storage(why)) = refused else { panic!("{what}, attempt {attempt}: it was opened") };
             assert!(why.contains("Restore the directory from a copy"), "{what}: {why}");
+            let kept = dir.path().join("journals.kept");
+            if kept.exists() {
+                assert!(why.contains(kept.to_str().unwrap()), "{what}: {why}");
+            }
+            let after: Vec<Vec<u8>> = match kept.exists() {
+                true => journals(&kept).iter().map(|path| std::fs::read(path).unwrap()).collect(),
+                false => Vec::new(),
+            };
+            assert!(after == before, "{what}: the journals as they were are kept");
         }
     }
 }

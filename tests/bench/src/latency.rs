@@ -22,10 +22,11 @@ use crate::clock::SystemClock;
 use crate::kafka::{Kafka, drain, send};
 use crate::segments;
 
-/// Events of a measurement, and per second.
+/// Events of a measurement.
 const EVENTS: usize = 300;
 const QUICK_EVENTS: usize = 60;
-const EVENTS_PER_S: u32 = 20;
+/// Events per second.
+pub(crate) const RATE: u32 = 20;
 /// Events before the measurement begins: the first ones meet cold caches.
 const WARM_UP: usize = 20;
 /// Processes started to learn what a start costs by itself.
@@ -39,12 +40,15 @@ const TOPIC: &str = "bench.latency";
 pub(crate) struct Options {
     /// Fewer events
     #[arg(long)]
-    quick: bool,
+    pub quick: bool,
+    /// Events per second
+    #[arg(long, default_value_t = RATE)]
+    pub rate: u32,
 }
 
 /// Measures on both buses and writes target/bench/latency.json.
 pub(crate) fn run(options: &Options, kafka: &Kafka) -> Result<()> {
-    let latency = both(kafka, options.quick)?;
+    let latency = both(kafka, options)?;
     crate::pipeline::write_result(
         "latency.json",
         &json!({"machine": crate::machine::facts(kafka)?, "latency": latency}),
@@ -59,34 +63,41 @@ pub(crate) fn tell(address: &str, name: &str) -> Result<()> {
 }
 
 /// Measures on the local bus and on Kafka.
-pub(crate) fn both(kafka: &Kafka, quick: bool) -> Result<Value> {
-    let events = if quick { QUICK_EVENTS } else { EVENTS };
-    println!("\nfrom event to action start, {events} events at {EVENTS_PER_S}/s, process start included");
+pub(crate) fn both(kafka: &Kafka, options: &Options) -> Result<Value> {
+    let load = Load { events: if options.quick { QUICK_EVENTS } else { EVENTS }, rate: options.rate.max(1) };
+    println!("\nfrom event to action start, {} events at {}/s, process start included", load.events, load.rate);
     let listener = Listener::start()?;
     let start = listener.starts()?;
     start.print("process start");
-    let local = on_local(&listener, events).context("on the local bus")?;
-    let on_kafka = on_kafka(&listener, kafka, events).context("on Kafka")?;
+    let local = on_local(&listener, load).context("on the local bus")?;
+    let on_kafka = on_kafka(&listener, kafka, load).context("on Kafka")?;
     Ok(json!({
-        "events": events, "events_per_s": EVENTS_PER_S, "unit": "ms",
+        "events": load.events, "events_per_s": load.rate, "unit": "ms",
         "process_start": start.json(), "local": local.json(), "kafka": on_kafka.json(),
     }))
 }
 
-fn on_local(listener: &Listener, events: usize) -> Result<Measured> {
+/// How many events, and how many of them per second.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    events: usize,
+    rate: u32,
+}
+
+fn on_local(listener: &Listener, load: Load) -> Result<Measured> {
     let server = Server::start(listener, &[], &[])?;
     let mut client = HttpClient { address: server.address.clone() };
-    let times = measure(listener, events, |payload| client.post(&format!("/v1/topics/{TOPIC}"), payload))?;
+    let times = measure(listener, load, |payload| client.post(&format!("/v1/topics/{TOPIC}"), payload))?;
     times.print("local bus");
     times.with_ways(&server)
 }
 
-fn on_kafka(listener: &Listener, kafka: &Kafka, events: usize) -> Result<Measured> {
+fn on_kafka(listener: &Listener, kafka: &Kafka, load: Load) -> Result<Measured> {
     let prefix = format!("latency{}.", SystemClock.now_ms());
     kafka.create_topics(&[TOPIC.to_owned()])?;
     let server = Server::start(listener, &["--kafka", &kafka.bootstrap], &[("PETREL_TOPIC_PREFIX", &prefix)])?;
     let producer: BaseProducer = kafka.client().set("linger.ms", "0").create()?;
-    let times = measure(listener, events, |payload| {
+    let times = measure(listener, load, |payload| {
         send(&producer, BaseRecord::to(TOPIC).key(&b""[..]).payload(payload.as_bytes()))?;
         drain(&producer);
         Ok(())
@@ -99,10 +110,11 @@ fn on_kafka(listener: &Listener, kafka: &Kafka, events: usize) -> Result<Measure
 }
 
 /// Sends the events one by one, evenly, and waits for all of their actions.
-fn measure(listener: &Listener, events: usize, mut publish: impl FnMut(&str) -> Result<()>) -> Result<Measured> {
+fn measure(listener: &Listener, load: Load, mut publish: impl FnMut(&str) -> Result<()>) -> Result<Measured> {
     let mut sent: HashMap<String, Instant> = HashMap::new();
     let mut arrived: HashMap<String, Arrival> = HashMap::new();
-    let gap = Duration::from_secs(1) / EVENTS_PER_S;
+    let events = load.events;
+    let gap = Duration::from_secs(1) / load.rate;
     let mut next = Instant::now();
     for number in 0..WARM_UP + events {
         let name = format!("{}-{number}", SystemClock.now_ms());

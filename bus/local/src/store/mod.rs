@@ -1,6 +1,7 @@
 //! The store: what is where in fjall, and how it is read back.
 
 mod chunk;
+mod kept;
 pub(crate) mod layout;
 mod mark;
 
@@ -13,6 +14,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistM
 use petrel_bus::{BusError, TopicPartition, TopicSpec};
 
 pub(crate) use chunk::{Chunk, ChunkWriter, record_bytes};
+use kept::Kept;
 use layout::{CLUSTER_KEY, COMMITS_KEY, FORMAT, FORMAT_KEY, Slot, TOPIC_PREFIX};
 use mark::Mark;
 
@@ -52,8 +54,26 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the store of a directory, or makes one.
     pub(crate) fn open(dir: &Path) -> Result<(Self, Loaded), BusError> {
+        let kept = Kept::take(dir, &dir.join(FOLDER));
+        match Self::open_checked(dir) {
+            Ok(opened) => {
+                kept.forget();
+                Ok(opened)
+            }
+            Err(BusError::Storage(why)) if kept.dir().is_some() => Err(BusError::Storage(format!(
+                "{why}. Its journals as they were before it was opened are kept in {}",
+                kept.dir().unwrap_or(dir).display()
+            ))),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open_checked(dir: &Path) -> Result<(Self, Loaded), BusError> {
         let failed = |why: String| damaged(dir, &why);
         let mark = Mark::open(dir).map_err(|e| failed(e.to_string()))?;
+        if mark.commits() > 0 && !dir.join(FOLDER).exists() {
+            return Err(failed("everything that was written is gone".into()));
+        }
         // fjall may panic on bytes that it did not write.
         let opened = std::panic::catch_unwind(AssertUnwindSafe(|| Self::open_store(&dir.join(FOLDER), mark)));
         let mut store = match opened {
