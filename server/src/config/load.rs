@@ -12,13 +12,14 @@ const ENV_PREFIX: &str = "PETREL_";
 /// Between the parts of an option's path in an environment variable.
 const ENV_SEPARATOR: &str = "__";
 /// Variables with that prefix that are no options: the clients' and the tests' own.
-const ENV_OTHERS: [&str; 6] = [
+const ENV_OTHERS: [&str; 7] = [
     "PETREL_API",
     "PETREL_API_TOKEN",
     "PETREL_CHDB_LIB",
     "PETREL_CONFIG",
     "PETREL_CLICKHOUSE_PASSWORD",
     "PETREL_CLICKHOUSE_PARENT",
+    "PETREL_BIN",
 ];
 /// Prefixes of variables that belong to tests and to running actions.
 const ENV_OTHER_PREFIXES: [&str; 6] =

@@ -7,7 +7,7 @@
 #![allow(clippy::print_stderr)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use petrel_e2e_tests::{
@@ -88,6 +88,37 @@ fn kafka_cluster_survives_kills_of_every_role() -> Result<()> {
     assert_eq!(requested.keys().cloned().collect::<BTreeSet<_>>(), expected, "one request for each expected event");
     let executions: BTreeSet<String> = requested.into_values().collect();
     check(cluster.cli(), &sink, &executions, cluster.slots() * plan.kills)
+}
+
+/// One process of each role dies and does not come back: the others take its partitions over. On an
+/// idle machine that takes about the session time-out, 6 s here; the bound is for a busy one.
+#[test]
+fn kafka_cluster_takes_over_from_dead_processes() -> Result<()> {
+    if !kafka_or_skip() {
+        return Ok(());
+    }
+    let Some(kafka) = shared_kafka() else { return Ok(()) };
+    let dir = tempfile::tempdir()?;
+    let topic = format!("takeover-{}", std::process::id());
+    create_topic(kafka, &topic, 6, &[])?;
+    let sink = HttpSink::start(&dir.path().join("sink.log"))?;
+    let source = format!("{{ kafka: {{ topic: {topic}, format: json, start: earliest }} }}");
+    let pack = write_reporting_pack(dir.path(), &source, &sink.url())?;
+    let mut cluster = Cluster::start(dir.path(), kafka, &format!("takeover{}.", std::process::id()))?;
+    cluster.cli().run(&["pack", "apply", &pack.display().to_string()])?;
+    let mut feed = Feed::new(kafka, &topic, &dir.path().join("ids.txt"))?;
+    feed.write(300)?;
+    assert!(sink.wait_for(30, Duration::from_secs(120)), "the first actions ran");
+
+    let died = Instant::now();
+    for member in cluster.members.iter_mut().filter(|m| m.name().ends_with("-1") && m.name() != "audit-1") {
+        member.process().kill9();
+    }
+    feed.write(300)?;
+    assert!(sink.wait_for(60, Duration::from_secs(90)), "{} of 60 actions ran", sink.count());
+    eprintln!("taken over {:.1} s after the death of one process of each role", died.elapsed().as_secs_f64());
+    settle(cluster.cli(), &sink, 60);
+    cluster.cli().reconciles()
 }
 
 #[test]
