@@ -201,7 +201,13 @@ mod tests {
         assert!(!stubborn.is_running());
         assert!(stubborn.terminate().is_err(), "there is nobody to ask any more");
 
-        let (_dir, mut polite) = shell("trap 'echo bye; exit 0' INT; echo ready; while :; do sleep 0.05; done");
+        // A gate that runs in the background ignores SIGINT, its children inherit that, and a shell cannot
+        // trap what it was born ignoring.
+        let script = "trap 'echo bye; exit 0' INT; echo ready; while :; do sleep 0.05; done";
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT", "sh", "-c", script]);
+        let mut polite = Proc::start("polite", &mut command, &dir.path().join("log")).unwrap();
         polite.wait_for_log("ready", LONG).unwrap();
         polite.interrupt().unwrap();
         assert_eq!(polite.wait(LONG).unwrap().code(), Some(0));
