@@ -243,10 +243,22 @@ async fn greet(
         ));
         output::line("and see what became of it:");
         output::line(&format!(
-            "  petrel sql{flag} \"SELECT status, action, parameters FROM executions_latest WHERE trigger = 'demo.alert' ORDER BY requested_at DESC LIMIT 5\""
+            "  {} sql{flag} \"SELECT status, action, parameters FROM executions_latest WHERE trigger = 'demo.alert' ORDER BY requested_at DESC LIMIT 5\"",
+            program()
         ));
     }
     Ok(())
+}
+
+/// This program as one would type it here.
+fn program() -> String {
+    let exe = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("petrel"));
+    let here = std::env::current_dir().unwrap_or_default();
+    let shown = match exe.strip_prefix(&here) {
+        Ok(inside) => PathBuf::from(".").join(inside),
+        Err(_) => exe,
+    };
+    shown.display().to_string()
 }
 
 /// The first signal ends the process in order, the second at once.
