@@ -69,6 +69,8 @@ impl PacksCache {
     /// # Errors
     /// If the folder cannot be made or read.
     pub fn open(directory: PathBuf) -> io::Result<Self> {
+        // Commands are started from another working directory than this process's.
+        let directory = std::path::absolute(directory)?;
         fs::create_dir_all(&directory)?;
         for entry in fs::read_dir(&directory)?.flatten() {
             let is_leftover = entry.file_name().to_string_lossy().starts_with(UNFINISHED);

@@ -12,17 +12,19 @@ pub struct Member {
     name: String,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    dir: PathBuf,
     log: PathBuf,
     process: Option<Proc>,
 }
 
 impl Member {
-    /// A process that does not run yet; its log goes to `dir/<name>.log`.
+    /// A process that does not run yet; it will run in `dir`, and its log goes to `dir/<name>.log`.
     pub fn new(dir: &Path, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         Self {
             name: name.to_owned(),
             arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
             environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            dir: dir.to_owned(),
             log: dir.join(format!("{name}.log")),
             process: None,
         }
@@ -36,7 +38,7 @@ impl Member {
     /// Starts it, if it does not run.
     pub fn start(&mut self) -> Result<()> {
         let mut command = Command::new(petrel_binary()?);
-        command.args(&self.arguments).envs(self.environment.iter().map(|(k, v)| (k, v)));
+        command.current_dir(&self.dir).args(&self.arguments).envs(self.environment.iter().map(|(k, v)| (k, v)));
         self.process = Some(Proc::start(&self.name, &mut command, &self.log)?);
         Ok(())
     }

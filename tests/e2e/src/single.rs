@@ -40,8 +40,9 @@ impl Single {
     pub fn prepare(dir: &Path, flags: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
         let (port, data) = (free_port(), dir.join("data"));
         let library = engine_library()?.display().to_string();
-        let (data_dir, listen) = (data.display().to_string(), format!("127.0.0.1:{port}"));
-        let mut arguments = vec!["up", "--data-dir", &data_dir, "--listen", &listen, "--quiet"];
+        let listen = format!("127.0.0.1:{port}");
+        // Relative, as `cargo xtask up` and people give it: the process runs in `dir`.
+        let mut arguments = vec!["up", "--data-dir", "data", "--listen", &listen, "--quiet"];
         arguments.extend(flags);
         let mut all = vec![("PETREL_CHDB_LIB", library.as_str())];
         all.extend(environment);
