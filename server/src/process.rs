@@ -172,7 +172,6 @@ async fn up(
         sql,
         stages: running.stages(),
         exported,
-        serves_api,
     };
     app.up(core);
     Ok(running)

@@ -167,7 +167,8 @@ impl Parts<'_> {
     }
 
     fn timers(&self) -> StageHandle {
-        let nothing: Arc<dyn GlobalsSource<()>> = Arc::new(Versioned { version: 0, value: Arc::new(()) });
+        // It follows no globals, so it is never behind any.
+        let nothing: Arc<dyn GlobalsSource<()>> = Arc::new(Versioned { version: u64::MAX, value: Arc::new(()) });
         self.stage(TimerStage::new(self.topics, TimerOptions::default()), 0, nothing)
     }
 

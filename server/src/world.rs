@@ -233,11 +233,9 @@ impl World {
         };
         self.wait_until(|g| g.is_paused() == paused).await.map_err(|_| behind("this process"))?;
         let wanted = self.current().version;
-        let seen = |stats: &StageStats| stats.globals_version.load(Ordering::Relaxed) >= wanted;
-        // Stages that follow no globals of ours never get there.
-        let waiting = |(name, stats): &&(String, Arc<StageStats>)| !name.starts_with("timers") && !seen(stats);
+        let is_behind = |stats: &StageStats| stats.globals_version.load(Ordering::Relaxed) < wanted;
         let all = async {
-            while stages.iter().any(|stage| waiting(&stage)) {
+            while stages.iter().any(|(_, stats)| is_behind(stats)) {
                 tokio::time::sleep(SEEN_POLL).await;
             }
         };

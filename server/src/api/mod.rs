@@ -74,8 +74,6 @@ pub struct Core {
     pub stages: Vec<(String, Arc<StageStats>)>,
     /// What is exported beside the stages' counters.
     pub exported: Exported,
-    /// Whether this process has the role `api`.
-    pub serves_api: bool,
 }
 
 impl App {
@@ -106,17 +104,16 @@ impl App {
     /// The core of a process that has the role `api`.
     pub fn core(&self) -> Result<&Core, ApiError> {
         let core = self.started()?;
-        if core.serves_api {
-            return Ok(core);
-        }
-        Err(ApiError::not_found("no_api", "this process does not have the role `api`; ask one that has"))
+        core.sql().map(|_| core)
     }
 }
 
 impl Core {
     /// The audit trail.
     pub fn sql(&self) -> Result<&Sql, ApiError> {
-        self.sql.as_ref().ok_or_else(|| ApiError::not_found("no_api", "this process does not have the role `api`"))
+        self.sql
+            .as_ref()
+            .ok_or_else(|| ApiError::not_found("no_api", "this process does not have the role `api`; ask one that has"))
     }
 
     /// Longest time for a client to send a body.
