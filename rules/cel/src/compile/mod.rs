@@ -1,0 +1,98 @@
+//! From text to a compiled expression.
+
+use crate::expr::Expr;
+use crate::paths::Paths;
+use crate::value::Type;
+
+/// The variables that an expression may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'n> {
+    /// The name of the event, whose fields become slots: `trigger`.
+    pub event: Option<&'n str>,
+    /// The other variables; their places are the numbers in [`crate::expr::Kind::Var`].
+    pub vars: &'n [&'n str],
+}
+
+/// What is known of an event's fields, for warnings.
+pub trait EventTypes {
+    /// What stands at this path.
+    fn field(&self, steps: &[&str]) -> Field;
+    /// The names of the fields that the schema lists below this path, for suggestions.
+    fn names(&self, steps: &[&str]) -> Vec<String>;
+}
+
+/// What a schema says of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Field {
+    /// Nothing: any value, or none.
+    Open,
+    /// A value of one of these types, or none.
+    Of(Vec<Type>),
+    /// No event has it (`additionalProperties: false`, or below a scalar).
+    Never,
+    /// It is not listed, though other fields beside it are.
+    Unlisted,
+}
+
+/// A mistake, or a warning, located by a character's offset in the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Characters before it.
+    pub offset: usize,
+    /// What is wrong, for people, with a suggestion where there is one.
+    pub message: String,
+}
+
+/// A compiled expression, with what was noticed.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// The expression.
+    pub expr: Expr,
+    /// What is allowed but cannot be meant: fields that no event has, comparisons that are never true.
+    pub warnings: Vec<Mistake>,
+}
+
+/// A parsed expression, its macros not expanded yet. It is `Send`: parsing is the slow part and can be
+/// done elsewhere, once per text.
+#[derive(Debug)]
+pub struct Parsed {
+    root: cel::parser::Expression,
+    info: cel::common::ast::SourceInfo,
+}
+
+/// Parses a text, to be called through [`on_parser_thread`].
+///
+/// # Errors
+/// What is too long, too deeply nested or no CEL.
+pub fn parse(source: &str) -> Result<Parsed, Vec<Mistake>> {
+    let _ = source;
+    Err(Vec::new())
+}
+
+/// Runs something that parses expressions on a thread with a stack for it.
+pub fn on_parser_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    work()
+}
+
+impl Parsed {
+    /// Resolves names, expands macros, folds constants. Paths that the expression reads are added to
+    /// `paths`, also where there are mistakes.
+    ///
+    /// # Errors
+    /// Every mistake, at most [`crate::limits::CRITERIA_ERRORS_MAX`].
+    pub fn compile(
+        &self,
+        names: Names<'_>,
+        paths: &mut Paths,
+        types: Option<&dyn EventTypes>,
+    ) -> Result<Compiled, Vec<Mistake>> {
+        let _ = (names, paths, types, &self.root, &self.info);
+        Err(Vec::new())
+    }
+
+    /// Where a node stands in the source: characters before it and behind it, for [`Expr::id`].
+    pub fn place(&self, id: u64) -> Option<(usize, usize)> {
+        let _ = id;
+        None
+    }
+}

@@ -1,0 +1,97 @@
+//! The paths of an event that expressions read, numbered.
+
+use std::collections::HashMap;
+
+/// Number of a path, and of its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SlotId(pub u32);
+
+impl SlotId {
+    /// The event itself, which is always path 0.
+    pub const ROOT: Self = Self(0);
+
+    /// The number as an index.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A path below the event: one more step below its parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path {
+    /// The path without its last step; the root is its own parent.
+    pub parent: SlotId,
+    /// The last step, a member's name.
+    pub name: Box<str>,
+    /// Whether the whole value is read. If not, its presence and its type are.
+    pub whole: bool,
+}
+
+/// A trie of paths. Every prefix of a path has a number too; numbers are only ever added.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Paths {
+    paths: Vec<Path>,
+    children: HashMap<(SlotId, Box<str>), SlotId>,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        let root = Path { parent: SlotId::ROOT, name: "".into(), whole: false };
+        Self { paths: vec![root], children: HashMap::new() }
+    }
+}
+
+impl Paths {
+    /// Only the root.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The path one step below another, added if it is new.
+    pub fn child(&mut self, parent: SlotId, name: &str) -> SlotId {
+        let key = (parent, Box::from(name));
+        let next = SlotId(u32::try_from(self.paths.len()).unwrap_or(u32::MAX));
+        *self.children.entry(key).or_insert_with(|| {
+            self.paths.push(Path { parent, name: name.into(), whole: false });
+            next
+        })
+    }
+
+    /// Notes that the value at a path is read whole.
+    pub fn read_whole(&mut self, id: SlotId) {
+        self.paths[id.index()].whole = true;
+    }
+
+    /// The path one step below another, if anybody reads it.
+    pub fn find(&self, parent: SlotId, name: &str) -> Option<SlotId> {
+        self.children.get(&(parent, Box::from(name))).copied()
+    }
+
+    /// The path of that number.
+    pub fn get(&self, id: SlotId) -> &Path {
+        &self.paths[id.index()]
+    }
+
+    /// Number of paths, the root included, which is the number of slots.
+    #[allow(clippy::len_without_is_empty)] // There is always the root.
+    pub fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// The steps from the root to a path.
+    pub fn steps(&self, id: SlotId) -> Vec<&str> {
+        let mut steps = Vec::new();
+        let mut at = id;
+        while at != SlotId::ROOT {
+            steps.push(&*self.get(at).name);
+            at = self.get(at).parent;
+        }
+        steps.reverse();
+        steps
+    }
+
+    /// All paths with their numbers; a parent comes before its children.
+    pub fn iter(&self) -> impl Iterator<Item = (SlotId, &Path)> {
+        (0..).map(SlotId).zip(&self.paths)
+    }
+}
