@@ -1,16 +1,15 @@
 //! The key-value store as expressions see it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use cel::common::types::{CelMap, CelMapKey, CelString};
-use cel::common::value::Val;
+use petrel_cel::{Arena, OwnedValue, Value};
 
-use crate::json::{self, InvalidJson};
+use crate::extract::{InvalidJson, document};
 
 /// A version of the key-value store: `kv.name`, or `kv["a/b"]` for a key that is no identifier.
 #[derive(Debug)]
 pub struct Kv {
-    values: CelMap<'static>,
+    values: OwnedValue,
 }
 
 /// A value of the store that is no JSON.
@@ -27,10 +26,10 @@ pub struct InvalidKv {
 impl Kv {
     /// A store without keys.
     pub fn empty() -> Self {
-        Self { values: CelMap::from(HashMap::new()) }
+        Self { values: OwnedValue::Map(Box::default()) }
     }
 
-    /// A store of these keys and values, the values as JSON text.
+    /// A store of these keys and values, the values as JSON text; the last of equal keys wins.
     ///
     /// # Errors
     /// The first value that is no JSON.
@@ -39,19 +38,25 @@ impl Kv {
         K: Into<String>,
         V: AsRef<[u8]>,
     {
-        let mut values: HashMap<CelMapKey<'static>, Box<dyn Val>> = HashMap::new();
+        let mut arena = Arena::new();
+        // In the order of a map of strings: by code point, as bytes are.
+        let mut values = BTreeMap::new();
         for (key, value) in entries {
             let key = key.into();
-            match json::parse_owned(value.as_ref()) {
-                Ok(value) => values.insert(CelMapKey::String(CelString::from(key)), value),
+            arena.reset();
+            let value = match document(value.as_ref(), &arena) {
+                // JSON holds nothing that cannot be owned.
+                Ok(value) => value.to_owned_value().unwrap_or(OwnedValue::Null),
                 Err(source) => return Err(InvalidKv { key, source }),
             };
+            values.insert(key, value);
         }
-        Ok(Self { values: CelMap::from(values) })
+        let entries = values.into_iter().map(|(key, value)| (OwnedValue::String(key.into()), value));
+        Ok(Self { values: OwnedValue::Map(entries.collect()) })
     }
 
-    pub(crate) fn value(&self) -> &dyn Val {
-        &self.values
+    pub(crate) fn value(&self) -> Value<'_> {
+        self.values.value()
     }
 }
 

@@ -1,13 +1,15 @@
 //! All triggers of a revision, by the topic that they read from.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use petrel_bus::{InputTopic, Start};
 
-use crate::engine::RuleSet;
-use crate::json::Shape;
+use petrel_cel::{Paths, SlotId};
+
+use crate::engine::{ParsedEvent, RuleSet};
+use crate::extract::Layout;
 use crate::template::Template;
 
 /// An action that a rule asks for.
@@ -65,8 +67,6 @@ pub struct TriggerPlan {
     pub trigger: Arc<str>,
     pub(crate) rules: RuleSet,
     pub(crate) plans: Vec<RulePlan>,
-    /// What criteria, schema and parameters together need of an event.
-    pub(crate) whole_shape: Shape,
     pub(crate) full_check: Option<FullCheck>,
 }
 
@@ -98,7 +98,8 @@ pub(crate) struct TopicPlan {
 /// Triggers of one topic whose schemas agree on what is a double, so that one parse serves them all.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub shape: Shape,
+    /// All paths of its triggers.
+    pub layout: Layout,
     pub triggers: Vec<BoundTrigger>,
 }
 
@@ -106,6 +107,8 @@ pub(crate) struct Group {
 pub(crate) struct BoundTrigger {
     pub plan: Arc<TriggerPlan>,
     offsets: Vec<i64>,
+    /// By the trigger's own slots, those of the group; nothing if they are the same.
+    slots: Option<Vec<SlotId>>,
 }
 
 impl TriggerPlan {
@@ -115,14 +118,10 @@ impl TriggerPlan {
     /// If `plans` are not of the rules of `rules`, in the same order.
     pub fn new(trigger: Arc<str>, rules: RuleSet, plans: Vec<RulePlan>) -> Self {
         assert!(
-            rules.references().eq(plans.iter().map(|p| &p.rule)),
+            rules.rules().map(|(_, rule)| rule).eq(plans.iter().map(|p| &p.rule)),
             "the plans of {trigger} are of the rules that were compiled"
         );
-        let mut whole_shape = rules.shape().clone();
-        for action in plans.iter().flat_map(|p| &p.actions) {
-            whole_shape.keep.merge(&action.parameters.reads().keep());
-        }
-        Self { trigger, rules, plans, whole_shape, full_check: None }
+        Self { trigger, rules, plans, full_check: None }
     }
 
     /// Has the records of a bound topic checked against the whole schema, beside the paths that rules read.
@@ -132,7 +131,26 @@ impl TriggerPlan {
     }
 }
 
+impl Group {
+    fn new(triggers: Vec<(Arc<TriggerPlan>, Vec<i64>)>) -> Self {
+        let mut paths = Paths::new();
+        let alone = triggers.len() == 1;
+        let mut bind = |(plan, offsets): (Arc<TriggerPlan>, Vec<i64>)| {
+            let slots = paths.absorb(plan.rules.paths());
+            BoundTrigger { plan, offsets, slots: (!alone).then_some(slots) }
+        };
+        let triggers: Vec<BoundTrigger> = triggers.into_iter().map(&mut bind).collect();
+        let doubles = triggers.first().map(|t| t.plan.rules.schema().doubles()).unwrap_or_default();
+        Self { layout: Layout::new(&paths, doubles), triggers }
+    }
+}
+
 impl BoundTrigger {
+    /// The group's event as this trigger numbers its slots.
+    pub fn event<'a>(&self, event: &ParsedEvent<'a>) -> ParsedEvent<'a> {
+        self.slots.as_ref().map_or(*event, |slots| event.renumbered(slots))
+    }
+
     /// Whether the trigger sees that record.
     pub fn sees(&self, partition: u32, offset: i64) -> bool {
         offset >= first_offset(&self.offsets, partition)
@@ -150,31 +168,22 @@ impl MatchPlan {
         let mut triggers: Vec<_> = triggers.into_iter().collect();
         // The order of outputs follows the order here, so it must not be the caller's hash map's.
         triggers.sort_by(|(a, _), (b, _)| a.trigger.cmp(&b.trigger));
+        let mut topics: BTreeMap<Arc<str>, Vec<Vec<(Arc<TriggerPlan>, Vec<i64>)>>> = BTreeMap::new();
         for (trigger, binding) in triggers {
-            if let Some(binding) = binding {
-                plan.bind(trigger.clone(), binding);
+            if let Some(Binding { topic, offsets }) = binding {
+                let groups = topics.entry(topic).or_default();
+                let bound = (trigger.clone(), offsets);
+                let doubles = trigger.rules.schema().doubles();
+                match groups.iter_mut().find(|group| group[0].0.rules.schema().doubles() == doubles) {
+                    Some(group) => group.push(bound),
+                    None => groups.push(vec![bound]),
+                }
             }
             plan.triggers.insert(trigger.trigger.clone(), trigger);
         }
-        plan.topics.sort_by(|a, b| a.topic.cmp(&b.topic));
+        let group = |groups: Vec<_>| groups.into_iter().map(Group::new).collect();
+        plan.topics = topics.into_iter().map(|(topic, groups)| TopicPlan { topic, groups: group(groups) }).collect();
         plan
-    }
-
-    fn bind(&mut self, plan: Arc<TriggerPlan>, binding: Binding) {
-        let at = self.topics.iter().position(|t| t.topic == binding.topic).unwrap_or_else(|| {
-            self.topics.push(TopicPlan { topic: binding.topic.clone(), groups: Vec::new() });
-            self.topics.len() - 1
-        });
-        let groups = &mut self.topics[at].groups;
-        let shape = plan.rules.shape().clone();
-        let bound = BoundTrigger { plan, offsets: binding.offsets };
-        match groups.iter_mut().find(|g| g.shape.doubles == shape.doubles) {
-            Some(group) => {
-                group.shape.keep.merge(&shape.keep);
-                group.triggers.push(bound);
-            }
-            None => groups.push(Group { shape, triggers: vec![bound] }),
-        }
     }
 
     /// The trigger of that reference.

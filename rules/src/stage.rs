@@ -10,13 +10,14 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use petrel_bus::{Context, Input, InputTopic, Output, Stage, StageSpec, Start, Step};
+use petrel_cel::Arena;
 use petrel_schemas::{EventId, Topics, TriggerEvent, decode};
 
-use crate::engine::Matcher;
-use crate::event::ParsedEvent;
+use crate::engine::{Matcher, ParsedEvent};
+use crate::extract::{Extractor, InvalidJson, Layout};
 use crate::kv::Kv;
 use crate::limits;
-use crate::plan::{Group, MatchPlan};
+use crate::plan::{BoundTrigger, Group, MatchPlan, TopicPlan};
 
 use counters::Pending;
 pub use counters::{MatchCounters, MatchTotals};
@@ -85,8 +86,23 @@ pub struct MatchStage<G> {
     options: MatchOptions,
     names: Names,
     matcher: Matcher,
+    reader: Reader,
     pending: Pending,
     globals: PhantomData<fn(G)>,
+}
+
+/// Reads events, one at a time. It is taken out of the stage while its event is decided.
+#[derive(Default)]
+struct Reader {
+    extractor: Extractor,
+    arena: Arena,
+}
+
+impl Reader {
+    fn read<'a>(&'a mut self, payload: &'a [u8], layout: &Layout) -> Result<ParsedEvent<'a>, InvalidJson> {
+        self.arena.reset();
+        ParsedEvent::parse(payload, layout, &mut self.extractor, &self.arena)
+    }
 }
 
 impl<G: MatchView> MatchStage<G> {
@@ -101,7 +117,7 @@ impl<G: MatchView> MatchStage<G> {
         };
         let spec = StageSpec { name: "rules".into(), changelog: None, co_partitioned: false };
         let pending = Pending::new(counters, options.criteria_error_rows_max);
-        Self { spec, options, names, matcher: Matcher::new(), pending, globals: PhantomData }
+        Self { spec, options, names, matcher: Matcher::new(), reader: Reader::default(), pending, globals: PhantomData }
     }
 
     /// A record of a user's topic: one parse for each group of triggers, then every trigger's rules.
@@ -114,24 +130,33 @@ impl<G: MatchView> MatchStage<G> {
         self.pending.now.events += 1;
         let Some(payload) = self.payload(source, source.record.value, context) else { return };
         let event = Event::of_record(self.options.cluster_id.clone(), payload, source);
-        for group in topic.groups.iter().filter(|g| sees(g)) {
-            let parsed = match ParsedEvent::parse(payload, &group.shape) {
+        let mut reader = std::mem::take(&mut self.reader);
+        self.groups(topic, &event, &mut reader, context);
+        self.reader = reader;
+    }
+
+    fn groups(&mut self, topic: &TopicPlan, event: &Event<'_>, reader: &mut Reader, context: &mut Context<'_, G>) {
+        let (source, payload) = (event.source, event.payload);
+        let sees = |trigger: &&BoundTrigger| trigger.sees(source.partition, source.record.offset);
+        for group in topic.groups.iter().filter(|group| group.triggers.iter().any(|t| sees(&t))) {
+            let parsed = match reader.read(payload, &group.layout) {
                 Ok(parsed) => parsed,
                 // Not JSON for one group is not JSON for any.
-                Err(e) => return self.reject(&event, None, "malformed_json", e.to_string(), context),
+                Err(e) => return self.reject(event, None, "malformed_json", e.to_string(), context),
             };
-            for bound in group.triggers.iter().filter(|t| t.sees(source.partition, source.record.offset)) {
+            for bound in group.triggers.iter().filter(sees) {
+                let parsed = bound.event(&parsed);
                 if let Err(violation) = bound.plan.rules.check(&parsed) {
                     let trigger = Some(&*bound.plan.trigger);
-                    self.reject(&event, trigger, "schema_violation", violation.to_string(), context);
+                    self.reject(event, trigger, "schema_violation", violation.to_string(), context);
                     continue;
                 }
                 if let Some(Err(detail)) = bound.plan.full_check.as_ref().map(|check| check.run(payload)) {
                     let trigger = Some(&*bound.plan.trigger);
-                    self.reject(&event, trigger, "schema_violation", detail, context);
+                    self.reject(event, trigger, "schema_violation", detail, context);
                     continue;
                 }
-                self.decide(&event, &bound.plan, &parsed, &group.shape, context);
+                self.decide(event, &bound.plan, &parsed, context);
             }
         }
     }
@@ -168,10 +193,12 @@ impl<G: MatchView> MatchStage<G> {
             self.reject(&event, trigger, "unknown_trigger", detail, context);
             return None;
         };
-        match ParsedEvent::parse(payload, plan.rules.shape()) {
-            Ok(parsed) => self.decide(&event, plan, &parsed, plan.rules.shape(), context),
+        let mut reader = std::mem::take(&mut self.reader);
+        match reader.read(payload, plan.rules.layout()) {
+            Ok(parsed) => self.decide(&event, plan, &parsed, context),
             Err(e) => self.reject(&event, trigger, "malformed_json", e.to_string(), context),
         }
+        self.reader = reader;
         None
     }
 

@@ -1,11 +1,14 @@
 //! JSON with `${CEL}` in its strings: the parameters of a rule's action, the arguments of a command.
 
+use petrel_cel::compile::{Mistake, Names, on_parser_thread, outside_strings, parse};
+use petrel_cel::expr::Expr;
+use petrel_cel::{Arena, Cx, Paths, Slot, Value};
 use serde_json::{Map, Value as Json};
 
-use crate::expr::{
-    CompileError, EvalError, Expr, Mistake, Names, Reads, Scope, compile, on_parser_thread, outside_strings, position,
-    to_json, to_text,
-};
+use crate::error::{CompileError, EvalError};
+use crate::names;
+use crate::render::{to_json, to_text};
+use crate::scope::Scope;
 
 /// A compiled template.
 ///
@@ -13,9 +16,11 @@ use crate::expr::{
 /// it becomes text. `$${` stands for `${`. Keys of objects are taken as they are.
 #[derive(Debug)]
 pub struct Template {
-    names: Names,
+    /// Whether it sees an event, not an action's parameters.
+    of_rule: bool,
     root: Node,
-    reads: Reads,
+    /// What its expressions read of the event.
+    paths: Paths,
 }
 
 #[derive(Debug)]
@@ -40,7 +45,7 @@ impl Template {
     /// Every mistake in it; [`CompileError::at`] is a JSON pointer into `json`, line and column count
     /// inside that string.
     pub fn rule(json: &Json) -> Result<Self, Vec<CompileError>> {
-        Self::compile(json, Names::Rule)
+        Self::compile(json, names::RULE)
     }
 
     /// Compiles what an action says, which sees `parameters` and `execution` (`id`, `attempt`).
@@ -48,16 +53,16 @@ impl Template {
     /// # Errors
     /// As [`Template::rule`].
     pub fn action(json: &Json) -> Result<Self, Vec<CompileError>> {
-        Self::compile(json, Names::Action)
+        Self::compile(json, names::ACTION)
     }
 
-    fn compile(json: &Json, names: Names) -> Result<Self, Vec<CompileError>> {
-        let mut compiler = Compiler { names, errors: Vec::new(), reads: Reads::default() };
+    fn compile(json: &Json, names: Names<'static>) -> Result<Self, Vec<CompileError>> {
+        let mut compiler = Compiler { names, errors: Vec::new(), paths: Paths::new() };
         let build = |compiler: &mut Compiler| compiler.node(json, &mut String::new());
         // Most templates hold no expression, and need no thread to parse one.
         let root = if mentions(json, "${") { on_parser_thread(|| build(&mut compiler)) } else { build(&mut compiler) };
         match compiler.errors.is_empty() {
-            true => Ok(Self { names, root, reads: compiler.reads }),
+            true => Ok(Self { of_rule: names.event.is_some(), root, paths: compiler.paths }),
             false => Err(compiler.errors),
         }
     }
@@ -70,8 +75,7 @@ impl Template {
     /// # Panics
     /// If the scope is not of the kind that the template was compiled for.
     pub fn render(&self, scope: &Scope<'_>) -> Result<Json, EvalError> {
-        assert!(scope.names() == self.names, "a template is rendered in the scope that it was compiled for");
-        self.root.render(scope)
+        self.evaluate(scope, |values| self.root.render(values))
     }
 
     /// Fills in the values and gives text: what a string template gives, and for any other value what
@@ -80,31 +84,53 @@ impl Template {
     /// # Errors
     /// As [`Template::render`].
     pub fn render_text(&self, scope: &Scope<'_>) -> Result<String, EvalError> {
-        match &self.root {
-            Node::Value(expr) => Ok(expr.with_value(scope, to_text)?),
-            node => match node.render(scope)? {
+        self.evaluate(scope, |values| match &self.root {
+            Node::Value(expr) => values.with(expr, to_text),
+            node => match node.render(values)? {
                 Json::String(text) => Ok(text),
                 json => Ok(json.to_string()),
             },
-        }
+        })
     }
 
-    pub(crate) fn reads(&self) -> &Reads {
-        &self.reads
+    fn evaluate<T>(
+        &self,
+        scope: &Scope<'_>,
+        take: impl FnOnce(&Values<'_>) -> Result<T, EvalError>,
+    ) -> Result<T, EvalError> {
+        assert!(scope.is_rule() == self.of_rule, "a template is rendered in the scope that it was compiled for");
+        let arena = Arena::new();
+        let vars = scope.vars();
+        take(&Values { paths: &self.paths, slots: scope.slots(&self.paths, &arena), vars: &vars })
+    }
+}
+
+/// What the expressions of one rendering see.
+struct Values<'v> {
+    paths: &'v Paths,
+    slots: &'v [Slot<'v>],
+    vars: &'v [Value<'v>],
+}
+
+impl Values<'_> {
+    /// Hands the value of an expression on.
+    fn with<T>(&self, expr: &Expr, take: impl FnOnce(Value<'_>) -> Result<T, EvalError>) -> Result<T, EvalError> {
+        let arena = Arena::new();
+        take(Cx::new(&arena, self.paths, self.slots, self.vars).eval(expr)?)
     }
 }
 
 impl Node {
-    fn render(&self, scope: &Scope<'_>) -> Result<Json, EvalError> {
+    fn render(&self, scope: &Values<'_>) -> Result<Json, EvalError> {
         match self {
             Self::Literal(json) => Ok(json.clone()),
-            Self::Value(expr) => Ok(expr.with_value(scope, to_json)?),
+            Self::Value(expr) => scope.with(expr, to_json),
             Self::Text(parts) => {
                 let mut text = String::new();
                 for part in parts {
                     match part {
                         Part::Text(plain) => text.push_str(plain),
-                        Part::Expr(expr) => text.push_str(&expr.with_value(scope, to_text)?),
+                        Part::Expr(expr) => text.push_str(&scope.with(expr, to_text)?),
                     }
                 }
                 Ok(Json::String(text))
@@ -119,9 +145,9 @@ impl Node {
 }
 
 struct Compiler {
-    names: Names,
+    names: Names<'static>,
     errors: Vec<CompileError>,
-    reads: Reads,
+    paths: Paths,
 }
 
 impl Compiler {
@@ -205,11 +231,10 @@ impl Compiler {
     }
 
     fn expression(&mut self, source: &str, pointer: &str, text: &str, at: usize) -> Option<Expr> {
-        match compile(source, self.names) {
-            Ok(expr) => {
-                self.reads.merge(expr.reads());
-                Some(expr)
-            }
+        // Warnings are for criteria: a template's paths may well be absent from a schema.
+        let compiled = parse(source).and_then(|parsed| parsed.compile(self.names, &mut self.paths, None));
+        match compiled {
+            Ok(compiled) => Some(compiled.expr),
             Err(mistakes) => {
                 let before = text[..at].chars().count();
                 for mistake in mistakes {
@@ -222,8 +247,7 @@ impl Compiler {
     }
 
     fn error(&mut self, pointer: &str, text: &str, mistake: Mistake) {
-        let (line, column) = position(text, mistake.offset);
-        self.errors.push(CompileError { at: pointer.to_owned(), line, column, message: mistake.message });
+        self.errors.push(CompileError::new(pointer, text, mistake));
     }
 }
 

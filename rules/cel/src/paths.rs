@@ -67,6 +67,19 @@ impl Paths {
         self.children.get(&(parent, Box::from(name))).copied()
     }
 
+    /// Adds all paths of another trie; gives the number here of each of its paths.
+    pub fn absorb(&mut self, other: &Paths) -> Vec<SlotId> {
+        let mut numbers: Vec<SlotId> = Vec::with_capacity(other.len());
+        for (id, path) in other.iter() {
+            let here = if id == SlotId::ROOT { id } else { self.child(numbers[path.parent.index()], &path.name) };
+            if path.whole {
+                self.read_whole(here);
+            }
+            numbers.push(here);
+        }
+        numbers
+    }
+
     /// The path of that number.
     pub fn get(&self, id: SlotId) -> &Path {
         &self.paths[id.index()]

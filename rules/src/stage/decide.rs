@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use petrel_bus::{Context, Output};
 use petrel_schemas::{ActionRequest, CriteriaFailed, EventAudited, EventId, ExecutionId, RuleMatched, encode};
+use serde_json::Value as Json;
 
 use super::letters::Source;
 use super::{MatchStage, MatchView};
-use crate::engine::{RuleIndex, Verdict};
-use crate::event::ParsedEvent;
-use crate::expr::{EvalError, Scope};
-use crate::json::Shape;
+use crate::engine::{ParsedEvent, RuleIndex, Verdict};
+use crate::error::EvalError;
 use crate::plan::{ActionPlan, RulePlan, TriggerPlan};
+use crate::scope::Scope;
 
 /// An event on its way through the rules.
 pub(super) struct Event<'r> {
@@ -51,13 +51,12 @@ struct Match<'p> {
 }
 
 impl<G: MatchView> MatchStage<G> {
-    /// Runs a trigger's rules on an event that was parsed with `shape`.
+    /// Runs a trigger's rules on an event that was read with their layout.
     pub(super) fn decide(
         &mut self,
         event: &Event<'_>,
         plan: &TriggerPlan,
         parsed: &ParsedEvent<'_>,
-        shape: &Shape,
         context: &mut Context<'_, G>,
     ) {
         let (mut matched, mut failed) = (Vec::new(), Vec::new());
@@ -67,10 +66,13 @@ impl<G: MatchView> MatchStage<G> {
             Verdict::True => matched.push(index),
             Verdict::False => {}
             Verdict::Missing(_) => missing += 1,
-            Verdict::Error(error) => failed.push((index, error.clone())),
+            Verdict::Error(fault) => failed.push((index, EvalError::from(fault))),
         };
         self.matcher.run_parsed(&plan.rules, parsed, now_ms, context.globals().kv(), &mut on);
         self.pending.now.missing_fields += missing;
+        // The index finds rules in an order of its own; what is written follows the rules'.
+        matched.sort_unstable();
+        failed.sort_by_key(|(index, _)| *index);
         for (index, error) in failed {
             self.failed(event, plan, &plan.plans[index.0], &error, context);
         }
@@ -82,17 +84,14 @@ impl<G: MatchView> MatchStage<G> {
         }
         self.pending.now.events_matched += 1;
         self.pending.now.matches += matched.len() as u64;
-        // Parameters may read what no criterion did: then, and only then, the event is parsed again.
-        let again = (!shape.covers(&plan.whole_shape)).then(|| ParsedEvent::parse(event.payload, &plan.whole_shape));
-        let whole = match &again {
-            Some(Ok(whole)) => whole,
-            // It parsed before, and what is valid does not depend on the shape.
-            Some(Err(_)) | None => parsed,
-        };
+        // Parameters may read anything: an event that matches is parsed once more, whole.
+        let whole = plan.rules.whole_event(event.payload, parsed);
+        let scope = Scope::rule(whole, now_ms, context.globals().kv());
         for index in matched {
             let rule = &plan.plans[index.0];
             for (index, action) in (0..).zip(&rule.actions) {
-                self.request(event, &Match { trigger: &plan.trigger, rule, action, index }, whole, context);
+                let rendered = action.parameters.render(&scope);
+                self.request(event, &Match { trigger: &plan.trigger, rule, action, index }, rendered, context);
             }
         }
     }
@@ -102,14 +101,10 @@ impl<G: MatchView> MatchStage<G> {
         &mut self,
         event: &Event<'_>,
         matched: &Match<'_>,
-        whole: &ParsedEvent<'_>,
+        rendered: Result<Json, EvalError>,
         context: &mut Context<'_, G>,
     ) {
         let execution = ExecutionId::of_request(event.id(), &matched.rule.rule, matched.index, 0);
-        let rendered = {
-            let scope = Scope::rule(whole, event.source.record.timestamp_ms, context.globals().kv());
-            matched.action.parameters.render(&scope)
-        };
         let parameters = match rendered {
             Ok(parameters) => parameters.to_string(),
             Err(error) => return self.not_rendered(event, matched, &execution, &error, context),

@@ -17,6 +17,8 @@ pub struct TriggerSchema {
     required: Vec<Box<str>>,
     properties: Vec<(Box<str>, TriggerSchema)>,
     other_properties: Option<Box<TriggerSchema>>,
+    /// Whether there are no other properties (`additionalProperties: false`).
+    closed: bool,
     items: Option<Box<TriggerSchema>>,
 }
 
@@ -53,6 +55,7 @@ impl TriggerSchema {
             required: required.filter_map(Json::as_str).map(Into::into).collect(),
             properties: properties.map(|(name, s)| (name.as_str().into(), Self::compile(s))).collect(),
             other_properties: below("additionalProperties"),
+            closed: schema.get("additionalProperties") == Some(&Json::Bool(false)),
             items: below("items"),
         }
     }

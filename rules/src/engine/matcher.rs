@@ -1,0 +1,184 @@
+//! Runs rule sets over events, one event at a time.
+
+use petrel_cel::{Arena, Fault, Slot, SlotId, Timestamp, Value};
+
+use super::{RuleIndex, RuleSet, Scratch};
+use crate::extract::{Extractor, InvalidJson, Layout};
+use crate::kv::Kv;
+use crate::program::{Memo, Run};
+
+/// What a criterion says of an event. Only [`Verdict::True`] is a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict<'a> {
+    /// It is exactly `true`.
+    True,
+    /// It is `false`.
+    False,
+    /// It needs this field or key, which is not there: a plain no match.
+    Missing(&'a str),
+    /// It has no value or one that is no bool: no match, and counted.
+    Error(Fault<'a>),
+}
+
+impl<'a> From<Result<bool, Fault<'a>>> for Verdict<'a> {
+    fn from(outcome: Result<bool, Fault<'a>>) -> Self {
+        match outcome {
+            Ok(true) => Self::True,
+            Ok(false) => Self::False,
+            Err(Fault::Missing(name)) => Self::Missing(name),
+            Err(fault) => Self::Error(fault),
+        }
+    }
+}
+
+/// A validated event, with the values of the paths of one layout.
+#[derive(Debug, Clone, Copy)]
+pub struct ParsedEvent<'a> {
+    slots: &'a [Slot<'a>],
+    arena: &'a Arena,
+}
+
+impl<'a> ParsedEvent<'a> {
+    /// Validates the whole document and reads what `layout` names. What it holds lives in `arena` and in
+    /// `bytes`.
+    ///
+    /// # Errors
+    /// What is no JSON, is nested deeper than [`crate::limits::JSON_DEPTH_MAX`], is not UTF-8, or has
+    /// something behind it.
+    pub fn parse(
+        bytes: &'a [u8],
+        layout: &Layout,
+        extractor: &mut Extractor,
+        arena: &'a Arena,
+    ) -> Result<Self, InvalidJson> {
+        Ok(Self { slots: extractor.extract(layout, bytes, arena)?, arena })
+    }
+
+    /// What stands at the layout's paths.
+    pub fn slots(&self) -> &'a [Slot<'a>] {
+        self.slots
+    }
+
+    /// The event as another layout numbers it: `map` has, by the slot there, the slot here.
+    pub(crate) fn renumbered(&self, map: &[SlotId]) -> Self {
+        let slots = self.arena.bump().alloc_slice_fill_iter(map.iter().map(|slot| self.slots[slot.index()]));
+        Self { slots, arena: self.arena }
+    }
+}
+
+/// Runs rule sets on one thread, with buffers of its own; in steady state it allocates nothing.
+#[derive(Debug, Default)]
+pub struct Matcher {
+    arena: Arena,
+    extractor: Extractor,
+    buffers: Buffers,
+}
+
+#[derive(Debug, Default)]
+struct Buffers {
+    scratch: Scratch,
+    memo: Memo,
+    candidates: Vec<u32>,
+}
+
+impl Matcher {
+    /// A matcher with empty buffers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Parses an event and runs the rules that may match it: those that the index proposes. `now_ms` is
+    /// the record's timestamp. Verdicts come in no particular order; rules that the index rules out have
+    /// none.
+    ///
+    /// # Errors
+    /// What is no JSON; no rule has run then.
+    pub fn run(
+        &mut self,
+        rules: &RuleSet,
+        event: &[u8],
+        now_ms: i64,
+        kv: &Kv,
+        on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
+    ) -> Result<(), InvalidJson> {
+        self.arena.reset();
+        let event = ParsedEvent::parse(event, rules.layout(), &mut self.extractor, &self.arena)?;
+        self.buffers.decide(rules, &event, now_ms, kv, on);
+        Ok(())
+    }
+
+    /// As [`Matcher::run`], but runs every rule and asks no index: what the index is measured and tested
+    /// against.
+    ///
+    /// # Errors
+    /// As [`Matcher::run`].
+    pub fn scan(
+        &mut self,
+        rules: &RuleSet,
+        event: &[u8],
+        now_ms: i64,
+        kv: &Kv,
+        on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
+    ) -> Result<(), InvalidJson> {
+        self.arena.reset();
+        let event = ParsedEvent::parse(event, rules.layout(), &mut self.extractor, &self.arena)?;
+        let vars = [now(now_ms), kv.value()];
+        for segment in &rules.segments {
+            let (programs, memo) = (&segment.programs, &mut self.buffers.memo);
+            let mut run = Run::new(programs, rules.paths(), event.slots, &vars, event.arena, memo);
+            for rule in 0..programs.len() {
+                let index = segment.first + rule;
+                if !rules.removed.contains(index) {
+                    on(RuleIndex(index), run.rule(rule).into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the rules that may match an event that was parsed with their layout.
+    pub fn run_parsed<'a>(
+        &mut self,
+        rules: &'a RuleSet,
+        event: &ParsedEvent<'a>,
+        now_ms: i64,
+        kv: &Kv,
+        on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
+    ) {
+        self.buffers.decide(rules, event, now_ms, kv, on);
+    }
+}
+
+impl Buffers {
+    fn decide(
+        &mut self,
+        rules: &RuleSet,
+        event: &ParsedEvent<'_>,
+        now_ms: i64,
+        kv: &Kv,
+        on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
+    ) {
+        let vars = [now(now_ms), kv.value()];
+        for segment in &rules.segments {
+            let candidates = &mut self.candidates;
+            candidates.clear();
+            segment.index.candidates(event.slots, &mut self.scratch, &mut |rule| candidates.push(rule));
+            if candidates.is_empty() {
+                continue;
+            }
+            let mut run =
+                Run::new(&segment.programs, rules.paths(), event.slots, &vars, event.arena, &mut self.memo);
+            for rule in candidates {
+                let rule = *rule as usize;
+                let index = segment.first + rule;
+                if !rules.removed.contains(index) {
+                    on(RuleIndex(index), run.rule(rule).into());
+                }
+            }
+        }
+    }
+}
+
+fn now(now_ms: i64) -> Value<'static> {
+    Value::Timestamp(Timestamp::from_millis(now_ms))
+}

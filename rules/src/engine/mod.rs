@@ -1,0 +1,212 @@
+//! The rules of one trigger, compiled and indexed, and their verdicts on an event.
+//!
+//! A [`RuleSet`] is immutable and shared between threads; each thread has a [`Matcher`]. A change of a few
+//! rules makes a new set that shares everything else with the old one ([`RuleSet::update`]); whoever
+//! publishes sets swaps one pointer, between two batches.
+
+mod matcher;
+mod parsed;
+mod segment;
+
+use std::sync::Arc;
+
+use petrel_cel::Paths;
+
+use crate::error::CompileError;
+use crate::extract::Layout;
+use crate::index::Scratch;
+use crate::schema::{SchemaCheck, SchemaViolation, TriggerSchema};
+
+pub use matcher::{Matcher, ParsedEvent, Verdict};
+pub use parsed::ParsedRules;
+use segment::Segment;
+
+/// A rule as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleSource {
+    /// Its reference, `pack.name`.
+    pub rule: Arc<str>,
+    /// Its criterion in CEL; none is a rule that matches every event.
+    pub criteria: Option<String>,
+}
+
+/// The number of a rule in its set, from 0, in the order of compilation. An update never renumbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleIndex(pub usize);
+
+/// What a rule set is made of, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RuleSetStats {
+    /// Rules that are in force.
+    pub rules: usize,
+    /// Rules that no index can find, and that every event pays for.
+    pub always: usize,
+    /// Resident bytes of the index.
+    pub index_bytes: usize,
+    /// Resident bytes of the programs, regular expressions and the like left out.
+    pub program_bytes: usize,
+    /// Parts that updates have left; each is searched.
+    pub segments: usize,
+}
+
+/// The compiled rules of one trigger, with what they need of its schema.
+#[derive(Debug)]
+pub struct RuleSet {
+    schema: Arc<TriggerSchema>,
+    segments: Vec<Arc<Segment>>,
+    /// Rules that updates have taken out, by number.
+    removed: Arc<Removed>,
+    paths: Paths,
+    layout: Layout,
+    check: SchemaCheck,
+}
+
+/// A set of rules' numbers.
+#[derive(Debug, Clone, Default)]
+struct Removed {
+    words: Vec<u64>,
+    count: usize,
+}
+
+impl Removed {
+    fn contains(&self, rule: usize) -> bool {
+        self.words.get(rule / 64).is_some_and(|word| word >> (rule % 64) & 1 == 1)
+    }
+
+    fn insert(&mut self, rule: usize) {
+        if !self.contains(rule) {
+            self.words.resize(self.words.len().max(rule / 64 + 1), 0);
+            self.words[rule / 64] |= 1 << (rule % 64);
+            self.count += 1;
+        }
+    }
+}
+
+impl RuleSet {
+    /// Parses and compiles the criteria of a trigger's rules.
+    ///
+    /// # Errors
+    /// Every mistake in every criterion; [`CompileError::at`] is the rule's reference.
+    pub fn compile(
+        schema: &TriggerSchema,
+        rules: impl IntoIterator<Item = RuleSource>,
+    ) -> Result<Self, Vec<CompileError>> {
+        Self::build(schema, ParsedRules::parse(rules)?)
+    }
+
+    /// Compiles and indexes rules that were parsed before.
+    ///
+    /// # Errors
+    /// As [`RuleSet::compile`].
+    pub fn build(schema: &TriggerSchema, rules: ParsedRules) -> Result<Self, Vec<CompileError>> {
+        let mut paths = Paths::new();
+        let segment = Segment::build(0, schema, rules, &mut paths)?;
+        let schema = Arc::new(schema.clone());
+        Ok(Self::new(schema, vec![Arc::new(segment)], Arc::default(), paths))
+    }
+
+    fn new(schema: Arc<TriggerSchema>, segments: Vec<Arc<Segment>>, removed: Arc<Removed>, paths: Paths) -> Self {
+        let mut read = paths.clone();
+        let check = schema.check(&mut read);
+        let layout = Layout::new(&read, schema.doubles());
+        Self { schema, segments, removed, paths: read, layout, check }
+    }
+
+    /// This set without some rules and with others, which get the next numbers. It shares all that is
+    /// unchanged, so that it is made in microseconds; each update leaves a part that every event has to
+    /// search, so after many of them a set should be compiled anew.
+    ///
+    /// # Errors
+    /// As [`RuleSet::compile`], of the rules that are added.
+    pub fn update(
+        &self,
+        without: &[RuleIndex],
+        with: impl IntoIterator<Item = RuleSource>,
+    ) -> Result<Self, Vec<CompileError>> {
+        let parsed = ParsedRules::parse(with)?;
+        let mut paths = self.paths.clone();
+        let mut segments = self.segments.clone();
+        if parsed.len() > 0 {
+            segments.push(Arc::new(Segment::build(self.numbers(), &self.schema, parsed, &mut paths)?));
+        }
+        let mut removed = self.removed.clone();
+        if !without.is_empty() {
+            let removed = Arc::make_mut(&mut removed);
+            without.iter().filter(|rule| rule.0 < self.numbers()).for_each(|rule| removed.insert(rule.0));
+        }
+        Ok(Self::new(self.schema.clone(), segments, removed, paths))
+    }
+
+    /// Rules' numbers that were ever given, those of removed rules too.
+    fn numbers(&self) -> usize {
+        self.segments.last().map_or(0, |segment| segment.first + segment.len())
+    }
+
+    /// Number of rules in force.
+    pub fn len(&self) -> usize {
+        self.numbers() - self.removed.count
+    }
+
+    /// Whether there is no rule.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reference of a rule of this set.
+    ///
+    /// # Panics
+    /// If there is no rule of that number.
+    pub fn rule(&self, index: RuleIndex) -> &Arc<str> {
+        let at = self.segments.partition_point(|segment| segment.first <= index.0) - 1;
+        self.segments[at].reference(index.0)
+    }
+
+    /// The rules in force, in order.
+    pub fn rules(&self) -> impl Iterator<Item = (RuleIndex, &Arc<str>)> {
+        let all = self.segments.iter().flat_map(|segment| segment.references());
+        all.filter(|(rule, _)| !self.removed.contains(rule.0))
+    }
+
+    /// What these rules, and [`RuleSet::check`], need of an event.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The schema that the rules were compiled for.
+    pub fn schema(&self) -> &TriggerSchema {
+        &self.schema
+    }
+
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// What is allowed but cannot be meant, by rule: fields that no event of the schema has, comparisons
+    /// that are never true.
+    pub fn warnings(&self) -> impl Iterator<Item = &CompileError> {
+        self.segments.iter().flat_map(|segment| &segment.warnings)
+    }
+
+    /// What the set is made of.
+    pub fn stats(&self) -> RuleSetStats {
+        let mut stats = RuleSetStats { rules: self.len(), segments: self.segments.len(), ..RuleSetStats::default() };
+        for segment in &self.segments {
+            let index = segment.index.stats();
+            stats.always += index.always;
+            stats.index_bytes += index.bytes;
+            stats.program_bytes += segment.programs.bytes();
+        }
+        stats
+    }
+
+    /// Checks what the schema requires, and the types of the paths that these rules read.
+    ///
+    /// # Errors
+    /// The first violation.
+    pub fn check(&self, event: &ParsedEvent<'_>) -> Result<(), SchemaViolation> {
+        self.check.run(event.slots())
+    }
+}
+
+#[cfg(test)]
+mod tests;

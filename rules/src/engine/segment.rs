@@ -1,0 +1,79 @@
+//! Rules that were compiled together: their programs and their index.
+
+use std::sync::Arc;
+
+use petrel_cel::Paths;
+use petrel_cel::compile::EventTypes;
+
+use super::parsed::{ParsedRule, ParsedRules};
+use super::RuleIndex;
+use crate::cover::cover;
+use crate::error::CompileError;
+use crate::index::{Clause, Index};
+use crate::names;
+use crate::program::{Builder, Programs};
+use crate::schema::TriggerSchema;
+
+/// A part of a rule set that never changes.
+#[derive(Debug)]
+pub(super) struct Segment {
+    /// Number of its first rule in the set; inside, rules count from 0.
+    pub first: usize,
+    references: Box<[Arc<str>]>,
+    pub programs: Programs,
+    pub index: Index,
+    pub warnings: Vec<CompileError>,
+}
+
+impl Segment {
+    /// Compiles rules, adding what they read to `paths`.
+    pub fn build(
+        first: usize,
+        schema: &TriggerSchema,
+        rules: ParsedRules,
+        paths: &mut Paths,
+    ) -> Result<Self, Vec<CompileError>> {
+        let mut references = Vec::with_capacity(rules.len());
+        let mut covers = Vec::with_capacity(rules.len());
+        let (mut programs, mut warnings, mut errors) = (Builder::default(), Vec::new(), Vec::new());
+        let types = schema.lists_fields().then_some(schema as &dyn EventTypes);
+        for ParsedRule { rule, criteria } in rules.rules {
+            let Some(parsed) = criteria else {
+                programs.add_always();
+                covers.push(vec![Clause::default()]);
+                references.push(rule);
+                continue;
+            };
+            match parsed.compile(names::RULE, paths, types) {
+                Ok(compiled) => {
+                    programs.add(&compiled.expr);
+                    covers.push(cover(&compiled.expr, paths));
+                    let located = |warning| CompileError::new(&rule, parsed.source(), warning);
+                    warnings.extend(compiled.warnings.into_iter().map(located));
+                }
+                Err(mistakes) => {
+                    errors.extend(mistakes.into_iter().map(|m| CompileError::new(&rule, parsed.source(), m)));
+                }
+            }
+            references.push(rule);
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let index = Index::build((0..).zip(covers));
+        Ok(Self { first, references: references.into(), programs: programs.finish(), index, warnings })
+    }
+
+    pub fn len(&self) -> usize {
+        self.references.len()
+    }
+
+    /// The reference of a rule, by its number in the set.
+    pub fn reference(&self, rule: usize) -> &Arc<str> {
+        &self.references[rule - self.first]
+    }
+
+    pub fn references(&self) -> impl Iterator<Item = (RuleIndex, &Arc<str>)> {
+        (self.first..).map(RuleIndex).zip(&self.references)
+    }
+}

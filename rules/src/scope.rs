@@ -1,0 +1,60 @@
+//! The values that a template sees.
+
+use petrel_cel::{Arena, OwnedValue, Paths, Slot, SlotId, Timestamp, Value};
+use serde_json::{Value as Json, json};
+
+use crate::kv::Kv;
+use crate::render::from_json;
+
+/// What an expression of a template sees.
+#[derive(Debug)]
+pub struct Scope<'s>(Kind<'s>);
+
+#[derive(Debug)]
+enum Kind<'s> {
+    Rule { event: Value<'s>, now: Timestamp, kv: &'s Kv },
+    Action { parameters: OwnedValue, execution: OwnedValue },
+}
+
+impl<'s> Scope<'s> {
+    /// What rules' parameters see: `trigger`, `now` (milliseconds since the epoch, the record's timestamp)
+    /// and `kv`.
+    pub fn rule(event: Value<'s>, now_ms: i64, kv: &'s Kv) -> Self {
+        Self(Kind::Rule { event, now: Timestamp::from_millis(now_ms), kv })
+    }
+
+    /// What an action's command sees: `parameters`, and `execution` with its `id` and `attempt`.
+    pub fn action(parameters: &Json, execution_id: &str, attempt: u32) -> Self {
+        let execution = from_json(&json!({"id": execution_id, "attempt": attempt}));
+        Self(Kind::Action { parameters: from_json(parameters), execution })
+    }
+
+    /// Whether it is that of a rule.
+    pub(crate) fn is_rule(&self) -> bool {
+        matches!(self.0, Kind::Rule { .. })
+    }
+
+    /// The variables, by number.
+    pub(crate) fn vars(&self) -> [Value<'_>; 2] {
+        match &self.0 {
+            Kind::Rule { now, kv, .. } => [Value::Timestamp(*now), kv.value()],
+            Kind::Action { parameters, execution } => [parameters.value(), execution.value()],
+        }
+    }
+
+    /// The event's values at these paths.
+    pub(crate) fn slots<'a>(&'a self, paths: &Paths, arena: &'a Arena) -> &'a [Slot<'a>] {
+        let Kind::Rule { event, .. } = &self.0 else { return &[] };
+        let mut slots = vec![Slot::Absent; paths.len()];
+        for (id, path) in paths.iter() {
+            slots[id.index()] = match (id, slots[path.parent.index()]) {
+                (SlotId::ROOT, _) => Slot::Value(*event),
+                (_, Slot::Value(Value::Map(map))) => {
+                    map.get(&Value::String(&path.name)).map_or(Slot::Absent, Slot::Value)
+                }
+                _ => Slot::Absent,
+            };
+        }
+        arena.slice(&slots)
+    }
+}
