@@ -128,9 +128,18 @@ impl Parsed {
     /// Where the token of a node stands in the source, by [`Expr::id`]: characters before it and before
     /// what follows it. The token of `a + b` is the `+`, of `f(x)` and `x.f()` the bracket.
     pub fn place(&self, id: u64) -> Option<(usize, usize)> {
-        let (start, end) = self.places.bytes(&self.source, id)?;
+        Some(self.characters(self.places.token(&self.source, id)?))
+    }
+
+    /// Where all of a node stands in the source, by [`Expr::id`]: of `1 + (a.b)` the whole, brackets that
+    /// belong to it included. It looks for the node: for explaining, not for the hot path.
+    pub fn extent(&self, id: u64) -> Option<(usize, usize)> {
+        Some(self.characters(self.places.extent(&self.source, &self.root, id)?))
+    }
+
+    fn characters(&self, (start, end): (usize, usize)) -> (usize, usize) {
         let before = self.source[..start].chars().count();
-        Some((before, before + self.source[start..end].chars().count()))
+        (before, before + self.source[start..end].chars().count())
     }
 }
 

@@ -199,3 +199,38 @@ fn nodes_have_places() {
     fn shared<T: Send + Sync>(_: &T) {}
     shared(&parsed);
 }
+
+#[test]
+fn nodes_have_extents() {
+    let source =
+        "size(trigger . `a-b`) + (1 + 2) * f( 3)[x.?y] > -'é('.size() || (!has(x.y) ? [1, {2: (3)}] : math.least(4))";
+    let parsed = on_parser_thread(|| parse(source)).unwrap();
+    let extents: Vec<String> = (1..)
+        .map_while(|id| parsed.place(id).map(|place| (id, place)))
+        .filter_map(|(id, place)| Some((place, parsed.extent(id)?)))
+        .map(|(place, extent)| {
+            let cut = |(start, end): (usize, usize)| source.chars().skip(start).take(end - start).collect::<String>();
+            assert!(extent.0 <= place.0 && place.1 <= extent.1, "{extent:?}");
+            cut(extent)
+        })
+        .collect();
+    let expected = [
+        "size(trigger . `a-b`)",
+        "trigger",
+        "trigger . `a-b`",
+        "size(trigger . `a-b`) + (1 + 2) * f( 3)[x.?y]",
+        "1",
+        "1 + 2",
+        "2",
+        "(1 + 2) * f( 3)[x.?y]",
+        "f( 3)",
+        "3",
+        "f( 3)[x.?y]",
+        "x",
+        "x.?y",
+        "size(trigger . `a-b`) + (1 + 2) * f( 3)[x.?y] > -'é('.size()",
+    ];
+    for expected in expected {
+        assert!(extents.iter().any(|e| e == expected), "{expected} is not in {extents:#?}");
+    }
+}
