@@ -1,6 +1,6 @@
 //! Evaluates a compiled expression.
 
-mod compare;
+pub(crate) mod compare;
 
 use crate::arena::Arena;
 use crate::expr::Expr;
