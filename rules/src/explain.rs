@@ -148,7 +148,7 @@ impl<'a> Seen<'a> {
 
     fn source(&self, expr: &Expr) -> String {
         let source = self.parsed.source();
-        match self.parsed.place(expr.id) {
+        match self.parsed.extent(expr.id) {
             Some((start, end)) => source.chars().skip(start).take(end - start).collect(),
             None => source.to_owned(),
         }

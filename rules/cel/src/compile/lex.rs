@@ -2,7 +2,7 @@
 
 /// The characters of an expression that stand outside its strings and comments, with their byte offsets. A
 /// string that does not end goes to the end.
-pub(super) fn outside_strings(source: &str) -> impl Iterator<Item = (usize, char)> {
+pub fn outside_strings(source: &str) -> impl Iterator<Item = (usize, char)> {
     let mut at = 0;
     let mut before = [' '; 2];
     std::iter::from_fn(move || {

@@ -24,6 +24,8 @@ use crate::limits::CRITERIA_ERRORS_MAX;
 use crate::paths::Paths;
 use crate::value::Type;
 
+pub use lex::outside_strings;
+
 /// The variables that an expression may use.
 #[derive(Debug, Clone, Copy)]
 pub struct Names<'n> {
