@@ -9,6 +9,7 @@
 mod engine;
 mod event;
 mod expr;
+pub mod extract;
 #[expect(dead_code, reason = "on its way")]
 mod index;
 mod json;
