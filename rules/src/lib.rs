@@ -1,31 +1,37 @@
 //! Rules: criteria in CEL over raw events, and the stage that turns matches into action requests.
 //!
-//! Reading order: `json` (events into values), `expr` (one CEL expression), `template` (`${CEL}` in JSON),
-//! `engine` (the rules of a trigger), `schema_check`, `plan` (all triggers of a revision), `stage`.
+//! Reading order: `extract` (an event's bytes into slots), `cover` and `index` (which rules may match),
+//! `program` (which do), `engine` (the rules of a trigger), `schema`, `template` (`${CEL}` in JSON),
+//! `plan` (all triggers of a revision), `stage`; beside them `explain`. The language itself is in
+//! `petrel-cel`.
 //!
-//! Pure: no clock, no I/O, no random numbers. The only thread is the one that parses expressions, for
-//! its stack.
+//! Pure: no clock, no I/O, no random numbers. The only threads are those that parse expressions.
 
+mod cover;
 mod engine;
-mod event;
-mod expr;
+mod error;
+mod explain;
 pub mod extract;
-#[expect(dead_code, reason = "on its way")]
 mod index;
-mod json;
 mod kv;
 pub mod limits;
+mod names;
 mod plan;
-mod schema_check;
+mod program;
+mod render;
+mod schema;
+mod scope;
 mod stage;
 mod template;
 
-pub use engine::{Matcher, RuleIndex, RuleSet, RuleSource, Verdict};
-pub use event::ParsedEvent;
-pub use expr::{CompileError, EvalError, Scope};
-pub use json::{InvalidJson, Shape};
+pub use engine::{Matcher, ParsedEvent, ParsedRules, RuleIndex, RuleSet, RuleSetStats, RuleSource, Verdict};
+pub use error::{CompileError, EvalError};
+pub use explain::{ExplainError, Explanation, Step, explain};
+pub use extract::{Extractor, InvalidJson, Layout};
 pub use kv::{InvalidKv, Kv};
+pub use petrel_cel::{Arena, Fault};
 pub use plan::{ActionPlan, Binding, FullCheck, MatchPlan, RulePlan, TriggerPlan};
-pub use schema_check::{SchemaViolation, TriggerSchema};
+pub use schema::{SchemaViolation, TriggerSchema};
+pub use scope::Scope;
 pub use stage::{MatchCounters, MatchOptions, MatchStage, MatchTotals, MatchView};
 pub use template::Template;

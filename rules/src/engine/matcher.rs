@@ -2,8 +2,9 @@
 
 use petrel_cel::{Arena, Fault, Slot, SlotId, Timestamp, Value};
 
-use super::{RuleIndex, RuleSet, Scratch};
+use super::{RuleIndex, RuleSet};
 use crate::extract::{Extractor, InvalidJson, Layout};
+use crate::index::Scratch;
 use crate::kv::Kv;
 use crate::program::{Memo, Run};
 
@@ -57,6 +58,11 @@ impl<'a> ParsedEvent<'a> {
     /// What stands at the layout's paths.
     pub fn slots(&self) -> &'a [Slot<'a>] {
         self.slots
+    }
+
+    /// All of the event as one value: of an event that was read with [`RuleSet::whole_layout`].
+    pub fn root(&self) -> Value<'a> {
+        if let Some(Slot::Value(value)) = self.slots.first() { *value } else { Value::Null }
     }
 
     /// The event as another layout numbers it: `map` has, by the slot there, the slot here.

@@ -10,11 +10,10 @@ mod segment;
 
 use std::sync::Arc;
 
-use petrel_cel::Paths;
+use petrel_cel::{Paths, SlotId};
 
 use crate::error::CompileError;
 use crate::extract::Layout;
-use crate::index::Scratch;
 use crate::schema::{SchemaCheck, SchemaViolation, TriggerSchema};
 
 pub use matcher::{Matcher, ParsedEvent, Verdict};
@@ -58,6 +57,8 @@ pub struct RuleSet {
     removed: Arc<Removed>,
     paths: Paths,
     layout: Layout,
+    /// All of an event in one slot, with the schema's numbers.
+    whole: Layout,
     check: SchemaCheck,
 }
 
@@ -109,7 +110,10 @@ impl RuleSet {
         let mut read = paths.clone();
         let check = schema.check(&mut read);
         let layout = Layout::new(&read, schema.doubles());
-        Self { schema, segments, removed, paths: read, layout, check }
+        let mut root = Paths::new();
+        root.read_whole(SlotId::ROOT);
+        let whole = Layout::new(&root, schema.doubles());
+        Self { schema, segments, removed, paths: read, layout, whole, check }
     }
 
     /// This set without some rules and with others, which get the next numbers. It shares all that is
@@ -170,6 +174,11 @@ impl RuleSet {
     /// What these rules, and [`RuleSet::check`], need of an event.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// What it takes to read all of an event: its root as one value.
+    pub fn whole_layout(&self) -> &Layout {
+        &self.whole
     }
 
     /// The schema that the rules were compiled for.

@@ -55,6 +55,11 @@ impl ParsedRules {
         self.rules.len()
     }
 
+    /// The criteria, of rules that have one.
+    pub(crate) fn into_criteria(self) -> impl Iterator<Item = Option<Parsed>> {
+        self.rules.into_iter().map(|rule| rule.criteria)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use petrel_bus::{Context, Output};
+use petrel_cel::{Arena, Value};
 use petrel_schemas::{ActionRequest, CriteriaFailed, EventAudited, EventId, ExecutionId, RuleMatched, encode};
 use serde_json::Value as Json;
 
@@ -11,6 +12,7 @@ use super::letters::Source;
 use super::{MatchStage, MatchView};
 use crate::engine::{ParsedEvent, RuleIndex, Verdict};
 use crate::error::EvalError;
+use crate::extract::Extractor;
 use crate::plan::{ActionPlan, RulePlan, TriggerPlan};
 use crate::scope::Scope;
 
@@ -85,8 +87,11 @@ impl<G: MatchView> MatchStage<G> {
         self.pending.now.events_matched += 1;
         self.pending.now.matches += matched.len() as u64;
         // Parameters may read anything: an event that matches is parsed once more, whole.
-        let whole = plan.rules.whole_event(event.payload, parsed);
-        let scope = Scope::rule(whole, now_ms, context.globals().kv());
+        let arena = Arena::new();
+        let whole = ParsedEvent::parse(event.payload, plan.rules.whole_layout(), &mut Extractor::new(), &arena);
+        // It parsed before, and what is valid does not depend on what is read.
+        let root = whole.map_or(Value::Null, |whole| whole.root());
+        let scope = Scope::rule(root, now_ms, context.globals().kv());
         for index in matched {
             let rule = &plan.plans[index.0];
             for (index, action) in (0..).zip(&rule.actions) {
