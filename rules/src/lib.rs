@@ -10,7 +10,11 @@ mod engine;
 mod event;
 mod expr;
 pub mod extract;
-#[expect(dead_code, reason = "on its way")]
+#[cfg(feature = "internals")]
+#[allow(missing_docs)]
+pub mod index;
+#[cfg(not(feature = "internals"))]
+#[allow(dead_code, unused_imports, reason = "on its way")]
 mod index;
 mod json;
 mod kv;
