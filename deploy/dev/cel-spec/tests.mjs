@@ -122,6 +122,9 @@ for (const { name: file, suites: sections = [] } of suite.suites) {
     }
   }
 }
-writeFileSync("tests.json", `${JSON.stringify(tests, null, 1)}\n`);
+// A double is written as a text, which has its sign when it is zero and can be read without loss.
+const doubles = (key, value) =>
+  key === "doubleValue" ? (Object.is(value, -0) ? "-0" : String(value)) : value;
+writeFileSync("tests.json", `${JSON.stringify(tests, doubles, 1)}\n`);
 writeFileSync("inapplicable.txt", `${inapplicable.join("\n")}\n`);
 console.log(`${tests.length} tests, ${inapplicable.length} of them inapplicable`);

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::engine::{RuleSet, RuleSource};
 use crate::plan::{ActionPlan, Binding, FullCheck, RulePlan, TriggerPlan};
-use crate::schema_check::TriggerSchema;
+use crate::schema::TriggerSchema;
 use crate::template::Template;
 
 const NOW_MS: i64 = 1_795_000_100_000;

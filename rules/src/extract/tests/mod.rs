@@ -8,7 +8,7 @@ use petrel_cel::{Arena, Paths, Slot, SlotId, Value};
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::schema_check::TriggerSchema;
+use crate::schema::TriggerSchema;
 
 /// A value as JSON, to compare with.
 fn to_json(value: Value<'_>) -> Json {
