@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use petrel_cel::compile::Parsed;
 use petrel_cel::expr::{Expr, Kind};
-use petrel_cel::{Arena, Cx, Fault, Paths, Slot, Timestamp, Value};
+use petrel_cel::{Arena, Cx, Fault, Paths, Slot, Value};
 use serde_json::{Value as Json, json};
 
 use crate::engine::{ParsedRules, RuleSource};
@@ -15,6 +15,7 @@ use crate::extract::{Extractor, InvalidJson, Layout};
 use crate::index::{Index, Scratch};
 use crate::kv::Kv;
 use crate::render::to_json;
+use crate::scope::instant;
 use crate::schema::{SchemaViolation, TriggerSchema};
 use crate::{cover, names};
 
@@ -86,7 +87,7 @@ pub fn explain(
     let layout = Layout::new(&paths, schema.doubles());
     let arena = Arena::new();
     let slots = Extractor::new().extract(&layout, event, &arena)?;
-    let vars = [Value::Timestamp(Timestamp::from_millis(now_ms)), kv.value()];
+    let vars = [Value::Timestamp(instant(now_ms)), kv.value()];
     let seen = Seen { parsed: &parsed, arena: &arena, paths: &paths, slots, vars: &vars };
     let mut steps = Vec::new();
     seen.walk(&compiled.expr, 0, &mut steps);

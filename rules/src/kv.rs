@@ -46,7 +46,7 @@ impl Kv {
             arena.reset();
             let value = match document(value.as_ref(), &arena) {
                 // JSON holds nothing that cannot be owned.
-                Ok(value) => value.to_owned_value().unwrap_or(OwnedValue::Null),
+                Ok(value) => value.to_owned_value(usize::MAX).unwrap_or(OwnedValue::Null),
                 Err(source) => return Err(InvalidKv { key, source }),
             };
             values.insert(key, value);

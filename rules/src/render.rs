@@ -34,7 +34,7 @@ pub(crate) fn to_json(value: Value<'_>) -> Result<Json, EvalError> {
         Value::Timestamp(instant) => Json::String(instant.to_string()),
         Value::Duration(duration) => Json::String(duration.to_string()),
         Value::Ip(address) => Json::String(address.to_string()),
-        Value::Cidr(network) => Json::String(network.to_string()),
+        Value::Cidr(network) => Json::String(format!("{}/{}", network.address, network.prefix)),
         Value::Semver(version) => Json::String(version.to_string()),
         Value::Optional(Some(value)) => to_json(*value)?,
         Value::Optional(None) | Value::Type(_) => return not_json(value.type_of().name()),

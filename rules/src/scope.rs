@@ -20,7 +20,7 @@ impl<'s> Scope<'s> {
     /// What rules' parameters see: `trigger`, `now` (milliseconds since the epoch, the record's timestamp)
     /// and `kv`.
     pub fn rule(event: Value<'s>, now_ms: i64, kv: &'s Kv) -> Self {
-        Self(Kind::Rule { event, now: Timestamp::from_millis(now_ms), kv })
+        Self(Kind::Rule { event, now: instant(now_ms), kv })
     }
 
     /// What an action's command sees: `parameters`, and `execution` with its `id` and `attempt`.
@@ -57,4 +57,12 @@ impl<'s> Scope<'s> {
         }
         arena.slice(&slots)
     }
+}
+
+/// The nearest instant that an expression can hold: years 1 to 9999.
+pub(crate) fn instant(ms: i64) -> Timestamp {
+    const MIN_MS: i64 = -62_135_596_800_000;
+    const MAX_MS: i64 = 253_402_300_799_999;
+    // What is clamped is in range.
+    Timestamp::from_millis(ms.clamp(MIN_MS, MAX_MS)).unwrap_or(Timestamp { seconds: 0, nanos: 0 })
 }

@@ -1,12 +1,13 @@
 //! Runs rule sets over events, one event at a time.
 
-use petrel_cel::{Arena, Fault, Slot, SlotId, Timestamp, Value};
+use petrel_cel::{Arena, Fault, Slot, SlotId, Value};
 
 use super::{RuleIndex, RuleSet};
 use crate::extract::{Extractor, InvalidJson, Layout};
 use crate::index::Scratch;
 use crate::kv::Kv;
 use crate::program::{Memo, Run};
+use crate::scope::instant;
 
 /// What a criterion says of an event. Only [`Verdict::True`] is a match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,5 +187,5 @@ impl Buffers {
 }
 
 fn now(now_ms: i64) -> Value<'static> {
-    Value::Timestamp(Timestamp::from_millis(now_ms))
+    Value::Timestamp(instant(now_ms))
 }

@@ -1,6 +1,6 @@
 //! What an index tells of itself.
 
-use petrel_cel::SlotId;
+use petrel_cel::{Paths, SlotId};
 
 use super::Index;
 use super::atoms::Kind;
@@ -30,6 +30,29 @@ pub struct Placement {
     /// The conditions that lead to it, the first one first: which path, and what about it. The clause is read
     /// in every event if there is none.
     pub by: Vec<(SlotId, Kind)>,
+}
+
+impl Placement {
+    /// The conditions in words: `host equals`, `cpu within bounds`; joined by `and`.
+    pub fn describe(&self, paths: &Paths) -> String {
+        if self.by.is_empty() {
+            return "asked about every event".to_owned();
+        }
+        let one = |(slot, kind): &(SlotId, Kind)| {
+            let what = match kind {
+                Kind::Equal => "equals a constant",
+                Kind::Element => "contains a constant element or key",
+                Kind::Prefix => "starts with a text",
+                Kind::Suffix => "ends with a text",
+                Kind::Substring => "contains a text",
+                Kind::Range => "lies within bounds",
+                Kind::Present => "is there",
+                Kind::Absent => "is not there",
+            };
+            format!("{} {what}", paths.steps(*slot).join("."))
+        };
+        self.by.iter().map(one).collect::<Vec<_>>().join(" and ")
+    }
 }
 
 impl Index {

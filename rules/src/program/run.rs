@@ -155,8 +155,14 @@ impl<'a, 'm> Run<'a, 'm> {
                 let is_one = |s: &str| (at + 2..end).step_by(2).any(|text| s == self.text(text));
                 (string.is_some_and(is_one).into(), end)
             }
-            PREFIX => (self.on_string("startsWith", found, |s| s.starts_with(self.text(at + 1))), at + 3),
-            SUFFIX => (self.on_string("endsWith", found, |s| s.ends_with(self.text(at + 1))), at + 3),
+            PREFIX => {
+                let prefix = self.text(at + 1);
+                (self.on_string("startsWith", found, |s| s.starts_with(prefix)), at + 3)
+            }
+            SUFFIX => {
+                let suffix = self.text(at + 1);
+                (self.on_string("endsWith", found, |s| s.ends_with(suffix)), at + 3)
+            }
             ELEMENT => (self.has_element(found, at + 1), at + 3),
             _ => (self.number(leaf, found, at), at + 4),
         }
