@@ -1,5 +1,7 @@
 //! A compiled expression: names resolved, macros expanded, constants folded.
 
+use std::fmt;
+
 use regex::Regex;
 
 use crate::functions::Function;
@@ -8,12 +10,19 @@ use crate::paths::SlotId;
 
 /// One node. `id` is the parser's number of the node that it came from; it leads to a place in the
 /// source (explain, located errors).
-#[derive(Debug, Clone)]
+/// Its `Debug` form leaves the ids out: equal forms are equal expressions.
+#[derive(Clone)]
 pub struct Expr {
     /// The parser's number.
     pub id: u64,
     /// What it is.
     pub kind: Kind,
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
 }
 
 /// What a node computes. Children are evaluated from left to right; `And`, `Or` and `Cond` only as far
