@@ -1,12 +1,11 @@
 //! The standard library without conversions and time: sizes, texts, types.
 
 use memchr::memmem;
-use regex::RegexBuilder;
 
+use crate::compile::pattern::compile_pattern;
 use crate::eval::Cx;
 use crate::fault::Fault;
 use crate::functions::Function;
-use crate::limits::REGEX_BYTES_MAX;
 use crate::value::Value;
 
 pub(super) const TABLE: &[Function] = &[
@@ -57,8 +56,7 @@ fn ends_with<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Result<Value<'a>, 
 fn matches<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault<'a>> {
     let (text, pattern) = texts(cx, "matches", arguments)?;
     cx.charge(PATTERN_STEPS.saturating_add(pattern.len().saturating_mul(PATTERN_BYTE_STEPS)))?;
-    let regex = RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build();
-    match regex {
+    match compile_pattern(pattern) {
         Ok(regex) => Ok(Value::Bool(regex.is_match(text))),
         Err(_) => Err(Fault::InvalidArgument { function: "matches", why: "no valid regular expression, or too large" }),
     }
