@@ -15,8 +15,8 @@ use crate::extract::{Extractor, InvalidJson, Layout};
 use crate::index::{Index, Scratch};
 use crate::kv::Kv;
 use crate::render::to_json;
-use crate::scope::instant;
 use crate::schema::{SchemaViolation, TriggerSchema};
+use crate::scope::instant;
 use crate::{cover, names};
 
 /// A sub-expression and its value.
@@ -194,7 +194,9 @@ fn children(expr: &Expr) -> Vec<&Expr> {
         Kind::Map(entries) => entries.iter().flat_map(|e| [&e.key, &e.value]).collect(),
         Kind::Loop(each) => vec![&each.range],
         Kind::Bind(pair) | Kind::OptMap(pair) | Kind::OptFlatMap(pair) => vec![&pair[0]],
-        Kind::Const(_) | Kind::Slot(_) | Kind::HasSlot(_) | Kind::Var(_) | Kind::Local(_) => Vec::new(),
+        Kind::Const(_) | Kind::Slot(_) | Kind::OptSlot { .. } | Kind::HasSlot(_) | Kind::Var(_) | Kind::Local(_) => {
+            Vec::new()
+        }
     }
 }
 

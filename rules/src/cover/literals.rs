@@ -128,12 +128,9 @@ pub(super) fn strict_reads(expr: &Expr) -> Clause {
 
 fn add_strict_reads(expr: &Expr, clause: &mut Clause) {
     match &expr.kind {
-        Kind::Slot(slot) => {
-            let present = Literal::Present(*slot);
-            if *slot != SlotId::ROOT && clause.literals.len() < LITERALS_MAX && !clause.literals.contains(&present) {
-                clause.literals.push(present);
-            }
-        }
+        Kind::Slot(slot) => add_present(*slot, clause),
+        // What stands before the first `?` must be there.
+        Kind::OptSlot { from, .. } => add_present(*from, clause),
         Kind::Select(of, _) | Kind::Has(of, _) | Kind::Not(of) | Kind::Negate(of) => add_strict_reads(of, clause),
         Kind::Matches(of, _) | Kind::InSet(of, _) => add_strict_reads(of, clause),
         Kind::Index(pair) | Kind::Compare(_, pair) | Kind::Arith(_, pair) => {
@@ -154,6 +151,13 @@ fn add_strict_reads(expr: &Expr, clause: &mut Clause) {
         Kind::OptMap(pair) | Kind::OptFlatMap(pair) => add_strict_reads(&pair[0], clause),
         // `&&` and `||` absorb errors; a binding that nobody uses is not evaluated.
         _ => {}
+    }
+}
+
+fn add_present(slot: SlotId, clause: &mut Clause) {
+    let present = Literal::Present(slot);
+    if slot != SlotId::ROOT && clause.literals.len() < LITERALS_MAX && !clause.literals.contains(&present) {
+        clause.literals.push(present);
     }
 }
 

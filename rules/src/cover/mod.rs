@@ -28,7 +28,13 @@ pub(crate) fn cover(criteria: &Expr, paths: &Paths) -> Vec<Clause> {
 
 fn when(expr: &Expr, wanted: bool, paths: &Paths) -> Vec<Clause> {
     match (&expr.kind, wanted) {
-        (Kind::Const(OwnedValue::Bool(bool)), _) => if *bool == wanted { anything() } else { Vec::new() },
+        (Kind::Const(OwnedValue::Bool(bool)), _) => {
+            if *bool == wanted {
+                anything()
+            } else {
+                Vec::new()
+            }
+        }
         (Kind::Not(operand), _) => when(operand, !wanted, paths),
         (Kind::And(operands), true) | (Kind::Or(operands), false) => {
             all(operands.iter().map(|operand| when(operand, wanted, paths)).collect())

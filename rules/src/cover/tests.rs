@@ -1,5 +1,5 @@
-use petrel_cel::compile::{on_parser_thread, parse};
 use petrel_cel::Paths;
+use petrel_cel::compile::{on_parser_thread, parse};
 
 use super::*;
 use crate::index::Key;

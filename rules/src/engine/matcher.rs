@@ -173,8 +173,7 @@ impl Buffers {
             if candidates.is_empty() {
                 continue;
             }
-            let mut run =
-                Run::new(&segment.programs, rules.paths(), event.slots, &vars, event.arena, &mut self.memo);
+            let mut run = Run::new(&segment.programs, rules.paths(), event.slots, &vars, event.arena, &mut self.memo);
             for rule in candidates {
                 let rule = *rule as usize;
                 let index = segment.first + rule;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use petrel_cel::Paths;
 use petrel_cel::compile::EventTypes;
 
-use super::parsed::{ParsedRule, ParsedRules};
 use super::RuleIndex;
+use super::parsed::{ParsedRule, ParsedRules};
 use crate::cover::cover;
 use crate::error::CompileError;
 use crate::index::{Clause, Index};

@@ -86,7 +86,7 @@ impl<'a, 'm> Run<'a, 'm> {
             TRUE => (Out::TRUE, at + 1),
             NOT => {
                 let (out, next) = self.cond(at + 1);
-                (if out.is_fault() { out } else { Out(out.0 ^ 1) }, next)
+                (if out.is_fault() { self.operand("!", out) } else { Out(out.0 ^ 1) }, next)
             }
             AND => self.all_of(at, argument, Out::FALSE),
             OR => self.all_of(at, argument, Out::TRUE),
@@ -111,6 +111,9 @@ impl<'a, 'm> Run<'a, 'm> {
             }
             next = behind;
         }
+        if outcome.is_fault() {
+            outcome = self.operand(if decisive == Out::FALSE { "&&" } else { "||" }, outcome);
+        }
         (outcome, end)
     }
 
@@ -123,7 +126,7 @@ impl<'a, 'm> Run<'a, 'm> {
         let (out, _) = match out {
             Out::TRUE => self.cond(first + condition),
             Out::FALSE => self.cond(first + condition + yes),
-            fault => (fault, end),
+            fault => (self.operand("?:", fault), end),
         };
         (out, end)
     }
@@ -273,6 +276,17 @@ impl<'a, 'm> Run<'a, 'm> {
         self.faults.push(fault);
         // Fewer than one per leaf of the rules that are evaluated.
         Out(LISTED | (u32::try_from(self.faults.len() - 1).unwrap_or(u32::MAX) << 2))
+    }
+
+    /// The fault of an operator whose operand failed: one that is no bool is the operator's to refuse.
+    fn operand(&mut self, operator: &'static str, fault: Out) -> Out {
+        match fault {
+            Out(listed) if listed & 3 == LISTED => match self.faults[(listed >> 2) as usize] {
+                Fault::NotBool(of) => self.fault(Fault::unary(operator, of)),
+                _ => fault,
+            },
+            _ => fault,
+        }
     }
 
     fn is_final(&self, out: Out) -> bool {

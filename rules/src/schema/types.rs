@@ -42,14 +42,22 @@ impl EventTypes for TriggerSchema {
     }
 
     fn names(&self, steps: &[&str]) -> Vec<String> {
-        self.at(steps).map_or_else(|_| Vec::new(), |schema| {
-            let required = schema.required.iter();
-            let mut names: Vec<String> =
-                schema.properties.iter().map(|(name, _)| name).chain(required).map(|name| name.to_string()).collect();
-            names.sort();
-            names.dedup();
-            names
-        })
+        self.at(steps).map_or_else(
+            |_| Vec::new(),
+            |schema| {
+                let required = schema.required.iter();
+                let mut names: Vec<String> = schema
+                    .properties
+                    .iter()
+                    .map(|(name, _)| name)
+                    .chain(required)
+                    .map(|name| name.to_string())
+                    .collect();
+                names.sort();
+                names.dedup();
+                names
+            },
+        )
     }
 }
 
