@@ -19,6 +19,7 @@ mod paths;
 mod slot;
 mod time;
 mod value;
+mod version;
 
 pub use arena::Arena;
 pub use eval::compare::{equal, order};
@@ -30,3 +31,4 @@ pub use paths::{Path, Paths, SlotId};
 pub use slot::Slot;
 pub use time::{Duration, Timestamp};
 pub use value::{Cidr, List, Map, Type, Value};
+pub use version::Version;

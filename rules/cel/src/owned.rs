@@ -4,6 +4,7 @@ use core::net::IpAddr;
 
 use crate::time::{Duration, Timestamp};
 use crate::value::{Cidr, List, Map, Type, Value};
+use crate::version::Version;
 
 /// A value that borrows from nothing; [`OwnedValue::value`] looks at it as a [`Value`] without copying.
 #[derive(Debug, Clone)]
@@ -24,7 +25,8 @@ pub enum OwnedValue {
     Type(Type),
     Ip(IpAddr),
     Cidr(Cidr),
-    Semver(Box<semver::Version>),
+    /// The text of a [`Version`].
+    Semver(Box<str>),
 }
 
 impl OwnedValue {
@@ -45,7 +47,7 @@ impl OwnedValue {
             Self::Type(of) => Value::Type(*of),
             Self::Ip(ip) => Value::Ip(*ip),
             Self::Cidr(cidr) => Value::Cidr(*cidr),
-            Self::Semver(version) => Value::Semver(version),
+            Self::Semver(version) => Value::Semver(Version::checked(version)),
         }
     }
 }

@@ -24,6 +24,8 @@ use crate::limits::CRITERIA_ERRORS_MAX;
 use crate::paths::Paths;
 use crate::value::Type;
 
+pub(crate) use pattern::compile_pattern;
+
 /// The variables that an expression may use.
 #[derive(Debug, Clone, Copy)]
 pub struct Names<'n> {

@@ -3,6 +3,18 @@
 //! One file per library, each with a table of its [`Function`]s; [`find`] goes through the tables. A
 //! namespaced function (`math.greatest`) is global and has its whole name in the table.
 
+mod call;
+mod encoders;
+mod glob;
+mod lists;
+mod math;
+mod net;
+mod optional;
+pub(crate) mod regex;
+mod semver;
+mod sets;
+mod strings;
+
 use std::fmt;
 
 use crate::eval::Cx;
@@ -31,7 +43,18 @@ impl fmt::Debug for Function {
 }
 
 /// The tables of all libraries.
-const TABLES: &[&[Function]] = &[];
+const TABLES: &[&[Function]] = &[
+    encoders::TABLE,
+    glob::TABLE,
+    lists::TABLE,
+    math::TABLE,
+    net::TABLE,
+    optional::TABLE,
+    regex::TABLE,
+    semver::TABLE,
+    sets::TABLE,
+    strings::TABLE,
+];
 
 /// The function of that name.
 pub fn find(name: &str) -> Option<&'static Function> {
