@@ -14,7 +14,7 @@ mod macros;
 mod names;
 mod operators;
 mod parse;
-mod pattern;
+pub(crate) mod pattern;
 mod place;
 mod resolve;
 mod types;
@@ -23,8 +23,6 @@ use crate::expr::Expr;
 use crate::limits::CRITERIA_ERRORS_MAX;
 use crate::paths::Paths;
 use crate::value::Type;
-
-pub(crate) use pattern::compile_pattern;
 
 /// The variables that an expression may use.
 #[derive(Debug, Clone, Copy)]

@@ -8,6 +8,7 @@ use crate::value::{List, Map, Value};
 
 /// How a field is asked for, as faults name it.
 const SELECT: &str = ".";
+const OPT_SELECT: &str = ".?";
 const INDEX: &str = "[]";
 
 impl<'a> Cx<'a> {
@@ -32,6 +33,22 @@ impl<'a> Cx<'a> {
             Some(Slot::Object | Slot::Value(Value::Map(_))) => Ok(false),
             Some(Slot::Value(value)) => has_no_field(*value),
             Some(Slot::Absent) | None => Err(self.absent(parent)),
+        }
+    }
+
+    /// The optional value at a path: none if a step below `from` is missing.
+    pub(super) fn opt_slot(&mut self, id: SlotId, from: SlotId) -> Result<Value<'a>, Fault<'a>> {
+        if !self.is_absent(id) {
+            let value = self.slot(id)?;
+            return self.some(value);
+        }
+        let mut above = self.paths.get(id).parent;
+        while above != from && self.is_absent(above) {
+            above = self.paths.get(above).parent;
+        }
+        match self.slot(above)? {
+            Value::Map(_) => Ok(Value::Optional(None)),
+            other => Err(Fault::unary(OPT_SELECT, other.type_of())),
         }
     }
 
@@ -71,7 +88,7 @@ impl<'a> Cx<'a> {
             Value::Map(map) => self.found(map.field(field)),
             Value::Optional(None) => Ok(operand),
             Value::Optional(Some(inner)) => self.opt_select(*inner, field),
-            other => Err(Fault::unary(".?", other.type_of())),
+            other => Err(Fault::unary(OPT_SELECT, other.type_of())),
         }
     }
 

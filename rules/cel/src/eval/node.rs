@@ -13,6 +13,7 @@ impl<'a> Cx<'a> {
             Kind::Const(value) => Ok(value.value()),
             Kind::Slot(id) => self.slot(*id),
             Kind::HasSlot(id) => self.has_slot(*id).map(Value::Bool),
+            Kind::OptSlot { slot, from } => self.opt_slot(*slot, *from),
             Kind::Var(number) => Ok(self.vars[*number]),
             Kind::Local(place) => self.locals[*place],
             Kind::Select(operand, field) => {

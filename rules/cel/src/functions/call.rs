@@ -17,15 +17,6 @@ pub(super) const fn member(name: &'static str, takes: &'static [usize], call: Ca
     Function { name, global: &[], member: takes, call }
 }
 
-/// A function that does not take arguments of these types.
-pub(super) fn no_overload<'a>(function: &'static str, arguments: &[Value<'a>]) -> Fault<'a> {
-    let mut types = [None; 3];
-    for (place, argument) in types.iter_mut().zip(arguments) {
-        *place = Some(argument.type_of());
-    }
-    Fault::NoOverload { function, types }
-}
-
 /// A list with an element that the function does not take.
 pub(super) fn bad_element<'a>(function: &'static str, element: &Value<'a>) -> Fault<'a> {
     Fault::binary(function, Type::List, element.type_of())

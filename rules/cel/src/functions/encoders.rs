@@ -7,7 +7,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use crate::eval::Cx;
 use crate::fault::Fault;
 use crate::functions::Function;
-use crate::functions::call::{Answer, global, invalid, no_overload};
+use crate::functions::call::{Answer, global, invalid};
 use crate::value::Value;
 
 /// `base64.encode` and `base64.decode`.
@@ -23,7 +23,7 @@ const UNPADDED: GeneralPurpose =
 /// `base64.encode(bytes)`: padded.
 fn encode<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     const NAME: &str = "base64.encode";
-    let [Value::Bytes(bytes)] = arguments else { return Err(no_overload(NAME, arguments)) };
+    let [Value::Bytes(bytes)] = arguments else { return Err(Fault::overload(NAME, arguments)) };
     cx.charge_length(bytes.len())?;
     let length = base64::encoded_len(bytes.len(), true).ok_or(Fault::MemoryExceeded)?;
     let mut encoded = cx.vec::<u8>(length)?;
@@ -36,7 +36,7 @@ fn encode<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
 /// `base64.decode(text)`: with all of its padding or without any; line breaks are skipped.
 fn decode<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     const NAME: &str = "base64.decode";
-    let [Value::String(text)] = arguments else { return Err(no_overload(NAME, arguments)) };
+    let [Value::String(text)] = arguments else { return Err(Fault::overload(NAME, arguments)) };
     cx.charge_length(text.len())?;
     let mut letters = text.as_bytes();
     if memchr::memchr2(b'\r', b'\n', letters).is_some() {

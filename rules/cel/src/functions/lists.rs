@@ -4,7 +4,7 @@ use bumpalo::collections::Vec as BumpVec;
 
 use crate::eval::{Cx, compare};
 use crate::fault::Fault;
-use crate::functions::call::{Answer, global, invalid, member, no_overload};
+use crate::functions::call::{Answer, global, invalid, member};
 use crate::functions::{Function, strings};
 use crate::value::{List, Value};
 
@@ -22,13 +22,13 @@ pub(super) const TABLE: &[Function] = &[
 
 /// `list.first()`: an optional.
 fn first<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::List(list)] = arguments else { return Err(no_overload("first", arguments)) };
+    let [Value::List(list)] = arguments else { return Err(Fault::overload("first", arguments)) };
     list.get(0).map_or(Ok(Value::Optional(None)), |element| cx.some(element))
 }
 
 /// `list.last()`: an optional.
 fn last<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::List(list)] = arguments else { return Err(no_overload("last", arguments)) };
+    let [Value::List(list)] = arguments else { return Err(Fault::overload("last", arguments)) };
     let last = list.len().checked_sub(1).and_then(|at| list.get(at));
     last.map_or(Ok(Value::Optional(None)), |element| cx.some(element))
 }
@@ -37,7 +37,7 @@ fn last<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
 fn slice<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     const NAME: &str = "slice";
     let [Value::List(list), Value::Int(start), Value::Int(end)] = arguments else {
-        return Err(no_overload(NAME, arguments));
+        return Err(Fault::overload(NAME, arguments));
     };
     let (Ok(start), Ok(end)) = (usize::try_from(*start), usize::try_from(*end)) else {
         return Err(invalid(NAME, "a position is negative"));
@@ -58,7 +58,7 @@ fn flatten<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     let (list, depth) = match arguments {
         [Value::List(list)] => (*list, 1),
         [Value::List(list), Value::Int(depth)] => (*list, *depth),
-        _ => return Err(no_overload(NAME, arguments)),
+        _ => return Err(Fault::overload(NAME, arguments)),
     };
     let depth = u64::try_from(depth).map_err(|_| invalid(NAME, "the depth is negative"))?;
     let mut flat = cx.vec(0)?;
@@ -87,7 +87,7 @@ fn flatten_into<'a>(
 
 /// `lists.range(n)`: from 0 to below n.
 fn range<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::Int(n)] = arguments else { return Err(no_overload("lists.range", arguments)) };
+    let [Value::Int(n)] = arguments else { return Err(Fault::overload("lists.range", arguments)) };
     // Nothing is below 0, and what exceeds the address space exceeds the budget.
     let n = (*n).max(0);
     let length = usize::try_from(n).unwrap_or(usize::MAX);
@@ -107,14 +107,14 @@ fn reverse<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
             reversed.extend(list.iter().rev());
             Ok(Value::List(List::Values(reversed.into_bump_slice())))
         }
-        _ => Err(no_overload("reverse", arguments)),
+        _ => Err(Fault::overload("reverse", arguments)),
     }
 }
 
 /// `list.sort()`: of elements of one type that has an order.
 fn sort<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     const NAME: &str = "sort";
-    let [Value::List(list)] = arguments else { return Err(no_overload(NAME, arguments)) };
+    let [Value::List(list)] = arguments else { return Err(Fault::overload(NAME, arguments)) };
     let mut pairs = cx.vec(list.len())?;
     pairs.extend(list.iter().map(|element| (element, Value::Null)));
     cx.sort_pairs(NAME, &mut pairs)?;
@@ -125,7 +125,7 @@ fn sort<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
 
 /// `list.distinct()`: the first of equal elements each.
 fn distinct<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::List(list)] = arguments else { return Err(no_overload("distinct", arguments)) };
+    let [Value::List(list)] = arguments else { return Err(Fault::overload("distinct", arguments)) };
     let mut kept: BumpVec<'a, Value<'a>> = cx.vec(list.len())?;
     if list.iter().all(|element| matches!(element, Value::String(_) | Value::Bool(_) | Value::Int(_))) {
         distinct_keys(cx, &mut kept, *list)?;

@@ -6,7 +6,7 @@ use crate::eval::Cx;
 use crate::eval::compare;
 use crate::fault::Fault;
 use crate::functions::Function;
-use crate::functions::call::{Answer, bad_element, global, invalid, no_overload};
+use crate::functions::call::{Answer, bad_element, global, invalid};
 use crate::value::{List, Value};
 
 /// Numbers of arguments of `math.greatest` and `math.least`; more go into a list.
@@ -36,12 +36,12 @@ pub(super) const TABLE: &[Function] = &[
 ];
 
 fn rounded<'a>(name: &'static str, arguments: &[Value<'a>], round: fn(f64) -> f64) -> Answer<'a> {
-    let [Value::Double(double)] = arguments else { return Err(no_overload(name, arguments)) };
+    let [Value::Double(double)] = arguments else { return Err(Fault::overload(name, arguments)) };
     Ok(Value::Double(round(*double)))
 }
 
 fn property<'a>(name: &'static str, arguments: &[Value<'a>], has: fn(f64) -> bool) -> Answer<'a> {
-    let [Value::Double(double)] = arguments else { return Err(no_overload(name, arguments)) };
+    let [Value::Double(double)] = arguments else { return Err(Fault::overload(name, arguments)) };
     Ok(Value::Bool(has(*double)))
 }
 
@@ -51,7 +51,7 @@ fn abs<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
         [Value::Int(int)] => int.checked_abs().map(Value::Int).ok_or(Fault::Overflow(NAME)),
         [Value::Uint(uint)] => Ok(Value::Uint(*uint)),
         [Value::Double(double)] => Ok(Value::Double(double.abs())),
-        _ => Err(no_overload(NAME, arguments)),
+        _ => Err(Fault::overload(NAME, arguments)),
     }
 }
 
@@ -62,7 +62,7 @@ fn sign<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
         // NaN stays what it is, and no zero has a sign.
         [Value::Double(double)] if *double == 0.0 => Ok(Value::Double(0.0)),
         [Value::Double(double)] => Ok(Value::Double(double.signum())),
-        _ => Err(no_overload("math.sign", arguments)),
+        _ => Err(Fault::overload("math.sign", arguments)),
     }
 }
 
@@ -72,7 +72,7 @@ fn sqrt<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
         [Value::Int(int)] => *int as f64,
         [Value::Uint(uint)] => *uint as f64,
         [Value::Double(double)] => *double,
-        _ => return Err(no_overload("math.sqrt", arguments)),
+        _ => return Err(Fault::overload("math.sqrt", arguments)),
     };
     Ok(Value::Double(double.sqrt()))
 }
@@ -81,7 +81,7 @@ fn bits<'a>(name: &'static str, arguments: &[Value<'a>], of: fn(u64, u64) -> u64
     match arguments {
         [Value::Int(a), Value::Int(b)] => Ok(Value::Int(of(a.cast_unsigned(), b.cast_unsigned()).cast_signed())),
         [Value::Uint(a), Value::Uint(b)] => Ok(Value::Uint(of(*a, *b))),
-        _ => Err(no_overload(name, arguments)),
+        _ => Err(Fault::overload(name, arguments)),
     }
 }
 
@@ -89,7 +89,7 @@ fn bit_not<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     match arguments {
         [Value::Int(int)] => Ok(Value::Int(!int)),
         [Value::Uint(uint)] => Ok(Value::Uint(!uint)),
-        _ => Err(no_overload("math.bitNot", arguments)),
+        _ => Err(Fault::overload("math.bitNot", arguments)),
     }
 }
 
@@ -100,12 +100,12 @@ fn shift<'a>(name: &'static str, arguments: &[Value<'a>], by: fn(u64, u32) -> Op
             return Err(invalid(name, "the offset is negative"));
         }
         [_, Value::Int(offset)] => u32::try_from(*offset).unwrap_or(u32::MAX),
-        _ => return Err(no_overload(name, arguments)),
+        _ => return Err(Fault::overload(name, arguments)),
     };
     match arguments[0] {
         Value::Int(int) => Ok(Value::Int(by(int.cast_unsigned(), offset).unwrap_or(0).cast_signed())),
         Value::Uint(uint) => Ok(Value::Uint(by(uint, offset).unwrap_or(0))),
-        _ => Err(no_overload(name, arguments)),
+        _ => Err(Fault::overload(name, arguments)),
     }
 }
 
@@ -115,7 +115,7 @@ fn extreme<'a>(cx: &mut Cx<'a>, name: &'static str, arguments: &[Value<'a>], way
     let numbers = match arguments {
         [Value::List(list)] => *list,
         // Not a list that outlives this call: nothing in it is borrowed but the numbers.
-        _ => return most(name, arguments.iter().copied(), way).map_err(|_| no_overload(name, arguments)),
+        _ => return most(name, arguments.iter().copied(), way).map_err(|_| Fault::overload(name, arguments)),
     };
     cx.charge_length(numbers.len())?;
     if matches!(numbers, List::Values([]) | List::Owned([])) {

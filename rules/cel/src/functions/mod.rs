@@ -4,16 +4,19 @@
 //! namespaced function (`math.greatest`) is global and has its whole name in the table.
 
 mod call;
+mod convert;
 mod encoders;
 mod glob;
 mod lists;
 mod math;
 mod net;
 mod optional;
-pub(crate) mod regex;
+mod regex;
 mod semver;
 mod sets;
+mod standard;
 mod strings;
+mod time;
 
 use std::fmt;
 
@@ -44,6 +47,9 @@ impl fmt::Debug for Function {
 
 /// The tables of all libraries.
 const TABLES: &[&[Function]] = &[
+    standard::TABLE,
+    convert::TABLE,
+    time::TABLE,
     encoders::TABLE,
     glob::TABLE,
     lists::TABLE,

@@ -5,8 +5,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fmt::{self, Write};
 
 use crate::eval::Cx;
+use crate::fault::Fault;
 use crate::functions::Function;
-use crate::functions::call::{Answer, global, invalid, member, no_overload};
+use crate::functions::call::{Answer, global, invalid, member};
 use crate::value::{Cidr, Value};
 
 /// `ip`, `cidr` and their kin.
@@ -58,27 +59,27 @@ fn bits(address: IpAddr) -> u8 {
 }
 
 fn ip<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::String(text)] = arguments else { return Err(no_overload("ip", arguments)) };
+    let [Value::String(text)] = arguments else { return Err(Fault::overload("ip", arguments)) };
     parse_ip(text).map(Value::Ip).ok_or_else(|| invalid("ip", NO_ADDRESS))
 }
 
 fn ip_of_cidr<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::Cidr(cidr)] = arguments else { return Err(no_overload("ip", arguments)) };
+    let [Value::Cidr(cidr)] = arguments else { return Err(Fault::overload("ip", arguments)) };
     Ok(Value::Ip(cidr.address))
 }
 
 fn cidr<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::String(text)] = arguments else { return Err(no_overload("cidr", arguments)) };
+    let [Value::String(text)] = arguments else { return Err(Fault::overload("cidr", arguments)) };
     parse_cidr(text).map(Value::Cidr).ok_or_else(|| invalid("cidr", NO_NETWORK))
 }
 
 fn is<'a>(arguments: &[Value<'a>], name: &'static str, of: fn(&str) -> bool) -> Answer<'a> {
-    let [Value::String(text)] = arguments else { return Err(no_overload(name, arguments)) };
+    let [Value::String(text)] = arguments else { return Err(Fault::overload(name, arguments)) };
     Ok(Value::Bool(of(text)))
 }
 
 fn property<'a>(arguments: &[Value<'a>], name: &'static str, of: fn(IpAddr) -> bool) -> Answer<'a> {
-    let [Value::Ip(ip)] = arguments else { return Err(no_overload(name, arguments)) };
+    let [Value::Ip(ip)] = arguments else { return Err(Fault::overload(name, arguments)) };
     Ok(Value::Bool(of(*ip)))
 }
 
@@ -104,14 +105,14 @@ fn is_link_local_multicast(ip: IpAddr) -> bool {
 }
 
 fn family<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::Ip(ip)] = arguments else { return Err(no_overload("family", arguments)) };
+    let [Value::Ip(ip)] = arguments else { return Err(Fault::overload("family", arguments)) };
     Ok(Value::Int(if ip.is_ipv4() { 4 } else { 6 }))
 }
 
 /// `ip.isCanonical(text)`: whether the address is written the way `string()` writes it.
 fn is_canonical<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     const NAME: &str = "ip.isCanonical";
-    let [Value::String(text)] = arguments else { return Err(no_overload(NAME, arguments)) };
+    let [Value::String(text)] = arguments else { return Err(Fault::overload(NAME, arguments)) };
     let ip = parse_ip(text).ok_or_else(|| invalid(NAME, NO_ADDRESS))?;
     let mut rest = Expected(text);
     Ok(Value::Bool(write!(rest, "{ip}").is_ok() && rest.0.is_empty()))
@@ -132,7 +133,7 @@ fn contains_ip<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     let (cidr, ip) = match arguments {
         [Value::Cidr(cidr), Value::Ip(ip)] => (cidr, *ip),
         [Value::Cidr(cidr), Value::String(text)] => (cidr, parse_ip(text).ok_or_else(|| invalid(NAME, NO_ADDRESS))?),
-        _ => return Err(no_overload(NAME, arguments)),
+        _ => return Err(Fault::overload(NAME, arguments)),
     };
     Ok(Value::Bool(network(ip, cidr.prefix) == network(cidr.address, cidr.prefix)))
 }
@@ -144,7 +145,7 @@ fn contains_cidr<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
         [Value::Cidr(outer), Value::String(text)] => {
             (outer, parse_cidr(text).ok_or_else(|| invalid(NAME, NO_NETWORK))?)
         }
-        _ => return Err(no_overload(NAME, arguments)),
+        _ => return Err(Fault::overload(NAME, arguments)),
     };
     let within = network(inner.address, outer.prefix) == network(outer.address, outer.prefix);
     Ok(Value::Bool(within && outer.prefix <= inner.prefix))
@@ -166,16 +167,16 @@ fn network(address: IpAddr, prefix: u8) -> IpAddr {
 }
 
 fn is_mask<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::Cidr(cidr)] = arguments else { return Err(no_overload("isMask", arguments)) };
+    let [Value::Cidr(cidr)] = arguments else { return Err(Fault::overload("isMask", arguments)) };
     Ok(Value::Bool(network(cidr.address, cidr.prefix) == cidr.address))
 }
 
 fn masked<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::Cidr(cidr)] = arguments else { return Err(no_overload("masked", arguments)) };
+    let [Value::Cidr(cidr)] = arguments else { return Err(Fault::overload("masked", arguments)) };
     Ok(Value::Cidr(Cidr { address: network(cidr.address, cidr.prefix), prefix: cidr.prefix }))
 }
 
 fn prefix_length<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::Cidr(cidr)] = arguments else { return Err(no_overload("prefixLength", arguments)) };
+    let [Value::Cidr(cidr)] = arguments else { return Err(Fault::overload("prefixLength", arguments)) };
     Ok(Value::Int(cidr.prefix.into()))
 }

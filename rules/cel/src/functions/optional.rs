@@ -1,8 +1,9 @@
 //! Optional values. `optMap` and `optFlatMap` are macros.
 
 use crate::eval::Cx;
+use crate::fault::Fault;
 use crate::functions::Function;
-use crate::functions::call::{Answer, bad_element, global, invalid, member, no_overload};
+use crate::functions::call::{Answer, bad_element, global, invalid, member};
 use crate::time::Timestamp;
 use crate::value::{List, Value};
 
@@ -24,13 +25,13 @@ fn none<'a>(_: &mut Cx<'a>, _: &[Value<'a>]) -> Answer<'a> {
 }
 
 fn of<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [value] = arguments else { return Err(no_overload("optional.of", arguments)) };
+    let [value] = arguments else { return Err(Fault::overload("optional.of", arguments)) };
     cx.some(*value)
 }
 
 /// `optional.ofNonZeroValue(value)`: none of a value that is null, false, zero or empty.
 fn of_non_zero_value<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [value] = arguments else { return Err(no_overload("optional.ofNonZeroValue", arguments)) };
+    let [value] = arguments else { return Err(Fault::overload("optional.ofNonZeroValue", arguments)) };
     if is_zero(value) { Ok(Value::Optional(None)) } else { cx.some(*value) }
 }
 
@@ -53,12 +54,12 @@ fn is_zero(value: &Value<'_>) -> bool {
 }
 
 fn has_value<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::Optional(value)] = arguments else { return Err(no_overload("hasValue", arguments)) };
+    let [Value::Optional(value)] = arguments else { return Err(Fault::overload("hasValue", arguments)) };
     Ok(Value::Bool(value.is_some()))
 }
 
 fn value<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::Optional(value)] = arguments else { return Err(no_overload("value", arguments)) };
+    let [Value::Optional(value)] = arguments else { return Err(Fault::overload("value", arguments)) };
     value.copied().ok_or_else(|| invalid("value", "there is no value"))
 }
 
@@ -67,7 +68,7 @@ fn or<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     match arguments {
         [some @ Value::Optional(Some(_)), _] => Ok(*some),
         [Value::Optional(None), other @ Value::Optional(_)] => Ok(*other),
-        _ => Err(no_overload("or", arguments)),
+        _ => Err(Fault::overload("or", arguments)),
     }
 }
 
@@ -75,13 +76,13 @@ fn or<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
 fn or_value<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     match arguments {
         [Value::Optional(value), other] => Ok(value.copied().unwrap_or(*other)),
-        _ => Err(no_overload("orValue", arguments)),
+        _ => Err(Fault::overload("orValue", arguments)),
     }
 }
 
 /// The values of a list of optionals that have one.
 fn unwrap<'a>(cx: &mut Cx<'a>, name: &'static str, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::List(list)] = arguments else { return Err(no_overload(name, arguments)) };
+    let [Value::List(list)] = arguments else { return Err(Fault::overload(name, arguments)) };
     cx.charge_length(list.len())?;
     let mut values = cx.vec(list.len())?;
     for element in list.iter() {

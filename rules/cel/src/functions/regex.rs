@@ -5,11 +5,11 @@ use std::cell::RefCell;
 
 use regex::{Captures, Regex};
 
-use crate::compile::compile_pattern;
+use crate::compile::pattern::compile_pattern;
 use crate::eval::Cx;
 use crate::fault::Fault;
 use crate::functions::Function;
-use crate::functions::call::{Answer, global, invalid, no_overload};
+use crate::functions::call::{Answer, global, invalid};
 use crate::value::{List, Value};
 
 /// `regex.replace` and its kin.
@@ -21,10 +21,13 @@ pub(super) const TABLE: &[Function] = &[
 
 /// Compiled patterns that a thread keeps.
 const KEPT_MAX: usize = 64;
-/// Steps that compiling a pattern costs at least, whether it was kept or not.
-const COMPILE_STEPS: usize = 100;
+/// Steps that compiling a pattern costs, whether it was kept or not, and more per byte of it.
+const COMPILE_STEPS: usize = 200;
+const COMPILE_BYTE_STEPS: usize = 8;
 /// Bytes behind a match that one step lets be searched again.
 const BYTES_PER_MATCH_STEP: usize = 4096;
+
+const INVALID: &str = "no valid regular expression, or too large";
 
 thread_local! {
     /// The patterns used last, the latest one at the end.
@@ -33,19 +36,19 @@ thread_local! {
 
 /// A pattern, compiled within limits; one that was compiled on this thread lately is not compiled again.
 pub(crate) fn compiled<'a>(cx: &mut Cx<'a>, function: &'static str, pattern: &str) -> Result<Regex, Fault<'a>> {
-    cx.charge(COMPILE_STEPS.saturating_add(pattern.len()))?;
+    cx.charge(COMPILE_STEPS.saturating_add(pattern.len().saturating_mul(COMPILE_BYTE_STEPS)))?;
     KEPT.with_borrow_mut(|kept| {
         if let Some(at) = kept.iter().rposition(|(known, _)| **known == *pattern) {
             kept[at..].rotate_left(1);
         } else {
-            let regex = compile_pattern(pattern).map_err(|_| invalid(function, "an invalid regular expression"))?;
+            let regex = compile_pattern(pattern).map_err(|_| invalid(function, INVALID))?;
             if kept.len() == KEPT_MAX {
                 kept.remove(0);
             }
             kept.push((pattern.into(), regex));
         }
         // One was put there just now.
-        kept.last().map(|(_, regex)| regex.clone()).ok_or_else(|| invalid(function, "an invalid regular expression"))
+        kept.last().map(|(_, regex)| regex.clone()).ok_or_else(|| invalid(function, INVALID))
     })
 }
 
@@ -75,7 +78,7 @@ fn charge_match<'a>(cx: &mut Cx<'a>, text: &str, found: &Captures<'_>) -> Result
 /// `regex.extract(text, pattern)`: the first match or its group, optional.
 fn extract<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     const NAME: &str = "regex.extract";
-    let [Value::String(text), Value::String(pattern)] = arguments else { return Err(no_overload(NAME, arguments)) };
+    let [Value::String(text), Value::String(pattern)] = arguments else { return Err(Fault::overload(NAME, arguments)) };
     let text: &'a str = text;
     let regex = with_one_group(cx, NAME, pattern)?;
     cx.charge_length(text.len())?;
@@ -86,7 +89,7 @@ fn extract<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
 /// `regex.extractAll(text, pattern)`: all matches or their groups, as a list.
 fn extract_all<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     const NAME: &str = "regex.extractAll";
-    let [Value::String(text), Value::String(pattern)] = arguments else { return Err(no_overload(NAME, arguments)) };
+    let [Value::String(text), Value::String(pattern)] = arguments else { return Err(Fault::overload(NAME, arguments)) };
     let text: &'a str = text;
     let regex = with_one_group(cx, NAME, pattern)?;
     cx.charge_length(text.len())?;
@@ -108,7 +111,7 @@ fn replace<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
         [Value::String(text), Value::String(pattern), Value::String(new), Value::Int(limit)] => {
             (*text, *pattern, *new, *limit)
         }
-        _ => return Err(no_overload(NAME, arguments)),
+        _ => return Err(Fault::overload(NAME, arguments)),
     };
     if limit == 0 {
         return Ok(Value::String(text));

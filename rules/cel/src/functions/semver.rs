@@ -7,7 +7,7 @@ use super::strings::room;
 use crate::eval::Cx;
 use crate::fault::Fault;
 use crate::functions::Function;
-use crate::functions::call::{Answer, global, invalid, member, no_overload};
+use crate::functions::call::{Answer, global, invalid, member};
 use crate::value::Value;
 use crate::version::Version;
 
@@ -39,7 +39,7 @@ fn parsed<'a>(cx: &mut Cx<'a>, name: &'static str, arguments: &[Value<'a>]) -> R
     match arguments {
         [Value::String(text)] | [Value::String(text), Value::Bool(false)] => Ok(Version::parse(text)),
         [Value::String(text), Value::Bool(true)] => Ok(normal(cx, text)?.and_then(Version::parse)),
-        _ => Err(no_overload(name, arguments)),
+        _ => Err(Fault::overload(name, arguments)),
     }
 }
 
@@ -74,17 +74,17 @@ fn normal<'a>(cx: &mut Cx<'a>, text: &'a str) -> Result<Option<&'a str>, Fault<'
 }
 
 fn number<'a>(arguments: &[Value<'a>], name: &'static str, which: usize) -> Answer<'a> {
-    let [Value::Semver(version)] = arguments else { return Err(no_overload(name, arguments)) };
+    let [Value::Semver(version)] = arguments else { return Err(Fault::overload(name, arguments)) };
     i64::try_from(version.numbers()[which]).map(Value::Int).map_err(|_| Fault::Overflow(name))
 }
 
 fn compared<'a>(arguments: &[Value<'a>], name: &'static str, way: Ordering) -> Answer<'a> {
-    let [Value::Semver(a), Value::Semver(b)] = arguments else { return Err(no_overload(name, arguments)) };
+    let [Value::Semver(a), Value::Semver(b)] = arguments else { return Err(Fault::overload(name, arguments)) };
     Ok(Value::Bool(a.cmp_precedence(b) == way))
 }
 
 /// `a.compareTo(b)`: -1, 0 or 1.
 fn compare_to<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::Semver(a), Value::Semver(b)] = arguments else { return Err(no_overload("compareTo", arguments)) };
+    let [Value::Semver(a), Value::Semver(b)] = arguments else { return Err(Fault::overload("compareTo", arguments)) };
     Ok(Value::Int(a.cmp_precedence(b) as i64))
 }

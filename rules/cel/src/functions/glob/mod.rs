@@ -25,7 +25,7 @@ use bumpalo::collections::Vec as BumpVec;
 use crate::eval::Cx;
 use crate::fault::Fault;
 use crate::functions::Function;
-use crate::functions::call::{Answer, member, no_overload};
+use crate::functions::call::{Answer, member};
 use crate::value::Value;
 use parse::Op;
 
@@ -33,7 +33,9 @@ use parse::Op;
 pub(super) const TABLE: &[Function] = &[member("glob", &[1], glob)];
 
 fn glob<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::String(text), Value::String(pattern)] = arguments else { return Err(no_overload("glob", arguments)) };
+    let [Value::String(text), Value::String(pattern)] = arguments else {
+        return Err(Fault::overload("glob", arguments));
+    };
     let ops = parse::parse(cx, pattern)?;
     // Most texts differ early: what stands before the first special character is compared first.
     let mut rest = text.chars();

@@ -4,7 +4,7 @@ use bumpalo::collections::String as BumpString;
 
 use crate::eval::Cx;
 use crate::fault::Fault;
-use crate::functions::call::{Answer, bad_element, no_overload};
+use crate::functions::call::{Answer, bad_element};
 use crate::value::Value;
 
 /// An empty string with room for so many bytes, charged.
@@ -24,7 +24,7 @@ pub(super) fn upper_ascii<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answe
 }
 
 fn changed<'a>(cx: &mut Cx<'a>, name: &'static str, arguments: &[Value<'a>], change: fn(&mut str)) -> Answer<'a> {
-    let [Value::String(text)] = arguments else { return Err(no_overload(name, arguments)) };
+    let [Value::String(text)] = arguments else { return Err(Fault::overload(name, arguments)) };
     cx.charge_length(text.len())?;
     cx.charge_bytes(text.len())?;
     let copy = cx.arena().bump().alloc_str(text);
@@ -46,7 +46,7 @@ pub(super) fn join<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     let (list, separator) = match arguments {
         [Value::List(list)] => (*list, ""),
         [Value::List(list), Value::String(separator)] => (*list, *separator),
-        _ => return Err(no_overload(NAME, arguments)),
+        _ => return Err(Fault::overload(NAME, arguments)),
     };
     cx.charge_length(list.len())?;
     let mut bytes = separator.len().saturating_mul(list.len().saturating_sub(1));
@@ -72,7 +72,7 @@ pub(super) fn replace<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a
     let (text, old, new, limit) = match arguments {
         [Value::String(text), Value::String(old), Value::String(new)] => (*text, *old, *new, -1),
         [Value::String(text), Value::String(old), Value::String(new), Value::Int(limit)] => (*text, *old, *new, *limit),
-        _ => return Err(no_overload("replace", arguments)),
+        _ => return Err(Fault::overload("replace", arguments)),
     };
     cx.charge_length(text.len())?;
     // A negative limit is none.

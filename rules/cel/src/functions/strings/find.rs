@@ -4,7 +4,8 @@ use memchr::memmem;
 
 use super::byte_of;
 use crate::eval::Cx;
-use crate::functions::call::{Answer, invalid, no_overload};
+use crate::fault::Fault;
+use crate::functions::call::{Answer, invalid};
 use crate::value::Value;
 
 /// `text.indexOf(part)`, `text.indexOf(part, from)`: the first position from `from` on, or -1. The empty
@@ -14,7 +15,7 @@ pub(super) fn index_of<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'
     let (text, part, from) = match arguments {
         [Value::String(text), Value::String(part)] => (*text, *part, 0),
         [Value::String(text), Value::String(part), Value::Int(from)] => (*text, *part, *from),
-        _ => return Err(no_overload(NAME, arguments)),
+        _ => return Err(Fault::overload(NAME, arguments)),
     };
     cx.charge_length(text.len())?;
     if from < 0 {
@@ -33,7 +34,7 @@ pub(super) fn last_index_of<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Ans
     let (text, part, from) = match arguments {
         [Value::String(text), Value::String(part)] => (*text, *part, None),
         [Value::String(text), Value::String(part), Value::Int(from)] => (*text, *part, Some(*from)),
-        _ => return Err(no_overload(NAME, arguments)),
+        _ => return Err(Fault::overload(NAME, arguments)),
     };
     cx.charge_length(text.len())?;
     let last = match from {

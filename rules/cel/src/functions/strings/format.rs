@@ -9,7 +9,7 @@ use bumpalo::collections::String as BumpString;
 use super::build::room;
 use crate::eval::Cx;
 use crate::fault::Fault;
-use crate::functions::call::{Answer, invalid, no_overload};
+use crate::functions::call::{Answer, invalid};
 use crate::time::{Duration, Timestamp};
 use crate::value::{List, Map, Value};
 
@@ -19,7 +19,7 @@ const PRECISION_MAX: usize = 100;
 
 /// `text.format(values)`
 pub(super) fn format<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::String(text), Value::List(values)] = arguments else { return Err(no_overload(NAME, arguments)) };
+    let [Value::String(text), Value::List(values)] = arguments else { return Err(Fault::overload(NAME, arguments)) };
     cx.charge_length(text.len())?;
     let mut out = Out::new(cx, text.len())?;
     let mut values = values.iter();

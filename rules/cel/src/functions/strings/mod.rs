@@ -6,8 +6,9 @@ mod format;
 mod quote;
 
 use crate::eval::Cx;
+use crate::fault::Fault;
 use crate::functions::Function;
-use crate::functions::call::{Answer, global, invalid, member, no_overload};
+use crate::functions::call::{Answer, global, invalid, member};
 use crate::value::{List, Value};
 
 pub(super) use build::{reverse, room};
@@ -39,7 +40,7 @@ const OUT_OF_RANGE: &str = "the position is outside of the string";
 /// `text.charAt(position)`: empty at the very end.
 fn char_at<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     const NAME: &str = "charAt";
-    let [Value::String(text), Value::Int(position)] = arguments else { return Err(no_overload(NAME, arguments)) };
+    let [Value::String(text), Value::Int(position)] = arguments else { return Err(Fault::overload(NAME, arguments)) };
     cx.charge_length(text.len())?;
     let at = byte_of(text, *position).ok_or_else(|| invalid(NAME, OUT_OF_RANGE))?;
     let length = text[at..].chars().next().map_or(0, char::len_utf8);
@@ -52,7 +53,7 @@ fn substring<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     let (text, start, end) = match arguments {
         [Value::String(text), Value::Int(start)] => (text, *start, None),
         [Value::String(text), Value::Int(start), Value::Int(end)] => (text, *start, Some(*end)),
-        _ => return Err(no_overload(NAME, arguments)),
+        _ => return Err(Fault::overload(NAME, arguments)),
     };
     cx.charge_length(text.len())?;
     if end.is_some_and(|end| start > end) {
@@ -66,7 +67,7 @@ fn substring<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
 
 /// `text.trim()`: without the white space of Unicode at both ends.
 fn trim<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::String(text)] = arguments else { return Err(no_overload("trim", arguments)) };
+    let [Value::String(text)] = arguments else { return Err(Fault::overload("trim", arguments)) };
     cx.charge_length(text.len())?;
     Ok(Value::String(text.trim()))
 }
@@ -77,7 +78,7 @@ fn split<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     let (text, separator, limit) = match arguments {
         [Value::String(text), Value::String(separator)] => (*text, *separator, -1),
         [Value::String(text), Value::String(separator), Value::Int(limit)] => (*text, *separator, *limit),
-        _ => return Err(no_overload("split", arguments)),
+        _ => return Err(Fault::overload("split", arguments)),
     };
     cx.charge_length(text.len())?;
     // A negative limit is none.

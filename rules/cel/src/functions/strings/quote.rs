@@ -2,12 +2,13 @@
 
 use super::build::room;
 use crate::eval::Cx;
-use crate::functions::call::{Answer, no_overload};
+use crate::fault::Fault;
+use crate::functions::call::Answer;
 use crate::value::Value;
 
 /// `strings.quote(text)`: in double quotes, what must be escaped in a literal escaped.
 pub(super) fn quote<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
-    let [Value::String(text)] = arguments else { return Err(no_overload("strings.quote", arguments)) };
+    let [Value::String(text)] = arguments else { return Err(Fault::overload("strings.quote", arguments)) };
     cx.charge_length(text.len())?;
     let escapes = text.chars().filter(|c| escaped(*c).is_some()).count();
     let mut quoted = room(cx, text.len() + escapes + 2)?;
