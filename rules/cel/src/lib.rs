@@ -25,7 +25,7 @@ pub use arena::Arena;
 pub use eval::compare::{equal, order};
 pub use eval::{Cx, Trace};
 pub use fault::Fault;
-pub use functions::Function;
+pub use functions::{Function, all as functions};
 pub use owned::OwnedValue;
 pub use paths::{Path, Paths, SlotId};
 pub use slot::Slot;

@@ -24,6 +24,8 @@ use crate::eval::Cx;
 use crate::fault::Fault;
 use crate::value::Value;
 
+pub(crate) use optional::answered_by;
+
 /// How a function is implemented: the receiver, if any, is the first argument. It finds the overload by
 /// the types of its arguments, charges what it goes through, and allocates in the arena only.
 pub type Call = for<'a, 'c> fn(&'c mut Cx<'a>, &'c [Value<'a>]) -> Result<Value<'a>, Fault<'a>>;

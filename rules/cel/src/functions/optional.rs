@@ -63,7 +63,18 @@ fn value<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     value.copied().ok_or_else(|| invalid("value", "there is no value"))
 }
 
-/// `a.or(b)`. The evaluator does not come here with a value in `a`: then `b` is not evaluated.
+/// What `a.or(b)` and `a.orValue(b)` answer without a look at `b`, which is not evaluated then.
+#[inline]
+pub(crate) fn answered_by<'a>(function: &Function, a: Value<'a>) -> Option<Value<'a>> {
+    let Value::Optional(Some(value)) = a else { return None };
+    match function.name {
+        "or" => Some(a),
+        "orValue" => Some(*value),
+        _ => None,
+    }
+}
+
+/// `a.or(b)`
 fn or<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     match arguments {
         [some @ Value::Optional(Some(_)), _] => Ok(*some),
@@ -72,7 +83,7 @@ fn or<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     }
 }
 
-/// `a.orValue(b)`. The evaluator does not come here with a value in `a`: then `b` is not evaluated.
+/// `a.orValue(b)`
 fn or_value<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     match arguments {
         [Value::Optional(value), other] => Ok(value.copied().unwrap_or(*other)),

@@ -10,7 +10,7 @@ use super::build::room;
 use crate::eval::Cx;
 use crate::fault::Fault;
 use crate::functions::call::{Answer, invalid};
-use crate::time::{Duration, Timestamp};
+use crate::time::Duration;
 use crate::value::{List, Map, Value};
 
 const NAME: &str = "format";
@@ -180,7 +180,7 @@ impl<'c, 'a> Out<'c, 'a> {
             },
             Value::List(list) => self.list(*list),
             Value::Map(map) => self.map(*map),
-            Value::Timestamp(timestamp) => self.timestamp(*timestamp),
+            Value::Timestamp(timestamp) => self.write(format_args!("{timestamp}")),
             Value::Duration(duration) => self.duration(*duration),
             Value::Type(of) => self.push(of.name()),
             Value::Optional(_) | Value::Ip(_) | Value::Cidr(_) | Value::Semver(_) => {
@@ -220,16 +220,6 @@ impl<'c, 'a> Out<'c, 'a> {
             self.any(value)?;
         }
         self.push("}")
-    }
-
-    /// RFC 3339 in UTC, with as many digits of the second as are needed.
-    fn timestamp(&mut self, timestamp: Timestamp) -> Result<(), Fault<'a>> {
-        // The nanoseconds of a timestamp are below 10^9.
-        let nanos = i32::try_from(timestamp.nanos).unwrap_or_default();
-        match jiff::Timestamp::new(timestamp.seconds, nanos) {
-            Ok(instant) => self.write(format_args!("{instant}")),
-            Err(_) => Err(invalid(NAME, "the timestamp is out of range")),
-        }
     }
 
     /// Seconds, with a fraction if there is one.
