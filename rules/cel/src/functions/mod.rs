@@ -5,6 +5,8 @@
 
 mod convert;
 mod standard;
+#[cfg(test)]
+mod tests_standard;
 mod time;
 
 use std::fmt;
