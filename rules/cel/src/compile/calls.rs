@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use cel::common::ast::CallExpr;
 use cel::parser::Expression;
 
-use super::hint::{closest, numbers};
+use super::hint::{closest, numbers, shown};
 use super::macros::{MACROS, usage};
 use super::names::{spelled, steps_of};
 use super::pattern::compile_pattern;
@@ -120,12 +120,17 @@ fn counted(takes: &[usize]) -> String {
     format!("{} argument{plural}", numbers(takes))
 }
 
+/// Whether there is a function or a macro of that name.
+pub(super) fn is_function(name: &str) -> bool {
+    BY_NAME.contains_key(name) || usage(name).is_some()
+}
+
 fn unknown(name: &str) -> String {
     if let Some(usage) = usage(name) {
         return format!("`{name}` is not used like this: write `{usage}`");
     }
     match closest(name, BY_NAME.keys().copied().chain(MACROS.iter().map(|(name, _)| *name))) {
-        Some(close) => format!("unknown function `{name}`; did you mean `{close}`?"),
-        None => format!("unknown function `{name}`"),
+        Some(close) => format!("unknown function `{}`; did you mean `{close}`?", shown(name)),
+        None => format!("unknown function `{}`", shown(name)),
     }
 }

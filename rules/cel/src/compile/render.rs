@@ -43,6 +43,7 @@ fn render(expr: &Expr, paths: &Paths) -> String {
         Kind::Const(value) => constant(value),
         Kind::Slot(id) => path(*id),
         Kind::HasSlot(id) => format!("(has {})", path(*id)),
+        Kind::OptSlot { slot, from } => format!("(opt {} from {})", path(*slot), path(*from)),
         Kind::Var(var) => format!("var{var}"),
         Kind::Local(local) => format!("local{local}"),
         Kind::Select(of, field) => format!("(. {} {field})", one(of)),

@@ -63,6 +63,7 @@ fn mistakes_are_located_and_suggest_a_fix() {
         ("has(trigger.a, trigger.b)", &["1:4: `has` is not used like this: write `has(x.field)`"]),
         ("foo.Bar{a: 1}.a == 1", &["1:8: messages are not supported"]),
         ("cel.index(0) == 1", &["1:10: this variable of a `cel.block` is not there"]),
+        ("exists == 1", &["1:1: `exists` is a function and no variable"]),
         ("__(1)", &["1:3: unknown function `__`"]),
         ("", &["1:1: the expression is empty"]),
         (" \n ", &["1:1: the expression is empty"]),
