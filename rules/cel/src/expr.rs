@@ -83,7 +83,8 @@ pub enum Kind {
     Call(&'static Function, Box<[Expr]>),
     /// A macro that goes through a list or a map.
     Loop(Box<Loop>),
-    /// `cel.bind(x, value, body)`: the value becomes the next local of the body, evaluated at its first use.
+    /// `cel.bind(x, value, body)`: the value becomes the next local of the body, where a fault of it
+    /// counts only if it is used.
     Bind(Box<[Expr; 2]>),
     /// `value.optMap(x, body)`: the body with the optional's value as the next local, wrapped.
     OptMap(Box<[Expr; 2]>),

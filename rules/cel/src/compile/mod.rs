@@ -148,6 +148,8 @@ mod render;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_fold;
+#[cfg(test)]
 mod tests_hostile;
 #[cfg(test)]
 mod tests_mistakes;
