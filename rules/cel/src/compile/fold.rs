@@ -52,7 +52,7 @@ fn value_of(expr: &Expr) -> Option<OwnedValue> {
 }
 
 /// A copy of a value, if it has a form as a constant and is not too large.
-fn owned(value: Value<'_>, left: &mut usize) -> Option<OwnedValue> {
+pub(super) fn owned(value: Value<'_>, left: &mut usize) -> Option<OwnedValue> {
     let bytes = match value {
         Value::String(text) => text.len(),
         Value::Bytes(bytes) => bytes.len(),

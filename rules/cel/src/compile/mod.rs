@@ -154,4 +154,6 @@ mod tests_hostile;
 #[cfg(test)]
 mod tests_mistakes;
 #[cfg(test)]
+mod tests_random;
+#[cfg(test)]
 mod tests_warnings;
