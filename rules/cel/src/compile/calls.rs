@@ -65,7 +65,7 @@ impl<'c> Compiler<'c> {
     }
 
     fn function(&mut self, id: u64, name: &str, target: Option<&'c Expression>, args: &'c [Expression]) -> Typed {
-        let known = BY_NAME.get(name).map(Vec::as_slice).unwrap_or_default();
+        let known = overloads(name);
         let matches = name == "matches" && args.len() + usize::from(target.is_some()) == 2;
         if known.is_empty() && !matches {
             if let Some(target) = target {
@@ -118,6 +118,11 @@ fn misused(name: &str, member: bool, arguments: usize, known: &[&Function]) -> S
 fn counted(takes: &[usize]) -> String {
     let plural = if takes == [1] { "" } else { "s" };
     format!("{} argument{plural}", numbers(takes))
+}
+
+/// The functions of that name.
+pub(super) fn overloads(name: &str) -> &'static [&'static Function] {
+    BY_NAME.get(name).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// Whether there is a function or a macro of that name.

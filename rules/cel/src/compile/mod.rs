@@ -156,4 +156,6 @@ mod tests_mistakes;
 #[cfg(test)]
 mod tests_random;
 #[cfg(test)]
+mod tests_signatures;
+#[cfg(test)]
 mod tests_warnings;

@@ -8,6 +8,7 @@ use crate::value::{List, Map, Value};
 
 /// How a field is asked for, as faults name it.
 const SELECT: &str = ".";
+const OPT_SELECT: &str = ".?";
 const INDEX: &str = "[]";
 
 impl<'a> Cx<'a> {
@@ -35,22 +36,20 @@ impl<'a> Cx<'a> {
         }
     }
 
-    /// The optional value at a path, of which all steps below `from` are optional.
+    /// The optional value at a path: none if a step below `from` is missing.
     pub(super) fn opt_slot(&mut self, id: SlotId, from: SlotId) -> Result<Value<'a>, Fault<'a>> {
         if !self.is_absent(id) {
             let value = self.slot(id)?;
             return self.some(value);
         }
-        let mut above = id;
-        while above != from {
+        let mut above = self.paths.get(id).parent;
+        while above != from && self.is_absent(above) {
             above = self.paths.get(above).parent;
-            match self.slots.get(above.index()) {
-                Some(Slot::Object | Slot::Value(Value::Map(_))) => return Ok(Value::Optional(None)),
-                Some(Slot::Value(value)) => return Err(Fault::unary(".?", value.type_of())),
-                Some(Slot::Absent) | None => {}
-            }
         }
-        Err(self.absent(from))
+        match self.slot(above)? {
+            Value::Map(_) => Ok(Value::Optional(None)),
+            other => Err(Fault::unary(OPT_SELECT, other.type_of())),
+        }
     }
 
     /// Why nothing stands at a path: the first step that is missing, or what has no fields.
@@ -89,7 +88,7 @@ impl<'a> Cx<'a> {
             Value::Map(map) => self.found(map.field(field)),
             Value::Optional(None) => Ok(operand),
             Value::Optional(Some(inner)) => self.opt_select(*inner, field),
-            other => Err(Fault::unary(".?", other.type_of())),
+            other => Err(Fault::unary(OPT_SELECT, other.type_of())),
         }
     }
 
