@@ -14,7 +14,7 @@ mod macros;
 mod names;
 mod operators;
 mod parse;
-mod pattern;
+pub(crate) mod pattern;
 mod place;
 mod resolve;
 mod types;

@@ -7,7 +7,9 @@ pub(crate) mod compare;
 mod loops;
 mod node;
 
-use bumpalo::collections::Vec as BumpVec;
+use core::fmt::{self, Write as _};
+
+use bumpalo::collections::{String as BumpString, Vec as BumpVec};
 
 use crate::arena::Arena;
 use crate::expr::Expr;
@@ -131,6 +133,15 @@ impl<'a> Cx<'a> {
         Ok(Value::String(self.arena.str(text)))
     }
 
+    /// Writes something into the arena.
+    pub(crate) fn display(&mut self, of: &dyn fmt::Display) -> Result<Value<'a>, Fault<'a>> {
+        let mut text = BumpString::new_in(self.arena.bump());
+        // A string takes all that is written.
+        let _ = write!(text, "{of}");
+        self.charge_bytes(text.len())?;
+        Ok(Value::String(text.into_bump_str()))
+    }
+
     /// Copies bytes into the arena.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<Value<'a>, Fault<'a>> {
         self.charge_bytes(bytes.len())?;
@@ -198,7 +209,7 @@ impl<'a> Cx<'a> {
     fn check_entries(&mut self, entries: &mut [(Value<'a>, Value<'a>)]) -> Result<(), Fault<'a>> {
         self.charge_length(entries.len())?;
         for (key, _) in entries.iter() {
-            if !matches!(key, Value::Bool(_) | Value::Int(_) | Value::Uint(_) | Value::String(_)) {
+            if !compare::can_be_key(key) {
                 return Err(Fault::UnsupportedKey(key.type_of()));
             }
         }

@@ -1,5 +1,10 @@
 //! Instants and spans of time, to the nanosecond (google.protobuf.Timestamp and Duration).
 
+mod civil;
+mod text;
+
+pub(crate) use civil::Civil;
+
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// An instant between 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999999Z.
