@@ -36,6 +36,12 @@ fn what_has_a_value_is_replaced_by_it() {
         ("cel.block([1, cel.index(0) + 1], cel.index(1))", "2"),
         ("'abc'.matches('^a')", "true"),
         ("5 in [1, 2, 3, 4, 5, 6, 7, 8]", "true"),
+        ("size('aé')", "2"),
+        ("int('12') + [1, 2].size()", "14"),
+        ("type(1) == int", "true"),
+        ("trigger.a < timestamp('1970-01-01T00:00:01Z')", "(< $a Timestamp(Timestamp { seconds: 1, nanos: 0 }))"),
+        ("trigger.a.matches('a' + 'b')", "(matches $a /ab/)"),
+        ("dyn(1) == 1", "true"),
         ("{1: 'a', 'b': 2} == {'b': 2.0, 1u: 'a'}", "true"),
         ("trigger.a in [8, 7u, 6.0, 5, 'a', true, 1, 7]", r#"(in $a {true 1 5 6.0 7u 8 "a"})"#),
     ]);
@@ -50,6 +56,8 @@ fn what_fails_stays_because_it_may_be_absorbed() {
         ("1 + 'a' == 2", r#"(== (+ 1 "a") 2)"#),
         ("9223372036854775807 + 1 == 0", "(== (+ 9223372036854775807 1) 0)"),
         ("[1].map(x, x / 0)", "(Map [1] to (/ local0 0))"),
+        ("duration('1d') == trigger.a", r#"(== (duration "1d") $a)"#),
+        ("size(1) == 1", "(== (size 1) 1)"),
         ("1 / 0 == 1 || true", "true"),
     ]);
 }
@@ -62,6 +70,8 @@ fn what_reads_something_stays() {
         // Its own variables only, but inside of another macro they have other places.
         ("trigger.l.exists(x, [1].exists(y, y == 1))", "(Exists $l if (Exists [1] if (== local1 1)))"),
         ("cel.bind(x, trigger.a, 1)", "(bind $a 1)"),
+        ("trigger.a.contains('x')", r#"(contains $a "x")"#),
+        ("trigger.a.matches(trigger.b)", "(matches $a $b)"),
         ("[1].map(x, kv)", "(Map [1] to var1)"),
     ]);
 }

@@ -115,7 +115,7 @@ fn value_of(source: &str, fields: &[OwnedValue]) -> String {
     let arena = Arena::new();
     let value = Cx::new(&arena, &paths, &slots, &[]).eval(&expr);
     match value {
-        Ok(value) => format!("{:?}", fold::owned(value, &mut usize::MAX.clone())),
+        Ok(value) => format!("{:?}", value.to_owned_value(usize::MAX)),
         Err(fault) => format!("no value: {}", fault.code()),
     }
 }

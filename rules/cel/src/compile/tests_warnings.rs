@@ -164,6 +164,15 @@ fn literals_tell_enough() {
             ("1", &["0: the criterion is an int, not a bool: it never matches"]),
             ("'a'.b == 1", &["3: a string has no field `b`: always an error"]),
             ("trigger.hots == 5 && trigger.a > 'x'", &[]),
+            ("size(5) == 1", &["4: `size` does not take an int: always an error"]),
+            ("5.startsWith('a')", &["12: `startsWith` does not take an int: always an error"]),
+            ("size('a') == 'a'", &["10: this is never true: one side is an int, the other a string"]),
+            (
+                "timestamp('2026-01-01T00:00:00Z') > 5",
+                &["34: there is no order between a timestamp and an int: always an error"],
+            ),
+            ("string(trigger.a) > 5", &["18: there is no order between a string and an int: always an error"]),
+            ("dyn(1) == 'a'", &[]),
             ("int == 1", &["4: this is never true: one side is a type, the other an int"]),
         ],
     );
