@@ -79,7 +79,9 @@ impl Extractor {
                 self.shapes.len() - 1
             });
         }
-        &mut self.shapes[self.last].1
+        let shape = &mut self.shapes[self.last].1;
+        shape.begin();
+        shape
     }
 }
 

@@ -10,8 +10,20 @@ use petrel_cel::SlotId;
 /// Longest glue that is remembered, in bytes.
 const GLUE_BYTES_MAX: usize = 32;
 
-/// Most pieces of glue that are remembered for one layout. When there are more, all are forgotten.
+/// Most pieces of glue that are remembered for one layout. Then all are forgotten, between two documents.
 const GLUES_MAX: usize = 1024;
+
+/// How many pieces of glue of an object are looked at to find one that is known.
+const LOOK_BACK: usize = 16;
+
+/// Most surprises in a document that is still said to look like the last ones.
+const SURPRISES_MAX: u32 = 3;
+
+/// Documents in a row without likeness after which predicting rests.
+const STRANGERS_MAX: u32 = 8;
+
+/// Documents for which predicting then rests.
+const REST_DOCUMENTS: u32 = 1000;
 
 /// What follows a piece of glue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +44,9 @@ pub(super) struct Place(u32);
 impl Place {
     /// Where nothing is remembered.
     const UNKNOWN: Self = Self(u32::MAX);
+
+    /// Any place while predicting rests.
+    const RESTING: Self = Self(u32::MAX - 1);
 }
 
 #[derive(Debug)]
@@ -56,6 +71,12 @@ pub(super) struct Shape {
     guesses: Vec<Guesses>,
     /// Of each object the glue that was learnt last.
     newest: Vec<u32>,
+    /// What was learnt from the document at hand.
+    surprises: u32,
+    /// Documents in a row that had too many surprises.
+    strangers: u32,
+    /// Documents for which predicting still rests.
+    rest: u32,
 }
 
 /// No glue.
@@ -64,13 +85,42 @@ const NONE: u32 = u32::MAX;
 impl Shape {
     /// Nothing is known yet of documents with so many slots.
     pub fn new(slots: usize) -> Self {
-        Self { glues: Vec::new(), guesses: vec![[NONE; 2]; slots], newest: vec![NONE; slots] }
+        Self {
+            glues: Vec::new(),
+            guesses: vec![[NONE; 2]; slots],
+            newest: vec![NONE; slots],
+            surprises: 0,
+            strangers: 0,
+            rest: 0,
+        }
+    }
+
+    /// Before a document. Only here may something be forgotten: a [`Place`] holds for one document.
+    #[inline(always)]
+    pub fn begin(&mut self) {
+        if self.surprises > 0 || self.rest > 0 || self.strangers > 0 {
+            self.reconsider();
+        }
+    }
+
+    /// Documents that never look alike would pay for being learnt and gain nothing.
+    fn reconsider(&mut self) {
+        self.rest = self.rest.saturating_sub(1);
+        self.strangers = if self.surprises > SURPRISES_MAX { self.strangers + 1 } else { 0 };
+        self.surprises = 0;
+        if self.strangers == STRANGERS_MAX {
+            self.strangers = 0;
+            self.rest = REST_DOCUMENTS;
+        }
+        if self.glues.len() == GLUES_MAX {
+            *self = Self { rest: self.rest, strangers: self.strangers, ..Self::new(self.newest.len()) };
+        }
     }
 
     /// The place behind an object's opening brace.
     #[inline(always)]
     pub fn start(&self, object: SlotId) -> Place {
-        Place(object.0)
+        if self.rest > 0 { Place::RESTING } else { Place(object.0) }
     }
 
     /// What the bytes at an offset mean if they were seen at this place before: what follows, the offset
@@ -91,15 +141,13 @@ impl Shape {
     /// Remembers what stood at a place of an object; gives the place behind the value that follows.
     #[cold]
     pub fn learn(&mut self, place: Place, object: SlotId, glue: &[u8], next: Next) -> Place {
-        if glue.len() > GLUE_BYTES_MAX {
-            return Place::UNKNOWN;
+        if place == Place::RESTING || glue.len() > GLUE_BYTES_MAX {
+            return if place == Place::RESTING { place } else { Place::UNKNOWN };
         }
+        self.surprises += 1;
         let number = match self.find(object, glue) {
             Some(number) => number,
-            None if self.glues.len() == GLUES_MAX => {
-                *self = Self::new(self.newest.len());
-                return Place::UNKNOWN;
-            }
+            None if self.glues.len() == GLUES_MAX => return Place::UNKNOWN,
             None => self.add(object, glue, next),
         };
         if let Some(guesses) = self.guesses.get_mut(place.0 as usize) {
@@ -110,7 +158,8 @@ impl Shape {
 
     fn find(&self, object: SlotId, glue: &[u8]) -> Option<u32> {
         let mut number = self.newest[object.index()];
-        while let Some(known) = self.glues.get(number as usize) {
+        for _ in 0..LOOK_BACK {
+            let known = self.glues.get(number as usize)?;
             if known.length as usize == glue.len() && known.stands(glue, 0) {
                 return Some(number);
             }
