@@ -9,10 +9,6 @@
 mod engine;
 mod event;
 mod expr;
-#[cfg(feature = "internals")]
-#[allow(missing_docs)]
-pub mod index;
-#[cfg(not(feature = "internals"))]
 #[allow(dead_code, unused_imports, reason = "on its way")]
 mod index;
 mod json;

@@ -13,6 +13,9 @@ mod stats;
 mod strings;
 mod table;
 
+#[cfg(test)]
+mod tests;
+
 use atoms::{Atoms, Group, Kind};
 pub use literal::{Clause, Key, Literal};
 use query::Plan;
