@@ -163,7 +163,13 @@ fn an_empty_index() {
 #[test]
 fn placements() {
     let index = Index::build([
-        (4, vec![clause([Literal::Present(slot(0)), one_of(1, [text("x")])]), clause([Literal::Prefix(slot(2), "p".into())])]),
+        (
+            4,
+            vec![
+                clause([Literal::Present(slot(0)), one_of(1, [text("x")])]),
+                clause([Literal::Prefix(slot(2), "p".into())]),
+            ],
+        ),
         (2, vec![clause([]), clause([one_of(1, [text("x")])])]),
         (9, vec![clause([Literal::Present(slot(0))])]),
     ]);

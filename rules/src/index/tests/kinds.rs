@@ -63,8 +63,13 @@ fn equality() {
 
 #[test]
 fn elements() {
-    let cases: &[(&[Value<'static>], bool)] =
-        &[(&[], false), (&[B], false), (&[B, A], true), (&[A, A, A], true), (&[Value::List(List::Values(&[A]))], false)];
+    let cases: &[(&[Value<'static>], bool)] = &[
+        (&[], false),
+        (&[B], false),
+        (&[B, A], true),
+        (&[A, A, A], true),
+        (&[Value::List(List::Values(&[A]))], false),
+    ];
     for (elements, expected) in cases {
         exactly(&[has_one_of(0, [text("a"), text("c")])], &[list(elements)], *expected);
     }

@@ -39,7 +39,8 @@ fn a_literal() -> impl Strategy<Value = Literal> {
 }
 
 fn a_cover() -> impl Strategy<Value = Vec<Clause>> {
-    let literals = prop_oneof![1 => prop::collection::vec(a_literal(), 0..2), 9 => prop::collection::vec(a_literal(), 1..5)];
+    let literals =
+        prop_oneof![1 => prop::collection::vec(a_literal(), 0..2), 9 => prop::collection::vec(a_literal(), 1..5)];
     prop::collection::vec(literals.prop_map(clause), 1..4)
 }
 
