@@ -1,6 +1,6 @@
 //! What one thread needs to look up one event, kept for the next one.
 
-use super::entry::{self, BITS};
+use super::entry::{self, MARKS};
 use super::table::{Postings, Table};
 
 /// An event's atom that some rule knows.
@@ -26,7 +26,8 @@ pub struct Scratch {
     lists_count: usize,
     pub seen_atoms: Seen,
     pub seen_rules: Seen,
-    bits: [u64; BITS as usize / 64],
+    /// Whether an atom with that mark was found.
+    marks: Box<[bool; MARKS]>,
     /// Per group the atoms found, folded to 64 bits.
     any: Vec<u64>,
     /// Per group the number, NaN if there is none.
@@ -44,7 +45,7 @@ impl Default for Scratch {
             lists_count: 0,
             seen_atoms: Seen::default(),
             seen_rules: Seen::default(),
-            bits: [0; BITS as usize / 64],
+            marks: Box::new([false; MARKS]),
             any: Vec::new(),
             numbers: Vec::new(),
         }
@@ -56,7 +57,7 @@ impl Scratch {
     #[inline]
     pub fn begin(&mut self, groups: usize) {
         for Found { atom, group } in &self.found[..self.found_count] {
-            self.bits[usize::from(entry::bit(*atom)) / 64] = 0;
+            self.marks[usize::from(entry::mark(*atom))] = false;
             self.any[*group as usize] = 0;
         }
         (self.found_count, self.lists_count) = (0, 0);
@@ -64,8 +65,8 @@ impl Scratch {
             self.any.resize(groups, 0);
             self.numbers.resize(groups, f64::NAN);
         }
-        // Bit 0 and group 0 are those of checks that are not needed.
-        self.bits[0] = 1;
+        // Mark 0 and group 0 are those of checks that are not needed.
+        self.marks[0] = true;
         self.any[0] = u64::MAX;
         self.numbers[0] = 0.0;
         self.seen_atoms.begin();
@@ -75,8 +76,7 @@ impl Scratch {
     /// Notes an atom.
     #[inline]
     pub fn find(&mut self, atom: u32, group: u32, postings: Postings) {
-        let bit = usize::from(entry::bit(atom));
-        self.bits[bit / 64] |= 1 << (bit % 64);
+        self.marks[usize::from(entry::mark(atom))] = true;
         self.any[group as usize] |= entry::mask(atom);
         self.room(1);
         self.found[self.found_count] = Found { atom, group };
@@ -96,8 +96,7 @@ impl Scratch {
             self.lists[lists] = postings;
             found += usize::from(hit);
             lists += usize::from(hit & (postings.count != 0));
-            let bit = usize::from(entry::bit(atom));
-            self.bits[bit / 64] |= u64::from(hit) << (bit % 64);
+            self.marks[usize::from(entry::mark(atom))] |= hit;
             self.any[*group as usize] |= u64::from(hit) * entry::mask(atom);
         }
         (self.found_count, self.lists_count) = (found, lists);
@@ -152,7 +151,7 @@ impl Scratch {
         if !few {
             return self.seen_atoms.insert(atom);
         }
-        !self.has(entry::bit(atom)) || self.found[..self.found_count].iter().all(|found| found.atom != atom)
+        !self.has(entry::mark(atom)) || self.found[..self.found_count].iter().all(|found| found.atom != atom)
     }
 
     /// Notes a number, or NaN.
@@ -161,10 +160,10 @@ impl Scratch {
         self.numbers[group as usize] = number;
     }
 
-    /// Whether an atom with that bit was found.
+    /// Whether an atom with that mark was found.
     #[inline]
-    pub fn has(&self, bit: u16) -> bool {
-        self.bits[usize::from(bit) / 64 % (BITS as usize / 64)] >> (bit % 64) & 1 != 0
+    pub fn has(&self, mark: u16) -> bool {
+        self.marks[usize::from(mark) % MARKS]
     }
 
     /// The number of a group.
@@ -182,6 +181,7 @@ impl Scratch {
     /// Bytes that it occupies.
     pub fn bytes(&self) -> usize {
         size_of::<Self>()
+            + MARKS
             + (self.keys.capacity() + self.elements.capacity()) * size_of::<(u64, u32)>()
             + self.found.capacity() * size_of::<Found>()
             + self.lists.capacity() * size_of::<Postings>()
