@@ -238,3 +238,19 @@ fn nodes_have_extents() {
         assert!(extents.iter().any(|e| e == expected), "{expected} is not in {extents:#?}");
     }
 }
+
+#[test]
+fn namespaces() {
+    check(&[
+        ("math.greatest(trigger.a, 2)", "(math.greatest $a 2)"),
+        ("math.least(1, 2, 3)", "1"),
+        (".math.least(1, 2)", "1"),
+        ("base64.encode(b'hello')", r#""aGVsbG8=""#),
+        ("optional.of(trigger.a).orValue(1)", "(orValue (optional.of $a) 1)"),
+        ("optional.none().orValue(1)", "(orValue (optional.none ) 1)"),
+        ("trigger.?a.orValue('x') == 'y'", r#"(== (orValue (opt $a from $) "x") "y")"#),
+        ("ip('10.0.0.1') == trigger.a", "(== Ip(10.0.0.1) $a)"),
+        // A variable is no namespace.
+        ("[[1]].exists(math, math.size() == 1)", "true"),
+    ]);
+}

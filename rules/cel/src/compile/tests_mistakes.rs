@@ -118,3 +118,10 @@ fn there_may_be_no_variables() {
     let found = parsed.compile(Names { event: None, vars: &[] }, &mut Paths::new(), None).unwrap_err();
     assert_eq!(found[0].message, "unknown variable `x`");
 }
+
+#[test]
+fn namespaces_suggest() {
+    assert_eq!(mistakes("math.graetest(1)"), ["1:14: unknown function `math.graetest`; did you mean `math.greatest`?"]);
+    assert_eq!(mistakes("math.pi"), ["1:1: unknown variable `math`; there are `trigger`, `now`, `kv`, `x.y`, `x.y.z`"]);
+    assert_eq!(mistakes("optional.of()"), ["1:12: `optional.of` takes 1 argument, not 0"]);
+}
