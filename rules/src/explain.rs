@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 
 use crate::engine::{ParsedRules, RuleSource};
 use crate::error::{CompileError, EvalError};
-use crate::extract::{Extractor, InvalidJson, Layout};
+use crate::extract::{Doubles, Extractor, InvalidJson, Layout, SchemaCheck};
 use crate::index::{Index, Scratch};
 use crate::kv::Kv;
 use crate::render::to_json;
@@ -83,8 +83,9 @@ pub fn explain(
     let compiled = parsed.compile(names::RULE, &mut paths, None).map_err(|mistakes| {
         first(mistakes.into_iter().map(|m| CompileError::new(&rule.rule, parsed.source(), m)).collect())
     })?;
-    let check = schema.check(&mut paths);
-    let layout = Layout::new(&paths, schema.doubles());
+    let reads = paths.clone();
+    let check = SchemaCheck::new(schema, &reads, &mut paths);
+    let layout = Layout::new(&paths, Doubles::new(schema));
     let arena = Arena::new();
     let slots = Extractor::new().extract(&layout, event, &arena)?;
     let vars = [Value::Timestamp(instant(now_ms)), kv.value()];
@@ -97,7 +98,7 @@ pub fn explain(
     index.candidates(slots, &mut Scratch::default(), &mut |_| proposed = true);
     let found_by = index.placement(0).iter().map(|placement| placement.describe(&paths)).collect();
     let outcome = seen.value(&compiled.expr);
-    let violation = check.run(slots).err();
+    let violation = check.check(slots).err();
     let matches = violation.is_none() && matches!(outcome, Ok(Value::Bool(true)));
     let reason = match &violation {
         Some(violation) => format!("the trigger's schema refuses the event: {violation}"),

@@ -9,7 +9,7 @@ use petrel_bus::{InputTopic, Start};
 use petrel_cel::{Paths, SlotId};
 
 use crate::engine::{ParsedEvent, RuleSet};
-use crate::extract::Layout;
+use crate::extract::{Doubles, Layout};
 use crate::template::Template;
 
 /// An action that a rule asks for.
@@ -150,7 +150,7 @@ impl Group {
             BoundTrigger { plan, offsets, slots: (!alone).then_some(slots) }
         };
         let triggers: Vec<BoundTrigger> = triggers.into_iter().map(&mut bind).collect();
-        let doubles = triggers.first().map(|t| t.plan.rules.schema().doubles()).unwrap_or_default();
+        let doubles = triggers.first().map(|t| Doubles::new(t.plan.rules.schema())).unwrap_or_default();
         Self { layout: Layout::new(&paths, doubles), triggers }
     }
 }
@@ -183,8 +183,8 @@ impl MatchPlan {
             if let Some(Binding { topic, offsets }) = binding {
                 let groups = topics.entry(topic).or_default();
                 let bound = (trigger.clone(), offsets);
-                let doubles = trigger.rules.schema().doubles();
-                match groups.iter_mut().find(|group| group[0].0.rules.schema().doubles() == doubles) {
+                let doubles = Doubles::new(trigger.rules.schema());
+                match groups.iter_mut().find(|group| Doubles::new(group[0].0.rules.schema()) == doubles) {
                     Some(group) => group.push(bound),
                     None => groups.push(vec![bound]),
                 }

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use petrel_cel::{Paths, SlotId};
 
 use crate::error::CompileError;
-use crate::extract::Layout;
-use crate::schema::{SchemaCheck, SchemaViolation, TriggerSchema};
+use crate::extract::{Doubles, Layout, SchemaCheck};
+use crate::schema::{SchemaViolation, TriggerSchema};
 
 pub use matcher::{Matcher, ParsedEvent, Verdict};
 pub use parsed::ParsedRules;
@@ -108,11 +108,11 @@ impl RuleSet {
 
     fn new(schema: Arc<TriggerSchema>, segments: Vec<Arc<Segment>>, removed: Arc<Removed>, paths: Paths) -> Self {
         let mut read = paths.clone();
-        let check = schema.check(&mut read);
-        let layout = Layout::new(&read, schema.doubles());
+        let check = SchemaCheck::new(&schema, &paths, &mut read);
+        let layout = Layout::new(&read, Doubles::new(&schema));
         let mut root = Paths::new();
         root.read_whole(SlotId::ROOT);
-        let whole = Layout::new(&root, schema.doubles());
+        let whole = Layout::new(&root, Doubles::new(&schema));
         Self { schema, segments, removed, paths: read, layout, whole, check }
     }
 
@@ -213,7 +213,7 @@ impl RuleSet {
     /// # Errors
     /// The first violation.
     pub fn check(&self, event: &ParsedEvent<'_>) -> Result<(), SchemaViolation> {
-        self.check.run(event.slots())
+        self.check.check(event.slots())
     }
 }
 

@@ -1,26 +1,22 @@
 //! What a bound topic checks of a trigger's schema (DESIGN §4, `validate: paths`), and which numbers it
 //! makes doubles. Full validation is somebody else's.
 
-mod check;
 mod types;
 
 use serde_json::Value as Json;
 
-use crate::extract::Doubles;
-
-pub(crate) use check::SchemaCheck;
 
 /// The part of a trigger's JSON schema that matching needs: `type`, `required`, `properties`,
 /// `additionalProperties` and `items`, at any depth. Other keywords are left to full validation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TriggerSchema {
-    types: Option<Vec<String>>,
-    required: Vec<Box<str>>,
-    properties: Vec<(Box<str>, TriggerSchema)>,
-    other_properties: Option<Box<TriggerSchema>>,
+    pub(crate) types: Option<Vec<String>>,
+    pub(crate) required: Vec<Box<str>>,
+    pub(crate) properties: Vec<(Box<str>, TriggerSchema)>,
+    pub(crate) other_properties: Option<Box<TriggerSchema>>,
     /// Whether there are no other properties (`additionalProperties: false`).
-    closed: bool,
-    items: Option<Box<TriggerSchema>>,
+    pub(crate) closed: bool,
+    pub(crate) items: Option<Box<TriggerSchema>>,
 }
 
 /// What an event has that its trigger's schema refuses.
@@ -58,21 +54,6 @@ impl TriggerSchema {
             other_properties: below("additionalProperties"),
             closed: schema.get("additionalProperties") == Some(&Json::Bool(false)),
             items: below("items"),
-        }
-    }
-
-    /// The paths whose numbers are doubles.
-    pub(crate) fn doubles(&self) -> Doubles {
-        let is = |name: &str| self.types.iter().flatten().any(|t| t == name);
-        let some = |schema: &TriggerSchema| Some(schema.doubles()).filter(|d| !d.is_empty());
-        let other_fields = self.other_properties.as_deref().and_then(some);
-        // A named member without doubles must be there if it is an exception to the others.
-        let named = |schema: &TriggerSchema| some(schema).or_else(|| other_fields.as_ref().map(|_| Doubles::default()));
-        Doubles {
-            here: is("number") && !is("integer"),
-            fields: self.properties.iter().filter_map(|(name, s)| Some((name.clone(), named(s)?))).collect(),
-            other_fields: other_fields.clone().map(Box::new),
-            items: self.items.as_deref().and_then(some).map(Box::new),
         }
     }
 }
