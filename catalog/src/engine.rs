@@ -1,6 +1,6 @@
 //! The catalog's side of the expression engine: compiles what packs write, and says where it is wrong.
 
-use petrel_rules::{CompileError, Kv, ParsedEvent, RuleSet, RuleSource, Scope, Shape, Template, TriggerSchema};
+use petrel_rules::{Arena, CompileError, Kv, ParsedEvent, RuleSet, RuleSource, Scope, Template, TriggerSchema};
 use serde_json::{Map, Value};
 
 use crate::pack::{CallDraft, node_in};
@@ -93,7 +93,8 @@ impl KeyExpression {
     /// What it yields for a payload; nothing if it yields null or fails.
     pub(crate) fn evaluate(&self, payload: &Value) -> Option<Value> {
         let text = payload.to_string();
-        let event = ParsedEvent::parse(text.as_bytes(), &Shape::everything()).ok()?;
-        self.0.render(&Scope::rule(&event, 0, &Kv::empty())).ok().filter(|value| !value.is_null())
+        let arena = Arena::new();
+        let event = ParsedEvent::whole(text.as_bytes(), &TriggerSchema::none(), &arena).ok()?;
+        self.0.render(&Scope::rule(event.root(), 0, &Kv::empty())).ok().filter(|value| !value.is_null())
     }
 }

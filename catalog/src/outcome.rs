@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use petrel_rules::{Kv, Matcher, ParsedEvent, RuleIndex, RuleSet, RuleSource, Scope, Template, TriggerSchema, Verdict};
+use petrel_rules::{
+    Arena, Kv, Matcher, ParsedEvent, RuleIndex, RuleSet, RuleSource, Scope, Template, TriggerSchema, Verdict,
+};
 use serde_json::{Map, Value};
 
 use crate::compile::CompiledRevision;
@@ -96,32 +98,28 @@ fn decide(revision: &CompiledRevision, rule: &RuleDef, test: &TestDraft) -> Resu
     let schema = revision.trigger(&rule.trigger).and_then(|trigger| trigger.schema.as_ref());
     let schema = schema.map_or_else(TriggerSchema::none, TriggerSchema::compile);
     let source = RuleSource { rule: rule.reference.as_str().into(), criteria: rule.criteria.clone() };
-    // Reads all of the event, so that it is parsed whole, for the templates, with the schema's numbers.
-    let whole = RuleSource { rule: "".into(), criteria: Some("trigger == trigger".to_owned()) };
-    let rules = RuleSet::compile(&schema, [source, whole]).map_err(|errors| {
+    let rules = RuleSet::compile(&schema, [source]).map_err(|errors| {
         errors.first().map_or_else(|| "the criteria do not compile".to_owned(), ToString::to_string)
     })?;
     let kv = Kv::new(test.kv.iter().map(|(key, value)| (key.clone(), value.to_string()))).map_err(|e| e.to_string())?;
     let now_ms = test.at_ms.unwrap_or(TEST_NOW_MS);
     let text = test.given.to_string();
     let mut why = None;
-    let on = &mut |index: RuleIndex, verdict: Verdict<'_>| {
-        if index != RuleIndex(0) {
-            return;
-        }
+    let on = &mut |_: RuleIndex, verdict: Verdict<'_>| {
         why = match verdict {
             Verdict::True => None,
             Verdict::False => Some("the criteria are false".to_owned()),
             Verdict::Missing(name) => Some(format!("the criteria need {name:?}, which is not there")),
-            Verdict::Error(error) => Some(format!("the criteria failed: {error}")),
+            Verdict::Error(fault) => Some(format!("the criteria failed: {fault}")),
         }
     };
-    let event = ParsedEvent::parse(text.as_bytes(), rules.shape()).map_err(|e| e.to_string())?;
-    Matcher::new().run_parsed(&rules, &event, now_ms, &kv, on);
+    Matcher::new().scan(&rules, text.as_bytes(), now_ms, &kv, on).map_err(|e| e.to_string())?;
     if let Some(why) = why {
         return Ok(Decision::NoMatch(why));
     }
-    let scope = Scope::rule(&event, now_ms, &kv);
+    let arena = Arena::new();
+    let event = ParsedEvent::whole(text.as_bytes(), &schema, &arena).map_err(|e| e.to_string())?;
+    let scope = Scope::rule(event.root(), now_ms, &kv);
     rule.calls.iter().map(|call| rendered(revision, call, &scope)).collect::<Result<_, _>>().map(Decision::Match)
 }
 

@@ -28,7 +28,9 @@ mod scope;
 mod stage;
 mod template;
 
-pub use engine::{Matcher, ParsedEvent, ParsedRules, RuleIndex, RuleSet, RuleSetStats, RuleSource, Verdict};
+pub use engine::{
+    EventReader, Matcher, ParsedEvent, ParsedRules, RuleIndex, RuleSet, RuleSetStats, RuleSource, Verdict,
+};
 pub use error::{CompileError, EvalError};
 pub use explain::{ExplainError, Explanation, Step, explain};
 pub use extract::{Extractor, InvalidJson, Layout};

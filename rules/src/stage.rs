@@ -10,11 +10,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use petrel_bus::{Context, Input, InputTopic, Output, Stage, StageSpec, Start, Step};
-use petrel_cel::Arena;
 use petrel_schemas::{EventId, Topics, TriggerEvent, decode};
 
-use crate::engine::{Matcher, ParsedEvent};
-use crate::extract::{Extractor, InvalidJson, Layout};
+use crate::engine::{EventReader, Matcher};
 use crate::kv::Kv;
 use crate::limits;
 use crate::plan::{BoundTrigger, Group, MatchPlan, TopicPlan};
@@ -86,23 +84,10 @@ pub struct MatchStage<G> {
     options: MatchOptions,
     names: Names,
     matcher: Matcher,
-    reader: Reader,
+    /// Taken out of the stage while its event is decided.
+    reader: EventReader,
     pending: Pending,
     globals: PhantomData<fn(G)>,
-}
-
-/// Reads events, one at a time. It is taken out of the stage while its event is decided.
-#[derive(Default)]
-struct Reader {
-    extractor: Extractor,
-    arena: Arena,
-}
-
-impl Reader {
-    fn read<'a>(&'a mut self, payload: &'a [u8], layout: &Layout) -> Result<ParsedEvent<'a>, InvalidJson> {
-        self.arena.reset();
-        ParsedEvent::parse(payload, layout, &mut self.extractor, &self.arena)
-    }
 }
 
 impl<G: MatchView> MatchStage<G> {
@@ -117,7 +102,15 @@ impl<G: MatchView> MatchStage<G> {
         };
         let spec = StageSpec { name: "rules".into(), changelog: None, co_partitioned: false };
         let pending = Pending::new(counters, options.criteria_error_rows_max);
-        Self { spec, options, names, matcher: Matcher::new(), reader: Reader::default(), pending, globals: PhantomData }
+        Self {
+            spec,
+            options,
+            names,
+            matcher: Matcher::new(),
+            reader: EventReader::new(),
+            pending,
+            globals: PhantomData,
+        }
     }
 
     /// A record of a user's topic: one parse for each group of triggers, then every trigger's rules.
@@ -135,7 +128,7 @@ impl<G: MatchView> MatchStage<G> {
         self.reader = reader;
     }
 
-    fn groups(&mut self, topic: &TopicPlan, event: &Event<'_>, reader: &mut Reader, context: &mut Context<'_, G>) {
+    fn groups(&mut self, topic: &TopicPlan, event: &Event<'_>, reader: &mut EventReader, context: &mut Context<'_, G>) {
         let (source, payload) = (event.source, event.payload);
         let sees = |trigger: &&BoundTrigger| trigger.sees(source.partition, source.record.offset);
         for group in topic.groups.iter().filter(|group| group.triggers.iter().any(|t| sees(&t))) {

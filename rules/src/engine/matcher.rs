@@ -1,12 +1,13 @@
 //! Runs rule sets over events, one event at a time.
 
-use petrel_cel::{Arena, Fault, Slot, SlotId, Value};
+use petrel_cel::{Arena, Fault, Paths, Slot, SlotId, Value};
 
 use super::{RuleIndex, RuleSet};
-use crate::extract::{Extractor, InvalidJson, Layout};
+use crate::extract::{Doubles, Extractor, InvalidJson, Layout};
 use crate::index::Scratch;
 use crate::kv::Kv;
 use crate::program::{Memo, Run};
+use crate::schema::TriggerSchema;
 use crate::scope::instant;
 
 /// What a criterion says of an event. Only [`Verdict::True`] is a match.
@@ -56,12 +57,22 @@ impl<'a> ParsedEvent<'a> {
         Ok(Self { slots: extractor.extract(layout, bytes, arena)?, arena })
     }
 
+    /// Validates a document and reads all of it, with the schema's numbers.
+    ///
+    /// # Errors
+    /// As [`ParsedEvent::parse`].
+    pub fn whole(bytes: &'a [u8], schema: &TriggerSchema, arena: &'a Arena) -> Result<Self, InvalidJson> {
+        let mut root = Paths::new();
+        root.read_whole(SlotId::ROOT);
+        Self::parse(bytes, &Layout::new(&root, Doubles::new(schema)), &mut Extractor::new(), arena)
+    }
+
     /// What stands at the layout's paths.
     pub fn slots(&self) -> &'a [Slot<'a>] {
         self.slots
     }
 
-    /// All of the event as one value: of an event that was read with [`RuleSet::whole_layout`].
+    /// All of the event as one value, if it was read so.
     pub fn root(&self) -> Value<'a> {
         if let Some(Slot::Value(value)) = self.slots.first() { *value } else { Value::Null }
     }
@@ -73,11 +84,33 @@ impl<'a> ParsedEvent<'a> {
     }
 }
 
+/// Reads events, one at a time, into memory that it uses again.
+#[derive(Debug, Default)]
+pub struct EventReader {
+    extractor: Extractor,
+    arena: Arena,
+}
+
+impl EventReader {
+    /// A reader without memory.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads an event as [`ParsedEvent::parse`] does; the one before is gone.
+    ///
+    /// # Errors
+    /// As [`ParsedEvent::parse`].
+    pub fn read<'a>(&'a mut self, payload: &'a [u8], layout: &Layout) -> Result<ParsedEvent<'a>, InvalidJson> {
+        self.arena.reset();
+        ParsedEvent::parse(payload, layout, &mut self.extractor, &self.arena)
+    }
+}
+
 /// Runs rule sets on one thread, with buffers of its own; in steady state it allocates nothing.
 #[derive(Debug, Default)]
 pub struct Matcher {
-    arena: Arena,
-    extractor: Extractor,
+    reader: EventReader,
     buffers: Buffers,
 }
 
@@ -108,8 +141,7 @@ impl Matcher {
         kv: &Kv,
         on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
     ) -> Result<(), InvalidJson> {
-        self.arena.reset();
-        let event = ParsedEvent::parse(event, rules.layout(), &mut self.extractor, &self.arena)?;
+        let event = self.reader.read(event, rules.layout())?;
         self.buffers.decide(rules, &event, now_ms, kv, on);
         Ok(())
     }
@@ -127,8 +159,7 @@ impl Matcher {
         kv: &Kv,
         on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
     ) -> Result<(), InvalidJson> {
-        self.arena.reset();
-        let event = ParsedEvent::parse(event, rules.layout(), &mut self.extractor, &self.arena)?;
+        let event = self.reader.read(event, rules.layout())?;
         let vars = [now(now_ms), kv.value()];
         for segment in &rules.segments {
             let (programs, memo) = (&segment.programs, &mut self.buffers.memo);

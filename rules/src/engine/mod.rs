@@ -16,7 +16,7 @@ use crate::error::CompileError;
 use crate::extract::{Doubles, Layout, SchemaCheck};
 use crate::schema::{SchemaViolation, TriggerSchema};
 
-pub use matcher::{Matcher, ParsedEvent, Verdict};
+pub use matcher::{EventReader, Matcher, ParsedEvent, Verdict};
 pub use parsed::ParsedRules;
 use segment::Segment;
 
@@ -177,7 +177,7 @@ impl RuleSet {
     }
 
     /// What it takes to read all of an event: its root as one value.
-    pub fn whole_layout(&self) -> &Layout {
+    pub(crate) fn whole_layout(&self) -> &Layout {
         &self.whole
     }
 

@@ -184,21 +184,19 @@ fn mistakes_are_located_and_suggest_a_fix() {
         ("'é' == trigger.a && foo", "1:21: unknown variable `foo`; there are `trigger`, `now`, `kv`"),
         ("trigger.a.startswith('x')", "1:21: unknown function `startswith`; did you mean `startsWith`?"),
         ("frobnicate(trigger.a)", "1:11: unknown function `frobnicate`"),
-        ("size(trigger.a, 1) == 1", "1:5: `size` takes 1 arguments, not 2"),
+        ("size(trigger.a, 1) == 1", "1:5: `size` takes 1 argument, not 2"),
         ("trigger.a.int() == 1", "1:14: `int` is not called on a value: write `int(x)`"),
         ("contains(trigger.a, 'x')", "1:9: `contains` is called on a value: write `x.contains(…)`"),
         ("trigger.a.matches('(')", "1:18: invalid regular expression: error: unclosed group"),
-        ("trigger.a.matches(trigger.b)", "1:18: a pattern that is no string literal is not supported in this version"),
         ("trigger.a.exists(x)", "1:17: `exists` is not used like this"),
         ("trigger.list.all(i, i.x == j)", "1:28: unknown variable `j`; did you mean `i`?"),
         ("foo.Bar{a: 1}.a == 1", "1:8: messages are not supported"),
         ("", "1:1: the expression is empty"),
         (" \n ", "1:1: the expression is empty"),
-        ("optional.of(1) == 1", "1:12: unknown function `of`"),
         ("__(1)", "1:3: unknown function `__`"),
     ];
     for (criteria, expected) in cases {
-        if !mistakes(criteria).contains(&expected.to_owned()) { eprintln!("{criteria}: {expected} => {:?}", mistakes(criteria)); }
+        assert!(mistakes(criteria).contains(&expected.to_owned()), "{criteria}: {:?}", mistakes(criteria));
     }
     let syntax = [
         "'é' ===",

@@ -232,10 +232,11 @@ impl<'a, 'm> Run<'a, 'm> {
             (_, None) => None,
         };
         match (relation, order) {
-            (_, Some(order)) => holds(relation, order).into(),
-            (Relation::Eq, None) => Out::FALSE,
-            (Relation::Ne, None) => Out::TRUE,
-            (relation, None) => {
+            (_, Some(Some(order))) => holds(relation, order).into(),
+            (Relation::Eq, _) => Out::FALSE,
+            (Relation::Ne, _) => Out::TRUE,
+            // Neither has NaN an order.
+            (relation, _) => {
                 let constant = [(INT, Type::Int), (UINT, Type::Uint), (DOUBLE, Type::Double)];
                 let constant = constant.iter().find(|(of, _)| *of == leaf).map_or(Type::Double, |(_, t)| *t);
                 self.fault(Fault::binary(symbol(relation), type_of(found), constant))
@@ -312,11 +313,7 @@ fn type_of(found: Option<Value<'_>>) -> Type {
     found.map_or(Type::Map, |value| value.type_of())
 }
 
-fn holds(relation: Relation, order: Option<Ordering>) -> bool {
-    let Some(order) = order else {
-        // NaN.
-        return relation == Relation::Ne;
-    };
+fn holds(relation: Relation, order: Ordering) -> bool {
     match relation {
         Relation::Eq => order.is_eq(),
         Relation::Ne => order.is_ne(),

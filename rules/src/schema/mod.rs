@@ -5,7 +5,6 @@ mod types;
 
 use serde_json::Value as Json;
 
-
 /// The part of a trigger's JSON schema that matching needs: `type`, `required`, `properties`,
 /// `additionalProperties` and `items`, at any depth. Other keywords are left to full validation.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::mpsc::{SendError, SyncSender};
 
 use memchr::memchr_iter;
-use petrel_rules::{Matcher, ParsedEvent, RuleIndex, Verdict};
+use petrel_rules::{EventReader, Matcher, RuleIndex, Verdict};
 
 use super::blocks::Block;
 use super::subject::Subject;
@@ -74,6 +74,7 @@ pub struct Worker<'s> {
     line_bytes_max: usize,
     /// What follows a line's number in the output, by rule; none are written where it is empty.
     endings: &'s [Box<[u8]>],
+    reader: EventReader,
     matcher: Matcher,
     matched: Vec<RuleIndex>,
     piece: Piece,
@@ -85,8 +86,9 @@ impl<'s> Worker<'s> {
     /// A worker that writes a match as its line's number between `{"line":` and the rule's ending.
     pub fn new(subject: &'s Subject, line_bytes_max: usize, endings: &'s [Box<[u8]>]) -> Self {
         let tally = Tally::new(subject.rules().len());
-        let (matcher, matched, piece) = (Matcher::new(), Vec::new(), Piece::default());
-        Self { subject, line_bytes_max, endings, matcher, matched, piece, tally }
+        let (reader, matcher) = (EventReader::new(), Matcher::new());
+        let (matched, piece) = (Vec::new(), Piece::default());
+        Self { subject, line_bytes_max, endings, reader, matcher, matched, piece, tally }
     }
 
     /// Runs a block and hands on what comes of it; an error means that nobody takes it any more.
@@ -133,13 +135,13 @@ impl<'s> Worker<'s> {
 
     /// Leaves the rules that match in `matched`, in order.
     fn decide(&mut self, text: &[u8]) -> Result<(), Bad> {
-        let Self { subject, matcher, matched, tally, .. } = self;
+        let Self { subject, reader, matcher, matched, tally, .. } = self;
         if text.len() > self.line_bytes_max {
             tally.too_large += 1;
             return Err(Bad::TooLarge);
         }
         let rules = subject.rules();
-        let event = ParsedEvent::parse(text, rules.shape()).map_err(|e| {
+        let event = reader.read(text, rules.layout()).map_err(|e| {
             tally.malformed += 1;
             Bad::Malformed(e.to_string())
         })?;
