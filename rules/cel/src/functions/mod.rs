@@ -1,6 +1,6 @@
 //! Everything that an expression calls by name.
 //!
-//! One file per library, each with a table of its [`Function`]s; [`find`] goes through the tables. A
+//! One file per library, each with a table of its [`Function`]s; [`all`] goes through the tables. A
 //! namespaced function (`math.greatest`) is global and has its whole name in the table.
 
 mod call;
@@ -67,6 +67,7 @@ const TABLES: &[&[Function]] = &[
 ];
 
 /// The function of that name.
+#[cfg(test)]
 pub fn find(name: &str) -> Option<&'static Function> {
     all().find(|f| f.name == name)
 }

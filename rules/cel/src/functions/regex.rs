@@ -22,7 +22,7 @@ pub(super) const TABLE: &[Function] = &[
 /// Compiled patterns that a thread keeps.
 const KEPT_MAX: usize = 64;
 /// Steps that compiling a pattern costs, whether it was kept or not, and more per byte of it.
-const COMPILE_STEPS: usize = 200;
+const COMPILE_STEPS: usize = 500;
 const COMPILE_BYTE_STEPS: usize = 8;
 /// Bytes behind a match that one step lets be searched again.
 const BYTES_PER_MATCH_STEP: usize = 4096;

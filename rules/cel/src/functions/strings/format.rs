@@ -43,7 +43,7 @@ pub(super) fn format<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a>
 }
 
 /// The precision that may stand before a verb, and what follows it.
-fn precision<'t, 'a>(text: &'t str) -> Result<(usize, &'t str), Fault<'a>> {
+fn precision<'a>(text: &str) -> Result<(usize, &str), Fault<'a>> {
     let Some(digits) = text.strip_prefix('.') else { return Ok((PRECISION_DEFAULT, text)) };
     let rest = digits.trim_start_matches(|c: char| c.is_ascii_digit());
     match digits[..digits.len() - rest.len()].parse() {
