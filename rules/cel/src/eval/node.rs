@@ -3,7 +3,7 @@
 use crate::eval::{Cx, LENGTH_PER_STEP, compare};
 use crate::expr::{Element, Entry, Expr, Kind, Relation};
 use crate::fault::Fault;
-use crate::functions::Function;
+use crate::functions::{self, Function};
 use crate::owned::OwnedValue;
 use crate::slot::Slot;
 use crate::value::{List, Map, Value};
@@ -112,7 +112,8 @@ impl<'a> Cx<'a> {
         fault.map_or(Ok(Value::Bool(!decisive)), Err)
     }
 
-    /// A field or a variable compared with a constant, which most comparisons are: what needs neither a copy nor a charge.
+    /// A field or a variable compared with a constant, which most comparisons are: what needs neither a copy
+    /// nor a charge.
     #[inline]
     fn quick(&self, relation: Relation, [left, right]: &'a [Expr; 2]) -> Option<bool> {
         let (Kind::Const(constant), None) = (&right.kind, &self.trace) else { return None };
@@ -195,7 +196,11 @@ impl<'a> Cx<'a> {
                 (function.call)(self, &[a])
             }
             [a, b] => {
-                let arguments = [self.eval(a)?, self.eval(b)?];
+                let a = self.eval(a)?;
+                if let Some(answer) = functions::answered_by(function, a) {
+                    return Ok(answer);
+                }
+                let arguments = [a, self.eval(b)?];
                 (function.call)(self, &arguments)
             }
             [a, b, c] => {
