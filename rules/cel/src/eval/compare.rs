@@ -152,7 +152,7 @@ pub(crate) fn int_of(double: f64) -> Option<i64> {
 pub(crate) fn uint_of(double: f64) -> Option<u64> {
     // Checked, so that nothing saturates.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    (0.0 <= double && double < TWO_TO_64).then_some(double as u64)
+    (0.0..TWO_TO_64).contains(&double).then_some(double as u64)
 }
 
 const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;

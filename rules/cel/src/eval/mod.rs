@@ -19,7 +19,7 @@ use crate::fault::Fault;
 use crate::limits::{EVAL_BYTES_MAX, STEPS_MAX};
 use crate::paths::Paths;
 use crate::slot::Slot;
-use crate::value::{List, Map, Value};
+use crate::value::{List, Value};
 
 /// Sees the value of every node that is evaluated (explain).
 pub trait Trace {
@@ -143,12 +143,6 @@ impl<'a> Cx<'a> {
         }
     }
 
-    /// Copies a text into the arena.
-    pub(crate) fn string(&mut self, text: &str) -> Result<Value<'a>, Fault<'a>> {
-        self.charge_bytes(text.len())?;
-        Ok(Value::String(self.arena.str(text)))
-    }
-
     /// Writes something into the arena.
     pub(crate) fn display(&mut self, of: &dyn fmt::Display) -> Result<Value<'a>, Fault<'a>> {
         let mut text = BumpString::new_in(self.arena.bump());
@@ -156,25 +150,6 @@ impl<'a> Cx<'a> {
         let _ = write!(text, "{of}");
         self.charge_bytes(text.len())?;
         Ok(Value::String(text.into_bump_str()))
-    }
-
-    /// Copies bytes into the arena.
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<Value<'a>, Fault<'a>> {
-        self.charge_bytes(bytes.len())?;
-        Ok(Value::Bytes(self.arena.slice(bytes)))
-    }
-
-    /// Makes a list.
-    pub(crate) fn list(&mut self, elements: &[Value<'a>]) -> Result<Value<'a>, Fault<'a>> {
-        self.charge_bytes(size_of_val(elements))?;
-        Ok(Value::List(List::Values(self.arena.slice(elements))))
-    }
-
-    /// Makes a map; sorts the entries. The same key twice, or a key that cannot be one, is a fault.
-    pub(crate) fn map(&mut self, entries: &mut [(Value<'a>, Value<'a>)]) -> Result<Value<'a>, Fault<'a>> {
-        self.charge_bytes(size_of_val(entries))?;
-        self.check_entries(entries)?;
-        Ok(Value::Map(Map::Values(self.arena.slice(entries))))
     }
 
     /// Makes an optional.

@@ -1,6 +1,6 @@
 //! Everything that an expression calls by name.
 //!
-//! One file per library, each with a table of its [`Function`]s; [`find`] goes through the tables. A
+//! One file per library, each with a table of its [`Function`]s; [`all`] goes through the tables. A
 //! namespaced function (`math.greatest`) is global and has its whole name in the table.
 
 mod call;
@@ -65,11 +65,6 @@ const TABLES: &[&[Function]] = &[
     sets::TABLE,
     strings::TABLE,
 ];
-
-/// The function of that name.
-pub fn find(name: &str) -> Option<&'static Function> {
-    all().find(|f| f.name == name)
-}
 
 /// All functions.
 pub fn all() -> impl Iterator<Item = &'static Function> {

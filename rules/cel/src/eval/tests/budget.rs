@@ -95,7 +95,7 @@ fn charging_stops_at_the_limits() {
     assert_eq!(cx.charge(usize::MAX), Err(Fault::StepsExceeded));
     assert_eq!(cx.charge(1), Err(Fault::StepsExceeded));
     assert_eq!(cx.charge_bytes(usize::MAX), Err(Fault::MemoryExceeded));
-    assert_eq!(cx.string("a").map(|_| ()), Err(Fault::MemoryExceeded));
+    assert_eq!(cx.display(&"a").map(|_| ()), Err(Fault::MemoryExceeded));
 }
 
 struct Seen(Vec<String>);
