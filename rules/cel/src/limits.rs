@@ -15,7 +15,7 @@ pub const CRITERIA_ERRORS_MAX: usize = 5;
 
 /// Most steps of one evaluation. Every turn of a comprehension is one; a function that goes through a
 /// list, a map or a text pays one per 64 elements or bytes beyond its first.
-pub const STEPS_MAX: u64 = 100_000;
+pub const STEPS_MAX: usize = 100_000;
 
 /// Most bytes that one evaluation may build.
 pub const EVAL_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -12,7 +12,7 @@ use crate::value::{List, Map, Value};
 /// Whether two values are equal: never fails, and values of different types are different unless both are
 /// numbers. NaN equals nothing, in lists neither.
 pub fn equal(a: &Value<'_>, b: &Value<'_>) -> bool {
-    let mut left = u64::MAX; // Nobody lives to see it used up.
+    let mut left = usize::MAX; // Nobody lives to see it used up.
     same(a, b, &mut left).unwrap_or(false)
 }
 
@@ -31,7 +31,7 @@ pub fn order(a: &Value<'_>, b: &Value<'_>) -> Option<Ordering> {
 
 /// Equality that counts what it goes through, elements and bytes: a list that holds another many times, and
 /// so on, is longer than anything in memory. `None` when the number is used up.
-pub(crate) fn same(a: &Value<'_>, b: &Value<'_>, left: &mut u64) -> Option<bool> {
+pub(crate) fn same(a: &Value<'_>, b: &Value<'_>, left: &mut usize) -> Option<bool> {
     *left = left.checked_sub(1)?;
     Some(match (a, b) {
         (Value::String(a), Value::String(b)) => same_bytes(a.as_bytes(), b.as_bytes(), left)?,
@@ -152,21 +152,21 @@ pub(crate) fn int_of(double: f64) -> Option<i64> {
 pub(crate) fn uint_of(double: f64) -> Option<u64> {
     // Checked, so that nothing saturates.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    (0.0 <= double && double < TWO_TO_64).then_some(double as u64)
+    (0.0..TWO_TO_64).contains(&double).then_some(double as u64)
 }
 
 const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
 const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
 
-fn same_bytes(a: &[u8], b: &[u8], left: &mut u64) -> Option<bool> {
+fn same_bytes(a: &[u8], b: &[u8], left: &mut usize) -> Option<bool> {
     if a.len() != b.len() {
         return Some(false);
     }
-    *left = left.checked_sub(a.len() as u64)?;
+    *left = left.checked_sub(a.len())?;
     Some(a == b)
 }
 
-fn same_lists(a: List<'_>, b: List<'_>, left: &mut u64) -> Option<bool> {
+fn same_lists(a: List<'_>, b: List<'_>, left: &mut usize) -> Option<bool> {
     if a.len() != b.len() {
         return Some(false);
     }
@@ -178,7 +178,7 @@ fn same_lists(a: List<'_>, b: List<'_>, left: &mut u64) -> Option<bool> {
     Some(true)
 }
 
-fn same_maps(a: Map<'_>, b: Map<'_>, left: &mut u64) -> Option<bool> {
+fn same_maps(a: Map<'_>, b: Map<'_>, left: &mut usize) -> Option<bool> {
     if a.len() != b.len() {
         return Some(false);
     }

@@ -14,12 +14,12 @@ use core::fmt::{self, Write as _};
 use bumpalo::collections::{String as BumpString, Vec as BumpVec};
 
 use crate::arena::Arena;
-use crate::expr::Expr;
+use crate::expr::{Expr, Kind};
 use crate::fault::Fault;
 use crate::limits::{EVAL_BYTES_MAX, STEPS_MAX};
 use crate::paths::Paths;
 use crate::slot::Slot;
-use crate::value::{List, Map, Value};
+use crate::value::{List, Value};
 
 /// Sees the value of every node that is evaluated (explain).
 pub trait Trace {
@@ -31,7 +31,7 @@ pub trait Trace {
 type Local<'a> = Result<Value<'a>, Fault<'a>>;
 
 /// Elements or bytes that a function may go through for one step.
-const LENGTH_PER_STEP: u64 = 64;
+const LENGTH_PER_STEP: usize = 64;
 
 /// One evaluation, or one after another: what it sees, and what it may still spend.
 pub struct Cx<'a> {
@@ -40,7 +40,7 @@ pub struct Cx<'a> {
     slots: &'a [Slot<'a>],
     vars: &'a [Value<'a>],
     locals: BumpVec<'a, Local<'a>>,
-    steps_left: u64,
+    steps_left: usize,
     bytes_left: usize,
     trace: Option<&'a mut (dyn Trace + 'a)>,
 }
@@ -83,7 +83,21 @@ impl<'a> Cx<'a> {
     ///
     /// # Errors
     /// Why it has no value.
+    #[inline]
     pub fn eval(&mut self, expr: &'a Expr) -> Result<Value<'a>, Fault<'a>> {
+        if self.trace.is_some() {
+            return self.eval_traced(expr);
+        }
+        // What most operands are needs no call.
+        match &expr.kind {
+            Kind::Slot(id) => self.slot(*id),
+            Kind::Const(value) => Ok(value.value()),
+            kind => self.node(kind),
+        }
+    }
+
+    #[cold]
+    fn eval_traced(&mut self, expr: &'a Expr) -> Result<Value<'a>, Fault<'a>> {
         let value = self.node(&expr.kind);
         if let Some(trace) = &mut self.trace {
             trace.value(expr.id, &value);
@@ -98,7 +112,7 @@ impl<'a> Cx<'a> {
 
     /// Spends steps.
     pub(crate) fn charge(&mut self, steps: usize) -> Result<(), Fault<'a>> {
-        match self.steps_left.checked_sub(steps as u64) {
+        match self.steps_left.checked_sub(steps) {
             Some(left) => {
                 self.steps_left = left;
                 Ok(())
@@ -112,7 +126,7 @@ impl<'a> Cx<'a> {
 
     /// Spends what going through so many bytes or elements costs.
     pub(crate) fn charge_length(&mut self, length: usize) -> Result<(), Fault<'a>> {
-        self.charge(length / 64)
+        self.charge(length / LENGTH_PER_STEP)
     }
 
     /// Spends memory, before it is allocated.
@@ -129,12 +143,6 @@ impl<'a> Cx<'a> {
         }
     }
 
-    /// Copies a text into the arena.
-    pub(crate) fn string(&mut self, text: &str) -> Result<Value<'a>, Fault<'a>> {
-        self.charge_bytes(text.len())?;
-        Ok(Value::String(self.arena.str(text)))
-    }
-
     /// Writes something into the arena.
     pub(crate) fn display(&mut self, of: &dyn fmt::Display) -> Result<Value<'a>, Fault<'a>> {
         let mut text = BumpString::new_in(self.arena.bump());
@@ -142,25 +150,6 @@ impl<'a> Cx<'a> {
         let _ = write!(text, "{of}");
         self.charge_bytes(text.len())?;
         Ok(Value::String(text.into_bump_str()))
-    }
-
-    /// Copies bytes into the arena.
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<Value<'a>, Fault<'a>> {
-        self.charge_bytes(bytes.len())?;
-        Ok(Value::Bytes(self.arena.slice(bytes)))
-    }
-
-    /// Makes a list.
-    pub(crate) fn list(&mut self, elements: &[Value<'a>]) -> Result<Value<'a>, Fault<'a>> {
-        self.charge_bytes(size_of_val(elements))?;
-        Ok(Value::List(List::Values(self.arena.slice(elements))))
-    }
-
-    /// Makes a map; sorts the entries. The same key twice, or a key that cannot be one, is a fault.
-    pub(crate) fn map(&mut self, entries: &mut [(Value<'a>, Value<'a>)]) -> Result<Value<'a>, Fault<'a>> {
-        self.charge_bytes(size_of_val(entries))?;
-        self.check_entries(entries)?;
-        Ok(Value::Map(Map::Values(self.arena.slice(entries))))
     }
 
     /// Makes an optional.
@@ -188,11 +177,27 @@ impl<'a> Cx<'a> {
     }
 
     /// Equality that pays for what it goes through.
+    #[inline]
     pub(crate) fn equal(&mut self, a: &Value<'a>, b: &Value<'a>) -> Result<bool, Fault<'a>> {
+        match (a, b) {
+            (Value::String(a), Value::String(b)) => {
+                if a.len() != b.len() {
+                    return Ok(false);
+                }
+                self.charge_length(a.len())?;
+                Ok(a == b)
+            }
+            (Value::Int(a), Value::Int(b)) => Ok(a == b),
+            _ => self.equal_deep(a, b),
+        }
+    }
+
+    fn equal_deep(&mut self, a: &Value<'a>, b: &Value<'a>) -> Result<bool, Fault<'a>> {
+        // What is left after the last step is free, as it is everywhere.
         let before = self.steps_left.saturating_mul(LENGTH_PER_STEP).saturating_add(LENGTH_PER_STEP - 1);
         let mut left = before;
         let same = compare::same(a, b, &mut left);
-        self.charge(usize::try_from((before - left) / LENGTH_PER_STEP).unwrap_or(usize::MAX))?;
+        self.charge_length(before - left)?;
         same.ok_or(Fault::StepsExceeded)
     }
 

@@ -1,9 +1,11 @@
 //! Every kind of node.
 
-use crate::eval::{Cx, compare};
+use crate::eval::{Cx, LENGTH_PER_STEP, compare};
 use crate::expr::{Element, Entry, Expr, Kind, Relation};
 use crate::fault::Fault;
 use crate::functions::{self, Function};
+use crate::owned::OwnedValue;
+use crate::slot::Slot;
 use crate::value::{List, Map, Value};
 
 impl<'a> Cx<'a> {
@@ -29,11 +31,13 @@ impl<'a> Cx<'a> {
                 self.opt_select(operand, field)
             }
             Kind::Index(operands) => {
-                let [operand, index] = self.pair(operands)?;
+                let operand = self.eval(&operands[0])?;
+                let index = self.eval(&operands[1])?;
                 self.index(operand, index)
             }
             Kind::OptIndex(operands) => {
-                let [operand, index] = self.pair(operands)?;
+                let operand = self.eval(&operands[0])?;
+                let index = self.eval(&operands[1])?;
                 self.opt_index(operand, index)
             }
             Kind::Not(operand) => match self.eval(operand)? {
@@ -51,12 +55,17 @@ impl<'a> Cx<'a> {
                 let operand = self.eval(operand)?;
                 self.negate(operand)
             }
-            Kind::Compare(relation, operands) => {
-                let [left, right] = self.pair(operands)?;
-                self.relation(*relation, left, right).map(Value::Bool)
-            }
+            Kind::Compare(relation, operands) => match self.quick(*relation, operands) {
+                Some(bool) => Ok(Value::Bool(bool)),
+                None => {
+                    let left = self.eval(&operands[0])?;
+                    let right = self.eval(&operands[1])?;
+                    self.relation(*relation, left, right).map(Value::Bool)
+                }
+            },
             Kind::Arith(operator, operands) => {
-                let [left, right] = self.pair(operands)?;
+                let left = self.eval(&operands[0])?;
+                let right = self.eval(&operands[1])?;
                 self.arith(*operator, left, right)
             }
             Kind::Matches(operand, regex) => match self.eval(operand)? {
@@ -87,22 +96,46 @@ impl<'a> Cx<'a> {
         }
     }
 
-    /// Two operands, from left to right.
-    fn pair(&mut self, operands: &'a [Expr; 2]) -> Result<[Value<'a>; 2], Fault<'a>> {
-        Ok([self.eval(&operands[0])?, self.eval(&operands[1])?])
-    }
-
     /// `&&` and `||`: the first operand that decides does so whatever stands before it; else the first fault
     /// stays.
     fn decide(&mut self, operands: &'a [Expr], decisive: bool, operator: &'static str) -> Result<Value<'a>, Fault<'a>> {
         let mut fault = None;
         for operand in operands {
-            let value = self.eval(operand);
-            if absorb(value, operator, &mut fault)? == Some(decisive) {
-                return Ok(Value::Bool(decisive));
+            match self.eval(operand) {
+                Ok(Value::Bool(bool)) if bool == decisive => return Ok(Value::Bool(decisive)),
+                Ok(Value::Bool(_)) => {}
+                other => {
+                    absorb(other, operator, &mut fault)?;
+                }
             }
         }
         fault.map_or(Ok(Value::Bool(!decisive)), Err)
+    }
+
+    /// A field or a variable compared with a constant, which most comparisons are: what needs neither a copy
+    /// nor a charge.
+    #[inline]
+    fn quick(&self, relation: Relation, [left, right]: &'a [Expr; 2]) -> Option<bool> {
+        let (Kind::Const(constant), None) = (&right.kind, &self.trace) else { return None };
+        let value = match &left.kind {
+            Kind::Slot(id) => match self.slots.get(id.index())? {
+                Slot::Value(value) => value,
+                _ => return None,
+            },
+            Kind::Local(place) => self.locals[*place].as_ref().ok()?,
+            _ => return None,
+        };
+        match (relation, value, constant) {
+            (Relation::Eq, Value::String(a), OwnedValue::String(b)) if b.len() < LENGTH_PER_STEP => Some(**a == **b),
+            (Relation::Ne, Value::String(a), OwnedValue::String(b)) if b.len() < LENGTH_PER_STEP => Some(**a != **b),
+            (Relation::Eq, Value::Int(a), OwnedValue::Int(b)) => Some(a == b),
+            (Relation::Ne, Value::Int(a), OwnedValue::Int(b)) => Some(a != b),
+            (Relation::Lt, Value::Int(a), OwnedValue::Int(b)) => Some(a < b),
+            (Relation::Le, Value::Int(a), OwnedValue::Int(b)) => Some(a <= b),
+            (Relation::Gt, Value::Int(a), OwnedValue::Int(b)) => Some(a > b),
+            (Relation::Ge, Value::Int(a), OwnedValue::Int(b)) => Some(a >= b),
+            _ => None,
+        }
     }
 
     fn relation(&mut self, relation: Relation, left: Value<'a>, right: Value<'a>) -> Result<bool, Fault<'a>> {

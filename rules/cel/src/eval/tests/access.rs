@@ -148,7 +148,7 @@ fn optionals() {
         ("trigger.a.list[?0]", "some(5)"),
         ("trigger.a.list[?1]", "none"),
         ("trigger.a.list[?-1]", "none"),
-        ("trigger.a.list[?'x']", "! [] does not take list and string"),
+        ("trigger.a.list[?string(zero)]", "! [] does not take list and string"),
         ("trigger.?a.list[0]", "some(5)"),
         ("trigger.?a.list[1]", "none"),
         ("trigger.text[?0]", "! [?] does not take string and int"),
