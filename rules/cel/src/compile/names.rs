@@ -151,6 +151,9 @@ impl<'c> Compiler<'c> {
     }
 
     fn unknown(&mut self, id: u64, name: &str) -> Typed {
+        if !self.checked {
+            return Typed::missing(id, name);
+        }
         let environment = || self.names.event.into_iter().chain(self.names.vars.iter().copied());
         let locals = self.locals.iter().map(|l| &*l.name).filter(|l| !l.starts_with('@'));
         let hint = match closest(name, environment().chain(locals)) {
