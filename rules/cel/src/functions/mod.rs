@@ -16,6 +16,8 @@ mod semver;
 mod sets;
 mod standard;
 mod strings;
+#[cfg(test)]
+mod tests_standard;
 mod time;
 
 use std::fmt;
