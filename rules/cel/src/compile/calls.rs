@@ -71,6 +71,9 @@ impl<'c> Compiler<'c> {
             if let Some(target) = target {
                 self.expr(target);
             }
+            if !self.checked {
+                return Typed::missing(id, name);
+            }
             // The arguments may be meant for a macro, whose variables are not there.
             return self.mistake(id, unknown(name));
         }

@@ -110,7 +110,22 @@ impl Parsed {
         paths: &mut Paths,
         types: Option<&dyn EventTypes>,
     ) -> Result<Compiled, Vec<Mistake>> {
-        let mut compiler = resolve::Compiler::new(self, names, paths, types);
+        self.compile_with(resolve::Compiler::new(self, names, paths, types))
+    }
+
+    /// Like [`Parsed::compile`] without a schema, but an unknown variable or function is no mistake: it is a
+    /// fault where it is evaluated, which `||` and `&&` absorb. Rules are never compiled like this; the CEL
+    /// specification has expressions evaluated without having been checked.
+    ///
+    /// # Errors
+    /// Every other mistake, at most [`crate::limits::CRITERIA_ERRORS_MAX`].
+    pub fn compile_unchecked(&self, names: Names<'_>, paths: &mut Paths) -> Result<Compiled, Vec<Mistake>> {
+        let mut compiler = resolve::Compiler::new(self, names, paths, None);
+        compiler.checked = false;
+        self.compile_with(compiler)
+    }
+
+    fn compile_with<'c>(&'c self, mut compiler: resolve::Compiler<'c>) -> Result<Compiled, Vec<Mistake>> {
         let root = compiler.expr(&self.root);
         let never_bool = compiler.never_bool(&root);
         let (mut mistakes, mut warnings) = (compiler.mistakes, compiler.warnings);

@@ -172,6 +172,9 @@ impl<'c> Compiler<'c> {
     }
 
     fn unknown(&mut self, id: u64, name: &str) -> Typed {
+        if !self.checked {
+            return Typed::missing(id, name);
+        }
         if is_function(name) {
             return self.mistake(id, format!("`{name}` is a function and no variable"));
         }

@@ -17,6 +17,8 @@ pub(super) struct Compiler<'c> {
     pub names: Names<'c>,
     pub paths: &'c mut Paths,
     pub schema: Option<&'c dyn EventTypes>,
+    /// Whether names that mean nothing are mistakes, not faults where they are evaluated.
+    pub checked: bool,
     /// Variables of the macros around, innermost last.
     pub locals: Vec<Local<'c>>,
     pub mistakes: Vec<Mistake>,
@@ -55,6 +57,12 @@ impl Typed {
         Self { expr: Expr { id, kind: Kind::Const(OwnedValue::Null) }, types: Types::ANY, open: true }
     }
 
+    /// What stands for a name that means nothing, where that is no mistake: a field that is not there.
+    pub fn missing(id: u64, name: &str) -> Self {
+        let nothing = Expr { id, kind: Kind::Const(OwnedValue::Map(Box::default())) };
+        Self { expr: Expr { id, kind: Kind::Select(nothing.into(), name.into()) }, types: Types::ANY, open: true }
+    }
+
     pub fn as_const(&self) -> Option<&OwnedValue> {
         match &self.expr.kind {
             Kind::Const(value) if !self.open => Some(value),
@@ -74,6 +82,7 @@ impl<'c> Compiler<'c> {
             names,
             paths,
             schema,
+            checked: true,
             locals: Vec::new(),
             mistakes: Vec::new(),
             warnings: Vec::new(),

@@ -88,12 +88,14 @@ fn flatten_into<'a>(
 /// `lists.range(n)`: from 0 to below n.
 fn range<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     let [Value::Int(n)] = arguments else { return Err(Fault::overload("lists.range", arguments)) };
-    // Nothing is below 0, and what exceeds the address space exceeds the budget.
-    let n = (*n).max(0);
-    let length = usize::try_from(n).unwrap_or(usize::MAX);
+    if *n < 0 {
+        return Err(invalid("lists.range", "the number is negative"));
+    }
+    // What exceeds the address space exceeds the budget.
+    let length = usize::try_from(*n).unwrap_or(usize::MAX);
     cx.charge_length(length)?;
     let mut numbers = cx.vec(length)?;
-    numbers.extend((0..n).map(Value::Int));
+    numbers.extend((0..*n).map(Value::Int));
     Ok(Value::List(List::Values(numbers.into_bump_slice())))
 }
 

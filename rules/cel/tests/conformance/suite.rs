@@ -36,6 +36,8 @@ pub(crate) struct Case {
     /// Values by variable, as the Protocol Buffers of the specification look in JSON.
     pub(crate) bindings: Vec<(String, Json)>,
     pub(crate) expected: Expected,
+    /// Whether names that mean nothing are errors only where they are evaluated.
+    pub(crate) unchecked: bool,
     pub(crate) applies: bool,
 }
 
@@ -94,6 +96,7 @@ fn case(test: &Json, inapplicable: &HashSet<&str>) -> Result<Case> {
         container: text("container"),
         bindings: bindings.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         expected,
+        unchecked: test["disableCheck"] == true,
         applies: !inapplicable.contains(id.as_str()),
         id,
     })
