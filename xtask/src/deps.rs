@@ -1,4 +1,5 @@
-//! What is fetched into target/dev: Apache Kafka by Maven, the ClickHouse engine library by npm.
+//! What is fetched into target/dev: Apache Kafka by Maven, the ClickHouse engine library by npm, and for
+//! one benchmark AWS Event Ruler by Maven.
 //!
 //! Both are pinned by files in deploy/dev. A stamp beside what was fetched holds a copy of those
 //! files, and is written last: equal means that there is nothing to do, and a fetch that was
@@ -6,11 +7,13 @@
 
 mod clickhouse;
 mod kafka;
+mod ruler;
 
 use anyhow::Result;
 
 pub(crate) use clickhouse::fetch_engine;
 pub(crate) use kafka::fetch_kafka;
+pub(crate) use ruler::fetch_ruler;
 
 /// Without a flag: everything.
 #[derive(Debug, clap::Args)]
