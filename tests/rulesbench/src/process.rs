@@ -66,8 +66,10 @@ impl Process {
     fn why_it_died(&mut self) -> anyhow::Error {
         let status = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
         let said = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        let telling: Vec<&str> = said.lines().filter(|line| !line.starts_with("note:")).map(str::trim).collect();
-        let telling: String = telling.join(" ").trim().chars().take(COMPLAINT_CHARS).collect();
+        // A panic names its file as it lay where the crate was built; the name is enough.
+        let words = said.lines().filter(|line| !line.starts_with("note:")).flat_map(str::split_whitespace);
+        let words: Vec<&str> = words.map(|word| word.rsplit('/').next().unwrap_or(word)).collect();
+        let telling: String = words.join(" ").chars().take(COMPLAINT_CHARS).collect();
         if telling.is_empty() { anyhow!("died: {status}") } else { anyhow!("{telling}") }
     }
 }
@@ -114,8 +116,8 @@ mod tests {
 
     #[test]
     fn what_ails_a_child_is_told() {
-        let mut child = shell("echo 'thread panicked: no more room' >&2; exit 3");
-        assert_eq!(child.answer(LONG).unwrap_err().to_string(), "thread panicked: no more room");
+        let mut child = shell("echo 'thread panicked at some/where/a.rs:7: no more room' >&2; exit 3");
+        assert_eq!(child.answer(LONG).unwrap_err().to_string(), "thread panicked at a.rs:7: no more room");
         let mut child = shell("exit 3");
         assert!(child.ask("one", LONG).unwrap_err().to_string().contains('3'));
         let mut child = shell("read line");

@@ -193,9 +193,7 @@ fn stopped(outcomes: &Outcomes) -> String {
             && !reason.starts_with("stopped at ")
         {
             let reason: String = reason.chars().take(REASON_CHARS).collect();
-            // A panic names a path of the machine that the crate was built on.
-            let reason: Vec<&str> = reason.split(' ').map(|word| word.rsplit('/').next().unwrap_or(word)).collect();
-            let _ = writeln!(text, "- {} {}: {}", outcome.engine.name(), outcome.cell, reason.join(" "));
+            let _ = writeln!(text, "- {} {}: {reason}", outcome.engine.name(), outcome.cell);
         }
     }
     text
@@ -226,7 +224,7 @@ mod tests {
             first_s: 0.0,
             bytes: 400_000,
         };
-        let reason = "thread panicked at some/where/arena.rs:980";
+        let reason = "thread panicked at arena.rs:980";
         Outcomes(vec![
             Outcome { cell, engine: Engine::Petrel, status: Status::Measured(measured) },
             Outcome { cell, engine: Engine::Quamina, status: Status::Stopped(reason.into()) },
