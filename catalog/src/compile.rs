@@ -116,6 +116,11 @@ impl CompiledRevision {
         Ok(MatchPlan::new(triggers))
     }
 
+    /// The compiled rules of a trigger, by its reference: to decide events without a match stage.
+    pub fn plan(&self, trigger: &str) -> Option<&Arc<TriggerPlan>> {
+        self.plans.iter().find(|plan| &*plan.trigger == trigger)
+    }
+
     /// Tests of a rule, in the order of its file.
     pub(crate) fn tests_of(&self, rule: &str) -> &[TestDraft] {
         self.tests.get(rule).map_or(&[], Vec::as_slice)

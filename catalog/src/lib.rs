@@ -35,7 +35,7 @@ pub use compile::BindingMissing;
 pub use model::{ActionCall, PackSummary, RuleDef, TriggerDef};
 pub use outcome::{TEST_NOW_MS, TestOutcome, run_tests};
 pub use pack::{CatchUp, Delivery, KafkaSource, PackFile, PackSource, ParameterDef, Start, TriggerSource, Validate};
-pub use problems::{At, Code, Place, Problem, Problems};
+pub use problems::{At, Code, Place, Problem, Problems, did_you_mean};
 pub use publish::{Application, Entry, NeededBinding, Publication, PublishError, needed_bindings, publish};
 pub use revision::{Blob, CompiledRevision, Revision};
 pub use state::{ApplyError, CatalogState, Change, HEAD_KEY, ResolveError, binding_key, blob_key, revision_key};

@@ -182,7 +182,7 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// `, did you mean "…"?` for the candidate that is nearest to what was written, if one is near.
-pub(crate) fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+pub fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     let near = candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(written, candidate), candidate))

@@ -130,6 +130,16 @@ impl TriggerPlan {
         self.full_check = Some(check);
         self
     }
+
+    /// Its enabled rules, compiled.
+    pub fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// The check of the whole schema, of a trigger that asks for one.
+    pub fn full_check(&self) -> Option<&FullCheck> {
+        self.full_check.as_ref()
+    }
 }
 
 impl BoundTrigger {

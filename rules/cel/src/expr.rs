@@ -35,6 +35,14 @@ pub enum Kind {
     Slot(SlotId),
     /// `has()` of a path of the event.
     HasSlot(SlotId),
+    /// `trigger.a.?b.c`: the optional value at a path of the event. It is none if a step below `from` is
+    /// missing; `from`, what stands before the first `?`, must not be.
+    OptSlot {
+        /// The path.
+        slot: SlotId,
+        /// The path above the first step that is optional.
+        from: SlotId,
+    },
     /// A variable of the environment other than the event, by its number in [`crate::compile::Names`].
     Var(usize),
     /// A variable of a comprehension or of `cel.bind`, by its place on the stack of locals.
@@ -75,7 +83,8 @@ pub enum Kind {
     Call(&'static Function, Box<[Expr]>),
     /// A macro that goes through a list or a map.
     Loop(Box<Loop>),
-    /// `cel.bind(x, value, body)`: the value becomes the next local of the body, evaluated at its first use.
+    /// `cel.bind(x, value, body)`: the value becomes the next local of the body, where a fault of it
+    /// counts only if it is used.
     Bind(Box<[Expr; 2]>),
     /// `value.optMap(x, body)`: the body with the optional's value as the next local, wrapped.
     OptMap(Box<[Expr; 2]>),

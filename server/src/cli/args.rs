@@ -65,7 +65,7 @@ pub enum Command {
     /// Check, test and apply packs
     #[command(subcommand)]
     Pack(PackCommand),
-    /// Look at rules
+    /// Look at rules, and run them over events without a server
     #[command(subcommand)]
     Rule(RuleCommand),
     /// Run actions by hand
@@ -240,6 +240,38 @@ pub enum PackCommand {
 pub enum RuleCommand {
     /// List the rules in force
     List,
+    /// Run rules over newline-delimited JSON on all cores, without a server
+    #[command(after_help = "Examples:\n  petrel rule match packs/disk --trigger disk.alert --events events.ndjson\n  \
+                            petrel rule match packs/disk --trigger disk.alert --events - --counts < events.ndjson\n  \
+                            petrel rule match --rules rules.json --events events.ndjson\n\
+                            Standard output has one {\"line\",\"rule\"} per match, in order of lines and, within a line, of rules.\n\
+                            The exit code is 1 if a line was no JSON, too large or refused by the trigger's schema.")]
+    Match(MatchArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct MatchArgs {
+    /// Folders of packs, or of folders of packs
+    #[arg(value_name = "PACK", required_unless_present = "rules", conflicts_with = "rules")]
+    pub packs: Vec<PathBuf>,
+    /// Trigger whose rules run, as pack.name; its schema is checked as for a bound topic
+    #[arg(long, value_name = "REF", required_unless_present = "rules", conflicts_with = "rules")]
+    pub trigger: Option<String>,
+    /// Rules from a JSON list instead of a pack: [{"name": "…", "criteria": "…"}]
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+    /// Events, one JSON document a line; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub events: PathBuf,
+    /// One object per rule with its matches and errors, instead of one per match
+    #[arg(long)]
+    pub counts: bool,
+    /// `kv` of the criteria, as a JSON object [default: empty]
+    #[arg(long, value_name = "FILE")]
+    pub kv: Option<PathBuf>,
+    /// `now` of the criteria for every event, in RFC 3339 [default: the time of the start]
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<jiff::Timestamp>,
 }
 
 #[derive(Debug, Subcommand)]

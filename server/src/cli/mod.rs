@@ -5,6 +5,7 @@ pub(crate) mod args;
 mod event;
 mod execution;
 mod http;
+mod matching;
 pub(crate) mod output;
 mod pack;
 mod rule;
@@ -77,7 +78,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Event(command) => event::event(command, &client()?),
         Command::Topic(command) => event::topic(command, &client()?),
         Command::Pack(command) => pack::run(command, &client, cli.connection.output),
-        Command::Rule(command) => rule::run(command, &client()?, cli.connection.output),
+        Command::Rule(command) => rule::run(command, &client, cli.connection.output),
         Command::Action(command) => action::run(command, &client()?, cli.connection.output),
         Command::Execution(command) => execution::run(command, &client()?, cli.connection.output),
         Command::Pause { reason } => action::dispatch(&client()?, true, reason),

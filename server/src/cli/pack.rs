@@ -28,7 +28,7 @@ fn validate(paths: &[PathBuf], format: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn load(paths: &[PathBuf], format: Output) -> Result<Revision, Failure> {
+pub(super) fn load(paths: &[PathBuf], format: Output) -> Result<Revision, Failure> {
     Revision::load(packs::read(paths)?).map_err(|problems| invalid(&problems, format))
 }
 

@@ -1,14 +1,19 @@
-//! `petrel rule list` and `petrel status`.
+//! `petrel rule list|match` and `petrel status`.
 
 use serde_json::Value;
 
-use super::Failure;
 use super::args::{Output, RuleCommand};
 use super::http::Client;
-use super::output;
+use super::{Failure, matching, output};
 
-pub fn run(command: RuleCommand, client: &Client, format: Output) -> Result<(), Failure> {
-    let RuleCommand::List = command;
+pub fn run(command: RuleCommand, client: &impl Fn() -> Result<Client, Failure>, format: Output) -> Result<(), Failure> {
+    match command {
+        RuleCommand::List => list(&client()?, format),
+        RuleCommand::Match(args) => matching::run(&args, format),
+    }
+}
+
+fn list(client: &Client, format: Output) -> Result<(), Failure> {
     let answer = client.get(&["v1", "rules"], &[])?;
     let columns = [
         ("rule", "rule"),
