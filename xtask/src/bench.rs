@@ -4,13 +4,8 @@ use anyhow::Result;
 use petrel_testkit::{KafkaBroker, workspace_root};
 
 use crate::cargo::{cargo, run as run_command};
-<<<<<<< HEAD
 use crate::deps::{fetch_engine, fetch_kafka, fetch_ruler};
-use crate::machine::{FOR_ENGINE, FOR_KAFKA, TO_BUILD, Tool, require};
-=======
-use crate::deps::{fetch_engine, fetch_kafka};
 use crate::machine::{FOR_KAFKA, FOR_NPM, TO_BUILD, Tool, require};
->>>>>>> main
 
 /// How the rule engine and those that it is compared with are compiled.
 const RUSTFLAGS: &str = "-C target-cpu=native";
@@ -32,7 +27,6 @@ pub(crate) enum Bench {
 }
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
-<<<<<<< HEAD
     match bench {
         Bench::Pipeline { arguments } => pipeline(arguments),
         Bench::Rules { arguments } => rules(arguments),
@@ -41,11 +35,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
 
 /// With a broker of its own.
 fn pipeline(arguments: &[String]) -> Result<()> {
-    let tools: Vec<Tool> = TO_BUILD.into_iter().chain(FOR_ENGINE).chain(FOR_KAFKA).collect();
-=======
-    let Bench::Pipeline { arguments } = bench;
     let tools: Vec<Tool> = TO_BUILD.into_iter().chain(FOR_NPM).chain(FOR_KAFKA).collect();
->>>>>>> main
     require(&tools)?;
     fetch_kafka()?;
     fetch_engine()?;

@@ -20,9 +20,15 @@ use crate::table::Table;
 const PIECE_RULES: usize = 5_000;
 const DRAFTS_MAX: usize = 96;
 /// For rules that match many events there are few drafts that differ.
-const DRAFTS_MAX_OFTEN: usize = 480;
+const DRAFTS_MAX_OFTEN: usize = 240;
 /// Fruitless searches after which a rule that matches nothing is taken instead.
-const SEARCHES_MAX: usize = 40;
+const SEARCHES_MAX: usize = 8;
+/// A draft is good enough if its hits are within this factor (a logarithm) of the goal, and within the
+/// other one where counting them takes long; the rules that follow make up for it.
+const NEAR: f64 = 0.5;
+const NEAR_OFTEN: f64 = 1.0;
+/// Hits from which it takes long.
+const OFTEN_HITS: f64 = 1_000.0;
 
 /// The rules of a set; how many hits they have in all.
 pub(crate) fn rules(table: &Table, family: &Family, count: usize) -> Vec<Rule> {
@@ -108,11 +114,12 @@ impl<'t> Search<'t> {
     /// The draft whose hits come nearest to the goal.
     fn matching(&mut self, goal: f64) -> Option<(Rule, usize)> {
         let drafts = if goal > 50.0 { DRAFTS_MAX_OFTEN } else { DRAFTS_MAX };
+        let near = if goal > OFTEN_HITS { NEAR_OFTEN } else { NEAR };
         let mut best: Option<(f64, Rule, usize)> = None;
         for _ in 0..drafts {
             let Some(draft) = self.draft(goal) else { continue };
             let guess = estimate(self.table, &draft);
-            if guess > goal * 6.0 || guess < goal / 12.0 - 0.2 {
+            if guess > goal * 6.0 || guess < goal / 12.0 - 0.2 || self.seen.contains(&format!("{draft:?}")) {
                 continue;
             }
             let hits = hits(self.table, &draft).len();
@@ -120,7 +127,7 @@ impl<'t> Search<'t> {
             if best.as_ref().is_none_or(|(least, ..)| distance < *least) {
                 best = Some((distance, draft, hits));
             }
-            if distance < 0.5 {
+            if distance < near {
                 break;
             }
         }

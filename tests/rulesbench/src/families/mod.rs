@@ -80,9 +80,11 @@ impl Family {
         self.shape == Shape::Core
     }
 
-    /// Whether the corpus has the fields for it.
+    /// Whether the corpus has what it takes.
     pub(crate) fn suits(&self, corpus: Corpus) -> bool {
-        self.shape != Shape::Range || corpus == Corpus::Ops
+        // All properties of a lot are texts, and few clauses that hold for 10 % of the lots differ.
+        let only_ops = self.shape == Shape::Range || self.rate > 100.0;
+        !only_ops || corpus == Corpus::Ops
     }
 
     /// How many rules one special rule comes with: regular expressions, what no index helps.
