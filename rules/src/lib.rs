@@ -9,11 +9,14 @@
 mod engine;
 mod event;
 mod expr;
+<<<<<<< HEAD
 pub mod extract;
 #[cfg(feature = "internals")]
 #[allow(missing_docs)]
 pub mod index;
 #[cfg(not(feature = "internals"))]
+=======
+>>>>>>> index
 #[allow(dead_code, unused_imports, reason = "on its way")]
 mod index;
 mod json;

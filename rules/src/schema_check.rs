@@ -7,18 +7,17 @@ use serde_json::Value as Json;
 
 use crate::event::ParsedEvent;
 use crate::expr::Reads;
-use crate::extract;
 use crate::json::{Doubles, Keep};
 
 /// The part of a trigger's JSON schema that matching needs: `type`, `required`, `properties`,
 /// `additionalProperties` and `items`, at any depth. Other keywords are left to full validation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TriggerSchema {
-    types: Option<Vec<String>>,
-    required: Vec<Box<str>>,
-    properties: Vec<(Box<str>, TriggerSchema)>,
-    other_properties: Option<Box<TriggerSchema>>,
-    items: Option<Box<TriggerSchema>>,
+    pub(crate) types: Option<Vec<String>>,
+    pub(crate) required: Vec<Box<str>>,
+    pub(crate) properties: Vec<(Box<str>, TriggerSchema)>,
+    pub(crate) other_properties: Option<Box<TriggerSchema>>,
+    pub(crate) items: Option<Box<TriggerSchema>>,
 }
 
 /// What an event has that its trigger's schema refuses.
@@ -71,20 +70,6 @@ impl TriggerSchema {
             other_fields: other_fields.clone().map(Box::new),
             items: self.items.as_deref().and_then(some).map(Box::new),
         }
-    }
-
-    /// The paths whose numbers are doubles, for an extractor.
-    pub(crate) fn number_paths(&self) -> extract::Doubles {
-        fn convert(doubles: &Doubles) -> extract::Doubles {
-            let below = |d: &Option<Box<Doubles>>| d.as_deref().map(|d| Box::new(convert(d)));
-            extract::Doubles {
-                here: doubles.here,
-                fields: doubles.fields.iter().map(|(name, d)| (name.clone(), convert(d))).collect(),
-                other_fields: below(&doubles.other_fields),
-                items: below(&doubles.items),
-            }
-        }
-        convert(&self.doubles())
     }
 
     /// What to check for rules that read these paths.

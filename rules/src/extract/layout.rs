@@ -1,14 +1,16 @@
 //! What of a document becomes slots.
 
+use std::sync::Arc;
+
 use petrel_cel::{Paths, SlotId};
 
 use super::Doubles;
 
 /// The paths that rules read, ready for an extractor, and which of their numbers are doubles. Made once
-/// per set of rules.
-#[derive(Debug)]
+/// per set of rules; a copy is the same layout.
+#[derive(Debug, Clone)]
 pub struct Layout {
-    nodes: Box<[Node]>,
+    nodes: Arc<[Node]>,
 }
 
 /// A path, by the number of its slot.
@@ -57,6 +59,12 @@ impl Layout {
         self.nodes.len()
     }
 
+    /// Whether the other one is a copy of this one.
+    pub(super) fn is(&self, other: &Layout) -> bool {
+        Arc::ptr_eq(&self.nodes, &other.nodes)
+    }
+
+    #[inline(always)]
     pub(super) fn node(&self, id: SlotId) -> &Node {
         &self.nodes[id.index()]
     }

@@ -5,11 +5,13 @@
 //!
 //! A [`Layout`] knows nothing of JSON: another format fills the same slots.
 
+mod check;
 mod doubles;
 mod invalid;
 mod json;
 mod layout;
 
+pub use check::SchemaCheck;
 pub use doubles::Doubles;
 pub use invalid::InvalidJson;
 pub use json::{Extractor, document};

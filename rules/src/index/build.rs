@@ -18,7 +18,7 @@ const CHANCE_MAX: f32 = 0.85;
 /// How much better a range must be than an atom: it cannot be split further.
 const RANGE_PENALTY: f32 = 2.0;
 /// Below the root a clause has at most this many copies.
-const COPIES_MAX: u32 = 64;
+const COPIES_MAX: u32 = 32;
 /// An `in` with more keys is not checked in an entry: its 64 bits would be full.
 const CHECKED_KEYS_MAX: u32 = 24;
 /// Levels of nodes.
@@ -92,6 +92,8 @@ pub struct Builder<'a> {
     numbers: &'a [u32],
     dictionary: &'a mut Table,
     estimates: Estimates,
+    /// Per test, how likely an event satisfies it.
+    chances: Vec<f32>,
     tree: Tree,
     children: Vec<(u32, u32, Postings)>,
     /// Scratch: occurrences per atom and per group.
@@ -104,8 +106,10 @@ pub struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     pub fn new(atoms: &'a Atoms, numbers: &'a [u32], dictionary: &'a mut Table) -> Self {
+        let estimates = Estimates::new(atoms);
         Self {
-            estimates: Estimates::new(atoms),
+            chances: atoms.tests.iter().map(|test| estimates.test(atoms, test)).collect(),
+            estimates,
             tree: Tree { routes: vec![u32::MAX; atoms.clauses.len()], ..Tree::default() },
             children: Vec::new(),
             counts: vec![0; atoms.hashes.len()],
@@ -246,10 +250,9 @@ impl<'a> Builder<'a> {
         if let Some(Test { group, what: What::Range { low, high } }) = range.map(|test| tests[test]) {
             entry.require_range(group, low, high);
         }
-        let mut left: Vec<(f32, &Test)> = (0..tests.len())
-            .filter(|i| item.used >> i & 1 == 0)
-            .map(|i| (self.estimates.test(self.atoms, &tests[i]), &tests[i]))
-            .collect();
+        let chances = &self.chances[clause.from as usize..];
+        let mut left: Vec<(f32, &Test)> =
+            (0..tests.len()).filter(|i| item.used >> i & 1 == 0).map(|i| (chances[i], &tests[i])).collect();
         left.sort_by(|a, b| a.0.total_cmp(&b.0));
         for (_, test) in left {
             match test.what {
@@ -281,7 +284,10 @@ impl<'a> Builder<'a> {
 
     /// For every clause the test to find it by, if it pays.
     fn choose(&mut self, items: &[Item], root: bool) -> Vec<Option<Choice>> {
-        self.count(items, 1);
+        // At the root the shares here are those of all clauses.
+        if !root {
+            self.count(items, 1);
+        }
         let mut choices: Vec<Option<Choice>> = items.iter().map(|item| self.best(*item, root, false)).collect();
         for (item, choice) in items.iter().zip(&choices) {
             if let Some(choice) = choice {
@@ -295,7 +301,9 @@ impl<'a> Builder<'a> {
             }
         }
         self.gains.fill(0.0);
-        self.count(items, 0);
+        if !root {
+            self.count(items, 0);
+        }
         choices
     }
 
@@ -329,20 +337,25 @@ impl<'a> Builder<'a> {
     /// The most selective test of a clause that may be used here.
     fn best(&self, item: Item, root: bool, paying: bool) -> Option<Choice> {
         let mut best: Option<Choice> = None;
+        let chances = &self.chances[self.clause(item).from as usize..];
         for (test, Test { group, what }) in self.tests(item).iter().enumerate() {
             if item.used >> test & 1 != 0 || paying && !self.pays(*group, root) {
                 continue;
             }
             let chance = match what {
-                What::Range { low, high } => self.estimates.range(*group, *low, *high) * RANGE_PENALTY,
+                What::Range { .. } => chances[test] * RANGE_PENALTY,
                 What::Any { from, count } => {
                     let copies = item.copies.saturating_mul(*count);
-                    let many = copies > COPIES_MAX;
+                    let many = *count > 1 && copies > COPIES_MAX;
                     if many && (!root || best.is_some()) {
                         continue;
                     }
-                    let any = &self.atoms.pool[*from as usize..(*from + *count) as usize];
-                    any.iter().map(|atom| self.chance(*atom, *group)).sum::<f32>()
+                    if root {
+                        chances[test]
+                    } else {
+                        let any = &self.atoms.pool[*from as usize..(*from + *count) as usize];
+                        any.iter().map(|atom| self.chance(*atom, *group)).sum::<f32>()
+                    }
                 }
             };
             if chance < best.map_or(CHANCE_MAX, |best| best.chance) {

@@ -2,8 +2,9 @@
 
 use super::scratch::Scratch;
 
-/// Bits of an event's atoms. Several atoms may share one, so that a check is passed too often, never too rarely.
-pub const BITS: u32 = 8192;
+/// Marks of an event's atoms. Several atoms may share one, so that a check is passed too often, never too
+/// rarely: by an event of 20 atoms in one of 200 cases.
+pub const MARKS: usize = 4096;
 
 /// The rest of a clause, half a cache line. A check that is not needed is one that always holds.
 #[derive(Debug, Clone, Copy)]
@@ -15,17 +16,17 @@ pub struct Entry {
     number: u16,
     /// Group of which an atom must be among `any`.
     any_group: u16,
-    /// Bits of four atoms that must be there.
+    /// Marks of four atoms that must be there.
     all: [u16; 4],
     pub low: f32,
     pub high: f32,
     any: u64,
 }
 
-/// The bit of an atom among those of an event; bit 0 is always set.
+/// The mark of an atom among those of an event; mark 0 is always set.
 #[inline]
-pub fn bit(atom: u32) -> u16 {
-    (1 + atom % (BITS - 1)) as u16
+pub fn mark(atom: u32) -> u16 {
+    (1 + atom % (MARKS as u32 - 1)) as u16
 }
 
 /// The bit of an atom among those of its group.
@@ -45,9 +46,9 @@ impl Entry {
 
     /// Adds an atom that must be there; false if there is no room.
     pub fn require(&mut self, atom: u32) -> bool {
-        let free = self.all.iter_mut().find(|bit| **bit == 0);
+        let free = self.all.iter_mut().find(|mark| **mark == 0);
         if let Some(place) = free {
-            *place = bit(atom);
+            *place = mark(atom);
             return true;
         }
         false
@@ -80,11 +81,11 @@ impl Entry {
     }
 
     /// Whether an event passes all checks. Without branches: most fail, and which one is nothing to predict.
-    #[inline]
+    #[inline(always)]
     pub fn passes(&self, event: &Scratch) -> bool {
-        let all = event.has(self.all[0]) & event.has(self.all[1]) & event.has(self.all[2]) & event.has(self.all[3]);
+        let [a, b, c, d] = self.all.map(|mark| event.has(mark));
         let number = event.number(self.number & !Self::REPEATS);
         let within = (number >= f64::from(self.low)) & (number <= f64::from(self.high));
-        all & within & (event.any(self.any_group) & self.any != 0)
+        a & b & c & d & within & (event.any(self.any_group) & self.any != 0)
     }
 }

@@ -91,7 +91,7 @@ fn number(seed: u64, bits: u64) -> u64 {
 
 /// Folded multiplication over 16 bytes at a time, the last ones overlapping.
 #[inline]
-fn bytes(seed: u64, text: &[u8]) -> u64 {
+pub fn bytes(seed: u64, text: &[u8]) -> u64 {
     let length = text.len();
     let mut state = seed ^ D;
     let (a, b) = if length >= 8 {

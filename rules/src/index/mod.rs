@@ -13,7 +13,10 @@ mod stats;
 mod strings;
 mod table;
 
-use atoms::{Atoms, Group, Kind};
+#[cfg(test)]
+mod tests;
+
+use atoms::{Atoms, Group};
 pub use literal::{Clause, Key, Literal};
 use query::Plan;
 pub use scratch::Scratch;
@@ -28,8 +31,6 @@ pub struct Index {
     /// Rules that are candidates in every event, sorted.
     always: Vec<u32>,
     groups: Vec<Group>,
-    /// Per group, whether an event may have the same atom of it twice.
-    several: Vec<bool>,
     /// Rule and number of every clause, sorted.
     owners: Vec<(u32, u32)>,
     rules: usize,
@@ -51,11 +52,10 @@ impl Index {
         owners.sort_unstable();
         atoms.always.sort_unstable();
         Self {
-            plans: query::plans(&atoms, &numbers),
+            plans: query::plans(&atoms, &numbers, &dictionary),
             dictionary,
             tree,
             always: atoms.always,
-            several: atoms.groups.iter().map(|group| group.kind == Kind::Element).collect(),
             groups: atoms.groups,
             owners,
             rules: atoms.rules,

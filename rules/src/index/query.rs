@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use petrel_cel::{Slot, SlotId, Value};
 
 use super::atoms::{Atoms, Kind};
-use super::scratch::Scratch;
+use super::entry::Entry;
+use super::scratch::{Found, Scratch};
 use super::strings::{Affixes, Substrings};
-use super::table::Postings;
+use super::table::{Postings, Table, child_key};
 use super::{Index, hash};
 
 /// So many keys are looked up at once: their cache misses overlap.
 const KEYS_MAX: usize = 256;
+/// A list of more elements is cleared of equal ones by a set, not by comparing.
+const FEW_ELEMENTS_MAX: usize = 32;
 
 /// What the rules ask of one slot. A group is 0 if there is none.
 #[derive(Debug, Default)]
@@ -22,9 +25,11 @@ pub struct Plan {
     pub element: u32,
     pub element_seed: u64,
     pub range: u32,
-    /// Groups of the atoms, and the atoms.
-    pub present: Option<(u32, u32)>,
-    pub absent: Option<(u32, u32)>,
+    /// Groups of the atoms, the atoms and what they lead to.
+    pub present: Option<(u32, u32, Postings)>,
+    pub absent: Option<(u32, u32, Postings)>,
+    /// Whether one of the following is there.
+    pub texts: bool,
     pub prefixes: Option<Affixes>,
     pub suffixes: Option<Affixes>,
     pub substrings: Option<Substrings>,
@@ -41,19 +46,22 @@ impl Plan {
 }
 
 /// What the rules ask of each slot, in the order of the slots.
-pub fn plans(atoms: &Atoms, numbers: &[u32]) -> Vec<Plan> {
+pub fn plans(atoms: &Atoms, numbers: &[u32], dictionary: &Table) -> Vec<Plan> {
     let mut plans: BTreeMap<SlotId, Plan> = BTreeMap::new();
     for (number, group) in (0u16..).zip(&atoms.groups).skip(1) {
         let plan = plans.entry(group.slot).or_default();
         plan.slot = group.slot.index();
         let (id, seed) = (u32::from(number), hash::seed(number.into()));
-        let lone = || numbers[atoms.only(number) as usize];
+        let only = || {
+            let atom = numbers[atoms.only(number) as usize];
+            Some((id, atom, dictionary.get(atom)))
+        };
         match group.kind {
             Kind::Equal => (plan.equal, plan.equal_seed) = (id, seed),
             Kind::Element => (plan.element, plan.element_seed) = (id, seed),
             Kind::Range => plan.range = id,
-            Kind::Present => plan.present = Some((id, lone())),
-            Kind::Absent => plan.absent = Some((id, lone())),
+            Kind::Present => plan.present = only(),
+            Kind::Absent => plan.absent = only(),
             Kind::Prefix => plan.prefixes = Some(Affixes::new(number, atoms.lengths(number))),
             Kind::Suffix => plan.suffixes = Some(Affixes::new(number, atoms.lengths(number))),
             Kind::Substring => {
@@ -65,7 +73,11 @@ pub fn plans(atoms: &Atoms, numbers: &[u32]) -> Vec<Plan> {
             }
         }
     }
-    plans.into_values().collect()
+    let mut plans: Vec<Plan> = plans.into_values().collect();
+    for plan in &mut plans {
+        plan.texts = plan.prefixes.is_some() || plan.suffixes.is_some() || plan.substrings.is_some();
+    }
+    plans
 }
 
 impl Index {
@@ -76,55 +88,89 @@ impl Index {
             let slot = slots.get(plan.slot).unwrap_or(&Slot::Absent);
             self.read(plan, slot, scratch);
         }
-        self.look_up(scratch);
+        scratch.look_up(&self.dictionary);
         for rule in &self.always {
             on(*rule);
         }
-        if !self.tree.nodes.is_empty() {
-            self.walk(scratch, on);
+        self.visit(0, scratch, on);
+        // Nodes first, so that all lists are known and their cache misses overlap.
+        let mut at = 0;
+        while let Some(list) = scratch.list(at) {
+            if list.count == Postings::NODE {
+                self.open(list.start, scratch, on);
+            }
+            at += 1;
+        }
+        at = 0;
+        while let Some(list) = scratch.list(at) {
+            if list.count != Postings::NODE {
+                self.scan(list, scratch, on);
+            }
+            at += 1;
         }
     }
 
     #[inline]
     fn read(&self, plan: &Plan, slot: &Slot<'_>, scratch: &mut Scratch) {
-        let there = match slot {
-            Slot::Absent => plan.absent,
-            _ => plan.present,
-        };
-        if let Some((group, atom)) = there {
-            scratch.find(atom, group, self.dictionary.get(atom));
+        let there = if matches!(slot, Slot::Absent) { &plan.absent } else { &plan.present };
+        if let Some((group, atom, postings)) = there {
+            scratch.find(*atom, *group, *postings);
         }
-        let Slot::Value(value) = slot else { return };
-        if plan.equal != 0
-            && let Some(hash) = hash::value(plan.equal_seed, value)
-        {
-            scratch.keys.push((hash, plan.equal));
-        }
-        match value {
-            Value::String(text) => self.text(plan, text, scratch),
-            Value::List(list) if plan.element != 0 => {
-                list.iter().for_each(|element| self.element(plan, &element, scratch));
-            }
-            Value::Map(map) if plan.element != 0 => {
-                map.iter().for_each(|(key, _)| self.element(plan, &key, scratch));
-            }
-            number if plan.range != 0 => {
-                if let Some(number) = hash::double(number) {
-                    scratch.set_number(plan.range, number);
+        let mut number = f64::NAN;
+        match slot {
+            Slot::Value(Value::String(text)) => {
+                if plan.equal != 0 {
+                    scratch.keys.push((hash::bytes(plan.equal_seed, text.as_bytes()), plan.equal));
+                }
+                if plan.texts {
+                    self.text(plan, text, scratch);
                 }
             }
-            _ => {}
+            Slot::Value(Value::List(list)) => {
+                if plan.element != 0 {
+                    self.elements(plan, list.iter(), list.len(), scratch);
+                }
+            }
+            Slot::Value(Value::Map(map)) => {
+                if plan.element != 0 {
+                    self.elements(plan, map.iter().map(|(key, _)| key), map.len(), scratch);
+                }
+            }
+            Slot::Value(value) => {
+                if plan.equal != 0
+                    && let Some(hash) = hash::value(plan.equal_seed, value)
+                {
+                    scratch.keys.push((hash, plan.equal));
+                }
+                number = hash::double(value).unwrap_or(f64::NAN);
+            }
+            Slot::Absent | Slot::Object => {}
+        }
+        if plan.range != 0 {
+            scratch.set_number(plan.range, number);
         }
     }
 
     #[inline]
-    fn element(&self, plan: &Plan, element: &Value<'_>, scratch: &mut Scratch) {
-        if let Some(hash) = hash::value(plan.element_seed, element) {
-            self.ask(hash, plan.element, scratch);
+    fn elements<'a>(
+        &self,
+        plan: &Plan,
+        elements: impl Iterator<Item = Value<'a>>,
+        count: usize,
+        scratch: &mut Scratch,
+    ) {
+        let few = count <= FEW_ELEMENTS_MAX;
+        for element in elements {
+            if let Some(hash) = hash::value(plan.element_seed, &element) {
+                scratch.elements.push((hash, plan.element));
+            }
+            if scratch.elements.len() >= KEYS_MAX {
+                scratch.look_up_elements(&self.dictionary, few);
+            }
         }
+        scratch.look_up_elements(&self.dictionary, few);
     }
 
-    #[inline]
     fn text(&self, plan: &Plan, text: &str, scratch: &mut Scratch) {
         if let Some(prefixes) = &plan.prefixes {
             prefixes.each(text.bytes(), |hash| self.ask(hash, prefixes.group, scratch));
@@ -144,58 +190,32 @@ impl Index {
     #[inline]
     fn ask(&self, hash: u64, group: u32, scratch: &mut Scratch) {
         if scratch.keys.len() >= KEYS_MAX {
-            self.look_up(scratch);
+            scratch.look_up(&self.dictionary);
         }
         scratch.keys.push((hash, group));
     }
 
-    fn look_up(&self, scratch: &mut Scratch) {
-        let keys = std::mem::take(&mut scratch.keys);
-        for (hash, group) in &keys {
-            if let Some((atom, postings)) = self.dictionary.find(*hash)
-                && (!self.several[*group as usize] || scratch.seen_atoms.insert(atom))
-            {
-                scratch.find(atom, *group, postings);
+    /// A node below the root: its children for the event's atoms become lists to read.
+    fn open(&self, number: u32, scratch: &mut Scratch, on: &mut impl FnMut(u32)) {
+        self.visit(number, scratch, on);
+        let node = &self.tree.nodes[number as usize];
+        let mut at = 0;
+        while let Some(Found { atom, group }) = scratch.found(at) {
+            at += 1;
+            if !node.may_have(atom, group) {
+                continue;
             }
-        }
-        scratch.keys = keys;
-        scratch.keys.clear();
-    }
-
-    fn walk(&self, scratch: &mut Scratch, on: &mut impl FnMut(u32)) {
-        self.visit(0, scratch, on);
-        for i in 0..scratch.found.len() {
-            let postings = scratch.found[i].postings;
-            self.follow(postings, scratch, on);
-            while let Some(node) = scratch.nodes.pop() {
-                self.visit(node, scratch, on);
-                for j in 0..scratch.found.len() {
-                    let found = scratch.found[j];
-                    if !self.tree.nodes[node as usize].may_have(found.atom, found.group) {
-                        continue;
-                    }
-                    let child = self.tree.children.find(super::table::child_key(node, found.atom));
-                    if let Some((_, postings)) = child {
-                        self.follow(postings, scratch, on);
-                    }
-                }
+            let (hit, _, postings) = self.tree.children.find(child_key(number, atom));
+            if hit {
+                scratch.add_list(postings);
             }
-        }
-    }
-
-    #[inline]
-    fn follow(&self, postings: Postings, scratch: &mut Scratch, on: &mut impl FnMut(u32)) {
-        if postings.count == Postings::NODE {
-            scratch.nodes.push(postings.start);
-        } else {
-            self.scan(postings, scratch, on);
         }
     }
 
     /// A node's own entries: those that are read always, and those in whose range a number is.
     #[inline]
-    fn visit(&self, node: u32, scratch: &mut Scratch, on: &mut impl FnMut(u32)) {
-        let node = &self.tree.nodes[node as usize];
+    fn visit(&self, number: u32, scratch: &mut Scratch, on: &mut impl FnMut(u32)) {
+        let Some(node) = self.tree.nodes.get(number as usize) else { return };
         self.scan(node.rest, scratch, on);
         let (first, count) = node.trees;
         for (group, root) in &self.tree.roots[first as usize..(first + count) as usize] {
@@ -215,7 +235,7 @@ impl Index {
 }
 
 #[inline]
-fn report(entry: &super::entry::Entry, scratch: &mut Scratch, on: &mut impl FnMut(u32)) {
+fn report(entry: &Entry, scratch: &mut Scratch, on: &mut impl FnMut(u32)) {
     if entry.passes(scratch) && (!entry.repeats() || scratch.seen_rules.insert(entry.rule)) {
         on(entry.rule);
     }

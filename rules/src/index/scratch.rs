@@ -1,28 +1,33 @@
 //! What one thread needs to look up one event, kept for the next one.
 
-use super::entry::{self, BITS};
-use super::table::Postings;
+use super::entry::{self, MARKS};
+use super::table::{Postings, Table};
 
 /// An event's atom that some rule knows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Found {
     pub atom: u32,
     pub group: u32,
-    pub postings: Postings,
 }
 
 /// An event as atoms and numbers. Its memory is bounded by the groups of the index, the atoms of one event
 /// that rules know, and the candidates with several clauses.
 #[derive(Debug)]
 pub struct Scratch {
-    /// Keys to look up: hash and group.
+    /// Keys to look up, hash and group, each of which can be there once.
     pub keys: Vec<(u64, u32)>,
-    pub found: Vec<Found>,
-    /// Nodes still to visit.
-    pub nodes: Vec<u32>,
+    /// Keys to look up of lists' elements.
+    pub elements: Vec<(u64, u32)>,
+    /// Atoms found, so many of them; what is behind them is of earlier events.
+    found: Vec<Found>,
+    found_count: usize,
+    /// What the atoms lead to, so many lists.
+    lists: Vec<Postings>,
+    lists_count: usize,
     pub seen_atoms: Seen,
     pub seen_rules: Seen,
-    bits: [u64; BITS as usize / 64],
+    /// Whether an atom with that mark was found.
+    marks: Box<[bool; MARKS]>,
     /// Per group the atoms found, folded to 64 bits.
     any: Vec<u64>,
     /// Per group the number, NaN if there is none.
@@ -31,15 +36,16 @@ pub struct Scratch {
 
 impl Default for Scratch {
     fn default() -> Self {
-        let mut bits = [0; BITS as usize / 64];
-        bits[0] = 1;
         Self {
             keys: Vec::new(),
+            elements: Vec::new(),
             found: Vec::new(),
-            nodes: Vec::new(),
+            found_count: 0,
+            lists: Vec::new(),
+            lists_count: 0,
             seen_atoms: Seen::default(),
             seen_rules: Seen::default(),
-            bits,
+            marks: Box::new([false; MARKS]),
             any: Vec::new(),
             numbers: Vec::new(),
         }
@@ -48,22 +54,21 @@ impl Default for Scratch {
 
 impl Scratch {
     /// Forgets the event before; `groups` is the number of groups of the index.
+    #[inline]
     pub fn begin(&mut self, groups: usize) {
-        for found in self.found.drain(..) {
-            self.bits[usize::from(entry::bit(found.atom)) / 64] = 0;
+        for Found { atom, group } in &self.found[..self.found_count] {
+            self.marks[usize::from(entry::mark(*atom))] = false;
+            self.any[*group as usize] = 0;
         }
-        self.bits[0] = 1;
-        self.any.clear();
-        self.any.resize(groups, 0);
-        self.numbers.clear();
-        self.numbers.resize(groups, f64::NAN);
-        // Group 0 is that of checks that are not needed.
-        if let (Some(any), Some(number)) = (self.any.first_mut(), self.numbers.first_mut()) {
-            *any = u64::MAX;
-            *number = 0.0;
+        (self.found_count, self.lists_count) = (0, 0);
+        if self.any.len() < groups {
+            self.any.resize(groups, 0);
+            self.numbers.resize(groups, f64::NAN);
         }
-        self.keys.clear();
-        self.nodes.clear();
+        // Mark 0 and group 0 are those of checks that are not needed.
+        self.marks[0] = true;
+        self.any[0] = u64::MAX;
+        self.numbers[0] = 0.0;
         self.seen_atoms.begin();
         self.seen_rules.begin();
     }
@@ -71,22 +76,94 @@ impl Scratch {
     /// Notes an atom.
     #[inline]
     pub fn find(&mut self, atom: u32, group: u32, postings: Postings) {
-        let bit = usize::from(entry::bit(atom));
-        self.bits[bit / 64] |= 1 << (bit % 64);
+        self.marks[usize::from(entry::mark(atom))] = true;
         self.any[group as usize] |= entry::mask(atom);
-        self.found.push(Found { atom, group, postings });
+        self.room(1);
+        self.found[self.found_count] = Found { atom, group };
+        self.lists[self.lists_count] = postings;
+        self.found_count += 1;
+        self.lists_count += usize::from(postings.count != 0);
     }
 
-    /// Notes a number.
+    /// Looks all keys up. Without branches that depend on what is found, so that cache misses overlap.
+    #[inline]
+    pub fn look_up(&mut self, dictionary: &Table) {
+        self.room(self.keys.len());
+        let (mut found, mut lists) = (self.found_count, self.lists_count);
+        for (hash, group) in &self.keys {
+            let (hit, atom, postings) = dictionary.find(*hash);
+            self.found[found] = Found { atom, group: *group };
+            self.lists[lists] = postings;
+            found += usize::from(hit);
+            lists += usize::from(hit & (postings.count != 0));
+            self.marks[usize::from(entry::mark(atom))] |= hit;
+            self.any[*group as usize] |= u64::from(hit) * entry::mask(atom);
+        }
+        (self.found_count, self.lists_count) = (found, lists);
+        self.keys.clear();
+    }
+
+    /// Makes room for so many atoms and lists more.
+    #[inline]
+    fn room(&mut self, more: usize) {
+        if self.found_count + more > self.found.len() {
+            self.found.resize((self.found_count + more) * 2, Found::default());
+        }
+        if self.lists_count + more > self.lists.len() {
+            self.lists.resize((self.lists_count + more) * 2, Postings::default());
+        }
+    }
+
+    /// Adds a list to read.
+    #[inline]
+    pub fn add_list(&mut self, postings: Postings) {
+        self.room(1);
+        self.lists[self.lists_count] = postings;
+        self.lists_count += 1;
+    }
+
+    /// The list of that number.
+    #[inline]
+    pub fn list(&self, at: usize) -> Option<Postings> {
+        self.lists[..self.lists_count].get(at).copied()
+    }
+
+    /// The atom found of that number.
+    #[inline]
+    pub fn found(&self, at: usize) -> Option<Found> {
+        self.found[..self.found_count].get(at).copied()
+    }
+
+    /// Looks up elements, of which several may be the same; `few` if not many belong to one list.
+    pub fn look_up_elements(&mut self, dictionary: &Table, few: bool) {
+        for i in 0..self.elements.len() {
+            let (hash, group) = self.elements[i];
+            let (hit, atom, postings) = dictionary.find(hash);
+            if hit && self.is_new(atom, few) {
+                self.find(atom, group, postings);
+            }
+        }
+        self.elements.clear();
+    }
+
+    #[inline]
+    fn is_new(&mut self, atom: u32, few: bool) -> bool {
+        if !few {
+            return self.seen_atoms.insert(atom);
+        }
+        !self.has(entry::mark(atom)) || self.found[..self.found_count].iter().all(|found| found.atom != atom)
+    }
+
+    /// Notes a number, or NaN.
     #[inline]
     pub fn set_number(&mut self, group: u32, number: f64) {
         self.numbers[group as usize] = number;
     }
 
-    /// Whether an atom with that bit was found.
+    /// Whether an atom with that mark was found.
     #[inline]
-    pub fn has(&self, bit: u16) -> bool {
-        self.bits[usize::from(bit) / 64 % (BITS as usize / 64)] >> (bit % 64) & 1 != 0
+    pub fn has(&self, mark: u16) -> bool {
+        self.marks[usize::from(mark) % MARKS]
     }
 
     /// The number of a group.
@@ -104,9 +181,10 @@ impl Scratch {
     /// Bytes that it occupies.
     pub fn bytes(&self) -> usize {
         size_of::<Self>()
-            + self.keys.capacity() * size_of::<(u64, u32)>()
+            + MARKS
+            + (self.keys.capacity() + self.elements.capacity()) * size_of::<(u64, u32)>()
             + self.found.capacity() * size_of::<Found>()
-            + self.nodes.capacity() * size_of::<u32>()
+            + self.lists.capacity() * size_of::<Postings>()
             + self.any.capacity() * size_of::<u64>()
             + self.numbers.capacity() * size_of::<f64>()
             + self.seen_atoms.bytes()

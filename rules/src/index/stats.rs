@@ -54,7 +54,6 @@ impl Index {
                 + (tree.routes.capacity() + self.always.capacity()) * size_of::<u32>()
                 + self.owners.capacity() * size_of::<(u32, u32)>()
                 + self.groups.capacity() * size_of::<super::atoms::Group>()
-                + self.several.capacity()
                 + plans
                 + routes,
         }

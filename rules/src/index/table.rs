@@ -82,23 +82,33 @@ impl Table {
         self.buckets[number as usize / 4].0[number as usize % 4].postings
     }
 
-    /// The number of a key and its postings.
+    /// Whether a key is in, and if so its number and postings.
     #[inline]
-    pub fn find(&self, key: u64) -> Option<(u32, Postings)> {
-        let mut at = self.home(key);
+    pub fn find(&self, key: u64) -> (bool, u32, Postings) {
+        let at = self.home(key);
+        let places = &self.buckets[at].0;
+        // Without branches: whether an event's value is known is nothing to predict.
+        let place = usize::from(places[1].key == key)
+            + 2 * usize::from(places[2].key == key)
+            + 3 * usize::from(places[3].key == key);
+        let hit = places[place].key == key;
+        if !hit && places[3].key != 0 {
+            return self.find_further(key, at);
+        }
+        (hit, (at * 4 + place) as u32, places[place].postings)
+    }
+
+    /// Beyond a full bucket.
+    #[cold]
+    fn find_further(&self, key: u64, home: usize) -> (bool, u32, Postings) {
+        let mut at = home;
         loop {
-            let places = &self.buckets[at].0;
-            // Without branches: whether an event's value is known is nothing to predict.
-            let hit = usize::from(places[1].key == key)
-                + 2 * usize::from(places[2].key == key)
-                + 3 * usize::from(places[3].key == key);
-            if places[hit].key == key {
-                return Some(((at * 4 + hit) as u32, places[hit].postings));
-            }
-            if places[3].key == 0 {
-                return None;
-            }
             at = self.after(at);
+            for (i, place) in self.buckets[at].0.iter().enumerate() {
+                if place.key == key || place.key == 0 {
+                    return (place.key == key, (at * 4 + i) as u32, place.postings);
+                }
+            }
         }
     }
 

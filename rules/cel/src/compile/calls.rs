@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use cel::common::ast::CallExpr;
 use cel::parser::Expression;
 
-use super::hint::{closest, numbers};
+use super::hint::{closest, numbers, shown};
 use super::macros::{MACROS, usage};
 use super::names::{spelled, steps_of};
 use super::pattern::compile_pattern;
@@ -65,7 +65,7 @@ impl<'c> Compiler<'c> {
     }
 
     fn function(&mut self, id: u64, name: &str, target: Option<&'c Expression>, args: &'c [Expression]) -> Typed {
-        let known = BY_NAME.get(name).map(Vec::as_slice).unwrap_or_default();
+        let known = overloads(name);
         let matches = name == "matches" && args.len() + usize::from(target.is_some()) == 2;
         if known.is_empty() && !matches {
             if let Some(target) = target {
@@ -90,7 +90,9 @@ impl<'c> Compiler<'c> {
         let open = operands.iter().any(|o| o.open);
         let constant = operands.iter().all(Typed::is_const);
         let kind = Kind::Call(function, operands.into_iter().map(|o| o.expr).collect());
-        self.folded(Typed { expr: Expr { id, kind }, types, open }, constant)
+        let folded = self.folded(Typed { expr: Expr { id, kind }, types, open }, constant);
+        // `dyn` says that anything may be meant, also where it is a constant.
+        if name == "dyn" { Typed { types: Types::ANY, ..folded } } else { folded }
     }
 
     /// `text.matches("constant")`
@@ -120,12 +122,22 @@ fn counted(takes: &[usize]) -> String {
     format!("{} argument{plural}", numbers(takes))
 }
 
+/// The functions of that name.
+pub(super) fn overloads(name: &str) -> &'static [&'static Function] {
+    BY_NAME.get(name).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Whether there is a function or a macro of that name.
+pub(super) fn is_function(name: &str) -> bool {
+    BY_NAME.contains_key(name) || usage(name).is_some()
+}
+
 fn unknown(name: &str) -> String {
     if let Some(usage) = usage(name) {
         return format!("`{name}` is not used like this: write `{usage}`");
     }
     match closest(name, BY_NAME.keys().copied().chain(MACROS.iter().map(|(name, _)| *name))) {
-        Some(close) => format!("unknown function `{name}`; did you mean `{close}`?"),
-        None => format!("unknown function `{name}`"),
+        Some(close) => format!("unknown function `{}`; did you mean `{close}`?", shown(name)),
+        None => format!("unknown function `{}`", shown(name)),
     }
 }

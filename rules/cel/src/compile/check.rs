@@ -7,10 +7,10 @@ use crate::expr::{Arith, LoopKind, Relation};
 use crate::value::Type;
 
 /// Types of which `<` knows no order.
-const UNORDERED: Types = Types::these(&[Type::Null, Type::List, Type::Map, Type::Type, Type::Optional]);
+pub(super) const UNORDERED: Types = Types::these(&[Type::Null, Type::List, Type::Map, Type::Type, Type::Optional]);
 
 /// What arithmetic takes and makes.
-const ARITHMETIC: &[(&[Arith], Type, Type, Type)] = &[
+pub(super) const ARITHMETIC: &[(&[Arith], Type, Type, Type)] = &[
     (&[Arith::Add, Arith::Sub, Arith::Mul, Arith::Div, Arith::Rem], Type::Int, Type::Int, Type::Int),
     (&[Arith::Add, Arith::Sub, Arith::Mul, Arith::Div, Arith::Rem], Type::Uint, Type::Uint, Type::Uint),
     (&[Arith::Add, Arith::Sub, Arith::Mul, Arith::Div], Type::Double, Type::Double, Type::Double),
@@ -157,7 +157,7 @@ const TIME: Types = Types::these(&[Type::Timestamp, Type::Duration]);
 const SIZED: Types = Types::these(&[Type::String, Type::Bytes, Type::List, Type::Map]);
 
 /// What functions take, a receiver first, and make. Only those of which all overloads are known here.
-const FUNCTIONS: &[(&str, &[Types], Types)] = &[
+pub(super) const FUNCTIONS: &[(&str, &[Types], Types)] = &[
     ("bool", &[Types::these(&[Type::Bool, Type::String])], Types::BOOL),
     ("contains", &[Types::STRING, Types::STRING], Types::BOOL),
     ("endsWith", &[Types::STRING, Types::STRING], Types::BOOL),
@@ -174,11 +174,11 @@ const FUNCTIONS: &[(&str, &[Types], Types)] = &[
     ("matches", &[Types::STRING, Types::STRING], Types::BOOL),
     ("size", &[SIZED], Types::INT),
     ("startsWith", &[Types::STRING, Types::STRING], Types::BOOL),
-    ("duration", &[Types::these(&[Type::String, Type::Duration, Type::Int])], Types::of(Type::Duration)),
+    ("duration", &[Types::these(&[Type::String, Type::Duration])], Types::of(Type::Duration)),
     ("timestamp", &[Types::these(&[Type::String, Type::Timestamp, Type::Int])], Types::of(Type::Timestamp)),
-    ("double", &[Types::ANY], Types::of(Type::Double)),
-    ("int", &[Types::ANY], Types::INT),
+    ("double", &[Types::NUMBER.or(Types::STRING)], Types::of(Type::Double)),
+    ("int", &[Types::NUMBER.or(Types::STRING).or(TIME)], Types::INT),
     ("string", &[Types::ANY], Types::STRING),
     ("type", &[Types::ANY], Types::of(Type::Type)),
-    ("uint", &[Types::ANY], Types::of(Type::Uint)),
+    ("uint", &[Types::NUMBER.or(Types::STRING)], Types::of(Type::Uint)),
 ];

@@ -10,7 +10,6 @@ use crate::eval::{Cx, compare};
 use crate::expr::{Expr, Kind, LoopKind, Relation};
 use crate::owned::OwnedValue;
 use crate::paths::Paths;
-use crate::value::Value;
 
 /// Largest value that a constant expression is replaced by, in bytes.
 const FOLDED_BYTES_MAX: usize = 64 * 1024;
@@ -46,41 +45,7 @@ fn value_of(expr: &Expr) -> Option<OwnedValue> {
     static NO_PATHS: LazyLock<Paths> = LazyLock::new(Paths::new);
     let arena = Arena::new();
     let mut cx = Cx::new(&arena, &NO_PATHS, &[], &[]);
-    let value = cx.eval(expr).ok()?;
-    let mut left = FOLDED_BYTES_MAX;
-    owned(value, &mut left)
-}
-
-/// A copy of a value, if it has a form as a constant and is not too large.
-fn owned(value: Value<'_>, left: &mut usize) -> Option<OwnedValue> {
-    let bytes = match value {
-        Value::String(text) => text.len(),
-        Value::Bytes(bytes) => bytes.len(),
-        _ => 0,
-    };
-    *left = left.checked_sub(size_of::<OwnedValue>() + bytes)?;
-    Some(match value {
-        Value::Null => OwnedValue::Null,
-        Value::Bool(bool) => OwnedValue::Bool(bool),
-        Value::Int(int) => OwnedValue::Int(int),
-        Value::Uint(uint) => OwnedValue::Uint(uint),
-        Value::Double(double) => OwnedValue::Double(double),
-        Value::String(text) => OwnedValue::String(text.into()),
-        Value::Bytes(bytes) => OwnedValue::Bytes(bytes.into()),
-        Value::List(list) => OwnedValue::List(list.iter().map(|v| owned(v, left)).collect::<Option<_>>()?),
-        // The entries are in order already.
-        Value::Map(map) => {
-            let entries = map.iter().map(|(key, value)| Some((owned(key, left)?, owned(value, left)?)));
-            OwnedValue::Map(entries.collect::<Option<_>>()?)
-        }
-        Value::Timestamp(timestamp) => OwnedValue::Timestamp(timestamp),
-        Value::Duration(duration) => OwnedValue::Duration(duration),
-        Value::Type(of) => OwnedValue::Type(of),
-        Value::Ip(ip) => OwnedValue::Ip(ip),
-        Value::Cidr(cidr) => OwnedValue::Cidr(cidr),
-        Value::Semver(version) => OwnedValue::Semver(Box::new(version.clone())),
-        Value::Optional(_) => return None,
-    })
+    cx.eval(expr).ok()?.to_owned_value(FOLDED_BYTES_MAX)
 }
 
 /// `a in b`: a list of many constants is looked up as a set.

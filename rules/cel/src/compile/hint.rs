@@ -1,14 +1,27 @@
-//! Suggestions.
+//! Words of messages: suggestions, names, numbers.
+
+use std::borrow::Cow;
 
 /// The candidate that somebody may have meant.
 pub(super) fn closest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    let name = name.to_lowercase();
+    let name = shown(name).to_lowercase();
     candidates
         .map(|candidate| (strsim::damerau_levenshtein(&name, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3))
         .min()
         .map(|(_, candidate)| candidate)
 }
+
+/// A name as it is shown in a message.
+pub(super) fn shown(name: &str) -> Cow<'_, str> {
+    match name.char_indices().nth(NAME_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &name[..end]).into(),
+        None => name.into(),
+    }
+}
+
+/// Longest name that is shown whole.
+const NAME_CHARS_MAX: usize = 64;
 
 /// `a` or `an`, before a word.
 pub(super) fn article(word: &str) -> &'static str {

@@ -148,8 +148,14 @@ mod render;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_fold;
+#[cfg(test)]
 mod tests_hostile;
 #[cfg(test)]
 mod tests_mistakes;
+#[cfg(test)]
+mod tests_random;
+#[cfg(test)]
+mod tests_signatures;
 #[cfg(test)]
 mod tests_warnings;

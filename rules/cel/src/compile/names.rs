@@ -4,20 +4,30 @@ use cel::common::ast::{CallExpr, Expr as Node, LiteralValue, SelectExpr, operato
 use cel::parser::Expression;
 
 use super::Field;
-use super::hint::closest;
+use super::calls::is_function;
+use super::hint::{closest, shown};
 use super::resolve::{Compiler, Typed};
 use super::types::{Types, type_named, type_names};
 use crate::expr::{Expr, Kind};
 use crate::owned::OwnedValue;
 use crate::paths::SlotId;
+use crate::value::Type;
 
-/// One step down from a variable: `.name`, or `["name"]`.
+/// One step down from a variable: `.name`, `["name"]`, `.?name`, `[?"name"]`.
 pub(super) struct Step<'c> {
     /// The node that the path so far is.
-    pub id: u64,
-    pub name: &'c str,
+    id: u64,
+    name: &'c str,
     /// The node in the brackets.
     index: Option<&'c Expression>,
+    optional: bool,
+}
+
+impl Step<'_> {
+    /// Whether the step may be part of a name with dots.
+    fn is_plain(&self) -> bool {
+        self.index.is_none() && !self.optional
+    }
 }
 
 impl<'c> Compiler<'c> {
@@ -29,15 +39,25 @@ impl<'c> Compiler<'c> {
             _ => (self.expr(base), 0),
         };
         for step in &steps[used..] {
-            typed = match step.index {
-                Some(index) => {
-                    let index = self.expr(index);
-                    self.index(step.id, typed, index)
-                }
-                None => self.select(step.id, typed, step.name),
-            };
+            typed = self.step(typed, step);
         }
         typed
+    }
+
+    fn step(&mut self, operand: Typed, step: &Step<'c>) -> Typed {
+        match step.index {
+            Some(index) => {
+                let index = self.expr(index);
+                self.index(step.id, operand, index, step.optional)
+            }
+            None => {
+                self.check_select(step.id, step.name, &operand);
+                let (open, constant) = (operand.open, operand.is_const());
+                let select = if step.optional { Kind::OptSelect } else { Kind::Select };
+                let kind = select(operand.expr.into(), step.name.into());
+                self.folded(Typed { expr: Expr { id: step.id, kind }, types: Types::ANY, open }, constant)
+            }
+        }
     }
 
     /// `has(operand.field)`; `field` is the number of the select.
@@ -45,8 +65,9 @@ impl<'c> Compiler<'c> {
         let (base, mut steps) = steps_of(&select.operand);
         if let Node::Ident(name) = &base.expr
             && self.is_event(name, &steps)
+            && !steps.iter().any(|s| s.optional)
         {
-            steps.push(Step { id: field, name: &select.field, index: None });
+            steps.push(Step { id: field, name: &select.field, index: None, optional: false });
             let slot = self.path(&steps);
             self.check_path(&steps, true);
             return Typed { expr: Expr { id, kind: Kind::HasSlot(slot) }, types: Types::BOOL, open: true };
@@ -55,14 +76,6 @@ impl<'c> Compiler<'c> {
         let (open, constant) = (operand.open, operand.is_const());
         let kind = Kind::Has(operand.expr.into(), select.field.as_str().into());
         self.folded(Typed { expr: Expr { id, kind }, types: Types::BOOL, open }, constant)
-    }
-
-    /// `operand.field`
-    fn select(&mut self, id: u64, operand: Typed, field: &str) -> Typed {
-        self.check_select(id, field, &operand);
-        let (open, constant) = (operand.open, operand.is_const());
-        let kind = Kind::Select(operand.expr.into(), field.into());
-        self.folded(Typed { expr: Expr { id, kind }, types: Types::ANY, open }, constant)
     }
 
     /// What a name means, and how many of the steps below it that takes.
@@ -113,11 +126,18 @@ impl<'c> Compiler<'c> {
 
     /// The value at a path of the event.
     fn slot(&mut self, id: u64, steps: &[Step<'c>]) -> Typed {
+        let id = steps.last().map_or(id, |s| s.id);
         let slot = self.path(steps);
         self.paths.read_whole(slot);
-        let types = self.check_path(steps, false);
-        let id = steps.last().map_or(id, |s| s.id);
-        Typed { expr: Expr { id, kind: Kind::Slot(slot) }, types, open: true }
+        let (kind, types) = match steps.iter().position(|s| s.optional) {
+            None => (Kind::Slot(slot), self.check_path(steps, false)),
+            Some(first) => {
+                let from = self.path(&steps[..first]);
+                self.check_path(steps, true);
+                (Kind::OptSlot { slot, from }, Types::of(Type::Optional))
+            }
+        };
+        Typed { expr: Expr { id, kind }, types, open: true }
     }
 
     fn path(&mut self, steps: &[Step<'_>]) -> SlotId {
@@ -136,10 +156,11 @@ impl<'c> Compiler<'c> {
                 let siblings = schema.names(&names[..at]);
                 let near = closest(step.name, siblings.iter().map(String::as_str));
                 let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                let path = names[..=at].join(".");
                 if never {
-                    self.warn_behind(step.id, format!("no event has a field `{}`{hint}", names[..=at].join(".")));
+                    self.warn_behind(step.id, format!("no event has a field `{}`{hint}", shown(&path)));
                 } else if near.is_some() || !presence {
-                    self.warn_behind(step.id, format!("unknown field `{}`{hint}", names[..=at].join(".")));
+                    self.warn_behind(step.id, format!("unknown field `{}`{hint}", shown(&path)));
                 }
                 return Types::ANY;
             }
@@ -151,6 +172,9 @@ impl<'c> Compiler<'c> {
     }
 
     fn unknown(&mut self, id: u64, name: &str) -> Typed {
+        if is_function(name) {
+            return self.mistake(id, format!("`{name}` is a function and no variable"));
+        }
         let environment = || self.names.event.into_iter().chain(self.names.vars.iter().copied());
         let locals = self.locals.iter().map(|l| &*l.name).filter(|l| !l.starts_with('@'));
         let hint = match closest(name, environment().chain(locals)) {
@@ -160,7 +184,7 @@ impl<'c> Compiler<'c> {
                 all => format!("; there are `{}`", all.join("`, `")),
             },
         };
-        self.mistake(id, format!("unknown variable `{name}`{hint}"))
+        self.mistake(id, format!("unknown variable `{}`{hint}", shown(name)))
     }
 }
 
@@ -168,23 +192,34 @@ impl<'c> Compiler<'c> {
 pub(super) fn steps_of(node: &Expression) -> (&Expression, Vec<Step<'_>>) {
     let mut steps = Vec::new();
     let mut at = node;
-    loop {
-        match &at.expr {
-            Node::Select(select) if !select.test => {
-                steps.push(Step { id: at.id, name: &select.field, index: None });
-                at = &select.operand;
-            }
-            Node::Call(CallExpr { func_name, target: None, args }) if func_name == operators::INDEX => {
-                let [of, index] = args.as_slice() else { break };
-                let Node::Literal(LiteralValue::String(key)) = &index.expr else { break };
-                steps.push(Step { id: at.id, name: key.inner(), index: Some(index) });
-                at = of;
-            }
-            _ => break,
-        }
+    while let Some((of, step)) = last_step(at) {
+        steps.push(step);
+        at = of;
     }
     steps.reverse();
     (at, steps)
+}
+
+/// The last step of a path, and what it starts from.
+fn last_step(node: &Expression) -> Option<(&Expression, Step<'_>)> {
+    let id = node.id;
+    match &node.expr {
+        Node::Select(select) if !select.test => {
+            Some((&select.operand, Step { id, name: &select.field, index: None, optional: false }))
+        }
+        Node::Call(CallExpr { func_name, target: None, args }) => {
+            let (in_brackets, optional) = match func_name.as_str() {
+                operators::INDEX => (true, false),
+                operators::OPT_INDEX => (true, true),
+                operators::OPT_SELECT => (false, true),
+                _ => return None,
+            };
+            let [of, index] = args.as_slice() else { return None };
+            let Node::Literal(LiteralValue::String(name)) = &index.expr else { return None };
+            Some((of, Step { id, name: name.inner(), index: in_brackets.then_some(index), optional }))
+        }
+        _ => None,
+    }
 }
 
 /// The name that an expression spells, if it is a variable with fields below: `math`, `a.b`.
@@ -192,7 +227,7 @@ pub(super) fn spelled(base: &Expression, steps: &[Step<'_>]) -> Option<String> {
     let Node::Ident(name) = &base.expr else { return None };
     let mut spelled = name.strip_prefix('.').unwrap_or(name).to_owned();
     for step in steps {
-        if step.index.is_some() {
+        if !step.is_plain() {
             return None;
         }
         spelled.push('.');
@@ -208,7 +243,7 @@ fn dotted(full: &str, name: &str, steps: &[Step<'_>]) -> Option<usize> {
         if rest.is_empty() {
             return Some(used);
         }
-        if step.index.is_some() {
+        if !step.is_plain() {
             return None;
         }
         rest = rest.strip_prefix('.')?.strip_prefix(step.name)?;

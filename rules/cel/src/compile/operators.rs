@@ -34,20 +34,13 @@ impl<'c> Compiler<'c> {
                 let branches = [self.expr(c), self.expr(a), self.expr(b)];
                 self.conditional(id, branches)
             }
-            (op::INDEX, [_, Expression { expr: Node::Literal(LiteralValue::String(_)), .. }]) => self.chain(node),
-            (op::INDEX, [a, b]) => {
+            (
+                op::INDEX | op::OPT_INDEX | op::OPT_SELECT,
+                [_, Expression { expr: Node::Literal(LiteralValue::String(_)), .. }],
+            ) => self.chain(node),
+            (op::INDEX | op::OPT_INDEX, [a, b]) => {
                 let (a, b) = (self.expr(a), self.expr(b));
-                self.index(id, a, b)
-            }
-            (op::OPT_INDEX, [a, b]) => {
-                let (a, b) = (self.expr(a), self.expr(b));
-                self.pair(id, a, b, Types::ANY, Kind::OptIndex)
-            }
-            (op::OPT_SELECT, [a, Expression { expr: Node::Literal(LiteralValue::String(field)), .. }]) => {
-                let a = self.expr(a);
-                let (open, constant) = (a.open, a.is_const());
-                let kind = Kind::OptSelect(a.expr.into(), field.inner().into());
-                self.folded(Typed { expr: Expr { id, kind }, types: Types::ANY, open }, constant)
+                self.index(id, a, b, name == op::OPT_INDEX)
             }
             (_, [a, b]) => {
                 if let Some(relation) = relation(name) {
@@ -129,10 +122,10 @@ impl<'c> Compiler<'c> {
         Typed { expr: Expr { id, kind }, types, open }
     }
 
-    /// `operand[index]`
-    pub fn index(&mut self, id: u64, operand: Typed, index: Typed) -> Typed {
+    /// `operand[index]`, `operand[?index]`
+    pub fn index(&mut self, id: u64, operand: Typed, index: Typed, optional: bool) -> Typed {
         self.check_index(id, &operand);
-        self.pair(id, operand, index, Types::ANY, Kind::Index)
+        self.pair(id, operand, index, Types::ANY, if optional { Kind::OptIndex } else { Kind::Index })
     }
 
     fn compare(&mut self, id: u64, relation: Relation, a: Typed, b: Typed) -> Typed {

@@ -41,8 +41,11 @@ fn paths_of_the_event() {
         ("has(trigger.a[0].b)", "(has ([] $a 0) b)"),
         ("trigger.a[0].b['c'] == 1", r#"(== ([] (. ([] $a 0) b) "c") 1)"#),
         ("trigger.a[trigger.b] == 1", "(== ([] $a $b) 1)"),
-        ("trigger.a.?b.c", "(. (.? $a b) c)"),
-        ("trigger[?'a']", r#"([?] $ "a")"#),
+        ("trigger.?a", "(opt $a from $)"),
+        ("trigger.a.?b.c[?'d']['e']", "(opt $a.b.c.d.e from $a)"),
+        ("trigger[?'a'][0]", "([] (opt $a from $) 0)"),
+        ("has(trigger.?a.b)", "(has (opt $a from $) b)"),
+        ("kv.?a.b[?'c']", r#"([?] (. (.? var1 a) b) "c")"#),
         ("(trigger).a", "$a"),
         ("(trigger.a).b", "$a.b"),
         ("{'a': trigger.a}.a", r#"(. (map "a":$a) a)"#),
@@ -60,6 +63,7 @@ fn what_is_read_of_the_event() {
         ("has(trigger.a.b) && trigger.a.b == 1", "$ $a $a.b!"),
         ("trigger.a.b[now].c == 1", "$ $a $a.b!"),
         ("has(trigger.a[0].b)", "$ $a!"),
+        ("trigger.a.?b.?c.optMap(x, x) == 1", "$ $a $a.b $a.b.c!"),
         ("trigger.l.exists(x, x.a == trigger.b)", "$ $l! $b!"),
         ("type(trigger) == map || true", "$!"),
         ("false && trigger.a == 1", "$ $a!"),
@@ -136,8 +140,8 @@ fn macros() {
         ("trigger.l.sortBy(x, x.a)", "(SortBy $l to (. local0 a))"),
         ("cel.bind(x, trigger.a, x + x)", "(bind $a (+ local0 local0))"),
         ("trigger.l.map(x, cel.bind(y, x, y))", "(Map $l to (bind local0 local1))"),
-        ("trigger.?a.optMap(x, x + 1)", "(optMap (.? $ a) (+ local0 1))"),
-        ("trigger.?a.optFlatMap(x, x.?b)", "(optFlatMap (.? $ a) (.? local0 b))"),
+        ("trigger.?a.optMap(x, x + 1)", "(optMap (opt $a from $) (+ local0 1))"),
+        ("trigger.?a.optFlatMap(x, x.?b)", "(optFlatMap (opt $a from $) (.? local0 b))"),
         // The value does not see the variable.
         ("trigger.l.map(trigger, trigger.a)", "(Map $l to (. local0 a))"),
         ("cel.bind(trigger, trigger.a, trigger.b)", "(bind $a (. local0 b))"),
@@ -233,4 +237,20 @@ fn nodes_have_extents() {
     for expected in expected {
         assert!(extents.iter().any(|e| e == expected), "{expected} is not in {extents:#?}");
     }
+}
+
+#[test]
+fn namespaces() {
+    check(&[
+        ("math.greatest(trigger.a, 2)", "(math.greatest $a 2)"),
+        ("math.least(1, 2, 3)", "1"),
+        (".math.least(1, 2)", "1"),
+        ("base64.encode(b'hello')", r#""aGVsbG8=""#),
+        ("optional.of(trigger.a).orValue(1)", "(orValue (optional.of $a) 1)"),
+        ("optional.none().orValue(1)", "(orValue (optional.none ) 1)"),
+        ("trigger.?a.orValue('x') == 'y'", r#"(== (orValue (opt $a from $) "x") "y")"#),
+        ("ip('10.0.0.1') == trigger.a", "(== Ip(10.0.0.1) $a)"),
+        // A variable is no namespace.
+        ("[[1]].exists(math, math.size() == 1)", "true"),
+    ]);
 }

@@ -39,6 +39,8 @@ fn hostile_texts_are_mistakes() {
         "x".repeat(CRITERIA_BYTES_MAX + 1),
         "true || ".repeat(100_000) + "true",
         "-".repeat(8000),
+        "x".repeat(8000),
+        "x".repeat(8000) + "()",
         "?".repeat(8000),
         "trigger.?".repeat(800),
         r"trigger.a.matches('(((a{100}){100}){100}){100}')".to_owned(),

@@ -63,6 +63,13 @@ fn mistakes_are_located_and_suggest_a_fix() {
         ("has(trigger.a, trigger.b)", &["1:4: `has` is not used like this: write `has(x.field)`"]),
         ("foo.Bar{a: 1}.a == 1", &["1:8: messages are not supported"]),
         ("cel.index(0) == 1", &["1:10: this variable of a `cel.block` is not there"]),
+        ("exists == 1", &["1:1: `exists` is a function and no variable"]),
+        ("trigger.a.startswith('x')", &["1:21: unknown function `startswith`; did you mean `startsWith`?"]),
+        ("size(trigger.a, 1) == 1", &["1:5: `size` takes 1 argument, not 2"]),
+        ("trigger.a.getHours('UTC', 1)", &["1:19: `getHours` of a value takes 0 or 1 arguments, not 2"]),
+        ("trigger.a.int() == 1", &["1:14: `int` is not called on a value: write `int(x)`"]),
+        ("contains(trigger.a, 'x')", &["1:9: `contains` is called on a value: write `x.contains(…)`"]),
+        ("size == 1", &["1:1: `size` is a function and no variable"]),
         ("__(1)", &["1:3: unknown function `__`"]),
         ("", &["1:1: the expression is empty"]),
         (" \n ", &["1:1: the expression is empty"]),
@@ -110,4 +117,11 @@ fn there_may_be_no_variables() {
     let parsed = on_parser_thread(|| parse("x + 1")).unwrap();
     let found = parsed.compile(Names { event: None, vars: &[] }, &mut Paths::new(), None).unwrap_err();
     assert_eq!(found[0].message, "unknown variable `x`");
+}
+
+#[test]
+fn namespaces_suggest() {
+    assert_eq!(mistakes("math.graetest(1)"), ["1:14: unknown function `math.graetest`; did you mean `math.greatest`?"]);
+    assert_eq!(mistakes("math.pi"), ["1:1: unknown variable `math`; there are `trigger`, `now`, `kv`, `x.y`, `x.y.z`"]);
+    assert_eq!(mistakes("optional.of()"), ["1:12: `optional.of` takes 1 argument, not 0"]);
 }

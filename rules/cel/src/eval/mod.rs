@@ -6,6 +6,8 @@ mod arith;
 pub(crate) mod compare;
 mod loops;
 mod node;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use core::fmt::{self, Write as _};
 

@@ -72,7 +72,7 @@ fn civil<'a>(
 /// Seconds that a time zone is ahead of UTC at an instant: a name of the IANA's database, or `+01:00`,
 /// `-01:00`, `01:00`.
 fn offset(zone: &str, at: Timestamp) -> Option<i64> {
-    if zone == "UTC" {
+    if matches!(zone, "" | "UTC") {
         return Some(0);
     }
     let Some((hours, minutes)) = zone.split_once(':') else {

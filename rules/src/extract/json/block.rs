@@ -1,17 +1,70 @@
-//! Several bytes at once: where a text ends, how far digits go.
+//! Eight bytes at once, as a word: where a text ends, how far digits go.
+//!
+//! In each test the lowest byte found is right: a borrow or a carry only reaches the bytes above one that
+//! is found.
+
+/// Bytes looked at together.
+const WORD_BYTES: usize = 8;
+
+/// Digits looked at one by one: branches of short numbers are predicted, which is quicker than counting.
+const FEW_DIGITS: usize = 3;
+
+/// A one in every byte.
+const ONES: u64 = u64::from_le_bytes([1; WORD_BYTES]);
+
+/// The highest bit of every byte.
+const HIGH: u64 = ONES << 7;
 
 /// Goes to the first quote, backslash or control character, or to the end.
 #[inline(always)]
-pub(super) fn plain(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1f)).map_or(bytes.len(), |n| at + n)
+pub(super) fn plain(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(word) = word(bytes, at) {
+        let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
+        let quotes = zeros(word ^ ONES * b'"' as u64);
+        let backslashes = zeros(word ^ ONES * b'\\' as u64);
+        let controls = word.wrapping_sub(ONES * 0x20) & !word;
+        let found = (quotes | backslashes | controls) & HIGH;
+        if found != 0 {
+            return at + lowest(found);
+        }
+        at += WORD_BYTES;
+    }
+    while bytes.get(at).is_some_and(|b| !matches!(b, b'"' | b'\\' | 0..=0x1f)) {
+        at += 1;
+    }
+    at
 }
 
 /// Goes to the first byte that is no digit, or to the end.
 #[inline(always)]
 pub(super) fn digits(bytes: &[u8], mut at: usize) -> usize {
+    for _ in 0..FEW_DIGITS {
+        if !bytes.get(at).is_some_and(u8::is_ascii_digit) {
+            return at;
+        }
+        at += 1;
+    }
+    while let Some(word) = word(bytes, at) {
+        let value = word ^ ONES * b'0' as u64;
+        let found = (value.wrapping_add(ONES * (0x80 - 10)) | value) & HIGH;
+        if found != 0 {
+            return at + lowest(found);
+        }
+        at += WORD_BYTES;
+    }
     while bytes.get(at).is_some_and(u8::is_ascii_digit) {
         at += 1;
     }
     at
+}
+
+#[inline(always)]
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|word| u64::from_le_bytes(*word))
+}
+
+/// Number of the lowest byte with its highest bit set.
+#[inline(always)]
+fn lowest(found: u64) -> usize {
+    found.trailing_zeros() as usize / 8
 }

@@ -1,5 +1,6 @@
 //! Values that are read whole.
 
+use bumpalo::collections::Vec;
 use petrel_cel::{Arena, List, Map, Value};
 
 use super::number::number;
@@ -7,37 +8,50 @@ use super::scan::{Fail, byte, colon, deeper, fail, literal, no_value, white};
 use super::string::string;
 use crate::extract::Doubles;
 
+/// Room for elements that is made at once.
+const STACK_ROOM: usize = 32;
+
 /// Builds values of a text.
 pub(super) struct Builder<'a> {
     text: &'a str,
     arena: &'a Arena,
     /// Elements of the arrays, and keys and values of the objects, that are open.
-    stack: Vec<Value<'a>>,
+    stack: Vec<'a, Value<'a>>,
 }
 
 impl<'a> Builder<'a> {
     pub fn new(text: &'a str, arena: &'a Arena) -> Self {
-        Self { text, arena, stack: Vec::new() }
+        Self { text, arena, stack: Vec::new_in(arena.bump()) }
     }
 
     /// Takes a value, white space before it included. `depth` arrays and objects are open around it.
     pub fn value(&mut self, at: usize, depth: usize, doubles: Option<&Doubles>) -> Result<(Value<'a>, usize), Fail> {
+        if self.stack.capacity() == 0 {
+            self.stack.reserve(STACK_ROOM);
+        }
+        let end = self.push(at, depth, doubles)?;
+        Ok((self.stack.pop().unwrap_or(Value::Null), end))
+    }
+
+    /// Takes a value and puts it on the stack.
+    fn push(&mut self, at: usize, depth: usize, doubles: Option<&Doubles>) -> Result<usize, Fail> {
         let bytes = self.text.as_bytes();
         let at = white(bytes, at);
         match byte(bytes, at) {
             b'{' => self.object(at, depth, doubles),
             b'[' => self.array(at, depth, doubles),
-            _ => scalar(self.text, at, doubles.is_some_and(|d| d.here), self.arena),
+            _ => scalar(self.text, at, doubles.is_some_and(|d| d.here), self.arena, |value| self.stack.push(value)),
         }
     }
 
-    fn object(&mut self, at: usize, depth: usize, doubles: Option<&Doubles>) -> Result<(Value<'a>, usize), Fail> {
+    fn object(&mut self, at: usize, depth: usize, doubles: Option<&Doubles>) -> Result<usize, Fail> {
         let bytes = self.text.as_bytes();
         let depth = deeper(depth, at)?;
         let bottom = self.stack.len();
         let mut at = white(bytes, at + 1);
         if byte(bytes, at) == b'}' {
-            return Ok((Value::Map(Map::Values(&[])), at + 1));
+            self.stack.push(Value::Map(Map::Values(&[])));
+            return Ok(at + 1);
         }
         loop {
             if byte(bytes, at) != b'"' {
@@ -45,9 +59,8 @@ impl<'a> Builder<'a> {
             }
             let (key, behind) = string(self.text, at + 1, self.arena)?;
             let behind = colon(bytes, behind)?;
-            let (value, behind) = self.value(behind, depth, doubles.and_then(|d| d.field(key)))?;
             self.stack.push(Value::String(key));
-            self.stack.push(value);
+            let behind = self.push(behind, depth, doubles.and_then(|d| d.field(key)))?;
             at = white(bytes, behind);
             match byte(bytes, at) {
                 b',' => at = white(bytes, at + 1),
@@ -57,21 +70,22 @@ impl<'a> Builder<'a> {
         }
         let map = self.map(bottom);
         self.stack.truncate(bottom);
-        Ok((Value::Map(map), at + 1))
+        self.stack.push(Value::Map(map));
+        Ok(at + 1)
     }
 
-    fn array(&mut self, at: usize, depth: usize, doubles: Option<&Doubles>) -> Result<(Value<'a>, usize), Fail> {
+    fn array(&mut self, at: usize, depth: usize, doubles: Option<&Doubles>) -> Result<usize, Fail> {
         let bytes = self.text.as_bytes();
         let depth = deeper(depth, at)?;
         let items = doubles.and_then(|d| d.items.as_deref());
         let bottom = self.stack.len();
         let mut at = white(bytes, at + 1);
         if byte(bytes, at) == b']' {
-            return Ok((Value::List(List::Values(&[])), at + 1));
+            self.stack.push(Value::List(List::Values(&[])));
+            return Ok(at + 1);
         }
         loop {
-            let (value, behind) = self.value(at, depth, items)?;
-            self.stack.push(value);
+            let behind = self.push(at, depth, items)?;
             at = white(bytes, behind);
             match byte(bytes, at) {
                 b',' => at = white(bytes, at + 1),
@@ -81,7 +95,8 @@ impl<'a> Builder<'a> {
         }
         let list = self.arena.slice(&self.stack[bottom..]);
         self.stack.truncate(bottom);
-        Ok((Value::List(List::Values(list)), at + 1))
+        self.stack.push(Value::List(List::Values(list)));
+        Ok(at + 1)
     }
 
     /// The map of the keys and values on the stack: sorted, of equal keys the last.
@@ -105,18 +120,32 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Takes a value that is neither array nor object, at its first byte.
+/// Takes a value that is neither array nor object, at its first byte. It goes to `store` from wherever it
+/// is found, which spares a copy.
 #[inline(always)]
-pub(super) fn scalar<'a>(text: &'a str, at: usize, double: bool, arena: &'a Arena) -> Result<(Value<'a>, usize), Fail> {
+pub(super) fn scalar<'a>(
+    text: &'a str,
+    at: usize,
+    double: bool,
+    arena: &'a Arena,
+    store: impl FnOnce(Value<'a>),
+) -> Result<usize, Fail> {
     let bytes = text.as_bytes();
-    match byte(bytes, at) {
-        b'"' => string(text, at + 1, arena).map(|(string, end)| (Value::String(string), end)),
-        b'-' | b'0'..=b'9' => number(text, at, double),
-        b't' => literal(bytes, at, "true").map(|end| (Value::Bool(true), end)),
-        b'f' => literal(bytes, at, "false").map(|end| (Value::Bool(false), end)),
-        b'n' => literal(bytes, at, "null").map(|end| (Value::Null, end)),
-        _ => no_value(bytes, at),
-    }
+    let (value, word) = match byte(bytes, at) {
+        b'"' => {
+            let (string, end) = string(text, at + 1, arena)?;
+            store(Value::String(string));
+            return Ok(end);
+        }
+        b'-' => return number(text, at, at + 1, double, store),
+        b'0'..=b'9' => return number(text, at, at, double, store),
+        b't' => (Value::Bool(true), "true"),
+        b'f' => (Value::Bool(false), "false"),
+        b'n' => (Value::Null, "null"),
+        _ => return no_value(bytes, at),
+    };
+    store(value);
+    literal(bytes, at, word)
 }
 
 /// The text of an object's key.

@@ -15,7 +15,8 @@ pub(super) fn skip(text: &str, at: usize, depth: usize) -> Result<usize, Fail> {
         // At a value.
         match byte(bytes, at) {
             b'"' => at = skip_string(text, at + 1)?,
-            b'-' | b'0'..=b'9' => at = skip_number(text, at)?,
+            b'-' => at = skip_number(text, at, at + 1)?,
+            b'0'..=b'9' => at = skip_number(text, at, at)?,
             b'{' => {
                 open = deeper(depth + open, at)? - depth;
                 at = white(bytes, at + 1);

@@ -37,7 +37,12 @@ fn numbers_follow_the_design() {
         let arena = Arena::new();
         let built = document(text.as_bytes(), &arena).unwrap();
         assert_eq!(built.type_of().name(), kind, "{text}");
-        assert_eq!(to_json(built), serde_json::from_str::<Json>(value).unwrap(), "{text}");
+        let expected = match kind {
+            // Not by serde_json, which rounds twice.
+            "double" => json!(value.parse::<f64>().unwrap()),
+            _ => serde_json::from_str(value).unwrap(),
+        };
+        assert_eq!(to_json(built), expected, "{text}");
     }
 }
 

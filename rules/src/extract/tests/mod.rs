@@ -1,7 +1,10 @@
 //! Tests of the extraction: what a document is, what slots hold, and that neither depends on anything
 //! but the document and the paths.
 
+mod check;
 mod document;
+mod predictions;
+mod random;
 mod slots;
 
 use petrel_cel::{Arena, Paths, Slot, SlotId, Value};

@@ -73,16 +73,16 @@ fn a_path_of_type_number_is_always_a_double() {
         "load": {"one": 1.0, "cores": 8}, "x": 0
     });
     let whole = paths(&[""], &[]);
-    let slots = filled(&whole, &Layout::new(&whole, schema.number_paths()), text).unwrap();
+    let slots = filled(&whole, &Layout::new(&whole, Doubles::new(&schema)), text).unwrap();
     assert_eq!(slots[""], expected);
     let single = paths(&["pct", "nullable", "count", "series", "load.one", "load.cores", "x"], &[]);
-    let slots = filled(&single, &Layout::new(&single, schema.number_paths()), text).unwrap();
+    let slots = filled(&single, &Layout::new(&single, Doubles::new(&schema)), text).unwrap();
     for path in ["pct", "nullable", "count", "series", "x"] {
         assert_eq!(slots[path], expected[path], "{path}");
     }
     assert_eq!((&slots["load.one"], &slots["load.cores"]), (&json!(1.0), &json!(8)));
     let negative = paths(&["pct"], &[]);
-    let slots = filled(&negative, &Layout::new(&negative, schema.number_paths()), r#"{"pct":-0}"#).unwrap();
+    let slots = filled(&negative, &Layout::new(&negative, Doubles::new(&schema)), r#"{"pct":-0}"#).unwrap();
     assert_eq!(slots["pct"], json!(0.0));
 }
 
