@@ -9,7 +9,12 @@
 mod engine;
 mod event;
 mod expr;
-#[expect(dead_code, reason = "on its way")]
+pub mod extract;
+#[cfg(feature = "internals")]
+#[allow(missing_docs)]
+pub mod index;
+#[cfg(not(feature = "internals"))]
+#[allow(dead_code, unused_imports, reason = "on its way")]
 mod index;
 mod json;
 mod kv;

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use crate::event::ParsedEvent;
 use crate::expr::Reads;
+use crate::extract;
 use crate::json::{Doubles, Keep};
 
 /// The part of a trigger's JSON schema that matching needs: `type`, `required`, `properties`,
@@ -70,6 +71,20 @@ impl TriggerSchema {
             other_fields: other_fields.clone().map(Box::new),
             items: self.items.as_deref().and_then(some).map(Box::new),
         }
+    }
+
+    /// The paths whose numbers are doubles, for an extractor.
+    pub(crate) fn number_paths(&self) -> extract::Doubles {
+        fn convert(doubles: &Doubles) -> extract::Doubles {
+            let below = |d: &Option<Box<Doubles>>| d.as_deref().map(|d| Box::new(convert(d)));
+            extract::Doubles {
+                here: doubles.here,
+                fields: doubles.fields.iter().map(|(name, d)| (name.clone(), convert(d))).collect(),
+                other_fields: below(&doubles.other_fields),
+                items: below(&doubles.items),
+            }
+        }
+        convert(&self.doubles())
     }
 
     /// What to check for rules that read these paths.

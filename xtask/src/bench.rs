@@ -5,7 +5,7 @@ use petrel_testkit::KafkaBroker;
 
 use crate::cargo::{cargo, run as run_command};
 use crate::deps::{fetch_engine, fetch_kafka};
-use crate::machine::{FOR_ENGINE, FOR_KAFKA, TO_BUILD, Tool, require};
+use crate::machine::{FOR_KAFKA, FOR_NPM, TO_BUILD, Tool, require};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Bench {
@@ -19,7 +19,7 @@ pub(crate) enum Bench {
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     let Bench::Pipeline { arguments } = bench;
-    let tools: Vec<Tool> = TO_BUILD.into_iter().chain(FOR_ENGINE).chain(FOR_KAFKA).collect();
+    let tools: Vec<Tool> = TO_BUILD.into_iter().chain(FOR_NPM).chain(FOR_KAFKA).collect();
     require(&tools)?;
     fetch_kafka()?;
     fetch_engine()?;

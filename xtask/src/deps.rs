@@ -1,14 +1,18 @@
-//! What is fetched into target/dev: Apache Kafka by Maven, the ClickHouse engine library by npm.
+//! What is fetched into target/dev: Apache Kafka by Maven; the ClickHouse engine library and the CEL
+//! specification's tests by npm.
 //!
-//! Both are pinned by files in deploy/dev. A stamp beside what was fetched holds a copy of those
+//! All are pinned by files in deploy/dev. A stamp beside what was fetched holds a copy of those
 //! files, and is written last: equal means that there is nothing to do, and a fetch that was
 //! interrupted is begun again.
 
+mod cel_spec;
 mod clickhouse;
 mod kafka;
+mod npm;
 
 use anyhow::Result;
 
+pub(crate) use cel_spec::fetch_cel_spec;
 pub(crate) use clickhouse::fetch_engine;
 pub(crate) use kafka::fetch_kafka;
 
@@ -21,15 +25,21 @@ pub(crate) struct Options {
     /// Only the ClickHouse engine library
     #[arg(long)]
     clickhouse: bool,
+    /// Only the CEL specification's tests
+    #[arg(long)]
+    cel_spec: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let everything = !options.kafka && !options.clickhouse;
+    let everything = !options.kafka && !options.clickhouse && !options.cel_spec;
     if everything || options.kafka {
         fetch_kafka()?;
     }
     if everything || options.clickhouse {
         fetch_engine()?;
+    }
+    if everything || options.cel_spec {
+        fetch_cel_spec()?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use petrel_testkit::{KafkaBroker, engine_library};
 
 use crate::cargo::{cargo, run as run_command};
 use crate::deps::{fetch_engine, fetch_kafka};
-use crate::machine::{FOR_ENGINE, FOR_KAFKA, TO_BUILD, Tool, require};
+use crate::machine::{FOR_KAFKA, FOR_NPM, TO_BUILD, Tool, require};
 
 /// How much the tests do that can do more. What is not set here, they decide themselves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -101,7 +101,7 @@ pub(crate) fn outage(options: &OutageOptions) -> Result<()> {
 
 /// Runs the end-to-end tests whose name contains `filter`, one after the other, on release builds.
 fn run_filtered(filter: &str, load: Load, with_kafka: bool) -> Result<()> {
-    let mut tools: Vec<Tool> = TO_BUILD.into_iter().chain(FOR_ENGINE).collect();
+    let mut tools: Vec<Tool> = TO_BUILD.into_iter().chain(FOR_NPM).collect();
     if with_kafka {
         tools.extend(FOR_KAFKA);
     }

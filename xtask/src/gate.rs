@@ -6,9 +6,9 @@ use anyhow::{Context, Result, bail};
 use petrel_testkit::{KafkaBroker, dev_dir, engine_library, kafka_libs_dir};
 
 use crate::cargo::{cargo, on_ci, run as run_command};
-use crate::deps::{fetch_engine, fetch_kafka};
+use crate::deps::{fetch_cel_spec, fetch_engine, fetch_kafka};
 use crate::e2e::Load;
-use crate::machine::{FOR_ENGINE, FOR_KAFKA, TO_BUILD, Tool, missing, require};
+use crate::machine::{FOR_KAFKA, FOR_NPM, TO_BUILD, Tool, missing, require};
 use crate::steps::Steps;
 
 #[derive(Debug, clap::Args)]
@@ -42,7 +42,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Checks the machine for everything at once, then fetches.
 fn prepare() -> Result<()> {
-    let mut needed: Vec<Tool> = TO_BUILD.into_iter().chain(FOR_ENGINE).collect();
+    let mut needed: Vec<Tool> = TO_BUILD.into_iter().chain(FOR_NPM).collect();
     if on_ci() {
         needed.extend(FOR_KAFKA);
     }
@@ -50,7 +50,8 @@ fn prepare() -> Result<()> {
     if kafka_is_possible() {
         fetch_kafka()?;
     }
-    fetch_engine()
+    fetch_engine()?;
+    fetch_cel_spec()
 }
 
 /// Without Java or Maven the tests that need Kafka skip themselves, by name. Maven only fetches: jars

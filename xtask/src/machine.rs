@@ -25,11 +25,17 @@ pub(crate) const TO_BUILD: [Tool; 5] = [
     Tool { program: "perl", what_and_how: "Perl, for OpenSSL's build (Debian: apt install perl; macOS has it)" },
 ];
 
-/// For the ClickHouse engine library.
-pub(crate) const FOR_ENGINE: [Tool; 1] = [Tool {
-    program: "npm",
-    what_and_how: "Node.js with npm, which fetches the ClickHouse engine library (nodejs.org)",
-}];
+/// For the ClickHouse engine library and the CEL specification's tests.
+pub(crate) const FOR_NPM: [Tool; 2] = [
+    Tool {
+        program: "node",
+        what_and_how: "Node.js 20 or newer, which prepares the CEL specification's tests (nodejs.org)",
+    },
+    Tool {
+        program: "npm",
+        what_and_how: "npm, which fetches the ClickHouse engine library and the CEL specification's tests (with Node.js)",
+    },
+];
 
 /// For Apache Kafka. Java has a check of its own: its version matters.
 pub(crate) const FOR_KAFKA: [Tool; 2] =

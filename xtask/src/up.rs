@@ -8,7 +8,7 @@ use petrel_testkit::{engine_library, workspace_root};
 
 use crate::cargo::{cargo, run as run_command};
 use crate::deps::fetch_engine;
-use crate::machine::{FOR_ENGINE, TO_BUILD, Tool, require};
+use crate::machine::{FOR_NPM, TO_BUILD, Tool, require};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -18,7 +18,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let tools: Vec<Tool> = TO_BUILD.into_iter().chain(FOR_ENGINE).collect();
+    let tools: Vec<Tool> = TO_BUILD.into_iter().chain(FOR_NPM).collect();
     require(&tools)?;
     fetch_engine()?;
     run_command(cargo().args(["build", "--release", "--package", "petrel-server"]))?;

@@ -1,5 +1,7 @@
 //! A compiled expression: names resolved, macros expanded, constants folded.
 
+use std::fmt;
+
 use regex::Regex;
 
 use crate::functions::Function;
@@ -8,12 +10,19 @@ use crate::paths::SlotId;
 
 /// One node. `id` is the parser's number of the node that it came from; it leads to a place in the
 /// source (explain, located errors).
-#[derive(Debug, Clone)]
+/// Its `Debug` form leaves the ids out: equal forms are equal expressions.
+#[derive(Clone)]
 pub struct Expr {
     /// The parser's number.
     pub id: u64,
     /// What it is.
     pub kind: Kind,
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
 }
 
 /// What a node computes. Children are evaluated from left to right; `And`, `Or` and `Cond` only as far
@@ -26,6 +35,14 @@ pub enum Kind {
     Slot(SlotId),
     /// `has()` of a path of the event.
     HasSlot(SlotId),
+    /// `trigger.a.?b.c`: the optional value at a path of the event. It is none if a step below `from` is
+    /// missing; `from`, what stands before the first `?`, must not be.
+    OptSlot {
+        /// The path.
+        slot: SlotId,
+        /// The path above the first step that is optional.
+        from: SlotId,
+    },
     /// A variable of the environment other than the event, by its number in [`crate::compile::Names`].
     Var(usize),
     /// A variable of a comprehension or of `cel.bind`, by its place on the stack of locals.
@@ -66,7 +83,8 @@ pub enum Kind {
     Call(&'static Function, Box<[Expr]>),
     /// A macro that goes through a list or a map.
     Loop(Box<Loop>),
-    /// `cel.bind(x, value, body)`: the value becomes the next local of the body, evaluated at its first use.
+    /// `cel.bind(x, value, body)`: the value becomes the next local of the body, where a fault of it
+    /// counts only if it is used.
     Bind(Box<[Expr; 2]>),
     /// `value.optMap(x, body)`: the body with the optional's value as the next local, wrapped.
     OptMap(Box<[Expr; 2]>),

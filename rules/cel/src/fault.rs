@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::value::Type;
+use crate::value::{Type, Value};
 
 /// Why there is no value. Its text names types and functions, and never values of the event, which may
 /// be secret.
@@ -53,6 +53,12 @@ impl<'a> Fault<'a> {
     /// No overload for two arguments.
     pub fn binary(function: &'static str, left: Type, right: Type) -> Self {
         Self::NoOverload { function, types: [Some(left), Some(right), None] }
+    }
+
+    /// No overload for these arguments, a receiver first.
+    pub fn overload(function: &'static str, arguments: &[Value<'_>]) -> Self {
+        let of = |at: usize| arguments.get(at).map(Value::type_of);
+        Self::NoOverload { function, types: [of(0), of(1), of(2)] }
     }
 
     /// The stable code of this kind of fault.

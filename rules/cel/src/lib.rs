@@ -21,6 +21,7 @@ mod time;
 mod value;
 
 pub use arena::Arena;
+pub use eval::compare::{equal, order};
 pub use eval::{Cx, Trace};
 pub use fault::Fault;
 pub use functions::Function;

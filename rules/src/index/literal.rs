@@ -7,13 +7,13 @@ use petrel_cel::SlotId;
 
 /// A conjunction of necessary conditions; one without literals holds always.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Clause {
+pub struct Clause {
     pub literals: Vec<Literal>,
 }
 
 /// A condition on the value at one path.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Literal {
+pub enum Literal {
     /// It equals one of these keys: `x == k`, `x in [k, l]`. Sorted, without duplicates, at least one.
     OneOf(SlotId, Box<[Key]>),
     /// It is a list with an element, or a map with a key, that equals one of these: `'v' in x`,
@@ -53,7 +53,7 @@ impl Literal {
 /// A value that equality is indexed by. Two values that the language calls equal have the same key; two
 /// with the same key need not be equal (large integers).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Key {
+pub enum Key {
     /// Null.
     Null,
     /// A bool.

@@ -9,8 +9,8 @@ use crate::workspace::root;
 /// Folders that hold what is built, fetched or written at run time.
 const NOT_OURS: [&str; 4] = ["target", "node_modules", ".git", ".petrel"];
 /// What is read as text. Other files, such as golden ones, are data.
-const TEXT: [&str; 14] =
-    ["avsc", "json", "lock", "md", "npmrc", "properties", "py", "rs", "sh", "sql", "toml", "xml", "yaml", "yml"];
+const TEXT: [&str; 15] =
+    ["avsc", "json", "lock", "md", "mjs", "npmrc", "properties", "py", "rs", "sh", "sql", "toml", "xml", "yaml", "yml"];
 
 /// A text file.
 #[derive(Debug, Clone)]

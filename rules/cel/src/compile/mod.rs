@@ -1,6 +1,26 @@
 //! From text to a compiled expression.
+//!
+//! Reading order: `parse` (limits and syntax; `lex`, `place`), `resolve` (the walk over the syntax tree:
+//! literals, lists, maps), `names` (variables and paths), `operators`, `calls` (functions), `macros`, `fold`
+//! (constants, sets; `pattern`), and for warnings `types` (what a sub-expression may be) and `check`
+//! (what cannot be meant). `hint` suggests.
+
+mod calls;
+mod check;
+mod fold;
+mod hint;
+mod lex;
+mod macros;
+mod names;
+mod operators;
+mod parse;
+pub(crate) mod pattern;
+mod place;
+mod resolve;
+mod types;
 
 use crate::expr::Expr;
+use crate::limits::CRITERIA_ERRORS_MAX;
 use crate::paths::Paths;
 use crate::value::Type;
 
@@ -50,14 +70,17 @@ pub struct Compiled {
     pub expr: Expr,
     /// What is allowed but cannot be meant: fields that no event has, comparisons that are never true.
     pub warnings: Vec<Mistake>,
+    /// One more warning if the expression is a criterion: its value can never be a bool.
+    pub never_bool: Option<Mistake>,
 }
 
-/// A parsed expression, its macros not expanded yet. It is `Send`: parsing is the slow part and can be
-/// done elsewhere, once per text.
+/// A parsed expression, its macros not expanded yet. It is `Send` and `Sync`: parsing is the slow part and
+/// can be done elsewhere, once per text.
 #[derive(Debug)]
 pub struct Parsed {
     root: cel::parser::Expression,
-    info: cel::common::ast::SourceInfo,
+    source: Box<str>,
+    places: place::Places,
 }
 
 /// Parses a text, to be called through [`on_parser_thread`].
@@ -65,13 +88,12 @@ pub struct Parsed {
 /// # Errors
 /// What is too long, too deeply nested or no CEL.
 pub fn parse(source: &str) -> Result<Parsed, Vec<Mistake>> {
-    let _ = source;
-    Err(Vec::new())
+    parse::parse(source)
 }
 
 /// Runs something that parses expressions on a thread with a stack for it.
 pub fn on_parser_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    work()
+    parse::on_parser_thread(work)
 }
 
 impl Parsed {
@@ -86,13 +108,48 @@ impl Parsed {
         paths: &mut Paths,
         types: Option<&dyn EventTypes>,
     ) -> Result<Compiled, Vec<Mistake>> {
-        let _ = (names, paths, types, &self.root, &self.info);
-        Err(Vec::new())
+        let mut compiler = resolve::Compiler::new(self, names, paths, types);
+        let root = compiler.expr(&self.root);
+        let never_bool = compiler.never_bool(&root);
+        let (mut mistakes, mut warnings) = (compiler.mistakes, compiler.warnings);
+        if !mistakes.is_empty() {
+            mistakes.truncate(CRITERIA_ERRORS_MAX);
+            return Err(mistakes);
+        }
+        warnings.truncate(CRITERIA_ERRORS_MAX);
+        Ok(Compiled { expr: root.expr, warnings, never_bool })
     }
 
-    /// Where a node stands in the source: characters before it and behind it, for [`Expr::id`].
+    /// The text that was parsed.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Where the token of a node stands in the source, by [`Expr::id`]: characters before it and before
+    /// what follows it. The token of `a + b` is the `+`, of `f(x)` and `x.f()` the bracket.
     pub fn place(&self, id: u64) -> Option<(usize, usize)> {
-        let _ = id;
-        None
+        Some(self.characters(self.places.token(&self.source, id)?))
+    }
+
+    /// Where all of a node stands in the source, by [`Expr::id`]: of `1 + (a.b)` the whole, brackets that
+    /// belong to it included. It looks for the node: for explaining, not for the hot path.
+    pub fn extent(&self, id: u64) -> Option<(usize, usize)> {
+        Some(self.characters(self.places.extent(&self.source, &self.root, id)?))
+    }
+
+    fn characters(&self, (start, end): (usize, usize)) -> (usize, usize) {
+        let before = self.source[..start].chars().count();
+        (before, before + self.source[start..end].chars().count())
     }
 }
+
+#[cfg(test)]
+mod render;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_hostile;
+#[cfg(test)]
+mod tests_mistakes;
+#[cfg(test)]
+mod tests_warnings;

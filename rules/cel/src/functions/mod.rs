@@ -3,6 +3,10 @@
 //! One file per library, each with a table of its [`Function`]s; [`find`] goes through the tables. A
 //! namespaced function (`math.greatest`) is global and has its whole name in the table.
 
+mod convert;
+mod standard;
+mod time;
+
 use std::fmt;
 
 use crate::eval::Cx;
@@ -31,7 +35,7 @@ impl fmt::Debug for Function {
 }
 
 /// The tables of all libraries.
-const TABLES: &[&[Function]] = &[];
+const TABLES: &[&[Function]] = &[standard::TABLE, convert::TABLE, time::TABLE];
 
 /// The function of that name.
 pub fn find(name: &str) -> Option<&'static Function> {

@@ -1,0 +1,40 @@
+//! The CEL specification's own tests (`@bufbuild/cel-spec`; `cargo xtask deps --cel-spec` brings them).
+//!
+//! `inapplicable.txt` names the tests about Protocol Buffers messages and enums, as `tests.mjs` in
+//! deploy/dev/cel-spec lists them. `skipped.txt` names, with a reason, every other test that does not pass.
+
+mod json;
+mod report;
+mod run;
+mod suite;
+
+use std::io::Write;
+
+use report::Report;
+use suite::Suite;
+
+/// How much of what applies has to pass.
+const PASSED_PERCENT_MIN: usize = 98;
+
+#[test]
+fn the_specification_s_tests_pass() {
+    let suite = Suite::load().unwrap();
+    let report = Report::new(&suite, &run::run(&suite));
+    // Past the capture: these numbers are to be seen when all is well, too.
+    std::io::stderr().write_all(report.table().as_bytes()).unwrap();
+    let problems = report.problems();
+    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+    let (passed, applicable) = report.passed_of_applicable();
+    assert!(passed * 100 >= applicable * PASSED_PERCENT_MIN, "only {passed} of {applicable} pass");
+}
+
+#[test]
+fn the_committed_list_of_inapplicable_tests_is_what_the_script_finds() {
+    let suite = Suite::load().unwrap();
+    let found: Vec<&str> = suite.found_inapplicable.lines().collect();
+    let committed: Vec<&str> = suite::INAPPLICABLE.lines().collect();
+    for line in &found {
+        assert!(committed.contains(line), "not in inapplicable.txt: {line}");
+    }
+    assert_eq!(committed, found, "inapplicable.txt has lines that the script does not find, or another order");
+}
