@@ -19,14 +19,16 @@ mod paths;
 mod slot;
 mod time;
 mod value;
+mod version;
 
 pub use arena::Arena;
 pub use eval::compare::{equal, order};
 pub use eval::{Cx, Trace};
 pub use fault::Fault;
-pub use functions::Function;
+pub use functions::{Function, all as functions};
 pub use owned::OwnedValue;
 pub use paths::{Path, Paths, SlotId};
 pub use slot::Slot;
 pub use time::{Duration, Timestamp};
 pub use value::{Cidr, List, Map, Type, Value};
+pub use version::Version;

@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use crate::eval::compare;
 use crate::time::{Duration, Timestamp};
 use crate::value::{Cidr, List, Map, Type, Value};
+use crate::version::Version;
 
 /// A value that borrows from nothing; [`OwnedValue::value`] looks at it as a [`Value`] without copying.
 #[derive(Debug, Clone)]
@@ -25,7 +26,8 @@ pub enum OwnedValue {
     Type(Type),
     Ip(IpAddr),
     Cidr(Cidr),
-    Semver(Box<semver::Version>),
+    /// The text of a [`Version`].
+    Semver(Box<str>),
 }
 
 impl OwnedValue {
@@ -68,7 +70,7 @@ impl OwnedValue {
             Self::Type(of) => Value::Type(*of),
             Self::Ip(ip) => Value::Ip(*ip),
             Self::Cidr(cidr) => Value::Cidr(*cidr),
-            Self::Semver(version) => Value::Semver(version),
+            Self::Semver(version) => Value::Semver(Version::checked(version)),
         }
     }
 }
@@ -116,8 +118,8 @@ fn owned(value: &Value<'_>, left: &mut usize) -> Option<OwnedValue> {
         Value::Ip(ip) => OwnedValue::Ip(*ip),
         Value::Cidr(cidr) => OwnedValue::Cidr(*cidr),
         Value::Semver(version) => {
-            pay(version.pre.len() + version.build.len())?;
-            OwnedValue::Semver(Box::new((*version).clone()))
+            pay(version.as_str().len())?;
+            OwnedValue::Semver(version.as_str().into())
         }
     })
 }

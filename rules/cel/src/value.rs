@@ -4,6 +4,7 @@ use core::net::IpAddr;
 
 use crate::owned::OwnedValue;
 use crate::time::{Duration, Timestamp};
+use crate::version::Version;
 
 /// What an expression computes with. Numbers keep the type that they were written with; equality and
 /// order are CEL's and live in `eval::compare`, which is why there is no `PartialEq`.
@@ -40,7 +41,7 @@ pub enum Value<'a> {
     /// A network.
     Cidr(Cidr),
     /// A semantic version (semver.org 2.0.0).
-    Semver(&'a semver::Version),
+    Semver(Version<'a>),
 }
 
 /// A network in CIDR notation, as it was written: host bits may be set.

@@ -78,7 +78,7 @@ fn owned(value: Value<'_>, left: &mut usize) -> Option<OwnedValue> {
         Value::Type(of) => OwnedValue::Type(of),
         Value::Ip(ip) => OwnedValue::Ip(ip),
         Value::Cidr(cidr) => OwnedValue::Cidr(cidr),
-        Value::Semver(version) => OwnedValue::Semver(Box::new(version.clone())),
+        Value::Semver(version) => OwnedValue::Semver(version.as_str().into()),
         Value::Optional(_) => return None,
     })
 }

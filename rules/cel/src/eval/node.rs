@@ -3,7 +3,7 @@
 use crate::eval::{Cx, compare};
 use crate::expr::{Element, Entry, Expr, Kind, Relation};
 use crate::fault::Fault;
-use crate::functions::Function;
+use crate::functions::{self, Function};
 use crate::value::{List, Map, Value};
 
 impl<'a> Cx<'a> {
@@ -163,7 +163,11 @@ impl<'a> Cx<'a> {
                 (function.call)(self, &[a])
             }
             [a, b] => {
-                let arguments = [self.eval(a)?, self.eval(b)?];
+                let a = self.eval(a)?;
+                if let Some(answer) = functions::answered_by(function, a) {
+                    return Ok(answer);
+                }
+                let arguments = [a, self.eval(b)?];
                 (function.call)(self, &arguments)
             }
             [a, b, c] => {

@@ -92,6 +92,7 @@ fn string<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fau
         [Value::Duration(duration)] => cx.display(duration),
         [Value::Ip(ip)] => cx.display(ip),
         [Value::Cidr(cidr)] => cx.display(&format_args!("{}/{}", cidr.address, cidr.prefix)),
+        [Value::Semver(version)] => Ok(Value::String(version.as_str())),
         [Value::Bytes(bytes)] => {
             cx.charge_length(bytes.len())?;
             core::str::from_utf8(bytes).map(Value::String).map_err(|_| invalid("string", "the bytes are no UTF-8"))

@@ -3,8 +3,19 @@
 //! One file per library, each with a table of its [`Function`]s; [`find`] goes through the tables. A
 //! namespaced function (`math.greatest`) is global and has its whole name in the table.
 
+mod call;
 mod convert;
+mod encoders;
+mod glob;
+mod lists;
+mod math;
+mod net;
+mod optional;
+mod regex;
+mod semver;
+mod sets;
 mod standard;
+mod strings;
 mod time;
 
 use std::fmt;
@@ -12,6 +23,8 @@ use std::fmt;
 use crate::eval::Cx;
 use crate::fault::Fault;
 use crate::value::Value;
+
+pub(crate) use optional::answered_by;
 
 /// How a function is implemented: the receiver, if any, is the first argument. It finds the overload by
 /// the types of its arguments, charges what it goes through, and allocates in the arena only.
@@ -35,7 +48,21 @@ impl fmt::Debug for Function {
 }
 
 /// The tables of all libraries.
-const TABLES: &[&[Function]] = &[standard::TABLE, convert::TABLE, time::TABLE];
+const TABLES: &[&[Function]] = &[
+    standard::TABLE,
+    convert::TABLE,
+    time::TABLE,
+    encoders::TABLE,
+    glob::TABLE,
+    lists::TABLE,
+    math::TABLE,
+    net::TABLE,
+    optional::TABLE,
+    regex::TABLE,
+    semver::TABLE,
+    sets::TABLE,
+    strings::TABLE,
+];
 
 /// The function of that name.
 pub fn find(name: &str) -> Option<&'static Function> {

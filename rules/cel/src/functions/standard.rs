@@ -2,10 +2,9 @@
 
 use memchr::memmem;
 
-use crate::compile::pattern::compile_pattern;
 use crate::eval::Cx;
 use crate::fault::Fault;
-use crate::functions::Function;
+use crate::functions::{Function, regex};
 use crate::value::Value;
 
 pub(super) const TABLE: &[Function] = &[
@@ -17,10 +16,6 @@ pub(super) const TABLE: &[Function] = &[
     Function { name: "dyn", global: &[1], member: &[], call: |_, arguments| Ok(arguments[0]) },
     Function { name: "type", global: &[1], member: &[], call: |_, arguments| Ok(Value::Type(arguments[0].type_of())) },
 ];
-
-/// Steps that compiling a pattern takes, which is slow: so many, and more for each byte of it.
-const PATTERN_STEPS: usize = 1_000;
-const PATTERN_BYTE_STEPS: usize = 8;
 
 fn size<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault<'a>> {
     let size = match arguments {
@@ -55,11 +50,7 @@ fn ends_with<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Result<Value<'a>, 
 /// With a pattern that is no constant.
 fn matches<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault<'a>> {
     let (text, pattern) = texts(cx, "matches", arguments)?;
-    cx.charge(PATTERN_STEPS.saturating_add(pattern.len().saturating_mul(PATTERN_BYTE_STEPS)))?;
-    match compile_pattern(pattern) {
-        Ok(regex) => Ok(Value::Bool(regex.is_match(text))),
-        Err(_) => Err(Fault::InvalidArgument { function: "matches", why: "no valid regular expression, or too large" }),
-    }
+    Ok(Value::Bool(regex::compiled(cx, "matches", pattern)?.is_match(text)))
 }
 
 /// Two strings, gone through once.
