@@ -7,6 +7,8 @@ pub enum Construct {
     Optionals,
     /// `list.exists(i, v, …)` and the other macros with two variables.
     TwoVariables,
+    /// `lowerAscii`, `math.greatest`, `sets.contains` and their kin.
+    Extensions,
     /// `timestamp()`, `duration()`, `now` and their accessors.
     Time,
     /// `has(x.a)` where `x` may be something else than a map.
@@ -17,10 +19,14 @@ pub enum Construct {
     NotANumber,
     /// Equality of lists and maps.
     DeepEquality,
-    /// `in` with something that may be neither list nor map on its right.
+    /// `in` with anything on its left and something that may be no list on its right.
     InAnything,
     /// `int()`, `uint()`, `double()`, `string()`.
     Conversions,
+    /// `+` of what may be a list and a map.
+    SumsOfContainers,
+    /// `string(x)` of a double.
+    TextsOfDoubles,
     /// `type(x) == int`.
     Types,
     /// Arithmetic, and what overflows in it.
@@ -50,7 +56,11 @@ impl Dialect {
 
 /// Everything that the engine takes.
 pub const EVERYTHING: Dialect = Dialect {
-    left_out: &[(Construct::Optionals, "not supported yet"), (Construct::TwoVariables, "not supported yet")],
+    left_out: &[
+        (Construct::Optionals, "not supported yet"),
+        (Construct::TwoVariables, "not supported yet"),
+        (Construct::Extensions, "not supported yet"),
+    ],
 };
 
 /// What the crate `cel` 0.15 does as the language says.
@@ -58,7 +68,11 @@ pub const CRATE_CEL: Dialect = Dialect {
     left_out: &[
         (Construct::Optionals, "the crate's own form of them is another one"),
         (Construct::TwoVariables, "not there"),
+        (Construct::Extensions, "not there"),
         (Construct::Time, "takes more than RFC 3339, and accessors answer in the text's offset"),
+        (Construct::TextsOfDoubles, "`string(5e-324)` has 325 digits there"),
+        (Construct::InAnything, "null, a list or a map `in` a map is an error there, false in the language"),
+        (Construct::SumsOfContainers, "a list plus a map is a list there, an error in the language"),
         (Construct::PresenceInScalars, "an error there, false in the language"),
     ],
 };

@@ -106,7 +106,7 @@ impl Rules<'_> {
     }
 
     fn leaf(&mut self) -> Node {
-        match self.rng.below(26) {
+        match self.rng.below(27) {
             0..4 => self.number_comparison(),
             4..7 => {
                 let operator = *self.rng.pick(&["==", "==", "!=", "<", ">="]);
@@ -140,6 +140,7 @@ impl Rules<'_> {
             }
             24 if self.dialect.has(Construct::Optionals) => self.optional(),
             25 => self.rare(),
+            26 if self.dialect.has(Construct::Extensions) => self.extension(),
             _ => self.number_comparison(),
         }
     }
@@ -159,6 +160,9 @@ impl Rules<'_> {
                 "(§ in §)",
                 vec![self.string_constant(), self.path_of(&["tags", "labels", "d"], Node::other)],
             ),
+            3 if !self.dialect.has(Construct::InAnything) => {
+                Node::bool("(§ in §)", vec![self.number_constant(), self.path_of(&["nums"], Node::other)])
+            }
             3 => Node::bool("(§ in §)", vec![self.number(0), self.path_of(&["nums"], Node::other)]),
             4 => Node::bool("(§ in kv.frozen)", vec![self.string(0)]),
             _ if self.dialect.has(Construct::InAnything) => Node::bool("(§ in §)", vec![self.any(0), self.any(0)]),
@@ -205,6 +209,21 @@ impl Rules<'_> {
             return Node::bool(*self.rng.pick(&time), Vec::new());
         }
         Node::bool(*self.rng.pick(&other), Vec::new())
+    }
+
+    fn extension(&mut self) -> Node {
+        match self.rng.below(8) {
+            0 => Node::bool("(§.lowerAscii() == §)", vec![self.string(0), self.string_constant()]),
+            1 => {
+                Node::bool("(§.indexOf(§) >= §)", vec![self.string(0), self.string_constant(), self.number_constant()])
+            }
+            2 => Node::bool("§.split(\"-\").exists(p, p == §)", vec![self.string(0), self.string_constant()]),
+            3 => Node::bool("(§.join(\",\") != §)", vec![self.path_of(&["tags"], Node::other), self.string(0)]),
+            4 => Node::bool("(math.greatest(§, §) == §)", vec![self.number(0), self.number(0), self.number(0)]),
+            5 => Node::bool("sets.contains(§, [§])", vec![self.path_of(LIST_PATHS, Node::other), self.any(0)]),
+            6 => Node::bool("sets.intersects(§, [§, §])", vec![self.any_path(), self.string(0), self.number(0)]),
+            _ => Node::bool("(§.substring(1, 3) == §)", vec![self.string(0), self.string_constant()]),
+        }
     }
 
     fn optional(&mut self) -> Node {
@@ -270,8 +289,7 @@ impl Rules<'_> {
         }
         match self.rng.below(20) {
             0..10 => self.mostly(NUMBER_PATHS),
-            10..15 => Node::other(*self.rng.pick(&NUMBERS[..SMALL_NUMBERS]), Vec::new()),
-            15 | 16 => Node::other(*self.rng.pick(NUMBERS), Vec::new()),
+            10..17 => self.number_constant(),
             17 if self.dialect.has(Construct::NotANumber) => Node::other(*self.rng.pick(NO_NUMBERS), Vec::new()),
             18 if self.dialect.has(Construct::Indexing) => {
                 let index = *self.rng.pick(&["0", "1", "5", "0.0", "1u", "-1", "trigger.n"]);
@@ -284,6 +302,11 @@ impl Rules<'_> {
         }
     }
 
+    fn number_constant(&mut self) -> Node {
+        let of = if self.rng.chance(70) { &NUMBERS[..SMALL_NUMBERS] } else { NUMBERS };
+        Node::other(*self.rng.pick(of), Vec::new())
+    }
+
     fn arithmetic(&mut self, depth: usize) -> Node {
         if self.dialect.has(Construct::Conversions) && self.rng.chance(25) {
             let function = *self.rng.pick(&["int", "uint", "double"]);
@@ -294,8 +317,13 @@ impl Rules<'_> {
             0 => Node::other("-(§)", vec![self.number(depth)]),
             1 => Node::other("size(§)", vec![self.sized()]),
             2 => Node::other("(§ ? § : §)", vec![self.bool(0), self.number(depth), self.number(depth)]),
+            3 | 4 => {
+                let any = self.dialect.has(Construct::SumsOfContainers);
+                let right = if any { self.number(depth) } else { self.number_constant() };
+                Node::other("(§ + §)", vec![self.number(depth), right])
+            }
             _ => {
-                let operator = *self.rng.pick(&["+", "-", "*", "/", "%"]);
+                let operator = *self.rng.pick(&["-", "*", "/", "%"]);
                 Node::other(&format!("(§ {operator} §)"), vec![self.number(depth), self.number(depth)])
             }
         }
@@ -308,9 +336,12 @@ impl Rules<'_> {
         match self.rng.below(10) {
             0..5 => self.mostly(STRING_PATHS),
             5 if depth > 0 && self.dialect.has(Construct::Arithmetic) => {
-                Node::other("(§ + §)", vec![self.string(0), self.string(0)])
+                Node::other("(§ + §)", vec![self.string(0), self.string_constant()])
             }
             6 if depth > 0 && self.dialect.has(Construct::Conversions) => {
+                if !self.dialect.has(Construct::TextsOfDoubles) {
+                    return Node::other("string(size(§))", vec![self.sized()]);
+                }
                 let paths: &[&str] = &["s", "n", "b", "big", "host"];
                 Node::other("string(§)", vec![self.path_of(paths, Node::other)])
             }
