@@ -9,20 +9,25 @@ const WORD_BYTES: usize = 8;
 /// Digits looked at one by one: branches of short numbers are predicted, which is quicker than counting.
 const FEW_DIGITS: usize = 3;
 
+/// This byte in every byte.
+const fn all(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; WORD_BYTES])
+}
+
 /// A one in every byte.
-const ONES: u64 = u64::from_le_bytes([1; WORD_BYTES]);
+const ONES: u64 = all(1);
 
 /// The highest bit of every byte.
-const HIGH: u64 = ONES << 7;
+const HIGH: u64 = all(0x80);
 
 /// Goes to the first quote, backslash or control character, or to the end.
 #[inline(always)]
 pub(super) fn plain(bytes: &[u8], mut at: usize) -> usize {
     while let Some(word) = word(bytes, at) {
         let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
-        let quotes = zeros(word ^ ONES * b'"' as u64);
-        let backslashes = zeros(word ^ ONES * b'\\' as u64);
-        let controls = word.wrapping_sub(ONES * 0x20) & !word;
+        let quotes = zeros(word ^ all(b'"'));
+        let backslashes = zeros(word ^ all(b'\\'));
+        let controls = word.wrapping_sub(all(0x20)) & !word;
         let found = (quotes | backslashes | controls) & HIGH;
         if found != 0 {
             return at + lowest(found);
@@ -45,8 +50,8 @@ pub(super) fn digits(bytes: &[u8], mut at: usize) -> usize {
         at += 1;
     }
     while let Some(word) = word(bytes, at) {
-        let value = word ^ ONES * b'0' as u64;
-        let found = (value.wrapping_add(ONES * (0x80 - 10)) | value) & HIGH;
+        let value = word ^ all(b'0');
+        let found = (value.wrapping_add(all(0x80 - 10)) | value) & HIGH;
         if found != 0 {
             return at + lowest(found);
         }
