@@ -1,11 +1,14 @@
-//! `cargo xtask bench`: measurements on release builds and a broker of their own.
+//! `cargo xtask bench`: measurements on release builds.
 
 use anyhow::Result;
-use petrel_testkit::KafkaBroker;
+use petrel_testkit::{KafkaBroker, workspace_root};
 
 use crate::cargo::{cargo, run as run_command};
-use crate::deps::{fetch_engine, fetch_kafka};
+use crate::deps::{fetch_engine, fetch_kafka, fetch_ruler};
 use crate::machine::{FOR_KAFKA, FOR_NPM, TO_BUILD, Tool, require};
+
+/// How the rule engine and those that it is compared with are compiled.
+const RUSTFLAGS: &str = "-C target-cpu=native";
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Bench {
@@ -15,10 +18,23 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// The rule engine against engines that others wrote; writes target/bench/rules.json
+    Rules {
+        /// Passed on to the benchmark: --quick takes a few minutes, --help lists the rest
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
-    let Bench::Pipeline { arguments } = bench;
+    match bench {
+        Bench::Pipeline { arguments } => pipeline(arguments),
+        Bench::Rules { arguments } => rules(arguments),
+    }
+}
+
+/// With a broker of its own.
+fn pipeline(arguments: &[String]) -> Result<()> {
     let tools: Vec<Tool> = TO_BUILD.into_iter().chain(FOR_NPM).chain(FOR_KAFKA).collect();
     require(&tools)?;
     fetch_kafka()?;
@@ -31,4 +47,18 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     command.env("PETREL_CHDB_LIB", petrel_testkit::engine_library()?);
     run_command(&mut command)?;
     broker.stop()
+}
+
+/// In a target folder of its own: everything is compiled for this machine's processor.
+fn rules(arguments: &[String]) -> Result<()> {
+    let ruler = fetch_ruler()?;
+    let mut command = cargo();
+    command.args(["run", "--release", "--package", "petrel-rulesbench", "--features", "rivals", "--", "run"]);
+    command.args(arguments);
+    command.env("CARGO_TARGET_DIR", workspace_root().join("target/bench-native"));
+    command.env("RUSTFLAGS", RUSTFLAGS).env("PETREL_BENCH_RUSTFLAGS", RUSTFLAGS);
+    if let Some(class_path) = ruler {
+        command.env("PETREL_BENCH_RULER", class_path);
+    }
+    run_command(&mut command)
 }

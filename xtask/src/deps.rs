@@ -1,5 +1,5 @@
 //! What is fetched into target/dev: Apache Kafka by Maven; the ClickHouse engine library and the CEL
-//! specification's tests by npm.
+//! specification's tests by npm; for one benchmark AWS Event Ruler by Maven.
 //!
 //! All are pinned by files in deploy/dev. A stamp beside what was fetched holds a copy of those
 //! files, and is written last: equal means that there is nothing to do, and a fetch that was
@@ -9,12 +9,14 @@ mod cel_spec;
 mod clickhouse;
 mod kafka;
 mod npm;
+mod ruler;
 
 use anyhow::Result;
 
 pub(crate) use cel_spec::fetch_cel_spec;
 pub(crate) use clickhouse::fetch_engine;
 pub(crate) use kafka::fetch_kafka;
+pub(crate) use ruler::fetch_ruler;
 
 /// Without a flag: everything.
 #[derive(Debug, clap::Args)]

@@ -89,7 +89,7 @@ pub fn rust_problems(source: &Source) -> Vec<String> {
 /// Binaries talk to their terminal; xtask and the benches are nothing but binaries.
 fn may_print(path: &Path) -> bool {
     let binary = path.ends_with("src/main.rs") || path.iter().any(|part| part == "bin" || part == "cli");
-    binary || path.starts_with("xtask") || path.starts_with("tests/bench")
+    binary || ["xtask", "tests/bench", "tests/rulesbench"].iter().any(|folder| path.starts_with(folder))
 }
 
 /// Whether `line` calls the macro `text`, and not one whose name only ends like it.
