@@ -36,7 +36,7 @@ impl Bar {
     }
 
     /// A goal of a ratio that must not be above `most`.
-    fn at_most(name: String, ratio: Option<f64>, most: f64) -> Self {
+    pub(crate) fn at_most(name: String, ratio: Option<f64>, most: f64) -> Self {
         Self {
             name,
             goal: format!("≤ {most} ×"),

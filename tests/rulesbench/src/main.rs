@@ -9,11 +9,13 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark talks to its terminal")]
 
 mod bars;
+mod building;
 mod cell;
 mod choose;
 mod corpus;
 mod data;
 mod engines;
+mod extras;
 mod families;
 mod hits;
 mod machine;
@@ -28,6 +30,7 @@ mod result;
 mod rule;
 mod run;
 mod schema;
+mod single;
 mod table;
 mod truth;
 mod worker;
@@ -62,6 +65,12 @@ enum Command {
     /// One engine with one cell, asked over standard input
     #[command(hide = true)]
     Serve { engine: String, cell: String, events: usize },
+    /// Measure single criteria on prepared contexts
+    #[command(hide = true)]
+    Single { rounds: usize },
+    /// Measure the making of a set of rules
+    #[command(hide = true)]
+    Building { cell: String },
 }
 
 fn main() -> ExitCode {
@@ -70,6 +79,11 @@ fn main() -> ExitCode {
         Command::Report(options) => run::report(&options),
         Command::Render { engine, cell } => print_rules(&engine, &cell),
         Command::Serve { engine, cell, events } => serve(&engine, &cell, events),
+        Command::Single { rounds } => single::measure(rounds).map(|results| println!("{}", serde_json::json!(results))),
+        Command::Building { cell } => {
+            let measured = data().and_then(|data| building::measure(&data, Cell::named(&cell)?));
+            measured.map(|result| println!("{result}"))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

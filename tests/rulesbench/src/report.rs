@@ -42,6 +42,7 @@ pub(crate) fn text(results: &Value, outcomes: &Outcomes, bars: &[Bar]) -> String
         }
     }
     text.push_str(&build_table(outcomes));
+    text.push_str(&crate::extras::text(&results["extras"]));
     text.push_str(&stopped(outcomes));
     text
 }

@@ -7,12 +7,13 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use crate::bars::Bar;
 use crate::cell::{Cell, cells};
 use crate::corpus::EVENTS;
 use crate::engines::Engine;
 use crate::measure::{self, Settings};
 use crate::result::{Outcome, Outcomes};
-use crate::{bars, bench_dir, data, engine, machine, report};
+use crate::{bars, bench_dir, data, engine, extras, machine, report};
 
 /// Events of the corpora that take part in a quick run.
 const QUICK_EVENTS: usize = 20_000;
@@ -22,7 +23,8 @@ pub(crate) struct Options {
     /// A few minutes: fewer cells, events and seconds
     #[arg(long)]
     quick: bool,
-    /// Only cells whose name contains one of these, such as ops-core-m1 or eq-m1-1000
+    /// Only cells whose name contains one of these, such as ops-core-m1 or eq-m1-1000; extras are single
+    /// criteria and the making of rule sets
     #[arg(long, value_delimiter = ',')]
     cells: Vec<String>,
     /// Only these engines
@@ -50,6 +52,12 @@ pub(crate) struct Options {
     report: ReportOptions,
 }
 
+impl Options {
+    fn wants(&self, name: &str) -> bool {
+        self.cells.is_empty() || self.cells.iter().any(|part| name.contains(part.as_str()))
+    }
+}
+
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ReportOptions {
     /// Write the section of docs/BENCHMARKS.md, too
@@ -61,7 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let data = data()?;
     let settings = settings(options)?;
     let cells = wanted(options)?;
-    let mut outcomes = if options.keep { kept(&cells)? } else { Outcomes::default() };
+    let (mut outcomes, mut extras) = if options.keep { kept(&cells)? } else { Default::default() };
     let machine = machine::facts()?;
     let started = Instant::now();
     for (number, cell) in cells.iter().enumerate() {
@@ -73,10 +81,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let done = measure::cell(&data, *cell, &settings, &outcomes)?;
         eprintln!("{}", report::progress(&done));
         outcomes.0.extend(done);
-        write(&machine, &settings, &outcomes)?;
+        write(&machine, &settings, &outcomes, &extras)?;
     }
     if options.only_data {
         return Ok(());
+    }
+    if options.wants(extras::NAME) {
+        extras = extras::measure(&data, settings.core, settings.rounds, options.quick)?;
+        write(&machine, &settings, &outcomes, &extras)?;
     }
     eprintln!("{} cells in {:.0} s", cells.len(), started.elapsed().as_secs_f64());
     report(&options.report)
@@ -102,11 +114,8 @@ fn settings(options: &Options) -> Result<Settings> {
 
 fn wanted(options: &Options) -> Result<Vec<Cell>> {
     let mut cells = cells(options.quick);
-    cells.retain(|cell| {
-        let name = cell.to_string();
-        options.cells.is_empty() || options.cells.iter().any(|part| name == *part || name.contains(part.as_str()))
-    });
-    ensure!(!cells.is_empty(), "no cell is named like that");
+    cells.retain(|cell| options.wants(&cell.to_string()));
+    ensure!(!cells.is_empty() || options.wants(extras::NAME), "no cell is named like that");
     Ok(cells)
 }
 
@@ -114,16 +123,17 @@ fn results_file() -> PathBuf {
     bench_dir().join("rules.json")
 }
 
-fn kept(measured_again: &[Cell]) -> Result<Outcomes> {
+/// Outcomes and extras of the last run, but for those that are measured again.
+fn kept(measured_again: &[Cell]) -> Result<(Outcomes, Value)> {
     if !results_file().is_file() {
-        return Ok(Outcomes::default());
+        return Ok(Default::default());
     }
-    let mut outcomes = read()?.1;
+    let (mut results, mut outcomes) = read()?;
     outcomes.0.retain(|outcome| !measured_again.contains(&outcome.cell));
-    Ok(outcomes)
+    Ok((outcomes, results["extras"].take()))
 }
 
-fn write(machine: &Value, settings: &Settings, outcomes: &Outcomes) -> Result<()> {
+fn write(machine: &Value, settings: &Settings, outcomes: &Outcomes, extras: &Value) -> Result<()> {
     let results = json!({
         "machine": machine,
         "settings": {
@@ -133,10 +143,17 @@ fn write(machine: &Value, settings: &Settings, outcomes: &Outcomes) -> Result<()
             "core": settings.core,
         },
         "cells": outcomes.0.iter().map(Outcome::json).collect::<Vec<_>>(),
-        "bars": bars::verdicts(outcomes).iter().map(bars::Bar::json).collect::<Vec<_>>(),
+        "extras": extras,
+        "bars": all_bars(outcomes, extras).iter().map(Bar::json).collect::<Vec<_>>(),
     });
     let file = results_file();
     fs::write(&file, format!("{results:#}\n")).with_context(|| format!("cannot write {}", file.display()))
+}
+
+fn all_bars(outcomes: &Outcomes, extras: &Value) -> Vec<Bar> {
+    let mut all = bars::verdicts(outcomes);
+    all.extend(extras::bars(extras));
+    all
 }
 
 /// The file as it is, and its outcomes.
@@ -152,7 +169,7 @@ fn read() -> Result<(Value, Outcomes)> {
 /// Prints tables and bars of the results' file; writes them to the documentation if that is wanted.
 pub(crate) fn report(options: &ReportOptions) -> Result<()> {
     let (results, outcomes) = read()?;
-    let bars = bars::verdicts(&outcomes);
+    let bars = all_bars(&outcomes, &results["extras"]);
     let text = report::text(&results, &outcomes, &bars);
     println!("{text}");
     if options.write_docs {

@@ -7,6 +7,7 @@ mod cel;
 mod closures;
 mod floor;
 mod petrel;
+pub(crate) mod prepared;
 #[cfg(feature = "rivals")]
 mod quamina;
 #[cfg(feature = "rivals")]

@@ -25,7 +25,8 @@ pub(super) fn build(texts: &[(u32, String)], way: Way) -> Result<Matcher> {
     let mut matcher = Rules::new();
     let kv = Kv::default();
     let run = match way {
-        Way::Indexed | Way::Scan => Rules::run,
+        Way::Indexed => Rules::run,
+        Way::Scan => Rules::scan,
     };
     Ok(Box::new(move |event, found| {
         let mut on = |index: RuleIndex, verdict: Verdict<'_>| {

@@ -1,11 +1,13 @@
 //! The crate `wirefilter-engine`, fed by the floor.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use wirefilter::{ExecutionContext, Filter, Scheme, Type};
 
 use super::Matcher;
 use super::floor::{Fields, Floor};
-use crate::schema::{Field, Kind};
+use crate::rule::Rule;
+use crate::schema::{Corpus, Field, Kind};
+use crate::single::Decide;
 
 pub(super) fn build(texts: &[(u32, String)], fields: &[Field], read: &[bool]) -> Result<Matcher> {
     let names: Vec<Names> = fields.iter().map(Names::new).collect();
@@ -51,7 +53,29 @@ fn run(
     fields: &Fields<'_>,
     found: &mut Vec<u32>,
 ) -> Result<()> {
-    let tags = if fields.tags.is_empty() { String::new() } else { format!("|{}|", fields.tags.join("|")) };
+    let tags = joined(fields.tags);
+    let context = context(scheme, wanted, names, fields, &tags)?;
+    for (id, filter) in filters {
+        if filter.execute(&context).map_err(|error| anyhow!("{error}"))? {
+            found.push(*id);
+        }
+    }
+    Ok(())
+}
+
+/// `|a|b|`
+fn joined(tags: &[&str]) -> String {
+    if tags.is_empty() { String::new() } else { format!("|{}|", tags.join("|")) }
+}
+
+/// The caller drops it before `fields` and `tags`.
+fn context(
+    scheme: &'static Scheme,
+    wanted: &[(usize, Kind)],
+    names: &[Names],
+    fields: &Fields<'_>,
+    tags: &str,
+) -> Result<ExecutionContext<'static>> {
     let mut context = ExecutionContext::new(scheme);
     for (field, kind) in wanted {
         let names = &names[*field];
@@ -63,16 +87,59 @@ fn run(
             }
             Kind::Float => context.set_field_value(&names.value, (fields.numbers[*field] * 100.0).round() as i32),
             Kind::Int => context.set_field_value(&names.value, fields.numbers[*field] as i32),
-            Kind::Tags => context.set_field_value(&names.value, long_lived::text(&tags)),
+            Kind::Tags => context.set_field_value(&names.value, long_lived::text(tags)),
         };
         set.map_err(|error| anyhow!("{error}"))?;
     }
-    for (id, filter) in filters {
-        if filter.execute(&context).map_err(|error| anyhow!("{error}"))? {
-            found.push(*id);
-        }
-    }
-    Ok(())
+    Ok(context)
+}
+
+/// One rule, and the contexts of some events prepared.
+pub(super) fn with_prepared(
+    rule: &Rule,
+    events: &[&[u8]],
+    run: &mut dyn FnMut(Decide<'_>) -> Result<()>,
+) -> Result<()> {
+    let fields = Corpus::Ops.fields();
+    let names: Vec<Names> = fields.iter().map(Names::new).collect();
+    let scheme: &'static Scheme = Box::leak(Box::new(scheme(fields, &names)?));
+    let text = crate::render::wirefilter(rule, fields).context("cannot be expressed")?;
+    let filter = scheme.parse(&text).map_err(|error| anyhow!("{text}: {error}"))?.compile();
+    let floor = Floor::new(fields, &vec![true; fields.len()]);
+    nested(
+        &floor,
+        events,
+        &mut Vec::new(),
+        &mut |contexts| {
+            run(&mut || {
+                let mut matches = 0;
+                for context in contexts {
+                    matches += usize::from(filter.execute(context).map_err(|error| anyhow!("{error}"))?);
+                }
+                Ok(matches)
+            })
+        },
+        &|fields, tags| context(scheme, &floor.wanted, &names, fields, tags),
+    )
+}
+
+/// Reads one event after the other, each within the reading of the one before it, so that all of them are
+/// there while `run` has their contexts.
+fn nested(
+    floor: &Floor,
+    events: &[&[u8]],
+    contexts: &mut Vec<ExecutionContext<'static>>,
+    run: &mut dyn FnMut(&[ExecutionContext<'static>]) -> Result<()>,
+    make: &dyn Fn(&Fields<'_>, &str) -> Result<ExecutionContext<'static>>,
+) -> Result<()> {
+    let Some((first, rest)) = events.split_first() else { return run(contexts) };
+    floor.read(first, |fields| {
+        let tags = joined(fields.tags);
+        contexts.push(make(fields, &tags)?);
+        let done = nested(floor, rest, contexts, run, make);
+        contexts.pop();
+        done
+    })?
 }
 
 /// `Filter<'s>` only takes an `ExecutionContext<'s>`, so an event's values would have to outlive the
