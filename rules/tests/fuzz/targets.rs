@@ -32,7 +32,7 @@ fn answers(set: &RuleSet, event: &[u8]) -> Result<Vec<(usize, String)>, String> 
             Verdict::True => "true",
             Verdict::False => "false",
             Verdict::Missing(_) => "missing",
-            Verdict::Error(error) => error.code,
+            Verdict::Error(fault) => fault.code(),
         };
         heard.push((index.0, answer.to_owned()));
     };

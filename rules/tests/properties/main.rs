@@ -9,6 +9,7 @@
 
 mod constructs;
 mod engines;
+mod evaluator;
 mod events;
 mod indexed;
 mod node;
@@ -16,6 +17,7 @@ mod reference;
 mod rng;
 mod rules;
 mod shrink;
+mod updates;
 
 /// A number from the environment.
 fn number_from_env(name: &str, default: u64) -> u64 {

@@ -212,7 +212,7 @@ impl Rules<'_> {
     }
 
     fn extension(&mut self) -> Node {
-        match self.rng.below(8) {
+        match self.rng.below(11) {
             0 => Node::bool("(§.lowerAscii() == §)", vec![self.string(0), self.string_constant()]),
             1 => {
                 Node::bool("(§.indexOf(§) >= §)", vec![self.string(0), self.string_constant(), self.number_constant()])
@@ -222,6 +222,9 @@ impl Rules<'_> {
             4 => Node::bool("(math.greatest(§, §) == §)", vec![self.number(0), self.number(0), self.number(0)]),
             5 => Node::bool("sets.contains(§, [§])", vec![self.path_of(LIST_PATHS, Node::other), self.any(0)]),
             6 => Node::bool("sets.intersects(§, [§, §])", vec![self.any_path(), self.string(0), self.number(0)]),
+            7 => Node::bool("§.glob(\"db-*\")", vec![self.string(0)]),
+            8 => Node::bool("cidr(\"10.0.0.0/8\").containsIP(§)", vec![self.path_of(&["at", "s"], Node::other)]),
+            9 => Node::bool("semver(§).isLessThan(semver(\"1.2.3\"))", vec![self.string(0)]),
             _ => Node::bool("(§.substring(1, 3) == §)", vec![self.string(0), self.string_constant()]),
         }
     }
