@@ -4,6 +4,8 @@
 //! Each case runs in a process of its own, so that an overflowing stack fails one test and not all of
 //! them, and so that the peak of its memory is its own.
 
+#![allow(clippy::print_stdout, reason = "a run tells how much it tried")]
+
 use std::process::Command;
 
 use petrel_rules::{Kv, Matcher, RuleSet, RuleSource, TriggerSchema, Verdict};

@@ -206,9 +206,9 @@ impl Rules<'_> {
             "(size(trigger) > 3)",
         ];
         if self.dialect.has(Construct::Time) && self.rng.chance(30) {
-            return Node::bool(*self.rng.pick(&time), Vec::new());
+            return Node::bool(self.rng.word(&time), Vec::new());
         }
-        Node::bool(*self.rng.pick(&other), Vec::new())
+        Node::bool(self.rng.word(&other), Vec::new())
     }
 
     fn extension(&mut self) -> Node {
@@ -293,7 +293,7 @@ impl Rules<'_> {
         match self.rng.below(20) {
             0..10 => self.mostly(NUMBER_PATHS),
             10..17 => self.number_constant(),
-            17 if self.dialect.has(Construct::NotANumber) => Node::other(*self.rng.pick(NO_NUMBERS), Vec::new()),
+            17 if self.dialect.has(Construct::NotANumber) => Node::other(self.rng.word(NO_NUMBERS), Vec::new()),
             18 if self.dialect.has(Construct::Indexing) => {
                 let index = *self.rng.pick(&["0", "1", "5", "0.0", "1u", "-1", "trigger.n"]);
                 Node::other(
@@ -307,7 +307,7 @@ impl Rules<'_> {
 
     fn number_constant(&mut self) -> Node {
         let of = if self.rng.chance(70) { &NUMBERS[..SMALL_NUMBERS] } else { NUMBERS };
-        Node::other(*self.rng.pick(of), Vec::new())
+        Node::other(self.rng.word(of), Vec::new())
     }
 
     fn arithmetic(&mut self, depth: usize) -> Node {
@@ -353,7 +353,7 @@ impl Rules<'_> {
     }
 
     fn string_constant(&mut self) -> Node {
-        Node::other(*self.rng.pick(STRINGS), Vec::new())
+        Node::other(self.rng.word(STRINGS), Vec::new())
     }
 
     fn sized(&mut self) -> Node {
