@@ -155,7 +155,8 @@ fn number_of(expr: &Expr) -> Option<Number> {
     match expr.kind {
         Kind::Const(OwnedValue::Int(int)) => Some(Number::Int(int)),
         Kind::Const(OwnedValue::Uint(uint)) => Some(Number::Uint(uint)),
-        Kind::Const(OwnedValue::Double(double)) => Some(Number::Double(double)),
+        // Nothing is in order with NaN: that is a fault, and the evaluator's to find.
+        Kind::Const(OwnedValue::Double(double)) if !double.is_nan() => Some(Number::Double(double)),
         _ => None,
     }
 }

@@ -7,6 +7,8 @@
 //! `cargo xtask fuzz --seconds 60` goes on for a minute per target (`PETREL_FUZZ_SECONDS`). A run is repeated by
 //! its seed (`PETREL_FUZZ_SEED`). What fails belongs into the corpus, as a line of its own.
 
+#![allow(clippy::print_stdout, reason = "a run tells how much it tried")]
+
 mod driver;
 mod mutate;
 #[path = "../properties/rng.rs"]

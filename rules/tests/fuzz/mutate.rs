@@ -136,8 +136,8 @@ pub fn mutate(input: &mut Vec<u8>, other: &[u8], words: &[&str], rng: &mut Rng) 
     let at = rng.below(input.len() + 1);
     let end = (at + 1 + rng.below(12)).min(input.len());
     match rng.below(9) {
-        0..3 => insert(input, at, rng.pick(words).as_bytes()),
-        3 => replace(input, at..end, rng.pick(words).as_bytes()),
+        0..3 => insert(input, at, rng.word(words).as_bytes()),
+        3 => replace(input, at..end, rng.word(words).as_bytes()),
         4 => replace(input, at..end, b""),
         5 => {
             let again = input[at..end].to_vec();

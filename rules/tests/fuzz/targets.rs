@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use petrel_rules::{Kv, Matcher, RuleIndex, RuleSet, RuleSource, TriggerSchema, Verdict};
+use petrel_rules::{InvalidJson, Kv, Matcher, RuleIndex, RuleSet, RuleSource, TriggerSchema, Verdict};
 use serde_json::Value;
 
 /// Deepest documents that are judged as serde_json judges them, whose own limit is near ours.
@@ -24,19 +24,27 @@ fn rule_set(criteria: &[&str]) -> Result<RuleSet, Vec<petrel_rules::CompileError
     RuleSet::compile(&TriggerSchema::none(), criteria.iter().enumerate().map(source))
 }
 
-/// What is heard of each rule.
+/// A way to the answers: `Matcher::run` or `Matcher::scan`.
+type Ask =
+    fn(&mut Matcher, &RuleSet, &[u8], i64, &Kv, &mut dyn FnMut(RuleIndex, Verdict<'_>)) -> Result<(), InvalidJson>;
+
+/// What every rule says.
 fn answers(set: &RuleSet, event: &[u8]) -> Result<Vec<(usize, String)>, String> {
+    asked(Matcher::scan, set, event)
+}
+
+fn asked(ask: Ask, set: &RuleSet, event: &[u8]) -> Result<Vec<(usize, String)>, String> {
     let mut heard = Vec::new();
     let on = &mut |index: RuleIndex, verdict: Verdict<'_>| {
         let answer = match verdict {
             Verdict::True => "true",
             Verdict::False => "false",
             Verdict::Missing(_) => "missing",
-            Verdict::Error(error) => error.code,
+            Verdict::Error(fault) => fault.code(),
         };
         heard.push((index.0, answer.to_owned()));
     };
-    let ran = Matcher::new().run(set, event, 0, &Kv::empty(), on);
+    let ran = ask(&mut Matcher::new(), set, event, 0, &Kv::empty(), on);
     heard.sort();
     ran.map(|()| heard).map_err(|e| e.to_string())
 }
@@ -81,6 +89,7 @@ static READERS: LazyLock<[RuleSet; 4]> = LazyLock::new(|| {
 pub fn extract(input: &[u8]) -> String {
     let ours = READERS.each_ref().map(|set| answers(set, input));
     let taken = ours[0].is_ok();
+    assert_eq!(asked(Matcher::run, &READERS[0], input).is_ok(), taken, "what is JSON depends on the index");
     assert!(ours.iter().all(|answer| answer.is_ok() == taken), "what is JSON depends on what is read: {ours:?}");
     if !taken {
         let told = ours.each_ref().map(|answer| answer.as_ref().err());
@@ -167,7 +176,8 @@ fn text(string: &str) -> String {
     format!("\"{}\"", escaped.collect::<String>())
 }
 
-/// Rules and an event, separated by tabs, the event last: together the rules answer as each alone.
+/// Rules and an event, separated by tabs, the event last: together the rules answer as each alone, and the
+/// index proposes every one that is true.
 pub fn matching(input: &[u8]) -> String {
     let parts: Vec<&[u8]> = input.split(|byte| *byte == b'\t').collect();
     let Some((event, rules)) = parts.split_last() else { return String::new() };
@@ -178,11 +188,15 @@ pub fn matching(input: &[u8]) -> String {
     let set = rule_set(&criteria).expect("rules that compile compile together");
     let together = answers(&set, event);
     for (at, (text, set)) in alone.iter().enumerate() {
-        let alone = answers(set, event);
-        assert_eq!(alone.is_ok(), together.is_ok(), "{text}: {alone:?} {together:?}");
-        let (Ok(alone), Ok(together)) = (alone, &together) else { continue };
-        let is_true = |heard: &[(usize, String)], at: usize| heard.contains(&(at, "true".to_owned()));
-        assert_eq!(is_true(&alone, 0), is_true(together, at), "{text}: {alone:?} {together:?}");
+        let alone = answers(set, event).map(|answers| answers[0].1.clone());
+        let together = together.as_ref().map(|answers| answers[at].1.clone());
+        assert_eq!(alone.as_ref().ok(), together.as_ref().ok(), "{text}");
+    }
+    if let Ok(answers) = &together {
+        let proposed = asked(Matcher::run, &set, event).expect("it is JSON");
+        assert!(proposed.iter().all(|answer| answers.contains(answer)), "{proposed:?} of {answers:?}");
+        let mut matches = answers.iter().filter(|(_, answer)| answer == "true");
+        assert!(matches.all(|answer| proposed.contains(answer)), "{proposed:?} of {answers:?}");
     }
     format!("{together:?}")
 }

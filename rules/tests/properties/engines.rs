@@ -1,5 +1,6 @@
 //! The engine's two ways to an answer: by its index, and by running every program.
 
+use petrel_rules::extract::Doubles;
 use petrel_rules::{CompileError, Kv, Matcher, RuleIndex, RuleSet, RuleSource, TriggerSchema, Verdict};
 use serde_json::json;
 
@@ -22,7 +23,7 @@ impl From<Verdict<'_>> for Answer {
             Verdict::True => Self::True,
             Verdict::False => Self::False,
             Verdict::Missing(name) => Self::Missing(name.to_owned()),
-            Verdict::Error(error) => Self::Error(error.code.to_owned(), error.text.clone()),
+            Verdict::Error(fault) => Self::Error(fault.code().to_owned(), fault.to_string()),
         }
     }
 }
@@ -54,23 +55,26 @@ impl Engine {
         ran.map(|()| answers).map_err(|e| e.to_string())
     }
 
-    /// The answer of every rule, found without the index.
-    pub fn scan(&mut self, event: &str) -> Result<Vec<Answer>, String> {
-        let mut answers = vec![None; self.set.len()];
-        let on = &mut |index: RuleIndex, verdict: Verdict<'_>| {
-            let twice = answers[index.0].replace(verdict.into());
-            assert!(twice.is_none(), "a scan asks every rule once");
-        };
-        // Until there is an index, running is scanning.
-        let ran = self.matcher.run(&self.set, event.as_bytes(), NOW_MS, &self.kv, on);
+    /// The answer of every rule in force, in order, found without the index.
+    pub fn scan(&mut self, event: &str) -> Result<Vec<(usize, Answer)>, String> {
+        let mut answers = Vec::new();
+        let on = &mut |index: RuleIndex, verdict: Verdict<'_>| answers.push((index.0, verdict.into()));
+        let ran = self.matcher.scan(&self.set, event.as_bytes(), NOW_MS, &self.kv, on);
         ran.map_err(|e| e.to_string())?;
-        Ok(answers.into_iter().map(|answer| answer.expect("a scan asks every rule")).collect())
+        assert!(answers.iter().map(|(at, _)| *at).eq(self.set.rules().map(|(index, _)| index.0)), "a scan asks all");
+        Ok(answers)
     }
 }
 
 /// The schema of all events: the numbers at one path are doubles.
 pub fn schema() -> TriggerSchema {
     TriggerSchema::compile(&json!({"properties": {"price": {"type": "number"}}}))
+}
+
+/// The numbers that the schema makes doubles.
+pub fn doubles() -> Doubles {
+    let price = Doubles { here: true, ..Doubles::default() };
+    Doubles { fields: [("price".into(), price)].into(), ..Doubles::default() }
 }
 
 /// A rule, named by a number.

@@ -126,7 +126,7 @@ pub fn event(rng: &mut Rng) -> Json {
         return any(rng, 2);
     }
     let mut members = Vec::new();
-    let mut field = |rng: &mut Rng, name: &str, usual: fn(&mut Rng) -> Json| {
+    let mut field = |rng: &mut Rng, name: &str, usual: Make| {
         // Now and then a name stands there twice; the last one counts.
         let times = if rng.chance(80) { 1 + usize::from(rng.chance(2)) } else { 0 };
         for _ in 0..times {
@@ -173,13 +173,16 @@ fn numbers(rng: &mut Rng) -> Json {
     list(rng, number)
 }
 
-fn list(rng: &mut Rng, of: fn(&mut Rng) -> Json) -> Json {
+fn list(rng: &mut Rng, of: Make) -> Json {
     let length = rng.below(4);
     let element = |rng: &mut Rng| if rng.chance(90) { of(rng) } else { any(rng, 1) };
     Json::List((0..length).map(|_| element(rng)).collect())
 }
 
-fn object(rng: &mut Rng, fields: &[(&str, fn(&mut Rng) -> Json)]) -> Json {
+/// Makes a value.
+type Make = fn(&mut Rng) -> Json;
+
+fn object(rng: &mut Rng, fields: &[(&str, Make)]) -> Json {
     let mut members = Vec::new();
     for (name, usual) in fields {
         if rng.chance(80) {

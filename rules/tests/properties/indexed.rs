@@ -66,7 +66,7 @@ fn fails(case: &Case) -> Option<String> {
 
 /// Every answer, or what the index says otherwise.
 fn compare(engine: &mut Engine, event: &str) -> Result<Vec<Answer>, String> {
-    let scanned = engine.scan(event)?;
+    let scanned: Vec<Answer> = engine.scan(event)?.into_iter().map(|(_, answer)| answer).collect();
     let mut heard = vec![false; scanned.len()];
     for (at, answer) in engine.run(event)? {
         if heard[at] {

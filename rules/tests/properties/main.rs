@@ -2,13 +2,17 @@
 //!
 //! Reading order: `rng`, `node` and `rules` (random rules), `events` (random events), `constructs` (which
 //! parts of the language are tried where, and why not all of them), `engines` (the ways to an answer that
-//! are compared), `shrink` (small failures), then the properties: `indexed`, `reference`, `updates`.
+//! are compared), `shrink` (small failures), then the properties: `indexed` (against every program run),
+//! `evaluator` (programs against the plain evaluator), `reference` (against the crate `cel`), `updates`.
 //!
 //! Every run tries the same cases unless `PETREL_RULES_SEED` says otherwise. `PETREL_RULES_COMPARISONS` says
 //! how many answers each property compares; `cargo xtask test --full` compares a million.
 
+#![allow(clippy::print_stdout, reason = "a run tells how much it tried")]
+
 mod constructs;
 mod engines;
+mod evaluator;
 mod events;
 mod indexed;
 mod node;
@@ -16,6 +20,7 @@ mod reference;
 mod rng;
 mod rules;
 mod shrink;
+mod updates;
 
 /// A number from the environment.
 fn number_from_env(name: &str, default: u64) -> u64 {

@@ -70,7 +70,7 @@ impl Both {
         context.add_variable_from_value("trigger", value_of_event(event));
         context.add_variable_from_value("kv", key_values());
         let mut matches = 0;
-        for (at, (ours, program)) in ours.iter().zip(&self.programs).enumerate() {
+        for ((at, ours), program) in ours.iter().zip(&self.programs) {
             let theirs = program.execute(&context);
             let is_match = matches!(theirs, Ok(Value::Bool(true)));
             if is_match != (*ours == Answer::True) {

@@ -32,4 +32,9 @@ impl Rng {
     pub fn pick<'t, T>(&mut self, of: &'t [T]) -> &'t T {
         &of[self.below(of.len())]
     }
+
+    /// One of some words.
+    pub fn word<'t>(&mut self, of: &[&'t str]) -> &'t str {
+        of[self.below(of.len())]
+    }
 }

@@ -206,13 +206,13 @@ impl Rules<'_> {
             "(size(trigger) > 3)",
         ];
         if self.dialect.has(Construct::Time) && self.rng.chance(30) {
-            return Node::bool(*self.rng.pick(&time), Vec::new());
+            return Node::bool(self.rng.word(&time), Vec::new());
         }
-        Node::bool(*self.rng.pick(&other), Vec::new())
+        Node::bool(self.rng.word(&other), Vec::new())
     }
 
     fn extension(&mut self) -> Node {
-        match self.rng.below(8) {
+        match self.rng.below(11) {
             0 => Node::bool("(§.lowerAscii() == §)", vec![self.string(0), self.string_constant()]),
             1 => {
                 Node::bool("(§.indexOf(§) >= §)", vec![self.string(0), self.string_constant(), self.number_constant()])
@@ -222,6 +222,9 @@ impl Rules<'_> {
             4 => Node::bool("(math.greatest(§, §) == §)", vec![self.number(0), self.number(0), self.number(0)]),
             5 => Node::bool("sets.contains(§, [§])", vec![self.path_of(LIST_PATHS, Node::other), self.any(0)]),
             6 => Node::bool("sets.intersects(§, [§, §])", vec![self.any_path(), self.string(0), self.number(0)]),
+            7 => Node::bool("§.glob(\"db-*\")", vec![self.string(0)]),
+            8 => Node::bool("cidr(\"10.0.0.0/8\").containsIP(§)", vec![self.path_of(&["at", "s"], Node::other)]),
+            9 => Node::bool("semver(§).isLessThan(semver(\"1.2.3\"))", vec![self.string(0)]),
             _ => Node::bool("(§.substring(1, 3) == §)", vec![self.string(0), self.string_constant()]),
         }
     }
@@ -290,7 +293,7 @@ impl Rules<'_> {
         match self.rng.below(20) {
             0..10 => self.mostly(NUMBER_PATHS),
             10..17 => self.number_constant(),
-            17 if self.dialect.has(Construct::NotANumber) => Node::other(*self.rng.pick(NO_NUMBERS), Vec::new()),
+            17 if self.dialect.has(Construct::NotANumber) => Node::other(self.rng.word(NO_NUMBERS), Vec::new()),
             18 if self.dialect.has(Construct::Indexing) => {
                 let index = *self.rng.pick(&["0", "1", "5", "0.0", "1u", "-1", "trigger.n"]);
                 Node::other(
@@ -304,7 +307,7 @@ impl Rules<'_> {
 
     fn number_constant(&mut self) -> Node {
         let of = if self.rng.chance(70) { &NUMBERS[..SMALL_NUMBERS] } else { NUMBERS };
-        Node::other(*self.rng.pick(of), Vec::new())
+        Node::other(self.rng.word(of), Vec::new())
     }
 
     fn arithmetic(&mut self, depth: usize) -> Node {
@@ -350,7 +353,7 @@ impl Rules<'_> {
     }
 
     fn string_constant(&mut self) -> Node {
-        Node::other(*self.rng.pick(STRINGS), Vec::new())
+        Node::other(self.rng.word(STRINGS), Vec::new())
     }
 
     fn sized(&mut self) -> Node {
