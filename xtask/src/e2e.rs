@@ -1,4 +1,4 @@
-//! The end-to-end tests at full counts: the same tests as in the gate, with more of everything.
+//! The tests at full counts: the same ones as in the gate, with more of everything.
 
 use std::process::{Command, Stdio};
 
@@ -10,7 +10,7 @@ use crate::cargo::{cargo, run as run_command};
 use crate::deps::{fetch_engine, fetch_kafka};
 use crate::machine::{FOR_KAFKA, FOR_NPM, TO_BUILD, Tool, require};
 
-/// How much the end-to-end tests do. What is not set here, they decide themselves.
+/// How much the tests do that can do more. What is not set here, they decide themselves.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Load {
     /// Events that the independent client writes.
@@ -21,11 +21,19 @@ pub(crate) struct Load {
     seed: Option<u64>,
     /// How long Kafka or ClickHouse is away.
     outage_seconds: Option<u64>,
+    /// Answers that each property of the rule engine compares.
+    comparisons: Option<u64>,
 }
 
 impl Load {
     /// What the project promises.
-    pub(crate) const FULL: Load = Load { events: Some(50_000), kills: Some(20), seed: None, outage_seconds: Some(300) };
+    pub(crate) const FULL: Load = Load {
+        events: Some(50_000),
+        kills: Some(20),
+        seed: None,
+        outage_seconds: Some(300),
+        comparisons: Some(1_000_000),
+    };
 
     /// As the tests read it from their environment.
     pub(crate) fn apply(self, command: &mut Command) {
@@ -34,6 +42,7 @@ impl Load {
             ("PETREL_E2E_KILLS", self.kills),
             ("PETREL_E2E_SEED", self.seed),
             ("PETREL_E2E_OUTAGE_SECONDS", self.outage_seconds),
+            ("PETREL_RULES_COMPARISONS", self.comparisons),
         ];
         for (name, value) in variables {
             if let Some(value) = value {
@@ -77,7 +86,7 @@ pub(crate) struct OutageOptions {
 
 pub(crate) fn crash(options: &CrashOptions) -> Result<()> {
     let (events, kills) = (Some(options.events), Some(options.kills));
-    let load = Load { events, kills, seed: options.seed, outage_seconds: None };
+    let load = Load { events, kills, seed: options.seed, ..Load::default() };
     let filter = match options.bus {
         None => "crash::",
         Some(Bus::Kafka) => "crash::kafka",

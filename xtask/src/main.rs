@@ -6,6 +6,7 @@ mod cargo;
 mod deps;
 mod e2e;
 mod fetch;
+mod fuzz;
 mod gate;
 mod machine;
 mod steps;
@@ -35,6 +36,8 @@ enum Command {
     Crash(e2e::CrashOptions),
     /// Take Kafka and ClickHouse away for minutes
     Outage(e2e::OutageOptions),
+    /// Feed mutated rules and events to the rule engine, one target after the other
+    Fuzz(fuzz::Options),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Deps(options) => deps::run(&options),
         Command::Crash(options) => e2e::crash(&options),
         Command::Outage(options) => e2e::outage(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Bench(bench) => bench::run(&bench),
     };
     match done {

@@ -1,7 +1,8 @@
 //! Building: every clause is placed under its most selective literal, and a list that grows long is split by
 //! another one.
 
-use super::atoms::{Atoms, FlatClause, Kind, Test, What};
+use super::atoms::{Atoms, FlatClause, Test, What};
+use super::choose::Choice;
 use super::entry::Entry;
 use super::estimate::Estimates;
 use super::ranges::Trees;
@@ -9,16 +10,6 @@ use super::table::{Postings, Table, child_key};
 
 /// Lists up to this are never split.
 const LIST_MAX: usize = 12;
-/// What a look-up of a child costs, in entries read.
-const PROBE_COST: f32 = 6.0;
-/// What a look-up in an interval tree costs, in entries read.
-const TREE_COST: f32 = 24.0;
-/// A test that so many events satisfy is no way to find a clause.
-const CHANCE_MAX: f32 = 0.85;
-/// How much better a range must be than an atom: it cannot be split further.
-const RANGE_PENALTY: f32 = 2.0;
-/// Below the root a clause has at most this many copies.
-const COPIES_MAX: u32 = 32;
 /// An `in` with more keys is not checked in an entry: its 64 bits would be full.
 const CHECKED_KEYS_MAX: u32 = 24;
 /// Levels of nodes.
@@ -72,34 +63,30 @@ pub struct Tree {
 
 /// A clause on its way down.
 #[derive(Debug, Clone, Copy)]
-struct Item {
-    clause: u32,
+pub struct Item {
+    pub clause: u32,
     /// Tests that brought it here: a bit each.
-    used: u32,
-    copies: u32,
+    pub used: u32,
+    /// How many copies of it there are, this one and its siblings.
+    pub copies: u32,
 }
 
-/// Where a test sends a clause.
-#[derive(Clone, Copy)]
-struct Choice {
-    test: usize,
-    chance: f32,
-}
-
+/// A tree that grows.
 pub struct Builder<'a> {
-    atoms: &'a Atoms,
+    pub(super) atoms: &'a Atoms,
     /// Numbers of the atoms in the dictionary.
     numbers: &'a [u32],
     dictionary: &'a mut Table,
-    estimates: Estimates,
+    pub(super) estimates: Estimates,
     /// Per test, how likely an event satisfies it.
-    chances: Vec<f32>,
+    pub(super) chances: Vec<f32>,
     tree: Tree,
     children: Vec<(u32, u32, Postings)>,
-    /// Scratch: occurrences per atom and per group.
-    counts: Vec<u32>,
-    totals: Vec<u32>,
-    gains: Vec<f32>,
+    /// What clauses of a node ask for, per atom and per group, while its split is chosen.
+    pub(super) counts: Vec<u32>,
+    pub(super) totals: Vec<u32>,
+    /// What a split by a group saves, in entries not read.
+    pub(super) gains: Vec<f32>,
     route: Route,
     route_ids: std::collections::BTreeMap<Route, u32>,
 }
@@ -273,111 +260,12 @@ impl<'a> Builder<'a> {
         entry
     }
 
-    fn clause(&self, item: Item) -> &'a FlatClause {
+    pub(super) fn clause(&self, item: Item) -> &'a FlatClause {
         &self.atoms.clauses[item.clause as usize]
     }
 
-    fn tests(&self, item: Item) -> &'a [Test] {
+    pub(super) fn tests(&self, item: Item) -> &'a [Test] {
         let clause = self.clause(item);
         &self.atoms.tests[clause.from as usize..][..usize::from(clause.count)]
-    }
-
-    /// For every clause the test to find it by, if it pays.
-    fn choose(&mut self, items: &[Item], root: bool) -> Vec<Option<Choice>> {
-        // At the root the shares here are those of all clauses.
-        if !root {
-            self.count(items, 1);
-        }
-        let mut choices: Vec<Option<Choice>> = items.iter().map(|item| self.best(*item, root, false)).collect();
-        for (item, choice) in items.iter().zip(&choices) {
-            if let Some(choice) = choice {
-                let group = usize::from(self.tests(*item)[choice.test].group);
-                self.gains[group] += 1.0 - choice.chance;
-            }
-        }
-        for (item, choice) in items.iter().zip(&mut choices) {
-            if choice.is_some_and(|choice| !self.pays(self.tests(*item)[choice.test].group, root)) {
-                *choice = self.best(*item, root, true);
-            }
-        }
-        self.gains.fill(0.0);
-        if !root {
-            self.count(items, 0);
-        }
-        choices
-    }
-
-    fn pays(&self, group: u16, root: bool) -> bool {
-        let gain = self.gains[usize::from(group)];
-        match self.atoms.kind(group) {
-            Kind::Range => gain > TREE_COST,
-            Kind::Element => root || gain > 3.0 * PROBE_COST,
-            _ => root || gain > PROBE_COST,
-        }
-    }
-
-    /// Counts what the clauses ask for here, or forgets it.
-    fn count(&mut self, items: &[Item], one: u32) {
-        for item in items {
-            for (i, test) in self.tests(*item).iter().enumerate() {
-                let What::Any { from, count } = test.what else { continue };
-                if item.used >> i & 1 != 0 {
-                    continue;
-                }
-                let total = &mut self.totals[usize::from(test.group)];
-                *total = if one == 0 { 0 } else { *total + count };
-                for atom in &self.atoms.pool[from as usize..(from + count) as usize] {
-                    let count = &mut self.counts[*atom as usize];
-                    *count = if one == 0 { 0 } else { *count + 1 };
-                }
-            }
-        }
-    }
-
-    /// The most selective test of a clause that may be used here.
-    fn best(&self, item: Item, root: bool, paying: bool) -> Option<Choice> {
-        let mut best: Option<Choice> = None;
-        let chances = &self.chances[self.clause(item).from as usize..];
-        for (test, Test { group, what }) in self.tests(item).iter().enumerate() {
-            if item.used >> test & 1 != 0 || paying && !self.pays(*group, root) {
-                continue;
-            }
-            let chance = match what {
-                What::Range { .. } => chances[test] * RANGE_PENALTY,
-                What::Any { from, count } => {
-                    let copies = item.copies.saturating_mul(*count);
-                    let many = *count > 1 && copies > COPIES_MAX;
-                    if many && (!root || best.is_some()) {
-                        continue;
-                    }
-                    if root {
-                        chances[test]
-                    } else {
-                        let any = &self.atoms.pool[*from as usize..(*from + *count) as usize];
-                        any.iter().map(|atom| self.chance(*atom, *group)).sum::<f32>()
-                    }
-                }
-            };
-            if chance < best.map_or(CHANCE_MAX, |best| best.chance) {
-                best = Some(Choice { test, chance });
-            }
-        }
-        best
-    }
-
-    /// The chance of an atom in events that come here: its share among the clauses here, blended with the
-    /// guess for all events.
-    fn chance(&self, atom: u32, group: u16) -> f32 {
-        const WEIGHT: f32 = 4.0;
-        let all = self.estimates.atom(atom);
-        if matches!(self.atoms.kind(group), Kind::Present | Kind::Absent) {
-            return all;
-        }
-        let share = self.counts[atom as usize] as f32;
-        let here = (share + WEIGHT * all) / (self.totals[usize::from(group)] as f32 + WEIGHT);
-        match self.atoms.kind(group) {
-            Kind::Equal => here,
-            _ => here.max(all),
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Ranges by a number that lies in them: centred interval trees. An interval stands at the topmost node whose
-//! centre it contains, there once by its lower and once by its upper end, so that a look-up reads a list
-//! only as far as it matches, at one node per level.
+//! centre it contains, there once by its lower and once by its upper end, so that a look-up reads each list
+//! only as far as it matches, in one node per level.
 
 use super::entry::Entry;
 

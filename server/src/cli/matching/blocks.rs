@@ -47,7 +47,7 @@ impl<R: Read> Blocks<R> {
             read += count as u64;
             if count == 0 {
                 let block = Block { bytes, first_line: self.next_line, read };
-                return Ok(Some(block).filter(|block| !block.bytes.is_empty()));
+                return Ok(Some(block).filter(|block| !block.bytes.is_empty() || read > 0));
             }
             if self.skipping {
                 let Some(end) = memchr(b'\n', &bytes) else {
