@@ -30,7 +30,7 @@ enum Command {
     Up(up::Options),
     /// The gate: formatting, lints, all tests on all buses, end to end
     Test(gate::Options),
-    /// Fetch what the other commands need: Apache Kafka, the ClickHouse engine library
+    /// Fetch what the other commands need: Apache Kafka, the ClickHouse engine library, the CEL specification's tests
     Deps(deps::Options),
     /// Kill every process of Petrel again and again under load, at full counts
     Crash(e2e::CrashOptions),

@@ -9,22 +9,34 @@ use crate::version::Version;
 
 /// A value that borrows from nothing; [`OwnedValue::value`] looks at it as a [`Value`] without copying.
 #[derive(Debug, Clone)]
-#[allow(missing_docs)] // As the variants of `Value`.
 pub enum OwnedValue {
+    /// JSON's null.
     Null,
+    /// A bool.
     Bool(bool),
+    /// A signed integer.
     Int(i64),
+    /// An unsigned integer.
     Uint(u64),
+    /// A double.
     Double(f64),
+    /// A string.
     String(Box<str>),
+    /// Bytes.
     Bytes(Box<[u8]>),
+    /// A list.
     List(Box<[OwnedValue]>),
     /// Sorted, without equal keys: make it with `OwnedValue::map`.
     Map(Box<[(OwnedValue, OwnedValue)]>),
+    /// An instant.
     Timestamp(Timestamp),
+    /// A span of time.
     Duration(Duration),
+    /// A type.
     Type(Type),
+    /// An IP address.
     Ip(IpAddr),
+    /// A network.
     Cidr(Cidr),
     /// The text of a [`Version`].
     Semver(Box<str>),

@@ -73,23 +73,38 @@ pub enum Map<'a> {
 
 /// The types of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)] // Their names say it.
 pub enum Type {
+    /// `null_type`
     Null,
+    /// `bool`
     Bool,
+    /// `int`
     Int,
+    /// `uint`
     Uint,
+    /// `double`
     Double,
+    /// `string`
     String,
+    /// `bytes`
     Bytes,
+    /// `list`
     List,
+    /// `map`
     Map,
+    /// `google.protobuf.Timestamp`
     Timestamp,
+    /// `google.protobuf.Duration`
     Duration,
+    /// `type`, the type of types.
     Type,
+    /// `optional_type`
     Optional,
+    /// `net.IP`
     Ip,
+    /// `net.CIDR`
     Cidr,
+    /// `semver`
     Semver,
 }
 

@@ -15,7 +15,7 @@ pub(super) const TABLE: &[Function] = &[global("base64.decode", &[1], decode), g
 
 /// Bits behind the last byte are ignored, as Go does.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
-const PADDED: GeneralPurpose =
+pub(super) const PADDED: GeneralPurpose =
     GeneralPurpose::new(&STANDARD, LENIENT.with_decode_padding_mode(DecodePaddingMode::RequireCanonical));
 const UNPADDED: GeneralPurpose =
     GeneralPurpose::new(&STANDARD, LENIENT.with_decode_padding_mode(DecodePaddingMode::RequireNone));

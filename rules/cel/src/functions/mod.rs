@@ -7,10 +7,12 @@ mod call;
 mod convert;
 mod encoders;
 mod glob;
+mod json;
 mod lists;
 mod math;
 mod net;
 mod optional;
+mod out;
 mod regex;
 mod semver;
 mod sets;
@@ -56,6 +58,7 @@ const TABLES: &[&[Function]] = &[
     time::TABLE,
     encoders::TABLE,
     glob::TABLE,
+    json::TABLE,
     lists::TABLE,
     math::TABLE,
     net::TABLE,
@@ -65,12 +68,6 @@ const TABLES: &[&[Function]] = &[
     sets::TABLE,
     strings::TABLE,
 ];
-
-/// The function of that name.
-#[cfg(test)]
-pub fn find(name: &str) -> Option<&'static Function> {
-    all().find(|f| f.name == name)
-}
 
 /// All functions.
 pub fn all() -> impl Iterator<Item = &'static Function> {

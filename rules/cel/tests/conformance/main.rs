@@ -33,8 +33,8 @@ fn the_committed_list_of_inapplicable_tests_is_what_the_script_finds() {
     let suite = Suite::load().unwrap();
     let found: Vec<&str> = suite.found_inapplicable.lines().collect();
     let committed: Vec<&str> = suite::INAPPLICABLE.lines().collect();
-    for line in &found {
-        assert!(committed.contains(line), "not in inapplicable.txt: {line}");
-    }
-    assert_eq!(committed, found, "inapplicable.txt has lines that the script does not find, or another order");
+    let missing: Vec<_> = found.iter().filter(|line| !committed.contains(line)).collect();
+    let stale: Vec<_> = committed.iter().filter(|line| !found.contains(line)).collect();
+    assert!(missing.is_empty() && stale.is_empty(), "inapplicable.txt lacks {missing:#?} and must not have {stale:#?}");
+    assert!(committed == found, "inapplicable.txt is in another order, or has a line twice");
 }

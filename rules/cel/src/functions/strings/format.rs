@@ -2,14 +2,10 @@
 //! base, `%%` the sign itself. A precision, as in `%.2f`, counts digits behind the point: 6 if it is not
 //! written.
 
-use std::fmt::{self, Write};
-
-use bumpalo::collections::String as BumpString;
-
-use super::build::room;
 use crate::eval::Cx;
 use crate::fault::Fault;
 use crate::functions::call::{Answer, invalid};
+use crate::functions::out::Out;
 use crate::time::Duration;
 use crate::value::{List, Map, Value};
 
@@ -39,7 +35,7 @@ pub(super) fn format<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a>
         rest = chars.as_str();
     }
     out.push(rest)?;
-    Ok(Value::String(out.text.into_bump_str()))
+    Ok(out.finish())
 }
 
 /// The precision that may stand before a verb, and what follows it.
@@ -53,48 +49,7 @@ fn precision<'a>(text: &str) -> Result<(usize, &str), Fault<'a>> {
     }
 }
 
-/// The text so far, with what its growth is charged to.
-struct Out<'c, 'a> {
-    cx: &'c mut Cx<'a>,
-    text: BumpString<'a>,
-    /// Why writing failed, as `fmt::Error` cannot tell it.
-    fault: Option<Fault<'a>>,
-}
-
-impl Write for Out<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.push(text).map_err(|fault| {
-            self.fault = Some(fault);
-            fmt::Error
-        })
-    }
-}
-
-impl<'c, 'a> Out<'c, 'a> {
-    fn new(cx: &'c mut Cx<'a>, bytes: usize) -> Result<Self, Fault<'a>> {
-        let text = room(cx, bytes)?;
-        Ok(Self { cx, text, fault: None })
-    }
-
-    fn push(&mut self, text: &str) -> Result<(), Fault<'a>> {
-        let (length, capacity) = (self.text.len(), self.text.capacity());
-        if text.len() > capacity - length {
-            let more = text.len().max(capacity).max(32);
-            // The old room is given up, not given back.
-            self.cx.charge_bytes(capacity.saturating_add(more))?;
-            self.cx.charge_length(capacity)?;
-            self.text.reserve_exact(more);
-        }
-        self.cx.charge_length(text.len())?;
-        self.text.push_str(text);
-        Ok(())
-    }
-
-    fn write(&mut self, text: fmt::Arguments<'_>) -> Result<(), Fault<'a>> {
-        // Only `push` fails, and says why.
-        self.write_fmt(text).map_err(|_| self.fault.take().unwrap_or(Fault::MemoryExceeded))
-    }
-
+impl<'a> Out<'_, 'a> {
     fn verb(&mut self, verb: char, precision: usize, value: &Value<'a>) -> Result<(), Fault<'a>> {
         match verb {
             's' => self.any(value),
