@@ -12,10 +12,6 @@ mod engine;
 mod error;
 mod explain;
 pub mod extract;
-#[cfg(feature = "internals")]
-#[allow(missing_docs)]
-pub mod index;
-#[cfg(not(feature = "internals"))]
 mod index;
 mod kv;
 pub mod limits;
