@@ -160,18 +160,20 @@ impl Matcher {
         on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
     ) -> Result<(), InvalidJson> {
         let event = self.reader.read(event, rules.layout())?;
-        let vars = [now(now_ms), kv.value()];
-        for segment in &rules.segments {
-            let (programs, memo) = (&segment.programs, &mut self.buffers.memo);
-            let mut run = Run::new(programs, rules.paths(), event.slots, &vars, event.arena, memo);
-            for rule in 0..programs.len() {
-                let index = segment.first + rule;
-                if !rules.removed.contains(index) {
-                    on(RuleIndex(index), run.rule(rule).into());
-                }
-            }
-        }
+        self.buffers.scan(rules, &event, now_ms, kv, on);
         Ok(())
+    }
+
+    /// As [`Matcher::scan`], on an event that was parsed with the rules' layout.
+    pub fn scan_parsed<'a>(
+        &mut self,
+        rules: &'a RuleSet,
+        event: &ParsedEvent<'a>,
+        now_ms: i64,
+        kv: &Kv,
+        on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
+    ) {
+        self.buffers.scan(rules, event, now_ms, kv, on);
     }
 
     /// Runs the rules that may match an event that was parsed with their layout.
@@ -188,6 +190,27 @@ impl Matcher {
 }
 
 impl Buffers {
+    fn scan(
+        &mut self,
+        rules: &RuleSet,
+        event: &ParsedEvent<'_>,
+        now_ms: i64,
+        kv: &Kv,
+        on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
+    ) {
+        let vars = [now(now_ms), kv.value()];
+        for segment in &rules.segments {
+            let programs = &segment.programs;
+            let mut run = Run::new(programs, rules.paths(), event.slots, &vars, event.arena, &mut self.memo);
+            for rule in 0..programs.len() {
+                let index = segment.first + rule;
+                if !rules.removed.contains(index) {
+                    on(RuleIndex(index), run.rule(rule).into());
+                }
+            }
+        }
+    }
+
     fn decide(
         &mut self,
         rules: &RuleSet,
