@@ -97,7 +97,10 @@ pub fn extract(input: &[u8]) -> String {
     }
     if depth(input) <= DEPTH_COMPARED_MAX {
         let theirs = serde_json::from_slice::<Value>(input);
-        assert_eq!(taken, theirs.is_ok(), "ours: {:?}, serde_json's: {theirs:?}", ours[0]);
+        // Near the largest double, serde_json's rounding takes a finite number for an infinite one.
+        let rounded = |error: &serde_json::Error| error.to_string().starts_with("number out of range");
+        let same = taken == theirs.is_ok() || (taken && theirs.as_ref().is_err_and(rounded));
+        assert!(same, "ours: {:?}, serde_json's: {theirs:?}", ours[0]);
         if let Ok(value) = theirs {
             check_values(input, &value);
         }
