@@ -9,6 +9,7 @@ mod run;
 mod suite;
 
 use std::io::Write;
+use std::path::Path;
 
 use report::Report;
 use suite::Suite;
@@ -26,6 +27,19 @@ fn the_specification_s_tests_pass() {
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
     let (passed, applicable) = report.passed_of_applicable();
     assert!(passed * 100 >= applicable * PASSED_PERCENT_MIN, "only {passed} of {applicable} pass");
+}
+
+#[test]
+fn the_numbers_are_those_of_the_rules_page() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/RULES.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let suite = Suite::load().unwrap();
+    let table = Report::new(&suite, &run::run(&suite)).table();
+    // The first two lines are the heading.
+    let rows =
+        table.lines().skip(2).map(|line| format!("| {} |", line.split_whitespace().collect::<Vec<_>>().join(" | ")));
+    let missing: Vec<_> = rows.filter(|row| !page.contains(row)).collect();
+    assert!(missing.is_empty(), "docs/RULES.md lacks {missing:#?}");
 }
 
 #[test]
