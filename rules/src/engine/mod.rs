@@ -130,7 +130,7 @@ impl RuleSet {
         let parsed = ParsedRules::parse(with)?;
         let mut paths = self.paths.clone();
         let mut segments = self.segments.clone();
-        if parsed.len() > 0 {
+        if !parsed.is_empty() {
             segments.push(Arc::new(Segment::build(self.numbers(), &self.schema, parsed, &mut paths)?));
         }
         let mut removed = self.removed.clone();
