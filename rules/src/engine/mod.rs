@@ -92,7 +92,7 @@ impl RuleSet {
         schema: &TriggerSchema,
         rules: impl IntoIterator<Item = RuleSource>,
     ) -> Result<Self, Vec<CompileError>> {
-        Self::build(schema, ParsedRules::parse(rules)?)
+        Self::build(schema, ParsedRules::parse(rules))
     }
 
     /// Compiles and indexes rules that were parsed before.
@@ -127,7 +127,7 @@ impl RuleSet {
         without: &[RuleIndex],
         with: impl IntoIterator<Item = RuleSource>,
     ) -> Result<Self, Vec<CompileError>> {
-        let parsed = ParsedRules::parse(with)?;
+        let parsed = ParsedRules::parse(with);
         let mut paths = self.paths.clone();
         let mut segments = self.segments.clone();
         if !parsed.is_empty() {

@@ -35,7 +35,7 @@ impl Segment {
     ) -> Result<Self, Vec<CompileError>> {
         let mut references = Vec::with_capacity(rules.len());
         let mut covers = Vec::with_capacity(rules.len());
-        let (mut programs, mut warnings, mut errors) = (Builder::default(), Vec::new(), Vec::new());
+        let (mut programs, mut warnings, mut errors) = (Builder::default(), Vec::new(), rules.errors);
         let types = schema.lists_fields().then_some(schema as &dyn EventTypes);
         for ParsedRule { rule, criteria } in rules.rules {
             let Some(parsed) = criteria else {
