@@ -8,7 +8,7 @@ use petrel_bus::{InputTopic, Start};
 
 use petrel_cel::{Paths, SlotId};
 
-use crate::engine::{ParsedEvent, RuleSet};
+use crate::engine::{ParsedEvent, RuleSet, RuleSetStats};
 use crate::extract::{Doubles, Layout};
 use crate::template::Template;
 
@@ -207,6 +207,19 @@ impl MatchPlan {
     /// The plan of a bound topic.
     pub(crate) fn topic(&self, topic: &str) -> Option<&TopicPlan> {
         self.topics.iter().find(|t| &*t.topic == topic)
+    }
+
+    /// What the rule sets of all triggers are made of, together.
+    pub fn stats(&self) -> RuleSetStats {
+        let mut sum = RuleSetStats::default();
+        for stats in self.triggers.values().map(|trigger| trigger.rules.stats()) {
+            sum.rules += stats.rules;
+            sum.always += stats.always;
+            sum.index_bytes += stats.index_bytes;
+            sum.program_bytes += stats.program_bytes;
+            sum.segments += stats.segments;
+        }
+        sum
     }
 
     /// The bound topics, each beginning where the first of its triggers does.
