@@ -215,6 +215,7 @@ impl MatchPlan {
         for stats in self.triggers.values().map(|trigger| trigger.rules.stats()) {
             sum.rules += stats.rules;
             sum.always += stats.always;
+            sum.quarantined += stats.quarantined;
             sum.index_bytes += stats.index_bytes;
             sum.program_bytes += stats.program_bytes;
             sum.segments += stats.segments;

@@ -182,6 +182,11 @@ fn rule_gauges(text: &mut String, rules: &RuleSetStats, compile: Duration) {
     let gauges = [
         ("petrel_rules", "Enabled rules.", rules.rules as f64),
         ("petrel_rules_always", "Rules that no index finds, which every event has to ask.", rules.always as f64),
+        (
+            "petrel_rules_quarantined",
+            "Rules that used up their budget too often and are not asked any more.",
+            rules.quarantined as f64,
+        ),
         ("petrel_rules_index_bytes", "Memory of the index across rules.", rules.index_bytes as f64),
         ("petrel_rules_program_bytes", "Memory of compiled criteria.", rules.program_bytes as f64),
         ("petrel_revision_compile_seconds", "Time that compiling the revision took.", compile.as_secs_f64()),

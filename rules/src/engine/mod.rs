@@ -6,6 +6,7 @@
 
 mod matcher;
 mod parsed;
+mod quarantine;
 mod segment;
 
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub struct RuleSetStats {
     pub rules: usize,
     /// Rules that no index can find, and that every event pays for.
     pub always: usize,
+    /// Rules that used up their budget too often and are not asked any more.
+    pub quarantined: usize,
     /// Resident bytes of the index.
     pub index_bytes: usize,
     /// Resident bytes of the programs, regular expressions and the like left out.
@@ -202,6 +205,7 @@ impl RuleSet {
         for segment in &self.segments {
             let index = segment.index.stats();
             stats.always += index.always;
+            stats.quarantined += segment.quarantine.len();
             stats.index_bytes += index.bytes;
             stats.program_bytes += segment.programs.bytes();
         }

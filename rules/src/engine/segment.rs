@@ -7,6 +7,7 @@ use petrel_cel::compile::EventTypes;
 
 use super::RuleIndex;
 use super::parsed::{ParsedRule, ParsedRules};
+use super::quarantine::Quarantine;
 use crate::cover::cover;
 use crate::error::CompileError;
 use crate::index::{Clause, Index};
@@ -22,6 +23,7 @@ pub(super) struct Segment {
     references: Box<[Arc<str>]>,
     pub programs: Programs,
     pub index: Index,
+    pub quarantine: Quarantine,
     pub warnings: Vec<CompileError>,
 }
 
@@ -61,7 +63,8 @@ impl Segment {
             return Err(errors);
         }
         let index = Index::build((0..).zip(covers));
-        Ok(Self { first, references: references.into(), programs: programs.finish(), index, warnings })
+        let quarantine = Quarantine::new(references.len());
+        Ok(Self { first, references: references.into(), programs: programs.finish(), index, quarantine, warnings })
     }
 
     pub fn len(&self) -> usize {
