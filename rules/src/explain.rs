@@ -75,8 +75,7 @@ pub fn explain(
         Some(error) => ExplainError::Criteria(error),
         None => unreachable!("a failed compilation tells a mistake"),
     };
-    let parsed = ParsedRules::parse([rule.clone()]).map_err(first)?;
-    let Some(Some(parsed)) = parsed.into_criteria().next() else {
+    let Some(parsed) = ParsedRules::parse([rule.clone()]).into_first().map_err(first)? else {
         return Ok(without_criteria(rule));
     };
     let mut paths = Paths::new();

@@ -5,6 +5,10 @@ pub use petrel_cel::limits::*;
 /// Deepest nesting of arrays and objects in a JSON document; a document with one more is malformed.
 pub const JSON_DEPTH_MAX: usize = 128;
 
+/// How often a rule may use up its budget before it is quarantined: not asked any more in this process
+/// until a new revision compiles it again.
+pub const BUDGET_FAULTS_MAX: u8 = 100;
+
 /// Fewest rules whose parsing is worth a thread of its own.
 pub(crate) const PARSE_RULES_MIN: usize = 64;
 

@@ -8,7 +8,7 @@ use petrel_bus::{InputTopic, Start};
 
 use petrel_cel::{Paths, SlotId};
 
-use crate::engine::{ParsedEvent, RuleSet};
+use crate::engine::{ParsedEvent, RuleSet, RuleSetStats};
 use crate::extract::{Doubles, Layout};
 use crate::template::Template;
 
@@ -103,6 +103,9 @@ pub(crate) struct Group {
     pub triggers: Vec<BoundTrigger>,
 }
 
+/// A trigger and the first offsets that it sees.
+type Bound = (Arc<TriggerPlan>, Vec<i64>);
+
 #[derive(Debug)]
 pub(crate) struct BoundTrigger {
     pub plan: Arc<TriggerPlan>,
@@ -142,10 +145,10 @@ impl TriggerPlan {
 }
 
 impl Group {
-    fn new(triggers: Vec<(Arc<TriggerPlan>, Vec<i64>)>) -> Self {
+    fn new(triggers: Vec<Bound>) -> Self {
         let mut paths = Paths::new();
         let alone = triggers.len() == 1;
-        let mut bind = |(plan, offsets): (Arc<TriggerPlan>, Vec<i64>)| {
+        let mut bind = |(plan, offsets): Bound| {
             let slots = paths.absorb(plan.rules.paths());
             BoundTrigger { plan, offsets, slots: (!alone).then_some(slots) }
         };
@@ -178,7 +181,7 @@ impl MatchPlan {
         let mut triggers: Vec<_> = triggers.into_iter().collect();
         // The order of outputs follows the order here, so it must not be the caller's hash map's.
         triggers.sort_by(|(a, _), (b, _)| a.trigger.cmp(&b.trigger));
-        let mut topics: BTreeMap<Arc<str>, Vec<Vec<(Arc<TriggerPlan>, Vec<i64>)>>> = BTreeMap::new();
+        let mut topics: BTreeMap<Arc<str>, Vec<Vec<Bound>>> = BTreeMap::new();
         for (trigger, binding) in triggers {
             if let Some(Binding { topic, offsets }) = binding {
                 let groups = topics.entry(topic).or_default();
@@ -204,6 +207,20 @@ impl MatchPlan {
     /// The plan of a bound topic.
     pub(crate) fn topic(&self, topic: &str) -> Option<&TopicPlan> {
         self.topics.iter().find(|t| &*t.topic == topic)
+    }
+
+    /// What the rule sets of all triggers are made of, together.
+    pub fn stats(&self) -> RuleSetStats {
+        let mut sum = RuleSetStats::default();
+        for stats in self.triggers.values().map(|trigger| trigger.rules.stats()) {
+            sum.rules += stats.rules;
+            sum.always += stats.always;
+            sum.quarantined += stats.quarantined;
+            sum.index_bytes += stats.index_bytes;
+            sum.program_bytes += stats.program_bytes;
+            sum.segments += stats.segments;
+        }
+        sum
     }
 
     /// The bound topics, each beginning where the first of its triggers does.

@@ -3,19 +3,21 @@
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use petrel_audit::SinkStats;
 use petrel_bus::StageStats;
-use petrel_rules::{MatchCounters, MatchTotals};
+use petrel_rules::{MatchCounters, MatchTotals, RuleSetStats};
 use prometheus::{Encoder, Registry, TextEncoder};
 
 use crate::sink;
+use crate::world::World;
 
 /// Metrics and problems of everything that is not a stage.
 #[derive(Default)]
 pub struct Exported {
     registry: Registry,
-    matches: Option<Arc<MatchCounters>>,
+    matches: Option<(Arc<MatchCounters>, Arc<World>)>,
     sink: Option<Arc<SinkStats>>,
 }
 
@@ -25,9 +27,9 @@ impl Exported {
         &self.registry
     }
 
-    /// Adds the counters of the match stage.
-    pub fn matches(&mut self, counters: Arc<MatchCounters>) {
-        self.matches = Some(counters);
+    /// Adds the counters of the match stage, and what its rules are made of.
+    pub fn matches(&mut self, counters: Arc<MatchCounters>, world: Arc<World>) {
+        self.matches = Some((counters, world));
     }
 
     /// Adds the counters of the audit sink.
@@ -52,8 +54,10 @@ impl Exported {
             family.write(&mut text, stages);
         }
         commit_histogram(&mut text, stages);
-        if let Some(counters) = &self.matches {
+        if let Some((counters, world)) = &self.matches {
             match_totals(&mut text, &counters.totals());
+            let (rules, compile) = world.rules();
+            rule_gauges(&mut text, &rules, compile);
         }
         for (name, kind, help, value) in self.sink.iter().flat_map(sink::metrics) {
             head(&mut text, name, kind, help);
@@ -174,6 +178,25 @@ fn match_totals(text: &mut String, totals: &MatchTotals) {
     }
 }
 
+fn rule_gauges(text: &mut String, rules: &RuleSetStats, compile: Duration) {
+    let gauges = [
+        ("petrel_rules", "Enabled rules.", rules.rules as f64),
+        ("petrel_rules_always", "Rules that no index finds, which every event has to ask.", rules.always as f64),
+        (
+            "petrel_rules_quarantined",
+            "Rules that used up their budget too often and are not asked any more.",
+            rules.quarantined as f64,
+        ),
+        ("petrel_rules_index_bytes", "Memory of the index across rules.", rules.index_bytes as f64),
+        ("petrel_rules_program_bytes", "Memory of compiled criteria.", rules.program_bytes as f64),
+        ("petrel_revision_compile_seconds", "Time that compiling the revision took.", compile.as_secs_f64()),
+    ];
+    for (name, help, value) in gauges {
+        head(text, name, "gauge", help);
+        let _ = writeln!(text, "{name} {value}");
+    }
+}
+
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
@@ -193,6 +216,16 @@ mod tests {
             "petrel_stage_commit_seconds_bucket{stage=\"match-0\",le=\"0.001\"} 0\n",
             "petrel_stage_commit_seconds_bucket{stage=\"match-0\",le=\"+Inf\"} 0\n",
         ] {
+            assert!(text.contains(wanted), "{wanted} not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_rules_in_force_are_measured() {
+        let mut exported = Exported::default();
+        exported.matches(Arc::default(), World::new());
+        let text = exported.text(&[]);
+        for wanted in ["# TYPE petrel_rules gauge\npetrel_rules 0\n", "petrel_rules_always 0\n"] {
             assert!(text.contains(wanted), "{wanted} not in\n{text}");
         }
     }

@@ -179,7 +179,7 @@ impl Parts<'_> {
             ..MatchOptions::new(self.cluster_id.clone(), self.topics.clone())
         };
         let counters = Arc::new(MatchCounters::default());
-        exported.matches(counters.clone());
+        exported.matches(counters.clone(), self.world.clone());
         let thread = |n| self.stage(MatchStage::new(options.clone(), counters.clone()), n, self.globals());
         (0..self.config.rules.threads).map(thread).collect()
     }

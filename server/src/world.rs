@@ -8,13 +8,13 @@ mod views;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use axum::http::StatusCode;
 use petrel_bus::{Bus, Clock, GlobalsSource, Record, StageStats, Versioned};
 use petrel_catalog::{CatalogState, Change, CompiledRevision};
-use petrel_rules::MatchView;
+use petrel_rules::{MatchView, RuleSetStats};
 use petrel_schemas::{KvEntry, Topics, decode};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -41,6 +41,8 @@ pub struct World {
     kv: Mutex<Kv>,
     version: AtomicU64,
     current: ArcSwap<Globals>,
+    /// How long the revision in force took to compile, in microseconds.
+    compile_us: AtomicU64,
     /// Which of the two logs has been read to its end: (catalog, key-value store).
     caught_up: watch::Sender<(bool, bool)>,
     changed: watch::Sender<u64>,
@@ -63,6 +65,7 @@ impl World {
             catalog,
             kv: Mutex::default(),
             version: AtomicU64::new(1),
+            compile_us: AtomicU64::new(0),
             caught_up: watch::Sender::new((false, false)),
             changed: watch::Sender::new(0),
         })
@@ -89,6 +92,11 @@ impl World {
     /// The globals in force now.
     pub fn globals(&self) -> Arc<Globals> {
         self.current.load_full()
+    }
+
+    /// What the rules in force are made of, and how long their revision took to compile.
+    pub fn rules(&self) -> (RuleSetStats, Duration) {
+        (self.globals().plan().stats(), Duration::from_micros(self.compile_us.load(Ordering::Relaxed)))
     }
 
     /// The catalog's log as far as it was read.
@@ -163,7 +171,10 @@ impl World {
         let kv = self.kv();
         // One guard: a second read lock on this thread could wait for a writer that waits for the first.
         let catalog = self.catalog();
-        let made = catalog.head_revision().map_err(anyhow::Error::from).and_then(|head| {
+        let began = Instant::now();
+        let head = catalog.head_revision();
+        let took = began.elapsed();
+        let made = head.map_err(anyhow::Error::from).and_then(|head| {
             Ok(Globals::new(self.catalog.clone(), head, &catalog, &kv.entries, kv.version, kv.paused)?)
         });
         let globals = match made {
@@ -175,6 +186,9 @@ impl World {
             }
         };
         drop(catalog);
+        if globals.revision() != self.globals().revision() {
+            self.compile_us.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
         self.current.store(Arc::new(globals));
         let version = self.version.fetch_add(1, Ordering::SeqCst) + 1;
         drop(kv);

@@ -42,6 +42,8 @@ pub enum Fault<'a> {
     StepsExceeded,
     /// The evaluation built more than [`crate::limits::EVAL_BYTES_MAX`].
     MemoryExceeded,
+    /// The rule used up its budget too often and is not asked any more; nothing was evaluated.
+    Quarantined,
 }
 
 impl<'a> Fault<'a> {
@@ -76,6 +78,7 @@ impl<'a> Fault<'a> {
             Self::NotBool(_) => "not_bool",
             Self::StepsExceeded => "steps_exceeded",
             Self::MemoryExceeded => "memory_exceeded",
+            Self::Quarantined => "quarantined",
         }
     }
 
@@ -107,6 +110,7 @@ impl fmt::Display for Fault<'_> {
             Self::NotBool(of) => write!(f, "the criterion is a {}, not a bool", of.name()),
             Self::StepsExceeded => write!(f, "more than {} steps", crate::limits::STEPS_MAX),
             Self::MemoryExceeded => write!(f, "more than {} bytes built", crate::limits::EVAL_BYTES_MAX),
+            Self::Quarantined => f.write_str("the rule exceeded its budget too often and is not asked any more"),
         }
     }
 }

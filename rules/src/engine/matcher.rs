@@ -205,7 +205,7 @@ impl Buffers {
             for rule in 0..programs.len() {
                 let index = segment.first + rule;
                 if !rules.removed.contains(index) {
-                    on(RuleIndex(index), run.rule(rule).into());
+                    on(RuleIndex(index), segment.quarantine.ask(rule, || run.rule(rule)).into());
                 }
             }
         }
@@ -232,7 +232,7 @@ impl Buffers {
                 let rule = *rule as usize;
                 let index = segment.first + rule;
                 if !rules.removed.contains(index) {
-                    on(RuleIndex(index), run.rule(rule).into());
+                    on(RuleIndex(index), segment.quarantine.ask(rule, || run.rule(rule)).into());
                 }
             }
         }

@@ -6,6 +6,7 @@
 
 mod matcher;
 mod parsed;
+mod quarantine;
 mod segment;
 
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub struct RuleSetStats {
     pub rules: usize,
     /// Rules that no index can find, and that every event pays for.
     pub always: usize,
+    /// Rules that used up their budget too often and are not asked any more.
+    pub quarantined: usize,
     /// Resident bytes of the index.
     pub index_bytes: usize,
     /// Resident bytes of the programs, regular expressions and the like left out.
@@ -92,7 +95,7 @@ impl RuleSet {
         schema: &TriggerSchema,
         rules: impl IntoIterator<Item = RuleSource>,
     ) -> Result<Self, Vec<CompileError>> {
-        Self::build(schema, ParsedRules::parse(rules)?)
+        Self::build(schema, ParsedRules::parse(rules))
     }
 
     /// Compiles and indexes rules that were parsed before.
@@ -127,10 +130,10 @@ impl RuleSet {
         without: &[RuleIndex],
         with: impl IntoIterator<Item = RuleSource>,
     ) -> Result<Self, Vec<CompileError>> {
-        let parsed = ParsedRules::parse(with)?;
+        let parsed = ParsedRules::parse(with);
         let mut paths = self.paths.clone();
         let mut segments = self.segments.clone();
-        if parsed.len() > 0 {
+        if !parsed.is_empty() {
             segments.push(Arc::new(Segment::build(self.numbers(), &self.schema, parsed, &mut paths)?));
         }
         let mut removed = self.removed.clone();
@@ -202,6 +205,7 @@ impl RuleSet {
         for segment in &self.segments {
             let index = segment.index.stats();
             stats.always += index.always;
+            stats.quarantined += segment.quarantine.len();
             stats.index_bytes += index.bytes;
             stats.program_bytes += segment.programs.bytes();
         }

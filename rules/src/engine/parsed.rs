@@ -12,6 +12,8 @@ use crate::limits::PARSE_RULES_MIN;
 #[derive(Debug, Default)]
 pub struct ParsedRules {
     pub(super) rules: Vec<ParsedRule>,
+    /// Syntax errors, told by whoever compiles.
+    pub(super) errors: Vec<CompileError>,
 }
 
 #[derive(Debug)]
@@ -21,11 +23,9 @@ pub(super) struct ParsedRule {
 }
 
 impl ParsedRules {
-    /// Parses criteria, many of them on as many threads as there are cores.
-    ///
-    /// # Errors
-    /// Every syntax error; [`CompileError::at`] is the rule's reference.
-    pub fn parse(rules: impl IntoIterator<Item = RuleSource>) -> Result<Self, Vec<CompileError>> {
+    /// Parses criteria, many of them on as many threads as there are cores. What is no CEL is told when the
+    /// rules are compiled, with all other mistakes.
+    pub fn parse(rules: impl IntoIterator<Item = RuleSource>) -> Self {
         let sources: Vec<RuleSource> = rules.into_iter().collect();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let share = sources.len().div_ceil(cores).max(PARSE_RULES_MIN);
@@ -47,22 +47,26 @@ impl ParsedRules {
                 Err(mistakes) => errors.extend(mistakes),
             }
         }
-        if errors.is_empty() { Ok(Self { rules: parsed }) } else { Err(errors) }
+        Self { rules: parsed, errors }
     }
 
-    /// Number of rules.
+    /// Number of rules that were parsed.
     pub fn len(&self) -> usize {
         self.rules.len()
     }
 
-    /// The criteria, of rules that have one.
-    pub(crate) fn into_criteria(self) -> impl Iterator<Item = Option<Parsed>> {
-        self.rules.into_iter().map(|rule| rule.criteria)
+    /// The criterion of the first rule, which may have none.
+    pub(crate) fn into_first(self) -> Result<Option<Parsed>, Vec<CompileError>> {
+        if self.errors.is_empty() {
+            Ok(self.rules.into_iter().next().and_then(|r| r.criteria))
+        } else {
+            Err(self.errors)
+        }
     }
 
-    /// Whether there is none.
+    /// Whether there is none, nor any mistake.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.rules.is_empty() && self.errors.is_empty()
     }
 }
 

@@ -7,6 +7,7 @@ use petrel_cel::compile::EventTypes;
 
 use super::RuleIndex;
 use super::parsed::{ParsedRule, ParsedRules};
+use super::quarantine::Quarantine;
 use crate::cover::cover;
 use crate::error::CompileError;
 use crate::index::{Clause, Index};
@@ -22,6 +23,7 @@ pub(super) struct Segment {
     references: Box<[Arc<str>]>,
     pub programs: Programs,
     pub index: Index,
+    pub quarantine: Quarantine,
     pub warnings: Vec<CompileError>,
 }
 
@@ -35,7 +37,7 @@ impl Segment {
     ) -> Result<Self, Vec<CompileError>> {
         let mut references = Vec::with_capacity(rules.len());
         let mut covers = Vec::with_capacity(rules.len());
-        let (mut programs, mut warnings, mut errors) = (Builder::default(), Vec::new(), Vec::new());
+        let (mut programs, mut warnings, mut errors) = (Builder::default(), Vec::new(), rules.errors);
         let types = schema.lists_fields().then_some(schema as &dyn EventTypes);
         for ParsedRule { rule, criteria } in rules.rules {
             let Some(parsed) = criteria else {
@@ -61,7 +63,8 @@ impl Segment {
             return Err(errors);
         }
         let index = Index::build((0..).zip(covers));
-        Ok(Self { first, references: references.into(), programs: programs.finish(), index, warnings })
+        let quarantine = Quarantine::new(references.len());
+        Ok(Self { first, references: references.into(), programs: programs.finish(), index, quarantine, warnings })
     }
 
     pub fn len(&self) -> usize {

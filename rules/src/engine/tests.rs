@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::extract::Extractor;
 use crate::kv::Kv;
-use crate::limits::{CRITERIA_BYTES_MAX, CRITERIA_DEPTH_MAX};
+use crate::limits::{BUDGET_FAULTS_MAX, CRITERIA_BYTES_MAX, CRITERIA_DEPTH_MAX};
 use petrel_cel::Arena;
 
 const EVENT: &str = r#"{
@@ -167,6 +167,36 @@ fn a_step_budget_ends_nested_comprehensions() {
     assert_eq!(verdict_on(&event, nested), "steps_exceeded");
     assert_eq!(verdict_on(&event, "trigger.l.exists(a, trigger.l.exists(b, b > 9999))"), "steps_exceeded");
     assert_eq!(verdict_on(&event, "trigger.l.all(a, a >= 0)"), "true");
+}
+
+/// A rule that uses up its budget again and again is not asked any more; others are, and a set that is
+/// compiled anew begins anew.
+#[test]
+fn a_rule_that_always_exceeds_its_budget_is_quarantined() {
+    let list = format!("[{}]", (0..400).map(|i| i.to_string()).collect::<Vec<_>>().join(","));
+    let event = format!(r#"{{"l":{list},"ok":true}}"#);
+    let greedy = source("trigger.l.all(a, trigger.l.all(b, trigger.l.all(c, a + b + c >= 0)))");
+    let sources = [greedy, source("trigger.ok")];
+    let rules = RuleSet::compile(&TriggerSchema::none(), sources.clone()).unwrap();
+    let mut matcher = Matcher::new();
+    let mut decide = |rules: &RuleSet| {
+        let mut verdicts = [String::new(), String::new()];
+        let mut on = |rule: RuleIndex, verdict: Verdict<'_>| {
+            verdicts[rule.0] = match verdict {
+                Verdict::Error(fault) => fault.code().to_owned(),
+                other => format!("{other:?}"),
+            };
+        };
+        matcher.run(rules, event.as_bytes(), 0, &Kv::empty(), &mut on).unwrap();
+        verdicts
+    };
+    for _ in 0..BUDGET_FAULTS_MAX {
+        assert_eq!(decide(&rules), ["steps_exceeded", "True"]);
+    }
+    assert_eq!(decide(&rules), ["quarantined", "True"]);
+    assert_eq!(rules.stats().quarantined, 1);
+    let again = RuleSet::compile(&TriggerSchema::none(), sources).unwrap();
+    assert_eq!(decide(&again), ["steps_exceeded", "True"]);
 }
 
 fn mistakes(criteria: &str) -> Vec<String> {

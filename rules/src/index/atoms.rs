@@ -158,8 +158,8 @@ impl Atoms {
             Literal::OneOf(_, keys) => self.keys(slot, Kind::Equal, &keys),
             Literal::HasOneOf(_, keys) => self.keys(slot, Kind::Element, &keys),
             Literal::Range(_, low, high) => {
-                // Not `low > high`: a bound that is no number holds for nothing.
-                if !(low <= high) {
+                // A bound that is no number holds for nothing, either.
+                if low > high || low.is_nan() || high.is_nan() {
                     return false;
                 }
                 if let Some(group) = self.group(slot, Kind::Range) {

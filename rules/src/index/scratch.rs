@@ -179,6 +179,7 @@ impl Scratch {
     }
 
     /// Bytes that it occupies.
+    #[cfg(test)]
     pub fn bytes(&self) -> usize {
         size_of::<Self>()
             + MARKS
@@ -224,7 +225,7 @@ impl Seen {
             if self.places[at].0 == number {
                 return false;
             }
-            at = at + 1 & last;
+            at = (at + 1) & last;
         }
         self.places[at] = (number, self.round);
         self.count += 1;
@@ -242,6 +243,7 @@ impl Seen {
         }
     }
 
+    #[cfg(test)]
     fn bytes(&self) -> usize {
         self.places.capacity() * size_of::<(u32, u32)>()
     }

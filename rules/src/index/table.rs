@@ -46,11 +46,6 @@ impl Table {
         Self { buckets: vec![Bucket::default(); keys.div_ceil(2) + 1] }
     }
 
-    /// One more than the highest number.
-    pub fn numbers(&self) -> usize {
-        self.buckets.len() * 4
-    }
-
     /// Bytes that it occupies.
     pub fn bytes(&self) -> usize {
         self.buckets.capacity() * size_of::<Bucket>()

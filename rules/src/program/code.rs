@@ -16,7 +16,6 @@
 
 use std::collections::HashMap;
 
-use memchr::memmem::Finder;
 use petrel_cel::SlotId;
 use petrel_cel::expr::{Expr, Relation};
 use regex::Regex;
@@ -51,9 +50,9 @@ pub(super) const RELATIONS: [Relation; 6] =
 /// A leaf that is evaluated once per event, whoever asks.
 #[derive(Debug)]
 pub(super) enum Shared {
-    Contains(SlotId, Finder<'static>),
+    Contains(SlotId, Box<str>),
     Matches(SlotId, Regex),
-    General(Expr),
+    General(Box<Expr>),
 }
 
 /// The programs of a rule set, by the number of the rule.
@@ -179,13 +178,12 @@ impl Builder {
                 self.programs.words.extend([number(relation), (bits & 0xffff_ffff) as u32, (bits >> 32) as u32]);
             }
             Leaf::Contains(slot, text) => {
-                let finder = Finder::new(text.as_bytes()).into_owned();
-                self.share(format!("contains {} {text}", slot.0), Shared::Contains(slot, finder));
+                self.share(format!("contains {} {text}", slot.0), Shared::Contains(slot, text));
             }
             Leaf::Matches(slot, pattern) => {
                 self.share(format!("matches {} {}", slot.0, pattern.as_str()), Shared::Matches(slot, pattern));
             }
-            Leaf::General(expr) => self.share(format!("{expr:?}"), Shared::General(expr)),
+            Leaf::General(expr) => self.share(format!("{expr:?}"), Shared::General(Box::new(expr))),
         }
     }
 

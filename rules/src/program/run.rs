@@ -250,9 +250,7 @@ impl<'a, 'm> Run<'a, 'm> {
         }
         let programs = self.programs;
         let out = match &programs.shared[leaf] {
-            Shared::Contains(slot, finder) => {
-                self.on_slot("contains", *slot, |text| finder.find(text.as_bytes()).is_some())
-            }
+            Shared::Contains(slot, part) => self.on_slot("contains", *slot, |text| text.contains(&**part)),
             Shared::Matches(slot, pattern) => self.on_slot("matches", *slot, |text| pattern.is_match(text)),
             Shared::General(expr) => match Cx::new(self.arena, self.paths, self.slots, self.vars).eval(expr) {
                 Ok(Value::Bool(bool)) => bool.into(),

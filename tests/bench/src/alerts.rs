@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 /// Rules that [`rules`] makes.
 pub(crate) const RULES: usize = 100;
+/// Rules of a large installation: the same ones, and others that just miss.
+pub(crate) const MANY_RULES: usize = 10_000;
 /// One of so many alerts matches.
 pub(crate) const ONE_IN: u64 = 100;
 /// Bytes of a payload, about: a message fills up what the fields leave.
@@ -101,6 +103,32 @@ pub(crate) fn rules() -> Vec<Rule> {
         .flat_map(|region| (0..ENVIRONMENTS.len()).map(move |environment| Rule::Burst { region, environment }));
     let codes = (0..10).map(Rule::Code);
     services.chain(checks).chain(teams).chain(bursts).chain(codes).collect()
+}
+
+/// The criteria of the rules and of as many others as are wanted beyond them. Those are about hosts,
+/// services and teams that do send alerts, but no alert is as bad as they ask for.
+pub(crate) fn criteria(rules: usize) -> impl Iterator<Item = String> {
+    let near_miss = |number: u64| match number % 3 {
+        0 => format!(
+            "trigger.service == \"svc-{:03}\" && trigger.severity == \"critical\" && trigger.used_pct > {}.5",
+            number % SERVICES,
+            100 + number / 100
+        ),
+        1 => format!(
+            "trigger.host == \"{}-{:04}.{}.example.net\" && trigger.latency_ms > {}",
+            ROLES[number as usize / 3 % ROLES.len()],
+            number % HOSTS,
+            REGIONS[number as usize / 15 % REGIONS.len()],
+            2_400 + number
+        ),
+        _ => format!(
+            "trigger.labels.team == \"team-{:02}\" && trigger.region == \"{}\" && trigger.count > {}",
+            number % TEAMS,
+            REGIONS[number as usize / 3 % REGIONS.len()],
+            104 + number
+        ),
+    };
+    self::rules().into_iter().map(Rule::criteria).chain((0..).map(near_miss)).take(rules)
 }
 
 impl Rule {
@@ -304,8 +332,13 @@ mod tests {
 
     #[test]
     fn the_compiled_rules_say_what_the_oracle_says() {
-        let (set, kv) = View::rule_set().unwrap();
-        assert_eq!(set.len(), RULES);
+        check(RULES);
+        check(MANY_RULES);
+    }
+
+    fn check(rules: usize) {
+        let (set, kv) = View::rule_set(rules).unwrap();
+        assert_eq!(set.len(), rules);
         let (mut alerts, mut matcher) = (Alerts::new(), Matcher::new());
         let (mut key, mut payload, mut found, mut fired) = (String::new(), String::new(), 0, [false; RULES]);
         for number in 0..20_000 {

@@ -12,7 +12,7 @@ use petrel_rules::{
 use petrel_schemas::Topics;
 use serde_json::{Value, json};
 
-use crate::alerts::{Alerts, ONE_IN};
+use crate::alerts::{Alerts, ONE_IN, RULES};
 use crate::cell::rounded;
 use crate::ratio::spread;
 use crate::timed::thread_cpu;
@@ -36,7 +36,7 @@ pub(crate) struct Alone {
 
 /// Runs the parts of a step, then whole steps, on the same events.
 pub(crate) fn measure() -> Result<Alone> {
-    let (set, kv) = View::rule_set()?;
+    let (set, kv) = View::rule_set(RULES)?;
     let records = records();
     let payloads: Vec<&[u8]> = records.iter().filter_map(|r| r.value.as_deref()).collect();
     let mut matcher = Matcher::new();
@@ -91,7 +91,7 @@ fn records() -> Vec<OwnedRecord> {
 /// The whole step, with ids, requests and audit records.
 fn step(records: &[OwnedRecord]) -> Result<f64> {
     let topic: Arc<str> = TOPIC.into();
-    let globals = View::on(TOPIC)?;
+    let globals = View::on(TOPIC, RULES)?;
     let counters = Arc::new(MatchCounters::default());
     let mut stage = MatchStage::<View>::new(
         MatchOptions::new("a-cluster-of-this-bench", Topics::new("petrel.", 8, 8)),

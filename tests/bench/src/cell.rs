@@ -20,10 +20,12 @@ pub(crate) enum Way {
     Match,
     /// D: a stage that writes as much and decides nothing, through the same driver and bus as C.
     Driver,
+    /// E: the match stage with a hundred times as many rules, which match no more.
+    Many,
 }
 
 impl Way {
-    pub(crate) const ALL: [Way; 4] = [Way::Consume, Way::Pass, Way::Match, Way::Driver];
+    pub(crate) const ALL: [Way; 5] = [Way::Consume, Way::Pass, Way::Match, Way::Driver, Way::Many];
 
     pub(crate) fn letter(self) -> char {
         match self {
@@ -31,6 +33,7 @@ impl Way {
             Self::Pass => 'B',
             Self::Match => 'C',
             Self::Driver => 'D',
+            Self::Many => 'E',
         }
     }
 
@@ -40,6 +43,7 @@ impl Way {
             Self::Pass => "pass-through",
             Self::Match => "match",
             Self::Driver => "driver",
+            Self::Many => "match many",
         }
     }
 }

@@ -10,7 +10,7 @@ use petrel_schemas::Topics;
 use petrel_testkit::{poll_until, workspace_root};
 use serde_json::{Map, Value, json};
 
-use crate::alerts::{ONE_IN, RULES};
+use crate::alerts::{MANY_RULES, ONE_IN, RULES};
 use crate::cell::{Cell, Way, Written, rounded};
 use crate::clock::SystemClock;
 use crate::cost::Meters;
@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Options, kafka: &Kafka) -> Result<()> {
     let run = format!("bench{}", SystemClock.now_ms());
     let mut bench = Bench::prepare(kafka, &run, options.events())?;
     println!(
-        "{} events of about 300 bytes, {PARTITIONS} partitions, 100 rules, {} matches; {} rounds",
+        "{} events of about 300 bytes, {PARTITIONS} partitions, {RULES} rules (E: {MANY_RULES}), {} matches; {} rounds",
         bench.rig.events,
         bench.rig.matches,
         options.rounds()
@@ -130,7 +130,8 @@ impl<'a> Bench<'a> {
         let topics = Topics::new(&format!("{run}.petrel."), PARTITIONS as u32, PARTITIONS as u32);
         let rig = Rig { bus: settings::bus(kafka)?, topic, events, matches, topics };
         rig.ensure_topics()?;
-        let first = rig.match_events(&format!("{run}.first"), 0).context("the match stage, before the rounds")?;
+        let first =
+            rig.match_events(Way::Match, &format!("{run}.first"), 0).context("the match stage, before the rounds")?;
         kafka.check_committed(&format!("{run}.first"), &rig.topic)?;
         let to: BTreeMap<String, String> =
             first.written.keys().map(|like| (like.clone(), format!("{run}.echo.{like}"))).collect();
@@ -168,9 +169,9 @@ impl<'a> Bench<'a> {
         match way {
             Way::Consume => plain::consume(self.kafka, topic, group, events, round),
             Way::Pass => plain::pass(self.kafka, topic, group, events, round, &self.like, &self.to),
-            Way::Match => {
+            Way::Match | Way::Many => {
                 self.match_runs += 1;
-                self.rig.match_events(group, round)
+                self.rig.match_events(way, group, round)
             }
             Way::Driver => self.rig.drive(group, round, &self.like, &self.to),
         }
@@ -196,6 +197,7 @@ impl<'a> Bench<'a> {
             (Way::Driver, Way::Pass),
             (Way::Match, Way::Driver),
             (Way::Pass, Way::Consume),
+            (Way::Many, Way::Match),
         ];
         pairs.into_iter().filter_map(|(over, under)| ratio(&self.cells, over, under)).collect()
     }
@@ -213,7 +215,7 @@ impl<'a> Bench<'a> {
                 pairs.join(" ")
             );
         }
-        for way in [Way::Match, Way::Driver] {
+        for way in [Way::Match, Way::Driver, Way::Many] {
             let cells: Vec<&Cell> = self.cells.iter().filter(|cell| cell.way == way).collect();
             print_split(way, &cells);
         }
@@ -240,7 +242,7 @@ impl<'a> Bench<'a> {
         json!({
             "machine": null,
             "input": {
-                "events": self.rig.events, "matches": self.rig.matches, "rules": RULES,
+                "events": self.rig.events, "matches": self.rig.matches, "rules": RULES, "many_rules": MANY_RULES,
                 "partitions": PARTITIONS, "compression": "lz4",
             },
             "cells": self.cells.iter().map(Cell::json).collect::<Vec<_>>(),
@@ -316,14 +318,14 @@ mod tests {
         assert_eq!((bench.rig.events, bench.rig.matches), (3_000, 30));
         bench.measure(&options).unwrap();
         bench.verify().unwrap();
-        assert_eq!(bench.ratios().len(), 5);
+        assert_eq!(bench.ratios().len(), 6);
         let result = bench.json(&bench.ratios());
-        assert_eq!(result["cells"].as_array().map(Vec::len), Some(4));
+        assert_eq!(result["cells"].as_array().map(Vec::len), Some(5));
         assert!(result["ratios"]["C/B"]["median"].as_f64().is_some_and(|ratio| ratio > 0.0));
 
         // With another number of matches than the oracle's nothing is reported.
         bench.rig.matches += 1;
-        let error = bench.rig.match_events("bench-small.wrong", 2).unwrap_err().to_string();
+        let error = bench.rig.match_events(Way::Match, "bench-small.wrong", 2).unwrap_err().to_string();
         assert!(error.contains("wrong matches"), "{error}");
         assert!(bench.verify().is_err());
         bench.clean_up().unwrap();

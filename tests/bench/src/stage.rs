@@ -41,12 +41,13 @@ impl Rig {
         Ok(self.bus.ensure_topics(&own.map(spec))?)
     }
 
-    /// C: the match stage with its 100 rules. Fails unless it matched exactly what the oracle says.
-    pub(crate) fn match_events(&self, group: &str, round: usize) -> Result<Cell> {
+    /// C and E: the match stage with its rules. Fails unless it matched exactly what the oracle says.
+    pub(crate) fn match_events(&self, way: Way, group: &str, round: usize) -> Result<Cell> {
+        let rules = if way == Way::Many { alerts::MANY_RULES } else { alerts::RULES };
         let counters = Arc::new(MatchCounters::default());
         let options = MatchOptions::new(self.bus.cluster_id()?, self.topics.clone());
         let stage = MatchStage::new(options, counters.clone());
-        let cell = self.run(stage, View::on(&self.topic)?, group, Way::Match, round)?;
+        let cell = self.run(stage, View::on(&self.topic, rules)?, group, way, round)?;
         let totals = counters.totals();
         check_counts(&totals, self.events, self.matches)?;
         let requests = cell.written.get(&*self.topics.requests()).map_or(0, |(records, _)| *records);

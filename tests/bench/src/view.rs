@@ -17,9 +17,9 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// The 100 rules on the alerts of that topic, as constant globals.
-    pub(crate) fn on(topic: &str) -> Result<Arc<Versioned<View>>> {
-        let (set, kv) = Self::rule_set()?;
+    /// So many rules on the alerts of that topic, as constant globals.
+    pub(crate) fn on(topic: &str, rules: usize) -> Result<Arc<Versioned<View>>> {
+        let (set, kv) = Self::rule_set(rules)?;
         let parameters = serde_json::json!({
             "host": "${trigger.host}", "service": "${trigger.service}", "used_pct": "${trigger.used_pct}",
             "older_than": "7d",
@@ -29,7 +29,7 @@ impl View {
             let actions = vec![ActionPlan { action: "bench.clean".into(), parameters }];
             Ok(RulePlan { rule: reference(number), pack: "bench".into(), actions })
         };
-        let plans = (0..alerts::RULES).map(plan).collect::<Result<Vec<_>>>()?;
+        let plans = (0..rules).map(plan).collect::<Result<Vec<_>>>()?;
         let trigger = Arc::new(TriggerPlan::new("bench.alert".into(), set, plans));
         let binding = Binding { topic: topic.into(), offsets: Vec::new() };
         let view = Self { plan: MatchPlan::new([(trigger, Some(binding))]), kv };
@@ -37,14 +37,11 @@ impl View {
     }
 
     /// The compiled rules and the key-value store that they read.
-    pub(crate) fn rule_set() -> Result<(RuleSet, Kv)> {
-        let rules = alerts::rules();
-        let source = |(number, rule): (usize, &alerts::Rule)| RuleSource {
-            rule: reference(number),
-            criteria: Some(rule.criteria()),
-        };
+    pub(crate) fn rule_set(rules: usize) -> Result<(RuleSet, Kv)> {
+        let source =
+            |(number, criteria): (usize, String)| RuleSource { rule: reference(number), criteria: Some(criteria) };
         let schema = TriggerSchema::compile(&alerts::schema());
-        let set = RuleSet::compile(&schema, rules.iter().enumerate().map(source))
+        let set = RuleSet::compile(&schema, alerts::criteria(rules).enumerate().map(source))
             .map_err(|errors| anyhow!("the rules do not compile: {errors:?}"))?;
         Ok((set, Kv::new([alerts::kv()])?))
     }
