@@ -15,6 +15,3 @@ pub(crate) use code::{Builder, Programs};
 pub(crate) use lower::flipped;
 pub(crate) use memo::Memo;
 pub(crate) use run::Run;
-
-#[cfg(test)]
-mod tests;
