@@ -64,6 +64,15 @@ impl ParsedRules {
         }
     }
 
+    /// All rules with their criteria, in order.
+    pub(crate) fn into_all(self) -> Result<Vec<(Arc<str>, Option<Parsed>)>, Vec<CompileError>> {
+        if self.errors.is_empty() {
+            Ok(self.rules.into_iter().map(|r| (r.rule, r.criteria)).collect())
+        } else {
+            Err(self.errors)
+        }
+    }
+
     /// Whether there is none, nor any mistake.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty() && self.errors.is_empty()

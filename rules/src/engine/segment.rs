@@ -51,7 +51,7 @@ impl Segment {
                     programs.add(&compiled.expr);
                     covers.push(cover(&compiled.expr, paths));
                     let located = |warning| CompileError::new(&rule, parsed.source(), warning);
-                    warnings.extend(compiled.warnings.into_iter().map(located));
+                    warnings.extend(compiled.warnings.into_iter().chain(compiled.never_bool).map(located));
                 }
                 Err(mistakes) => {
                     errors.extend(mistakes.into_iter().map(|m| CompileError::new(&rule, parsed.source(), m)));
