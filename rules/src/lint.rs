@@ -17,7 +17,7 @@ use petrel_cel::expr::{Expr, Kind};
 use serde_json::{Value as Json, json};
 
 use crate::cover::cover;
-use crate::engine::{ParsedRules, RuleSource};
+use crate::engine::{ParsedRule, ParsedRules, RuleSource};
 use crate::error::CompileError;
 use crate::index::Clause;
 use crate::names;
@@ -118,7 +118,7 @@ pub fn lint(schema: &TriggerSchema, rules: &[LintRule]) -> Result<Vec<Finding>, 
     let mut paths = Paths::new();
     let (mut findings, mut errors) = (Vec::new(), Vec::new());
     let mut known = Vec::with_capacity(rules.len());
-    for ((rule, criteria), lint_rule) in parsed.into_iter().zip(rules) {
+    for (ParsedRule { rule, criteria }, lint_rule) in parsed.into_iter().zip(rules) {
         let actions = &lint_rule.actions[..];
         let Some(parsed) = criteria else {
             let message = "every event has to ask it: it has no criteria, and matches every event".to_owned();

@@ -17,7 +17,7 @@ pub struct ParsedRules {
 }
 
 #[derive(Debug)]
-pub(super) struct ParsedRule {
+pub(crate) struct ParsedRule {
     pub rule: Arc<str>,
     pub criteria: Option<Parsed>,
 }
@@ -65,12 +65,8 @@ impl ParsedRules {
     }
 
     /// All rules with their criteria, in order.
-    pub(crate) fn into_all(self) -> Result<Vec<(Arc<str>, Option<Parsed>)>, Vec<CompileError>> {
-        if self.errors.is_empty() {
-            Ok(self.rules.into_iter().map(|r| (r.rule, r.criteria)).collect())
-        } else {
-            Err(self.errors)
-        }
+    pub(crate) fn into_all(self) -> Result<Vec<ParsedRule>, Vec<CompileError>> {
+        if self.errors.is_empty() { Ok(self.rules) } else { Err(self.errors) }
     }
 
     /// Whether there is none, nor any mistake.

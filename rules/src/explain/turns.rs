@@ -18,7 +18,7 @@ impl Trace for Turns {
     fn value(&mut self, id: u64, value: &Result<Value<'_>, Fault<'_>>) {
         let values = self.0.entry(id).or_default();
         if values.len() < TURNS_MAX {
-            values.push(outcome(value.clone()));
+            values.push(outcome(*value));
         }
     }
 }
