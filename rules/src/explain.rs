@@ -2,6 +2,9 @@
 //!
 //! The rule's source is compiled again, alone; the engine keeps nothing for it.
 
+mod text;
+mod turns;
+
 use std::sync::Arc;
 
 use petrel_cel::compile::Parsed;
@@ -27,8 +30,14 @@ pub struct Step {
     /// As it is written.
     pub source: String,
     /// Its value as JSON, where JSON has a form for it; else its type's name.
-    pub value: Result<Json, EvalError>,
+    pub value: Outcome,
+    /// Inside a loop, where there is no single value: those of the first few turns, in which it may stand
+    /// more than once or not at all. Then `value` is the last of them.
+    pub turns: Vec<Outcome>,
 }
+
+/// A value as JSON, or why there is none.
+pub type Outcome = Result<Json, EvalError>;
 
 /// What was decided about one rule and one event, and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +54,7 @@ pub struct Explanation {
     pub proposed: bool,
     /// What the trigger's schema refuses about the event, if anything; then no rule is asked.
     pub violation: Option<SchemaViolation>,
-    /// The criterion and its parts, outermost first. What stands inside a macro has no single value.
+    /// The criterion and its parts, outermost first.
     pub steps: Vec<Step>,
 }
 
@@ -134,16 +143,15 @@ impl<'a> Seen<'a> {
 
     /// The node and those below it that can be evaluated by themselves.
     fn walk(&self, expr: &'a Expr, depth: usize, steps: &mut Vec<Step>) {
-        let value = match self.value(expr) {
-            Ok(value) => Ok(to_json(value).unwrap_or_else(|_| json!(value.type_of().name()))),
-            Err(fault) => Err(EvalError::from(fault)),
-        };
-        steps.push(Step { depth, source: self.source(expr), value });
+        steps.push(Step { depth, source: self.source(expr), value: outcome(self.value(expr)), turns: Vec::new() });
         for child in children(expr) {
             // A constant's value is its text.
             if !matches!(child.kind, Kind::Const(_)) {
                 self.walk(child, depth + 1, steps);
             }
+        }
+        if let Kind::Loop(each) = &expr.kind {
+            turns::walk(self, expr, each, depth + 1, steps);
         }
     }
 
@@ -180,6 +188,13 @@ impl<'a> Seen<'a> {
     }
 }
 
+fn outcome(value: Result<Value<'_>, Fault<'_>>) -> Outcome {
+    match value {
+        Ok(value) => Ok(to_json(value).unwrap_or_else(|_| json!(value.type_of().name()))),
+        Err(fault) => Err(EvalError::from(fault)),
+    }
+}
+
 /// The nodes below that see the same variables; the bodies of macros do not.
 fn children(expr: &Expr) -> Vec<&Expr> {
     match &expr.kind {
@@ -199,6 +214,8 @@ fn children(expr: &Expr) -> Vec<&Expr> {
         }
     }
 }
+
+pub use text::explanation_text;
 
 #[cfg(test)]
 mod tests;

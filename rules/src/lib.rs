@@ -2,7 +2,7 @@
 //!
 //! Reading order: `extract` (an event's bytes into slots), `cover` and `index` (which rules may match),
 //! `program` (which do), `engine` (the rules of a trigger), `schema`, `template` (`${CEL}` in JSON),
-//! `plan` (all triggers of a revision), `stage`; beside them `explain`. The language itself is in
+//! `plan` (all triggers of a revision), `stage`; beside them `explain` and `lint`. The language itself is in
 //! `petrel-cel`.
 //!
 //! Pure: no clock, no I/O, no random numbers. The only threads are those that parse expressions.
@@ -15,6 +15,7 @@ pub mod extract;
 mod index;
 mod kv;
 pub mod limits;
+mod lint;
 mod names;
 mod plan;
 mod program;
@@ -28,9 +29,10 @@ pub use engine::{
     EventReader, Matcher, ParsedEvent, ParsedRules, RuleIndex, RuleSet, RuleSetStats, RuleSource, Verdict,
 };
 pub use error::{CompileError, EvalError};
-pub use explain::{ExplainError, Explanation, Step, explain};
+pub use explain::{ExplainError, Explanation, Outcome, Step, explain, explanation_text};
 pub use extract::{Extractor, InvalidJson, Layout};
 pub use kv::{InvalidKv, Kv};
+pub use lint::{Finding, FindingKind, LintRule, lint};
 pub use petrel_cel::{Arena, Fault};
 pub use plan::{ActionPlan, Binding, FullCheck, MatchPlan, RulePlan, TriggerPlan};
 pub use schema::{SchemaViolation, TriggerSchema};

@@ -26,6 +26,11 @@ pub(crate) fn cover(criteria: &Expr, paths: &Paths) -> Vec<Clause> {
     when(criteria, true, paths)
 }
 
+/// Whether the conditions of two covers can hold together, as far as they tell.
+pub(crate) fn compatible(a: &[Clause], b: &[Clause]) -> bool {
+    a.iter().any(|a| b.iter().any(|b| join(a, b).is_some()))
+}
+
 fn when(expr: &Expr, wanted: bool, paths: &Paths) -> Vec<Clause> {
     match (&expr.kind, wanted) {
         (Kind::Const(OwnedValue::Bool(bool)), _) => {

@@ -18,6 +18,7 @@ use crate::extract::{Doubles, Layout, SchemaCheck};
 use crate::schema::{SchemaViolation, TriggerSchema};
 
 pub use matcher::{EventReader, Matcher, ParsedEvent, Verdict};
+pub(crate) use parsed::ParsedRule;
 pub use parsed::ParsedRules;
 use segment::Segment;
 

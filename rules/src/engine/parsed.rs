@@ -17,7 +17,7 @@ pub struct ParsedRules {
 }
 
 #[derive(Debug)]
-pub(super) struct ParsedRule {
+pub(crate) struct ParsedRule {
     pub rule: Arc<str>,
     pub criteria: Option<Parsed>,
 }
@@ -62,6 +62,11 @@ impl ParsedRules {
         } else {
             Err(self.errors)
         }
+    }
+
+    /// All rules with their criteria, in order.
+    pub(crate) fn into_all(self) -> Result<Vec<ParsedRule>, Vec<CompileError>> {
+        if self.errors.is_empty() { Ok(self.rules) } else { Err(self.errors) }
     }
 
     /// Whether there is none, nor any mistake.

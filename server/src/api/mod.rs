@@ -4,6 +4,7 @@ mod body;
 mod error;
 mod events;
 mod executions;
+pub mod explain;
 mod guard;
 mod health;
 mod metrics;
@@ -139,6 +140,7 @@ pub fn router(app: App, guard: Guard) -> Router {
         .route("/v1/packs", get(packs::list))
         .route("/v1/packs/apply", post(packs::apply))
         .route("/v1/rules", get(packs::rules))
+        .route("/v1/rules/{rule}/explain", post(explain::explain))
         .route("/v1/actions/{action}/run", post(executions::run))
         .route("/v1/executions", get(executions::list))
         .route("/v1/executions/{id}", get(executions::get))

@@ -247,6 +247,41 @@ pub enum RuleCommand {
                             Standard output has one {\"line\",\"rule\"} per match, in order of lines and, within a line, of rules.\n\
                             The exit code is 1 if a line was no JSON, too large or refused by the trigger's schema.")]
     Match(MatchArgs),
+    /// Show why a rule matches an event or does not: every sub-expression with its value, and the index
+    #[command(after_help = "Examples:\n  petrel rule explain disk.clean --event event.json\n  \
+                            petrel rule explain disk.clean --pack packs/disk --event - < event.json\n\
+                            The exit code is 0 whether the rule matches or not.")]
+    Explain(ExplainArgs),
+    /// Find rules that never match, that another makes redundant, that overlap, or that no index can find
+    Lint(LintArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Rule, as pack.name
+    pub rule: String,
+    /// Event, as one JSON document; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub event: PathBuf,
+    /// Folder of a pack, or of folders of packs, instead of the server's rules
+    #[arg(long = "pack", value_name = "PATH")]
+    pub packs: Vec<PathBuf>,
+    /// `kv` of the criteria, as a JSON object [default: empty, or the server's]
+    #[arg(long, value_name = "FILE", requires = "packs")]
+    pub kv: Option<PathBuf>,
+    /// `now` of the criteria, in RFC 3339 [default: the time of the start]
+    #[arg(long, value_name = "TIME", requires = "packs")]
+    pub now: Option<jiff::Timestamp>,
+}
+
+#[derive(Debug, Args)]
+pub struct LintArgs {
+    /// Folders of packs, or of folders of packs
+    #[arg(value_name = "PACK", required = true)]
+    pub packs: Vec<PathBuf>,
+    /// Exit code 1 if anything but an overlap is found
+    #[arg(long)]
+    pub deny_warnings: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,15 +1,17 @@
-//! `petrel rule list|match` and `petrel status`.
+//! `petrel rule list|match|explain|lint` and `petrel status`.
 
 use serde_json::Value;
 
 use super::args::{Output, RuleCommand};
 use super::http::Client;
-use super::{Failure, matching, output};
+use super::{Failure, explain, lint, matching, output};
 
 pub fn run(command: RuleCommand, client: &impl Fn() -> Result<Client, Failure>, format: Output) -> Result<(), Failure> {
     match command {
         RuleCommand::List => list(&client()?, format),
         RuleCommand::Match(args) => matching::run(&args, format),
+        RuleCommand::Explain(args) => explain::run(&args, client, format),
+        RuleCommand::Lint(args) => lint::run(&args, format),
     }
 }
 

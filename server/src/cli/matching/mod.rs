@@ -19,6 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::pipeline::{Plan, RunError};
 use self::subject::Subject;
+pub(super) use self::subject::key_values;
 use super::args::{MatchArgs, Output};
 use super::{EXIT_FAILED, EXIT_USAGE, Failure, output};
 

@@ -47,7 +47,7 @@ impl Subject {
             (Some(file), _) => Rules::List(listed(read_json(file)?)?),
             (None, trigger) => Rules::Trigger(of_trigger(args, trigger.as_deref().unwrap_or_default(), format)?),
         };
-        let kv = args.kv.as_deref().map_or_else(|| Ok(Kv::empty()), |file| key_values(&read_json(file)?))?;
+        let kv = key_values(args.kv.as_deref())?;
         let now_ms = args.now.map_or_else(|| SystemClock::new().now_ms(), |now| now.as_millisecond());
         Ok(Self { rules, kv, now_ms })
     }
@@ -114,7 +114,10 @@ fn mistakes(errors: &[CompileError]) -> Failure {
     Failure::new(EXIT_FAILED, format!("{} {noun} in the criteria\n{}", errors.len(), lines.join("\n")))
 }
 
-fn key_values(object: &Map<String, Value>) -> Result<Kv, Failure> {
+/// `kv` from a file with a JSON object; without one it is empty.
+pub fn key_values(file: Option<&Path>) -> Result<Kv, Failure> {
+    let Some(file) = file else { return Ok(Kv::empty()) };
+    let object: Map<String, Value> = read_json(file)?;
     let entries = object.iter().map(|(key, value)| (key.clone(), value.to_string()));
     Kv::new(entries).map_err(|e| Failure::new(EXIT_USAGE, e.to_string()))
 }

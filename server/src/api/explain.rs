@@ -1,0 +1,46 @@
+//! Why a rule in force matches an event or does not.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use petrel_catalog::{CompiledRevision, did_you_mean};
+use petrel_rules::{Explanation, Kv, MatchView as _, RuleSource, TriggerSchema};
+use serde_json::Value;
+
+use super::{ApiError, App, body};
+
+/// `POST /v1/rules/{rule}/explain`: the body is the event. Decided with the key-value store and the time of now.
+pub async fn explain(State(app): State<App>, Path(rule): Path<String>, request: Body) -> Result<Json<Value>, ApiError> {
+    let core = app.core()?;
+    let event = body::bytes(request, core.config.api.event_bytes_max, core.request_timeout()).await?;
+    let now_ms = core.clock.now_ms();
+    let globals = core.world.globals();
+    let unknown = || ApiError::not_found("unknown_rule", format!("there is no rule {rule:?}"));
+    let head = globals.head().ok_or_else(unknown)?.clone();
+    let work = move || of_revision(&head, &rule, &event, now_ms, globals.kv());
+    let failed = |e: tokio::task::JoinError| ApiError::unavailable("internal", format!("the explanation failed: {e}"));
+    let explanation = tokio::task::spawn_blocking(work).await.map_err(failed)??;
+    Ok(Json(explanation.to_json()))
+}
+
+/// Explains a rule of a revision.
+///
+/// # Errors
+/// `unknown_rule`, `malformed_json`.
+pub fn of_revision(
+    revision: &CompiledRevision,
+    rule: &str,
+    event: &[u8],
+    now_ms: i64,
+    kv: &Kv,
+) -> Result<Explanation, ApiError> {
+    let Some(found) = revision.rule(rule) else {
+        let hint = did_you_mean(rule, revision.rules().map(|rule| rule.reference.as_str()));
+        return Err(ApiError::not_found("unknown_rule", format!("there is no rule {rule:?}{hint}")));
+    };
+    let schema = revision.trigger(&found.trigger).and_then(|trigger| trigger.schema.as_ref());
+    let schema = schema.map_or_else(TriggerSchema::none, TriggerSchema::compile);
+    let source = RuleSource { rule: rule.into(), criteria: found.criteria.clone() };
+    petrel_rules::explain(&source, &schema, event, now_ms, kv)
+        .map_err(|e| ApiError::bad_request("malformed_json", e.to_string()))
+}
