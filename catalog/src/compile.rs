@@ -30,6 +30,7 @@ pub struct CompiledRevision {
     actions: BTreeMap<String, ActionDef>,
     tests: BTreeMap<String, Vec<TestDraft>>,
     plans: Vec<Arc<TriggerPlan>>,
+    warnings: Problems,
 }
 
 /// A bound trigger of a revision has no binding to its topic among those given. So it is for the moment
@@ -116,6 +117,12 @@ impl CompiledRevision {
         Ok(MatchPlan::new(triggers))
     }
 
+    /// What is allowed but cannot be meant: criteria that name fields which no event has, or that are never
+    /// true.
+    pub fn warnings(&self) -> &Problems {
+        &self.warnings
+    }
+
     /// The compiled rules of a trigger, by its reference: to decide events without a match stage.
     pub fn plan(&self, trigger: &str) -> Option<&Arc<TriggerPlan>> {
         self.plans.iter().find(|plan| &*plan.trigger == trigger)
@@ -169,6 +176,7 @@ pub(crate) fn compile(hash: String, drafts: Vec<PackDraft>, problems: &mut Probl
         actions: BTreeMap::new(),
         tests: BTreeMap::new(),
         plans: Vec::new(),
+        warnings: Problems::new(),
     };
     let told = Told::of(&drafts);
     let mut rules = Vec::new();
@@ -206,7 +214,7 @@ pub(crate) fn compile(hash: String, drafts: Vec<PackDraft>, problems: &mut Probl
         revision.tests.insert(reference.clone(), tests);
         revision.rules.insert(reference, rule);
     }
-    revision.plans = planner.finish(&revision.triggers, problems);
+    revision.plans = planner.finish(&revision.triggers, problems, &mut revision.warnings);
     revision
 }
 

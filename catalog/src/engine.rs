@@ -21,12 +21,12 @@ pub(crate) fn call_template(call: &CallDraft, problems: &mut Problems) -> Option
         let pointer = error.at.strip_prefix('/').unwrap_or_default();
         let name = pointer.split('/').next().unwrap_or_default();
         let Some((_, node)) = call.parameters.iter().find(|(parameter, _)| parameter.value == name) else {
-            tell(error, &call.place, None, problems);
+            tell(error, Code::BadExpression, &call.place, None, problems);
             continue;
         };
         let text = node_in(node, &pointer[name.len()..]);
         let verbatim = if let Data::Text(_, verbatim) = &text.data { *verbatim } else { None };
-        tell(error, &Place { at: text.at, ..call.place.clone() }, verbatim, problems);
+        tell(error, Code::BadExpression, &Place { at: text.at, ..call.place.clone() }, verbatim, problems);
     }
     None
 }
@@ -50,21 +50,26 @@ pub(crate) fn tell_all<'e>(
     text: &Located<String>,
     problems: &mut Problems,
 ) {
-    errors.into_iter().for_each(|error| tell(error, &text.place, text.verbatim, problems));
+    errors.into_iter().for_each(|error| tell(error, Code::BadExpression, &text.place, text.verbatim, problems));
+}
+
+/// Reports a warning about a criterion that compiles.
+pub(crate) fn tell_warning(warning: &CompileError, criteria: &Located<String>, warnings: &mut Problems) {
+    tell(warning, Code::SuspiciousExpression, &criteria.place, criteria.verbatim, warnings);
 }
 
 /// Reports a mistake where it stands in the file; where a text is folded or escaped, at the text's place
 /// and with the position inside of it.
-fn tell(error: &CompileError, place: &Place, verbatim: Verbatim, problems: &mut Problems) {
+fn tell(error: &CompileError, code: Code, place: &Place, verbatim: Verbatim, problems: &mut Problems) {
     let (line, column) = (error.line.max(1) - 1, error.column.max(1) - 1);
     match verbatim {
         Some(start) => {
             let at = At { line: start.line + line, column: start.column + column };
-            problems.add(&Place { at, ..place.clone() }, Code::BadExpression, error.message.clone());
+            problems.add(&Place { at, ..place.clone() }, code, error.message.clone());
         }
         None => {
             let message = format!("{} (line {}, column {} of the text)", error.message, line + 1, column + 1);
-            problems.add(place, Code::BadExpression, message);
+            problems.add(place, code, message);
         }
     }
 }

@@ -8,7 +8,7 @@ use petrel_rules::{
 };
 use serde_json::Value;
 
-use crate::engine::{check_criteria, tell_all};
+use crate::engine::{check_criteria, tell_all, tell_warning};
 use crate::model::TriggerDef;
 use crate::pack::{RuleDraft, TriggerSource, Validate, describe_errors};
 use crate::problems::Problems;
@@ -54,11 +54,13 @@ impl Planner {
         self.rules.entry(trigger.to_owned()).or_default().insert(reference.to_owned(), planned);
     }
 
-    /// Plans of all triggers, those without rules too: their events are known and match nothing.
+    /// Plans of all triggers, those without rules too: their events are known and match nothing. Criteria
+    /// that compile and cannot be meant so are told among the warnings.
     pub(crate) fn finish(
         mut self,
         triggers: &BTreeMap<String, TriggerDef>,
         problems: &mut Problems,
+        warnings: &mut Problems,
     ) -> Vec<Arc<TriggerPlan>> {
         let mut plans = Vec::with_capacity(triggers.len());
         for (reference, trigger) in triggers {
@@ -70,6 +72,11 @@ impl Planner {
             };
             match RuleSet::compile(&schema, rules.values().map(source)) {
                 Ok(set) => {
+                    for warning in set.warnings() {
+                        if let Some(criteria) = rules.get(&warning.at).and_then(|rule| rule.criteria.as_ref()) {
+                            tell_warning(warning, criteria, warnings);
+                        }
+                    }
                     let actions = rules.into_values().map(|rule| rule.plan).collect();
                     let plan = TriggerPlan::new(reference.as_str().into(), set, actions);
                     plans.push(Arc::new(match full_check(trigger) {
@@ -116,6 +123,20 @@ mod tests {
     fn check_of(trigger: &'static str) -> Option<FullCheck> {
         let revision = load(vec![disk_with(&[("triggers/other.yaml", trigger)])]);
         full_check(revision.compiled().trigger("disk.other").unwrap())
+    }
+
+    #[test]
+    fn criteria_that_cannot_be_meant_are_located_warnings() {
+        let trigger = "name: other\nsource: { kafka: { topic: t } }\n\
+                       schema: { type: object, properties: { host: { type: string } } }\n";
+        let rule = "name: odd\ntrigger: disk.other\ncriteria: trigger.hots == \"a\"\naction: { ref: disk.clean, parameters: { host: a } }\n";
+        let revision = load(vec![disk_with(&[("triggers/other.yaml", trigger), ("rules/odd.yaml", rule)])]);
+        let warnings: Vec<String> = revision.compiled().warnings().as_slice().iter().map(ToString::to_string).collect();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(
+            warnings[0].starts_with("rules/odd.yaml:3:") && warnings[0].contains("did you mean `host`"),
+            "{warnings:?}"
+        );
     }
 
     #[test]

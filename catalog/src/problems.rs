@@ -60,6 +60,8 @@ pub enum Code {
     UnknownReference,
     /// A CEL expression or template that does not compile.
     BadExpression,
+    /// A warning: a criterion that compiles and cannot be meant so.
+    SuspiciousExpression,
     /// A JSON schema that does not compile.
     BadSchema,
     /// A parameter of an action call that the action's schema refuses.
@@ -84,6 +86,7 @@ impl Code {
             Self::Duplicate => "duplicate",
             Self::UnknownReference => "unknown_reference",
             Self::BadExpression => "bad_expression",
+            Self::SuspiciousExpression => "suspicious_expression",
             Self::BadSchema => "bad_schema",
             Self::BadParameter => "bad_parameter",
             Self::BadPath => "bad_path",

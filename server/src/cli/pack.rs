@@ -21,9 +21,17 @@ pub fn run(command: PackCommand, client: &impl Fn() -> Result<Client, Failure>, 
 
 fn validate(paths: &[PathBuf], format: Output) -> Result<(), Failure> {
     let revision = load(paths, format)?;
+    let warnings = revision.compiled().warnings();
     match format {
-        Output::Json => output::json(&json!({ "revision": revision.hash(), "packs": revision.pack_versions() })),
-        Output::Table => output::line(&format!("valid: {}", revision.pack_versions().join(", "))),
+        Output::Json => output::json(&json!({
+            "revision": revision.hash(), "packs": revision.pack_versions(), "warnings": warnings.as_slice(),
+        })),
+        Output::Table => {
+            for warning in warnings.as_slice() {
+                output::line(&format!("warning: {warning}"));
+            }
+            output::line(&format!("valid: {}", revision.pack_versions().join(", ")));
+        }
     }
     Ok(())
 }

@@ -46,7 +46,7 @@ fn with_petrel(text: &str, events: &[&[u8]], run: &mut dyn FnMut(Decide<'_>) -> 
     run(&mut || {
         let mut matches = 0;
         for event in &parsed {
-            matcher.run_parsed(&set, event, 0, &kv, &mut |_, verdict| {
+            matcher.scan_parsed(&set, event, 0, &kv, &mut |_, verdict| {
                 matches += usize::from(verdict == Verdict::True);
             });
         }
