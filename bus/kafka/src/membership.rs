@@ -110,6 +110,10 @@ impl KafkaSession {
     }
 
     pub(crate) fn give_up(&mut self, partitions: &[TopicPartition]) -> Result<(), SessionError> {
+        // librdkafka remembers a pause beyond the assignment: what comes back would never be fetched.
+        for at in partitions {
+            self.set_paused(at, false)?;
+        }
         self.slots.remove(partitions);
         let list = lists::of_partitions(partitions);
         let given = match self.cooperative {

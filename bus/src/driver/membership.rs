@@ -10,21 +10,20 @@ use crate::stage::Stage;
 impl<S: Stage> Driver<'_, S> {
     pub(super) fn group_event(&mut self, event: GroupEvent) -> Result<(), Failure> {
         match event {
-            GroupEvent::Assigned(partitions) => self.assigned(&partitions).map_err(|failure| match failure {
-                // Half restored, there is nothing to go back to.
-                Failure::Session(SessionError::Abort(why)) => SessionError::Rebuild(why).into(),
-                other => other,
-            }),
+            GroupEvent::Assigned(partitions) => {
+                // Taking them may mean to wait for a transaction that their last owner left open: longer than
+                // one may stay open, and perhaps for somebody who waits for this one.
+                self.close_transaction()?;
+                self.assigned(&partitions).map_err(|failure| match failure {
+                    // Half restored, there is nothing to go back to.
+                    Failure::Session(SessionError::Abort(why)) => SessionError::Rebuild(why).into(),
+                    other => other,
+                })
+            }
             GroupEvent::Revoked(partitions) => {
                 self.point(DriverPoint::Revoking)?;
-                match self.commit() {
-                    // Undone here, it is done again by whoever gets them: they must be given up all the same.
-                    Err(Failure::Session(SessionError::Abort(why))) => {
-                        tracing::warn!(stage = %self.stage.spec().name, %why, "transaction aborted");
-                        self.abort()?;
-                    }
-                    committed => committed?,
-                }
+                // Undone here, it is done again by whoever gets them: they must be given up all the same.
+                self.close_transaction()?;
                 self.released(&partitions)
             }
             GroupEvent::Lost(partitions) => {
@@ -37,6 +36,17 @@ impl<S: Stage> Driver<'_, S> {
                 self.stats.halted(at, why);
                 Ok(())
             }
+        }
+    }
+
+    /// Commits what is open, or else undoes it.
+    fn close_transaction(&mut self) -> Result<(), Failure> {
+        match self.commit() {
+            Err(Failure::Session(SessionError::Abort(why))) => {
+                tracing::warn!(stage = %self.stage.spec().name, %why, "transaction aborted");
+                self.abort()
+            }
+            committed => committed,
         }
     }
 

@@ -1,5 +1,8 @@
 //! An installation on real Kafka: every role in processes of its own, and a separate engine.
 
+// What the processes said belongs into the output of a test that fails.
+#![allow(clippy::print_stderr)]
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -70,6 +73,17 @@ impl Cluster {
     /// Slots of all workers together.
     pub fn slots(&self) -> usize {
         SLOTS * self.members.iter().filter(|m| m.name().starts_with("worker")).count()
+    }
+}
+
+/// A test that fails shows what every process said at the end: its files go with it.
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for member in self.members.iter().chain([&self.api]) {
+                eprintln!("{}", member.log_tail());
+            }
+        }
     }
 }
 

@@ -64,6 +64,11 @@ impl Member {
         }
     }
 
+    /// The last lines of its log, for a message.
+    pub fn log_tail(&self) -> String {
+        self.process.as_ref().map_or_else(|| format!("{} was not started", self.name), Proc::log_tail)
+    }
+
     /// The file that holds its log.
     pub fn log(&self) -> &Path {
         &self.log

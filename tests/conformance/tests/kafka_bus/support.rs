@@ -163,7 +163,7 @@ impl Member {
         self.next.iter().map(|(at, offset)| position(at, *offset)).collect()
     }
 
-    pub fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+    pub fn until(&mut self, what: &str, mut done: impl FnMut(&Self) -> bool) {
         let began = Instant::now();
         while !done(self) {
             self.turn().unwrap();
