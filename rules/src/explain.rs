@@ -84,7 +84,7 @@ pub fn explain(
         Some(error) => ExplainError::Criteria(error),
         None => unreachable!("a failed compilation tells a mistake"),
     };
-    let Some(parsed) = ParsedRules::parse([rule.clone()]).into_first().map_err(first)? else {
+    let Some(parsed) = ParsedRules::parse_located([rule.clone()]).into_first().map_err(first)? else {
         return Ok(without_criteria(rule));
     };
     let mut paths = Paths::new();

@@ -113,7 +113,7 @@ struct Known<'r> {
 /// # Errors
 /// Criteria that do not compile.
 pub fn lint(schema: &TriggerSchema, rules: &[LintRule]) -> Result<Vec<Finding>, Vec<CompileError>> {
-    let parsed = ParsedRules::parse(rules.iter().map(|rule| rule.source.clone())).into_all()?;
+    let parsed = ParsedRules::parse_located(rules.iter().map(|rule| rule.source.clone())).into_all()?;
     let types = schema.lists_fields().then_some(schema as &dyn EventTypes);
     let mut paths = Paths::new();
     let (mut findings, mut errors) = (Vec::new(), Vec::new());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use petrel_cel::compile::{Mistake, Parsed, on_parser_thread, parse};
+use petrel_cel::compile::{Mistake, Parsed, on_parser_thread, parse, parse_quickly};
 
 use super::RuleSource;
 use crate::error::CompileError;
@@ -26,13 +26,25 @@ impl ParsedRules {
     /// Parses criteria, many of them on as many threads as there are cores. What is no CEL is told when the
     /// rules are compiled, with all other mistakes.
     pub fn parse(rules: impl IntoIterator<Item = RuleSource>) -> Self {
+        Self::parse_by(parse_quickly, rules)
+    }
+
+    /// As [`ParsedRules::parse`], but parts of criteria know their places in the text, which takes many times
+    /// as long: for telling of them.
+    pub(crate) fn parse_located(rules: impl IntoIterator<Item = RuleSource>) -> Self {
+        Self::parse_by(parse, rules)
+    }
+
+    fn parse_by(parser: Parser, rules: impl IntoIterator<Item = RuleSource>) -> Self {
         let sources: Vec<RuleSource> = rules.into_iter().collect();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let share = sources.len().div_ceil(cores).max(PARSE_RULES_MIN);
         let shares: Vec<Vec<Result<ParsedRule, Vec<CompileError>>>> = std::thread::scope(|scope| {
             let threads: Vec<_> = sources
                 .chunks(share)
-                .map(|share| scope.spawn(|| on_parser_thread(|| share.iter().map(parse_rule).collect())))
+                .map(|share| {
+                    scope.spawn(|| on_parser_thread(|| share.iter().map(|rule| parse_rule(parser, rule)).collect()))
+                })
                 .collect();
             let join = |thread: std::thread::ScopedJoinHandle<'_, Vec<_>>| {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -75,14 +87,16 @@ impl ParsedRules {
     }
 }
 
-fn parse_rule(source: &RuleSource) -> Result<ParsedRule, Vec<CompileError>> {
+type Parser = fn(&str) -> Result<Parsed, Vec<Mistake>>;
+
+fn parse_rule(parser: Parser, source: &RuleSource) -> Result<ParsedRule, Vec<CompileError>> {
     let criteria = match &source.criteria {
         None => None,
         Some(text) => {
             let located = |mistakes: Vec<Mistake>| {
                 mistakes.into_iter().map(|m| CompileError::new(&source.rule, text, m)).collect::<Vec<_>>()
             };
-            Some(parse(text).map_err(located)?)
+            Some(parser(text).map_err(located)?)
         }
     };
     Ok(ParsedRule { rule: source.rule.clone(), criteria })

@@ -1,6 +1,6 @@
 //! From text to a compiled expression.
 //!
-//! Reading order: `parse` (limits and syntax; `lex`, `place`), `resolve` (the walk over the syntax tree:
+//! Reading order: `parse` (limits and syntax; `lex`, `place`), `quick` (the same for very many texts), `resolve` (the walk over the syntax tree:
 //! literals, lists, maps), `names` (variables and paths), `operators`, `calls` (functions), `macros`, `fold`
 //! (constants, sets; `pattern`), and for warnings `types` (what a sub-expression may be) and `check`
 //! (what cannot be meant). `hint` suggests.
@@ -16,6 +16,7 @@ mod operators;
 mod parse;
 pub(crate) mod pattern;
 mod place;
+mod quick;
 mod resolve;
 mod types;
 
@@ -82,7 +83,8 @@ pub struct Compiled {
 pub struct Parsed {
     root: cel::parser::Expression,
     source: Box<str>,
-    places: place::Places,
+    /// Where nodes stand, if anybody is to ask.
+    places: Option<place::Places>,
 }
 
 /// Parses a text, to be called through [`on_parser_thread`].
@@ -91,6 +93,16 @@ pub struct Parsed {
 /// What is too long, too deeply nested or no CEL.
 pub fn parse(source: &str) -> Result<Parsed, Vec<Mistake>> {
     parse::parse(source)
+}
+
+/// Parses one of very many texts: as [`parse`] does, but many times as fast, and without the places of
+/// nodes. Compiling finds the same mistakes and warnings at the same places; where there are any, it parses
+/// once more for them.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_quickly(source: &str) -> Result<Parsed, Vec<Mistake>> {
+    quick::parse(source).map_or_else(|| parse::parse(source), Ok)
 }
 
 /// Runs something that parses expressions on a thread with a stack for it.
@@ -110,7 +122,7 @@ impl Parsed {
         paths: &mut Paths,
         types: Option<&dyn EventTypes>,
     ) -> Result<Compiled, Vec<Mistake>> {
-        self.compile_with(resolve::Compiler::new(self, names, paths, types))
+        self.compile_as(true, names, paths, types)
     }
 
     /// Like [`Parsed::compile`] without a schema, but an unknown variable or function is no mistake: it is a
@@ -120,12 +132,34 @@ impl Parsed {
     /// # Errors
     /// Every other mistake, at most [`crate::limits::CRITERIA_ERRORS_MAX`].
     pub fn compile_unchecked(&self, names: Names<'_>, paths: &mut Paths) -> Result<Compiled, Vec<Mistake>> {
-        let mut compiler = resolve::Compiler::new(self, names, paths, None);
-        compiler.checked = false;
-        self.compile_with(compiler)
+        self.compile_as(false, names, paths, None)
     }
 
-    fn compile_with<'c>(&'c self, mut compiler: resolve::Compiler<'c>) -> Result<Compiled, Vec<Mistake>> {
+    fn compile_as(
+        &self,
+        checked: bool,
+        names: Names<'_>,
+        paths: &mut Paths,
+        types: Option<&dyn EventTypes>,
+    ) -> Result<Compiled, Vec<Mistake>> {
+        let compiled = self.compile_once(checked, names, paths, types);
+        let silent = compiled.as_ref().is_ok_and(|of| of.warnings.is_empty() && of.never_bool.is_none());
+        if silent || self.places.is_some() {
+            return compiled;
+        }
+        // What is to be told has a place, and only the other parser knows it.
+        on_parser_thread(|| parse(&self.source))?.compile_once(checked, names, paths, types)
+    }
+
+    fn compile_once(
+        &self,
+        checked: bool,
+        names: Names<'_>,
+        paths: &mut Paths,
+        types: Option<&dyn EventTypes>,
+    ) -> Result<Compiled, Vec<Mistake>> {
+        let mut compiler = resolve::Compiler::new(self, names, paths, types);
+        compiler.checked = checked;
         let root = compiler.expr(&self.root);
         let never_bool = compiler.never_bool(&root);
         let (mut mistakes, mut warnings) = (compiler.mistakes, compiler.warnings);
@@ -143,15 +177,17 @@ impl Parsed {
     }
 
     /// Where the token of a node stands in the source, by [`Expr::id`]: characters before it and before
-    /// what follows it. The token of `a + b` is the `+`, of `f(x)` and `x.f()` the bracket.
+    /// what follows it. The token of `a + b` is the `+`, of `f(x)` and `x.f()` the bracket. Unknown if it was
+    /// parsed quickly.
     pub fn place(&self, id: u64) -> Option<(usize, usize)> {
-        Some(self.characters(self.places.token(&self.source, id)?))
+        Some(self.characters(self.places.as_ref()?.token(&self.source, id)?))
     }
 
     /// Where all of a node stands in the source, by [`Expr::id`]: of `1 + (a.b)` the whole, brackets that
-    /// belong to it included. It looks for the node: for explaining, not for the hot path.
+    /// belong to it included. It looks for the node: for explaining, not for the hot path. Unknown if it was
+    /// parsed quickly.
     pub fn extent(&self, id: u64) -> Option<(usize, usize)> {
-        Some(self.characters(self.places.extent(&self.source, &self.root, id)?))
+        Some(self.characters(self.places.as_ref()?.extent(&self.source, &self.root, id)?))
     }
 
     fn characters(&self, (start, end): (usize, usize)) -> (usize, usize) {
@@ -170,6 +206,8 @@ mod tests_fold;
 mod tests_hostile;
 #[cfg(test)]
 mod tests_mistakes;
+#[cfg(test)]
+mod tests_quick;
 #[cfg(test)]
 mod tests_random;
 #[cfg(test)]

@@ -13,12 +13,17 @@ use crate::limits::{
 pub(super) fn parse(source: &str) -> Result<Parsed, Vec<Mistake>> {
     within_limits(source).map_err(|m| vec![m])?;
     let (root, info) = syntax_tree(source)?;
-    if deeper_than(&root, CRITERIA_DEPTH_MAX) {
+    if is_too_deep(&root) {
         let message =
             format!("the expression is nested more than {CRITERIA_DEPTH_MAX} deep; use `in` or shorter chains");
         return Err(vec![Mistake { offset: 0, message }]);
     }
-    Ok(Parsed { root, source: source.into(), places: Places::new(&info) })
+    Ok(Parsed { root, source: source.into(), places: Some(Places::new(&info)) })
+}
+
+/// Whether a tree is deeper than the compiler goes.
+pub(super) fn is_too_deep(root: &Expression) -> bool {
+    deeper_than(root, CRITERIA_DEPTH_MAX)
 }
 
 pub(super) fn on_parser_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
@@ -45,7 +50,7 @@ fn syntax_tree(source: &str) -> Result<(Expression, SourceInfo), Vec<Mistake>> {
 }
 
 /// Checks what must hold before the parser may see it.
-fn within_limits(source: &str) -> Result<(), Mistake> {
+pub(super) fn within_limits(source: &str) -> Result<(), Mistake> {
     if source.len() > CRITERIA_BYTES_MAX {
         let message = format!("the expression has {} bytes, more than {CRITERIA_BYTES_MAX}", source.len());
         return Err(Mistake { offset: 0, message });

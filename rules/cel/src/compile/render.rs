@@ -35,7 +35,7 @@ pub(super) fn reads(source: &str) -> String {
     paths.iter().map(path).collect::<Vec<_>>().join(" ")
 }
 
-fn render(expr: &Expr, paths: &Paths) -> String {
+pub(super) fn render(expr: &Expr, paths: &Paths) -> String {
     let one = |e: &Expr| render(e, paths);
     let all = |es: &[Expr]| es.iter().map(one).collect::<Vec<_>>().join(" ");
     let path = |id: SlotId| format!("${}", paths.steps(id).join("."));

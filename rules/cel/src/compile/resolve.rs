@@ -94,7 +94,8 @@ impl<'c> Compiler<'c> {
         let id = node.id;
         match &node.expr {
             Node::Literal(literal) => Typed::constant(id, value_of(literal)),
-            Node::Select(select) if select.test => self.mistake(id, "the expression cannot be parsed"),
+            // A `has` that the quick parser expanded; both nodes are one.
+            Node::Select(select) if select.test => self.has(id, id, select),
             Node::Ident(_) | Node::Select(_) => self.chain(node),
             Node::Call(call) => self.call(node, call),
             Node::List(list) => self.list(id, list),
