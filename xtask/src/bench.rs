@@ -57,7 +57,8 @@ fn rules(arguments: &[String]) -> Result<()> {
     command.args(["run", "--release", "--package", "petrel-rulesbench", "--features", "rivals", "--", "run"]);
     command.args(arguments);
     command.env("CARGO_TARGET_DIR", workspace_root().join("target/bench-native"));
-    command.env("RUSTFLAGS", RUSTFLAGS).env("PETREL_BENCH_RUSTFLAGS", RUSTFLAGS);
+    command.env("RUSTFLAGS", RUSTFLAGS);
+    command.env("PETREL_BENCH_RUSTFLAGS", format!("{RUSTFLAGS}, thin LTO"));
     command.env("CARGO_PROFILE_RELEASE_LTO", "thin");
     if let Some(class_path) = ruler {
         command.env("PETREL_BENCH_RULER", class_path);
