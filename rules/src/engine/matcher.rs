@@ -2,13 +2,13 @@
 
 use petrel_cel::{Arena, Fault, Paths, Slot, SlotId, Value};
 
+use super::segment::Segment;
 use super::{RuleIndex, RuleSet};
 use crate::extract::{Doubles, Extractor, InvalidJson, Layout};
 use crate::index::Scratch;
 use crate::kv::Kv;
-use crate::program::{Memo, Run};
+use crate::program::{Memo, Out, Run, Scope};
 use crate::schema::TriggerSchema;
-use crate::scope::instant;
 
 /// What a criterion says of an event. Only [`Verdict::True`] is a match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,13 +23,11 @@ pub enum Verdict<'a> {
     Error(Fault<'a>),
 }
 
-impl<'a> From<Result<bool, Fault<'a>>> for Verdict<'a> {
-    fn from(outcome: Result<bool, Fault<'a>>) -> Self {
-        match outcome {
-            Ok(true) => Self::True,
-            Ok(false) => Self::False,
-            Err(Fault::Missing(name)) => Self::Missing(name),
-            Err(fault) => Self::Error(fault),
+impl<'a> From<Fault<'a>> for Verdict<'a> {
+    fn from(fault: Fault<'a>) -> Self {
+        match fault {
+            Fault::Missing(name) => Self::Missing(name),
+            fault => Self::Error(fault),
         }
     }
 }
@@ -198,15 +196,12 @@ impl Buffers {
         kv: &Kv,
         on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
     ) {
-        let vars = [now(now_ms), kv.value()];
+        let scope = Scope { now_ms, kv };
         for segment in &rules.segments {
             let programs = &segment.programs;
-            let mut run = Run::new(programs, rules.paths(), event.slots, &vars, event.arena, &mut self.memo);
+            let mut run = Run::new(programs, rules.paths(), event.slots, scope, event.arena, &mut self.memo);
             for rule in 0..programs.len() {
-                let index = segment.first + rule;
-                if !rules.removed.contains(index) {
-                    on(RuleIndex(index), segment.quarantine.ask(rule, || run.rule(rule)).into());
-                }
+                ask(rules, segment, &mut run, rule, on);
             }
         }
     }
@@ -219,7 +214,7 @@ impl Buffers {
         kv: &Kv,
         on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
     ) {
-        let vars = [now(now_ms), kv.value()];
+        let scope = Scope { now_ms, kv };
         for segment in &rules.segments {
             let candidates = &mut self.candidates;
             candidates.clear();
@@ -227,18 +222,37 @@ impl Buffers {
             if candidates.is_empty() {
                 continue;
             }
-            let mut run = Run::new(&segment.programs, rules.paths(), event.slots, &vars, event.arena, &mut self.memo);
+            let mut run = Run::new(&segment.programs, rules.paths(), event.slots, scope, event.arena, &mut self.memo);
             for rule in candidates {
-                let rule = *rule as usize;
-                let index = segment.first + rule;
-                if !rules.removed.contains(index) {
-                    on(RuleIndex(index), segment.quarantine.ask(rule, || run.rule(rule)).into());
-                }
+                ask(rules, segment, &mut run, *rule as usize, on);
             }
         }
     }
 }
 
-fn now(now_ms: i64) -> Value<'static> {
-    Value::Timestamp(instant(now_ms))
+/// Asks a rule of a segment, unless it was removed or is quarantined.
+#[inline(always)]
+fn ask(
+    rules: &RuleSet,
+    segment: &Segment,
+    run: &mut Run<'_, '_>,
+    rule: usize,
+    on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
+) {
+    let index = RuleIndex(segment.first + rule);
+    if rules.removed.contains(index.0) {
+        return;
+    }
+    if segment.quarantine.holds(rule) {
+        return on(index, Verdict::Error(Fault::Quarantined));
+    }
+    match run.rule(rule) {
+        Out::TRUE => on(index, Verdict::True),
+        Out::FALSE => on(index, Verdict::False),
+        failed => {
+            let fault = run.told(failed);
+            segment.quarantine.note(rule, &fault);
+            on(index, fault.into());
+        }
+    }
 }

@@ -21,17 +21,17 @@ impl Quarantine {
         Self { faults: (0..rules).map(|_| AtomicU8::new(0)).collect(), any: AtomicBool::new(false) }
     }
 
-    /// Asks a rule, unless it is quarantined.
-    #[inline]
-    pub fn ask<'a>(&self, rule: usize, ask: impl FnOnce() -> Result<bool, Fault<'a>>) -> Result<bool, Fault<'a>> {
-        if self.any.load(Ordering::Relaxed) && self.faults[rule].load(Ordering::Relaxed) >= BUDGET_FAULTS_MAX {
-            return Err(Fault::Quarantined);
-        }
-        let outcome = ask();
-        if outcome.as_ref().is_err_and(Fault::is_final) {
+    /// Whether a rule is out.
+    #[inline(always)]
+    pub fn holds(&self, rule: usize) -> bool {
+        self.any.load(Ordering::Relaxed) && self.faults[rule].load(Ordering::Relaxed) >= BUDGET_FAULTS_MAX
+    }
+
+    /// Notes what a rule failed with.
+    pub fn note(&self, rule: usize, fault: &Fault<'_>) {
+        if fault.is_final() {
             self.blame(rule);
         }
-        outcome
     }
 
     #[cold]

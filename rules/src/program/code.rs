@@ -11,15 +11,16 @@
 //! | `SLOT`, `HAS`, `NULL`, `BOOL_FALSE`, `BOOL_TRUE` of a slot | nothing |
 //! | `STRING`, `PREFIX`, `SUFFIX`, `ELEMENT` of a slot | where the text stands, its length |
 //! | `STRINGS` of a slot | n, then n texts as above |
-//! | `INT`, `UINT`, `DOUBLE` of a slot | the relation, then the constant in two words |
+//! | `INT`, `UINT`, `DOUBLE` of a slot | the relation (`compare`), then the constant in two words |
 //! | `SHARED` of n | nothing: the leaf stands in the list of shared leaves |
 
 use std::collections::HashMap;
 
 use petrel_cel::SlotId;
-use petrel_cel::expr::{Expr, Relation};
+use petrel_cel::expr::Expr;
 use regex::Regex;
 
+use super::compare::relation_word;
 use super::lower::{Cond, Leaf, Number, lower};
 
 pub(super) const FALSE: u32 = 0;
@@ -42,10 +43,6 @@ pub(super) const INT: u32 = 16;
 pub(super) const UINT: u32 = 17;
 pub(super) const DOUBLE: u32 = 18;
 pub(super) const SHARED: u32 = 19;
-
-/// Relations as they stand in the code.
-pub(super) const RELATIONS: [Relation; 6] =
-    [Relation::Eq, Relation::Ne, Relation::Lt, Relation::Le, Relation::Gt, Relation::Ge];
 
 /// A leaf that is evaluated once per event, whoever asks.
 #[derive(Debug)]
@@ -173,9 +170,8 @@ impl Builder {
                     Number::Double(double) => (DOUBLE, double.to_bits()),
                 };
                 self.push(op, slot.0);
-                let relation = RELATIONS.iter().position(|r| *r == relation).unwrap_or_default();
                 // The low half, then the high half.
-                self.programs.words.extend([number(relation), (bits & 0xffff_ffff) as u32, (bits >> 32) as u32]);
+                self.programs.words.extend([relation_word(relation), (bits & 0xffff_ffff) as u32, (bits >> 32) as u32]);
             }
             Leaf::Contains(slot, text) => {
                 self.share(format!("contains {} {text}", slot.0), Shared::Contains(slot, text));

@@ -12,6 +12,7 @@ pub(crate) struct Memo {
 
 impl Memo {
     /// Forgets the last event; `leaves` is the number of shared leaves.
+    #[inline]
     pub fn begin(&mut self, leaves: usize) {
         if self.outcomes.len() < leaves {
             self.outcomes.resize(leaves, (self.event, Out::FALSE));

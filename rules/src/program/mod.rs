@@ -4,9 +4,10 @@
 //! path with a constant is a few words of code; every other sub-expression is a leaf too, evaluated by
 //! `petrel-cel`. The words of all rules stand one behind the other (`code`), strings and other constants
 //! are stored once. Costly leaves (contains, matches, whole sub-expressions) are shared between rules and
-//! evaluated once per event (`memo`). `run` evaluates.
+//! evaluated once per event (`memo`). `run` evaluates, with `compare`.
 
 mod code;
+mod compare;
 mod lower;
 mod memo;
 mod run;
@@ -14,4 +15,4 @@ mod run;
 pub(crate) use code::{Builder, Programs};
 pub(crate) use lower::flipped;
 pub(crate) use memo::Memo;
-pub(crate) use run::Run;
+pub(crate) use run::{Out, Run, Scope};

@@ -12,6 +12,8 @@ use crate::table::{MISSING, Numbers, Table, Tags, Texts};
 
 /// Rows that are looked at to guess how often a test without a list of rows is true.
 const SAMPLE_ROWS: usize = 400;
+/// Hits of a pattern that holds for none of them.
+const RARE_HITS: f64 = 2.0;
 
 /// A literal, resolved against a table.
 enum Check<'t> {
@@ -197,7 +199,11 @@ pub(crate) fn estimate(table: &Table, rule: &Rule) -> f64 {
         }
         let sample = SAMPLE_ROWS.min(table.rows);
         let held = (0..sample as u32).filter(|row| check.holds(*row)).count();
-        (held as f64 + 0.3) / sample as f64
+        match (&literal.test, held) {
+            // Patterns are made from one text and hold for few others: the sample tells too little.
+            (Test::Matches(_), 0) => RARE_HITS / rows,
+            _ => (held as f64 + 0.3) / sample as f64,
+        }
     };
     let clause = |clause: &Clause| clause.iter().map(share).product::<f64>();
     rule.any.iter().map(clause).sum::<f64>() * table.rows as f64
