@@ -2,7 +2,7 @@
 //!
 //! Reading order: `parse` (limits and syntax; `lex`, `place`), `resolve` (the walk over the syntax tree:
 //! literals, lists, maps), `names` (variables and paths), `operators`, `calls` (functions), `macros`, `fold`
-//! (constants, sets; `pattern`), and for warnings `types` (what a sub-expression may be) and `check`
+//! (constants, sets; `pattern`, `re2`), and for warnings `types` (what a sub-expression may be) and `check`
 //! (what cannot be meant). `hint` suggests.
 
 mod calls;
@@ -16,6 +16,7 @@ mod operators;
 mod parse;
 pub(crate) mod pattern;
 mod place;
+mod re2;
 mod resolve;
 mod types;
 
