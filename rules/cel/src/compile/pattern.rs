@@ -69,6 +69,8 @@ mod tests {
             ("a{b}", "a{b}", true),
             ("a{,3}", "a{,3}", true),
             ("a{1,b", "a{1,b", true),
+            ("a{1,2,3}", "a{1,2,3}", true),
+            ("^a{10}$", "aaaaaaaaaa", true),
             ("^a{2}{", "aa{", true),
             ("^a{01}", "a{01}", true),
             ("^a{0}b{1,}c{1,2}$", "bbcc", true),

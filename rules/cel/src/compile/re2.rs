@@ -45,14 +45,11 @@ fn copy<'p>(rest: &'p str, bytes: usize, out: &mut String) -> &'p str {
 /// Whether a brace begins a repetition: `{2}`, `{2,}`, `{2,3}`, without zeros in front. Any other one stands
 /// for itself.
 fn repeats(rest: &str) -> bool {
-    let Some((inside, _)) = rest[1..].split_once('}') else { return false };
-    let is_number = |text: &str| {
-        text.bytes().all(|c| c.is_ascii_digit()) && !text.is_empty() && (text == "0" || !text.starts_with('0'))
-    };
-    match inside.split_once(',') {
-        None => is_number(inside),
-        Some((least, most)) => is_number(least) && (most.is_empty() || is_number(most)),
-    }
+    let inside = &rest[1..];
+    let end = inside.find(|c: char| !c.is_ascii_digit() && c != ',').unwrap_or(inside.len());
+    let is_number = |text: &str| text == "0" || !(text.is_empty() || text.starts_with('0'));
+    let (least, most) = inside[..end].split_once(',').unwrap_or((&inside[..end], ""));
+    inside[end..].starts_with('}') && is_number(least) && !most.contains(',') && (most.is_empty() || is_number(most))
 }
 
 /// Whether a group sets a flag that only the crate has.
@@ -142,9 +139,8 @@ fn class<'p>(rest: &'p str, out: &mut String) -> &'p str {
     // A bracket that closes nothing stands for itself.
     while !rest.is_empty() && (first || !rest.starts_with(']')) {
         first = false;
-        let named = rest.strip_prefix("[:").and_then(|name| name.find(":]"));
-        rest = if let Some(name) = named {
-            copy(rest, "[:".len() + name + ":]".len(), out)
+        rest = if let Some(bytes) = named_class(rest) {
+            copy(rest, bytes, out)
         } else if let Some(after) = Some(rest).filter(|r| r.starts_with('\\')).and_then(|r| class_escape(r, out)) {
             after
         } else {
@@ -152,6 +148,13 @@ fn class<'p>(rest: &'p str, out: &mut String) -> &'p str {
         };
     }
     if rest.is_empty() { rest } else { copy(rest, 1, out) }
+}
+
+/// The length of a class like `[:alpha:]`, if one stands here.
+fn named_class(rest: &str) -> Option<usize> {
+    let name = rest.strip_prefix("[:")?;
+    let behind = name.trim_start_matches(|c: char| c.is_ascii_lowercase() || c == '^');
+    behind.starts_with(":]").then(|| rest.len() - behind.len() + ":]".len())
 }
 
 /// Translates one character, or a range of them.
