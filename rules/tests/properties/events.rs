@@ -130,7 +130,7 @@ fn but<T: Clone>(list: &[T], at: usize) -> Vec<T> {
 
 /// An event. Most are objects with most fields in their usual types.
 pub fn event(rng: &mut Rng) -> Json {
-    if rng.chance(2) {
+    if rng.chance(4) {
         return any(rng, 2);
     }
     let mut members = Vec::new();

@@ -184,28 +184,11 @@ impl Rules<'_> {
     }
 
     fn rare(&mut self) -> Node {
-        let time = [
-            "(now > timestamp(\"2001-02-03T04:05:06Z\"))",
-            "(timestamp(trigger.at) < now)",
-            "(timestamp(trigger.at).getFullYear() == 2001)",
-            "(timestamp(trigger.at) + duration(\"10s\") > now)",
-        ];
-        let other = [
-            "true",
-            "false",
-            "(1 / 0 == 1)",
-            "(kv.limit > 1)",
-            "(trigger.n > kv.limit)",
-            "kv.zzz",
-            "(kv[\"a/b\"] == 1)",
-            "([1][2] == 1)",
-            "(trigger == trigger)",
-            "(size(trigger) > 3)",
-        ];
         if self.dialect.has(Construct::Time) && self.rng.chance(30) {
-            return Node::bool(self.rng.word(&time), Vec::new());
+            return Node::bool(self.rng.word(OF_TIME), Vec::new());
         }
-        Node::bool(self.rng.word(&other), Vec::new())
+        let of = if self.rng.chance(40) { OF_THE_EVENT } else { OF_LITTLE };
+        Node::bool(self.rng.word(of), Vec::new())
     }
 
     fn extension(&mut self) -> Node {

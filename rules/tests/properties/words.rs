@@ -92,3 +92,40 @@ pub const ORDERS: &[&str] = &["<", "<=", ">", ">="];
 /// What stands in lists of constants beside numbers and strings.
 pub const ODD_CONSTANTS: &[&str] =
     &["null", "true", "(0.0 / 0.0)", "[1]", "[]", "{}", "{\"a\": 1}", "b\"a\"", "int", "duration(\"1s\")"];
+
+/// Conditions on times.
+pub const OF_TIME: &[&str] = &[
+    "(now > timestamp(\"2001-02-03T04:05:06Z\"))",
+    "(timestamp(trigger.at) < now)",
+    "(timestamp(trigger.at).getFullYear() == 2001)",
+    "(timestamp(trigger.at) + duration(\"10s\") > now)",
+];
+
+/// Conditions on little or nothing of the event.
+pub const OF_LITTLE: &[&str] = &[
+    "true",
+    "false",
+    "(1 / 0 == 1)",
+    "(kv.limit > 1)",
+    "(trigger.n > kv.limit)",
+    "kv.zzz",
+    "(kv[\"a/b\"] == 1)",
+    "([1][2] == 1)",
+    "(trigger == trigger)",
+    "(size(trigger) > 3)",
+    "(trigger == null)",
+];
+
+/// Conditions on the event as a whole.
+pub const OF_THE_EVENT: &[&str] = &[
+    "(\"n\" in trigger)",
+    "!(\"zzz\" in trigger)",
+    "trigger.exists(k, k == \"s\")",
+    "trigger.exists(k, k in [\"zzz\", \"big\"])",
+    "trigger.all(k, k != \"zzz\")",
+    "(trigger in [1, \"a\", null])",
+    "(trigger >= 1)",
+    "trigger.startsWith(\"d\")",
+    "(trigger[0] == 1)",
+    "!has(trigger.zzz)",
+];
