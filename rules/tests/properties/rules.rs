@@ -48,7 +48,8 @@ impl Rules<'_> {
 
     /// More operands than a cover tells apart.
     fn wide(&mut self) -> Node {
-        let (operator, most) = *self.rng.pick(&[(" && ", 20), (" || ", 20), (" || ", 90)]);
+        let (operator, most) =
+            *self.rng.pick(&[(" && ", 8), (" && ", 20), (" || ", 8), (" || ", 20), (" || ", 20), (" || ", 90)]);
         let operands: Vec<Node> = (0..3 + self.rng.below(most)).map(|_| self.leaf()).collect();
         Node::bool(&format!("({})", vec!["§"; operands.len()].join(operator)), operands)
     }
