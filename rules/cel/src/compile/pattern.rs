@@ -78,7 +78,7 @@ mod tests {
             (r"^\p{^Greek}\P{^Latin}\PN$", "aba", true),
             (r"^[\p{^Greek}\x{3b1}]+$", "aα", true),
             (r"^[\x{61}-\x{63}]+$", "abc", true),
-            (r"^\101\0[\60-\67]$", "A\07", true),
+            (r"^\101\0[\60-\67]$", "A\u{0}7", true),
             (r"^[\w-.]+$", "a-.", true),
             (r"^[\s-z]$", "A", false),
             (r"^[\s-z]$", "-", true),
