@@ -34,6 +34,10 @@ fn answers(set: &RuleSet, event: &[u8]) -> Result<Vec<(usize, String)>, String> 
 }
 
 fn asked(ask: Ask, set: &RuleSet, event: &[u8]) -> Result<Vec<(usize, String)>, String> {
+    asked_of(&mut Matcher::new(), ask, set, event)
+}
+
+fn asked_of(matcher: &mut Matcher, ask: Ask, set: &RuleSet, event: &[u8]) -> Result<Vec<(usize, String)>, String> {
     let mut heard = Vec::new();
     let on = &mut |index: RuleIndex, verdict: Verdict<'_>| {
         let answer = match verdict {
@@ -44,7 +48,7 @@ fn asked(ask: Ask, set: &RuleSet, event: &[u8]) -> Result<Vec<(usize, String)>, 
         };
         heard.push((index.0, answer.to_owned()));
     };
-    let ran = ask(&mut Matcher::new(), set, event, 0, &Kv::empty(), on);
+    let ran = ask(matcher, set, event, 0, &Kv::empty(), on);
     heard.sort();
     ran.map(|()| heard).map_err(|e| e.to_string())
 }
@@ -95,6 +99,7 @@ pub fn extract(input: &[u8]) -> String {
         let told = ours.each_ref().map(|answer| answer.as_ref().err());
         assert!(told.iter().all(|error| *error == told[0]), "what is wrong depends on what is read: {told:?}");
     }
+    check_warm(input);
     if depth(input) <= DEPTH_COMPARED_MAX {
         let theirs = serde_json::from_slice::<Value>(input);
         // Near the largest double, serde_json's rounding takes a finite number for an infinite one.
@@ -106,6 +111,22 @@ pub fn extract(input: &[u8]) -> String {
         }
     }
     format!("{ours:?}")
+}
+
+/// What was seen before never changes an answer: one matcher sees the event, near misses of it and others, for
+/// all sets in turn.
+fn check_warm(input: &[u8]) {
+    let third = input.len() / 3;
+    let (start, end) = (&input[..third], &input[input.len() - third..]);
+    let near = [[start, end].concat(), [start, input].concat(), [&input[..input.len() - third], b"}"].concat()];
+    let others = EVENTS.iter().map(|event| event.as_bytes());
+    let mut warm = Matcher::new();
+    for event in [input, input].into_iter().chain(near.iter().map(Vec::as_slice)).chain(others).chain([input]) {
+        for set in READERS.iter() {
+            let told = || String::from_utf8_lossy(event).into_owned();
+            assert_eq!(asked_of(&mut warm, Matcher::scan, set, event), answers(set, event), "warm: {}", told());
+        }
+    }
 }
 
 /// Most that brackets can be nested, those in strings included.

@@ -15,6 +15,8 @@ pub enum Construct {
     PresenceInScalars,
     /// `matches`.
     Patterns,
+    /// What RE2's patterns have of their own.
+    PatternsOfRe2,
     /// Doubles that are no number, or infinite.
     NotANumber,
     /// Equality of lists and maps.
@@ -39,6 +41,8 @@ pub enum Construct {
     OrderAcrossNumbers,
     /// Operands of `&&`, `||`, `!` and `?:` that are no bool.
     NoBools,
+    /// `cel.bind`, and variables that hide others.
+    Bindings,
 }
 
 /// The parts of the language that one property tries.
@@ -62,6 +66,8 @@ pub const CRATE_CEL: Dialect = Dialect {
     left_out: &[
         (Construct::Optionals, "the crate's own form of them is another one"),
         (Construct::TwoVariables, "not there"),
+        (Construct::Bindings, "not there"),
+        (Construct::PatternsOfRe2, "the crate `regex` has another syntax"),
         (Construct::Extensions, "not there"),
         (Construct::Time, "takes more than RFC 3339, and accessors answer in the text's offset"),
         (Construct::TextsOfDoubles, "`string(5e-324)` has 325 digits there"),

@@ -32,6 +32,11 @@ const NUMBERS: &[&str] = &[
     "18446744073709551615",
     "18446744073709551616",
     "1.7976931348623157e308",
+    "0.1",
+    "16777217",
+    "1e39",
+    "-1e39",
+    "1e-46",
 ];
 
 /// Strings, without their quotes, as they stand in events.
@@ -62,6 +67,9 @@ const STRINGS: &[&str] = &[
     "2001-02-03T04:05:06+01:00",
     "10s",
     "10.0.0.1",
+    "a\\nb\\ndb-1",
+    "DB-1",
+    "db-1/sixty-four bytes and more of them: as many as make a comparison cost a step",
 ];
 
 /// A JSON text in pieces.
@@ -122,7 +130,7 @@ fn but<T: Clone>(list: &[T], at: usize) -> Vec<T> {
 
 /// An event. Most are objects with most fields in their usual types.
 pub fn event(rng: &mut Rng) -> Json {
-    if rng.chance(2) {
+    if rng.chance(4) {
         return any(rng, 2);
     }
     let mut members = Vec::new();

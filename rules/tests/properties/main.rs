@@ -1,6 +1,6 @@
 //! What must hold of the rule engine for every rule and every event, tried on generated ones.
 //!
-//! Reading order: `rng`, `node` and `rules` (random rules), `events` (random events), `constructs` (which
+//! Reading order: `rng`, `node`, `words` and `rules` (random rules), `events` (random events), `constructs` (which
 //! parts of the language are tried where, and why not all of them), `engines` (the ways to an answer that
 //! are compared), `shrink` (small failures), then the properties: `indexed` (against every program run),
 //! `evaluator` (programs against the plain evaluator), `reference` (against the crate `cel`), `updates`.
@@ -21,6 +21,7 @@ mod rng;
 mod rules;
 mod shrink;
 mod updates;
+mod words;
 
 /// A number from the environment.
 fn number_from_env(name: &str, default: u64) -> u64 {

@@ -3,64 +3,7 @@
 use crate::constructs::{Construct, Dialect};
 use crate::node::Node;
 use crate::rng::Rng;
-
-const NUMBER_PATHS: &[&str] = &["n", "m", "big", "price", "d.x", "d.y", "deep.er.x"];
-const STRING_PATHS: &[&str] = &["s", "host", "a-b", "d.name", "labels.k", "deep.er.s"];
-const BOOL_PATHS: &[&str] = &["b", "d.ok"];
-const LIST_PATHS: &[&str] = &["tags", "nums", "items"];
-const MAP_PATHS: &[&str] = &["d", "labels", "deep.er"];
-const OTHER_PATHS: &[&str] = &["zzz", "d.zzz", "s.zzz", "deep", "deep.zzz.x", "labels.é", "at", "n.x"];
-
-const NUMBERS: &[&str] = &[
-    "0",
-    "1",
-    "2",
-    "3",
-    "10",
-    "-1",
-    "1.0",
-    "2.5",
-    "90.0",
-    "1u",
-    "2u",
-    "-0.0",
-    "90",
-    "9007199254740992",
-    "9007199254740993",
-    "9007199254740992.0",
-    "9223372036854775807",
-    "-9223372036854775808",
-    "9223372036854775808u",
-    "18446744073709551615u",
-    "9223372036854775807.0",
-    "18446744073709551615.0",
-];
-const SMALL_NUMBERS: usize = 13;
-const NO_NUMBERS: &[&str] = &["(0.0 / 0.0)", "(1.0 / 0.0)", "(-1.0 / 0.0)"];
-const STRINGS: &[&str] = &[
-    "\"\"",
-    "\"a\"",
-    "\"b\"",
-    "'A'",
-    "\"db-1\"",
-    "\"db-2\"",
-    "\"web-1\"",
-    "\"db-\"",
-    "\"-1\"",
-    "\"é\"",
-    "\"e\\u0301\"",
-    "\"日本\"",
-    "\"🐱\"",
-    "\"a\\nb\"",
-    "'a\"b'",
-    "\"1\"",
-    "\"true\"",
-    "\"k\"",
-];
-const PATTERNS: &[&str] =
-    &["\"^db-\"", "\"[0-9]+$\"", "\"a|b\"", "\"^$\"", "\"(?i)^a\"", "\".\"", "\"^(db|web)-1$\"", "\"é\""];
-const TYPES: &[&str] = &["int", "uint", "double", "string", "bool", "list", "map", "null_type"];
-const ORDERS: &[&str] = &["<", "<=", ">", ">="];
+use crate::words::*;
 
 /// A variable of a macro around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +30,10 @@ impl Rules<'_> {
     fn bool(&mut self, depth: usize) -> Node {
         let Some(below) = depth.checked_sub(1) else { return self.leaf() };
         match self.rng.below(100) {
-            0..30 => self.leaf(),
+            0..26 => self.leaf(),
+            26..28 => self.wide(),
+            28..30 if self.dialect.has(Construct::Bindings) => self.binding(below),
+            28..30 => self.leaf(),
             30..42 => Node::bool("!(§)", vec![self.operand(below)]),
             42..58 => Node::bool("(§ && §)", vec![self.operand(below), self.operand(below)]),
             58..74 => Node::bool("(§ || §)", vec![self.operand(below), self.operand(below)]),
@@ -98,6 +44,37 @@ impl Rules<'_> {
             }
             _ => self.macro_call(below),
         }
+    }
+
+    /// More operands than a cover tells apart.
+    fn wide(&mut self) -> Node {
+        let (operator, most) =
+            *self.rng.pick(&[(" && ", 8), (" && ", 20), (" || ", 8), (" || ", 20), (" || ", 20), (" || ", 90)]);
+        let operands: Vec<Node> = (0..3 + self.rng.below(most)).map(|_| self.leaf()).collect();
+        Node::bool(&format!("({})", vec!["§"; operands.len()].join(operator)), operands)
+    }
+
+    /// A name for a value, which may hide another one.
+    fn binding(&mut self, depth: usize) -> Node {
+        let (value, kind) = match self.rng.below(3) {
+            0 => (self.number(1), Kind::Number),
+            1 => (self.string(1), Kind::Text),
+            _ => (self.path_of(MAP_PATHS, Node::other), Kind::Map),
+        };
+        let variable = self.variable();
+        self.locals.push((variable.clone(), kind));
+        let node = Node::bool(&format!("cel.bind({variable}, §, §)"), vec![value, self.bool(depth)]);
+        self.locals.pop();
+        node
+    }
+
+    /// A variable's name: a new one, or now and then one that hides another.
+    fn variable(&mut self) -> String {
+        if self.dialect.has(Construct::Bindings) && self.rng.chance(15) {
+            let known = self.locals.iter().map(|(name, _)| name.as_str()).chain(["trigger", "now"]);
+            return (*self.rng.pick(&known.collect::<Vec<_>>())).to_owned();
+        }
+        format!("v{}", self.locals.len())
     }
 
     /// An operand of a logical operator, which is not always a bool.
@@ -117,7 +94,8 @@ impl Rules<'_> {
                 Node::bool(&format!("§.{function}(§)"), vec![self.string(0), self.string(0)])
             }
             10 if self.dialect.has(Construct::Patterns) => {
-                let pattern = *self.rng.pick(PATTERNS);
+                let re2 = self.dialect.has(Construct::PatternsOfRe2) && self.rng.chance(25);
+                let pattern = *self.rng.pick(if re2 { RE2_PATTERNS } else { PATTERNS });
                 Node::bool(&format!("§.matches({pattern})"), vec![self.string(0)])
             }
             11..15 => self.membership(),
@@ -136,7 +114,9 @@ impl Rules<'_> {
             }
             23 if self.dialect.has(Construct::DeepEquality) => {
                 let operator = *self.rng.pick(&["==", "!="]);
-                Node::bool(&format!("(§ {operator} §)"), vec![self.any(1), self.any(1)])
+                let left = self.any(1);
+                let right = if self.rng.chance(15) { left.clone() } else { self.any(1) };
+                Node::bool(&format!("(§ {operator} §)"), vec![left, right])
             }
             24 if self.dialect.has(Construct::Optionals) => self.optional(),
             25 => self.rare(),
@@ -153,7 +133,13 @@ impl Rules<'_> {
     }
 
     fn membership(&mut self) -> Node {
-        match self.rng.below(6) {
+        match self.rng.below(8) {
+            6 => self.in_many(),
+            7 if self.dialect.has(Construct::InAnything) => {
+                let odd = |rules: &mut Self| Node::other(rules.rng.word(ODD_CONSTANTS), Vec::new());
+                let constants = vec![self.number_constant(), odd(self), self.string_constant(), odd(self)];
+                Node::bool("(§ in [§, §, §, §])", [vec![self.any(0)], constants].concat())
+            }
             0 => Node::bool("(§ in [§, §])", vec![self.number(0), self.number(0), self.number(0)]),
             1 => Node::bool("(§ in [§, §, §])", vec![self.string(0), self.string(0), self.string(0), self.string(0)]),
             2 => Node::bool(
@@ -168,6 +154,18 @@ impl Rules<'_> {
             _ if self.dialect.has(Construct::InAnything) => Node::bool("(§ in §)", vec![self.any(0), self.any(0)]),
             _ => Node::bool("(§ in [])", vec![self.any_path()]),
         }
+    }
+
+    /// In so many constants that they become a set.
+    fn in_many(&mut self) -> Node {
+        let count = 8 + self.rng.below(14);
+        let (of, constant): (Node, fn(&mut Self) -> Node) = match self.rng.below(3) {
+            0 => (self.number(0), |rules| Node::other(rules.rng.word(&NUMBERS[..SMALL_NUMBERS]), Vec::new())),
+            1 => (self.number(0), Self::number_constant),
+            _ => (self.string(0), Self::string_constant),
+        };
+        let elements: Vec<Node> = (0..count).map(|_| constant(self)).collect();
+        Node::bool(&format!("(§ in [{}])", vec!["§"; count].join(", ")), [vec![of], elements].concat())
     }
 
     fn presence(&mut self) -> Node {
@@ -187,28 +185,11 @@ impl Rules<'_> {
     }
 
     fn rare(&mut self) -> Node {
-        let time = [
-            "(now > timestamp(\"2001-02-03T04:05:06Z\"))",
-            "(timestamp(trigger.at) < now)",
-            "(timestamp(trigger.at).getFullYear() == 2001)",
-            "(timestamp(trigger.at) + duration(\"10s\") > now)",
-        ];
-        let other = [
-            "true",
-            "false",
-            "(1 / 0 == 1)",
-            "(kv.limit > 1)",
-            "(trigger.n > kv.limit)",
-            "kv.zzz",
-            "(kv[\"a/b\"] == 1)",
-            "([1][2] == 1)",
-            "(trigger == trigger)",
-            "(size(trigger) > 3)",
-        ];
         if self.dialect.has(Construct::Time) && self.rng.chance(30) {
-            return Node::bool(self.rng.word(&time), Vec::new());
+            return Node::bool(self.rng.word(OF_TIME), Vec::new());
         }
-        Node::bool(self.rng.word(&other), Vec::new())
+        let of = if self.rng.chance(40) { OF_THE_EVENT } else { OF_LITTLE };
+        Node::bool(self.rng.word(of), Vec::new())
     }
 
     fn extension(&mut self) -> Node {
@@ -230,10 +211,16 @@ impl Rules<'_> {
     }
 
     fn optional(&mut self) -> Node {
-        let path = *self.rng.pick(&["?n", "?zzz", "?d.?x", "?d.?zzz", "?s.?a", "?deep.?er.?x"]);
-        match self.rng.below(3) {
+        let path =
+            *self.rng.pick(&["?n", "?zzz", "?d.?x", "?d.?zzz", "?s.?a", "?deep.?er.?x", "d.?x", "zzz.?a", "?d.x"]);
+        match self.rng.below(8) {
             0 => Node::bool(&format!("trigger.{path}.hasValue()"), Vec::new()),
             1 => Node::bool(&format!("(trigger.{path}.orValue(§) == §)"), vec![self.number(0), self.number(0)]),
+            2 => Node::bool(&format!("(trigger.{path} == optional.of(§))"), vec![self.number(0)]),
+            3 => Node::bool(&format!("trigger.{path}.or(§[?\"k\"]).hasValue()"), vec![self.any_path()]),
+            4 => Node::bool("has(trigger.?d.x)", Vec::new()),
+            5 => Node::bool(&format!("([?trigger.{path}, §].size() > 1)"), vec![self.any(0)]),
+            6 => Node::bool("(trigger.?nums[?0].orValue(§) == §)", vec![self.number(0), self.number(0)]),
             _ => Node::bool(
                 &format!("(trigger.{path}.optMap(o, o == §).orValue(§))"),
                 vec![self.number(0), self.bool(0)],
@@ -245,7 +232,7 @@ impl Rules<'_> {
     fn macro_call(&mut self, depth: usize) -> Node {
         let (range, kind) = self.range();
         let outside = self.number(0);
-        let variable = format!("v{}", self.locals.len());
+        let variable = self.variable();
         self.locals.push((variable.clone(), kind));
         let two = self.dialect.has(Construct::TwoVariables) && self.rng.chance(20);
         let names = if two { format!("i, {variable}") } else { variable };
@@ -258,7 +245,15 @@ impl Rules<'_> {
                 Node::bool(&format!("(size(§.filter({names}, §)) > {length})"), vec![range, self.bool(depth)])
             }
             9 if !two => Node::bool(&format!("(§ in §.map({names}, §))"), vec![outside, range, self.number(1)]),
-            _ => Node::bool(&format!("§.exists({names}, §)"), vec![range, self.bool(depth)]),
+            7 => Node::bool(&format!("§.existsOne({names}, §)"), vec![range, self.bool(depth)]),
+            8 => {
+                let values = vec![range, self.bool(depth), self.number(1)];
+                Node::bool(&format!("(§.transformList({names}, §, §) == [1])"), values)
+            }
+            _ => {
+                let values = vec![range, self.number(1)];
+                Node::bool(&format!("§.transformMap({names}, §).exists(k, w, w == 1)"), values)
+            }
         };
         self.locals.pop();
         node

@@ -1,9 +1,9 @@
 //! From text to a compiled expression.
 //!
-//! Reading order: `parse` (limits and syntax; `lex`, `place`), `quick` (the same for very many texts), `resolve` (the walk over the syntax tree:
-//! literals, lists, maps), `names` (variables and paths), `operators`, `calls` (functions), `macros`, `fold`
-//! (constants, sets; `pattern`), and for warnings `types` (what a sub-expression may be) and `check`
-//! (what cannot be meant). `hint` suggests.
+//! Reading order: `parse` (limits and syntax; `lex`, `place`), `quick` (the same for very many texts),
+//! `resolve` (the walk over the syntax tree: literals, lists, maps), `names` (variables and paths),
+//! `operators`, `calls` (functions), `macros`, `fold` (constants, sets; `pattern`, `re2`), and for warnings
+//! `types` (what a sub-expression may be) and `check` (what cannot be meant). `hint` suggests.
 
 mod calls;
 mod check;
@@ -17,6 +17,7 @@ mod parse;
 pub(crate) mod pattern;
 mod place;
 mod quick;
+mod re2;
 mod resolve;
 mod types;
 

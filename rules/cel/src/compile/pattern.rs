@@ -1,11 +1,8 @@
-//! Regular expressions, compiled once.
-//!
-//! The language's patterns are RE2's, the crate `regex` has its own. They differ in what `\d`, `\w`, `\s` and
-//! `\b` mean, which in RE2 is ASCII, in `\Q…\E`, and inside of brackets, where the crate has classes in
-//! classes and operators between them. So patterns are translated.
+//! Regular expressions, compiled once. The language's patterns are RE2's, see `re2`.
 
 use regex::{Regex, RegexBuilder};
 
+use super::re2::translated;
 use crate::limits::REGEX_BYTES_MAX;
 
 /// Compiles a pattern within limits.
@@ -13,7 +10,7 @@ use crate::limits::REGEX_BYTES_MAX;
 /// # Errors
 /// What is wrong with it, for people.
 pub(crate) fn compile_pattern(pattern: &str) -> Result<Regex, String> {
-    let pattern = translated(pattern);
+    let pattern = translated(pattern).map_err(|e| format!("invalid regular expression: {e}"))?;
     let regex = RegexBuilder::new(&pattern).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build();
     regex.map_err(|e| match e {
         regex::Error::CompiledTooBig(bytes) => {
@@ -24,94 +21,6 @@ pub(crate) fn compile_pattern(pattern: &str) -> Result<Regex, String> {
         }
         _ => "invalid regular expression".to_owned(),
     })
-}
-
-/// An RE2 pattern as one of the crate `regex`.
-fn translated(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len());
-    let mut rest = pattern;
-    while let Some(c) = rest.chars().next() {
-        rest = match c {
-            '\\' => escape(rest, &mut out, false),
-            '[' => class(rest, &mut out),
-            _ => literal(rest, c, &mut out),
-        };
-    }
-    out
-}
-
-/// Copies a character; what follows it.
-fn literal<'p>(rest: &'p str, c: char, out: &mut String) -> &'p str {
-    out.push(c);
-    &rest[c.len_utf8()..]
-}
-
-/// Translates the escape that `rest` begins with; what follows it.
-fn escape<'p>(rest: &'p str, out: &mut String, in_class: bool) -> &'p str {
-    const DIGIT: &str = "0-9";
-    const WORD: &str = "0-9A-Za-z_";
-    const SPACE: &str = r"\t\n\f\r ";
-    let Some(escaped) = rest[1..].chars().next() else { return literal(rest, '\\', out) };
-    let after = &rest[1 + escaped.len_utf8()..];
-    let positive = |set: &str| if in_class { set.to_owned() } else { format!("[{set}]") };
-    let text = match escaped {
-        'd' => positive(DIGIT),
-        'w' => positive(WORD),
-        's' => positive(SPACE),
-        'D' => format!("[^{DIGIT}]"),
-        'W' => format!("[^{WORD}]"),
-        'S' => format!("[^{SPACE}]"),
-        'b' if !in_class => r"(?-u:\b)".to_owned(),
-        'Q' if !in_class => {
-            let (quoted, after) = after.split_once(r"\E").unwrap_or((after, ""));
-            out.push_str(&regex::escape(quoted));
-            return after;
-        }
-        _ => format!(r"\{escaped}"),
-    };
-    out.push_str(&text);
-    after
-}
-
-/// Translates the class in brackets that `rest` begins with; what follows it.
-fn class<'p>(rest: &'p str, out: &mut String) -> &'p str {
-    let mut rest = literal(rest, '[', out);
-    if rest.starts_with('^') {
-        rest = literal(rest, '^', out);
-    }
-    // A bracket that closes nothing stands for itself.
-    if let Some(after) = rest.strip_prefix(']') {
-        out.push_str(r"\]");
-        rest = after;
-    }
-    while let Some(c) = rest.chars().next() {
-        rest = match c {
-            ']' => return literal(rest, c, out),
-            '\\' => escape(rest, out, true),
-            '[' => match rest.find(":]").filter(|_| rest.starts_with("[:")) {
-                Some(end) => {
-                    out.push_str(&rest[..end + 2]);
-                    &rest[end + 2..]
-                }
-                None => {
-                    out.push_str(r"\[");
-                    &rest[1..]
-                }
-            },
-            // Doubled, these are operators.
-            '&' | '~' => {
-                out.push('\\');
-                literal(rest, c, out)
-            }
-            '-' if rest.starts_with("--") => {
-                // A range to a hyphen, or one from it where nothing stands before.
-                out.push_str(if out.ends_with(['[', '^']) { r"\--" } else { r"-\-" });
-                &rest[2..]
-            }
-            _ => literal(rest, c, out),
-        };
-    }
-    rest
 }
 
 #[cfg(test)]
@@ -150,6 +59,39 @@ mod tests {
             ("(?i)straße", "STRAßE", true),
             ("^.$", "🐱", true),
             (r"^\.$", "x", false),
+            (r"a\<b\>", "a<b>", true),
+            (r"\<b", "a b", false),
+            (r"^[\<\>]+$", "<>", true),
+            (r"\Bx", "éx", false),
+            (r"^\B\x{e9}", "é", true),
+            (r"\b{start}", "a{start}", true),
+            ("^{\"level\"", "{\"level\":1}", true),
+            ("a{b}", "a{b}", true),
+            ("a{,3}", "a{,3}", true),
+            ("a{1,b", "a{1,b", true),
+            ("a{1,2,3}", "a{1,2,3}", true),
+            ("^a{10}$", "aaaaaaaaaa", true),
+            ("^a{2}{", "aa{", true),
+            ("^a{01}", "a{01}", true),
+            ("^a{0}b{1,}c{1,2}$", "bbcc", true),
+            (r"^\p{Greek}\x{41}$", "αA", true),
+            (r"^\p{^Greek}\P{^Latin}\PN$", "aba", true),
+            (r"^[\p{^Greek}\x{3b1}]+$", "aα", true),
+            (r"^[\x{61}-\x{63}]+$", "abc", true),
+            (r"^\101\0[\60-\67]$", "A\u{0}7", true),
+            (r"^[\w-.]+$", "a-.", true),
+            (r"^[\s-z]$", "A", false),
+            (r"^[\s-z]$", "-", true),
+            (r"^[\d--/]+$", "1-./", true),
+            (r"^[a-c-e]+$", "b-e", true),
+            ("^[a-]-[-a]$", "---", true),
+            ("^[^-a]$", "-", false),
+            ("^[[:]{2}$", "[:", true),
+            ("^[[:a]+$", "[:a", true),
+            ("^[^^]$", "^", false),
+            ("^[a^]$", "^", true),
+            ("^[é-ü{]+$", "í{", true),
+            ("(?i-s:A.)(?P<x>b)", "axb", true),
         ];
         for (pattern, text, expected) in cases {
             let regex = compile_pattern(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
@@ -163,6 +105,11 @@ mod tests {
             ("(", "invalid regular expression: error: unclosed group"),
             ("[a", "invalid regular expression: error: unclosed character class"),
             ("\\", "invalid regular expression: error: incomplete escape sequence, reached end of pattern prematurely"),
+            ("(?x) a b", "invalid regular expression: error: unrecognized flag"),
+            ("(?i-u:a)", "invalid regular expression: error: unrecognized flag"),
+            (r"(a)\1", "invalid regular expression: error: backreferences are not supported"),
+            ("[b-a]", "invalid regular expression: error: invalid character class range, the start must be <= the end"),
+            ("{2}", "invalid regular expression: error: repetition operator missing expression"),
             ("((a{100}){100}){100}", "the regular expression is larger than 262144 bytes when compiled"),
         ];
         for (pattern, expected) in cases {

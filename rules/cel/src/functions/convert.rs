@@ -60,7 +60,11 @@ fn double<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fau
         [Value::Uint(uint)] => Ok(Value::Double(*uint as f64)),
         [Value::String(text)] => {
             cx.charge_length(text.len())?;
+            // The standard library takes a sign before `nan`, the language takes none.
             let double: f64 = text.parse().map_err(|_| invalid("double", "not a number"))?;
+            if double.is_nan() && text.starts_with(['+', '-']) {
+                return Err(invalid("double", "not a number"));
+            }
             // Only what was written as infinite is.
             if double.is_infinite() && text.bytes().any(|c| c.is_ascii_digit()) {
                 return Err(Fault::Overflow("double"));
@@ -109,11 +113,14 @@ fn bytes<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault
     }
 }
 
-fn timestamp<'a>(_: &mut Cx<'a>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault<'a>> {
+fn timestamp<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault<'a>> {
     let timestamp = match arguments {
         [Value::Timestamp(timestamp)] => Some(*timestamp),
         [Value::Int(seconds)] => Some(Timestamp::new(*seconds, 0).ok_or(Fault::Overflow("timestamp"))?),
-        [Value::String(text)] => Timestamp::parse(text),
+        [Value::String(text)] => {
+            cx.charge_length(text.len())?;
+            Timestamp::parse(text)
+        }
         _ => return Err(Fault::overload("timestamp", arguments)),
     };
     timestamp.map(Value::Timestamp).ok_or(invalid("timestamp", "no RFC 3339 with an offset, of the years 1 to 9999"))

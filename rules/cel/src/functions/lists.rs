@@ -85,14 +85,11 @@ fn flatten_into<'a>(
     Ok(())
 }
 
-/// `lists.range(n)`: from 0 to below n.
+/// `lists.range(n)`: from 0 to below n, which are none if that is negative.
 fn range<'a>(cx: &mut Cx<'a>, arguments: &[Value<'a>]) -> Answer<'a> {
     let [Value::Int(n)] = arguments else { return Err(Fault::overload("lists.range", arguments)) };
-    if *n < 0 {
-        return Err(invalid("lists.range", "the number is negative"));
-    }
     // What exceeds the address space exceeds the budget.
-    let length = usize::try_from(*n).unwrap_or(usize::MAX);
+    let length = usize::try_from((*n).max(0)).unwrap_or(usize::MAX);
     cx.charge_length(length)?;
     let mut numbers = cx.vec(length)?;
     numbers.extend((0..*n).map(Value::Int));

@@ -109,13 +109,18 @@ fn shift<'a>(name: &'static str, arguments: &[Value<'a>], by: fn(u64, u32) -> Op
     }
 }
 
-/// The number that comes last in this direction, of several or of a list; the first of equal ones. NaN is
-/// only the answer if it comes first.
+/// The number that comes last in this direction, of several or of a list; the first of equal ones. Beside
+/// others NaN is an error, as it is in every comparison.
 fn extreme<'a>(cx: &mut Cx<'a>, name: &'static str, arguments: &[Value<'a>], way: Ordering) -> Answer<'a> {
     let numbers = match arguments {
         [Value::List(list)] => *list,
         // Not a list that outlives this call: nothing in it is borrowed but the numbers.
-        _ => return most(name, arguments.iter().copied(), way).map_err(|_| Fault::overload(name, arguments)),
+        _ => {
+            return most(name, arguments.iter().copied(), way).map_err(|fault| match fault {
+                Fault::InvalidArgument { .. } => fault,
+                _ => Fault::overload(name, arguments),
+            });
+        }
     };
     cx.charge_length(numbers.len())?;
     if matches!(numbers, List::Values([]) | List::Owned([])) {
@@ -130,7 +135,12 @@ fn most<'a>(name: &'static str, numbers: impl Iterator<Item = Value<'a>>, way: O
         if !matches!(number, Value::Int(_) | Value::Uint(_) | Value::Double(_)) {
             return Err(bad_element(name, &number));
         }
-        if most.is_none_or(|most| compare::order(&number, &most) == Some(way)) {
+        let Some(known) = most else {
+            most = Some(number);
+            continue;
+        };
+        let order = compare::order(&number, &known).ok_or_else(|| invalid(name, "NaN has no order"))?;
+        if order == way {
             most = Some(number);
         }
     }

@@ -16,12 +16,15 @@ const UNITS: [(&str, u64); 8] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// Digits of a fraction that can matter: an hour has fewer than 10¹³ nanoseconds.
+/// Digits of a fraction of a second that are nanoseconds.
+const NANOS_DIGITS: usize = 9;
+
+/// Digits of a duration's fraction that can matter: an hour has fewer than 10¹³ nanoseconds.
 const FRACTION_DIGITS_MAX: usize = 18;
 
 impl Timestamp {
-    /// Reads RFC 3339, strictly: `2009-02-13T23:31:30.5+01:00`, with capital T and Z, an offset, at most nine
-    /// digits of a fraction, and no leap second. `None` if it is anything else, or out of range.
+    /// Reads RFC 3339, strictly: `2009-02-13T23:31:30.5+01:00`, with capital T and Z, an offset, and no leap
+    /// second. What a fraction has beyond nanoseconds is cut off. `None` if it is anything else, or out of range.
     pub fn parse(text: &str) -> Option<Self> {
         let (rest, date) = fields(text.as_bytes(), &[4, 2, 2], b'-')?;
         let (rest, time) = fields(rest.strip_prefix(b"T")?, &[2, 2, 2], b':')?;
@@ -107,14 +110,15 @@ fn fields<'t>(mut rest: &'t [u8], digits: &[usize; 3], separator: u8) -> Option<
     Some((rest, numbers))
 }
 
-/// A fraction of a second in nanoseconds, one to nine digits.
+/// A fraction of a second in nanoseconds, at least one digit.
 fn fraction(rest: &[u8]) -> Option<(&[u8], u32)> {
     let digits = rest.iter().take_while(|c| c.is_ascii_digit()).count();
-    if !(1..=9).contains(&digits) {
+    if digits == 0 {
         return None;
     }
-    let number = u32::try_from(decimal(&rest[..digits])?).ok()?;
-    Some((&rest[digits..], number * 10_u32.pow(9 - digits as u32)))
+    let counted = digits.min(NANOS_DIGITS);
+    let number = u32::try_from(decimal(&rest[..counted])?).ok()?;
+    Some((&rest[digits..], number * 10_u32.pow((NANOS_DIGITS - counted) as u32)))
 }
 
 /// An offset from UTC in seconds, which is all that is left.
@@ -187,7 +191,9 @@ mod tests {
             ("2009-02-13T23:31:30z", None),
             ("2009-02-13T23:31:30.Z", None),
             ("2009-02-13T23:31:30,5Z", None),
-            ("2009-02-13T23:31:30.1234567890Z", None),
+            ("2009-02-13T23:31:30.1234567899Z", Some((1_234_567_890, 123_456_789))),
+            ("2009-02-13T23:31:30.00000000000000000000000001Z", Some((1_234_567_890, 0))),
+            ("2009-02-13T23:31:30.123456789x0Z", None),
             ("2009-02-13T23:31:30+0100", None),
             ("2009-02-13T23:31:30+01", None),
             ("2009-02-13T23:31:30+24:00", None),

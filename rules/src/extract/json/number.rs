@@ -48,8 +48,13 @@ pub(super) fn number<'a>(
     let digits = if short { bytes[first..whole].iter().fold(0, append) } else { 0 };
     if short && end == whole {
         // At most 18 digits.
-        let int = if negative { -(digits as i64) } else { digits as i64 };
-        store(if double { Value::Double(int as f64) } else { Value::Int(int) });
+        store(match (double, negative) {
+            (false, false) => Value::Int(digits as i64),
+            (false, true) => Value::Int(-(digits as i64)),
+            (true, false) => Value::Double(digits as f64),
+            // As `-0.0`, `-0` keeps its sign.
+            (true, true) => Value::Double(-(digits as f64)),
+        });
         return Ok(end);
     }
     let digits = if short { bytes[whole + 1..end].iter().fold(digits, append) } else { DOUBLE_EXACT };
