@@ -4,21 +4,21 @@
 
 mod text;
 mod turns;
+mod value;
 
 use std::sync::Arc;
 
 use petrel_cel::compile::Parsed;
 use petrel_cel::expr::{Expr, Kind};
-use petrel_cel::{Arena, Cx, Fault, Paths, Slot, Value};
-use serde_json::{Value as Json, json};
+use petrel_cel::{Arena, Cx, Fault, OwnedValue, Paths, Slot, Value};
+use serde_json::Value as Json;
 
 use crate::engine::{ParsedRules, RuleSource};
 use crate::error::{CompileError, EvalError};
-use crate::extract::{Doubles, Extractor, InvalidJson, Layout, SchemaCheck};
+use crate::extract::{Doubles, Extractor, InvalidJson, Layout};
 use crate::index::{Index, Scratch};
 use crate::kv::Kv;
-use crate::render::to_json;
-use crate::schema::{SchemaViolation, TriggerSchema};
+use crate::schema::TriggerSchema;
 use crate::scope::instant;
 use crate::{cover, names};
 
@@ -29,15 +29,29 @@ pub struct Step {
     pub depth: usize,
     /// As it is written.
     pub source: String,
-    /// Its value as JSON, where JSON has a form for it; else its type's name.
-    pub value: Outcome,
+    /// Its value; nothing if it stands in a loop or a binding that ended before it.
+    pub value: Option<Outcome>,
     /// Inside a loop, where there is no single value: those of the first few turns, in which it may stand
     /// more than once or not at all. Then `value` is the last of them.
     pub turns: Vec<Outcome>,
+    /// How often it was evaluated inside a loop; `turns` has the first few of them.
+    pub turn_count: usize,
 }
 
-/// A value as JSON, or why there is none.
-pub type Outcome = Result<Json, EvalError>;
+/// A value, or why there is none.
+pub type Outcome = Result<Shown, EvalError>;
+
+/// A value as it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// Name of its type in CEL.
+    pub type_name: &'static str,
+    /// As JSON. What JSON has no form for is text: `NaN`, the name of a type, a timestamp. An optional is a
+    /// list of no or one value.
+    pub json: Json,
+    /// Whether it was too long, and this is the beginning of it.
+    pub cut: bool,
+}
 
 /// What was decided about one rule and one event, and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,14 +62,22 @@ pub struct Explanation {
     pub matches: bool,
     /// Why, in a sentence.
     pub reason: String,
-    /// How the index finds the rule, one line per way; nothing if every event has to ask it.
+    /// How the index finds the rule, one line per way; nothing if every event has to ask it, or none does.
     pub found_by: Vec<String>,
     /// Whether the index proposes the rule for this event.
     pub proposed: bool,
-    /// What the trigger's schema refuses about the event, if anything; then no rule is asked.
-    pub violation: Option<SchemaViolation>,
+    /// Why the rule is not asked about this event, whatever its criterion says; see [`Explanation::not_asked`].
+    pub not_asked: Option<String>,
     /// The criterion and its parts, outermost first.
     pub steps: Vec<Step>,
+}
+
+impl Explanation {
+    /// The rule does not match because nobody asks it: it is disabled, or the event is refused before.
+    #[must_use]
+    pub fn not_asked(self, why: String) -> Self {
+        Self { matches: false, reason: why.clone(), not_asked: Some(why), ..self }
+    }
 }
 
 /// Why there is no explanation.
@@ -69,7 +91,8 @@ pub enum ExplainError {
     Event(#[from] InvalidJson),
 }
 
-/// Explains what a rule decides about an event. `now_ms` is the record's timestamp.
+/// Explains what a rule decides about an event. `now_ms` is the record's timestamp. That events are checked
+/// against the schema before is not looked at here; the schema says which numbers are doubles.
 ///
 /// # Errors
 /// A criterion that does not compile, an event that is no JSON.
@@ -91,28 +114,31 @@ pub fn explain(
     let compiled = parsed.compile(names::RULE, &mut paths, None).map_err(|mistakes| {
         first(mistakes.into_iter().map(|m| CompileError::new(&rule.rule, parsed.source(), m)).collect())
     })?;
-    let reads = paths.clone();
-    let check = SchemaCheck::new(schema, &reads, &mut paths);
     let layout = Layout::new(&paths, Doubles::new(schema));
     let arena = Arena::new();
     let slots = Extractor::new().extract(&layout, event, &arena)?;
     let vars = [Value::Timestamp(instant(now_ms)), kv.value()];
-    let seen = Seen { parsed: &parsed, arena: &arena, paths: &paths, slots, vars: &vars };
+    let seen = Seen { parsed: &parsed, paths: &paths, slots, vars: &vars };
     let mut steps = Vec::new();
     seen.walk(&compiled.expr, 0, &mut steps);
 
-    let index = Index::build([(0, cover::cover(&compiled.expr, &paths))]);
+    let cover = cover::cover(&compiled.expr, &paths);
+    let always = cover.iter().any(|clause| clause.literals.is_empty());
+    let index = Index::build([(0, cover)]);
     let mut proposed = false;
     index.candidates(slots, &mut Scratch::default(), &mut |_| proposed = true);
-    let found_by = index.placement(0).iter().map(|placement| placement.describe(&paths)).collect();
-    let outcome = seen.value(&compiled.expr);
-    let violation = check.check(slots).err();
-    let matches = violation.is_none() && matches!(outcome, Ok(Value::Bool(true)));
-    let reason = match &violation {
-        Some(violation) => format!("the trigger's schema refuses the event: {violation}"),
-        None => seen.reason(&compiled.expr, &outcome),
+    let found_by = match index.placement(0) {
+        _ if always => Vec::new(),
+        placements => placements
+            .iter()
+            .map(|placement| match placement.by[..] {
+                [] => "conditions that are checked for every event".to_owned(),
+                _ => placement.describe(&paths),
+            })
+            .collect(),
     };
-    Ok(Explanation { rule: rule.rule.clone(), matches, reason, found_by, proposed, violation, steps })
+    let (matches, reason) = seen.verdict(&compiled.expr);
+    Ok(Explanation { rule: rule.rule.clone(), matches, reason, found_by, proposed, not_asked: None, steps })
 }
 
 fn without_criteria(rule: &RuleSource) -> Explanation {
@@ -122,7 +148,7 @@ fn without_criteria(rule: &RuleSource) -> Explanation {
         reason: "a rule without criteria matches every event".to_owned(),
         found_by: Vec::new(),
         proposed: true,
-        violation: None,
+        not_asked: None,
         steps: Vec::new(),
     }
 }
@@ -130,29 +156,49 @@ fn without_criteria(rule: &RuleSource) -> Explanation {
 /// What the sub-expressions of one criterion see.
 struct Seen<'a> {
     parsed: &'a Parsed,
-    arena: &'a Arena,
     paths: &'a Paths,
     slots: &'a [Slot<'a>],
     vars: &'a [Value<'a>],
 }
 
-impl<'a> Seen<'a> {
-    fn value(&self, expr: &'a Expr) -> Result<Value<'a>, Fault<'a>> {
-        Cx::new(self.arena, self.paths, self.slots, self.vars).eval(expr)
+impl Seen<'_> {
+    /// What `show` makes of a node's value. Each evaluation has memory of its own, so that a long criterion
+    /// needs no more of it than its costliest part.
+    fn value<T>(&self, expr: &Expr, show: impl FnOnce(Result<Value<'_>, Fault<'_>>) -> T) -> T {
+        let arena = Arena::new();
+        let mut cx = Cx::new(&arena, self.paths, self.slots, self.vars);
+        show(cx.eval(expr))
     }
 
-    /// The node and those below it that can be evaluated by themselves.
-    fn walk(&self, expr: &'a Expr, depth: usize, steps: &mut Vec<Step>) {
-        steps.push(Step { depth, source: self.source(expr), value: outcome(self.value(expr)), turns: Vec::new() });
-        for child in children(expr) {
-            // A constant's value is its text.
-            if !matches!(child.kind, Kind::Const(_)) {
-                self.walk(child, depth + 1, steps);
-            }
+    fn is(&self, expr: &Expr, wanted: bool) -> bool {
+        self.value(expr, |value| matches!(value, Ok(Value::Bool(bool)) if bool == wanted))
+    }
+
+    /// The node and those below it.
+    fn walk(&self, expr: &Expr, depth: usize, steps: &mut Vec<Step>) {
+        let value = Some(self.value(expr, value::outcome));
+        steps.push(Step { depth, source: self.source(expr), value, turns: Vec::new(), turn_count: 0 });
+        for child in self.shown_children(expr) {
+            self.walk(child, depth + 1, steps);
         }
-        if let Kind::Loop(each) = &expr.kind {
-            turns::walk(self, expr, each, depth + 1, steps);
-        }
+        turns::walk(self, expr, depth + 1, steps);
+    }
+
+    /// The nodes below whose value is not their text, and not the whole key-value store.
+    fn shown_children<'e>(&self, expr: &'e Expr) -> impl Iterator<Item = &'e Expr> {
+        children(expr).into_iter().filter(|child| match &child.kind {
+            Kind::Const(value) => self.is_computed(child, value),
+            Kind::Var(_) => !matches!(expr.kind, Kind::Select(..) | Kind::OptSelect(..) | Kind::Has(..)),
+            _ => true,
+        })
+    }
+
+    /// Whether a constant is the value of something that was computed when the criterion was compiled.
+    fn is_computed(&self, expr: &Expr, value: &OwnedValue) -> bool {
+        let is_token = self.parsed.place(expr.id) == self.parsed.extent(expr.id);
+        let is_literal =
+            matches!(value, OwnedValue::List(_) | OwnedValue::Map(_)) || self.source(expr).starts_with('-');
+        !is_token && !is_literal
     }
 
     fn source(&self, expr: &Expr) -> String {
@@ -163,35 +209,37 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// Why the outcome is what it is, told by the smallest part that decides it.
-    fn reason(&self, expr: &'a Expr, outcome: &Result<Value<'a>, Fault<'a>>) -> String {
-        match outcome {
-            Ok(Value::Bool(true)) => "the criterion is true".to_owned(),
-            Ok(Value::Bool(false)) => {
-                if let Kind::And(operands) = &expr.kind {
-                    let is_false = |e: &&Expr| matches!(self.value(e), Ok(Value::Bool(false)));
-                    if let Some(operand) = operands.iter().find(is_false) {
-                        return self.reason(operand, &Ok(Value::Bool(false)));
-                    }
-                }
-                format!("`{}` is false", self.source(expr))
-            }
-            Ok(other) => EvalError::from(Fault::NotBool(other.type_of())).text,
-            Err(fault) => {
-                let failed = |child: &&'a Expr| self.value(child).is_err();
-                match children(expr).into_iter().find(failed) {
-                    Some(child) => self.reason(child, &self.value(child)),
-                    None => format!("`{}` has no value: {fault}", self.source(expr)),
-                }
-            }
+    /// Whether the criterion matches, and why.
+    fn verdict(&self, criterion: &Expr) -> (bool, String) {
+        match &criterion.kind {
+            Kind::Const(OwnedValue::Bool(true)) => (true, "the criterion is true of every event".to_owned()),
+            Kind::Const(OwnedValue::Bool(false)) => (false, "the criterion is false of every event".to_owned()),
+            _ if self.is(criterion, true) => (true, "the criterion is true".to_owned()),
+            _ => (false, self.reason(criterion)),
         }
     }
-}
 
-fn outcome(value: Result<Value<'_>, Fault<'_>>) -> Outcome {
-    match value {
-        Ok(value) => Ok(to_json(value).unwrap_or_else(|_| json!(value.type_of().name()))),
-        Err(fault) => Err(EvalError::from(fault)),
+    /// Why a node is not true, told by the smallest part that decides it.
+    fn reason(&self, expr: &Expr) -> String {
+        let failed = |expr: &Expr| self.value(expr, |value| value.is_err());
+        let decides = match &expr.kind {
+            Kind::And(operands) if !failed(expr) => operands.iter().find(|operand| self.is(operand, false)),
+            // The branch that is not taken has no say.
+            Kind::Cond(parts) if !failed(&parts[0]) => {
+                Some(if self.is(&parts[0], true) { &parts[1] } else { &parts[2] })
+            }
+            _ if failed(expr) => children(expr).into_iter().find(|child| failed(child)),
+            _ => None,
+        };
+        if let Some(part) = decides {
+            return self.reason(part);
+        }
+        let source = self.source(expr);
+        self.value(expr, |value| match value {
+            Ok(Value::Bool(bool)) => format!("`{source}` is {bool}"),
+            Ok(other) => format!("`{source}`: {}", EvalError::from(Fault::NotBool(other.type_of())).text),
+            Err(fault) => format!("`{source}` has no value: {fault}"),
+        })
     }
 }
 

@@ -60,7 +60,8 @@ pub(crate) fn to_text(value: Value<'_>) -> Result<String, EvalError> {
     }
 }
 
-fn key_text(key: Value<'_>) -> String {
+/// A key of a map as that of a JSON object.
+pub(crate) fn key_text(key: Value<'_>) -> String {
     match key {
         Value::Bool(bool) => bool.to_string(),
         Value::Int(int) => int.to_string(),

@@ -61,7 +61,7 @@ fn a_rule_is_explained_without_a_server() {
     let told = text(&output.stdout);
     assert!(told.starts_with("rule    disk.full\nresult  no match: `trigger.pct > 90.0` is false\n"), "{told}");
     assert!(
-        told.contains("index   does not propose the rule\n        by ") && told.contains("  trigger.pct "),
+        told.contains("index   does not propose the rule, which it finds by\n") && told.contains("  trigger.pct "),
         "{told}"
     );
 
@@ -78,6 +78,27 @@ fn a_rule_is_explained_without_a_server() {
 }
 
 #[test]
+fn what_keeps_a_rule_from_being_asked_is_told() {
+    let (_dir, pack) = pack(&[
+        ("full", "trigger.pct > 90.0"),
+        ("off", "trigger.pct > 90.0\nenabled: false"),
+        ("other", "trigger.host == 'a'"),
+    ]);
+    let pack = pack.display().to_string();
+    let cases = [
+        ("disk.full", r#"{"host":"a","pct":95}"#, "match: the criterion is true"),
+        ("disk.off", r#"{"host":"a","pct":95}"#, "no match: the rule is disabled"),
+        ("disk.full", r#"{"pct":95}"#, "no match: the trigger's schema refuses the event: "),
+        ("disk.full", r#"{"host":7,"pct":95}"#, "no match: the trigger's schema refuses the event: "),
+    ];
+    for (rule, event, result) in cases {
+        let output = petrel(&["explain", rule, "--pack", &pack, "--event", "-"], event);
+        let told = text(&output.stdout);
+        assert!(output.status.success() && told.contains(&format!("\nresult  {result}")), "{rule} of {event}: {told}");
+    }
+}
+
+#[test]
 fn what_cannot_be_explained() {
     let (_dir, pack) = pack(&[("full", "trigger.pct > 90.0")]);
     let pack = pack.display().to_string();
@@ -85,6 +106,8 @@ fn what_cannot_be_explained() {
         (vec!["explain", "disk.ful", "--pack", &pack, "--event", "-"], "{}", 2, "did you mean \"disk.full\"?"),
         (vec!["explain", "disk.full", "--pack", &pack, "--event", "-"], "{", 1, "the event is no JSON"),
         (vec!["explain", "disk.full", "--pack", &pack, "--event", "/nowhere"], "", 2, "cannot read the event"),
+        (vec!["explain", "disk.full", "--pack", "/nowhere", "--event", "-"], "{}", 2, "cannot read /nowhere"),
+        (vec!["lint", "/nowhere"], "", 2, "cannot read /nowhere"),
         (vec!["explain", "disk.full", "--event", "-"], "{}", 3, "no answer from http://127.0.0.1:1"),
     ];
     for (arguments, input, code, told) in cases {
@@ -108,7 +131,7 @@ fn rules_are_linted() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let told = text(&output.stdout);
     for part in [
-        "disk.never:1:1: never_matches: ",
+        "disk.never:1:20: never_matches: it never matches: `trigger.pct > 5` and `trigger.pct < 1` exclude each other",
         "disk.narrow:1:1: redundant: it is redundant: disk.wide has the same actions",
         "disk.late:1:1: always_list: every event has to ask it: `now.getHours() == 3`",
         "unknown_field: ",

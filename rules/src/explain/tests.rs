@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::*;
 
 fn explained(criteria: Option<&str>, schema: &Json, event: &str) -> Explanation {
@@ -21,7 +23,7 @@ fn verdicts_have_a_reason() {
         ),
         (Some("trigger.n > 5 && trigger.m == 1"), r#"{"m": 1}"#, false, false, "`trigger.n` has no value: "),
         (Some("1 / trigger.n == 1"), r#"{"n": 0}"#, false, true, "`1 / trigger.n` has no value: "),
-        (Some("trigger.n"), r#"{"n": 1}"#, false, false, "the criterion"),
+        (Some("trigger.n"), r#"{"n": 1}"#, false, false, "`trigger.n`: the criterion"),
         (Some("trigger.host in kv.frozen"), r#"{"host": "b"}"#, true, true, "the criterion is true"),
         (None, "{}", true, true, "a rule without criteria matches every event"),
     ];
@@ -33,11 +35,84 @@ fn verdicts_have_a_reason() {
 }
 
 #[test]
-fn what_the_schema_refuses_is_asked_of_no_rule() {
-    let schema = json!({"required": ["n"], "properties": {"n": {"type": "number"}}});
-    let found = explained(Some("true"), &schema, "{}");
-    assert!(!found.matches && found.reason.starts_with("the trigger's schema refuses the event: /n: expected"));
-    assert_eq!(found.to_json()["violation"]["path"], "/n");
+fn the_branch_that_is_not_taken_is_not_the_reason() {
+    let cases = [
+        ("trigger.n > 5 ? trigger.x == 1 : trigger.m == 1", r#"{"n": 1}"#, "`trigger.m` has no value: "),
+        ("trigger.n > 5 ? trigger.x == 1 : trigger.m == 1", r#"{"n": 1, "m": 2}"#, "`trigger.m == 1` is false"),
+        ("trigger.n > 5 ? trigger.n > 6 && trigger.n > 7 : true", r#"{"n": 7}"#, "`trigger.n > 7` is false"),
+        ("trigger.n > 5 && (trigger.x == 1 || trigger.n == 6)", r#"{"n": 7}"#, "`trigger.x` has no value: "),
+        ("1 > 2 && trigger.n == 1", r#"{"n": 1}"#, "the criterion is false of every event"),
+    ];
+    for (criteria, event, reason) in cases {
+        let found = explained(Some(criteria), &json!({}), event);
+        assert!(!found.matches && found.reason.starts_with(reason), "{criteria} of {event}: {}", found.reason);
+    }
+}
+
+#[test]
+fn a_rule_that_is_not_asked_does_not_match() {
+    let found = explained(Some("trigger.n > 5"), &json!({}), r#"{"n": 6}"#).not_asked("it sleeps".into());
+    assert!(found.to_string().contains("result  no match: it sleeps\n"), "{found}");
+    assert_eq!(found.to_json()["not_asked"], "it sleeps");
+    assert_eq!(found.to_json()["steps"][0]["value"], true, "what it would decide is told");
+}
+
+#[test]
+fn what_the_index_does() {
+    let cases = [
+        ("trigger.s == 'a'", "index   proposes the rule, which it finds by\n        s equals a constant\n"),
+        ("trigger.s == 'b'", "index   does not propose the rule, which it finds by\n        s equals a constant\n"),
+        ("trigger.?s.orValue('a') == 'a'", "index   cannot help: every event has to ask this rule\n"),
+        ("trigger.s == 'a' && trigger.s == 'b'", "index   proposes the rule for no event: it never matches\n"),
+    ];
+    for (criteria, told) in cases {
+        let found = explained(Some(criteria), &json!({}), r#"{"s": "a"}"#);
+        assert!(found.to_string().contains(told), "{criteria}: {found}");
+    }
+}
+
+#[test]
+fn every_part_has_its_value_in_text() {
+    // (criterion, part, what is shown of it)
+    let cases = [
+        ("trigger.n > 2 * 1024", "2 * 1024", "2048"),
+        ("trigger.n > -5", "trigger.n", "7"),
+        ("trigger.?n.orValue(0) > 1", "trigger.?n", "optional.of(7)"),
+        ("trigger.?z.orValue(0) > 1", "trigger.?z", "optional.none()"),
+        ("type(trigger.n) == int", "type(trigger.n)", "int"),
+        ("double(trigger.n) / 0.0 > 1.0", "double(trigger.n) / 0.0", "Infinity"),
+        ("uint(trigger.n) == 7u", "uint(trigger.n)", "7u"),
+        ("now - duration(trigger.d) < now", "now - duration(trigger.d)", "1969-12-31T23:59:00Z"),
+        ("bytes(trigger.d) == b'60s'", "bytes(trigger.d)", "base64.decode(\"NjBz\")"),
+        ("cel.bind(x, trigger.n + 1, x * 2 > 20 && x > 1)", "x * 2", "16"),
+        ("cel.bind(x, trigger.n + 1, x * 2 > 20 && x > 1)", "x > 1", "not evaluated"),
+        ("trigger.?n.optMap(x, x + 1).orValue(0) == 8", "x + 1", "8"),
+        ("trigger.?m.optFlatMap(x, x.?a).orValue(0) == 1", "x.?a", "optional.of(1)"),
+        ("trigger.l.all(x, x > 0)", "x > 0", "each of 7 turns: true; true; true; true; true; …"),
+        ("trigger.l.all(x, cel.bind(y, x + 1, y > 2))", "y > 2", "each turn: false"),
+        ("trigger.l.exists(x, x > 5 && x < 0)", "x < 0", "each turn: false; false"),
+        ("trigger.n in kv.frozen", "kv.frozen", "[\"b\"]"),
+    ];
+    for (criteria, part, shown) in cases {
+        let text =
+            explained(Some(criteria), &json!({}), r#"{"n": 7, "d": "60s", "m": {"a": 1}, "l": [1,2,3,4,5,6,7]}"#)
+                .to_string();
+        let steps = text.split_once("\n\n").unwrap().1;
+        let line = steps.lines().find_map(|line| line.trim_start().strip_prefix(&format!("{part}  ")));
+        assert_eq!(line.map(str::trim_start), Some(shown), "{part} in {text}");
+        assert!(!steps.lines().any(|line| line.trim_start().starts_with("kv ")), "not all of the store: {steps}");
+    }
+}
+
+#[test]
+fn long_values_are_cut() {
+    let event = json!({"s": "é".repeat(10_000), "l": vec![1; 10_000], "m": {"x": vec!["y"; 5_000]}}).to_string();
+    for slot in ["trigger.s", "trigger.l", "trigger.m", "bytes(trigger.s)"] {
+        let json = explained(Some(&format!("[] == [{slot}]")), &json!({}), &event).to_json();
+        let step = json["steps"].as_array().unwrap().iter().find(|step| step["source"] == slot).unwrap();
+        assert_eq!(step["cut"], true, "{slot}");
+        assert!((500..12_000).contains(&step.to_string().len()), "{slot}: {}", step.to_string().len());
+    }
 }
 
 #[test]
@@ -49,7 +124,7 @@ fn json_and_text_show_every_part() {
     );
     let json = found.to_json();
     let step = |source: &str| json["steps"].as_array().unwrap().iter().find(|s| s["source"] == source).unwrap().clone();
-    assert_eq!(step("trigger.n"), json!({"depth": 3, "source": "trigger.n", "value": 4}));
+    assert_eq!(step("trigger.n"), json!({"depth": 3, "source": "trigger.n", "type": "int", "value": 4}));
     assert_eq!(step("trigger.host == 'a'")["value"], true);
     assert_eq!(step("trigger.n / trigger.z")["error"]["code"], "divide_by_zero");
     let text = found.to_string();
@@ -60,7 +135,7 @@ fn json_and_text_show_every_part() {
         Some(column),
         "{text}"
     );
-    assert!(text.contains("index   proposes the rule\n        by "), "{text}");
+    assert!(text.contains("index   proposes the rule, which it finds by\n        "), "{text}");
 }
 
 #[test]
@@ -68,7 +143,8 @@ fn loops_are_shown_turn_by_turn() {
     let found =
         explained(Some("trigger.l.exists(x, x.k == 2)"), &json!({}), r#"{"l": [{"k": 1}, {"k": 2}, {"k": 3}]}"#);
     let body = found.steps.iter().find(|step| step.source == "x.k == 2").unwrap();
-    assert_eq!(body.turns, [Ok(json!(false)), Ok(json!(true))], "it ends with the first that is true");
+    let turns: Vec<&Json> = body.turns.iter().map(|turn| &turn.as_ref().unwrap().json).collect();
+    assert_eq!(turns, [false, true], "it ends with the first that is true");
     assert!(found.to_string().contains("each turn: false; true"), "{found}");
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Value as Json, json};
 
-use super::{Explanation, Outcome};
+use super::{Explanation, Outcome, Shown};
 
 /// Widest column of sub-expressions, in characters; longer ones push their value to the right.
 const COLUMN_CHARS_MAX: usize = 60;
@@ -13,27 +13,27 @@ const COLUMN_CHARS_MAX: usize = 60;
 const VALUE_CHARS_MAX: usize = 200;
 
 impl Explanation {
-    /// `{"rule", "criteria", "matches", "reason", "index": {"found_by", "proposed"}, "violation", "steps":
-    /// [{"depth", "source", "value" or "error": {"code", "text"}, "turns"}]}`; `turns` only inside loops.
+    /// `{"rule", "criteria", "matches", "reason", "index": {"found_by", "proposed"}, "not_asked", "steps":
+    /// [{"depth", "source", "type" and "value" or "error": {"code", "text"}, "cut", "turns", "turn_count"}]}`;
+    /// `cut` only of values that are, `turns` only inside loops. What was not evaluated has neither value nor error.
     pub fn to_json(&self) -> Json {
         let steps = self.steps.iter().map(|step| {
-            let mut json = outcome(&step.value);
+            let mut json = step.value.as_ref().map_or_else(|| json!({}), outcome);
             json["depth"] = json!(step.depth);
             json["source"] = json!(step.source);
             if !step.turns.is_empty() {
                 json["turns"] = step.turns.iter().map(outcome).collect();
+                json["turn_count"] = json!(step.turn_count);
             }
             json
         });
-        let violation =
-            self.violation.as_ref().map(|v| json!({"path": v.path, "expected": v.expected, "found": v.found}));
         json!({
             "rule": &*self.rule,
             "criteria": self.steps.first().map(|step| &step.source),
             "matches": self.matches,
             "reason": self.reason,
             "index": {"found_by": self.found_by, "proposed": self.proposed},
-            "violation": violation,
+            "not_asked": self.not_asked,
             "steps": steps.collect::<Vec<_>>(),
         })
     }
@@ -41,7 +41,8 @@ impl Explanation {
 
 fn outcome(outcome: &Outcome) -> Json {
     match outcome {
-        Ok(value) => json!({"value": value}),
+        Ok(Shown { type_name, json, cut: false }) => json!({"type": type_name, "value": json}),
+        Ok(Shown { type_name, json, cut: true }) => json!({"type": type_name, "value": json, "cut": true}),
         Err(error) => json!({"error": {"code": error.code, "text": error.text}}),
     }
 }
@@ -61,14 +62,14 @@ pub fn explanation_text(explanation: &Json) -> String {
         format!("result  {verdict}: {}", text(&explanation["reason"])),
     ];
     let index = &explanation["index"];
-    let proposed = if index["proposed"] == true { "proposes the rule" } else { "does not propose the rule" };
     let found_by = index["found_by"].as_array().map_or(&[][..], Vec::as_slice);
-    if found_by.is_empty() && index["proposed"] == true {
-        lines.push("index   cannot help: every event has to ask this rule".to_owned());
-    } else {
-        lines.push(format!("index   {proposed}"));
-        lines.extend(found_by.iter().map(|way| format!("        by {}", text(way))));
-    }
+    lines.push(match (index["proposed"] == true, found_by) {
+        (true, []) => "index   cannot help: every event has to ask this rule".to_owned(),
+        (false, []) => "index   proposes the rule for no event: it never matches".to_owned(),
+        (true, _) => "index   proposes the rule, which it finds by".to_owned(),
+        (false, _) => "index   does not propose the rule, which it finds by".to_owned(),
+    });
+    lines.extend(found_by.iter().map(|way| format!("        {}", text(way))));
     let steps = explanation["steps"].as_array().map_or(&[][..], Vec::as_slice);
     let labels: Vec<String> = steps.iter().map(label).collect();
     let width = labels.iter().map(|l| l.chars().count()).filter(|n| *n <= COLUMN_CHARS_MAX).max().unwrap_or(0);
@@ -77,7 +78,13 @@ pub fn explanation_text(explanation: &Json) -> String {
     }
     for (step, label) in steps.iter().zip(labels) {
         let value = match step["turns"].as_array() {
-            Some(turns) => format!("each turn: {}", turns.iter().map(shown).collect::<Vec<_>>().join("; ")),
+            Some(turns) => {
+                let values = turns.iter().map(shown).collect::<Vec<_>>().join("; ");
+                match step["turn_count"].as_u64() {
+                    Some(count) if count > turns.len() as u64 => format!("each of {count} turns: {values}; …"),
+                    _ => format!("each turn: {values}"),
+                }
+            }
             None => shown(step),
         };
         lines.push(format!("{label:<width$}  {value}"));
@@ -93,12 +100,29 @@ fn label(step: &Json) -> String {
 }
 
 fn shown(outcome: &Json) -> String {
-    let text = match outcome.get("error") {
-        Some(error) => format!("error: {}", error["text"].as_str().unwrap_or_default()),
-        None => outcome["value"].to_string(),
+    let text = match (outcome.get("error"), outcome.get("value")) {
+        (Some(error), _) => format!("error: {}", error["text"].as_str().unwrap_or_default()),
+        (None, Some(value)) => value_text(outcome["type"].as_str().unwrap_or_default(), value),
+        (None, None) => "not evaluated".to_owned(),
     };
-    if text.chars().count() <= VALUE_CHARS_MAX {
+    if text.chars().count() <= VALUE_CHARS_MAX && outcome.get("cut").is_none() {
         return text;
     }
     text.chars().take(VALUE_CHARS_MAX).chain("…".chars()).collect()
+}
+
+/// A value much as the language writes it.
+fn value_text(type_name: &str, value: &Json) -> String {
+    match (type_name, value) {
+        ("uint", number) => format!("{number}u"),
+        ("optional_type", Json::Array(of)) => match of.first() {
+            Some(value) => format!("optional.of({value})"),
+            None => "optional.none()".to_owned(),
+        },
+        ("bytes", Json::String(text)) => format!("base64.decode(\"{text}\")"),
+        ("string", value) => value.to_string(),
+        // A timestamp, an address, the name of a type, NaN.
+        (_, Json::String(text)) => text.clone(),
+        (_, value) => value.to_string(),
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::{Output, PackCommand};
 use super::http::Client;
-use super::{EXIT_FAILED, Failure, output};
+use super::{EXIT_FAILED, EXIT_USAGE, Failure, output};
 use crate::packs::{self, PackUpload};
 
 pub fn run(command: PackCommand, client: &impl Fn() -> Result<Client, Failure>, format: Output) -> Result<(), Failure> {
@@ -36,8 +36,10 @@ fn validate(paths: &[PathBuf], format: Output) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Compiles packs; a path that cannot be read is a mistake of the command line, not of a pack.
 pub(super) fn load(paths: &[PathBuf], format: Output) -> Result<Revision, Failure> {
-    Revision::load(packs::read(paths)?).map_err(|problems| invalid(&problems, format))
+    let sources = packs::read(paths).map_err(|e| Failure::new(EXIT_USAGE, format!("{e:#}")))?;
+    Revision::load(sources).map_err(|problems| invalid(&problems, format))
 }
 
 /// Every problem on a line of its own.
