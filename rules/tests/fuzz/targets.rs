@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use petrel_cel::Paths;
+use petrel_cel::compile::{Names, on_parser_thread, parse, parse_quickly};
 use petrel_rules::{InvalidJson, Kv, Matcher, RuleIndex, RuleSet, RuleSource, TriggerSchema, Verdict};
 use serde_json::Value;
 
@@ -56,6 +58,7 @@ fn asked_of(matcher: &mut Matcher, ask: Ask, set: &RuleSet, event: &[u8]) -> Res
 /// Text as a criterion: it compiles, and then runs, or has mistakes that stand somewhere in it.
 pub fn compile(input: &[u8]) -> String {
     let text = String::from_utf8_lossy(input);
+    on_parser_thread(|| parsers_agree(&text));
     let errors = match rule_set(&[&text]) {
         Ok(set) => return EVENTS.map(|event| format!("{:?}", answers(&set, event.as_bytes()).unwrap())).concat(),
         Err(errors) => errors,
@@ -72,6 +75,16 @@ pub fn compile(input: &[u8]) -> String {
     let mut kinds: Vec<String> = errors.iter().map(|error| outside_quotes(&error.message)).collect();
     kinds.dedup();
     kinds.join(";")
+}
+
+/// The parser for very many rules accepts what the other one does, and both give the same expression.
+fn parsers_agree(text: &str) {
+    let [quick, thorough] = [parse_quickly, parse].map(|parser| {
+        let names = Names { event: Some("trigger"), vars: &["now", "kv"] };
+        let compiled = parser(text).and_then(|parsed| parsed.compile(names, &mut Paths::new(), None));
+        compiled.map(|compiled| format!("{:?}", compiled.expr))
+    });
+    assert_eq!(quick, thorough, "{text:?}");
 }
 
 fn outside_quotes(message: &str) -> String {

@@ -3,16 +3,19 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anyhow::{Result, bail, ensure};
-use petrel_cel::compile::{Mistake, Names, Parsed, on_parser_thread, parse};
+use petrel_cel::compile::{Mistake, Names, Parsed, on_parser_thread};
 use petrel_cel::{Arena, Cx, OwnedValue, Paths, Value};
 
 use crate::json;
 use crate::suite::{Case, Expected, Suite};
 
+/// One of the two parsers.
+pub(crate) type Parser = fn(&str) -> Result<Parsed, Vec<Mistake>>;
+
 /// The outcome of every test that applies, in order: passed, or why not.
-pub(crate) fn run(suite: &Suite) -> Vec<Option<Result<()>>> {
+pub(crate) fn run(suite: &Suite, parser: Parser) -> Vec<Option<Result<()>>> {
     let parsed: Vec<Result<Parsed, Vec<Mistake>>> =
-        on_parser_thread(|| suite.cases.iter().map(|case| parse(&case.expr)).collect());
+        on_parser_thread(|| suite.cases.iter().map(|case| parser(&case.expr)).collect());
     let outcome = |(case, parsed): (&Case, &Result<Parsed, Vec<Mistake>>)| {
         let run = || run_case(case, parsed.as_ref());
         case.applies.then(|| catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| bail!("panicked")))
