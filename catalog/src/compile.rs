@@ -164,8 +164,14 @@ impl CompiledRevision {
     }
 }
 
-/// Compiles drafts. What has a problem is left out, so the result is whole only if none was added.
-pub(crate) fn compile(hash: String, drafts: Vec<PackDraft>, problems: &mut Problems) -> CompiledRevision {
+/// Compiles drafts. What has a problem is left out, so the result is whole only if none was added. Rules that
+/// are unchanged since the revision `before` are not compiled again.
+pub(crate) fn compile(
+    hash: String,
+    drafts: Vec<PackDraft>,
+    before: Option<&CompiledRevision>,
+    problems: &mut Problems,
+) -> CompiledRevision {
     unique("pack", drafts.iter().filter(|draft| !draft.nameless).map(|draft| &draft.name), problems);
     let mut revision = CompiledRevision {
         hash,
@@ -214,7 +220,7 @@ pub(crate) fn compile(hash: String, drafts: Vec<PackDraft>, problems: &mut Probl
         revision.tests.insert(reference.clone(), tests);
         revision.rules.insert(reference, rule);
     }
-    revision.plans = planner.finish(&revision.triggers, problems, &mut revision.warnings);
+    revision.plans = planner.finish(&revision.triggers, before, problems, &mut revision.warnings);
     revision
 }
 

@@ -1,6 +1,6 @@
 //! The rules of each trigger, compiled for the match stage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use petrel_rules::{
@@ -8,6 +8,7 @@ use petrel_rules::{
 };
 use serde_json::Value;
 
+use crate::compile::CompiledRevision;
 use crate::engine::{check_criteria, tell_all, tell_warning};
 use crate::model::TriggerDef;
 use crate::pack::{RuleDraft, TriggerSource, Validate, describe_errors};
@@ -25,6 +26,16 @@ pub(crate) struct Planner {
 struct PlannedRule {
     criteria: Option<Located<String>>,
     plan: RulePlan,
+}
+
+/// Of so many rules one may be added without compiling all of them.
+const ADDED_SHARE: usize = 8;
+
+impl PlannedRule {
+    fn source(&self) -> RuleSource {
+        let criteria = self.criteria.as_ref().map(|criteria| criteria.value.clone());
+        RuleSource { rule: self.plan.rule.clone(), criteria }
+    }
 }
 
 impl Planner {
@@ -55,29 +66,27 @@ impl Planner {
     }
 
     /// Plans of all triggers, those without rules too: their events are known and match nothing. Criteria
-    /// that compile and cannot be meant so are told among the warnings.
+    /// that compile and cannot be meant so are told among the warnings. What is unchanged since the revision
+    /// `before` is not compiled again.
     pub(crate) fn finish(
         mut self,
         triggers: &BTreeMap<String, TriggerDef>,
+        before: Option<&CompiledRevision>,
         problems: &mut Problems,
         warnings: &mut Problems,
     ) -> Vec<Arc<TriggerPlan>> {
         let mut plans = Vec::with_capacity(triggers.len());
         for (reference, trigger) in triggers {
-            let rules = self.rules.remove(reference).unwrap_or_default();
-            let schema = trigger.schema.as_ref().map_or_else(TriggerSchema::none, TriggerSchema::compile);
-            let source = |rule: &PlannedRule| RuleSource {
-                rule: rule.plan.rule.clone(),
-                criteria: rule.criteria.as_ref().map(|criteria| criteria.value.clone()),
-            };
-            match RuleSet::compile(&schema, rules.values().map(source)) {
+            let mut rules = self.rules.remove(reference).unwrap_or_default();
+            match rule_set(trigger, &rules, before) {
                 Ok(set) => {
                     for warning in set.warnings() {
                         if let Some(criteria) = rules.get(&warning.at).and_then(|rule| rule.criteria.as_ref()) {
                             tell_warning(warning, criteria, warnings);
                         }
                     }
-                    let actions = rules.into_values().map(|rule| rule.plan).collect();
+                    let actions = set.rules().filter_map(|(_, rule)| rules.remove(&**rule)).map(|rule| rule.plan);
+                    let actions = actions.collect();
                     let plan = TriggerPlan::new(reference.as_str().into(), set, actions);
                     plans.push(Arc::new(match full_check(trigger) {
                         Some(check) => plan.with_full_check(check),
@@ -89,6 +98,44 @@ impl Planner {
         }
         plans
     }
+}
+
+/// The rules of a trigger, compiled. Where the revision before has all of them, its set is shared; where
+/// some are added, it grows by a part; where any was changed or is gone, all are compiled, because what a
+/// schema is checked for depends on the paths that rules read.
+fn rule_set(
+    trigger: &TriggerDef,
+    rules: &BTreeMap<String, PlannedRule>,
+    before: Option<&CompiledRevision>,
+) -> Result<Arc<RuleSet>, Vec<CompileError>> {
+    if let Some(known) = before.and_then(|before| unchanged(trigger, rules, before)) {
+        let names: BTreeSet<&str> = known.rules().map(|(_, rule)| &**rule).collect();
+        let mut added = rules.values().filter(|rule| !names.contains(&*rule.plan.rule)).peekable();
+        if added.peek().is_none() {
+            return Ok(known.clone());
+        }
+        let few = (rules.len() - names.len()) * ADDED_SHARE <= names.len();
+        if few && known.is_whole_enough() {
+            return known.update(&[], added.map(PlannedRule::source)).map(Arc::new);
+        }
+    }
+    let schema = trigger.schema.as_ref().map_or_else(TriggerSchema::none, TriggerSchema::compile);
+    RuleSet::compile(&schema, rules.values().map(PlannedRule::source)).map(Arc::new)
+}
+
+/// The trigger's set of the revision before, if every rule in it is a rule still and says the same.
+fn unchanged<'b>(
+    trigger: &TriggerDef,
+    rules: &BTreeMap<String, PlannedRule>,
+    before: &'b CompiledRevision,
+) -> Option<&'b Arc<RuleSet>> {
+    let set = before.plan(&trigger.reference)?.rules();
+    let same_schema = before.trigger(&trigger.reference)?.schema == trigger.schema;
+    let holds = |rule: &str| {
+        let criteria = rules.get(rule).map(|rule| rule.criteria.as_ref().map(|criteria| &criteria.value));
+        criteria.is_some() && criteria == before.rule(rule).map(|rule| rule.criteria.as_ref())
+    };
+    (same_schema && set.rules().all(|(_, rule)| holds(rule))).then_some(set)
 }
 
 /// The check of a bound topic that asks for all of its schema.
@@ -117,7 +164,12 @@ fn tell_by_rule(errors: &[CompileError], rules: &BTreeMap<String, PlannedRule>, 
 
 #[cfg(test)]
 mod tests {
+    use petrel_rules::limits::RULE_SET_PARTS_MAX;
+    use petrel_rules::{Kv, Matcher, RuleIndex, Verdict};
+
     use super::*;
+    use crate::pack::{PackFile, PackSource};
+    use crate::revision::Revision;
     use crate::testkit::{disk_with, load};
 
     fn check_of(trigger: &'static str) -> Option<FullCheck> {
@@ -137,6 +189,71 @@ mod tests {
             warnings[0].starts_with("rules/odd.yaml:3:") && warnings[0].contains("did you mean `host`"),
             "{warnings:?}"
         );
+    }
+
+    /// The disk pack with so many more rules, whose names begin with `letter`.
+    fn with_rules(letter: char, count: usize, changes: &[(&'static str, &'static str)]) -> PackSource {
+        let mut source = disk_with(changes);
+        for number in 0..count {
+            let text = format!(
+                "name: {letter}{number}\ntrigger: disk.alert\ncriteria: trigger.mount == \"/{letter}{number}\"\n\
+                 action: {{ ref: disk.clean, parameters: {{ host: a }} }}\n"
+            );
+            let path = format!("rules/{letter}{number}.yaml");
+            source.files.push(PackFile { path, bytes: text.into_bytes(), executable: false });
+        }
+        source
+    }
+
+    fn set_of(revision: &Revision) -> &Arc<RuleSet> {
+        revision.compiled().plan("disk.alert").unwrap().rules()
+    }
+
+    #[test]
+    fn what_is_unchanged_is_not_compiled_again() {
+        let base = load(vec![with_rules('m', 16, &[])]);
+        let after = |source: PackSource| Revision::load_into(&base, vec![source]).unwrap();
+        let described = ("pack.yaml", "name: disk\nversion: 1.0.1\ndescription: Other words\n");
+        let same = after(with_rules('m', 16, &[described]));
+        assert!(same.hash() != base.hash() && Arc::ptr_eq(set_of(&base), set_of(&same)));
+
+        let changed = (
+            "rules/clean_tmp.yaml",
+            "name: clean_tmp\ntrigger: disk.alert\ncriteria: trigger.used_pct > 80.0\naction: { ref: disk.clean, parameters: { host: a } }\n",
+        );
+        let schema = (
+            "triggers/alert.yaml",
+            "name: alert\nsource: { kafka: { topic: monitoring.alerts } }\nschema: { type: object }\n",
+        );
+        let gone = ("rules/clean_tmp.yaml", "");
+        for source in [with_rules('m', 16, &[changed]), with_rules('m', 16, &[schema]), with_rules('m', 16, &[gone])] {
+            let set = set_of(&after(source)).stats();
+            assert_eq!(set.segments, 1, "all of it is compiled: {set:?}");
+        }
+    }
+
+    #[test]
+    fn added_rules_are_a_part_until_there_are_too_many() {
+        let mut revision = load(vec![with_rules('m', 16, &[])]);
+        let mut parts = Vec::new();
+        for count in 1..=RULE_SET_PARTS_MAX {
+            let mut source = with_rules('m', 16, &[]);
+            source.files.extend(with_rules('a', count, &[]).files.into_iter().filter(|file| file.path.contains("/a")));
+            source.files.sort_by(|one, other| one.path.cmp(&other.path));
+            source.files.dedup_by(|one, other| one.path == other.path);
+            revision = Revision::load_into(&revision, vec![source]).unwrap();
+            let plan = revision.compiled().plan("disk.alert").unwrap();
+            assert_eq!(plan.rules().len(), 17 + count);
+            parts.push(plan.rules().stats().segments);
+            let event = format!("{{\"host\":\"h\",\"mount\":\"/a{}\",\"used_pct\":1.0}}", count - 1);
+            let mut matched = Vec::new();
+            let on = &mut |index: RuleIndex, verdict: Verdict<'_>| {
+                matched.extend((verdict == Verdict::True).then(|| plan.rule_of(index).rule.to_string()));
+            };
+            Matcher::new().run(plan.rules(), event.as_bytes(), 0, &Kv::empty(), on).unwrap();
+            assert_eq!(matched, [format!("disk.a{}", count - 1)], "it is the rule that does it");
+        }
+        assert_eq!(parts, [2, 3, 4, 5, 6, 7, 8, 1]);
     }
 
     #[test]

@@ -36,12 +36,16 @@ impl Revision {
     /// # Errors
     /// Every problem of every pack.
     pub fn load(sources: Vec<PackSource>) -> Result<Self, Problems> {
+        Self::load_after(None, sources)
+    }
+
+    fn load_after(before: Option<&CompiledRevision>, sources: Vec<PackSource>) -> Result<Self, Problems> {
         let mut problems = Problems::new();
         let drafts: Vec<PackDraft> = sources.into_iter().map(|source| pack::read(source, &mut problems)).collect();
         let mut blobs: Vec<Blob> = drafts.iter().filter_map(|draft| blob_of(draft, &mut problems)).collect();
         blobs.sort_by(|a, b| a.hash.cmp(&b.hash));
         let hash = revision_hash(blobs.iter().map(|blob| blob.hash.as_str()));
-        let compiled = compile(hash, drafts, &mut problems);
+        let compiled = compile(hash, drafts, before, &mut problems);
         let compiled = problems.or(Arc::new(compiled))?;
         Ok(Self { compiled, blobs })
     }
@@ -62,12 +66,12 @@ impl Revision {
             }
         }
         problems.or(())?;
-        Self::load(all)
+        Self::load_after(Some(&base.compiled), all)
     }
 
     /// A revision without packs.
     pub fn empty() -> Self {
-        let compiled = compile(revision_hash(std::iter::empty()), Vec::new(), &mut Problems::new());
+        let compiled = compile(revision_hash(std::iter::empty()), Vec::new(), None, &mut Problems::new());
         Self { compiled: Arc::new(compiled), blobs: Vec::new() }
     }
 
@@ -102,16 +106,17 @@ impl Revision {
 }
 
 impl CompiledRevision {
-    /// Compiles what the catalog's log holds: blobs with the hashes under which they are stored.
+    /// Compiles what the catalog's log holds: blobs with the hashes under which they are stored. Rules that
+    /// are unchanged since the revision `before` are not compiled again.
     ///
     /// # Errors
     /// Why this release cannot compile them; an older or newer release may have been able to.
-    pub fn from_blobs(blobs: &[(String, Arc<CatalogBlob>)]) -> Result<Self, Problems> {
+    pub fn from_blobs(before: Option<&Self>, blobs: &[(String, Arc<CatalogBlob>)]) -> Result<Self, Problems> {
         let mut problems = Problems::new();
         let drafts = drafts_of(blobs, &mut problems);
         let mut hashes: Vec<&str> = blobs.iter().map(|(hash, _)| hash.as_str()).collect();
         hashes.sort_unstable();
-        let compiled = compile(revision_hash(hashes.into_iter()), drafts, &mut problems);
+        let compiled = compile(revision_hash(hashes.into_iter()), drafts, before, &mut problems);
         problems.or(compiled)
     }
 }

@@ -185,7 +185,9 @@ impl CatalogState {
     pub fn revision(&self, hash: &str) -> Result<Arc<CompiledRevision>, ResolveError> {
         let blobs = self.blobs_of(hash)?;
         let compiled = self.kept(hash).unwrap_or_else(|| {
-            let compiled = CompiledRevision::from_blobs(&blobs).and_then(|compiled| checked(compiled, hash));
+            let before = self.newest();
+            let compiled =
+                CompiledRevision::from_blobs(before.as_deref(), &blobs).and_then(|compiled| checked(compiled, hash));
             self.keep(hash, compiled.clone());
             compiled
         });
@@ -233,6 +235,11 @@ impl CatalogState {
         let compiled = entry.1.clone();
         kept.push(entry);
         Some(compiled)
+    }
+
+    /// The compiled revision that was asked for last.
+    fn newest(&self) -> Option<Arc<CompiledRevision>> {
+        self.lock().iter().rev().find_map(|(_, compiled)| compiled.clone().ok())
     }
 
     fn keep(&self, hash: &str, compiled: Compiled) {

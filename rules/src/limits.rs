@@ -12,6 +12,10 @@ pub const BUDGET_FAULTS_MAX: u8 = 100;
 /// Fewest rules whose parsing is worth a thread of its own.
 pub(crate) const PARSE_RULES_MIN: usize = 64;
 
+/// Most parts of a rule set that updates have left; each is searched for every event. A set with so many is
+/// compiled anew.
+pub const RULE_SET_PARTS_MAX: usize = 8;
+
 /// Longest text of an evaluation error, in bytes.
 pub const ERROR_TEXT_BYTES_MAX: usize = 512;
 

@@ -8,7 +8,7 @@ use petrel_bus::{InputTopic, Start};
 
 use petrel_cel::{Paths, SlotId};
 
-use crate::engine::{ParsedEvent, RuleSet, RuleSetStats};
+use crate::engine::{ParsedEvent, RuleIndex, RuleSet, RuleSetStats};
 use crate::extract::{Doubles, Layout};
 use crate::template::Template;
 
@@ -65,7 +65,7 @@ impl fmt::Debug for FullCheck {
 pub struct TriggerPlan {
     /// Reference of the trigger.
     pub trigger: Arc<str>,
-    pub(crate) rules: RuleSet,
+    pub(crate) rules: Arc<RuleSet>,
     pub(crate) plans: Vec<RulePlan>,
     pub(crate) full_check: Option<FullCheck>,
 }
@@ -119,7 +119,8 @@ impl TriggerPlan {
     ///
     /// # Panics
     /// If `plans` are not of the rules of `rules`, in the same order.
-    pub fn new(trigger: Arc<str>, rules: RuleSet, plans: Vec<RulePlan>) -> Self {
+    pub fn new(trigger: Arc<str>, rules: impl Into<Arc<RuleSet>>, plans: Vec<RulePlan>) -> Self {
+        let rules = rules.into();
         assert!(
             rules.rules().map(|(_, rule)| rule).eq(plans.iter().map(|p| &p.rule)),
             "the plans of {trigger} are of the rules that were compiled"
@@ -133,9 +134,14 @@ impl TriggerPlan {
         self
     }
 
-    /// Its enabled rules, compiled.
-    pub fn rules(&self) -> &RuleSet {
+    /// Its enabled rules, compiled; revisions whose rules of the trigger are the same share them.
+    pub fn rules(&self) -> &Arc<RuleSet> {
         &self.rules
+    }
+
+    /// What a rule does, by its number in the set.
+    pub fn rule_of(&self, rule: RuleIndex) -> &RulePlan {
+        &self.plans[rule.0]
     }
 
     /// The check of the whole schema, of a trigger that asks for one.

@@ -15,6 +15,7 @@ use petrel_cel::{Paths, SlotId};
 
 use crate::error::CompileError;
 use crate::extract::{Doubles, Layout, SchemaCheck};
+use crate::limits::RULE_SET_PARTS_MAX;
 use crate::schema::{SchemaViolation, TriggerSchema};
 
 pub use matcher::{EventReader, Matcher, ParsedEvent, Verdict};
@@ -122,7 +123,7 @@ impl RuleSet {
 
     /// This set without some rules and with others, which get the next numbers. It shares all that is
     /// unchanged, so that it is made in microseconds; each update leaves a part that every event has to
-    /// search, so after many of them a set should be compiled anew.
+    /// search, so after many of them a set should be compiled anew ([`RuleSet::is_whole_enough`]).
     ///
     /// # Errors
     /// As [`RuleSet::compile`], of the rules that are added.
@@ -143,6 +144,11 @@ impl RuleSet {
             without.iter().filter(|rule| rule.0 < self.numbers()).for_each(|rule| removed.insert(rule.0));
         }
         Ok(Self::new(self.schema.clone(), segments, removed, paths))
+    }
+
+    /// Whether one more update is better than compiling everything anew.
+    pub fn is_whole_enough(&self) -> bool {
+        self.segments.len() < RULE_SET_PARTS_MAX
     }
 
     /// Rules' numbers that were ever given, those of removed rules too.

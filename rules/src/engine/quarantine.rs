@@ -8,7 +8,8 @@ use crate::limits::BUDGET_FAULTS_MAX;
 
 /// Counts, for the rules of a segment, how often each used up its budget. An evaluation that does costs
 /// about a millisecond: a rule that does it for every event would hold up all others. It is shared by the
-/// threads of a process and not kept: other processes, and a new revision, begin anew.
+/// threads of a process and not kept: other processes, and a revision that compiles the rules again, begin
+/// anew.
 #[derive(Debug)]
 pub(super) struct Quarantine {
     faults: Box<[AtomicU8]>,

@@ -72,11 +72,13 @@ impl<G: MatchView> MatchStage<G> {
         };
         self.matcher.run_parsed(&plan.rules, parsed, now_ms, context.globals().kv(), &mut on);
         self.pending.now.missing_fields += missing;
-        // The index finds rules in an order of its own; what is written follows the rules'.
-        matched.sort_unstable();
-        failed.sort_by_key(|(index, _)| *index);
+        // The index finds rules in an order of its own, and their numbers depend on how the set came about;
+        // what is written follows their names.
+        let by_name = |one: RuleIndex, other: RuleIndex| plan.rule_of(one).rule.cmp(&plan.rule_of(other).rule);
+        matched.sort_unstable_by(|one, other| by_name(*one, *other));
+        failed.sort_by(|(one, _), (other, _)| by_name(*one, *other));
         for (index, error) in failed {
-            self.failed(event, plan, &plan.plans[index.0], &error, context);
+            self.failed(event, plan, plan.rule_of(index), &error, context);
         }
         if !matched.is_empty() || self.options.record_all_events {
             self.audit_event(event, plan, matched.len(), context);
@@ -93,7 +95,7 @@ impl<G: MatchView> MatchStage<G> {
         let root = whole.map_or(Value::Null, |whole| whole.root());
         let scope = Scope::rule(root, now_ms, context.globals().kv());
         for index in matched {
-            let rule = &plan.plans[index.0];
+            let rule = plan.rule_of(index);
             for (index, action) in (0..).zip(&rule.actions) {
                 let rendered = action.parameters.render(&scope);
                 self.request(event, &Match { trigger: &plan.trigger, rule, action, index }, rendered, context);
