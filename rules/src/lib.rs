@@ -32,7 +32,7 @@ pub use error::{CompileError, EvalError};
 pub use explain::{ExplainError, Explanation, Outcome, Shown, Step, explain, explanation_text};
 pub use extract::{Extractor, InvalidJson, Layout};
 pub use kv::{InvalidKv, Kv};
-pub use lint::{Finding, FindingKind, LintRule, lint};
+pub use lint::{Finding, FindingKind, LintReport, LintRule, lint};
 pub use petrel_cel::{Arena, Fault};
 pub use plan::{ActionPlan, Binding, FullCheck, MatchPlan, RulePlan, TriggerPlan};
 pub use schema::{SchemaViolation, TriggerSchema};

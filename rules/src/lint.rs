@@ -2,9 +2,10 @@
 //! overlap, that no index can find, and what the compiler warns of.
 //!
 //! Reading order: `atoms` (criteria as disjunctions of conjunctions), `implies` (which follows from which),
-//! `pairs` (which rules are compared at all).
+//! `exclude` (which contradict each other), `pairs` (which rules are compared at all).
 
 mod atoms;
+mod exclude;
 mod implies;
 mod pairs;
 
@@ -12,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use petrel_cel::Paths;
-use petrel_cel::compile::{EventTypes, Parsed};
+use petrel_cel::compile::{EventTypes, Mistake, Parsed};
 use petrel_cel::expr::{Expr, Kind};
 use serde_json::{Value as Json, json};
 
@@ -22,7 +23,8 @@ use crate::error::CompileError;
 use crate::index::Clause;
 use crate::names;
 use crate::schema::TriggerSchema;
-use atoms::Conjunction;
+use atoms::{Atom, Conjunction};
+use exclude::Contradiction;
 
 /// A rule of a trigger, with what it does.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +38,7 @@ pub struct LintRule {
 /// What is odd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FindingKind {
-    /// It cannot match any event.
+    /// It cannot match any event: its conditions contradict each other or the schema, or it is no bool.
     NeverMatches,
     /// Another rule with the same actions matches whenever this one does.
     Redundant,
@@ -98,23 +100,42 @@ impl fmt::Display for Finding {
     }
 }
 
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LintReport {
+    /// In the order of the rules.
+    pub findings: Vec<Finding>,
+    /// Whether there were so many pairs of rules that some were left out.
+    pub pairs_left_out: bool,
+}
+
 /// A compiled rule, as it is compared with others.
 struct Known<'r> {
     rule: Arc<str>,
     actions: &'r [(String, Json)],
     cover: Vec<Clause>,
-    /// Of which one holds exactly when the rule matches; nothing if there would be too many.
+    /// Of which one holds exactly when the rule matches, without those that never hold; nothing if there
+    /// would be too many.
     disjuncts: Option<Vec<Conjunction>>,
 }
 
-/// Finds what is odd about the rules of one trigger, in the order of the rules. Implications hold for every
-/// event on which no criterion exceeds its budget; where they cannot be shown there is no finding.
+/// The cover and the disjuncts of a [`Known`].
+type Conditions = (Vec<Clause>, Option<Vec<Conjunction>>);
+
+impl Known<'_> {
+    /// Whether it is known to match no event; that is told, and it is compared with no other rule.
+    fn never_matches(&self) -> bool {
+        self.cover.is_empty()
+    }
+}
+
+/// Finds what is odd about the rules of one trigger. What is said holds for every event that the schema lets
+/// through and on which no criterion exceeds its budget; what cannot be shown is no finding.
 ///
 /// # Errors
 /// Criteria that do not compile.
-pub fn lint(schema: &TriggerSchema, rules: &[LintRule]) -> Result<Vec<Finding>, Vec<CompileError>> {
+pub fn lint(schema: &TriggerSchema, rules: &[LintRule]) -> Result<LintReport, Vec<CompileError>> {
     let parsed = ParsedRules::parse(rules.iter().map(|rule| rule.source.clone())).into_all()?;
-    let types = schema.lists_fields().then_some(schema as &dyn EventTypes);
     let mut paths = Paths::new();
     let (mut findings, mut errors) = (Vec::new(), Vec::new());
     let mut known = Vec::with_capacity(rules.len());
@@ -126,17 +147,8 @@ pub fn lint(schema: &TriggerSchema, rules: &[LintRule]) -> Result<Vec<Finding>, 
             known.push(Known { rule, actions, cover: vec![Clause::default()], disjuncts: Some(vec![Vec::new()]) });
             continue;
         };
-        match parsed.compile(names::RULE, &mut paths, types) {
-            Ok(compiled) => {
-                let at = |mistake| CompileError::new(&rule, parsed.source(), mistake);
-                for warning in compiled.warnings.into_iter().chain(compiled.never_bool).map(at) {
-                    let finding = Finding::new(FindingKind::UnknownField, &rule, warning.message);
-                    findings.push(Finding { line: warning.line, column: warning.column, ..finding });
-                }
-                let cover = cover(&compiled.expr, &paths);
-                findings.extend(alone(&rule, &parsed, &compiled.expr, &cover, &paths));
-                known.push(Known { rule, actions, cover, disjuncts: atoms::disjuncts(&compiled.expr) });
-            }
+        match alone(&rule, &parsed, schema, &mut paths, &mut findings) {
+            Ok((cover, disjuncts)) => known.push(Known { rule, actions, cover, disjuncts }),
             Err(mistakes) => {
                 errors.extend(mistakes.into_iter().map(|m| CompileError::new(&rule, parsed.source(), m)));
             }
@@ -145,31 +157,89 @@ pub fn lint(schema: &TriggerSchema, rules: &[LintRule]) -> Result<Vec<Finding>, 
     if !errors.is_empty() {
         return Err(errors);
     }
-    pairs::compare(&known, &paths, &mut findings);
+    let pairs_left_out = pairs::compare(&known, &paths, &mut findings);
     let order: std::collections::HashMap<&str, usize> =
         known.iter().enumerate().map(|(number, known)| (&*known.rule, number)).collect();
     findings.sort_by_key(|finding| (order.get(&*finding.rule).copied(), finding.kind));
-    Ok(findings)
+    Ok(LintReport { findings, pairs_left_out })
 }
 
-/// What can be said of a rule without the others.
-fn alone(rule: &Arc<str>, parsed: &Parsed, expr: &Expr, cover: &[Clause], paths: &Paths) -> Option<Finding> {
-    if cover.is_empty() {
-        let message = "it never matches: its conditions contradict each other or are never true".to_owned();
-        return Some(Finding::new(FindingKind::NeverMatches, rule, message));
+/// Compiles a criterion and tells what can be said of it without the others.
+fn alone(
+    rule: &Arc<str>,
+    parsed: &Parsed,
+    schema: &TriggerSchema,
+    paths: &mut Paths,
+    findings: &mut Vec<Finding>,
+) -> Result<Conditions, Vec<Mistake>> {
+    let types = schema.lists_fields().then_some(schema as &dyn EventTypes);
+    let compiled = parsed.compile(names::RULE, paths, types)?;
+    let mut tell = |kind, mistake| {
+        let CompileError { line, column, message, .. } = CompileError::new(rule, parsed.source(), mistake);
+        findings.push(Finding { line, column, ..Finding::new(kind, rule, message) });
+    };
+    compiled.warnings.into_iter().for_each(|warning| tell(FindingKind::UnknownField, warning));
+    let cover = cover(&compiled.expr, paths);
+    let disjuncts = atoms::disjuncts(&compiled.expr);
+    let (never, disjuncts) = possible(disjuncts, parsed, schema, paths);
+    if let Some(never) = compiled.never_bool.or(never).or_else(|| cover.is_empty().then(never_holds)) {
+        tell(FindingKind::NeverMatches, never);
+        return Ok((Vec::new(), disjuncts));
     }
-    if !cover.iter().any(|clause| clause.literals.is_empty()) {
-        return None;
+    if cover.iter().any(|clause| clause.literals.is_empty()) {
+        let (blamed, why) = blame(&compiled.expr, paths);
+        let (offset, source) = written(parsed, blamed);
+        let message = format!("every event has to ask it: `{source}` {why}");
+        tell(FindingKind::AlwaysList, Mistake { offset, message });
     }
-    let (blamed, why) = blame(expr, paths);
-    let (start, source) = match parsed.extent(blamed.id) {
+    Ok((cover, disjuncts))
+}
+
+fn never_holds() -> Mistake {
+    let message = "it never matches: its conditions contradict each other or are never true".to_owned();
+    Mistake { offset: 0, message }
+}
+
+/// The conjunctions that can hold, and if none can, why the first of them cannot.
+fn possible(
+    disjuncts: Option<Vec<Conjunction>>,
+    parsed: &Parsed,
+    schema: &TriggerSchema,
+    paths: &Paths,
+) -> (Option<Mistake>, Option<Vec<Conjunction>>) {
+    let Some(disjuncts) = disjuncts else { return (None, None) };
+    let first = disjuncts.first().and_then(|first| exclude::contradiction(first, schema, paths));
+    let alternatives = if disjuncts.len() > 1 { "none of its alternatives can hold; of the first, " } else { "" };
+    let never = first.map(|first| contradiction(first, alternatives, parsed));
+    let holds = |conjunction: &Conjunction| exclude::contradiction(conjunction, schema, paths).is_none();
+    let possible: Vec<Conjunction> = disjuncts.into_iter().filter(holds).collect();
+    (never.filter(|_| possible.is_empty()), Some(possible))
+}
+
+fn contradiction(found: Contradiction<'_>, alternatives: &str, parsed: &Parsed) -> Mistake {
+    let text = |atom: &Atom| match written(parsed, &atom.expr) {
+        (offset, source) if atom.as_written => (offset, source),
+        (offset, source) => (offset, format!("!({source})")),
+    };
+    let (offset, why) = match found {
+        Contradiction::Alone(atom) => {
+            let (offset, source) = text(atom);
+            (offset, format!("`{source}` is true of no value that the schema allows"))
+        }
+        Contradiction::Pair(a, b) => {
+            let (offset, source) = text(b);
+            (offset, format!("`{}` and `{source}` exclude each other", text(a).1))
+        }
+    };
+    Mistake { offset, message: format!("it never matches: {alternatives}{why}") }
+}
+
+/// Where an expression begins, in characters, and how it is written.
+fn written(parsed: &Parsed, expr: &Expr) -> (usize, String) {
+    match parsed.extent(expr.id) {
         Some((start, end)) => (start, parsed.source().chars().skip(start).take(end - start).collect()),
         None => (0, parsed.source().to_owned()),
-    };
-    let message = format!("every event has to ask it: `{source}` {why}");
-    let place = CompileError::new(rule, parsed.source(), petrel_cel::compile::Mistake { offset: start, message });
-    let finding = Finding::new(FindingKind::AlwaysList, rule, place.message);
-    Some(Finding { line: place.line, column: place.column, ..finding })
+    }
 }
 
 /// The part of a criterion because of which the index knows nothing of it.

@@ -131,7 +131,7 @@ fn rules_are_linted() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let told = text(&output.stdout);
     for part in [
-        "disk.never:1:1: never_matches: ",
+        "disk.never:1:20: never_matches: it never matches: `trigger.pct > 5` and `trigger.pct < 1` exclude each other",
         "disk.narrow:1:1: redundant: it is redundant: disk.wide has the same actions",
         "disk.late:1:1: always_list: every event has to ask it: `now.getHours() == 3`",
         "unknown_field: ",

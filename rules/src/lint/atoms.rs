@@ -13,6 +13,8 @@ const ATOMS_MAX: usize = 32;
 pub(super) struct Atom {
     pub expr: Expr,
     pub wanted: bool,
+    /// Whether what is written in the source holds: of `!(x == c)` not, of `x != c` it does.
+    pub as_written: bool,
     /// Equal forms are equal expressions.
     pub form: String,
 }
@@ -54,6 +56,7 @@ fn when(expr: &Expr, wanted: bool) -> Option<Vec<Conjunction>> {
 
 impl Atom {
     fn new(expr: &Expr, wanted: bool) -> Self {
+        let as_written = wanted;
         // `x != c` is true exactly when `x == c` is false, and the other way round.
         let (expr, wanted) = match &expr.kind {
             Kind::Compare(Relation::Ne, sides) => {
@@ -61,7 +64,7 @@ impl Atom {
             }
             _ => (expr.clone(), wanted),
         };
-        Self { form: format!("{expr:?}"), expr, wanted }
+        Self { form: format!("{expr:?}"), expr, wanted, as_written }
     }
 
     /// The values of which a path must equal one, if that is what it says.

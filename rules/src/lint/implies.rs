@@ -11,7 +11,7 @@ use super::atoms::{Atom, Conjunction};
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Most values of an `in` that are tried one by one.
-const VALUES_MAX: usize = 256;
+pub(super) const VALUES_MAX: usize = 256;
 
 /// Whether all of `b` holds whenever all of `a` does.
 pub(super) fn implies(a: &[Conjunction], b: &[Conjunction], paths: &Paths) -> bool {
@@ -36,14 +36,14 @@ fn atom(a: &Atom, b: &Atom, paths: &Paths) -> bool {
 }
 
 /// What an atom says of a path.
-enum Condition<'e> {
+pub(super) enum Condition<'e> {
     Compared(Relation, &'e OwnedValue),
     Prefix(&'e str),
     Suffix(&'e str),
     Contains(&'e str),
 }
 
-fn condition(expr: &Expr) -> Option<(SlotId, Condition<'_>)> {
+pub(super) fn condition(expr: &Expr) -> Option<(SlotId, Condition<'_>)> {
     match &expr.kind {
         Kind::Compare(relation, sides) => match (&sides[0].kind, &sides[1].kind) {
             (Kind::Slot(slot), Kind::Const(value)) => Some((*slot, Condition::Compared(*relation, value))),
@@ -93,7 +93,7 @@ fn within(a: Relation, b: Relation, order: Option<Ordering>) -> bool {
 }
 
 /// Whether comparing with it never rounds: a string, or a number that every type of numbers holds.
-fn is_exact(value: &OwnedValue) -> bool {
+pub(super) fn is_exact(value: &OwnedValue) -> bool {
     match value {
         OwnedValue::String(_) => true,
         number => as_double(number).is_some_and(|double| double.abs() < EXACT_MAX),
@@ -111,27 +111,26 @@ fn as_double(value: &OwnedValue) -> Option<f64> {
 
 /// Whether an atom holds for each of these values of the only path that it reads.
 fn holds_for(atom: &Atom, slot: SlotId, values: &[&OwnedValue], paths: &Paths) -> bool {
-    let arena = Arena::new();
+    let forms: Option<Vec<Vec<OwnedValue>>> = values.iter().map(|value| all_equal(value)).collect();
+    forms.is_some_and(|forms| forms.iter().flatten().all(|form| holds(atom, slot, Slot::Value(form.value()), paths)))
+}
+
+/// Whether an atom holds if the only path that it reads has this value, or none.
+pub(super) fn holds(atom: &Atom, slot: SlotId, value: Slot<'_>, paths: &Paths) -> bool {
     let mut slots = vec![Slot::Absent; paths.len()];
     let mut above = slot;
     while above != SlotId::ROOT {
         above = paths.get(above).parent;
         slots[above.index()] = Slot::Object;
     }
-    let mut forms = Vec::new();
-    for value in values {
-        let Some(equals) = all_equal(value) else { return false };
-        forms.extend(equals);
-    }
-    forms.iter().all(|form| {
-        slots[slot.index()] = Slot::Value(form.value());
-        let slots = arena.slice(&slots);
-        matches!(Cx::new(&arena, paths, slots, &[]).eval(&atom.expr), Ok(Value::Bool(bool)) if bool == atom.wanted)
-    })
+    slots[slot.index()] = value;
+    let arena = Arena::new();
+    let found = Cx::new(&arena, paths, &slots, &[]).eval(&atom.expr);
+    matches!(found, Ok(Value::Bool(bool)) if bool == atom.wanted)
 }
 
 /// Every value of an event that equals a constant: `x == 1` holds for `1.0` too. Nothing if not all are known.
-fn all_equal(value: &OwnedValue) -> Option<Vec<OwnedValue>> {
+pub(super) fn all_equal(value: &OwnedValue) -> Option<Vec<OwnedValue>> {
     match value {
         OwnedValue::Null | OwnedValue::Bool(_) | OwnedValue::String(_) => Some(vec![value.clone()]),
         number => {

@@ -11,6 +11,16 @@ impl TriggerSchema {
         !self.properties.is_empty()
     }
 
+    /// The types of what stands at a path, as every event that is let through has them, whatever else of the
+    /// schema is checked; nothing if any type is.
+    pub(crate) fn checked_types(&self, steps: &[&str]) -> Option<Vec<Type>> {
+        let mut schema = self;
+        for step in steps {
+            schema = schema.properties.iter().find(|(name, _)| &**name == *step).map(|(_, below)| below)?;
+        }
+        Some(schema.types.as_ref()?.iter().flat_map(|name| types_of(name)).collect())
+    }
+
     /// The schema of what stands at a path, or what is known without one.
     fn at(&self, steps: &[&str]) -> Result<&Self, Field> {
         let Some((first, rest)) = steps.split_first() else { return Ok(self) };

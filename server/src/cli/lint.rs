@@ -19,6 +19,7 @@ pub fn run(args: &LintArgs, format: Output) -> Result<(), Failure> {
         triggers.entry(&rule.trigger).or_default().push(LintRule { source, actions: actions.collect() });
     }
     let mut findings: Vec<Finding> = Vec::new();
+    let mut pairs_left_out = false;
     for (trigger, rules) in &triggers {
         let schema = revision.trigger(trigger).and_then(|trigger| trigger.schema.as_ref());
         let schema = schema.map_or_else(TriggerSchema::none, TriggerSchema::compile);
@@ -26,7 +27,8 @@ pub fn run(args: &LintArgs, format: Output) -> Result<(), Failure> {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
             Failure::new(EXIT_FAILED, lines.join("\n"))
         })?;
-        findings.extend(found);
+        findings.extend(found.findings);
+        pairs_left_out |= found.pairs_left_out;
     }
     let warnings = findings.iter().filter(|finding| finding.kind != FindingKind::Overlap).count();
     match format {
@@ -35,6 +37,9 @@ pub fn run(args: &LintArgs, format: Output) -> Result<(), Failure> {
             findings.iter().for_each(|finding| output::line(&finding.to_string()));
             output::line(&format!("{warnings} warnings, {} overlaps", findings.len() - warnings));
         }
+    }
+    if pairs_left_out {
+        output::note("not all pairs of rules were compared: there are too many that are alike");
     }
     if args.deny_warnings && warnings > 0 { Err(Failure::new(EXIT_FAILED, "")) } else { Ok(()) }
 }
