@@ -124,6 +124,11 @@ fn bad_lines_are_told_and_the_others_run() {
     ] {
         assert!(told.contains(part), "{part:?} is not in {told}");
     }
+    let malformed = told.lines().find(|line| line.starts_with("  line 1: no JSON: ")).unwrap();
+    assert!(
+        malformed.contains(", column ") && malformed.matches("line").count() == 1,
+        "one number of a line: {malformed}"
+    );
 
     let events = file(dir.path(), "strict.ndjson", "{\"used_pct\":101}\n{\"used_pct\":100}\n");
     let output = rule_match(&[&pack, "--trigger", "disk.strict", "--events", &events]);
@@ -159,7 +164,7 @@ fn what_is_wrong_with_the_call_is_said() {
     let twice = list("twice.json", json!([{"name": "a", "criteria": "true"}, {"name": "a", "criteria": "true"}]));
     let wrong = list("wrong.json", json!([{"name": "a", "criteria": "trigger.n >"}, {"name": "b", "criteria": "nn"}]));
     let strange = list("strange.json", json!([{"name": "a", "citeria": "true"}]));
-    let cases: [(&[&str], i32, &[&str]); 9] = [
+    let cases: [(&[&str], i32, &[&str]); 10] = [
         (
             &[&pack, "--trigger", "disk.alret", "--events", &events],
             2,
@@ -170,6 +175,7 @@ fn what_is_wrong_with_the_call_is_said() {
         ),
         (&[&pack, "--trigger", "disk.alert", "--events", "no-such-file"], 2, &["cannot read the events no-such-file"]),
         (&[&pack, "--trigger", "disk.alert", "--events", "/"], 2, &["cannot read the events /"]),
+        (&["/no/such/pack", "--trigger", "disk.alert", "--events", &events], 2, &["cannot read /no/such/pack"]),
         (&[&pack, "--events", &events], 2, &["--trigger"]),
         (&["--events", &events], 2, &["PACK", "--trigger"]),
         (&[&pack, "--trigger", "disk.alert", "--rules", &wrong, "--events", &events], 2, &["cannot be used with"]),

@@ -11,6 +11,7 @@ mod worker;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::thread::available_parallelism;
 use std::time::Instant;
@@ -50,24 +51,34 @@ pub fn run(args: &MatchArgs, format: Output) -> Result<(), Failure> {
 
 /// The events and, of a file, how many bytes they are.
 fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>), Failure> {
-    if path == Path::new("-") {
-        return Ok((Box::new(io::stdin()), None));
-    }
     let refuse = |e: io::Error| Failure::new(EXIT_USAGE, format!("cannot read the events {}: {e}", path.display()));
+    if path == Path::new("-") {
+        // It may be a file: `petrel … < events.ndjson`.
+        let input = io::stdin().as_fd().try_clone_to_owned().map(File::from);
+        return Ok((Box::new(io::stdin()), input.and_then(|input| length(&input)).unwrap_or_default()));
+    }
     let file = File::open(path).map_err(refuse)?;
-    let metadata = file.metadata().map_err(refuse)?;
-    if metadata.is_dir() {
+    if file.metadata().map_err(refuse)?.is_dir() {
         return Err(refuse(io::ErrorKind::IsADirectory.into()));
     }
-    let bytes = metadata.is_file().then_some(metadata.len());
+    let bytes = length(&file).map_err(refuse)?;
     Ok((Box::new(file), bytes))
 }
 
-/// A bar on a terminal, while a file of known size is read and no matches run over the same terminal.
+/// How many bytes a file has, if it is one: of a pipe nobody knows.
+fn length(file: &File) -> io::Result<Option<u64>> {
+    file.metadata().map(|metadata| metadata.is_file().then_some(metadata.len()))
+}
+
+/// A bar on a terminal, while no matches run over the same terminal; of a pipe only how much was read.
 fn progress(bytes: Option<u64>, counts: bool) -> ProgressBar {
     let free = counts || !io::stdout().is_terminal();
-    let Some(bytes) = bytes.filter(|_| free && io::stderr().is_terminal()) else { return ProgressBar::hidden() };
-    let template = "{bar:40} {bytes}/{total_bytes} {binary_bytes_per_sec}, {eta} left";
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(bytes).with_style(style)
+    if !free || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match bytes {
+        Some(bytes) => (ProgressBar::new(bytes), "{bar:40} {bytes}/{total_bytes} {binary_bytes_per_sec}, {eta} left"),
+        None => (ProgressBar::no_length(), "{spinner} {bytes} {binary_bytes_per_sec}"),
+    };
+    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

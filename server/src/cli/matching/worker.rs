@@ -143,7 +143,8 @@ impl<'s> Worker<'s> {
         let rules = subject.rules();
         let event = reader.read(text, rules.layout()).map_err(|e| {
             tally.malformed += 1;
-            Bad::Malformed(e.to_string())
+            // The line is told by its number in the file; in it every error stands on line 1.
+            Bad::Malformed(format!("{}, column {}", e.message, e.column))
         })?;
         let checked = rules.check(&event).map_err(|e| e.to_string()).and_then(|()| subject.check_full(text));
         checked.map_err(|why| {
