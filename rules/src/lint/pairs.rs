@@ -1,5 +1,6 @@
-//! Which rules are compared with which: those that have a condition on the same path, and if both ask for
-//! equality, on the same value of it; so that ten thousand rules are linted in seconds.
+//! Which rules are compared with which: those that want the same value of a path and, after them, those of
+//! which one wants a range of it or the like and that no other path keeps apart; so that ten thousand rules
+//! are linted in seconds.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -100,12 +101,14 @@ struct Overlaps<'o, 'r> {
     findings: &'o mut Vec<Finding>,
 }
 
-/// Rules with a condition on a path that ask for an action.
+/// Rules that ask for an action and have a condition on a path, by the paths of which they always want certain
+/// values.
+type OnPath = BTreeMap<BTreeSet<SlotId>, Alike>;
+
+/// Some of them.
 #[derive(Default)]
-struct OnPath<'o> {
-    /// Those that want the path to equal a value, by the value.
-    equal: HashMap<&'o Key, Vec<usize>>,
-    /// The same, each once.
+struct Alike {
+    /// Those that want the path to equal a value.
     narrow: Vec<usize>,
     /// Those that want a range, a prefix or the like.
     wide: Vec<usize>,
@@ -113,27 +116,46 @@ struct OnPath<'o> {
 
 impl<'o> Overlaps<'o, '_> {
     fn find(&mut self, redundant: &HashSet<usize>) {
+        let live: Vec<usize> = (0..self.rules.len()).filter(|number| !redundant.contains(number)).collect();
+        self.with_values_in_common(&live);
+        self.with_ranges_in_common(&live);
+    }
+
+    fn with_values_in_common(&mut self, live: &[usize]) {
         let rules = self.rules;
-        let mut paths: HashMap<(&'o str, SlotId), OnPath<'o>> = HashMap::new();
-        for (number, rule) in rules.iter().enumerate().filter(|(number, _)| !redundant.contains(number)) {
-            for action in rule.actions.iter().map(|(action, _)| action.as_str()).collect::<BTreeSet<_>>() {
-                for (slot, keys) in conditions(rule) {
-                    let on_path = paths.entry((action, slot)).or_default();
-                    match keys {
-                        Some(keys) => {
-                            for others in keys.iter().filter_map(|key| on_path.equal.get(key)) {
-                                self.compare(others, number, action);
-                            }
-                            self.compare(&on_path.wide, number, action);
-                            keys.iter().for_each(|key| on_path.equal.entry(key).or_default().push(number));
-                            on_path.narrow.push(number);
-                        }
-                        None => {
-                            self.compare(&on_path.narrow, number, action);
-                            self.compare(&on_path.wide, number, action);
-                            on_path.wide.push(number);
+        let mut buckets: HashMap<(&'o str, SlotId, &'o Key), Vec<usize>> = HashMap::new();
+        for number in live.iter().copied() {
+            let wants = conditions(&rules[number]);
+            for action in actions(&rules[number]) {
+                let keys = wants.iter().flat_map(|(slot, want)| want.keys.iter().map(move |key| (*slot, *key)));
+                for (slot, key) in keys {
+                    let others = buckets.entry((action, slot, key)).or_default();
+                    self.compare(others, number, action);
+                    others.push(number);
+                }
+            }
+        }
+    }
+
+    /// Two rules that both always want certain values of one path have one in common or exclude each other, so
+    /// that they need no second look.
+    fn with_ranges_in_common(&mut self, live: &[usize]) {
+        let rules = self.rules;
+        let mut paths: HashMap<(&'o str, SlotId), OnPath> = HashMap::new();
+        for number in live.iter().copied() {
+            let wants = conditions(&rules[number]);
+            let fixed: BTreeSet<SlotId> = wants.iter().filter(|(_, want)| want.always).map(|(slot, _)| *slot).collect();
+            for action in actions(&rules[number]) {
+                for (slot, want) in &wants {
+                    let on_path = paths.entry((action, *slot)).or_default();
+                    for (_, others) in on_path.iter().filter(|(other, _)| other.is_disjoint(&fixed)) {
+                        self.compare(&others.wide, number, action);
+                        if want.wide {
+                            self.compare(&others.narrow, number, action);
                         }
                     }
+                    let alike = on_path.entry(fixed.clone()).or_default();
+                    if want.wide { alike.wide.push(number) } else { alike.narrow.push(number) }
                 }
             }
         }
@@ -164,24 +186,38 @@ impl<'o> Overlaps<'o, '_> {
     }
 }
 
-/// The paths of which a rule wants a value, and which values if they are few: those of all its clauses.
-fn conditions<'k>(rule: &'k Known<'_>) -> BTreeMap<SlotId, Option<Vec<&'k Key>>> {
-    let mut conditions: BTreeMap<SlotId, Option<Vec<&Key>>> = BTreeMap::new();
+fn actions<'k>(rule: &'k Known<'_>) -> BTreeSet<&'k str> {
+    rule.actions.iter().map(|(action, _)| action.as_str()).collect()
+}
+
+/// What a rule wants of a path, in any of its clauses.
+#[derive(Default)]
+struct Want<'k> {
+    /// One of these values.
+    keys: Vec<&'k Key>,
+    /// One of some values, in every clause.
+    always: bool,
+    /// A range, a prefix or the like.
+    wide: bool,
+}
+
+fn conditions<'k>(rule: &'k Known<'_>) -> BTreeMap<SlotId, Want<'k>> {
+    let mut wants: BTreeMap<SlotId, Want<'_>> = BTreeMap::new();
     for literal in rule.cover.iter().flat_map(|clause| &clause.literals) {
         match literal {
-            Literal::OneOf(slot, keys) => {
-                if let Some(known) = conditions.entry(*slot).or_insert_with(|| Some(Vec::new())) {
-                    known.extend(keys);
-                }
-            }
+            Literal::OneOf(slot, keys) => wants.entry(*slot).or_default().keys.extend(keys),
             // Nearly every event has the path, or nearly none: rules that share no more are not alike.
             Literal::Present(_) | Literal::Absent(_) => {}
-            other => {
-                conditions.insert(other.slot(), None);
-            }
+            other => wants.entry(other.slot()).or_default().wide = true,
         }
     }
-    conditions
+    for (slot, want) in &mut wants {
+        let wants_value = |literal: &Literal| matches!(literal, Literal::OneOf(of, _) if of == slot);
+        want.always = rule.cover.iter().all(|clause| clause.literals.iter().any(wants_value));
+        want.keys.sort_unstable();
+        want.keys.dedup();
+    }
+    wants
 }
 
 fn may_match_both(a: &Known<'_>, b: &Known<'_>, paths: &Paths) -> bool {

@@ -315,6 +315,19 @@ fn what_is_said_of_random_rules_is_true_of_every_event() {
 }
 
 #[test]
+fn rules_that_one_path_keeps_apart_are_not_compared_on_another() {
+    let mut rules: Vec<LintRule> = (0..3_000)
+        .map(|n| rule(&format!("r{n}"), Some(&format!("trigger.host == 'h{n}' && trigger.n > {n}")), &["p.do"]))
+        .collect();
+    rules.push(rule("range", Some("trigger.n < 3 && trigger.kind == 1"), &["p.do"]));
+    rules.push(rule("equal", Some("trigger.host == 'h7' && trigger.kind == 2"), &["p.do"]));
+    let report = lint(&TriggerSchema::none(), &rules).unwrap();
+    assert!(!report.pairs_left_out);
+    let with = |name: &str| report.findings.iter().filter(|finding| &*finding.rule == name).count();
+    assert_eq!((with("range"), with("equal")), (3, 1));
+}
+
+#[test]
 fn what_is_compared_is_bounded() {
     let rules: Vec<LintRule> = (0..3_000)
         .map(|n| rule(&format!("r{n}"), Some(&format!("trigger.kind == 'k' && trigger.n == {n}")), &["p.do"]))
