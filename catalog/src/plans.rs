@@ -85,7 +85,7 @@ impl Planner {
                             tell_warning(warning, criteria, warnings);
                         }
                     }
-                    let actions = set.rules().filter_map(|(_, rule)| rules.remove(&**rule)).map(|rule| rule.plan);
+                    let actions = set.rules().filter_map(|(_, rule)| rules.remove(rule)).map(|rule| rule.plan);
                     let actions = actions.collect();
                     let plan = TriggerPlan::new(reference.as_str().into(), set, actions);
                     plans.push(Arc::new(match full_check(trigger) {
@@ -109,7 +109,7 @@ fn rule_set(
     before: Option<&CompiledRevision>,
 ) -> Result<Arc<RuleSet>, Vec<CompileError>> {
     if let Some(known) = before.and_then(|before| unchanged(trigger, rules, before)) {
-        let names: BTreeSet<&str> = known.rules().map(|(_, rule)| &**rule).collect();
+        let names: BTreeSet<&str> = known.rules().map(|(_, rule)| rule).collect();
         let mut added = rules.values().filter(|rule| !names.contains(&*rule.plan.rule)).peekable();
         if added.peek().is_none() {
             return Ok(known.clone());

@@ -122,7 +122,7 @@ impl TriggerPlan {
     pub fn new(trigger: Arc<str>, rules: impl Into<Arc<RuleSet>>, plans: Vec<RulePlan>) -> Self {
         let rules = rules.into();
         assert!(
-            rules.rules().map(|(_, rule)| rule).eq(plans.iter().map(|p| &p.rule)),
+            rules.rules().map(|(_, rule)| rule).eq(plans.iter().map(|p| &*p.rule)),
             "the plans of {trigger} are of the rules that were compiled"
         );
         Self { trigger, rules, plans, full_check: None }

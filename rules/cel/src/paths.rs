@@ -31,13 +31,14 @@ pub struct Path {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Paths {
     paths: Vec<Path>,
-    children: HashMap<(SlotId, Box<str>), SlotId>,
+    /// Of each path the paths one step below it, by that step.
+    children: Vec<HashMap<Box<str>, SlotId>>,
 }
 
 impl Default for Paths {
     fn default() -> Self {
         let root = Path { parent: SlotId::ROOT, name: "".into(), whole: false };
-        Self { paths: vec![root], children: HashMap::new() }
+        Self { paths: vec![root], children: vec![HashMap::new()] }
     }
 }
 
@@ -49,12 +50,14 @@ impl Paths {
 
     /// The path one step below another, added if it is new.
     pub fn child(&mut self, parent: SlotId, name: &str) -> SlotId {
-        let key = (parent, Box::from(name));
+        if let Some(known) = self.find(parent, name) {
+            return known;
+        }
         let next = SlotId(u32::try_from(self.paths.len()).unwrap_or(u32::MAX));
-        *self.children.entry(key).or_insert_with(|| {
-            self.paths.push(Path { parent, name: name.into(), whole: false });
-            next
-        })
+        self.paths.push(Path { parent, name: name.into(), whole: false });
+        self.children.push(HashMap::new());
+        self.children[parent.index()].insert(name.into(), next);
+        next
     }
 
     /// Notes that the value at a path is read whole.
@@ -64,7 +67,7 @@ impl Paths {
 
     /// The path one step below another, if anybody reads it.
     pub fn find(&self, parent: SlotId, name: &str) -> Option<SlotId> {
-        self.children.get(&(parent, Box::from(name))).copied()
+        self.children[parent.index()].get(name).copied()
     }
 
     /// Adds all paths of another trie; gives the number here of each of its paths.

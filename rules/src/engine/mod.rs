@@ -7,6 +7,7 @@
 mod matcher;
 mod parsed;
 mod quarantine;
+mod references;
 mod segment;
 
 use std::sync::Arc;
@@ -170,13 +171,13 @@ impl RuleSet {
     ///
     /// # Panics
     /// If there is no rule of that number.
-    pub fn rule(&self, index: RuleIndex) -> &Arc<str> {
+    pub fn rule(&self, index: RuleIndex) -> &str {
         let at = self.segments.partition_point(|segment| segment.first <= index.0) - 1;
         self.segments[at].reference(index.0)
     }
 
     /// The rules in force, in order.
-    pub fn rules(&self) -> impl Iterator<Item = (RuleIndex, &Arc<str>)> {
+    pub fn rules(&self) -> impl Iterator<Item = (RuleIndex, &str)> {
         let all = self.segments.iter().flat_map(|segment| segment.references());
         all.filter(|(rule, _)| !self.removed.contains(rule.0))
     }

@@ -1,16 +1,15 @@
 //! Rules that were compiled together: their programs and their index.
 
-use std::sync::Arc;
-
 use petrel_cel::Paths;
 use petrel_cel::compile::EventTypes;
 
 use super::RuleIndex;
 use super::parsed::{ParsedRule, ParsedRules};
 use super::quarantine::Quarantine;
+use super::references::References;
 use crate::cover::cover;
 use crate::error::CompileError;
-use crate::index::{Clause, Index};
+use crate::index::{Clause, Index, IndexBuilder};
 use crate::names;
 use crate::program::{Builder, Programs};
 use crate::schema::TriggerSchema;
@@ -20,7 +19,7 @@ use crate::schema::TriggerSchema;
 pub(super) struct Segment {
     /// Number of its first rule in the set; inside, rules count from 0.
     pub first: usize,
-    references: Box<[Arc<str>]>,
+    references: References,
     pub programs: Programs,
     pub index: Index,
     pub quarantine: Quarantine,
@@ -35,21 +34,21 @@ impl Segment {
         rules: ParsedRules,
         paths: &mut Paths,
     ) -> Result<Self, Vec<CompileError>> {
-        let mut references = Vec::with_capacity(rules.len());
-        let mut covers = Vec::with_capacity(rules.len());
-        let (mut programs, mut warnings, mut errors) = (Builder::default(), Vec::new(), rules.errors);
+        let mut references = References::with_capacity(rules.len());
+        let (mut programs, mut index) = (Builder::default(), IndexBuilder::new());
+        let (mut warnings, mut errors) = (Vec::new(), rules.errors);
         let types = schema.lists_fields().then_some(schema as &dyn EventTypes);
-        for ParsedRule { rule, criteria } in rules.rules {
+        for (number, ParsedRule { rule, criteria }) in (0..).zip(rules.rules) {
             let Some(parsed) = criteria else {
                 programs.add_always();
-                covers.push(vec![Clause::default()]);
-                references.push(rule);
+                index.add(number, vec![Clause::default()]);
+                references.push(&rule);
                 continue;
             };
             match parsed.compile(names::RULE, paths, types) {
                 Ok(compiled) => {
                     programs.add(&compiled.expr);
-                    covers.push(cover(&compiled.expr, paths));
+                    index.add(number, cover(&compiled.expr, paths));
                     let located = |warning| CompileError::new(&rule, parsed.source(), warning);
                     warnings.extend(compiled.warnings.into_iter().chain(compiled.never_bool).map(located));
                 }
@@ -57,14 +56,15 @@ impl Segment {
                     errors.extend(mistakes.into_iter().map(|m| CompileError::new(&rule, parsed.source(), m)));
                 }
             }
-            references.push(rule);
+            references.push(&rule);
         }
         if !errors.is_empty() {
             return Err(errors);
         }
-        let index = Index::build((0..).zip(covers));
+        let index = index.finish();
         let quarantine = Quarantine::new(references.len());
-        Ok(Self { first, references: references.into(), programs: programs.finish(), index, quarantine, warnings })
+        references.shrink();
+        Ok(Self { first, references, programs: programs.finish(), index, quarantine, warnings })
     }
 
     pub fn len(&self) -> usize {
@@ -72,11 +72,11 @@ impl Segment {
     }
 
     /// The reference of a rule, by its number in the set.
-    pub fn reference(&self, rule: usize) -> &Arc<str> {
-        &self.references[rule - self.first]
+    pub fn reference(&self, rule: usize) -> &str {
+        self.references.get(rule - self.first)
     }
 
-    pub fn references(&self) -> impl Iterator<Item = (RuleIndex, &Arc<str>)> {
-        (self.first..).map(RuleIndex).zip(&self.references)
+    pub fn references(&self) -> impl Iterator<Item = (RuleIndex, &str)> {
+        (self.first..).map(RuleIndex).zip(self.references.iter())
     }
 }

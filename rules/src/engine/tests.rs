@@ -309,7 +309,7 @@ fn a_rule_without_criteria_matches_everything() {
     let mut seen = Vec::new();
     Matcher::new().run(&rules, b"{}", 0, &Kv::empty(), &mut |i, v| seen.push((i.0, v == Verdict::True))).unwrap();
     assert_eq!(seen, [(0, true)]);
-    assert_eq!(rules.rule(RuleIndex(0)).as_ref(), "p.all");
+    assert_eq!(rules.rule(RuleIndex(0)), "p.all");
 }
 
 #[test]

@@ -76,13 +76,26 @@ pub struct Index {
     atoms: usize,
 }
 
-impl Index {
-    /// Builds the index of rules with their covers. Every rule comes once.
-    pub fn build(rules: impl IntoIterator<Item = (u32, Vec<Clause>)>) -> Self {
-        let mut atoms = Atoms::new();
-        for (rule, cover) in rules {
-            atoms.add(rule, cover);
-        }
+/// Takes in rules one by one, and keeps nothing of their covers but what the index is built of.
+#[derive(Debug)]
+pub struct IndexBuilder {
+    atoms: Atoms,
+}
+
+impl IndexBuilder {
+    /// Without rules.
+    pub fn new() -> Self {
+        Self { atoms: Atoms::new() }
+    }
+
+    /// Takes in a rule, each once, with its cover.
+    pub fn add(&mut self, rule: u32, cover: Vec<Clause>) {
+        self.atoms.add(rule, cover);
+    }
+
+    /// The index of all rules that were added.
+    pub fn finish(self) -> Index {
+        let mut atoms = self.atoms;
         let mut dictionary = table::Table::new(atoms.hashes.len());
         let numbers: Vec<u32> = atoms.hashes.iter().map(|(hash, _)| dictionary.insert(*hash)).collect();
         let tree = build::Builder::new(&atoms, &numbers, &mut dictionary).build();
@@ -90,7 +103,7 @@ impl Index {
             atoms.clauses.iter().zip(0..).map(|(clause, number)| (clause.rule, number)).collect();
         owners.sort_unstable();
         atoms.always.sort_unstable();
-        Self {
+        Index {
             plans: query::plans(&atoms, &numbers, &dictionary),
             dictionary,
             tree,
@@ -100,5 +113,14 @@ impl Index {
             rules: atoms.rules,
             atoms: atoms.hashes.len(),
         }
+    }
+}
+
+impl Index {
+    /// The index of rules with their covers. Every rule comes once.
+    pub fn build(rules: impl IntoIterator<Item = (u32, Vec<Clause>)>) -> Self {
+        let mut builder = IndexBuilder::new();
+        rules.into_iter().for_each(|(rule, cover)| builder.add(rule, cover));
+        builder.finish()
     }
 }

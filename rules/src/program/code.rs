@@ -117,7 +117,7 @@ impl Builder {
         self.programs.words.push(op | (argument << 8));
     }
 
-    fn cond(&mut self, cond: Cond) {
+    fn cond(&mut self, cond: Cond<'_>) {
         match cond {
             Cond::Const(bool) => self.push(if bool { TRUE } else { FALSE }, 0),
             Cond::Not(operand) => {
@@ -140,7 +140,7 @@ impl Builder {
         }
     }
 
-    fn all_of(&mut self, op: u32, operands: Vec<Cond>) {
+    fn all_of(&mut self, op: u32, operands: Vec<Cond<'_>>) {
         self.push(op, number(operands.len()));
         let length = self.programs.words.len();
         self.programs.words.push(0);
@@ -148,7 +148,7 @@ impl Builder {
         self.programs.words[length] = number(self.programs.words.len() - length - 1);
     }
 
-    fn leaf(&mut self, leaf: Leaf) {
+    fn leaf(&mut self, leaf: Leaf<'_>) {
         match leaf {
             Leaf::Slot(slot) => self.push(SLOT, slot.0),
             Leaf::Has(slot) => self.push(HAS, slot.0),
@@ -174,34 +174,38 @@ impl Builder {
                 self.programs.words.extend([relation_word(relation), (bits & 0xffff_ffff) as u32, (bits >> 32) as u32]);
             }
             Leaf::Contains(slot, text) => {
-                self.share(format!("contains {} {text}", slot.0), Shared::Contains(slot, text));
+                self.share(format!("contains {} {text}", slot.0), || Shared::Contains(slot, text.into()));
             }
             Leaf::Matches(slot, pattern) => {
-                self.share(format!("matches {} {}", slot.0, pattern.as_str()), Shared::Matches(slot, pattern));
+                let key = format!("matches {} {}", slot.0, pattern.as_str());
+                self.share(key, || Shared::Matches(slot, pattern.clone()));
             }
-            Leaf::General(expr) => self.share(format!("{expr:?}"), Shared::General(Box::new(expr))),
+            Leaf::General(expr) => self.share(format!("{expr:?}"), || Shared::General(Box::new(expr.clone()))),
         }
     }
 
-    fn with_text(&mut self, op: u32, slot: SlotId, text: Box<str>) {
+    fn with_text(&mut self, op: u32, slot: SlotId, text: &str) {
         self.push(op, slot.0);
         self.text(text);
     }
 
-    fn text(&mut self, text: Box<str>) {
-        let length = number(text.len());
-        let texts = &mut self.programs.texts;
-        let start = *self.texts.entry(text).or_insert_with_key(|text| {
-            texts.push_str(text);
-            number(texts.len() - text.len())
-        });
-        self.programs.words.extend([start, length]);
+    fn text(&mut self, text: &str) {
+        let start = match self.texts.get(text) {
+            Some(start) => *start,
+            None => {
+                let start = number(self.programs.texts.len());
+                self.programs.texts.push_str(text);
+                self.texts.insert(text.into(), start);
+                start
+            }
+        };
+        self.programs.words.extend([start, number(text.len())]);
     }
 
-    fn share(&mut self, key: String, leaf: Shared) {
+    fn share(&mut self, key: String, leaf: impl FnOnce() -> Shared) {
         let shared = &mut self.programs.shared;
         let at = *self.shared.entry(key).or_insert_with(|| {
-            shared.push(leaf);
+            shared.push(leaf());
             number(shared.len() - 1)
         });
         self.push(SHARED, at);

@@ -79,7 +79,7 @@ impl Subject {
     /// References or names of the rules, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let rules = self.rules();
-        (0..rules.len()).map(|index| &**rules.rule(RuleIndex(index)))
+        (0..rules.len()).map(|index| rules.rule(RuleIndex(index)))
     }
 }
 
