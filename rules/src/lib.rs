@@ -26,7 +26,7 @@ mod stage;
 mod template;
 
 pub use engine::{
-    EventReader, Matcher, ParsedEvent, ParsedRules, RuleIndex, RuleSet, RuleSetStats, RuleSource, Verdict,
+    Evaluation, EventReader, Matcher, ParsedEvent, ParsedRules, RuleIndex, RuleSet, RuleSetStats, RuleSource, Verdict,
 };
 pub use error::{CompileError, EvalError};
 pub use explain::{ExplainError, Explanation, Outcome, Shown, Step, explain, explanation_text};

@@ -1,36 +1,14 @@
 //! Runs rule sets over events, one event at a time.
 
-use petrel_cel::{Arena, Fault, Paths, Slot, SlotId, Value};
+use petrel_cel::{Arena, Paths, Slot, SlotId, Value};
 
-use super::segment::Segment;
+use super::evaluation::{Evaluation, Verdict};
 use super::{RuleIndex, RuleSet};
 use crate::extract::{Doubles, Extractor, InvalidJson, Layout};
 use crate::index::Scratch;
 use crate::kv::Kv;
-use crate::program::{Memo, Out, Run, Scope};
+use crate::program::{Memo, Scope};
 use crate::schema::TriggerSchema;
-
-/// What a criterion says of an event. Only [`Verdict::True`] is a match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict<'a> {
-    /// It is exactly `true`.
-    True,
-    /// It is `false`.
-    False,
-    /// It needs this field or key, which is not there: a plain no match.
-    Missing(&'a str),
-    /// It has no value or one that is no bool: no match, and counted.
-    Error(Fault<'a>),
-}
-
-impl<'a> From<Fault<'a>> for Verdict<'a> {
-    fn from(fault: Fault<'a>) -> Self {
-        match fault {
-            Fault::Missing(name) => Self::Missing(name),
-            fault => Self::Error(fault),
-        }
-    }
-}
 
 /// A validated event, with the values of the paths of one layout.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +46,10 @@ impl<'a> ParsedEvent<'a> {
     /// What stands at the layout's paths.
     pub fn slots(&self) -> &'a [Slot<'a>] {
         self.slots
+    }
+
+    pub(super) fn arena(&self) -> &'a Arena {
+        self.arena
     }
 
     /// All of the event as one value, if it was read so.
@@ -162,16 +144,16 @@ impl Matcher {
         Ok(())
     }
 
-    /// As [`Matcher::scan`], on an event that was parsed with the rules' layout.
-    pub fn scan_parsed<'a>(
+    /// The evaluation of an event that was parsed with the rules' layout, which is asked rule by rule and
+    /// asks no index.
+    pub fn evaluation<'a>(
         &mut self,
         rules: &'a RuleSet,
         event: &ParsedEvent<'a>,
         now_ms: i64,
-        kv: &Kv,
-        on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
-    ) {
-        self.buffers.scan(rules, event, now_ms, kv, on);
+        kv: &'a Kv,
+    ) -> Evaluation<'a, '_> {
+        Evaluation::new(rules, event, Scope { now_ms, kv }, &mut self.buffers.memo)
     }
 
     /// Runs the rules that may match an event that was parsed with their layout.
@@ -180,7 +162,7 @@ impl Matcher {
         rules: &'a RuleSet,
         event: &ParsedEvent<'a>,
         now_ms: i64,
-        kv: &Kv,
+        kv: &'a Kv,
         on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
     ) {
         self.buffers.decide(rules, event, now_ms, kv, on);
@@ -188,71 +170,34 @@ impl Matcher {
 }
 
 impl Buffers {
-    fn scan(
+    fn scan<'a>(
         &mut self,
-        rules: &RuleSet,
-        event: &ParsedEvent<'_>,
+        rules: &'a RuleSet,
+        event: &ParsedEvent<'a>,
         now_ms: i64,
-        kv: &Kv,
+        kv: &'a Kv,
         on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
     ) {
-        let scope = Scope { now_ms, kv };
+        let mut evaluation = Evaluation::new(rules, event, Scope { now_ms, kv }, &mut self.memo);
         for segment in &rules.segments {
-            let programs = &segment.programs;
-            let mut run = Run::new(programs, rules.paths(), event.slots, scope, event.arena, &mut self.memo);
-            for rule in 0..programs.len() {
-                ask(rules, segment, &mut run, rule, on);
-            }
+            evaluation.ask_all(segment, 0..segment.programs.len(), on);
         }
     }
 
-    fn decide(
+    fn decide<'a>(
         &mut self,
-        rules: &RuleSet,
-        event: &ParsedEvent<'_>,
+        rules: &'a RuleSet,
+        event: &ParsedEvent<'a>,
         now_ms: i64,
-        kv: &Kv,
+        kv: &'a Kv,
         on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
     ) {
-        let scope = Scope { now_ms, kv };
+        let Self { scratch, memo, candidates } = self;
+        let mut evaluation = Evaluation::new(rules, event, Scope { now_ms, kv }, memo);
         for segment in &rules.segments {
-            let candidates = &mut self.candidates;
             candidates.clear();
-            segment.index.candidates(event.slots, &mut self.scratch, &mut |rule| candidates.push(rule));
-            if candidates.is_empty() {
-                continue;
-            }
-            let mut run = Run::new(&segment.programs, rules.paths(), event.slots, scope, event.arena, &mut self.memo);
-            for rule in candidates {
-                ask(rules, segment, &mut run, *rule as usize, on);
-            }
-        }
-    }
-}
-
-/// Asks a rule of a segment, unless it was removed or is quarantined.
-#[inline(always)]
-fn ask(
-    rules: &RuleSet,
-    segment: &Segment,
-    run: &mut Run<'_, '_>,
-    rule: usize,
-    on: &mut dyn FnMut(RuleIndex, Verdict<'_>),
-) {
-    let index = RuleIndex(segment.first + rule);
-    if rules.removed.contains(index.0) {
-        return;
-    }
-    if segment.quarantine.holds(rule) {
-        return on(index, Verdict::Error(Fault::Quarantined));
-    }
-    match run.rule(rule) {
-        Out::TRUE => on(index, Verdict::True),
-        Out::FALSE => on(index, Verdict::False),
-        failed => {
-            let fault = run.told(failed);
-            segment.quarantine.note(rule, &fault);
-            on(index, fault.into());
+            segment.index.candidates(event.slots, scratch, &mut |rule| candidates.push(rule));
+            evaluation.ask_all(segment, candidates.iter().map(|rule| *rule as usize), on);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! rules makes a new set that shares everything else with the old one ([`RuleSet::update`]); whoever
 //! publishes sets swaps one pointer, between two batches.
 
+mod evaluation;
 mod matcher;
 mod parsed;
 mod quarantine;
@@ -19,7 +20,8 @@ use crate::extract::{Doubles, Layout, SchemaCheck};
 use crate::limits::RULE_SET_PARTS_MAX;
 use crate::schema::{SchemaViolation, TriggerSchema};
 
-pub use matcher::{EventReader, Matcher, ParsedEvent, Verdict};
+pub use evaluation::{Evaluation, Verdict};
+pub use matcher::{EventReader, Matcher, ParsedEvent};
 pub(crate) use parsed::ParsedRule;
 pub use parsed::ParsedRules;
 use segment::Segment;
@@ -76,8 +78,18 @@ struct Removed {
 }
 
 impl Removed {
+    fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// Whether a rule is among those of [`Removed::words`].
+    #[inline(always)]
+    fn holds(words: &[u64], rule: usize) -> bool {
+        words.get(rule / 64).is_some_and(|word| word >> (rule % 64) & 1 == 1)
+    }
+
     fn contains(&self, rule: usize) -> bool {
-        self.words.get(rule / 64).is_some_and(|word| word >> (rule % 64) & 1 == 1)
+        Self::holds(&self.words, rule)
     }
 
     fn insert(&mut self, rule: usize) {
@@ -107,7 +119,7 @@ impl RuleSet {
     /// As [`RuleSet::compile`].
     pub fn build(schema: &TriggerSchema, rules: ParsedRules) -> Result<Self, Vec<CompileError>> {
         let mut paths = Paths::new();
-        let segment = Segment::build(0, schema, rules, &mut paths)?;
+        let segment = Segment::build(None, schema, rules, &mut paths)?;
         let schema = Arc::new(schema.clone());
         Ok(Self::new(schema, vec![Arc::new(segment)], Arc::default(), paths))
     }
@@ -137,7 +149,8 @@ impl RuleSet {
         let mut paths = self.paths.clone();
         let mut segments = self.segments.clone();
         if !parsed.is_empty() {
-            segments.push(Arc::new(Segment::build(self.numbers(), &self.schema, parsed, &mut paths)?));
+            let last = segments.last().map(|last| &**last);
+            segments.push(Arc::new(Segment::build(last, &self.schema, parsed, &mut paths)?));
         }
         let mut removed = self.removed.clone();
         if !without.is_empty() {
@@ -154,7 +167,12 @@ impl RuleSet {
 
     /// Rules' numbers that were ever given, those of removed rules too.
     fn numbers(&self) -> usize {
-        self.segments.last().map_or(0, |segment| segment.first + segment.len())
+        self.segments.last().map_or(0, |segment| segment.numbers().end)
+    }
+
+    /// Leaves that are evaluated once per event.
+    fn shared_leaves(&self) -> usize {
+        self.segments.last().map_or(0, |segment| segment.shared_leaves().end)
     }
 
     /// Number of rules in force.
@@ -172,7 +190,7 @@ impl RuleSet {
     /// # Panics
     /// If there is no rule of that number.
     pub fn rule(&self, index: RuleIndex) -> &str {
-        let at = self.segments.partition_point(|segment| segment.first <= index.0) - 1;
+        let at = self.segments.partition_point(|segment| segment.numbers().start <= index.0) - 1;
         self.segments[at].reference(index.0)
     }
 

@@ -1,5 +1,7 @@
 //! Rules that were compiled together: their programs and their index.
 
+use std::ops::Range;
+
 use petrel_cel::Paths;
 use petrel_cel::compile::EventTypes;
 
@@ -17,8 +19,10 @@ use crate::schema::TriggerSchema;
 /// A part of a rule set that never changes.
 #[derive(Debug)]
 pub(super) struct Segment {
-    /// Number of its first rule in the set; inside, rules count from 0.
-    pub first: usize,
+    /// Numbers of its rules in the set; inside, rules count from 0.
+    numbers: Range<usize>,
+    /// Numbers of its shared leaves in the set.
+    shared_leaves: Range<usize>,
     references: References,
     pub programs: Programs,
     pub index: Index,
@@ -27,9 +31,9 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Compiles rules, adding what they read to `paths`.
+    /// Compiles rules that come behind those of `before`, adding what they read to `paths`.
     pub fn build(
-        first: usize,
+        before: Option<&Self>,
         schema: &TriggerSchema,
         rules: ParsedRules,
         paths: &mut Paths,
@@ -64,19 +68,27 @@ impl Segment {
         let index = index.finish();
         let quarantine = Quarantine::new(references.len());
         references.shrink();
-        Ok(Self { first, references, programs: programs.finish(), index, quarantine, warnings })
+        let programs = programs.finish();
+        let (first, first_leaf) = before.map_or((0, 0), |before| (before.numbers.end, before.shared_leaves.end));
+        let numbers = first..first + references.len();
+        let shared_leaves = first_leaf..first_leaf + programs.shared_leaves();
+        Ok(Self { numbers, shared_leaves, references, programs, index, quarantine, warnings })
     }
 
-    pub fn len(&self) -> usize {
-        self.references.len()
+    pub fn numbers(&self) -> Range<usize> {
+        self.numbers.clone()
+    }
+
+    pub fn shared_leaves(&self) -> Range<usize> {
+        self.shared_leaves.clone()
     }
 
     /// The reference of a rule, by its number in the set.
     pub fn reference(&self, rule: usize) -> &str {
-        self.references.get(rule - self.first)
+        self.references.get(rule - self.numbers.start)
     }
 
     pub fn references(&self) -> impl Iterator<Item = (RuleIndex, &str)> {
-        (self.first..).map(RuleIndex).zip(self.references.iter())
+        self.numbers.clone().map(RuleIndex).zip(self.references.iter())
     }
 }

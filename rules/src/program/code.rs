@@ -4,15 +4,19 @@
 //!
 //! | word | behind it |
 //! |---|---|
-//! | `FALSE`, `TRUE` | nothing |
 //! | `NOT` | a condition |
 //! | `AND`, `OR` of n | the words of all conditions together, then n conditions |
 //! | `IF` | the words of each part (3), then the parts |
-//! | `SLOT`, `HAS`, `NULL`, `BOOL_FALSE`, `BOOL_TRUE` of a slot | nothing |
-//! | `STRING`, `PREFIX`, `SUFFIX`, `ELEMENT` of a slot | where the text stands, its length |
-//! | `STRINGS` of a slot | n, then n texts as above |
-//! | `INT`, `UINT`, `DOUBLE` of a slot | the relation (`compare`), then the constant in two words |
-//! | `SHARED` of n | nothing: the leaf stands in the list of shared leaves |
+//! | `FALSE`, `TRUE` | a jump |
+//! | `SLOT`, `HAS`, `NULL`, `BOOL_FALSE`, `BOOL_TRUE` of a slot | a jump |
+//! | `STRING`, `PREFIX`, `SUFFIX`, `ELEMENT` of a slot | where the text stands, its length, a jump |
+//! | `STRINGS` of a slot | n, then n texts as above, a jump |
+//! | `INT`, `UINT`, `DOUBLE` of a slot | the relation (`compare`), then the constant in two words, a jump |
+//! | `SHARED` of n | a jump; the leaf stands in the list of shared leaves |
+//!
+//! A jump says where to go on once the leaf before it is true (low 16 bits) or false (high 16 bits): so many
+//! words behind the jump, or to an end ([`Jump`]). As long as no leaf fails, a program is run from leaf to leaf,
+//! and nothing else of it is read; the words of conditions are for the case that one does.
 
 use std::collections::HashMap;
 
@@ -21,14 +25,15 @@ use petrel_cel::expr::Expr;
 use regex::Regex;
 
 use super::compare::relation_word;
+use super::jump::{Jumps, Label, first_leaf};
 use super::lower::{Cond, Leaf, Number, lower};
 
-pub(super) const FALSE: u32 = 0;
-pub(super) const TRUE: u32 = 1;
-pub(super) const NOT: u32 = 2;
-pub(super) const AND: u32 = 3;
-pub(super) const OR: u32 = 4;
-pub(super) const IF: u32 = 5;
+pub(super) const NOT: u32 = 0;
+pub(super) const AND: u32 = 1;
+pub(super) const OR: u32 = 2;
+pub(super) const IF: u32 = 3;
+pub(super) const FALSE: u32 = 4;
+pub(super) const TRUE: u32 = 5;
 pub(super) const SLOT: u32 = 6;
 pub(super) const HAS: u32 = 7;
 pub(super) const NULL: u32 = 8;
@@ -44,6 +49,16 @@ pub(super) const UINT: u32 = 17;
 pub(super) const DOUBLE: u32 = 18;
 pub(super) const SHARED: u32 = 19;
 
+/// Words of the heads of conditions, which end where their first part begins.
+pub(super) fn head_words(op: u32) -> Option<usize> {
+    match op {
+        NOT => Some(1),
+        AND | OR => Some(2),
+        IF => Some(4),
+        _ => None,
+    }
+}
+
 /// A leaf that is evaluated once per event, whoever asks.
 #[derive(Debug)]
 pub(super) enum Shared {
@@ -52,12 +67,20 @@ pub(super) enum Shared {
     General(Box<Expr>),
 }
 
+/// Where a rule's program begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    /// Its first leaf.
+    pub leaf: u32,
+    /// All of it.
+    pub condition: u32,
+}
+
 /// The programs of a rule set, by the number of the rule.
 #[derive(Debug, Default)]
 pub(crate) struct Programs {
     pub(super) words: Vec<u32>,
-    /// Where each rule's program begins.
-    pub(super) starts: Vec<u32>,
+    pub(super) starts: Vec<Start>,
     pub(super) texts: String,
     pub(super) shared: Vec<Shared>,
 }
@@ -85,23 +108,26 @@ pub(crate) struct Builder {
     programs: Programs,
     texts: HashMap<Box<str>, u32>,
     shared: HashMap<String, u32>,
+    jumps: Jumps,
 }
 
 impl Builder {
     /// Adds the program of the next rule.
     pub fn add(&mut self, criteria: &Expr) {
-        self.begin();
-        self.cond(lower(criteria));
+        self.add_cond(lower(criteria));
     }
 
     /// Adds a rule that matches every event.
     pub fn add_always(&mut self) {
-        self.begin();
-        self.programs.words.push(TRUE);
+        self.add_cond(Cond::Const(true));
     }
 
-    fn begin(&mut self) {
-        self.programs.starts.push(number(self.programs.words.len()));
+    fn add_cond(&mut self, cond: Cond<'_>) {
+        let start = self.programs.words.len();
+        self.cond(cond, Label::TRUE, Label::FALSE);
+        self.jumps.finish(&mut self.programs.words);
+        let leaf = first_leaf(&self.programs.words, start);
+        self.programs.starts.push(Start { leaf: number(leaf), condition: number(start) });
     }
 
     /// The programs of all rules that were added.
@@ -117,35 +143,63 @@ impl Builder {
         self.programs.words.push(op | (argument << 8));
     }
 
-    fn cond(&mut self, cond: Cond<'_>) {
+    /// Adds a condition, and where to go on when it is true or false.
+    fn cond(&mut self, cond: Cond<'_>, yes: Label, no: Label) {
         match cond {
-            Cond::Const(bool) => self.push(if bool { TRUE } else { FALSE }, 0),
+            Cond::Const(bool) => {
+                self.push(if bool { TRUE } else { FALSE }, 0);
+                self.jump(yes, no);
+            }
             Cond::Not(operand) => {
                 self.push(NOT, 0);
-                self.cond(*operand);
+                self.cond(*operand, no, yes);
             }
-            Cond::And(operands) => self.all_of(AND, operands),
-            Cond::Or(operands) => self.all_of(OR, operands),
+            Cond::And(operands) => self.all_of(AND, operands, yes, no),
+            Cond::Or(operands) => self.all_of(OR, operands, yes, no),
             Cond::If(parts) => {
                 self.push(IF, 0);
                 let lengths = self.programs.words.len();
                 self.programs.words.extend([0; 3]);
-                for (at, part) in (*parts).into_iter().enumerate() {
+                let branches = [self.jumps.label(), self.jumps.label()];
+                let ways = [(branches[0], branches[1]), (yes, no), (yes, no)];
+                for (at, (part, (yes, no))) in (*parts).into_iter().zip(ways).enumerate() {
                     let begin = self.programs.words.len();
-                    self.cond(part);
+                    if at > 0 {
+                        self.jumps.place(branches[at - 1], begin);
+                    }
+                    self.cond(part, yes, no);
                     self.programs.words[lengths + at] = number(self.programs.words.len() - begin);
                 }
             }
-            Cond::Leaf(leaf) => self.leaf(leaf),
+            Cond::Leaf(leaf) => {
+                self.leaf(leaf);
+                self.jump(yes, no);
+            }
         }
     }
 
-    fn all_of(&mut self, op: u32, operands: Vec<Cond<'_>>) {
+    fn all_of(&mut self, op: u32, operands: Vec<Cond<'_>>, yes: Label, no: Label) {
         self.push(op, number(operands.len()));
         let length = self.programs.words.len();
         self.programs.words.push(0);
-        operands.into_iter().for_each(|operand| self.cond(operand));
+        let last = operands.len() - 1;
+        for (at, operand) in operands.into_iter().enumerate() {
+            let next = if at == last { None } else { Some(self.jumps.label()) };
+            match (op, next) {
+                (AND, Some(next)) => self.cond(operand, next, no),
+                (_, Some(next)) => self.cond(operand, yes, next),
+                (_, None) => self.cond(operand, yes, no),
+            }
+            if let Some(next) = next {
+                self.jumps.place(next, self.programs.words.len());
+            }
+        }
         self.programs.words[length] = number(self.programs.words.len() - length - 1);
+    }
+
+    fn jump(&mut self, yes: Label, no: Label) {
+        self.jumps.add(self.programs.words.len(), yes, no);
+        self.programs.words.push(0);
     }
 
     fn leaf(&mut self, leaf: Leaf<'_>) {

@@ -8,6 +8,7 @@
 
 mod code;
 mod compare;
+mod jump;
 mod lower;
 mod memo;
 mod run;

@@ -5,9 +5,10 @@ use petrel_cel::{Arena, Cx, Fault, List, Paths, Slot, SlotId, Type, Value, equal
 
 use super::code::{
     AND, BOOL_FALSE, BOOL_TRUE, DOUBLE, ELEMENT, FALSE, HAS, IF, INT, NOT, NULL, OR, PREFIX, Programs, SHARED, SLOT,
-    STRING, STRINGS, SUFFIX, Shared, TRUE,
+    STRING, STRINGS, SUFFIX, Shared, Start, TRUE,
 };
 use super::compare::{against_double, against_int, against_uint, constant_type, holds, same, symbol, without_order};
+use super::jump::Jump;
 use super::memo::Memo;
 use crate::kv::Kv;
 use crate::scope::instant;
@@ -43,9 +44,14 @@ impl From<bool> for Out {
     }
 }
 
-/// The evaluation of one event.
+/// The evaluation of one event by the programs of a rule set's parts, one part after the other.
 pub(crate) struct Run<'a, 'm> {
-    programs: &'a Programs,
+    // The programs of the part that is asked, and the number of its first shared leaf.
+    starts: &'a [Start],
+    words: &'a [u32],
+    texts: &'a str,
+    shared: &'a [Shared],
+    first_shared: usize,
     paths: &'a Paths,
     slots: &'a [Slot<'a>],
     scope: Scope<'a>,
@@ -63,7 +69,7 @@ pub(crate) struct Scope<'a> {
 }
 
 impl<'a, 'm> Run<'a, 'm> {
-    /// An evaluation over these slots, which are numbered as in `paths`.
+    /// An evaluation over these slots, which are numbered as in `paths`. `memo` has begun with the event.
     #[inline]
     pub fn new(
         programs: &'a Programs,
@@ -73,14 +79,39 @@ impl<'a, 'm> Run<'a, 'm> {
         arena: &'a Arena,
         memo: &'m mut Memo,
     ) -> Self {
-        memo.begin(programs.shared_leaves());
-        Self { programs, paths, slots, scope, arena, memo, faults: BumpVec::new_in(arena.bump()) }
+        let Programs { starts, words, texts, shared } = programs;
+        let faults = BumpVec::new_in(arena.bump());
+        Self { starts, words, texts, shared, first_shared: 0, paths, slots, scope, arena, memo, faults }
+    }
+
+    /// The next rules are those of this part of the set; `first_shared` is the number of its first shared leaf.
+    #[inline]
+    pub fn turn_to(&mut self, programs: &'a Programs, first_shared: usize) {
+        let Programs { starts, words, texts, shared } = programs;
+        (self.starts, self.words, self.texts, self.shared) = (starts, words, texts, shared);
+        self.first_shared = first_shared;
     }
 
     /// What a rule's program says of the event.
     #[inline]
     pub fn rule(&mut self, rule: usize) -> Out {
-        self.part(self.programs.starts[rule] as usize).0
+        let start = self.starts[rule];
+        let mut at = start.leaf as usize;
+        loop {
+            let (out, end) = self.leaf(self.words[at], at);
+            if out.is_fault() {
+                break;
+            }
+            let jump = Jump::of(self.words[end], out == Out::TRUE);
+            match jump.words() {
+                Some(words) => at = end + 1 + words,
+                None if jump == Jump::TRUE => return Out::TRUE,
+                None if jump == Jump::FALSE => return Out::FALSE,
+                None => break,
+            }
+        }
+        // What another condition may absorb.
+        self.condition(start.condition as usize).0
     }
 
     /// Why an outcome is neither false nor true.
@@ -94,36 +125,31 @@ impl<'a, 'm> Run<'a, 'm> {
         }
     }
 
-    /// The outcome of the condition at this word, and the word behind it.
-    #[inline(always)]
-    fn part(&mut self, at: usize) -> (Out, usize) {
-        let word = self.programs.words[at];
-        // Most conditions are leaves, which call nothing.
-        if word & 0xff >= SLOT { self.leaf(word & 0xff, word >> 8, at) } else { self.cond(word, at) }
-    }
-
-    fn cond(&mut self, word: u32, at: usize) -> (Out, usize) {
+    /// The outcome of the condition at this word, whatever fails in it, and the word behind it.
+    fn condition(&mut self, at: usize) -> (Out, usize) {
+        let word = self.words[at];
         match word & 0xff {
-            FALSE => (Out::FALSE, at + 1),
-            TRUE => (Out::TRUE, at + 1),
             NOT => {
-                let (out, next) = self.part(at + 1);
+                let (out, next) = self.condition(at + 1);
                 (if out.is_fault() { self.operand("!", out) } else { Out(out.0 ^ 1) }, next)
             }
             AND => self.all_of(at, word >> 8, Out::FALSE),
             OR => self.all_of(at, word >> 8, Out::TRUE),
             IF => self.branch(at),
-            _ => unreachable!("what is no condition of conditions is a leaf"),
+            _ => {
+                let (out, jump) = self.leaf(word, at);
+                (out, jump + 1)
+            }
         }
     }
 
     /// `&&` is decided by a false, `||` by a true; what else there is comes second, faults first.
     fn all_of(&mut self, at: usize, count: u32, decisive: Out) -> (Out, usize) {
         let mut next = at + 2;
-        let end = next + self.programs.words[at + 1] as usize;
+        let end = next + self.words[at + 1] as usize;
         let mut outcome = Out(decisive.0 ^ 1);
         for _ in 0..count {
-            let (out, behind) = self.part(next);
+            let (out, behind) = self.condition(next);
             if out == decisive {
                 return (out, end);
             }
@@ -144,33 +170,43 @@ impl<'a, 'm> Run<'a, 'm> {
     }
 
     fn branch(&mut self, at: usize) -> (Out, usize) {
-        let words = &self.programs.words;
+        let words = &self.words;
         let [condition, yes, no] = [1, 2, 3].map(|part| words[at + part] as usize);
         let first = at + 4;
         let end = first + condition + yes + no;
-        let (out, _) = self.part(first);
+        let (out, _) = self.condition(first);
         let (out, _) = match out {
-            Out::TRUE => self.part(first + condition),
-            Out::FALSE => self.part(first + condition + yes),
+            Out::TRUE => self.condition(first + condition),
+            Out::FALSE => self.condition(first + condition + yes),
             fault => (self.operand("?:", fault), end),
         };
         (out, end)
     }
 
+    /// The outcome of the leaf at this word, and the jump behind it.
     #[inline(always)]
-    fn leaf(&mut self, leaf: u32, argument: u32, at: usize) -> (Out, usize) {
+    fn leaf(&mut self, word: u32, at: usize) -> (Out, usize) {
+        let (leaf, argument) = (word & 0xff, word >> 8);
         if leaf == SHARED {
             return (self.shared(argument as usize), at + 1);
         }
         let slot = SlotId(argument);
         let here = &self.slots[slot.index()];
+        // What most leaves are, before the others are told apart.
+        if leaf == STRING
+            && let Slot::Value(Value::String(text)) = here
+        {
+            return (same(text.as_bytes(), self.text(at + 1)).into(), at + 3);
+        }
         let string = if let Slot::Value(Value::String(text)) = here { Some(text.as_bytes()) } else { None };
         let is = |wanted: bool| Out::from(matches!(here, Slot::Value(Value::Bool(bool)) if *bool == wanted));
         let (out, end) = match leaf {
             HAS => return (self.has(slot, here), at + 1),
-            STRING => (string.is_some_and(|s| same(s, self.text(at + 1))).into(), at + 3),
+            FALSE => return (Out::FALSE, at + 1),
+            TRUE => return (Out::TRUE, at + 1),
+            STRING => (Out::FALSE, at + 3),
             STRINGS => {
-                let end = at + 2 + 2 * self.programs.words[at + 1] as usize;
+                let end = at + 2 + 2 * self.words[at + 1] as usize;
                 let is_one = |s: &[u8]| (at + 2..end).step_by(2).any(|text| same(s, self.text(text)));
                 (string.is_some_and(is_one).into(), end)
             }
@@ -203,7 +239,7 @@ impl<'a, 'm> Run<'a, 'm> {
             PREFIX => self.fault(Fault::binary("startsWith", type_of(found), Type::String)),
             SUFFIX => self.fault(Fault::binary("endsWith", type_of(found), Type::String)),
             _ => {
-                let relation = self.programs.words[at + 1];
+                let relation = self.words[at + 1];
                 match without_order(relation) {
                     Some(outcome) => outcome.into(),
                     None => self.fault(Fault::binary(symbol(relation), type_of(found), constant_type(leaf))),
@@ -215,8 +251,8 @@ impl<'a, 'm> Run<'a, 'm> {
     /// The text that two words point to.
     #[inline(always)]
     fn text(&self, at: usize) -> &'a [u8] {
-        let (start, length) = (self.programs.words[at] as usize, self.programs.words[at + 1] as usize);
-        &self.programs.texts.as_bytes()[start..start + length]
+        let (start, length) = (self.words[at] as usize, self.words[at + 1] as usize);
+        &self.texts.as_bytes()[start..start + length]
     }
 
     #[inline(always)]
@@ -233,8 +269,8 @@ impl<'a, 'm> Run<'a, 'm> {
     }
 
     fn has_element(&mut self, found: Option<Value<'a>>, at: usize) -> Out {
-        let (start, length) = (self.programs.words[at] as usize, self.programs.words[at + 1] as usize);
-        let text = &self.programs.texts[start..start + length];
+        let (start, length) = (self.words[at] as usize, self.words[at + 1] as usize);
+        let text = &self.texts[start..start + length];
         match found {
             Some(Value::List(List::Values(elements))) => {
                 let is =
@@ -250,7 +286,7 @@ impl<'a, 'm> Run<'a, 'm> {
     /// A comparison with a constant number; [`Out::NONE`] if there is no order.
     #[inline(always)]
     fn number(&self, leaf: u32, here: &Slot<'a>, at: usize) -> Out {
-        let words = &self.programs.words[at + 1..at + 4];
+        let words = &self.words[at + 1..at + 4];
         let bits = u64::from(words[1]) | u64::from(words[2]) << 32;
         let Slot::Value(value) = here else { return Out::NONE };
         let order = match leaf {
@@ -263,11 +299,11 @@ impl<'a, 'm> Run<'a, 'm> {
 
     #[inline(never)]
     fn shared(&mut self, leaf: usize) -> Out {
-        if let Some(out) = self.memo.get(leaf) {
+        if let Some(out) = self.memo.get(self.first_shared + leaf) {
             return out;
         }
-        let programs = self.programs;
-        let out = match &programs.shared[leaf] {
+        let shared = self.shared;
+        let out = match &shared[leaf] {
             Shared::Contains(slot, part) => self.on_slot("contains", *slot, |text| text.contains(&**part)),
             Shared::Matches(slot, pattern) => self.on_slot("matches", *slot, |text| pattern.is_match(text)),
             Shared::General(expr) => {
@@ -279,7 +315,7 @@ impl<'a, 'm> Run<'a, 'm> {
                 }
             }
         };
-        self.memo.set(leaf, out);
+        self.memo.set(self.first_shared + leaf, out);
         out
     }
 

@@ -71,6 +71,9 @@ enum Command {
     /// Measure the making of a set of rules
     #[command(hide = true)]
     Building { cell: String },
+    /// Count the memory that a set of rules holds
+    #[command(hide = true)]
+    Resident { cell: String },
 }
 
 fn main() -> ExitCode {
@@ -80,10 +83,8 @@ fn main() -> ExitCode {
         Command::Render { engine, cell } => print_rules(&engine, &cell),
         Command::Serve { engine, cell, events } => serve(&engine, &cell, events),
         Command::Single { rounds } => single::measure(rounds).map(|results| println!("{}", serde_json::json!(results))),
-        Command::Building { cell } => {
-            let measured = data().and_then(|data| building::measure(&data, Cell::named(&cell)?));
-            measured.map(|result| println!("{result}"))
-        }
+        Command::Building { cell } => print_of(&cell, building::measure),
+        Command::Resident { cell } => print_of(&cell, building::resident),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -110,6 +111,11 @@ fn engine(name: &str) -> Result<Engine> {
 
 fn serve(engine: &str, cell: &str, events: usize) -> Result<()> {
     worker::serve(&data()?, self::engine(engine)?, Cell::named(cell)?, events)
+}
+
+fn print_of(cell: &str, measure: fn(&Data, Cell) -> Result<serde_json::Value>) -> Result<()> {
+    println!("{}", measure(&data()?, Cell::named(cell)?)?);
+    Ok(())
 }
 
 fn print_rules(engine: &str, cell: &str) -> Result<()> {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use petrel_rules::{Arena, Extractor, Kv, Matcher, ParsedEvent, RuleSet, RuleSource, TriggerSchema, Verdict};
+use petrel_rules::{
+    Arena, Evaluation, Extractor, Kv, Matcher, ParsedEvent, RuleIndex, RuleSet, RuleSource, TriggerSchema, Verdict,
+};
 
 use crate::render;
 use crate::rule::Rule;
@@ -42,15 +44,12 @@ fn with_petrel(text: &str, events: &[&[u8]], run: &mut dyn FnMut(Decide<'_>) -> 
         let event = ParsedEvent::parse(event, set.layout(), &mut extractor, &arena);
         parsed.push(event.map_err(|error| anyhow!("{error}"))?);
     }
-    let mut matcher = Matcher::new();
+    let mut matchers: Vec<Matcher> = parsed.iter().map(|_| Matcher::new()).collect();
+    let pairs = matchers.iter_mut().zip(&parsed);
+    let mut evaluations: Vec<_> = pairs.map(|(matcher, event)| matcher.evaluation(&set, event, 0, &kv)).collect();
     run(&mut || {
-        let mut matches = 0;
-        for event in &parsed {
-            matcher.scan_parsed(&set, event, 0, &kv, &mut |_, verdict| {
-                matches += usize::from(verdict == Verdict::True);
-            });
-        }
-        Ok(matches)
+        let mut is_true = |of: &mut Evaluation<'_, '_>| of.verdict(RuleIndex(0)) == Some(Verdict::True);
+        Ok(evaluations.iter_mut().map(|of| usize::from(is_true(of))).sum())
     })
 }
 
