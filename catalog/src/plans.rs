@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use petrel_rules::{
-    ActionPlan, CompileError, FullCheck, RulePlan, RuleSet, RuleSource, Template, TriggerPlan, TriggerSchema,
+    ActionPlan, CompileError, FullCheck, RuleIndex, RulePlan, RuleSet, RuleSource, Template, TriggerPlan, TriggerSchema,
 };
 use serde_json::Value;
 
@@ -28,8 +28,8 @@ struct PlannedRule {
     plan: RulePlan,
 }
 
-/// Of so many rules one may be added without compiling all of them.
-const ADDED_SHARE: usize = 8;
+/// Of so many rules one may be changed, added or taken out without compiling all of them.
+const CHANGED_SHARE: usize = 8;
 
 impl PlannedRule {
     fn source(&self) -> RuleSource {
@@ -100,42 +100,65 @@ impl Planner {
     }
 }
 
-/// The rules of a trigger, compiled. Where the revision before has all of them, its set is shared; where
-/// some are added, it grows by a part; where any was changed or is gone, all are compiled, because what a
-/// schema is checked for depends on the paths that rules read.
+/// The rules of a trigger, compiled. What the revision before has of them is shared, as long as few rules were
+/// changed, added or taken out.
 fn rule_set(
     trigger: &TriggerDef,
     rules: &BTreeMap<String, PlannedRule>,
     before: Option<&CompiledRevision>,
 ) -> Result<Arc<RuleSet>, Vec<CompileError>> {
-    if let Some(known) = before.and_then(|before| unchanged(trigger, rules, before)) {
-        let names: BTreeSet<&str> = known.rules().map(|(_, rule)| rule).collect();
-        let mut added = rules.values().filter(|rule| !names.contains(&*rule.plan.rule)).peekable();
-        if added.peek().is_none() {
+    if let Some((known, change)) = before.and_then(|before| Change::since(before, trigger, rules)) {
+        if change.is_empty() {
             return Ok(known.clone());
         }
-        let few = (rules.len() - names.len()) * ADDED_SHARE <= names.len();
-        if few && known.is_whole_enough() {
-            return known.update(&[], added.map(PlannedRule::source)).map(Arc::new);
+        if change.len() * CHANGED_SHARE <= rules.len() && known.is_whole_enough() {
+            return known.update(&change.without, change.with.into_iter().map(PlannedRule::source)).map(Arc::new);
         }
     }
     let schema = trigger.schema.as_ref().map_or_else(TriggerSchema::none, TriggerSchema::compile);
     RuleSet::compile(&schema, rules.values().map(PlannedRule::source)).map(Arc::new)
 }
 
-/// The trigger's set of the revision before, if every rule in it is a rule still and says the same.
-fn unchanged<'b>(
-    trigger: &TriggerDef,
-    rules: &BTreeMap<String, PlannedRule>,
-    before: &'b CompiledRevision,
-) -> Option<&'b Arc<RuleSet>> {
-    let set = before.plan(&trigger.reference)?.rules();
-    let same_schema = before.trigger(&trigger.reference)?.schema == trigger.schema;
-    let holds = |rule: &str| {
-        let criteria = rules.get(rule).map(|rule| rule.criteria.as_ref().map(|criteria| &criteria.value));
-        criteria.is_some() && criteria == before.rule(rule).map(|rule| rule.criteria.as_ref())
-    };
-    (same_schema && set.rules().all(|(_, rule)| holds(rule))).then_some(set)
+/// What makes a trigger's rules of those of the revision before.
+struct Change<'r> {
+    /// Rules that are gone, or say something else.
+    without: Vec<RuleIndex>,
+    /// Rules that are new, or say something else.
+    with: Vec<&'r PlannedRule>,
+}
+
+impl<'r> Change<'r> {
+    /// The set of the revision before, and what has changed since; nothing if the trigger's schema has.
+    fn since<'b>(
+        before: &'b CompiledRevision,
+        trigger: &TriggerDef,
+        rules: &'r BTreeMap<String, PlannedRule>,
+    ) -> Option<(&'b Arc<RuleSet>, Self)> {
+        let set = before.plan(&trigger.reference)?.rules();
+        if before.trigger(&trigger.reference)?.schema != trigger.schema {
+            return None;
+        }
+        let mut kept = BTreeSet::new();
+        let mut without = Vec::new();
+        for (number, name) in set.rules() {
+            let criteria = rules.get(name).map(|rule| rule.criteria.as_ref().map(|criteria| &criteria.value));
+            if criteria.is_some() && criteria == before.rule(name).map(|rule| rule.criteria.as_ref()) {
+                kept.insert(name);
+            } else {
+                without.push(number);
+            }
+        }
+        let with = rules.values().filter(|rule| !kept.contains(&*rule.plan.rule)).collect();
+        Some((set, Self { without, with }))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.without.is_empty() && self.with.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.without.len().max(self.with.len())
+    }
 }
 
 /// The check of a bound topic that asks for all of its schema.
@@ -165,7 +188,7 @@ fn tell_by_rule(errors: &[CompileError], rules: &BTreeMap<String, PlannedRule>, 
 #[cfg(test)]
 mod tests {
     use petrel_rules::limits::RULE_SET_PARTS_MAX;
-    use petrel_rules::{Kv, Matcher, RuleIndex, Verdict};
+    use petrel_rules::{Kv, Matcher, Verdict};
 
     use super::*;
     use crate::pack::{PackFile, PackSource};
@@ -209,6 +232,12 @@ mod tests {
         revision.compiled().plan("disk.alert").unwrap().rules()
     }
 
+    /// A rule of the disk pack with another criterion.
+    const CHANGED: (&str, &str) = (
+        "rules/clean_tmp.yaml",
+        "name: clean_tmp\ntrigger: disk.alert\ncriteria: trigger.mount == \"/changed\"\naction: { ref: disk.clean, parameters: { host: a } }\n",
+    );
+
     #[test]
     fn what_is_unchanged_is_not_compiled_again() {
         let base = load(vec![with_rules('m', 16, &[])]);
@@ -217,19 +246,37 @@ mod tests {
         let same = after(with_rules('m', 16, &[described]));
         assert!(same.hash() != base.hash() && Arc::ptr_eq(set_of(&base), set_of(&same)));
 
-        let changed = (
-            "rules/clean_tmp.yaml",
-            "name: clean_tmp\ntrigger: disk.alert\ncriteria: trigger.used_pct > 80.0\naction: { ref: disk.clean, parameters: { host: a } }\n",
-        );
         let schema = (
             "triggers/alert.yaml",
             "name: alert\nsource: { kafka: { topic: monitoring.alerts } }\nschema: { type: object }\n",
         );
         let gone = ("rules/clean_tmp.yaml", "");
-        for source in [with_rules('m', 16, &[changed]), with_rules('m', 16, &[schema]), with_rules('m', 16, &[gone])] {
-            let set = set_of(&after(source)).stats();
-            assert_eq!(set.segments, 1, "all of it is compiled: {set:?}");
-        }
+        let segments = |source: PackSource| set_of(&after(source)).stats().segments;
+        assert_eq!(segments(with_rules('m', 16, &[CHANGED])), 2, "the changed rule is a part");
+        assert_eq!(segments(with_rules('m', 16, &[gone])), 1, "nothing was added");
+        assert_eq!(segments(with_rules('m', 16, &[schema])), 1, "all of it is compiled");
+        assert_eq!(segments(with_rules('x', 16, &[])), 1, "most of it is other rules: all of it is compiled");
+    }
+
+    #[test]
+    fn a_changed_rule_does_what_it_says_now() {
+        let base = load(vec![with_rules('m', 16, &[])]);
+        let changed = Revision::load_into(&base, vec![with_rules('m', 16, &[CHANGED])]).unwrap();
+        let kv = Kv::new([("frozen_hosts", "{}")]).unwrap();
+        let matched = |revision: &Revision, mount: &str| {
+            let plan = revision.compiled().plan("disk.alert").unwrap();
+            let event = format!("{{\"host\":\"h\",\"mount\":\"{mount}\",\"used_pct\":99.0}}");
+            let mut matched = Vec::new();
+            let on = &mut |index: RuleIndex, verdict: Verdict<'_>| {
+                matched.extend((verdict == Verdict::True).then(|| plan.rule_of(index).rule.to_string()));
+            };
+            Matcher::new().run(plan.rules(), event.as_bytes(), 0, &kv, on).unwrap();
+            matched
+        };
+        let (rule, nothing) = (vec!["disk.clean_tmp".to_owned()], Vec::new());
+        assert_eq!([matched(&base, "/tmp"), matched(&base, "/changed")], [rule.clone(), nothing.clone()]);
+        assert_eq!([matched(&changed, "/tmp"), matched(&changed, "/changed")], [nothing, rule]);
+        assert_eq!(set_of(&changed).len(), 17);
     }
 
     #[test]

@@ -13,10 +13,10 @@ use petrel_cel::expr::{Expr, Kind};
 use petrel_cel::{Arena, Cx, Fault, OwnedValue, Paths, Slot, Value};
 use serde_json::Value as Json;
 
-use crate::engine::{ParsedRules, RuleSource};
+use crate::engine::{ParsedEvent, ParsedRules, RuleSet, RuleSource};
 use crate::error::{CompileError, EvalError};
 use crate::extract::{Doubles, Extractor, InvalidJson, Layout};
-use crate::index::{Index, Scratch};
+use crate::index::{Index, Placement, Scratch};
 use crate::kv::Kv;
 use crate::schema::TriggerSchema;
 use crate::scope::instant;
@@ -92,13 +92,15 @@ pub enum ExplainError {
 }
 
 /// Explains what a rule decides about an event. `now_ms` is the record's timestamp. That events are checked
-/// against the schema before is not looked at here; the schema says which numbers are doubles.
+/// against the schema before is not looked at here; the schema says which numbers are doubles. What the index
+/// did is that of `set`, if the rule is in force in it, or else of an index that has no other rules.
 ///
 /// # Errors
 /// A criterion that does not compile, an event that is no JSON.
 pub fn explain(
     rule: &RuleSource,
     schema: &TriggerSchema,
+    set: Option<&RuleSet>,
     event: &[u8],
     now_ms: i64,
     kv: &Kv,
@@ -122,23 +124,34 @@ pub fn explain(
     let mut steps = Vec::new();
     seen.walk(&compiled.expr, 0, &mut steps);
 
-    let cover = cover::cover(&compiled.expr, &paths);
-    let always = cover.iter().any(|clause| clause.literals.is_empty());
-    let index = Index::build([(0, cover)]);
-    let mut proposed = false;
-    index.candidates(slots, &mut Scratch::default(), &mut |_| proposed = true);
-    let found_by = match index.placement(0) {
-        _ if always => Vec::new(),
-        placements => placements
-            .iter()
-            .map(|placement| match placement.by[..] {
-                [] => "conditions that are checked for every event".to_owned(),
-                _ => placement.describe(&paths),
-            })
-            .collect(),
+    let in_force = set.and_then(|set| Some((set, set.find(&rule.rule)?)));
+    let (found_by, proposed) = match in_force {
+        Some((set, number)) => {
+            let event = ParsedEvent::parse(event, set.layout(), &mut Extractor::new(), &arena)?;
+            let (index, number) = set.index_of(number);
+            finding(index, number, set.paths(), event.slots())
+        }
+        None => {
+            let index = Index::build([(0, cover::cover(&compiled.expr, &paths))]);
+            finding(&index, 0, &paths, slots)
+        }
     };
     let (matches, reason) = seen.verdict(&compiled.expr);
     Ok(Explanation { rule: rule.rule.clone(), matches, reason, found_by, proposed, not_asked: None, steps })
+}
+
+/// How an index finds a rule, and whether it proposes it for an event.
+fn finding(index: &Index, rule: u32, paths: &Paths, slots: &[Slot<'_>]) -> (Vec<String>, bool) {
+    let mut proposed = false;
+    index.candidates(slots, &mut Scratch::default(), &mut |found| proposed |= found == rule);
+    if index.always().binary_search(&rule).is_ok() {
+        return (Vec::new(), proposed);
+    }
+    let describe = |placement: Placement| match placement.by[..] {
+        [] => "conditions that are checked for every event".to_owned(),
+        _ => placement.describe(paths),
+    };
+    (index.placement(rule).into_iter().map(describe).collect(), proposed)
 }
 
 fn without_criteria(rule: &RuleSource) -> Explanation {

@@ -16,6 +16,10 @@ pub(crate) const PARSE_RULES_MIN: usize = 64;
 /// compiled anew.
 pub const RULE_SET_PARTS_MAX: usize = 8;
 
+/// Most rules of a rule set, in percent, that updates have removed and that still take memory. A set with more
+/// of them is compiled anew.
+pub const RULE_SET_REMOVED_PERCENT_MAX: usize = 25;
+
 /// Longest text of an evaluation error, in bytes.
 pub const ERROR_TEXT_BYTES_MAX: usize = 512;
 

@@ -66,7 +66,8 @@ pub struct TriggerPlan {
     /// Reference of the trigger.
     pub trigger: Arc<str>,
     pub(crate) rules: Arc<RuleSet>,
-    pub(crate) plans: Vec<RulePlan>,
+    /// By the rule's number; those of removed rules are empty.
+    plans: Vec<Option<RulePlan>>,
     pub(crate) full_check: Option<FullCheck>,
 }
 
@@ -125,7 +126,12 @@ impl TriggerPlan {
             rules.rules().map(|(_, rule)| rule).eq(plans.iter().map(|p| &*p.rule)),
             "the plans of {trigger} are of the rules that were compiled"
         );
-        Self { trigger, rules, plans, full_check: None }
+        let mut by_number = Vec::new();
+        for ((number, _), plan) in rules.rules().zip(plans) {
+            by_number.resize_with(number.0, || None);
+            by_number.push(Some(plan));
+        }
+        Self { trigger, rules, plans: by_number, full_check: None }
     }
 
     /// Has the records of a bound topic checked against the whole schema, beside the paths that rules read.
@@ -140,8 +146,11 @@ impl TriggerPlan {
     }
 
     /// What a rule does, by its number in the set.
+    ///
+    /// # Panics
+    /// If no rule of that number is in force.
     pub fn rule_of(&self, rule: RuleIndex) -> &RulePlan {
-        &self.plans[rule.0]
+        self.plans[rule.0].as_ref().unwrap_or_else(|| unreachable!("rule {} was removed", rule.0))
     }
 
     /// The check of the whole schema, of a trigger that asks for one.

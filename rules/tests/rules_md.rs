@@ -212,6 +212,7 @@ fn limits_are_those_of_the_code() {
         ("EVAL_BYTES_MAX", limits::EVAL_BYTES_MAX),
         ("BUDGET_FAULTS_MAX", usize::from(limits::BUDGET_FAULTS_MAX)),
         ("RULE_SET_PARTS_MAX", limits::RULE_SET_PARTS_MAX),
+        ("RULE_SET_REMOVED_PERCENT_MAX", limits::RULE_SET_REMOVED_PERCENT_MAX),
         ("JSON_DEPTH_MAX", limits::JSON_DEPTH_MAX),
         ("PAYLOAD_BYTES_MAX", limits::PAYLOAD_BYTES_MAX),
         ("ERROR_TEXT_BYTES_MAX", limits::ERROR_TEXT_BYTES_MAX),

@@ -25,6 +25,32 @@ impl fmt::Debug for Expr {
     }
 }
 
+impl Expr {
+    /// Every path of the event that is read anywhere in it, and whether its value is, not only its presence.
+    /// A path may come several times.
+    pub fn each_path(&self, on: &mut dyn FnMut(SlotId, bool)) {
+        let mut below = |expr: &Self| expr.each_path(on);
+        match &self.kind {
+            Kind::Slot(slot) | Kind::OptSlot { slot, .. } => on(*slot, true),
+            Kind::HasSlot(slot) => on(*slot, false),
+            Kind::Const(_) | Kind::Var(_) | Kind::Local(_) => {}
+            Kind::Select(of, _) | Kind::Has(of, _) | Kind::OptSelect(of, _) => below(of),
+            Kind::Not(of) | Kind::Negate(of) | Kind::Matches(of, _) | Kind::InSet(of, _) => below(of),
+            Kind::Index(pair) | Kind::OptIndex(pair) | Kind::Compare(_, pair) | Kind::Arith(_, pair) => {
+                pair.iter().for_each(below);
+            }
+            Kind::Bind(pair) | Kind::OptMap(pair) | Kind::OptFlatMap(pair) => pair.iter().for_each(below),
+            Kind::And(operands) | Kind::Or(operands) | Kind::Call(_, operands) => operands.iter().for_each(below),
+            Kind::Cond(parts) => parts.iter().for_each(below),
+            Kind::List(elements) => elements.iter().for_each(|element| below(&element.value)),
+            Kind::Map(entries) => entries.iter().flat_map(|entry| [&entry.key, &entry.value]).for_each(below),
+            Kind::Loop(each) => {
+                [Some(&each.range), each.filter.as_ref(), each.value.as_ref()].into_iter().flatten().for_each(below);
+            }
+        }
+    }
+}
+
 /// What a node computes. Children are evaluated from left to right; `And`, `Or` and `Cond` only as far
 /// as needed.
 #[derive(Debug, Clone)]

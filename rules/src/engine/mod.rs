@@ -16,8 +16,9 @@ use std::sync::Arc;
 use petrel_cel::{Paths, SlotId};
 
 use crate::error::CompileError;
-use crate::extract::{Doubles, Layout, SchemaCheck};
-use crate::limits::RULE_SET_PARTS_MAX;
+use crate::extract::{Doubles, Layout, Reads, SchemaCheck};
+use crate::index::Index;
+use crate::limits::{RULE_SET_PARTS_MAX, RULE_SET_REMOVED_PERCENT_MAX};
 use crate::schema::{SchemaViolation, TriggerSchema};
 
 pub use evaluation::{Evaluation, Verdict};
@@ -64,6 +65,8 @@ pub struct RuleSet {
     /// Rules that updates have taken out, by number.
     removed: Arc<Removed>,
     paths: Paths,
+    /// Of the rules in force.
+    reads: Reads,
     layout: Layout,
     /// All of an event in one slot, with the schema's numbers.
     whole: Layout,
@@ -92,12 +95,15 @@ impl Removed {
         Self::holds(&self.words, rule)
     }
 
-    fn insert(&mut self, rule: usize) {
-        if !self.contains(rule) {
-            self.words.resize(self.words.len().max(rule / 64 + 1), 0);
-            self.words[rule / 64] |= 1 << (rule % 64);
-            self.count += 1;
+    /// Adds a rule; whether it is new.
+    fn insert(&mut self, rule: usize) -> bool {
+        if self.contains(rule) {
+            return false;
         }
+        self.words.resize(self.words.len().max(rule / 64 + 1), 0);
+        self.words[rule / 64] |= 1 << (rule % 64);
+        self.count += 1;
+        true
     }
 }
 
@@ -118,25 +124,33 @@ impl RuleSet {
     /// # Errors
     /// As [`RuleSet::compile`].
     pub fn build(schema: &TriggerSchema, rules: ParsedRules) -> Result<Self, Vec<CompileError>> {
-        let mut paths = Paths::new();
+        let (mut paths, mut reads) = (Paths::new(), Reads::default());
         let segment = Segment::build(None, schema, rules, &mut paths)?;
+        reads.add(segment.reads.all(), &paths);
         let schema = Arc::new(schema.clone());
-        Ok(Self::new(schema, vec![Arc::new(segment)], Arc::default(), paths))
+        Ok(Self::new(schema, vec![Arc::new(segment)], Arc::default(), paths, reads))
     }
 
-    fn new(schema: Arc<TriggerSchema>, segments: Vec<Arc<Segment>>, removed: Arc<Removed>, paths: Paths) -> Self {
-        let mut read = paths.clone();
-        let check = SchemaCheck::new(&schema, &paths, &mut read);
-        let layout = Layout::new(&read, Doubles::new(&schema));
+    fn new(
+        schema: Arc<TriggerSchema>,
+        segments: Vec<Arc<Segment>>,
+        removed: Arc<Removed>,
+        mut paths: Paths,
+        reads: Reads,
+    ) -> Self {
+        let check = SchemaCheck::new(&schema, &reads, &mut paths);
+        let layout = Layout::new(&paths, Doubles::new(&schema));
         let mut root = Paths::new();
         root.read_whole(SlotId::ROOT);
         let whole = Layout::new(&root, Doubles::new(&schema));
-        Self { schema, segments, removed, paths: read, layout, whole, check }
+        Self { schema, segments, removed, paths, reads, layout, whole, check }
     }
 
     /// This set without some rules and with others, which get the next numbers. It shares all that is
-    /// unchanged, so that it is made in microseconds; each update leaves a part that every event has to
-    /// search, so after many of them a set should be compiled anew ([`RuleSet::is_whole_enough`]).
+    /// unchanged, so that it is made in microseconds, and decides and checks as one that is made of the same
+    /// rules anew. But what was removed keeps its memory, and each update that adds rules leaves a part that
+    /// every event has to search: after many of them a set should be compiled anew
+    /// ([`RuleSet::is_whole_enough`]).
     ///
     /// # Errors
     /// As [`RuleSet::compile`], of the rules that are added.
@@ -146,23 +160,27 @@ impl RuleSet {
         with: impl IntoIterator<Item = RuleSource>,
     ) -> Result<Self, Vec<CompileError>> {
         let parsed = ParsedRules::parse(with);
-        let mut paths = self.paths.clone();
-        let mut segments = self.segments.clone();
+        let (mut paths, mut reads) = (self.paths.clone(), self.reads.clone());
+        let (mut segments, mut removed) = (self.segments.clone(), self.removed.clone());
+        for rule in without.iter().filter(|rule| rule.0 < self.numbers()) {
+            if Arc::make_mut(&mut removed).insert(rule.0) {
+                let segment = self.segment_of(*rule);
+                reads.remove(segment.reads.of(rule.0 - segment.numbers().start), &paths);
+            }
+        }
         if !parsed.is_empty() {
             let last = segments.last().map(|last| &**last);
-            segments.push(Arc::new(Segment::build(last, &self.schema, parsed, &mut paths)?));
+            let segment = Segment::build(last, &self.schema, parsed, &mut paths)?;
+            reads.add(segment.reads.all(), &paths);
+            segments.push(Arc::new(segment));
         }
-        let mut removed = self.removed.clone();
-        if !without.is_empty() {
-            let removed = Arc::make_mut(&mut removed);
-            without.iter().filter(|rule| rule.0 < self.numbers()).for_each(|rule| removed.insert(rule.0));
-        }
-        Ok(Self::new(self.schema.clone(), segments, removed, paths))
+        Ok(Self::new(self.schema.clone(), segments, removed, paths, reads))
     }
 
     /// Whether one more update is better than compiling everything anew.
     pub fn is_whole_enough(&self) -> bool {
         self.segments.len() < RULE_SET_PARTS_MAX
+            && self.removed.count * 100 <= self.numbers() * RULE_SET_REMOVED_PERCENT_MAX
     }
 
     /// Rules' numbers that were ever given, those of removed rules too.
@@ -190,8 +208,23 @@ impl RuleSet {
     /// # Panics
     /// If there is no rule of that number.
     pub fn rule(&self, index: RuleIndex) -> &str {
-        let at = self.segments.partition_point(|segment| segment.numbers().start <= index.0) - 1;
-        self.segments[at].reference(index.0)
+        self.segment_of(index).reference(index.0)
+    }
+
+    /// The number of the rule in force that has this reference.
+    pub fn find(&self, reference: &str) -> Option<RuleIndex> {
+        self.rules().find(|(_, rule)| *rule == reference).map(|(number, _)| number)
+    }
+
+    /// The index that finds a rule, and the rule's number in it.
+    pub(crate) fn index_of(&self, rule: RuleIndex) -> (&Index, u32) {
+        let segment = self.segment_of(rule);
+        // Numbers of a segment's rules fit: its entries count in them.
+        (&segment.index, (rule.0 - segment.numbers().start) as u32)
+    }
+
+    fn segment_of(&self, rule: RuleIndex) -> &Segment {
+        &self.segments[self.segments.partition_point(|segment| segment.numbers().start <= rule.0) - 1]
     }
 
     /// The rules in force, in order.
@@ -222,17 +255,20 @@ impl RuleSet {
     /// What is allowed but cannot be meant, by rule: fields that no event of the schema has, comparisons
     /// that are never true.
     pub fn warnings(&self) -> impl Iterator<Item = &CompileError> {
-        self.segments.iter().flat_map(|segment| &segment.warnings)
+        let all = self.segments.iter().flat_map(|segment| {
+            segment.warnings.iter().map(|(rule, warning)| (segment.numbers().start + rule, warning))
+        });
+        all.filter(|(rule, _)| !self.removed.contains(*rule)).map(|(_, warning)| warning)
     }
 
     /// What the set is made of.
     pub fn stats(&self) -> RuleSetStats {
         let mut stats = RuleSetStats { rules: self.len(), segments: self.segments.len(), ..RuleSetStats::default() };
         for segment in &self.segments {
-            let index = segment.index.stats();
-            stats.always += index.always;
-            stats.quarantined += segment.quarantine.len();
-            stats.index_bytes += index.bytes;
+            let in_force = |rule: usize| !self.removed.contains(segment.numbers().start + rule);
+            stats.always += segment.index.always().iter().filter(|rule| in_force(**rule as usize)).count();
+            stats.quarantined += segment.quarantine.rules().filter(|rule| in_force(*rule)).count();
+            stats.index_bytes += segment.index.stats().bytes;
             stats.program_bytes += segment.programs.bytes();
         }
         stats

@@ -43,8 +43,9 @@ impl Quarantine {
         }
     }
 
-    /// Number of rules that are out.
-    pub fn len(&self) -> usize {
-        self.faults.iter().filter(|faults| faults.load(Ordering::Relaxed) >= BUDGET_FAULTS_MAX).count()
+    /// The rules that are out.
+    pub fn rules(&self) -> impl Iterator<Item = usize> {
+        let out = |faults: &AtomicU8| faults.load(Ordering::Relaxed) >= BUDGET_FAULTS_MAX;
+        self.faults.iter().enumerate().filter(move |(_, faults)| out(faults)).map(|(rule, _)| rule)
     }
 }

@@ -11,6 +11,7 @@ use super::quarantine::Quarantine;
 use super::references::References;
 use crate::cover::cover;
 use crate::error::CompileError;
+use crate::extract::RuleReads;
 use crate::index::{Clause, Index, IndexBuilder};
 use crate::names;
 use crate::program::{Builder, Programs};
@@ -27,7 +28,10 @@ pub(super) struct Segment {
     pub programs: Programs,
     pub index: Index,
     pub quarantine: Quarantine,
-    pub warnings: Vec<CompileError>,
+    /// What each rule reads.
+    pub reads: RuleReads,
+    /// With the numbers of their rules here.
+    pub warnings: Vec<(usize, CompileError)>,
 }
 
 impl Segment {
@@ -40,12 +44,13 @@ impl Segment {
     ) -> Result<Self, Vec<CompileError>> {
         let mut references = References::with_capacity(rules.len());
         let (mut programs, mut index) = (Builder::default(), IndexBuilder::new());
-        let (mut warnings, mut errors) = (Vec::new(), rules.errors);
+        let (mut reads, mut warnings, mut errors) = (RuleReads::default(), Vec::new(), rules.errors);
         let types = schema.lists_fields().then_some(schema as &dyn EventTypes);
         for (number, ParsedRule { rule, criteria }) in (0..).zip(rules.rules) {
             let Some(parsed) = criteria else {
                 programs.add_always();
                 index.add(number, vec![Clause::default()]);
+                reads.push(None);
                 references.push(&rule);
                 continue;
             };
@@ -53,7 +58,8 @@ impl Segment {
                 Ok(compiled) => {
                     programs.add(&compiled.expr);
                     index.add(number, cover(&compiled.expr, paths));
-                    let located = |warning| CompileError::new(&rule, parsed.source(), warning);
+                    reads.push(Some(&compiled.expr));
+                    let located = |warning| (number as usize, CompileError::new(&rule, parsed.source(), warning));
                     warnings.extend(compiled.warnings.into_iter().chain(compiled.never_bool).map(located));
                 }
                 Err(mistakes) => {
@@ -68,11 +74,12 @@ impl Segment {
         let index = index.finish();
         let quarantine = Quarantine::new(references.len());
         references.shrink();
+        reads.shrink();
         let programs = programs.finish();
         let (first, first_leaf) = before.map_or((0, 0), |before| (before.numbers.end, before.shared_leaves.end));
         let numbers = first..first + references.len();
         let shared_leaves = first_leaf..first_leaf + programs.shared_leaves();
-        Ok(Self { numbers, shared_leaves, references, programs, index, quarantine, warnings })
+        Ok(Self { numbers, shared_leaves, references, programs, index, quarantine, reads, warnings })
     }
 
     pub fn numbers(&self) -> Range<usize> {

@@ -1,11 +1,12 @@
 use serde_json::json;
 
 use super::*;
+use crate::engine::RuleIndex;
 
 fn explained(criteria: Option<&str>, schema: &Json, event: &str) -> Explanation {
     let rule = RuleSource { rule: "demo.rule".into(), criteria: criteria.map(str::to_owned) };
     let kv = Kv::new([("frozen", r#"["b"]"#)]).unwrap();
-    explain(&rule, &TriggerSchema::compile(schema), event.as_bytes(), 0, &kv).unwrap()
+    explain(&rule, &TriggerSchema::compile(schema), None, event.as_bytes(), 0, &kv).unwrap()
 }
 
 #[test]
@@ -152,9 +153,35 @@ fn loops_are_shown_turn_by_turn() {
 fn what_cannot_be_explained() {
     let refused = |criteria: &str, event: &str| {
         let rule = RuleSource { rule: "demo.rule".into(), criteria: Some(criteria.to_owned()) };
-        explain(&rule, &TriggerSchema::none(), event.as_bytes(), 0, &Kv::empty()).unwrap_err()
+        explain(&rule, &TriggerSchema::none(), None, event.as_bytes(), 0, &Kv::empty()).unwrap_err()
     };
     assert!(matches!(refused("trigger.a ==", "{}"), ExplainError::Criteria(_)));
     assert!(matches!(refused("nobody == 1", "{}"), ExplainError::Criteria(_)));
     assert!(matches!(refused("true", "{"), ExplainError::Event(_)));
+}
+
+#[test]
+fn the_index_is_that_of_the_rule_set() {
+    let schema = TriggerSchema::none();
+    let rule = |number: usize| RuleSource {
+        rule: format!("demo.r{number}").into(),
+        criteria: Some(format!("trigger.env == 'prod' && trigger.host == 'h{number}'")),
+    };
+    let set = RuleSet::compile(&schema, (0..40).map(rule)).unwrap();
+    let told = |set: Option<&RuleSet>, event: &str| {
+        let found = explain(&rule(7), &schema, set, event.as_bytes(), 0, &Kv::empty()).unwrap();
+        (found.found_by, found.proposed)
+    };
+    let by_host = || vec!["host equals a constant".to_owned()];
+    assert_eq!(told(Some(&set), r#"{"env": "prod", "host": "h7"}"#), (by_host(), true));
+    assert_eq!(told(Some(&set), r#"{"env": "prod", "host": "h8"}"#), (by_host(), false));
+
+    // Not in force there: an index of its own.
+    let without = set.update(&[RuleIndex(7)], []).unwrap();
+    let alone = told(None, r#"{"env": "prod", "host": "h7"}"#);
+    assert_eq!(told(Some(&without), r#"{"env": "prod", "host": "h7"}"#), alone);
+
+    // In a part of its own, beside the others.
+    let moved = without.update(&[], [rule(7)]).unwrap();
+    assert_eq!(told(Some(&moved), r#"{"env": "prod", "host": "h7"}"#), alone);
 }

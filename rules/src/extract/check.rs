@@ -3,6 +3,7 @@
 
 use petrel_cel::{Map, Paths, Slot, SlotId, Value};
 
+use super::Reads;
 use crate::schema::{SchemaViolation, TriggerSchema};
 
 /// A compiled check: one look at a slot per path that the schema and the rules both name.
@@ -52,10 +53,10 @@ struct Types {
 
 impl SchemaCheck {
     /// The check for a trigger of which rules read `reads`. Adds what else it has to see to `paths`, the
-    /// paths of the slots that it will look at, which hold all of `reads` already.
-    pub fn new(schema: &TriggerSchema, reads: &Paths, paths: &mut Paths) -> Self {
+    /// paths of the slots that it will look at.
+    pub fn new(schema: &TriggerSchema, reads: &Reads, paths: &mut Paths) -> Self {
         let mut checks = Vec::new();
-        let read = (reads.len() > 1 || reads.get(SlotId::ROOT).whole).then_some(SlotId::ROOT);
+        let read = reads.any(SlotId::ROOT).then_some(SlotId::ROOT);
         Compile { reads, paths, checks: &mut checks }.node(schema, read, &mut Vec::new());
         Self { checks: checks.into() }
     }
@@ -71,7 +72,7 @@ impl SchemaCheck {
 }
 
 struct Compile<'c> {
-    reads: &'c Paths,
+    reads: &'c Reads,
     paths: &'c mut Paths,
     checks: &'c mut Vec<SlotCheck>,
 }
@@ -79,7 +80,7 @@ struct Compile<'c> {
 impl Compile<'_> {
     /// Adds the checks of the path `steps`, which is `read` among the paths that rules read.
     fn node<'s>(&mut self, schema: &'s TriggerSchema, read: Option<SlotId>, steps: &mut Vec<&'s str>) {
-        if read.is_some_and(|id| self.reads.get(id).whole) {
+        if read.is_some_and(|id| self.reads.whole(id)) {
             let node = Node::new(schema);
             if !node.is_empty() {
                 self.add(steps, Expect::Whole(node));
@@ -98,7 +99,8 @@ impl Compile<'_> {
         }
         for (name, below) in &schema.properties {
             steps.push(name);
-            self.node(below, read.and_then(|id| self.reads.find(id, name)), steps);
+            let read = read.and_then(|id| self.paths.find(id, name)).filter(|id| self.reads.any(*id));
+            self.node(below, read, steps);
             steps.pop();
         }
     }

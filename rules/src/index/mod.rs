@@ -60,6 +60,7 @@ use atoms::{Atoms, Group};
 pub use literal::{Clause, Key, Literal};
 use query::Plan;
 pub use scratch::Scratch;
+pub use stats::Placement;
 
 /// The index: immutable, shared by threads, each with a [`Scratch`] of its own.
 #[derive(Debug)]

@@ -82,6 +82,11 @@ impl Index {
         }
     }
 
+    /// The rules that are candidates in every event, in order.
+    pub fn always(&self) -> &[u32] {
+        &self.always
+    }
+
     /// How the clauses of a rule are found; none if it can never match.
     pub fn placement(&self, rule: u32) -> Vec<Placement> {
         if self.always.binary_search(&rule).is_ok() {

@@ -67,9 +67,9 @@ pub(super) fn lower(expr: &Expr) -> Cond<'_> {
         Kind::Cond(parts) => Cond::If(Box::new([lower(&parts[0]), lower(&parts[1]), lower(&parts[2])])),
         Kind::Compare(Relation::Ne, sides) => match equality(sides) {
             Some(leaf) => Cond::Not(Box::new(Cond::Leaf(leaf))),
-            None => Cond::Leaf(comparison(Relation::Ne, sides).unwrap_or_else(|| Leaf::General(expr))),
+            None => Cond::Leaf(comparison(Relation::Ne, sides).unwrap_or(Leaf::General(expr))),
         },
-        _ => Cond::Leaf(leaf(expr).unwrap_or_else(|| Leaf::General(expr))),
+        _ => Cond::Leaf(leaf(expr).unwrap_or(Leaf::General(expr))),
     }
 }
 

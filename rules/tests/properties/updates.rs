@@ -1,8 +1,9 @@
 //! A set that was updated answers like one that was made of the same rules at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use petrel_rules::{RuleIndex, RuleSet};
+use petrel_rules::{EventReader, RuleIndex, RuleSet, TriggerSchema};
+use serde_json::json;
 
 use crate::constructs::EVERYTHING;
 use crate::engines::{Answer, Engine, schema, source};
@@ -47,6 +48,75 @@ fn an_updated_set_answers_like_a_new_one() {
         round_seed += 1;
     }
     println!("{compared} comparisons");
+}
+
+/// What a schema refuses depends on the paths that the rules in force read, and on nothing that was before.
+#[test]
+fn an_updated_set_checks_what_a_new_one_checks() {
+    let schema = TriggerSchema::compile(&json!({
+        "type": "object",
+        "required": ["host"],
+        "properties": {
+            "host": {"type": "string"},
+            "count": {"type": "integer"},
+            "nested": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}, "n": {"type": "integer"}}},
+            "list": {"type": "array", "items": {"type": "string"}},
+        },
+    }));
+    let criteria = [
+        "trigger.host == 'a'",
+        "trigger.count > 1",
+        "has(trigger.count)",
+        "trigger.nested.n == 1",
+        "has(trigger.nested.id)",
+        "size(trigger.nested) > 1",
+        "trigger.list.exists(e, e == 'x' && trigger.nested.id == e)",
+        "has(trigger.list)",
+        "type(trigger) == map",
+        "trigger.?nested.id.orValue('') == 'x'",
+        "true || trigger.count > 1",
+    ];
+    let events = [
+        r#"{"host": 1}"#,
+        r#"{"host": "a", "count": "1"}"#,
+        r#"{"host": "a", "nested": []}"#,
+        r#"{"host": "a", "nested": {"id": 1}}"#,
+        r#"{"host": "a", "nested": {"id": "x", "n": "1"}}"#,
+        r#"{"host": "a", "nested": {}}"#,
+        r#"{"host": "a", "list": [1]}"#,
+        r#"{"host": "a", "list": {}}"#,
+        r#"{"nested": {"id": "x"}}"#,
+        r#"{"host": "a", "nested": {"id": "x", "n": 1}, "list": ["x"], "count": 1}"#,
+    ];
+    let refused = |set: &RuleSet| -> Vec<Option<String>> {
+        let told = |event: &&str| {
+            let mut reader = EventReader::new();
+            let event = reader.read(event.as_bytes(), set.layout()).expect("it is JSON");
+            set.check(&event).err().map(|violation| violation.to_string())
+        };
+        events.iter().map(told).collect()
+    };
+    let rng = &mut Rng::new(seed());
+    let mut distinct = BTreeSet::new();
+    for _ in 0..200 {
+        let mut model = Model::new();
+        let mut set = RuleSet::compile(&schema, []).unwrap();
+        let mut next = 0;
+        for _ in 0..UPDATES {
+            let without: Vec<usize> = model.keys().copied().filter(|_| rng.chance(50)).collect();
+            let with: Model = (0..rng.below(3)).map(|at| (next + at, (*rng.pick(&criteria)).to_owned())).collect();
+            next += with.len();
+            model.retain(|number, _| !without.contains(number));
+            model.extend(with.clone());
+            let removed: Vec<RuleIndex> = without.iter().map(|number| RuleIndex(*number)).collect();
+            set = set.update(&removed, with.iter().map(|(number, text)| source(*number, text))).unwrap();
+            let sources = model.iter().map(|(number, text)| source(*number, text));
+            let anew = RuleSet::compile(&schema, sources).unwrap();
+            assert_eq!(refused(&set), refused(&anew), "{model:?}");
+            distinct.insert(refused(&set));
+        }
+    }
+    assert!(distinct.len() > 10, "the rules make a difference: {distinct:?}");
 }
 
 fn compiled(model: &Model) -> RuleSet {

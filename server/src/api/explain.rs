@@ -45,12 +45,14 @@ pub fn of_revision(
     let schema = trigger.and_then(|trigger| trigger.schema.as_ref());
     let schema = schema.map_or_else(TriggerSchema::none, TriggerSchema::compile);
     let source = RuleSource { rule: rule.into(), criteria: found.criteria.clone() };
-    let explanation = petrel_rules::explain(&source, &schema, event, now_ms, kv)
+    let plan = revision.plan(&found.trigger);
+    let set = plan.map(|plan| &**plan.rules());
+    let explanation = petrel_rules::explain(&source, &schema, set, event, now_ms, kv)
         .map_err(|e| ApiError::bad_request("malformed_json", e.to_string()))?;
     if !found.enabled {
         return Ok(explanation.not_asked("the rule is disabled".to_owned()));
     }
-    Ok(match refusal(trigger, revision.plan(&found.trigger), event) {
+    Ok(match refusal(trigger, plan, event) {
         Some(why) => explanation.not_asked(format!("the trigger's schema refuses the event: {why}")),
         None => explanation,
     })

@@ -6,7 +6,7 @@ use super::*;
 fn check(schema: &Json, reads: &Paths, text: &str) -> String {
     let schema = TriggerSchema::compile(schema);
     let mut paths = reads.clone();
-    let check = SchemaCheck::new(&schema, reads, &mut paths);
+    let check = SchemaCheck::new(&schema, &Reads::all_of(reads), &mut paths);
     let layout = Layout::new(&paths, Doubles::new(&schema));
     let arena = Arena::new();
     let slots = Extractor::new().extract(&layout, text.as_bytes(), &arena).unwrap();

@@ -48,7 +48,7 @@ fn with_petrel(text: &str, events: &[&[u8]], run: &mut dyn FnMut(Decide<'_>) -> 
     let pairs = matchers.iter_mut().zip(&parsed);
     let mut evaluations: Vec<_> = pairs.map(|(matcher, event)| matcher.evaluation(&set, event, 0, &kv)).collect();
     run(&mut || {
-        let mut is_true = |of: &mut Evaluation<'_, '_>| of.verdict(RuleIndex(0)) == Some(Verdict::True);
+        let is_true = |of: &mut Evaluation<'_, '_>| of.verdict(RuleIndex(0)) == Some(Verdict::True);
         Ok(evaluations.iter_mut().map(|of| usize::from(is_true(of))).sum())
     })
 }
