@@ -140,19 +140,25 @@ fn bad_lines_are_told_and_the_others_run() {
 fn a_list_of_rules_needs_no_pack() {
     let dir = tempfile::tempdir().unwrap();
     let rules = json!([{"name": "b", "criteria": "trigger.n > 1"}, {"name": "a", "criteria": "trigger.n > 2"}]);
-    let rules = file(dir.path(), "rules.json", &rules.to_string());
-    let mut child = Command::new(env!("CARGO_BIN_EXE_petrel"))
-        .args(["rule", "match", "--rules", &rules, "--events", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(b"{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n").unwrap();
-    let output = child.wait_with_output().unwrap();
+    let events = "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n";
+    let rules_file = file(dir.path(), "rules.json", &rules.to_string());
+    let events_file = file(dir.path(), "events.ndjson", events);
     let row = |line: u32, rule: &str| json!({"line": line, "rule": rule});
-    assert_eq!(rows(&output), [row(2, "b"), row(3, "b"), row(3, "a")], "rules in the order of the list");
-    assert!(output.status.success());
+    // Either comes from standard input, too.
+    let ways = [(&*rules_file, "-", events.to_owned()), ("-", &*events_file, rules.to_string())];
+    for (rules, events, input) in ways {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_petrel"))
+            .args(["rule", "match", "--rules", rules, "--events", events])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(rows(&output), [row(2, "b"), row(3, "b"), row(3, "a")], "rules in the order of the list");
+        assert!(output.status.success());
+    }
 }
 
 #[test]
@@ -164,7 +170,7 @@ fn what_is_wrong_with_the_call_is_said() {
     let twice = list("twice.json", json!([{"name": "a", "criteria": "true"}, {"name": "a", "criteria": "true"}]));
     let wrong = list("wrong.json", json!([{"name": "a", "criteria": "trigger.n >"}, {"name": "b", "criteria": "nn"}]));
     let strange = list("strange.json", json!([{"name": "a", "citeria": "true"}]));
-    let cases: [(&[&str], i32, &[&str]); 10] = [
+    let cases: [(&[&str], i32, &[&str]); 11] = [
         (
             &[&pack, "--trigger", "disk.alret", "--events", &events],
             2,
@@ -182,6 +188,7 @@ fn what_is_wrong_with_the_call_is_said() {
         (&["--rules", &twice, "--events", &events], 2, &["the rule \"a\" stands there twice"]),
         (&["--rules", &wrong, "--events", &events], 1, &["2 mistakes in the criteria", "\na:1:", "\nb:1:1: "]),
         (&["--rules", &strange, "--events", &events], 2, &["strange.json", "unknown field `citeria`"]),
+        (&["--rules", "-", "--events", "-"], 2, &["only one of --rules, --kv and --events can be -"]),
     ];
     for (arguments, code, parts) in cases {
         let output = rule_match(arguments);

@@ -292,7 +292,7 @@ pub struct MatchArgs {
     /// Trigger whose rules run, as pack.name; its schema is checked as for a bound topic
     #[arg(long, value_name = "REF", required_unless_present = "rules", conflicts_with = "rules")]
     pub trigger: Option<String>,
-    /// Rules from a JSON list instead of a pack: [{"name": "…", "criteria": "…"}]
+    /// Rules from a JSON list instead of a pack, [{"name": "…", "criteria": "…"}]; - for standard input
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
     /// Events, one JSON document a line; - for standard input
@@ -301,7 +301,7 @@ pub struct MatchArgs {
     /// One object per rule with its matches and errors, instead of one per match
     #[arg(long)]
     pub counts: bool,
-    /// `kv` of the criteria, as a JSON object [default: empty]
+    /// `kv` of the criteria, as a JSON object; - for standard input [default: empty]
     #[arg(long, value_name = "FILE")]
     pub kv: Option<PathBuf>,
     /// `now` of the criteria for every event, in RFC 3339 [default: the time of the start]
