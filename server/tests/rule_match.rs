@@ -188,7 +188,7 @@ fn what_is_wrong_with_the_call_is_said() {
         (&["--rules", &twice, "--events", &events], 2, &["the rule \"a\" stands there twice"]),
         (&["--rules", &wrong, "--events", &events], 1, &["2 mistakes in the criteria", "\na:1:", "\nb:1:1: "]),
         (&["--rules", &strange, "--events", &events], 2, &["strange.json", "unknown field `citeria`"]),
-        (&["--rules", "-", "--events", "-"], 2, &["only one of --rules, --kv and --events can be -"]),
+        (&["--rules", "-", "--events", "-"], 2, &["--rules and --events cannot both be -"]),
     ];
     for (arguments, code, parts) in cases {
         let output = rule_match(arguments);

@@ -266,7 +266,7 @@ pub struct ExplainArgs {
     /// Folder of a pack, or of folders of packs, instead of the server's rules
     #[arg(long = "pack", value_name = "PATH")]
     pub packs: Vec<PathBuf>,
-    /// `kv` of the criteria, as a JSON object [default: empty, or the server's]
+    /// `kv` of the criteria, as a JSON object; - for standard input [default: empty, or the server's]
     #[arg(long, value_name = "FILE", requires = "packs")]
     pub kv: Option<PathBuf>,
     /// `now` of the criteria, in RFC 3339 [default: the time of the start]

@@ -1,7 +1,5 @@
 //! `petrel rule explain`: by the server's rules, or by those of a pack without a server.
 
-use std::fs;
-use std::io::{self, Read};
 use std::path::Path;
 
 use petrel_bus::Clock as _;
@@ -11,12 +9,13 @@ use serde_json::Value;
 
 use super::args::{ExplainArgs, Output};
 use super::http::{Body, Client};
-use super::{EXIT_FAILED, EXIT_USAGE, Failure, matching, output, pack};
+use super::{EXIT_FAILED, EXIT_USAGE, Failure, input, matching, output, pack};
 use crate::api::explain::of_revision;
 use crate::clock::SystemClock;
 
 /// Tells why the rule matches the event or does not.
 pub fn run(args: &ExplainArgs, client: &impl Fn() -> Result<Client, Failure>, format: Output) -> Result<(), Failure> {
+    input::standard_input_once(&[("--event", Some(&args.event)), ("--kv", args.kv.as_deref())])?;
     let event = read(&args.event)?;
     let explanation =
         if args.packs.is_empty() { ask(args, &client()?, event)? } else { offline(args, &event, format)? };
@@ -28,9 +27,8 @@ pub fn run(args: &ExplainArgs, client: &impl Fn() -> Result<Client, Failure>, fo
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let mut event = Vec::new();
-    let got = if file == Path::new("-") { io::stdin().read_to_end(&mut event).map(|_| event) } else { fs::read(file) };
-    got.map_err(|e| Failure::new(EXIT_USAGE, format!("cannot read the event {}: {e}", file.display())))
+    let refuse = |e| Failure::new(EXIT_USAGE, format!("cannot read the event {}: {e}", file.display()));
+    input::read(file).map_err(refuse)
 }
 
 fn ask(args: &ExplainArgs, client: &Client, event: Vec<u8>) -> Result<Value, Failure> {

@@ -6,6 +6,7 @@ mod event;
 mod execution;
 mod explain;
 mod http;
+mod input;
 mod lint;
 mod matching;
 pub(crate) mod output;

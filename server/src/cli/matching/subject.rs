@@ -1,7 +1,5 @@
 //! Which rules run: those of a trigger of some packs, or of a list of criteria.
 
-use std::fs;
-use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::super::args::{MatchArgs, Output};
-use super::super::{EXIT_FAILED, EXIT_USAGE, Failure, pack};
+use super::super::{EXIT_FAILED, EXIT_USAGE, Failure, input, pack};
 use crate::clock::SystemClock;
 
 /// Most mistakes of criteria that are told.
@@ -44,11 +42,8 @@ struct ListedRule {
 impl Subject {
     /// Reads what the command line names.
     pub fn read(args: &MatchArgs, format: Output) -> Result<Self, Failure> {
-        let files = [args.rules.as_deref(), args.kv.as_deref(), Some(args.events.as_path())];
-        if files.into_iter().flatten().filter(|file| *file == Path::new("-")).count() > 1 {
-            let why = "only one of --rules, --kv and --events can be - (standard input)";
-            return Err(Failure::new(EXIT_USAGE, why.to_owned()));
-        }
+        let (rules, kv) = (args.rules.as_deref(), args.kv.as_deref());
+        input::standard_input_once(&[("--rules", rules), ("--kv", kv), ("--events", Some(&args.events))])?;
         let rules = match (&args.rules, &args.trigger) {
             (Some(file), _) => Rules::List(listed(read_json(file)?)?),
             (None, trigger) => Rules::Trigger(of_trigger(args, trigger.as_deref().unwrap_or_default(), format)?),
@@ -128,13 +123,8 @@ pub fn key_values(file: Option<&Path>) -> Result<Kv, Failure> {
     Kv::new(entries).map_err(|e| Failure::new(EXIT_USAGE, e.to_string()))
 }
 
-/// Reads a file; `-` is standard input.
 fn read_json<T: DeserializeOwned>(file: &Path) -> Result<T, Failure> {
-    let input = file == Path::new("-");
-    let name = || if input { "standard input".to_owned() } else { file.display().to_string() };
-    let refuse = |e: &dyn std::fmt::Display| Failure::new(EXIT_USAGE, format!("{}: {e}", name()));
-    let mut text = Vec::new();
-    let got = if input { io::stdin().read_to_end(&mut text).map(|_| text) } else { fs::read(file) };
-    let text = got.map_err(|e| refuse(&e))?;
+    let refuse = |e: &dyn std::fmt::Display| Failure::new(EXIT_USAGE, format!("{}: {e}", input::name(file)));
+    let text = input::read(file).map_err(|e| refuse(&e))?;
     serde_json::from_slice(&text).map_err(|e| refuse(&e))
 }
