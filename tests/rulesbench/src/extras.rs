@@ -26,20 +26,20 @@ const BYTES_MAX: f64 = 500.0;
 /// Families of one to three literals, which the bar of memory is about.
 const SMALL: [&str; 2] = ["eq-m1", "and3"];
 
-/// Measures everything on one core.
+/// Measures deciding on one core, and making on all of them, as it is done where it is used.
 pub(crate) fn measure(data: &Data, core: usize, rounds: usize, quick: bool) -> Result<Value> {
-    let ask = |arguments: &[&str], environment: &[(&str, &str)]| -> Result<Value> {
+    let ask = |arguments: &[&str], environment: &[(&str, &str)], core: Option<usize>| -> Result<Value> {
         eprintln!("measuring {}", arguments.join(" "));
         let mut command = Command::new(std::env::current_exe()?);
         command.args(arguments).envs(environment.iter().copied());
         Process::start(command, core)?.answer(LIMIT)
     };
-    let single = ask(&["single", &rounds.to_string()], &[])?;
+    let single = ask(&["single", &rounds.to_string()], &[], Some(core))?;
     let mut building = Vec::new();
     for name in building::CELLS.iter().filter(|name| !quick || name.starts_with("ops-")) {
         data.prepare(Cell::named(name)?)?;
-        let mut made = ask(&["building", name], &[])?;
-        let held = ask(&["resident", name], &[building::ONE_ARENA])?;
+        let mut made = ask(&["building", name], &[], None)?;
+        let held = ask(&["resident", name], &[building::ONE_ARENA], None)?;
         if let (Some(made), Value::Object(held)) = (made.as_object_mut(), held) {
             made.extend(held);
         }

@@ -102,7 +102,7 @@ impl Runner {
     /// Starts, builds and verifies. The error says why the engine is stopped.
     fn start(data: &Data, cell: Cell, engine: Engine, settings: &Settings, oracles: &(Oracle, Oracle)) -> Result<Self> {
         let command = command(data, cell, engine, settings)?;
-        let mut process = Process::start(command, settings.core)?;
+        let mut process = Process::start(command, Some(settings.core))?;
         let loaded = process.answer(LOAD)?;
         stopped_by_itself(&loaded)?;
         let built = process.answer(Duration::from_secs_f64(STOP_S)).context("the build")?;

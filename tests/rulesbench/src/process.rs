@@ -22,10 +22,13 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a command on one core.
-    pub(crate) fn start(mut command: Command, core: usize) -> Result<Self> {
+    /// Starts a command, on one core or on all of them.
+    pub(crate) fn start(mut command: Command, core: Option<usize>) -> Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = pinned(core, || Ok(command.spawn()?))?;
+        let mut child = match core {
+            Some(core) => pinned(core, || Ok(command.spawn()?))?,
+            None => command.spawn()?,
+        };
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().context("no standard output")?;
         let mut stderr = child.stderr.take().context("no standard error")?;
@@ -102,7 +105,7 @@ mod tests {
     fn shell(script: &str) -> Process {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        Process::start(command, 0).unwrap()
+        Process::start(command, Some(0)).unwrap()
     }
 
     #[test]

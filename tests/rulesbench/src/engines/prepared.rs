@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use petrel_rules::{
     Arena, Evaluation, Extractor, Kv, Matcher, ParsedEvent, RuleIndex, RuleSet, RuleSource, TriggerSchema, Verdict,
 };
@@ -37,6 +37,8 @@ fn with_petrel(text: &str, events: &[&[u8]], run: &mut dyn FnMut(Decide<'_>) -> 
     let schema = TriggerSchema::compile(&serde_json::json!({"type": "object"}));
     let source = RuleSource { rule: "r.one".into(), criteria: Some(text.to_owned()) };
     let set = RuleSet::compile(&schema, [source]).map_err(|errors| anyhow!("{:?}", errors.first()))?;
+    // They would be evaluated once and remembered.
+    ensure!(set.stats().shared == 0, "{text}: parts of it are evaluated once per event, however often it is asked");
     let (arena, kv) = (Arena::new(), Kv::default());
     let mut extractor = Extractor::default();
     let mut parsed = Vec::new();
