@@ -111,7 +111,8 @@ fn rule_set(
         if change.is_empty() {
             return Ok(known.clone());
         }
-        if change.len() * CHANGED_SHARE <= rules.len() && known.is_whole_enough() {
+        let (without, with) = (change.without.len(), change.with.len());
+        if without.max(with) * CHANGED_SHARE <= rules.len() && known.has_room_for(without, with) {
             return known.update(&change.without, change.with.into_iter().map(PlannedRule::source)).map(Arc::new);
         }
     }
@@ -154,10 +155,6 @@ impl<'r> Change<'r> {
 
     fn is_empty(&self) -> bool {
         self.without.is_empty() && self.with.is_empty()
-    }
-
-    fn len(&self) -> usize {
-        self.without.len().max(self.with.len())
     }
 }
 
@@ -301,6 +298,49 @@ mod tests {
             assert_eq!(matched, [format!("disk.a{}", count - 1)], "it is the rule that does it");
         }
         assert_eq!(parts, [2, 3, 4, 5, 6, 7, 8, 1]);
+    }
+
+    /// The disk pack with 64 rules more, of which those before `changed` say something else than at first.
+    fn with_changed_rules(changed: usize) -> PackSource {
+        let mut source = with_rules('m', 64, &[]);
+        for (number, file) in source.files.iter_mut().filter(|file| file.path.contains("/m")).enumerate() {
+            if number < changed {
+                file.bytes =
+                    String::from_utf8(std::mem::take(&mut file.bytes)).unwrap().replace("/m", "/n").into_bytes();
+            }
+        }
+        source
+    }
+
+    #[test]
+    fn a_set_never_keeps_more_removed_rules_than_its_share() {
+        let mut revision = load(vec![with_changed_rules(0)]);
+        let mut parts = Vec::new();
+        // Of 65 rules and those that were added for changed ones, a quarter may be removed ones.
+        for changed in [8, 16, 21, 22, 30] {
+            revision = Revision::load_into(&revision, vec![with_changed_rules(changed)]).unwrap();
+            let stats = set_of(&revision).stats();
+            assert_eq!(stats.rules, 65);
+            parts.push(stats.segments);
+        }
+        assert_eq!(parts, [2, 3, 4, 1, 2]);
+    }
+
+    #[test]
+    fn a_mended_rule_is_warned_of_no_more() {
+        let rule = |field: &'static str| {
+            let text = format!(
+                "name: odd\ntrigger: disk.alert\ncriteria: trigger.{field} == \"a\"\naction: {{ ref: disk.clean, parameters: {{ host: a }} }}\n"
+            );
+            let mut source = with_rules('m', 16, &[]);
+            source.files.push(PackFile { path: "rules/odd.yaml".into(), bytes: text.into_bytes(), executable: false });
+            source
+        };
+        let odd = load(vec![rule("hots")]);
+        assert_eq!(odd.compiled().warnings().as_slice().len(), 1);
+        let mended = Revision::load_into(&odd, vec![rule("host")]).unwrap();
+        assert_eq!(set_of(&mended).stats().segments, 2);
+        assert!(mended.compiled().warnings().as_slice().is_empty(), "{:?}", mended.compiled().warnings().as_slice());
     }
 
     #[test]

@@ -234,6 +234,7 @@ impl MatchPlan {
             sum.index_bytes += stats.index_bytes;
             sum.program_bytes += stats.program_bytes;
             sum.segments += stats.segments;
+            sum.shared += stats.shared;
         }
         sum
     }

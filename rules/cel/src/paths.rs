@@ -65,6 +65,11 @@ impl Paths {
         self.paths[id.index()].whole = true;
     }
 
+    /// Says anew which values are read whole.
+    pub fn set_whole(&mut self, whole: impl Fn(SlotId) -> bool) {
+        (0..).map(SlotId).zip(&mut self.paths).for_each(|(id, path)| path.whole = whole(id));
+    }
+
     /// The path one step below another, if anybody reads it.
     pub fn find(&self, parent: SlotId, name: &str) -> Option<SlotId> {
         self.children[parent.index()].get(name).copied()

@@ -51,7 +51,8 @@ impl<'a, 'm> Evaluation<'a, 'm> {
         Self { rules, removed: rules.removed.words(), segment, numbers: segment.numbers(), run }
     }
 
-    /// What a rule says of the event; nothing if it was removed, or never was.
+    /// What a rule says of the event; nothing if it was removed, or never was. Each question that ends in an error
+    /// takes a little of the event's memory.
     #[inline]
     pub fn verdict(&mut self, rule: RuleIndex) -> Option<Verdict<'a>> {
         if !self.numbers.contains(&rule.0) {

@@ -55,6 +55,8 @@ pub struct RuleSetStats {
     pub program_bytes: usize,
     /// Parts that updates have left; each is searched.
     pub segments: usize,
+    /// Sub-expressions that are evaluated at most once per event, whichever rules ask.
+    pub shared: usize,
 }
 
 /// The compiled rules of one trigger, with what they need of its schema.
@@ -138,6 +140,8 @@ impl RuleSet {
         mut paths: Paths,
         reads: Reads,
     ) -> Self {
+        // What a removed rule read is not built for the others.
+        paths.set_whole(|slot| reads.whole(slot));
         let check = SchemaCheck::new(&schema, &reads, &mut paths);
         let layout = Layout::new(&paths, Doubles::new(&schema));
         let mut root = Paths::new();
@@ -147,10 +151,11 @@ impl RuleSet {
     }
 
     /// This set without some rules and with others, which get the next numbers. It shares all that is
-    /// unchanged, so that it is made in microseconds, and decides and checks as one that is made of the same
-    /// rules anew. But what was removed keeps its memory, and each update that adds rules leaves a part that
-    /// every event has to search: after many of them a set should be compiled anew
-    /// ([`RuleSet::is_whole_enough`]).
+    /// unchanged, so that it is made in microseconds. It matches and refuses events as one that is made of the
+    /// same rules anew; its index may rule out others, so that errors and missing fields may be counted of
+    /// others, and rules that stay in quarantine are those that were. What was removed keeps its memory, and
+    /// each update that adds rules leaves a part that every event has to search: after many of them a set
+    /// should be compiled anew ([`RuleSet::has_room_for`]).
     ///
     /// # Errors
     /// As [`RuleSet::compile`], of the rules that are added.
@@ -177,10 +182,11 @@ impl RuleSet {
         Ok(Self::new(self.schema.clone(), segments, removed, paths, reads))
     }
 
-    /// Whether one more update is better than compiling everything anew.
-    pub fn is_whole_enough(&self) -> bool {
-        self.segments.len() < RULE_SET_PARTS_MAX
-            && self.removed.count * 100 <= self.numbers() * RULE_SET_REMOVED_PERCENT_MAX
+    /// Whether one more update, which removes and adds so many rules, is better than compiling everything anew.
+    pub fn has_room_for(&self, without: usize, with: usize) -> bool {
+        let removed = self.removed.count + without;
+        (with == 0 || self.segments.len() < RULE_SET_PARTS_MAX)
+            && removed * 100 <= (self.numbers() + with) * RULE_SET_REMOVED_PERCENT_MAX
     }
 
     /// Rules' numbers that were ever given, those of removed rules too.
@@ -263,7 +269,8 @@ impl RuleSet {
 
     /// What the set is made of.
     pub fn stats(&self) -> RuleSetStats {
-        let mut stats = RuleSetStats { rules: self.len(), segments: self.segments.len(), ..RuleSetStats::default() };
+        let (rules, segments, shared) = (self.len(), self.segments.len(), self.shared_leaves());
+        let mut stats = RuleSetStats { rules, segments, shared, ..RuleSetStats::default() };
         for segment in &self.segments {
             let in_force = |rule: usize| !self.removed.contains(segment.numbers().start + rule);
             stats.always += segment.index.always().iter().filter(|rule| in_force(**rule as usize)).count();

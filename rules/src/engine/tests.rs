@@ -4,7 +4,7 @@ use super::*;
 use crate::extract::Extractor;
 use crate::kv::Kv;
 use crate::limits::{BUDGET_FAULTS_MAX, CRITERIA_BYTES_MAX, CRITERIA_DEPTH_MAX};
-use petrel_cel::Arena;
+use petrel_cel::{Arena, Slot};
 
 const EVENT: &str = r#"{
     "host": "db-1", "mount": "/tmp", "used_pct": 95.5, "count": 3, "big": 18446744073709551615, "zero": 0,
@@ -195,6 +195,7 @@ fn a_rule_that_always_exceeds_its_budget_is_quarantined() {
     }
     assert_eq!(decide(&rules), ["quarantined", "True"]);
     assert_eq!(rules.stats().quarantined, 1);
+    assert_eq!(rules.update(&[RuleIndex(0)], []).unwrap().stats().quarantined, 0, "it is gone");
     let again = RuleSet::compile(&TriggerSchema::none(), sources).unwrap();
     assert_eq!(decide(&again), ["steps_exceeded", "True"]);
 }
@@ -310,6 +311,28 @@ fn a_rule_without_criteria_matches_everything() {
     Matcher::new().run(&rules, b"{}", 0, &Kv::empty(), &mut |i, v| seen.push((i.0, v == Verdict::True))).unwrap();
     assert_eq!(seen, [(0, true)]);
     assert_eq!(rules.rule(RuleIndex(0)), "p.all");
+}
+
+#[test]
+fn what_a_removed_rule_read_is_left_in_parts() {
+    let criteria = ["size(trigger.nested) > 1", "has(trigger.nested.id)"];
+    let rules = RuleSet::compile(&TriggerSchema::none(), criteria.map(source)).unwrap();
+    let nested = |rules: &RuleSet| {
+        let slot = rules.paths().find(SlotId::ROOT, "nested").unwrap();
+        let mut reader = EventReader::new();
+        let event = reader.read(br#"{"nested": {"id": 1}}"#, rules.layout()).unwrap();
+        matches!(event.slots()[slot.index()], Slot::Object)
+    };
+    assert!(!nested(&rules));
+    assert!(nested(&rules.update(&[RuleIndex(0)], []).unwrap()));
+}
+
+#[test]
+fn rules_that_are_always_asked_are_counted_until_they_are_removed() {
+    let always = RuleSource { rule: "p.all".into(), criteria: None };
+    let rules = RuleSet::compile(&TriggerSchema::none(), [always, source("trigger.a == 1")]).unwrap();
+    assert_eq!(rules.stats().always, 1);
+    assert_eq!(rules.update(&[RuleIndex(0)], []).unwrap().stats().always, 0);
 }
 
 #[test]

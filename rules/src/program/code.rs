@@ -122,7 +122,8 @@ impl Builder {
         self.add_cond(Cond::Const(true));
     }
 
-    fn add_cond(&mut self, cond: Cond<'_>) {
+    /// Adds a rule with this condition.
+    pub(super) fn add_cond(&mut self, cond: Cond<'_>) {
         let start = self.programs.words.len();
         self.cond(cond, Label::TRUE, Label::FALSE);
         self.jumps.finish(&mut self.programs.words);

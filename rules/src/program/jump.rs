@@ -90,3 +90,30 @@ pub(super) fn first_leaf(words: &[u32], mut at: usize) -> usize {
     }
     at
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jumps_lead_where_they_are_placed() {
+        // Words of leaves, which are no heads.
+        let mut words = vec![super::super::code::HAS; 80_000];
+        let mut jumps = Jumps::default();
+        let [near, furthest, far] = [jumps.label(), jumps.label(), jumps.label()];
+        jumps.add(1, near, Label::FALSE);
+        jumps.add(5, Label::TRUE, furthest);
+        jumps.add(7, far, furthest);
+        jumps.place(near, 2);
+        jumps.place(furthest, 6 + 0xfffc);
+        jumps.place(far, 8 + 0xfffd);
+        jumps.finish(&mut words);
+        let both = |word: usize| [true, false].map(|outcome| Jump::of(words[word], outcome));
+        assert_eq!(both(1).map(Jump::words), [Some(0), None]);
+        assert_eq!(both(1)[1], Jump::FALSE);
+        assert_eq!(both(5)[0], Jump::TRUE);
+        assert_eq!(both(5)[1].words(), Some(0xfffc));
+        assert_eq!(both(7)[0], Jump::FAR);
+        assert_eq!(both(7)[1].words(), Some(0xfffa));
+    }
+}

@@ -98,8 +98,13 @@ impl<'a, 'm> Run<'a, 'm> {
         let start = self.starts[rule];
         let mut at = start.leaf as usize;
         loop {
-            let (out, end) = self.leaf(self.words[at], at);
+            let word = self.words[at];
+            let (out, end) = self.leaf(word, at);
             if out.is_fault() {
+                // It is asked again; what is shared keeps its fault.
+                if out.0 & 3 == LISTED && word & 0xff != SHARED {
+                    self.faults.pop();
+                }
                 break;
             }
             let jump = Jump::of(self.words[end], out == Out::TRUE);
@@ -110,7 +115,8 @@ impl<'a, 'm> Run<'a, 'm> {
                 None => break,
             }
         }
-        // What another condition may absorb.
+        // What another condition may absorb. An index hardly proposes a rule for an event without a field that the
+        // rule needs, so this is rare enough to begin anew.
         self.condition(start.condition as usize).0
     }
 
@@ -332,7 +338,7 @@ impl<'a, 'm> Run<'a, 'm> {
     #[cold]
     fn fault(&mut self, fault: Fault<'a>) -> Out {
         self.faults.push(fault);
-        // Fewer than one per leaf of the rules that are evaluated.
+        // Fewer than one per leaf and operator of the rules that are evaluated.
         Out(LISTED | (u32::try_from(self.faults.len() - 1).unwrap_or(u32::MAX) << 2))
     }
 

@@ -1,8 +1,12 @@
 //! The engine's two ways to an answer: by its index, and by running every program.
 
+use std::collections::BTreeMap;
+
 use petrel_rules::extract::Doubles;
-use petrel_rules::{CompileError, Kv, Matcher, RuleIndex, RuleSet, RuleSource, TriggerSchema, Verdict};
+use petrel_rules::{CompileError, EventReader, Kv, Matcher, RuleIndex, RuleSet, RuleSource, TriggerSchema, Verdict};
 use serde_json::json;
+
+use crate::rng::Rng;
 
 /// `now` of every event: 2001-02-03T04:05:06Z.
 pub const NOW_MS: i64 = 981_173_106_000;
@@ -63,6 +67,28 @@ impl Engine {
         ran.map_err(|e| e.to_string())?;
         assert!(answers.iter().map(|(at, _)| *at).eq(self.set.rules().map(|(index, _)| index.0)), "a scan asks all");
         Ok(answers)
+    }
+}
+
+impl Engine {
+    /// The answers of all rules that were ever in the set, asked one by one in a random order, each twice; in
+    /// the order of their numbers. Rules that are not in force have none.
+    pub fn ask_each(&mut self, event: &str, rng: &mut Rng) -> Vec<(usize, Answer)> {
+        let mut reader = EventReader::new();
+        let event = reader.read(event.as_bytes(), self.set.layout()).expect("events are JSON");
+        let mut evaluation = self.matcher.evaluation(&self.set, &event, NOW_MS, &self.kv);
+        let end = self.set.rules().last().map_or(0, |(last, _)| last.0 + 2);
+        let mut order: Vec<usize> = (0..end).chain(0..end).collect();
+        for at in (1..order.len()).rev() {
+            order.swap(at, rng.below(at + 1));
+        }
+        let mut answers = BTreeMap::new();
+        for rule in order {
+            let Some(answer) = evaluation.verdict(RuleIndex(rule)).map(Answer::from) else { continue };
+            let before = answers.insert(rule, answer.clone());
+            assert!(before.is_none_or(|before| before == answer), "asked twice, it is {answer:?} the second time");
+        }
+        answers.into_iter().collect()
     }
 }
 

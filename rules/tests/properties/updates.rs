@@ -1,4 +1,5 @@
-//! A set that was updated answers like one that was made of the same rules at once.
+//! A set that was updated matches and refuses like one that was made of the same rules at once. What their
+//! indexes rule out may differ, and so which rules have an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +41,7 @@ fn an_updated_set_answers_like_a_new_one() {
             let updated = set.update(&removed, sources).unwrap_or_else(|errors| panic!("{with:?}: {errors:?}"));
             let before = named(&set);
             let events: Vec<String> = (0..EVENTS_PER_SET).map(|_| event(rng).text()).collect();
-            compared += compare(round_seed, &model, updated, &events);
+            compared += compare(round_seed, rng, &model, updated, &events);
             assert_eq!(named(&set), before, "the set that was updated is what it was");
             // Made again, for the engine takes it.
             set = set.update(&removed, with.iter().map(|(number, text)| source(*number, text))).unwrap();
@@ -130,7 +131,7 @@ fn named(set: &RuleSet) -> Vec<String> {
 }
 
 /// Compares an updated set with one made anew, rule by rule; says how many answers were compared.
-fn compare(seed: u64, model: &Model, updated: RuleSet, events: &[String]) -> u64 {
+fn compare(seed: u64, rng: &mut Rng, model: &Model, updated: RuleSet, events: &[String]) -> u64 {
     let anew = compiled(model);
     assert_eq!(named(&updated), named(&anew), "PETREL_RULES_SEED={seed}");
     let (mut updated, mut anew) = (Engine::of(updated), Engine::of(anew));
@@ -144,6 +145,9 @@ fn compare(seed: u64, model: &Model, updated: RuleSet, events: &[String]) -> u64
         };
         assert_eq!(matches(&found), matches(&expected), "{}", tell("found"));
         assert!(found.keys().all(|rule| named(&updated.set).contains(rule)), "{}", tell("removed rules are silent"));
+        let one_by_one = updated.ask_each(event, rng);
+        let scanned = updated.scan(event).expect("events are JSON");
+        assert_eq!(one_by_one, scanned, "{}", tell("asked one by one, in any order"));
     }
     (model.len() * events.len()) as u64
 }
