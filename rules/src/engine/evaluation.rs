@@ -36,7 +36,8 @@ pub struct Evaluation<'a, 'm> {
     rules: &'a RuleSet,
     /// Rules that were removed from the set, a bit each.
     removed: &'a [u64],
-    /// The segment that was asked last, and the numbers of its rules in the set.
+    /// The segment that was asked last, and the numbers of its rules in the set: here, so that a question need
+    /// not follow the segment for them.
     segment: &'a Segment,
     numbers: Range<usize>,
     run: Run<'a, 'm>,
@@ -46,9 +47,12 @@ impl<'a, 'm> Evaluation<'a, 'm> {
     #[inline]
     pub(super) fn new(rules: &'a RuleSet, event: &ParsedEvent<'a>, scope: Scope<'a>, memo: &'m mut Memo) -> Self {
         memo.begin(rules.shared_leaves());
-        let segment = &*rules.segments[0];
-        let run = Run::new(&segment.programs, rules.paths(), event.slots(), scope, event.arena(), memo);
-        Self { rules, removed: rules.removed.words(), segment, numbers: segment.numbers(), run }
+        let run = Run::new(rules.paths(), event.slots(), scope, event.arena(), memo);
+        // A set has one segment at least.
+        let first = &*rules.segments[0];
+        let mut evaluation = Self { rules, removed: rules.removed.words(), segment: first, numbers: 0..0, run };
+        evaluation.turn_to(first);
+        evaluation
     }
 
     /// What a rule says of the event; nothing if it was removed, or never was. Each question that ends in an error

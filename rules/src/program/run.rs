@@ -33,6 +33,11 @@ impl Out {
         self.0 > 1
     }
 
+    /// The number of its fault in the list, if it stands there.
+    fn listed(self) -> Option<usize> {
+        (self.0 & 3 == LISTED).then_some((self.0 >> 2) as usize)
+    }
+
     fn no_value(slot: SlotId) -> Self {
         Self(NO_VALUE | slot.0 << 2)
     }
@@ -69,19 +74,30 @@ pub(crate) struct Scope<'a> {
 }
 
 impl<'a, 'm> Run<'a, 'm> {
-    /// An evaluation over these slots, which are numbered as in `paths`. `memo` has begun with the event.
+    /// An evaluation over these slots, which are numbered as in `paths`; it has to turn to a part before it is
+    /// asked. `memo` has begun with the event.
     #[inline]
     pub fn new(
-        programs: &'a Programs,
         paths: &'a Paths,
         slots: &'a [Slot<'a>],
         scope: Scope<'a>,
         arena: &'a Arena,
         memo: &'m mut Memo,
     ) -> Self {
-        let Programs { starts, words, texts, shared } = programs;
         let faults = BumpVec::new_in(arena.bump());
-        Self { starts, words, texts, shared, first_shared: 0, paths, slots, scope, arena, memo, faults }
+        Self {
+            starts: &[],
+            words: &[],
+            texts: "",
+            shared: &[],
+            first_shared: 0,
+            paths,
+            slots,
+            scope,
+            arena,
+            memo,
+            faults,
+        }
     }
 
     /// The next rules are those of this part of the set; `first_shared` is the number of its first shared leaf.
@@ -102,7 +118,7 @@ impl<'a, 'm> Run<'a, 'm> {
             let (out, end) = self.leaf(word, at);
             if out.is_fault() {
                 // It is asked again; what is shared keeps its fault.
-                if out.0 & 3 == LISTED && word & 0xff != SHARED {
+                if out.listed().is_some() && word & 0xff != SHARED {
                     self.faults.pop();
                 }
                 break;
@@ -123,11 +139,9 @@ impl<'a, 'm> Run<'a, 'm> {
     /// Why an outcome is neither false nor true.
     #[cold]
     pub fn told(&self, out: Out) -> Fault<'a> {
-        let number = out.0 >> 2;
-        if out.0 & 3 == LISTED {
-            self.faults[number as usize]
-        } else {
-            no_value(self.paths, self.slots, SlotId(number))
+        match out.listed() {
+            Some(number) => self.faults[number],
+            None => no_value(self.paths, self.slots, SlotId(out.0 >> 2)),
         }
     }
 
@@ -344,17 +358,14 @@ impl<'a, 'm> Run<'a, 'm> {
 
     /// The fault of an operator whose operand failed: one that is no bool is the operator's to refuse.
     fn operand(&mut self, operator: &'static str, fault: Out) -> Out {
-        match fault {
-            Out(listed) if listed & 3 == LISTED => match self.faults[(listed >> 2) as usize] {
-                Fault::NotBool(of) => self.fault(Fault::unary(operator, of)),
-                _ => fault,
-            },
+        match fault.listed().map(|number| self.faults[number]) {
+            Some(Fault::NotBool(of)) => self.fault(Fault::unary(operator, of)),
             _ => fault,
         }
     }
 
     fn is_final(&self, out: Out) -> bool {
-        out.0 > 1 && out.0 & 3 == LISTED && self.faults[(out.0 >> 2) as usize].is_final()
+        out.listed().is_some_and(|number| self.faults[number].is_final())
     }
 }
 

@@ -19,7 +19,8 @@ fn a_jump_too_far_is_decided_all_the_same() {
         let (arena, kv, mut memo) = (Arena::new(), Kv::empty(), Memo::default());
         let slots = [Slot::Object, Slot::Value(Value::String(text))];
         memo.begin(programs.shared_leaves());
-        let mut run = Run::new(&programs, &paths, &slots, Scope { now_ms: 0, kv: &kv }, &arena, &mut memo);
+        let mut run = Run::new(&paths, &slots, Scope { now_ms: 0, kv: &kv }, &arena, &mut memo);
+        run.turn_to(&programs, 0);
         assert_eq!(run.rule(0), expected, "{text}");
     }
 }

@@ -68,9 +68,7 @@ impl Engine {
         assert!(answers.iter().map(|(at, _)| *at).eq(self.set.rules().map(|(index, _)| index.0)), "a scan asks all");
         Ok(answers)
     }
-}
 
-impl Engine {
     /// The answers of all rules that were ever in the set, asked one by one in a random order, each twice; in
     /// the order of their numbers. Rules that are not in force have none.
     pub fn ask_each(&mut self, event: &str, rng: &mut Rng) -> Vec<(usize, Answer)> {

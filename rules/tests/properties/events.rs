@@ -1,17 +1,15 @@
 //! Random events, in the fields that random rules read and with the values that they compare.
 
-use crate::rng::Rng;
+use std::sync::LazyLock;
 
-/// Numbers as they stand in events: around every border of a type, and alike across types.
-const NUMBERS: &[&str] = &[
-    "0",
-    "1",
-    "2",
-    "3",
-    "10",
-    "-1",
-    "1.0",
-    "2.5",
+use crate::rng::Rng;
+use crate::words::COMMON_NUMBERS;
+
+/// Numbers as they stand in events, the common ones first.
+static NUMBERS: LazyLock<Vec<&str>> = LazyLock::new(|| [COMMON_NUMBERS, BORDER_NUMBERS].concat());
+
+/// Around every border of a type, and alike across types.
+const BORDER_NUMBERS: &[&str] = &[
     "90",
     "90.0",
     "-0",
@@ -165,7 +163,7 @@ pub fn event(rng: &mut Rng) -> Json {
 fn number(rng: &mut Rng) -> Json {
     // Small numbers, so that arithmetic has something to do.
     let small = &NUMBERS[..10];
-    let of = if rng.chance(60) { small } else { NUMBERS };
+    let of = if rng.chance(60) { small } else { &NUMBERS[..] };
     Json::Scalar((*rng.pick(of)).to_owned())
 }
 

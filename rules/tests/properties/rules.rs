@@ -301,7 +301,7 @@ impl Rules<'_> {
     }
 
     fn number_constant(&mut self) -> Node {
-        let of = if self.rng.chance(70) { &NUMBERS[..SMALL_NUMBERS] } else { NUMBERS };
+        let of = if self.rng.chance(70) { &NUMBERS[..SMALL_NUMBERS] } else { &NUMBERS[..] };
         Node::other(self.rng.word(of), Vec::new())
     }
 

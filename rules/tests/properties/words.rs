@@ -1,5 +1,7 @@
 //! What random rules are made of.
 
+use std::sync::LazyLock;
+
 pub const NUMBER_PATHS: &[&str] = &["n", "m", "big", "price", "d.x", "d.y", "deep.er.x"];
 pub const STRING_PATHS: &[&str] = &["s", "host", "a-b", "d.name", "labels.k", "deep.er.s"];
 pub const BOOL_PATHS: &[&str] = &["b", "d.ok"];
@@ -7,15 +9,11 @@ pub const LIST_PATHS: &[&str] = &["tags", "nums", "items"];
 pub const MAP_PATHS: &[&str] = &["d", "labels", "deep.er"];
 pub const OTHER_PATHS: &[&str] = &["zzz", "d.zzz", "s.zzz", "deep", "deep.zzz.x", "labels.é", "at", "n.x"];
 
-pub const NUMBERS: &[&str] = &[
-    "0",
-    "1",
-    "2",
-    "3",
-    "10",
-    "-1",
-    "1.0",
-    "2.5",
+/// Numbers that events and rules write alike, so that they often meet.
+pub const COMMON_NUMBERS: &[&str] = &["0", "1", "2", "3", "10", "-1", "1.0", "2.5"];
+/// As rules write them, the common ones first.
+pub static NUMBERS: LazyLock<Vec<&str>> = LazyLock::new(|| [COMMON_NUMBERS, RULE_NUMBERS].concat());
+const RULE_NUMBERS: &[&str] = &[
     "90.0",
     "1u",
     "2u",

@@ -27,7 +27,7 @@ pub fn run(args: &ExplainArgs, client: &impl Fn() -> Result<Client, Failure>, fo
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let refuse = |e| Failure::new(EXIT_USAGE, format!("cannot read the event {}: {e}", file.display()));
+    let refuse = |e| Failure::new(EXIT_USAGE, format!("cannot read the event {}: {e}", input::name(file)));
     input::read(file).map_err(refuse)
 }
 

@@ -22,9 +22,9 @@ mod resolve;
 mod types;
 
 use crate::expr::Expr;
-use crate::limits::CRITERIA_ERRORS_MAX;
 use crate::paths::Paths;
 use crate::value::Type;
+use resolve::Compiler;
 
 pub use lex::outside_strings;
 
@@ -143,33 +143,14 @@ impl Parsed {
         paths: &mut Paths,
         types: Option<&dyn EventTypes>,
     ) -> Result<Compiled, Vec<Mistake>> {
-        let compiled = self.compile_once(checked, names, paths, types);
+        let compiled = Compiler::new(self, checked, names, paths, types).compiled(&self.root);
         let silent = compiled.as_ref().is_ok_and(|of| of.warnings.is_empty() && of.never_bool.is_none());
         if silent || self.places.is_some() {
             return compiled;
         }
         // What is to be told has a place, and only the other parser knows it.
-        on_parser_thread(|| parse(&self.source))?.compile_once(checked, names, paths, types)
-    }
-
-    fn compile_once(
-        &self,
-        checked: bool,
-        names: Names<'_>,
-        paths: &mut Paths,
-        types: Option<&dyn EventTypes>,
-    ) -> Result<Compiled, Vec<Mistake>> {
-        let mut compiler = resolve::Compiler::new(self, names, paths, types);
-        compiler.checked = checked;
-        let root = compiler.expr(&self.root);
-        let never_bool = compiler.never_bool(&root);
-        let (mut mistakes, mut warnings) = (compiler.mistakes, compiler.warnings);
-        if !mistakes.is_empty() {
-            mistakes.truncate(CRITERIA_ERRORS_MAX);
-            return Err(mistakes);
-        }
-        warnings.truncate(CRITERIA_ERRORS_MAX);
-        Ok(Compiled { expr: root.expr, warnings, never_bool })
+        let located = on_parser_thread(|| parse(&self.source))?;
+        Compiler::new(&located, checked, names, paths, types).compiled(&located.root)
     }
 
     /// The text that was parsed.

@@ -6,8 +6,9 @@ use cel::common::ast::{EntryExpr, Expr as Node, ListExpr, LiteralValue, MapExpr}
 use cel::parser::Expression;
 
 use super::types::Types;
-use super::{EventTypes, Mistake, Names, Parsed};
+use super::{Compiled, EventTypes, Mistake, Names, Parsed};
 use crate::expr::{Element, Entry, Expr, Kind};
+use crate::limits::CRITERIA_ERRORS_MAX;
 use crate::owned::OwnedValue;
 use crate::paths::Paths;
 
@@ -76,18 +77,36 @@ impl Typed {
 }
 
 impl<'c> Compiler<'c> {
-    pub fn new(parsed: &'c Parsed, names: Names<'c>, paths: &'c mut Paths, schema: Option<&'c dyn EventTypes>) -> Self {
+    pub fn new(
+        parsed: &'c Parsed,
+        checked: bool,
+        names: Names<'c>,
+        paths: &'c mut Paths,
+        schema: Option<&'c dyn EventTypes>,
+    ) -> Self {
         Self {
             parsed,
             names,
             paths,
             schema,
-            checked: true,
+            checked,
             locals: Vec::new(),
             mistakes: Vec::new(),
             warnings: Vec::new(),
             folds_left: super::fold::LOOPS_FOLDED_MAX,
         }
+    }
+
+    /// Compiles a whole expression.
+    pub fn compiled(mut self, root: &'c Expression) -> Result<Compiled, Vec<Mistake>> {
+        let root = self.expr(root);
+        let never_bool = self.never_bool(&root);
+        if !self.mistakes.is_empty() {
+            self.mistakes.truncate(CRITERIA_ERRORS_MAX);
+            return Err(self.mistakes);
+        }
+        self.warnings.truncate(CRITERIA_ERRORS_MAX);
+        Ok(Compiled { expr: root.expr, warnings: self.warnings, never_bool })
     }
 
     pub fn expr(&mut self, node: &'c Expression) -> Typed {

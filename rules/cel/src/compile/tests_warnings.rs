@@ -1,5 +1,6 @@
 use super::render::{NAMES, compile_with};
 use super::*;
+use crate::limits::CRITERIA_ERRORS_MAX;
 
 /// A schema: an object with a host, a count and so on, of which `closed` has no other fields.
 struct Schema;
