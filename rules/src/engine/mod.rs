@@ -154,8 +154,8 @@ impl RuleSet {
     /// unchanged, so that it is made in microseconds. It matches and refuses events as one that is made of the
     /// same rules anew; its index may rule out others, so that errors and missing fields may be counted of
     /// others, and rules that stay in quarantine are those that were. What was removed keeps its memory and
-    /// its places in the layout, and each update that adds rules leaves a part that every event has to search: after many of them a set
-    /// should be compiled anew ([`RuleSet::has_room_for`]).
+    /// its places in the layout, and each update that adds rules leaves a part that every event has to search:
+    /// after many of them a set should be compiled anew ([`RuleSet::has_room_for`]).
     ///
     /// # Errors
     /// As [`RuleSet::compile`], of the rules that are added.
