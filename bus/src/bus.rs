@@ -94,6 +94,16 @@ pub trait Tail: Send {
 
     /// Whether everything that was there when the tail was opened has been handed out.
     fn caught_up(&self) -> bool;
+
+    /// Notes the end that the log has now, what is not committed yet included.
+    ///
+    /// # Errors
+    /// See [`BusError`]; the earlier mark stands then.
+    fn mark(&mut self) -> Result<(), BusError>;
+
+    /// Whether everything in front of the latest mark has been handed out, or will never be; not before the
+    /// first one. Transactions that are open there are waited for, however long they take.
+    fn passed_mark(&self) -> bool;
 }
 
 /// A log with topics, consumer groups and transactions.

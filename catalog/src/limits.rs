@@ -36,5 +36,7 @@ pub const OUTPUT_BYTES_DEFAULT: u64 = 64 * 1024;
 pub const OUTPUT_BYTES_MAX: u64 = 512 * 1024;
 /// Revisions that are kept by default, the one in force included.
 pub const CATALOG_REVISIONS_DEFAULT: usize = 20;
-/// Compiled revisions that a process keeps at hand.
-pub const COMPILED_REVISIONS_MAX: usize = 4;
+/// Actions that a process keeps resolved; one more is resolved again when it is needed.
+pub const ACTIONS_CACHED_MAX: usize = 8_192;
+/// Packs whose list of files a process keeps, to resolve more of their actions.
+pub const LISTINGS_CACHED_MAX: usize = 32;

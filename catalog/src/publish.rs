@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use petrel_schemas::{
-    CatalogBlob, CatalogHead, CatalogRevision, RevisionApplied, TimerDefinition, TriggerBinding, encode,
-};
+use petrel_schemas::{CatalogHead, CatalogRevision, RevisionApplied, TimerDefinition, TriggerBinding, encode};
 
 use crate::pack::{CatchUp, Start, TriggerSource};
-use crate::revision::{CompiledRevision, Revision, interval_triggers};
+use crate::revision::{CompiledRevision, Revision};
 use crate::state::{CatalogState, HEAD_KEY, binding_key, blob_key, revision_key};
+use crate::triggers::Triggers;
 
 /// A record to write: its key, and its value or a tombstone.
 pub type Entry = (String, Option<Vec<u8>>);
@@ -126,16 +125,14 @@ fn history_of(state: &CatalogState, new: &str, revisions_max: usize) -> Vec<Stri
 
 /// Blobs and the revision, as far as the log does not have them.
 fn new_content(state: &CatalogState, revision: &Revision, packs: &[String], now_ms: i64) -> Vec<Entry> {
-    let stored: BTreeSet<&str> = state.blob_hashes().collect();
     let mut entries = Vec::new();
-    for blob in revision.blobs().iter().filter(|blob| !stored.contains(blob.hash.as_str())) {
-        let record = CatalogBlob { pack: blob.pack.clone(), content: blob.archive.clone() };
-        entries.push((blob_key(&blob.hash), Some(encode(&record))));
+    for pack in revision.content().packs().iter().filter(|pack| !state.blobs().contains_key(&**pack.hash())) {
+        entries.push((blob_key(pack.hash()), Some(encode(pack.blob()))));
     }
     if !state.revisions().contains_key(revision.hash()) {
         let record = CatalogRevision {
             revision: revision.hash().to_owned(),
-            blobs: revision.blobs().iter().map(|blob| blob.hash.clone()).collect(),
+            blobs: revision.content().packs().iter().map(|pack| pack.hash().to_string()).collect(),
             packs: packs.to_vec(),
             created_at_ms: now_ms,
         };
@@ -172,8 +169,9 @@ fn new_bindings(
 /// blobs that no kept revision uses.
 fn tombstones(state: &CatalogState, revision: &Revision, history: &[String]) -> Vec<Entry> {
     let kept = |hash: &str| hash == revision.hash() || history.iter().any(|h| h == hash);
-    let mut used: BTreeSet<&str> = revision.blobs().iter().map(|blob| blob.hash.as_str()).collect();
-    let bound: BTreeSet<&str> = revision.compiled().bound().map(|(trigger, _)| trigger.reference.as_str()).collect();
+    let mut used: BTreeSet<&str> = revision.content().packs().iter().map(|pack| &**pack.hash()).collect();
+    let bound: BTreeSet<&str> =
+        revision.compiled().all_triggers().bound().map(|(trigger, _)| trigger.reference.as_str()).collect();
     let unbound = state.bindings().keys().filter(|trigger| !bound.contains(trigger.as_str()));
     let mut entries: Vec<Entry> = unbound.map(|trigger| (binding_key(trigger), None)).collect();
     for (hash, record) in state.revisions() {
@@ -183,7 +181,8 @@ fn tombstones(state: &CatalogState, revision: &Revision, history: &[String]) -> 
             entries.push((revision_key(hash), None));
         }
     }
-    entries.extend(state.blob_hashes().filter(|hash| !used.contains(hash)).map(|hash| (blob_key(hash), None)));
+    let unused = state.blobs().keys().filter(|hash| !used.contains(hash.as_str()));
+    entries.extend(unused.map(|hash| (blob_key(hash), None)));
     entries
 }
 
@@ -191,7 +190,7 @@ fn tombstones(state: &CatalogState, revision: &Revision, history: &[String]) -> 
 /// keeps its record, and with it the instants at which it fires.
 fn timers_of(state: &CatalogState, revision: &Revision, now_ms: i64) -> Vec<Entry> {
     let old = timers_in_force(state);
-    let new = revision.compiled().timers();
+    let new = revision.compiled().all_triggers().timers();
     let mut entries = Vec::new();
     for (timer, (every_ms, catch_up)) in &new {
         if old.get(timer) == Some(&(*every_ms, *catch_up)) {
@@ -212,10 +211,10 @@ fn timers_of(state: &CatalogState, revision: &Revision, now_ms: i64) -> Vec<Entr
     entries
 }
 
-/// Timers of the revision in force. Its trigger files are read even if this release cannot compile it.
+/// Timers of the revision in force. Its trigger files are read even if this release cannot compile its rules.
 fn timers_in_force(state: &CatalogState) -> BTreeMap<String, (i64, CatchUp)> {
-    let blobs = state.head().and_then(|head| state.blobs_of(&head.revision).ok()).unwrap_or_default();
-    interval_triggers(&blobs)
+    let head = state.head_content().ok().flatten();
+    head.map(|content| Triggers::read(&content).timers()).unwrap_or_default()
 }
 
 #[cfg(test)]

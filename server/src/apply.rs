@@ -80,7 +80,7 @@ impl Applier {
                 catalog_revisions_max: self.revisions_max,
                 offsets,
             };
-            publish(&self.world.catalog(), &revision, &how)
+            publish(&self.world.catalog().state(), &revision, &how)
                 .map_err(|e| ApiError::unavailable("catalog_moved", format!("{e}; apply again")))?
         };
         let applied = Applied {
@@ -92,7 +92,7 @@ impl Applier {
             self.publisher.publish(self.outputs(publication)).await?;
         }
         let hash = applied.revision.clone();
-        let in_force = self.world.wait_until(|g| g.head().is_some_and(|head| head.hash() == hash)).await;
+        let in_force = self.world.wait_until(|g| g.head().revision == hash).await;
         in_force.map_err(|waited| {
             let message = format!("the revision was published and did not come back within {waited:?}; see the log");
             ApiError::unavailable("catalog_behind", message)
@@ -101,16 +101,20 @@ impl Applier {
     }
 
     fn revision(&self, what: What) -> Result<Revision, ApiError> {
-        let catalog = self.world.catalog();
         let stored = |hash: &str| {
-            catalog.stored_revision(hash).map_err(|e| ApiError::not_found("unknown_revision", e.to_string()))
+            let content = self.world.catalog().state().content(hash);
+            content.map_err(|e| ApiError::not_found("unknown_revision", e.to_string()))
         };
+        let before = self.world.globals().head().compiled.clone();
         let loaded = match what {
-            What::Revision(hash) => return stored(&hash),
-            What::Packs { sources, prune } => match catalog.head() {
-                Some(head) if !prune => Revision::load_into(&stored(&head.revision)?, sources),
-                _ => Revision::load(sources),
-            },
+            What::Revision(hash) => Revision::of_content(stored(&hash)?, before.as_deref()),
+            What::Packs { sources, prune } => {
+                let head = self.world.catalog().state().head().map(|head| head.revision.clone());
+                match head {
+                    Some(head) if !prune => Revision::load_into(&stored(&head)?, before.as_deref(), sources),
+                    _ => Revision::load(sources),
+                }
+            }
         };
         loaded.map_err(|problems| {
             let lines: Vec<String> = problems.to_string().lines().map(str::to_owned).collect();
@@ -121,7 +125,7 @@ impl Applier {
 
     /// Where newly bound triggers begin. Asking the log blocks, so it happens off the runtime.
     async fn offsets(&self, revision: &Revision) -> Result<BTreeMap<String, Vec<i64>>, ApiError> {
-        let needed = needed_bindings(&self.world.catalog(), revision.compiled());
+        let needed = needed_bindings(&self.world.catalog().state(), revision.compiled());
         if needed.is_empty() {
             return Ok(BTreeMap::new());
         }

@@ -24,7 +24,7 @@ use crate::metrics::Exported;
 use crate::roles::{Parts, Running};
 use crate::sql::Sql;
 use crate::stop::Stop;
-use crate::world::World;
+use crate::world::{Needs, World};
 use crate::{activity, instance, packs, sql, telemetry};
 
 /// First and longest pause while the log cannot be reached.
@@ -109,7 +109,7 @@ async fn up(
     ensure_topics(&bus, &topics, config, app).await?;
 
     app.wait_for("reading the catalog".into());
-    let world = World::new();
+    let world = World::new(needs_of(roles));
     world.spawn(&bus, &topics, &clock, stop);
     world.ready().await;
 
@@ -144,9 +144,9 @@ async fn up(
         }
         false => MissingTopic::Refuse,
     };
-    let head = {
+    let triggers = {
         let world = world.clone();
-        Arc::new(move || world.head())
+        Arc::new(move || world.triggers())
     };
     let admission = AdmissionOptions {
         event_bytes_max: config.api.event_bytes_max,
@@ -164,7 +164,7 @@ async fn up(
         topics: topics.clone(),
         clock: clock.clone(),
         publisher: publisher.clone(),
-        admission: Admission::new(head, topics.triggers(), admission, ingest_metrics.clone()),
+        admission: Admission::new(triggers, topics.triggers(), admission, ingest_metrics.clone()),
         topic_writer: is_local.then(|| TopicWriter::new(topics.clone(), TopicOptions::default(), ingest_metrics)),
         world: world.clone(),
         live,
@@ -175,6 +175,16 @@ async fn up(
     };
     app.up(core);
     Ok(running)
+}
+
+/// How much of the revision in force these roles need.
+fn needs_of(roles: &BTreeSet<Role>) -> Needs {
+    let need = |role: &Role| match role {
+        Role::Rules | Role::Api => Needs::Rules,
+        Role::Ingest => Needs::Triggers,
+        Role::Executor | Role::Worker | Role::Audit => Needs::Nothing,
+    };
+    roles.iter().map(need).max().unwrap_or(Needs::Nothing)
 }
 
 /// Creates Petrel's topics, waiting for a log that is away.

@@ -20,6 +20,7 @@ pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     for (name, stats) in &core.stages {
         problems.extend(stage_problems(name, stats));
     }
+    problems.extend(core.world.problem());
     problems.extend(core.exported.problems());
     if problems.is_empty() {
         return Ok(Json(json!({ "status": "ready" })));

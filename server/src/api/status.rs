@@ -7,6 +7,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::health::stage_problems;
+use super::packs::in_force;
 use super::{ApiError, App};
 
 /// `GET /v1/status`.
@@ -31,9 +32,9 @@ pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
         "instance": core.instance,
         "version": env!("CARGO_PKG_VERSION"),
         "bus": core.bus_name,
-        "revision": globals.head().map(|r| r.hash()),
+        "revision": in_force(globals.head()),
         "dispatch": if globals.is_paused() { "paused" } else { "running" },
         "stages": core.stages.iter().map(stage).collect::<Vec<_>>(),
-        "problems": core.exported.problems(),
+        "problems": core.world.problem().into_iter().chain(core.exported.problems()).collect::<Vec<_>>(),
     })))
 }
