@@ -261,6 +261,7 @@ impl MatchPlan {
         let input = |(name, plan): (&Arc<str>, &TopicPlan)| InputTopic {
             name: name.clone(),
             start: Start::Offsets(plan.offsets.clone()),
+            with: None,
         };
         self.topics.iter().map(input).collect()
     }

@@ -9,7 +9,7 @@ mod letters;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use petrel_bus::{Context, Input, InputTopic, Output, Stage, StageSpec, Start, Step};
+use petrel_bus::{Batch, Context, InputTopic, Output, Stage, StageSpec, Start, Taken};
 use petrel_schemas::{EventId, Topics, TriggerEvent, decode};
 
 use crate::engine::{EventReader, Matcher};
@@ -100,7 +100,7 @@ impl<G: MatchView> MatchStage<G> {
             audit: topics.audit(),
             dead_letters: topics.dead_letters(),
         };
-        let spec = StageSpec { name: "rules".into(), changelog: None, co_partitioned: false };
+        let spec = StageSpec { name: "rules".into(), changelog: None, silence: None };
         let pending = Pending::new(counters, options.criteria_error_rows_max);
         Self {
             spec,
@@ -222,14 +222,13 @@ impl<G: MatchView> Stage for MatchStage<G> {
     }
 
     fn inputs(&self, globals: &G) -> Vec<InputTopic> {
-        let own = InputTopic { name: self.names.triggers.clone(), start: Start::Beginning };
+        let own = InputTopic { name: self.names.triggers.clone(), start: Start::Beginning, with: None };
         std::iter::once(own).chain(globals.plan().inputs()).collect()
     }
 
-    fn step(&mut self, input: Input<'_>, context: &mut Context<'_, G>) -> Step {
-        let Input::Records(batch) = input else { return Step::Done };
+    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, G>) -> Taken {
         if let Some(why) = context.globals().plan().why_undecided() {
-            return Step::Blocked { consumed: 0, reason: why.to_owned() };
+            return Taken::Blocked { consumed: 0, reason: why.to_owned() };
         }
         let source = |record| Source { topic: batch.topic, partition: batch.partition, record };
         if *batch.topic != self.names.triggers {
@@ -237,14 +236,14 @@ impl<G: MatchView> Stage for MatchStage<G> {
             if let Some(topic) = context.globals().plan().topic(batch.topic) {
                 batch.records.iter().for_each(|record| self.bound(topic, source(record), context));
             }
-            return Step::Done;
+            return Taken::All;
         }
         for (consumed, record) in batch.records.iter().enumerate() {
             if let Some(reason) = self.triggered(source(record), context) {
-                return Step::Blocked { consumed, reason };
+                return Taken::Blocked { consumed, reason };
             }
         }
-        Step::Done
+        Taken::All
     }
 
     fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
