@@ -29,6 +29,7 @@ mod plans;
 mod problems;
 mod publish;
 mod resolve;
+mod retention;
 mod revision;
 mod state;
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub use pack::{CatchUp, Delivery, KafkaSource, PackFile, PackSource, ParameterDe
 pub use problems::{At, Code, Place, Problem, Problems, did_you_mean};
 pub use publish::{Application, Entry, NeededBinding, Publication, PublishError, needed_bindings, publish};
 pub use resolve::{Actions, Found};
+pub use retention::Retention;
 pub use revision::{CompiledRevision, Revision};
 pub use state::{ApplyError, CatalogState, Change, HEAD_KEY, Missing, binding_key, blob_key, revision_key};
 pub use triggers::Triggers;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use petrel_schemas::{CatalogHead, CatalogRevision, RevisionApplied, TimerDefinition, TriggerBinding, encode};
 
 use crate::pack::{CatchUp, Start, TriggerSource};
+use crate::retention::{Kept, Retention, bytes_of};
 use crate::revision::{CompiledRevision, Revision};
 use crate::state::{CatalogState, HEAD_KEY, binding_key, blob_key, revision_key};
 use crate::triggers::Triggers;
@@ -30,8 +31,8 @@ pub struct Application<'a> {
     pub now_ms: i64,
     /// Who.
     pub applied_by: &'a str,
-    /// Revisions to keep, the new one included; at least 1.
-    pub catalog_revisions_max: usize,
+    /// What stays of earlier revisions.
+    pub retention: Retention,
     /// Offsets of each partition, from 0, for every [`NeededBinding`], by reference of the trigger.
     pub offsets: BTreeMap<String, Vec<i64>>,
 }
@@ -45,6 +46,9 @@ pub struct Publication {
     pub timers: Vec<Entry>,
     /// The audit record; none where nothing is to be done.
     pub audit: Option<RevisionApplied>,
+    /// Revisions that go although they are young or among the last ones, latest first: the limit of bytes is
+    /// reached. What still waits in them will fail.
+    pub removed_early: Vec<String>,
 }
 
 impl Publication {
@@ -62,6 +66,14 @@ pub enum PublishError {
     OffsetsMissing {
         /// Reference of the trigger.
         trigger: String,
+    },
+    /// The revision alone is over the limit of the catalog.
+    #[error("the packs have {bytes} bytes together, more than the limit of {bytes_max} bytes (catalog_bytes_max)")]
+    TooLarge {
+        /// Bytes of its packs, as they are stored.
+        bytes: u64,
+        /// The limit.
+        bytes_max: u64,
     },
 }
 
@@ -84,8 +96,8 @@ pub fn needed_bindings(state: &CatalogState, revision: &CompiledRevision) -> Vec
 }
 
 /// The records that put a revision into force, with tombstones for whatever no kept revision uses.
-/// Applying an older revision again is the same call. The state must be the whole log: whoever
-/// publishes reads to its end first, and only one process publishes at a time.
+/// Applying an older revision again is the same call. The state must be the whole log, and nobody else may
+/// publish until these are written: see `Bus::sole_writer`.
 ///
 /// # Errors
 /// [`PublishError`].
@@ -93,11 +105,17 @@ pub fn publish(state: &CatalogState, revision: &Revision, how: &Application<'_>)
     if state.head().is_some_and(|head| head.revision == revision.hash()) {
         return Ok(Publication::default());
     }
+    let (bytes, bytes_max) = (bytes_of(revision), how.retention.bytes_max);
+    if bytes > bytes_max {
+        return Err(PublishError::TooLarge { bytes, bytes_max });
+    }
     let packs = revision.pack_versions();
-    let history = history_of(state, revision.hash(), how.catalog_revisions_max);
+    let Kept { history, removed_early } = how.retention.keep(state, revision, how.now_ms);
+    let (history, history_until_ms) = history.into_iter().unzip();
     let head = CatalogHead {
         revision: revision.hash().to_owned(),
         history,
+        history_until_ms,
         applied_at_ms: how.now_ms,
         applied_by: how.applied_by.to_owned(),
     };
@@ -113,14 +131,7 @@ pub fn publish(state: &CatalogState, revision: &Revision, how: &Application<'_>)
         applied_at_ms: how.now_ms,
         applied_by: how.applied_by.to_owned(),
     };
-    Ok(Publication { catalog, timers: timers_of(state, revision, how.now_ms), audit: Some(audit) })
-}
-
-/// Revisions to keep beside the new one, latest first.
-fn history_of(state: &CatalogState, new: &str, revisions_max: usize) -> Vec<String> {
-    let Some(head) = state.head() else { return Vec::new() };
-    let earlier = std::iter::once(&head.revision).chain(&head.history);
-    earlier.filter(|hash| hash.as_str() != new).take(revisions_max.saturating_sub(1)).cloned().collect()
+    Ok(Publication { catalog, timers: timers_of(state, revision, how.now_ms), audit: Some(audit), removed_early })
 }
 
 /// Blobs and the revision, as far as the log does not have them.

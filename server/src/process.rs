@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use petrel_bus::{Bus, BusError, Clock, TopicSpec};
+use petrel_catalog::Retention;
 use petrel_ingest::admission::{Admission, AdmissionOptions};
 use petrel_ingest::bindings::MissingTopic;
 use petrel_ingest::topics::{TopicOptions, TopicWriter};
@@ -168,13 +169,21 @@ async fn up(
         topic_writer: is_local.then(|| TopicWriter::new(topics.clone(), TopicOptions::default(), ingest_metrics)),
         world: world.clone(),
         live,
-        applier: Applier::new(bus, topics, clock, publisher, world, config.catalog_revisions_max, missing),
+        applier: Applier::new(bus, topics, clock, world, retention_of(config), missing),
         sql,
         stages: running.stages(),
         exported,
     };
     app.up(core);
     Ok(running)
+}
+
+fn retention_of(config: &Config) -> Retention {
+    Retention {
+        revisions_max: config.catalog_revisions_max,
+        revision_keep_ms: config.catalog_revision_keep_ms,
+        bytes_max: config.catalog_bytes_max,
+    }
 }
 
 /// How much of the revision in force these roles need.

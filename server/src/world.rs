@@ -9,7 +9,7 @@ mod catalog;
 mod head;
 mod lookups;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod views;
 
 use std::sync::atomic::{AtomicU64, Ordering};

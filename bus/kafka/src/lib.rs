@@ -22,6 +22,7 @@ mod publisher;
 mod restore;
 mod session;
 mod slots;
+mod sole;
 mod tail;
 mod topics;
 mod transactions;

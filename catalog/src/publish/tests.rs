@@ -7,9 +7,14 @@ use crate::testkit::{disk_with, load, source};
 
 const MINUTE_MS: i64 = 60_000;
 
+/// The last ones only.
+fn keeping(revisions_max: usize) -> Retention {
+    Retention { revisions_max, revision_keep_ms: 0, ..Retention::default() }
+}
+
 fn how(now_ms: i64, revisions_max: usize) -> Application<'static> {
     let offsets = [("disk.alert".to_owned(), vec![10, 20])].into();
-    Application { now_ms, applied_by: "kim", catalog_revisions_max: revisions_max, offsets }
+    Application { now_ms, applied_by: "kim", retention: keeping(revisions_max), offsets }
 }
 
 /// Publishes, folds, and gives the keys: those with a `-` are tombstones.

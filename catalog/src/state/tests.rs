@@ -5,6 +5,7 @@ use crate::compile::CompiledRevision;
 use crate::content::ContentError;
 use crate::publish::{Application, Entry, publish};
 use crate::resolve::Actions;
+use crate::retention::Retention;
 use crate::revision::Revision;
 use crate::testkit::{disk_with, load, source};
 
@@ -17,7 +18,7 @@ fn applied(state: &mut CatalogState, entries: &[Entry]) {
 /// Publishes and folds what was published.
 fn put_in_force(state: &mut CatalogState, revision: &Revision, now_ms: i64) -> Vec<Entry> {
     let offsets = [("disk.alert".to_owned(), vec![0, 0])].into();
-    let how = Application { now_ms, applied_by: "test", catalog_revisions_max: 20, offsets };
+    let how = Application { now_ms, applied_by: "test", retention: Retention::default(), offsets };
     let publication = publish(state, revision, &how).unwrap();
     applied(state, &publication.catalog);
     publication.catalog

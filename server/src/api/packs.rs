@@ -41,7 +41,12 @@ pub async fn apply(State(app): State<App>, request: Body) -> Result<Json<Value>,
         }
     };
     let applied = core.applier.apply(what, &user()).await?;
-    Ok(Json(json!({ "revision": applied.revision, "packs": applied.packs, "changed": applied.changed })))
+    Ok(Json(json!({
+        "revision": applied.revision,
+        "packs": applied.packs,
+        "changed": applied.changed,
+        "removed_early": applied.removed_early,
+    })))
 }
 
 /// `GET /v1/packs`.

@@ -1,12 +1,18 @@
 //! The catalog's log as this process has read it, and actions of any of its revisions.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use petrel_bus::{Record, Tail};
 use petrel_catalog::{Actions, CatalogState, Change};
 use petrel_executor::{Resolution, resolve_in};
+use tokio::sync::watch;
 
 use super::lookups::Lookups;
+
+/// Longest wait for the log to be read to its end.
+const READ_MAX: Duration = Duration::from_secs(30);
 
 /// What of the catalog all threads share. Its lock is held for moments: nothing is read of a pack or compiled
 /// under it.
@@ -15,6 +21,16 @@ pub struct Catalog {
     state: RwLock<CatalogState>,
     actions: Actions,
     lookups: Lookups,
+    rounds: Rounds,
+}
+
+/// Readings of the log to the end that it had when somebody asked, by number.
+#[derive(Debug, Default)]
+struct Rounds {
+    asked: AtomicU64,
+    /// The latest one that the end was noted for and not reached.
+    reading: Mutex<Option<u64>>,
+    done: watch::Sender<u64>,
 }
 
 impl Catalog {
@@ -41,18 +57,42 @@ impl Catalog {
         }
     }
 
-    /// Looks after what somebody waits for; whether there is an answer that nobody knew.
+    /// Resolves once the log was read to the end that it has now.
+    ///
+    /// # Errors
+    /// If it was not within half a minute.
+    pub async fn read_to_end(&self) -> Result<(), Duration> {
+        let round = self.rounds.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut done = self.rounds.done.subscribe();
+        let wait = done.wait_for(|done| *done >= round);
+        // The sender lives as long as `self`.
+        tokio::time::timeout(READ_MAX, wait).await.map(|_| ()).map_err(|_| READ_MAX)
+    }
+
+    /// Looks after what somebody waits for; whether a revision is gone that nobody knew to be. One thread calls
+    /// this, the one that reads the log.
     pub(super) fn look(&self, tail: &mut dyn Tail) -> bool {
-        if tail.passed_mark() && self.lookups.end(|revision| self.state().content(revision).is_ok()) {
-            return true;
+        let mut news = false;
+        let mut reading = self.rounds.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(round) = *reading {
+            if !tail.passed_mark() {
+                return false;
+            }
+            *reading = None;
+            news = self.lookups.end(|revision| self.state().content(revision).is_ok());
+            self.rounds.done.send_replace(round);
         }
-        if self.lookups.begin()
-            && let Err(error) = tail.mark()
-        {
-            tracing::warn!(%error, "the end of the catalog's log is not known");
-            self.lookups.put_off();
+        let asked = self.rounds.asked.load(Ordering::SeqCst);
+        if self.lookups.begin() | (asked > *self.rounds.done.borrow()) {
+            match tail.mark() {
+                Ok(()) => *reading = Some(asked),
+                Err(error) => {
+                    tracing::warn!(%error, "the end of the catalog's log is not known");
+                    self.lookups.put_off();
+                }
+            }
         }
-        false
+        news
     }
 
     /// An action (`pack.name`) of a revision. Compiles it if it is not at hand, on the caller's thread and under

@@ -11,13 +11,15 @@ use tempfile::TempDir;
 use super::*;
 use crate::clock::SystemClock;
 
-/// The local log, of which one topic can be made unreadable.
-struct Rig {
+/// A local log, and a process that follows it.
+pub(crate) struct Rig {
     _dir: TempDir,
-    topics: Topics,
-    publisher: Arc<dyn Publisher>,
-    world: Arc<World>,
-    stop: Stop,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) topics: Topics,
+    pub(crate) publisher: Arc<dyn Publisher>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) world: Arc<World>,
+    pub(crate) stop: Stop,
 }
 
 impl Drop for Rig {
@@ -62,6 +64,10 @@ impl Bus for Unreadable {
         self.bus.publisher(name)
     }
 
+    fn sole_writer(&self, name: &str) -> Result<Box<dyn petrel_bus::SoleWriter>, BusError> {
+        self.bus.sole_writer(name)
+    }
+
     fn tail(&self, topic: &str) -> Result<Box<dyn Tail>, BusError> {
         if *topic == *self.topic && self.is.load(Ordering::Relaxed) {
             return Err(BusError::Unavailable("not readable".into()));
@@ -74,7 +80,7 @@ impl Bus for Unreadable {
     }
 }
 
-fn rig(needs: Needs, readable: bool) -> Rig {
+pub(crate) fn rig(needs: Needs, readable: bool) -> Rig {
     let dir = tempfile::tempdir().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let topics = Topics::new("petrel.", 4, 4);
@@ -91,10 +97,17 @@ fn rig(needs: Needs, readable: bool) -> Rig {
     let publisher = bus.publisher("test").unwrap();
     let (world, stop) = (World::new(needs), Stop::default());
     world.spawn(&bus, &topics, &clock, &stop);
-    Rig { _dir: dir, topics, publisher, world, stop }
+    Rig { _dir: dir, bus, clock, topics, publisher, world, stop }
 }
 
 impl Rig {
+    /// Another process that follows the same log.
+    pub(crate) fn other(&self, needs: Needs) -> Arc<World> {
+        let world = World::new(needs);
+        world.spawn(&self.bus, &self.topics, &self.clock, &self.stop);
+        world
+    }
+
     async fn write(&self, topic: Arc<str>, entries: Vec<(String, Option<Vec<u8>>)>) {
         let record = |(key, value): (String, Option<Vec<u8>>)| Output::to_partition(&topic, 0, key.into_bytes(), value);
         self.publisher.publish(entries.into_iter().map(record).collect()).await.unwrap();
@@ -105,9 +118,11 @@ impl Rig {
         let mut blobs: Vec<String> = packs.iter().map(|pack| pack.hash().to_string()).collect();
         blobs.sort();
         let revision = petrel_catalog::Content::of(packs.clone()).hash().to_owned();
-        let (name, empty) = (revision.clone(), Vec::new);
+        let name = revision.clone();
         let record = CatalogRevision { revision: name.clone(), blobs, packs: vec!["disk 1".into()], created_at_ms: 0 };
-        let head = CatalogHead { revision: name, history: empty(), applied_at_ms: 0, applied_by: "test".into() };
+        let (history, history_until_ms) = (Vec::new(), Vec::new());
+        let applied_by = "test".to_owned();
+        let head = CatalogHead { revision: name, history, history_until_ms, applied_at_ms: 0, applied_by };
         let blob = |pack: &StoredPack| {
             let blob = CatalogBlob { pack: pack.name().to_owned(), content: pack.archive().to_vec() };
             (format!("blob/{}", pack.hash()), Some(encode(&blob)))
@@ -129,7 +144,7 @@ impl Rig {
     }
 }
 
-fn file(path: &str, text: &str) -> PackFile {
+pub(crate) fn file(path: &str, text: &str) -> PackFile {
     PackFile { path: path.to_owned(), bytes: text.as_bytes().to_vec(), executable: path.ends_with(".sh") }
 }
 
