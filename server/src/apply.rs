@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use petrel_bus::{Bus, Clock, Output, SoleWriteError, SoleWriter, To};
 use petrel_catalog::{
-    Application, CatalogState, CompiledRevision, Content, PackSource, Publication, PublishError,
-    Retention, Revision, needed_bindings, publish,
+    Application, CatalogState, CompiledRevision, Content, PackSource, Publication, PublishError, Retention, Revision,
+    needed_bindings, publish,
 };
 use petrel_ingest::bindings::{BindingError, MissingTopic, start_offsets};
 use petrel_schemas::{Topics, encode};
@@ -43,6 +44,8 @@ pub struct Applied {
     pub removed_early: Vec<String>,
 }
 
+/// Longest wait for an apply that came first to have written.
+const WINNER_WAIT: Duration = Duration::from_secs(5);
 /// Name of the catalog's sole writer.
 const WRITER: &str = "catalog";
 
@@ -111,7 +114,8 @@ impl Applier {
 
     fn base(&self) -> Result<Base, ApiError> {
         let catalog = self.world.catalog().state();
-        let content = catalog.head_content().map_err(|e| ApiError::unavailable("catalog_unavailable", e.to_string()))?;
+        let content =
+            catalog.head_content().map_err(|e| ApiError::unavailable("catalog_unavailable", e.to_string()))?;
         Ok(Base {
             head: catalog.head().map(|head| head.revision.clone()),
             content,
@@ -158,12 +162,7 @@ impl Applier {
         let publication = {
             let state = self.world.catalog().state();
             self.check_base(&state, base)?;
-            let how = Application {
-                now_ms: self.clock.now_ms(),
-                applied_by,
-                retention: self.retention,
-                offsets,
-            };
+            let how = Application { now_ms: self.clock.now_ms(), applied_by, retention: self.retention, offsets };
             publish(&state, revision, &how).map_err(|error| match error {
                 PublishError::OffsetsMissing { .. } => moved(&error.to_string()),
                 PublishError::TooLarge { .. } => {
@@ -176,7 +175,16 @@ impl Applier {
         let written = blocking("the catalog could not be written", move || writer.write(outputs)).await?;
         match written {
             Ok(()) => Ok(removed_early),
-            Err(SoleWriteError::Superseded) => Err(moved("another apply is on its way")),
+            Err(SoleWriteError::Superseded) => {
+                // Who is told at once tries again at once, and cuts in on the one that is about to write.
+                let begun_with = base.head.as_deref().unwrap_or_default();
+                let moves = self.world.wait_until(|g| g.head().revision != begun_with);
+                let how = match tokio::time::timeout(WINNER_WAIT, moves).await {
+                    Ok(_) => "another revision came into force meanwhile",
+                    Err(_) => "another apply is on its way",
+                };
+                Err(moved(how))
+            }
             Err(SoleWriteError::NotWritten(why)) => Err(ApiError::unavailable("log_unavailable", why)),
             Err(SoleWriteError::OutcomeUnknown(why)) => {
                 // Whoever writes next ends the doubt; so that nothing is written twice, this writes nothing.
@@ -257,7 +265,8 @@ impl Applier {
 }
 
 fn moved(how: &str) -> ApiError {
-    let message = format!("another apply came first: {how}; nothing was applied, apply again to have the packs of both");
+    let message =
+        format!("another apply came first: {how}; nothing was applied, apply again to have the packs of both");
     ApiError::new(StatusCode::CONFLICT, "catalog_moved", message)
 }
 
