@@ -24,6 +24,7 @@ pub mod sim;
 mod stage;
 mod state;
 mod stats;
+mod store;
 mod tail;
 
 pub use bus::{Bus, BusError, SessionOptions, Tail, TopicSpec};
@@ -37,6 +38,10 @@ pub use record::{Output, OwnedRecord, Record, To};
 pub use run::{StageHandle, spawn_stage};
 pub use session::{Batch, Fetched, GroupEvent, Position, Restored, Session, SessionError, TopicPartition};
 pub use stage::{Context, Input, InputTopic, Stage, StageSpec, Start, Step};
-pub use state::{DueTimer, PartitionState};
+pub use state::{PartitionState, StateTooLarge};
 pub use stats::StageStats;
+pub use store::{
+    Change, DueTimer, KEY_BYTES_MAX, Mark, MemoryStore, MemoryStores, Pair, Pairs, StateStore, StateStores, StoreError,
+    StoreName, Timer, TimerKind, Timers,
+};
 pub use tail::LogTail;

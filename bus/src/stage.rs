@@ -1,10 +1,12 @@
 //! The contract of a stage.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::record::Output;
 use crate::session::Batch;
-use crate::state::{DueTimer, PartitionState};
+use crate::state::{PartitionState, StateTooLarge};
+use crate::store::{DueTimer, TimerKind};
 
 /// A synchronous, deterministic piece of Petrel's logic.
 ///
@@ -142,13 +144,16 @@ impl<'a, G> Context<'a, G> {
     }
 
     /// Value of a key of the state.
-    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
+    pub fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
         self.state.get(key)
     }
 
     /// Sets a key of the state. Keys must not begin with `~`, which is the bus's own.
-    pub fn put(&mut self, key: &[u8], value: Vec<u8>) {
-        self.state.put(key, value);
+    ///
+    /// # Errors
+    /// [`StateTooLarge`], and nothing is set: what the value belongs to fails, the partition goes on.
+    pub fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), StateTooLarge> {
+        self.state.put(key, value)
     }
 
     /// Removes a key of the state.
@@ -157,13 +162,13 @@ impl<'a, G> Context<'a, G> {
     }
 
     /// All keys of the state, in order, from the first that is not below `from`.
-    pub fn scan(&self, from: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn scan(&self, from: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
         self.state.scan(from)
     }
 
     /// Sets the timer of that key to an instant, in milliseconds since the epoch; replaces an earlier one.
     pub fn set_timer(&mut self, key: &[u8], due_ms: i64) {
-        self.state.set_timer(key, due_ms);
+        self.state.set_timer(key, TimerKind::Time, due_ms);
     }
 
     /// Removes the timer of that key, if there is one.

@@ -322,7 +322,7 @@ impl<'s, S: Stage> Driver<'s, S> {
         }
         for partition in self.tasks.partitions() {
             let Some(task) = self.tasks.get_mut(partition) else { continue };
-            let due = task.state.take_due(now_ms, self.options.timers_max);
+            let due = task.state.take_due(crate::store::TimerKind::Time, now_ms, self.options.timers_max);
             if !due.is_empty() {
                 self.step(partition, Input::Timers(&due));
                 self.touch(partition);

@@ -206,17 +206,17 @@ impl Tasks {
     }
 
     pub(super) fn any_change(&self) -> bool {
-        self.by_number.values().any(|t| t.state.changes().next().is_some())
+        self.by_number.values().any(|t| t.state.is_changed())
     }
 
     pub(super) fn next_due_ms(&self) -> Option<i64> {
-        self.by_number.values().filter_map(|t| t.state.next_due_ms()).min()
+        self.by_number.values().filter_map(|t| t.state.next_due_ms(crate::store::TimerKind::Time)).min()
     }
 
     /// Changelog records of everything that changed, in order of partition and key.
     pub(super) fn changelog(&self, topic: &Arc<str>) -> Vec<Output> {
         let of_task = |task: &Task| -> Vec<Output> {
-            let record = |(key, value): (&[u8], Option<Vec<u8>>)| Output::to_partition(topic, task.number, key, value);
+            let record = |(key, value): (std::borrow::Cow<'_, [u8]>, Option<Vec<u8>>)| Output::to_partition(topic, task.number, key, value);
             task.state.changes().map(record).collect()
         };
         self.by_number.values().flat_map(of_task).collect()
@@ -229,7 +229,7 @@ impl Tasks {
 
     pub(super) fn committed(&mut self) {
         for task in self.by_number.values_mut() {
-            task.state.commit();
+            task.state.commit(0).ok();
             task.globals_committed = task.globals;
             for progress in &mut task.progress {
                 (progress.committed, progress.moved) = (progress.next, false);
