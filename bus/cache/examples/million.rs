@@ -128,7 +128,15 @@ fn value(n: u64) -> Vec<u8> {
 
 fn tell(what: &str, count: u64, took: Duration) {
     let each = if count == 0 { String::new() } else { format!(", {:.2} µs each", took.as_secs_f64() * 1e6 / count as f64) };
-    println!("{what}: {took:.1?}{each}; resident {} MB", resident_mb());
+    println!("{what}: {took:.1?}{each}; resident {} MB; {:.1} s of CPU so far", resident_mb(), cpu_seconds());
+}
+
+/// Of all threads, since the process began.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    // In ticks, of which there are a hundred a second.
+    fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 fn resident_mb() -> u64 {

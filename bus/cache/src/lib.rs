@@ -17,6 +17,7 @@
 //! docs/adr/0010-state-cache.md says why it is built so. Reading order: `options`, `layout`, `database`,
 //! `store`, `stores`.
 
+mod attempts;
 mod database;
 mod journals;
 mod layout;

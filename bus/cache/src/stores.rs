@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use petrel_bus::{StateStore, StateStores, StoreError, StoreName};
 
+use crate::attempts::Attempt;
 use crate::database::{Database, OpenError};
 use crate::layout::{self, Slot};
 use crate::options::CacheOptions;
@@ -37,7 +38,19 @@ impl DiskStores {
         std::fs::create_dir_all(&options.dir).map_err(failed)?;
         let folders = folders(&options.dir).map_err(failed)?;
         let last = folders.last().copied().unwrap_or(0);
-        let (number, database) = match open_known(&options, last)? {
+        let attempt = Attempt::begin(&options.dir).map_err(failed)?;
+        let known = match attempt {
+            Some(attempt) => {
+                let known = open_known(&options, last);
+                attempt.end().map_err(failed)?;
+                known?
+            }
+            None => {
+                tracing::warn!(dir = %options.dir.display(), "opening the state cache never ended: it is thrown away");
+                None
+            }
+        };
+        let (number, database) = match known {
             Some(database) => (last, database),
             None => (last + 1, begin(&options, last + 1)?),
         };
