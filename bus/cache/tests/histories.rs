@@ -41,6 +41,8 @@ enum Step {
     /// The log drops what is superseded, and tombstones that are old enough.
     Compact,
     Pass(i64),
+    /// The other member has the partition for that long and removes a key; then the log is compacted.
+    Away(u8, i64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -50,7 +52,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (key.clone(), value).prop_map(|(k, v)| Step::Put(k, v)),
         4 => key.clone().prop_map(Step::Delete),
         6 => (key.clone(), kind.clone(), instant.clone()).prop_map(|(k, kind, at)| Step::Set(k, kind, at)),
-        2 => key.prop_map(Step::Cancel),
+        2 => key.clone().prop_map(Step::Cancel),
+        2 => (key, prop_oneof![Just(400), Just(1_100)]).prop_map(|(k, ms)| Step::Away(k, ms)),
         3 => (kind, instant, 1..4_usize).prop_map(|(kind, at, max)| Step::TakeDue(kind, at, max)),
         8 => Just(Step::Commit),
         3 => Just(Step::CommitAndCrash),
@@ -210,6 +213,10 @@ impl<S: StateStores> World<S> {
             }
             Step::Compact => self.log.compact(self.now_ms),
             Step::Pass(ms) => self.now_ms += ms,
+            Step::Away(key, ms) => {
+                let steps = [Step::Move, Step::Delete(key), Step::Commit, Step::Pass(ms), Step::Compact, Step::Move];
+                steps.into_iter().for_each(|step| self.take(step));
+            }
         }
         if self.state.is_none() {
             self.assign(None);
