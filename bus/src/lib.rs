@@ -26,7 +26,7 @@ mod state;
 mod stats;
 mod tail;
 
-pub use bus::{Bus, BusError, SessionOptions, Tail, TopicSpec};
+pub use bus::{Bus, BusError, LogUsage, SessionOptions, Tail, TopicSpec};
 pub use clock::Clock;
 pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, Tick};
 pub use globals::{GlobalsSource, Versioned};
