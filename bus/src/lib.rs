@@ -35,7 +35,10 @@ pub use partition::{murmur2, partition_of};
 pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, Written, receipt};
 pub use record::{Output, OwnedRecord, Record, To};
 pub use run::{StageHandle, spawn_stage};
-pub use session::{Batch, Fetched, GroupEvent, Position, Restored, Session, SessionError, TopicPartition};
+pub use session::{
+    Batch, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
+    TopicPartition,
+};
 pub use stage::{Context, Input, InputTopic, Stage, StageSpec, Start, Step};
 pub use state::{DueTimer, PartitionState};
 pub use stats::StageStats;
