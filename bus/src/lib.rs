@@ -27,7 +27,7 @@ mod stats;
 mod store;
 mod tail;
 
-pub use bus::{Bus, BusError, SessionOptions, Tail, TopicSpec};
+pub use bus::{Bus, BusError, LogUsage, SessionOptions, Tail, TopicSpec};
 pub use clock::Clock;
 pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, Tick};
 pub use globals::{GlobalsSource, Versioned};
@@ -36,7 +36,10 @@ pub use partition::{murmur2, partition_of};
 pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, Written, receipt};
 pub use record::{Output, OwnedRecord, Record, To};
 pub use run::{StageHandle, spawn_stage};
-pub use session::{Batch, Fetched, GroupEvent, Position, Restored, Session, SessionError, TopicPartition};
+pub use session::{
+    Batch, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
+    TopicPartition,
+};
 pub use stage::{Context, Input, InputTopic, Stage, StageSpec, Start, Step};
 pub use state::{PartitionState, StateTooLarge};
 pub use stats::StageStats;

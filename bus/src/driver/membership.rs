@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use super::{Driver, DriverPoint, Failure};
-use crate::session::{GroupEvent, Position, SessionError, TopicPartition};
+use crate::session::{GroupEvent, Position, RestoreFrom, SessionError, TopicPartition};
 use crate::stage::Stage;
 
 impl<S: Stage> Driver<'_, S> {
@@ -83,11 +83,14 @@ impl<S: Stage> Driver<'_, S> {
 
     fn restore(&mut self, numbers: &[u32]) -> Result<(), Failure> {
         let Some(changelog) = self.stage.spec().changelog.clone() else { return Ok(()) };
-        for number in numbers {
-            let Some(task) = self.tasks.get_mut(*number) else { continue };
-            let at = TopicPartition { topic: changelog.clone(), partition: *number };
-            self.session.restore(&at, &mut |key, value| task.state.restore(key, value))?;
-        }
+        let at = |partition: &u32| TopicPartition { topic: changelog.clone(), partition: *partition };
+        let wanted: Vec<RestoreFrom> = numbers.iter().map(|n| RestoreFrom { at: at(n), from: None }).collect();
+        let Self { session, tasks, .. } = self;
+        session.restore(&wanted, &mut |number, _, key, value| {
+            if let Some(task) = tasks.get_mut(number) {
+                task.state.restore(key, value);
+            }
+        })?;
         Ok(())
     }
 

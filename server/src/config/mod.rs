@@ -97,6 +97,9 @@ pub struct Local {
     pub fsync_interval_ms: u64,
     /// Partitions of a user topic that is created by its first record.
     pub topic_partitions: u32,
+    /// Most bytes of records in the local log. At it, records whose retention is over are removed at once;
+    /// while that does not make room, nothing more is written, nothing is lost, and `petrel status` says so.
+    pub log_bytes_max: u64,
 }
 
 /// When the local bus waits for the disk.
@@ -266,7 +269,7 @@ impl Default for Kafka {
 
 impl Default for Local {
     fn default() -> Self {
-        Self { fsync: Fsync::Commit, fsync_interval_ms: 200, topic_partitions: 4 }
+        Self { fsync: Fsync::Commit, fsync_interval_ms: 200, topic_partitions: 4, log_bytes_max: 64 << 30 }
     }
 }
 
