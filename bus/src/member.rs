@@ -54,6 +54,14 @@ pub trait Log {
     /// First offset that is there, and the offset behind the last committed record.
     fn bounds(&self, at: &TopicPartition) -> Option<Range<i64>>;
 
+    /// The offset behind the last record, committed or not.
+    ///
+    /// # Errors
+    /// If that cannot be known now.
+    fn high_watermark(&self, at: &TopicPartition) -> Result<i64, SessionError> {
+        Ok(self.bounds(at).map_or(0, |bounds| bounds.end))
+    }
+
     /// Committed records from `from` on, about `records_max` of them, within the log's limit of bytes;
     /// the first block may begin before `from`. Empty only if there is nothing up to the end.
     ///
@@ -360,6 +368,10 @@ impl<L: Log> Session for Member<L> {
     fn caught_up(&self, at: &TopicPartition) -> bool {
         let cursor = self.cursors.iter().find(|c| c.at == *at);
         cursor.is_some_and(|c| !c.halted && self.log.bounds(at).is_some_and(|bounds| c.next >= bounds.end))
+    }
+
+    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
+        self.log.high_watermark(at)
     }
 
     fn lag(&mut self) -> Option<u64> {

@@ -194,6 +194,12 @@ pub trait Session {
     /// Whether everything that partition holds has been handed out by [`Session::fetch`].
     fn caught_up(&self, at: &TopicPartition) -> bool;
 
+    /// Where that partition ends now, including what is not committed yet: asks the log.
+    ///
+    /// # Errors
+    /// [`SessionError::Rebuild`] where the log cannot be asked now; the session stays as it is.
+    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError>;
+
     /// Records not fetched yet, as far as known, over all assigned partitions. Called after every
     /// commit: answers from what it knows, without asking the log each time.
     fn lag(&mut self) -> Option<u64>;

@@ -7,6 +7,7 @@ use crate::record::{Output, OwnedRecord, Record};
 use crate::session::{Batch, Position, TopicPartition};
 use crate::stage::{Context, Input, Stage, Step};
 use crate::state::PartitionState;
+use crate::store::StoreError;
 
 /// Progress on one topic's partition.
 #[derive(Debug)]
@@ -21,8 +22,12 @@ struct Progress {
 /// Everything of one partition number.
 #[derive(Debug, Default)]
 pub(super) struct Task {
-    number: u32,
+    pub(super) number: u32,
     pub(super) state: PartitionState,
+    /// Whether more was committed than the store's position says, and when it was told last, in
+    /// milliseconds since the epoch.
+    pub(super) is_position_old: bool,
+    pub(super) noted_ms: i64,
     progress: Vec<Progress>,
     /// Records that were fetched and could not be taken yet, in order of arrival.
     backlog: VecDeque<(Arc<str>, OwnedRecord)>,
@@ -227,14 +232,23 @@ impl Tasks {
         self.positions(|p| p.moved.then_some(p.next))
     }
 
-    pub(super) fn committed(&mut self) {
+    /// Everything since the last commit is committed: positions first, then the stores take it.
+    pub(super) fn committed(&mut self, now_ms: i64) -> Result<(), StoreError> {
+        let mut applied = Ok(());
         for task in self.by_number.values_mut() {
-            task.state.commit(0).ok();
             task.globals_committed = task.globals;
             for progress in &mut task.progress {
                 (progress.committed, progress.moved) = (progress.next, false);
             }
+            task.is_position_old |= task.state.is_changed();
+            applied = applied.and(task.state.commit(now_ms));
         }
+        applied
+    }
+
+    /// Why a state did not answer, if one did not.
+    pub(super) fn state_failure(&self) -> Option<StoreError> {
+        self.by_number.values().find_map(|task| task.state.failure())
     }
 
     /// Undoes everything since the last commit; returns where to read on.

@@ -157,7 +157,7 @@ pub trait StateStore: Debug + Send {
 }
 
 /// Opens the stores of a process.
-pub trait StateStores: Send + Sync {
+pub trait StateStores: Debug + Send + Sync {
     /// The store of a partition, with what it held when it was last open; empty if there was none or
     /// what there was is of no use. One that is open elsewhere under that name fails from now on.
     ///
