@@ -36,6 +36,10 @@ pub enum BusError {
     Configuration(String),
 }
 
+/// How long every log keeps the tombstones of compacted topics, in milliseconds. Whoever follows a topic, or
+/// keeps a copy of what it says, must look at it more often.
+pub const TOMBSTONE_MS: i64 = 24 * 3_600_000;
+
 /// A topic of Petrel's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSpec {

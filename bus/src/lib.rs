@@ -27,7 +27,7 @@ mod stats;
 mod store;
 mod tail;
 
-pub use bus::{Bus, BusError, LogUsage, SessionOptions, Tail, TopicSpec};
+pub use bus::{Bus, BusError, LogUsage, SessionOptions, TOMBSTONE_MS, Tail, TopicSpec};
 pub use clock::Clock;
 pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, Tick};
 pub use globals::{GlobalsSource, Versioned};

@@ -47,7 +47,8 @@ pub trait Stage: Send {
 pub struct StageSpec {
     /// Name; the consumer group's name is made of it.
     pub name: Arc<str>,
-    /// Compacted topic that holds its keyed state and timers; none for a stage without state.
+    /// Compacted topic that holds its keyed state and timers; none for a stage without state. Where others
+    /// write to it too, their records may be found in the state after a restore, and may not.
     pub changelog: Option<Arc<str>>,
     /// Whether all inputs must be assigned with the same partition numbers (and the range assignor
     /// is used). Required for state that records of several topics share.

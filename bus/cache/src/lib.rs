@@ -14,7 +14,7 @@
 //! - The directory remembers the cluster, and each partition its topic and when it was last known to be
 //!   whole; see [`petrel_bus::Mark`].
 //!
-//! docs/adr/0010-state-cache.md says why it is built so. Reading order: `options`, `layout`, `database`,
+//! docs/adr/0006-state-cache.md says why it is built so. Reading order: `options`, `layout`, `database`,
 //! `store`, `stores`.
 
 mod attempts;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -129,7 +130,7 @@ fn child() {
         (true, true) => "used",
         (true, false) => "anew",
     };
-    println!("answer {answer}");
+    writeln!(std::io::stdout(), "answer {answer}").expect("the parent listens");
 }
 
 /// Processes over that directory until one comes to an answer: damage may abort a process, but not for
@@ -221,7 +222,8 @@ fn only_what_is_of_this_log_and_fresh_is_used() {
     let used = (Some(5), true);
     let anew = (None, false);
     type Change = fn(&mut CacheOptions);
-    let cases: [(&str, Change, u32, i64, (Option<i64>, bool)); 7] = [
+    type Case = (&'static str, Change, u32, i64, (Option<i64>, bool));
+    let cases: [Case; 7] = [
         ("nothing changed", |_| (), 0, 150, used),
         ("another partition", |_| (), 1, 100, anew),
         ("too old", |_| (), 0, 151, anew),

@@ -72,10 +72,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 type Values = BTreeMap<Vec<u8>, Vec<u8>>;
 type Timers = BTreeMap<Vec<u8>, Timer>;
 
-/// A changelog's partition: offset, instant, key, value.
+/// Offset, instant, key, value.
+type Record = (i64, i64, Vec<u8>, Option<Vec<u8>>);
+
+/// A changelog's partition.
 #[derive(Default)]
 struct Changelog {
-    records: Vec<(i64, i64, Vec<u8>, Option<Vec<u8>>)>,
+    records: Vec<Record>,
     end: i64,
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use petrel_bus::TOMBSTONE_MS;
+
 /// When a commit reaches the disk. A killed process loses nothing acknowledged under any of them; a
 /// power loss does under the last two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +66,7 @@ impl LocalOptions {
             queue_bytes_max: 64 * 1024 * 1024,
             queue_calls_max: 10_000,
             batch_bytes_max: 8 * 1024 * 1024,
-            tombstone_ms: 24 * 3_600_000,
+            tombstone_ms: TOMBSTONE_MS,
             retention_turn_ms: 1_000,
         }
     }
