@@ -40,9 +40,9 @@ pub use session::{
     Batch, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
     TopicPartition,
 };
-pub use stage::{Context, Input, InputTopic, Stage, StageSpec, Start, Step};
+pub use stage::{Context, Facts, InputTopic, Silence, Stage, StageSpec, Start, Taken};
 pub use state::{PartitionState, StateTooLarge};
-pub use stats::StageStats;
+pub use stats::{BlockedPartition, StageStats};
 pub use store::{
     Change, DueTimer, KEY_BYTES_MAX, Mark, MemoryStore, MemoryStores, Pair, Pairs, StateStore, StateStores, StoreError,
     StoreName, Timer, TimerKind, Timers,

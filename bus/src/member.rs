@@ -230,6 +230,10 @@ impl<L: Log> Member<L> {
         each(&fetched);
     }
 
+    fn is_read(&self, cursor: &Cursor) -> bool {
+        !cursor.halted && self.log.bounds(&cursor.at).is_some_and(|bounds| cursor.next >= bounds.end)
+    }
+
     fn cursor(&mut self, at: &TopicPartition) -> Option<&mut Cursor> {
         self.cursors.iter_mut().find(|c| c.at == *at)
     }
@@ -366,8 +370,15 @@ impl<L: Log> Session for Member<L> {
     }
 
     fn caught_up(&self, at: &TopicPartition) -> bool {
-        let cursor = self.cursors.iter().find(|c| c.at == *at);
-        cursor.is_some_and(|c| !c.halted && self.log.bounds(at).is_some_and(|bounds| c.next >= bounds.end))
+        self.cursors.iter().find(|c| c.at == *at).is_some_and(|c| self.is_read(c))
+    }
+
+    fn all_caught_up(&self) -> bool {
+        self.cursors.iter().all(|c| c.paused || self.is_read(c))
+    }
+
+    fn position(&self, at: &TopicPartition) -> i64 {
+        self.cursors.iter().find(|c| c.at == *at).map_or(0, |c| c.next)
     }
 
     fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {

@@ -194,6 +194,13 @@ pub trait Session {
     /// Whether everything that partition holds has been handed out by [`Session::fetch`].
     fn caught_up(&self, at: &TopicPartition) -> bool;
 
+    /// Whether everything that the accepted partitions hold, paused ones excepted, has been handed out by
+    /// [`Session::fetch`], as far as known.
+    fn all_caught_up(&self) -> bool;
+
+    /// Everything of that partition below this offset has been handed out, gaps included.
+    fn position(&self, at: &TopicPartition) -> i64;
+
     /// Where that partition ends now, including what is not committed yet: asks the log.
     ///
     /// # Errors
