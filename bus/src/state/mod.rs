@@ -10,6 +10,7 @@
 //! anything of it is committed.
 
 mod changelog;
+mod gaps;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -21,6 +22,7 @@ use std::ops::Bound;
 
 use crate::store::{Change, DueTimer, KEY_BYTES_MAX, Mark, MemoryStore, Pair, StateStore, StoreError, Timer, TimerKind};
 use changelog::Entry;
+use gaps::Gaps;
 use timers::OpenTimers;
 
 /// Most records and bytes of a restore that are applied at once.
@@ -47,6 +49,7 @@ pub struct PartitionState {
     /// Keys that the open transaction changed.
     values: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     timers: OpenTimers,
+    gaps: Gaps,
     record_bytes_max: usize,
     /// Records of a restore that are not in the store yet, and their size.
     restoring: (Vec<Entry>, usize),
@@ -66,6 +69,7 @@ impl PartitionState {
             store,
             values: BTreeMap::new(),
             timers: OpenTimers::default(),
+            gaps: Gaps::default(),
             record_bytes_max,
             restoring: (Vec::new(), 0),
             failure: RefCell::new(None),
@@ -107,7 +111,7 @@ impl PartitionState {
 
     /// All keys in order, from the first that is not below `from`.
     pub fn scan(&self, from: &[u8]) -> impl Iterator<Item = Pair<'_>> {
-        let mut stored = self.store.scan(from).map_while(|pair| self.answered(pair)).peekable();
+        let mut stored = self.scan_stored(from).peekable();
         let mut open = self.values.range::<[u8], _>((Bound::Included(from), Bound::Unbounded)).peekable();
         std::iter::from_fn(move || {
             loop {
@@ -124,6 +128,18 @@ impl PartitionState {
                     return Some((Cow::Borrowed(key.as_slice()), Cow::Borrowed(value.as_slice())));
                 }
             }
+        })
+    }
+
+    fn scan_stored(&self, from: &[u8]) -> impl Iterator<Item = Pair<'_>> {
+        let mut stored = self.gaps.begin(from).map(|begin| self.store.scan(&begin));
+        let mut unseen = Some(from.to_vec());
+        std::iter::from_fn(move || {
+            let pair = self.answered(stored.as_mut()?.next().transpose())?;
+            if let Some(from) = unseen.take() {
+                self.gaps.found(&from, pair.as_ref().map(|(key, _)| key.as_ref()));
+            }
+            pair
         })
     }
 
@@ -187,7 +203,9 @@ impl PartitionState {
         let timers = self.timers.changes().map(|(key, timer)| Change::Timer(key, timer));
         let changes: Vec<Change<'_>> = values.chain(timers).collect();
         self.store.apply(&changes, Some(Mark { position: None, at_ms: now_ms }))?;
-        self.values.clear();
+        for (key, _) in std::mem::take(&mut self.values).into_iter().filter(|(_, value)| value.is_some()) {
+            self.gaps.put(&key);
+        }
         self.timers.committed();
         Ok(())
     }
@@ -243,6 +261,7 @@ impl PartitionState {
         self.restoring = (Vec::new(), 0);
         self.store.discard()?;
         self.timers.stored_anew();
+        self.gaps.forget();
         *self.failure.borrow_mut() = None;
         Ok(())
     }
@@ -259,6 +278,7 @@ impl PartitionState {
         let applied = self.store.apply(&changes, mark);
         self.answered(applied);
         self.timers.stored_anew();
+        self.gaps.forget();
     }
 
     fn answered<T>(&self, answer: Result<T, StoreError>) -> Option<T> {
