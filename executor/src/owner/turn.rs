@@ -78,6 +78,8 @@ impl<G> Turn<'_, '_, G> {
             tracing::error!(execution = %state.execution_id, %error, "an execution's end cannot be remembered");
             return;
         }
+        // This change was not made.
+        state.sequence -= 1;
         state.parameters.clear();
         state.error = Some(format!("its state is too large: {error}"));
         self.change(state, Status::Failed);
