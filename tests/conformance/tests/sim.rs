@@ -3,4 +3,3 @@
 use petrel_conformance_tests::{SimUnderTest, conformance};
 
 conformance!(sim, SimUnderTest::fresh);
-conformance!(sim_with_stores, SimUnderTest::with_stores);
