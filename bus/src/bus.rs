@@ -80,8 +80,6 @@ pub struct SessionOptions {
     pub member: Arc<str>,
     /// Whether it writes; without transactions [`Session::send`] is an error.
     pub transactional: bool,
-    /// Whether all topics' partitions of one number must go to the same member.
-    pub co_partitioned: bool,
 }
 
 /// Follows a topic from its beginning, all partitions, committed records only, outside of any group.

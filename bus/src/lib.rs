@@ -12,6 +12,7 @@
 mod bus;
 mod clock;
 mod driver;
+mod follow;
 mod globals;
 pub mod group;
 mod member;
@@ -29,6 +30,7 @@ mod tail;
 pub use bus::{Bus, BusError, LogUsage, SessionOptions, Tail, TopicSpec};
 pub use clock::Clock;
 pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, Tick};
+pub use follow::{check_followers, with_followers};
 pub use globals::{GlobalsSource, Versioned};
 pub use member::{Block, Log, Member, Transaction};
 pub use partition::{murmur2, partition_of};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::bus::SessionOptions;
+use crate::follow::check_followers;
 use crate::group::{Counts, Fenced, Group};
 use crate::record::{Output, Record};
 use crate::session::{
@@ -146,9 +147,13 @@ impl<L: Log> Member<L> {
     }
 
     fn tell_group(&self) -> Result<(), Fenced> {
-        let topics: Vec<Arc<str>> = self.inputs.iter().map(|i| i.name.clone()).collect();
+        let topics: Vec<_> = self.inputs.iter().map(|i| (i.name.clone(), i.with.clone())).collect();
         let (member, epoch) = (&self.options.member, self.epoch);
         self.log.group(&self.options.group, |group, counts| group.subscribe(member, epoch, topics, counts))
+    }
+
+    fn check_followers(&self, inputs: &[InputTopic]) -> Result<(), SessionError> {
+        check_followers(inputs, |topic| Ok(self.log.partitions(topic)))
     }
 
     fn poll_group(&mut self) -> Result<Vec<GroupEvent>, SessionError> {
@@ -164,6 +169,8 @@ impl<L: Log> Member<L> {
             Err(fenced) => return Err(fenced.into()),
         }
         if let Some(GroupEvent::Assigned(partitions)) = events.last() {
+            // Topics may have come into being since they were subscribed to.
+            self.check_followers(&self.inputs)?;
             self.assigned.extend(partitions.iter().cloned());
         }
         Ok(events)
@@ -271,6 +278,7 @@ impl<L: Log> Member<L> {
 
 impl<L: Log> Session for Member<L> {
     fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError> {
+        self.check_followers(inputs)?;
         self.inputs = inputs.to_vec();
         for topic in inputs.iter().map(|i| &i.name).filter(|topic| self.log.partitions(topic).is_none()) {
             let at = TopicPartition { topic: topic.clone(), partition: 0 };

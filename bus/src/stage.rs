@@ -59,6 +59,9 @@ pub struct InputTopic {
     pub name: Arc<str>,
     /// Where a partition begins that this consumer group never committed.
     pub start: Start,
+    /// Another input whose partitions this one follows by number: whoever has the one has the other.
+    /// The group assigns only inputs that follow none.
+    pub with: Option<Arc<str>>,
 }
 
 /// Where to begin on a partition without a committed offset.

@@ -67,8 +67,6 @@ impl<S: Stage> Driver<'_, S> {
             }
             task.add(positions);
         }
-        // Before the restore, which would meet the consequence first: a changelog without that partition.
-        self.check_co_assignment()?;
         self.restore(&new)?;
         self.point(DriverPoint::Restored)?;
         let positions: Vec<Position> = by_number.into_values().flatten().collect();
@@ -91,30 +89,6 @@ impl<S: Stage> Driver<'_, S> {
                 task.state.restore(key, value);
             }
         })?;
-        Ok(())
-    }
-
-    /// State that several topics share is only whole if each of them is assigned here.
-    fn check_co_assignment(&self) -> Result<(), Failure> {
-        if !self.stage.spec().co_partitioned {
-            return Ok(());
-        }
-        for (number, task) in self.tasks.iter() {
-            let missing: Vec<&str> = self
-                .inputs
-                .iter()
-                .map(|i| &*i.name)
-                .filter(|name| !task.topics().any(|at| &*at.topic == *name))
-                .collect();
-            if !missing.is_empty() {
-                return Err(SessionError::Halt(format!(
-                    "stage {} was assigned partition {number} without that of {}: its topics need the same number of partitions",
-                    self.stage.spec().name,
-                    missing.join(", "),
-                ))
-                .into());
-            }
-        }
         Ok(())
     }
 

@@ -152,5 +152,5 @@ impl Stage for CountStage {
 
 /// An input that is read from its beginning.
 pub(crate) fn from_beginning(name: &Arc<str>) -> InputTopic {
-    InputTopic { name: name.clone(), start: Start::Beginning }
+    InputTopic { name: name.clone(), start: Start::Beginning, with: None }
 }

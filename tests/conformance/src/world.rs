@@ -30,8 +30,6 @@ pub struct World<'b, B: BusUnderTest> {
     pub settings: Arc<SharedSettings>,
     /// Options of all drivers.
     pub options: DriverOptions,
-    /// Whether stages want co-partitioned inputs.
-    pub co_partitioned: bool,
     /// Follows the outputs and counts them.
     counting: RefCell<Option<(Box<dyn Tail>, usize)>>,
 }
@@ -45,8 +43,7 @@ impl<'b, B: BusUnderTest> World<'b, B> {
             Topics { inputs: vec![from_beginning(&topic("in"))], output: topic("out"), changelog: topic("state") };
         let options = DriverOptions { commit_interval_ms: 20, idle_wait_ms: 5, ..DriverOptions::default() };
         let settings = SharedSettings::new();
-        let world =
-            Self { under, prefix, topics, settings, options, co_partitioned: false, counting: RefCell::default() };
+        let world = Self { under, prefix, topics, settings, options, counting: RefCell::default() };
         world.ensure(&[("in", partitions, false), ("out", partitions, false), ("state", partitions, true)]);
         world
     }
@@ -79,7 +76,7 @@ impl<'b, B: BusUnderTest> World<'b, B> {
 
     /// A stage of this world.
     pub fn stage(&self) -> CountStage {
-        CountStage::new("count", self.topics.clone(), self.co_partitioned)
+        CountStage::new("count", self.topics.clone(), false)
     }
 
     /// Settings of a session of this world's group.
@@ -88,7 +85,6 @@ impl<'b, B: BusUnderTest> World<'b, B> {
             group: format!("{}group", self.prefix).into(),
             member: format!("{}{member}", self.prefix).into(),
             transactional: true,
-            co_partitioned: self.co_partitioned,
         }
     }
 

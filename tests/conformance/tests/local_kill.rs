@@ -20,7 +20,7 @@ const KILLS: u64 = 24;
 
 fn topics() -> Topics {
     Topics {
-        inputs: vec![InputTopic { name: "in".into(), start: Start::Beginning }],
+        inputs: vec![InputTopic { name: "in".into(), start: Start::Beginning, with: None }],
         output: "out".into(),
         changelog: "state".into(),
     }
@@ -34,7 +34,7 @@ fn open(dir: &str) -> LocalBus {
 }
 
 fn driver<'s>(bus: &LocalBus, stage: &'s mut CountStage) -> Driver<'s, CountStage> {
-    let options = SessionOptions { group: "g".into(), member: "m".into(), transactional: true, co_partitioned: false };
+    let options = SessionOptions { group: "g".into(), member: "m".into(), transactional: true };
     let session = bus.session(&options).expect("a session");
     let settings = DriverOptions { commit_interval_ms: 5, idle_wait_ms: 1, ..DriverOptions::default() };
     Driver::new(stage, session, SharedSettings::new(), Arc::new(WallClock), settings, Arc::default())

@@ -38,11 +38,15 @@ pub fn topic(bus: &dyn Bus, name: &str, partitions: u32) -> Arc<str> {
 }
 
 pub fn input(name: &Arc<str>) -> InputTopic {
-    InputTopic { name: name.clone(), start: Start::Beginning }
+    InputTopic { name: name.clone(), start: Start::Beginning, with: None }
+}
+
+pub fn follower(name: &Arc<str>, leader: &Arc<str>) -> InputTopic {
+    InputTopic { with: Some(leader.clone()), ..input(name) }
 }
 
 pub fn options(group: &Arc<str>, member: &str) -> SessionOptions {
-    SessionOptions { group: group.clone(), member: member.into(), transactional: true, co_partitioned: true }
+    SessionOptions { group: group.clone(), member: member.into(), transactional: true }
 }
 
 pub fn output(topic: &Arc<str>, partition: u32, text: &str) -> Output {
