@@ -38,12 +38,7 @@ impl World {
     }
 
     fn sink(&self, member: &str) -> SinkHandle {
-        let session = SessionOptions {
-            group: "petrel-audit".into(),
-            member: member.into(),
-            transactional: false,
-            co_partitioned: false,
-        };
+        let session = SessionOptions { group: "petrel-audit".into(), member: member.into(), transactional: false };
         let endpoint = self.engine.process.endpoint();
         let runtime = self.runtime.handle().clone();
         let options = SinkOptions { backoff_ms: (20, 200), ..SinkOptions::default() };

@@ -1,11 +1,12 @@
 //! Back-pressure.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use petrel_bus::StageStats;
 
 use crate::harness::BusUnderTest;
-use crate::stage::Settings;
+use crate::stage::{Settings, from_beginning};
 use crate::world::World;
 
 /// A blocked partition keeps its records in order while others go on; nothing is lost when it is freed,
@@ -35,6 +36,32 @@ pub fn blocked_records_wait_in_order<B: BusUnderTest>(under: &B) {
     world.run_until("reading goes on", &mut [&mut driver], || world.output_count() == 10).unwrap();
     driver.finish().unwrap();
     world.check_exactly_once(&["in"]);
+}
+
+/// A topic whose partitions come while another's of the same numbers are blocked, and freed at once:
+/// nothing stays paused.
+pub fn what_is_assigned_meanwhile_leaves_nothing_paused<B: BusUnderTest>(under: &B) {
+    let world = World::new(under, "meanwhile", 2);
+    world.ensure(&[("other", 2, false)]);
+    let (a, b) = different_partitions();
+    let stats = Arc::new(StageStats::default());
+    let mut stage = world.stage();
+    let mut driver = world.driver_with_stats(&mut stage, "m", stats.clone());
+    world.settings.set(Settings { closed: true, ..Settings::default() });
+    world.publish("in", &[(&a, "wait"), (&b, "wait")]);
+    let assigned = |count| stats.assigned.load(Ordering::Relaxed) == count;
+    world.run_until("both are blocked", &mut [&mut driver], || assigned(2) && stats.blocked().is_some()).unwrap();
+    let more = vec![from_beginning(&world.topic("other"))];
+    world.settings.set(Settings { closed: true, more: more.clone(), ..Settings::default() });
+    world.run_until("the other topic", &mut [&mut driver], || assigned(4)).unwrap();
+    // Before the driver has looked at anything else.
+    world.settings.set(Settings { more, ..Settings::default() });
+    world.run_until("what was blocked", &mut [&mut driver], || world.output_count() == 2).unwrap();
+    world.publish("in", &[(&a, "1"), (&b, "2")]);
+    world.publish("other", &[(&a, "3"), (&b, "4")]);
+    world.run_until("everything", &mut [&mut driver], || world.output_count() == 6).unwrap();
+    driver.finish().unwrap();
+    world.check_exactly_once(&["in", "other"]);
 }
 
 /// Two keys that go to different partitions of two.
