@@ -32,6 +32,7 @@ impl World {
             partitions: PARTITIONS,
             compacted: false,
             retention_ms: None,
+            delete_retention_ms: None,
         };
         bus.ensure_topics(&[spec(&topics.audit), spec(&topics.dead_letters)]).expect("topics");
         Self { engine: Engine::start(), runtime: Runtime::new().expect("a runtime"), bus, clock, topics }

@@ -177,6 +177,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if !config.pools.contains(&config.worker.pool) {
         return wrong("worker.pool", "must be one of `pools`");
     }
+    if config.delete_retention_ms < 60_000 {
+        return wrong("delete_retention_ms", "must be at least 60000");
+    }
     if config.executor.lease_ms < 1_000 {
         return wrong("executor.lease_ms", "must be at least 1000");
     }

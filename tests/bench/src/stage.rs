@@ -35,8 +35,13 @@ impl Rig {
     /// Makes Petrel's own topics that the match stage reads and writes.
     pub(crate) fn ensure_topics(&self) -> Result<()> {
         let topics = &self.topics;
-        let spec =
-            |name| TopicSpec { name, partitions: PARTITIONS as u32, compacted: false, retention_ms: Some(86_400_000) };
+        let spec = |name| TopicSpec {
+            name,
+            partitions: PARTITIONS as u32,
+            compacted: false,
+            retention_ms: Some(86_400_000),
+            delete_retention_ms: None,
+        };
         let own = [topics.triggers(), topics.requests(), topics.audit(), topics.dead_letters()];
         Ok(self.bus.ensure_topics(&own.map(spec))?)
     }

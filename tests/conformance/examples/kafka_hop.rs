@@ -33,7 +33,8 @@ fn main() {
     let run = std::process::id();
     let topic = |name: &str, partitions: u32| -> Arc<str> {
         let name: Arc<str> = format!("hop.{run}.{name}").into();
-        let spec = TopicSpec { name: name.clone(), partitions, compacted: false, retention_ms: None };
+        let name = name.clone();
+        let spec = TopicSpec { name, partitions, compacted: false, retention_ms: None, delete_retention_ms: None };
         bus.ensure_topics(&[spec]).expect("topics");
         name
     };

@@ -61,6 +61,7 @@ impl<'b, B: BusUnderTest> World<'b, B> {
             partitions: *partitions,
             compacted: *compacted,
             retention_ms: retention_ms.filter(|_| !compacted),
+            delete_retention_ms: Some(86_400_000).filter(|_| *compacted),
         };
         let specs: Vec<TopicSpec> = topics.iter().map(spec).collect();
         self.under.bus().ensure_topics(&specs).expect("topics can be made");

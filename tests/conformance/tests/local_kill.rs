@@ -28,7 +28,13 @@ fn topics() -> Topics {
 
 fn open(dir: &str) -> LocalBus {
     let bus = LocalBus::open(LocalOptions::new(dir), Arc::new(WallClock)).expect("the log opens, whatever happened");
-    let spec = |name: &str, compacted| TopicSpec { name: name.into(), partitions: 3, compacted, retention_ms: None };
+    let spec = |name: &str, compacted| TopicSpec {
+        name: name.into(),
+        partitions: 3,
+        compacted,
+        retention_ms: None,
+        delete_retention_ms: None,
+    };
     bus.ensure_topics(&[spec("in", false), spec("out", false), spec("state", true)]).expect("topics");
     bus
 }

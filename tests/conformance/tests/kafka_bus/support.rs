@@ -32,7 +32,8 @@ pub fn bus_with(address: &str, change: impl FnOnce(&mut KafkaOptions)) -> KafkaB
 
 pub fn topic(bus: &dyn Bus, name: &str, partitions: u32) -> Arc<str> {
     let name = unique(name);
-    let spec = TopicSpec { name: name.clone(), partitions, compacted: false, retention_ms: None };
+    let spec =
+        TopicSpec { name: name.clone(), partitions, compacted: false, retention_ms: None, delete_retention_ms: None };
     bus.ensure_topics(&[spec]).unwrap();
     name
 }
