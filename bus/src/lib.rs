@@ -41,7 +41,7 @@ pub use session::{
     Batch, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
     TopicPartition,
 };
-pub use stage::{Context, Input, InputTopic, Stage, StageSpec, Start, Step};
-pub use state::{DueTimer, PartitionState};
-pub use stats::StageStats;
+pub use stage::{Context, Facts, InputTopic, Silence, Stage, StageSpec, Start, Taken};
+pub use state::{DueTimer, PartitionState, TimerKind};
+pub use stats::{BlockedPartition, StageStats};
 pub use tail::LogTail;

@@ -55,6 +55,14 @@ pub trait Log {
     /// First offset that is there, and the offset behind the last committed record.
     fn bounds(&self, at: &TopicPartition) -> Option<Range<i64>>;
 
+    /// The offset behind the last record, committed or not.
+    ///
+    /// # Errors
+    /// If that cannot be known now.
+    fn high_watermark(&self, at: &TopicPartition) -> Result<i64, SessionError> {
+        Ok(self.bounds(at).map_or(0, |bounds| bounds.end))
+    }
+
     /// Committed records from `from` on, about `records_max` of them, within the log's limit of bytes;
     /// the first block may begin before `from`. Empty only if there is nothing up to the end.
     ///
@@ -229,6 +237,10 @@ impl<L: Log> Member<L> {
         each(&fetched);
     }
 
+    fn is_read(&self, cursor: &Cursor) -> bool {
+        !cursor.halted && self.log.bounds(&cursor.at).is_some_and(|bounds| cursor.next >= bounds.end)
+    }
+
     fn cursor(&mut self, at: &TopicPartition) -> Option<&mut Cursor> {
         self.cursors.iter_mut().find(|c| c.at == *at)
     }
@@ -366,8 +378,19 @@ impl<L: Log> Session for Member<L> {
     }
 
     fn caught_up(&self, at: &TopicPartition) -> bool {
-        let cursor = self.cursors.iter().find(|c| c.at == *at);
-        cursor.is_some_and(|c| !c.halted && self.log.bounds(at).is_some_and(|bounds| c.next >= bounds.end))
+        self.cursors.iter().find(|c| c.at == *at).is_some_and(|c| self.is_read(c))
+    }
+
+    fn all_caught_up(&self) -> bool {
+        self.cursors.iter().all(|c| c.paused || self.is_read(c))
+    }
+
+    fn position(&self, at: &TopicPartition) -> i64 {
+        self.cursors.iter().find(|c| c.at == *at).map_or(0, |c| c.next)
+    }
+
+    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
+        self.log.high_watermark(at)
     }
 
     fn lag(&mut self) -> Option<u64> {

@@ -15,6 +15,7 @@ use crate::bus::Questions;
 use crate::context::{Context, UNNUMBERED};
 use crate::faults::{Fault, rebuild};
 use crate::native::{Message, Polled, Poller};
+use crate::offsets::Which;
 use crate::options::KafkaOptions;
 use crate::slots::Slots;
 use crate::transactions::Transactions;
@@ -244,6 +245,21 @@ impl Session for KafkaSession {
         self.slots.get(at).is_some_and(|slot| slot.ended)
     }
 
+    fn all_caught_up(&self) -> bool {
+        self.slots.iter().all(|slot| slot.paused || slot.ended)
+    }
+
+    fn position(&self, at: &TopicPartition) -> i64 {
+        self.slots.get(at).map_or(0, |slot| slot.next)
+    }
+
+    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
+        // The client that asks questions sees what is not committed.
+        let ends = self.questions.offsets(std::slice::from_ref(at), Which::End);
+        let ends = ends.map_err(|e| SessionError::Rebuild(e.to_string()))?;
+        ends.first().copied().ok_or_else(|| SessionError::Rebuild("no end".into()))
+    }
+
     fn lag(&mut self) -> Option<u64> {
         if let Some((when, lag)) = self.lag
             && when.elapsed() < LAG_AGE_MAX
@@ -339,6 +355,8 @@ fn collect<'p>(
                 left = Duration::ZERO;
                 if let Some(slot) = slots.named_mut(&topic, partition) {
                     slot.ended = offset >= slot.next;
+                    // What stands between the last record and here is aborted, or markers.
+                    slot.next = slot.next.max(offset);
                 }
             }
             Polled::Rebalance { assigned, partitions } => return Told::Rebalance(assigned, partitions),

@@ -59,9 +59,10 @@ impl<S: Stage> Driver<'_, S> {
         for position in positions {
             by_number.entry(position.at.partition).or_default().push(position);
         }
+        let now_ms = self.clock.now_ms();
         let mut new = Vec::new();
         for (number, positions) in &by_number {
-            let task = self.tasks.ensure(*number);
+            let task = self.tasks.ensure(*number, now_ms);
             if task.is_new() {
                 new.push(*number);
             }

@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use petrel_bus::{
-    Bus, Context, DriverOptions, GlobalsSource, Input, InputTopic, Output, SessionOptions, Stage, StageHandle,
-    StageSpec, Start, Step, TopicSpec, Versioned, spawn_stage,
+    Batch, Bus, Context, DriverOptions, GlobalsSource, InputTopic, Output, SessionOptions, Stage, StageHandle,
+    StageSpec, Start, Taken, TopicSpec, Versioned, spawn_stage,
 };
 use petrel_rules::{MatchCounters, MatchOptions, MatchStage};
 use petrel_schemas::Topics;
@@ -70,7 +70,7 @@ impl Rig {
     ) -> Result<Cell> {
         let to = to.iter().map(|(like, to)| (like.clone(), Arc::from(to.as_str()))).collect();
         let stage = EchoStage {
-            spec: StageSpec { name: "echo".into(), changelog: None, co_partitioned: false },
+            spec: StageSpec { name: "echo".into(), changelog: None, silence: None },
             topic: self.topic.as_str().into(),
             echo: Echo::new(like, self.events),
             to,
@@ -96,12 +96,7 @@ impl Rig {
         let (finished, when_finished) = channel();
         let stage = TimedStage::new(stage, &seen, &self.topic, self.events, finished);
         let bus = Arc::new(TimedBus { inner: self.bus.clone(), seen: seen.clone() });
-        let session = SessionOptions {
-            group: group.into(),
-            member: format!("{group}-0").into(),
-            transactional: true,
-            co_partitioned: false,
-        };
+        let session = SessionOptions { group: group.into(), member: format!("{group}-0").into(), transactional: true };
         let handle = spawn_stage(bus, stage, session, DriverOptions::default(), globals, Arc::new(SystemClock));
         let finished = wait(&when_finished, &handle)?;
         let stats = handle.stats().clone();
@@ -172,18 +167,16 @@ impl Stage for EchoStage {
     }
 
     fn inputs(&self, (): &()) -> Vec<InputTopic> {
-        vec![InputTopic { name: self.topic.clone(), start: Start::Beginning }]
+        vec![InputTopic { name: self.topic.clone(), start: Start::Beginning, with: None }]
     }
 
-    fn step(&mut self, input: Input<'_>, context: &mut Context<'_, ()>) -> Step {
-        if let Input::Records(batch) = input {
-            for record in batch.records {
-                if let Err(error) = self.take(record.value, context) {
-                    *self.failed.write().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error:#}"));
-                }
+    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, ()>) -> Taken {
+        for record in batch.records {
+            if let Err(error) = self.take(record.value, context) {
+                *self.failed.write().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error:#}"));
             }
         }
-        Step::Done
+        Taken::All
     }
 
     fn too_large(&self, _output: &Output, _limit_bytes: usize) -> Vec<Output> {

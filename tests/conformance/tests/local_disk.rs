@@ -30,7 +30,7 @@ fn a_stage_pauses_while_the_disk_is_full_and_goes_on() {
     let options = SessionOptions { group: "g".into(), member: "m".into(), transactional: true };
     let stage = spawn_stage(
         Arc::new(bus.clone()),
-        CountStage::new("count", topics, false),
+        CountStage::new("count", topics),
         options,
         DriverOptions::default(),
         SharedSettings::new(),
