@@ -74,6 +74,7 @@ pub fn silence_is_not_taken_for_granted<B: BusUnderTest>(under: &B) {
     let mut driver = world.driver_with_stats(&mut stage, "m", stats.clone());
     world.publish("in", &[("a", "silence 20"), ("b", "wait"), ("a", "silence 1000000")]);
     world.run_until("what blocks", &mut [&mut driver], || !stats.blocked().is_empty()).unwrap();
+    world.run_until("the first record's output", &mut [&mut driver], || world.output_count() == 1).unwrap();
     let clock = under.clock();
     let due_ms = clock.now_ms() + 40;
     world.run_until("the timer to be due", &mut [&mut driver], || clock.now_ms() > due_ms).unwrap();
