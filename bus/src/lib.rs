@@ -19,6 +19,7 @@ mod member;
 mod partition;
 mod publisher;
 mod record;
+mod restores;
 mod run;
 mod session;
 pub mod sim;
@@ -36,6 +37,7 @@ pub use member::{Block, Log, Member, Transaction};
 pub use partition::{murmur2, partition_of};
 pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, Written, receipt};
 pub use record::{Output, OwnedRecord, Record, To};
+pub use restores::{RestoreProgress, Restoring};
 pub use run::{StageHandle, spawn_stage};
 pub use session::{
     Batch, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,

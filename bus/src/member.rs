@@ -12,6 +12,7 @@ use crate::bus::SessionOptions;
 use crate::follow::check_followers;
 use crate::group::{Counts, Fenced, Group};
 use crate::record::{Output, Record};
+use crate::restores::RestoreProgress;
 use crate::session::{
     Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError, TopicPartition,
 };
@@ -128,6 +129,7 @@ pub struct Member<L: Log> {
     turn: usize,
     events: VecDeque<GroupEvent>,
     outputs: Vec<(Output, u32)>,
+    progress: Arc<RestoreProgress>,
     closed: bool,
 }
 
@@ -145,6 +147,7 @@ impl<L: Log> Member<L> {
             turn: 0,
             events: VecDeque::new(),
             outputs: Vec::new(),
+            progress: Arc::default(),
             closed: false,
         }
     }
@@ -265,6 +268,7 @@ impl<L: Log> Member<L> {
             return Ok(RESTORE_OUT_OF_RANGE);
         }
         while next < bounds.end {
+            self.progress.reached(at, next, bounds.end);
             let blocks = self.log.read(at, next, READ_RECORDS_MAX)?;
             let begun = next;
             for record in blocks.iter().flat_map(Block::records).filter(|r| r.offset >= begun) {
@@ -345,7 +349,13 @@ impl<L: Log> Session for Member<L> {
     }
 
     fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
-        wanted.iter().map(|wanted| self.restore_one(wanted, each)).collect()
+        let next = wanted.iter().map(|wanted| self.restore_one(wanted, each)).collect();
+        self.progress.done();
+        next
+    }
+
+    fn tell_restores(&mut self, progress: Arc<RestoreProgress>) {
+        self.progress = progress;
     }
 
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::record::{Output, Record};
+use crate::restores::RestoreProgress;
 use crate::stage::InputTopic;
 
 /// A partition of a topic.
@@ -169,6 +170,9 @@ pub trait Session {
     /// # Errors
     /// See [`SessionError`]. A partition that does not exist is a [`SessionError::Halt`].
     fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError>;
+
+    /// Where later restores shall tell how far they are.
+    fn tell_restores(&mut self, _progress: Arc<RestoreProgress>) {}
 
     /// Starts to fetch newly assigned partitions at these positions.
     ///

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use petrel_bus::{
-    Fetched, GroupEvent, InputTopic, Output, Position, RestoreFrom, Restored, Session, SessionError, SessionOptions,
-    TopicPartition, check_followers, with_followers,
+    Fetched, GroupEvent, InputTopic, Output, Position, RestoreFrom, RestoreProgress, Restored, Session, SessionError,
+    SessionOptions, TopicPartition, check_followers, with_followers,
 };
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -38,6 +38,7 @@ pub(crate) struct KafkaSession {
     lag: Option<(Instant, u64)>,
     transactions: Option<Transactions>,
     pub(crate) restorer: Option<Poller>,
+    pub(crate) progress: Arc<RestoreProgress>,
     pub(crate) poller: Poller,
 }
 
@@ -61,6 +62,7 @@ impl KafkaSession {
             lag: None,
             transactions,
             restorer: None,
+            progress: Arc::default(),
             poller: Poller::new(consumer)?,
         })
     }
@@ -222,7 +224,13 @@ impl Session for KafkaSession {
     }
 
     fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
-        restore::restore(self, wanted, each)
+        let next = restore::restore(self, wanted, each);
+        self.progress.done();
+        next
+    }
+
+    fn tell_restores(&mut self, progress: Arc<RestoreProgress>) {
+        self.progress = progress;
     }
 
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {

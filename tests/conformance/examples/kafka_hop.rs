@@ -33,8 +33,13 @@ fn main() {
     let run = std::process::id();
     let topic = |name: &str, partitions: u32| -> Arc<str> {
         let name: Arc<str> = format!("hop.{run}.{name}").into();
-        let name = name.clone();
-        let spec = TopicSpec { name, partitions, compacted: false, retention_ms: None, delete_retention_ms: None };
+        let spec = TopicSpec {
+            name: name.clone(),
+            partitions,
+            compacted: false,
+            retention_ms: None,
+            delete_retention_ms: None,
+        };
         bus.ensure_topics(&[spec]).expect("topics");
         name
     };
