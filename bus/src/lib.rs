@@ -26,6 +26,7 @@ pub mod sim;
 mod stage;
 mod state;
 mod stats;
+mod store;
 mod tail;
 
 pub use bus::{Bus, BusError, LogUsage, SessionOptions, Tail, TopicSpec};
@@ -35,7 +36,7 @@ pub use follow::{check_followers, with_followers};
 pub use globals::{GlobalsSource, Versioned};
 pub use member::{Block, Log, Member, Transaction};
 pub use partition::{murmur2, partition_of};
-pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, Written, receipt};
+pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, SoleWriteError, SoleWriter, Written, receipt};
 pub use record::{Output, OwnedRecord, Record, To};
 pub use restores::{RestoreProgress, Restoring};
 pub use run::{StageHandle, spawn_stage};
@@ -44,6 +45,10 @@ pub use session::{
     TopicPartition,
 };
 pub use stage::{Context, Facts, InputTopic, Silence, Stage, StageSpec, Start, Taken};
-pub use state::{DueTimer, PartitionState, TimerKind};
+pub use state::{PartitionState, StateTooLarge};
 pub use stats::{BlockedPartition, StageStats};
+pub use store::{
+    Change, DueTimer, KEY_BYTES_MAX, Mark, MemoryStore, MemoryStores, Pair, Pairs, StateStore, StateStores, StoreError,
+    StoreName, Timer, TimerKind, Timers,
+};
 pub use tail::LogTail;

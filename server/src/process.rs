@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use petrel_bus::{Bus, BusError, Clock, TopicSpec};
+use petrel_bus::{Bus, BusError, Clock, StateStores, TopicSpec};
+use petrel_bus_cache::{CacheOptions, DiskStores};
+use petrel_catalog::Retention;
 use petrel_ingest::admission::{Admission, AdmissionOptions};
 use petrel_ingest::bindings::MissingTopic;
 use petrel_ingest::topics::{TopicOptions, TopicWriter};
@@ -24,9 +26,11 @@ use crate::metrics::Exported;
 use crate::roles::{Parts, Running};
 use crate::sql::Sql;
 use crate::stop::Stop;
-use crate::world::World;
+use crate::world::{Needs, World};
 use crate::{activity, instance, packs, sql, telemetry};
 
+/// Folder of the cache of keyed state, in the data directory.
+const STATE: &str = "state";
 /// First and longest pause while the log cannot be reached.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -109,7 +113,7 @@ async fn up(
     ensure_topics(&bus, &topics, config, app).await?;
 
     app.wait_for("reading the catalog".into());
-    let world = World::new();
+    let world = World::new(needs_of(roles));
     world.spawn(&bus, &topics, &clock, stop);
     world.ready().await;
 
@@ -121,11 +125,13 @@ async fn up(
     })
     .await?;
     let cluster_id = blocking(&bus, |bus| bus.cluster_id()).await?;
+    let stores = state_stores(config, roles, &cluster_id).await?;
     let parts = Parts {
         config,
         instance,
         topics: &topics,
         bus: &bus,
+        stores,
         cluster_id,
         clock: &clock,
         publisher: &publisher,
@@ -144,9 +150,9 @@ async fn up(
         }
         false => MissingTopic::Refuse,
     };
-    let head = {
+    let triggers = {
         let world = world.clone();
-        Arc::new(move || world.head())
+        Arc::new(move || world.triggers())
     };
     let admission = AdmissionOptions {
         event_bytes_max: config.api.event_bytes_max,
@@ -164,17 +170,35 @@ async fn up(
         topics: topics.clone(),
         clock: clock.clone(),
         publisher: publisher.clone(),
-        admission: Admission::new(head, topics.triggers(), admission, ingest_metrics.clone()),
+        admission: Admission::new(triggers, topics.triggers(), admission, ingest_metrics.clone()),
         topic_writer: is_local.then(|| TopicWriter::new(topics.clone(), TopicOptions::default(), ingest_metrics)),
         world: world.clone(),
         live,
-        applier: Applier::new(bus, topics, clock, publisher, world, config.catalog_revisions_max, missing),
+        applier: Applier::new(bus, topics, clock, world, retention_of(config), missing),
         sql,
         stages: running.stages(),
         exported,
     };
     app.up(core);
     Ok(running)
+}
+
+fn retention_of(config: &Config) -> Retention {
+    Retention {
+        revisions_max: config.catalog_revisions_max,
+        revision_keep_ms: config.catalog_revision_keep_ms,
+        bytes_max: config.catalog_bytes_max,
+    }
+}
+
+/// How much of the revision in force these roles need.
+fn needs_of(roles: &BTreeSet<Role>) -> Needs {
+    let need = |role: &Role| match role {
+        Role::Rules | Role::Api => Needs::Rules,
+        Role::Ingest => Needs::Triggers,
+        Role::Executor | Role::Worker | Role::Audit => Needs::Nothing,
+    };
+    roles.iter().map(need).max().unwrap_or(Needs::Nothing)
 }
 
 /// Creates Petrel's topics, waiting for a log that is away.
@@ -202,6 +226,24 @@ async fn ensure_topics(bus: &Arc<dyn Bus>, topics: &Topics, config: &Config, app
             Err(other) => bail!(other),
         }
     }
+}
+
+/// Opens the cache of keyed state, if a role of this process has any.
+async fn state_stores(
+    config: &Config,
+    roles: &BTreeSet<Role>,
+    cluster_id: &str,
+) -> anyhow::Result<Option<Arc<dyn StateStores>>> {
+    if !roles.contains(&Role::Executor) && !roles.contains(&Role::Ingest) {
+        return Ok(None);
+    }
+    let options = CacheOptions {
+        memory_bytes_max: config.state_memory_bytes_max,
+        age_ms_max: config.delete_retention_ms / 2,
+        ..CacheOptions::new(config.data_dir.join(STATE), cluster_id)
+    };
+    let opened = tokio::task::spawn_blocking(move || DiskStores::open(options)).await?;
+    Ok(Some(Arc::new(opened.context("the folder for state in the data directory cannot be used")?)))
 }
 
 /// Calls to the bus block, so they happen off the runtime.

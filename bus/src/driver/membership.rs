@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use super::{Driver, DriverPoint, Failure};
-use crate::session::{GroupEvent, Position, RestoreFrom, SessionError, TopicPartition};
+use crate::session::{GroupEvent, Position, SessionError, TopicPartition};
 use crate::stage::Stage;
 
 impl<S: Stage> Driver<'_, S> {
@@ -24,6 +24,7 @@ impl<S: Stage> Driver<'_, S> {
                 self.point(DriverPoint::Revoking)?;
                 // Undone here, it is done again by whoever gets them: they must be given up all the same.
                 self.close_transaction()?;
+                self.note_positions(true)?;
                 self.released(&partitions)
             }
             GroupEvent::Lost(partitions) => {
@@ -77,19 +78,6 @@ impl<S: Stage> Driver<'_, S> {
         self.stats.session_problem(None);
         // Restored state may wait for a globals change that this member never saw happen: the next turn
         // begins with telling it.
-        Ok(())
-    }
-
-    fn restore(&mut self, numbers: &[u32]) -> Result<(), Failure> {
-        let Some(changelog) = self.stage.spec().changelog.clone() else { return Ok(()) };
-        let at = |partition: &u32| TopicPartition { topic: changelog.clone(), partition: *partition };
-        let wanted: Vec<RestoreFrom> = numbers.iter().map(|n| RestoreFrom { at: at(n), from: None }).collect();
-        let Self { session, tasks, .. } = self;
-        session.restore(&wanted, &mut |number, _, key, value| {
-            if let Some(task) = tasks.get_mut(number) {
-                task.state.restore(key, value);
-            }
-        })?;
         Ok(())
     }
 

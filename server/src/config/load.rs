@@ -180,6 +180,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.delete_retention_ms < 60_000 {
         return wrong("delete_retention_ms", "must be at least 60000");
     }
+    if config.catalog_revision_keep_ms < 0 {
+        return wrong("catalog_revision_keep_ms", "must not be negative");
+    }
     if config.executor.lease_ms < 1_000 {
         return wrong("executor.lease_ms", "must be at least 1000");
     }
