@@ -144,12 +144,13 @@ impl<'s, S: Stage> Driver<'s, S> {
     /// A driver that has not subscribed yet.
     pub fn new(
         stage: &'s mut S,
-        session: Box<dyn Session>,
+        mut session: Box<dyn Session>,
         source: Arc<dyn GlobalsSource<S::Globals>>,
         clock: Arc<dyn Clock>,
         options: DriverOptions,
         stats: Arc<StageStats>,
     ) -> Self {
+        session.tell_restores(stats.restores.clone());
         let globals = source.current();
         // What an earlier session could not read, this one will tell again.
         stats.forget_halted(|_| true);

@@ -37,7 +37,12 @@ pub(super) fn core_problems(core: &Core) -> Vec<String> {
 pub(super) fn stage_problems(name: &str, stats: &StageStats) -> Vec<String> {
     let mut problems: Vec<String> = stats.problems().into_iter().map(|p| format!("{name}: {p}")).collect();
     if problems.is_empty() && !stats.ready.load(Ordering::Relaxed) {
-        problems.push(format!("{name}: waits for its partitions"));
+        let restoring = stats.restores.now();
+        let left: i64 = restoring.iter().map(|r| r.end - r.position).sum();
+        problems.push(match restoring.len() {
+            0 => format!("{name}: waits for its partitions"),
+            count => format!("{name}: restores {count} partitions, {left} offsets are left"),
+        });
     }
     problems
 }
