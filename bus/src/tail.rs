@@ -34,7 +34,8 @@ impl<L: Log> LogTail<L> {
         let follow = |partition| {
             let at = TopicPartition { topic: topic.clone(), partition };
             let bounds = log.bounds(&at).unwrap_or(0..0);
-            Follow { at, next: bounds.start, end: bounds.end }
+            let end = log.high_watermark(&at).unwrap_or(bounds.end);
+            Follow { at, next: bounds.start, end }
         };
         let follows = (0..count).map(follow).collect();
         Ok(Self { log, follows })
