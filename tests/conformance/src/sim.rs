@@ -33,6 +33,10 @@ impl BusUnderTest for SimUnderTest {
         self.clock.clone()
     }
 
+    fn stands_still(&self) -> bool {
+        true
+    }
+
     fn drop_before(&self, topic: &str, partition: u32, offset: i64) -> i64 {
         self.bus.drop_before(topic, partition, offset);
         offset

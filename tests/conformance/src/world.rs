@@ -137,7 +137,7 @@ impl<'b, B: BusUnderTest> World<'b, B> {
         Ok(())
     }
 
-    /// Every committed record of a topic: partition, record.
+    /// Every committed record of a topic, as far as it can be read now: partition, record.
     #[track_caller]
     pub fn records(&self, topic: &str) -> Vec<(u32, OwnedRecord)> {
         let deadline = Instant::now() + self.under.patience();
@@ -145,8 +145,12 @@ impl<'b, B: BusUnderTest> World<'b, B> {
         let mut records = Vec::new();
         while !tail.caught_up() {
             assert!(Instant::now() < deadline, "the tail of {topic} does not reach its end");
+            let before = records.len();
             tail.next(Duration::from_millis(5), &mut |partition, record| records.push((partition, record.to_owned())))
                 .expect("the tail reads");
+            if records.len() == before && self.under.stands_still() {
+                break;
+            }
         }
         records
     }
