@@ -5,7 +5,8 @@
 pub struct SimOptions {
     /// How long a silent member keeps its partitions, in milliseconds of virtual time.
     pub session_timeout_ms: i64,
-    /// After how long a commit in doubt settles by itself, in milliseconds of virtual time.
+    /// After how long a commit in doubt settles by itself, in milliseconds of virtual time: longer than a
+    /// session, so that another member meets it.
     pub in_doubt_ms: i64,
     /// How late an end of a transaction arrives that is delayed, in milliseconds of virtual time.
     pub end_delay_ms: i64,
@@ -29,7 +30,7 @@ impl Default for SimOptions {
     fn default() -> Self {
         Self {
             session_timeout_ms: 10_000,
-            in_doubt_ms: 5_000,
+            in_doubt_ms: 12_000,
             end_delay_ms: 3_000,
             transaction_timeout_ms: 15_000,
             transaction_scan_ms: 10_000,
