@@ -1,0 +1,10 @@
+//! A timer with `catch_up: all` fires each instant once, without a gap.
+
+use crate::history::History;
+use crate::pack::TICK_MS;
+
+/// No instant twice, none left out.
+pub fn each_instant_once(history: &History) -> Vec<String> {
+    let gaps = history.ticks.windows(2).filter(|pair| pair[1] - pair[0] != TICK_MS);
+    gaps.map(|pair| format!("after {} fired {}", pair[0], pair[1])).collect()
+}

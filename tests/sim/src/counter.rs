@@ -1,0 +1,49 @@
+//! A stage behind the rules that takes each request once, as owners do.
+
+use std::sync::Arc;
+
+use petrel_bus::{Context, Input, InputTopic, Output, Stage, StageSpec, Start, Step};
+
+/// Remembers the ids of requests, and passes the first request of each on.
+#[derive(Debug)]
+pub struct Counter {
+    spec: StageSpec,
+    requests: Arc<str>,
+    accepted: Arc<str>,
+}
+
+impl Counter {
+    /// Over these topics.
+    pub fn new(requests: Arc<str>, accepted: Arc<str>, changelog: Arc<str>) -> Self {
+        let spec = StageSpec { name: "counter".into(), changelog: Some(changelog), co_partitioned: false };
+        Self { spec, requests, accepted }
+    }
+}
+
+impl Stage for Counter {
+    type Globals = ();
+
+    fn spec(&self) -> &StageSpec {
+        &self.spec
+    }
+
+    fn inputs(&self, (): &()) -> Vec<InputTopic> {
+        vec![InputTopic { name: self.requests.clone(), start: Start::Beginning }]
+    }
+
+    fn step(&mut self, input: Input<'_>, context: &mut Context<'_, ()>) -> Step {
+        let Input::Records(batch) = input else { return Step::Done };
+        for record in batch.records {
+            let key = record.key.unwrap_or_default();
+            if context.get(key).is_none() {
+                context.put(key, b"1".to_vec());
+                context.emit(Output::keyed(&self.accepted, key, record.value.unwrap_or_default().to_vec()));
+            }
+        }
+        Step::Done
+    }
+
+    fn too_large(&self, _: &Output, _: usize) -> Vec<Output> {
+        Vec::new()
+    }
+}
