@@ -36,7 +36,7 @@ pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, Written, rece
 pub use record::{Output, OwnedRecord, Record, To};
 pub use run::{StageHandle, spawn_stage};
 pub use session::{Batch, Fetched, GroupEvent, Position, Restored, Session, SessionError, TopicPartition};
-pub use stage::{Context, Input, InputTopic, Stage, StageSpec, Start, Step};
-pub use state::{DueTimer, PartitionState};
-pub use stats::StageStats;
+pub use stage::{Context, Facts, InputTopic, Silence, Stage, StageSpec, Start, Taken};
+pub use state::{DueTimer, PartitionState, TimerKind};
+pub use stats::{BlockedPartition, StageStats};
 pub use tail::LogTail;

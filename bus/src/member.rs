@@ -64,8 +64,11 @@ pub trait Log {
 
     /// The offset behind the last record, committed or not. A log whose transactions are not seen
     /// before they are committed has one end.
-    fn high_watermark(&self, at: &TopicPartition) -> Option<i64> {
-        self.bounds(at).map(|bounds| bounds.end)
+    ///
+    /// # Errors
+    /// If that cannot be known now.
+    fn high_watermark(&self, at: &TopicPartition) -> Result<i64, SessionError> {
+        Ok(self.bounds(at).map_or(0, |bounds| bounds.end))
     }
 
     /// Committed records from `from` on, about `records_max` of them, within the log's limit of bytes;
@@ -284,6 +287,10 @@ impl<L: Log> Member<L> {
         each(&fetched);
     }
 
+    fn is_read(&self, cursor: &Cursor) -> bool {
+        !cursor.halted && self.log.bounds(&cursor.at).is_some_and(|bounds| cursor.next >= bounds.end)
+    }
+
     fn cursor(&mut self, at: &TopicPartition) -> Option<&mut Cursor> {
         self.cursors.iter_mut().find(|c| c.at == *at)
     }
@@ -376,7 +383,7 @@ impl<L: Log> Session for Member<L> {
             let TopicPartition { topic, partition } = changelog;
             return Err(SessionError::Halt(format!("there is no partition {partition} of the changelog {topic}")));
         };
-        let end = self.log.high_watermark(changelog).unwrap_or(bounds.end);
+        let end = self.log.high_watermark(changelog)?;
         self.log.stabilise(changelog, end)?;
         let mut next = bounds.start;
         while next < end {
@@ -423,8 +430,19 @@ impl<L: Log> Session for Member<L> {
     }
 
     fn caught_up(&self, at: &TopicPartition) -> bool {
-        let cursor = self.cursors.iter().find(|c| c.at == *at);
-        cursor.is_some_and(|c| !c.halted && self.log.bounds(at).is_some_and(|bounds| c.next >= bounds.end))
+        self.cursors.iter().find(|c| c.at == *at).is_some_and(|c| self.is_read(c))
+    }
+
+    fn all_caught_up(&self) -> bool {
+        self.cursors.iter().all(|c| c.paused || self.is_read(c))
+    }
+
+    fn position(&self, at: &TopicPartition) -> i64 {
+        self.cursors.iter().find(|c| c.at == *at).map_or(0, |c| c.next)
+    }
+
+    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
+        self.log.high_watermark(at)
     }
 
     fn lag(&mut self) -> Option<u64> {

@@ -179,6 +179,19 @@ pub trait Session {
     /// Whether everything that partition holds has been handed out by [`Session::fetch`].
     fn caught_up(&self, at: &TopicPartition) -> bool;
 
+    /// Whether everything that the accepted partitions hold, paused ones excepted, has been handed out by
+    /// [`Session::fetch`], as far as known.
+    fn all_caught_up(&self) -> bool;
+
+    /// Everything of that partition below this offset has been handed out, gaps included.
+    fn position(&self, at: &TopicPartition) -> i64;
+
+    /// Where that partition ends now, including what is not committed yet: asks the log.
+    ///
+    /// # Errors
+    /// [`SessionError::Rebuild`] where the log cannot be asked now; the session stays as it is.
+    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError>;
+
     /// Records not fetched yet, as far as known, over all assigned partitions. Called after every
     /// commit: answers from what it knows, without asking the log each time.
     fn lag(&mut self) -> Option<u64>;

@@ -1,10 +1,11 @@
 //! The contract of a stage.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::record::Output;
 use crate::session::Batch;
-use crate::state::{DueTimer, PartitionState};
+use crate::state::{DueTimer, PartitionState, TimerKind};
 
 /// A synchronous, deterministic piece of Petrel's logic.
 ///
@@ -21,9 +22,19 @@ pub trait Stage: Send {
     /// The topics it reads. Asked again whenever the globals change.
     fn inputs(&self, globals: &Self::Globals) -> Vec<InputTopic>;
 
-    /// Takes one input of one partition. State, timers and outputs go through the context and are
-    /// committed together with the input's offsets, or not at all.
-    fn step(&mut self, input: Input<'_>, context: &mut Context<'_, Self::Globals>) -> Step;
+    /// Takes consecutive records of one topic's partition, or only the first of them. State, timers and
+    /// outputs go through the context and are committed together with the offsets, or not at all.
+    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, Self::Globals>) -> Taken;
+
+    /// Takes timers that are due, in order of time; they are removed, set them again to repeat.
+    fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, Self::Globals>) {
+        let _ = (due, context);
+    }
+
+    /// The version of the globals changed; comes once for every partition, and for a new one.
+    fn globals_changed(&mut self, context: &mut Context<'_, Self::Globals>) {
+        let _ = context;
+    }
 
     /// What to write instead of an output over `limit_bytes`: a dead letter, as a rule.
     fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output>;
@@ -47,9 +58,17 @@ pub struct StageSpec {
     pub name: Arc<str>,
     /// Compacted topic that holds its keyed state and timers; none for a stage without state.
     pub changelog: Option<Arc<str>>,
-    /// Whether all inputs must be assigned with the same partition numbers (and the range assignor
-    /// is used). Required for state that records of several topics share.
-    pub co_partitioned: bool,
+    /// What its silence timers listen to; none for a stage that sets none.
+    pub silence: Option<Silence>,
+}
+
+/// When silence means something; see [`Context::set_silence_timer`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silence {
+    /// The input that must have been heard to its end.
+    pub input: Arc<str>,
+    /// Time that a partition's new member gives everybody to be heard, in milliseconds.
+    pub grace_ms: i64,
 }
 
 /// A topic that a stage reads.
@@ -59,6 +78,9 @@ pub struct InputTopic {
     pub name: Arc<str>,
     /// Where a partition begins that this consumer group never committed.
     pub start: Start,
+    /// Another input whose partitions this one follows by number: whoever has the one has the other.
+    /// The group assigns only inputs that follow none.
+    pub with: Option<Arc<str>>,
 }
 
 /// Where to begin on a partition without a committed offset.
@@ -70,25 +92,13 @@ pub enum Start {
     Offsets(Vec<i64>),
 }
 
-/// One input of a stage.
-#[derive(Debug)]
-pub enum Input<'a> {
-    /// Consecutive records of one topic's partition.
-    Records(Batch<'a>),
-    /// Timers that are due, in order of time; they are removed, set them again to repeat.
-    Timers(&'a [DueTimer]),
-    /// The globals changed; comes once for every partition.
-    GlobalsChanged,
-}
-
-/// What became of an input.
+/// What became of records.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// All of it was taken.
-    Done,
-    /// The first `consumed` records were taken; the others cannot be yet. The driver keeps them,
-    /// pauses the partition and offers them again. For timers and globals `consumed` has no meaning
-    /// and blocking is not allowed.
+pub enum Taken {
+    /// All of them were taken.
+    All,
+    /// The first `consumed` records were taken; the others cannot be yet. The driver keeps them, pauses
+    /// that topic's partition and offers them again.
     Blocked {
         /// How many records of the batch were taken.
         consumed: usize,
@@ -99,41 +109,43 @@ pub enum Step {
 
 /// What a step may look at and write to.
 pub struct Context<'a, G> {
-    partition: u32,
-    now_ms: i64,
-    caught_up: bool,
+    facts: Facts,
     globals: &'a G,
     state: &'a mut PartitionState,
     outputs: &'a mut Vec<Output>,
 }
 
+/// What the driver tells a step about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Number of the partition.
+    pub partition: u32,
+    /// Time of the step, in milliseconds since the epoch.
+    pub now_ms: i64,
+    /// For how long the first record of the batch has been refused, in milliseconds.
+    pub blocked_ms: i64,
+}
+
 impl<'a, G> Context<'a, G> {
     /// A context over parts; the driver's business, and tests' that call a stage as a function.
-    pub fn new(
-        partition: u32,
-        now_ms: i64,
-        caught_up: bool,
-        globals: &'a G,
-        state: &'a mut PartitionState,
-        outputs: &'a mut Vec<Output>,
-    ) -> Self {
-        Self { partition, now_ms, caught_up, globals, state, outputs }
+    pub fn new(facts: Facts, globals: &'a G, state: &'a mut PartitionState, outputs: &'a mut Vec<Output>) -> Self {
+        Self { facts, globals, state, outputs }
     }
 
     /// Number of the partition; state and timers are of this partition alone.
     pub fn partition(&self) -> u32 {
-        self.partition
+        self.facts.partition
     }
 
     /// Time of this step, in milliseconds since the epoch.
     pub fn now_ms(&self) -> i64 {
-        self.now_ms
+        self.facts.now_ms
     }
 
-    /// Whether this member has read its inputs of this partition to their end since it was assigned
-    /// and nothing newer was waiting: only then does silence mean anything.
-    pub fn caught_up(&self) -> bool {
-        self.caught_up
+    /// For how long the first record of this batch has been refused, in milliseconds; 0 if it is offered
+    /// for the first time.
+    pub fn blocked_ms(&self) -> i64 {
+        self.facts.blocked_ms
     }
 
     /// The globals, the same for the whole step.
@@ -142,7 +154,7 @@ impl<'a, G> Context<'a, G> {
     }
 
     /// Value of a key of the state.
-    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
+    pub fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
         self.state.get(key)
     }
 
@@ -157,13 +169,23 @@ impl<'a, G> Context<'a, G> {
     }
 
     /// All keys of the state, in order, from the first that is not below `from`.
-    pub fn scan(&self, from: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn scan(&self, from: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
         self.state.scan(from)
     }
 
     /// Sets the timer of that key to an instant, in milliseconds since the epoch; replaces an earlier one.
     pub fn set_timer(&mut self, key: &[u8], due_ms: i64) {
-        self.state.set_timer(key, due_ms);
+        self.state.set_timer(key, TimerKind::Time, due_ms);
+    }
+
+    /// Sets the timer of that key to fire once nothing was heard until that instant, in milliseconds
+    /// since the epoch; replaces an earlier timer of either kind.
+    ///
+    /// When it is due, the driver notes where [`Silence::input`] ends, including what is not committed
+    /// yet. The timer fires once the stage has taken everything up to there, unless a record among that
+    /// moved it, and never within [`Silence::grace_ms`] of the partition's assignment.
+    pub fn set_silence_timer(&mut self, key: &[u8], due_ms: i64) {
+        self.state.set_timer(key, TimerKind::Silence, due_ms);
     }
 
     /// Removes the timer of that key, if there is one.

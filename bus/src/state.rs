@@ -1,12 +1,32 @@
 //! Keyed state and timers of one partition, with an undo log for steps that are not committed.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 /// Prefix of the changelog keys that hold timers; state keys never begin with it.
 const TIMER_PREFIX: &[u8] = b"~t/";
-/// Version of a timer's changelog value: this byte, then the instant as eight bytes, big endian.
-const TIMER_VERSION: u8 = 1;
+
+/// What makes a timer fire. In the changelog a timer's value is its kind's byte, then the instant as eight
+/// bytes, big endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TimerKind {
+    /// Its instant has come.
+    Time,
+    /// Its instant has come, and everything that was written until then has been heard.
+    Silence,
+}
+
+impl TimerKind {
+    const ALL: [Self; 2] = [Self::Time, Self::Silence];
+
+    fn byte(self) -> u8 {
+        match self {
+            Self::Time => 1,
+            Self::Silence => 2,
+        }
+    }
+}
 
 /// A timer whose instant has come.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,20 +37,23 @@ pub struct DueTimer {
     pub key: Vec<u8>,
 }
 
+/// Kind and instant, in milliseconds since the epoch.
+type Timer = (TimerKind, i64);
+
 /// Keyed state and timers of one partition. All of it is in memory; the changelog is its durable form.
 #[derive(Debug, Default)]
 pub struct PartitionState {
     values: BTreeMap<Vec<u8>, Vec<u8>>,
-    timers: BTreeMap<Vec<u8>, i64>,
-    due: BTreeSet<DueTimer>,
+    timers: BTreeMap<Vec<u8>, Timer>,
+    due: BTreeSet<(TimerKind, DueTimer)>,
     /// What was there before the first change since the last commit, by changelog key.
     undo: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
 impl PartitionState {
     /// Value of a key.
-    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.values.get(key).map(Vec::as_slice)
+    pub fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
+        self.values.get(key).map(|value| Cow::Borrowed(value.as_slice()))
     }
 
     /// Sets a key.
@@ -48,10 +71,10 @@ impl PartitionState {
     }
 
     /// All keys in order, from the first that is not below `from`.
-    pub fn scan(&self, from: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn scan(&self, from: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
         self.values
             .range::<[u8], _>((Bound::Included(from), Bound::Unbounded))
-            .map(|(k, v)| (k.as_slice(), v.as_slice()))
+            .map(|(k, v)| (Cow::Borrowed(k.as_slice()), Cow::Borrowed(v.as_slice())))
     }
 
     /// Number of keys.
@@ -64,9 +87,9 @@ impl PartitionState {
         self.values.is_empty() && self.timers.is_empty()
     }
 
-    /// Sets the timer of that key.
-    pub fn set_timer(&mut self, key: &[u8], due_ms: i64) {
-        self.change_timer(key, Some(due_ms));
+    /// Sets the timer of that key; it has one.
+    pub fn set_timer(&mut self, key: &[u8], kind: TimerKind, due_ms: i64) {
+        self.change_timer(key, Some((kind, due_ms)));
     }
 
     /// Removes the timer of that key.
@@ -74,14 +97,14 @@ impl PartitionState {
         self.change_timer(key, None);
     }
 
-    /// Instant of the earliest timer.
-    pub fn next_due_ms(&self) -> Option<i64> {
-        self.due.first().map(|t| t.due_ms)
+    /// Instant of the earliest timer of a kind.
+    pub fn next_due_ms(&self, kind: TimerKind) -> Option<i64> {
+        self.of_kind(kind).next().map(|t| t.due_ms)
     }
 
-    /// Removes and returns at most `max` timers that are due at `now_ms`, in order.
-    pub fn take_due(&mut self, now_ms: i64, max: usize) -> Vec<DueTimer> {
-        let due: Vec<DueTimer> = self.due.iter().take_while(|t| t.due_ms <= now_ms).take(max).cloned().collect();
+    /// Removes and returns at most `max` timers of a kind that are due at `now_ms`, in order.
+    pub fn take_due(&mut self, kind: TimerKind, now_ms: i64, max: usize) -> Vec<DueTimer> {
+        let due: Vec<DueTimer> = self.of_kind(kind).take_while(|t| t.due_ms <= now_ms).take(max).cloned().collect();
         for timer in &due {
             self.change_timer(&timer.key, None);
         }
@@ -97,7 +120,7 @@ impl PartitionState {
     pub fn changes(&self) -> impl Iterator<Item = (&[u8], Option<Vec<u8>>)> {
         self.undo.keys().filter_map(|key| {
             let now = match timer_key(key) {
-                Some(timer) => self.timers.get(timer).map(|due| timer_value(*due)),
+                Some(timer) => self.timers.get(timer).map(|timer| timer_value(*timer)),
                 None => self.values.get(key).cloned(),
             };
             // Set and taken back within one transaction: nothing to write.
@@ -117,29 +140,34 @@ impl PartitionState {
         }
     }
 
-    fn change_timer(&mut self, key: &[u8], due_ms: Option<i64>) {
+    fn of_kind(&self, kind: TimerKind) -> impl Iterator<Item = &DueTimer> {
+        let first = (kind, DueTimer { due_ms: i64::MIN, key: Vec::new() });
+        self.due.range(first..).take_while(move |(k, _)| *k == kind).map(|(_, timer)| timer)
+    }
+
+    fn change_timer(&mut self, key: &[u8], timer: Option<Timer>) {
         let changelog_key = [TIMER_PREFIX, key].concat();
         let old = self.timers.get(key).copied();
-        if old == due_ms {
+        if old == timer {
             return;
         }
         self.undo.entry(changelog_key).or_insert(old.map(timer_value));
-        self.place_timer(key, due_ms);
+        self.place_timer(key, timer);
     }
 
-    fn place_timer(&mut self, key: &[u8], due_ms: Option<i64>) {
-        if let Some(old) = self.timers.remove(key) {
-            self.due.remove(&DueTimer { due_ms: old, key: key.to_vec() });
+    fn place_timer(&mut self, key: &[u8], timer: Option<Timer>) {
+        if let Some((kind, due_ms)) = self.timers.remove(key) {
+            self.due.remove(&(kind, DueTimer { due_ms, key: key.to_vec() }));
         }
-        if let Some(due_ms) = due_ms {
-            self.timers.insert(key.to_vec(), due_ms);
-            self.due.insert(DueTimer { due_ms, key: key.to_vec() });
+        if let Some((kind, due_ms)) = timer {
+            self.timers.insert(key.to_vec(), (kind, due_ms));
+            self.due.insert((kind, DueTimer { due_ms, key: key.to_vec() }));
         }
     }
 
     fn set_raw(&mut self, key: &[u8], value: Option<Vec<u8>>) {
         if let Some(timer) = timer_key(key) {
-            return self.place_timer(timer, value.as_deref().and_then(timer_instant));
+            return self.place_timer(timer, value.as_deref().and_then(read_timer));
         }
         match value {
             Some(value) => self.values.insert(key.to_vec(), value),
@@ -152,25 +180,26 @@ fn timer_key(changelog_key: &[u8]) -> Option<&[u8]> {
     changelog_key.strip_prefix(TIMER_PREFIX)
 }
 
-fn timer_value(due_ms: i64) -> Vec<u8> {
-    let mut value = vec![TIMER_VERSION];
+fn timer_value((kind, due_ms): Timer) -> Vec<u8> {
+    let mut value = vec![kind.byte()];
     value.extend_from_slice(&due_ms.to_be_bytes());
     value
 }
 
-fn timer_instant(value: &[u8]) -> Option<i64> {
-    let (version, instant) = value.split_first()?;
-    (*version == TIMER_VERSION).then_some(())?;
-    Some(i64::from_be_bytes(instant.try_into().ok()?))
+fn read_timer(value: &[u8]) -> Option<Timer> {
+    let (byte, instant) = value.split_first()?;
+    let kind = TimerKind::ALL.into_iter().find(|kind| kind.byte() == *byte)?;
+    Some((kind, i64::from_be_bytes(instant.try_into().ok()?)))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::TimerKind::{Silence, Time};
     use super::*;
 
     type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
-    fn snapshot(s: &PartitionState) -> (Pairs, Vec<DueTimer>) {
+    fn snapshot(s: &PartitionState) -> (Pairs, Vec<(TimerKind, DueTimer)>) {
         (s.scan(b"").map(|(k, v)| (k.to_vec(), v.to_vec())).collect(), s.due.iter().cloned().collect())
     }
 
@@ -178,8 +207,8 @@ mod tests {
     fn abort_takes_everything_back() {
         let mut state = PartitionState::default();
         state.put(b"a", b"1".to_vec());
-        state.set_timer(b"t", 10);
-        state.set_timer(b"u", 20);
+        state.set_timer(b"t", Time, 10);
+        state.set_timer(b"u", Time, 20);
         state.commit();
         let before = snapshot(&state);
         state.put(b"a", b"2".to_vec());
@@ -187,8 +216,8 @@ mod tests {
         state.put(b"b", b"1".to_vec());
         state.delete(b"b");
         state.delete(b"a");
-        assert_eq!(state.take_due(15, 10), [DueTimer { due_ms: 10, key: b"t".to_vec() }]);
-        state.set_timer(b"u", 5);
+        assert_eq!(state.take_due(Time, 15, 10), [DueTimer { due_ms: 10, key: b"t".to_vec() }]);
+        state.set_timer(b"u", Time, 5);
         state.cancel_timer(b"u");
         state.abort();
         assert_eq!(snapshot(&state), before);
@@ -200,8 +229,8 @@ mod tests {
         let mut state = PartitionState::default();
         let mut copy = PartitionState::default();
         let steps: [&dyn Fn(&mut PartitionState); 4] =
-            [&|s| s.put(b"k", b"v".to_vec()), &|s| s.set_timer(b"k", 7), &|s| s.delete(b"k"), &|s| {
-                s.set_timer(b"k", 9)
+            [&|s| s.put(b"k", b"v".to_vec()), &|s| s.set_timer(b"k", Time, 7), &|s| s.delete(b"k"), &|s| {
+                s.set_timer(b"k", Time, 9)
             }];
         for step in steps {
             step(&mut state);
@@ -211,14 +240,28 @@ mod tests {
             state.commit();
             assert_eq!(snapshot(&copy), snapshot(&state));
         }
-        assert_eq!(copy.next_due_ms(), Some(9));
+        assert_eq!(copy.next_due_ms(Time), Some(9));
+    }
+
+    #[test]
+    fn a_key_has_one_timer_of_one_kind() {
+        let mut state = PartitionState::default();
+        state.set_timer(b"k", Time, 5);
+        state.set_timer(b"k", Silence, 7);
+        assert_eq!((state.next_due_ms(Time), state.next_due_ms(Silence)), (None, Some(7)));
+        let mut copy = PartitionState::default();
+        for (key, value) in state.changes() {
+            copy.restore(key, value.as_deref());
+        }
+        assert!(copy.take_due(Time, 9, 9).is_empty());
+        assert_eq!(copy.take_due(Silence, 9, 9), [DueTimer { due_ms: 7, key: b"k".to_vec() }]);
     }
 
     #[test]
     fn only_net_changes_are_written() {
         let mut state = PartitionState::default();
         state.put(b"k", b"v".to_vec());
-        state.set_timer(b"k", 1);
+        state.set_timer(b"k", Time, 1);
         state.delete(b"k");
         state.cancel_timer(b"k");
         assert_eq!(state.changes().count(), 0);

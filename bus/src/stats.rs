@@ -4,6 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::session::TopicPartition;
+
 /// Upper bounds of the commit-time histogram's buckets, in milliseconds; one more bucket has none.
 pub(crate) const COMMIT_BUCKETS_MS: [u64; 9] = [1, 2, 5, 10, 20, 50, 100, 500, 2000];
 
@@ -39,7 +41,20 @@ pub struct StageStats {
 struct Problems {
     session: Option<String>,
     halted: Vec<(String, String)>,
-    blocked: Option<String>,
+    blocked: Vec<BlockedPartition>,
+}
+
+/// A topic's partition whose next record the stage cannot take yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockedPartition {
+    /// The partition.
+    pub at: TopicPartition,
+    /// Offset of the record.
+    pub offset: i64,
+    /// Why, for people.
+    pub reason: String,
+    /// Since when, in milliseconds since the epoch.
+    pub since_ms: i64,
 }
 
 impl StageStats {
@@ -64,8 +79,8 @@ impl StageStats {
         problems.session.into_iter().chain(halted).collect()
     }
 
-    /// Why a partition is blocked now, if one is.
-    pub fn blocked(&self) -> Option<String> {
+    /// The partitions that are blocked now.
+    pub fn blocked(&self) -> Vec<BlockedPartition> {
         self.lock().blocked.clone()
     }
 
@@ -91,8 +106,8 @@ impl StageStats {
         self.lock().halted.retain(|(at, _)| !no_longer(at));
     }
 
-    pub(crate) fn set_blocked(&self, reason: Option<String>) {
-        self.lock().blocked = reason;
+    pub(crate) fn set_blocked(&self, blocked: Vec<BlockedPartition>) {
+        self.lock().blocked = blocked;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Problems> {

@@ -251,6 +251,6 @@ impl TopicPlan {
         // Behind the shortest list, some trigger begins at the beginning.
         let partitions = triggers().map(|t| t.offsets.len()).min().unwrap_or(0);
         let first = |p: usize| triggers().filter_map(|t| t.offsets.get(p)).min().copied().unwrap_or(0);
-        InputTopic { name: self.topic.clone(), start: Start::Offsets((0..partitions).map(first).collect()) }
+        InputTopic { name: self.topic.clone(), start: Start::Offsets((0..partitions).map(first).collect()), with: None }
     }
 }

@@ -9,7 +9,7 @@ mod letters;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use petrel_bus::{Context, Input, InputTopic, Output, Stage, StageSpec, Start, Step};
+use petrel_bus::{Batch, Context, InputTopic, Output, Stage, StageSpec, Start, Taken};
 use petrel_schemas::{EventId, Topics, TriggerEvent, decode};
 
 use crate::engine::{EventReader, Matcher};
@@ -100,7 +100,7 @@ impl<G: MatchView> MatchStage<G> {
             audit: topics.audit(),
             dead_letters: topics.dead_letters(),
         };
-        let spec = StageSpec { name: "rules".into(), changelog: None, co_partitioned: false };
+        let spec = StageSpec { name: "rules".into(), changelog: None, silence: None };
         let pending = Pending::new(counters, options.criteria_error_rows_max);
         Self {
             spec,
@@ -223,23 +223,21 @@ impl<G: MatchView> Stage for MatchStage<G> {
     }
 
     fn inputs(&self, globals: &G) -> Vec<InputTopic> {
-        let own = InputTopic { name: self.names.triggers.clone(), start: Start::Beginning };
+        let own = InputTopic { name: self.names.triggers.clone(), start: Start::Beginning, with: None };
         std::iter::once(own).chain(globals.plan().inputs()).collect()
     }
 
-    fn step(&mut self, input: Input<'_>, context: &mut Context<'_, G>) -> Step {
-        if let Input::Records(batch) = input {
-            let own = *batch.topic == self.names.triggers;
-            for (consumed, record) in batch.records.iter().enumerate() {
-                let source = Source { topic: batch.topic, partition: batch.partition, record };
-                if !own {
-                    self.bound(source, context);
-                } else if let Some(reason) = self.triggered(source, context) {
-                    return Step::Blocked { consumed, reason };
-                }
+    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, G>) -> Taken {
+        let own = *batch.topic == self.names.triggers;
+        for (consumed, record) in batch.records.iter().enumerate() {
+            let source = Source { topic: batch.topic, partition: batch.partition, record };
+            if !own {
+                self.bound(source, context);
+            } else if let Some(reason) = self.triggered(source, context) {
+                return Taken::Blocked { consumed, reason };
             }
         }
-        Step::Done
+        Taken::All
     }
 
     fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use petrel_audit::SinkHandle;
 use petrel_bus::{
-    Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, Stage, StageHandle, StageSpec, StageStats,
-    Versioned, spawn_stage,
+    Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, Stage, StageHandle, StageStats, Versioned,
+    spawn_stage,
 };
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
@@ -156,12 +156,12 @@ impl Parts<'_> {
         thread: usize,
         globals: Arc<dyn GlobalsSource<S::Globals>>,
     ) -> StageHandle {
-        let StageSpec { name: group, co_partitioned, .. } = stage.spec().clone();
+        let group = stage.spec().name.clone();
         let session = SessionOptions {
             group: format!("{}{group}", self.topics.prefix()).into(),
             member: format!("{}-{group}-{thread}", self.instance).into(),
             transactional: true,
-            co_partitioned,
+            co_partitioned: false,
         };
         spawn_stage(self.bus.clone(), stage, session, self.driver(), globals, self.clock.clone())
     }

@@ -49,17 +49,16 @@ fn pipeline(arguments: &[String]) -> Result<()> {
     broker.stop()
 }
 
-/// In a target folder of its own: everything is compiled for this machine's processor, and linked so that
-/// the small functions of libraries are inlined, without which `sonic_rs` takes twice as long.
+/// From a workspace and in a target folder of its own: with the engines that others wrote, and compiled for
+/// this machine's processor.
 fn rules(arguments: &[String]) -> Result<()> {
     let ruler = fetch_ruler()?;
     let mut command = cargo();
-    command.args(["run", "--release", "--package", "petrel-rulesbench", "--features", "rivals", "--", "run"]);
+    command.args(["run", "--release", "--manifest-path", "tests/rulesbench/rivals/Cargo.toml", "--", "run"]);
     command.args(arguments);
     command.env("CARGO_TARGET_DIR", workspace_root().join("target/bench-native"));
     command.env("RUSTFLAGS", RUSTFLAGS);
     command.env("PETREL_BENCH_RUSTFLAGS", format!("{RUSTFLAGS}, thin LTO"));
-    command.env("CARGO_PROFILE_RELEASE_LTO", "thin");
     if let Some(class_path) = ruler {
         command.env("PETREL_BENCH_RULER", class_path);
     }

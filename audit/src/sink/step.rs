@@ -90,7 +90,7 @@ impl<'a, S: Session + ?Sized, W: Writer> Sink<'a, S, W> {
         clock: Arc<dyn Clock>,
         stats: Arc<SinkStats>,
     ) -> Result<Self, StepError> {
-        let input = |name: &Arc<str>| InputTopic { name: name.clone(), start: Start::Beginning };
+        let input = |name: &Arc<str>| InputTopic { name: name.clone(), start: Start::Beginning, with: None };
         session.subscribe(&[input(&topics.audit), input(&topics.dead_letters)])?;
         let buffers = BTreeMap::new();
         Ok(Self { session, writer, topics, options, clock, stats, buffers, prepared: false, outage: None })

@@ -242,6 +242,19 @@ impl Session for KafkaSession {
         self.slots.get(at).is_some_and(|slot| slot.ended)
     }
 
+    fn all_caught_up(&self) -> bool {
+        self.slots.iter().all(|slot| slot.paused || slot.ended)
+    }
+
+    fn position(&self, at: &TopicPartition) -> i64 {
+        self.slots.get(at).map_or(0, |slot| slot.next)
+    }
+
+    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
+        let watermarks = self.questions.watermarks(&at.topic, at.partition);
+        watermarks.map(|(_, high)| high).map_err(|e| SessionError::Rebuild(e.to_string()))
+    }
+
     fn lag(&mut self) -> Option<u64> {
         if let Some((when, lag)) = self.lag
             && when.elapsed() < LAG_AGE_MAX
@@ -338,6 +351,8 @@ fn collect<'p>(
                 left = Duration::ZERO;
                 if let Some(slot) = slots.named_mut(&topic, partition) {
                     slot.ended = offset >= slot.next;
+                    // What stands between the last record and here is aborted, or markers.
+                    slot.next = slot.next.max(offset);
                 }
             }
             Polled::Rebalance { assigned, partitions } => return Told::Rebalance(assigned, partitions),

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::{Driver, DriverPoint, Failure};
 use crate::session::{GroupEvent, Position, SessionError, TopicPartition};
-use crate::stage::Stage;
+use crate::stage::{InputTopic, Stage};
 
 impl<S: Stage> Driver<'_, S> {
     pub(super) fn group_event(&mut self, event: GroupEvent) -> Result<(), Failure> {
@@ -59,9 +59,10 @@ impl<S: Stage> Driver<'_, S> {
         for position in positions {
             by_number.entry(position.at.partition).or_default().push(position);
         }
+        let now_ms = self.clock.now_ms();
         let mut new = Vec::new();
         for (number, positions) in &by_number {
-            let task = self.tasks.ensure(*number);
+            let task = self.tasks.ensure(*number, now_ms);
             if task.is_new() {
                 new.push(*number);
             }
@@ -91,23 +92,18 @@ impl<S: Stage> Driver<'_, S> {
         Ok(())
     }
 
-    /// State that several topics share is only whole if each of them is assigned here.
+    /// An input that follows another must have come with it: their state is the same.
     fn check_co_assignment(&self) -> Result<(), Failure> {
-        if !self.stage.spec().co_partitioned {
-            return Ok(());
-        }
-        for (number, task) in self.tasks.iter() {
-            let missing: Vec<&str> = self
-                .inputs
-                .iter()
-                .map(|i| &*i.name)
-                .filter(|name| !task.topics().any(|at| &*at.topic == *name))
-                .collect();
-            if !missing.is_empty() {
+        for task in self.tasks.iter() {
+            let has = |name: &str| task.topic(name).is_some();
+            let parted = |input: &&InputTopic| input.with.as_ref().is_some_and(|with| has(&input.name) != has(with));
+            if let Some(input) = self.inputs.iter().find(parted) {
                 return Err(SessionError::Halt(format!(
-                    "stage {} was assigned partition {number} without that of {}: its topics need the same number of partitions",
+                    "stage {} was assigned partition {} of only one of {} and {}: they need the same number of partitions",
                     self.stage.spec().name,
-                    missing.join(", "),
+                    task.number,
+                    input.name,
+                    input.with.as_deref().unwrap_or_default(),
                 ))
                 .into());
             }

@@ -9,7 +9,11 @@
 //!   after an abort, restored from the log after a rebuild.
 
 mod commit;
+mod held;
 mod membership;
+mod progress;
+mod silence;
+mod step;
 mod tasks;
 
 use std::collections::VecDeque;
@@ -21,8 +25,11 @@ use crate::clock::Clock;
 use crate::globals::{GlobalsSource, Versioned};
 use crate::record::Output;
 use crate::session::{Fetched, GroupEvent, Session, SessionError, TopicPartition};
-use crate::stage::{Context, Input, InputTopic, Stage, Step};
+use crate::stage::{Context, Facts, InputTopic, Stage};
+use crate::state::TimerKind;
 use crate::stats::StageStats;
+use held::Held;
+use step::Stepping;
 use tasks::Tasks;
 
 /// Limits and intervals of a driver.
@@ -105,7 +112,7 @@ type Hook = Box<dyn FnMut(DriverPoint) -> bool>;
 
 /// Runs one stage over one session.
 pub struct Driver<'s, S: Stage> {
-    stage: &'s mut S,
+    stage: Held<'s, S>,
     session: Box<dyn Session>,
     source: Arc<dyn GlobalsSource<S::Globals>>,
     clock: Arc<dyn Clock>,
@@ -128,6 +135,37 @@ impl<'s, S: Stage> Driver<'s, S> {
     /// A driver that has not subscribed yet.
     pub fn new(
         stage: &'s mut S,
+        session: Box<dyn Session>,
+        source: Arc<dyn GlobalsSource<S::Globals>>,
+        clock: Arc<dyn Clock>,
+        options: DriverOptions,
+        stats: Arc<StageStats>,
+    ) -> Self {
+        Self::holding(Held::Lent(stage), session, source, clock, options, stats)
+    }
+
+    /// A driver that owns its stage until [`Driver::into_stage`].
+    pub fn owning(
+        stage: S,
+        session: Box<dyn Session>,
+        source: Arc<dyn GlobalsSource<S::Globals>>,
+        clock: Arc<dyn Clock>,
+        options: DriverOptions,
+        stats: Arc<StageStats>,
+    ) -> Self {
+        Self::holding(Held::Own(stage), session, source, clock, options, stats)
+    }
+
+    /// Drops the session and gives the stage back, if the driver owns it.
+    pub fn into_stage(self) -> Option<S> {
+        match self.stage {
+            Held::Own(stage) => Some(stage),
+            Held::Lent(_) => None,
+        }
+    }
+
+    fn holding(
+        stage: Held<'s, S>,
         session: Box<dyn Session>,
         source: Arc<dyn GlobalsSource<S::Globals>>,
         clock: Arc<dyn Clock>,
@@ -210,14 +248,13 @@ impl<'s, S: Stage> Driver<'s, S> {
     fn turn(&mut self) -> Result<Tick, Failure> {
         self.handle_events()?;
         self.refresh_globals()?;
-        let before = self.tasks.taken();
-        let fetched = self.fetch_and_step()?;
-        self.offer_backlogs();
+        let (fetched, mut records) = self.fetch_and_step()?;
+        records += self.offer_backlogs();
         self.point(DriverPoint::Stepped)?;
         self.fire_timers();
+        self.fire_silence_timers()?;
         self.send_outputs()?;
         self.pause_blocked()?;
-        let records = self.tasks.taken().saturating_sub(before) as usize;
         self.stats.records.fetch_add(records as u64, Ordering::Relaxed);
         // What was lost must not be committed; what is to be given up is committed there.
         let committed = self.events.is_empty() && self.commit_if_due(fetched == 0)?;
@@ -232,7 +269,7 @@ impl<'s, S: Stage> Driver<'s, S> {
         Ok(())
     }
 
-    /// Takes the globals in force; a change may change the inputs, and is told to every partition.
+    /// Takes the globals in force; another version may change the inputs, and is told to every partition.
     fn refresh_globals(&mut self) -> Result<(), Failure> {
         let current = self.source.current();
         if self.inputs.is_empty() || current.version != self.globals.version {
@@ -243,13 +280,12 @@ impl<'s, S: Stage> Driver<'s, S> {
                 self.session.subscribe(&inputs)?;
                 self.inputs = inputs;
             }
-            self.globals = current;
         }
+        self.globals = current;
         self.stats.globals_version.store(self.globals.version, Ordering::Relaxed);
         // Also a partition whose step about this change was undone by an abort, or that is new.
         for partition in self.tasks.behind(self.globals.version) {
-            self.step(partition, Input::GlobalsChanged);
-            self.touch(partition);
+            self.step(partition, |stage, context| stage.globals_changed(context));
             if let Some(task) = self.tasks.get_mut(partition) {
                 task.globals = Some(self.globals.version);
             }
@@ -257,24 +293,26 @@ impl<'s, S: Stage> Driver<'s, S> {
         Ok(())
     }
 
-    fn fetch_and_step(&mut self) -> Result<usize, Failure> {
+    /// How many records were fetched, and how many of them the stage took.
+    fn fetch_and_step(&mut self) -> Result<(usize, usize), Failure> {
         let (wait, max) = (self.wait(), self.options.fetch_records_max);
-        let mut fetched = 0;
+        let (mut fetched, mut taken) = (0, 0);
         let Self { stage, session, globals, tasks, outputs, clock, events, .. } = self;
         let mut each = |batches: &Fetched<'_>| {
             fetched = batches.len();
-            let now_ms = clock.now_ms();
+            let mut stepping =
+                Stepping { stage: &mut **stage, globals: &globals.value, outputs, now_ms: clock.now_ms() };
             for batch in batches.batches() {
                 let at = TopicPartition { topic: batch.topic.clone(), partition: batch.partition };
                 let Some(task) = tasks.get_mut(batch.partition) else { continue };
-                task.take(*stage, &globals.value, outputs, &at, batch.records, now_ms);
+                taken += task.take(&mut stepping, &at, batch.records);
             }
         };
         events.extend(session.fetch(wait, max, &mut each)?);
         if fetched > 0 {
             self.opened();
         }
-        Ok(fetched)
+        Ok((fetched, taken))
     }
 
     /// How long the next fetch may wait: hardly while somebody waits for what is open, not beyond the
@@ -282,14 +320,15 @@ impl<'s, S: Stage> Driver<'s, S> {
     fn wait(&self) -> Duration {
         if self.open_since_ms.is_some() && self.is_awaited() {
             // A bus that cannot say that nothing is waiting is given a moment to bring more.
-            let known_idle = self.tasks.partitions().into_iter().all(|number| self.caught_up(number));
+            let known_idle = !self.tasks.any_blocked() && self.session.all_caught_up();
             return Duration::from_millis(if known_idle { 0 } else { self.options.idle_commit_ms });
         }
         let mut wait = self.options.idle_wait_ms;
         if self.tasks.any_blocked() {
             wait = wait.min(self.options.blocked_wait_ms);
         }
-        if let Some(due_ms) = self.tasks.next_due_ms() {
+        let due_ms = self.tasks.next_due_ms(TimerKind::Time).into_iter().chain(self.next_silence_ms()).min();
+        if let Some(due_ms) = due_ms {
             wait = wait.min(u64::try_from(due_ms - self.clock.now_ms()).unwrap_or(0));
         }
         Duration::from_millis(wait)
@@ -300,60 +339,47 @@ impl<'s, S: Stage> Driver<'s, S> {
         self.sent || self.tasks.any_change()
     }
 
-    /// Offers blocked records again.
-    fn offer_backlogs(&mut self) {
-        let now_ms = self.clock.now_ms();
-        let Self { stage, globals, tasks, outputs, .. } = self;
-        let mut took = false;
-        for task in tasks.iter_mut() {
-            took |= task.offer_backlog(*stage, &globals.value, outputs, now_ms);
-        }
+    /// Offers blocked records again; how many were taken.
+    fn offer_backlogs(&mut self) -> usize {
+        let Self { stage, globals, tasks, outputs, clock, .. } = self;
+        let mut stepping = Stepping { stage: &mut **stage, globals: &globals.value, outputs, now_ms: clock.now_ms() };
+        let taken: usize = tasks.iter_mut().map(|task| task.offer_backlogs(&mut stepping)).sum();
         // A step may have written without having taken anything.
-        if took || !self.outputs.is_empty() {
+        if taken > 0 || !self.outputs.is_empty() {
             self.opened();
         }
-        self.stats.set_blocked(self.tasks.blocked_reason());
+        self.stats.set_blocked(self.tasks.blocked());
+        taken
     }
 
     fn fire_timers(&mut self) {
         let now_ms = self.clock.now_ms();
-        if self.tasks.next_due_ms().is_none_or(|due_ms| due_ms > now_ms) {
+        if self.tasks.next_due_ms(TimerKind::Time).is_none_or(|due_ms| due_ms > now_ms) {
             return;
         }
         for partition in self.tasks.partitions() {
-            let Some(task) = self.tasks.get_mut(partition) else { continue };
-            let due = task.state.take_due(now_ms, self.options.timers_max);
-            if !due.is_empty() {
-                self.step(partition, Input::Timers(&due));
-                self.touch(partition);
-            }
+            self.fire(partition, TimerKind::Time, now_ms);
+        }
+    }
+
+    /// Gives the stage a partition's timers of a kind that were due at an instant.
+    fn fire(&mut self, partition: u32, kind: TimerKind, due_by_ms: i64) {
+        let Some(task) = self.tasks.get_mut(partition) else { return };
+        let due = task.state.take_due(kind, due_by_ms, self.options.timers_max);
+        if !due.is_empty() {
+            self.step(partition, |stage, context| stage.timers(&due, context));
         }
     }
 
     /// A step that is not about records.
-    fn step(&mut self, partition: u32, input: Input<'_>) {
+    fn step(&mut self, partition: u32, f: impl FnOnce(&mut S, &mut Context<'_, S::Globals>)) {
         let now_ms = self.clock.now_ms();
-        let caught_up = self.caught_up(partition);
         let Self { stage, globals, tasks, outputs, .. } = self;
         let Some(task) = tasks.get_mut(partition) else { return };
-        let mut context = Context::new(partition, now_ms, caught_up, &*globals.value, &mut task.state, outputs);
-        let answer = stage.step(input, &mut context);
-        debug_assert_eq!(answer, Step::Done, "only records can be blocked");
+        let facts = Facts { partition, now_ms, blocked_ms: 0 };
+        f(stage, &mut Context::new(facts, &*globals.value, &mut task.state, outputs));
+        task.touch();
         self.opened();
-    }
-
-    /// A transaction without a real offset is not fenced (KIP-447): commit this partition's positions
-    /// again even if none moved.
-    fn touch(&mut self, partition: u32) {
-        if let Some(task) = self.tasks.get_mut(partition) {
-            task.touch();
-        }
-    }
-
-    fn caught_up(&self, partition: u32) -> bool {
-        self.tasks
-            .get(partition)
-            .is_some_and(|task| !task.is_blocked() && task.topics().all(|at| self.session.caught_up(at)))
     }
 
     fn opened(&mut self) {
@@ -362,17 +388,15 @@ impl<'s, S: Stage> Driver<'s, S> {
         }
     }
 
-    /// Every partition is paused and resumed once, as its backlog appears and is worked off.
+    /// Every topic's partition is paused and resumed once, as its backlog appears and is worked off.
     fn pause_blocked(&mut self) -> Result<(), Failure> {
-        for task in self.tasks.iter_mut() {
-            let blocked = task.is_blocked();
-            if blocked == task.paused {
+        for progress in self.tasks.iter_mut().flat_map(|task| &mut task.progress) {
+            let blocked = progress.is_blocked();
+            if blocked == progress.paused {
                 continue;
             }
-            task.paused = blocked;
-            for at in task.topics() {
-                if blocked { self.session.pause(at)? } else { self.session.resume(at)? }
-            }
+            progress.paused = blocked;
+            if blocked { self.session.pause(&progress.at)? } else { self.session.resume(&progress.at)? }
         }
         Ok(())
     }

@@ -124,8 +124,8 @@ impl Log for Shared {
         self.lock().partition(at).map(|p| p.begin()..p.stable_end())
     }
 
-    fn high_watermark(&self, at: &TopicPartition) -> Option<i64> {
-        self.lock().partition(at).map(Partition::end)
+    fn high_watermark(&self, at: &TopicPartition) -> Result<i64, SessionError> {
+        Ok(self.reached()?.partition(at).map_or(0, Partition::end))
     }
 
     fn read(&self, at: &TopicPartition, from: i64, records_max: usize) -> Result<Vec<SimBlock>, SessionError> {

@@ -42,7 +42,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     /// Who has canceled an execution before its request came; forgotten once told.
     pub(super) fn take_early_cancel(&mut self, execution: &str) -> Option<String> {
         let key = [EARLY, execution.as_bytes()].concat();
-        let by = String::from_utf8_lossy(self.context.get(&key)?).into_owned();
+        let by = String::from_utf8_lossy(&self.context.get(&key)?).into_owned();
         self.context.delete(&key);
         self.context.cancel_timer(&key);
         Some(by)

@@ -41,7 +41,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             .scan(WAITING)
             .take_while(|(key, _)| key.starts_with(WAITING))
             .take(most)
-            .map(|(key, _)| key.to_vec())
+            .map(|(key, _)| key.into_owned())
             .collect();
         let mut released = 0;
         for key in &keys {

@@ -26,18 +26,8 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         }
     }
 
-    /// Silence only counts once everything that was said has been heard, and a new owner gives everybody
-    /// the time of a whole lease to be heard.
+    /// Nothing was heard of the attempt for a whole lease.
     fn lease_passed(&mut self, state: ExecutionState) {
-        let now_ms = self.context.now_ms();
-        let earliest_ms = self.taken_over_ms.saturating_add(self.options.lease_ms);
-        let again_ms = match self.context.caught_up() {
-            false => Some(earliest_ms.max(now_ms.saturating_add(self.options.lease_recheck_ms))),
-            true => (now_ms < earliest_ms).then_some(earliest_ms),
-        };
-        if let Some(again_ms) = again_ms {
-            return self.context.set_timer(state.execution_id.as_bytes(), again_ms);
-        }
         self.counts.leases_lost += 1;
         // Should the worker live after all, it is told that this attempt is nobody's any more.
         self.emit_cancel(&state.execution_id, &state.root_execution_id, state.attempt, state.token);

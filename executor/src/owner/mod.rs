@@ -26,11 +26,10 @@ mod status;
 mod tests;
 mod turn;
 
-use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use petrel_bus::{Batch, Context, DueTimer, Input, InputTopic, Output, Record, Stage, StageSpec, Start, Step};
+use petrel_bus::{Batch, Context, DueTimer, InputTopic, Output, Record, Silence, Stage, StageSpec, Start};
 use petrel_schemas::{ActionRequest, RequestsRecord, ResultsRecord};
 
 use crate::dead_letters;
@@ -51,8 +50,6 @@ pub struct OwnerStage<G> {
     results: Arc<str>,
     options: OwnerOptions,
     metrics: Arc<ExecutorMetrics>,
-    /// When this member got each of its partitions, in milliseconds since the epoch.
-    taken_over_ms: HashMap<u32, i64>,
     counts: Counts,
     globals: PhantomData<fn(&G)>,
 }
@@ -60,32 +57,25 @@ pub struct OwnerStage<G> {
 impl<G: ExecutorView> OwnerStage<G> {
     /// An owner without partitions.
     pub fn new(options: OwnerOptions, metrics: Arc<ExecutorMetrics>) -> Self {
-        let spec = StageSpec { name: STAGE.into(), changelog: Some(options.topics.executions()), co_partitioned: true };
+        let spec = StageSpec {
+            name: STAGE.into(),
+            changelog: Some(options.topics.executions()),
+            // A new owner gives everybody the time of a whole lease to be heard.
+            silence: Some(Silence { input: options.topics.results(), grace_ms: options.lease_ms }),
+        };
         Self {
             spec,
             requests: options.topics.requests(),
             results: options.topics.results(),
             options,
             metrics,
-            taken_over_ms: HashMap::new(),
             counts: Counts::default(),
             globals: PhantomData,
         }
     }
 
     fn turn<'t, 'c>(&'t mut self, context: &'t mut Context<'c, G>) -> Turn<'t, 'c, G> {
-        let now_ms = context.now_ms();
-        let taken_over_ms = *self.taken_over_ms.entry(context.partition()).or_insert(now_ms);
-        Turn { context, options: &self.options, counts: &mut self.counts, taken_over_ms }
-    }
-
-    fn records(&mut self, batch: &Batch<'_>, context: &mut Context<'_, G>) -> Step {
-        for (consumed, record) in batch.records.iter().enumerate() {
-            if let Taken::NotYet(reason) = self.record(batch, record, context) {
-                return Step::Blocked { consumed, reason };
-            }
-        }
-        Step::Done
+        Turn { context, options: &self.options, counts: &mut self.counts }
     }
 
     fn record(&mut self, batch: &Batch<'_>, record: &Record<'_>, context: &mut Context<'_, G>) -> Taken {
@@ -100,19 +90,6 @@ impl<G: ExecutorView> OwnerStage<G> {
         match message {
             Ok(message) => turn.message(message, source),
             Err(e) => turn.unusable(source, e, None),
-        }
-    }
-
-    fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, G>) {
-        let mut turn = self.turn(context);
-        for timer in due {
-            if dispatch::is_release_timer(&timer.key) {
-                turn.release_waiting();
-            } else if cancel::is_early_cancel(&timer.key) {
-                turn.context.delete(&timer.key);
-            } else {
-                turn.on_timer(&timer.key);
-            }
         }
     }
 }
@@ -172,16 +149,34 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
     }
 
     fn inputs(&self, _: &G) -> Vec<InputTopic> {
-        [&self.requests, &self.results].map(|name| InputTopic { name: name.clone(), start: Start::Beginning }).into()
+        let input = |name: &Arc<str>, with| InputTopic { name: name.clone(), start: Start::Beginning, with };
+        vec![input(&self.requests, None), input(&self.results, Some(self.requests.clone()))]
     }
 
-    fn step(&mut self, input: Input<'_>, context: &mut Context<'_, G>) -> Step {
-        match input {
-            Input::Records(batch) => return self.records(&batch, context),
-            Input::Timers(due) => self.timers(due, context),
-            Input::GlobalsChanged => self.turn(context).release_waiting(),
+    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, G>) -> petrel_bus::Taken {
+        for (consumed, record) in batch.records.iter().enumerate() {
+            if let Taken::NotYet(reason) = self.record(&batch, record, context) {
+                return petrel_bus::Taken::Blocked { consumed, reason };
+            }
         }
-        Step::Done
+        petrel_bus::Taken::All
+    }
+
+    fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, G>) {
+        let mut turn = self.turn(context);
+        for timer in due {
+            if dispatch::is_release_timer(&timer.key) {
+                turn.release_waiting();
+            } else if cancel::is_early_cancel(&timer.key) {
+                turn.context.delete(&timer.key);
+            } else {
+                turn.on_timer(&timer.key);
+            }
+        }
+    }
+
+    fn globals_changed(&mut self, context: &mut Context<'_, G>) {
+        self.turn(context).release_waiting();
     }
 
     fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
@@ -201,9 +196,5 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
 
     fn aborted(&mut self) {
         self.counts = Counts::default();
-    }
-
-    fn revoked(&mut self, partition: u32) {
-        self.taken_over_ms.remove(&partition);
     }
 }

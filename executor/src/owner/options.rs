@@ -23,8 +23,6 @@ pub struct OwnerOptions {
     pub parameters_bytes_max: usize,
     /// Most executions that one step dispatches when a pause ends.
     pub release_batch_max: usize,
-    /// How soon an expired lease is looked at again while input is waiting, in milliseconds.
-    pub lease_recheck_ms: i64,
 }
 
 impl OwnerOptions {
@@ -39,7 +37,6 @@ impl OwnerOptions {
             attempts_max: 5,
             parameters_bytes_max: 256 << 10,
             release_batch_max: 500,
-            lease_recheck_ms: 250,
         }
     }
 }

@@ -41,13 +41,11 @@ pub(super) struct Turn<'t, 'c, G> {
     pub(super) context: &'t mut Context<'c, G>,
     pub(super) options: &'t OwnerOptions,
     pub(super) counts: &'t mut Counts,
-    /// When this member got the partition, in milliseconds since the epoch.
-    pub(super) taken_over_ms: i64,
 }
 
 impl<G> Turn<'_, '_, G> {
     pub(super) fn load(&self, execution: &str) -> Result<Option<ExecutionState>, DecodeError> {
-        self.context.get(execution.as_bytes()).map(decode).transpose()
+        self.context.get(execution.as_bytes()).map(|value| decode(&value)).transpose()
     }
 
     /// Gives the execution a new status: state, timers and the audit row.
@@ -74,7 +72,7 @@ impl<G> Turn<'_, '_, G> {
     /// A full lease from now on.
     pub(super) fn grant_lease(&mut self, execution: &str) {
         let until_ms = self.context.now_ms().saturating_add(self.options.lease_ms);
-        self.context.set_timer(execution.as_bytes(), until_ms);
+        self.context.set_silence_timer(execution.as_bytes(), until_ms);
     }
 
     /// Hands an attempt to the workers. The state must name its partition.

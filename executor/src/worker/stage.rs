@@ -10,7 +10,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use petrel_bus::{Batch, Context, Input, InputTopic, Output, Record, Stage, StageSpec, Start, Step};
+use petrel_bus::{Batch, Context, InputTopic, Output, Record, Stage, StageSpec, Start};
 use petrel_schemas::{Claim, DecodeError, Task, TaskRecord, encode};
 use tokio::sync::mpsc;
 
@@ -67,7 +67,7 @@ impl<G: ExecutorView> ClaimStage<G> {
         metrics: Arc<ExecutorMetrics>,
     ) -> Self {
         Self {
-            spec: StageSpec { name: STAGE.into(), changelog: None, co_partitioned: false },
+            spec: StageSpec { name: STAGE.into(), changelog: None, silence: None },
             tasks: options.topics.tasks(&options.pool),
             results: options.topics.results(),
             dead_letters: options.topics.dead_letters(),
@@ -143,17 +143,16 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
     }
 
     fn inputs(&self, _: &G) -> Vec<InputTopic> {
-        vec![InputTopic { name: self.tasks.clone(), start: Start::Beginning }]
+        vec![InputTopic { name: self.tasks.clone(), start: Start::Beginning, with: None }]
     }
 
-    fn step(&mut self, input: Input<'_>, context: &mut Context<'_, G>) -> Step {
-        let Input::Records(batch) = input else { return Step::Done };
+    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, G>) -> petrel_bus::Taken {
         for (consumed, record) in batch.records.iter().enumerate() {
             if let Taken::NotYet(reason) = self.record(&batch, record, context) {
-                return Step::Blocked { consumed, reason };
+                return petrel_bus::Taken::Blocked { consumed, reason };
             }
         }
-        Step::Done
+        petrel_bus::Taken::All
     }
 
     fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use petrel_bus::{Batch, Context, Input, Output, PartitionState, Record, Stage, Step};
+use petrel_bus::{Batch, Context, Facts, Output, PartitionState, Record, Stage, Taken};
 use petrel_schemas::{Claim, DeadLetter, Task, TaskCancel, Topics, decode, encode};
 use tokio::sync::{mpsc, watch};
 
@@ -69,10 +69,11 @@ impl Worker {
         let topic = self.topics.tasks("default");
         let batch = Batch { topic: &topic, partition: 3, records: &records };
         let (mut state, mut outputs) = (PartitionState::default(), Vec::new());
-        let mut context = Context::new(3, 9_000, false, &View, &mut state, &mut outputs);
-        let consumed = match self.stage.step(Input::Records(batch), &mut context) {
-            Step::Done => records.len(),
-            Step::Blocked { consumed, .. } => consumed,
+        let facts = Facts { partition: 3, now_ms: 9_000, blocked_ms: 0 };
+        let mut context = Context::new(facts, &View, &mut state, &mut outputs);
+        let consumed = match self.stage.records(batch, &mut context) {
+            Taken::All => records.len(),
+            Taken::Blocked { consumed, .. } => consumed,
         };
         assert!(state.is_empty(), "a claim stage has no state");
         (consumed, outputs)

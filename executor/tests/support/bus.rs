@@ -261,6 +261,18 @@ impl Session for MemSession {
         self.next.get(at).is_some_and(|next| *next >= end)
     }
 
+    fn all_caught_up(&self) -> bool {
+        self.next.keys().all(|at| self.paused.contains(at) || self.caught_up(at))
+    }
+
+    fn position(&self, at: &TopicPartition) -> i64 {
+        self.next.get(at).copied().unwrap_or(0)
+    }
+
+    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
+        Ok(self.bus.lock().topics[&*at.topic][at.partition as usize].len() as i64)
+    }
+
     fn lag(&mut self) -> Option<u64> {
         None
     }

@@ -149,7 +149,19 @@ impl Session for Member {
     }
 
     fn caught_up(&self, _: &TopicPartition) -> bool {
+        self.all_caught_up()
+    }
+
+    fn all_caught_up(&self) -> bool {
         self.position == Some(self.log.count(TIMERS) as i64)
+    }
+
+    fn position(&self, _: &TopicPartition) -> i64 {
+        self.position.unwrap_or(0)
+    }
+
+    fn high_watermark(&mut self, _: &TopicPartition) -> Result<i64, SessionError> {
+        Ok(self.log.count(TIMERS) as i64)
     }
 
     fn lag(&mut self) -> Option<u64> {

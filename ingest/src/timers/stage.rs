@@ -1,9 +1,8 @@
 //! The stage.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use petrel_bus::{Context, DueTimer, Input, InputTopic, Output, Record, Stage, StageSpec, Start, Step};
+use petrel_bus::{Batch, Context, DueTimer, InputTopic, Output, Record, Silence, Stage, StageSpec, Start, Taken};
 use petrel_schemas::{TimerDefinition, TimerState, Topics, decode, encode};
 
 use super::grid::{Grid, Limits};
@@ -25,19 +24,18 @@ pub struct TimerOptions {
     pub catch_up_max: u32,
     /// Most events of one step, over all timers; the rest follows in the next.
     pub step_fires_max: u32,
-    /// How long due timers of a partition that was just taken over wait until its definitions are read,
-    /// so that a timer that was removed or changed while nobody ran does not fire once more as it was;
-    /// in milliseconds.
-    pub unread_wait_ms: i64,
 }
 
 impl Default for TimerOptions {
     fn default() -> Self {
-        Self { on_time_ms: 30_000, catch_up_max: 1_000, step_fires_max: 1_000, unread_wait_ms: 5_000 }
+        Self { on_time_ms: 30_000, catch_up_max: 1_000, step_fires_max: 1_000 }
     }
 }
 
 /// Fires interval timers. Needs no globals: what it must know stands in the definitions.
+///
+/// It waits with silence timers: whatever definitions were written before an instant are read before it
+/// fires, so that a timer that was removed or changed while nobody ran does not fire once more as it was.
 #[derive(Debug)]
 pub struct TimerStage {
     spec: StageSpec,
@@ -45,25 +43,16 @@ pub struct TimerStage {
     timers: Arc<str>,
     triggers: Arc<str>,
     dead_letters: Arc<str>,
-    readings: BTreeMap<u32, Reading>,
-}
-
-/// How far the definitions of a partition are read since it was assigned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    /// Not to their end; timers have been waiting for it since then, in milliseconds since the epoch.
-    Since(i64),
-    /// To their end, or long enough.
-    Settled,
 }
 
 impl TimerStage {
     /// A stage over Petrel's topics.
     pub fn new(topics: &Topics, options: TimerOptions) -> Self {
         let timers = topics.timers();
-        let spec = StageSpec { name: "timers".into(), changelog: Some(timers.clone()), co_partitioned: false };
+        let silence = Some(Silence { input: timers.clone(), grace_ms: 0 });
+        let spec = StageSpec { name: "timers".into(), changelog: Some(timers.clone()), silence };
         let (triggers, dead_letters) = (topics.triggers(), topics.dead_letters());
-        Self { spec, options, timers, triggers, dead_letters, readings: BTreeMap::new() }
+        Self { spec, options, timers, triggers, dead_letters }
     }
 
     fn record(&self, record: Record<'_>, context: &mut Context<'_, ()>) {
@@ -103,7 +92,7 @@ impl TimerStage {
             return Err(format!("the key names {timer:?}, the definition {:?}", definition.timer));
         }
         let grid = Grid::of(definition)?;
-        let known = context.get(&state_key(timer)).and_then(|value| decode::<TimerState>(value).ok());
+        let known = context.get(&state_key(timer)).and_then(|value| decode::<TimerState>(&value).ok());
         let last_fired_ms = known.as_ref().and_then(|state| state.last_fired_ms);
         let state = TimerState {
             timer: timer.to_owned(),
@@ -120,30 +109,13 @@ impl TimerStage {
         Ok(())
     }
 
-    /// Whether definitions may be waiting that concern what is due. A log that cannot say that its end
-    /// is reached holds timers up for a bounded time only.
-    fn must_wait(&mut self, context: &Context<'_, ()>) -> bool {
-        let now_ms = context.now_ms();
-        let reading = self.readings.entry(context.partition()).or_insert(Reading::Since(now_ms));
-        let Reading::Since(since_ms) = *reading else { return false };
-        let waits = !context.caught_up() && now_ms - since_ms < self.options.unread_wait_ms;
-        if !waits {
-            *reading = Reading::Settled;
-        }
-        waits
-    }
-
-    fn fire(&mut self, due: &[DueTimer], context: &mut Context<'_, ()>) {
-        if self.must_wait(context) {
-            due.iter().for_each(|timer| context.set_timer(&timer.key, timer.due_ms));
-            return;
-        }
+    fn fire(&self, due: &[DueTimer], context: &mut Context<'_, ()>) {
         let mut left = i64::from(self.options.step_fires_max.max(1));
         for timer in due {
             let Ok(name) = std::str::from_utf8(&timer.key) else { continue };
             if left <= 0 {
                 // Still due: it comes first in the next step.
-                context.set_timer(&timer.key, timer.due_ms);
+                context.set_silence_timer(&timer.key, timer.due_ms);
                 continue;
             }
             left -= self.fire_one(name, left, context);
@@ -155,7 +127,7 @@ impl TimerStage {
         let key = state_key(timer);
         // Without a state the timer was removed: nothing to repeat.
         let Some(value) = context.get(&key) else { return 0 };
-        let read = decode::<TimerState>(value).map_err(|e| e.to_string());
+        let read = decode::<TimerState>(&value).map_err(|e| e.to_string());
         let (mut state, grid) = match read.and_then(|state| Grid::of_state(&state).map(|grid| (state, grid))) {
             Ok(read) => read,
             Err(detail) => {
@@ -220,16 +192,16 @@ impl Stage for TimerStage {
     }
 
     fn inputs(&self, _globals: &()) -> Vec<InputTopic> {
-        vec![InputTopic { name: self.timers.clone(), start: Start::Beginning }]
+        vec![InputTopic { name: self.timers.clone(), start: Start::Beginning, with: None }]
     }
 
-    fn step(&mut self, input: Input<'_>, context: &mut Context<'_, ()>) -> Step {
-        match input {
-            Input::Records(batch) => batch.records.iter().for_each(|record| self.record(*record, context)),
-            Input::Timers(due) => self.fire(due, context),
-            Input::GlobalsChanged => {}
-        }
-        Step::Done
+    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, ()>) -> Taken {
+        batch.records.iter().for_each(|record| self.record(*record, context));
+        Taken::All
+    }
+
+    fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, ()>) {
+        self.fire(due, context);
     }
 
     /// Ticks are small whatever the timer; a dead letter with a 64 KiB head fits every log. Should one
@@ -237,10 +209,6 @@ impl Stage for TimerStage {
     fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
         tracing::error!(topic = %output.topic, bytes = output.bytes(), limit_bytes, "output over the limit was dropped");
         Vec::new()
-    }
-
-    fn revoked(&mut self, partition: u32) {
-        self.readings.remove(&partition);
     }
 }
 
@@ -251,7 +219,7 @@ fn state_key(timer: &str) -> Vec<u8> {
 /// A grid that is beyond the last instant leaves the timer unset.
 fn schedule(timer: &str, next_ms: Option<i64>, context: &mut Context<'_, ()>) {
     match next_ms {
-        Some(due_ms) => context.set_timer(timer.as_bytes(), due_ms),
+        Some(due_ms) => context.set_silence_timer(timer.as_bytes(), due_ms),
         None => context.cancel_timer(timer.as_bytes()),
     }
 }

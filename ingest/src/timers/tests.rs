@@ -1,4 +1,4 @@
-use petrel_bus::{Batch, Context, Input, Output, OwnedRecord, PartitionState, Stage, Step};
+use petrel_bus::{Batch, Context, Facts, Output, OwnedRecord, PartitionState, Stage, Taken, TimerKind};
 use petrel_schemas::{DeadLetter, EventId, TimerDefinition, TimerState, Topics, TriggerEvent, decode, encode};
 use proptest::prelude::*;
 
@@ -39,26 +39,26 @@ impl Machine {
     }
 
     /// Steps what is there without committing.
-    fn step(&mut self, now_ms: i64, caught_up: bool) {
+    fn step(&mut self, now_ms: i64) {
         let records: Vec<OwnedRecord> = self.log[self.read..].to_vec();
         let views: Vec<_> = records.iter().map(OwnedRecord::as_record).collect();
         let topic = "petrel.timers".into();
+        let facts = Facts { partition: 0, now_ms, blocked_ms: 0 };
         if !views.is_empty() {
-            let mut context = Context::new(0, now_ms, false, &(), &mut self.state, &mut self.out);
+            let mut context = Context::new(facts, &(), &mut self.state, &mut self.out);
             let batch = Batch { topic: &topic, partition: 0, records: &views };
-            assert_eq!(self.stage.step(Input::Records(batch), &mut context), Step::Done);
+            assert_eq!(self.stage.records(batch, &mut context), Taken::All);
         }
-        let due = self.state.take_due(now_ms, 16);
+        let due = self.state.take_due(TimerKind::Silence, now_ms, 16);
         if !due.is_empty() {
-            let mut context = Context::new(0, now_ms, caught_up, &(), &mut self.state, &mut self.out);
-            assert_eq!(self.stage.step(Input::Timers(&due), &mut context), Step::Done);
+            self.stage.timers(&due, &mut Context::new(facts, &(), &mut self.state, &mut self.out));
         }
     }
 
     /// One committed turn; returns its outputs.
     fn turn(&mut self, now_ms: i64) -> Vec<Output> {
         let end = self.log.len();
-        self.step(now_ms, true);
+        self.step(now_ms);
         self.read = end;
         let changes: Vec<_> = self.state.changes().map(|(k, v)| (k.to_vec(), v)).collect();
         for (key, value) in changes {
@@ -70,7 +70,7 @@ impl Machine {
 
     /// A turn that is decided and lost.
     fn lost_turn(&mut self, now_ms: i64) -> Vec<Output> {
-        self.step(now_ms, true);
+        self.step(now_ms);
         self.state.abort();
         self.stage.aborted();
         std::mem::take(&mut self.out)
@@ -90,7 +90,7 @@ impl Machine {
     }
 
     fn stored(&self) -> Option<TimerState> {
-        self.state.get(b"state/demo.tick").map(|v| decode(v).unwrap())
+        self.state.get(b"state/demo.tick").map(|v| decode(&v).unwrap())
     }
 }
 
@@ -217,43 +217,11 @@ fn changed_and_removed_definitions() {
     machine.write(Some(TIMER), None);
     assert_eq!(machine.fired(T0 + 30_000), NOTHING);
     assert_eq!(machine.stored(), None);
-    assert_eq!(machine.state.next_due_ms(), None);
+    assert_eq!(machine.state.next_due_ms(TimerKind::Silence), None);
     machine.take_over();
     assert_eq!(machine.fired(T0 + 90_000), NOTHING);
     machine.define(10_000, "last", T0 + 90_000);
     assert_eq!(machine.fired(T0 + 100_000), [T0 + 100_000]);
-}
-
-#[test]
-fn definitions_are_read_before_timers_fire() {
-    let mut machine = Machine::new(TimerOptions::default());
-    machine.define(10_000, "last", T0);
-    machine.turn(T0);
-    machine.take_over();
-    let now = T0 + 11_000;
-    machine.step(now, false);
-    assert!(machine.out.is_empty());
-    assert_eq!(machine.state.next_due_ms(), Some(T0 + 10_000), "it stays due");
-    assert_eq!(machine.state.changes().count(), 0, "waiting writes nothing");
-    // What was waiting to be read is that the timer is gone.
-    machine.write(Some(TIMER), None);
-    assert_eq!(machine.fired(now + 1), NOTHING);
-    assert_eq!(machine.state.next_due_ms(), None);
-}
-
-#[test]
-fn a_log_without_an_end_holds_timers_up_for_a_bounded_time() {
-    let mut machine = Machine::new(TimerOptions::default());
-    machine.define(10_000, "last", T0);
-    machine.turn(T0);
-    let mut fires = |at: i64| {
-        machine.step(T0 + at, false);
-        instants(&std::mem::take(&mut machine.out))
-    };
-    assert_eq!(fires(11_000), NOTHING);
-    assert_eq!(fires(15_999), NOTHING);
-    assert_eq!(fires(16_000), [T0 + 10_000]);
-    assert_eq!(fires(20_000), [T0 + 20_000], "once is enough");
 }
 
 #[test]
@@ -325,7 +293,7 @@ proptest! {
         loop {
             let more = machine.fired(now);
             // Everything read, nothing due: settled.
-            if more.is_empty() && machine.state.next_due_ms().is_some_and(|due| due > now) { break; }
+            if more.is_empty() && machine.state.next_due_ms(TimerKind::Silence).is_some_and(|due| due > now) { break; }
             fired.extend(more);
         }
         let grid: Vec<i64> = (1..).map(|n| T0 - offset_ms + n * every_ms).take_while(|i| *i <= now).collect();

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use petrel_bus::{Batch, OwnedRecord, PartitionState, Record};
+use petrel_bus::{Batch, Facts, OwnedRecord, PartitionState, Record, Taken};
 use petrel_schemas::{
     ActionRequest, AuditRecord, CriteriaFailed, DeadLetter, EventAudited, ExecutionId, RuleMatched, encode,
 };
@@ -89,6 +89,10 @@ fn records(first: i64, values: &[&[u8]]) -> Vec<OwnedRecord> {
     (0..).zip(values).map(record).collect()
 }
 
+fn facts(now_ms: i64) -> Facts {
+    Facts { partition: 0, now_ms, blocked_ms: 0 }
+}
+
 fn step(stage: &mut MatchStage<View>, view: &View, topic: &str, records: &[OwnedRecord]) -> Vec<Output> {
     step_at(stage, view, topic, records, NOW_MS)
 }
@@ -103,9 +107,9 @@ fn step_at(
     let topic: Arc<str> = topic.into();
     let records: Vec<Record<'_>> = records.iter().map(OwnedRecord::as_record).collect();
     let (mut state, mut outputs) = (PartitionState::default(), Vec::new());
-    let mut context = Context::new(0, now_ms, true, view, &mut state, &mut outputs);
+    let mut context = Context::new(facts(now_ms), view, &mut state, &mut outputs);
     let batch = Batch { topic: &topic, partition: 0, records: &records };
-    assert_eq!(stage.step(Input::Records(batch), &mut context), Step::Done);
+    assert_eq!(stage.records(batch, &mut context), Taken::All);
     outputs
 }
 
@@ -437,18 +441,17 @@ fn an_event_of_a_trigger_to_come_waits_for_it() {
     let batch = Batch { topic: &topic, partition: 0, records: &records };
     let mut take = |view: &View, now_ms: i64| {
         let (mut state, mut outputs) = (PartitionState::default(), Vec::new());
-        let step =
-            stage.step(Input::Records(batch), &mut Context::new(0, now_ms, true, view, &mut state, &mut outputs));
+        let step = stage.records(batch, &mut Context::new(facts(now_ms), view, &mut state, &mut outputs));
         stage.committed();
         (step, outputs)
     };
     let (step, _) = take(&before, AT_MS + 9_999);
-    assert!(matches!(step, Step::Blocked { consumed: 1, .. }), "{step:?}");
+    assert!(matches!(step, Taken::Blocked { consumed: 1, .. }), "{step:?}");
     assert_eq!(counters.totals().events, 1);
     let rules = [("r", "true", json!({}))];
     let after = view(vec![(trigger("disk.old", json!({}), &[]), None), (trigger("disk.new", json!({}), &rules), None)]);
     let (step, outputs) = take(&after, AT_MS + 9_999);
-    assert_eq!((step, requests(&outputs).len()), (Step::Done, 1));
+    assert_eq!((step, requests(&outputs).len()), (Taken::All, 1));
     let (step, outputs) = take(&before, AT_MS + 10_000);
-    assert_eq!((step, letters(&outputs)[0].reason.as_str()), (Step::Done, "unknown_trigger"));
+    assert_eq!((step, letters(&outputs)[0].reason.as_str()), (Taken::All, "unknown_trigger"));
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::health::stage_problems;
 use super::{ApiError, App};
+use crate::world::rfc3339;
 
 /// `GET /v1/status`.
 pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
@@ -23,7 +24,7 @@ pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
             "commits": stats.commits.load(Ordering::Relaxed),
             "rebuilds": stats.rebuilds.load(Ordering::Relaxed),
             "lag": (lag >= 0).then_some(lag),
-            "blocked": stats.blocked(),
+            "blocked": stats.blocked().iter().map(blocked).collect::<Vec<_>>(),
             "problems": stage_problems(name, stats).join("; "),
         })
     };
@@ -36,4 +37,14 @@ pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
         "stages": core.stages.iter().map(stage).collect::<Vec<_>>(),
         "problems": core.exported.problems(),
     })))
+}
+
+fn blocked(blocked: &petrel_bus::BlockedPartition) -> Value {
+    json!({
+        "topic": &*blocked.at.topic,
+        "partition": blocked.at.partition,
+        "offset": blocked.offset,
+        "reason": blocked.reason,
+        "since": rfc3339(blocked.since_ms),
+    })
 }

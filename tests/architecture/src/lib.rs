@@ -5,6 +5,7 @@
 //! find as one line of text; its own tests show that it does find them. `tests/work_tree.rs` applies
 //! the rules to the real tree.
 
+mod crates;
 mod documents;
 mod levels;
 mod purity;
@@ -12,6 +13,7 @@ mod sources;
 mod tidy;
 mod workspace;
 
+pub use crates::{BUILT_MAX, LOCKED_MAX, NameAndVersion, built_for, locked, number_problems, version_problems};
 pub use documents::{broken_links, missing_paths, unnamed_crates};
 pub use levels::{level_problems, owner_problems};
 pub use purity::{closure_of, closure_problems, direct_problems, source_problems};

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use petrel_architecture_tests::{
-    Source, broken_links, closure_of, closure_problems, direct_problems, level_problems, lints_problems,
-    lock_file_problems, missing_paths, owner_problems, root, rust_problems, source_problems, sources, text_problems,
-    unnamed_crates, workspace,
+    BUILT_MAX, LOCKED_MAX, NameAndVersion, Source, broken_links, built_for, closure_of, closure_problems,
+    direct_problems, level_problems, lints_problems, lock_file_problems, locked, missing_paths, number_problems,
+    owner_problems, root, rust_problems, source_problems, sources, text_problems, unnamed_crates, version_problems,
+    workspace,
 };
 
 #[track_caller]
@@ -59,6 +60,21 @@ fn no_file_tells_of_the_machine_it_was_written_on() {
 #[test]
 fn lock_files_pin_without_naming_a_registry() {
     assert_none(&in_every_file(lock_file_problems));
+}
+
+fn in_the_lock_file() -> Vec<NameAndVersion> {
+    locked(&std::fs::read_to_string(root().join("Cargo.lock")).unwrap()).unwrap()
+}
+
+#[test]
+fn not_more_crates_are_locked_and_built_than_were_decided() {
+    assert_none(&number_problems("Cargo.lock", &in_the_lock_file(), LOCKED_MAX));
+    assert_none(&number_problems("petrel", &built_for("petrel-server").unwrap(), BUILT_MAX));
+}
+
+#[test]
+fn every_crate_stands_in_one_version() {
+    assert_none(&version_problems(&in_the_lock_file()));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use petrel_bus::{
-    Bus, Context, DriverOptions, GlobalsSource, Input, InputTopic, Output, SessionOptions, Stage, StageHandle,
-    StageSpec, Start, Step, TopicSpec, Versioned, spawn_stage,
+    Batch, Bus, Context, DriverOptions, GlobalsSource, InputTopic, Output, SessionOptions, Stage, StageHandle,
+    StageSpec, Start, Taken, TopicSpec, Versioned, spawn_stage,
 };
 use petrel_rules::{MatchCounters, MatchOptions, MatchStage};
 use petrel_schemas::Topics;
@@ -65,7 +65,7 @@ impl Rig {
     ) -> Result<Cell> {
         let to = to.iter().map(|(like, to)| (like.clone(), Arc::from(to.as_str()))).collect();
         let stage = EchoStage {
-            spec: StageSpec { name: "echo".into(), changelog: None, co_partitioned: false },
+            spec: StageSpec { name: "echo".into(), changelog: None, silence: None },
             topic: self.topic.as_str().into(),
             echo: Echo::new(like, self.events),
             to,
@@ -167,18 +167,16 @@ impl Stage for EchoStage {
     }
 
     fn inputs(&self, (): &()) -> Vec<InputTopic> {
-        vec![InputTopic { name: self.topic.clone(), start: Start::Beginning }]
+        vec![InputTopic { name: self.topic.clone(), start: Start::Beginning, with: None }]
     }
 
-    fn step(&mut self, input: Input<'_>, context: &mut Context<'_, ()>) -> Step {
-        if let Input::Records(batch) = input {
-            for record in batch.records {
-                if let Err(error) = self.take(record.value, context) {
-                    *self.failed.write().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error:#}"));
-                }
+    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, ()>) -> Taken {
+        for record in batch.records {
+            if let Err(error) = self.take(record.value, context) {
+                *self.failed.write().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error:#}"));
             }
         }
-        Step::Done
+        Taken::All
     }
 
     fn too_large(&self, _output: &Output, _limit_bytes: usize) -> Vec<Output> {

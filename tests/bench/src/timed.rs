@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 use petrel_bus::{
-    Bus, BusError, Context, Fetched, GroupEvent, Input, InputTopic, Output, Position, Publisher, Restored, Session,
-    SessionError, SessionOptions, Stage, StageSpec, Step, Tail, TopicPartition, TopicSpec,
+    Batch, Bus, BusError, Context, DueTimer, Fetched, GroupEvent, InputTopic, Output, Position, Publisher, Restored,
+    Session, SessionError, SessionOptions, Stage, StageSpec, Tail, Taken, TopicPartition, TopicSpec,
 };
 
 use crate::cell::Written;
@@ -299,16 +299,22 @@ impl<S: Stage> Stage for TimedStage<S> {
         self.inner.inputs(globals)
     }
 
-    fn step(&mut self, input: Input<'_>, context: &mut Context<'_, Self::Globals>) -> Step {
-        if let Input::Records(batch) = &input
-            && *batch.topic == self.topic
-        {
+    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, Self::Globals>) -> Taken {
+        if *batch.topic == self.topic {
             self.open += batch.records.len() as u64;
         }
         let from = mark();
-        let step = self.inner.step(input, context);
+        let taken = self.inner.records(batch, context);
         self.seen.step.add(from);
-        step
+        taken
+    }
+
+    fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, Self::Globals>) {
+        self.inner.timers(due, context);
+    }
+
+    fn globals_changed(&mut self, context: &mut Context<'_, Self::Globals>) {
+        self.inner.globals_changed(context);
     }
 
     fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {

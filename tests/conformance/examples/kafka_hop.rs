@@ -59,7 +59,7 @@ fn quantiles(name: &str, times: &mut [f64]) {
 fn join(bus: &KafkaBus, group: &str, from: &Arc<str>) -> Box<dyn Session> {
     let options = SessionOptions { group: group.into(), member: "m".into(), transactional: true, co_partitioned: true };
     let mut session = bus.session(&options).expect("session");
-    session.subscribe(&[InputTopic { name: from.clone(), start: Start::Beginning }]).expect("subscribe");
+    session.subscribe(&[InputTopic { name: from.clone(), start: Start::Beginning, with: None }]).expect("subscribe");
     loop {
         let events = session.fetch(Duration::from_millis(100), 1, &mut |_| {}).expect("fetch");
         for event in events {

@@ -37,6 +37,7 @@ macro_rules! conformance {
             groups::the_co_assignment_check_refuses,
             groups::a_topic_that_appears_later_is_read,
             pressure::blocked_records_wait_in_order,
+            pressure::silence_is_not_taken_for_granted,
             retention::an_offset_out_of_range_halts_that_partition_alone,
             state::the_changelog_is_on_the_inputs_partition,
             state::timers_fire_once_across_a_takeover,

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use petrel_bus::{
-    Context, GlobalsSource, Input, InputTopic, Output, Stage, StageSpec, Start, Step, TopicPartition, Versioned,
+    Batch, Context, DueTimer, GlobalsSource, InputTopic, Output, Silence, Stage, StageSpec, Start, Taken,
+    TopicPartition, Versioned,
 };
 
 /// The topics of a [`CountStage`].
@@ -54,7 +55,7 @@ impl GlobalsSource<Settings> for SharedSettings {
 /// Counts records per key and writes one output per record: key, `<topic>/<partition>/<offset> <count>
 /// <label> <value>`.
 ///
-/// A value `timer <ms>` also sets a timer of the key, whose firing writes `fired <key>`; `wait` is
+/// A value `timer <ms>` or `silence <ms>` also sets a timer of the key, whose firing writes `fired <key>`; `wait` is
 /// blocked while [`Settings::closed`]; `large <bytes>` makes the output that large. A change of the
 /// settings to label N writes `globals N` once per partition that has state.
 #[derive(Debug)]
@@ -67,13 +68,14 @@ pub struct CountStage {
 
 impl CountStage {
     /// A stage of that name over those topics.
-    pub fn new(name: &str, topics: Topics, co_partitioned: bool) -> Self {
-        let spec = StageSpec { name: name.into(), changelog: Some(topics.changelog.clone()), co_partitioned };
+    pub fn new(name: &str, topics: Topics) -> Self {
+        let silence = topics.inputs.first().map(|input| Silence { input: input.name.clone(), grace_ms: 0 });
+        let spec = StageSpec { name: name.into(), changelog: Some(topics.changelog.clone()), silence };
         Self { spec, topics, told: Vec::new() }
     }
 
     fn take(&self, at: &TopicPartition, offset: i64, key: &[u8], value: &str, context: &mut Context<'_, Settings>) {
-        let count: u64 = context.get(key).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok()).unwrap_or(0) + 1;
+        let count: u64 = context.get(key).and_then(|v| std::str::from_utf8(&v).ok()?.parse().ok()).unwrap_or(0) + 1;
         context.put(key, count.to_string().into_bytes());
         let label = context.globals().label;
         let mut text = format!("{}/{}/{offset} {count} {label} {value}", at.topic, at.partition);
@@ -81,6 +83,10 @@ impl CountStage {
             Some(("timer", ms)) => {
                 let due_ms = context.now_ms() + ms.parse::<i64>().unwrap_or(0);
                 context.set_timer(key, due_ms);
+            }
+            Some(("silence", ms)) => {
+                let due_ms = context.now_ms() + ms.parse::<i64>().unwrap_or(0);
+                context.set_silence_timer(key, due_ms);
             }
             Some(("large", bytes)) => text.push_str(&"x".repeat(bytes.parse().unwrap_or(0))),
             _ => {}
@@ -100,36 +106,34 @@ impl Stage for CountStage {
         self.topics.inputs.iter().chain(&globals.more).cloned().collect()
     }
 
-    fn step(&mut self, input: Input<'_>, context: &mut Context<'_, Settings>) -> Step {
-        match input {
-            Input::Records(batch) => {
-                let at = TopicPartition { topic: batch.topic.clone(), partition: batch.partition };
-                for (consumed, record) in batch.records.iter().enumerate() {
-                    let value = String::from_utf8_lossy(record.value.unwrap_or_default());
-                    if value == "wait" && context.globals().closed {
-                        return Step::Blocked { consumed, reason: "the gate is closed".into() };
-                    }
-                    self.take(&at, record.offset, record.key.unwrap_or_default(), &value, context);
-                }
+    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, Settings>) -> Taken {
+        let at = TopicPartition { topic: batch.topic.clone(), partition: batch.partition };
+        for (consumed, record) in batch.records.iter().enumerate() {
+            let value = String::from_utf8_lossy(record.value.unwrap_or_default());
+            if value == "wait" && context.globals().closed {
+                return Taken::Blocked { consumed, reason: "the gate is closed".into() };
             }
-            Input::Timers(due) => {
-                for timer in due {
-                    let key = String::from_utf8_lossy(&timer.key).into_owned();
-                    context.emit(Output::keyed(&self.topics.output, &*timer.key, format!("fired {key}").into_bytes()));
-                }
-            }
-            Input::GlobalsChanged => {
-                let label = context.globals().label;
-                // The state remembers what was said, so that a restored partition says nothing again.
-                let said = context.get(b"#label").map(<[u8]>::to_vec).unwrap_or_default();
-                if label > 0 && said != label.to_string().into_bytes() {
-                    context.put(b"#label", label.to_string().into_bytes());
-                    let text = format!("globals {label}").into_bytes();
-                    context.emit(Output::keyed(&self.topics.output, format!("p{}", context.partition()), text));
-                }
-            }
+            self.take(&at, record.offset, record.key.unwrap_or_default(), &value, context);
         }
-        Step::Done
+        Taken::All
+    }
+
+    fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, Settings>) {
+        for timer in due {
+            let key = String::from_utf8_lossy(&timer.key).into_owned();
+            context.emit(Output::keyed(&self.topics.output, &*timer.key, format!("fired {key}").into_bytes()));
+        }
+    }
+
+    fn globals_changed(&mut self, context: &mut Context<'_, Settings>) {
+        let label = context.globals().label;
+        // The state remembers what was said, so that a restored partition says nothing again.
+        let said = context.get(b"#label").unwrap_or_default() == label.to_string().as_bytes();
+        if label > 0 && !said {
+            context.put(b"#label", label.to_string().into_bytes());
+            let text = format!("globals {label}").into_bytes();
+            context.emit(Output::keyed(&self.topics.output, format!("p{}", context.partition()), text));
+        }
     }
 
     fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
@@ -152,5 +156,5 @@ impl Stage for CountStage {
 
 /// An input that is read from its beginning.
 pub(crate) fn from_beginning(name: &Arc<str>) -> InputTopic {
-    InputTopic { name: name.clone(), start: Start::Beginning }
+    InputTopic { name: name.clone(), start: Start::Beginning, with: None }
 }

@@ -79,7 +79,7 @@ impl<'b, B: BusUnderTest> World<'b, B> {
 
     /// A stage of this world.
     pub fn stage(&self) -> CountStage {
-        CountStage::new("count", self.topics.clone(), self.co_partitioned)
+        CountStage::new("count", self.topics.clone())
     }
 
     /// Settings of a session of this world's group.

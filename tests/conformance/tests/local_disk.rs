@@ -17,14 +17,14 @@ fn a_stage_pauses_while_the_disk_is_full_and_goes_on() {
     let spec = |name: &str, compacted| TopicSpec { name: name.into(), partitions: 2, compacted, retention_ms: None };
     bus.ensure_topics(&[spec("in", false), spec("out", false), spec("state", true)]).unwrap();
     let topics = Topics {
-        inputs: vec![InputTopic { name: "in".into(), start: Start::Beginning }],
+        inputs: vec![InputTopic { name: "in".into(), start: Start::Beginning, with: None }],
         output: "out".into(),
         changelog: "state".into(),
     };
     let options = SessionOptions { group: "g".into(), member: "m".into(), transactional: true, co_partitioned: false };
     let stage = spawn_stage(
         Arc::new(bus.clone()),
-        CountStage::new("count", topics, false),
+        CountStage::new("count", topics),
         options,
         DriverOptions::default(),
         SharedSettings::new(),

@@ -20,7 +20,7 @@ const KILLS: u64 = 24;
 
 fn topics() -> Topics {
     Topics {
-        inputs: vec![InputTopic { name: "in".into(), start: Start::Beginning }],
+        inputs: vec![InputTopic { name: "in".into(), start: Start::Beginning, with: None }],
         output: "out".into(),
         changelog: "state".into(),
     }
@@ -61,7 +61,7 @@ fn child() {
             stdout.flush().expect("the parent listens");
         }
     });
-    let mut stage = CountStage::new("count", topics(), false);
+    let mut stage = CountStage::new("count", topics());
     let mut driver = driver(&bus, &mut stage);
     loop {
         driver.tick().expect("nothing fails here");
@@ -118,7 +118,7 @@ fn a_killed_process_loses_nothing_acknowledged() {
     assert_eq!(found.len(), numbers.len(), "nothing is there twice");
     let lost: Vec<_> = acknowledged.difference(&found).collect();
     assert!(lost.is_empty(), "{} of {} acknowledged records are lost", lost.len(), acknowledged.len());
-    let mut stage = CountStage::new("count", topics(), false);
+    let mut stage = CountStage::new("count", topics());
     let mut driver = driver(&bus, &mut stage);
     petrel_testkit::wait_until("the stage has worked everything off", Duration::from_secs(60), || {
         driver.tick().expect("nothing fails here");

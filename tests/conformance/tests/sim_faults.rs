@@ -77,7 +77,7 @@ fn new_inputs_are_read_although_the_commit_before_them_was_aborted() {
     world.publish("more", &[("a", "3"), ("c", "4")]);
     assert_eq!(driver.tick().unwrap().records, 2);
     let start = petrel_bus::Start::Beginning;
-    let more = vec![petrel_bus::InputTopic { name: world.topic("more"), start }];
+    let more = vec![petrel_bus::InputTopic { name: world.topic("more"), start, with: None }];
     world.settings.set(Settings { more, ..Settings::default() });
     under.bus.fail_commits([CommitFault::Abort]);
     world.run_until("all four", &mut [&mut driver], || world.output_count() == 4).unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use petrel_bus::{Context, Input, InputTopic, Output, Stage, StageSpec, Start, Step};
+use petrel_bus::{Batch, Context, DueTimer, InputTopic, Output, Stage, StageSpec, Start, Taken};
 
 /// Remembers the ids of requests, and passes the first request of each on.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Counter {
 impl Counter {
     /// Over these topics.
     pub fn new(requests: Arc<str>, accepted: Arc<str>, changelog: Arc<str>) -> Self {
-        let spec = StageSpec { name: "counter".into(), changelog: Some(changelog), co_partitioned: false };
+        let spec = StageSpec { name: "counter".into(), changelog: Some(changelog), silence: None };
         Self { spec, requests, accepted }
     }
 }
@@ -28,11 +28,10 @@ impl Stage for Counter {
     }
 
     fn inputs(&self, (): &()) -> Vec<InputTopic> {
-        vec![InputTopic { name: self.requests.clone(), start: Start::Beginning }]
+        vec![InputTopic { name: self.requests.clone(), start: Start::Beginning, with: None }]
     }
 
-    fn step(&mut self, input: Input<'_>, context: &mut Context<'_, ()>) -> Step {
-        let Input::Records(batch) = input else { return Step::Done };
+    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, ()>) -> Taken {
         for record in batch.records {
             let key = record.key.unwrap_or_default();
             if context.get(key).is_none() {
@@ -40,8 +39,12 @@ impl Stage for Counter {
                 context.emit(Output::keyed(&self.accepted, key, record.value.unwrap_or_default().to_vec()));
             }
         }
-        Step::Done
+        Taken::All
     }
+
+    fn timers(&mut self, _: &[DueTimer], _: &mut Context<'_, ()>) {}
+
+    fn globals_changed(&mut self, _: &mut Context<'_, ()>) {}
 
     fn too_large(&self, _: &Output, _: usize) -> Vec<Output> {
         Vec::new()

@@ -104,9 +104,7 @@ fn event(n: usize, rng: &mut Rng) -> Event {
     match rng.below(20) {
         0 => Event::Poison {
             is_bound: rng.percent(50),
-            bytes: rng
-                .pick(&[b"{".to_vec(), b"\xC3\x01garbage".to_vec(), b"{\"used_pct\": 99.0}".to_vec()])
-                .clone(),
+            bytes: rng.pick(&[b"{".to_vec(), b"\xC3\x01garbage".to_vec(), b"{\"used_pct\": 99.0}".to_vec()]).clone(),
         },
         1..=4 => Event::Report { id: format!("report-{n}") },
         _ => {

@@ -60,6 +60,18 @@ impl Session for OffsetsFirst {
         self.inner.caught_up(at)
     }
 
+    fn all_caught_up(&self) -> bool {
+        self.inner.all_caught_up()
+    }
+
+    fn position(&self, at: &TopicPartition) -> i64 {
+        self.inner.position(at)
+    }
+
+    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
+        self.inner.high_watermark(at)
+    }
+
     fn lag(&mut self) -> Option<u64> {
         self.inner.lag()
     }

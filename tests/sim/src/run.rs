@@ -124,7 +124,10 @@ fn report(plan: &Plan, world: &World, violations: Vec<String>) -> Report {
     let mut trace = world.trace.borrow_mut();
     for topic in pack::topic_specs() {
         for (partition, record) in world.bus.records(&topic.name) {
-            trace.note(format_args!("{}/{partition} {} {}", topic.name, record.offset, record.timestamp_ms));
+            trace.bytes(topic.name.as_bytes());
+            trace.bytes(&partition.to_be_bytes());
+            trace.bytes(&record.offset.to_be_bytes());
+            trace.bytes(&record.timestamp_ms.to_be_bytes());
             trace.bytes(record.key.as_deref().unwrap_or_default());
             trace.bytes(record.value.as_deref().unwrap_or_default());
         }

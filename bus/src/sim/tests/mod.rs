@@ -50,7 +50,7 @@ impl Log {
         let (group, member) = ("group".into(), member.into());
         let options = SessionOptions { group, member, transactional: true, co_partitioned: false };
         let mut session = self.bus.session(&options).unwrap();
-        session.subscribe(&[InputTopic { name: "in".into(), start: Start::Beginning }]).unwrap();
+        session.subscribe(&[InputTopic { name: "in".into(), start: Start::Beginning, with: None }]).unwrap();
         session
     }
 

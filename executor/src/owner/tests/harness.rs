@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use petrel_bus::{Batch, Context, Input, Output, PartitionState, Record, Stage, Step};
+use petrel_bus::{Batch, Context, Facts, Output, PartitionState, Record, Stage, Taken, TimerKind};
 use petrel_catalog::Delivery;
 use petrel_schemas::{
     ActionRequest, AuditRecord, CancelRequest, Claim, DeadLetter, ExecutionState, Heartbeat, Task, TaskCancel,
@@ -120,26 +120,29 @@ impl Owner {
         match what {
             Do::Wait(ms, caught_up) => {
                 self.now_ms += ms;
-                while let due = self.state.take_due(self.now_ms, 100)
-                    && !due.is_empty()
-                {
-                    self.input(Input::Timers(&due), *caught_up);
+                let kinds = [TimerKind::Time, TimerKind::Silence];
+                for kind in &kinds[..if *caught_up { 2 } else { 1 }] {
+                    while let due = self.state.take_due(*kind, self.now_ms, 100)
+                        && !due.is_empty()
+                    {
+                        self.in_context(|stage, context| stage.timers(&due, context));
+                    }
                 }
             }
             Do::Pause | Do::Resume => {
                 self.view.paused = *what == Do::Pause;
-                self.input(Input::GlobalsChanged, false);
+                self.in_context(|stage, context| stage.globals_changed(context));
             }
             Do::Arrive => {
                 self.view.later_is_here = true;
-                self.input(Input::GlobalsChanged, false);
+                self.in_context(|stage, context| stage.globals_changed(context));
                 if let Some((topic, value)) = self.blocked.take() {
                     self.record(topic, value);
                 }
             }
             Do::TakeOver => {
                 self.restart();
-                self.input(Input::GlobalsChanged, false);
+                self.in_context(|stage, context| stage.globals_changed(context));
             }
             record => {
                 let (topic, value) = self.record_of(record);
@@ -182,15 +185,15 @@ impl Owner {
     fn record(&mut self, topic: Arc<str>, value: Vec<u8>) {
         let records = [Record { offset: 7, timestamp_ms: 5, key: None, value: Some(&value) }];
         let batch = Batch { topic: &topic, partition: 2, records: &records };
-        if let Step::Blocked { consumed, .. } = self.input(Input::Records(batch), false) {
+        if let Taken::Blocked { consumed, .. } = self.in_context(|stage, context| stage.records(batch, context)) {
             assert_eq!(consumed, 0);
             self.blocked = Some((topic.clone(), value.clone()));
         }
     }
 
-    fn input(&mut self, input: Input<'_>, caught_up: bool) -> Step {
-        let mut context = Context::new(2, self.now_ms, caught_up, &self.view, &mut self.state, &mut self.outputs);
-        self.stage.step(input, &mut context)
+    fn in_context<R>(&mut self, f: impl FnOnce(&mut OwnerStage<View>, &mut Context<'_, View>) -> R) -> R {
+        let facts = Facts { partition: 2, now_ms: self.now_ms, blocked_ms: 0 };
+        f(&mut self.stage, &mut Context::new(facts, &self.view, &mut self.state, &mut self.outputs))
     }
 
     pub(super) fn commit(&mut self) {
@@ -214,7 +217,7 @@ impl Owner {
     }
 
     pub(super) fn status(&self, execution: u8) -> Option<String> {
-        let state: ExecutionState = decode(self.state.get(id(execution).as_bytes())?).unwrap();
+        let state: ExecutionState = decode(&self.state.get(id(execution).as_bytes())?).unwrap();
         Some(state.status)
     }
 

@@ -46,7 +46,9 @@ pub(super) fn fetched(session: &mut dyn Session, under: &impl BusUnderTest) -> V
 
 pub(super) fn session(bus: &Arc<dyn Bus>, options: &SessionOptions, topic: &Arc<str>) -> Box<dyn Session> {
     let mut session = bus.session(options).expect("a session");
-    session.subscribe(&[InputTopic { name: topic.clone(), start: Start::Beginning }]).expect("subscribing works");
+    session
+        .subscribe(&[InputTopic { name: topic.clone(), start: Start::Beginning, with: None }])
+        .expect("subscribing works");
     session
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use petrel_bus::{DriverError, Output, Position, SessionError, StageStats};
+use petrel_bus::{DriverError, InputTopic, Output, Position, SessionError, StageStats};
 
 use crate::harness::BusUnderTest;
 use crate::properties::atomicity::{assigned, fetched, session};
@@ -79,7 +79,8 @@ pub fn a_zombie_is_fenced<B: BusUnderTest>(under: &B) {
 pub fn the_co_assignment_check_refuses<B: BusUnderTest>(under: &B) {
     let mut world = World::new(under, "co", 2);
     world.ensure(&[("other", 3, false)]);
-    world.topics.inputs.push(from_beginning(&world.topic("other")));
+    let with = Some(world.topic("in"));
+    world.topics.inputs.push(InputTopic { with, ..from_beginning(&world.topic("other")) });
     world.co_partitioned = true;
     let mut stage = world.stage();
     let mut driver = world.driver(&mut stage, "a");

@@ -20,8 +20,8 @@ pub fn blocked_records_wait_in_order<B: BusUnderTest>(under: &B) {
     let mut driver = world.driver_with_stats(&mut stage, "m", stats.clone());
     world.publish("in", &[(&a, "1"), (&a, "wait"), (&a, "2"), (&b, "3")]);
     world.run_until("what is not blocked", &mut [&mut driver], || world.output_count() == 2).unwrap();
-    world.run_until("the reason", &mut [&mut driver], || stats.blocked().is_some()).unwrap();
-    assert_eq!(stats.blocked().as_deref(), Some("the gate is closed"));
+    world.run_until("the reason", &mut [&mut driver], || !stats.blocked().is_empty()).unwrap();
+    assert_eq!(stats.blocked()[0].reason, "the gate is closed");
     world.publish("in", &[(&a, "4"), (&b, "5"), (&a, "6")]);
     world.run_until("the free partition", &mut [&mut driver], || world.output_count() == 3).unwrap();
     drop(driver);
@@ -30,11 +30,34 @@ pub fn blocked_records_wait_in_order<B: BusUnderTest>(under: &B) {
     world.run_until("the free partition", &mut [&mut driver], || world.output_count() == 4).unwrap();
     world.settings.set(Settings::default());
     world.run_until("everything", &mut [&mut driver], || world.output_count() == 8).unwrap();
-    assert_eq!(stats.blocked(), None);
+    assert_eq!(stats.blocked(), []);
     world.publish("in", &[(&a, "8"), (&b, "9")]);
     world.run_until("reading goes on", &mut [&mut driver], || world.output_count() == 10).unwrap();
     driver.finish().unwrap();
     world.check_exactly_once(&["in"]);
+}
+
+/// A silence timer waits until everything that was written before it was due is taken: what is blocked may
+/// be what it waited for.
+pub fn silence_is_not_taken_for_granted<B: BusUnderTest>(under: &B) {
+    let world = World::new(under, "silence", 1);
+    world.settings.set(Settings { closed: true, ..Settings::default() });
+    let stats = Arc::new(StageStats::default());
+    let mut stage = world.stage();
+    let mut driver = world.driver_with_stats(&mut stage, "m", stats.clone());
+    world.publish("in", &[("a", "silence 20"), ("b", "wait"), ("a", "silence 1000000")]);
+    world.run_until("what blocks", &mut [&mut driver], || !stats.blocked().is_empty()).unwrap();
+    let clock = under.clock();
+    let due_ms = clock.now_ms() + 40;
+    world.run_until("the timer to be due", &mut [&mut driver], || clock.now_ms() > due_ms).unwrap();
+    assert_eq!(world.output_count(), 1, "the record that moves the timer stands behind what blocks");
+    world.settings.set(Settings::default());
+    world.publish("in", &[("c", "silence 20")]);
+    world.run_until("the other timer", &mut [&mut driver], || world.output_count() == 5).unwrap();
+    let outputs = world.outputs();
+    let fired: Vec<&String> = outputs.iter().filter(|text| text.starts_with("fired")).collect();
+    assert_eq!(fired, ["fired c"]);
+    driver.finish().unwrap();
 }
 
 /// Two keys that go to different partitions of two.

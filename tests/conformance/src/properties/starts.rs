@@ -15,13 +15,14 @@ pub fn reading_begins_where_it_should<B: BusUnderTest>(under: &B) {
     let ends = under.bus().end_offsets(&world.topic("in")).unwrap();
     let old_of_1 = world.records("in").iter().filter(|(partition, _)| *partition == 1).count();
     // Partition 1 is behind the offsets given: it begins at its beginning.
-    world.topics.inputs = vec![InputTopic { name: world.topic("in"), start: Start::Offsets(vec![ends[0]]) }];
+    world.topics.inputs =
+        vec![InputTopic { name: world.topic("in"), start: Start::Offsets(vec![ends[0]]), with: None }];
     let mut stage = world.stage();
     let mut driver = world.driver(&mut stage, "a");
     world.run_until("partition 1", &mut [&mut driver], || world.output_count() == old_of_1).unwrap();
     driver.finish().unwrap();
     world.publish("in", &keys.iter().map(|k| (&**k, "new")).collect::<Vec<_>>());
-    world.topics.inputs = vec![InputTopic { name: world.topic("in"), start: Start::Beginning }];
+    world.topics.inputs = vec![InputTopic { name: world.topic("in"), start: Start::Beginning, with: None }];
     let mut stage = world.stage();
     let mut driver = world.driver(&mut stage, "a");
     world.run_until("the new ones", &mut [&mut driver], || world.output_count() == old_of_1 + 10).unwrap();

@@ -144,7 +144,7 @@ fn a_start_is_resolved_once_and_committed() {
     (0..3).for_each(|partition| fill(&bus, &from, partition, "r", 10));
     // The third partition is behind the last offset that is named: it begins at its beginning.
     let begin = |start: Vec<i64>| {
-        let inputs = [InputTopic { name: from.clone(), start: Start::Offsets(start) }];
+        let inputs = [InputTopic { name: from.clone(), start: Start::Offsets(start), with: None }];
         let mut member = Member::join(&bus, &options(&group, "a"), &inputs);
         member.until_assigned(3);
         let mut offsets: Vec<i64> = member.begun.iter().map(|p| p.offset).collect();

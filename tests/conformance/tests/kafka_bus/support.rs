@@ -38,7 +38,7 @@ pub fn topic(bus: &dyn Bus, name: &str, partitions: u32) -> Arc<str> {
 }
 
 pub fn input(name: &Arc<str>) -> InputTopic {
-    InputTopic { name: name.clone(), start: Start::Beginning }
+    InputTopic { name: name.clone(), start: Start::Beginning, with: None }
 }
 
 pub fn options(group: &Arc<str>, member: &str) -> SessionOptions {

@@ -11,16 +11,21 @@ use crate::history::History;
 pub type Check = fn(&History) -> Vec<String>;
 
 /// What must never be wrong, whenever one looks.
-pub const SAFETY: [(&str, Check); 4] = [
+pub const SAFETY: [(&str, Check); 3] = [
     ("requests", requests::never_too_many),
-    ("matches", matches::one_row_a_request),
     ("dead letters", dead_letters::only_poison_and_once),
     ("ticks", ticks::each_instant_once),
 ];
 
 /// What must be done once nothing goes wrong any more.
-pub const LIVENESS: [(&str, Check); 2] =
-    [("requests", requests::none_missing), ("dead letters", dead_letters::none_missing)];
+///
+/// Of one transaction some records can be seen before others, which an open transaction of somebody else
+/// still holds back: what compares topics is among these.
+pub const LIVENESS: [(&str, Check); 3] = [
+    ("requests", requests::none_missing),
+    ("matches", matches::one_row_a_request),
+    ("dead letters", dead_letters::none_missing),
+];
 
 /// Runs checkers.
 pub fn run(checks: &[(&str, Check)], history: &History) -> Vec<String> {

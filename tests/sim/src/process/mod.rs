@@ -1,7 +1,6 @@
 //! Processes of the simulated product: what they run, and how they live and die.
 
 mod catalog;
-mod lent;
 mod stage;
 
 use std::cell::{Cell, RefCell};

@@ -9,7 +9,6 @@ use petrel_bus::{
     StageStats,
 };
 
-use super::lent::{Kept, Lent};
 use super::{Body, Turn};
 
 /// First and longest pause before connecting anew, in milliseconds, as of a real thread.
@@ -40,9 +39,9 @@ pub struct Seat {
 
 /// A stage, with the session that it has now.
 pub struct StageBody<S: Stage + 'static> {
-    /// Before the stage, so that it is dropped first.
-    driver: Option<Driver<'static, Lent<S>>>,
-    stage: Kept<S>,
+    driver: Option<Driver<'static, S>>,
+    /// While there is no driver that has it.
+    stage: Option<S>,
     seat: Seat,
     globals: Arc<dyn GlobalsSource<S::Globals>>,
     stats: Arc<StageStats>,
@@ -53,17 +52,16 @@ pub struct StageBody<S: Stage + 'static> {
 impl<S: Stage + 'static> StageBody<S> {
     /// A stage without a session yet.
     pub fn new(stage: S, seat: Seat, globals: Arc<dyn GlobalsSource<S::Globals>>) -> Self {
-        let stats = Arc::default();
-        let (stage, backoff_ms) = (Kept::new(stage), BACKOFF_MS.0);
-        Self { driver: None, stage, seat, globals, stats, backoff_ms, again_ms: i64::MIN }
+        let (stage, backoff_ms) = (Some(stage), BACKOFF_MS.0);
+        Self { driver: None, stage, seat, globals, stats: Arc::default(), backoff_ms, again_ms: i64::MIN }
     }
 
     fn connect(&mut self) -> bool {
         let Ok(session) = self.seat.bus.session(&self.seat.session) else { return false };
+        let Some(stage) = self.stage.take() else { unreachable!("without a driver the stage is here") };
         let session = (self.seat.wrap)(session);
-        let Seat { driver: options, clock, .. } = &self.seat;
-        let (globals, clock) = (self.globals.clone(), clock.clone());
-        let mut driver = Driver::new(self.stage.lend(), session, globals, clock, options.clone(), self.stats.clone());
+        let (globals, clock, options) = (self.globals.clone(), self.seat.clock.clone(), self.seat.driver.clone());
+        let mut driver = Driver::owning(stage, session, globals, clock, options, self.stats.clone());
         let at_point = self.seat.at_point.clone();
         driver.crash_when(move |point| at_point(point));
         self.driver = Some(driver);
@@ -98,7 +96,7 @@ impl<S: Stage + 'static> Body for StageBody<S> {
                 if tick.committed || tick.records > 0 { Turn::Busy } else { Turn::Idle }
             }
             Err(DriverError::Rebuild(_)) => {
-                self.driver = None;
+                self.stage = self.driver.take().and_then(Driver::into_stage);
                 self.back_off()
             }
             Err(DriverError::Crashed(_)) => Turn::Killed,

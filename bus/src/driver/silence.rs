@@ -1,0 +1,90 @@
+//! Silence timers: nothing was heard by an instant, and everything that was said by then was heard.
+//!
+//! Only the driver knows whether that is so. At the first silence timer that is due it notes where the
+//! input ends, including what is not committed: the last stable offset of a read_committed reader may
+//! be held back by another writer's open transaction while the record that was waited for stands
+//! behind it. The timers that were due at that moment fire once the stage has taken all of it. What is
+//! noted is kept in memory, one note per partition, whatever the number of timers.
+
+use super::{Driver, Failure};
+use crate::session::SessionError;
+use crate::stage::{Silence, Stage};
+use crate::state::TimerKind;
+
+/// Pause before an end that could not be asked for is asked for again, in milliseconds.
+const ASK_AGAIN_MS: i64 = 250;
+
+/// What one partition's silence timers wait for.
+#[derive(Debug, Default)]
+pub(super) struct Listening {
+    noted: Option<Noted>,
+    /// Not asked again before, in milliseconds since the epoch.
+    ask_at_ms: i64,
+}
+
+/// Where the input ended at an instant.
+#[derive(Debug, Clone, Copy)]
+struct Noted {
+    at_ms: i64,
+    end: i64,
+}
+
+impl<S: Stage> Driver<'_, S> {
+    /// Fires the silence timers of every partition that has been heard to its end.
+    pub(super) fn fire_silence_timers(&mut self) -> Result<(), Failure> {
+        let Some(silence) = self.stage.spec().silence.clone() else { return Ok(()) };
+        let now_ms = self.clock.now_ms();
+        for number in self.tasks.partitions() {
+            let Some(due_by_ms) = self.heard_until(number, now_ms, &silence)? else { continue };
+            self.fire(number, TimerKind::Silence, due_by_ms);
+        }
+        Ok(())
+    }
+
+    /// The instant until which everything that was said has been heard, if silence timers wait for one.
+    fn heard_until(&mut self, number: u32, now_ms: i64, silence: &Silence) -> Result<Option<i64>, Failure> {
+        let Self { tasks, session, .. } = self;
+        let Some(task) = tasks.get_mut(number) else { return Ok(None) };
+        let due_ms = task.state.next_due_ms(TimerKind::Silence);
+        let earliest_ms = task.assigned_ms.saturating_add(silence.grace_ms);
+        if due_ms.is_none_or(|due_ms| due_ms > now_ms) || now_ms < earliest_ms {
+            return Ok(None);
+        }
+        let Some(progress) = task.topic(&silence.input) else { return Ok(None) };
+        let (at, is_blocked) = (progress.at.clone(), progress.is_blocked());
+        let noted = match task.listening.noted {
+            Some(noted) => noted,
+            None if now_ms < task.listening.ask_at_ms => return Ok(None),
+            None => match session.high_watermark(&at) {
+                Ok(end) => *task.listening.noted.insert(Noted { at_ms: now_ms, end }),
+                Err(SessionError::Rebuild(why)) => {
+                    tracing::debug!(topic = %at.topic, partition = at.partition, %why, "the end is not known now");
+                    task.listening.ask_at_ms = now_ms.saturating_add(ASK_AGAIN_MS);
+                    return Ok(None);
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        if is_blocked || session.position(&at) < noted.end {
+            return Ok(None);
+        }
+        if due_ms.is_some_and(|due_ms| due_ms > noted.at_ms) {
+            // What was due then was moved by what was heard since; the rest needs a note of its own.
+            task.listening.noted = None;
+            return Ok(None);
+        }
+        Ok(Some(noted.at_ms))
+    }
+
+    /// When silence timers must be looked at next, in milliseconds since the epoch: at their time or when
+    /// the grace ends. What is noted already is waited for by fetching.
+    pub(super) fn next_silence_ms(&self) -> Option<i64> {
+        let grace_ms = self.stage.spec().silence.as_ref()?.grace_ms;
+        let next = |task: &super::tasks::Task| {
+            let due_ms = task.state.next_due_ms(TimerKind::Silence)?;
+            let ms = due_ms.max(task.assigned_ms.saturating_add(grace_ms)).max(task.listening.ask_at_ms);
+            task.listening.noted.is_none().then_some(ms)
+        };
+        self.tasks.iter().filter_map(next).min()
+    }
+}
