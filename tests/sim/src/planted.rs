@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_bus::{Fetched, GroupEvent, InputTopic, Output, Position, Restored, Session, SessionError, TopicPartition};
+use petrel_bus::{
+    Fetched, GroupEvent, InputTopic, Output, Position, RestoreFrom, Restored, Session, SessionError, TopicPartition,
+};
 
 /// A session that commits offsets first, and the outputs that belong to them in a transaction of their own.
 pub struct OffsetsFirst {
@@ -36,8 +38,8 @@ impl Session for OffsetsFirst {
         self.inner.begin(assigned)
     }
 
-    fn restore(&mut self, changelog: &TopicPartition, each: &mut Restored<'_>) -> Result<(), SessionError> {
-        self.inner.restore(changelog, each)
+    fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
+        self.inner.restore(wanted, each)
     }
 
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {

@@ -1,10 +1,11 @@
 //! The processes of the product, two of each role.
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use petrel_bus::sim::ProcessClock;
-use petrel_bus::{Clock, DriverOptions, SessionOptions, Versioned};
+use petrel_bus::{DriverOptions, MemoryStores, SessionOptions, TOMBSTONE_MS, Versioned};
 use petrel_ingest::timers::{TimerOptions, TimerStage};
 use petrel_rules::{MatchCounters, MatchOptions, MatchStage};
 
@@ -12,7 +13,7 @@ use crate::ACCEPTED;
 use crate::counter::Counter;
 use crate::pack::{self, CLUSTER, Known};
 use crate::plan::Target;
-use crate::process::{Body, Catalog, Role, Seat, StageBody, Start};
+use crate::process::{Body, Catalog, Process, Role, Seat, StageBody, Start};
 use crate::run::Options;
 use crate::world::World;
 
@@ -43,8 +44,28 @@ pub fn populate(world: &Rc<World>, options: &Options) {
             let number = world.processes.borrow().len();
             let (clock, catalog) = (ProcessClock::new(world.clock.clone()), Arc::<Catalog>::default());
             let name = format!("{role:?}-{member}").to_lowercase();
-            let seat = seat(world, number, role, &name, clock.clone(), options);
-            world.add(role, &name, clock, catalog.clone(), start(role, seat, catalog));
+            let disk = MemoryStores::with_age_ms_max(TOMBSTONE_MS / 2);
+            let driver = DriverOptions { stores: Some(Arc::new(disk.clone())), ..DriverOptions::default() };
+            let seat = Seat {
+                bus: world.bus.clone(),
+                session: session(role, &name),
+                driver,
+                clock: clock.clone(),
+                at_point: world.at_points(number),
+                wrap: options.wrap(role),
+            };
+            world.add(Process {
+                role,
+                name,
+                clock,
+                disk,
+                catalog: catalog.clone(),
+                start: start(role, seat, catalog),
+                body: RefCell::default(),
+                away_until_ms: Cell::new(i64::MIN),
+                armed: RefCell::default(),
+                learns_ms: Cell::new(i64::MAX),
+            });
         }
     }
 }
@@ -54,12 +75,8 @@ pub fn group(role: Role) -> String {
     format!("petrel.{role:?}").to_lowercase()
 }
 
-fn seat(world: &Rc<World>, number: usize, role: Role, name: &str, clock: Arc<ProcessClock>, options: &Options) -> Seat {
-    let session =
-        SessionOptions { group: group(role).into(), member: name.into(), transactional: true, co_partitioned: false };
-    let clock: Arc<dyn Clock> = clock;
-    let (driver, at_point) = (DriverOptions::default(), world.at_points(number));
-    Seat { bus: world.bus.clone(), session, driver, clock, at_point, wrap: options.wrap(role) }
+fn session(role: Role, name: &str) -> SessionOptions {
+    SessionOptions { group: group(role).into(), member: name.into(), transactional: true, co_partitioned: false }
 }
 
 fn start(role: Role, seat: Seat, catalog: Arc<Catalog>) -> Start {

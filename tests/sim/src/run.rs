@@ -42,7 +42,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let not_yet = [FaultKind::LostOffsets, FaultKind::LostCache];
+        let not_yet = [FaultKind::LostOffsets];
         let faults = FaultKind::ALL.into_iter().filter(|kind| !not_yet.contains(kind)).collect();
         Self { planted: None, faults, keeps_lines: false }
     }

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use petrel_bus::sim::{ProcessClock, SimBus, SimClock, SimOptions};
+use petrel_bus::sim::{SimBus, SimClock, SimOptions};
 use petrel_bus::{Bus, Clock, DriverPoint, Output, Publisher};
 use petrel_ingest::event;
 use petrel_schemas::TriggerEvent;
@@ -17,7 +17,8 @@ use petrel_schemas::TriggerEvent;
 use crate::fault::{Coverage, Fault, FaultKind, Place};
 use crate::pack::{self, ALERTS, revisions};
 use crate::plan::{Event, Item, Plan};
-use crate::process::{Process, Role, Turn};
+use crate::product;
+use crate::process::{Process, Turn};
 use crate::rng::Rng;
 use crate::trace::Trace;
 
@@ -91,25 +92,7 @@ impl World {
     }
 
     /// Adds a process, which starts with the first round.
-    pub fn add(
-        &self,
-        role: Role,
-        name: &str,
-        clock: Arc<ProcessClock>,
-        catalog: Arc<crate::process::Catalog>,
-        start: crate::process::Start,
-    ) {
-        let process = Process {
-            role,
-            name: name.to_owned(),
-            clock,
-            catalog,
-            start,
-            body: RefCell::default(),
-            away_until_ms: Cell::new(i64::MIN),
-            armed: RefCell::default(),
-            learns_ms: Cell::new(i64::MAX),
-        };
+    pub fn add(&self, process: Process) {
         self.processes.borrow_mut().push(Rc::new(process));
     }
 
@@ -273,7 +256,9 @@ impl World {
                     self.take_down(peer, fault.ms, true);
                 }
             }
-            FaultKind::LostOffsets | FaultKind::LostCache => {}
+            FaultKind::LostOffsets => self.bus.forget_offsets(&product::group(process.role)),
+            FaultKind::LostCache if self.rng.borrow_mut().percent(50) => process.disk.lose(),
+            FaultKind::LostCache => process.disk.fail_after(self.rng.borrow_mut().below(20) as u64),
             FaultKind::Revision => self.apply_revision(),
             FaultKind::ClockJump => process.clock.jump(fault.ms),
             FaultKind::HangingTransaction => self.leave_open(),

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use petrel_bus::MemoryStores;
 use petrel_bus::sim::ProcessClock;
 
 pub use catalog::Catalog;
@@ -59,6 +60,8 @@ pub struct Process {
     pub name: String,
     /// Its clock.
     pub clock: Arc<ProcessClock>,
+    /// What it keeps on disk.
+    pub disk: MemoryStores,
     /// What it knows of the catalog.
     pub catalog: Arc<Catalog>,
     /// Makes its body.
