@@ -229,7 +229,7 @@ impl<'s, S: Stage> Driver<'s, S> {
     /// # Errors
     /// See [`DriverError`].
     pub fn finish(mut self) -> Result<(), DriverError> {
-        if let Err(failure) = self.commit().and_then(|()| self.note_positions(true)) {
+        if let Err(failure) = self.commit_last() {
             return Err(self.failed(failure));
         }
         for partition in self.tasks.partitions() {

@@ -17,8 +17,8 @@ use petrel_schemas::TriggerEvent;
 use crate::fault::{Coverage, Fault, FaultKind, Place};
 use crate::pack::{self, ALERTS, revisions};
 use crate::plan::{Event, Item, Plan};
-use crate::product;
 use crate::process::{Process, Turn};
+use crate::product;
 use crate::rng::Rng;
 use crate::trace::Trace;
 
