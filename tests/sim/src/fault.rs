@@ -68,7 +68,7 @@ pub enum Place {
 }
 
 /// Every place.
-pub const PLACES: [Place; 8] = [
+pub const PLACES: [Place; 9] = [
     Place::Between,
     Place::At(DriverPoint::Assigned),
     Place::At(DriverPoint::Restored),
@@ -76,6 +76,7 @@ pub const PLACES: [Place; 8] = [
     Place::At(DriverPoint::Sent),
     Place::At(DriverPoint::BeforeCommit),
     Place::At(DriverPoint::AfterCommit),
+    Place::At(DriverPoint::Applied),
     Place::At(DriverPoint::Revoking),
 ];
 
