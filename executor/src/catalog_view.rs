@@ -1,21 +1,35 @@
-//! [`ExecutorView`](crate::ExecutorView) in terms of the catalog's state.
+//! [`ExecutorView`](crate::ExecutorView) in terms of the catalog's content.
 
 use std::sync::Arc;
 
-use petrel_catalog::{CatalogState, CompiledRevision, archive};
+use petrel_catalog::{Actions, StoredPack};
 use petrel_schemas::Task;
 use serde_json::Value;
 
-use crate::view::{CommandPlan, EachFile, PackContent, Plan, Prepared, Rendered};
+use crate::view::{CommandPlan, EachFile, PackContent, Plan, Prepared, Rendered, Resolution, ResolvedAction};
 
-/// Resolves an action in its revision and completes its parameters.
-pub fn prepare_in(catalog: &CatalogState, revision: &str, action: &str, parameters: &str) -> Prepared {
-    let revision = match catalog.revision(revision) {
-        Ok(revision) => revision,
-        Err(e) if e.may_appear() => return Prepared::RevisionUnknown,
-        Err(e) => return Prepared::Refused(e.to_string()),
+/// Resolves an action in the pack that its revision has.
+///
+/// # Panics
+/// If the action's reference, `pack.name`, is of another pack.
+pub fn resolve_in(actions: &Actions, pack: &StoredPack, action: &str) -> Resolution {
+    let (of, name) = action.split_once('.').unwrap_or((action, ""));
+    assert_eq!(of, pack.name(), "the pack is the action's");
+    match actions.resolve(pack, name) {
+        Ok(Some(action)) => Resolution::Ready(ResolvedAction { action, pack: Arc::new(Files(pack.clone())) }),
+        Ok(None) => Resolution::NoSuchAction,
+        Err(why) => Resolution::Broken(why),
+    }
+}
+
+/// Completes the parameters of a request for a resolved action.
+pub(crate) fn prepare(resolution: &Resolution, revision: &str, parameters: &str) -> Prepared {
+    let action = match resolution {
+        Resolution::Ready(resolved) => &resolved.action,
+        Resolution::NotYet | Resolution::Broken(_) => return Prepared::RevisionUnknown,
+        Resolution::Removed => return Prepared::Refused(removed(revision)),
+        Resolution::NoSuchAction => return Prepared::NoSuchAction,
     };
-    let Some(action) = revision.action(action) else { return Prepared::NoSuchAction };
     let given: Value = match serde_json::from_str(parameters) {
         Ok(given) => given,
         Err(e) => return Prepared::Refused(format!("the parameters are no JSON: {e}")),
@@ -32,14 +46,14 @@ pub fn prepare_in(catalog: &CatalogState, revision: &str, action: &str, paramete
 }
 
 /// Renders a task's command.
-pub fn command_in(catalog: &CatalogState, task: &Task) -> Rendered {
-    let revision = match catalog.revision(&task.revision) {
-        Ok(revision) => revision,
-        Err(e) if e.may_appear() => return Rendered::RevisionUnknown,
-        Err(e) => return Rendered::Refused(e.to_string()),
-    };
-    let Some(action) = revision.action(&task.action) else {
-        return Rendered::Refused(format!("revision {} has no action {}", task.revision, task.action));
+pub(crate) fn command(resolution: &Resolution, task: &Task) -> Rendered {
+    let ResolvedAction { action, pack } = match resolution {
+        Resolution::Ready(resolved) => resolved,
+        Resolution::NotYet | Resolution::Broken(_) => return Rendered::RevisionUnknown,
+        Resolution::Removed => return Rendered::Refused(removed(&task.revision)),
+        Resolution::NoSuchAction => {
+            return Rendered::Refused(format!("revision {} has no action {}", task.revision, task.action));
+        }
     };
     let parameters: Value = match serde_json::from_str(&task.parameters) {
         Ok(parameters) => parameters,
@@ -51,38 +65,40 @@ pub fn command_in(catalog: &CatalogState, task: &Task) -> Rendered {
             argv: command.argv,
             environment: command.env.into_iter().collect(),
             output_bytes_max: usize::try_from(action.output_bytes_max).unwrap_or(usize::MAX),
-            pack: Arc::new(RevisionPack { pack: action.pack.clone(), revision: revision.clone() }),
+            pack: pack.clone(),
         }),
         Err(e) => Rendered::Refused(e.to_string()),
     }
 }
 
-/// A pack of a compiled revision.
-struct RevisionPack {
-    revision: Arc<CompiledRevision>,
-    pack: String,
+fn removed(revision: &str) -> String {
+    format!("revision {revision} was removed from the catalog before this execution began, or never was in it")
 }
 
-impl PackContent for RevisionPack {
+/// The files of a stored pack, unpacked where somebody lays them out.
+struct Files(StoredPack);
+
+impl PackContent for Files {
     fn name(&self) -> String {
-        format!("{}/{}", self.revision.hash(), self.pack)
+        format!("{}/{}", self.0.hash(), self.0.name())
     }
 
     fn hash(&self) -> Result<String, String> {
-        archive::content_hash(self.revision.files(&self.pack)).map_err(|e| e.to_string())
+        Ok(self.0.hash().to_string())
     }
 
     fn files(&self, each: &mut EachFile<'_>) -> Result<(), String> {
-        self.revision.files(&self.pack).iter().try_for_each(|file| each(&file.path, &file.bytes, file.executable))
+        let files = self.0.files().map_err(|e| e.to_string())?;
+        files.iter().try_for_each(|file| each(&file.path, &file.bytes, file.executable))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use petrel_catalog::{PackFile, PackSource, Revision, blob_key, revision_key};
-    use petrel_schemas::{CatalogBlob, CatalogRevision, encode};
+    use petrel_catalog::{PackFile, PackSource, Revision};
 
     use super::*;
+    use crate::view::ExecutorView;
 
     const ACTION: &str = "\
 name: clean
@@ -96,7 +112,29 @@ timeout: 10m
 delivery: at_most_once
 ";
 
-    fn catalog() -> (CatalogState, String) {
+    const REVISION: &str = "here";
+
+    /// A pack of one revision.
+    struct View {
+        pack: StoredPack,
+        actions: Actions,
+    }
+
+    impl ExecutorView for View {
+        fn dispatch_paused(&self) -> bool {
+            false
+        }
+
+        fn resolve(&self, revision: &str, action: &str) -> Resolution {
+            match revision {
+                "later" => Resolution::NotYet,
+                "gone" => Resolution::Removed,
+                _ => resolve_in(&self.actions, &self.pack, action),
+            }
+        }
+    }
+
+    fn view() -> View {
         let file = |path: &str, text: &str| PackFile {
             path: path.to_owned(),
             bytes: text.as_bytes().to_vec(),
@@ -108,19 +146,7 @@ delivery: at_most_once
             file("actions/clean.sh", "#!/bin/sh\n"),
         ];
         let revision = Revision::load(vec![PackSource { label: "disk".into(), files, special: Vec::new() }]).unwrap();
-        let mut catalog = CatalogState::new();
-        for blob in revision.blobs() {
-            let record = CatalogBlob { pack: blob.pack.clone(), content: blob.archive.clone() };
-            catalog.apply(&blob_key(&blob.hash), Some(&encode(&record))).unwrap();
-        }
-        let record = CatalogRevision {
-            revision: revision.hash().to_owned(),
-            blobs: revision.blobs().iter().map(|b| b.hash.clone()).collect(),
-            packs: revision.pack_versions(),
-            created_at_ms: 0,
-        };
-        catalog.apply(&revision_key(revision.hash()), Some(&encode(&record))).unwrap();
-        (catalog, revision.hash().to_owned())
+        View { pack: revision.content().packs()[0].clone(), actions: Actions::new() }
     }
 
     fn task(revision: &str, action: &str, parameters: &str) -> Task {
@@ -144,33 +170,34 @@ delivery: at_most_once
 
     #[test]
     fn requests_are_resolved_in_their_revision() {
-        let (catalog, revision) = catalog();
-        let prepare =
-            |revision: &str, action: &str, parameters: &str| match prepare_in(&catalog, revision, action, parameters) {
-                Prepared::Ready(plan) => {
-                    format!("{} {} {} {}", plan.parameters, plan.pool, plan.delivery.as_str(), plan.timeout_ms)
-                }
-                Prepared::RevisionUnknown => "unknown".to_owned(),
-                Prepared::NoSuchAction => "no action".to_owned(),
-                Prepared::Refused(reason) => reason,
-            };
+        let view = view();
+        let prepare = |revision: &str, action: &str, parameters: &str| match view.prepare(revision, action, parameters)
+        {
+            Prepared::Ready(plan) => {
+                format!("{} {} {} {}", plan.parameters, plan.pool, plan.delivery.as_str(), plan.timeout_ms)
+            }
+            Prepared::RevisionUnknown => "unknown".to_owned(),
+            Prepared::NoSuchAction => "no action".to_owned(),
+            Prepared::Refused(reason) => reason,
+        };
         let ready = "{\"host\":\"db\",\"days\":7} default at_most_once 600000";
-        assert_eq!(prepare(&revision, "disk.clean", "{\"host\":\"db\"}"), ready);
-        assert_eq!(prepare("other", "disk.clean", "{}"), "unknown");
-        assert_eq!(prepare(&revision, "disk.wipe", "{}"), "no action");
-        assert!(prepare(&revision, "disk.clean", "{}").contains("\"host\" is required"));
-        assert!(prepare(&revision, "disk.clean", "{").contains("no JSON"));
+        assert_eq!(prepare(REVISION, "disk.clean", "{\"host\":\"db\"}"), ready);
+        assert_eq!(prepare("later", "disk.clean", "{}"), "unknown");
+        assert!(prepare("gone", "disk.clean", "{}").contains("revision gone was removed"));
+        assert_eq!(prepare(REVISION, "disk.wipe", "{}"), "no action");
+        assert!(prepare(REVISION, "disk.clean", "{}").contains("\"host\" is required"));
+        assert!(prepare(REVISION, "disk.clean", "{").contains("no JSON"));
     }
 
     #[test]
     fn tasks_are_rendered_with_the_files_of_their_pack() {
-        let (catalog, revision) = catalog();
-        let rendered = command_in(&catalog, &task(&revision, "disk.clean", "{\"host\":\"; rm -rf /\",\"days\":7}"));
+        let view = view();
+        let rendered = view.command(&task(REVISION, "disk.clean", "{\"host\":\"; rm -rf /\",\"days\":7}"));
         let Rendered::Command(plan) = rendered else { panic!("not rendered") };
         assert_eq!(plan.argv, ["./clean.sh", "; rm -rf /", "7", "e1"]);
         assert_eq!(plan.environment["DAYS"], "7");
-        assert_eq!(plan.pack.name(), format!("{revision}/disk"));
-        assert!(plan.pack.hash().unwrap().bytes().all(|b| b.is_ascii_hexdigit()));
+        assert_eq!(plan.pack.name(), format!("{}/disk", view.pack.hash()));
+        assert_eq!(plan.pack.hash().unwrap(), **view.pack.hash());
         let mut paths = Vec::new();
         let mut each = |path: &str, _: &[u8], executable: bool| {
             paths.push((path.to_owned(), executable));
@@ -178,12 +205,13 @@ delivery: at_most_once
         };
         plan.pack.files(&mut each).unwrap();
         assert!(paths.contains(&("actions/clean.sh".to_owned(), true)) && paths.len() == 3);
-        for (revision, action) in [("other", "disk.clean"), (&*revision, "disk.wipe")] {
-            match command_in(&catalog, &task(revision, action, "{}")) {
-                Rendered::RevisionUnknown => assert_eq!(revision, "other"),
-                Rendered::Refused(reason) => assert!(reason.contains("no action disk.wipe"), "{reason}"),
-                Rendered::Command(_) => panic!("rendered {action}"),
-            }
-        }
+        let told = |revision: &str, action: &str| match view.command(&task(revision, action, "{}")) {
+            Rendered::RevisionUnknown => "unknown".to_owned(),
+            Rendered::Refused(reason) => reason,
+            Rendered::Command(_) => panic!("rendered {action}"),
+        };
+        assert_eq!(told("later", "disk.clean"), "unknown");
+        assert!(told("gone", "disk.clean").contains("revision gone was removed"));
+        assert!(told(REVISION, "disk.wipe").contains("no action disk.wipe"));
     }
 }

@@ -31,5 +31,7 @@ pub mod supervise;
 mod view;
 pub mod worker;
 
-pub use catalog_view::{command_in, prepare_in};
-pub use view::{CommandPlan, EachFile, ExecutorView, PackContent, Plan, Prepared, Rendered};
+pub use catalog_view::resolve_in;
+pub use view::{
+    CommandPlan, EachFile, ExecutorView, PackContent, Plan, Prepared, Rendered, Resolution, ResolvedAction,
+};

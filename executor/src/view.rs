@@ -3,8 +3,36 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use petrel_catalog::Delivery;
+use petrel_catalog::{ActionDef, Delivery};
 use petrel_schemas::Task;
+
+use crate::catalog_view;
+
+/// An action as its revision says it, and the files that it may use.
+#[derive(Clone)]
+pub struct ResolvedAction {
+    /// What it is: how parameters are checked, and what a run becomes.
+    pub action: Arc<ActionDef>,
+    /// Its pack.
+    pub pack: Arc<dyn PackContent>,
+}
+
+/// What is known of an action in a revision. Only [`Self::NotYet`] and [`Self::Broken`] may change for the better.
+#[derive(Clone)]
+pub enum Resolution {
+    /// It is there.
+    Ready(ResolvedAction),
+    /// The revision is not known here yet. The catalog's log is being read to the end that it has now; then it
+    /// is there, or it is [`Self::Removed`]. The globals' version tells when.
+    NotYet,
+    /// The catalog's log was read to its end and holds no such revision: it was removed, or never was.
+    Removed,
+    /// The revision has no such action.
+    NoSuchAction,
+    /// This release cannot use the action, and the text says why. The revision was applied by a release that
+    /// can: during an upgrade the process that takes this one's place may go on, so nothing is to be dropped.
+    Broken(String),
+}
 
 /// An execution that can be dispatched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,9 +111,17 @@ pub trait ExecutorView: Send + Sync {
     /// Whether dispatch is paused for everybody.
     fn dispatch_paused(&self) -> bool;
 
+    /// Resolves an action (`pack.name`) in the revision that a request or task names. Compiles that action and
+    /// nothing else, if it is not at hand, and waits for nobody.
+    fn resolve(&self, revision: &str, action: &str) -> Resolution;
+
     /// Resolves an action in a revision and completes its parameters (a JSON object).
-    fn prepare(&self, revision: &str, action: &str, parameters: &str) -> Prepared;
+    fn prepare(&self, revision: &str, action: &str, parameters: &str) -> Prepared {
+        catalog_view::prepare(&self.resolve(revision, action), revision, parameters)
+    }
 
     /// Renders a task's command.
-    fn command(&self, task: &Task) -> Rendered;
+    fn command(&self, task: &Task) -> Rendered {
+        catalog_view::command(&self.resolve(&task.revision, &task.action), task)
+    }
 }

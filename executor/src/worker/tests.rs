@@ -13,13 +13,17 @@ use super::stage::{ClaimStage, Claimed};
 use crate::metrics::ExecutorMetrics;
 use crate::runner::Directive;
 use crate::supervise::boot_ms;
-use crate::view::{ExecutorView, Prepared, Rendered};
+use crate::view::{ExecutorView, Prepared, Rendered, Resolution};
 
 struct View;
 
 impl ExecutorView for View {
     fn dispatch_paused(&self) -> bool {
         false
+    }
+
+    fn resolve(&self, _: &str, _: &str) -> Resolution {
+        unreachable!("what is asked of this view it answers below")
     }
 
     fn prepare(&self, _: &str, _: &str, _: &str) -> Prepared {

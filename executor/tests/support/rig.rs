@@ -11,7 +11,7 @@ use petrel_catalog::Delivery;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
 use petrel_executor::worker::{WorkerHandle, WorkerOptions, WorkerService};
-use petrel_executor::{CommandPlan, EachFile, ExecutorView, PackContent, Plan, Prepared, Rendered};
+use petrel_executor::{CommandPlan, EachFile, ExecutorView, PackContent, Plan, Prepared, Rendered, Resolution};
 use petrel_schemas::{
     ActionRequest, AuditRecord, CancelRequest, ExecutionChanged, OutputCaptured, Task, Topics, encode,
 };
@@ -41,6 +41,10 @@ impl GlobalsSource<View> for Globals {
 impl ExecutorView for View {
     fn dispatch_paused(&self) -> bool {
         self.paused.load(Ordering::Relaxed)
+    }
+
+    fn resolve(&self, _: &str, _: &str) -> Resolution {
+        unreachable!("what is asked of this view it answers below")
     }
 
     fn prepare(&self, _: &str, action: &str, parameters: &str) -> Prepared {

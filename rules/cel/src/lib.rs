@@ -18,6 +18,7 @@ mod owned;
 mod paths;
 mod slot;
 mod time;
+mod tree;
 mod value;
 mod version;
 
@@ -30,5 +31,6 @@ pub use owned::OwnedValue;
 pub use paths::{Path, Paths, SlotId};
 pub use slot::Slot;
 pub use time::{Duration, Timestamp};
+pub use tree::TextMap;
 pub use value::{Cidr, List, Map, Type, Value};
 pub use version::Version;

@@ -11,7 +11,7 @@ use petrel_schemas::{
 
 use crate::metrics::ExecutorMetrics;
 use crate::owner::{OwnerOptions, OwnerStage};
-use crate::view::{ExecutorView, Plan, Prepared, Rendered};
+use crate::view::{ExecutorView, Plan, Prepared, Rendered, Resolution};
 
 pub(super) const LEASE_MS: i64 = 1_000;
 pub(super) const DEDUP_MS: i64 = 60_000;
@@ -48,6 +48,10 @@ pub(super) struct View {
 impl ExecutorView for View {
     fn dispatch_paused(&self) -> bool {
         self.paused
+    }
+
+    fn resolve(&self, _: &str, _: &str) -> Resolution {
+        unreachable!("what is asked of this view it answers below")
     }
 
     fn prepare(&self, revision: &str, action: &str, parameters: &str) -> Prepared {
