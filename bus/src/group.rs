@@ -106,6 +106,16 @@ impl Group {
         }
     }
 
+    /// Whether nobody is a member.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// When a member was heard of last, in milliseconds since the epoch; none without members.
+    pub fn last_seen_ms(&self) -> Option<i64> {
+        self.members.values().map(|m| m.seen_ms).max()
+    }
+
     /// What a member must do next, if anything; also its sign of life.
     ///
     /// # Errors

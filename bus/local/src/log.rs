@@ -105,7 +105,7 @@ impl Log for LocalLog {
         store.read(slot, from, bounds.end, records_max).map_err(SessionError::Rebuild)
     }
 
-    fn settle(&self, _group: &str) -> Result<(), SessionError> {
+    fn settle(&self, _group: &str, _partitions: &[TopicPartition]) -> Result<(), SessionError> {
         self.ask(|answer| Job::Barrier { answer }).unwrap_or_else(|| Err(ended()))
     }
 
@@ -122,7 +122,7 @@ impl Log for LocalLog {
         }
         // Fenced again by the committer; here it spares a zombie's records the way there.
         self.group_check(&transaction)?;
-        let Transaction { group, member, epoch, outputs, positions } = transaction;
+        let Transaction { group, member, epoch, outputs, positions, .. } = transaction;
         let bytes = outputs.iter().map(|(output, _)| output.bytes()).sum::<usize>();
         self.shared().queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         let (group, member, positions) = (group.clone(), member.clone(), positions.to_vec());

@@ -23,8 +23,8 @@ impl<S: Stage> Driver<'_, S> {
             GroupEvent::Revoked(partitions) => {
                 self.point(DriverPoint::Revoking)?;
                 // Undone here, it is done again by whoever gets them: they must be given up all the same.
-                self.close_transaction()?;
-                self.note_positions(true)?;
+                let last = self.commit_last();
+                self.or_abort(last)?;
                 self.released(&partitions)
             }
             GroupEvent::Lost(partitions) => {
@@ -42,7 +42,12 @@ impl<S: Stage> Driver<'_, S> {
 
     /// Commits what is open, or else undoes it.
     fn close_transaction(&mut self) -> Result<(), Failure> {
-        match self.commit() {
+        let committed = self.commit();
+        self.or_abort(committed)
+    }
+
+    fn or_abort(&mut self, committed: Result<(), Failure>) -> Result<(), Failure> {
+        match committed {
             Err(Failure::Session(SessionError::Abort(why))) => {
                 tracing::warn!(stage = %self.stage.spec().name, %why, "transaction aborted");
                 self.abort()

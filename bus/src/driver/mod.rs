@@ -9,6 +9,7 @@
 //!   after an abort, restored from the log after a rebuild.
 
 mod commit;
+mod held;
 mod membership;
 mod progress;
 mod silence;
@@ -28,6 +29,7 @@ use crate::session::{Fetched, GroupEvent, Session, SessionError, TopicPartition}
 use crate::stage::{Context, Facts, InputTopic, Stage};
 use crate::stats::StageStats;
 use crate::store::{StateStores, StoreError, TimerKind};
+use held::Held;
 use step::Stepping;
 use tasks::Tasks;
 
@@ -121,7 +123,7 @@ type Hook = Box<dyn FnMut(DriverPoint) -> bool>;
 
 /// Runs one stage over one session.
 pub struct Driver<'s, S: Stage> {
-    stage: &'s mut S,
+    stage: Held<'s, S>,
     session: Box<dyn Session>,
     source: Arc<dyn GlobalsSource<S::Globals>>,
     clock: Arc<dyn Clock>,
@@ -145,6 +147,37 @@ impl<'s, S: Stage> Driver<'s, S> {
     pub fn new(
         stage: &'s mut S,
         mut session: Box<dyn Session>,
+        source: Arc<dyn GlobalsSource<S::Globals>>,
+        clock: Arc<dyn Clock>,
+        options: DriverOptions,
+        stats: Arc<StageStats>,
+    ) -> Self {
+        Self::holding(Held::Lent(stage), session, source, clock, options, stats)
+    }
+
+    /// A driver that owns its stage until [`Driver::into_stage`].
+    pub fn owning(
+        stage: S,
+        session: Box<dyn Session>,
+        source: Arc<dyn GlobalsSource<S::Globals>>,
+        clock: Arc<dyn Clock>,
+        options: DriverOptions,
+        stats: Arc<StageStats>,
+    ) -> Self {
+        Self::holding(Held::Own(stage), session, source, clock, options, stats)
+    }
+
+    /// Drops the session and gives the stage back, if the driver owns it.
+    pub fn into_stage(self) -> Option<S> {
+        match self.stage {
+            Held::Own(stage) => Some(stage),
+            Held::Lent(_) => None,
+        }
+    }
+
+    fn holding(
+        stage: Held<'s, S>,
+        session: Box<dyn Session>,
         source: Arc<dyn GlobalsSource<S::Globals>>,
         clock: Arc<dyn Clock>,
         options: DriverOptions,
@@ -197,7 +230,7 @@ impl<'s, S: Stage> Driver<'s, S> {
     /// # Errors
     /// See [`DriverError`].
     pub fn finish(mut self) -> Result<(), DriverError> {
-        if let Err(failure) = self.commit().and_then(|()| self.note_positions(true)) {
+        if let Err(failure) = self.commit_last() {
             return Err(self.failed(failure));
         }
         for partition in self.tasks.partitions() {

@@ -84,26 +84,40 @@ impl<S: Stage> Driver<'_, S> {
         self.tasks.state_failure().map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Tells stores where their changelog ends, right after a commit: with no transaction open, everything
-    /// up to there is in them, for nobody else commits state of these partitions. One of them at a time,
+    /// Asks where the changelogs end whose position is old, right before a commit. Once that has succeeded,
+    /// which says that this member had its partitions all the time, everything up to there is in their
+    /// stores: nobody else has committed state of these partitions. Asked after the commit, a member that
+    /// stood still in between would take what its heir has written for its own. One of them at a time,
     /// unless this is the last occasion.
-    pub(super) fn note_positions(&mut self, is_last: bool) -> Result<(), Failure> {
-        let Some(changelog) = self.stage.spec().changelog.clone() else { return Ok(()) };
+    pub(super) fn ends_to_note(&mut self, is_last: bool) -> Result<Vec<(u32, i64)>, Failure> {
+        let Some(changelog) = self.stage.spec().changelog.clone() else { return Ok(Vec::new()) };
         let now_ms = self.clock.now_ms();
         let before_ms = if is_last { i64::MAX } else { now_ms.saturating_sub(self.options.position_interval_ms) };
         let Self { session, tasks, .. } = self;
-        let due = tasks.iter_mut().filter(|task| task.is_position_old && task.noted_ms <= before_ms);
+        let mut ends = Vec::new();
+        let due = tasks.iter_mut().filter(|task| task.has_old_position() && task.noted_ms <= before_ms);
         for task in due.take(if is_last { usize::MAX } else { 1 }) {
             let at = TopicPartition { topic: changelog.clone(), partition: task.number };
             match session.high_watermark(&at) {
-                Ok(end) => task.state.note(end, now_ms)?,
+                Ok(end) => ends.push((task.number, end)),
                 // The next restore reads a little more.
                 Err(SessionError::Rebuild(why)) => {
                     tracing::debug!(topic = %at.topic, partition = at.partition, %why, "the end is not known now");
                 }
                 Err(error) => return Err(error.into()),
             }
-            (task.is_position_old, task.noted_ms) = (false, now_ms);
+            task.noted_ms = now_ms;
+        }
+        Ok(ends)
+    }
+
+    /// Tells stores where their changelogs ended before the commit that has just succeeded, at that instant.
+    pub(super) fn note_positions(&mut self, ends: &[(u32, i64)], at_ms: i64) -> Result<(), Failure> {
+        for (number, end) in ends {
+            if let Some(task) = self.tasks.get_mut(*number) {
+                task.state.note(*end, at_ms)?;
+                task.is_position_old = false;
+            }
         }
         Ok(())
     }

@@ -75,6 +75,11 @@ impl Task {
         self.progress.iter_mut().map(|progress| progress.offer_backlog(stepping, state)).sum()
     }
 
+    /// Whether the store holds, or will after the next commit, more than its position says.
+    pub(super) fn has_old_position(&self) -> bool {
+        self.is_position_old || self.state.is_changed()
+    }
+
     /// Everything since the last commit is committed; the store takes it, or is of no use any more.
     fn committed(&mut self, now_ms: i64) -> Result<(), StoreError> {
         self.globals_committed = self.globals;

@@ -35,6 +35,11 @@ pub trait BusUnderTest {
         None
     }
 
+    /// Whether nothing happens while a test waits: a transaction that is open stays open.
+    fn stands_still(&self) -> bool {
+        false
+    }
+
     /// How long everything may take before a test fails, in real time.
     fn patience(&self) -> Duration {
         Duration::from_secs(30)

@@ -40,6 +40,10 @@ impl BusUnderTest for SimUnderTest {
         self.clock.clone()
     }
 
+    fn stands_still(&self) -> bool {
+        true
+    }
+
     fn stores(&self) -> Option<Arc<dyn StateStores>> {
         Some(Arc::new(self.stores.clone()?))
     }

@@ -104,6 +104,40 @@ fn whenever_a_cache_fails_it_is_discarded_and_nothing_is_lost_or_doubled() {
     assert!(met > 20, "{met} failures were met");
 }
 
+#[test]
+fn what_an_heir_has_written_is_not_taken_for_one_s_own() {
+    for point in [DriverPoint::BeforeCommit, DriverPoint::AfterCommit, DriverPoint::Applied] {
+        // A hook lives for ever; so does what it runs.
+        let under: &'static SimUnderTest = Box::leak(Box::new(SimUnderTest::with_stores().unwrap()));
+        let mut world = world(under);
+        world.options.position_interval_ms = 0;
+        let world: &'static World<'_, SimUnderTest> = Box::leak(Box::new(world));
+        publish(world, 20);
+        run(world, &mut world.stage(), 20);
+        let mut stage = world.stage();
+        let mut zombie = world.driver(&mut stage, "a");
+        let mut stood = false;
+        zombie.crash_when(move |at| {
+            if at == point && !std::mem::replace(&mut stood, true) {
+                // It stands still here, and another member, with a disk of its own, goes on.
+                under.clock.advance(60_000);
+                publish(world, 20);
+                let mut stage = world.stage();
+                let mut heir = world.driver_over(None, &mut stage, "b", Arc::default());
+                world.run_until("the heir's outputs", &mut [&mut heir], || world.output_count() >= 60).unwrap();
+                heir.finish().unwrap();
+            }
+            false
+        });
+        publish(world, 20);
+        while zombie.tick().is_ok_and(|tick| tick.records > 0 || tick.committed || world.output_count() < 60) {}
+        drop(zombie);
+        publish(world, 20);
+        run(world, &mut world.stage(), 80);
+        world.check_exactly_once(&["in"]);
+    }
+}
+
 /// Puts a timer into a cache that no changelog knows, and returns whether it has fired after more work.
 fn meddle(world: &World<'_, SimUnderTest>, stores: &MemoryStores, between: impl FnOnce()) -> bool {
     publish(world, 30);
