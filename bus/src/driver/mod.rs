@@ -146,7 +146,7 @@ impl<'s, S: Stage> Driver<'s, S> {
     /// A driver that has not subscribed yet.
     pub fn new(
         stage: &'s mut S,
-        mut session: Box<dyn Session>,
+        session: Box<dyn Session>,
         source: Arc<dyn GlobalsSource<S::Globals>>,
         clock: Arc<dyn Clock>,
         options: DriverOptions,
@@ -177,7 +177,7 @@ impl<'s, S: Stage> Driver<'s, S> {
 
     fn holding(
         stage: Held<'s, S>,
-        session: Box<dyn Session>,
+        mut session: Box<dyn Session>,
         source: Arc<dyn GlobalsSource<S::Globals>>,
         clock: Arc<dyn Clock>,
         options: DriverOptions,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use petrel_bus::sim::ProcessClock;
-use petrel_bus::{DriverOptions, MemoryStores, SessionOptions, TOMBSTONE_MS, Versioned};
+use petrel_bus::{DriverOptions, MemoryStores, SessionOptions, Versioned};
 use petrel_ingest::timers::{TimerOptions, TimerStage};
 use petrel_rules::{MatchCounters, MatchOptions, MatchStage};
 
@@ -44,7 +44,7 @@ pub fn populate(world: &Rc<World>, options: &Options) {
             let number = world.processes.borrow().len();
             let (clock, catalog) = (ProcessClock::new(world.clock.clone()), Arc::<Catalog>::default());
             let name = format!("{role:?}-{member}").to_lowercase();
-            let disk = MemoryStores::with_age_ms_max(TOMBSTONE_MS / 2);
+            let disk = MemoryStores::with_age_ms_max(SimOptions::default().delete_retention_ms / 2);
             let driver = DriverOptions { stores: Some(Arc::new(disk.clone())), ..DriverOptions::default() };
             let seat = Seat {
                 bus: world.bus.clone(),
