@@ -47,6 +47,10 @@ pub struct TopicSpec {
     pub compacted: bool,
     /// How long records stay, in milliseconds; none for compacted topics and for ever.
     pub retention_ms: Option<i64>,
+    /// How long the tombstones of a compacted topic stay, in milliseconds: whoever reads it from its
+    /// beginning, or goes on where it was, must get from a record to its tombstone within that time.
+    /// None for other topics and for ever.
+    pub delete_retention_ms: Option<i64>,
 }
 
 impl TopicSpec {
@@ -56,11 +60,12 @@ impl TopicSpec {
     /// [`BusError::TopicDiffers`] names the first difference.
     pub fn matches(&self, wanted: &Self) -> Result<(), BusError> {
         let cleanup = |spec: &Self| if spec.compacted { "compact".to_owned() } else { "delete".to_owned() };
-        let retention = |spec: &Self| spec.retention_ms.map_or("none".to_owned(), |ms| format!("{ms} ms"));
+        let time = |ms: Option<i64>| ms.map_or("none".to_owned(), |ms| format!("{ms} ms"));
         let settings = [
             ("partitions", self.partitions.to_string(), wanted.partitions.to_string()),
             ("cleanup", cleanup(self), cleanup(wanted)),
-            ("retention", retention(self), retention(wanted)),
+            ("retention", time(self.retention_ms), time(wanted.retention_ms)),
+            ("delete retention", time(self.delete_retention_ms), time(wanted.delete_retention_ms)),
         ];
         match settings.into_iter().find(|(_, found, wanted)| found != wanted) {
             None => Ok(()),
@@ -80,8 +85,6 @@ pub struct SessionOptions {
     pub member: Arc<str>,
     /// Whether it writes; without transactions [`Session::send`] is an error.
     pub transactional: bool,
-    /// Whether all topics' partitions of one number must go to the same member.
-    pub co_partitioned: bool,
 }
 
 /// Follows a topic from its beginning, all partitions, committed records only, outside of any group.
@@ -104,6 +107,17 @@ pub trait Tail: Send {
     /// Whether everything in front of the latest mark has been handed out, or will never be; not before the
     /// first one. Transactions that are open there are waited for, however long they take.
     fn passed_mark(&self) -> bool;
+}
+
+/// What a log that has a limit of its own holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogUsage {
+    /// Bytes of all records, with their framing.
+    pub bytes: u64,
+    /// Most of them; then writers are refused.
+    pub bytes_max: u64,
+    /// What is wrong with it, for people; empty when all is well.
+    pub problems: Vec<String>,
 }
 
 /// A log with topics, consumer groups and transactions.
@@ -144,6 +158,11 @@ pub trait Bus: Send + Sync {
     /// # Errors
     /// See [`BusError`].
     fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<i64>, BusError>;
+
+    /// How full the log is; none where its limits are not Petrel's business.
+    fn usage(&self) -> Option<LogUsage> {
+        None
+    }
 
     /// A publisher; `name` is stable over restarts and unique among the log's publishers.
     ///

@@ -12,31 +12,43 @@
 mod bus;
 mod clock;
 mod driver;
+mod follow;
 mod globals;
 pub mod group;
 mod member;
 mod partition;
 mod publisher;
 mod record;
+mod restores;
 mod run;
 mod session;
 pub mod sim;
 mod stage;
 mod state;
 mod stats;
+mod store;
 mod tail;
 
-pub use bus::{Bus, BusError, SessionOptions, Tail, TopicSpec};
+pub use bus::{Bus, BusError, LogUsage, SessionOptions, Tail, TopicSpec};
 pub use clock::Clock;
 pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, Tick};
+pub use follow::{check_followers, with_followers};
 pub use globals::{GlobalsSource, Versioned};
 pub use member::{Block, Log, Member, Transaction};
 pub use partition::{murmur2, partition_of};
 pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, SoleWriteError, SoleWriter, Written, receipt};
 pub use record::{Output, OwnedRecord, Record, To};
+pub use restores::{RestoreProgress, Restoring};
 pub use run::{StageHandle, spawn_stage};
-pub use session::{Batch, Fetched, GroupEvent, Position, Restored, Session, SessionError, TopicPartition};
+pub use session::{
+    Batch, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
+    TopicPartition,
+};
 pub use stage::{Context, Facts, InputTopic, Silence, Stage, StageSpec, Start, Taken};
-pub use state::{DueTimer, PartitionState, TimerKind};
+pub use state::{PartitionState, StateTooLarge};
 pub use stats::{BlockedPartition, StageStats};
+pub use store::{
+    Change, DueTimer, KEY_BYTES_MAX, Mark, MemoryStore, MemoryStores, Pair, Pairs, StateStore, StateStores, StoreError,
+    StoreName, Timer, TimerKind, Timers,
+};
 pub use tail::LogTail;

@@ -9,9 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::bus::SessionOptions;
+use crate::follow::check_followers;
 use crate::group::{Counts, Fenced, Group};
 use crate::record::{Output, Record};
-use crate::session::{Fetched, GroupEvent, Position, Restored, Session, SessionError, TopicPartition};
+use crate::restores::RestoreProgress;
+use crate::session::{
+    Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError, TopicPartition,
+};
 use crate::stage::{InputTopic, Start};
 
 /// Most records read of a changelog or by a tail at once.
@@ -32,7 +36,9 @@ pub struct Transaction<'a> {
     pub member: &'a Arc<str>,
     /// Its epoch; [`Group::check`] fences by it.
     pub epoch: u64,
-    /// Records and their partitions.
+    /// What [`Log::init_producer`] answered; none for a member that does not write.
+    pub producer: Option<u64>,
+    /// Records and their partitions, as far as [`Log::send`] has not taken them.
     pub outputs: Vec<(Output, u32)>,
     /// What the group has processed.
     pub positions: &'a [Position],
@@ -46,13 +52,22 @@ pub trait Log {
     /// Time of the log, in milliseconds since the epoch.
     fn now_ms(&self) -> i64;
 
+    /// Whether the log can be reached now.
+    ///
+    /// # Errors
+    /// If it cannot.
+    fn reach(&self) -> Result<(), SessionError> {
+        Ok(())
+    }
+
     /// Number of partitions of a topic; none if it does not exist.
     fn partitions(&self, topic: &str) -> Option<u32>;
 
-    /// First offset that is there, and the offset behind the last committed record.
+    /// First offset that is there, and the offset up to which committed records can be read.
     fn bounds(&self, at: &TopicPartition) -> Option<Range<i64>>;
 
-    /// The offset behind the last record, committed or not.
+    /// The offset behind the last record, committed or not. A log whose transactions are not seen
+    /// before they are committed has one end.
     ///
     /// # Errors
     /// If that cannot be known now.
@@ -67,14 +82,54 @@ pub trait Log {
     /// If the data cannot be read.
     fn read(&self, at: &TopicPartition, from: i64, records_max: usize) -> Result<Vec<Self::Block>, SessionError>;
 
-    /// Waits until no transaction is open that could still move this group's offsets.
+    /// Waits until no transaction is open that could still move these offsets of this group.
     ///
     /// # Errors
     /// If that cannot be known now.
-    fn settle(&self, group: &str) -> Result<(), SessionError>;
+    fn settle(&self, group: &str, partitions: &[TopicPartition]) -> Result<(), SessionError>;
+
+    /// Waits until a partition can be read up to a high watermark that was asked for before.
+    ///
+    /// # Errors
+    /// If that cannot be known now.
+    fn stabilise(&self, at: &TopicPartition, end: i64) -> Result<(), SessionError> {
+        let _ = (at, end);
+        Ok(())
+    }
 
     /// What a group committed for a partition.
     fn offset(&self, group: &str, at: &TopicPartition) -> Option<(i64, Option<String>)>;
+
+    /// Begins the life of a member's producer, which ends that of an earlier one; its epoch. A log that
+    /// fences by the group alone has none.
+    fn init_producer(&self, group: &Arc<str>, member: &Arc<str>) -> u64 {
+        let _ = (group, member);
+        0
+    }
+
+    /// Takes an output into the member's open transaction; one that keeps nothing before the commit
+    /// hands it back.
+    ///
+    /// # Errors
+    /// As [`Session::send`].
+    fn send(
+        &self,
+        transaction: &Transaction<'_>,
+        output: Output,
+        partition: u32,
+    ) -> Result<Option<(Output, u32)>, SessionError> {
+        let _ = transaction;
+        Ok(Some((output, partition)))
+    }
+
+    /// Takes everything back that the member has sent since its last commit.
+    ///
+    /// # Errors
+    /// As [`Session::abort`].
+    fn abort(&self, transaction: &Transaction<'_>) -> Result<(), SessionError> {
+        let _ = transaction;
+        Ok(())
+    }
 
     /// Commits all or nothing, after the group has let it pass.
     ///
@@ -118,30 +173,39 @@ pub struct Member<L: Log> {
     log: L,
     options: SessionOptions,
     epoch: u64,
+    producer: Option<u64>,
     inputs: Vec<InputTopic>,
     assigned: Vec<TopicPartition>,
     cursors: Vec<Cursor>,
     /// Which cursor is read first, so that a full partition does not starve the others.
     turn: usize,
     events: VecDeque<GroupEvent>,
+    /// What the log does not take before the commit.
     outputs: Vec<(Output, u32)>,
+    progress: Arc<RestoreProgress>,
+    /// Whether the log may have a transaction open.
+    sent: bool,
     closed: bool,
 }
 
 impl<L: Log> Member<L> {
     /// Joins the group.
     pub fn join(log: L, options: SessionOptions) -> Self {
+        let producer = options.transactional.then(|| log.init_producer(&options.group, &options.member));
         let epoch = Self::new_epoch(&log, &options);
         Self {
             log,
             options,
             epoch,
+            producer,
             inputs: Vec::new(),
             assigned: Vec::new(),
             cursors: Vec::new(),
             turn: 0,
             events: VecDeque::new(),
             outputs: Vec::new(),
+            progress: Arc::default(),
+            sent: false,
             closed: false,
         }
     }
@@ -152,12 +216,17 @@ impl<L: Log> Member<L> {
     }
 
     fn tell_group(&self) -> Result<(), Fenced> {
-        let topics: Vec<Arc<str>> = self.inputs.iter().map(|i| i.name.clone()).collect();
+        let topics: Vec<_> = self.inputs.iter().map(|i| (i.name.clone(), i.with.clone())).collect();
         let (member, epoch) = (&self.options.member, self.epoch);
         self.log.group(&self.options.group, |group, counts| group.subscribe(member, epoch, topics, counts))
     }
 
+    fn check_followers(&self, inputs: &[InputTopic]) -> Result<(), SessionError> {
+        check_followers(inputs, |topic| Ok(self.log.partitions(topic)))
+    }
+
     fn poll_group(&mut self) -> Result<Vec<GroupEvent>, SessionError> {
+        self.log.reach()?;
         let mut events: Vec<GroupEvent> = self.events.drain(..).collect();
         let (member, epoch, now_ms) = (&self.options.member, self.epoch, self.log.now_ms());
         match self.log.group(&self.options.group, |group, _| group.poll(member, epoch, now_ms)) {
@@ -170,6 +239,8 @@ impl<L: Log> Member<L> {
             Err(fenced) => return Err(fenced.into()),
         }
         if let Some(GroupEvent::Assigned(partitions)) = events.last() {
+            // Topics may have come into being since they were subscribed to.
+            self.check_followers(&self.inputs)?;
             self.assigned.extend(partitions.iter().cloned());
         }
         Ok(events)
@@ -245,17 +316,56 @@ impl<L: Log> Member<L> {
         }
     }
 
+    fn restore_one(&self, wanted: &RestoreFrom, each: &mut Restored<'_>) -> Result<i64, SessionError> {
+        let RestoreFrom { at, from } = wanted;
+        let Some(bounds) = self.log.bounds(at) else {
+            let TopicPartition { topic, partition } = at;
+            return Err(SessionError::Halt(format!("there is no partition {partition} of the changelog {topic}")));
+        };
+        let end = self.log.high_watermark(at)?;
+        let mut next = from.unwrap_or(bounds.start);
+        if next < bounds.start || next > end {
+            return Ok(RESTORE_OUT_OF_RANGE);
+        }
+        self.log.stabilise(at, end)?;
+        while next < end {
+            self.progress.reached(at, next, end);
+            let blocks = self.log.read(at, next, READ_RECORDS_MAX)?;
+            let begun = next;
+            for record in blocks.iter().flat_map(Block::records).filter(|r| r.offset >= begun) {
+                next = record.offset + 1;
+                each(at.partition, record.offset, record.key.unwrap_or_default(), record.value);
+            }
+            if next == begun {
+                break;
+            }
+        }
+        // What is left up to the end are gaps.
+        Ok(next.max(end))
+    }
+
     fn transact(&mut self, outputs: Vec<(Output, u32)>, positions: &[Position]) -> Result<(), SessionError> {
-        if outputs.is_empty() && positions.is_empty() {
+        if outputs.is_empty() && positions.is_empty() && !self.sent {
             return Ok(());
         }
-        let (group, member, epoch) = (&self.options.group, &self.options.member, self.epoch);
-        self.log.commit(Transaction { group, member, epoch, outputs, positions })
+        // Offsets alone open a transaction, too, which stays if they are refused.
+        self.sent = true;
+        self.log.commit(Transaction { outputs, positions, ..self.transaction() })?;
+        self.sent = false;
+        Ok(())
+    }
+
+    /// Whose transaction it is; nothing is in it.
+    fn transaction(&self) -> Transaction<'_> {
+        let Self { options, epoch, producer, .. } = self;
+        let (group, member) = (&options.group, &options.member);
+        Transaction { group, member, epoch: *epoch, producer: *producer, outputs: Vec::new(), positions: &[] }
     }
 }
 
 impl<L: Log> Session for Member<L> {
     fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError> {
+        self.check_followers(inputs)?;
         self.inputs = inputs.to_vec();
         for topic in inputs.iter().map(|i| &i.name).filter(|topic| self.log.partitions(topic).is_none()) {
             let at = TopicPartition { topic: topic.clone(), partition: 0 };
@@ -291,7 +401,7 @@ impl<L: Log> Session for Member<L> {
     }
 
     fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
-        self.log.settle(&self.options.group)?;
+        self.log.settle(&self.options.group, assigned)?;
         let mut positions = Vec::with_capacity(assigned.len());
         let mut new = Vec::new();
         for at in assigned {
@@ -309,24 +419,14 @@ impl<L: Log> Session for Member<L> {
         Ok(positions)
     }
 
-    fn restore(&mut self, changelog: &TopicPartition, each: &mut Restored<'_>) -> Result<(), SessionError> {
-        let Some(bounds) = self.log.bounds(changelog) else {
-            let TopicPartition { topic, partition } = changelog;
-            return Err(SessionError::Halt(format!("there is no partition {partition} of the changelog {topic}")));
-        };
-        let mut next = bounds.start;
-        while next < bounds.end {
-            let blocks = self.log.read(changelog, next, READ_RECORDS_MAX)?;
-            let begun = next;
-            for record in blocks.iter().flat_map(Block::records).filter(|r| r.offset >= begun) {
-                next = record.offset + 1;
-                each(record.key.unwrap_or_default(), record.value);
-            }
-            if next == begun {
-                break;
-            }
-        }
-        Ok(())
+    fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
+        let next = wanted.iter().map(|wanted| self.restore_one(wanted, each)).collect();
+        self.progress.done();
+        next
+    }
+
+    fn tell_restores(&mut self, progress: Arc<RestoreProgress>) {
+        self.progress = progress;
     }
 
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {
@@ -387,7 +487,9 @@ impl<L: Log> Session for Member<L> {
         if !self.options.transactional {
             return Err(SessionError::Halt("a session without transactions cannot write".into()));
         }
-        self.outputs.push((output, partition));
+        let kept = self.log.send(&self.transaction(), output, partition)?;
+        self.sent |= kept.is_none();
+        self.outputs.extend(kept);
         Ok(())
     }
 
@@ -398,6 +500,9 @@ impl<L: Log> Session for Member<L> {
 
     fn abort(&mut self, rewind: &[Position]) -> Result<(), SessionError> {
         self.outputs.clear();
+        if std::mem::take(&mut self.sent) {
+            self.log.abort(&self.transaction())?;
+        }
         for Position { at, offset, .. } in rewind {
             if let Some(cursor) = self.cursor(at) {
                 cursor.next = *offset;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::record::{Output, Record};
+use crate::restores::RestoreProgress;
 use crate::stage::InputTopic;
 
 /// A partition of a topic.
@@ -110,8 +111,22 @@ impl<'a> Fetched<'a> {
     }
 }
 
-/// Takes a key of a changelog and its value; none is a tombstone.
-pub type Restored<'a> = dyn FnMut(&[u8], Option<&[u8]>) + 'a;
+/// A changelog's partition to be read, and from where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreFrom {
+    /// The partition.
+    pub at: TopicPartition,
+    /// The first offset that is wanted; none begins at the beginning.
+    pub from: Option<i64>,
+}
+
+/// What [`Session::restore`] answers instead of the next offset where the log does not hold everything
+/// from the wanted offset on: it begins behind it, or ends before it. Nothing of that partition was
+/// handed out; what was known of it is of no use, and it is to be read from its beginning.
+pub const RESTORE_OUT_OF_RANGE: i64 = -1;
+
+/// Takes a record of a changelog: partition, offset, key, value; none is a tombstone.
+pub type Restored<'a> = dyn FnMut(u32, i64, &[u8], Option<&[u8]>) + 'a;
 
 /// One member of one consumer group, with the transactions of one producer.
 ///
@@ -119,10 +134,13 @@ pub type Restored<'a> = dyn FnMut(&[u8], Option<&[u8]>) + 'a;
 /// without another call. Dropping it without [`Session::close`] is what a crash looks like.
 pub trait Session {
     /// Replaces the topics that are read. A topic that does not exist is told by a
-    /// [`GroupEvent::Halted`] of its partition 0; the others are read.
+    /// [`GroupEvent::Halted`] of its partition 0; the others are read. The group assigns the partitions of
+    /// topics that follow none; those of a follower come and go with the same numbers of its leader, in
+    /// the same event.
     ///
     /// # Errors
-    /// See [`SessionError`].
+    /// See [`SessionError`]. A follower that has another number of partitions than its leader, or is not
+    /// there, is a [`SessionError::Halt`] that names both.
     fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError>;
 
     /// Waits up to `wait` for records or a change of membership and hands at most `max` records to
@@ -145,12 +163,16 @@ pub trait Session {
     /// See [`SessionError`].
     fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError>;
 
-    /// Hands every committed record of a changelog's partition to `each`, up to the end that it has
-    /// after [`Session::begin`] returned. Key, value.
+    /// Hands every committed record of partitions of a changelog to `each`, from the wanted offsets up
+    /// to the ends that they have after [`Session::begin`] returned; those of one partition in order.
+    /// Returns for each of them the next offset, or [`RESTORE_OUT_OF_RANGE`].
     ///
     /// # Errors
-    /// See [`SessionError`].
-    fn restore(&mut self, changelog: &TopicPartition, each: &mut Restored<'_>) -> Result<(), SessionError>;
+    /// See [`SessionError`]. A partition that does not exist is a [`SessionError::Halt`].
+    fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError>;
+
+    /// Where later restores shall tell how far they are.
+    fn tell_restores(&mut self, _progress: Arc<RestoreProgress>) {}
 
     /// Starts to fetch newly assigned partitions at these positions.
     ///

@@ -1,9 +1,10 @@
 //! What a driver counts, read by whoever exports metrics.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::restores::RestoreProgress;
 use crate::session::TopicPartition;
 
 /// Upper bounds of the commit-time histogram's buckets, in milliseconds; one more bucket has none.
@@ -16,6 +17,8 @@ pub struct StageStats {
     pub records: AtomicU64,
     /// Outputs and changelog records handed to the bus.
     pub outputs: AtomicU64,
+    /// Changelog records read by restores.
+    pub restored: AtomicU64,
     /// Commits.
     pub commits: AtomicU64,
     /// Aborted transactions.
@@ -33,6 +36,8 @@ pub struct StageStats {
     pub globals_version: AtomicU64,
     /// Whether a session is up and its partitions are restored.
     pub ready: AtomicBool,
+    /// How far restores are; empty while there are none.
+    pub restores: Arc<RestoreProgress>,
     problems: Mutex<Problems>,
 }
 

@@ -36,7 +36,8 @@ impl<L: Log> LogTail<L> {
         let follow = |partition| {
             let at = TopicPartition { topic: topic.clone(), partition };
             let bounds = log.bounds(&at).unwrap_or(0..0);
-            Follow { at, next: bounds.start, end: bounds.end, mark: None }
+            let end = log.high_watermark(&at).unwrap_or(bounds.end);
+            Follow { at, next: bounds.start, end, mark: None }
         };
         let follows = (0..count).map(follow).collect();
         Ok(Self { log, follows })
@@ -86,7 +87,7 @@ impl<L: Log + Send> Tail for LogTail<L> {
 
     fn mark(&mut self) -> Result<(), BusError> {
         for follow in &mut self.follows {
-            follow.mark = Some(self.log.bounds(&follow.at).unwrap_or(0..0).end);
+            follow.mark = Some(self.log.high_watermark(&follow.at).map_err(storage)?);
         }
         Ok(())
     }

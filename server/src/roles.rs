@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use petrel_audit::SinkHandle;
 use petrel_bus::{
-    Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, Stage, StageHandle, StageStats, Versioned,
-    spawn_stage,
+    Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, Stage, StageHandle, StageStats, StateStores,
+    Versioned, spawn_stage,
 };
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
@@ -35,6 +35,8 @@ pub struct Parts<'a> {
     pub topics: &'a Topics,
     /// The log.
     pub bus: &'a Arc<dyn Bus>,
+    /// Where stages keep their state; none in a process whose roles have none.
+    pub stores: Option<Arc<dyn StateStores>>,
     /// Identifies the log.
     pub cluster_id: String,
     /// The clock.
@@ -146,6 +148,7 @@ impl Parts<'_> {
         DriverOptions {
             commit_interval_ms: self.config.commit_interval_ms,
             output_bytes_max: self.config.record_bytes_max,
+            stores: self.stores.clone(),
             ..DriverOptions::default()
         }
     }
@@ -161,7 +164,6 @@ impl Parts<'_> {
             group: format!("{}{group}", self.topics.prefix()).into(),
             member: format!("{}-{group}-{thread}", self.instance).into(),
             transactional: true,
-            co_partitioned: false,
         };
         spawn_stage(self.bus.clone(), stage, session, self.driver(), globals, self.clock.clone())
     }

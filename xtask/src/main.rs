@@ -9,6 +9,7 @@ mod fetch;
 mod fuzz;
 mod gate;
 mod machine;
+mod sim;
 mod steps;
 mod up;
 
@@ -36,6 +37,8 @@ enum Command {
     Crash(e2e::CrashOptions),
     /// Take Kafka and ClickHouse away for minutes
     Outage(e2e::OutageOptions),
+    /// Run the whole product on the simulated log, seed by seed
+    Sim(sim::Options),
     /// Feed mutated rules and events to the rule engine, one target after the other
     Fuzz(fuzz::Options),
     /// Measure
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Deps(options) => deps::run(&options),
         Command::Crash(options) => e2e::crash(&options),
         Command::Outage(options) => e2e::outage(&options),
+        Command::Sim(options) => sim::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Bench(bench) => bench::run(&bench),
     };

@@ -9,6 +9,7 @@ use rdkafka::topic_partition_list::Offset;
 
 use crate::faults::rebuild;
 use crate::lists;
+use crate::offsets::Which;
 use crate::session::KafkaSession;
 
 /// Pause before offsets that a transaction still may change are asked for again.
@@ -91,18 +92,14 @@ impl KafkaSession {
         {
             return Ok(*offset);
         }
-        let watermarks =
-            self.consumer().fetch_watermarks(&at.topic, lists::number(at.partition), self.options.request_timeout());
-        watermarks.map(|(low, _)| low).map_err(|e| rebuild("no beginning", &e))
+        let begins = self.questions.offsets(std::slice::from_ref(at), Which::Beginning);
+        let begins = begins.map_err(|e| SessionError::Rebuild(e.to_string()))?;
+        begins.first().copied().ok_or_else(|| SessionError::Rebuild("no beginning".into()))
     }
 
     pub(crate) fn accept_at(&mut self, positions: &[Position]) -> Result<(), SessionError> {
         let list = lists::of_positions(positions).map_err(|e| rebuild("cannot take partitions", &e))?;
-        let taken = match self.cooperative {
-            true => self.consumer().incremental_assign(&list),
-            false => self.consumer().assign(&list),
-        };
-        taken.map_err(|e| rebuild("cannot take partitions", &e))?;
+        self.consumer().incremental_assign(&list).map_err(|e| rebuild("cannot take partitions", &e))?;
         for position in positions {
             self.slots.add(position);
         }
@@ -116,11 +113,7 @@ impl KafkaSession {
         }
         self.slots.remove(partitions);
         let list = lists::of_partitions(partitions);
-        let given = match self.cooperative {
-            true => self.consumer().incremental_unassign(&list),
-            false => self.consumer().unassign(),
-        };
-        given.map_err(|e| rebuild("cannot give partitions up", &e))
+        self.consumer().incremental_unassign(&list).map_err(|e| rebuild("cannot give partitions up", &e))
     }
 
     pub(crate) fn set_paused(&mut self, at: &TopicPartition, paused: bool) -> Result<(), SessionError> {

@@ -19,11 +19,7 @@ pub(crate) struct KafkaSoleWriter {
 }
 
 impl KafkaSoleWriter {
-    pub(crate) fn open(
-        options: &Arc<KafkaOptions>,
-        questions: &Arc<Questions>,
-        name: &str,
-    ) -> Result<Self, BusError> {
+    pub(crate) fn open(options: &Arc<KafkaOptions>, questions: &Arc<Questions>, name: &str) -> Result<Self, BusError> {
         // An answer from the cluster first: initialising a producer would wait for it much longer.
         questions.cluster_id()?;
         let transactions = Transactions::connect(options, &format!("sole-{name}"))?;

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::faults::bus_error;
 use crate::lists::number;
 use crate::native::{Polled, Poller};
+use crate::offsets::Which;
 use crate::options::KafkaOptions;
 
 /// Most records handed out by one call, so that its caller gets to look around.
@@ -44,13 +45,13 @@ struct Left {
 impl KafkaTail {
     pub(crate) fn open(options: &KafkaOptions, questions: &Arc<Questions>, topic: &str) -> Result<Self, BusError> {
         let doing = format!("cannot follow {topic}");
-        let count = questions.partitions_of(topic)?;
+        let begins = questions.of_all(topic, Which::Beginning)?;
+        let ends = questions.of_all(topic, Which::End)?;
         let (mut left, mut next) = (Vec::new(), Vec::new());
         let mut list = TopicPartitionList::new();
-        for partition in 0..count {
-            let (low, end) = questions.watermarks(topic, partition)?;
-            next.push(low);
-            left.push((end > low).then_some(Left { end, dry: false }));
+        for (partition, (begin, end)) in (0..).zip(begins.into_iter().zip(ends)) {
+            next.push(begin);
+            left.push((end > begin).then_some(Left { end, dry: false }));
             let added = list.add_partition_offset(topic, number(partition), Offset::Beginning);
             added.map_err(|e| bus_error(&doing, &e))?;
         }
@@ -107,7 +108,7 @@ impl Tail for KafkaTail {
     }
 
     fn mark(&mut self) -> Result<(), BusError> {
-        self.mark = Some(self.questions.of_all(&self.topic, |p| Ok(self.questions.watermarks(&self.topic, p)?.1))?);
+        self.mark = Some(self.questions.of_all(&self.topic, Which::End)?);
         Ok(())
     }
 

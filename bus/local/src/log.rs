@@ -96,16 +96,16 @@ impl Log for LocalLog {
     }
 
     fn bounds(&self, at: &TopicPartition) -> Option<Range<i64>> {
-        self.shared().lock().find(at).map(|(_, begin, end)| begin..end)
+        self.shared().lock().find(at).map(|(_, bounds)| bounds.begin..bounds.end)
     }
 
     fn read(&self, at: &TopicPartition, from: i64, records_max: usize) -> Result<Vec<Chunk>, SessionError> {
-        let Some((slot, _, end)) = self.shared().lock().find(at) else { return Ok(Vec::new()) };
+        let Some((slot, bounds)) = self.shared().lock().find(at) else { return Ok(Vec::new()) };
         let store = self.shared().store().map_err(|e| SessionError::Rebuild(e.to_string()))?;
-        store.read(slot, from, end, records_max).map_err(SessionError::Rebuild)
+        store.read(slot, from, bounds.end, records_max).map_err(SessionError::Rebuild)
     }
 
-    fn settle(&self, _group: &str) -> Result<(), SessionError> {
+    fn settle(&self, _group: &str, _partitions: &[TopicPartition]) -> Result<(), SessionError> {
         self.ask(|answer| Job::Barrier { answer }).unwrap_or_else(|| Err(ended()))
     }
 
@@ -122,7 +122,7 @@ impl Log for LocalLog {
         }
         // Fenced again by the committer; here it spares a zombie's records the way there.
         self.group_check(&transaction)?;
-        let Transaction { group, member, epoch, outputs, positions } = transaction;
+        let Transaction { group, member, epoch, outputs, positions, .. } = transaction;
         let bytes = outputs.iter().map(|(output, _)| output.bytes()).sum::<usize>();
         self.shared().queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         let (group, member, positions) = (group.clone(), member.clone(), positions.to_vec());

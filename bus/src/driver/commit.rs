@@ -47,6 +47,25 @@ impl<S: Stage> Driver<'_, S> {
     }
 
     pub(super) fn commit(&mut self) -> Result<(), Failure> {
+        self.commit_open(false)
+    }
+
+    /// The last commit before partitions are given up. It says where the changelogs of stores end, and is
+    /// made for that alone, too: only a commit that succeeds shows that nobody else had the partitions.
+    pub(super) fn commit_last(&mut self) -> Result<(), Failure> {
+        let mut any = false;
+        for task in self.tasks.iter_mut().filter(|task| task.has_old_position()) {
+            task.touch();
+            any = true;
+        }
+        if any {
+            self.opened();
+        }
+        self.commit_open(true)
+    }
+
+    fn commit_open(&mut self, is_last: bool) -> Result<(), Failure> {
+        self.check_states()?;
         self.send_outputs()?;
         if self.open_since_ms.is_none() {
             return Ok(());
@@ -58,13 +77,18 @@ impl<S: Stage> Driver<'_, S> {
             }
         }
         self.point(DriverPoint::BeforeCommit)?;
+        let (ends, now_ms) = (self.ends_to_note(is_last)?, self.clock.now_ms());
         let began = Instant::now();
         self.session.commit(&self.tasks.moved())?;
         self.stats.committed(began.elapsed());
-        self.tasks.committed();
         (self.open_since_ms, self.sent) = (None, false);
         self.point(DriverPoint::AfterCommit)?;
+        let applied = self.tasks.committed(now_ms);
+        // Whatever became of the stores, it is committed.
         self.stage.committed();
+        applied?;
+        self.point(DriverPoint::Applied)?;
+        self.note_positions(&ends, now_ms)?;
         let lag = self.session.lag().and_then(|lag| i64::try_from(lag).ok());
         self.stats.lag.store(lag.unwrap_or(-1), Ordering::Relaxed);
         Ok(())

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::{Driver, DriverPoint, Failure};
 use crate::session::{GroupEvent, Position, SessionError, TopicPartition};
-use crate::stage::{InputTopic, Stage};
+use crate::stage::Stage;
 
 impl<S: Stage> Driver<'_, S> {
     pub(super) fn group_event(&mut self, event: GroupEvent) -> Result<(), Failure> {
@@ -23,7 +23,8 @@ impl<S: Stage> Driver<'_, S> {
             GroupEvent::Revoked(partitions) => {
                 self.point(DriverPoint::Revoking)?;
                 // Undone here, it is done again by whoever gets them: they must be given up all the same.
-                self.close_transaction()?;
+                let last = self.commit_last();
+                self.or_abort(last)?;
                 self.released(&partitions)
             }
             GroupEvent::Lost(partitions) => {
@@ -41,7 +42,12 @@ impl<S: Stage> Driver<'_, S> {
 
     /// Commits what is open, or else undoes it.
     fn close_transaction(&mut self) -> Result<(), Failure> {
-        match self.commit() {
+        let committed = self.commit();
+        self.or_abort(committed)
+    }
+
+    fn or_abort(&mut self, committed: Result<(), Failure>) -> Result<(), Failure> {
+        match committed {
             Err(Failure::Session(SessionError::Abort(why))) => {
                 tracing::warn!(stage = %self.stage.spec().name, %why, "transaction aborted");
                 self.abort()
@@ -68,8 +74,6 @@ impl<S: Stage> Driver<'_, S> {
             }
             task.add(positions);
         }
-        // Before the restore, which would meet the consequence first: a changelog without that partition.
-        self.check_co_assignment()?;
         self.restore(&new)?;
         self.point(DriverPoint::Restored)?;
         let positions: Vec<Position> = by_number.into_values().flatten().collect();
@@ -79,35 +83,6 @@ impl<S: Stage> Driver<'_, S> {
         self.stats.session_problem(None);
         // Restored state may wait for a globals change that this member never saw happen: the next turn
         // begins with telling it.
-        Ok(())
-    }
-
-    fn restore(&mut self, numbers: &[u32]) -> Result<(), Failure> {
-        let Some(changelog) = self.stage.spec().changelog.clone() else { return Ok(()) };
-        for number in numbers {
-            let Some(task) = self.tasks.get_mut(*number) else { continue };
-            let at = TopicPartition { topic: changelog.clone(), partition: *number };
-            self.session.restore(&at, &mut |key, value| task.state.restore(key, value))?;
-        }
-        Ok(())
-    }
-
-    /// An input that follows another must have come with it: their state is the same.
-    fn check_co_assignment(&self) -> Result<(), Failure> {
-        for task in self.tasks.iter() {
-            let has = |name: &str| task.topic(name).is_some();
-            let parted = |input: &&InputTopic| input.with.as_ref().is_some_and(|with| has(&input.name) != has(with));
-            if let Some(input) = self.inputs.iter().find(parted) {
-                return Err(SessionError::Halt(format!(
-                    "stage {} was assigned partition {} of only one of {} and {}: they need the same number of partitions",
-                    self.stage.spec().name,
-                    task.number,
-                    input.name,
-                    input.with.as_deref().unwrap_or_default(),
-                ))
-                .into());
-            }
-        }
         Ok(())
     }
 

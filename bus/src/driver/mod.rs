@@ -9,9 +9,11 @@
 //!   after an abort, restored from the log after a rebuild.
 
 mod commit;
+mod held;
 mod membership;
 mod progress;
 mod silence;
+mod state;
 mod step;
 mod tasks;
 
@@ -25,13 +27,14 @@ use crate::globals::{GlobalsSource, Versioned};
 use crate::record::Output;
 use crate::session::{Fetched, GroupEvent, Session, SessionError, TopicPartition};
 use crate::stage::{Context, Facts, InputTopic, Stage};
-use crate::state::TimerKind;
 use crate::stats::StageStats;
+use crate::store::{StateStores, StoreError, TimerKind};
+use held::Held;
 use step::Stepping;
 use tasks::Tasks;
 
-/// Limits and intervals of a driver.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Limits and intervals of a driver, and where its state is.
+#[derive(Debug, Clone)]
 pub struct DriverOptions {
     /// Longest time between two commits under load, in milliseconds.
     pub commit_interval_ms: i64,
@@ -48,6 +51,12 @@ pub struct DriverOptions {
     pub timers_max: usize,
     /// Largest output, key and value, in bytes; the stage says what to write instead of a larger one.
     pub output_bytes_max: usize,
+    /// How often a partition's store is told where its changelog ends, in milliseconds: what was written
+    /// since then is read once more by the next restore.
+    pub position_interval_ms: i64,
+    /// Where committed state is between two sessions; without them it is in memory and restored as a
+    /// whole.
+    pub stores: Option<Arc<dyn StateStores>>,
 }
 
 impl Default for DriverOptions {
@@ -60,6 +69,8 @@ impl Default for DriverOptions {
             idle_commit_ms: 2,
             timers_max: 1024,
             output_bytes_max: 1_000_000,
+            position_interval_ms: 30_000,
+            stores: None,
         }
     }
 }
@@ -77,8 +88,10 @@ pub enum DriverPoint {
     Sent,
     /// Everything is in the transaction, the commit has not been asked for.
     BeforeCommit,
-    /// The commit succeeded, the stage has not been told.
+    /// The commit succeeded; neither the stores of the state nor the stage have been told.
     AfterCommit,
+    /// Both have.
+    Applied,
     /// Partitions are about to be given up.
     Revoking,
 }
@@ -110,7 +123,7 @@ type Hook = Box<dyn FnMut(DriverPoint) -> bool>;
 
 /// Runs one stage over one session.
 pub struct Driver<'s, S: Stage> {
-    stage: &'s mut S,
+    stage: Held<'s, S>,
     session: Box<dyn Session>,
     source: Arc<dyn GlobalsSource<S::Globals>>,
     clock: Arc<dyn Clock>,
@@ -139,6 +152,38 @@ impl<'s, S: Stage> Driver<'s, S> {
         options: DriverOptions,
         stats: Arc<StageStats>,
     ) -> Self {
+        Self::holding(Held::Lent(stage), session, source, clock, options, stats)
+    }
+
+    /// A driver that owns its stage until [`Driver::into_stage`].
+    pub fn owning(
+        stage: S,
+        session: Box<dyn Session>,
+        source: Arc<dyn GlobalsSource<S::Globals>>,
+        clock: Arc<dyn Clock>,
+        options: DriverOptions,
+        stats: Arc<StageStats>,
+    ) -> Self {
+        Self::holding(Held::Own(stage), session, source, clock, options, stats)
+    }
+
+    /// Drops the session and gives the stage back, if the driver owns it.
+    pub fn into_stage(self) -> Option<S> {
+        match self.stage {
+            Held::Own(stage) => Some(stage),
+            Held::Lent(_) => None,
+        }
+    }
+
+    fn holding(
+        stage: Held<'s, S>,
+        mut session: Box<dyn Session>,
+        source: Arc<dyn GlobalsSource<S::Globals>>,
+        clock: Arc<dyn Clock>,
+        options: DriverOptions,
+        stats: Arc<StageStats>,
+    ) -> Self {
+        session.tell_restores(stats.restores.clone());
         let globals = source.current();
         // What an earlier session could not read, this one will tell again.
         stats.forget_halted(|_| true);
@@ -185,7 +230,7 @@ impl<'s, S: Stage> Driver<'s, S> {
     /// # Errors
     /// See [`DriverError`].
     pub fn finish(mut self) -> Result<(), DriverError> {
-        if let Err(failure) = self.commit() {
+        if let Err(failure) = self.commit_last() {
             return Err(self.failed(failure));
         }
         for partition in self.tasks.partitions() {
@@ -208,6 +253,10 @@ impl<'s, S: Stage> Driver<'s, S> {
         match failure {
             Failure::Session(SessionError::Abort(why) | SessionError::Rebuild(why)) => DriverError::Rebuild(why),
             Failure::Session(SessionError::Halt(why)) => DriverError::Halt(why),
+            Failure::Store(error) => {
+                self.leave_after_store_failure();
+                DriverError::Rebuild(error.to_string())
+            }
             Failure::Crashed(point) => DriverError::Crashed(point),
         }
     }
@@ -220,6 +269,7 @@ impl<'s, S: Stage> Driver<'s, S> {
         self.point(DriverPoint::Stepped)?;
         self.fire_timers();
         self.fire_silence_timers()?;
+        self.check_states()?;
         self.send_outputs()?;
         self.pause_blocked()?;
         self.stats.records.fetch_add(records as u64, Ordering::Relaxed);
@@ -382,7 +432,14 @@ impl<'s, S: Stage> Driver<'s, S> {
 /// What ends a turn early.
 enum Failure {
     Session(SessionError),
+    Store(StoreError),
     Crashed(DriverPoint),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl From<SessionError> for Failure {

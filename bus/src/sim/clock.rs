@@ -32,3 +32,37 @@ impl Clock for SimClock {
         self.advance(i64::try_from(time.as_millis()).unwrap_or(i64::MAX).max(1));
     }
 }
+
+/// The clock of one process, which may be wrong.
+#[derive(Debug)]
+pub struct ProcessClock {
+    true_time: Arc<SimClock>,
+    ahead_ms: AtomicI64,
+}
+
+impl ProcessClock {
+    /// A clock that is right.
+    pub fn new(true_time: Arc<SimClock>) -> Arc<Self> {
+        Arc::new(Self { true_time, ahead_ms: AtomicI64::new(0) })
+    }
+
+    /// Lets the clock jump, forward or back.
+    pub fn jump(&self, ms: i64) {
+        self.ahead_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Corrects it.
+    pub fn correct(&self) {
+        self.ahead_ms.store(0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ProcessClock {
+    fn now_ms(&self) -> i64 {
+        self.true_time.now_ms() + self.ahead_ms.load(Ordering::SeqCst)
+    }
+
+    fn sleep(&self, time: Duration) {
+        self.true_time.sleep(time);
+    }
+}

@@ -4,8 +4,10 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::state::{InDoubt, Partition, State};
-use super::{CommitFault, SimClock, SimOptions};
+use super::SimClock;
+use super::options::{CommitFault, SimOptions};
+use super::partition::Partition;
+use super::state::State;
 use crate::bus::BusError;
 use crate::clock::Clock;
 use crate::group::{Counts, Group};
@@ -14,12 +16,13 @@ use crate::publisher::{PublishError, Written};
 use crate::record::{Output, OwnedRecord, Record};
 use crate::session::{SessionError, TopicPartition};
 
+const UNREACHABLE: &str = "the simulated log is unreachable";
+
 /// What all handles of a simulated log share.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
     state: Arc<Mutex<State>>,
     clock: Arc<SimClock>,
-    options: SimOptions,
 }
 
 /// Records of a simulated log.
@@ -34,27 +37,32 @@ impl Block for SimBlock {
 
 impl Shared {
     pub(super) fn new(clock: Arc<SimClock>, options: SimOptions) -> Self {
-        Self { state: Arc::default(), clock, options }
+        let state = State::new(options, clock.now_ms());
+        Self { state: Arc::new(Mutex::new(state)), clock }
     }
 
     /// The state after what time alone has changed.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let now_ms = self.clock.now_ms();
-        state.settle(None, now_ms);
-        let State { groups, topics, .. } = &mut *state;
-        for group in groups.values_mut() {
-            let counts: &Counts<'_> = &|topic| topics.get(topic).map(|t| t.spec.partitions);
-            group.expire(now_ms, self.options.session_timeout_ms, counts);
-        }
+        state.pass(self.clock.now_ms());
         state
     }
 
-    pub(super) fn check(&self) -> Result<(), BusError> {
-        match self.lock().unreachable {
-            true => Err(BusError::Unavailable("the simulated log is unreachable".into())),
-            false => Ok(()),
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// The state, if the log can be reached.
+    fn reached(&self) -> Result<MutexGuard<'_, State>, SessionError> {
+        let state = self.lock();
+        match self.clock.now_ms() < state.unreachable_until_ms {
+            true => Err(SessionError::Rebuild(UNREACHABLE.into())),
+            false => Ok(state),
         }
+    }
+
+    pub(super) fn check(&self) -> Result<(), BusError> {
+        self.reached().map(|_| ()).map_err(|_| BusError::Unavailable(UNREACHABLE.into()))
     }
 
     pub(super) fn offsets(&self, topic: &str, of: impl Fn(&Partition) -> i64) -> Result<Vec<i64>, BusError> {
@@ -65,10 +73,7 @@ impl Shared {
     }
 
     pub(super) fn publish(&self, outputs: Vec<Output>) -> Result<Written, PublishError> {
-        let mut state = self.lock();
-        if state.unreachable {
-            return Err(PublishError::Unavailable("the simulated log is unreachable".into()));
-        }
+        let mut state = self.reached().map_err(|_| PublishError::Unavailable(UNREACHABLE.into()))?;
         let mut placed = Vec::with_capacity(outputs.len());
         for output in outputs {
             let unknown = || PublishError::UnknownTopic(output.topic.to_string());
@@ -77,13 +82,26 @@ impl Shared {
             if partition >= count {
                 return Err(PublishError::UnknownTopic(format!("{}, partition {partition}", output.topic)));
             }
-            let (bytes, limit_bytes) = (output.bytes(), self.options.record_bytes_max);
+            let (bytes, limit_bytes) = (output.bytes(), state.options.record_bytes_max);
             if bytes > limit_bytes {
                 return Err(PublishError::TooLarge { bytes, limit_bytes });
             }
             placed.push((output, partition));
         }
         Ok(state.append(placed, self.clock.now_ms()))
+    }
+
+    /// Leaves a transaction open that its producer will never end.
+    pub(super) fn leave_open(&self, producer: &str, outputs: Vec<Output>) -> Result<(), SessionError> {
+        let mut state = self.lock();
+        let (id, now_ms) = (("".into(), producer.into()), self.clock.now_ms());
+        let epoch = state.init_producer(id.clone());
+        for output in outputs {
+            let count = state.count(&output.topic).unwrap_or(1);
+            let partition = output.partition(count);
+            state.send(&id, epoch, output, partition, now_ms)?;
+        }
+        Ok(())
     }
 }
 
@@ -94,72 +112,89 @@ impl Log for Shared {
         self.clock.now_ms()
     }
 
+    fn reach(&self) -> Result<(), SessionError> {
+        self.reached().map(|_| ())
+    }
+
     fn partitions(&self, topic: &str) -> Option<u32> {
         self.lock().count(topic)
     }
 
     fn bounds(&self, at: &TopicPartition) -> Option<Range<i64>> {
-        self.lock().partition(at).map(|p| p.begin..p.end)
+        self.lock().partition(at).map(|p| p.begin()..p.stable_end())
+    }
+
+    fn high_watermark(&self, at: &TopicPartition) -> Result<i64, SessionError> {
+        Ok(self.reached()?.partition(at).map_or(0, Partition::end))
     }
 
     fn read(&self, at: &TopicPartition, from: i64, records_max: usize) -> Result<Vec<SimBlock>, SessionError> {
-        let state = self.lock();
-        if state.unreachable {
-            return Err(SessionError::Rebuild("the simulated log is unreachable".into()));
-        }
+        let state = self.reached()?;
         let Some(partition) = state.partition(at) else { return Ok(Vec::new()) };
-        let fresh = partition.records.partition_point(|r| r.offset < from);
-        let records: Vec<_> = partition.records[fresh..].iter().take(records_max).cloned().collect();
+        let records = partition.read(from, records_max);
         Ok(if records.is_empty() { Vec::new() } else { vec![SimBlock(records)] })
     }
 
-    fn settle(&self, group: &str) -> Result<(), SessionError> {
-        let now_ms = self.clock.now_ms();
-        self.lock().settle(Some(group), now_ms);
-        Ok(())
+    fn settle(&self, group: &str, partitions: &[TopicPartition]) -> Result<(), SessionError> {
+        self.reached()?.settle(group, partitions)
+    }
+
+    fn stabilise(&self, at: &TopicPartition, end: i64) -> Result<(), SessionError> {
+        self.reached()?.stabilise(at, end)
     }
 
     fn offset(&self, group: &str, at: &TopicPartition) -> Option<(i64, Option<String>)> {
         self.lock().offsets.get(&(group.into(), at.clone())).cloned()
     }
 
-    fn commit(&self, transaction: Transaction<'_>) -> Result<(), SessionError> {
-        let mut state = self.lock();
-        if state.unreachable {
-            return Err(SessionError::Rebuild("the simulated log is unreachable".into()));
-        }
-        let Transaction { group, member, epoch, outputs, positions } = transaction;
-        let members = state.groups.entry(group.clone()).or_default();
-        members.check(member, epoch, positions.iter().map(|p| &p.at))?;
-        let too_large = outputs.iter().find(|(output, _)| output.bytes() > self.options.record_bytes_max);
-        if let Some((output, _)) = too_large {
+    fn init_producer(&self, group: &Arc<str>, member: &Arc<str>) -> u64 {
+        self.lock().init_producer((group.clone(), member.clone()))
+    }
+
+    fn send(
+        &self,
+        transaction: &Transaction<'_>,
+        output: Output,
+        partition: u32,
+    ) -> Result<Option<(Output, u32)>, SessionError> {
+        let mut state = self.reached()?;
+        if output.bytes() > state.options.record_bytes_max {
             return Err(SessionError::Halt(format!("a record of {} bytes is too large", output.bytes())));
         }
-        let fault = state.faults.pop_front().unwrap_or(CommitFault::None);
-        let now_ms = self.clock.now_ms();
-        match fault {
-            CommitFault::Abort => return Err(SessionError::Abort("a simulated refusal".into())),
-            CommitFault::Lost => return Err(SessionError::Rebuild("a simulated loss of connection".into())),
-            CommitFault::InDoubt => {
-                let until_ms = now_ms + self.options.in_doubt_ms;
-                state.in_doubt.push(InDoubt { group: group.clone(), outputs, positions: positions.to_vec(), until_ms });
-            }
-            CommitFault::None | CommitFault::AnswerLost => {
-                state.append(outputs, now_ms);
-                state.store_offsets(group, positions);
-            }
+        let id = (transaction.group.clone(), transaction.member.clone());
+        let epoch = transaction.producer.unwrap_or_default();
+        state.send(&id, epoch, output, partition, self.clock.now_ms())?;
+        Ok(None)
+    }
+
+    fn abort(&self, transaction: &Transaction<'_>) -> Result<(), SessionError> {
+        let id = (transaction.group.clone(), transaction.member.clone());
+        self.reached()?.abort(&id, transaction.producer.unwrap_or_default())
+    }
+
+    fn commit(&self, transaction: Transaction<'_>) -> Result<(), SessionError> {
+        let mut state = self.reached()?;
+        let Transaction { group, member, epoch, producer, positions, .. } = transaction;
+        // A transaction that carries no offset does not meet the group, and is not fenced by it.
+        if !positions.is_empty() {
+            let members = state.groups.entry(group.clone()).or_default();
+            members.check(member, epoch, positions.iter().map(|p| &p.at))?;
         }
-        match fault {
-            CommitFault::None => Ok(()),
-            _ => Err(SessionError::Rebuild("the answer of a simulated commit was lost".into())),
+        let fault = state.faults.pop_front().unwrap_or(CommitFault::None);
+        match producer {
+            Some(epoch) => state.commit(&(group.clone(), member.clone()), epoch, positions, fault, self.clock.now_ms()),
+            None => state.commit_offsets(group, positions, fault),
         }
     }
 
     fn group<R>(&self, group: &str, f: impl FnOnce(&mut Group, &Counts<'_>) -> R) -> R {
-        let mut state = self.lock();
+        let (mut state, name) = (self.lock(), Arc::from(group));
         state.version += 1;
         let State { groups, topics, .. } = &mut *state;
-        f(groups.entry(group.into()).or_default(), &|topic| topics.get(topic).map(|t| t.spec.partitions))
+        let members = groups.entry(Arc::clone(&name)).or_default();
+        let answer = f(members, &|topic| topics.get(topic).map(|t| t.spec.partitions));
+        state.note_empty(&name, self.clock.now_ms());
+        answer
     }
 
     fn crashed(&self, _group: &str, _member: &str, _epoch: u64) {

@@ -1,16 +1,26 @@
 //! A bus in memory under virtual time, for tests: the same calls give the same results.
 //!
-//! It keeps to what Kafka does where that is inconvenient: a transaction leaves a gap in the offsets
-//! behind its records, a crashed member holds its partitions until it expires or returns under its
-//! name, and a commit can be left in doubt ([`CommitFault::InDoubt`]): decided, but not visible until
-//! [`crate::Session::begin`] or some time has settled it, as Kafka's transaction markers are. Whoever
-//! restores before that misses it.
+//! It keeps to what Kafka does where that is inconvenient:
+//! - A transaction is in its partitions from the first record on, and holds back what readers see
+//!   (the last stable offset) until its markers are written, which leaves a gap in the offsets. The one
+//!   of a crashed producer stays until it initialises again or the broker finds it too old.
+//! - A crashed member holds its partitions until it expires or returns under its name. One that was
+//!   silent for too long still writes, and is refused when it commits.
+//! - A commit can be lost, late, in doubt (decided, with its markers still on their way) or without an
+//!   answer ([`CommitFault`]). Offsets that an open transaction may change are not given away:
+//!   [`crate::Session::begin`] fails and is to be tried again, where a client of Kafka waits.
+//! - Compaction removes tombstones that are old enough, retention removes records, and a group that
+//!   is empty for long loses its offsets.
 //!
-//! Nothing here waits or runs in the background: a test ticks its drivers and moves [`SimClock`].
+//! Nothing here waits or runs in the background: a test ticks its drivers and moves [`SimClock`]. Time
+//! does its work on the log at the next call.
 
 mod clock;
 mod log;
+mod options;
+mod partition;
 mod state;
+mod transactions;
 
 use std::sync::Arc;
 
@@ -20,40 +30,10 @@ use crate::publisher::{Publisher, Receipt, SoleWriteError, SoleWriter};
 use crate::record::{Output, OwnedRecord};
 use crate::session::Session;
 use crate::tail::LogTail;
-pub use clock::SimClock;
+pub use clock::{ProcessClock, SimClock};
 use log::Shared;
-
-/// Settings of a [`SimBus`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SimOptions {
-    /// How long a silent member keeps its partitions, in milliseconds of virtual time.
-    pub session_timeout_ms: i64,
-    /// After how long a commit in doubt settles by itself, in milliseconds of virtual time.
-    pub in_doubt_ms: i64,
-    /// Largest record, key and value, in bytes.
-    pub record_bytes_max: usize,
-}
-
-impl Default for SimOptions {
-    fn default() -> Self {
-        Self { session_timeout_ms: 10_000, in_doubt_ms: 5_000, record_bytes_max: 1_048_576 }
-    }
-}
-
-/// What becomes of a session's commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CommitFault {
-    /// Nothing: it succeeds.
-    None,
-    /// It is refused and may be tried again: the driver aborts.
-    Abort,
-    /// The connection is lost before anything was written: the driver must rebuild.
-    Lost,
-    /// It is committed, but the answer is lost: the driver must rebuild.
-    AnswerLost,
-    /// It is decided, but becomes visible later, and the answer is lost: the driver must rebuild.
-    InDoubt,
-}
+pub use options::{CommitFault, SimOptions};
+use partition::Partition;
 
 /// A log in memory; clones are the same log.
 #[derive(Debug, Clone)]
@@ -74,7 +54,26 @@ impl SimBus {
 
     /// Whether the log can be reached; while it cannot, every call fails as unavailable.
     pub fn set_reachable(&self, reachable: bool) {
-        self.shared.lock().unreachable = !reachable;
+        self.shared.lock().unreachable_until_ms = if reachable { i64::MIN } else { i64::MAX };
+    }
+
+    /// Nobody reaches the log for that many milliseconds from now on.
+    pub fn unreachable_for(&self, ms: i64) {
+        self.shared.lock().unreachable_until_ms = self.shared.now_ms() + ms;
+    }
+
+    /// Forgets what a group has committed, as a broker does after [`SimOptions::offsets_retention_ms`].
+    pub fn forget_offsets(&self, group: &str) {
+        self.shared.lock().offsets.retain(|(of, _), _| **of != *group);
+    }
+
+    /// Writes records in a transaction of a producer that dies before it ends it.
+    ///
+    /// # Errors
+    /// If there is no such topic.
+    pub fn leave_open(&self, producer: &str, outputs: Vec<Output>) -> Result<(), BusError> {
+        let failed = |e: crate::SessionError| BusError::Unavailable(e.to_string());
+        self.shared.leave_open(producer, outputs).map_err(failed)
     }
 
     /// Removes the records of a partition before an offset, as retention does.
@@ -82,12 +81,13 @@ impl SimBus {
         self.shared.lock().drop_before(topic, partition, offset);
     }
 
-    /// Removes all but the last record of every key of a topic.
+    /// Removes all but the last record of every key of a topic, and tombstones that are old enough.
     pub fn compact(&self, topic: &str) {
-        self.shared.lock().compact(topic);
+        let now_ms = self.shared.now_ms();
+        self.shared.lock().compact(topic, now_ms);
     }
 
-    /// Every committed record of a topic: partition, record.
+    /// Every record of a topic that a reader of committed records can see: partition, record.
     pub fn records(&self, topic: &str) -> Vec<(u32, OwnedRecord)> {
         self.shared.lock().records(topic)
     }
@@ -110,11 +110,11 @@ impl Bus for SimBus {
     }
 
     fn end_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError> {
-        self.shared.offsets(topic, |p| p.end)
+        self.shared.offsets(topic, Partition::end)
     }
 
     fn beginning_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError> {
-        self.shared.offsets(topic, |p| p.begin)
+        self.shared.offsets(topic, Partition::begin)
     }
 
     fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<i64>, BusError> {
@@ -175,3 +175,6 @@ impl SoleWriter for SimSoleWriter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

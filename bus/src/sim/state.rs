@@ -1,34 +1,15 @@
-//! Topics, groups and offsets of a simulated log.
+//! Topics, groups and offsets of a simulated log, and what time does to them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::CommitFault;
+use super::options::{CommitFault, SimOptions};
+use super::partition::Partition;
+use super::transactions::Transactions;
 use crate::bus::{BusError, TopicSpec};
 use crate::group::Group;
 use crate::record::{Output, OwnedRecord};
 use crate::session::{Position, TopicPartition};
-
-#[derive(Debug, Default)]
-pub(super) struct Partition {
-    pub(super) begin: i64,
-    pub(super) end: i64,
-    pub(super) records: Vec<Arc<OwnedRecord>>,
-}
-
-impl Partition {
-    pub(super) fn offset_at(&self, time_ms: i64) -> i64 {
-        self.records.iter().find(|r| r.timestamp_ms >= time_ms).map_or(self.end, |r| r.offset)
-    }
-
-    fn append(&mut self, output: Output, now_ms: i64) -> i64 {
-        let offset = self.end;
-        let timestamp_ms = output.timestamp_ms.unwrap_or(now_ms);
-        self.records.push(Arc::new(OwnedRecord { offset, timestamp_ms, key: output.key, value: output.value }));
-        self.end += 1;
-        offset
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Topic {
@@ -36,29 +17,30 @@ pub(super) struct Topic {
     pub(super) partitions: Vec<Partition>,
 }
 
-/// A transaction that is decided and not visible.
-#[derive(Debug)]
-pub(super) struct InDoubt {
-    pub(super) group: Arc<str>,
-    pub(super) outputs: Vec<(Output, u32)>,
-    pub(super) positions: Vec<Position>,
-    pub(super) until_ms: i64,
-}
-
 #[derive(Debug, Default)]
 pub(super) struct State {
+    pub(super) options: SimOptions,
     pub(super) topics: BTreeMap<Arc<str>, Topic>,
     pub(super) groups: BTreeMap<Arc<str>, Group>,
     pub(super) offsets: BTreeMap<(Arc<str>, TopicPartition), (i64, Option<String>)>,
-    pub(super) in_doubt: Vec<InDoubt>,
+    pub(super) transactions: Transactions,
     pub(super) faults: VecDeque<CommitFault>,
-    pub(super) unreachable: bool,
+    /// Until when nobody can reach the log, in milliseconds since the epoch.
+    pub(super) unreachable_until_ms: i64,
     pub(super) version: u64,
     /// How many sole writers were opened, by name.
     pub(super) sole_writers: BTreeMap<Arc<str>, u64>,
+    /// Up to when time has done its work, in milliseconds since the epoch.
+    passed_ms: i64,
+    /// Since when groups have no member.
+    empty_since_ms: BTreeMap<Arc<str>, i64>,
 }
 
 impl State {
+    pub(super) fn new(options: SimOptions, now_ms: i64) -> Self {
+        Self { options, passed_ms: now_ms, unreachable_until_ms: i64::MIN, ..Self::default() }
+    }
+
     pub(super) fn count(&self, topic: &str) -> Option<u32> {
         self.topics.get(topic).map(|t| t.spec.partitions)
     }
@@ -67,7 +49,7 @@ impl State {
         self.topics.get(&at.topic)?.partitions.get(at.partition as usize)
     }
 
-    fn partition_mut(&mut self, topic: &str, partition: u32) -> Option<&mut Partition> {
+    pub(super) fn partition_mut(&mut self, topic: &str, partition: u32) -> Option<&mut Partition> {
         self.topics.get_mut(topic)?.partitions.get_mut(partition as usize)
     }
 
@@ -89,21 +71,20 @@ impl State {
         Ok(())
     }
 
-    /// Appends the records of one transaction; where each went.
+    /// Appends records that are committed at once; where each went.
     pub(super) fn append(&mut self, outputs: Vec<(Output, u32)>, now_ms: i64) -> Vec<(TopicPartition, Option<i64>)> {
         self.version += 1;
         let mut touched = BTreeSet::new();
         let mut written = Vec::with_capacity(outputs.len());
         for (output, partition) in outputs {
             let at = TopicPartition { topic: output.topic.clone(), partition };
-            let offset = self.partition_mut(&at.topic, partition).map(|p| p.append(output, now_ms));
+            let offset = self.partition_mut(&at.topic, partition).map(|p| p.append(output, now_ms, None));
             written.push((at.clone(), offset));
             touched.insert(at);
         }
         for at in touched {
-            // The transaction's marker takes an offset, too.
             if let Some(partition) = self.partition_mut(&at.topic, at.partition) {
-                partition.end += 1;
+                partition.mark(None, true);
             }
         }
         written
@@ -115,38 +96,80 @@ impl State {
         }
     }
 
-    /// Makes decided transactions visible: those of a group, or those whose time has come.
-    pub(super) fn settle(&mut self, group: Option<&str>, now_ms: i64) {
-        let all = std::mem::take(&mut self.in_doubt);
-        let (due, kept): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|t| group == Some(&*t.group) || t.until_ms <= now_ms);
-        self.in_doubt = kept;
-        for transaction in due {
-            self.append(transaction.outputs, now_ms);
-            self.store_offsets(&transaction.group, &transaction.positions);
+    /// Does what time alone does up to now.
+    pub(super) fn pass(&mut self, now_ms: i64) {
+        if now_ms <= self.passed_ms {
+            return;
+        }
+        while let Some(at_ms) = self.next_end_ms().filter(|at_ms| *at_ms <= now_ms) {
+            self.end_due(at_ms);
+        }
+        self.expire_members(now_ms);
+        self.expire_offsets(now_ms);
+        let scan_ms = self.options.retention_scan_ms.max(1);
+        if now_ms.div_euclid(scan_ms) > self.passed_ms.div_euclid(scan_ms) {
+            self.expire_records(now_ms);
+        }
+        self.passed_ms = now_ms;
+    }
+
+    fn expire_members(&mut self, now_ms: i64) {
+        let timeout_ms = self.options.session_timeout_ms;
+        let Self { groups, topics, empty_since_ms, .. } = self;
+        for (name, group) in groups {
+            let last_ms = group.last_seen_ms();
+            group.expire(now_ms, timeout_ms, &|topic| topics.get(topic).map(|t| t.spec.partitions));
+            if let Some(last_ms) = last_ms.filter(|_| group.is_empty()) {
+                empty_since_ms.insert(name.clone(), last_ms + timeout_ms);
+            }
         }
     }
 
-    pub(super) fn drop_before(&mut self, topic: &str, partition: u32, offset: i64) {
-        if let Some(partition) = self.partition_mut(topic, partition) {
-            partition.begin = partition.begin.max(offset.min(partition.end));
-            let begin = partition.begin;
-            partition.records.retain(|r| r.offset >= begin);
+    fn expire_offsets(&mut self, now_ms: i64) {
+        let Self { groups, offsets, empty_since_ms, options, .. } = self;
+        empty_since_ms.retain(|name, since_ms| {
+            let is_empty = groups.get(name).is_none_or(Group::is_empty);
+            let is_over = now_ms - *since_ms > options.offsets_retention_ms;
+            if is_empty && is_over {
+                offsets.retain(|(group, _), _| group != name);
+            }
+            is_empty && !is_over
+        });
+    }
+
+    /// A group whose last member has left is empty from now on.
+    pub(super) fn note_empty(&mut self, group: &Arc<str>, now_ms: i64) {
+        match self.groups.get(group).is_none_or(Group::is_empty) {
+            true => _ = self.empty_since_ms.entry(group.clone()).or_insert(now_ms),
+            false => _ = self.empty_since_ms.remove(group),
+        }
+    }
+
+    fn expire_records(&mut self, now_ms: i64) {
+        for topic in self.topics.values_mut() {
+            let Some(retention_ms) = topic.spec.retention_ms else { continue };
+            topic.partitions.iter_mut().for_each(|p| p.drop_older(now_ms - retention_ms));
         }
         self.version += 1;
     }
 
-    pub(super) fn compact(&mut self, topic: &str) {
-        for partition in self.topics.get_mut(topic).into_iter().flat_map(|t| &mut t.partitions) {
-            let last: BTreeMap<Option<Vec<u8>>, i64> =
-                partition.records.iter().map(|r| (r.key.clone(), r.offset)).collect();
-            partition.records.retain(|r| last.get(&r.key) == Some(&r.offset));
+    pub(super) fn drop_before(&mut self, topic: &str, partition: u32, offset: i64) {
+        if let Some(partition) = self.partition_mut(topic, partition) {
+            partition.drop_before(offset);
         }
+        self.version += 1;
     }
 
+    pub(super) fn compact(&mut self, topic: &str, now_ms: i64) {
+        let delete_retention_ms = self.options.delete_retention_ms;
+        let partitions = self.topics.get_mut(topic).into_iter().flat_map(|t| &mut t.partitions);
+        partitions.for_each(|p| p.compact(now_ms, delete_retention_ms));
+    }
+
+    /// What a reader of committed records can see.
     pub(super) fn records(&self, topic: &str) -> Vec<(u32, OwnedRecord)> {
         let partitions = self.topics.get(topic).map_or(&[][..], |t| &t.partitions);
-        let numbered = (0..).zip(partitions);
-        numbered.flat_map(|(n, p)| p.records.iter().map(move |r| (n, OwnedRecord::clone(r)))).collect()
+        let stable = |(n, p): (u32, &Partition)| p.read(p.begin(), usize::MAX).into_iter().map(move |r| (n, r));
+        (0..).zip(partitions).flat_map(stable).map(|(n, r)| (n, OwnedRecord::clone(&r))).collect()
     }
 }

@@ -35,8 +35,11 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     fn remember_cancel(&mut self, cancel: &CancelRequest) {
         let key = [EARLY, cancel.execution_id.as_bytes()].concat();
         let until_ms = self.context.now_ms().saturating_add(self.options.request_dedup_ms);
-        self.context.put(&key, cancel.requested_by.as_bytes().to_vec());
-        self.context.set_timer(&key, until_ms);
+        match self.context.put(&key, cancel.requested_by.as_bytes().to_vec()) {
+            Ok(()) => self.context.set_timer(&key, until_ms),
+            // No execution has such a name, or such an id.
+            Err(error) => tracing::warn!(%error, "a cancel of an execution that is not known is not remembered"),
+        }
     }
 
     /// Who has canceled an execution before its request came; forgotten once told.

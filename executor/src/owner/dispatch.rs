@@ -15,7 +15,10 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     /// Hands the next attempt to the workers, or lets it wait while dispatch is paused.
     pub(super) fn dispatch(&mut self, mut state: ExecutionState) {
         if self.context.globals().dispatch_paused() {
-            self.context.put(&waiting_key(&state), Vec::new());
+            if let Err(error) = self.context.put(&waiting_key(&state), Vec::new()) {
+                state.error = Some(error.to_string());
+                return self.change(&mut state, Status::Failed);
+            }
             self.change(&mut state, Status::Requested);
             return;
         }

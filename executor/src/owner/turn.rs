@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use petrel_bus::{Batch, Context, Output, Record};
+use petrel_bus::{Batch, Context, Output, Record, StateTooLarge};
 use petrel_schemas::{
     DecodeError, ExecutionChanged, ExecutionState, OutputCaptured, Task, TaskCancel, TaskResult, decode, encode,
 };
@@ -63,10 +63,26 @@ impl<G> Turn<'_, '_, G> {
         } else if !status.is_leased() {
             self.context.cancel_timer(&key);
         }
-        self.context.put(&key, encode(state));
+        if let Err(error) = self.context.put(&key, encode(state)) {
+            return self.fail_too_large(state, &error);
+        }
         *self.counts.changes.entry(status).or_default() += 1;
         let row = changed(state, now_ms);
         self.audit(&state.root_execution_id, encode(&row));
+    }
+
+    /// An execution whose state the log could not take ends here; what makes it large is left out.
+    fn fail_too_large(&mut self, state: &mut ExecutionState, error: &StateTooLarge) {
+        if Status::parse(&state.status) == Some(Status::Failed) && state.parameters.is_empty() {
+            // Nothing is left to leave out: it is told to people, and asked for again it is tried again.
+            tracing::error!(execution = %state.execution_id, %error, "an execution's end cannot be remembered");
+            return;
+        }
+        // This change was not made.
+        state.sequence -= 1;
+        state.parameters.clear();
+        state.error = Some(format!("its state is too large: {error}"));
+        self.change(state, Status::Failed);
     }
 
     /// A full lease from now on.

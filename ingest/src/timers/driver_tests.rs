@@ -1,13 +1,12 @@
-//! The stage under the real driver, over the smallest log that has transactions: what a crash at any
-//! point leaves behind. The log's own faults are for the buses' conformance suite.
+//! The stage under the real driver on the simulated log: what a crash at any point leaves behind. The
+//! log's own faults are for the buses' conformance suite, many processes for the simulation.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
+use petrel_bus::sim::{SimBus, SimClock, SimOptions};
 use petrel_bus::{
-    Clock, Driver, DriverError, DriverOptions, DriverPoint, Fetched, GroupEvent, InputTopic, Output, OwnedRecord,
-    Position, Restored, Session, SessionError, StageStats, TopicPartition, Versioned,
+    Bus, Clock, Driver, DriverError, DriverOptions, DriverPoint, Output, Publisher, SessionOptions, StageStats,
+    TopicSpec, Versioned,
 };
 use petrel_schemas::{TimerDefinition, Topics, TriggerEvent, decode, encode};
 
@@ -15,28 +14,20 @@ use super::{TimerOptions, TimerStage};
 
 const T0: i64 = 1_700_000_000_000;
 const TIMERS: &str = "petrel.timers";
-
-#[derive(Default)]
-struct Data {
-    now_ms: i64,
-    topics: BTreeMap<String, Vec<OwnedRecord>>,
-    committed: i64,
-}
+/// Time that passes between two turns of a process.
+const TURN_MS: i64 = 20;
 
 /// One partition of every topic, and the clock.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Data>>);
+#[derive(Clone)]
+struct Log {
+    bus: SimBus,
+    clock: Arc<SimClock>,
+}
 
 impl Log {
-    fn data(&self) -> MutexGuard<'_, Data> {
-        self.0.lock().unwrap()
-    }
-
-    fn append(&self, topic: &str, key: Option<Vec<u8>>, value: Option<Vec<u8>>) {
-        let mut data = self.data();
-        let timestamp_ms = data.now_ms;
-        let records = data.topics.entry(topic.to_owned()).or_default();
-        records.push(OwnedRecord { offset: records.len() as i64, timestamp_ms, key, value });
+    fn append(&self, topic: &str, key: &str, value: Option<Vec<u8>>) {
+        let output = Output::to_partition(&topic.into(), 0, key.as_bytes(), value);
+        self.bus.publish(vec![output]).wait().unwrap();
     }
 
     fn define(&self, timer: &str, every_ms: i64, catch_up: &str) {
@@ -47,184 +38,58 @@ impl Log {
             anchor_ms: T0,
             revision: "r".to_owned(),
         };
-        self.append(TIMERS, Some(timer.into()), Some(encode(&definition)));
+        self.append(TIMERS, timer, Some(encode(&definition)));
     }
 
     fn fired(&self, timer: &str) -> Vec<i64> {
-        let data = self.data();
-        let records = data.topics.get("petrel.triggers").into_iter().flatten();
-        let events = records.map(|r| decode::<TriggerEvent>(r.value.as_ref().unwrap()).unwrap());
+        let records = self.bus.records("petrel.triggers").into_iter();
+        let events = records.map(|(_, r)| decode::<TriggerEvent>(r.value.as_ref().unwrap()).unwrap());
         events.filter(|e| e.trigger == timer).map(|e| e.occurred_at_ms - T0).collect()
     }
 
     fn count(&self, topic: &str) -> usize {
-        self.data().topics.get(topic).map_or(0, Vec::len)
+        self.bus.records(topic).len()
+    }
+
+    fn driver<'s>(&self, stage: &'s mut TimerStage) -> Driver<'s, TimerStage> {
+        let session = self.bus.session(&session_options()).unwrap();
+        let globals = Arc::new(Versioned { version: 1, value: Arc::new(()) });
+        let (options, stats) = (DriverOptions::default(), Arc::new(StageStats::default()));
+        Driver::new(stage, session, globals, self.clock.clone(), options, stats)
     }
 }
 
-impl Clock for Log {
-    fn now_ms(&self) -> i64 {
-        self.data().now_ms
-    }
-
-    fn sleep(&self, time: Duration) {
-        self.data().now_ms += time.as_millis() as i64;
-    }
-}
-
-struct Member {
-    log: Log,
-    at: TopicPartition,
-    assigned: bool,
-    position: Option<i64>,
-    open: Vec<Output>,
-}
-
-impl Member {
-    fn new(log: &Log) -> Self {
-        let at = TopicPartition { topic: TIMERS.into(), partition: 0 };
-        Self { log: log.clone(), at, assigned: false, position: None, open: Vec::new() }
-    }
-}
-
-impl Session for Member {
-    fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError> {
-        assert_eq!(inputs.iter().map(|i| &*i.name).collect::<Vec<_>>(), [TIMERS]);
-        Ok(())
-    }
-
-    fn fetch(
-        &mut self,
-        wait: Duration,
-        max: usize,
-        each: &mut dyn FnMut(&Fetched<'_>),
-    ) -> Result<Vec<GroupEvent>, SessionError> {
-        if !self.assigned {
-            self.assigned = true;
-            return Ok(vec![GroupEvent::Assigned(vec![self.at.clone()])]);
-        }
-        let from = self.position.expect("accepted before it is fetched");
-        let records: Vec<OwnedRecord> = {
-            let data = self.log.data();
-            data.topics.get(TIMERS).into_iter().flatten().skip(from as usize).take(max).cloned().collect()
-        };
-        // Time passes whether or not there is something to read.
-        self.log.sleep(wait.max(Duration::from_millis(1)));
-        let mut fetched = Fetched::with_capacity(records.len());
-        records.iter().for_each(|r| fetched.push(&self.at.topic, 0, r.as_record()));
-        if !fetched.is_empty() {
-            each(&fetched);
-            self.position = Some(from + records.len() as i64);
-        }
-        Ok(Vec::new())
-    }
-
-    fn begin(&mut self, _: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
-        let offset = self.log.data().committed;
-        Ok(vec![Position { at: self.at.clone(), offset, metadata: None }])
-    }
-
-    fn restore(&mut self, changelog: &TopicPartition, each: &mut Restored<'_>) -> Result<(), SessionError> {
-        assert_eq!(*changelog, self.at, "the changelog is the input");
-        let records = self.log.data().topics.get(TIMERS).cloned().unwrap_or_default();
-        records.iter().for_each(|r| each(r.key.as_deref().unwrap(), r.value.as_deref()));
-        Ok(())
-    }
-
-    fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {
-        self.position = Some(positions[0].offset);
-        Ok(())
-    }
-
-    fn release(&mut self, _: &[TopicPartition]) -> Result<(), SessionError> {
-        Ok(())
-    }
-
-    fn pause(&mut self, _: &TopicPartition) -> Result<(), SessionError> {
-        Ok(())
-    }
-
-    fn resume(&mut self, _: &TopicPartition) -> Result<(), SessionError> {
-        Ok(())
-    }
-
-    fn caught_up(&self, _: &TopicPartition) -> bool {
-        self.all_caught_up()
-    }
-
-    fn all_caught_up(&self) -> bool {
-        self.position == Some(self.log.count(TIMERS) as i64)
-    }
-
-    fn position(&self, _: &TopicPartition) -> i64 {
-        self.position.unwrap_or(0)
-    }
-
-    fn high_watermark(&mut self, _: &TopicPartition) -> Result<i64, SessionError> {
-        Ok(self.log.count(TIMERS) as i64)
-    }
-
-    fn lag(&mut self) -> Option<u64> {
-        None
-    }
-
-    fn partitions(&mut self, _: &Arc<str>) -> Result<u32, SessionError> {
-        Ok(1)
-    }
-
-    fn send(&mut self, output: Output, partition: u32) -> Result<(), SessionError> {
-        assert_eq!(partition, 0);
-        self.open.push(output);
-        Ok(())
-    }
-
-    fn commit(&mut self, positions: &[Position]) -> Result<(), SessionError> {
-        assert!(self.open.is_empty() || !positions.is_empty(), "a transaction without an offset is not fenced");
-        for output in self.open.drain(..) {
-            self.log.append(&output.topic, output.key, output.value);
-        }
-        if let Some(position) = positions.first() {
-            self.log.data().committed = position.offset;
-        }
-        Ok(())
-    }
-
-    fn abort(&mut self, rewind: &[Position]) -> Result<(), SessionError> {
-        self.open.clear();
-        self.position = rewind.first().map(|p| p.offset);
-        Ok(())
-    }
-
-    fn close(&mut self) {}
+fn session_options() -> SessionOptions {
+    SessionOptions { group: "timers".into(), member: "one".into(), transactional: true, co_partitioned: false }
 }
 
 /// Runs processes one after the other, each until it crashes, up to an instant. `crash` is asked at
 /// every point.
 fn run(log: &Log, until_ms: i64, crash: impl Fn(DriverPoint) -> bool + Clone + 'static) {
-    while log.now_ms() < T0 + until_ms {
+    while log.clock.now_ms() < T0 + until_ms {
         let mut stage = TimerStage::new(&Topics::new("petrel.", 1, 1), TimerOptions::default());
-        let globals = Arc::new(Versioned { version: 1, value: Arc::new(()) });
-        let (clock, options, stats) =
-            (Arc::new(log.clone()), DriverOptions::default(), Arc::new(StageStats::default()));
-        let mut driver = Driver::new(&mut stage, Box::new(Member::new(log)), globals, clock, options, stats);
+        let mut driver = log.driver(&mut stage);
         driver.crash_when(crash.clone());
         loop {
             match driver.tick() {
-                Ok(_) if log.now_ms() >= T0 + until_ms => return,
-                Ok(_) => {}
+                Ok(_) if log.clock.now_ms() >= T0 + until_ms => return,
+                Ok(_) => log.clock.advance(TURN_MS),
                 Err(DriverError::Crashed(_)) => break,
                 Err(error) => panic!("{error}"),
             }
         }
         // The next process comes a little later.
-        log.sleep(Duration::from_millis(700));
+        log.clock.advance(700);
     }
 }
 
 fn log() -> Log {
-    let log = Log::default();
-    log.data().now_ms = T0;
-    log
+    let clock = SimClock::at(T0);
+    let bus = SimBus::new(clock.clone(), SimOptions::default());
+    let topic = |name: &str, compacted| TopicSpec { name: name.into(), partitions: 1, compacted, retention_ms: None };
+    bus.ensure_topics(&[topic(TIMERS, true), topic("petrel.triggers", false), topic("petrel.dead_letters", false)])
+        .unwrap();
+    Log { bus, clock }
 }
 
 fn instants(every_ms: i64, until_ms: i64) -> Vec<i64> {
@@ -246,7 +111,7 @@ fn crashes_at_every_point_lose_and_repeat_nothing() {
             let crash = move |here: DriverPoint| {
                 let mut met = met.lock().unwrap();
                 *met += usize::from(here == point);
-                let crash = here == point && *met % every == 0 && (clock.now_ms() - T0) % 4_000 < 2_000;
+                let crash = here == point && *met % every == 0 && (clock.clock.now_ms() - T0) % 4_000 < 2_000;
                 *crashed.lock().unwrap() += u32::from(crash);
                 crash
             };
@@ -278,9 +143,9 @@ fn what_changed_while_nobody_ran_counts() {
     log.define("t.gone", 1_000, "all");
     log.define("t.slower", 1_000, "last");
     run(&log, 5_500, |_| false);
-    log.append(TIMERS, Some(b"t.gone".to_vec()), None);
+    log.append(TIMERS, "t.gone", None);
     log.define("t.slower", 20_000, "last");
-    log.sleep(Duration::from_millis(10_000));
+    log.clock.advance(10_000);
     run(&log, 45_000, |_| false);
     assert_eq!(log.fired("t.gone"), instants(1_000, 5_000));
     assert_eq!(log.fired("t.slower"), [1_000, 2_000, 3_000, 4_000, 5_000, 20_000, 40_000]);

@@ -8,7 +8,7 @@ use axum::extract::State;
 use petrel_bus::{BlockedPartition, StageStats};
 use serde_json::{Value, json};
 
-use super::{ApiError, App};
+use super::{ApiError, App, Core};
 use crate::world::rfc3339;
 
 /// `GET /healthz`: the process answers.
@@ -25,14 +25,19 @@ pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     for (name, stats) in &core.stages {
         problems.extend(stage_problems(name, stats));
     }
-    problems.extend(core.world.problem());
-    problems.extend(core.exported.problems());
+    problems.extend(core_problems(core));
     let blocked = blocked_partitions(&core.stages);
     if problems.is_empty() {
         return Ok(Json(json!({ "status": "ready", "blocked": blocked })));
     }
     problems.extend(blocked);
     Err(ApiError::unavailable("not_ready", "not everything is ready").with_details(problems))
+}
+
+/// What is wrong beside the stages' own problems, for people.
+pub(super) fn core_problems(core: &Core) -> Vec<String> {
+    let log = core.bus.usage().map(|usage| usage.problems).unwrap_or_default();
+    core.world.problem().into_iter().chain(core.exported.problems()).chain(log).collect()
 }
 
 /// The partitions that are blocked, one a line.
@@ -56,7 +61,12 @@ fn blocked_partitions(stages: &[(String, Arc<StageStats>)]) -> Vec<String> {
 pub(super) fn stage_problems(name: &str, stats: &StageStats) -> Vec<String> {
     let mut problems: Vec<String> = stats.problems().into_iter().map(|p| format!("{name}: {p}")).collect();
     if problems.is_empty() && !stats.ready.load(Ordering::Relaxed) {
-        problems.push(format!("{name}: waits for its partitions"));
+        let restoring = stats.restores.now();
+        let left: i64 = restoring.iter().map(|r| r.end - r.position).sum();
+        problems.push(match restoring.len() {
+            0 => format!("{name}: waits for its partitions"),
+            count => format!("{name}: restores {count} partitions, {left} offsets are left"),
+        });
     }
     problems
 }

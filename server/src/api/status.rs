@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use super::health::stage_problems;
+use super::health::{core_problems, stage_problems};
 use super::packs::in_force;
 use super::{ApiError, App};
 use crate::world::rfc3339;
@@ -25,6 +25,7 @@ pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
             "commits": stats.commits.load(Ordering::Relaxed),
             "rebuilds": stats.rebuilds.load(Ordering::Relaxed),
             "lag": (lag >= 0).then_some(lag),
+            "restoring": stats.restores.now().iter().map(restoring).collect::<Vec<_>>(),
             "blocked": stats.blocked().iter().map(blocked).collect::<Vec<_>>(),
             "problems": stage_problems(name, stats).join("; "),
         })
@@ -33,11 +34,21 @@ pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
         "instance": core.instance,
         "version": env!("CARGO_PKG_VERSION"),
         "bus": core.bus_name,
+        "log": core.bus.usage().map(|usage| json!({ "bytes": usage.bytes, "bytes_max": usage.bytes_max })),
         "revision": in_force(globals.head()),
         "dispatch": if globals.is_paused() { "paused" } else { "running" },
         "stages": core.stages.iter().map(stage).collect::<Vec<_>>(),
-        "problems": core.world.problem().into_iter().chain(core.exported.problems()).collect::<Vec<_>>(),
+        "problems": core_problems(core),
     })))
+}
+
+fn restoring(restoring: &petrel_bus::Restoring) -> Value {
+    json!({
+        "topic": &*restoring.at.topic,
+        "partition": restoring.at.partition,
+        "position": restoring.position,
+        "end": restoring.end,
+    })
 }
 
 fn blocked(blocked: &petrel_bus::BlockedPartition) -> Value {

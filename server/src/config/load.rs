@@ -161,6 +161,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         ("audit.batch_rows_max", config.audit.batch_rows_max),
         ("catalog_revisions_max", config.catalog_revisions_max),
         ("local.topic_partitions", config.local.topic_partitions as usize),
+        ("local.log_bytes_max", usize::try_from(config.local.log_bytes_max).unwrap_or(usize::MAX)),
     ];
     for (path, value) in positive {
         if value == 0 {
@@ -175,6 +176,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if !config.pools.contains(&config.worker.pool) {
         return wrong("worker.pool", "must be one of `pools`");
+    }
+    if config.delete_retention_ms < 60_000 {
+        return wrong("delete_retention_ms", "must be at least 60000");
     }
     if config.catalog_revision_keep_ms < 0 {
         return wrong("catalog_revision_keep_ms", "must not be negative");

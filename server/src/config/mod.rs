@@ -39,10 +39,16 @@ pub struct Config {
     pub pools: Vec<String>,
     /// How long Petrel's own topics (but the compacted ones) keep records, in milliseconds.
     pub retention_ms: i64,
+    /// How long tombstones of Petrel's compacted topics stay, in milliseconds: longer than any restore and
+    /// than the longest outage. A state cache that was written last before half of it is thrown away.
+    pub delete_retention_ms: i64,
     /// Largest record that Petrel writes, in bytes.
     pub record_bytes_max: usize,
     /// Longest time between two commits of a stage under load, in milliseconds.
     pub commit_interval_ms: i64,
+    /// Memory for keyed state (executions, timers) that is hot or on its way to the disk, in bytes. Changing
+    /// it makes the next start read that state from its changelogs.
+    pub state_memory_bytes_max: u64,
     /// How long the ids of finished executions are remembered, in milliseconds.
     pub request_dedup_ms: i64,
     /// Latest revisions that stay in the catalog whatever their age.
@@ -102,6 +108,9 @@ pub struct Local {
     pub fsync_interval_ms: u64,
     /// Partitions of a user topic that is created by its first record.
     pub topic_partitions: u32,
+    /// Most bytes of records in the local log. At it, records whose retention is over are removed at once;
+    /// while that does not make room, nothing more is written, nothing is lost, and `petrel status` says so.
+    pub log_bytes_max: u64,
 }
 
 /// When the local bus waits for the disk.
@@ -238,8 +247,10 @@ impl Default for Config {
             task_partitions: 64,
             pools: vec!["default".into()],
             retention_ms: 7 * 24 * 3_600_000,
+            delete_retention_ms: 7 * 24 * 3_600_000,
             record_bytes_max: 1_000_000,
             commit_interval_ms: 100,
+            state_memory_bytes_max: 64 << 20,
             request_dedup_ms: 3_600_000,
             catalog_revisions_max: CATALOG_REVISIONS_DEFAULT,
             catalog_revision_keep_ms: REVISION_KEEP_MS_DEFAULT,
@@ -273,7 +284,7 @@ impl Default for Kafka {
 
 impl Default for Local {
     fn default() -> Self {
-        Self { fsync: Fsync::Commit, fsync_interval_ms: 200, topic_partitions: 4 }
+        Self { fsync: Fsync::Commit, fsync_interval_ms: 200, topic_partitions: 4, log_bytes_max: 64 << 30 }
     }
 }
 

@@ -90,6 +90,7 @@ pub(crate) fn rig(needs: Needs, readable: bool) -> Rig {
         partitions: topic.partitions,
         compacted: topic.cleanup == Cleanup::Compact,
         retention_ms: None,
+        delete_retention_ms: None,
     };
     log.ensure_topics(&topics.all(&["default"]).into_iter().map(spec).collect::<Vec<_>>()).unwrap();
     let bus = Unreadable { bus: log, topic: topics.catalog(), is: AtomicBool::new(!readable) };

@@ -99,8 +99,14 @@ fn a_member_that_was_silent_for_too_long_loses_its_partitions_and_nothing_else()
         heir.tick().unwrap();
     }
     assert_eq!(heir.partitions(), [0, 1]);
+    // What the silent member has open stands before them, until the broker finds it too old.
+    assert_eq!(world.output_count(), 0);
     world.run_until("the heir's outputs", &mut [&mut heir], || world.output_count() == 3).unwrap();
-    // It comes back, undoes what it had done, and gets its share anew.
+    // It comes back, is told that it is fenced, and gets its share anew.
+    let fenced = silent.tick();
+    assert!(matches!(fenced, Err(DriverError::Rebuild(_))), "{fenced:?}");
+    drop(silent);
+    let mut silent = world.driver(&mut one, "a");
     while silent.partitions().len() != 1 || heir.partitions().len() != 1 {
         silent.tick().unwrap();
         heir.tick().unwrap();

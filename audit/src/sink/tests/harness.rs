@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_bus::{
-    Clock, Fetched, GroupEvent, InputTopic, Output, OwnedRecord, Position, Restored, Session, SessionError,
-    TopicPartition,
+    Clock, Fetched, GroupEvent, InputTopic, Output, OwnedRecord, Position, RestoreFrom, Restored, Session,
+    SessionError, TopicPartition,
 };
 use petrel_schemas::{CriteriaFailed, DeadLetter, OutputCaptured, RuleMatched, encode};
 
@@ -79,8 +79,8 @@ impl Session for Member<'_> {
         Ok(assigned.iter().map(position).collect())
     }
 
-    fn restore(&mut self, _: &TopicPartition, _: &mut Restored<'_>) -> Result<(), SessionError> {
-        Ok(())
+    fn restore(&mut self, _: &[RestoreFrom], _: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
+        Ok(Vec::new())
     }
 
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {
@@ -105,6 +105,18 @@ impl Session for Member<'_> {
 
     fn caught_up(&self, _: &TopicPartition) -> bool {
         false
+    }
+
+    fn all_caught_up(&self) -> bool {
+        false
+    }
+
+    fn position(&self, at: &TopicPartition) -> i64 {
+        self.next.get(at).copied().unwrap_or(0)
+    }
+
+    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
+        Ok(self.log.records[at].last().map_or(0, |r| r.offset + 1))
     }
 
     fn lag(&mut self) -> Option<u64> {

@@ -2,11 +2,13 @@
 
 pub mod atomicity;
 pub mod crash;
+pub mod follow;
 pub mod groups;
 pub mod limits;
 pub mod ordering;
 pub mod pressure;
 pub mod publishing;
+pub mod restores;
 pub mod retention;
 pub mod starts;
 pub mod state;

@@ -1,0 +1,53 @@
+//! `petrel-sim`: many seeds, for longer than in the gate.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use petrel_sim_tests::fault::Coverage;
+use petrel_sim_tests::{Options, run};
+
+/// Run the whole product on the simulated log, seed by seed.
+#[derive(Debug, Parser)]
+struct Cli {
+    /// How many seeds
+    #[arg(long, default_value_t = 1_000)]
+    seeds: u64,
+    /// The first one
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Print what happened in each run
+    #[arg(long)]
+    verbose: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let options = Options { keeps_lines: cli.verbose, ..Options::default() };
+    let began = Instant::now();
+    let (mut coverage, mut failed) = (Coverage::default(), 0_u64);
+    for seed in cli.from..cli.from + cli.seeds {
+        let report = run(seed, &options);
+        coverage.add(&report.coverage);
+        if cli.verbose {
+            report.lines.iter().for_each(|line| println!("{line}"));
+            println!("seed {seed}: hash {:016x}, {} ms of virtual time", report.hash, report.took_ms);
+        }
+        if !report.violations.is_empty() {
+            failed += 1;
+            let (first, count) = (&report.violations[0], report.violations.len());
+            eprintln!("seed {seed} fails ({count} violations): {first}");
+            eprintln!("  replay: cargo xtask sim --seeds 1 --from {seed} --verbose");
+        }
+    }
+    println!("{coverage}");
+    let took = began.elapsed();
+    println!(
+        "{} seeds in {:.1} s, {:.1} ms a seed, {failed} failed",
+        cli.seeds,
+        took.as_secs_f64(),
+        took.as_secs_f64() * 1e3 / cli.seeds.max(1) as f64
+    );
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,204 @@
+//! The pack that every run has, its revisions, and what they must lead to, told without the rule engine.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use petrel_bus::TopicSpec;
+use petrel_catalog::{CompiledRevision, PackFile, PackSource, Revision};
+use petrel_rules::{Kv, MatchPlan, MatchView};
+use petrel_schemas::{Cleanup, Topics, TriggerBinding};
+
+/// Partitions of Petrel's keyed topics.
+pub const PARTITIONS: u32 = 3;
+/// Partitions of a pool's tasks.
+pub const TASK_PARTITIONS: u32 = 4;
+/// The bound topic.
+pub const ALERTS: &str = "monitoring.alerts";
+/// Partitions of the bound topic.
+pub const ALERT_PARTITIONS: u32 = 2;
+/// Name of the cluster, as the simulated log gives it.
+pub const CLUSTER: &str = "sim";
+/// Reference of the interval trigger.
+pub const TIMER: &str = "sim.tick";
+/// Its interval, in milliseconds.
+pub const TICK_MS: i64 = 5_000;
+
+/// Petrel's topics.
+pub fn topics() -> Topics {
+    Topics::new("petrel.", PARTITIONS, TASK_PARTITIONS)
+}
+
+/// Everything that must exist before the first process starts.
+pub fn topic_specs() -> Vec<TopicSpec> {
+    let own = topics().all(&["default"]).into_iter().map(|t| {
+        let compacted = t.cleanup == Cleanup::Compact;
+        TopicSpec { name: t.name, partitions: t.partitions, compacted, retention_ms: None }
+    });
+    let spec =
+        |name: &str, partitions, compacted| TopicSpec { name: name.into(), partitions, compacted, retention_ms: None };
+    own.chain([spec(ALERTS, ALERT_PARTITIONS, false), spec(crate::ACCEPTED, PARTITIONS, false)]).collect()
+}
+
+/// What an event says, as far as rules look.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// Reference of its trigger.
+    pub trigger: String,
+    /// How full something is, in percent; 0 of events that do not say so.
+    pub used_pct: f64,
+}
+
+/// An action that a rule asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asked {
+    /// Reference of the rule.
+    pub rule: &'static str,
+    /// Index of the action.
+    pub index: u32,
+    /// Reference of the action.
+    pub action: &'static str,
+}
+
+struct RuleOracle {
+    trigger: &'static str,
+    above: f64,
+    asks: Asked,
+}
+
+const fn rule(trigger: &'static str, rule: &'static str, above: f64, index: u32, action: &'static str) -> RuleOracle {
+    RuleOracle { trigger, above, asks: Asked { rule, index, action } }
+}
+
+const CLEAN: RuleOracle = rule("sim.alert", "sim.clean", 90.0, 0, "sim.clean");
+const CLEAN_EARLIER: RuleOracle = rule("sim.alert", "sim.clean", 85.0, 0, "sim.clean");
+const PAGE: RuleOracle = rule("sim.alert", "sim.page", 97.0, 0, "sim.page");
+const PAGE_AND_NOTE: RuleOracle = rule("sim.alert", "sim.page", 97.0, 1, "sim.note");
+const WARN: RuleOracle = rule("sim.alert", "sim.warn", 80.0, 0, "sim.note");
+const REPORT: RuleOracle = rule("sim.report", "sim.report", -1.0, 0, "sim.clean");
+const BEAT: RuleOracle = rule(TIMER, "sim.beat", -1.0, 0, "sim.note");
+
+/// The rules of each revision, in the order in which they can be applied.
+const REVISIONS: [&[&RuleOracle]; 4] = [
+    &[&CLEAN, &PAGE, &REPORT, &BEAT],
+    &[&CLEAN, &PAGE, &WARN, &REPORT, &BEAT],
+    &[&CLEAN_EARLIER, &PAGE, &PAGE_AND_NOTE, &WARN, &REPORT, &BEAT],
+    &[&CLEAN_EARLIER, &PAGE, &REPORT, &BEAT],
+];
+
+/// What a revision must ask for because of an event.
+pub fn expected(revision: usize, facts: &Facts) -> Vec<Asked> {
+    let matches = |r: &&&RuleOracle| r.trigger == facts.trigger && facts.used_pct > r.above;
+    let mut asked: Vec<Asked> = REVISIONS[revision].iter().filter(matches).map(|r| r.asks).collect();
+    asked.sort();
+    asked
+}
+
+/// One revision, and what a process knows that has seen it and all before it.
+#[derive(Debug)]
+pub struct Known {
+    /// Place in the order of revisions.
+    pub number: usize,
+    /// The revision.
+    pub compiled: Arc<CompiledRevision>,
+    plan: MatchPlan,
+    kv: Kv,
+}
+
+impl MatchView for Known {
+    fn plan(&self) -> &MatchPlan {
+        &self.plan
+    }
+
+    fn revision(&self) -> &str {
+        self.compiled.hash()
+    }
+
+    fn kv(&self) -> &Kv {
+        &self.kv
+    }
+
+    fn kv_version(&self) -> i64 {
+        0
+    }
+}
+
+/// The revisions, compiled once for all runs of a process.
+pub fn revisions() -> &'static [Arc<Known>] {
+    static REVISIONS_COMPILED: OnceLock<Vec<Arc<Known>>> = OnceLock::new();
+    REVISIONS_COMPILED.get_or_init(|| (0..REVISIONS.len()).map(|number| Arc::new(known(number))).collect())
+}
+
+fn known(number: usize) -> Known {
+    let revision = Revision::load(vec![source(number)]).unwrap_or_else(|problems| panic!("{problems}"));
+    let binding = TriggerBinding {
+        trigger: "sim.alert".to_owned(),
+        topic: ALERTS.to_owned(),
+        start: "earliest".to_owned(),
+        offsets: vec![0; ALERT_PARTITIONS as usize],
+        bound_at_ms: 0,
+    };
+    let compiled = revision.compiled().clone();
+    let bindings = BTreeMap::from([(binding.trigger.clone(), binding)]);
+    let plan = compiled.match_plan(&bindings).unwrap_or_else(|e| panic!("{e}"));
+    Known { number, compiled, plan, kv: Kv::empty() }
+}
+
+fn source(number: usize) -> PackSource {
+    let mut files: Vec<(String, String)> = vec![
+        ("pack.yaml".into(), format!("name: sim\nversion: 1.{number}.0\ndescription: d\n")),
+        (
+            "triggers/alert.yaml".into(),
+            "name: alert\nsource: { kafka: { topic: monitoring.alerts, format: json, start: earliest } }\n\
+             schema: { type: object, required: [host, used_pct], properties: { host: { type: string }, used_pct: { type: number } } }\n"
+                .into(),
+        ),
+        ("triggers/report.yaml".into(), "name: report\nsource: { http: {} }\n".into()),
+        ("triggers/tick.yaml".into(), "name: tick\nsource: { interval: { every: 5s, catch_up: all } }\n".into()),
+    ];
+    for (name, delivery) in [("clean", "at_least_once"), ("page", "at_most_once"), ("note", "at_least_once")] {
+        let text = format!(
+            "name: {name}\nrunner: command\ncommand: [\"true\"]\nparameters:\n  host: {{ type: string, default: none }}\n\
+             timeout: 20s\ndelivery: {delivery}\n"
+        );
+        files.push((format!("actions/{name}.yaml"), text));
+    }
+    let mut rules: BTreeMap<&str, Vec<&RuleOracle>> = BTreeMap::new();
+    for oracle in REVISIONS[number] {
+        rules.entry(oracle.asks.rule).or_default().push(oracle);
+    }
+    for (reference, oracles) in rules {
+        let name = reference.trim_start_matches("sim.");
+        let criteria =
+            if oracles[0].above < 0.0 { "true".into() } else { format!("trigger.used_pct > {:.1}", oracles[0].above) };
+        let parameters = if oracles[0].trigger == "sim.alert" { "{ host: \"${trigger.host}\" }" } else { "{}" };
+        let mut text = format!("name: {name}\ntrigger: {}\ncriteria: {criteria}\nactions:\n", oracles[0].trigger);
+        for oracle in oracles {
+            text.push_str(&format!("  - {{ ref: {}, parameters: {parameters} }}\n", oracle.asks.action));
+        }
+        files.push((format!("rules/{name}.yaml"), text));
+    }
+    let file = |(path, text): (String, String)| PackFile { path, bytes: text.into_bytes(), executable: false };
+    PackSource { label: "sim".into(), files: files.into_iter().map(file).collect(), special: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_revisions_compile_and_differ() {
+        let mut hashes: Vec<&str> = revisions().iter().map(|r| r.compiled.hash()).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), REVISIONS.len());
+    }
+
+    #[test]
+    fn what_is_expected_changes_with_the_revision() {
+        let facts = |used_pct| Facts { trigger: "sim.alert".into(), used_pct };
+        let counts = |used_pct| -> Vec<usize> { (0..4).map(|r| expected(r, &facts(used_pct)).len()).collect() };
+        assert_eq!(counts(99.0), [2, 3, 4, 2]);
+        assert_eq!(counts(87.0), [0, 1, 2, 1]);
+        assert_eq!(counts(10.0), [0, 0, 0, 0]);
+    }
+}

@@ -1,0 +1,162 @@
+//! One run of one seed.
+
+use std::rc::Rc;
+
+use petrel_bus::{Output, Publisher};
+use petrel_schemas::{TimerDefinition, encode};
+
+use crate::checks;
+use crate::fault::{Coverage, FaultKind};
+use crate::history::History;
+use crate::pack::{self, TICK_MS, TIMER};
+use crate::plan::Plan;
+use crate::process::{Role, Wrap};
+use crate::product;
+use crate::world::{START_MS, World};
+
+/// How long nothing must happen before the end is looked for, in milliseconds of virtual time.
+const QUIET_MS: i64 = 3_000;
+/// How long it takes at least until the last transaction that hangs is found, in milliseconds of virtual
+/// time: its time-out, and the broker's scan.
+const HANGS_MS: i64 = 26_000;
+/// How long everything may take once nothing goes wrong any more, in milliseconds of virtual time.
+const PATIENCE_MS: i64 = 180_000;
+
+/// A mistake that is built in on purpose: the checkers must find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planted {
+    /// The rules commit an offset before the outputs that belong to it.
+    OffsetBeforeOutputs,
+}
+
+/// How a seed is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The mistake, if any.
+    pub planted: Option<Planted>,
+    /// What may go wrong.
+    pub faults: Vec<FaultKind>,
+    /// Whether the trace is kept as text.
+    pub keeps_lines: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let not_yet = [FaultKind::LostOffsets];
+        let faults = FaultKind::ALL.into_iter().filter(|kind| !not_yet.contains(kind)).collect();
+        Self { planted: None, faults, keeps_lines: false }
+    }
+}
+
+impl Options {
+    /// What is between the driver and the session of a role.
+    pub fn wrap(&self, role: Role) -> Wrap {
+        match self.planted {
+            Some(Planted::OffsetBeforeOutputs) if role == Role::Rules => {
+                Rc::new(|session| Box::new(crate::planted::OffsetsFirst::new(session)))
+            }
+            _ => Rc::new(|session| session),
+        }
+    }
+}
+
+/// What a run was.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// What was wrong.
+    pub violations: Vec<String>,
+    /// What went wrong where.
+    pub coverage: Coverage,
+    /// Over everything that happened and all that is on the log.
+    pub hash: u64,
+    /// The last lines of the trace, if they were kept.
+    pub lines: Vec<String>,
+    /// Events that were sent.
+    pub events: usize,
+    /// How long it took, in milliseconds of virtual time.
+    pub took_ms: i64,
+}
+
+/// Runs a seed.
+pub fn run(seed: u64, options: &Options) -> Report {
+    let plan = Plan::new(seed, &product::targets(), &options.faults);
+    let world = World::new(&plan, options.keeps_lines);
+    product::populate(&world, options);
+    define_timer(&world, true);
+    while world.elapsed_ms() < plan.calm_ms && world.violations.borrow().is_empty() {
+        world.round();
+    }
+    world.calm();
+    define_timer(&world, false);
+    let history = come_to_an_end(&world, plan.calm_ms);
+    let mut violations = world.violations.borrow().clone();
+    violations.extend(checks::run(&checks::SAFETY, &history));
+    if violations.is_empty() {
+        violations.extend(checks::run(&checks::LIVENESS, &history));
+    }
+    report(&plan, &world, violations)
+}
+
+/// Runs on until everything is done or patience ends.
+fn come_to_an_end(world: &World, calm_ms: i64) -> History {
+    let mut busy_ms = world.elapsed_ms();
+    loop {
+        if world.round() {
+            busy_ms = world.elapsed_ms();
+        }
+        let (now_ms, since_ms) = (world.elapsed_ms(), world.elapsed_ms() - calm_ms);
+        if now_ms - busy_ms >= QUIET_MS && since_ms > HANGS_MS {
+            let history = History::read(&world.bus);
+            if since_ms > PATIENCE_MS || checks::run(&checks::LIVENESS, &history).is_empty() {
+                return history;
+            }
+            busy_ms = now_ms;
+        }
+        if since_ms > PATIENCE_MS {
+            return History::read(&world.bus);
+        }
+    }
+}
+
+fn report(plan: &Plan, world: &World, violations: Vec<String>) -> Report {
+    let mut trace = world.trace.borrow_mut();
+    for topic in pack::topic_specs() {
+        for (partition, record) in world.bus.records(&topic.name) {
+            trace.bytes(topic.name.as_bytes());
+            trace.bytes(&partition.to_be_bytes());
+            trace.bytes(&record.offset.to_be_bytes());
+            trace.bytes(&record.timestamp_ms.to_be_bytes());
+            trace.bytes(record.key.as_deref().unwrap_or_default());
+            trace.bytes(record.value.as_deref().unwrap_or_default());
+        }
+    }
+    Report {
+        seed: plan.seed,
+        violations,
+        coverage: world.coverage.borrow().clone(),
+        hash: trace.hash(),
+        lines: trace.lines().map(str::to_owned).collect(),
+        events: plan.events(),
+        took_ms: world.elapsed_ms(),
+    }
+}
+
+/// Puts the timer's definition into the log, or its tombstone.
+fn define_timer(world: &World, is_there: bool) {
+    let definition = TimerDefinition {
+        timer: TIMER.to_owned(),
+        every_ms: TICK_MS,
+        catch_up: "all".to_owned(),
+        anchor_ms: START_MS,
+        revision: pack::revisions()[0].compiled.hash().to_owned(),
+    };
+    let mut output = Output::keyed(&pack::topics().timers(), TIMER, encode(&definition));
+    if !is_there {
+        output.value = None;
+    }
+    if let Err(e) = world.bus.publish(vec![output]).wait() {
+        unreachable!("the log is reachable now: {e}");
+    }
+}

@@ -1,0 +1,373 @@
+//! The log, the clock and the processes of one run, and the scheduler that a seed drives.
+//!
+//! One thread does everything, so that a run is a function of its seed. A process that stands still in
+//! the middle of a turn, at a point of its driver, is a call that has not returned: the others go on
+//! inside it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use petrel_bus::sim::{SimBus, SimClock, SimOptions};
+use petrel_bus::{Bus, Clock, DriverPoint, Output, Publisher};
+use petrel_ingest::event;
+use petrel_schemas::TriggerEvent;
+
+use crate::fault::{Coverage, Fault, FaultKind, Place};
+use crate::pack::{self, ALERTS, revisions};
+use crate::plan::{Event, Item, Plan};
+use crate::process::{Process, Turn};
+use crate::product;
+use crate::rng::Rng;
+use crate::trace::Trace;
+
+/// When a run begins, in milliseconds since the epoch.
+pub const START_MS: i64 = 1_700_000_000_000;
+/// How deep processes may stand still inside each other's turns.
+const DEPTH_MAX: usize = 2;
+/// Time that passes after a round in which something was done, at most, in milliseconds.
+const BUSY_MS: i64 = 15;
+/// Time that passes after a round in which nothing was done, in milliseconds.
+const IDLE_MS: (i64, i64) = (40, 400);
+/// How long a process may take to learn of a revision, in milliseconds.
+const LEARN_MS: i64 = 3_000;
+
+/// A run.
+pub struct World {
+    /// The log.
+    pub bus: SimBus,
+    /// True time.
+    pub clock: Arc<SimClock>,
+    /// In a fixed order.
+    pub processes: RefCell<Vec<Rc<Process>>>,
+    /// What happened.
+    pub trace: RefCell<Trace>,
+    /// What went wrong where.
+    pub coverage: RefCell<Coverage>,
+    /// What must not have happened, as it was noticed.
+    pub violations: RefCell<Vec<String>>,
+    /// Number of the newest revision.
+    pub revision: Cell<usize>,
+    rng: RefCell<Rng>,
+    script: RefCell<VecDeque<(i64, Item)>>,
+    /// Events over HTTP that were sent, for sending them once more.
+    sent: RefCell<Vec<Output>>,
+    depth: Cell<usize>,
+    calm: Cell<bool>,
+}
+
+impl World {
+    /// A run before its first turn; the caller adds processes.
+    pub fn new(plan: &Plan, keeps_lines: bool) -> Rc<Self> {
+        let clock = SimClock::at(START_MS);
+        let bus = SimBus::new(clock.clone(), SimOptions::default());
+        bus.ensure_topics(&pack::topic_specs()).unwrap_or_else(|e| unreachable!("an empty log takes topics: {e}"));
+        let script = plan.items.iter().map(|(at_ms, item)| (START_MS + at_ms, item.clone())).collect();
+        Rc::new(Self {
+            bus,
+            clock,
+            processes: RefCell::default(),
+            trace: RefCell::new(Trace::new(keeps_lines)),
+            coverage: RefCell::default(),
+            violations: RefCell::default(),
+            revision: Cell::new(0),
+            rng: RefCell::new(Rng::new(plan.seed)),
+            script: RefCell::new(script),
+            sent: RefCell::default(),
+            depth: Cell::new(0),
+            calm: Cell::new(false),
+        })
+    }
+
+    /// Time since the start, in milliseconds.
+    pub fn elapsed_ms(&self) -> i64 {
+        self.clock.now_ms() - START_MS
+    }
+
+    /// What asks this run what happens at the points of a process's driver.
+    pub fn at_points(self: &Rc<Self>, process: usize) -> Rc<dyn Fn(DriverPoint) -> bool> {
+        let world: Weak<Self> = Rc::downgrade(self);
+        Rc::new(move |point| world.upgrade().is_some_and(|world| world.at_point(process, point)))
+    }
+
+    /// Adds a process, which starts with the first round.
+    pub fn add(&self, process: Process) {
+        self.processes.borrow_mut().push(Rc::new(process));
+    }
+
+    /// One turn of every process that can take one, in random order, and a step of time. Whether
+    /// anything was done.
+    pub fn round(&self) -> bool {
+        self.outside();
+        let mut order: Vec<usize> = (0..self.processes.borrow().len()).collect();
+        self.rng.borrow_mut().shuffle(&mut order);
+        let mut busy = false;
+        for number in order {
+            busy |= self.turn(number);
+        }
+        let step_ms = match busy {
+            true => self.rng.borrow_mut().between(1, BUSY_MS),
+            false => self.until_next(self.rng.borrow_mut().between(IDLE_MS.0, IDLE_MS.1)),
+        };
+        self.clock.advance(step_ms);
+        busy
+    }
+
+    /// Not beyond what the script has next.
+    fn until_next(&self, step_ms: i64) -> i64 {
+        let next_ms = self.script.borrow().front().map_or(i64::MAX, |(at_ms, _)| *at_ms);
+        step_ms.min(next_ms.saturating_sub(self.clock.now_ms())).max(1)
+    }
+
+    /// What comes from outside: events, faults, the catalog.
+    fn outside(&self) {
+        let now_ms = self.clock.now_ms();
+        loop {
+            let due = {
+                let mut script = self.script.borrow_mut();
+                if script.front().is_some_and(|(at_ms, _)| *at_ms <= now_ms) { script.pop_front() } else { None }
+            };
+            let Some((_, item)) = due else { break };
+            match item {
+                // The log is away: whoever sends tries again.
+                Item::Event(event) => {
+                    if !self.send(&event) {
+                        self.script.borrow_mut().push_front((now_ms + 500, Item::Event(event)));
+                        break;
+                    }
+                }
+                Item::Fault(fault) if !self.calm.get() => self.arm(fault),
+                Item::Fault(_) => {}
+                Item::CorrectClock(process) => self.process(process).clock.correct(),
+            }
+        }
+        for process in self.processes.borrow().iter() {
+            if process.learns_ms.get() <= now_ms {
+                process.learns_ms.set(i64::MAX);
+                process.catalog.learn(self.revision.get());
+            }
+        }
+    }
+
+    fn process(&self, number: usize) -> Rc<Process> {
+        self.processes.borrow()[number].clone()
+    }
+
+    fn turn(&self, number: usize) -> bool {
+        let process = self.process(number);
+        let now_ms = self.clock.now_ms();
+        if now_ms < process.away_until_ms.get() {
+            return false;
+        }
+        let Ok(mut body) = process.body.try_borrow_mut() else { return false };
+        let turn = body.get_or_insert_with(|| (process.start)()).tick();
+        match &turn {
+            Turn::Idle => {}
+            Turn::Busy => self.note(format_args!("{now_ms} {} works", process.name)),
+            Turn::Killed => {
+                *body = None;
+                self.note(format_args!("{now_ms} {} is killed", process.name));
+            }
+            Turn::Halted(why) => {
+                let why = format!("{} halted: {why}", process.name);
+                self.violations.borrow_mut().push(why);
+            }
+        }
+        drop(body);
+        self.armed_between(number);
+        turn != Turn::Idle
+    }
+
+    /// Lets a fault wait for its place. Places that are met only when partitions move are made to be met.
+    fn arm(&self, fault: Fault) {
+        let number = fault.process;
+        let place = fault.place;
+        self.note(format_args!(
+            "{} {:?} waits for {place} of {}",
+            self.clock.now_ms(),
+            fault.kind,
+            self.process(number).name
+        ));
+        self.process(number).armed.borrow_mut().push_back(fault);
+        match place {
+            Place::Between => self.armed_between(number),
+            Place::At(DriverPoint::Assigned | DriverPoint::Restored) => self.take_down(number, 100, false),
+            Place::At(DriverPoint::Revoking) => {
+                if let Some(peer) = self.peer_of(number) {
+                    self.take_down(peer, 2_000, true);
+                }
+            }
+            Place::At(_) => {}
+        }
+    }
+
+    /// Faults that happen between two turns. One of a process that stands still in its turn waits.
+    fn armed_between(&self, number: usize) {
+        let process = self.process(number);
+        if process.body.try_borrow_mut().is_err() {
+            return;
+        }
+        loop {
+            let next = {
+                let mut armed = process.armed.borrow_mut();
+                let at = armed.iter().position(|f| f.place == Place::Between);
+                at.and_then(|at| armed.remove(at))
+            };
+            let Some(fault) = next else { return };
+            if self.inflict(number, &fault) {
+                self.take_down(number, fault.ms, false);
+            }
+        }
+    }
+
+    fn at_point(&self, number: usize, point: DriverPoint) -> bool {
+        let process = self.process(number);
+        let mut dies = false;
+        loop {
+            let next = {
+                let mut armed = process.armed.borrow_mut();
+                let at = armed.iter().position(|f| f.place == Place::At(point));
+                at.and_then(|at| armed.remove(at))
+            };
+            let Some(fault) = next else { return dies };
+            if self.inflict(number, &fault) {
+                process.away_until_ms.set(self.clock.now_ms() + fault.ms);
+                dies = true;
+            }
+        }
+    }
+
+    /// Lets a fault happen; whether the process dies of it.
+    fn inflict(&self, number: usize, fault: &Fault) -> bool {
+        let process = self.process(number);
+        let (now_ms, is_between) = (self.clock.now_ms(), fault.place == Place::Between);
+        self.note(format_args!("{now_ms} {:?} at {} of {} for {}", fault.kind, fault.place, process.name, fault.ms));
+        self.coverage.borrow_mut().met(fault.kind, fault.place);
+        match fault.kind {
+            FaultKind::Kill => return true,
+            FaultKind::Pause if is_between => process.away_until_ms.set(now_ms + fault.ms),
+            FaultKind::Pause => self.stand_still(now_ms + fault.ms),
+            FaultKind::Duplicate => self.send_again(),
+            FaultKind::Ambiguous | FaultKind::DelayedEnd => self.bus.fail_commits([fault.commit]),
+            FaultKind::Rebalance if is_between => self.take_down(number, fault.ms, true),
+            FaultKind::Rebalance => {
+                if let Some(peer) = self.peer_of(number) {
+                    self.take_down(peer, fault.ms, true);
+                }
+            }
+            FaultKind::LostOffsets => self.bus.forget_offsets(&product::group(process.role)),
+            FaultKind::LostCache if self.rng.borrow_mut().percent(50) => process.disk.lose(),
+            FaultKind::LostCache => process.disk.fail_after(self.rng.borrow_mut().below(20) as u64),
+            FaultKind::Revision => self.apply_revision(),
+            FaultKind::ClockJump => process.clock.jump(fault.ms),
+            FaultKind::HangingTransaction => self.leave_open(),
+            FaultKind::Unreachable => self.bus.unreachable_for(fault.ms.min(20_000)),
+        }
+        false
+    }
+
+    /// The process that is in its turn now stands still; the others go on.
+    fn stand_still(&self, until_ms: i64) {
+        if self.depth.get() >= DEPTH_MAX {
+            return;
+        }
+        self.depth.set(self.depth.get() + 1);
+        while self.clock.now_ms() < until_ms && !self.calm.get() {
+            self.round();
+        }
+        self.depth.set(self.depth.get() - 1);
+    }
+
+    /// Kills a process between two turns, or lets it leave; it is started again after that time.
+    fn take_down(&self, number: usize, ms: i64, in_order: bool) {
+        let process = self.process(number);
+        let Ok(mut body) = process.body.try_borrow_mut() else { return };
+        process.away_until_ms.set(self.clock.now_ms() + ms);
+        let body = body.take();
+        if let Some(body) = body.filter(|_| in_order) {
+            body.leave();
+        }
+    }
+
+    fn peer_of(&self, number: usize) -> Option<usize> {
+        let processes = self.processes.borrow();
+        let role = processes[number].role;
+        (0..processes.len()).find(|n| *n != number && processes[*n].role == role)
+    }
+
+    fn apply_revision(&self) {
+        let next = (self.revision.get() + 1).min(revisions().len() - 1);
+        self.revision.set(next);
+        let now_ms = self.clock.now_ms();
+        for process in self.processes.borrow().iter() {
+            process.learns_ms.set(now_ms + self.rng.borrow_mut().between(0, LEARN_MS));
+        }
+    }
+
+    fn send(&self, event: &Event) -> bool {
+        let topics = pack::topics();
+        let output = match event {
+            Event::Alert { host, used_pct } => {
+                let json = format!("{{\"host\":\"{host}\",\"used_pct\":{used_pct:.1}}}");
+                Output::keyed(&ALERTS.into(), host.as_bytes(), json.into_bytes())
+            }
+            Event::Report { id } => {
+                let trigger = TriggerEvent {
+                    event_id: id.clone(),
+                    trigger: "sim.report".to_owned(),
+                    occurred_at_ms: self.clock.now_ms(),
+                    payload: "{}".to_owned(),
+                    source: event::SOURCE_HTTP.to_owned(),
+                };
+                let output = event::output(&topics.triggers(), None, &trigger);
+                self.sent.borrow_mut().push(output.clone());
+                output
+            }
+            Event::Poison { is_bound, bytes } => {
+                let topic = if *is_bound { ALERTS.into() } else { topics.triggers() };
+                Output::keyed(&topic, "poison", bytes.clone())
+            }
+        };
+        self.bus.publish(vec![output]).wait().is_ok()
+    }
+
+    fn send_again(&self) {
+        let again = {
+            let sent = self.sent.borrow();
+            if sent.is_empty() { None } else { Some(self.rng.borrow_mut().pick(&sent).clone()) }
+        };
+        if let Some(output) = again {
+            // A sensor that was killed after it had sent, say: where the log is away, it was not.
+            let _ = self.bus.publish(vec![output]).wait();
+        }
+    }
+
+    /// A publisher dies with records of any topic in an open transaction.
+    fn leave_open(&self) {
+        let topics = pack::topics();
+        let of = [topics.triggers(), topics.requests(), topics.results(), topics.audit(), ALERTS.into()];
+        let topic = self.rng.borrow_mut().pick(&of).clone();
+        let partition = u32::try_from(self.rng.borrow_mut().below(2)).unwrap_or(0);
+        let output = Output::to_partition(&topic, partition, b"never", Some(b"never".to_vec()));
+        // A topic that this world does not have yet holds nobody up.
+        let _ = self.bus.leave_open("publisher", vec![output]);
+    }
+
+    /// From now on nothing goes wrong, and everybody is up.
+    pub fn calm(&self) {
+        self.calm.set(true);
+        self.bus.set_reachable(true);
+        for process in self.processes.borrow().iter() {
+            process.armed.borrow_mut().clear();
+            process.away_until_ms.set(i64::MIN);
+            process.clock.correct();
+            process.learns_ms.set(i64::MIN);
+        }
+    }
+
+    /// Takes a line into the trace.
+    pub fn note(&self, line: std::fmt::Arguments<'_>) {
+        self.trace.borrow_mut().note(line);
+    }
+}

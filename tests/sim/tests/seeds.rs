@@ -1,0 +1,73 @@
+//! Many seeds, and that each is the same run every time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use petrel_sim_tests::fault::{Coverage, FaultKind, PLACES, Place};
+use petrel_sim_tests::{Options, Report, run};
+
+/// Seeds of the gate; `cargo xtask sim` runs more.
+const SEEDS: u64 = 1_000;
+/// Each on a thread of its own.
+const THREADS: usize = 2;
+
+/// Runs seeds from 0 on, on several threads, and hands each report to `each`.
+fn run_all(seeds: u64, options: &Options, each: impl Fn(&Report) + Sync) {
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds {
+                        return;
+                    }
+                    each(&run(seed, options));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn nothing_is_lost_doubled_or_stranded() {
+    let found = std::sync::Mutex::new((Coverage::default(), Vec::new()));
+    run_all(SEEDS, &Options::default(), |report| {
+        let mut found = found.lock().unwrap();
+        found.0.add(&report.coverage);
+        if let Some(first) = report.violations.first() {
+            let replay = format!("cargo xtask sim --seeds 1 --from {} --verbose", report.seed);
+            found.1.push(format!("seed {}: {first}\n  replay: {replay}", report.seed));
+        }
+    });
+    let (coverage, failures) = found.into_inner().unwrap();
+    println!("{coverage}");
+    assert!(
+        failures.is_empty(),
+        "{} seeds fail, the first of them:\n{}",
+        failures.len(),
+        failures[..failures.len().min(5)].join("\n")
+    );
+    for kind in Options::default().faults {
+        for place in PLACES
+            .into_iter()
+            .filter(|p| *p == Place::At(petrel_bus::DriverPoint::BeforeCommit) || !kind.is_of_commit())
+        {
+            assert!(coverage.at(kind, place) >= 5, "{kind:?} at {place} was met {} times", coverage.at(kind, place));
+        }
+    }
+    assert!(coverage.of(FaultKind::Kill) > SEEDS / 2);
+}
+
+#[test]
+fn a_seed_is_the_same_run_every_time() {
+    let options = Options { keeps_lines: true, ..Options::default() };
+    for seed in [0, 1, 7, 99, 12_345] {
+        let first = run(seed, &options);
+        // Another thread has other hash keys and other memory.
+        let second = std::thread::spawn(move || run(seed, &Options { keeps_lines: true, ..Options::default() }));
+        let second = second.join().unwrap();
+        assert_eq!(first.lines, second.lines, "seed {seed}");
+        assert_eq!((first.hash, first.took_ms), (second.hash, second.took_ms), "seed {seed}");
+    }
+    assert_ne!(run(1, &options).hash, run(2, &options).hash);
+}
