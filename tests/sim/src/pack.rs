@@ -32,10 +32,10 @@ pub fn topics() -> Topics {
 pub fn topic_specs() -> Vec<TopicSpec> {
     let own = topics().all(&["default"]).into_iter().map(|t| {
         let compacted = t.cleanup == Cleanup::Compact;
-        TopicSpec { name: t.name, partitions: t.partitions, compacted, retention_ms: None }
+        TopicSpec { name: t.name, partitions: t.partitions, compacted, retention_ms: None, delete_retention_ms: compacted.then_some(SimOptions::default().delete_retention_ms) }
     });
     let spec =
-        |name: &str, partitions, compacted| TopicSpec { name: name.into(), partitions, compacted, retention_ms: None };
+        |name: &str, partitions, compacted| TopicSpec { name: name.into(), partitions, compacted, retention_ms: None, delete_retention_ms: compacted.then_some(SimOptions::default().delete_retention_ms) };
     own.chain([spec(ALERTS, ALERT_PARTITIONS, false), spec(crate::ACCEPTED, PARTITIONS, false)]).collect()
 }
 

@@ -76,7 +76,7 @@ pub fn group(role: Role) -> String {
 }
 
 fn session(role: Role, name: &str) -> SessionOptions {
-    SessionOptions { group: group(role).into(), member: name.into(), transactional: true, co_partitioned: false }
+    SessionOptions { group: group(role).into(), member: name.into(), transactional: true }
 }
 
 fn start(role: Role, seat: Seat, catalog: Arc<Catalog>) -> Start {
