@@ -36,15 +36,23 @@ struct Left {
 }
 
 impl KafkaTail {
-    pub(crate) fn open(options: &KafkaOptions, questions: &Questions, topic: &str) -> Result<Self, BusError> {
+    /// From these offsets; a partition that has none from its beginning.
+    pub(crate) fn open(
+        options: &KafkaOptions,
+        questions: &Questions,
+        topic: &str,
+        from: &[i64],
+    ) -> Result<Self, BusError> {
         let doing = format!("cannot follow {topic}");
         let count = questions.partitions_of(topic)?;
         let mut left = Vec::new();
         let mut list = TopicPartitionList::new();
         for partition in 0..count {
             let (low, end) = questions.watermarks(topic, partition)?;
-            left.push((end > low).then_some(Left { end, dry: false }));
-            let added = list.add_partition_offset(topic, number(partition), Offset::Beginning);
+            let first = from.get(partition as usize).map_or(low, |offset| low.max(*offset));
+            left.push((end > first).then_some(Left { end, dry: false }));
+            let offset = if first > low { Offset::Offset(first) } else { Offset::Beginning };
+            let added = list.add_partition_offset(topic, number(partition), offset);
             added.map_err(|e| bus_error(&doing, &e))?;
         }
         let context = Context::new(format!("tail of {topic}"));
