@@ -19,6 +19,8 @@ pub const NO_SUCH_ACTION: &str = "no_such_action";
 pub const INVALID_PARAMETERS: &str = "invalid_parameters";
 /// Failed: its parameters are over the limit.
 pub const PARAMETERS_TOO_LARGE: &str = "parameters_too_large";
+/// Failed: what its owner would have to remember of it is over the log's limit.
+pub const STATE_TOO_LARGE: &str = "state_too_large";
 /// Failed: no topic carries the tasks of its action's pool.
 pub const NO_SUCH_POOL: &str = "no_such_pool";
 

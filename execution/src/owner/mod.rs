@@ -10,6 +10,7 @@ mod child;
 mod dispatch;
 mod effect;
 mod enter;
+mod large;
 mod loss;
 mod message;
 mod report;

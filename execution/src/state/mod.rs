@@ -105,7 +105,7 @@ macro_rules! edges {
 edges! {
     Requested => Delayed | Scheduled | Failed;
     Delayed => Delayed | Scheduled | Paused | Failed | Timeout | Canceled;
-    Scheduled => Delayed | Running | Pausing | Canceling | Timeout;
+    Scheduled => Delayed | Running | Pausing | Canceling | Failed | Timeout;
     Running => Delayed | Scheduled | Pausing | Pending | Canceling | Succeeded | Failed | Timeout | Canceled | Abandoned;
     Pausing => Paused | Canceling | Succeeded | Failed | Timeout | Canceled | Abandoned;
     Paused => Resuming | Timeout | Canceled;

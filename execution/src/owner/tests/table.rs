@@ -284,6 +284,22 @@ fn what_cannot_be_run_fails_with_its_code() {
 }
 
 #[test]
+fn what_the_log_cannot_remember_ends_and_leaves_nothing_running() {
+    for (steps, sequence) in [(vec![OK], 1), (vec![OK, Do::Claim(1, 1)], 2), (vec![Do::Pause, OK], 1)] {
+        let mut model = Model::new();
+        for what in &steps {
+            model.act(what);
+        }
+        let execution = model.live(1);
+        assert_eq!(model.decide(|owner| owner.too_large(execution, "9 bytes")), ["failed(state_too_large)"]);
+        let Some(Known::Over(ended)) = model.known(&id(1)) else { panic!("not over") };
+        assert_eq!(ended.sequence, sequence, "{steps:?}");
+        assert!(model.waiting.is_empty() && model.timers.keys().all(|key| key.ends_with(b"/remember")));
+        assert_eq!(model.act(&Do::Beat(1, 1)), ["cancel 1"]);
+    }
+}
+
+#[test]
 fn an_attempt_ends_with_a_final_status_or_not_at_all() {
     let odd = [(OK, "task 1, scheduled"), (Do::Result(1, 1, "running"), "dead unknown_status")];
     check(&odd, Some(Status::Scheduled));
