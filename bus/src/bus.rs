@@ -36,6 +36,10 @@ pub enum BusError {
     Configuration(String),
 }
 
+/// How long every log keeps the tombstones of compacted topics, in milliseconds. Whoever follows a topic, or
+/// keeps a copy of what it says, must look at it more often.
+pub const TOMBSTONE_MS: i64 = 24 * 3_600_000;
+
 /// A topic of Petrel's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSpec {
@@ -96,6 +100,17 @@ pub trait Tail: Send {
     fn caught_up(&self) -> bool;
 }
 
+/// What a log that has a limit of its own holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogUsage {
+    /// Bytes of all records, with their framing.
+    pub bytes: u64,
+    /// Most of them; then writers are refused.
+    pub bytes_max: u64,
+    /// What is wrong with it, for people; empty when all is well.
+    pub problems: Vec<String>,
+}
+
 /// A log with topics, consumer groups and transactions.
 pub trait Bus: Send + Sync {
     /// Identifies the log; part of every event id of a bound topic.
@@ -134,6 +149,11 @@ pub trait Bus: Send + Sync {
     /// # Errors
     /// See [`BusError`].
     fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<i64>, BusError>;
+
+    /// How full the log is; none where its limits are not Petrel's business.
+    fn usage(&self) -> Option<LogUsage> {
+        None
+    }
 
     /// A publisher; `name` is stable over restarts and unique among the log's publishers.
     ///

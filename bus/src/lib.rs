@@ -24,9 +24,10 @@ pub mod sim;
 mod stage;
 mod state;
 mod stats;
+mod store;
 mod tail;
 
-pub use bus::{Bus, BusError, SessionOptions, Tail, TopicSpec};
+pub use bus::{Bus, BusError, LogUsage, SessionOptions, TOMBSTONE_MS, Tail, TopicSpec};
 pub use clock::Clock;
 pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, Tick};
 pub use globals::{GlobalsSource, Versioned};
@@ -35,8 +36,15 @@ pub use partition::{murmur2, partition_of};
 pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, Written, receipt};
 pub use record::{Output, OwnedRecord, Record, To};
 pub use run::{StageHandle, spawn_stage};
-pub use session::{Batch, Fetched, GroupEvent, Position, Restored, Session, SessionError, TopicPartition};
+pub use session::{
+    Batch, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
+    TopicPartition,
+};
 pub use stage::{Context, Facts, InputTopic, Silence, Stage, StageSpec, Start, Taken};
-pub use state::{DueTimer, PartitionState, TimerKind};
+pub use state::{PartitionState, StateTooLarge};
 pub use stats::{BlockedPartition, StageStats};
+pub use store::{
+    Change, DueTimer, KEY_BYTES_MAX, Mark, MemoryStore, MemoryStores, Pair, Pairs, StateStore, StateStores, StoreError,
+    StoreName, Timer, TimerKind, Timers,
+};
 pub use tail::LogTail;

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use crate::bus::SessionOptions;
 use crate::group::{Counts, Fenced, Group};
 use crate::record::{Output, Record};
-use crate::session::{Fetched, GroupEvent, Position, Restored, Session, SessionError, TopicPartition};
+use crate::session::{
+    Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError, TopicPartition,
+};
 use crate::stage::{InputTopic, Start};
 
 /// Most records read of a changelog or by a tail at once.
@@ -245,6 +247,31 @@ impl<L: Log> Member<L> {
         }
     }
 
+    fn restore_one(&self, wanted: &RestoreFrom, each: &mut Restored<'_>) -> Result<i64, SessionError> {
+        let RestoreFrom { at, from } = wanted;
+        let Some(bounds) = self.log.bounds(at) else {
+            let TopicPartition { topic, partition } = at;
+            return Err(SessionError::Halt(format!("there is no partition {partition} of the changelog {topic}")));
+        };
+        let mut next = from.unwrap_or(bounds.start);
+        if next < bounds.start || next > bounds.end {
+            return Ok(RESTORE_OUT_OF_RANGE);
+        }
+        while next < bounds.end {
+            let blocks = self.log.read(at, next, READ_RECORDS_MAX)?;
+            let begun = next;
+            for record in blocks.iter().flat_map(Block::records).filter(|r| r.offset >= begun) {
+                next = record.offset + 1;
+                each(at.partition, record.offset, record.key.unwrap_or_default(), record.value);
+            }
+            if next == begun {
+                break;
+            }
+        }
+        // What is left up to the end are gaps.
+        Ok(next.max(bounds.end))
+    }
+
     fn transact(&mut self, outputs: Vec<(Output, u32)>, positions: &[Position]) -> Result<(), SessionError> {
         if outputs.is_empty() && positions.is_empty() {
             return Ok(());
@@ -309,24 +336,8 @@ impl<L: Log> Session for Member<L> {
         Ok(positions)
     }
 
-    fn restore(&mut self, changelog: &TopicPartition, each: &mut Restored<'_>) -> Result<(), SessionError> {
-        let Some(bounds) = self.log.bounds(changelog) else {
-            let TopicPartition { topic, partition } = changelog;
-            return Err(SessionError::Halt(format!("there is no partition {partition} of the changelog {topic}")));
-        };
-        let mut next = bounds.start;
-        while next < bounds.end {
-            let blocks = self.log.read(changelog, next, READ_RECORDS_MAX)?;
-            let begun = next;
-            for record in blocks.iter().flat_map(Block::records).filter(|r| r.offset >= begun) {
-                next = record.offset + 1;
-                each(record.key.unwrap_or_default(), record.value);
-            }
-            if next == begun {
-                break;
-            }
-        }
-        Ok(())
+    fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
+        wanted.iter().map(|wanted| self.restore_one(wanted, each)).collect()
     }
 
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {

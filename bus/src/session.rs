@@ -110,8 +110,22 @@ impl<'a> Fetched<'a> {
     }
 }
 
-/// Takes a key of a changelog and its value; none is a tombstone.
-pub type Restored<'a> = dyn FnMut(&[u8], Option<&[u8]>) + 'a;
+/// A changelog's partition to be read, and from where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreFrom {
+    /// The partition.
+    pub at: TopicPartition,
+    /// The first offset that is wanted; none begins at the beginning.
+    pub from: Option<i64>,
+}
+
+/// What [`Session::restore`] answers instead of the next offset where the log does not hold everything
+/// from the wanted offset on: it begins behind it, or ends before it. Nothing of that partition was
+/// handed out; what was known of it is of no use, and it is to be read from its beginning.
+pub const RESTORE_OUT_OF_RANGE: i64 = -1;
+
+/// Takes a record of a changelog: partition, offset, key, value; none is a tombstone.
+pub type Restored<'a> = dyn FnMut(u32, i64, &[u8], Option<&[u8]>) + 'a;
 
 /// One member of one consumer group, with the transactions of one producer.
 ///
@@ -145,12 +159,13 @@ pub trait Session {
     /// See [`SessionError`].
     fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError>;
 
-    /// Hands every committed record of a changelog's partition to `each`, up to the end that it has
-    /// after [`Session::begin`] returned. Key, value.
+    /// Hands every committed record of partitions of a changelog to `each`, from the wanted offsets up
+    /// to the ends that they have after [`Session::begin`] returned; those of one partition in order.
+    /// Returns for each of them the next offset, or [`RESTORE_OUT_OF_RANGE`].
     ///
     /// # Errors
-    /// See [`SessionError`].
-    fn restore(&mut self, changelog: &TopicPartition, each: &mut Restored<'_>) -> Result<(), SessionError>;
+    /// See [`SessionError`]. A partition that does not exist is a [`SessionError::Halt`].
+    fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError>;
 
     /// Starts to fetch newly assigned partitions at these positions.
     ///

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::record::Output;
 use crate::session::Batch;
-use crate::state::{DueTimer, PartitionState, TimerKind};
+use crate::state::{PartitionState, StateTooLarge};
+use crate::store::{DueTimer, TimerKind};
 
 /// A synchronous, deterministic piece of Petrel's logic.
 ///
@@ -56,7 +57,8 @@ pub trait Stage: Send {
 pub struct StageSpec {
     /// Name; the consumer group's name is made of it.
     pub name: Arc<str>,
-    /// Compacted topic that holds its keyed state and timers; none for a stage without state.
+    /// Compacted topic that holds its keyed state and timers; none for a stage without state. Where others
+    /// write to it too, their records may be found in the state after a restore, and may not.
     pub changelog: Option<Arc<str>>,
     /// What its silence timers listen to; none for a stage that sets none.
     pub silence: Option<Silence>,
@@ -159,8 +161,11 @@ impl<'a, G> Context<'a, G> {
     }
 
     /// Sets a key of the state. Keys must not begin with `~`, which is the bus's own.
-    pub fn put(&mut self, key: &[u8], value: Vec<u8>) {
-        self.state.put(key, value);
+    ///
+    /// # Errors
+    /// [`StateTooLarge`], and nothing is set: what the value belongs to fails, the partition goes on.
+    pub fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), StateTooLarge> {
+        self.state.put(key, value)
     }
 
     /// Removes a key of the state.

@@ -16,6 +16,8 @@ pub struct StageStats {
     pub records: AtomicU64,
     /// Outputs and changelog records handed to the bus.
     pub outputs: AtomicU64,
+    /// Changelog records read by restores.
+    pub restored: AtomicU64,
     /// Commits.
     pub commits: AtomicU64,
     /// Aborted transactions.

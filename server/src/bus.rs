@@ -63,6 +63,7 @@ fn local_options(config: &Config) -> LocalOptions {
         fsync,
         retention_ms_default: Some(config.retention_ms),
         topic_partitions_default: config.local.topic_partitions,
+        log_bytes_max: config.local.log_bytes_max,
         ..LocalOptions::new(config.data_dir.join(LOG))
     }
 }

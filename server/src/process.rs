@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use petrel_bus::{Bus, BusError, Clock, TopicSpec};
+use petrel_bus::{Bus, BusError, Clock, StateStores, TopicSpec};
+use petrel_bus_cache::{CacheOptions, DiskStores};
 use petrel_ingest::admission::{Admission, AdmissionOptions};
 use petrel_ingest::bindings::MissingTopic;
 use petrel_ingest::topics::{TopicOptions, TopicWriter};
@@ -27,6 +28,8 @@ use crate::stop::Stop;
 use crate::world::World;
 use crate::{activity, instance, packs, sql, telemetry};
 
+/// Folder of the cache of keyed state, in the data directory.
+const STATE: &str = "state";
 /// First and longest pause while the log cannot be reached.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -121,11 +124,13 @@ async fn up(
     })
     .await?;
     let cluster_id = blocking(&bus, |bus| bus.cluster_id()).await?;
+    let stores = state_stores(config, roles, &cluster_id).await?;
     let parts = Parts {
         config,
         instance,
         topics: &topics,
         bus: &bus,
+        stores,
         cluster_id,
         clock: &clock,
         publisher: &publisher,
@@ -201,6 +206,23 @@ async fn ensure_topics(bus: &Arc<dyn Bus>, topics: &Topics, config: &Config, app
             Err(other) => bail!(other),
         }
     }
+}
+
+/// Opens the cache of keyed state, if a role of this process has any.
+async fn state_stores(
+    config: &Config,
+    roles: &BTreeSet<Role>,
+    cluster_id: &str,
+) -> anyhow::Result<Option<Arc<dyn StateStores>>> {
+    if !roles.contains(&Role::Executor) && !roles.contains(&Role::Ingest) {
+        return Ok(None);
+    }
+    let options = CacheOptions {
+        memory_bytes_max: config.state_memory_bytes_max,
+        ..CacheOptions::new(config.data_dir.join(STATE), cluster_id)
+    };
+    let opened = tokio::task::spawn_blocking(move || DiskStores::open(options)).await?;
+    Ok(Some(Arc::new(opened.context("the folder for state in the data directory cannot be used")?)))
 }
 
 /// Calls to the bus block, so they happen off the runtime.

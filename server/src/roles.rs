@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use petrel_audit::SinkHandle;
 use petrel_bus::{
-    Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, Stage, StageHandle, StageStats, Versioned,
-    spawn_stage,
+    Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, Stage, StageHandle, StageStats, StateStores,
+    Versioned, spawn_stage,
 };
 use petrel_execution::owner::Limits;
 use petrel_executor::metrics::ExecutorMetrics;
@@ -36,6 +36,8 @@ pub struct Parts<'a> {
     pub topics: &'a Topics,
     /// The log.
     pub bus: &'a Arc<dyn Bus>,
+    /// Where stages keep their state; none in a process whose roles have none.
+    pub stores: Option<Arc<dyn StateStores>>,
     /// Identifies the log.
     pub cluster_id: String,
     /// The clock.
@@ -147,6 +149,7 @@ impl Parts<'_> {
         DriverOptions {
             commit_interval_ms: self.config.commit_interval_ms,
             output_bytes_max: self.config.record_bytes_max,
+            stores: self.stores.clone(),
             ..DriverOptions::default()
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_bus::{Bus, BusError, Publisher, Session, SessionOptions, Tail, TopicSpec};
+use petrel_bus::{Bus, BusError, Publisher, Session, SessionOptions, Tail, TopicPartition, TopicSpec};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::Metadata;
@@ -12,6 +12,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::context::Context;
 use crate::faults::bus_error;
 use crate::lists::number;
+use crate::offsets::{self, Which};
 use crate::options::KafkaOptions;
 use crate::publisher::KafkaPublisher;
 use crate::session::KafkaSession;
@@ -63,11 +64,11 @@ impl Bus for KafkaBus {
     }
 
     fn end_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError> {
-        self.questions.of_all(topic, |partition| Ok(self.questions.watermarks(topic, partition)?.1))
+        self.questions.of_all(topic, Which::End)
     }
 
     fn beginning_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError> {
-        self.questions.of_all(topic, |partition| Ok(self.questions.watermarks(topic, partition)?.0))
+        self.questions.of_all(topic, Which::Beginning)
     }
 
     fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<i64>, BusError> {
@@ -152,14 +153,16 @@ impl Questions {
         self.partitions(topic)?.ok_or_else(|| BusError::UnknownTopic(topic.to_owned()))
     }
 
-    /// First offset and the one behind the last record, committed or not.
-    pub(crate) fn watermarks(&self, topic: &str, partition: u32) -> Result<(i64, i64), BusError> {
-        let watermarks = self.client().fetch_watermarks(topic, number(partition), self.timeout);
-        watermarks.map_err(|e| bus_error(&format!("no offsets of {topic}/{partition}"), &e))
+    /// First offsets, or those behind the last records, committed or not.
+    pub(crate) fn offsets(&self, partitions: &[TopicPartition], which: Which) -> Result<Vec<i64>, BusError> {
+        offsets::of(self.client(), partitions, which, self.timeout)
     }
 
-    pub(crate) fn of_all(&self, topic: &str, of: impl Fn(u32) -> Result<i64, BusError>) -> Result<Vec<i64>, BusError> {
-        (0..self.partitions_of(topic)?).map(of).collect()
+    /// The same for all partitions of a topic.
+    pub(crate) fn of_all(&self, topic: &str, which: Which) -> Result<Vec<i64>, BusError> {
+        let (count, topic): (u32, Arc<str>) = (self.partitions_of(topic)?, topic.into());
+        let at = |partition| TopicPartition { topic: topic.clone(), partition };
+        self.offsets(&(0..count).map(at).collect::<Vec<_>>(), which)
     }
 
     fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<i64>, BusError> {
@@ -170,13 +173,14 @@ impl Questions {
             added.map_err(|e| bus_error(&doing, &e))?;
         }
         let found = self.client().offsets_for_times(times, self.timeout).map_err(|e| bus_error(&doing, &e))?;
+        let ends = self.of_all(topic, Which::End)?;
         let offset = |partition: u32| {
             let element = found.find_partition(topic, number(partition));
             let element = element.ok_or_else(|| BusError::Unavailable(doing.clone()))?;
             element.error().map_err(|e| bus_error(&doing, &e))?;
             match element.offset() {
                 Offset::Offset(offset) => Ok(offset),
-                _ => Ok(self.watermarks(topic, partition)?.1),
+                _ => Ok(ends[partition as usize]),
             }
         };
         (0..count).map(offset).collect()

@@ -9,6 +9,7 @@
 //! - `faults`: what an error of a client means for whoever made the call.
 //! - `transactions`: a producer and its transactions, thrown away on every doubt.
 //! - `session` (with `membership`, `restore`): one member of a group.
+//! - `offsets`: first and last offsets of many partitions at once.
 //! - `publisher`, `tail`, `topics`, `bus`: writing from outside, following, administration.
 
 mod bus;
@@ -17,6 +18,7 @@ mod faults;
 mod lists;
 mod membership;
 mod native;
+mod offsets;
 mod options;
 mod publisher;
 mod restore;

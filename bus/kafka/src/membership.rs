@@ -9,6 +9,7 @@ use rdkafka::topic_partition_list::Offset;
 
 use crate::faults::rebuild;
 use crate::lists;
+use crate::offsets::Which;
 use crate::session::KafkaSession;
 
 /// Pause before offsets that a transaction still may change are asked for again.
@@ -91,9 +92,9 @@ impl KafkaSession {
         {
             return Ok(*offset);
         }
-        let watermarks =
-            self.consumer().fetch_watermarks(&at.topic, lists::number(at.partition), self.options.request_timeout());
-        watermarks.map(|(low, _)| low).map_err(|e| rebuild("no beginning", &e))
+        let begins = self.questions.offsets(std::slice::from_ref(at), Which::Beginning);
+        let begins = begins.map_err(|e| SessionError::Rebuild(e.to_string()))?;
+        begins.first().copied().ok_or_else(|| SessionError::Rebuild("no beginning".into()))
     }
 
     pub(crate) fn accept_at(&mut self, positions: &[Position]) -> Result<(), SessionError> {

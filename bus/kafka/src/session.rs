@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use petrel_bus::{
-    Fetched, GroupEvent, InputTopic, Output, Position, Restored, Session, SessionError, SessionOptions, TopicPartition,
+    Fetched, GroupEvent, InputTopic, Output, Position, RestoreFrom, Restored, Session, SessionError, SessionOptions,
+    TopicPartition,
 };
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -218,8 +219,8 @@ impl Session for KafkaSession {
         self.begin_at(assigned)
     }
 
-    fn restore(&mut self, changelog: &TopicPartition, each: &mut Restored<'_>) -> Result<(), SessionError> {
-        restore::restore(self, changelog, each)
+    fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
+        restore::restore(self, wanted, each)
     }
 
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {

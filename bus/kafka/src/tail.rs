@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::faults::bus_error;
 use crate::lists::number;
 use crate::native::{Polled, Poller};
+use crate::offsets::Which;
 use crate::options::KafkaOptions;
 
 /// Most records handed out by one call, so that its caller gets to look around.
@@ -44,14 +45,14 @@ impl KafkaTail {
         from: &[i64],
     ) -> Result<Self, BusError> {
         let doing = format!("cannot follow {topic}");
-        let count = questions.partitions_of(topic)?;
+        let begins = questions.of_all(topic, Which::Beginning)?;
+        let ends = questions.of_all(topic, Which::End)?;
         let mut left = Vec::new();
         let mut list = TopicPartitionList::new();
-        for partition in 0..count {
-            let (low, end) = questions.watermarks(topic, partition)?;
-            let first = from.get(partition as usize).map_or(low, |offset| low.max(*offset));
+        for (partition, (begin, end)) in (0..).zip(begins.into_iter().zip(ends)) {
+            let first = from.get(partition as usize).map_or(begin, |offset| begin.max(*offset));
             left.push((end > first).then_some(Left { end, dry: false }));
-            let offset = if first > low { Offset::Offset(first) } else { Offset::Beginning };
+            let offset = if first > begin { Offset::Offset(first) } else { Offset::Beginning };
             let added = list.add_partition_offset(topic, number(partition), offset);
             added.map_err(|e| bus_error(&doing, &e))?;
         }

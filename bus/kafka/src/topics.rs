@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use petrel_bus::{BusError, TopicSpec};
+use petrel_bus::{BusError, TOMBSTONE_MS, TopicSpec};
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 
@@ -46,9 +46,10 @@ fn existing(questions: &Questions) -> Result<HashMap<String, u32>, BusError> {
 fn settings(topic: &TopicSpec) -> Vec<(&'static str, String)> {
     let policy = if topic.compacted { "compact" } else { "delete" };
     let mut settings = vec![("cleanup.policy", policy.to_owned())];
-    if !topic.compacted {
-        settings.push(("retention.ms", topic.retention_ms.unwrap_or(-1).to_string()));
-    }
+    settings.push(match topic.compacted {
+        true => ("delete.retention.ms", TOMBSTONE_MS.to_string()),
+        false => ("retention.ms", topic.retention_ms.unwrap_or(-1).to_string()),
+    });
     settings
 }
 

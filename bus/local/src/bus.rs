@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use petrel_bus::{
-    Block, Bus, BusError, Clock, LogTail, Member, Publisher, Session, SessionOptions, Tail, TopicPartition, TopicSpec,
+    Block, Bus, BusError, Clock, LogTail, LogUsage, Member, Publisher, Session, SessionOptions, Tail, TopicPartition,
+    TopicSpec,
 };
 
 use crate::committer::Job;
 use crate::log::LocalLog;
 use crate::options::LocalOptions;
+use crate::store::Bounds;
 use crate::store::layout::is_topic_name;
 
 /// A durable log in a directory; clones are the same log, which closes when the last clone, session,
@@ -30,21 +32,26 @@ impl LocalBus {
         Ok(Self { log: LocalLog::open(options, clock)? })
     }
 
+    #[cfg(test)]
+    pub(crate) fn over(log: LocalLog) -> Self {
+        Self { log }
+    }
+
     /// Changes [`LocalOptions::disk_free_bytes_min`] of the open log.
     pub fn set_disk_free_bytes_min(&self, bytes: u64) {
         self.log.shared().disk_free_bytes_min.store(bytes, Ordering::Relaxed);
     }
 
-    fn bounds(&self, topic: &str) -> Result<Vec<(i64, i64)>, BusError> {
+    fn bounds(&self, topic: &str) -> Result<Vec<Bounds>, BusError> {
         let state = self.log.shared().lock();
         let topic = state.topics.get(topic).ok_or_else(|| BusError::UnknownTopic(topic.into()))?;
         Ok(topic.bounds.clone())
     }
 
     fn offset_at(&self, at: &TopicPartition, time_ms: i64) -> Result<i64, BusError> {
-        let Some((slot, begin, end)) = self.log.shared().lock().find(at) else { return Ok(0) };
-        let mut first = end;
-        let scanned = self.log.shared().store()?.scan(slot, begin, end, |_, chunk| {
+        let Some((slot, bounds)) = self.log.shared().lock().find(at) else { return Ok(0) };
+        let mut first = bounds.end;
+        let scanned = self.log.shared().store()?.scan(slot, bounds.begin, bounds.end, |_, chunk| {
             let found = chunk.records().find(|r| r.timestamp_ms >= time_ms);
             match found {
                 Some(record) => {
@@ -97,11 +104,11 @@ impl Bus for LocalBus {
     }
 
     fn end_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError> {
-        Ok(self.bounds(topic)?.into_iter().map(|(_, end)| end).collect())
+        Ok(self.bounds(topic)?.into_iter().map(|b| b.end).collect())
     }
 
     fn beginning_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError> {
-        Ok(self.bounds(topic)?.into_iter().map(|(begin, _)| begin).collect())
+        Ok(self.bounds(topic)?.into_iter().map(|b| b.begin).collect())
     }
 
     fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<i64>, BusError> {
@@ -109,6 +116,10 @@ impl Bus for LocalBus {
         let partitions = (0..).zip(self.bounds(topic)?);
         let at = |partition| TopicPartition { topic: name.clone(), partition };
         partitions.map(|(partition, _)| self.offset_at(&at(partition), time_ms)).collect()
+    }
+
+    fn usage(&self) -> Option<LogUsage> {
+        Some(self.log.shared().usage())
     }
 
     fn publisher(&self, _name: &str) -> Result<Arc<dyn Publisher>, BusError> {

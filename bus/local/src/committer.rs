@@ -10,11 +10,12 @@ use petrel_bus::{Acknowledge, BusError, Output, Position, PublishError, SessionE
 
 use crate::disk;
 use crate::options::Fsync;
-use crate::retention::Retention;
+use crate::retention::{Retention, Work};
 use crate::stage_batch::Staged;
-use crate::state::{Shared, State};
+use crate::state::{Refused, Shared, State};
 use crate::store::Store;
 use crate::store::layout::is_topic_name;
+use crate::store::record_bytes_max;
 
 /// Pause between two attempts to open the store anew.
 const REOPEN_PAUSE: Duration = Duration::from_millis(500);
@@ -58,6 +59,17 @@ impl Job {
         }
     }
 
+    /// Most bytes that it adds to the log.
+    fn cost(&self) -> u64 {
+        let bytes = |output: &Output| record_bytes_max(output.key.as_deref(), output.value.as_deref());
+        let total: usize = match self {
+            Self::Publish { outputs, .. } => outputs.iter().map(bytes).sum(),
+            Self::Commit(commit) => commit.outputs.iter().map(|(output, _)| bytes(output)).sum(),
+            Self::Topics { .. } | Self::Barrier { .. } => 0,
+        };
+        total as u64
+    }
+
     /// Nothing of it was written.
     fn refuse(self, why: &str) {
         // Whoever asked may have gone; then nobody waits for the answer.
@@ -99,12 +111,14 @@ pub(crate) struct Committer {
     synced: Instant,
     is_dirty: bool,
     retention: Retention,
+    /// What was written since retention had its last turn.
+    written: Work,
 }
 
 impl Committer {
     pub(crate) fn new(shared: Arc<Shared>, jobs: Receiver<Job>, commits: u64) -> Self {
         let retention = Retention::new(&shared.options);
-        Self { shared, jobs, commits, synced: Instant::now(), is_dirty: false, retention }
+        Self { shared, jobs, commits, synced: Instant::now(), is_dirty: false, retention, written: Work::default() }
     }
 
     /// Works until every handle of the log is gone.
@@ -123,6 +137,7 @@ impl Committer {
 
     fn idle_wait(&self) -> Duration {
         match self.shared.options.fsync {
+            _ if self.retention.is_working() => Duration::ZERO,
             Fsync::Interval(ms) if self.is_dirty => Duration::from_millis(ms).min(IDLE_WAIT),
             _ => IDLE_WAIT,
         }
@@ -138,30 +153,87 @@ impl Committer {
             jobs.push_back(job);
         }
         self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        let min = self.shared.disk_free_bytes_min.load(Ordering::Relaxed).saturating_add(bytes as u64);
-        let (store, full) = (self.shared.store(), disk::too_full(&self.shared.options.dir, min));
+        let (refused, jobs) = self.refusals(jobs, bytes);
+        refused.into_iter().for_each(|(job, why)| job.refuse(&why));
         let (mut staged, mut waiting, mut barriers) = (Staged::default(), Vec::new(), Vec::new());
         {
             let mut state = self.shared.lock();
             for job in jobs {
-                match (&store, &full, job) {
-                    (Err(e), _, job) => job.refuse(&e.to_string()),
-                    (Ok(_), _, Job::Barrier { answer }) => barriers.push(answer),
-                    (Ok(_), Some(why), job) => job.refuse(why),
-                    (Ok(_), None, job) => waiting.extend(self.stage(&mut state, &mut staged, job)),
+                match job {
+                    Job::Barrier { answer } => barriers.push(answer),
+                    job => waiting.extend(self.stage(&mut state, &mut staged, job)),
                 }
             }
         }
-        let failure = match store {
-            Ok(store) if !staged.is_empty() => self.write(&store, staged).err(),
-            _ => None,
-        };
-        waiting.into_iter().for_each(|w| w.tell(failure.as_deref()));
-        if let Some(why) = failure {
-            self.reopen(&why);
+        let tell = |waiting: Vec<Waiting>, failure: Option<&str>| waiting.into_iter().for_each(|w| w.tell(failure));
+        match staged.is_empty() {
+            true => tell(waiting, None),
+            false => self.on_store(|this, store| {
+                let written = this.write(store, staged);
+                // Before a store that failed is opened anew, which may take any time.
+                tell(waiting, written.as_ref().err().map(String::as_str));
+                written
+            }),
         }
         // Behind the reopening: what a failed batch left behind is known now.
         barriers.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
+    }
+
+    /// Splits jobs into those that cannot be written now, each with the reason, and the others.
+    fn refusals(&mut self, jobs: VecDeque<Job>, bytes: usize) -> (Vec<(Job, String)>, Vec<Job>) {
+        if let Err(e) = self.shared.store() {
+            let why = e.to_string();
+            return (jobs.into_iter().map(|job| (job, why.clone())).collect(), Vec::new());
+        }
+        let mut room = self.make_room(jobs.iter().map(Job::cost).sum());
+        let min = self.shared.disk_free_bytes_min.load(Ordering::Relaxed).saturating_add(bytes as u64);
+        let full = disk::too_full(&self.shared.options.dir, min);
+        let (mut refused, mut taken, mut last) = (Vec::new(), Vec::new(), None);
+        for job in jobs {
+            let cost = job.cost();
+            let why = match (&job, &full) {
+                (Job::Barrier { .. }, _) => None,
+                (_, Some(why)) => Some(why.clone()),
+                (_, None) if cost > room => Some(self.shared.full()),
+                (_, None) => None,
+            };
+            match why {
+                Some(why) => {
+                    last = Some(Refused { why: why.clone(), bytes: cost });
+                    refused.push((job, why));
+                }
+                None => {
+                    room -= cost.min(room);
+                    taken.push(job);
+                }
+            }
+        }
+        if last.is_some() {
+            self.shared.lock().refused = last;
+        }
+        (refused, taken)
+    }
+
+    /// Bytes that may be written, after old records were removed if that is less than wanted.
+    fn make_room(&mut self, wanted: u64) -> u64 {
+        let room = |this: &Self| this.shared.room(&this.shared.lock());
+        if wanted > room(self) && self.retention.may_force() {
+            self.on_store(|this, store| this.retention.force(&this.shared, store, &mut this.commits, wanted));
+            self.is_dirty = true;
+        }
+        room(self)
+    }
+
+    /// Works on the store. One that failed to write takes nothing more: once nobody holds it, it is opened
+    /// anew.
+    fn on_store(&mut self, work: impl FnOnce(&mut Self, &Store) -> Result<(), String>) {
+        let Ok(store) = self.shared.store() else { return };
+        let done = work(self, &store);
+        // Opening it anew waits until it is let go.
+        drop(store);
+        if let Err(why) = done {
+            self.reopen(&why);
+        }
     }
 
     fn stage(&self, state: &mut State, staged: &mut Staged, job: Job) -> Option<Waiting> {
@@ -240,10 +312,11 @@ impl Committer {
     fn write(&mut self, store: &Store, mut staged: Staged) -> Result<(), String> {
         let to_disk = self.shared.options.fsync == Fsync::Commit;
         let mut batch = store.batch();
-        staged.fill(store, &mut batch).map_err(|e| e.to_string())?;
+        let written = staged.fill(store, &mut batch).map_err(|e| e.to_string())?;
         self.commits += 1;
         batch.write(self.commits, to_disk).map_err(|e| e.to_string())?;
         self.is_dirty = !to_disk;
+        self.written.extend(written);
         if to_disk {
             store.note_commits(self.commits);
         }
@@ -258,10 +331,21 @@ impl Committer {
         {
             self.sync();
         }
-        if let Ok(store) = self.shared.store()
-            && let Err(why) = self.retention.turn(&self.shared, &store, &mut self.commits)
-        {
-            self.reopen(&why);
+        let written = std::mem::take(&mut self.written);
+        self.on_store(|this, store| {
+            this.is_dirty |= this.retention.turn(&this.shared, store, &mut this.commits, written)?;
+            Ok(())
+        });
+        self.forget_refusal();
+    }
+
+    /// The last refusal is over once there is space for what was refused.
+    fn forget_refusal(&self) {
+        let mut state = self.shared.lock();
+        let Some(Refused { bytes, .. }) = state.refused else { return };
+        let min = self.shared.disk_free_bytes_min.load(Ordering::Relaxed).saturating_add(bytes);
+        if bytes <= self.shared.room(&state) && disk::too_full(&self.shared.options.dir, min).is_none() {
+            state.refused = None;
         }
     }
 
@@ -270,11 +354,11 @@ impl Committer {
         if !std::mem::take(&mut self.is_dirty) {
             return;
         }
-        match self.shared.store().map(|store| (store.sync(), store)) {
-            Ok((Ok(()), store)) => store.note_commits(self.commits),
-            Ok((Err(e), _)) => self.reopen(&e.to_string()),
-            Err(_) => {}
-        }
+        self.on_store(|this, store| {
+            store.sync().map_err(|e| e.to_string())?;
+            store.note_commits(this.commits);
+            Ok(())
+        });
     }
 
     /// A store that failed to write takes nothing more: it is opened anew, and what it has is the truth.
@@ -291,7 +375,13 @@ impl Committer {
             match Store::open(&self.shared.options.dir) {
                 Ok((store, loaded)) => {
                     self.commits = store.commits();
-                    self.shared.lock().load(loaded);
+                    // What it has may be in the operating system's hands alone.
+                    self.is_dirty = true;
+                    {
+                        let mut state = self.shared.lock();
+                        state.load(loaded);
+                        state.reopened += 1;
+                    }
                     self.shared.replace_store(Some(store));
                     self.shared.changed.notify_all();
                     tracing::info!("the local log is open again");

@@ -8,6 +8,10 @@
 //! The store is fjall, an LSM tree; docs/adr/0001-local-log-store.md says why. One process opens a
 //! directory at a time.
 //!
+//! The records' bytes are limited by [`LocalOptions::log_bytes_max`], and the disk's free space by
+//! [`LocalOptions::disk_free_bytes_min`]: where either is reached, publishers are refused as
+//! unavailable and stages' commits fail, to be made again; [`petrel_bus::Bus::usage`] says so.
+//!
 //! User topics come into being by [`petrel_bus::Bus::ensure_topics`] or with the first record that is
 //! published to them, with [`LocalOptions::topic_partitions_default`] partitions; names follow
 //! Kafka's rules. A stage never creates a topic.
@@ -25,6 +29,8 @@ mod retention;
 mod stage_batch;
 mod state;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use bus::LocalBus;
 pub use options::{Fsync, LocalOptions};

@@ -96,13 +96,13 @@ impl Log for LocalLog {
     }
 
     fn bounds(&self, at: &TopicPartition) -> Option<Range<i64>> {
-        self.shared().lock().find(at).map(|(_, begin, end)| begin..end)
+        self.shared().lock().find(at).map(|(_, bounds)| bounds.begin..bounds.end)
     }
 
     fn read(&self, at: &TopicPartition, from: i64, records_max: usize) -> Result<Vec<Chunk>, SessionError> {
-        let Some((slot, _, end)) = self.shared().lock().find(at) else { return Ok(Vec::new()) };
+        let Some((slot, bounds)) = self.shared().lock().find(at) else { return Ok(Vec::new()) };
         let store = self.shared().store().map_err(|e| SessionError::Rebuild(e.to_string()))?;
-        store.read(slot, from, end, records_max).map_err(SessionError::Rebuild)
+        store.read(slot, from, bounds.end, records_max).map_err(SessionError::Rebuild)
     }
 
     fn settle(&self, _group: &str) -> Result<(), SessionError> {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use petrel_bus::TOMBSTONE_MS;
+
 /// When a commit reaches the disk. A killed process loses nothing acknowledged under any of them; a
 /// power loss does under the last two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,11 @@ pub struct LocalOptions {
     pub topics_max: usize,
     /// Largest record, key and value, in bytes.
     pub record_bytes_max: usize,
+    /// Most bytes of records, with their framing. At it, records whose retention is over are removed at
+    /// once; while that does not make room, writers are refused and nothing is lost. On the disk the log
+    /// takes up to 256 MiB of journals more, and what removed records took until the store merges its
+    /// tables.
+    pub log_bytes_max: u64,
     /// With less free space on the disk, in bytes, nothing more is written until there is more again.
     pub disk_free_bytes_min: u64,
     /// Most bytes that may wait to be written before publishers are refused.
@@ -54,11 +61,12 @@ impl LocalOptions {
             topic_partitions_default: 4,
             topics_max: 1_000,
             record_bytes_max: 16 * 1024 * 1024,
+            log_bytes_max: 64 << 30,
             disk_free_bytes_min: 128 * 1024 * 1024,
             queue_bytes_max: 64 * 1024 * 1024,
             queue_calls_max: 10_000,
             batch_bytes_max: 8 * 1024 * 1024,
-            tombstone_ms: 24 * 3_600_000,
+            tombstone_ms: TOMBSTONE_MS,
             retention_turn_ms: 1_000,
         }
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use petrel_bus::{Output, Position, TopicPartition, TopicSpec};
 
+use crate::retention::Work;
 use crate::state::State;
 use crate::store::layout::Slot;
-use crate::store::{Batch, ChunkWriter, Committed, Store, record_bytes};
+use crate::store::{Batch, Bounds, ChunkWriter, Committed, Store, record_bytes};
 
 /// Most records and bytes of one chunk: what a reader in its middle reads in vain.
 const CHUNK_RECORDS_MAX: u32 = 512;
@@ -17,6 +18,8 @@ const CHUNK_BYTES_MAX: usize = 128 * 1024;
 #[derive(Debug)]
 struct Tail {
     at: TopicPartition,
+    /// What the partition holds before this batch.
+    bounds: Bounds,
     next: i64,
     /// Last offset and bytes.
     chunks: Vec<(i64, Vec<u8>)>,
@@ -62,10 +65,11 @@ impl Staged {
     ) -> (TopicPartition, Option<i64>) {
         let Output { topic, key, value, timestamp_ms, .. } = output;
         let at = TopicPartition { topic, partition };
-        let Some((slot, _, end)) = state.find(&at) else { return (at, None) };
+        let Some((slot, bounds)) = state.find(&at) else { return (at, None) };
         let tail = self.tails.entry(slot).or_insert_with(|| Tail {
             at: at.clone(),
-            next: end,
+            bounds,
+            next: bounds.end,
             chunks: Vec::new(),
             open: ChunkWriter::new(),
         });
@@ -93,37 +97,47 @@ impl Staged {
         }
     }
 
-    /// Puts everything into a batch of the store.
-    pub(crate) fn fill(&mut self, store: &Store, batch: &mut Batch<'_>) -> fjall::Result<()> {
+    /// Puts everything into a batch of the store; returns how many chunks and bytes these are.
+    pub(crate) fn fill(&mut self, store: &Store, batch: &mut Batch<'_>) -> fjall::Result<Work> {
+        let mut written = Work::default();
         for (id, spec) in &self.topics {
             batch.topic(*id, spec);
         }
-        for (slot, tail) in &mut self.tails {
+        let Self { tails, keyed, .. } = self;
+        for (slot, tail) in &mut *tails {
             tail.close_chunk();
+            tail.bounds.end = tail.next;
             for (last, bytes) in std::mem::take(&mut tail.chunks) {
+                tail.bounds.bytes += written.add(bytes.len());
                 batch.chunk(*slot, last, bytes);
             }
         }
-        for ((slot, key), (offset, chunk)) in std::mem::take(&mut self.keyed) {
-            if let Some(older) = store.last_of_key(slot, &key)? {
+        for ((slot, key), (offset, chunk)) in std::mem::take(keyed) {
+            let bytes = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+            let mut older_bytes = 0;
+            if let Some((older, bytes)) = store.last_of_key(slot, &key)? {
                 batch.remove_chunk(slot, older);
+                older_bytes = u64::from(bytes);
             }
-            batch.last_of_key(slot, &key, offset);
+            if let Some(Tail { bounds, .. }) = tails.get_mut(&slot) {
+                bounds.bytes = (bounds.bytes + written.add(chunk.len())).saturating_sub(older_bytes);
+            }
+            batch.last_of_key(slot, &key, offset, bytes);
             batch.chunk(slot, offset, chunk);
+        }
+        for (slot, tail) in &*tails {
+            batch.bounds(*slot, tail.bounds);
         }
         for ((group, at), committed) in &self.offsets {
             batch.offset(group, at, committed);
         }
-        Ok(())
+        Ok(written)
     }
 
     /// Makes visible what is written.
     pub(crate) fn apply(self, state: &mut State) {
         for tail in self.tails.into_values() {
-            let topic = state.topics.get_mut(&tail.at.topic);
-            if let Some((_, end)) = topic.and_then(|t| t.bounds.get_mut(tail.at.partition as usize)) {
-                *end = tail.next;
-            }
+            state.set_bounds(&tail.at, tail.bounds);
         }
         state.offsets.extend(self.offsets);
         state.version += 1;

@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use petrel_bus::group::Group;
-use petrel_bus::{BusError, Clock, TopicPartition, TopicSpec};
+use petrel_bus::{BusError, Clock, LogUsage, TopicPartition, TopicSpec};
 
 use crate::options::LocalOptions;
 use crate::store::layout::Slot;
 use crate::store::{Bounds, Committed, Loaded, Store};
 
-/// A topic; records of `begin..end` are visible.
+/// A topic; records within the bounds are visible.
 #[derive(Debug)]
 pub(crate) struct Topic {
     pub(crate) id: u32,
     pub(crate) spec: TopicSpec,
-    /// First offset and end, by partition.
+    /// What each partition holds.
     pub(crate) bounds: Vec<Bounds>,
 }
 
@@ -27,6 +27,22 @@ pub(crate) struct State {
     pub(crate) offsets: HashMap<(Arc<str>, TopicPartition), Committed>,
     pub(crate) groups: BTreeMap<Arc<str>, Group>,
     pub(crate) version: u64,
+    /// Bytes of all partitions.
+    pub(crate) bytes: u64,
+    /// The last refusal for want of space, until there is enough.
+    pub(crate) refused: Option<Refused>,
+    /// How often the store was opened anew after a failure.
+    pub(crate) reopened: u64,
+    /// Partitions that retention cannot read, and why.
+    pub(crate) unreadable: BTreeMap<TopicPartition, String>,
+}
+
+/// A call that was refused for want of space.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) why: String,
+    /// What it would have taken.
+    pub(crate) bytes: u64,
 }
 
 impl State {
@@ -34,17 +50,26 @@ impl State {
         self.topics.get(topic).map(|t| t.spec.partitions)
     }
 
-    /// A partition's place in the store, its first offset and its end.
-    pub(crate) fn find(&self, at: &TopicPartition) -> Option<(Slot, i64, i64)> {
+    /// A partition's place in the store, and what it holds.
+    pub(crate) fn find(&self, at: &TopicPartition) -> Option<(Slot, Bounds)> {
         let topic = self.topics.get(&at.topic)?;
-        let (begin, end) = *topic.bounds.get(at.partition as usize)?;
-        Some((Slot { topic: topic.id, partition: at.partition }, begin, end))
+        let bounds = *topic.bounds.get(at.partition as usize)?;
+        Some((Slot { topic: topic.id, partition: at.partition }, bounds))
+    }
+
+    /// What a partition holds from now on.
+    pub(crate) fn set_bounds(&mut self, at: &TopicPartition, bounds: Bounds) {
+        let topic = self.topics.get_mut(&at.topic);
+        if let Some(place) = topic.and_then(|t| t.bounds.get_mut(at.partition as usize)) {
+            self.bytes = self.bytes.saturating_sub(place.bytes).saturating_add(bounds.bytes);
+            *place = bounds;
+        }
     }
 
     /// Adds a topic that the store will get with the batch in the making; returns its number.
     pub(crate) fn add_topic(&mut self, spec: &TopicSpec) -> u32 {
         let id = self.topics.values().map(|t| t.id).max().unwrap_or(0) + 1;
-        let bounds = vec![(0, 0); spec.partitions as usize];
+        let bounds = vec![Bounds::default(); spec.partitions as usize];
         self.topics.insert(spec.name.clone(), Topic { id, spec: spec.clone(), bounds });
         self.rebalance();
         id
@@ -54,6 +79,7 @@ impl State {
     pub(crate) fn load(&mut self, loaded: Loaded) {
         let topics = loaded.topics.into_iter();
         self.topics = topics.map(|(id, spec, bounds)| (spec.name.clone(), Topic { id, spec, bounds })).collect();
+        self.bytes = self.topics.values().flat_map(|t| &t.bounds).map(|b| b.bytes).sum();
         self.offsets = loaded.offsets.into_iter().map(|(group, at, committed)| ((group, at), committed)).collect();
         self.rebalance();
     }
@@ -99,6 +125,30 @@ impl Shared {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why nothing more may be written.
+    pub(crate) fn full(&self) -> String {
+        let (bytes, most) = (self.lock().bytes, self.options.log_bytes_max);
+        format!(
+            "the local log is full: it holds {bytes} of log_bytes_max, {most} bytes, and no record is old enough to go"
+        )
+    }
+
+    /// Bytes that may still be written.
+    pub(crate) fn room(&self, state: &State) -> u64 {
+        self.options.log_bytes_max.saturating_sub(state.bytes)
+    }
+
+    pub(crate) fn usage(&self) -> LogUsage {
+        let state = self.lock();
+        let refused = state.refused.iter().map(|refused| refused.why.clone());
+        let unreadable = state
+            .unreadable
+            .iter()
+            .map(|(at, why)| format!("old records of {}/{} cannot be removed: {why}", at.topic, at.partition));
+        let problems = refused.chain(unreadable).collect();
+        LogUsage { bytes: state.bytes, bytes_max: self.options.log_bytes_max, problems }
     }
 
     pub(crate) fn store(&self) -> Result<Arc<Store>, BusError> {

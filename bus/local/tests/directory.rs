@@ -1,66 +1,15 @@
 //! The directory of a local log: who has it, what is in it, what happens where it is damaged or full.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+mod support;
 
-use petrel_bus::{Bus, BusError, Clock, Output, OwnedRecord, PublishError, TopicSpec};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use petrel_bus::{Bus, BusError, PublishError};
 use petrel_bus_local::{Fsync, LocalBus, LocalOptions};
 use tempfile::TempDir;
 
-struct TestClock(AtomicI64);
-
-impl Clock for TestClock {
-    fn now_ms(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    fn sleep(&self, time: Duration) {
-        std::thread::sleep(time);
-    }
-}
-
-fn clock() -> Arc<TestClock> {
-    Arc::new(TestClock(AtomicI64::new(1_000_000)))
-}
-
-fn open(options: LocalOptions) -> Result<LocalBus, BusError> {
-    LocalBus::open(options, clock())
-}
-
-fn publish(bus: &LocalBus, topic: &str, records: &[(&str, Option<&str>)]) -> Result<(), PublishError> {
-    let topic: Arc<str> = topic.into();
-    let output = |(key, value): &(&str, Option<&str>)| Output {
-        value: value.map(|v| v.as_bytes().to_vec()),
-        ..Output::keyed(&topic, *key, Vec::new())
-    };
-    bus.publisher("p").unwrap().publish(records.iter().map(output).collect()).wait().map(drop)
-}
-
-fn records(bus: &LocalBus, topic: &str) -> Vec<(u32, OwnedRecord)> {
-    let mut tail = bus.tail(topic).unwrap();
-    let mut records = Vec::new();
-    while !tail.caught_up() {
-        tail.next(Duration::ZERO, &mut |p, r| records.push((p, r.to_owned()))).unwrap();
-    }
-    records
-}
-
-/// Looks again whenever the log changed, at least every 5 ms.
-fn wait_until(bus: &LocalBus, what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    publish(bus, "wait", &[("k", None)]).unwrap();
-    let mut tail = bus.tail("wait").unwrap();
-    while !holds() {
-        assert!(std::time::Instant::now() < deadline, "waited in vain for: {what}");
-        tail.next(Duration::from_millis(5), &mut |_, _| {}).unwrap();
-    }
-}
-
-fn compacted(name: &str) -> TopicSpec {
-    TopicSpec { name: name.into(), partitions: 1, compacted: true, retention_ms: None }
-}
+use support::{clock, compacted, open, publish, records, wait_until};
 
 #[test]
 fn one_process_at_a_time_and_the_error_names_the_other() {
@@ -246,9 +195,9 @@ fn a_directory_of_another_format_is_refused() {
     {
         let db = fjall::Database::builder(dir.path().join("store")).open().unwrap();
         let meta = db.keyspace("meta", fjall::KeyspaceCreateOptions::default).unwrap();
-        meta.insert("format", 2_u32.to_be_bytes()).unwrap();
+        meta.insert("format", 1_u32.to_be_bytes()).unwrap();
         db.persist(fjall::PersistMode::SyncAll).unwrap();
     }
     let Err(BusError::Storage(why)) = open(LocalOptions::new(dir.path())).map(drop) else { panic!("it was opened") };
-    assert!(why.contains("format 2") && why.contains("writes 1"), "{why}");
+    assert!(why.contains("format 1") && why.contains("writes 2") && why.contains("move the directory away"), "{why}");
 }

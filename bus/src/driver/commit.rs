@@ -47,6 +47,7 @@ impl<S: Stage> Driver<'_, S> {
     }
 
     pub(super) fn commit(&mut self) -> Result<(), Failure> {
+        self.check_states()?;
         self.send_outputs()?;
         if self.open_since_ms.is_none() {
             return Ok(());
@@ -61,10 +62,14 @@ impl<S: Stage> Driver<'_, S> {
         let began = Instant::now();
         self.session.commit(&self.tasks.moved())?;
         self.stats.committed(began.elapsed());
-        self.tasks.committed();
         (self.open_since_ms, self.sent) = (None, false);
         self.point(DriverPoint::AfterCommit)?;
+        let applied = self.tasks.committed(self.clock.now_ms());
+        // Whatever became of the stores, it is committed.
         self.stage.committed();
+        applied?;
+        self.point(DriverPoint::Applied)?;
+        self.note_positions(false)?;
         let lag = self.session.lag().and_then(|lag| i64::try_from(lag).ok());
         self.stats.lag.store(lag.unwrap_or(-1), Ordering::Relaxed);
         Ok(())

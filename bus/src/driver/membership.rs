@@ -24,6 +24,7 @@ impl<S: Stage> Driver<'_, S> {
                 self.point(DriverPoint::Revoking)?;
                 // Undone here, it is done again by whoever gets them: they must be given up all the same.
                 self.close_transaction()?;
+                self.note_positions(true)?;
                 self.released(&partitions)
             }
             GroupEvent::Lost(partitions) => {
@@ -79,16 +80,6 @@ impl<S: Stage> Driver<'_, S> {
         self.stats.session_problem(None);
         // Restored state may wait for a globals change that this member never saw happen: the next turn
         // begins with telling it.
-        Ok(())
-    }
-
-    fn restore(&mut self, numbers: &[u32]) -> Result<(), Failure> {
-        let Some(changelog) = self.stage.spec().changelog.clone() else { return Ok(()) };
-        for number in numbers {
-            let Some(task) = self.tasks.get_mut(*number) else { continue };
-            let at = TopicPartition { topic: changelog.clone(), partition: *number };
-            self.session.restore(&at, &mut |key, value| task.state.restore(key, value))?;
-        }
         Ok(())
     }
 

@@ -12,6 +12,7 @@ mod commit;
 mod membership;
 mod progress;
 mod silence;
+mod state;
 mod step;
 mod tasks;
 
@@ -25,13 +26,13 @@ use crate::globals::{GlobalsSource, Versioned};
 use crate::record::Output;
 use crate::session::{Fetched, GroupEvent, Session, SessionError, TopicPartition};
 use crate::stage::{Context, Facts, InputTopic, Stage};
-use crate::state::TimerKind;
 use crate::stats::StageStats;
+use crate::store::{StateStores, StoreError, TimerKind};
 use step::Stepping;
 use tasks::Tasks;
 
-/// Limits and intervals of a driver.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Limits and intervals of a driver, and where its state is.
+#[derive(Debug, Clone)]
 pub struct DriverOptions {
     /// Longest time between two commits under load, in milliseconds.
     pub commit_interval_ms: i64,
@@ -48,6 +49,12 @@ pub struct DriverOptions {
     pub timers_max: usize,
     /// Largest output, key and value, in bytes; the stage says what to write instead of a larger one.
     pub output_bytes_max: usize,
+    /// How often a partition's store is told where its changelog ends, in milliseconds: what was written
+    /// since then is read once more by the next restore.
+    pub position_interval_ms: i64,
+    /// Where committed state is between two sessions; without them it is in memory and restored as a
+    /// whole.
+    pub stores: Option<Arc<dyn StateStores>>,
 }
 
 impl Default for DriverOptions {
@@ -60,6 +67,8 @@ impl Default for DriverOptions {
             idle_commit_ms: 2,
             timers_max: 1024,
             output_bytes_max: 1_000_000,
+            position_interval_ms: 30_000,
+            stores: None,
         }
     }
 }
@@ -77,8 +86,10 @@ pub enum DriverPoint {
     Sent,
     /// Everything is in the transaction, the commit has not been asked for.
     BeforeCommit,
-    /// The commit succeeded, the stage has not been told.
+    /// The commit succeeded; neither the stores of the state nor the stage have been told.
     AfterCommit,
+    /// Both have.
+    Applied,
     /// Partitions are about to be given up.
     Revoking,
 }
@@ -185,7 +196,7 @@ impl<'s, S: Stage> Driver<'s, S> {
     /// # Errors
     /// See [`DriverError`].
     pub fn finish(mut self) -> Result<(), DriverError> {
-        if let Err(failure) = self.commit() {
+        if let Err(failure) = self.commit().and_then(|()| self.note_positions(true)) {
             return Err(self.failed(failure));
         }
         for partition in self.tasks.partitions() {
@@ -208,6 +219,10 @@ impl<'s, S: Stage> Driver<'s, S> {
         match failure {
             Failure::Session(SessionError::Abort(why) | SessionError::Rebuild(why)) => DriverError::Rebuild(why),
             Failure::Session(SessionError::Halt(why)) => DriverError::Halt(why),
+            Failure::Store(error) => {
+                self.leave_after_store_failure();
+                DriverError::Rebuild(error.to_string())
+            }
             Failure::Crashed(point) => DriverError::Crashed(point),
         }
     }
@@ -220,6 +235,7 @@ impl<'s, S: Stage> Driver<'s, S> {
         self.point(DriverPoint::Stepped)?;
         self.fire_timers();
         self.fire_silence_timers()?;
+        self.check_states()?;
         self.send_outputs()?;
         self.pause_blocked()?;
         self.stats.records.fetch_add(records as u64, Ordering::Relaxed);
@@ -382,7 +398,14 @@ impl<'s, S: Stage> Driver<'s, S> {
 /// What ends a turn early.
 enum Failure {
     Session(SessionError),
+    Store(StoreError),
     Crashed(DriverPoint),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl From<SessionError> for Failure {

@@ -9,7 +9,7 @@
 use super::{Driver, Failure};
 use crate::session::SessionError;
 use crate::stage::{Silence, Stage};
-use crate::state::TimerKind;
+use crate::store::TimerKind;
 
 /// Pause before an end that could not be asked for is asked for again, in milliseconds.
 const ASK_AGAIN_MS: i64 = 250;

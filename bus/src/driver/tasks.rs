@@ -1,5 +1,6 @@
 //! The partitions that a driver has: state, and per topic position and backlog.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,14 +10,19 @@ use super::step::Stepping;
 use crate::record::{Output, Record};
 use crate::session::{Position, TopicPartition};
 use crate::stage::Stage;
-use crate::state::{PartitionState, TimerKind};
+use crate::state::PartitionState;
 use crate::stats::BlockedPartition;
+use crate::store::{StoreError, TimerKind};
 
 /// Everything of one partition number.
 #[derive(Debug, Default)]
 pub(super) struct Task {
     pub(super) number: u32,
     pub(super) state: PartitionState,
+    /// Whether more was committed than the store's position says, and when it was told last, in
+    /// milliseconds since the epoch.
+    pub(super) is_position_old: bool,
+    pub(super) noted_ms: i64,
     pub(super) progress: Vec<Progress>,
     pub(super) listening: Listening,
     /// When this member got the partition, in milliseconds since the epoch.
@@ -69,10 +75,12 @@ impl Task {
         self.progress.iter_mut().map(|progress| progress.offer_backlog(stepping, state)).sum()
     }
 
-    fn committed(&mut self) {
-        self.state.commit();
+    /// Everything since the last commit is committed; the store takes it, or is of no use any more.
+    fn committed(&mut self, now_ms: i64) -> Result<(), StoreError> {
         self.globals_committed = self.globals;
         self.progress.iter_mut().for_each(Progress::committed);
+        self.is_position_old |= self.state.is_changed();
+        self.state.commit(now_ms)
     }
 
     fn abort(&mut self) {
@@ -130,7 +138,7 @@ impl Tasks {
     }
 
     pub(super) fn any_change(&self) -> bool {
-        self.by_number.values().any(|t| t.state.changes().next().is_some())
+        self.by_number.values().any(|t| t.state.is_changed())
     }
 
     pub(super) fn next_due_ms(&self, kind: TimerKind) -> Option<i64> {
@@ -140,7 +148,8 @@ impl Tasks {
     /// Changelog records of everything that changed, in order of partition and key.
     pub(super) fn changelog(&self, topic: &Arc<str>) -> Vec<Output> {
         let of_task = |task: &Task| -> Vec<Output> {
-            let record = |(key, value): (&[u8], Option<Vec<u8>>)| Output::to_partition(topic, task.number, key, value);
+            let record =
+                |(key, value): (Cow<'_, [u8]>, Option<Vec<u8>>)| Output::to_partition(topic, task.number, key, value);
             task.state.changes().map(record).collect()
         };
         self.by_number.values().flat_map(of_task).collect()
@@ -151,8 +160,15 @@ impl Tasks {
         self.by_number.values().flat_map(|t| &t.progress).filter_map(Progress::moved).collect()
     }
 
-    pub(super) fn committed(&mut self) {
-        self.by_number.values_mut().for_each(Task::committed);
+    pub(super) fn committed(&mut self, now_ms: i64) -> Result<(), StoreError> {
+        let committed = self.by_number.values_mut().map(|task| task.committed(now_ms));
+        // Every one of them is told, whatever became of the first.
+        committed.fold(Ok(()), Result::and)
+    }
+
+    /// Why a state did not answer, if one did not.
+    pub(super) fn state_failure(&self) -> Option<StoreError> {
+        self.by_number.values().find_map(|task| task.state.failure())
     }
 
     /// Undoes everything since the last commit; returns where to read on.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use petrel_bus::{Batch, Context, Output, Record};
+use petrel_bus::{Batch, Context, Output, Record, StateTooLarge};
 use petrel_execution::codec::{self, CodecError};
 use petrel_execution::owner::{Counted, Effect, Facts, Message, Owner, changed};
 use petrel_execution::{Execution, Known, Status, TimerKind, timer_key};
@@ -70,14 +70,13 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             Message::Cancel { by, .. } => owner.cancel(&by, known),
             Message::Report(about, report) => owner.report(&about, report, known),
         });
-        for effect in effects {
-            match effect {
-                Effect::GiveUp { code, detail } => {
-                    self.give_up(source, Reason { code, detail, execution: Some(id.as_str()) });
-                }
-                effect => self.apply(effect),
+        for effect in &effects {
+            if let Effect::GiveUp { code, detail } = effect {
+                let detail = detail.clone();
+                self.give_up(source, Reason { code, detail, execution: Some(id.as_str()) });
             }
         }
+        self.carry_out(effects);
     }
 
     pub(super) fn timer(&mut self, id: &ExecutionId, kind: TimerKind) {
@@ -93,7 +92,21 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
 
     /// Asks, and writes what is decided.
     pub(super) fn decide(&mut self, what: impl FnOnce(&mut Owner<'_>)) {
-        for effect in self.ask(what) {
+        let effects = self.ask(what);
+        self.carry_out(effects);
+    }
+
+    /// All of it, or, where the log cannot take the state, the end of the execution in its stead.
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in &effects {
+            if let Effect::Save(execution) | Effect::Update(execution) = effect
+                && let Err(error) = self.put(execution)
+            {
+                let execution = execution.clone();
+                return self.decide(|owner| owner.too_large(execution, &error.to_string()));
+            }
+        }
+        for effect in effects {
             self.apply(effect);
         }
     }
@@ -111,14 +124,19 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             Effect::Save(execution) => {
                 let row = changed(&execution, self.context.now_ms());
                 *self.counts.changes.entry(execution.status()).or_default() += 1;
-                self.put(&execution);
                 self.audit(&row.root_execution_id, encode(&row));
             }
-            Effect::Update(execution) => self.put(&execution),
+            // It was put before all else.
+            Effect::Update(_) => {}
             Effect::Forget(id) => self.context.delete(id.as_str().as_bytes()),
             Effect::SetTimer { id, kind, due_ms } => self.set_timer(&id, kind, due_ms),
             Effect::CancelTimer { id, kind } => self.context.cancel_timer(&timer_key(&id, kind)),
-            Effect::Wait(key) => self.context.put(&key, Vec::new()),
+            Effect::Wait(key) => {
+                if let Err(error) = self.context.put(&key, Vec::new()) {
+                    // An id, a revision and a number: no log has such a limit.
+                    tracing::error!(%error, "what waits is not found again before it is canceled");
+                }
+            }
             Effect::Unwait(key) => self.context.delete(&key),
             Effect::Dispatch { pool, partition, task } => {
                 let key = task.execution_id.as_bytes();
@@ -138,13 +156,13 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 Err(_) => self.count(Counted::Orphan),
             },
             Effect::Count(what) => self.count(what),
-            // Only messages are given up, and those know where they stand.
+            // Only messages are given up, and that is done.
             Effect::GiveUp { .. } => {}
         }
     }
 
-    fn put(&mut self, execution: &Execution) {
-        self.context.put(execution.id().as_str().as_bytes(), codec::to_bytes(execution));
+    fn put(&mut self, execution: &Execution) -> Result<(), StateTooLarge> {
+        self.context.put(execution.id().as_str().as_bytes(), codec::to_bytes(execution))
     }
 
     fn set_timer(&mut self, id: &ExecutionId, kind: TimerKind, due_ms: i64) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use petrel_bus::{
     Bus, BusError, Clock, Fetched, GroupEvent, InputTopic, Output, OwnedRecord, Position, PublishError, Publisher,
-    Receipt, Record, Restored, Session, SessionError, SessionOptions, Tail, To, TopicPartition, TopicSpec,
+    Receipt, Record, RestoreFrom, Restored, Session, SessionError, SessionOptions, Tail, To, TopicPartition, TopicSpec,
     partition_of, receipt,
 };
 
@@ -229,11 +229,16 @@ impl Session for MemSession {
         Ok(assigned.iter().map(|at| Position { at: at.clone(), offset: offset(at), metadata: None }).collect())
     }
 
-    fn restore(&mut self, changelog: &TopicPartition, each: &mut Restored<'_>) -> Result<(), SessionError> {
-        for record in &self.bus.lock().topics[&*changelog.topic][changelog.partition as usize] {
-            each(record.key.as_deref().unwrap(), record.value.as_deref());
+    fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
+        let mut next = Vec::new();
+        for RestoreFrom { at, .. } in wanted {
+            let records = &self.bus.lock().topics[&*at.topic][at.partition as usize];
+            for record in records {
+                each(at.partition, record.offset, record.key.as_deref().unwrap(), record.value.as_deref());
+            }
+            next.push(records.last().map_or(0, |r| r.offset + 1));
         }
-        Ok(())
+        Ok(next)
     }
 
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {

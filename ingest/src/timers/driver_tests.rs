@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use petrel_bus::{
     Clock, Driver, DriverError, DriverOptions, DriverPoint, Fetched, GroupEvent, InputTopic, Output, OwnedRecord,
-    Position, Restored, Session, SessionError, StageStats, TopicPartition, Versioned,
+    Position, RestoreFrom, Restored, Session, SessionError, StageStats, TopicPartition, Versioned,
 };
 use petrel_schemas::{TimerDefinition, Topics, TriggerEvent, decode, encode};
 
@@ -124,11 +124,11 @@ impl Session for Member {
         Ok(vec![Position { at: self.at.clone(), offset, metadata: None }])
     }
 
-    fn restore(&mut self, changelog: &TopicPartition, each: &mut Restored<'_>) -> Result<(), SessionError> {
-        assert_eq!(*changelog, self.at, "the changelog is the input");
+    fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
+        assert_eq!(wanted[0].at, self.at, "the changelog is the input");
         let records = self.log.data().topics.get(TIMERS).cloned().unwrap_or_default();
-        records.iter().for_each(|r| each(r.key.as_deref().unwrap(), r.value.as_deref()));
-        Ok(())
+        records.iter().for_each(|r| each(0, r.offset, r.key.as_deref().unwrap(), r.value.as_deref()));
+        Ok(vec![records.last().map_or(0, |r| r.offset + 1)])
     }
 
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {

@@ -104,7 +104,7 @@ impl TimerStage {
         if known.as_ref() == Some(&state) {
             return Ok(());
         }
-        context.put(&state_key(timer), encode(&state));
+        context.put(&state_key(timer), encode(&state)).map_err(|e| e.to_string())?;
         schedule(timer, grid.next(last_fired_ms), context);
         Ok(())
     }
@@ -153,7 +153,10 @@ impl TimerStage {
             context.emit(payload::tick(&self.triggers, timer, due.first_ms + n * grid.every_ms()));
         }
         state.last_fired_ms = Some(due.settled_ms);
-        context.put(&key, encode(&state));
+        if let Err(error) = context.put(&key, encode(&state)) {
+            self.tell("timer_state_unusable", error.to_string(), timer, context);
+            return 0;
+        }
         schedule(timer, grid.next(state.last_fired_ms), context);
         due.count
     }

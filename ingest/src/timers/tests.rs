@@ -64,7 +64,7 @@ impl Machine {
         for (key, value) in changes {
             self.write(std::str::from_utf8(&key).ok(), value);
         }
-        self.state.commit();
+        self.state.commit(now_ms).unwrap();
         std::mem::take(&mut self.out)
     }
 
@@ -82,6 +82,7 @@ impl Machine {
         for record in &self.log {
             self.state.restore(record.key.as_deref().unwrap_or_default(), record.value.as_deref());
         }
+        self.state.restored(0, 0).unwrap();
         self.stage.revoked(0);
     }
 

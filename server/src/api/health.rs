@@ -6,7 +6,7 @@ use petrel_bus::StageStats;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 
-use super::{ApiError, App};
+use super::{ApiError, App, Core};
 
 /// `GET /healthz`: the process answers.
 pub async fn healthz() -> Json<Value> {
@@ -20,11 +20,17 @@ pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     for (name, stats) in &core.stages {
         problems.extend(stage_problems(name, stats));
     }
-    problems.extend(core.exported.problems());
+    problems.extend(core_problems(core));
     if problems.is_empty() {
         return Ok(Json(json!({ "status": "ready" })));
     }
     Err(ApiError::unavailable("not_ready", "not everything is ready").with_details(problems))
+}
+
+/// What is wrong beside the stages' own problems, for people.
+pub(super) fn core_problems(core: &Core) -> Vec<String> {
+    let log = core.bus.usage().map(|usage| usage.problems).unwrap_or_default();
+    core.exported.problems().into_iter().chain(log).collect()
 }
 
 /// What keeps a stage from working, for people.

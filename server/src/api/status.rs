@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use super::health::stage_problems;
+use super::health::{core_problems, stage_problems};
 use super::{ApiError, App};
 use crate::world::rfc3339;
 
@@ -32,10 +32,11 @@ pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
         "instance": core.instance,
         "version": env!("CARGO_PKG_VERSION"),
         "bus": core.bus_name,
+        "log": core.bus.usage().map(|usage| json!({ "bytes": usage.bytes, "bytes_max": usage.bytes_max })),
         "revision": globals.head().map(|r| r.hash()),
         "dispatch": if globals.is_paused() { "paused" } else { "running" },
         "stages": core.stages.iter().map(stage).collect::<Vec<_>>(),
-        "problems": core.exported.problems(),
+        "problems": core_problems(core),
     })))
 }
 

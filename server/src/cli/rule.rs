@@ -39,6 +39,12 @@ pub fn status(client: &Client, format: Output) -> Result<(), Failure> {
     output::line(&format!("bus       {}", text("bus")));
     output::line(&format!("revision  {}", text("revision")));
     output::line(&format!("dispatch  {}", text("dispatch")));
+    if let (Some(bytes), Some(bytes_max)) = (answer["log"]["bytes"].as_u64(), answer["log"]["bytes_max"].as_u64()) {
+        output::line(&format!("log       {} of {} MiB", bytes >> 20, bytes_max >> 20));
+    }
+    for problem in answer["problems"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        output::line(&format!("problem   {problem}"));
+    }
     output::line("");
     let columns = [
         ("stage", "stage"),

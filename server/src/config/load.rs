@@ -162,6 +162,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         ("audit.batch_rows_max", config.audit.batch_rows_max),
         ("catalog_revisions_max", config.catalog_revisions_max),
         ("local.topic_partitions", config.local.topic_partitions as usize),
+        ("local.log_bytes_max", usize::try_from(config.local.log_bytes_max).unwrap_or(usize::MAX)),
     ];
     for (path, value) in positive {
         if value == 0 {

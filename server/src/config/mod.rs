@@ -42,6 +42,9 @@ pub struct Config {
     pub record_bytes_max: usize,
     /// Longest time between two commits of a stage under load, in milliseconds.
     pub commit_interval_ms: i64,
+    /// Memory for keyed state (executions, timers) that is hot or on its way to the disk, in bytes. Changing
+    /// it makes the next start read that state from its changelogs.
+    pub state_memory_bytes_max: u64,
     /// How long the ids of finished executions are remembered, in milliseconds.
     pub request_dedup_ms: i64,
     /// Revisions whose content stays in the catalog.
@@ -97,6 +100,9 @@ pub struct Local {
     pub fsync_interval_ms: u64,
     /// Partitions of a user topic that is created by its first record.
     pub topic_partitions: u32,
+    /// Most bytes of records in the local log. At it, records whose retention is over are removed at once;
+    /// while that does not make room, nothing more is written, nothing is lost, and `petrel status` says so.
+    pub log_bytes_max: u64,
 }
 
 /// When the local bus waits for the disk.
@@ -239,6 +245,7 @@ impl Default for Config {
             retention_ms: 7 * 24 * 3_600_000,
             record_bytes_max: 1_000_000,
             commit_interval_ms: 100,
+            state_memory_bytes_max: 64 << 20,
             request_dedup_ms: 3_600_000,
             catalog_revisions_max: 20,
             shutdown_ms: 30_000,
@@ -270,7 +277,7 @@ impl Default for Kafka {
 
 impl Default for Local {
     fn default() -> Self {
-        Self { fsync: Fsync::Commit, fsync_interval_ms: 200, topic_partitions: 4 }
+        Self { fsync: Fsync::Commit, fsync_interval_ms: 200, topic_partitions: 4, log_bytes_max: 64 << 30 }
     }
 }
 

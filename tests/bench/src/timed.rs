@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 use petrel_bus::{
-    Batch, Bus, BusError, Context, DueTimer, Fetched, GroupEvent, InputTopic, Output, Position, Publisher, Restored,
-    Session, SessionError, SessionOptions, Stage, StageSpec, Tail, Taken, TopicPartition, TopicSpec,
+    Batch, Bus, BusError, Context, DueTimer, Fetched, GroupEvent, InputTopic, Output, Position, Publisher, RestoreFrom,
+    Restored, Session, SessionError, SessionOptions, Stage, StageSpec, Tail, Taken, TopicPartition, TopicSpec,
 };
 
 use crate::cell::Written;
@@ -202,8 +202,8 @@ impl Session for TimedSession {
     fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
         self.inner.begin(assigned)
     }
-    fn restore(&mut self, changelog: &TopicPartition, each: &mut Restored<'_>) -> Result<(), SessionError> {
-        self.inner.restore(changelog, each)
+    fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
+        self.inner.restore(wanted, each)
     }
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {
         self.seen.begin();

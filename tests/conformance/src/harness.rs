@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_bus::{Bus, Clock};
+use petrel_bus::{Bus, Clock, StateStores};
 
 /// One log for one test.
 pub trait BusUnderTest {
@@ -13,7 +13,12 @@ pub trait BusUnderTest {
     /// The time that the log and the drivers go by.
     fn clock(&self) -> Arc<dyn Clock>;
 
-    /// What a crash of the process does to the log; every handle is dropped before.
+    /// Where drivers keep their state between sessions, if anywhere.
+    fn stores(&self) -> Option<Arc<dyn StateStores>> {
+        None
+    }
+
+    /// What a crash of the process does to the log and to stores; every handle is dropped before.
     fn restart(&self) {}
 
     /// Begins the name of every topic and group of this test, for logs that tests share.

@@ -47,6 +47,7 @@ macro_rules! conformance {
             starts::metadata_comes_back,
             publishing::a_call_is_written_whole_or_not_at_all,
             publishing::receipts_say_where,
+            restores::a_restore_begins_where_it_is_told,
             tails::a_tail_sees_everything_and_follows,
             topics::existing_topics_must_match,
             topics::offsets_by_time,

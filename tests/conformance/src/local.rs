@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use petrel_bus::{Bus, Clock};
+use petrel_bus::{Bus, Clock, StateStores};
+use petrel_bus_cache::{CacheOptions, DiskStores};
 use petrel_bus_local::{LocalBus, LocalOptions};
 use tempfile::TempDir;
 
@@ -24,11 +25,11 @@ impl Clock for ShiftedClock {
     }
 }
 
-/// A log in a temporary directory.
+/// A log in a temporary directory, with a cache of the state beside it.
 pub struct LocalUnderTest {
     dir: TempDir,
     clock: Arc<ShiftedClock>,
-    open: Mutex<Option<LocalBus>>,
+    open: Mutex<Option<(LocalBus, DiskStores)>>,
 }
 
 impl LocalUnderTest {
@@ -43,7 +44,11 @@ impl LocalUnderTest {
 
 impl BusUnderTest for LocalUnderTest {
     fn bus(&self) -> Arc<dyn Bus> {
-        Arc::new(self.open.lock().expect("no panic").clone().expect("it is open"))
+        Arc::new(self.open.lock().expect("no panic").clone().expect("it is open").0)
+    }
+
+    fn stores(&self) -> Option<Arc<dyn StateStores>> {
+        Some(Arc::new(self.open.lock().expect("no panic").clone()?.1))
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
@@ -53,8 +58,11 @@ impl BusUnderTest for LocalUnderTest {
     fn restart(&self) {
         let mut open = self.open.lock().expect("no panic");
         *open = None;
-        let options = LocalOptions { retention_turn_ms: 10, ..LocalOptions::new(self.dir.path()) };
-        *open = Some(LocalBus::open(options, self.clock.clone()).expect("the log opens again"));
+        let options = LocalOptions { retention_turn_ms: 10, ..LocalOptions::new(self.dir.path().join("log")) };
+        let bus = LocalBus::open(options, self.clock.clone()).expect("the log opens again");
+        let cluster_id = bus.cluster_id().expect("it is here");
+        let stores = DiskStores::open(CacheOptions::new(self.dir.path().join("state"), cluster_id));
+        *open = Some((bus, stores.expect("the cache opens again")));
     }
 
     /// Time passes, and with it everything that is there.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use petrel_bus::sim::{SimBus, SimClock, SimOptions};
-use petrel_bus::{Bus, Clock};
+use petrel_bus::{Bus, Clock, MemoryStores, StateStores};
 
 use crate::harness::BusUnderTest;
 
@@ -14,13 +14,20 @@ pub struct SimUnderTest {
     pub bus: SimBus,
     /// Its time.
     pub clock: Arc<SimClock>,
+    /// What outlives sessions, if anything does.
+    pub stores: Option<MemoryStores>,
 }
 
 impl SimUnderTest {
     /// An empty one.
     pub fn fresh() -> Option<Self> {
         let clock = SimClock::at(1_700_000_000_000);
-        Some(Self { bus: SimBus::new(clock.clone(), SimOptions::default()), clock })
+        Some(Self { bus: SimBus::new(clock.clone(), SimOptions::default()), clock, stores: None })
+    }
+
+    /// An empty one whose members have caches of their state.
+    pub fn with_stores() -> Option<Self> {
+        Some(Self { stores: Some(MemoryStores::default()), ..Self::fresh()? })
     }
 }
 
@@ -31,6 +38,10 @@ impl BusUnderTest for SimUnderTest {
 
     fn clock(&self) -> Arc<dyn Clock> {
         self.clock.clone()
+    }
+
+    fn stores(&self) -> Option<Arc<dyn StateStores>> {
+        Some(Arc::new(self.stores.clone()?))
     }
 
     fn drop_before(&self, topic: &str, partition: u32, offset: i64) -> i64 {

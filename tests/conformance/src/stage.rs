@@ -76,7 +76,7 @@ impl CountStage {
 
     fn take(&self, at: &TopicPartition, offset: i64, key: &[u8], value: &str, context: &mut Context<'_, Settings>) {
         let count: u64 = context.get(key).and_then(|v| std::str::from_utf8(&v).ok()?.parse().ok()).unwrap_or(0) + 1;
-        context.put(key, count.to_string().into_bytes());
+        context.put(key, count.to_string().into_bytes()).expect("a number is small");
         let label = context.globals().label;
         let mut text = format!("{}/{}/{offset} {count} {label} {value}", at.topic, at.partition);
         match value.split_once(' ') {
@@ -130,7 +130,7 @@ impl Stage for CountStage {
         // The state remembers what was said, so that a restored partition says nothing again.
         let said = context.get(b"#label").unwrap_or_default() == label.to_string().as_bytes();
         if label > 0 && !said {
-            context.put(b"#label", label.to_string().into_bytes());
+            context.put(b"#label", label.to_string().into_bytes()).expect("a number is small");
             let text = format!("globals {label}").into_bytes();
             context.emit(Output::keyed(&self.topics.output, format!("p{}", context.partition()), text));
         }

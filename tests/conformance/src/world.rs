@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use petrel_bus::{
-    Driver, DriverError, DriverOptions, DriverPoint, Output, OwnedRecord, SessionOptions, StageStats, Tail, TopicSpec,
+    Driver, DriverError, DriverOptions, DriverPoint, Output, OwnedRecord, SessionOptions, StageStats, StateStores,
+    Tail, TopicSpec,
 };
 
 use crate::harness::BusUnderTest;
 use crate::stage::{CountStage, SharedSettings, Topics, from_beginning};
 
 /// Every point at which a driver can crash.
-pub fn all_points() -> [DriverPoint; 7] {
-    use DriverPoint::{AfterCommit, Assigned, BeforeCommit, Restored, Revoking, Sent, Stepped};
-    [Assigned, Restored, Stepped, Sent, BeforeCommit, AfterCommit, Revoking]
+pub fn all_points() -> [DriverPoint; 8] {
+    use DriverPoint::{AfterCommit, Applied, Assigned, BeforeCommit, Restored, Revoking, Sent, Stepped};
+    [Assigned, Restored, Stepped, Sent, BeforeCommit, AfterCommit, Applied, Revoking]
 }
 
 /// One test's topics on a bus, and what it does with them.
@@ -104,8 +105,20 @@ impl<'b, B: BusUnderTest> World<'b, B> {
         member: &str,
         stats: Arc<StageStats>,
     ) -> Driver<'s, CountStage> {
+        self.driver_over(self.under.stores(), stage, member, stats)
+    }
+
+    /// A driver as that member, whose state is kept there between sessions.
+    pub fn driver_over<'s>(
+        &self,
+        stores: Option<Arc<dyn StateStores>>,
+        stage: &'s mut CountStage,
+        member: &str,
+        stats: Arc<StageStats>,
+    ) -> Driver<'s, CountStage> {
         let session = self.under.bus().session(&self.session_options(member)).expect("a session");
-        Driver::new(stage, session, self.settings.clone(), self.under.clock(), self.options.clone(), stats)
+        let options = DriverOptions { stores, ..self.options.clone() };
+        Driver::new(stage, session, self.settings.clone(), self.under.clock(), options, stats)
     }
 
     /// Ticks the drivers in turn until the condition holds.

@@ -6,11 +6,15 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_bus::{Bus, Driver, DriverOptions, InputTopic, Output, OwnedRecord, SessionOptions, Start, TopicSpec};
+use petrel_bus::{
+    Bus, Driver, DriverOptions, InputTopic, Output, OwnedRecord, SessionOptions, Start, StateStores, TopicSpec,
+};
+use petrel_bus_cache::{CacheOptions, DiskStores};
 use petrel_bus_local::{LocalBus, LocalOptions};
 use petrel_conformance_tests::{CountStage, SharedSettings, Topics, WallClock};
 
@@ -33,10 +37,19 @@ fn open(dir: &str) -> LocalBus {
     bus
 }
 
-fn driver<'s>(bus: &LocalBus, stage: &'s mut CountStage) -> Driver<'s, CountStage> {
+fn driver<'s>(dir: &str, bus: &LocalBus, stage: &'s mut CountStage) -> Driver<'s, CountStage> {
     let options = SessionOptions { group: "g".into(), member: "m".into(), transactional: true, co_partitioned: false };
     let session = bus.session(&options).expect("a session");
-    let settings = DriverOptions { commit_interval_ms: 5, idle_wait_ms: 1, ..DriverOptions::default() };
+    let cluster_id = bus.cluster_id().expect("it is here");
+    let stores = DiskStores::open(CacheOptions::new(Path::new(dir).join("state"), cluster_id)).expect("a cache");
+    let stores: Option<Arc<dyn StateStores>> = Some(Arc::new(stores));
+    let settings = DriverOptions {
+        commit_interval_ms: 5,
+        idle_wait_ms: 1,
+        position_interval_ms: 20,
+        stores,
+        ..DriverOptions::default()
+    };
     Driver::new(stage, session, SharedSettings::new(), Arc::new(WallClock), settings, Arc::default())
 }
 
@@ -62,7 +75,7 @@ fn child() {
         }
     });
     let mut stage = CountStage::new("count", topics());
-    let mut driver = driver(&bus, &mut stage);
+    let mut driver = driver(&dir, &bus, &mut stage);
     loop {
         driver.tick().expect("nothing fails here");
     }
@@ -119,7 +132,7 @@ fn a_killed_process_loses_nothing_acknowledged() {
     let lost: Vec<_> = acknowledged.difference(&found).collect();
     assert!(lost.is_empty(), "{} of {} acknowledged records are lost", lost.len(), acknowledged.len());
     let mut stage = CountStage::new("count", topics());
-    let mut driver = driver(&bus, &mut stage);
+    let mut driver = driver(path, &bus, &mut stage);
     petrel_testkit::wait_until("the stage has worked everything off", Duration::from_secs(60), || {
         driver.tick().expect("nothing fails here");
         records(&bus, "out").len() >= inputs.len()

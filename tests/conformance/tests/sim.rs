@@ -3,3 +3,4 @@
 use petrel_conformance_tests::{SimUnderTest, conformance};
 
 conformance!(sim, SimUnderTest::fresh);
+conformance!(sim_with_stores, SimUnderTest::with_stores);

@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use petrel_bus::sim::CommitFault;
-use petrel_bus::{Driver, DriverError};
+use petrel_bus::{Driver, DriverError, MemoryStores, StateStores, TOMBSTONE_MS};
 use petrel_conformance_tests::{BusUnderTest, CountStage, Settings, SimUnderTest, World};
 use proptest::prelude::*;
 
@@ -21,6 +22,10 @@ enum Event {
     /// The member does nothing until it has expired; the others go on.
     Silence(usize),
     Fault(CommitFault),
+    /// The member's cache fails after so many calls.
+    Unreadable(usize, u8),
+    /// The member's cache is gone.
+    Lose(usize),
     Pass(i64),
     Gate(bool),
     Compact,
@@ -43,7 +48,9 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (member.clone(), 1..12_u8).prop_map(|(m, n)| Event::Crash(m, n)),
         1 => member.clone().prop_map(Event::Leave),
         1 => member.clone().prop_map(Event::Vanish),
-        1 => member.prop_map(Event::Silence),
+        1 => member.clone().prop_map(Event::Silence),
+        2 => (member.clone(), any::<u8>()).prop_map(|(m, calls)| Event::Unreadable(m, calls)),
+        1 => member.prop_map(Event::Lose),
         3 => fault.prop_map(Event::Fault),
         4 => (1..200_i64).prop_map(Event::Pass),
         1 => any::<bool>().prop_map(Event::Gate),
@@ -56,16 +63,19 @@ struct Members<'a, 'b> {
     world: &'a World<'b, SimUnderTest>,
     up: Vec<Option<Driver<'static, CountStage>>>,
     crash_in: Vec<Rc<Cell<u8>>>,
+    /// Each process has a disk of its own.
+    stores: Vec<MemoryStores>,
 }
 
 impl Members<'_, '_> {
     fn up(&mut self, member: usize) -> &mut Driver<'static, CountStage> {
-        let Self { world, up, crash_in } = self;
+        let Self { world, up, crash_in, stores } = self;
+        let stores: Arc<dyn StateStores> = Arc::new(stores[member].clone());
         let crash_in = crash_in[member].clone();
         up[member].get_or_insert_with(|| {
             // A stage lives as long as its process; a test leaks a few.
             let stage: &'static mut CountStage = Box::leak(Box::new(world.stage()));
-            let mut driver = world.driver(stage, &format!("m{member}"));
+            let mut driver = world.driver_over(Some(stores), stage, &format!("m{member}"), Arc::default());
             driver.crash_when(move |_| {
                 let left = crash_in.get();
                 crash_in.set(left.saturating_sub(1));
@@ -104,6 +114,8 @@ impl Members<'_, '_> {
                     (0..MEMBERS).filter(|m| m != member).for_each(|m| self.tick(m));
                 }
             }
+            Event::Unreadable(member, calls) => self.stores[*member].fail_after((*calls).into()),
+            Event::Lose(member) => self.stores[*member].lose(),
             Event::Fault(fault) => under.bus.fail_commits([*fault]),
             Event::Pass(ms) => under.clock.advance(*ms),
             Event::Gate(closed) => self.world.settings.set(Settings { closed: *closed, ..Settings::default() }),
@@ -122,9 +134,11 @@ proptest! {
     #[test]
     fn exactly_once_whatever_happens(events in prop::collection::vec(event(), 1..120)) {
         let under = SimUnderTest::fresh().unwrap();
-        let world = World::new(&under, "random", PARTITIONS);
+        let mut world = World::new(&under, "random", PARTITIONS);
+        world.options.position_interval_ms = 50;
         let crash_in = (0..MEMBERS).map(|_| Rc::default()).collect();
-        let mut members = Members { world: &world, up: (0..MEMBERS).map(|_| None).collect(), crash_in };
+        let stores = (0..MEMBERS).map(|_| MemoryStores::with_age_ms_max(TOMBSTONE_MS / 2)).collect();
+        let mut members = Members { world: &world, up: (0..MEMBERS).map(|_| None).collect(), crash_in, stores };
         for event in &events {
             members.meet(event);
         }

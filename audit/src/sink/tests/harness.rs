@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_bus::{
-    Clock, Fetched, GroupEvent, InputTopic, Output, OwnedRecord, Position, Restored, Session, SessionError,
-    TopicPartition,
+    Clock, Fetched, GroupEvent, InputTopic, Output, OwnedRecord, Position, RestoreFrom, Restored, Session,
+    SessionError, TopicPartition,
 };
 use petrel_schemas::{CriteriaFailed, DeadLetter, OutputCaptured, RuleMatched, encode};
 
@@ -79,8 +79,8 @@ impl Session for Member<'_> {
         Ok(assigned.iter().map(position).collect())
     }
 
-    fn restore(&mut self, _: &TopicPartition, _: &mut Restored<'_>) -> Result<(), SessionError> {
-        Ok(())
+    fn restore(&mut self, _: &[RestoreFrom], _: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
+        Ok(Vec::new())
     }
 
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {

@@ -16,6 +16,11 @@ pub(crate) fn record_bytes(key: Option<&[u8]>, value: Option<&[u8]>) -> usize {
     RECORD_HEADER_BYTES + key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)
 }
 
+/// Most bytes that a record takes: it may be a chunk of its own.
+pub(crate) fn record_bytes_max(key: Option<&[u8]>, value: Option<&[u8]>) -> usize {
+    HEADER_BYTES + record_bytes(key, value)
+}
+
 /// A chunk in the making.
 #[derive(Debug)]
 pub(crate) struct ChunkWriter {

@@ -5,8 +5,8 @@
 //! | `meta` | `format`, `cluster`, `commits` | format version; id of the log; number of the last batch |
 //! | `meta` | `topic/` name | id, partitions, compacted, retention |
 //! | `log` | topic id, partition, last offset | chunk |
-//! | `keys` | topic id, partition, record key | offset of the key's last record (compacted topics) |
-//! | `bounds` | topic id, partition | first offset, end; written when records are removed |
+//! | `keys` | topic id, partition, record key | offset of the key's last record, bytes of its chunk (compacted topics) |
+//! | `bounds` | topic id, partition | first offset, end, bytes of the chunks |
 //! | `offsets` | group, 0, topic, 0, partition | offset, metadata |
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use petrel_bus::{TopicPartition, TopicSpec};
 
 /// Version of this layout; another one is refused.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 pub(crate) const FORMAT_KEY: &str = "format";
 pub(crate) const CLUSTER_KEY: &str = "cluster";
 pub(crate) const COMMITS_KEY: &str = "commits";
@@ -100,16 +100,36 @@ pub(crate) fn parse_offsets_value(value: &[u8]) -> Option<(i64, Option<String>)>
     Some((i64::from_be_bytes(*offset), metadata.transpose().ok()?))
 }
 
-pub(crate) fn bounds_value(begin: i64, end: i64) -> [u8; 16] {
-    let mut value = [0; 16];
-    value[..8].copy_from_slice(&begin.to_be_bytes());
-    value[8..].copy_from_slice(&end.to_be_bytes());
-    value
+/// What a partition holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// First offset.
+    pub(crate) begin: i64,
+    /// Offset behind the last record.
+    pub(crate) end: i64,
+    /// Bytes of all chunks.
+    pub(crate) bytes: u64,
 }
 
-pub(crate) fn parse_bounds(value: &[u8]) -> Option<(i64, i64)> {
-    let (begin, end) = value.split_first_chunk::<8>()?;
-    Some((i64::from_be_bytes(*begin), i64::from_be_bytes(end.try_into().ok()?)))
+pub(crate) fn bounds_value(bounds: Bounds) -> Vec<u8> {
+    [bounds.begin.to_be_bytes(), bounds.end.to_be_bytes(), bounds.bytes.to_be_bytes()].concat()
+}
+
+pub(crate) fn parse_bounds(value: &[u8]) -> Option<Bounds> {
+    let (begin, rest) = value.split_first_chunk::<8>()?;
+    let (end, bytes) = rest.split_first_chunk::<8>()?;
+    let (begin, end) = (i64::from_be_bytes(*begin), i64::from_be_bytes(*end));
+    Some(Bounds { begin, end, bytes: u64::from_be_bytes(bytes.try_into().ok()?) })
+}
+
+/// Where the last record of a key is, and the bytes of its chunk.
+pub(crate) fn last_value(offset: i64, bytes: u32) -> Vec<u8> {
+    [&offset.to_be_bytes()[..], &bytes.to_be_bytes()].concat()
+}
+
+pub(crate) fn parse_last(value: &[u8]) -> Option<(i64, u32)> {
+    let (offset, bytes) = value.split_first_chunk::<8>()?;
+    Some((i64::from_be_bytes(*offset), u32::from_be_bytes(bytes.try_into().ok()?)))
 }
 
 /// Whether Kafka would take the name, too.
@@ -135,7 +155,9 @@ mod tests {
             let read = parse_topic(topic_key("a").as_bytes(), &topic_value(4, &spec));
             assert_eq!(read, Some((4, spec)));
         }
-        assert_eq!(parse_bounds(&bounds_value(1, 2)), Some((1, 2)));
+        let bounds = Bounds { begin: 1, end: 2, bytes: 3 };
+        assert_eq!(parse_bounds(&bounds_value(bounds)), Some(bounds));
+        assert_eq!(parse_last(&last_value(4, 5)), Some((4, 5)));
         let slot = Slot { topic: 1, partition: 2 };
         assert_eq!(offset_of_log_key(&log_key(slot, 77)), Some(77));
         assert!(log_key(slot, 255) < log_key(slot, 256));

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use petrel_bus::{BusError, TopicPartition, TopicSpec};
 
-pub(crate) use chunk::{Chunk, ChunkWriter, record_bytes};
+pub(crate) use chunk::{Chunk, ChunkWriter, record_bytes, record_bytes_max};
 use kept::Kept;
+pub(crate) use layout::Bounds;
 use layout::{CLUSTER_KEY, COMMITS_KEY, FORMAT, FORMAT_KEY, Slot, TOPIC_PREFIX};
 use mark::Mark;
 
@@ -28,14 +29,11 @@ const READ_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What a consumer group committed for a partition.
 pub(crate) type Committed = (i64, Option<String>);
 
-/// First offset and end of a partition.
-pub(crate) type Bounds = (i64, i64);
-
 /// Everything that is kept in memory, as the store has it.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
     pub(crate) cluster_id: String,
-    /// Topic number, settings, first offset and end by partition.
+    /// Topic number, settings, what each partition holds.
     pub(crate) topics: Vec<(u32, TopicSpec, Vec<Bounds>)>,
     pub(crate) offsets: Vec<(Arc<str>, TopicPartition, Committed)>,
 }
@@ -49,6 +47,8 @@ pub(crate) struct Store {
     bounds: Keyspace,
     offsets: Keyspace,
     mark: Mark,
+    #[cfg(test)]
+    pub(crate) faults: crate::tests::Faults,
 }
 
 impl Store {
@@ -90,7 +90,17 @@ impl Store {
         let keyspace = |name: &str| db.keyspace(name, KeyspaceCreateOptions::default);
         let (meta, log, keys) = (keyspace("meta")?, keyspace("log")?, keyspace("keys")?);
         let (bounds, offsets) = (keyspace("bounds")?, keyspace("offsets")?);
-        Ok(Self { db, meta, log, keys, bounds, offsets, mark })
+        Ok(Self {
+            db,
+            meta,
+            log,
+            keys,
+            bounds,
+            offsets,
+            mark,
+            #[cfg(test)]
+            faults: crate::tests::Faults::default(),
+        })
     }
 
     fn load(&mut self, dir: &Path) -> Result<Loaded, BusError> {
@@ -105,7 +115,7 @@ impl Store {
                 let found = format.first_chunk::<4>().map_or(0, |f| u32::from_be_bytes(*f));
                 let dir = dir.display();
                 return Err(BusError::Storage(format!(
-                    "the local log in {dir} has format {found}, this version of Petrel writes {FORMAT}"
+                    "the local log in {dir} has format {found}, this version of Petrel writes {FORMAT}: run the version that wrote it, or move the directory away to begin with an empty log"
                 )));
             }
         }
@@ -141,11 +151,8 @@ impl Store {
     }
 
     fn bounds_of(&self, slot: Slot) -> fjall::Result<Bounds> {
-        let written = self.bounds.get(layout::slot_key(slot))?.and_then(|v| layout::parse_bounds(&v));
-        let (begin, end) = written.unwrap_or((0, 0));
-        let last = self.log.prefix(layout::slot_key(slot)).next_back().map(fjall::Guard::key).transpose()?;
-        let behind = last.and_then(|key| layout::offset_of_log_key(&key)).map_or(0, |last| last + 1);
-        Ok((begin, end.max(behind)))
+        let written = self.bounds.get(layout::slot_key(slot))?;
+        Ok(written.and_then(|v| layout::parse_bounds(&v)).unwrap_or_default())
     }
 
     /// Chunks whose last offset is in `from..end`, in order, until `each` says that it is enough.
@@ -156,12 +163,28 @@ impl Store {
         end: i64,
         mut each: impl FnMut(i64, Chunk) -> ControlFlow<()>,
     ) -> Result<(), String> {
+        let mut unreadable = None;
+        self.scan_raw(slot, from, end, |last, bytes| match Chunk::parse(bytes, last) {
+            Some(chunk) => each(last, chunk),
+            None => {
+                unreadable = Some(format!("the chunk of topic {} up to offset {last} cannot be read", slot.topic));
+                ControlFlow::Break(())
+            }
+        })?;
+        unreadable.map_or(Ok(()), Err)
+    }
+
+    /// As [`Store::scan`], but with the bytes as they are: they may be no chunk.
+    pub(crate) fn scan_raw(
+        &self,
+        slot: Slot,
+        from: i64,
+        end: i64,
+        mut each: impl FnMut(i64, fjall::Slice) -> ControlFlow<()>,
+    ) -> Result<(), String> {
         for entry in self.log.range(layout::log_key(slot, from)..layout::log_key(slot, end)) {
             let (key, value) = entry.into_inner().map_err(|e| e.to_string())?;
-            let last = layout::offset_of_log_key(&key).unwrap_or(-1);
-            let unreadable = || format!("the chunk of topic {} up to offset {last} cannot be read", slot.topic);
-            let chunk = Chunk::parse(value, last).ok_or_else(unreadable)?;
-            if each(last, chunk).is_break() {
+            if each(layout::offset_of_log_key(&key).unwrap_or(-1), value).is_break() {
                 break;
             }
         }
@@ -183,10 +206,10 @@ impl Store {
         Ok(chunks)
     }
 
-    /// Offset of the last record with that key of a compacted topic.
-    pub(crate) fn last_of_key(&self, slot: Slot, key: &[u8]) -> fjall::Result<Option<i64>> {
-        let offset = self.keys.get(layout::compaction_key(slot, key))?;
-        Ok(offset.and_then(|bytes| Some(i64::from_be_bytes((&*bytes).try_into().ok()?))))
+    /// Offset of the last record with that key of a compacted topic, and the bytes of its chunk.
+    pub(crate) fn last_of_key(&self, slot: Slot, key: &[u8]) -> fjall::Result<Option<(i64, u32)>> {
+        let last = self.keys.get(layout::compaction_key(slot, key))?;
+        Ok(last.and_then(|bytes| layout::parse_last(&bytes)))
     }
 
     pub(crate) fn batch(&self) -> Batch<'_> {
@@ -204,6 +227,8 @@ impl Store {
     }
 
     pub(crate) fn sync(&self) -> fjall::Result<()> {
+        #[cfg(test)]
+        self.faults.sync()?;
         self.db.persist(PersistMode::SyncAll)
     }
 }
@@ -227,16 +252,16 @@ impl Batch<'_> {
         self.batch.remove(&self.store.log, layout::log_key(slot, last));
     }
 
-    pub(crate) fn last_of_key(&mut self, slot: Slot, key: &[u8], offset: i64) {
-        self.batch.insert(&self.store.keys, layout::compaction_key(slot, key), offset.to_be_bytes());
+    pub(crate) fn last_of_key(&mut self, slot: Slot, key: &[u8], offset: i64, bytes: u32) {
+        self.batch.insert(&self.store.keys, layout::compaction_key(slot, key), layout::last_value(offset, bytes));
     }
 
     pub(crate) fn forget_key(&mut self, slot: Slot, key: &[u8]) {
         self.batch.remove(&self.store.keys, layout::compaction_key(slot, key));
     }
 
-    pub(crate) fn bounds(&mut self, slot: Slot, begin: i64, end: i64) {
-        self.batch.insert(&self.store.bounds, layout::slot_key(slot), layout::bounds_value(begin, end));
+    pub(crate) fn bounds(&mut self, slot: Slot, bounds: Bounds) {
+        self.batch.insert(&self.store.bounds, layout::slot_key(slot), layout::bounds_value(bounds));
     }
 
     pub(crate) fn offset(&mut self, group: &str, at: &TopicPartition, (offset, metadata): &Committed) {
@@ -246,6 +271,8 @@ impl Batch<'_> {
 
     /// Writes everything; `commits` numbers the batch.
     pub(crate) fn write(mut self, commits: u64, to_disk: bool) -> fjall::Result<()> {
+        #[cfg(test)]
+        self.store.faults.write()?;
         self.batch.insert(&self.store.meta, COMMITS_KEY, commits.to_be_bytes());
         let mode = if to_disk { PersistMode::SyncData } else { PersistMode::Buffer };
         self.batch.durability(Some(mode)).commit()

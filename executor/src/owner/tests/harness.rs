@@ -270,7 +270,7 @@ impl Owner {
     }
 
     pub(super) fn commit(&mut self) {
-        self.state.commit();
+        self.state.commit(self.now_ms).unwrap();
         self.stage.committed();
     }
 

@@ -70,6 +70,7 @@ fn run(steps: &[(Do, Fate)], undisturbed: bool) -> (Vec<petrel_bus::Output>, Own
                 for (key, value) in &changelog {
                     owner.state.restore(key, value.as_deref());
                 }
+                owner.state.restored(0, now_ms).unwrap();
                 owner.restart();
             }
         }

@@ -104,7 +104,7 @@ fn what_cannot_be_read_is_a_dead_letter() {
     ];
     check(&steps, Some("failed"));
     let mut owner = Owner::new();
-    owner.state.put(id(1).as_bytes(), b"damaged".to_vec());
+    owner.state.put(id(1).as_bytes(), b"damaged".to_vec()).unwrap();
     assert_eq!(owner.act(&Do::Claim(1, 1)), ["dead unreadable_state"]);
 }
 
@@ -114,7 +114,7 @@ fn what_a_newer_release_wrote_waits_for_it() {
     assert!(owner.act(&Do::Newer).is_empty() && owner.is_blocked);
 
     let mut owner = Owner::new();
-    owner.state.put(id(1).as_bytes(), b"\xC3\x01newer-release".to_vec());
+    owner.state.put(id(1).as_bytes(), b"\xC3\x01newer-release".to_vec()).unwrap();
     owner.state.set_timer(format!("{}/lease", id(1)).as_bytes(), TimerKind::Silence, owner.now_ms + 10);
     for what in [OK, Do::Claim(1, 1), Do::Cancel(1)] {
         assert!(owner.act(&what).is_empty() && owner.is_blocked, "{what:?}");

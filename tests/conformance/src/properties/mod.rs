@@ -7,6 +7,7 @@ pub mod limits;
 pub mod ordering;
 pub mod pressure;
 pub mod publishing;
+pub mod restores;
 pub mod retention;
 pub mod starts;
 pub mod state;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use petrel_bus::{
-    Bus, GroupEvent, InputTopic, Output, OwnedRecord, Position, Session, SessionError, SessionOptions, Start, Tail,
-    TopicPartition, TopicSpec,
+    Bus, GroupEvent, InputTopic, Output, OwnedRecord, Position, RestoreFrom, Session, SessionError, SessionOptions,
+    Start, Tail, TopicPartition, TopicSpec,
 };
 use petrel_bus_kafka::{KafkaBus, KafkaOptions};
 
@@ -144,7 +144,10 @@ impl Member {
             if let Some(changelog) = self.changelog.clone() {
                 let mut found = Vec::new();
                 let at = TopicPartition { topic: changelog, partition: position.at.partition };
-                self.session.restore(&at, &mut |key, value| found.push((text(Some(key)), text(value))))?;
+                let wanted = RestoreFrom { at, from: None };
+                let mut each =
+                    |_: u32, _: i64, key: &[u8], value: Option<&[u8]>| found.push((text(Some(key)), text(value)));
+                self.session.restore(&[wanted], &mut each)?;
                 self.restored.insert(position.at.partition, found);
             }
         }

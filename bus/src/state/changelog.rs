@@ -1,0 +1,40 @@
+//! Records of a changelog. State keys stand as they are; a timer's key gets a prefix, and its value is its
+//! kind's byte, then the instant as eight bytes, big endian.
+
+use crate::store::{Change, Timer, TimerKind};
+
+/// Prefix of the changelog keys that hold timers; state keys never begin with it.
+const TIMER_PREFIX: &[u8] = b"~t/";
+
+/// A record of a changelog that was read.
+#[derive(Debug)]
+pub(super) enum Entry {
+    Value(Vec<u8>, Option<Vec<u8>>),
+    Timer(Vec<u8>, Option<Timer>),
+}
+
+impl Entry {
+    pub(super) fn read(key: &[u8], value: Option<&[u8]>) -> Self {
+        match key.strip_prefix(TIMER_PREFIX) {
+            Some(timer) => Self::Timer(timer.to_vec(), value.and_then(read_timer)),
+            None => Self::Value(key.to_vec(), value.map(<[u8]>::to_vec)),
+        }
+    }
+
+    pub(super) fn as_change(&self) -> Change<'_> {
+        match self {
+            Self::Value(key, value) => Change::Value(key, value.as_deref()),
+            Self::Timer(key, timer) => Change::Timer(key, *timer),
+        }
+    }
+}
+
+pub(super) fn timer_record(key: &[u8], timer: Option<Timer>) -> (Vec<u8>, Option<Vec<u8>>) {
+    let value = |timer: Timer| [&[timer.kind.byte()], &timer.due_ms.to_be_bytes()[..]].concat();
+    ([TIMER_PREFIX, key].concat(), timer.map(value))
+}
+
+fn read_timer(value: &[u8]) -> Option<Timer> {
+    let (byte, instant) = value.split_first()?;
+    Some(Timer { kind: TimerKind::of_byte(*byte)?, due_ms: i64::from_be_bytes(instant.try_into().ok()?) })
+}

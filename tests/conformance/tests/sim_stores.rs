@@ -1,0 +1,140 @@
+//! What the driver does with a cache of its state: how much a restart reads, and what becomes of a cache
+//! that fails or does not fit its changelog.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use petrel_bus::{
+    Change, DriverError, DriverPoint, MemoryStores, StageStats, StateStores, StoreName, Timer, TimerKind,
+};
+use petrel_conformance_tests::{BusUnderTest, CountStage, SimUnderTest, World};
+
+fn world(under: &SimUnderTest) -> World<'_, SimUnderTest> {
+    let mut world = World::new(under, "stores", 2);
+    world.options.commit_interval_ms = 1;
+    world
+}
+
+fn publish(world: &World<'_, SimUnderTest>, records: usize) {
+    let keys: Vec<String> = (0..records).map(|n| format!("k{}", n % 7)).collect();
+    world.publish("in", &keys.iter().map(|key| (&**key, "v")).collect::<Vec<_>>());
+}
+
+/// Runs a member until there are so many outputs, starting anew as a supervised thread does; how often it
+/// had to, and how many changelog records it has read.
+fn run(world: &World<'_, SimUnderTest>, stage: &mut CountStage, outputs: usize) -> (usize, u64) {
+    let stats: Arc<StageStats> = Arc::default();
+    for rebuilds in 0..20 {
+        let mut driver = world.driver_with_stats(stage, "a", stats.clone());
+        match world.run_until("outputs", &mut [&mut driver], || world.output_count() >= outputs) {
+            Ok(()) => {
+                driver.finish().unwrap();
+                return (rebuilds, stats.restored.load(Ordering::Relaxed));
+            }
+            Err(DriverError::Rebuild(_)) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    panic!("it never gets there");
+}
+
+#[test]
+fn a_restart_reads_nothing_that_its_cache_has() {
+    let under = SimUnderTest::with_stores().unwrap();
+    let world = world(&under);
+    publish(&world, 50);
+    assert_eq!(run(&world, &mut world.stage(), 50), (0, 0));
+    publish(&world, 10);
+    assert_eq!(run(&world, &mut world.stage(), 60), (0, 0), "it left in order and knew where its changelog ended");
+    under.stores.as_ref().unwrap().lose();
+    publish(&world, 10);
+    let (rebuilds, restored) = run(&world, &mut world.stage(), 70);
+    assert!(rebuilds == 0 && restored >= 7, "{restored} records restored");
+    world.check_exactly_once(&["in"]);
+}
+
+#[test]
+fn a_crash_between_commit_and_apply_is_made_good_by_the_next_restore() {
+    let under = SimUnderTest::with_stores().unwrap();
+    let world = world(&under);
+    publish(&world, 20);
+    run(&world, &mut world.stage(), 20);
+    let mut stage = world.stage();
+    let mut driver = world.driver(&mut stage, "a");
+    driver.crash_when(|point| point == DriverPoint::AfterCommit);
+    publish(&world, 20);
+    let crashed = world.run_until("a crash", &mut [&mut driver], || false);
+    assert_eq!(crashed, Err(DriverError::Crashed(DriverPoint::AfterCommit)));
+    drop(driver);
+    publish(&world, 20);
+    let (rebuilds, restored) = run(&world, &mut world.stage(), 60);
+    assert!(rebuilds == 0 && restored > 0 && restored < 20, "only what was committed last: {restored}");
+    world.check_exactly_once(&["in"]);
+}
+
+#[test]
+fn whenever_a_cache_fails_it_is_discarded_and_nothing_is_lost_or_doubled() {
+    let mut met = 0;
+    for calls in 0..120 {
+        let under = SimUnderTest::with_stores().unwrap();
+        let world = world(&under);
+        publish(&world, 10);
+        run(&world, &mut world.stage(), 10);
+        under.stores.as_ref().unwrap().fail_after(calls);
+        world.publish("in", &[("k1", "timer 5"), ("k2", "silence 5"), ("k3", "v")]);
+        publish(&world, 10);
+        let (rebuilds, _) = run(&world, &mut world.stage(), 10 + 3 + 10 + 2);
+        met += rebuilds;
+        let outputs = world.outputs();
+        assert_eq!(outputs.iter().filter(|o| o.starts_with("fired")).count(), 2, "{calls}: {outputs:?}");
+        world.check_exactly_once(&["in"]);
+    }
+    assert!(met > 20, "{met} failures were met");
+}
+
+/// Puts a timer into a cache that no changelog knows, and returns whether it has fired after more work.
+fn meddle(world: &World<'_, SimUnderTest>, stores: &MemoryStores, between: impl FnOnce()) -> bool {
+    publish(world, 30);
+    run(world, &mut world.stage(), 30);
+    for partition in 0..2 {
+        let (stage, changelog) = ("count".into(), world.topics.changelog.clone());
+        let mut store = stores.open(&StoreName { stage, changelog, partition }, 0).unwrap();
+        assert!(store.position().is_some());
+        let timer = Timer { kind: TimerKind::Time, due_ms: 0 };
+        store.apply(&[Change::Timer(b"meddled", Some(timer))], None).unwrap();
+    }
+    between();
+    let before = world.output_count();
+    publish(world, 7);
+    run(world, &mut world.stage(), before + 7);
+    world.outputs().iter().any(|output| output == "fired meddled")
+}
+
+#[test]
+fn a_cache_that_its_changelog_does_not_go_on_from_is_thrown_away() {
+    for is_cut in [false, true] {
+        let under = SimUnderTest::with_stores().unwrap();
+        let world = world(&under);
+        let fired = meddle(&world, under.stores.as_ref().unwrap(), || {
+            if !is_cut {
+                return;
+            }
+            // Another member goes on, and then the log loses what this cache does not have.
+            for outputs in [60, 90] {
+                let mut stage = world.stage();
+                let mut driver = world.driver_over(None, &mut stage, "b", Arc::default());
+                publish(&world, 30);
+                world.run_until("outputs", &mut [&mut driver], || world.output_count() >= outputs).unwrap();
+                driver.finish().unwrap();
+            }
+            let changelog = &world.topics.changelog;
+            under.bus.compact(changelog);
+            for partition in 0..2 {
+                let left = under.bus.records(changelog).into_iter().filter(|(at, _)| *at == partition);
+                let first = left.map(|(_, record)| record.offset).min().unwrap();
+                under.bus.drop_before(changelog, partition, first);
+            }
+        });
+        assert_eq!(fired, !is_cut, "what is in a cache that fits is believed, else nothing of it");
+    }
+}
