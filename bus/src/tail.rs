@@ -14,6 +14,8 @@ struct Follow {
     next: i64,
     /// End when the tail was opened.
     end: i64,
+    /// End at the latest mark.
+    mark: Option<i64>,
 }
 
 /// A [`Tail`] over a [`Log`]. Records that retention removes before they were handed out are skipped.
@@ -34,7 +36,7 @@ impl<L: Log> LogTail<L> {
         let follow = |partition| {
             let at = TopicPartition { topic: topic.clone(), partition };
             let bounds = log.bounds(&at).unwrap_or(0..0);
-            Follow { at, next: bounds.start, end: bounds.end }
+            Follow { at, next: bounds.start, end: bounds.end, mark: None }
         };
         let follows = (0..count).map(follow).collect();
         Ok(Self { log, follows })
@@ -89,5 +91,16 @@ impl<L: Log + Send> Tail for LogTail<L> {
 
     fn caught_up(&self) -> bool {
         self.follows.iter().all(|f| f.next >= f.end)
+    }
+
+    fn mark(&mut self) -> Result<(), BusError> {
+        for follow in &mut self.follows {
+            follow.mark = Some(self.log.bounds(&follow.at).unwrap_or(0..0).end);
+        }
+        Ok(())
+    }
+
+    fn passed_mark(&self) -> bool {
+        self.follows.iter().all(|f| f.mark.is_some_and(|mark| f.next >= mark))
     }
 }

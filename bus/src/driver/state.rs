@@ -20,7 +20,8 @@ impl<S: Stage> Driver<'_, S> {
         // Before the ends of the changelogs are known: what is committed from now on counts as missing.
         let now_ms = self.clock.now_ms();
         for number in numbers {
-            let name = StoreName { stage: self.stage.spec().name.clone(), changelog: changelog.clone(), partition: *number };
+            let name =
+                StoreName { stage: self.stage.spec().name.clone(), changelog: changelog.clone(), partition: *number };
             let state = self.open_state(&name, now_ms)?;
             if let Some(task) = self.tasks.get_mut(*number) {
                 task.state = state;
@@ -38,12 +39,7 @@ impl<S: Stage> Driver<'_, S> {
     }
 
     /// Returns the partitions whose changelog does not go on from where their store is.
-    fn read_changelog(
-        &mut self,
-        changelog: &Arc<str>,
-        numbers: &[u32],
-        now_ms: i64,
-    ) -> Result<Vec<u32>, Failure> {
+    fn read_changelog(&mut self, changelog: &Arc<str>, numbers: &[u32], now_ms: i64) -> Result<Vec<u32>, Failure> {
         let Self { session, tasks, stats, .. } = self;
         let from = |number: &u32| RestoreFrom {
             at: TopicPartition { topic: changelog.clone(), partition: *number },

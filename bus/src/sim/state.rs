@@ -54,6 +54,8 @@ pub(super) struct State {
     pub(super) faults: VecDeque<CommitFault>,
     pub(super) unreachable: bool,
     pub(super) version: u64,
+    /// How many sole writers were opened, by name.
+    pub(super) sole_writers: BTreeMap<Arc<str>, u64>,
 }
 
 impl State {

@@ -20,7 +20,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use crate::store::{Change, DueTimer, KEY_BYTES_MAX, Mark, MemoryStore, Pair, StateStore, StoreError, Timer, TimerKind};
+use crate::store::{
+    Change, DueTimer, KEY_BYTES_MAX, Mark, MemoryStore, Pair, StateStore, StoreError, Timer, TimerKind,
+};
 use changelog::Entry;
 use gaps::Gaps;
 use timers::OpenTimers;

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{
-    Change, DueTimer, Mark, Pairs, StateStore, StateStores, StoreError, StoreName, Timer, TimerKind, Timers,
-};
+use super::{Change, DueTimer, Mark, Pairs, StateStore, StateStores, StoreError, StoreName, Timer, TimerKind, Timers};
 
 #[derive(Debug, Default)]
 struct Table {
