@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use petrel_execution::ActionPlan;
 use petrel_rules::{Binding, MatchPlan, TriggerPlan};
 use petrel_schemas::TriggerBinding;
 use serde_json::{Map, Value, json};
 
-use crate::action::{ActionDef, may_be};
-use crate::engine::{action_template, call_template};
+use crate::action::{ActionDef, Parameters, may_be};
+use crate::engine::call_template;
 use crate::model::{ActionCall, PackSummary, RuleDef, TriggerDef};
 use crate::pack::{
     ActionDraft, CallDraft, PackDraft, RuleDraft, TestDraft, TriggerSource, compile_schema, describe_errors, unique,
@@ -189,27 +190,28 @@ pub(crate) fn compile(
 }
 
 pub(crate) fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Problems) -> Option<ActionDef> {
-    let command = draft.command.iter().filter_map(|text| action_template(text, problems)).collect();
-    let env = draft.env.iter().filter_map(|(name, text)| Some((name.clone(), action_template(text, problems)?)));
-    let env = env.collect();
     let properties: Map<String, Value> =
         draft.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.schema.clone())).collect();
     let schema = json!({ "type": "object", "properties": properties });
     let validator = compile_schema(&schema)
         .map_err(|message| problems.add(&draft.parameters_place, Code::BadSchema, message))
         .ok()?;
+    let reference = format!("{pack}.{}", draft.name.value);
+    let parameters = Arc::new(Parameters { action: reference.clone(), definitions: draft.parameters, validator });
+    let plan = ActionPlan {
+        pool: draft.pool,
+        delivery: draft.delivery,
+        timeout_ms: draft.timeout_ms,
+        output_bytes_max: usize::try_from(draft.output_bytes_max).unwrap_or(usize::MAX),
+        runner: draft.runner,
+        parameters: parameters.clone(),
+    };
     Some(ActionDef {
-        reference: format!("{pack}.{}", draft.name.value),
+        reference,
         pack: pack.to_owned(),
         description: draft.description,
-        parameters: draft.parameters,
-        timeout_ms: draft.timeout_ms,
-        delivery: draft.delivery,
-        pool: draft.pool,
-        output_bytes_max: draft.output_bytes_max,
-        command,
-        env,
-        validator,
+        parameters,
+        plan: Arc::new(plan),
     })
 }
 

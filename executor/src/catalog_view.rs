@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use petrel_catalog::{Actions, StoredPack};
-use petrel_schemas::Task;
-use serde_json::Value;
 
-use crate::view::{CommandPlan, EachFile, PackContent, Plan, Prepared, Rendered, Resolution, ResolvedAction};
+use crate::view::{EachFile, PackContent, Resolution, ResolvedAction};
 
 /// Resolves an action in the pack that its revision has.
 ///
@@ -16,63 +14,12 @@ pub fn resolve_in(actions: &Actions, pack: &StoredPack, action: &str) -> Resolut
     let (of, name) = action.split_once('.').unwrap_or((action, ""));
     assert_eq!(of, pack.name(), "the pack is the action's");
     match actions.resolve(pack, name) {
-        Ok(Some(action)) => Resolution::Ready(ResolvedAction { action, pack: Arc::new(Files(pack.clone())) }),
+        Ok(Some(action)) => {
+            Resolution::Ready(ResolvedAction { plan: action.plan.clone(), pack: Arc::new(Files(pack.clone())) })
+        }
         Ok(None) => Resolution::NoSuchAction,
         Err(why) => Resolution::Broken(why),
     }
-}
-
-/// Completes the parameters of a request for a resolved action.
-pub(crate) fn prepare(resolution: &Resolution, revision: &str, parameters: &str) -> Prepared {
-    let action = match resolution {
-        Resolution::Ready(resolved) => &resolved.action,
-        Resolution::NotYet | Resolution::Broken(_) => return Prepared::RevisionUnknown,
-        Resolution::Removed => return Prepared::Refused(removed(revision)),
-        Resolution::NoSuchAction => return Prepared::NoSuchAction,
-    };
-    let given: Value = match serde_json::from_str(parameters) {
-        Ok(given) => given,
-        Err(e) => return Prepared::Refused(format!("the parameters are no JSON: {e}")),
-    };
-    match action.resolve_parameters(&given) {
-        Ok(resolved) => Prepared::Ready(Plan {
-            parameters: resolved.to_string(),
-            pool: action.pool.clone(),
-            delivery: action.delivery,
-            timeout_ms: action.timeout_ms,
-        }),
-        Err(e) => Prepared::Refused(e.to_string()),
-    }
-}
-
-/// Renders a task's command.
-pub(crate) fn command(resolution: &Resolution, task: &Task) -> Rendered {
-    let ResolvedAction { action, pack } = match resolution {
-        Resolution::Ready(resolved) => resolved,
-        Resolution::NotYet | Resolution::Broken(_) => return Rendered::RevisionUnknown,
-        Resolution::Removed => return Rendered::Refused(removed(&task.revision)),
-        Resolution::NoSuchAction => {
-            return Rendered::Refused(format!("revision {} has no action {}", task.revision, task.action));
-        }
-    };
-    let parameters: Value = match serde_json::from_str(&task.parameters) {
-        Ok(parameters) => parameters,
-        Err(e) => return Rendered::Refused(format!("the parameters are no JSON: {e}")),
-    };
-    let attempt = u32::try_from(task.attempt).unwrap_or(0);
-    match action.render(&parameters, &task.execution_id, attempt) {
-        Ok(command) => Rendered::Command(CommandPlan {
-            argv: command.argv,
-            environment: command.env.into_iter().collect(),
-            output_bytes_max: usize::try_from(action.output_bytes_max).unwrap_or(usize::MAX),
-            pack: pack.clone(),
-        }),
-        Err(e) => Rendered::Refused(e.to_string()),
-    }
-}
-
-fn removed(revision: &str) -> String {
-    format!("revision {revision} was removed from the catalog before this execution began, or never was in it")
 }
 
 /// The files of a stored pack, unpacked where somebody lays them out.
@@ -96,6 +43,9 @@ impl PackContent for Files {
 #[cfg(test)]
 mod tests {
     use petrel_catalog::{PackFile, PackSource, Revision};
+    use petrel_execution::Delivery;
+    use petrel_execution::runner::{Rendering, RunnerCall};
+    use serde_json::json;
 
     use super::*;
     use crate::view::ExecutorView;
@@ -126,11 +76,8 @@ delivery: at_most_once
         }
 
         fn resolve(&self, revision: &str, action: &str) -> Resolution {
-            match revision {
-                "later" => Resolution::NotYet,
-                "gone" => Resolution::Removed,
-                _ => resolve_in(&self.actions, &self.pack, action),
-            }
+            assert_eq!(revision, REVISION);
+            resolve_in(&self.actions, &self.pack, action)
         }
     }
 
@@ -149,69 +96,29 @@ delivery: at_most_once
         View { pack: revision.content().packs()[0].clone(), actions: Actions::new() }
     }
 
-    fn task(revision: &str, action: &str, parameters: &str) -> Task {
-        Task {
-            execution_id: "e1".to_owned(),
-            root_execution_id: "e1".to_owned(),
-            event_id: None,
-            event_at_ms: None,
-            rule: None,
-            action: action.to_owned(),
-            revision: revision.to_owned(),
-            parameters: parameters.to_owned(),
-            attempt: 1,
-            token: 1,
-            delivery: "at_most_once".to_owned(),
-            timeout_ms: 1,
-            lease_ms: 1,
-            dispatched_at_ms: 0,
-        }
-    }
-
     #[test]
-    fn requests_are_resolved_in_their_revision() {
+    fn an_action_is_resolved_in_its_revision() {
         let view = view();
-        let prepare = |revision: &str, action: &str, parameters: &str| match view.prepare(revision, action, parameters)
-        {
-            Prepared::Ready(plan) => {
-                format!("{} {} {} {}", plan.parameters, plan.pool, plan.delivery.as_str(), plan.timeout_ms)
-            }
-            Prepared::RevisionUnknown => "unknown".to_owned(),
-            Prepared::NoSuchAction => "no action".to_owned(),
-            Prepared::Refused(reason) => reason,
+        let Resolution::Ready(ResolvedAction { plan, pack }) = view.resolve(REVISION, "disk.clean") else {
+            panic!("not resolved")
         };
-        let ready = "{\"host\":\"db\",\"days\":7} default at_most_once 600000";
-        assert_eq!(prepare(REVISION, "disk.clean", "{\"host\":\"db\"}"), ready);
-        assert_eq!(prepare("later", "disk.clean", "{}"), "unknown");
-        assert!(prepare("gone", "disk.clean", "{}").contains("revision gone was removed"));
-        assert_eq!(prepare(REVISION, "disk.wipe", "{}"), "no action");
-        assert!(prepare(REVISION, "disk.clean", "{}").contains("\"host\" is required"));
-        assert!(prepare(REVISION, "disk.clean", "{").contains("no JSON"));
-    }
-
-    #[test]
-    fn tasks_are_rendered_with_the_files_of_their_pack() {
-        let view = view();
-        let rendered = view.command(&task(REVISION, "disk.clean", "{\"host\":\"; rm -rf /\",\"days\":7}"));
-        let Rendered::Command(plan) = rendered else { panic!("not rendered") };
-        assert_eq!(plan.argv, ["./clean.sh", "; rm -rf /", "7", "e1"]);
-        assert_eq!(plan.environment["DAYS"], "7");
-        assert_eq!(plan.pack.name(), format!("{}/disk", view.pack.hash()));
-        assert_eq!(plan.pack.hash().unwrap(), **view.pack.hash());
+        assert_eq!((&*plan.pool, plan.delivery, plan.timeout_ms), ("default", Delivery::AtMostOnce, 600_000));
+        assert_eq!(plan.parameters.complete(&json!({"host": "db"})).unwrap(), json!({"host": "db", "days": 7}));
+        assert!(plan.parameters.complete(&json!({})).unwrap_err().to_string().contains("\"host\" is required"));
+        let parameters = json!({"host": "; rm -rf /", "days": 7});
+        let rendering = Rendering { parameters: &parameters, execution_id: "e1", attempt: 1 };
+        let Ok(RunnerCall::Command(call)) = plan.runner.render(rendering) else { panic!("not rendered") };
+        assert_eq!(call.argv, ["./clean.sh", "; rm -rf /", "7", "e1"]);
+        assert_eq!(call.env, [("DAYS".to_owned(), "7".to_owned())]);
+        assert_eq!(pack.name(), format!("{}/disk", view.pack.hash()));
+        assert_eq!(pack.hash().unwrap(), **view.pack.hash());
         let mut paths = Vec::new();
         let mut each = |path: &str, _: &[u8], executable: bool| {
             paths.push((path.to_owned(), executable));
             Ok(())
         };
-        plan.pack.files(&mut each).unwrap();
+        pack.files(&mut each).unwrap();
         assert!(paths.contains(&("actions/clean.sh".to_owned(), true)) && paths.len() == 3);
-        let told = |revision: &str, action: &str| match view.command(&task(revision, action, "{}")) {
-            Rendered::RevisionUnknown => "unknown".to_owned(),
-            Rendered::Refused(reason) => reason,
-            Rendered::Command(_) => panic!("rendered {action}"),
-        };
-        assert_eq!(told("later", "disk.clean"), "unknown");
-        assert!(told("gone", "disk.clean").contains("revision gone was removed"));
-        assert!(told(REVISION, "disk.wipe").contains("no action disk.wipe"));
+        assert!(matches!(view.resolve(REVISION, "disk.wipe"), Resolution::NoSuchAction));
     }
 }

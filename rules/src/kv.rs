@@ -79,3 +79,9 @@ impl Kv {
         Value::Map(Map::Texts(&self.values))
     }
 }
+
+impl<'k> From<&'k Kv> for Value<'k> {
+    fn from(kv: &'k Kv) -> Self {
+        kv.value()
+    }
+}

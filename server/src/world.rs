@@ -263,7 +263,7 @@ impl World {
         let revision = &globals.head().revision;
         let unavailable = |why: &str| Err(ApiError::unavailable("catalog_unavailable", why));
         let found = match globals.resolve(revision, action) {
-            Resolution::Ready(found) => found.action,
+            Resolution::Ready(found) => found.plan,
             Resolution::Broken(why) => {
                 return unavailable(&format!("{action} cannot be used by this release: {why}"));
             }
@@ -276,7 +276,7 @@ impl World {
                 return Err(ApiError::not_found("unknown_action", message));
             }
         };
-        match found.resolve_parameters(parameters) {
+        match found.parameters.complete(parameters) {
             Ok(_) => Ok((revision.clone(), globals.kv_version())),
             Err(error) => {
                 let message = format!("the parameters do not fit {action}: {error}");

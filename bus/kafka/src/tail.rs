@@ -43,16 +43,24 @@ struct Left {
 }
 
 impl KafkaTail {
-    pub(crate) fn open(options: &KafkaOptions, questions: &Arc<Questions>, topic: &str) -> Result<Self, BusError> {
+    /// From these offsets; a partition that has none from its beginning.
+    pub(crate) fn open(
+        options: &KafkaOptions,
+        questions: &Arc<Questions>,
+        topic: &str,
+        from: &[i64],
+    ) -> Result<Self, BusError> {
         let doing = format!("cannot follow {topic}");
         let begins = questions.of_all(topic, Which::Beginning)?;
         let ends = questions.of_all(topic, Which::End)?;
         let (mut left, mut next) = (Vec::new(), Vec::new());
         let mut list = TopicPartitionList::new();
         for (partition, (begin, end)) in (0..).zip(begins.into_iter().zip(ends)) {
-            next.push(begin);
-            left.push((end > begin).then_some(Left { end, dry: false }));
-            let added = list.add_partition_offset(topic, number(partition), Offset::Beginning);
+            let first = from.get(partition as usize).map_or(begin, |offset| begin.max(*offset));
+            next.push(first);
+            left.push((end > first).then_some(Left { end, dry: false }));
+            let offset = if first > begin { Offset::Offset(first) } else { Offset::Beginning };
+            let added = list.add_partition_offset(topic, number(partition), offset);
             added.map_err(|e| bus_error(&doing, &e))?;
         }
         let context = Context::new(format!("tail of {topic}"));

@@ -25,7 +25,7 @@ fn an_action_is_compiled_once_alone_and_shared_by_revisions() {
     let actions = Actions::new();
     let stored = stored(pack);
     let found = actions.resolve(&stored, "clean").unwrap().unwrap();
-    assert_eq!((found.reference.as_str(), found.timeout_ms), ("disk.clean", 600_000));
+    assert_eq!((found.reference.as_str(), found.plan.timeout_ms), ("disk.clean", 600_000));
     assert_eq!(actions.compiled(), 1, "no rule and no other action");
     let again = actions.resolve(&stored.clone(), "clean").unwrap().unwrap();
     assert!(Arc::ptr_eq(&found, &again));

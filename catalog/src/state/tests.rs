@@ -35,7 +35,7 @@ fn requests_are_resolved_in_the_revision_they_name() {
     let actions = Actions::new();
     for (hash, timeout_ms) in [(first.hash(), 600_000), (second.hash(), 300_000), (first.hash(), 600_000)] {
         let pack = state.pack_of(hash, "disk").unwrap().unwrap();
-        assert_eq!(actions.resolve(&pack, "clean").unwrap().unwrap().timeout_ms, timeout_ms);
+        assert_eq!(actions.resolve(&pack, "clean").unwrap().unwrap().plan.timeout_ms, timeout_ms);
     }
     assert_eq!(actions.compiled(), 2);
     assert_eq!(state.pack_of(first.hash(), "tape"), Ok(None));
