@@ -86,7 +86,13 @@ fn run(log: &Log, until_ms: i64, crash: impl Fn(DriverPoint) -> bool + Clone + '
 fn log() -> Log {
     let clock = SimClock::at(T0);
     let bus = SimBus::new(clock.clone(), SimOptions::default());
-    let topic = |name: &str, compacted| TopicSpec { name: name.into(), partitions: 1, compacted, retention_ms: None, delete_retention_ms: None };
+    let topic = |name: &str, compacted| TopicSpec {
+        name: name.into(),
+        partitions: 1,
+        compacted,
+        retention_ms: None,
+        delete_retention_ms: None,
+    };
     bus.ensure_topics(&[topic(TIMERS, true), topic("petrel.triggers", false), topic("petrel.dead_letters", false)])
         .unwrap();
     Log { bus, clock }

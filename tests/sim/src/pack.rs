@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use petrel_bus::TopicSpec;
+use petrel_bus::sim::SimOptions;
 use petrel_catalog::{CompiledRevision, PackFile, PackSource, Revision};
 use petrel_rules::{Kv, MatchPlan, MatchView};
 use petrel_schemas::{Cleanup, Topics, TriggerBinding};
@@ -32,10 +33,21 @@ pub fn topics() -> Topics {
 pub fn topic_specs() -> Vec<TopicSpec> {
     let own = topics().all(&["default"]).into_iter().map(|t| {
         let compacted = t.cleanup == Cleanup::Compact;
-        TopicSpec { name: t.name, partitions: t.partitions, compacted, retention_ms: None, delete_retention_ms: compacted.then_some(SimOptions::default().delete_retention_ms) }
+        TopicSpec {
+            name: t.name,
+            partitions: t.partitions,
+            compacted,
+            retention_ms: None,
+            delete_retention_ms: compacted.then_some(SimOptions::default().delete_retention_ms),
+        }
     });
-    let spec =
-        |name: &str, partitions, compacted| TopicSpec { name: name.into(), partitions, compacted, retention_ms: None, delete_retention_ms: compacted.then_some(SimOptions::default().delete_retention_ms) };
+    let spec = |name: &str, partitions, compacted| TopicSpec {
+        name: name.into(),
+        partitions,
+        compacted,
+        retention_ms: None,
+        delete_retention_ms: compacted.then_some(SimOptions::default().delete_retention_ms),
+    };
     own.chain([spec(ALERTS, ALERT_PARTITIONS, false), spec(crate::ACCEPTED, PARTITIONS, false)]).collect()
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{CommitFault, SimBus, SimClock, SimOptions};
 use crate::bus::{Bus, SessionOptions, TopicSpec};
 use crate::record::Output;
-use crate::session::{GroupEvent, Position, Session, SessionError, TopicPartition};
+use crate::session::{GroupEvent, Position, RestoreFrom, Session, SessionError, TopicPartition};
 use crate::stage::{InputTopic, Start};
 
 const START_MS: i64 = 1_700_000_000_000;
