@@ -114,8 +114,10 @@ rows! {
     ExecutionRow Executions executions {
         execution_id: String,
         root_execution_id: String,
+        parent_execution_id: String,
         sequence: i64,
         status: String,
+        code: String,
         changed_at: i64,
         event_id: String,
         trigger: String,
@@ -130,6 +132,7 @@ rows! {
         started_at: Option<i64>,
         ended_at: Option<i64>,
         return_code: Option<i32>,
+        result: String,
         error: String,
     }
     OutputRow ExecutionOutput execution_output {
@@ -261,8 +264,10 @@ impl Rows {
         self.executions.push(row!(ExecutionRow, source, record, {
             execution_id: r.execution_id,
             root_execution_id: r.root_execution_id,
+            parent_execution_id: r.parent_execution_id.unwrap_or_default(),
             sequence: r.sequence,
             status: r.status,
+            code: r.code.unwrap_or_default(),
             changed_at: instant(r.changed_at_ms),
             event_id: r.event_id.unwrap_or_default(),
             trigger: r.trigger.unwrap_or_default(),
@@ -277,6 +282,7 @@ impl Rows {
             started_at: r.started_at_ms.map(instant),
             ended_at: r.ended_at_ms.map(instant),
             return_code: r.return_code,
+            result: r.result.unwrap_or_default(),
             error: r.error.unwrap_or_default(),
         }));
     }

@@ -167,6 +167,15 @@ pub trait Bus: Send + Sync {
     /// See [`BusError`].
     fn tail(&self, topic: &str) -> Result<Box<dyn Tail>, BusError>;
 
+    /// Follows a topic from these offsets, one for each partition; a bus that cannot may begin earlier.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    fn tail_from(&self, topic: &str, offsets: &[i64]) -> Result<Box<dyn Tail>, BusError> {
+        let _ = offsets;
+        self.tail(topic)
+    }
+
     /// Joins a consumer group. Called on the thread that will use the session.
     ///
     /// # Errors

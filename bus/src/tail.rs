@@ -41,6 +41,15 @@ impl<L: Log> LogTail<L> {
         Ok(Self { log, follows })
     }
 
+    /// Begins at these offsets, one for each partition.
+    #[must_use]
+    pub fn from(mut self, offsets: &[i64]) -> Self {
+        for (follow, offset) in self.follows.iter_mut().zip(offsets) {
+            follow.next = *offset;
+        }
+        self
+    }
+
     /// Hands out what is there; whether there was anything.
     fn hand_out(&mut self, each: &mut dyn FnMut(u32, Record<'_>)) -> Result<bool, BusError> {
         let mut any = false;

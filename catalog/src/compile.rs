@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use petrel_execution::ActionPlan;
 use petrel_rules::{Binding, MatchPlan, TriggerPlan};
 use petrel_schemas::TriggerBinding;
 use serde_json::{Map, Value, json};
 
-use crate::action::{ActionDef, may_be};
-use crate::engine::{KeyExpression, action_template, call_template};
+use crate::action::{ActionDef, Parameters, may_be};
+use crate::engine::{KeyExpression, call_template};
 use crate::model::{ActionCall, PackSummary, RuleDef, TriggerDef};
 use crate::pack::{
     ActionDraft, CallDraft, CatchUp, KafkaSource, PackDraft, PackFile, RuleDraft, TestDraft, TriggerDraft,
@@ -135,7 +136,7 @@ impl CompiledRevision {
 
     /// Pools of workers that its actions name, sorted.
     pub fn pools(&self) -> BTreeSet<&str> {
-        self.actions.values().map(|action| action.pool.as_str()).collect()
+        self.actions.values().map(|action| action.plan.pool.as_str()).collect()
     }
 
     /// Interval triggers: milliseconds and catch-up, by reference.
@@ -241,27 +242,28 @@ fn compile_trigger(pack: &str, draft: TriggerDraft, problems: &mut Problems) -> 
 }
 
 fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Problems) -> Option<ActionDef> {
-    let command = draft.command.iter().filter_map(|text| action_template(text, problems)).collect();
-    let env = draft.env.iter().filter_map(|(name, text)| Some((name.clone(), action_template(text, problems)?)));
-    let env = env.collect();
     let properties: Map<String, Value> =
         draft.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.schema.clone())).collect();
     let schema = json!({ "type": "object", "properties": properties });
     let validator = compile_schema(&schema)
         .map_err(|message| problems.add(&draft.parameters_place, Code::BadSchema, message))
         .ok()?;
+    let reference = format!("{pack}.{}", draft.name.value);
+    let parameters = Arc::new(Parameters { action: reference.clone(), definitions: draft.parameters, validator });
+    let plan = ActionPlan {
+        pool: draft.pool,
+        delivery: draft.delivery,
+        timeout_ms: draft.timeout_ms,
+        output_bytes_max: usize::try_from(draft.output_bytes_max).unwrap_or(usize::MAX),
+        runner: draft.runner,
+        parameters: parameters.clone(),
+    };
     Some(ActionDef {
-        reference: format!("{pack}.{}", draft.name.value),
+        reference,
         pack: pack.to_owned(),
         description: draft.description,
-        parameters: draft.parameters,
-        timeout_ms: draft.timeout_ms,
-        delivery: draft.delivery,
-        pool: draft.pool,
-        output_bytes_max: draft.output_bytes_max,
-        command,
-        env,
-        validator,
+        parameters,
+        plan: Arc::new(plan),
     })
 }
 

@@ -31,12 +31,6 @@ pub(crate) fn call_template(call: &CallDraft, problems: &mut Problems) -> Option
     None
 }
 
-/// Compiles a text of an action's command or environment.
-pub(crate) fn action_template(text: &Located<String>, problems: &mut Problems) -> Option<Template> {
-    let compiled = Template::action(&Value::String(text.value.clone()));
-    compiled.map_err(|errors| tell_all(&errors, text, problems)).ok()
-}
-
 /// Checks the criteria of a rule that is part of no plan.
 pub(crate) fn check_criteria(criteria: &Located<String>, problems: &mut Problems) {
     let source = RuleSource { rule: "".into(), criteria: Some(criteria.value.clone()) };

@@ -30,11 +30,11 @@ mod testkit;
 mod walk;
 mod yaml;
 
-pub use action::{ActionDef, ParameterError, RenderedCommand};
+pub use action::{ActionDef, ParameterError, Parameters};
 pub use compile::BindingMissing;
 pub use model::{ActionCall, PackSummary, RuleDef, TriggerDef};
 pub use outcome::{TEST_NOW_MS, TestOutcome, run_tests};
-pub use pack::{CatchUp, Delivery, KafkaSource, PackFile, PackSource, ParameterDef, Start, TriggerSource, Validate};
+pub use pack::{CatchUp, KafkaSource, PackFile, PackSource, ParameterDef, Start, TriggerSource, Validate};
 pub use problems::{At, Code, Place, Problem, Problems, did_you_mean};
 pub use publish::{Application, Entry, NeededBinding, Publication, PublishError, needed_bindings, publish};
 pub use revision::{Blob, CompiledRevision, Revision};

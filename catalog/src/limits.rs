@@ -20,8 +20,6 @@ pub const PROBLEMS_MAX: usize = 1_000;
 pub const NAME_BYTES_MAX: usize = 64;
 /// Most actions of a rule.
 pub const RULE_ACTIONS_MAX: usize = 32;
-/// Most arguments of an action's command.
-pub const COMMAND_ARGS_MAX: usize = 256;
 /// Shortest interval of a timer or a polling sensor, in milliseconds.
 pub const EVERY_MS_MIN: i64 = 1_000;
 /// Longest interval of a timer or a polling sensor, in milliseconds: 366 days.

@@ -22,6 +22,11 @@ impl<'p> Report<'p> {
         self.problems.add_at(&self.path, at, code, message);
     }
 
+    /// The problems of all files.
+    pub(crate) fn problems(&mut self) -> &mut Problems {
+        self.problems
+    }
+
     /// How many problems there are, to see whether a step added one.
     pub(crate) fn count(&self) -> usize {
         self.problems.len()
@@ -173,6 +178,11 @@ impl<'n> Fields<'n> {
         };
         let text = |(index, item)| text_of(item, &format!("{key}[{index}]"), report);
         items.iter().enumerate().filter_map(text).collect()
+    }
+
+    /// A key of the mapping, whatever its value.
+    pub(crate) fn entry(&self, key: &str) -> Option<(&'n Key, &'n Node)> {
+        self.entries.iter().find(|(k, _)| k.text == key).copied()
     }
 
     /// Place of the mapping.

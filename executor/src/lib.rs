@@ -1,4 +1,5 @@
-//! Owners of executions, and workers that run their actions (DESIGN §2.3, guarantees.md §2).
+//! Owners of executions, and workers that run their actions (DESIGN §2.3, guarantees.md §2): stages and threads
+//! around what `petrel-execution` decides.
 //!
 //! An *owner* has a partition's executions: it turns requests into tasks, fences what workers report by the
 //! token of the current attempt, and decides what a lost lease means. A *worker* claims tasks when it has
@@ -6,13 +7,14 @@
 //!
 //! ```text
 //! petrel.requests ──► owner ──► petrel.tasks.<pool> ──► worker ──► supervisor ──► command
-//!                      ▲  └────► petrel.cancels ──────────┘│
-//!                      └──────── petrel.results ◄──────────┘ claim, heartbeats, result
+//!                      ▲  └──► petrel.orders.<pool> ───────┘│
+//!                      └──────── petrel.results ◄──────────┘ claim, heartbeats, result, …
 //! ```
 //!
 //! Invariants:
 //! - An execution takes one final status, and every status it takes is one audit row of the same transaction.
-//! - A task runs only after its claim has committed, and at most where that claim was committed.
+//! - A task runs only after its claim has committed, and at most where that claim was committed; an `at_most_once`
+//!   one only once its owner has granted it.
 //! - A command and everything that it started is dead before its lease passes for the owner: the worker's
 //!   lease runs from the sending of what was acknowledged, the owner's from its receipt, and the supervisor
 //!   watches it even if the worker is stopped or gone.
@@ -31,5 +33,5 @@ pub mod supervise;
 mod view;
 pub mod worker;
 
-pub use catalog_view::{command_in, prepare_in};
-pub use view::{CommandPlan, EachFile, ExecutorView, PackContent, Plan, Prepared, Rendered};
+pub use catalog_view::resolve_in;
+pub use view::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};

@@ -2,7 +2,9 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
-use crate::owner::Status;
+use petrel_execution::Status;
+use petrel_execution::owner::{Counted, DeclineReason};
+use petrel_execution::worker::Verdict;
 
 /// Status changes of executions, by `status`.
 pub const STATUS_CHANGES: &str = "petrel_execution_status_changes_total";
@@ -12,6 +14,14 @@ pub const DUPLICATES: &str = "petrel_executor_duplicate_requests_total";
 pub const STALE_REPORTS: &str = "petrel_executor_stale_reports_total";
 /// Leases that passed without a word of the worker.
 pub const LEASES_LOST: &str = "petrel_executor_leases_lost_total";
+/// Tasks that a worker did not take, as their owners heard.
+pub const DECLINES: &str = "petrel_executor_declines_total";
+/// Attempts that a worker handed over because it shut down, as their owners heard.
+pub const HAND_OVERS: &str = "petrel_executor_hand_overs_total";
+/// Cancels of executions that are not known, or over.
+pub const CANCELS_IN_VAIN: &str = "petrel_executor_cancels_in_vain_total";
+/// Children that ended without a parent that waits for them.
+pub const ORPHANS: &str = "petrel_executor_orphans_total";
 /// Records that owners and workers gave up.
 pub const DEAD_LETTERS: &str = "petrel_executor_dead_letters_total";
 /// From dispatch to claim.
@@ -22,6 +32,8 @@ pub const EVENT_TO_ACTION_START: &str = "petrel_event_to_action_start_seconds";
 pub const SLOTS: &str = "petrel_worker_slots";
 /// Attempts that it runs now.
 pub const SLOTS_BUSY: &str = "petrel_worker_slots_busy";
+/// Tasks that this worker did not take, by `reason`.
+pub const TASKS_DECLINED: &str = "petrel_worker_tasks_declined_total";
 /// Attempts that ended at this worker.
 pub const ATTEMPTS: &str = "petrel_worker_attempts_total";
 
@@ -34,9 +46,14 @@ const BUCKETS_S: [f64; 16] =
 pub struct ExecutorMetrics {
     status_changes: IntCounterVec,
     attempts: IntCounterVec,
-    pub(crate) duplicates: IntCounter,
-    pub(crate) stale_reports: IntCounter,
-    pub(crate) leases_lost: IntCounter,
+    tasks_declined: IntCounterVec,
+    duplicates: IntCounter,
+    stale_reports: IntCounter,
+    leases_lost: IntCounter,
+    declines: IntCounter,
+    hand_overs: IntCounter,
+    cancels_in_vain: IntCounter,
+    orphans: IntCounter,
     pub(crate) dead_letters: IntCounter,
     pub(crate) slots: IntGauge,
     pub(crate) slots_busy: IntGauge,
@@ -50,15 +67,20 @@ impl ExecutorMetrics {
     /// # Errors
     /// If they are registered there already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let by_status = |name: &str, help: &str| IntCounterVec::new(Opts::new(name, help), &["status"]);
+        let by = |label: &str, name: &str, help: &str| IntCounterVec::new(Opts::new(name, help), &[label]);
         let histogram =
             |name: &str, help: &str| Histogram::with_opts(HistogramOpts::new(name, help).buckets(BUCKETS_S.to_vec()));
         let metrics = Self {
-            status_changes: by_status(STATUS_CHANGES, "Status changes of executions")?,
-            attempts: by_status(ATTEMPTS, "Attempts that ended at this worker")?,
+            status_changes: by("status", STATUS_CHANGES, "Status changes of executions")?,
+            attempts: by("status", ATTEMPTS, "Attempts that ended at this worker")?,
+            tasks_declined: by("reason", TASKS_DECLINED, "Tasks that this worker did not take")?,
             duplicates: IntCounter::new(DUPLICATES, "Requests whose execution was known already")?,
             stale_reports: IntCounter::new(STALE_REPORTS, "Reports about an attempt that is not the current one")?,
             leases_lost: IntCounter::new(LEASES_LOST, "Leases that passed without a word of the worker")?,
+            declines: IntCounter::new(DECLINES, "Tasks that a worker did not take")?,
+            hand_overs: IntCounter::new(HAND_OVERS, "Attempts that a worker handed over because it shut down")?,
+            cancels_in_vain: IntCounter::new(CANCELS_IN_VAIN, "Cancels of executions that are not known, or over")?,
+            orphans: IntCounter::new(ORPHANS, "Children that ended without a parent that waits for them")?,
             dead_letters: IntCounter::new(DEAD_LETTERS, "Records that owners and workers gave up")?,
             slots: IntGauge::new(SLOTS, "Attempts that this worker may run at once")?,
             slots_busy: IntGauge::new(SLOTS_BUSY, "Attempts that this worker runs now")?,
@@ -67,7 +89,18 @@ impl ExecutorMetrics {
         };
         registry.register(Box::new(metrics.status_changes.clone()))?;
         registry.register(Box::new(metrics.attempts.clone()))?;
-        for counter in [&metrics.duplicates, &metrics.stale_reports, &metrics.leases_lost, &metrics.dead_letters] {
+        registry.register(Box::new(metrics.tasks_declined.clone()))?;
+        let counters = [
+            &metrics.duplicates,
+            &metrics.stale_reports,
+            &metrics.leases_lost,
+            &metrics.declines,
+            &metrics.hand_overs,
+            &metrics.cancels_in_vain,
+            &metrics.orphans,
+            &metrics.dead_letters,
+        ];
+        for counter in counters {
             registry.register(Box::new(counter.clone()))?;
         }
         for gauge in [&metrics.slots, &metrics.slots_busy] {
@@ -83,8 +116,29 @@ impl ExecutorMetrics {
         self.status_changes.with_label_values(&[status.as_str()]).inc_by(count);
     }
 
-    pub(crate) fn attempt_ended(&self, status: Status) {
-        self.attempts.with_label_values(&[status.as_str()]).inc();
+    pub(crate) fn counted(&self, what: Counted, count: u64) {
+        let counter = match what {
+            Counted::Duplicate => &self.duplicates,
+            Counted::Stale => &self.stale_reports,
+            Counted::LeaseLost => &self.leases_lost,
+            Counted::Declined => &self.declines,
+            Counted::HandedOver => &self.hand_overs,
+            Counted::CancelInVain => &self.cancels_in_vain,
+            Counted::Orphan => &self.orphans,
+        };
+        counter.inc_by(count);
+    }
+
+    pub(crate) fn task_declined(&self, reason: DeclineReason) {
+        self.tasks_declined.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    pub(crate) fn attempt_ended(&self, verdict: &Verdict) {
+        let status = match verdict {
+            Verdict::Ended(outcome) => outcome.status.as_str(),
+            Verdict::HandedOver { .. } => "handed_over",
+        };
+        self.attempts.with_label_values(&[status]).inc();
     }
 
     pub(crate) fn claimed(&self, waited_ms: i64) {

@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-use support::rig::{Rig, eventually, lines};
+use support::rig::{Rig, eventually, execution, lines};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_runs_once() {
@@ -26,7 +26,7 @@ async fn every_request_runs_once() {
         assert_eq!(rig.output(id)[0].content, "out\n");
     }
     let ran: BTreeSet<String> = lines(&log).into_iter().collect();
-    assert_eq!(ran, ids.iter().map(|id| format!("{id} 1 demo.ok")).collect());
+    assert_eq!(ran, ids.iter().map(|id| format!("{} 1 demo.ok", execution(id))).collect());
     assert_eq!(lines(&log).len(), ids.len());
     worker.shutdown().await;
     tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();
@@ -38,7 +38,8 @@ async fn a_failure_and_its_output_are_told() {
     let (_owner, worker) = (rig.owner(), rig.worker(2, 10_000));
     rig.request("bad", "demo.ok", "head -c 5000 /dev/zero | tr '\\0' x; printf '\\377' >&2; exit 3");
     rig.until("bad", "failed").await;
-    assert_eq!(rig.history("bad").pop().unwrap().return_code, Some(3));
+    let end = rig.history("bad").pop().unwrap();
+    assert_eq!((end.return_code, end.code.as_deref()), (Some(3), Some("exit_code")));
     let output = rig.output("bad");
     assert_eq!((&*output[0].stream, output[0].content.len(), output[0].truncated), ("stdout", 1024, true));
     assert_eq!((&*output[1].stream, &*output[1].content, output[1].truncated), ("stderr", "\u{FFFD}", false));
@@ -60,7 +61,9 @@ async fn a_full_worker_still_hears_of_cancels() {
     }
     for n in 0..4 {
         rig.cancel(&format!("w{n}"));
+        // Its worker answers for it, full as it is.
         rig.until(&format!("w{n}"), "canceled").await;
+        assert!(rig.statuses(&format!("w{n}")).contains(&"canceling".to_owned()));
     }
     rig.cancel("long");
     rig.until("long", "canceled").await;
@@ -80,7 +83,10 @@ async fn a_worker_that_stops_leaves_its_work_to_the_next() {
     let _owner = rig.owner();
     let worker = rig.worker(2, 50);
     let log = rig.dir.path().join("log");
-    let line = format!("echo $PETREL_ATTEMPT >> {}; [ $PETREL_ATTEMPT = 1 ] && exec sleep 600; exit 0", log.display());
+    let line = format!(
+        "echo $PETREL_ATTEMPT >> {}; echo part; [ $PETREL_ATTEMPT = 1 ] && exec sleep 600; exit 0",
+        log.display()
+    );
     rig.request("again", "demo.ok", &line);
     rig.request("never", "demo.once", &line);
     eventually("both run", || lines(&log).len() == 2).await;
@@ -91,6 +97,10 @@ async fn a_worker_that_stops_leaves_its_work_to_the_next() {
     rig.until("again", "succeeded").await;
     assert_eq!(rig.statuses("again"), ["scheduled", "running", "scheduled", "running", "succeeded"]);
     assert_eq!(rig.statuses("never"), ["scheduled", "running", "abandoned"]);
+    let codes = |id: &str| rig.history(id).into_iter().filter_map(|row| row.code).collect::<Vec<_>>();
+    assert_eq!((codes("again"), codes("never")), (vec!["handed_over".to_owned()], vec!["handed_over".to_owned()]));
+    // A human who decides about it sees what it had written.
+    assert_eq!(rig.output("never")[0].content, "part\n");
     assert_eq!(lines(&log), ["1", "1", "2"]);
     next.shutdown().await;
 }
@@ -130,9 +140,41 @@ async fn nothing_starts_while_dispatch_is_paused() {
     rig.pause(true);
     let (_owner, worker) = (rig.owner(), rig.worker(2, 10_000));
     rig.request("held", "demo.ok", "true");
-    rig.until("held", "requested").await;
+    rig.until("held", "delayed").await;
     rig.pause(false);
     rig.until("held", "succeeded").await;
-    assert_eq!(rig.statuses("held"), ["requested", "scheduled", "running", "succeeded"]);
+    assert_eq!(rig.statuses("held"), ["delayed", "scheduled", "running", "succeeded"]);
     worker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn noop_succeeds_without_a_process() {
+    let rig = Rig::new(30_000);
+    let (_owner, worker) = (rig.owner(), rig.worker(2, 10_000));
+    rig.request("nothing", "demo.noop", "rm -rf /");
+    rig.until("nothing", "succeeded").await;
+    let end = rig.history("nothing").pop().unwrap();
+    assert_eq!(end.result.as_deref(), Some("{\"parameters\":{\"line\":\"rm -rf /\"}}"));
+    assert!(rig.output("nothing").is_empty() && !rig.dir.path().join("packs/abc").exists());
+    worker.shutdown().await;
+}
+
+/// Without its owner's grant an action that runs at most once does not start, and a shutdown gives it back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_its_grant_is_handed_over_and_runs_elsewhere() {
+    let rig = Rig::new(30_000);
+    let log = rig.dir.path().join("log");
+    let owner = rig.owner();
+    rig.request("once", "demo.once", &format!("echo $PETREL_ATTEMPT >> {}", log.display()));
+    rig.until("once", "scheduled").await;
+    tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();
+    let worker = rig.worker_called("i1", 2, 10_000);
+    eventually("it is claimed", || worker.busy() == 1).await;
+    worker.shutdown().await;
+    assert!(lines(&log).is_empty());
+    let (_owner, next) = (rig.owner(), rig.worker_called("i2", 2, 10_000));
+    rig.until("once", "succeeded").await;
+    assert_eq!(rig.statuses("once"), ["scheduled", "running", "scheduled", "running", "succeeded"]);
+    assert_eq!(lines(&log), ["2"]);
+    next.shutdown().await;
 }

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use petrel_executor::runner::{Command, Directive, Outcome, RunnerOptions, run};
-use petrel_executor::supervise::{Why, boot_ms};
+use petrel_execution::code;
+use petrel_execution::worker::{Exit, Holding, Remembered, Why};
+use petrel_executor::runner::{Command, RunnerOptions, run};
+use petrel_executor::supervise::boot_ms;
+use petrel_schemas::Task;
 use tokio::sync::watch;
 
 /// Nothing here takes that long unless it hangs.
@@ -28,13 +31,34 @@ fn command(argv: &[&str], directory: &Path) -> Command {
     }
 }
 
-fn directive(lease_ms: u64) -> Directive {
-    Directive { lease_deadline_ms: boot_ms() + lease_ms, cancel: false }
+/// An attempt whose lease lasts from now for that long.
+fn holding(lease_ms: u64) -> Holding {
+    let task = Task {
+        execution_id: "e".to_owned(),
+        root_execution_id: "e".to_owned(),
+        event_id: None,
+        event_at_ms: None,
+        rule: None,
+        action: "demo.x".to_owned(),
+        revision: "r".to_owned(),
+        parameters: "{}".to_owned(),
+        attempt: 1,
+        token: 1,
+        delivery: "at_least_once".to_owned(),
+        timeout_ms: 20_000,
+        lease_ms: 0,
+        dispatched_at_ms: 0,
+        start_by_ms: 0,
+        declines: 0,
+    };
+    Holding::new(&task, boot_ms() + lease_ms, Remembered::default())
 }
 
+const CANCEL: Remembered = Remembered { cancel: true, grant: false };
+
 /// Runs to the end with a lease that lasts.
-async fn run_to_end(options: &RunnerOptions, command: Command) -> Outcome {
-    let (_director, directives) = watch::channel(directive(60_000));
+async fn run_to_end(options: &RunnerOptions, command: Command) -> Exit {
+    let (_director, directives) = watch::channel(holding(60_000));
     tokio::time::timeout(LIMIT, run(options, command, directives, || {})).await.expect("the command hangs")
 }
 
@@ -80,9 +104,9 @@ async fn arguments_reach_the_program_as_they_are() {
     let argv: Vec<&str> = ["./show.sh"].into_iter().chain(nasty).collect();
     let outcome = run_to_end(&options(), command(&argv, dir.path())).await;
     let expected: String = nasty.iter().map(|a| format!("[{a}]")).collect();
-    assert_eq!(String::from_utf8(outcome.stdout).unwrap(), expected);
-    assert_eq!((outcome.why, outcome.return_code), (Some(Why::Exited), Some(3)));
-    assert_eq!((outcome.stderr.as_slice(), outcome.stdout_truncated), (&b"err"[..], false));
+    assert_eq!(String::from_utf8(outcome.stdout.bytes).unwrap(), expected);
+    assert_eq!((outcome.why, outcome.return_code), (Why::Exited, Some(3)));
+    assert_eq!((outcome.stderr.bytes.as_slice(), outcome.stdout.truncated), (&b"err"[..], false));
 }
 
 #[tokio::test]
@@ -98,7 +122,7 @@ async fn what_cannot_start_says_why() {
     ];
     for (argv, expected) in cases {
         let outcome = run_to_end(&options(), command(argv, dir.path())).await;
-        assert_eq!(outcome.why, Some(Why::NotStarted), "{argv:?}");
+        assert_eq!(outcome.why, Why::NotStarted(code::NOT_STARTED), "{argv:?}");
         let error = outcome.error.unwrap();
         assert!(error.contains(expected), "{argv:?}: {error}");
     }
@@ -112,7 +136,7 @@ async fn the_environment_is_what_was_asked_for() {
     let mut env = command(&["env"], dir.path());
     env.environment.insert("PETREL_EXECUTION_ID".into(), "x y".into());
     let outcome = run_to_end(&options, env).await;
-    let text = String::from_utf8(outcome.stdout).unwrap();
+    let text = String::from_utf8(outcome.stdout.bytes).unwrap();
     let mut names: Vec<&str> = text.lines().filter_map(|l| l.split_once('=')).map(|(name, _)| name).collect();
     names.retain(|name| !["HOME", "LANG"].contains(name));
     names.sort_unstable();
@@ -127,7 +151,7 @@ async fn nothing_of_the_worker_stays_open_in_the_command() {
     let leak = nix::unistd::dup(std::fs::File::open("/dev/null").unwrap()).unwrap();
     let outcome = run_to_end(&options(), command(&["sh", "-c", "echo /proc/$$/fd/*"], dir.path())).await;
     drop(leak);
-    let text = String::from_utf8(outcome.stdout).unwrap();
+    let text = String::from_utf8(outcome.stdout.bytes).unwrap();
     let open: Vec<&str> = text.split_whitespace().filter_map(|path| path.rsplit('/').next()).collect();
     // The pattern is read through a descriptor of the shell's own.
     assert!(open.starts_with(&["0", "1", "2"]) && open.len() <= 4, "{text}");
@@ -138,9 +162,9 @@ async fn a_flood_of_output_is_cut_and_counted_as_such() {
     let dir = tempfile::tempdir().unwrap();
     let flood = "head -c 100000000 /dev/zero; head -c 100000000 /dev/zero >&2; exit 0";
     let outcome = run_to_end(&options(), command(&["sh", "-c", flood], dir.path())).await;
-    assert_eq!((outcome.why, outcome.return_code), (Some(Why::Exited), Some(0)));
-    assert_eq!((outcome.stdout.len(), outcome.stderr.len()), (64 << 10, 64 << 10));
-    assert!(outcome.stdout_truncated && outcome.stderr_truncated);
+    assert_eq!((outcome.why, outcome.return_code), (Why::Exited, Some(0)));
+    assert_eq!((outcome.stdout.bytes.len(), outcome.stderr.bytes.len()), (64 << 10, 64 << 10));
+    assert!(outcome.stdout.truncated && outcome.stderr.truncated);
 }
 
 /// The supervisor's own memory while a command writes without end.
@@ -149,7 +173,7 @@ async fn a_flood_does_not_grow_the_supervisor() {
     let dir = tempfile::tempdir().unwrap();
     let pid_file = dir.path().join("pid");
     let flood = format!("echo $PPID > {}; exec cat /dev/zero", pid_file.display());
-    let (director, directives) = watch::channel(directive(60_000));
+    let (director, directives) = watch::channel(holding(60_000));
     let (options, command) = (options(), command(&["sh", "-c", &flood], dir.path()));
     let running = tokio::spawn(async move { run(&options, command, directives, || {}).await });
     let supervisor = pid_in(&pid_file).await;
@@ -171,9 +195,9 @@ async fn a_flood_does_not_grow_the_supervisor() {
         .parse()
         .unwrap();
     assert!(peak_kb < 32 << 10, "the supervisor took {peak_kb} kB");
-    director.send_modify(|d| d.cancel = true);
+    director.send_modify(|h| h.order(CANCEL));
     let outcome = running.await.unwrap();
-    assert_eq!((outcome.why, outcome.stdout.len()), (Some(Why::Canceled), 64 << 10));
+    assert_eq!((outcome.why, outcome.stdout.bytes.len()), (Why::Stopped, 64 << 10));
 }
 
 /// Starts daemons that get away from the process group, ignore SIGTERM, and keep the output open.
@@ -188,7 +212,7 @@ async fn daemons_end_with_the_command() {
     let dir = tempfile::tempdir().unwrap();
     script(dir.path(), "daemons.sh", &format!("{DAEMONS}exit 7\n"));
     let outcome = run_to_end(&options(), command(&["./daemons.sh"], dir.path())).await;
-    assert_eq!((outcome.why, outcome.return_code), (Some(Why::Exited), Some(7)));
+    assert_eq!((outcome.why, outcome.return_code), (Why::Exited, Some(7)));
     for name in ["stubborn", "twice"] {
         let pid = pid_in(&dir.path().join(name)).await;
         assert!(!is_alive(pid), "{name} outlived the command");
@@ -202,7 +226,7 @@ async fn a_time_out_ends_the_whole_tree() {
     let mut command = command(&["./daemons.sh"], dir.path());
     command.timeout_ms = 500;
     let outcome = run_to_end(&options(), command).await;
-    assert_eq!((outcome.why, outcome.return_code), (Some(Why::Timeout), None));
+    assert_eq!((outcome.why, outcome.return_code), (Why::Timeout, None));
     for name in ["stubborn", "twice"] {
         assert!(!is_alive(pid_in(&dir.path().join(name)).await), "{name} outlived the command");
     }
@@ -216,7 +240,7 @@ async fn a_process_that_keeps_hopping_is_caught() {
     let mut command = command(&["sh", "-c", "./hop.sh; exec sleep 600"], dir.path());
     command.timeout_ms = 300;
     let outcome = run_to_end(&options(), command).await;
-    assert_eq!(outcome.why, Some(Why::Timeout));
+    assert_eq!(outcome.why, Why::Timeout);
     let last = std::fs::read_to_string(dir.path().join("hop")).unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(std::fs::read_to_string(dir.path().join("hop")).unwrap(), last, "it hops on");
@@ -229,17 +253,17 @@ async fn sigterm_comes_first() {
     let mut command = command(&["./polite.sh"], dir.path());
     command.timeout_ms = 500;
     let outcome = run_to_end(&RunnerOptions { kill_grace_ms: 20_000, ..options() }, command).await;
-    assert_eq!((outcome.why, outcome.return_code), (Some(Why::Timeout), Some(9)));
-    assert_eq!(outcome.stdout, b"up\nbye\n");
+    assert_eq!((outcome.why, outcome.return_code), (Why::Timeout, Some(9)));
+    assert_eq!(outcome.stdout.bytes, b"up\nbye\n");
 }
 
 #[tokio::test]
 async fn a_cancel_ends_it() {
     let dir = tempfile::tempdir().unwrap();
-    let (director, directives) = watch::channel(directive(60_000));
-    let cancel = move || director.send_modify(|d| d.cancel = true);
+    let (director, directives) = watch::channel(holding(60_000));
+    let cancel = move || director.send_modify(|h| h.order(CANCEL));
     let outcome = run(&options(), command(&["sleep", "600"], dir.path()), directives, cancel).await;
-    assert_eq!((outcome.why, outcome.return_code), (Some(Why::Canceled), None));
+    assert_eq!((outcome.why, outcome.return_code), (Why::Stopped, None));
     assert_eq!(outcome.error.as_deref(), Some("ended by signal 15"));
 }
 
@@ -249,18 +273,18 @@ async fn a_lease_that_passes_kills_at_once_and_an_extension_prevents_it() {
     // SIGTERM is ignored and the grace is long: only the lease can end it in time.
     let stubborn = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"];
     let options = RunnerOptions { kill_grace_ms: 60_000, ..options() };
-    let (_director, directives) = watch::channel(directive(300));
+    let (_director, directives) = watch::channel(holding(300));
     let outcome =
         tokio::time::timeout(LIMIT, run(&options, command(&stubborn, dir.path()), directives, || {})).await.unwrap();
-    assert_eq!(outcome.why, Some(Why::LeaseLost));
+    assert_eq!(outcome.why, Why::LeaseLost);
 
-    let (director, directives) = watch::channel(directive(2_000));
+    let (director, directives) = watch::channel(holding(2_000));
     let extend = move || {
-        director.send_modify(|d| d.lease_deadline_ms = boot_ms() + 60_000);
+        director.send_modify(|h| h.acknowledged(boot_ms() + 60_000));
         std::mem::forget(director);
     };
     let outcome = run(&options, command(&["sleep", "3"], dir.path()), directives, extend).await;
-    assert_eq!((outcome.why, outcome.return_code), (Some(Why::Exited), Some(0)));
+    assert_eq!((outcome.why, outcome.return_code), (Why::Exited, Some(0)));
 }
 
 #[tokio::test]
@@ -268,14 +292,14 @@ async fn a_killed_supervisor_takes_the_command_along_and_the_worker_knows_nothin
     use nix::sys::signal::{Signal, kill};
     let dir = tempfile::tempdir().unwrap();
     script(dir.path(), "hang.sh", "#!/bin/sh\necho $PPID > supervisor\necho $$ > main\nexec sleep 600\n");
-    let (_director, directives) = watch::channel(directive(60_000));
+    let (_director, directives) = watch::channel(holding(60_000));
     let (options, command) = (options(), command(&["./hang.sh"], dir.path()));
     let running = tokio::spawn(async move { run(&options, command, directives, || {}).await });
     let main = pid_in(&dir.path().join("main")).await;
     let supervisor = pid_in(&dir.path().join("supervisor")).await;
     kill(nix::unistd::Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
     let outcome = tokio::time::timeout(LIMIT, running).await.unwrap().unwrap();
-    assert_eq!((outcome.why, outcome.return_code), (None, None));
+    assert_eq!((outcome.why, outcome.return_code), (Why::Unknown, None));
     assert!(outcome.error.unwrap().contains("without a report"));
     await_death(main).await;
 }
@@ -297,7 +321,7 @@ async fn worker_role() {
     let Ok(dir) = std::env::var("SUPERVISOR_TEST_DIR") else { return };
     let dir = PathBuf::from(dir);
     let lease_ms: u64 = std::env::var("SUPERVISOR_TEST_LEASE_MS").unwrap().parse().unwrap();
-    let (_director, directives) = watch::channel(directive(lease_ms));
+    let (_director, directives) = watch::channel(holding(lease_ms));
     run(&options(), command(&["./daemons.sh"], &dir), directives, || {}).await;
 }
 

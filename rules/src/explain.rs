@@ -13,14 +13,14 @@ use petrel_cel::expr::{Expr, Kind};
 use petrel_cel::{Arena, Cx, Fault, OwnedValue, Paths, Slot, Value};
 use serde_json::Value as Json;
 
+use crate::cover;
 use crate::engine::{ParsedEvent, ParsedRules, RuleSet, RuleSource};
-use crate::error::{CompileError, EvalError};
 use crate::extract::{Doubles, Extractor, InvalidJson, Layout};
 use crate::index::{Index, Placement, Scratch};
 use crate::kv::Kv;
 use crate::schema::TriggerSchema;
-use crate::scope::instant;
-use crate::{cover, names};
+use petrel_cel::{CompileError, EvalError};
+use petrel_cel::{instant, names};
 
 /// A sub-expression and its value.
 #[derive(Debug, Clone, PartialEq)]

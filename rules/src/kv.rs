@@ -60,6 +60,12 @@ impl Kv {
     }
 }
 
+impl<'k> From<&'k Kv> for Value<'k> {
+    fn from(kv: &'k Kv) -> Self {
+        kv.value()
+    }
+}
+
 impl Default for Kv {
     fn default() -> Self {
         Self::empty()

@@ -20,9 +20,6 @@ pub const RULE_SET_PARTS_MAX: usize = 8;
 /// of them is compiled anew.
 pub const RULE_SET_REMOVED_PERCENT_MAX: usize = 25;
 
-/// Longest text of an evaluation error, in bytes.
-pub const ERROR_TEXT_BYTES_MAX: usize = 512;
-
 /// Rows of the audit trail for the errors of one criterion per code, partition and minute; all of them
 /// are counted.
 pub const CRITERIA_ERROR_ROWS_MAX: u32 = 10;

@@ -19,12 +19,12 @@ use serde_json::{Value as Json, json};
 
 use crate::cover::cover;
 use crate::engine::{ParsedRule, ParsedRules, RuleSource};
-use crate::error::CompileError;
 use crate::index::Clause;
-use crate::names;
 use crate::schema::TriggerSchema;
 use atoms::{Atom, Conjunction};
 use exclude::Contradiction;
+use petrel_cel::CompileError;
+use petrel_cel::names;
 
 /// A rule of a trigger, with what it does.
 #[derive(Debug, Clone, PartialEq)]

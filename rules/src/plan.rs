@@ -10,7 +10,7 @@ use petrel_cel::{Paths, SlotId};
 
 use crate::engine::{ParsedEvent, RuleIndex, RuleSet, RuleSetStats};
 use crate::extract::{Doubles, Layout};
-use crate::template::Template;
+use petrel_cel::Template;
 
 /// An action that a rule asks for.
 #[derive(Debug)]

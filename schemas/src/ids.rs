@@ -23,9 +23,14 @@ pub enum IdError {
     /// Only visible ASCII is allowed, so that an id can stand in a header, a path and a log.
     #[error("an id consists of visible ASCII characters; found {0:?}")]
     Character(char),
-    /// An execution id is 32 lower-case hexadecimal digits.
-    #[error("an execution id is 32 lower-case hexadecimal digits")]
-    NotHex,
+    /// An execution id is 32 lower-case hexadecimal digits, and behind them a child's path.
+    #[error(
+        "an execution id is 32 lower-case hexadecimal digits; that of a child goes on with its numbers, such as \".3.1\""
+    )]
+    NotAnExecution,
+    /// More than [`child_depth_max`].
+    #[error("executions are nested at most 32 deep, this one is {0}")]
+    TooDeep(usize),
 }
 
 /// Id of an event: 32 hexadecimal digits, or what a client sent as `Event-Id`.
@@ -33,7 +38,17 @@ pub enum IdError {
 #[serde(transparent)]
 pub struct EventId(String);
 
-/// Id of an execution and of the request that asked for it: 32 hexadecimal digits.
+/// Deepest nesting of executions below a root.
+pub const fn child_depth_max() -> usize {
+    32
+}
+
+/// Digits of a root's id.
+const ROOT_DIGITS: usize = 32;
+
+/// Id of an execution and of the request that asked for it: 32 hexadecimal digits for a root. A child's is
+/// its root's, a dot and its path of numbers from 1 (`be42….3.1`), so that whoever has the id can address
+/// the root's partition.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ExecutionId(String);
@@ -96,13 +111,54 @@ impl ExecutionId {
         Self(digest("execution/manual", &[call_id.as_bytes()]))
     }
 
+    /// The execution of a manual run whose caller chose an idempotency key: the same action and key, the same
+    /// execution.
+    pub fn of_keyed(action: &str, key: &str) -> Self {
+        Self(digest("execution/keyed", &[action.as_bytes(), key.as_bytes()]))
+    }
+
     /// Reads an id back.
     ///
     /// # Errors
-    /// [`IdError::NotHex`].
+    /// [`IdError::NotAnExecution`] or [`IdError::TooDeep`].
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        if text.len() == 32 && text.bytes().all(hex) { Ok(Self(text.to_owned())) } else { Err(IdError::NotHex) }
+        let (root, path) = text.split_at_checked(ROOT_DIGITS).ok_or(IdError::NotAnExecution)?;
+        if !root.bytes().all(hex) || !(path.is_empty() || path.starts_with('.')) {
+            return Err(IdError::NotAnExecution);
+        }
+        let steps = || path.split('.').skip(1);
+        if !steps().all(is_child_number) {
+            return Err(IdError::NotAnExecution);
+        }
+        match steps().count() {
+            depth if depth > child_depth_max() => Err(IdError::TooDeep(depth)),
+            _ => Ok(Self(text.to_owned())),
+        }
+    }
+
+    /// The outermost execution; itself for a root.
+    pub fn root(&self) -> Self {
+        Self(self.0[..ROOT_DIGITS].to_owned())
+    }
+
+    /// The execution that started it; none for a root.
+    pub fn parent(&self) -> Option<Self> {
+        self.0.rfind('.').map(|end| Self(self.0[..end].to_owned()))
+    }
+
+    /// A child of it, by its number from 1.
+    ///
+    /// # Errors
+    /// [`IdError::TooDeep`], or [`IdError::NotAnExecution`] for the number 0.
+    pub fn child(&self, number: u32) -> Result<Self, IdError> {
+        Self::parse(&format!("{}.{number}", self.0))
+    }
+
+    /// Its numbers below the root, outermost first; none for a root.
+    pub fn path(&self) -> impl Iterator<Item = u32> {
+        // The constructors let nothing else through.
+        self.0[ROOT_DIGITS..].split('.').skip(1).filter_map(|step| step.parse().ok())
     }
 
     /// The id as text.
@@ -133,6 +189,11 @@ impl From<ExecutionId> for String {
     fn from(id: ExecutionId) -> Self {
         id.0
     }
+}
+
+/// A number from 1 as it is written once, without a sign or zeros before it.
+fn is_child_number(step: &str) -> bool {
+    !step.starts_with(['0', '+']) && step.parse::<u32>().is_ok()
 }
 
 /// The first 128 bits of SHA-256 over the domain and the length-prefixed parts, in hexadecimal.
@@ -168,6 +229,7 @@ mod tests {
         assert_eq!(EventId::of_timer("demo.tick", 60_000).as_str(), "2701d6fecbc47b1d1604dd94213ff18c");
         assert_eq!(ExecutionId::of_request(&event, "demo.rule", 0, 0).as_str(), "85560e91ee03ab2dc56d0238bbe2d975");
         assert_eq!(ExecutionId::of_manual("call-1").as_str(), "ab5d55eb4ccbbb057449fb974e3db6fa");
+        assert_eq!(ExecutionId::of_keyed("demo.run", "key-1").as_str(), "f6b447bed401bc1940a00e665aec5b07");
     }
 
     #[test]
@@ -179,11 +241,33 @@ mod tests {
     }
 
     #[test]
+    fn a_child_names_its_root_and_its_parent() {
+        let root = ExecutionId::of_manual("call-1");
+        let child = root.child(3).unwrap().child(1).unwrap();
+        assert_eq!(child.as_str(), "ab5d55eb4ccbbb057449fb974e3db6fa.3.1");
+        assert_eq!(ExecutionId::parse(child.as_str()), Ok(child.clone()));
+        assert_eq!((child.root(), child.parent()), (root.clone(), Some(root.child(3).unwrap())));
+        assert_eq!((root.root(), root.parent()), (root.clone(), None));
+        assert_eq!(child.path().collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(root.path().count(), 0);
+
+        let text = root.as_str();
+        let bad = ["", ".", ".0", ".01", ".1.", "..1", ".+1", ".-1", ".x", "1", ".4294967296", ".é"];
+        for path in bad.into_iter().skip(1) {
+            assert_eq!(ExecutionId::parse(&format!("{text}{path}")), Err(IdError::NotAnExecution), "{path}");
+        }
+        assert_eq!(ExecutionId::parse(&format!("{}é", &text[..31])), Err(IdError::NotAnExecution));
+        assert_eq!(root.child(0), Err(IdError::NotAnExecution));
+        let deepest = (0..child_depth_max()).fold(root, |parent, _| parent.child(1).unwrap());
+        assert_eq!(deepest.child(1), Err(IdError::TooDeep(33)));
+    }
+
+    #[test]
     fn client_ids_are_checked() {
         assert_eq!(EventId::parse(""), Err(IdError::Empty));
         assert_eq!(EventId::parse("a b"), Err(IdError::Character(' ')));
         assert_eq!(EventId::parse(&"x".repeat(129)), Err(IdError::TooLong(129)));
         assert!(EventId::parse(&"x".repeat(128)).is_ok());
-        assert_eq!(ExecutionId::parse("xyz"), Err(IdError::NotHex));
+        assert_eq!(ExecutionId::parse("xyz"), Err(IdError::NotAnExecution));
     }
 }

@@ -16,7 +16,7 @@ mod streams;
 mod topics;
 
 pub use codec::{DecodeError, Stored, decode, encode, fingerprint, kind_of};
-pub use ids::{EventId, ExecutionId, IdError, event_id_bytes_max};
+pub use ids::{EventId, ExecutionId, IdError, child_depth_max, event_id_bytes_max};
 pub use records::*;
-pub use streams::{AuditRecord, RequestsRecord, ResultsRecord, TaskRecord};
+pub use streams::{AuditRecord, ExecutionsRecord, RequestsRecord, ResultsRecord};
 pub use topics::{Cleanup, OwnTopic, Topics};

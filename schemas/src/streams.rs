@@ -2,8 +2,8 @@
 
 use crate::codec::{DecodeError, Stored, decode, kind_of};
 use crate::records::{
-    ActionRequest, CancelRequest, Claim, CriteriaFailed, EventAudited, ExecutionChanged, Heartbeat, OutputCaptured,
-    RevisionApplied, RuleMatched, Task, TaskCancel, TaskResult,
+    ActionRequest, CancelRequest, Claim, CriteriaFailed, Declined, EventAudited, ExecutionChanged, ExecutionEnded,
+    ExecutionState, HandedOver, Heartbeat, OutputCaptured, RevisionApplied, RuleMatched, TaskResult,
 };
 
 macro_rules! stream {
@@ -33,15 +33,15 @@ macro_rules! stream {
 
 stream! {
     /// `petrel.requests`.
-    RequestsRecord { ActionRequest }
+    RequestsRecord { ActionRequest, CancelRequest }
 }
 stream! {
     /// `petrel.results`.
-    ResultsRecord { Claim, Heartbeat, TaskResult, CancelRequest }
+    ResultsRecord { Claim, Heartbeat, TaskResult, Declined, HandedOver }
 }
 stream! {
-    /// `petrel.tasks.<pool>`.
-    TaskRecord { Task, TaskCancel }
+    /// `petrel.executions`.
+    ExecutionsRecord { ExecutionState, ExecutionEnded }
 }
 stream! {
     /// `petrel.audit`.

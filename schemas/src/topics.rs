@@ -47,10 +47,9 @@ impl Topics {
         triggers => "triggers", "Events from ingest.";
         timers => "timers", "Timer definitions, and the timer stage's state.";
         matches => "matches", "Matches on their way to correlation.";
-        requests => "requests", "Action requests.";
-        results => "results", "Claims, heartbeats, results and cancels.";
+        requests => "requests", "Action requests and cancels.";
+        results => "results", "What workers report: claims, heartbeats, results, what they decline or hand over.";
         executions => "executions", "The owners' state.";
-        cancels => "cancels", "Attempts that must stop, read by every worker; one partition.";
         windows => "windows", "The correlation stage's state.";
         catalog => "catalog", "The catalog's log; one partition.";
         kv => "kv", "The key-value store; one partition.";
@@ -63,6 +62,11 @@ impl Topics {
         self.named(&format!("tasks.{pool}"))
     }
 
+    /// What owners want of the workers of a pool, read by every one of them; one partition.
+    pub fn orders(&self, pool: &str) -> Arc<str> {
+        self.named(&format!("orders.{pool}"))
+    }
+
     /// Prefix of all names, with its final dot.
     pub fn prefix(&self) -> &str {
         &self.prefix
@@ -73,7 +77,7 @@ impl Topics {
         topic.starts_with(&self.prefix)
     }
 
-    /// Every topic to create, with the pools' task topics.
+    /// Every topic to create, with those of the pools.
     pub fn all(&self, pools: &[&str]) -> Vec<OwnTopic> {
         let keyed = self.partitions;
         let mut topics = vec![
@@ -83,14 +87,16 @@ impl Topics {
             own(self.requests(), keyed, Cleanup::Delete),
             own(self.results(), keyed, Cleanup::Delete),
             own(self.executions(), keyed, Cleanup::Compact),
-            own(self.cancels(), 1, Cleanup::Delete),
             own(self.windows(), keyed, Cleanup::Compact),
             own(self.catalog(), 1, Cleanup::Compact),
             own(self.kv(), 1, Cleanup::Compact),
             own(self.audit(), keyed, Cleanup::Delete),
             own(self.dead_letters(), keyed, Cleanup::Delete),
         ];
-        topics.extend(pools.iter().map(|pool| own(self.tasks(pool), self.task_partitions, Cleanup::Delete)));
+        for pool in pools {
+            topics.push(own(self.tasks(pool), self.task_partitions, Cleanup::Delete));
+            topics.push(own(self.orders(pool), 1, Cleanup::Delete));
+        }
         topics
     }
 

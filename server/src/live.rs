@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use petrel_bus::{Bus, Clock, Record};
-use petrel_schemas::{ExecutionState, Stored, decode, kind_of};
+use petrel_execution::Status;
+use petrel_schemas::{ExecutionEnded, ExecutionState, ExecutionsRecord, Stored, kind_of};
 
 use crate::follow::follow;
 use crate::stop::Stop;
@@ -18,8 +19,35 @@ pub struct LiveView {
 
 #[derive(Debug, Default)]
 struct Inner {
-    by_id: HashMap<String, ExecutionState>,
+    by_id: HashMap<String, LiveExecution>,
     by_time: BTreeSet<(i64, String)>,
+}
+
+/// What the view knows of an execution: owners write a snapshot while it is not over, and then little more than
+/// how it ended. The snapshot before may have been compacted away, or there was none.
+#[derive(Debug, Clone)]
+pub struct LiveExecution {
+    /// Its id.
+    pub id: String,
+    /// When it was requested, or when it ended where that is not known; in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The last snapshot.
+    pub state: Option<ExecutionState>,
+    /// How it ended, if it is over.
+    pub ended: Option<ExecutionEnded>,
+}
+
+impl LiveExecution {
+    /// Its status.
+    pub fn status(&self) -> &str {
+        let state = || self.state.as_ref().map(|s| s.status.as_str());
+        self.ended.as_ref().map(|e| e.status.as_str()).or_else(state).unwrap_or_default()
+    }
+
+    /// Whether it is over.
+    pub fn is_over(&self) -> bool {
+        Status::parse(self.status()).is_some_and(Status::is_final)
+    }
 }
 
 impl LiveView {
@@ -34,13 +62,13 @@ impl LiveView {
         follow("live-executions", bus, topic, clock, stop, move |_, record| view.take(&record), || {});
     }
 
-    /// The state of one execution.
-    pub fn get(&self, id: &str) -> Option<ExecutionState> {
+    /// What is known of one execution.
+    pub fn get(&self, id: &str) -> Option<LiveExecution> {
         self.read().by_id.get(id).cloned()
     }
 
     /// At most `limit` executions that pass the filter, latest first.
-    pub fn list(&self, limit: usize, filter: impl Fn(&ExecutionState) -> bool) -> Vec<ExecutionState> {
+    pub fn list(&self, limit: usize, filter: impl Fn(&LiveExecution) -> bool) -> Vec<LiveExecution> {
         let inner = self.read();
         let latest = inner.by_time.iter().rev().filter_map(|(_, id)| inner.by_id.get(id));
         latest.filter(|e| filter(e)).take(limit).cloned().collect()
@@ -50,19 +78,37 @@ impl LiveView {
     /// until newer ones push it out.
     fn take(&self, record: &Record<'_>) {
         let Some(value) = record.value else { return };
-        if kind_of(value) != Ok(ExecutionState::NAME) {
+        // Timers, and the index of what waits, are in the same topic.
+        if !matches!(kind_of(value), Ok(ExecutionState::NAME | ExecutionEnded::NAME)) {
             return;
         }
-        match decode::<ExecutionState>(value) {
-            Ok(state) => self.put(state),
+        match ExecutionsRecord::decode(value) {
+            Ok(ExecutionsRecord::ExecutionState(state)) => self.put(LiveExecution {
+                id: state.execution_id.clone(),
+                at_ms: state.requested_at_ms,
+                state: Some(state),
+                ended: None,
+            }),
+            Ok(ExecutionsRecord::ExecutionEnded(ended)) => {
+                let known = self.get(&ended.execution_id);
+                self.put(LiveExecution {
+                    id: ended.execution_id.clone(),
+                    at_ms: known.as_ref().map_or(ended.ended_at_ms, |k| k.at_ms),
+                    state: known.and_then(|k| k.state),
+                    ended: Some(ended),
+                });
+            }
             Err(error) => tracing::warn!(%error, offset = record.offset, "execution state cannot be read"),
         }
     }
 
-    fn put(&self, state: ExecutionState) {
+    fn put(&self, execution: LiveExecution) {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        inner.by_time.insert((state.requested_at_ms, state.execution_id.clone()));
-        inner.by_id.insert(state.execution_id.clone(), state);
+        let place = (execution.at_ms, execution.id.clone());
+        if let Some(before) = inner.by_id.insert(execution.id.clone(), execution) {
+            inner.by_time.remove(&(before.at_ms, before.id));
+        }
+        inner.by_time.insert(place);
         while inner.by_time.len() > self.executions_max {
             let Some((_, oldest)) = inner.by_time.pop_first() else { break };
             inner.by_id.remove(&oldest);

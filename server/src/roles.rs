@@ -10,6 +10,7 @@ use petrel_bus::{
     Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, Stage, StageHandle, StageStats, StateStores,
     Versioned, spawn_stage,
 };
+use petrel_execution::owner::Limits;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
 use petrel_executor::worker::{WorkerHandle, WorkerOptions, WorkerService};
@@ -188,13 +189,16 @@ impl Parts<'_> {
     }
 
     fn owners(&self, metrics: Arc<ExecutorMetrics>) -> OwnerHandle {
-        let options = OwnerOptions {
+        let defaults = OwnerOptions::new(self.topics.clone(), self.config.task_partitions);
+        let limits = Limits {
             pools: self.config.pools.iter().map(|pool| pool.as_str().into()).collect(),
             lease_ms: self.config.executor.lease_ms,
             request_dedup_ms: self.config.request_dedup_ms,
-            attempts_max: i32::try_from(self.config.executor.attempts_max).unwrap_or(i32::MAX),
-            ..OwnerOptions::new(self.topics.clone(), self.config.task_partitions)
+            lost_leases_max: i32::try_from(self.config.executor.lost_leases_max).unwrap_or(i32::MAX),
+            schedule_to_start_ms: self.config.executor.schedule_to_start_ms,
+            ..defaults.limits
         };
+        let options = OwnerOptions { limits, topics: defaults.topics, release_batch_max: defaults.release_batch_max };
         let service = OwnerService {
             options,
             driver: self.driver(),
@@ -213,6 +217,7 @@ impl Parts<'_> {
         let defaults = WorkerOptions::new(self.topics.clone(), self.instance.into(), folder);
         let options = WorkerOptions {
             pool: self.config.worker.pool.as_str().into(),
+            decline_ms: self.config.worker.decline_ms,
             slots: if self.config.worker.slots == 0 { defaults.slots } else { self.config.worker.slots },
             shutdown_grace_ms: self.config.worker.shutdown_grace_ms,
             ..defaults

@@ -1,5 +1,7 @@
 //! Questions to the audit trail, within the configured limits.
 
+use std::collections::HashMap;
+
 use petrel_audit::{Address, Endpoint, QueryLimits, SqlClient, SqlError};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -12,6 +14,8 @@ use crate::engine::Engine;
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// The latest state of one execution.
 const HISTORY: &str = "SELECT * FROM executions_latest WHERE execution_id = {id:String}";
+/// The latest states of several.
+const HISTORIES: &str = "SELECT * FROM executions_latest WHERE execution_id IN {ids:Array(String)}";
 /// What its last attempt wrote.
 const OUTPUT: &str = "SELECT stream, content, truncated FROM execution_output WHERE execution_id = {id:String} \
                       AND attempt = (SELECT max(attempt) FROM execution_output WHERE execution_id = {id:String})";
@@ -89,7 +93,19 @@ impl Sql {
     /// # Errors
     /// As [`Sql::query`].
     pub async fn history(&self, id: &str) -> Result<Option<Value>, ApiError> {
-        Ok(self.rows(HISTORY, id).await?.into_iter().next())
+        Ok(self.rows(HISTORY, ("id", id)).await?.into_iter().next())
+    }
+
+    /// The latest states of those of these executions that the audit trail has, by id.
+    ///
+    /// # Errors
+    /// As [`Sql::query`].
+    pub async fn histories(&self, ids: &[&str]) -> Result<HashMap<String, Value>, ApiError> {
+        // Ids consist of hexadecimal digits and dots.
+        let ids = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
+        let rows = self.rows(HISTORIES, ("ids", &format!("[{ids}]"))).await?;
+        let by_id = rows.into_iter().map(|row| (row["execution_id"].as_str().unwrap_or_default().to_owned(), row));
+        Ok(by_id.collect())
     }
 
     /// What the last attempt at an execution wrote: `stdout`, `stderr` and whether they were cut.
@@ -98,7 +114,7 @@ impl Sql {
     /// As [`Sql::query`].
     pub async fn output(&self, id: &str) -> Result<Map<String, Value>, ApiError> {
         let mut output = Map::new();
-        for row in self.rows(OUTPUT, id).await? {
+        for row in self.rows(OUTPUT, ("id", id)).await? {
             let stream = row["stream"].as_str().unwrap_or_default().to_owned();
             output.insert(format!("{stream}_truncated"), row["truncated"].clone());
             output.insert(stream, row["content"].clone());
@@ -106,8 +122,8 @@ impl Sql {
         Ok(output)
     }
 
-    async fn rows(&self, sql: &str, id: &str) -> Result<Vec<Value>, ApiError> {
-        let answer = self.client.query_with(sql, &[("id", id)], self.limits, petrel_audit::Format::JsonLines).await?;
+    async fn rows(&self, sql: &str, parameter: (&str, &str)) -> Result<Vec<Value>, ApiError> {
+        let answer = self.client.query_with(sql, &[parameter], self.limits, petrel_audit::Format::JsonLines).await?;
         let lines = answer.split(|b| *b == b'\n').filter(|line| !line.is_empty());
         let rows: Result<Vec<Value>, _> = lines.map(serde_json::from_slice).collect();
         rows.map_err(|e| ApiError::unavailable("sql_unavailable", format!("ClickHouse's answer is no JSON: {e}")))

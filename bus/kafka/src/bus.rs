@@ -80,7 +80,11 @@ impl Bus for KafkaBus {
     }
 
     fn tail(&self, topic: &str) -> Result<Box<dyn Tail>, BusError> {
-        Ok(Box::new(KafkaTail::open(&self.options, &self.questions, topic)?))
+        Ok(Box::new(KafkaTail::open(&self.options, &self.questions, topic, &[])?))
+    }
+
+    fn tail_from(&self, topic: &str, offsets: &[i64]) -> Result<Box<dyn Tail>, BusError> {
+        Ok(Box::new(KafkaTail::open(&self.options, &self.questions, topic, offsets)?))
     }
 
     fn session(&self, options: &SessionOptions) -> Result<Box<dyn Session>, BusError> {

@@ -37,15 +37,23 @@ struct Left {
 }
 
 impl KafkaTail {
-    pub(crate) fn open(options: &KafkaOptions, questions: &Questions, topic: &str) -> Result<Self, BusError> {
+    /// From these offsets; a partition that has none from its beginning.
+    pub(crate) fn open(
+        options: &KafkaOptions,
+        questions: &Questions,
+        topic: &str,
+        from: &[i64],
+    ) -> Result<Self, BusError> {
         let doing = format!("cannot follow {topic}");
         let begins = questions.of_all(topic, Which::Beginning)?;
         let ends = questions.of_all(topic, Which::End)?;
         let mut left = Vec::new();
         let mut list = TopicPartitionList::new();
         for (partition, (begin, end)) in (0..).zip(begins.into_iter().zip(ends)) {
-            left.push((end > begin).then_some(Left { end, dry: false }));
-            let added = list.add_partition_offset(topic, number(partition), Offset::Beginning);
+            let first = from.get(partition as usize).map_or(begin, |offset| begin.max(*offset));
+            left.push((end > first).then_some(Left { end, dry: false }));
+            let offset = if first > begin { Offset::Offset(first) } else { Offset::Beginning };
+            let added = list.add_partition_offset(topic, number(partition), offset);
             added.map_err(|e| bus_error(&doing, &e))?;
         }
         let context = Context::new(format!("tail of {topic}"));

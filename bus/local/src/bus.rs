@@ -130,6 +130,10 @@ impl Bus for LocalBus {
         Ok(Box::new(LogTail::open(self.log.clone(), topic)?))
     }
 
+    fn tail_from(&self, topic: &str, offsets: &[i64]) -> Result<Box<dyn Tail>, BusError> {
+        Ok(Box::new(LogTail::open(self.log.clone(), topic)?.from(offsets)))
+    }
+
     fn session(&self, options: &SessionOptions) -> Result<Box<dyn Session>, BusError> {
         if options.group.contains('\0') {
             return Err(BusError::Configuration("a group's name cannot contain the byte 0".into()));

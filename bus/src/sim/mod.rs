@@ -131,6 +131,11 @@ impl Bus for SimBus {
         Ok(Box::new(LogTail::open(self.shared.clone(), topic)?))
     }
 
+    fn tail_from(&self, topic: &str, offsets: &[i64]) -> Result<Box<dyn Tail>, BusError> {
+        self.shared.check()?;
+        Ok(Box::new(LogTail::open(self.shared.clone(), topic)?.from(offsets)))
+    }
+
     fn session(&self, options: &SessionOptions) -> Result<Box<dyn Session>, BusError> {
         self.shared.check()?;
         Ok(Box::new(Member::join(self.shared.clone(), options.clone())))

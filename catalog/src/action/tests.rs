@@ -1,3 +1,4 @@
+use petrel_execution::runner::{Rendering, RunnerCall};
 use serde_json::json;
 
 use super::*;
@@ -71,11 +72,13 @@ fn arguments_of_a_manual_run() {
 fn commands_are_argument_lists() {
     with_action(|action| {
         let hostile = json!({ "host": "; rm -rf / #\n$(x)", "days": 7, "tags": ["a", 1] });
-        let command = action.render(&hostile, "e1", 2).unwrap();
+        let render =
+            |parameters: &Value| action.plan.runner.render(Rendering { parameters, execution_id: "e1", attempt: 2 });
+        let Ok(RunnerCall::Command(command)) = render(&hostile) else { panic!("not a command") };
         assert_eq!(command.argv, ["./clean.sh", "; rm -rf / #\n$(x)", "--days=7", r#"["a",1]"#, "literal"]);
         let wanted = [("HOST", "; rm -rf / #\n$(x)"), ("RUN", "e1/2")];
         assert_eq!(command.env, wanted.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        let refused = action.render(&json!({ "host": "a\0b", "days": 7, "tags": [] }), "e1", 2).unwrap_err();
-        assert_eq!(refused.to_string(), "disk.clean: argument 1 of the command holds a NUL character");
+        let refused = render(&json!({ "host": "a\0b", "days": 7, "tags": [] })).unwrap_err();
+        assert_eq!(refused.to_string(), "argument 1 of the command holds a NUL character");
     });
 }

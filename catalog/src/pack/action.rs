@@ -1,14 +1,18 @@
 //! `actions/*.yaml`: what can be run, with which parameters.
 
+use std::sync::Arc;
+
+use petrel_execution::Delivery;
+use petrel_execution::runner::RunnerSpec;
 use serde_json::{Map, Value};
 
-use crate::limits::{COMMAND_ARGS_MAX, OUTPUT_BYTES_DEFAULT, OUTPUT_BYTES_MAX, TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX};
+use crate::limits::{OUTPUT_BYTES_DEFAULT, OUTPUT_BYTES_MAX, TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX};
 use crate::problems::{Code, Place};
 use crate::walk::{Fields, Located, Report, Shape, check_free, check_name, entries_of, text_of, wrong_type};
 use crate::yaml::{Data, Key, Node};
 
 use super::files::PackFile;
-use super::schema;
+use super::{runner, schema};
 
 const ACTION: Shape = Shape {
     what: "an action",
@@ -43,46 +47,6 @@ const ACTION: Shape = Shape {
     ],
 };
 
-/// Runners of the design that this version does not have.
-const RUNNERS_LATER: &[&str] = &[
-    "python",
-    "python-script",
-    "http",
-    "http-request",
-    "ssh",
-    "shell",
-    "local-shell-cmd",
-    "local-shell-script",
-    "remote-shell-cmd",
-    "remote-shell-script",
-    "workflow",
-    "orquesta",
-    "inquirer",
-    "noop",
-    "announcement",
-    "container",
-    "kubernetes",
-];
-
-/// What a lost attempt of an action means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
-    /// It may run again.
-    AtLeastOnce,
-    /// It never runs again by itself.
-    AtMostOnce,
-}
-
-impl Delivery {
-    /// As a pack, and a `Task`, writes it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AtLeastOnce => "at_least_once",
-            Self::AtMostOnce => "at_most_once",
-        }
-    }
-}
-
 /// A parameter of an action.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParameterDef {
@@ -103,8 +67,7 @@ pub struct ParameterDef {
 pub(crate) struct ActionDraft {
     pub(crate) name: Located<String>,
     pub(crate) description: String,
-    pub(crate) command: Vec<Located<String>>,
-    pub(crate) env: Vec<(String, Located<String>)>,
+    pub(crate) runner: Arc<RunnerSpec>,
     pub(crate) parameters: Vec<ParameterDef>,
     pub(crate) parameters_place: Place,
     pub(crate) timeout_ms: i64,
@@ -117,13 +80,7 @@ pub(super) fn read(node: &Node, files: &[PackFile], report: &mut Report<'_>) -> 
     let fields = Fields::open(node, &ACTION, report)?;
     let name = fields.need_name(report);
     let description = fields.description(report);
-    read_runner(&fields, report);
-    fields.need("command", report);
-    let command = fields.texts("command", report);
-    if let Some(node) = fields.get("command", report) {
-        check_command(node, &command, files, report);
-    }
-    let env = fields.get("env", report).map(|node| read_env(node, report)).unwrap_or_default();
+    let runner = runner::read(&fields, files, report);
     let parameters_node = fields.get("parameters", report);
     let parameters = parameters_node.map(|node| read_parameters(node, report)).unwrap_or_default();
     let timeout_ms = fields.duration_ms("timeout", 100, TIMEOUT_MS_MAX, report).unwrap_or(TIMEOUT_MS_DEFAULT);
@@ -135,8 +92,7 @@ pub(super) fn read(node: &Node, files: &[PackFile], report: &mut Report<'_>) -> 
     Some(ActionDraft {
         name: name?,
         description,
-        command,
-        env,
+        runner,
         parameters,
         parameters_place,
         timeout_ms,
@@ -144,88 +100,6 @@ pub(super) fn read(node: &Node, files: &[PackFile], report: &mut Report<'_>) -> 
         pool,
         output_bytes_max,
     })
-}
-
-fn read_runner(fields: &Fields<'_>, report: &mut Report<'_>) {
-    let Some(runner) = fields.need_text("runner", report) else { return };
-    if runner.value == "command" {
-        return;
-    }
-    let (code, message) = if RUNNERS_LATER.contains(&runner.value.as_str()) {
-        (Code::NotSupported, format!("runner {:?} is not supported in this version, only \"command\"", runner.value))
-    } else {
-        (Code::BadValue, format!("unknown runner {:?}, there is \"command\"", runner.value))
-    };
-    report.add(runner.place.at, code, message);
-}
-
-fn check_command(node: &Node, command: &[Located<String>], files: &[PackFile], report: &mut Report<'_>) {
-    let Data::List(items) = &node.data else { return };
-    if items.is_empty() {
-        report.add(node.at, Code::BadValue, "\"command\" must name a program");
-    }
-    if items.len() > COMMAND_ARGS_MAX {
-        let message = format!("\"command\" has {} arguments, more than the limit of {COMMAND_ARGS_MAX}", items.len());
-        report.add(node.at, Code::TooLarge, message);
-    }
-    if let Some(program) = command.first().filter(|program| program.place.at == items[0].at) {
-        check_program(program, files, report);
-    }
-}
-
-/// A program of the pack must be in it and executable; one without a slash is looked up where it runs.
-fn check_program(program: &Located<String>, files: &[PackFile], report: &mut Report<'_>) {
-    let text = program.value.as_str();
-    if text.is_empty() || text.contains("${") {
-        report.add(
-            program.place.at,
-            Code::BadValue,
-            "the program must be a constant, so that a parameter cannot choose it",
-        );
-        return;
-    }
-    if !text.contains('/') || text.starts_with('/') {
-        return;
-    }
-    let relative = text.strip_prefix("./").unwrap_or(text);
-    let path = format!("actions/{relative}");
-    if super::check_path(&path).is_err() {
-        report.add(program.place.at, Code::BadPath, format!("{text:?} leaves the pack"));
-        return;
-    }
-    match files.iter().find(|file| file.path == path) {
-        None => {
-            let scripts = files.iter().filter_map(|file| file.path.strip_prefix("actions/"));
-            let hint = crate::problems::did_you_mean(relative, scripts);
-            report.add(program.place.at, Code::Missing, format!("the pack has no file {path}{hint}"));
-        }
-        Some(file) if !file.executable => {
-            report.add(program.place.at, Code::BadValue, format!("{path} is not executable: chmod +x it"));
-        }
-        Some(_) => {}
-    }
-}
-
-fn read_env(node: &Node, report: &mut Report<'_>) -> Vec<(String, Located<String>)> {
-    let mut env = Vec::new();
-    for (key, value) in entries_of(node, "\"env\"", report).unwrap_or_default() {
-        if let Err(message) = check_variable(&key.text) {
-            report.add(key.at, Code::BadName, message);
-        }
-        env.extend(text_of(value, &key.text, report).map(|value| (key.text.clone(), value)));
-    }
-    env
-}
-
-fn check_variable(name: &str) -> Result<(), String> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    if name.is_empty() || name.as_bytes()[0].is_ascii_digit() || !name.bytes().all(allowed) {
-        return Err(format!("{name:?} is no name of an environment variable"));
-    }
-    if name.starts_with("PETREL_") {
-        return Err(format!("{name:?} is Petrel's: names that begin with PETREL_ are set by the worker"));
-    }
-    Ok(())
 }
 
 fn read_parameters(node: &Node, report: &mut Report<'_>) -> Vec<ParameterDef> {

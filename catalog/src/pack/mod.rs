@@ -8,6 +8,7 @@ mod files;
 mod manifest;
 mod rule;
 mod rule_test;
+mod runner;
 mod schema;
 mod trigger;
 
@@ -20,7 +21,7 @@ use crate::walk::{Located, Report};
 use crate::yaml::{self, Data};
 
 pub(crate) use action::ActionDraft;
-pub use action::{Delivery, ParameterDef};
+pub use action::ParameterDef;
 pub(crate) use files::check_path;
 pub use files::{PackFile, PackSource};
 pub(crate) use rule::{CallDraft, RuleDraft};

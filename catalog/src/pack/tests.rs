@@ -21,7 +21,10 @@ fn the_pack_of_the_design_loads() {
     let revision = load(vec![disk_with(&[])]);
     let compiled = revision.compiled();
     let clean = compiled.action("disk.clean").unwrap();
-    assert_eq!((clean.timeout_ms, clean.pool.as_str(), clean.output_bytes_max), (600_000, "default", 65_536));
+    assert_eq!(
+        (clean.plan.timeout_ms, clean.plan.pool.as_str(), clean.plan.output_bytes_max),
+        (600_000, "default", 65_536)
+    );
     let rule = compiled.rule("disk.clean_tmp").unwrap();
     assert!(rule.enabled);
     assert_eq!(rule.calls[0].parameters["older_than"], "7d");
@@ -274,7 +277,7 @@ fn actions() {
         (
             PATH,
             "name: clean\nrunner: python\ncommand: [../clean.sh]\nparameters: { host: {}, older_than: {} }\n",
-            "actions/clean.yaml:2:9: runner \"python\" is not supported in this version, only \"command\"\n\
+            "actions/clean.yaml:2:9: runner \"python\" is not supported in this version, only \"command\" and \"noop\"\n\
              actions/clean.yaml:3:11: \"../clean.sh\" leaves the pack",
         ),
         (

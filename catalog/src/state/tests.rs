@@ -28,7 +28,7 @@ fn requests_are_resolved_in_the_revision_they_name() {
     put_in_force(&mut state, &second, 2);
     assert_eq!(state.head().unwrap().revision, second.hash());
     for (hash, timeout_ms) in [(first.hash(), 600_000), (second.hash(), 300_000), (first.hash(), 600_000)] {
-        let action_timeout = state.revision(hash).unwrap().action("disk.clean").unwrap().timeout_ms;
+        let action_timeout = state.revision(hash).unwrap().action("disk.clean").unwrap().plan.timeout_ms;
         assert_eq!(action_timeout, timeout_ms);
     }
     assert!(Arc::ptr_eq(&state.revision(first.hash()).unwrap(), &state.revision(first.hash()).unwrap()));

@@ -1,27 +1,15 @@
-//! The owners: what an execution is, from its request to its end (guarantees.md §2).
+//! The owners: a stage around the decisions of [`petrel_execution::owner`] (guarantees.md §2).
 //!
 //! One owner has a partition of `petrel.requests`, the one of `petrel.results` with the same number, and
-//! the state of their executions. Everything that it decides (state, tasks, audit rows, dead letters)
-//! commits in one transaction with the input's offsets.
+//! the state of their executions. It loads what a message is about, asks, and writes what it is told to: state,
+//! tasks, orders, audit rows and dead letters commit in one transaction with the input's offsets.
 //!
-//! ```text
-//! requested ──► scheduled ──► running ──► succeeded, failed, timeout
-//!     │             │            │  └──► canceling ──► canceled
-//!     └► canceled ◄─┘            └─ lease lost ─► scheduled again, or abandoned
-//! ```
-//!
-//! State keys: the execution's id (an `ExecutionState`), `waiting/…` for what a pause holds, `to-cancel/…` for
-//! a cancel that was read before its request. An execution has one timer: the lease while a worker has it,
-//! the end of remembering once it is over.
+//! State keys: an execution's id, and `waiting/…` for what waits for a revision or the end of a pause. Timer keys:
+//! an execution's id and a kind, and `waiting/from/…` where the release of what waits goes on.
 
-mod cancel;
-mod dispatch;
-mod lease;
 mod options;
-mod report;
-mod request;
+mod release;
 mod service;
-mod status;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -29,16 +17,17 @@ mod turn;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use petrel_bus::{Batch, Context, DueTimer, InputTopic, Output, Record, Silence, Stage, StageSpec, Start};
-use petrel_schemas::{ActionRequest, RequestsRecord, ResultsRecord};
+use petrel_bus::{Batch, Context, DueTimer, InputTopic, Output, Record, Silence, Stage, StageSpec, Start, Taken};
+use petrel_execution::owner::Message;
+use petrel_execution::parse_timer_key;
+use petrel_schemas::{DecodeError, RequestsRecord, ResultsRecord};
 
-use crate::dead_letters;
+use crate::dead_letters::{self, Reason};
 use crate::metrics::ExecutorMetrics;
 use crate::view::ExecutorView;
 pub use options::OwnerOptions;
 pub use service::{OwnerHandle, OwnerService};
-pub use status::Status;
-use turn::{Counts, Source, Taken, Turn};
+use turn::{Counts, Source, Turn, Unreadable};
 
 /// Name of the stage.
 const STAGE: &str = "owner";
@@ -54,6 +43,9 @@ pub struct OwnerStage<G> {
     globals: PhantomData<fn(&G)>,
 }
 
+/// A record of a newer release wrote it: the partition waits until this process is upgraded too, or gives it away.
+struct NotYet(String);
+
 impl<G: ExecutorView> OwnerStage<G> {
     /// An owner without partitions.
     pub fn new(options: OwnerOptions, metrics: Arc<ExecutorMetrics>) -> Self {
@@ -61,7 +53,7 @@ impl<G: ExecutorView> OwnerStage<G> {
             name: STAGE.into(),
             changelog: Some(options.topics.executions()),
             // A new owner gives everybody the time of a whole lease to be heard.
-            silence: Some(Silence { input: options.topics.results(), grace_ms: options.lease_ms }),
+            silence: Some(Silence { input: options.topics.results(), grace_ms: options.limits.lease_ms }),
         };
         Self {
             spec,
@@ -78,66 +70,37 @@ impl<G: ExecutorView> OwnerStage<G> {
         Turn { context, options: &self.options, counts: &mut self.counts }
     }
 
-    fn record(&mut self, batch: &Batch<'_>, record: &Record<'_>, context: &mut Context<'_, G>) -> Taken {
+    fn record(&mut self, batch: &Batch<'_>, record: &Record<'_>, context: &mut Context<'_, G>) -> Result<(), NotYet> {
         let is_request = *batch.topic == self.requests;
         let value = record.value.unwrap_or_default();
         let source = Source { batch, record };
         let mut turn = self.turn(context);
         let message = match is_request {
-            true => RequestsRecord::decode(value).map(Message::from),
-            false => ResultsRecord::decode(value).map(Message::from),
+            true => RequestsRecord::decode(value).map(Message::of_request),
+            false => ResultsRecord::decode(value).map(Message::of_result),
         };
-        match message {
-            Ok(message) => turn.message(message, source),
-            Err(e) => turn.unusable(source, e, None),
-        }
-    }
-}
-
-/// What an owner is told.
-enum Message {
-    Request(ActionRequest),
-    Report(ResultsRecord),
-}
-
-impl From<RequestsRecord> for Message {
-    fn from(RequestsRecord::ActionRequest(request): RequestsRecord) -> Self {
-        Self::Request(request)
-    }
-}
-
-impl From<ResultsRecord> for Message {
-    fn from(report: ResultsRecord) -> Self {
-        Self::Report(report)
-    }
-}
-
-impl Message {
-    fn execution(&self) -> &str {
-        match self {
-            Self::Request(request) => &request.execution_id,
-            Self::Report(ResultsRecord::Claim(claim)) => &claim.execution_id,
-            Self::Report(ResultsRecord::Heartbeat(heartbeat)) => &heartbeat.execution_id,
-            Self::Report(ResultsRecord::TaskResult(result)) => &result.execution_id,
-            Self::Report(ResultsRecord::CancelRequest(cancel)) => &cancel.execution_id,
-        }
-    }
-}
-
-impl<G: ExecutorView> Turn<'_, '_, G> {
-    fn message(&mut self, message: Message, source: Source<'_>) -> Taken {
-        let known = match self.load(message.execution()) {
-            Ok(known) => known,
-            Err(e) => return self.unusable(source, e, Some(message.execution())),
+        let message = match message {
+            Ok(Ok(message)) => message,
+            Ok(Err(e)) => {
+                let detail = e.to_string();
+                turn.give_up(source, Reason { code: "malformed_id", detail, execution: None });
+                return Ok(());
+            }
+            Err(e @ DecodeError::UnknownSchema { .. }) => return Err(NotYet(e.to_string())),
+            Err(e) => {
+                turn.give_up(source, e.into());
+                return Ok(());
+            }
         };
-        match message {
-            Message::Request(request) => return self.on_request(request, known, source),
-            Message::Report(ResultsRecord::Claim(claim)) => self.on_claim(claim, known),
-            Message::Report(ResultsRecord::Heartbeat(heartbeat)) => self.on_heartbeat(heartbeat, known),
-            Message::Report(ResultsRecord::TaskResult(result)) => self.on_result(result, known, source),
-            Message::Report(ResultsRecord::CancelRequest(cancel)) => self.on_cancel(cancel, known),
+        match turn.load(message.execution()) {
+            Ok(known) => turn.message(message, known, source),
+            Err(Unreadable::NewerRelease(why)) => return Err(NotYet(why)),
+            Err(Unreadable::Damaged(detail)) => {
+                let execution = Some(message.execution().as_str());
+                turn.give_up(source, Reason { code: "unreadable_state", detail, execution });
+            }
         }
-        Taken::Yes
+        Ok(())
     }
 }
 
@@ -153,30 +116,28 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
         vec![input(&self.requests, None), input(&self.results, Some(self.requests.clone()))]
     }
 
-    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, G>) -> petrel_bus::Taken {
+    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, G>) -> Taken {
         for (consumed, record) in batch.records.iter().enumerate() {
-            if let Taken::NotYet(reason) = self.record(&batch, record, context) {
-                return petrel_bus::Taken::Blocked { consumed, reason };
+            if let Err(NotYet(reason)) = self.record(&batch, record, context) {
+                return Taken::Blocked { consumed, reason };
             }
         }
-        petrel_bus::Taken::All
+        Taken::All
     }
 
     fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, G>) {
         let mut turn = self.turn(context);
         for timer in due {
-            if dispatch::is_release_timer(&timer.key) {
-                turn.release_waiting();
-            } else if cancel::is_early_cancel(&timer.key) {
-                turn.context.delete(&timer.key);
-            } else {
-                turn.on_timer(&timer.key);
+            if let Some(from) = release::goes_on_from(&timer.key) {
+                turn.release_from(from);
+            } else if let Some((id, kind)) = parse_timer_key(&timer.key) {
+                turn.timer(&id, kind);
             }
         }
     }
 
     fn globals_changed(&mut self, context: &mut Context<'_, G>) {
-        self.turn(context).release_waiting();
+        self.turn(context).release();
     }
 
     fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
@@ -184,14 +145,7 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
     }
 
     fn committed(&mut self) {
-        let Counts { changes, duplicates, stale, leases_lost, dead_letters } = std::mem::take(&mut self.counts);
-        for (status, count) in changes {
-            self.metrics.status_changes(status, count);
-        }
-        self.metrics.duplicates.inc_by(duplicates);
-        self.metrics.stale_reports.inc_by(stale);
-        self.metrics.leases_lost.inc_by(leases_lost);
-        self.metrics.dead_letters.inc_by(dead_letters);
+        std::mem::take(&mut self.counts).tell(&self.metrics);
     }
 
     fn aborted(&mut self) {

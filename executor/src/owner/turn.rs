@@ -1,33 +1,36 @@
-//! One step's view of an owner: loading and saving executions, and everything that it writes.
+//! One step of an owner: loading executions, asking for decisions, and writing their effects.
 
 use std::collections::HashMap;
 
 use petrel_bus::{Batch, Context, Output, Record, StateTooLarge};
-use petrel_schemas::{
-    DecodeError, ExecutionChanged, ExecutionState, OutputCaptured, Task, TaskCancel, TaskResult, decode, encode,
-};
+use petrel_execution::codec::{self, CodecError};
+use petrel_execution::owner::{Counted, Effect, Facts, Message, Owner, changed};
+use petrel_execution::{Execution, Known, Status, TimerKind, timer_key};
+use petrel_schemas::{DecodeError, ExecutionId, encode};
 
 use super::options::OwnerOptions;
-use super::status::Status;
 use crate::dead_letters::{self, Reason};
-use crate::limits::{ERROR_BYTES_MAX, head};
-
-/// Whether a record was taken.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Taken {
-    Yes,
-    /// It cannot be yet; the partition waits.
-    NotYet(String),
-}
+use crate::metrics::ExecutorMetrics;
+use crate::view::{Asked, ExecutorView};
 
 /// What the steps since the last commit did, for the metrics.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    pub(super) changes: HashMap<Status, u64>,
-    pub(super) duplicates: u64,
-    pub(super) stale: u64,
-    pub(super) leases_lost: u64,
-    pub(super) dead_letters: u64,
+    changes: HashMap<Status, u64>,
+    counted: HashMap<Counted, u64>,
+    dead_letters: u64,
+}
+
+impl Counts {
+    pub(super) fn tell(self, metrics: &ExecutorMetrics) {
+        for (status, count) in self.changes {
+            metrics.status_changes(status, count);
+        }
+        for (what, count) in self.counted {
+            metrics.counted(what, count);
+        }
+        metrics.dead_letters.inc_by(self.dead_letters);
+    }
 }
 
 /// Where a record stands, for a dead letter.
@@ -37,108 +40,141 @@ pub(super) struct Source<'r> {
     pub(super) record: &'r Record<'r>,
 }
 
+/// Why an execution's state cannot be used.
+pub(super) enum Unreadable {
+    /// A newer release wrote it.
+    NewerRelease(String),
+    /// Nobody can read it.
+    Damaged(String),
+}
+
 pub(super) struct Turn<'t, 'c, G> {
     pub(super) context: &'t mut Context<'c, G>,
     pub(super) options: &'t OwnerOptions,
     pub(super) counts: &'t mut Counts,
 }
 
-impl<G> Turn<'_, '_, G> {
-    pub(super) fn load(&self, execution: &str) -> Result<Option<ExecutionState>, DecodeError> {
-        self.context.get(execution.as_bytes()).map(|value| decode(&value)).transpose()
+impl<G: ExecutorView> Turn<'_, '_, G> {
+    pub(super) fn load(&self, id: &ExecutionId) -> Result<Option<Known>, Unreadable> {
+        let Some(bytes) = self.context.get(id.as_str().as_bytes()) else { return Ok(None) };
+        codec::from_bytes(&bytes).map(Some).map_err(|e| match e {
+            CodecError::Record(DecodeError::UnknownSchema { .. }) => Unreadable::NewerRelease(e.to_string()),
+            _ => Unreadable::Damaged(e.to_string()),
+        })
     }
 
-    /// Gives the execution a new status: state, timers and the audit row.
-    pub(super) fn change(&mut self, state: &mut ExecutionState, status: Status) {
-        let now_ms = self.context.now_ms();
-        state.sequence += 1;
-        state.status = status.as_str().to_owned();
-        if let Some(error) = &mut state.error {
-            error.truncate(head(error, ERROR_BYTES_MAX).len());
-        }
-        let key = state.execution_id.as_bytes().to_vec();
-        if status.is_final() {
-            state.ended_at_ms = Some(now_ms);
-            self.context.set_timer(&key, now_ms.saturating_add(self.options.request_dedup_ms));
-        } else if !status.is_leased() {
-            self.context.cancel_timer(&key);
-        }
-        if let Err(error) = self.context.put(&key, encode(state)) {
-            return self.fail_too_large(state, &error);
-        }
-        *self.counts.changes.entry(status).or_default() += 1;
-        let row = changed(state, now_ms);
-        self.audit(&state.root_execution_id, encode(&row));
-    }
-
-    /// An execution whose state the log could not take ends here; what makes it large is left out.
-    fn fail_too_large(&mut self, state: &mut ExecutionState, error: &StateTooLarge) {
-        if Status::parse(&state.status) == Some(Status::Failed) && state.parameters.is_empty() {
-            // Nothing is left to leave out: it is told to people, and asked for again it is tried again.
-            tracing::error!(execution = %state.execution_id, %error, "an execution's end cannot be remembered");
-            return;
-        }
-        // This change was not made.
-        state.sequence -= 1;
-        state.parameters.clear();
-        state.error = Some(format!("its state is too large: {error}"));
-        self.change(state, Status::Failed);
-    }
-
-    /// A full lease from now on.
-    pub(super) fn grant_lease(&mut self, execution: &str) {
-        let until_ms = self.context.now_ms().saturating_add(self.options.lease_ms);
-        self.context.set_silence_timer(execution.as_bytes(), until_ms);
-    }
-
-    /// Hands an attempt to the workers. The state must name its partition.
-    pub(super) fn emit_task(&mut self, state: &ExecutionState, partition: u32) {
-        let task = Task {
-            execution_id: state.execution_id.clone(),
-            root_execution_id: state.root_execution_id.clone(),
-            event_id: state.event_id.clone(),
-            event_at_ms: state.event_at_ms,
-            rule: state.rule.clone(),
-            action: state.action.clone(),
-            revision: state.revision.clone(),
-            parameters: state.parameters.clone(),
-            attempt: state.attempt,
-            token: state.token,
-            delivery: state.delivery.clone(),
-            timeout_ms: state.timeout_ms,
-            lease_ms: self.options.lease_ms,
-            dispatched_at_ms: self.context.now_ms(),
-        };
-        let topic = self.options.topics.tasks(&state.pool);
-        let key = state.execution_id.as_bytes();
-        self.context.emit(Output::to_partition(&topic, partition, key, Some(encode(&task))));
-    }
-
-    /// Tells every worker that this attempt must not run, or run on.
-    pub(super) fn emit_cancel(&mut self, execution: &str, root: &str, attempt: i32, token: i64) {
-        let order =
-            TaskCancel { execution_id: execution.to_owned(), root_execution_id: root.to_owned(), attempt, token };
-        self.context.emit(Output::keyed(&self.options.topics.cancels(), execution.as_bytes(), encode(&order)));
-    }
-
-    /// Rows of what an attempt wrote.
-    pub(super) fn emit_output(&mut self, result: TaskResult) {
-        let streams =
-            [("stdout", result.stdout, result.stdout_truncated), ("stderr", result.stderr, result.stderr_truncated)];
-        for (stream, content, truncated) in streams {
-            if content.is_empty() && !truncated {
-                continue;
+    pub(super) fn message(&mut self, message: Message, known: Option<Known>, source: Source<'_>) {
+        let id = message.execution().clone();
+        let effects = self.ask(|owner| match message {
+            Message::Request { subject, parameters } => owner.request(subject, parameters, known.as_ref()),
+            Message::Cancel { by, .. } => owner.cancel(&by, known),
+            Message::Report(about, report) => owner.report(&about, report, known),
+        });
+        for effect in &effects {
+            if let Effect::GiveUp { code, detail } = effect {
+                let detail = detail.clone();
+                self.give_up(source, Reason { code, detail, execution: Some(id.as_str()) });
             }
-            let row = OutputCaptured {
-                execution_id: result.execution_id.clone(),
-                attempt: result.attempt,
-                stream: stream.to_owned(),
-                content,
-                truncated,
-                captured_at_ms: result.ended_at_ms,
-            };
-            self.audit(&result.root_execution_id, encode(&row));
         }
+        self.carry_out(effects);
+    }
+
+    pub(super) fn timer(&mut self, id: &ExecutionId, kind: TimerKind) {
+        match self.load(id) {
+            Ok(known) => self.decide(|owner| owner.timer(kind, known)),
+            // It stays as it is, timer included, for a release that can read it.
+            Err(_) => {
+                let again_ms = self.context.now_ms().saturating_add(self.options.limits.lease_ms);
+                self.set_timer(id, kind, again_ms);
+            }
+        }
+    }
+
+    /// Asks, and writes what is decided.
+    pub(super) fn decide(&mut self, what: impl FnOnce(&mut Owner<'_>)) {
+        let effects = self.ask(what);
+        self.carry_out(effects);
+    }
+
+    /// All of it, or, where the log cannot take the state, the end of the execution in its stead.
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in &effects {
+            if let Effect::Save(execution) | Effect::Update(execution) = effect
+                && let Err(error) = self.put(execution)
+            {
+                let execution = execution.clone();
+                return self.decide(|owner| owner.too_large(execution, &error.to_string()));
+            }
+        }
+        for effect in effects {
+            self.apply(effect);
+        }
+    }
+
+    fn ask(&self, what: impl FnOnce(&mut Owner<'_>)) -> Vec<Effect> {
+        let actions = Asked(self.context.globals());
+        let facts = Facts { now_ms: self.context.now_ms(), limits: &self.options.limits, actions: &actions };
+        let mut owner = Owner::new(facts);
+        what(&mut owner);
+        owner.into_effects()
+    }
+
+    fn apply(&mut self, effect: Effect) {
+        match effect {
+            Effect::Save(execution) => {
+                let row = changed(&execution, self.context.now_ms());
+                *self.counts.changes.entry(execution.status()).or_default() += 1;
+                self.audit(&row.root_execution_id, encode(&row));
+            }
+            // It was put before all else.
+            Effect::Update(_) => {}
+            Effect::Forget(id) => self.context.delete(id.as_str().as_bytes()),
+            Effect::SetTimer { id, kind, due_ms } => self.set_timer(&id, kind, due_ms),
+            Effect::CancelTimer { id, kind } => self.context.cancel_timer(&timer_key(&id, kind)),
+            Effect::Wait(key) => {
+                if let Err(error) = self.context.put(&key, Vec::new()) {
+                    // An id, a revision and a number: no log has such a limit.
+                    tracing::error!(%error, "what waits is not found again before it is canceled");
+                }
+            }
+            Effect::Unwait(key) => self.context.delete(&key),
+            Effect::Dispatch { pool, partition, task } => {
+                let key = task.execution_id.as_bytes();
+                let topic = self.options.topics.tasks(&pool);
+                self.context.emit(Output::to_partition(&topic, partition, key, Some(encode(&task))));
+            }
+            Effect::Order { pool, order } => {
+                let topic = self.options.topics.orders(&pool);
+                self.context.emit(Output::keyed(&topic, order.execution_id.as_bytes(), encode(&order)));
+            }
+            Effect::Output(row) => {
+                let root = row.execution_id.split('.').next().unwrap_or_default().to_owned();
+                self.audit(&root, encode(&row));
+            }
+            Effect::Parent(told) => match self.load(&told.parent) {
+                Ok(parent) => self.decide(|owner| owner.child_ended(&told, parent)),
+                Err(_) => self.count(Counted::Orphan),
+            },
+            Effect::Count(what) => self.count(what),
+            // Only messages are given up, and that is done.
+            Effect::GiveUp { .. } => {}
+        }
+    }
+
+    fn put(&mut self, execution: &Execution) -> Result<(), StateTooLarge> {
+        self.context.put(execution.id().as_str().as_bytes(), codec::to_bytes(execution))
+    }
+
+    fn set_timer(&mut self, id: &ExecutionId, kind: TimerKind, due_ms: i64) {
+        let key = timer_key(id, kind);
+        match kind.is_silence() {
+            true => self.context.set_silence_timer(&key, due_ms),
+            false => self.context.set_timer(&key, due_ms),
+        }
+    }
+
+    fn count(&mut self, what: Counted) {
+        *self.counts.counted.entry(what).or_default() += 1;
     }
 
     /// Gives a record up, in the same transaction as its offset.
@@ -148,45 +184,7 @@ impl<G> Turn<'_, '_, G> {
         self.context.emit(dead_letters::of_record(super::STAGE, &topic, source.batch, source.record, reason));
     }
 
-    /// What becomes of a record that cannot be read, or whose execution cannot. One that a newer release wrote
-    /// waits until this process is upgraded too, or gives the partition away; any other one is given up.
-    pub(super) fn unusable(&mut self, source: Source<'_>, error: DecodeError, execution: Option<&str>) -> Taken {
-        if let DecodeError::UnknownSchema { .. } = error {
-            return Taken::NotYet(error.to_string());
-        }
-        let mut reason = Reason::from(error);
-        if execution.is_some() {
-            (reason.code, reason.execution) = ("unreadable_state", execution);
-        }
-        self.give_up(source, reason);
-        Taken::Yes
-    }
-
     fn audit(&mut self, root: &str, row: Vec<u8>) {
         self.context.emit(Output::keyed(&self.options.topics.audit(), root.as_bytes(), row));
-    }
-}
-
-fn changed(state: &ExecutionState, now_ms: i64) -> ExecutionChanged {
-    ExecutionChanged {
-        execution_id: state.execution_id.clone(),
-        root_execution_id: state.root_execution_id.clone(),
-        sequence: state.sequence,
-        status: state.status.clone(),
-        changed_at_ms: now_ms,
-        event_id: state.event_id.clone(),
-        trigger: state.trigger.clone(),
-        rule: state.rule.clone(),
-        action: state.action.clone(),
-        parameters: state.parameters.clone(),
-        revision: state.revision.clone(),
-        requested_by: state.requested_by.clone(),
-        attempt: state.attempt,
-        worker: state.worker.clone(),
-        requested_at_ms: state.requested_at_ms,
-        started_at_ms: state.started_at_ms,
-        ended_at_ms: state.ended_at_ms,
-        return_code: state.return_code,
-        error: state.error.clone(),
     }
 }

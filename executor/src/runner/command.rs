@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use petrel_execution::worker::{self, Exit, Holding};
+use petrel_execution::{Stream, code};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::watch;
@@ -55,47 +57,19 @@ pub struct Command {
     pub timeout_ms: u64,
 }
 
-/// What the worker wants of a running command; the newest counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Directive {
-    /// The lease holds until this instant of `CLOCK_BOOTTIME`, in milliseconds.
-    pub lease_deadline_ms: u64,
-    /// Whether to end the command.
-    pub cancel: bool,
-}
-
-/// How a command ended. No process of it is left, unless the supervisor itself was killed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// Why; none where the supervisor was killed or could not start, and nothing is known.
-    pub why: Option<Why>,
-    /// Exit code, if it exited.
-    pub return_code: Option<i32>,
-    /// What went wrong, for people.
-    pub error: Option<String>,
-    /// Captured stdout.
-    pub stdout: Vec<u8>,
-    /// Captured stderr.
-    pub stderr: Vec<u8>,
-    /// Whether stdout was longer.
-    pub stdout_truncated: bool,
-    /// Whether stderr was longer.
-    pub stderr_truncated: bool,
-}
-
 /// Runs a command to its end. `started` is called once it runs. Dropping the future ends the command.
 pub async fn run(
     options: &RunnerOptions,
     command: Command,
-    directives: watch::Receiver<Directive>,
+    held: watch::Receiver<Holding>,
     started: impl FnOnce() + Send,
-) -> Outcome {
+) -> Exit {
     if let Some(error) = refusal(&command) {
-        return Outcome::without_report(Some(Why::NotStarted), error);
+        return Exit::bare(worker::Why::NotStarted(code::NOT_STARTED), Some(error));
     }
-    match supervised(options, command, directives, started).await {
-        Ok(outcome) => outcome,
-        Err(e) => Outcome::without_report(None, format!("the supervisor of the command failed: {e}")),
+    match supervised(options, command, held, started).await {
+        Ok(exit) => exit,
+        Err(e) => Exit::bare(worker::Why::Unknown, Some(format!("the supervisor of the command failed: {e}"))),
     }
 }
 
@@ -111,17 +85,17 @@ fn refusal(command: &Command) -> Option<String> {
 async fn supervised(
     options: &RunnerOptions,
     command: Command,
-    directives: watch::Receiver<Directive>,
+    held: watch::Receiver<Holding>,
     started: impl FnOnce() + Send,
-) -> std::io::Result<Outcome> {
+) -> std::io::Result<Exit> {
     let (program, arguments) = options.supervisor.split_first().ok_or_else(|| missing("supervisor"))?;
     let mut child =
         tokio::process::Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let control = child.stdin.take().ok_or_else(|| missing("stdin"))?;
     let output = child.stdout.take().ok_or_else(|| missing("stdout"))?;
-    let job = job(options, command, *directives.borrow());
+    let job = job(options, command, held.borrow().lease_deadline_ms());
     let answer = {
-        let tell = tell(control, &job, directives);
+        let tell = tell(control, &job, held);
         let listen = listen(output, options.output_bytes_max, started);
         tokio::pin!(tell, listen);
         // What is told ends when the supervisor does or when nobody is left to direct it; then only listen.
@@ -142,7 +116,7 @@ fn missing(what: &str) -> std::io::Error {
     std::io::Error::other(format!("it has no {what}"))
 }
 
-fn job(options: &RunnerOptions, command: Command, directive: Directive) -> Job {
+fn job(options: &RunnerOptions, command: Command, lease_deadline_ms: u64) -> Job {
     let inherited =
         options.inherited_variables.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
     let mut environment: BTreeMap<String, String> = inherited.collect();
@@ -153,40 +127,43 @@ fn job(options: &RunnerOptions, command: Command, directive: Directive) -> Job {
         environment,
         directory: command.directory,
         timeout_ms: command.timeout_ms,
-        lease_deadline_ms: directive.lease_deadline_ms,
+        lease_deadline_ms,
         kill_grace_ms: options.kill_grace_ms,
         output_bytes_max: options.output_bytes_max,
     }
 }
 
-/// Sends the job and then every change of the directive. Gives the pipe back, for its closing means
+/// Sends the job and then what the worker wants of it, whenever that changes. Gives the pipe back, for its closing means
 /// that the worker is gone.
-async fn tell(mut control: ChildStdin, job: &Job, mut directives: watch::Receiver<Directive>) -> ChildStdin {
+async fn tell(mut control: ChildStdin, job: &Job, mut held: watch::Receiver<Holding>) -> ChildStdin {
     // Strings and numbers always serialise; an empty line would make the supervisor give up.
     let mut line = serde_json::to_string(job).unwrap_or_default();
     line.push('\n');
     if control.write_all(line.as_bytes()).await.is_err() {
         return control;
     }
-    let mut told = Directive { lease_deadline_ms: job.lease_deadline_ms, cancel: false };
+    let mut told = (job.lease_deadline_ms, false);
     loop {
-        let wanted = *directives.borrow_and_update();
+        let wanted = {
+            let held = held.borrow_and_update();
+            (held.lease_deadline_ms(), held.stop().is_some())
+        };
         let mut lines = String::new();
-        if wanted.lease_deadline_ms != told.lease_deadline_ms {
-            lines.push_str(&Control::Lease(wanted.lease_deadline_ms).line());
+        if wanted.0 != told.0 {
+            lines.push_str(&Control::Lease(wanted.0).line());
         }
-        if wanted.cancel && !told.cancel {
+        if wanted.1 && !told.1 {
             lines.push_str(&Control::Cancel.line());
         }
         told = wanted;
         // A supervisor that is gone shows at the other end.
-        if control.write_all(lines.as_bytes()).await.is_err() || directives.changed().await.is_err() {
+        if control.write_all(lines.as_bytes()).await.is_err() || held.changed().await.is_err() {
             return control;
         }
     }
 }
 
-async fn listen(output: ChildStdout, output_bytes_max: usize, started: impl FnOnce()) -> std::io::Result<Outcome> {
+async fn listen(output: ChildStdout, output_bytes_max: usize, started: impl FnOnce()) -> std::io::Result<Exit> {
     let most = 2 * LINE_BYTES_MAX + 2 * output_bytes_max as u64;
     let mut output = BufReader::new(output.take(most));
     let mut line = String::new();
@@ -205,28 +182,19 @@ async fn listen(output: ChildStdout, output_bytes_max: usize, started: impl FnOn
     let mut stderr = vec![0; report.stderr_bytes.min(output_bytes_max)];
     output.read_exact(&mut stderr).await?;
     let error = report.error.clone().or_else(|| report.signal.map(|s| format!("ended by signal {s}")));
-    Ok(Outcome {
-        why: Some(report.why),
+    let why = match report.why {
+        Why::NotStarted => worker::Why::NotStarted(code::NOT_STARTED),
+        Why::Exited => worker::Why::Exited,
+        Why::Timeout => worker::Why::Timeout,
+        Why::Canceled => worker::Why::Stopped,
+        Why::LeaseLost | Why::WorkerGone => worker::Why::LeaseLost,
+    };
+    Ok(Exit {
+        why,
         return_code: report.return_code,
         error,
-        stdout,
-        stderr,
-        stdout_truncated: report.stdout_truncated,
-        stderr_truncated: report.stderr_truncated,
+        result: None,
+        stdout: Stream { bytes: stdout, truncated: report.stdout_truncated },
+        stderr: Stream { bytes: stderr, truncated: report.stderr_truncated },
     })
-}
-
-impl Outcome {
-    /// Nothing was captured.
-    pub(crate) fn without_report(why: Option<Why>, error: String) -> Self {
-        Self {
-            why,
-            return_code: None,
-            error: Some(error),
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            stdout_truncated: false,
-            stderr_truncated: false,
-        }
-    }
 }

@@ -1,85 +1,86 @@
-//! One attempt at an execution, from its claim to its acknowledged result.
+//! One attempt at an execution, from its claim to its acknowledged end: a shell around
+//! [`petrel_execution::worker::Holding`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use petrel_execution::runner::{CommandCall, Rendering, RunnerCall};
+use petrel_execution::worker::{Begin, Exit, Holding, Verdict, Why};
+use petrel_execution::{Note, Outcome, Status, code};
 use petrel_schemas::Task;
 use tokio::sync::watch;
 
-use super::cancels::Cancels;
-use super::report::{Ended, Reporter, worker_lease_ms};
+use super::attempts::Attempts;
+use super::report::Reporter;
 use super::stage::Claimed;
 use crate::metrics::ExecutorMetrics;
-use crate::owner::Status;
-use crate::packs_cache::PacksCache;
-use crate::runner::{self, Command, Directive, Outcome, RunnerOptions};
-use crate::supervise::{Why, boot_ms};
-use crate::view::CommandPlan;
+use crate::packs_cache::{LaidOut, PacksCache};
+use crate::runner::{self, Command, RunnerOptions};
+use crate::supervise::boot_ms;
+use crate::view::{PackContent, ResolvedAction};
 
 /// What all attempts of a worker share.
 pub(super) struct Shared {
     pub(super) runner: RunnerOptions,
     pub(super) reporter: Reporter,
-    pub(super) cancels: Arc<Cancels>,
+    pub(super) attempts: Arc<Attempts>,
     pub(super) packs: Arc<PacksCache>,
     pub(super) metrics: Arc<ExecutorMetrics>,
 }
 
 /// Runs a claimed task and reports its end.
 pub(super) async fn run(shared: Arc<Shared>, claimed: Claimed) {
-    let Claimed { task, command, slot } = claimed;
-    let lease_deadline_ms = slot.taken_at_ms() + worker_lease_ms(&task);
-    let (director, directives) = watch::channel(Directive { lease_deadline_ms, cancel: false });
-    let attempt = (task.execution_id.clone(), task.token);
-    shared.cancels.running(attempt.clone(), director.clone());
+    let Claimed { task, action, claim_began_ms, slot } = claimed;
+    let held = shared.attempts.hold(&task, claim_began_ms);
     shared.metrics.slots_busy.inc();
     let work = async {
-        let ended = carry_out(&shared, &task, command, directives).await;
-        shared.metrics.attempt_ended(ended.status);
-        shared.reporter.result(&task, ended).await;
+        let started_at_ms = OnceLock::new();
+        let verdict = match action {
+            Ok(action) => carry_out(&shared, &task, &action, &held, &started_at_ms).await,
+            Err(note) => Verdict::Ended(Outcome::bare(Status::Failed, note, false)),
+        };
+        shared.metrics.attempt_ended(&verdict);
+        let end =
+            shared.reporter.reports.end(&task, verdict, started_at_ms.get().copied(), shared.reporter.clock.now_ms());
+        shared.reporter.end(&task, end).await;
     };
-    // The lease is kept until the result is acknowledged: while the log is away, both wait.
+    // The lease is kept until the end is acknowledged: while the log is away, both wait.
     tokio::select! {
-        never = shared.reporter.heartbeats(&task, &director) => match never {},
+        never = shared.reporter.heartbeats(&task, &held) => match never {},
         () = work => {}
     }
     shared.metrics.slots_busy.dec();
-    shared.cancels.ended(&attempt);
+    shared.attempts.ended(&task);
     drop(slot);
 }
 
 async fn carry_out(
     shared: &Arc<Shared>,
     task: &Task,
-    command: Result<CommandPlan, String>,
-    directives: watch::Receiver<Directive>,
-) -> Ended {
-    let not_begun = |status, error| Ended {
-        status,
-        started_at_ms: None,
-        outcome: Outcome::without_report(Some(Why::NotStarted), error),
+    action: &ResolvedAction,
+    held: &watch::Sender<Holding>,
+    started_at_ms: &OnceLock<i64>,
+) -> Verdict {
+    let failed = |code: &str, why: String| {
+        Verdict::Ended(Outcome::bare(Status::Failed, Note::new(code, format!("cannot be run: {why}")), false))
     };
-    let plan = match command {
-        Ok(plan) => plan,
-        Err(reason) => return not_begun(Status::Failed, format!("cannot be run: {reason}")),
+    let call = match render(task, action) {
+        Ok(call) => call,
+        Err(why) => return failed(code::RENDER_FAILED, why),
     };
-    let (packs, pack) = (shared.packs.clone(), plan.pack.clone());
-    let laid_out = match tokio::task::spawn_blocking(move || packs.lay_out(&*pack)).await {
-        Ok(Ok(laid_out)) => laid_out,
-        Ok(Err(error)) => return not_begun(Status::Failed, error.to_string()),
-        Err(error) => return not_begun(Status::Failed, format!("cannot lay out the pack: {error}")),
+    // Only a program needs the files of its pack.
+    let laid_out = match &call {
+        RunnerCall::Command(_) => match lay_out(&shared.packs, action.pack.clone()).await {
+            Ok(laid_out) => Some(laid_out),
+            Err(why) => return failed(code::PACK_UNUSABLE, why),
+        },
+        RunnerCall::Noop(_) => None,
     };
-    let now = *directives.borrow();
-    if now.cancel {
-        let (status, error) = stopped(shared, task);
-        return not_begun(status, error);
+    if !may_begin(held).await {
+        return held.borrow().not_begun();
     }
-    if boot_ms() >= now.lease_deadline_ms {
-        return not_begun(Status::Abandoned, "the lease had passed before the action could start".to_owned());
-    }
-    let started_at_ms = OnceLock::new();
     let started = || {
         let now_ms = shared.reporter.clock.now_ms();
         started_at_ms.get_or_init(|| now_ms);
@@ -87,18 +88,71 @@ async fn carry_out(
             shared.metrics.action_started(now_ms.saturating_sub(event_at_ms));
         }
     };
-    let options = RunnerOptions { output_bytes_max: plan.output_bytes_max, ..shared.runner.clone() };
-    let mut outcome = runner::run(&options, command_of(task, plan, laid_out.path()), directives, started).await;
-    let (status, error) = judge(shared, task, &outcome);
-    outcome.error = error.or(outcome.error);
-    Ended { status, started_at_ms: started_at_ms.get().copied(), outcome }
+    match call {
+        RunnerCall::Noop(call) => {
+            started();
+            Verdict::Ended(call.outcome())
+        }
+        RunnerCall::Command(call) => {
+            let options = RunnerOptions { output_bytes_max: action.plan.output_bytes_max, ..shared.runner.clone() };
+            let exit = match laid_out {
+                Some(pack) => {
+                    let command = command_of(task, call, pack.path());
+                    runner::run(&options, command, held.subscribe(), started).await
+                }
+                None => Exit::bare(Why::NotStarted(code::PACK_UNUSABLE), None),
+            };
+            held.borrow().ended(exit)
+        }
+    }
 }
 
-fn command_of(task: &Task, plan: CommandPlan, pack: &Path) -> Command {
+fn render(task: &Task, action: &ResolvedAction) -> Result<RunnerCall, String> {
+    let parameters = serde_json::from_str(&task.parameters).map_err(|e| format!("the parameters are no JSON: {e}"))?;
+    let rendering = Rendering {
+        parameters: &parameters,
+        execution_id: &task.execution_id,
+        attempt: u32::try_from(task.attempt).unwrap_or(0),
+    };
+    action.plan.runner.render(rendering).map_err(|e| format!("{}: {e}", task.action))
+}
+
+async fn lay_out(packs: &Arc<PacksCache>, pack: Arc<dyn PackContent>) -> Result<LaidOut, String> {
+    let packs = packs.clone();
+    match tokio::task::spawn_blocking(move || packs.lay_out(&*pack)).await {
+        Ok(laid_out) => laid_out.map_err(|e| e.to_string()),
+        Err(error) => Err(format!("cannot lay out the pack: {error}")),
+    }
+}
+
+/// Waits for the grant, if there has to be one. From `true` on, the attempt has begun.
+async fn may_begin(held: &watch::Sender<Holding>) -> bool {
+    let mut changes = held.subscribe();
+    loop {
+        // Seen before it is asked: what changes behind that ends the wait below.
+        let deadline_ms = changes.borrow_and_update().lease_deadline_ms();
+        let (now_ms, mut begin) = (boot_ms(), Begin::Never);
+        held.send_if_modified(|h| {
+            begin = h.begin(now_ms);
+            begin == Begin::Now
+        });
+        match begin {
+            Begin::Now => return true,
+            Begin::Never => return false,
+            Begin::AwaitGrant => {
+                // The sender lives as long as the attempt.
+                let left = Duration::from_millis(deadline_ms.saturating_sub(now_ms));
+                let _ = tokio::time::timeout(left, changes.changed()).await;
+            }
+        }
+    }
+}
+
+fn command_of(task: &Task, call: CommandCall, pack: &Path) -> Command {
     let actions = pack.join("actions");
     // A pack whose actions only call programs of the system has no such folder.
     let directory = if actions.is_dir() { actions } else { pack.to_owned() };
-    let mut environment: BTreeMap<String, String> = plan.environment;
+    let mut environment: BTreeMap<String, String> = call.env.into_iter().collect();
     let own = [
         ("PETREL_EXECUTION_ID", Some(task.execution_id.clone())),
         ("PETREL_ATTEMPT", Some(task.attempt.to_string())),
@@ -109,31 +163,5 @@ fn command_of(task: &Task, plan: CommandPlan, pack: &Path) -> Command {
     ];
     environment.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     let timeout_ms = u64::try_from(task.timeout_ms).unwrap_or(0);
-    Command { argv: plan.argv, directory, environment, timeout_ms }
-}
-
-/// The attempt's status, and an error where the runner's own says too little.
-fn judge(shared: &Shared, task: &Task, outcome: &Outcome) -> (Status, Option<String>) {
-    match outcome.why {
-        Some(Why::Exited) if outcome.return_code == Some(0) => (Status::Succeeded, None),
-        Some(Why::Exited | Why::NotStarted) => (Status::Failed, None),
-        Some(Why::Timeout) => (Status::Timeout, Some(format!("ended after its time-out of {} ms", task.timeout_ms))),
-        Some(Why::Canceled) => {
-            let (status, error) = stopped(shared, task);
-            (status, Some(error))
-        }
-        Some(Why::LeaseLost | Why::WorkerGone) => {
-            (Status::Abandoned, Some("ended because its lease passed unacknowledged".to_owned()))
-        }
-        None => (Status::Abandoned, None),
-    }
-}
-
-/// Somebody canceled it, or the worker stops: then another one shall try.
-fn stopped(shared: &Shared, task: &Task) -> (Status, String) {
-    if shared.cancels.is_ordered(&task.execution_id, task.token) {
-        (Status::Canceled, "canceled".to_owned())
-    } else {
-        (Status::Abandoned, "ended because its worker was shut down".to_owned())
-    }
+    Command { argv: call.argv, directory, environment, timeout_ms }
 }

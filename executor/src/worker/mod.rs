@@ -1,10 +1,13 @@
 //! Workers: they claim tasks of one pool, run them, and tell the owners.
 //!
-//! `stage` claims on a thread of its own, `attempt` runs what was claimed on the async runtime, `cancels`
-//! follows the owners' orders to stop.
+//! `stage` claims on a thread of its own, from what `inputs` and `slots` tell it; `attempt` runs what was claimed on
+//! the async runtime; `follower` reads the owners' orders into `attempts`. What they decide is in
+//! [`petrel_execution::worker`].
 
 mod attempt;
-mod cancels;
+mod attempts;
+mod follower;
+mod inputs;
 mod options;
 mod report;
 mod slots;
@@ -25,11 +28,15 @@ use crate::metrics::ExecutorMetrics;
 use crate::packs_cache::PacksCache;
 use crate::view::ExecutorView;
 use attempt::Shared;
-use cancels::{Cancels, Follower};
+pub use attempts::Attempts;
+use follower::Follower;
+use inputs::Inputs;
+pub use inputs::WorkerInputs;
 pub use options::WorkerOptions;
 use report::Reporter;
-use slots::Slots;
-use stage::{ClaimStage, Claimed, STAGE};
+pub use slots::{Slot, Slots};
+use stage::STAGE;
+pub use stage::{ClaimStage, Claimed};
 
 /// Fewest records that the claim stage fetches at once.
 const FETCH_RECORDS_MIN: usize = 8;
@@ -79,12 +86,14 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
             directory: options.packs_directory.display().to_string(),
             source,
         })?;
-        let (slots, cancels) = (Slots::new(options.slots), Arc::new(Cancels::default()));
+        let (slots, attempts) = (Slots::new(options.slots), Arc::new(Attempts::new(options.instance.clone())));
         metrics.slots.add(i64::try_from(options.slots).unwrap_or(i64::MAX));
-        let follower = Follower::start(bus.clone(), options.topics.cancels(), cancels.clone(), clock.clone())
-            .map_err(WorkerError::Thread)?;
+        let orders = options.topics.orders(&options.pool);
+        let follower =
+            Follower::start(bus.clone(), orders, attempts.clone(), clock.clone()).map_err(WorkerError::Thread)?;
         let (sender, claims) = mpsc::unbounded_channel();
-        let stage: ClaimStage<G> = ClaimStage::new(&options, slots.clone(), cancels.clone(), sender, metrics.clone());
+        let stage: ClaimStage<G> = ClaimStage::new(&options, slots.clone(), sender, metrics.clone());
+        let inputs = Arc::new(Inputs { view: globals, slots: slots.clone(), attempts: attempts.clone() });
         // What it fetches beyond its slots it would only offer to itself again and again.
         let fetch_records_max = driver.fetch_records_max.min(options.slots.max(FETCH_RECORDS_MIN));
         let driver = DriverOptions { fetch_records_max, ..driver };
@@ -95,17 +104,17 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
             co_partitioned: false,
         };
         let results = options.topics.results();
-        let reporter = Reporter { publisher, clock: clock.clone(), results, worker: options.instance.clone() };
+        let reporter = Reporter { publisher, clock: clock.clone(), results, reports: options.reports() };
         let shared = Shared {
             runner: options.runner.clone(),
             reporter,
-            cancels: cancels.clone(),
+            attempts: attempts.clone(),
             packs: Arc::new(packs),
             metrics,
         };
         let pool = tokio::spawn(run_claims(claims, Arc::new(shared)));
-        let stage = spawn_stage(bus, stage, session, driver, globals, clock);
-        Ok(WorkerHandle { stage, follower, slots, cancels, pool, options })
+        let stage = spawn_stage(bus, stage, session, driver, inputs, clock);
+        Ok(WorkerHandle { stage, follower, slots, attempts, pool, options })
     }
 }
 
@@ -138,7 +147,7 @@ pub struct WorkerHandle {
     stage: StageHandle,
     follower: Follower,
     slots: Slots,
-    cancels: Arc<Cancels>,
+    attempts: Arc<Attempts>,
     pool: JoinHandle<()>,
     options: WorkerOptions,
 }
@@ -154,11 +163,12 @@ impl WorkerHandle {
         self.slots.busy()
     }
 
-    /// Claims nothing more, waits for what runs, ends what still runs after `shutdown_grace_ms`, and
-    /// reports it as abandoned, so that another worker tries where the action allows.
+    /// Claims nothing more, gives back what has not begun, waits for what runs, ends what still runs after
+    /// `shutdown_grace_ms`, and hands it over, so that another worker tries where the action allows.
     pub async fn shutdown(self) {
-        let Self { stage, follower, slots, cancels, mut pool, options } = self;
+        let Self { stage, follower, slots, attempts, mut pool, options } = self;
         slots.close();
+        attempts.drain();
         stage.stop();
         // With the stage goes the only sender of claims.
         let left = tokio::task::spawn_blocking(move || stage.join()).await;
@@ -168,7 +178,7 @@ impl WorkerHandle {
         let grace = Duration::from_millis(options.shutdown_grace_ms);
         if tokio::time::timeout(grace, &mut pool).await.is_err() {
             tracing::warn!(attempts = slots.busy(), "ending attempts that still run");
-            cancels.end_all();
+            attempts.end_all();
             let most_ms = options.runner.kill_grace_ms.saturating_add(options.shutdown_report_ms);
             if tokio::time::timeout(Duration::from_millis(most_ms), &mut pool).await.is_err() {
                 tracing::error!(attempts = slots.busy(), "attempts left to their leases");
@@ -176,7 +186,7 @@ impl WorkerHandle {
             }
         }
         if tokio::task::spawn_blocking(move || drop(follower)).await.is_err() {
-            tracing::error!("the thread that follows the cancels did not end in order");
+            tracing::error!("the thread that follows the orders did not end in order");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use petrel_execution::worker::Reports;
 use petrel_schemas::Topics;
 
 use crate::runner::RunnerOptions;
@@ -18,6 +19,8 @@ pub struct WorkerOptions {
     pub instance: Arc<str>,
     /// Attempts that it runs at once.
     pub slots: usize,
+    /// How long a task stands before a full worker until it is sent elsewhere, in milliseconds.
+    pub decline_ms: i64,
     /// Folder for the packs that it lays out as files.
     pub packs_directory: PathBuf,
     /// How commands are run.
@@ -38,10 +41,16 @@ impl WorkerOptions {
             pool: "default".into(),
             instance,
             slots: (2 * cores).max(2),
+            decline_ms: 2_000,
             packs_directory,
             runner: RunnerOptions::default(),
             shutdown_grace_ms: 10_000,
             shutdown_report_ms: 5_000,
         }
+    }
+
+    /// Writes what this worker reports.
+    pub fn reports(&self) -> Reports {
+        Reports { worker: self.instance.clone(), pool: self.pool.clone() }
     }
 }

@@ -1,58 +1,58 @@
 //! How many attempts a worker runs at once.
 
 use std::sync::Arc;
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use crate::supervise::boot_ms;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The slots of a worker.
 #[derive(Debug, Clone)]
-pub struct Slots {
-    free: Arc<Semaphore>,
+pub struct Slots(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     total: usize,
+    busy: AtomicUsize,
+    closed: AtomicBool,
 }
 
 /// A taken slot; free again when dropped.
 #[derive(Debug)]
-pub struct Slot {
-    _permit: OwnedSemaphorePermit,
-    taken_at_ms: u64,
-}
+pub struct Slot(Arc<Inner>);
 
 impl Slots {
     /// That many slots, all free.
     pub fn new(total: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(total)), total }
+        Self(Arc::new(Inner { total, busy: AtomicUsize::new(0), closed: AtomicBool::new(false) }))
     }
 
-    /// A free slot, if there is one and the worker is not about to stop.
-    pub fn try_take(&self) -> Option<Slot> {
-        // The lease that a claim gets runs from before the claim is sent, so the time comes first.
-        let taken_at_ms = boot_ms();
-        let permit = self.free.clone().try_acquire_owned().ok()?;
-        Some(Slot { _permit: permit, taken_at_ms })
+    /// Takes a slot for a claim that has committed. Only the claim stage takes slots, and it has counted them.
+    pub fn take(&self) -> Slot {
+        self.0.busy.fetch_add(1, Ordering::SeqCst);
+        Slot(self.0.clone())
     }
 
-    /// Whether no slot is free, or given out any more.
-    pub fn is_full(&self) -> bool {
-        self.free.is_closed() || self.free.available_permits() == 0
+    /// Number of free slots; none once they are closed.
+    pub fn free(&self) -> usize {
+        if self.is_closed() { 0 } else { self.0.total.saturating_sub(self.busy()) }
     }
 
-    /// No slot is given out any more.
+    /// The worker is about to stop: nothing is to be claimed any more.
     pub fn close(&self) {
-        self.free.close();
+        self.0.closed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the worker is about to stop.
+    pub fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::SeqCst)
     }
 
     /// Number of taken slots.
     pub fn busy(&self) -> usize {
-        self.total - self.free.available_permits().min(self.total)
+        self.0.busy.load(Ordering::SeqCst)
     }
 }
 
-impl Slot {
-    /// When it was taken, in milliseconds of `CLOCK_BOOTTIME`.
-    pub fn taken_at_ms(&self) -> u64 {
-        self.taken_at_ms
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -1,25 +1,28 @@
 //! Claims: the stage between a pool's tasks and the worker that runs them.
 //!
-//! It claims a task only with a free slot and blocks its partition otherwise. The claim commits together
-//! with the task's offset, and only then does the worker get the task: a task is run by whoever committed
-//! its claim, or by nobody, in which case the lease passes and the owner decides.
+//! It claims a task only with a free slot. The claim commits together with the task's offset, and only then
+//! does the worker get the task: a task is run by whoever committed its claim, or by nobody, in which case the
+//! lease passes and the owner decides. Orders are not looked at here: the worker does, before it begins.
 //!
-//! Whether a slot is free, and which attempts must not run, it asks of its worker. That is input like the
-//! records; nothing else it does depends on anything outside.
+//! How many slots are free is part of its globals, as they were when the turn began; what it claims in the open
+//! transaction is counted on top. A slot is really taken when the claim has committed.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use petrel_bus::{Batch, Context, InputTopic, Output, Record, Stage, StageSpec, Start};
-use petrel_schemas::{Claim, DecodeError, Task, TaskRecord, encode};
+use petrel_bus::{Batch, Context, InputTopic, Output, Record, Stage, StageSpec, Start, Taken};
+use petrel_execution::owner::DeclineReason;
+use petrel_execution::worker::{Reports, patience_ms};
+use petrel_execution::{Note, code};
+use petrel_schemas::{DecodeError, Task, decode, encode};
 use tokio::sync::mpsc;
 
-use super::cancels::Cancels;
+use super::inputs::WorkerInputs;
 use super::options::WorkerOptions;
 use super::slots::{Slot, Slots};
 use crate::dead_letters;
 use crate::metrics::ExecutorMetrics;
-use crate::view::{CommandPlan, ExecutorView, Rendered};
+use crate::view::{ExecutorView, Resolution, ResolvedAction};
 
 /// Name of the stage.
 pub(super) const STAGE: &str = "worker";
@@ -28,10 +31,20 @@ pub(super) const STAGE: &str = "worker";
 pub struct Claimed {
     /// The task.
     pub task: Task,
-    /// How to run it, or why it cannot be.
-    pub command: Result<CommandPlan, String>,
+    /// Its action, or why it cannot be run.
+    pub action: Result<ResolvedAction, Note>,
+    /// An instant before the claim was sent, in milliseconds of `CLOCK_BOOTTIME`: the lease counts from it.
+    pub claim_began_ms: u64,
     /// Its slot.
     pub slot: Slot,
+}
+
+/// A claim of the open transaction.
+struct Open {
+    task: Task,
+    action: Result<ResolvedAction, Note>,
+    claim_began_ms: u64,
+    waited_ms: i64,
 }
 
 /// The stage that claims tasks.
@@ -40,29 +53,27 @@ pub struct ClaimStage<G> {
     tasks: Arc<str>,
     results: Arc<str>,
     dead_letters: Arc<str>,
-    worker: Arc<str>,
+    reports: Reports,
+    /// See [`WorkerOptions::decline_ms`].
+    decline_ms: i64,
     slots: Slots,
-    cancels: Arc<Cancels>,
     /// Where committed claims go.
     pool: mpsc::UnboundedSender<Claimed>,
     metrics: Arc<ExecutorMetrics>,
-    /// Claims of the open transaction, with the time each task waited, in milliseconds.
-    open: Vec<(Claimed, i64)>,
+    open: Vec<Open>,
+    open_declines: Vec<DeclineReason>,
     open_dead_letters: u64,
     globals: PhantomData<fn(&G)>,
 }
 
-enum Taken {
-    Yes,
-    NotYet(String),
-}
+/// Why a record cannot be taken yet.
+struct NotYet(String);
 
 impl<G: ExecutorView> ClaimStage<G> {
     /// A stage that claims for this worker; the channel holds at most as many as there are slots.
     pub fn new(
         options: &WorkerOptions,
         slots: Slots,
-        cancels: Arc<Cancels>,
         pool: mpsc::UnboundedSender<Claimed>,
         metrics: Arc<ExecutorMetrics>,
     ) -> Self {
@@ -71,88 +82,105 @@ impl<G: ExecutorView> ClaimStage<G> {
             tasks: options.topics.tasks(&options.pool),
             results: options.topics.results(),
             dead_letters: options.topics.dead_letters(),
-            worker: options.instance.clone(),
+            reports: options.reports(),
+            decline_ms: options.decline_ms,
             slots,
-            cancels,
             pool,
             metrics,
             open: Vec::new(),
+            open_declines: Vec::new(),
             open_dead_letters: 0,
             globals: PhantomData,
         }
     }
 
-    fn record(&mut self, batch: &Batch<'_>, record: &Record<'_>, context: &mut Context<'_, G>) -> Taken {
-        // Looked at first, for a full worker is offered the same records again and again.
-        if self.slots.is_full() {
-            return Taken::NotYet("no slot is free".to_owned());
-        }
-        match TaskRecord::decode(record.value.unwrap_or_default()) {
-            Ok(TaskRecord::Task(task)) => return self.task(task, context),
-            // Orders to stop come on a topic of their own; one that is here is as good.
-            Ok(TaskRecord::TaskCancel(order)) => self.cancels.order(order),
+    fn record(
+        &mut self,
+        batch: &Batch<'_>,
+        record: &Record<'_>,
+        context: &mut Context<'_, WorkerInputs<G>>,
+    ) -> Result<(), NotYet> {
+        match decode::<Task>(record.value.unwrap_or_default()) {
+            Ok(task) => self.task(task, context),
             // A newer release wrote it: wait until this process is upgraded too, or gives the partition away.
-            Err(e @ DecodeError::UnknownSchema { .. }) => return Taken::NotYet(e.to_string()),
+            Err(e @ DecodeError::UnknownSchema { .. }) => Err(NotYet(e.to_string())),
             Err(e) => {
                 self.open_dead_letters += 1;
                 context.emit(dead_letters::of_record(STAGE, &self.dead_letters, batch, record, e.into()));
+                Ok(())
             }
         }
-        Taken::Yes
     }
 
-    fn task(&mut self, task: Task, context: &mut Context<'_, G>) -> Taken {
-        if !self.cancels.is_current() {
-            return Taken::NotYet("the cancels have not been read yet".to_owned());
+    fn task(&mut self, task: Task, context: &mut Context<'_, WorkerInputs<G>>) -> Result<(), NotYet> {
+        let inputs = context.globals();
+        if context.now_ms() > task.start_by_ms {
+            self.decline(&task, DeclineReason::Late, context);
+            return Ok(());
         }
-        if self.cancels.is_ordered(&task.execution_id, task.token) {
-            // The owner has ended it, or has given it to somebody else.
-            return Taken::Yes;
+        if inputs.draining {
+            self.decline(&task, DeclineReason::ShuttingDown, context);
+            return Ok(());
         }
-        let Some(slot) = self.slots.try_take() else {
-            return Taken::NotYet("no slot is free".to_owned());
-        };
-        let command = match context.globals().command(&task) {
-            Rendered::Command(plan) => Ok(plan),
-            Rendered::Refused(reason) => Err(reason),
-            Rendered::RevisionUnknown => {
-                return Taken::NotYet(format!("revision {} has not arrived yet", task.revision));
+        if !inputs.following {
+            return Err(NotYet("the owners' orders are not followed yet".to_owned()));
+        }
+        if inputs.free_slots <= self.open.len() {
+            // Somebody else may be idle: what has stood here for long enough is sent elsewhere.
+            if context.blocked_ms() < patience_ms(self.decline_ms, task.declines) {
+                return Err(NotYet("no slot is free".to_owned()));
+            }
+            self.decline(&task, DeclineReason::Full, context);
+            return Ok(());
+        }
+        let action = match inputs.view.resolve(&task.revision, &task.action) {
+            Resolution::Ready(action) => Ok(action),
+            Resolution::NotYet => {
+                return Err(NotYet(format!("revision {} has not arrived yet", task.revision)));
+            }
+            Resolution::Broken(why) => return Err(NotYet(why)),
+            Resolution::Removed => {
+                let why = format!("revision {} was removed, or was never applied", task.revision);
+                Err(Note::new(code::REVISION_REMOVED, why))
+            }
+            Resolution::NoSuchAction => {
+                let why = format!("revision {} has no action {}", task.revision, task.action);
+                Err(Note::new(code::NO_SUCH_ACTION, why))
             }
         };
         let now_ms = context.now_ms();
-        let claim = Claim {
-            execution_id: task.execution_id.clone(),
-            root_execution_id: task.root_execution_id.clone(),
-            attempt: task.attempt,
-            token: task.token,
-            worker: self.worker.to_string(),
-            claimed_at_ms: now_ms,
-        };
+        let claim = self.reports.claim(&task, now_ms);
         context.emit(Output::keyed(&self.results, task.root_execution_id.as_bytes(), encode(&claim)));
         let waited_ms = now_ms.saturating_sub(task.dispatched_at_ms);
-        self.open.push((Claimed { task, command, slot }, waited_ms));
-        Taken::Yes
+        self.open.push(Open { task, action, claim_began_ms: inputs.boot_ms, waited_ms });
+        Ok(())
+    }
+
+    fn decline(&mut self, task: &Task, reason: DeclineReason, context: &mut Context<'_, WorkerInputs<G>>) {
+        let declined = self.reports.declined(task, reason, context.now_ms());
+        context.emit(Output::keyed(&self.results, task.root_execution_id.as_bytes(), encode(&declined)));
+        self.open_declines.push(reason);
     }
 }
 
 impl<G: ExecutorView> Stage for ClaimStage<G> {
-    type Globals = G;
+    type Globals = WorkerInputs<G>;
 
     fn spec(&self) -> &StageSpec {
         &self.spec
     }
 
-    fn inputs(&self, _: &G) -> Vec<InputTopic> {
+    fn inputs(&self, _: &WorkerInputs<G>) -> Vec<InputTopic> {
         vec![InputTopic { name: self.tasks.clone(), start: Start::Beginning, with: None }]
     }
 
-    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, G>) -> petrel_bus::Taken {
+    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, WorkerInputs<G>>) -> Taken {
         for (consumed, record) in batch.records.iter().enumerate() {
-            if let Taken::NotYet(reason) = self.record(&batch, record, context) {
-                return petrel_bus::Taken::Blocked { consumed, reason };
+            if let Err(NotYet(reason)) = self.record(&batch, record, context) {
+                return Taken::Blocked { consumed, reason };
             }
         }
-        petrel_bus::Taken::All
+        Taken::All
     }
 
     fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
@@ -161,8 +189,10 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
 
     fn committed(&mut self) {
         self.metrics.dead_letters.inc_by(std::mem::take(&mut self.open_dead_letters));
-        for (claimed, waited_ms) in self.open.drain(..) {
+        self.open_declines.drain(..).for_each(|reason| self.metrics.task_declined(reason));
+        for Open { task, action, claim_began_ms, waited_ms } in self.open.drain(..) {
             self.metrics.claimed(waited_ms);
+            let claimed = Claimed { task, action, claim_began_ms, slot: self.slots.take() };
             // A worker that has stopped leaves the attempt to the lease.
             if self.pool.send(claimed).is_err() {
                 tracing::warn!("a claimed task came after the worker had stopped");
@@ -172,6 +202,7 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
 
     fn aborted(&mut self) {
         self.open.clear();
+        self.open_declines.clear();
         self.open_dead_letters = 0;
     }
 }

@@ -1,61 +1,99 @@
-//! The claim stage as a function, and what follows the cancels.
+//! The claim stage as a function, and what an owner's orders reach.
 
 use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, Facts, Output, PartitionState, Record, Stage, Taken};
-use petrel_schemas::{Claim, DeadLetter, Task, TaskCancel, Topics, decode, encode};
-use tokio::sync::{mpsc, watch};
+use petrel_execution::runner::{NoopSpec, RunnerSpec};
+use petrel_execution::worker::Stop;
+use petrel_execution::{ActionPlan, CompleteParameters, Delivery, code};
+use petrel_schemas::{Claim, DeadLetter, Declined, Order, Task, Topics, decode, encode, kind_of};
+use serde_json::Value;
+use tokio::sync::mpsc;
 
-use super::cancels::Cancels;
+use super::attempts::Attempts;
+use super::inputs::WorkerInputs;
 use super::options::WorkerOptions;
 use super::slots::Slots;
 use super::stage::{ClaimStage, Claimed};
 use crate::metrics::ExecutorMetrics;
-use crate::runner::Directive;
-use crate::supervise::boot_ms;
-use crate::view::{ExecutorView, Prepared, Rendered};
+use crate::view::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
+
+const NOW_MS: i64 = 9_000;
+const BOOT_MS: u64 = 77;
 
 struct View;
+
+#[derive(Debug)]
+struct Nothing;
+
+impl CompleteParameters for Nothing {
+    fn complete(&self, _: &Value) -> Result<Value, String> {
+        unreachable!("workers complete nothing")
+    }
+}
+
+impl PackContent for Nothing {
+    fn name(&self) -> String {
+        "revision/demo".to_owned()
+    }
+
+    fn hash(&self) -> Result<String, String> {
+        Ok("abc".to_owned())
+    }
+
+    fn files(&self, _: &mut EachFile<'_>) -> Result<(), String> {
+        Ok(())
+    }
+}
 
 impl ExecutorView for View {
     fn dispatch_paused(&self) -> bool {
         false
     }
 
-    fn prepare(&self, _: &str, _: &str, _: &str) -> Prepared {
-        unreachable!("workers prepare nothing")
-    }
-
-    fn command(&self, task: &Task) -> Rendered {
-        match task.revision.as_str() {
-            "later" => Rendered::RevisionUnknown,
-            _ => Rendered::Refused("no such action".to_owned()),
+    fn resolve(&self, revision: &str, _: &str) -> Resolution {
+        match revision {
+            "later" => return Resolution::NotYet,
+            "newer" => return Resolution::Broken("of a newer release".to_owned()),
+            "gone" => return Resolution::Removed,
+            "other" => return Resolution::NoSuchAction,
+            _ => {}
         }
+        let plan = ActionPlan {
+            pool: "default".to_owned(),
+            delivery: Delivery::AtLeastOnce,
+            timeout_ms: 5_000,
+            output_bytes_max: 1_000,
+            runner: Arc::new(RunnerSpec::Noop(NoopSpec)),
+            parameters: Arc::new(Nothing),
+        };
+        Resolution::Ready(ResolvedAction { plan: Arc::new(plan), pack: Arc::new(Nothing) })
     }
 }
 
 struct Worker {
     stage: ClaimStage<View>,
     slots: Slots,
-    cancels: Arc<Cancels>,
     claims: mpsc::UnboundedReceiver<Claimed>,
     topics: Topics,
+    blocked_ms: i64,
+    following: bool,
 }
 
 impl Worker {
     fn new(slots: usize) -> Self {
         let topics = Topics::new("petrel.", 4, 16);
         let options = WorkerOptions::new(topics.clone(), "w1".into(), "unused".into());
-        let (slots, cancels) = (Slots::new(slots), Arc::new(Cancels::default()));
+        let slots = Slots::new(slots);
         let (sender, claims) = mpsc::unbounded_channel();
         let metrics = Arc::new(ExecutorMetrics::new(&prometheus::Registry::new()).unwrap());
-        cancels.set_current();
         Self {
-            stage: ClaimStage::new(&options, slots.clone(), cancels.clone(), sender, metrics),
+            stage: ClaimStage::new(&options, slots.clone(), sender, metrics),
             slots,
-            cancels,
             claims,
             topics,
+            blocked_ms: 0,
+            following: true,
         }
     }
 
@@ -69,8 +107,15 @@ impl Worker {
         let topic = self.topics.tasks("default");
         let batch = Batch { topic: &topic, partition: 3, records: &records };
         let (mut state, mut outputs) = (PartitionState::default(), Vec::new());
-        let facts = Facts { partition: 3, now_ms: 9_000, blocked_ms: 0 };
-        let mut context = Context::new(facts, &View, &mut state, &mut outputs);
+        let inputs = WorkerInputs {
+            view: Arc::new(View),
+            free_slots: self.slots.free(),
+            following: self.following,
+            draining: self.slots.is_closed(),
+            boot_ms: BOOT_MS,
+        };
+        let facts = Facts { partition: 3, now_ms: NOW_MS, blocked_ms: self.blocked_ms };
+        let mut context = Context::new(facts, &inputs, &mut state, &mut outputs);
         let consumed = match self.stage.records(batch, &mut context) {
             Taken::All => records.len(),
             Taken::Blocked { consumed, .. } => consumed,
@@ -85,8 +130,8 @@ impl Worker {
     }
 }
 
-fn task(execution: &str, revision: &str) -> Vec<u8> {
-    encode(&Task {
+fn task(execution: &str, revision: &str) -> Task {
+    Task {
         execution_id: execution.to_owned(),
         root_execution_id: format!("root-{execution}"),
         event_id: None,
@@ -101,117 +146,178 @@ fn task(execution: &str, revision: &str) -> Vec<u8> {
         timeout_ms: 1_000,
         lease_ms: 1_000,
         dispatched_at_ms: 8_000,
-    })
+        start_by_ms: NOW_MS,
+        declines: 0,
+    }
 }
 
-fn order(execution: &str, token: i64) -> TaskCancel {
-    TaskCancel { execution_id: execution.to_owned(), root_execution_id: execution.to_owned(), attempt: 1, token }
+fn now(execution: &str) -> Vec<u8> {
+    encode(&task(execution, "now"))
+}
+
+/// What was written: `claim a`, or `full a`.
+fn told(outputs: &[Output]) -> Vec<String> {
+    let told = |output: &Output| {
+        let value = output.value.as_deref().unwrap();
+        match kind_of(value).unwrap() {
+            "Claim" => format!("claim {}", decode::<Claim>(value).unwrap().execution_id),
+            "DeadLetter" => format!("dead {}", decode::<DeadLetter>(value).unwrap().reason),
+            _ => {
+                let declined: Declined = decode(value).unwrap();
+                format!("{} {}", declined.reason, declined.execution_id)
+            }
+        }
+    };
+    outputs.iter().map(told).collect()
 }
 
 #[test]
 fn a_claim_is_written_and_the_task_handed_over_once_committed() {
     let mut worker = Worker::new(2);
-    let before_ms = boot_ms();
-    let (consumed, outputs) = worker.step(&[task("a", "now")]);
-    assert_eq!((consumed, outputs.len(), worker.slots.busy()), (1, 1, 1));
+    let (consumed, outputs) = worker.step(&[now("a")]);
+    assert_eq!((consumed, outputs.len(), worker.slots.busy()), (1, 1, 0));
     assert_eq!((&outputs[0].topic, outputs[0].key.as_deref()), (&worker.topics.results(), Some(&b"root-a"[..])));
     let claim: Claim = decode(outputs[0].value.as_deref().unwrap()).unwrap();
-    assert_eq!((claim.attempt, claim.token, &*claim.worker, claim.claimed_at_ms), (2, 5, "w1", 9_000));
+    assert_eq!((claim.attempt, claim.token, &*claim.worker, &*claim.pool), (2, 5, "w1", "default"));
     assert!(worker.handed_over().is_empty(), "handed over before the commit");
     worker.stage.committed();
     let claims = worker.handed_over();
-    assert_eq!(claims[0].task.execution_id, "a");
-    assert!((before_ms..=boot_ms()).contains(&claims[0].slot.taken_at_ms()));
+    assert_eq!((&*claims[0].task.execution_id, claims[0].claim_began_ms), ("a", BOOT_MS));
+    assert_eq!(worker.slots.busy(), 1);
     drop(claims);
     assert_eq!(worker.slots.busy(), 0);
 }
 
 #[test]
-fn a_full_worker_claims_nothing() {
+fn claims_of_the_open_transaction_take_slots_and_an_abort_gives_them_back() {
     let mut worker = Worker::new(2);
-    let tasks = ["a", "b", "c"].map(|e| task(e, "now"));
-    let (consumed, outputs) = worker.step(&tasks);
-    assert_eq!((consumed, outputs.len()), (2, 2));
-    worker.stage.committed();
-    assert_eq!(worker.step(&tasks[2..]).0, 0);
-    worker.handed_over().pop();
-    assert_eq!(worker.step(&tasks[2..]).0, 1);
-    worker.stage.committed();
-    worker.handed_over();
-    worker.slots.close();
-    assert_eq!(worker.step(&tasks[..1]).0, 0, "a worker that stops claims nothing");
-}
-
-#[test]
-fn an_aborted_claim_runs_nothing() {
-    let mut worker = Worker::new(1);
-    worker.step(&[task("a", "now")]);
+    assert_eq!(worker.step(&[now("a")]).0, 1);
+    // The snapshot says two, and one of them is spoken for.
+    assert_eq!(worker.step(&[now("b"), now("c")]).0, 1);
     worker.stage.aborted();
     worker.stage.committed();
     assert!(worker.handed_over().is_empty());
+    assert_eq!((worker.slots.busy(), worker.step(&[now("a"), now("b"), now("c")]).0), (0, 2));
+    worker.stage.committed();
+    assert_eq!(worker.handed_over().len(), 2);
     assert_eq!(worker.slots.busy(), 0);
 }
 
 #[test]
-fn what_must_not_run_is_skipped_and_what_cannot_be_read_given_up() {
-    let mut worker = Worker::new(4);
-    worker.cancels.order(order("a", 5));
-    worker.cancels.order(order("b", 4));
-    let stray = encode(&order("c", 5));
-    let (consumed, outputs) =
-        worker.step(&[task("a", "now"), b"rubbish".to_vec(), stray, task("b", "now"), task("c", "now")]);
-    assert_eq!((consumed, outputs.len(), worker.slots.busy()), (5, 2, 1));
-    let letter: DeadLetter = decode(outputs[0].value.as_deref().unwrap()).unwrap();
-    assert_eq!((&*letter.stage, &*letter.reason, letter.partition, letter.offset), ("worker", "not_a_record", 3, 1));
-    let claim: Claim = decode(outputs[1].value.as_deref().unwrap()).unwrap();
-    assert_eq!(claim.execution_id, "b");
-}
-
-#[test]
-fn a_worker_waits_for_what_it_must_know() {
+fn a_full_worker_waits_and_then_sends_elsewhere_what_stands_before_it() {
     let mut worker = Worker::new(1);
-    assert_eq!(worker.step(&[task("a", "later")]).0, 0, "its revision has not arrived");
-    assert_eq!(worker.slots.busy(), 0);
-    worker.cancels = Arc::new(Cancels::default());
-    let options = WorkerOptions::new(worker.topics.clone(), "w1".into(), "unused".into());
-    let (sender, _claims) = mpsc::unbounded_channel();
-    let metrics = Arc::new(ExecutorMetrics::new(&prometheus::Registry::new()).unwrap());
-    worker.stage = ClaimStage::new(&options, worker.slots.clone(), worker.cancels.clone(), sender, metrics);
-    assert_eq!(worker.step(&[task("a", "now")]).0, 0, "the cancels are not known");
-    worker.cancels.set_current();
-    assert_eq!(worker.step(&[task("a", "now")]).0, 1);
+    let (consumed, outputs) = worker.step(&[now("a"), now("b"), now("c")]);
+    assert_eq!((consumed, told(&outputs)), (1, vec!["claim a".to_owned()]));
+    worker.stage.committed();
+    let rest = [now("b"), now("c")];
+    worker.blocked_ms = 1_999;
+    assert_eq!(worker.step(&rest).0, 0);
+    worker.blocked_ms = 2_000;
+    let (consumed, outputs) = worker.step(&rest);
+    assert_eq!((consumed, told(&outputs)), (2, vec!["full b".to_owned(), "full c".to_owned()]));
+    assert_eq!(outputs[0].key.as_deref(), Some(&b"root-b"[..]));
+    // What was declined before may stand for longer, up to a limit.
+    worker.blocked_ms = 5_999;
+    let again = |declines: i32| encode(&Task { declines, ..task("d", "now") });
+    assert_eq!(worker.step(&[now("b"), again(2)]).0, 1);
+    worker.blocked_ms = 6_000;
+    assert_eq!(worker.step(&[now("b"), again(2)]).0, 2);
+    worker.blocked_ms = 32_000;
+    assert_eq!(worker.step(&[again(i32::MAX)]).0, 1);
+    // One that has become free claims, however long they have stood there.
+    worker.stage.committed();
+    drop(worker.handed_over());
+    assert_eq!(told(&worker.step(&rest[..1]).1), ["claim b"]);
 }
 
 #[test]
-fn orders_reach_what_runs_and_what_is_about_to() {
-    let director = || watch::channel(Directive { lease_deadline_ms: 0, cancel: false });
-    let cancels = Cancels::default();
-    let (early, is_early) = director();
-    cancels.order(order("a", 1));
-    cancels.running(("a".to_owned(), 1), early);
-    assert!(is_early.borrow().cancel);
-
-    let (late, is_late) = director();
-    cancels.running(("a".to_owned(), 2), late);
-    assert!(!is_late.borrow().cancel);
-    cancels.order(order("a", 2));
-    assert!(is_late.borrow().cancel);
-
-    let (running, is_running) = director();
-    let (next, is_next) = director();
-    cancels.running(("b".to_owned(), 1), running);
-    cancels.end_all();
-    cancels.running(("b".to_owned(), 2), next);
-    assert!(is_running.borrow().cancel && is_next.borrow().cancel);
-    assert!(!cancels.is_ordered("b", 1), "the end of a worker is no cancel");
+fn what_is_late_or_comes_to_one_that_stops_is_declined_at_once() {
+    let mut worker = Worker::new(1);
+    let late = encode(&Task { start_by_ms: NOW_MS - 1, ..task("a", "later") });
+    assert_eq!(told(&worker.step(&[late.clone()]).1), ["late a"]);
+    worker.slots.close();
+    assert_eq!(told(&worker.step(&[late, now("b")]).1), ["late a", "shutting_down b"]);
+    worker.stage.committed();
+    assert!(worker.handed_over().is_empty());
 }
 
 #[test]
-fn old_orders_are_forgotten() {
-    let cancels = Cancels::default();
-    for token in 0..10_010 {
-        cancels.order(order("a", token));
-        cancels.order(order("a", token));
+fn a_worker_waits_for_what_it_must_know_and_for_nothing_that_will_never_come() {
+    let mut worker = Worker::new(4);
+    worker.blocked_ms = 1_000_000;
+    worker.following = false;
+    assert_eq!(worker.step(&[now("a")]).0, 0);
+    worker.following = true;
+    for revision in ["later", "newer"] {
+        assert_eq!(worker.step(&[encode(&task("a", revision))]).0, 0, "{revision}");
     }
-    assert!(!cancels.is_ordered("a", 9) && cancels.is_ordered("a", 10) && cancels.is_ordered("a", 10_009));
+    assert_eq!(worker.step(&[encode(&task("a", "gone")), encode(&task("b", "other"))]).0, 2);
+    worker.stage.committed();
+    let claims = worker.handed_over();
+    let codes: Vec<_> = claims.iter().map(|c| c.action.as_ref().err().unwrap().code.clone().unwrap()).collect();
+    assert_eq!(codes, [code::REVISION_REMOVED, code::NO_SUCH_ACTION]);
+    assert_eq!(worker.step(&[b"\xC3\x01newer-release".to_vec()]).0, 0);
+    let (consumed, outputs) = worker.step(&[b"rubbish".to_vec(), encode(&order("c", 5, "cancel")), now("d")]);
+    assert_eq!(
+        (consumed, told(&outputs)),
+        (3, ["dead not_a_record", "dead unexpected_kind", "claim d"].map(String::from).to_vec())
+    );
+}
+
+fn order(execution: &str, token: i64, what: &str) -> Order {
+    Order {
+        execution_id: execution.to_owned(),
+        root_execution_id: execution.to_owned(),
+        attempt: 1,
+        token,
+        worker: None,
+        order: what.to_owned(),
+        start_by_ms: NOW_MS,
+    }
+}
+
+#[test]
+fn orders_reach_what_is_held_and_what_is_about_to_be() {
+    let attempts = Attempts::new("w1".into());
+    attempts.order(&order("a", 5, "cancel"), NOW_MS);
+    let early = attempts.hold(&task("a", "now"), 0);
+    assert_eq!(early.borrow().stop(), Some(Stop::Canceled));
+
+    let late = attempts.hold(&task("b", "now"), 0);
+    attempts.order(&order("b", 4, "cancel"), NOW_MS);
+    attempts.order(&Order { worker: Some("w2".to_owned()), ..order("b", 5, "cancel") }, NOW_MS);
+    assert_eq!(late.borrow().stop(), None);
+    attempts.order(&Order { worker: Some("w1".to_owned()), ..order("b", 5, "cancel") }, NOW_MS);
+    assert_eq!(late.borrow().stop(), Some(Stop::Canceled));
+
+    let once = Task { delivery: "at_most_once".to_owned(), ..task("c", "now") };
+    attempts.order(&order("c", 5, "grant"), NOW_MS);
+    assert!(!attempts.hold(&once, 0).borrow().awaits_grant());
+}
+
+#[test]
+fn an_order_that_was_forgotten_comes_again_as_the_answer_to_the_claim() {
+    let attempts = Attempts::new("w1".into());
+    for n in 0..100_100 {
+        attempts.order(&order(&format!("e{n}"), 5, "cancel"), NOW_MS);
+    }
+    assert_eq!(attempts.hold(&task("e100099", "now"), 0).borrow().stop(), Some(Stop::Canceled));
+    let forgotten = attempts.hold(&task("e0", "now"), 0);
+    assert_eq!(forgotten.borrow().stop(), None);
+    attempts.order(&Order { worker: Some("w1".to_owned()), ..order("e0", 5, "cancel") }, NOW_MS);
+    assert_eq!(forgotten.borrow().stop(), Some(Stop::Canceled));
+}
+
+#[test]
+fn a_worker_that_stops_gives_back_what_has_not_begun_and_then_ends_the_rest() {
+    let attempts = Attempts::new("w1".into());
+    let begun = attempts.hold(&task("a", "now"), 0);
+    begun.send_modify(|h| assert_eq!(h.begin(1), petrel_execution::worker::Begin::Now));
+    let waiting = attempts.hold(&task("b", "now"), 0);
+    attempts.drain();
+    assert_eq!((begun.borrow().stop(), waiting.borrow().stop()), (None, Some(Stop::ShuttingDown)));
+    let next = attempts.hold(&task("c", "now"), 0);
+    assert_eq!(next.borrow().stop(), Some(Stop::ShuttingDown));
+    attempts.end_all();
+    assert_eq!(begun.borrow().stop(), Some(Stop::ShuttingDown));
 }

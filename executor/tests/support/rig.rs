@@ -1,20 +1,21 @@
 //! Owners and workers in one process over the log in memory.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use petrel_bus::{DriverOptions, GlobalsSource, Output, Versioned};
-use petrel_catalog::Delivery;
+use petrel_execution::runner::{PackFiles, RunnerSpec};
+use petrel_execution::{ActionPlan, CompleteParameters, Delivery};
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
 use petrel_executor::worker::{WorkerHandle, WorkerOptions, WorkerService};
-use petrel_executor::{CommandPlan, EachFile, ExecutorView, PackContent, Plan, Prepared, Rendered};
+use petrel_executor::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
 use petrel_schemas::{
-    ActionRequest, AuditRecord, CancelRequest, ExecutionChanged, OutputCaptured, Task, Topics, encode,
+    ActionRequest, AuditRecord, CancelRequest, ExecutionChanged, ExecutionId, OutputCaptured, Topics, encode,
 };
+use serde_json::{Value, json};
 
 use super::bus::{MemBus, MemClock, Shared};
 
@@ -43,20 +44,43 @@ impl ExecutorView for View {
         self.paused.load(Ordering::Relaxed)
     }
 
-    fn prepare(&self, _: &str, action: &str, parameters: &str) -> Prepared {
+    fn resolve(&self, _: &str, action: &str) -> Resolution {
         let delivery = if action.contains("once") { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
-        let (parameters, pool) = (parameters.to_owned(), "default".to_owned());
-        Prepared::Ready(Plan { parameters, pool, delivery, timeout_ms: 60_000 })
+        let (runner, keys) = match action {
+            "demo.noop" => ("noop", json!({})),
+            _ => ("command", json!({ "command": ["sh", "-c", "${parameters.line}"] })),
+        };
+        let Value::Object(keys) = keys else { unreachable!() };
+        let plan = ActionPlan {
+            pool: "default".to_owned(),
+            delivery,
+            timeout_ms: 60_000,
+            output_bytes_max: 1024,
+            runner: Arc::new(RunnerSpec::parse(runner, &keys, &NoFiles).unwrap()),
+            parameters: Arc::new(AsGiven),
+        };
+        Resolution::Ready(ResolvedAction { plan: Arc::new(plan), pack: Arc::new(EmptyPack) })
+    }
+}
+
+struct NoFiles;
+
+impl PackFiles for NoFiles {
+    fn executable(&self, _: &str) -> Option<bool> {
+        None
     }
 
-    fn command(&self, task: &Task) -> Rendered {
-        let line: String = serde_json::from_str(&task.parameters).unwrap();
-        Rendered::Command(CommandPlan {
-            argv: ["sh", "-c", &line].map(str::to_owned).to_vec(),
-            environment: BTreeMap::new(),
-            output_bytes_max: 1024,
-            pack: Arc::new(EmptyPack),
-        })
+    fn hint(&self, _: &str) -> String {
+        String::new()
+    }
+}
+
+#[derive(Debug)]
+struct AsGiven;
+
+impl CompleteParameters for AsGiven {
+    fn complete(&self, given: &Value) -> Result<Value, String> {
+        Ok(given.clone())
     }
 }
 
@@ -102,7 +126,8 @@ impl Rig {
     }
 
     pub fn owner(&self) -> OwnerHandle {
-        let options = OwnerOptions { lease_ms: self.lease_ms, ..OwnerOptions::new(self.topics.clone(), PARTITIONS) };
+        let mut options = OwnerOptions::new(self.topics.clone(), PARTITIONS);
+        options.limits.lease_ms = self.lease_ms;
         let service = OwnerService {
             options,
             driver: DriverOptions::default(),
@@ -117,7 +142,12 @@ impl Rig {
     }
 
     pub fn worker(&self, slots: usize, shutdown_grace_ms: u64) -> WorkerHandle {
-        let mut options = WorkerOptions::new(self.topics.clone(), "i1".into(), self.dir.path().join("packs"));
+        self.worker_called("i1", slots, shutdown_grace_ms)
+    }
+
+    pub fn worker_called(&self, instance: &str, slots: usize, shutdown_grace_ms: u64) -> WorkerHandle {
+        let mut options = WorkerOptions::new(self.topics.clone(), instance.into(), self.dir.path().join("packs"));
+        options.decline_ms = 300;
         options.slots = slots;
         options.shutdown_grace_ms = shutdown_grace_ms;
         options.runner.supervisor = vec![env!("CARGO_BIN_EXE_petrel-supervise").into()];
@@ -142,8 +172,8 @@ impl Rig {
     /// Asks for a shell line to be run.
     pub fn request(&self, id: &str, action: &str, line: &str) {
         let request = ActionRequest {
-            execution_id: id.to_owned(),
-            root_execution_id: id.to_owned(),
+            execution_id: execution(id),
+            root_execution_id: execution(id),
             event_id: None,
             event_at_ms: None,
             trigger: None,
@@ -151,23 +181,23 @@ impl Rig {
             action_index: 0,
             redrive: 0,
             action: action.to_owned(),
-            parameters: serde_json::to_string(line).unwrap(),
+            parameters: json!({ "line": line }).to_string(),
             revision: "r1".to_owned(),
             kv_version: 0,
             requested_at_ms: 0,
             requested_by: "test".to_owned(),
         };
-        self.bus.append(vec![Output::keyed(&self.topics.requests(), id.as_bytes(), encode(&request))]);
+        self.bus.append(vec![Output::keyed(&self.topics.requests(), execution(id).as_bytes(), encode(&request))]);
     }
 
     pub fn cancel(&self, id: &str) {
         let cancel = CancelRequest {
-            execution_id: id.to_owned(),
-            root_execution_id: id.to_owned(),
+            execution_id: execution(id),
+            root_execution_id: execution(id),
             requested_by: "eve".to_owned(),
             requested_at_ms: 0,
         };
-        self.bus.append(vec![Output::keyed(&self.topics.results(), id.as_bytes(), encode(&cancel))]);
+        self.bus.append(vec![Output::keyed(&self.topics.requests(), execution(id).as_bytes(), encode(&cancel))]);
     }
 
     fn audit(&self) -> impl Iterator<Item = AuditRecord> {
@@ -178,7 +208,7 @@ impl Rig {
     /// Rows of an execution, in order.
     pub fn history(&self, id: &str) -> Vec<ExecutionChanged> {
         let rows = self.audit().filter_map(|record| match record {
-            AuditRecord::ExecutionChanged(row) if row.execution_id == id => Some(row),
+            AuditRecord::ExecutionChanged(row) if row.execution_id == execution(id) => Some(row),
             _ => None,
         });
         rows.collect()
@@ -191,7 +221,7 @@ impl Rig {
 
     pub fn output(&self, id: &str) -> Vec<OutputCaptured> {
         let rows = self.audit().filter_map(|record| match record {
-            AuditRecord::OutputCaptured(row) if row.execution_id == id => Some(row),
+            AuditRecord::OutputCaptured(row) if row.execution_id == execution(id) => Some(row),
             _ => None,
         });
         rows.collect()
@@ -202,6 +232,11 @@ impl Rig {
         let what = format!("{id} {status}");
         eventually(&what, || self.statuses(id).last().is_some_and(|s| s == status)).await;
     }
+}
+
+/// Id of an execution that the tests call so.
+pub fn execution(name: &str) -> String {
+    ExecutionId::of_manual(name).into()
 }
 
 /// Waits until it holds.

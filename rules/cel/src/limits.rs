@@ -23,5 +23,8 @@ pub const EVAL_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Largest compiled regular expression, in bytes.
 pub const REGEX_BYTES_MAX: usize = 256 * 1024;
 
+/// Longest text of an evaluation error, in bytes.
+pub const ERROR_TEXT_BYTES_MAX: usize = 512;
+
 /// Stack of the thread that parses expressions, in bytes: address space, of which little is touched.
 pub(crate) const PARSER_STACK_BYTES: usize = 64 << 20;

@@ -3,7 +3,7 @@ use petrel_cel::compile::{on_parser_thread, parse};
 
 use super::*;
 use crate::index::Key;
-use crate::names;
+use petrel_cel::names;
 
 /// The clauses of a criterion as text, a line each: literals in order, joined by `&`.
 fn clauses(criteria: &str) -> Vec<String> {

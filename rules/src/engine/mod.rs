@@ -15,11 +15,11 @@ use std::sync::Arc;
 
 use petrel_cel::{Paths, SlotId};
 
-use crate::error::CompileError;
 use crate::extract::{Doubles, Layout, Reads, SchemaCheck};
 use crate::index::Index;
 use crate::limits::{RULE_SET_PARTS_MAX, RULE_SET_REMOVED_PERCENT_MAX};
 use crate::schema::{SchemaViolation, TriggerSchema};
+use petrel_cel::CompileError;
 
 pub use evaluation::{Evaluation, Verdict};
 pub use matcher::{EventReader, Matcher, ParsedEvent};

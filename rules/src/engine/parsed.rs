@@ -5,8 +5,8 @@ use std::sync::Arc;
 use petrel_cel::compile::{Mistake, Parsed, on_parser_thread, parse, parse_quickly};
 
 use super::RuleSource;
-use crate::error::CompileError;
 use crate::limits::PARSE_RULES_MIN;
+use petrel_cel::CompileError;
 
 /// Rules whose criteria are parsed, and neither compiled nor indexed.
 #[derive(Debug, Default)]

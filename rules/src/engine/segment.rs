@@ -10,12 +10,12 @@ use super::parsed::{ParsedRule, ParsedRules};
 use super::quarantine::Quarantine;
 use super::references::References;
 use crate::cover::cover;
-use crate::error::CompileError;
 use crate::extract::RuleReads;
 use crate::index::{Clause, Index, IndexBuilder};
-use crate::names;
 use crate::program::{Builder, Programs};
 use crate::schema::TriggerSchema;
+use petrel_cel::CompileError;
+use petrel_cel::names;
 
 /// A part of a rule set that never changes.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use petrel_cel::{Fault, Value};
 use serde_json::{Map, Value as Json, json};
 
 use super::{Outcome, Shown};
-use crate::error::EvalError;
-use crate::render::{key_text, to_json};
+use petrel_cel::EvalError;
+use petrel_cel::{key_text, to_json};
 
 /// Longest value that is shown whole, in bytes of its JSON, about.
 const VALUE_BYTES_MAX: usize = 4096;

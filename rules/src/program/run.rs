@@ -11,7 +11,7 @@ use super::compare::{against_double, against_int, against_uint, constant_type, h
 use super::jump::Jump;
 use super::memo::Memo;
 use crate::kv::Kv;
-use crate::scope::instant;
+use petrel_cel::instant;
 
 /// The outcome of a condition in one word: false, true, or a fault. Faults are kept by number, because
 /// most are absorbed and few are told.

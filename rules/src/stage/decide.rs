@@ -11,10 +11,10 @@ use serde_json::Value as Json;
 use super::letters::Source;
 use super::{MatchStage, MatchView};
 use crate::engine::{ParsedEvent, RuleIndex, Verdict};
-use crate::error::EvalError;
 use crate::extract::Extractor;
 use crate::plan::{ActionPlan, RulePlan, TriggerPlan};
-use crate::scope::Scope;
+use petrel_cel::EvalError;
+use petrel_cel::Scope;
 
 /// An event on its way through the rules.
 pub(super) struct Event<'r> {

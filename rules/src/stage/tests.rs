@@ -10,7 +10,7 @@ use super::*;
 use crate::engine::{RuleSet, RuleSource};
 use crate::plan::{ActionPlan, Binding, FullCheck, RulePlan, TriggerPlan};
 use crate::schema::TriggerSchema;
-use crate::template::Template;
+use petrel_cel::Template;
 
 const NOW_MS: i64 = 1_795_000_100_000;
 const AT_MS: i64 = 1_795_000_000_000;

@@ -84,10 +84,14 @@ pub struct ExecutionChanged {
     pub execution_id: String,
     /// Its root execution.
     pub root_execution_id: String,
+    /// Execution that started it; none for a root.
+    pub parent_execution_id: Option<String>,
     /// Number of the change, from 1.
     pub sequence: i64,
     /// New status.
     pub status: String,
+    /// Stable code of why it took this status, where there is a reason.
+    pub code: Option<String>,
     /// When, by the owner's clock.
     pub changed_at_ms: i64,
     /// Event that caused it.
@@ -116,6 +120,8 @@ pub struct ExecutionChanged {
     pub ended_at_ms: Option<i64>,
     /// Exit code.
     pub return_code: Option<i32>,
+    /// Structured result of the action, a JSON value.
+    pub result: Option<String>,
     /// What went wrong, for people.
     pub error: Option<String>,
 }

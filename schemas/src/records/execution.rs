@@ -4,17 +4,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::stored;
 
-/// Everything an owner knows of an execution, on `petrel.executions`: a full snapshot.
+/// Everything an owner knows of an execution that is not over, on `petrel.executions`: a full snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExecutionState {
     /// Id of the execution; the record's key.
     pub execution_id: String,
     /// Its root execution.
     pub root_execution_id: String,
+    /// Execution that started it; none for a root.
+    pub parent_execution_id: Option<String>,
+    /// Children that it has started and that have not ended.
+    pub children_open: i32,
     /// Number of the change, from 1.
     pub sequence: i64,
     /// Status, named as in StackStorm.
     pub status: String,
+    /// Stable code of why it has this status, where there is a reason: why it is delayed, what became of the last
+    /// attempt.
+    pub code: Option<String>,
     /// Event that caused it.
     pub event_id: Option<String>,
     /// Timestamp of that event's record.
@@ -43,8 +50,18 @@ pub struct ExecutionState {
     pub attempt: i32,
     /// Current fencing token, 0 before the first.
     pub token: i64,
+    /// Attempts whose worker was lost.
+    pub lost_leases: i32,
+    /// Attempts that failed and were repeated by a policy.
+    pub failures: i32,
+    /// Attempts that a worker gave back because it shut down.
+    pub hand_overs: i32,
     /// Partition of the pool's topic that holds the current task.
     pub task_partition: Option<i32>,
+    /// Latest start of the current task, in milliseconds since the epoch.
+    pub start_by_ms: Option<i64>,
+    /// How often workers declined the current task.
+    pub declines: i32,
     /// Worker that claimed the current attempt.
     pub worker: Option<String>,
     /// When it was requested.
@@ -53,12 +70,33 @@ pub struct ExecutionState {
     pub scheduled_at_ms: Option<i64>,
     /// When the current attempt was claimed.
     pub started_at_ms: Option<i64>,
-    /// When it reached a final status.
-    pub ended_at_ms: Option<i64>,
-    /// Exit code of the last attempt.
-    pub return_code: Option<i32>,
+    /// When its delay ends by itself, in milliseconds since the epoch.
+    pub delayed_until_ms: Option<i64>,
+    /// Who asked for its cancel.
+    pub canceled_by: Option<String>,
     /// What went wrong, for people.
     pub error: Option<String>,
 }
 
 stored!(ExecutionState, "ExecutionState");
+
+/// What an owner remembers of an execution that is over, on `petrel.executions`, until its id may be forgotten.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionEnded {
+    /// Id of the execution; the record's key.
+    pub execution_id: String,
+    /// Its root execution.
+    pub root_execution_id: String,
+    /// Number of its last change.
+    pub sequence: i64,
+    /// Final status.
+    pub status: String,
+    /// Stable code of why it did not succeed.
+    pub code: Option<String>,
+    /// Exit code of the last attempt.
+    pub return_code: Option<i32>,
+    /// When it ended, in milliseconds since the epoch.
+    pub ended_at_ms: i64,
+}
+
+stored!(ExecutionEnded, "ExecutionEnded");

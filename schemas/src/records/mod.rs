@@ -15,9 +15,9 @@ pub use audit::{CriteriaFailed, EventAudited, ExecutionChanged, OutputCaptured, 
 pub use catalog::{CatalogBlob, CatalogHead, CatalogRevision, TriggerBinding};
 pub use dead_letter::DeadLetter;
 pub use event::TriggerEvent;
-pub use execution::ExecutionState;
+pub use execution::{ExecutionEnded, ExecutionState};
 pub use kv::KvEntry;
-pub use report::{Claim, Heartbeat, TaskResult};
+pub use report::{Claim, Declined, HandedOver, Heartbeat, TaskResult};
 pub use request::{ActionRequest, CancelRequest};
-pub use task::{Task, TaskCancel};
+pub use task::{Order, Task};
 pub use timer::{TimerDefinition, TimerState};

@@ -17,6 +17,8 @@ pub struct Claim {
     pub token: i64,
     /// Instance id of the worker.
     pub worker: String,
+    /// The worker's pool: where it reads its owner's answer.
+    pub pool: String,
     /// When, by the worker's clock, in milliseconds since the epoch.
     pub claimed_at_ms: i64,
 }
@@ -36,6 +38,10 @@ pub struct Heartbeat {
     pub token: i64,
     /// Instance id of the worker.
     pub worker: String,
+    /// The worker's pool: where it reads its owner's answer.
+    pub pool: String,
+    /// Whether it has not begun, for its owner has not granted it yet.
+    pub awaits_grant: bool,
     /// When it was sent, by the worker's clock, in milliseconds since the epoch.
     pub sent_at_ms: i64,
 }
@@ -59,8 +65,14 @@ pub struct TaskResult {
     pub status: String,
     /// Exit code of the command; none where it was killed or never started.
     pub return_code: Option<i32>,
+    /// Stable code of what went wrong; none for a success.
+    pub code: Option<String>,
     /// What went wrong, for people.
     pub error: Option<String>,
+    /// Structured result of the action, a JSON value.
+    pub result: Option<String>,
+    /// Whether the same action may well succeed if it is tried again.
+    pub retriable: bool,
     /// Captured standard output, invalid UTF-8 replaced.
     pub stdout: String,
     /// Captured standard error, invalid UTF-8 replaced.
@@ -76,3 +88,53 @@ pub struct TaskResult {
 }
 
 stored!(TaskResult, "TaskResult");
+
+/// A worker does not take a task, on `petrel.results`; committed with the task's offset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Declined {
+    /// Execution.
+    pub execution_id: String,
+    /// Its root execution; the record's key.
+    pub root_execution_id: String,
+    /// Attempt.
+    pub attempt: i32,
+    /// Token of that attempt.
+    pub token: i64,
+    /// Instance id of the worker.
+    pub worker: String,
+    /// `full`, `late` or `shutting_down`.
+    pub reason: String,
+    /// When, by the worker's clock, in milliseconds since the epoch.
+    pub declined_at_ms: i64,
+}
+
+stored!(Declined, "Declined");
+
+/// A worker that shuts down gives a claimed attempt back, on `petrel.results`. Nothing of it runs any more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HandedOver {
+    /// Execution.
+    pub execution_id: String,
+    /// Its root execution; the record's key.
+    pub root_execution_id: String,
+    /// Attempt.
+    pub attempt: i32,
+    /// Token of that attempt.
+    pub token: i64,
+    /// Instance id of the worker.
+    pub worker: String,
+    /// Whether the action had been started.
+    pub begun: bool,
+    /// Captured standard output, invalid UTF-8 replaced.
+    pub stdout: String,
+    /// Captured standard error, invalid UTF-8 replaced.
+    pub stderr: String,
+    /// Whether standard output was longer than the limit.
+    pub stdout_truncated: bool,
+    /// Whether standard error was longer than the limit.
+    pub stderr_truncated: bool,
+    /// When, by the worker's clock, in milliseconds since the epoch.
+    pub handed_over_at_ms: i64,
+}
+
+stored!(HandedOver, "HandedOver");

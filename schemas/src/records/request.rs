@@ -39,7 +39,7 @@ pub struct ActionRequest {
 
 stored!(ActionRequest, "ActionRequest");
 
-/// A user's wish to cancel an execution, on `petrel.results`.
+/// Somebody's wish to cancel an execution, on `petrel.requests`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CancelRequest {
     /// Execution to cancel.

@@ -35,21 +35,32 @@ pub struct Task {
     pub lease_ms: i64,
     /// When the owner dispatched it, in milliseconds since the epoch.
     pub dispatched_at_ms: i64,
+    /// Latest start: a worker that gets to it later, by its own clock, declines it. Milliseconds since the epoch.
+    pub start_by_ms: i64,
+    /// How often workers declined the task before: each time, the next one lets it stand for longer.
+    pub declines: i32,
 }
 
 stored!(Task, "Task");
 
-/// The owner's order to stop an attempt, on the same partition as its task.
+/// What an owner wants of whoever has an attempt, on `petrel.orders.<pool>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TaskCancel {
-    /// Execution to stop.
+pub struct Order {
+    /// Execution; the record's key.
     pub execution_id: String,
     /// Its root execution.
     pub root_execution_id: String,
-    /// Attempt to stop.
+    /// Attempt.
     pub attempt: i32,
     /// Token of that attempt.
     pub token: i64,
+    /// The only worker that it is for; none if it is for whoever has the attempt.
+    pub worker: Option<String>,
+    /// `grant` (an `at_most_once` action may start) or `cancel` (it must not run, or run on).
+    pub order: String,
+    /// Until when a worker may still claim the attempt's task, in milliseconds since the epoch: for so long the order
+    /// is worth remembering.
+    pub start_by_ms: i64,
 }
 
-stored!(TaskCancel, "TaskCancel");
+stored!(Order, "Order");

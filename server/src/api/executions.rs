@@ -1,21 +1,27 @@
 //! Executions: list, get, cancel; running an action by hand; pausing and resuming dispatch.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use petrel_bus::{Output, To};
-use petrel_schemas::{ActionRequest, CancelRequest, ExecutionId, ExecutionState, KvEntry, encode};
+use petrel_schemas::{ActionRequest, CancelRequest, ExecutionId, KvEntry, encode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{ApiError, App, body, user};
+use crate::live::LiveExecution;
 use crate::world::{DISPATCH_KEY, rfc3339};
 
 /// Most executions of one answer.
 const LIST_MAX: usize = 1_000;
 /// Largest body of these requests, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Longest idempotency key, in bytes.
+const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
 /// Filters of a list.
 #[derive(Debug, Deserialize)]
@@ -41,16 +47,25 @@ struct DispatchBody {
     reason: Option<String>,
 }
 
-/// `GET /v1/executions`: the latest first, from the live view.
+/// `GET /v1/executions`: the latest first, from the live view. Of those that were over before the view saw them, the
+/// audit trail knows the rest.
 pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Result<Json<Value>, ApiError> {
     let core = app.core()?;
     let limit = query.limit.unwrap_or(20).min(LIST_MAX);
-    let passes = |e: &ExecutionState| {
-        query.status.as_ref().is_none_or(|s| *s == e.status)
-            && query.rule.as_ref().is_none_or(|r| e.rule.as_ref() == Some(r))
+    let passes = |e: &LiveExecution| {
+        query.status.as_ref().is_none_or(|s| s == e.status())
+            && query.rule.as_ref().is_none_or(|r| e.state.as_ref().is_none_or(|s| s.rule.as_ref() == Some(r)))
     };
     let found = core.live.list(limit, passes);
-    Ok(Json(json!({ "executions": found.iter().map(shown).collect::<Vec<_>>() })))
+    let bare: Vec<&str> = found.iter().filter(|e| e.state.is_none()).map(|e| e.id.as_str()).collect();
+    // The audit trail is a little behind, or down: they are shown all the same.
+    let told = match bare.is_empty() {
+        true => HashMap::new(),
+        false => core.sql()?.histories(&bare).await.unwrap_or_default(),
+    };
+    let shown = found.iter().map(|e| filled(shown(e), told.get(&e.id)));
+    let is_wanted = |e: &Value| query.rule.as_ref().is_none_or(|r| e["rule"].as_str() == Some(r));
+    Ok(Json(json!({ "executions": shown.filter(is_wanted).collect::<Vec<_>>() })))
 }
 
 /// `GET /v1/executions/{id}`: from the live view, else from the audit trail; with its output.
@@ -58,7 +73,9 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
     let core = app.core()?;
     let id = parse(&id)?;
     let mut execution = match core.live.get(id.as_str()) {
-        Some(state) => shown(&state),
+        Some(live) if !live.is_over() => shown(&live),
+        // Why it ended so, and with which result, is told by the audit trail alone.
+        Some(live) => filled(shown(&live), core.sql()?.history(id.as_str()).await.ok().flatten().as_ref()),
         None => core.sql()?.history(id.as_str()).await?.ok_or_else(|| unknown(&id))?,
     };
     // The audit trail is a little behind, or down: the execution is shown all the same.
@@ -70,35 +87,45 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
     Ok(Json(execution))
 }
 
-/// `POST /v1/executions/{id}/cancel`.
+/// `POST /v1/executions/{id}/cancel`: reaches any execution that is not over, for its id says whose it is.
 pub async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), ApiError> {
     let core = app.core()?;
     let id = parse(&id)?;
-    let root = match core.live.get(id.as_str()) {
-        Some(state) => state.root_execution_id,
-        None => return Err(unknown(&id)),
-    };
+    let root = id.root();
     let request = CancelRequest {
         execution_id: id.to_string(),
-        root_execution_id: root.clone(),
+        root_execution_id: root.to_string(),
         requested_by: user(),
         requested_at_ms: core.clock.now_ms(),
     };
-    core.publisher.publish(vec![Output::keyed(&core.topics.results(), root, encode(&request))]).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "execution_id": id.as_str() }))))
+    // In the partition of its request, and so behind it.
+    core.publisher.publish(vec![Output::keyed(&core.topics.requests(), root.as_str(), encode(&request))]).await?;
+    let known = core.live.get(id.as_str());
+    let message = match &known {
+        Some(live) if live.is_over() => "it is over already",
+        Some(_) => "cancel requested",
+        None => "cancel requested; this server does not know the execution, and it is canceled if it is not over",
+    };
+    let answer = json!({ "execution_id": id, "status": known.map(|e| e.status().to_owned()), "message": message });
+    Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
-/// `POST /v1/actions/{action}/run`: a manual run is a request like any other, and audited like any other.
+/// `POST /v1/actions/{action}/run`: a manual run is a request like any other, and audited like any other. The same
+/// `Idempotency-Key` for the same action is the same execution.
 pub async fn run(
     State(app): State<App>,
     Path(action): Path<String>,
+    headers: HeaderMap,
     request: Body,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let core = app.core()?;
     let bytes = body::bytes(request, BODY_BYTES_MAX, core.request_timeout()).await?;
     let RunBody { parameters } = body::json(&bytes)?;
     let (revision, kv_version) = core.world.check_action(&action, &Value::Object(parameters.clone()))?;
-    let id = ExecutionId::of_manual(&uuid::Uuid::now_v7().to_string());
+    let id = match idempotency_key(&headers)? {
+        Some(key) => ExecutionId::of_keyed(&action, key),
+        None => ExecutionId::of_manual(&uuid::Uuid::now_v7().to_string()),
+    };
     let request = ActionRequest {
         execution_id: id.to_string(),
         root_execution_id: id.to_string(),
@@ -147,6 +174,17 @@ async fn dispatch(app: &App, request: Body, paused: bool) -> Result<Json<Value>,
     Ok(Json(value))
 }
 
+/// The caller's key, if there is one.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let fits =
+        |key: &&str| (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+    value.to_str().ok().filter(fits).map(Some).ok_or_else(|| {
+        let message = format!("an idempotency key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} visible ASCII characters");
+        ApiError::bad_request("malformed_idempotency_key", message)
+    })
+}
+
 fn parse(id: &str) -> Result<ExecutionId, ApiError> {
     ExecutionId::parse(id).map_err(|e| ApiError::bad_request("malformed_id", format!("{id:?}: {e}")))
 }
@@ -156,23 +194,46 @@ fn unknown(id: &ExecutionId) -> ApiError {
 }
 
 /// An execution as the API shows it.
-pub(super) fn shown(e: &ExecutionState) -> Value {
+pub(super) fn shown(e: &LiveExecution) -> Value {
+    let (state, ended) = (e.state.as_ref(), e.ended.as_ref());
+    let code = match ended {
+        Some(ended) => ended.code.clone(),
+        None => state.and_then(|s| s.code.clone()),
+    };
     json!({
-        "execution_id": e.execution_id,
-        "status": e.status,
-        "action": e.action,
-        "parameters": serde_json::from_str::<Value>(&e.parameters).unwrap_or(Value::Null),
-        "rule": e.rule,
-        "trigger": e.trigger,
-        "event_id": e.event_id,
-        "revision": e.revision,
-        "requested_by": e.requested_by,
-        "requested_at": rfc3339(e.requested_at_ms),
-        "started_at": e.started_at_ms.map(rfc3339),
-        "ended_at": e.ended_at_ms.map(rfc3339),
-        "attempt": e.attempt,
-        "worker": e.worker,
-        "return_code": e.return_code,
-        "error": e.error,
+        "execution_id": e.id,
+        "parent_execution_id": state.and_then(|s| s.parent_execution_id.clone()),
+        "status": e.status(),
+        "code": code,
+        "action": state.map(|s| &s.action),
+        "parameters": state.and_then(|s| serde_json::from_str::<Value>(&s.parameters).ok()),
+        "rule": state.and_then(|s| s.rule.clone()),
+        "trigger": state.and_then(|s| s.trigger.clone()),
+        "event_id": state.and_then(|s| s.event_id.clone()),
+        "revision": state.map(|s| &s.revision),
+        "requested_by": state.map(|s| &s.requested_by),
+        "requested_at": state.map(|s| rfc3339(s.requested_at_ms)),
+        "started_at": state.and_then(|s| s.started_at_ms).map(rfc3339),
+        "ended_at": ended.map(|e| rfc3339(e.ended_at_ms)),
+        "attempt": state.map(|s| s.attempt),
+        "lost_leases": state.map(|s| s.lost_leases),
+        "hand_overs": state.map(|s| s.hand_overs),
+        "worker": state.and_then(|s| s.worker.clone()),
+        "return_code": ended.and_then(|e| e.return_code),
+        // Of what is over, the audit trail has the text.
+        "error": if ended.is_some() { None } else { state.and_then(|s| s.error.clone()) },
+        "result": null,
     })
+}
+
+/// What the live view does not know is taken from the audit trail, once that has heard of the same status.
+fn filled(mut shown: Value, told: Option<&Value>) -> Value {
+    if let (Value::Object(into), Some(Value::Object(told))) = (&mut shown, told)
+        && into.get("status") == told.get("status")
+    {
+        for (name, value) in into.iter_mut().filter(|(_, value)| value.is_null()) {
+            *value = told.get(name).cloned().unwrap_or_default();
+        }
+    }
+    shown
 }

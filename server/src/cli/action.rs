@@ -18,7 +18,9 @@ const UNKNOWN_MAX: Duration = Duration::from_secs(30);
 pub fn run(command: ActionCommand, client: &Client, format: Output) -> Result<(), Failure> {
     let ActionCommand::Run { action, parameters, wait } = command;
     let parameters = parse(&parameters)?;
-    let answer = client.post(&["v1", "actions", &action, "run"], &json!({ "parameters": parameters }))?;
+    // Whatever happens on the way, it is asked for once.
+    let key = uuid::Uuid::now_v7().to_string();
+    let answer = client.post_once(&["v1", "actions", &action, "run"], &key, &json!({ "parameters": parameters }))?;
     let id = answer["execution_id"].as_str().unwrap_or_default().to_owned();
     if !wait {
         match format {

@@ -26,8 +26,11 @@ pub fn run(command: ExecutionCommand, client: &Client, format: Output) -> Result
         }
         ExecutionCommand::Get { id } => show(&client.get(&["v1", "executions", &id], &[])?, format),
         ExecutionCommand::Cancel { id } => {
-            client.post(&["v1", "executions", &id, "cancel"], &json!({}))?;
-            output::line("cancel requested");
+            let answer = client.post(&["v1", "executions", &id, "cancel"], &json!({}))?;
+            match format {
+                Output::Json => output::json(&answer),
+                Output::Table => output::line(answer["message"].as_str().unwrap_or("cancel requested")),
+            }
         }
     }
     Ok(())

@@ -10,6 +10,10 @@ use super::{EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE, Failure};
 
 /// Longest wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(120);
+/// How often a request that may be sent again is sent again.
+const RETRIES: u32 = 3;
+/// Pause before that.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// Calls one server.
 pub struct Client {
@@ -54,6 +58,23 @@ impl Client {
     /// Answer to a POST, as JSON.
     pub fn post(&self, segments: &[&str], body: &Value) -> Result<Value, Failure> {
         json(&self.call(Method::POST, segments, &[], &[], Body::Json(body))?)
+    }
+
+    /// Answer to a POST that may be sent again, as JSON: the key says that it is the same one. Where there is no
+    /// answer it is sent again, a few times.
+    pub fn post_once(&self, segments: &[&str], key: &str, body: &Value) -> Result<Value, Failure> {
+        let headers = [("idempotency-key", key)];
+        let mut left = RETRIES;
+        loop {
+            match self.call(Method::POST, segments, &[], &headers, Body::Json(body)) {
+                Ok(answer) => return json(&answer),
+                Err(failure) if failure.code == EXIT_UNAVAILABLE && left > 0 => {
+                    left -= 1;
+                    std::thread::sleep(RETRY);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
     }
 
     /// Answer to any request, as bytes.

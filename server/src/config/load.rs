@@ -158,6 +158,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         ("task_partitions", config.task_partitions as usize),
         ("rules.threads", config.rules.threads),
         ("executor.threads", config.executor.threads),
+        ("executor.lost_leases_max", config.executor.lost_leases_max as usize),
         ("audit.batch_rows_max", config.audit.batch_rows_max),
         ("catalog_revisions_max", config.catalog_revisions_max),
         ("local.topic_partitions", config.local.topic_partitions as usize),
@@ -179,6 +180,13 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if config.executor.lease_ms < 1_000 {
         return wrong("executor.lease_ms", "must be at least 1000");
+    }
+    let executor = &config.executor;
+    if executor.schedule_to_start_ms < executor.lease_ms || executor.schedule_to_start_ms > config.retention_ms {
+        return wrong("executor.schedule_to_start_ms", "must be from executor.lease_ms to retention_ms");
+    }
+    if config.worker.decline_ms < 0 {
+        return wrong("worker.decline_ms", "must not be negative");
     }
     if config.api.event_bytes_max >= config.record_bytes_max {
         return wrong("api.event_bytes_max", "must be smaller than record_bytes_max");

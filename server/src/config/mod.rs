@@ -155,8 +155,10 @@ pub struct Executor {
     pub threads: usize,
     /// Length of a task's lease, in milliseconds.
     pub lease_ms: i64,
-    /// Attempts after which an execution whose leases keep expiring is given up.
-    pub attempts_max: u32,
+    /// Lost leases after which an execution is given up; shutdowns and full workers do not count.
+    pub lost_leases_max: u32,
+    /// How long a task may wait for a worker until its execution ends, in milliseconds.
+    pub schedule_to_start_ms: i64,
 }
 
 /// Options of the worker role.
@@ -167,6 +169,8 @@ pub struct Worker {
     pub pool: String,
     /// Actions that run at the same time; 0 is twice the number of processors.
     pub slots: usize,
+    /// How long a task stands before a worker without a free slot until it is sent elsewhere, in milliseconds.
+    pub decline_ms: i64,
     /// Longest wait for running actions at shutdown, in milliseconds; then they are killed.
     pub shutdown_grace_ms: u64,
 }
@@ -291,13 +295,13 @@ impl Default for Rules {
 
 impl Default for Executor {
     fn default() -> Self {
-        Self { threads: 1, lease_ms: 15_000, attempts_max: 5 }
+        Self { threads: 1, lease_ms: 15_000, lost_leases_max: 5, schedule_to_start_ms: 24 * 3_600_000 }
     }
 }
 
 impl Default for Worker {
     fn default() -> Self {
-        Self { pool: "default".into(), slots: 0, shutdown_grace_ms: 10_000 }
+        Self { pool: "default".into(), slots: 0, decline_ms: 2_000, shutdown_grace_ms: 10_000 }
     }
 }
 

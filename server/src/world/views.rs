@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use petrel_catalog::{BindingMissing, CatalogState, CompiledRevision};
-use petrel_executor::{ExecutorView, Prepared, Rendered, command_in, prepare_in};
+use petrel_executor::{ExecutorView, Resolution, resolve_in};
 use petrel_rules::{Kv, MatchPlan, MatchView};
-use petrel_schemas::Task;
 use serde_json::Value;
 
 /// Everything that stages may know beside their inputs and state; fixed for the length of a step.
@@ -89,11 +88,7 @@ impl ExecutorView for Globals {
         self.paused
     }
 
-    fn prepare(&self, revision: &str, action: &str, parameters: &str) -> Prepared {
-        prepare_in(&self.catalog(), revision, action, parameters)
-    }
-
-    fn command(&self, task: &Task) -> Rendered {
-        command_in(&self.catalog(), task)
+    fn resolve(&self, revision: &str, action: &str) -> Resolution {
+        resolve_in(&self.catalog(), revision, action)
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use petrel_e2e_tests::{Cli, Single, write_pack};
+use petrel_e2e_tests::{Cli, Single, post, write_pack};
 use petrel_testkit::{poll_until, wait_until, workspace_root};
 use serde_json::{Value, json};
 
@@ -87,15 +87,34 @@ fn manual_runs_cancel_pause_and_resume() -> Result<()> {
         1
     );
 
+    // The same key is the same execution, which runs once.
+    let url = format!("{}/v1/actions/tools.say/run", cli.api());
+    let headers = [("content-type", "application/json"), ("idempotency-key", "deploy-7")];
+    let answers = ["once", "twice"].map(|text| {
+        post(&url, &headers, json!({ "parameters": { "text": text } }).to_string())
+            .map(|answer| (answer.status, answer.body))
+    });
+    let [first, second] = answers;
+    let (first, second) = (first?, second?);
+    assert_eq!((first.0, &first), (202, &second));
+    let same: Value = serde_json::from_str(&first.1)?;
+    let same = same["execution_id"].as_str().unwrap_or_default().to_owned();
+    wait_until("it ran", SOON, || status(&cli, &same) == "succeeded");
+    let ran = format!("SELECT DISTINCT parameters FROM executions WHERE execution_id = '{same}'");
+    wait_until("it is in SQL", SOON, || cli.sql(&ran).is_ok_and(|rows| rows.len() == 1));
+    assert_eq!(cli.sql(&ran)?[0]["parameters"], "{\"text\":\"once\"}");
+
     // A failing action says so, with its exit code.
     let failed = cli.output(&["action", "run", "tools.fail", "--wait", "-o", "json"])?;
     assert_eq!(failed.status.code(), Some(1));
     let failed: Value = serde_json::from_slice(&failed.stdout)?;
     assert_eq!((&failed["status"], &failed["return_code"]), (&json!("failed"), &json!(3)));
+    assert_eq!(failed["code"], "exit_code");
 
     // One that takes too long is ended with everything that it started.
     let late = cli.output(&["action", "run", "tools.late", "--wait", "-o", "json"])?;
-    assert_eq!(serde_json::from_slice::<Value>(&late.stdout)?["status"], "timeout");
+    let late: Value = serde_json::from_slice(&late.stdout)?;
+    assert_eq!((&late["status"], &late["code"]), (&json!("timeout"), &json!("run_timeout")));
 
     let sleeper = cli.json(&["action", "run", "tools.sleep"])?["execution_id"].as_str().unwrap_or_default().to_owned();
     wait_until("it runs", SOON, || status(&cli, &sleeper) == "running");
@@ -110,9 +129,9 @@ fn manual_runs_cancel_pause_and_resume() -> Result<()> {
     let mut last = String::new();
     let owned = poll_until(SOON, || {
         last = status(&cli, &waiting);
-        (last == "requested").then_some(())
+        (last == "delayed").then_some(())
     });
-    assert!(owned.is_some(), "{last:?} instead of requested; {}", petrel.process().process().log_tail());
+    assert!(owned.is_some(), "{last:?} instead of delayed; {}", petrel.process().process().log_tail());
     assert_eq!(cli.json(&["status"])?["dispatch"], "paused");
     cli.run(&["resume"])?;
     wait_until("it ran after all", SOON, || status(&cli, &waiting) == "succeeded");

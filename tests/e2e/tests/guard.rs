@@ -37,6 +37,15 @@ fn bad_requests_get_clear_errors() -> Result<()> {
         ("actions/demo.none/run", vec![JSON], "{}".into(), 404, "unknown_action"),
         ("actions/demo.clean/run", vec![JSON], r#"{"parameters":{"nonsense":1}}"#.into(), 422, "nonsense"),
         ("executions/zz/cancel", vec![JSON], "{}".into(), 400, "malformed_id"),
+        // Nobody but its owner can say that there is no such execution.
+        ("executions/0123456789abcdef0123456789abcdef.3.1/cancel", vec![JSON], "{}".into(), 202, "does not know"),
+        (
+            "actions/demo.clean/run",
+            vec![JSON, ("idempotency-key", "a b")],
+            "{}".into(),
+            400,
+            "malformed_idempotency_key",
+        ),
         ("topics/petrel.requests", vec![JSON], "{}".into(), 409, "topic_own"),
         ("nowhere", vec![JSON], "{}".into(), 404, "no_such_route"),
     ];

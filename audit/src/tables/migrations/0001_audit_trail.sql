@@ -82,8 +82,10 @@ CREATE TABLE IF NOT EXISTS executions
 (
     execution_id      String                          COMMENT 'Id of the execution',
     root_execution_id String                          COMMENT 'Outermost execution; the same except below a workflow',
+    parent_execution_id String                        COMMENT 'Execution that started it; empty for a root',
     sequence          Int64                           COMMENT 'Number of the change of status, from 1',
     status            LowCardinality(String)          COMMENT 'New status, named as in StackStorm',
+    code              LowCardinality(String)          COMMENT 'Stable code of why it took this status, or empty',
     changed_at        DateTime64(3, 'UTC')            COMMENT 'When, by the owner''s clock',
     event_id          String                          COMMENT 'Event that caused it; empty for a manual run',
     trigger           LowCardinality(String)          COMMENT 'Trigger of that event, or empty',
@@ -98,6 +100,7 @@ CREATE TABLE IF NOT EXISTS executions
     started_at        Nullable(DateTime64(3, 'UTC'))  COMMENT 'When the attempt was claimed',
     ended_at          Nullable(DateTime64(3, 'UTC'))  COMMENT 'When it reached a final status; NULL before',
     return_code       Nullable(Int32)                 COMMENT 'Exit code of the last attempt',
+    result            String                          COMMENT 'Structured result of the action, a JSON value, or empty' CODEC(ZSTD(1)),
     error             String                          COMMENT 'What went wrong, for people, or empty',
     recorded_at       DateTime64(3, 'UTC')            COMMENT 'Timestamp of the audit record',
     log_topic         LowCardinality(String)          COMMENT 'Topic of the audit record',
@@ -199,6 +202,9 @@ SELECT
     latest.15 AS ended_at,
     latest.16 AS return_code,
     latest.17 AS error,
+    latest.18 AS code,
+    latest.19 AS result,
+    latest.20 AS parent_execution_id,
     changes,
     finishes
 FROM
@@ -208,7 +214,8 @@ FROM
         -- One tuple: argMax of a single column would skip its NULLs.
         argMax(tuple(
             status, changed_at, root_execution_id, event_id, trigger, rule, action, parameters, revision,
-            requested_by, attempt, worker, requested_at, started_at, ended_at, return_code, error
+            requested_by, attempt, worker, requested_at, started_at, ended_at, return_code, error,
+            code, result, parent_execution_id
         ), sequence) AS latest,
         uniqExact(sequence) AS changes,
         uniqExactIf(sequence, ended_at IS NOT NULL) AS finishes

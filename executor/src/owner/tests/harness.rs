@@ -3,29 +3,36 @@
 use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, Facts, Output, PartitionState, Record, Stage, Taken, TimerKind};
-use petrel_catalog::Delivery;
+use petrel_execution::codec::from_bytes;
+use petrel_execution::runner::{NoopSpec, RunnerSpec};
+use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Known};
 use petrel_schemas::{
-    ActionRequest, AuditRecord, CancelRequest, Claim, DeadLetter, ExecutionState, Heartbeat, Task, TaskCancel,
-    TaskResult, Topics, decode, encode,
+    ActionRequest, AuditRecord, CancelRequest, Claim, DeadLetter, Declined, Heartbeat, Order, Task, TaskResult, Topics,
+    decode, encode,
 };
+use serde_json::Value;
 
 use crate::metrics::ExecutorMetrics;
 use crate::owner::{OwnerOptions, OwnerStage};
-use crate::view::{ExecutorView, Plan, Prepared, Rendered};
+use crate::view::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
 
 pub(super) const LEASE_MS: i64 = 1_000;
 pub(super) const DEDUP_MS: i64 = 60_000;
+pub(super) const START_MS: i64 = 30_000;
 
 /// What can happen to an owner. Executions are named by a digit, tokens by their number.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Do {
     /// A request for that execution, of that action, in that revision.
     Request(u8, &'static str, &'static str),
+    /// The same for a child of it.
+    Child(u8, &'static str),
     Claim(u8, i64),
     Beat(u8, i64),
     Result(u8, i64, &'static str),
+    Decline(u8, i64),
     Cancel(u8),
-    /// Time passes and timers fire; whether the input was read to its end.
+    /// Time passes and timers fire, those of silence too if everything was heard.
     Wait(i64, bool),
     Pause,
     Resume,
@@ -37,6 +44,8 @@ pub(super) enum Do {
     Rubbish(bool),
     /// A record of a release to come, on `requests`.
     Newer,
+    /// A request and a report whose ids are none.
+    BadIds,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -45,29 +54,55 @@ pub(super) struct View {
     later_is_here: bool,
 }
 
+struct NoFiles;
+
+impl PackContent for NoFiles {
+    fn name(&self) -> String {
+        "revision/demo".to_owned()
+    }
+
+    fn hash(&self) -> Result<String, String> {
+        Ok("abc".to_owned())
+    }
+
+    fn files(&self, _: &mut EachFile<'_>) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct AsGiven;
+
+impl CompleteParameters for AsGiven {
+    fn complete(&self, given: &Value) -> Result<Value, String> {
+        Ok(given.clone())
+    }
+}
+
 impl ExecutorView for View {
     fn dispatch_paused(&self) -> bool {
         self.paused
     }
 
-    fn prepare(&self, revision: &str, action: &str, parameters: &str) -> Prepared {
+    fn resolve(&self, revision: &str, action: &str) -> Resolution {
         if revision == "later" && !self.later_is_here {
-            return Prepared::RevisionUnknown;
+            return Resolution::NotYet;
         }
-        let (pool, delivery) = match action {
-            "demo.missing" => return Prepared::NoSuchAction,
-            "demo.bad" => return Prepared::Refused("\"host\" is required".to_owned()),
-            "demo.once" => ("default", Delivery::AtMostOnce),
-            "demo.elsewhere" => ("gpu", Delivery::AtLeastOnce),
-            _ => ("default", Delivery::AtLeastOnce),
+        let delivery = match action {
+            "demo.missing" => return Resolution::NoSuchAction,
+            "demo.broken" => return Resolution::Broken("of a newer release".to_owned()),
+            "demo.once" => Delivery::AtMostOnce,
+            _ => Delivery::AtLeastOnce,
         };
-        let large = if action == "demo.large" { "x".repeat(300 << 10) } else { String::new() };
-        let parameters = parameters.replace('}', &format!("\"filled\":\"in{large}\"}}"));
-        Prepared::Ready(Plan { parameters, pool: pool.to_owned(), delivery, timeout_ms: 5_000 })
-    }
-
-    fn command(&self, _: &Task) -> Rendered {
-        unreachable!("owners render nothing")
+        let plan = ActionPlan {
+            pool: "default".to_owned(),
+            delivery,
+            timeout_ms: 5_000,
+            output_bytes_max: 1_000,
+            runner: Arc::new(RunnerSpec::Noop(NoopSpec)),
+            parameters: Arc::new(AsGiven),
+        };
+        Resolution::Ready(ResolvedAction { plan: Arc::new(plan), pack: Arc::new(NoFiles) })
     }
 }
 
@@ -83,17 +118,18 @@ pub(super) struct Owner {
     pub(super) outputs: Vec<Output>,
     options: OwnerOptions,
     topics: Topics,
-    /// A record that could not be taken, to be offered again.
-    blocked: Option<(Arc<str>, Vec<u8>)>,
+    /// Whether the last record could not be taken.
+    pub(super) is_blocked: bool,
 }
 
 impl Owner {
     pub(super) fn new() -> Self {
         let topics = Topics::new("petrel.", 4, 16);
         let mut options = OwnerOptions::new(topics.clone(), 16);
-        options.lease_ms = LEASE_MS;
-        options.request_dedup_ms = DEDUP_MS;
-        options.attempts_max = 3;
+        options.limits.lease_ms = LEASE_MS;
+        options.limits.request_dedup_ms = DEDUP_MS;
+        options.limits.schedule_to_start_ms = START_MS;
+        options.limits.lost_leases_max = 3;
         options.release_batch_max = 2;
         Self {
             stage: stage(&options),
@@ -103,7 +139,7 @@ impl Owner {
             outputs: Vec::new(),
             options,
             topics,
-            blocked: None,
+            is_blocked: false,
         }
     }
 
@@ -118,17 +154,7 @@ impl Owner {
     /// Does it without committing.
     pub(super) fn step(&mut self, what: &Do) {
         match what {
-            Do::Wait(ms, caught_up) => {
-                self.now_ms += ms;
-                let kinds = [TimerKind::Time, TimerKind::Silence];
-                for kind in &kinds[..if *caught_up { 2 } else { 1 }] {
-                    while let due = self.state.take_due(*kind, self.now_ms, 100)
-                        && !due.is_empty()
-                    {
-                        self.in_context(|stage, context| stage.timers(&due, context));
-                    }
-                }
-            }
+            Do::Wait(ms, heard) => self.wait(*ms, *heard),
             Do::Pause | Do::Resume => {
                 self.view.paused = *what == Do::Pause;
                 self.in_context(|stage, context| stage.globals_changed(context));
@@ -136,13 +162,16 @@ impl Owner {
             Do::Arrive => {
                 self.view.later_is_here = true;
                 self.in_context(|stage, context| stage.globals_changed(context));
-                if let Some((topic, value)) = self.blocked.take() {
-                    self.record(topic, value);
-                }
             }
             Do::TakeOver => {
                 self.restart();
                 self.in_context(|stage, context| stage.globals_changed(context));
+            }
+            Do::BadIds => {
+                let bad = ActionRequest { execution_id: "x".to_owned(), ..request(1, "demo.ok", "now") };
+                self.record(self.topics.requests(), encode(&bad));
+                let bad = TaskResult { execution_id: "y".to_owned(), ..result(1, 1, "failed") };
+                self.record(self.topics.results(), encode(&bad));
             }
             record => {
                 let (topic, value) = self.record_of(record);
@@ -151,32 +180,76 @@ impl Owner {
         }
     }
 
+    fn wait(&mut self, ms: i64, heard: bool) {
+        self.now_ms += ms;
+        let kinds = [TimerKind::Time, TimerKind::Silence];
+        for kind in &kinds[..if heard { 2 } else { 1 }] {
+            while let due = self.state.take_due(*kind, self.now_ms, 100)
+                && !due.is_empty()
+            {
+                self.in_context(|stage, context| stage.timers(&due, context));
+            }
+        }
+    }
+
     fn record_of(&self, what: &Do) -> (Arc<str>, Vec<u8>) {
-        let root = |n: &u8| (id(*n), id(*n));
-        let results = self.topics.results();
+        let (requests, results) = (self.topics.requests(), self.topics.results());
+        let (worker, pool) = ("w".to_owned(), "default".to_owned());
         match what {
-            Do::Request(n, action, revision) => (self.topics.requests(), encode(&request(*n, action, revision))),
-            Do::Newer => (self.topics.requests(), b"\xC3\x01newer-release".to_vec()),
-            Do::Rubbish(true) => (self.topics.requests(), b"rubbish".to_vec()),
+            Do::Request(n, action, revision) => (requests, encode(&request(*n, action, revision))),
+            Do::Child(n, action) => {
+                let child = ActionRequest { execution_id: format!("{}.1", id(*n)), ..request(*n, action, "now") };
+                (requests, encode(&child))
+            }
+            Do::Newer => (requests, b"\xC3\x01newer-release".to_vec()),
+            Do::Rubbish(true) => (requests, b"rubbish".to_vec()),
             Do::Rubbish(false) => (results, encode(&request(9, "demo.ok", "now"))),
             Do::Claim(n, token) => {
-                let (execution_id, root_execution_id) = root(n);
-                let (attempt, token) = (*token as i32, *token);
-                let worker = "w".to_owned();
-                (results, encode(&Claim { execution_id, root_execution_id, attempt, token, worker, claimed_at_ms: 0 }))
+                let claim = Claim {
+                    execution_id: id(*n),
+                    root_execution_id: id(*n),
+                    attempt: *token as i32,
+                    token: *token,
+                    worker,
+                    pool,
+                    claimed_at_ms: 0,
+                };
+                (results, encode(&claim))
             }
             Do::Beat(n, token) => {
-                let (execution_id, root_execution_id) = root(n);
-                let (attempt, token) = (*token as i32, *token);
-                let worker = "w".to_owned();
-                let beat = Heartbeat { execution_id, root_execution_id, attempt, token, worker, sent_at_ms: 0 };
+                let beat = Heartbeat {
+                    execution_id: id(*n),
+                    root_execution_id: id(*n),
+                    attempt: *token as i32,
+                    token: *token,
+                    worker,
+                    pool,
+                    awaits_grant: false,
+                    sent_at_ms: 0,
+                };
                 (results, encode(&beat))
+            }
+            Do::Decline(n, token) => {
+                let declined = Declined {
+                    execution_id: id(*n),
+                    root_execution_id: id(*n),
+                    attempt: *token as i32,
+                    token: *token,
+                    worker,
+                    reason: "full".to_owned(),
+                    declined_at_ms: 0,
+                };
+                (results, encode(&declined))
             }
             Do::Result(n, token, status) => (results, encode(&result(*n, *token, status))),
             Do::Cancel(n) => {
-                let (execution_id, root_execution_id) = root(n);
-                let requested_by = "eve".to_owned();
-                (results, encode(&CancelRequest { execution_id, root_execution_id, requested_by, requested_at_ms: 0 }))
+                let cancel = CancelRequest {
+                    execution_id: id(*n),
+                    root_execution_id: id(*n),
+                    requested_by: "eve".to_owned(),
+                    requested_at_ms: 0,
+                };
+                (requests, encode(&cancel))
             }
             other => unreachable!("{other:?} is no record"),
         }
@@ -185,10 +258,10 @@ impl Owner {
     fn record(&mut self, topic: Arc<str>, value: Vec<u8>) {
         let records = [Record { offset: 7, timestamp_ms: 5, key: None, value: Some(&value) }];
         let batch = Batch { topic: &topic, partition: 2, records: &records };
-        if let Taken::Blocked { consumed, .. } = self.in_context(|stage, context| stage.records(batch, context)) {
-            assert_eq!(consumed, 0);
-            self.blocked = Some((topic.clone(), value.clone()));
-        }
+        self.is_blocked = match self.in_context(|stage, context| stage.records(batch, context)) {
+            Taken::All => false,
+            Taken::Blocked { consumed, .. } => consumed == 0,
+        };
     }
 
     fn in_context<R>(&mut self, f: impl FnOnce(&mut OwnerStage<View>, &mut Context<'_, View>) -> R) -> R {
@@ -212,16 +285,15 @@ impl Owner {
         self.stage = stage(&self.options);
     }
 
-    pub(super) fn is_blocked(&self) -> bool {
-        self.blocked.is_some()
+    pub(super) fn status(&self, execution: u8) -> Option<&'static str> {
+        let bytes = self.state.get(id(execution).as_bytes())?;
+        Some(match from_bytes(&bytes).unwrap() {
+            Known::Live(execution) => execution.status().as_str(),
+            Known::Over(ended) => ended.status.as_str(),
+        })
     }
 
-    pub(super) fn status(&self, execution: u8) -> Option<String> {
-        let state: ExecutionState = decode(&self.state.get(id(execution).as_bytes())?).unwrap();
-        Some(state.status)
-    }
-
-    /// `task 1` is the task of token 1, `cancel 1` the order to end it, `running` a row of that status.
+    /// `task 1` is the task of token 1, `cancel 1` an order, `running` a row of that status.
     fn tell(&self, output: &Output) -> String {
         let value = output.value.as_deref().unwrap();
         if output.topic == self.topics.audit() {
@@ -234,8 +306,9 @@ impl Owner {
         if output.topic == self.topics.tasks("default") {
             return format!("task {}", decode::<Task>(value).unwrap().token);
         }
-        if output.topic == self.topics.cancels() {
-            return format!("cancel {}", decode::<TaskCancel>(value).unwrap().token);
+        if output.topic == self.topics.orders("default") {
+            let order: Order = decode(value).unwrap();
+            return format!("{} {}", order.order, order.token);
         }
         assert_eq!(output.topic, self.topics.dead_letters());
         format!("dead {}", decode::<DeadLetter>(value).unwrap().reason)
@@ -275,7 +348,10 @@ fn result(n: u8, token: i64, status: &str) -> TaskResult {
         worker: "w".to_owned(),
         status: status.to_owned(),
         return_code: (status == "succeeded").then_some(0),
-        error: (status != "succeeded").then(|| format!("it {status}")),
+        code: None,
+        error: None,
+        result: None,
+        retriable: false,
         stdout: "out".to_owned(),
         stderr: String::new(),
         stdout_truncated: false,

@@ -1,5 +1,6 @@
-//! The owner as a function: what it writes for what it is given.
+//! The owner as a stage: what it reads, waits for, gives up and writes. What it decides is tested in
+//! `petrel-execution`.
 
 mod harness;
 mod replay;
-mod table;
+mod stage;

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use petrel_bus::PartitionState;
+use petrel_execution::Status;
 use petrel_schemas::{AuditRecord, ExecutionChanged};
 use proptest::prelude::*;
 
 use super::harness::{Do, LEASE_MS, Owner};
-use crate::owner::Status;
 
 /// What becomes of a step before it is committed.
 #[derive(Debug, Clone, Copy)]
@@ -21,18 +21,21 @@ enum Fate {
 
 fn step() -> impl Strategy<Value = Do> {
     let execution = 0..3_u8;
-    let action = prop::sample::select(vec!["demo.ok", "demo.once", "demo.bad", "demo.missing"]);
+    let action = prop::sample::select(vec!["demo.ok", "demo.once", "demo.broken", "demo.missing"]);
+    let revision = prop::sample::select(vec!["now", "now", "later"]);
     let ended = prop::sample::select(vec!["succeeded", "failed", "timeout", "canceled", "abandoned"]);
     let report = (execution.clone(), 1..4_i64);
     prop_oneof![
-        3 => (execution.clone(), action).prop_map(|(n, action)| Do::Request(n, action, "now")),
+        3 => (execution.clone(), action, revision).prop_map(|(n, action, revision)| Do::Request(n, action, revision)),
         4 => report.clone().prop_map(|(n, token)| Do::Claim(n, token)),
         2 => report.clone().prop_map(|(n, token)| Do::Beat(n, token)),
         3 => (report, ended).prop_map(|((n, token), status)| Do::Result(n, token, status)),
+        1 => (execution.clone(), 1..4_i64).prop_map(|(n, token)| Do::Decline(n, token)),
         1 => execution.prop_map(Do::Cancel),
         3 => (0..2 * LEASE_MS, any::<bool>()).prop_map(|(ms, caught_up)| Do::Wait(ms, caught_up)),
         1 => Just(Do::Pause),
         1 => Just(Do::Resume),
+        1 => Just(Do::Arrive),
         1 => any::<bool>().prop_map(Do::Rubbish),
     ]
 }

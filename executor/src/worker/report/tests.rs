@@ -1,10 +1,12 @@
 use std::sync::Mutex;
 
 use petrel_bus::{Receipt, receipt};
-use petrel_schemas::decode;
+use petrel_execution::worker::{Remembered, Verdict};
+use petrel_execution::{Outcome, Stream};
+use petrel_schemas::{Heartbeat, TaskResult, decode};
+use serde_json::json;
 
 use super::*;
-use crate::supervise::Why;
 
 struct NoTime;
 
@@ -49,7 +51,7 @@ fn reporter(answers: Answers, delay_ms: u64) -> (Reporter, Arc<Scripted>) {
         publisher: publisher.clone(),
         clock: Arc::new(NoTime),
         results: "petrel.results".into(),
-        worker: "w1".into(),
+        reports: Reports { worker: "w1".into(), pool: "default".into() },
     };
     (reporter, publisher)
 }
@@ -66,16 +68,23 @@ fn task(lease_ms: i64) -> Task {
         parameters: "{}".to_owned(),
         attempt: 1,
         token: 1,
-        delivery: "at_least_once".to_owned(),
+        delivery: "at_most_once".to_owned(),
         timeout_ms: 1,
         lease_ms,
         dispatched_at_ms: 0,
+        start_by_ms: 1,
+        declines: 0,
     }
 }
 
-fn ended(stdout: Vec<u8>) -> Ended {
-    let outcome = Outcome { stdout, ..Outcome::without_report(Some(Why::Exited), String::new()) };
-    Ended { status: Status::Succeeded, started_at_ms: Some(1), outcome }
+fn held(task: &Task) -> watch::Sender<Holding> {
+    watch::Sender::new(Holding::new(task, 0, Remembered::default()))
+}
+
+fn ended(reporter: &Reporter, stdout: Vec<u8>) -> Final {
+    let stdout = Stream { bytes: stdout, truncated: false };
+    let outcome = Outcome { stdout, ..Outcome::succeeded(json!(null)) };
+    reporter.reports.end(&task(1), Verdict::Ended(outcome), Some(1), 7)
 }
 
 fn results(publisher: &Scripted) -> Vec<TaskResult> {
@@ -85,41 +94,44 @@ fn results(publisher: &Scripted) -> Vec<TaskResult> {
 #[tokio::test]
 async fn a_lease_is_extended_from_the_sending_of_what_was_acknowledged() {
     let (reporter, publisher) = reporter(vec![Ok(())], 200);
-    let (director, mut directives) = watch::channel(Directive { lease_deadline_ms: 0, cancel: false });
     let task = task(300);
+    let held = held(&task);
+    let mut changes = held.subscribe();
     tokio::select! {
-        never = reporter.heartbeats(&task, &director) => match never {},
-        changed = directives.changed() => changed.unwrap(),
+        never = reporter.heartbeats(&task, &held) => match never {},
+        changed = changes.changed() => changed.unwrap(),
     }
-    let sent_ms = publisher.calls.lock().unwrap()[0].1;
+    let (value, sent_ms) = publisher.calls.lock().unwrap()[0].clone();
     // Acknowledged 200 ms later, and yet: a tenth less than the lease, from the sending at the latest.
-    let deadline_ms = directives.borrow().lease_deadline_ms;
-    assert!(deadline_ms <= sent_ms + 270, "{deadline_ms} for {sent_ms}");
+    let deadline_ms = held.borrow().lease_deadline_ms();
+    assert!(deadline_ms <= sent_ms + 270 && deadline_ms > 270, "{deadline_ms} for {sent_ms}");
+    let heartbeat: Heartbeat = decode(&value).unwrap();
+    assert!(heartbeat.awaits_grant && heartbeat.pool == "default", "{heartbeat:?}");
 }
 
 #[tokio::test]
 async fn nothing_is_extended_by_what_was_not_acknowledged() {
     let (reporter, publisher) = reporter(vec![Err(PublishError::OutcomeUnknown("cut".to_owned()))], 0);
-    let (director, directives) = watch::channel(Directive { lease_deadline_ms: 5, cancel: false });
     let task = task(30);
+    let held = held(&task);
     let three = async {
         while publisher.calls.lock().unwrap().len() < 3 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
     tokio::select! {
-        never = reporter.heartbeats(&task, &director) => match never {},
+        never = reporter.heartbeats(&task, &held) => match never {},
         () = three => {}
     }
-    assert_eq!(directives.borrow().lease_deadline_ms, 5);
+    assert_eq!(held.borrow().lease_deadline_ms(), 27);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_is_sent_until_it_is_acknowledged() {
+async fn an_end_is_sent_until_it_is_acknowledged() {
     let away = || Err(PublishError::Unavailable("away".to_owned()));
     let unknown = Err(PublishError::OutcomeUnknown("cut".to_owned()));
     let (reporter, publisher) = reporter(vec![away(), unknown, away(), Ok(())], 0);
-    reporter.result(&task(1), ended(b"out".to_vec())).await;
+    reporter.end(&task(1), ended(&reporter, b"out".to_vec())).await;
     let sent = results(&publisher);
     assert_eq!(sent.len(), 4);
     assert!(sent.iter().all(|r| *r == sent[0]));
@@ -127,16 +139,10 @@ async fn a_result_is_sent_until_it_is_acknowledged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_that_is_too_large_loses_output_and_not_its_status() {
+async fn an_end_that_is_too_large_loses_output_and_not_its_status() {
     let too_large = || Err(PublishError::TooLarge { bytes: 9, limit_bytes: 3 });
     let (reporter, publisher) = reporter(vec![too_large(), too_large(), Ok(())], 0);
-    reporter.result(&task(1), ended(vec![b'x'; 64])).await;
+    reporter.end(&task(1), ended(&reporter, vec![b'x'; 64])).await;
     let kept: Vec<(usize, bool)> = results(&publisher).iter().map(|r| (r.stdout.len(), r.stdout_truncated)).collect();
     assert_eq!(kept, [(64, false), (32, true), (16, true)]);
-}
-
-#[test]
-fn bytes_that_are_no_text_stay_within_the_limit() {
-    let (text, cut) = text(&vec![0xFF; STREAM_BYTES_MAX]);
-    assert!(cut && text.len() <= STREAM_BYTES_MAX && text.chars().all(|c| c == '\u{FFFD}'));
 }

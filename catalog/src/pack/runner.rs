@@ -1,0 +1,153 @@
+//! An action's runner: its keys are read and compiled by the runner itself; here they get their places.
+
+use std::sync::Arc;
+
+use petrel_execution::runner::{Mistake, NoopSpec, PackFiles, RunnerSpec, SpecError};
+use serde_json::Map;
+
+use crate::engine::tell_all;
+use crate::problems::{At, Code, did_you_mean};
+use crate::walk::{Fields, Located, Report, check_free};
+use crate::yaml::{Data, Node, Verbatim};
+
+use super::files::PackFile;
+use super::schema::node_in;
+
+/// Runners of the design that this version does not have.
+const RUNNERS_LATER: &[&str] = &[
+    "python",
+    "python-script",
+    "http",
+    "http-request",
+    "ssh",
+    "shell",
+    "local-shell-cmd",
+    "local-shell-script",
+    "remote-shell-cmd",
+    "remote-shell-script",
+    "workflow",
+    "orquesta",
+    "inquirer",
+    "announcement",
+    "container",
+    "kubernetes",
+];
+
+/// The pack that an action belongs to.
+struct Files<'p>(&'p [PackFile]);
+
+impl PackFiles for Files<'_> {
+    fn executable(&self, path: &str) -> Option<bool> {
+        self.0.iter().find(|file| file.path == path).map(|file| file.executable)
+    }
+
+    fn hint(&self, path: &str) -> String {
+        let program = |path: &'_ str| path.strip_prefix("actions/").map(str::to_owned);
+        let programs: Vec<String> = self.0.iter().filter_map(|file| program(&file.path)).collect();
+        did_you_mean(&program(path).unwrap_or_default(), programs.iter().map(String::as_str))
+    }
+}
+
+/// The runner of an action. Where there is a problem it is told, and another one stands in: the revision is
+/// refused as a whole.
+pub(super) fn read(fields: &Fields<'_>, files: &[PackFile], report: &mut Report<'_>) -> Arc<RunnerSpec> {
+    let nothing = || Arc::new(RunnerSpec::Noop(NoopSpec));
+    let Some(name) = fields.need_text("runner", report) else { return nothing() };
+    let Some(own) = RunnerSpec::keys(&name.value) else {
+        let there = RunnerSpec::NAMES.map(|name| format!("{name:?}")).join(" and ");
+        let (code, message) = if RUNNERS_LATER.contains(&name.value.as_str()) {
+            (Code::NotSupported, format!("runner {:?} is not supported in this version, only {there}", name.value))
+        } else {
+            (Code::BadValue, format!("unknown runner {:?}, there are {there}", name.value))
+        };
+        report.add(name.place.at, code, message);
+        // Its other keys are those of a command more often than not.
+        check(fields, "command", files, report);
+        return nothing();
+    };
+    for key in RunnerSpec::all_keys().filter(|key| !own.contains(key)) {
+        if let Some((key, _)) = fields.entry(key) {
+            let message = format!("{:?} is no key of the runner {:?}", key.text, name.value);
+            report.add(key.at, Code::UnknownKey, message);
+        }
+    }
+    check(fields, &name.value, files, report).map_or_else(nothing, Arc::new)
+}
+
+fn check(fields: &Fields<'_>, runner: &str, files: &[PackFile], report: &mut Report<'_>) -> Option<RunnerSpec> {
+    let mut keys = Map::new();
+    let mut is_whole = true;
+    for key in RunnerSpec::keys(runner).unwrap_or_default() {
+        if fields.entry(key).is_none() {
+            continue;
+        }
+        let Some(node) = fields.get(key, report) else {
+            // It has no value, which is told.
+            is_whole = false;
+            continue;
+        };
+        check_free(node, report);
+        keys.insert((*key).to_owned(), node.to_json());
+    }
+    match RunnerSpec::parse(runner, &keys, &Files(files)) {
+        Ok(spec) => is_whole.then_some(spec),
+        Err(errors) => {
+            for error in &errors {
+                // What is missing only because it has no value is told already.
+                if is_whole || !error.at.is_empty() {
+                    tell(fields, error, report);
+                }
+            }
+            None
+        }
+    }
+}
+
+/// Reports a mistake where it stands in the file.
+fn tell(fields: &Fields<'_>, error: &SpecError, report: &mut Report<'_>) {
+    let code = match &error.mistake {
+        Mistake::Missing => Code::Missing,
+        Mistake::WrongType => Code::WrongType,
+        Mistake::BadValue => Code::BadValue,
+        Mistake::BadName => Code::BadName,
+        Mistake::BadPath => Code::BadPath,
+        Mistake::TooLarge => Code::TooLarge,
+        Mistake::Expression(expression) => {
+            let (at, verbatim) = place(fields, &error.at);
+            let text = Located { value: String::new(), place: report.place(at), verbatim };
+            return tell_all([expression], &text, report.problems());
+        }
+    };
+    let at = match &error.mistake {
+        Mistake::BadName => key_at(fields, &error.at),
+        _ => place(fields, &error.at).0,
+    };
+    report.add(at, code, error.message.clone());
+}
+
+fn node<'n>(fields: &Fields<'n>, pointer: &str) -> Option<&'n Node> {
+    let pointer = pointer.strip_prefix('/')?;
+    let (key, rest) = pointer.find('/').map_or((pointer, ""), |end| pointer.split_at(end));
+    fields.entry(key).map(|(_, node)| node_in(node, rest))
+}
+
+fn place(fields: &Fields<'_>, pointer: &str) -> (At, Verbatim) {
+    let Some(node) = node(fields, pointer) else { return (fields.at(), None) };
+    match &node.data {
+        Data::Text(_, verbatim) => (node.at, *verbatim),
+        _ => (node.at, None),
+    }
+}
+
+/// Place of the key that a pointer ends with.
+fn key_at(fields: &Fields<'_>, pointer: &str) -> At {
+    let (above, last) = pointer.rsplit_once('/').unwrap_or_default();
+    let name = last.replace("~1", "/").replace("~0", "~");
+    match node(fields, above).map(|node| (&node.data, node.at)) {
+        Some((Data::Map(entries), at)) => {
+            entries.iter().find(|(key, _)| key.text == name).map_or(at, |(key, _)| key.at)
+        }
+        Some((_, at)) => at,
+        None => fields.at(),
+    }
+}

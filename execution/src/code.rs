@@ -1,0 +1,51 @@
+//! Stable codes of why an execution took a status: what programs match on, beside the text for people.
+
+/// Delayed: the revision that it names has not arrived yet.
+pub const REVISION_NOT_HERE: &str = "revision_not_here";
+/// Delayed: this release cannot use its revision or action.
+pub const ACTION_BROKEN: &str = "action_broken";
+/// Delayed: dispatch is paused for everybody.
+pub const DISPATCH_PAUSED: &str = "dispatch_paused";
+/// Delayed: it is to be tried again after a while.
+pub const BACK_OFF: &str = "back_off";
+/// Delayed: a worker did not take its task.
+pub const DECLINED: &str = "declined";
+
+/// Failed: its revision was removed, or never there.
+pub const REVISION_REMOVED: &str = "revision_removed";
+/// Failed: its revision has no such action.
+pub const NO_SUCH_ACTION: &str = "no_such_action";
+/// Failed: its parameters do not fit its action.
+pub const INVALID_PARAMETERS: &str = "invalid_parameters";
+/// Failed: its parameters are over the limit.
+pub const PARAMETERS_TOO_LARGE: &str = "parameters_too_large";
+/// Failed: what its owner would have to remember of it is over the log's limit.
+pub const STATE_TOO_LARGE: &str = "state_too_large";
+/// Failed: no topic carries the tasks of its action's pool.
+pub const NO_SUCH_POOL: &str = "no_such_pool";
+
+/// Canceled, or being canceled: somebody asked for it.
+pub const CANCELED: &str = "canceled";
+/// Timeout: no worker started it in time.
+pub const SCHEDULE_TO_START: &str = "schedule_to_start";
+/// Scheduled again or abandoned: the worker of the attempt before was lost.
+pub const LEASE_LOST: &str = "lease_lost";
+/// Abandoned: more workers were lost than `lost_leases_max` allows.
+pub const LOST_LEASES_MAX: &str = "lost_leases_max";
+/// Scheduled again or abandoned: its worker was shut down.
+pub const HANDED_OVER: &str = "handed_over";
+
+/// Failed: it ended with an exit code other than 0.
+pub const EXIT_CODE: &str = "exit_code";
+/// Failed: a signal ended it.
+pub const SIGNAL: &str = "signal";
+/// Timeout: it ran for longer than its action allows.
+pub const RUN_TIMEOUT: &str = "run_timeout";
+/// Failed: it could not be started.
+pub const NOT_STARTED: &str = "not_started";
+/// Failed: an expression of its action has no value.
+pub const RENDER_FAILED: &str = "render_failed";
+/// Failed: the files of its pack cannot be laid out.
+pub const PACK_UNUSABLE: &str = "pack_unusable";
+/// Lost: the process that watches over it died or said nothing of use.
+pub const SUPERVISOR_LOST: &str = "supervisor_lost";

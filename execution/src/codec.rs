@@ -1,0 +1,204 @@
+//! From and to the records: the one place where an execution is made of strings.
+
+use petrel_schemas::{DecodeError, ExecutionEnded, ExecutionId, ExecutionState, ExecutionsRecord, IdError, encode};
+
+use crate::attempt::{Attempt, Counts};
+use crate::delivery::Delivery;
+use crate::execution::{Ended, Execution, Known};
+use crate::state::{
+    Canceling, DelayReason, Delayed, Holder, In, Paused, Pausing, Pending, Requested, Resuming, Running, Scheduled,
+};
+use crate::status::Status;
+use crate::subject::{Core, Note, Subject, Terms};
+
+/// Why bytes are no execution.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// They are no record, or one of a newer release.
+    #[error(transparent)]
+    Record(#[from] DecodeError),
+    /// The record holds no id.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// The record contradicts itself.
+    #[error("a record of a {status} execution has no proper {field}")]
+    Field {
+        /// Its status, as the record has it.
+        status: String,
+        /// The field that is missing, or has a value that means nothing.
+        field: &'static str,
+    },
+}
+
+/// The stored form: a full snapshot, or little of an execution that is over.
+pub fn to_bytes(execution: &Execution) -> Vec<u8> {
+    match execution.ended() {
+        Some(ended) => encode(&ended_record(&ended)),
+        None => encode(&record(execution)),
+    }
+}
+
+/// Reads the stored form.
+///
+/// # Errors
+/// See [`CodecError`].
+pub fn from_bytes(bytes: &[u8]) -> Result<Known, CodecError> {
+    match ExecutionsRecord::decode(bytes)? {
+        ExecutionsRecord::ExecutionState(record) => live(record).map(Known::Live),
+        ExecutionsRecord::ExecutionEnded(record) => over(record).map(Known::Over),
+    }
+}
+
+fn ended_record(ended: &Ended) -> ExecutionEnded {
+    ExecutionEnded {
+        execution_id: ended.id.to_string(),
+        root_execution_id: ended.id.root().into(),
+        sequence: ended.sequence,
+        status: ended.status.as_str().to_owned(),
+        code: ended.code.clone(),
+        return_code: ended.return_code,
+        ended_at_ms: ended.ended_at_ms,
+    }
+}
+
+fn over(record: ExecutionEnded) -> Result<Ended, CodecError> {
+    let status = Status::parse(&record.status).filter(|s| s.is_final());
+    let status = status.ok_or_else(|| CodecError::Field { status: record.status.clone(), field: "status" })?;
+    Ok(Ended {
+        id: ExecutionId::parse(&record.execution_id)?,
+        sequence: record.sequence,
+        status,
+        code: record.code,
+        return_code: record.return_code,
+        ended_at_ms: record.ended_at_ms,
+    })
+}
+
+fn record(execution: &Execution) -> ExecutionState {
+    let core = execution.core();
+    let (subject, terms, id) = (&core.subject, core.terms.as_ref(), core.id());
+    let mut record = ExecutionState {
+        execution_id: id.to_string(),
+        root_execution_id: id.root().into(),
+        parent_execution_id: id.parent().map(String::from),
+        children_open: core.children_open,
+        sequence: core.sequence,
+        status: execution.status().as_str().to_owned(),
+        code: core.note.code.clone(),
+        event_id: subject.event_id.clone(),
+        event_at_ms: subject.event_at_ms,
+        trigger: subject.trigger.clone(),
+        rule: subject.rule.clone(),
+        action_index: subject.action_index,
+        action: subject.action.clone(),
+        parameters: core.parameters.clone(),
+        revision: subject.revision.clone(),
+        requested_by: subject.requested_by.clone(),
+        pool: terms.map(|t| t.pool.clone()).unwrap_or_default(),
+        delivery: terms.map(|t| t.delivery.as_str().to_owned()).unwrap_or_default(),
+        timeout_ms: terms.map(|t| t.timeout_ms).unwrap_or_default(),
+        attempt: core.attempt.number,
+        token: core.attempt.token,
+        lost_leases: core.counts.lost_leases,
+        failures: core.counts.failures,
+        hand_overs: core.counts.hand_overs,
+        task_partition: None,
+        start_by_ms: None,
+        declines: 0,
+        worker: execution.holder().map(|h| h.worker.clone()),
+        requested_at_ms: subject.requested_at_ms,
+        scheduled_at_ms: core.scheduled_at_ms,
+        started_at_ms: execution.holder().and_then(|h| h.started_at_ms),
+        delayed_until_ms: None,
+        canceled_by: None,
+        error: core.note.error.clone(),
+    };
+    match execution {
+        Execution::Delayed(In { state, .. }) => {
+            record.delayed_until_ms = state.until_ms;
+            record.start_by_ms = state.start_by_ms;
+        }
+        Execution::Scheduled(In { state, .. }) => {
+            record.task_partition = i32::try_from(state.partition).ok();
+            record.start_by_ms = Some(state.start_by_ms);
+            record.declines = state.declines;
+        }
+        Execution::Canceling(In { state, .. }) => {
+            record.canceled_by = Some(state.by.clone());
+            record.start_by_ms = state.start_by_ms;
+        }
+        _ => {}
+    }
+    record
+}
+
+fn live(record: ExecutionState) -> Result<Execution, CodecError> {
+    let missing = |field: &'static str| CodecError::Field { status: record.status.clone(), field };
+    let status = Status::parse(&record.status).ok_or_else(|| missing("status"))?;
+    let holder = record.worker.clone().map(|worker| Holder { worker, started_at_ms: record.started_at_ms });
+    let core = core(&record)?;
+    Ok(match status {
+        Status::Requested => In { core, state: Requested }.into(),
+        Status::Delayed => {
+            let reason = record.code.as_deref().and_then(DelayReason::parse).ok_or_else(|| missing("code"))?;
+            let (until_ms, start_by_ms) = (record.delayed_until_ms, record.start_by_ms);
+            In { core, state: Delayed { reason, until_ms, start_by_ms } }.into()
+        }
+        Status::Scheduled => {
+            let partition = record.task_partition.and_then(|p| u32::try_from(p).ok());
+            let partition = partition.ok_or_else(|| missing("task_partition"))?;
+            let start_by_ms = record.start_by_ms.ok_or_else(|| missing("start_by_ms"))?;
+            In { core, state: Scheduled { partition, start_by_ms, declines: record.declines } }.into()
+        }
+        Status::Running => In { core, state: Running { holder: holder.ok_or_else(|| missing("worker"))? } }.into(),
+        Status::Pausing => In { core, state: Pausing { holder } }.into(),
+        Status::Paused => In { core, state: Paused }.into(),
+        Status::Resuming => In { core, state: Resuming }.into(),
+        Status::Pending => In { core, state: Pending }.into(),
+        Status::Canceling => {
+            let by = record.canceled_by.clone().ok_or_else(|| missing("canceled_by"))?;
+            In { core, state: Canceling { by, holder, start_by_ms: record.start_by_ms } }.into()
+        }
+        // Those leave another record.
+        Status::Succeeded | Status::Failed | Status::Timeout | Status::Canceled | Status::Abandoned => {
+            return Err(missing("status"));
+        }
+    })
+}
+
+fn core(record: &ExecutionState) -> Result<Core, CodecError> {
+    let terms = match record.delivery.as_str() {
+        "" => None,
+        delivery => Some(Terms {
+            pool: record.pool.clone(),
+            delivery: Delivery::parse(delivery)
+                .ok_or_else(|| CodecError::Field { status: record.status.clone(), field: "delivery" })?,
+            timeout_ms: record.timeout_ms,
+        }),
+    };
+    Ok(Core {
+        subject: Subject {
+            id: ExecutionId::parse(&record.execution_id)?,
+            event_id: record.event_id.clone(),
+            event_at_ms: record.event_at_ms,
+            trigger: record.trigger.clone(),
+            rule: record.rule.clone(),
+            action_index: record.action_index,
+            action: record.action.clone(),
+            revision: record.revision.clone(),
+            requested_by: record.requested_by.clone(),
+            requested_at_ms: record.requested_at_ms,
+        },
+        parameters: record.parameters.clone(),
+        terms,
+        sequence: record.sequence,
+        attempt: Attempt { number: record.attempt, token: record.token },
+        counts: Counts { lost_leases: record.lost_leases, failures: record.failures, hand_overs: record.hand_overs },
+        children_open: record.children_open,
+        scheduled_at_ms: record.scheduled_at_ms,
+        note: Note { code: record.code.clone(), error: record.error.clone() },
+    })
+}
+
+#[cfg(test)]
+mod tests;

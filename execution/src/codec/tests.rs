@@ -1,0 +1,127 @@
+use petrel_schemas::ActionRequest;
+
+use super::*;
+use crate::state::{End, LeadsTo, State};
+
+fn request(id: &str) -> In<Requested> {
+    let (subject, parameters) = Subject::of_request(ActionRequest {
+        execution_id: id.to_owned(),
+        root_execution_id: id[..32].to_owned(),
+        event_id: Some("event".to_owned()),
+        event_at_ms: Some(1),
+        trigger: Some("demo.alert".to_owned()),
+        rule: Some("demo.rule".to_owned()),
+        action_index: 2,
+        redrive: 0,
+        action: "demo.run".to_owned(),
+        parameters: "{\"a\":1}".to_owned(),
+        revision: "r".to_owned(),
+        kv_version: 3,
+        requested_at_ms: 7,
+        requested_by: "rule".to_owned(),
+    })
+    .unwrap();
+    In::new(subject, parameters)
+}
+
+fn scheduled(id: &str) -> In<Scheduled> {
+    let mut requested = request(id);
+    requested.core.terms = Some(Terms { pool: "gpu".to_owned(), delivery: Delivery::AtMostOnce, timeout_ms: 9 });
+    requested.core.counts = Counts { lost_leases: 1, failures: 2, hand_overs: 3 };
+    requested.core.children_open = 4;
+    requested.schedule(
+        Scheduled { partition: 5, start_by_ms: 99, declines: 6 },
+        8,
+        Note::new("lease_lost", "w was lost"),
+    )
+}
+
+const ID: &str = "ab5d55eb4ccbbb057449fb974e3db6fa";
+
+fn live() -> Vec<Execution> {
+    let holder = || Holder { worker: "w".to_owned(), started_at_ms: Some(11) };
+    let running = || scheduled(ID).claimed(holder());
+    let delayed = Delayed { reason: DelayReason::BackOff, until_ms: Some(5), start_by_ms: Some(6) };
+    let held = Canceling { by: "eve".to_owned(), holder: Some(holder()), start_by_ms: None };
+    let unheld = Canceling { by: "eve".to_owned(), holder: None, start_by_ms: Some(99) };
+    vec![
+        request(ID).into(),
+        request(ID).delay(delayed, Some("why".to_owned())).into(),
+        scheduled(&format!("{ID}.3.1")).into(),
+        running().into(),
+        running().pause(Some(holder())).into(),
+        running().pause(None).rest().into(),
+        running().pause(None).rest().resume().into(),
+        running().ask().into(),
+        running().cancel(held).into(),
+        scheduled(ID).cancel(unheld).into(),
+    ]
+}
+
+#[test]
+fn what_is_not_over_is_read_back_whole() {
+    for execution in live() {
+        assert_eq!(from_bytes(&to_bytes(&execution)), Ok(Known::Live(execution)));
+    }
+    let child = record(&scheduled(&format!("{ID}.3.1")).into());
+    assert_eq!((&*child.root_execution_id, child.parent_execution_id.as_deref()), (ID, Some(&*format!("{ID}.3"))));
+}
+
+#[test]
+fn of_what_is_over_only_its_end_is_read_back() {
+    fn over<S: State>(end: In<S>) -> Ended
+    where
+        Execution: From<In<S>>,
+    {
+        let execution = Execution::from(end);
+        let ended = execution.ended().unwrap();
+        assert_eq!(from_bytes(&to_bytes(&execution)), Ok(Known::Over(ended.clone())));
+        ended
+    }
+    fn reaches<To: State>(_: impl LeadsTo<To>) {}
+    let running = || scheduled(ID).claimed(Holder { worker: "w".to_owned(), started_at_ms: None });
+    let end = || End { at_ms: 50, holder: None, return_code: Some(3), result: Some("{}".to_owned()) };
+    let note = || Note::new("exit_code", "it failed");
+    let failed = over(running().fail(end(), note()));
+    assert_eq!((failed.sequence, failed.code.as_deref(), failed.return_code), (3, Some("exit_code"), Some(3)));
+    over(running().succeed(end(), Note::NONE));
+    over(running().time_out(end(), note()));
+    over(running().end_canceled(end(), note()));
+    over(running().abandon(end(), note()));
+    reaches::<crate::state::Failed>(running().state);
+}
+
+#[test]
+fn a_record_that_contradicts_itself_says_where() {
+    let field = |change: &dyn Fn(&mut ExecutionState)| {
+        let mut state = record(&scheduled(ID).into());
+        change(&mut state);
+        match from_bytes(&encode(&state)) {
+            Err(CodecError::Field { field, .. }) => field,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(field(&|s| s.status = "lost".to_owned()), "status");
+    assert_eq!(field(&|s| s.status = "succeeded".to_owned()), "status");
+    assert_eq!(field(&|s| s.status = "running".to_owned()), "worker");
+    assert_eq!(field(&|s| s.status = "delayed".to_owned()), "code");
+    assert_eq!(field(&|s| s.task_partition = None), "task_partition");
+    assert_eq!(field(&|s| s.start_by_ms = None), "start_by_ms");
+    assert_eq!(field(&|s| s.delivery = "now and then".to_owned()), "delivery");
+    let mut state = record(&scheduled(ID).into());
+    state.execution_id = "x".to_owned();
+    assert_eq!(from_bytes(&encode(&state)), Err(CodecError::Id(IdError::NotAnExecution)));
+    assert!(matches!(from_bytes(b"rubbish"), Err(CodecError::Record(_))));
+    let ended = ExecutionEnded {
+        status: "running".to_owned(),
+        ..ended_record(&Ended {
+            id: ExecutionId::parse(ID).unwrap(),
+            sequence: 1,
+            status: Status::Failed,
+            code: None,
+            return_code: None,
+            ended_at_ms: 1,
+        })
+    };
+    assert!(matches!(from_bytes(&encode(&ended)), Err(CodecError::Field { field: "status", .. })));
+}

@@ -1,0 +1,38 @@
+//! An execution as one thing: what it is, how it moves, and what its owner and its workers decide about it.
+//!
+//! Owners, workers, workflows and the API are adapters over this crate: they read records, ask it, and write
+//! what it says. Nothing about executions is a bare string outside [`codec`].
+//!
+//! Reading order: `status`, `subject` (what an execution is about), `attempt`, `state` (one file for each
+//! typed state, and the transitions that compile), `execution` (any of them), `timer`, `family` (parents and
+//! children), `plan` and `runner` (what its action is), `outcome`, `codec` (from and to the records), then
+//! `owner` (what an owner decides) and `worker` (what a worker decides).
+//!
+//! Pure: no clock, no I/O, no random numbers; the time of a decision is an argument.
+
+mod attempt;
+pub mod code;
+pub mod codec;
+mod delivery;
+mod execution;
+mod family;
+pub mod limits;
+mod outcome;
+pub mod owner;
+mod plan;
+pub mod runner;
+pub mod state;
+mod status;
+mod subject;
+mod timer;
+pub mod worker;
+
+pub use attempt::{Attempt, Counts};
+pub use delivery::Delivery;
+pub use execution::{Ended, Execution, Known};
+pub use family::ChildEnded;
+pub use outcome::{Outcome, Stream};
+pub use plan::{ActionPlan, Actions, CompleteParameters, Resolution};
+pub use status::Status;
+pub use subject::{Core, Note, Subject, Terms};
+pub use timer::{TimerKind, parse_timer_key, timer_key};

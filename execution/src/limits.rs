@@ -1,0 +1,31 @@
+//! The named limits of executions.
+
+/// Longest error text of an execution, in bytes.
+pub const ERROR_BYTES_MAX: usize = 4 << 10;
+
+/// Longest structured result of an attempt, in bytes of JSON text.
+pub const RESULT_BYTES_MAX: usize = 64 << 10;
+
+/// Most arguments of a command.
+pub const COMMAND_ARGS_MAX: usize = 256;
+
+/// Orders for attempts that a worker has not claimed (yet) that it remembers. What is over the limit is
+/// forgotten, oldest first: the owner answers the claim in its stead.
+pub const ORDERS_MAX: usize = 100_000;
+
+/// The longest head of a text that has at most `bytes_max` bytes and ends between two characters.
+pub fn head(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_ends_between_characters() {
+        for (text, bytes_max, expected) in [("abc", 3, "abc"), ("abc", 2, "ab"), ("aüb", 2, "a"), ("ü", 1, "")] {
+            assert_eq!(head(text, bytes_max), expected);
+        }
+    }
+}

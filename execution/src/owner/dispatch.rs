@@ -1,0 +1,120 @@
+//! Dispatch: a task for the workers, at once or when a pause of all dispatch ends.
+
+use petrel_schemas::{ExecutionId, Task};
+
+use super::enter::Left;
+use super::{Effect, Owner};
+use crate::delivery::Delivery;
+use crate::state::{DelayReason, Delayed, In, LeadsTo, Scheduled};
+use crate::subject::{Core, Note};
+
+impl Owner<'_> {
+    /// Hands the next attempt to the workers, or lets it wait while dispatch is paused. `start_by_ms` is that of
+    /// a task that was declined; any other one gets its full time.
+    pub(super) fn dispatch<S>(&mut self, from: In<S>, note: Note, start_by_ms: Option<i64>)
+    where
+        S: LeadsTo<Scheduled> + LeadsTo<Delayed>,
+    {
+        if self.facts.actions.dispatch_paused() {
+            return self.hold_back(from, note, start_by_ms);
+        }
+        let left = Left::of(&from);
+        let now_ms = self.now_ms();
+        let start_by_ms = start_by_ms.unwrap_or_else(|| now_ms.saturating_add(self.limits().schedule_to_start_ms));
+        let partition = self.next_partition(&from.core);
+        let scheduled = from.schedule(Scheduled { partition, start_by_ms, declines: 0 }, now_ms, note);
+        self.hand_out(&scheduled);
+        self.enter(left, scheduled);
+    }
+
+    /// It waits for the end of the pause.
+    pub(super) fn hold_back<S: LeadsTo<Delayed>>(&mut self, from: In<S>, note: Note, start_by_ms: Option<i64>) {
+        let left = Left::of(&from);
+        let delayed = Delayed { reason: DelayReason::DispatchPaused, until_ms: None, start_by_ms };
+        self.enter(left, from.delay(delayed, note.error));
+    }
+
+    /// A declined task goes elsewhere.
+    pub(super) fn redispatch(&mut self, scheduled: In<Scheduled>) {
+        let partition = self.next_partition(&scheduled.core);
+        let scheduled = scheduled.elsewhere(partition);
+        self.hand_out(&scheduled);
+        self.push(Effect::Update(scheduled.into()));
+    }
+
+    fn next_partition(&self, core: &Core) -> u32 {
+        let further = u32::try_from(core.attempt.number).unwrap_or(0);
+        partition_of(core.id(), further, self.limits().task_partitions)
+    }
+
+    fn hand_out(&mut self, scheduled: &In<Scheduled>) {
+        let pool = scheduled.core.terms.as_ref().map(|t| t.pool.clone()).unwrap_or_default();
+        let task = self.task(scheduled);
+        self.push(Effect::Dispatch { pool, partition: scheduled.state.partition, task });
+    }
+
+    fn task(&self, scheduled: &In<Scheduled>) -> Task {
+        let (core, state) = (&scheduled.core, &scheduled.state);
+        let (subject, terms) = (&core.subject, core.terms.as_ref());
+        Task {
+            execution_id: subject.id.to_string(),
+            root_execution_id: subject.id.root().into(),
+            event_id: subject.event_id.clone(),
+            event_at_ms: subject.event_at_ms,
+            rule: subject.rule.clone(),
+            action: subject.action.clone(),
+            revision: subject.revision.clone(),
+            parameters: core.parameters.clone(),
+            attempt: core.attempt.number,
+            token: core.attempt.token,
+            delivery: terms.map_or(Delivery::AtMostOnce, |t| t.delivery).as_str().to_owned(),
+            timeout_ms: terms.map(|t| t.timeout_ms).unwrap_or_default(),
+            lease_ms: self.limits().lease_ms,
+            dispatched_at_ms: self.now_ms(),
+            start_by_ms: state.start_by_ms,
+            declines: state.declines,
+        }
+    }
+}
+
+/// Partition of an execution's task: executions are spread evenly, and each further attempt goes elsewhere, to
+/// all partitions before one comes again. The steps are wide, for neighbours often have the same worker.
+pub(super) fn partition_of(id: &ExecutionId, further: u32, partitions: u32) -> u32 {
+    let partitions = u64::from(partitions.max(1));
+    // FNV-1a; the ids are hashes, so anything that takes all of their digits spreads them.
+    let first = id
+        .as_str()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    // The golden section of the partitions, moved up until it has no divisor with their number.
+    let mut stride = (partitions * 618 / 1_000).max(1);
+    while gcd(stride, partitions) != 1 {
+        stride += 1;
+    }
+    let at = (first >> 16) % partitions + u64::from(further) * stride;
+    u32::try_from(at % partitions).unwrap_or(0)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executions_are_spread_and_attempts_see_every_partition() {
+        for partitions in [1, 2, 3, 4, 12, 16, 64, 100] {
+            let mut counts = vec![0; partitions as usize];
+            for n in 0..100 * partitions {
+                let id = ExecutionId::of_manual(&n.to_string());
+                counts[partition_of(&id, 0, partitions) as usize] += 1;
+                let mut seen: Vec<u32> = (0..partitions).map(|k| partition_of(&id, k, partitions)).collect();
+                seen.sort_unstable();
+                assert_eq!(seen, (0..partitions).collect::<Vec<_>>());
+            }
+            assert!(counts.iter().all(|c| (50..200).contains(c)), "{partitions}: {counts:?}");
+        }
+    }
+}

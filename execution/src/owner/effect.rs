@@ -1,0 +1,87 @@
+//! What an owner wants done.
+
+use petrel_schemas::{ExecutionId, Order, OutputCaptured, Task};
+
+use crate::execution::Execution;
+use crate::family::ChildEnded;
+use crate::timer::TimerKind;
+
+/// One thing to do, all of it in the transaction of the step.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant)]
+pub enum Effect {
+    /// Write the execution, and one audit row of its new status ([`super::changed`]).
+    Save(Execution),
+    /// Write the execution; its status is the same.
+    Update(Execution),
+    /// Forget the execution.
+    Forget(ExecutionId),
+    /// Set a timer; a silence timer where its kind is one ([`TimerKind::is_silence`]).
+    SetTimer {
+        /// Whose.
+        id: ExecutionId,
+        /// What for.
+        kind: TimerKind,
+        /// When, in milliseconds since the epoch.
+        due_ms: i64,
+    },
+    /// Remove a timer.
+    CancelTimer {
+        /// Whose.
+        id: ExecutionId,
+        /// What for.
+        kind: TimerKind,
+    },
+    /// Remember that something waits, under this key.
+    Wait(Vec<u8>),
+    /// It waits no more.
+    Unwait(Vec<u8>),
+    /// Hand a task to the workers of a pool.
+    Dispatch {
+        /// Worker pool.
+        pool: String,
+        /// Partition of its topic.
+        partition: u32,
+        /// The task.
+        task: Task,
+    },
+    /// Tell the workers of a pool.
+    Order {
+        /// Worker pool.
+        pool: String,
+        /// What they are told.
+        order: Order,
+    },
+    /// Write down what an attempt wrote.
+    Output(OutputCaptured),
+    /// Tell a parent, in this step.
+    Parent(ChildEnded),
+    /// The message is of no use: a dead letter.
+    GiveUp {
+        /// Stable code.
+        code: &'static str,
+        /// What is wrong, for people.
+        detail: String,
+    },
+    /// Something happened that is worth counting.
+    Count(Counted),
+}
+
+/// What is counted, once the step has committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Counted {
+    /// A request whose execution was known already.
+    Duplicate,
+    /// A report about an attempt that is not the current one.
+    Stale,
+    /// A lease that passed.
+    LeaseLost,
+    /// A task that a worker declined.
+    Declined,
+    /// An attempt that a worker handed over.
+    HandedOver,
+    /// A wish to cancel an execution that is not known, or that is over.
+    CancelInVain,
+    /// A child that ended without a parent that waits for it.
+    Orphan,
+}

@@ -1,0 +1,145 @@
+//! What an owner is told.
+
+use petrel_schemas::{ExecutionId, HandedOver, IdError, RequestsRecord, ResultsRecord, TaskResult};
+
+use crate::attempt::Attempt;
+use crate::subject::Subject;
+
+/// A record of `petrel.requests` or `petrel.results`.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant)]
+pub enum Message {
+    /// Somebody wants an action to run.
+    Request {
+        /// What is asked for.
+        subject: Subject,
+        /// Its parameters as they were given.
+        parameters: String,
+    },
+    /// Somebody wants an execution to end.
+    Cancel {
+        /// Which.
+        id: ExecutionId,
+        /// Who.
+        by: String,
+    },
+    /// A worker reports.
+    Report(About, Report),
+}
+
+/// What every report says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct About {
+    /// Execution.
+    pub id: ExecutionId,
+    /// Attempt.
+    pub attempt: Attempt,
+    /// Instance id of the worker.
+    pub worker: String,
+}
+
+/// What a worker reports.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Report {
+    /// It took the task, and reads the orders of this pool.
+    Claimed {
+        /// Its pool.
+        pool: String,
+    },
+    /// It still has the attempt.
+    Alive {
+        /// Its pool.
+        pool: String,
+        /// Whether it has not begun, for it was not granted yet.
+        awaits_grant: bool,
+    },
+    /// The attempt ended.
+    Ended(TaskResult),
+    /// It does not take the task.
+    Declined(DeclineReason),
+    /// It shuts down and gives the attempt back.
+    HandedOver(HandedOver),
+}
+
+/// Why a worker does not take a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeclineReason {
+    /// It was full for too long.
+    Full,
+    /// By its clock, the task's latest start has passed.
+    Late,
+    /// It shuts down.
+    ShuttingDown,
+}
+
+impl DeclineReason {
+    /// As records write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Late => "late",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+
+    /// Reads it back. What a newer release may add is as good as being full: the task goes elsewhere.
+    fn parse(text: &str) -> Self {
+        [Self::Late, Self::ShuttingDown].into_iter().find(|r| r.as_str() == text).unwrap_or(Self::Full)
+    }
+}
+
+impl Message {
+    /// Whom it is about.
+    pub fn execution(&self) -> &ExecutionId {
+        match self {
+            Self::Request { subject, .. } => &subject.id,
+            Self::Cancel { id, .. } | Self::Report(About { id, .. }, _) => id,
+        }
+    }
+
+    /// A record of `petrel.requests`.
+    ///
+    /// # Errors
+    /// If it names no execution.
+    pub fn of_request(record: RequestsRecord) -> Result<Self, IdError> {
+        Ok(match record {
+            RequestsRecord::ActionRequest(request) => {
+                let (subject, parameters) = Subject::of_request(request)?;
+                Self::Request { subject, parameters }
+            }
+            RequestsRecord::CancelRequest(cancel) => {
+                Self::Cancel { id: ExecutionId::parse(&cancel.execution_id)?, by: cancel.requested_by }
+            }
+        })
+    }
+
+    /// A record of `petrel.results`.
+    ///
+    /// # Errors
+    /// If it names no execution.
+    pub fn of_result(record: ResultsRecord) -> Result<Self, IdError> {
+        let about = |id: &str, number: i32, token: i64, worker: String| {
+            Ok(About { id: ExecutionId::parse(id)?, attempt: Attempt { number, token }, worker })
+        };
+        Ok(match record {
+            ResultsRecord::Claim(r) => {
+                let report = Report::Claimed { pool: r.pool };
+                Self::Report(about(&r.execution_id, r.attempt, r.token, r.worker)?, report)
+            }
+            ResultsRecord::Heartbeat(r) => {
+                let report = Report::Alive { pool: r.pool, awaits_grant: r.awaits_grant };
+                Self::Report(about(&r.execution_id, r.attempt, r.token, r.worker)?, report)
+            }
+            ResultsRecord::TaskResult(r) => {
+                Self::Report(about(&r.execution_id, r.attempt, r.token, r.worker.clone())?, Report::Ended(r))
+            }
+            ResultsRecord::Declined(r) => {
+                let report = Report::Declined(DeclineReason::parse(&r.reason));
+                Self::Report(about(&r.execution_id, r.attempt, r.token, r.worker)?, report)
+            }
+            ResultsRecord::HandedOver(r) => {
+                Self::Report(about(&r.execution_id, r.attempt, r.token, r.worker.clone())?, Report::HandedOver(r))
+            }
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! What an owner decides: pure functions from what it knows of an execution, a message or a timer, and the
+//! facts of the step, to effects. The stage around it only loads, asks, and writes.
+//!
+//! `message` (what it is told), `effect` (what it wants done), `request`, `dispatch`, `report`, `cancel`, `loss`,
+//! `silence` (timers) and `child` (decisions by occasion), `waiting` (the index of what waits), `row` (what
+//! the audit trail says of it).
+
+mod cancel;
+mod child;
+mod dispatch;
+mod effect;
+mod enter;
+mod large;
+mod loss;
+mod message;
+mod report;
+mod request;
+mod row;
+mod silence;
+#[cfg(test)]
+mod tests;
+mod waiting;
+
+use std::sync::Arc;
+
+use crate::plan::Actions;
+
+pub use effect::{Counted, Effect};
+pub use message::{About, DeclineReason, Message, Report};
+pub use row::changed;
+pub use waiting::{WAITING, Waiting, is_waiting_key, next_revision};
+
+/// The settings of owners.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Pools that have topics.
+    pub pools: Vec<Arc<str>>,
+    /// Partitions of each pool's task topic.
+    pub task_partitions: u32,
+    /// Length of a lease, in milliseconds: a worker that is silent for longer has lost its task.
+    pub lease_ms: i64,
+    /// How long the id of a finished execution is remembered against duplicates, in milliseconds.
+    pub request_dedup_ms: i64,
+    /// Lost leases of one execution after which it is abandoned. Hand-overs and declines do not count.
+    pub lost_leases_max: i32,
+    /// How long a task may wait for a worker before its execution ends, in milliseconds.
+    pub schedule_to_start_ms: i64,
+    /// How long a task that a worker declined for another reason than being full stays with its owner, in
+    /// milliseconds.
+    pub decline_pause_ms: i64,
+    /// Largest parameters of an execution, defaults filled in, in bytes.
+    pub parameters_bytes_max: usize,
+}
+
+/// What a decision is made from beside the execution itself.
+#[derive(Clone, Copy)]
+pub struct Facts<'f> {
+    /// Time of the step, in milliseconds since the epoch.
+    pub now_ms: i64,
+    /// The settings.
+    pub limits: &'f Limits,
+    /// The catalog, and whether dispatch is paused.
+    pub actions: &'f dyn Actions,
+}
+
+/// Decides, and collects the effects in the order in which they are to be written.
+pub struct Owner<'f> {
+    facts: Facts<'f>,
+    effects: Vec<Effect>,
+}
+
+impl<'f> Owner<'f> {
+    /// An owner that has decided nothing yet.
+    pub fn new(facts: Facts<'f>) -> Self {
+        Self { facts, effects: Vec::new() }
+    }
+
+    /// What it wants done.
+    pub fn into_effects(self) -> Vec<Effect> {
+        self.effects
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.facts.now_ms
+    }
+
+    fn limits(&self) -> &'f Limits {
+        self.facts.limits
+    }
+
+    fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    fn count(&mut self, what: Counted) {
+        self.push(Effect::Count(what));
+    }
+}

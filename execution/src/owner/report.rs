@@ -1,0 +1,271 @@
+//! What workers report. Each report is fenced by the token of its attempt.
+
+use petrel_schemas::{HandedOver, OutputCaptured, TaskResult};
+
+use super::enter::Left;
+use super::loss::Loss;
+use super::message::{About, DeclineReason, Report};
+use super::{Counted, Effect, Owner};
+use crate::code;
+use crate::execution::{Execution, Known};
+use crate::outcome::Said;
+use crate::state::{
+    Canceled, Canceling, DelayReason, Delayed, End, Failed, Holder, In, LeadsTo, Running, Scheduled, Succeeded, Timeout,
+};
+use crate::status::Status;
+use crate::subject::Note;
+use crate::timer::TimerKind;
+
+impl Owner<'_> {
+    /// A worker reports about an attempt.
+    pub fn report(&mut self, about: &About, report: Report, known: Option<Known>) {
+        let current = known.and_then(|known| match known {
+            Known::Live(execution) if execution.core().attempt == about.attempt => Some(execution),
+            _ => None,
+        });
+        match (report, current) {
+            (Report::Claimed { pool }, Some(execution)) => self.alive(about, &pool, true, execution),
+            (Report::Alive { pool, awaits_grant }, Some(execution)) => {
+                self.alive(about, &pool, awaits_grant, execution);
+            }
+            // Whoever still works on it is told to stop: its lease is gone, or the execution is over.
+            (Report::Claimed { pool } | Report::Alive { pool, .. }, None) => self.stale(about, Some(&pool)),
+            (Report::Ended(result), Some(execution)) => self.ended(about, result, execution),
+            (Report::Declined(reason), Some(execution)) => self.declined(about, reason, execution),
+            (Report::HandedOver(gave), Some(execution)) => self.handed_over(about, gave, execution),
+            (Report::Ended(_) | Report::Declined(_) | Report::HandedOver(_), None) => self.stale(about, None),
+        }
+    }
+
+    /// A worker has it: the lease counts from now.
+    fn alive(&mut self, about: &About, pool: &str, asks_for_grant: bool, execution: Execution) {
+        match execution {
+            Execution::Scheduled(scheduled) => {
+                let running = self.claimed(about, scheduled);
+                self.grant(about, pool, &running);
+            }
+            Execution::Running(running) if running.state.holder.worker == about.worker => {
+                if asks_for_grant {
+                    self.grant(about, pool, &running);
+                }
+                self.renew(&running.core);
+            }
+            Execution::Canceling(canceling) => match &canceling.state.holder {
+                None => {
+                    let left = canceling.state.start_by_ms;
+                    let canceling = canceling.held(self.holder(about));
+                    if left.is_some() {
+                        let (id, kind) = (canceling.core.id().clone(), TimerKind::ScheduleToStart);
+                        self.push(Effect::CancelTimer { id, kind });
+                    }
+                    self.renew(&canceling.core);
+                    self.order_cancel(about, pool);
+                    self.push(Effect::Update(canceling.into()));
+                }
+                // It may have forgotten the order; it is given again for as long as it goes on.
+                Some(holder) if holder.worker == about.worker => {
+                    self.renew(&canceling.core);
+                    self.order_cancel(about, pool);
+                }
+                Some(_) => self.stale(about, Some(pool)),
+            },
+            // Two workers have claimed the same attempt: only the first one goes on.
+            _ => self.stale(about, Some(pool)),
+        }
+    }
+
+    fn holder(&self, about: &About) -> Holder {
+        Holder { worker: about.worker.clone(), started_at_ms: Some(self.now_ms()) }
+    }
+
+    fn claimed(&mut self, about: &About, scheduled: In<Scheduled>) -> In<Running> {
+        let left = Left::of(&scheduled);
+        let running = scheduled.claimed(self.holder(about));
+        self.enter(left, running.clone());
+        running
+    }
+
+    /// An attempt ended.
+    fn ended(&mut self, about: &About, result: TaskResult, execution: Execution) {
+        let Some(said) = Said::of(&result) else {
+            let detail = format!("{:?} is no status that an attempt can end with", result.status);
+            return self.push(Effect::GiveUp { code: "unknown_status", detail });
+        };
+        match execution {
+            // Its claim became a dead letter, say.
+            Execution::Scheduled(scheduled) => {
+                let running = self.claimed(about, scheduled);
+                self.output(Written::of_result(result));
+                self.running_ended(running, said);
+            }
+            Execution::Running(running) if running.state.holder.worker == about.worker => {
+                self.output(Written::of_result(result));
+                self.running_ended(running, said);
+            }
+            Execution::Canceling(canceling) if may_have(&canceling, about) => {
+                self.output(Written::of_result(result));
+                self.canceling_ended(canceling, said);
+            }
+            _ => self.stale(about, None),
+        }
+    }
+
+    fn running_ended(&mut self, running: In<Running>, said: Said) {
+        if said.status == Status::Abandoned {
+            let why = said.note.error.unwrap_or_else(|| "the attempt was given up".to_owned());
+            return self.lost(running, Loss::Lease, why);
+        }
+        self.finish(running, said);
+    }
+
+    fn canceling_ended(&mut self, canceling: In<Canceling>, mut said: Said) {
+        // Of a cancel it is worth most to know who asked for it.
+        let note = canceling.core.note.clone();
+        match said.status {
+            Status::Canceled => said.note = note,
+            Status::Abandoned => {
+                let why = said.note.error.unwrap_or_else(|| "the attempt was given up".to_owned());
+                said.status = Status::Canceled;
+                said.note = Note::new(code::CANCELED, format!("{why} while it was being canceled"));
+            }
+            _ => {}
+        }
+        self.finish(canceling, said);
+    }
+
+    /// It is over, as its worker says.
+    fn finish<S>(&mut self, from: In<S>, said: Said)
+    where
+        S: LeadsTo<Succeeded> + LeadsTo<Failed> + LeadsTo<Timeout> + LeadsTo<Canceled>,
+    {
+        let left = Left::of(&from);
+        let holder = Some(Holder { worker: said.worker, started_at_ms: said.started_at_ms });
+        let end = End { at_ms: self.now_ms(), holder, return_code: said.return_code, result: said.result };
+        let note = said.note;
+        match said.status {
+            Status::Succeeded => self.enter(left, from.succeed(end, note)),
+            Status::Timeout => self.enter(left, from.time_out(end, note)),
+            Status::Canceled => self.enter(left, from.end_canceled(end, note)),
+            _ => self.enter(left, from.fail(end, note)),
+        }
+    }
+
+    /// A worker does not take the task: it goes elsewhere.
+    fn declined(&mut self, about: &About, reason: DeclineReason, execution: Execution) {
+        match execution {
+            Execution::Scheduled(scheduled) => {
+                self.count(Counted::Declined);
+                let start_by_ms = scheduled.state.start_by_ms;
+                if self.now_ms() >= start_by_ms {
+                    return self.not_started(scheduled);
+                }
+                if reason == DeclineReason::Late {
+                    // Its clock is ahead of this one. What goes round at once would go round for ever.
+                    let until_ms = self.now_ms().saturating_add(self.limits().decline_pause_ms);
+                    let delayed = Delayed {
+                        reason: DelayReason::Declined,
+                        until_ms: Some(until_ms),
+                        start_by_ms: Some(start_by_ms),
+                    };
+                    let left = Left::of(&scheduled);
+                    let why = format!("by the clock of worker {} it was too late to start it", about.worker);
+                    return self.enter(left, scheduled.delay(delayed, Some(why)));
+                }
+                // What is paused meanwhile waits with the others.
+                match self.facts.actions.dispatch_paused() {
+                    true => self.hold_back(scheduled, Note::NONE, Some(start_by_ms)),
+                    false => self.redispatch(scheduled),
+                }
+            }
+            // Nobody has it, and nobody will: its only task is passed.
+            Execution::Canceling(canceling) if canceling.state.holder.is_none() => {
+                self.count(Counted::Declined);
+                self.end_canceling(canceling);
+            }
+            _ => self.stale(about, None),
+        }
+    }
+
+    /// A worker shuts down and gives the attempt back.
+    fn handed_over(&mut self, about: &About, gave: HandedOver, execution: Execution) {
+        let begun = gave.begun;
+        match execution {
+            Execution::Scheduled(scheduled) => {
+                let running = self.claimed(about, scheduled);
+                self.output(Written::of_hand_over(gave));
+                self.given_back(running, begun);
+            }
+            Execution::Running(running) if running.state.holder.worker == about.worker => {
+                self.output(Written::of_hand_over(gave));
+                self.given_back(running, begun);
+            }
+            Execution::Canceling(canceling) if may_have(&canceling, about) => {
+                self.count(Counted::HandedOver);
+                self.output(Written::of_hand_over(gave));
+                self.end_canceling(canceling);
+            }
+            _ => self.stale(about, None),
+        }
+    }
+
+    fn given_back(&mut self, running: In<Running>, begun: bool) {
+        self.count(Counted::HandedOver);
+        let Holder { worker, .. } = &running.state.holder;
+        let why = match begun {
+            true => format!("worker {worker} was shut down in attempt {}", running.core.attempt.number),
+            false => format!("worker {worker} was shut down before it began attempt {}", running.core.attempt.number),
+        };
+        self.lost(running, Loss::HandOver { begun }, why);
+    }
+
+    /// Rows of what an attempt wrote.
+    fn output(&mut self, written: Written) {
+        let Written { execution_id, attempt, at_ms, streams } = written;
+        for (stream, content, truncated) in streams {
+            if content.is_empty() && !truncated {
+                continue;
+            }
+            self.push(Effect::Output(OutputCaptured {
+                execution_id: execution_id.clone(),
+                attempt,
+                stream: stream.to_owned(),
+                content,
+                truncated,
+                captured_at_ms: at_ms,
+            }));
+        }
+    }
+
+    /// A report about an attempt that is not the current one, or of a worker that does not have it.
+    fn stale(&mut self, about: &About, tell: Option<&str>) {
+        self.count(Counted::Stale);
+        if let Some(pool) = tell {
+            self.order_cancel(about, pool);
+        }
+    }
+}
+
+/// What an attempt wrote.
+struct Written {
+    execution_id: String,
+    attempt: i32,
+    at_ms: i64,
+    streams: [(&'static str, String, bool); 2],
+}
+
+impl Written {
+    fn of_result(r: TaskResult) -> Self {
+        let streams = [("stdout", r.stdout, r.stdout_truncated), ("stderr", r.stderr, r.stderr_truncated)];
+        Self { execution_id: r.execution_id, attempt: r.attempt, at_ms: r.ended_at_ms, streams }
+    }
+
+    fn of_hand_over(r: HandedOver) -> Self {
+        let streams = [("stdout", r.stdout, r.stdout_truncated), ("stderr", r.stderr, r.stderr_truncated)];
+        Self { execution_id: r.execution_id, attempt: r.attempt, at_ms: r.handed_over_at_ms, streams }
+    }
+}
+
+/// Whether a report can be of whoever has an execution that is being canceled.
+fn may_have(canceling: &In<Canceling>, about: &About) -> bool {
+    canceling.state.holder.as_ref().is_none_or(|h| h.worker == about.worker)
+}

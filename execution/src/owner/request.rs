@@ -1,0 +1,111 @@
+//! A request for an execution, and what became of it when its revision has arrived.
+
+use serde_json::Value;
+
+use super::enter::Left;
+use super::{Counted, Effect, Owner};
+use crate::code;
+use crate::execution::{Execution, Known};
+use crate::plan::{ActionPlan, Resolution};
+use crate::state::{DelayReason, Delayed, End, Failed, In, LeadsTo, Requested, Scheduled, State};
+use crate::subject::{Note, Subject, Terms};
+
+impl Owner<'_> {
+    /// Somebody wants an action to run: it is dispatched, unless it is known already or cannot be.
+    pub fn request(&mut self, subject: Subject, parameters: String, known: Option<&Known>) {
+        match known {
+            Some(_) => self.count(Counted::Duplicate),
+            None => self.prepare(In::<Requested>::new(subject, parameters)),
+        }
+    }
+
+    /// What it waited for may have come: its revision, or the end of a pause.
+    pub fn release(&mut self, known: Option<Known>) {
+        let Some(Known::Live(Execution::Delayed(delayed))) = known else { return };
+        match delayed.state.reason {
+            // It is asked for again when it has come.
+            DelayReason::RevisionNotHere | DelayReason::ActionBroken if !self.has_come(&delayed) => {}
+            _ if delayed.core.terms.is_none() => self.prepare(delayed),
+            _ => {
+                let (note, start_by_ms) = (delayed.core.note.clone(), delayed.state.start_by_ms);
+                self.dispatch(delayed, Note { code: None, ..note }, start_by_ms);
+            }
+        }
+    }
+
+    fn has_come(&self, delayed: &In<Delayed>) -> bool {
+        let subject = &delayed.core.subject;
+        let resolution = self.facts.actions.resolve(&subject.revision, &subject.action);
+        !matches!(resolution, Resolution::NotYet | Resolution::Broken(_))
+    }
+
+    fn prepare<S>(&mut self, from: In<S>)
+    where
+        S: LeadsTo<Delayed> + LeadsTo<Scheduled> + LeadsTo<Failed>,
+    {
+        let subject = &from.core.subject;
+        let (revision, action) = (subject.revision.clone(), subject.action.clone());
+        match self.facts.actions.resolve(&revision, &action) {
+            Resolution::Ready(plan) => match self.accept(&from, &plan) {
+                Ok((parameters, terms)) => {
+                    let mut from = from;
+                    from.core.parameters = parameters;
+                    from.core.terms = Some(terms);
+                    self.dispatch(from, Note::NONE, None);
+                }
+                Err(note) => self.refuse(from, note),
+            },
+            Resolution::NotYet => {
+                self.wait(from, DelayReason::RevisionNotHere, format!("revision {revision} has not arrived yet"));
+            }
+            Resolution::Broken(why) => self.wait(from, DelayReason::ActionBroken, why),
+            Resolution::Removed => {
+                let why = format!("revision {revision} was removed, or was never applied");
+                self.refuse(from, Note::new(code::REVISION_REMOVED, why));
+            }
+            Resolution::NoSuchAction => {
+                let why = format!("revision {revision} has no action {action}");
+                self.push(Effect::GiveUp { code: code::NO_SUCH_ACTION, detail: why.clone() });
+                self.refuse(from, Note::new(code::NO_SUCH_ACTION, why));
+            }
+        }
+    }
+
+    fn wait<S: LeadsTo<Delayed>>(&mut self, from: In<S>, reason: DelayReason, why: String) {
+        let left = Left::of(&from);
+        self.enter(left, from.delay(Delayed { reason, until_ms: None, start_by_ms: None }, Some(why)));
+    }
+
+    /// Parameters and terms, or why it cannot be dispatched.
+    fn accept<S: State>(&self, from: &In<S>, plan: &ActionPlan) -> Result<(String, Terms), Note> {
+        let invalid = |why: String| Note::new(code::INVALID_PARAMETERS, why);
+        let given: Value = serde_json::from_str(&from.core.parameters)
+            .map_err(|e| invalid(format!("the parameters are no JSON: {e}")))?;
+        let parameters = plan.parameters.complete(&given).map_err(invalid)?.to_string();
+        let most = self.limits().parameters_bytes_max;
+        if parameters.len() > most {
+            let why = format!("parameters of {} bytes are over the limit of {most}", parameters.len());
+            return Err(Note::new(code::PARAMETERS_TOO_LARGE, why));
+        }
+        if !self.has_pool(&plan.pool) {
+            return Err(Note::new(code::NO_SUCH_POOL, format!("there is no worker pool {:?}", plan.pool)));
+        }
+        let terms = Terms { pool: plan.pool.clone(), delivery: plan.delivery, timeout_ms: plan.timeout_ms };
+        Ok((parameters, terms))
+    }
+
+    /// The execution ends before it began.
+    fn refuse<S: LeadsTo<Failed>>(&mut self, mut from: In<S>, note: Note) {
+        if from.core.parameters.len() > self.limits().parameters_bytes_max {
+            // The row that tells of them must not be over the limit in their stead.
+            from.core.parameters = "{}".to_owned();
+        }
+        let left = Left::of(&from);
+        self.enter(left, from.fail(End::unheld(self.now_ms()), note));
+    }
+
+    /// Whether a pool has topics.
+    pub(super) fn has_pool(&self, pool: &str) -> bool {
+        self.limits().pools.iter().any(|p| **p == *pool)
+    }
+}

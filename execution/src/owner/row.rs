@@ -1,0 +1,35 @@
+//! What the audit trail says of an execution.
+
+use petrel_schemas::ExecutionChanged;
+
+use crate::execution::Execution;
+
+/// The row of an execution that has just taken its status.
+pub fn changed(execution: &Execution, now_ms: i64) -> ExecutionChanged {
+    let (core, holder, end) = (execution.core(), execution.holder(), execution.end());
+    let (subject, id) = (&core.subject, core.id());
+    ExecutionChanged {
+        execution_id: id.to_string(),
+        root_execution_id: id.root().into(),
+        parent_execution_id: id.parent().map(String::from),
+        sequence: core.sequence,
+        status: execution.status().as_str().to_owned(),
+        code: core.note.code.clone(),
+        changed_at_ms: now_ms,
+        event_id: subject.event_id.clone(),
+        trigger: subject.trigger.clone(),
+        rule: subject.rule.clone(),
+        action: subject.action.clone(),
+        parameters: core.parameters.clone(),
+        revision: subject.revision.clone(),
+        requested_by: subject.requested_by.clone(),
+        attempt: core.attempt.number,
+        worker: holder.map(|h| h.worker.clone()),
+        requested_at_ms: subject.requested_at_ms,
+        started_at_ms: holder.and_then(|h| h.started_at_ms),
+        ended_at_ms: end.map(|e| e.at_ms),
+        return_code: end.and_then(|e| e.return_code),
+        result: end.and_then(|e| e.result.clone()),
+        error: core.note.error.clone(),
+    }
+}

@@ -1,0 +1,65 @@
+//! Timers: silence of a worker, the end of a delay, the end of remembering.
+
+use super::enter::Left;
+use super::loss::Loss;
+use super::{Counted, Effect, Owner};
+use crate::code;
+use crate::execution::{Execution, Known};
+use crate::state::{End, In, Scheduled};
+use crate::subject::Note;
+use crate::timer::TimerKind;
+
+impl Owner<'_> {
+    /// A timer of an execution is due.
+    pub fn timer(&mut self, kind: TimerKind, known: Option<Known>) {
+        match (kind, known) {
+            (TimerKind::Remember, Some(Known::Over(ended))) => self.push(Effect::Forget(ended.id)),
+            (TimerKind::Lease, Some(Known::Live(execution))) => self.lease_passed(execution),
+            (TimerKind::ScheduleToStart, Some(Known::Live(execution))) => match execution {
+                Execution::Scheduled(scheduled) => self.not_started(scheduled),
+                Execution::Canceling(canceling) if canceling.state.holder.is_none() => self.end_canceling(canceling),
+                _ => {}
+            },
+            (TimerKind::BackOff, known) => self.release(known),
+            // Deadlines are for policies, and the others belong to a state that was left.
+            _ => {}
+        }
+    }
+
+    /// Nothing was heard of its worker for a lease.
+    fn lease_passed(&mut self, execution: Execution) {
+        match execution {
+            Execution::Running(running) => {
+                self.count(Counted::LeaseLost);
+                // Should the worker live after all, it is told that this attempt is nobody's any more.
+                self.order_everybody(&running.core, self.now_ms());
+                let (worker, number) = (&running.state.holder.worker, running.core.attempt.number);
+                let why = format!("worker {worker} was lost in attempt {number}");
+                self.lost(running, Loss::Lease, why);
+            }
+            Execution::Canceling(canceling) => {
+                self.count(Counted::LeaseLost);
+                self.order_everybody(&canceling.core, self.now_ms());
+                let left = Left::of(&canceling);
+                let holder = canceling.state.holder.clone();
+                let worker = holder.as_ref().map_or("unknown", |h| h.worker.as_str());
+                let why = format!(
+                    "worker {worker} was lost in attempt {} while it was being canceled",
+                    canceling.core.attempt.number
+                );
+                let end = End::silent(self.now_ms(), holder);
+                self.enter(left, canceling.end_canceled(end, Note::new(code::CANCELED, why)));
+            }
+            _ => {}
+        }
+    }
+
+    /// No worker has started it in time. Its task is never given out again: whoever claims it late is told to
+    /// stop.
+    pub(super) fn not_started(&mut self, scheduled: In<Scheduled>) {
+        let left = Left::of(&scheduled);
+        let why = format!("no worker started attempt {} in time", scheduled.core.attempt.number);
+        let end = End::unheld(self.now_ms());
+        self.enter(left, scheduled.time_out(end, Note::new(code::SCHEDULE_TO_START, why)));
+    }
+}

@@ -1,0 +1,6 @@
+//! What an owner decides, message by message.
+
+mod cancels;
+mod model;
+mod random;
+mod table;

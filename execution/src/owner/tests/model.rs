@@ -1,0 +1,352 @@
+//! The smallest thing around the decisions that keeps executions, timers and the index; what is decided comes out
+//! as short texts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use petrel_schemas::{ActionRequest, ExecutionId, HandedOver, TaskResult};
+use serde_json::{Value, json};
+
+use super::super::*;
+use crate::attempt::Attempt;
+use crate::code;
+use crate::codec::{from_bytes, to_bytes};
+use crate::delivery::Delivery;
+use crate::execution::{Execution, Known};
+use crate::plan::{ActionPlan, CompleteParameters, Resolution};
+use crate::runner::{NoopSpec, RunnerSpec};
+use crate::status::Status;
+use crate::subject::Subject;
+use crate::timer::{TimerKind, timer_key};
+
+pub const LEASE_MS: i64 = 1_000;
+pub const DEDUP_MS: i64 = 60_000;
+pub const START_MS: i64 = 20_000;
+pub const PAUSE_MS: i64 = 500;
+
+/// What can happen to an owner. Executions are named by a digit, attempts by their token; `w` is the worker unless
+/// another one is named.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Do {
+    /// A request for that execution, of that action, in that revision.
+    Request(u8, &'static str, &'static str),
+    Claim(u8, i64),
+    ClaimBy(u8, i64, &'static str),
+    Beat(u8, i64),
+    /// A heartbeat of one that waits for its grant.
+    Ask(u8, i64),
+    Result(u8, i64, &'static str),
+    Decline(u8, i64, DeclineReason),
+    HandOver(u8, i64, bool),
+    Cancel(u8),
+    /// Time passes, and timers fire.
+    Wait(i64),
+    Pause,
+    Resume,
+    /// The revision `later` arrives.
+    Arrive,
+    /// The revision `later` turns out to be gone.
+    Vanish,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Catalog {
+    paused: bool,
+    later: Option<bool>,
+}
+
+#[derive(Debug)]
+struct Filled(usize);
+
+impl CompleteParameters for Filled {
+    fn complete(&self, given: &Value) -> Result<Value, String> {
+        match given["host"] {
+            Value::Null => Err("parameter \"host\" is required".to_owned()),
+            _ => Ok(json!({ "host": given["host"], "filled": "x".repeat(self.0) })),
+        }
+    }
+}
+
+impl Actions for Catalog {
+    fn dispatch_paused(&self) -> bool {
+        self.paused
+    }
+
+    fn resolve(&self, revision: &str, action: &str) -> Resolution {
+        match (revision, self.later) {
+            ("later", None) => return Resolution::NotYet,
+            ("later", Some(false)) => return Resolution::Removed,
+            _ => {}
+        }
+        let delivery = match action {
+            "demo.missing" => return Resolution::NoSuchAction,
+            "demo.broken" => return Resolution::Broken("it does not compile".to_owned()),
+            "demo.once" => Delivery::AtMostOnce,
+            _ => Delivery::AtLeastOnce,
+        };
+        Resolution::Ready(Arc::new(ActionPlan {
+            pool: if action == "demo.elsewhere" { "gpu" } else { "default" }.to_owned(),
+            delivery,
+            timeout_ms: 5_000,
+            output_bytes_max: 1_000,
+            runner: Arc::new(RunnerSpec::Noop(NoopSpec)),
+            parameters: Arc::new(Filled(if action == "demo.large" { 300 << 10 } else { 1 })),
+        }))
+    }
+}
+
+pub fn id(execution: u8) -> ExecutionId {
+    ExecutionId::parse(&format!("{execution:032x}")).unwrap()
+}
+
+pub struct Model {
+    limits: Limits,
+    catalog: Catalog,
+    pub now_ms: i64,
+    pub states: BTreeMap<String, Vec<u8>>,
+    pub timers: BTreeMap<Vec<u8>, (i64, ExecutionId, TimerKind)>,
+    pub waiting: BTreeSet<Vec<u8>>,
+    /// Statuses that each execution took.
+    pub history: BTreeMap<String, Vec<(i64, Status)>>,
+    /// Partitions of the tasks, and their latest starts.
+    pub tasks: Vec<(u32, i64)>,
+    pub parents_told: Vec<crate::family::ChildEnded>,
+}
+
+impl Model {
+    pub fn new() -> Self {
+        Self {
+            limits: Limits {
+                pools: vec!["default".into()],
+                task_partitions: 16,
+                lease_ms: LEASE_MS,
+                request_dedup_ms: DEDUP_MS,
+                lost_leases_max: 3,
+                schedule_to_start_ms: START_MS,
+                decline_pause_ms: PAUSE_MS,
+                parameters_bytes_max: 256 << 10,
+            },
+            catalog: Catalog::default(),
+            now_ms: 1_000_000,
+            states: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            history: BTreeMap::new(),
+            tasks: Vec::new(),
+            parents_told: Vec::new(),
+        }
+    }
+
+    pub fn known(&self, id: &ExecutionId) -> Option<Known> {
+        self.states.get(id.as_str()).map(|bytes| from_bytes(bytes).unwrap())
+    }
+
+    pub fn live(&self, execution: u8) -> Execution {
+        match self.known(&id(execution)) {
+            Some(Known::Live(execution)) => execution,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn status(&self, execution: u8) -> Option<Status> {
+        self.known(&id(execution)).map(|known| match known {
+            Known::Live(execution) => execution.status(),
+            Known::Over(ended) => ended.status,
+        })
+    }
+
+    /// What is decided, in order.
+    pub fn act(&mut self, what: &Do) -> Vec<String> {
+        match what {
+            Do::Wait(ms) => self.wait(*ms),
+            Do::Pause => self.switch(|c| c.paused = true),
+            Do::Resume => self.switch(|c| c.paused = false),
+            Do::Arrive => self.switch(|c| c.later = Some(true)),
+            Do::Vanish => self.switch(|c| c.later = Some(false)),
+            message => {
+                let message = message_of(message);
+                self.tell(message)
+            }
+        }
+    }
+
+    pub fn tell(&mut self, message: Message) -> Vec<String> {
+        let known = self.known(message.execution());
+        self.decide(|owner| match message {
+            Message::Request { subject, parameters } => owner.request(subject, parameters, known.as_ref()),
+            Message::Cancel { by, .. } => owner.cancel(&by, known),
+            Message::Report(about, report) => owner.report(&about, report, known),
+        })
+    }
+
+    fn wait(&mut self, ms: i64) -> Vec<String> {
+        let end_ms = self.now_ms + ms;
+        let mut told = Vec::new();
+        while let Some((key, (due_ms, id, kind))) =
+            self.timers.iter().min_by_key(|(_, (due_ms, ..))| *due_ms).map(|(k, v)| (k.clone(), v.clone()))
+            && due_ms <= end_ms
+        {
+            self.now_ms = self.now_ms.max(due_ms);
+            self.timers.remove(&key);
+            let known = self.known(&id);
+            told.extend(self.decide(|owner| owner.timer(kind, known)));
+        }
+        self.now_ms = end_ms;
+        told
+    }
+
+    fn switch(&mut self, change: impl FnOnce(&mut Catalog)) -> Vec<String> {
+        change(&mut self.catalog);
+        let mut told = Vec::new();
+        for key in self.waiting.clone() {
+            let waiting = Waiting::parse(&key).unwrap();
+            if waiting.revision.is_none() && self.catalog.paused {
+                continue;
+            }
+            let known = self.known(&waiting.id);
+            told.extend(self.decide(|owner| owner.release(known)));
+        }
+        told
+    }
+
+    pub fn decide(&mut self, what: impl FnOnce(&mut Owner<'_>)) -> Vec<String> {
+        let catalog = self.catalog.clone();
+        let limits = self.limits.clone();
+        let mut owner = Owner::new(Facts { now_ms: self.now_ms, limits: &limits, actions: &catalog });
+        what(&mut owner);
+        owner.into_effects().into_iter().filter_map(|effect| self.apply(effect)).collect()
+    }
+
+    fn apply(&mut self, effect: Effect) -> Option<String> {
+        match effect {
+            Effect::Save(execution) => {
+                let row = changed(&execution, self.now_ms);
+                let history = self.history.entry(row.execution_id.clone()).or_default();
+                history.push((row.sequence, execution.status()));
+                self.states.insert(row.execution_id.clone(), to_bytes(&execution));
+                return Some(match row.code {
+                    // It says nothing that the status does not.
+                    None => row.status,
+                    Some(code) if code == row.status || code == code::CANCELED => row.status,
+                    Some(code) => format!("{}({code})", row.status),
+                });
+            }
+            Effect::Update(execution) => {
+                self.states.insert(execution.id().to_string(), to_bytes(&execution));
+            }
+            Effect::Forget(id) => {
+                self.states.remove(id.as_str());
+                self.history.remove(id.as_str());
+            }
+            Effect::SetTimer { id, kind, due_ms } => {
+                self.timers.insert(timer_key(&id, kind), (due_ms, id, kind));
+            }
+            Effect::CancelTimer { id, kind } => {
+                // One that has just fired is gone already.
+                self.timers.remove(&timer_key(&id, kind));
+            }
+            Effect::Wait(key) => assert!(self.waiting.insert(key)),
+            Effect::Unwait(key) => assert!(self.waiting.remove(&key)),
+            Effect::Dispatch { pool, partition, task } => {
+                assert_eq!((&*pool, task.attempt as i64), ("default", task.token));
+                self.tasks.push((partition, task.start_by_ms));
+                return Some(format!("task {}", task.token));
+            }
+            Effect::Order { pool, order } => {
+                assert_eq!(pool, "default");
+                let to = order.worker.filter(|w| w != "w").map(|w| format!(" of {w}")).unwrap_or_default();
+                return Some(format!("{} {}{to}", order.order, order.token));
+            }
+            Effect::Output(row) => return Some(format!("{}={}", row.stream, row.content)),
+            Effect::Parent(told) => self.parents_told.push(told),
+            Effect::GiveUp { code, .. } => return Some(format!("dead {code}")),
+            Effect::Count(_) => {}
+        }
+        None
+    }
+}
+
+pub fn message_of(what: &Do) -> Message {
+    let about = |n: &u8, token: &i64, worker: &str| About {
+        id: id(*n),
+        attempt: Attempt { number: *token as i32, token: *token },
+        worker: worker.to_owned(),
+    };
+    let pool = "default".to_owned();
+    match what {
+        Do::Request(n, action, revision) => {
+            let (subject, parameters) = Subject::of_request(request(*n, action, revision)).unwrap();
+            Message::Request { subject, parameters }
+        }
+        Do::Claim(n, token) => Message::Report(about(n, token, "w"), Report::Claimed { pool }),
+        Do::ClaimBy(n, token, worker) => Message::Report(about(n, token, worker), Report::Claimed { pool }),
+        Do::Beat(n, token) => Message::Report(about(n, token, "w"), Report::Alive { pool, awaits_grant: false }),
+        Do::Ask(n, token) => Message::Report(about(n, token, "w"), Report::Alive { pool, awaits_grant: true }),
+        Do::Result(n, token, status) => {
+            Message::Report(about(n, token, "w"), Report::Ended(result(*n, *token, status)))
+        }
+        Do::Decline(n, token, reason) => Message::Report(about(n, token, "w"), Report::Declined(*reason)),
+        Do::HandOver(n, token, begun) => {
+            Message::Report(about(n, token, "w"), Report::HandedOver(handed_over(*n, *token, *begun)))
+        }
+        Do::Cancel(n) => Message::Cancel { id: id(*n), by: "eve".to_owned() },
+        other => unreachable!("{other:?} is no message"),
+    }
+}
+
+fn request(n: u8, action: &str, revision: &str) -> ActionRequest {
+    ActionRequest {
+        execution_id: id(n).into(),
+        root_execution_id: id(n).into(),
+        event_id: Some("event".to_owned()),
+        event_at_ms: Some(1),
+        trigger: Some("demo.alert".to_owned()),
+        rule: Some("demo.rule".to_owned()),
+        action_index: 0,
+        redrive: 0,
+        action: action.to_owned(),
+        parameters: if action == "demo.bad" { "{}" } else { "{\"host\":\"db\"}" }.to_owned(),
+        revision: revision.to_owned(),
+        kv_version: 3,
+        requested_at_ms: 500_000 + i64::from(n),
+        requested_by: "rule".to_owned(),
+    }
+}
+
+fn result(n: u8, token: i64, status: &str) -> TaskResult {
+    TaskResult {
+        execution_id: id(n).into(),
+        root_execution_id: id(n).into(),
+        attempt: token as i32,
+        token,
+        worker: "w".to_owned(),
+        status: status.to_owned(),
+        return_code: (status == "succeeded").then_some(0),
+        code: (status != "succeeded").then(|| status.to_owned()),
+        error: (status != "succeeded").then(|| format!("it {status}")),
+        result: None,
+        retriable: true,
+        stdout: "out".to_owned(),
+        stderr: String::new(),
+        stdout_truncated: false,
+        stderr_truncated: false,
+        started_at_ms: Some(3),
+        ended_at_ms: 4,
+    }
+}
+
+fn handed_over(n: u8, token: i64, begun: bool) -> HandedOver {
+    HandedOver {
+        execution_id: id(n).into(),
+        root_execution_id: id(n).into(),
+        attempt: token as i32,
+        token,
+        worker: "w".to_owned(),
+        begun,
+        stdout: if begun { "part" } else { "" }.to_owned(),
+        stderr: String::new(),
+        stdout_truncated: false,
+        stderr_truncated: false,
+        handed_over_at_ms: 4,
+    }
+}

@@ -1,0 +1,61 @@
+//! What a decision needs to know of the catalog.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::delivery::Delivery;
+use crate::runner::RunnerSpec;
+
+/// Checks the parameters of a call against the action's schema.
+pub trait CompleteParameters: Debug + Send + Sync {
+    /// The parameters with defaults filled in, a JSON object.
+    ///
+    /// # Errors
+    /// Every reason why they do not fit, for people.
+    fn complete(&self, given: &Value) -> Result<Value, String>;
+}
+
+/// An action of a revision: all that owners and workers need of it.
+#[derive(Debug, Clone)]
+pub struct ActionPlan {
+    /// Worker pool.
+    pub pool: String,
+    /// How often it may run.
+    pub delivery: Delivery,
+    /// Longest run, in milliseconds.
+    pub timeout_ms: i64,
+    /// Captured output of each stream, in bytes.
+    pub output_bytes_max: usize,
+    /// How it is carried out.
+    pub runner: Arc<RunnerSpec>,
+    /// Its parameters.
+    pub parameters: Arc<dyn CompleteParameters>,
+}
+
+/// Answer to [`Actions::resolve`].
+#[derive(Debug, Clone)]
+pub enum Resolution {
+    /// Here it is.
+    Ready(Arc<ActionPlan>),
+    /// This process has not got that revision yet, and it may come.
+    NotYet,
+    /// This process has read the catalog to its end: that revision was removed, or never there.
+    Removed,
+    /// That revision has no such action.
+    NoSuchAction,
+    /// This release cannot use the revision or the action, and the text says why. It was applied by a release
+    /// that can: during an upgrade the process that takes this one's place may go on, so nothing is dropped.
+    Broken(String),
+}
+
+/// The catalog and the switch that pauses dispatch, as one step sees them: the same question has the same
+/// answer throughout.
+pub trait Actions {
+    /// Whether dispatch is paused for everybody.
+    fn dispatch_paused(&self) -> bool;
+
+    /// An action in a revision.
+    fn resolve(&self, revision: &str, action: &str) -> Resolution;
+}

@@ -1,0 +1,28 @@
+//! What all final states have.
+
+use super::Holder;
+
+/// The end of an execution.
+#[derive(Debug, Clone, PartialEq)]
+pub struct End {
+    /// When, in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// Who had the last attempt.
+    pub holder: Option<Holder>,
+    /// Its exit code, where there is one.
+    pub return_code: Option<i32>,
+    /// Its structured result, a JSON value.
+    pub result: Option<String>,
+}
+
+impl End {
+    /// It ended at that instant, and no worker had it.
+    pub fn unheld(at_ms: i64) -> Self {
+        Self { at_ms, holder: None, return_code: None, result: None }
+    }
+
+    /// It ended at that instant with this worker, which said nothing.
+    pub fn silent(at_ms: i64, holder: Option<Holder>) -> Self {
+        Self { holder, ..Self::unheld(at_ms) }
+    }
+}

@@ -1,0 +1,20 @@
+//! Pending: it waits for an answer, of a person say. Nothing does that yet.
+
+use super::{In, LeadsTo, State};
+use crate::status::Status;
+use crate::subject::Note;
+
+/// It waits for an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending;
+
+impl State for Pending {
+    const STATUS: Status = Status::Pending;
+}
+
+impl<S: LeadsTo<Pending>> In<S> {
+    /// It asked something.
+    pub fn ask(self) -> In<Pending> {
+        self.to(Pending, Note::NONE)
+    }
+}

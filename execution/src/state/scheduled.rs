@@ -1,0 +1,44 @@
+//! Scheduled: a task of it waits for a worker.
+
+use super::{In, LeadsTo, State};
+use crate::status::Status;
+use crate::subject::Note;
+use crate::timer::TimerKind;
+
+/// A task waits for a worker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scheduled {
+    /// Partition of the pool's topic that holds the task.
+    pub partition: u32,
+    /// Latest start, in milliseconds since the epoch.
+    pub start_by_ms: i64,
+    /// How often workers declined it.
+    pub declines: i32,
+}
+
+impl State for Scheduled {
+    const STATUS: Status = Status::Scheduled;
+
+    fn timer(&self) -> Option<TimerKind> {
+        Some(TimerKind::ScheduleToStart)
+    }
+}
+
+impl<S: LeadsTo<Scheduled>> In<S> {
+    /// The next attempt: number and token grow.
+    pub fn schedule(mut self, scheduled: Scheduled, now_ms: i64, note: Note) -> In<Scheduled> {
+        self.core.attempt = self.core.attempt.next();
+        self.core.scheduled_at_ms.get_or_insert(now_ms);
+        self.to(scheduled, note)
+    }
+}
+
+impl In<Scheduled> {
+    /// A worker declined its task, which goes elsewhere as the next attempt. It is not another status.
+    pub fn elsewhere(mut self, partition: u32) -> Self {
+        self.core.attempt = self.core.attempt.next();
+        self.state.partition = partition;
+        self.state.declines = self.state.declines.saturating_add(1);
+        self
+    }
+}

@@ -1,0 +1,160 @@
+//! What a worker writes.
+
+use std::sync::Arc;
+
+use petrel_schemas::{Claim, Declined, HandedOver, Heartbeat, Task, TaskResult};
+
+use super::holding::Verdict;
+use crate::limits::{RESULT_BYTES_MAX, head};
+use crate::outcome::{Outcome, Stream};
+use crate::owner::DeclineReason;
+
+/// Longest text of a stream in a result, in bytes: two of them fit into a record of a million bytes.
+pub const STREAM_BYTES_MAX: usize = 400 << 10;
+
+/// Writes the reports of one worker.
+#[derive(Debug, Clone)]
+pub struct Reports {
+    /// Instance id of the worker.
+    pub worker: Arc<str>,
+    /// Its pool.
+    pub pool: Arc<str>,
+}
+
+/// How an attempt ended, as it is written.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant)]
+pub enum Final {
+    /// It ended.
+    Result(TaskResult),
+    /// It is given back.
+    HandedOver(HandedOver),
+}
+
+impl Reports {
+    /// It takes the task.
+    pub fn claim(&self, task: &Task, now_ms: i64) -> Claim {
+        Claim {
+            execution_id: task.execution_id.clone(),
+            root_execution_id: task.root_execution_id.clone(),
+            attempt: task.attempt,
+            token: task.token,
+            worker: self.worker.to_string(),
+            pool: self.pool.to_string(),
+            claimed_at_ms: now_ms,
+        }
+    }
+
+    /// It does not take the task.
+    pub fn declined(&self, task: &Task, reason: DeclineReason, now_ms: i64) -> Declined {
+        Declined {
+            execution_id: task.execution_id.clone(),
+            root_execution_id: task.root_execution_id.clone(),
+            attempt: task.attempt,
+            token: task.token,
+            worker: self.worker.to_string(),
+            reason: reason.as_str().to_owned(),
+            declined_at_ms: now_ms,
+        }
+    }
+
+    /// It still has the attempt.
+    pub fn heartbeat(&self, task: &Task, awaits_grant: bool, now_ms: i64) -> Heartbeat {
+        Heartbeat {
+            execution_id: task.execution_id.clone(),
+            root_execution_id: task.root_execution_id.clone(),
+            attempt: task.attempt,
+            token: task.token,
+            worker: self.worker.to_string(),
+            pool: self.pool.to_string(),
+            awaits_grant,
+            sent_at_ms: now_ms,
+        }
+    }
+
+    /// The attempt ended. `started_at_ms` is when the action was started.
+    pub fn end(&self, task: &Task, verdict: Verdict, started_at_ms: Option<i64>, now_ms: i64) -> Final {
+        match verdict {
+            Verdict::Ended(outcome) => Final::Result(self.result(task, outcome, started_at_ms, now_ms)),
+            Verdict::HandedOver { begun, stdout, stderr } => {
+                let ((stdout, stdout_truncated), (stderr, stderr_truncated)) = (text(stdout), text(stderr));
+                Final::HandedOver(HandedOver {
+                    execution_id: task.execution_id.clone(),
+                    root_execution_id: task.root_execution_id.clone(),
+                    attempt: task.attempt,
+                    token: task.token,
+                    worker: self.worker.to_string(),
+                    begun,
+                    stdout,
+                    stderr,
+                    stdout_truncated,
+                    stderr_truncated,
+                    handed_over_at_ms: now_ms,
+                })
+            }
+        }
+    }
+
+    fn result(&self, task: &Task, outcome: Outcome, started_at_ms: Option<i64>, now_ms: i64) -> TaskResult {
+        let Outcome { status, note, return_code, result, stdout, stderr, retriable } = outcome;
+        let ((stdout, stdout_truncated), (stderr, stderr_truncated)) = (text(stdout), text(stderr));
+        let result = result.map(|value| value.to_string());
+        TaskResult {
+            execution_id: task.execution_id.clone(),
+            root_execution_id: task.root_execution_id.clone(),
+            attempt: task.attempt,
+            token: task.token,
+            worker: self.worker.to_string(),
+            status: status.as_str().to_owned(),
+            return_code,
+            code: note.code,
+            error: note.error,
+            // No part of a JSON value is a JSON value: what is too long is left out.
+            result: result.filter(|text| text.len() <= RESULT_BYTES_MAX),
+            retriable,
+            stdout,
+            stderr,
+            stdout_truncated,
+            stderr_truncated,
+            started_at_ms,
+            ended_at_ms: now_ms,
+        }
+    }
+}
+
+/// Output as text, and whether it had to be cut: a replaced byte takes three.
+fn text(stream: Stream) -> (String, bool) {
+    let mut text = String::from_utf8_lossy(&stream.bytes).into_owned();
+    let kept = head(&text, STREAM_BYTES_MAX).len();
+    let cut = kept < text.len();
+    text.truncate(kept);
+    (text, stream.truncated || cut)
+}
+
+impl Final {
+    /// Halves the output, for a log whose limit is lower than the default; whether there was any.
+    pub fn shorten(&mut self) -> bool {
+        let streams = match self {
+            Self::Result(r) => [(&mut r.stdout, &mut r.stdout_truncated), (&mut r.stderr, &mut r.stderr_truncated)],
+            Self::HandedOver(r) => [(&mut r.stdout, &mut r.stdout_truncated), (&mut r.stderr, &mut r.stderr_truncated)],
+        };
+        let mut any = false;
+        for (text, truncated) in streams {
+            any |= !text.is_empty();
+            *truncated |= !text.is_empty();
+            text.truncate(head(text, text.len() / 2).len());
+        }
+        any
+    }
+
+    /// The record's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Result(result) => petrel_schemas::encode(result),
+            Self::HandedOver(gave) => petrel_schemas::encode(gave),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! What the stage does around the decisions.
+
+use petrel_bus::TimerKind;
+
+use super::harness::{DEDUP_MS, Do, LEASE_MS, Owner, START_MS, id};
+
+const OK: Do = Do::Request(1, "demo.ok", "now");
+
+/// Each step and, separated by commas, what is written; at the end the status of execution 1.
+fn check(steps: &[(Do, &str)], end: Option<&str>) {
+    let mut owner = Owner::new();
+    for (number, (what, expected)) in steps.iter().enumerate() {
+        let written = owner.act(what).join(", ");
+        assert_eq!(written, *expected, "step {number}, {what:?} of {steps:#?}");
+    }
+    assert_eq!(owner.status(1), end, "{steps:#?}");
+}
+
+#[test]
+fn decisions_are_written_where_they_belong() {
+    let steps = [
+        (Do::Request(1, "demo.once", "now"), "task 1, scheduled"),
+        (Do::Decline(1, 1), "task 2"),
+        (Do::Claim(1, 2), "running, grant 2"),
+        (Do::Cancel(1), "cancel 2, canceling"),
+        (Do::Result(1, 2, "canceled"), "stdout=out, canceled"),
+        (Do::Claim(1, 2), "cancel 2"),
+    ];
+    check(&steps, Some("canceled"));
+}
+
+#[test]
+fn silence_counts_once_everything_was_heard() {
+    let steps = [
+        (OK, "task 1, scheduled"),
+        (Do::Claim(1, 1), "running"),
+        (Do::Wait(3 * LEASE_MS, false), ""),
+        (Do::Beat(1, 1), ""),
+        (Do::Wait(LEASE_MS - 1, true), ""),
+        (Do::Wait(1, true), "cancel 1, task 2, scheduled"),
+        (Do::Wait(START_MS, false), ""),
+        (Do::Claim(1, 2), "running"),
+    ];
+    check(&steps, Some("running"));
+    check(&[(OK, "task 1, scheduled"), (Do::Wait(START_MS, true), "timeout")], Some("timeout"));
+}
+
+#[test]
+fn what_waits_is_released_in_order_and_a_few_at_a_time() {
+    let mut owner = Owner::new();
+    assert!(owner.act(&Do::Pause).is_empty());
+    for n in [3, 1, 2] {
+        assert_eq!(owner.act(&Do::Request(n, "demo.ok", "now")), ["delayed"]);
+    }
+    assert!(owner.act(&Do::Wait(10 * LEASE_MS, true)).is_empty());
+    // Two at a time, the third by a timer that is due at once.
+    assert_eq!(owner.act(&Do::Resume), ["task 1", "scheduled", "task 1", "scheduled"]);
+    assert_eq!([1, 2, 3].map(|n| owner.status(n).unwrap()), ["scheduled", "scheduled", "delayed"]);
+    assert_eq!(owner.act(&Do::Wait(0, true)), ["task 1", "scheduled"]);
+    assert!(owner.act(&Do::Wait(0, true)).is_empty());
+}
+
+#[test]
+fn nobody_waits_behind_one_whose_revision_has_not_come_or_is_of_no_use() {
+    let mut owner = Owner::new();
+    owner.act(&Do::Pause);
+    for n in 1..6 {
+        assert_eq!(owner.act(&Do::Request(n, "demo.broken", "now")), ["delayed"]);
+    }
+    for n in 6..12 {
+        assert_eq!(owner.act(&Do::Request(n, "demo.ok", "later")), ["delayed"]);
+    }
+    assert_eq!(owner.act(&Do::Request(12, "demo.ok", "now")), ["delayed"]);
+    let mut released = owner.act(&Do::Resume);
+    for _ in 0..12 {
+        released.extend(owner.act(&Do::Wait(0, true)));
+    }
+    assert_eq!((released.join(", "), owner.status(12)), ("task 1, scheduled".to_owned(), Some("scheduled")));
+    let mut released = owner.act(&Do::Arrive);
+    for _ in 0..12 {
+        released.extend(owner.act(&Do::Wait(0, true)));
+    }
+    assert_eq!(released.len(), 12, "{released:?}");
+    assert_eq!((owner.status(1), owner.status(11)), (Some("delayed"), Some("scheduled")));
+}
+
+#[test]
+fn a_new_owner_releases_what_came_while_nobody_was_there() {
+    let mut owner = Owner::new();
+    owner.act(&Do::Request(1, "demo.ok", "later"));
+    owner.act(&Do::TakeOver);
+    assert_eq!(owner.status(1), Some("delayed"));
+    owner.act(&Do::Arrive);
+    assert_eq!(owner.status(1), Some("scheduled"));
+}
+
+#[test]
+fn what_cannot_be_read_is_a_dead_letter() {
+    let steps = [
+        (Do::Rubbish(true), "dead not_a_record"),
+        (Do::Rubbish(false), "dead unexpected_kind"),
+        (Do::BadIds, "dead malformed_id, dead malformed_id"),
+        (Do::Request(1, "demo.missing", "now"), "dead no_such_action, failed"),
+    ];
+    check(&steps, Some("failed"));
+    let mut owner = Owner::new();
+    owner.state.put(id(1).as_bytes(), b"damaged".to_vec()).unwrap();
+    assert_eq!(owner.act(&Do::Claim(1, 1)), ["dead unreadable_state"]);
+}
+
+#[test]
+fn what_a_newer_release_wrote_waits_for_it() {
+    let mut owner = Owner::new();
+    assert!(owner.act(&Do::Newer).is_empty() && owner.is_blocked);
+
+    let mut owner = Owner::new();
+    owner.state.put(id(1).as_bytes(), b"\xC3\x01newer-release".to_vec()).unwrap();
+    owner.state.set_timer(format!("{}/lease", id(1)).as_bytes(), TimerKind::Silence, owner.now_ms + 10);
+    for what in [OK, Do::Claim(1, 1), Do::Cancel(1)] {
+        assert!(owner.act(&what).is_empty() && owner.is_blocked, "{what:?}");
+    }
+    assert!(owner.act(&Do::Wait(20, true)).is_empty());
+    assert!(owner.state.next_due_ms(TimerKind::Silence).is_some(), "its timer is gone");
+}
+
+#[test]
+fn a_child_has_the_owner_of_its_root_and_tells_it_in_the_same_step() {
+    let mut owner = Owner::new();
+    owner.act(&OK);
+    assert_eq!(owner.act(&Do::Child(1, "demo.missing")), ["dead no_such_action", "failed"]);
+    let child = format!("{}.1", id(1));
+    assert!(owner.state.get(child.as_bytes()).is_some());
+    assert_eq!(owner.status(1), Some("scheduled"));
+}
+
+#[test]
+fn nothing_is_left_of_what_is_forgotten() {
+    let mut owner = Owner::new();
+    for step in [Do::Pause, OK, Do::Resume, Do::Claim(1, 1), Do::Result(1, 1, "succeeded"), Do::Wait(DEDUP_MS, true)] {
+        owner.act(&step);
+    }
+    assert!(owner.state.is_empty());
+}

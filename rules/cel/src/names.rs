@@ -1,0 +1,9 @@
+//! What expressions of rules and of actions may name.
+
+use crate::compile::Names;
+
+/// Criteria and parameters of rules: `trigger`, and by number `now` and `kv`.
+pub const RULE: Names<'static> = Names { event: Some("trigger"), vars: &["now", "kv"] };
+
+/// Commands and texts of actions: by number `parameters` and `execution`.
+pub(crate) const ACTION: Names<'static> = Names { event: None, vars: &["parameters", "execution"] };

@@ -1,0 +1,72 @@
+//! The values that a template sees.
+
+use serde_json::{Value as Json, json};
+
+use crate::arena::Arena;
+use crate::owned::OwnedValue;
+use crate::paths::{Paths, SlotId};
+use crate::render::from_json;
+use crate::slot::Slot;
+use crate::time::Timestamp;
+use crate::value::Value;
+
+/// What an expression of a template sees.
+#[derive(Debug)]
+pub struct Scope<'s>(Kind<'s>);
+
+#[derive(Debug)]
+enum Kind<'s> {
+    Rule { event: Value<'s>, now: Timestamp, kv: Value<'s> },
+    Action { parameters: OwnedValue, execution: OwnedValue },
+}
+
+impl<'s> Scope<'s> {
+    /// What rules' parameters see: `trigger`, `now` (milliseconds since the epoch, the record's timestamp)
+    /// and `kv`, the key-value store as a map.
+    pub fn rule(event: Value<'s>, now_ms: i64, kv: impl Into<Value<'s>>) -> Self {
+        Self(Kind::Rule { event, now: instant(now_ms), kv: kv.into() })
+    }
+
+    /// What an action's command sees: `parameters`, and `execution` with its `id` and `attempt`.
+    pub fn action(parameters: &Json, execution_id: &str, attempt: u32) -> Self {
+        let execution = from_json(&json!({"id": execution_id, "attempt": attempt}));
+        Self(Kind::Action { parameters: from_json(parameters), execution })
+    }
+
+    /// Whether it is that of a rule.
+    pub(crate) fn is_rule(&self) -> bool {
+        matches!(self.0, Kind::Rule { .. })
+    }
+
+    /// The variables, by number.
+    pub(crate) fn vars(&self) -> [Value<'_>; 2] {
+        match &self.0 {
+            Kind::Rule { now, kv, .. } => [Value::Timestamp(*now), *kv],
+            Kind::Action { parameters, execution } => [parameters.value(), execution.value()],
+        }
+    }
+
+    /// The event's values at these paths.
+    pub(crate) fn slots<'a>(&'a self, paths: &Paths, arena: &'a Arena) -> &'a [Slot<'a>] {
+        let Kind::Rule { event, .. } = &self.0 else { return &[] };
+        let mut slots = vec![Slot::Absent; paths.len()];
+        for (id, path) in paths.iter() {
+            slots[id.index()] = match (id, slots[path.parent.index()]) {
+                (SlotId::ROOT, _) => Slot::Value(*event),
+                (_, Slot::Value(Value::Map(map))) => {
+                    map.get(&Value::String(&path.name)).map_or(Slot::Absent, Slot::Value)
+                }
+                _ => Slot::Absent,
+            };
+        }
+        arena.slice(&slots)
+    }
+}
+
+/// The nearest instant that an expression can hold: years 1 to 9999.
+pub fn instant(ms: i64) -> Timestamp {
+    const MIN_MS: i64 = -62_135_596_800_000;
+    const MAX_MS: i64 = 253_402_300_799_999;
+    // What is clamped is in range.
+    Timestamp::from_millis(ms.clamp(MIN_MS, MAX_MS)).unwrap_or(Timestamp { seconds: 0, nanos: 0 })
+}
