@@ -147,7 +147,7 @@ impl World {
                 }
                 Item::Fault(fault) if !self.calm.get() => self.arm(fault),
                 Item::Fault(_) => {}
-                Item::CorrectClock(process) => self.process(process).clock.correct(),
+                Item::CorrectClock(process) => self.process(process).clock.set_machine(0),
             }
         }
         for process in self.processes.borrow().iter() {
@@ -169,7 +169,11 @@ impl World {
             return false;
         }
         let Ok(mut body) = process.body.try_borrow_mut() else { return false };
-        let turn = body.get_or_insert_with(|| (process.start)()).tick();
+        let start = || {
+            process.clock.start();
+            (process.start)()
+        };
+        let turn = body.get_or_insert_with(start).tick();
         match &turn {
             Turn::Idle => {}
             Turn::Busy => self.note(format_args!("{now_ms} {} works", process.name)),
@@ -224,7 +228,7 @@ impl World {
             };
             let Some(fault) = next else { return };
             if self.inflict(number, &fault) {
-                self.take_down(number, fault.ms, false);
+                self.take_down(number, fault.away_ms(), false);
             }
         }
     }
@@ -240,7 +244,7 @@ impl World {
             };
             let Some(fault) = next else { return dies };
             if self.inflict(number, &fault) {
-                process.away_until_ms.set(self.clock.now_ms() + fault.ms);
+                process.away_until_ms.set(self.clock.now_ms() + fault.away_ms());
                 dies = true;
             }
         }
@@ -270,7 +274,11 @@ impl World {
             FaultKind::LostCache if self.rng.borrow_mut().percent(50) => process.disk.lose(),
             FaultKind::LostCache => process.disk.fail_after(self.rng.borrow_mut().below(20) as u64),
             FaultKind::Revision => self.apply_revision(),
-            FaultKind::ClockJump => process.clock.jump(fault.ms),
+            FaultKind::ClockJump => {
+                // A process that runs does not see it; one that starts does.
+                process.clock.set_machine(fault.ms);
+                return self.rng.borrow_mut().percent(60);
+            }
             FaultKind::HangingTransaction => self.leave_open(),
             FaultKind::Unreachable => self.bus.unreachable_for(fault.ms.min(20_000)),
         }
@@ -410,7 +418,7 @@ impl World {
         for process in self.processes.borrow().iter() {
             process.armed.borrow_mut().clear();
             process.away_until_ms.set(i64::MIN);
-            process.clock.correct();
+            process.clock.set_machine(0);
             process.learns_ms.set(i64::MIN);
         }
     }
