@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::publisher::Publisher;
+use crate::publisher::{Publisher, SoleWriter};
 use crate::record::Record;
 use crate::session::Session;
 
@@ -98,6 +98,16 @@ pub trait Tail: Send {
 
     /// Whether everything that was there when the tail was opened has been handed out.
     fn caught_up(&self) -> bool;
+
+    /// Notes the end that the log has now, what is not committed yet included.
+    ///
+    /// # Errors
+    /// See [`BusError`]; the earlier mark stands then.
+    fn mark(&mut self) -> Result<(), BusError>;
+
+    /// Whether everything in front of the latest mark has been handed out, or will never be; not before the
+    /// first one. Transactions that are open there are waited for, however long they take.
+    fn passed_mark(&self) -> bool;
 }
 
 /// What a log that has a limit of its own holds.
@@ -160,6 +170,16 @@ pub trait Bus: Send + Sync {
     /// # Errors
     /// See [`BusError`].
     fn publisher(&self, name: &str) -> Result<Arc<dyn Publisher>, BusError>;
+
+    /// Opens the sole writer of a name among all processes of the log: every earlier one of that name has
+    /// written what it ever will, and it is visible. So whoever opens one, reads to the end and writes, has
+    /// compared and set. Buses that carry a catalog have them.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    fn sole_writer(&self, name: &str) -> Result<Box<dyn SoleWriter>, BusError> {
+        Err(BusError::Configuration(format!("this log has no sole writers, and none of the name {name:?}")))
+    }
 
     /// Follows a topic from its beginning.
     ///

@@ -33,7 +33,7 @@ pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, Tick};
 pub use globals::{GlobalsSource, Versioned};
 pub use member::{Block, Log, Member, Transaction};
 pub use partition::{murmur2, partition_of};
-pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, Written, receipt};
+pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, SoleWriteError, SoleWriter, Written, receipt};
 pub use record::{Output, OwnedRecord, Record, To};
 pub use run::{StageHandle, spawn_stage};
 pub use session::{

@@ -81,3 +81,28 @@ pub trait Publisher: Send + Sync {
     /// Writes all of these or none. Records of one caller with the same key keep their order.
     fn publish(&self, outputs: Vec<Output>) -> Receipt;
 }
+
+/// Why a [`SoleWriter`] has not written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SoleWriteError {
+    /// Another writer of the name was opened since this one. Nothing was written.
+    #[error("another writer was opened since")]
+    Superseded,
+    /// Nothing was written; a new writer may succeed.
+    #[error("nothing was written: {0}")]
+    NotWritten(String),
+    /// They may have been written or not. Once another writer of the name was opened, whoever reads to the end
+    /// of the log knows.
+    #[error("it is not known whether the records were written: {0}")]
+    OutcomeUnknown(String),
+}
+
+/// The right to write one transaction under a name, until somebody opens another writer of that name; see
+/// [`crate::Bus::sole_writer`].
+pub trait SoleWriter: Send {
+    /// Writes all of these or none, and blocks until they are durable and visible.
+    ///
+    /// # Errors
+    /// See [`SoleWriteError`].
+    fn write(self: Box<Self>, outputs: Vec<Output>) -> Result<(), SoleWriteError>;
+}

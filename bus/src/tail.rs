@@ -14,6 +14,8 @@ struct Follow {
     next: i64,
     /// End when the tail was opened.
     end: i64,
+    /// End at the latest mark.
+    mark: Option<i64>,
 }
 
 /// A [`Tail`] over a [`Log`]. Records that retention removes before they were handed out are skipped.
@@ -35,7 +37,7 @@ impl<L: Log> LogTail<L> {
             let at = TopicPartition { topic: topic.clone(), partition };
             let bounds = log.bounds(&at).unwrap_or(0..0);
             let end = log.high_watermark(&at).unwrap_or(bounds.end);
-            Follow { at, next: bounds.start, end }
+            Follow { at, next: bounds.start, end, mark: None }
         };
         let follows = (0..count).map(follow).collect();
         Ok(Self { log, follows })
@@ -90,5 +92,16 @@ impl<L: Log + Send> Tail for LogTail<L> {
 
     fn caught_up(&self) -> bool {
         self.follows.iter().all(|f| f.next >= f.end)
+    }
+
+    fn mark(&mut self) -> Result<(), BusError> {
+        for follow in &mut self.follows {
+            follow.mark = Some(self.log.high_watermark(&follow.at).map_err(storage)?);
+        }
+        Ok(())
+    }
+
+    fn passed_mark(&self) -> bool {
+        self.follows.iter().all(|f| f.mark.is_some_and(|mark| f.next >= mark))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jsonschema::Validator;
-use petrel_execution::{ActionPlan, CompleteParameters};
+use petrel_execution::{ActionPlan, CompleteParameters, ParameterError};
 use serde_json::{Map, Value};
 
 use crate::pack::{ParameterDef, describe_errors};
@@ -34,16 +34,6 @@ pub struct Parameters {
     pub(crate) validator: Validator,
 }
 
-/// Why parameters do not fit an action: one or more reasons.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{action}: {}", reasons.join("; "))]
-pub struct ParameterError {
-    /// Reference of the action.
-    pub action: String,
-    /// Each a sentence for people.
-    pub reasons: Vec<String>,
-}
-
 impl ActionDef {
     /// Parameters with defaults filled in, checked against the schema.
     ///
@@ -69,8 +59,8 @@ impl ActionDef {
 }
 
 impl CompleteParameters for Parameters {
-    fn complete(&self, given: &Value) -> Result<Value, String> {
-        self.resolve(given).map_err(|e| e.to_string())
+    fn complete(&self, given: &Value) -> Result<Value, ParameterError> {
+        self.resolve(given)
     }
 }
 

@@ -9,14 +9,14 @@ use petrel_schemas::TriggerBinding;
 use serde_json::{Map, Value, json};
 
 use crate::action::{ActionDef, Parameters, may_be};
-use crate::engine::{KeyExpression, call_template};
+use crate::engine::call_template;
 use crate::model::{ActionCall, PackSummary, RuleDef, TriggerDef};
 use crate::pack::{
-    ActionDraft, CallDraft, CatchUp, KafkaSource, PackDraft, PackFile, RuleDraft, TestDraft, TriggerDraft,
-    TriggerSource, compile_schema, describe_errors, unique,
+    ActionDraft, CallDraft, PackDraft, RuleDraft, TestDraft, TriggerSource, compile_schema, describe_errors, unique,
 };
 use crate::plans::Planner;
 use crate::problems::{Code, Place, Problems, did_you_mean};
+use crate::triggers::{Triggers, compile_trigger};
 use crate::walk::Located;
 use crate::yaml::Node;
 
@@ -25,8 +25,7 @@ use crate::yaml::Node;
 pub struct CompiledRevision {
     hash: String,
     packs: BTreeMap<String, PackSummary>,
-    files: BTreeMap<String, Vec<PackFile>>,
-    triggers: BTreeMap<String, TriggerDef>,
+    triggers: Arc<Triggers>,
     rules: BTreeMap<String, RuleDef>,
     actions: BTreeMap<String, ActionDef>,
     tests: BTreeMap<String, Vec<TestDraft>>,
@@ -57,14 +56,9 @@ impl CompiledRevision {
         self.packs.values()
     }
 
-    /// Hash of a pack's content, 32 hexadecimal digits: the same hash, the same files.
-    pub fn pack_hash(&self, pack: &str) -> Option<&str> {
-        self.packs.get(pack).map(|summary| summary.content_hash.as_str())
-    }
-
-    /// Files of a pack, sorted by path: a worker lays them out to run the pack's programs.
-    pub fn files(&self, pack: &str) -> &[PackFile] {
-        self.files.get(pack).map_or(&[], Vec::as_slice)
+    /// Its triggers.
+    pub fn all_triggers(&self) -> &Arc<Triggers> {
+        &self.triggers
     }
 
     /// A trigger by its reference.
@@ -74,7 +68,7 @@ impl CompiledRevision {
 
     /// All triggers, by reference.
     pub fn triggers(&self) -> impl Iterator<Item = &TriggerDef> {
-        self.triggers.values()
+        self.triggers.iter()
     }
 
     /// A rule by its reference.
@@ -133,36 +127,6 @@ impl CompiledRevision {
     pub(crate) fn tests_of(&self, rule: &str) -> &[TestDraft] {
         self.tests.get(rule).map_or(&[], Vec::as_slice)
     }
-
-    /// Pools of workers that its actions name, sorted.
-    pub fn pools(&self) -> BTreeSet<&str> {
-        self.actions.values().map(|action| action.plan.pool.as_str()).collect()
-    }
-
-    /// Interval triggers: milliseconds and catch-up, by reference.
-    pub fn timers(&self) -> BTreeMap<String, (i64, CatchUp)> {
-        let timer = |trigger: &TriggerDef| match trigger.source {
-            TriggerSource::Interval { every_ms, catch_up } => Some((trigger.reference.clone(), (every_ms, catch_up))),
-            _ => None,
-        };
-        self.triggers.values().filter_map(timer).collect()
-    }
-
-    /// Triggers of built-in sensors: the trigger, the sensor's name and milliseconds between samples.
-    pub fn sensors(&self) -> impl Iterator<Item = (&TriggerDef, &str, i64)> {
-        self.triggers.values().filter_map(|trigger| match &trigger.source {
-            TriggerSource::Sensor { sensor, every_ms } => Some((trigger, sensor.as_str(), *every_ms)),
-            _ => None,
-        })
-    }
-
-    /// Triggers that are bound to a topic.
-    pub fn bound(&self) -> impl Iterator<Item = (&TriggerDef, &KafkaSource)> {
-        self.triggers.values().filter_map(|trigger| match &trigger.source {
-            TriggerSource::Kafka(source) => Some((trigger, source)),
-            _ => None,
-        })
-    }
 }
 
 /// Compiles drafts. What has a problem is left out, so the result is whole only if none was added. Rules that
@@ -174,11 +138,11 @@ pub(crate) fn compile(
     problems: &mut Problems,
 ) -> CompiledRevision {
     unique("pack", drafts.iter().filter(|draft| !draft.nameless).map(|draft| &draft.name), problems);
+    let mut triggers = BTreeMap::new();
     let mut revision = CompiledRevision {
-        hash,
+        hash: hash.clone(),
         packs: BTreeMap::new(),
-        files: BTreeMap::new(),
-        triggers: BTreeMap::new(),
+        triggers: Arc::default(),
         rules: BTreeMap::new(),
         actions: BTreeMap::new(),
         tests: BTreeMap::new(),
@@ -201,47 +165,31 @@ pub(crate) fn compile(
         revision.packs.insert(pack.clone(), summary);
         for trigger in draft.triggers {
             let trigger = compile_trigger(&pack, trigger, problems);
-            revision.triggers.insert(trigger.reference.clone(), trigger);
+            triggers.insert(trigger.reference.clone(), trigger);
         }
         for action in draft.actions {
             if let Some(action) = compile_action(&pack, action, problems) {
                 revision.actions.insert(action.reference.clone(), action);
             }
         }
-        revision.files.insert(pack.clone(), draft.files);
         rules.extend(draft.rules.into_iter().map(|rule| (pack.clone(), rule)));
     }
+    revision.triggers = Arc::new(Triggers::new(hash, triggers));
     let mut planner = Planner::default();
     for (pack, rule) in rules {
         let reference = format!("{pack}.{}", rule.name.value);
         check_rule(&rule, &revision, &told, problems);
         let templates = rule.calls.iter().filter_map(|call| call_template(call, problems)).collect();
-        planner.add(&reference, &pack, &rule, templates, &revision.triggers, problems);
+        planner.add(&reference, &pack, &rule, templates, revision.triggers.by_reference(), problems);
         let (rule, tests) = rule_def(reference.clone(), rule);
         revision.tests.insert(reference.clone(), tests);
         revision.rules.insert(reference, rule);
     }
-    revision.plans = planner.finish(&revision.triggers, before, problems, &mut revision.warnings);
+    revision.plans = planner.finish(revision.triggers.by_reference(), before, problems, &mut revision.warnings);
     revision
 }
 
-fn compile_trigger(pack: &str, draft: TriggerDraft, problems: &mut Problems) -> TriggerDef {
-    let key_expression = draft.key.as_ref().and_then(|key| KeyExpression::compile(key, problems));
-    // A schema of the pack compiled when its file was read; one of Petrel's own compiles in a test.
-    let validator = draft.schema.as_ref().and_then(|schema| compile_schema(schema).ok()).map(Arc::new);
-    TriggerDef {
-        reference: format!("{pack}.{}", draft.name.value),
-        description: draft.description,
-        source: draft.source,
-        schema: draft.schema,
-        validate: draft.validate,
-        key: draft.key.map(|key| key.value),
-        key_expression,
-        validator,
-    }
-}
-
-fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Problems) -> Option<ActionDef> {
+pub(crate) fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Problems) -> Option<ActionDef> {
     let properties: Map<String, Value> =
         draft.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.schema.clone())).collect();
     let schema = json!({ "type": "object", "properties": properties });
@@ -308,10 +256,10 @@ impl Told {
 
 fn check_rule(rule: &RuleDraft, revision: &CompiledRevision, told: &Told, problems: &mut Problems) {
     if let Some(trigger) = &rule.trigger
-        && !revision.triggers.contains_key(&trigger.value)
+        && revision.triggers.get(&trigger.value).is_none()
         && !told.explains(&trigger.value)
     {
-        let hint = did_you_mean(&trigger.value, revision.triggers.keys().map(String::as_str));
+        let hint = did_you_mean(&trigger.value, revision.triggers.iter().map(|trigger| trigger.reference.as_str()));
         let message = format!("there is no trigger {:?}{hint}", trigger.value);
         problems.add(&trigger.place, Code::UnknownReference, message);
     }

@@ -34,5 +34,14 @@ pub const OUTPUT_BYTES_DEFAULT: u64 = 64 * 1024;
 pub const OUTPUT_BYTES_MAX: u64 = 512 * 1024;
 /// Revisions that are kept by default, the one in force included.
 pub const CATALOG_REVISIONS_DEFAULT: usize = 20;
-/// Compiled revisions that a process keeps at hand.
-pub const COMPILED_REVISIONS_MAX: usize = 4;
+/// Most revisions that are kept, so that the record of the one in force, which names them, fits a message.
+pub const REVISIONS_KEPT_MAX: usize = 4_096;
+/// How long a revision stays by default after it was replaced, in milliseconds: 30 days, above every time-out and
+/// whatever else lasts and names a revision.
+pub const REVISION_KEEP_MS_DEFAULT: i64 = 30 * 24 * 3_600_000;
+/// Most bytes of all packs of all revisions that are kept, by default, as they are stored: 256 MiB.
+pub const CATALOG_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+/// Actions that a process keeps resolved; one more is resolved again when it is needed.
+pub const ACTIONS_CACHED_MAX: usize = 8_192;
+/// Packs whose list of files a process keeps, to resolve more of their actions.
+pub const LISTINGS_CACHED_MAX: usize = 32;

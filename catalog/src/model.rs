@@ -141,7 +141,8 @@ mod tests {
         assert!(check("tick", json!({})).is_err());
         assert_eq!(check("alert", json!({"at": "2026-01-31"})), Ok(()));
         assert_eq!(check("alert", json!({"at": "soon"})).unwrap_err(), ["/at: the value is not a \"date\""]);
-        let sensors: Vec<_> = compiled.sensors().map(|(trigger, name, ms)| (&*trigger.reference, name, ms)).collect();
+        let sensors: Vec<_> =
+            compiled.all_triggers().sensors().map(|(trigger, name, ms)| (&*trigger.reference, name, ms)).collect();
         assert_eq!(sensors, [("p.host", "host", 5_000)]);
     }
 

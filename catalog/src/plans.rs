@@ -225,6 +225,11 @@ mod tests {
         source
     }
 
+    /// Loads packs into a revision that was compiled before.
+    fn load_after(base: &Revision, sources: Vec<PackSource>) -> Result<Revision, Problems> {
+        Revision::load_into(base.content(), Some(base.compiled()), sources)
+    }
+
     fn set_of(revision: &Revision) -> &Arc<RuleSet> {
         revision.compiled().plan("disk.alert").unwrap().rules()
     }
@@ -238,7 +243,7 @@ mod tests {
     #[test]
     fn what_is_unchanged_is_not_compiled_again() {
         let base = load(vec![with_rules('m', 16, &[])]);
-        let after = |source: PackSource| Revision::load_into(&base, vec![source]).unwrap();
+        let after = |source: PackSource| load_after(&base, vec![source]).unwrap();
         let described = ("pack.yaml", "name: disk\nversion: 1.0.1\ndescription: Other words\n");
         let same = after(with_rules('m', 16, &[described]));
         assert!(same.hash() != base.hash() && Arc::ptr_eq(set_of(&base), set_of(&same)));
@@ -258,7 +263,7 @@ mod tests {
     #[test]
     fn a_changed_rule_does_what_it_says_now() {
         let base = load(vec![with_rules('m', 16, &[])]);
-        let changed = Revision::load_into(&base, vec![with_rules('m', 16, &[CHANGED])]).unwrap();
+        let changed = load_after(&base, vec![with_rules('m', 16, &[CHANGED])]).unwrap();
         let kv = Kv::new([("frozen_hosts", "{}")]).unwrap();
         let matched = |revision: &Revision, mount: &str| {
             let plan = revision.compiled().plan("disk.alert").unwrap();
@@ -285,7 +290,7 @@ mod tests {
             source.files.extend(with_rules('a', count, &[]).files.into_iter().filter(|file| file.path.contains("/a")));
             source.files.sort_by(|one, other| one.path.cmp(&other.path));
             source.files.dedup_by(|one, other| one.path == other.path);
-            revision = Revision::load_into(&revision, vec![source]).unwrap();
+            revision = load_after(&revision, vec![source]).unwrap();
             let plan = revision.compiled().plan("disk.alert").unwrap();
             assert_eq!(plan.rules().len(), 17 + count);
             parts.push(plan.rules().stats().segments);
@@ -318,7 +323,7 @@ mod tests {
         let mut parts = Vec::new();
         // Of 65 rules and those that were added for changed ones, a quarter may be removed ones.
         for changed in [8, 16, 21, 22, 30] {
-            revision = Revision::load_into(&revision, vec![with_changed_rules(changed)]).unwrap();
+            revision = load_after(&revision, vec![with_changed_rules(changed)]).unwrap();
             let stats = set_of(&revision).stats();
             assert_eq!(stats.rules, 65);
             parts.push(stats.segments);
@@ -338,7 +343,7 @@ mod tests {
         };
         let odd = load(vec![rule("hots")]);
         assert_eq!(odd.compiled().warnings().as_slice().len(), 1);
-        let mended = Revision::load_into(&odd, vec![rule("host")]).unwrap();
+        let mended = load_after(&odd, vec![rule("host")]).unwrap();
         assert_eq!(set_of(&mended).stats().segments, 2);
         assert!(mended.compiled().warnings().as_slice().is_empty(), "{:?}", mended.compiled().warnings().as_slice());
     }

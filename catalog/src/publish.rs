@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use petrel_schemas::{
-    CatalogBlob, CatalogHead, CatalogRevision, RevisionApplied, TimerDefinition, TriggerBinding, encode,
-};
+use petrel_schemas::{CatalogHead, CatalogRevision, RevisionApplied, TimerDefinition, TriggerBinding, encode};
 
 use crate::pack::{CatchUp, Start, TriggerSource};
-use crate::revision::{CompiledRevision, Revision, interval_triggers};
+use crate::retention::{Kept, Retention, bytes_of};
+use crate::revision::{CompiledRevision, Revision};
 use crate::state::{CatalogState, HEAD_KEY, binding_key, blob_key, revision_key};
+use crate::triggers::Triggers;
 
 /// A record to write: its key, and its value or a tombstone.
 pub type Entry = (String, Option<Vec<u8>>);
@@ -31,8 +31,8 @@ pub struct Application<'a> {
     pub now_ms: i64,
     /// Who.
     pub applied_by: &'a str,
-    /// Revisions to keep, the new one included; at least 1.
-    pub catalog_revisions_max: usize,
+    /// What stays of earlier revisions.
+    pub retention: Retention,
     /// Offsets of each partition, from 0, for every [`NeededBinding`], by reference of the trigger.
     pub offsets: BTreeMap<String, Vec<i64>>,
 }
@@ -46,6 +46,9 @@ pub struct Publication {
     pub timers: Vec<Entry>,
     /// The audit record; none where nothing is to be done.
     pub audit: Option<RevisionApplied>,
+    /// Revisions that go although they are young or among the last ones, latest first: the limit of bytes is
+    /// reached. What still waits in them will fail.
+    pub removed_early: Vec<String>,
 }
 
 impl Publication {
@@ -63,6 +66,14 @@ pub enum PublishError {
     OffsetsMissing {
         /// Reference of the trigger.
         trigger: String,
+    },
+    /// The revision alone is over the limit of the catalog.
+    #[error("the packs have {bytes} bytes together, more than the limit of {bytes_max} bytes (catalog_bytes_max)")]
+    TooLarge {
+        /// Bytes of its packs, as they are stored.
+        bytes: u64,
+        /// The limit.
+        bytes_max: u64,
     },
 }
 
@@ -85,8 +96,8 @@ pub fn needed_bindings(state: &CatalogState, revision: &CompiledRevision) -> Vec
 }
 
 /// The records that put a revision into force, with tombstones for whatever no kept revision uses.
-/// Applying an older revision again is the same call. The state must be the whole log: whoever
-/// publishes reads to its end first, and only one process publishes at a time.
+/// Applying an older revision again is the same call. The state must be the whole log, and nobody else may
+/// publish until these are written: see `Bus::sole_writer`.
 ///
 /// # Errors
 /// [`PublishError`].
@@ -94,11 +105,17 @@ pub fn publish(state: &CatalogState, revision: &Revision, how: &Application<'_>)
     if state.head().is_some_and(|head| head.revision == revision.hash()) {
         return Ok(Publication::default());
     }
+    let (bytes, bytes_max) = (bytes_of(revision), how.retention.bytes_max);
+    if bytes > bytes_max {
+        return Err(PublishError::TooLarge { bytes, bytes_max });
+    }
     let packs = revision.pack_versions();
-    let history = history_of(state, revision.hash(), how.catalog_revisions_max);
+    let Kept { history, removed_early } = how.retention.keep(state, revision, how.now_ms);
+    let (history, history_until_ms) = history.into_iter().unzip();
     let head = CatalogHead {
         revision: revision.hash().to_owned(),
         history,
+        history_until_ms,
         applied_at_ms: how.now_ms,
         applied_by: how.applied_by.to_owned(),
     };
@@ -114,28 +131,19 @@ pub fn publish(state: &CatalogState, revision: &Revision, how: &Application<'_>)
         applied_at_ms: how.now_ms,
         applied_by: how.applied_by.to_owned(),
     };
-    Ok(Publication { catalog, timers: timers_of(state, revision, how.now_ms), audit: Some(audit) })
-}
-
-/// Revisions to keep beside the new one, latest first.
-fn history_of(state: &CatalogState, new: &str, revisions_max: usize) -> Vec<String> {
-    let Some(head) = state.head() else { return Vec::new() };
-    let earlier = std::iter::once(&head.revision).chain(&head.history);
-    earlier.filter(|hash| hash.as_str() != new).take(revisions_max.saturating_sub(1)).cloned().collect()
+    Ok(Publication { catalog, timers: timers_of(state, revision, how.now_ms), audit: Some(audit), removed_early })
 }
 
 /// Blobs and the revision, as far as the log does not have them.
 fn new_content(state: &CatalogState, revision: &Revision, packs: &[String], now_ms: i64) -> Vec<Entry> {
-    let stored: BTreeSet<&str> = state.blob_hashes().collect();
     let mut entries = Vec::new();
-    for blob in revision.blobs().iter().filter(|blob| !stored.contains(blob.hash.as_str())) {
-        let record = CatalogBlob { pack: blob.pack.clone(), content: blob.archive.clone() };
-        entries.push((blob_key(&blob.hash), Some(encode(&record))));
+    for pack in revision.content().packs().iter().filter(|pack| !state.blobs().contains_key(&**pack.hash())) {
+        entries.push((blob_key(pack.hash()), Some(encode(pack.blob()))));
     }
     if !state.revisions().contains_key(revision.hash()) {
         let record = CatalogRevision {
             revision: revision.hash().to_owned(),
-            blobs: revision.blobs().iter().map(|blob| blob.hash.clone()).collect(),
+            blobs: revision.content().packs().iter().map(|pack| pack.hash().to_string()).collect(),
             packs: packs.to_vec(),
             created_at_ms: now_ms,
         };
@@ -172,8 +180,9 @@ fn new_bindings(
 /// blobs that no kept revision uses.
 fn tombstones(state: &CatalogState, revision: &Revision, history: &[String]) -> Vec<Entry> {
     let kept = |hash: &str| hash == revision.hash() || history.iter().any(|h| h == hash);
-    let mut used: BTreeSet<&str> = revision.blobs().iter().map(|blob| blob.hash.as_str()).collect();
-    let bound: BTreeSet<&str> = revision.compiled().bound().map(|(trigger, _)| trigger.reference.as_str()).collect();
+    let mut used: BTreeSet<&str> = revision.content().packs().iter().map(|pack| &**pack.hash()).collect();
+    let bound: BTreeSet<&str> =
+        revision.compiled().all_triggers().bound().map(|(trigger, _)| trigger.reference.as_str()).collect();
     let unbound = state.bindings().keys().filter(|trigger| !bound.contains(trigger.as_str()));
     let mut entries: Vec<Entry> = unbound.map(|trigger| (binding_key(trigger), None)).collect();
     for (hash, record) in state.revisions() {
@@ -183,7 +192,8 @@ fn tombstones(state: &CatalogState, revision: &Revision, history: &[String]) -> 
             entries.push((revision_key(hash), None));
         }
     }
-    entries.extend(state.blob_hashes().filter(|hash| !used.contains(hash)).map(|hash| (blob_key(hash), None)));
+    let unused = state.blobs().keys().filter(|hash| !used.contains(hash.as_str()));
+    entries.extend(unused.map(|hash| (blob_key(hash), None)));
     entries
 }
 
@@ -191,7 +201,7 @@ fn tombstones(state: &CatalogState, revision: &Revision, history: &[String]) -> 
 /// keeps its record, and with it the instants at which it fires.
 fn timers_of(state: &CatalogState, revision: &Revision, now_ms: i64) -> Vec<Entry> {
     let old = timers_in_force(state);
-    let new = revision.compiled().timers();
+    let new = revision.compiled().all_triggers().timers();
     let mut entries = Vec::new();
     for (timer, (every_ms, catch_up)) in &new {
         if old.get(timer) == Some(&(*every_ms, *catch_up)) {
@@ -212,10 +222,10 @@ fn timers_of(state: &CatalogState, revision: &Revision, now_ms: i64) -> Vec<Entr
     entries
 }
 
-/// Timers of the revision in force. Its trigger files are read even if this release cannot compile it.
+/// Timers of the revision in force. Its trigger files are read even if this release cannot compile its rules.
 fn timers_in_force(state: &CatalogState) -> BTreeMap<String, (i64, CatchUp)> {
-    let blobs = state.head().and_then(|head| state.blobs_of(&head.revision).ok()).unwrap_or_default();
-    interval_triggers(&blobs)
+    let head = state.head_content().ok().flatten();
+    head.map(|content| Triggers::read(&content).timers()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,13 +1,11 @@
 //! The catalog's log as a state machine: records of `petrel.catalog` in, revisions out.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use petrel_schemas::{CatalogBlob, CatalogHead, CatalogRevision, DecodeError, Stored, TriggerBinding, decode};
 
-use crate::limits::COMPILED_REVISIONS_MAX;
-use crate::problems::{At, Code, Problems};
-use crate::revision::{CompiledRevision, Revision};
+use crate::content::{Content, StoredPack, revision_hash};
 
 /// Key of the record that names the revision in force.
 pub const HEAD_KEY: &str = "head";
@@ -57,62 +55,43 @@ pub enum ApplyError {
         /// What is wrong with the value.
         source: DecodeError,
     },
+    /// The revision is another one than its key says.
+    #[error("the packs of revision {revision} have the hash {found}")]
+    Hash {
+        /// The hash under which it is stored.
+        revision: String,
+        /// That of its packs.
+        found: String,
+    },
 }
 
-/// Why a revision cannot be had.
+/// What a log lacks of a revision that something names, as far as it was read. More of the log may bring it;
+/// who has read the log to its end and still misses it may take it as removed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ResolveError {
-    /// Not in the log as far as it was read: wait for it.
-    #[error("revision {revision} is not known here yet")]
-    Unknown {
+pub enum Missing {
+    /// The revision.
+    #[error("revision {revision} is not in the catalog's log")]
+    Revision {
         /// Its hash.
         revision: String,
     },
-    /// The revision is there and one of its blobs is not: wait for it.
-    #[error("revision {revision} lacks its blob {blob} here")]
-    BlobMissing {
+    /// The revision is there and one of its blobs is not.
+    #[error("revision {revision} lacks its blob {blob} in the catalog's log")]
+    Blob {
         /// Hash of the revision.
         revision: String,
         /// Hash of the blob.
         blob: String,
     },
-    /// It was removed from the log: it will not come back by waiting.
-    #[error("revision {revision} was removed, being older than the last catalog_revisions_max revisions")]
-    Removed {
-        /// Its hash.
-        revision: String,
-    },
-    /// This release cannot compile it.
-    #[error("revision {revision} does not compile in this release: {problems}")]
-    Broken {
-        /// Its hash.
-        revision: String,
-        /// Why.
-        problems: Problems,
-    },
 }
 
-impl ResolveError {
-    /// Whether waiting may help: for more of the log, or, where revisions of a newer release are met
-    /// during an upgrade, for the process that takes this one's place. Nothing that names such a revision
-    /// may be dropped.
-    pub fn may_appear(&self) -> bool {
-        !matches!(self, Self::Removed { .. })
-    }
-}
-
-type Compiled = Result<Arc<CompiledRevision>, Problems>;
-
-/// The catalog as its log tells it. Compiled revisions are kept, so that resolving one again is cheap.
+/// The catalog as its log tells it: content, of which nothing is read or compiled here.
 #[derive(Debug, Default)]
 pub struct CatalogState {
     blobs: BTreeMap<String, Arc<CatalogBlob>>,
     revisions: BTreeMap<String, CatalogRevision>,
-    removed: BTreeSet<String>,
     head: Option<CatalogHead>,
-    bindings: BTreeMap<String, TriggerBinding>,
-    /// Latest used last.
-    compiled: Mutex<Vec<(String, Compiled)>>,
+    bindings: Arc<BTreeMap<String, TriggerBinding>>,
 }
 
 impl CatalogState {
@@ -138,23 +117,17 @@ impl CatalogState {
             }
             "revision" => {
                 let revision: Option<CatalogRevision> = read(key, value)?;
-                self.note_removal(name, revision.is_none());
+                revision.iter().try_for_each(|revision| check_hash(name, revision))?;
                 put(&mut self.revisions, name, revision);
                 Ok(Change::Revision)
             }
             "binding" => {
-                put(&mut self.bindings, name, read(key, value)?);
+                let binding = read(key, value)?;
+                // Whoever looks at the bindings of a moment ago keeps them.
+                put(Arc::make_mut(&mut self.bindings), name, binding);
                 Ok(Change::Binding)
             }
             _ => Err(ApplyError::Key { key: key.to_owned() }),
-        }
-    }
-
-    fn note_removal(&mut self, revision: &str, removed: bool) {
-        if !removed {
-            self.removed.remove(revision);
-        } else if self.revisions.contains_key(revision) {
-            self.removed.insert(revision.to_owned());
         }
     }
 
@@ -168,104 +141,69 @@ impl CatalogState {
         &self.revisions
     }
 
-    /// Hashes of all blobs.
-    pub fn blob_hashes(&self) -> impl Iterator<Item = &str> {
-        self.blobs.keys().map(String::as_str)
+    /// All blobs, by hash.
+    pub fn blobs(&self) -> &BTreeMap<String, Arc<CatalogBlob>> {
+        &self.blobs
     }
 
     /// Bindings of the bound triggers in force, by reference of the trigger.
-    pub fn bindings(&self) -> &BTreeMap<String, TriggerBinding> {
+    pub fn bindings(&self) -> &Arc<BTreeMap<String, TriggerBinding>> {
         &self.bindings
     }
 
-    /// A revision, compiled.
+    /// The content of a revision.
     ///
     /// # Errors
-    /// [`ResolveError`]; see [`ResolveError::may_appear`] for whether to wait.
-    pub fn revision(&self, hash: &str) -> Result<Arc<CompiledRevision>, ResolveError> {
-        let blobs = self.blobs_of(hash)?;
-        let compiled = self.kept(hash).unwrap_or_else(|| {
-            let before = self.newest();
-            let compiled =
-                CompiledRevision::from_blobs(before.as_deref(), &blobs).and_then(|compiled| checked(compiled, hash));
-            self.keep(hash, compiled.clone());
-            compiled
-        });
-        compiled.map_err(|problems| ResolveError::Broken { revision: hash.to_owned(), problems })
+    /// [`Missing`].
+    pub fn content(&self, revision: &str) -> Result<Content, Missing> {
+        let record = self.record(revision)?;
+        let packs = record.blobs.iter().map(|blob| self.pack(revision, blob)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Content::of(packs))
     }
 
-    /// The revision in force, compiled; nothing before the first apply.
+    /// The content of the revision in force; nothing before the first apply.
     ///
     /// # Errors
-    /// As [`Self::revision`].
-    pub fn head_revision(&self) -> Result<Option<Arc<CompiledRevision>>, ResolveError> {
-        self.head.as_ref().map(|head| self.revision(&head.revision)).transpose()
+    /// [`Missing`].
+    pub fn head_content(&self) -> Result<Option<Content>, Missing> {
+        self.head.as_ref().map(|head| self.content(&head.revision)).transpose()
     }
 
-    /// A revision with its blobs, to be applied again or to be the base of another one.
+    /// A pack of a revision; none if the revision has no pack of that name.
     ///
     /// # Errors
-    /// As [`Self::revision`].
-    pub fn stored_revision(&self, hash: &str) -> Result<Revision, ResolveError> {
-        let compiled = self.revision(hash)?;
-        Ok(Revision::stored(compiled, &self.blobs_of(hash)?))
-    }
-
-    /// The blobs of a revision, in its order, with their hashes.
-    pub(crate) fn blobs_of(&self, hash: &str) -> Result<Vec<(String, Arc<CatalogBlob>)>, ResolveError> {
-        let revision = || hash.to_owned();
-        let Some(record) = self.revisions.get(hash) else {
-            let removed = self.removed.contains(hash);
-            return Err(match removed {
-                true => ResolveError::Removed { revision: revision() },
-                false => ResolveError::Unknown { revision: revision() },
-            });
-        };
-        let find = |blob: &String| match self.blobs.get(blob) {
-            Some(found) => Ok((blob.clone(), found.clone())),
-            None => Err(ResolveError::BlobMissing { revision: revision(), blob: blob.clone() }),
-        };
-        record.blobs.iter().map(find).collect()
-    }
-
-    fn kept(&self, hash: &str) -> Option<Compiled> {
-        let mut kept = self.lock();
-        let index = kept.iter().position(|(name, _)| name == hash)?;
-        let entry = kept.remove(index);
-        let compiled = entry.1.clone();
-        kept.push(entry);
-        Some(compiled)
-    }
-
-    /// The compiled revision that was asked for last.
-    fn newest(&self) -> Option<Arc<CompiledRevision>> {
-        self.lock().iter().rev().find_map(|(_, compiled)| compiled.clone().ok())
-    }
-
-    fn keep(&self, hash: &str, compiled: Compiled) {
-        let mut kept = self.lock();
-        kept.retain(|(name, _)| name != hash);
-        kept.push((hash.to_owned(), compiled));
-        if kept.len() > COMPILED_REVISIONS_MAX {
-            kept.drain(..1);
+    /// [`Missing`].
+    pub fn pack_of(&self, revision: &str, pack: &str) -> Result<Option<StoredPack>, Missing> {
+        for blob in &self.record(revision)?.blobs {
+            let stored = self.pack(revision, blob)?;
+            if stored.name() == pack {
+                return Ok(Some(stored));
+            }
         }
+        Ok(None)
     }
 
-    /// The list is whole at every moment, also if a holder of the lock panicked.
-    fn lock(&self) -> MutexGuard<'_, Vec<(String, Compiled)>> {
-        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
+    fn record(&self, revision: &str) -> Result<&CatalogRevision, Missing> {
+        self.revisions.get(revision).ok_or_else(|| Missing::Revision { revision: revision.to_owned() })
+    }
+
+    fn pack(&self, revision: &str, blob: &str) -> Result<StoredPack, Missing> {
+        match self.blobs.get(blob) {
+            Some(found) => Ok(StoredPack::new(blob, found.clone())),
+            None => Err(Missing::Blob { revision: revision.to_owned(), blob: blob.to_owned() }),
+        }
     }
 }
 
 /// A revision is its hash: anything else under that name must not decide.
-fn checked(compiled: CompiledRevision, hash: &str) -> Compiled {
-    if compiled.hash() == hash {
-        return Ok(Arc::new(compiled));
+fn check_hash(name: &str, revision: &CatalogRevision) -> Result<(), ApplyError> {
+    let mut blobs: Vec<&str> = revision.blobs.iter().map(String::as_str).collect();
+    blobs.sort_unstable();
+    let found = revision_hash(blobs.into_iter());
+    if found == name {
+        return Ok(());
     }
-    let mut problems = Problems::new();
-    let message = format!("the packs of revision {hash} have the hash {}", compiled.hash());
-    problems.add_at(&revision_key(hash), At::START, Code::BadValue, message);
-    Err(problems)
+    Err(ApplyError::Hash { revision: name.to_owned(), found })
 }
 
 fn read<T: Stored>(key: &str, value: Option<&[u8]>) -> Result<Option<T>, ApplyError> {

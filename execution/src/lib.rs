@@ -32,7 +32,7 @@ pub use delivery::Delivery;
 pub use execution::{Ended, Execution, Known};
 pub use family::ChildEnded;
 pub use outcome::{Outcome, Stream};
-pub use plan::{ActionPlan, Actions, CompleteParameters, Resolution};
+pub use plan::{ActionPlan, Actions, CompleteParameters, ParameterError, Resolution};
 pub use status::Status;
 pub use subject::{Core, Note, Subject, Terms};
 pub use timer::{TimerKind, parse_timer_key, timer_key};

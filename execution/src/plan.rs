@@ -13,8 +13,18 @@ pub trait CompleteParameters: Debug + Send + Sync {
     /// The parameters with defaults filled in, a JSON object.
     ///
     /// # Errors
-    /// Every reason why they do not fit, for people.
-    fn complete(&self, given: &Value) -> Result<Value, String>;
+    /// Every reason why they do not fit.
+    fn complete(&self, given: &Value) -> Result<Value, ParameterError>;
+}
+
+/// Why parameters do not fit an action: one or more reasons.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{action}: {}", reasons.join("; "))]
+pub struct ParameterError {
+    /// Reference of the action.
+    pub action: String,
+    /// Each a sentence for people.
+    pub reasons: Vec<String>,
 }
 
 /// An action of a revision: all that owners and workers need of it.

@@ -1,52 +1,54 @@
-//! [`ExecutorView`](crate::ExecutorView) in terms of the catalog's state.
+//! [`ExecutorView`](crate::ExecutorView) in terms of the catalog's content.
 
 use std::sync::Arc;
 
-use petrel_catalog::{CatalogState, CompiledRevision, archive};
+use petrel_catalog::{Actions, StoredPack};
 
 use crate::view::{EachFile, PackContent, Resolution, ResolvedAction};
 
-/// Resolves an action in its revision.
-pub fn resolve_in(catalog: &CatalogState, revision: &str, action: &str) -> Resolution {
-    let revision = match catalog.revision(revision) {
-        Ok(revision) => revision,
-        Err(e) if e.may_appear() => return Resolution::NotYet,
-        Err(_) => return Resolution::Removed,
-    };
-    let Some(action) = revision.action(action) else { return Resolution::NoSuchAction };
-    let pack = Arc::new(RevisionPack { pack: action.pack.clone(), revision: revision.clone() });
-    Resolution::Ready(ResolvedAction { plan: action.plan.clone(), pack })
+/// Resolves an action in the pack that its revision has.
+///
+/// # Panics
+/// If the action's reference, `pack.name`, is of another pack.
+pub fn resolve_in(actions: &Actions, pack: &StoredPack, action: &str) -> Resolution {
+    let (of, name) = action.split_once('.').unwrap_or((action, ""));
+    assert_eq!(of, pack.name(), "the pack is the action's");
+    match actions.resolve(pack, name) {
+        Ok(Some(action)) => {
+            Resolution::Ready(ResolvedAction { plan: action.plan.clone(), pack: Arc::new(Files(pack.clone())) })
+        }
+        Ok(None) => Resolution::NoSuchAction,
+        Err(why) => Resolution::Broken(why),
+    }
 }
 
-/// A pack of a compiled revision.
-struct RevisionPack {
-    revision: Arc<CompiledRevision>,
-    pack: String,
-}
+/// The files of a stored pack, unpacked where somebody lays them out.
+struct Files(StoredPack);
 
-impl PackContent for RevisionPack {
+impl PackContent for Files {
     fn name(&self) -> String {
-        format!("{}/{}", self.revision.hash(), self.pack)
+        format!("{}/{}", self.0.hash(), self.0.name())
     }
 
     fn hash(&self) -> Result<String, String> {
-        archive::content_hash(self.revision.files(&self.pack)).map_err(|e| e.to_string())
+        Ok(self.0.hash().to_string())
     }
 
     fn files(&self, each: &mut EachFile<'_>) -> Result<(), String> {
-        self.revision.files(&self.pack).iter().try_for_each(|file| each(&file.path, &file.bytes, file.executable))
+        let files = self.0.files().map_err(|e| e.to_string())?;
+        files.iter().try_for_each(|file| each(&file.path, &file.bytes, file.executable))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use petrel_catalog::{PackFile, PackSource, Revision, blob_key, revision_key};
+    use petrel_catalog::{PackFile, PackSource, Revision};
     use petrel_execution::Delivery;
     use petrel_execution::runner::{Rendering, RunnerCall};
-    use petrel_schemas::{CatalogBlob, CatalogRevision, encode};
     use serde_json::json;
 
     use super::*;
+    use crate::view::ExecutorView;
 
     const ACTION: &str = "\
 name: clean
@@ -60,7 +62,26 @@ timeout: 10m
 delivery: at_most_once
 ";
 
-    fn catalog() -> (CatalogState, String) {
+    const REVISION: &str = "here";
+
+    /// A pack of one revision.
+    struct View {
+        pack: StoredPack,
+        actions: Actions,
+    }
+
+    impl ExecutorView for View {
+        fn dispatch_paused(&self) -> bool {
+            false
+        }
+
+        fn resolve(&self, revision: &str, action: &str) -> Resolution {
+            assert_eq!(revision, REVISION);
+            resolve_in(&self.actions, &self.pack, action)
+        }
+    }
+
+    fn view() -> View {
         let file = |path: &str, text: &str| PackFile {
             path: path.to_owned(),
             bytes: text.as_bytes().to_vec(),
@@ -72,53 +93,32 @@ delivery: at_most_once
             file("actions/clean.sh", "#!/bin/sh\n"),
         ];
         let revision = Revision::load(vec![PackSource { label: "disk".into(), files, special: Vec::new() }]).unwrap();
-        let mut catalog = CatalogState::new();
-        for blob in revision.blobs() {
-            let record = CatalogBlob { pack: blob.pack.clone(), content: blob.archive.clone() };
-            catalog.apply(&blob_key(&blob.hash), Some(&encode(&record))).unwrap();
-        }
-        let record = CatalogRevision {
-            revision: revision.hash().to_owned(),
-            blobs: revision.blobs().iter().map(|b| b.hash.clone()).collect(),
-            packs: revision.pack_versions(),
-            created_at_ms: 0,
-        };
-        catalog.apply(&revision_key(revision.hash()), Some(&encode(&record))).unwrap();
-        (catalog, revision.hash().to_owned())
-    }
-
-    fn ready(revision: &str, action: &str) -> Result<ResolvedAction, &'static str> {
-        let (catalog, here) = catalog();
-        match resolve_in(&catalog, if revision == "here" { &here } else { revision }, action) {
-            Resolution::Ready(resolved) => Ok(resolved),
-            Resolution::NotYet => Err("not yet"),
-            Resolution::Removed => Err("removed"),
-            Resolution::NoSuchAction => Err("no action"),
-            Resolution::Broken(_) => Err("broken"),
-        }
+        View { pack: revision.content().packs()[0].clone(), actions: Actions::new() }
     }
 
     #[test]
     fn an_action_is_resolved_in_its_revision() {
-        let resolved = ready("here", "disk.clean").ok().unwrap();
-        let plan = &resolved.plan;
+        let view = view();
+        let Resolution::Ready(ResolvedAction { plan, pack }) = view.resolve(REVISION, "disk.clean") else {
+            panic!("not resolved")
+        };
         assert_eq!((&*plan.pool, plan.delivery, plan.timeout_ms), ("default", Delivery::AtMostOnce, 600_000));
         assert_eq!(plan.parameters.complete(&json!({"host": "db"})).unwrap(), json!({"host": "db", "days": 7}));
-        assert!(plan.parameters.complete(&json!({})).unwrap_err().contains("\"host\" is required"));
+        assert!(plan.parameters.complete(&json!({})).unwrap_err().to_string().contains("\"host\" is required"));
         let parameters = json!({"host": "; rm -rf /", "days": 7});
         let rendering = Rendering { parameters: &parameters, execution_id: "e1", attempt: 1 };
         let Ok(RunnerCall::Command(call)) = plan.runner.render(rendering) else { panic!("not rendered") };
         assert_eq!(call.argv, ["./clean.sh", "; rm -rf /", "7", "e1"]);
         assert_eq!(call.env, [("DAYS".to_owned(), "7".to_owned())]);
-        assert!(resolved.pack.hash().unwrap().bytes().all(|b| b.is_ascii_hexdigit()));
+        assert_eq!(pack.name(), format!("{}/disk", view.pack.hash()));
+        assert_eq!(pack.hash().unwrap(), **view.pack.hash());
         let mut paths = Vec::new();
         let mut each = |path: &str, _: &[u8], executable: bool| {
             paths.push((path.to_owned(), executable));
             Ok(())
         };
-        resolved.pack.files(&mut each).unwrap();
+        pack.files(&mut each).unwrap();
         assert!(paths.contains(&("actions/clean.sh".to_owned(), true)) && paths.len() == 3);
-        assert_eq!(ready("here", "disk.wipe").err(), Some("no action"));
-        assert_eq!(ready("other", "disk.clean").err(), Some("not yet"));
+        assert!(matches!(view.resolve(REVISION, "disk.wipe"), Resolution::NoSuchAction));
     }
 }

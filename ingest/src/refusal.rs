@@ -18,6 +18,8 @@ pub enum Domain {
     Unprocessable,
     /// What is addressed exists and does not take this: 409.
     Conflict,
+    /// It cannot be decided here now, and may be later: 503.
+    Unavailable,
 }
 
 impl Domain {
@@ -29,6 +31,7 @@ impl Domain {
             Self::TooLarge => 413,
             Self::Unprocessable => 422,
             Self::Conflict => 409,
+            Self::Unavailable => 503,
         }
     }
 }

@@ -1,15 +1,15 @@
 //! The key-value store as expressions see it.
 
-use std::collections::BTreeMap;
-
-use petrel_cel::{Arena, OwnedValue, Value};
+use petrel_cel::{Arena, Map, TextMap, Value};
 
 use crate::extract::{InvalidJson, document};
 
 /// A version of the key-value store: `kv.name`, or `kv["a/b"]` for a key that is no identifier.
-#[derive(Debug)]
+///
+/// Cheap to clone. A changed copy shares all but a few nodes with the original, however many keys there are.
+#[derive(Debug, Clone, Default)]
 pub struct Kv {
-    values: OwnedValue,
+    values: TextMap,
 }
 
 /// A value of the store that is no JSON.
@@ -25,8 +25,8 @@ pub struct InvalidKv {
 
 impl Kv {
     /// A store without keys.
-    pub fn empty() -> Self {
-        Self { values: OwnedValue::Map(Box::default()) }
+    pub const fn empty() -> Self {
+        Self { values: TextMap::new() }
     }
 
     /// A store of these keys and values, the values as JSON text; the last of equal keys wins.
@@ -35,39 +35,53 @@ impl Kv {
     /// The first value that is no JSON.
     pub fn new<K, V>(entries: impl IntoIterator<Item = (K, V)>) -> Result<Self, InvalidKv>
     where
-        K: Into<String>,
+        K: AsRef<str>,
         V: AsRef<[u8]>,
     {
-        let mut arena = Arena::new();
-        // In the order of a map of strings: by code point, as bytes are.
-        let mut values = BTreeMap::new();
-        for (key, value) in entries {
-            let key = key.into();
-            arena.reset();
-            let value = match document(value.as_ref(), &arena) {
-                // JSON holds nothing that cannot be owned.
-                Ok(value) => value.to_owned_value(usize::MAX).unwrap_or(OwnedValue::Null),
-                Err(source) => return Err(InvalidKv { key, source }),
-            };
-            values.insert(key, value);
+        entries.into_iter().try_fold(Self::empty(), |kv, (key, value)| kv.with(key.as_ref(), value.as_ref()))
+    }
+
+    /// A copy in which the key has this value, a JSON text.
+    ///
+    /// # Errors
+    /// If it is no JSON.
+    pub fn with(&self, key: &str, value: &[u8]) -> Result<Self, InvalidKv> {
+        let arena = Arena::new();
+        let value = document(value, &arena).map_err(|source| InvalidKv { key: key.to_owned(), source })?;
+        // JSON holds nothing that cannot be owned.
+        let value = value.to_owned_value(usize::MAX).unwrap_or(petrel_cel::OwnedValue::Null);
+        Ok(Self { values: self.values.with(key, value) })
+    }
+
+    /// A copy without the key.
+    #[must_use]
+    pub fn without(&self, key: &str) -> Self {
+        Self { values: self.values.without(key) }
+    }
+
+    /// A copy in which the key has this value, a JSON text, or is not there.
+    ///
+    /// # Errors
+    /// If it is no JSON.
+    pub fn changed(&self, key: &str, value: Option<&str>) -> Result<Self, InvalidKv> {
+        match value {
+            Some(value) => self.with(key, value.as_bytes()),
+            None => Ok(self.without(key)),
         }
-        let entries = values.into_iter().map(|(key, value)| (OwnedValue::String(key.into()), value));
-        Ok(Self { values: OwnedValue::Map(entries.collect()) })
+    }
+
+    /// How many parts of this version are not parts of the other: what a change has cost.
+    pub fn parts_not_in(&self, other: &Self) -> usize {
+        self.values.nodes_not_in(&other.values)
     }
 
     pub(crate) fn value(&self) -> Value<'_> {
-        self.values.value()
+        Value::Map(Map::Texts(&self.values))
     }
 }
 
 impl<'k> From<&'k Kv> for Value<'k> {
     fn from(kv: &'k Kv) -> Self {
         kv.value()
-    }
-}
-
-impl Default for Kv {
-    fn default() -> Self {
-        Self::empty()
     }
 }

@@ -85,15 +85,17 @@ pub struct Binding {
 #[derive(Debug, Default)]
 pub struct MatchPlan {
     triggers: HashMap<Arc<str>, Arc<TriggerPlan>>,
-    /// In order of name.
-    topics: Vec<TopicPlan>,
+    topics: BTreeMap<Arc<str>, TopicPlan>,
+    /// Why nothing can be decided.
+    undecided: Option<Arc<str>>,
 }
 
 /// A bound topic.
 #[derive(Debug)]
 pub(crate) struct TopicPlan {
-    pub topic: Arc<str>,
     pub groups: Vec<Group>,
+    /// Where the first of its triggers begins, by partition.
+    offsets: Vec<i64>,
 }
 
 /// Triggers of one topic whose schemas agree on what is a double, so that one parse serves them all.
@@ -209,9 +211,24 @@ impl MatchPlan {
             }
             plan.triggers.insert(trigger.trigger.clone(), trigger);
         }
-        let group = |groups: Vec<_>| groups.into_iter().map(Group::new).collect();
-        plan.topics = topics.into_iter().map(|(topic, groups)| TopicPlan { topic, groups: group(groups) }).collect();
+        plan.topics = topics.into_iter().map(|(topic, groups)| (topic, TopicPlan::new(groups))).collect();
         plan
+    }
+
+    /// A plan that knows what is bound and decides nothing: every event waits, for this reason.
+    pub fn undecided(why: impl Into<Arc<str>>, bindings: impl IntoIterator<Item = Binding>) -> Self {
+        let mut topics: BTreeMap<Arc<str>, Vec<Vec<i64>>> = BTreeMap::new();
+        for Binding { topic, offsets } in bindings {
+            topics.entry(topic).or_default().push(offsets);
+        }
+        let plan = |offsets: Vec<Vec<i64>>| TopicPlan { groups: Vec::new(), offsets: first_offsets(&offsets) };
+        let topics = topics.into_iter().map(|(topic, offsets)| (topic, plan(offsets))).collect();
+        Self { triggers: HashMap::new(), topics, undecided: Some(why.into()) }
+    }
+
+    /// Why nothing can be decided by this plan, if so.
+    pub fn why_undecided(&self) -> Option<&str> {
+        self.undecided.as_deref()
     }
 
     /// The trigger of that reference.
@@ -221,7 +238,7 @@ impl MatchPlan {
 
     /// The plan of a bound topic.
     pub(crate) fn topic(&self, topic: &str) -> Option<&TopicPlan> {
-        self.topics.iter().find(|t| &*t.topic == topic)
+        self.topics.get(topic)
     }
 
     /// What the rule sets of all triggers are made of, together.
@@ -241,16 +258,27 @@ impl MatchPlan {
 
     /// The bound topics, each beginning where the first of its triggers does.
     pub fn inputs(&self) -> Vec<InputTopic> {
-        self.topics.iter().map(TopicPlan::input).collect()
+        let input = |(name, plan): (&Arc<str>, &TopicPlan)| InputTopic {
+            name: name.clone(),
+            start: Start::Offsets(plan.offsets.clone()),
+            with: None,
+        };
+        self.topics.iter().map(input).collect()
     }
 }
 
 impl TopicPlan {
-    fn input(&self) -> InputTopic {
-        let triggers = || self.groups.iter().flat_map(|g| &g.triggers);
-        // Behind the shortest list, some trigger begins at the beginning.
-        let partitions = triggers().map(|t| t.offsets.len()).min().unwrap_or(0);
-        let first = |p: usize| triggers().filter_map(|t| t.offsets.get(p)).min().copied().unwrap_or(0);
-        InputTopic { name: self.topic.clone(), start: Start::Offsets((0..partitions).map(first).collect()), with: None }
+    fn new(groups: Vec<Vec<Bound>>) -> Self {
+        let offsets: Vec<&[i64]> = groups.iter().flatten().map(|(_, offsets)| offsets.as_slice()).collect();
+        let offsets = first_offsets(&offsets);
+        Self { groups: groups.into_iter().map(Group::new).collect(), offsets }
     }
+}
+
+/// The first offset that any trigger sees, by partition. Behind the shortest list, some trigger begins at the
+/// beginning.
+fn first_offsets<O: AsRef<[i64]>>(of_triggers: &[O]) -> Vec<i64> {
+    let lists = || of_triggers.iter().map(AsRef::as_ref);
+    let partitions = lists().map(<[i64]>::len).min().unwrap_or(0);
+    (0..partitions).map(|p| lists().map(|offsets| offsets[p]).min().unwrap_or(0)).collect()
 }

@@ -114,8 +114,7 @@ impl<G: MatchView> MatchStage<G> {
     }
 
     /// A record of a user's topic: one parse for each group of triggers, then every trigger's rules.
-    fn bound(&mut self, source: Source<'_>, context: &mut Context<'_, G>) {
-        let Some(topic) = context.globals().plan().topic(source.topic) else { return };
+    fn bound(&mut self, topic: &TopicPlan, source: Source<'_>, context: &mut Context<'_, G>) {
         let sees = |group: &Group| group.triggers.iter().any(|t| t.sees(source.partition, source.record.offset));
         if !topic.groups.iter().any(sees) {
             return;
@@ -228,12 +227,19 @@ impl<G: MatchView> Stage for MatchStage<G> {
     }
 
     fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, G>) -> Taken {
-        let own = *batch.topic == self.names.triggers;
+        if let Some(why) = context.globals().plan().why_undecided() {
+            return Taken::Blocked { consumed: 0, reason: why.to_owned() };
+        }
+        let source = |record| Source { topic: batch.topic, partition: batch.partition, record };
+        if *batch.topic != self.names.triggers {
+            // A topic that is bound no more has nobody who sees its records.
+            if let Some(topic) = context.globals().plan().topic(batch.topic) {
+                batch.records.iter().for_each(|record| self.bound(topic, source(record), context));
+            }
+            return Taken::All;
+        }
         for (consumed, record) in batch.records.iter().enumerate() {
-            let source = Source { topic: batch.topic, partition: batch.partition, record };
-            if !own {
-                self.bound(source, context);
-            } else if let Some(reason) = self.triggered(source, context) {
+            if let Some(reason) = self.triggered(source(record), context) {
                 return Taken::Blocked { consumed, reason };
             }
         }

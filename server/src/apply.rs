@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use petrel_bus::{Bus, Clock, Output, Publisher, To};
-use petrel_catalog::{Application, PackSource, Publication, Revision, needed_bindings, publish};
+use petrel_bus::{Bus, Clock, Output, SoleWriteError, SoleWriter, To};
+use petrel_catalog::{
+    Application, CatalogState, CompiledRevision, Content, PackSource, Publication, PublishError, Retention, Revision,
+    needed_bindings, publish,
+};
 use petrel_ingest::bindings::{BindingError, MissingTopic, start_offsets};
 use petrel_schemas::{Topics, encode};
 use tokio::sync::Mutex;
@@ -36,6 +39,18 @@ pub struct Applied {
     pub packs: Vec<String>,
     /// Whether anything changed.
     pub changed: bool,
+    /// Revisions that went although they are young or among the last ones, for lack of room.
+    pub removed_early: Vec<String>,
+}
+
+/// Name of the catalog's sole writer.
+const WRITER: &str = "catalog";
+
+/// What is in force when an apply begins.
+struct Base {
+    head: Option<String>,
+    content: Option<Content>,
+    compiled: Option<Arc<CompiledRevision>>,
 }
 
 /// Applies one revision at a time.
@@ -43,85 +58,161 @@ pub struct Applier {
     bus: Arc<dyn Bus>,
     topics: Topics,
     clock: Arc<dyn Clock>,
-    publisher: Arc<dyn Publisher>,
     world: Arc<World>,
-    revisions_max: usize,
+    retention: Retention,
     missing_topics: MissingTopic,
     one_at_a_time: Mutex<()>,
 }
 
 impl Applier {
-    /// An applier that writes to this log, keeps that many revisions, and does that about bound topics
+    /// An applier that writes to this log, keeps that much of earlier revisions, and does that about bound topics
     /// that do not exist.
     pub fn new(
         bus: Arc<dyn Bus>,
         topics: Topics,
         clock: Arc<dyn Clock>,
-        publisher: Arc<dyn Publisher>,
         world: Arc<World>,
-        revisions_max: usize,
+        retention: Retention,
         missing_topics: MissingTopic,
     ) -> Self {
-        Self { bus, topics, clock, publisher, world, revisions_max, missing_topics, one_at_a_time: Mutex::new(()) }
+        Self { bus, topics, clock, world, retention, missing_topics, one_at_a_time: Mutex::new(()) }
     }
 
     /// Validates, compiles and publishes; returns once this process uses the revision.
     ///
+    /// Two processes that apply at once: everything of an apply, also its timers and bindings, is one transaction
+    /// of the catalog's sole writer, who has read the log to its end and found in force what it began with
+    /// (docs/adr/0012). So the packs of nobody are dropped.
+    ///
     /// # Errors
-    /// Every problem of the packs; a bound topic that cannot be used; a log that cannot be written.
+    /// Every problem of the packs; a bound topic that cannot be used; `catalog_moved` if another apply came first;
+    /// a log that cannot be written.
     pub async fn apply(&self, what: What, applied_by: &str) -> Result<Applied, ApiError> {
         let _turn = self.one_at_a_time.lock().await;
-        let revision = self.revision(what)?;
-        let offsets = self.offsets(&revision).await?;
-        let publication = {
-            let how = Application {
-                now_ms: self.clock.now_ms(),
-                applied_by,
-                catalog_revisions_max: self.revisions_max,
-                offsets,
-            };
-            publish(&self.world.catalog(), &revision, &how)
-                .map_err(|e| ApiError::unavailable("catalog_moved", format!("{e}; apply again")))?
-        };
-        let applied = Applied {
-            revision: revision.hash().to_owned(),
-            packs: revision.pack_versions(),
-            changed: !publication.is_empty(),
-        };
-        if applied.changed {
-            self.publisher.publish(self.outputs(publication)).await?;
+        let base = self.base()?;
+        let revision = self.load(what, &base).await?;
+        let changed = base.head.as_deref() != Some(revision.hash());
+        let mut removed_early = Vec::new();
+        if changed {
+            let offsets = self.offsets(&revision).await?;
+            removed_early = self.publish(&revision, &base, offsets, applied_by).await?;
         }
-        let hash = applied.revision.clone();
-        let in_force = self.world.wait_until(|g| g.head().is_some_and(|head| head.hash() == hash)).await;
+        if !removed_early.is_empty() {
+            tracing::warn!(revisions = ?removed_early, "revisions were removed early, the catalog is at catalog_bytes_max");
+        }
+        let hash = revision.hash();
+        let in_force = self.world.wait_until(|g| g.head().revision == hash).await;
         in_force.map_err(|waited| {
             let message = format!("the revision was published and did not come back within {waited:?}; see the log");
             ApiError::unavailable("catalog_behind", message)
         })?;
-        Ok(applied)
+        Ok(Applied { revision: hash.to_owned(), packs: revision.pack_versions(), changed, removed_early })
     }
 
-    fn revision(&self, what: What) -> Result<Revision, ApiError> {
-        let catalog = self.world.catalog();
-        let stored = |hash: &str| {
-            catalog.stored_revision(hash).map_err(|e| ApiError::not_found("unknown_revision", e.to_string()))
+    fn base(&self) -> Result<Base, ApiError> {
+        let catalog = self.world.catalog().state();
+        let content =
+            catalog.head_content().map_err(|e| ApiError::unavailable("catalog_unavailable", e.to_string()))?;
+        Ok(Base {
+            head: catalog.head().map(|head| head.revision.clone()),
+            content,
+            compiled: self.world.globals().head().compiled.clone(),
+        })
+    }
+
+    /// Compiling takes as long as there are rules, so it happens off the runtime.
+    async fn load(&self, what: What, base: &Base) -> Result<Revision, ApiError> {
+        let (content, before) = (base.content.clone(), base.compiled.clone());
+        let stored = match &what {
+            What::Packs { .. } => None,
+            What::Revision(hash) => {
+                let stored = self.world.catalog().state().content(hash);
+                Some(stored.map_err(|e| ApiError::not_found("unknown_revision", e.to_string()))?)
+            }
         };
-        let loaded = match what {
-            What::Revision(hash) => return stored(&hash),
-            What::Packs { sources, prune } => match catalog.head() {
-                Some(head) if !prune => Revision::load_into(&stored(&head.revision)?, sources),
-                _ => Revision::load(sources),
-            },
+        let work = move || match (what, stored, content) {
+            (What::Packs { sources, prune: false }, _, Some(content)) => {
+                Revision::load_into(&content, before.as_deref(), sources)
+            }
+            (What::Packs { sources, .. }, ..) => Revision::load(sources),
+            (What::Revision(_), Some(stored), _) => Revision::of_content(stored, before.as_deref()),
+            (What::Revision(_), None, _) => unreachable!("its content was found above"),
         };
-        loaded.map_err(|problems| {
+        blocking("packs could not be compiled", work).await?.map_err(|problems| {
             let lines: Vec<String> = problems.to_string().lines().map(str::to_owned).collect();
             let message = format!("the packs have {} problem(s); nothing was applied", problems.len());
             ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_packs", message).with_details(lines)
         })
     }
 
+    /// Compares what is in force with what the revision was made from, and sets it. Answers with the revisions
+    /// that had to go early.
+    async fn publish(
+        &self,
+        revision: &Revision,
+        base: &Base,
+        offsets: BTreeMap<String, Vec<i64>>,
+        applied_by: &str,
+    ) -> Result<Vec<String>, ApiError> {
+        let writer = self.sole_writer().await?;
+        self.read_to_end().await?;
+        let publication = {
+            let state = self.world.catalog().state();
+            self.check_base(&state, base)?;
+            let how = Application { now_ms: self.clock.now_ms(), applied_by, retention: self.retention, offsets };
+            publish(&state, revision, &how).map_err(|error| match error {
+                PublishError::OffsetsMissing { .. } => moved(&error.to_string()),
+                PublishError::TooLarge { .. } => {
+                    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "catalog_too_large", error.to_string())
+                }
+            })?
+        };
+        let removed_early = publication.removed_early.clone();
+        let outputs = self.outputs(publication);
+        let written = blocking("the catalog could not be written", move || writer.write(outputs)).await?;
+        match written {
+            Ok(()) => Ok(removed_early),
+            Err(SoleWriteError::Superseded) => Err(moved("another apply is on its way")),
+            Err(SoleWriteError::NotWritten(why)) => Err(ApiError::unavailable("log_unavailable", why)),
+            Err(SoleWriteError::OutcomeUnknown(why)) => {
+                // Whoever writes next ends the doubt; so that nothing is written twice, this writes nothing.
+                drop(self.sole_writer().await?);
+                self.read_to_end().await?;
+                let state = self.world.catalog().state();
+                if state.head().is_some_and(|head| head.revision == revision.hash()) {
+                    return Ok(removed_early);
+                }
+                self.check_base(&state, base)?;
+                Err(ApiError::unavailable("log_unavailable", format!("nothing was applied: {why}")))
+            }
+        }
+    }
+
+    fn check_base(&self, state: &CatalogState, base: &Base) -> Result<(), ApiError> {
+        let head = state.head().map(|head| &head.revision);
+        if head == base.head.as_ref() {
+            return Ok(());
+        }
+        Err(moved(&format!("revision {} came into force meanwhile", head.map_or("none", String::as_str))))
+    }
+
+    async fn sole_writer(&self) -> Result<Box<dyn SoleWriter>, ApiError> {
+        let bus = self.bus.clone();
+        let opened = blocking("the catalog could not be written", move || bus.sole_writer(WRITER)).await?;
+        opened.map_err(|e| ApiError::unavailable("log_unavailable", e.to_string()))
+    }
+
+    async fn read_to_end(&self) -> Result<(), ApiError> {
+        let read = self.world.catalog().read_to_end().await;
+        read.map_err(|waited| {
+            let message = format!("nothing was applied: the catalog could not be read to its end within {waited:?}");
+            ApiError::unavailable("catalog_behind", message)
+        })
+    }
+
     /// Where newly bound triggers begin. Asking the log blocks, so it happens off the runtime.
     async fn offsets(&self, revision: &Revision) -> Result<BTreeMap<String, Vec<i64>>, ApiError> {
-        let needed = needed_bindings(&self.world.catalog(), revision.compiled());
+        let needed = needed_bindings(&self.world.catalog().state(), revision.compiled());
         if needed.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -160,3 +251,18 @@ impl Applier {
         outputs
     }
 }
+
+fn moved(how: &str) -> ApiError {
+    let message =
+        format!("another apply came first: {how}; nothing was applied, apply again to have the packs of both");
+    ApiError::new(StatusCode::CONFLICT, "catalog_moved", message)
+}
+
+/// Calls that block or take long happen off the runtime.
+async fn blocking<T: Send + 'static>(what: &str, call: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+    let done = tokio::task::spawn_blocking(call).await;
+    done.map_err(|e| ApiError::unavailable("internal", format!("{what}: {e}")))
+}
+
+#[cfg(test)]
+mod tests;

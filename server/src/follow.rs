@@ -24,9 +24,30 @@ pub fn follow(
     each: impl FnMut(u32, Record<'_>) + Send + 'static,
     caught_up: impl FnOnce() + Send + 'static,
 ) {
+    let mut caught_up = Some(caught_up);
+    let look = move |tail: &mut dyn Tail| {
+        if tail.caught_up()
+            && let Some(caught_up) = caught_up.take()
+        {
+            caught_up();
+        }
+    };
+    follow_and_look(name, bus, topic, clock, stop, each, look);
+}
+
+/// As [`follow`]; calls `look` with the tail each time that it waited for records, at least ten times a second.
+pub fn follow_and_look(
+    name: &str,
+    bus: Arc<dyn Bus>,
+    topic: Arc<str>,
+    clock: Arc<dyn Clock>,
+    stop: Stop,
+    each: impl FnMut(u32, Record<'_>) + Send + 'static,
+    look: impl FnMut(&mut dyn Tail) + Send + 'static,
+) {
     let follower = Follower { bus, topic, clock, stop };
     let thread = std::thread::Builder::new().name(name.to_owned());
-    if let Err(error) = thread.spawn(move || follower.run(each, caught_up)) {
+    if let Err(error) = thread.spawn(move || follower.run(each, look)) {
         tracing::error!(%error, "no thread can be started");
     }
 }
@@ -39,8 +60,7 @@ struct Follower {
 }
 
 impl Follower {
-    fn run(&self, mut each: impl FnMut(u32, Record<'_>), caught_up: impl FnOnce()) {
-        let mut caught_up = Some(caught_up);
+    fn run(&self, mut each: impl FnMut(u32, Record<'_>), mut look: impl FnMut(&mut dyn Tail)) {
         let mut tail: Option<Box<dyn Tail>> = None;
         let mut backoff = BACKOFF.0;
         while !self.stop.is_set() {
@@ -52,10 +72,8 @@ impl Follower {
                     backoff = (backoff * 2).min(BACKOFF.1);
                 }
             }
-            if tail.as_ref().is_some_and(|t| t.caught_up())
-                && let Some(caught_up) = caught_up.take()
-            {
-                caught_up();
+            if let Some(tail) = &mut tail {
+                look(&mut **tail);
             }
         }
     }

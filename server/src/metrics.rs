@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn the_rules_in_force_are_measured() {
         let mut exported = Exported::default();
-        exported.matches(Arc::default(), World::new());
+        exported.matches(Arc::default(), World::new(crate::world::Needs::Rules));
         let text = exported.text(&[]);
         for wanted in ["# TYPE petrel_rules gauge\npetrel_rules 0\n", "petrel_rules_always 0\n"] {
             assert!(text.contains(wanted), "{wanted} not in\n{text}");

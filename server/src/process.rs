@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use petrel_bus::{Bus, BusError, Clock, StateStores, TopicSpec};
 use petrel_bus_cache::{CacheOptions, DiskStores};
+use petrel_catalog::Retention;
 use petrel_ingest::admission::{Admission, AdmissionOptions};
 use petrel_ingest::bindings::MissingTopic;
 use petrel_ingest::topics::{TopicOptions, TopicWriter};
@@ -25,7 +26,7 @@ use crate::metrics::Exported;
 use crate::roles::{Parts, Running};
 use crate::sql::Sql;
 use crate::stop::Stop;
-use crate::world::World;
+use crate::world::{Needs, World};
 use crate::{activity, instance, packs, sql, telemetry};
 
 /// Folder of the cache of keyed state, in the data directory.
@@ -112,7 +113,7 @@ async fn up(
     ensure_topics(&bus, &topics, config, app).await?;
 
     app.wait_for("reading the catalog".into());
-    let world = World::new();
+    let world = World::new(needs_of(roles));
     world.spawn(&bus, &topics, &clock, stop);
     world.ready().await;
 
@@ -149,9 +150,9 @@ async fn up(
         }
         false => MissingTopic::Refuse,
     };
-    let head = {
+    let triggers = {
         let world = world.clone();
-        Arc::new(move || world.head())
+        Arc::new(move || world.triggers())
     };
     let admission = AdmissionOptions {
         event_bytes_max: config.api.event_bytes_max,
@@ -169,17 +170,35 @@ async fn up(
         topics: topics.clone(),
         clock: clock.clone(),
         publisher: publisher.clone(),
-        admission: Admission::new(head, topics.triggers(), admission, ingest_metrics.clone()),
+        admission: Admission::new(triggers, topics.triggers(), admission, ingest_metrics.clone()),
         topic_writer: is_local.then(|| TopicWriter::new(topics.clone(), TopicOptions::default(), ingest_metrics)),
         world: world.clone(),
         live,
-        applier: Applier::new(bus, topics, clock, publisher, world, config.catalog_revisions_max, missing),
+        applier: Applier::new(bus, topics, clock, world, retention_of(config), missing),
         sql,
         stages: running.stages(),
         exported,
     };
     app.up(core);
     Ok(running)
+}
+
+fn retention_of(config: &Config) -> Retention {
+    Retention {
+        revisions_max: config.catalog_revisions_max,
+        revision_keep_ms: config.catalog_revision_keep_ms,
+        bytes_max: config.catalog_bytes_max,
+    }
+}
+
+/// How much of the revision in force these roles need.
+fn needs_of(roles: &BTreeSet<Role>) -> Needs {
+    let need = |role: &Role| match role {
+        Role::Rules | Role::Api => Needs::Rules,
+        Role::Ingest => Needs::Triggers,
+        Role::Executor | Role::Worker | Role::Audit => Needs::Nothing,
+    };
+    roles.iter().map(need).max().unwrap_or(Needs::Nothing)
 }
 
 /// Creates Petrel's topics, waiting for a log that is away.

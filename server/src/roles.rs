@@ -238,7 +238,7 @@ impl Parts<'_> {
         let world = self.world.clone();
         let sensors = Sensors::new(
             SensorOptions::new(self.instance),
-            Arc::new(move || world.head()),
+            Arc::new(move || world.triggers()),
             self.topics.triggers(),
             self.publisher.clone(),
             self.clock.clone(),

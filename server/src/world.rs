@@ -1,28 +1,38 @@
 //! What all of a process shares: the catalog and the key-value store, as their logs tell them.
 //!
-//! Two followers fold `petrel.catalog` and `petrel.kv`; every change makes a new [`Globals`], which
-//! drivers pick up between two batches.
+//! Two followers fold `petrel.catalog` and `petrel.kv`, and a third thread compiles the revision in force. Every
+//! change makes a new [`Globals`], which drivers pick up between two batches; it shares with the one before all
+//! that did not change, so that a write to the key-value store costs the same however many rules and keys there
+//! are. The switch that pauses dispatch is a key of the store and depends on nothing of the catalog.
 
+mod catalog;
+mod head;
+mod lookups;
+#[cfg(test)]
+pub(crate) mod tests;
 mod views;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::http::StatusCode;
-use petrel_bus::{Bus, Clock, GlobalsSource, Record, StageStats, Versioned};
-use petrel_catalog::{CatalogState, Change, CompiledRevision};
-use petrel_rules::{MatchView, RuleSetStats};
+use petrel_bus::{Bus, Clock, GlobalsSource, Record, StageStats, Tail, Versioned};
+use petrel_catalog::{Change, Triggers};
+use petrel_executor::{ExecutorView as _, Resolution};
+use petrel_rules::{Kv, MatchView as _, RuleSetStats};
 use petrel_schemas::{KvEntry, Topics, decode};
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::api::ApiError;
-use crate::follow::follow;
+use crate::follow::{follow, follow_and_look};
 use crate::stop::Stop;
 
+pub use catalog::Catalog;
+use head::Heads;
+pub use head::{Head, Needs};
 pub use views::Globals;
 
 /// Key of the entry that pauses dispatch. Keys that begin with `petrel/` are not visible to rules.
@@ -31,62 +41,90 @@ pub const DISPATCH_KEY: &str = "petrel/dispatch";
 const OWN_KEYS: &str = "petrel/";
 /// How often to ask whether the stages have seen a change.
 const SEEN_POLL: Duration = Duration::from_millis(5);
+/// Longest wait for the catalog at the start of a process.
+const CATALOG_WAIT: Duration = Duration::from_secs(30);
 /// Longest wait for a change of one's own to come back.
 const ECHO_MAX: Duration = Duration::from_secs(30);
 
 /// The followers' state.
 #[derive(Debug)]
 pub struct World {
-    catalog: Arc<RwLock<CatalogState>>,
-    kv: Mutex<Kv>,
+    needs: Needs,
+    catalog: Arc<Catalog>,
+    heads: Heads,
+    /// What the next globals are made of; their making takes moments.
+    latest: Mutex<Globals>,
     version: AtomicU64,
     current: ArcSwap<Globals>,
-    /// How long the revision in force took to compile, in microseconds.
-    compile_us: AtomicU64,
-    /// Which of the two logs has been read to its end: (catalog, key-value store).
+    /// Which of the two logs has been read to its end: (catalog, its head compiled, too; key-value store).
     caught_up: watch::Sender<(bool, bool)>,
     changed: watch::Sender<u64>,
 }
 
-#[derive(Debug, Default)]
-struct Kv {
-    entries: BTreeMap<String, Value>,
-    /// Offset behind the last record: the version that audit rows name.
-    version: i64,
-    paused: bool,
-}
-
 impl World {
-    /// A world that knows nothing yet.
-    pub fn new() -> Arc<Self> {
-        let catalog = Arc::new(RwLock::new(CatalogState::new()));
+    /// A world that knows nothing yet, for a process that needs that much of the revision in force.
+    pub fn new(needs: Needs) -> Arc<Self> {
+        let catalog = Arc::new(Catalog::default());
+        let globals = Globals {
+            catalog: catalog.clone(),
+            head: Arc::new(Head::unread()),
+            kv: Arc::new(Kv::empty()),
+            kv_version: 0,
+            paused: false,
+        };
         Arc::new(Self {
-            current: ArcSwap::from_pointee(Globals::empty(catalog.clone())),
+            needs,
             catalog,
-            kv: Mutex::default(),
+            heads: Heads::default(),
+            current: ArcSwap::from_pointee(globals.clone()),
+            latest: Mutex::new(globals),
             version: AtomicU64::new(1),
-            compile_us: AtomicU64::new(0),
             caught_up: watch::Sender::new((false, false)),
             changed: watch::Sender::new(0),
         })
     }
 
-    /// Starts to follow both logs.
+    /// Starts to follow both logs, and to compile what is in force.
     pub fn spawn(self: &Arc<Self>, bus: &Arc<dyn Bus>, topics: &Topics, clock: &Arc<dyn Clock>, stop: &Stop) {
-        let (world, done) = (self.clone(), self.clone());
+        let (world, compiling) = (self.clone(), stop.clone());
+        let compile = move || world.heads.run(world.needs, &compiling, |head| world.put_in_force(head));
+        if let Err(error) = std::thread::Builder::new().name("compiler".to_owned()).spawn(compile) {
+            tracing::error!(%error, "no thread can be started");
+        }
+        let (world, looking) = (self.clone(), self.clone());
         let each = move |_, record: Record<'_>| world.take_catalog(&record);
-        follow("catalog", bus.clone(), topics.catalog(), clock.clone(), stop.clone(), each, move || {
-            done.read_to_end(true)
-        });
+        let mut read = false;
+        let look = move |tail: &mut dyn Tail| {
+            if !read && tail.caught_up() {
+                read = true;
+                looking.heads.read(&looking.catalog.state());
+            }
+            if looking.catalog.look(tail) {
+                // Somebody waits for a revision that will not come.
+                looking.change(|_| {});
+            }
+        };
+        follow_and_look("catalog", bus.clone(), topics.catalog(), clock.clone(), stop.clone(), each, look);
         let (world, done) = (self.clone(), self.clone());
         let each = move |_, record: Record<'_>| world.take_kv(&record);
-        follow("kv", bus.clone(), topics.kv(), clock.clone(), stop.clone(), each, move || done.read_to_end(false));
+        let read = move || {
+            done.change(|_| {});
+            done.caught_up.send_modify(|(_, kv)| *kv = true);
+        };
+        follow("kv", bus.clone(), topics.kv(), clock.clone(), stop.clone(), each, read);
     }
 
-    /// Resolves once both logs were read to the end that they had at the start.
+    /// Resolves once the switch that pauses dispatch is known, and the catalog's log was read to the end that it
+    /// had at the start and what is in force was compiled. If that takes longer than [`CATALOG_WAIT`], the
+    /// process starts without: what needs the catalog waits and says so, everything else works.
     pub async fn ready(&self) {
+        let mut caught_up = self.caught_up.subscribe();
         // The sender lives as long as `self`.
-        let _ = self.caught_up.subscribe().wait_for(|(catalog, kv)| *catalog && *kv).await;
+        let _ = caught_up.wait_for(|(_, kv)| *kv).await;
+        let catalog = caught_up.wait_for(|(catalog, _)| *catalog);
+        if tokio::time::timeout(CATALOG_WAIT, catalog).await.is_err() {
+            tracing::warn!("the catalog cannot be used yet, what needs it waits");
+        }
     }
 
     /// The globals in force now.
@@ -96,17 +134,23 @@ impl World {
 
     /// What the rules in force are made of, and how long their revision took to compile.
     pub fn rules(&self) -> (RuleSetStats, Duration) {
-        (self.globals().plan().stats(), Duration::from_micros(self.compile_us.load(Ordering::Relaxed)))
+        let globals = self.globals();
+        (globals.plan().stats(), globals.head().took)
     }
 
     /// The catalog's log as far as it was read.
-    pub fn catalog(&self) -> RwLockReadGuard<'_, CatalogState> {
-        self.catalog.read().unwrap_or_else(PoisonError::into_inner)
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
-    /// The revision in force.
-    pub fn head(&self) -> Option<Arc<CompiledRevision>> {
-        self.globals().head().cloned()
+    /// The triggers in force.
+    pub fn triggers(&self) -> Arc<Triggers> {
+        self.globals().head().triggers.clone()
+    }
+
+    /// What keeps this process from using the revision in force.
+    pub fn problem(&self) -> Option<String> {
+        self.globals().head().problem().map(|problem| format!("catalog: {problem}"))
     }
 
     /// Waits until the globals are as they should be after a write of one's own.
@@ -125,79 +169,62 @@ impl World {
     }
 
     fn take_catalog(&self, record: &Record<'_>) {
-        let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
-        let change = self.catalog.write().unwrap_or_else(PoisonError::into_inner).apply(&key, record.value);
-        match change {
-            // What a blob means is known once a head names it.
-            Ok(Change::Blob) => {}
-            Ok(Change::Revision | Change::Head | Change::Binding) => self.refresh(),
-            Err(error) => tracing::error!(%error, offset = record.offset, "catalog record cannot be used"),
+        match self.catalog.take(record) {
+            Some(Change::Head) => self.heads.tell(&self.catalog.state()),
+            Some(Change::Revision | Change::Blob) => {
+                self.heads.tell_if_incomplete(&self.catalog.state());
+                // What waited for a revision may try again. One without its blobs is asked for again.
+                if record.value.is_some() && *self.caught_up.borrow() == (true, true) {
+                    self.change(|_| {});
+                }
+            }
+            // It comes into force with a head.
+            Some(Change::Binding) | None => {}
         }
     }
 
     fn take_kv(&self, record: &Record<'_>) {
         let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
         let value = match record.value.map(decode::<KvEntry>).transpose() {
-            Ok(entry) => entry.and_then(|e| serde_json::from_str::<Value>(&e.value).ok()),
+            Ok(entry) => entry.map(|entry| entry.value),
             Err(error) => {
                 tracing::error!(%error, %key, "key-value record cannot be used");
                 return;
             }
         };
-        let mut kv = self.kv();
-        kv.version = record.offset + 1;
-        if key == DISPATCH_KEY {
-            kv.paused = value.as_ref().is_some_and(|v| v["paused"] == Value::Bool(true));
-        } else if !key.starts_with(OWN_KEYS) {
-            match value {
-                Some(value) => kv.entries.insert(key, value),
-                None => kv.entries.remove(&key),
-            };
-        }
-        drop(kv);
-        self.refresh();
-    }
-
-    fn read_to_end(&self, catalog: bool) {
-        self.caught_up.send_modify(|(c, k)| if catalog { *c = true } else { *k = true });
-        self.refresh();
-    }
-
-    /// Makes new globals, once there is something whole to make them of.
-    fn refresh(&self) {
-        if *self.caught_up.borrow() != (true, true) {
-            return;
-        }
-        let kv = self.kv();
-        // One guard: a second read lock on this thread could wait for a writer that waits for the first.
-        let catalog = self.catalog();
-        let began = Instant::now();
-        let head = catalog.head_revision();
-        let took = began.elapsed();
-        let made = head.map_err(anyhow::Error::from).and_then(|head| {
-            Ok(Globals::new(self.catalog.clone(), head, &catalog, &kv.entries, kv.version, kv.paused)?)
-        });
-        let globals = match made {
-            Ok(globals) => globals,
-            // The revision that was in force stays in force here: nothing is decided by half a catalog.
-            Err(error) => {
-                tracing::error!(%error, "the catalog's head cannot be used");
-                return;
+        let version = record.offset + 1;
+        self.change(|latest| {
+            latest.kv_version = version;
+            if key == DISPATCH_KEY {
+                latest.paused = value.as_deref().is_some_and(says_paused);
+            } else if !key.starts_with(OWN_KEYS) {
+                match latest.kv.changed(&key, value.as_deref()) {
+                    Ok(kv) => latest.kv = Arc::new(kv),
+                    Err(error) => tracing::error!(%error, "key-value record cannot be used"),
+                }
             }
-        };
-        drop(catalog);
-        if globals.revision() != self.globals().revision() {
-            self.compile_us.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        }
-        self.current.store(Arc::new(globals));
+        });
+    }
+
+    fn put_in_force(&self, head: Head) {
+        self.change(|latest| latest.head = Arc::new(head));
+        self.caught_up.send_modify(|(catalog, _)| *catalog = true);
+    }
+
+    /// Makes the next globals of the latest ones.
+    fn change(&self, change: impl FnOnce(&mut Globals)) {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut latest);
+        self.current.store(Arc::new(latest.clone()));
         let version = self.version.fetch_add(1, Ordering::SeqCst) + 1;
-        drop(kv);
+        drop(latest);
         self.changed.send_replace(version);
     }
+}
 
-    fn kv(&self) -> MutexGuard<'_, Kv> {
-        self.kv.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Whether a value of [`DISPATCH_KEY`] pauses dispatch.
+fn says_paused(value: &str) -> bool {
+    serde_json::from_str::<Value>(value).is_ok_and(|value| value["paused"] == Value::Bool(true))
 }
 
 impl GlobalsSource<Globals> for World {
@@ -221,14 +248,24 @@ impl World {
     /// `unknown_action`, or `invalid_parameters` with every reason.
     pub fn check_action(&self, action: &str, parameters: &Value) -> Result<(String, i64), ApiError> {
         let globals = self.globals();
-        let found = globals.head().and_then(|head| head.action(action).map(|found| (head, found)));
-        let Some((head, found)) = found else {
-            let message =
-                format!("there is no action {action} in the revision in force; `petrel pack list` shows the packs");
-            return Err(ApiError::not_found("unknown_action", message));
+        let revision = &globals.head().revision;
+        let unavailable = |why: &str| Err(ApiError::unavailable("catalog_unavailable", why));
+        let found = match globals.resolve(revision, action) {
+            Resolution::Ready(found) => found.plan,
+            Resolution::Broken(why) => {
+                return unavailable(&format!("{action} cannot be used by this release: {why}"));
+            }
+            _ if revision.is_empty() && globals.head().problem().is_some() => {
+                return unavailable("the catalog's log has not been read to its end yet");
+            }
+            _ => {
+                let message =
+                    format!("there is no action {action} in the revision in force; `petrel pack list` shows the packs");
+                return Err(ApiError::not_found("unknown_action", message));
+            }
         };
-        match found.resolve_parameters(parameters) {
-            Ok(_) => Ok((head.hash().to_owned(), MatchView::kv_version(&*globals))),
+        match found.parameters.complete(parameters) {
+            Ok(_) => Ok((revision.clone(), globals.kv_version())),
             Err(error) => {
                 let message = format!("the parameters do not fit {action}: {error}");
                 Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_parameters", message)

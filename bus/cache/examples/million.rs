@@ -127,7 +127,8 @@ fn value(n: u64) -> Vec<u8> {
 }
 
 fn tell(what: &str, count: u64, took: Duration) {
-    let each = if count == 0 { String::new() } else { format!(", {:.2} µs each", took.as_secs_f64() * 1e6 / count as f64) };
+    let each =
+        if count == 0 { String::new() } else { format!(", {:.2} µs each", took.as_secs_f64() * 1e6 / count as f64) };
     println!("{what}: {took:.1?}{each}; resident {} MB; {:.1} s of CPU so far", resident_mb(), cpu_seconds());
 }
 

@@ -93,9 +93,7 @@ impl Changelog {
         let mut last: BTreeMap<Vec<u8>, i64> = BTreeMap::new();
         last.extend(self.records.iter().map(|(offset, _, key, _)| (key.clone(), *offset)));
         let is_old = |at_ms: i64| now_ms - at_ms > TOMBSTONE_MS;
-        self.records.retain(|(offset, at_ms, key, value)| {
-            last[key] == *offset && (value.is_some() || !is_old(*at_ms))
-        });
+        self.records.retain(|(offset, at_ms, key, value)| last[key] == *offset && (value.is_some() || !is_old(*at_ms)));
     }
 }
 

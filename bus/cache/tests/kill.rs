@@ -37,8 +37,10 @@ fn batch(number: i64) -> impl Iterator<Item = (String, Option<(Vec<u8>, i64)>)> 
 
 fn apply(store: &mut dyn StateStore, number: i64) {
     let entries: Vec<_> = batch(number).collect();
-    let values = entries.iter().map(|(k, v)| Change::Value(k.as_bytes(), v.as_ref().map(|(value, _)| value.as_slice())));
-    let timer = |v: &Option<(Vec<u8>, i64)>| v.as_ref().map(|(_, due_ms)| Timer { kind: TimerKind::Time, due_ms: *due_ms });
+    let values =
+        entries.iter().map(|(k, v)| Change::Value(k.as_bytes(), v.as_ref().map(|(value, _)| value.as_slice())));
+    let timer =
+        |v: &Option<(Vec<u8>, i64)>| v.as_ref().map(|(_, due_ms)| Timer { kind: TimerKind::Time, due_ms: *due_ms });
     let timers = entries.iter().map(|(k, v)| Change::Timer(k.as_bytes(), timer(v)));
     let changes: Vec<Change<'_>> = values.chain(timers).collect();
     store.apply(&changes, Some(Mark { position: Some(number + 1), at_ms: 0 })).expect("applied");
@@ -103,10 +105,8 @@ fn a_killed_process_leaves_what_its_position_says() {
         let found: Vec<_> = found.into_iter().collect::<Result<_, _>>().unwrap();
         let wanted: Vec<_> = model.iter().map(|(k, (v, _))| (k.clone(), v.clone())).collect();
         assert!(found == wanted, "{} keys at {position}, wanted {}", found.len(), wanted.len());
-        let found: Vec<DueTimer> =
-            store.timers(TimerKind::Time, &DueTimer::FIRST).collect::<Result<_, _>>().unwrap();
-        let mut wanted: Vec<DueTimer> =
-            model.into_iter().map(|(key, (_, due_ms))| DueTimer { due_ms, key }).collect();
+        let found: Vec<DueTimer> = store.timers(TimerKind::Time, &DueTimer::FIRST).collect::<Result<_, _>>().unwrap();
+        let mut wanted: Vec<DueTimer> = model.into_iter().map(|(key, (_, due_ms))| DueTimer { due_ms, key }).collect();
         wanted.sort();
         assert!(found == wanted, "{} timers at {position}, wanted {}", found.len(), wanted.len());
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_bus::{Bus, BusError, Publisher, Session, SessionOptions, Tail, TopicPartition, TopicSpec};
+use petrel_bus::{Bus, BusError, Publisher, Session, SessionOptions, SoleWriter, Tail, TopicPartition, TopicSpec};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::Metadata;
@@ -16,6 +16,7 @@ use crate::offsets::{self, Which};
 use crate::options::KafkaOptions;
 use crate::publisher::KafkaPublisher;
 use crate::session::KafkaSession;
+use crate::sole::KafkaSoleWriter;
 use crate::tail::KafkaTail;
 use crate::topics;
 use crate::transactions::Transactions;
@@ -77,6 +78,10 @@ impl Bus for KafkaBus {
 
     fn publisher(&self, name: &str) -> Result<Arc<dyn Publisher>, BusError> {
         Ok(Arc::new(KafkaPublisher::spawn(&self.options, &self.questions, name)?))
+    }
+
+    fn sole_writer(&self, name: &str) -> Result<Box<dyn SoleWriter>, BusError> {
+        Ok(Box::new(KafkaSoleWriter::open(&self.options, &self.questions, name)?))
     }
 
     fn tail(&self, topic: &str) -> Result<Box<dyn Tail>, BusError> {

@@ -17,7 +17,7 @@ pub(crate) enum Fault {
 }
 
 /// Another process has this one's transactional id or membership.
-fn is_fenced(code: Code) -> bool {
+pub(crate) fn is_fenced(code: Code) -> bool {
     matches!(
         code,
         Code::UnknownMemberId

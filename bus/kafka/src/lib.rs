@@ -24,6 +24,7 @@ mod publisher;
 mod restore;
 mod session;
 mod slots;
+mod sole;
 mod tail;
 mod topics;
 mod transactions;

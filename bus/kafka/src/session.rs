@@ -15,6 +15,7 @@ use crate::bus::Questions;
 use crate::context::{Context, UNNUMBERED};
 use crate::faults::{Fault, rebuild};
 use crate::native::{Message, Polled, Poller};
+use crate::offsets::Which;
 use crate::options::KafkaOptions;
 use crate::slots::Slots;
 use crate::transactions::Transactions;
@@ -252,8 +253,8 @@ impl Session for KafkaSession {
     }
 
     fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
-        let watermarks = self.questions.watermarks(&at.topic, at.partition);
-        watermarks.map(|(_, high)| high).map_err(|e| SessionError::Rebuild(e.to_string()))
+        let ends = self.questions.offsets(std::slice::from_ref(at), Which::End);
+        ends.map(|ends| ends.first().copied().unwrap_or(0)).map_err(|e| SessionError::Rebuild(e.to_string()))
     }
 
     fn lag(&mut self) -> Option<u64> {

@@ -1,5 +1,6 @@
 //! Follows a topic from its beginning, outside of any group.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use petrel_bus::{BusError, Record, Tail};
@@ -20,8 +21,13 @@ const RECORDS_MAX: usize = 10_000;
 pub(crate) struct KafkaTail {
     topic: String,
     poller: Poller,
+    questions: Arc<Questions>,
     /// What is left to read until it is caught up, by partition.
     left: Vec<Option<Left>>,
+    /// What is read next, as far as known, by partition.
+    next: Vec<i64>,
+    /// The high watermarks at the latest mark.
+    mark: Option<Vec<i64>>,
     opened: Instant,
     grace: Duration,
 }
@@ -40,17 +46,18 @@ impl KafkaTail {
     /// From these offsets; a partition that has none from its beginning.
     pub(crate) fn open(
         options: &KafkaOptions,
-        questions: &Questions,
+        questions: &Arc<Questions>,
         topic: &str,
         from: &[i64],
     ) -> Result<Self, BusError> {
         let doing = format!("cannot follow {topic}");
         let begins = questions.of_all(topic, Which::Beginning)?;
         let ends = questions.of_all(topic, Which::End)?;
-        let mut left = Vec::new();
+        let (mut left, mut next) = (Vec::new(), Vec::new());
         let mut list = TopicPartitionList::new();
         for (partition, (begin, end)) in (0..).zip(begins.into_iter().zip(ends)) {
             let first = from.get(partition as usize).map_or(begin, |offset| begin.max(*offset));
+            next.push(first);
             left.push((end > first).then_some(Left { end, dry: false }));
             let offset = if first > begin { Offset::Offset(first) } else { Offset::Beginning };
             let added = list.add_partition_offset(topic, number(partition), offset);
@@ -62,15 +69,19 @@ impl KafkaTail {
         let poller = consumer.and_then(Poller::new).map_err(|e| bus_error(&doing, &e))?;
         poller.consumer().assign(&list).map_err(|e| bus_error(&doing, &e))?;
         let grace = Duration::from_millis(options.tail_grace_ms);
-        Ok(Self { topic: topic.to_owned(), poller, left, opened: Instant::now(), grace })
+        let (topic, questions) = (topic.to_owned(), questions.clone());
+        Ok(Self { topic, poller, questions, left, next, mark: None, opened: Instant::now(), grace })
     }
 }
 
 impl Tail for KafkaTail {
     fn next(&mut self, wait: Duration, each: &mut dyn FnMut(u32, Record<'_>)) -> Result<(), BusError> {
         let deadline = Instant::now() + wait;
-        let Self { topic, poller, left, .. } = self;
+        let Self { topic, poller, left, next, .. } = self;
         let mut reached = |partition: u32, offset: i64, dry: bool| {
+            if let Some(next) = next.get_mut(partition as usize) {
+                *next = offset.max(*next);
+            }
             if let Some(left) = left.get_mut(partition as usize) {
                 *left = left.filter(|left| offset < left.end).map(|left| Left { dry, ..left });
             }
@@ -102,5 +113,15 @@ impl Tail for KafkaTail {
         // Somebody else's open transaction is not waited for, only markers.
         let patient = self.opened.elapsed() < self.grace;
         self.left.iter().flatten().all(|left| left.dry && !patient)
+    }
+
+    fn mark(&mut self) -> Result<(), BusError> {
+        self.mark = Some(self.questions.of_all(&self.topic, Which::End)?);
+        Ok(())
+    }
+
+    fn passed_mark(&self) -> bool {
+        // Where transactions are open, the end that the consumer meets is below the mark.
+        self.mark.as_ref().is_some_and(|mark| self.next.iter().zip(mark).all(|(next, mark)| next >= mark))
     }
 }

@@ -14,7 +14,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use crate::context::Context;
-use crate::faults::{Fault, bus_error};
+use crate::faults::{Fault, bus_error, is_fenced};
 use crate::lists::number;
 use crate::native::Reports;
 use crate::options::KafkaOptions;
@@ -195,6 +195,11 @@ impl Transactions {
             Some(RDKafkaErrorCode::InvalidProducerEpoch | RDKafkaErrorCode::Fatal) => Fault::Rebuild(error.to_string()),
             _ => Fault::Abort(error.to_string()),
         })
+    }
+
+    /// Whether somebody else has taken the transactional id.
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.producer().client().fatal_error().is_some_and(|(code, _)| is_fenced(code))
     }
 
     fn fatal(&self) -> Option<Fault> {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use petrel_bus::{
-    Block, Bus, BusError, Clock, LogTail, LogUsage, Member, Publisher, Session, SessionOptions, Tail, TopicPartition,
-    TopicSpec,
+    Block, Bus, BusError, Clock, LogTail, LogUsage, Member, Publisher, Session, SessionOptions, SoleWriter, Tail,
+    TopicPartition, TopicSpec,
 };
 
 use crate::committer::Job;
 use crate::log::LocalLog;
 use crate::options::LocalOptions;
+use crate::publisher::LocalSoleWriter;
 use crate::store::Bounds;
 use crate::store::layout::is_topic_name;
 
@@ -124,6 +125,10 @@ impl Bus for LocalBus {
 
     fn publisher(&self, _name: &str) -> Result<Arc<dyn Publisher>, BusError> {
         Ok(Arc::new(self.log.clone()))
+    }
+
+    fn sole_writer(&self, name: &str) -> Result<Box<dyn SoleWriter>, BusError> {
+        Ok(Box::new(LocalSoleWriter::open(self.log.clone(), name)?))
     }
 
     fn tail(&self, topic: &str) -> Result<Box<dyn Tail>, BusError> {

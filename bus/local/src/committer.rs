@@ -27,6 +27,8 @@ pub(crate) enum Job {
     Publish {
         outputs: Vec<Output>,
         bytes: usize,
+        /// The sole writer that it is of, if it is of one.
+        sole: Option<Sole>,
         acknowledge: Acknowledge,
     },
     Commit(Commit),
@@ -38,6 +40,13 @@ pub(crate) enum Job {
     Barrier {
         answer: SyncSender<Result<(), SessionError>>,
     },
+}
+
+/// A sole writer: its name, and how many there were when it was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sole {
+    pub(crate) name: Arc<str>,
+    pub(crate) number: u64,
 }
 
 pub(crate) struct Commit {
@@ -239,6 +248,13 @@ impl Committer {
     fn stage(&self, state: &mut State, staged: &mut Staged, job: Job) -> Option<Waiting> {
         let now_ms = self.shared.clock.now_ms();
         match job {
+            Job::Publish { sole: Some(Sole { name, number }), acknowledge, .. }
+                if state.sole_writers.get(&name) != Some(&number) =>
+            {
+                // To its writer, "closed" means that another one was opened since.
+                drop(acknowledge.send(Err(PublishError::Closed)));
+                None
+            }
             Job::Publish { outputs, acknowledge, .. } => match self.place(state, staged, &outputs) {
                 Ok(partitions) => {
                     let placed = outputs.into_iter().zip(partitions);

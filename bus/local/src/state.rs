@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) topics: BTreeMap<Arc<str>, Topic>,
     pub(crate) offsets: HashMap<(Arc<str>, TopicPartition), Committed>,
     pub(crate) groups: BTreeMap<Arc<str>, Group>,
+    /// How many sole writers were opened, by name: one process has the log, so nobody else counts.
+    pub(crate) sole_writers: HashMap<Arc<str>, u64>,
     pub(crate) version: u64,
     /// Bytes of all partitions.
     pub(crate) bytes: u64,

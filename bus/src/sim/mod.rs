@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use crate::bus::{Bus, BusError, SessionOptions, Tail, TopicSpec};
 use crate::member::Member;
-use crate::publisher::{Publisher, Receipt};
+use crate::publisher::{Publisher, Receipt, SoleWriteError, SoleWriter};
 use crate::record::{Output, OwnedRecord};
 use crate::session::Session;
 use crate::tail::LogTail;
@@ -126,6 +126,15 @@ impl Bus for SimBus {
         Ok(Arc::new(self.clone()))
     }
 
+    fn sole_writer(&self, name: &str) -> Result<Box<dyn SoleWriter>, BusError> {
+        self.shared.check()?;
+        let name: Arc<str> = name.into();
+        let mut state = self.shared.lock();
+        let opened = state.sole_writers.entry(name.clone()).or_default();
+        *opened += 1;
+        Ok(Box::new(SimSoleWriter { shared: self.shared.clone(), number: *opened, name }))
+    }
+
     fn tail(&self, topic: &str) -> Result<Box<dyn Tail>, BusError> {
         self.shared.check()?;
         Ok(Box::new(LogTail::open(self.shared.clone(), topic)?))
@@ -148,6 +157,27 @@ impl Publisher for SimBus {
         // Nobody waits for a receipt that was dropped.
         let _ = acknowledge.send(self.shared.publish(outputs));
         receipt
+    }
+}
+
+/// The right to write until another writer of the name is opened.
+struct SimSoleWriter {
+    shared: Shared,
+    name: Arc<str>,
+    /// How many there were when it was opened.
+    number: u64,
+}
+
+impl SoleWriter for SimSoleWriter {
+    fn write(self: Box<Self>, outputs: Vec<Output>) -> Result<(), SoleWriteError> {
+        // Nothing happens in between: a simulated log has one thread.
+        if self.shared.lock().sole_writers.get(&self.name) != Some(&self.number) {
+            return Err(SoleWriteError::Superseded);
+        }
+        match self.shared.publish(outputs) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(SoleWriteError::NotWritten(error.to_string())),
+        }
     }
 }
 

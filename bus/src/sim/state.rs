@@ -28,6 +28,8 @@ pub(super) struct State {
     /// Until when nobody can reach the log, in milliseconds since the epoch.
     pub(super) unreachable_until_ms: i64,
     pub(super) version: u64,
+    /// How many sole writers were opened, by name.
+    pub(super) sole_writers: BTreeMap<Arc<str>, u64>,
     /// Up to when time has done its work, in milliseconds since the epoch.
     passed_ms: i64,
     /// Since when groups have no member.

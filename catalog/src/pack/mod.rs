@@ -59,11 +59,21 @@ impl PackDraft {
 /// Reads a pack. What cannot be read is left out of the draft and stands in the problems; a pack
 /// without a readable `pack.yaml` is called as its folder.
 pub(crate) fn read(source: PackSource, problems: &mut Problems) -> PackDraft {
+    read_only(source, |_| true, problems)
+}
+
+/// Reads of a stored pack what its triggers are, and nothing else.
+pub(crate) fn read_triggers(name: &str, files: Vec<PackFile>, problems: &mut Problems) -> Vec<TriggerDraft> {
+    let source = PackSource { label: name.to_owned(), files, special: Vec::new() };
+    read_only(source, |kind| matches!(kind, files::Kind::Trigger), problems).triggers
+}
+
+fn read_only(source: PackSource, wanted: impl Fn(files::Kind) -> bool, problems: &mut Problems) -> PackDraft {
     let label = source.label.clone();
     let files = files::check(source, problems);
     let mut parts = Parts::default();
     for file in &files {
-        let Some(kind) = files::kind_of(&file.path) else { continue };
+        let Some(kind) = files::kind_of(&file.path).filter(|kind| wanted(*kind)) else { continue };
         let path: Arc<str> = files::shown(&label, &file.path).into();
         let mut report = Report::new(path, problems);
         match yaml::parse(&file.bytes) {
@@ -89,6 +99,24 @@ pub(crate) fn read(source: PackSource, problems: &mut Problems) -> PackDraft {
     PackDraft { name, version, description, triggers, rules, actions, files, content_hash, broken, nameless }
 }
 
+/// Reads one action of a stored pack and none of its other files: from the file that is called as the action,
+/// or else from the one that says so. Nothing if the pack has no such action.
+pub(crate) fn read_action(pack: &str, files: &[PackFile], name: &str, problems: &mut Problems) -> Option<ActionDraft> {
+    let usual = format!("actions/{name}.yaml");
+    let is_action = |file: &&PackFile| matches!(files::kind_of(&file.path), Some(files::Kind::Action));
+    let mut candidates: Vec<&PackFile> = files.iter().filter(is_action).collect();
+    candidates.sort_by_key(|file| file.path != usual);
+    for file in candidates {
+        let Ok(node) = yaml::parse(&file.bytes) else { continue };
+        if !named(&node).any(|text| text == name) {
+            continue;
+        }
+        let path: Arc<str> = files::shown(pack, &file.path).into();
+        return action::read(&node, files, &mut Report::new(path, problems));
+    }
+    None
+}
+
 /// Stands in for a manifest with problems, so that all else of the pack is checked too.
 fn guessed_manifest(label: &str) -> manifest::Manifest {
     let place = Place { path: files::shown(label, "pack.yaml").into(), at: At::START };
@@ -100,14 +128,20 @@ fn guessed_manifest(label: &str) -> manifest::Manifest {
 fn names_of(path: &str, node: Option<&yaml::Node>) -> Vec<String> {
     let stem = path.rsplit('/').next().and_then(|name| name.strip_suffix(".yaml")).unwrap_or(path);
     let mut names = vec![stem.to_owned()];
-    if let Some(Data::Map(entries)) = node.map(|node| &node.data) {
-        let named = entries.iter().filter(|(key, _)| key.text == "name");
-        names.extend(named.filter_map(|(_, value)| match &value.data {
-            Data::Text(text, _) => Some(text.clone()),
-            _ => None,
-        }));
-    }
+    names.extend(node.iter().flat_map(|node| named(node).map(str::to_owned)));
     names
+}
+
+/// The texts under `name:`.
+fn named(node: &yaml::Node) -> impl Iterator<Item = &str> {
+    let entries = match &node.data {
+        Data::Map(entries) => entries.as_slice(),
+        _ => &[],
+    };
+    entries.iter().filter(|(key, _)| key.text == "name").filter_map(|(_, value)| match &value.data {
+        Data::Text(text, _) => Some(text.as_str()),
+        _ => None,
+    })
 }
 
 #[derive(Default)]

@@ -28,9 +28,10 @@ fn the_pack_of_the_design_loads() {
     let rule = compiled.rule("disk.clean_tmp").unwrap();
     assert!(rule.enabled);
     assert_eq!(rule.calls[0].parameters["older_than"], "7d");
-    let (trigger, source) = compiled.bound().next().unwrap();
+    let (trigger, source) = compiled.all_triggers().bound().next().unwrap();
     assert_eq!((trigger.reference.as_str(), source.topic.as_str()), ("disk.alert", "monitoring.alerts"));
-    assert_eq!(compiled.files("disk").iter().filter(|file| file.executable).count(), 1);
+    let files = revision.content().pack("disk").unwrap().files().unwrap();
+    assert_eq!(files.iter().filter(|file| file.executable).count(), 1);
     assert_eq!(revision.pack_versions(), ["disk 1.0.0"]);
 }
 
@@ -328,7 +329,7 @@ fn paths() {
         ("pack.yaml", "", "pack.yaml:1:1: a pack needs the file pack.yaml"),
     ]);
     let mut pack = disk_with(&[(".git/config", "x"), ("actions/.swp", "x"), ("README.md", "x")]);
-    assert_eq!(load(vec![pack.clone()]).compiled().files("disk").len(), 6);
+    assert_eq!(load(vec![pack.clone()]).content().pack("disk").unwrap().files().unwrap().len(), 6);
     pack.special.push("actions/passwd".to_owned());
     assert_eq!(
         problems(vec![pack]).to_string(),

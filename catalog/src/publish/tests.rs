@@ -2,13 +2,19 @@ use petrel_schemas::decode;
 
 use super::*;
 use crate::pack::{PackFile, PackSource};
+use crate::state::Missing;
 use crate::testkit::{disk_with, load, source};
 
 const MINUTE_MS: i64 = 60_000;
 
+/// The last ones only.
+fn keeping(revisions_max: usize) -> Retention {
+    Retention { revisions_max, revision_keep_ms: 0, ..Retention::default() }
+}
+
 fn how(now_ms: i64, revisions_max: usize) -> Application<'static> {
     let offsets = [("disk.alert".to_owned(), vec![10, 20])].into();
-    Application { now_ms, applied_by: "kim", catalog_revisions_max: revisions_max, offsets }
+    Application { now_ms, applied_by: "kim", retention: keeping(revisions_max), offsets }
 }
 
 /// Publishes, folds, and gives the keys: those with a `-` are tombstones.
@@ -36,7 +42,7 @@ fn note(number: usize) -> PackSource {
 }
 
 fn blob_of(revision: &Revision, pack: &str) -> String {
-    blob_key(&revision.blobs().iter().find(|blob| blob.pack == pack).unwrap().hash)
+    blob_key(revision.content().pack(pack).unwrap().hash())
 }
 
 #[test]
@@ -55,7 +61,7 @@ fn apply_roll_back_and_prune() {
     assert_eq!(keys, [blob_of(&two, "note"), revision_key(two.hash()), HEAD_KEY.to_owned()], "disk is stored already");
 
     // Rolling back writes the head alone.
-    let back = state.stored_revision(one.hash()).unwrap();
+    let back = Revision::of_content(state.content(one.hash()).unwrap(), None).unwrap();
     assert_eq!(step(&mut state, &back, &how(4, 2)), [HEAD_KEY]);
     let head = state.head().unwrap();
     assert_eq!((head.revision.as_str(), head.history.as_slice()), (one.hash(), [two.hash().to_owned()].as_slice()));
@@ -73,8 +79,8 @@ fn apply_roll_back_and_prune() {
             format!("-{}", blob_of(&two, "note")),
         ]
     );
-    assert!(state.revision(one.hash()).is_ok() && state.revision(three.hash()).is_ok());
-    assert!(!state.revision(two.hash()).unwrap_err().may_appear());
+    assert!(state.content(one.hash()).is_ok() && state.content(three.hash()).is_ok());
+    assert_eq!(state.content(two.hash()), Err(Missing::Revision { revision: two.hash().to_owned() }));
 }
 
 #[test]
@@ -85,9 +91,9 @@ fn twenty_revisions_are_kept() {
         step(&mut state, revision, &how(n as i64, crate::limits::CATALOG_REVISIONS_DEFAULT));
     }
     assert_eq!(state.revisions().len(), 20);
-    assert_eq!(state.blob_hashes().count(), 21, "one disk pack and twenty notes");
+    assert_eq!(state.blobs().len(), 21, "one disk pack and twenty notes");
     assert_eq!(state.head().unwrap().history.len(), 19);
-    assert!(state.revision(revisions[4].hash()).is_err() && state.revision(revisions[5].hash()).is_ok());
+    assert!(state.content(revisions[4].hash()).is_err() && state.content(revisions[5].hash()).is_ok());
 }
 
 #[test]
@@ -113,7 +119,7 @@ fn bindings_stand_until_their_trigger_changes() {
     step(&mut state, &numbered(2), &nothing);
     assert_eq!(state.bindings()["disk.alert"], bound);
 
-    let compiled = state.head_revision().unwrap().unwrap();
+    let compiled = CompiledRevision::compile(&state.head_content().unwrap().unwrap(), None).unwrap();
     let inputs = compiled.match_plan(state.bindings()).unwrap().inputs();
     assert_eq!(inputs.iter().map(|input| &*input.name).collect::<Vec<_>>(), ["monitoring.alerts"]);
     let lost = compiled.match_plan(&BTreeMap::new()).unwrap_err();
@@ -125,7 +131,7 @@ fn bindings_stand_until_their_trigger_changes() {
     let earliest = load(vec![disk_with(&[("triggers/alert.yaml", EARLIEST)])]);
     assert_eq!(needed_bindings(&state, earliest.compiled())[0].start, Start::Earliest);
     // A binding to another topic is none.
-    let mut elsewhere = state.bindings().clone();
+    let mut elsewhere = BTreeMap::clone(state.bindings());
     elsewhere.get_mut("disk.alert").unwrap().topic = "other".to_owned();
     assert!(compiled.match_plan(&elsewhere).is_err());
     step(&mut state, &earliest, &how(3, 20));
@@ -154,7 +160,8 @@ fn every_prefix_of_a_publication_is_whole() {
     for revision in &revisions {
         for (key, value) in publish(&state, revision, &how(1, 1)).unwrap().catalog {
             state.apply(&key, value.as_deref()).unwrap();
-            let Some(head) = state.head_revision().unwrap() else { continue };
+            let Some(head) = state.head_content().unwrap() else { continue };
+            let head = CompiledRevision::compile(&head, None).unwrap();
             let changing = key == "binding/disk.alert" && value.is_some();
             assert!(changing || head.match_plan(state.bindings()).is_ok(), "after {key}");
         }
@@ -206,8 +213,8 @@ fn the_revision_hash_is_golden() {
 #[test]
 fn packs_can_replace_packs_of_a_base() {
     let base = numbered(1);
-    let changed = Revision::load_into(&base, vec![note(2)]).unwrap();
+    let changed = Revision::load_into(base.content(), None, vec![note(2)]).unwrap();
     assert_eq!(changed.hash(), numbered(2).hash());
-    let grown = Revision::load_into(&Revision::empty(), vec![note(2), disk_with(&[])]).unwrap();
+    let grown = Revision::load_into(Revision::empty().content(), None, vec![note(2), disk_with(&[])]).unwrap();
     assert_eq!(grown.hash(), numbered(2).hash());
 }

@@ -1,7 +1,12 @@
 use petrel_schemas::encode;
 
 use super::*;
+use crate::compile::CompiledRevision;
+use crate::content::ContentError;
 use crate::publish::{Application, Entry, publish};
+use crate::resolve::Actions;
+use crate::retention::Retention;
+use crate::revision::Revision;
 use crate::testkit::{disk_with, load, source};
 
 fn applied(state: &mut CatalogState, entries: &[Entry]) {
@@ -13,7 +18,7 @@ fn applied(state: &mut CatalogState, entries: &[Entry]) {
 /// Publishes and folds what was published.
 fn put_in_force(state: &mut CatalogState, revision: &Revision, now_ms: i64) -> Vec<Entry> {
     let offsets = [("disk.alert".to_owned(), vec![0, 0])].into();
-    let how = Application { now_ms, applied_by: "test", catalog_revisions_max: 20, offsets };
+    let how = Application { now_ms, applied_by: "test", retention: Retention::default(), offsets };
     let publication = publish(state, revision, &how).unwrap();
     applied(state, &publication.catalog);
     publication.catalog
@@ -27,35 +32,36 @@ fn requests_are_resolved_in_the_revision_they_name() {
     put_in_force(&mut state, &first, 1);
     put_in_force(&mut state, &second, 2);
     assert_eq!(state.head().unwrap().revision, second.hash());
+    let actions = Actions::new();
     for (hash, timeout_ms) in [(first.hash(), 600_000), (second.hash(), 300_000), (first.hash(), 600_000)] {
-        let action_timeout = state.revision(hash).unwrap().action("disk.clean").unwrap().plan.timeout_ms;
-        assert_eq!(action_timeout, timeout_ms);
+        let pack = state.pack_of(hash, "disk").unwrap().unwrap();
+        assert_eq!(actions.resolve(&pack, "clean").unwrap().unwrap().plan.timeout_ms, timeout_ms);
     }
-    assert!(Arc::ptr_eq(&state.revision(first.hash()).unwrap(), &state.revision(first.hash()).unwrap()));
+    assert_eq!(actions.compiled(), 2);
+    assert_eq!(state.pack_of(first.hash(), "tape"), Ok(None));
 }
 
 const ACTION_5M: &str = "name: clean\nrunner: command\ncommand: [./clean.sh, \"${parameters.host}\"]\n\
      parameters:\n  host: { type: string, required: true }\n  older_than: { type: string, default: 7d }\ntimeout: 5m\n";
 
 #[test]
-fn what_is_not_there_yet_may_appear() {
+fn what_is_not_there_is_told() {
     let revision = load(vec![disk_with(&[])]);
     let mut writer = CatalogState::new();
     let log = put_in_force(&mut writer, &revision, 1);
     let mut state = CatalogState::new();
     let hash = revision.hash();
-    assert_eq!(state.revision(hash).unwrap_err(), ResolveError::Unknown { revision: hash.to_owned() });
-    assert!(state.revision(hash).unwrap_err().may_appear());
+    let missing = Missing::Revision { revision: hash.to_owned() };
+    assert_eq!((state.content(hash), state.pack_of(hash, "disk")), (Err(missing.clone()), Err(missing.clone())));
     let (blobs, rest): (Vec<_>, Vec<_>) = log.into_iter().partition(|(key, _)| key.starts_with("blob/"));
     applied(&mut state, &rest);
-    assert!(matches!(state.revision(hash), Err(ResolveError::BlobMissing { .. })));
-    assert!(state.head_revision().unwrap_err().may_appear());
+    assert!(matches!(state.content(hash), Err(Missing::Blob { .. })));
+    assert!(matches!(state.pack_of(hash, "disk"), Err(Missing::Blob { .. })));
+    assert!(state.head_content().is_err());
     applied(&mut state, &blobs);
-    assert_eq!(state.head_revision().unwrap().unwrap().hash(), hash);
+    assert_eq!(state.head_content().unwrap().unwrap().hash(), hash);
     state.apply(&revision_key(hash), None).unwrap();
-    let removed = state.revision(hash).unwrap_err();
-    assert_eq!(removed, ResolveError::Removed { revision: hash.to_owned() });
-    assert!(!removed.may_appear());
+    assert_eq!(state.content(hash), Err(missing));
 }
 
 #[test]
@@ -64,10 +70,9 @@ fn a_stored_revision_is_the_loaded_one() {
     let revision = load(vec![disk_with(&[]), user]);
     let mut state = CatalogState::new();
     put_in_force(&mut state, &revision, 1);
-    let stored = state.stored_revision(revision.hash()).unwrap();
+    let stored = Revision::of_content(state.content(revision.hash()).unwrap(), None).unwrap();
     assert_eq!(stored.hash(), revision.hash());
-    assert_eq!(stored.blobs(), revision.blobs());
-    assert_eq!(stored.compiled().files("disk"), revision.compiled().files("disk"));
+    assert_eq!(stored.content(), revision.content());
 }
 
 #[test]
@@ -90,10 +95,12 @@ fn a_blob_that_is_not_what_its_hash_says_is_refused() {
     let mut state = CatalogState::new();
     put_in_force(&mut state, &revision, 1);
     let other = load(vec![disk_with(&[("README.md", "changed")])]);
-    let forged = CatalogBlob { pack: "disk".to_owned(), content: other.blobs()[0].archive.clone() };
-    state.apply(&blob_key(&revision.blobs()[0].hash), Some(&encode(&forged))).unwrap();
-    let error = state.revision(revision.hash()).unwrap_err();
-    assert!(matches!(error, ResolveError::Broken { .. }) && error.may_appear(), "{error}");
+    let forged = CatalogBlob { pack: "disk".to_owned(), content: other.content().packs()[0].archive().to_vec() };
+    state.apply(&blob_key(revision.content().packs()[0].hash()), Some(&encode(&forged))).unwrap();
+    let content = state.content(revision.hash()).unwrap();
+    assert!(matches!(content.packs()[0].files(), Err(ContentError::Hash { .. })));
+    let problems = CompiledRevision::compile(&content, None).unwrap_err();
+    assert!(problems.to_string().contains("has the hash"), "{problems}");
 }
 
 #[test]
@@ -103,25 +110,7 @@ fn a_revision_that_is_not_what_its_hash_says_is_refused() {
     put_in_force(&mut state, &revision, 1);
     let mut record = state.revisions()[revision.hash()].clone();
     record.revision = "other".to_owned();
-    state.apply("revision/other", Some(&encode(&record))).unwrap();
-    let error = state.revision("other").unwrap_err();
-    assert!(error.to_string().contains("the packs of revision other have the hash"), "{error}");
-}
-
-#[test]
-fn only_a_few_compiled_revisions_are_kept() {
-    let mut state = CatalogState::new();
-    let texts: Vec<String> = (0..COMPILED_REVISIONS_MAX + 3).map(|n| format!("text {n}")).collect();
-    for text in &texts {
-        let mut pack = disk_with(&[]);
-        pack.files.push(crate::PackFile {
-            path: "README.md".to_owned(),
-            bytes: text.clone().into_bytes(),
-            executable: false,
-        });
-        put_in_force(&mut state, &load(vec![pack]), 1);
-        state.head_revision().unwrap();
-    }
-    assert_eq!(state.lock().len(), COMPILED_REVISIONS_MAX);
-    assert_eq!(state.revisions().len(), texts.len());
+    let error = state.apply("revision/other", Some(&encode(&record))).unwrap_err();
+    assert_eq!(error, ApplyError::Hash { revision: "other".to_owned(), found: revision.hash().to_owned() });
+    assert!(state.content("other").is_err());
 }

@@ -81,7 +81,7 @@ impl Owner<'_> {
         let invalid = |why: String| Note::new(code::INVALID_PARAMETERS, why);
         let given: Value = serde_json::from_str(&from.core.parameters)
             .map_err(|e| invalid(format!("the parameters are no JSON: {e}")))?;
-        let parameters = plan.parameters.complete(&given).map_err(invalid)?.to_string();
+        let parameters = plan.parameters.complete(&given).map_err(|e| invalid(e.to_string()))?.to_string();
         let most = self.limits().parameters_bytes_max;
         if parameters.len() > most {
             let why = format!("parameters of {} bytes are over the limit of {most}", parameters.len());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use petrel_bus::{Batch, Context, Facts, Output, PartitionState, Record, Stage, Taken};
 use petrel_execution::runner::{NoopSpec, RunnerSpec};
 use petrel_execution::worker::Stop;
-use petrel_execution::{ActionPlan, CompleteParameters, Delivery, code};
+use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError, code};
 use petrel_schemas::{Claim, DeadLetter, Declined, Order, Task, Topics, decode, encode, kind_of};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -27,7 +27,7 @@ struct View;
 struct Nothing;
 
 impl CompleteParameters for Nothing {
-    fn complete(&self, _: &Value) -> Result<Value, String> {
+    fn complete(&self, _: &Value) -> Result<Value, ParameterError> {
         unreachable!("workers complete nothing")
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use petrel_bus::{DriverOptions, GlobalsSource, Output, Versioned};
 use petrel_execution::runner::{PackFiles, RunnerSpec};
-use petrel_execution::{ActionPlan, CompleteParameters, Delivery};
+use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError};
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
 use petrel_executor::worker::{WorkerHandle, WorkerOptions, WorkerService};
@@ -79,7 +79,7 @@ impl PackFiles for NoFiles {
 struct AsGiven;
 
 impl CompleteParameters for AsGiven {
-    fn complete(&self, given: &Value) -> Result<Value, String> {
+    fn complete(&self, given: &Value) -> Result<Value, ParameterError> {
         Ok(given.clone())
     }
 }

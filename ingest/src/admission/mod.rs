@@ -17,7 +17,7 @@
 use std::sync::Arc;
 
 use petrel_bus::Output;
-use petrel_catalog::{CompiledRevision, TriggerDef, TriggerSource};
+use petrel_catalog::{TriggerDef, TriggerSource, Triggers};
 use petrel_schemas::{EventId, TriggerEvent};
 
 use crate::event;
@@ -25,8 +25,8 @@ use crate::json::{self, JSON_DEPTH_CEILING, JsonError, SplitError};
 use crate::metrics::Metrics;
 use crate::refusal::{BatchRefusal, Domain, ItemRefusal, Refusal, Violation};
 
-/// The revision in force; none before the first apply.
-pub type Head = Arc<dyn Fn() -> Option<Arc<CompiledRevision>> + Send + Sync>;
+/// The triggers in force.
+pub type Head = Arc<dyn Fn() -> Arc<Triggers> + Send + Sync>;
 
 /// Limits of what is admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,15 +137,15 @@ impl Admission {
     }
 
     fn admit_event(&self, call: EventCall<'_>) -> Result<AdmittedEvent, Refusal> {
-        let revision = (self.head)();
-        let trigger = http_trigger(revision.as_deref(), call.trigger)?;
+        let triggers = (self.head)();
+        let trigger = http_trigger(&triggers, call.trigger)?;
         let id = parse_id(call.event_id.unwrap_or(call.fresh_id))?;
         self.one(trigger, id, call.body, call.now_ms)
     }
 
     fn admit_batch(&self, call: EventCall<'_>, format: BatchFormat) -> Result<Vec<AdmittedEvent>, BatchRefusal> {
-        let revision = (self.head)();
-        let trigger = http_trigger(revision.as_deref(), call.trigger)?;
+        let triggers = (self.head)();
+        let trigger = http_trigger(&triggers, call.trigger)?;
         let id = parse_id(call.event_id.unwrap_or(call.fresh_id))?;
         let (mut admitted, mut refused, mut refusals) = (Vec::new(), Vec::new(), 0);
         for (index, body) in self.split(call.body, format)?.into_iter().enumerate() {
@@ -260,12 +260,18 @@ fn parse_id(text: &str) -> Result<EventId, Refusal> {
 }
 
 /// The trigger, if HTTP may feed it.
-fn http_trigger<'a>(revision: Option<&'a CompiledRevision>, reference: &str) -> Result<&'a TriggerDef, Refusal> {
-    let unknown = || {
-        let message = format!("there is no trigger {:?} in the revision in force", shorten(reference.to_owned()));
-        Refusal::new(Domain::NotFound, "trigger_unknown", message)
+fn http_trigger<'a>(triggers: &'a Triggers, reference: &str) -> Result<&'a TriggerDef, Refusal> {
+    let unknown = || match triggers.why_incomplete() {
+        None => {
+            let message = format!("there is no trigger {:?} in the revision in force", shorten(reference.to_owned()));
+            Refusal::new(Domain::NotFound, "trigger_unknown", message)
+        }
+        Some(why) => {
+            let message = format!("not all triggers are known here, so {reference:?} may be one: {why}");
+            Refusal::new(Domain::Unavailable, "triggers_incomplete", shorten(message))
+        }
     };
-    let trigger = revision.and_then(|revision| revision.trigger(reference)).ok_or_else(unknown)?;
+    let trigger = triggers.get(reference).ok_or_else(unknown)?;
     let source = match &trigger.source {
         TriggerSource::Http => return Ok(trigger),
         TriggerSource::Kafka(kafka) => format!("the topic {}: send the event there", kafka.topic),

@@ -35,7 +35,7 @@ pub(crate) fn revision(files: &[(&str, &str)]) -> Revision {
 }
 
 fn admission() -> Admission {
-    let revision = revision(PACK).compiled().clone();
+    let triggers = revision(PACK).compiled().all_triggers().clone();
     let options = AdmissionOptions {
         event_bytes_max: 200,
         batch_events_max: 4,
@@ -46,7 +46,7 @@ fn admission() -> Admission {
         key_bytes_max: 10,
     };
     let metrics = Metrics::register(&Registry::new()).unwrap();
-    Admission::new(Arc::new(move || Some(revision.clone())), "petrel.triggers".into(), options, metrics)
+    Admission::new(Arc::new(move || triggers.clone()), "petrel.triggers".into(), options, metrics)
 }
 
 fn call<'a>(trigger: &'a str, body: &'a str) -> EventCall<'a> {
@@ -134,7 +134,8 @@ fn refusals() {
 #[test]
 fn no_revision_no_trigger() {
     let metrics = Metrics::register(&Registry::new()).unwrap();
-    let admission = Admission::new(Arc::new(|| None), "petrel.triggers".into(), AdmissionOptions::default(), metrics);
+    let admission =
+        Admission::new(Arc::new(Arc::default), "petrel.triggers".into(), AdmissionOptions::default(), metrics);
     assert_eq!(admission.event(call("t.any", "{}")).unwrap_err().code, "trigger_unknown");
 }
 

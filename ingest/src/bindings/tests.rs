@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use petrel_bus::{Bus, BusError, Publisher, Session, SessionOptions, Tail, TopicSpec};
-use petrel_catalog::{Application, CatalogState, NeededBinding, Start, needed_bindings, publish};
+use petrel_catalog::{Application, CatalogState, NeededBinding, Retention, Start, needed_bindings, publish};
 use petrel_schemas::Topics;
 
 use super::{BindingError, MissingTopic, start_offsets};
@@ -165,7 +165,7 @@ fn bindings_stand_until_they_change() {
         let pack = format!("name: p\nversion: {version}\ndescription: d\n");
         let revision = revision(&[("pack.yaml", pack.as_str()), ("triggers/t.yaml", trigger)]);
         let offsets = find(&log, &needed_bindings(&state, revision.compiled())).unwrap();
-        let how = Application { now_ms: at, applied_by: "test", catalog_revisions_max: 5, offsets };
+        let how = Application { now_ms: at, applied_by: "test", retention: Retention::default(), offsets };
         for (key, value) in publish(&state, &revision, &how).unwrap().catalog {
             state.apply(&key, value.as_deref()).unwrap();
         }

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use petrel_bus::{Clock, Publisher};
-use petrel_catalog::{CompiledRevision, TriggerSource};
+use petrel_catalog::{TriggerSource, Triggers};
 use petrel_schemas::TriggerEvent;
 
 use crate::admission::Head;
@@ -60,7 +60,8 @@ pub struct Sensors {
     /// None where the machine cannot be read.
     probe: Option<HostProbe>,
     running: BTreeMap<String, Running>,
-    revision: Option<Arc<CompiledRevision>>,
+    /// Those that `running` follows.
+    known: Arc<Triggers>,
 }
 
 /// A trigger that is being sampled.
@@ -97,7 +98,7 @@ impl Sensors {
             events: 0,
             probe,
             running: BTreeMap::new(),
-            revision: None,
+            known: Arc::default(),
         }
     }
 
@@ -127,13 +128,12 @@ impl Sensors {
     /// Starts and stops sensors as the revision in force says.
     fn follow_catalog(&mut self) {
         let head = (self.head)();
-        let hash = |revision: &Option<Arc<CompiledRevision>>| revision.as_ref().map(|r| r.hash().to_owned());
-        if hash(&head) == hash(&self.revision) {
+        if head.revision() == self.known.revision() {
             return;
         }
         let now_ms = self.clock.now_ms();
         let mut running = BTreeMap::new();
-        for trigger in head.iter().flat_map(|revision| revision.triggers()) {
+        for trigger in head.iter() {
             let TriggerSource::Sensor { sensor, every_ms } = &trigger.source else { continue };
             if sensor != host::NAME {
                 // The catalog refuses other names; one of a newer release is not this process's.
@@ -149,7 +149,7 @@ impl Sensors {
             running.insert(trigger.reference.clone(), next);
         }
         tracing::info!(sensors = running.len(), "sensors follow the catalog");
-        (self.running, self.revision) = (running, head);
+        (self.running, self.known) = (running, head);
     }
 
     /// The trigger that is due, the most overdue first.
@@ -177,7 +177,7 @@ impl Sensors {
         running.samples += 1;
         let number = running.samples;
         let Some(event) = self.event(trigger, number, now_ms) else { return };
-        let definition = self.revision.as_ref().and_then(|revision| revision.trigger(trigger));
+        let definition = self.known.get(trigger);
         let key = definition.zip(serde_json::from_str(&event.payload).ok()).and_then(|(t, p)| t.event_key(&p));
         let output = event::output(&self.triggers, key.as_deref(), &event);
         if self.deliver.publish(host::NAME, output, stop) {

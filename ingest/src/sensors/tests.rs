@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use petrel_bus::{Acknowledge, Clock, Output, PublishError, Publisher, Receipt, receipt};
-use petrel_catalog::CompiledRevision;
+use petrel_catalog::Triggers;
 use petrel_schemas::{EventId, TriggerEvent, decode};
 use prometheus::Registry;
 
@@ -71,7 +71,7 @@ fn run(for_ms: i64, answers: Vec<Option<PublishError>>, head: HeadAt) -> Ran {
     let publisher = Arc::new(Script { answers: Mutex::new(answers.into()), ..Script::default() });
     let metrics = Metrics::register(&Registry::new()).unwrap();
     let seen = clock.clone();
-    let head = move || head(seen.now_ms() - T0).map(compiled);
+    let head = move || head(seen.now_ms() - T0).map(compiled).unwrap_or_default();
     let (options, topic) = (SensorOptions::new("node 1"), "petrel.triggers".into());
     Sensors::new(options, Arc::new(head), topic, publisher.clone(), clock.clone(), metrics.clone()).run(&stop);
     let given = std::mem::take(&mut *publisher.given.lock().unwrap());
@@ -82,7 +82,7 @@ fn run(for_ms: i64, answers: Vec<Option<PublishError>>, head: HeadAt) -> Ran {
     Ran { events: given.into_iter().map(event).collect(), metrics, ended_ms: clock.now_ms() - T0 }
 }
 
-fn compiled(every: &'static str) -> Arc<CompiledRevision> {
+fn compiled(every: &'static str) -> Arc<Triggers> {
     let one = format!("name: load\nsource: {{ sensor: host, every: {every} }}\n");
     let two = "name: slow\nsource: { sensor: host, every: 1m }\n";
     let pack = "name: demo\nversion: 1.0.0\ndescription: d\n";
@@ -91,7 +91,7 @@ fn compiled(every: &'static str) -> Arc<CompiledRevision> {
     if every == "10s" {
         files.push(("triggers/slow.yaml", two));
     }
-    revision(&files).compiled().clone()
+    revision(&files).compiled().all_triggers().clone()
 }
 
 fn of(ran: &Ran, trigger: &str) -> Vec<i64> {
@@ -124,7 +124,7 @@ fn samples_are_what_the_catalog_says_of_them() {
     let revision = compiled("10s");
     for (n, (_, event)) in ran.events.iter().filter(|(_, e)| e.trigger == "demo.load").enumerate() {
         let payload: serde_json::Value = serde_json::from_str(&event.payload).unwrap();
-        let trigger = revision.trigger("demo.load").unwrap();
+        let trigger = revision.get("demo.load").unwrap();
         assert_eq!(trigger.check_payload(&payload), Ok(()));
         let known = trigger.schema.as_ref().unwrap()["properties"].as_object().unwrap();
         for field in payload.as_object().unwrap().keys() {

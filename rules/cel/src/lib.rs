@@ -24,6 +24,7 @@ mod scope;
 mod slot;
 mod template;
 mod time;
+mod tree;
 mod value;
 mod version;
 
@@ -40,5 +41,6 @@ pub use scope::{Scope, instant};
 pub use slot::Slot;
 pub use template::Template;
 pub use time::{Duration, Timestamp};
+pub use tree::TextMap;
 pub use value::{Cidr, List, Map, Type, Value};
 pub use version::Version;

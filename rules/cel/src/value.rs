@@ -4,6 +4,7 @@ use core::net::IpAddr;
 
 use crate::owned::OwnedValue;
 use crate::time::{Duration, Timestamp};
+use crate::tree::TextMap;
 use crate::version::Version;
 
 /// What an expression computes with. Numbers keep the type that they were written with; equality and
@@ -69,6 +70,8 @@ pub enum Map<'a> {
     Values(&'a [(Value<'a>, Value<'a>)]),
     /// Constants and what outlives events.
     Owned(&'a [(OwnedValue, OwnedValue)]),
+    /// The key-value store.
+    Texts(&'a TextMap),
 }
 
 /// The types of values.
@@ -191,6 +194,7 @@ impl<'a> Map<'a> {
         match self {
             Self::Values(entries) => entries.len(),
             Self::Owned(entries) => entries.len(),
+            Self::Texts(entries) => entries.len(),
         }
     }
 
@@ -204,6 +208,7 @@ impl<'a> Map<'a> {
         match self {
             Self::Values(entries) => entries.get(index).copied(),
             Self::Owned(entries) => entries.get(index).map(|(key, value)| (key.value(), value.value())),
+            Self::Texts(entries) => entries.entry(index),
         }
     }
 

@@ -36,8 +36,10 @@ stored!(CatalogRevision, "CatalogRevision");
 pub struct CatalogHead {
     /// Hash of the revision.
     pub revision: String,
-    /// Revisions that were in force before, latest first, without repetition.
+    /// Revisions that were in force before and are kept, latest first, without repetition.
     pub history: Vec<String>,
+    /// Until when each of `history` was in force: something may name it that was decided until then.
+    pub history_until_ms: Vec<i64>,
     /// When it was applied.
     pub applied_at_ms: i64,
     /// Who applied it.

@@ -9,6 +9,7 @@ use petrel_catalog::{CompiledRevision, TriggerDef, TriggerSource, did_you_mean};
 use petrel_rules::{EventReader, Explanation, Kv, MatchView as _, RuleSource, TriggerPlan, TriggerSchema};
 use serde_json::Value;
 
+use super::packs::compiled;
 use super::{ApiError, App, body};
 
 /// `POST /v1/rules/{rule}/explain`: the body is the event. Decided with the key-value store and the time of now.
@@ -18,7 +19,7 @@ pub async fn explain(State(app): State<App>, Path(rule): Path<String>, request: 
     let now_ms = core.clock.now_ms();
     let globals = core.world.globals();
     let unknown = || ApiError::not_found("unknown_rule", format!("there is no rule {rule:?}"));
-    let head = globals.head().ok_or_else(unknown)?.clone();
+    let head = compiled(globals.head())?.ok_or_else(unknown)?.clone();
     let work = move || of_revision(&head, &rule, &event, now_ms, globals.kv());
     let failed = |e: tokio::task::JoinError| ApiError::unavailable("internal", format!("the explanation failed: {e}"));
     let explanation = tokio::task::spawn_blocking(work).await.map_err(failed)??;

@@ -30,7 +30,7 @@ pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
 /// What is wrong beside the stages' own problems, for people.
 pub(super) fn core_problems(core: &Core) -> Vec<String> {
     let log = core.bus.usage().map(|usage| usage.problems).unwrap_or_default();
-    core.exported.problems().into_iter().chain(log).collect()
+    core.world.problem().into_iter().chain(core.exported.problems()).chain(log).collect()
 }
 
 /// What keeps a stage from working, for people.

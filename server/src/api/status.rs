@@ -7,6 +7,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::health::{core_problems, stage_problems};
+use super::packs::in_force;
 use super::{ApiError, App};
 use crate::world::rfc3339;
 
@@ -33,7 +34,7 @@ pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
         "version": env!("CARGO_PKG_VERSION"),
         "bus": core.bus_name,
         "log": core.bus.usage().map(|usage| json!({ "bytes": usage.bytes, "bytes_max": usage.bytes_max })),
-        "revision": globals.head().map(|r| r.hash()),
+        "revision": in_force(globals.head()),
         "dispatch": if globals.is_paused() { "paused" } else { "running" },
         "stages": core.stages.iter().map(stage).collect::<Vec<_>>(),
         "problems": core_problems(core),

@@ -148,7 +148,8 @@ fn refused(status: u16, bytes: &[u8]) -> Failure {
         message.push_str("\n  ");
         message.push_str(&detail.as_str().map_or_else(|| detail.to_string(), str::to_owned));
     }
-    Failure::new(code, message)
+    let refusal = answer["error"]["code"].as_str().map(str::to_owned);
+    Failure { refusal, ..Failure::new(code, message) }
 }
 
 /// A value given as text, as @FILE, or as - for standard input.

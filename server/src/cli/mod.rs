@@ -39,12 +39,14 @@ pub struct Failure {
     pub code: u8,
     /// For people, on standard error; empty when everything was said already.
     pub message: String,
+    /// The stable code of the server's refusal, if it is one.
+    pub refusal: Option<String>,
 }
 
 impl Failure {
     /// A failure with a message.
     pub fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), refusal: None }
     }
 }
 

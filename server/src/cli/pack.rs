@@ -10,6 +10,9 @@ use super::http::Client;
 use super::{EXIT_FAILED, EXIT_USAGE, Failure, output};
 use crate::packs::{self, PackUpload};
 
+/// Code of the refusal that another apply came first.
+const MOVED: &str = "catalog_moved";
+
 pub fn run(command: PackCommand, client: &impl Fn() -> Result<Client, Failure>, format: Output) -> Result<(), Failure> {
     match command {
         PackCommand::Validate { paths } => validate(&paths, format),
@@ -82,15 +85,18 @@ fn apply(
     client: &Client,
     format: Output,
 ) -> Result<(), Failure> {
-    let request = match revision {
-        Some(revision) => json!({ "revision": revision }),
-        None => {
-            let sources = packs::read(paths)?;
-            let uploads: Vec<PackUpload> = sources.iter().map(PackUpload::from).collect();
-            json!({ "packs": uploads, "prune": prune })
-        }
+    let apply = || {
+        let request = match &revision {
+            Some(revision) => json!({ "revision": revision }),
+            None => {
+                let sources = packs::read(paths)?;
+                let uploads: Vec<PackUpload> = sources.iter().map(PackUpload::from).collect();
+                json!({ "packs": uploads, "prune": prune })
+            }
+        };
+        client.post(&["v1", "packs", "apply"], &request)
     };
-    let answer = client.post(&["v1", "packs", "apply"], &request)?;
+    let answer = again_if_moved(apply, |why| output::error(&format!("{why}\ntrying once more")))?;
     if format == Output::Json {
         output::json(&answer);
         return Ok(());
@@ -98,7 +104,24 @@ fn apply(
     let names: Vec<&str> = answer["packs"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let verb = if answer["changed"] == json!(true) { "applied" } else { "already in force" };
     output::line(&format!("{verb}: revision {} ({})", answer["revision"].as_str().unwrap_or("-"), names.join(", ")));
+    let early = answer["removed_early"].as_array().map_or(0, Vec::len);
+    if early > 0 {
+        output::line(&format!(
+            "warning: the catalog is at catalog_bytes_max: {early} earlier revision(s) had to go early; executions that still wait in them will fail"
+        ));
+    }
     Ok(())
+}
+
+/// Applies; once more if another apply came first, with what is in force then.
+fn again_if_moved(apply: impl Fn() -> Result<Value, Failure>, tell: impl Fn(&str)) -> Result<Value, Failure> {
+    match apply() {
+        Err(failure) if failure.refusal.as_deref() == Some(MOVED) => {
+            tell(&failure.message);
+            apply()
+        }
+        answer => answer,
+    }
 }
 
 fn list(client: &Client, format: Output) -> Result<(), Failure> {
@@ -113,4 +136,34 @@ fn list(client: &Client, format: Output) -> Result<(), Failure> {
     ];
     super::rule::show(&answer, "packs", format, &columns);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    #[test]
+    fn an_apply_that_came_second_is_tried_once_more_and_says_so() {
+        let refused = |code: &str| Failure { refusal: Some(code.to_owned()), ..Failure::new(4, "refused") };
+        // What the server answers, one after the other; how often it is asked, and told to the user.
+        let cases = [
+            (vec![None], 1, 0, true),
+            (vec![Some(MOVED), None], 2, 1, true),
+            (vec![Some(MOVED), Some(MOVED), None], 2, 1, false),
+            (vec![Some("invalid_packs"), None], 1, 0, false),
+        ];
+        for (answers, asked_times, told_times, succeeds) in cases {
+            let (asked, told) = (Cell::new(0), RefCell::new(Vec::new()));
+            let apply = || {
+                let answer = answers[asked.get()];
+                asked.set(asked.get() + 1);
+                answer.map_or(Ok(json!({})), |code| Err(refused(code)))
+            };
+            let answer = again_if_moved(apply, |why| told.borrow_mut().push(why.to_owned()));
+            let found = (asked.get(), told.borrow().len(), answer.is_ok());
+            assert_eq!(found, (asked_times, told_times, succeeds), "{answers:?}");
+        }
+    }
 }

@@ -178,6 +178,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if !config.pools.contains(&config.worker.pool) {
         return wrong("worker.pool", "must be one of `pools`");
     }
+    if config.catalog_revision_keep_ms < 0 {
+        return wrong("catalog_revision_keep_ms", "must not be negative");
+    }
     if config.executor.lease_ms < 1_000 {
         return wrong("executor.lease_ms", "must be at least 1000");
     }

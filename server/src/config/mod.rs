@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use petrel_catalog::limits::{CATALOG_BYTES_DEFAULT, CATALOG_REVISIONS_DEFAULT, REVISION_KEEP_MS_DEFAULT};
 use serde::{Deserialize, Serialize};
 
 pub use load::load;
@@ -47,8 +48,12 @@ pub struct Config {
     pub state_memory_bytes_max: u64,
     /// How long the ids of finished executions are remembered, in milliseconds.
     pub request_dedup_ms: i64,
-    /// Revisions whose content stays in the catalog.
+    /// Latest revisions that stay in the catalog whatever their age.
     pub catalog_revisions_max: usize,
+    /// How long a revision stays in the catalog after it was replaced, in milliseconds.
+    pub catalog_revision_keep_ms: i64,
+    /// Most bytes of packs that stay in the catalog.
+    pub catalog_bytes_max: u64,
     /// Longest wait for work in flight at shutdown, in milliseconds.
     pub shutdown_ms: u64,
     /// Apache Kafka; with `bootstrap` unset the local bus is used.
@@ -247,7 +252,9 @@ impl Default for Config {
             commit_interval_ms: 100,
             state_memory_bytes_max: 64 << 20,
             request_dedup_ms: 3_600_000,
-            catalog_revisions_max: 20,
+            catalog_revisions_max: CATALOG_REVISIONS_DEFAULT,
+            catalog_revision_keep_ms: REVISION_KEEP_MS_DEFAULT,
+            catalog_bytes_max: CATALOG_BYTES_DEFAULT,
             shutdown_ms: 30_000,
             kafka: Kafka::default(),
             local: Local::default(),

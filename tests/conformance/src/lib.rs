@@ -48,7 +48,9 @@ macro_rules! conformance {
             publishing::a_call_is_written_whole_or_not_at_all,
             publishing::receipts_say_where,
             restores::a_restore_begins_where_it_is_told,
+            publishing::only_the_latest_sole_writer_writes,
             tails::a_tail_sees_everything_and_follows,
+            tails::a_tail_passes_the_end_that_was_marked,
             topics::existing_topics_must_match,
             topics::offsets_by_time,
         );

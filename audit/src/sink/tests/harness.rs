@@ -107,6 +107,18 @@ impl Session for Member<'_> {
         false
     }
 
+    fn all_caught_up(&self) -> bool {
+        false
+    }
+
+    fn position(&self, at: &TopicPartition) -> i64 {
+        self.next.get(at).copied().unwrap_or(0)
+    }
+
+    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
+        Ok(self.log.records[at].last().map_or(0, |r| r.offset + 1))
+    }
+
     fn lag(&mut self) -> Option<u64> {
         None
     }

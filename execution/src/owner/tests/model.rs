@@ -13,7 +13,7 @@ use crate::code;
 use crate::codec::{from_bytes, to_bytes};
 use crate::delivery::Delivery;
 use crate::execution::{Execution, Known};
-use crate::plan::{ActionPlan, CompleteParameters, Resolution};
+use crate::plan::{ActionPlan, CompleteParameters, ParameterError, Resolution};
 use crate::runner::{NoopSpec, RunnerSpec};
 use crate::status::Status;
 use crate::subject::Subject;
@@ -59,9 +59,10 @@ struct Catalog {
 struct Filled(usize);
 
 impl CompleteParameters for Filled {
-    fn complete(&self, given: &Value) -> Result<Value, String> {
+    fn complete(&self, given: &Value) -> Result<Value, ParameterError> {
+        let required = "parameter \"host\" is required".to_owned();
         match given["host"] {
-            Value::Null => Err("parameter \"host\" is required".to_owned()),
+            Value::Null => Err(ParameterError { action: "demo.bad".to_owned(), reasons: vec![required] }),
             _ => Ok(json!({ "host": given["host"], "filled": "x".repeat(self.0) })),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use petrel_bus::{Batch, Context, Facts, Output, PartitionState, Record, Stage, Taken, TimerKind};
 use petrel_execution::codec::from_bytes;
 use petrel_execution::runner::{NoopSpec, RunnerSpec};
-use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Known};
+use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Known, ParameterError};
 use petrel_schemas::{
     ActionRequest, AuditRecord, CancelRequest, Claim, DeadLetter, Declined, Heartbeat, Order, Task, TaskResult, Topics,
     decode, encode,
@@ -74,7 +74,7 @@ impl PackContent for NoFiles {
 struct AsGiven;
 
 impl CompleteParameters for AsGiven {
-    fn complete(&self, given: &Value) -> Result<Value, String> {
+    fn complete(&self, given: &Value) -> Result<Value, ParameterError> {
         Ok(given.clone())
     }
 }

@@ -110,6 +110,8 @@ impl<'a> Map<'a> {
                 let at = entries.binary_search_by(|(other, _)| key_order(&other.value(), &key)).ok()?;
                 Some(entries[at].1.value())
             }
+            // Its keys are texts.
+            Self::Texts(_) => None,
         }
     }
 
@@ -129,6 +131,7 @@ impl<'a> Map<'a> {
                 let at = entries.binary_search_by(|(key, _)| order(key.value())).ok()?;
                 Some(entries[at].1.value())
             }
+            Self::Texts(entries) => entries.get(name).map(OwnedValue::value),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Writing from outside of a stage.
 
-use petrel_bus::{Output, PublishError, TopicPartition};
+use petrel_bus::{Output, PublishError, SoleWriteError, TopicPartition};
 
 use crate::harness::BusUnderTest;
 use crate::world::{World, text};
@@ -46,4 +46,21 @@ pub fn receipts_say_where<B: BusUnderTest>(under: &B) {
         assert_eq!(found.0, partition, "{name}");
         assert!(offset.is_none_or(|offset| offset == found.1.offset), "{name}");
     }
+}
+
+/// Of the sole writers of one name only the latest writes, and what an earlier one wrote is there when the next
+/// one is opened.
+pub fn only_the_latest_sole_writer_writes<B: BusUnderTest>(under: &B) {
+    let world = World::new(under, "sole", 1);
+    let bus = under.bus();
+    let (name, another) = (world.topic("writer"), world.topic("another"));
+    let record = |value: &str| vec![Output::keyed(&world.topic("in"), "k", value.as_bytes().to_vec())];
+    bus.sole_writer(&name).unwrap().write(record("1")).unwrap();
+    let (old, other) = (bus.sole_writer(&name).unwrap(), bus.sole_writer(&another).unwrap());
+    let new = bus.sole_writer(&name).unwrap();
+    assert_eq!(old.write(record("old")), Err(SoleWriteError::Superseded));
+    new.write(record("2")).unwrap();
+    other.write(record("3")).unwrap();
+    let seen: Vec<String> = world.records("in").iter().map(|(_, r)| text(r.value.as_deref())).collect();
+    assert_eq!(seen, ["1", "2", "3"]);
 }

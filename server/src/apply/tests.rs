@@ -1,0 +1,110 @@
+//! Appliers of several processes over one log.
+
+use petrel_catalog::PackFile;
+
+use super::*;
+use crate::world::Needs;
+use crate::world::tests::{Rig, file, rig};
+
+/// How often each of two processes applies.
+const ROUNDS: usize = 12;
+/// Most attempts at one apply.
+const ATTEMPTS_MAX: usize = 100;
+
+fn applier(rig: &Rig, world: Arc<World>) -> Applier {
+    let missing = MissingTopic::Create { partitions: 2, retention_ms: None };
+    Applier::new(rig.bus.clone(), rig.topics.clone(), rig.clock.clone(), world, Retention::default(), missing)
+}
+
+/// A pack of a bound trigger, a timer and a version.
+fn pack(name: &str, version: usize) -> PackSource {
+    let files: Vec<PackFile> = vec![
+        file("pack.yaml", &format!("name: {name}\nversion: 1.0.{version}\n")),
+        file("triggers/alert.yaml", &format!("name: alert\nsource: {{ kafka: {{ topic: {name} }} }}\n")),
+        file("triggers/tick.yaml", &format!("name: tick\nsource: {{ interval: {{ every: {}s }} }}\n", version + 1)),
+    ];
+    PackSource { label: name.to_owned(), files, special: Vec::new() }
+}
+
+async fn apply(applier: &Applier, name: &str, version: usize) -> Result<Applied, ApiError> {
+    applier.apply(What::Packs { sources: vec![pack(name, version)], prune: false }, name).await
+}
+
+/// Applies until nobody comes first; how often somebody did.
+async fn insist(applier: &Applier, name: &str, version: usize) -> usize {
+    for lost in 0..ATTEMPTS_MAX {
+        match apply(applier, name, version).await {
+            Ok(applied) => {
+                assert!(applied.packs.contains(&format!("{name} 1.0.{version}")), "{:?}", applied.packs);
+                return lost;
+            }
+            Err(error) => assert_eq!((error.status, error.code), (StatusCode::CONFLICT, "catalog_moved"), "{error:?}"),
+        }
+    }
+    panic!("{ATTEMPTS_MAX} applies of {name} came second");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_processes_that_apply_at_once_drop_nothing_of_each_other() {
+    let rig = rig(Needs::Rules, true);
+    let other = rig.other(Needs::Rules);
+    rig.world.ready().await;
+    other.ready().await;
+    let one = Arc::new(applier(&rig, rig.world.clone()));
+    let two = Arc::new(applier(&rig, other.clone()));
+    let racing = |applier: Arc<Applier>, name: &'static str| {
+        tokio::spawn(async move {
+            let mut lost = 0;
+            for version in 0..ROUNDS {
+                lost += insist(&applier, name, version).await;
+            }
+            lost
+        })
+    };
+    let (ours, theirs) = (racing(one, "ours"), racing(two, "theirs"));
+    let lost = ours.await.unwrap() + theirs.await.unwrap();
+    assert!(lost > 0, "they never raced: the test shows nothing");
+
+    rig.world.catalog().read_to_end().await.unwrap();
+    let state = rig.world.catalog().state();
+    let head = state.head().unwrap().clone();
+    let packs = &state.revisions()[&head.revision].packs;
+    let last = ROUNDS - 1;
+    assert_eq!(*packs, [format!("ours 1.0.{last}"), format!("theirs 1.0.{last}")]);
+    // A binding stands from the first apply of its trigger, and each trigger has one.
+    let bound: Vec<&str> = state.bindings().keys().map(String::as_str).collect();
+    assert_eq!(bound, ["ours.alert", "theirs.alert"]);
+    drop(state);
+    // The timers are those of the revision in force: they went with it or not at all.
+    let mut timers = BTreeMap::new();
+    let mut tail = rig.bus.tail(&rig.topics.timers()).unwrap();
+    while !tail.caught_up() {
+        let each = &mut |_: u32, record: petrel_bus::Record<'_>| {
+            let timer: petrel_schemas::TimerDefinition = petrel_schemas::decode(record.value.unwrap()).unwrap();
+            timers.insert(timer.timer, timer.every_ms);
+        };
+        tail.next(std::time::Duration::from_millis(10), each).unwrap();
+    }
+    let every_ms = i64::try_from(ROUNDS).unwrap() * 1_000;
+    assert_eq!(timers, [("ours.tick".to_owned(), every_ms), ("theirs.tick".to_owned(), every_ms)].into());
+}
+
+/// Without the comparison, the second one would publish a revision without the first one's pack.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apply_that_was_put_together_with_an_older_revision_is_refused_and_writes_nothing() {
+    let rig = rig(Needs::Rules, true);
+    rig.world.ready().await;
+    let one = applier(&rig, rig.world.clone());
+    apply(&one, "first", 0).await.unwrap();
+    let stale = one.base().unwrap();
+    let revision = one.load(What::Packs { sources: vec![pack("second", 0)], prune: false }, &stale).await.unwrap();
+    let offsets = one.offsets(&revision).await.unwrap();
+    apply(&one, "third", 0).await.unwrap();
+    let before = rig.bus.end_offsets(&rig.topics.catalog()).unwrap();
+    let refused = one.publish(&revision, &stale, offsets, "kim").await.unwrap_err();
+    assert_eq!((refused.status, refused.code), (StatusCode::CONFLICT, "catalog_moved"));
+    assert!(refused.message.contains("another apply came first"), "{}", refused.message);
+    assert_eq!(rig.bus.end_offsets(&rig.topics.catalog()).unwrap(), before);
+    let applied = apply(&one, "second", 0).await.unwrap();
+    assert_eq!(applied.packs, ["first 1.0.0", "second 1.0.0", "third 1.0.0"]);
+}

@@ -1,0 +1,205 @@
+//! The revision in force, compiled by a thread of its own as far as this process needs it.
+//!
+//! Whoever reads the log hands over each head as it meets it, with the content and the bindings of that moment,
+//! and reads on; the thread compiles the latest. Nobody waits for it but who must: until the new revision is
+//! compiled, the one before decides. One that this release cannot compile decides nothing, and nor does the one
+//! before any more, which would be wrong for as long as nobody looks: what is bound waits, and says why.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use petrel_catalog::{CatalogState, CompiledRevision, Content, Missing, Triggers};
+use petrel_rules::{Binding, MatchPlan};
+use petrel_schemas::TriggerBinding;
+
+use crate::stop::Stop;
+
+/// How long the thread waits for a head before it looks whether to stop.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How much of the revision in force this process needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Needs {
+    /// Nothing: owners and workers resolve actions one by one.
+    Nothing,
+    /// Its triggers: sensors and admission.
+    Triggers,
+    /// All of it: the match stage, and the API, which explains and applies.
+    Rules,
+}
+
+/// The revision in force as this process can use it.
+#[derive(Debug, Default)]
+pub struct Head {
+    /// Its hash; empty before the first apply.
+    pub revision: String,
+    /// `name version` of its packs.
+    pub packs: Vec<String>,
+    /// All of it, where this process needs that and this release can compile it.
+    pub compiled: Option<Arc<CompiledRevision>>,
+    /// Its triggers, where this process needs them.
+    pub triggers: Arc<Triggers>,
+    /// What the match stage decides by, or why it must not.
+    pub plan: MatchPlan,
+    /// How long it took to compile.
+    pub took: Duration,
+}
+
+impl Head {
+    /// What is in force while the log has not been read.
+    pub(super) fn unread() -> Self {
+        let why = "the catalog's log has not been read to its end".to_owned();
+        Self {
+            triggers: Arc::new(Triggers::unknown(why.clone())),
+            plan: MatchPlan::undecided(why, []),
+            ..Self::default()
+        }
+    }
+
+    /// Why nothing can be decided by it, if so.
+    pub fn problem(&self) -> Option<&str> {
+        self.plan.why_undecided()
+    }
+}
+
+/// A head as the log told it.
+#[derive(Debug, Clone, Default)]
+struct Told {
+    revision: String,
+    packs: Vec<String>,
+    content: Option<Result<Content, Missing>>,
+    bindings: Arc<BTreeMap<String, TriggerBinding>>,
+}
+
+#[derive(Debug, Default)]
+struct Wanted {
+    told: Option<Told>,
+    /// Whether the log lacked something of the head that was told last.
+    incomplete: bool,
+    /// Whether the log was read to the end that it had at the start. An earlier head may be half gone.
+    read: bool,
+}
+
+/// Where the follower of the log leaves heads for the thread.
+#[derive(Debug, Default)]
+pub(super) struct Heads {
+    wanted: Mutex<Wanted>,
+    changed: Condvar,
+}
+
+impl Heads {
+    /// The head that the log has just told. Takes moments.
+    pub fn tell(&self, state: &CatalogState) {
+        let head = state.head();
+        let revision = head.map(|head| head.revision.clone()).unwrap_or_default();
+        let packs = state.revisions().get(&revision).map(|record| record.packs.clone()).unwrap_or_default();
+        let content = head.map(|head| state.content(&head.revision));
+        let incomplete = matches!(content, Some(Err(_)));
+        let told = Told { revision, packs, content, bindings: state.bindings().clone() };
+        let mut wanted = self.lock();
+        (wanted.told, wanted.incomplete) = (Some(told), incomplete);
+        drop(wanted);
+        self.changed.notify_one();
+    }
+
+    /// As [`Self::tell`], if the log lacked something of the head when it told it.
+    pub fn tell_if_incomplete(&self, state: &CatalogState) {
+        if self.lock().incomplete {
+            self.tell(state);
+        }
+    }
+
+    /// The log was read to the end that it had at the start.
+    pub fn read(&self, state: &CatalogState) {
+        self.tell(state);
+        self.lock().read = true;
+        self.changed.notify_one();
+    }
+
+    /// Compiles heads until told to stop, and hands each to `publish`.
+    pub fn run(&self, needs: Needs, stop: &Stop, publish: impl Fn(Head)) {
+        let mut before: Option<Arc<CompiledRevision>> = None;
+        while !stop.is_set() {
+            let Some(told) = self.next() else { continue };
+            let head = make(told, needs, before.as_ref());
+            if let Some(problem) = head.problem() {
+                tracing::error!(revision = %head.revision, problem, "nothing can be decided by the catalog");
+            }
+            before = head.compiled.clone().or(before);
+            publish(head);
+        }
+    }
+
+    /// The latest head that was told, if there is one within a moment.
+    fn next(&self) -> Option<Told> {
+        let wanted = self.lock();
+        let idle = |wanted: &mut Wanted| wanted.told.is_none() || !wanted.read;
+        let waited = self.changed.wait_timeout_while(wanted, LOOK, idle);
+        let (mut wanted, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() { None } else { wanted.told.take() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Wanted> {
+        // Its values are replaced whole, so a panic elsewhere cannot leave them half done.
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn make(told: Told, needs: Needs, before: Option<&Arc<CompiledRevision>>) -> Head {
+    let Told { revision, packs, content, bindings } = told;
+    let head = Head { revision, packs, ..Head::default() };
+    let Some(content) = content else { return head };
+    let began = Instant::now();
+    let content = match content {
+        Ok(content) => content,
+        Err(missing) => {
+            let triggers = Arc::new(Triggers::unknown(missing.to_string()));
+            let plan = undecided(missing.to_string(), &bindings);
+            return Head { plan, triggers, ..head };
+        }
+    };
+    if needs < Needs::Rules {
+        let triggers = if needs == Needs::Nothing { Arc::default() } else { Arc::new(Triggers::read(&content)) };
+        return Head { triggers, took: began.elapsed(), ..head };
+    }
+    // A mistake in this release's compiler is one more thing that it cannot compile.
+    let made = catch_unwind(AssertUnwindSafe(|| compile(&content, before, &bindings)));
+    let made = made.unwrap_or_else(|_| Err("the compiler panicked, see the log".to_owned()));
+    let took = began.elapsed();
+    match made {
+        Ok((compiled, plan)) => {
+            let triggers = compiled.all_triggers().clone();
+            Head { compiled: Some(compiled), triggers, plan, took, ..head }
+        }
+        Err(why) => {
+            let why = format!("revision {} cannot be used by this release: {why}", head.revision);
+            // Events are still taken in, to be decided by a release that can.
+            Head { triggers: Arc::new(Triggers::read(&content)), plan: undecided(why, &bindings), took, ..head }
+        }
+    }
+}
+
+/// Compiles a revision, or takes the one before if it is the same.
+fn compile(
+    content: &Content,
+    before: Option<&Arc<CompiledRevision>>,
+    bindings: &BTreeMap<String, TriggerBinding>,
+) -> Result<(Arc<CompiledRevision>, MatchPlan), String> {
+    let compiled = match before.filter(|before| before.hash() == content.hash()) {
+        Some(same) => same.clone(),
+        None => {
+            let compiled = CompiledRevision::compile(content, before.map(|before| &**before));
+            Arc::new(compiled.map_err(|problems| problems.to_string())?)
+        }
+    };
+    let plan = compiled.match_plan(bindings).map_err(|missing| missing.to_string())?;
+    Ok((compiled, plan))
+}
+
+fn undecided(why: String, bindings: &BTreeMap<String, TriggerBinding>) -> MatchPlan {
+    let binding =
+        |bound: &TriggerBinding| Binding { topic: bound.topic.as_str().into(), offsets: bound.offsets.clone() };
+    MatchPlan::undecided(why, bindings.values().map(binding))
+}
