@@ -36,10 +36,6 @@ pub enum BusError {
     Configuration(String),
 }
 
-/// How long every log keeps the tombstones of compacted topics, in milliseconds. Whoever follows a topic, or
-/// keeps a copy of what it says, must look at it more often.
-pub const TOMBSTONE_MS: i64 = 24 * 3_600_000;
-
 /// A topic of Petrel's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSpec {
@@ -51,6 +47,10 @@ pub struct TopicSpec {
     pub compacted: bool,
     /// How long records stay, in milliseconds; none for compacted topics and for ever.
     pub retention_ms: Option<i64>,
+    /// How long the tombstones of a compacted topic stay, in milliseconds: whoever reads it from its
+    /// beginning, or goes on where it was, must get from a record to its tombstone within that time.
+    /// None for other topics and for ever.
+    pub delete_retention_ms: Option<i64>,
 }
 
 impl TopicSpec {
@@ -60,11 +60,12 @@ impl TopicSpec {
     /// [`BusError::TopicDiffers`] names the first difference.
     pub fn matches(&self, wanted: &Self) -> Result<(), BusError> {
         let cleanup = |spec: &Self| if spec.compacted { "compact".to_owned() } else { "delete".to_owned() };
-        let retention = |spec: &Self| spec.retention_ms.map_or("none".to_owned(), |ms| format!("{ms} ms"));
+        let time = |ms: Option<i64>| ms.map_or("none".to_owned(), |ms| format!("{ms} ms"));
         let settings = [
             ("partitions", self.partitions.to_string(), wanted.partitions.to_string()),
             ("cleanup", cleanup(self), cleanup(wanted)),
-            ("retention", retention(self), retention(wanted)),
+            ("retention", time(self.retention_ms), time(wanted.retention_ms)),
+            ("delete retention", time(self.delete_retention_ms), time(wanted.delete_retention_ms)),
         ];
         match settings.into_iter().find(|(_, found, wanted)| found != wanted) {
             None => Ok(()),
@@ -84,8 +85,6 @@ pub struct SessionOptions {
     pub member: Arc<str>,
     /// Whether it writes; without transactions [`Session::send`] is an error.
     pub transactional: bool,
-    /// Whether all topics' partitions of one number must go to the same member.
-    pub co_partitioned: bool,
 }
 
 /// Follows a topic from its beginning, all partitions, committed records only, outside of any group.

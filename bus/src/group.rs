@@ -1,10 +1,11 @@
 //! Consumer groups of a log that lives in one process: who has which partition.
 //!
 //! A pure state machine that [`crate::sim`] and `petrel-bus-local` share. Partitions of every topic
-//! are split into ranges over the members that subscribe to it, in order of their names, so that
-//! topics with equal partition counts go to the same member number by number. A change of membership
-//! takes partitions away first ([`GroupEvent::Revoked`]); each is handed on only after its old member
-//! has released it, so that no partition ever has two members. Only what moves is revoked.
+//! are split into ranges over the members that subscribe to it, in order of their names. A topic that
+//! follows another is not split: its partitions go where those of the same number of its leader go. A
+//! change of membership takes partitions away first ([`GroupEvent::Revoked`]); each is handed on only
+//! after its old member has released it, so that no partition ever has two members. Only what moves is
+//! revoked.
 //!
 //! Fencing: every join gets a new epoch; a member is fenced once its name has a newer epoch or it
 //! expired, and a commit must come from the member that owns each partition it names.
@@ -35,6 +36,8 @@ pub type Counts<'a> = dyn Fn(&str) -> Option<u32> + 'a;
 struct Member {
     epoch: u64,
     topics: BTreeSet<Arc<str>>,
+    /// Topics that follow another: that one, and the follower.
+    followers: BTreeSet<(Arc<str>, Arc<str>)>,
     /// What it has been told to have and has not released.
     owned: BTreeSet<TopicPartition>,
     /// What it shall have once everybody has released.
@@ -63,7 +66,7 @@ impl Group {
         self.epochs
     }
 
-    /// Replaces the topics that a member reads.
+    /// Replaces the topics that a member reads: the topic, and the one whose partitions it follows.
     ///
     /// # Errors
     /// If the member is fenced.
@@ -71,10 +74,17 @@ impl Group {
         &mut self,
         name: &str,
         epoch: u64,
-        topics: impl IntoIterator<Item = Arc<str>>,
+        topics: impl IntoIterator<Item = (Arc<str>, Option<Arc<str>>)>,
         counts: &Counts<'_>,
     ) -> Result<(), Fenced> {
-        self.member(name, epoch)?.topics = topics.into_iter().collect();
+        let member = self.member(name, epoch)?;
+        (member.topics, member.followers) = (BTreeSet::new(), BTreeSet::new());
+        for (topic, leader) in topics {
+            match leader {
+                None => drop(member.topics.insert(topic)),
+                Some(leader) => drop(member.followers.insert((leader, topic))),
+            }
+        }
         self.rebalance(counts);
         Ok(())
     }
@@ -175,8 +185,13 @@ impl Group {
             let readers: Vec<&Arc<str>> =
                 self.members.iter().filter(|(_, m)| m.topics.contains(&topic)).map(|(name, _)| name).collect();
             for (name, range) in readers.iter().zip(ranges(count, readers.len())) {
-                let partitions = range.map(|partition| TopicPartition { topic: topic.clone(), partition });
-                targets.entry((*name).clone()).or_default().extend(partitions);
+                let followers = self.members[*name].followers.iter().filter(|(leader, _)| *leader == topic);
+                let together = [&topic].into_iter().chain(followers.map(|(_, follower)| follower));
+                let of = |topic: &Arc<str>| {
+                    let topic = topic.clone();
+                    range.clone().map(move |partition| TopicPartition { topic: topic.clone(), partition })
+                };
+                targets.entry((*name).clone()).or_default().extend(together.flat_map(of));
             }
         }
         for (name, member) in &mut self.members {

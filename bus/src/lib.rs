@@ -12,12 +12,14 @@
 mod bus;
 mod clock;
 mod driver;
+mod follow;
 mod globals;
 pub mod group;
 mod member;
 mod partition;
 mod publisher;
 mod record;
+mod restores;
 mod run;
 mod session;
 pub mod sim;
@@ -27,14 +29,16 @@ mod stats;
 mod store;
 mod tail;
 
-pub use bus::{Bus, BusError, LogUsage, SessionOptions, TOMBSTONE_MS, Tail, TopicSpec};
+pub use bus::{Bus, BusError, LogUsage, SessionOptions, Tail, TopicSpec};
 pub use clock::Clock;
 pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, Tick};
+pub use follow::{check_followers, with_followers};
 pub use globals::{GlobalsSource, Versioned};
 pub use member::{Block, Log, Member, Transaction};
 pub use partition::{murmur2, partition_of};
 pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, SoleWriteError, SoleWriter, Written, receipt};
 pub use record::{Output, OwnedRecord, Record, To};
+pub use restores::{RestoreProgress, Restoring};
 pub use run::{StageHandle, spawn_stage};
 pub use session::{
     Batch, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,

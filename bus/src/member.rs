@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::bus::SessionOptions;
+use crate::follow::check_followers;
 use crate::group::{Counts, Fenced, Group};
 use crate::record::{Output, Record};
+use crate::restores::RestoreProgress;
 use crate::session::{
     Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError, TopicPartition,
 };
@@ -180,6 +182,7 @@ pub struct Member<L: Log> {
     events: VecDeque<GroupEvent>,
     /// What the log does not take before the commit.
     outputs: Vec<(Output, u32)>,
+    progress: Arc<RestoreProgress>,
     /// Whether the log may have a transaction open.
     sent: bool,
     closed: bool,
@@ -201,6 +204,7 @@ impl<L: Log> Member<L> {
             turn: 0,
             events: VecDeque::new(),
             outputs: Vec::new(),
+            progress: Arc::default(),
             sent: false,
             closed: false,
         }
@@ -212,9 +216,13 @@ impl<L: Log> Member<L> {
     }
 
     fn tell_group(&self) -> Result<(), Fenced> {
-        let topics: Vec<Arc<str>> = self.inputs.iter().map(|i| i.name.clone()).collect();
+        let topics: Vec<_> = self.inputs.iter().map(|i| (i.name.clone(), i.with.clone())).collect();
         let (member, epoch) = (&self.options.member, self.epoch);
         self.log.group(&self.options.group, |group, counts| group.subscribe(member, epoch, topics, counts))
+    }
+
+    fn check_followers(&self, inputs: &[InputTopic]) -> Result<(), SessionError> {
+        check_followers(inputs, |topic| Ok(self.log.partitions(topic)))
     }
 
     fn poll_group(&mut self) -> Result<Vec<GroupEvent>, SessionError> {
@@ -231,6 +239,8 @@ impl<L: Log> Member<L> {
             Err(fenced) => return Err(fenced.into()),
         }
         if let Some(GroupEvent::Assigned(partitions)) = events.last() {
+            // Topics may have come into being since they were subscribed to.
+            self.check_followers(&self.inputs)?;
             self.assigned.extend(partitions.iter().cloned());
         }
         Ok(events)
@@ -319,6 +329,7 @@ impl<L: Log> Member<L> {
         }
         self.log.stabilise(at, end)?;
         while next < end {
+            self.progress.reached(at, next, end);
             let blocks = self.log.read(at, next, READ_RECORDS_MAX)?;
             let begun = next;
             for record in blocks.iter().flat_map(Block::records).filter(|r| r.offset >= begun) {
@@ -354,6 +365,7 @@ impl<L: Log> Member<L> {
 
 impl<L: Log> Session for Member<L> {
     fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError> {
+        self.check_followers(inputs)?;
         self.inputs = inputs.to_vec();
         for topic in inputs.iter().map(|i| &i.name).filter(|topic| self.log.partitions(topic).is_none()) {
             let at = TopicPartition { topic: topic.clone(), partition: 0 };
@@ -408,7 +420,13 @@ impl<L: Log> Session for Member<L> {
     }
 
     fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
-        wanted.iter().map(|wanted| self.restore_one(wanted, each)).collect()
+        let next = wanted.iter().map(|wanted| self.restore_one(wanted, each)).collect();
+        self.progress.done();
+        next
+    }
+
+    fn tell_restores(&mut self, progress: Arc<RestoreProgress>) {
+        self.progress = progress;
     }
 
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {

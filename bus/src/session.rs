@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::record::{Output, Record};
+use crate::restores::RestoreProgress;
 use crate::stage::InputTopic;
 
 /// A partition of a topic.
@@ -133,10 +134,13 @@ pub type Restored<'a> = dyn FnMut(u32, i64, &[u8], Option<&[u8]>) + 'a;
 /// without another call. Dropping it without [`Session::close`] is what a crash looks like.
 pub trait Session {
     /// Replaces the topics that are read. A topic that does not exist is told by a
-    /// [`GroupEvent::Halted`] of its partition 0; the others are read.
+    /// [`GroupEvent::Halted`] of its partition 0; the others are read. The group assigns the partitions of
+    /// topics that follow none; those of a follower come and go with the same numbers of its leader, in
+    /// the same event.
     ///
     /// # Errors
-    /// See [`SessionError`].
+    /// See [`SessionError`]. A follower that has another number of partitions than its leader, or is not
+    /// there, is a [`SessionError::Halt`] that names both.
     fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError>;
 
     /// Waits up to `wait` for records or a change of membership and hands at most `max` records to
@@ -166,6 +170,9 @@ pub trait Session {
     /// # Errors
     /// See [`SessionError`]. A partition that does not exist is a [`SessionError::Halt`].
     fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError>;
+
+    /// Where later restores shall tell how far they are.
+    fn tell_restores(&mut self, _progress: Arc<RestoreProgress>) {}
 
     /// Starts to fetch newly assigned partitions at these positions.
     ///

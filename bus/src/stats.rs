@@ -1,9 +1,10 @@
 //! What a driver counts, read by whoever exports metrics.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::restores::RestoreProgress;
 use crate::session::TopicPartition;
 
 /// Upper bounds of the commit-time histogram's buckets, in milliseconds; one more bucket has none.
@@ -35,6 +36,8 @@ pub struct StageStats {
     pub globals_version: AtomicU64,
     /// Whether a session is up and its partitions are restored.
     pub ready: AtomicBool,
+    /// How far restores are; empty while there are none.
+    pub restores: Arc<RestoreProgress>,
     problems: Mutex<Problems>,
 }
 

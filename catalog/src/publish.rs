@@ -229,4 +229,6 @@ fn timers_in_force(state: &CatalogState) -> BTreeMap<String, (i64, CatchUp)> {
 }
 
 #[cfg(test)]
+mod races;
+#[cfg(test)]
 mod tests;

@@ -159,7 +159,8 @@ fn ensure_topics(plan: &Plan, bus: &dyn Bus, missing: &MissingTopic) -> Result<(
         MissingTopic::Create { partitions, retention_ms } => {
             for topic in absent {
                 let name: Arc<str> = topic.as_str().into();
-                let spec = TopicSpec { name, partitions: *partitions, compacted: false, retention_ms: *retention_ms };
+                let (partitions, retention_ms) = (*partitions, *retention_ms);
+                let spec = TopicSpec { name, partitions, compacted: false, retention_ms, delete_retention_ms: None };
                 let created = bus.ensure_topics(std::slice::from_ref(&spec));
                 created.map_err(|source| vec![BindingError::Bus { topic: topic.clone(), source }])?;
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use petrel_bus::{Bus, Clock, Output, SoleWriteError, SoleWriter, To};
@@ -43,6 +44,8 @@ pub struct Applied {
     pub removed_early: Vec<String>,
 }
 
+/// Longest wait for an apply that came first to have written.
+const WINNER_WAIT: Duration = Duration::from_secs(5);
 /// Name of the catalog's sole writer.
 const WRITER: &str = "catalog";
 
@@ -172,7 +175,16 @@ impl Applier {
         let written = blocking("the catalog could not be written", move || writer.write(outputs)).await?;
         match written {
             Ok(()) => Ok(removed_early),
-            Err(SoleWriteError::Superseded) => Err(moved("another apply is on its way")),
+            Err(SoleWriteError::Superseded) => {
+                // Who is told at once tries again at once, and cuts in on the one that is about to write.
+                let begun_with = base.head.as_deref().unwrap_or_default();
+                let moves = self.world.wait_until(|g| g.head().revision != begun_with);
+                let how = match tokio::time::timeout(WINNER_WAIT, moves).await {
+                    Ok(_) => "another revision came into force meanwhile",
+                    Err(_) => "another apply is on its way",
+                };
+                Err(moved(how))
+            }
             Err(SoleWriteError::NotWritten(why)) => Err(ApiError::unavailable("log_unavailable", why)),
             Err(SoleWriteError::OutcomeUnknown(why)) => {
                 // Whoever writes next ends the doubt; so that nothing is written twice, this writes nothing.

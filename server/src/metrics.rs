@@ -54,6 +54,7 @@ impl Exported {
             family.write(&mut text, stages);
         }
         commit_histogram(&mut text, stages);
+        blocked(&mut text, stages);
         if let Some((counters, world)) = &self.matches {
             match_totals(&mut text, &counters.totals());
             let (rules, compile) = world.rules();
@@ -150,6 +151,23 @@ fn commit_histogram(text: &mut String, stages: &[(String, Arc<StageStats>)]) {
     }
 }
 
+/// Where a stage cannot go on, and since when: `time() - x` is for how long.
+fn blocked(text: &mut String, stages: &[(String, Arc<StageStats>)]) {
+    const COUNT: &str = "petrel_stage_blocked_partitions";
+    head(text, COUNT, "gauge", "Partitions whose next record cannot be taken yet.");
+    for (stage, stats) in stages {
+        let _ = writeln!(text, "{COUNT}{{stage=\"{stage}\"}} {}", stats.blocked().len());
+    }
+    const SINCE: &str = "petrel_stage_blocked_since_seconds";
+    head(text, SINCE, "gauge", "Since when a partition is blocked, in seconds since the epoch.");
+    for (stage, stats) in stages {
+        for blocked in stats.blocked() {
+            let (topic, partition, since) = (&blocked.at.topic, blocked.at.partition, blocked.since_ms as f64 / 1e3);
+            let _ = writeln!(text, "{SINCE}{{stage=\"{stage}\",topic=\"{topic}\",partition=\"{partition}\"}} {since}");
+        }
+    }
+}
+
 fn match_totals(text: &mut String, totals: &MatchTotals) {
     let plain = [
         ("petrel_events_total", "Events that some trigger saw.", totals.events),
@@ -213,6 +231,7 @@ mod tests {
         for wanted in [
             "# TYPE petrel_stage_records_total counter\npetrel_stage_records_total{stage=\"match-0\"} 7\n",
             "petrel_stage_lag_records{stage=\"match-0\"} 0\n",
+            "petrel_stage_blocked_partitions{stage=\"match-0\"} 0\n",
             "petrel_stage_commit_seconds_bucket{stage=\"match-0\",le=\"0.001\"} 0\n",
             "petrel_stage_commit_seconds_bucket{stage=\"match-0\",le=\"+Inf\"} 0\n",
         ] {

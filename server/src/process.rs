@@ -208,6 +208,7 @@ async fn ensure_topics(bus: &Arc<dyn Bus>, topics: &Topics, config: &Config, app
         partitions: topic.partitions,
         compacted: topic.cleanup == Cleanup::Compact,
         retention_ms: (topic.cleanup == Cleanup::Delete).then_some(config.retention_ms),
+        delete_retention_ms: (topic.cleanup == Cleanup::Compact).then_some(config.delete_retention_ms),
     };
     let pools: Vec<&str> = config.pools.iter().map(String::as_str).collect();
     let specs: Vec<TopicSpec> = topics.all(&pools).into_iter().map(spec).collect();
@@ -238,6 +239,7 @@ async fn state_stores(
     }
     let options = CacheOptions {
         memory_bytes_max: config.state_memory_bytes_max,
+        age_ms_max: config.delete_retention_ms / 2,
         ..CacheOptions::new(config.data_dir.join(STATE), cluster_id)
     };
     let opened = tokio::task::spawn_blocking(move || DiskStores::open(options)).await?;

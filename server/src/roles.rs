@@ -165,7 +165,6 @@ impl Parts<'_> {
             group: format!("{}{group}", self.topics.prefix()).into(),
             member: format!("{}-{group}-{thread}", self.instance).into(),
             transactional: true,
-            co_partitioned: false,
         };
         spawn_stage(self.bus.clone(), stage, session, self.driver(), globals, self.clock.clone())
     }

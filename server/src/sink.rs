@@ -18,7 +18,6 @@ pub fn start(parts: &Parts<'_>, endpoint: Endpoint, exported: &mut Exported) -> 
         group: format!("{}{GROUP}", parts.topics.prefix()).into(),
         member: format!("{}-{GROUP}-0", parts.instance).into(),
         transactional: false,
-        co_partitioned: false,
     };
     let topics = SinkTopics { audit: parts.topics.audit(), dead_letters: parts.topics.dead_letters() };
     let options = SinkOptions {

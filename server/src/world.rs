@@ -54,11 +54,20 @@ pub struct World {
     heads: Heads,
     /// What the next globals are made of; their making takes moments.
     latest: Mutex<Globals>,
+    /// Grows when stages have to look again: at their inputs, or at what waits.
     version: AtomicU64,
     current: ArcSwap<Globals>,
     /// Which of the two logs has been read to its end: (catalog, its head compiled, too; key-value store).
     caught_up: watch::Sender<(bool, bool)>,
-    changed: watch::Sender<u64>,
+    changed: watch::Sender<()>,
+}
+
+/// Whether stages that wait for something have to look again after a change. They see it anyway, from their next
+/// batch on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tell {
+    Stages,
+    Nobody,
 }
 
 impl World {
@@ -80,7 +89,7 @@ impl World {
             latest: Mutex::new(globals),
             version: AtomicU64::new(1),
             caught_up: watch::Sender::new((false, false)),
-            changed: watch::Sender::new(0),
+            changed: watch::Sender::new(()),
         })
     }
 
@@ -101,14 +110,14 @@ impl World {
             }
             if looking.catalog.look(tail) {
                 // Somebody waits for a revision that will not come.
-                looking.change(|_| {});
+                looking.change(Tell::Stages, |_| {});
             }
         };
         follow_and_look("catalog", bus.clone(), topics.catalog(), clock.clone(), stop.clone(), each, look);
         let (world, done) = (self.clone(), self.clone());
         let each = move |_, record: Record<'_>| world.take_kv(&record);
         let read = move || {
-            done.change(|_| {});
+            done.change(Tell::Stages, |_| {});
             done.caught_up.send_modify(|(_, kv)| *kv = true);
         };
         follow("kv", bus.clone(), topics.kv(), clock.clone(), stop.clone(), each, read);
@@ -175,7 +184,7 @@ impl World {
                 self.heads.tell_if_incomplete(&self.catalog.state());
                 // What waited for a revision may try again. One without its blobs is asked for again.
                 if record.value.is_some() && *self.caught_up.borrow() == (true, true) {
-                    self.change(|_| {});
+                    self.change(Tell::Stages, |_| {});
                 }
             }
             // It comes into force with a head.
@@ -193,7 +202,8 @@ impl World {
             }
         };
         let version = record.offset + 1;
-        self.change(|latest| {
+        let tell = if key == DISPATCH_KEY { Tell::Stages } else { Tell::Nobody };
+        self.change(tell, |latest| {
             latest.kv_version = version;
             if key == DISPATCH_KEY {
                 latest.paused = value.as_deref().is_some_and(says_paused);
@@ -207,18 +217,20 @@ impl World {
     }
 
     fn put_in_force(&self, head: Head) {
-        self.change(|latest| latest.head = Arc::new(head));
+        self.change(Tell::Stages, |latest| latest.head = Arc::new(head));
         self.caught_up.send_modify(|(catalog, _)| *catalog = true);
     }
 
     /// Makes the next globals of the latest ones.
-    fn change(&self, change: impl FnOnce(&mut Globals)) {
+    fn change(&self, tell: Tell, change: impl FnOnce(&mut Globals)) {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut latest);
         self.current.store(Arc::new(latest.clone()));
-        let version = self.version.fetch_add(1, Ordering::SeqCst) + 1;
+        if tell == Tell::Stages {
+            self.version.fetch_add(1, Ordering::SeqCst);
+        }
         drop(latest);
-        self.changed.send_replace(version);
+        self.changed.send_replace(());
     }
 }
 
@@ -283,7 +295,11 @@ impl World {
             ApiError::unavailable("kv_behind", format!("the switch is set, and {what} has not seen it yet"))
         };
         self.wait_until(|g| g.is_paused() == paused).await.map_err(|_| behind("this process"))?;
-        let wanted = self.current().version;
+        let wanted = {
+            // Whoever made the change may not have told of it yet.
+            let _whole = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+            self.version.load(Ordering::SeqCst)
+        };
         let is_behind = |stats: &StageStats| stats.globals_version.load(Ordering::Relaxed) < wanted;
         let all = async {
             while stages.iter().any(|(_, stats)| is_behind(stats)) {

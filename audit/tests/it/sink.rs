@@ -32,18 +32,14 @@ impl World {
             partitions: PARTITIONS,
             compacted: false,
             retention_ms: None,
+            delete_retention_ms: None,
         };
         bus.ensure_topics(&[spec(&topics.audit), spec(&topics.dead_letters)]).expect("topics");
         Self { engine: Engine::start(), runtime: Runtime::new().expect("a runtime"), bus, clock, topics }
     }
 
     fn sink(&self, member: &str) -> SinkHandle {
-        let session = SessionOptions {
-            group: "petrel-audit".into(),
-            member: member.into(),
-            transactional: false,
-            co_partitioned: false,
-        };
+        let session = SessionOptions { group: "petrel-audit".into(), member: member.into(), transactional: false };
         let endpoint = self.engine.process.endpoint();
         let runtime = self.runtime.handle().clone();
         let options = SinkOptions { backoff_ms: (20, 200), ..SinkOptions::default() };

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use petrel_bus::TOMBSTONE_MS;
-
 /// Smallest [`CacheOptions::memory_bytes_max`].
 pub(crate) const MEMORY_BYTES_MIN: u64 = 8 * 1024 * 1024;
 
@@ -36,7 +34,7 @@ impl CacheOptions {
             dir: dir.into(),
             cluster_id: cluster_id.into(),
             incarnations: BTreeMap::new(),
-            age_ms_max: TOMBSTONE_MS / 2,
+            age_ms_max: 12 * 3_600_000,
             memory_bytes_max: 64 * 1024 * 1024,
             stall_ms_max: 30_000,
         }

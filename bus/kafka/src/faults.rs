@@ -45,14 +45,12 @@ impl Fault {
         }
     }
 
-    /// What the driver must do. A member that keeps its partitions over a rebalance (`cooperative`)
-    /// may commit while the group turns to its next generation: it tries again, and is told if its
-    /// partitions are lost. Else it has been expelled.
-    pub(crate) fn into_session_error(self, cooperative: bool) -> SessionError {
+    /// What the driver must do. A member keeps partitions over a rebalance and may commit while the group
+    /// turns to its next generation: it tries again, and is told if its partitions are lost.
+    pub(crate) fn into_session_error(self) -> SessionError {
         match self {
-            Self::Retry(why) | Self::Abort(why) => SessionError::Abort(why),
-            Self::Generation(why) if cooperative => SessionError::Abort(why),
-            Self::Generation(why) | Self::Rebuild(why) => SessionError::Rebuild(why),
+            Self::Retry(why) | Self::Abort(why) | Self::Generation(why) => SessionError::Abort(why),
+            Self::Rebuild(why) => SessionError::Rebuild(why),
         }
     }
 

@@ -99,11 +99,7 @@ impl KafkaSession {
 
     pub(crate) fn accept_at(&mut self, positions: &[Position]) -> Result<(), SessionError> {
         let list = lists::of_positions(positions).map_err(|e| rebuild("cannot take partitions", &e))?;
-        let taken = match self.cooperative {
-            true => self.consumer().incremental_assign(&list),
-            false => self.consumer().assign(&list),
-        };
-        taken.map_err(|e| rebuild("cannot take partitions", &e))?;
+        self.consumer().incremental_assign(&list).map_err(|e| rebuild("cannot take partitions", &e))?;
         for position in positions {
             self.slots.add(position);
         }
@@ -117,11 +113,7 @@ impl KafkaSession {
         }
         self.slots.remove(partitions);
         let list = lists::of_partitions(partitions);
-        let given = match self.cooperative {
-            true => self.consumer().incremental_unassign(&list),
-            false => self.consumer().unassign(),
-        };
-        given.map_err(|e| rebuild("cannot give partitions up", &e))
+        self.consumer().incremental_unassign(&list).map_err(|e| rebuild("cannot give partitions up", &e))
     }
 
     pub(crate) fn set_paused(&mut self, at: &TopicPartition, paused: bool) -> Result<(), SessionError> {

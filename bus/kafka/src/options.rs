@@ -18,7 +18,7 @@ const REFUSED: [(&str, &str); 24] = [
     ("group.id", "every stage has its own"),
     ("group.instance.id", "membership is dynamic"),
     ("group.protocol", "the classic protocol is used"),
-    ("partition.assignment.strategy", "it follows from the stage"),
+    ("partition.assignment.strategy", "partitions are kept over a rebalance"),
     ("session.timeout.ms", "set `session_timeout_ms`"),
     ("heartbeat.interval.ms", "it follows from `session_timeout_ms`"),
     ("max.poll.interval.ms", "set `max_poll_interval_ms`"),
@@ -194,11 +194,11 @@ impl KafkaOptions {
     }
 
     /// A member of a group.
-    pub(crate) fn member(&self, group: &str, co_partitioned: bool) -> ClientConfig {
+    pub(crate) fn member(&self, group: &str) -> ClientConfig {
         let mut config = self.consumer(group);
         config
             .set("auto.offset.reset", "error")
-            .set("partition.assignment.strategy", if co_partitioned { "range" } else { "cooperative-sticky" })
+            .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", self.session_timeout_ms.to_string())
             .set("heartbeat.interval.ms", (self.session_timeout_ms / 4).clamp(100, 3_000).to_string())
             .set("max.poll.interval.ms", self.max_poll_interval_ms.max(self.session_timeout_ms).to_string());
@@ -238,8 +238,7 @@ mod tests {
     fn defaults_are_valid_and_librdkafka_knows_every_property() {
         let options = KafkaOptions::new("localhost:1", "a");
         assert_eq!(options.validate(), Ok(()));
-        for config in [options.questioner(), options.member("g", true), options.member("g", false), options.reader("g")]
-        {
+        for config in [options.questioner(), options.member("g"), options.reader("g")] {
             config.create_native_config().unwrap();
         }
     }
@@ -254,7 +253,7 @@ mod tests {
         let tuned = with("linger.ms", "50");
         assert_eq!(tuned.validate(), Ok(()));
         assert_eq!(tuned.producer("x").get("linger.ms"), Some("50"));
-        assert_eq!(tuned.member("x", true).get("linger.ms"), Some("50"));
+        assert_eq!(tuned.member("x").get("linger.ms"), Some("50"));
         for (name, _) in REFUSED {
             let error = with(name, "1").validate().unwrap_err().to_string();
             assert!(error.contains(name), "{error}");

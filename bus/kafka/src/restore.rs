@@ -12,7 +12,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use petrel_bus::{BusError, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, SessionError, TopicPartition};
+use petrel_bus::{
+    BusError, RESTORE_OUT_OF_RANGE, RestoreFrom, RestoreProgress, Restored, SessionError, TopicPartition,
+};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -27,6 +29,8 @@ use crate::session::KafkaSession;
 const STABLE_PAUSE: Duration = Duration::from_millis(10);
 /// How often a long restore tells of itself.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+/// After how many records the progress of a partition is told.
+const TOLD_RECORDS: u64 = 1024;
 /// Longest wait in one poll.
 const POLL_WAIT: Duration = Duration::from_millis(200);
 
@@ -58,6 +62,7 @@ pub(crate) fn restore(
     if readings.is_empty() {
         return Ok(answer);
     }
+    readings.iter().for_each(|r| session.progress.reached(&r.at, r.next, r.end));
     wait_until_stable(session, &readings)?;
     let restorer = match session.restorer.take() {
         Some(restorer) => restorer,
@@ -136,10 +141,16 @@ fn read(
                 if let Some(partition) = left.take(&message, record.offset) {
                     (records, progressed) = (records + 1, Instant::now());
                     each(partition, record.offset, record.key.unwrap_or_default(), record.value);
+                    if records.is_multiple_of(TOLD_RECORDS) {
+                        left.tell(&session.progress);
+                    }
                 }
             }
             // Whatever stands between the last record and here is aborted, or markers.
-            Polled::End { topic, partition, offset } => left.reached(&topic, partition, offset),
+            Polled::End { topic, partition, offset } => {
+                left.reached(&topic, partition, offset);
+                left.tell(&session.progress);
+            }
             Polled::Error { fatal: true, reason, .. } => return Err(SessionError::Rebuild(reason)),
             _ => {}
         }
@@ -196,6 +207,10 @@ impl Left {
         let was_open = reading.next < reading.end;
         reading.next = reading.next.max(next);
         self.open -= usize::from(was_open && reading.next >= reading.end);
+    }
+
+    fn tell(&self, progress: &RestoreProgress) {
+        self.readings.iter().for_each(|r| progress.reached(&r.at, r.next.min(r.end), r.end));
     }
 
     /// For people: how far the partitions are that are not done.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use petrel_bus::{
-    Fetched, GroupEvent, InputTopic, Output, Position, RestoreFrom, Restored, Session, SessionError, SessionOptions,
-    TopicPartition,
+    Fetched, GroupEvent, InputTopic, Output, Position, RestoreFrom, RestoreProgress, Restored, Session, SessionError,
+    SessionOptions, TopicPartition, check_followers, with_followers,
 };
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -38,9 +38,8 @@ pub(crate) struct KafkaSession {
     lag: Option<(Instant, u64)>,
     transactions: Option<Transactions>,
     pub(crate) restorer: Option<Poller>,
+    pub(crate) progress: Arc<RestoreProgress>,
     pub(crate) poller: Poller,
-    /// Whether partitions are kept over a rebalance.
-    pub(crate) cooperative: bool,
 }
 
 impl KafkaSession {
@@ -51,8 +50,7 @@ impl KafkaSession {
         transactions: Option<Transactions>,
     ) -> Result<Self, KafkaError> {
         let name = format!("consumer {} of {}", session.member, session.group);
-        let consumer: BaseConsumer<Context> =
-            options.member(&session.group, session.co_partitioned).create_with_context(Context::new(name))?;
+        let consumer: BaseConsumer<Context> = options.member(&session.group).create_with_context(Context::new(name))?;
         Ok(Self {
             options: options.clone(),
             questions: questions.clone(),
@@ -64,8 +62,8 @@ impl KafkaSession {
             lag: None,
             transactions,
             restorer: None,
+            progress: Arc::default(),
             poller: Poller::new(consumer)?,
-            cooperative: !session.co_partitioned,
         })
     }
 
@@ -84,7 +82,8 @@ impl KafkaSession {
     }
 
     fn rebalanced(&mut self, assigned: bool, partitions: Vec<(String, u32)>) {
-        let partitions = self.named(partitions);
+        // The group knows nothing of the followers; one that it names all the same comes once.
+        let partitions = with_followers(&self.inputs, self.named(partitions));
         let lost = self.consumer().assignment_lost();
         tracing::info!(group = %self.group, assigned, lost, partitions = partitions.len(), "group rebalanced");
         self.events.push(match (assigned, lost) {
@@ -164,15 +163,19 @@ impl KafkaSession {
 
 impl Session for KafkaSession {
     fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError> {
-        self.inputs = inputs.to_vec();
+        let mut counts = HashMap::new();
         for input in inputs {
-            let found = self.questions.partitions(&input.name);
-            if found.map_err(|e| SessionError::Rebuild(e.to_string()))?.is_none() {
+            let found = self.questions.partitions(&input.name).map_err(|e| SessionError::Rebuild(e.to_string()))?;
+            if found.is_none() {
                 let at = TopicPartition { topic: input.name.clone(), partition: 0 };
                 self.events.push(GroupEvent::Halted(at, format!("there is no topic {}", input.name)));
             }
+            counts.insert(input.name.clone(), found);
         }
-        let names: Vec<&str> = inputs.iter().map(|input| &*input.name).collect();
+        check_followers(inputs, |topic| Ok(counts.get(topic).copied().flatten()))?;
+        self.inputs = inputs.to_vec();
+        let leaders = inputs.iter().filter(|input| input.with.is_none());
+        let names: Vec<&str> = leaders.map(|input| &*input.name).collect();
         if names.is_empty() {
             self.consumer().unsubscribe();
             return Ok(());
@@ -221,7 +224,13 @@ impl Session for KafkaSession {
     }
 
     fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
-        restore::restore(self, wanted, each)
+        let next = restore::restore(self, wanted, each);
+        self.progress.done();
+        next
+    }
+
+    fn tell_restores(&mut self, progress: Arc<RestoreProgress>) {
+        self.progress = progress;
     }
 
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {
@@ -253,8 +262,10 @@ impl Session for KafkaSession {
     }
 
     fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
+        // The client that asks questions sees what is not committed.
         let ends = self.questions.offsets(std::slice::from_ref(at), Which::End);
-        ends.map(|ends| ends.first().copied().unwrap_or(0)).map_err(|e| SessionError::Rebuild(e.to_string()))
+        let ends = ends.map_err(|e| SessionError::Rebuild(e.to_string()))?;
+        ends.first().copied().ok_or_else(|| SessionError::Rebuild("no end".into()))
     }
 
     fn lag(&mut self) -> Option<u64> {
@@ -283,14 +294,14 @@ impl Session for KafkaSession {
     }
 
     fn send(&mut self, output: Output, partition: u32) -> Result<(), SessionError> {
-        let (bytes, bytes_max, cooperative) = (output.bytes(), self.options.record_bytes_max, self.cooperative);
+        let (bytes, bytes_max) = (output.bytes(), self.options.record_bytes_max);
         if bytes > bytes_max {
             let topic = &output.topic;
             return Err(SessionError::Halt(format!("a record of {bytes} bytes for {topic} is over {bytes_max}")));
         }
         let transactions = self.transactions()?;
         let sent = transactions.begin().and_then(|()| transactions.send(&output, partition, UNNUMBERED));
-        sent.map_err(|fault| fault.into_session_error(cooperative))
+        sent.map_err(Fault::into_session_error)
     }
 
     fn commit(&mut self, positions: &[Position]) -> Result<(), SessionError> {
@@ -301,13 +312,12 @@ impl Session for KafkaSession {
         if self.transactions.is_none() {
             return self.commit_positions(positions);
         }
-        let cooperative = self.cooperative;
-        self.commit_transaction(positions).map_err(|fault| fault.into_session_error(cooperative))
+        self.commit_transaction(positions).map_err(Fault::into_session_error)
     }
 
     fn abort(&mut self, rewind: &[Position]) -> Result<(), SessionError> {
         if let Some(transactions) = &mut self.transactions {
-            transactions.abort().map_err(|fault| fault.into_session_error(false))?;
+            transactions.abort().map_err(Fault::into_session_error)?;
         }
         self.rewind(rewind)
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use petrel_bus::{BusError, TOMBSTONE_MS, TopicSpec};
+use petrel_bus::{BusError, TopicSpec};
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 
@@ -42,31 +42,46 @@ fn existing(questions: &Questions) -> Result<HashMap<String, u32>, BusError> {
     Ok(found.map(|topic| (topic.name().to_owned(), topic.partitions().len() as u32)).collect())
 }
 
-/// Settings that a topic is created with and must have.
-fn settings(topic: &TopicSpec) -> Vec<(&'static str, String)> {
-    let policy = if topic.compacted { "compact" } else { "delete" };
-    let mut settings = vec![("cleanup.policy", policy.to_owned())];
-    settings.push(match topic.compacted {
-        true => ("delete.retention.ms", TOMBSTONE_MS.to_string()),
-        false => ("retention.ms", topic.retention_ms.unwrap_or(-1).to_string()),
-    });
+/// A setting that a topic is created with, and must have.
+struct Setting {
+    name: &'static str,
+    value: String,
+    /// Whether more is as good.
+    at_least: bool,
+}
+
+impl Setting {
+    fn allows(&self, found: &str) -> bool {
+        let number = |text: &str| text.parse::<u64>().ok();
+        let more = || number(found).zip(number(&self.value)).is_some_and(|(found, wanted)| found >= wanted);
+        found == self.value || (self.at_least && more())
+    }
+}
+
+fn settings(options: &KafkaOptions, topic: &TopicSpec) -> Vec<Setting> {
+    let exactly = |name, value: String| Setting { name, value, at_least: false };
+    let at_least = |name, value: String| Setting { name, value, at_least: true };
+    let mut settings = match topic.compacted {
+        false => vec![
+            exactly("cleanup.policy", "delete".to_owned()),
+            exactly("retention.ms", topic.retention_ms.unwrap_or(-1).to_string()),
+        ],
+        true => vec![
+            exactly("cleanup.policy", "compact".to_owned()),
+            exactly("delete.retention.ms", topic.delete_retention_ms.unwrap_or(i64::MAX).to_string()),
+            exactly("segment.bytes", COMPACTED_SEGMENT_BYTES.to_string()),
+            exactly("min.cleanable.dirty.ratio", COMPACTED_DIRTY_RATIO.to_owned()),
+        ],
+    };
+    settings.push(at_least("max.message.bytes", options.batch_bytes_max().to_string()));
+    if options.replication >= 3 {
+        settings.push(at_least("min.insync.replicas", "2".to_owned()));
+    }
     settings
 }
 
 fn create(options: &KafkaOptions, admin: &AdminClient<Context>, topics: &[&TopicSpec]) -> Result<(), BusError> {
-    let mut all = Vec::with_capacity(topics.len());
-    for topic in topics {
-        let mut settings = settings(topic);
-        settings.push(("max.message.bytes", options.batch_bytes_max().to_string()));
-        if topic.compacted {
-            settings.push(("segment.bytes", COMPACTED_SEGMENT_BYTES.to_string()));
-            settings.push(("min.cleanable.dirty.ratio", COMPACTED_DIRTY_RATIO.to_owned()));
-        }
-        if options.replication >= 3 {
-            settings.push(("min.insync.replicas", "2".to_owned()));
-        }
-        all.push(settings);
-    }
+    let all: Vec<Vec<Setting>> = topics.iter().map(|topic| settings(options, topic)).collect();
     let new: Vec<NewTopic<'_>> =
         topics.iter().zip(&all).map(|(topic, settings)| new_topic(options, topic, settings)).collect();
     let wait = AdminOptions::new()
@@ -92,10 +107,10 @@ fn create(options: &KafkaOptions, admin: &AdminClient<Context>, topics: &[&Topic
     Ok(())
 }
 
-fn new_topic<'a>(options: &KafkaOptions, topic: &'a TopicSpec, settings: &'a [(&'static str, String)]) -> NewTopic<'a> {
+fn new_topic<'a>(options: &KafkaOptions, topic: &'a TopicSpec, settings: &'a [Setting]) -> NewTopic<'a> {
     let partitions = topic.partitions as i32;
     let new = NewTopic::new(&topic.name, partitions, TopicReplication::Fixed(options.replication));
-    settings.iter().fold(new, |new, (name, value)| new.set(name, value))
+    settings.iter().fold(new, |new, setting| new.set(setting.name, &setting.value))
 }
 
 fn wait_until_known(options: &KafkaOptions, questions: &Questions, topics: &[&TopicSpec]) -> Result<(), BusError> {
@@ -131,9 +146,10 @@ fn compare(
         }
         let config: ConfigResource =
             answer.map_err(|code| BusError::Unavailable(format!("cannot describe topic {}: {code}", topic.name)))?;
-        for (setting, wanted) in settings(topic) {
-            let found = config.get(setting).and_then(|entry| entry.value.clone()).unwrap_or_default();
-            if found != wanted {
+        for setting in settings(options, topic) {
+            let found = config.get(setting.name).and_then(|entry| entry.value.clone()).unwrap_or_default();
+            if !setting.allows(&found) {
+                let Setting { name: setting, value: wanted, .. } = setting;
                 return Err(BusError::TopicDiffers { topic: name(), setting, found, wanted });
             }
         }

@@ -318,6 +318,7 @@ impl Committer {
                     partitions: options.topic_partitions_default,
                     compacted: false,
                     retention_ms: options.retention_ms_default,
+                    delete_retention_ms: None,
                 };
                 staged.topic(state.add_topic(&spec), spec);
             }

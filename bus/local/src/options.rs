@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use petrel_bus::TOMBSTONE_MS;
-
 /// When a commit reaches the disk. A killed process loses nothing acknowledged under any of them; a
 /// power loss does under the last two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +42,6 @@ pub struct LocalOptions {
     pub queue_calls_max: usize,
     /// Most bytes written as one batch.
     pub batch_bytes_max: usize,
-    /// How long the tombstone of a compacted topic stays, in milliseconds: whoever follows the topic
-    /// must see it within that time.
-    pub tombstone_ms: i64,
     /// Time between two looks for records to remove, in milliseconds.
     pub retention_turn_ms: u64,
 }
@@ -66,7 +61,6 @@ impl LocalOptions {
             queue_bytes_max: 64 * 1024 * 1024,
             queue_calls_max: 10_000,
             batch_bytes_max: 8 * 1024 * 1024,
-            tombstone_ms: TOMBSTONE_MS,
             retention_turn_ms: 1_000,
         }
     }

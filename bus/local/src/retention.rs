@@ -16,7 +16,7 @@ use crate::state::Shared;
 use crate::store::layout::Slot;
 use crate::store::{Bounds, Chunk, Store};
 
-/// Looks for tombstones within the time that they stay.
+/// Looks for tombstones within the shortest time that those of a topic stay.
 const TOMBSTONE_LOOKS: u64 = 20;
 /// How much more a turn looks at than was written since the last one.
 const TURN_FACTOR: usize = 4;
@@ -69,7 +69,6 @@ pub(crate) struct Retention {
     begun: Instant,
     forced: Option<Instant>,
     /// Looking for tombstones means looking at every key, so it is done rarely.
-    every_tombstones: Duration,
     begun_tombstones: Instant,
     /// Partitions still to be looked at in this pass, and the offset from which to go on.
     left: VecDeque<(TopicPartition, i64)>,
@@ -99,10 +98,8 @@ struct Found {
 impl Retention {
     pub(crate) fn new(options: &LocalOptions) -> Self {
         let every = Duration::from_millis(options.retention_turn_ms);
-        let tombstone_ms = u64::try_from(options.tombstone_ms).unwrap_or(0);
-        let every_tombstones = every.max(Duration::from_millis(tombstone_ms / TOMBSTONE_LOOKS));
         let now = Instant::now();
-        Self { every, begun: now, forced: None, every_tombstones, begun_tombstones: now, left: VecDeque::new() }
+        Self { every, begun: now, forced: None, begun_tombstones: now, left: VecDeque::new() }
     }
 
     /// Whether a pass has begun and is not done.
@@ -122,7 +119,7 @@ impl Retention {
             if self.begun.elapsed() < self.every {
                 return Ok(false);
             }
-            self.begin(shared, self.every_tombstones);
+            self.begin(shared, Duration::MAX);
         }
         self.work(shared, store, commits, written.budget())
     }
@@ -141,7 +138,7 @@ impl Retention {
         wanted: u64,
     ) -> Result<(), String> {
         self.left.clear();
-        self.begin(shared, self.every_tombstones.min(FORCE_TOMBSTONES_PAUSE));
+        self.begin(shared, FORCE_TOMBSTONES_PAUSE);
         while !self.left.is_empty() && shared.room(&shared.lock()) < wanted {
             self.work(shared, store, commits, TURN_MAX)?;
         }
@@ -149,15 +146,19 @@ impl Retention {
         Ok(())
     }
 
-    fn begin(&mut self, shared: &Shared, every_tombstones: Duration) {
+    /// Begins a pass; one that is urgent looks for tombstones again after that time.
+    fn begin(&mut self, shared: &Shared, urgent: Duration) {
         self.begun = Instant::now();
         let state = shared.lock();
-        let look_for_tombstones = self.begun_tombstones.elapsed() >= every_tombstones;
+        let stay_ms = state.topics.values().filter_map(|t| t.spec.delete_retention_ms).min();
+        let stay_ms = stay_ms.map_or(u64::MAX, |ms| u64::try_from(ms).unwrap_or(0));
+        let usual = self.every.max(Duration::from_millis(stay_ms / TOMBSTONE_LOOKS));
+        let look_for_tombstones = self.begun_tombstones.elapsed() >= usual.min(urgent);
         if look_for_tombstones {
             self.begun_tombstones = Instant::now();
         }
         let is_ageing = |spec: &TopicSpec| match spec.compacted {
-            true => look_for_tombstones,
+            true => look_for_tombstones && spec.delete_retention_ms.is_some(),
             false => spec.retention_ms.is_some(),
         };
         let ageing = state.topics.values().filter(|t| is_ageing(&t.spec));
@@ -201,12 +202,13 @@ fn look(
     budget: Work,
 ) -> Option<Found> {
     let now_ms = shared.clock.now_ms();
-    let (slot, bounds, compacted, retention_ms) = {
+    let (slot, bounds, compacted, stay_ms) = {
         let state = shared.lock();
         let ((slot, bounds), topic) = state.find(&at).zip(state.topics.get(&at.topic))?;
-        (slot, bounds, topic.spec.compacted, topic.spec.retention_ms)
+        let TopicSpec { compacted, retention_ms, delete_retention_ms, .. } = topic.spec;
+        (slot, bounds, compacted, if compacted { delete_retention_ms } else { retention_ms })
     };
-    let stay_ms = if compacted { shared.options.tombstone_ms } else { retention_ms.unwrap_or(i64::MAX) };
+    let stay_ms = stay_ms.unwrap_or(i64::MAX);
     let mut found = Found { at, slot, bounds, chunks: Vec::new(), go_on: None, unreadable: None };
     // Chunks whose age is not known, behind which an old one has not come yet.
     let mut doubtful = Vec::new();

@@ -126,7 +126,6 @@ fn the_bytes_are_counted() {
     let options = LocalOptions {
         retention_ms_default: Some(10),
         retention_turn_ms: 1,
-        tombstone_ms: 0,
         topic_partitions_default: 2,
         ..LocalOptions::new(dir.path())
     };
@@ -147,7 +146,13 @@ fn the_bytes_are_counted() {
         bytes
     };
     let (bus, log) = open(options.clone());
-    let spec = TopicSpec { name: "c".into(), partitions: 1, compacted: true, retention_ms: None };
+    let spec = TopicSpec {
+        name: "c".into(),
+        partitions: 1,
+        compacted: true,
+        retention_ms: None,
+        delete_retention_ms: Some(0),
+    };
     bus.ensure_topics(&[spec]).unwrap();
     for round in 0..20 {
         publish(&bus, "c", &"x".repeat(round), 0).unwrap();

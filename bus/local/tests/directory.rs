@@ -5,7 +5,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use petrel_bus::{Bus, BusError, PublishError};
+use petrel_bus::{Bus, BusError, PublishError, TopicSpec};
 use petrel_bus_local::{Fsync, LocalBus, LocalOptions};
 use tempfile::TempDir;
 
@@ -39,9 +39,9 @@ fn everything_is_there_after_opening_again_under_every_policy() {
 fn a_compacted_topic_keeps_the_last_record_of_a_key() {
     let dir = TempDir::new().unwrap();
     let time = clock();
-    let options = LocalOptions { tombstone_ms: 1_000, retention_turn_ms: 5, ..LocalOptions::new(dir.path()) };
+    let options = LocalOptions { retention_turn_ms: 5, ..LocalOptions::new(dir.path()) };
     let bus = LocalBus::open(options.clone(), time.clone()).unwrap();
-    bus.ensure_topics(&[compacted("c")]).unwrap();
+    bus.ensure_topics(&[TopicSpec { delete_retention_ms: Some(1_000), ..compacted("c") }]).unwrap();
     publish(&bus, "c", &[("a", Some("1")), ("b", Some("1")), ("a", Some("2"))]).unwrap();
     publish(&bus, "c", &[("a", Some("3")), ("b", None)]).unwrap();
     let shown = |bus: &LocalBus| -> Vec<(i64, Vec<u8>, Option<Vec<u8>>)> {

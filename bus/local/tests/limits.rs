@@ -61,7 +61,7 @@ fn a_full_log_refuses_loses_nothing_and_goes_on_once_records_are_old() {
 
 /// A stage's member that owns partition 0 of `in`.
 fn member(bus: &LocalBus) -> Box<dyn Session> {
-    let options = SessionOptions { group: "g".into(), member: "m".into(), transactional: true, co_partitioned: false };
+    let options = SessionOptions { group: "g".into(), member: "m".into(), transactional: true };
     let mut session = bus.session(&options).unwrap();
     session.subscribe(&[InputTopic { name: "in".into(), start: Start::Beginning, with: None }]).unwrap();
     let events = session.fetch(Duration::ZERO, 1, &mut |_| {}).unwrap();

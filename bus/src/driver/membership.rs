@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::{Driver, DriverPoint, Failure};
 use crate::session::{GroupEvent, Position, SessionError, TopicPartition};
-use crate::stage::{InputTopic, Stage};
+use crate::stage::Stage;
 
 impl<S: Stage> Driver<'_, S> {
     pub(super) fn group_event(&mut self, event: GroupEvent) -> Result<(), Failure> {
@@ -74,8 +74,6 @@ impl<S: Stage> Driver<'_, S> {
             }
             task.add(positions);
         }
-        // Before the restore, which would meet the consequence first: a changelog without that partition.
-        self.check_co_assignment()?;
         self.restore(&new)?;
         self.point(DriverPoint::Restored)?;
         let positions: Vec<Position> = by_number.into_values().flatten().collect();
@@ -85,25 +83,6 @@ impl<S: Stage> Driver<'_, S> {
         self.stats.session_problem(None);
         // Restored state may wait for a globals change that this member never saw happen: the next turn
         // begins with telling it.
-        Ok(())
-    }
-
-    /// An input that follows another must have come with it: their state is the same.
-    fn check_co_assignment(&self) -> Result<(), Failure> {
-        for task in self.tasks.iter() {
-            let has = |name: &str| task.topic(name).is_some();
-            let parted = |input: &&InputTopic| input.with.as_ref().is_some_and(|with| has(&input.name) != has(with));
-            if let Some(input) = self.inputs.iter().find(parted) {
-                return Err(SessionError::Halt(format!(
-                    "stage {} was assigned partition {} of only one of {} and {}: they need the same number of partitions",
-                    self.stage.spec().name,
-                    task.number,
-                    input.name,
-                    input.with.as_deref().unwrap_or_default(),
-                ))
-                .into());
-            }
-        }
         Ok(())
     }
 

@@ -177,12 +177,13 @@ impl<'s, S: Stage> Driver<'s, S> {
 
     fn holding(
         stage: Held<'s, S>,
-        session: Box<dyn Session>,
+        mut session: Box<dyn Session>,
         source: Arc<dyn GlobalsSource<S::Globals>>,
         clock: Arc<dyn Clock>,
         options: DriverOptions,
         stats: Arc<StageStats>,
     ) -> Self {
+        session.tell_restores(stats.restores.clone());
         let globals = source.current();
         // What an earlier session could not read, this one will tell again.
         stats.forget_halted(|_| true);

@@ -30,10 +30,13 @@ impl<S: Stage> Driver<'_, S> {
         let mut wanted = numbers.to_vec();
         // Once more for those whose store is of another changelog than this.
         for _ in 0..2 {
-            wanted = self.read_changelog(&changelog, &wanted, now_ms)?;
             if wanted.is_empty() {
                 return Ok(());
             }
+            wanted = self.read_changelog(&changelog, &wanted, now_ms)?;
+        }
+        if wanted.is_empty() {
+            return Ok(());
         }
         Err(SessionError::Rebuild(format!("the changelog {changelog} changes while it is read")).into())
     }

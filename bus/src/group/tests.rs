@@ -9,9 +9,17 @@ fn at(topic: &str, partitions: &[u32]) -> Vec<TopicPartition> {
     partitions.iter().map(|p| TopicPartition { topic: topic.into(), partition: *p }).collect()
 }
 
+/// `b<a` is the topic b, which follows a.
+fn topic_and_leader(text: &str) -> (Arc<str>, Option<Arc<str>>) {
+    match text.split_once('<') {
+        Some((follower, leader)) => (follower.into(), Some(leader.into())),
+        None => (text.into(), None),
+    }
+}
+
 fn join(group: &mut Group, name: &str, topics: &[&str]) -> u64 {
     let epoch = group.join(&name.into(), 0, COUNTS);
-    group.subscribe(name, epoch, topics.iter().map(|t| Arc::from(*t)), COUNTS).unwrap();
+    group.subscribe(name, epoch, topics.iter().map(|t| topic_and_leader(t)), COUNTS).unwrap();
     epoch
 }
 
@@ -44,17 +52,28 @@ fn a_partition_is_handed_on_only_after_its_release() {
 }
 
 #[test]
-fn topics_of_one_number_come_together() {
+fn followers_go_where_their_leader_goes() {
     let mut group = Group::default();
-    let one = join(&mut group, "one", &["a", "b"]);
+    let one = join(&mut group, "one", &["b<a", "a"]);
     group.poll("one", one, 0).unwrap();
-    let two = join(&mut group, "two", &["a", "b"]);
+    assert_eq!(group.check("one", one, &at("b", &[0, 3])), Ok(()), "it may commit for what follows");
+    let two = join(&mut group, "two", &["b<a", "a"]);
+    assert_eq!(group.check("two", two, &at("b", &[3])), Err(Fenced::NotOwner));
     let moved = [at("a", &[2, 3]), at("b", &[2, 3])].concat();
     assert_eq!(group.poll("one", one, 0), Ok(Some(GroupEvent::Revoked(moved.clone()))));
     group.release("one", one, &at("a", &[2, 3])).unwrap();
     assert_eq!(group.poll("two", two, 0), Ok(None));
     group.release("one", one, &at("b", &[2, 3])).unwrap();
     assert_eq!(group.poll("two", two, 0), Ok(Some(GroupEvent::Assigned(moved))));
+    assert_eq!(group.check("one", one, &at("b", &[1])), Ok(()), "what did not move is committed on");
+    assert_eq!(group.check("one", one, &at("b", &[2])), Err(Fenced::NotOwner));
+    // A third takes from one of them; whatever stays, stays whole.
+    let three = join(&mut group, "three", &["b<a", "a"]);
+    let moved = [at("a", &[2]), at("b", &[2])].concat();
+    assert_eq!(group.poll("one", one, 0), Ok(None));
+    assert_eq!(group.poll("two", two, 0), Ok(Some(GroupEvent::Revoked(moved.clone()))));
+    group.release("two", two, &moved).unwrap();
+    assert_eq!(group.poll("three", three, 0), Ok(Some(GroupEvent::Assigned(moved))));
 }
 
 #[test]

@@ -159,7 +159,14 @@ fn compile_located(schema: &Value) -> Result<Validator, (String, String)> {
         .should_validate_formats(true)
         .should_ignore_unknown_formats(false)
         .build(schema)
-        .map_err(|e| (e.instance_path().to_string(), format!("not a valid JSON schema: {e}")))
+        .map_err(|e| (path_of(&e, schema), format!("not a valid JSON schema: {e}")))
+}
+
+/// Where in a schema its mistake is. What the library finds while it compiles, such as a pattern that is none,
+/// carries this as the path of a schema; what it finds by a schema of schemas, as the path of an instance.
+fn path_of(error: &jsonschema::ValidationError<'_>, schema: &Value) -> String {
+    let (instance, keyword) = (error.instance_path().to_string(), error.schema_path().to_string());
+    if instance.is_empty() && schema.pointer(&keyword).is_some() { keyword } else { instance }
 }
 
 /// The node of a JSON pointer in a tree, as near as the tree goes.

@@ -38,7 +38,6 @@ impl<G: ExecutorView + 'static> OwnerService<G> {
                 group: group.clone(),
                 member: format!("{}-{STAGE}-{number}", self.instance).into(),
                 transactional: true,
-                co_partitioned: true,
             };
             let (globals, clock) = (self.globals.clone(), self.clock.clone());
             spawn_stage(self.bus.clone(), stage, session, self.driver.clone(), globals, clock)

@@ -101,7 +101,6 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
             group: format!("{}worker.{}", options.topics.prefix(), options.pool).into(),
             member: format!("{}-{STAGE}-{}", options.instance, options.pool).into(),
             transactional: true,
-            co_partitioned: false,
         };
         let results = options.topics.results();
         let reporter = Reporter { publisher, clock: clock.clone(), results, reports: options.reports() };

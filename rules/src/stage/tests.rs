@@ -455,3 +455,23 @@ fn an_event_of_a_trigger_to_come_waits_for_it() {
     let (step, outputs) = take(&before, AT_MS + 10_000);
     assert_eq!((step, letters(&outputs)[0].reason.as_str()), (Taken::All, "unknown_trigger"));
 }
+
+#[test]
+fn an_undecided_plan_blocks_every_topic_and_makes_no_dead_letters() {
+    let binding = |offsets: &[i64]| Binding { topic: "alerts".into(), offsets: offsets.to_vec() };
+    let plan = MatchPlan::undecided("the revision cannot be compiled", [binding(&[7, 9, 3]), binding(&[8, 2])]);
+    let inputs: Vec<_> = plan.inputs().into_iter().map(|input| (input.name.to_string(), input.start)).collect();
+    assert_eq!(inputs, [("alerts".to_owned(), Start::Offsets(vec![7, 2]))]);
+    let view = View { plan, kv: Kv::empty() };
+    let (mut stage, _) = stage(options());
+    for topic in ["alerts", "petrel.triggers", "bound.no.more"] {
+        let (topic, records): (Arc<str>, _) = (topic.into(), records(0, &[b"{}"]));
+        let records: Vec<Record<'_>> = records.iter().map(OwnedRecord::as_record).collect();
+        let (mut state, mut outputs) = (PartitionState::default(), Vec::new());
+        let mut context = Context::new(facts(NOW_MS), &view, &mut state, &mut outputs);
+        let taken = stage.records(Batch { topic: &topic, partition: 0, records: &records }, &mut context);
+        let reason = "the revision cannot be compiled".to_owned();
+        assert_eq!(taken, Taken::Blocked { consumed: 0, reason });
+        assert!(outputs.is_empty());
+    }
+}

@@ -1,19 +1,24 @@
 //! Probes.
 
-use axum::Json;
-use axum::extract::State;
-use petrel_bus::StageStats;
-use serde_json::{Value, json};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use axum::Json;
+use axum::extract::State;
+use petrel_bus::{BlockedPartition, StageStats};
+use serde_json::{Value, json};
+
 use super::{ApiError, App, Core};
+use crate::world::rfc3339;
 
 /// `GET /healthz`: the process answers.
 pub async fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// `GET /readyz`: every stage of this process has its partitions, and nothing is wrong.
+/// `GET /readyz`: every stage of this process has its partitions, and nothing is wrong. Partitions that are
+/// blocked are told either way: most wait for something that comes, such as a free worker, and why and since when
+/// says whether.
 pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     let core = app.started()?;
     let mut problems: Vec<String> = Vec::new();
@@ -21,9 +26,11 @@ pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
         problems.extend(stage_problems(name, stats));
     }
     problems.extend(core_problems(core));
+    let blocked = blocked_partitions(&core.stages);
     if problems.is_empty() {
-        return Ok(Json(json!({ "status": "ready" })));
+        return Ok(Json(json!({ "status": "ready", "blocked": blocked })));
     }
+    problems.extend(blocked);
     Err(ApiError::unavailable("not_ready", "not everything is ready").with_details(problems))
 }
 
@@ -33,11 +40,33 @@ pub(super) fn core_problems(core: &Core) -> Vec<String> {
     core.world.problem().into_iter().chain(core.exported.problems()).chain(log).collect()
 }
 
+/// The partitions that are blocked, one a line.
+fn blocked_partitions(stages: &[(String, Arc<StageStats>)]) -> Vec<String> {
+    let of_stage = |(name, stats): &(String, Arc<StageStats>)| -> Vec<String> {
+        let line = |blocked: BlockedPartition| {
+            let BlockedPartition { at, offset, reason, since_ms } = blocked;
+            format!(
+                "{name}: {}/{} waits at offset {offset} since {}: {reason}",
+                at.topic,
+                at.partition,
+                rfc3339(since_ms)
+            )
+        };
+        stats.blocked().into_iter().map(line).collect()
+    };
+    stages.iter().flat_map(of_stage).collect()
+}
+
 /// What keeps a stage from working, for people.
 pub(super) fn stage_problems(name: &str, stats: &StageStats) -> Vec<String> {
     let mut problems: Vec<String> = stats.problems().into_iter().map(|p| format!("{name}: {p}")).collect();
     if problems.is_empty() && !stats.ready.load(Ordering::Relaxed) {
-        problems.push(format!("{name}: waits for its partitions"));
+        let restoring = stats.restores.now();
+        let left: i64 = restoring.iter().map(|r| r.end - r.position).sum();
+        problems.push(match restoring.len() {
+            0 => format!("{name}: waits for its partitions"),
+            count => format!("{name}: restores {count} partitions, {left} offsets are left"),
+        });
     }
     problems
 }

@@ -25,6 +25,7 @@ pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
             "commits": stats.commits.load(Ordering::Relaxed),
             "rebuilds": stats.rebuilds.load(Ordering::Relaxed),
             "lag": (lag >= 0).then_some(lag),
+            "restoring": stats.restores.now().iter().map(restoring).collect::<Vec<_>>(),
             "blocked": stats.blocked().iter().map(blocked).collect::<Vec<_>>(),
             "problems": stage_problems(name, stats).join("; "),
         })
@@ -39,6 +40,15 @@ pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
         "stages": core.stages.iter().map(stage).collect::<Vec<_>>(),
         "problems": core_problems(core),
     })))
+}
+
+fn restoring(restoring: &petrel_bus::Restoring) -> Value {
+    json!({
+        "topic": &*restoring.at.topic,
+        "partition": restoring.at.partition,
+        "position": restoring.position,
+        "end": restoring.end,
+    })
 }
 
 fn blocked(blocked: &petrel_bus::BlockedPartition) -> Value {

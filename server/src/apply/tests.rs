@@ -8,8 +8,9 @@ use crate::world::tests::{Rig, file, rig};
 
 /// How often each of two processes applies.
 const ROUNDS: usize = 12;
-/// Most attempts at one apply.
-const ATTEMPTS_MAX: usize = 100;
+/// Most attempts at one apply: one comes second to each apply of the other process at most once, and to the same one
+/// not again.
+const ATTEMPTS_MAX: usize = ROUNDS + 1;
 
 fn applier(rig: &Rig, world: Arc<World>) -> Applier {
     let missing = MissingTopic::Create { partitions: 2, retention_ms: None };

@@ -56,7 +56,32 @@ pub fn status(client: &Client, format: Output) -> Result<(), Failure> {
         ("problems", "problems"),
     ];
     show(&answer, "stages", Output::Table, &columns);
+    waiting(&answer).iter().for_each(|line| output::line(line));
     Ok(())
+}
+
+/// What is wrong with the process, and which partitions wait for what, one a line.
+fn waiting(status: &Value) -> Vec<String> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let mut lines: Vec<String> = Vec::new();
+    for problem in list(&status["problems"]) {
+        lines.push(format!("problem: {}", problem.as_str().unwrap_or_default()));
+    }
+    for stage in list(&status["stages"]) {
+        for blocked in list(&stage["blocked"]) {
+            let text = |name: &str| blocked[name].as_str().unwrap_or("-").to_owned();
+            lines.push(format!(
+                "waiting: {} {}/{} at offset {} since {}: {}",
+                stage["stage"].as_str().unwrap_or("-"),
+                text("topic"),
+                blocked["partition"],
+                blocked["offset"],
+                text("since"),
+                text("reason"),
+            ));
+        }
+    }
+    lines
 }
 
 /// The rows of a list, which the API answers as `{"<name>": [...]}`.
@@ -64,5 +89,24 @@ pub(super) fn show(answer: &Value, name: &str, format: Output, columns: &[(&str,
     match format {
         Output::Json => output::json(&answer[name]),
         Output::Table => output::table(answer[name].as_array().map_or(&[], Vec::as_slice), columns),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn status_tells_what_waits_for_what() {
+        let blocked = json!({
+            "topic": "petrel.requests", "partition": 3, "offset": 17, "reason": "why", "since": "2026-01-01T00:00:00Z",
+        });
+        let stages = json!([{ "stage": "owner-0", "blocked": [blocked] }, { "stage": "match-0", "blocked": [] }]);
+        let lines = waiting(&json!({ "problems": ["catalog: broken"], "stages": stages }));
+        let wanted = "waiting: owner-0 petrel.requests/3 at offset 17 since 2026-01-01T00:00:00Z: why";
+        assert_eq!(lines, ["problem: catalog: broken", wanted]);
+        assert_eq!(waiting(&json!({})), [""; 0]);
     }
 }

@@ -178,6 +178,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if !config.pools.contains(&config.worker.pool) {
         return wrong("worker.pool", "must be one of `pools`");
     }
+    if config.delete_retention_ms < 60_000 {
+        return wrong("delete_retention_ms", "must be at least 60000");
+    }
     if config.catalog_revision_keep_ms < 0 {
         return wrong("catalog_revision_keep_ms", "must not be negative");
     }

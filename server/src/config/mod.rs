@@ -39,6 +39,9 @@ pub struct Config {
     pub pools: Vec<String>,
     /// How long Petrel's own topics (but the compacted ones) keep records, in milliseconds.
     pub retention_ms: i64,
+    /// How long tombstones of Petrel's compacted topics stay, in milliseconds: longer than any restore and
+    /// than the longest outage. A state cache that was written last before half of it is thrown away.
+    pub delete_retention_ms: i64,
     /// Largest record that Petrel writes, in bytes.
     pub record_bytes_max: usize,
     /// Longest time between two commits of a stage under load, in milliseconds.
@@ -248,6 +251,7 @@ impl Default for Config {
             task_partitions: 64,
             pools: vec!["default".into()],
             retention_ms: 7 * 24 * 3_600_000,
+            delete_retention_ms: 7 * 24 * 3_600_000,
             record_bytes_max: 1_000_000,
             commit_interval_ms: 100,
             state_memory_bytes_max: 64 << 20,

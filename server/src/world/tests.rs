@@ -90,6 +90,7 @@ pub(crate) fn rig(needs: Needs, readable: bool) -> Rig {
         partitions: topic.partitions,
         compacted: topic.cleanup == Cleanup::Compact,
         retention_ms: None,
+        delete_retention_ms: None,
     };
     log.ensure_topics(&topics.all(&["default"]).into_iter().map(spec).collect::<Vec<_>>()).unwrap();
     let bus = Unreadable { bus: log, topic: topics.catalog(), is: AtomicBool::new(!readable) };
@@ -264,9 +265,10 @@ async fn a_write_to_the_key_value_store_costs_the_same_with_many_keys_and_rules(
             rig.world.wait_until(|g| g.kv_version() == before + i64::from(more)).await.unwrap();
             set += more;
         }
-        let before = rig.world.globals();
+        let (before, version) = (rig.world.globals(), rig.world.current().version);
         rig.set("k3", "\"changed\"").await;
         let after = rig.world.globals();
+        assert_eq!(rig.world.current().version, version, "no partition is told");
         assert!(Arc::ptr_eq(&before.head, &after.head), "rules and plan are those of before");
         let made = after.kv.parts_not_in(&before.kv);
         assert!((1..=30).contains(&made), "{made} parts for one of {keys} keys");

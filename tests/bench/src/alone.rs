@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
-use petrel_bus::{Batch, Context, Input, OwnedRecord, PartitionState, Record, Stage, Step};
+use petrel_bus::{Batch, Context, Facts, OwnedRecord, PartitionState, Record, Stage, Taken};
 use petrel_rules::{
     Arena, Extractor, Kv, MatchCounters, MatchOptions, MatchStage, Matcher, ParsedEvent, RuleSet, Verdict,
 };
@@ -102,9 +102,10 @@ fn step(records: &[OwnedRecord]) -> Result<f64> {
     let mut pass = || -> Result<f64> {
         let began = thread_cpu();
         outputs.clear();
-        let mut context = Context::new(0, 1_795_000_000_000, true, &*globals.value, &mut state, &mut outputs);
-        let done = stage.step(Input::Records(Batch { topic: &topic, partition: 0, records: &records }), &mut context);
-        ensure!(done == Step::Done, "the match stage never blocks");
+        let facts = Facts { partition: 0, now_ms: 1_795_000_000_000, blocked_ms: 0 };
+        let mut context = Context::new(facts, &*globals.value, &mut state, &mut outputs);
+        let taken = stage.records(Batch { topic: &topic, partition: 0, records: &records }, &mut context);
+        ensure!(taken == Taken::All, "the match stage never blocks");
         stage.committed();
         Ok(per_event_us(thread_cpu() - began))
     };

@@ -35,8 +35,13 @@ impl Rig {
     /// Makes Petrel's own topics that the match stage reads and writes.
     pub(crate) fn ensure_topics(&self) -> Result<()> {
         let topics = &self.topics;
-        let spec =
-            |name| TopicSpec { name, partitions: PARTITIONS as u32, compacted: false, retention_ms: Some(86_400_000) };
+        let spec = |name| TopicSpec {
+            name,
+            partitions: PARTITIONS as u32,
+            compacted: false,
+            retention_ms: Some(86_400_000),
+            delete_retention_ms: None,
+        };
         let own = [topics.triggers(), topics.requests(), topics.audit(), topics.dead_letters()];
         Ok(self.bus.ensure_topics(&own.map(spec))?)
     }
@@ -91,12 +96,7 @@ impl Rig {
         let (finished, when_finished) = channel();
         let stage = TimedStage::new(stage, &seen, &self.topic, self.events, finished);
         let bus = Arc::new(TimedBus { inner: self.bus.clone(), seen: seen.clone() });
-        let session = SessionOptions {
-            group: group.into(),
-            member: format!("{group}-0").into(),
-            transactional: true,
-            co_partitioned: false,
-        };
+        let session = SessionOptions { group: group.into(), member: format!("{group}-0").into(), transactional: true };
         let handle = spawn_stage(bus, stage, session, DriverOptions::default(), globals, Arc::new(SystemClock));
         let finished = wait(&when_finished, &handle)?;
         let stats = handle.stats().clone();

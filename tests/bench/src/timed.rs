@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use nix::time::{ClockId, clock_gettime};
 use petrel_bus::{
     Batch, Bus, BusError, Context, DueTimer, Fetched, GroupEvent, InputTopic, Output, Position, Publisher, RestoreFrom,
-    Restored, Session, SessionError, SessionOptions, Stage, StageSpec, Tail, Taken, TopicPartition, TopicSpec,
+    RestoreProgress, Restored, Session, SessionError, SessionOptions, Stage, StageSpec, Tail, Taken, TopicPartition,
+    TopicSpec,
 };
 
 use crate::cell::Written;
@@ -204,6 +205,18 @@ impl Session for TimedSession {
     }
     fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
         self.inner.restore(wanted, each)
+    }
+    fn tell_restores(&mut self, progress: Arc<RestoreProgress>) {
+        self.inner.tell_restores(progress);
+    }
+    fn all_caught_up(&self) -> bool {
+        self.inner.all_caught_up()
+    }
+    fn position(&self, at: &TopicPartition) -> i64 {
+        self.inner.position(at)
+    }
+    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
+        self.inner.high_watermark(at)
     }
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {
         self.seen.begin();

@@ -33,7 +33,13 @@ fn main() {
     let run = std::process::id();
     let topic = |name: &str, partitions: u32| -> Arc<str> {
         let name: Arc<str> = format!("hop.{run}.{name}").into();
-        let spec = TopicSpec { name: name.clone(), partitions, compacted: false, retention_ms: None };
+        let spec = TopicSpec {
+            name: name.clone(),
+            partitions,
+            compacted: false,
+            retention_ms: None,
+            delete_retention_ms: None,
+        };
         bus.ensure_topics(&[spec]).expect("topics");
         name
     };
@@ -57,7 +63,7 @@ fn quantiles(name: &str, times: &mut [f64]) {
 }
 
 fn join(bus: &KafkaBus, group: &str, from: &Arc<str>) -> Box<dyn Session> {
-    let options = SessionOptions { group: group.into(), member: "m".into(), transactional: true, co_partitioned: true };
+    let options = SessionOptions { group: group.into(), member: "m".into(), transactional: true };
     let mut session = bus.session(&options).expect("session");
     session.subscribe(&[InputTopic { name: from.clone(), start: Start::Beginning, with: None }]).expect("subscribe");
     loop {

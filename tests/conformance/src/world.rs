@@ -31,8 +31,6 @@ pub struct World<'b, B: BusUnderTest> {
     pub settings: Arc<SharedSettings>,
     /// Options of all drivers.
     pub options: DriverOptions,
-    /// Whether stages want co-partitioned inputs.
-    pub co_partitioned: bool,
     /// Follows the outputs and counts them.
     counting: RefCell<Option<(Box<dyn Tail>, usize)>>,
 }
@@ -46,8 +44,7 @@ impl<'b, B: BusUnderTest> World<'b, B> {
             Topics { inputs: vec![from_beginning(&topic("in"))], output: topic("out"), changelog: topic("state") };
         let options = DriverOptions { commit_interval_ms: 20, idle_wait_ms: 5, ..DriverOptions::default() };
         let settings = SharedSettings::new();
-        let world =
-            Self { under, prefix, topics, settings, options, co_partitioned: false, counting: RefCell::default() };
+        let world = Self { under, prefix, topics, settings, options, counting: RefCell::default() };
         world.ensure(&[("in", partitions, false), ("out", partitions, false), ("state", partitions, true)]);
         world
     }
@@ -65,6 +62,7 @@ impl<'b, B: BusUnderTest> World<'b, B> {
             partitions: *partitions,
             compacted: *compacted,
             retention_ms: retention_ms.filter(|_| !compacted),
+            delete_retention_ms: Some(86_400_000).filter(|_| *compacted),
         };
         let specs: Vec<TopicSpec> = topics.iter().map(spec).collect();
         self.under.bus().ensure_topics(&specs).expect("topics can be made");
@@ -89,7 +87,6 @@ impl<'b, B: BusUnderTest> World<'b, B> {
             group: format!("{}group", self.prefix).into(),
             member: format!("{}{member}", self.prefix).into(),
             transactional: true,
-            co_partitioned: self.co_partitioned,
         }
     }
 

@@ -14,14 +14,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn a_stage_pauses_while_the_disk_is_full_and_goes_on() {
     let dir = tempfile::TempDir::new().unwrap();
     let bus = LocalBus::open(LocalOptions::new(dir.path()), Arc::new(WallClock)).unwrap();
-    let spec = |name: &str, compacted| TopicSpec { name: name.into(), partitions: 2, compacted, retention_ms: None };
+    let spec = |name: &str, compacted| TopicSpec {
+        name: name.into(),
+        partitions: 2,
+        compacted,
+        retention_ms: None,
+        delete_retention_ms: None,
+    };
     bus.ensure_topics(&[spec("in", false), spec("out", false), spec("state", true)]).unwrap();
     let topics = Topics {
         inputs: vec![InputTopic { name: "in".into(), start: Start::Beginning, with: None }],
         output: "out".into(),
         changelog: "state".into(),
     };
-    let options = SessionOptions { group: "g".into(), member: "m".into(), transactional: true, co_partitioned: false };
+    let options = SessionOptions { group: "g".into(), member: "m".into(), transactional: true };
     let stage = spawn_stage(
         Arc::new(bus.clone()),
         CountStage::new("count", topics),

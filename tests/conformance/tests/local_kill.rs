@@ -32,13 +32,19 @@ fn topics() -> Topics {
 
 fn open(dir: &str) -> LocalBus {
     let bus = LocalBus::open(LocalOptions::new(dir), Arc::new(WallClock)).expect("the log opens, whatever happened");
-    let spec = |name: &str, compacted| TopicSpec { name: name.into(), partitions: 3, compacted, retention_ms: None };
+    let spec = |name: &str, compacted| TopicSpec {
+        name: name.into(),
+        partitions: 3,
+        compacted,
+        retention_ms: None,
+        delete_retention_ms: None,
+    };
     bus.ensure_topics(&[spec("in", false), spec("out", false), spec("state", true)]).expect("topics");
     bus
 }
 
 fn driver<'s>(dir: &str, bus: &LocalBus, stage: &'s mut CountStage) -> Driver<'s, CountStage> {
-    let options = SessionOptions { group: "g".into(), member: "m".into(), transactional: true, co_partitioned: false };
+    let options = SessionOptions { group: "g".into(), member: "m".into(), transactional: true };
     let session = bus.session(&options).expect("a session");
     let cluster_id = bus.cluster_id().expect("it is here");
     let stores = DiskStores::open(CacheOptions::new(Path::new(dir).join("state"), cluster_id)).expect("a cache");

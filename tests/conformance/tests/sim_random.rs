@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use petrel_bus::sim::CommitFault;
-use petrel_bus::{Bus, Driver, DriverError, MemoryStores, Output, StateStores, TOMBSTONE_MS};
+use petrel_bus::{Bus, Driver, DriverError, MemoryStores, Output, StateStores};
 use petrel_conformance_tests::{BusUnderTest, CountStage, Settings, SimUnderTest, World};
 use proptest::prelude::*;
 
@@ -148,7 +148,7 @@ proptest! {
         let mut world = World::new(&under, "random", PARTITIONS);
         world.options.position_interval_ms = 50;
         let crash_in = (0..MEMBERS).map(|_| Rc::default()).collect();
-        let stores = (0..MEMBERS).map(|_| MemoryStores::with_age_ms_max(TOMBSTONE_MS / 2)).collect();
+        let stores = (0..MEMBERS).map(|_| MemoryStores::with_age_ms_max(12 * 3_600_000)).collect();
         let mut members = Members { world: &world, up: (0..MEMBERS).map(|_| None).collect(), crash_in, stores };
         for event in &events {
             members.meet(event);

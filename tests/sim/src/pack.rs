@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use petrel_bus::TopicSpec;
+use petrel_bus::sim::SimOptions;
 use petrel_catalog::{CompiledRevision, PackFile, PackSource, Revision};
 use petrel_executor::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
 use petrel_rules::{Kv, MatchPlan, MatchView};
@@ -35,13 +36,16 @@ pub fn topics() -> Topics {
 
 /// Everything that must exist before the first process starts.
 pub fn topic_specs() -> Vec<TopicSpec> {
-    let own = topics().all(&[POOL]).into_iter().map(|t| {
-        let compacted = t.cleanup == Cleanup::Compact;
-        TopicSpec { name: t.name, partitions: t.partitions, compacted, retention_ms: None }
-    });
-    let spec =
-        |name: &str, partitions, compacted| TopicSpec { name: name.into(), partitions, compacted, retention_ms: None };
-    own.chain([spec(ALERTS, ALERT_PARTITIONS, false)]).collect()
+    let spec = |name, partitions, compacted: bool| TopicSpec {
+        name,
+        partitions,
+        compacted,
+        retention_ms: None,
+        delete_retention_ms: compacted.then_some(SimOptions::default().delete_retention_ms),
+    };
+    let own = topics().all(&[POOL]).into_iter();
+    let own = own.map(|topic| spec(topic.name, topic.partitions, topic.cleanup == Cleanup::Compact));
+    own.chain([spec(ALERTS.into(), ALERT_PARTITIONS, false)]).collect()
 }
 
 /// What an event says, as far as rules look.

@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
-use petrel_bus::sim::ProcessClock;
-use petrel_bus::{DriverOptions, MemoryStores, SessionOptions, TOMBSTONE_MS, Versioned};
+use petrel_bus::sim::{ProcessClock, SimOptions};
+use petrel_bus::{DriverOptions, MemoryStores, SessionOptions, Versioned};
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerOptions, OwnerStage};
 use petrel_executor::worker::{Attempts, ClaimStage, Slots, WorkerOptions};
@@ -50,7 +50,7 @@ pub fn populate(world: &Rc<World>, options: &Options) {
             let number = world.processes.borrow().len();
             let (clock, catalog) = (ProcessClock::new(world.clock.clone()), Arc::<Catalog>::default());
             let name = format!("{role:?}-{member}").to_lowercase();
-            let disk = MemoryStores::with_age_ms_max(TOMBSTONE_MS / 2);
+            let disk = MemoryStores::with_age_ms_max(SimOptions::default().delete_retention_ms / 2);
             let driver = DriverOptions { stores: Some(Arc::new(disk.clone())), ..DriverOptions::default() };
             let seat = Seat {
                 bus: world.bus.clone(),
@@ -83,7 +83,7 @@ pub fn group(role: Role) -> String {
 }
 
 fn session(role: Role, name: &str) -> SessionOptions {
-    SessionOptions { group: group(role).into(), member: name.into(), transactional: true, co_partitioned: false }
+    SessionOptions { group: group(role).into(), member: name.into(), transactional: true }
 }
 
 fn metrics() -> Arc<ExecutorMetrics> {

@@ -3,7 +3,7 @@
 //! | Keyspace | Key | Value |
 //! |---|---|---|
 //! | `meta` | `format`, `cluster`, `commits` | format version; id of the log; number of the last batch |
-//! | `meta` | `topic/` name | id, partitions, compacted, retention |
+//! | `meta` | `topic/` name | id, partitions, compacted, retention, retention of tombstones |
 //! | `log` | topic id, partition, last offset | chunk |
 //! | `keys` | topic id, partition, record key | offset of the key's last record, bytes of its chunk (compacted topics) |
 //! | `bounds` | topic id, partition | first offset, end, bytes of the chunks |
@@ -54,11 +54,12 @@ pub(crate) fn topic_key(name: &str) -> String {
 }
 
 pub(crate) fn topic_value(id: u32, spec: &TopicSpec) -> Vec<u8> {
-    let mut value = Vec::with_capacity(17);
+    let mut value = Vec::with_capacity(25);
     value.extend_from_slice(&id.to_be_bytes());
     value.extend_from_slice(&spec.partitions.to_be_bytes());
     value.push(u8::from(spec.compacted));
     value.extend_from_slice(&spec.retention_ms.unwrap_or(-1).to_be_bytes());
+    value.extend_from_slice(&spec.delete_retention_ms.unwrap_or(-1).to_be_bytes());
     value
 }
 
@@ -67,12 +68,14 @@ pub(crate) fn parse_topic(key: &[u8], value: &[u8]) -> Option<(u32, TopicSpec)> 
     let (id, rest) = value.split_first_chunk::<4>()?;
     let (partitions, rest) = rest.split_first_chunk::<4>()?;
     let (compacted, rest) = rest.split_first()?;
-    let retention_ms = i64::from_be_bytes(rest.try_into().ok()?);
+    let (retention_ms, rest) = rest.split_first_chunk::<8>()?;
+    let time = |ms: [u8; 8]| Some(i64::from_be_bytes(ms)).filter(|ms| *ms >= 0);
     let spec = TopicSpec {
         name: name.into(),
         partitions: u32::from_be_bytes(*partitions),
         compacted: *compacted == 1,
-        retention_ms: (retention_ms >= 0).then_some(retention_ms),
+        retention_ms: time(*retention_ms),
+        delete_retention_ms: time(rest.try_into().ok()?),
     };
     Some((u32::from_be_bytes(*id), spec))
 }
@@ -151,7 +154,8 @@ mod tests {
             assert_eq!(read, Some((9, metadata.map(str::to_owned))));
         }
         for retention_ms in [None, Some(0), Some(60_000)] {
-            let spec = TopicSpec { name: "a".into(), partitions: 3, compacted: true, retention_ms };
+            let (name, delete_retention_ms) = ("a".into(), retention_ms.map(|ms| ms + 1));
+            let spec = TopicSpec { name, partitions: 3, compacted: true, retention_ms, delete_retention_ms };
             let read = parse_topic(topic_key("a").as_bytes(), &topic_value(4, &spec));
             assert_eq!(read, Some((4, spec)));
         }

@@ -60,5 +60,11 @@ pub fn wait_until(bus: &LocalBus, what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 pub fn compacted(name: &str) -> TopicSpec {
-    TopicSpec { name: name.into(), partitions: 1, compacted: true, retention_ms: None }
+    TopicSpec {
+        name: name.into(),
+        partitions: 1,
+        compacted: true,
+        retention_ms: None,
+        delete_retention_ms: Some(86_400_000),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use petrel_bus::{DriverError, InputTopic, Output, Position, SessionError, StageStats};
+use petrel_bus::{Output, Position, SessionError, StageStats};
 
 use crate::harness::BusUnderTest;
 use crate::properties::atomicity::{assigned, fetched, session};
@@ -73,20 +73,6 @@ pub fn a_zombie_is_fenced<B: BusUnderTest>(under: &B) {
     heir.commit(&[Position { at: positions[0].at.clone(), offset: 1, metadata: None }]).unwrap();
     heir.close();
     assert_eq!(world.outputs(), ["heir"]);
-}
-
-/// Topics that share state but not the number of partitions are refused, by name.
-pub fn the_co_assignment_check_refuses<B: BusUnderTest>(under: &B) {
-    let mut world = World::new(under, "co", 2);
-    world.ensure(&[("other", 3, false)]);
-    let with = Some(world.topic("in"));
-    world.topics.inputs.push(InputTopic { with, ..from_beginning(&world.topic("other")) });
-    world.co_partitioned = true;
-    let mut stage = world.stage();
-    let mut driver = world.driver(&mut stage, "a");
-    let refused = world.run_until("a refusal", &mut [&mut driver], || false);
-    let Err(DriverError::Halt(why)) = refused else { panic!("{refused:?}") };
-    assert!(why.contains("same number of partitions"), "{why}");
 }
 
 /// A missing topic halts nothing else, and is read once it is there.

@@ -2,6 +2,7 @@
 
 pub mod atomicity;
 pub mod crash;
+pub mod follow;
 pub mod groups;
 pub mod limits;
 pub mod ordering;

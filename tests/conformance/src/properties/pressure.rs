@@ -1,11 +1,12 @@
 //! Back-pressure.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use petrel_bus::StageStats;
 
 use crate::harness::BusUnderTest;
-use crate::stage::Settings;
+use crate::stage::{Settings, from_beginning};
 use crate::world::World;
 
 /// A blocked partition keeps its records in order while others go on; nothing is lost when it is freed,
@@ -37,6 +38,32 @@ pub fn blocked_records_wait_in_order<B: BusUnderTest>(under: &B) {
     world.check_exactly_once(&["in"]);
 }
 
+/// A topic whose partitions come while another's of the same numbers are blocked, and freed at once:
+/// nothing stays paused.
+pub fn what_is_assigned_meanwhile_leaves_nothing_paused<B: BusUnderTest>(under: &B) {
+    let world = World::new(under, "meanwhile", 2);
+    world.ensure(&[("other", 2, false)]);
+    let (a, b) = different_partitions();
+    let stats = Arc::new(StageStats::default());
+    let mut stage = world.stage();
+    let mut driver = world.driver_with_stats(&mut stage, "m", stats.clone());
+    world.settings.set(Settings { closed: true, ..Settings::default() });
+    world.publish("in", &[(&a, "wait"), (&b, "wait")]);
+    let assigned = |count| stats.assigned.load(Ordering::Relaxed) == count;
+    world.run_until("both are blocked", &mut [&mut driver], || assigned(2) && stats.blocked().len() == 2).unwrap();
+    let more = vec![from_beginning(&world.topic("other"))];
+    world.settings.set(Settings { closed: true, more: more.clone(), ..Settings::default() });
+    world.run_until("the other topic", &mut [&mut driver], || assigned(4)).unwrap();
+    // Before the driver has looked at anything else.
+    world.settings.set(Settings { more, ..Settings::default() });
+    world.run_until("what was blocked", &mut [&mut driver], || world.output_count() == 2).unwrap();
+    world.publish("in", &[(&a, "1"), (&b, "2")]);
+    world.publish("other", &[(&a, "3"), (&b, "4")]);
+    world.run_until("everything", &mut [&mut driver], || world.output_count() == 6).unwrap();
+    driver.finish().unwrap();
+    world.check_exactly_once(&["in", "other"]);
+}
+
 /// A silence timer waits until everything that was written before it was due is taken: what is blocked may
 /// be what it waited for.
 pub fn silence_is_not_taken_for_granted<B: BusUnderTest>(under: &B) {
@@ -47,6 +74,7 @@ pub fn silence_is_not_taken_for_granted<B: BusUnderTest>(under: &B) {
     let mut driver = world.driver_with_stats(&mut stage, "m", stats.clone());
     world.publish("in", &[("a", "silence 20"), ("b", "wait"), ("a", "silence 1000000")]);
     world.run_until("what blocks", &mut [&mut driver], || !stats.blocked().is_empty()).unwrap();
+    world.run_until("the first record's output", &mut [&mut driver], || world.output_count() == 1).unwrap();
     let clock = under.clock();
     let due_ms = clock.now_ms() + 40;
     world.run_until("the timer to be due", &mut [&mut driver], || clock.now_ms() > due_ms).unwrap();

@@ -1,6 +1,8 @@
 //! Reading changelogs back.
 
-use petrel_bus::{Output, RESTORE_OUT_OF_RANGE, RestoreFrom, Session, SessionError, TopicPartition};
+use std::sync::Arc;
+
+use petrel_bus::{Output, RESTORE_OUT_OF_RANGE, RestoreFrom, RestoreProgress, Session, SessionError, TopicPartition};
 
 use crate::harness::BusUnderTest;
 use crate::world::{World, text};
@@ -36,12 +38,20 @@ pub fn a_restore_begins_where_it_is_told<B: BusUnderTest>(under: &B) {
     let from = |partition, from| RestoreFrom { at: TopicPartition { topic: topic.clone(), partition }, from };
     let ends = under.bus().end_offsets(&topic).unwrap();
     let wanted = [from(3, Some(offset(3, 30))), from(0, None), from(1, Some(ends[1])), from(2, Some(ends[2] + 7))];
+    let progress = Arc::new(RestoreProgress::default());
+    session.tell_restores(progress.clone());
     for _ in 0..2 {
         let (next, handed) = restore(&mut *session, &wanted).unwrap();
         assert_eq!(next, [ends[3], ends[0], ends[1], RESTORE_OUT_OF_RANGE]);
         let all = |p: u32, from: usize| (from..50).map(move |n| (p, offset(p, n), format!("p{p} r{n}")));
         assert_eq!(handed, all(0, 0).chain(all(3, 30)).collect::<Handed>());
+        assert_eq!(progress.now(), [], "nothing is being restored");
     }
+    let mut told = Vec::new();
+    session.restore(&[from(0, None)], &mut |_, _, _, _| told.extend(progress.now())).unwrap();
+    let at = TopicPartition { topic: topic.clone(), partition: 0 };
+    assert!(told.iter().all(|r| r.at == at && r.end == ends[0] && (0..=r.end).contains(&r.position)), "{told:?}");
+    assert_eq!(told.len(), 50);
     let begin = under.drop_before(&topic, 0, offset(0, 20));
     assert!(begin >= offset(0, 20));
     let wanted = [from(0, Some(0)), from(0, Some(begin))];

@@ -13,22 +13,33 @@ pub fn existing_topics_must_match<B: BusUnderTest>(under: &B) {
     let bus = under.bus();
     assert_eq!(bus.partitions(&world.topic("in")).unwrap(), Some(2));
     assert_eq!(bus.partitions(&world.topic("nowhere")).unwrap(), None);
-    let spec = |name: &str, partitions, compacted, retention_ms| TopicSpec {
-        name: world.topic(name),
+    let spec = |partitions, compacted, retention_ms, delete_retention_ms| TopicSpec {
+        name: world.topic("own"),
         partitions,
         compacted,
         retention_ms,
+        delete_retention_ms,
     };
-    let same = spec("own", 2, false, Some(7_200_000));
+    let same = spec(2, false, Some(7_200_000), None);
     bus.ensure_topics(std::slice::from_ref(&same)).unwrap();
     bus.ensure_topics(&[same]).unwrap();
-    let different =
-        [spec("own", 3, false, Some(7_200_000)), spec("own", 2, true, None), spec("own", 2, false, Some(1_000_000))];
+    let different = [
+        spec(3, false, Some(7_200_000), None),
+        spec(2, true, None, Some(7_200_000)),
+        spec(2, false, Some(1_000_000), None),
+    ];
     for wanted in different {
         let refused = bus.ensure_topics(&[wanted]);
         let Err(BusError::TopicDiffers { topic, .. }) = &refused else { panic!("{refused:?}") };
         assert_eq!(*topic, *world.topic("own"));
     }
+    let state =
+        |delete_retention_ms| TopicSpec { name: world.topic("kept"), ..spec(2, true, None, Some(delete_retention_ms)) };
+    bus.ensure_topics(&[state(7_200_000)]).unwrap();
+    bus.ensure_topics(&[state(7_200_000)]).unwrap();
+    let refused = bus.ensure_topics(&[state(1_000_000)]);
+    let Err(BusError::TopicDiffers { found, wanted, .. }) = &refused else { panic!("{refused:?}") };
+    assert!(found.starts_with("7200000") && wanted.starts_with("1000000"), "{refused:?}");
     let id = bus.cluster_id().unwrap();
     drop(bus);
     under.restart();

@@ -1,15 +1,16 @@
 //! Topics: creating, comparing, asking for offsets.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use petrel_bus::{Bus, BusError, TopicSpec};
 use petrel_testkit::shared_kafka;
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ConfigSource, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::support::{PATIENCE, bus, fill, topic, unique};
+use crate::support::{PATIENCE, bus, bus_with, fill, topic, unique};
 
 /// Removes the records before an offset, as retention does.
 pub fn delete_records(address: &str, topic: &str, partition: i32, before: i64) {
@@ -25,8 +26,15 @@ pub fn delete_records(address: &str, topic: &str, partition: i32, before: i64) {
 fn topics_are_created_once_and_refused_if_they_differ() {
     let Some(address) = shared_kafka() else { return };
     let bus = bus(address);
-    let kept = TopicSpec { name: unique("kept"), partitions: 3, compacted: true, retention_ms: None };
-    let log = TopicSpec { name: unique("log"), partitions: 2, compacted: false, retention_ms: Some(3_600_000) };
+    let kept = TopicSpec {
+        name: unique("kept"),
+        partitions: 3,
+        compacted: true,
+        retention_ms: None,
+        delete_retention_ms: Some(7_200_000),
+    };
+    let (name, retention_ms) = (unique("log"), Some(3_600_000));
+    let log = TopicSpec { name, partitions: 2, compacted: false, retention_ms, delete_retention_ms: None };
     for _ in 0..2 {
         bus.ensure_topics(&[kept.clone(), log.clone()]).unwrap();
     }
@@ -37,6 +45,7 @@ fn topics_are_created_once_and_refused_if_they_differ() {
         (TopicSpec { partitions: 4, ..kept.clone() }, "partitions", "3", "4"),
         (TopicSpec { compacted: true, retention_ms: None, ..log.clone() }, "cleanup.policy", "delete", "compact"),
         (TopicSpec { retention_ms: None, ..log.clone() }, "retention.ms", "3600000", "-1"),
+        (TopicSpec { delete_retention_ms: Some(1), ..kept.clone() }, "delete.retention.ms", "7200000", "1"),
     ];
     for (spec, setting, found, wanted) in differing {
         let (found, wanted) = (found.to_owned(), wanted.to_owned());
@@ -45,6 +54,53 @@ fn topics_are_created_once_and_refused_if_they_differ() {
     }
     assert!(!bus.cluster_id().unwrap().is_empty());
     assert_eq!(bus.cluster_id(), crate::support::bus(address).cluster_id());
+}
+
+#[test]
+fn every_setting_that_a_topic_is_created_with_is_compared() {
+    let Some(address) = shared_kafka() else { return };
+    let (one, larger) = (bus(address), bus_with(address, |o| o.record_bytes_max = 2_000_000));
+    let (name, delete_retention_ms) = (unique("state"), Some(7_200_000));
+    let spec = TopicSpec { name, partitions: 1, compacted: true, retention_ms: None, delete_retention_ms };
+    one.ensure_topics(std::slice::from_ref(&spec)).unwrap();
+    let refused = larger.ensure_topics(std::slice::from_ref(&spec));
+    let Err(BusError::TopicDiffers { setting, .. }) = &refused else { panic!("{refused:?}") };
+    assert_eq!(*setting, "max.message.bytes", "a record that this process may write would be refused");
+    for (setting, other) in [
+        ("delete.retention.ms", "1000"),
+        ("segment.bytes", "1048576"),
+        ("min.cleanable.dirty.ratio", "0.9"),
+        ("cleanup.policy", "delete"),
+    ] {
+        let before = alter(address, &spec.name, setting, other);
+        let refused = one.ensure_topics(std::slice::from_ref(&spec));
+        let Err(BusError::TopicDiffers { setting: named, found, .. }) = &refused else { panic!("{refused:?}") };
+        assert_eq!((*named, &**found), (setting, other));
+        alter(address, &spec.name, setting, &before);
+        one.ensure_topics(std::slice::from_ref(&spec)).unwrap();
+    }
+    // A topic that takes more than this process writes is fine.
+    alter(address, &spec.name, "max.message.bytes", "5000000");
+    one.ensure_topics(std::slice::from_ref(&spec)).unwrap();
+    larger.ensure_topics(std::slice::from_ref(&spec)).unwrap();
+}
+
+/// Changes one setting of a topic and keeps the others; returns what it was.
+fn alter(address: &str, topic: &str, setting: &str, value: &str) -> String {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
+    let resource = ResourceSpecifier::Topic(topic);
+    let described = futures_executor::block_on(admin.describe_configs(&[resource], &AdminOptions::new())).unwrap();
+    let config = described.into_iter().next().unwrap().unwrap();
+    let set = config.entries.iter().filter(|e| e.source == ConfigSource::DynamicTopic);
+    let mut all: HashMap<&str, &str> =
+        set.map(|entry| (&*entry.name, entry.value.as_deref().unwrap_or_default())).collect();
+    let before = all.insert(setting, value).unwrap_or_default().to_owned();
+    let specifier = ResourceSpecifier::Topic(topic);
+    let change = all.iter().fold(AlterConfig::new(specifier), |change, (name, value)| change.set(name, value));
+    let altered = futures_executor::block_on(admin.alter_configs(&[change], &AdminOptions::new())).unwrap();
+    altered.into_iter().for_each(|answer| drop(answer.unwrap()));
+    before
 }
 
 #[test]

@@ -6,7 +6,7 @@ use petrel_bus::{Bus, GroupEvent, SessionError};
 use petrel_testkit::shared_kafka;
 
 use crate::support::{
-    Member, PATIENCE, at, bus, bus_with, committed, fill, input, numbered, options, output, topic, unique,
+    Member, PATIENCE, at, bus, bus_with, committed, fill, follower, input, numbered, options, output, topic, unique,
 };
 
 #[test]
@@ -56,64 +56,66 @@ fn a_member_that_was_expelled_is_told_so_when_it_looks() {
 /// A member hangs with an open transaction, another one takes over, and the first goes on.
 fn expelled(go_on: impl Fn(&mut Member)) {
     let Some(address) = shared_kafka() else { return };
-    for co_partitioned in [true, false] {
-        // A member that does not fetch for this long is taken for dead.
-        let bus = bus_with(address, |o| (o.session_timeout_ms, o.max_poll_interval_ms) = (6_000, 6_000));
-        let (from, to, group) = (topic(&bus, "in", 1), topic(&bus, "out", 1), unique("group"));
-        fill(&bus, &from, 0, "r", 10);
-        let with = |member| petrel_bus::SessionOptions { co_partitioned, ..options(&group, member) };
-        let mut hung = Member::join(&bus, &with("a"), &[input(&from)]);
-        hung.until_records(10);
-        let mut heir = Member::join(&bus, &with("b"), &[input(&from)]);
-        heir.until_records(10);
-        heir.session.send(output(&to, 0, "heir"), 0).unwrap();
-        let positions = heir.positions();
-        heir.session.commit(&positions).unwrap();
-        hung.session.send(output(&to, 0, "hung"), 0).unwrap();
-        go_on(&mut hung);
-        drop(hung);
-        assert_eq!(committed(&bus, &to)[&0], ["heir"]);
-    }
+    // A member that does not fetch for this long is taken for dead.
+    let bus = bus_with(address, |o| (o.session_timeout_ms, o.max_poll_interval_ms) = (6_000, 6_000));
+    let (leader, follows) = (topic(&bus, "in", 1), topic(&bus, "follows", 1));
+    let (to, group) = (topic(&bus, "out", 1), unique("group"));
+    let inputs = [input(&leader), follower(&follows, &leader)];
+    fill(&bus, &leader, 0, "r", 5);
+    fill(&bus, &follows, 0, "s", 5);
+    let mut hung = Member::join(&bus, &options(&group, "a"), &inputs);
+    hung.until_records(10);
+    let mut heir = Member::join(&bus, &options(&group, "b"), &inputs);
+    heir.until_records(10);
+    heir.session.send(output(&to, 0, "heir"), 0).unwrap();
+    let positions = heir.positions();
+    assert_eq!(positions.len(), 2, "both topics'");
+    heir.session.commit(&positions).unwrap();
+    hung.session.send(output(&to, 0, "hung"), 0).unwrap();
+    go_on(&mut hung);
+    drop(hung);
+    assert_eq!(committed(&bus, &to)[&0], ["heir"]);
+    drop(heir);
+    let mut next = Member::join(&bus, &options(&group, "c"), &inputs);
+    next.until_assigned(2);
+    assert_eq!(next.positions(), positions, "of both topics, what the heir committed");
 }
 
 #[test]
 fn partitions_move_with_the_state_that_was_committed_last() {
     let Some(address) = shared_kafka() else { return };
-    for co_partitioned in [true, false] {
-        let bus = bus(address);
-        let (from, state, group) = (topic(&bus, "in", 4), topic(&bus, "state", 4), unique("group"));
-        let with = |member| petrel_bus::SessionOptions { co_partitioned, ..options(&group, member) };
-        let mut first = Member::join(&bus, &with("a"), &[input(&from)]);
-        first.changelog = Some(state.clone());
-        first.until_assigned(4);
-        assert!(first.restored.values().all(Vec::is_empty));
-        (0..4).for_each(|partition| fill(&bus, &from, partition, "r", 3));
-        first.until_records(12);
-        for (place, record) in first.records.clone() {
-            let value = String::from_utf8(record.value.unwrap()).unwrap();
-            first.session.send(output(&state, place.partition, &value), place.partition).unwrap();
-        }
-        // The commit happens when the partitions are asked for.
-        let mut second = Member::join(&bus, &with("b"), &[input(&from)]);
-        second.changelog = Some(state.clone());
-        let began = Instant::now();
-        while first.next.len() != 2 || second.next.len() != 2 {
-            first.turn().unwrap();
-            second.turn().unwrap();
-            assert!(began.elapsed() < PATIENCE, "{:?} {:?}", first.events, second.events);
-        }
-        let wanted: Vec<(String, String)> = numbered("r", 3).into_iter().map(|v| (v.clone(), v)).collect();
-        for (place, offset) in &second.next {
-            assert_eq!(second.restored[&place.partition], wanted);
-            // Three records and the marker of their transaction.
-            assert!(*offset >= 3, "{place:?} began at {offset}");
-        }
-        assert!(second.records.is_empty());
-        // A process that dies: its partitions move on.
-        drop(second);
-        first.until_assigned(4);
-        assert_eq!(first.records.len(), 12);
+    let bus = bus(address);
+    let (from, state, group) = (topic(&bus, "in", 4), topic(&bus, "state", 4), unique("group"));
+    let mut first = Member::join(&bus, &options(&group, "a"), &[input(&from)]);
+    first.changelog = Some(state.clone());
+    first.until_assigned(4);
+    assert!(first.restored.values().all(Vec::is_empty));
+    (0..4).for_each(|partition| fill(&bus, &from, partition, "r", 3));
+    first.until_records(12);
+    for (place, record) in first.records.clone() {
+        let value = String::from_utf8(record.value.unwrap()).unwrap();
+        first.session.send(output(&state, place.partition, &value), place.partition).unwrap();
     }
+    // The commit happens when the partitions are asked for.
+    let mut second = Member::join(&bus, &options(&group, "b"), &[input(&from)]);
+    second.changelog = Some(state.clone());
+    let began = Instant::now();
+    while first.next.len() != 2 || second.next.len() != 2 {
+        first.turn().unwrap();
+        second.turn().unwrap();
+        assert!(began.elapsed() < PATIENCE, "{:?} {:?}", first.events, second.events);
+    }
+    let wanted: Vec<(String, String)> = numbered("r", 3).into_iter().map(|v| (v.clone(), v)).collect();
+    for (place, offset) in &second.next {
+        assert_eq!(second.restored[&place.partition], wanted);
+        // Three records and the marker of their transaction.
+        assert!(*offset >= 3, "{place:?} began at {offset}");
+    }
+    assert!(second.records.is_empty());
+    // A process that dies: its partitions move on.
+    drop(second);
+    first.until_assigned(4);
+    assert_eq!(first.records.len(), 12);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod admin;
 mod faults;
+mod followers;
 mod outage;
 mod publisher;
 mod session;

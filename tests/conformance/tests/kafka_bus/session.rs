@@ -1,6 +1,6 @@
 //! Transactions, positions and their metadata, catching up.
 
-use petrel_bus::{Bus, GroupEvent, InputTopic, Position, SessionError, SessionOptions, Start};
+use petrel_bus::{Bus, GroupEvent, InputTopic, Position, SessionError, Start};
 use petrel_testkit::shared_kafka;
 
 use crate::support::{Member, at, bus, committed, fill, input, numbered, options, output, position, topic, unique};
@@ -92,25 +92,23 @@ fn paused_partitions_lose_nothing_and_stay_paused_over_an_abort() {
 fn a_partition_that_was_given_up_while_paused_is_read_when_it_comes_back() {
     let Some(address) = shared_kafka() else { return };
     let bus = bus(address);
-    // Partitions are kept over a rebalance, and stay paused, or all of them are given up and given out anew.
-    for (co_partitioned, come_back) in [(false, 2), (true, 4)] {
-        let (from, group) = (topic(&bus, "in", 4), unique("group"));
-        let mut a = Member::join(&bus, &SessionOptions { co_partitioned, ..options(&group, "a") }, &[input(&from)]);
-        a.until_assigned(4);
-        for partition in 0..4 {
-            a.session.pause(&at(&from, partition)).unwrap();
-        }
-        let mut b = Member::join(&bus, &SessionOptions { co_partitioned, ..options(&group, "b") }, &[input(&from)]);
-        b.until("the partitions are shared", |b| {
-            a.turn().unwrap();
-            a.next.len() == 2 && b.next.len() == 2
-        });
-        drop(b);
-        a.begun.clear();
-        a.until("what was given up comes back", |a| a.next.len() == 4 && a.begun.len() == come_back);
-        (0..4).for_each(|partition| fill(&bus, &from, partition, "r", 5));
-        a.until_records(5 * come_back);
+    let (from, group) = (topic(&bus, "in", 4), unique("group"));
+    let mut a = Member::join(&bus, &options(&group, "a"), &[input(&from)]);
+    a.until_assigned(4);
+    for partition in 0..4 {
+        a.session.pause(&at(&from, partition)).unwrap();
     }
+    let mut b = Member::join(&bus, &options(&group, "b"), &[input(&from)]);
+    b.until("the partitions are shared", |b| {
+        a.turn().unwrap();
+        a.next.len() == 2 && b.next.len() == 2
+    });
+    drop(b);
+    a.begun.clear();
+    a.until("what was given up comes back", |a| a.next.len() == 4 && a.begun.len() == 2);
+    (0..4).for_each(|partition| fill(&bus, &from, partition, "r", 5));
+    // What was kept over the rebalance is still paused.
+    a.until_records(10);
 }
 
 #[test]
@@ -120,7 +118,7 @@ fn positions_carry_text_in_a_session_without_transactions() {
     let (from, group) = (topic(&bus, "in", 2), unique("group"));
     fill(&bus, &from, 1, "r", 10);
     let mut plain = options(&group, "a");
-    (plain.transactional, plain.co_partitioned) = (false, false);
+    plain.transactional = false;
     let mut first = Member::join(&bus, &plain, &[input(&from)]);
     first.until_records(10);
     let text = "range 3-9 \u{fc}nd mehr";

@@ -32,7 +32,8 @@ pub fn bus_with(address: &str, change: impl FnOnce(&mut KafkaOptions)) -> KafkaB
 
 pub fn topic(bus: &dyn Bus, name: &str, partitions: u32) -> Arc<str> {
     let name = unique(name);
-    let spec = TopicSpec { name: name.clone(), partitions, compacted: false, retention_ms: None };
+    let spec =
+        TopicSpec { name: name.clone(), partitions, compacted: false, retention_ms: None, delete_retention_ms: None };
     bus.ensure_topics(&[spec]).unwrap();
     name
 }
@@ -41,8 +42,12 @@ pub fn input(name: &Arc<str>) -> InputTopic {
     InputTopic { name: name.clone(), start: Start::Beginning, with: None }
 }
 
+pub fn follower(name: &Arc<str>, leader: &Arc<str>) -> InputTopic {
+    InputTopic { with: Some(leader.clone()), ..input(name) }
+}
+
 pub fn options(group: &Arc<str>, member: &str) -> SessionOptions {
-    SessionOptions { group: group.clone(), member: member.into(), transactional: true, co_partitioned: true }
+    SessionOptions { group: group.clone(), member: member.into(), transactional: true }
 }
 
 pub fn output(topic: &Arc<str>, partition: u32, text: &str) -> Output {
