@@ -33,27 +33,30 @@ impl Clock for SimClock {
     }
 }
 
-/// The clock of one process, which may be wrong.
+/// The clock of one process, which may be wrong: as wrong as the time of day of its machine was when the
+/// process started. From then on it goes on by itself, as a real process's does, whatever happens to
+/// the machine's.
 #[derive(Debug)]
 pub struct ProcessClock {
     true_time: Arc<SimClock>,
+    machine_ahead_ms: AtomicI64,
     ahead_ms: AtomicI64,
 }
 
 impl ProcessClock {
-    /// A clock that is right.
+    /// A clock that is right, until its process starts on a machine whose time of day is not.
     pub fn new(true_time: Arc<SimClock>) -> Arc<Self> {
-        Arc::new(Self { true_time, ahead_ms: AtomicI64::new(0) })
+        Arc::new(Self { true_time, machine_ahead_ms: AtomicI64::new(0), ahead_ms: AtomicI64::new(0) })
     }
 
-    /// Lets the clock jump, forward or back.
-    pub fn jump(&self, ms: i64) {
-        self.ahead_ms.fetch_add(ms, Ordering::SeqCst);
+    /// Sets the machine's time of day so far ahead, or behind; 0 corrects it.
+    pub fn set_machine(&self, ahead_ms: i64) {
+        self.machine_ahead_ms.store(ahead_ms, Ordering::SeqCst);
     }
 
-    /// Corrects it.
-    pub fn correct(&self) {
-        self.ahead_ms.store(0, Ordering::SeqCst);
+    /// The process starts, and looks at the time of day.
+    pub fn start(&self) {
+        self.ahead_ms.store(self.machine_ahead_ms.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 }
 

@@ -27,7 +27,7 @@ pub enum FaultKind {
     LostCache,
     /// A revision of the catalog is applied.
     Revision,
-    /// The clock of a process jumps.
+    /// The time of day of a process's machine jumps; a process that is started behind it goes by it.
     ClockJump,
     /// A producer dies with a transaction open.
     HangingTransaction,
@@ -102,6 +102,13 @@ pub struct Fault {
     pub ms: i64,
     /// What becomes of a commit, for faults of one.
     pub commit: CommitFault,
+}
+
+impl Fault {
+    /// How long a process that dies of it stays away, in milliseconds.
+    pub fn away_ms(&self) -> i64 {
+        if self.kind == FaultKind::ClockJump { 1_000 } else { self.ms }
+    }
 }
 
 /// How often each fault met each place.

@@ -4,10 +4,16 @@ use std::collections::BTreeMap;
 
 use petrel_bus::sim::SimBus;
 use petrel_bus::{Bus, OwnedRecord};
-use petrel_schemas::{ActionRequest, AuditRecord, DeadLetter, EventId, RequestsRecord, TriggerEvent, decode};
+use petrel_schemas::{
+    ActionRequest, AuditRecord, DeadLetter, DecodeError, EventId, ExecutionChanged, OutputCaptured, RequestsRecord,
+    RuleMatched, Task, TriggerEvent, decode,
+};
 use serde_json::Value;
 
-use crate::pack::{self, ALERTS, CLUSTER, Facts};
+use crate::pack::{self, ALERTS, CLUSTER, Facts, POOL};
+use crate::process::Role;
+use crate::supervisor::Effect;
+use crate::world::World;
 
 /// A record that somebody sent in.
 #[derive(Debug, Clone)]
@@ -18,54 +24,88 @@ pub struct Sent {
     pub event: Option<(String, Facts)>,
 }
 
-/// What is on the log.
+/// What is on the log, and what happened to the world.
 #[derive(Debug, Default)]
 pub struct History {
     /// Records of the bound topic and of `petrel.triggers`.
     pub sent: Vec<Sent>,
     /// Requests, in the order of their partitions.
     pub requests: Vec<ActionRequest>,
-    /// First requests of each execution, as what is behind the rules took them.
-    pub accepted: Vec<ActionRequest>,
-    /// The audit trail.
-    pub audit: Vec<AuditRecord>,
+    /// Rows about matches.
+    pub matches: Vec<RuleMatched>,
+    /// Rows about status changes, of each execution in the order in which they were written.
+    pub changes: BTreeMap<String, Vec<ExecutionChanged>>,
+    /// Rows about what attempts wrote, by execution.
+    pub outputs: BTreeMap<String, Vec<OutputCaptured>>,
+    /// Tasks that owners gave out.
+    pub tasks: Vec<Task>,
+    /// What workers started.
+    pub effects: Vec<Effect>,
+    /// Workers to which nothing has happened.
+    pub unharmed: Vec<String>,
     /// Dead letters.
     pub dead_letters: Vec<DeadLetter>,
     /// Scheduled instants of the timer, in milliseconds since the epoch.
     pub ticks: Vec<i64>,
-    /// Records that this release cannot read, by topic.
+    /// Records that this release cannot read.
     pub unreadable: Vec<String>,
 }
 
 impl History {
-    /// Reads a log.
-    pub fn read(bus: &SimBus) -> Self {
-        let topics = pack::topics();
-        let mut history = Self::default();
+    /// Looks at a run.
+    pub fn read(world: &World) -> Self {
+        let mut history = Self { effects: world.supervisors.effects(), ..Self::default() };
+        history.read_events(&world.bus);
+        history.read_executions(&world.bus);
+        if !world.all_faulted.get() {
+            let processes = world.processes.borrow();
+            let unharmed = processes.iter().filter(|p| p.role == Role::Worker && !p.faulted.get());
+            history.unharmed = unharmed.map(|p| p.name.clone()).collect();
+        }
+        history
+    }
+
+    fn read_events(&mut self, bus: &SimBus) {
         for (partition, record) in bus.records(ALERTS) {
             let event = alert(&record).map(|facts| {
                 let id = EventId::of_record(CLUSTER, ALERTS, partition, record.offset, record.timestamp_ms);
                 (id.as_str().to_owned(), facts)
             });
-            history.sent.push(Sent { at: (ALERTS.to_owned(), partition, record.offset), event });
+            self.sent.push(Sent { at: (ALERTS.to_owned(), partition, record.offset), event });
         }
-        let name = topics.triggers();
+        let name = pack::topics().triggers();
         for (partition, record) in bus.records(&name) {
             let event = decode::<TriggerEvent>(record.value.as_deref().unwrap_or_default()).ok();
             if let Some(event) = event.as_ref().filter(|e| e.trigger == pack::TIMER) {
-                history.ticks.push(event.occurred_at_ms);
+                self.ticks.push(event.occurred_at_ms);
             }
             let event = event.map(|e| (e.event_id, Facts { trigger: e.trigger, used_pct: 0.0 }));
-            history.sent.push(Sent { at: (name.to_string(), partition, record.offset), event });
+            self.sent.push(Sent { at: (name.to_string(), partition, record.offset), event });
         }
-        let requests = each(bus, &topics.requests(), RequestsRecord::decode, &mut history.unreadable);
-        history.requests = requests.into_iter().filter_map(request).collect();
-        let accepted = each(bus, crate::ACCEPTED, RequestsRecord::decode, &mut history.unreadable);
-        history.accepted = accepted.into_iter().filter_map(request).collect();
-        history.audit = each(bus, &topics.audit(), AuditRecord::decode, &mut history.unreadable);
-        history.dead_letters = each(bus, &topics.dead_letters(), decode::<DeadLetter>, &mut history.unreadable);
-        history.ticks.sort_unstable();
-        history
+        self.ticks.sort_unstable();
+    }
+
+    fn read_executions(&mut self, bus: &SimBus) {
+        let topics = pack::topics();
+        for record in self.each(bus, &topics.requests(), RequestsRecord::decode) {
+            if let RequestsRecord::ActionRequest(request) = record {
+                self.requests.push(request);
+            }
+        }
+        for record in self.each(bus, &topics.audit(), AuditRecord::decode) {
+            match record {
+                AuditRecord::RuleMatched(row) => self.matches.push(row),
+                AuditRecord::ExecutionChanged(row) => {
+                    self.changes.entry(row.execution_id.clone()).or_default().push(row);
+                }
+                AuditRecord::OutputCaptured(row) => {
+                    self.outputs.entry(row.execution_id.clone()).or_default().push(row);
+                }
+                _ => {}
+            }
+        }
+        self.tasks = self.each(bus, &topics.tasks(POOL), decode::<Task>);
+        self.dead_letters = self.each(bus, &topics.dead_letters(), decode::<DeadLetter>);
     }
 
     /// How often each event was sent, and what it says.
@@ -76,11 +116,20 @@ impl History {
         }
         events
     }
-}
 
-fn request(record: RequestsRecord) -> Option<ActionRequest> {
-    let RequestsRecord::ActionRequest(request) = record;
-    Some(request)
+    fn each<T>(&mut self, bus: &SimBus, topic: &str, read: impl Fn(&[u8]) -> Result<T, DecodeError>) -> Vec<T> {
+        if bus.partitions(topic).ok().flatten().is_none() {
+            return Vec::new();
+        }
+        let mut all = Vec::new();
+        for (partition, record) in bus.records(topic) {
+            match read(record.value.as_deref().unwrap_or_default()) {
+                Ok(one) => all.push(one),
+                Err(e) => self.unreadable.push(format!("{topic}/{partition} at {}: {e}", record.offset)),
+            }
+        }
+        all
+    }
 }
 
 fn alert(record: &OwnedRecord) -> Option<Facts> {
@@ -88,23 +137,4 @@ fn alert(record: &OwnedRecord) -> Option<Facts> {
     value.get("host")?.as_str()?;
     let used_pct = value.get("used_pct")?.as_f64()?;
     Some(Facts { trigger: "sim.alert".to_owned(), used_pct })
-}
-
-fn each<T, E: std::fmt::Display>(
-    bus: &SimBus,
-    topic: &str,
-    read: impl Fn(&[u8]) -> Result<T, E>,
-    unreadable: &mut Vec<String>,
-) -> Vec<T> {
-    if bus.partitions(topic).ok().flatten().is_none() {
-        return Vec::new();
-    }
-    let mut all = Vec::new();
-    for (partition, record) in bus.records(topic) {
-        match read(record.value.as_deref().unwrap_or_default()) {
-            Ok(one) => all.push(one),
-            Err(e) => unreadable.push(format!("{topic}/{partition} at {}: {e}", record.offset)),
-        }
-    }
-    all
 }

@@ -8,7 +8,6 @@
 //! The same seed gives the same run, to the last byte: [`Report::hash`].
 
 pub mod checks;
-pub mod counter;
 pub mod fault;
 pub mod history;
 pub mod pack;
@@ -18,10 +17,8 @@ pub mod process;
 pub mod product;
 pub mod rng;
 pub mod run;
+pub mod supervisor;
 pub mod trace;
 pub mod world;
 
 pub use run::{Options, Report, run};
-
-/// Where the first request of each execution goes, of what stands behind the rules.
-pub const ACCEPTED: &str = "sim.accepted";

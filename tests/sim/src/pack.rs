@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use petrel_bus::TopicSpec;
 use petrel_bus::sim::SimOptions;
 use petrel_catalog::{CompiledRevision, PackFile, PackSource, Revision};
+use petrel_executor::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
 use petrel_rules::{Kv, MatchPlan, MatchView};
 use petrel_schemas::{Cleanup, Topics, TriggerBinding};
 
@@ -13,6 +14,10 @@ use petrel_schemas::{Cleanup, Topics, TriggerBinding};
 pub const PARTITIONS: u32 = 3;
 /// Partitions of a pool's tasks.
 pub const TASK_PARTITIONS: u32 = 4;
+/// The pool of all workers.
+pub const POOL: &str = "default";
+/// The action that runs at most once.
+pub const AT_MOST_ONCE: &str = "sim.page";
 /// The bound topic.
 pub const ALERTS: &str = "monitoring.alerts";
 /// Partitions of the bound topic.
@@ -31,24 +36,16 @@ pub fn topics() -> Topics {
 
 /// Everything that must exist before the first process starts.
 pub fn topic_specs() -> Vec<TopicSpec> {
-    let own = topics().all(&["default"]).into_iter().map(|t| {
-        let compacted = t.cleanup == Cleanup::Compact;
-        TopicSpec {
-            name: t.name,
-            partitions: t.partitions,
-            compacted,
-            retention_ms: None,
-            delete_retention_ms: compacted.then_some(SimOptions::default().delete_retention_ms),
-        }
-    });
-    let spec = |name: &str, partitions, compacted| TopicSpec {
-        name: name.into(),
+    let spec = |name, partitions, compacted: bool| TopicSpec {
+        name,
         partitions,
         compacted,
         retention_ms: None,
         delete_retention_ms: compacted.then_some(SimOptions::default().delete_retention_ms),
     };
-    own.chain([spec(ALERTS, ALERT_PARTITIONS, false), spec(crate::ACCEPTED, PARTITIONS, false)]).collect()
+    let own = topics().all(&[POOL]).into_iter();
+    let own = own.map(|topic| spec(topic.name, topic.partitions, topic.cleanup == Cleanup::Compact));
+    own.chain([spec(ALERTS.into(), ALERT_PARTITIONS, false)]).collect()
 }
 
 /// What an event says, as far as rules look.
@@ -134,6 +131,38 @@ impl MatchView for Known {
     }
 }
 
+impl ExecutorView for Known {
+    fn dispatch_paused(&self) -> bool {
+        false
+    }
+
+    fn resolve(&self, revision: &str, action: &str) -> Resolution {
+        let known = revisions().iter().take(self.number + 1).find(|r| r.compiled.hash() == revision);
+        let Some(known) = known else { return Resolution::NotYet };
+        match known.compiled.action(action) {
+            Some(action) => Resolution::Ready(ResolvedAction { plan: action.plan.clone(), pack: Arc::new(NoFiles) }),
+            None => Resolution::NoSuchAction,
+        }
+    }
+}
+
+/// The files of a pack that nobody needs.
+struct NoFiles;
+
+impl PackContent for NoFiles {
+    fn name(&self) -> String {
+        "sim".to_owned()
+    }
+
+    fn hash(&self) -> Result<String, String> {
+        Ok("sim".to_owned())
+    }
+
+    fn files(&self, _: &mut EachFile<'_>) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 /// The revisions, compiled once for all runs of a process.
 pub fn revisions() -> &'static [Arc<Known>] {
     static REVISIONS_COMPILED: OnceLock<Vec<Arc<Known>>> = OnceLock::new();
@@ -167,10 +196,14 @@ fn source(number: usize) -> PackSource {
         ("triggers/report.yaml".into(), "name: report\nsource: { http: {} }\n".into()),
         ("triggers/tick.yaml".into(), "name: tick\nsource: { interval: { every: 5s, catch_up: all } }\n".into()),
     ];
-    for (name, delivery) in [("clean", "at_least_once"), ("page", "at_most_once"), ("note", "at_least_once")] {
+    let command = "runner: command\ncommand: [\"true\"]\ntimeout: 15s\n";
+    for (name, runner, delivery) in [
+        ("clean", command, "at_least_once"),
+        ("page", command, "at_most_once"),
+        ("note", "runner: noop\n", "at_least_once"),
+    ] {
         let text = format!(
-            "name: {name}\nrunner: command\ncommand: [\"true\"]\nparameters:\n  host: {{ type: string, default: none }}\n\
-             timeout: 20s\ndelivery: {delivery}\n"
+            "name: {name}\n{runner}parameters:\n  host: {{ type: string, default: none }}\ndelivery: {delivery}\n"
         );
         files.push((format!("actions/{name}.yaml"), text));
     }

@@ -26,6 +26,8 @@ pub enum Event {
         /// The id.
         id: String,
     },
+    /// Somebody cancels an execution.
+    Cancel,
     /// A record that nobody can use.
     Poison {
         /// Whether it is on the bound topic, else on `petrel.triggers`.
@@ -106,7 +108,8 @@ fn event(n: usize, rng: &mut Rng) -> Event {
             is_bound: rng.percent(50),
             bytes: rng.pick(&[b"{".to_vec(), b"\xC3\x01garbage".to_vec(), b"{\"used_pct\": 99.0}".to_vec()]).clone(),
         },
-        1..=4 => Event::Report { id: format!("report-{n}") },
+        1 => Event::Cancel,
+        2..=4 => Event::Report { id: format!("report-{n}") },
         _ => {
             // Most of them lead to something.
             let least = if rng.percent(80) { 81 } else { 0 };

@@ -2,23 +2,29 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use petrel_bus::sim::{ProcessClock, SimOptions};
 use petrel_bus::{DriverOptions, MemoryStores, SessionOptions, Versioned};
+use petrel_executor::metrics::ExecutorMetrics;
+use petrel_executor::owner::{OwnerOptions, OwnerStage};
+use petrel_executor::worker::{Attempts, ClaimStage, Slots, WorkerOptions};
 use petrel_ingest::timers::{TimerOptions, TimerStage};
 use petrel_rules::{MatchCounters, MatchOptions, MatchStage};
+use tokio::sync::mpsc;
 
-use crate::ACCEPTED;
-use crate::counter::Counter;
-use crate::pack::{self, CLUSTER, Known};
+use crate::pack::{self, CLUSTER, Known, TASK_PARTITIONS};
 use crate::plan::Target;
-use crate::process::{Body, Catalog, Process, Role, Seat, StageBody, Start};
+use crate::process::{Body, Catalog, Inputs, Process, Role, Seat, StageBody, Start, WorkerBody, WorkerParts};
 use crate::run::Options;
 use crate::world::World;
 
 /// Processes of each role.
 pub const MEMBERS: usize = 2;
+/// Length of a lease, in milliseconds: longer than a session.
+pub const LEASE_MS: i64 = 12_000;
+/// Slots of a worker: few, so that it is full now and then.
+const SLOTS: usize = 3;
 /// Furthest that a clock jumps, in milliseconds.
 const JUMP_MS: i64 = 3_600_000;
 /// As far as the clock of the timers may jump: a timer goes by the clock, so that what it fired early
@@ -26,7 +32,7 @@ const JUMP_MS: i64 = 3_600_000;
 const TIMER_JUMP_MS: i64 = 20_000;
 
 /// The roles, in the order of the processes.
-pub const ROLES: [Role; 3] = [Role::Rules, Role::Timers, Role::Counter];
+pub const ROLES: [Role; 4] = [Role::Rules, Role::Timers, Role::Owner, Role::Worker];
 
 /// The processes as plans must know them.
 pub fn targets() -> Vec<Target> {
@@ -60,11 +66,12 @@ pub fn populate(world: &Rc<World>, options: &Options) {
                 clock,
                 disk,
                 catalog: catalog.clone(),
-                start: start(role, seat, catalog),
+                start: start(world, role, seat, catalog),
                 body: RefCell::default(),
                 away_until_ms: Cell::new(i64::MIN),
                 armed: RefCell::default(),
                 learns_ms: Cell::new(i64::MAX),
+                faulted: Cell::new(false),
             });
         }
     }
@@ -79,7 +86,16 @@ fn session(role: Role, name: &str) -> SessionOptions {
     SessionOptions { group: group(role).into(), member: name.into(), transactional: true }
 }
 
-fn start(role: Role, seat: Seat, catalog: Arc<Catalog>) -> Start {
+fn metrics() -> Arc<ExecutorMetrics> {
+    static METRICS: OnceLock<Arc<ExecutorMetrics>> = OnceLock::new();
+    let new = || match ExecutorMetrics::new(&prometheus::Registry::new()) {
+        Ok(metrics) => Arc::new(metrics),
+        Err(error) => unreachable!("a registry of its own takes them: {error}"),
+    };
+    METRICS.get_or_init(new).clone()
+}
+
+fn start(world: &Rc<World>, role: Role, seat: Seat, catalog: Arc<Catalog>) -> Start {
     let topics = pack::topics();
     match role {
         Role::Rules => Rc::new(move || {
@@ -92,10 +108,35 @@ fn start(role: Role, seat: Seat, catalog: Arc<Catalog>) -> Start {
             let globals = Arc::new(Versioned { version: 1, value: Arc::new(()) });
             Box::new(StageBody::new(stage, seat.clone(), globals)) as Box<dyn Body>
         }),
-        Role::Counter => Rc::new(move || {
-            let stage = Counter::new(topics.requests(), ACCEPTED.into(), topics.executions());
-            let globals = Arc::new(Versioned { version: 1, value: Arc::new(()) });
-            Box::new(StageBody::new(stage, seat.clone(), globals)) as Box<dyn Body>
+        Role::Owner => Rc::new(move || {
+            let mut options = OwnerOptions::new(topics.clone(), TASK_PARTITIONS);
+            options.limits.lease_ms = LEASE_MS;
+            let stage: OwnerStage<Known> = OwnerStage::new(options, metrics());
+            Box::new(StageBody::new(stage, seat.clone(), catalog.clone())) as Box<dyn Body>
         }),
+        Role::Worker => {
+            let world = world.clone();
+            Rc::new(move || Box::new(worker(&world, &seat, catalog.clone())) as Box<dyn Body>)
+        }
     }
+}
+
+fn worker(world: &Rc<World>, seat: &Seat, catalog: Arc<Catalog>) -> WorkerBody {
+    let name = seat.session.member.clone();
+    let options = WorkerOptions::new(pack::topics(), name.clone(), std::path::PathBuf::new());
+    let (slots, attempts) = (Slots::new(SLOTS), Arc::new(Attempts::new(name.clone())));
+    let (sender, claimed) = mpsc::unbounded_channel();
+    let stage: ClaimStage<Known> = ClaimStage::new(&options, slots.clone(), sender, metrics());
+    let inputs = Inputs { catalog, slots: slots.clone(), attempts: attempts.clone(), boot: world.clock.clone() };
+    let claims = StageBody::new(stage, seat.clone(), Arc::new(inputs));
+    WorkerBody::new(WorkerParts {
+        world: world.clone(),
+        name,
+        clock: seat.clock.clone(),
+        claims,
+        claimed,
+        slots,
+        attempts,
+        reports: options.reports(),
+    })
 }

@@ -96,7 +96,10 @@ pub fn run(seed: u64, options: &Options) -> Report {
     if violations.is_empty() {
         violations.extend(checks::run(&checks::LIVENESS, &history));
     }
-    report(&plan, &world, violations)
+    let report = report(&plan, &world, violations);
+    // Workers know their world, and it knows them: one of the two must let go.
+    world.processes.borrow_mut().clear();
+    report
 }
 
 /// Runs on until everything is done or patience ends.
@@ -108,14 +111,14 @@ fn come_to_an_end(world: &World, calm_ms: i64) -> History {
         }
         let (now_ms, since_ms) = (world.elapsed_ms(), world.elapsed_ms() - calm_ms);
         if now_ms - busy_ms >= QUIET_MS && since_ms > HANGS_MS {
-            let history = History::read(&world.bus);
+            let history = History::read(world);
             if since_ms > PATIENCE_MS || checks::run(&checks::LIVENESS, &history).is_empty() {
                 return history;
             }
             busy_ms = now_ms;
         }
         if since_ms > PATIENCE_MS {
-            return History::read(&world.bus);
+            return History::read(world);
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
-/// Lines kept for the report of a failure.
-const LINES_MAX: usize = 400;
+/// Lines kept for a report
+const LINES_MAX: usize = 20_000;
 
 /// Everything that happened so far.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use petrel_bus::sim::{SimBus, SimClock, SimOptions};
 use petrel_bus::{Bus, Clock, DriverPoint, Output, Publisher};
 use petrel_ingest::event;
-use petrel_schemas::TriggerEvent;
+use petrel_schemas::{CancelRequest, TriggerEvent, encode};
 
 use crate::fault::{Coverage, Fault, FaultKind, Place};
 use crate::pack::{self, ALERTS, revisions};
@@ -20,6 +20,7 @@ use crate::plan::{Event, Item, Plan};
 use crate::process::{Process, Turn};
 use crate::product;
 use crate::rng::Rng;
+use crate::supervisor::Supervisors;
 use crate::trace::Trace;
 
 /// When a run begins, in milliseconds since the epoch.
@@ -47,12 +48,16 @@ pub struct World {
     pub coverage: RefCell<Coverage>,
     /// What must not have happened, as it was noticed.
     pub violations: RefCell<Vec<String>>,
+    /// What workers started.
+    pub supervisors: Supervisors,
     /// Number of the newest revision.
     pub revision: Cell<usize>,
     rng: RefCell<Rng>,
     script: RefCell<VecDeque<(i64, Item)>>,
-    /// Events over HTTP that were sent, for sending them once more.
+    /// Events over HTTP and reports of workers that were sent, for sending them once more.
     sent: RefCell<Vec<Output>>,
+    /// Whether a fault has happened that concerns everybody.
+    pub all_faulted: Cell<bool>,
     depth: Cell<usize>,
     calm: Cell<bool>,
 }
@@ -71,10 +76,12 @@ impl World {
             trace: RefCell::new(Trace::new(keeps_lines)),
             coverage: RefCell::default(),
             violations: RefCell::default(),
+            supervisors: Supervisors::default(),
             revision: Cell::new(0),
             rng: RefCell::new(Rng::new(plan.seed)),
             script: RefCell::new(script),
             sent: RefCell::default(),
+            all_faulted: Cell::new(false),
             depth: Cell::new(0),
             calm: Cell::new(false),
         })
@@ -99,6 +106,7 @@ impl World {
     /// One turn of every process that can take one, in random order, and a step of time. Whether
     /// anything was done.
     pub fn round(&self) -> bool {
+        self.supervisors.look(self.clock.now_ms());
         self.outside();
         let mut order: Vec<usize> = (0..self.processes.borrow().len()).collect();
         self.rng.borrow_mut().shuffle(&mut order);
@@ -139,7 +147,7 @@ impl World {
                 }
                 Item::Fault(fault) if !self.calm.get() => self.arm(fault),
                 Item::Fault(_) => {}
-                Item::CorrectClock(process) => self.process(process).clock.correct(),
+                Item::CorrectClock(process) => self.process(process).clock.set_machine(0),
             }
         }
         for process in self.processes.borrow().iter() {
@@ -161,7 +169,11 @@ impl World {
             return false;
         }
         let Ok(mut body) = process.body.try_borrow_mut() else { return false };
-        let turn = body.get_or_insert_with(|| (process.start)()).tick();
+        let start = || {
+            process.clock.start();
+            (process.start)()
+        };
+        let turn = body.get_or_insert_with(start).tick();
         match &turn {
             Turn::Idle => {}
             Turn::Busy => self.note(format_args!("{now_ms} {} works", process.name)),
@@ -216,7 +228,7 @@ impl World {
             };
             let Some(fault) = next else { return };
             if self.inflict(number, &fault) {
-                self.take_down(number, fault.ms, false);
+                self.take_down(number, fault.away_ms(), false);
             }
         }
     }
@@ -232,7 +244,7 @@ impl World {
             };
             let Some(fault) = next else { return dies };
             if self.inflict(number, &fault) {
-                process.away_until_ms.set(self.clock.now_ms() + fault.ms);
+                process.away_until_ms.set(self.clock.now_ms() + fault.away_ms());
                 dies = true;
             }
         }
@@ -244,6 +256,8 @@ impl World {
         let (now_ms, is_between) = (self.clock.now_ms(), fault.place == Place::Between);
         self.note(format_args!("{now_ms} {:?} at {} of {} for {}", fault.kind, fault.place, process.name, fault.ms));
         self.coverage.borrow_mut().met(fault.kind, fault.place);
+        process.faulted.set(true);
+        self.all_faulted.set(self.all_faulted.get() || fault.kind == FaultKind::Unreachable);
         match fault.kind {
             FaultKind::Kill => return true,
             FaultKind::Pause if is_between => process.away_until_ms.set(now_ms + fault.ms),
@@ -260,7 +274,11 @@ impl World {
             FaultKind::LostCache if self.rng.borrow_mut().percent(50) => process.disk.lose(),
             FaultKind::LostCache => process.disk.fail_after(self.rng.borrow_mut().below(20) as u64),
             FaultKind::Revision => self.apply_revision(),
-            FaultKind::ClockJump => process.clock.jump(fault.ms),
+            FaultKind::ClockJump => {
+                // A process that runs does not see it; one that starts does.
+                process.clock.set_machine(fault.ms);
+                return self.rng.borrow_mut().percent(60);
+            }
             FaultKind::HangingTransaction => self.leave_open(),
             FaultKind::Unreachable => self.bus.unreachable_for(fault.ms.min(20_000)),
         }
@@ -283,6 +301,7 @@ impl World {
     fn take_down(&self, number: usize, ms: i64, in_order: bool) {
         let process = self.process(number);
         let Ok(mut body) = process.body.try_borrow_mut() else { return };
+        process.faulted.set(true);
         process.away_until_ms.set(self.clock.now_ms() + ms);
         let body = body.take();
         if let Some(body) = body.filter(|_| in_order) {
@@ -305,6 +324,22 @@ impl World {
         }
     }
 
+    /// Something was published that can be published once more.
+    pub fn remember(&self, output: Output) {
+        self.sent.borrow_mut().push(output);
+    }
+
+    /// How long an action takes, in milliseconds, and its exit code.
+    pub fn how_it_goes(&self) -> (i64, i32) {
+        let mut rng = self.rng.borrow_mut();
+        let takes_ms = match rng.below(20) {
+            0 => rng.between(10_000, 20_000),
+            1..=3 => rng.between(500, 5_000),
+            _ => rng.between(1, 50),
+        };
+        (takes_ms, i32::from(rng.percent(10)))
+    }
+
     fn send(&self, event: &Event) -> bool {
         let topics = pack::topics();
         let output = match event {
@@ -324,12 +359,34 @@ impl World {
                 self.sent.borrow_mut().push(output.clone());
                 output
             }
+            Event::Cancel => match self.cancel() {
+                Some(output) => output,
+                None => return true,
+            },
             Event::Poison { is_bound, bytes } => {
                 let topic = if *is_bound { ALERTS.into() } else { topics.triggers() };
                 Output::keyed(&topic, "poison", bytes.clone())
             }
         };
         self.bus.publish(vec![output]).wait().is_ok()
+    }
+
+    /// Somebody cancels an execution that was asked for.
+    fn cancel(&self) -> Option<Output> {
+        let topic = pack::topics().requests();
+        let requests = self.bus.records(&topic);
+        if requests.is_empty() {
+            return None;
+        }
+        let key = self.rng.borrow_mut().pick(&requests).1.key.clone().unwrap_or_default();
+        let execution_id = String::from_utf8(key).ok()?;
+        let cancel = CancelRequest {
+            root_execution_id: execution_id.clone(),
+            execution_id: execution_id.clone(),
+            requested_by: "sim".to_owned(),
+            requested_at_ms: self.clock.now_ms(),
+        };
+        Some(Output::keyed(&topic, execution_id.as_bytes(), encode(&cancel)))
     }
 
     fn send_again(&self) {
@@ -361,7 +418,7 @@ impl World {
         for process in self.processes.borrow().iter() {
             process.armed.borrow_mut().clear();
             process.away_until_ms.set(i64::MIN);
-            process.clock.correct();
+            process.clock.set_machine(0);
             process.learns_ms.set(i64::MIN);
         }
     }

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use petrel_schemas::AuditRecord;
-
 use crate::history::History;
 
 /// As many rows as requests, for every execution.
@@ -12,10 +10,8 @@ pub fn one_row_a_request(history: &History) -> Vec<String> {
     for request in &history.requests {
         *balance.entry(&request.execution_id).or_default() += 1;
     }
-    for record in &history.audit {
-        if let AuditRecord::RuleMatched(row) = record {
-            *balance.entry(&row.execution_id).or_default() -= 1;
-        }
+    for row in &history.matches {
+        *balance.entry(&row.execution_id).or_default() -= 1;
     }
     balance.iter().filter(|(_, n)| **n != 0).map(|(id, n)| format!("{id} has {n} requests more than rows")).collect()
 }

@@ -1,6 +1,10 @@
 //! What must be true of a run, one idea a file.
 
+mod attempts;
 mod dead_letters;
+mod executions;
+mod fencing;
+mod leases;
 mod matches;
 mod requests;
 mod ticks;
@@ -11,27 +15,32 @@ use crate::history::History;
 pub type Check = fn(&History) -> Vec<String>;
 
 /// What must never be wrong, whenever one looks.
-pub const SAFETY: [(&str, Check); 3] = [
+pub const SAFETY: [(&str, Check); 9] = [
     ("requests", requests::never_too_many),
     ("dead letters", dead_letters::only_poison_and_once),
     ("ticks", ticks::none_twice),
+    ("executions", executions::legal),
+    ("one at a time", attempts::one_at_a_time),
+    ("started once", attempts::each_started_once),
+    ("at most once", attempts::at_most_once),
+    ("fencing", fencing::nothing_stale),
+    ("leases", leases::kept_by_the_unharmed),
 ];
 
 /// What must be done once nothing goes wrong any more.
 ///
 /// Of one transaction some records can be seen before others, which an open transaction of somebody else
 /// still holds back: what compares topics is among these.
-pub const LIVENESS: [(&str, Check); 4] = [
-    ("ticks", ticks::none_missing),
+pub const LIVENESS: [(&str, Check); 6] = [
     ("requests", requests::none_missing),
     ("matches", matches::one_row_a_request),
     ("dead letters", dead_letters::none_missing),
+    ("ticks", ticks::none_missing),
+    ("asked for", executions::asked_for),
+    ("executions", executions::all_over),
 ];
 
 /// Runs checkers.
 pub fn run(checks: &[(&str, Check)], history: &History) -> Vec<String> {
-    checks
-        .iter()
-        .flat_map(|(name, check)| check(history).into_iter().map(move |why| format!("{name}: {why}")))
-        .collect()
+    checks.iter().flat_map(|(name, check)| check(history).into_iter().map(move |why| format!("{name}: {why}"))).collect()
 }

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod stage;
+mod worker;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -13,6 +14,7 @@ use petrel_bus::sim::ProcessClock;
 
 pub use catalog::Catalog;
 pub use stage::{AtPoint, Seat, StageBody, Wrap};
+pub use worker::{Inputs, WorkerBody, WorkerParts};
 
 use crate::fault::Fault;
 
@@ -45,8 +47,10 @@ pub enum Role {
     Rules,
     /// The timer stage.
     Timers,
-    /// Counts requests; stands for what comes behind the rules.
-    Counter,
+    /// The owners of executions.
+    Owner,
+    /// The workers.
+    Worker,
 }
 
 /// Makes the body of a process that starts.
@@ -74,4 +78,6 @@ pub struct Process {
     pub armed: RefCell<VecDeque<Fault>>,
     /// When it learns of the newest revision, in milliseconds since the epoch.
     pub learns_ms: Cell<i64>,
+    /// Whether a fault has ever happened to it.
+    pub faulted: Cell<bool>,
 }

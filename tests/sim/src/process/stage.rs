@@ -105,6 +105,13 @@ impl<S: Stage + 'static> Body for StageBody<S> {
     }
 
     fn leave(mut self: Box<Self>) {
+        self.leave_in_place();
+    }
+}
+
+impl<S: Stage + 'static> StageBody<S> {
+    /// Commits what is open and leaves the group.
+    pub fn leave_in_place(&mut self) {
         if let Some(driver) = self.driver.take() {
             // One that fails at its last commit is a member that died.
             let _ = driver.finish();

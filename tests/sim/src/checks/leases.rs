@@ -1,0 +1,21 @@
+//! No lease is lost of a worker to which nothing has happened, whatever happens to its owners and the log.
+
+use crate::history::History;
+
+/// Code of a row that tells of a lost lease.
+const LEASE_LOST: &str = "lease_lost";
+
+/// Whoever goes on keeps what it has.
+pub fn kept_by_the_unharmed(history: &History) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (id, rows) in &history.changes {
+        for pair in rows.windows(2) {
+            let Some(worker) = pair[0].worker.as_ref() else { continue };
+            if pair[1].code.as_deref() == Some(LEASE_LOST) && history.unharmed.contains(worker) {
+                let (attempt, at_ms) = (pair[0].attempt, pair[1].changed_at_ms);
+                wrong.push(format!("{id}: {worker} lost attempt {attempt} at {at_ms}, and nothing had happened to it"));
+            }
+        }
+    }
+    wrong
+}

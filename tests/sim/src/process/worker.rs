@@ -1,0 +1,337 @@
+//! A worker: the claim stage, the owners' orders, and what it holds, step by step what the real one does
+//! on its threads. What it decides is [`petrel_execution::worker`]'s.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use petrel_bus::sim::SimBus;
+use petrel_bus::{Bus, Clock, GlobalsSource, Output, Publisher, Tail, Versioned};
+use petrel_execution::worker::{Begin, Exit, Final, Holding, Verdict, Why, heartbeat_every_ms};
+use petrel_execution::{Note, Outcome, Status, Stream, code};
+use petrel_execution::runner::{Rendering, RunnerCall};
+use petrel_executor::ResolvedAction;
+use petrel_executor::worker::{Attempts, ClaimStage, Claimed, Slot, Slots, WorkerInputs};
+use petrel_schemas::{Order, Task, decode, encode};
+use tokio::sync::{mpsc, watch};
+
+use super::{Body, Catalog, StageBody, Turn};
+use crate::pack::{self, Known};
+use crate::supervisor::{Action, Effect};
+use crate::world::World;
+
+/// Pause before the end is reported again: first and longest, in milliseconds, as at a real worker.
+const RETRY_MS: (i64, i64) = (100, 5_000);
+
+/// The claim stage's globals.
+pub struct Inputs {
+    /// The catalog.
+    pub catalog: Arc<Catalog>,
+    /// The worker's slots.
+    pub slots: Slots,
+    /// What it holds.
+    pub attempts: Arc<Attempts>,
+    /// A clock that nobody sets.
+    pub boot: Arc<dyn Clock>,
+}
+
+impl GlobalsSource<WorkerInputs<Known>> for Inputs {
+    fn current(&self) -> Versioned<WorkerInputs<Known>> {
+        let Versioned { version, value: view } = self.catalog.current();
+        let inputs = WorkerInputs {
+            view,
+            free_slots: self.slots.free(),
+            following: self.attempts.is_following(),
+            draining: self.slots.is_closed(),
+            boot_ms: boot_ms(&*self.boot),
+        };
+        Versioned { version, value: Arc::new(inputs) }
+    }
+}
+
+fn boot_ms(clock: &dyn Clock) -> u64 {
+    u64::try_from(clock.now_ms()).unwrap_or(0)
+}
+
+/// What a claimed attempt is doing.
+enum Phase {
+    /// It may have to wait for its owner.
+    Waiting(Box<RunnerCall>),
+    /// Its action runs.
+    Running(Rc<Action>),
+    /// Its owner is told how it ended.
+    Telling { end: Box<Final>, again_ms: i64, pause_ms: i64 },
+    /// Its owner knows.
+    Over,
+}
+
+struct Attempt {
+    task: Task,
+    held: watch::Sender<Holding>,
+    _slot: Slot,
+    beat_ms: i64,
+    phase: Phase,
+    started_at_ms: Option<i64>,
+}
+
+/// A worker that runs.
+pub struct WorkerBody {
+    world: Rc<World>,
+    name: Arc<str>,
+    clock: Arc<dyn Clock>,
+    claims: Box<StageBody<ClaimStage<Known>>>,
+    claimed: mpsc::UnboundedReceiver<Claimed>,
+    slots: Slots,
+    attempts: Arc<Attempts>,
+    reports: petrel_execution::worker::Reports,
+    orders: Option<Box<dyn Tail>>,
+    running: Vec<Attempt>,
+}
+
+/// What a worker is made of.
+pub struct WorkerParts {
+    /// The run.
+    pub world: Rc<World>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its clock, which may be wrong.
+    pub clock: Arc<dyn Clock>,
+    /// Its claim stage.
+    pub claims: StageBody<ClaimStage<Known>>,
+    /// What the stage has claimed.
+    pub claimed: mpsc::UnboundedReceiver<Claimed>,
+    /// Its slots.
+    pub slots: Slots,
+    /// What it holds.
+    pub attempts: Arc<Attempts>,
+    /// Writes what it says.
+    pub reports: petrel_execution::worker::Reports,
+}
+
+impl WorkerBody {
+    /// A worker that has not begun.
+    pub fn new(parts: WorkerParts) -> Self {
+        let WorkerParts { world, name, clock, claims, claimed, slots, attempts, reports } = parts;
+        let claims = Box::new(claims);
+        Self { world, name, clock, claims, claimed, slots, attempts, reports, orders: None, running: Vec::new() }
+    }
+
+    fn bus(&self) -> &SimBus {
+        &self.world.bus
+    }
+
+    /// Reads the owners' orders; nothing is claimed before their end is known.
+    fn follow(&mut self) -> bool {
+        let topic = pack::topics().orders(pack::POOL);
+        if self.orders.is_none() {
+            let Ok(ends) = self.bus().end_offsets(&topic) else { return false };
+            self.attempts.follow();
+            self.orders = self.bus().tail_from(&topic, &ends).ok();
+        }
+        let (attempts, now_ms) = (self.attempts.clone(), self.clock.now_ms());
+        let mut any = false;
+        let mut each = |_: u32, record: petrel_bus::Record<'_>| {
+            any = true;
+            if let Some(Ok(order)) = record.value.map(decode::<Order>) {
+                attempts.order(&order, now_ms);
+            }
+        };
+        if let Some(orders) = &mut self.orders
+            && orders.next(Duration::ZERO, &mut each).is_err()
+        {
+            return false;
+        }
+        any
+    }
+
+    fn take(&mut self, claimed: Claimed) {
+        let Claimed { task, action, claim_began_ms, slot } = claimed;
+        let held = self.attempts.hold(&task, claim_began_ms);
+        let beat_ms = self.world.clock.now_ms() + every_ms(&task);
+        let failed = |note| Verdict::Ended(Outcome::bare(Status::Failed, note, false));
+        let phase = match action.map(|action| render(&task, &action)) {
+            Ok(Ok(call)) => Phase::Waiting(Box::new(call)),
+            Ok(Err(why)) => self.told(&task, failed(Note::new(code::RENDER_FAILED, why)), None),
+            Err(note) => self.told(&task, failed(note), None),
+        };
+        self.running.push(Attempt { task, held, _slot: slot, beat_ms, phase, started_at_ms: None });
+    }
+
+    fn told(&self, task: &Task, verdict: Verdict, started_at_ms: Option<i64>) -> Phase {
+        let end = self.reports.end(task, verdict, started_at_ms, self.clock.now_ms());
+        Phase::Telling { end: Box::new(end), again_ms: i64::MIN, pause_ms: RETRY_MS.0 }
+    }
+
+    fn publish(&self, task: &Task, value: Vec<u8>) -> bool {
+        let results = pack::topics().results();
+        let output = Output::keyed(&results, task.root_execution_id.as_bytes(), value);
+        let sent = self.bus().publish(vec![output.clone()]).wait().is_ok();
+        if sent {
+            self.world.remember(output);
+        }
+        sent
+    }
+
+    /// One step of one attempt; whether anything was done.
+    fn step(&self, attempt: &mut Attempt) -> bool {
+        let boot = self.world.clock.now_ms();
+        if boot >= attempt.beat_ms {
+            attempt.beat_ms = boot + every_ms(&attempt.task);
+            let awaits_grant = attempt.held.borrow().awaits_grant();
+            let heartbeat = self.reports.heartbeat(&attempt.task, awaits_grant, self.clock.now_ms());
+            if self.publish(&attempt.task, encode(&heartbeat)) {
+                attempt.held.send_modify(|h| h.acknowledged(boot_ms(&*self.world.clock)));
+            }
+        }
+        match &mut attempt.phase {
+            Phase::Waiting(call) => {
+                let mut begin = Begin::Never;
+                attempt.held.send_modify(|h| begin = h.begin(boot_ms(&*self.world.clock)));
+                let next = match begin {
+                    Begin::AwaitGrant => return false,
+                    Begin::Never => {
+                        let verdict = attempt.held.borrow().not_begun();
+                        self.told(&attempt.task, verdict, None)
+                    }
+                    Begin::Now => {
+                        attempt.started_at_ms = Some(self.clock.now_ms());
+                        let call = (**call).clone();
+                        self.begin(attempt, call)
+                    }
+                };
+                attempt.phase = next;
+                true
+            }
+            Phase::Running(action) => {
+                let action = action.clone();
+                let (lease_ms, stop) = {
+                    let held = attempt.held.borrow();
+                    (i64::try_from(held.lease_deadline_ms()).unwrap_or(i64::MAX), held.stop())
+                };
+                action.extend(lease_ms);
+                if stop.is_some() {
+                    self.world.supervisors.stop(&action, Why::Stopped, boot);
+                }
+                let Some((why, _)) = action.exit() else { return false };
+                let exit = exit_of(&attempt.task, why, action.return_code());
+                let verdict = attempt.held.borrow().ended(exit);
+                attempt.phase = self.told(&attempt.task, verdict, attempt.started_at_ms);
+                true
+            }
+            Phase::Telling { end, again_ms, pause_ms } => {
+                if boot < *again_ms {
+                    return false;
+                }
+                if self.publish(&attempt.task, end.encode()) {
+                    self.attempts.ended(&attempt.task);
+                    attempt.phase = Phase::Over;
+                } else {
+                    *again_ms = boot + *pause_ms;
+                    *pause_ms = (*pause_ms * 2).min(RETRY_MS.1);
+                }
+                true
+            }
+            Phase::Over => false,
+        }
+    }
+
+    fn begin(&self, attempt: &Attempt, call: RunnerCall) -> Phase {
+        let task = &attempt.task;
+        let now_ms = self.world.clock.now_ms();
+        let mut effect = Effect {
+            execution: task.execution_id.clone(),
+            action: task.action.clone(),
+            attempt: task.attempt,
+            token: task.token,
+            worker: self.name.to_string(),
+            began_ms: now_ms,
+            ended_ms: None,
+        };
+        match call {
+            RunnerCall::Noop(call) => {
+                effect.ended_ms = Some(now_ms);
+                self.world.supervisors.record(effect);
+                self.told(task, Verdict::Ended(call.outcome()), attempt.started_at_ms)
+            }
+            RunnerCall::Command(_) => {
+                let (takes_ms, return_code) = self.world.how_it_goes();
+                let lease_ms = i64::try_from(attempt.held.borrow().lease_deadline_ms()).unwrap_or(i64::MAX);
+                Phase::Running(self.world.supervisors.start(effect, takes_ms, task.timeout_ms, lease_ms, return_code))
+            }
+        }
+    }
+
+    fn steps(&mut self) -> bool {
+        let mut running = std::mem::take(&mut self.running);
+        let mut busy = false;
+        for attempt in &mut running {
+            busy |= self.step(attempt);
+        }
+        running.retain(|attempt| !matches!(attempt.phase, Phase::Over));
+        self.running = running;
+        busy
+    }
+}
+
+fn every_ms(task: &Task) -> i64 {
+    i64::try_from(heartbeat_every_ms(task.lease_ms)).unwrap_or(i64::MAX)
+}
+
+fn render(task: &Task, action: &ResolvedAction) -> Result<RunnerCall, String> {
+    let parameters = serde_json::from_str(&task.parameters).map_err(|e| format!("the parameters are no JSON: {e}"))?;
+    let attempt = u32::try_from(task.attempt).unwrap_or(0);
+    let rendering = Rendering { parameters: &parameters, execution_id: &task.execution_id, attempt };
+    action.plan.runner.render(rendering).map_err(|e| e.to_string())
+}
+
+/// What a simulated action tells: its output names the attempt that wrote it.
+fn exit_of(task: &Task, why: Why, return_code: i32) -> Exit {
+    let text = format!("attempt {} token {}", task.attempt, task.token);
+    Exit {
+        return_code: (why == Why::Exited).then_some(return_code),
+        stdout: Stream { bytes: text.into_bytes(), truncated: false },
+        ..Exit::bare(why, None)
+    }
+}
+
+impl Body for WorkerBody {
+    fn tick(&mut self) -> Turn {
+        let mut busy = self.follow();
+        match self.claims.tick() {
+            Turn::Idle => {}
+            Turn::Busy => busy = true,
+            ended => return ended,
+        }
+        while let Ok(claimed) = self.claimed.try_recv() {
+            self.take(claimed);
+            busy = true;
+        }
+        busy |= self.steps();
+        if busy { Turn::Busy } else { Turn::Idle }
+    }
+
+    fn leave(mut self: Box<Self>) {
+        self.slots.close();
+        self.attempts.drain();
+        self.claims.leave_in_place();
+        while let Ok(claimed) = self.claimed.try_recv() {
+            self.take(claimed);
+        }
+        // Its grace is over at once: what runs is ended and given back.
+        self.attempts.end_all();
+        for _ in 0..3 {
+            self.steps();
+        }
+    }
+}
+
+impl Drop for WorkerBody {
+    fn drop(&mut self) {
+        // Supervisors see that their worker is gone.
+        for attempt in &self.running {
+            if let Phase::Running(action) = &attempt.phase {
+                self.world.supervisors.stop(action, Why::Unknown, self.world.clock.now_ms());
+            }
+        }
+    }
+}
