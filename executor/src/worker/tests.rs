@@ -234,7 +234,7 @@ fn a_full_worker_waits_and_then_sends_elsewhere_what_stands_before_it() {
 fn what_is_late_or_comes_to_one_that_stops_is_declined_at_once() {
     let mut worker = Worker::new(1);
     let late = encode(&Task { start_by_ms: NOW_MS - 1, ..task("a", "later") });
-    assert_eq!(told(&worker.step(&[late.clone()]).1), ["late a"]);
+    assert_eq!(told(&worker.step(std::slice::from_ref(&late)).1), ["late a"]);
     worker.slots.close();
     assert_eq!(told(&worker.step(&[late, now("b")]).1), ["late a", "shutting_down b"]);
     worker.stage.committed();
