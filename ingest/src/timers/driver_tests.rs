@@ -60,7 +60,7 @@ impl Log {
 }
 
 fn session_options() -> SessionOptions {
-    SessionOptions { group: "timers".into(), member: "one".into(), transactional: true, co_partitioned: false }
+    SessionOptions { group: "timers".into(), member: "one".into(), transactional: true }
 }
 
 /// Runs processes one after the other, each until it crashes, up to an instant. `crash` is asked at
@@ -86,7 +86,13 @@ fn run(log: &Log, until_ms: i64, crash: impl Fn(DriverPoint) -> bool + Clone + '
 fn log() -> Log {
     let clock = SimClock::at(T0);
     let bus = SimBus::new(clock.clone(), SimOptions::default());
-    let topic = |name: &str, compacted| TopicSpec { name: name.into(), partitions: 1, compacted, retention_ms: None };
+    let topic = |name: &str, compacted| TopicSpec {
+        name: name.into(),
+        partitions: 1,
+        compacted,
+        retention_ms: None,
+        delete_retention_ms: None,
+    };
     bus.ensure_topics(&[topic(TIMERS, true), topic("petrel.triggers", false), topic("petrel.dead_letters", false)])
         .unwrap();
     Log { bus, clock }

@@ -84,7 +84,7 @@ async fn two_processes_that_apply_at_once_drop_nothing_of_each_other() {
             let timer: petrel_schemas::TimerDefinition = petrel_schemas::decode(record.value.unwrap()).unwrap();
             timers.insert(timer.timer, timer.every_ms);
         };
-        tail.next(std::time::Duration::from_millis(10), each).unwrap();
+        tail.next(Duration::from_millis(10), each).unwrap();
     }
     let every_ms = i64::try_from(ROUNDS).unwrap() * 1_000;
     assert_eq!(timers, [("ours.tick".to_owned(), every_ms), ("theirs.tick".to_owned(), every_ms)].into());

@@ -67,7 +67,7 @@ mod tests {
 
     fn check(krate_under_test: Crate, expected: &[&str]) {
         let crates =
-            [krate("low", Some(0), &[]), krate("mid", Some(1), &[]), krate("kit", Some(5), &[]), krate_under_test];
+            [krate("low", Some(0), &[]), krate("mid", Some(1), &[]), krate("kit", Some(6), &[]), krate_under_test];
         assert_eq!(level_problems(&crates), expected);
     }
 
@@ -77,7 +77,7 @@ mod tests {
         check(krate("x", Some(0), &[("mid", Kind::Normal)]), &["x (level 0) depends on mid (level 1): a step up"]);
         check(krate("x", Some(1), &[("mid", Kind::Build)]), &["x (level 1) depends on mid (level 1): a step up"]);
         check(krate("x", Some(1), &[("kit", Kind::Dev)]), &["x (level 1) depends on kit (level 6): a step up"]);
-        check(krate("x", Some(5), &[("kit", Kind::Normal), ("mid", Kind::Dev)]), &[]);
+        check(krate("x", Some(6), &[("kit", Kind::Normal), ("mid", Kind::Dev)]), &[]);
         check(krate("x", None, &[("mid", Kind::Normal)]), &["x: no package.metadata.petrel.level"]);
     }
 
@@ -86,7 +86,7 @@ mod tests {
         let crates = [
             krate("petrel-bus-kafka", Some(1), &[("rdkafka", Kind::Normal)]),
             krate("petrel-server", Some(4), &[("rdkafka", Kind::Dev)]),
-            krate("petrel-bench", Some(5), &[("rdkafka", Kind::Normal)]),
+            krate("petrel-bench", Some(6), &[("rdkafka", Kind::Normal)]),
         ];
         let problems = owner_problems(&crates);
         assert_eq!(problems, ["petrel-server declares rdkafka, which only petrel-bus-kafka may know"]);

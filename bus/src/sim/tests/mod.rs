@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{CommitFault, SimBus, SimClock, SimOptions};
 use crate::bus::{Bus, SessionOptions, TopicSpec};
 use crate::record::Output;
-use crate::session::{GroupEvent, Position, Session, SessionError, TopicPartition};
+use crate::session::{GroupEvent, Position, RestoreFrom, Session, SessionError, TopicPartition};
 use crate::stage::{InputTopic, Start};
 
 const START_MS: i64 = 1_700_000_000_000;
@@ -30,6 +30,7 @@ impl Log {
             partitions: 1,
             compacted,
             retention_ms,
+            delete_retention_ms: None,
         };
         let topics = [topic("in", false, Some(3_600_000)), topic("out", false, None), topic("state", true, None)];
         bus.ensure_topics(&topics).unwrap();
@@ -48,7 +49,7 @@ impl Log {
 
     fn join(&self, member: &str) -> Box<dyn Session> {
         let (group, member) = ("group".into(), member.into());
-        let options = SessionOptions { group, member, transactional: true, co_partitioned: false };
+        let options = SessionOptions { group, member, transactional: true };
         let mut session = self.bus.session(&options).unwrap();
         session.subscribe(&[InputTopic { name: "in".into(), start: Start::Beginning, with: None }]).unwrap();
         session
@@ -101,7 +102,7 @@ fn begin(session: &mut dyn Session) -> Result<Vec<Position>, SessionError> {
 fn restored(session: &mut dyn Session) -> Result<Vec<String>, SessionError> {
     let mut values = Vec::new();
     let changelog = TopicPartition { topic: "state".into(), partition: 0 };
-    session.restore(&changelog, &mut |_, value| {
+    session.restore(&[RestoreFrom { at: changelog, from: None }], &mut |_, _, _, value| {
         values.push(String::from_utf8(value.unwrap_or_default().to_vec()).unwrap());
     })?;
     Ok(values)
