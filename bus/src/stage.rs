@@ -71,6 +71,10 @@ pub struct Silence {
     pub input: Arc<str>,
     /// Time that a partition's new member gives everybody to be heard, in milliseconds.
     pub grace_ms: i64,
+    /// Longest silence that is ever waited for, in milliseconds. What an earlier member set beyond that, by a
+    /// clock that was ahead of this one's, is brought forward to it. None for a stage whose silence timers are
+    /// instants of a schedule.
+    pub longest_ms: Option<i64>,
 }
 
 /// A topic that a stage reads.

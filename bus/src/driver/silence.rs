@@ -35,10 +35,26 @@ impl<S: Stage> Driver<'_, S> {
         let Some(silence) = self.stage.spec().silence.clone() else { return Ok(()) };
         let now_ms = self.clock.now_ms();
         for number in self.tasks.partitions() {
+            if let Some(longest_ms) = silence.longest_ms {
+                self.shorten_silences(number, now_ms.saturating_add(longest_ms));
+            }
             let Some(due_by_ms) = self.heard_until(number, now_ms, &silence)? else { continue };
             self.fire(number, TimerKind::Silence, due_by_ms);
         }
         Ok(())
+    }
+
+    /// A member whose clock was ahead has set timers that this one's clock reaches much too late. They are
+    /// looked for once in a partition's life here: what this member sets itself is never too far ahead.
+    fn shorten_silences(&mut self, number: u32, latest_ms: i64) {
+        let Some(task) = self.tasks.get_mut(number).filter(|task| !task.are_silences_short) else { return };
+        let found = task.state.bring_forward(TimerKind::Silence, latest_ms, self.options.timers_max);
+        // Until they are committed they are found again.
+        task.are_silences_short = found == 0;
+        if found > 0 {
+            task.touch();
+            self.opened();
+        }
     }
 
     /// The instant until which everything that was said has been heard, if silence timers wait for one.

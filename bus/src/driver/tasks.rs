@@ -27,6 +27,8 @@ pub(super) struct Task {
     pub(super) listening: Listening,
     /// When this member got the partition, in milliseconds since the epoch.
     pub(super) assigned_ms: i64,
+    /// Whether no silence timer is left that an earlier member set too far ahead.
+    pub(super) are_silences_short: bool,
     /// Version of the globals that the stage was told of; also that of the last commit, for aborts.
     pub(super) globals: Option<u64>,
     globals_committed: Option<u64>,

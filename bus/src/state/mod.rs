@@ -178,6 +178,20 @@ impl PartitionState {
         self.answered(taken).unwrap_or_default()
     }
 
+    /// Brings committed timers of a kind that are due after an instant forward to it, at most `max` of them;
+    /// how many such timers were found, those included that are brought forward already and not committed.
+    pub fn bring_forward(&mut self, kind: TimerKind, latest_ms: i64, max: usize) -> usize {
+        let from = DueTimer { due_ms: latest_ms.saturating_add(1), key: Vec::new() };
+        let found: Result<Vec<DueTimer>, StoreError> = self.store.timers(kind, &from).take(max).collect();
+        let found = self.answered(found).unwrap_or_default();
+        for timer in &found {
+            if !self.timers.is_changed(&timer.key) {
+                self.set_timer(&timer.key, kind, latest_ms);
+            }
+        }
+        found.len()
+    }
+
     /// Whether anything was changed since the last commit.
     pub fn is_changed(&self) -> bool {
         !self.values.is_empty() || !self.timers.is_empty()

@@ -38,6 +38,11 @@ impl OpenTimers {
         self.by_key.is_empty()
     }
 
+    /// Whether the open transaction changed a key's timer.
+    pub(super) fn is_changed(&self, key: &[u8]) -> bool {
+        self.by_key.contains_key(key)
+    }
+
     /// What the open transaction changed, by key.
     pub(super) fn changes(&self) -> impl Iterator<Item = (&[u8], Option<Timer>)> {
         self.by_key.iter().map(|(key, timer)| (key.as_slice(), *timer))

@@ -53,7 +53,11 @@ impl<G: ExecutorView> OwnerStage<G> {
             name: STAGE.into(),
             changelog: Some(options.topics.executions()),
             // A new owner gives everybody the time of a whole lease to be heard.
-            silence: Some(Silence { input: options.topics.results(), grace_ms: options.limits.lease_ms }),
+            silence: Some(Silence {
+                input: options.topics.results(),
+                grace_ms: options.limits.lease_ms,
+                longest_ms: Some(options.limits.lease_ms),
+            }),
         };
         Self {
             spec,

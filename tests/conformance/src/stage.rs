@@ -69,7 +69,11 @@ pub struct CountStage {
 impl CountStage {
     /// A stage of that name over those topics.
     pub fn new(name: &str, topics: Topics) -> Self {
-        let silence = topics.inputs.first().map(|input| Silence { input: input.name.clone(), grace_ms: 0 });
+        let silence = topics.inputs.first().map(|input| Silence {
+            input: input.name.clone(),
+            grace_ms: 0,
+            longest_ms: Some(60_000),
+        });
         let spec = StageSpec { name: name.into(), changelog: Some(topics.changelog.clone()), silence };
         Self { spec, topics, told: Vec::new() }
     }

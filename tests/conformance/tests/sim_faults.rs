@@ -1,9 +1,10 @@
 //! What the driver does where the log fails at an awkward moment; only the simulated log fails to order.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_bus::sim::CommitFault;
-use petrel_bus::{Driver, DriverError};
+use petrel_bus::sim::{CommitFault, ProcessClock};
+use petrel_bus::{Clock, Driver, DriverError};
 use petrel_conformance_tests::{BusUnderTest, CountStage, Settings, SimUnderTest, World};
 
 /// A world whose drivers commit only when told to, by a rebalance or a change of inputs.
@@ -153,4 +154,28 @@ fn a_log_that_cannot_be_reached_is_come_back_to() {
     world.run_until("the output", &mut [&mut driver], || world.output_count() == 1).unwrap();
     under.clock().sleep(Duration::from_millis(1));
     world.check_exactly_once(&["in"]);
+}
+
+#[test]
+fn a_silence_that_was_set_by_a_clock_that_was_ahead_ends_in_time() {
+    let under = SimUnderTest::fresh().unwrap();
+    let world = World::new(&under, "ahead", 2);
+    let clock = ProcessClock::new(under.clock.clone());
+    clock.set_machine(3_600_000);
+    clock.start();
+    let (mut stage, mut heir) = (world.stage(), world.stage());
+    let session = || under.bus().session(&world.session_options("a")).unwrap();
+    let (settings, options) = (world.settings.clone(), world.options.clone());
+    let mut ahead = Driver::new(&mut stage, session(), settings, clock, options, Arc::default());
+    world.publish("in", &[("a", "silence 30000")]);
+    world.run_until("the output", &mut [&mut ahead], || world.output_count() == 1).unwrap();
+    ahead.finish().unwrap();
+    let began_ms = under.clock.now_ms();
+    let mut right = world.driver(&mut heir, "a");
+    while world.output_count() < 2 {
+        right.tick().unwrap();
+        under.clock.advance(100);
+        assert!(under.clock.now_ms() - began_ms < 61_000, "its longest silence is a minute, not an hour");
+    }
+    assert!(under.clock.now_ms() - began_ms >= 60_000, "nor is it shorter");
 }

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::pack::{self, CLUSTER, Known, TASK_PARTITIONS};
 use crate::plan::Target;
+use crate::planted::GullibleOwner;
 use crate::process::{Body, Catalog, Inputs, Process, Role, Seat, StageBody, Start, WorkerBody, WorkerParts};
 use crate::run::Options;
 use crate::world::World;
@@ -66,7 +67,7 @@ pub fn populate(world: &Rc<World>, options: &Options) {
                 clock,
                 disk,
                 catalog: catalog.clone(),
-                start: start(world, role, seat, catalog),
+                start: start(world, role, seat, catalog, options),
                 body: RefCell::default(),
                 away_until_ms: Cell::new(i64::MIN),
                 armed: RefCell::default(),
@@ -95,7 +96,8 @@ fn metrics() -> Arc<ExecutorMetrics> {
     METRICS.get_or_init(new).clone()
 }
 
-fn start(world: &Rc<World>, role: Role, seat: Seat, catalog: Arc<Catalog>) -> Start {
+fn start(world: &Rc<World>, role: Role, seat: Seat, catalog: Arc<Catalog>, options: &Options) -> Start {
+    let planted = options.planted;
     let topics = pack::topics();
     match role {
         Role::Rules => Rc::new(move || {
@@ -111,7 +113,7 @@ fn start(world: &Rc<World>, role: Role, seat: Seat, catalog: Arc<Catalog>) -> St
         Role::Owner => Rc::new(move || {
             let mut options = OwnerOptions::new(topics.clone(), TASK_PARTITIONS);
             options.limits.lease_ms = LEASE_MS;
-            let stage: OwnerStage<Known> = OwnerStage::new(options, metrics());
+            let stage = GullibleOwner::new(OwnerStage::new(options, metrics()), planted);
             Box::new(StageBody::new(stage, seat.clone(), catalog.clone())) as Box<dyn Body>
         }),
         Role::Worker => {

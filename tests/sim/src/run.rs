@@ -10,6 +10,7 @@ use crate::fault::{Coverage, FaultKind};
 use crate::history::History;
 use crate::pack::{self, TICK_MS, TIMER};
 use crate::plan::Plan;
+use crate::planted::{OffsetsFirst, Planted};
 use crate::process::{Role, Wrap};
 use crate::product;
 use crate::world::{START_MS, World};
@@ -21,13 +22,6 @@ const QUIET_MS: i64 = 3_000;
 const HANGS_MS: i64 = 26_000;
 /// How long everything may take once nothing goes wrong any more, in milliseconds of virtual time.
 const PATIENCE_MS: i64 = 180_000;
-
-/// A mistake that is built in on purpose: the checkers must find it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Planted {
-    /// The rules commit an offset before the outputs that belong to it.
-    OffsetBeforeOutputs,
-}
 
 /// How a seed is run.
 #[derive(Debug, Clone)]
@@ -53,7 +47,7 @@ impl Options {
     pub fn wrap(&self, role: Role) -> Wrap {
         match self.planted {
             Some(Planted::OffsetBeforeOutputs) if role == Role::Rules => {
-                Rc::new(|session| Box::new(crate::planted::OffsetsFirst::new(session)))
+                Rc::new(|session| Box::new(OffsetsFirst::new(session)))
             }
             _ => Rc::new(|session| session),
         }

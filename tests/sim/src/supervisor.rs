@@ -93,8 +93,11 @@ impl Supervisors {
     pub fn look(&self, now_ms: i64) {
         let mut running = self.running.borrow_mut();
         for action in running.iter() {
-            let ends =
-                [(action.ends_ms, Why::Exited), (action.timeout_ms, Why::Timeout), (action.lease_ms.get(), Why::LeaseLost)];
+            let ends = [
+                (action.ends_ms, Why::Exited),
+                (action.timeout_ms, Why::Timeout),
+                (action.lease_ms.get(), Why::LeaseLost),
+            ];
             let first = ends.into_iter().min_by_key(|(at_ms, _)| *at_ms).filter(|(at_ms, _)| *at_ms <= now_ms);
             if let Some((at_ms, why)) = first {
                 self.end(action, why, at_ms);

@@ -10,10 +10,7 @@ const EDGES: [(&str, &[&str]); 5] = [
     ("", &["delayed", "scheduled", "failed", "canceled"]),
     ("delayed", &["delayed", "scheduled", "failed", "timeout", "canceled"]),
     ("scheduled", &["delayed", "running", "canceling", "failed", "timeout"]),
-    (
-        "running",
-        &["delayed", "scheduled", "canceling", "succeeded", "failed", "timeout", "canceled", "abandoned"],
-    ),
+    ("running", &["delayed", "scheduled", "canceling", "succeeded", "failed", "timeout", "canceled", "abandoned"]),
     ("canceling", &["succeeded", "failed", "timeout", "canceled"]),
 ];
 

@@ -42,5 +42,8 @@ pub const LIVENESS: [(&str, Check); 6] = [
 
 /// Runs checkers.
 pub fn run(checks: &[(&str, Check)], history: &History) -> Vec<String> {
-    checks.iter().flat_map(|(name, check)| check(history).into_iter().map(move |why| format!("{name}: {why}"))).collect()
+    checks
+        .iter()
+        .flat_map(|(name, check)| check(history).into_iter().map(move |why| format!("{name}: {why}")))
+        .collect()
 }

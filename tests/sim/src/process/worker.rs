@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use petrel_bus::sim::SimBus;
 use petrel_bus::{Bus, Clock, GlobalsSource, Output, Publisher, Tail, Versioned};
+use petrel_execution::runner::{Rendering, RunnerCall};
 use petrel_execution::worker::{Begin, Exit, Final, Holding, Verdict, Why, heartbeat_every_ms};
 use petrel_execution::{Note, Outcome, Status, Stream, code};
-use petrel_execution::runner::{Rendering, RunnerCall};
 use petrel_executor::ResolvedAction;
 use petrel_executor::worker::{Attempts, ClaimStage, Claimed, Slot, Slots, WorkerInputs};
 use petrel_schemas::{Order, Task, decode, encode};

@@ -1,4 +1,4 @@
-//! Mistakes that are built in on purpose, to see that the checkers find them.
+//! A session that commits offsets before the outputs that belong to them.
 
 use std::sync::Arc;
 use std::time::Duration;

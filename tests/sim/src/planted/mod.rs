@@ -1,0 +1,18 @@
+//! Mistakes that are built in on purpose, to see that the checkers find them.
+
+mod offsets;
+mod owner;
+
+pub use offsets::OffsetsFirst;
+pub use owner::GullibleOwner;
+
+/// A mistake that is built in on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planted {
+    /// The rules commit an offset before the outputs that belong to it.
+    OffsetBeforeOutputs,
+    /// Owners believe results of attempts that were given up.
+    StaleResult,
+    /// Owners take a request that they have seen before for a new one.
+    DuplicateRequest,
+}

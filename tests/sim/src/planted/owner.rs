@@ -1,0 +1,97 @@
+//! An owner that believes too much.
+
+use std::borrow::Cow;
+
+use petrel_bus::{Batch, Context, DueTimer, InputTopic, Output, Record, Stage, StageSpec, Taken};
+use petrel_execution::{Known, codec};
+use petrel_executor::owner::OwnerStage;
+use petrel_schemas::{RequestsRecord, ResultsRecord, encode};
+
+use super::Planted;
+use crate::pack::{self, Known as Catalog};
+
+/// The owners' stage, behind something that changes what it is told.
+pub struct GullibleOwner {
+    inner: OwnerStage<Catalog>,
+    planted: Option<Planted>,
+}
+
+impl GullibleOwner {
+    /// Around the stage; without a mistake it is the stage.
+    pub fn new(inner: OwnerStage<Catalog>, planted: Option<Planted>) -> Self {
+        Self { inner, planted }
+    }
+
+    /// A result as it would have to be to be of the current attempt.
+    fn as_current(record: &Record<'_>, context: &Context<'_, Catalog>) -> Option<Vec<u8>> {
+        let Ok(ResultsRecord::TaskResult(mut result)) = ResultsRecord::decode(record.value?) else { return None };
+        let bytes: Cow<'_, [u8]> = context.get(result.execution_id.as_bytes())?;
+        let Ok(Known::Live(execution)) = codec::from_bytes(&bytes) else { return None };
+        let current = execution.core().attempt;
+        (result.attempt, result.token) = (current.number, current.token);
+        Some(encode(&result))
+    }
+
+    /// Forgets the execution that a request asks for.
+    fn forget(record: &Record<'_>, context: &mut Context<'_, Catalog>) {
+        if let Ok(RequestsRecord::ActionRequest(request)) = RequestsRecord::decode(record.value.unwrap_or_default()) {
+            context.delete(request.execution_id.as_bytes());
+        }
+    }
+}
+
+impl Stage for GullibleOwner {
+    type Globals = Catalog;
+
+    fn spec(&self) -> &StageSpec {
+        self.inner.spec()
+    }
+
+    fn inputs(&self, globals: &Catalog) -> Vec<InputTopic> {
+        self.inner.inputs(globals)
+    }
+
+    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, Catalog>) -> Taken {
+        let is_request = *batch.topic == pack::topics().requests();
+        match self.planted {
+            Some(Planted::StaleResult) if !is_request => {}
+            Some(Planted::DuplicateRequest) if is_request => {}
+            _ => return self.inner.records(batch, context),
+        }
+        for (consumed, record) in batch.records.iter().enumerate() {
+            let changed = if is_request { None } else { Self::as_current(record, context) };
+            if is_request {
+                Self::forget(record, context);
+            }
+            let one = [Record { value: changed.as_deref().or(record.value), ..*record }];
+            if let Taken::Blocked { reason, .. } = self.inner.records(Batch { records: &one, ..batch }, context) {
+                return Taken::Blocked { consumed, reason };
+            }
+        }
+        Taken::All
+    }
+
+    fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, Catalog>) {
+        self.inner.timers(due, context);
+    }
+
+    fn globals_changed(&mut self, context: &mut Context<'_, Catalog>) {
+        self.inner.globals_changed(context);
+    }
+
+    fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
+        self.inner.too_large(output, limit_bytes)
+    }
+
+    fn committed(&mut self) {
+        self.inner.committed();
+    }
+
+    fn aborted(&mut self) {
+        self.inner.aborted();
+    }
+
+    fn revoked(&mut self, partition: u32) {
+        self.inner.revoked(partition);
+    }
+}
