@@ -56,7 +56,9 @@ pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Res
         query.status.as_ref().is_none_or(|s| s == e.status())
             && query.rule.as_ref().is_none_or(|r| e.state.as_ref().is_none_or(|s| s.rule.as_ref() == Some(r)))
     };
-    let found = core.live.list(limit, passes);
+    // Which rule a bare one is of is not known before the audit trail has told.
+    let candidates_max = if query.rule.is_some() { LIST_MAX } else { limit };
+    let found = core.live.list(candidates_max, passes);
     let bare: Vec<&str> = found.iter().filter(|e| e.state.is_none()).map(|e| e.id.as_str()).collect();
     // The audit trail is a little behind, or down: they are shown all the same.
     let told = match bare.is_empty() {
@@ -65,7 +67,7 @@ pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Res
     };
     let shown = found.iter().map(|e| filled(shown(e), told.get(&e.id)));
     let is_wanted = |e: &Value| query.rule.as_ref().is_none_or(|r| e["rule"].as_str() == Some(r));
-    Ok(Json(json!({ "executions": shown.filter(is_wanted).collect::<Vec<_>>() })))
+    Ok(Json(json!({ "executions": shown.filter(is_wanted).take(limit).collect::<Vec<_>>() })))
 }
 
 /// `GET /v1/executions/{id}`: from the live view, else from the audit trail; with its output.
@@ -119,13 +121,13 @@ pub async fn run(
     request: Body,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let core = app.core()?;
-    let bytes = body::bytes(request, BODY_BYTES_MAX, core.request_timeout()).await?;
-    let RunBody { parameters } = body::json(&bytes)?;
-    let (revision, kv_version) = core.world.check_action(&action, &Value::Object(parameters.clone()))?;
     let id = match idempotency_key(&headers)? {
         Some(key) => ExecutionId::of_keyed(&action, key),
         None => ExecutionId::of_manual(&uuid::Uuid::now_v7().to_string()),
     };
+    let bytes = body::bytes(request, BODY_BYTES_MAX, core.request_timeout()).await?;
+    let RunBody { parameters } = body::json(&bytes)?;
+    let (revision, kv_version) = core.world.check_action(&action, &Value::Object(parameters.clone()))?;
     let request = ActionRequest {
         execution_id: id.to_string(),
         root_execution_id: id.to_string(),

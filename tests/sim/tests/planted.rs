@@ -1,5 +1,8 @@
 //! Mistakes that are built in on purpose are found: the checkers see what they claim to see.
 
+// What was covered, and which seed found what, is what these tests are read for.
+#![allow(clippy::print_stdout)]
+
 use petrel_sim_tests::planted::Planted;
 use petrel_sim_tests::{Options, run};
 

@@ -1,5 +1,8 @@
 //! Many seeds, and that each is the same run every time.
 
+// What was covered, and which seed found what, is what these tests are read for.
+#![allow(clippy::print_stdout)]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use petrel_sim_tests::fault::{Coverage, FaultKind, PLACES, Place};
