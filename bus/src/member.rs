@@ -11,7 +11,7 @@ use crate::bus::SessionOptions;
 use crate::follow::check_followers;
 use crate::group::Fenced;
 use crate::log::{Block, Log, Transaction};
-use crate::record::{Output, Record};
+use crate::record::Output;
 use crate::restores::RestoreProgress;
 use crate::session::{
     Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError, TopicPartition,
