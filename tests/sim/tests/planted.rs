@@ -1,4 +1,5 @@
 //! Mistakes that are built in on purpose are found: the checkers see what they claim to see.
+#![allow(clippy::print_stdout, reason = "a test tells what it has met")]
 
 use petrel_sim_tests::planted::Planted;
 use petrel_sim_tests::{Options, run};

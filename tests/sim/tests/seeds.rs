@@ -1,4 +1,5 @@
 //! Many seeds, and that each is the same run every time.
+#![allow(clippy::print_stdout, reason = "a test tells what it has met")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
