@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bus::{BusError, Tail};
-use crate::member::{Block, Log, READ_RECORDS_MAX};
+use crate::log::{Block, Log};
+use crate::member::READ_RECORDS_MAX;
 use crate::record::Record;
 use crate::session::{SessionError, TopicPartition};
 

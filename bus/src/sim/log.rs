@@ -11,7 +11,7 @@ use super::state::State;
 use crate::bus::BusError;
 use crate::clock::Clock;
 use crate::group::{Counts, Group};
-use crate::member::{Block, Log, Transaction};
+use crate::log::{Block, Log, Transaction};
 use crate::publisher::{PublishError, Written};
 use crate::record::{Output, OwnedRecord, Record};
 use crate::session::{SessionError, TopicPartition};
