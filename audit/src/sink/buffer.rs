@@ -1,7 +1,7 @@
 //! What was read of one partition and is not written yet.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use petrel_bus::{OwnedRecord, TopicPartition};
 
@@ -40,7 +40,8 @@ pub(super) struct Buffer {
     replay: Option<Intent>,
     waiting: VecDeque<OwnedRecord>,
     waiting_bytes: usize,
-    since: Option<Instant>,
+    /// Since when the oldest waits, in milliseconds since the epoch.
+    since_ms: Option<i64>,
     cut: Option<Cut>,
 }
 
@@ -48,12 +49,21 @@ impl Buffer {
     pub(super) fn new(at: TopicPartition, position: i64, replay: Option<Intent>, dead_letters: bool) -> Self {
         // A range before the position is done; its note only lives on until the next commit.
         let replay = replay.filter(|intent| intent.last >= position);
-        Self { at, position, dead_letters, replay, waiting: VecDeque::new(), waiting_bytes: 0, since: None, cut: None }
+        Self {
+            at,
+            position,
+            dead_letters,
+            replay,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            since_ms: None,
+            cut: None,
+        }
     }
 
-    pub(super) fn push(&mut self, record: OwnedRecord) {
+    pub(super) fn push(&mut self, record: OwnedRecord, now_ms: i64) {
         self.waiting_bytes += bytes_of(&record);
-        self.since.get_or_insert_with(Instant::now);
+        self.since_ms.get_or_insert(now_ms);
         self.waiting.push_back(record);
     }
 
@@ -63,7 +73,7 @@ impl Buffer {
     }
 
     /// How long until a batch must be cut; none if nothing waits.
-    pub(super) fn due_in(&self, limits: CutLimits) -> Option<Duration> {
+    pub(super) fn due_in(&self, limits: CutLimits, now_ms: i64) -> Option<Duration> {
         if self.cut.is_some() {
             return Some(Duration::ZERO);
         }
@@ -73,7 +83,8 @@ impl Buffer {
         if self.is_full(limits) {
             return Some(Duration::ZERO);
         }
-        self.since.map(|since| limits.wait.saturating_sub(since.elapsed()))
+        let waited = |since_ms: i64| Duration::from_millis(u64::try_from(now_ms - since_ms).unwrap_or(0));
+        self.since_ms.map(|since_ms| limits.wait.saturating_sub(waited(since_ms)))
     }
 
     fn replay_is_read(&self) -> bool {
@@ -84,14 +95,14 @@ impl Buffer {
     }
 
     /// The batch to write now, cut if there is none yet.
-    pub(super) fn cut(&mut self, limits: CutLimits) -> Option<&mut Cut> {
+    pub(super) fn cut(&mut self, limits: CutLimits, now_ms: i64) -> Option<&mut Cut> {
         if self.cut.is_none() {
-            self.cut = self.new_cut(limits);
+            self.cut = self.new_cut(limits, now_ms);
         }
         self.cut.as_mut()
     }
 
-    fn new_cut(&mut self, limits: CutLimits) -> Option<Cut> {
+    fn new_cut(&mut self, limits: CutLimits, now_ms: i64) -> Option<Cut> {
         let records = match self.replay {
             // Cut as it was cut then: other limits must not make other batches of it. A record behind
             // it shows that it is whole, if its own last one is gone.
@@ -105,7 +116,7 @@ impl Buffer {
         let recorded = self.replay.take();
         let taken: Vec<OwnedRecord> = self.waiting.drain(..records).collect();
         self.waiting_bytes -= taken.iter().map(bytes_of).sum::<usize>();
-        self.since = if self.waiting.is_empty() { None } else { Some(Instant::now()) };
+        self.since_ms = if self.waiting.is_empty() { None } else { Some(now_ms) };
         let (first, last) = (taken.first()?.offset, taken.last()?.offset);
         let mut cut = Cut {
             intent: recorded.unwrap_or(Intent { first, last }),

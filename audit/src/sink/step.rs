@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use petrel_bus::{Clock, GroupEvent, InputTopic, Position, Session, SessionError, Start, TopicPartition};
 
@@ -63,7 +63,8 @@ impl From<SqlError> for StepError {
 /// ClickHouse does not take rows.
 #[derive(Debug)]
 struct Outage {
-    again_at: Instant,
+    /// In milliseconds since the epoch.
+    again_ms: i64,
     pause_ms: u64,
 }
 
@@ -99,7 +100,7 @@ impl<'a, S: Session + ?Sized, W: Writer> Sink<'a, S, W> {
     /// Fetches once and writes what is due. An outage of ClickHouse is no error of a step.
     pub(crate) fn step(&mut self, crash: &mut Crash<'_>) -> Result<(), StepError> {
         self.fetch(self.wait())?;
-        if self.outage.as_ref().is_some_and(|outage| Instant::now() < outage.again_at) {
+        if self.outage.as_ref().is_some_and(|outage| self.clock.now_ms() < outage.again_ms) {
             return Ok(());
         }
         self.write_due(false, crash)
@@ -126,20 +127,27 @@ impl<'a, S: Session + ?Sized, W: Writer> Sink<'a, S, W> {
     fn wait(&self) -> Duration {
         let idle = Duration::from_millis(self.options.idle_wait_ms);
         match &self.outage {
-            Some(outage) => outage.again_at.saturating_duration_since(Instant::now()).min(DOWN_WAIT),
-            None => self.buffers.values().filter_map(|b| b.due_in(self.limits())).min().unwrap_or(idle).min(idle),
+            Some(outage) => {
+                let left_ms = outage.again_ms - self.clock.now_ms();
+                Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)).min(DOWN_WAIT)
+            }
+            None => {
+                let (limits, now_ms) = (self.limits(), self.clock.now_ms());
+                self.buffers.values().filter_map(|b| b.due_in(limits, now_ms)).min().unwrap_or(idle).min(idle)
+            }
         }
     }
 
     fn fetch(&mut self, wait: Duration) -> Result<(), StepError> {
-        let (buffers, stats) = (&mut self.buffers, &self.stats);
+        let (buffers, stats, clock) = (&mut self.buffers, &self.stats, &self.clock);
         let events = self.session.fetch(wait, self.options.fetch_records_max, &mut |fetched| {
             stats.records.fetch_add(fetched.len() as u64, Ordering::Relaxed);
             for batch in fetched.batches() {
                 let at = TopicPartition { topic: batch.topic.clone(), partition: batch.partition };
                 // Records of a partition that was given up come again to whoever has it now.
                 let Some(buffer) = buffers.get_mut(&at) else { continue };
-                batch.records.iter().for_each(|record| buffer.push(record.to_owned()));
+                let now_ms = clock.now_ms();
+                batch.records.iter().for_each(|record| buffer.push(record.to_owned(), now_ms));
             }
         })?;
         for event in events {
@@ -185,7 +193,8 @@ impl<'a, S: Session + ?Sized, W: Writer> Sink<'a, S, W> {
 
     fn write_due(&mut self, all: bool, crash: &mut Crash<'_>) -> Result<(), StepError> {
         let limits = self.limits();
-        let is_due = |b: &Buffer| b.due_in(limits).is_some_and(|due| due.is_zero() || all);
+        let now_ms = self.clock.now_ms();
+        let is_due = |b: &Buffer| b.due_in(limits, now_ms).is_some_and(|due| due.is_zero() || all);
         let due: Vec<TopicPartition> = self.buffers.values().filter(|b| is_due(b)).map(|b| b.at.clone()).collect();
         if due.is_empty() && self.prepared && self.outage.is_none() {
             return Ok(());
@@ -202,10 +211,11 @@ impl<'a, S: Session + ?Sized, W: Writer> Sink<'a, S, W> {
             self.writer.prepare().map_err(|e| StepError::ClickHouse(e.to_string()))?;
             self.prepared = true;
         }
-        let limits = self.limits();
+        let (limits, now_ms) = (self.limits(), self.clock.now_ms());
         for at in due {
             let Some(buffer) = self.buffers.get_mut(at) else { continue };
-            Batch { session: self.session, writer: self.writer, stats: &self.stats, buffer, limits }.write(crash)?;
+            Batch { session: self.session, writer: self.writer, stats: &self.stats, buffer, limits, now_ms }
+                .write(crash)?;
         }
         Ok(())
     }
@@ -229,7 +239,8 @@ impl<'a, S: Session + ?Sized, W: Writer> Sink<'a, S, W> {
         }
         tracing::warn!(error = why, again_in_ms = jittered_ms, "clickhouse does not take rows");
         self.stats.down(self.clock.now_ms(), why);
-        self.outage = Some(Outage { again_at: Instant::now() + Duration::from_millis(jittered_ms), pause_ms });
+        let again_ms = self.clock.now_ms().saturating_add_unsigned(jittered_ms);
+        self.outage = Some(Outage { again_ms, pause_ms });
         Ok(())
     }
 }
@@ -241,13 +252,14 @@ struct Batch<'a, S: ?Sized, W> {
     stats: &'a SinkStats,
     buffer: &'a mut Buffer,
     limits: CutLimits,
+    now_ms: i64,
 }
 
 impl<S: Session + ?Sized, W: Writer> Batch<'_, S, W> {
     fn write(&mut self, crash: &mut Crash<'_>) -> Result<(), StepError> {
         let mut at_point = |point| if crash(point) { Err(StepError::Crashed(point)) } else { Ok(()) };
         let (at, position) = (self.buffer.at.clone(), self.buffer.position);
-        let Some(cut) = self.buffer.cut(self.limits) else { return Ok(()) };
+        let Some(cut) = self.buffer.cut(self.limits, self.now_ms) else { return Ok(()) };
         at_point(SinkPoint::Cut)?;
         if !cut.recorded {
             let metadata = Some(cut.intent.encode());
