@@ -157,6 +157,7 @@ impl<G: MatchView> MatchStage<G> {
     fn triggered(&mut self, source: Source<'_>, context: &mut Context<'_, G>) -> Option<String> {
         let decoded = match decode::<TriggerEvent>(source.record.value.unwrap_or_default()) {
             Ok(decoded) => decoded,
+            Err(e) if e.may_be_newer() => return Some(e.to_string()),
             Err(e) => {
                 self.pending.now.events += 1;
                 self.reject_record(source, "undecodable", e.to_string(), context);

@@ -64,6 +64,14 @@ pub enum DecodeError {
     },
 }
 
+impl DecodeError {
+    /// Whether a newer release may have written the record: then whoever meets it waits, loudly, until its process
+    /// is upgraded too or gives the partition away, and drops nothing. Any other error is a dead letter.
+    pub fn may_be_newer(&self) -> bool {
+        matches!(self, Self::UnknownSchema { .. })
+    }
+}
+
 struct Known {
     name: &'static str,
     version: u32,

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use petrel_bus::{Batch, Context, DueTimer, InputTopic, Output, Record, Silence, Stage, StageSpec, Start, Taken};
 use petrel_execution::owner::Message;
 use petrel_execution::parse_timer_key;
-use petrel_schemas::{DecodeError, RequestsRecord, ResultsRecord};
+use petrel_schemas::{RequestsRecord, ResultsRecord};
 
 use crate::dead_letters::{self, Reason};
 use crate::metrics::ExecutorMetrics;
@@ -90,7 +90,7 @@ impl<G: ExecutorView> OwnerStage<G> {
                 turn.give_up(source, Reason { code: "malformed_id", detail, execution: None });
                 return Ok(());
             }
-            Err(e @ DecodeError::UnknownSchema { .. }) => return Err(NotYet(e.to_string())),
+            Err(e) if e.may_be_newer() => return Err(NotYet(e.to_string())),
             Err(e) => {
                 turn.give_up(source, e.into());
                 return Ok(());

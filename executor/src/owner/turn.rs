@@ -6,7 +6,7 @@ use petrel_bus::{Batch, Context, Output, Record, StateTooLarge};
 use petrel_execution::codec::{self, CodecError};
 use petrel_execution::owner::{Counted, Effect, Facts, Message, Owner, changed};
 use petrel_execution::{Execution, Known, Status, TimerKind, timer_key};
-use petrel_schemas::{DecodeError, ExecutionId, encode};
+use petrel_schemas::{ExecutionId, encode};
 
 use super::options::OwnerOptions;
 use crate::dead_letters::{self, Reason};
@@ -58,7 +58,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     pub(super) fn load(&self, id: &ExecutionId) -> Result<Option<Known>, Unreadable> {
         let Some(bytes) = self.context.get(id.as_str().as_bytes()) else { return Ok(None) };
         codec::from_bytes(&bytes).map(Some).map_err(|e| match e {
-            CodecError::Record(DecodeError::UnknownSchema { .. }) => Unreadable::NewerRelease(e.to_string()),
+            CodecError::Record(error) if error.may_be_newer() => Unreadable::NewerRelease(e.to_string()),
             _ => Unreadable::Damaged(e.to_string()),
         })
     }

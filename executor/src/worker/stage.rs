@@ -14,7 +14,7 @@ use petrel_bus::{Batch, Context, InputTopic, Output, Record, Stage, StageSpec, S
 use petrel_execution::owner::DeclineReason;
 use petrel_execution::worker::{Reports, patience_ms};
 use petrel_execution::{Note, code};
-use petrel_schemas::{DecodeError, Task, decode, encode};
+use petrel_schemas::{Task, decode, encode};
 use tokio::sync::mpsc;
 
 use super::inputs::WorkerInputs;
@@ -103,7 +103,7 @@ impl<G: ExecutorView> ClaimStage<G> {
         match decode::<Task>(record.value.unwrap_or_default()) {
             Ok(task) => self.task(task, context),
             // A newer release wrote it: wait until this process is upgraded too, or gives the partition away.
-            Err(e @ DecodeError::UnknownSchema { .. }) => Err(NotYet(e.to_string())),
+            Err(e) if e.may_be_newer() => Err(NotYet(e.to_string())),
             Err(e) => {
                 self.open_dead_letters += 1;
                 context.emit(dead_letters::of_record(STAGE, &self.dead_letters, batch, record, e.into()));

@@ -55,34 +55,39 @@ impl TimerStage {
         Self { spec, options, timers, triggers, dead_letters }
     }
 
-    fn record(&self, record: Record<'_>, context: &mut Context<'_, ()>) {
+    /// Takes a record; why it cannot be taken yet, if so.
+    fn record(&self, record: Record<'_>, context: &mut Context<'_, ()>) -> Option<String> {
         match record.key {
             None => self.reject(record, "timer_key_missing", "a timer definition without a key".into(), None, context),
             // The bus's timers and the stage's own state come back as input: they are its changelog.
             Some(key) if key.first() == Some(&BUS_PREFIX) || key.starts_with(STATE_PREFIX.as_bytes()) => {}
             Some(key) => match std::str::from_utf8(key) {
                 Err(_) => self.reject(record, "timer_key_invalid", "the key is not UTF-8".into(), None, context),
-                Ok(timer) => self.definition(timer, record, context),
+                Ok(timer) => return self.definition(timer, record, context),
             },
         }
+        None
     }
 
-    fn definition(&self, timer: &str, record: Record<'_>, context: &mut Context<'_, ()>) {
+    fn definition(&self, timer: &str, record: Record<'_>, context: &mut Context<'_, ()>) -> Option<String> {
         let Some(value) = record.value else {
             context.delete(&state_key(timer));
             context.cancel_timer(timer.as_bytes());
-            return;
+            return None;
         };
-        let definition = match decode::<TimerDefinition>(value) {
-            Ok(definition) => definition,
-            Err(error) => {
-                let trigger = Some(timer.to_owned());
-                return self.reject(record, "timer_definition_undecodable", error.to_string(), trigger, context);
+        let trigger = || Some(timer.to_owned());
+        match decode::<TimerDefinition>(value) {
+            Ok(definition) => {
+                if let Err(detail) = self.install(timer, &definition, context) {
+                    self.reject(record, "timer_definition_invalid", detail, trigger(), context);
+                }
             }
-        };
-        if let Err(detail) = self.install(timer, &definition, context) {
-            self.reject(record, "timer_definition_invalid", detail, Some(timer.to_owned()), context);
+            Err(error) if error.may_be_newer() => return Some(error.to_string()),
+            Err(error) => {
+                self.reject(record, "timer_definition_undecodable", error.to_string(), trigger(), context);
+            }
         }
+        None
     }
 
     /// Puts a definition into force. The same one again changes nothing; instants that were settled
@@ -199,7 +204,11 @@ impl Stage for TimerStage {
     }
 
     fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, ()>) -> Taken {
-        batch.records.iter().for_each(|record| self.record(*record, context));
+        for (consumed, record) in batch.records.iter().enumerate() {
+            if let Some(reason) = self.record(*record, context) {
+                return Taken::Blocked { consumed, reason };
+            }
+        }
         Taken::All
     }
 

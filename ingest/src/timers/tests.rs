@@ -258,6 +258,21 @@ fn bad_definitions_are_dead_letters() {
 }
 
 #[test]
+fn a_definition_of_a_newer_release_waits() {
+    let mut machine = Machine::new(TimerOptions::default());
+    let newer = b"\xC3\x01newer-release";
+    let record = |offset, value| petrel_bus::Record { offset, timestamp_ms: T0, key: Some(TIMER.as_bytes()), value };
+    let definition = encode(&definition(1_000, "last", T0));
+    let records = [record(0, Some(definition.as_slice())), record(1, Some(newer.as_slice()))];
+    let facts = Facts { partition: 0, now_ms: T0, blocked_ms: 0 };
+    let mut context = Context::new(facts, &(), &mut machine.state, &mut machine.out);
+    let topic = "petrel.timers".into();
+    let taken = machine.stage.records(Batch { topic: &topic, partition: 0, records: &records }, &mut context);
+    assert!(matches!(&taken, Taken::Blocked { consumed: 1, reason } if reason.contains("newer release")), "{taken:?}");
+    assert!(machine.out.is_empty(), "nothing is a dead letter");
+}
+
+#[test]
 fn the_end_of_time_is_no_instant() {
     let limits = Limits { on_time_ms: 0, catch_up_max: 10, fires_max: 10 };
     let last = 253_402_300_799_999;

@@ -390,6 +390,22 @@ fn events_of_petrel_triggers_keep_their_ids() {
 }
 
 #[test]
+fn an_event_of_a_newer_release_waits() {
+    let (mut stage, counters) = stage(options());
+    let view = view(vec![(trigger("disk.http", json!({}), &[]), None)]);
+    let first = triggered("disk.http", "client-1", "{}");
+    let owned = records(0, &[&first, b"\xC3\x01newer-release"]);
+    let records: Vec<Record<'_>> = owned.iter().map(OwnedRecord::as_record).collect();
+    let topic: Arc<str> = "petrel.triggers".into();
+    let (mut state, mut outputs) = (PartitionState::default(), Vec::new());
+    let mut context = Context::new(facts(NOW_MS), &view, &mut state, &mut outputs);
+    let taken = stage.records(Batch { topic: &topic, partition: 0, records: &records }, &mut context);
+    assert!(matches!(&taken, Taken::Blocked { consumed: 1, reason } if reason.contains("newer release")), "{taken:?}");
+    stage.committed();
+    assert_eq!((letters(&outputs).len(), counters.totals().events), (0, 1));
+}
+
+#[test]
 fn rows_of_errors_are_limited_and_counts_are_not() {
     let (mut stage, counters) = stage(options());
     let rules = [("zero", "1 / trigger.n > 0", json!({})), ("type", "trigger.n > 'a'", json!({}))];
