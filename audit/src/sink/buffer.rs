@@ -49,7 +49,16 @@ impl Buffer {
     pub(super) fn new(at: TopicPartition, position: i64, replay: Option<Intent>, dead_letters: bool) -> Self {
         // A range before the position is done; its note only lives on until the next commit.
         let replay = replay.filter(|intent| intent.last >= position);
-        Self { at, position, dead_letters, replay, waiting: VecDeque::new(), waiting_bytes: 0, since_ms: None, cut: None }
+        Self {
+            at,
+            position,
+            dead_letters,
+            replay,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            since_ms: None,
+            cut: None,
+        }
     }
 
     pub(super) fn push(&mut self, record: OwnedRecord, now_ms: i64) {

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use super::super::stats::SinkStats;
 use super::super::step::{Sink, SinkPoint, StepError};
 use super::super::writer::{ClickHouseWriter, Writer};
-use super::harness::{Log, Member, Counting, live, log, options, points, topics};
+use super::harness::{Counting, Log, Member, live, log, options, points, topics};
 use crate::process::{Engine, wait_for};
 use crate::query::{Format, QueryLimits, SqlClient};
 use crate::rows::Table;

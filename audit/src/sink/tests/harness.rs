@@ -247,8 +247,8 @@ pub(super) fn live(
         let ends: BTreeMap<TopicPartition, i64> =
             log.records.iter().filter_map(|(at, r)| Some((at.clone(), r.last()?.offset + 1))).collect();
         let mut member = Member::new(log, 2 + life % 4);
-        let mut sink =
-            Sink::new(&mut member, &mut *writer, &topics, &options, Arc::new(Counting), stats.clone()).expect("it subscribes");
+        let mut sink = Sink::new(&mut member, &mut *writer, &topics, &options, Arc::new(Counting), stats.clone())
+            .expect("it subscribes");
         let mut crashed = false;
         for _ in 0..1_000 {
             match sink.step(crash) {

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use super::super::stats::SinkStats;
 use super::super::step::{Sink, SinkPoint};
 use super::super::writer::{Counted, Range, Writer};
-use super::harness::{Member, Counting, live, log, options, points, topics, value};
+use super::harness::{Counting, Member, live, log, options, points, topics, value};
 use crate::client::SqlError;
 use crate::rows::{Rows, Source, Table};
 use crate::tables::TablesError;

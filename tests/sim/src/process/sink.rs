@@ -41,13 +41,16 @@ impl SinkBody {
 impl Body for SinkBody {
     fn tick(&mut self) -> Turn {
         let now_ms = self.clock.now_ms();
-        if self.sink.is_none() && now_ms >= self.again_ms {
+        if self.sink.is_none() {
+            if now_ms < self.again_ms {
+                return Turn::Idle;
+            }
+            self.again_ms = now_ms + BACKOFF_MS;
             self.sink = self.connect().ok();
         }
-        let stepped = self.sink.as_mut().map(|sink| sink.step(&mut || false));
-        if !matches!(stepped, Some(Ok(()))) {
+        if self.sink.as_mut().is_some_and(|sink| sink.step(&mut || false).is_err()) {
             self.sink = None;
-            self.again_ms = self.again_ms.max(now_ms + BACKOFF_MS);
+            self.again_ms = now_ms + BACKOFF_MS;
         }
         // What it writes nobody waits for.
         Turn::Idle
