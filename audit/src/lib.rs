@@ -24,5 +24,5 @@ pub use address::{Address, Endpoint};
 pub use client::SqlError;
 pub use query::{Format, QueryLimits, SqlClient};
 pub use rows::Table;
-pub use sink::{SinkHandle, SinkOptions, SinkStats, SinkTopics, spawn_sink};
+pub use sink::{MemoryRow, MemorySink, MemoryTables, SinkHandle, SinkOptions, SinkStats, SinkTopics, spawn_sink};
 pub use tables::{Migrated, TablesError, migrate};

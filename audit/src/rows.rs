@@ -60,6 +60,14 @@ macro_rules! rows {
         }
 
         impl Rows {
+            /// Where the rows of a table come from: topic, partition, offset and number of the row.
+            pub(crate) fn sources(&self, table: Table) -> Vec<(&str, u32, i64, u16)> {
+                match table {
+                    $(Table::$table => self.$name.iter()
+                        .map(|r| (r.log_topic.as_str(), r.log_partition, r.log_offset, r.log_row)).collect(),)+
+                }
+            }
+
             /// How many rows there are of a table.
             pub(crate) fn len_of(&self, table: Table) -> usize {
                 match table { $(Table::$table => self.$name.len(),)+ }

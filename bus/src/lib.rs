@@ -46,7 +46,7 @@ pub use session::{
     Batch, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
     TopicPartition,
 };
-pub use stage::{Context, Facts, InputTopic, Silence, Stage, StageSpec, Start, Taken};
+pub use stage::{Context, Facts, InputTopic, Longest, Silence, Stage, StageSpec, Start, Taken};
 pub use state::{PartitionState, StateTooLarge};
 pub use stats::{BlockedPartition, StageStats};
 pub use store::{

@@ -143,6 +143,10 @@ impl<L: Log> Member<L> {
                 continue;
             }
             let blocks = log.read(&cursor.at, cursor.next, left)?;
+            if log.bounds(&cursor.at).is_some_and(|bounds| bounds.start > cursor.next) {
+                // Retention removed what stood here while it was read: the next look tells so.
+                continue;
+            }
             let records = blocks.iter().map(|b| b.records().filter(|r| r.offset >= cursor.next).count()).sum::<usize>();
             match records {
                 // What is left up to the end are gaps.

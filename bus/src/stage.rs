@@ -71,10 +71,18 @@ pub struct Silence {
     pub input: Arc<str>,
     /// Time that a partition's new member gives everybody to be heard, in milliseconds.
     pub grace_ms: i64,
-    /// Longest silence that is ever waited for, in milliseconds. What an earlier member set beyond that, by a
-    /// clock that was ahead of this one's, is brought forward to it. None for a stage whose silence timers are
-    /// instants of a schedule.
-    pub longest_ms: Option<i64>,
+    /// The longest of some silences; none for a stage whose silence timers are instants of a schedule.
+    pub longest: Option<Longest>,
+}
+
+/// A kind of silence that is never waited for longer than a known time. What an earlier member set beyond that,
+/// by a clock that was ahead of this one's, is brought forward to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Longest {
+    /// How the keys of these timers end; other timers stay as they were set.
+    pub key_ends_with: &'static [u8],
+    /// The time, in milliseconds.
+    pub ms: i64,
 }
 
 /// A topic that a stage reads.

@@ -5,14 +5,17 @@
 //! which ClickHouse recognises. What a token no longer covers is folded by the tables themselves.
 //! Offsets advance only when every table has the batch's rows, counted.
 //!
-//! Reading order: `intent`, `buffer`, `step`, `writer`, `service`.
+//! Reading order: `intent`, `buffer`, `step`, `writer`, `service`; `memory` is the sink over tables in memory,
+//! for simulations.
 
 mod buffer;
 mod intent;
+mod memory;
 mod service;
 mod step;
 mod writer;
 
+pub use memory::{MemoryRow, MemorySink, MemoryTables};
 pub use service::{SinkHandle, SinkOptions, SinkTopics, spawn_sink};
 pub use stats::SinkStats;
 

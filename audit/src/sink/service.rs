@@ -164,10 +164,10 @@ impl Service {
 
     /// One session's life.
     fn connected(&self, writer: &mut ClickHouseWriter) -> Result<(), String> {
-        let mut session = self.bus.session(&self.session).map_err(|e| e.to_string())?;
+        let session = self.bus.session(&self.session).map_err(|e| e.to_string())?;
         let text = |e: StepError| e.to_string();
         let (clock, stats) = (self.clock.clone(), self.stats.clone());
-        let mut sink = Sink::new(session.as_mut(), writer, &self.topics, &self.options, clock, stats).map_err(text)?;
+        let mut sink = Sink::new(session, &mut *writer, &self.topics, &self.options, clock, stats).map_err(text)?;
         self.stats.session_problem(None);
         while !self.stopped() {
             sink.step(&mut |_| false).map_err(text)?;

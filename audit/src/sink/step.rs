@@ -1,6 +1,7 @@
 //! One member of the sink's group: fetch, cut, write, count, commit.
 
 use std::collections::BTreeMap;
+use std::ops::DerefMut;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -69,11 +70,11 @@ struct Outage {
 }
 
 /// One session's life.
-pub(crate) struct Sink<'a, S: ?Sized, W> {
-    session: &'a mut S,
-    writer: &'a mut W,
-    topics: &'a SinkTopics,
-    options: &'a SinkOptions,
+pub(crate) struct Sink<S, W> {
+    session: S,
+    writer: W,
+    topics: SinkTopics,
+    options: SinkOptions,
     clock: Arc<dyn Clock>,
     stats: Arc<SinkStats>,
     buffers: BTreeMap<TopicPartition, Buffer>,
@@ -81,19 +82,23 @@ pub(crate) struct Sink<'a, S: ?Sized, W> {
     outage: Option<Outage>,
 }
 
-impl<'a, S: Session + ?Sized, W: Writer> Sink<'a, S, W> {
+impl<S, W> Sink<S, W>
+where
+    S: DerefMut<Target: Session>,
+    W: DerefMut<Target: Writer>,
+{
     /// Subscribes.
     pub(crate) fn new(
-        session: &'a mut S,
-        writer: &'a mut W,
-        topics: &'a SinkTopics,
-        options: &'a SinkOptions,
+        mut session: S,
+        writer: W,
+        topics: &SinkTopics,
+        options: &SinkOptions,
         clock: Arc<dyn Clock>,
         stats: Arc<SinkStats>,
     ) -> Result<Self, StepError> {
         let input = |name: &Arc<str>| InputTopic { name: name.clone(), start: Start::Beginning, with: None };
         session.subscribe(&[input(&topics.audit), input(&topics.dead_letters)])?;
-        let buffers = BTreeMap::new();
+        let (buffers, topics, options) = (BTreeMap::new(), topics.clone(), options.clone());
         Ok(Self { session, writer, topics, options, clock, stats, buffers, prepared: false, outage: None })
     }
 
@@ -214,8 +219,8 @@ impl<'a, S: Session + ?Sized, W: Writer> Sink<'a, S, W> {
         let (limits, now_ms) = (self.limits(), self.clock.now_ms());
         for at in due {
             let Some(buffer) = self.buffers.get_mut(at) else { continue };
-            Batch { session: self.session, writer: self.writer, stats: &self.stats, buffer, limits, now_ms }
-                .write(crash)?;
+            let (session, writer, stats) = (&mut *self.session, &mut *self.writer, &*self.stats);
+            Batch { session, writer, stats, buffer, limits, now_ms }.write(crash)?;
         }
         Ok(())
     }
@@ -246,7 +251,7 @@ impl<'a, S: Session + ?Sized, W: Writer> Sink<'a, S, W> {
 }
 
 /// One batch of one partition on its way.
-struct Batch<'a, S: ?Sized, W> {
+struct Batch<'a, S: ?Sized, W: ?Sized> {
     session: &'a mut S,
     writer: &'a mut W,
     stats: &'a SinkStats,
@@ -255,7 +260,7 @@ struct Batch<'a, S: ?Sized, W> {
     now_ms: i64,
 }
 
-impl<S: Session + ?Sized, W: Writer> Batch<'_, S, W> {
+impl<S: Session + ?Sized, W: Writer + ?Sized> Batch<'_, S, W> {
     fn write(&mut self, crash: &mut Crash<'_>) -> Result<(), StepError> {
         let mut at_point = |point| if crash(point) { Err(StepError::Crashed(point)) } else { Ok(()) };
         let (at, position) = (self.buffer.at.clone(), self.buffer.position);

@@ -125,8 +125,13 @@ fn read_head(database: &Database, slot: Slot) -> Result<Option<layout::Head>, St
     layout::parse_head(&value).map(Some).ok_or_else(|| database.broke("a head cannot be read"))
 }
 
+/// How far another clock may be ahead of this one's for what it dated to be believed, in milliseconds.
+const CLOCK_SKEW_MS_MAX: i64 = 3_600_000;
+
 fn is_fresh(head: layout::Head, now_ms: i64, age_ms_max: i64) -> bool {
-    now_ms.saturating_sub(head.at_ms) <= age_ms_max
+    // An instant that has not come was written by a clock that was wrong: how old it is, nobody knows.
+    let age_ms = now_ms.saturating_sub(head.at_ms);
+    (-CLOCK_SKEW_MS_MAX..=age_ms_max).contains(&age_ms)
 }
 
 /// Partitions that went elsewhere may come back, but not after so long.

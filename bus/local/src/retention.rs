@@ -284,9 +284,11 @@ fn remove(shared: &Shared, store: &Store, all: Vec<Found>, commits: &mut u64) ->
         changed.push((at, bounds));
     }
     *commits += 1;
-    batch.write(*commits, false).map_err(|e| e.to_string())?;
+    // Before the records go: a reader that stands among them must meet an offset out of range, not a gap.
     let mut state = shared.lock();
     changed.iter().for_each(|(at, bounds)| state.set_bounds(at, *bounds));
+    drop(state);
+    batch.write(*commits, false).map_err(|e| e.to_string())?;
     tracing::debug!(partitions = changed.len(), chunks, "old records removed");
     Ok(())
 }

@@ -35,8 +35,8 @@ impl<S: Stage> Driver<'_, S> {
         let Some(silence) = self.stage.spec().silence.clone() else { return Ok(()) };
         let now_ms = self.clock.now_ms();
         for number in self.tasks.partitions() {
-            if let Some(longest_ms) = silence.longest_ms {
-                self.shorten_silences(number, now_ms.saturating_add(longest_ms));
+            if let Some(longest) = &silence.longest {
+                self.shorten_silences(number, now_ms.saturating_add(longest.ms), longest.key_ends_with);
             }
             let Some(due_by_ms) = self.heard_until(number, now_ms, &silence)? else { continue };
             self.fire(number, TimerKind::Silence, due_by_ms);
@@ -46,9 +46,9 @@ impl<S: Stage> Driver<'_, S> {
 
     /// A member whose clock was ahead has set timers that this one's clock reaches much too late. They are
     /// looked for once in a partition's life here: what this member sets itself is never too far ahead.
-    fn shorten_silences(&mut self, number: u32, latest_ms: i64) {
+    fn shorten_silences(&mut self, number: u32, latest_ms: i64, key_ends_with: &[u8]) {
         let Some(task) = self.tasks.get_mut(number).filter(|task| !task.are_silences_short) else { return };
-        let found = task.state.bring_forward(TimerKind::Silence, latest_ms, self.options.timers_max);
+        let found = task.state.bring_forward(TimerKind::Silence, latest_ms, key_ends_with, self.options.timers_max);
         // Until they are committed they are found again.
         task.are_silences_short = found == 0;
         if found > 0 {
@@ -59,7 +59,7 @@ impl<S: Stage> Driver<'_, S> {
 
     /// The instant until which everything that was said has been heard, if silence timers wait for one.
     fn heard_until(&mut self, number: u32, now_ms: i64, silence: &Silence) -> Result<Option<i64>, Failure> {
-        let Self { tasks, session, .. } = self;
+        let Self { tasks, session, clock, .. } = self;
         let Some(task) = tasks.get_mut(number) else { return Ok(None) };
         let due_ms = task.state.next_due_ms(TimerKind::Silence);
         let earliest_ms = task.assigned_ms.saturating_add(silence.grace_ms);
@@ -75,7 +75,8 @@ impl<S: Stage> Driver<'_, S> {
                 Ok(end) => *task.listening.noted.insert(Noted { at_ms: now_ms, end }),
                 Err(SessionError::Rebuild(why)) => {
                     tracing::debug!(topic = %at.topic, partition = at.partition, %why, "the end is not known now");
-                    task.listening.ask_at_ms = now_ms.saturating_add(ASK_AGAIN_MS);
+                    // From when the answer failed: asking may have taken long, and the thread has other work.
+                    task.listening.ask_at_ms = clock.now_ms().saturating_add(ASK_AGAIN_MS);
                     return Ok(None);
                 }
                 Err(error) => return Err(error.into()),

@@ -180,9 +180,13 @@ impl PartitionState {
 
     /// Brings committed timers of a kind that are due after an instant forward to it, at most `max` of them;
     /// how many such timers were found, those included that are brought forward already and not committed.
-    pub fn bring_forward(&mut self, kind: TimerKind, latest_ms: i64, max: usize) -> usize {
+    pub fn bring_forward(&mut self, kind: TimerKind, latest_ms: i64, key_ends_with: &[u8], max: usize) -> usize {
         let from = DueTimer { due_ms: latest_ms.saturating_add(1), key: Vec::new() };
-        let found: Result<Vec<DueTimer>, StoreError> = self.store.timers(kind, &from).take(max).collect();
+        let is_meant = |timer: &Result<DueTimer, StoreError>| {
+            timer.as_ref().map_or(true, |timer| timer.key.ends_with(key_ends_with))
+        };
+        let found: Result<Vec<DueTimer>, StoreError> =
+            self.store.timers(kind, &from).filter(is_meant).take(max).collect();
         let found = self.answered(found).unwrap_or_default();
         for timer in &found {
             if !self.timers.is_changed(&timer.key) {

@@ -61,6 +61,10 @@ impl Owner<'_> {
     /// Whoever has the current attempt must not run it, or run on.
     pub(super) fn order_everybody(&mut self, core: &Core, start_by_ms: i64) {
         let Some(terms) = &core.terms else { return };
+        // A pool that has no topic has no worker that could be told.
+        if !self.has_pool(&terms.pool) {
+            return;
+        }
         let order = Order {
             execution_id: core.id().to_string(),
             root_execution_id: core.id().root().into(),

@@ -173,7 +173,8 @@ impl Owner<'_> {
                 }
                 // What is paused meanwhile waits with the others.
                 match self.facts.actions.dispatch_paused() {
-                    true => self.hold_back(scheduled, Note::NONE, Some(start_by_ms)),
+                    // Its task is passed: after the pause it gets its full time, as all others do.
+                    true => self.hold_back(scheduled, Note::NONE, None),
                     false => self.redispatch(scheduled),
                 }
             }

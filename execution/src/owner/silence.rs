@@ -1,5 +1,7 @@
 //! Timers: silence of a worker, the end of a delay, the end of remembering.
 
+use petrel_schemas::ExecutionId;
+
 use super::enter::Left;
 use super::loss::Loss;
 use super::{Counted, Effect, Owner};
@@ -16,14 +18,27 @@ impl Owner<'_> {
             (TimerKind::Remember, Some(Known::Over(ended))) => self.push(Effect::Forget(ended.id)),
             (TimerKind::Lease, Some(Known::Live(execution))) => self.lease_passed(execution),
             (TimerKind::ScheduleToStart, Some(Known::Live(execution))) => match execution {
-                Execution::Scheduled(scheduled) => self.not_started(scheduled),
-                Execution::Canceling(canceling) if canceling.state.holder.is_none() => self.end_canceling(canceling),
+                // A timer that comes early, whatever made it, ends nothing.
+                Execution::Scheduled(scheduled) => match self.now_ms() < scheduled.state.start_by_ms {
+                    true => self.wait_for_start(scheduled.core.id(), scheduled.state.start_by_ms),
+                    false => self.not_started(scheduled),
+                },
+                Execution::Canceling(canceling) if canceling.state.holder.is_none() => {
+                    match canceling.state.start_by_ms.filter(|start_by_ms| self.now_ms() < *start_by_ms) {
+                        Some(start_by_ms) => self.wait_for_start(canceling.core.id(), start_by_ms),
+                        None => self.end_canceling(canceling),
+                    }
+                }
                 _ => {}
             },
             (TimerKind::BackOff, known) => self.release(known),
             // Deadlines are for policies, and the others belong to a state that was left.
             _ => {}
         }
+    }
+
+    fn wait_for_start(&mut self, id: &ExecutionId, due_ms: i64) {
+        self.push(Effect::SetTimer { id: id.clone(), kind: TimerKind::ScheduleToStart, due_ms });
     }
 
     /// Nothing was heard of its worker for a lease.

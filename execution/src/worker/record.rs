@@ -132,8 +132,23 @@ fn text(stream: Stream) -> (String, bool) {
 }
 
 impl Final {
-    /// Halves the output, for a log whose limit is lower than the default; whether there was any.
+    /// Halves the output, for a log whose limit is lower than the default; without output, leaves the result out
+    /// and halves the error. Whether there was anything to shorten.
     pub fn shorten(&mut self) -> bool {
+        self.shorten_output() || self.shorten_rest()
+    }
+
+    fn shorten_rest(&mut self) -> bool {
+        let Self::Result(told) = self else { return false };
+        if told.result.take().is_some() {
+            return true;
+        }
+        let Some(error) = told.error.as_mut().filter(|error| !error.is_empty()) else { return false };
+        error.truncate(head(error, error.len() / 2).len());
+        true
+    }
+
+    fn shorten_output(&mut self) -> bool {
         let streams = match self {
             Self::Result(r) => [(&mut r.stdout, &mut r.stdout_truncated), (&mut r.stderr, &mut r.stderr_truncated)],
             Self::HandedOver(r) => [(&mut r.stdout, &mut r.stdout_truncated), (&mut r.stderr, &mut r.stderr_truncated)],

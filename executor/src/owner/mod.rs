@@ -17,7 +17,9 @@ mod turn;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use petrel_bus::{Batch, Context, DueTimer, InputTopic, Output, Record, Silence, Stage, StageSpec, Start, Taken};
+use petrel_bus::{
+    Batch, Context, DueTimer, InputTopic, Longest, Output, Record, Silence, Stage, StageSpec, Start, Taken,
+};
 use petrel_execution::owner::Message;
 use petrel_execution::parse_timer_key;
 use petrel_schemas::{RequestsRecord, ResultsRecord};
@@ -56,7 +58,7 @@ impl<G: ExecutorView> OwnerStage<G> {
             silence: Some(Silence {
                 input: options.topics.results(),
                 grace_ms: options.limits.lease_ms,
-                longest_ms: Some(options.limits.lease_ms),
+                longest: Some(Longest { key_ends_with: b"/lease", ms: options.limits.lease_ms }),
             }),
         };
         Self {

@@ -58,7 +58,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     pub(super) fn load(&self, id: &ExecutionId) -> Result<Option<Known>, Unreadable> {
         let Some(bytes) = self.context.get(id.as_str().as_bytes()) else { return Ok(None) };
         codec::from_bytes(&bytes).map(Some).map_err(|e| match e {
-            CodecError::Record(error) if error.may_be_newer() => Unreadable::NewerRelease(e.to_string()),
+            CodecError::Record(ref error) if error.may_be_newer() => Unreadable::NewerRelease(e.to_string()),
             _ => Unreadable::Damaged(e.to_string()),
         })
     }

@@ -49,7 +49,7 @@ impl TimerStage {
     /// A stage over Petrel's topics.
     pub fn new(topics: &Topics, options: TimerOptions) -> Self {
         let timers = topics.timers();
-        let silence = Some(Silence { input: timers.clone(), grace_ms: 0, longest_ms: None });
+        let silence = Some(Silence { input: timers.clone(), grace_ms: 0, longest: None });
         let spec = StageSpec { name: "timers".into(), changelog: Some(timers.clone()), silence };
         let (triggers, dead_letters) = (topics.triggers(), topics.dead_letters());
         Self { spec, options, timers, triggers, dead_letters }

@@ -161,7 +161,7 @@ fn make(told: Told, needs: Needs, before: Option<&Arc<CompiledRevision>>) -> Hea
         }
     };
     if needs < Needs::Rules {
-        let triggers = if needs == Needs::Nothing { Arc::default() } else { Arc::new(Triggers::read(&content)) };
+        let triggers = if needs == Needs::Nothing { Arc::default() } else { triggers_of(&content) };
         return Head { triggers, took: began.elapsed(), ..head };
     }
     // A mistake in this release's compiler is one more thing that it cannot compile.
@@ -176,9 +176,15 @@ fn make(told: Told, needs: Needs, before: Option<&Arc<CompiledRevision>>) -> Hea
         Err(why) => {
             let why = format!("revision {} cannot be used by this release: {why}", head.revision);
             // Events are still taken in, to be decided by a release that can.
-            Head { triggers: Arc::new(Triggers::read(&content)), plan: undecided(why, &bindings), took, ..head }
+            Head { triggers: triggers_of(&content), plan: undecided(why, &bindings), took, ..head }
         }
     }
+}
+
+/// The triggers of a revision; a mistake in this release's reader ends no thread.
+fn triggers_of(content: &Content) -> Arc<Triggers> {
+    let read = catch_unwind(AssertUnwindSafe(|| Triggers::read(content)));
+    Arc::new(read.unwrap_or_else(|_| Triggers::unknown("the reader of triggers panicked, see the log".to_owned())))
 }
 
 /// Compiles a revision, or takes the one before if it is the same.

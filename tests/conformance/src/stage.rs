@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use petrel_bus::{
-    Batch, Context, DueTimer, GlobalsSource, InputTopic, Output, Silence, Stage, StageSpec, Start, Taken,
+    Batch, Context, DueTimer, GlobalsSource, InputTopic, Longest, Output, Silence, Stage, StageSpec, Start, Taken,
     TopicPartition, Versioned,
 };
 
@@ -72,7 +72,7 @@ impl CountStage {
         let silence = topics.inputs.first().map(|input| Silence {
             input: input.name.clone(),
             grace_ms: 0,
-            longest_ms: Some(60_000),
+            longest: Some(Longest { key_ends_with: b"", ms: 60_000 }),
         });
         let spec = StageSpec { name: name.into(), changelog: Some(topics.changelog.clone()), silence };
         Self { spec, topics, told: Vec::new() }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use petrel_audit::MemoryRow;
 use petrel_bus::sim::SimBus;
 use petrel_bus::{Bus, OwnedRecord};
 use petrel_schemas::{
@@ -43,6 +44,10 @@ pub struct History {
     pub effects: Vec<Effect>,
     /// Workers to which nothing has happened.
     pub unharmed: Vec<String>,
+    /// Records of the audit trail and dead letters: topic, partition, offset.
+    pub audited: Vec<(String, u32, i64)>,
+    /// Rows that the sinks have written.
+    pub rows: Vec<MemoryRow>,
     /// Dead letters.
     pub dead_letters: Vec<DeadLetter>,
     /// Scheduled instants of the timer, in milliseconds since the epoch.
@@ -57,6 +62,11 @@ impl History {
         let mut history = Self { effects: world.supervisors.effects(), ..Self::default() };
         history.read_events(&world.bus);
         history.read_executions(&world.bus);
+        history.rows = world.tables.rows();
+        for topic in [pack::topics().audit(), pack::topics().dead_letters()] {
+            let at = |(partition, record): (u32, OwnedRecord)| (topic.to_string(), partition, record.offset);
+            history.audited.extend(world.bus.records(&topic).into_iter().map(at));
+        }
         if !world.all_faulted.get() {
             let processes = world.processes.borrow();
             let unharmed = processes.iter().filter(|p| p.role == Role::Worker && !p.faulted.get());

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
+use petrel_audit::{MemoryTables, SinkOptions, SinkTopics};
 use petrel_bus::sim::{ProcessClock, SimOptions};
 use petrel_bus::{DriverOptions, MemoryStores, SessionOptions, Versioned};
 use petrel_executor::metrics::ExecutorMetrics;
@@ -16,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::pack::{self, CLUSTER, Known, TASK_PARTITIONS};
 use crate::plan::Target;
 use crate::planted::GullibleOwner;
-use crate::process::{Body, Catalog, Inputs, Process, Role, Seat, StageBody, Start, WorkerBody, WorkerParts};
+use crate::process::{Body, Catalog, Inputs, Process, Role, Seat, SinkBody, StageBody, Start, WorkerBody, WorkerParts};
 use crate::run::Options;
 use crate::world::World;
 
@@ -33,12 +34,12 @@ const JUMP_MS: i64 = 3_600_000;
 const TIMER_JUMP_MS: i64 = 20_000;
 
 /// The roles, in the order of the processes.
-pub const ROLES: [Role; 4] = [Role::Rules, Role::Timers, Role::Owner, Role::Worker];
+pub const ROLES: [Role; 5] = [Role::Rules, Role::Timers, Role::Owner, Role::Worker, Role::Sink];
 
 /// The processes as plans must know them.
 pub fn targets() -> Vec<Target> {
     let of = |role: &Role| Target {
-        has_driver: true,
+        has_driver: *role != Role::Sink,
         jump_ms_max: if *role == Role::Timers { TIMER_JUMP_MS } else { JUMP_MS },
     };
     ROLES.iter().flat_map(|role| std::iter::repeat_n(of(role), MEMBERS)).collect()
@@ -84,7 +85,8 @@ pub fn group(role: Role) -> String {
 }
 
 fn session(role: Role, name: &str) -> SessionOptions {
-    SessionOptions { group: group(role).into(), member: name.into(), transactional: true }
+    let transactional = role != Role::Sink;
+    SessionOptions { group: group(role).into(), member: name.into(), transactional }
 }
 
 fn metrics() -> Arc<ExecutorMetrics> {
@@ -120,6 +122,25 @@ fn start(world: &Rc<World>, role: Role, seat: Seat, catalog: Arc<Catalog>, optio
             let world = world.clone();
             Rc::new(move || Box::new(worker(&world, &seat, catalog.clone())) as Box<dyn Body>)
         }
+        Role::Sink => {
+            let tables = world.tables.clone();
+            Rc::new(move || Box::new(sink(&seat, &tables)) as Box<dyn Body>)
+        }
+    }
+}
+
+fn sink(seat: &Seat, tables: &MemoryTables) -> SinkBody {
+    let topics = pack::topics();
+    SinkBody {
+        bus: seat.bus.clone(),
+        session: seat.session.clone(),
+        clock: seat.clock.clone(),
+        tables: tables.clone(),
+        topics: SinkTopics { audit: topics.audit(), dead_letters: topics.dead_letters() },
+        // Small batches, so that their ends differ from life to life.
+        options: SinkOptions { batch_rows_max: 7, ..SinkOptions::default() },
+        sink: None,
+        again_ms: i64::MIN,
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
+use petrel_audit::MemoryTables;
 use petrel_bus::sim::{SimBus, SimClock, SimOptions};
 use petrel_bus::{Bus, Clock, DriverPoint, Output, Publisher};
 use petrel_ingest::event;
@@ -48,6 +49,8 @@ pub struct World {
     pub coverage: RefCell<Coverage>,
     /// What must not have happened, as it was noticed.
     pub violations: RefCell<Vec<String>>,
+    /// What the sinks have written.
+    pub tables: MemoryTables,
     /// What workers started.
     pub supervisors: Supervisors,
     /// Number of the newest revision.
@@ -76,6 +79,7 @@ impl World {
             trace: RefCell::new(Trace::new(keeps_lines)),
             coverage: RefCell::default(),
             violations: RefCell::default(),
+            tables: MemoryTables::default(),
             supervisors: Supervisors::default(),
             revision: Cell::new(0),
             rng: RefCell::new(Rng::new(plan.seed)),

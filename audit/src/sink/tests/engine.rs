@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use super::super::stats::SinkStats;
 use super::super::step::{Sink, SinkPoint, StepError};
 use super::super::writer::{ClickHouseWriter, Writer};
-use super::harness::{Log, Member, Stopped, live, log, options, points, topics};
+use super::harness::{Counting, Log, Member, live, log, options, points, topics};
 use crate::process::{Engine, wait_for};
 use crate::query::{Format, QueryLimits, SqlClient};
 use crate::rows::Table;
@@ -83,7 +83,7 @@ fn the_engine_killed_at_any_step_loses_nothing() {
         let (topics, options) = (topics(), options(5));
         let mut member = Member::new(&mut log, 4);
         let mut writer = world.writer(&database);
-        let clock = Arc::new(Stopped);
+        let clock = Arc::new(Counting);
         let mut sink = Sink::new(&mut member, &mut writer, &topics, &options, clock, stats.clone()).expect("a sink");
         let mut killed = false;
         let kill = &mut |p| {
@@ -118,7 +118,7 @@ fn twenty_thousand_rows_in_one_batch() {
     let mut writer = world.writer("large");
     writer.prepare().expect("tables");
     let mut sink =
-        Sink::new(&mut member, &mut writer, &topics, &options, Arc::new(Stopped), stats.clone()).expect("a sink");
+        Sink::new(&mut member, &mut writer, &topics, &options, Arc::new(Counting), stats.clone()).expect("a sink");
     let began = Instant::now();
     while stats.rows.load(Ordering::Relaxed) < 60_000 {
         sink.step(&mut |_| false).expect("a step");
@@ -141,7 +141,7 @@ fn tables_of_a_newer_release_are_refused_and_told() {
     let (topics, options, stats) = (topics(), options(5), Arc::new(SinkStats::default()));
     let mut member = Member::new(&mut log, 4);
     let mut sink =
-        Sink::new(&mut member, &mut writer, &topics, &options, Arc::new(Stopped), stats.clone()).expect("a sink");
+        Sink::new(&mut member, &mut writer, &topics, &options, Arc::new(Counting), stats.clone()).expect("a sink");
     let never = &mut |point| -> bool { panic!("{point:?} was reached") };
     let never: &mut dyn FnMut(SinkPoint) -> bool = never;
     for _ in 0..5 {

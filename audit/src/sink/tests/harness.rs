@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use petrel_bus::{
@@ -145,11 +146,13 @@ impl Session for Member<'_> {
     fn close(&mut self) {}
 }
 
-pub(super) struct Stopped;
+/// A clock that goes on with every look at it.
+pub(super) struct Counting;
 
-impl Clock for Stopped {
+impl Clock for Counting {
     fn now_ms(&self) -> i64 {
-        1_700_000_000_000
+        static LOOKS: AtomicI64 = AtomicI64::new(0);
+        1_700_000_000_000 + LOOKS.fetch_add(1, Ordering::Relaxed)
     }
 
     fn sleep(&self, _: Duration) {}
@@ -244,8 +247,8 @@ pub(super) fn live(
         let ends: BTreeMap<TopicPartition, i64> =
             log.records.iter().filter_map(|(at, r)| Some((at.clone(), r.last()?.offset + 1))).collect();
         let mut member = Member::new(log, 2 + life % 4);
-        let mut sink =
-            Sink::new(&mut member, writer, &topics, &options, Arc::new(Stopped), stats.clone()).expect("it subscribes");
+        let mut sink = Sink::new(&mut member, &mut *writer, &topics, &options, Arc::new(Counting), stats.clone())
+            .expect("it subscribes");
         let mut crashed = false;
         for _ in 0..1_000 {
             match sink.step(crash) {

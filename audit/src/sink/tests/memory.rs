@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use super::super::stats::SinkStats;
 use super::super::step::{Sink, SinkPoint};
 use super::super::writer::{Counted, Range, Writer};
-use super::harness::{Member, Stopped, live, log, options, points, topics, value};
+use super::harness::{Counting, Member, live, log, options, points, topics, value};
 use crate::client::SqlError;
 use crate::rows::{Rows, Source, Table};
 use crate::tables::TablesError;
@@ -138,7 +138,7 @@ fn an_outage_loses_nothing_and_is_told() {
     let (mut log, stats) = (log(20), Arc::new(SinkStats::default()));
     let (topics, options) = (topics(), options(5));
     let mut member = Member::new(&mut log, 4);
-    let mut sink = Sink::new(&mut member, &mut tables, &topics, &options, Arc::new(Stopped), stats.clone())
+    let mut sink = Sink::new(&mut member, &mut tables, &topics, &options, Arc::new(Counting), stats.clone())
         .expect("it subscribes");
     let down_since = || stats.down_since_ms.load(Ordering::Relaxed);
     let mut told = false;

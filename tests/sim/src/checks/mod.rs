@@ -7,6 +7,7 @@ mod fencing;
 mod leases;
 mod matches;
 mod requests;
+mod tables;
 mod ticks;
 
 use crate::history::History;
@@ -15,7 +16,7 @@ use crate::history::History;
 pub type Check = fn(&History) -> Vec<String>;
 
 /// What must never be wrong, whenever one looks.
-pub const SAFETY: [(&str, Check); 9] = [
+pub const SAFETY: [(&str, Check); 10] = [
     ("requests", requests::never_too_many),
     ("dead letters", dead_letters::only_poison_and_once),
     ("ticks", ticks::none_twice),
@@ -25,19 +26,21 @@ pub const SAFETY: [(&str, Check); 9] = [
     ("at most once", attempts::at_most_once),
     ("fencing", fencing::nothing_stale),
     ("leases", leases::kept_by_the_unharmed),
+    ("tables", tables::none_twice),
 ];
 
 /// What must be done once nothing goes wrong any more.
 ///
 /// Of one transaction some records can be seen before others, which an open transaction of somebody else
 /// still holds back: what compares topics is among these.
-pub const LIVENESS: [(&str, Check); 6] = [
+pub const LIVENESS: [(&str, Check); 7] = [
     ("requests", requests::none_missing),
     ("matches", matches::one_row_a_request),
     ("dead letters", dead_letters::none_missing),
     ("ticks", ticks::none_missing),
     ("asked for", executions::asked_for),
     ("executions", executions::all_over),
+    ("tables", tables::complete),
 ];
 
 /// Runs checkers.

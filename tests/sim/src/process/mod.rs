@@ -1,6 +1,7 @@
 //! Processes of the simulated product: what they run, and how they live and die.
 
 mod catalog;
+mod sink;
 mod stage;
 mod worker;
 
@@ -13,6 +14,7 @@ use petrel_bus::MemoryStores;
 use petrel_bus::sim::ProcessClock;
 
 pub use catalog::Catalog;
+pub use sink::SinkBody;
 pub use stage::{AtPoint, Seat, StageBody, Wrap};
 pub use worker::{Inputs, WorkerBody, WorkerParts};
 
@@ -51,6 +53,8 @@ pub enum Role {
     Owner,
     /// The workers.
     Worker,
+    /// The audit sinks.
+    Sink,
 }
 
 /// Makes the body of a process that starts.
