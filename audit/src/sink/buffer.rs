@@ -83,7 +83,8 @@ impl Buffer {
         if self.is_full(limits) {
             return Some(Duration::ZERO);
         }
-        let waited = |since_ms: i64| Duration::from_millis(u64::try_from(now_ms - since_ms).unwrap_or(0));
+        // A clock that was set back says nothing about how long it was: then the batch is due.
+        let waited = |since_ms: i64| Duration::from_millis(u64::try_from(now_ms - since_ms).unwrap_or(u64::MAX));
         self.since_ms.map(|since_ms| limits.wait.saturating_sub(waited(since_ms)))
     }
 

@@ -66,7 +66,16 @@ impl From<SqlError> for StepError {
 struct Outage {
     /// In milliseconds since the epoch.
     again_ms: i64,
+    /// What lies between the failure and that, in milliseconds.
+    jittered_ms: u64,
     pause_ms: u64,
+}
+
+impl Outage {
+    /// How long nothing is tried, in milliseconds; a clock that was set back does not make it longer.
+    fn left_ms(&self, now_ms: i64) -> u64 {
+        u64::try_from(self.again_ms - now_ms).ok().filter(|left_ms| *left_ms <= self.jittered_ms).unwrap_or(0)
+    }
 }
 
 /// One session's life.
@@ -105,7 +114,7 @@ where
     /// Fetches once and writes what is due. An outage of ClickHouse is no error of a step.
     pub(crate) fn step(&mut self, crash: &mut Crash<'_>) -> Result<(), StepError> {
         self.fetch(self.wait())?;
-        if self.outage.as_ref().is_some_and(|outage| self.clock.now_ms() < outage.again_ms) {
+        if self.outage.as_ref().is_some_and(|outage| outage.left_ms(self.clock.now_ms()) > 0) {
             return Ok(());
         }
         self.write_due(false, crash)
@@ -132,10 +141,7 @@ where
     fn wait(&self) -> Duration {
         let idle = Duration::from_millis(self.options.idle_wait_ms);
         match &self.outage {
-            Some(outage) => {
-                let left_ms = outage.again_ms - self.clock.now_ms();
-                Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)).min(DOWN_WAIT)
-            }
+            Some(outage) => Duration::from_millis(outage.left_ms(self.clock.now_ms())).min(DOWN_WAIT),
             None => {
                 let (limits, now_ms) = (self.limits(), self.clock.now_ms());
                 self.buffers.values().filter_map(|b| b.due_in(limits, now_ms)).min().unwrap_or(idle).min(idle)
@@ -245,7 +251,7 @@ where
         tracing::warn!(error = why, again_in_ms = jittered_ms, "clickhouse does not take rows");
         self.stats.down(self.clock.now_ms(), why);
         let again_ms = self.clock.now_ms().saturating_add_unsigned(jittered_ms);
-        self.outage = Some(Outage { again_ms, pause_ms });
+        self.outage = Some(Outage { again_ms, jittered_ms, pause_ms });
         Ok(())
     }
 }

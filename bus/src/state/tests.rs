@@ -171,6 +171,24 @@ fn a_store_that_does_not_answer_is_noted_and_stays_noted() {
 }
 
 #[test]
+fn only_silences_of_the_kind_that_is_meant_are_brought_forward() {
+    let mut state = PartitionState::default();
+    for (key, due_ms) in [(&b"a/lease"[..], 5_000), (b"b/lease", 90), (b"a/start", 86_400_000)] {
+        state.set_timer(key, Silence, due_ms);
+    }
+    state.set_timer(b"c/lease", Time, 9_000);
+    state.commit(0).unwrap();
+    assert_eq!(state.bring_forward(Silence, 100, b"/lease", 9), 1);
+    state.commit(0).unwrap();
+    assert_eq!(state.bring_forward(Silence, 100, b"/lease", 9), 0, "nothing is found twice");
+    let due: Vec<(i64, Vec<u8>)> =
+        state.take_due(Silence, i64::MAX, 9).into_iter().map(|timer| (timer.due_ms, timer.key)).collect();
+    let expected = [(90, &b"b/lease"[..]), (100, b"a/lease"), (86_400_000, b"a/start")];
+    assert_eq!(due, expected.map(|(due_ms, key)| (due_ms, key.to_vec())));
+    assert_eq!(state.next_due_ms(Time), Some(9_000));
+}
+
+#[test]
 fn stores_outlive_whoever_opens_them_unless_they_are_stale_or_superseded() {
     let stores = MemoryStores::with_age_ms_max(100);
     let name = StoreName { stage: "s".into(), changelog: "c".into(), partition: 0 };

@@ -1,7 +1,5 @@
 //! Mistakes that are built in on purpose are found: the checkers see what they claim to see.
 #![allow(clippy::print_stdout, reason = "a test tells what it has met")]
-// What was covered, and which seed found what, is what these tests are read for.
-#![allow(clippy::print_stdout)]
 
 use petrel_sim_tests::planted::Planted;
 use petrel_sim_tests::{Options, run};

@@ -1,7 +1,5 @@
 //! Many seeds, and that each is the same run every time.
 #![allow(clippy::print_stdout, reason = "a test tells what it has met")]
-// What was covered, and which seed found what, is what these tests are read for.
-#![allow(clippy::print_stdout)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -184,6 +184,21 @@ fn a_task_that_nobody_starts_in_time_is_never_given_out_again() {
 }
 
 #[test]
+fn a_timer_that_comes_early_ends_nothing() {
+    for (cancel, status) in [(None, Status::Scheduled), (Some(Do::Cancel(1)), Status::Canceling)] {
+        let mut model = Model::new();
+        model.act(&OK);
+        cancel.iter().for_each(|cancel| drop(model.act(cancel)));
+        model.act(&Do::Wait(LEASE_MS));
+        let known = model.known(&id(1));
+        assert!(model.decide(|owner| owner.timer(TimerKind::ScheduleToStart, known)).is_empty());
+        assert_eq!(model.live(1).status(), status);
+        let end = model.act(&Do::Wait(START_MS - LEASE_MS));
+        assert!(end == ["timeout(schedule_to_start)"] || end == ["canceled"], "{end:?}: it is due at its time");
+    }
+}
+
+#[test]
 fn a_declined_task_goes_elsewhere_and_its_time_goes_on() {
     let mut model = Model::new();
     model.act(&OK);
