@@ -15,7 +15,8 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// The latest state of one execution.
 const HISTORY: &str = "SELECT * FROM executions_latest WHERE execution_id = {id:String}";
 /// The latest states of several.
-const HISTORIES: &str = "SELECT * FROM executions_latest WHERE execution_id IN {ids:Array(String)}";
+const HISTORIES: &str = "SELECT * FROM executions_latest \
+                         WHERE execution_id IN (SELECT arrayJoin(splitByChar(',', {ids:String})))";
 /// What its last attempt wrote.
 const OUTPUT: &str = "SELECT stream, content, truncated FROM execution_output WHERE execution_id = {id:String} \
                       AND attempt = (SELECT max(attempt) FROM execution_output WHERE execution_id = {id:String})";
@@ -102,8 +103,7 @@ impl Sql {
     /// As [`Sql::query`].
     pub async fn histories(&self, ids: &[&str]) -> Result<HashMap<String, Value>, ApiError> {
         // Ids consist of hexadecimal digits and dots.
-        let ids = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
-        let rows = self.rows(HISTORIES, ("ids", &format!("[{ids}]"))).await?;
+        let rows = self.rows(HISTORIES, ("ids", &ids.join(","))).await?;
         let by_id = rows.into_iter().map(|row| (row["execution_id"].as_str().unwrap_or_default().to_owned(), row));
         Ok(by_id.collect())
     }

@@ -63,7 +63,10 @@ pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Res
     // The audit trail is a little behind, or down: they are shown all the same.
     let told = match bare.is_empty() {
         true => HashMap::new(),
-        false => core.sql()?.histories(&bare).await.unwrap_or_default(),
+        false => core.sql()?.histories(&bare).await.unwrap_or_else(|error| {
+            tracing::warn!(?error, "the audit trail does not tell of executions");
+            HashMap::new()
+        }),
     };
     let shown = found.iter().map(|e| filled(shown(e), told.get(&e.id)));
     let is_wanted = |e: &Value| query.rule.as_ref().is_none_or(|r| e["rule"].as_str() == Some(r));
