@@ -4,6 +4,7 @@ use super::model::{DEDUP_MS, Do, LEASE_MS, Model, PAUSE_MS, START_MS, id};
 use crate::execution::Known;
 use crate::owner::DeclineReason;
 use crate::status::Status;
+use crate::timer::TimerKind;
 
 const OK: Do = Do::Request(1, "demo.ok", "now");
 const ONCE: Do = Do::Request(1, "demo.once", "now");
