@@ -116,6 +116,7 @@ pub struct Ended {
 
 /// What an owner knows of an id.
 #[derive(Debug, Clone, PartialEq)]
+// As the execution in it.
 #[allow(clippy::large_enum_variant)]
 pub enum Known {
     /// It is not over.

@@ -8,6 +8,7 @@ use crate::timer::TimerKind;
 
 /// One thing to do, all of it in the transaction of the step.
 #[derive(Debug, Clone, PartialEq)]
+// It is short-lived: made, looked at once and written.
 #[allow(clippy::large_enum_variant)]
 pub enum Effect {
     /// Write the execution, and one audit row of its new status ([`super::changed`]).

@@ -7,6 +7,7 @@ use crate::subject::Subject;
 
 /// A record of `petrel.requests` or `petrel.results`.
 #[derive(Debug, Clone, PartialEq)]
+// It is short-lived: made, looked at once and written.
 #[allow(clippy::large_enum_variant)]
 pub enum Message {
     /// Somebody wants an action to run.

@@ -75,6 +75,7 @@ impl Exit {
 
 /// What the owner is told at the end.
 #[derive(Debug, Clone, PartialEq)]
+// It is short-lived: made, looked at once and written.
 #[allow(clippy::large_enum_variant)]
 pub enum Verdict {
     /// The attempt ended.

@@ -23,6 +23,7 @@ pub struct Reports {
 
 /// How an attempt ended, as it is written.
 #[derive(Debug, Clone, PartialEq)]
+// It is short-lived: made, looked at once and written.
 #[allow(clippy::large_enum_variant)]
 pub enum Final {
     /// It ended.
