@@ -12,6 +12,7 @@ use super::stats::SinkStats;
 use super::step::{Sink, StepError};
 use super::writer::ClickHouseWriter;
 use crate::address::Endpoint;
+use crate::tables::KeepDays;
 
 /// First and longest pause before connecting to the log anew, in milliseconds.
 const BACKOFF_MS: (u64, u64) = (100, 5_000);
@@ -32,6 +33,8 @@ pub struct SinkTopics {
 pub struct SinkOptions {
     /// Database that holds the tables.
     pub database: String,
+    /// How long its tables keep rows.
+    pub keep: KeepDays,
     /// Longest time that a record waits for others, in milliseconds.
     pub flush_ms: u64,
     /// Records after which a batch is written at once; no batch has more.
@@ -52,6 +55,7 @@ impl Default for SinkOptions {
     fn default() -> Self {
         Self {
             database: "petrel".into(),
+            keep: KeepDays::FOREVER,
             flush_ms: 500,
             batch_rows_max: 20_000,
             batch_bytes_max: 32 << 20,
@@ -140,12 +144,7 @@ struct Service {
 
 impl Service {
     fn run(&self) {
-        let mut writer = ClickHouseWriter::new(
-            self.endpoint.clone(),
-            &self.options.database,
-            self.runtime.clone(),
-            self.options.request_ms,
-        );
+        let mut writer = ClickHouseWriter::new(self.endpoint.clone(), &self.options, self.runtime.clone());
         let mut backoff_ms = BACKOFF_MS.0;
         while !self.stopped() {
             let batches = self.stats.batches.load(Ordering::Relaxed);
