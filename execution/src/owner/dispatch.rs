@@ -5,7 +5,7 @@ use petrel_schemas::{ExecutionId, Task};
 use super::enter::Left;
 use super::{Effect, Owner};
 use crate::delivery::Delivery;
-use crate::state::{DelayReason, Delayed, In, LeadsTo, Scheduled};
+use crate::state::{DelayReason, Delayed, Failed, In, LeadsTo, Scheduled};
 use crate::subject::{Core, Note};
 
 impl Owner<'_> {
@@ -13,8 +13,11 @@ impl Owner<'_> {
     /// a task that was declined; any other one gets its full time.
     pub(super) fn dispatch<S>(&mut self, from: In<S>, note: Note, start_by_ms: Option<i64>)
     where
-        S: LeadsTo<Scheduled> + LeadsTo<Delayed>,
+        S: LeadsTo<Scheduled> + LeadsTo<Delayed> + LeadsTo<Failed>,
     {
+        if let Err(note) = self.pool_of(&from.core) {
+            return self.refuse(from, note);
+        }
         if self.facts.actions.dispatch_paused() {
             return self.hold_back(from, note, start_by_ms);
         }
@@ -36,10 +39,21 @@ impl Owner<'_> {
 
     /// A declined task goes elsewhere.
     pub(super) fn redispatch(&mut self, scheduled: In<Scheduled>) {
+        if let Err(note) = self.pool_of(&scheduled.core) {
+            return self.refuse(scheduled, note);
+        }
         let partition = self.next_partition(&scheduled.core);
         let scheduled = scheduled.elsewhere(partition);
         self.hand_out(&scheduled);
         self.push(Effect::Update(scheduled.into()));
+    }
+
+    /// The pool that its task goes to, if it is (still) one of those that have topics.
+    fn pool_of(&self, core: &Core) -> Result<(), Note> {
+        match &core.terms {
+            Some(terms) => self.has_pool(&terms.pool),
+            None => Ok(()),
+        }
     }
 
     fn next_partition(&self, core: &Core) -> u32 {

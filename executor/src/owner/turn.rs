@@ -83,9 +83,13 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         match self.load(id) {
             Ok(known) => self.decide(|owner| owner.timer(kind, known)),
             // It stays as it is, timer included, for a release that can read it.
-            Err(_) => {
+            Err(Unreadable::NewerRelease(_)) => {
                 let again_ms = self.context.now_ms().saturating_add(self.options.limits.lease_ms);
                 self.set_timer(id, kind, again_ms);
+            }
+            // Nobody can; what is told of it next becomes a dead letter.
+            Err(Unreadable::Damaged(why)) => {
+                tracing::error!(execution = %id, why, "a timer of an execution whose state is damaged ends nothing");
             }
         }
     }

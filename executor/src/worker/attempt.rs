@@ -130,7 +130,7 @@ async fn may_begin(held: &watch::Sender<Holding>) -> bool {
     let mut changes = held.subscribe();
     loop {
         // Seen before it is asked: what changes behind that ends the wait below.
-        let deadline_ms = changes.borrow_and_update().lease_deadline_ms();
+        let deadline_ms = changes.borrow_and_update().begin_by_ms();
         let (now_ms, mut begin) = (boot_ms(), Begin::Never);
         held.send_if_modified(|h| {
             begin = h.begin(now_ms);

@@ -101,7 +101,7 @@ pub fn id(execution: u8) -> ExecutionId {
 }
 
 pub struct Model {
-    limits: Limits,
+    pub limits: Limits,
     catalog: Catalog,
     pub now_ms: i64,
     pub states: BTreeMap<String, Vec<u8>>,
