@@ -1,14 +1,15 @@
-//! Dispatch: a task for the workers, at once or when a pause of all dispatch ends.
+//! Dispatch: a task for the workers, or a start beside the owner, at once or when a pause of all dispatch ends.
 
 use petrel_schemas::{ExecutionId, Task};
 
 use super::enter::Left;
 use super::{Effect, Owner};
 use crate::delivery::Delivery;
-use crate::state::{DelayReason, Delayed, Failed, In, LeadsTo, Scheduled};
+use crate::plan::Resolution;
+use crate::state::{DelayReason, Delayed, Failed, Holder, In, LeadsTo, Scheduled};
 use crate::subject::{Core, Note};
 
-impl Owner<'_> {
+impl<'f> Owner<'f> {
     /// Hands the next attempt to the workers, or lets it wait while dispatch is paused. `start_by_ms` is that of
     /// a task that was declined; any other one gets its full time.
     pub(super) fn dispatch<S>(&mut self, from: In<S>, note: Note, start_by_ms: Option<i64>)
@@ -26,8 +27,33 @@ impl Owner<'_> {
         let start_by_ms = start_by_ms.unwrap_or_else(|| now_ms.saturating_add(self.limits().schedule_to_start_ms));
         let partition = self.next_partition(&from.core);
         let scheduled = from.schedule(Scheduled { partition, start_by_ms, declines: 0 }, now_ms, note);
-        self.hand_out(&scheduled);
-        self.enter(left, scheduled);
+        match self.beside(&scheduled.core) {
+            Some(worker) => self.start_beside(left, scheduled, worker),
+            None => {
+                self.hand_out(&scheduled);
+                self.enter(left, scheduled);
+            }
+        }
+    }
+
+    /// The worker in this process that can start it at once.
+    fn beside(&self, core: &Core) -> Option<&'f str> {
+        let beside = self.facts.beside?;
+        let of_its_pool = core.terms.as_ref().is_some_and(|terms| terms.pool == beside.pool);
+        let subject = &core.subject;
+        // After a lost attempt its revision need not be here: that is for a worker to wait for.
+        let is_here = || matches!(self.facts.actions.resolve(&subject.revision, &subject.action), Resolution::Ready(_));
+        (of_its_pool && is_here()).then_some(beside.worker)
+    }
+
+    /// Scheduled and claimed in one step: nobody else is asked.
+    fn start_beside(&mut self, left: Left, scheduled: In<Scheduled>, worker: &str) {
+        let task = self.task(&scheduled);
+        let claimed_from = Left::of(&scheduled);
+        self.enter(left, scheduled.clone());
+        let holder = Holder { worker: worker.to_owned(), started_at_ms: Some(self.now_ms()) };
+        self.enter(claimed_from, scheduled.claimed(holder));
+        self.push(Effect::Start(task));
     }
 
     /// It waits for the end of the pause.

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 
 use petrel_bus::{Batch, Context, Output, Record, StateTooLarge};
 use petrel_execution::codec::{self, CodecError};
-use petrel_execution::owner::{Counted, Effect, Facts, Message, Owner, changed};
+use petrel_execution::owner::{Beside, Counted, Effect, Facts, Message, Owner, changed};
 use petrel_execution::{Execution, Known, Status, TimerKind, timer_key};
-use petrel_schemas::{ExecutionId, encode};
+use petrel_schemas::{ExecutionId, Task, encode};
 
 use super::options::OwnerOptions;
 use crate::dead_letters::{self, Reason};
 use crate::metrics::ExecutorMetrics;
-use crate::view::{Asked, ExecutorView};
+use crate::view::{Asked, ExecutorView, Resolution};
+use crate::worker::{self, Start};
 
 /// What the steps since the last commit did, for the metrics.
 #[derive(Debug, Default)]
@@ -52,6 +53,8 @@ pub(super) struct Turn<'t, 'c, G> {
     pub(super) context: &'t mut Context<'c, G>,
     pub(super) options: &'t OwnerOptions,
     pub(super) counts: &'t mut Counts,
+    /// What is started beside this owner once the open transaction has committed.
+    pub(super) starts: &'t mut Vec<Start>,
 }
 
 impl<G: ExecutorView> Turn<'_, '_, G> {
@@ -117,7 +120,10 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
 
     fn ask(&self, what: impl FnOnce(&mut Owner<'_>)) -> Vec<Effect> {
         let actions = Asked(self.context.globals());
-        let facts = Facts { now_ms: self.context.now_ms(), limits: &self.options.limits, actions: &actions };
+        let room = |beside: &&worker::Beside| beside.free_slots() > self.starts.len();
+        let beside = self.context.globals().beside().filter(room);
+        let beside = beside.map(|beside| Beside { worker: beside.worker(), pool: beside.pool() });
+        let facts = Facts { now_ms: self.context.now_ms(), limits: &self.options.limits, actions: &actions, beside };
         let mut owner = Owner::new(facts);
         what(&mut owner);
         owner.into_effects()
@@ -147,6 +153,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 let topic = self.options.topics.tasks(&pool);
                 self.context.emit(Output::to_partition(&topic, partition, key, Some(encode(&task))));
             }
+            Effect::Start(task) => self.start(task),
             Effect::Order { pool, order } => {
                 let topic = self.options.topics.orders(&pool);
                 self.context.emit(Output::keyed(&topic, order.execution_id.as_bytes(), encode(&order)));
@@ -162,6 +169,15 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             Effect::Count(what) => self.count(what),
             // Only messages are given up, and that is done.
             Effect::GiveUp { .. } => {}
+        }
+    }
+
+    /// What was asked a moment ago has the same answer still: both are there.
+    fn start(&mut self, task: Task) {
+        let globals = self.context.globals();
+        match (globals.beside(), globals.resolve(&task.revision, &task.action)) {
+            (Some(beside), Resolution::Ready(action)) => self.starts.push(beside.start(task, action)),
+            _ => tracing::error!(execution = %task.execution_id, "not started beside its owner: its lease will pass"),
         }
     }
 

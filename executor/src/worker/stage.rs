@@ -35,8 +35,10 @@ pub struct Claimed {
     pub action: Result<ResolvedAction, Note>,
     /// An instant before the claim was sent, in milliseconds of `CLOCK_BOOTTIME`: the lease counts from it.
     pub claim_began_ms: u64,
-    /// Its slot.
-    pub slot: Slot,
+    /// Its slot; none if somebody else was faster, in which case it is given back.
+    pub slot: Option<Slot>,
+    /// Whether its owner has granted it already.
+    pub granted: bool,
 }
 
 /// A claim of the open transaction.
@@ -192,7 +194,7 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
         self.open_declines.drain(..).for_each(|reason| self.metrics.task_declined(reason));
         for Open { task, action, claim_began_ms, waited_ms } in self.open.drain(..) {
             self.metrics.claimed(waited_ms);
-            let claimed = Claimed { task, action, claim_began_ms, slot: self.slots.take() };
+            let claimed = Claimed { task, action, claim_began_ms, slot: self.slots.take(), granted: false };
             // A worker that has stopped leaves the attempt to the lease.
             if self.pool.send(claimed).is_err() {
                 tracing::warn!("a claimed task came after the worker had stopped");

@@ -47,6 +47,8 @@ pub enum Do {
     Arrive,
     /// The revision `later` turns out to be gone.
     Vanish,
+    /// A worker of that pool stands beside the owner and has room, or none does.
+    Beside(Option<&'static str>),
 }
 
 #[derive(Debug, Default, Clone)]
@@ -102,6 +104,8 @@ pub fn id(execution: u8) -> ExecutionId {
 
 pub struct Model {
     pub limits: Limits,
+    /// A worker beside the owner, of that pool, that has room.
+    pub beside: Option<&'static str>,
     catalog: Catalog,
     pub now_ms: i64,
     pub states: BTreeMap<String, Vec<u8>>,
@@ -117,6 +121,7 @@ pub struct Model {
 impl Model {
     pub fn new() -> Self {
         Self {
+            beside: None,
             limits: Limits {
                 pools: vec!["default".into()],
                 task_partitions: 16,
@@ -164,6 +169,10 @@ impl Model {
             Do::Resume => self.switch(|c| c.paused = false),
             Do::Arrive => self.switch(|c| c.later = Some(true)),
             Do::Vanish => self.switch(|c| c.later = Some(false)),
+            Do::Beside(pool) => {
+                self.beside = *pool;
+                Vec::new()
+            }
             message => {
                 let message = message_of(message);
                 self.tell(message)
@@ -213,7 +222,8 @@ impl Model {
     pub fn decide(&mut self, what: impl FnOnce(&mut Owner<'_>)) -> Vec<String> {
         let catalog = self.catalog.clone();
         let limits = self.limits.clone();
-        let mut owner = Owner::new(Facts { now_ms: self.now_ms, limits: &limits, actions: &catalog });
+        let beside = self.beside.map(|pool| Beside { worker: "w", pool });
+        let mut owner = Owner::new(Facts { now_ms: self.now_ms, limits: &limits, actions: &catalog, beside });
         what(&mut owner);
         owner.into_effects().into_iter().filter_map(|effect| self.apply(effect)).collect()
     }
@@ -253,6 +263,7 @@ impl Model {
                 self.tasks.push((partition, task.start_by_ms));
                 return Some(format!("task {}", task.token));
             }
+            Effect::Start(task) => return Some(format!("start {}", task.token)),
             Effect::Order { pool, order } => {
                 assert_eq!(pool, "default");
                 let to = order.worker.filter(|w| w != "w").map(|w| format!(" of {w}")).unwrap_or_default();
