@@ -1,6 +1,7 @@
 //! What owners said about attempts that this worker has not claimed (yet).
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use petrel_schemas::Order;
 
@@ -23,20 +24,37 @@ impl Remembered {
 }
 
 type Key = (String, i64);
+type Known = HashMap<Key, (Remembered, i64)>;
+
+/// What was said until an instant. It does not change, and is cheap to keep.
+#[derive(Debug, Clone, Default)]
+pub struct Said(Arc<Known>);
+
+impl Said {
+    /// What was said about an attempt.
+    pub fn of(&self, execution: &str, token: i64) -> Remembered {
+        // Nearly always nothing was said about any.
+        match self.0.is_empty() {
+            true => Remembered::default(),
+            false => self.0.get(&(execution.to_owned(), token)).map(|(said, _)| *said).unwrap_or_default(),
+        }
+    }
+}
 
 /// Orders for attempts that may still be claimed, until nobody may start them any more, and a limited number of
 /// them, the newest. What is forgotten is no loss: whoever claims such an attempt is answered by its owner.
 #[derive(Debug)]
 pub struct Orders {
     most: usize,
-    by_attempt: HashMap<Key, (Remembered, i64)>,
+    /// Copied when it changes while somebody keeps what was said.
+    by_attempt: Arc<Known>,
     oldest_first: VecDeque<Key>,
 }
 
 impl Orders {
     /// None yet, and at most that many.
     pub fn new(most: usize) -> Self {
-        Self { most, by_attempt: HashMap::new(), oldest_first: VecDeque::new() }
+        Self { most, by_attempt: Arc::default(), oldest_first: VecDeque::new() }
     }
 
     /// Takes an order.
@@ -44,7 +62,7 @@ impl Orders {
         if order.start_by_ms >= now_ms {
             let key = (order.execution_id.clone(), order.token);
             let said = Remembered::of(order);
-            let (known, until_ms) = self.by_attempt.entry(key.clone()).or_insert_with(|| {
+            let (known, until_ms) = Arc::make_mut(&mut self.by_attempt).entry(key.clone()).or_insert_with(|| {
                 self.oldest_first.push_back(key);
                 (Remembered::default(), order.start_by_ms)
             });
@@ -59,7 +77,15 @@ impl Orders {
     pub fn take(&mut self, execution: &str, attempt: Attempt) -> Remembered {
         // Its place in the queue stays until it is the oldest.
         let key = (execution.to_owned(), attempt.token);
-        self.by_attempt.remove(&key).map(|(said, _)| said).unwrap_or_default()
+        match self.by_attempt.contains_key(&key) {
+            true => Arc::make_mut(&mut self.by_attempt).remove(&key).map(|(said, _)| said).unwrap_or_default(),
+            false => Remembered::default(),
+        }
+    }
+
+    /// What was said until now.
+    pub fn said(&self) -> Said {
+        Said(self.by_attempt.clone())
     }
 
     /// How many are remembered.
@@ -78,7 +104,9 @@ impl Orders {
             if !is_over && self.oldest_first.len() <= self.most {
                 return;
             }
-            self.by_attempt.remove(oldest);
+            if self.by_attempt.contains_key(oldest) {
+                Arc::make_mut(&mut self.by_attempt).remove(oldest);
+            }
             self.oldest_first.pop_front();
         }
     }
@@ -120,6 +148,21 @@ mod tests {
         assert_eq!(orders.len(), 1, "the others may not be started any more");
         orders.remember(&order(201, "cancel", 60), 61);
         assert!(orders.is_empty());
+    }
+
+    #[test]
+    fn what_was_said_is_kept_as_it_was() {
+        let mut orders = Orders::new(10);
+        let nothing = orders.said();
+        orders.remember(&order(1, "cancel", 50), 0);
+        let said = orders.said();
+        orders.remember(&order(2, "cancel", 50), 0);
+        assert_eq!(taken(&mut orders, 1), (true, false));
+        let cancels = |said: &Said| [1, 2].map(|token| said.of("e", token).cancel);
+        assert_eq!(cancels(&nothing), [false, false]);
+        assert_eq!(cancels(&said), [true, false]);
+        assert_eq!(cancels(&orders.said()), [false, true]);
+        assert!(!said.of("other", 1).cancel);
     }
 
     #[test]
