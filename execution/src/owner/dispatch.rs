@@ -42,8 +42,12 @@ impl<'f> Owner<'f> {
         let of_its_pool = core.terms.as_ref().is_some_and(|terms| terms.pool == beside.pool);
         let subject = &core.subject;
         // After a lost attempt its revision need not be here: that is for a worker to wait for.
-        let is_here = || matches!(self.facts.actions.resolve(&subject.revision, &subject.action), Resolution::Ready(_));
-        (of_its_pool && is_here()).then_some(beside.worker)
+        let fits = || match self.facts.actions.resolve(&subject.revision, &subject.action) {
+            // What is over with its claim needs no slot.
+            Resolution::Ready(plan) => !plan.runner.is_instant(),
+            _ => false,
+        };
+        (of_its_pool && fits()).then_some(beside.worker)
     }
 
     /// Scheduled and claimed in one step: nobody else is asked.

@@ -1,6 +1,7 @@
 //! What owners said about attempts that this worker has not claimed (yet).
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use petrel_schemas::Order;
 
@@ -23,6 +24,22 @@ impl Remembered {
 }
 
 type Key = (String, i64);
+type Known = HashMap<Key, (Remembered, i64)>;
+
+/// What was said until an instant. It does not change, and is cheap to keep.
+#[derive(Debug, Clone, Default)]
+pub struct Said(Arc<Known>);
+
+impl Said {
+    /// What was said about an attempt.
+    pub fn of(&self, execution: &str, token: i64) -> Remembered {
+        // Nearly always nothing was said about any.
+        match self.0.is_empty() {
+            true => Remembered::default(),
+            false => self.0.get(&(execution.to_owned(), token)).map(|(said, _)| *said).unwrap_or_default(),
+        }
+    }
+}
 
 /// Orders for attempts that may still be claimed, until nobody may start them any more, and a limited number of
 /// them: over it, those that end first are forgotten. What is forgotten is no loss: whoever claims such an attempt
@@ -30,7 +47,8 @@ type Key = (String, i64);
 #[derive(Debug)]
 pub struct Orders {
     most: usize,
-    by_attempt: HashMap<Key, (Remembered, i64)>,
+    /// Copied when it changes while somebody keeps what was said.
+    by_attempt: Arc<Known>,
     /// The same, by until when they are of use.
     by_end: BTreeSet<(i64, Key)>,
 }
@@ -38,7 +56,7 @@ pub struct Orders {
 impl Orders {
     /// None yet, and at most that many.
     pub fn new(most: usize) -> Self {
-        Self { most, by_attempt: HashMap::new(), by_end: BTreeSet::new() }
+        Self { most, by_attempt: Arc::default(), by_end: BTreeSet::new() }
     }
 
     /// Takes an order.
@@ -46,12 +64,13 @@ impl Orders {
         if order.start_by_ms >= now_ms {
             let key = (order.execution_id.clone(), order.token);
             let said = Remembered::of(order);
-            let (known, until_ms) = self.by_attempt.remove(&key).unwrap_or((Remembered::default(), order.start_by_ms));
+            let by_attempt = Arc::make_mut(&mut self.by_attempt);
+            let (known, until_ms) = by_attempt.remove(&key).unwrap_or((Remembered::default(), order.start_by_ms));
             self.by_end.remove(&(until_ms, key.clone()));
             let until_ms = until_ms.max(order.start_by_ms);
             let both = Remembered { cancel: known.cancel || said.cancel, grant: known.grant || said.grant };
             self.by_end.insert((until_ms, key.clone()));
-            self.by_attempt.insert(key, (both, until_ms));
+            by_attempt.insert(key, (both, until_ms));
         }
         self.forget(now_ms);
     }
@@ -59,9 +78,19 @@ impl Orders {
     /// What was said about an attempt that has just been claimed; it is forgotten here.
     pub fn take(&mut self, execution: &str, attempt: Attempt) -> Remembered {
         let key = (execution.to_owned(), attempt.token);
-        let Some((said, until_ms)) = self.by_attempt.remove(&key) else { return Remembered::default() };
+        if !self.by_attempt.contains_key(&key) {
+            return Remembered::default();
+        }
+        let Some((said, until_ms)) = Arc::make_mut(&mut self.by_attempt).remove(&key) else {
+            return Remembered::default();
+        };
         self.by_end.remove(&(until_ms, key));
         said
+    }
+
+    /// What was said until now.
+    pub fn said(&self) -> Said {
+        Said(self.by_attempt.clone())
     }
 
     /// How many are remembered.
@@ -79,7 +108,7 @@ impl Orders {
             if *until_ms >= now_ms && self.by_attempt.len() <= self.most {
                 return;
             }
-            self.by_attempt.remove(key);
+            Arc::make_mut(&mut self.by_attempt).remove(key);
             self.by_end.pop_first();
         }
     }
@@ -137,6 +166,21 @@ mod tests {
         assert!(orders.len() <= 12, "{}", orders.len());
         assert_eq!(taken(&mut orders, 0), (true, false));
         assert_eq!(taken(&mut orders, 9_999), (true, false));
+    }
+
+    #[test]
+    fn what_was_said_is_kept_as_it_was() {
+        let mut orders = Orders::new(10);
+        let nothing = orders.said();
+        orders.remember(&order(1, "cancel", 50), 0);
+        let said = orders.said();
+        orders.remember(&order(2, "cancel", 50), 0);
+        assert_eq!(taken(&mut orders, 1), (true, false));
+        let cancels = |said: &Said| [1, 2].map(|token| said.of("e", token).cancel);
+        assert_eq!(cancels(&nothing), [false, false]);
+        assert_eq!(cancels(&said), [true, false]);
+        assert_eq!(cancels(&orders.said()), [false, true]);
+        assert!(!said.of("other", 1).cancel);
     }
 
     #[test]

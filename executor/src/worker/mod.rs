@@ -1,12 +1,14 @@
 //! Workers: they claim tasks of one pool, run them, and tell the owners.
 //!
-//! `beside` takes what an owner in the same process starts at once. `stage` claims on a thread of its own, from what `inputs` and `slots` tell it; `attempt` runs what was claimed on
-//! the async runtime; `follower` reads the owners' orders into `attempts`. What they decide is in
+//! `stage` claims on a thread of its own, from what `inputs` and `slots` tell it, and ends at once what needs no slot;
+//! `beside` takes what an owner in the same process starts; `attempt` runs what was claimed on the async runtime; `call`
+//! is what they do; `follower` reads the owners' orders into `attempts`. What they decide is in
 //! [`petrel_execution::worker`].
 
 mod attempt;
 mod attempts;
 mod beside;
+mod call;
 mod follower;
 mod inputs;
 mod options;
@@ -41,8 +43,8 @@ pub use slots::{Slot, Slots};
 use stage::STAGE;
 pub use stage::{ClaimStage, Claimed};
 
-/// Fewest records that the claim stage fetches at once.
-const FETCH_RECORDS_MIN: usize = 8;
+/// Most records that the claim stage fetches at once: with its slots full it keeps what it cannot claim in memory.
+const FETCH_RECORDS_MAX: usize = 512;
 
 /// Why a worker cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -104,8 +106,7 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         };
         let stage: ClaimStage<G> = ClaimStage::new(&options, slots.clone(), sender, metrics.clone());
         let inputs = Arc::new(Inputs { view: globals, slots: slots.clone(), attempts: attempts.clone() });
-        // What it fetches beyond its slots it would only offer to itself again and again.
-        let fetch_records_max = driver.fetch_records_max.min(options.slots.max(FETCH_RECORDS_MIN));
+        let fetch_records_max = driver.fetch_records_max.min(FETCH_RECORDS_MAX);
         let driver = DriverOptions { fetch_records_max, ..driver };
         let session = SessionOptions {
             group: format!("{}worker.{}", options.topics.prefix(), options.pool).into(),

@@ -60,6 +60,8 @@ fn what_it_gives_back_goes_elsewhere_if_it_has_no_room() {
 #[test]
 fn other_pools_pauses_and_revisions_that_are_not_here_go_their_own_way() {
     check(&[(Do::Beside(Some("gpu")), ""), (OK, "task 1, scheduled")], Some(Status::Scheduled));
+    let needs_no_slot = Do::Request(1, "demo.noop", "now");
+    check(&[(HERE, ""), (needs_no_slot, "task 1, scheduled")], Some(Status::Scheduled));
     let steps = [
         (HERE, ""),
         (Do::Pause, ""),

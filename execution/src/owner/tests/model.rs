@@ -14,7 +14,7 @@ use crate::codec::{from_bytes, to_bytes};
 use crate::delivery::Delivery;
 use crate::execution::{Execution, Known};
 use crate::plan::{ActionPlan, CompleteParameters, ParameterError, Resolution};
-use crate::runner::{NoopSpec, RunnerSpec};
+use crate::runner::{NoopSpec, PackFiles, RunnerSpec};
 use crate::status::Status;
 use crate::subject::Subject;
 use crate::timer::{TimerKind, timer_key};
@@ -92,9 +92,26 @@ impl Actions for Catalog {
             delivery,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
-            runner: Arc::new(RunnerSpec::Noop(NoopSpec)),
+            runner: if action == "demo.noop" { Arc::new(RunnerSpec::Noop(NoopSpec)) } else { command() },
             parameters: Arc::new(Filled(if action == "demo.large" { 300 << 10 } else { 1 })),
         }))
+    }
+}
+
+fn command() -> Arc<RunnerSpec> {
+    let keys = serde_json::Map::from_iter([("command".to_owned(), json!(["true"]))]);
+    Arc::new(RunnerSpec::parse("command", &keys, &NoFiles).unwrap())
+}
+
+struct NoFiles;
+
+impl PackFiles for NoFiles {
+    fn executable(&self, _: &str) -> Option<bool> {
+        None
+    }
+
+    fn hint(&self, _: &str) -> String {
+        String::new()
     }
 }
 

@@ -42,6 +42,7 @@ impl GlobalsSource<WorkerInputs<Known>> for Inputs {
             view,
             free_slots: self.slots.free(),
             following: self.attempts.is_following(),
+            said: self.attempts.said(),
             draining: self.slots.is_closed(),
             boot_ms: boot_ms(&*self.boot),
         };
