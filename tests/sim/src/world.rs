@@ -270,7 +270,7 @@ impl World {
             FaultKind::Pause if is_between => process.away_until_ms.set(now_ms + fault.ms),
             FaultKind::Pause => self.stand_still(now_ms + fault.ms),
             FaultKind::Duplicate => self.send_again(),
-            FaultKind::Ambiguous | FaultKind::DelayedEnd => self.bus.fail_commits([fault.commit]),
+            FaultKind::Ambiguous | FaultKind::DelayedEnd => self.bus.fail_commit_of(&process.name, fault.commit),
             FaultKind::Rebalance if is_between => self.take_down(number, fault.ms, true),
             FaultKind::Rebalance => {
                 if let Some(peer) = self.peer_of(number) {
