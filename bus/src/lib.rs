@@ -43,7 +43,7 @@ pub use record::{Output, OwnedRecord, Record, To};
 pub use restores::{RestoreProgress, Restoring};
 pub use run::{StageHandle, spawn_stage};
 pub use session::{
-    Batch, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
+    Batch, Begin, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
     TopicPartition,
 };
 pub use stage::{Context, Facts, InputTopic, Longest, Silence, Stage, StageSpec, Start, Taken};

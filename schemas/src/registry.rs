@@ -28,4 +28,5 @@ pub(crate) const SCHEMAS: &[(&str, u32, &str)] = &[
     ("ExecutionChanged", 1, include_str!("../avsc/ExecutionChanged.v1.avsc")),
     ("OutputCaptured", 1, include_str!("../avsc/OutputCaptured.v1.avsc")),
     ("RevisionApplied", 1, include_str!("../avsc/RevisionApplied.v1.avsc")),
+    ("GroupPosition", 1, include_str!("../avsc/GroupPosition.v1.avsc")),
 ];

@@ -151,6 +151,7 @@ impl Parts<'_> {
             commit_interval_ms: self.config.commit_interval_ms,
             output_bytes_max: self.config.record_bytes_max,
             stores: self.stores.clone(),
+            positions: Some(self.topics.positions()),
             ..DriverOptions::default()
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use petrel_bus::{Clock, GroupEvent, InputTopic, Position, Session, SessionError, Start, TopicPartition};
+use petrel_bus::{Begin, Clock, GroupEvent, InputTopic, Position, Session, SessionError, Start, TopicPartition};
 
 use super::buffer::{Buffer, CutLimits};
 use super::intent::Intent;
@@ -188,7 +188,13 @@ where
     }
 
     fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), StepError> {
-        let positions = self.session.begin(partitions)?;
+        let begun = self.session.begin(partitions)?;
+        // A group that the broker forgot begins at the beginning of what is left: long, and harmless, for
+        // the rows of a record are known by where it stands.
+        let start = |begun: &Begin| (!begun.committed).then(|| begun.position.clone());
+        let starts: Vec<Position> = begun.iter().filter_map(start).collect();
+        self.session.commit(&starts)?;
+        let positions: Vec<Position> = begun.into_iter().map(|begun| begun.position).collect();
         for position in &positions {
             let replay = position.metadata.as_deref().and_then(Intent::decode);
             let dead_letters = position.at.topic == self.topics.dead_letters;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use petrel_bus::{
-    Fetched, GroupEvent, InputTopic, Output, Position, RestoreFrom, RestoreProgress, Restored, Session, SessionError,
-    SessionOptions, TopicPartition, check_followers, with_followers,
+    Begin, Fetched, GroupEvent, InputTopic, Output, Position, RestoreFrom, RestoreProgress, Restored, Session,
+    SessionError, SessionOptions, TopicPartition, check_followers, with_followers,
 };
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -167,6 +167,10 @@ impl KafkaSession {
 }
 
 impl Session for KafkaSession {
+    fn group(&self) -> &Arc<str> {
+        &self.group
+    }
+
     fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError> {
         let mut counts = HashMap::new();
         for input in inputs {
@@ -224,7 +228,7 @@ impl Session for KafkaSession {
         failure.map(|()| std::mem::take(&mut self.events))
     }
 
-    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
+    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
         self.begin_at(assigned)
     }
 

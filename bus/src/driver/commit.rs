@@ -70,6 +70,7 @@ impl<S: Stage> Driver<'_, S> {
         if self.open_since_ms.is_none() {
             return Ok(());
         }
+        self.keep_positions()?;
         if let Some(changelog) = self.stage.spec().changelog.clone() {
             let records: Vec<Output> = self.tasks.changelog(&changelog);
             for record in records {
@@ -101,6 +102,7 @@ impl<S: Stage> Driver<'_, S> {
         let positions = self.tasks.abort();
         self.session.abort(&positions)?;
         self.stage.aborted();
+        self.open_starts();
         self.pause_blocked()
     }
 }

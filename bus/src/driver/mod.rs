@@ -11,6 +11,7 @@
 mod commit;
 mod held;
 mod membership;
+mod positions;
 mod progress;
 mod silence;
 mod state;
@@ -57,6 +58,9 @@ pub struct DriverOptions {
     /// Where committed state is between two sessions; without them it is in memory and restored as a
     /// whole.
     pub stores: Option<Arc<dyn StateStores>>,
+    /// Compacted topic for the positions of stages that have no changelog to keep them in; without one a
+    /// group that the log forgot begins anew.
+    pub positions: Option<Arc<str>>,
 }
 
 impl Default for DriverOptions {
@@ -71,6 +75,7 @@ impl Default for DriverOptions {
             output_bytes_max: 1_000_000,
             position_interval_ms: 30_000,
             stores: None,
+            positions: None,
         }
     }
 }

@@ -80,6 +80,10 @@ impl PartitionState {
 
     /// Value of a key.
     pub fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
+        if changelog::is_own(key) { None } else { self.value(key) }
+    }
+
+    fn value(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
         match self.values.get(key) {
             Some(value) => value.as_deref().map(Cow::Borrowed),
             None => self.answered(self.store.get(key)).flatten(),
@@ -91,7 +95,7 @@ impl PartitionState {
     /// # Errors
     /// [`StateTooLarge`], and nothing is set.
     pub fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), StateTooLarge> {
-        debug_assert!(!key.starts_with(b"~"), "keys that begin with ~ are the bus's own");
+        debug_assert!(!changelog::is_own(key), "keys that begin with ~ are the bus's own");
         let limit = |bytes, limit_bytes| match bytes > limit_bytes {
             true => Err(StateTooLarge { bytes, limit_bytes }),
             false => Ok(()),
@@ -113,6 +117,11 @@ impl PartitionState {
 
     /// All keys in order, from the first that is not below `from`.
     pub fn scan(&self, from: &[u8]) -> impl Iterator<Item = Pair<'_>> {
+        self.scan_all(from).filter(|(key, _)| !changelog::is_own(key))
+    }
+
+    /// As [`PartitionState::scan`], the bus's own keys included.
+    fn scan_all(&self, from: &[u8]) -> impl Iterator<Item = Pair<'_>> {
         let mut stored = self.scan_stored(from).peekable();
         let mut open = self.values.range::<[u8], _>((Bound::Included(from), Bound::Unbounded)).peekable();
         std::iter::from_fn(move || {
@@ -143,6 +152,24 @@ impl PartitionState {
             }
             pair
         })
+    }
+
+    /// Notes the next offset of an input topic, as far as it is another than before.
+    pub(crate) fn keep_position(&mut self, topic: &str, offset: i64) {
+        if self.kept_position(topic) != Some(offset) {
+            self.values.insert(changelog::position_key(topic), Some(changelog::position_value(offset)));
+        }
+    }
+
+    /// Next offset of an input topic, as it was noted last.
+    pub(crate) fn kept_position(&self, topic: &str) -> Option<i64> {
+        changelog::read_position(&self.value(&changelog::position_key(topic))?)
+    }
+
+    /// Whether the next offset of any input topic was ever noted.
+    pub(crate) fn has_positions(&self) -> bool {
+        let first = self.scan_all(changelog::POSITION_PREFIX).next();
+        first.is_some_and(|(key, _)| key.starts_with(changelog::POSITION_PREFIX))
     }
 
     /// Whether there is neither a key nor a timer.

@@ -95,7 +95,8 @@ fn every_shipped_version_decodes() {
         + check::<CriteriaFailed>()
         + check::<ExecutionChanged>()
         + check::<OutputCaptured>()
-        + check::<RevisionApplied>();
+        + check::<RevisionApplied>()
+        + check::<GroupPosition>();
     assert_eq!(versions, SCHEMAS.len(), "a schema has no golden file or no type");
 }
 

@@ -56,7 +56,11 @@ pub fn populate(world: &Rc<World>, options: &Options) {
             let (clock, catalog) = (ProcessClock::new(world.clock.clone()), Arc::<Catalog>::default());
             let name = format!("{role:?}-{member}").to_lowercase();
             let disk = MemoryStores::with_age_ms_max(SimOptions::default().delete_retention_ms / 2);
-            let driver = DriverOptions { stores: Some(Arc::new(disk.clone())), ..DriverOptions::default() };
+            let driver = DriverOptions {
+                stores: Some(Arc::new(disk.clone())),
+                positions: Some(pack::topics().positions()),
+                ..DriverOptions::default()
+            };
             let seat = Seat {
                 bus: world.bus.clone(),
                 session: session(role, &name),
