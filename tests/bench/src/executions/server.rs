@@ -76,6 +76,15 @@ impl Server {
         }
     }
 
+    /// Ends it in order.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        let Some(mut process) = self.process.take() else { return Ok(()) };
+        process.terminate()?;
+        let status = process.wait(ANSWER)?;
+        ensure!(status.success(), "ended with {status}: {}", process.log_tail());
+        Ok(())
+    }
+
     /// Removes what it keeps of the owners' state beside the log; only while it does not run.
     pub(crate) fn lose_cache(&self) -> Result<()> {
         ensure!(self.process.is_none(), "the server runs");
