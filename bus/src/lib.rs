@@ -6,11 +6,12 @@
 //! (`petrel-bus-kafka`), a durable log in a local directory (`petrel-bus-local`), and [`sim`], in
 //! memory under virtual time. One conformance suite holds for all three.
 //!
-//! Pure: no clock, no I/O, no random numbers. Reading order: `record`, `stage`, `state`, `session`,
-//! `driver`, `run`. What buses in one process share: [`group`], `member`, `tail`.
+//! Pure: no clock, no I/O, no random numbers. Reading order: `record`, `stage`, `unreadable`,
+//! `dead_letters`, `state`, `session`, `driver`, `run`. What buses in one process share: [`group`], `member`, `tail`.
 
 mod bus;
 mod clock;
+mod dead_letters;
 mod driver;
 mod follow;
 mod globals;
@@ -29,9 +30,11 @@ mod state;
 mod stats;
 mod store;
 mod tail;
+mod unreadable;
 
 pub use bus::{Bus, BusError, LogUsage, SessionOptions, Tail, TopicSpec};
 pub use clock::Clock;
+pub use dead_letters::{About, DEAD_LETTER_DETAIL_BYTES_MAX, DEAD_LETTER_HEAD_BYTES_MAX, Reason, dead_letter};
 pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, Tick};
 pub use follow::{check_followers, with_followers};
 pub use globals::{GlobalsSource, Versioned};
@@ -54,3 +57,4 @@ pub use store::{
     StoreName, Timer, TimerKind, Timers,
 };
 pub use tail::LogTail;
+pub use unreadable::{NotYet, Unreadable};

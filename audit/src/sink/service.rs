@@ -153,6 +153,7 @@ impl Service {
                 backoff_ms = BACKOFF_MS.0;
             }
             self.stats.assigned.store(0, Ordering::Relaxed);
+            self.stats.rebuilds.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(error, backoff_ms, "audit sink starts anew");
             self.stats.session_problem(Some(error));
             self.pause(backoff_ms);

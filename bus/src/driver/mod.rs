@@ -50,7 +50,7 @@ pub struct DriverOptions {
     pub idle_commit_ms: u64,
     /// Most timers given to one step.
     pub timers_max: usize,
-    /// Largest output, key and value, in bytes; the stage says what to write instead of a larger one.
+    /// Largest output, key and value, in bytes; a dead letter is written instead of a larger one.
     pub output_bytes_max: usize,
     /// How often a partition's store is told where its changelog ends, in milliseconds: what was written
     /// since then is read once more by the next restore.

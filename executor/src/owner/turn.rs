@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use petrel_bus::{Batch, Context, Output, Record, StateTooLarge};
+use petrel_bus::{About, Batch, Context, Output, Reason, Record, StageSpec, StateTooLarge, Unreadable};
 use petrel_execution::codec::{self, CodecError};
 use petrel_execution::owner::{Beside, Counted, Effect, Facts, Message, Owner, changed};
 use petrel_execution::{Execution, Known, Status, TimerKind, timer_key};
 use petrel_schemas::{ExecutionId, Task, encode};
 
 use super::options::OwnerOptions;
-use crate::dead_letters::{self, Reason};
 use crate::metrics::ExecutorMetrics;
 use crate::view::{Asked, ExecutorView, Resolution};
 use crate::worker::{self, Start};
@@ -41,16 +40,9 @@ pub(super) struct Source<'r> {
     pub(super) record: &'r Record<'r>,
 }
 
-/// Why an execution's state cannot be used.
-pub(super) enum Unreadable {
-    /// A newer release wrote it.
-    NewerRelease(String),
-    /// Nobody can read it.
-    Damaged(String),
-}
-
 pub(super) struct Turn<'t, 'c, G> {
     pub(super) context: &'t mut Context<'c, G>,
+    pub(super) spec: &'t StageSpec,
     pub(super) options: &'t OwnerOptions,
     pub(super) counts: &'t mut Counts,
     /// What is started beside this owner once the open transaction has committed.
@@ -60,9 +52,13 @@ pub(super) struct Turn<'t, 'c, G> {
 impl<G: ExecutorView> Turn<'_, '_, G> {
     pub(super) fn load(&self, id: &ExecutionId) -> Result<Option<Known>, Unreadable> {
         let Some(bytes) = self.context.get(id.as_str().as_bytes()) else { return Ok(None) };
-        codec::from_bytes(&bytes).map(Some).map_err(|e| match e {
-            CodecError::Record(ref error) if error.may_be_newer() => Unreadable::NewerRelease(e.to_string()),
-            _ => Unreadable::Damaged(e.to_string()),
+        codec::from_bytes(&bytes).map(Some).map_err(|error| {
+            let damaged = Unreadable::Damaged(Reason::new("unreadable_state", error.to_string()));
+            let CodecError::Record(error) = error else { return damaged };
+            match Unreadable::from(error) {
+                Unreadable::Damaged(_) => damaged,
+                newer => newer,
+            }
         })
     }
 
@@ -75,8 +71,8 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         });
         for effect in &effects {
             if let Effect::GiveUp { code, detail } = effect {
-                let detail = detail.clone();
-                self.give_up(source, Reason { code, detail, execution: Some(id.as_str()) });
+                let about = About { execution_id: Some(id.to_string()), ..About::default() };
+                self.give_up(source, Reason::new(code, detail).about(about));
             }
         }
         self.carry_out(effects);
@@ -86,13 +82,13 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         match self.load(id) {
             Ok(known) => self.decide(|owner| owner.timer(kind, known)),
             // It stays as it is, timer included, for a release that can read it.
-            Err(Unreadable::NewerRelease(_)) => {
+            Err(Unreadable::Newer(_)) => {
                 let again_ms = self.context.now_ms().saturating_add(self.options.limits.lease_ms);
                 self.set_timer(id, kind, again_ms);
             }
             // Nobody can; what is told of it next becomes a dead letter.
             Err(Unreadable::Damaged(why)) => {
-                tracing::error!(execution = %id, why, "a timer of an execution whose state is damaged ends nothing");
+                tracing::error!(execution = %id, why = why.detail, "a timer of an execution whose state is damaged ends nothing");
             }
         }
     }
@@ -198,10 +194,10 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     }
 
     /// Gives a record up, in the same transaction as its offset.
-    pub(super) fn give_up(&mut self, source: Source<'_>, reason: Reason<'_>) {
-        let topic = self.options.topics.dead_letters();
+    pub(super) fn give_up(&mut self, source: Source<'_>, reason: Reason) {
+        let Batch { topic, partition, .. } = source.batch;
         self.counts.dead_letters += 1;
-        self.context.emit(dead_letters::of_record(super::STAGE, &topic, source.batch, source.record, reason));
+        self.context.emit(self.spec.give_up(topic, *partition, source.record, reason));
     }
 
     fn audit(&mut self, root: &str, row: Vec<u8>) {

@@ -44,7 +44,7 @@ macro_rules! conformance {
             state::the_changelog_is_on_the_inputs_partition,
             state::timers_fire_once_across_a_takeover,
             state::globals_change_between_batches_for_every_partition,
-            limits::an_oversized_output_becomes_what_the_stage_says,
+            limits::an_oversized_output_becomes_a_dead_letter,
             starts::reading_begins_where_it_should,
             starts::metadata_comes_back,
             starts::a_start_is_committed_before_anything_is_read,

@@ -56,7 +56,8 @@ impl GlobalsSource<Settings> for SharedSettings {
 /// <label> <value>`.
 ///
 /// A value `timer <ms>` or `silence <ms>` also sets a timer of the key, whose firing writes `fired <key>`; `wait` is
-/// blocked while [`Settings::closed`]; `large <bytes>` makes the output that large. A change of the
+/// blocked while [`Settings::closed`]; `large <bytes>` makes the output that large. Dead letters go to
+/// the output topic. A change of the
 /// settings to label N writes `globals N` once per partition that has state.
 #[derive(Debug)]
 pub struct CountStage {
@@ -76,7 +77,8 @@ impl CountStage {
             grace_ms: 0,
             longest: Some(Longest { key_ends_with: b"", ms: 60_000 }),
         });
-        let spec = StageSpec { name: name.into(), changelog: Some(topics.changelog.clone()), silence };
+        let (changelog, dead_letters) = (Some(topics.changelog.clone()), topics.output.clone());
+        let spec = StageSpec { name: name.into(), changelog, silence, dead_letters };
         Self { spec, topics, told: Vec::new(), ignores_numbers: false }
     }
 
@@ -150,11 +152,6 @@ impl Stage for CountStage {
             let text = format!("globals {label}").into_bytes();
             context.emit(Output::keyed(&self.topics.output, format!("p{}", context.partition()), text));
         }
-    }
-
-    fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
-        let text = format!("too large: {} > {limit_bytes}", output.bytes() > limit_bytes);
-        vec![Output::keyed(&output.topic, output.key.clone().unwrap_or_default(), text.into_bytes())]
     }
 
     fn committed(&mut self) {

@@ -35,8 +35,13 @@ impl Killed {
     /// Kills somebody who runs; every other worker comes back only later.
     fn kill(&mut self, plan: &mut Plan, cluster: &mut Cluster) -> Result<()> {
         let runs = |name: &str| self.away.iter().all(|(away, _)| away != name);
-        let names: Vec<String> =
-            cluster.members.iter().map(|m| m.name()).filter(|n| may_be_killed(n) && runs(n)).map(str::to_owned).collect();
+        let names: Vec<String> = cluster
+            .members
+            .iter()
+            .map(|m| m.name())
+            .filter(|n| may_be_killed(n) && runs(n))
+            .map(str::to_owned)
+            .collect();
         let victim = &names[plan.random.below(names.len())];
         self.note(victim);
         if victim.starts_with("worker") && plan.random.below(2) == 0 {

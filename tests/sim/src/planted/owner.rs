@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use petrel_bus::{Batch, Context, DueTimer, InputTopic, Output, Record, Stage, StageSpec, Taken};
+use petrel_bus::{Batch, Context, DueTimer, InputTopic, Record, Stage, StageSpec, Taken};
 use petrel_execution::{Known, codec};
 use petrel_executor::owner::OwnerStage;
 use petrel_executor::worker::OwnerInputs;
@@ -81,10 +81,6 @@ impl Stage for GullibleOwner {
 
     fn globals_changed(&mut self, context: &mut Context<'_, Catalog>) {
         self.inner.globals_changed(context);
-    }
-
-    fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
-        self.inner.too_large(output, limit_bytes)
     }
 
     fn committed(&mut self) {
