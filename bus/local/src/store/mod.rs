@@ -93,9 +93,8 @@ impl Store {
 
     fn open_store(path: &PathBuf, mark: Mark) -> fjall::Result<Self> {
         let db = Database::builder(path).worker_threads(1).max_journaling_size(JOURNAL_BYTES_MAX).open()?;
-        let keyspace = |name: &str, memory: u64| {
-            db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(memory))
-        };
+        let keyspace =
+            |name: &str, memory: u64| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(memory));
         let (log, keys) = (keyspace("log", LOG_MEMORY_BYTES)?, keyspace("keys", KEYS_MEMORY_BYTES)?);
         let small = |name: &str| keyspace(name, SMALL_MEMORY_BYTES);
         let (meta, bounds, offsets) = (small("meta")?, small("bounds")?, small("offsets")?);
