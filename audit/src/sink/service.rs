@@ -41,6 +41,8 @@ pub struct SinkOptions {
     pub batch_rows_max: usize,
     /// Bytes of records after which a batch is written at once.
     pub batch_bytes_max: usize,
+    /// Bytes of records of all partitions that wait; beyond them the partition with the most of them is written at once.
+    pub waiting_bytes_max: usize,
     /// Most records taken by one fetch.
     pub fetch_records_max: usize,
     /// Longest wait for records, in milliseconds.
@@ -59,6 +61,7 @@ impl Default for SinkOptions {
             flush_ms: 500,
             batch_rows_max: 20_000,
             batch_bytes_max: 32 << 20,
+            waiting_bytes_max: 16 << 20,
             fetch_records_max: 4_096,
             idle_wait_ms: 100,
             request_ms: 30_000,

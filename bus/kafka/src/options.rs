@@ -118,7 +118,7 @@ impl KafkaOptions {
             publish_group_bytes_max: 8 << 20,
             tail_grace_ms: 500,
             record_bytes_max: 1_000_000,
-            fetched_ahead_bytes_max: 64 << 20,
+            fetched_ahead_bytes_max: 16 << 20,
         }
     }
 
@@ -192,8 +192,10 @@ impl KafkaOptions {
             .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "5")
             .set("fetch.error.backoff.ms", "100")
-            .set("fetch.message.max.bytes", "4194304")
-            .set("queued.min.messages", "200000")
+            // What comes in one answer is compressed: in memory it takes ten times as much.
+            .set("fetch.message.max.bytes", "1048576")
+            .set("fetch.max.bytes", "2097152")
+            .set("queued.min.messages", "40000")
             .set("queued.max.messages.kbytes", (self.fetched_ahead_bytes_max / 1024).max(1).to_string())
             .set("check.crcs", "false");
         config
