@@ -18,11 +18,13 @@ mod globals;
 pub mod group;
 mod log;
 mod member;
+mod panics;
 mod partition;
 mod publisher;
 mod record;
 mod restores;
 mod run;
+mod service;
 mod session;
 pub mod sim;
 mod stage;
@@ -35,7 +37,7 @@ mod unreadable;
 pub use bus::{Bus, BusError, LogUsage, SessionOptions, Tail, TopicSpec};
 pub use clock::Clock;
 pub use dead_letters::{About, DEAD_LETTER_DETAIL_BYTES_MAX, DEAD_LETTER_HEAD_BYTES_MAX, Reason, dead_letter};
-pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, Tick};
+pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, RECORD_PANICS_MAX, Suspects, Tick};
 pub use follow::{check_followers, with_followers};
 pub use globals::{GlobalsSource, Versioned};
 pub use log::{Block, Log, Transaction};
@@ -45,6 +47,7 @@ pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, SoleWriteErro
 pub use record::{Output, OwnedRecord, Record, To};
 pub use restores::{RestoreProgress, Restoring};
 pub use run::{StageHandle, spawn_stage};
+pub use service::{Failure, Life, Service, ServiceThread, StopSignal};
 pub use session::{
     Batch, Begin, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
     TopicPartition,

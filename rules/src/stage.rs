@@ -248,6 +248,8 @@ impl<G: MatchView> Stage for MatchStage<G> {
 
     fn aborted(&mut self) {
         self.pending.abort();
+        // A panic may have left their buffers half done.
+        (self.matcher, self.reader) = (Matcher::new(), EventReader::new());
     }
 
     fn revoked(&mut self, partition: u32) {

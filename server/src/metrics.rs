@@ -123,6 +123,12 @@ const FAMILIES: &[Family] = &[
         value: |s| s.rebuilds.load(Relaxed) as f64,
     },
     Family {
+        name: "petrel_stage_panics_total",
+        kind: "counter",
+        help: "Panics of the stage.",
+        value: |s| s.panics.load(Relaxed) as f64,
+    },
+    Family {
         name: "petrel_stage_lag_records",
         kind: "gauge",
         help: "Records not read yet; -1 while unknown.",

@@ -83,6 +83,7 @@ impl<S: Stage> Driver<'_, S> {
         let applied = self.tasks.committed(now_ms);
         // Whatever became of the stores, it is committed.
         self.stage.committed();
+        self.clear_suspects();
         applied?;
         self.point(DriverPoint::Applied)?;
         self.note_positions(&ends, now_ms)?;

@@ -39,7 +39,7 @@ impl<S: Stage> Driver<'_, S> {
                 self.shorten_silences(number, now_ms.saturating_add(longest.ms), longest.key_ends_with);
             }
             let Some(due_by_ms) = self.heard_until(number, now_ms, &silence)? else { continue };
-            self.fire(number, TimerKind::Silence, due_by_ms);
+            self.fire(number, TimerKind::Silence, due_by_ms)?;
         }
         Ok(())
     }

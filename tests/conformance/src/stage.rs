@@ -56,7 +56,7 @@ impl GlobalsSource<Settings> for SharedSettings {
 /// <label> <value>`.
 ///
 /// A value `timer <ms>` or `silence <ms>` also sets a timer of the key, whose firing writes `fired <key>`; `wait` is
-/// blocked while [`Settings::closed`]; `large <bytes>` makes the output that large. Dead letters go to
+/// blocked while [`Settings::closed`]; `panic` panics, as the timer of a key `panic` does while it is closed; `large <bytes>` makes the output that large. Dead letters go to
 /// the output topic. A change of the
 /// settings to label N writes `globals N` once per partition that has state.
 #[derive(Debug)]
@@ -92,6 +92,8 @@ impl CountStage {
     fn take(&self, at: &TopicPartition, offset: i64, key: &[u8], value: &str, context: &mut Context<'_, Settings>) {
         let count: u64 = context.get(key).and_then(|v| std::str::from_utf8(&v).ok()?.parse().ok()).unwrap_or(0) + 1;
         context.put(key, count.to_string().into_bytes()).expect("a number is small");
+        // In the middle of the step, with its state half changed.
+        assert!(value != "panic", "as told");
         let label = context.globals().label;
         let mut text = format!("{}/{}/{offset} {count} {label} {value}", at.topic, at.partition);
         match value.split_once(' ') {
@@ -138,6 +140,7 @@ impl Stage for CountStage {
 
     fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, Settings>) {
         for timer in due {
+            assert!(*timer.key != *b"panic" || !context.globals().closed, "as told");
             let key = String::from_utf8_lossy(&timer.key).into_owned();
             context.emit(Output::keyed(&self.topics.output, &*timer.key, format!("fired {key}").into_bytes()));
         }
