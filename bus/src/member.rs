@@ -342,8 +342,12 @@ impl<L: Log> Session for Member<L> {
         self.cursors.iter().find(|c| c.at == *at).map_or(0, |c| c.next)
     }
 
-    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
-        self.log.high_watermark(at)
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
+        let end = |at: &TopicPartition| match self.log.high_watermark(at) {
+            Err(SessionError::Rebuild(_)) => Ok(None),
+            end => end.map(Some),
+        };
+        partitions.iter().map(end).collect()
     }
 
     fn lag(&mut self) -> Option<u64> {

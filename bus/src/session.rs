@@ -222,11 +222,12 @@ pub trait Session {
     /// Everything of that partition below this offset has been handed out, gaps included.
     fn position(&self, at: &TopicPartition) -> i64;
 
-    /// Where that partition ends now, including what is not committed yet: asks the log.
+    /// Where partitions end, what is not committed yet included; none where that is not known now. All of them
+    /// are asked for at once, and the answer is not waited for long.
     ///
     /// # Errors
-    /// [`SessionError::Rebuild`] where the log cannot be asked now; the session stays as it is.
-    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError>;
+    /// See [`SessionError`].
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError>;
 
     /// Records not fetched yet, as far as known, over all assigned partitions. Called after every
     /// commit: answers from what it knows, without asking the log each time.

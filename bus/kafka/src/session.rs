@@ -15,7 +15,6 @@ use crate::bus::Questions;
 use crate::context::{Context, UNNUMBERED};
 use crate::faults::{Fault, rebuild};
 use crate::native::{Message, Polled, Poller};
-use crate::offsets::Which;
 use crate::options::KafkaOptions;
 use crate::slots::Slots;
 use crate::transactions::Transactions;
@@ -270,11 +269,9 @@ impl Session for KafkaSession {
         self.slots.get(at).map_or(0, |slot| slot.next)
     }
 
-    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
         // The client that asks questions sees what is not committed.
-        let ends = self.questions.offsets(std::slice::from_ref(at), Which::End);
-        let ends = ends.map_err(|e| SessionError::Rebuild(e.to_string()))?;
-        ends.first().copied().ok_or_else(|| SessionError::Rebuild("no end".into()))
+        Ok(self.questions.ends_now(partitions))
     }
 
     fn lag(&mut self) -> Option<u64> {

@@ -74,7 +74,10 @@ impl<S: Stage> Driver<'_, S> {
             }
         }
         self.point(DriverPoint::BeforeCommit)?;
-        let (ends, now_ms) = (self.ends_to_note(is_last)?, self.clock.now_ms());
+        if is_last {
+            self.ask_ends(is_last)?;
+        }
+        let now_ms = self.clock.now_ms();
         let began = Instant::now();
         self.session.commit(&self.tasks.moved())?;
         self.stats.committed(began.elapsed());
@@ -86,7 +89,10 @@ impl<S: Stage> Driver<'_, S> {
         self.clear_suspects();
         applied?;
         self.point(DriverPoint::Applied)?;
-        self.note_positions(&ends, now_ms)?;
+        self.note_ends(now_ms)?;
+        if !is_last {
+            self.ask_ends(is_last)?;
+        }
         let lag = self.session.lag().and_then(|lag| i64::try_from(lag).ok());
         self.stats.lag.store(lag.unwrap_or(-1), Ordering::Relaxed);
         Ok(())

@@ -23,6 +23,8 @@ pub(super) struct Task {
     /// milliseconds since the epoch.
     pub(super) is_position_old: bool,
     pub(super) noted_ms: i64,
+    /// Where the changelog ended when it was asked for last, until a commit lets it count.
+    pub(super) asked_end: Option<i64>,
     pub(super) progress: Vec<Progress>,
     pub(super) listening: Listening,
     /// When this member got the partition, in milliseconds since the epoch.

@@ -290,8 +290,9 @@ impl Session for MemSession {
         self.next.get(at).copied().unwrap_or(0)
     }
 
-    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
-        Ok(self.bus.lock().topics[&*at.topic][at.partition as usize].len() as i64)
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
+        let log = self.bus.lock();
+        Ok(partitions.iter().map(|at| Some(log.topics[&*at.topic][at.partition as usize].len() as i64)).collect())
     }
 
     fn lag(&mut self) -> Option<u64> {

@@ -219,8 +219,8 @@ impl Session for TimedSession {
     fn position(&self, at: &TopicPartition) -> i64 {
         self.inner.position(at)
     }
-    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
-        self.inner.high_watermark(at)
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
+        self.inner.high_watermarks(partitions)
     }
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {
         self.seen.begin();

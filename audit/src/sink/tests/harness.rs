@@ -143,8 +143,8 @@ impl Session for Member<'_> {
         self.next.get(at).copied().unwrap_or(0)
     }
 
-    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
-        Ok(self.log.records[at].last().map_or(0, |r| r.offset + 1))
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
+        Ok(partitions.iter().map(|at| Some(self.log.records[at].last().map_or(0, |r| r.offset + 1))).collect())
     }
 
     fn lag(&mut self) -> Option<u64> {

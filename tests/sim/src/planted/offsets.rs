@@ -75,8 +75,8 @@ impl Session for OffsetsFirst {
         self.inner.position(at)
     }
 
-    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
-        self.inner.high_watermark(at)
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
+        self.inner.high_watermarks(partitions)
     }
 
     fn lag(&mut self) -> Option<u64> {
