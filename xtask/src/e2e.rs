@@ -10,6 +10,9 @@ use crate::cargo::{cargo, run as run_command};
 use crate::deps::{fetch_engine, fetch_kafka};
 use crate::machine::{FOR_KAFKA, FOR_NPM, TO_BUILD, Tool, require};
 
+/// Petrel's default; with the small counts leases are shorter, so that less is waited for.
+const LEASE_MS: u64 = 15_000;
+
 /// How much the tests do that can do more. What is not set here, they decide themselves.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Load {
@@ -23,12 +26,15 @@ pub(crate) struct Load {
     slots: Option<u64>,
     /// How long one in twenty actions takes at most, in milliseconds.
     slow_ms: Option<u64>,
+    /// Length of a lease, in milliseconds.
+    lease_ms: Option<u64>,
     /// How long some workers are away after a kill.
     away_seconds: Option<u64>,
     /// Whether a process of every role is killed for good, 0 or 1.
     for_good: Option<u64>,
-    /// Brokers that are killed in turn.
+    /// Brokers of the test that kills them in turn, and how often it does.
     brokers: Option<u64>,
+    broker_kills: Option<u64>,
     /// How long Kafka or ClickHouse is away.
     outage_seconds: Option<u64>,
     /// Answers that each property of the rule engine compares.
@@ -43,9 +49,11 @@ impl Load {
         seed: None,
         slots: Some(32),
         slow_ms: Some(20_000),
+        lease_ms: Some(LEASE_MS),
         away_seconds: Some(60),
         for_good: Some(1),
         brokers: Some(3),
+        broker_kills: Some(20),
         outage_seconds: Some(300),
         comparisons: Some(1_000_000),
     };
@@ -58,9 +66,11 @@ impl Load {
             ("PETREL_E2E_SEED", self.seed),
             ("PETREL_E2E_SLOTS", self.slots),
             ("PETREL_E2E_SLOW_MS", self.slow_ms),
+            ("PETREL_E2E_LEASE_MS", self.lease_ms),
             ("PETREL_E2E_AWAY_SECONDS", self.away_seconds),
             ("PETREL_E2E_FOR_GOOD", self.for_good),
             ("PETREL_E2E_BROKERS", self.brokers),
+            ("PETREL_E2E_BROKER_KILLS", self.broker_kills),
             ("PETREL_E2E_OUTAGE_SECONDS", self.outage_seconds),
             ("PETREL_RULES_COMPARISONS", self.comparisons),
         ];
@@ -127,9 +137,11 @@ pub(crate) fn crash(options: &CrashOptions) -> Result<()> {
         seed: options.seed,
         slots: Some(options.slots),
         slow_ms: Some(options.slow_ms),
+        lease_ms: Some(LEASE_MS),
         away_seconds: Some(options.away_seconds),
         for_good: Some(u64::from(options.for_good)),
         brokers: options.brokers,
+        broker_kills: kills,
         ..Load::default()
     };
     let filters: &[&str] = match options.bus {

@@ -25,8 +25,9 @@ impl<S: Stage> Driver<'_, S> {
             To::Partition(partition) => partition,
             To::Key => output.partition(self.session.partitions(&output.topic)?),
         };
+        // A record without key and value is one, too.
+        self.sent_bytes += output.bytes().max(1);
         self.session.send(output, partition)?;
-        self.sent = true;
         self.stats.outputs.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -34,7 +35,8 @@ impl<S: Stage> Driver<'_, S> {
     pub(super) fn commit_if_due(&mut self, idle: bool) -> Result<bool, Failure> {
         let Some(since_ms) = self.open_since_ms else { return Ok(false) };
         let waited = self.clock.now_ms() - since_ms >= self.options.commit_interval_ms;
-        let due = waited || (idle && self.is_awaited());
+        let is_large = self.sent_bytes >= self.options.transaction_bytes_max;
+        let due = waited || is_large || (idle && self.is_awaited());
         if !due {
             return Ok(false);
         }
@@ -81,7 +83,7 @@ impl<S: Stage> Driver<'_, S> {
         let began = Instant::now();
         self.session.commit(&self.tasks.moved())?;
         self.stats.committed(began.elapsed());
-        (self.open_since_ms, self.sent) = (None, false);
+        (self.open_since_ms, self.sent_bytes) = (None, 0);
         self.point(DriverPoint::AfterCommit)?;
         let applied = self.tasks.committed(now_ms);
         // Whatever became of the stores, it is committed.
@@ -101,7 +103,7 @@ impl<S: Stage> Driver<'_, S> {
     pub(super) fn abort(&mut self) -> Result<(), Failure> {
         self.stats.aborts.fetch_add(1, Ordering::Relaxed);
         self.outputs.clear();
-        (self.open_since_ms, self.sent) = (None, false);
+        (self.open_since_ms, self.sent_bytes) = (None, 0);
         let positions = self.tasks.abort();
         self.session.abort(&positions)?;
         self.stage.aborted();

@@ -31,6 +31,9 @@ pub struct OwnerService<G> {
     pub neighbour: Option<Neighbour>,
 }
 
+/// Most records that owners take at once: what a step makes of one is several times its size.
+const FETCH_RECORDS_MAX: usize = 2_048;
+
 impl<G: ExecutorView + 'static> OwnerService<G> {
     /// Starts the threads. They wait for a bus that cannot be reached.
     pub fn run(self) -> OwnerHandle {
@@ -40,6 +43,8 @@ impl<G: ExecutorView + 'static> OwnerService<G> {
             neighbour.slots.share_with_owners(threads);
         }
         let globals = Arc::new(BesideSource { view: self.globals.clone(), neighbour: self.neighbour.clone() });
+        let fetch_records_max = self.driver.fetch_records_max.min(FETCH_RECORDS_MAX);
+        let driver = DriverOptions { fetch_records_max, ..self.driver.clone() };
         let start = |number: usize| {
             let stage = OwnerStage::new(self.options.clone(), self.metrics.clone());
             let session = SessionOptions {
@@ -48,7 +53,7 @@ impl<G: ExecutorView + 'static> OwnerService<G> {
                 transactional: true,
             };
             let (globals, clock) = (globals.clone(), self.clock.clone());
-            spawn_stage(self.bus.clone(), stage, session, self.driver.clone(), globals, clock)
+            spawn_stage(self.bus.clone(), stage, session, driver.clone(), globals, clock)
         };
         OwnerHandle { stages: (0..threads).map(start).collect() }
     }

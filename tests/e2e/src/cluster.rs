@@ -26,11 +26,13 @@ pub struct Size {
     pub all_twice: bool,
     /// Replicas of Petrel's topics.
     pub replication: i32,
+    /// Length of a lease, in milliseconds.
+    pub lease_ms: u64,
 }
 
 impl Default for Size {
     fn default() -> Self {
-        Self { workers: 2, slots: 4, all_twice: false, replication: 1 }
+        Self { workers: 2, slots: 4, all_twice: false, replication: 1, lease_ms: 6_000 }
     }
 }
 
@@ -131,13 +133,13 @@ fn serve(dir: &Path, config: &Path, role: &str, name: &str, listen: &str) -> Mem
 }
 
 fn configuration(bootstrap: &str, prefix: &str, engine_port: u16, size: Size) -> String {
-    let Size { slots, replication, .. } = size;
+    let Size { slots, replication, lease_ms, .. } = size;
     format!(
         "topic_prefix: {prefix}\npartitions: 4\ntask_partitions: 8\n\
          kafka: {{ bootstrap: '{bootstrap}', replication: {replication}, session_timeout_ms: 6000, \
          transaction_timeout_ms: 8000 }}\n\
          clickhouse: {{ url: 'http://127.0.0.1:{engine_port}' }}\n\
-         executor: {{ lease_ms: 6000 }}\nworker: {{ slots: {slots} }}\n\
+         executor: {{ lease_ms: {lease_ms} }}\nworker: {{ slots: {slots} }}\n\
          log: {{ filter: 'info' }}\n"
     )
 }

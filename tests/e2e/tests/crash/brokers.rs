@@ -13,6 +13,10 @@ use super::plan::Plan;
 /// How long a broker may take until it has what it has missed.
 const IN_SYNC: Duration = Duration::from_secs(180);
 
+/// The default. A broker that dies is noticed after nine seconds by Kafka's defaults, and until then nobody hears
+/// of the workers whose reports it had: a lease must be longer.
+const LEASE_MS: u64 = 15_000;
+
 #[test]
 fn cluster_survives_kills_of_its_brokers() -> Result<()> {
     if !kafka_or_skip() {
@@ -27,18 +31,19 @@ fn cluster_survives_kills_of_its_brokers() -> Result<()> {
     let sink = HttpSink::start(&dir.path().join("sink.log"))?;
     let source = "{ kafka: { topic: orders, format: json, start: earliest } }";
     let pack = write_reporting_pack(dir.path(), source, &sink.url())?;
-    let size = Size { replication, ..plan.size() };
+    let size = Size { replication, lease_ms: LEASE_MS, ..plan.size() };
     let mut cluster = Cluster::start_with(dir.path(), &kafka, "brokers.", size)?;
     cluster.cli().run(&["pack", "apply", &pack.display().to_string()])?;
 
     let mut feed = Feed::new(&kafka, "orders", &dir.path().join("ids.txt"))?.with_slow(plan.slow_ms);
-    feed.write(plan.events - plan.chunk() * plan.kills as u64)?;
-    for kill in 0..plan.kills {
+    let chunk = plan.events / (plan.broker_kills as u64 + 1);
+    feed.write(plan.events - chunk * plan.broker_kills as u64)?;
+    for kill in 0..plan.broker_kills {
         let before = sink.count();
         let victim = kill % plan.brokers;
         eprintln!("broker {} is killed", victim + 1);
         brokers.kill9(victim);
-        feed.write(plan.chunk())?;
+        feed.write(chunk)?;
         // Some progress with two of them, unless the victim led what is needed: then it comes back meanwhile.
         let _ = poll_until(Duration::from_secs(10), || (sink.count() > before + 5).then_some(()));
         brokers.start_again(victim)?;

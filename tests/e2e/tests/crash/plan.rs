@@ -21,12 +21,16 @@ pub(super) struct Plan {
     pub slots: usize,
     /// `PETREL_E2E_SLOW_MS`: how long one in twenty actions takes at most, in milliseconds.
     pub slow_ms: u64,
+    /// `PETREL_E2E_LEASE_MS`: length of a lease, in milliseconds.
+    pub lease_ms: u64,
     /// `PETREL_E2E_AWAY_SECONDS`: how long some workers are away after a kill.
     pub away: Duration,
     /// `PETREL_E2E_FOR_GOOD`: whether a process of every role dies for good at the end.
     pub for_good: bool,
-    /// `PETREL_E2E_BROKERS`: how many brokers are killed in turn.
+    /// `PETREL_E2E_BROKERS`: how many brokers there are.
     pub brokers: usize,
+    /// `PETREL_E2E_BROKER_KILLS`: how often one of them is killed, in turn.
+    pub broker_kills: usize,
 }
 
 impl Plan {
@@ -38,10 +42,12 @@ impl Plan {
             random: Random::new(seed),
             slots: count_from_env("PETREL_E2E_SLOTS", 16),
             slow_ms: count_from_env("PETREL_E2E_SLOW_MS", 2_000) as u64,
-            // Longer than a lease of these tests.
+            lease_ms: count_from_env("PETREL_E2E_LEASE_MS", 6_000) as u64,
+            // Longer than a lease.
             away: Duration::from_secs(count_from_env("PETREL_E2E_AWAY_SECONDS", 8) as u64),
             for_good: count_from_env("PETREL_E2E_FOR_GOOD", 0) > 0,
             brokers: count_from_env("PETREL_E2E_BROKERS", 3),
+            broker_kills: count_from_env("PETREL_E2E_BROKER_KILLS", 3),
         };
         let Self { events, kills, slots, slow_ms, away, .. } = &plan;
         // Shown when the test fails, so that the run can be repeated.
@@ -57,7 +63,7 @@ impl Plan {
     /// The installation on Kafka.
     pub(super) fn size(&self) -> Size {
         let slots = self.slots.div_ceil(WORKERS);
-        Size { workers: WORKERS, slots, all_twice: self.for_good, replication: 1 }
+        Size { workers: WORKERS, slots, all_twice: self.for_good, replication: 1, lease_ms: self.lease_ms }
     }
 }
 
