@@ -53,6 +53,7 @@ impl Topics {
         windows => "windows", "The correlation stage's state.";
         catalog => "catalog", "The catalog's log; one partition.";
         kv => "kv", "The key-value store; one partition.";
+        processes => "processes", "Which processes run; one partition.";
         audit => "audit", "The audit trail.";
         dead_letters => "dead_letters", "What could not be used.";
     }
@@ -90,6 +91,7 @@ impl Topics {
             own(self.windows(), keyed, Cleanup::Compact),
             own(self.catalog(), 1, Cleanup::Compact),
             own(self.kv(), 1, Cleanup::Compact),
+            own(self.processes(), 1, Cleanup::Delete),
             own(self.audit(), keyed, Cleanup::Delete),
             own(self.dead_letters(), keyed, Cleanup::Delete),
         ];

@@ -150,6 +150,7 @@ impl Parts<'_> {
             commit_interval_ms: self.config.commit_interval_ms,
             output_bytes_max: self.config.record_bytes_max,
             stores: self.stores.clone(),
+            outgoing: Some(Arc::new(self.world.format().clone())),
             ..DriverOptions::default()
         }
     }

@@ -14,14 +14,22 @@ impl<S: Stage> Driver<'_, S> {
         }
         for output in std::mem::take(&mut self.outputs) {
             if output.bytes() <= self.options.output_bytes_max {
-                self.send(output)?;
+                self.send_passed(output)?;
                 continue;
             }
             for instead in self.stage.too_large(&output, self.options.output_bytes_max) {
-                self.send(instead)?;
+                self.send_passed(instead)?;
             }
         }
         self.point(DriverPoint::Sent)
+    }
+
+    /// Sends what a stage made. The records of a changelog passed when they were put.
+    fn send_passed(&mut self, mut output: Output) -> Result<(), Failure> {
+        if let Some(outgoing) = &self.options.outgoing {
+            output.value = output.value.map(|value| outgoing.written(value));
+        }
+        self.send(output)
     }
 
     fn send(&mut self, output: Output) -> Result<(), Failure> {

@@ -27,6 +27,7 @@ use crate::globals::{GlobalsSource, Versioned};
 use crate::record::Output;
 use crate::session::{Fetched, GroupEvent, Session, SessionError, TopicPartition};
 use crate::stage::{Context, Facts, InputTopic, Stage};
+use crate::outgoing::Outgoing;
 use crate::stats::StageStats;
 use crate::store::{StateStores, StoreError, TimerKind};
 use held::Held;
@@ -57,6 +58,8 @@ pub struct DriverOptions {
     /// Where committed state is between two sessions; without them it is in memory and restored as a
     /// whole.
     pub stores: Option<Arc<dyn StateStores>>,
+    /// What values pass on their way to the log; without it they are written as the stage made them.
+    pub outgoing: Option<Arc<dyn Outgoing>>,
 }
 
 impl Default for DriverOptions {
@@ -71,6 +74,7 @@ impl Default for DriverOptions {
             output_bytes_max: 1_000_000,
             position_interval_ms: 30_000,
             stores: None,
+            outgoing: None,
         }
     }
 }
