@@ -279,11 +279,12 @@ pub fn rfc3339(ms: i64) -> String {
 
 /// Checks of what clients ask, against the revision in force.
 impl World {
-    /// The revision and the version of the key-value store for a manual run of that action.
+    /// The revision, the version of the key-value store and the parameters with their defaults for a manual run of
+    /// that action.
     ///
     /// # Errors
     /// `unknown_action`, or `invalid_parameters` with every reason.
-    pub fn check_action(&self, action: &str, parameters: &Value) -> Result<(String, i64), ApiError> {
+    pub fn check_action(&self, action: &str, parameters: &Value) -> Result<(String, i64, Value), ApiError> {
         let globals = self.globals();
         let revision = &globals.head().revision;
         let unavailable = |why: &str| Err(ApiError::unavailable("catalog_unavailable", why));
@@ -302,7 +303,7 @@ impl World {
             }
         };
         match found.parameters.complete(parameters) {
-            Ok(_) => Ok((revision.clone(), globals.kv_version())),
+            Ok(completed) => Ok((revision.clone(), globals.kv_version(), completed)),
             Err(error) => {
                 let message = format!("the parameters do not fit {action}: {error}");
                 Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_parameters", message)

@@ -30,6 +30,11 @@ pub(crate) const SLOTS: usize = 4;
 impl Cluster {
     /// Starts everything and waits until the API is ready. Topics get the given prefix.
     pub fn start(dir: &Path, bootstrap: &str, prefix: &str) -> Result<Self> {
+        Self::start_with(dir, bootstrap, prefix, &[])
+    }
+
+    /// The same, with one more process for each of these roles.
+    pub fn start_with(dir: &Path, bootstrap: &str, prefix: &str, more: &[&'static str]) -> Result<Self> {
         let (engine_port, api_port) = (free_port(), free_port());
         let config = dir.join("petrel.yaml");
         std::fs::write(&config, configuration(bootstrap, prefix, engine_port))?;
@@ -47,6 +52,7 @@ impl Cluster {
             &[("PETREL_CHDB_LIB", &library.display().to_string())],
         )];
         let names = TWICE.iter().flat_map(|role| [(*role, 1), (*role, 2)]).chain([("audit", 1)]);
+        let names = names.chain(more.iter().map(|role| (*role, 3)));
         members.extend(names.map(|(role, n)| serve(dir, &config, role, &format!("{role}-{n}"), "127.0.0.1:0")));
         let api = serve(dir, &config, "api", "api-1", &format!("127.0.0.1:{api_port}"));
         let cli = Cli::new(format!("http://127.0.0.1:{api_port}"));
@@ -63,6 +69,17 @@ impl Cluster {
     /// The command line against its API.
     pub fn cli(&self) -> &Cli {
         &self.cli
+    }
+
+    /// Every process of Petrel's own, the API first.
+    pub fn petrels(&mut self) -> Vec<&mut Member> {
+        let members = self.members.iter_mut().filter(|member| member.name() != "clickhouse");
+        std::iter::once(&mut self.api).chain(members).collect()
+    }
+
+    /// Prefix of Petrel's own topics.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// Full name of one of Petrel's own topics.

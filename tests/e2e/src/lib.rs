@@ -13,7 +13,7 @@ mod single;
 pub use cli::Cli;
 pub use cluster::Cluster;
 pub use http::{Answer, post};
-pub use kafka::{Feed, committed_values, create_topic};
+pub use kafka::{Feed, committed_values, create_topic, topics_of};
 pub use member::Member;
 pub use packs::{CRASH_TRIGGER, write_pack, write_reporting_pack};
 pub use random::Random;
