@@ -136,11 +136,7 @@ impl Applier {
         check_writable(&catalog)?;
         let content =
             catalog.head_content().map_err(|e| ApiError::unavailable("catalog_unavailable", e.to_string()))?;
-        Ok(Base {
-            head: catalog.head().cloned(),
-            content,
-            compiled: self.world.globals().head().compiled.clone(),
-        })
+        Ok(Base { head: catalog.head().cloned(), content, compiled: self.world.globals().head().compiled.clone() })
     }
 
     /// Compiling takes as long as there are rules, so it happens off the runtime.
@@ -178,7 +174,9 @@ impl Applier {
         applied_by: &str,
     ) -> Result<Vec<String>, ApiError> {
         let writer = self.sole_writer().await?;
-        self.read_to_end().await.map_err(|why| ApiError::unavailable("catalog_behind", format!("nothing was applied: {why}")))?;
+        self.read_to_end()
+            .await
+            .map_err(|why| ApiError::unavailable("catalog_behind", format!("nothing was applied: {why}")))?;
         let publication = self.publication(revision, base, offsets, applied_by).await?;
         let removed_early = publication.removed_early.clone();
         let outputs = self.outputs(publication);

@@ -167,7 +167,8 @@ impl Upgrade {
         match written.await?.map_err(unavailable)? {
             Ok(()) => Ok(()),
             Err(SoleWriteError::Superseded) => {
-                let message = "another process changed the format of the log meanwhile; nothing was written by this one";
+                let message =
+                    "another process changed the format of the log meanwhile; nothing was written by this one";
                 Err(ApiError::new(StatusCode::CONFLICT, "format_moved", message))
             }
             Err(error) => Err(unavailable(error.into())),

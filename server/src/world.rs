@@ -34,8 +34,8 @@ use crate::stop::Stop;
 
 pub use catalog::Catalog;
 use head::Heads;
-use kv::Entry;
 pub use head::{Head, Needs};
+use kv::Entry;
 pub use views::Globals;
 
 /// Key of the entry that pauses dispatch. Keys that begin with `petrel/` are not visible to rules.

@@ -24,10 +24,10 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::globals::{GlobalsSource, Versioned};
+use crate::outgoing::Outgoing;
 use crate::record::Output;
 use crate::session::{Fetched, GroupEvent, Session, SessionError, TopicPartition};
 use crate::stage::{Context, Facts, InputTopic, Stage};
-use crate::outgoing::Outgoing;
 use crate::stats::StageStats;
 use crate::store::{StateStores, StoreError, TimerKind};
 use held::Held;

@@ -18,7 +18,6 @@ const AT_MS: i64 = 1_795_000_000_000;
 struct View {
     plan: MatchPlan,
     kv: Kv,
-    /// See [`MatchView::coming`].
     coming: Option<&'static str>,
 }
 
@@ -473,11 +472,9 @@ fn an_event_of_a_trigger_to_come_waits_for_it() {
     let after = view(vec![(trigger("disk.old", json!({}), &[]), None), (trigger("disk.new", json!({}), &rules), None)]);
     let (step, outputs) = take(&after, AT_MS + 9_999);
     assert_eq!((step, requests(&outputs).len()), (Taken::All, 1));
-    // However long a newer revision is being compiled, it may have the trigger.
     let compiling = View { coming: Some("rev-2"), ..view(vec![(trigger("disk.old", json!({}), &[]), None)]) };
     let (step, outputs) = take(&compiling, AT_MS + 1_000_000);
-    assert!(matches!(&step, Taken::Blocked { consumed: 1, reason } if reason.contains("rev-2")), "{step:?}");
-    assert!(letters(&outputs).is_empty());
+    assert!(matches!(&step, Taken::Blocked { consumed: 1, reason } if reason.contains("rev-2") && outputs.is_empty()));
     let (step, outputs) = take(&before, AT_MS + 10_000);
     assert_eq!((step, letters(&outputs)[0].reason.as_str()), (Taken::All, "unknown_trigger"));
 }

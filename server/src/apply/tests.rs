@@ -117,15 +117,22 @@ async fn an_apply_in_doubt_is_told_as_what_became_of_it() {
     rig.world.ready().await;
     let one = applier(&rig, rig.world.clone());
     apply(&one, "first", 0).await.unwrap();
-    *rig.log.doubt.lock().unwrap() = Some(Doubt::Written);
+    let doubts = |doubts: &[Doubt]| rig.log.doubts.lock().unwrap().extend(doubts);
+    doubts(&[Doubt::Written]);
     let applied = apply(&one, "second", 0).await.unwrap();
     assert!(applied.changed && applied.packs.contains(&"second 1.0.0".to_owned()));
-    *rig.log.doubt.lock().unwrap() = Some(Doubt::NotWritten);
+    doubts(&[Doubt::NotWritten]);
     let refused = apply(&one, "third", 0).await.unwrap_err();
     assert_eq!(refused.code, "log_unavailable");
     assert!(refused.message.starts_with("nothing was applied"), "{}", refused.message);
     assert_eq!(rig.world.globals().head().revision, applied.revision);
-    assert!(apply(&one, "third", 0).await.unwrap().changed);
+    // Nobody can be asked: then nobody says that nothing was applied.
+    doubts(&[Doubt::Written, Doubt::NotOpened]);
+    let unknown = apply(&one, "third", 0).await.unwrap_err();
+    assert_eq!(unknown.code, "apply_in_doubt");
+    assert!(unknown.message.starts_with("it is not known whether revision"), "{}", unknown.message);
+    rig.world.catalog().read_to_end().await.unwrap();
+    assert!(!apply(&one, "third", 0).await.unwrap().changed, "it was");
 }
 
 /// An apply that another one has replaced before its answer came was applied all the same.

@@ -48,7 +48,11 @@ impl Catalog {
         let is_problem_new = state.problem() != before.as_deref();
         drop(state);
         if let Err(error) = &change {
-            tracing::error!(error = error as &dyn std::error::Error, offset = record.offset, "catalog record cannot be used");
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                offset = record.offset,
+                "catalog record cannot be used"
+            );
         }
         let revision = key.strip_prefix("revision/");
         if let Some(revision) = revision.filter(|_| change.is_ok() && record.value.is_some()) {

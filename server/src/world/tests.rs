@@ -1,5 +1,6 @@
 //! The world over a local log, as packs come and go.
 
+use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 
 use petrel_bus::{BusError, Output, Publisher, Session, SessionOptions, SoleWriteError, SoleWriter, TopicSpec};
@@ -35,14 +36,16 @@ impl Drop for Rig {
 pub(crate) struct Flawed {
     bus: LocalBus,
     unreadable: (Arc<str>, AtomicBool),
-    pub(crate) doubt: Mutex<Option<Doubt>>,
+    /// What is wrong with the next writers, the first one first.
+    pub(crate) doubts: Mutex<VecDeque<Doubt>>,
 }
 
-/// What a sole writer does whose answer is lost.
+/// What a sole writer does whose answer is lost, or that it cannot be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Doubt {
     Written,
     NotWritten,
+    NotOpened,
 }
 
 struct Doubtful(Box<dyn SoleWriter>, Doubt);
@@ -87,7 +90,8 @@ impl Bus for Flawed {
 
     fn sole_writer(&self, name: &str) -> Result<Box<dyn SoleWriter>, BusError> {
         let writer = self.bus.sole_writer(name)?;
-        match self.doubt.lock().unwrap().take() {
+        match self.doubts.lock().unwrap().pop_front() {
+            Some(Doubt::NotOpened) => Err(BusError::Unavailable("away".into())),
             Some(doubt) => Ok(Box::new(Doubtful(writer, doubt))),
             None => Ok(writer),
         }
@@ -119,7 +123,7 @@ pub(crate) fn rig(needs: Needs, readable: bool) -> Rig {
     };
     log.ensure_topics(&topics.all(&["default"]).into_iter().map(spec).collect::<Vec<_>>()).unwrap();
     let unreadable = (topics.catalog(), AtomicBool::new(!readable));
-    let log = Arc::new(Flawed { bus: log, unreadable, doubt: Mutex::default() });
+    let log = Arc::new(Flawed { bus: log, unreadable, doubts: Mutex::default() });
     let bus: Arc<dyn Bus> = log.clone();
     let publisher = bus.publisher("test").unwrap();
     let (world, stop) = (World::new(needs), Stop::default());
