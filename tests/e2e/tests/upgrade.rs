@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use petrel_e2e_tests::{
-    Cli, Cluster, Feed, committed_values, create_topic, topics_of, write_pack, write_reporting_pack,
+    Cli, Cluster, Feed, Member, committed_values, create_topic, topics_of, write_pack, write_reporting_pack,
 };
 use petrel_schemas::{DecodeError, kind_of};
 use petrel_testkit::{HttpSink, kafka_or_skip, poll_until, shared_kafka, wait_until};
@@ -24,6 +24,8 @@ const NEXT: &str = "PETREL_TEST_NEXT_RELEASE";
 /// How long a process may take to end, or actions to go on.
 const PATIENCE: Duration = Duration::from_secs(90);
 const SETTLE: Duration = Duration::from_secs(300);
+/// The process that is forgotten when the upgrade is finished.
+const OVERLOOKED: &str = "rules-2";
 /// Events at a time, of which a tenth causes an action.
 const CHUNK: u64 = 40;
 
@@ -58,7 +60,9 @@ fn a_release_can_be_taken_back_until_the_upgrade_is_finished() -> Result<()> {
         is_over.store(true, Ordering::SeqCst);
         let written = load.join().expect("the load ends");
         rolled.and(written)
-    })?;
+    });
+    // A panic shows what every process said at the end.
+    let written = written.unwrap_or_else(|error| panic!("{error:#}"));
     // Without the timer's pack there is an end.
     cli.run(&["pack", "apply", &orders.display().to_string(), "--prune"])?;
     settle(&cli, &sink, written)?;
@@ -82,7 +86,7 @@ fn load(feed: &mut Feed, sink: &HttpSink, is_over: &AtomicBool) -> Result<u64> {
 fn forward_back_and_finish(cluster: &mut Cluster, kafka: &str, sink: &HttpSink, beat: &Path) -> Result<()> {
     let cli = cluster.cli().clone();
     ensure!(sink.wait_for(10, PATIENCE), "the first actions ran");
-    roll(cluster, sink, Release::Next)?;
+    roll(cluster, sink, Release::Next, None)?;
     // What the newer release writes at somebody's wish, the older one will have to read, too.
     cli.run(&["pause"])?;
     cli.run(&["resume"])?;
@@ -90,13 +94,18 @@ fn forward_back_and_finish(cluster: &mut Cluster, kafka: &str, sink: &HttpSink, 
     cli.run(&["pack", "apply", &beat.display().to_string()])?;
     expect_readable(cluster, kafka)?;
 
-    roll(cluster, sink, Release::This)?;
+    roll(cluster, sink, Release::This, None)?;
     expect_readable(cluster, kafka)?;
     let status = cli.json(&["upgrade", "status"])?;
     ensure!(status["format"] == 1 && status["finished"] == true, "this release has nothing to finish: {status}");
 
-    roll(cluster, sink, Release::Next)?;
+    roll(cluster, sink, Release::Next, Some(OVERLOOKED))?;
     expect_readable(cluster, kafka)?;
+    // One of the older release stands still, is not seen, and is still there afterwards.
+    member(cluster, OVERLOOKED).process().pause()?;
+    wait_until("nobody of the older release is seen", PATIENCE, || {
+        cli.json(&["upgrade", "status"]).is_ok_and(|status| status["too_old"].as_array().is_some_and(Vec::is_empty))
+    });
     let status = cli.json(&["upgrade", "status"])?;
     ensure!(status["format"] == 1 && status["finished"] == false, "{status}");
     let finished = cli.json(&["upgrade", "finish"])?;
@@ -107,17 +116,27 @@ fn forward_back_and_finish(cluster: &mut Cluster, kafka: &str, sink: &HttpSink, 
     for name in ["requests", "results", "executions", "audit", "tasks.default", "triggers", "processes"] {
         ensure!(newer.contains(&cluster.topic(name)), "{name} is not written in the new format: {newer:?}");
     }
-    older_release_refuses(cluster)?;
+    let overlooked = member(cluster, OVERLOOKED);
+    overlooked.process().resume()?;
+    ends_and_says_why(overlooked)?;
+    let worker = member(cluster, "worker-1");
+    worker.end(PATIENCE)?;
+    worker.set_environment(NEXT, None);
+    worker.start()?;
+    ends_and_says_why(worker)?;
     goes_on(sink, "at the end")
 }
 
-/// Ends one process after the other in order and starts it as one of that release. The API comes first, so that it
-/// is asked by the newer release whether the older one still runs.
-fn roll(cluster: &mut Cluster, sink: &HttpSink, release: Release) -> Result<()> {
+/// Ends one process after the other in order and starts it as one of that release, but for one that is overlooked.
+/// The API comes first, so that the newer release is asked to finish while the older one runs.
+fn roll(cluster: &mut Cluster, sink: &HttpSink, release: Release, overlooked: Option<&str>) -> Result<()> {
     let (cli, began) = (cluster.cli().clone(), Instant::now());
     let count = cluster.petrels().len();
     for n in 0..count {
         let member = &mut cluster.petrels()[n];
+        if overlooked == Some(member.name()) {
+            continue;
+        }
         member.set_environment(NEXT, (release == Release::Next).then_some("1"));
         member.end(PATIENCE)?;
         member.start()?;
@@ -171,19 +190,19 @@ fn expect_readable(cluster: &Cluster, kafka: &str) -> Result<()> {
     Ok(())
 }
 
-/// A process of the older release says why it does not start, and what to do.
-fn older_release_refuses(cluster: &mut Cluster) -> Result<()> {
-    let mut members = cluster.petrels();
-    let worker = members.iter_mut().find(|member| member.name() == "worker-1").expect("there is a worker");
-    worker.end(PATIENCE)?;
-    worker.set_environment(NEXT, None);
-    worker.start()?;
-    let status = worker.process().wait(PATIENCE)?;
-    ensure!(!status.success(), "it ended with {status}");
-    let said = worker.log_tail();
+fn member<'c>(cluster: &'c mut Cluster, name: &str) -> &'c mut Member {
+    let found = cluster.petrels().into_iter().find(|member| member.name() == name);
+    found.unwrap_or_else(|| panic!("there is no {name}"))
+}
+
+/// A process of the older release ends by itself, says what to do, and is started as one of the newer.
+fn ends_and_says_why(member: &mut Member) -> Result<()> {
+    let status = member.process().wait(PATIENCE)?;
+    let said = member.log_tail();
+    ensure!(!status.success(), "it ended with {status}\n{said}");
     ensure!(said.contains("there is no way back: start that release, or a newer one"), "{said}");
-    worker.set_environment(NEXT, Some("1"));
-    worker.start()
+    member.set_environment(NEXT, Some("1"));
+    member.start()
 }
 
 /// What must hold at the end, once everything is over.
