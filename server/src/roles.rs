@@ -152,6 +152,7 @@ impl Parts<'_> {
             output_bytes_max: self.config.record_bytes_max,
             stores: self.stores.clone(),
             positions: Some(self.topics.positions()),
+            outgoing: Some(Arc::new(self.world.format().clone())),
             ..DriverOptions::default()
         }
     }

@@ -15,9 +15,17 @@ impl<S: Stage> Driver<'_, S> {
         let limit_bytes = self.options.output_bytes_max;
         for output in std::mem::take(&mut self.outputs) {
             let fits = output.bytes() <= limit_bytes;
-            self.send(if fits { output } else { self.stage.spec().give_up_output(&output, limit_bytes) })?;
+            self.send_passed(if fits { output } else { self.stage.spec().give_up_output(&output, limit_bytes) })?;
         }
         self.point(DriverPoint::Sent)
+    }
+
+    /// Sends what a stage made. The records of a changelog passed when they were put.
+    pub(super) fn send_passed(&mut self, mut output: Output) -> Result<(), Failure> {
+        if let Some(outgoing) = &self.options.outgoing {
+            output.value = output.value.map(|value| outgoing.written(value));
+        }
+        self.send(output)
     }
 
     fn send(&mut self, output: Output) -> Result<(), Failure> {

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::globals::{GlobalsSource, Versioned};
+use crate::outgoing::Outgoing;
 use crate::panics::caught;
 use crate::record::Output;
 use crate::session::{Fetched, GroupEvent, Session, SessionError, TopicPartition};
@@ -66,6 +67,8 @@ pub struct DriverOptions {
     /// Compacted topic for the positions of stages that have no changelog to keep them in; without one a
     /// group that the log forgot begins anew.
     pub positions: Option<Arc<str>>,
+    /// What values pass on their way to the log; without it they are written as the stage made them.
+    pub outgoing: Option<Arc<dyn Outgoing>>,
 }
 
 impl Default for DriverOptions {
@@ -82,6 +85,7 @@ impl Default for DriverOptions {
             position_interval_ms: 30_000,
             stores: None,
             positions: None,
+            outgoing: None,
         }
     }
 }

@@ -66,7 +66,7 @@ impl<S: Stage> Driver<'_, S> {
                 offset,
             };
             let output = Output::to_partition(&topic, place.partition, key, Some(encode(&known)));
-            self.session.send(output, place.partition)?;
+            self.send_passed(output)?;
         }
         Ok(())
     }

@@ -76,7 +76,7 @@ impl<S: Stage> Driver<'_, S> {
             Some(stores) => stores.open(name, now_ms)?,
             None => Box::new(MemoryStore::default()),
         };
-        Ok(PartitionState::new(store, self.options.output_bytes_max))
+        Ok(PartitionState::new(store, self.options.output_bytes_max).passing(self.options.outgoing.clone()))
     }
 
     /// Whether every read since the last commit was answered.

@@ -19,7 +19,9 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
+use crate::outgoing::Outgoing;
 use crate::store::{
     Change, DueTimer, KEY_BYTES_MAX, Mark, MemoryStore, Pair, StateStore, StoreError, Timer, TimerKind,
 };
@@ -53,6 +55,7 @@ pub struct PartitionState {
     timers: OpenTimers,
     gaps: Gaps,
     record_bytes_max: usize,
+    outgoing: Option<Arc<dyn Outgoing>>,
     /// Records of a restore that are not in the store yet, and their size.
     restoring: (Vec<Entry>, usize),
     failure: RefCell<Option<StoreError>>,
@@ -73,9 +76,16 @@ impl PartitionState {
             timers: OpenTimers::default(),
             gaps: Gaps::default(),
             record_bytes_max,
+            outgoing: None,
             restoring: (Vec::new(), 0),
             failure: RefCell::new(None),
         }
+    }
+
+    /// The same, whose values pass that on their way to the changelog and into the store.
+    #[must_use]
+    pub fn passing(self, outgoing: Option<Arc<dyn Outgoing>>) -> Self {
+        Self { outgoing, ..self }
     }
 
     /// Value of a key.
@@ -102,6 +112,10 @@ impl PartitionState {
         };
         limit(key.len(), KEY_BYTES_MAX)?;
         limit(key.len() + value.len(), self.record_bytes_max)?;
+        let value = match &self.outgoing {
+            Some(outgoing) => outgoing.written(value),
+            None => value,
+        };
         self.values.insert(key.to_vec(), Some(value));
         Ok(())
     }
