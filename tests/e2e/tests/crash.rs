@@ -2,7 +2,7 @@
 //!
 //! Small counts by default; `cargo xtask crash` runs the full ones (`PETREL_E2E_EVENTS`,
 //! `PETREL_E2E_KILLS`, `PETREL_E2E_SEED`).
-
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 // The seed and the counts belong into the output of a run, failed or not.
 #![allow(clippy::print_stderr)]
 
