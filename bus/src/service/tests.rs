@@ -69,8 +69,8 @@ fn a_life_that_fails_or_panics_is_followed_by_another_after_a_growing_pause() {
     let pauses = clock.0.lock().unwrap();
     assert!(pauses.iter().all(|ms| *ms <= STOP_POLL_MS), "a stop signal is seen soon");
     // The stop may come in the middle of the last one.
-    let before_the_last_ms = 100 + 200 + 400 + 800 + 1_600 + 3_200 + 5_000 + 5_000;
-    assert!((before_the_last_ms..=before_the_last_ms + 100).contains(&pauses.iter().sum()), "{pauses:?}");
+    let before_the_last_ms: u64 = 100 + 200 + 400 + 800 + 1_600 + 3_200 + 5_000 + 5_000;
+    assert!((before_the_last_ms..=before_the_last_ms + 100).contains(&pauses.iter().sum::<u64>()), "{pauses:?}");
 }
 
 #[test]
