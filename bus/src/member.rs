@@ -254,6 +254,10 @@ impl<L: Log> Session for Member<L> {
         Ok(self.tell_group()?)
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the rest of a wait for records; a log under virtual time does not wait"
+    )]
     fn fetch(
         &mut self,
         wait: Duration,

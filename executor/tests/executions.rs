@@ -126,9 +126,9 @@ async fn attempts_never_overlap_when_a_lease_is_lost() {
     // Heartbeats keep it for longer than a lease.
     tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
     assert_eq!(rig.statuses("cut"), ["scheduled", "running"]);
-    rig.bus.publishers_cut_off.store(true, Ordering::Relaxed);
+    rig.line.is_cut.store(true, Ordering::Relaxed);
     eventually("the second attempt ran", || !lines(&log).is_empty()).await;
-    rig.bus.publishers_cut_off.store(false, Ordering::Relaxed);
+    rig.line.is_cut.store(false, Ordering::Relaxed);
     rig.until("cut", "succeeded").await;
     assert_eq!(lines(&log), ["2"]);
     assert_eq!(rig.statuses("cut"), ["scheduled", "running", "scheduled", "running", "succeeded"]);

@@ -1,4 +1,5 @@
 //! The supervisor and the command runner with real processes.
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

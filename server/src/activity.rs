@@ -1,4 +1,5 @@
 //! What happens, live in the terminal: events that matched, actions that run, and a line of rates.
+#![expect(clippy::disallowed_methods, reason = "rates that are shown")]
 
 use std::io::IsTerminal;
 use std::sync::Arc;

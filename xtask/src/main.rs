@@ -1,5 +1,6 @@
 //! The commands of the work tree. `cargo xtask help` lists them.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
+#![allow(clippy::disallowed_methods, reason = "how long steps took is told")]
 
 mod bench;
 mod cargo;

@@ -1,4 +1,5 @@
 //! The engine's process: started, watched, started anew, ended.
+#![expect(clippy::disallowed_methods, reason = "deadlines of a child process")]
 
 use std::ffi::OsString;
 use std::fs::File;

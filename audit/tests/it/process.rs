@@ -1,4 +1,5 @@
 //! An engine for a test, in a process and a directory of its own.
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! Measures a cache of one million keys, each with a timer: how fast they are applied, as a restore does
 //! it; what memory stays resident; how long opening takes after a kill and in order; reads; taking the
 //! timers; small commits. `cargo run --release -p petrel-bus-cache --example million [keys] [partitions]`.
+#![expect(clippy::disallowed_methods, reason = "a measurement")]
 
 use std::fmt::Arguments;
 use std::io::Write;

@@ -1,4 +1,5 @@
 //! Partitions of a session: where they begin, taking them, giving them up, rewinding.
+#![expect(clippy::disallowed_methods, reason = "deadlines of calls to the broker")]
 
 use std::time::{Duration, Instant};
 

@@ -3,6 +3,7 @@
 //! Everything that waits goes into one transaction; a call that comes alone is committed at once. A
 //! call is answered in a bounded time, whatever the brokers do: `Unavailable` if it certainly was not
 //! written, `OutcomeUnknown` if the commit was on its way.
+#![expect(clippy::disallowed_methods, reason = "how long calls have waited for the broker")]
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex};

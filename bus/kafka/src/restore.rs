@@ -8,6 +8,7 @@
 //!
 //! One consumer reads all partitions, as fast as the broker gives them; what is fetched ahead is bounded
 //! for all of them together.
+#![expect(clippy::disallowed_methods, reason = "how long the broker may be silent, and how long it took")]
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

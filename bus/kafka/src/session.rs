@@ -1,4 +1,5 @@
 //! One member of one consumer group, with the transactions of one producer.
+#![expect(clippy::disallowed_methods, reason = "deadlines of calls to the broker")]
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! Follows a topic from its beginning, outside of any group.
+#![expect(clippy::disallowed_methods, reason = "deadlines of calls to the broker")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

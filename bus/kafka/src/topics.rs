@@ -1,4 +1,5 @@
 //! Petrel's own topics: created if missing, compared if there. Topics of users are never touched.
+#![expect(clippy::disallowed_methods, reason = "deadlines of calls to the broker")]
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -3,6 +3,7 @@
 //! Whenever it is in doubt whether a request to end a transaction is still on its way (a time-out, a
 //! lost connection, an abnormally long commit), the producer is thrown away: initialising the next one
 //! raises the epoch, so that the late request cannot end a later transaction (guarantees §1).
+#![expect(clippy::disallowed_methods, reason = "deadlines of calls to the broker")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,6 +1,7 @@
 //! Measures a local log: records committed per second, and the latency of one hop when idle.
 //!
 //! `cargo run --release -p petrel-bus-local --example measure [DIR]`
+#![expect(clippy::disallowed_methods, reason = "a measurement")]
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
 //! The one thread that writes.
+#![expect(clippy::disallowed_methods, reason = "paces the syncs of the log to the disk")]
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 //! written since the last one, so that removal keeps up with any load, and while nothing is written
 //! turn follows upon turn until the pass is done. Removals are not waited for: after a power loss old
 //! records may be there again, to be removed again.
+#![expect(clippy::disallowed_methods, reason = "paces the rounds of retention")]
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;

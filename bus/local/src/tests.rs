@@ -1,4 +1,5 @@
 //! What happens where the store fails: faults that no test from outside can bring about.
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 use std::io;
 use std::sync::Arc;

@@ -3,6 +3,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 
+/// How a life goes.
+type LifeOf = fn(&Life<'_>) -> Result<(), String>;
+
 /// A clock that keeps the pauses.
 #[derive(Default)]
 struct Pauses(Mutex<Vec<u64>>);
@@ -19,7 +22,7 @@ impl Clock for Pauses {
 
 /// Does in each life what it is told, and tells how lives ended.
 struct Told {
-    lives: Receiver<fn(&Life<'_>) -> Result<(), String>>,
+    lives: Receiver<LifeOf>,
     ends: Sender<(Failure, u64)>,
 }
 
@@ -34,9 +37,7 @@ impl Service for Told {
     }
 }
 
-fn started(
-    clock: Arc<Pauses>,
-) -> (ServiceThread, Sender<fn(&Life<'_>) -> Result<(), String>>, Receiver<(Failure, u64)>) {
+fn started(clock: Arc<Pauses>) -> (ServiceThread, Sender<LifeOf>, Receiver<(Failure, u64)>) {
     let ((live, lives), (ends, ended)) = (channel(), channel());
     let thread = ServiceThread::start("told", clock, StopSignal::default(), Told { lives, ends }).unwrap();
     (thread, live, ended)
@@ -68,7 +69,9 @@ fn a_life_that_fails_or_panics_is_followed_by_another_after_a_growing_pause() {
     thread.join();
     let pauses = clock.0.lock().unwrap();
     assert!(pauses.iter().all(|ms| *ms <= STOP_POLL_MS), "a stop signal is seen soon");
-    assert_eq!(pauses.iter().sum::<u64>(), 100 + 200 + 400 + 800 + 1_600 + 3_200 + 5_000 + 5_000 + 100);
+    // The stop may come in the middle of the last one.
+    let before_the_last_ms: u64 = 100 + 200 + 400 + 800 + 1_600 + 3_200 + 5_000 + 5_000;
+    assert!((before_the_last_ms..=before_the_last_ms + 100).contains(&pauses.iter().sum::<u64>()), "{pauses:?}");
 }
 
 #[test]

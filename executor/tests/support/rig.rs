@@ -1,11 +1,16 @@
-//! Owners and workers in one process over the log in memory.
+//! Owners and workers in one process over a log in a directory.
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use petrel_bus::{DriverOptions, GlobalsSource, Output, Versioned};
+use petrel_bus::{
+    Bus, Clock, DriverOptions, GlobalsSource, Output, OwnedRecord, PublishError, Publisher, Receipt, TopicSpec,
+    Versioned, receipt,
+};
+use petrel_bus_local::{LocalBus, LocalOptions};
 use petrel_execution::runner::{PackFiles, RunnerSpec};
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError};
 use petrel_executor::metrics::ExecutorMetrics;
@@ -13,11 +18,9 @@ use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
 use petrel_executor::worker::{WorkerHandle, WorkerOptions, WorkerService};
 use petrel_executor::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
 use petrel_schemas::{
-    ActionRequest, AuditRecord, CancelRequest, ExecutionChanged, ExecutionId, OutputCaptured, Topics, encode,
+    ActionRequest, AuditRecord, CancelRequest, Cleanup, ExecutionChanged, ExecutionId, OutputCaptured, Topics, encode,
 };
 use serde_json::{Value, json};
-
-use super::bus::{MemBus, MemClock, Shared};
 
 /// Nothing here takes that long unless it hangs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -100,27 +103,71 @@ impl PackContent for EmptyPack {
     }
 }
 
+/// Real time, from an instant that is nobody's.
+struct RealTime(Instant);
+
+impl Clock for RealTime {
+    fn now_ms(&self) -> i64 {
+        1_700_000_000_000 + self.0.elapsed().as_millis() as i64
+    }
+
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+/// What a worker publishes with.
+pub struct Line {
+    log: Arc<dyn Publisher>,
+    /// While set, it is told that the log is away.
+    pub is_cut: AtomicBool,
+}
+
+impl Publisher for Line {
+    fn publish(&self, outputs: Vec<Output>) -> Receipt {
+        if !self.is_cut.load(Ordering::Relaxed) {
+            return self.log.publish(outputs);
+        }
+        let (acknowledge, receipt) = receipt();
+        acknowledge.send(Err(PublishError::Unavailable("cut off".to_owned()))).unwrap();
+        receipt
+    }
+}
+
 pub struct Rig {
-    pub bus: Arc<MemBus>,
+    bus: LocalBus,
+    /// Between the workers and the log.
+    pub line: Arc<Line>,
     pub view: Arc<View>,
     pub dir: tempfile::TempDir,
     topics: Topics,
     metrics: Arc<ExecutorMetrics>,
-    clock: Arc<MemClock>,
+    clock: Arc<RealTime>,
     lease_ms: i64,
 }
 
 impl Rig {
     pub fn new(lease_ms: i64) -> Self {
         let topics = Topics::new("petrel.", PARTITIONS, PARTITIONS);
-        let all: Vec<_> = topics.all(&["default"]).into_iter().map(|t| (t.name, t.partitions)).collect();
+        let specs = topics.all(&["default"]).into_iter().map(|topic| TopicSpec {
+            name: topic.name,
+            partitions: topic.partitions,
+            compacted: topic.cleanup == Cleanup::Compact,
+            retention_ms: None,
+            delete_retention_ms: None,
+        });
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Arc::new(RealTime(Instant::now())));
+        let bus = LocalBus::open(LocalOptions::new(dir.path().join("bus")), clock.clone()).unwrap();
+        bus.ensure_topics(&specs.collect::<Vec<_>>()).unwrap();
+        let line = Line { log: bus.publisher("rig").unwrap(), is_cut: AtomicBool::new(false) };
         Self {
-            bus: MemBus::new(&all),
+            bus,
+            line: Arc::new(line),
             view: Arc::new(View { paused: AtomicBool::new(false), version: AtomicU64::new(0) }),
-            dir: tempfile::tempdir().unwrap(),
+            dir,
             topics,
             metrics: Arc::new(ExecutorMetrics::new(&prometheus::Registry::new()).unwrap()),
-            clock: Arc::new(MemClock(Instant::now())),
+            clock,
             lease_ms,
         }
     }
@@ -138,7 +185,7 @@ impl Rig {
             driver: DriverOptions::default(),
             instance: "i1".into(),
             threads: 1,
-            bus: Arc::new(Shared(self.bus.clone())),
+            bus: Arc::new(self.bus.clone()),
             globals: Arc::new(Globals(self.view.clone())),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
@@ -161,8 +208,8 @@ impl Rig {
         let service = WorkerService {
             options,
             driver: DriverOptions::default(),
-            bus: Arc::new(Shared(self.bus.clone())),
-            publisher: Arc::new(Shared(self.bus.clone())),
+            bus: Arc::new(self.bus.clone()),
+            publisher: self.line.clone(),
             globals: Arc::new(Globals(self.view.clone())),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
@@ -193,7 +240,12 @@ impl Rig {
             requested_at_ms: 0,
             requested_by: "test".to_owned(),
         };
-        self.bus.append(vec![Output::keyed(&self.topics.requests(), execution(id).as_bytes(), encode(&request))]);
+        self.ask(id, encode(&request));
+    }
+
+    fn ask(&self, id: &str, request: Vec<u8>) {
+        let output = Output::keyed(&self.topics.requests(), execution(id).as_bytes(), request);
+        tokio::task::block_in_place(|| self.line.log.publish(vec![output]).wait()).unwrap();
     }
 
     pub fn cancel(&self, id: &str) {
@@ -203,16 +255,20 @@ impl Rig {
             requested_by: "eve".to_owned(),
             requested_at_ms: 0,
         };
-        self.bus.append(vec![Output::keyed(&self.topics.requests(), execution(id).as_bytes(), encode(&cancel))]);
+        self.ask(id, encode(&cancel));
     }
 
     /// How many tasks were written.
     pub fn tasks(&self) -> usize {
-        self.bus.records(&self.topics.tasks("default")).len()
+        let ends = self.bus.end_offsets(&self.topics.tasks("default")).unwrap();
+        usize::try_from(ends.iter().sum::<i64>()).unwrap()
     }
 
     fn audit(&self) -> impl Iterator<Item = AuditRecord> {
-        let records = self.bus.records(&self.topics.audit());
+        let (mut tail, mut records) = (self.bus.tail(&self.topics.audit()).unwrap(), Vec::<OwnedRecord>::new());
+        while !tail.caught_up() {
+            tail.next(Duration::ZERO, &mut |_, record| records.push(record.to_owned())).unwrap();
+        }
         records.into_iter().map(|record| AuditRecord::decode(record.value.as_deref().unwrap()).unwrap())
     }
 

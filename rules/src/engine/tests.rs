@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
+
 use serde_json::json;
 
 use super::*;

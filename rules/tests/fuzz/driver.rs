@@ -1,4 +1,5 @@
 //! Plays seeds and mutations of them against a target, within a count or a time.
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 use std::collections::HashSet;
 use std::fs;

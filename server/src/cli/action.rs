@@ -1,4 +1,5 @@
 //! `petrel action run`, `petrel pause` and `petrel resume`.
+#![expect(clippy::disallowed_methods, reason = "how long a person waits for an answer")]
 
 use std::time::{Duration, Instant};
 

@@ -158,6 +158,7 @@ impl Heads {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long a compilation took is told")]
 fn make(told: Told, needs: Needs, before: Option<&Arc<CompiledRevision>>) -> Head {
     let Told { revision, packs, content, bindings, problem, is_stale } = told;
     let head = Head { revision, packs, ..Head::default() };

@@ -16,7 +16,7 @@ mod workspace;
 pub use crates::{BUILT_MAX, LOCKED_MAX, NameAndVersion, built_for, locked, number_problems, version_problems};
 pub use documents::{broken_links, missing_paths, unheld_invariants, unnamed_crates};
 pub use levels::{level_problems, owner_problems};
-pub use purity::{closure_of, closure_problems, direct_problems, source_problems};
+pub use purity::{closure_of, closure_problems, direct_problems, source_problems, stage_problems};
 pub use sources::{Source, sources};
 pub use tidy::{lints_problems, lock_file_problems, rust_problems, text_problems};
 pub use workspace::{Crate, Dependency, Kind, root, workspace};

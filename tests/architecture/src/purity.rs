@@ -60,16 +60,43 @@ const DENIED_BEHIND: [&str; 9] =
     ["async-io", "fjall", "hyper", "mio", "rdkafka", "rdkafka-sys", "reqwest", "socket2", "tokio"];
 
 /// What the code of a pure crate must not name, and why.
-const DENIED_CALLS: [(&str, &str); 8] = [
+const DENIED_CALLS: [(&str, &str); 10] = [
     ("std::fs", "the file system"),
     ("std::net", "the network"),
     ("std::process", "processes"),
     ("std::env", "the environment"),
     ("std::io::stdin", "the terminal"),
     ("SystemTime", "the clock"),
+    ("Instant::now", "the clock"),
     ("RandomState", "random numbers"),
     ("thread::park", "waiting"),
+    ("thread::sleep", "waiting"),
 ];
+
+/// The stages of the crates that are not pure as a whole: the files and folders of what a step may reach. They keep to
+/// the same as a pure crate, and to [`DENIED_IN_STAGES`].
+const STAGES: [&str; 6] = [
+    "ingest/src/timers/",
+    "executor/src/owner/mod.rs",
+    "executor/src/owner/release.rs",
+    "executor/src/owner/turn.rs",
+    "executor/src/worker/slots.rs",
+    "executor/src/worker/stage.rs",
+];
+
+/// What a stage must not name beside that, and why.
+const DENIED_IN_STAGES: [(&str, &str); 7] = [
+    ("Instant", "the clock"),
+    ("std::thread", "threads"),
+    ("tokio::time", "the clock"),
+    ("tokio::fs", "the file system"),
+    ("tokio::net", "the network"),
+    ("block_on", "waiting"),
+    ("boot_ms()", "the clock"),
+];
+
+/// Where a pure crate measures all the same, for people; the lint's exception there says why.
+const MEASURES: [&str; 2] = ["bus/src/driver/commit.rs", "bus/src/member.rs"];
 
 /// Whether the crate in this folder has to be pure.
 fn is_pure(one: &Crate) -> bool {
@@ -118,24 +145,31 @@ pub fn closure_of(one: &Crate) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Code of pure crates, tests apart, that names what it must not.
+/// Code of pure crates and of stages, tests apart, that names what it must not.
 pub fn source_problems(source: &Source) -> Vec<String> {
-    let pure = PURE.iter().any(|dir| source.path.starts_with(format!("{dir}/src")));
-    if !pure {
-        return Vec::new();
-    }
+    let is_pure = PURE.iter().any(|dir| source.path.starts_with(format!("{dir}/src")));
+    let is_stage = STAGES.iter().any(|stage| source.path.starts_with(stage));
+    let measures = MEASURES.iter().any(|path| source.path.as_os_str() == *path);
+    let denied: Vec<(&str, &str)> = match (is_pure, is_stage) {
+        (false, false) => return Vec::new(),
+        (true, _) => DENIED_CALLS.into_iter().filter(|(call, _)| !(measures && *call == "Instant::now")).collect(),
+        (false, true) => DENIED_CALLS.into_iter().chain(DENIED_IN_STAGES).collect(),
+    };
     let mut problems = Vec::new();
     for (number, line) in source.product_lines() {
-        for (call, what) in DENIED_CALLS {
-            if line.contains(call) {
-                problems.push(format!(
-                    "{}:{number}: {call} in a pure crate, which keeps away from {what}",
-                    source.path.display()
-                ));
-            }
+        for (call, what) in denied.iter().filter(|(call, _)| line.contains(call)) {
+            let path = source.path.display();
+            problems.push(format!("{path}:{number}: {call} in what is pure, which keeps away from {what}"));
         }
     }
     problems
+}
+
+/// Stages and exceptions that are not where this list has them.
+pub fn stage_problems(sources: &[Source]) -> Vec<String> {
+    let named = STAGES.iter().chain(&MEASURES);
+    let missing = named.filter(|path| !sources.iter().any(|source| source.path.starts_with(path)));
+    missing.map(|path| format!("{path} is gone: tests/architecture/src/purity.rs names what is pure")).collect()
 }
 
 #[cfg(test)]
@@ -186,6 +220,14 @@ mod tests {
             ("rules/src/a/tests.rs", "use std::fs;\n", 0),
             ("bus/kafka/src/a.rs", "use std::time::SystemTime;\n", 0),
             ("bus/src/a.rs", "let now = SystemTime::UNIX_EPOCH;\n", 1),
+            ("bus/src/a.rs", "let began = Instant::now();\n", 1),
+            ("bus/src/member.rs", "let began = Instant::now();\n", 0),
+            ("bus/src/member.rs", "let now = SystemTime::now();\n", 1),
+            ("ingest/src/timers/stage.rs", "use std::time::Instant;\n", 1),
+            ("ingest/src/sensors/host.rs", "use std::time::Instant;\n", 0),
+            ("executor/src/owner/turn.rs", "std::thread::sleep(pause);\n", 2),
+            ("executor/src/worker/stage.rs", "use tokio::sync::mpsc;\n", 0),
+            ("executor/src/worker/stage.rs", "tokio::time::sleep(pause).await;\n", 1),
         ] {
             assert_eq!(source_problems(&Source::new(path, text)).len(), problems, "{path}: {text}");
         }

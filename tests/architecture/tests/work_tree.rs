@@ -5,8 +5,8 @@ use std::path::Path;
 use petrel_architecture_tests::{
     BUILT_MAX, LOCKED_MAX, NameAndVersion, Source, broken_links, built_for, closure_of, closure_problems,
     direct_problems, level_problems, lints_problems, lock_file_problems, locked, missing_paths, number_problems,
-    owner_problems, root, rust_problems, source_problems, sources, text_problems, unheld_invariants, unnamed_crates,
-    version_problems, workspace,
+    owner_problems, root, rust_problems, source_problems, sources, stage_problems, text_problems, unheld_invariants,
+    unnamed_crates, version_problems, workspace,
 };
 
 #[track_caller]
@@ -45,6 +45,11 @@ fn nothing_impure_stands_behind_pure_crates() {
 #[test]
 fn the_code_of_pure_crates_names_no_file_and_no_clock() {
     assert_none(&in_every_file(source_problems));
+}
+
+#[test]
+fn the_stages_are_where_they_are_looked_for() {
+    assert_none(&stage_problems(&sources().unwrap()));
 }
 
 #[test]

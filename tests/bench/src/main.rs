@@ -1,6 +1,7 @@
 //! Measurements of Petrel on real Kafka. `cargo xtask bench` builds and starts it; docs/BENCHMARKS.md
 //! says what is measured and how to read it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark talks to its terminal")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark measures")]
 
 mod alerts;
 mod alone;

@@ -4,6 +4,7 @@
 //! A publisher writes a record, a session reads it, writes it on and commits at once, a tail reads it
 //! behind that: one at a time, for latency. Then the same session over many records of 300 bytes with a
 //! commit every 100 ms, keeping all of them or one in a hundred, for throughput.
+#![expect(clippy::disallowed_methods, reason = "a measurement")]
 
 use std::io::Write;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! Topics, drivers and looks at the log for one test.
+#![expect(clippy::disallowed_methods, reason = "tests wait for a limited time")]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -113,7 +113,7 @@ impl Session for Watched {
 
 /// Runs records with that value, one of every key, through a driver with a cache, then lets time pass; what
 /// was asked until then, and after it.
-fn asked(value: &str, pass_ms: i64) -> (Vec<(usize, bool)>, Vec<(usize, bool)>) {
+fn asked(value: &str, pass_ms: i64) -> [Vec<(usize, bool)>; 2] {
     let under = SimUnderTest::fresh().unwrap();
     let world = World::new(&under, "ends", PARTITIONS);
     let keys: Vec<String> = (0..64).map(|i| format!("k{i}")).collect();
@@ -135,12 +135,12 @@ fn asked(value: &str, pass_ms: i64) -> (Vec<(usize, bool)>, Vec<(usize, bool)>) 
     for _ in 0..50 {
         driver.tick().unwrap();
     }
-    (before, asked.take())
+    [before, asked.take()]
 }
 
 #[test]
 fn the_ends_of_changelogs_are_asked_for_at_once_and_while_nothing_is_open() {
-    let (asked, _) = asked("x", 0);
+    let [asked, _] = asked("x", 0);
     assert!(asked.iter().any(|(partitions, _)| *partitions == PARTITIONS as usize), "{asked:?}");
     assert!(asked.len() <= 5, "once in an interval, for all of them: {asked:?}");
     assert!(asked.iter().all(|(_, is_open)| !is_open), "{asked:?}");
@@ -148,7 +148,7 @@ fn the_ends_of_changelogs_are_asked_for_at_once_and_while_nothing_is_open() {
 
 #[test]
 fn the_ends_of_an_input_are_asked_for_at_once() {
-    let (_, asked) = asked("silence 30000", 40_000);
+    let [_, asked] = asked("silence 30000", 40_000);
     // The first question is about the input; a partition without a key has no timer.
     assert!(asked[0].0 >= 5 && !asked[0].1, "{asked:?}");
 }

@@ -5,14 +5,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use petrel_bus::{
-    Batch, Bus, Context, DriverOptions, InputTopic, Output, SessionOptions, Stage, StageHandle, StageSpec, Start,
-    Taken, TopicSpec, spawn_stage,
+    Batch, Bus, Clock, Context, DriverOptions, InputTopic, Output, SessionOptions, Stage, StageHandle, StageSpec,
+    Start, Taken, TopicSpec, spawn_stage,
 };
 use petrel_bus_local::{LocalBus, LocalOptions};
 use petrel_conformance_tests::{CountStage, Settings, SharedSettings, Topics, WallClock};
 use petrel_testkit::wait_until;
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A clock whose sleepers sleep until they are let go: a stage pauses for as long as a test looks.
+#[derive(Default)]
+struct Held(AtomicBool);
+
+impl Clock for Held {
+    fn now_ms(&self) -> i64 {
+        WallClock.now_ms()
+    }
+
+    fn sleep(&self, time: Duration) {
+        while self.0.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        WallClock.sleep(time);
+    }
+}
 
 /// A log with an input, and what a stage needs to read it.
 struct Input {
@@ -44,10 +61,10 @@ impl Input {
         CountStage::new("count", topics)
     }
 
-    fn spawn(&self, stage: impl Stage<Globals = Settings> + 'static) -> StageHandle {
+    fn spawn(&self, stage: impl Stage<Globals = Settings> + 'static, clock: Arc<dyn Clock>) -> StageHandle {
         let session = SessionOptions { group: "g".into(), member: "m".into(), transactional: true };
         let bus = Arc::new(self.bus.clone());
-        spawn_stage(bus, stage, session, DriverOptions::default(), SharedSettings::new(), Arc::new(WallClock))
+        spawn_stage(bus, stage, session, DriverOptions::default(), SharedSettings::new(), clock)
     }
 
     fn publish(&self, records: &[(&str, &str)]) {
@@ -72,15 +89,18 @@ impl Input {
 #[test]
 fn a_stage_that_a_record_kills_is_not_ready_until_the_record_is_given_up() {
     let input = Input::new();
-    let stage = input.spawn(input.stage());
+    let clock = Arc::new(Held::default());
+    let stage = input.spawn(input.stage(), clock.clone());
     let stats = stage.stats().clone();
     wait_until("its partition", PATIENCE, || stats.ready.load(Ordering::Relaxed));
+    clock.0.store(true, Ordering::Relaxed);
     input.publish(&[("a", "1"), ("a", "panic"), ("a", "2")]);
-    // The pauses between two tries are long enough to be seen.
     wait_until("the first panic is told", PATIENCE, || {
         let is_told = stats.problems().iter().any(|problem| problem.contains("the stage panicked: as told"));
         is_told && !stats.ready.load(Ordering::Relaxed)
     });
+    assert_eq!(input.outputs(), [""; 0], "what came with it is undone");
+    clock.0.store(false, Ordering::Relaxed);
     wait_until("the others", PATIENCE, || input.outputs().len() == 3);
     wait_until("all is well", PATIENCE, || stats.ready.load(Ordering::Relaxed) && stats.problems().is_empty());
     let outputs = input.outputs();
@@ -121,7 +141,7 @@ fn a_stage_that_panics_outside_of_a_step_gets_a_session_anew() {
     let input = Input::new();
     let panicked = Arc::new(AtomicBool::new(false));
     input.publish(&[("a", "1"), ("a", "2")]);
-    let stage = input.spawn(Fragile { inner: input.stage(), panicked: panicked.clone() });
+    let stage = input.spawn(Fragile { inner: input.stage(), panicked: panicked.clone() }, Arc::new(WallClock));
     let stats = stage.stats().clone();
     wait_until("the panic", PATIENCE, || panicked.load(Ordering::Relaxed));
     input.publish(&[("a", "3")]);

@@ -1,4 +1,5 @@
 //! Clients of Kafka that are not Petrel.
+#![expect(clippy::disallowed_methods, reason = "tests wait for a limited time")]
 
 use std::collections::HashSet;
 use std::io::Write;

@@ -1,6 +1,7 @@
 //! Kafka away at the start, ClickHouse away under load: everything waits, nothing is lost.
 //!
 //! 20 seconds each by default (`PETREL_E2E_OUTAGE_SECONDS`); `cargo xtask outage` takes five minutes.
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 use std::time::{Duration, Instant};
 

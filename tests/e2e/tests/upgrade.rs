@@ -3,7 +3,7 @@
 //!
 //! The newer release is the same program that was told to be it (`PETREL_TEST_NEXT_RELEASE`): each of its records
 //! has one version more, which the older one, this test among it, does not know.
-
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 // How far it is belongs into the output of a test that fails.
 #![allow(clippy::print_stderr)]
 

@@ -7,6 +7,7 @@
 //! (rules in the engines' languages), `engines`, `worker` and `process` (an engine in a process of its
 //! own), `measure` (a cell), `result`, `bars` and `report`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark talks to its terminal")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark measures")]
 
 mod bars;
 mod building;

@@ -1,5 +1,6 @@
 //! `petrel-sim`: many seeds, for longer than in the gate.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
+#![expect(clippy::disallowed_methods, reason = "how long the seeds took is told")]
 
 use std::process::ExitCode;
 use std::time::Instant;

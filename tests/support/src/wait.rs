@@ -1,4 +1,5 @@
 //! Polling with a deadline: the only place of the tests that sleeps.
+#![expect(clippy::disallowed_methods, reason = "tests wait for a limited time")]
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
 //! Against the real engine.
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

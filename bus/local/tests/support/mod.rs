@@ -1,5 +1,5 @@
 //! A log in a directory, records for it, and looks at it.
-
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 #![allow(dead_code)] // Each test binary uses a part of it.
 
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
+
 use super::render::{NAMES, compile_with, compiled};
 use super::*;
 use crate::arena::Arena;

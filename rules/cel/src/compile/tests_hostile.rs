@@ -1,4 +1,5 @@
 //! Rows 19, 20 and 22 of the attacks, and their like: an error or an expression, quickly, on small stacks.
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
 //! A stage that panics.
+#![expect(clippy::disallowed_methods, reason = "tests wait for a limited time")]
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

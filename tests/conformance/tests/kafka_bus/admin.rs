@@ -1,4 +1,5 @@
 //! Topics: creating, comparing, asking for offsets.
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 use std::collections::HashMap;
 use std::time::Instant;

@@ -1,4 +1,5 @@
 //! Members that die, hang and come back.
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 use std::time::Instant;
 

@@ -1,4 +1,5 @@
 //! The broker is killed and comes back.
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 use std::time::{Duration, Instant};
 

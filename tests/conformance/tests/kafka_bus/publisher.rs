@@ -1,4 +1,5 @@
 //! Writing from outside of a stage, and following.
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
 //! Transactions, positions and their metadata, catching up.
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 use petrel_bus::{Bus, GroupEvent, InputTopic, Position, SessionError, Start};
 use petrel_testkit::shared_kafka;

@@ -1,4 +1,5 @@
 //! Topics, records and members for the tests.
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
