@@ -6,22 +6,25 @@
 //! (`petrel-bus-kafka`), a durable log in a local directory (`petrel-bus-local`), and [`sim`], in
 //! memory under virtual time. One conformance suite holds for all three.
 //!
-//! Pure: no clock, no I/O, no random numbers. Reading order: `record`, `stage`, `state`, `session`,
-//! `driver`, `run`. What buses in one process share: [`group`], `member`, `tail`.
+//! Pure: no clock, no I/O, no random numbers. Reading order: `record`, `stage`, `unreadable`,
+//! `dead_letters`, `state`, `session`, `driver`, `run`. What buses in one process share: [`group`], `member`, `tail`.
 
 mod bus;
 mod clock;
+mod dead_letters;
 mod driver;
 mod follow;
 mod globals;
 pub mod group;
 mod log;
 mod member;
+mod panics;
 mod partition;
 mod publisher;
 mod record;
 mod restores;
 mod run;
+mod service;
 mod session;
 pub mod sim;
 mod stage;
@@ -29,10 +32,12 @@ mod state;
 mod stats;
 mod store;
 mod tail;
+mod unreadable;
 
 pub use bus::{Bus, BusError, LogUsage, SessionOptions, Tail, TopicSpec};
 pub use clock::Clock;
-pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, Tick};
+pub use dead_letters::{About, DEAD_LETTER_DETAIL_BYTES_MAX, DEAD_LETTER_HEAD_BYTES_MAX, Reason, dead_letter};
+pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, RECORD_PANICS_MAX, Suspects, Tick};
 pub use follow::{check_followers, with_followers};
 pub use globals::{GlobalsSource, Versioned};
 pub use log::{Block, Log, Transaction};
@@ -42,6 +47,7 @@ pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, SoleWriteErro
 pub use record::{Output, OwnedRecord, Record, To};
 pub use restores::{RestoreProgress, Restoring};
 pub use run::{StageHandle, spawn_stage};
+pub use service::{Failure, Life, Service, ServiceThread, StopSignal};
 pub use session::{
     Batch, Begin, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
     TopicPartition,
@@ -54,3 +60,4 @@ pub use store::{
     StoreName, Timer, TimerKind, Timers,
 };
 pub use tail::LogTail;
+pub use unreadable::{NotYet, Unreadable};

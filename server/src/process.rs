@@ -161,7 +161,7 @@ async fn up(
         ..AdmissionOptions::default()
     };
     let sql = serves_api.then(|| sql::endpoint(&config.clickhouse, running.engine())).transpose()?;
-    let sql = sql.map(|endpoint| Sql::new(endpoint, &config.clickhouse.database, &config.api));
+    let sql = sql.map(|endpoint| Sql::new(endpoint, config));
     let core = Core {
         config: config.clone(),
         instance: instance.to_owned(),

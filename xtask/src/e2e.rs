@@ -19,6 +19,16 @@ pub(crate) struct Load {
     kills: Option<u64>,
     /// What decides when which process is killed.
     seed: Option<u64>,
+    /// Slots of all workers together.
+    slots: Option<u64>,
+    /// How long one in twenty actions takes at most, in milliseconds.
+    slow_ms: Option<u64>,
+    /// How long some workers are away after a kill.
+    away_seconds: Option<u64>,
+    /// Whether a process of every role is killed for good, 0 or 1.
+    for_good: Option<u64>,
+    /// Brokers that are killed in turn.
+    brokers: Option<u64>,
     /// How long Kafka or ClickHouse is away.
     outage_seconds: Option<u64>,
     /// Answers that each property of the rule engine compares.
@@ -31,6 +41,11 @@ impl Load {
         events: Some(50_000),
         kills: Some(20),
         seed: None,
+        slots: Some(32),
+        slow_ms: Some(20_000),
+        away_seconds: Some(60),
+        for_good: Some(1),
+        brokers: Some(3),
         outage_seconds: Some(300),
         comparisons: Some(1_000_000),
     };
@@ -41,6 +56,11 @@ impl Load {
             ("PETREL_E2E_EVENTS", self.events),
             ("PETREL_E2E_KILLS", self.kills),
             ("PETREL_E2E_SEED", self.seed),
+            ("PETREL_E2E_SLOTS", self.slots),
+            ("PETREL_E2E_SLOW_MS", self.slow_ms),
+            ("PETREL_E2E_AWAY_SECONDS", self.away_seconds),
+            ("PETREL_E2E_FOR_GOOD", self.for_good),
+            ("PETREL_E2E_BROKERS", self.brokers),
             ("PETREL_E2E_OUTAGE_SECONDS", self.outage_seconds),
             ("PETREL_RULES_COMPARISONS", self.comparisons),
         ];
@@ -75,6 +95,21 @@ pub(crate) struct CrashOptions {
     /// Only on this bus; otherwise on both
     #[arg(long, value_enum)]
     bus: Option<Bus>,
+    /// Slots of all workers together
+    #[arg(long, default_value_t = 32)]
+    slots: u64,
+    /// One in twenty actions takes up to that long, in milliseconds; the others take no time
+    #[arg(long, default_value_t = 20_000)]
+    slow_ms: u64,
+    /// How long a killed worker is away, every other time, in seconds
+    #[arg(long, default_value_t = 60)]
+    away_seconds: u64,
+    /// On Kafka: at the end a process of every role is killed for good, and the others take over
+    #[arg(long)]
+    for_good: bool,
+    /// Kill brokers instead, one after the other, of so many (at least three)
+    #[arg(long)]
+    brokers: Option<u64>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -86,13 +121,24 @@ pub(crate) struct OutageOptions {
 
 pub(crate) fn crash(options: &CrashOptions) -> Result<()> {
     let (events, kills) = (Some(options.events), Some(options.kills));
-    let load = Load { events, kills, seed: options.seed, ..Load::default() };
-    let filter = match options.bus {
-        None => "crash::",
-        Some(Bus::Kafka) => "crash::kafka",
-        Some(Bus::Local) => "crash::local",
+    let load = Load {
+        events,
+        kills,
+        seed: options.seed,
+        slots: Some(options.slots),
+        slow_ms: Some(options.slow_ms),
+        away_seconds: Some(options.away_seconds),
+        for_good: Some(u64::from(options.for_good)),
+        brokers: options.brokers,
+        ..Load::default()
     };
-    run_filtered(filter, load, options.bus != Some(Bus::Local))
+    let filters: &[&str] = match options.bus {
+        _ if options.brokers.is_some() => &["crash::brokers"],
+        None => &["crash::kafka", "crash::local"],
+        Some(Bus::Kafka) => &["crash::kafka"],
+        Some(Bus::Local) => &["crash::local"],
+    };
+    filters.iter().try_for_each(|filter| run_filtered(filter, load, *filter != "crash::local"))
 }
 
 pub(crate) fn outage(options: &OutageOptions) -> Result<()> {
@@ -115,7 +161,7 @@ fn run_filtered(filter: &str, load: Load, with_kafka: bool) -> Result<()> {
     let mut broker = None;
     if with_kafka {
         fetch_kafka()?;
-        let broker = broker.insert(KafkaBroker::start()?);
+        let broker = broker.insert(KafkaBroker::start_with_defaults()?);
         command.env("PETREL_TEST_KAFKA", broker.bootstrap());
     }
     run_command(&mut command)?;

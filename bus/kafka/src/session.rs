@@ -49,7 +49,12 @@ impl KafkaSession {
         transactions: Option<Transactions>,
     ) -> Result<Self, KafkaError> {
         let name = format!("consumer {} of {}", session.member, session.group);
-        let consumer: BaseConsumer<Context> = options.member(&session.group).create_with_context(Context::new(name))?;
+        // Without transactions a session is one of the audit sink, which gathers its own batches.
+        let config = match &transactions {
+            Some(_) => options.member(&session.group),
+            None => options.batching_member(&session.group),
+        };
+        let consumer: BaseConsumer<Context> = config.create_with_context(Context::new(name))?;
         Ok(Self {
             options: options.clone(),
             questions: questions.clone(),

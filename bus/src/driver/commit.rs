@@ -12,14 +12,10 @@ impl<S: Stage> Driver<'_, S> {
         if self.outputs.is_empty() {
             return Ok(());
         }
+        let limit_bytes = self.options.output_bytes_max;
         for output in std::mem::take(&mut self.outputs) {
-            if output.bytes() <= self.options.output_bytes_max {
-                self.send(output)?;
-                continue;
-            }
-            for instead in self.stage.too_large(&output, self.options.output_bytes_max) {
-                self.send(instead)?;
-            }
+            let fits = output.bytes() <= limit_bytes;
+            self.send(if fits { output } else { self.stage.spec().give_up_output(&output, limit_bytes) })?;
         }
         self.point(DriverPoint::Sent)
     }
@@ -90,6 +86,7 @@ impl<S: Stage> Driver<'_, S> {
         let applied = self.tasks.committed(now_ms);
         // Whatever became of the stores, it is committed.
         self.stage.committed();
+        self.clear_suspects();
         applied?;
         self.point(DriverPoint::Applied)?;
         self.note_ends(now_ms)?;

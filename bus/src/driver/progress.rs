@@ -88,16 +88,23 @@ impl Progress {
         stepping: &mut Stepping<'_, S>,
         state: &mut PartitionState,
     ) -> usize {
-        if self.backlog.is_empty() {
-            return 0;
-        }
-        // Taken out for the length of the step, so that the records need not be copied.
+        // Taken out for the length of the steps, so that the records need not be copied.
         let mut backlog = std::mem::take(&mut self.backlog);
-        let views: Vec<Record<'_>> = backlog.iter().map(OwnedRecord::as_record).collect();
-        let consumed = self.step(stepping, state, &views);
-        backlog.drain(..consumed);
+        // Mostly the first one is refused again, and the others need not be looked at.
+        let (mut taken, mut ahead) = (0, 1);
+        while !backlog.is_empty() {
+            let views: Vec<Record<'_>> = backlog.iter().take(ahead).map(OwnedRecord::as_record).collect();
+            let consumed = self.step(stepping, state, &views);
+            let is_refused = consumed < views.len();
+            backlog.drain(..consumed);
+            taken += consumed;
+            if is_refused {
+                break;
+            }
+            ahead = backlog.len();
+        }
         self.backlog = backlog;
-        consumed
+        taken
     }
 
     fn step<S: Stage>(

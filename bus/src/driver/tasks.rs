@@ -190,6 +190,11 @@ impl Tasks {
         self.by_number.values().flat_map(|t| &t.progress).filter_map(Progress::moved).collect()
     }
 
+    /// Where every topic's partition was committed.
+    pub(super) fn positions(&self) -> impl Iterator<Item = Position> {
+        self.by_number.values().flat_map(|t| &t.progress).map(Progress::position)
+    }
+
     pub(super) fn committed(&mut self, now_ms: i64) -> Result<(), StoreError> {
         let committed = self.by_number.values_mut().map(|task| task.committed(now_ms));
         // Every one of them is told, whatever became of the first.
@@ -204,7 +209,7 @@ impl Tasks {
     /// Undoes everything since the last commit; returns where to read on.
     pub(super) fn abort(&mut self) -> Vec<Position> {
         self.by_number.values_mut().for_each(Task::abort);
-        self.by_number.values().flat_map(|t| &t.progress).map(Progress::position).collect()
+        self.positions().collect()
     }
 
     /// Forgets partitions; returns the numbers that nothing is left of.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use petrel_bus::{Batch, Facts, OwnedRecord, PartitionState, Record, Taken};
+use petrel_bus::{Batch, Facts, Output, OwnedRecord, PartitionState, Record, Taken};
 use petrel_schemas::{
     ActionRequest, AuditRecord, CriteriaFailed, DeadLetter, EventAudited, ExecutionId, RuleMatched, encode,
 };
@@ -385,7 +385,7 @@ fn events_of_petrel_triggers_keep_their_ids() {
     assert_eq!(requests.len(), 2);
     assert!(requests.iter().all(|r| r.execution_id == execution.as_str() && r.event_at_ms == Some(AT_MS)));
     let reasons: Vec<_> = letters(&outputs).into_iter().map(|l| (l.offset, l.reason)).collect();
-    let expected = [(1, "unknown_trigger"), (2, "malformed_json"), (3, "undecodable"), (4, "undecodable")];
+    let expected = [(1, "unknown_trigger"), (2, "malformed_json"), (3, "undecodable"), (4, "not_a_record")];
     assert_eq!(reasons, expected.map(|(offset, reason)| (offset, reason.to_owned())));
 }
 
@@ -439,8 +439,8 @@ fn what_is_too_large_becomes_a_dead_letter() {
     assert_eq!(refused[0].rule.as_deref(), Some("disk.r"));
 
     let request = outputs.iter().find(|o| &*o.topic == "petrel.requests").unwrap();
-    let replaced = stage.too_large(request, 100);
-    let letter = &letters(&replaced)[0];
+    let replaced = stage.spec().give_up_output(request, 400);
+    let letter = &letters(&[replaced])[0];
     assert_eq!((letter.reason.as_str(), letter.topic.as_str()), ("output_too_large", "petrel.requests"));
     assert_eq!(letter.execution_id, Some(requests(&outputs)[0].execution_id.clone()));
 }

@@ -334,10 +334,6 @@ impl<S: Stage> Stage for TimedStage<S> {
         self.inner.globals_changed(context);
     }
 
-    fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
-        self.inner.too_large(output, limit_bytes)
-    }
-
     fn committed(&mut self) {
         self.inner.committed();
         let open = std::mem::take(&mut self.open);

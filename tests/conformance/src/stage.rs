@@ -56,7 +56,8 @@ impl GlobalsSource<Settings> for SharedSettings {
 /// <label> <value>`.
 ///
 /// A value `timer <ms>` or `silence <ms>` also sets a timer of the key, whose firing writes `fired <key>`; `wait` is
-/// blocked while [`Settings::closed`]; `large <bytes>` makes the output that large. A change of the
+/// blocked while [`Settings::closed`]; `panic` panics, as the timer of a key `panic` does while it is closed; `large <bytes>` makes the output that large. Dead letters go to
+/// the output topic. A change of the
 /// settings to label N writes `globals N` once per partition that has state.
 #[derive(Debug)]
 pub struct CountStage {
@@ -76,7 +77,8 @@ impl CountStage {
             grace_ms: 0,
             longest: Some(Longest { key_ends_with: b"", ms: 60_000 }),
         });
-        let spec = StageSpec { name: name.into(), changelog: Some(topics.changelog.clone()), silence };
+        let (changelog, dead_letters) = (Some(topics.changelog.clone()), topics.output.clone());
+        let spec = StageSpec { name: name.into(), changelog, silence, dead_letters };
         Self { spec, topics, told: Vec::new(), ignores_numbers: false }
     }
 
@@ -90,6 +92,8 @@ impl CountStage {
     fn take(&self, at: &TopicPartition, offset: i64, key: &[u8], value: &str, context: &mut Context<'_, Settings>) {
         let count: u64 = context.get(key).and_then(|v| std::str::from_utf8(&v).ok()?.parse().ok()).unwrap_or(0) + 1;
         context.put(key, count.to_string().into_bytes()).expect("a number is small");
+        // In the middle of the step, with its state half changed.
+        assert!(value != "panic", "as told");
         let label = context.globals().label;
         let mut text = format!("{}/{}/{offset} {count} {label} {value}", at.topic, at.partition);
         match value.split_once(' ') {
@@ -136,6 +140,7 @@ impl Stage for CountStage {
 
     fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, Settings>) {
         for timer in due {
+            assert!(*timer.key != *b"panic" || !context.globals().closed, "as told");
             let key = String::from_utf8_lossy(&timer.key).into_owned();
             context.emit(Output::keyed(&self.topics.output, &*timer.key, format!("fired {key}").into_bytes()));
         }
@@ -150,11 +155,6 @@ impl Stage for CountStage {
             let text = format!("globals {label}").into_bytes();
             context.emit(Output::keyed(&self.topics.output, format!("p{}", context.partition()), text));
         }
-    }
-
-    fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
-        let text = format!("too large: {} > {limit_bytes}", output.bytes() > limit_bytes);
-        vec![Output::keyed(&output.topic, output.key.clone().unwrap_or_default(), text.into_bytes())]
     }
 
     fn committed(&mut self) {

@@ -48,6 +48,13 @@ impl Member {
         self.process.as_mut().unwrap_or_else(|| panic!("{} was not started", self.name))
     }
 
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.kill9();
+        }
+    }
+
     /// `kill -9`, and a new start.
     pub fn crash(&mut self) -> Result<()> {
         self.process().kill9();

@@ -11,6 +11,7 @@ use petrel_bus::{
 };
 use petrel_schemas::{CriteriaFailed, DeadLetter, OutputCaptured, RuleMatched, encode};
 
+use super::super::intent::Intent;
 use super::super::service::{SinkOptions, SinkTopics};
 use super::super::stats::SinkStats;
 use super::super::step::{Sink, SinkPoint, StepError};
@@ -22,6 +23,25 @@ use crate::rows::Table;
 pub(super) struct Log {
     records: BTreeMap<TopicPartition, Vec<OwnedRecord>>,
     committed: BTreeMap<TopicPartition, (i64, Option<String>)>,
+}
+
+impl Log {
+    /// Another value for the record at that place of a partition; its offset.
+    pub(super) fn replace(&mut self, at: &TopicPartition, place: usize, value: Vec<u8>) -> i64 {
+        let record = &mut self.records.get_mut(at).expect("a partition")[place];
+        record.value = Some(value);
+        record.offset
+    }
+
+    /// A range that a member has recorded and not written.
+    pub(super) fn record_intent(&mut self, at: &TopicPartition, first: i64, last: i64) {
+        self.committed.insert(at.clone(), (first, Some(Intent { first, last }.encode())));
+    }
+
+    /// Where the group goes on.
+    pub(super) fn committed(&self, at: &TopicPartition) -> Option<i64> {
+        self.committed.get(at).map(|(offset, _)| *offset)
+    }
 }
 
 /// The only member of its group.
@@ -233,8 +253,8 @@ pub(super) fn value(topic: &str, n: i64) -> Vec<u8> {
             event_at_ms: n,
             revision: "r".into(),
         }),
-        // Of a schema that nobody knows: a row of dead_letters.
-        _ => [vec![0xC3, 0x01], vec![7; 12]].concat(),
+        // Nobody can read it: a row of dead_letters.
+        _ => b"damaged".to_vec(),
     }
 }
 
