@@ -1,8 +1,8 @@
 //! The rows of the tables, and how a record becomes one. A row is a function of its record alone.
 
 use clickhouse::Row;
-use petrel_bus::Record;
-use petrel_schemas::{AuditRecord, DeadLetter, DecodeError, ExecutionChanged, decode};
+use petrel_bus::{NotYet, Record, Unreadable, dead_letter};
+use petrel_schemas::{AuditRecord, DeadLetter, ExecutionChanged, decode};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Where a row comes from; every table ends in these columns.
@@ -15,6 +15,9 @@ pub(crate) struct Source<'a> {
     /// Whether the topic carries dead letters; the audit trail otherwise.
     pub dead_letters: bool,
 }
+
+/// The sink's name in the dead letters that it writes.
+const STAGE: &str = "audit";
 
 /// A table of the audit trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,9 +37,6 @@ pub enum Table {
     /// `dead_letters`.
     DeadLetters,
 }
-
-/// How much of a record that cannot be read is kept, in bytes.
-const HEAD_BYTES_MAX: usize = 64 << 10;
 
 macro_rules! rows {
     ($($row:ident $table:ident $name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty),+ $(,)? })+) => {
@@ -203,16 +203,26 @@ macro_rules! row {
 }
 
 impl Rows {
-    /// Adds what a record tells. One that cannot be read is a dead letter, never a stop.
-    pub(crate) fn add(&mut self, source: Source<'_>, record: Record<'_>) {
+    /// Adds what a record tells. One that is damaged is a dead letter, never a stop: the sink writes no topic, so
+    /// it goes straight into the table.
+    ///
+    /// # Errors
+    /// [`NotYet`] for a record that a newer release may have written; nothing is added.
+    pub(crate) fn add(&mut self, source: Source<'_>, record: Record<'_>) -> Result<(), NotYet> {
         let value = record.value.unwrap_or_default();
         let added = if source.dead_letters {
             decode::<DeadLetter>(value).map(|letter| self.add_dead_letter(source, record, letter))
         } else {
             AuditRecord::decode(value).map(|told| self.add_audit(source, record, told))
         };
-        if let Err(error) = added {
-            self.add_unreadable(source, record, &error);
+        match added.map_err(Unreadable::from) {
+            Ok(()) => Ok(()),
+            Err(Unreadable::Newer(why)) => Err(why),
+            Err(Unreadable::Damaged(reason)) => {
+                let letter = dead_letter(STAGE, source.topic, source.partition, &record, reason);
+                self.add_dead_letter(source, record, letter);
+                Ok(())
+            }
         }
     }
 
@@ -310,32 +320,6 @@ impl Rows {
             source_at: instant(r.timestamp_ms),
             record_bytes: r.record_bytes,
             head: r.head,
-        }));
-    }
-
-    /// The sink writes no topic: what it gives up goes straight into the table.
-    fn add_unreadable(&mut self, source: Source<'_>, record: Record<'_>, error: &DecodeError) {
-        let reason = match error {
-            DecodeError::UnknownSchema { .. } => "unknown_schema",
-            DecodeError::NotARecord { .. } => "not_a_record",
-            DecodeError::OtherKind { .. } => "unexpected_kind",
-            DecodeError::Corrupt { .. } => "corrupt_record",
-        };
-        let value = record.value.unwrap_or_default();
-        self.dead_letters.push(row!(DeadLetterRow, source, record, {
-            stage: "audit".to_owned(),
-            reason: reason.to_owned(),
-            detail: error.to_string(),
-            event_id: String::new(),
-            execution_id: String::new(),
-            trigger: String::new(),
-            rule: String::new(),
-            source_topic: source.topic.to_owned(),
-            source_partition: i32::try_from(source.partition).unwrap_or(i32::MAX),
-            source_offset: record.offset,
-            source_at: instant(record.timestamp_ms),
-            record_bytes: i64::try_from(value.len()).unwrap_or(i64::MAX),
-            head: value[..value.len().min(HEAD_BYTES_MAX)].to_vec(),
         }));
     }
 }

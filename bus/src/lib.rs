@@ -6,22 +6,26 @@
 //! (`petrel-bus-kafka`), a durable log in a local directory (`petrel-bus-local`), and [`sim`], in
 //! memory under virtual time. One conformance suite holds for all three.
 //!
-//! Pure: no clock, no I/O, no random numbers. Reading order: `record`, `stage`, `state`, `session`,
-//! `driver`, `run`. What buses in one process share: [`group`], `member`, `tail`.
+//! Pure: no clock, no I/O, no random numbers. Reading order: `record`, `stage`, `unreadable`,
+//! `dead_letters`, `state`, `session`, `driver`, `run`. What buses in one process share: [`group`], `member`, `tail`.
 
 mod bus;
 mod clock;
+mod dead_letters;
 mod driver;
 mod follow;
 mod globals;
 pub mod group;
 mod log;
 mod member;
+mod outgoing;
+mod panics;
 mod partition;
 mod publisher;
 mod record;
 mod restores;
 mod run;
+mod service;
 mod session;
 pub mod sim;
 mod stage;
@@ -29,21 +33,25 @@ mod state;
 mod stats;
 mod store;
 mod tail;
+mod unreadable;
 
 pub use bus::{Bus, BusError, LogUsage, SessionOptions, Tail, TopicSpec};
 pub use clock::Clock;
-pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, Tick};
+pub use dead_letters::{About, DEAD_LETTER_DETAIL_BYTES_MAX, DEAD_LETTER_HEAD_BYTES_MAX, Reason, dead_letter};
+pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, RECORD_PANICS_MAX, Suspects, Tick};
 pub use follow::{check_followers, with_followers};
 pub use globals::{GlobalsSource, Versioned};
 pub use log::{Block, Log, Transaction};
 pub use member::Member;
+pub use outgoing::Outgoing;
 pub use partition::{murmur2, partition_of};
 pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, SoleWriteError, SoleWriter, Written, receipt};
 pub use record::{Output, OwnedRecord, Record, To};
 pub use restores::{RestoreProgress, Restoring};
 pub use run::{StageHandle, spawn_stage};
+pub use service::{Failure, Life, Service, ServiceThread, StopSignal};
 pub use session::{
-    Batch, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
+    Batch, Begin, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
     TopicPartition,
 };
 pub use stage::{Context, Facts, InputTopic, Longest, Silence, Stage, StageSpec, Start, Taken};
@@ -54,3 +62,4 @@ pub use store::{
     StoreName, Timer, TimerKind, Timers,
 };
 pub use tail::LogTail;
+pub use unreadable::{NotYet, Unreadable};

@@ -37,9 +37,6 @@ pub trait Stage: Send {
         let _ = context;
     }
 
-    /// What to write instead of an output over `limit_bytes`: a dead letter, as a rule.
-    fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output>;
-
     /// All steps since the last commit are committed.
     fn committed(&mut self) {}
 
@@ -62,6 +59,9 @@ pub struct StageSpec {
     pub changelog: Option<Arc<str>>,
     /// What its silence timers listen to; none for a stage that sets none.
     pub silence: Option<Silence>,
+    /// Topic of the dead letters: what the stage gives up, and what is written in the place of an output over the
+    /// driver's limit.
+    pub dead_letters: Arc<str>,
 }
 
 /// When silence means something; see [`Context::set_silence_timer`].

@@ -25,6 +25,8 @@ pub struct StageStats {
     pub aborts: AtomicU64,
     /// Sessions that had to be built anew.
     pub rebuilds: AtomicU64,
+    /// Panics of the stage.
+    pub panics: AtomicU64,
     /// Microseconds spent in commits.
     pub commit_us: AtomicU64,
     commit_buckets: [AtomicU64; COMMIT_BUCKETS_MS.len() + 1],

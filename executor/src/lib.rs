@@ -23,8 +23,6 @@
 //! Reading order: `view`, `owner`, `worker`, `runner`, `supervise`, `packs_cache`.
 
 mod catalog_view;
-mod dead_letters;
-mod limits;
 pub mod metrics;
 pub mod owner;
 pub mod packs_cache;

@@ -5,7 +5,6 @@
 
 pub mod admission;
 pub mod bindings;
-mod dead_letter;
 pub mod event;
 mod json;
 mod metrics;

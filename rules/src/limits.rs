@@ -33,6 +33,3 @@ pub const PAYLOAD_BYTES_MAX: usize = 1_000_000;
 
 /// Longest rendered parameters of one action request, in bytes of JSON text.
 pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
-
-/// Most bytes of a record that a dead letter keeps.
-pub const DEAD_LETTER_HEAD_BYTES_MAX: usize = 64 * 1024;

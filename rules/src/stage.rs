@@ -9,7 +9,7 @@ mod letters;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use petrel_bus::{Batch, Context, InputTopic, Output, Stage, StageSpec, Start, Taken};
+use petrel_bus::{Batch, Context, InputTopic, NotYet, Reason, Stage, StageSpec, Start, Taken, Unreadable};
 use petrel_schemas::{EventId, Topics, TriggerEvent, decode};
 
 use crate::engine::{EventReader, Matcher};
@@ -32,6 +32,14 @@ pub trait MatchView: Send + Sync {
     fn kv(&self) -> &Kv;
     /// Its version.
     fn kv_version(&self) -> i64;
+    /// Why nothing can be decided now, if so.
+    fn why_undecided(&self) -> Option<&str> {
+        self.plan().why_undecided()
+    }
+    /// The revision that is in force and not in use here yet, if there is one: it is being compiled.
+    fn coming(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// What is configured about the match stage.
@@ -75,7 +83,6 @@ struct Names {
     triggers: Arc<str>,
     requests: Arc<str>,
     audit: Arc<str>,
-    dead_letters: Arc<str>,
 }
 
 /// The match stage; see the module.
@@ -94,13 +101,9 @@ impl<G: MatchView> MatchStage<G> {
     /// A stage that adds to `counters` what it commits.
     pub fn new(options: MatchOptions, counters: Arc<MatchCounters>) -> Self {
         let topics = &options.topics;
-        let names = Names {
-            triggers: topics.triggers(),
-            requests: topics.requests(),
-            audit: topics.audit(),
-            dead_letters: topics.dead_letters(),
-        };
-        let spec = StageSpec { name: "rules".into(), changelog: None, silence: None };
+        let names = Names { triggers: topics.triggers(), requests: topics.requests(), audit: topics.audit() };
+        let dead_letters = topics.dead_letters();
+        let spec = StageSpec { name: "rules".into(), changelog: None, silence: None, dead_letters };
         let pending = Pending::new(counters, options.criteria_error_rows_max);
         Self {
             spec,
@@ -153,38 +156,49 @@ impl<G: MatchView> MatchStage<G> {
         }
     }
 
-    /// A record of `petrel.triggers`, which ingest has checked; why it cannot be decided yet, if so.
-    fn triggered(&mut self, source: Source<'_>, context: &mut Context<'_, G>) -> Option<String> {
-        let decoded = match decode::<TriggerEvent>(source.record.value.unwrap_or_default()) {
+    /// A record of `petrel.triggers`, which ingest has checked.
+    fn triggered(&mut self, source: Source<'_>, context: &mut Context<'_, G>) -> Result<(), NotYet> {
+        let decoded = decode::<TriggerEvent>(source.record.value.unwrap_or_default());
+        let decoded = match decoded.map_err(Unreadable::from) {
             Ok(decoded) => decoded,
-            Err(e) if e.may_be_newer() => return Some(e.to_string()),
-            Err(e) => {
+            Err(Unreadable::Newer(why)) => return Err(why),
+            Err(Unreadable::Damaged(reason)) => {
                 self.pending.now.events += 1;
-                self.reject_record(source, "undecodable", e.to_string(), context);
-                return None;
+                self.give_up(source, reason, context);
+                return Ok(());
             }
         };
         let plan = context.globals().plan().trigger(&decoded.trigger);
         let age_ms = context.now_ms().saturating_sub(source.record.timestamp_ms);
+        if plan.is_none()
+            && let Some(coming) = context.globals().coming()
+        {
+            let revision = context.globals().revision();
+            return Err(NotYet(format!(
+                "trigger {} is not in revision {revision}, and revision {coming} is being compiled",
+                decoded.trigger
+            )));
+        }
         if plan.is_none() && age_ms < self.options.trigger_wait_ms {
             let revision = context.globals().revision();
-            return Some(format!("trigger {} is not in revision {revision}, a newer one may come", decoded.trigger));
+            let why = format!("trigger {} is not in revision {revision}, a newer one may come", decoded.trigger);
+            return Err(NotYet(why));
         }
         self.pending.now.events += 1;
         let id = match EventId::parse(&decoded.event_id) {
             Ok(id) => id,
             Err(e) => {
-                self.reject_record(source, "undecodable", format!("event_id: {e}"), context);
-                return None;
+                self.give_up(source, Reason::new("undecodable", format!("event_id: {e}")), context);
+                return Ok(());
             }
         };
-        let payload = self.payload(source, Some(decoded.payload.as_bytes()), context)?;
+        let Some(payload) = self.payload(source, Some(decoded.payload.as_bytes()), context) else { return Ok(()) };
         let event = Event::with_id(id, payload, source);
         let trigger = Some(decoded.trigger.as_str());
         let Some(plan) = plan else {
             let detail = format!("revision {} has no trigger {}", context.globals().revision(), decoded.trigger);
             self.reject(&event, trigger, "unknown_trigger", detail, context);
-            return None;
+            return Ok(());
         };
         let mut reader = std::mem::take(&mut self.reader);
         match reader.read(payload, plan.rules.layout()) {
@@ -192,7 +206,7 @@ impl<G: MatchView> MatchStage<G> {
             Err(e) => self.reject(&event, trigger, "malformed_json", e.to_string(), context),
         }
         self.reader = reader;
-        None
+        Ok(())
     }
 
     /// The payload, if there is one and it is not too large.
@@ -204,10 +218,10 @@ impl<G: MatchView> MatchStage<G> {
     ) -> Option<&'r [u8]> {
         let max = self.options.payload_bytes_max;
         match value {
-            None => self.reject_record(source, "no_value", "the record is a tombstone".into(), context),
+            None => self.give_up(source, Reason::new("no_value", "the record is a tombstone"), context),
             Some(payload) if payload.len() > max => {
                 let detail = format!("the payload has {} bytes, more than {max}", payload.len());
-                self.reject_record(source, "payload_too_large", detail, context);
+                self.give_up(source, Reason::new("payload_too_large", detail), context);
             }
             Some(payload) => return Some(payload),
         }
@@ -228,27 +242,21 @@ impl<G: MatchView> Stage for MatchStage<G> {
     }
 
     fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, G>) -> Taken {
-        if let Some(why) = context.globals().plan().why_undecided() {
+        if let Some(why) = context.globals().why_undecided() {
             return Taken::Blocked { consumed: 0, reason: why.to_owned() };
         }
-        let source = |record| Source { topic: batch.topic, partition: batch.partition, record };
         if *batch.topic != self.names.triggers {
             // A topic that is bound no more has nobody who sees its records.
             if let Some(topic) = context.globals().plan().topic(batch.topic) {
+                let source = |record| Source { topic: batch.topic, partition: batch.partition, record };
                 batch.records.iter().for_each(|record| self.bound(topic, source(record), context));
             }
             return Taken::All;
         }
-        for (consumed, record) in batch.records.iter().enumerate() {
-            if let Some(reason) = self.triggered(source(record), context) {
-                return Taken::Blocked { consumed, reason };
-            }
-        }
-        Taken::All
-    }
-
-    fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
-        vec![letters::of_output(&self.names.dead_letters, output, limit_bytes)]
+        batch.take_each(|record| {
+            let source = Source { topic: batch.topic, partition: batch.partition, record };
+            self.triggered(source, context)
+        })
     }
 
     fn committed(&mut self) {
@@ -257,6 +265,8 @@ impl<G: MatchView> Stage for MatchStage<G> {
 
     fn aborted(&mut self) {
         self.pending.abort();
+        // A panic may have left their buffers half done.
+        (self.matcher, self.reader) = (Matcher::new(), EventReader::new());
     }
 
     fn revoked(&mut self, partition: u32) {

@@ -219,7 +219,7 @@ fn limits_are_those_of_the_code() {
         ("CRITERIA_ERROR_ROWS_MAX", limits::CRITERIA_ERROR_ROWS_MAX as usize),
         ("REQUEST_BYTES_MAX", limits::REQUEST_BYTES_MAX),
         ("TRIGGER_WAIT_MS", usize::try_from(limits::TRIGGER_WAIT_MS).unwrap()),
-        ("DEAD_LETTER_HEAD_BYTES_MAX", limits::DEAD_LETTER_HEAD_BYTES_MAX),
+        ("DEAD_LETTER_HEAD_BYTES_MAX", petrel_bus::DEAD_LETTER_HEAD_BYTES_MAX),
     ];
     let shown = rows(&["Limit", "Name", "Value", "Beyond it"]);
     let shown: Vec<(&str, usize)> = shown.iter().map(|row| (&*row[1], number(&row[2]))).collect();

@@ -6,12 +6,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use petrel_audit::SinkStats;
-use petrel_bus::StageStats;
+use petrel_bus::{BlockedPartition, StageStats};
 use petrel_rules::{MatchCounters, MatchTotals, RuleSetStats};
 use prometheus::{Encoder, Registry, TextEncoder};
 
 use crate::sink;
 use crate::world::World;
+
+/// What the audit sink is called among the stages.
+pub const AUDIT: &str = "audit";
 
 /// Metrics and problems of everything that is not a stage.
 #[derive(Default)]
@@ -40,7 +43,19 @@ impl Exported {
     /// What is wrong beside the stages' own problems, for people; empty when all is well.
     pub fn problems(&self) -> Vec<String> {
         let sink = self.sink.iter().flat_map(|stats| stats.problems());
-        sink.map(|problem| format!("audit: {problem}")).collect()
+        sink.map(|problem| format!("{AUDIT}: {problem}")).collect()
+    }
+
+    /// The counters of the audit sink, if this process has one.
+    pub fn audit(&self) -> Option<&SinkStats> {
+        self.sink.as_deref()
+    }
+
+    /// What waits at which partition, by stage; the audit sink counts as one.
+    pub fn blocked(&self, stages: &[(String, Arc<StageStats>)]) -> Vec<(String, Vec<BlockedPartition>)> {
+        let of_stages = stages.iter().map(|(name, stats)| (name.clone(), stats.blocked()));
+        let of_sink = self.sink.iter().map(|stats| (AUDIT.to_owned(), stats.blocked()));
+        of_stages.chain(of_sink).collect()
     }
 
     /// Everything in Prometheus' text format, version 0.0.4.
@@ -54,7 +69,7 @@ impl Exported {
             family.write(&mut text, stages);
         }
         commit_histogram(&mut text, stages);
-        blocked(&mut text, stages);
+        blocked(&mut text, &self.blocked(stages));
         if let Some((counters, world)) = &self.matches {
             match_totals(&mut text, &counters.totals());
             let (rules, compile) = world.rules();
@@ -108,6 +123,12 @@ const FAMILIES: &[Family] = &[
         value: |s| s.rebuilds.load(Relaxed) as f64,
     },
     Family {
+        name: "petrel_stage_panics_total",
+        kind: "counter",
+        help: "Panics of the stage.",
+        value: |s| s.panics.load(Relaxed) as f64,
+    },
+    Family {
         name: "petrel_stage_lag_records",
         kind: "gauge",
         help: "Records not read yet; -1 while unknown.",
@@ -152,16 +173,16 @@ fn commit_histogram(text: &mut String, stages: &[(String, Arc<StageStats>)]) {
 }
 
 /// Where a stage cannot go on, and since when: `time() - x` is for how long.
-fn blocked(text: &mut String, stages: &[(String, Arc<StageStats>)]) {
+fn blocked(text: &mut String, stages: &[(String, Vec<BlockedPartition>)]) {
     const COUNT: &str = "petrel_stage_blocked_partitions";
     head(text, COUNT, "gauge", "Partitions whose next record cannot be taken yet.");
-    for (stage, stats) in stages {
-        let _ = writeln!(text, "{COUNT}{{stage=\"{stage}\"}} {}", stats.blocked().len());
+    for (stage, blocked) in stages {
+        let _ = writeln!(text, "{COUNT}{{stage=\"{stage}\"}} {}", blocked.len());
     }
     const SINCE: &str = "petrel_stage_blocked_since_seconds";
     head(text, SINCE, "gauge", "Since when a partition is blocked, in seconds since the epoch.");
-    for (stage, stats) in stages {
-        for blocked in stats.blocked() {
+    for (stage, blocked) in stages {
+        for blocked in blocked {
             let (topic, partition, since) = (&blocked.at.topic, blocked.at.partition, blocked.since_ms as f64 / 1e3);
             let _ = writeln!(text, "{SINCE}{{stage=\"{stage}\",topic=\"{topic}\",partition=\"{partition}\"}} {since}");
         }

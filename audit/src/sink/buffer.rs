@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use petrel_bus::{OwnedRecord, TopicPartition};
+use petrel_bus::{BlockedPartition, NotYet, OwnedRecord, TopicPartition};
 
 use super::intent::Intent;
 use crate::rows::{Rows, Source, Table};
@@ -43,6 +43,8 @@ pub(super) struct Buffer {
     /// Since when the oldest waits, in milliseconds since the epoch.
     since_ms: Option<i64>,
     cut: Option<Cut>,
+    /// The record that nothing behind may overtake, until a release has the partition that can read it.
+    blocked: Option<BlockedPartition>,
 }
 
 impl Buffer {
@@ -58,6 +60,7 @@ impl Buffer {
             waiting_bytes: 0,
             since_ms: None,
             cut: None,
+            blocked: None,
         }
     }
 
@@ -77,10 +80,18 @@ impl Buffer {
         self.waiting.len() >= limits.records_max || self.waiting_bytes >= limits.bytes_max
     }
 
-    /// How long until a batch must be cut; none if nothing waits.
+    /// What it waits for, if it waits for a newer release.
+    pub(super) fn blocked(&self) -> Option<&BlockedPartition> {
+        self.blocked.as_ref()
+    }
+
+    /// How long until a batch must be cut; none if nothing waits that can be written.
     pub(super) fn due_in(&self, limits: CutLimits, now_ms: i64) -> Option<Duration> {
         if self.cut.is_some() {
             return Some(Duration::ZERO);
+        }
+        if self.blocked.is_some() {
+            return None;
         }
         if self.replay.is_some() {
             return self.replay_is_read().then_some(Duration::ZERO);
@@ -100,9 +111,9 @@ impl Buffer {
         }
     }
 
-    /// The batch to write now, cut if there is none yet.
+    /// The batch to write now, cut if there is none yet. There is none if the next record blocks.
     pub(super) fn cut(&mut self, limits: CutLimits, now_ms: i64) -> Option<&mut Cut> {
-        if self.cut.is_none() {
+        if self.cut.is_none() && self.blocked.is_none() {
             self.cut = self.new_cut(limits, now_ms);
         }
         self.cut.as_mut()
@@ -119,24 +130,35 @@ impl Buffer {
             Some(_) => return None,
             None => self.fitting(limits),
         };
+        let (rows, records) = self.rows_of(records, now_ms)?;
         let recorded = self.replay.take();
         let taken: Vec<OwnedRecord> = self.waiting.drain(..records).collect();
         self.waiting_bytes -= taken.iter().map(bytes_of).sum::<usize>();
         self.since_ms = if self.waiting.is_empty() { None } else { Some(now_ms) };
         let (first, last) = (taken.first()?.offset, taken.last()?.offset);
-        let mut cut = Cut {
+        let times = taken.iter().map(|record| record.timestamp_ms);
+        Some(Cut {
             intent: recorded.unwrap_or(Intent { first, last }),
             recorded: recorded.is_some(),
-            rows: Rows::default(),
+            rows,
             written: 0,
-            times: (i64::MAX, i64::MIN),
-        };
+            times: times.fold((i64::MAX, i64::MIN), |(first, last), ms| (first.min(ms), last.max(ms))),
+        })
+    }
+
+    /// The rows of the first `records` that wait, or of those before one that a newer release has written, and of
+    /// how many records they are. None if that leaves no batch: a range that is recorded is written whole.
+    fn rows_of(&mut self, records: usize, now_ms: i64) -> Option<(Rows, usize)> {
         let source = Source { topic: &self.at.topic, partition: self.at.partition, dead_letters: self.dead_letters };
-        for record in &taken {
-            cut.times = (cut.times.0.min(record.timestamp_ms), cut.times.1.max(record.timestamp_ms));
-            cut.rows.add(source, record.as_record());
+        let mut rows = Rows::default();
+        for (before, record) in self.waiting.iter().take(records).enumerate() {
+            if let Err(NotYet(reason)) = rows.add(source, record.as_record()) {
+                let (at, offset) = (self.at.clone(), record.offset);
+                self.blocked = Some(BlockedPartition { at, offset, reason, since_ms: now_ms });
+                return (before > 0 && self.replay.is_none()).then_some((rows, before));
+            }
         }
-        Some(cut)
+        Some((rows, records))
     }
 
     /// How many records the next batch takes: at least one.

@@ -1,22 +1,16 @@
 //! The sink on a thread of its own: connect, write, connect anew after a failure, until told to stop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use petrel_bus::{Bus, Clock, SessionOptions};
+use petrel_bus::{Bus, Clock, Failure, Life, Service, ServiceThread, SessionOptions, StopSignal};
 use tokio::runtime::Handle;
 
 use super::stats::SinkStats;
 use super::step::{Sink, StepError};
 use super::writer::ClickHouseWriter;
 use crate::address::Endpoint;
-
-/// First and longest pause before connecting to the log anew, in milliseconds.
-const BACKOFF_MS: (u64, u64) = (100, 5_000);
-/// How often a waiting thread looks whether it shall stop, in milliseconds.
-const STOP_POLL_MS: u64 = 50;
+use crate::tables::KeepDays;
 
 /// The topics that the sink reads, by their full names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +26,8 @@ pub struct SinkTopics {
 pub struct SinkOptions {
     /// Database that holds the tables.
     pub database: String,
+    /// How long its tables keep rows.
+    pub keep: KeepDays,
     /// Longest time that a record waits for others, in milliseconds.
     pub flush_ms: u64,
     /// Records after which a batch is written at once; no batch has more.
@@ -54,6 +50,7 @@ impl Default for SinkOptions {
     fn default() -> Self {
         Self {
             database: "petrel".into(),
+            keep: KeepDays::FOREVER,
             flush_ms: 500,
             batch_rows_max: 20_000,
             batch_bytes_max: 32 << 20,
@@ -66,12 +63,11 @@ impl Default for SinkOptions {
     }
 }
 
-/// A running sink thread.
+/// A running sink thread. Dropping it stops it, and waits for nobody.
 #[derive(Debug)]
 pub struct SinkHandle {
-    stop: Arc<AtomicBool>,
     stats: Arc<SinkStats>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<ServiceThread>,
 }
 
 impl SinkHandle {
@@ -82,28 +78,27 @@ impl SinkHandle {
 
     /// Asks it to write what it has and leave; returns at once.
     pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.thread.iter().for_each(ServiceThread::stop);
     }
 
     /// Waits until it has left. Blocks.
     pub fn join(mut self) {
-        self.stop();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("audit sink panicked");
-        }
+        drop(self.thread.take());
     }
 
     /// Whether its thread is running.
     pub fn is_alive(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+        self.thread.as_ref().is_some_and(ServiceThread::is_alive)
     }
 }
 
 impl Drop for SinkHandle {
     fn drop(&mut self) {
         self.stop();
+        // Its last requests may need the very thread that drops it.
+        if let Some(thread) = self.thread.take() {
+            thread.detach();
+        }
     }
 }
 
@@ -118,76 +113,47 @@ pub fn spawn_sink(
     clock: Arc<dyn Clock>,
     runtime: Handle,
 ) -> SinkHandle {
-    let (stop, stats) = (Arc::new(AtomicBool::new(false)), Arc::new(SinkStats::default()));
-    let service =
-        Service { bus, session, topics, endpoint, options, clock, runtime, stop: stop.clone(), stats: stats.clone() };
-    let thread = std::thread::Builder::new()
-        .name("audit-sink".into())
-        .spawn(move || service.run())
-        .inspect_err(|e| stats.session_problem(Some(format!("no thread could be started: {e}"))))
-        .ok();
-    SinkHandle { stop, stats, thread }
+    let stats = Arc::new(SinkStats::default());
+    let writer = ClickHouseWriter::new(endpoint, &options, runtime);
+    let service = SinkService { bus, session, topics, writer, options, clock: clock.clone(), stats: stats.clone() };
+    let thread = ServiceThread::start("audit-sink", clock, StopSignal::default(), service)
+        .inspect_err(|e| stats.session_problem(Some(format!("no thread could be started: {e}"))));
+    SinkHandle { stats, thread: thread.ok() }
 }
 
-struct Service {
+struct SinkService {
     bus: Arc<dyn Bus>,
     session: SessionOptions,
     topics: SinkTopics,
-    endpoint: Endpoint,
+    writer: ClickHouseWriter,
     options: SinkOptions,
     clock: Arc<dyn Clock>,
-    runtime: Handle,
-    stop: Arc<AtomicBool>,
     stats: Arc<SinkStats>,
 }
 
-impl Service {
-    fn run(&self) {
-        let mut writer = ClickHouseWriter::new(
-            self.endpoint.clone(),
-            &self.options.database,
-            self.runtime.clone(),
-            self.options.request_ms,
-        );
-        let mut backoff_ms = BACKOFF_MS.0;
-        while !self.stopped() {
-            let batches = self.stats.batches.load(Ordering::Relaxed);
-            let Err(error) = self.connected(&mut writer) else { break };
-            if self.stats.batches.load(Ordering::Relaxed) > batches {
-                backoff_ms = BACKOFF_MS.0;
-            }
-            self.stats.assigned.store(0, Ordering::Relaxed);
-            tracing::warn!(error, backoff_ms, "audit sink starts anew");
-            self.stats.session_problem(Some(error));
-            self.pause(backoff_ms);
-            backoff_ms = (backoff_ms * 2).min(BACKOFF_MS.1);
-        }
-        self.stats.assigned.store(0, Ordering::Relaxed);
-    }
-
+impl Service for SinkService {
     /// One session's life.
-    fn connected(&self, writer: &mut ClickHouseWriter) -> Result<(), String> {
-        let session = self.bus.session(&self.session).map_err(|e| e.to_string())?;
+    fn live(&mut self, life: &Life<'_>) -> Result<(), String> {
+        let Self { bus, session, topics, writer, options, clock, stats } = self;
+        let session = bus.session(session).map_err(|e| e.to_string())?;
         let text = |e: StepError| e.to_string();
-        let (clock, stats) = (self.clock.clone(), self.stats.clone());
-        let mut sink = Sink::new(session, &mut *writer, &self.topics, &self.options, clock, stats).map_err(text)?;
-        self.stats.session_problem(None);
-        while !self.stopped() {
+        let mut sink = Sink::new(session, writer, topics, options, clock.clone(), stats.clone()).map_err(text)?;
+        stats.session_problem(None);
+        let mut batches = stats.batches.load(Ordering::Relaxed);
+        while !life.is_over() {
             sink.step(&mut |_| false).map_err(text)?;
+            if std::mem::replace(&mut batches, stats.batches.load(Ordering::Relaxed)) < batches {
+                life.went_well();
+            }
         }
-        sink.finish(&mut |_| false).map_err(text)
+        sink.finish(&mut |_| false).map_err(text)?;
+        stats.assigned.store(0, Ordering::Relaxed);
+        Ok(())
     }
 
-    fn pause(&self, ms: u64) {
-        let mut left_ms = ms;
-        while left_ms > 0 && !self.stopped() {
-            let step_ms = left_ms.min(STOP_POLL_MS);
-            self.clock.sleep(Duration::from_millis(step_ms));
-            left_ms -= step_ms;
-        }
-    }
-
-    fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+    fn failed(&mut self, failure: &Failure, _pause_ms: u64) {
+        self.stats.assigned.store(0, Ordering::Relaxed);
+        self.stats.rebuilds.fetch_add(1, Ordering::Relaxed);
+        self.stats.session_problem(Some(failure.to_string()));
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use petrel_bus::BlockedPartition;
+
 /// Counters of one sink thread. Counts are totals since the thread began.
 #[derive(Debug, Default)]
 pub struct SinkStats {
@@ -14,6 +16,8 @@ pub struct SinkStats {
     pub batches: AtomicU64,
     /// Batches of an earlier member that were written again.
     pub replays: AtomicU64,
+    /// Sessions that had to be built anew.
+    pub rebuilds: AtomicU64,
     /// Inserts and counts that failed.
     pub failures: AtomicU64,
     /// Inserts after which rows were missing; each was written again under another token.
@@ -34,6 +38,7 @@ struct Problems {
     session: Option<String>,
     clickhouse: Option<String>,
     halted: Vec<String>,
+    blocked: Vec<BlockedPartition>,
 }
 
 impl SinkStats {
@@ -42,6 +47,15 @@ impl SinkStats {
         let problems = self.lock();
         let all = problems.session.iter().chain(&problems.clickhouse).chain(&problems.halted);
         all.cloned().collect()
+    }
+
+    /// The partitions that wait for a release that can read their next record; the others go on.
+    pub fn blocked(&self) -> Vec<BlockedPartition> {
+        self.lock().blocked.clone()
+    }
+
+    pub(super) fn set_blocked(&self, blocked: Vec<BlockedPartition>) {
+        self.lock().blocked = blocked;
     }
 
     pub(super) fn session_problem(&self, problem: Option<String>) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use petrel_bus::{Clock, GroupEvent, InputTopic, Position, Session, SessionError, Start, TopicPartition};
+use petrel_bus::{Begin, Clock, GroupEvent, InputTopic, Position, Session, SessionError, Start, TopicPartition};
 
 use super::buffer::{Buffer, CutLimits};
 use super::intent::Intent;
@@ -107,6 +107,8 @@ where
     ) -> Result<Self, StepError> {
         let input = |name: &Arc<str>| InputTopic { name: name.clone(), start: Start::Beginning, with: None };
         session.subscribe(&[input(&topics.audit), input(&topics.dead_letters)])?;
+        // What an earlier session could not read, this one will tell again.
+        stats.set_blocked(Vec::new());
         let (buffers, topics, options) = (BTreeMap::new(), topics.clone(), options.clone());
         Ok(Self { session, writer, topics, options, clock, stats, buffers, prepared: false, outage: None })
     }
@@ -176,6 +178,7 @@ where
             GroupEvent::Revoked(partitions) | GroupEvent::Lost(partitions) => {
                 partitions.iter().for_each(|at| drop(self.buffers.remove(at)));
                 self.session.release(&partitions)?;
+                self.tell_blocked();
             }
             GroupEvent::Halted(at, why) => {
                 let problem = format!("{}/{}: {why}", at.topic, at.partition);
@@ -188,7 +191,13 @@ where
     }
 
     fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), StepError> {
-        let positions = self.session.begin(partitions)?;
+        let begun = self.session.begin(partitions)?;
+        // A group that the broker forgot begins at the beginning of what is left: long, and harmless, for
+        // the rows of a record are known by where it stands.
+        let start = |begun: &Begin| (!begun.committed).then(|| begun.position.clone());
+        let starts: Vec<Position> = begun.iter().filter_map(start).collect();
+        self.session.commit(&starts)?;
+        let positions: Vec<Position> = begun.into_iter().map(|begun| begun.position).collect();
         for position in &positions {
             let replay = position.metadata.as_deref().and_then(Intent::decode);
             let dead_letters = position.at.topic == self.topics.dead_letters;
@@ -208,9 +217,10 @@ where
         let is_due = |b: &Buffer| b.due_in(limits, now_ms).is_some_and(|due| due.is_zero() || all);
         let mut due: Vec<TopicPartition> = self.buffers.values().filter(|b| is_due(b)).map(|b| b.at.clone()).collect();
         // Behind, every partition would fill up to the size of a batch before the first one is written.
-        let waiting_bytes: usize = self.buffers.values().map(Buffer::waiting_bytes).sum();
+        let can_be_written = || self.buffers.values().filter(|b| b.due_in(limits, now_ms).is_some());
+        let waiting_bytes: usize = can_be_written().map(Buffer::waiting_bytes).sum();
         if due.is_empty() && waiting_bytes > self.options.waiting_bytes_max {
-            due.extend(self.buffers.values().max_by_key(|b| b.waiting_bytes()).map(|b| b.at.clone()));
+            due.extend(can_be_written().max_by_key(|b| b.waiting_bytes()).map(|b| b.at.clone()));
         }
         if due.is_empty() && self.prepared && self.outage.is_none() {
             return Ok(());
@@ -231,14 +241,39 @@ where
         for at in due {
             let Some(buffer) = self.buffers.get_mut(at) else { continue };
             let (session, writer, stats) = (&mut *self.session, &mut *self.writer, &*self.stats);
-            Batch { session, writer, stats, buffer, limits, now_ms }.write(crash)?;
+            let was_blocked = buffer.blocked().is_some();
+            let written = Batch { session, writer, stats, buffer, limits, now_ms }.write(crash);
+            if !was_blocked {
+                self.block(at)?;
+            }
+            written?;
         }
         Ok(())
     }
 
+    /// Stops fetching a partition whose next record this release cannot read, and says so.
+    fn block(&mut self, at: &TopicPartition) -> Result<(), StepError> {
+        let Some(blocked) = self.buffers.get(at).and_then(Buffer::blocked) else { return Ok(()) };
+        let (topic, partition, offset, reason) = (&at.topic, at.partition, blocked.offset, &blocked.reason);
+        tracing::error!(%topic, partition, offset, reason, "a partition of the audit trail waits for a newer release");
+        self.session.pause(at)?;
+        self.tell_blocked();
+        Ok(())
+    }
+
+    fn tell_blocked(&self) {
+        self.stats.set_blocked(self.buffers.values().filter_map(Buffer::blocked).cloned().collect());
+    }
+
+    /// Fetches every partition again that does not wait for a newer release.
+    fn resume_all(&mut self) -> Result<(), StepError> {
+        let able = self.buffers.values().filter(|buffer| buffer.blocked().is_none());
+        Ok(able.map(|buffer| &buffer.at).try_for_each(|at| self.session.resume(at))?)
+    }
+
     fn outage_over(&mut self) -> Result<(), StepError> {
         if self.outage.take().is_some() {
-            self.buffers.keys().try_for_each(|at| self.session.resume(at))?;
+            self.resume_all()?;
             self.stats.up();
             tracing::info!("clickhouse takes rows again");
         }

@@ -10,6 +10,12 @@ use rdkafka::config::RDKafkaLogLevel;
 /// Room for a record's own framing beside its key and value, in bytes.
 const RECORD_OVERHEAD_BYTES: usize = 48_588;
 
+/// Longest wait of a fetch whose member batches by itself, in milliseconds, and the bytes that end it before.
+const BATCH_WAIT_MS: &str = "250";
+const BATCH_BYTES_MIN: &str = "262144";
+/// Longest wait of a fetch of a tail, in milliseconds. A record ends it at once.
+const FOLLOW_WAIT_MS: &str = "500";
+
 /// Properties that correctness needs as they are, and what to do instead of setting them.
 const REFUSED: [(&str, &str); 24] = [
     ("bootstrap.servers", "set `bootstrap`"),
@@ -207,6 +213,21 @@ impl KafkaOptions {
         self.with_properties(config)
     }
 
+    /// A member that batches by itself, and so need not be woken for every commit of those whose records it reads.
+    pub(crate) fn batching_member(&self, group: &str) -> ClientConfig {
+        let mut config = self.member(group);
+        config.set("fetch.min.bytes", BATCH_BYTES_MIN).set("fetch.wait.max.ms", BATCH_WAIT_MS);
+        self.with_properties(config)
+    }
+
+    /// Follows a topic, outside of any group, mostly an idle one: its partitions are neither paused nor exchanged, so
+    /// that a fetch may wait for long.
+    pub(crate) fn follower(&self, group: &str) -> ClientConfig {
+        let mut config = self.reader(group);
+        config.set("fetch.wait.max.ms", FOLLOW_WAIT_MS);
+        self.with_properties(config)
+    }
+
     /// A reader outside of any group.
     pub(crate) fn reader(&self, group: &str) -> ClientConfig {
         let mut config = self.consumer(group);
@@ -240,7 +261,8 @@ mod tests {
     fn defaults_are_valid_and_librdkafka_knows_every_property() {
         let options = KafkaOptions::new("localhost:1", "a");
         assert_eq!(options.validate(), Ok(()));
-        for config in [options.questioner(), options.member("g"), options.reader("g")] {
+        let readers = [options.member("g"), options.batching_member("g"), options.reader("g"), options.follower("g")];
+        for config in readers.into_iter().chain([options.questioner()]) {
             config.create_native_config().unwrap();
         }
     }

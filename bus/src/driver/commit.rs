@@ -12,16 +12,20 @@ impl<S: Stage> Driver<'_, S> {
         if self.outputs.is_empty() {
             return Ok(());
         }
+        let limit_bytes = self.options.output_bytes_max;
         for output in std::mem::take(&mut self.outputs) {
-            if output.bytes() <= self.options.output_bytes_max {
-                self.send(output)?;
-                continue;
-            }
-            for instead in self.stage.too_large(&output, self.options.output_bytes_max) {
-                self.send(instead)?;
-            }
+            let fits = output.bytes() <= limit_bytes;
+            self.send_passed(if fits { output } else { self.stage.spec().give_up_output(&output, limit_bytes) })?;
         }
         self.point(DriverPoint::Sent)
+    }
+
+    /// Sends what a stage made. The records of a changelog passed when they were put.
+    pub(super) fn send_passed(&mut self, mut output: Output) -> Result<(), Failure> {
+        if let Some(outgoing) = &self.options.outgoing {
+            output.value = output.value.map(|value| outgoing.written(value));
+        }
+        self.send(output)
     }
 
     fn send(&mut self, output: Output) -> Result<(), Failure> {
@@ -72,6 +76,7 @@ impl<S: Stage> Driver<'_, S> {
         if self.open_since_ms.is_none() {
             return Ok(());
         }
+        self.keep_positions()?;
         if let Some(changelog) = self.stage.spec().changelog.clone() {
             let records: Vec<Output> = self.tasks.changelog(&changelog);
             for record in records {
@@ -79,7 +84,10 @@ impl<S: Stage> Driver<'_, S> {
             }
         }
         self.point(DriverPoint::BeforeCommit)?;
-        let (ends, now_ms) = (self.ends_to_note(is_last)?, self.clock.now_ms());
+        if is_last {
+            self.ask_ends(is_last)?;
+        }
+        let now_ms = self.clock.now_ms();
         let began = Instant::now();
         self.session.commit(&self.tasks.moved())?;
         self.stats.committed(began.elapsed());
@@ -88,9 +96,13 @@ impl<S: Stage> Driver<'_, S> {
         let applied = self.tasks.committed(now_ms);
         // Whatever became of the stores, it is committed.
         self.stage.committed();
+        self.clear_suspects();
         applied?;
         self.point(DriverPoint::Applied)?;
-        self.note_positions(&ends, now_ms)?;
+        self.note_ends(now_ms)?;
+        if !is_last {
+            self.ask_ends(is_last)?;
+        }
         let lag = self.session.lag().and_then(|lag| i64::try_from(lag).ok());
         self.stats.lag.store(lag.unwrap_or(-1), Ordering::Relaxed);
         Ok(())
@@ -103,6 +115,7 @@ impl<S: Stage> Driver<'_, S> {
         let positions = self.tasks.abort();
         self.session.abort(&positions)?;
         self.stage.aborted();
+        self.open_starts();
         self.pause_blocked()
     }
 }

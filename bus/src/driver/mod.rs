@@ -11,6 +11,8 @@
 mod commit;
 mod held;
 mod membership;
+mod poison;
+mod positions;
 mod progress;
 mod silence;
 mod state;
@@ -24,12 +26,15 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::globals::{GlobalsSource, Versioned};
+use crate::outgoing::Outgoing;
+use crate::panics::caught;
 use crate::record::Output;
 use crate::session::{Fetched, GroupEvent, Session, SessionError, TopicPartition};
 use crate::stage::{Context, Facts, InputTopic, Stage};
 use crate::stats::StageStats;
 use crate::store::{StateStores, StoreError, TimerKind};
 use held::Held;
+pub use poison::{RECORD_PANICS_MAX, Suspects};
 use step::Stepping;
 use tasks::Tasks;
 
@@ -51,7 +56,7 @@ pub struct DriverOptions {
     pub idle_commit_ms: u64,
     /// Most timers given to one step.
     pub timers_max: usize,
-    /// Largest output, key and value, in bytes; the stage says what to write instead of a larger one.
+    /// Largest output, key and value, in bytes; a dead letter is written instead of a larger one.
     pub output_bytes_max: usize,
     /// How often a partition's store is told where its changelog ends, in milliseconds: what was written
     /// since then is read once more by the next restore.
@@ -59,6 +64,11 @@ pub struct DriverOptions {
     /// Where committed state is between two sessions; without them it is in memory and restored as a
     /// whole.
     pub stores: Option<Arc<dyn StateStores>>,
+    /// Compacted topic for the positions of stages that have no changelog to keep them in; without one a
+    /// group that the log forgot begins anew.
+    pub positions: Option<Arc<str>>,
+    /// What values pass on their way to the log; without it they are written as the stage made them.
+    pub outgoing: Option<Arc<dyn Outgoing>>,
 }
 
 impl Default for DriverOptions {
@@ -74,6 +84,8 @@ impl Default for DriverOptions {
             output_bytes_max: 1_000_000,
             position_interval_ms: 30_000,
             stores: None,
+            positions: None,
+            outgoing: None,
         }
     }
 }
@@ -108,6 +120,10 @@ pub enum DriverError {
     /// An operator must act.
     #[error("{0}")]
     Halt(String),
+    /// The stage panicked; what it said, and where. Everything since the last commit is undone as after an abort: the
+    /// driver is kept, and goes on after a pause.
+    #[error("the stage panicked: {0}")]
+    Panicked(String),
     /// The test's hook said so.
     #[error("crashed at {0:?}, as asked")]
     Crashed(DriverPoint),
@@ -143,6 +159,10 @@ pub struct Driver<'s, S: Stage> {
     open_since_ms: Option<i64>,
     /// Bytes of outputs that the open transaction holds: somebody may be waiting for them.
     sent_bytes: usize,
+    /// Records that made the stage panic.
+    suspects: Suspects,
+    /// Whether the stage has panicked since the last commit.
+    is_recovering: bool,
 }
 
 impl<'s, S: Stage> Driver<'s, S> {
@@ -205,6 +225,8 @@ impl<'s, S: Stage> Driver<'s, S> {
             outputs: Vec::new(),
             open_since_ms: None,
             sent_bytes: 0,
+            suspects: Suspects::default(),
+            is_recovering: false,
         }
     }
 
@@ -216,7 +238,7 @@ impl<'s, S: Stage> Driver<'s, S> {
     /// One turn: globals, fetch, steps, timers, perhaps a commit.
     ///
     /// # Errors
-    /// See [`DriverError`]; after one the driver is dropped.
+    /// See [`DriverError`]; after one the driver is dropped, except for [`DriverError::Panicked`].
     pub fn tick(&mut self) -> Result<Tick, DriverError> {
         match self.turn() {
             Ok(tick) => Ok(tick),
@@ -224,6 +246,7 @@ impl<'s, S: Stage> Driver<'s, S> {
                 tracing::warn!(stage = %self.stage.spec().name, %why, "transaction aborted");
                 self.abort().map(|()| Tick::default()).map_err(|f| self.failed(f))
             }
+            Err(Failure::Panicked(said)) => Err(self.after_panic(said)),
             Err(failure) => Err(self.failed(failure)),
         }
     }
@@ -260,6 +283,7 @@ impl<'s, S: Stage> Driver<'s, S> {
                 self.leave_after_store_failure();
                 DriverError::Rebuild(error.to_string())
             }
+            Failure::Panicked(said) => DriverError::Rebuild(format!("the stage panicked: {said}")),
             Failure::Crashed(point) => DriverError::Crashed(point),
         }
     }
@@ -268,9 +292,9 @@ impl<'s, S: Stage> Driver<'s, S> {
         self.handle_events()?;
         self.refresh_globals()?;
         let (fetched, mut records) = self.fetch_and_step()?;
-        records += self.offer_backlogs();
+        records += self.offer_backlogs()?;
         self.point(DriverPoint::Stepped)?;
-        self.fire_timers();
+        self.fire_timers()?;
         self.fire_silence_timers()?;
         self.check_states()?;
         self.send_outputs()?;
@@ -305,7 +329,7 @@ impl<'s, S: Stage> Driver<'s, S> {
         self.stats.globals_version.store(self.globals.version, Ordering::Relaxed);
         // Also a partition whose step about this change was undone by an abort, or that is new.
         for partition in self.tasks.behind(self.globals.version) {
-            self.step(partition, |stage, context| stage.globals_changed(context));
+            self.step(partition, |stage, context| stage.globals_changed(context))?;
             if let Some(task) = self.tasks.get_mut(partition) {
                 task.globals = Some(self.globals.version);
             }
@@ -316,19 +340,21 @@ impl<'s, S: Stage> Driver<'s, S> {
     /// How many records were fetched, and how many of them the stage took.
     fn fetch_and_step(&mut self) -> Result<(usize, usize), Failure> {
         let (wait, max) = (self.wait(), self.options.fetch_records_max);
-        let (mut fetched, mut taken) = (0, 0);
-        let Self { stage, session, globals, tasks, outputs, clock, events, .. } = self;
+        let (mut fetched, mut taken, mut panicked) = (0, 0, None);
+        let Self { stage, session, globals, tasks, outputs, clock, events, suspects, .. } = self;
         let mut each = |batches: &Fetched<'_>| {
             fetched = batches.len();
-            let mut stepping =
-                Stepping { stage: &mut **stage, globals: &globals.value, outputs, now_ms: clock.now_ms() };
+            let (stage, now_ms) = (&mut **stage, clock.now_ms());
+            let mut stepping = Stepping { stage, globals: &globals.value, outputs, suspects, now_ms, panicked: None };
             for batch in batches.batches() {
                 let at = TopicPartition { topic: batch.topic.clone(), partition: batch.partition };
                 let Some(task) = tasks.get_mut(batch.partition) else { continue };
                 taken += task.take(&mut stepping, &at, batch.records);
             }
+            panicked = stepping.panicked;
         };
         events.extend(session.fetch(wait, max, &mut each)?);
+        panicked.map_or(Ok(()), |said| Err(Failure::Panicked(said)))?;
         if fetched > 0 {
             self.opened();
         }
@@ -360,46 +386,49 @@ impl<'s, S: Stage> Driver<'s, S> {
     }
 
     /// Offers blocked records again; how many were taken.
-    fn offer_backlogs(&mut self) -> usize {
-        let Self { stage, globals, tasks, outputs, clock, .. } = self;
-        let mut stepping = Stepping { stage: &mut **stage, globals: &globals.value, outputs, now_ms: clock.now_ms() };
+    fn offer_backlogs(&mut self) -> Result<usize, Failure> {
+        let Self { stage, globals, tasks, outputs, clock, suspects, .. } = self;
+        let (stage, now_ms) = (&mut **stage, clock.now_ms());
+        let mut stepping = Stepping { stage, globals: &globals.value, outputs, suspects, now_ms, panicked: None };
         let taken: usize = tasks.iter_mut().map(|task| task.offer_backlogs(&mut stepping)).sum();
+        stepping.panicked.map_or(Ok(()), |said| Err(Failure::Panicked(said)))?;
         // A step may have written without having taken anything.
         if taken > 0 || !self.outputs.is_empty() {
             self.opened();
         }
         self.stats.set_blocked(self.tasks.blocked());
-        taken
+        Ok(taken)
     }
 
-    fn fire_timers(&mut self) {
+    fn fire_timers(&mut self) -> Result<(), Failure> {
         let now_ms = self.clock.now_ms();
         if self.tasks.next_due_ms(TimerKind::Time).is_none_or(|due_ms| due_ms > now_ms) {
-            return;
+            return Ok(());
         }
-        for partition in self.tasks.partitions() {
-            self.fire(partition, TimerKind::Time, now_ms);
-        }
+        self.tasks.partitions().into_iter().try_for_each(|partition| self.fire(partition, TimerKind::Time, now_ms))
     }
 
     /// Gives the stage a partition's timers of a kind that were due at an instant.
-    fn fire(&mut self, partition: u32, kind: TimerKind, due_by_ms: i64) {
-        let Some(task) = self.tasks.get_mut(partition) else { return };
+    fn fire(&mut self, partition: u32, kind: TimerKind, due_by_ms: i64) -> Result<(), Failure> {
+        let Some(task) = self.tasks.get_mut(partition) else { return Ok(()) };
         let due = task.state.take_due(kind, due_by_ms, self.options.timers_max);
-        if !due.is_empty() {
-            self.step(partition, |stage, context| stage.timers(&due, context));
+        if due.is_empty() {
+            return Ok(());
         }
+        self.step(partition, |stage, context| stage.timers(&due, context))
     }
 
     /// A step that is not about records.
-    fn step(&mut self, partition: u32, f: impl FnOnce(&mut S, &mut Context<'_, S::Globals>)) {
+    fn step(&mut self, partition: u32, f: impl FnOnce(&mut S, &mut Context<'_, S::Globals>)) -> Result<(), Failure> {
         let now_ms = self.clock.now_ms();
         let Self { stage, globals, tasks, outputs, .. } = self;
-        let Some(task) = tasks.get_mut(partition) else { return };
+        let Some(task) = tasks.get_mut(partition) else { return Ok(()) };
         let facts = Facts { partition, now_ms, blocked_ms: 0 };
-        f(stage, &mut Context::new(facts, &*globals.value, &mut task.state, outputs));
+        let mut context = Context::new(facts, &*globals.value, &mut task.state, outputs);
+        caught(|| f(stage, &mut context)).map_err(Failure::Panicked)?;
         task.touch();
         self.opened();
+        Ok(())
     }
 
     fn opened(&mut self) {
@@ -436,6 +465,7 @@ impl<'s, S: Stage> Driver<'s, S> {
 enum Failure {
     Session(SessionError),
     Store(StoreError),
+    Panicked(String),
     Crashed(DriverPoint),
 }
 

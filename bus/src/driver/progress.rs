@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::step::Stepping;
 use crate::record::{OwnedRecord, Record};
-use crate::session::{Position, TopicPartition};
+use crate::session::{Begin, Position, TopicPartition};
 use crate::stage::Stage;
 use crate::state::PartitionState;
 use crate::stats::BlockedPartition;
@@ -24,6 +24,8 @@ pub(super) struct Progress {
     next: i64,
     /// Whether the next commit must name it.
     moved: bool,
+    /// Whether the group has any position here.
+    is_begun: bool,
     /// Records that were fetched and could not be taken yet.
     backlog: VecDeque<OwnedRecord>,
     refused: Option<Refused>,
@@ -31,12 +33,13 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(position: &Position) -> Self {
+    pub(super) fn new(Begin { position, committed }: &Begin) -> Self {
         Self {
             at: position.at.clone(),
             committed: position.offset,
             next: position.offset,
             moved: false,
+            is_begun: *committed,
             backlog: VecDeque::new(),
             refused: None,
             paused: false,
@@ -127,7 +130,18 @@ impl Progress {
 
     /// Where the next commit puts it, if it must name it.
     pub(super) fn moved(&self) -> Option<Position> {
-        self.moved.then(|| Position { at: self.at.clone(), offset: self.next, metadata: None })
+        let is_named = self.moved || !self.is_begun;
+        is_named.then(|| Position { at: self.at.clone(), offset: self.next, metadata: None })
+    }
+
+    /// Whether it begins where nobody has committed anything.
+    pub(super) fn is_start(&self) -> bool {
+        !self.is_begun
+    }
+
+    /// Whether the next commit puts it where it was not before.
+    pub(super) fn is_new(&self) -> bool {
+        self.next != self.committed || !self.is_begun
     }
 
     /// Where it was committed.
@@ -136,7 +150,7 @@ impl Progress {
     }
 
     pub(super) fn committed(&mut self) {
-        (self.committed, self.moved) = (self.next, false);
+        (self.committed, self.moved, self.is_begun) = (self.next, false, true);
     }
 
     /// Forgets everything since the last commit: the bus hands it out again.

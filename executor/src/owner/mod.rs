@@ -18,18 +18,19 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use petrel_bus::{
-    Batch, Context, DueTimer, InputTopic, Longest, Output, Record, Silence, Stage, StageSpec, Start, Taken,
+    About, Batch, Context, DueTimer, InputTopic, Longest, NotYet, Reason, Record, Silence, Stage, StageSpec,
+    Start as StartAt, Taken, Unreadable,
 };
 use petrel_execution::owner::Message;
 use petrel_execution::parse_timer_key;
 use petrel_schemas::{RequestsRecord, ResultsRecord};
 
-use crate::dead_letters::{self, Reason};
 use crate::metrics::ExecutorMetrics;
 use crate::view::ExecutorView;
+use crate::worker::Start;
 pub use options::OwnerOptions;
 pub use service::{OwnerHandle, OwnerService};
-use turn::{Counts, Source, Turn, Unreadable};
+use turn::{Counts, Source, Turn};
 
 /// Name of the stage.
 const STAGE: &str = "owner";
@@ -42,11 +43,10 @@ pub struct OwnerStage<G> {
     options: OwnerOptions,
     metrics: Arc<ExecutorMetrics>,
     counts: Counts,
+    /// What the worker beside this owner starts once the open transaction has committed.
+    starts: Vec<Start>,
     globals: PhantomData<fn(&G)>,
 }
-
-/// A record of a newer release wrote it: the partition waits until this process is upgraded too, or gives it away.
-struct NotYet(String);
 
 impl<G: ExecutorView> OwnerStage<G> {
     /// An owner without partitions.
@@ -60,6 +60,7 @@ impl<G: ExecutorView> OwnerStage<G> {
                 grace_ms: options.limits.lease_ms,
                 longest: Some(Longest { key_ends_with: b"/lease", ms: options.limits.lease_ms }),
             }),
+            dead_letters: options.topics.dead_letters(),
         };
         Self {
             spec,
@@ -68,12 +69,13 @@ impl<G: ExecutorView> OwnerStage<G> {
             options,
             metrics,
             counts: Counts::default(),
+            starts: Vec::new(),
             globals: PhantomData,
         }
     }
 
     fn turn<'t, 'c>(&'t mut self, context: &'t mut Context<'c, G>) -> Turn<'t, 'c, G> {
-        Turn { context, options: &self.options, counts: &mut self.counts }
+        Turn { context, spec: &self.spec, options: &self.options, counts: &mut self.counts, starts: &mut self.starts }
     }
 
     fn record(&mut self, batch: &Batch<'_>, record: &Record<'_>, context: &mut Context<'_, G>) -> Result<(), NotYet> {
@@ -85,25 +87,24 @@ impl<G: ExecutorView> OwnerStage<G> {
             true => RequestsRecord::decode(value).map(Message::of_request),
             false => ResultsRecord::decode(value).map(Message::of_result),
         };
-        let message = match message {
+        let message = match message.map_err(Unreadable::from) {
             Ok(Ok(message)) => message,
             Ok(Err(e)) => {
-                let detail = e.to_string();
-                turn.give_up(source, Reason { code: "malformed_id", detail, execution: None });
+                turn.give_up(source, Reason::new("malformed_id", e.to_string()));
                 return Ok(());
             }
-            Err(e) if e.may_be_newer() => return Err(NotYet(e.to_string())),
-            Err(e) => {
-                turn.give_up(source, e.into());
+            Err(Unreadable::Newer(why)) => return Err(why),
+            Err(Unreadable::Damaged(reason)) => {
+                turn.give_up(source, reason);
                 return Ok(());
             }
         };
         match turn.load(message.execution()) {
             Ok(known) => turn.message(message, known, source),
-            Err(Unreadable::NewerRelease(why)) => return Err(NotYet(why)),
-            Err(Unreadable::Damaged(detail)) => {
-                let execution = Some(message.execution().as_str());
-                turn.give_up(source, Reason { code: "unreadable_state", detail, execution });
+            Err(Unreadable::Newer(why)) => return Err(why),
+            Err(Unreadable::Damaged(reason)) => {
+                let execution_id = Some(message.execution().to_string());
+                turn.give_up(source, reason.about(About { execution_id, ..About::default() }));
             }
         }
         Ok(())
@@ -118,17 +119,12 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
     }
 
     fn inputs(&self, _: &G) -> Vec<InputTopic> {
-        let input = |name: &Arc<str>, with| InputTopic { name: name.clone(), start: Start::Beginning, with };
+        let input = |name: &Arc<str>, with| InputTopic { name: name.clone(), start: StartAt::Beginning, with };
         vec![input(&self.requests, None), input(&self.results, Some(self.requests.clone()))]
     }
 
     fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, G>) -> Taken {
-        for (consumed, record) in batch.records.iter().enumerate() {
-            if let Err(NotYet(reason)) = self.record(&batch, record, context) {
-                return Taken::Blocked { consumed, reason };
-            }
-        }
-        Taken::All
+        batch.take_each(|record| self.record(&batch, record, context))
     }
 
     fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, G>) {
@@ -146,15 +142,16 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
         self.turn(context).release();
     }
 
-    fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
-        vec![dead_letters::of_output(STAGE, &self.options.topics.dead_letters(), output, limit_bytes)]
-    }
-
     fn committed(&mut self) {
+        for start in self.starts.drain(..) {
+            self.metrics.claimed(0);
+            start.committed();
+        }
         std::mem::take(&mut self.counts).tell(&self.metrics);
     }
 
     fn aborted(&mut self) {
+        self.starts.clear();
         self.counts = Counts::default();
     }
 }

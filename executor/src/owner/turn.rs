@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use petrel_bus::{Batch, Context, Output, Record, StateTooLarge};
+use petrel_bus::{About, Batch, Context, Output, Reason, Record, StageSpec, StateTooLarge, Unreadable};
 use petrel_execution::codec::{self, CodecError};
-use petrel_execution::owner::{Counted, Effect, Facts, Message, Owner, changed};
+use petrel_execution::owner::{Beside, Counted, Effect, Facts, Message, Owner, changed};
 use petrel_execution::{Execution, Known, Status, TimerKind, timer_key};
-use petrel_schemas::{ExecutionId, encode};
+use petrel_schemas::{ExecutionId, Task, encode};
 
 use super::options::OwnerOptions;
-use crate::dead_letters::{self, Reason};
 use crate::metrics::ExecutorMetrics;
-use crate::view::{Asked, ExecutorView};
+use crate::view::{Asked, ExecutorView, Resolution};
+use crate::worker::{self, Start};
 
 /// What the steps since the last commit did, for the metrics.
 #[derive(Debug, Default)]
@@ -40,26 +40,25 @@ pub(super) struct Source<'r> {
     pub(super) record: &'r Record<'r>,
 }
 
-/// Why an execution's state cannot be used.
-pub(super) enum Unreadable {
-    /// A newer release wrote it.
-    NewerRelease(String),
-    /// Nobody can read it.
-    Damaged(String),
-}
-
 pub(super) struct Turn<'t, 'c, G> {
     pub(super) context: &'t mut Context<'c, G>,
+    pub(super) spec: &'t StageSpec,
     pub(super) options: &'t OwnerOptions,
     pub(super) counts: &'t mut Counts,
+    /// What is started beside this owner once the open transaction has committed.
+    pub(super) starts: &'t mut Vec<Start>,
 }
 
 impl<G: ExecutorView> Turn<'_, '_, G> {
     pub(super) fn load(&self, id: &ExecutionId) -> Result<Option<Known>, Unreadable> {
         let Some(bytes) = self.context.get(id.as_str().as_bytes()) else { return Ok(None) };
-        codec::from_bytes(&bytes).map(Some).map_err(|e| match e {
-            CodecError::Record(ref error) if error.may_be_newer() => Unreadable::NewerRelease(e.to_string()),
-            _ => Unreadable::Damaged(e.to_string()),
+        codec::from_bytes(&bytes).map(Some).map_err(|error| {
+            let damaged = Unreadable::Damaged(Reason::new("unreadable_state", error.to_string()));
+            let CodecError::Record(error) = error else { return damaged };
+            match Unreadable::from(error) {
+                Unreadable::Damaged(_) => damaged,
+                newer => newer,
+            }
         })
     }
 
@@ -72,8 +71,8 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         });
         for effect in &effects {
             if let Effect::GiveUp { code, detail } = effect {
-                let detail = detail.clone();
-                self.give_up(source, Reason { code, detail, execution: Some(id.as_str()) });
+                let about = About { execution_id: Some(id.to_string()), ..About::default() };
+                self.give_up(source, Reason::new(code, detail).about(about));
             }
         }
         self.carry_out(effects);
@@ -83,9 +82,13 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         match self.load(id) {
             Ok(known) => self.decide(|owner| owner.timer(kind, known)),
             // It stays as it is, timer included, for a release that can read it.
-            Err(_) => {
+            Err(Unreadable::Newer(_)) => {
                 let again_ms = self.context.now_ms().saturating_add(self.options.limits.lease_ms);
                 self.set_timer(id, kind, again_ms);
+            }
+            // Nobody can; what is told of it next becomes a dead letter.
+            Err(Unreadable::Damaged(why)) => {
+                tracing::error!(execution = %id, why = why.detail, "a timer of an execution whose state is damaged ends nothing");
             }
         }
     }
@@ -113,7 +116,10 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
 
     fn ask(&self, what: impl FnOnce(&mut Owner<'_>)) -> Vec<Effect> {
         let actions = Asked(self.context.globals());
-        let facts = Facts { now_ms: self.context.now_ms(), limits: &self.options.limits, actions: &actions };
+        let room = |beside: &&worker::Beside| beside.free_slots() > self.starts.len();
+        let beside = self.context.globals().beside().filter(room);
+        let beside = beside.map(|beside| Beside { worker: beside.worker(), pool: beside.pool() });
+        let facts = Facts { now_ms: self.context.now_ms(), limits: &self.options.limits, actions: &actions, beside };
         let mut owner = Owner::new(facts);
         what(&mut owner);
         owner.into_effects()
@@ -143,6 +149,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 let topic = self.options.topics.tasks(&pool);
                 self.context.emit(Output::to_partition(&topic, partition, key, Some(encode(&task))));
             }
+            Effect::Start(task) => self.start(task),
             Effect::Order { pool, order } => {
                 let topic = self.options.topics.orders(&pool);
                 self.context.emit(Output::keyed(&topic, order.execution_id.as_bytes(), encode(&order)));
@@ -158,6 +165,15 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             Effect::Count(what) => self.count(what),
             // Only messages are given up, and that is done.
             Effect::GiveUp { .. } => {}
+        }
+    }
+
+    /// What was asked a moment ago has the same answer still: both are there.
+    fn start(&mut self, task: Task) {
+        let globals = self.context.globals();
+        match (globals.beside(), globals.resolve(&task.revision, &task.action)) {
+            (Some(beside), Resolution::Ready(action)) => self.starts.push(beside.start(task, action)),
+            _ => tracing::error!(execution = %task.execution_id, "not started beside its owner: its lease will pass"),
         }
     }
 
@@ -178,10 +194,10 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     }
 
     /// Gives a record up, in the same transaction as its offset.
-    pub(super) fn give_up(&mut self, source: Source<'_>, reason: Reason<'_>) {
-        let topic = self.options.topics.dead_letters();
+    pub(super) fn give_up(&mut self, source: Source<'_>, reason: Reason) {
+        let Batch { topic, partition, .. } = source.batch;
         self.counts.dead_letters += 1;
-        self.context.emit(dead_letters::of_record(super::STAGE, &topic, source.batch, source.record, reason));
+        self.context.emit(self.spec.give_up(topic, *partition, source.record, reason));
     }
 
     fn audit(&mut self, root: &str, row: Vec<u8>) {

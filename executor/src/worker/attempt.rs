@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use petrel_execution::runner::{CommandCall, RunnerCall};
-use petrel_execution::worker::{Begin, Exit, Holding, Verdict, Why};
+use petrel_execution::worker::{Begin, Exit, Holding, Remembered, Verdict, Why};
 use petrel_execution::{Outcome, Status, code};
 use petrel_schemas::Task;
 use tokio::sync::watch;
@@ -33,9 +33,16 @@ pub(super) struct Shared {
 
 /// Runs a claimed task and reports its end.
 pub(super) async fn run(shared: Arc<Shared>, claimed: Claimed) {
-    let Claimed { task, action, claim_began_ms, slot } = claimed;
+    let Claimed { task, action, claim_began_ms, slot, granted } = claimed;
     let held = shared.attempts.hold(&task, claim_began_ms);
-    shared.metrics.slots_busy.inc();
+    if granted {
+        held.send_modify(|h| h.order(Remembered { grant: true, cancel: false }));
+    }
+    if slot.is_none() {
+        held.send_modify(Holding::drain);
+    }
+    let busy = slot.as_ref().map(|_| &shared.metrics.slots_busy);
+    busy.inspect(|slots| slots.inc());
     let work = async {
         let started_at_ms = OnceLock::new();
         let verdict = match action {
@@ -52,7 +59,7 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: Claimed) {
         never = shared.reporter.heartbeats(&task, &held) => match never {},
         () = work => {}
     }
-    shared.metrics.slots_busy.dec();
+    busy.inspect(|slots| slots.dec());
     shared.attempts.ended(&task);
     drop(slot);
 }
@@ -118,7 +125,7 @@ async fn may_begin(held: &watch::Sender<Holding>) -> bool {
     let mut changes = held.subscribe();
     loop {
         // Seen before it is asked: what changes behind that ends the wait below.
-        let deadline_ms = changes.borrow_and_update().lease_deadline_ms();
+        let deadline_ms = changes.borrow_and_update().begin_by_ms();
         let (now_ms, mut begin) = (boot_ms(), Begin::Never);
         held.send_if_modified(|h| {
             begin = h.begin(now_ms);

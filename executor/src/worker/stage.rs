@@ -13,7 +13,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use petrel_bus::{Batch, Context, InputTopic, Output, Record, Stage, StageSpec, Start, Taken};
+use petrel_bus::{Batch, Context, InputTopic, NotYet, Output, Record, Stage, StageSpec, Start, Taken, Unreadable};
 use petrel_execution::owner::DeclineReason;
 use petrel_execution::worker::{Reports, Verdict, patience_ms};
 use petrel_execution::{Note, code};
@@ -24,7 +24,6 @@ use super::call::{at_once, label};
 use super::inputs::WorkerInputs;
 use super::options::WorkerOptions;
 use super::slots::{Slot, Slots};
-use crate::dead_letters;
 use crate::metrics::ExecutorMetrics;
 use crate::view::{ExecutorView, Resolution, ResolvedAction};
 
@@ -39,8 +38,10 @@ pub struct Claimed {
     pub action: Result<ResolvedAction, Note>,
     /// An instant before the claim was sent, in milliseconds of `CLOCK_BOOTTIME`: the lease counts from it.
     pub claim_began_ms: u64,
-    /// Its slot.
-    pub slot: Slot,
+    /// Its slot; none if somebody else was faster, in which case it is given back.
+    pub slot: Option<Slot>,
+    /// Whether its owner has granted it already.
+    pub granted: bool,
 }
 
 /// A claim of the open transaction.
@@ -63,7 +64,6 @@ pub struct ClaimStage<G> {
     spec: StageSpec,
     tasks: Arc<str>,
     results: Arc<str>,
-    dead_letters: Arc<str>,
     reports: Reports,
     /// See [`WorkerOptions::decline_ms`].
     decline_ms: i64,
@@ -78,9 +78,6 @@ pub struct ClaimStage<G> {
     globals: PhantomData<fn(&G)>,
 }
 
-/// Why a record cannot be taken yet.
-struct NotYet(String);
-
 impl<G: ExecutorView> ClaimStage<G> {
     /// A stage that claims for this worker; the channel holds at most as many as there are slots.
     pub fn new(
@@ -90,10 +87,14 @@ impl<G: ExecutorView> ClaimStage<G> {
         metrics: Arc<ExecutorMetrics>,
     ) -> Self {
         Self {
-            spec: StageSpec { name: STAGE.into(), changelog: None, silence: None },
+            spec: StageSpec {
+                name: STAGE.into(),
+                changelog: None,
+                silence: None,
+                dead_letters: options.topics.dead_letters(),
+            },
             tasks: options.topics.tasks(&options.pool),
             results: options.topics.results(),
-            dead_letters: options.topics.dead_letters(),
             reports: options.reports(),
             decline_ms: options.decline_ms,
             slots,
@@ -113,13 +114,12 @@ impl<G: ExecutorView> ClaimStage<G> {
         record: &Record<'_>,
         context: &mut Context<'_, WorkerInputs<G>>,
     ) -> Result<(), NotYet> {
-        match decode::<Task>(record.value.unwrap_or_default()) {
+        match decode::<Task>(record.value.unwrap_or_default()).map_err(Unreadable::from) {
             Ok(task) => self.task(task, context),
-            // A newer release wrote it: wait until this process is upgraded too, or gives the partition away.
-            Err(e) if e.may_be_newer() => Err(NotYet(e.to_string())),
-            Err(e) => {
+            Err(Unreadable::Newer(why)) => Err(why),
+            Err(Unreadable::Damaged(reason)) => {
                 self.open_dead_letters += 1;
-                context.emit(dead_letters::of_record(STAGE, &self.dead_letters, batch, record, e.into()));
+                context.emit(self.spec.give_up(batch.topic, batch.partition, record, reason));
                 Ok(())
             }
         }
@@ -206,16 +206,7 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
     }
 
     fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, WorkerInputs<G>>) -> Taken {
-        for (consumed, record) in batch.records.iter().enumerate() {
-            if let Err(NotYet(reason)) = self.record(&batch, record, context) {
-                return Taken::Blocked { consumed, reason };
-            }
-        }
-        Taken::All
-    }
-
-    fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
-        vec![dead_letters::of_output(STAGE, &self.dead_letters, output, limit_bytes)]
+        batch.take_each(|record| self.record(&batch, record, context))
     }
 
     fn committed(&mut self) {
@@ -228,7 +219,7 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
         }
         for Open { task, action, claim_began_ms, waited_ms } in self.open.drain(..) {
             self.metrics.claimed(waited_ms);
-            let claimed = Claimed { task, action, claim_began_ms, slot: self.slots.take() };
+            let claimed = Claimed { task, action, claim_began_ms, slot: self.slots.take(), granted: false };
             // A worker that has stopped leaves the attempt to the lease.
             if self.pool.send(claimed).is_err() {
                 tracing::warn!("a claimed task came after the worker had stopped");

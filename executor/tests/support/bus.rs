@@ -6,15 +6,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use petrel_bus::{
-    Bus, BusError, Clock, Fetched, GroupEvent, InputTopic, Output, OwnedRecord, Position, PublishError, Publisher,
-    Receipt, Record, RestoreFrom, Restored, Session, SessionError, SessionOptions, Tail, To, TopicPartition, TopicSpec,
-    partition_of, receipt,
+    Begin, Bus, BusError, Clock, Fetched, GroupEvent, InputTopic, Output, OwnedRecord, Position, PublishError,
+    Publisher, Receipt, Record, RestoreFrom, Restored, Session, SessionError, SessionOptions, Tail, To, TopicPartition,
+    TopicSpec, partition_of, receipt,
 };
 
 #[derive(Default)]
 struct Log {
     topics: HashMap<String, Vec<Vec<OwnedRecord>>>,
-    committed: HashMap<(String, TopicPartition), i64>,
+    committed: HashMap<(Arc<str>, TopicPartition), i64>,
 }
 
 /// The log.
@@ -112,7 +112,7 @@ impl Bus for Shared {
     fn session(&self, options: &SessionOptions) -> Result<Box<dyn Session>, BusError> {
         Ok(Box::new(MemSession {
             bus: self.0.clone(),
-            group: options.group.to_string(),
+            group: options.group.clone(),
             to_assign: Vec::new(),
             next: HashMap::new(),
             paused: HashSet::new(),
@@ -175,7 +175,7 @@ impl Tail for MemTail {
 
 struct MemSession {
     bus: Arc<MemBus>,
-    group: String,
+    group: Arc<str>,
     to_assign: Vec<TopicPartition>,
     next: HashMap<TopicPartition, i64>,
     paused: HashSet<TopicPartition>,
@@ -195,6 +195,10 @@ impl MemSession {
 }
 
 impl Session for MemSession {
+    fn group(&self) -> &Arc<str> {
+        &self.group
+    }
+
     fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError> {
         let log = self.bus.lock();
         let all = |input: &InputTopic| -> Vec<TopicPartition> {
@@ -231,10 +235,14 @@ impl Session for MemSession {
         Ok(Vec::new())
     }
 
-    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
+    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
         let log = self.bus.lock();
-        let offset = |at: &TopicPartition| log.committed.get(&(self.group.clone(), at.clone())).copied().unwrap_or(0);
-        Ok(assigned.iter().map(|at| Position { at: at.clone(), offset: offset(at), metadata: None }).collect())
+        let begin = |at: &TopicPartition| {
+            let committed = log.committed.get(&(self.group.clone(), at.clone())).copied();
+            let position = Position { at: at.clone(), offset: committed.unwrap_or(0), metadata: None };
+            Begin { position, committed: committed.is_some() }
+        };
+        Ok(assigned.iter().map(begin).collect())
     }
 
     fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
@@ -282,8 +290,9 @@ impl Session for MemSession {
         self.next.get(at).copied().unwrap_or(0)
     }
 
-    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
-        Ok(self.bus.lock().topics[&*at.topic][at.partition as usize].len() as i64)
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
+        let log = self.bus.lock();
+        Ok(partitions.iter().map(|at| Some(log.topics[&*at.topic][at.partition as usize].len() as i64)).collect())
     }
 
     fn lag(&mut self) -> Option<u64> {

@@ -126,6 +126,11 @@ impl Rig {
     }
 
     pub fn owner(&self) -> OwnerHandle {
+        self.owner_beside(None)
+    }
+
+    /// An owner in the process of a worker.
+    pub fn owner_beside(&self, worker: Option<&WorkerHandle>) -> OwnerHandle {
         let mut options = OwnerOptions::new(self.topics.clone(), PARTITIONS);
         options.limits.lease_ms = self.lease_ms;
         let service = OwnerService {
@@ -137,6 +142,7 @@ impl Rig {
             globals: Arc::new(Globals(self.view.clone())),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
+            neighbour: worker.map(|worker| worker.neighbour().clone()),
         };
         service.run()
     }
@@ -198,6 +204,11 @@ impl Rig {
             requested_at_ms: 0,
         };
         self.bus.append(vec![Output::keyed(&self.topics.requests(), execution(id).as_bytes(), encode(&cancel))]);
+    }
+
+    /// How many tasks were written.
+    pub fn tasks(&self) -> usize {
+        self.bus.records(&self.topics.tasks("default")).len()
     }
 
     fn audit(&self) -> impl Iterator<Item = AuditRecord> {

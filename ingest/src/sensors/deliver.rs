@@ -3,11 +3,10 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use petrel_bus::{Clock, Output, PublishError, Publisher, Receipt, Written};
+use petrel_bus::{Clock, Output, PublishError, Publisher, Receipt, StopSignal, Written};
 
 use super::{LOOK_MS, SensorOptions};
 use crate::metrics::Metrics;
@@ -34,7 +33,7 @@ impl Deliver {
 
     /// Whether the record was written. An unknown outcome is a failure like any other: the record keeps
     /// its id, so that writing it twice is one event.
-    pub(super) fn publish(&self, sensor: &str, output: Output, stop: &AtomicBool) -> bool {
+    pub(super) fn publish(&self, sensor: &str, output: Output, stop: &StopSignal) -> bool {
         let began_ms = self.clock.now_ms();
         let mut backoff_ms = self.options.backoff_ms_min.max(1);
         loop {
@@ -58,14 +57,14 @@ impl Deliver {
 
     /// The answer; none if told to stop meanwhile. A receipt alone would block for as long as the log
     /// cannot be reached, and a shutdown with it.
-    fn wait(&self, receipt: Receipt, stop: &AtomicBool) -> Option<Result<Written, PublishError>> {
+    fn wait(&self, receipt: Receipt, stop: &StopSignal) -> Option<Result<Written, PublishError>> {
         let mut receipt = pin!(receipt);
         let mut context = Context::from_waker(Waker::noop());
         loop {
             if let Poll::Ready(answer) = receipt.as_mut().poll(&mut context) {
                 return Some(answer);
             }
-            if stop.load(Ordering::Relaxed) {
+            if stop.is_set() {
                 return None;
             }
             self.clock.sleep(Duration::from_millis(ANSWER_POLL_MS));
@@ -73,9 +72,9 @@ impl Deliver {
     }
 
     /// Waits; false if told to stop.
-    fn pause(&self, ms: i64, stop: &AtomicBool) -> bool {
+    fn pause(&self, ms: i64, stop: &StopSignal) -> bool {
         let until_ms = self.clock.now_ms() + ms;
-        while !stop.load(Ordering::Relaxed) {
+        while !stop.is_set() {
             let left_ms = until_ms - self.clock.now_ms();
             if left_ms <= 0 {
                 return true;

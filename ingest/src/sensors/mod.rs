@@ -8,11 +8,9 @@ pub mod host;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use petrel_bus::{Clock, Publisher};
+use petrel_bus::{Clock, Life, Publisher, Service, ServiceThread, StopSignal};
 use petrel_catalog::{TriggerSource, Triggers};
 use petrel_schemas::TriggerEvent;
 
@@ -103,8 +101,8 @@ impl Sensors {
     }
 
     /// Runs until `stop` is set; blocks the thread. What is being published then is given up.
-    pub fn run(mut self, stop: &AtomicBool) {
-        while !stop.load(Ordering::Relaxed) {
+    pub fn run(&mut self, stop: &StopSignal) {
+        while !stop.is_set() {
             self.follow_catalog();
             let now_ms = self.clock.now_ms();
             match self.next_due(now_ms) {
@@ -119,10 +117,9 @@ impl Sensors {
     /// # Errors
     /// If the system gives no thread.
     pub fn spawn(self) -> std::io::Result<SensorsHandle> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let told = stop.clone();
-        let thread = std::thread::Builder::new().name("sensors".to_owned()).spawn(move || self.run(&told))?;
-        Ok(SensorsHandle { stop, thread: Some(thread) })
+        let (clock, stop) = (self.clock.clone(), StopSignal::default());
+        let thread = ServiceThread::start("sensors", clock, stop.clone(), Supervised { sensors: self, stop })?;
+        Ok(SensorsHandle { thread })
     }
 
     /// Starts and stops sensors as the revision in force says.
@@ -168,7 +165,7 @@ impl Sensors {
         self.clock.sleep(Duration::from_millis(wait_ms.unsigned_abs()));
     }
 
-    fn sample(&mut self, trigger: &str, stop: &AtomicBool) {
+    fn sample(&mut self, trigger: &str, stop: &StopSignal) {
         let now_ms = self.clock.now_ms();
         let Some(running) = self.running.get_mut(trigger) else { return };
         // Samples that were missed are not made up for: they would all show the same moment.
@@ -196,6 +193,19 @@ impl Sensors {
     }
 }
 
+/// The sensors on their thread. A sample that panics is lost, as one that cannot be published.
+struct Supervised {
+    sensors: Sensors,
+    stop: StopSignal,
+}
+
+impl Service for Supervised {
+    fn live(&mut self, _: &Life<'_>) -> Result<(), String> {
+        self.sensors.run(&self.stop);
+        Ok(())
+    }
+}
+
 /// A name as a part of an id, which is visible ASCII of limited length.
 fn id_part(name: &str) -> String {
     let visible = |c: char| if c.is_ascii_graphic() { c } else { '_' };
@@ -205,25 +215,13 @@ fn id_part(name: &str) -> String {
 /// The running sensors; they stop when it is dropped.
 #[derive(Debug)]
 pub struct SensorsHandle {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: ServiceThread,
 }
 
 impl SensorsHandle {
     /// Asks them to stop; returns at once.
     pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for SensorsHandle {
-    fn drop(&mut self) {
-        self.stop();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the sensors' thread panicked");
-        }
+        self.thread.stop();
     }
 }
 

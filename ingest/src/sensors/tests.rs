@@ -1,9 +1,9 @@
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use petrel_bus::{Acknowledge, Clock, Output, PublishError, Publisher, Receipt, receipt};
+use petrel_bus::{Acknowledge, Clock, Output, PublishError, Publisher, Receipt, StopSignal, receipt};
 use petrel_catalog::Triggers;
 use petrel_schemas::{EventId, TriggerEvent, decode};
 use prometheus::Registry;
@@ -18,7 +18,7 @@ const T0: i64 = 1_700_000_000_000;
 struct Until {
     now_ms: AtomicI64,
     end_ms: i64,
-    stop: Arc<AtomicBool>,
+    stop: StopSignal,
 }
 
 impl Clock for Until {
@@ -30,7 +30,7 @@ impl Clock for Until {
         let step = time.as_millis() as i64;
         assert!(step > 0, "a loop that does not wait");
         if self.now_ms.fetch_add(step, Ordering::Relaxed) + step >= self.end_ms {
-            self.stop.store(true, Ordering::Relaxed);
+            self.stop.set();
         }
     }
 }
@@ -66,7 +66,7 @@ type HeadAt = fn(i64) -> Option<&'static str>;
 
 /// Runs the sensors for some virtual time; `head` says which trigger files are in force when.
 fn run(for_ms: i64, answers: Vec<Option<PublishError>>, head: HeadAt) -> Ran {
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = StopSignal::default();
     let clock = Arc::new(Until { now_ms: AtomicI64::new(T0), end_ms: T0 + for_ms, stop: stop.clone() });
     let publisher = Arc::new(Script { answers: Mutex::new(answers.into()), ..Script::default() });
     let metrics = Metrics::register(&Registry::new()).unwrap();

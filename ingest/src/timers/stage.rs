@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use petrel_bus::{Batch, Context, DueTimer, InputTopic, Output, Record, Silence, Stage, StageSpec, Start, Taken};
+use petrel_bus::{
+    About, Batch, Context, DueTimer, InputTopic, NotYet, Reason, Record, Silence, Stage, StageSpec, Start, Taken,
+    Unreadable,
+};
 use petrel_schemas::{TimerDefinition, TimerState, Topics, decode, encode};
 
 use super::grid::{Grid, Limits};
 use super::payload;
-use crate::dead_letter::{self, Source};
 
 /// Prefix of the stage's state keys. References hold no `/`, so no definition has such a key.
 const STATE_PREFIX: &str = "state/";
+/// How long a timer waits whose state a newer release has written, before it is looked at again, in milliseconds.
+const NEWER_STATE_RETRY_MS: i64 = 10_000;
 /// First byte of the bus's own keys in a changelog.
 const BUS_PREFIX: u8 = b'~';
 
@@ -42,7 +46,6 @@ pub struct TimerStage {
     options: TimerOptions,
     timers: Arc<str>,
     triggers: Arc<str>,
-    dead_letters: Arc<str>,
 }
 
 impl TimerStage {
@@ -50,54 +53,69 @@ impl TimerStage {
     pub fn new(topics: &Topics, options: TimerOptions) -> Self {
         let timers = topics.timers();
         let silence = Some(Silence { input: timers.clone(), grace_ms: 0, longest: None });
-        let spec = StageSpec { name: "timers".into(), changelog: Some(timers.clone()), silence };
-        let (triggers, dead_letters) = (topics.triggers(), topics.dead_letters());
-        Self { spec, options, timers, triggers, dead_letters }
+        let (changelog, dead_letters) = (Some(timers.clone()), topics.dead_letters());
+        let spec = StageSpec { name: "timers".into(), changelog, silence, dead_letters };
+        Self { spec, options, timers, triggers: topics.triggers() }
     }
 
-    /// Takes a record; why it cannot be taken yet, if so.
-    fn record(&self, record: Record<'_>, context: &mut Context<'_, ()>) -> Option<String> {
+    fn record(&self, record: &Record<'_>, context: &mut Context<'_, ()>) -> Result<(), NotYet> {
         match record.key {
-            None => self.reject(record, "timer_key_missing", "a timer definition without a key".into(), None, context),
+            None => {
+                let reason = Reason::new("timer_key_missing", "a timer definition without a key");
+                self.give_up(record, reason, None, context);
+            }
             // The bus's timers and the stage's own state come back as input: they are its changelog.
             Some(key) if key.first() == Some(&BUS_PREFIX) || key.starts_with(STATE_PREFIX.as_bytes()) => {}
             Some(key) => match std::str::from_utf8(key) {
-                Err(_) => self.reject(record, "timer_key_invalid", "the key is not UTF-8".into(), None, context),
+                Err(_) => {
+                    let reason = Reason::new("timer_key_invalid", "the key is not UTF-8");
+                    self.give_up(record, reason, None, context);
+                }
                 Ok(timer) => return self.definition(timer, record, context),
             },
         }
-        None
+        Ok(())
     }
 
-    fn definition(&self, timer: &str, record: Record<'_>, context: &mut Context<'_, ()>) -> Option<String> {
+    fn definition(&self, timer: &str, record: &Record<'_>, context: &mut Context<'_, ()>) -> Result<(), NotYet> {
         let Some(value) = record.value else {
             context.delete(&state_key(timer));
             context.cancel_timer(timer.as_bytes());
-            return None;
+            return Ok(());
         };
-        let trigger = || Some(timer.to_owned());
-        match decode::<TimerDefinition>(value) {
-            Ok(definition) => {
-                if let Err(detail) = self.install(timer, &definition, context) {
-                    self.reject(record, "timer_definition_invalid", detail, trigger(), context);
-                }
-            }
-            Err(error) if error.may_be_newer() => return Some(error.to_string()),
-            Err(error) => {
-                self.reject(record, "timer_definition_undecodable", error.to_string(), trigger(), context);
+        let installed = decode::<TimerDefinition>(value)
+            .map_err(Unreadable::from)
+            .and_then(|definition| self.install(timer, &definition, context));
+        match installed {
+            Ok(()) => Ok(()),
+            Err(Unreadable::Newer(why)) => Err(why),
+            Err(Unreadable::Damaged(reason)) => {
+                self.give_up(record, reason, Some(timer), context);
+                Ok(())
             }
         }
-        None
     }
 
     /// Puts a definition into force. The same one again changes nothing; instants that were settled
     /// under an older one stay so.
-    fn install(&self, timer: &str, definition: &TimerDefinition, context: &mut Context<'_, ()>) -> Result<(), String> {
+    fn install(
+        &self,
+        timer: &str,
+        definition: &TimerDefinition,
+        context: &mut Context<'_, ()>,
+    ) -> Result<(), Unreadable> {
+        let invalid = |detail: String| Unreadable::Damaged(Reason::new("timer_definition_invalid", detail));
         if definition.timer != timer {
-            return Err(format!("the key names {timer:?}, the definition {:?}", definition.timer));
+            return Err(invalid(format!("the key names {timer:?}, the definition {:?}", definition.timer)));
         }
-        let grid = Grid::of(definition)?;
-        let known = context.get(&state_key(timer)).and_then(|value| decode::<TimerState>(&value).ok());
+        let grid = Grid::of(definition).map_err(invalid)?;
+        let known = context.get(&state_key(timer)).map(|value| decode::<TimerState>(&value));
+        let known = match known.transpose().map_err(Unreadable::from) {
+            Ok(known) => known,
+            Err(Unreadable::Newer(why)) => return Err(Unreadable::Newer(why)),
+            // The definition begins a state of its own.
+            Err(Unreadable::Damaged(_)) => None,
+        };
         let last_fired_ms = known.as_ref().and_then(|state| state.last_fired_ms);
         let state = TimerState {
             timer: timer.to_owned(),
@@ -109,7 +127,7 @@ impl TimerStage {
         if known.as_ref() == Some(&state) {
             return Ok(());
         }
-        context.put(&state_key(timer), encode(&state)).map_err(|e| e.to_string())?;
+        context.put(&state_key(timer), encode(&state)).map_err(|e| invalid(e.to_string()))?;
         schedule(timer, grid.next(last_fired_ms), context);
         Ok(())
     }
@@ -132,11 +150,20 @@ impl TimerStage {
         let key = state_key(timer);
         // Without a state the timer was removed: nothing to repeat.
         let Some(value) = context.get(&key) else { return 0 };
-        let read = decode::<TimerState>(&value).map_err(|e| e.to_string());
-        let (mut state, grid) = match read.and_then(|state| Grid::of_state(&state).map(|grid| (state, grid))) {
+        let unusable = |detail: String| Reason::new("timer_state_unusable", detail);
+        let state = match decode::<TimerState>(&value).map_err(Unreadable::from) {
+            Ok(state) => Grid::of_state(&state).map(|grid| (state, grid)).map_err(unusable),
+            Err(Unreadable::Newer(_)) => {
+                // It stays as it is, timer included, for a release that can read it.
+                context.set_silence_timer(timer.as_bytes(), context.now_ms().saturating_add(NEWER_STATE_RETRY_MS));
+                return 0;
+            }
+            Err(Unreadable::Damaged(reason)) => Err(unusable(reason.detail)),
+        };
+        let (mut state, grid) = match state {
             Ok(read) => read,
-            Err(detail) => {
-                self.tell("timer_state_unusable", detail, timer, context);
+            Err(reason) => {
+                self.tell(reason, timer, context);
                 return 0;
             }
         };
@@ -152,14 +179,14 @@ impl TimerStage {
         if due.over_limit > 0 {
             let (n, max) = (due.over_limit, limits.catch_up_max);
             let detail = format!("{n} missed instants before {} are skipped: catch_up_max is {max}", due.first_ms);
-            self.tell("timer_catch_up_limit", detail, timer, context);
+            self.tell(Reason::new("timer_catch_up_limit", detail), timer, context);
         }
         for n in 0..due.count {
             context.emit(payload::tick(&self.triggers, timer, due.first_ms + n * grid.every_ms()));
         }
         state.last_fired_ms = Some(due.settled_ms);
         if let Err(error) = context.put(&key, encode(&state)) {
-            self.tell("timer_state_unusable", error.to_string(), timer, context);
+            self.tell(unusable(error.to_string()), timer, context);
             return 0;
         }
         schedule(timer, grid.next(state.last_fired_ms), context);
@@ -167,28 +194,14 @@ impl TimerStage {
     }
 
     /// A dead letter about something that no record of this step caused.
-    fn tell(&self, reason: &str, detail: String, timer: &str, context: &mut Context<'_, ()>) {
-        let source = self.source(None, context);
-        let letter = dead_letter::output(&self.dead_letters, &source, reason, detail, Some(timer.to_owned()));
-        context.emit(letter);
+    fn tell(&self, reason: Reason, timer: &str, context: &mut Context<'_, ()>) {
+        let nothing = Record { offset: -1, timestamp_ms: context.now_ms(), key: None, value: None };
+        self.give_up(&nothing, reason, Some(timer), context);
     }
 
-    fn reject(
-        &self,
-        record: Record<'_>,
-        reason: &str,
-        detail: String,
-        trigger: Option<String>,
-        context: &mut Context<'_, ()>,
-    ) {
-        let source = self.source(Some(record), context);
-        let letter = dead_letter::output(&self.dead_letters, &source, reason, detail, trigger);
-        context.emit(letter);
-    }
-
-    fn source<'a>(&'a self, record: Option<Record<'a>>, context: &Context<'_, ()>) -> Source<'a> {
-        let (partition, now_ms) = (context.partition(), context.now_ms());
-        Source { stage: &self.spec.name, topic: &self.timers, partition, record, now_ms }
+    fn give_up(&self, record: &Record<'_>, reason: Reason, trigger: Option<&str>, context: &mut Context<'_, ()>) {
+        let about = About { trigger: trigger.map(str::to_owned), ..About::default() };
+        context.emit(self.spec.give_up(&self.timers, context.partition(), record, reason.about(about)));
     }
 }
 
@@ -204,23 +217,11 @@ impl Stage for TimerStage {
     }
 
     fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, ()>) -> Taken {
-        for (consumed, record) in batch.records.iter().enumerate() {
-            if let Some(reason) = self.record(*record, context) {
-                return Taken::Blocked { consumed, reason };
-            }
-        }
-        Taken::All
+        batch.take_each(|record| self.record(record, context))
     }
 
     fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, ()>) {
         self.fire(due, context);
-    }
-
-    /// Ticks are small whatever the timer; a dead letter with a 64 KiB head fits every log. Should one
-    /// not, there is nothing smaller to say in its place.
-    fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
-        tracing::error!(topic = %output.topic, bytes = output.bytes(), limit_bytes, "output over the limit was dropped");
-        Vec::new()
     }
 }
 

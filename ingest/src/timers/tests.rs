@@ -249,8 +249,8 @@ fn bad_definitions_are_dead_letters() {
         last_fired_ms: None,
     };
     check(None, encode(&definition(1_000, "last", T0)), "timer_key_missing");
-    check(Some(TIMER), b"nonsense".to_vec(), "timer_definition_undecodable");
-    check(Some(TIMER), encode(&state), "timer_definition_undecodable");
+    check(Some(TIMER), b"nonsense".to_vec(), "not_a_record");
+    check(Some(TIMER), encode(&state), "unexpected_kind");
     check(Some("demo.other"), encode(&definition(1_000, "last", T0)), "timer_definition_invalid");
     check(Some(TIMER), encode(&definition(0, "last", T0)), "timer_definition_invalid");
     check(Some(TIMER), encode(&definition(1_000, "some", T0)), "timer_definition_invalid");
@@ -270,6 +270,42 @@ fn a_definition_of_a_newer_release_waits() {
     let taken = machine.stage.records(Batch { topic: &topic, partition: 0, records: &records }, &mut context);
     assert!(matches!(&taken, Taken::Blocked { consumed: 1, reason } if reason.contains("newer release")), "{taken:?}");
     assert!(machine.out.is_empty(), "nothing is a dead letter");
+}
+
+#[test]
+fn a_state_of_a_newer_release_stays_with_its_timer() {
+    let mut machine = Machine::new(TimerOptions::default());
+    machine.define(1_000, "last", T0);
+    machine.turn(T0);
+    let newer = b"\xC3\x01newer-release".to_vec();
+    let key = format!("state/{TIMER}");
+    machine.state.put(key.as_bytes(), newer.clone()).unwrap();
+    machine.state.commit(T0).unwrap();
+    let is_kept = |machine: &Machine| machine.state.get(key.as_bytes()).as_deref() == Some(&newer[..]);
+    assert!(machine.turn(T0 + 5_000).is_empty() && is_kept(&machine), "neither fired nor a dead letter");
+    assert!(machine.state.next_due_ms(TimerKind::Silence).is_some(), "its timer is gone");
+    let definition = encode(&definition(2_000, "last", T0));
+    let record =
+        petrel_bus::Record { offset: 9, timestamp_ms: T0, key: Some(TIMER.as_bytes()), value: Some(&definition) };
+    let facts = Facts { partition: 0, now_ms: T0, blocked_ms: 0 };
+    let mut context = Context::new(facts, &(), &mut machine.state, &mut machine.out);
+    let topic = "petrel.timers".into();
+    let taken = machine.stage.records(Batch { topic: &topic, partition: 0, records: &[record] }, &mut context);
+    assert!(matches!(&taken, Taken::Blocked { consumed: 0, .. }), "{taken:?}");
+    assert!(machine.out.is_empty() && is_kept(&machine));
+}
+
+#[test]
+fn a_tick_that_no_log_takes_is_a_dead_letter() {
+    let mut machine = Machine::new(TimerOptions::default());
+    machine.define(1_000, "last", T0);
+    let outputs = machine.turn(T0 + 1_000);
+    let tick = outputs.iter().find(|output| &*output.topic == "petrel.triggers").unwrap();
+    let letters = letters(&[machine.stage.spec().give_up_output(tick, 500)]);
+    assert_eq!(
+        (&*letters[0].reason, &*letters[0].topic, &*letters[0].stage),
+        ("output_too_large", "petrel.triggers", "timers")
+    );
 }
 
 #[test]

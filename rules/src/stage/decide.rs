@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use petrel_bus::{Context, Output};
+use petrel_bus::{About, Context, Output, Reason};
 use petrel_cel::{Arena, Value};
 use petrel_schemas::{ActionRequest, CriteriaFailed, EventAudited, EventId, ExecutionId, RuleMatched, encode};
 use serde_json::Value as Json;
@@ -250,12 +250,13 @@ impl<G: MatchView> MatchStage<G> {
         detail: String,
         context: &mut Context<'_, G>,
     ) {
-        let mut letter = event.source.letter(reason, detail);
-        letter.event_id = Some(event.id().to_string());
-        letter.trigger = Some(matched.trigger.to_owned());
-        letter.rule = Some(matched.rule.rule.to_string());
-        letter.execution_id = Some(execution.to_string());
-        self.send_letter(&letter, reason, context);
+        let about = About {
+            trigger: Some(matched.trigger.to_owned()),
+            rule: Some(matched.rule.rule.to_string()),
+            execution_id: Some(execution.to_string()),
+            event_id: Some(event.id().to_string()),
+        };
+        self.give_up(event.source, Reason::new(reason, detail).about(about), context);
     }
 }
 

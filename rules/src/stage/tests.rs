@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use petrel_bus::{Batch, Facts, OwnedRecord, PartitionState, Record, Taken};
+use petrel_bus::{Batch, Facts, Output, OwnedRecord, PartitionState, Record, Taken};
 use petrel_schemas::{
     ActionRequest, AuditRecord, CriteriaFailed, DeadLetter, EventAudited, ExecutionId, RuleMatched, encode,
 };
@@ -18,6 +18,7 @@ const AT_MS: i64 = 1_795_000_000_000;
 struct View {
     plan: MatchPlan,
     kv: Kv,
+    coming: Option<&'static str>,
 }
 
 impl MatchView for View {
@@ -32,6 +33,9 @@ impl MatchView for View {
     }
     fn kv_version(&self) -> i64 {
         7
+    }
+    fn coming(&self) -> Option<&str> {
+        self.coming
     }
 }
 
@@ -55,7 +59,7 @@ fn bound(topic: &str, offsets: &[i64]) -> Option<Binding> {
 }
 
 fn view(triggers: Vec<(Arc<TriggerPlan>, Option<Binding>)>) -> View {
-    View { plan: MatchPlan::new(triggers), kv: Kv::new([("frozen", r#"["db-9"]"#)]).unwrap() }
+    View { plan: MatchPlan::new(triggers), kv: Kv::new([("frozen", r#"["db-9"]"#)]).unwrap(), coming: None }
 }
 
 fn disk_alerts() -> View {
@@ -385,7 +389,7 @@ fn events_of_petrel_triggers_keep_their_ids() {
     assert_eq!(requests.len(), 2);
     assert!(requests.iter().all(|r| r.execution_id == execution.as_str() && r.event_at_ms == Some(AT_MS)));
     let reasons: Vec<_> = letters(&outputs).into_iter().map(|l| (l.offset, l.reason)).collect();
-    let expected = [(1, "unknown_trigger"), (2, "malformed_json"), (3, "undecodable"), (4, "undecodable")];
+    let expected = [(1, "unknown_trigger"), (2, "malformed_json"), (3, "undecodable"), (4, "not_a_record")];
     assert_eq!(reasons, expected.map(|(offset, reason)| (offset, reason.to_owned())));
 }
 
@@ -439,8 +443,8 @@ fn what_is_too_large_becomes_a_dead_letter() {
     assert_eq!(refused[0].rule.as_deref(), Some("disk.r"));
 
     let request = outputs.iter().find(|o| &*o.topic == "petrel.requests").unwrap();
-    let replaced = stage.too_large(request, 100);
-    let letter = &letters(&replaced)[0];
+    let replaced = stage.spec().give_up_output(request, 400);
+    let letter = &letters(&[replaced])[0];
     assert_eq!((letter.reason.as_str(), letter.topic.as_str()), ("output_too_large", "petrel.requests"));
     assert_eq!(letter.execution_id, Some(requests(&outputs)[0].execution_id.clone()));
 }
@@ -468,6 +472,9 @@ fn an_event_of_a_trigger_to_come_waits_for_it() {
     let after = view(vec![(trigger("disk.old", json!({}), &[]), None), (trigger("disk.new", json!({}), &rules), None)]);
     let (step, outputs) = take(&after, AT_MS + 9_999);
     assert_eq!((step, requests(&outputs).len()), (Taken::All, 1));
+    let compiling = View { coming: Some("rev-2"), ..view(vec![(trigger("disk.old", json!({}), &[]), None)]) };
+    let (step, outputs) = take(&compiling, AT_MS + 1_000_000);
+    assert!(matches!(&step, Taken::Blocked { consumed: 1, reason } if reason.contains("rev-2") && outputs.is_empty()));
     let (step, outputs) = take(&before, AT_MS + 10_000);
     assert_eq!((step, letters(&outputs)[0].reason.as_str()), (Taken::All, "unknown_trigger"));
 }
@@ -478,7 +485,7 @@ fn an_undecided_plan_blocks_every_topic_and_makes_no_dead_letters() {
     let plan = MatchPlan::undecided("the revision cannot be compiled", [binding(&[7, 9, 3]), binding(&[8, 2])]);
     let inputs: Vec<_> = plan.inputs().into_iter().map(|input| (input.name.to_string(), input.start)).collect();
     assert_eq!(inputs, [("alerts".to_owned(), Start::Offsets(vec![7, 2]))]);
-    let view = View { plan, kv: Kv::empty() };
+    let view = View { plan, kv: Kv::empty(), coming: None };
     let (mut stage, _) = stage(options());
     for topic in ["alerts", "petrel.triggers", "bound.no.more"] {
         let (topic, records): (Arc<str>, _) = (topic.into(), records(0, &[b"{}"]));

@@ -1,6 +1,5 @@
 //! Probes.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::Json;
@@ -26,7 +25,7 @@ pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
         problems.extend(stage_problems(name, stats));
     }
     problems.extend(core_problems(core));
-    let blocked = blocked_partitions(&core.stages);
+    let blocked = blocked_partitions(&core.exported.blocked(&core.stages));
     if problems.is_empty() {
         return Ok(Json(json!({ "status": "ready", "blocked": blocked })));
     }
@@ -37,22 +36,22 @@ pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
 /// What is wrong beside the stages' own problems, for people.
 pub(super) fn core_problems(core: &Core) -> Vec<String> {
     let log = core.bus.usage().map(|usage| usage.problems).unwrap_or_default();
-    core.world.problem().into_iter().chain(core.exported.problems()).chain(log).collect()
+    core.world.problems().into_iter().chain(core.exported.problems()).chain(log).collect()
 }
 
 /// The partitions that are blocked, one a line.
-fn blocked_partitions(stages: &[(String, Arc<StageStats>)]) -> Vec<String> {
-    let of_stage = |(name, stats): &(String, Arc<StageStats>)| -> Vec<String> {
-        let line = |blocked: BlockedPartition| {
+fn blocked_partitions(stages: &[(String, Vec<BlockedPartition>)]) -> Vec<String> {
+    let of_stage = |(name, blocked): &(String, Vec<BlockedPartition>)| -> Vec<String> {
+        let line = |blocked: &BlockedPartition| {
             let BlockedPartition { at, offset, reason, since_ms } = blocked;
             format!(
                 "{name}: {}/{} waits at offset {offset} since {}: {reason}",
                 at.topic,
                 at.partition,
-                rfc3339(since_ms)
+                rfc3339(*since_ms)
             )
         };
-        stats.blocked().into_iter().map(line).collect()
+        blocked.iter().map(line).collect()
     };
     stages.iter().flat_map(of_stage).collect()
 }

@@ -4,11 +4,13 @@ use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
+use petrel_audit::SinkStats;
 use serde_json::{Value, json};
 
 use super::health::{core_problems, stage_problems};
 use super::packs::in_force;
 use super::{ApiError, App};
+use crate::metrics::AUDIT;
 use crate::world::rfc3339;
 
 /// `GET /v1/status`.
@@ -30,6 +32,7 @@ pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
             "problems": stage_problems(name, stats).join("; "),
         })
     };
+    let stages: Vec<Value> = core.stages.iter().map(stage).chain(core.exported.audit().map(audit)).collect();
     Ok(Json(json!({
         "instance": core.instance,
         "version": env!("CARGO_PKG_VERSION"),
@@ -37,9 +40,27 @@ pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
         "log": core.bus.usage().map(|usage| json!({ "bytes": usage.bytes, "bytes_max": usage.bytes_max })),
         "revision": in_force(globals.head()),
         "dispatch": if globals.is_paused() { "paused" } else { "running" },
-        "stages": core.stages.iter().map(stage).collect::<Vec<_>>(),
+        "stages": stages,
         "problems": core_problems(core),
     })))
+}
+
+/// The audit sink, which is no stage and tells the same.
+fn audit(stats: &SinkStats) -> Value {
+    let lag = stats.lag.load(Ordering::Relaxed);
+    let problems = stats.problems();
+    json!({
+        "stage": AUDIT,
+        "ready": problems.is_empty(),
+        "partitions": stats.assigned.load(Ordering::Relaxed),
+        "records": stats.records.load(Ordering::Relaxed),
+        "commits": stats.batches.load(Ordering::Relaxed),
+        "rebuilds": stats.rebuilds.load(Ordering::Relaxed),
+        "lag": (lag >= 0).then_some(lag),
+        "restoring": [],
+        "blocked": stats.blocked().iter().map(blocked).collect::<Vec<_>>(),
+        "problems": problems.join("; "),
+    })
 }
 
 fn restoring(restoring: &petrel_bus::Restoring) -> Value {

@@ -70,7 +70,12 @@ impl Rig {
     ) -> Result<Cell> {
         let to = to.iter().map(|(like, to)| (like.clone(), Arc::from(to.as_str()))).collect();
         let stage = EchoStage {
-            spec: StageSpec { name: "echo".into(), changelog: None, silence: None },
+            spec: StageSpec {
+                name: "echo".into(),
+                changelog: None,
+                silence: None,
+                dead_letters: self.topic.as_str().into(),
+            },
             topic: self.topic.as_str().into(),
             echo: Echo::new(like, self.events),
             to,
@@ -177,10 +182,6 @@ impl Stage for EchoStage {
             }
         }
         Taken::All
-    }
-
-    fn too_large(&self, _output: &Output, _limit_bytes: usize) -> Vec<Output> {
-        Vec::new()
     }
 }
 

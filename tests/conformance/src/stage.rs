@@ -56,7 +56,8 @@ impl GlobalsSource<Settings> for SharedSettings {
 /// <label> <value>`.
 ///
 /// A value `timer <ms>` or `silence <ms>` also sets a timer of the key, whose firing writes `fired <key>`; `wait` is
-/// blocked while [`Settings::closed`]; `large <bytes>` makes the output that large. A change of the
+/// blocked while [`Settings::closed`]; `panic` panics, as the timer of a key `panic` does while it is closed; `large <bytes>` makes the output that large. Dead letters go to
+/// the output topic. A change of the
 /// settings to label N writes `globals N` once per partition that has state.
 #[derive(Debug)]
 pub struct CountStage {
@@ -64,6 +65,8 @@ pub struct CountStage {
     topics: Topics,
     /// What was told by `committed`, `aborted` and `revoked`, for tests that look.
     pub told: Vec<&'static str>,
+    /// Whether values that are numbers are none of its input: its own state, which it reads.
+    pub ignores_numbers: bool,
 }
 
 impl CountStage {
@@ -74,13 +77,23 @@ impl CountStage {
             grace_ms: 0,
             longest: Some(Longest { key_ends_with: b"", ms: 60_000 }),
         });
-        let spec = StageSpec { name: name.into(), changelog: Some(topics.changelog.clone()), silence };
-        Self { spec, topics, told: Vec::new() }
+        let (changelog, dead_letters) = (Some(topics.changelog.clone()), topics.output.clone());
+        let spec = StageSpec { name: name.into(), changelog, silence, dead_letters };
+        Self { spec, topics, told: Vec::new(), ignores_numbers: false }
+    }
+
+    /// The same stage, but its counts are its own and last as long as a driver.
+    #[must_use]
+    pub fn without_changelog(mut self) -> Self {
+        self.spec.changelog = None;
+        self
     }
 
     fn take(&self, at: &TopicPartition, offset: i64, key: &[u8], value: &str, context: &mut Context<'_, Settings>) {
         let count: u64 = context.get(key).and_then(|v| std::str::from_utf8(&v).ok()?.parse().ok()).unwrap_or(0) + 1;
         context.put(key, count.to_string().into_bytes()).expect("a number is small");
+        // In the middle of the step, with its state half changed.
+        assert!(value != "panic", "as told");
         let label = context.globals().label;
         let mut text = format!("{}/{}/{offset} {count} {label} {value}", at.topic, at.partition);
         match value.split_once(' ') {
@@ -117,6 +130,9 @@ impl Stage for CountStage {
             if value == "wait" && context.globals().closed {
                 return Taken::Blocked { consumed, reason: "the gate is closed".into() };
             }
+            if self.ignores_numbers && value.parse::<u64>().is_ok() {
+                continue;
+            }
             self.take(&at, record.offset, record.key.unwrap_or_default(), &value, context);
         }
         Taken::All
@@ -124,6 +140,7 @@ impl Stage for CountStage {
 
     fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, Settings>) {
         for timer in due {
+            assert!(*timer.key != *b"panic" || !context.globals().closed, "as told");
             let key = String::from_utf8_lossy(&timer.key).into_owned();
             context.emit(Output::keyed(&self.topics.output, &*timer.key, format!("fired {key}").into_bytes()));
         }
@@ -138,11 +155,6 @@ impl Stage for CountStage {
             let text = format!("globals {label}").into_bytes();
             context.emit(Output::keyed(&self.topics.output, format!("p{}", context.partition()), text));
         }
-    }
-
-    fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
-        let text = format!("too large: {} > {limit_bytes}", output.bytes() > limit_bytes);
-        vec![Output::keyed(&output.topic, output.key.clone().unwrap_or_default(), text.into_bytes())]
     }
 
     fn committed(&mut self) {

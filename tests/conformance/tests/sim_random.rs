@@ -94,7 +94,7 @@ impl Members<'_, '_> {
         match driver.tick() {
             Ok(_) => {}
             Err(DriverError::Crashed(_) | DriverError::Rebuild(_)) => self.up[member] = None,
-            Err(DriverError::Halt(why)) => panic!("halted: {why}"),
+            Err(error @ (DriverError::Halt(_) | DriverError::Panicked(_))) => panic!("{error}"),
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Size {
     pub slots: usize,
     /// Whether the roles `audit` and `api`, too, run twice, so that one can take over from the other.
     pub all_twice: bool,
+    /// Processes with the role `ingest`.
+    pub ingest: usize,
     /// Replicas of Petrel's topics.
     pub replication: i32,
     /// Length of a lease, in milliseconds.
@@ -32,7 +34,7 @@ pub struct Size {
 
 impl Default for Size {
     fn default() -> Self {
-        Self { workers: 2, slots: 4, all_twice: false, replication: 1, lease_ms: 6_000 }
+        Self { workers: 2, slots: 4, all_twice: false, ingest: 0, replication: 1, lease_ms: 6_000 }
     }
 }
 
@@ -63,7 +65,8 @@ impl Cluster {
         let engine = ["clickhouse", "--data-dir", &data, "--listen", &listen];
         let mut members = vec![Member::new(dir, "clickhouse", &engine, &[("PETREL_CHDB_LIB", &library)])];
         let twice = if size.all_twice { 2 } else { 1 };
-        let roles = [("rules", 2), ("executor", 2), ("worker", size.workers), ("audit", twice)];
+        let roles =
+            [("rules", 2), ("executor", 2), ("worker", size.workers), ("audit", twice), ("ingest", size.ingest)];
         for (role, count) in roles {
             members.extend((1..=count).map(|n| serve(dir, &config, role, &format!("{role}-{n}"), "127.0.0.1:0")));
         }
@@ -102,6 +105,17 @@ impl Cluster {
     /// A process by its name.
     pub fn member(&mut self, name: &str) -> Result<&mut Member> {
         self.members.iter_mut().find(|m| m.name() == name).with_context(|| format!("there is no {name}"))
+    }
+
+    /// Every process of Petrel's own, the API first.
+    pub fn petrels(&mut self) -> Vec<&mut Member> {
+        let members = self.members.iter_mut().filter(|member| member.name() != "clickhouse");
+        self.apis.iter_mut().map(|(member, _)| member).chain(members).collect()
+    }
+
+    /// Prefix of Petrel's own topics.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// Full name of one of Petrel's own topics.

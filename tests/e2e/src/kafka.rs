@@ -147,6 +147,13 @@ impl Feed {
     }
 }
 
+/// Names of all topics that begin so.
+pub fn topics_of(bootstrap: &str, prefix: &str) -> Result<Vec<String>> {
+    let consumer: BaseConsumer = client(bootstrap).create()?;
+    let metadata = consumer.fetch_metadata(None, TIMEOUT)?;
+    Ok(metadata.topics().iter().map(|t| t.name().to_owned()).filter(|name| name.starts_with(prefix)).collect())
+}
+
 /// Values of all records that a read_committed consumer is shown, from the topic's beginning to the
 /// end that it has when this is called.
 pub fn committed_values(bootstrap: &str, topic: &str) -> Result<Vec<Vec<u8>>> {

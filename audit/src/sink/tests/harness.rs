@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use petrel_bus::{
-    Clock, Fetched, GroupEvent, InputTopic, Output, OwnedRecord, Position, RestoreFrom, Restored, Session,
+    Begin, Clock, Fetched, GroupEvent, InputTopic, Output, OwnedRecord, Position, RestoreFrom, Restored, Session,
     SessionError, TopicPartition,
 };
 use petrel_schemas::{CriteriaFailed, DeadLetter, OutputCaptured, RuleMatched, encode};
 
+use super::super::intent::Intent;
 use super::super::service::{SinkOptions, SinkTopics};
 use super::super::stats::SinkStats;
 use super::super::step::{Sink, SinkPoint, StepError};
@@ -24,9 +25,29 @@ pub(super) struct Log {
     committed: BTreeMap<TopicPartition, (i64, Option<String>)>,
 }
 
+impl Log {
+    /// Another value for the record at that place of a partition; its offset.
+    pub(super) fn replace(&mut self, at: &TopicPartition, place: usize, value: Vec<u8>) -> i64 {
+        let record = &mut self.records.get_mut(at).expect("a partition")[place];
+        record.value = Some(value);
+        record.offset
+    }
+
+    /// A range that a member has recorded and not written.
+    pub(super) fn record_intent(&mut self, at: &TopicPartition, first: i64, last: i64) {
+        self.committed.insert(at.clone(), (first, Some(Intent { first, last }.encode())));
+    }
+
+    /// Where the group goes on.
+    pub(super) fn committed(&self, at: &TopicPartition) -> Option<i64> {
+        self.committed.get(at).map(|(offset, _)| *offset)
+    }
+}
+
 /// The only member of its group.
 pub(super) struct Member<'a> {
     log: &'a mut Log,
+    group: Arc<str>,
     assigned: bool,
     next: BTreeMap<TopicPartition, i64>,
     paused: BTreeSet<TopicPartition>,
@@ -36,11 +57,15 @@ pub(super) struct Member<'a> {
 
 impl<'a> Member<'a> {
     pub(super) fn new(log: &'a mut Log, fetch_max: usize) -> Self {
-        Self { log, assigned: false, next: BTreeMap::new(), paused: BTreeSet::new(), fetch_max }
+        Self { log, group: "sink".into(), assigned: false, next: BTreeMap::new(), paused: BTreeSet::new(), fetch_max }
     }
 }
 
 impl Session for Member<'_> {
+    fn group(&self) -> &Arc<str> {
+        &self.group
+    }
+
     fn subscribe(&mut self, _: &[InputTopic]) -> Result<(), SessionError> {
         Ok(())
     }
@@ -72,12 +97,14 @@ impl Session for Member<'_> {
         Ok(Vec::new())
     }
 
-    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
-        let position = |at: &TopicPartition| {
-            let (offset, metadata) = self.log.committed.get(at).cloned().unwrap_or_default();
-            Position { at: at.clone(), offset, metadata }
+    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
+        let begin = |at: &TopicPartition| {
+            let committed = self.log.committed.get(at).cloned();
+            let is_committed = committed.is_some();
+            let (offset, metadata) = committed.unwrap_or_default();
+            Begin { position: Position { at: at.clone(), offset, metadata }, committed: is_committed }
         };
-        Ok(assigned.iter().map(position).collect())
+        Ok(assigned.iter().map(begin).collect())
     }
 
     fn restore(&mut self, _: &[RestoreFrom], _: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
@@ -116,8 +143,8 @@ impl Session for Member<'_> {
         self.next.get(at).copied().unwrap_or(0)
     }
 
-    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
-        Ok(self.log.records[at].last().map_or(0, |r| r.offset + 1))
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
+        Ok(partitions.iter().map(|at| Some(self.log.records[at].last().map_or(0, |r| r.offset + 1))).collect())
     }
 
     fn lag(&mut self) -> Option<u64> {
@@ -226,8 +253,8 @@ pub(super) fn value(topic: &str, n: i64) -> Vec<u8> {
             event_at_ms: n,
             revision: "r".into(),
         }),
-        // Of a schema that nobody knows: a row of dead_letters.
-        _ => [vec![0xC3, 0x01], vec![7; 12]].concat(),
+        // Nobody can read it: a row of dead_letters.
+        _ => b"damaged".to_vec(),
     }
 }
 

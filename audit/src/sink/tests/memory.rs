@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use petrel_bus::TopicPartition;
+
 use super::super::service::SinkOptions;
 use super::super::stats::SinkStats;
 use super::super::step::{Sink, SinkPoint};
 use super::super::writer::{Counted, Range, Writer};
-use super::harness::{Counting, Member, live, log, options, points, topics, value};
+use super::harness::{Counting, Log, Member, live, log, options, points, topics, value};
 use crate::client::SqlError;
 use crate::rows::{Rows, Source, Table};
 use crate::tables::TablesError;
@@ -157,21 +159,23 @@ fn an_outage_loses_nothing_and_is_told() {
 }
 
 #[test]
-fn unreadable_records_are_dead_letters_with_their_reason() {
+fn damaged_records_are_dead_letters_with_their_reason() {
     let mut rows = Rows::default();
     let audit = Source { topic: "petrel.audit", partition: 3, dead_letters: false };
     let letters = Source { topic: "petrel.dead_letters", partition: 3, dead_letters: true };
     let huge = vec![0; 100 << 10];
-    let unknown = [vec![0xC3, 0x01], vec![7; 12]].concat();
+    let mut corrupt = value("petrel.audit", 0);
+    corrupt.push(1);
     let cases: [(Source<'_>, &[u8], &str); 5] = [
         (audit, b"plain text", "not_a_record"),
         (audit, b"", "not_a_record"),
-        (audit, &unknown, "unknown_schema"),
+        (audit, &corrupt, "corrupt_record"),
         (letters, &value("petrel.audit", 0), "unexpected_kind"),
         (audit, &huge, "not_a_record"),
     ];
     for (source, value, reason) in cases {
-        rows.add(source, petrel_bus::Record { offset: 9, timestamp_ms: 5, key: None, value: Some(value) });
+        let record = petrel_bus::Record { offset: 9, timestamp_ms: 5, key: None, value: Some(value) };
+        assert_eq!(rows.add(source, record), Ok(()));
         let row = rows.dead_letters.last().expect("a row");
         assert_eq!((row.reason.as_str(), row.stage.as_str(), row.log_offset), (reason, "audit", 9));
         assert_eq!((row.record_bytes as usize, row.head.len()), (value.len(), value.len().min(64 << 10)));
@@ -192,4 +196,64 @@ fn much_that_waits_is_written_before_its_time_from_the_fullest_partition_on() {
     };
     assert_eq!(batches(usize::MAX), 0);
     assert!(batches(1_000) > 1);
+}
+
+/// Of a schema that this release does not know, as a newer one writes it.
+fn newer() -> Vec<u8> {
+    [vec![0xC3, 0x01], vec![7; 12]].concat()
+}
+
+/// What the partitions of [`log`] have in the tables when one of them holds a record of a newer release at its
+/// seventh place.
+fn live_with_a_newer_record(log: &mut Log, stats: &Arc<SinkStats>) -> BTreeMap<(String, u32), usize> {
+    let mut tables = Tables::default();
+    let (topics, options) = (topics(), options(5));
+    let mut member = Member::new(log, 4);
+    let mut sink = Sink::new(&mut member, &mut tables, &topics, &options, Arc::new(Counting), stats.clone())
+        .expect("it subscribes");
+    for _ in 0..200 {
+        sink.step(&mut |_| false).expect("a record of a newer release is no error");
+    }
+    sink.finish(&mut |_| false).expect("it ends");
+    let mut rows = BTreeMap::new();
+    for (topic, partition, _) in tables.rows.values().flatten() {
+        *rows.entry((topic.clone(), *partition)).or_default() += 1;
+    }
+    rows
+}
+
+#[test]
+fn a_record_of_a_newer_release_makes_its_partition_wait_and_no_other() {
+    let (mut log, stats) = (log(20), Arc::new(SinkStats::default()));
+    let at = TopicPartition { topic: "petrel.audit".into(), partition: 1 };
+    let offset = log.replace(&at, 7, newer());
+    let rows = live_with_a_newer_record(&mut log, &stats);
+    let audit = |partition| ("petrel.audit".to_owned(), partition);
+    assert_eq!(rows, [(audit(0), 20), (audit(1), 7), (("petrel.dead_letters".to_owned(), 0), 20)].into());
+    let blocked = stats.blocked();
+    assert_eq!(blocked.len(), 1, "{blocked:?}");
+    assert_eq!((&blocked[0].at, blocked[0].offset), (&at, offset));
+    assert!(blocked[0].reason.contains("newer release") && blocked[0].since_ms > 0, "{blocked:?}");
+    assert_eq!(log.committed(&at), Some(offset - 1), "behind the last record that it could read");
+
+    // A member that can read it goes on from there, and nothing is missing or twice.
+    log.replace(&at, 7, value("petrel.audit", 0));
+    let rows = live_with_a_newer_record(&mut log, &stats);
+    assert_eq!((rows.get(&audit(1)), stats.blocked()), (Some(&13), Vec::new()));
+}
+
+#[test]
+fn a_recorded_range_with_a_record_of_a_newer_release_is_not_written_in_part() {
+    let (mut log, stats) = (log(20), Arc::new(SinkStats::default()));
+    let at = TopicPartition { topic: "petrel.audit".into(), partition: 1 };
+    // A newer release had recorded it, and was taken back before it had written it.
+    let offset = log.replace(&at, 3, newer());
+    log.record_intent(&at, 0, 9);
+    let rows = live_with_a_newer_record(&mut log, &stats);
+    assert_eq!(rows.get(&("petrel.audit".to_owned(), 1)), None);
+    assert_eq!(stats.blocked().iter().map(|b| b.offset).collect::<Vec<_>>(), [offset]);
+    assert_eq!(log.committed(&at), Some(0));
+    log.replace(&at, 3, value("petrel.audit", 3));
+    let rows = live_with_a_newer_record(&mut log, &stats);
+    assert_eq!(rows.get(&("petrel.audit".to_owned(), 1)), Some(&20));
 }

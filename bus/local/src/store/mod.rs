@@ -272,9 +272,14 @@ impl Batch<'_> {
         self.batch.insert(&self.store.bounds, layout::slot_key(slot), layout::bounds_value(bounds));
     }
 
-    pub(crate) fn offset(&mut self, group: &str, at: &TopicPartition, (offset, metadata): &Committed) {
-        let value = layout::offsets_value(*offset, metadata.as_deref());
-        self.batch.insert(&self.store.offsets, layout::offsets_key(group, at), value);
+    pub(crate) fn offset(&mut self, group: &str, at: &TopicPartition, committed: Option<&Committed>) {
+        let key = layout::offsets_key(group, at);
+        match committed {
+            Some((offset, metadata)) => {
+                self.batch.insert(&self.store.offsets, key, layout::offsets_value(*offset, metadata.as_deref()));
+            }
+            None => self.batch.remove(&self.store.offsets, key),
+        }
     }
 
     /// Writes everything; `commits` numbers the batch.

@@ -2,13 +2,17 @@
 
 use std::borrow::Cow;
 
-use petrel_bus::{Batch, Context, DueTimer, InputTopic, Output, Record, Stage, StageSpec, Taken};
+use petrel_bus::{Batch, Context, DueTimer, InputTopic, Record, Stage, StageSpec, Taken};
 use petrel_execution::{Known, codec};
 use petrel_executor::owner::OwnerStage;
+use petrel_executor::worker::OwnerInputs;
 use petrel_schemas::{RequestsRecord, ResultsRecord, encode};
 
 use super::Planted;
-use crate::pack::{self, Known as Catalog};
+use crate::pack::{self, Known as View};
+
+/// What owners know.
+type Catalog = OwnerInputs<View>;
 
 /// The owners' stage, behind something that changes what it is told.
 pub struct GullibleOwner {
@@ -77,10 +81,6 @@ impl Stage for GullibleOwner {
 
     fn globals_changed(&mut self, context: &mut Context<'_, Catalog>) {
         self.inner.globals_changed(context);
-    }
-
-    fn too_large(&self, output: &Output, limit_bytes: usize) -> Vec<Output> {
-        self.inner.too_large(output, limit_bytes)
     }
 
     fn committed(&mut self) {

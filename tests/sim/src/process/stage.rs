@@ -100,6 +100,8 @@ impl<S: Stage + 'static> Body for StageBody<S> {
                 self.back_off()
             }
             Err(DriverError::Crashed(_)) => Turn::Killed,
+            // No stage of the product has a reason to: it is what a seed is searched for.
+            Err(error @ DriverError::Panicked(_)) => Turn::Halted(error.to_string()),
             Err(DriverError::Halt(why)) => Turn::Halted(why),
         }
     }
