@@ -217,9 +217,10 @@ where
         let is_due = |b: &Buffer| b.due_in(limits, now_ms).is_some_and(|due| due.is_zero() || all);
         let mut due: Vec<TopicPartition> = self.buffers.values().filter(|b| is_due(b)).map(|b| b.at.clone()).collect();
         // Behind, every partition would fill up to the size of a batch before the first one is written.
-        let waiting_bytes: usize = self.buffers.values().map(Buffer::waiting_bytes).sum();
+        let can_be_written = || self.buffers.values().filter(|b| b.due_in(limits, now_ms).is_some());
+        let waiting_bytes: usize = can_be_written().map(Buffer::waiting_bytes).sum();
         if due.is_empty() && waiting_bytes > self.options.waiting_bytes_max {
-            due.extend(self.buffers.values().max_by_key(|b| b.waiting_bytes()).map(|b| b.at.clone()));
+            due.extend(can_be_written().max_by_key(|b| b.waiting_bytes()).map(|b| b.at.clone()));
         }
         if due.is_empty() && self.prepared && self.outage.is_none() {
             return Ok(());
