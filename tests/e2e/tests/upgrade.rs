@@ -118,7 +118,7 @@ fn forward_back_and_finish(cluster: &mut Cluster, kafka: &str, sink: &HttpSink, 
     ensure!(cli.json(&["upgrade", "finish"])?["changed"] == false, "it is finished once");
     goes_on(sink, "after the upgrade was finished")?;
     let newer = newer_topics(cluster, kafka)?;
-    for name in ["requests", "results", "executions", "audit", "tasks.default", "triggers", "processes"] {
+    for name in ["requests", "results", "executions", "audit", "tasks.default", "triggers", "processes", "positions"] {
         ensure!(newer.contains(&cluster.topic(name)), "{name} is not written in the new format: {newer:?}");
     }
     let overlooked = member(cluster, OVERLOOKED);
