@@ -20,6 +20,7 @@ mod process;
 mod roles;
 mod sink;
 mod sql;
+mod state;
 mod stop;
 mod telemetry;
 mod world;
