@@ -1,5 +1,6 @@
 //! What a bus is, beside its sessions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,6 +159,16 @@ pub trait Bus: Send + Sync {
     /// # Errors
     /// See [`BusError`].
     fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<i64>, BusError>;
+
+    /// What tells topics from earlier ones of the same names, where the log can tell. A log whose topics are never
+    /// deleted need not.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    fn incarnations(&self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, String>, BusError> {
+        let _ = topics;
+        Ok(BTreeMap::new())
+    }
 
     /// How full the log is; none where its limits are not Petrel's business.
     fn usage(&self) -> Option<LogUsage> {

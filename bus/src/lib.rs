@@ -59,7 +59,7 @@ pub use state::{PartitionState, StateTooLarge};
 pub use stats::{BlockedPartition, StageStats};
 pub use store::{
     Change, DueTimer, KEY_BYTES_MAX, Mark, MemoryStore, MemoryStores, Pair, Pairs, StateStore, StateStores, StoreError,
-    StoreName, Timer, TimerKind, Timers,
+    StoreName, Timer, TimerKind, Timers, is_fresh,
 };
 pub use tail::LogTail;
 pub use unreadable::{NotYet, Unreadable};

@@ -21,14 +21,14 @@ impl TimerKind {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Lease, Self::BackOff, Self::ScheduleToStart, Self::Deadline, Self::Remember];
 
-    /// As keys have it.
-    pub const fn as_str(self) -> &'static str {
+    /// How the keys of its timers end.
+    pub const fn key_end(self) -> &'static str {
         match self {
-            Self::Lease => "lease",
-            Self::BackOff => "back_off",
-            Self::ScheduleToStart => "schedule_to_start",
-            Self::Deadline => "deadline",
-            Self::Remember => "remember",
+            Self::Lease => "/lease",
+            Self::BackOff => "/back_off",
+            Self::ScheduleToStart => "/schedule_to_start",
+            Self::Deadline => "/deadline",
+            Self::Remember => "/remember",
         }
     }
 
@@ -41,13 +41,14 @@ impl TimerKind {
 
 /// Key of a timer.
 pub fn timer_key(execution: &ExecutionId, kind: TimerKind) -> Vec<u8> {
-    format!("{execution}/{}", kind.as_str()).into_bytes()
+    format!("{execution}{}", kind.key_end()).into_bytes()
 }
 
 /// Whose timer a key is, and which; nothing for a key that is no execution's.
 pub fn parse_timer_key(key: &[u8]) -> Option<(ExecutionId, TimerKind)> {
-    let (id, kind) = std::str::from_utf8(key).ok()?.split_once('/')?;
-    let kind = TimerKind::ALL.into_iter().find(|k| k.as_str() == kind)?;
+    let key = std::str::from_utf8(key).ok()?;
+    let (id, end) = key.split_at_checked(key.find('/')?)?;
+    let kind = TimerKind::ALL.into_iter().find(|kind| kind.key_end() == end)?;
     Some((ExecutionId::parse(id).ok()?, kind))
 }
 

@@ -22,6 +22,7 @@ mod process;
 mod roles;
 mod sink;
 mod sql;
+mod state;
 mod stop;
 mod telemetry;
 mod upgrade;

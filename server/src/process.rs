@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use petrel_bus::{Bus, BusError, Clock, Publisher, StateStores, TopicSpec};
-use petrel_bus_cache::{CacheOptions, DiskStores};
+use petrel_bus::{Bus, BusError, Clock, Publisher, TopicSpec};
 use petrel_catalog::Retention;
 use petrel_ingest::admission::{Admission, AdmissionOptions};
 use petrel_ingest::bindings::MissingTopic;
@@ -30,10 +29,8 @@ use crate::sql::Sql;
 use crate::stop::Stop;
 use crate::upgrade::Upgrade;
 use crate::world::{Needs, World};
-use crate::{activity, instance, packs, sql, telemetry};
+use crate::{activity, instance, packs, sql, state, telemetry};
 
-/// Folder of the cache of keyed state, in the data directory.
-const STATE: &str = "state";
 /// First and longest pause while the log cannot be reached.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -134,7 +131,7 @@ async fn up(
     let mut exported = Exported::default();
     let publisher = publisher(&bus, instance, world.format()).await?;
     let cluster_id = blocking(&bus, |bus| bus.cluster_id()).await?;
-    let stores = state_stores(config, roles, &cluster_id).await?;
+    let stores = state::open_stores(config, roles, &bus, &topics, &cluster_id).await?;
     let parts = Parts {
         config,
         instance,
@@ -254,26 +251,8 @@ async fn ensure_topics(bus: &Arc<dyn Bus>, topics: &Topics, config: &Config, app
     }
 }
 
-/// Opens the cache of keyed state, if a role of this process has any.
-async fn state_stores(
-    config: &Config,
-    roles: &BTreeSet<Role>,
-    cluster_id: &str,
-) -> anyhow::Result<Option<Arc<dyn StateStores>>> {
-    if !roles.contains(&Role::Executor) && !roles.contains(&Role::Ingest) {
-        return Ok(None);
-    }
-    let options = CacheOptions {
-        memory_bytes_max: config.state_memory_bytes_max,
-        age_ms_max: config.delete_retention_ms / 2,
-        ..CacheOptions::new(config.data_dir.join(STATE), cluster_id)
-    };
-    let opened = tokio::task::spawn_blocking(move || DiskStores::open(options)).await?;
-    Ok(Some(Arc::new(opened.context("the folder for state in the data directory cannot be used")?)))
-}
-
 /// Calls to the bus block, so they happen off the runtime.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     bus: &Arc<dyn Bus>,
     call: impl FnOnce(&dyn Bus) -> Result<T, BusError> + Send + 'static,
 ) -> Result<T, BusError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use petrel_bus::{StateStore, StateStores, StoreError, StoreName};
+use petrel_bus::{StateStore, StateStores, StoreError, StoreName, is_fresh};
 
 use crate::attempts::Attempt;
 use crate::database::{Database, OpenError};
@@ -113,7 +113,7 @@ fn look_up(store: &DiskStore, now_ms: i64, age_ms_max: i64) -> Result<Found, Sto
     let (slot, incarnation) = layout::parse_name(&value).ok_or_else(|| database.broke("a name cannot be read"))?;
     let head = read_head(database, slot)?;
     Ok(match head {
-        Some(head) if incarnation == store.incarnation && is_fresh(head, now_ms, age_ms_max) => {
+        Some(head) if incarnation == store.incarnation && is_fresh(head.at_ms, now_ms, age_ms_max) => {
             Found::Usable(slot, head)
         }
         _ => Found::Useless(slot),
@@ -123,15 +123,6 @@ fn look_up(store: &DiskStore, now_ms: i64, age_ms_max: i64) -> Result<Found, Sto
 fn read_head(database: &Database, slot: Slot) -> Result<Option<layout::Head>, StoreError> {
     let Some(value) = database.get(slot.head_key())? else { return Ok(None) };
     layout::parse_head(&value).map(Some).ok_or_else(|| database.broke("a head cannot be read"))
-}
-
-/// How far another clock may be ahead of this one's for what it dated to be believed, in milliseconds.
-const CLOCK_SKEW_MS_MAX: i64 = 3_600_000;
-
-fn is_fresh(head: layout::Head, now_ms: i64, age_ms_max: i64) -> bool {
-    // An instant that has not come was written by a clock that was wrong: how old it is, nobody knows.
-    let age_ms = now_ms.saturating_sub(head.at_ms);
-    (-CLOCK_SKEW_MS_MAX..=age_ms_max).contains(&age_ms)
 }
 
 /// Partitions that went elsewhere may come back, but not after so long.
@@ -148,7 +139,7 @@ fn forget_old(
             continue;
         }
         let (slot, _) = layout::parse_name(&value).ok_or_else(|| database.broke("a name cannot be read"))?;
-        if !read_head(database, slot)?.is_some_and(|head| is_fresh(head, now_ms, age_ms_max)) {
+        if !read_head(database, slot)?.is_some_and(|head| is_fresh(head.at_ms, now_ms, age_ms_max)) {
             old.push((key.to_vec(), slot));
         }
     }

@@ -223,7 +223,7 @@ fn only_what_is_of_this_log_and_fresh_is_used() {
     let anew = (None, false);
     type Change = fn(&mut CacheOptions);
     type Case = (&'static str, Change, u32, i64, (Option<i64>, bool));
-    let cases: [Case; 7] = [
+    let cases: [Case; 9] = [
         ("nothing changed", |_| (), 0, 150, used),
         ("another partition", |_| (), 1, 100, anew),
         ("too old", |_| (), 0, 151, anew),
@@ -231,6 +231,8 @@ fn only_what_is_of_this_log_and_fresh_is_used() {
         ("another memory size", |o| o.memory_bytes_max *= 2, 0, 100, anew),
         ("a changelog made anew", |o| drop(o.incarnations.insert("executions".into(), "2".into())), 0, 100, anew),
         ("a clock that was set back", |_| (), 0, 50, used),
+        ("a clock that is an hour behind the one that dated it", |_| (), 0, 100 - 3_600_000, used),
+        ("one further behind: somebody's was wrong", |_| (), 0, 99 - 3_600_000, anew),
     ];
     for (what, change, partition, now_ms, wanted) in cases {
         let dir = TempDir::new().unwrap();

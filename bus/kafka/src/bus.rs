@@ -1,6 +1,6 @@
 //! The bus itself, and the client that asks questions.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use rdkafka::metadata::Metadata;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::context::Context;
+use crate::describe;
 use crate::faults::bus_error;
 use crate::lists::number;
 use crate::offsets::{self, Which};
@@ -66,6 +67,10 @@ impl Bus for KafkaBus {
 
     fn partitions(&self, topic: &str) -> Result<Option<u32>, BusError> {
         self.questions.partitions(topic)
+    }
+
+    fn incarnations(&self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, String>, BusError> {
+        describe::topic_ids(self.questions.client().client(), topics, self.options.request_timeout())
     }
 
     fn end_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError> {

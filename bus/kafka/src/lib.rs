@@ -14,6 +14,7 @@
 
 mod bus;
 mod context;
+mod describe;
 mod faults;
 mod lists;
 mod membership;

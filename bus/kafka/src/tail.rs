@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use petrel_bus::{BusError, Record, Tail};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::bus::Questions;
@@ -75,6 +76,17 @@ impl KafkaTail {
     }
 }
 
+/// Whether somebody must act before the topic can be read.
+fn is_refusal(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{
+        ClusterAuthorizationFailed, GroupAuthorizationFailed, SaslAuthenticationFailed, TopicAuthorizationFailed,
+    };
+    matches!(
+        code,
+        TopicAuthorizationFailed | GroupAuthorizationFailed | ClusterAuthorizationFailed | SaslAuthenticationFailed
+    )
+}
+
 impl Tail for KafkaTail {
     fn next(&mut self, wait: Duration, each: &mut dyn FnMut(u32, Record<'_>)) -> Result<(), BusError> {
         let deadline = Instant::now() + wait;
@@ -101,6 +113,10 @@ impl Tail for KafkaTail {
                 }
                 Polled::Error { fatal: true, reason, .. } => {
                     return Err(BusError::Unavailable(format!("{topic} cannot be followed: {reason}")));
+                }
+                // librdkafka would go on without a word until somebody gives the right.
+                Polled::Error { code, reason, .. } if is_refusal(code) => {
+                    return Err(BusError::Configuration(format!("no right to read topic {topic}: {reason}")));
                 }
                 Polled::Nothing => break,
                 _ if records == 0 => pause = deadline.saturating_duration_since(Instant::now()),

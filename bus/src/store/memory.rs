@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Change, DueTimer, Mark, Pairs, StateStore, StateStores, StoreError, StoreName, Timer, TimerKind, Timers};
+use super::{
+    Change, DueTimer, Mark, Pairs, StateStore, StateStores, StoreError, StoreName, Timer, TimerKind, Timers, is_fresh,
+};
 
 #[derive(Debug, Default)]
 struct Table {
@@ -170,8 +172,7 @@ impl StateStores for MemoryStores {
         place.turn = turn;
         // Whoever has it open keeps what was in it: this one begins anew.
         let table = std::mem::take(&mut place.table);
-        let too_old = self.age_ms_max.is_some_and(|max| now_ms.saturating_sub(table.at_ms) > max);
-        let is_whole = table.position.is_some() && !too_old;
+        let is_whole = table.position.is_some() && is_fresh(table.at_ms, now_ms, self.age_ms_max.unwrap_or(i64::MAX));
         let table = if is_whole { table } else { Table::default() };
         Ok(Box::new(MemoryStore { table, home: Some((self.shelf.clone(), name.clone(), turn)) }))
     }

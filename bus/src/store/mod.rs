@@ -111,6 +111,17 @@ pub struct Mark {
     pub at_ms: i64,
 }
 
+/// How far another clock may be ahead of this one's for what it dated to be believed, in milliseconds.
+const CLOCK_SKEW_MS_MAX: i64 = 3_600_000;
+
+/// Whether a store that was whole at an instant is used at another, both in milliseconds since the epoch: it
+/// is at most so many milliseconds old.
+pub fn is_fresh(at_ms: i64, now_ms: i64, age_ms_max: i64) -> bool {
+    // An instant that lies far ahead was written by a clock that was wrong: how old it is, nobody knows.
+    let age_ms = now_ms.saturating_sub(at_ms);
+    (-CLOCK_SKEW_MS_MAX..=age_ms_max).contains(&age_ms)
+}
+
 /// A key of the state and its value, owned or borrowed from the store.
 pub type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 /// Pairs in order of their keys.

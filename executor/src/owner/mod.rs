@@ -22,7 +22,7 @@ use petrel_bus::{
     Start as StartAt, Taken, Unreadable,
 };
 use petrel_execution::owner::Message;
-use petrel_execution::parse_timer_key;
+use petrel_execution::{TimerKind, parse_timer_key};
 use petrel_schemas::{RequestsRecord, ResultsRecord};
 
 use crate::metrics::ExecutorMetrics;
@@ -58,7 +58,10 @@ impl<G: ExecutorView> OwnerStage<G> {
             silence: Some(Silence {
                 input: options.topics.results(),
                 grace_ms: options.limits.lease_ms,
-                longest: Some(Longest { key_ends_with: b"/lease", ms: options.limits.lease_ms }),
+                longest: Some(Longest {
+                    key_ends_with: TimerKind::Lease.key_end().as_bytes(),
+                    ms: options.limits.lease_ms,
+                }),
             }),
             dead_letters: options.topics.dead_letters(),
         };

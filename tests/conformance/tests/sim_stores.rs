@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use petrel_bus::sim::{ProcessClock, SimBus, SimClock, SimOptions};
 use petrel_bus::{
-    Change, DriverError, DriverPoint, MemoryStores, StageStats, StateStores, StoreName, Timer, TimerKind,
+    Bus, Change, Clock, Driver, DriverError, DriverOptions, DriverPoint, MemoryStores, Output, StageStats, StateStores,
+    StoreName, Timer, TimerKind, partition_of,
 };
 use petrel_conformance_tests::{CountStage, SimUnderTest, World};
 
@@ -144,7 +146,8 @@ fn meddle(world: &World<'_, SimUnderTest>, stores: &MemoryStores, between: impl 
     run(world, &mut world.stage(), 30);
     for partition in 0..2 {
         let (stage, changelog) = ("count".into(), world.topics.changelog.clone());
-        let mut store = stores.open(&StoreName { stage, changelog, partition }, 0).unwrap();
+        let now_ms = world.under.clock.now_ms();
+        let mut store = stores.open(&StoreName { stage, changelog, partition }, now_ms).unwrap();
         assert!(store.position().is_some());
         let timer = Timer { kind: TimerKind::Time, due_ms: 0 };
         store.apply(&[Change::Timer(b"meddled", Some(timer))], None).unwrap();
@@ -183,4 +186,50 @@ fn a_cache_that_its_changelog_does_not_go_on_from_is_thrown_away() {
         });
         assert_eq!(fired, !is_cut, "what is in a cache that fits is believed, else nothing of it");
     }
+}
+
+/// How long tombstones stay below, in milliseconds: shorter than the records of the input do.
+const TOMBSTONES_MS: i64 = 60_000;
+
+/// What a key counts up to for a member whose cache was dated by a clock that far ahead, and from whose changelog
+/// the key's tombstone has gone since.
+fn counted_after_a_wrong_clock(ahead_ms: i64) -> String {
+    let clock = SimClock::at(1_700_000_000_000);
+    let options = SimOptions { delete_retention_ms: TOMBSTONES_MS, ..SimOptions::default() };
+    let under = SimUnderTest { bus: SimBus::new(clock.clone(), options), clock, stores: None };
+    let world = world(&under);
+    let stores = Arc::new(MemoryStores::with_age_ms_max(TOMBSTONES_MS / 2));
+    let member = |stage: &mut CountStage, clock: Arc<dyn Clock>, outputs: usize| {
+        let session = under.bus.session(&world.session_options("a")).unwrap();
+        let options = DriverOptions { stores: Some(stores.clone()), ..world.options.clone() };
+        let mut driver = Driver::new(stage, session, world.settings.clone(), clock, options, Arc::default());
+        world.run_until("outputs", &mut [&mut driver], || world.output_count() >= outputs).unwrap();
+        driver.finish().unwrap();
+    };
+    world.publish("in", &[("k", "v"), ("k", "v")]);
+    let wrong = ProcessClock::new(under.clock.clone());
+    wrong.set_machine(ahead_ms);
+    wrong.start();
+    member(&mut world.stage(), wrong, 2);
+    // Somebody else has the partition, and forgets the key; nothing of it is left in the changelog.
+    let changelog = world.topics.changelog.clone();
+    let partition = partition_of(b"k", 2);
+    let tombstone = Output::to_partition(&changelog, partition, "k", None);
+    under.bus.publisher("other").unwrap().publish(vec![tombstone]).wait().unwrap();
+    for _ in 0..2 {
+        under.bus.compact(&changelog);
+        under.clock.advance(TOMBSTONES_MS + 1);
+    }
+    under.bus.compact(&changelog);
+    world.publish("in", &[("k", "last")]);
+    member(&mut world.stage(), under.clock.clone(), 3);
+    let last = world.outputs().into_iter().find(|output| output.ends_with("last")).unwrap();
+    last.split(' ').nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn a_cache_that_a_wrong_clock_has_dated_is_not_believed() {
+    assert_eq!(counted_after_a_wrong_clock(0), "1", "it is too old");
+    // By its date it is from tomorrow.
+    assert_eq!(counted_after_a_wrong_clock(24 * 3_600_000), "1");
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use petrel_bus::{Bus, BusError, TopicSpec};
-use petrel_testkit::shared_kafka;
+use petrel_testkit::{shared_kafka, wait_until};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ConfigSource, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
@@ -123,4 +123,28 @@ fn offsets_are_told_by_partition() {
     assert_eq!(bus.beginning_offsets(&name), Ok(vec![0, 4]));
     let none = unique("none");
     assert_eq!(bus.end_offsets(&none), Err(BusError::UnknownTopic(none.to_string())));
+}
+
+#[test]
+fn a_topic_that_was_made_anew_is_another_one() {
+    let Some(address) = shared_kafka() else { return };
+    let bus = bus(address);
+    let (name, other) = (topic(&bus, "anew", 1), topic(&bus, "other", 1));
+    let asked = || bus.incarnations(&[name.clone(), other.clone(), unique("none")]).unwrap();
+    let first = asked();
+    assert_eq!(first.keys().collect::<Vec<_>>(), [&name, &other]);
+    assert_ne!(first[&name], first[&other]);
+    assert_eq!(asked(), first, "it stays the same");
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
+    let deleted = futures_executor::block_on(admin.delete_topics(&[&*name], &AdminOptions::new())).unwrap();
+    assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+    wait_until("it is gone", PATIENCE, || asked().len() == 1);
+    let (partitions, compacted) = (1, false);
+    let spec = TopicSpec { name: name.clone(), partitions, compacted, retention_ms: None, delete_retention_ms: None };
+    wait_until("it is there again", PATIENCE, || bus.ensure_topics(std::slice::from_ref(&spec)).is_ok());
+    wait_until("it is known again", PATIENCE, || asked().len() == 2);
+    let second = asked();
+    assert_ne!(second[&name], first[&name]);
+    assert_eq!(second[&other], first[&other]);
 }

@@ -161,7 +161,10 @@ impl Member {
             }
         }
         self.session.accept(&positions)?;
-        self.session.commit(&starts)?;
+        // An empty commit would end a transaction that is open, without the fence of the group.
+        if !starts.is_empty() {
+            self.session.commit(&starts)?;
+        }
         self.begun.extend(positions);
         Ok(())
     }
