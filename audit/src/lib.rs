@@ -25,4 +25,4 @@ pub use client::SqlError;
 pub use query::{Format, QueryLimits, SqlClient};
 pub use rows::Table;
 pub use sink::{MemoryRow, MemorySink, MemoryTables, SinkHandle, SinkOptions, SinkStats, SinkTopics, spawn_sink};
-pub use tables::{Migrated, TablesError, migrate};
+pub use tables::{KeepDays, Migrated, TablesError, keep, migrate};

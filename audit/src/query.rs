@@ -6,7 +6,7 @@ use crate::client::{Connection, SqlError, timed};
 
 /// What one event caused, in order of time. Parameter: `event`.
 const TRACE: &str = include_str!("queries/trace.sql");
-/// What does not add up. Parameter: `grace_s`.
+/// What does not add up. Parameters: `grace_s`, `horizon_days`.
 const RECONCILE: &str = include_str!("queries/reconcile.sql");
 
 /// Time for an answer beyond the query's own limit, in milliseconds.
@@ -127,12 +127,22 @@ impl SqlClient {
     }
 
     /// Compares events, matches and executions: no row if all of it adds up. What is younger than
-    /// `grace_s` seconds may still be on its way and is left out.
+    /// `grace_s` seconds may still be on its way and is left out; so is what began more than
+    /// `horizon_days` days ago (0: nothing is), because tables may no longer have all of it
+    /// ([`KeepDays::comparable`](crate::KeepDays::comparable)).
     ///
     /// # Errors
     /// As [`SqlClient::query`].
-    pub async fn reconcile(&self, grace_s: u32, limits: QueryLimits, format: Format) -> Result<Vec<u8>, SqlError> {
-        self.query_with(RECONCILE, &[("grace_s", &grace_s.to_string())], limits, format).await
+    pub async fn reconcile(
+        &self,
+        grace_s: u32,
+        horizon_days: u32,
+        limits: QueryLimits,
+        format: Format,
+    ) -> Result<Vec<u8>, SqlError> {
+        let params = [("grace_s", grace_s.to_string()), ("horizon_days", horizon_days.to_string())];
+        let params = params.each_ref().map(|(name, value)| (*name, value.as_str()));
+        self.query_with(RECONCILE, &params, limits, format).await
     }
 }
 

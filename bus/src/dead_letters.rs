@@ -19,8 +19,8 @@ pub struct Reason {
     pub code: &'static str,
     /// What was wrong, for people.
     pub detail: String,
-    /// What it was about, as far as known.
-    pub about: About,
+    /// What it was about, as far as known. Mostly nothing: a reason travels in errors, which are small.
+    pub about: Box<About>,
 }
 
 /// What a dead letter is about.
@@ -39,13 +39,13 @@ pub struct About {
 impl Reason {
     /// A reason about the record alone.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), about: About::default() }
+        Self { code, detail: detail.into(), about: Box::default() }
     }
 
     /// The same reason, about that.
     #[must_use]
     pub fn about(mut self, about: About) -> Self {
-        self.about = about;
+        *self.about = about;
         self
     }
 }

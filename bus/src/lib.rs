@@ -18,6 +18,7 @@ mod globals;
 pub mod group;
 mod log;
 mod member;
+mod outgoing;
 mod panics;
 mod partition;
 mod publisher;
@@ -42,6 +43,7 @@ pub use follow::{check_followers, with_followers};
 pub use globals::{GlobalsSource, Versioned};
 pub use log::{Block, Log, Transaction};
 pub use member::Member;
+pub use outgoing::Outgoing;
 pub use partition::{murmur2, partition_of};
 pub use publisher::{Acknowledge, PublishError, Publisher, Receipt, SoleWriteError, SoleWriter, Written, receipt};
 pub use record::{Output, OwnedRecord, Record, To};
@@ -49,7 +51,7 @@ pub use restores::{RestoreProgress, Restoring};
 pub use run::{StageHandle, spawn_stage};
 pub use service::{Failure, Life, Service, ServiceThread, StopSignal};
 pub use session::{
-    Batch, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
+    Batch, Begin, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
     TopicPartition,
 };
 pub use stage::{Context, Facts, InputTopic, Longest, Silence, Stage, StageSpec, Start, Taken};

@@ -14,7 +14,8 @@ use crate::log::{Block, Log, Transaction};
 use crate::record::Output;
 use crate::restores::RestoreProgress;
 use crate::session::{
-    Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError, TopicPartition,
+    Begin, Fetched, GroupEvent, Position, RESTORE_OUT_OF_RANGE, RestoreFrom, Restored, Session, SessionError,
+    TopicPartition,
 };
 use crate::stage::{InputTopic, Start};
 
@@ -239,6 +240,10 @@ impl<L: Log> Member<L> {
 }
 
 impl<L: Log> Session for Member<L> {
+    fn group(&self) -> &Arc<str> {
+        &self.options.group
+    }
+
     fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError> {
         self.check_followers(inputs)?;
         self.inputs = inputs.to_vec();
@@ -279,23 +284,15 @@ impl<L: Log> Session for Member<L> {
         }
     }
 
-    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
+    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
         self.log.settle(&self.options.group, assigned)?;
-        let mut positions = Vec::with_capacity(assigned.len());
-        let mut new = Vec::new();
-        for at in assigned {
-            let position = match self.log.offset(&self.options.group, at) {
-                Some((offset, metadata)) => Position { at: at.clone(), offset, metadata },
-                None => {
-                    let start = Position { at: at.clone(), offset: self.start_of(at), metadata: None };
-                    new.push(start.clone());
-                    start
-                }
-            };
-            positions.push(position);
-        }
-        self.transact(Vec::new(), &new)?;
-        Ok(positions)
+        let begin = |at: &TopicPartition| {
+            let committed = self.log.offset(&self.options.group, at);
+            let (is_committed, start) = (committed.is_some(), || (self.start_of(at), None));
+            let (offset, metadata) = committed.unwrap_or_else(start);
+            Begin { position: Position { at: at.clone(), offset, metadata }, committed: is_committed }
+        };
+        Ok(assigned.iter().map(begin).collect())
     }
 
     fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
@@ -349,8 +346,12 @@ impl<L: Log> Session for Member<L> {
         self.cursors.iter().find(|c| c.at == *at).map_or(0, |c| c.next)
     }
 
-    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
-        self.log.high_watermark(at)
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
+        let end = |at: &TopicPartition| match self.log.high_watermark(at) {
+            Err(SessionError::Rebuild(_)) => Ok(None),
+            end => end.map(Some),
+        };
+        partitions.iter().map(end).collect()
     }
 
     fn lag(&mut self) -> Option<u64> {

@@ -28,6 +28,16 @@ pub struct Position {
     pub metadata: Option<String>,
 }
 
+/// Where reading of a newly assigned partition begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begin {
+    /// The position.
+    pub position: Position,
+    /// Whether the group committed it. Else the log knows none, because there never was one or because it
+    /// forgot it, and the position is where the input starts.
+    pub committed: bool,
+}
+
 /// What happened to the membership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupEvent {
@@ -133,6 +143,9 @@ pub type Restored<'a> = dyn FnMut(u32, i64, &[u8], Option<&[u8]>) + 'a;
 /// All calls come from one thread. A session that answered [`SessionError::Rebuild`] is dropped
 /// without another call. Dropping it without [`Session::close`] is what a crash looks like.
 pub trait Session {
+    /// Name of the group.
+    fn group(&self) -> &Arc<str>;
+
     /// Replaces the topics that are read. A topic that does not exist is told by a
     /// [`GroupEvent::Halted`] of its partition 0; the others are read. The group assigns the partitions of
     /// topics that follow none; those of a follower come and go with the same numbers of its leader, in
@@ -157,11 +170,12 @@ pub trait Session {
     ) -> Result<Vec<GroupEvent>, SessionError>;
 
     /// First offsets of newly assigned partitions: the *stable* committed one (no transaction that
-    /// could change it is open), else where the input starts, which is committed by this call.
+    /// could change it is open), else where the input starts. Whoever begins there commits it, so that a
+    /// start does not move while nothing else is committed.
     ///
     /// # Errors
     /// See [`SessionError`].
-    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError>;
+    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError>;
 
     /// Hands every committed record of partitions of a changelog to `each`, from the wanted offsets up
     /// to the ends that they have after [`Session::begin`] returned; those of one partition in order.
@@ -208,11 +222,12 @@ pub trait Session {
     /// Everything of that partition below this offset has been handed out, gaps included.
     fn position(&self, at: &TopicPartition) -> i64;
 
-    /// Where that partition ends now, including what is not committed yet: asks the log.
+    /// Where partitions end, what is not committed yet included; none where that is not known now. All of them
+    /// are asked for at once, and the answer is not waited for long.
     ///
     /// # Errors
-    /// [`SessionError::Rebuild`] where the log cannot be asked now; the session stays as it is.
-    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError>;
+    /// See [`SessionError`].
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError>;
 
     /// Records not fetched yet, as far as known, over all assigned partitions. Called after every
     /// commit: answers from what it knows, without asking the log each time.

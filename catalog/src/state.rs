@@ -38,7 +38,8 @@ pub enum Change {
     Binding,
 }
 
-/// Why a record of the catalog's log cannot be used. The state is as it was before.
+/// Why a record of the catalog's log cannot be used, as a newer release may write it. The state remembers that there
+/// is one, and is as it was before else.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
     /// A key of no known kind, as a newer release may write.
@@ -75,6 +76,12 @@ pub enum Missing {
         /// Its hash.
         revision: String,
     },
+    /// The log has it, and this release cannot read it.
+    #[error("{why}")]
+    Unreadable {
+        /// Which record, and why.
+        why: String,
+    },
     /// The revision is there and one of its blobs is not.
     #[error("revision {revision} lacks its blob {blob} in the catalog's log")]
     Blob {
@@ -86,12 +93,24 @@ pub enum Missing {
 }
 
 /// The catalog as its log tells it: content, of which nothing is read or compiled here.
-#[derive(Debug, Default)]
+///
+/// A record that cannot be read is neither taken for removed nor passed over: it stands in the way of whoever needs
+/// it, until another one of its key comes.
+#[derive(Debug, Clone, Default)]
 pub struct CatalogState {
     blobs: BTreeMap<String, Arc<CatalogBlob>>,
     revisions: BTreeMap<String, CatalogRevision>,
     head: Option<CatalogHead>,
     bindings: Arc<BTreeMap<String, TriggerBinding>>,
+    /// Keys whose latest record cannot be used.
+    unreadable: BTreeMap<String, Unreadable>,
+}
+
+#[derive(Debug, Clone)]
+struct Unreadable {
+    why: String,
+    /// Whether a newer release may have written it.
+    is_newer: bool,
 }
 
 impl CatalogState {
@@ -103,8 +122,19 @@ impl CatalogState {
     /// Folds one record in; no value is a tombstone.
     ///
     /// # Errors
-    /// [`ApplyError`]; the state does not change then.
+    /// [`ApplyError`]; all that changes then is [`Self::problem`], or what [`Self::content`] answers.
     pub fn apply(&mut self, key: &str, value: Option<&[u8]>) -> Result<Change, ApplyError> {
+        let change = self.fold(key, value);
+        match &change {
+            // The tombstone of a key that nobody knows leaves nothing to know.
+            Err(ApplyError::Key { .. }) if value.is_none() => _ = self.unreadable.remove(key),
+            Err(error) => _ = self.unreadable.insert(key.to_owned(), unreadable(error)),
+            Ok(_) => _ = self.unreadable.remove(key),
+        }
+        change
+    }
+
+    fn fold(&mut self, key: &str, value: Option<&[u8]>) -> Result<Change, ApplyError> {
         if key == HEAD_KEY {
             self.head = read(key, value)?;
             return Ok(Change::Head);
@@ -129,6 +159,26 @@ impl CatalogState {
             }
             _ => Err(ApplyError::Key { key: key.to_owned() }),
         }
+    }
+
+    /// Why nothing can be decided by this catalog, if so: the head, a binding or a record of an unknown kind cannot be
+    /// read. A revision or a blob that cannot is in the way of whoever needs it alone.
+    pub fn problem(&self) -> Option<&str> {
+        let is_content = |key: &str| key.starts_with("blob/") || key.starts_with("revision/");
+        let head = self.unreadable.get(HEAD_KEY);
+        let other = || self.unreadable.iter().find(|(key, _)| !is_content(key)).map(|(_, unreadable)| unreadable);
+        head.or_else(other).map(|unreadable| unreadable.why.as_str())
+    }
+
+    /// Why nothing may be applied by this release, if so: a newer one has written what this one would remove or
+    /// replace unread.
+    pub fn why_read_only(&self) -> Option<&str> {
+        self.unreadable.values().find(|unreadable| unreadable.is_newer).map(|unreadable| unreadable.why.as_str())
+    }
+
+    /// Whether the head itself cannot be read: which revision is in force is not known.
+    pub fn is_head_unreadable(&self) -> bool {
+        self.unreadable.contains_key(HEAD_KEY)
     }
 
     /// The revision in force.
@@ -184,14 +234,24 @@ impl CatalogState {
     }
 
     fn record(&self, revision: &str) -> Result<&CatalogRevision, Missing> {
-        self.revisions.get(revision).ok_or_else(|| Missing::Revision { revision: revision.to_owned() })
+        self.revisions.get(revision).ok_or_else(|| {
+            let missing = Missing::Revision { revision: revision.to_owned() };
+            self.why_unreadable(&revision_key(revision)).unwrap_or(missing)
+        })
     }
 
     fn pack(&self, revision: &str, blob: &str) -> Result<StoredPack, Missing> {
         match self.blobs.get(blob) {
             Some(found) => Ok(StoredPack::new(blob, found.clone())),
-            None => Err(Missing::Blob { revision: revision.to_owned(), blob: blob.to_owned() }),
+            None => {
+                let missing = Missing::Blob { revision: revision.to_owned(), blob: blob.to_owned() };
+                Err(self.why_unreadable(&blob_key(blob)).unwrap_or(missing))
+            }
         }
+    }
+
+    fn why_unreadable(&self, key: &str) -> Option<Missing> {
+        self.unreadable.get(key).map(|unreadable| Missing::Unreadable { why: unreadable.why.clone() })
     }
 }
 
@@ -204,6 +264,15 @@ fn check_hash(name: &str, revision: &CatalogRevision) -> Result<(), ApplyError> 
         return Ok(());
     }
     Err(ApplyError::Hash { revision: name.to_owned(), found })
+}
+
+fn unreadable(error: &ApplyError) -> Unreadable {
+    let (why, is_newer) = match error {
+        ApplyError::Key { .. } => (format!("{error}; it may come from a newer release"), true),
+        ApplyError::Value { source, .. } => (format!("{error}: {source}"), source.may_be_newer()),
+        ApplyError::Hash { .. } => (error.to_string(), false),
+    };
+    Unreadable { why, is_newer }
 }
 
 fn read<T: Stored>(key: &str, value: Option<&[u8]>) -> Result<Option<T>, ApplyError> {

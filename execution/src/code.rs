@@ -35,6 +35,8 @@ pub const LOST_LEASES_MAX: &str = "lost_leases_max";
 /// Scheduled again or abandoned: its worker was shut down.
 pub const HANDED_OVER: &str = "handed_over";
 
+/// Any end: its structured result is over the limit and was left out.
+pub const RESULT_TOO_LARGE: &str = "result_too_large";
 /// Failed: it ended with an exit code other than 0.
 pub const EXIT_CODE: &str = "exit_code";
 /// Failed: a signal ended it.

@@ -4,7 +4,6 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 
 use petrel_execution::Status;
 use petrel_execution::owner::{Counted, DeclineReason};
-use petrel_execution::worker::Verdict;
 
 /// Status changes of executions, by `status`.
 pub const STATUS_CHANGES: &str = "petrel_execution_status_changes_total";
@@ -133,11 +132,7 @@ impl ExecutorMetrics {
         self.tasks_declined.with_label_values(&[reason.as_str()]).inc();
     }
 
-    pub(crate) fn attempt_ended(&self, verdict: &Verdict) {
-        let status = match verdict {
-            Verdict::Ended(outcome) => outcome.status.as_str(),
-            Verdict::HandedOver { .. } => "handed_over",
-        };
+    pub(crate) fn attempt_ended(&self, status: &str) {
         self.attempts.with_label_values(&[status]).inc();
     }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use petrel_execution::ActionPlan;
 
+use crate::worker::Beside;
+
 /// Takes a file of a pack: path relative to the pack with `/`, content, whether it is executable.
 pub type EachFile<'a> = dyn FnMut(&str, &[u8], bool) -> Result<(), String> + 'a;
 
@@ -59,6 +61,11 @@ pub trait ExecutorView: Send + Sync {
 
     /// Resolves an action (`pack.name`) in the revision that a request or task names. It waits for nobody.
     fn resolve(&self, revision: &str, action: &str) -> Resolution;
+
+    /// A worker in the same process that an owner may let start actions.
+    fn beside(&self) -> Option<&Beside> {
+        None
+    }
 }
 
 /// A view as owners' decisions ask it.

@@ -179,3 +179,37 @@ async fn what_waits_for_its_grant_is_handed_over_and_runs_elsewhere() {
     assert_eq!(lines(&log), ["2"]);
     next.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_worker_beside_the_owner_has_room_for_needs_no_task() {
+    let rig = Rig::new(30_000);
+    let worker = rig.worker(4, 10_000);
+    let owner = rig.owner_beside(Some(&worker));
+    let log = rig.dir.path().join("log");
+    let line = |id: &str| format!("echo {id} >> {}", log.display());
+    // One after the other, so that there is room for each.
+    for (id, action) in [("one", "demo.ok"), ("once", "demo.once")] {
+        rig.request(id, action, &line(id));
+        rig.until(id, "succeeded").await;
+        assert_eq!(rig.statuses(id), ["scheduled", "running", "succeeded"]);
+        assert_eq!(rig.history(id)[1].worker.as_deref(), Some("i1"));
+    }
+    assert_eq!((rig.tasks(), lines(&log)), (0, vec!["one".to_owned(), "once".to_owned()]));
+    // More than there is room for: the others go over the log.
+    let ids: Vec<String> = (0..40).map(|n| format!("e{n}")).collect();
+    ids.iter().for_each(|id| rig.request(id, "demo.ok", &line(id)));
+    for id in &ids {
+        rig.until(id, "succeeded").await;
+    }
+    assert!((1..40).contains(&rig.tasks()), "{} tasks", rig.tasks());
+    assert_eq!(lines(&log).into_iter().collect::<BTreeSet<_>>().len(), ids.len() + 2);
+    assert_eq!(lines(&log).len(), ids.len() + 2);
+    // Once it stops, nothing more is started beside the owner.
+    worker.shutdown().await;
+    rig.request("late", "demo.ok", &line("late"));
+    rig.until("late", "scheduled").await;
+    let next = rig.worker(2, 10_000);
+    rig.until("late", "succeeded").await;
+    next.shutdown().await;
+    tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();
+}

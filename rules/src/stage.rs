@@ -32,6 +32,14 @@ pub trait MatchView: Send + Sync {
     fn kv(&self) -> &Kv;
     /// Its version.
     fn kv_version(&self) -> i64;
+    /// Why nothing can be decided now, if so.
+    fn why_undecided(&self) -> Option<&str> {
+        self.plan().why_undecided()
+    }
+    /// The revision that is in force and not in use here yet, if there is one: it is being compiled.
+    fn coming(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// What is configured about the match stage.
@@ -162,6 +170,15 @@ impl<G: MatchView> MatchStage<G> {
         };
         let plan = context.globals().plan().trigger(&decoded.trigger);
         let age_ms = context.now_ms().saturating_sub(source.record.timestamp_ms);
+        if plan.is_none()
+            && let Some(coming) = context.globals().coming()
+        {
+            let revision = context.globals().revision();
+            return Err(NotYet(format!(
+                "trigger {} is not in revision {revision}, and revision {coming} is being compiled",
+                decoded.trigger
+            )));
+        }
         if plan.is_none() && age_ms < self.options.trigger_wait_ms {
             let revision = context.globals().revision();
             let why = format!("trigger {} is not in revision {revision}, a newer one may come", decoded.trigger);
@@ -225,7 +242,7 @@ impl<G: MatchView> Stage for MatchStage<G> {
     }
 
     fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, G>) -> Taken {
-        if let Some(why) = context.globals().plan().why_undecided() {
+        if let Some(why) = context.globals().why_undecided() {
             return Taken::Blocked { consumed: 0, reason: why.to_owned() };
         }
         if *batch.topic != self.names.triggers {

@@ -1,13 +1,15 @@
 //! Avro single-object encoding of the stored records, and decoding by fingerprint.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use apache_avro::rabin::Rabin;
+use apache_avro::types::Value;
 use apache_avro::{Schema, from_avro_datum, from_value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::format::NoSuchKind;
 use crate::registry::SCHEMAS;
 
 /// Marker of Avro's single-object encoding.
@@ -72,39 +74,174 @@ impl DecodeError {
     }
 }
 
-struct Known {
-    name: &'static str,
-    version: u32,
+/// A version of a schema.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) name: &'static str,
+    pub(crate) version: u32,
+    /// Number of the first format that writes it.
+    since: u32,
     fingerprint: u64,
-    schema: Schema,
+    pub(crate) schema: Schema,
+    /// The bytes of the fields that it has and the struct lacks; empty but in the release that tests pretend
+    /// (`next.rs`).
+    beyond: Vec<u8>,
 }
 
-struct Registry {
-    /// In the order of `SCHEMAS`.
+impl Known {
+    pub(crate) fn new(name: &'static str, version: u32, since: u32, schema: Schema, beyond: Vec<u8>) -> Self {
+        Self { name, version, since, fingerprint: fingerprint_of(&schema), schema, beyond }
+    }
+}
+
+/// The schemas that a release knows.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
     known: Vec<Known>,
     by_fingerprint: HashMap<u64, usize>,
-    newest: HashMap<&'static str, usize>,
+    /// Versions of each schema, oldest first.
+    versions: HashMap<&'static str, Vec<usize>>,
+    newest_format: u32,
 }
 
-static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
-    // A length prefix in a corrupt record must not allocate more than a record can hold.
-    apache_avro::util::max_allocation_bytes(record_bytes_max());
-    let mut registry = Registry { known: Vec::new(), by_fingerprint: HashMap::new(), newest: HashMap::new() };
-    for (name, version, text) in SCHEMAS {
-        // The schemas are part of the program; a test parses each of them.
-        #[allow(clippy::expect_used)]
-        let schema = Schema::parse_str(text).expect("a shipped schema parses");
-        let fingerprint = fingerprint_of(&schema);
-        let at = registry.known.len();
-        registry.by_fingerprint.insert(fingerprint, at);
-        let newest = registry.newest.entry(name).or_insert(at);
-        if registry.known.get(*newest).is_some_and(|k| k.version < *version) {
-            *newest = at;
-        }
-        registry.known.push(Known { name, version: *version, fingerprint, schema });
+static REGISTRY: OnceLock<Registry> = OnceLock::new();
+
+/// What this process's release knows.
+pub(crate) fn registry() -> &'static Registry {
+    REGISTRY.get_or_init(Registry::shipped)
+}
+
+/// Decides what this process's release knows; whether nothing had been decided before.
+#[cfg(debug_assertions)]
+pub(crate) fn be(release: Registry) -> bool {
+    REGISTRY.set(release).is_ok()
+}
+
+impl Registry {
+    /// What this release ships.
+    pub(crate) fn shipped() -> Self {
+        Self::of(SCHEMAS)
     }
-    registry
-});
+
+    /// Of rows as in `registry.rs`, oldest version first.
+    pub(crate) fn of(rows: &[(&'static str, u32, u32, &str)]) -> Self {
+        // A length prefix in a corrupt record must not allocate more than a record can hold.
+        apache_avro::util::max_allocation_bytes(record_bytes_max());
+        let mut registry = Self::default();
+        for (name, version, since, text) in rows {
+            // The schemas are part of the program; a test parses each of them.
+            #[allow(clippy::expect_used)]
+            let schema = Schema::parse_str(text).expect("a shipped schema parses");
+            registry.add(Known::new(name, *version, *since, schema, Vec::new()));
+        }
+        registry
+    }
+
+    pub(crate) fn add(&mut self, known: Known) {
+        let at = self.known.len();
+        self.by_fingerprint.insert(known.fingerprint, at);
+        self.versions.entry(known.name).or_default().push(at);
+        self.newest_format = self.newest_format.max(known.since);
+        self.known.push(known);
+    }
+
+    pub(crate) fn newest_format(&self) -> u32 {
+        self.newest_format
+    }
+
+    /// The newest version of each schema.
+    #[cfg(debug_assertions)]
+    pub(crate) fn newest_of_all(&self) -> impl Iterator<Item = &Known> {
+        self.versions.values().filter_map(|versions| versions.last()).map(|at| &self.known[*at])
+    }
+
+    /// Versions of a schema, newest first.
+    fn versions(&self, name: &str) -> impl Iterator<Item = &Known> {
+        // Every `Stored` type has its schema in the registry; a test walks all of them.
+        let versions = self.versions.get(name).unwrap_or_else(|| panic!("no schema named {name}"));
+        versions.iter().rev().map(|at| &self.known[*at])
+    }
+
+    fn newest(&self, name: &str) -> &Known {
+        let newest = self.versions(name).next();
+        newest.unwrap_or_else(|| panic!("no schema named {name}"))
+    }
+
+    fn encode<T: Stored>(&self, record: &T) -> Vec<u8> {
+        let newest = self.newest(T::NAME);
+        // The struct has the fields of the newest version, but in the release that tests pretend.
+        let shape = self.versions(T::NAME).find(|known| known.beyond.is_empty()).unwrap_or(newest);
+        let mut bytes = begin(newest);
+        apache_avro::write_avro_datum_ref(&shape.schema, record, &mut bytes)
+            .unwrap_or_else(|e| panic!("{} does not conform to its schema: {e}", T::NAME));
+        bytes.extend_from_slice(&newest.beyond);
+        bytes
+    }
+
+    fn writer_of(&self, bytes: &[u8]) -> Result<&Known, DecodeError> {
+        if bytes.len() < HEADER_BYTES || bytes[..2] != MARKER {
+            return Err(DecodeError::NotARecord { bytes: bytes.len() });
+        }
+        let mut raw = [0; 8];
+        raw.copy_from_slice(&bytes[2..HEADER_BYTES]);
+        let fingerprint = u64::from_le_bytes(raw);
+        match self.by_fingerprint.get(&fingerprint) {
+            Some(at) => Ok(&self.known[*at]),
+            None => Err(DecodeError::UnknownSchema { fingerprint }),
+        }
+    }
+
+    fn decode<T: Stored>(&self, bytes: &[u8]) -> Result<T, DecodeError> {
+        let writer = self.writer_of(bytes)?;
+        if writer.name != T::NAME {
+            return Err(DecodeError::OtherKind { expected: T::NAME, found: writer.name });
+        }
+        let corrupt = |detail: String| DecodeError::Corrupt { kind: T::NAME, detail };
+        let reader = self.newest(T::NAME);
+        let resolve = (writer.fingerprint != reader.fingerprint).then_some(&reader.schema);
+        let mut datum = &bytes[HEADER_BYTES..];
+        let value = from_avro_datum(&writer.schema, &mut datum, resolve).map_err(|e| corrupt(e.to_string()))?;
+        if !datum.is_empty() {
+            return Err(corrupt(format!("{} bytes behind the datum", datum.len())));
+        }
+        from_value(&value).map_err(|e| corrupt(e.to_string()))
+    }
+
+    /// See [`crate::Format::rewrite`].
+    pub(crate) fn rewrite(&self, bytes: &[u8], format: u32) -> Result<Option<Vec<u8>>, NoSuchKind> {
+        if format >= self.newest_format {
+            return Ok(None);
+        }
+        let Ok(writer) = self.writer_of(bytes) else { return Ok(None) };
+        if writer.since <= format {
+            return Ok(None);
+        }
+        let older = self.versions(writer.name).find(|known| known.since <= format);
+        let older = older.ok_or(NoSuchKind { kind: writer.name, format })?;
+        // Avro's own rule for a reader with an older schema: what that lacks is passed over.
+        match from_avro_datum(&writer.schema, &mut &bytes[HEADER_BYTES..], Some(&older.schema)) {
+            Ok(value) => {
+                let mut rewritten = begin(older);
+                rewritten.append(&mut written(&older.schema, value));
+                Ok(Some(rewritten))
+            }
+            // Somebody else's bytes that begin like a record.
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+/// Marker and fingerprint.
+fn begin(known: &Known) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(256);
+    bytes.extend_from_slice(&MARKER);
+    bytes.extend_from_slice(&known.fingerprint.to_le_bytes());
+    bytes
+}
+
+fn written(schema: &Schema, value: Value) -> Vec<u8> {
+    apache_avro::to_avro_datum(schema, value).unwrap_or_else(|e| panic!("what was resolved to a schema fits it: {e}"))
+}
 
 /// Longest string or byte field of a stored record: 64 MiB.
 const fn record_bytes_max() -> usize {
@@ -118,24 +255,13 @@ fn fingerprint_of(schema: &Schema) -> u64 {
     u64::from_le_bytes(bytes)
 }
 
-fn newest(name: &'static str) -> &'static Known {
-    // Every `Stored` type has its schema in the registry; a test walks all of them.
-    let at = REGISTRY.newest.get(name).copied().unwrap_or_else(|| panic!("no schema named {name}"));
-    &REGISTRY.known[at]
-}
-
-/// The bytes of a record, written by the newest version of its schema.
+/// The bytes of a record, written by the newest version of its schema. On its way to the log it becomes what the
+/// format in force says ([`crate::Format::rewrite`]).
 ///
 /// # Panics
 /// If the struct does not conform to its schema; the golden tests rule that out for every type.
 pub fn encode<T: Stored>(record: &T) -> Vec<u8> {
-    let known = newest(T::NAME);
-    let mut bytes = Vec::with_capacity(256);
-    bytes.extend_from_slice(&MARKER);
-    bytes.extend_from_slice(&known.fingerprint.to_le_bytes());
-    apache_avro::write_avro_datum_ref(&known.schema, record, &mut bytes)
-        .unwrap_or_else(|e| panic!("{} does not conform to its schema: {e}", T::NAME));
-    bytes
+    registry().encode(record)
 }
 
 /// Name of the schema that wrote these bytes.
@@ -143,20 +269,7 @@ pub fn encode<T: Stored>(record: &T) -> Vec<u8> {
 /// # Errors
 /// [`DecodeError::NotARecord`] or [`DecodeError::UnknownSchema`].
 pub fn kind_of(bytes: &[u8]) -> Result<&'static str, DecodeError> {
-    writer_of(bytes).map(|k| k.name)
-}
-
-fn writer_of(bytes: &[u8]) -> Result<&'static Known, DecodeError> {
-    if bytes.len() < HEADER_BYTES || bytes[..2] != MARKER {
-        return Err(DecodeError::NotARecord { bytes: bytes.len() });
-    }
-    let mut raw = [0; 8];
-    raw.copy_from_slice(&bytes[2..HEADER_BYTES]);
-    let fingerprint = u64::from_le_bytes(raw);
-    match REGISTRY.by_fingerprint.get(&fingerprint) {
-        Some(at) => Ok(&REGISTRY.known[*at]),
-        None => Err(DecodeError::UnknownSchema { fingerprint }),
-    }
+    registry().writer_of(bytes).map(|k| k.name)
 }
 
 /// Reads a record of this kind, whichever shipped version wrote it.
@@ -164,24 +277,12 @@ fn writer_of(bytes: &[u8]) -> Result<&'static Known, DecodeError> {
 /// # Errors
 /// See [`DecodeError`]; bytes behind the datum are an error too.
 pub fn decode<T: Stored>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let writer = writer_of(bytes)?;
-    if writer.name != T::NAME {
-        return Err(DecodeError::OtherKind { expected: T::NAME, found: writer.name });
-    }
-    let corrupt = |detail: String| DecodeError::Corrupt { kind: T::NAME, detail };
-    let reader = &newest(T::NAME).schema;
-    let resolve = (writer.fingerprint != newest(T::NAME).fingerprint).then_some(reader);
-    let mut datum = &bytes[HEADER_BYTES..];
-    let value = from_avro_datum(&writer.schema, &mut datum, resolve).map_err(|e| corrupt(e.to_string()))?;
-    if !datum.is_empty() {
-        return Err(corrupt(format!("{} bytes behind the datum", datum.len())));
-    }
-    from_value(&value).map_err(|e| corrupt(e.to_string()))
+    registry().decode(bytes)
 }
 
 /// Fingerprint that [`encode`] puts into records of this kind.
 pub fn fingerprint<T: Stored>() -> u64 {
-    newest(T::NAME).fingerprint
+    registry().newest(T::NAME).fingerprint
 }
 
 #[cfg(test)]

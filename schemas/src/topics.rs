@@ -53,6 +53,8 @@ impl Topics {
         windows => "windows", "The correlation stage's state.";
         catalog => "catalog", "The catalog's log; one partition.";
         kv => "kv", "The key-value store; one partition.";
+        positions => "positions", "Positions of stages without a changelog.";
+        processes => "processes", "Which processes run; one partition.";
         audit => "audit", "The audit trail.";
         dead_letters => "dead_letters", "What could not be used.";
     }
@@ -90,6 +92,8 @@ impl Topics {
             own(self.windows(), keyed, Cleanup::Compact),
             own(self.catalog(), 1, Cleanup::Compact),
             own(self.kv(), 1, Cleanup::Compact),
+            own(self.positions(), keyed, Cleanup::Compact),
+            own(self.processes(), 1, Cleanup::Delete),
             own(self.audit(), keyed, Cleanup::Delete),
             own(self.dead_letters(), keyed, Cleanup::Delete),
         ];

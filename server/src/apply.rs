@@ -11,10 +11,11 @@ use petrel_catalog::{
     needed_bindings, publish,
 };
 use petrel_ingest::bindings::{BindingError, MissingTopic, start_offsets};
-use petrel_schemas::{Topics, encode};
+use petrel_schemas::{CatalogHead, Topics, encode};
 use tokio::sync::Mutex;
 
 use crate::api::ApiError;
+use crate::format;
 use crate::world::World;
 
 /// What to apply.
@@ -51,9 +52,16 @@ const WRITER: &str = "catalog";
 
 /// What is in force when an apply begins.
 struct Base {
-    head: Option<String>,
+    head: Option<CatalogHead>,
     content: Option<Content>,
     compiled: Option<Arc<CompiledRevision>>,
+}
+
+impl Base {
+    /// The revision in force; empty if there is none.
+    fn revision(&self) -> &str {
+        self.head.as_ref().map_or("", |head| &head.revision)
+    }
 }
 
 /// Applies one revision at a time.
@@ -94,7 +102,7 @@ impl Applier {
         let _turn = self.one_at_a_time.lock().await;
         let base = self.base()?;
         let revision = self.load(what, &base).await?;
-        let changed = base.head.as_deref() != Some(revision.hash());
+        let changed = base.revision() != revision.hash();
         let mut removed_early = Vec::new();
         if changed {
             let offsets = self.offsets(&revision).await?;
@@ -104,23 +112,31 @@ impl Applier {
             tracing::warn!(revisions = ?removed_early, "revisions were removed early, the catalog is at catalog_bytes_max");
         }
         let hash = revision.hash();
-        let in_force = self.world.wait_until(|g| g.head().revision == hash).await;
-        in_force.map_err(|waited| {
-            let message = format!("the revision was published and did not come back within {waited:?}; see the log");
-            ApiError::unavailable("catalog_behind", message)
-        })?;
+        self.wait_until_in_use(hash, &base).await?;
         Ok(Applied { revision: hash.to_owned(), packs: revision.pack_versions(), changed, removed_early })
+    }
+
+    /// Waits until this process uses the revision, or another apply has replaced it already.
+    async fn wait_until_in_use(&self, hash: &str, base: &Base) -> Result<(), ApiError> {
+        let is_replaced = || {
+            let state = self.world.catalog().state();
+            state.head().is_some_and(|head| head.revision != hash && was_applied(head, hash, base))
+        };
+        let in_use = self.world.wait_until(|g| g.head().revision == hash || is_replaced()).await;
+        in_use.map_err(|waited| {
+            let message = format!(
+                "revision {hash} was applied, and this process does not use it yet after {waited:?}; see its log"
+            );
+            ApiError::unavailable("catalog_behind", message)
+        })
     }
 
     fn base(&self) -> Result<Base, ApiError> {
         let catalog = self.world.catalog().state();
+        check_writable(&catalog)?;
         let content =
             catalog.head_content().map_err(|e| ApiError::unavailable("catalog_unavailable", e.to_string()))?;
-        Ok(Base {
-            head: catalog.head().map(|head| head.revision.clone()),
-            content,
-            compiled: self.world.globals().head().compiled.clone(),
-        })
+        Ok(Base { head: catalog.head().cloned(), content, compiled: self.world.globals().head().compiled.clone() })
     }
 
     /// Compiling takes as long as there are rules, so it happens off the runtime.
@@ -158,18 +174,10 @@ impl Applier {
         applied_by: &str,
     ) -> Result<Vec<String>, ApiError> {
         let writer = self.sole_writer().await?;
-        self.read_to_end().await?;
-        let publication = {
-            let state = self.world.catalog().state();
-            self.check_base(&state, base)?;
-            let how = Application { now_ms: self.clock.now_ms(), applied_by, retention: self.retention, offsets };
-            publish(&state, revision, &how).map_err(|error| match error {
-                PublishError::OffsetsMissing { .. } => moved(&error.to_string()),
-                PublishError::TooLarge { .. } => {
-                    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "catalog_too_large", error.to_string())
-                }
-            })?
-        };
+        self.read_to_end()
+            .await
+            .map_err(|why| ApiError::unavailable("catalog_behind", format!("nothing was applied: {why}")))?;
+        let publication = self.publication(revision, base, offsets, applied_by).await?;
         let removed_early = publication.removed_early.clone();
         let outputs = self.outputs(publication);
         let written = blocking("the catalog could not be written", move || writer.write(outputs)).await?;
@@ -177,7 +185,7 @@ impl Applier {
             Ok(()) => Ok(removed_early),
             Err(SoleWriteError::Superseded) => {
                 // Who is told at once tries again at once, and cuts in on the one that is about to write.
-                let begun_with = base.head.as_deref().unwrap_or_default();
+                let begun_with = base.revision();
                 let moves = self.world.wait_until(|g| g.head().revision != begun_with);
                 let how = match tokio::time::timeout(WINNER_WAIT, moves).await {
                     Ok(_) => "another revision came into force meanwhile",
@@ -186,26 +194,53 @@ impl Applier {
                 Err(moved(how))
             }
             Err(SoleWriteError::NotWritten(why)) => Err(ApiError::unavailable("log_unavailable", why)),
-            Err(SoleWriteError::OutcomeUnknown(why)) => {
-                // Whoever writes next ends the doubt; so that nothing is written twice, this writes nothing.
-                drop(self.sole_writer().await?);
-                self.read_to_end().await?;
-                let state = self.world.catalog().state();
-                if state.head().is_some_and(|head| head.revision == revision.hash()) {
-                    return Ok(removed_early);
+            Err(SoleWriteError::OutcomeUnknown(why)) => match self.settle(revision.hash(), base).await {
+                Ok(true) => Ok(removed_early),
+                Ok(false) => Err(ApiError::unavailable("log_unavailable", format!("nothing was applied: {why}"))),
+                Err(still) => {
+                    let message = format!(
+                        "it is not known whether revision {} was applied: {why}, and then: {still}; `petrel pack list` \
+                         tells once the log can be reached, and applying again does no harm",
+                        revision.hash()
+                    );
+                    Err(ApiError::unavailable("apply_in_doubt", message))
                 }
-                self.check_base(&state, base)?;
-                Err(ApiError::unavailable("log_unavailable", format!("nothing was applied: {why}")))
-            }
+            },
         }
     }
 
-    fn check_base(&self, state: &CatalogState, base: &Base) -> Result<(), ApiError> {
-        let head = state.head().map(|head| &head.revision);
-        if head == base.head.as_ref() {
-            return Ok(());
-        }
-        Err(moved(&format!("revision {} came into force meanwhile", head.map_or("none", String::as_str))))
+    /// What an apply writes. It reads packs, which takes as long as there are any: off the runtime, and over a
+    /// copy, so that nobody who reads the catalog waits for it.
+    async fn publication(
+        &self,
+        revision: &Revision,
+        base: &Base,
+        offsets: BTreeMap<String, Vec<i64>>,
+        applied_by: &str,
+    ) -> Result<Publication, ApiError> {
+        let state = self.world.catalog().state().clone();
+        check_base(&state, base)?;
+        check_writable(&state)?;
+        let (now_ms, retention) = (self.clock.now_ms(), self.retention);
+        let (revision, applied_by) = (revision.clone(), applied_by.to_owned());
+        let make = move || {
+            let how = Application { now_ms, applied_by: &applied_by, retention, offsets };
+            publish(&state, &revision, &how)
+        };
+        blocking("the packs could not be read", make).await?.map_err(|error| match error {
+            PublishError::OffsetsMissing { .. } => moved(&error.to_string()),
+            PublishError::TooLarge { .. } => {
+                ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "catalog_too_large", error.to_string())
+            }
+        })
+    }
+
+    /// Whether a transaction whose answer was lost was written. Whoever opens a writer ends the doubt; so that
+    /// nothing is written twice, this one writes nothing.
+    async fn settle(&self, revision: &str, base: &Base) -> Result<bool, String> {
+        drop(self.sole_writer().await.map_err(|error| error.message)?);
+        self.read_to_end().await?;
+        Ok(self.world.catalog().state().head().is_some_and(|head| was_applied(head, revision, base)))
     }
 
     async fn sole_writer(&self) -> Result<Box<dyn SoleWriter>, ApiError> {
@@ -214,12 +249,9 @@ impl Applier {
         opened.map_err(|e| ApiError::unavailable("log_unavailable", e.to_string()))
     }
 
-    async fn read_to_end(&self) -> Result<(), ApiError> {
+    async fn read_to_end(&self) -> Result<(), String> {
         let read = self.world.catalog().read_to_end().await;
-        read.map_err(|waited| {
-            let message = format!("nothing was applied: the catalog could not be read to its end within {waited:?}");
-            ApiError::unavailable("catalog_behind", message)
-        })
+        read.map_err(|waited| format!("the catalog could not be read to its end within {waited:?}"))
     }
 
     /// Where newly bound triggers begin. Asking the log blocks, so it happens off the runtime.
@@ -260,8 +292,35 @@ impl Applier {
         if let Some(audit) = publication.audit {
             outputs.push(Output::keyed(&self.topics.audit(), audit.revision.clone(), encode(&audit)));
         }
-        outputs
+        format::written(self.world.format(), outputs)
     }
+}
+
+/// Whether the log whose head this is holds an apply of that revision over that base: it is in force, or it was
+/// until another instant than the base knew.
+fn was_applied(head: &CatalogHead, revision: &str, base: &Base) -> bool {
+    let until = |head: &CatalogHead| {
+        let at = head.history.iter().position(|earlier| earlier == revision)?;
+        head.history_until_ms.get(at).copied()
+    };
+    let before = base.head.as_ref().and_then(until);
+    head.revision == revision || until(head).is_some_and(|now| Some(now) != before)
+}
+
+fn check_base(state: &CatalogState, base: &Base) -> Result<(), ApiError> {
+    let head = state.head().map_or("", |head| &head.revision);
+    if head == base.revision() {
+        return Ok(());
+    }
+    Err(moved(&format!("revision {} came into force meanwhile", if head.is_empty() { "none" } else { head })))
+}
+
+/// What a newer release wrote would be removed or replaced unread.
+fn check_writable(state: &CatalogState) -> Result<(), ApiError> {
+    state.why_read_only().map_or(Ok(()), |why| {
+        let message = format!("nothing was applied: {why}; apply with the release that wrote it");
+        Err(ApiError::unavailable("catalog_unavailable", message))
+    })
 }
 
 fn moved(how: &str) -> ApiError {

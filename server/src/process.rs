@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use petrel_bus::{Bus, BusError, Clock, StateStores, TopicSpec};
+use petrel_bus::{Bus, BusError, Clock, Publisher, StateStores, TopicSpec};
 use petrel_bus_cache::{CacheOptions, DiskStores};
 use petrel_catalog::Retention;
 use petrel_ingest::admission::{Admission, AdmissionOptions};
@@ -21,11 +21,14 @@ use crate::cli::args::Role;
 use crate::cli::output;
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::format::{Formatted, InForce};
 use crate::live::LiveView;
 use crate::metrics::Exported;
+use crate::presence::Presence;
 use crate::roles::{Parts, Running};
 use crate::sql::Sql;
 use crate::stop::Stop;
+use crate::upgrade::Upgrade;
 use crate::world::{Needs, World};
 use crate::{activity, instance, packs, sql, telemetry};
 
@@ -90,13 +93,21 @@ async fn start(setup: Setup) -> anyhow::Result<()> {
         tracing::error!(error = %format!("{error:#}"), "packs cannot be applied");
         output::error(&format!("{error:#}"));
     }
-    stop.wait().await;
+    let refusal = match app.started() {
+        Ok(core) => tokio::select! { () = stop.wait() => None, why = core.upgrade.refused() => Some(why) },
+        Err(_) => None,
+    };
+    if let Some(why) = &refusal {
+        tracing::error!(why, "this release cannot go on");
+        stop.set();
+    }
     tracing::info!("petrel ends");
     running.shutdown().await;
     if let Err(error) = serving.await.context("the API failed")? {
         tracing::warn!(%error, "the API ended with an error");
     }
-    Ok(())
+    // What starts it again learns from its end that something has to be done.
+    refusal.map_or(Ok(()), |why| Err(anyhow::anyhow!("{why}")))
 }
 
 /// Everything between the open port and the open doors.
@@ -116,14 +127,12 @@ async fn up(
     let world = World::new(needs_of(roles));
     world.spawn(&bus, &topics, &clock, stop);
     world.ready().await;
+    let upgrade = Upgrade { bus: bus.clone(), topics: topics.clone(), clock: clock.clone(), world: world.clone() };
+    upgrade.settle(roles.contains(&Role::Api), app).await?;
 
     app.wait_for("starting the stages".into());
     let mut exported = Exported::default();
-    let publisher = blocking(&bus, {
-        let name = instance.to_owned();
-        move |bus| bus.publisher(&name)
-    })
-    .await?;
+    let publisher = publisher(&bus, instance, world.format()).await?;
     let cluster_id = blocking(&bus, |bus| bus.cluster_id()).await?;
     let stores = state_stores(config, roles, &cluster_id).await?;
     let parts = Parts {
@@ -161,7 +170,16 @@ async fn up(
         ..AdmissionOptions::default()
     };
     let sql = serves_api.then(|| sql::endpoint(&config.clickhouse, running.engine())).transpose()?;
-    let sql = sql.map(|endpoint| Sql::new(endpoint, &config.clickhouse.database, &config.api));
+    let sql = sql.map(|endpoint| Sql::new(endpoint, config));
+    let presence = Presence {
+        instance: instance.to_owned(),
+        roles: roles.iter().map(|role| role.name().to_owned()).collect(),
+        format: world.format().clone(),
+        topic: topics.processes(),
+        publisher: publisher.clone(),
+        clock: clock.clone(),
+    };
+    presence.spawn(stop.clone());
     let core = Core {
         config: config.clone(),
         instance: instance.to_owned(),
@@ -176,11 +194,19 @@ async fn up(
         live,
         applier: Applier::new(bus, topics, clock, world, retention_of(config), missing),
         sql,
+        upgrade,
         stages: running.stages(),
         exported,
     };
     app.up(core);
     Ok(running)
+}
+
+/// What no stage writes is written by this, in the format in force.
+async fn publisher(bus: &Arc<dyn Bus>, instance: &str, format: &InForce) -> anyhow::Result<Arc<dyn Publisher>> {
+    let name = instance.to_owned();
+    let publisher = blocking(bus, move |bus| bus.publisher(&name)).await?;
+    Ok(Arc::new(Formatted { publisher, format: format.clone() }))
 }
 
 fn retention_of(config: &Config) -> Retention {

@@ -13,7 +13,7 @@ use petrel_bus::{
 use petrel_execution::owner::Limits;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
-use petrel_executor::worker::{WorkerHandle, WorkerOptions, WorkerService};
+use petrel_executor::worker::{Neighbour, WorkerHandle, WorkerOptions, WorkerService};
 use petrel_ingest::sensors::{SensorOptions, Sensors, SensorsHandle};
 use petrel_ingest::timers::{TimerOptions, TimerStage};
 use petrel_rules::{MatchCounters, MatchOptions, MatchStage};
@@ -81,11 +81,12 @@ impl Running {
             running.sink = Some(sink::start(parts, endpoint, exported));
         }
         let metrics = Arc::new(ExecutorMetrics::new(exported.registry()).context("metrics")?);
-        if roles.contains(&Role::Executor) {
-            running.owners = Some(parts.owners(metrics.clone()));
-        }
         if roles.contains(&Role::Worker) {
-            running.worker = Some(parts.worker(metrics)?);
+            running.worker = Some(parts.worker(metrics.clone())?);
+        }
+        if roles.contains(&Role::Executor) {
+            let neighbour = running.worker.as_ref().map(|worker| worker.neighbour().clone());
+            running.owners = Some(parts.owners(metrics, neighbour));
         }
         if roles.contains(&Role::Rules) {
             running.rules = parts.rules(exported);
@@ -150,6 +151,8 @@ impl Parts<'_> {
             commit_interval_ms: self.config.commit_interval_ms,
             output_bytes_max: self.config.record_bytes_max,
             stores: self.stores.clone(),
+            positions: Some(self.topics.positions()),
+            outgoing: Some(Arc::new(self.world.format().clone())),
             ..DriverOptions::default()
         }
     }
@@ -187,7 +190,7 @@ impl Parts<'_> {
         (0..self.config.rules.threads).map(thread).collect()
     }
 
-    fn owners(&self, metrics: Arc<ExecutorMetrics>) -> OwnerHandle {
+    fn owners(&self, metrics: Arc<ExecutorMetrics>, neighbour: Option<Neighbour>) -> OwnerHandle {
         let defaults = OwnerOptions::new(self.topics.clone(), self.config.task_partitions);
         let limits = Limits {
             pools: self.config.pools.iter().map(|pool| pool.as_str().into()).collect(),
@@ -207,6 +210,7 @@ impl Parts<'_> {
             globals: self.globals(),
             clock: self.clock.clone(),
             metrics,
+            neighbour,
         };
         service.run()
     }

@@ -22,6 +22,7 @@ pub fn start(parts: &Parts<'_>, endpoint: Endpoint, exported: &mut Exported) -> 
     let topics = SinkTopics { audit: parts.topics.audit(), dead_letters: parts.topics.dead_letters() };
     let options = SinkOptions {
         database: parts.config.clickhouse.database.clone(),
+        keep: parts.config.audit.keep_days,
         flush_ms: parts.config.audit.flush_ms,
         batch_rows_max: parts.config.audit.batch_rows_max,
         ..SinkOptions::default()

@@ -39,6 +39,8 @@ pub enum Format {
 pub struct Sql {
     client: SqlClient,
     limits: QueryLimits,
+    /// How many days back the tables that are reconciled have everything; 0 is all of it.
+    horizon_days: u32,
 }
 
 /// Where ClickHouse is: as configured, else in the child process.
@@ -59,10 +61,15 @@ pub fn endpoint(config: &config::ClickHouse, engine: Option<&Engine>) -> anyhow:
 
 impl Sql {
     /// For the tables at that endpoint.
-    pub fn new(endpoint: Endpoint, database: &str, api: &config::Api) -> Self {
+    pub fn new(endpoint: Endpoint, config: &config::Config) -> Self {
+        let api = &config.api;
         let limits =
             QueryLimits { time_ms: api.sql_time_max_ms, rows_max: api.sql_rows_max, bytes_max: ANSWER_BYTES_MAX };
-        Self { client: SqlClient::new(endpoint, database), limits }
+        Self {
+            client: SqlClient::new(endpoint, &config.clickhouse.database),
+            limits,
+            horizon_days: config.audit.keep_days.comparable(),
+        }
     }
 
     /// Rows of one read-only query.
@@ -81,12 +88,12 @@ impl Sql {
         Ok(self.client.trace(event_id, self.limits, format.into()).await?)
     }
 
-    /// Everything older than `grace_s` seconds that does not add up.
+    /// Everything older than `grace_s` seconds, and not older than the tables keep it, that does not add up.
     ///
     /// # Errors
     /// As [`Sql::query`].
     pub async fn reconcile(&self, grace_s: u32, format: Format) -> Result<Vec<u8>, ApiError> {
-        Ok(self.client.reconcile(grace_s, self.limits, format.into()).await?)
+        Ok(self.client.reconcile(grace_s, self.horizon_days, self.limits, format.into()).await?)
     }
 
     /// The latest state of an execution, if the audit trail has it.

@@ -7,6 +7,7 @@
 
 mod catalog;
 mod head;
+mod kv;
 mod lookups;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -22,23 +23,23 @@ use petrel_bus::{Bus, Clock, GlobalsSource, Record, StageStats, Tail, Versioned}
 use petrel_catalog::{Change, Triggers};
 use petrel_executor::{ExecutorView as _, Resolution};
 use petrel_rules::{Kv, MatchView as _, RuleSetStats};
-use petrel_schemas::{KvEntry, Topics, decode};
+use petrel_schemas::Topics;
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::api::ApiError;
 use crate::follow::{follow, follow_and_look};
+use crate::format::{self, InForce, Told};
 use crate::stop::Stop;
 
 pub use catalog::Catalog;
 use head::Heads;
 pub use head::{Head, Needs};
+use kv::Entry;
 pub use views::Globals;
 
 /// Key of the entry that pauses dispatch. Keys that begin with `petrel/` are not visible to rules.
 pub const DISPATCH_KEY: &str = "petrel/dispatch";
-/// Beginning of the keys that are Petrel's own.
-const OWN_KEYS: &str = "petrel/";
 /// How often to ask whether the stages have seen a change.
 const SEEN_POLL: Duration = Duration::from_millis(5);
 /// Longest wait for the catalog at the start of a process.
@@ -60,6 +61,9 @@ pub struct World {
     /// Which of the two logs has been read to its end: (catalog, its head compiled, too; key-value store).
     caught_up: watch::Sender<(bool, bool)>,
     changed: watch::Sender<()>,
+    /// The format in force, and what the log told about it last.
+    format: InForce,
+    format_told: watch::Sender<Option<Told>>,
 }
 
 /// Whether stages that wait for something have to look again after a change. They see it anyway, from their next
@@ -80,6 +84,9 @@ impl World {
             kv: Arc::new(Kv::empty()),
             kv_version: 0,
             paused: false,
+            unusable: Arc::default(),
+            problem: None,
+            told: "".into(),
         };
         Arc::new(Self {
             needs,
@@ -90,6 +97,8 @@ impl World {
             version: AtomicU64::new(1),
             caught_up: watch::Sender::new((false, false)),
             changed: watch::Sender::new(()),
+            format: InForce::default(),
+            format_told: watch::Sender::new(None),
         })
     }
 
@@ -157,9 +166,21 @@ impl World {
         self.globals().head().triggers.clone()
     }
 
-    /// What keeps this process from using the revision in force.
-    pub fn problem(&self) -> Option<String> {
-        self.globals().head().problem().map(|problem| format!("catalog: {problem}"))
+    /// What keeps this process from deciding: the revision in force, or the key-value store.
+    pub fn problems(&self) -> Vec<String> {
+        let globals = self.globals();
+        let catalog = globals.head().problem().map(|problem| format!("catalog: {problem}"));
+        catalog.into_iter().chain(globals.kv_problem().map(str::to_owned)).collect()
+    }
+
+    /// The format in force, in which this process writes.
+    pub fn format(&self) -> &InForce {
+        &self.format
+    }
+
+    /// What the log tells about the format; nothing as long as it was not read, or no installation has begun.
+    pub fn format_told(&self) -> watch::Receiver<Option<Told>> {
+        self.format_told.subscribe()
     }
 
     /// Waits until the globals are as they should be after a write of one's own.
@@ -179,8 +200,13 @@ impl World {
 
     fn take_catalog(&self, record: &Record<'_>) {
         match self.catalog.take(record) {
-            Some(Change::Head) => self.heads.tell(&self.catalog.state()),
-            Some(Change::Revision | Change::Blob) => {
+            Change::Head => {
+                let state = self.catalog.state();
+                let told: Arc<str> = state.head().map_or("", |head| &head.revision).into();
+                self.change(Tell::Nobody, |latest| latest.told = told);
+                self.heads.tell(&state);
+            }
+            Change::Revision | Change::Blob => {
                 self.heads.tell_if_incomplete(&self.catalog.state());
                 // What waited for a revision may try again. One without its blobs is asked for again.
                 if record.value.is_some() && *self.caught_up.borrow() == (true, true) {
@@ -188,32 +214,28 @@ impl World {
                 }
             }
             // It comes into force with a head.
-            Some(Change::Binding) | None => {}
+            Change::Binding => {}
         }
     }
 
     fn take_kv(&self, record: &Record<'_>) {
-        let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
-        let value = match record.value.map(decode::<KvEntry>).transpose() {
-            Ok(entry) => entry.map(|entry| entry.value),
-            Err(error) => {
-                tracing::error!(%error, %key, "key-value record cannot be used");
-                return;
-            }
+        let entry = Entry::of(record);
+        if entry.is_format() {
+            self.take_format(&entry);
+        }
+        self.change_and_tell(|latest| if latest.take(entry) { Tell::Stages } else { Tell::Nobody });
+    }
+
+    fn take_format(&self, entry: &Entry) {
+        let told = match &entry.value {
+            Ok(Some(value)) => format::told(value),
+            Ok(None) => Err(format!("{} was removed: the log does not say which format is in force", entry.key)),
+            Err(why) => Err(format!("{} cannot be read: {why}", entry.key)),
         };
-        let version = record.offset + 1;
-        let tell = if key == DISPATCH_KEY { Tell::Stages } else { Tell::Nobody };
-        self.change(tell, |latest| {
-            latest.kv_version = version;
-            if key == DISPATCH_KEY {
-                latest.paused = value.as_deref().is_some_and(says_paused);
-            } else if !key.starts_with(OWN_KEYS) {
-                match latest.kv.changed(&key, value.as_deref()) {
-                    Ok(kv) => latest.kv = Arc::new(kv),
-                    Err(error) => tracing::error!(%error, "key-value record cannot be used"),
-                }
-            }
-        });
+        if let Ok(format) = &told {
+            self.format.set(*format);
+        }
+        self.format_told.send_replace(Some(told));
     }
 
     fn put_in_force(&self, head: Head) {
@@ -223,8 +245,16 @@ impl World {
 
     /// Makes the next globals of the latest ones.
     fn change(&self, tell: Tell, change: impl FnOnce(&mut Globals)) {
+        self.change_and_tell(|latest| {
+            change(latest);
+            tell
+        });
+    }
+
+    /// The same; the change says whom it concerns.
+    fn change_and_tell(&self, change: impl FnOnce(&mut Globals) -> Tell) {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut latest);
+        let tell = change(&mut latest);
         self.current.store(Arc::new(latest.clone()));
         if tell == Tell::Stages {
             self.version.fetch_add(1, Ordering::SeqCst);
@@ -232,11 +262,6 @@ impl World {
         drop(latest);
         self.changed.send_replace(());
     }
-}
-
-/// Whether a value of [`DISPATCH_KEY`] pauses dispatch.
-fn says_paused(value: &str) -> bool {
-    serde_json::from_str::<Value>(value).is_ok_and(|value| value["paused"] == Value::Bool(true))
 }
 
 impl GlobalsSource<Globals> for World {
@@ -254,11 +279,12 @@ pub fn rfc3339(ms: i64) -> String {
 
 /// Checks of what clients ask, against the revision in force.
 impl World {
-    /// The revision and the version of the key-value store for a manual run of that action.
+    /// The revision, the version of the key-value store and the parameters with their defaults for a manual run of
+    /// that action.
     ///
     /// # Errors
     /// `unknown_action`, or `invalid_parameters` with every reason.
-    pub fn check_action(&self, action: &str, parameters: &Value) -> Result<(String, i64), ApiError> {
+    pub fn check_action(&self, action: &str, parameters: &Value) -> Result<(String, i64, Value), ApiError> {
         let globals = self.globals();
         let revision = &globals.head().revision;
         let unavailable = |why: &str| Err(ApiError::unavailable("catalog_unavailable", why));
@@ -277,7 +303,7 @@ impl World {
             }
         };
         match found.parameters.complete(parameters) {
-            Ok(_) => Ok((revision.clone(), globals.kv_version())),
+            Ok(completed) => Ok((revision.clone(), globals.kv_version(), completed)),
             Err(error) => {
                 let message = format!("the parameters do not fit {action}: {error}");
                 Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_parameters", message)

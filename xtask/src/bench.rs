@@ -18,6 +18,13 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// What executions cost, how many one machine carries and how soon it is back after a kill, on both buses;
+    /// writes target/bench/executions.json
+    Executions {
+        /// Passed on to the benchmark: --bus local or kafka, --count for fewer than a million
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// The rule engine against engines that others wrote; writes target/bench/rules.json
     Rules {
         /// Passed on to the benchmark: --quick takes a few minutes, --help lists the rest
@@ -28,13 +35,14 @@ pub(crate) enum Bench {
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
-        Bench::Pipeline { arguments } => pipeline(arguments),
+        Bench::Pipeline { arguments } => on_kafka("pipeline", arguments),
+        Bench::Executions { arguments } => on_kafka("executions", arguments),
         Bench::Rules { arguments } => rules(arguments),
     }
 }
 
 /// With a broker of its own.
-fn pipeline(arguments: &[String]) -> Result<()> {
+fn on_kafka(what: &str, arguments: &[String]) -> Result<()> {
     let tools: Vec<Tool> = TO_BUILD.into_iter().chain(FOR_NPM).chain(FOR_KAFKA).collect();
     require(&tools)?;
     fetch_kafka()?;
@@ -42,7 +50,7 @@ fn pipeline(arguments: &[String]) -> Result<()> {
     run_command(cargo().args(["build", "--release", "--package", "petrel-server", "--package", "petrel-bench"]))?;
     let mut broker = KafkaBroker::start()?;
     let mut command = cargo();
-    command.args(["run", "--quiet", "--release", "--package", "petrel-bench", "--", "pipeline"]).args(arguments);
+    command.args(["run", "--quiet", "--release", "--package", "petrel-bench", "--", what]).args(arguments);
     command.env("PETREL_TEST_KAFKA", broker.bootstrap());
     command.env("PETREL_CHDB_LIB", petrel_testkit::engine_library()?);
     run_command(&mut command)?;

@@ -10,6 +10,9 @@ use crate::cargo::{cargo, run as run_command};
 use crate::deps::{fetch_engine, fetch_kafka};
 use crate::machine::{FOR_KAFKA, FOR_NPM, TO_BUILD, Tool, require};
 
+/// Petrel's default; with the small counts leases are shorter, so that less is waited for.
+const LEASE_MS: u64 = 15_000;
+
 /// How much the tests do that can do more. What is not set here, they decide themselves.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Load {
@@ -19,6 +22,19 @@ pub(crate) struct Load {
     kills: Option<u64>,
     /// What decides when which process is killed.
     seed: Option<u64>,
+    /// Slots of all workers together.
+    slots: Option<u64>,
+    /// How long one in twenty actions takes at most, in milliseconds.
+    slow_ms: Option<u64>,
+    /// Length of a lease, in milliseconds.
+    lease_ms: Option<u64>,
+    /// How long some workers are away after a kill.
+    away_seconds: Option<u64>,
+    /// Whether a process of every role is killed for good, 0 or 1.
+    for_good: Option<u64>,
+    /// Brokers of the test that kills them in turn, and how often it does.
+    brokers: Option<u64>,
+    broker_kills: Option<u64>,
     /// How long Kafka or ClickHouse is away.
     outage_seconds: Option<u64>,
     /// Answers that each property of the rule engine compares.
@@ -31,6 +47,13 @@ impl Load {
         events: Some(50_000),
         kills: Some(20),
         seed: None,
+        slots: Some(32),
+        slow_ms: Some(20_000),
+        lease_ms: Some(LEASE_MS),
+        away_seconds: Some(60),
+        for_good: Some(1),
+        brokers: Some(3),
+        broker_kills: Some(20),
         outage_seconds: Some(300),
         comparisons: Some(1_000_000),
     };
@@ -41,6 +64,13 @@ impl Load {
             ("PETREL_E2E_EVENTS", self.events),
             ("PETREL_E2E_KILLS", self.kills),
             ("PETREL_E2E_SEED", self.seed),
+            ("PETREL_E2E_SLOTS", self.slots),
+            ("PETREL_E2E_SLOW_MS", self.slow_ms),
+            ("PETREL_E2E_LEASE_MS", self.lease_ms),
+            ("PETREL_E2E_AWAY_SECONDS", self.away_seconds),
+            ("PETREL_E2E_FOR_GOOD", self.for_good),
+            ("PETREL_E2E_BROKERS", self.brokers),
+            ("PETREL_E2E_BROKER_KILLS", self.broker_kills),
             ("PETREL_E2E_OUTAGE_SECONDS", self.outage_seconds),
             ("PETREL_RULES_COMPARISONS", self.comparisons),
         ];
@@ -75,6 +105,21 @@ pub(crate) struct CrashOptions {
     /// Only on this bus; otherwise on both
     #[arg(long, value_enum)]
     bus: Option<Bus>,
+    /// Slots of all workers together
+    #[arg(long, default_value_t = 32)]
+    slots: u64,
+    /// One in twenty actions takes up to that long, in milliseconds; the others take no time
+    #[arg(long, default_value_t = 20_000)]
+    slow_ms: u64,
+    /// How long a killed worker is away, every other time, in seconds
+    #[arg(long, default_value_t = 60)]
+    away_seconds: u64,
+    /// On Kafka: at the end a process of every role is killed for good, and the others take over
+    #[arg(long)]
+    for_good: bool,
+    /// Kill brokers instead, one after the other, of so many (at least three)
+    #[arg(long)]
+    brokers: Option<u64>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -86,13 +131,26 @@ pub(crate) struct OutageOptions {
 
 pub(crate) fn crash(options: &CrashOptions) -> Result<()> {
     let (events, kills) = (Some(options.events), Some(options.kills));
-    let load = Load { events, kills, seed: options.seed, ..Load::default() };
-    let filter = match options.bus {
-        None => "crash::",
-        Some(Bus::Kafka) => "crash::kafka",
-        Some(Bus::Local) => "crash::local",
+    let load = Load {
+        events,
+        kills,
+        seed: options.seed,
+        slots: Some(options.slots),
+        slow_ms: Some(options.slow_ms),
+        lease_ms: Some(LEASE_MS),
+        away_seconds: Some(options.away_seconds),
+        for_good: Some(u64::from(options.for_good)),
+        brokers: options.brokers,
+        broker_kills: kills,
+        ..Load::default()
     };
-    run_filtered(filter, load, options.bus != Some(Bus::Local))
+    let filters: &[&str] = match options.bus {
+        _ if options.brokers.is_some() => &["crash::brokers"],
+        None => &["crash::kafka", "crash::local"],
+        Some(Bus::Kafka) => &["crash::kafka"],
+        Some(Bus::Local) => &["crash::local"],
+    };
+    filters.iter().try_for_each(|filter| run_filtered(filter, load, *filter != "crash::local"))
 }
 
 pub(crate) fn outage(options: &OutageOptions) -> Result<()> {
@@ -115,7 +173,7 @@ fn run_filtered(filter: &str, load: Load, with_kafka: bool) -> Result<()> {
     let mut broker = None;
     if with_kafka {
         fetch_kafka()?;
-        let broker = broker.insert(KafkaBroker::start()?);
+        let broker = broker.insert(KafkaBroker::start_with_defaults()?);
         command.env("PETREL_TEST_KAFKA", broker.bootstrap());
     }
     run_command(&mut command)?;

@@ -1,11 +1,15 @@
 -- What does not add up between events, matches, requests and executions. No row means: all is well.
--- Parameter: grace_s, the age in seconds below which something may still be on its way.
+-- Parameters: grace_s, the age in seconds below which something may still be on its way; horizon_days, how
+-- many days back all tables still have everything (0: as far as they reach): what began before is left out.
 -- Columns: problem, event_id, execution_id, rule, since, detail.
 -- The first row of an execution is what its owner made of its request; a request that was given up is
 -- a dead letter that names the execution. An event that came twice under one id may be decided twice; it
 -- asks for the same execution again, so that matches are counted by execution.
 WITH
     now64(3, 'UTC') - toIntervalSecond({grace_s:UInt32}) AS settled,
+    -- An hour of margin, for rows of one event that were written at different times.
+    if({horizon_days:UInt32} = 0, toDateTime64(0, 3, 'UTC'),
+        now64(3, 'UTC') - toIntervalDay({horizon_days:UInt32}) + toIntervalHour(1)) AS horizon,
     matched AS
     (
         SELECT
@@ -13,15 +17,18 @@ WITH
         FROM rule_matches
         GROUP BY execution_id
     ),
+    asked AS (SELECT * FROM matched WHERE since >= horizon AND since < settled),
     run AS
     (
         SELECT
             execution_id, any(event_id) AS event_id, toString(any(rule)) AS rule, min(recorded_at) AS since,
-            max(recorded_at) AS last, count() AS changes, max(sequence) AS newest, uniqExact(sequence) AS distinct_changes,
+            min(requested_at) AS requested, max(recorded_at) AS last, count() AS changes, max(sequence) AS newest, uniqExact(sequence) AS distinct_changes,
             countIf(ended_at IS NOT NULL) AS finishes, toString(argMax(status, sequence)) AS status
         FROM executions
         GROUP BY execution_id
     ),
+    -- By when it was requested: the first rows of an old one may be gone already.
+    watched AS (SELECT * FROM run WHERE requested >= horizon),
     given_up AS (SELECT execution_id FROM dead_letters WHERE execution_id != '')
 SELECT problem, event_id, execution_id, rule, since, detail
 FROM
@@ -29,31 +36,31 @@ FROM
     SELECT
         'match without execution' AS problem, event_id, execution_id, rule, since,
         'the rule asked for it, and no owner has taken it up' AS detail
-    FROM matched
-    WHERE since < settled AND execution_id NOT IN (SELECT execution_id FROM run) AND execution_id NOT IN (given_up)
+    FROM asked
+    WHERE execution_id NOT IN (SELECT execution_id FROM run) AND execution_id NOT IN (given_up)
     UNION ALL
     SELECT
         'execution without match', event_id, execution_id, rule, since,
         'it names a rule, and no match asked for it'
-    FROM run
+    FROM watched
     WHERE rule != '' AND since < settled AND execution_id NOT IN (SELECT execution_id FROM matched)
     UNION ALL
     SELECT
         'finished more than once', event_id, execution_id, rule, since,
         concat(toString(finishes), ' changes to a final status')
-    FROM run
+    FROM watched
     WHERE finishes > 1
     UNION ALL
     SELECT
         'history with gaps', event_id, execution_id, rule, since,
         concat(toString(changes), ' changes are recorded, ', toString(distinct_changes), ' different ones, the newest is number ', toString(newest))
-    FROM run
+    FROM watched
     WHERE last < settled AND (changes != newest OR distinct_changes != newest)
     UNION ALL
     SELECT
         'not finished', event_id, execution_id, rule, last,
         concat('its status is still ', status)
-    FROM run
+    FROM watched
     WHERE finishes = 0 AND last < settled
     UNION ALL
     SELECT
@@ -77,13 +84,13 @@ FROM
         )
         GROUP BY event_id
     ) AS m ON e.event_id = m.event_id
-    WHERE e.since < settled AND e.rules_matched != m.rules
+    WHERE e.since >= horizon AND e.since < settled AND e.rules_matched != m.rules
     UNION ALL
     SELECT
         'match without event', event_id, execution_id, rule, since,
         'neither a row of events nor a dead letter tells of the event'
-    FROM matched
-    WHERE since < settled AND event_id NOT IN (SELECT event_id FROM events)
+    FROM asked
+    WHERE event_id NOT IN (SELECT event_id FROM events)
         AND event_id NOT IN (SELECT event_id FROM dead_letters WHERE event_id != '')
 )
 ORDER BY since, problem, execution_id

@@ -70,6 +70,11 @@ impl Buffer {
         self.waiting.push_back(record);
     }
 
+    /// Bytes of the records that wait for a batch.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
     /// Whether it holds so much that nothing more should be fetched.
     fn is_full(&self, limits: CutLimits) -> bool {
         self.waiting.len() >= limits.records_max || self.waiting_bytes >= limits.bytes_max

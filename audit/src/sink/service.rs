@@ -10,6 +10,7 @@ use super::stats::SinkStats;
 use super::step::{Sink, StepError};
 use super::writer::ClickHouseWriter;
 use crate::address::Endpoint;
+use crate::tables::KeepDays;
 
 /// The topics that the sink reads, by their full names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +26,16 @@ pub struct SinkTopics {
 pub struct SinkOptions {
     /// Database that holds the tables.
     pub database: String,
+    /// How long its tables keep rows.
+    pub keep: KeepDays,
     /// Longest time that a record waits for others, in milliseconds.
     pub flush_ms: u64,
     /// Records after which a batch is written at once; no batch has more.
     pub batch_rows_max: usize,
     /// Bytes of records after which a batch is written at once.
     pub batch_bytes_max: usize,
+    /// Bytes of records of all partitions that wait; beyond them the partition with the most of them is written at once.
+    pub waiting_bytes_max: usize,
     /// Most records taken by one fetch.
     pub fetch_records_max: usize,
     /// Longest wait for records, in milliseconds.
@@ -45,9 +50,11 @@ impl Default for SinkOptions {
     fn default() -> Self {
         Self {
             database: "petrel".into(),
+            keep: KeepDays::FOREVER,
             flush_ms: 500,
             batch_rows_max: 20_000,
             batch_bytes_max: 32 << 20,
+            waiting_bytes_max: 16 << 20,
             fetch_records_max: 4_096,
             idle_wait_ms: 100,
             request_ms: 30_000,
@@ -107,7 +114,7 @@ pub fn spawn_sink(
     runtime: Handle,
 ) -> SinkHandle {
     let stats = Arc::new(SinkStats::default());
-    let writer = ClickHouseWriter::new(endpoint, &options.database, runtime, options.request_ms);
+    let writer = ClickHouseWriter::new(endpoint, &options, runtime);
     let service = SinkService { bus, session, topics, writer, options, clock: clock.clone(), stats: stats.clone() };
     let thread = ServiceThread::start("audit-sink", clock, StopSignal::default(), service)
         .inspect_err(|e| stats.session_problem(Some(format!("no thread could be started: {e}"))));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use petrel_bus::{Clock, GroupEvent, InputTopic, Position, Session, SessionError, Start, TopicPartition};
+use petrel_bus::{Begin, Clock, GroupEvent, InputTopic, Position, Session, SessionError, Start, TopicPartition};
 
 use super::buffer::{Buffer, CutLimits};
 use super::intent::Intent;
@@ -191,7 +191,13 @@ where
     }
 
     fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), StepError> {
-        let positions = self.session.begin(partitions)?;
+        let begun = self.session.begin(partitions)?;
+        // A group that the broker forgot begins at the beginning of what is left: long, and harmless, for
+        // the rows of a record are known by where it stands.
+        let start = |begun: &Begin| (!begun.committed).then(|| begun.position.clone());
+        let starts: Vec<Position> = begun.iter().filter_map(start).collect();
+        self.session.commit(&starts)?;
+        let positions: Vec<Position> = begun.into_iter().map(|begun| begun.position).collect();
         for position in &positions {
             let replay = position.metadata.as_deref().and_then(Intent::decode);
             let dead_letters = position.at.topic == self.topics.dead_letters;
@@ -209,7 +215,13 @@ where
         let limits = self.limits();
         let now_ms = self.clock.now_ms();
         let is_due = |b: &Buffer| b.due_in(limits, now_ms).is_some_and(|due| due.is_zero() || all);
-        let due: Vec<TopicPartition> = self.buffers.values().filter(|b| is_due(b)).map(|b| b.at.clone()).collect();
+        let mut due: Vec<TopicPartition> = self.buffers.values().filter(|b| is_due(b)).map(|b| b.at.clone()).collect();
+        // Behind, every partition would fill up to the size of a batch before the first one is written.
+        let can_be_written = || self.buffers.values().filter(|b| b.due_in(limits, now_ms).is_some());
+        let waiting_bytes: usize = can_be_written().map(Buffer::waiting_bytes).sum();
+        if due.is_empty() && waiting_bytes > self.options.waiting_bytes_max {
+            due.extend(can_be_written().max_by_key(|b| b.waiting_bytes()).map(|b| b.at.clone()));
+        }
         if due.is_empty() && self.prepared && self.outage.is_none() {
             return Ok(());
         }

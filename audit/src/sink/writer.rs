@@ -6,11 +6,12 @@ use tokio::runtime::Handle;
 use crate::address::{Address, Endpoint};
 use crate::client::{Connection, SqlError, timed};
 use crate::rows::{Rows, Table};
-use crate::tables::{TablesError, migrate};
+use crate::sink::SinkOptions;
+use crate::tables::{KeepDays, TablesError, keep, migrate};
 
 /// What the sink needs of a database.
 pub(crate) trait Writer {
-    /// Makes sure that the tables are there.
+    /// Makes sure that the tables are there and keep rows for as long as they shall.
     fn prepare(&mut self) -> Result<(), TablesError>;
 
     /// Writes a batch's rows of one table as one insert under a token.
@@ -44,6 +45,7 @@ pub(crate) struct Counted {
 pub(crate) struct ClickHouseWriter {
     endpoint: Endpoint,
     database: String,
+    keep: KeepDays,
     runtime: Handle,
     request_ms: u64,
     /// Keeps its connections and what it knows of the tables; for the address it was made for.
@@ -51,8 +53,9 @@ pub(crate) struct ClickHouseWriter {
 }
 
 impl ClickHouseWriter {
-    pub(crate) fn new(endpoint: Endpoint, database: &str, runtime: Handle, request_ms: u64) -> Self {
-        Self { endpoint, database: database.to_owned(), runtime, request_ms, open: None }
+    pub(crate) fn new(endpoint: Endpoint, options: &SinkOptions, runtime: Handle) -> Self {
+        let SinkOptions { database, keep, request_ms, .. } = options.clone();
+        Self { endpoint, database, keep, runtime, request_ms, open: None }
     }
 
     fn connection(&mut self) -> Result<Connection, SqlError> {
@@ -78,7 +81,10 @@ impl ClickHouseWriter {
 
 impl Writer for ClickHouseWriter {
     fn prepare(&mut self) -> Result<(), TablesError> {
-        self.runtime.block_on(migrate(&self.endpoint, &self.database)).map(drop)
+        self.runtime.block_on(async {
+            migrate(&self.endpoint, &self.database).await?;
+            Ok(keep(&self.endpoint, &self.database, &self.keep).await?)
+        })
     }
 
     fn insert(&mut self, table: Table, rows: &Rows, token: &str) -> Result<(), SqlError> {

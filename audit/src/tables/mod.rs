@@ -3,8 +3,12 @@
 //! Every statement of a migration may run twice: a process may die between a statement and the note
 //! that the migration is done, and several processes may migrate at once.
 
+mod keep;
+
 use crate::address::Endpoint;
 use crate::client::{Connection, SqlError};
+
+pub use keep::{KeepDays, keep};
 
 /// Name and statements of every migration, oldest first. A line is added, never changed or removed.
 const MIGRATIONS: &[(&str, &str)] = &[("audit_trail", include_str!("migrations/0001_audit_trail.sql"))];

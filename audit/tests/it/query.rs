@@ -78,12 +78,13 @@ async fn a_trace_follows_an_event_to_everything_it_caused() {
 #[tokio::test]
 async fn reconciliation_names_what_does_not_add_up_and_nothing_else() {
     let (_engine, at, client) = audit().await;
-    let problems = async || {
-        let answer = client.reconcile(60, QueryLimits::default(), Format::Csv).await.unwrap();
+    let problems_of_the_last = async |days| {
+        let answer = client.reconcile(60, days, QueryLimits::default(), Format::Csv).await.unwrap();
         let text = String::from_utf8(answer).unwrap();
         let column = |line: &str| line.split("\",\"").take(3).collect::<Vec<_>>().join("/").replace('"', "");
         text.lines().skip(1).map(column).collect::<Vec<_>>()
     };
+    let problems = async || problems_of_the_last(0).await;
     story(&at, "good", "x0", &["scheduled", "running", "succeeded"]);
     assert_eq!(problems().await, [""; 0]);
     story(&at, "twice", "x1", &["scheduled", "running", "succeeded", "failed"]);
@@ -126,6 +127,13 @@ async fn reconciliation_names_what_does_not_add_up_and_nothing_else() {
             "not finished/stuck/x3",
         ]
     );
+    // Nothing is asked of days of which some table may have thrown rows away.
+    assert_eq!(problems_of_the_last(30).await, [""; 0]);
+    let yesterday = "INSERT INTO petrel.rule_matches (event_id, execution_id, recorded_at) \
+                     VALUES ('yesterday', 'x8', now64(3) - INTERVAL 1 DAY)";
+    run(&at, yesterday);
+    let found = problems_of_the_last(30).await;
+    assert_eq!(found, ["match without event/yesterday/x8", "match without execution/yesterday/x8"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The bus itself, and the client that asks questions.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use crate::sole::KafkaSoleWriter;
 use crate::tail::KafkaTail;
 use crate::topics;
 use crate::transactions::Transactions;
+
+/// Longest wait for ends that are asked for between a stage's other work.
+const ENDS_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// Apache Kafka as Petrel's log.
 pub struct KafkaBus {
@@ -163,7 +167,44 @@ impl Questions {
         offsets::of(self.client(), partitions, which, self.timeout)
     }
 
-    /// The same for all partitions of a topic.
+    /// Where partitions end, as far as that is known within a short time. Those that have no leader now are
+    /// told apart, so that the others have an answer.
+    pub(crate) fn ends_now(&self, partitions: &[TopicPartition]) -> Vec<Option<i64>> {
+        let asked = |partitions: &[TopicPartition]| {
+            let ends = offsets::each(self.client(), partitions, Which::End, ENDS_TIMEOUT);
+            ends.inspect_err(|why| tracing::debug!(%why, "ends are not known now"))
+        };
+        if let Ok(ends) = asked(partitions) {
+            return ends.into_iter().map(Result::ok).collect();
+        }
+        let mut found = vec![None; partitions.len()];
+        let led: Vec<usize> = self.led(partitions);
+        if led.is_empty() || led.len() == partitions.len() {
+            return found;
+        }
+        let known: Vec<TopicPartition> = led.iter().map(|index| partitions[*index].clone()).collect();
+        for (index, end) in led.into_iter().zip(asked(&known).into_iter().flatten()) {
+            found[index] = end.ok();
+        }
+        found
+    }
+
+    /// Which of these partitions have a leader.
+    fn led(&self, partitions: &[TopicPartition]) -> Vec<usize> {
+        let mut leaders = HashSet::new();
+        for topic in partitions.iter().map(|at| &at.topic).collect::<HashSet<_>>() {
+            let Ok(metadata) = self.client().fetch_metadata(Some(topic), ENDS_TIMEOUT) else { continue };
+            let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+            leaders.extend(partitions.filter(|p| p.leader() >= 0).map(|p| (topic.clone(), p.id())));
+        }
+        let is_led = |index: &usize| {
+            let at = &partitions[*index];
+            leaders.contains(&(at.topic.clone(), number(at.partition)))
+        };
+        (0..partitions.len()).filter(is_led).collect()
+    }
+
+    /// First offsets, or those behind the last records, of all partitions of a topic.
     pub(crate) fn of_all(&self, topic: &str, which: Which) -> Result<Vec<i64>, BusError> {
         let (count, topic): (u32, Arc<str>) = (self.partitions_of(topic)?, topic.into());
         let at = |partition| TopicPartition { topic: topic.clone(), partition };

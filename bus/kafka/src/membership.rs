@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use petrel_bus::{Position, SessionError, Start, TopicPartition};
-use rdkafka::consumer::{CommitMode, Consumer};
+use petrel_bus::{Begin, Position, SessionError, Start, TopicPartition};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::Offset;
 
@@ -22,27 +22,20 @@ const SEEK_PAUSE: Duration = Duration::from_millis(20);
 type Committed = Option<(i64, Option<String>)>;
 
 impl KafkaSession {
-    pub(crate) fn begin_at(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
+    pub(crate) fn begin_at(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
         if assigned.is_empty() {
             return Ok(Vec::new());
         }
-        let (mut positions, mut fresh) = (Vec::with_capacity(assigned.len()), Vec::new());
+        let mut begun = Vec::with_capacity(assigned.len());
         for (at, committed) in self.stable_offsets(assigned)? {
-            match committed {
-                Some((offset, metadata)) => positions.push(Position { at, offset, metadata }),
-                None => {
-                    let offset = self.start_of(&at)?;
-                    fresh.push(Position { at, offset, metadata: None });
-                }
-            }
+            let is_committed = committed.is_some();
+            let (offset, metadata) = match committed {
+                Some(committed) => committed,
+                None => (self.start_of(&at)?, None),
+            };
+            begun.push(Begin { position: Position { at, offset, metadata }, committed: is_committed });
         }
-        if !fresh.is_empty() {
-            // Else a start like "now" would move while nothing is committed.
-            let list = lists::of_positions(&fresh).map_err(|e| rebuild("cannot commit a start", &e))?;
-            self.consumer().commit(&list, CommitMode::Sync).map_err(|e| rebuild("cannot commit a start", &e))?;
-        }
-        positions.extend(fresh);
-        Ok(positions)
+        Ok(begun)
     }
 
     /// Committed offsets that no open transaction can change any more. With `read_committed`,

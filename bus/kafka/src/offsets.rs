@@ -31,6 +31,16 @@ pub(crate) fn of(
     which: Which,
     timeout: Duration,
 ) -> Result<Vec<i64>, BusError> {
+    each(client, partitions, which, timeout)?.into_iter().collect()
+}
+
+/// The same, with an answer for each. A partition that has no leader fails the question for all of them.
+pub(crate) fn each(
+    client: &BaseConsumer<Context>,
+    partitions: &[TopicPartition],
+    which: Which,
+    timeout: Duration,
+) -> Result<Vec<Result<i64, BusError>>, BusError> {
     if partitions.is_empty() {
         return Ok(Vec::new());
     }
@@ -54,5 +64,5 @@ pub(crate) fn of(
             _ => Err(BusError::Unavailable(doing(at))),
         }
     };
-    partitions.iter().map(offset).collect()
+    Ok(partitions.iter().map(offset).collect())
 }

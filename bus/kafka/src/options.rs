@@ -10,6 +10,12 @@ use rdkafka::config::RDKafkaLogLevel;
 /// Room for a record's own framing beside its key and value, in bytes.
 const RECORD_OVERHEAD_BYTES: usize = 48_588;
 
+/// Longest wait of a fetch whose member batches by itself, in milliseconds, and the bytes that end it before.
+const BATCH_WAIT_MS: &str = "250";
+const BATCH_BYTES_MIN: &str = "262144";
+/// Longest wait of a fetch of a tail, in milliseconds. A record ends it at once.
+const FOLLOW_WAIT_MS: &str = "500";
+
 /// Properties that correctness needs as they are, and what to do instead of setting them.
 const REFUSED: [(&str, &str); 24] = [
     ("bootstrap.servers", "set `bootstrap`"),
@@ -112,7 +118,7 @@ impl KafkaOptions {
             publish_group_bytes_max: 8 << 20,
             tail_grace_ms: 500,
             record_bytes_max: 1_000_000,
-            fetched_ahead_bytes_max: 64 << 20,
+            fetched_ahead_bytes_max: 16 << 20,
         }
     }
 
@@ -186,8 +192,10 @@ impl KafkaOptions {
             .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "5")
             .set("fetch.error.backoff.ms", "100")
-            .set("fetch.message.max.bytes", "4194304")
-            .set("queued.min.messages", "200000")
+            // What comes in one answer is compressed: in memory it takes ten times as much.
+            .set("fetch.message.max.bytes", "1048576")
+            .set("fetch.max.bytes", "2097152")
+            .set("queued.min.messages", "40000")
             .set("queued.max.messages.kbytes", (self.fetched_ahead_bytes_max / 1024).max(1).to_string())
             .set("check.crcs", "false");
         config
@@ -202,6 +210,21 @@ impl KafkaOptions {
             .set("session.timeout.ms", self.session_timeout_ms.to_string())
             .set("heartbeat.interval.ms", (self.session_timeout_ms / 4).clamp(100, 3_000).to_string())
             .set("max.poll.interval.ms", self.max_poll_interval_ms.max(self.session_timeout_ms).to_string());
+        self.with_properties(config)
+    }
+
+    /// A member that batches by itself, and so need not be woken for every commit of those whose records it reads.
+    pub(crate) fn batching_member(&self, group: &str) -> ClientConfig {
+        let mut config = self.member(group);
+        config.set("fetch.min.bytes", BATCH_BYTES_MIN).set("fetch.wait.max.ms", BATCH_WAIT_MS);
+        self.with_properties(config)
+    }
+
+    /// Follows a topic, outside of any group, mostly an idle one: its partitions are neither paused nor exchanged, so
+    /// that a fetch may wait for long.
+    pub(crate) fn follower(&self, group: &str) -> ClientConfig {
+        let mut config = self.reader(group);
+        config.set("fetch.wait.max.ms", FOLLOW_WAIT_MS);
         self.with_properties(config)
     }
 
@@ -238,7 +261,8 @@ mod tests {
     fn defaults_are_valid_and_librdkafka_knows_every_property() {
         let options = KafkaOptions::new("localhost:1", "a");
         assert_eq!(options.validate(), Ok(()));
-        for config in [options.questioner(), options.member("g"), options.reader("g")] {
+        let readers = [options.member("g"), options.batching_member("g"), options.reader("g"), options.follower("g")];
+        for config in readers.into_iter().chain([options.questioner()]) {
             config.create_native_config().unwrap();
         }
     }

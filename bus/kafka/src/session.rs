@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use petrel_bus::{
-    Fetched, GroupEvent, InputTopic, Output, Position, RestoreFrom, RestoreProgress, Restored, Session, SessionError,
-    SessionOptions, TopicPartition, check_followers, with_followers,
+    Begin, Fetched, GroupEvent, InputTopic, Output, Position, RestoreFrom, RestoreProgress, Restored, Session,
+    SessionError, SessionOptions, TopicPartition, check_followers, with_followers,
 };
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -16,7 +16,6 @@ use crate::bus::Questions;
 use crate::context::{Context, UNNUMBERED};
 use crate::faults::{Fault, rebuild};
 use crate::native::{Message, Polled, Poller};
-use crate::offsets::Which;
 use crate::options::KafkaOptions;
 use crate::slots::Slots;
 use crate::transactions::Transactions;
@@ -51,7 +50,12 @@ impl KafkaSession {
         transactions: Option<Transactions>,
     ) -> Result<Self, KafkaError> {
         let name = format!("consumer {} of {}", session.member, session.group);
-        let consumer: BaseConsumer<Context> = options.member(&session.group).create_with_context(Context::new(name))?;
+        // Without transactions a session is one of the audit sink, which gathers its own batches.
+        let config = match &transactions {
+            Some(_) => options.member(&session.group),
+            None => options.batching_member(&session.group),
+        };
+        let consumer: BaseConsumer<Context> = config.create_with_context(Context::new(name))?;
         Ok(Self {
             options: options.clone(),
             questions: questions.clone(),
@@ -163,6 +167,10 @@ impl KafkaSession {
 }
 
 impl Session for KafkaSession {
+    fn group(&self) -> &Arc<str> {
+        &self.group
+    }
+
     fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError> {
         let mut counts = HashMap::new();
         for input in inputs {
@@ -220,7 +228,7 @@ impl Session for KafkaSession {
         failure.map(|()| std::mem::take(&mut self.events))
     }
 
-    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
+    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
         self.begin_at(assigned)
     }
 
@@ -262,11 +270,9 @@ impl Session for KafkaSession {
         self.slots.get(at).map_or(0, |slot| slot.next)
     }
 
-    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
         // The client that asks questions sees what is not committed.
-        let ends = self.questions.offsets(std::slice::from_ref(at), Which::End);
-        let ends = ends.map_err(|e| SessionError::Rebuild(e.to_string()))?;
-        ends.first().copied().ok_or_else(|| SessionError::Rebuild("no end".into()))
+        Ok(self.questions.ends_now(partitions))
     }
 
     fn lag(&mut self) -> Option<u64> {

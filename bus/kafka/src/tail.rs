@@ -66,7 +66,7 @@ impl KafkaTail {
         }
         let context = Context::new(format!("tail of {topic}"));
         let group = format!("petrel-tail-{}", options.instance_id);
-        let consumer: Result<BaseConsumer<Context>, _> = options.reader(&group).create_with_context(context);
+        let consumer: Result<BaseConsumer<Context>, _> = options.follower(&group).create_with_context(context);
         let poller = consumer.and_then(Poller::new).map_err(|e| bus_error(&doing, &e))?;
         poller.consumer().assign(&list).map_err(|e| bus_error(&doing, &e))?;
         let grace = Duration::from_millis(options.tail_grace_ms);

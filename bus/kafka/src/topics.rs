@@ -139,21 +139,66 @@ fn compare(
     let described = described.map_err(|e| bus_error("cannot describe topics", &e))?;
     // Answers come in the order of the questions.
     for (topic, answer) in topics.iter().zip(described) {
-        let name = || topic.name.to_string();
-        let found = counts.get(&*topic.name).copied().unwrap_or(0);
-        if found != topic.partitions {
-            let (found, wanted) = (found.to_string(), topic.partitions.to_string());
-            return Err(BusError::TopicDiffers { topic: name(), setting: "partitions", found, wanted });
-        }
         let config: ConfigResource =
             answer.map_err(|code| BusError::Unavailable(format!("cannot describe topic {}: {code}", topic.name)))?;
-        for setting in settings(options, topic) {
-            let found = config.get(setting.name).and_then(|entry| entry.value.clone()).unwrap_or_default();
-            if !setting.allows(&found) {
-                let Setting { name: setting, value: wanted, .. } = setting;
-                return Err(BusError::TopicDiffers { topic: name(), setting, found, wanted });
-            }
+        let found = |name: &str| config.get(name)?.value.clone();
+        judge(topic, settings(options, topic), counts.get(&*topic.name).copied(), found)?;
+    }
+    Ok(())
+}
+
+/// Whether a topic is as it must be. A broker that has not heard of a new topic yet answers without partitions and
+/// without settings: that says nothing about it.
+fn judge(
+    topic: &TopicSpec,
+    settings: Vec<Setting>,
+    partitions: Option<u32>,
+    value: impl Fn(&str) -> Option<String>,
+) -> Result<(), BusError> {
+    let unknown = || BusError::Unavailable(format!("not every broker knows topic {} yet", topic.name));
+    let found = partitions.ok_or_else(unknown)?;
+    if found != topic.partitions {
+        let (found, wanted) = (found.to_string(), topic.partitions.to_string());
+        return Err(BusError::TopicDiffers { topic: topic.name.to_string(), setting: "partitions", found, wanted });
+    }
+    for setting in settings {
+        let found = value(setting.name).filter(|value| !value.is_empty()).ok_or_else(unknown)?;
+        if !setting.allows(&found) {
+            let Setting { name: setting, value: wanted, .. } = setting;
+            return Err(BusError::TopicDiffers { topic: topic.name.to_string(), setting, found, wanted });
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_differs_only_if_its_broker_knows_it() {
+        let topic = TopicSpec {
+            name: "t".into(),
+            partitions: 4,
+            compacted: false,
+            retention_ms: Some(7),
+            delete_retention_ms: None,
+        };
+        let judged = |partitions, policy: Option<&str>| {
+            let options = KafkaOptions::new("localhost:1", "a");
+            let value = |name: &str| match name {
+                "cleanup.policy" => policy.map(str::to_owned),
+                "retention.ms" => Some("7".to_owned()),
+                _ => Some("100000000".to_owned()),
+            };
+            judge(&topic, settings(&options, &topic), partitions, value)
+        };
+        assert_eq!(judged(Some(4), Some("delete")), Ok(()));
+        for unknown in [judged(None, Some("delete")), judged(Some(4), None), judged(Some(4), Some(""))] {
+            assert!(matches!(unknown, Err(BusError::Unavailable(_))), "{unknown:?}");
+        }
+        for differs in [judged(Some(3), Some("delete")), judged(Some(4), Some("compact"))] {
+            assert!(matches!(differs, Err(BusError::TopicDiffers { .. })), "{differs:?}");
+        }
+    }
 }

@@ -43,6 +43,15 @@ impl LocalBus {
         self.log.shared().disk_free_bytes_min.store(bytes, Ordering::Relaxed);
     }
 
+    /// Forgets what a group has committed, as a broker does once a group was empty for long.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    pub fn forget_offsets(&self, group: &str) -> Result<(), BusError> {
+        let ended = || Err(BusError::Unavailable("the local log has closed".into()));
+        self.log.ask(|answer| Job::Forget { group: group.into(), answer }).unwrap_or_else(ended)
+    }
+
     fn bounds(&self, topic: &str) -> Result<Vec<Bounds>, BusError> {
         let state = self.log.shared().lock();
         let topic = state.topics.get(topic).ok_or_else(|| BusError::UnknownTopic(topic.into()))?;

@@ -37,6 +37,11 @@ pub(crate) enum Job {
         specs: Vec<TopicSpec>,
         answer: SyncSender<Result<(), BusError>>,
     },
+    /// Removes the offsets of a group.
+    Forget {
+        group: Arc<str>,
+        answer: SyncSender<Result<(), BusError>>,
+    },
     /// Answered once everything before it is visible.
     Barrier {
         answer: SyncSender<Result<(), SessionError>>,
@@ -65,7 +70,7 @@ impl Job {
         match self {
             Self::Publish { bytes, .. } => *bytes,
             Self::Commit(commit) => commit.bytes,
-            Self::Topics { .. } | Self::Barrier { .. } => 0,
+            Self::Topics { .. } | Self::Forget { .. } | Self::Barrier { .. } => 0,
         }
     }
 
@@ -75,7 +80,7 @@ impl Job {
         let total: usize = match self {
             Self::Publish { outputs, .. } => outputs.iter().map(bytes).sum(),
             Self::Commit(commit) => commit.outputs.iter().map(|(output, _)| bytes(output)).sum(),
-            Self::Topics { .. } | Self::Barrier { .. } => 0,
+            Self::Topics { .. } | Self::Forget { .. } | Self::Barrier { .. } => 0,
         };
         total as u64
     }
@@ -86,7 +91,9 @@ impl Job {
         match self {
             Self::Publish { acknowledge, .. } => drop(acknowledge.send(Err(PublishError::Unavailable(why.into())))),
             Self::Commit(commit) => drop(commit.answer.send(Err(SessionError::Rebuild(why.into())))),
-            Self::Topics { answer, .. } => drop(answer.send(Err(BusError::Storage(why.into())))),
+            Self::Topics { answer, .. } | Self::Forget { answer, .. } => {
+                drop(answer.send(Err(BusError::Storage(why.into()))));
+            }
             Self::Barrier { answer } => drop(answer.send(Err(SessionError::Rebuild(why.into())))),
         }
     }
@@ -285,6 +292,10 @@ impl Committer {
                         staged.topic(state.add_topic(&spec), spec);
                     }
                 }
+                Some(Waiting::Topics(answer))
+            }
+            Job::Forget { group, answer } => {
+                staged.forget(state, &group);
                 Some(Waiting::Topics(answer))
             }
             Job::Barrier { answer } => Some(Waiting::Commit(answer)),

@@ -43,7 +43,8 @@ pub(crate) struct Staged {
     tails: BTreeMap<Slot, Tail>,
     /// Last record of every key of compacted topics: offset and chunk.
     keyed: HashMap<(Slot, Vec<u8>), (i64, Vec<u8>)>,
-    offsets: HashMap<(Arc<str>, TopicPartition), Committed>,
+    /// None forgets the offset.
+    offsets: HashMap<(Arc<str>, TopicPartition), Option<Committed>>,
 }
 
 impl Staged {
@@ -93,8 +94,14 @@ impl Staged {
 
     pub(crate) fn positions(&mut self, group: &Arc<str>, positions: Vec<Position>) {
         for Position { at, offset, metadata } in positions {
-            self.offsets.insert((group.clone(), at), (offset, metadata));
+            self.offsets.insert((group.clone(), at), Some((offset, metadata)));
         }
+    }
+
+    pub(crate) fn forget(&mut self, state: &State, group: &str) {
+        let staged = self.offsets.keys().cloned();
+        let known: Vec<_> = state.offsets.keys().cloned().chain(staged).filter(|(of, _)| **of == *group).collect();
+        self.offsets.extend(known.into_iter().map(|at| (at, None)));
     }
 
     /// Puts everything into a batch of the store; returns how many chunks and bytes these are.
@@ -129,7 +136,7 @@ impl Staged {
             batch.bounds(*slot, tail.bounds);
         }
         for ((group, at), committed) in &self.offsets {
-            batch.offset(group, at, committed);
+            batch.offset(group, at, committed.as_ref());
         }
         Ok(written)
     }
@@ -139,7 +146,12 @@ impl Staged {
         for tail in self.tails.into_values() {
             state.set_bounds(&tail.at, tail.bounds);
         }
-        state.offsets.extend(self.offsets);
+        for (at, committed) in self.offsets {
+            match committed {
+                Some(committed) => drop(state.offsets.insert(at, committed)),
+                None => drop(state.offsets.remove(&at)),
+            }
+        }
         state.version += 1;
     }
 }

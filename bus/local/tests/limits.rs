@@ -66,7 +66,7 @@ fn member(bus: &LocalBus) -> Box<dyn Session> {
     session.subscribe(&[InputTopic { name: "in".into(), start: Start::Beginning, with: None }]).unwrap();
     let events = session.fetch(Duration::ZERO, 1, &mut |_| {}).unwrap();
     let [GroupEvent::Assigned(assigned)] = &events[..] else { panic!("{events:?}") };
-    let positions = session.begin(assigned).unwrap();
+    let positions: Vec<_> = session.begin(assigned).unwrap().into_iter().map(|begun| begun.position).collect();
     session.accept(&positions).unwrap();
     session
 }

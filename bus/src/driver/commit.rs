@@ -15,9 +15,17 @@ impl<S: Stage> Driver<'_, S> {
         let limit_bytes = self.options.output_bytes_max;
         for output in std::mem::take(&mut self.outputs) {
             let fits = output.bytes() <= limit_bytes;
-            self.send(if fits { output } else { self.stage.spec().give_up_output(&output, limit_bytes) })?;
+            self.send_passed(if fits { output } else { self.stage.spec().give_up_output(&output, limit_bytes) })?;
         }
         self.point(DriverPoint::Sent)
+    }
+
+    /// Sends what a stage made. The records of a changelog passed when they were put.
+    pub(super) fn send_passed(&mut self, mut output: Output) -> Result<(), Failure> {
+        if let Some(outgoing) = &self.options.outgoing {
+            output.value = output.value.map(|value| outgoing.written(value));
+        }
+        self.send(output)
     }
 
     fn send(&mut self, output: Output) -> Result<(), Failure> {
@@ -25,8 +33,9 @@ impl<S: Stage> Driver<'_, S> {
             To::Partition(partition) => partition,
             To::Key => output.partition(self.session.partitions(&output.topic)?),
         };
+        // A record without key and value is one, too.
+        self.sent_bytes += output.bytes().max(1);
         self.session.send(output, partition)?;
-        self.sent = true;
         self.stats.outputs.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -34,7 +43,8 @@ impl<S: Stage> Driver<'_, S> {
     pub(super) fn commit_if_due(&mut self, idle: bool) -> Result<bool, Failure> {
         let Some(since_ms) = self.open_since_ms else { return Ok(false) };
         let waited = self.clock.now_ms() - since_ms >= self.options.commit_interval_ms;
-        let due = waited || (idle && self.is_awaited());
+        let is_large = self.sent_bytes >= self.options.transaction_bytes_max;
+        let due = waited || is_large || (idle && self.is_awaited());
         if !due {
             return Ok(false);
         }
@@ -67,6 +77,7 @@ impl<S: Stage> Driver<'_, S> {
         if self.open_since_ms.is_none() {
             return Ok(());
         }
+        self.keep_positions()?;
         if let Some(changelog) = self.stage.spec().changelog.clone() {
             let records: Vec<Output> = self.tasks.changelog(&changelog);
             for record in records {
@@ -74,11 +85,14 @@ impl<S: Stage> Driver<'_, S> {
             }
         }
         self.point(DriverPoint::BeforeCommit)?;
-        let (ends, now_ms) = (self.ends_to_note(is_last)?, self.clock.now_ms());
+        if is_last {
+            self.ask_ends(is_last)?;
+        }
+        let now_ms = self.clock.now_ms();
         let began = Instant::now();
         self.session.commit(&self.tasks.moved())?;
         self.stats.committed(began.elapsed());
-        (self.open_since_ms, self.sent) = (None, false);
+        (self.open_since_ms, self.sent_bytes) = (None, 0);
         self.point(DriverPoint::AfterCommit)?;
         let applied = self.tasks.committed(now_ms);
         // Whatever became of the stores, it is committed.
@@ -86,7 +100,10 @@ impl<S: Stage> Driver<'_, S> {
         self.clear_suspects();
         applied?;
         self.point(DriverPoint::Applied)?;
-        self.note_positions(&ends, now_ms)?;
+        self.note_ends(now_ms)?;
+        if !is_last {
+            self.ask_ends(is_last)?;
+        }
         let lag = self.session.lag().and_then(|lag| i64::try_from(lag).ok());
         self.stats.lag.store(lag.unwrap_or(-1), Ordering::Relaxed);
         Ok(())
@@ -95,10 +112,11 @@ impl<S: Stage> Driver<'_, S> {
     pub(super) fn abort(&mut self) -> Result<(), Failure> {
         self.stats.aborts.fetch_add(1, Ordering::Relaxed);
         self.outputs.clear();
-        (self.open_since_ms, self.sent) = (None, false);
+        (self.open_since_ms, self.sent_bytes) = (None, 0);
         let positions = self.tasks.abort();
         self.session.abort(&positions)?;
         self.stage.aborted();
+        self.open_starts();
         self.pause_blocked()
     }
 }

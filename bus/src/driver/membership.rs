@@ -1,10 +1,10 @@
 //! Partitions come and go: restore on assignment, commit before giving up.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use super::{Driver, DriverPoint, Failure};
-use crate::session::{GroupEvent, Position, SessionError, TopicPartition};
+use crate::session::{Begin, GroupEvent, Position, SessionError, TopicPartition};
 use crate::stage::Stage;
 
 impl<S: Stage> Driver<'_, S> {
@@ -46,7 +46,7 @@ impl<S: Stage> Driver<'_, S> {
         self.or_abort(committed)
     }
 
-    fn or_abort(&mut self, committed: Result<(), Failure>) -> Result<(), Failure> {
+    pub(super) fn or_abort(&mut self, committed: Result<(), Failure>) -> Result<(), Failure> {
         match committed {
             Err(Failure::Session(SessionError::Abort(why))) => {
                 tracing::warn!(stage = %self.stage.spec().name, %why, "transaction aborted");
@@ -60,24 +60,19 @@ impl<S: Stage> Driver<'_, S> {
         self.point(DriverPoint::Assigned)?;
         // Whatever halted them, a topic that was missing above all, is looked at anew.
         self.forget_halted(partitions);
-        let positions = self.session.begin(partitions)?;
-        let mut by_number: BTreeMap<u32, Vec<Position>> = BTreeMap::new();
-        for position in positions {
-            by_number.entry(position.at.partition).or_default().push(position);
-        }
+        let begun = self.session.begin(partitions)?;
         let now_ms = self.clock.now_ms();
-        let mut new = Vec::new();
-        for (number, positions) in &by_number {
-            let task = self.tasks.ensure(*number, now_ms);
-            if task.is_new() {
-                new.push(*number);
-            }
-            task.add(positions);
-        }
+        let numbers: BTreeSet<u32> = begun.iter().map(|begin| begin.position.at.partition).collect();
+        let new: Vec<u32> = numbers.into_iter().filter(|number| self.tasks.ensure(*number, now_ms).is_new()).collect();
         self.restore(&new)?;
+        let begun = self.continue_positions(begun)?;
+        for begin in &begun {
+            self.tasks.ensure(begin.position.at.partition, now_ms).add(begin);
+        }
         self.point(DriverPoint::Restored)?;
-        let positions: Vec<Position> = by_number.into_values().flatten().collect();
+        let positions: Vec<Position> = begun.into_iter().map(|Begin { position, .. }| position).collect();
         self.session.accept(&positions)?;
+        self.commit_starts()?;
         self.stats.assigned.store(self.tasks.topic_partitions() as u64, Ordering::Relaxed);
         self.stats.ready.store(true, Ordering::Relaxed);
         self.stats.session_problem(None);

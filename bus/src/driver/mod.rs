@@ -12,6 +12,7 @@ mod commit;
 mod held;
 mod membership;
 mod poison;
+mod positions;
 mod progress;
 mod silence;
 mod state;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::globals::{GlobalsSource, Versioned};
+use crate::outgoing::Outgoing;
 use crate::panics::caught;
 use crate::record::Output;
 use crate::session::{Fetched, GroupEvent, Session, SessionError, TopicPartition};
@@ -41,6 +43,8 @@ use tasks::Tasks;
 pub struct DriverOptions {
     /// Longest time between two commits under load, in milliseconds.
     pub commit_interval_ms: i64,
+    /// Outputs after which a transaction is committed at once, in bytes: all of it is in memory, several times.
+    pub transaction_bytes_max: usize,
     /// Most records taken by one fetch.
     pub fetch_records_max: usize,
     /// Longest wait for records, in milliseconds: how late a change of the globals may be seen.
@@ -60,12 +64,18 @@ pub struct DriverOptions {
     /// Where committed state is between two sessions; without them it is in memory and restored as a
     /// whole.
     pub stores: Option<Arc<dyn StateStores>>,
+    /// Compacted topic for the positions of stages that have no changelog to keep them in; without one a
+    /// group that the log forgot begins anew.
+    pub positions: Option<Arc<str>>,
+    /// What values pass on their way to the log; without it they are written as the stage made them.
+    pub outgoing: Option<Arc<dyn Outgoing>>,
 }
 
 impl Default for DriverOptions {
     fn default() -> Self {
         Self {
             commit_interval_ms: 100,
+            transaction_bytes_max: 4 << 20,
             fetch_records_max: 4096,
             idle_wait_ms: 50,
             blocked_wait_ms: 5,
@@ -74,6 +84,8 @@ impl Default for DriverOptions {
             output_bytes_max: 1_000_000,
             position_interval_ms: 30_000,
             stores: None,
+            positions: None,
+            outgoing: None,
         }
     }
 }
@@ -145,8 +157,8 @@ pub struct Driver<'s, S: Stage> {
     outputs: Vec<Output>,
     /// When the open work began, in milliseconds since the epoch; none while nothing is open.
     open_since_ms: Option<i64>,
-    /// Whether the open transaction holds outputs: somebody may be waiting for them.
-    sent: bool,
+    /// Bytes of outputs that the open transaction holds: somebody may be waiting for them.
+    sent_bytes: usize,
     /// Records that made the stage panic.
     suspects: Suspects,
     /// Whether the stage has panicked since the last commit.
@@ -212,7 +224,7 @@ impl<'s, S: Stage> Driver<'s, S> {
             events: VecDeque::new(),
             outputs: Vec::new(),
             open_since_ms: None,
-            sent: false,
+            sent_bytes: 0,
             suspects: Suspects::default(),
             is_recovering: false,
         }
@@ -370,7 +382,7 @@ impl<'s, S: Stage> Driver<'s, S> {
 
     /// Whether the open work is more than input that led to nothing.
     fn is_awaited(&self) -> bool {
-        self.sent || self.tasks.any_change()
+        self.sent_bytes > 0 || self.tasks.any_change()
     }
 
     /// Offers blocked records again; how many were taken.

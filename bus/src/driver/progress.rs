@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::step::Stepping;
 use crate::record::{OwnedRecord, Record};
-use crate::session::{Position, TopicPartition};
+use crate::session::{Begin, Position, TopicPartition};
 use crate::stage::Stage;
 use crate::state::PartitionState;
 use crate::stats::BlockedPartition;
@@ -24,6 +24,8 @@ pub(super) struct Progress {
     next: i64,
     /// Whether the next commit must name it.
     moved: bool,
+    /// Whether the group has any position here.
+    is_begun: bool,
     /// Records that were fetched and could not be taken yet.
     backlog: VecDeque<OwnedRecord>,
     refused: Option<Refused>,
@@ -31,12 +33,13 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(position: &Position) -> Self {
+    pub(super) fn new(Begin { position, committed }: &Begin) -> Self {
         Self {
             at: position.at.clone(),
             committed: position.offset,
             next: position.offset,
             moved: false,
+            is_begun: *committed,
             backlog: VecDeque::new(),
             refused: None,
             paused: false,
@@ -85,16 +88,23 @@ impl Progress {
         stepping: &mut Stepping<'_, S>,
         state: &mut PartitionState,
     ) -> usize {
-        if self.backlog.is_empty() {
-            return 0;
-        }
-        // Taken out for the length of the step, so that the records need not be copied.
+        // Taken out for the length of the steps, so that the records need not be copied.
         let mut backlog = std::mem::take(&mut self.backlog);
-        let views: Vec<Record<'_>> = backlog.iter().map(OwnedRecord::as_record).collect();
-        let consumed = self.step(stepping, state, &views);
-        backlog.drain(..consumed);
+        // Mostly the first one is refused again, and the others need not be looked at.
+        let (mut taken, mut ahead) = (0, 1);
+        while !backlog.is_empty() {
+            let views: Vec<Record<'_>> = backlog.iter().take(ahead).map(OwnedRecord::as_record).collect();
+            let consumed = self.step(stepping, state, &views);
+            let is_refused = consumed < views.len();
+            backlog.drain(..consumed);
+            taken += consumed;
+            if is_refused {
+                break;
+            }
+            ahead = backlog.len();
+        }
         self.backlog = backlog;
-        consumed
+        taken
     }
 
     fn step<S: Stage>(
@@ -120,7 +130,18 @@ impl Progress {
 
     /// Where the next commit puts it, if it must name it.
     pub(super) fn moved(&self) -> Option<Position> {
-        self.moved.then(|| Position { at: self.at.clone(), offset: self.next, metadata: None })
+        let is_named = self.moved || !self.is_begun;
+        is_named.then(|| Position { at: self.at.clone(), offset: self.next, metadata: None })
+    }
+
+    /// Whether it begins where nobody has committed anything.
+    pub(super) fn is_start(&self) -> bool {
+        !self.is_begun
+    }
+
+    /// Whether the next commit puts it where it was not before.
+    pub(super) fn is_new(&self) -> bool {
+        self.next != self.committed || !self.is_begun
     }
 
     /// Where it was committed.
@@ -129,7 +150,7 @@ impl Progress {
     }
 
     pub(super) fn committed(&mut self) {
-        (self.committed, self.moved) = (self.next, false);
+        (self.committed, self.moved, self.is_begun) = (self.next, false, true);
     }
 
     /// Forgets everything since the last commit: the bus hands it out again.

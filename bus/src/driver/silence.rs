@@ -6,8 +6,9 @@
 //! behind it. The timers that were due at that moment fire once the stage has taken all of it. What is
 //! noted is kept in memory, one note per partition, whatever the number of timers.
 
+use super::tasks::Task;
 use super::{Driver, Failure};
-use crate::session::SessionError;
+use crate::session::TopicPartition;
 use crate::stage::{Silence, Stage};
 use crate::store::TimerKind;
 
@@ -34,12 +35,42 @@ impl<S: Stage> Driver<'_, S> {
     pub(super) fn fire_silence_timers(&mut self) -> Result<(), Failure> {
         let Some(silence) = self.stage.spec().silence.clone() else { return Ok(()) };
         let now_ms = self.clock.now_ms();
-        for number in self.tasks.partitions() {
-            if let Some(longest) = &silence.longest {
+        if let Some(longest) = &silence.longest {
+            for number in self.tasks.partitions() {
                 self.shorten_silences(number, now_ms.saturating_add(longest.ms), longest.key_ends_with);
             }
-            let Some(due_by_ms) = self.heard_until(number, now_ms, &silence)? else { continue };
+        }
+        self.note_ends_of_input(now_ms, &silence)?;
+        for number in self.tasks.partitions() {
+            let Some(due_by_ms) = self.heard_until(number, now_ms, &silence) else { continue };
             self.fire(number, TimerKind::Silence, due_by_ms)?;
+        }
+        Ok(())
+    }
+
+    /// Asks where the input ends, in one question, for all partitions whose silence timers wait for it.
+    fn note_ends_of_input(&mut self, now_ms: i64, silence: &Silence) -> Result<(), Failure> {
+        let asks = |task: &&Task| {
+            let listening = &task.listening;
+            listening.noted.is_none() && now_ms >= listening.ask_at_ms && is_due(task, now_ms, silence)
+        };
+        let asking = self.tasks.iter().filter(asks);
+        let due: Vec<TopicPartition> = asking.filter_map(|task| Some(task.topic(&silence.input)?.at.clone())).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        let ends = self.session.high_watermarks(&due)?;
+        // From when the answer came: asking may have taken long, and the thread has other work.
+        let again_ms = self.clock.now_ms().saturating_add(ASK_AGAIN_MS);
+        for (at, end) in due.iter().zip(ends) {
+            let Some(task) = self.tasks.get_mut(at.partition) else { continue };
+            match end {
+                Some(end) => task.listening.noted = Some(Noted { at_ms: now_ms, end }),
+                None => {
+                    tracing::debug!(topic = %at.topic, partition = at.partition, "the end is not known now");
+                    task.listening.ask_at_ms = again_ms;
+                }
+            }
         }
         Ok(())
     }
@@ -58,50 +89,37 @@ impl<S: Stage> Driver<'_, S> {
     }
 
     /// The instant until which everything that was said has been heard, if silence timers wait for one.
-    fn heard_until(&mut self, number: u32, now_ms: i64, silence: &Silence) -> Result<Option<i64>, Failure> {
-        let Self { tasks, session, clock, .. } = self;
-        let Some(task) = tasks.get_mut(number) else { return Ok(None) };
-        let due_ms = task.state.next_due_ms(TimerKind::Silence);
-        let earliest_ms = task.assigned_ms.saturating_add(silence.grace_ms);
-        if due_ms.is_none_or(|due_ms| due_ms > now_ms) || now_ms < earliest_ms {
-            return Ok(None);
+    fn heard_until(&mut self, number: u32, now_ms: i64, silence: &Silence) -> Option<i64> {
+        let Self { tasks, session, .. } = self;
+        let task = tasks.get_mut(number).filter(|task| is_due(task, now_ms, silence))?;
+        let noted = task.listening.noted?;
+        let progress = task.topic(&silence.input)?;
+        if progress.is_blocked() || session.position(&progress.at) < noted.end {
+            return None;
         }
-        let Some(progress) = task.topic(&silence.input) else { return Ok(None) };
-        let (at, is_blocked) = (progress.at.clone(), progress.is_blocked());
-        let noted = match task.listening.noted {
-            Some(noted) => noted,
-            None if now_ms < task.listening.ask_at_ms => return Ok(None),
-            None => match session.high_watermark(&at) {
-                Ok(end) => *task.listening.noted.insert(Noted { at_ms: now_ms, end }),
-                Err(SessionError::Rebuild(why)) => {
-                    tracing::debug!(topic = %at.topic, partition = at.partition, %why, "the end is not known now");
-                    // From when the answer failed: asking may have taken long, and the thread has other work.
-                    task.listening.ask_at_ms = clock.now_ms().saturating_add(ASK_AGAIN_MS);
-                    return Ok(None);
-                }
-                Err(error) => return Err(error.into()),
-            },
-        };
-        if is_blocked || session.position(&at) < noted.end {
-            return Ok(None);
-        }
-        if due_ms.is_some_and(|due_ms| due_ms > noted.at_ms) {
+        if task.state.next_due_ms(TimerKind::Silence).is_some_and(|due_ms| due_ms > noted.at_ms) {
             // What was due then was moved by what was heard since; the rest needs a note of its own.
             task.listening.noted = None;
-            return Ok(None);
+            return None;
         }
-        Ok(Some(noted.at_ms))
+        Some(noted.at_ms)
     }
 
     /// When silence timers must be looked at next, in milliseconds since the epoch: at their time or when
     /// the grace ends. What is noted already is waited for by fetching.
     pub(super) fn next_silence_ms(&self) -> Option<i64> {
         let grace_ms = self.stage.spec().silence.as_ref()?.grace_ms;
-        let next = |task: &super::tasks::Task| {
+        let next = |task: &Task| {
             let due_ms = task.state.next_due_ms(TimerKind::Silence)?;
             let ms = due_ms.max(task.assigned_ms.saturating_add(grace_ms)).max(task.listening.ask_at_ms);
             task.listening.noted.is_none().then_some(ms)
         };
         self.tasks.iter().filter_map(next).min()
     }
+}
+
+/// Whether a silence timer has waited for its time and for the grace of a new member.
+fn is_due(task: &Task, now_ms: i64, silence: &Silence) -> bool {
+    let is_over = |due_ms: i64| due_ms.max(task.assigned_ms.saturating_add(silence.grace_ms)) <= now_ms;
+    task.state.next_due_ms(TimerKind::Silence).is_some_and(is_over)
 }

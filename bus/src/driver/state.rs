@@ -76,7 +76,7 @@ impl<S: Stage> Driver<'_, S> {
             Some(stores) => stores.open(name, now_ms)?,
             None => Box::new(MemoryStore::default()),
         };
-        Ok(PartitionState::new(store, self.options.output_bytes_max))
+        Ok(PartitionState::new(store, self.options.output_bytes_max).passing(self.options.outgoing.clone()))
     }
 
     /// Whether every read since the last commit was answered.
@@ -84,38 +84,42 @@ impl<S: Stage> Driver<'_, S> {
         self.tasks.state_failure().map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Asks where the changelogs end whose position is old, right before a commit. Once that has succeeded,
-    /// which says that this member had its partitions all the time, everything up to there is in their
-    /// stores: nobody else has committed state of these partitions. Asked after the commit, a member that
-    /// stood still in between would take what its heir has written for its own. One of them at a time,
-    /// unless this is the last occasion.
-    pub(super) fn ends_to_note(&mut self, is_last: bool) -> Result<Vec<(u32, i64)>, Failure> {
-        let Some(changelog) = self.stage.spec().changelog.clone() else { return Ok(Vec::new()) };
+    /// Asks where the changelogs end whose position is old, in one question, before a commit. Once that has
+    /// succeeded, which says that this member had its partitions all the time, everything up to there is in
+    /// their stores: nobody else has committed state of these partitions. Noted without a commit behind it, a
+    /// member that stood still in between would take what its heir has written for its own.
+    ///
+    /// So they are asked for when nothing is open, and noted with the next commit; only the last occasion
+    /// does not leave time for that.
+    pub(super) fn ask_ends(&mut self, is_last: bool) -> Result<(), Failure> {
+        let Some(changelog) = self.stage.spec().changelog.clone() else { return Ok(()) };
         let now_ms = self.clock.now_ms();
         let before_ms = if is_last { i64::MAX } else { now_ms.saturating_sub(self.options.position_interval_ms) };
-        let Self { session, tasks, .. } = self;
-        let mut ends = Vec::new();
-        let due = tasks.iter_mut().filter(|task| task.has_old_position() && task.noted_ms <= before_ms);
-        for task in due.take(if is_last { usize::MAX } else { 1 }) {
-            let at = TopicPartition { topic: changelog.clone(), partition: task.number };
-            match session.high_watermark(&at) {
-                Ok(end) => ends.push((task.number, end)),
-                // The next restore reads a little more.
-                Err(SessionError::Rebuild(why)) => {
-                    tracing::debug!(topic = %at.topic, partition = at.partition, %why, "the end is not known now");
-                }
-                Err(error) => return Err(error.into()),
-            }
+        let mut due = Vec::new();
+        for task in self.tasks.iter_mut().filter(|task| task.has_old_position() && task.noted_ms <= before_ms) {
+            // One that does not answer is asked again after the same time as any other.
             task.noted_ms = now_ms;
+            due.push(TopicPartition { topic: changelog.clone(), partition: task.number });
         }
-        Ok(ends)
+        if due.is_empty() {
+            return Ok(());
+        }
+        for (at, end) in due.iter().zip(self.session.high_watermarks(&due)?) {
+            match self.tasks.get_mut(at.partition) {
+                Some(task) if end.is_some() => task.asked_end = end,
+                // The next restore reads a little more.
+                _ => tracing::debug!(topic = %at.topic, partition = at.partition, "the end is not known now"),
+            }
+        }
+        Ok(())
     }
 
-    /// Tells stores where their changelogs ended before the commit that has just succeeded, at that instant.
-    pub(super) fn note_positions(&mut self, ends: &[(u32, i64)], at_ms: i64) -> Result<(), Failure> {
-        for (number, end) in ends {
-            if let Some(task) = self.tasks.get_mut(*number) {
-                task.state.note(*end, at_ms)?;
+    /// A commit has just succeeded, which began at that instant: tells stores where their changelogs ended
+    /// before it.
+    pub(super) fn note_ends(&mut self, at_ms: i64) -> Result<(), Failure> {
+        for task in self.tasks.iter_mut() {
+            if let Some(end) = task.asked_end.take() {
+                task.state.note(end, at_ms)?;
                 task.is_position_old = false;
             }
         }

@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::silence::Listening;
 use super::step::Stepping;
 use crate::record::{Output, Record};
-use crate::session::{Position, TopicPartition};
+use crate::session::{Begin, Position, TopicPartition};
 use crate::stage::Stage;
 use crate::state::PartitionState;
 use crate::stats::BlockedPartition;
@@ -23,6 +23,8 @@ pub(super) struct Task {
     /// milliseconds since the epoch.
     pub(super) is_position_old: bool,
     pub(super) noted_ms: i64,
+    /// Where the changelog ended when it was asked for last, until a commit lets it count.
+    pub(super) asked_end: Option<i64>,
     pub(super) progress: Vec<Progress>,
     pub(super) listening: Listening,
     /// When this member got the partition, in milliseconds since the epoch.
@@ -52,10 +54,15 @@ impl Task {
         }
     }
 
-    pub(super) fn add(&mut self, positions: &[Position]) {
-        for position in positions {
-            self.progress.retain(|p| p.at != position.at);
-            self.progress.push(Progress::new(position));
+    pub(super) fn add(&mut self, begin: &Begin) {
+        self.progress.retain(|p| p.at != begin.position.at);
+        self.progress.push(Progress::new(begin));
+    }
+
+    /// Puts the positions that move into the state.
+    fn keep_positions(&mut self) {
+        for position in self.progress.iter().filter_map(Progress::moved) {
+            self.state.keep_position(&position.at.topic, position.offset);
         }
     }
 
@@ -160,6 +167,22 @@ impl Tasks {
             task.state.changes().map(record).collect()
         };
         self.by_number.values().flat_map(of_task).collect()
+    }
+
+    /// Puts the positions that move into the states.
+    pub(super) fn keep_positions(&mut self) {
+        self.by_number.values_mut().for_each(Task::keep_positions);
+    }
+
+    /// Positions that the next commit changes.
+    pub(super) fn new_positions(&self) -> Vec<Position> {
+        let progress = self.by_number.values().flat_map(|t| &t.progress);
+        progress.filter(|p| p.is_new()).filter_map(Progress::moved).collect()
+    }
+
+    /// Whether a partition begins where nobody has committed anything.
+    pub(super) fn any_start(&self) -> bool {
+        self.by_number.values().flat_map(|t| &t.progress).any(Progress::is_start)
     }
 
     /// Positions that the next commit must name.

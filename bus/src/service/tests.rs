@@ -3,6 +3,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 
+/// How a life goes.
+type LifeOf = fn(&Life<'_>) -> Result<(), String>;
+
 /// A clock that keeps the pauses.
 #[derive(Default)]
 struct Pauses(Mutex<Vec<u64>>);
@@ -19,7 +22,7 @@ impl Clock for Pauses {
 
 /// Does in each life what it is told, and tells how lives ended.
 struct Told {
-    lives: Receiver<fn(&Life<'_>) -> Result<(), String>>,
+    lives: Receiver<LifeOf>,
     ends: Sender<(Failure, u64)>,
 }
 
@@ -34,9 +37,7 @@ impl Service for Told {
     }
 }
 
-fn started(
-    clock: Arc<Pauses>,
-) -> (ServiceThread, Sender<fn(&Life<'_>) -> Result<(), String>>, Receiver<(Failure, u64)>) {
+fn started(clock: Arc<Pauses>) -> (ServiceThread, Sender<LifeOf>, Receiver<(Failure, u64)>) {
     let ((live, lives), (ends, ended)) = (channel(), channel());
     let thread = ServiceThread::start("told", clock, StopSignal::default(), Told { lives, ends }).unwrap();
     (thread, live, ended)

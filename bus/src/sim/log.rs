@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::SimClock;
-use super::options::{CommitFault, SimOptions};
+use super::options::SimOptions;
 use super::partition::Partition;
 use super::state::State;
 use crate::bus::BusError;
@@ -180,7 +180,7 @@ impl Log for Shared {
             let members = state.groups.entry(group.clone()).or_default();
             members.check(member, epoch, positions.iter().map(|p| &p.at))?;
         }
-        let fault = state.faults.pop_front().unwrap_or(CommitFault::None);
+        let fault = state.take_fault(member);
         match producer {
             Some(epoch) => state.commit(&(group.clone(), member.clone()), epoch, positions, fault, self.clock.now_ms()),
             None => state.commit_offsets(group, positions, fault),

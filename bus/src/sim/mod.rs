@@ -49,7 +49,12 @@ impl SimBus {
 
     /// The next commits of sessions, in order, meet these faults; those behind them succeed.
     pub fn fail_commits(&self, faults: impl IntoIterator<Item = CommitFault>) {
-        self.shared.lock().faults.extend(faults);
+        self.shared.lock().faults.extend(faults.into_iter().map(|fault| (None, fault)));
+    }
+
+    /// The next commit of the members of that name meets this fault.
+    pub fn fail_commit_of(&self, member: &str, fault: CommitFault) {
+        self.shared.lock().faults.push_back((Some(member.into()), fault));
     }
 
     /// Whether the log can be reached; while it cannot, every call fails as unavailable.

@@ -24,7 +24,8 @@ pub(super) struct State {
     pub(super) groups: BTreeMap<Arc<str>, Group>,
     pub(super) offsets: BTreeMap<(Arc<str>, TopicPartition), (i64, Option<String>)>,
     pub(super) transactions: Transactions,
-    pub(super) faults: VecDeque<CommitFault>,
+    /// What commits meet, in order, and whose if it is not anybody's.
+    pub(super) faults: VecDeque<(Option<Arc<str>>, CommitFault)>,
     /// Until when nobody can reach the log, in milliseconds since the epoch.
     pub(super) unreachable_until_ms: i64,
     pub(super) version: u64,
@@ -69,6 +70,12 @@ impl State {
         }
         self.version += 1;
         Ok(())
+    }
+
+    /// What a commit of that member meets.
+    pub(super) fn take_fault(&mut self, member: &str) -> CommitFault {
+        let at = self.faults.iter().position(|(of, _)| of.as_deref().is_none_or(|of| of == member));
+        at.and_then(|at| self.faults.remove(at)).map_or(CommitFault::None, |(_, fault)| fault)
     }
 
     /// Appends records that are committed at once; where each went.

@@ -1,10 +1,20 @@
-//! Records of a changelog. State keys stand as they are; a timer's key gets a prefix, and its value is its
-//! kind's byte, then the instant as eight bytes, big endian.
+//! Records of a changelog. State keys stand as they are. The bus's own begin with [`OWN_PREFIX`]: a timer's
+//! key gets a prefix, and its value is its kind's byte, then the instant as eight bytes, big endian; behind
+//! another prefix stands the name of an input topic, and the value is the offset of its next record, too.
 
 use crate::store::{Change, Timer, TimerKind};
 
-/// Prefix of the changelog keys that hold timers; state keys never begin with it.
+/// Begins the keys that are the bus's own; state keys never begin with it.
+const OWN_PREFIX: &[u8] = b"~";
+/// Prefix of the changelog keys that hold timers.
 const TIMER_PREFIX: &[u8] = b"~t/";
+/// Prefix of the keys that hold positions.
+pub(super) const POSITION_PREFIX: &[u8] = b"~p/";
+
+/// Whether a key is none of the stage's.
+pub(super) fn is_own(key: &[u8]) -> bool {
+    key.starts_with(OWN_PREFIX)
+}
 
 /// A record of a changelog that was read.
 #[derive(Debug)]
@@ -37,4 +47,17 @@ pub(super) fn timer_record(key: &[u8], timer: Option<Timer>) -> (Vec<u8>, Option
 fn read_timer(value: &[u8]) -> Option<Timer> {
     let (byte, instant) = value.split_first()?;
     Some(Timer { kind: TimerKind::of_byte(*byte)?, due_ms: i64::from_be_bytes(instant.try_into().ok()?) })
+}
+
+/// Key of the position on an input topic.
+pub(super) fn position_key(topic: &str) -> Vec<u8> {
+    [POSITION_PREFIX, topic.as_bytes()].concat()
+}
+
+pub(super) fn position_value(offset: i64) -> Vec<u8> {
+    offset.to_be_bytes().to_vec()
+}
+
+pub(super) fn read_position(value: &[u8]) -> Option<i64> {
+    Some(i64::from_be_bytes(value.try_into().ok()?))
 }

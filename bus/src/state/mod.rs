@@ -19,7 +19,9 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
+use crate::outgoing::Outgoing;
 use crate::store::{
     Change, DueTimer, KEY_BYTES_MAX, Mark, MemoryStore, Pair, StateStore, StoreError, Timer, TimerKind,
 };
@@ -53,6 +55,7 @@ pub struct PartitionState {
     timers: OpenTimers,
     gaps: Gaps,
     record_bytes_max: usize,
+    outgoing: Option<Arc<dyn Outgoing>>,
     /// Records of a restore that are not in the store yet, and their size.
     restoring: (Vec<Entry>, usize),
     failure: RefCell<Option<StoreError>>,
@@ -73,13 +76,24 @@ impl PartitionState {
             timers: OpenTimers::default(),
             gaps: Gaps::default(),
             record_bytes_max,
+            outgoing: None,
             restoring: (Vec::new(), 0),
             failure: RefCell::new(None),
         }
     }
 
+    /// The same, whose values pass that on their way to the changelog and into the store.
+    #[must_use]
+    pub fn passing(self, outgoing: Option<Arc<dyn Outgoing>>) -> Self {
+        Self { outgoing, ..self }
+    }
+
     /// Value of a key.
     pub fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
+        if changelog::is_own(key) { None } else { self.value(key) }
+    }
+
+    fn value(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
         match self.values.get(key) {
             Some(value) => value.as_deref().map(Cow::Borrowed),
             None => self.answered(self.store.get(key)).flatten(),
@@ -91,13 +105,17 @@ impl PartitionState {
     /// # Errors
     /// [`StateTooLarge`], and nothing is set.
     pub fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), StateTooLarge> {
-        debug_assert!(!key.starts_with(b"~"), "keys that begin with ~ are the bus's own");
+        debug_assert!(!changelog::is_own(key), "keys that begin with ~ are the bus's own");
         let limit = |bytes, limit_bytes| match bytes > limit_bytes {
             true => Err(StateTooLarge { bytes, limit_bytes }),
             false => Ok(()),
         };
         limit(key.len(), KEY_BYTES_MAX)?;
         limit(key.len() + value.len(), self.record_bytes_max)?;
+        let value = match &self.outgoing {
+            Some(outgoing) => outgoing.written(value),
+            None => value,
+        };
         self.values.insert(key.to_vec(), Some(value));
         Ok(())
     }
@@ -113,6 +131,11 @@ impl PartitionState {
 
     /// All keys in order, from the first that is not below `from`.
     pub fn scan(&self, from: &[u8]) -> impl Iterator<Item = Pair<'_>> {
+        self.scan_all(from).filter(|(key, _)| !changelog::is_own(key))
+    }
+
+    /// As [`PartitionState::scan`], the bus's own keys included.
+    fn scan_all(&self, from: &[u8]) -> impl Iterator<Item = Pair<'_>> {
         let mut stored = self.scan_stored(from).peekable();
         let mut open = self.values.range::<[u8], _>((Bound::Included(from), Bound::Unbounded)).peekable();
         std::iter::from_fn(move || {
@@ -143,6 +166,24 @@ impl PartitionState {
             }
             pair
         })
+    }
+
+    /// Notes the next offset of an input topic, as far as it is another than before.
+    pub(crate) fn keep_position(&mut self, topic: &str, offset: i64) {
+        if self.kept_position(topic) != Some(offset) {
+            self.values.insert(changelog::position_key(topic), Some(changelog::position_value(offset)));
+        }
+    }
+
+    /// Next offset of an input topic, as it was noted last.
+    pub(crate) fn kept_position(&self, topic: &str) -> Option<i64> {
+        changelog::read_position(&self.value(&changelog::position_key(topic))?)
+    }
+
+    /// Whether the next offset of any input topic was ever noted.
+    pub(crate) fn has_positions(&self) -> bool {
+        let first = self.scan_all(changelog::POSITION_PREFIX).next();
+        first.is_some_and(|(key, _)| key.starts_with(changelog::POSITION_PREFIX))
     }
 
     /// Whether there is neither a key nor a timer.

@@ -209,3 +209,22 @@ fn stores_outlive_whoever_opens_them_unless_they_are_stale_or_superseded() {
     first.restore(b"k", Some(b"v"));
     assert!(first.restored(1, 0).is_err());
 }
+
+/// The changelog and the store hold the same bytes, those that the installation writes.
+#[test]
+fn values_pass_on_their_way_into_the_changelog_and_the_store() {
+    #[derive(Debug)]
+    struct Halve;
+    impl Outgoing for Halve {
+        fn written(&self, mut value: Vec<u8>) -> Vec<u8> {
+            value.truncate(value.len() / 2);
+            value
+        }
+    }
+    let mut state = PartitionState::default().passing(Some(Arc::new(Halve)));
+    state.put(b"a", b"1234".to_vec()).unwrap();
+    let changes: Vec<_> = state.changes().map(|(key, value)| (key.into_owned(), value)).collect();
+    assert_eq!(changes, [(b"a".to_vec(), Some(b"12".to_vec()))]);
+    state.commit(1).unwrap();
+    assert_eq!(state.get(b"a").as_deref(), Some(&b"12"[..]));
+}

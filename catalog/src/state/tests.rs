@@ -75,6 +75,51 @@ fn a_stored_revision_is_the_loaded_one() {
     assert_eq!(stored.content(), revision.content());
 }
 
+/// The bytes of a record as a newer release may write it.
+fn newer(mut record: Vec<u8>) -> Vec<u8> {
+    record[5] ^= 1;
+    record
+}
+
+#[test]
+fn a_record_of_a_newer_release_is_neither_removed_nor_passed_over() {
+    let revision = load(vec![disk_with(&[])]);
+    let hash = revision.hash();
+    let mut told = CatalogState::new();
+    put_in_force(&mut told, &revision, 1);
+    let blob = blob_key(revision.content().packs()[0].hash());
+    let head = encode(told.head().unwrap());
+    let record = encode(&told.revisions()[hash]);
+
+    // What decides is in the way of all, old head and bindings or not; what it takes away with it is the problem.
+    for key in [HEAD_KEY, "binding/disk.alert", "rollout/x"] {
+        let mut state = told.clone();
+        assert_eq!(state.problem(), None);
+        assert!(state.apply(key, Some(&newer(head.clone()))).is_err());
+        let why = state.problem().unwrap();
+        assert!(why.contains(key) && why.contains("newer release"), "{why}");
+        assert_eq!(state.is_head_unreadable(), key == HEAD_KEY);
+        assert!(state.why_read_only().is_some());
+        assert!(state.content(hash).is_ok(), "content stands for itself");
+        let again = if key == HEAD_KEY { Some(head.as_slice()) } else { None };
+        let _ = state.apply(key, again);
+        assert_eq!(state.problem(), None, "another record of the key");
+    }
+
+    // Content is in the way of whoever needs it.
+    let mut state = CatalogState::new();
+    assert!(state.apply(&revision_key(hash), Some(&newer(record.clone()))).is_err());
+    assert!(matches!(state.content(hash), Err(Missing::Unreadable { .. })), "not removed");
+    assert_eq!(state.problem(), None);
+    assert!(state.why_read_only().is_some(), "an apply would take it away unread");
+    state.apply(&revision_key(hash), Some(&record)).unwrap();
+    assert!(matches!(state.content(hash), Err(Missing::Blob { .. })));
+    assert!(state.apply(&blob, Some(&newer(head))).is_err());
+    assert!(matches!(state.content(hash), Err(Missing::Unreadable { .. })));
+    assert!(matches!(state.pack_of(hash, "disk"), Err(Missing::Unreadable { .. })));
+    assert!(matches!(state.content("other"), Err(Missing::Revision { .. })));
+}
+
 #[test]
 fn bad_records_change_nothing() {
     let mut state = CatalogState::new();
@@ -87,6 +132,8 @@ fn bad_records_change_nothing() {
     }
     assert!(matches!(state.apply("blob/x", Some(b"junk")), Err(ApplyError::Value { .. })));
     assert!(state.head().is_none() && state.revisions().is_empty() && state.bindings().is_empty());
+    assert!(state.problem().is_some());
+    assert_eq!(state.why_read_only(), None, "damage is mended by an apply");
 }
 
 #[test]

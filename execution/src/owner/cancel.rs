@@ -62,7 +62,7 @@ impl Owner<'_> {
     pub(super) fn order_everybody(&mut self, core: &Core, start_by_ms: i64) {
         let Some(terms) = &core.terms else { return };
         // A pool that has no topic has no worker that could be told.
-        if !self.has_pool(&terms.pool) {
+        if self.has_pool(&terms.pool).is_err() {
             return;
         }
         let order = Order {
@@ -91,7 +91,7 @@ impl Owner<'_> {
 
     fn answer(&mut self, about: &About, pool: &str, order: &str) {
         // A pool that has no topic has no worker that could be told.
-        if !self.has_pool(pool) {
+        if self.has_pool(pool).is_err() {
             return;
         }
         let order = Order {

@@ -1,20 +1,24 @@
-//! Dispatch: a task for the workers, at once or when a pause of all dispatch ends.
+//! Dispatch: a task for the workers, or a start beside the owner, at once or when a pause of all dispatch ends.
 
 use petrel_schemas::{ExecutionId, Task};
 
 use super::enter::Left;
 use super::{Effect, Owner};
 use crate::delivery::Delivery;
-use crate::state::{DelayReason, Delayed, In, LeadsTo, Scheduled};
+use crate::plan::Resolution;
+use crate::state::{DelayReason, Delayed, Failed, Holder, In, LeadsTo, Scheduled};
 use crate::subject::{Core, Note};
 
-impl Owner<'_> {
+impl<'f> Owner<'f> {
     /// Hands the next attempt to the workers, or lets it wait while dispatch is paused. `start_by_ms` is that of
     /// a task that was declined; any other one gets its full time.
     pub(super) fn dispatch<S>(&mut self, from: In<S>, note: Note, start_by_ms: Option<i64>)
     where
-        S: LeadsTo<Scheduled> + LeadsTo<Delayed>,
+        S: LeadsTo<Scheduled> + LeadsTo<Delayed> + LeadsTo<Failed>,
     {
+        if let Err(note) = self.pool_of(&from.core) {
+            return self.refuse(from, note);
+        }
         if self.facts.actions.dispatch_paused() {
             return self.hold_back(from, note, start_by_ms);
         }
@@ -23,8 +27,37 @@ impl Owner<'_> {
         let start_by_ms = start_by_ms.unwrap_or_else(|| now_ms.saturating_add(self.limits().schedule_to_start_ms));
         let partition = self.next_partition(&from.core);
         let scheduled = from.schedule(Scheduled { partition, start_by_ms, declines: 0 }, now_ms, note);
-        self.hand_out(&scheduled);
-        self.enter(left, scheduled);
+        match self.beside(&scheduled.core) {
+            Some(worker) => self.start_beside(left, scheduled, worker),
+            None => {
+                self.hand_out(&scheduled);
+                self.enter(left, scheduled);
+            }
+        }
+    }
+
+    /// The worker in this process that can start it at once.
+    fn beside(&self, core: &Core) -> Option<&'f str> {
+        let beside = self.facts.beside?;
+        let of_its_pool = core.terms.as_ref().is_some_and(|terms| terms.pool == beside.pool);
+        let subject = &core.subject;
+        // After a lost attempt its revision need not be here: that is for a worker to wait for.
+        let fits = || match self.facts.actions.resolve(&subject.revision, &subject.action) {
+            // What is over with its claim needs no slot.
+            Resolution::Ready(plan) => !plan.runner.is_instant(),
+            _ => false,
+        };
+        (of_its_pool && fits()).then_some(beside.worker)
+    }
+
+    /// Scheduled and claimed in one step: nobody else is asked.
+    fn start_beside(&mut self, left: Left, scheduled: In<Scheduled>, worker: &str) {
+        let task = self.task(&scheduled);
+        let claimed_from = Left::of(&scheduled);
+        self.enter(left, scheduled.clone());
+        let holder = Holder { worker: worker.to_owned(), started_at_ms: Some(self.now_ms()) };
+        self.enter(claimed_from, scheduled.claimed(holder));
+        self.push(Effect::Start(task));
     }
 
     /// It waits for the end of the pause.
@@ -36,10 +69,21 @@ impl Owner<'_> {
 
     /// A declined task goes elsewhere.
     pub(super) fn redispatch(&mut self, scheduled: In<Scheduled>) {
+        if let Err(note) = self.pool_of(&scheduled.core) {
+            return self.refuse(scheduled, note);
+        }
         let partition = self.next_partition(&scheduled.core);
         let scheduled = scheduled.elsewhere(partition);
         self.hand_out(&scheduled);
         self.push(Effect::Update(scheduled.into()));
+    }
+
+    /// The pool that its task goes to, if it is (still) one of those that have topics.
+    fn pool_of(&self, core: &Core) -> Result<(), Note> {
+        match &core.terms {
+            Some(terms) => self.has_pool(&terms.pool),
+            None => Ok(()),
+        }
     }
 
     fn next_partition(&self, core: &Core) -> u32 {

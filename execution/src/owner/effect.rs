@@ -46,6 +46,8 @@ pub enum Effect {
         /// The task.
         task: Task,
     },
+    /// Let the worker beside this owner start it, once the step has committed: it is claimed already, and granted.
+    Start(Task),
     /// Tell the workers of a pool.
     Order {
         /// Worker pool.

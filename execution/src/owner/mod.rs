@@ -52,6 +52,16 @@ pub struct Limits {
     pub parameters_bytes_max: usize,
 }
 
+/// A worker in the owner's own process that has room for an action: it may start there as soon as the step has
+/// committed, without a task that goes over the log and comes back as a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beside<'f> {
+    /// Instance id of the worker.
+    pub worker: &'f str,
+    /// Its pool.
+    pub pool: &'f str,
+}
+
 /// What a decision is made from beside the execution itself.
 #[derive(Clone, Copy)]
 pub struct Facts<'f> {
@@ -61,6 +71,8 @@ pub struct Facts<'f> {
     pub limits: &'f Limits,
     /// The catalog, and whether dispatch is paused.
     pub actions: &'f dyn Actions,
+    /// A worker that could start one action at once.
+    pub beside: Option<Beside<'f>>,
 }
 
 /// Decides, and collects the effects in the order in which they are to be written.

@@ -87,15 +87,13 @@ impl Owner<'_> {
             let why = format!("parameters of {} bytes are over the limit of {most}", parameters.len());
             return Err(Note::new(code::PARAMETERS_TOO_LARGE, why));
         }
-        if !self.has_pool(&plan.pool) {
-            return Err(Note::new(code::NO_SUCH_POOL, format!("there is no worker pool {:?}", plan.pool)));
-        }
+        self.has_pool(&plan.pool)?;
         let terms = Terms { pool: plan.pool.clone(), delivery: plan.delivery, timeout_ms: plan.timeout_ms };
         Ok((parameters, terms))
     }
 
-    /// The execution ends before it began.
-    fn refuse<S: LeadsTo<Failed>>(&mut self, mut from: In<S>, note: Note) {
+    /// The execution ends without a further attempt.
+    pub(super) fn refuse<S: LeadsTo<Failed>>(&mut self, mut from: In<S>, note: Note) {
         if from.core.parameters.len() > self.limits().parameters_bytes_max {
             // The row that tells of them must not be over the limit in their stead.
             from.core.parameters = "{}".to_owned();
@@ -104,8 +102,11 @@ impl Owner<'_> {
         self.enter(left, from.fail(End::unheld(self.now_ms()), note));
     }
 
-    /// Whether a pool has topics.
-    pub(super) fn has_pool(&self, pool: &str) -> bool {
-        self.limits().pools.iter().any(|p| **p == *pool)
+    /// Whether a pool has topics; if not, how its executions end.
+    pub(super) fn has_pool(&self, pool: &str) -> Result<(), Note> {
+        match self.limits().pools.iter().any(|p| **p == *pool) {
+            true => Ok(()),
+            false => Err(Note::new(code::NO_SUCH_POOL, format!("there is no worker pool {pool:?}"))),
+        }
     }
 }

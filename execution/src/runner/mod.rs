@@ -102,6 +102,14 @@ impl RunnerSpec {
         }
     }
 
+    /// Whether an attempt is over as soon as it is claimed: nothing is started, and nothing is waited for.
+    pub fn is_instant(&self) -> bool {
+        match self {
+            Self::Command(_) => false,
+            Self::Noop(_) => true,
+        }
+    }
+
     /// What a worker does for one attempt.
     ///
     /// # Errors

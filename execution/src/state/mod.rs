@@ -75,9 +75,9 @@ pub trait LeadsTo<Next: State>: State {}
 #[derive(Debug, Clone, PartialEq)]
 pub struct In<S> {
     /// What every state has.
-    pub core: Core,
+    pub(crate) core: Core,
     /// What this one has.
-    pub state: S,
+    pub(crate) state: S,
 }
 
 impl<S: State> In<S> {

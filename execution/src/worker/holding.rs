@@ -12,6 +12,10 @@ use crate::outcome::{Outcome, Stream};
 use crate::status::Status;
 use crate::subject::Note;
 
+/// How many leases an attempt waits for its owner's grant, with heartbeats that are acknowledged, until its worker
+/// gives it back: the owner, or this worker's reading of the orders, may have a fault that others have not.
+const GRANT_WAIT_LEASES: u64 = 4;
+
 /// Why an attempt must not run, or run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
@@ -98,6 +102,8 @@ pub struct Holding {
     timeout_ms: i64,
     lease_ms: u64,
     lease_deadline_ms: u64,
+    /// Until when it waits for its owner's grant.
+    grant_deadline_ms: u64,
     granted: bool,
     begun: bool,
     stop: Option<Stop>,
@@ -114,12 +120,21 @@ impl Holding {
             timeout_ms: task.timeout_ms,
             lease_ms,
             lease_deadline_ms: claim_began_ms.saturating_add(lease_ms),
+            grant_deadline_ms: claim_began_ms.saturating_add(lease_ms.saturating_mul(GRANT_WAIT_LEASES)),
             granted: false,
             begun: false,
             stop: None,
         };
         holding.order(said);
         holding
+    }
+
+    /// Until when something must have changed if it is still to begin.
+    pub fn begin_by_ms(&self) -> u64 {
+        match self.awaits_grant() {
+            true => self.lease_deadline_ms.min(self.grant_deadline_ms),
+            false => self.lease_deadline_ms,
+        }
     }
 
     /// Until when it may go on, unless something that is sent is acknowledged.
@@ -164,7 +179,7 @@ impl Holding {
 
     /// Whether it may begin. From `Now` on, it has begun.
     pub fn begin(&mut self, now_ms: u64) -> Begin {
-        if self.stop.is_some() || now_ms >= self.lease_deadline_ms {
+        if self.stop.is_some() || now_ms >= self.begin_by_ms() {
             return Begin::Never;
         }
         if self.awaits_grant() {
@@ -178,12 +193,10 @@ impl Holding {
     pub fn not_begun(&self) -> Verdict {
         match self.stop {
             Some(Stop::Canceled) => Verdict::Ended(canceled(Stream::default(), Stream::default())),
-            Some(Stop::ShuttingDown) => {
+            // Its lease passed before it could start, or its owner's grant did not come: nothing was done, and
+            // it is as good as new to the next worker.
+            Some(Stop::ShuttingDown) | None => {
                 Verdict::HandedOver { begun: false, stdout: Stream::default(), stderr: Stream::default() }
-            }
-            None => {
-                let why = "the lease had passed before the action could start";
-                Verdict::Ended(Outcome::bare(Status::Abandoned, Note::new(code::LEASE_LOST, why), true))
             }
         }
     }

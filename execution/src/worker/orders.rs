@@ -1,6 +1,7 @@
 //! What owners said about attempts that this worker has not claimed (yet).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use petrel_schemas::Order;
 
@@ -23,20 +24,39 @@ impl Remembered {
 }
 
 type Key = (String, i64);
+type Known = HashMap<Key, (Remembered, i64)>;
+
+/// What was said until an instant. It does not change, and is cheap to keep.
+#[derive(Debug, Clone, Default)]
+pub struct Said(Arc<Known>);
+
+impl Said {
+    /// What was said about an attempt.
+    pub fn of(&self, execution: &str, token: i64) -> Remembered {
+        // Nearly always nothing was said about any.
+        match self.0.is_empty() {
+            true => Remembered::default(),
+            false => self.0.get(&(execution.to_owned(), token)).map(|(said, _)| *said).unwrap_or_default(),
+        }
+    }
+}
 
 /// Orders for attempts that may still be claimed, until nobody may start them any more, and a limited number of
-/// them, the newest. What is forgotten is no loss: whoever claims such an attempt is answered by its owner.
+/// them: over it, those that end first are forgotten. What is forgotten is no loss: whoever claims such an attempt
+/// is answered by its owner.
 #[derive(Debug)]
 pub struct Orders {
     most: usize,
-    by_attempt: HashMap<Key, (Remembered, i64)>,
-    oldest_first: VecDeque<Key>,
+    /// Copied when it changes while somebody keeps what was said.
+    by_attempt: Arc<Known>,
+    /// The same, by until when they are of use.
+    by_end: BTreeSet<(i64, Key)>,
 }
 
 impl Orders {
     /// None yet, and at most that many.
     pub fn new(most: usize) -> Self {
-        Self { most, by_attempt: HashMap::new(), oldest_first: VecDeque::new() }
+        Self { most, by_attempt: Arc::default(), by_end: BTreeSet::new() }
     }
 
     /// Takes an order.
@@ -44,22 +64,33 @@ impl Orders {
         if order.start_by_ms >= now_ms {
             let key = (order.execution_id.clone(), order.token);
             let said = Remembered::of(order);
-            let (known, until_ms) = self.by_attempt.entry(key.clone()).or_insert_with(|| {
-                self.oldest_first.push_back(key);
-                (Remembered::default(), order.start_by_ms)
-            });
-            *until_ms = (*until_ms).max(order.start_by_ms);
-            known.cancel |= said.cancel;
-            known.grant |= said.grant;
+            let by_attempt = Arc::make_mut(&mut self.by_attempt);
+            let (known, until_ms) = by_attempt.remove(&key).unwrap_or((Remembered::default(), order.start_by_ms));
+            self.by_end.remove(&(until_ms, key.clone()));
+            let until_ms = until_ms.max(order.start_by_ms);
+            let both = Remembered { cancel: known.cancel || said.cancel, grant: known.grant || said.grant };
+            self.by_end.insert((until_ms, key.clone()));
+            by_attempt.insert(key, (both, until_ms));
         }
         self.forget(now_ms);
     }
 
     /// What was said about an attempt that has just been claimed; it is forgotten here.
     pub fn take(&mut self, execution: &str, attempt: Attempt) -> Remembered {
-        // Its place in the queue stays until it is the oldest.
         let key = (execution.to_owned(), attempt.token);
-        self.by_attempt.remove(&key).map(|(said, _)| said).unwrap_or_default()
+        if !self.by_attempt.contains_key(&key) {
+            return Remembered::default();
+        }
+        let Some((said, until_ms)) = Arc::make_mut(&mut self.by_attempt).remove(&key) else {
+            return Remembered::default();
+        };
+        self.by_end.remove(&(until_ms, key));
+        said
+    }
+
+    /// What was said until now.
+    pub fn said(&self) -> Said {
+        Said(self.by_attempt.clone())
     }
 
     /// How many are remembered.
@@ -73,13 +104,12 @@ impl Orders {
     }
 
     fn forget(&mut self, now_ms: i64) {
-        while let Some(oldest) = self.oldest_first.front() {
-            let is_over = self.by_attempt.get(oldest).is_none_or(|(_, until_ms)| *until_ms < now_ms);
-            if !is_over && self.oldest_first.len() <= self.most {
+        while let Some((until_ms, key)) = self.by_end.first() {
+            if *until_ms >= now_ms && self.by_attempt.len() <= self.most {
                 return;
             }
-            self.by_attempt.remove(oldest);
-            self.oldest_first.pop_front();
+            Arc::make_mut(&mut self.by_attempt).remove(key);
+            self.by_end.pop_first();
         }
     }
 }
@@ -109,17 +139,48 @@ mod tests {
     fn the_newest_are_remembered_until_they_are_of_no_use() {
         let mut orders = Orders::new(100);
         for n in 0..150 {
-            orders.remember(&order(n, "cancel", 50), 10);
-            orders.remember(&order(n, "cancel", 50), 10);
+            orders.remember(&order(n, "cancel", 50 + n), 10);
+            orders.remember(&order(n, "cancel", 50 + n), 10);
         }
         assert_eq!(orders.len(), 100);
         assert_eq!(taken(&mut orders, 49), (false, false));
         assert_eq!(taken(&mut orders, 50), (true, false));
         assert_eq!(taken(&mut orders, 50), (false, false), "taken once");
-        orders.remember(&order(200, "cancel", 60), 51);
+        orders.remember(&order(200, "cancel", 300), 299);
         assert_eq!(orders.len(), 1, "the others may not be started any more");
-        orders.remember(&order(201, "cancel", 60), 61);
+        orders.remember(&order(201, "cancel", 300), 301);
         assert!(orders.is_empty());
+    }
+
+    #[test]
+    fn one_that_holds_for_long_costs_the_others_nothing() {
+        let mut orders = Orders::new(100);
+        orders.remember(&order(0, "cancel", 1_000_000), 0);
+        // Taken ones and those that are over leave room, whatever stands before them.
+        for n in 1..10_000 {
+            orders.remember(&order(n, "cancel", n + 10), n);
+            if n % 2 == 0 {
+                taken(&mut orders, n);
+            }
+        }
+        assert!(orders.len() <= 12, "{}", orders.len());
+        assert_eq!(taken(&mut orders, 0), (true, false));
+        assert_eq!(taken(&mut orders, 9_999), (true, false));
+    }
+
+    #[test]
+    fn what_was_said_is_kept_as_it_was() {
+        let mut orders = Orders::new(10);
+        let nothing = orders.said();
+        orders.remember(&order(1, "cancel", 50), 0);
+        let said = orders.said();
+        orders.remember(&order(2, "cancel", 50), 0);
+        assert_eq!(taken(&mut orders, 1), (true, false));
+        let cancels = |said: &Said| [1, 2].map(|token| said.of("e", token).cancel);
+        assert_eq!(cancels(&nothing), [false, false]);
+        assert_eq!(cancels(&said), [true, false]);
+        assert_eq!(cancels(&orders.said()), [false, true]);
+        assert!(!said.of("other", 1).cancel);
     }
 
     #[test]

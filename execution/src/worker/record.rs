@@ -5,9 +5,11 @@ use std::sync::Arc;
 use petrel_schemas::{Claim, Declined, HandedOver, Heartbeat, Task, TaskResult};
 
 use super::holding::Verdict;
+use crate::code;
 use crate::limits::{RESULT_BYTES_MAX, head};
 use crate::outcome::{Outcome, Stream};
 use crate::owner::DeclineReason;
+use crate::subject::Note;
 
 /// Longest text of a stream in a result, in bytes: two of them fit into a record of a million bytes.
 pub const STREAM_BYTES_MAX: usize = 400 << 10;
@@ -100,6 +102,11 @@ impl Reports {
         let Outcome { status, note, return_code, result, stdout, stderr, retriable } = outcome;
         let ((stdout, stdout_truncated), (stderr, stderr_truncated)) = (text(stdout), text(stderr));
         let result = result.map(|value| value.to_string());
+        // No part of a JSON value is a JSON value: what is too long is left out, and that is said.
+        let (result, note) = match result {
+            Some(text) if text.len() > RESULT_BYTES_MAX => (None, without_result(note, text.len())),
+            result => (result, note),
+        };
         TaskResult {
             execution_id: task.execution_id.clone(),
             root_execution_id: task.root_execution_id.clone(),
@@ -110,8 +117,7 @@ impl Reports {
             return_code,
             code: note.code,
             error: note.error,
-            // No part of a JSON value is a JSON value: what is too long is left out.
-            result: result.filter(|text| text.len() <= RESULT_BYTES_MAX),
+            result,
             retriable,
             stdout,
             stderr,
@@ -121,6 +127,12 @@ impl Reports {
             ended_at_ms: now_ms,
         }
     }
+}
+
+/// What is told of an attempt whose result is left out, unless there is worse to tell.
+fn without_result(note: Note, bytes: usize) -> Note {
+    let why = format!("its result of {bytes} bytes is over the limit and was left out");
+    if note.code.is_some() { note } else { Note::new(code::RESULT_TOO_LARGE, why) }
 }
 
 /// Output as text, and whether it had to be cut: a replaced byte takes three.
@@ -141,7 +153,9 @@ impl Final {
 
     fn shorten_rest(&mut self) -> bool {
         let Self::Result(told) = self else { return false };
-        if told.result.take().is_some() {
+        if let Some(result) = told.result.take() {
+            let note = without_result(Note::of(told.code.take(), told.error.take()), result.len());
+            (told.code, told.error) = (note.code, note.error);
             return true;
         }
         let Some(error) = told.error.as_mut().filter(|error| !error.is_empty()) else { return false };

@@ -18,8 +18,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use petrel_bus::{
-    About, Batch, Context, DueTimer, InputTopic, Longest, NotYet, Reason, Record, Silence, Stage, StageSpec, Start,
-    Taken, Unreadable,
+    About, Batch, Context, DueTimer, InputTopic, Longest, NotYet, Reason, Record, Silence, Stage, StageSpec,
+    Start as StartAt, Taken, Unreadable,
 };
 use petrel_execution::owner::Message;
 use petrel_execution::parse_timer_key;
@@ -27,6 +27,7 @@ use petrel_schemas::{RequestsRecord, ResultsRecord};
 
 use crate::metrics::ExecutorMetrics;
 use crate::view::ExecutorView;
+use crate::worker::Start;
 pub use options::OwnerOptions;
 pub use service::{OwnerHandle, OwnerService};
 use turn::{Counts, Source, Turn};
@@ -42,6 +43,8 @@ pub struct OwnerStage<G> {
     options: OwnerOptions,
     metrics: Arc<ExecutorMetrics>,
     counts: Counts,
+    /// What the worker beside this owner starts once the open transaction has committed.
+    starts: Vec<Start>,
     globals: PhantomData<fn(&G)>,
 }
 
@@ -66,12 +69,13 @@ impl<G: ExecutorView> OwnerStage<G> {
             options,
             metrics,
             counts: Counts::default(),
+            starts: Vec::new(),
             globals: PhantomData,
         }
     }
 
     fn turn<'t, 'c>(&'t mut self, context: &'t mut Context<'c, G>) -> Turn<'t, 'c, G> {
-        Turn { context, spec: &self.spec, options: &self.options, counts: &mut self.counts }
+        Turn { context, spec: &self.spec, options: &self.options, counts: &mut self.counts, starts: &mut self.starts }
     }
 
     fn record(&mut self, batch: &Batch<'_>, record: &Record<'_>, context: &mut Context<'_, G>) -> Result<(), NotYet> {
@@ -115,7 +119,7 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
     }
 
     fn inputs(&self, _: &G) -> Vec<InputTopic> {
-        let input = |name: &Arc<str>, with| InputTopic { name: name.clone(), start: Start::Beginning, with };
+        let input = |name: &Arc<str>, with| InputTopic { name: name.clone(), start: StartAt::Beginning, with };
         vec![input(&self.requests, None), input(&self.results, Some(self.requests.clone()))]
     }
 
@@ -139,10 +143,15 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
     }
 
     fn committed(&mut self) {
+        for start in self.starts.drain(..) {
+            self.metrics.claimed(0);
+            start.committed();
+        }
         std::mem::take(&mut self.counts).tell(&self.metrics);
     }
 
     fn aborted(&mut self) {
+        self.starts.clear();
         self.counts = Counts::default();
     }
 }

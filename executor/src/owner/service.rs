@@ -7,6 +7,7 @@ use petrel_bus::{Bus, Clock, DriverOptions, GlobalsSource, SessionOptions, Stage
 use super::{OwnerOptions, OwnerStage, STAGE};
 use crate::metrics::ExecutorMetrics;
 use crate::view::ExecutorView;
+use crate::worker::{BesideSource, Neighbour};
 
 /// What owners need of their process.
 pub struct OwnerService<G> {
@@ -26,12 +27,24 @@ pub struct OwnerService<G> {
     pub clock: Arc<dyn Clock>,
     /// Counters of the process.
     pub metrics: Arc<ExecutorMetrics>,
+    /// A worker in this process, which starts at once what it has room for.
+    pub neighbour: Option<Neighbour>,
 }
+
+/// Most records that owners take at once: what a step makes of one is several times its size.
+const FETCH_RECORDS_MAX: usize = 2_048;
 
 impl<G: ExecutorView + 'static> OwnerService<G> {
     /// Starts the threads. They wait for a bus that cannot be reached.
     pub fn run(self) -> OwnerHandle {
         let group: Arc<str> = format!("{}executor", self.options.topics.prefix()).into();
+        let threads = self.threads.max(1);
+        if let Some(neighbour) = &self.neighbour {
+            neighbour.slots.share_with_owners(threads);
+        }
+        let globals = Arc::new(BesideSource { view: self.globals.clone(), neighbour: self.neighbour.clone() });
+        let fetch_records_max = self.driver.fetch_records_max.min(FETCH_RECORDS_MAX);
+        let driver = DriverOptions { fetch_records_max, ..self.driver.clone() };
         let start = |number: usize| {
             let stage = OwnerStage::new(self.options.clone(), self.metrics.clone());
             let session = SessionOptions {
@@ -39,10 +52,10 @@ impl<G: ExecutorView + 'static> OwnerService<G> {
                 member: format!("{}-{STAGE}-{number}", self.instance).into(),
                 transactional: true,
             };
-            let (globals, clock) = (self.globals.clone(), self.clock.clone());
-            spawn_stage(self.bus.clone(), stage, session, self.driver.clone(), globals, clock)
+            let (globals, clock) = (globals.clone(), self.clock.clone());
+            spawn_stage(self.bus.clone(), stage, session, driver.clone(), globals, clock)
         };
-        OwnerHandle { stages: (0..self.threads.max(1)).map(start).collect() }
+        OwnerHandle { stages: (0..threads).map(start).collect() }
     }
 }
 

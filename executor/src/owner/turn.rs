@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use petrel_bus::{About, Batch, Context, Output, Reason, Record, StageSpec, StateTooLarge, Unreadable};
 use petrel_execution::codec::{self, CodecError};
-use petrel_execution::owner::{Counted, Effect, Facts, Message, Owner, changed};
+use petrel_execution::owner::{Beside, Counted, Effect, Facts, Message, Owner, changed};
 use petrel_execution::{Execution, Known, Status, TimerKind, timer_key};
-use petrel_schemas::{ExecutionId, encode};
+use petrel_schemas::{ExecutionId, Task, encode};
 
 use super::options::OwnerOptions;
 use crate::metrics::ExecutorMetrics;
-use crate::view::{Asked, ExecutorView};
+use crate::view::{Asked, ExecutorView, Resolution};
+use crate::worker::{self, Start};
 
 /// What the steps since the last commit did, for the metrics.
 #[derive(Debug, Default)]
@@ -44,6 +45,8 @@ pub(super) struct Turn<'t, 'c, G> {
     pub(super) spec: &'t StageSpec,
     pub(super) options: &'t OwnerOptions,
     pub(super) counts: &'t mut Counts,
+    /// What is started beside this owner once the open transaction has committed.
+    pub(super) starts: &'t mut Vec<Start>,
 }
 
 impl<G: ExecutorView> Turn<'_, '_, G> {
@@ -79,9 +82,13 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         match self.load(id) {
             Ok(known) => self.decide(|owner| owner.timer(kind, known)),
             // It stays as it is, timer included, for a release that can read it.
-            Err(_) => {
+            Err(Unreadable::Newer(_)) => {
                 let again_ms = self.context.now_ms().saturating_add(self.options.limits.lease_ms);
                 self.set_timer(id, kind, again_ms);
+            }
+            // Nobody can; what is told of it next becomes a dead letter.
+            Err(Unreadable::Damaged(why)) => {
+                tracing::error!(execution = %id, why = why.detail, "a timer of an execution whose state is damaged ends nothing");
             }
         }
     }
@@ -109,7 +116,10 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
 
     fn ask(&self, what: impl FnOnce(&mut Owner<'_>)) -> Vec<Effect> {
         let actions = Asked(self.context.globals());
-        let facts = Facts { now_ms: self.context.now_ms(), limits: &self.options.limits, actions: &actions };
+        let room = |beside: &&worker::Beside| beside.free_slots() > self.starts.len();
+        let beside = self.context.globals().beside().filter(room);
+        let beside = beside.map(|beside| Beside { worker: beside.worker(), pool: beside.pool() });
+        let facts = Facts { now_ms: self.context.now_ms(), limits: &self.options.limits, actions: &actions, beside };
         let mut owner = Owner::new(facts);
         what(&mut owner);
         owner.into_effects()
@@ -139,6 +149,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 let topic = self.options.topics.tasks(&pool);
                 self.context.emit(Output::to_partition(&topic, partition, key, Some(encode(&task))));
             }
+            Effect::Start(task) => self.start(task),
             Effect::Order { pool, order } => {
                 let topic = self.options.topics.orders(&pool);
                 self.context.emit(Output::keyed(&topic, order.execution_id.as_bytes(), encode(&order)));
@@ -154,6 +165,15 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             Effect::Count(what) => self.count(what),
             // Only messages are given up, and that is done.
             Effect::GiveUp { .. } => {}
+        }
+    }
+
+    /// What was asked a moment ago has the same answer still: both are there.
+    fn start(&mut self, task: Task) {
+        let globals = self.context.globals();
+        match (globals.beside(), globals.resolve(&task.revision, &task.action)) {
+            (Some(beside), Resolution::Ready(action)) => self.starts.push(beside.start(task, action)),
+            _ => tracing::error!(execution = %task.execution_id, "not started beside its owner: its lease will pass"),
         }
     }
 

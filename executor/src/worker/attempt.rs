@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use petrel_execution::runner::{CommandCall, Rendering, RunnerCall};
-use petrel_execution::worker::{Begin, Exit, Holding, Verdict, Why};
-use petrel_execution::{Note, Outcome, Status, code};
+use petrel_execution::runner::{CommandCall, RunnerCall};
+use petrel_execution::worker::{Begin, Exit, Holding, Remembered, Verdict, Why};
+use petrel_execution::{Outcome, Status, code};
 use petrel_schemas::Task;
 use tokio::sync::watch;
 
 use super::attempts::Attempts;
+use super::call::{cannot_run, label, render};
 use super::report::Reporter;
 use super::stage::Claimed;
 use crate::metrics::ExecutorMetrics;
@@ -32,16 +33,23 @@ pub(super) struct Shared {
 
 /// Runs a claimed task and reports its end.
 pub(super) async fn run(shared: Arc<Shared>, claimed: Claimed) {
-    let Claimed { task, action, claim_began_ms, slot } = claimed;
+    let Claimed { task, action, claim_began_ms, slot, granted } = claimed;
     let held = shared.attempts.hold(&task, claim_began_ms);
-    shared.metrics.slots_busy.inc();
+    if granted {
+        held.send_modify(|h| h.order(Remembered { grant: true, cancel: false }));
+    }
+    if slot.is_none() {
+        held.send_modify(Holding::drain);
+    }
+    let busy = slot.as_ref().map(|_| &shared.metrics.slots_busy);
+    busy.inspect(|slots| slots.inc());
     let work = async {
         let started_at_ms = OnceLock::new();
         let verdict = match action {
             Ok(action) => carry_out(&shared, &task, &action, &held, &started_at_ms).await,
             Err(note) => Verdict::Ended(Outcome::bare(Status::Failed, note, false)),
         };
-        shared.metrics.attempt_ended(&verdict);
+        shared.metrics.attempt_ended(label(&verdict));
         let end =
             shared.reporter.reports.end(&task, verdict, started_at_ms.get().copied(), shared.reporter.clock.now_ms());
         shared.reporter.end(&task, end).await;
@@ -51,7 +59,7 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: Claimed) {
         never = shared.reporter.heartbeats(&task, &held) => match never {},
         () = work => {}
     }
-    shared.metrics.slots_busy.dec();
+    busy.inspect(|slots| slots.dec());
     shared.attempts.ended(&task);
     drop(slot);
 }
@@ -63,18 +71,15 @@ async fn carry_out(
     held: &watch::Sender<Holding>,
     started_at_ms: &OnceLock<i64>,
 ) -> Verdict {
-    let failed = |code: &str, why: String| {
-        Verdict::Ended(Outcome::bare(Status::Failed, Note::new(code, format!("cannot be run: {why}")), false))
-    };
     let call = match render(task, action) {
         Ok(call) => call,
-        Err(why) => return failed(code::RENDER_FAILED, why),
+        Err(why) => return cannot_run(code::RENDER_FAILED, &why),
     };
     // Only a program needs the files of its pack.
     let laid_out = match &call {
         RunnerCall::Command(_) => match lay_out(&shared.packs, action.pack.clone()).await {
             Ok(laid_out) => Some(laid_out),
-            Err(why) => return failed(code::PACK_UNUSABLE, why),
+            Err(why) => return cannot_run(code::PACK_UNUSABLE, &why),
         },
         RunnerCall::Noop(_) => None,
     };
@@ -107,16 +112,6 @@ async fn carry_out(
     }
 }
 
-fn render(task: &Task, action: &ResolvedAction) -> Result<RunnerCall, String> {
-    let parameters = serde_json::from_str(&task.parameters).map_err(|e| format!("the parameters are no JSON: {e}"))?;
-    let rendering = Rendering {
-        parameters: &parameters,
-        execution_id: &task.execution_id,
-        attempt: u32::try_from(task.attempt).unwrap_or(0),
-    };
-    action.plan.runner.render(rendering).map_err(|e| format!("{}: {e}", task.action))
-}
-
 async fn lay_out(packs: &Arc<PacksCache>, pack: Arc<dyn PackContent>) -> Result<LaidOut, String> {
     let packs = packs.clone();
     match tokio::task::spawn_blocking(move || packs.lay_out(&*pack)).await {
@@ -130,7 +125,7 @@ async fn may_begin(held: &watch::Sender<Holding>) -> bool {
     let mut changes = held.subscribe();
     loop {
         // Seen before it is asked: what changes behind that ends the wait below.
-        let deadline_ms = changes.borrow_and_update().lease_deadline_ms();
+        let deadline_ms = changes.borrow_and_update().begin_by_ms();
         let (now_ms, mut begin) = (boot_ms(), Begin::Never);
         held.send_if_modified(|h| {
             begin = h.begin(now_ms);

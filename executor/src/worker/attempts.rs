@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use petrel_execution::Attempt;
 use petrel_execution::limits::ORDERS_MAX;
-use petrel_execution::worker::{Holding, Orders, Remembered};
+use petrel_execution::worker::{Holding, Orders, Remembered, Said};
 use petrel_schemas::{Order, Task};
 use tokio::sync::watch;
 
@@ -57,6 +57,11 @@ impl Attempts {
             Some(held) => held.send_modify(|h| h.order(Remembered::of(order))),
             None => inner.orders.remember(order, now_ms),
         }
+    }
+
+    /// What was said about attempts that are not held.
+    pub fn said(&self) -> Said {
+        self.lock().orders.said()
     }
 
     /// From now on orders reach this attempt; one that has come already reaches it at once.

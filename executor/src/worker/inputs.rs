@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use petrel_bus::{GlobalsSource, Versioned};
+use petrel_execution::worker::Said;
 
 use super::attempts::Attempts;
 use super::slots::Slots;
@@ -17,6 +18,8 @@ pub struct WorkerInputs<G> {
     pub free_slots: usize,
     /// Whether the owners' orders are followed.
     pub following: bool,
+    /// What they said about attempts that are not held.
+    pub said: Said,
     /// Whether the worker is about to stop.
     pub draining: bool,
     /// When that was, in milliseconds of `CLOCK_BOOTTIME`: whatever is claimed is sent later.
@@ -41,6 +44,7 @@ where
             view,
             free_slots: self.slots.free(),
             following: self.attempts.is_following(),
+            said: self.attempts.said(),
             draining: self.slots.is_closed(),
             boot_ms,
         };

@@ -1,11 +1,14 @@
 //! Workers: they claim tasks of one pool, run them, and tell the owners.
 //!
-//! `stage` claims on a thread of its own, from what `inputs` and `slots` tell it; `attempt` runs what was claimed on
-//! the async runtime; `follower` reads the owners' orders into `attempts`. What they decide is in
+//! `stage` claims on a thread of its own, from what `inputs` and `slots` tell it, and ends at once what needs no slot;
+//! `beside` takes what an owner in the same process starts; `attempt` runs what was claimed on the async runtime; `call`
+//! is what they do; `follower` reads the owners' orders into `attempts`. What they decide is in
 //! [`petrel_execution::worker`].
 
 mod attempt;
 mod attempts;
+mod beside;
+mod call;
 mod follower;
 mod inputs;
 mod options;
@@ -29,6 +32,8 @@ use crate::packs_cache::PacksCache;
 use crate::view::ExecutorView;
 use attempt::Shared;
 pub use attempts::Attempts;
+pub(crate) use beside::BesideSource;
+pub use beside::{Beside, Neighbour, OwnerInputs, Start};
 use follower::Follower;
 use inputs::Inputs;
 pub use inputs::WorkerInputs;
@@ -38,8 +43,8 @@ pub use slots::{Slot, Slots};
 use stage::STAGE;
 pub use stage::{ClaimStage, Claimed};
 
-/// Fewest records that the claim stage fetches at once.
-const FETCH_RECORDS_MIN: usize = 8;
+/// Most records that the claim stage fetches at once: with its slots full it keeps what it cannot claim in memory.
+const FETCH_RECORDS_MAX: usize = 512;
 
 /// Why a worker cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -92,10 +97,16 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         let follower =
             Follower::start(bus.clone(), orders, attempts.clone(), clock.clone()).map_err(WorkerError::Thread)?;
         let (sender, claims) = mpsc::unbounded_channel();
+        let neighbour = Neighbour {
+            worker: options.instance.clone(),
+            pool: options.pool.clone(),
+            slots: slots.clone(),
+            attempts: attempts.clone(),
+            claims: sender.downgrade(),
+        };
         let stage: ClaimStage<G> = ClaimStage::new(&options, slots.clone(), sender, metrics.clone());
         let inputs = Arc::new(Inputs { view: globals, slots: slots.clone(), attempts: attempts.clone() });
-        // What it fetches beyond its slots it would only offer to itself again and again.
-        let fetch_records_max = driver.fetch_records_max.min(options.slots.max(FETCH_RECORDS_MIN));
+        let fetch_records_max = driver.fetch_records_max.min(FETCH_RECORDS_MAX);
         let driver = DriverOptions { fetch_records_max, ..driver };
         let session = SessionOptions {
             group: format!("{}worker.{}", options.topics.prefix(), options.pool).into(),
@@ -113,7 +124,7 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         };
         let pool = tokio::spawn(run_claims(claims, Arc::new(shared)));
         let stage = spawn_stage(bus, stage, session, driver, inputs, clock);
-        Ok(WorkerHandle { stage, follower, slots, attempts, pool, options })
+        Ok(WorkerHandle { stage, follower, slots, attempts, pool, options, neighbour })
     }
 }
 
@@ -149,12 +160,18 @@ pub struct WorkerHandle {
     attempts: Arc<Attempts>,
     pool: JoinHandle<()>,
     options: WorkerOptions,
+    neighbour: Neighbour,
 }
 
 impl WorkerHandle {
     /// Counters of the claim stage.
     pub fn stats(&self) -> &Arc<StageStats> {
         self.stage.stats()
+    }
+
+    /// How owners in this process reach it.
+    pub fn neighbour(&self) -> &Neighbour {
+        &self.neighbour
     }
 
     /// Attempts that run now.
@@ -165,11 +182,11 @@ impl WorkerHandle {
     /// Claims nothing more, gives back what has not begun, waits for what runs, ends what still runs after
     /// `shutdown_grace_ms`, and hands it over, so that another worker tries where the action allows.
     pub async fn shutdown(self) {
-        let Self { stage, follower, slots, attempts, mut pool, options } = self;
+        let Self { stage, follower, slots, attempts, mut pool, options, neighbour: _ } = self;
         slots.close();
         attempts.drain();
         stage.stop();
-        // With the stage goes the only sender of claims.
+        // With the stage, and the turns of owners beside it that are under way, go the senders of claims.
         let left = tokio::task::spawn_blocking(move || stage.join()).await;
         if let Err(error) = left {
             tracing::error!(%error, "the claim stage did not end in order");

@@ -1,4 +1,5 @@
-//! How many attempts a worker runs at once.
+//! How many attempts a worker runs at once, and how its free slots are shared between its claim stage and the
+//! owners beside it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,6 +13,8 @@ struct Inner {
     total: usize,
     busy: AtomicUsize,
     closed: AtomicBool,
+    /// Threads of owners in the same process.
+    owners: AtomicUsize,
 }
 
 /// A taken slot; free again when dropped.
@@ -19,20 +22,43 @@ struct Inner {
 pub struct Slot(Arc<Inner>);
 
 impl Slots {
-    /// That many slots, all free.
+    /// That many slots, all free, and all for the claim stage.
     pub fn new(total: usize) -> Self {
-        Self(Arc::new(Inner { total, busy: AtomicUsize::new(0), closed: AtomicBool::new(false) }))
+        Self(Arc::new(Inner {
+            total,
+            busy: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            owners: AtomicUsize::new(0),
+        }))
     }
 
-    /// Takes a slot for a claim that has committed. Only the claim stage takes slots, and it has counted them.
-    pub fn take(&self) -> Slot {
-        self.0.busy.fetch_add(1, Ordering::SeqCst);
-        Slot(self.0.clone())
+    /// So many threads of owners may fill slots, too: half of the free ones, rounded down, is theirs. Tasks that
+    /// came over the log are never kept waiting by them, and hardly ever do both want the same slot.
+    pub fn share_with_owners(&self, threads: usize) {
+        self.0.owners.store(threads, Ordering::SeqCst);
     }
 
-    /// Number of free slots; none once they are closed.
+    /// Takes a slot for a claim that has committed. None if there is no free one any more: whoever counted on it has
+    /// met somebody who was faster.
+    pub fn take(&self) -> Option<Slot> {
+        let total = self.0.total;
+        let one_more = |busy: usize| (busy < total).then_some(busy + 1);
+        let taken = self.0.busy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more);
+        taken.ok().map(|_| Slot(self.0.clone()))
+    }
+
+    /// Free slots that the claim stage may fill; none once they are closed.
     pub fn free(&self) -> usize {
-        if self.is_closed() { 0 } else { self.0.total.saturating_sub(self.busy()) }
+        let free = self.all_free();
+        match self.0.owners.load(Ordering::SeqCst) {
+            0 => free,
+            _ => free - free / 2,
+        }
+    }
+
+    /// Free slots that each thread of owners may fill; none once they are closed.
+    pub fn free_beside(&self) -> usize {
+        (self.all_free() / 2).checked_div(self.0.owners.load(Ordering::SeqCst)).unwrap_or(0)
     }
 
     /// The worker is about to stop: nothing is to be claimed any more.
@@ -49,10 +75,36 @@ impl Slots {
     pub fn busy(&self) -> usize {
         self.0.busy.load(Ordering::SeqCst)
     }
+
+    fn all_free(&self) -> usize {
+        if self.is_closed() { 0 } else { self.0.total.saturating_sub(self.busy()) }
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.busy.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_slots_are_taken_than_there_are_and_both_have_their_share() {
+        let slots = Slots::new(5);
+        assert_eq!((slots.free(), slots.free_beside()), (5, 0));
+        slots.share_with_owners(2);
+        assert_eq!((slots.free(), slots.free_beside()), (3, 1));
+        let mut taken: Vec<Slot> = (0..4).filter_map(|_| slots.take()).collect();
+        // The last one is for what came over the log.
+        assert_eq!((slots.free(), slots.free_beside()), (1, 0));
+        taken.extend(slots.take());
+        assert!(slots.take().is_none() && slots.busy() == 5 && slots.free() == 0);
+        taken.clear();
+        assert_eq!((slots.busy(), slots.free()), (0, 3));
+        slots.close();
+        assert_eq!((slots.free(), slots.free_beside()), (0, 0));
     }
 }

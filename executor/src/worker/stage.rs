@@ -6,17 +6,21 @@
 //!
 //! How many slots are free is part of its globals, as they were when the turn began; what it claims in the open
 //! transaction is counted on top. A slot is really taken when the claim has committed.
+//!
+//! An attempt that starts nothing needs no slot and no lease: its result commits in the place of its claim. Only one
+//! that is not to run, as its owner has said, is claimed like the others.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, InputTopic, NotYet, Output, Record, Stage, StageSpec, Start, Taken, Unreadable};
 use petrel_execution::owner::DeclineReason;
-use petrel_execution::worker::{Reports, patience_ms};
+use petrel_execution::worker::{Reports, Verdict, patience_ms};
 use petrel_execution::{Note, code};
 use petrel_schemas::{Task, decode, encode};
 use tokio::sync::mpsc;
 
+use super::call::{at_once, label};
 use super::inputs::WorkerInputs;
 use super::options::WorkerOptions;
 use super::slots::{Slot, Slots};
@@ -34,8 +38,10 @@ pub struct Claimed {
     pub action: Result<ResolvedAction, Note>,
     /// An instant before the claim was sent, in milliseconds of `CLOCK_BOOTTIME`: the lease counts from it.
     pub claim_began_ms: u64,
-    /// Its slot.
-    pub slot: Slot,
+    /// Its slot; none if somebody else was faster, in which case it is given back.
+    pub slot: Option<Slot>,
+    /// Whether its owner has granted it already.
+    pub granted: bool,
 }
 
 /// A claim of the open transaction.
@@ -44,6 +50,13 @@ struct Open {
     action: Result<ResolvedAction, Note>,
     claim_began_ms: u64,
     waited_ms: i64,
+}
+
+/// An attempt that ended in the open transaction.
+struct Ended {
+    status: &'static str,
+    waited_ms: i64,
+    since_event_ms: Option<i64>,
 }
 
 /// The stage that claims tasks.
@@ -59,6 +72,7 @@ pub struct ClaimStage<G> {
     pool: mpsc::UnboundedSender<Claimed>,
     metrics: Arc<ExecutorMetrics>,
     open: Vec<Open>,
+    open_ended: Vec<Ended>,
     open_declines: Vec<DeclineReason>,
     open_dead_letters: u64,
     globals: PhantomData<fn(&G)>,
@@ -87,6 +101,7 @@ impl<G: ExecutorView> ClaimStage<G> {
             pool,
             metrics,
             open: Vec::new(),
+            open_ended: Vec::new(),
             open_declines: Vec::new(),
             open_dead_letters: 0,
             globals: PhantomData,
@@ -123,14 +138,7 @@ impl<G: ExecutorView> ClaimStage<G> {
         if !inputs.following {
             return Err(NotYet("the owners' orders are not followed yet".to_owned()));
         }
-        if inputs.free_slots <= self.open.len() {
-            // Somebody else may be idle: what has stood here for long enough is sent elsewhere.
-            if context.blocked_ms() < patience_ms(self.decline_ms, task.declines) {
-                return Err(NotYet("no slot is free".to_owned()));
-            }
-            self.decline(&task, DeclineReason::Full, context);
-            return Ok(());
-        }
+        let is_full = inputs.free_slots <= self.open.len();
         let action = match inputs.view.resolve(&task.revision, &task.action) {
             Resolution::Ready(action) => Ok(action),
             Resolution::NotYet => {
@@ -146,12 +154,37 @@ impl<G: ExecutorView> ClaimStage<G> {
                 Err(Note::new(code::NO_SUCH_ACTION, why))
             }
         };
+        if let Ok(action) = &action
+            && !inputs.said.of(&task.execution_id, task.token).cancel
+            && let Some(verdict) = at_once(&task, action)
+        {
+            self.end(&task, verdict, context);
+            return Ok(());
+        }
+        if is_full {
+            // Somebody else may be idle: what has stood here for long enough is sent elsewhere.
+            if context.blocked_ms() < patience_ms(self.decline_ms, task.declines) {
+                return Err(NotYet("no slot is free".to_owned()));
+            }
+            self.decline(&task, DeclineReason::Full, context);
+            return Ok(());
+        }
         let now_ms = context.now_ms();
         let claim = self.reports.claim(&task, now_ms);
         context.emit(Output::keyed(&self.results, task.root_execution_id.as_bytes(), encode(&claim)));
         let waited_ms = now_ms.saturating_sub(task.dispatched_at_ms);
         self.open.push(Open { task, action, claim_began_ms: inputs.boot_ms, waited_ms });
         Ok(())
+    }
+
+    /// The result takes the place of the claim.
+    fn end(&mut self, task: &Task, verdict: Verdict, context: &mut Context<'_, WorkerInputs<G>>) {
+        let (now_ms, status) = (context.now_ms(), label(&verdict));
+        let result = self.reports.end(task, verdict, Some(now_ms), now_ms);
+        context.emit(Output::keyed(&self.results, task.root_execution_id.as_bytes(), result.encode()));
+        let waited_ms = now_ms.saturating_sub(task.dispatched_at_ms);
+        let since_event_ms = task.event_at_ms.map(|event_at_ms| now_ms.saturating_sub(event_at_ms));
+        self.open_ended.push(Ended { status, waited_ms, since_event_ms });
     }
 
     fn decline(&mut self, task: &Task, reason: DeclineReason, context: &mut Context<'_, WorkerInputs<G>>) {
@@ -179,9 +212,14 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
     fn committed(&mut self) {
         self.metrics.dead_letters.inc_by(std::mem::take(&mut self.open_dead_letters));
         self.open_declines.drain(..).for_each(|reason| self.metrics.task_declined(reason));
+        for Ended { status, waited_ms, since_event_ms } in self.open_ended.drain(..) {
+            self.metrics.claimed(waited_ms);
+            since_event_ms.into_iter().for_each(|since_ms| self.metrics.action_started(since_ms));
+            self.metrics.attempt_ended(status);
+        }
         for Open { task, action, claim_began_ms, waited_ms } in self.open.drain(..) {
             self.metrics.claimed(waited_ms);
-            let claimed = Claimed { task, action, claim_began_ms, slot: self.slots.take() };
+            let claimed = Claimed { task, action, claim_began_ms, slot: self.slots.take(), granted: false };
             // A worker that has stopped leaves the attempt to the lease.
             if self.pool.send(claimed).is_err() {
                 tracing::warn!("a claimed task came after the worker had stopped");
@@ -191,6 +229,7 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
 
     fn aborted(&mut self) {
         self.open.clear();
+        self.open_ended.clear();
         self.open_declines.clear();
         self.open_dead_letters = 0;
     }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, Facts, Output, PartitionState, Record, Stage, Taken};
-use petrel_execution::runner::{NoopSpec, RunnerSpec};
+use petrel_execution::runner::{NoopSpec, PackFiles, RunnerSpec};
 use petrel_execution::worker::Stop;
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError, code};
-use petrel_schemas::{Claim, DeadLetter, Declined, Order, Task, Topics, decode, encode, kind_of};
+use petrel_schemas::{Claim, DeadLetter, Declined, Order, Task, TaskResult, Topics, decode, encode, kind_of};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -46,6 +46,21 @@ impl PackContent for Nothing {
     }
 }
 
+impl PackFiles for Nothing {
+    fn executable(&self, _: &str) -> Option<bool> {
+        None
+    }
+
+    fn hint(&self, _: &str) -> String {
+        String::new()
+    }
+}
+
+fn command() -> RunnerSpec {
+    let Value::Object(keys) = serde_json::json!({ "command": ["true"] }) else { unreachable!() };
+    RunnerSpec::parse("command", &keys, &Nothing).unwrap()
+}
+
 impl ExecutorView for View {
     fn dispatch_paused(&self) -> bool {
         false
@@ -64,7 +79,7 @@ impl ExecutorView for View {
             delivery: Delivery::AtLeastOnce,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
-            runner: Arc::new(RunnerSpec::Noop(NoopSpec)),
+            runner: Arc::new(if revision == "noop" { RunnerSpec::Noop(NoopSpec) } else { command() }),
             parameters: Arc::new(Nothing),
         };
         Resolution::Ready(ResolvedAction { plan: Arc::new(plan), pack: Arc::new(Nothing) })
@@ -78,6 +93,7 @@ struct Worker {
     topics: Topics,
     blocked_ms: i64,
     following: bool,
+    attempts: Attempts,
 }
 
 impl Worker {
@@ -94,6 +110,7 @@ impl Worker {
             topics,
             blocked_ms: 0,
             following: true,
+            attempts: Attempts::new("w1".into()),
         }
     }
 
@@ -111,6 +128,7 @@ impl Worker {
             view: Arc::new(View),
             free_slots: self.slots.free(),
             following: self.following,
+            said: self.attempts.said(),
             draining: self.slots.is_closed(),
             boot_ms: BOOT_MS,
         };
@@ -161,6 +179,10 @@ fn told(outputs: &[Output]) -> Vec<String> {
         let value = output.value.as_deref().unwrap();
         match kind_of(value).unwrap() {
             "Claim" => format!("claim {}", decode::<Claim>(value).unwrap().execution_id),
+            "TaskResult" => {
+                let result: TaskResult = decode(value).unwrap();
+                format!("{} {}", result.status, result.execution_id)
+            }
             "DeadLetter" => format!("dead {}", decode::<DeadLetter>(value).unwrap().reason),
             _ => {
                 let declined: Declined = decode(value).unwrap();
@@ -228,6 +250,34 @@ fn a_full_worker_waits_and_then_sends_elsewhere_what_stands_before_it() {
     worker.stage.committed();
     drop(worker.handed_over());
     assert_eq!(told(&worker.step(&rest[..1]).1), ["claim b"]);
+}
+
+#[test]
+fn what_starts_nothing_ends_in_the_place_of_its_claim_and_needs_no_slot() {
+    let mut worker = Worker::new(1);
+    let noop = |execution: &str| encode(&task(execution, "noop"));
+    let once = encode(&Task { delivery: "at_most_once".to_owned(), ..task("e", "noop") });
+    worker.attempts.order(&order("c", 5, "cancel"), NOW_MS);
+    worker.attempts.order(&order("d", 4, "cancel"), NOW_MS);
+    let (consumed, outputs) = worker.step(&[now("a"), noop("b"), noop("d"), noop("c"), once.clone()]);
+    // What is not to run is claimed, and ends as canceled; what awaits a grant is claimed, too. Both wait for a slot.
+    assert_eq!((consumed, told(&outputs)), (3, ["claim a", "succeeded b", "succeeded d"].map(String::from).to_vec()));
+    let ended: TaskResult = decode(outputs[1].value.as_deref().unwrap()).unwrap();
+    assert_eq!((ended.attempt, ended.token, &*ended.worker, ended.started_at_ms), (2, 5, "w1", Some(NOW_MS)));
+    assert_eq!(
+        (outputs[1].key.as_deref(), ended.result.as_deref()),
+        (Some(&b"root-b"[..]), Some(r#"{"parameters":{}}"#))
+    );
+    worker.stage.committed();
+    drop(worker.handed_over());
+    assert_eq!(told(&worker.step(&[noop("c")]).1), ["claim c"]);
+    worker.stage.aborted();
+    assert_eq!(told(&worker.step(&[once]).1), ["claim e"]);
+    worker.stage.aborted();
+    let refused = Task { parameters: "{".to_owned(), ..task("f", "noop") };
+    assert_eq!(told(&worker.step(&[encode(&refused)]).1), ["failed f"]);
+    worker.slots.close();
+    assert_eq!(told(&worker.step(&[noop("g")]).1), ["shutting_down g"]);
 }
 
 #[test]

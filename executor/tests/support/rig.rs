@@ -173,6 +173,11 @@ impl Rig {
     }
 
     pub fn owner(&self) -> OwnerHandle {
+        self.owner_beside(None)
+    }
+
+    /// An owner in the process of a worker.
+    pub fn owner_beside(&self, worker: Option<&WorkerHandle>) -> OwnerHandle {
         let mut options = OwnerOptions::new(self.topics.clone(), PARTITIONS);
         options.limits.lease_ms = self.lease_ms;
         let service = OwnerService {
@@ -184,6 +189,7 @@ impl Rig {
             globals: Arc::new(Globals(self.view.clone())),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
+            neighbour: worker.map(|worker| worker.neighbour().clone()),
         };
         service.run()
     }
@@ -250,6 +256,12 @@ impl Rig {
             requested_at_ms: 0,
         };
         self.ask(id, encode(&cancel));
+    }
+
+    /// How many tasks were written.
+    pub fn tasks(&self) -> usize {
+        let ends = self.bus.end_offsets(&self.topics.tasks("default")).unwrap();
+        usize::try_from(ends.iter().sum::<i64>()).unwrap()
     }
 
     fn audit(&self) -> impl Iterator<Item = AuditRecord> {

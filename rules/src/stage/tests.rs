@@ -18,6 +18,7 @@ const AT_MS: i64 = 1_795_000_000_000;
 struct View {
     plan: MatchPlan,
     kv: Kv,
+    coming: Option<&'static str>,
 }
 
 impl MatchView for View {
@@ -32,6 +33,9 @@ impl MatchView for View {
     }
     fn kv_version(&self) -> i64 {
         7
+    }
+    fn coming(&self) -> Option<&str> {
+        self.coming
     }
 }
 
@@ -55,7 +59,7 @@ fn bound(topic: &str, offsets: &[i64]) -> Option<Binding> {
 }
 
 fn view(triggers: Vec<(Arc<TriggerPlan>, Option<Binding>)>) -> View {
-    View { plan: MatchPlan::new(triggers), kv: Kv::new([("frozen", r#"["db-9"]"#)]).unwrap() }
+    View { plan: MatchPlan::new(triggers), kv: Kv::new([("frozen", r#"["db-9"]"#)]).unwrap(), coming: None }
 }
 
 fn disk_alerts() -> View {
@@ -468,6 +472,9 @@ fn an_event_of_a_trigger_to_come_waits_for_it() {
     let after = view(vec![(trigger("disk.old", json!({}), &[]), None), (trigger("disk.new", json!({}), &rules), None)]);
     let (step, outputs) = take(&after, AT_MS + 9_999);
     assert_eq!((step, requests(&outputs).len()), (Taken::All, 1));
+    let compiling = View { coming: Some("rev-2"), ..view(vec![(trigger("disk.old", json!({}), &[]), None)]) };
+    let (step, outputs) = take(&compiling, AT_MS + 1_000_000);
+    assert!(matches!(&step, Taken::Blocked { consumed: 1, reason } if reason.contains("rev-2") && outputs.is_empty()));
     let (step, outputs) = take(&before, AT_MS + 10_000);
     assert_eq!((step, letters(&outputs)[0].reason.as_str()), (Taken::All, "unknown_trigger"));
 }
@@ -478,7 +485,7 @@ fn an_undecided_plan_blocks_every_topic_and_makes_no_dead_letters() {
     let plan = MatchPlan::undecided("the revision cannot be compiled", [binding(&[7, 9, 3]), binding(&[8, 2])]);
     let inputs: Vec<_> = plan.inputs().into_iter().map(|input| (input.name.to_string(), input.start)).collect();
     assert_eq!(inputs, [("alerts".to_owned(), Start::Offsets(vec![7, 2]))]);
-    let view = View { plan, kv: Kv::empty() };
+    let view = View { plan, kv: Kv::empty(), coming: None };
     let (mut stage, _) = stage(options());
     for topic in ["alerts", "petrel.triggers", "bound.no.more"] {
         let (topic, records): (Arc<str>, _) = (topic.into(), records(0, &[b"{}"]));

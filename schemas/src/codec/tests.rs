@@ -9,6 +9,7 @@ use apache_avro::Schema;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::format::{Format, NotWritable};
 use crate::records::*;
 
 fn golden(name: &str, version: u32, ending: &str) -> PathBuf {
@@ -39,10 +40,27 @@ fn sample_of(schema: &Schema, name: &str, n: i64) -> Value {
     }
 }
 
+/// A release of today and the one after it, with the older format in force and with the newer.
+fn side_by_side<T: Stored + std::fmt::Debug + PartialEq>(record: &T) {
+    let (today, next) = (Registry::shipped(), Registry::shipped().with_next());
+    let format = today.newest_format();
+    let (by_today, by_next) = (today.encode(record), next.encode(record));
+    assert_ne!(by_today[..HEADER_BYTES], by_next[..HEADER_BYTES], "{} has a version more", T::NAME);
+    // Before the upgrade is finished: what the next release writes is today's, to the byte.
+    assert_eq!(next.rewrite(&by_next, format), Ok(Some(by_today.clone())), "{}", T::NAME);
+    assert_eq!(next.decode::<T>(&by_today).as_ref(), Ok(record));
+    // What is old enough stays as it is.
+    assert_eq!(next.rewrite(&by_today, format), Ok(None));
+    // Afterwards: today's release waits at what it cannot read, and drops nothing.
+    assert_eq!(next.rewrite(&by_next, format + 1), Ok(None));
+    assert_eq!(next.decode::<T>(&by_next).as_ref(), Ok(record));
+    assert!(today.decode::<T>(&by_next).unwrap_err().may_be_newer(), "{}", T::NAME);
+}
+
 /// The golden files of one type; returns how many versions there were.
 fn check<T: Stored + std::fmt::Debug + PartialEq>() -> usize {
     let mut versions = 0;
-    for known in REGISTRY.known.iter().filter(|k| k.name == T::NAME) {
+    for known in registry().known.iter().filter(|k| k.name == T::NAME) {
         let (bin, json) = (golden(known.name, known.version, "bin"), golden(known.name, known.version, "json"));
         if std::env::var_os("PETREL_WRITE_GOLDEN").is_some() && !bin.exists() {
             let record: T = serde_json::from_value(sample(&known.schema)).expect("the struct has the schema's fields");
@@ -52,7 +70,7 @@ fn check<T: Stored + std::fmt::Debug + PartialEq>() -> usize {
         let bytes = std::fs::read(&bin).unwrap_or_else(|e| panic!("{}: {e}", bin.display()));
         let wanted: T = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
         assert_eq!(decode::<T>(&bytes).unwrap(), wanted, "{} v{}", known.name, known.version);
-        if std::ptr::eq(known, newest(T::NAME)) {
+        if std::ptr::eq(known, registry().newest(T::NAME)) {
             assert_eq!(encode(&wanted), bytes, "today's bytes of {}", known.name);
         }
         // The optional fields once without a value.
@@ -63,6 +81,8 @@ fn check<T: Stored + std::fmt::Debug + PartialEq>() -> usize {
         }
         let bare: T = serde_json::from_value(bare).unwrap();
         assert_eq!(decode::<T>(&encode(&bare)).unwrap(), bare);
+        side_by_side(&wanted);
+        side_by_side(&bare);
         versions += 1;
     }
     versions
@@ -89,13 +109,15 @@ fn every_shipped_version_decodes() {
         + check::<CatalogHead>()
         + check::<TriggerBinding>()
         + check::<KvEntry>()
+        + check::<ProcessAlive>()
         + check::<DeadLetter>()
         + check::<EventAudited>()
         + check::<RuleMatched>()
         + check::<CriteriaFailed>()
         + check::<ExecutionChanged>()
         + check::<OutputCaptured>()
-        + check::<RevisionApplied>();
+        + check::<RevisionApplied>()
+        + check::<GroupPosition>();
     assert_eq!(versions, SCHEMAS.len(), "a schema has no golden file or no type");
 }
 
@@ -117,5 +139,85 @@ fn what_is_no_record_says_why() {
 
 #[test]
 fn fingerprints_are_distinct() {
-    assert_eq!(REGISTRY.by_fingerprint.len(), SCHEMAS.len());
+    assert_eq!(registry().by_fingerprint.len(), SCHEMAS.len());
+    let next = Registry::shipped().with_next();
+    assert_eq!(next.by_fingerprint.len(), next.known.len());
+}
+
+/// What makes a version one that an older release's records can be read as, and that can be written as the older one.
+fn check_successor(older: &Known, newer: &Known) -> Result<(), String> {
+    let (Schema::Record(before), Schema::Record(after)) = (&older.schema, &newer.schema) else {
+        return Err("a stored schema is a record".into());
+    };
+    if newer.since <= older.since {
+        return Err(format!("it comes with format {}, and the one before with {}", newer.since, older.since));
+    }
+    if after.fields.len() < before.fields.len() {
+        return Err("it lacks a field".into());
+    }
+    for (field, kept) in after.fields.iter().zip(&before.fields) {
+        if (&field.name, &field.schema, &field.default) != (&kept.name, &kept.schema, &kept.default) {
+            return Err(format!("{} stood where {} stands, or was another", kept.name, field.name));
+        }
+    }
+    match after.fields[before.fields.len()..].iter().find(|field| field.default.is_none()) {
+        Some(field) => Err(format!("{} has no default", field.name)),
+        None => Ok(()),
+    }
+}
+
+#[test]
+fn a_newer_version_only_appends_fields_with_defaults() {
+    for registry in [Registry::shipped(), Registry::shipped().with_next()] {
+        for versions in registry.versions.values() {
+            for pair in versions.windows(2) {
+                let (older, newer) = (&registry.known[pair[0]], &registry.known[pair[1]]);
+                assert_eq!(newer.version, older.version + 1, "{}", newer.name);
+                let found = check_successor(older, newer);
+                assert_eq!(found, Ok(()), "{} v{}", newer.name, newer.version);
+            }
+        }
+    }
+    let schema = |fields: &str| {
+        let text = format!(r#"{{"type":"record","name":"R","namespace":"petrel","fields":[{fields}]}}"#);
+        Schema::parse_str(&text).unwrap()
+    };
+    let a = r#"{"name":"a","type":"int"}"#;
+    let first = Known::new("R", 1, 1, schema(a), Vec::new());
+    for (fields, since, wanted) in [
+        (r#"{"name":"a","type":"int"},{"name":"b","type":"int"}"#, 2, "b has no default"),
+        (r#"{"name":"a","type":"long"}"#, 2, "a stood where a stands, or was another"),
+        (r#"{"name":"b","type":"int","default":1},{"name":"a","type":"int"}"#, 2, "a stood where b stands"),
+        ("", 2, "it lacks a field"),
+        (r#"{"name":"a","type":"int"},{"name":"b","type":"int","default":1}"#, 1, "it comes with format 1"),
+    ] {
+        let newer = Known::new("R", 2, since, schema(fields), Vec::new());
+        let found = check_successor(&first, &newer).unwrap_err();
+        assert!(found.starts_with(wanted), "{found}");
+    }
+}
+
+#[test]
+fn a_kind_that_a_format_does_not_have_is_told() {
+    let entry = KvEntry { value: "1".into(), updated_at_ms: 1, updated_by: "x".into() };
+    let text = SCHEMAS.iter().find(|row| row.0 == KvEntry::NAME).unwrap().3;
+    // In this product, the key-value store came with the second format.
+    let late = Registry::of(&[("Claim", 1, 1, SCHEMAS[5].3), ("KvEntry", 1, 2, text)]);
+    let bytes = late.encode(&entry);
+    assert_eq!(late.rewrite(&bytes, 1), Err(NoSuchKind { kind: "KvEntry", format: 1 }));
+    assert_eq!(late.rewrite(&bytes, 2), Ok(None));
+    // What is no record goes through, whatever the format.
+    for other in [b"".to_vec(), b"{}".to_vec(), [&MARKER[..], &[7; 20]].concat()] {
+        assert_eq!(late.rewrite(&other, 1), Ok(None));
+    }
+}
+
+#[test]
+fn a_release_writes_two_formats() {
+    let newest = Format::newest();
+    assert!(Format::oldest() <= newest && newest.number() - Format::oldest().number() <= 1);
+    assert_eq!(Format::writable(newest.number()), Ok(newest));
+    let (number, oldest) = (newest.number() + 1, Format::oldest().number());
+    assert_eq!(Format::writable(number), Err(NotWritable::Newer { number, newest: newest.number() }));
+    assert_eq!(Format::writable(0), Err(NotWritable::Older { number: 0, oldest }));
 }

@@ -130,7 +130,9 @@ pub async fn run(
     };
     let bytes = body::bytes(request, BODY_BYTES_MAX, core.request_timeout()).await?;
     let RunBody { parameters } = body::json(&bytes)?;
-    let (revision, kv_version) = core.world.check_action(&action, &Value::Object(parameters.clone()))?;
+    let parameters = Value::Object(parameters);
+    let (revision, kv_version, completed) = core.world.check_action(&action, &parameters)?;
+    check_same(core.live.get(id.as_str()).as_ref(), &[&parameters, &completed])?;
     let request = ActionRequest {
         execution_id: id.to_string(),
         root_execution_id: id.to_string(),
@@ -141,7 +143,7 @@ pub async fn run(
         action_index: 0,
         redrive: 0,
         action,
-        parameters: Value::Object(parameters).to_string(),
+        parameters: parameters.to_string(),
         revision,
         kv_version,
         requested_at_ms: core.clock.now_ms(),
@@ -177,6 +179,23 @@ async fn dispatch(app: &App, request: Body, paused: bool) -> Result<Json<Value>,
     core.publisher.publish(vec![record]).await?;
     core.world.wait_for_dispatch(paused, &core.stages).await?;
     Ok(Json(value))
+}
+
+/// Whether an execution that was asked for before with the same key is the one that is asked for now: its parameters
+/// are those of the request, or those with their defaults. Only the live view is asked, so that nothing has to be
+/// remembered for it: what that does not know is the first request's execution, whatever this one says.
+fn check_same(known: Option<&LiveExecution>, parameters: &[&Value]) -> Result<(), ApiError> {
+    let Some(state) = known.and_then(|known| known.state.as_ref()) else { return Ok(()) };
+    match serde_json::from_str::<Value>(&state.parameters) {
+        Ok(before) if !parameters.contains(&&before) => {
+            let message = format!(
+                "this idempotency key named execution {} of {}, which has other parameters; a new request takes a new key",
+                state.execution_id, state.action
+            );
+            Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The caller's key, if there is one.

@@ -36,7 +36,7 @@ pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
 /// What is wrong beside the stages' own problems, for people.
 pub(super) fn core_problems(core: &Core) -> Vec<String> {
     let log = core.bus.usage().map(|usage| usage.problems).unwrap_or_default();
-    core.world.problem().into_iter().chain(core.exported.problems()).chain(log).collect()
+    core.world.problems().into_iter().chain(core.exported.problems()).chain(log).collect()
 }
 
 /// The partitions that are blocked, one a line.

@@ -11,6 +11,7 @@ mod metrics;
 mod packs;
 mod sql;
 mod status;
+mod upgrade;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -32,6 +33,7 @@ use crate::config::Config;
 use crate::live::LiveView;
 use crate::metrics::Exported;
 use crate::sql::Sql;
+use crate::upgrade::Upgrade;
 use crate::world::World;
 
 /// What the handlers share. The core is there once the log can be reached.
@@ -71,6 +73,8 @@ pub struct Core {
     pub applier: Applier,
     /// The audit trail; none without the role `api`.
     pub sql: Option<Sql>,
+    /// Which format is in force, and finishing an upgrade.
+    pub upgrade: Upgrade,
     /// The stages of this process.
     pub stages: Vec<(String, Arc<StageStats>)>,
     /// What is exported beside the stages' counters.
@@ -148,6 +152,8 @@ pub fn router(app: App, guard: Guard) -> Router {
         .route("/v1/dispatch/pause", post(executions::pause))
         .route("/v1/dispatch/resume", post(executions::resume))
         .route("/v1/sql", post(sql::sql))
+        .route("/v1/upgrade", get(upgrade::status))
+        .route("/v1/upgrade/finish", post(upgrade::finish))
         .fallback(|| async { ApiError::not_found("no_such_route", "there is no such route; docs/API.md lists them") })
         .layer(from_fn_with_state(Arc::new(guard), guard::guard))
         .with_state(app)

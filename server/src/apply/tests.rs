@@ -4,7 +4,7 @@ use petrel_catalog::PackFile;
 
 use super::*;
 use crate::world::Needs;
-use crate::world::tests::{Rig, file, rig};
+use crate::world::tests::{Doubt, Rig, file, rig};
 
 /// How often each of two processes applies.
 const ROUNDS: usize = 12;
@@ -108,4 +108,72 @@ async fn an_apply_that_was_put_together_with_an_older_revision_is_refused_and_wr
     assert_eq!(rig.bus.end_offsets(&rig.topics.catalog()).unwrap(), before);
     let applied = apply(&one, "second", 0).await.unwrap();
     assert_eq!(applied.packs, ["first 1.0.0", "second 1.0.0", "third 1.0.0"]);
+}
+
+/// The answer to a commit is lost. Whoever applied learns what is in the log, whatever that is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apply_in_doubt_is_told_as_what_became_of_it() {
+    let rig = rig(Needs::Rules, true);
+    rig.world.ready().await;
+    let one = applier(&rig, rig.world.clone());
+    apply(&one, "first", 0).await.unwrap();
+    let doubts = |doubts: &[Doubt]| rig.log.doubts.lock().unwrap().extend(doubts);
+    doubts(&[Doubt::Written]);
+    let applied = apply(&one, "second", 0).await.unwrap();
+    assert!(applied.changed && applied.packs.contains(&"second 1.0.0".to_owned()));
+    doubts(&[Doubt::NotWritten]);
+    let refused = apply(&one, "third", 0).await.unwrap_err();
+    assert_eq!(refused.code, "log_unavailable");
+    assert!(refused.message.starts_with("nothing was applied"), "{}", refused.message);
+    assert_eq!(rig.world.globals().head().revision, applied.revision);
+    // Nobody can be asked: then nobody says that nothing was applied.
+    doubts(&[Doubt::Written, Doubt::NotOpened]);
+    let unknown = apply(&one, "third", 0).await.unwrap_err();
+    assert_eq!(unknown.code, "apply_in_doubt");
+    assert!(unknown.message.starts_with("it is not known whether revision"), "{}", unknown.message);
+    rig.world.catalog().read_to_end().await.unwrap();
+    assert!(!apply(&one, "third", 0).await.unwrap().changed, "it was");
+}
+
+/// An apply that another one has replaced before its answer came was applied all the same.
+#[test]
+fn an_apply_is_found_in_the_history_of_what_came_after_it() {
+    let head = |revision: &str, history: &[(&str, i64)]| CatalogHead {
+        revision: revision.to_owned(),
+        history: history.iter().map(|(revision, _)| (*revision).to_owned()).collect(),
+        history_until_ms: history.iter().map(|(_, until_ms)| *until_ms).collect(),
+        applied_at_ms: 0,
+        applied_by: "kim".to_owned(),
+    };
+    let base = |head: CatalogHead| Base { head: Some(head), content: None, compiled: None };
+    let base_b = || base(head("b", &[("old", 5)]));
+    for (now, revision, wanted) in [
+        (head("r", &[("b", 10), ("old", 5)]), "r", true),
+        (head("b", &[("old", 5)]), "r", false),
+        (head("x", &[("b", 10), ("old", 5)]), "r", false),
+        (head("x", &[("r", 11), ("b", 10), ("old", 5)]), "r", true),
+        (head("b", &[("r", 11), ("old", 5)]), "r", true),
+        // One that had been in force before: was it again?
+        (head("x", &[("b", 10), ("old", 5)]), "old", false),
+        (head("x", &[("old", 12), ("b", 10)]), "old", true),
+        (head("old", &[("b", 10)]), "old", true),
+    ] {
+        assert_eq!(was_applied(&now, revision, &base_b()), wanted, "{revision} in {now:?}");
+    }
+    let none = Base { head: None, content: None, compiled: None };
+    assert!(was_applied(&head("x", &[("r", 3)]), "r", &none) && !was_applied(&head("x", &[]), "r", &none));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_records_of_a_newer_release_nothing_is_applied() {
+    let rig = rig(Needs::Rules, true);
+    rig.world.ready().await;
+    let one = applier(&rig, rig.world.clone());
+    apply(&one, "first", 0).await.unwrap();
+    let record = Output::to_partition(&rig.topics.catalog(), 0, "rollout/x", Some(b"{}".to_vec()));
+    rig.publisher.publish(vec![record]).await.unwrap();
+    rig.world.catalog().read_to_end().await.unwrap();
+    let refused = apply(&one, "second", 0).await.unwrap_err();
+    assert_eq!(refused.code, "catalog_unavailable");
+    assert!(refused.message.contains("apply with the release that wrote it"), "{}", refused.message);
 }

@@ -91,6 +91,9 @@ pub enum Command {
     Sql(SqlArgs),
     /// Show the server's roles, lag and problems
     Status,
+    /// Look at an upgrade to a newer release, and finish it
+    #[command(subcommand)]
+    Upgrade(UpgradeCommand),
 }
 
 #[derive(Debug, Args)]
@@ -149,6 +152,20 @@ pub enum Role {
     Audit,
     /// The HTTP API
     Api,
+}
+
+impl Role {
+    /// Its name, as it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Rules => "rules",
+            Self::Executor => "executor",
+            Self::Worker => "worker",
+            Self::Audit => "audit",
+            Self::Api => "api",
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -234,6 +251,18 @@ pub enum PackCommand {
     },
     /// List the packs in force
     List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UpgradeCommand {
+    /// Show the format in force, what this release can write, and which processes run
+    Status,
+    /// Write this release's newest format from now on: there is no way back to the release before
+    #[command(
+        after_help = "Until then every release can be taken back: what a newer release writes, the one before can read.\n\
+                      It is refused while a process of an older release runs. See docs/UPGRADING.md."
+    )]
+    Finish,
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,6 +14,7 @@ mod pack;
 mod rule;
 mod run;
 mod sql;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -62,6 +63,7 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|command| command == "supervise") {
         return petrel_executor::supervise::main();
     }
+    become_the_release();
     let cli = Cli::parse();
     match dispatch(cli) {
         Ok(()) => ExitCode::from(EXIT_OK),
@@ -72,6 +74,34 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// Set in the environment, a build with debug assertions is one of the next release: its records have one version
+/// more (`petrel_schemas`, `next`). Tests of upgrades set it.
+#[cfg(debug_assertions)]
+const NEXT_RELEASE: &str = "PETREL_TEST_NEXT_RELEASE";
+
+/// Before anything is read or written.
+#[cfg(debug_assertions)]
+fn become_the_release() {
+    if is_next_release() {
+        petrel_schemas::be_the_next_release();
+    }
+}
+
+#[cfg(not(debug_assertions))]
+fn become_the_release() {}
+
+/// Whether this process pretends to be of the next release.
+#[cfg(debug_assertions)]
+pub(crate) fn is_next_release() -> bool {
+    std::env::var_os(NEXT_RELEASE).is_some()
+}
+
+/// Whether this process pretends to be of the next release: no distributed build can.
+#[cfg(not(debug_assertions))]
+pub(crate) fn is_next_release() -> bool {
+    false
 }
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {
@@ -90,5 +120,6 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Resume => action::dispatch(&client()?, false, None),
         Command::Sql(args) => sql::run(args, &client()?, cli.connection.output),
         Command::Status => rule::status(&client()?, cli.connection.output),
+        Command::Upgrade(command) => upgrade::run(command, &client()?, cli.connection.output),
     }
 }

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use petrel_audit::Table;
 use serde_json::{Map, Value};
 
 use super::Config;
+
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// Beginning of the environment variables that set options: `PETREL_KAFKA__BOOTSTRAP` is
 /// `kafka.bootstrap`, `PETREL_LISTEN` is `listen`.
@@ -191,6 +194,14 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if executor.schedule_to_start_ms < executor.lease_ms || executor.schedule_to_start_ms > config.retention_ms {
         return wrong("executor.schedule_to_start_ms", "must be from executor.lease_ms to retention_ms");
     }
+    for table in Table::ALL {
+        let days = config.audit.keep_days.of(*table);
+        // Rows of a topic that is read anew must not be over their time already.
+        if days > 0 && i64::from(days) * DAY_MS <= config.retention_ms {
+            let path = format!("audit.keep_days.{}", table.name());
+            return wrong(&path, "must be 0 (for ever) or more days than retention_ms has");
+        }
+    }
     if config.worker.decline_ms < 0 {
         return wrong("worker.decline_ms", "must not be negative");
     }
@@ -239,6 +250,10 @@ mod tests {
             ("listen: 0.0.0.0:80", "configuration: listen: an address beyond loopback needs a token"),
             ("token: short", "configuration: token: a token has at least 16 characters"),
             ("topic_prefix: x", "configuration: topic_prefix: the prefix ends in a dot"),
+            (
+                "audit: {keep_days: {events: 7}}",
+                "configuration: audit.keep_days.events: must be 0 (for ever) or more days",
+            ),
             ("- a", "the configuration is a mapping"),
             ("a: [", "petrel.yaml"),
         ];

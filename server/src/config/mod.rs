@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use petrel_audit::KeepDays;
 use petrel_catalog::limits::{CATALOG_BYTES_DEFAULT, CATALOG_REVISIONS_DEFAULT, REVISION_KEEP_MS_DEFAULT};
 use serde::{Deserialize, Serialize};
 
@@ -191,6 +192,8 @@ pub struct Audit {
     pub flush_ms: u64,
     /// Rows after which a batch is written at once.
     pub batch_rows_max: usize,
+    /// How long each table keeps rows, in days; 0 is for ever.
+    pub keep_days: KeepDays,
 }
 
 /// Limits of the API.
@@ -318,7 +321,7 @@ impl Default for Worker {
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { flush_ms: 500, batch_rows_max: 20_000 }
+        Self { flush_ms: 500, batch_rows_max: 20_000, keep_days: KeepDays::default() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use petrel_bus::{Record, Tail};
-use petrel_catalog::{Actions, CatalogState, Change};
+use petrel_catalog::{Actions, CatalogState, Change, Missing};
 use petrel_executor::{Resolution, resolve_in};
 use tokio::sync::watch;
 
@@ -39,21 +39,30 @@ impl Catalog {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Folds a record in; what it changed.
-    pub(super) fn take(&self, record: &Record<'_>) -> Option<Change> {
+    /// Folds a record in; what it changed. One that cannot be used changes what it stands in the way of.
+    pub(super) fn take(&self, record: &Record<'_>) -> Change {
         let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
-        let change = self.state.write().unwrap_or_else(PoisonError::into_inner).apply(&key, record.value);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let before = state.problem().map(str::to_owned);
+        let change = state.apply(&key, record.value);
+        let is_problem_new = state.problem() != before.as_deref();
+        drop(state);
+        if let Err(error) = &change {
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                offset = record.offset,
+                "catalog record cannot be used"
+            );
+        }
+        let revision = key.strip_prefix("revision/");
+        if let Some(revision) = revision.filter(|_| change.is_ok() && record.value.is_some()) {
+            self.lookups.arrived(revision);
+        }
         match change {
-            Ok(change) => {
-                if let Some(revision) = key.strip_prefix("revision/").filter(|_| record.value.is_some()) {
-                    self.lookups.arrived(revision);
-                }
-                Some(change)
-            }
-            Err(error) => {
-                tracing::error!(%error, offset = record.offset, "catalog record cannot be used");
-                None
-            }
+            _ if is_problem_new => Change::Head,
+            Ok(change) => change,
+            Err(_) if revision.is_some() => Change::Revision,
+            Err(_) => Change::Blob,
         }
     }
 
@@ -103,6 +112,8 @@ impl Catalog {
         match found {
             Ok(Some(stored)) => resolve_in(&self.actions, &stored, action),
             Ok(None) => Resolution::NoSuchAction,
+            // It is there, for a release that can read it.
+            Err(why @ Missing::Unreadable { .. }) => Resolution::Broken(why.to_string()),
             Err(_) if self.lookups.is_gone(revision) => Resolution::Removed,
             Err(_) => Resolution::NotYet,
         }

@@ -71,6 +71,10 @@ struct Told {
     packs: Vec<String>,
     content: Option<Result<Content, Missing>>,
     bindings: Arc<BTreeMap<String, TriggerBinding>>,
+    /// What in the log, beside the revision itself, nothing can be decided for.
+    problem: Option<String>,
+    /// Whether the log's head cannot be read, and the revision is that of before.
+    is_stale: bool,
 }
 
 #[derive(Debug, Default)]
@@ -97,7 +101,14 @@ impl Heads {
         let packs = state.revisions().get(&revision).map(|record| record.packs.clone()).unwrap_or_default();
         let content = head.map(|head| state.content(&head.revision));
         let incomplete = matches!(content, Some(Err(_)));
-        let told = Told { revision, packs, content, bindings: state.bindings().clone() };
+        let told = Told {
+            revision,
+            packs,
+            content,
+            bindings: state.bindings().clone(),
+            problem: state.problem().map(str::to_owned),
+            is_stale: state.is_head_unreadable(),
+        };
         let mut wanted = self.lock();
         (wanted.told, wanted.incomplete) = (Some(told), incomplete);
         drop(wanted);
@@ -149,8 +160,14 @@ impl Heads {
 
 #[expect(clippy::disallowed_methods, reason = "how long a compilation took is told")]
 fn make(told: Told, needs: Needs, before: Option<&Arc<CompiledRevision>>) -> Head {
-    let Told { revision, packs, content, bindings } = told;
+    let Told { revision, packs, content, bindings, problem, is_stale } = told;
     let head = Head { revision, packs, ..Head::default() };
+    if let Some(why) = problem {
+        // Which triggers there are is known as long as it is known which revision is in force.
+        let known = content.and_then(Result::ok).filter(|_| !is_stale && needs > Needs::Nothing);
+        let triggers = known.map_or_else(|| Arc::new(Triggers::unknown(why.clone())), |content| triggers_of(&content));
+        return Head { triggers, plan: undecided(why, &bindings), ..head };
+    }
     let Some(content) = content else { return head };
     let began = Instant::now();
     let content = match content {

@@ -1,19 +1,23 @@
 //! The world over a local log, as packs come and go.
 
+use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 
-use petrel_bus::{BusError, Output, Publisher, Session, SessionOptions, TopicSpec};
+use petrel_bus::{BusError, Output, Publisher, Session, SessionOptions, SoleWriteError, SoleWriter, TopicSpec};
 use petrel_bus_local::{LocalBus, LocalOptions};
 use petrel_catalog::{PackFile, StoredPack, archive};
-use petrel_schemas::{CatalogBlob, CatalogHead, CatalogRevision, Cleanup, TriggerBinding, encode};
+use petrel_schemas::{CatalogBlob, CatalogHead, CatalogRevision, Cleanup, KvEntry, TriggerBinding, encode};
 use tempfile::TempDir;
 
 use super::*;
 use crate::clock::SystemClock;
 
+mod newer;
+
 /// A local log, and a process that follows it.
 pub(crate) struct Rig {
     _dir: TempDir,
+    pub(crate) log: Arc<Flawed>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) topics: Topics,
     pub(crate) publisher: Arc<dyn Publisher>,
@@ -28,14 +32,34 @@ impl Drop for Rig {
     }
 }
 
-/// Everything of a log but the tails of one topic.
-struct Unreadable {
+/// A log whose tails of one topic cannot be opened, or whose sole writers do not tell what became of a write.
+pub(crate) struct Flawed {
     bus: LocalBus,
-    topic: Arc<str>,
-    is: AtomicBool,
+    unreadable: (Arc<str>, AtomicBool),
+    /// What is wrong with the next writers, the first one first.
+    pub(crate) doubts: Mutex<VecDeque<Doubt>>,
 }
 
-impl Bus for Unreadable {
+/// What a sole writer does whose answer is lost, or that it cannot be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    Written,
+    NotWritten,
+    NotOpened,
+}
+
+struct Doubtful(Box<dyn SoleWriter>, Doubt);
+
+impl SoleWriter for Doubtful {
+    fn write(self: Box<Self>, outputs: Vec<Output>) -> Result<(), SoleWriteError> {
+        if self.1 == Doubt::Written {
+            self.0.write(outputs)?;
+        }
+        Err(SoleWriteError::OutcomeUnknown("no answer".into()))
+    }
+}
+
+impl Bus for Flawed {
     fn cluster_id(&self) -> Result<String, BusError> {
         self.bus.cluster_id()
     }
@@ -64,12 +88,17 @@ impl Bus for Unreadable {
         self.bus.publisher(name)
     }
 
-    fn sole_writer(&self, name: &str) -> Result<Box<dyn petrel_bus::SoleWriter>, BusError> {
-        self.bus.sole_writer(name)
+    fn sole_writer(&self, name: &str) -> Result<Box<dyn SoleWriter>, BusError> {
+        let writer = self.bus.sole_writer(name)?;
+        match self.doubts.lock().unwrap().pop_front() {
+            Some(Doubt::NotOpened) => Err(BusError::Unavailable("away".into())),
+            Some(doubt) => Ok(Box::new(Doubtful(writer, doubt))),
+            None => Ok(writer),
+        }
     }
 
     fn tail(&self, topic: &str) -> Result<Box<dyn Tail>, BusError> {
-        if *topic == *self.topic && self.is.load(Ordering::Relaxed) {
+        if *topic == *self.unreadable.0 && self.unreadable.1.load(Ordering::Relaxed) {
             return Err(BusError::Unavailable("not readable".into()));
         }
         self.bus.tail(topic)
@@ -93,12 +122,13 @@ pub(crate) fn rig(needs: Needs, readable: bool) -> Rig {
         delete_retention_ms: None,
     };
     log.ensure_topics(&topics.all(&["default"]).into_iter().map(spec).collect::<Vec<_>>()).unwrap();
-    let bus = Unreadable { bus: log, topic: topics.catalog(), is: AtomicBool::new(!readable) };
-    let bus: Arc<dyn Bus> = Arc::new(bus);
+    let unreadable = (topics.catalog(), AtomicBool::new(!readable));
+    let log = Arc::new(Flawed { bus: log, unreadable, doubts: Mutex::default() });
+    let bus: Arc<dyn Bus> = log.clone();
     let publisher = bus.publisher("test").unwrap();
     let (world, stop) = (World::new(needs), Stop::default());
     world.spawn(&bus, &topics, &clock, &stop);
-    Rig { _dir: dir, bus, clock, topics, publisher, world, stop }
+    Rig { _dir: dir, log, bus, clock, topics, publisher, world, stop }
 }
 
 impl Rig {
@@ -189,7 +219,7 @@ async fn a_head_that_this_release_cannot_compile_decides_nothing_and_says_why() 
         let globals = rig.world.globals();
         let why = decided(&globals).unwrap();
         assert!(why.contains(&broken) && why.contains("disk/rules/clean.yaml:3:1"), "{why}");
-        assert_eq!(rig.world.problem(), Some(format!("catalog: {why}")));
+        assert_eq!(rig.world.problems(), [format!("catalog: {why}")]);
         let inputs = globals.plan().inputs();
         assert_eq!(inputs.len(), 1, "what is bound is still read, and waits");
         assert_eq!(&*inputs[0].name, "alerts");
@@ -205,7 +235,7 @@ async fn a_head_that_this_release_cannot_compile_decides_nothing_and_says_why() 
         let good = rig.put(vec![stored(disk(&format!("{GOOD}description: round {round}\n")))], Vec::new()).await;
         let globals = rig.world.globals();
         assert_eq!((decided(&globals), globals.revision()), (None, &*good));
-        assert_eq!(rig.world.problem(), None);
+        assert_eq!(rig.world.problems(), [""; 0]);
         assert_eq!(globals.plan().stats().rules, 1);
     }
 }

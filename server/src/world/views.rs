@@ -1,5 +1,6 @@
 //! The globals of all stages, and what each kind of stage sees of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use petrel_executor::{ExecutorView, Resolution};
@@ -7,6 +8,7 @@ use petrel_rules::{Kv, MatchPlan, MatchView};
 
 use super::catalog::Catalog;
 use super::head::Head;
+use super::kv;
 
 /// Everything that stages may know beside their inputs and state; fixed for the length of a step.
 ///
@@ -19,7 +21,14 @@ pub struct Globals {
     pub(super) head: Arc<Head>,
     pub(super) kv: Arc<Kv>,
     pub(super) kv_version: i64,
+    /// What the switch says; see [`Self::is_paused`].
     pub(super) paused: bool,
+    /// Keys of the store whose latest record cannot be used, and why.
+    pub(super) unusable: Arc<BTreeMap<String, String>>,
+    /// The first of them, as a sentence.
+    pub(super) problem: Option<Arc<str>>,
+    /// The revision that the log told last.
+    pub(super) told: Arc<str>,
 }
 
 impl Globals {
@@ -28,9 +37,15 @@ impl Globals {
         &self.head
     }
 
-    /// Whether dispatch is paused.
+    /// Whether dispatch is paused: by the switch, or because the switch, or another one of Petrel's own that this
+    /// release does not know, cannot be read. Nobody knows then what may not start.
     pub fn is_paused(&self) -> bool {
-        self.paused
+        self.paused || self.unusable.keys().any(|key| key.starts_with(kv::OWN_KEYS))
+    }
+
+    /// Why the key-value store cannot be used, if so.
+    pub fn kv_problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 }
 
@@ -50,11 +65,19 @@ impl MatchView for Globals {
     fn kv_version(&self) -> i64 {
         self.kv_version
     }
+
+    fn why_undecided(&self) -> Option<&str> {
+        self.head.problem().or(self.kv_problem())
+    }
+
+    fn coming(&self) -> Option<&str> {
+        Some(&*self.told).filter(|told| *told != self.head.revision)
+    }
 }
 
 impl ExecutorView for Globals {
     fn dispatch_paused(&self) -> bool {
-        self.paused
+        self.is_paused()
     }
 
     fn resolve(&self, revision: &str, action: &str) -> Resolution {

@@ -53,9 +53,34 @@ pub fn unnamed_crates(document: &Source, crates: &[Crate]) -> Vec<String> {
     unnamed.map(|one| format!("{} does not name {}/", document.path.display(), one.dir.display())).collect()
 }
 
+/// Invariants, the points under `## Invariants`, that name no test behind `Held by`, or one that `is_test` denies.
+pub fn unheld_invariants(document: &Source, is_test: impl Fn(&str) -> bool) -> Vec<String> {
+    let invariants = document.text.lines().skip_while(|line| *line != "## Invariants").skip(1);
+    let points = invariants.take_while(|line| !line.starts_with("## ")).filter(|line| line.starts_with("- "));
+    let mut problems = Vec::new();
+    for point in points {
+        let (said, tests) = point.split_once(" Held by ").unwrap_or((point, ""));
+        let said = said.chars().take(40).collect::<String>();
+        let tests: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        if tests.is_empty() {
+            problems.push(format!("{said}… names no test"));
+        }
+        let gone = tests.into_iter().filter(|test| !is_test(test));
+        problems.extend(gone.map(|test| format!("{said}… is held by {test}, which is no test")));
+    }
+    problems
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn invariants_name_tests_that_are_there() {
+        let text = "# X\n- no point\n## Invariants\n\n- **a** b `c`. Held by `there`.\n- **d** e. Held by `there`, `gone`.\n- f\n\n## Y\n- g\n";
+        let problems = unheld_invariants(&Source::new("docs/X.md", text), |test| test == "there");
+        assert_eq!(problems, ["- **d** e.… is held by gone, which is no test", "- f… names no test"]);
+    }
 
     fn exists(path: &Path) -> bool {
         [Path::new("rules"), Path::new("rules/src"), Path::new("docs/A.md")].contains(&path)

@@ -5,8 +5,8 @@ use std::path::Path;
 use petrel_architecture_tests::{
     BUILT_MAX, LOCKED_MAX, NameAndVersion, Source, broken_links, built_for, closure_of, closure_problems,
     direct_problems, level_problems, lints_problems, lock_file_problems, locked, missing_paths, number_problems,
-    owner_problems, root, rust_problems, source_problems, sources, stage_problems, text_problems, unnamed_crates,
-    version_problems, workspace,
+    owner_problems, root, rust_problems, source_problems, sources, stage_problems, text_problems, unheld_invariants,
+    unnamed_crates, version_problems, workspace,
 };
 
 #[track_caller]
@@ -97,6 +97,24 @@ fn the_architecture_document_names_what_exists_and_every_crate() {
     let document = Source::new("docs/ARCHITECTURE.md", &text);
     assert_none(&missing_paths(&document, in_tree));
     assert_none(&unnamed_crates(&document, &workspace().unwrap()));
+}
+
+#[test]
+fn every_invariant_names_the_tests_that_hold_it() {
+    let text = std::fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
+    let sources = sources().unwrap();
+    let tests: Vec<&str> = sources
+        .iter()
+        .filter(|source| source.is_rust())
+        .flat_map(|source| source.test_lines())
+        .map(|(_, l)| l)
+        .collect();
+    // A name of a test, or of a property that each bus is tested for.
+    let is_test = |name: &str| {
+        let names = [format!("fn {name}("), format!("fn {name}<")];
+        tests.iter().any(|line| names.iter().any(|name| line.contains(name)))
+    };
+    assert_none(&unheld_invariants(&Source::new("docs/ARCHITECTURE.md", &text), is_test));
 }
 
 #[test]

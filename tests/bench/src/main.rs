@@ -8,6 +8,7 @@ mod alone;
 mod cell;
 mod clock;
 mod cost;
+mod executions;
 mod kafka;
 mod latency;
 mod machine;
@@ -42,6 +43,9 @@ enum Command {
     Pipeline(pipeline::Options),
     /// From an event to the start of its action, on both buses; writes target/bench/latency.json
     Latency(latency::Options),
+    /// What executions cost, how many one machine carries and how soon it is back; writes
+    /// target/bench/executions.json
+    Executions(executions::Options),
     /// What the match stage costs by itself, in memory
     Match,
     /// What the measured action runs: tells ADDRESS that NAME has started
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Pipeline(options) => broker().and_then(|kafka| pipeline::run(&options, &kafka)),
         Command::Latency(options) => broker().and_then(|kafka| latency::run(&options, &kafka)),
+        Command::Executions(options) => executions::run(&options),
         Command::Match => alone::measure().map(|alone| alone.print()),
         Command::Started { address, name } => latency::tell(&address, &name),
     };

@@ -57,7 +57,7 @@ impl Options {
     }
 
     fn latency(&self) -> latency::Options {
-        latency::Options { quick: self.quick, rate: self.rate }
+        latency::Options { quick: self.quick, rate: self.rate, against: None }
     }
 
     fn ways(&self) -> Vec<Way> {

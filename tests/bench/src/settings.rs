@@ -33,9 +33,10 @@ pub(crate) fn consumer(kafka: &Kafka, group: &str) -> ClientConfig {
         .set("fetch.wait.max.ms", "100")
         .set("fetch.queue.backoff.ms", "5")
         .set("fetch.error.backoff.ms", "100")
-        .set("fetch.message.max.bytes", "4194304")
-        .set("queued.min.messages", "200000")
-        .set("queued.max.messages.kbytes", "65536")
+        .set("fetch.message.max.bytes", "1048576")
+        .set("fetch.max.bytes", "2097152")
+        .set("queued.min.messages", "40000")
+        .set("queued.max.messages.kbytes", "16384")
         .set("check.crcs", "false");
     config
 }

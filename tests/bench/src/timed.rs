@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 use petrel_bus::{
-    Batch, Bus, BusError, Context, DueTimer, Fetched, GroupEvent, InputTopic, Output, Position, Publisher, RestoreFrom,
-    RestoreProgress, Restored, Session, SessionError, SessionOptions, Stage, StageSpec, Tail, Taken, TopicPartition,
-    TopicSpec,
+    Batch, Begin, Bus, BusError, Context, DueTimer, Fetched, GroupEvent, InputTopic, Output, Position, Publisher,
+    RestoreFrom, RestoreProgress, Restored, Session, SessionError, SessionOptions, Stage, StageSpec, Tail, Taken,
+    TopicPartition, TopicSpec,
 };
 
 use crate::cell::Written;
@@ -174,6 +174,10 @@ struct TimedSession {
 }
 
 impl Session for TimedSession {
+    fn group(&self) -> &Arc<str> {
+        self.inner.group()
+    }
+
     fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError> {
         self.inner.subscribe(inputs)
     }
@@ -200,7 +204,7 @@ impl Session for TimedSession {
         Ok(events)
     }
 
-    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
+    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
         self.inner.begin(assigned)
     }
     fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
@@ -215,8 +219,8 @@ impl Session for TimedSession {
     fn position(&self, at: &TopicPartition) -> i64 {
         self.inner.position(at)
     }
-    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
-        self.inner.high_watermark(at)
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
+        self.inner.high_watermarks(partitions)
     }
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {
         self.seen.begin();

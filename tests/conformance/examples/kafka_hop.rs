@@ -71,7 +71,8 @@ fn join(bus: &KafkaBus, group: &str, from: &Arc<str>) -> Box<dyn Session> {
         let events = session.fetch(Duration::from_millis(100), 1, &mut |_| {}).expect("fetch");
         for event in events {
             if let GroupEvent::Assigned(partitions) = event {
-                let positions = session.begin(&partitions).expect("begin");
+                let begun = session.begin(&partitions).expect("begin");
+                let positions: Vec<Position> = begun.into_iter().map(|begun| begun.position).collect();
                 session.accept(&positions).expect("accept");
                 return session;
             }

@@ -30,6 +30,9 @@ pub trait BusUnderTest {
     /// log cannot cut in between. Returns the first offset that is left.
     fn drop_before(&self, topic: &str, partition: u32, offset: i64) -> i64;
 
+    /// Forgets what a group without members has committed, as a broker does after a time.
+    fn forget_offsets(&self, group: &str);
+
     /// Retention of a topic from which [`BusUnderTest::drop_before`] shall be able to remove records.
     fn short_retention_ms(&self) -> Option<i64> {
         None

@@ -74,6 +74,11 @@ impl BusUnderTest for LocalUnderTest {
         begin()
     }
 
+    fn forget_offsets(&self, group: &str) {
+        let bus = self.open.lock().expect("no panic").clone().expect("it is open").0;
+        bus.forget_offsets(group).expect("the log forgets");
+    }
+
     fn short_retention_ms(&self) -> Option<i64> {
         Some(60_000)
     }

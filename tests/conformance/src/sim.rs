@@ -48,6 +48,10 @@ impl BusUnderTest for SimUnderTest {
         Some(Arc::new(self.stores.clone()?))
     }
 
+    fn forget_offsets(&self, group: &str) {
+        self.bus.forget_offsets(group);
+    }
+
     fn drop_before(&self, topic: &str, partition: u32, offset: i64) -> i64 {
         self.bus.drop_before(topic, partition, offset);
         offset

@@ -65,6 +65,8 @@ pub struct CountStage {
     topics: Topics,
     /// What was told by `committed`, `aborted` and `revoked`, for tests that look.
     pub told: Vec<&'static str>,
+    /// Whether values that are numbers are none of its input: its own state, which it reads.
+    pub ignores_numbers: bool,
 }
 
 impl CountStage {
@@ -77,7 +79,14 @@ impl CountStage {
         });
         let (changelog, dead_letters) = (Some(topics.changelog.clone()), topics.output.clone());
         let spec = StageSpec { name: name.into(), changelog, silence, dead_letters };
-        Self { spec, topics, told: Vec::new() }
+        Self { spec, topics, told: Vec::new(), ignores_numbers: false }
+    }
+
+    /// The same stage, but its counts are its own and last as long as a driver.
+    #[must_use]
+    pub fn without_changelog(mut self) -> Self {
+        self.spec.changelog = None;
+        self
     }
 
     fn take(&self, at: &TopicPartition, offset: i64, key: &[u8], value: &str, context: &mut Context<'_, Settings>) {
@@ -120,6 +129,9 @@ impl Stage for CountStage {
             let value = String::from_utf8_lossy(record.value.unwrap_or_default());
             if value == "wait" && context.globals().closed {
                 return Taken::Blocked { consumed, reason: "the gate is closed".into() };
+            }
+            if self.ignores_numbers && value.parse::<u64>().is_ok() {
+                continue;
             }
             self.take(&at, record.offset, record.key.unwrap_or_default(), &value, context);
         }

@@ -43,10 +43,16 @@ impl<'b, B: BusUnderTest> World<'b, B> {
         let topic = |name: &str| -> Arc<str> { format!("{prefix}{name}").into() };
         let topics =
             Topics { inputs: vec![from_beginning(&topic("in"))], output: topic("out"), changelog: topic("state") };
-        let options = DriverOptions { commit_interval_ms: 20, idle_wait_ms: 5, ..DriverOptions::default() };
+        let positions = Some(topic("positions"));
+        let options = DriverOptions { commit_interval_ms: 20, idle_wait_ms: 5, positions, ..DriverOptions::default() };
         let settings = SharedSettings::new();
         let world = Self { under, prefix, topics, settings, options, counting: RefCell::default() };
-        world.ensure(&[("in", partitions, false), ("out", partitions, false), ("state", partitions, true)]);
+        world.ensure(&[
+            ("in", partitions, false),
+            ("out", partitions, false),
+            ("state", partitions, true),
+            ("positions", 2, true),
+        ]);
         world
     }
 

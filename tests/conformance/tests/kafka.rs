@@ -7,10 +7,11 @@ use std::time::Duration;
 use petrel_bus::{Bus, Clock};
 use petrel_bus_kafka::{KafkaBus, KafkaOptions};
 use petrel_conformance_tests::{BusUnderTest, WallClock, conformance};
-use petrel_testkit::shared_kafka;
+use petrel_testkit::{shared_kafka, wait_until};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 /// The broker that tests share, with names of this test's own.
@@ -33,6 +34,10 @@ impl KafkaUnderTest {
         let bus = Arc::new(KafkaBus::new(options).expect("valid options"));
         Some(Self { address, bus, prefix })
     }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", self.address).create().expect("a client")
+    }
 }
 
 impl BusUnderTest for KafkaUnderTest {
@@ -48,9 +53,22 @@ impl BusUnderTest for KafkaUnderTest {
         self.prefix.clone()
     }
 
+    fn forget_offsets(&self, group: &str) {
+        let admin = self.admin();
+        // The last member may still be on its way out.
+        wait_until("the group is deleted", self.patience(), || {
+            let options = AdminOptions::new();
+            let deleted = futures_executor::block_on(admin.delete_groups(&[group], &options)).expect("an answer");
+            match &deleted[..] {
+                [Ok(_)] => true,
+                [Err((_, RDKafkaErrorCode::NonEmptyGroup))] => false,
+                refused => panic!("{refused:?}"),
+            }
+        });
+    }
+
     fn drop_before(&self, topic: &str, partition: u32, offset: i64) -> i64 {
-        let admin: AdminClient<DefaultClientContext> =
-            ClientConfig::new().set("bootstrap.servers", self.address).create().expect("a client");
+        let admin = self.admin();
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition as i32, Offset::Offset(offset)).expect("an offset");
         let deleted = futures_executor::block_on(admin.delete_records(&list, &AdminOptions::new())).expect("an answer");

@@ -179,3 +179,18 @@ fn a_silence_that_was_set_by_a_clock_that_was_ahead_ends_in_time() {
     }
     assert!(under.clock.now_ms() - began_ms >= 60_000, "nor is it shorter");
 }
+
+#[test]
+fn a_transaction_that_holds_much_is_committed_at_once() {
+    for (transaction_bytes_max, is_committed) in [(5_000, true), (1_000_000, false)] {
+        let under = SimUnderTest::fresh().unwrap();
+        let mut world = lazy(&under);
+        world.options.transaction_bytes_max = transaction_bytes_max;
+        let mut stage = world.stage();
+        let mut driver = world.driver(&mut stage, "a");
+        settle(&mut driver);
+        world.publish("in", &[("a", "large 3000"), ("b", "large 3000")]);
+        let tick = driver.tick().unwrap();
+        assert_eq!((tick.records, tick.committed), (2, is_committed));
+    }
+}

@@ -6,63 +6,116 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use petrel_testkit::{engine_library, free_port};
 
 use crate::cli::Cli;
 use crate::member::Member;
+
+/// How long a start may take on a busy machine.
+const START: Duration = Duration::from_secs(180);
+
+/// How many processes there are, and of what size.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Workers.
+    pub workers: usize,
+    /// Slots of each worker.
+    pub slots: usize,
+    /// Whether the roles `audit` and `api`, too, run twice, so that one can take over from the other.
+    pub all_twice: bool,
+    /// Processes with the role `ingest`.
+    pub ingest: usize,
+    /// Replicas of Petrel's topics.
+    pub replication: i32,
+    /// Length of a lease, in milliseconds.
+    pub lease_ms: u64,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { workers: 2, slots: 4, all_twice: false, ingest: 0, replication: 1, lease_ms: 6_000 }
+    }
+}
 
 /// The processes of an installation.
 #[derive(Debug)]
 pub struct Cluster {
     /// All that may be killed.
     pub members: Vec<Member>,
-    api: Member,
-    cli: Cli,
+    /// The processes with the API, and the command line against each.
+    apis: Vec<(Member, Cli)>,
     prefix: String,
+    size: Size,
 }
-
-/// Roles that run twice, so that one can take over from the other.
-const TWICE: [&str; 3] = ["rules", "executor", "worker"];
-/// Slots of each worker.
-pub(crate) const SLOTS: usize = 4;
 
 impl Cluster {
     /// Starts everything and waits until the API is ready. Topics get the given prefix.
     pub fn start(dir: &Path, bootstrap: &str, prefix: &str) -> Result<Self> {
-        let (engine_port, api_port) = (free_port(), free_port());
+        Self::start_with(dir, bootstrap, prefix, Size::default())
+    }
+
+    /// The same with processes of another number.
+    pub fn start_with(dir: &Path, bootstrap: &str, prefix: &str, size: Size) -> Result<Self> {
+        let engine_port = free_port();
         let config = dir.join("petrel.yaml");
-        std::fs::write(&config, configuration(bootstrap, prefix, engine_port))?;
-        let library = engine_library()?;
-        let mut members = vec![Member::new(
-            dir,
-            "clickhouse",
-            &[
-                "clickhouse",
-                "--data-dir",
-                &dir.join("clickhouse").display().to_string(),
-                "--listen",
-                &format!("127.0.0.1:{engine_port}"),
-            ],
-            &[("PETREL_CHDB_LIB", &library.display().to_string())],
-        )];
-        let names = TWICE.iter().flat_map(|role| [(*role, 1), (*role, 2)]).chain([("audit", 1)]);
-        members.extend(names.map(|(role, n)| serve(dir, &config, role, &format!("{role}-{n}"), "127.0.0.1:0")));
-        let api = serve(dir, &config, "api", "api-1", &format!("127.0.0.1:{api_port}"));
-        let cli = Cli::new(format!("http://127.0.0.1:{api_port}"));
-        let mut cluster = Self { members, api, cli, prefix: prefix.to_owned() };
-        cluster.api.start()?;
-        for member in &mut cluster.members {
+        std::fs::write(&config, configuration(bootstrap, prefix, engine_port, size))?;
+        let (data, listen) = (dir.join("clickhouse").display().to_string(), format!("127.0.0.1:{engine_port}"));
+        let library = engine_library()?.display().to_string();
+        let engine = ["clickhouse", "--data-dir", &data, "--listen", &listen];
+        let mut members = vec![Member::new(dir, "clickhouse", &engine, &[("PETREL_CHDB_LIB", &library)])];
+        let twice = if size.all_twice { 2 } else { 1 };
+        let roles =
+            [("rules", 2), ("executor", 2), ("worker", size.workers), ("audit", twice), ("ingest", size.ingest)];
+        for (role, count) in roles {
+            members.extend((1..=count).map(|n| serve(dir, &config, role, &format!("{role}-{n}"), "127.0.0.1:0")));
+        }
+        let api = |n: usize| {
+            let listen = format!("127.0.0.1:{}", free_port());
+            (serve(dir, &config, "api", &format!("api-{n}"), &listen), Cli::new(format!("http://{listen}")))
+        };
+        let mut cluster = Self { members, apis: (1..=twice).map(api).collect(), prefix: prefix.to_owned(), size };
+        for member in cluster.apis.iter_mut().map(|(member, _)| member).chain(&mut cluster.members) {
             member.start()?;
         }
-        let ready = cluster.cli.wait_ready(Duration::from_secs(120));
-        ensure!(ready, "the API was not ready: {}", cluster.api.process().log_tail());
+        cluster.wait_ready()?;
         Ok(cluster)
+    }
+
+    fn wait_ready(&mut self) -> Result<()> {
+        for (member, cli) in &mut self.apis {
+            ensure!(cli.wait_ready(START), "the API was not ready: {}", member.log_tail());
+        }
+        Ok(())
     }
 
     /// The command line against its API.
     pub fn cli(&self) -> &Cli {
-        &self.cli
+        &self.apis[0].1
+    }
+
+    /// Kills a process of the role `api` for good; from now on the other one is asked.
+    pub fn lose_api(&mut self) -> Result<()> {
+        ensure!(self.apis.len() > 1, "there is no other process with the role `api`");
+        let (mut lost, _) = self.apis.remove(0);
+        lost.kill();
+        Ok(())
+    }
+
+    /// A process by its name.
+    pub fn member(&mut self, name: &str) -> Result<&mut Member> {
+        self.members.iter_mut().find(|m| m.name() == name).with_context(|| format!("there is no {name}"))
+    }
+
+    /// Every process of Petrel's own, the API first.
+    pub fn petrels(&mut self) -> Vec<&mut Member> {
+        let members = self.members.iter_mut().filter(|member| member.name() != "clickhouse");
+        self.apis.iter_mut().map(|(member, _)| member).chain(members).collect()
+    }
+
+    /// Prefix of Petrel's own topics.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// Full name of one of Petrel's own topics.
@@ -70,9 +123,9 @@ impl Cluster {
         format!("{}{name}", self.prefix)
     }
 
-    /// Slots of all workers together.
+    /// Slots of each worker.
     pub fn slots(&self) -> usize {
-        SLOTS * self.members.iter().filter(|m| m.name().starts_with("worker")).count()
+        self.size.slots
     }
 }
 
@@ -80,7 +133,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for member in self.members.iter().chain([&self.api]) {
+            for member in self.members.iter().chain(self.apis.iter().map(|(member, _)| member)) {
                 eprintln!("{}", member.log_tail());
             }
         }
@@ -93,12 +146,14 @@ fn serve(dir: &Path, config: &Path, role: &str, name: &str, listen: &str) -> Mem
     Member::new(dir, name, &arguments, &[("PETREL_INSTANCE_ID", name)])
 }
 
-fn configuration(bootstrap: &str, prefix: &str, engine_port: u16) -> String {
+fn configuration(bootstrap: &str, prefix: &str, engine_port: u16, size: Size) -> String {
+    let Size { slots, replication, lease_ms, .. } = size;
     format!(
         "topic_prefix: {prefix}\npartitions: 4\ntask_partitions: 8\n\
-         kafka: {{ bootstrap: '{bootstrap}', session_timeout_ms: 6000, transaction_timeout_ms: 8000 }}\n\
+         kafka: {{ bootstrap: '{bootstrap}', replication: {replication}, session_timeout_ms: 6000, \
+         transaction_timeout_ms: 8000 }}\n\
          clickhouse: {{ url: 'http://127.0.0.1:{engine_port}' }}\n\
-         executor: {{ lease_ms: 6000 }}\nworker: {{ slots: {SLOTS} }}\n\
+         executor: {{ lease_ms: {lease_ms} }}\nworker: {{ slots: {slots} }}\n\
          log: {{ filter: 'info' }}\n"
     )
 }

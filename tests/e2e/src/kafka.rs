@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use petrel_testkit::poll_until;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -18,10 +19,21 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Makes a user topic.
+/// Makes a user topic with one replica.
 pub fn create_topic(bootstrap: &str, name: &str, partitions: i32, config: &[(&str, &str)]) -> Result<()> {
+    create_replicated_topic(bootstrap, name, partitions, 1, config)
+}
+
+/// Makes a user topic.
+pub fn create_replicated_topic(
+    bootstrap: &str,
+    name: &str,
+    partitions: i32,
+    replicas: i32,
+    config: &[(&str, &str)],
+) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> = client(bootstrap).create()?;
-    let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+    let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replicas));
     for (key, value) in config {
         topic = topic.set(key, value);
     }
@@ -33,12 +45,44 @@ pub fn create_topic(bootstrap: &str, name: &str, partitions: i32, config: &[(&st
     Ok(())
 }
 
+/// Waits until every partition of the cluster has that many replicas in sync.
+pub fn wait_in_sync(bootstrap: &str, replicas: usize, timeout: Duration) -> Result<()> {
+    let consumer: BaseConsumer = client(bootstrap).create()?;
+    let began = Instant::now();
+    loop {
+        let behind = match consumer.fetch_metadata(None, TIMEOUT) {
+            Ok(metadata) => {
+                let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+                let behind = partitions.filter(|partition| partition.isr().len() < replicas).count();
+                if behind == 0 {
+                    return Ok(());
+                }
+                format!("{behind} partitions are behind")
+            }
+            Err(error) => error.to_string(),
+        };
+        ensure!(began.elapsed() < timeout, "the brokers are not in sync: {behind}");
+        let _ = poll_until(Duration::from_millis(200), || None::<()>);
+    }
+}
+
+/// How long the action of an event is to take, in milliseconds: one in twenty of those that match up to `most_ms`,
+/// the others no time.
+pub fn takes_ms(n: u64, most_ms: u64) -> u64 {
+    // Every tenth event matches.
+    match (n / 10).is_multiple_of(20) {
+        true => n.wrapping_mul(0x9e37_79b9) % most_ms.max(1),
+        false => 0,
+    }
+}
+
 /// Writes events to a user topic and their ids to a file.
 pub struct Feed {
     producer: BaseProducer,
     topic: String,
     ids: std::fs::File,
     written: u64,
+    slow_ms: u64,
 }
 
 impl Feed {
@@ -49,7 +93,12 @@ impl Feed {
             .set("message.max.bytes", "16000000")
             .set("linger.ms", "5")
             .create()?;
-        Ok(Self { producer, topic: topic.to_owned(), ids: std::fs::File::create(ids)?, written: 0 })
+        Ok(Self { producer, topic: topic.to_owned(), ids: std::fs::File::create(ids)?, written: 0, slow_ms: 0 })
+    }
+
+    /// One in twenty actions takes up to that long, in milliseconds.
+    pub fn with_slow(self, slow_ms: u64) -> Self {
+        Self { slow_ms, ..self }
     }
 
     /// Number of events so far.
@@ -62,7 +111,8 @@ impl Feed {
         for n in self.written..self.written + count {
             let id = format!("e{n}");
             let body = format!(
-                r#"{{"id":"{id}","n":{n},"host":"web-{}","note":"an event of the test's own client"}}"#,
+                r#"{{"id":"{id}","n":{n},"takes_ms":{},"host":"web-{}","note":"an event of the test's own client"}}"#,
+                takes_ms(n, self.slow_ms),
                 n % 97
             );
             self.send(id.as_bytes(), body.as_bytes())?;
@@ -96,6 +146,13 @@ impl Feed {
         self.producer.flush(TIMEOUT)?;
         Ok(())
     }
+}
+
+/// Names of all topics that begin so.
+pub fn topics_of(bootstrap: &str, prefix: &str) -> Result<Vec<String>> {
+    let consumer: BaseConsumer = client(bootstrap).create()?;
+    let metadata = consumer.fetch_metadata(None, TIMEOUT)?;
+    Ok(metadata.topics().iter().map(|t| t.name().to_owned()).filter(|name| name.starts_with(prefix)).collect())
 }
 
 /// Values of all records that a read_committed consumer is shown, from the topic's beginning to the

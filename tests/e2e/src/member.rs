@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use petrel_testkit::{Proc, petrel_binary};
 
 /// How to start a `petrel` process, and the process if it runs.
@@ -46,6 +47,28 @@ impl Member {
     /// The running process.
     pub fn process(&mut self) -> &mut Proc {
         self.process.as_mut().unwrap_or_else(|| panic!("{} was not started", self.name))
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.kill9();
+        }
+    }
+
+    /// Its next start has this variable in its environment, or has it not.
+    pub fn set_environment(&mut self, name: &str, value: Option<&str>) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    }
+
+    /// Asks it to end, as a service manager does, and waits until it has.
+    pub fn end(&mut self, timeout: Duration) -> Result<()> {
+        let process = self.process();
+        process.terminate()?;
+        let status = process.wait(timeout)?;
+        ensure!(status.success(), "{} ended with {status}\n{}", self.name, self.log_tail());
+        Ok(())
     }
 
     /// `kill -9`, and a new start.

@@ -25,16 +25,16 @@ pub fn write_pack(dir: &Path, name: &str, files: &[(&str, &str)]) -> Result<Path
 }
 
 /// A pack whose rule matches every tenth event and whose action reports its execution id to an HTTP
-/// sink. `source` is the trigger's source, as YAML in flow style.
+/// sink, after the time that the event names. `source` is the trigger's source, as YAML in flow style.
 pub fn write_reporting_pack(dir: &Path, source: &str, sink: &str) -> Result<PathBuf> {
     let address = sink.trim_start_matches("http://");
     let (host, port) = address.split_once(':').unwrap_or((address, "80"));
     let trigger = format!(
-        "name: order\nsource: {source}\nschema: {{ type: object, required: [id, n], properties: {{ n: {{ type: integer }} }} }}\n"
+        "name: order\nsource: {source}\nschema: {{ type: object, required: [id, n, takes_ms], properties: {{ n: {{ type: integer }}, takes_ms: {{ type: integer }} }} }}\n"
     );
     let action = format!(
-        "name: report\nrunner: command\ncommand: [./report.sh, \"${{parameters.id}}\", \"{host}\", \"{port}\"]\n\
-         parameters:\n  id: {{ type: string, required: true }}\ntimeout: 60s\ndelivery: at_least_once\n"
+        "name: report\nrunner: command\ncommand: [./report.sh, \"${{parameters.id}}\", \"{host}\", \"{port}\", \"${{parameters.takes_ms}}\"]\n\
+         parameters:\n  id: {{ type: string, required: true }}\n  takes_ms: {{ type: integer, required: true }}\ntimeout: 60s\ndelivery: at_least_once\n"
     );
     write_pack(
         dir,
@@ -45,9 +45,9 @@ pub fn write_reporting_pack(dir: &Path, source: &str, sink: &str) -> Result<Path
             (
                 "rules/every_tenth.yaml",
                 "name: every_tenth\ntrigger: crash.order\ncriteria: trigger.n % 10 == 0\n\
-                 action:\n  ref: crash.report\n  parameters: { id: \"${trigger.id}\" }\n\
-                 tests:\n  - given: { id: e10, n: 10 }\n    expect: { action: crash.report, parameters: { id: e10 } }\n\
-                 \x20 - given: { id: e11, n: 11 }\n    expect: none\n",
+                 action:\n  ref: crash.report\n  parameters: { id: \"${trigger.id}\", takes_ms: \"${trigger.takes_ms}\" }\n\
+                 tests:\n  - given: { id: e10, n: 10, takes_ms: 0 }\n    expect: { action: crash.report, parameters: { id: e10, takes_ms: 0 } }\n\
+                 \x20 - given: { id: e11, n: 11, takes_ms: 0 }\n    expect: none\n",
             ),
             ("actions/report.yaml", &action),
             ("actions/report.sh", REPORT),
@@ -55,9 +55,10 @@ pub fn write_reporting_pack(dir: &Path, source: &str, sink: &str) -> Result<Path
     )
 }
 
-/// Tells the sink its execution id over bash's own TCP, without a program for it.
+/// Takes its time, then tells the sink its execution id over bash's own TCP, without a program for it.
 const REPORT: &str = r#"#!/usr/bin/env bash
 set -eu
+if [ "$4" -gt 0 ]; then sleep "$(printf '%d.%03d' $(($4 / 1000)) $(($4 % 1000)))"; fi
 exec 3<>"/dev/tcp/$2/$3"
 printf 'POST /done/%s?event=%s&attempt=%s HTTP/1.1\r\nHost: sink\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' \
   "$PETREL_EXECUTION_ID" "$1" "$PETREL_ATTEMPT" >&3

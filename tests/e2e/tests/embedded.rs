@@ -90,12 +90,11 @@ fn manual_runs_cancel_pause_and_resume() -> Result<()> {
     // The same key is the same execution, which runs once.
     let url = format!("{}/v1/actions/tools.say/run", cli.api());
     let headers = [("content-type", "application/json"), ("idempotency-key", "deploy-7")];
-    let answers = ["once", "twice"].map(|text| {
+    let run = |text: &str| {
         post(&url, &headers, json!({ "parameters": { "text": text } }).to_string())
             .map(|answer| (answer.status, answer.body))
-    });
-    let [first, second] = answers;
-    let (first, second) = (first?, second?);
+    };
+    let (first, second) = (run("once")?, run("once")?);
     assert_eq!((first.0, &first), (202, &second));
     let same: Value = serde_json::from_str(&first.1)?;
     let same = same["execution_id"].as_str().unwrap_or_default().to_owned();
@@ -103,6 +102,11 @@ fn manual_runs_cancel_pause_and_resume() -> Result<()> {
     let ran = format!("SELECT DISTINCT parameters FROM executions WHERE execution_id = '{same}'");
     wait_until("it is in SQL", SOON, || cli.sql(&ran).is_ok_and(|rows| rows.len() == 1));
     assert_eq!(cli.sql(&ran)?[0]["parameters"], "{\"text\":\"once\"}");
+    // With other parameters it is another request, and the server says so rather than answer for the first one.
+    let other = run("twice")?;
+    assert_eq!(other.0, 422, "{}", other.1);
+    assert!(other.1.contains("idempotency_key_reused") && other.1.contains(&same), "{}", other.1);
+    assert_eq!(run("once")?, first);
 
     // A failing action says so, with its exit code.
     let failed = cli.output(&["action", "run", "tools.fail", "--wait", "-o", "json"])?;

@@ -5,3 +5,4 @@ mod crash;
 mod embedded;
 mod guard;
 mod outage;
+mod upgrade;

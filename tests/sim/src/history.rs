@@ -48,6 +48,8 @@ pub struct History {
     pub audited: Vec<(String, u32, i64)>,
     /// Rows that the sinks have written.
     pub rows: Vec<MemoryRow>,
+    /// Whether the sinks began anew: then rows are written again, and are one for whoever asks.
+    pub rows_again: bool,
     /// Dead letters.
     pub dead_letters: Vec<DeadLetter>,
     /// Scheduled instants of the timer, in milliseconds since the epoch.
@@ -63,6 +65,7 @@ impl History {
         history.read_events(&world.bus);
         history.read_executions(&world.bus);
         history.rows = world.tables.rows();
+        history.rows_again = world.sinks_forgotten.get();
         for topic in [pack::topics().audit(), pack::topics().dead_letters()] {
             let at = |(partition, record): (u32, OwnedRecord)| (topic.to_string(), partition, record.offset);
             history.audited.extend(world.bus.records(&topic).into_iter().map(at));

@@ -1,4 +1,4 @@
-//! The processes of the product, two of each role.
+//! The processes of the product, two of each role; beside the first owner runs a worker in the same process.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -9,15 +9,18 @@ use petrel_bus::sim::{ProcessClock, SimOptions};
 use petrel_bus::{DriverOptions, MemoryStores, SessionOptions, Versioned};
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerOptions, OwnerStage};
-use petrel_executor::worker::{Attempts, ClaimStage, Slots, WorkerOptions};
+use petrel_executor::worker::{Attempts, ClaimStage, Neighbour, Slots, WorkerOptions};
 use petrel_ingest::timers::{TimerOptions, TimerStage};
 use petrel_rules::{MatchCounters, MatchOptions, MatchStage};
 use tokio::sync::mpsc;
 
 use crate::pack::{self, CLUSTER, Known, TASK_PARTITIONS};
 use crate::plan::Target;
-use crate::planted::GullibleOwner;
-use crate::process::{Body, Catalog, Inputs, Process, Role, Seat, SinkBody, StageBody, Start, WorkerBody, WorkerParts};
+use crate::planted::{GullibleOwner, Planted};
+use crate::process::{
+    Body, Catalog, Inputs, OwnerBody, OwnerSource, Process, Role, Seat, SinkBody, StageBody, Start, WorkerBody,
+    WorkerParts,
+};
 use crate::run::Options;
 use crate::world::World;
 
@@ -53,7 +56,11 @@ pub fn populate(world: &Rc<World>, options: &Options) {
             let (clock, catalog) = (ProcessClock::new(world.clock.clone()), Arc::<Catalog>::default());
             let name = format!("{role:?}-{member}").to_lowercase();
             let disk = MemoryStores::with_age_ms_max(SimOptions::default().delete_retention_ms / 2);
-            let driver = DriverOptions { stores: Some(Arc::new(disk.clone())), ..DriverOptions::default() };
+            let driver = DriverOptions {
+                stores: Some(Arc::new(disk.clone())),
+                positions: Some(pack::topics().positions()),
+                ..DriverOptions::default()
+            };
             let seat = Seat {
                 bus: world.bus.clone(),
                 session: session(role, &name),
@@ -68,7 +75,7 @@ pub fn populate(world: &Rc<World>, options: &Options) {
                 clock,
                 disk,
                 catalog: catalog.clone(),
-                start: start(world, role, seat, catalog, options),
+                start: start(world, (role, member), seat, catalog, options),
                 body: RefCell::default(),
                 away_until_ms: Cell::new(i64::MIN),
                 armed: RefCell::default(),
@@ -98,7 +105,13 @@ fn metrics() -> Arc<ExecutorMetrics> {
     METRICS.get_or_init(new).clone()
 }
 
-fn start(world: &Rc<World>, role: Role, seat: Seat, catalog: Arc<Catalog>, options: &Options) -> Start {
+fn start(
+    world: &Rc<World>,
+    (role, member): (Role, usize),
+    seat: Seat,
+    catalog: Arc<Catalog>,
+    options: &Options,
+) -> Start {
     let planted = options.planted;
     let topics = pack::topics();
     match role {
@@ -112,15 +125,19 @@ fn start(world: &Rc<World>, role: Role, seat: Seat, catalog: Arc<Catalog>, optio
             let globals = Arc::new(Versioned { version: 1, value: Arc::new(()) });
             Box::new(StageBody::new(stage, seat.clone(), globals)) as Box<dyn Body>
         }),
-        Role::Owner => Rc::new(move || {
-            let mut options = OwnerOptions::new(topics.clone(), TASK_PARTITIONS);
-            options.limits.lease_ms = LEASE_MS;
-            let stage = GullibleOwner::new(OwnerStage::new(options, metrics()), planted);
-            Box::new(StageBody::new(stage, seat.clone(), catalog.clone())) as Box<dyn Body>
-        }),
+        Role::Owner => {
+            let (world, has_worker) = (world.clone(), member == 0);
+            Rc::new(move || {
+                let worker = has_worker.then(|| {
+                    let session = session(Role::Worker, &seat.session.member);
+                    worker(&world, &Seat { session, ..seat.clone() }, catalog.clone())
+                });
+                Box::new(owner(&world, &seat, catalog.clone(), planted, worker)) as Box<dyn Body>
+            })
+        }
         Role::Worker => {
             let world = world.clone();
-            Rc::new(move || Box::new(worker(&world, &seat, catalog.clone())) as Box<dyn Body>)
+            Rc::new(move || Box::new(worker(&world, &seat, catalog.clone()).0) as Box<dyn Body>)
         }
         Role::Sink => {
             let tables = world.tables.clone();
@@ -144,15 +161,41 @@ fn sink(seat: &Seat, tables: &MemoryTables) -> SinkBody {
     }
 }
 
-fn worker(world: &Rc<World>, seat: &Seat, catalog: Arc<Catalog>) -> WorkerBody {
+/// With a worker or without one in the same process.
+fn owner(
+    world: &Rc<World>,
+    seat: &Seat,
+    catalog: Arc<Catalog>,
+    planted: Option<Planted>,
+    worker: Option<(WorkerBody, Neighbour)>,
+) -> OwnerBody {
+    let mut options = OwnerOptions::new(pack::topics(), TASK_PARTITIONS);
+    options.limits.lease_ms = LEASE_MS;
+    let (worker, neighbour) = worker.unzip();
+    if let Some(neighbour) = &neighbour {
+        neighbour.slots.share_with_owners(1);
+    }
+    let stage = GullibleOwner::new(OwnerStage::new(options, metrics()), planted);
+    let globals = OwnerSource { catalog, neighbour, boot: world.clock.clone() };
+    OwnerBody { owner: StageBody::new(stage, seat.clone(), Arc::new(globals)), worker }
+}
+
+fn worker(world: &Rc<World>, seat: &Seat, catalog: Arc<Catalog>) -> (WorkerBody, Neighbour) {
     let name = seat.session.member.clone();
     let options = WorkerOptions::new(pack::topics(), name.clone(), std::path::PathBuf::new());
     let (slots, attempts) = (Slots::new(SLOTS), Arc::new(Attempts::new(name.clone())));
     let (sender, claimed) = mpsc::unbounded_channel();
+    let neighbour = Neighbour {
+        worker: name.clone(),
+        pool: options.pool.clone(),
+        slots: slots.clone(),
+        attempts: attempts.clone(),
+        claims: sender.downgrade(),
+    };
     let stage: ClaimStage<Known> = ClaimStage::new(&options, slots.clone(), sender, metrics());
     let inputs = Inputs { catalog, slots: slots.clone(), attempts: attempts.clone(), boot: world.clock.clone() };
     let claims = StageBody::new(stage, seat.clone(), Arc::new(inputs));
-    WorkerBody::new(WorkerParts {
+    let body = WorkerBody::new(WorkerParts {
         world: world.clone(),
         name,
         clock: seat.clock.clone(),
@@ -161,5 +204,6 @@ fn worker(world: &Rc<World>, seat: &Seat, catalog: Arc<Catalog>) -> WorkerBody {
         slots,
         attempts,
         reports: options.reports(),
-    })
+    });
+    (body, neighbour)
 }

@@ -18,7 +18,7 @@ use petrel_schemas::{CancelRequest, TriggerEvent, encode};
 use crate::fault::{Coverage, Fault, FaultKind, Place};
 use crate::pack::{self, ALERTS, revisions};
 use crate::plan::{Event, Item, Plan};
-use crate::process::{Process, Turn};
+use crate::process::{Process, Role, Turn};
 use crate::product;
 use crate::rng::Rng;
 use crate::supervisor::Supervisors;
@@ -61,6 +61,8 @@ pub struct World {
     sent: RefCell<Vec<Output>>,
     /// Whether a fault has happened that concerns everybody.
     pub all_faulted: Cell<bool>,
+    /// Whether the log has forgotten what the sinks have written.
+    pub sinks_forgotten: Cell<bool>,
     depth: Cell<usize>,
     calm: Cell<bool>,
 }
@@ -86,6 +88,7 @@ impl World {
             script: RefCell::new(script),
             sent: RefCell::default(),
             all_faulted: Cell::new(false),
+            sinks_forgotten: Cell::new(false),
             depth: Cell::new(0),
             calm: Cell::new(false),
         })
@@ -267,14 +270,17 @@ impl World {
             FaultKind::Pause if is_between => process.away_until_ms.set(now_ms + fault.ms),
             FaultKind::Pause => self.stand_still(now_ms + fault.ms),
             FaultKind::Duplicate => self.send_again(),
-            FaultKind::Ambiguous | FaultKind::DelayedEnd => self.bus.fail_commits([fault.commit]),
+            FaultKind::Ambiguous | FaultKind::DelayedEnd => self.bus.fail_commit_of(&process.name, fault.commit),
             FaultKind::Rebalance if is_between => self.take_down(number, fault.ms, true),
             FaultKind::Rebalance => {
                 if let Some(peer) = self.peer_of(number) {
                     self.take_down(peer, fault.ms, true);
                 }
             }
-            FaultKind::LostOffsets => self.bus.forget_offsets(&product::group(process.role)),
+            FaultKind::LostOffsets => {
+                self.sinks_forgotten.set(self.sinks_forgotten.get() || process.role == Role::Sink);
+                self.bus.forget_offsets(&product::group(process.role));
+            }
             FaultKind::LostCache if self.rng.borrow_mut().percent(50) => process.disk.lose(),
             FaultKind::LostCache => process.disk.fail_after(self.rng.borrow_mut().below(20) as u64),
             FaultKind::Revision => self.apply_revision(),

@@ -1,6 +1,8 @@
-//! One KRaft node of Apache Kafka, from the jars that `cargo xtask deps --kafka` fetches.
+//! KRaft nodes of Apache Kafka, from the jars that `cargo xtask deps --kafka` fetches.
 
+mod cluster;
 mod probe;
+mod settings;
 mod shared;
 
 use std::fmt::Write as _;
@@ -15,7 +17,9 @@ use crate::paths::{kafka_libs_dir, scratch_dir};
 use crate::ports::{free_port, random_u64};
 use crate::process::Proc;
 use crate::wait::poll_until;
+use settings::Settings;
 
+pub use cluster::KafkaCluster;
 pub use probe::{BrokerMetadata, broker_metadata};
 pub use shared::shared_kafka;
 
@@ -29,8 +33,6 @@ const PORT_ATTEMPTS: usize = 5;
 /// Java's options for tools that end before an optimising compiler or a parallel collector would pay.
 const SHORT_LIVED: [&str; 3] = ["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
-/// What every development broker shares; ports and directories are appended.
-const SERVER_PROPERTIES: &str = include_str!("../../../deploy/dev/kafka/server.properties");
 const LOG4J2: &str = include_str!("../../../deploy/dev/kafka/log4j2.xml");
 
 /// A broker of its own, for a test that kills it or needs it empty. Others use [`shared_kafka`].
@@ -43,13 +45,22 @@ pub struct KafkaBroker {
     process: Option<Proc>,
     dir: TempDir,
     port: u16,
-    controller_port: u16,
+    settings: Settings,
 }
 
 impl KafkaBroker {
     /// Formats the storage, starts the broker and returns once it answers a metadata request. The
     /// error shows the end of the broker's log.
     pub fn start() -> Result<KafkaBroker> {
+        Self::start_as(Settings::development)
+    }
+
+    /// The same with the defaults of Kafka for everything that one node allows.
+    pub fn start_with_defaults() -> Result<KafkaBroker> {
+        Self::start_as(Settings::defaults)
+    }
+
+    fn start_as(settings: fn() -> Settings) -> Result<KafkaBroker> {
         let libs = kafka_libs_dir();
         ensure!(
             libs.join(".stamp").is_file(),
@@ -58,7 +69,7 @@ impl KafkaBroker {
         );
         let mut attempt = 1;
         loop {
-            let mut broker = KafkaBroker::format()?;
+            let mut broker = KafkaBroker::format(settings(), free_port(), &random_cluster_id())?;
             match broker.start_again() {
                 Ok(()) => return Ok(broker),
                 Err(error) if attempt < PORT_ATTEMPTS && broker.port_was_taken() => {
@@ -70,21 +81,20 @@ impl KafkaBroker {
         }
     }
 
-    /// A directory with configuration and formatted storage, on two ports that are free now.
-    fn format() -> Result<KafkaBroker> {
+    /// A directory with configuration and formatted storage.
+    fn format(settings: Settings, port: u16, cluster_id: &str) -> Result<KafkaBroker> {
         let dir =
             tempfile::Builder::new().prefix("kafka-").tempdir_in(scratch_dir()?).context("no temporary directory")?;
-        let broker = KafkaBroker { process: None, dir, port: free_port(), controller_port: free_port() };
+        let broker = KafkaBroker { process: None, dir, port, settings };
         let file = |name: &str| broker.dir.path().join(name);
         std::fs::write(file("server.properties"), broker.server_properties()).context("cannot configure the broker")?;
         std::fs::write(file("log4j2.xml"), LOG4J2).context("cannot configure the broker's log")?;
         let output = broker
             .java()
             .args(SHORT_LIVED)
-            .args(["kafka.tools.StorageTool", "format", "--standalone", "-t"])
-            .arg(random_cluster_id())
-            .arg("-c")
+            .args(["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"])
             .arg(file("server.properties"))
+            .args(broker.settings.is_alone().then_some("--standalone"))
             .output()
             .context("cannot start java")?;
         ensure!(output.status.success(), "cannot format the broker's storage: {}", text_of(&output));
@@ -92,12 +102,8 @@ impl KafkaBroker {
     }
 
     fn server_properties(&self) -> String {
-        let (port, controller_port) = (self.port, self.controller_port);
-        let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}");
-        let mut text = SERVER_PROPERTIES.to_owned();
+        let mut text = self.settings.properties(self.port);
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "\nlisteners={listeners}\nadvertised.listeners={listeners}");
-        let _ = writeln!(text, "controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}");
         let _ = writeln!(text, "log.dirs={}", self.dir.path().join("data").display());
         text
     }
@@ -114,12 +120,22 @@ impl KafkaBroker {
     /// Starts the broker on its former ports and data, after [`KafkaBroker::kill9`] or
     /// [`KafkaBroker::stop`], and returns once it answers.
     pub fn start_again(&mut self) -> Result<()> {
+        self.spawn()?;
+        self.wait_until_ready()
+    }
+
+    fn spawn(&mut self) -> Result<()> {
         ensure!(self.process.is_none(), "the broker runs already");
         let mut command = self.java();
-        command.args(["-Xmx512m", "kafka.Kafka"]).arg(self.dir.path().join("server.properties"));
+        command.args([self.settings.heap(), "kafka.Kafka"]).arg(self.dir.path().join("server.properties"));
         let process = Proc::start_guarded("the Kafka broker", &mut command, &self.log(), Some(self.dir.path()))?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
         let address = self.bootstrap();
-        let process = self.process.insert(process);
+        let process = self.process.as_mut().context("the broker does not run")?;
         let ready =
             process.wait_until_ready(READY_TIMEOUT, || broker_metadata(&address).ok().filter(BrokerMetadata::is_ready));
         if let Err(error) = ready {

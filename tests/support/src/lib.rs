@@ -23,7 +23,7 @@ mod requirement;
 mod wait;
 
 pub use http_sink::{Hit, HttpSink};
-pub use kafka::{BrokerMetadata, KafkaBroker, broker_metadata, shared_kafka};
+pub use kafka::{BrokerMetadata, KafkaBroker, KafkaCluster, broker_metadata, shared_kafka};
 pub use paths::{
     dev_dir, engine_library, engine_library_file, kafka_libs_dir, petrel_binary, scratch_dir, workspace_root,
 };

@@ -110,6 +110,16 @@ impl Proc {
         self.signal(Signal::SIGINT)
     }
 
+    /// Sends SIGSTOP: it stands still, and knows nothing of it.
+    pub fn pause(&mut self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// Sends SIGCONT: it goes on where it stood still.
+    pub fn resume(&mut self) -> Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
     fn signal(&mut self, signal: Signal) -> Result<()> {
         if let Some(status) = self.ended() {
             bail!("{} has ended already, with {status}\n{}", self.name, self.log_tail());

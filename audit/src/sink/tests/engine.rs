@@ -31,7 +31,8 @@ impl World {
 
     fn writer(&self, database: &str) -> ClickHouseWriter {
         let runtime = self.runtime.handle().clone();
-        ClickHouseWriter::new(self.engine.process.endpoint(), database, runtime, REQUEST_MS)
+        let options = SinkOptions { database: database.to_owned(), request_ms: REQUEST_MS, ..SinkOptions::default() };
+        ClickHouseWriter::new(self.engine.process.endpoint(), &options, runtime)
     }
 
     fn ask(&self, database: &str, sql: &str) -> String {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use petrel_bus::{
-    Clock, Fetched, GroupEvent, InputTopic, Output, OwnedRecord, Position, RestoreFrom, Restored, Session,
+    Begin, Clock, Fetched, GroupEvent, InputTopic, Output, OwnedRecord, Position, RestoreFrom, Restored, Session,
     SessionError, TopicPartition,
 };
 use petrel_schemas::{CriteriaFailed, DeadLetter, OutputCaptured, RuleMatched, encode};
@@ -47,6 +47,7 @@ impl Log {
 /// The only member of its group.
 pub(super) struct Member<'a> {
     log: &'a mut Log,
+    group: Arc<str>,
     assigned: bool,
     next: BTreeMap<TopicPartition, i64>,
     paused: BTreeSet<TopicPartition>,
@@ -56,11 +57,15 @@ pub(super) struct Member<'a> {
 
 impl<'a> Member<'a> {
     pub(super) fn new(log: &'a mut Log, fetch_max: usize) -> Self {
-        Self { log, assigned: false, next: BTreeMap::new(), paused: BTreeSet::new(), fetch_max }
+        Self { log, group: "sink".into(), assigned: false, next: BTreeMap::new(), paused: BTreeSet::new(), fetch_max }
     }
 }
 
 impl Session for Member<'_> {
+    fn group(&self) -> &Arc<str> {
+        &self.group
+    }
+
     fn subscribe(&mut self, _: &[InputTopic]) -> Result<(), SessionError> {
         Ok(())
     }
@@ -92,12 +97,14 @@ impl Session for Member<'_> {
         Ok(Vec::new())
     }
 
-    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
-        let position = |at: &TopicPartition| {
-            let (offset, metadata) = self.log.committed.get(at).cloned().unwrap_or_default();
-            Position { at: at.clone(), offset, metadata }
+    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
+        let begin = |at: &TopicPartition| {
+            let committed = self.log.committed.get(at).cloned();
+            let is_committed = committed.is_some();
+            let (offset, metadata) = committed.unwrap_or_default();
+            Begin { position: Position { at: at.clone(), offset, metadata }, committed: is_committed }
         };
-        Ok(assigned.iter().map(position).collect())
+        Ok(assigned.iter().map(begin).collect())
     }
 
     fn restore(&mut self, _: &[RestoreFrom], _: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
@@ -136,8 +143,8 @@ impl Session for Member<'_> {
         self.next.get(at).copied().unwrap_or(0)
     }
 
-    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
-        Ok(self.log.records[at].last().map_or(0, |r| r.offset + 1))
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
+        Ok(partitions.iter().map(|at| Some(self.log.records[at].last().map_or(0, |r| r.offset + 1))).collect())
     }
 
     fn lag(&mut self) -> Option<u64> {

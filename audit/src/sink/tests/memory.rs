@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use petrel_bus::TopicPartition;
 
+use super::super::service::SinkOptions;
 use super::super::stats::SinkStats;
 use super::super::step::{Sink, SinkPoint};
 use super::super::writer::{Counted, Range, Writer};
@@ -179,6 +180,22 @@ fn damaged_records_are_dead_letters_with_their_reason() {
         assert_eq!((row.reason.as_str(), row.stage.as_str(), row.log_offset), (reason, "audit", 9));
         assert_eq!((row.record_bytes as usize, row.head.len()), (value.len(), value.len().min(64 << 10)));
     }
+}
+
+#[test]
+fn much_that_waits_is_written_before_its_time_from_the_fullest_partition_on() {
+    let batches = |waiting_bytes_max: usize| {
+        let (mut log, stats) = (log(40), Arc::new(SinkStats::default()));
+        // Nothing is due by its age or its number.
+        let options = SinkOptions { flush_ms: 3_600_000, waiting_bytes_max, ..options(1_000) };
+        let (mut tables, mut member, topics) = (Tables::default(), Member::new(&mut log, 10), topics());
+        let clock = Arc::new(Counting);
+        let mut sink = Sink::new(&mut member, &mut tables, &topics, &options, clock, stats.clone()).unwrap();
+        (0..100).for_each(|_| sink.step(&mut |_| false).unwrap());
+        stats.batches.load(Ordering::Relaxed)
+    };
+    assert_eq!(batches(usize::MAX), 0);
+    assert!(batches(1_000) > 1);
 }
 
 /// Of a schema that this release does not know, as a newer one writes it.

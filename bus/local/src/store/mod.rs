@@ -23,6 +23,12 @@ use mark::Mark;
 const FOLDER: &str = "store";
 /// Most bytes of journals: what an opening may have to replay.
 const JOURNAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Most bytes of keys and values that a keyspace keeps in memory before they go to disk, while up to as much is on its
+/// way there: of records, of the last record of each key, and of what is written with every batch. In memory small
+/// entries take several times their size.
+const LOG_MEMORY_BYTES: u64 = 16 * 1024 * 1024;
+const KEYS_MEMORY_BYTES: u64 = 4 * 1024 * 1024;
+const SMALL_MEMORY_BYTES: u64 = 1024 * 1024;
 /// Most bytes that one read of a partition returns, but always one chunk.
 const READ_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -87,9 +93,11 @@ impl Store {
 
     fn open_store(path: &PathBuf, mark: Mark) -> fjall::Result<Self> {
         let db = Database::builder(path).worker_threads(1).max_journaling_size(JOURNAL_BYTES_MAX).open()?;
-        let keyspace = |name: &str| db.keyspace(name, KeyspaceCreateOptions::default);
-        let (meta, log, keys) = (keyspace("meta")?, keyspace("log")?, keyspace("keys")?);
-        let (bounds, offsets) = (keyspace("bounds")?, keyspace("offsets")?);
+        let keyspace =
+            |name: &str, memory: u64| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(memory));
+        let (log, keys) = (keyspace("log", LOG_MEMORY_BYTES)?, keyspace("keys", KEYS_MEMORY_BYTES)?);
+        let small = |name: &str| keyspace(name, SMALL_MEMORY_BYTES);
+        let (meta, bounds, offsets) = (small("meta")?, small("bounds")?, small("offsets")?);
         Ok(Self {
             db,
             meta,
@@ -264,9 +272,14 @@ impl Batch<'_> {
         self.batch.insert(&self.store.bounds, layout::slot_key(slot), layout::bounds_value(bounds));
     }
 
-    pub(crate) fn offset(&mut self, group: &str, at: &TopicPartition, (offset, metadata): &Committed) {
-        let value = layout::offsets_value(*offset, metadata.as_deref());
-        self.batch.insert(&self.store.offsets, layout::offsets_key(group, at), value);
+    pub(crate) fn offset(&mut self, group: &str, at: &TopicPartition, committed: Option<&Committed>) {
+        let key = layout::offsets_key(group, at);
+        match committed {
+            Some((offset, metadata)) => {
+                self.batch.insert(&self.store.offsets, key, layout::offsets_value(*offset, metadata.as_deref()));
+            }
+            None => self.batch.remove(&self.store.offsets, key),
+        }
     }
 
     /// Writes everything; `commits` numbers the batch.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{CommitFault, SimBus, SimClock, SimOptions};
 use crate::bus::{Bus, SessionOptions, TopicSpec};
 use crate::record::Output;
-use crate::session::{GroupEvent, Position, RestoreFrom, Session, SessionError, TopicPartition};
+use crate::session::{Begin, GroupEvent, Position, RestoreFrom, Session, SessionError, TopicPartition};
 use crate::stage::{InputTopic, Start};
 
 const START_MS: i64 = 1_700_000_000_000;
@@ -88,14 +88,22 @@ fn position(offset: i64) -> Position {
     Position { at: input(), offset, metadata: None }
 }
 
-/// Polls until the partition is assigned, and asks where it begins.
+/// Polls until the partition is assigned, and begins on it.
 fn begin(session: &mut dyn Session) -> Result<Vec<Position>, SessionError> {
     for _ in 0..5 {
         if session.fetch(Duration::ZERO, 1, &mut |_| {})? == [GroupEvent::Assigned(vec![input()])] {
-            return session.begin(&[input()]);
+            return begin_on(session);
         }
     }
     panic!("nothing is assigned");
+}
+
+/// Where the partition that is assigned begins; a start is committed.
+fn begin_on(session: &mut dyn Session) -> Result<Vec<Position>, SessionError> {
+    let begun = session.begin(&[input()])?;
+    let start = |begun: &Begin| (!begun.committed).then(|| begun.position.clone());
+    session.commit(&begun.iter().filter_map(start).collect::<Vec<_>>())?;
+    Ok(begun.into_iter().map(|begun| begun.position).collect())
 }
 
 /// What a restore reads of the changelog.

@@ -90,7 +90,7 @@ fn offsets_of_an_open_transaction_are_not_given_away() {
     assert!(matches!(&refused, SessionError::Rebuild(why) if why.contains("not stable")), "{refused}");
     assert!(matches!(restored(&mut *heir), Err(SessionError::Rebuild(_))), "nor does its changelog end");
     log.clock.advance(HANGS_MS - 10_001);
-    assert_eq!(heir.begin(&[input()]).unwrap(), [position(0)]);
+    assert_eq!(begin_on(&mut *heir).unwrap(), [position(0)]);
     assert_eq!(restored(&mut *heir).unwrap(), Vec::<String>::new());
     assert_eq!(log.values("out"), Vec::<String>::new());
 }

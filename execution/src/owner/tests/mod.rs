@@ -1,5 +1,6 @@
 //! What an owner decides, message by message.
 
+mod beside;
 mod cancels;
 mod model;
 mod random;

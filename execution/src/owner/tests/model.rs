@@ -14,7 +14,7 @@ use crate::codec::{from_bytes, to_bytes};
 use crate::delivery::Delivery;
 use crate::execution::{Execution, Known};
 use crate::plan::{ActionPlan, CompleteParameters, ParameterError, Resolution};
-use crate::runner::{NoopSpec, RunnerSpec};
+use crate::runner::{NoopSpec, PackFiles, RunnerSpec};
 use crate::status::Status;
 use crate::subject::Subject;
 use crate::timer::{TimerKind, timer_key};
@@ -47,6 +47,8 @@ pub enum Do {
     Arrive,
     /// The revision `later` turns out to be gone.
     Vanish,
+    /// A worker of that pool stands beside the owner and has room, or none does.
+    Beside(Option<&'static str>),
 }
 
 #[derive(Debug, Default, Clone)]
@@ -90,9 +92,26 @@ impl Actions for Catalog {
             delivery,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
-            runner: Arc::new(RunnerSpec::Noop(NoopSpec)),
+            runner: if action == "demo.noop" { Arc::new(RunnerSpec::Noop(NoopSpec)) } else { command() },
             parameters: Arc::new(Filled(if action == "demo.large" { 300 << 10 } else { 1 })),
         }))
+    }
+}
+
+fn command() -> Arc<RunnerSpec> {
+    let keys = serde_json::Map::from_iter([("command".to_owned(), json!(["true"]))]);
+    Arc::new(RunnerSpec::parse("command", &keys, &NoFiles).unwrap())
+}
+
+struct NoFiles;
+
+impl PackFiles for NoFiles {
+    fn executable(&self, _: &str) -> Option<bool> {
+        None
+    }
+
+    fn hint(&self, _: &str) -> String {
+        String::new()
     }
 }
 
@@ -101,7 +120,9 @@ pub fn id(execution: u8) -> ExecutionId {
 }
 
 pub struct Model {
-    limits: Limits,
+    pub limits: Limits,
+    /// A worker beside the owner, of that pool, that has room.
+    pub beside: Option<&'static str>,
     catalog: Catalog,
     pub now_ms: i64,
     pub states: BTreeMap<String, Vec<u8>>,
@@ -117,6 +138,7 @@ pub struct Model {
 impl Model {
     pub fn new() -> Self {
         Self {
+            beside: None,
             limits: Limits {
                 pools: vec!["default".into()],
                 task_partitions: 16,
@@ -164,6 +186,10 @@ impl Model {
             Do::Resume => self.switch(|c| c.paused = false),
             Do::Arrive => self.switch(|c| c.later = Some(true)),
             Do::Vanish => self.switch(|c| c.later = Some(false)),
+            Do::Beside(pool) => {
+                self.beside = *pool;
+                Vec::new()
+            }
             message => {
                 let message = message_of(message);
                 self.tell(message)
@@ -213,7 +239,8 @@ impl Model {
     pub fn decide(&mut self, what: impl FnOnce(&mut Owner<'_>)) -> Vec<String> {
         let catalog = self.catalog.clone();
         let limits = self.limits.clone();
-        let mut owner = Owner::new(Facts { now_ms: self.now_ms, limits: &limits, actions: &catalog });
+        let beside = self.beside.map(|pool| Beside { worker: "w", pool });
+        let mut owner = Owner::new(Facts { now_ms: self.now_ms, limits: &limits, actions: &catalog, beside });
         what(&mut owner);
         owner.into_effects().into_iter().filter_map(|effect| self.apply(effect)).collect()
     }
@@ -253,6 +280,7 @@ impl Model {
                 self.tasks.push((partition, task.start_by_ms));
                 return Some(format!("task {}", task.token));
             }
+            Effect::Start(task) => return Some(format!("start {}", task.token)),
             Effect::Order { pool, order } => {
                 assert_eq!(pool, "default");
                 let to = order.worker.filter(|w| w != "w").map(|w| format!(" of {w}")).unwrap_or_default();

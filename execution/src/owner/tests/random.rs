@@ -30,6 +30,7 @@ fn step() -> impl Strategy<Value = Do> {
         1 => Just(Do::Resume),
         1 => Just(Do::Arrive),
         1 => Just(Do::Vanish),
+        1 => prop::sample::select(vec![None, Some("default")]).prop_map(Do::Beside),
     ]
 }
 
@@ -51,6 +52,7 @@ proptest! {
             }
         }
         // Nobody says anything any more: everything ends, and is forgotten.
+        model.act(&Do::Beside(None));
         model.act(&Do::Resume);
         model.act(&Do::Vanish);
         model.act(&Do::Wait(3 * (START_MS + LEASE_MS) + DEDUP_MS));

@@ -300,6 +300,24 @@ fn what_cannot_be_run_fails_with_its_code() {
 }
 
 #[test]
+fn what_waits_for_a_pool_that_is_gone_fails_when_it_would_be_dispatched() {
+    let ways: [(&[Do], Do); 3] = [
+        (&[Do::Pause, OK], Do::Resume),
+        (&[OK, Do::Claim(1, 1)], Do::HandOver(1, 1, false)),
+        (&[OK], Do::Decline(1, 1, DeclineReason::Full)),
+    ];
+    for (before, then) in ways {
+        let mut model = Model::new();
+        before.iter().for_each(|step| drop(model.act(step)));
+        model.limits.pools.clear();
+        let did = model.act(&then);
+        assert_eq!(did.last().map(String::as_str), Some("failed(no_such_pool)"), "{then:?}: {did:?}");
+        assert!(!did.iter().any(|effect| effect.starts_with("task")), "{did:?}");
+        assert!(model.waiting.is_empty() && model.timers.keys().all(|key| key.ends_with(b"/remember")));
+    }
+}
+
+#[test]
 fn what_the_log_cannot_remember_ends_and_leaves_nothing_running() {
     for (steps, sequence) in [(vec![OK], 1), (vec![OK, Do::Claim(1, 1)], 2), (vec![Do::Pause, OK], 1)] {
         let mut model = Model::new();

@@ -67,12 +67,30 @@ fn a_lease_counts_from_before_the_claim_and_from_the_sending_of_what_was_acknowl
     let mut silent = holding("at_least_once", NOTHING);
     assert_eq!(silent.lease_deadline_ms(), 1_000);
     assert_eq!(silent.begin(1_000), Begin::Never);
-    assert_eq!(told(silent.not_begun()), "abandoned lease_lost");
+    // At most once or not: what never began is as good as new.
+    assert_eq!(told(silent.not_begun()), "handed over, not begun");
     let mut heard = holding("at_least_once", NOTHING);
     heard.acknowledged(400);
     heard.acknowledged(300);
     assert_eq!(heard.lease_deadline_ms(), 1_300);
     assert_eq!(heard.begin(1_299), Begin::Now);
+}
+
+#[test]
+fn a_grant_that_does_not_come_is_not_waited_for_for_ever() {
+    let mut once = holding("at_most_once", NOTHING);
+    // Four leases of 900 ms, from the claim on.
+    let until_ms = 100 + 4 * 900;
+    for sent_ms in (400..until_ms).step_by(300) {
+        assert_eq!(once.begin(sent_ms), Begin::AwaitGrant, "at {sent_ms}");
+        once.acknowledged(sent_ms);
+    }
+    assert_eq!((once.begin_by_ms(), once.begin(until_ms)), (until_ms, Begin::Never));
+    assert_eq!(told(once.not_begun()), "handed over, not begun");
+    // Granted in time it has no such limit any more.
+    let mut granted = holding("at_most_once", GRANT);
+    granted.acknowledged(until_ms);
+    assert_eq!(granted.begin(until_ms), Begin::Now);
 }
 
 #[test]

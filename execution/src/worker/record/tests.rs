@@ -60,6 +60,7 @@ fn what_is_too_long_is_cut_or_left_out() {
         let Final::Result(result) = &end else { panic!() };
         assert!(result.stdout.len() <= STREAM_BYTES_MAX && result.stdout.chars().all(|c| c == '\u{FFFD}'));
         assert!(result.stdout_truncated && !result.stderr_truncated && result.result.is_none());
+        assert_eq!((result.code.as_deref(), &*result.status), (Some("result_too_large"), "succeeded"));
     }
     let before = end.encode().len();
     assert!(end.shorten() && end.encode().len() < before * 2 / 3);
@@ -69,6 +70,16 @@ fn what_is_too_long_is_cut_or_left_out() {
     }
     let Final::Result(result) = &end else { panic!() };
     assert!(times < 32 && result.stdout.is_empty() && result.stderr_truncated && result.status == "succeeded");
+}
+
+#[test]
+fn a_result_that_the_log_does_not_take_is_left_out_and_that_is_said() {
+    let outcome = Outcome::succeeded(json!({"n": 1}));
+    let mut end = reports().end(&task(), Verdict::Ended(outcome), None, 9);
+    assert!(end.shorten());
+    let Final::Result(result) = &end else { panic!() };
+    assert_eq!((result.code.as_deref(), result.result.as_deref()), (Some("result_too_large"), None));
+    assert!(result.error.as_deref().is_some_and(|why| why.contains("7 bytes")));
 }
 
 #[test]

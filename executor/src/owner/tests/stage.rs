@@ -124,6 +124,15 @@ fn what_a_newer_release_wrote_waits_for_it() {
 }
 
 #[test]
+fn a_timer_of_a_damaged_state_is_due_once() {
+    let mut owner = Owner::new();
+    owner.state.put(id(1).as_bytes(), b"damaged".to_vec()).unwrap();
+    owner.state.set_timer(format!("{}/lease", id(1)).as_bytes(), TimerKind::Silence, owner.now_ms + 10);
+    assert!(owner.act(&Do::Wait(20, true)).is_empty());
+    assert_eq!(owner.state.next_due_ms(TimerKind::Silence), None);
+}
+
+#[test]
 fn a_child_has_the_owner_of_its_root_and_tells_it_in_the_same_step() {
     let mut owner = Owner::new();
     owner.act(&OK);

@@ -17,8 +17,12 @@ pub(super) fn assigned(session: &mut dyn Session, under: &impl BusUnderTest) -> 
         let events = session.fetch(Duration::from_millis(10), 100, &mut |_| {}).expect("fetching works");
         for event in events {
             if let GroupEvent::Assigned(partitions) = event {
-                positions = session.begin(&partitions).expect("beginning works");
+                let begun = session.begin(&partitions).expect("beginning works");
+                positions = begun.iter().map(|begun| begun.position.clone()).collect();
                 session.accept(&positions).expect("accepting works");
+                let starts: Vec<Position> =
+                    begun.into_iter().filter(|begun| !begun.committed).map(|begun| begun.position).collect();
+                session.commit(&starts).expect("a start is committed");
             }
         }
         under.clock().sleep(Duration::from_millis(1));

@@ -7,6 +7,7 @@ pub mod groups;
 pub mod limits;
 pub mod ordering;
 pub mod panics;
+pub mod positions;
 pub mod pressure;
 pub mod publishing;
 pub mod restores;

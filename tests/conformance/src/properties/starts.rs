@@ -31,6 +31,35 @@ pub fn reading_begins_where_it_should<B: BusUnderTest>(under: &B) {
     assert_eq!(old, old_of_1, "committed offsets win over a start");
 }
 
+/// A start does not move while nothing else is committed: whoever begins there has committed it before it
+/// reads.
+pub fn a_start_is_committed_before_anything_is_read<B: BusUnderTest>(under: &B) {
+    let mut world = World::new(under, "firm", 1);
+    world.publish("in", &[("a", "old"), ("b", "old")]);
+    let second = world.records("in")[1].1.offset;
+    let input = |start| vec![InputTopic { name: world.topic("in"), start, with: None }];
+    let (now, beginning) = (input(Start::Offsets(vec![second])), input(Start::Beginning));
+    world.topics.inputs = now;
+    let mut stage = world.stage();
+    let mut driver = world.driver(&mut stage, "a");
+    petrel_testkit::wait_until("the partition is assigned", under.patience(), || {
+        driver.tick().unwrap();
+        under.clock().sleep(std::time::Duration::from_millis(1));
+        !driver.partitions().is_empty()
+    });
+    drop(driver);
+    world.topics.inputs = beginning;
+    let mut stage = world.stage();
+    let mut driver = world.driver(&mut stage, "a");
+    world.publish("in", &[("c", "new")]);
+    world
+        .run_until("the new record", &mut [&mut driver], || world.outputs().iter().any(|o| o.ends_with("new")))
+        .unwrap();
+    driver.finish().unwrap();
+    let values: Vec<String> = world.outputs().iter().filter_map(|o| Some(o.rsplit(' ').next()?.to_owned())).collect();
+    assert_eq!(values, ["old", "new"], "the second record and the third");
+}
+
 /// A session without transactions finds the text that it committed beside its offset.
 pub fn metadata_comes_back<B: BusUnderTest>(under: &B) {
     let world = World::new(under, "metadata", 1);

@@ -17,8 +17,16 @@ pub fn the_changelog_is_on_the_inputs_partition<B: BusUnderTest>(under: &B) {
     let mut driver = world.driver(&mut stage, "a");
     world.run_until("outputs", &mut [&mut driver], || world.output_count() == 12).unwrap();
     driver.finish().unwrap();
-    let records = world.records("state");
+    let is_position = |key: Option<&[u8]>| key.is_some_and(|key| key.starts_with(b"~p/"));
+    let (positions, records): (Vec<_>, Vec<_>) =
+        world.records("state").into_iter().partition(|(_, record)| is_position(record.key.as_deref()));
     assert_eq!(records.len(), 24, "one record for the count, one for the timer");
+    assert!(
+        positions
+            .iter()
+            .all(|(_, record)| record.key.as_deref() == Some(format!("~p/{}", world.topic("in")).as_bytes()))
+    );
+    assert_eq!(positions.iter().map(|(partition, _)| *partition).collect::<std::collections::BTreeSet<_>>().len(), 3);
     for (partition, record) in records {
         let key = record.key.unwrap();
         let plain = key.strip_prefix(b"~t/").unwrap_or(&key);
@@ -57,7 +65,7 @@ pub fn timers_fire_once_across_a_takeover<B: BusUnderTest>(under: &B) {
     driver.finish().unwrap();
     let once: BTreeMap<String, usize> = keys.iter().map(|k| (k.clone(), 1)).collect();
     assert_eq!(fired(), once);
-    assert!(!world.state().keys().any(|k| k.starts_with('~')), "fired timers are gone from the state");
+    assert!(!world.state().keys().any(|k| k.starts_with("~t/")), "fired timers are gone from the state");
 }
 
 /// Every partition is told of a change once, and no batch has two labels.

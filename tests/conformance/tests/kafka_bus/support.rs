@@ -144,7 +144,10 @@ impl Member {
     }
 
     fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), SessionError> {
-        let positions = self.session.begin(partitions)?;
+        let begun = self.session.begin(partitions)?;
+        let starts: Vec<Position> =
+            begun.iter().filter(|begun| !begun.committed).map(|begun| begun.position.clone()).collect();
+        let positions: Vec<Position> = begun.into_iter().map(|begun| begun.position).collect();
         for position in &positions {
             self.next.insert(position.at.clone(), position.offset);
             if let Some(changelog) = self.changelog.clone() {
@@ -158,6 +161,7 @@ impl Member {
             }
         }
         self.session.accept(&positions)?;
+        self.session.commit(&starts)?;
         self.begun.extend(positions);
         Ok(())
     }

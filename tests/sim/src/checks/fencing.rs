@@ -22,7 +22,9 @@ pub fn nothing_stale(history: &History) -> Vec<String> {
     }
     wrong.extend(history.changes.iter().filter_map(|(id, rows)| {
         let last = rows.last().filter(|row| is_final(&row.status))?;
-        let newest = history.tasks.iter().filter(|t| t.execution_id == *id).map(|t| t.attempt).max()?;
+        // Tasks are attempts that went over the log; those beside an owner are known by their rows alone.
+        let tasks = history.tasks.iter().filter(|t| t.execution_id == *id).map(|t| t.attempt);
+        let newest = tasks.chain(rows.iter().map(|row| row.attempt)).max()?;
         let finished = matches!(last.status.as_str(), "succeeded" | "failed") && last.worker.is_some();
         (finished && last.attempt != newest)
             .then(|| format!("{id} {} in attempt {}, and attempt {newest} was given out", last.status, last.attempt))

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_bus::{
-    Fetched, GroupEvent, InputTopic, Output, Position, RestoreFrom, Restored, Session, SessionError, TopicPartition,
+    Begin, Fetched, GroupEvent, InputTopic, Output, Position, RestoreFrom, Restored, Session, SessionError,
+    TopicPartition,
 };
 
 /// A session that commits offsets first, and the outputs that belong to them in a transaction of their own.
@@ -21,6 +22,10 @@ impl OffsetsFirst {
 }
 
 impl Session for OffsetsFirst {
+    fn group(&self) -> &Arc<str> {
+        self.inner.group()
+    }
+
     fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError> {
         self.inner.subscribe(inputs)
     }
@@ -34,7 +39,7 @@ impl Session for OffsetsFirst {
         self.inner.fetch(wait, max, each)
     }
 
-    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Position>, SessionError> {
+    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
         self.inner.begin(assigned)
     }
 
@@ -70,8 +75,8 @@ impl Session for OffsetsFirst {
         self.inner.position(at)
     }
 
-    fn high_watermark(&mut self, at: &TopicPartition) -> Result<i64, SessionError> {
-        self.inner.high_watermark(at)
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
+        self.inner.high_watermarks(partitions)
     }
 
     fn lag(&mut self) -> Option<u64> {

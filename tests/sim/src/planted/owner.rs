@@ -5,10 +5,14 @@ use std::borrow::Cow;
 use petrel_bus::{Batch, Context, DueTimer, InputTopic, Record, Stage, StageSpec, Taken};
 use petrel_execution::{Known, codec};
 use petrel_executor::owner::OwnerStage;
+use petrel_executor::worker::OwnerInputs;
 use petrel_schemas::{RequestsRecord, ResultsRecord, encode};
 
 use super::Planted;
-use crate::pack::{self, Known as Catalog};
+use crate::pack::{self, Known as View};
+
+/// What owners know.
+type Catalog = OwnerInputs<View>;
 
 /// The owners' stage, behind something that changes what it is told.
 pub struct GullibleOwner {

@@ -1,6 +1,7 @@
 //! Processes of the simulated product: what they run, and how they live and die.
 
 mod catalog;
+mod owner;
 mod sink;
 mod stage;
 mod worker;
@@ -14,6 +15,7 @@ use petrel_bus::MemoryStores;
 use petrel_bus::sim::ProcessClock;
 
 pub use catalog::Catalog;
+pub use owner::{OwnerBody, OwnerSource};
 pub use sink::SinkBody;
 pub use stage::{AtPoint, Seat, StageBody, Wrap};
 pub use worker::{Inputs, WorkerBody, WorkerParts};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use petrel_bus::sim::SimBus;
 use petrel_bus::{Bus, Clock, GlobalsSource, Output, Publisher, Tail, Versioned};
 use petrel_execution::runner::{Rendering, RunnerCall};
-use petrel_execution::worker::{Begin, Exit, Final, Holding, Verdict, Why, heartbeat_every_ms};
+use petrel_execution::worker::{Begin, Exit, Final, Holding, Remembered, Verdict, Why, heartbeat_every_ms};
 use petrel_execution::{Note, Outcome, Status, Stream, code};
 use petrel_executor::ResolvedAction;
 use petrel_executor::worker::{Attempts, ClaimStage, Claimed, Slot, Slots, WorkerInputs};
@@ -42,6 +42,7 @@ impl GlobalsSource<WorkerInputs<Known>> for Inputs {
             view,
             free_slots: self.slots.free(),
             following: self.attempts.is_following(),
+            said: self.attempts.said(),
             draining: self.slots.is_closed(),
             boot_ms: boot_ms(&*self.boot),
         };
@@ -68,7 +69,7 @@ enum Phase {
 struct Attempt {
     task: Task,
     held: watch::Sender<Holding>,
-    _slot: Slot,
+    _slot: Option<Slot>,
     beat_ms: i64,
     phase: Phase,
     started_at_ms: Option<i64>,
@@ -116,6 +117,12 @@ impl WorkerBody {
         Self { world, name, clock, claims, claimed, slots, attempts, reports, orders: None, running: Vec::new() }
     }
 
+    /// From now on nothing more is claimed, and what has not begun is given back.
+    pub fn begin_to_leave(&mut self) {
+        self.slots.close();
+        self.attempts.drain();
+    }
+
     fn bus(&self) -> &SimBus {
         &self.world.bus
     }
@@ -145,8 +152,14 @@ impl WorkerBody {
     }
 
     fn take(&mut self, claimed: Claimed) {
-        let Claimed { task, action, claim_began_ms, slot } = claimed;
+        let Claimed { task, action, claim_began_ms, slot, granted } = claimed;
         let held = self.attempts.hold(&task, claim_began_ms);
+        if granted {
+            held.send_modify(|h| h.order(Remembered { grant: true, cancel: false }));
+        }
+        if slot.is_none() {
+            held.send_modify(Holding::drain);
+        }
         let beat_ms = self.world.clock.now_ms() + every_ms(&task);
         let failed = |note| Verdict::Ended(Outcome::bare(Status::Failed, note, false));
         let phase = match action.map(|action| render(&task, &action)) {
@@ -311,8 +324,7 @@ impl Body for WorkerBody {
     }
 
     fn leave(mut self: Box<Self>) {
-        self.slots.close();
-        self.attempts.drain();
+        self.begin_to_leave();
         self.claims.leave_in_place();
         while let Ok(claimed) = self.claimed.try_recv() {
             self.take(claimed);

@@ -1,0 +1,143 @@
+//! The way from an owner to a worker in the same process: what an owner's step decided is started when it has
+//! committed, and nothing of it goes over the log twice.
+
+use std::sync::Arc;
+
+use petrel_bus::{GlobalsSource, Versioned};
+use petrel_schemas::Task;
+use tokio::sync::mpsc;
+
+use super::attempts::Attempts;
+use super::slots::Slots;
+use super::stage::Claimed;
+use crate::supervise::boot_ms;
+use crate::view::{ExecutorView, Resolution, ResolvedAction};
+
+/// A worker, as owners in its process reach it.
+#[derive(Debug, Clone)]
+pub struct Neighbour {
+    /// Instance id of the worker.
+    pub worker: Arc<str>,
+    /// Its pool.
+    pub pool: Arc<str>,
+    /// Its slots.
+    pub slots: Slots,
+    /// What it holds.
+    pub attempts: Arc<Attempts>,
+    /// Where committed claims go, for as long as it takes any.
+    pub claims: mpsc::WeakUnboundedSender<Claimed>,
+}
+
+/// A worker in the same process, as it was when an owner's turn began.
+#[derive(Debug, Clone)]
+pub struct Beside {
+    worker: Arc<str>,
+    pool: Arc<str>,
+    free_slots: usize,
+    boot_ms: u64,
+    slots: Slots,
+    claims: mpsc::UnboundedSender<Claimed>,
+}
+
+/// A start that waits for its commit.
+pub struct Start {
+    task: Task,
+    action: ResolvedAction,
+    beside: Beside,
+}
+
+impl Neighbour {
+    /// What it could start now; `now_ms` is the instant, in milliseconds of a clock that nobody sets. Nothing while
+    /// it does not follow the owners' orders, or is about to stop.
+    pub fn look(&self, now_ms: u64) -> Option<Beside> {
+        let free_slots = self.slots.free_beside();
+        if free_slots == 0 || !self.attempts.is_following() {
+            return None;
+        }
+        Some(Beside {
+            worker: self.worker.clone(),
+            pool: self.pool.clone(),
+            free_slots,
+            boot_ms: now_ms,
+            slots: self.slots.clone(),
+            claims: self.claims.upgrade()?,
+        })
+    }
+}
+
+impl Beside {
+    /// Instance id of the worker.
+    pub fn worker(&self) -> &str {
+        &self.worker
+    }
+
+    /// Its pool.
+    pub fn pool(&self) -> &str {
+        &self.pool
+    }
+
+    /// How many actions it had room for.
+    pub fn free_slots(&self) -> usize {
+        self.free_slots
+    }
+
+    /// Lets it start a task, once that is committed.
+    pub fn start(&self, task: Task, action: ResolvedAction) -> Start {
+        Start { task, action, beside: self.clone() }
+    }
+}
+
+impl Start {
+    /// The step has committed.
+    pub fn committed(self) {
+        let Self { task, action, beside } = self;
+        let claimed = Claimed {
+            task,
+            action: Ok(action),
+            claim_began_ms: beside.boot_ms,
+            slot: beside.slots.take(),
+            granted: true,
+        };
+        // A worker that has stopped leaves the attempt to the lease.
+        if beside.claims.send(claimed).is_err() {
+            tracing::warn!("a task was started beside its owner after the worker had stopped");
+        }
+    }
+}
+
+/// An owner's globals: the catalog, and the worker beside it.
+#[derive(Debug)]
+pub struct OwnerInputs<G> {
+    /// The catalog.
+    pub view: Arc<G>,
+    /// The worker.
+    pub beside: Option<Beside>,
+}
+
+impl<G: ExecutorView> ExecutorView for OwnerInputs<G> {
+    fn dispatch_paused(&self) -> bool {
+        self.view.dispatch_paused()
+    }
+
+    fn resolve(&self, revision: &str, action: &str) -> Resolution {
+        self.view.resolve(revision, action)
+    }
+
+    fn beside(&self) -> Option<&Beside> {
+        self.beside.as_ref()
+    }
+}
+
+/// Looks at the catalog and the worker together.
+pub(crate) struct BesideSource<G> {
+    pub(crate) view: Arc<dyn GlobalsSource<G>>,
+    pub(crate) neighbour: Option<Neighbour>,
+}
+
+impl<G: Send + Sync> GlobalsSource<OwnerInputs<G>> for BesideSource<G> {
+    fn current(&self) -> Versioned<OwnerInputs<G>> {
+        let beside = self.neighbour.as_ref().and_then(|neighbour| neighbour.look(boot_ms()));
+        let Versioned { version, value: view } = self.view.current();
+        Versioned { version, value: Arc::new(OwnerInputs { view, beside }) }
+    }
+}

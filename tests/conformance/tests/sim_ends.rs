@@ -1,0 +1,154 @@
+//! What a driver asks about the ends of partitions: all of them at once, and when nothing waits for the answer.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use petrel_bus::{
+    Begin, Clock, Driver, DriverOptions, Fetched, GroupEvent, InputTopic, MemoryStores, Output, Position, RestoreFrom,
+    Restored, Session, SessionError, TopicPartition,
+};
+use petrel_conformance_tests::{BusUnderTest, SimUnderTest, World};
+
+const PARTITIONS: u32 = 8;
+
+/// A question about ends: of how many partitions, and whether a transaction was open.
+type Asked = Rc<RefCell<Vec<(usize, bool)>>>;
+
+/// A session that notes what it is asked.
+struct Watched {
+    inner: Box<dyn Session>,
+    asked: Asked,
+    is_open: Cell<bool>,
+}
+
+impl Session for Watched {
+    fn group(&self) -> &Arc<str> {
+        self.inner.group()
+    }
+
+    fn subscribe(&mut self, inputs: &[InputTopic]) -> Result<(), SessionError> {
+        self.inner.subscribe(inputs)
+    }
+
+    fn fetch(
+        &mut self,
+        wait: Duration,
+        max: usize,
+        each: &mut dyn FnMut(&Fetched<'_>),
+    ) -> Result<Vec<GroupEvent>, SessionError> {
+        self.inner.fetch(wait, max, each)
+    }
+
+    fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
+        self.inner.begin(assigned)
+    }
+
+    fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
+        self.inner.restore(wanted, each)
+    }
+
+    fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {
+        self.inner.accept(positions)
+    }
+
+    fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), SessionError> {
+        self.inner.release(partitions)
+    }
+
+    fn pause(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
+        self.inner.pause(at)
+    }
+
+    fn resume(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
+        self.inner.resume(at)
+    }
+
+    fn caught_up(&self, at: &TopicPartition) -> bool {
+        self.inner.caught_up(at)
+    }
+
+    fn all_caught_up(&self) -> bool {
+        self.inner.all_caught_up()
+    }
+
+    fn position(&self, at: &TopicPartition) -> i64 {
+        self.inner.position(at)
+    }
+
+    fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
+        self.asked.borrow_mut().push((partitions.len(), self.is_open.get()));
+        self.inner.high_watermarks(partitions)
+    }
+
+    fn lag(&mut self) -> Option<u64> {
+        self.inner.lag()
+    }
+
+    fn partitions(&mut self, topic: &Arc<str>) -> Result<u32, SessionError> {
+        self.inner.partitions(topic)
+    }
+
+    fn send(&mut self, output: Output, partition: u32) -> Result<(), SessionError> {
+        self.is_open.set(true);
+        self.inner.send(output, partition)
+    }
+
+    fn commit(&mut self, positions: &[Position]) -> Result<(), SessionError> {
+        self.inner.commit(positions)?;
+        self.is_open.set(false);
+        Ok(())
+    }
+
+    fn abort(&mut self, rewind: &[Position]) -> Result<(), SessionError> {
+        self.is_open.set(false);
+        self.inner.abort(rewind)
+    }
+
+    fn close(&mut self) {
+        self.inner.close();
+    }
+}
+
+/// Runs records with that value, one of every key, through a driver with a cache, then lets time pass; what
+/// was asked until then, and after it.
+fn asked(value: &str, pass_ms: i64) -> [Vec<(usize, bool)>; 2] {
+    let under = SimUnderTest::fresh().unwrap();
+    let world = World::new(&under, "ends", PARTITIONS);
+    let keys: Vec<String> = (0..64).map(|i| format!("k{i}")).collect();
+    let (asked, mut stage) = (Asked::default(), world.stage());
+    let inner = under.bus().session(&world.session_options("a")).unwrap();
+    let session = Watched { inner, asked: asked.clone(), is_open: Cell::new(false) };
+    let stores: Arc<MemoryStores> = Arc::default();
+    let options = DriverOptions { stores: Some(stores), position_interval_ms: 1_000, ..world.options.clone() };
+    let clock: Arc<dyn Clock> = under.clock();
+    let mut driver = Driver::new(&mut stage, Box::new(session), world.settings.clone(), clock, options, Arc::default());
+    for round in 1..=4 {
+        world.publish("in", &keys.iter().map(|key| (&**key, value)).collect::<Vec<_>>());
+        let done = || world.output_count() >= keys.len() * round;
+        world.run_until("the outputs", &mut [&mut driver], done).unwrap();
+        under.clock.advance(1_001);
+    }
+    let before = asked.take();
+    under.clock.advance(pass_ms);
+    for _ in 0..50 {
+        driver.tick().unwrap();
+    }
+    [before, asked.take()]
+}
+
+#[test]
+fn the_ends_of_changelogs_are_asked_for_at_once_and_while_nothing_is_open() {
+    let [asked, _] = asked("x", 0);
+    assert!(asked.iter().any(|(partitions, _)| *partitions == PARTITIONS as usize), "{asked:?}");
+    assert!(asked.len() <= 5, "once in an interval, for all of them: {asked:?}");
+    assert!(asked.iter().all(|(_, is_open)| !is_open), "{asked:?}");
+}
+
+#[test]
+fn the_ends_of_an_input_are_asked_for_at_once() {
+    let [_, asked] = asked("silence 30000", 40_000);
+    // The first question is about the input; a partition without a key has no timer.
+    assert!(asked[0].0 >= 5 && !asked[0].1, "{asked:?}");
+}

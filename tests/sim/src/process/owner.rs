@@ -1,0 +1,61 @@
+//! An owner, alone or with a worker in the same process.
+
+use std::sync::Arc;
+
+use petrel_bus::{Clock, GlobalsSource, Versioned};
+use petrel_executor::worker::{Neighbour, OwnerInputs};
+
+use super::{Body, Catalog, StageBody, Turn, WorkerBody};
+use crate::pack::Known;
+use crate::planted::GullibleOwner;
+
+/// An owner's globals.
+pub struct OwnerSource {
+    /// The catalog.
+    pub catalog: Arc<Catalog>,
+    /// The worker beside it.
+    pub neighbour: Option<Neighbour>,
+    /// A clock that nobody sets.
+    pub boot: Arc<dyn Clock>,
+}
+
+impl GlobalsSource<OwnerInputs<Known>> for OwnerSource {
+    fn current(&self) -> Versioned<OwnerInputs<Known>> {
+        let now_ms = u64::try_from(self.boot.now_ms()).unwrap_or(0);
+        let beside = self.neighbour.as_ref().and_then(|neighbour| neighbour.look(now_ms));
+        let Versioned { version, value: view } = self.catalog.current();
+        Versioned { version, value: Arc::new(OwnerInputs { view, beside }) }
+    }
+}
+
+/// An owner that runs.
+pub struct OwnerBody {
+    /// Its stage.
+    pub owner: StageBody<GullibleOwner>,
+    /// The worker in the same process.
+    pub worker: Option<WorkerBody>,
+}
+
+impl Body for OwnerBody {
+    fn tick(&mut self) -> Turn {
+        let owner = self.owner.tick();
+        if matches!(owner, Turn::Killed | Turn::Halted(_)) {
+            return owner;
+        }
+        match self.worker.as_mut().map(Body::tick) {
+            None | Some(Turn::Idle) => owner,
+            Some(turn) => turn,
+        }
+    }
+
+    fn leave(mut self: Box<Self>) {
+        if let Some(worker) = &mut self.worker {
+            worker.begin_to_leave();
+        }
+        // What its last commit still starts beside it is given back.
+        self.owner.leave_in_place();
+        if let Some(worker) = self.worker {
+            Box::new(worker).leave();
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What brokers are told.
+
+use std::fmt::Write as _;
+
+use crate::ports::free_port;
+
+/// What every development broker shares; ports and directories are appended.
+const DEVELOPMENT: &str = include_str!("../../../../deploy/dev/kafka/server.properties");
+
+/// Nothing but what a node has to be told.
+const DEFAULTS: &str = "process.roles=broker,controller\ncontroller.listener.names=CONTROLLER\n\
+    inter.broker.listener.name=PLAINTEXT\n";
+
+/// Of the defaults, what one node cannot bear: it has no one to replicate to.
+const ALONE: &str = "node.id=1\noffsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\n\
+    transaction.state.log.min.isr=1\nshare.coordinator.state.topic.replication.factor=1\n\
+    share.coordinator.state.topic.min.isr=1\n";
+
+/// What one node is told.
+#[derive(Debug)]
+pub(super) struct Settings {
+    text: String,
+    heap: &'static str,
+    controller_port: u16,
+    /// The controllers, `id@host:port`; none for a node that is alone.
+    voters: Option<String>,
+}
+
+impl Settings {
+    /// A development broker.
+    pub(super) fn development() -> Self {
+        Self { text: DEVELOPMENT.to_owned(), heap: "-Xmx512m", controller_port: free_port(), voters: None }
+    }
+
+    /// A broker with Kafka's defaults.
+    pub(super) fn defaults() -> Self {
+        let text = format!("{DEFAULTS}{ALONE}");
+        Self { text, heap: "-Xmx1g", controller_port: free_port(), voters: None }
+    }
+
+    /// Nodes of one cluster with Kafka's defaults: what is written is on two of three replicas before it is
+    /// acknowledged.
+    pub(super) fn of_cluster(nodes: usize) -> Vec<Self> {
+        let ports: Vec<(usize, u16)> = (1..=nodes).map(|id| (id, free_port())).collect();
+        let voters: Vec<String> = ports.iter().map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
+        let node = |(id, controller_port): (usize, u16)| Self {
+            text: format!("{DEFAULTS}node.id={id}\ndefault.replication.factor=3\nmin.insync.replicas=2\n"),
+            heap: "-Xmx1g",
+            controller_port,
+            voters: Some(voters.join(",")),
+        };
+        ports.into_iter().map(node).collect()
+    }
+
+    pub(super) fn is_alone(&self) -> bool {
+        self.voters.is_none()
+    }
+
+    /// Java's option for the size of its heap.
+    pub(super) fn heap(&self) -> &'static str {
+        self.heap
+    }
+
+    /// `server.properties`, without the data directory, for a node whose clients use that port.
+    pub(super) fn properties(&self, port: u16) -> String {
+        let controller_port = self.controller_port;
+        let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}");
+        let mut text = format!("{}\nlisteners={listeners}\nadvertised.listeners={listeners}\n", self.text);
+        // Writing to a string cannot fail.
+        let _ = match &self.voters {
+            Some(voters) => writeln!(text, "controller.quorum.voters={voters}"),
+            None => writeln!(text, "controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}"),
+        };
+        text
+    }
+}
