@@ -1,6 +1,7 @@
 //! Panics of supervised code: caught, with what they said and where, and without the noise of the default hook,
 //! which would write a backtrace for every try of a restart.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
@@ -19,10 +20,18 @@ thread_local! {
 /// The panic's message and place.
 pub(crate) fn caught<R>(call: impl FnOnce() -> R) -> Result<R, String> {
     install_hook();
+    // What somebody below has caught by himself is over.
+    SAID.set(None);
     DEPTH.set(DEPTH.get() + 1);
     let answer = catch_unwind(AssertUnwindSafe(call));
     DEPTH.set(DEPTH.get() - 1);
-    answer.map_err(|_| SAID.take().unwrap_or_else(|| "a panic without a message".to_owned()))
+    // One that another thread has passed on has met no hook here.
+    answer.map_err(|payload| SAID.take().unwrap_or_else(|| message(&*payload).to_owned()))
+}
+
+fn message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message")
 }
 
 /// Keeps what panics of supervised code say; all others go to the hook that was there.
@@ -47,6 +56,8 @@ fn told(info: &PanicHookInfo<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::resume_unwind;
+
     use super::*;
 
     #[test]
@@ -59,10 +70,15 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_that_nobody_supervises_is_told_as_ever() {
-        // Installed over this test's own hook, whichever comes first.
-        let _ = caught(|| ());
-        let thread = std::thread::spawn(|| DEPTH.get());
-        assert_eq!(thread.join().unwrap(), 0, "other threads are not supervised");
+    fn what_another_thread_passes_on_is_kept_as_well() {
+        let far = || -> u8 { resume_unwind(Box::new("far")) };
+        let passed_on = || std::thread::scope(|scope| scope.spawn(far).join()).unwrap_or_else(|p| resume_unwind(p));
+        assert_eq!(caught(passed_on), Err("far".to_owned()));
+        // What was caught below is not taken for it.
+        let said = caught(|| -> u8 {
+            let near = catch_unwind(|| -> u8 { panic!("near") });
+            panic!("last, after {}", near.is_err())
+        });
+        assert!(said.unwrap_err().starts_with("last, after true ("));
     }
 }

@@ -32,10 +32,11 @@ impl Source {
         self.path.extension().is_some_and(|extension| extension == "rs")
     }
 
-    /// Whether the whole file is test code: `tests.rs`, or below a folder named `tests` or `benches`.
+    /// Whether the whole file is test code: `tests.rs`, `tests_….rs`, or below a folder named `tests` or `benches`.
     pub fn is_test(&self) -> bool {
         let named_so = |part: &std::ffi::OsStr| part == "tests" || part == "benches" || part == "tests.rs";
-        self.path.iter().any(named_so)
+        let begins_so = self.path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("tests_"));
+        begins_so || self.path.iter().any(named_so)
     }
 
     /// Number (from 1) and text of the lines that are not comments.
@@ -111,7 +112,7 @@ mod tests {
         let file = Source::new("x/src/a.rs", text);
         assert_eq!(numbers(&mut file.product_lines()), [2]);
         assert_eq!(numbers(&mut file.test_lines()), [4, 5, 7, 8]);
-        for whole in ["x/tests/a.rs", "x/src/a/tests.rs", "x/benches/a.rs"] {
+        for whole in ["x/tests/a.rs", "x/src/a/tests.rs", "x/src/a/tests_b.rs", "x/benches/a.rs"] {
             let file = Source::new(whole, text);
             assert_eq!(numbers(&mut file.product_lines()), [0; 0], "{whole}");
             assert_eq!(numbers(&mut file.test_lines()), [2, 4, 5, 7, 8], "{whole}");
