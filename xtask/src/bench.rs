@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: measurements on release builds.
 
+use std::process::Command;
+
 use anyhow::Result;
 use petrel_testkit::{KafkaBroker, workspace_root};
 
@@ -35,26 +37,42 @@ pub(crate) enum Bench {
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
-        Bench::Pipeline { arguments } => on_kafka("pipeline", arguments),
-        Bench::Executions { arguments } => on_kafka("executions", arguments),
+        Bench::Pipeline { arguments } => pipeline(arguments),
+        Bench::Executions { arguments } => executions(arguments),
         Bench::Rules { arguments } => rules(arguments),
     }
 }
 
 /// With a broker of its own.
-fn on_kafka(what: &str, arguments: &[String]) -> Result<()> {
+fn pipeline(arguments: &[String]) -> Result<()> {
+    prepare()?;
+    let mut broker = KafkaBroker::start()?;
+    let mut command = benchmark("pipeline", arguments)?;
+    command.env("PETREL_TEST_KAFKA", broker.bootstrap());
+    run_command(&mut command)?;
+    broker.stop()
+}
+
+/// It starts a broker itself, once it needs one: on the local bus an idle one would be measured, too.
+fn executions(arguments: &[String]) -> Result<()> {
+    prepare()?;
+    run_command(&mut benchmark("executions", arguments)?)
+}
+
+/// What the program `petrel-bench` needs.
+fn prepare() -> Result<()> {
     let tools: Vec<Tool> = TO_BUILD.into_iter().chain(FOR_NPM).chain(FOR_KAFKA).collect();
     require(&tools)?;
     fetch_kafka()?;
     fetch_engine()?;
-    run_command(cargo().args(["build", "--release", "--package", "petrel-server", "--package", "petrel-bench"]))?;
-    let mut broker = KafkaBroker::start()?;
+    run_command(cargo().args(["build", "--release", "--package", "petrel-server", "--package", "petrel-bench"]))
+}
+
+fn benchmark(what: &str, arguments: &[String]) -> Result<Command> {
     let mut command = cargo();
     command.args(["run", "--quiet", "--release", "--package", "petrel-bench", "--", what]).args(arguments);
-    command.env("PETREL_TEST_KAFKA", broker.bootstrap());
     command.env("PETREL_CHDB_LIB", petrel_testkit::engine_library()?);
-    run_command(&mut command)?;
-    broker.stop()
+    Ok(command)
 }
 
 /// From a workspace and in a target folder of its own: with the engines that others wrote, and compiled for

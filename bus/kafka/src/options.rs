@@ -16,6 +16,9 @@ const BATCH_BYTES_MIN: &str = "262144";
 /// Longest wait of a fetch of a tail, in milliseconds. A record ends it at once.
 const FOLLOW_WAIT_MS: &str = "500";
 
+/// How long a producer's connection is idle until it is closed, in milliseconds.
+const PRODUCER_IDLE_MS: &str = "30000";
+
 /// Properties that correctness needs as they are, and what to do instead of setting them.
 const REFUSED: [(&str, &str); 24] = [
     ("bootstrap.servers", "set `bootstrap`"),
@@ -248,6 +251,10 @@ impl KafkaOptions {
             .set("queue.buffering.max.kbytes", "262144")
             .set("linger.ms", "1")
             .set("compression.type", "lz4")
+            // librdkafka looks at a request to the group's coordinator again only when some connection goes up or
+            // down, and whoever waits for it has no time-out (rd_kafka_coord_req_fsm): after a broker's death a
+            // commit can hang for ever. An idle connection that is closed wakes it.
+            .set("connections.max.idle.ms", PRODUCER_IDLE_MS)
             .set("retry.backoff.ms", "20");
         self.with_properties(config)
     }

@@ -12,9 +12,11 @@ use petrel_testkit::{HttpSink, wait_until};
 const SETTLE: Duration = Duration::from_secs(900);
 /// Finished executions as SQL counts them.
 const FINISHED: &str = "SELECT count() FROM executions_latest WHERE status = 'succeeded'";
-/// Workers that lost a lease, each with how many.
-const LEASES_LOST: &str = "SELECT extract(error, '^worker (\\\\S+) was lost') AS worker, count() AS leases \
-    FROM executions FINAL WHERE code IN ('lease_lost', 'lost_leases_max') GROUP BY worker ORDER BY worker";
+/// Workers that lost a lease, each with how many, and why one of them was lost: the row before says whose it was.
+const LEASES_LOST: &str = "SELECT held.worker AS worker, count() AS leases, any(lost.error) AS why \
+    FROM executions AS lost INNER JOIN executions AS held \
+    ON held.execution_id = lost.execution_id AND held.sequence = lost.sequence - 1 \
+    WHERE lost.code IN ('lease_lost', 'lost_leases_max') GROUP BY worker ORDER BY worker";
 
 /// Ids of the events that a rule matches.
 pub(super) fn expected_ids(events: u64) -> BTreeSet<String> {
