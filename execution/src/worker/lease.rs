@@ -18,6 +18,15 @@ pub fn heartbeat_every_ms(lease_ms: i64) -> u64 {
     (worker_lease_ms(lease_ms) / HEARTBEATS).max(1)
 }
 
+/// Longest pause behind a heartbeat that was not acknowledged, in milliseconds: a broker that died may have been
+/// replaced a moment later.
+const HEARTBEAT_AGAIN_MS: u64 = 500;
+
+/// Pause behind a heartbeat that was not acknowledged, in milliseconds.
+pub fn heartbeat_again_ms(lease_ms: i64) -> u64 {
+    heartbeat_every_ms(lease_ms).min(HEARTBEAT_AGAIN_MS)
+}
+
 /// How often more, at most, a task that was declined before may stand before a full worker.
 const PATIENCE_MAX: i64 = 16;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_bus::{Clock, Output, PublishError, Publisher};
-use petrel_execution::worker::{Final, Holding, Reports, heartbeat_every_ms};
+use petrel_execution::worker::{Final, Holding, Reports, heartbeat_again_ms, heartbeat_every_ms};
 use petrel_schemas::{Task, encode};
 use tokio::sync::watch;
 
@@ -25,16 +25,21 @@ impl Reporter {
     /// Sends heartbeats for as long as it is polled. An acknowledged one extends the lease, counted from
     /// its sending: whatever the owner counts from came later.
     pub(super) async fn heartbeats(&self, task: &Task, held: &watch::Sender<Holding>) -> std::convert::Infallible {
+        let mut pause_ms = heartbeat_every_ms(task.lease_ms);
         loop {
-            tokio::time::sleep(Duration::from_millis(heartbeat_every_ms(task.lease_ms))).await;
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             let (sent_ms, awaits_grant) = (boot_ms(), held.borrow().awaits_grant());
             let heartbeat = self.reports.heartbeat(task, awaits_grant, self.clock.now_ms());
-            match self.publisher.publish(vec![self.output(task, encode(&heartbeat))]).await {
-                Ok(_) => held.send_modify(|h| h.acknowledged(sent_ms)),
+            pause_ms = match self.publisher.publish(vec![self.output(task, encode(&heartbeat))]).await {
+                Ok(_) => {
+                    held.send_modify(|h| h.acknowledged(sent_ms));
+                    heartbeat_every_ms(task.lease_ms)
+                }
                 Err(error) => {
                     tracing::warn!(%error, execution = %task.execution_id, "heartbeat not acknowledged");
+                    heartbeat_again_ms(task.lease_ms)
                 }
-            }
+            };
         }
     }
 

@@ -127,6 +127,22 @@ async fn nothing_is_extended_by_what_was_not_acknowledged() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_heartbeat_that_was_not_acknowledged_is_soon_sent_again() {
+    let away = || Err(PublishError::Unavailable("away".to_owned()));
+    let (reporter, publisher) = reporter(vec![away(), away(), Ok(())], 0);
+    let task = task(30_000);
+    let (held, began) = (held(&task), tokio::time::Instant::now());
+    let mut changes = held.subscribe();
+    tokio::select! {
+        never = reporter.heartbeats(&task, &held) => match never {},
+        changed = changes.changed() => changed.unwrap(),
+    }
+    assert_eq!(publisher.calls.lock().unwrap().len(), 3);
+    // The first after 9 s, as ever, and two more half a second apart.
+    assert!((10_000..10_100).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_end_is_sent_until_it_is_acknowledged() {
     let away = || Err(PublishError::Unavailable("away".to_owned()));
     let unknown = Err(PublishError::OutcomeUnknown("cut".to_owned()));

@@ -8,7 +8,9 @@ use std::time::Duration;
 use petrel_bus::sim::SimBus;
 use petrel_bus::{Bus, Clock, GlobalsSource, Output, Publisher, Tail, Versioned};
 use petrel_execution::runner::{Rendering, RunnerCall};
-use petrel_execution::worker::{Begin, Exit, Final, Holding, Remembered, Verdict, Why, heartbeat_every_ms};
+use petrel_execution::worker::{
+    Begin, Exit, Final, Holding, Remembered, Verdict, Why, heartbeat_again_ms, heartbeat_every_ms,
+};
 use petrel_execution::{Note, Outcome, Status, Stream, code};
 use petrel_executor::ResolvedAction;
 use petrel_executor::worker::{Attempts, ClaimStage, Claimed, Slot, Slots, WorkerInputs};
@@ -192,8 +194,9 @@ impl WorkerBody {
             attempt.beat_ms = boot + every_ms(&attempt.task);
             let awaits_grant = attempt.held.borrow().awaits_grant();
             let heartbeat = self.reports.heartbeat(&attempt.task, awaits_grant, self.clock.now_ms());
-            if self.publish(&attempt.task, encode(&heartbeat)) {
-                attempt.held.send_modify(|h| h.acknowledged(boot_ms(&*self.world.clock)));
+            match self.publish(&attempt.task, encode(&heartbeat)) {
+                true => attempt.held.send_modify(|h| h.acknowledged(boot_ms(&*self.world.clock))),
+                false => attempt.beat_ms = boot + again_ms(&attempt.task),
             }
         }
         match &mut attempt.phase {
@@ -288,6 +291,10 @@ impl WorkerBody {
 
 fn every_ms(task: &Task) -> i64 {
     i64::try_from(heartbeat_every_ms(task.lease_ms)).unwrap_or(i64::MAX)
+}
+
+fn again_ms(task: &Task) -> i64 {
+    i64::try_from(heartbeat_again_ms(task.lease_ms)).unwrap_or(i64::MAX)
 }
 
 fn render(task: &Task, action: &ResolvedAction) -> Result<RunnerCall, String> {
