@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use petrel_bus::{
-    Driver, DriverError, DriverOptions, DriverPoint, Output, OwnedRecord, SessionOptions, StageStats, StateStores,
-    Tail, TopicSpec,
+    BusError, Driver, DriverError, DriverOptions, DriverPoint, Output, OwnedRecord, SessionOptions, StageStats,
+    StateStores, Tail, TopicSpec,
 };
 
 use crate::harness::BusUnderTest;
@@ -154,11 +154,22 @@ impl<'b, B: BusUnderTest> World<'b, B> {
         Ok(())
     }
 
+    /// Follows a topic. One that has just been made may have no leader yet: that is waited for.
+    #[track_caller]
+    pub fn tail(&self, topic: &str) -> Box<dyn Tail> {
+        let name = self.topic(topic);
+        let opened = petrel_testkit::poll_until(self.under.patience(), || match self.under.bus().tail(&name) {
+            Err(BusError::Unavailable(_)) => None,
+            opened => Some(opened),
+        });
+        opened.expect("the log can be reached").expect("a tail")
+    }
+
     /// Every committed record of a topic, as far as it can be read now: partition, record.
     #[track_caller]
     pub fn records(&self, topic: &str) -> Vec<(u32, OwnedRecord)> {
         let deadline = Instant::now() + self.under.patience();
-        let mut tail = self.under.bus().tail(&self.topic(topic)).expect("a tail");
+        let mut tail = self.tail(topic);
         let mut records = Vec::new();
         while !tail.caught_up() {
             assert!(Instant::now() < deadline, "the tail of {topic} does not reach its end");

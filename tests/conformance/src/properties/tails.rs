@@ -9,10 +9,9 @@ use crate::world::{World, text};
 pub fn a_tail_sees_everything_and_follows<B: BusUnderTest>(under: &B) {
     let world = World::new(under, "tail", 2);
     assert!(under.bus().tail(&world.topic("nowhere")).is_err(), "a topic that does not exist");
-    let empty = under.bus().tail(&world.topic("out"));
-    assert!(empty.is_ok_and(|tail| tail.caught_up()), "nothing is there, so all of it was seen");
+    assert!(world.tail("out").caught_up(), "nothing is there, so all of it was seen");
     world.publish("in", &[("a", "1"), ("b", "2"), ("c", "3")]);
-    let mut tail = under.bus().tail(&world.topic("in")).unwrap();
+    let mut tail = world.tail("in");
     assert!(!tail.caught_up());
     let mut seen = Vec::new();
     petrel_testkit::wait_until("the tail catches up", under.patience(), || {
@@ -32,7 +31,7 @@ pub fn a_tail_sees_everything_and_follows<B: BusUnderTest>(under: &B) {
 /// A mark is the end that the log has then: records behind it are not waited for, those in front of it are.
 pub fn a_tail_passes_the_end_that_was_marked<B: BusUnderTest>(under: &B) {
     let world = World::new(under, "mark", 2);
-    let mut tail = under.bus().tail(&world.topic("in")).unwrap();
+    let mut tail = world.tail("in");
     assert!(!tail.passed_mark(), "nothing was marked");
     let mut seen = 0;
     for round in 1..=3 {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use petrel_bus::{Bus, BusError, TopicSpec};
-use petrel_testkit::{shared_kafka, wait_until};
+use petrel_testkit::{poll_until, shared_kafka, wait_until};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ConfigSource, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
@@ -74,11 +74,12 @@ fn every_setting_that_a_topic_is_created_with_is_compared() {
         ("cleanup.policy", "delete"),
     ] {
         let before = alter(address, &spec.name, setting, other);
-        let refused = one.ensure_topics(std::slice::from_ref(&spec));
-        let Err(BusError::TopicDiffers { setting: named, found, .. }) = &refused else { panic!("{refused:?}") };
+        // A broker hears of a change a moment after the controller has taken it.
+        let refused = poll_until(PATIENCE, || one.ensure_topics(std::slice::from_ref(&spec)).err());
+        let Some(BusError::TopicDiffers { setting: named, found, .. }) = &refused else { panic!("{refused:?}") };
         assert_eq!((*named, &**found), (setting, other));
         alter(address, &spec.name, setting, &before);
-        one.ensure_topics(std::slice::from_ref(&spec)).unwrap();
+        wait_until("it is as it was", PATIENCE, || one.ensure_topics(std::slice::from_ref(&spec)).is_ok());
     }
     // A topic that takes more than this process writes is fine.
     alter(address, &spec.name, "max.message.bytes", "5000000");
