@@ -246,7 +246,7 @@ fn write_beat(dir: &Path) -> Result<std::path::PathBuf> {
             ("triggers/second.yaml", "name: second\nsource: { interval: { every: 1s } }\n"),
             (
                 "rules/every.yaml",
-                "name: every\ntrigger: beat.second\naction:\n  ref: crash.report\n  parameters: { id: \"beat\" }\n",
+                "name: every\ntrigger: beat.second\naction:\n  ref: crash.report\n  parameters: { id: \"beat\", takes_ms: 0 }\n",
             ),
         ],
     )
