@@ -32,7 +32,7 @@ pub const SCHEDULE_TO_START: &str = "schedule_to_start";
 pub const LEASE_LOST: &str = "lease_lost";
 /// Abandoned: more workers were lost than `lost_leases_max` allows.
 pub const LOST_LEASES_MAX: &str = "lost_leases_max";
-/// Scheduled again or abandoned: its worker was shut down.
+/// Scheduled again or abandoned: its worker gave it back, mostly because it was shut down.
 pub const HANDED_OVER: &str = "handed_over";
 
 /// Any end: its structured result is over the limit and was left out.

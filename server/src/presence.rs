@@ -12,6 +12,8 @@ use anyhow::{Context, ensure};
 use petrel_bus::{Bus, Clock, Output, Publisher, Record};
 use petrel_schemas::{Format, ProcessAlive, Topics, decode, encode};
 
+use tokio::task::JoinHandle;
+
 use crate::format::InForce;
 use crate::stop::Stop;
 
@@ -19,6 +21,8 @@ use crate::stop::Stop;
 const TELL_EVERY: Duration = Duration::from_secs(5);
 /// How long ago a process that runs may have said so, in milliseconds.
 pub const ALIVE_MS: i64 = 20_000;
+/// Longest wait for the last word of a process.
+const FAREWELL_MAX: Duration = Duration::from_secs(2);
 /// Longest wait for the log while it is read who runs.
 const READ_MAX: Duration = Duration::from_secs(20);
 /// Longest wait for records of one call.
@@ -47,16 +51,36 @@ pub struct Presence {
     pub clock: Arc<dyn Clock>,
 }
 
+/// A process that says that it runs.
+#[derive(Debug)]
+pub struct Present {
+    stop: Stop,
+    telling: JoinHandle<()>,
+}
+
+impl Present {
+    /// Every role has ended: says so, and waits a moment until that is written.
+    pub async fn ended(self) {
+        self.stop.set();
+        if tokio::time::timeout(FAREWELL_MAX, self.telling).await.is_err() {
+            tracing::warn!("this process could not say that it has ended");
+        }
+    }
+}
+
 impl Presence {
-    /// Says so until `stop`, on the runtime.
-    pub fn spawn(self, stop: Stop) {
-        tokio::spawn(async move {
-            while !stop.is_set() {
+    /// Says so on the runtime, until it is told that all has ended.
+    pub fn spawn(self) -> Present {
+        let stop = Stop::default();
+        let told = stop.clone();
+        let telling = tokio::spawn(async move {
+            while !told.is_set() {
                 self.tell(false).await;
-                tokio::select! { () = tokio::time::sleep(TELL_EVERY) => {}, () = stop.wait() => {} }
+                tokio::select! { () = tokio::time::sleep(TELL_EVERY) => {}, () = told.wait() => {} }
             }
             self.tell(true).await;
         });
+        Present { stop, telling }
     }
 
     async fn tell(&self, ended: bool) {

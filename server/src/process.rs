@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::format::{Formatted, InForce};
 use crate::live::LiveView;
 use crate::metrics::Exported;
-use crate::presence::Presence;
+use crate::presence::{Presence, Present};
 use crate::roles::{Parts, Running};
 use crate::sql::Sql;
 use crate::stop::Stop;
@@ -78,7 +78,7 @@ async fn start(setup: Setup) -> anyhow::Result<()> {
         started = up(&config, &instance, &roles, &app, &stop) => started.map(Some),
         () = stop.wait() => Ok(None),
     };
-    let running = match result {
+    let (running, present) = match result {
         Ok(Some(running)) => running,
         Ok(None) => return Ok(()),
         Err(error) => {
@@ -100,6 +100,8 @@ async fn start(setup: Setup) -> anyhow::Result<()> {
     }
     tracing::info!("petrel ends");
     running.shutdown().await;
+    // Only now: a process that still runs actions reads and writes, and an upgrade is not finished over its head.
+    present.ended().await;
     if let Err(error) = serving.await.context("the API failed")? {
         tracing::warn!(%error, "the API ended with an error");
     }
@@ -114,7 +116,7 @@ async fn up(
     roles: &BTreeSet<Role>,
     app: &App,
     stop: &Stop,
-) -> anyhow::Result<Running> {
+) -> anyhow::Result<(Running, Present)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let topics = Topics::new(&config.topic_prefix, config.partitions, config.task_partitions);
     let OpenBus { bus, name: bus_name, is_local } = open(config, instance, &clock)?;
@@ -176,7 +178,7 @@ async fn up(
         publisher: publisher.clone(),
         clock: clock.clone(),
     };
-    presence.spawn(stop.clone());
+    let present = presence.spawn();
     let core = Core {
         config: config.clone(),
         instance: instance.to_owned(),
@@ -196,7 +198,7 @@ async fn up(
         exported,
     };
     app.up(core);
-    Ok(running)
+    Ok((running, present))
 }
 
 /// What no stage writes is written by this, in the format in force.

@@ -1,9 +1,10 @@
 //! What the sink counts, read by whoever exports metrics and tells the health.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use petrel_bus::BlockedPartition;
+use petrel_bus::{BlockedPartition, TopicPartition};
 
 /// Counters of one sink thread. Counts are totals since the thread began.
 #[derive(Debug, Default)]
@@ -37,7 +38,7 @@ pub struct SinkStats {
 struct Problems {
     session: Option<String>,
     clickhouse: Option<String>,
-    halted: Vec<String>,
+    halted: BTreeMap<TopicPartition, String>,
     blocked: Vec<BlockedPartition>,
 }
 
@@ -45,8 +46,8 @@ impl SinkStats {
     /// Everything that keeps rows from being written, for people; empty when all is well.
     pub fn problems(&self) -> Vec<String> {
         let problems = self.lock();
-        let all = problems.session.iter().chain(&problems.clickhouse).chain(&problems.halted);
-        all.cloned().collect()
+        let halted = problems.halted.iter().map(|(at, why)| format!("{}/{}: {why}", at.topic, at.partition));
+        problems.session.iter().chain(&problems.clickhouse).cloned().chain(halted).collect()
     }
 
     /// The partitions that wait for a release that can read their next record; the others go on.
@@ -64,8 +65,13 @@ impl SinkStats {
         problems.halted.clear();
     }
 
-    pub(super) fn halted(&self, problem: String) {
-        self.lock().halted.push(problem);
+    pub(super) fn halted(&self, at: TopicPartition, why: String) {
+        self.lock().halted.insert(at, why);
+    }
+
+    /// Whatever halted these is looked at anew, or is somebody else's.
+    pub(super) fn forget_halted(&self, partitions: &[TopicPartition]) {
+        self.lock().halted.retain(|at, _| !partitions.contains(at));
     }
 
     pub(super) fn down(&self, now_ms: i64, problem: String) {

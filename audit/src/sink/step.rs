@@ -173,17 +173,20 @@ where
 
     fn membership(&mut self, event: GroupEvent) -> Result<(), StepError> {
         match event {
-            GroupEvent::Assigned(partitions) => self.assigned(&partitions)?,
+            GroupEvent::Assigned(partitions) => {
+                self.stats.forget_halted(&partitions);
+                self.assigned(&partitions)?;
+            }
             // What is not written stays behind the committed offset, with its recorded range.
             GroupEvent::Revoked(partitions) | GroupEvent::Lost(partitions) => {
                 partitions.iter().for_each(|at| drop(self.buffers.remove(at)));
                 self.session.release(&partitions)?;
+                self.stats.forget_halted(&partitions);
                 self.tell_blocked();
             }
             GroupEvent::Halted(at, why) => {
-                let problem = format!("{}/{}: {why}", at.topic, at.partition);
-                tracing::error!(problem, "partition halted");
-                self.stats.halted(problem);
+                tracing::error!(topic = %at.topic, partition = at.partition, why, "partition halted");
+                self.stats.halted(at, why);
             }
         }
         self.stats.assigned.store(self.buffers.len() as u64, Ordering::Relaxed);
@@ -274,6 +277,9 @@ where
     fn outage_over(&mut self) -> Result<(), StepError> {
         if self.outage.take().is_some() {
             self.resume_all()?;
+        }
+        // The outage may have begun in an earlier session.
+        if self.stats.down_since_ms.load(Ordering::Relaxed) != 0 {
             self.stats.up();
             tracing::info!("clickhouse takes rows again");
         }

@@ -83,7 +83,11 @@ impl Writer for ClickHouseWriter {
     fn prepare(&mut self) -> Result<(), TablesError> {
         self.runtime.block_on(async {
             migrate(&self.endpoint, &self.database).await?;
-            Ok(keep(&self.endpoint, &self.database, &self.keep).await?)
+            // Rows that stay for longer than they shall are no reason to write none.
+            if let Err(error) = keep(&self.endpoint, &self.database, &self.keep).await {
+                tracing::error!(%error, "how long rows are kept could not be set; it is tried again at the next start");
+            }
+            Ok(())
         })
     }
 

@@ -84,6 +84,7 @@ impl<S: Stage> Driver<'_, S> {
     fn released(&mut self, partitions: &[TopicPartition]) -> Result<(), Failure> {
         self.session.release(partitions)?;
         partitions.iter().for_each(|at| self.suspects.forget(at));
+        self.recovered_by_giving_up();
         for number in self.tasks.remove(partitions) {
             self.stage.revoked(number);
         }

@@ -199,13 +199,15 @@ impl<'s, S: Stage> Driver<'s, S> {
     }
 
     fn holding(
-        stage: Held<'s, S>,
+        mut stage: Held<'s, S>,
         mut session: Box<dyn Session>,
         source: Arc<dyn GlobalsSource<S::Globals>>,
         clock: Arc<dyn Clock>,
         options: DriverOptions,
         stats: Arc<StageStats>,
     ) -> Self {
+        // Whatever an earlier driver left open, by a panic outside of a step above all, was not committed.
+        stage.aborted();
         session.tell_restores(stats.restores.clone());
         let globals = source.current();
         // What an earlier session could not read, this one will tell again.

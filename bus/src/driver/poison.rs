@@ -134,6 +134,17 @@ impl<S: Stage> Driver<'_, S> {
                 self.suspects.passed(&position.at, position.offset);
             }
         }
+        self.recovered();
+    }
+
+    /// What made the stage panic is somebody else's now.
+    pub(super) fn recovered_by_giving_up(&mut self) {
+        if self.suspects.is_empty() {
+            self.recovered();
+        }
+    }
+
+    fn recovered(&mut self) {
         if std::mem::take(&mut self.is_recovering) {
             self.stats.ready.store(true, Ordering::Relaxed);
             self.stats.session_problem(None);

@@ -26,6 +26,8 @@ pub(super) struct Progress {
     moved: bool,
     /// Whether the group has any position here.
     is_begun: bool,
+    /// Whether a commit of this driver has written it: what an earlier one wrote beside the group may be older.
+    is_noted: bool,
     /// Records that were fetched and could not be taken yet.
     backlog: VecDeque<OwnedRecord>,
     refused: Option<Refused>,
@@ -40,6 +42,7 @@ impl Progress {
             next: position.offset,
             moved: false,
             is_begun: *committed,
+            is_noted: false,
             backlog: VecDeque::new(),
             refused: None,
             paused: false,
@@ -139,9 +142,9 @@ impl Progress {
         !self.is_begun
     }
 
-    /// Whether the next commit puts it where it was not before.
+    /// Whether the next commit puts it where it was not before, as far as this driver knows.
     pub(super) fn is_new(&self) -> bool {
-        self.next != self.committed || !self.is_begun
+        self.next != self.committed || !self.is_begun || !self.is_noted
     }
 
     /// Where it was committed.
@@ -150,6 +153,8 @@ impl Progress {
     }
 
     pub(super) fn committed(&mut self) {
+        // A commit names what has moved, and nothing else.
+        self.is_noted |= self.moved || !self.is_begun;
         (self.committed, self.moved, self.is_begun) = (self.next, false, true);
     }
 

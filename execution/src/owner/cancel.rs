@@ -27,7 +27,9 @@ impl Owner<'_> {
                 self.cancel_held(scheduled, by, None, Some(start_by_ms));
             }
             Execution::Running(running) => {
-                self.order_everybody(&running.core, self.now_ms());
+                // It may have been claimed in this very step, beside its owner, and not be held yet.
+                let held_by_ms = self.now_ms().saturating_add(self.limits().lease_ms);
+                self.order_everybody(&running.core, held_by_ms);
                 let holder = running.state.holder.clone();
                 self.cancel_held(running, by, Some(holder), None);
             }

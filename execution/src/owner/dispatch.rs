@@ -36,12 +36,12 @@ impl<'f> Owner<'f> {
         }
     }
 
-    /// The worker in this process that can start it at once.
+    /// The worker in this process that can start it at once. Only a first attempt: what was lost or given back once
+    /// goes to others.
     fn beside(&self, core: &Core) -> Option<&'f str> {
-        let beside = self.facts.beside?;
+        let beside = self.facts.beside.filter(|_| core.attempt.number <= 1)?;
         let of_its_pool = core.terms.as_ref().is_some_and(|terms| terms.pool == beside.pool);
         let subject = &core.subject;
-        // After a lost attempt its revision need not be here: that is for a worker to wait for.
         let fits = || match self.facts.actions.resolve(&subject.revision, &subject.action) {
             // What is over with its claim needs no slot.
             Resolution::Ready(plan) => !plan.runner.is_instant(),

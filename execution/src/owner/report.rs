@@ -214,7 +214,7 @@ impl Owner<'_> {
         let Holder { worker, .. } = &running.state.holder;
         let why = match begun {
             true => format!("worker {worker} was shut down in attempt {}", running.core.attempt.number),
-            false => format!("worker {worker} was shut down before it began attempt {}", running.core.attempt.number),
+            false => format!("worker {worker} gave attempt {} back before it began", running.core.attempt.number),
         };
         self.lost(running, Loss::HandOver { begun }, why);
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use petrel_bus::{About, Batch, Context, Output, Reason, Record, StageSpec, StateTooLarge, Unreadable};
 use petrel_execution::codec::{self, CodecError};
 use petrel_execution::owner::{Beside, Counted, Effect, Facts, Message, Owner, changed};
-use petrel_execution::{Execution, Known, Status, TimerKind, timer_key};
+use petrel_execution::{Execution, Known, Note, Status, TimerKind, code, timer_key};
 use petrel_schemas::{ExecutionId, Task, encode};
 
 use super::options::OwnerOptions;
@@ -151,6 +151,9 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             }
             Effect::Start(task) => self.start(task),
             Effect::Order { pool, order } => {
+                if order.order == "cancel" {
+                    self.starts.iter_mut().for_each(|start| start.cancel(&order));
+                }
                 let topic = self.options.topics.orders(&pool);
                 self.context.emit(Output::keyed(&topic, order.execution_id.as_bytes(), encode(&order)));
             }
@@ -168,13 +171,14 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         }
     }
 
-    /// What was asked a moment ago has the same answer still: both are there.
+    /// Its revision was here a moment ago, and may have been removed since: then others may try.
     fn start(&mut self, task: Task) {
         let globals = self.context.globals();
-        match (globals.beside(), globals.resolve(&task.revision, &task.action)) {
-            (Some(beside), Resolution::Ready(action)) => self.starts.push(beside.start(task, action)),
-            _ => tracing::error!(execution = %task.execution_id, "not started beside its owner: its lease will pass"),
-        }
+        let Some(beside) = globals.beside() else { return };
+        self.starts.push(match globals.resolve(&task.revision, &task.action) {
+            Resolution::Ready(action) => beside.start(task, action),
+            _ => beside.give_back(task, Note::new(code::REVISION_NOT_HERE, "its revision has gone")),
+        });
     }
 
     fn put(&mut self, execution: &Execution) -> Result<(), StateTooLarge> {

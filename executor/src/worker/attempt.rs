@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use petrel_execution::runner::{CommandCall, RunnerCall};
-use petrel_execution::worker::{Begin, Exit, Holding, Remembered, Verdict, Why};
+use petrel_execution::worker::{Begin, Exit, Holding, Verdict, Why};
 use petrel_execution::{Outcome, Status, code};
 use petrel_schemas::Task;
 use tokio::sync::watch;
@@ -33,19 +33,16 @@ pub(super) struct Shared {
 
 /// Runs a claimed task and reports its end.
 pub(super) async fn run(shared: Arc<Shared>, claimed: Claimed) {
-    let Claimed { task, action, claim_began_ms, slot, granted } = claimed;
+    let Claimed { task, action, claim_began_ms, slot, said } = claimed;
     let held = shared.attempts.hold(&task, claim_began_ms);
-    if granted {
-        held.send_modify(|h| h.order(Remembered { grant: true, cancel: false }));
-    }
-    if slot.is_none() {
-        held.send_modify(Holding::drain);
-    }
+    held.send_modify(|h| h.order(said));
     let busy = slot.as_ref().map(|_| &shared.metrics.slots_busy);
     busy.inspect(|slots| slots.inc());
     let work = async {
         let started_at_ms = OnceLock::new();
         let verdict = match action {
+            // Somebody else was faster, or it cannot be started here: another worker may.
+            _ if slot.is_none() => held.borrow().not_begun(),
             Ok(action) => carry_out(&shared, &task, &action, &held, &started_at_ms).await,
             Err(note) => Verdict::Ended(Outcome::bare(Status::Failed, note, false)),
         };

@@ -10,6 +10,10 @@ use petrel_execution::worker::{Holding, Orders, Remembered, Said};
 use petrel_schemas::{Order, Task};
 use tokio::sync::watch;
 
+/// How old the answer about what was said may be, in milliseconds: a cancel that comes later was slower than what it is
+/// about.
+const SAID_AGE_MS: u64 = 100;
+
 type Key = (String, i64);
 
 /// Every attempt that this worker holds.
@@ -23,6 +27,9 @@ pub struct Attempts {
 #[derive(Debug)]
 struct Inner {
     orders: Orders,
+    /// What the orders said at `said_ms`.
+    said: Said,
+    said_ms: u64,
     held: HashMap<Key, watch::Sender<Holding>>,
     /// The worker stops: what has not begun is given back.
     draining: bool,
@@ -33,7 +40,14 @@ struct Inner {
 impl Attempts {
     /// None yet.
     pub fn new(worker: Arc<str>) -> Self {
-        let inner = Inner { orders: Orders::new(ORDERS_MAX), held: HashMap::new(), draining: false, ending: false };
+        let inner = Inner {
+            orders: Orders::new(ORDERS_MAX),
+            said: Said::default(),
+            said_ms: 0,
+            held: HashMap::new(),
+            draining: false,
+            ending: false,
+        };
         Self { worker, following: AtomicBool::new(false), inner: Mutex::new(inner) }
     }
 
@@ -59,9 +73,15 @@ impl Attempts {
         }
     }
 
-    /// What was said about attempts that are not held.
-    pub fn said(&self) -> Said {
-        self.lock().orders.said()
+    /// What was said about attempts that are not held, as it was at most [`SAID_AGE_MS`] before `now_ms`, the instant
+    /// in milliseconds of a clock that nobody sets. Each other answer may cost a copy of all of it.
+    pub fn said(&self, now_ms: u64) -> Said {
+        let mut inner = self.lock();
+        if now_ms.saturating_sub(inner.said_ms) >= SAID_AGE_MS {
+            inner.said = inner.orders.said();
+            inner.said_ms = now_ms;
+        }
+        inner.said.clone()
     }
 
     /// From now on orders reach this attempt; one that has come already reaches it at once.

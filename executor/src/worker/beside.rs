@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use petrel_bus::{GlobalsSource, Versioned};
-use petrel_schemas::Task;
+use petrel_execution::Note;
+use petrel_execution::worker::Remembered;
+use petrel_schemas::{Order, Task};
 use tokio::sync::mpsc;
 
 use super::attempts::Attempts;
@@ -42,8 +44,9 @@ pub struct Beside {
 /// A start that waits for its commit.
 pub struct Start {
     task: Task,
-    action: ResolvedAction,
+    action: Result<ResolvedAction, Note>,
     beside: Beside,
+    canceled: bool,
 }
 
 impl Neighbour {
@@ -83,21 +86,27 @@ impl Beside {
 
     /// Lets it start a task, once that is committed.
     pub fn start(&self, task: Task, action: ResolvedAction) -> Start {
-        Start { task, action, beside: self.clone() }
+        Start { task, action: Ok(action), beside: self.clone(), canceled: false }
+    }
+
+    /// Lets it give a task back, once that is committed: it cannot be started here after all.
+    pub fn give_back(&self, task: Task, why: Note) -> Start {
+        Start { task, action: Err(why), beside: self.clone(), canceled: false }
     }
 }
 
 impl Start {
+    /// It was canceled in the same transaction: if the order is for it, it does not begin.
+    pub fn cancel(&mut self, order: &Order) {
+        self.canceled |= self.task.execution_id == order.execution_id && self.task.token == order.token;
+    }
+
     /// The step has committed.
     pub fn committed(self) {
-        let Self { task, action, beside } = self;
-        let claimed = Claimed {
-            task,
-            action: Ok(action),
-            claim_began_ms: beside.boot_ms,
-            slot: beside.slots.take(),
-            granted: true,
-        };
+        let Self { task, action, beside, canceled } = self;
+        let slot = action.as_ref().ok().and_then(|_| beside.slots.take());
+        let said = Remembered { grant: true, cancel: canceled };
+        let claimed = Claimed { task, action, claim_began_ms: beside.boot_ms, slot, said };
         // A worker that has stopped leaves the attempt to the lease.
         if beside.claims.send(claimed).is_err() {
             tracing::warn!("a task was started beside its owner after the worker had stopped");

@@ -44,7 +44,7 @@ where
             view,
             free_slots: self.slots.free(),
             following: self.attempts.is_following(),
-            said: self.attempts.said(),
+            said: self.attempts.said(boot_ms),
             draining: self.slots.is_closed(),
             boot_ms,
         };

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, InputTopic, NotYet, Output, Record, Stage, StageSpec, Start, Taken, Unreadable};
 use petrel_execution::owner::DeclineReason;
-use petrel_execution::worker::{Reports, Verdict, patience_ms};
+use petrel_execution::worker::{Remembered, Reports, Verdict, patience_ms};
 use petrel_execution::{Note, code};
 use petrel_schemas::{Task, decode, encode};
 use tokio::sync::mpsc;
@@ -40,8 +40,8 @@ pub struct Claimed {
     pub claim_began_ms: u64,
     /// Its slot; none if somebody else was faster, in which case it is given back.
     pub slot: Option<Slot>,
-    /// Whether its owner has granted it already.
-    pub granted: bool,
+    /// What its owner has said already.
+    pub said: Remembered,
 }
 
 /// A claim of the open transaction.
@@ -219,7 +219,8 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
         }
         for Open { task, action, claim_began_ms, waited_ms } in self.open.drain(..) {
             self.metrics.claimed(waited_ms);
-            let claimed = Claimed { task, action, claim_began_ms, slot: self.slots.take(), granted: false };
+            let claimed =
+                Claimed { task, action, claim_began_ms, slot: self.slots.take(), said: Remembered::default() };
             // A worker that has stopped leaves the attempt to the lease.
             if self.pool.send(claimed).is_err() {
                 tracing::warn!("a claimed task came after the worker had stopped");

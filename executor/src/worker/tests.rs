@@ -5,12 +5,13 @@ use std::sync::Arc;
 use petrel_bus::{Batch, Context, Facts, Output, PartitionState, Record, Stage, Taken};
 use petrel_execution::runner::{NoopSpec, PackFiles, RunnerSpec};
 use petrel_execution::worker::Stop;
-use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError, code};
+use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Note, ParameterError, code};
 use petrel_schemas::{Claim, DeadLetter, Declined, Order, Task, TaskResult, Topics, decode, encode, kind_of};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::attempts::Attempts;
+use super::beside::{Neighbour, Start};
 use super::inputs::WorkerInputs;
 use super::options::WorkerOptions;
 use super::slots::Slots;
@@ -94,6 +95,8 @@ struct Worker {
     blocked_ms: i64,
     following: bool,
     attempts: Attempts,
+    /// When it looked last at what was said.
+    looked_ms: u64,
 }
 
 impl Worker {
@@ -110,6 +113,7 @@ impl Worker {
             topics,
             blocked_ms: 0,
             following: true,
+            looked_ms: 0,
             attempts: Attempts::new("w1".into()),
         }
     }
@@ -124,11 +128,12 @@ impl Worker {
         let topic = self.topics.tasks("default");
         let batch = Batch { topic: &topic, partition: 3, records: &records };
         let (mut state, mut outputs) = (PartitionState::default(), Vec::new());
+        self.looked_ms += 1_000;
         let inputs = WorkerInputs {
             view: Arc::new(View),
             free_slots: self.slots.free(),
             following: self.following,
-            said: self.attempts.said(),
+            said: self.attempts.said(self.looked_ms),
             draining: self.slots.is_closed(),
             boot_ms: BOOT_MS,
         };
@@ -370,4 +375,51 @@ fn a_worker_that_stops_gives_back_what_has_not_begun_and_then_ends_the_rest() {
     assert_eq!(next.borrow().stop(), Some(Stop::ShuttingDown));
     attempts.end_all();
     assert_eq!(begun.borrow().stop(), Some(Stop::ShuttingDown));
+}
+
+#[test]
+fn what_is_canceled_or_gone_in_the_step_that_starts_it_does_not_begin() {
+    let worker = Worker::new(2);
+    worker.slots.share_with_owners(1);
+    let attempts = Arc::new(Attempts::new("w1".into()));
+    let (sender, mut claims) = mpsc::unbounded_channel();
+    let neighbour = Neighbour {
+        worker: "w1".into(),
+        pool: "default".into(),
+        slots: worker.slots.clone(),
+        attempts: attempts.clone(),
+        claims: sender.downgrade(),
+    };
+    assert!(neighbour.look(BOOT_MS).is_none(), "it does not follow the orders yet");
+    attempts.follow();
+    let beside = neighbour.look(BOOT_MS).unwrap();
+    assert_eq!((beside.free_slots(), beside.worker(), beside.pool()), (1, "w1", "default"));
+    let Resolution::Ready(action) = View.resolve("now", "demo.x") else { panic!("it is there") };
+    let order = |token: i64| Order {
+        execution_id: "a".to_owned(),
+        root_execution_id: "a".to_owned(),
+        attempt: 2,
+        token,
+        worker: None,
+        order: "cancel".to_owned(),
+        start_by_ms: NOW_MS,
+    };
+    let mut started = |start: Start| {
+        start.committed();
+        let claimed = claims.try_recv().unwrap();
+        (claimed.said.grant, claimed.said.cancel, claimed.slot.is_some(), claimed.claim_began_ms)
+    };
+    assert_eq!(started(beside.start(task("a", "now"), action.clone())), (true, false, true, BOOT_MS));
+    let mut canceled = beside.start(task("a", "now"), action.clone());
+    canceled.cancel(&order(4));
+    assert!(!started(canceled).1, "that order is for another attempt");
+    let mut canceled = beside.start(task("a", "now"), action);
+    canceled.cancel(&order(5));
+    assert!(started(canceled).1);
+    let gone = Note::new(code::REVISION_NOT_HERE, "gone");
+    assert!(!started(beside.give_back(task("a", "now"), gone)).2, "it takes no slot");
+    worker.slots.close();
+    assert!(neighbour.look(BOOT_MS).is_none());
+    drop(sender);
+    assert!(neighbour.look(BOOT_MS).is_none());
 }

@@ -60,6 +60,21 @@ fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".into(),
         Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(","),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::cell;
+
+    #[test]
+    fn cells_are_for_people() {
+        for (value, shown) in [(json!(null), "-"), (json!("a"), "a"), (json!(["a", 1]), "a,1"), (json!(true), "true")] {
+            assert_eq!(cell(&value), shown);
+        }
     }
 }

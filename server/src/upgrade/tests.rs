@@ -5,7 +5,6 @@ use petrel_schemas::encode;
 use super::*;
 use crate::format::{Formatted, InForce};
 use crate::presence::{ALIVE_MS, Presence, running};
-use crate::stop::Stop;
 use crate::world::Needs;
 use crate::world::tests::{Rig, rig};
 
@@ -62,7 +61,6 @@ async fn the_format_is_compared_and_set() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_runs_is_told_by_the_log() {
     let rig = rig(Needs::Nothing, true);
-    let stop = Stop::default();
     let publisher = Arc::new(Formatted { publisher: rig.publisher.clone(), format: InForce::default() });
     let presence = |name: &str| Presence {
         instance: name.to_owned(),
@@ -84,10 +82,9 @@ async fn who_runs_is_told_by_the_log() {
         };
         tokio::time::timeout(Duration::from_secs(10), is).await.unwrap_or_else(|_| panic!("never {wanted:?}"));
     };
-    presence("one").spawn(stop.clone());
-    presence("two").spawn(Stop::default());
+    let (one, _two) = (presence("one").spawn(), presence("two").spawn());
     until(&["one", "two"]).await;
-    stop.set();
+    one.ended().await;
     until(&["two"]).await;
     assert_eq!(names(rig.clock.now_ms() + 2 * ALIVE_MS), [""; 0], "who is silent for long is gone");
 }

@@ -1,5 +1,6 @@
 //! What the simulated log does that is inconvenient.
 
+mod residue;
 mod retention;
 mod transactions;
 mod zombies;

@@ -8,9 +8,7 @@ use std::time::Duration;
 use petrel_bus::sim::SimBus;
 use petrel_bus::{Bus, Clock, GlobalsSource, Output, Publisher, Tail, Versioned};
 use petrel_execution::runner::{Rendering, RunnerCall};
-use petrel_execution::worker::{
-    Begin, Exit, Final, Holding, Remembered, Verdict, Why, heartbeat_again_ms, heartbeat_every_ms,
-};
+use petrel_execution::worker::{Begin, Exit, Final, Holding, Verdict, Why, heartbeat_again_ms, heartbeat_every_ms};
 use petrel_execution::{Note, Outcome, Status, Stream, code};
 use petrel_executor::ResolvedAction;
 use petrel_executor::worker::{Attempts, ClaimStage, Claimed, Slot, Slots, WorkerInputs};
@@ -44,7 +42,7 @@ impl GlobalsSource<WorkerInputs<Known>> for Inputs {
             view,
             free_slots: self.slots.free(),
             following: self.attempts.is_following(),
-            said: self.attempts.said(),
+            said: self.attempts.said(boot_ms(&*self.boot)),
             draining: self.slots.is_closed(),
             boot_ms: boot_ms(&*self.boot),
         };
@@ -154,17 +152,17 @@ impl WorkerBody {
     }
 
     fn take(&mut self, claimed: Claimed) {
-        let Claimed { task, action, claim_began_ms, slot, granted } = claimed;
+        let Claimed { task, action, claim_began_ms, slot, said } = claimed;
         let held = self.attempts.hold(&task, claim_began_ms);
-        if granted {
-            held.send_modify(|h| h.order(Remembered { grant: true, cancel: false }));
-        }
-        if slot.is_none() {
-            held.send_modify(Holding::drain);
-        }
+        held.send_modify(|h| h.order(said));
         let beat_ms = self.world.clock.now_ms() + every_ms(&task);
         let failed = |note| Verdict::Ended(Outcome::bare(Status::Failed, note, false));
         let phase = match action.map(|action| render(&task, &action)) {
+            // Somebody else was faster, or it cannot be started here.
+            _ if slot.is_none() => {
+                let verdict = held.borrow().not_begun();
+                self.told(&task, verdict, None)
+            }
             Ok(Ok(call)) => Phase::Waiting(Box::new(call)),
             Ok(Err(why)) => self.told(&task, failed(Note::new(code::RENDER_FAILED, why)), None),
             Err(note) => self.told(&task, failed(note), None),
