@@ -62,7 +62,8 @@ fn a_change_of_the_globals_outlives_an_abort() {
         settle(&mut driver);
         assert_eq!(told(), 2, "once each");
         drop(driver);
-        assert_eq!(stage.told.iter().filter(|t| **t == "aborted").count(), 2);
+        // Every driver begins with one, for what may have been left open before it.
+        assert_eq!(stage.told.iter().filter(|t| **t == "aborted").count(), 1 + 2);
     }
 }
 

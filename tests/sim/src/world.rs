@@ -32,6 +32,8 @@ const DEPTH_MAX: usize = 2;
 const BUSY_MS: i64 = 15;
 /// Time that passes after a round in which nothing was done, in milliseconds.
 const IDLE_MS: (i64, i64) = (40, 400);
+/// How many of the latest records are sent again by a fault that sends again.
+const AGAIN_LATEST: usize = 12;
 /// How long a process may take to learn of a revision, in milliseconds.
 const LEARN_MS: i64 = 3_000;
 
@@ -400,11 +402,14 @@ impl World {
     }
 
     fn send_again(&self) {
-        let again = {
-            let sent = self.sent.borrow();
-            if sent.is_empty() { None } else { Some(self.rng.borrow_mut().pick(&sent).clone()) }
+        // Anything, once, and what was sent last: its execution may have gone on since.
+        let again: Vec<Output> = {
+            let (sent, mut rng) = (self.sent.borrow(), self.rng.borrow_mut());
+            let latest = &sent[sent.len().saturating_sub(AGAIN_LATEST)..];
+            let any = (!sent.is_empty()).then(|| rng.pick(&sent).clone());
+            any.into_iter().chain(latest.iter().cloned()).collect()
         };
-        if let Some(output) = again {
+        for output in again {
             // A sensor that was killed after it had sent, say: where the log is away, it was not.
             let _ = self.bus.publish(vec![output]).wait();
         }

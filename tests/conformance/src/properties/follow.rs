@@ -77,7 +77,11 @@ pub fn followers_go_with_their_leader<B: BusUnderTest>(under: &B) {
         }
     }
     for (driver, _) in up {
-        driver.finish().unwrap();
+        match driver.finish() {
+            // That another one has just left may refuse its last commit: what was in it is done again by an heir.
+            Ok(()) | Err(DriverError::Rebuild(_)) => {}
+            Err(other) => panic!("{other}"),
+        }
     }
     assert_eq!(world.records("out").len(), wanted);
     world.check_exactly_once(&["in", "answers"]);
