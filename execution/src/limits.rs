@@ -10,7 +10,7 @@ pub const RESULT_BYTES_MAX: usize = 64 << 10;
 pub const COMMAND_ARGS_MAX: usize = 256;
 
 /// Orders for attempts that a worker has not claimed (yet) that it remembers. What is over the limit is
-/// forgotten, oldest first: the owner answers the claim in its stead.
+/// forgotten, what ends first before the others: the owner answers the claim in its stead.
 pub const ORDERS_MAX: usize = 100_000;
 
 /// The longest head of a text that has at most `bytes_max` bytes and ends between two characters.
