@@ -206,6 +206,15 @@ pub trait Bus: Send + Sync {
         self.tail(topic)
     }
 
+    /// As [`Bus::tail_from`], for whoever may learn of a record a quarter of a second late, and shall not be woken for
+    /// each of them.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    fn tail_batched(&self, topic: &str, offsets: &[i64]) -> Result<Box<dyn Tail>, BusError> {
+        self.tail_from(topic, offsets)
+    }
+
     /// Joins a consumer group. Called on the thread that will use the session.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::globals::Waker;
 use crate::group::{Counts, Group};
 use crate::record::{Output, Record};
 #[cfg(doc)]
@@ -131,6 +132,11 @@ pub trait Log {
 
     /// A session of that group was dropped without a farewell.
     fn crashed(&self, group: &str, member: &str, epoch: u64);
+
+    /// Makes [`Log::version`] grow, whatever happens.
+    fn waker(&self) -> Waker {
+        Arc::new(|| {})
+    }
 
     /// Grows whenever something was committed or a group changed.
     fn version(&self) -> u64;

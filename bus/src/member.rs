@@ -5,10 +5,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::bus::SessionOptions;
 use crate::follow::check_followers;
+use crate::globals::Waker;
 use crate::group::Fenced;
 use crate::log::{Block, Log, Transaction};
 use crate::record::Output;
@@ -55,6 +57,8 @@ pub struct Member<L: Log> {
     /// What the log does not take before the commit.
     outputs: Vec<(Output, u32)>,
     progress: Arc<RestoreProgress>,
+    /// Somebody wants the next fetch to end.
+    woken: Arc<AtomicBool>,
     /// Whether the log may have a transaction open.
     sent: bool,
     closed: bool,
@@ -77,6 +81,7 @@ impl<L: Log> Member<L> {
             events: VecDeque::new(),
             outputs: Vec::new(),
             progress: Arc::default(),
+            woken: Arc::default(),
             sent: false,
             closed: false,
         }
@@ -276,12 +281,21 @@ impl<L: Log> Session for Member<L> {
             if !read.is_empty() {
                 self.hand_out(&read, max, each);
             }
-            if !read.is_empty() || !self.events.is_empty() || is_last {
+            let woken = self.woken.swap(false, Ordering::SeqCst);
+            if !read.is_empty() || !self.events.is_empty() || is_last || woken {
                 return Ok(self.events.drain(..).collect());
             }
             // Most changes concern others: go on waiting. Then one last look, for the time is up.
             is_last = !self.log.wait(seen, wait.saturating_sub(began.elapsed()));
         }
+    }
+
+    fn waker(&self) -> Waker {
+        let (woken, wake) = (self.woken.clone(), self.log.waker());
+        Arc::new(move || {
+            woken.store(true, Ordering::SeqCst);
+            wake();
+        })
     }
 
     fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {

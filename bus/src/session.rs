@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::globals::Waker;
 use crate::record::{Output, Record};
 use crate::restores::RestoreProgress;
 use crate::stage::InputTopic;
@@ -168,6 +169,11 @@ pub trait Session {
         max: usize,
         each: &mut dyn FnMut(&Fetched<'_>),
     ) -> Result<Vec<GroupEvent>, SessionError>;
+
+    /// Ends a [`Session::fetch`] that waits, or the next one, early.
+    fn waker(&self) -> Waker {
+        Arc::new(|| {})
+    }
 
     /// First offsets of newly assigned partitions: the *stable* committed one (no transaction that
     /// could change it is open), else where the input starts. Whoever begins there commits it, so that a

@@ -94,11 +94,15 @@ impl Bus for KafkaBus {
     }
 
     fn tail(&self, topic: &str) -> Result<Box<dyn Tail>, BusError> {
-        Ok(Box::new(KafkaTail::open(&self.options, &self.questions, topic, &[])?))
+        Ok(Box::new(KafkaTail::open(&self.options, &self.questions, topic, &[], false)?))
     }
 
     fn tail_from(&self, topic: &str, offsets: &[i64]) -> Result<Box<dyn Tail>, BusError> {
-        Ok(Box::new(KafkaTail::open(&self.options, &self.questions, topic, offsets)?))
+        Ok(Box::new(KafkaTail::open(&self.options, &self.questions, topic, offsets, false)?))
+    }
+
+    fn tail_batched(&self, topic: &str, offsets: &[i64]) -> Result<Box<dyn Tail>, BusError> {
+        Ok(Box::new(KafkaTail::open(&self.options, &self.questions, topic, offsets, true)?))
     }
 
     fn session(&self, options: &SessionOptions) -> Result<Box<dyn Session>, BusError> {

@@ -18,6 +18,7 @@ mod silence;
 mod state;
 mod step;
 mod tasks;
+mod told;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -209,6 +210,7 @@ impl<'s, S: Stage> Driver<'s, S> {
         // Whatever an earlier driver left open, by a panic outside of a step above all, was not committed.
         stage.aborted();
         session.tell_restores(stats.restores.clone());
+        source.wake_with(session.waker());
         let globals = source.current();
         // What an earlier session could not read, this one will tell again.
         stats.forget_halted(|_| true);
@@ -261,6 +263,7 @@ impl<'s, S: Stage> Driver<'s, S> {
         if let Err(failure) = self.commit_last() {
             return Err(self.failed(failure));
         }
+        self.refuse_told();
         for partition in self.tasks.partitions() {
             self.stage.revoked(partition);
         }
@@ -275,6 +278,7 @@ impl<'s, S: Stage> Driver<'s, S> {
 
     fn failed(&mut self, failure: Failure) -> DriverError {
         self.stage.aborted();
+        self.refuse_told();
         for partition in self.tasks.partitions() {
             self.stage.revoked(partition);
         }
@@ -293,13 +297,14 @@ impl<'s, S: Stage> Driver<'s, S> {
     fn turn(&mut self) -> Result<Tick, Failure> {
         self.handle_events()?;
         self.refresh_globals()?;
+        self.take_told()?;
         let (fetched, mut records) = self.fetch_and_step()?;
         records += self.offer_backlogs()?;
         self.point(DriverPoint::Stepped)?;
         self.fire_timers()?;
         self.fire_silence_timers()?;
         self.check_states()?;
-        self.send_outputs()?;
+        self.send_if_many()?;
         self.pause_blocked()?;
         self.stats.records.fetch_add(records as u64, Ordering::Relaxed);
         // What was lost must not be committed; what is to be given up is committed there.
@@ -384,7 +389,7 @@ impl<'s, S: Stage> Driver<'s, S> {
 
     /// Whether the open work is more than input that led to nothing.
     fn is_awaited(&self) -> bool {
-        self.sent_bytes > 0 || self.tasks.any_change()
+        self.sent_bytes > 0 || !self.outputs.is_empty() || self.tasks.any_change()
     }
 
     /// Offers blocked records again; how many were taken.

@@ -62,7 +62,8 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         })
     }
 
-    pub(super) fn message(&mut self, message: Message, known: Option<Known>, source: Source<'_>) {
+    /// Without a source it is told beside the log, by a worker of this release, which writes nothing that is given up.
+    pub(super) fn message(&mut self, message: Message, known: Option<Known>, source: Option<Source<'_>>) {
         let id = message.execution().clone();
         let effects = self.ask(|owner| match message {
             Message::Request { subject, parameters } => owner.request(subject, parameters, known.as_ref()),
@@ -70,7 +71,9 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             Message::Report(about, report) => owner.report(&about, report, known),
         });
         for effect in &effects {
-            if let Effect::GiveUp { code, detail } = effect {
+            if let Effect::GiveUp { code, detail } = effect
+                && let Some(source) = source
+            {
                 let about = About { execution_id: Some(id.to_string()), ..About::default() };
                 self.give_up(source, Reason::new(code, detail).about(about));
             }
@@ -175,10 +178,11 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     fn start(&mut self, task: Task) {
         let globals = self.context.globals();
         let Some(beside) = globals.beside() else { return };
-        self.starts.push(match globals.resolve(&task.revision, &task.action) {
-            Resolution::Ready(action) => beside.start(task, action),
-            _ => beside.give_back(task, Note::new(code::REVISION_NOT_HERE, "its revision has gone")),
-        });
+        let action = match globals.resolve(&task.revision, &task.action) {
+            Resolution::Ready(action) => Ok(action),
+            _ => Err(Note::new(code::REVISION_NOT_HERE, "its revision has gone")),
+        };
+        self.starts.push(beside.start(self.context.partition(), task, action));
     }
 
     fn put(&mut self, execution: &Execution) -> Result<(), StateTooLarge> {

@@ -48,6 +48,7 @@ macro_rules! conformance {
             panics::panics_of_a_record_are_counted_over_sessions,
             panics::a_timer_that_kills_the_stage_is_not_lost,
             limits::an_oversized_output_becomes_a_dead_letter,
+            waking::a_wait_for_records_is_ended_by_its_waker,
             starts::reading_begins_where_it_should,
             starts::metadata_comes_back,
             starts::a_start_is_committed_before_anything_is_read,
