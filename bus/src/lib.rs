@@ -33,6 +33,7 @@ mod state;
 mod stats;
 mod store;
 mod tail;
+mod troubles;
 mod unreadable;
 
 pub use bus::{Bus, BusError, LogUsage, SessionOptions, Tail, TopicSpec};
@@ -62,4 +63,5 @@ pub use store::{
     StoreName, Timer, TimerKind, Timers, is_fresh,
 };
 pub use tail::LogTail;
+pub use troubles::{Trouble, Troubles};
 pub use unreadable::{NotYet, Unreadable};
