@@ -132,6 +132,7 @@ async fn up(
         topics: topics.clone(),
         clock: clock.clone(),
         world: world.clone(),
+        troubles: follows.troubles.clone(),
     };
     upgrade.settle(roles.contains(&Role::Api), app).await?;
 
