@@ -153,6 +153,12 @@ const FAMILIES: &[Family] = &[
         help: "1 if the stage has its partitions and their state.",
         value: |s| f64::from(u8::from(s.ready.load(Relaxed))),
     },
+    Family {
+        name: "petrel_stage_turn_began_seconds",
+        kind: "gauge",
+        help: "When the stage's thread began its latest turn, in seconds since the epoch: an old one hangs.",
+        value: |s| s.turn_began_ms.load(Relaxed) as f64 / 1e3,
+    },
 ];
 
 impl Family {
