@@ -93,7 +93,7 @@ pub trait Tail: Send {
     /// Waits up to `wait` and hands the next records to `each`: partition, record.
     ///
     /// # Errors
-    /// See [`BusError`]; the same call may be made again.
+    /// See [`BusError`]. Whoever goes on opens another tail: this one may not tell the same a second time.
     fn next(&mut self, wait: Duration, each: &mut dyn FnMut(u32, Record<'_>)) -> Result<(), BusError>;
 
     /// Whether everything that was there when the tail was opened has been handed out.
@@ -108,6 +108,12 @@ pub trait Tail: Send {
     /// Whether everything in front of the latest mark has been handed out, or will never be; not before the
     /// first one. Transactions that are open there are waited for, however long they take.
     fn passed_mark(&self) -> bool;
+
+    /// Whether the log has let it read since it was opened: as long as nothing was heard of the topic, nothing
+    /// wrong was heard of it, either.
+    fn is_reading(&self) -> bool {
+        true
+    }
 }
 
 /// What a log that has a limit of its own holds.

@@ -33,6 +33,7 @@ mod state;
 mod stats;
 mod store;
 mod tail;
+mod troubles;
 mod unreadable;
 
 pub use bus::{Bus, BusError, LogUsage, SessionOptions, Tail, TopicSpec};
@@ -56,10 +57,11 @@ pub use session::{
 };
 pub use stage::{Context, Facts, InputTopic, Longest, Silence, Stage, StageSpec, Start, Taken};
 pub use state::{PartitionState, StateTooLarge};
-pub use stats::{BlockedPartition, StageStats};
+pub use stats::{BlockedPartition, StageStats, TURN_MS_MAX};
 pub use store::{
     Change, DueTimer, KEY_BYTES_MAX, Mark, MemoryStore, MemoryStores, Pair, Pairs, StateStore, StateStores, StoreError,
     StoreName, Timer, TimerKind, Timers, is_fresh,
 };
 pub use tail::LogTail;
+pub use troubles::{Trouble, Troubles};
 pub use unreadable::{NotYet, Unreadable};

@@ -77,10 +77,13 @@ impl<S: Stage + 'static> Service for Run<S> {
     fn live(&mut self, life: &Life<'_>) -> Result<(), String> {
         let Self { bus, stage, session, options, globals, clock, stats, suspects } = self;
         let name = stage.spec().name.clone();
+        let turn = || stats.turn_began_ms.store(clock.now_ms(), Ordering::Relaxed);
+        turn();
         let session = bus.session(session).map_err(|e| e.to_string())?;
         let mut driver = Driver::new(stage, session, globals.clone(), clock.clone(), options.clone(), stats.clone());
         driver.remember(std::mem::take(suspects));
         while !life.is_over() {
+            turn();
             match driver.tick() {
                 Ok(tick) if tick.committed => {
                     life.went_well();

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_bus::{
-    Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, StageHandle, StageStats, spawn_stage,
+    Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, StageHandle, StageStats, Troubles, spawn_stage,
 };
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -169,6 +169,11 @@ impl WorkerHandle {
     /// Counters of the claim stage.
     pub fn stats(&self) -> &Arc<StageStats> {
         self.stage.stats()
+    }
+
+    /// What keeps it from hearing its owners' orders, and so from claiming anything.
+    pub fn troubles(&self) -> &Troubles {
+        self.follower.troubles()
     }
 
     /// How owners in this process reach it.

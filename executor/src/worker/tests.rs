@@ -300,9 +300,11 @@ fn what_is_late_or_comes_to_one_that_stops_is_declined_at_once() {
 #[test]
 fn a_worker_waits_for_what_it_must_know_and_for_nothing_that_will_never_come() {
     let mut worker = Worker::new(4);
-    worker.blocked_ms = 1_000_000;
     worker.following = false;
+    worker.blocked_ms = 1_999;
     assert_eq!(worker.step(&[now("a")]).0, 0);
+    worker.blocked_ms = 1_000_000;
+    assert_eq!(told(&worker.step(&[now("a")]).1), ["not_following a"], "others may hear their owners");
     worker.following = true;
     for revision in ["later", "newer"] {
         assert_eq!(worker.step(&[encode(&task("a", revision))]).0, 0, "{revision}");
