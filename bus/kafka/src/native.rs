@@ -128,7 +128,7 @@ impl Poller {
 
 impl Drop for Poller {
     fn drop(&mut self) {
-        drop(lock(&self.wakes).take());
+        *lock(&self.wakes) = None;
         // SAFETY: our own reference, not used again; the consumer is dropped after this.
         unsafe { rd::rd_kafka_queue_destroy(self.queue.as_ptr()) }
     }

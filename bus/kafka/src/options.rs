@@ -12,12 +12,11 @@ const RECORD_OVERHEAD_BYTES: usize = 48_588;
 
 /// Longest wait of a fetch, in milliseconds; a record ends it at once. A partition that is fetched again after a pause,
 /// or is new, may wait as long behind the others.
-const FETCH_WAIT_MS: &str = "250";
-/// Longest wait of a fetch whose member batches by itself, in milliseconds, and the bytes that end it before.
-const BATCH_WAIT_MS: &str = "250";
+const FETCH_WAIT_MS: &str = "500";
+/// Bytes that end the fetch of whoever batches by itself before its time is up.
 const BATCH_BYTES_MIN: &str = "262144";
-/// Longest wait of a fetch of a tail, in milliseconds. A record ends it at once.
-const FOLLOW_WAIT_MS: &str = "500";
+/// How late a batching tail may learn of a record, in milliseconds.
+const BATCH_WAIT_MS: &str = "250";
 
 /// How long a producer's connection is idle until it is closed, in milliseconds.
 const PRODUCER_IDLE_MS: &str = "30000";
@@ -222,15 +221,7 @@ impl KafkaOptions {
     /// A member that batches by itself, and so need not be woken for every commit of those whose records it reads.
     pub(crate) fn batching_member(&self, group: &str) -> ClientConfig {
         let mut config = self.member(group);
-        config.set("fetch.min.bytes", BATCH_BYTES_MIN).set("fetch.wait.max.ms", BATCH_WAIT_MS);
-        self.with_properties(config)
-    }
-
-    /// Follows a topic, outside of any group, mostly an idle one: its partitions are neither paused nor exchanged, so
-    /// that a fetch may wait for long.
-    pub(crate) fn follower(&self, group: &str) -> ClientConfig {
-        let mut config = self.reader(group);
-        config.set("fetch.wait.max.ms", FOLLOW_WAIT_MS);
+        config.set("fetch.min.bytes", BATCH_BYTES_MIN);
         self.with_properties(config)
     }
 
@@ -292,7 +283,8 @@ mod tests {
     fn defaults_are_valid_and_librdkafka_knows_every_property() {
         let options = KafkaOptions::new("localhost:1", "a");
         assert_eq!(options.validate(), Ok(()));
-        let readers = [options.member("g"), options.batching_member("g"), options.reader("g"), options.follower("g")];
+        let readers =
+            [options.member("g"), options.batching_member("g"), options.reader("g"), options.batching_follower("g")];
         for config in readers.into_iter().chain([options.questioner(), options.single_producer()]) {
             config.create_native_config().unwrap();
         }

@@ -12,6 +12,8 @@ use crate::context::Context;
 use crate::lists::number;
 use crate::native::Reports;
 
+/// Longest single wait for a report. Each of them ends it, so that this is for what is never reported.
+const REPORT_WAIT: Duration = Duration::from_millis(20);
 /// Pause while the producer's own queue is full.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
 
@@ -65,7 +67,7 @@ impl Sending {
     pub(crate) fn drain(&self, timeout: Duration) -> bool {
         let began = Instant::now();
         while self.producer().in_flight_count() > 0 {
-            self.reports.serve(Duration::from_millis(1));
+            self.reports.serve(REPORT_WAIT);
             if began.elapsed() > timeout {
                 return false;
             }

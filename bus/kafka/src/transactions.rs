@@ -93,19 +93,25 @@ impl Transactions {
         }
     }
 
-    /// Waits until everything is written and adds the group's positions: the commit's first half,
-    /// after whose failure nothing is committed.
+    /// Adds the group's positions, and waits until everything is written, which goes on meanwhile: the commit's
+    /// first half, after whose failure nothing is committed.
     pub(crate) fn prepare(
         &mut self,
         offsets: Option<(&TopicPartitionList, &ConsumerGroupMetadata)>,
     ) -> Result<(), Fault> {
+        if let Some((offsets, group)) = offsets {
+            self.add_positions(offsets, group)?;
+        }
         if !self.sending.drain(self.transaction_timeout() + DELIVERY_GRACE) {
             return Err(Fault::Rebuild("records were not delivered in time".into()));
         }
         if let Some(failure) = self.context().failed_delivery() {
             return Err(self.fatal().unwrap_or(Fault::Abort(failure)));
         }
-        let Some((offsets, group)) = offsets else { return Ok(()) };
+        Ok(())
+    }
+
+    fn add_positions(&self, offsets: &TopicPartitionList, group: &ConsumerGroupMetadata) -> Result<(), Fault> {
         let deadline = Instant::now() + self.transaction_timeout();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());

@@ -91,7 +91,9 @@ impl Letter {
 
     /// It is committed. Whoever told it may have given up, and tells it again: then it is stale.
     pub fn committed(&self) {
-        lock(&self.answer).take().map(|answer| answer.send(()).unwrap_or_default());
+        if let Some(answer) = lock(&self.answer).take() {
+            answer.send(()).unwrap_or_default();
+        }
     }
 
     /// It is not taken here.
