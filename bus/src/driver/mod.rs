@@ -14,12 +14,13 @@ mod membership;
 mod poison;
 mod positions;
 mod progress;
+mod refused;
 mod silence;
 mod state;
 mod step;
 mod tasks;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -152,6 +153,8 @@ pub struct Driver<'s, S: Stage> {
     globals: Versioned<S::Globals>,
     inputs: Vec<InputTopic>,
     tasks: Tasks,
+    /// What is assigned and not begun.
+    refused: BTreeSet<TopicPartition>,
     /// What the session told and is not done yet: an abort in between must not lose it.
     events: VecDeque<GroupEvent>,
     outputs: Vec<Output>,
@@ -223,6 +226,7 @@ impl<'s, S: Stage> Driver<'s, S> {
             globals,
             inputs: Vec::new(),
             tasks: Tasks::default(),
+            refused: BTreeSet::new(),
             events: VecDeque::new(),
             outputs: Vec::new(),
             open_since_ms: None,
