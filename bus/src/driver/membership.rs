@@ -87,8 +87,8 @@ impl<S: Stage> Driver<'_, S> {
     fn released(&mut self, partitions: &[TopicPartition]) -> Result<(), Failure> {
         self.session.release(partitions)?;
         partitions.iter().for_each(|at| self.suspects.forget(at));
-        self.recovered_by_giving_up();
         self.leave_partitions(partitions);
+        self.recovered_by_giving_up();
         self.forget_refused(partitions);
         self.stats.assigned.store(self.tasks.topic_partitions() as u64, Ordering::Relaxed);
         self.forget_halted(partitions);
@@ -98,6 +98,7 @@ impl<S: Stage> Driver<'_, S> {
     /// Forgets partitions, and numbers that nothing is left of.
     pub(super) fn leave_partitions(&mut self, partitions: &[TopicPartition]) {
         for number in self.tasks.remove(partitions) {
+            self.suspects.timers.forget(number);
             self.stage.revoked(number);
         }
     }

@@ -112,6 +112,10 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
+    pub(super) fn get(&self, number: u32) -> Option<&Task> {
+        self.by_number.get(&number)
+    }
+
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Task> {
         self.by_number.get_mut(&number)
     }

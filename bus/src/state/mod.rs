@@ -218,6 +218,14 @@ impl PartitionState {
         self.timers.set(key, stored, None);
     }
 
+    /// Timer of a key.
+    pub fn timer(&self, key: &[u8]) -> Option<Timer> {
+        match self.timers.changed(key) {
+            Some(timer) => timer,
+            None => self.answered(self.store.timer(key)).flatten(),
+        }
+    }
+
     /// Instant of the earliest timer of a kind.
     pub fn next_due_ms(&self, kind: TimerKind) -> Option<i64> {
         self.answered(self.timers.next(kind, &*self.store)).flatten().map(|timer| timer.due_ms)
