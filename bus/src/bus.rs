@@ -166,8 +166,7 @@ pub trait Bus: Send + Sync {
     /// See [`BusError`].
     fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<i64>, BusError>;
 
-    /// What tells topics from earlier ones of the same names, where the log can tell. A log whose topics are never
-    /// deleted need not.
+    /// What tells topics from earlier ones of the same names, where the log can tell.
     ///
     /// # Errors
     /// See [`BusError`].

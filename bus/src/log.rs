@@ -53,6 +53,9 @@ pub trait Log {
     /// Number of partitions of a topic; none if it does not exist.
     fn partitions(&self, topic: &str) -> Option<u32>;
 
+    /// What tells a topic from earlier ones of its name; none if it does not exist.
+    fn incarnation(&self, topic: &str) -> Option<Arc<str>>;
+
     /// First offset that is there, and the offset up to which committed records can be read.
     fn bounds(&self, at: &TopicPartition) -> Option<Range<i64>>;
 

@@ -188,8 +188,19 @@ impl<L: Log> Member<L> {
         self.cursors.iter_mut().find(|c| c.at == *at)
     }
 
-    fn start_of(&self, at: &TopicPartition) -> i64 {
-        let begin = self.log.bounds(at).map_or(0, |b| b.start);
+    fn begin_one(&self, at: &TopicPartition) -> Result<Begin, SessionError> {
+        let (at, incarnation) = (at.clone(), self.log.incarnation(&at.topic));
+        if let Some((offset, metadata)) = self.log.offset(&self.options.group, &at) {
+            let position = Position { at, offset, metadata };
+            return Ok(Begin { position, committed: true, incarnation, bounds: None });
+        }
+        let begin = self.log.bounds(&at).map_or(0, |bounds| bounds.start);
+        let bounds = Some(begin..self.log.high_watermark(&at)?);
+        let offset = self.start_of(&at, begin);
+        Ok(Begin { position: Position { at, offset, metadata: None }, committed: false, incarnation, bounds })
+    }
+
+    fn start_of(&self, at: &TopicPartition, begin: i64) -> i64 {
         let input = self.inputs.iter().find(|i| i.name == at.topic);
         match input.map(|i| &i.start) {
             Some(Start::Offsets(offsets)) => offsets.get(at.partition as usize).copied().unwrap_or(begin),
@@ -300,13 +311,7 @@ impl<L: Log> Session for Member<L> {
 
     fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
         self.log.settle(&self.options.group, assigned)?;
-        let begin = |at: &TopicPartition| {
-            let committed = self.log.offset(&self.options.group, at);
-            let (is_committed, start) = (committed.is_some(), || (self.start_of(at), None));
-            let (offset, metadata) = committed.unwrap_or_else(start);
-            Begin { position: Position { at: at.clone(), offset, metadata }, committed: is_committed }
-        };
-        Ok(assigned.iter().map(begin).collect())
+        assigned.iter().map(|at| self.begin_one(at)).collect()
     }
 
     fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {

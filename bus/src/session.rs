@@ -37,6 +37,11 @@ pub struct Begin {
     /// Whether the group committed it. Else the log knows none, because there never was one or because it
     /// forgot it, and the position is where the input starts.
     pub committed: bool,
+    /// What tells the topic from earlier ones of its name; none where the log cannot tell.
+    pub incarnation: Option<Arc<str>>,
+    /// First offset that the partition holds, and the one behind its last record, committed or not; asked for
+    /// only where the group has committed nothing.
+    pub bounds: Option<Range<i64>>,
 }
 
 /// What happened to the membership.

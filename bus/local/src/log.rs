@@ -95,6 +95,10 @@ impl Log for LocalLog {
         self.shared().lock().count(topic)
     }
 
+    fn incarnation(&self, topic: &str) -> Option<Arc<str>> {
+        self.shared().lock().topics.get(topic).map(|topic| topic.id.to_string().into())
+    }
+
     fn bounds(&self, at: &TopicPartition) -> Option<Range<i64>> {
         self.shared().lock().find(at).map(|(_, bounds)| bounds.begin..bounds.end)
     }
