@@ -22,7 +22,7 @@ mod tasks;
 mod timers;
 mod told;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -161,6 +161,8 @@ pub struct Driver<'s, S: Stage> {
     tasks: Tasks,
     /// What is assigned and not begun.
     refused: BTreeSet<TopicPartition>,
+    /// Partition numbers of which that is all, for nobody knows what led to their state; and the reason, for people.
+    adrift: BTreeMap<u32, String>,
     /// What the session told and is not done yet: an abort in between must not lose it.
     events: VecDeque<GroupEvent>,
     outputs: Vec<Output>,
@@ -234,6 +236,7 @@ impl<'s, S: Stage> Driver<'s, S> {
             inputs: Vec::new(),
             tasks: Tasks::default(),
             refused: BTreeSet::new(),
+            adrift: BTreeMap::new(),
             events: VecDeque::new(),
             outputs: Vec::new(),
             open_since_ms: None,

@@ -102,6 +102,7 @@ impl Suspects {
     /// Somebody else has that partition now.
     pub(super) fn forget(&mut self, at: &TopicPartition) {
         self.by_partition.remove(at);
+        self.timers.forget_topic(at);
     }
 }
 
@@ -135,10 +136,11 @@ impl<S: Stage> Driver<'_, S> {
         if !self.suspects.is_empty() {
             for position in self.tasks.positions() {
                 self.suspects.passed(&position.at, position.offset);
+                self.suspects.timers.passed(&position.at, position.offset);
             }
         }
         self.clear_timer_suspects();
-        if self.suspects.timers.is_empty() {
+        if !self.suspects.timers.is_any() {
             self.recovered();
         }
     }

@@ -21,7 +21,7 @@ use super::refused::Refused;
 use super::{Driver, Failure};
 use crate::partition::partition_of;
 use crate::record::Output;
-use crate::session::{Begin, RestoreFrom, SessionError, TopicPartition};
+use crate::session::{Begin, RestoreFrom, TopicPartition};
 use crate::stage::Stage;
 use crate::state::KeptPosition;
 
@@ -34,6 +34,10 @@ enum Kept {
     /// Nowhere but with the group.
     Nowhere,
 }
+
+/// What to do where a position cannot be read, for people.
+const SAY_WHERE: &str = "Give the partition to a release that can read it, or stop the group's members and say where it \
+                         shall go on (kafka-consumer-groups --reset-offsets)";
 
 /// What was kept of a partition, or why it is of no use, for people.
 type Found = Result<KeptPosition, String>;
@@ -94,10 +98,11 @@ impl<S: Stage> Driver<'_, S> {
         let mut kept = self.kept_positions(&begun)?;
         let (mut going_on, mut refused) = (Vec::with_capacity(begun.len()), Vec::new());
         for mut begin in begun {
-            let continued = match kept.remove(&begin.position.at) {
-                Some(Ok(kept)) => self.go_on(&mut begin, &kept),
-                Some(Err(why)) => Err(why),
-                None => Ok(()),
+            let continued = match (self.adrift.get(&begin.position.at.partition), kept.remove(&begin.position.at)) {
+                (Some(why), _) => Err(why.clone()),
+                (None, Some(Ok(kept))) => self.go_on(&mut begin, &kept),
+                (None, Some(Err(why))) => Err(why),
+                (None, None) => Ok(()),
             };
             match continued {
                 Ok(()) => going_on.push(begin),
@@ -119,7 +124,7 @@ impl<S: Stage> Driver<'_, S> {
             Kept::Changelog(changelog) => {
                 let mut found = BTreeMap::new();
                 for at in unknown {
-                    found.extend(self.kept_in_state(at, &changelog)?.map(|kept| (at.clone(), kept)));
+                    found.extend(self.kept_in_state(at, &changelog).map(|kept| (at.clone(), kept)));
                 }
                 self.check_states()?;
                 Ok(found)
@@ -128,26 +133,28 @@ impl<S: Stage> Driver<'_, S> {
         }
     }
 
-    fn kept_in_state(&mut self, at: &TopicPartition, changelog: &str) -> Result<Option<Found>, Failure> {
+    /// Also finds out whether the state is one of which nobody knows what led to it.
+    fn kept_in_state(&mut self, at: &TopicPartition, changelog: &str) -> Option<Found> {
         let TopicPartition { topic, partition } = at;
-        let Some(task) = self.tasks.get_mut(*partition) else { return Ok(None) };
+        let task = self.tasks.get(*partition)?;
         if let Some(kept) = task.state.kept_position(topic) {
             let unreadable =
-                |_| format!("the position on {topic} that stands in {changelog}/{partition} cannot be read");
-            return Ok(Some(kept.map_err(unreadable)));
+                |_| format!("the position on {topic} in {changelog}/{partition} cannot be read. {SAY_WHERE}");
+            return Some(kept.map_err(unreadable));
         }
         // A state that knows other topics' positions is one to which this topic is new.
         if task.state.has_positions() || task.state.is_empty() {
-            return Ok(None);
+            return None;
         }
         let group = self.session.group();
-        Err(SessionError::Halt(format!(
+        let why = format!(
             "the log knows no offset of the group {group} on {topic}/{partition}, and the state in \
              {changelog}/{partition} is not empty and says none either: from the beginning, what was decided would \
-             be decided again. Set the group's offset there (kafka-consumer-groups --reset-offsets), or delete the \
-             topic {changelog} to begin with an empty state"
-        ))
-        .into())
+             be decided again. Stop the group's members and set its offset there (kafka-consumer-groups \
+             --reset-offsets), or, to begin all partitions with an empty state, delete the topic {changelog}"
+        );
+        self.adrift.insert(*partition, why);
+        None
     }
 
     /// Puts a partition where the group was, if that is a place in it.
@@ -196,10 +203,12 @@ impl<S: Stage> Driver<'_, S> {
         for at in unknown.iter().copied() {
             let key = key_of(self.session.group(), Some(at));
             let Some(value) = kept.get(key.as_bytes()) else { continue };
-            let known = decode::<GroupPosition>(value)
-                .map_err(|e| SessionError::Halt(format!("the position {key} on {topic} cannot be read: {e}")))?;
-            let incarnation = known.incarnation.map(Arc::from);
-            found.insert(at.clone(), Ok(KeptPosition { offset: known.offset, incarnation }));
+            let position = |GroupPosition { offset, incarnation, .. }: GroupPosition| KeptPosition {
+                offset,
+                incarnation: incarnation.map(Arc::from),
+            };
+            let unreadable = |e| format!("the position {key} on {topic} cannot be read: {e}. {SAY_WHERE}");
+            found.insert(at.clone(), decode(value).map(position).map_err(unreadable));
         }
         Ok(found)
     }

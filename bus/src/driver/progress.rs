@@ -146,6 +146,12 @@ impl Progress {
         self.moved().map(|position| KeptPosition { offset: position.offset, incarnation: self.incarnation.clone() })
     }
 
+    /// Where it is, if an abort would take it back.
+    pub(super) fn uncommitted(&self) -> Option<Position> {
+        let position = || Position { at: self.at.clone(), offset: self.next, metadata: None };
+        (self.next > self.committed).then(position)
+    }
+
     /// Whether it begins where nobody has committed anything.
     pub(super) fn is_start(&self) -> bool {
         !self.is_begun

@@ -8,9 +8,11 @@
 use std::collections::BTreeMap;
 
 use super::poison::{RECORD_PANICS_MAX, STAGE_PANICKED};
+use super::progress::Progress;
 use super::{Driver, Failure};
 use crate::dead_letters::Reason;
 use crate::record::Record;
+use crate::session::TopicPartition;
 use crate::stage::{Stage, StageSpec};
 use crate::store::{DueTimer, Timer, TimerKind};
 
@@ -21,10 +23,16 @@ const TIMERS_ALONE_MAX: usize = 64;
 /// Most of a timer's key that a dead letter's text shows, in bytes.
 const KEY_SHOWN_BYTES_MAX: usize = 256;
 
-/// Timers that were offered when the stage panicked, by partition and key, until they are gone from the committed
-/// state or stand there for another instant.
+/// What is known of timers that made the stage panic.
 #[derive(Debug, Default)]
-pub(super) struct TimerSuspects(BTreeMap<(u32, Vec<u8>), TimerSuspect>);
+pub(super) struct TimerSuspects {
+    /// Those that were offered then, by partition and key, until they are gone from the committed state or stand
+    /// there for another instant.
+    by_key: BTreeMap<(u32, Vec<u8>), TimerSuspect>,
+    /// Up to where records were taken and undone with the panic, until they are committed. One of them may set the
+    /// timer once more, to another instant; offered in the same transaction it would undo them again.
+    undone: BTreeMap<TopicPartition, i64>,
+}
 
 #[derive(Debug)]
 struct TimerSuspect {
@@ -36,11 +44,30 @@ struct TimerSuspect {
 
 impl TimerSuspects {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.by_key.is_empty() && self.undone.is_empty()
+    }
+
+    /// Whether a timer has killed the stage and not been heard of since.
+    pub(super) fn is_any(&self) -> bool {
+        !self.by_key.is_empty()
     }
 
     fn concern(&self, number: u32) -> bool {
-        self.0.range((number, Vec::new())..).next().is_some_and(|((found, _), _)| *found == number)
+        let next = self.by_key.range((number, Vec::new())..).next();
+        next.is_some_and(|((found, _), _)| *found == number) || self.undone.keys().any(|at| at.partition == number)
+    }
+
+    /// Records up to an offset were taken, and are undone.
+    fn undone(&mut self, at: &TopicPartition, next: i64) {
+        let known = self.undone.entry(at.clone()).or_insert(next);
+        *known = next.max(*known);
+    }
+
+    /// That partition is committed up to an offset.
+    pub(super) fn passed(&mut self, at: &TopicPartition, next: i64) {
+        if self.undone.get(at).is_some_and(|until| *until <= next) {
+            self.undone.remove(at);
+        }
     }
 
     /// The stage panicked when it was offered these.
@@ -48,7 +75,7 @@ impl TimerSuspects {
         for DueTimer { due_ms, key } in due {
             let timer = Timer { kind, due_ms: *due_ms };
             let new = || TimerSuspect { timer, panics: 0, said: String::new() };
-            let suspect = self.0.entry((number, key.clone())).or_insert_with(new);
+            let suspect = self.by_key.entry((number, key.clone())).or_insert_with(new);
             if suspect.timer != timer {
                 *suspect = new();
             }
@@ -61,19 +88,24 @@ impl TimerSuspects {
 
     /// What the stage's panics at a timer said, if it has had as many as it may.
     fn verdict(&self, number: u32, kind: TimerKind, DueTimer { due_ms, key }: &DueTimer) -> Option<&str> {
-        let suspect = self.0.get(&(number, key.clone()))?;
+        let suspect = self.by_key.get(&(number, key.clone()))?;
         let is_it = suspect.timer == Timer { kind, due_ms: *due_ms };
         (is_it && suspect.panics >= RECORD_PANICS_MAX).then_some(&*suspect.said)
     }
 
     /// Forgets those that do not stand as they did.
     fn retain(&mut self, stands: impl Fn(u32, &[u8]) -> Option<Timer>) {
-        self.0.retain(|(number, key), suspect| stands(*number, key) == Some(suspect.timer));
+        self.by_key.retain(|(number, key), suspect| stands(*number, key) == Some(suspect.timer));
     }
 
-    /// Somebody else has that partition now.
+    /// Somebody else has that topic's partition now.
+    pub(super) fn forget_topic(&mut self, at: &TopicPartition) {
+        self.undone.remove(at);
+    }
+
+    /// Somebody else has that partition number now.
     pub(super) fn forget(&mut self, number: u32) {
-        self.0.retain(|(of, _), _| *of != number);
+        self.by_key.retain(|(of, _), _| *of != number);
     }
 }
 
@@ -81,8 +113,8 @@ impl<S: Stage> Driver<'_, S> {
     /// While the stage recovers from a panic, commits what records did before a timer can undo it; whether it
     /// did. What is lost must not be committed, and what is to be given up is committed there.
     pub(super) fn commit_before_timers(&mut self) -> Result<bool, Failure> {
-        let is_open = self.open_since_ms.is_some();
-        if !self.is_recovering || !is_open || !self.events.is_empty() {
+        let is_careful = self.is_recovering || !self.suspects.timers.is_empty();
+        if !is_careful || self.open_since_ms.is_none() || !self.events.is_empty() {
             return Ok(false);
         }
         self.commit()?;
@@ -152,6 +184,9 @@ impl<S: Stage> Driver<'_, S> {
         let offered = self.step(partition, |stage, context| stage.timers(due, context));
         if let Err(Failure::Panicked(said)) = &offered {
             self.suspects.timers.panicked(partition, kind, due, said);
+            let task = self.tasks.get(partition).into_iter();
+            let undone = task.flat_map(|task| &task.progress).filter_map(Progress::uncommitted);
+            undone.for_each(|position| self.suspects.timers.undone(&position.at, position.offset));
         }
         offered
     }
@@ -177,7 +212,7 @@ impl<S: Stage> Driver<'_, S> {
     /// After a commit: timers that are gone, or stand for another instant, are not under suspicion any more.
     pub(super) fn clear_timer_suspects(&mut self) {
         let Self { suspects, tasks, .. } = self;
-        if !suspects.timers.is_empty() {
+        if suspects.timers.is_any() {
             suspects.timers.retain(|number, key| tasks.get(number)?.state.timer(key));
         }
     }
@@ -223,5 +258,16 @@ mod tests {
         assert!(suspects.concern(3));
         suspects.retain(|_, _| Some(Timer { kind, due_ms: 2 }));
         assert!(suspects.is_empty(), "it stands for another instant");
+    }
+
+    #[test]
+    fn a_partition_is_under_suspicion_until_what_was_undone_is_committed() {
+        let (mut suspects, at) = (TimerSuspects::default(), TopicPartition { topic: "t".into(), partition: 3 });
+        suspects.undone(&at, 7);
+        suspects.undone(&at, 5);
+        suspects.passed(&at, 6);
+        assert!(suspects.concern(3) && !suspects.concern(2) && !suspects.is_any());
+        suspects.passed(&at, 7);
+        assert!(suspects.is_empty());
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_bus::{DriverError, InputTopic, Output, Position, StageStats, Start, TopicPartition};
+use petrel_bus::{InputTopic, Output, Position, StageStats, Start, TopicPartition};
 
 use crate::harness::BusUnderTest;
 use crate::properties::atomicity::{assigned, session};
@@ -208,26 +208,91 @@ pub fn a_stage_that_reads_its_own_changelog_comes_to_rest<B: BusUnderTest>(under
     assert_eq!(world.outputs().len(), 2, "{:?}", world.outputs());
 }
 
-/// A state of which nobody knows what led to it is not added to, until somebody has said where to go on.
-pub fn a_state_that_says_no_position_halts<B: BusUnderTest>(under: &B) {
-    let world = World::new(under, "adrift", 1);
-    world.publish("state", &[("a", "1")]);
-    world.publish("in", &[("a", "1"), ("a", "2")]);
-    let mut stage = world.stage();
-    let mut driver = world.driver(&mut stage, "a");
-    let halted = world.run_until("it halts", &mut [&mut driver], || false);
-    let Err(DriverError::Halt(why)) = halted else { panic!("{halted:?}") };
-    let group = world.session_options("a").group;
-    for part in [&*group, &format!("{}/0", world.topic("in")), &world.topic("state")] {
-        assert!(why.contains(part), "{part} is not in {why:?}");
+/// A state of which nobody knows what led to it is not added to, by any topic or timer, until somebody has said where
+/// to go on. The other partitions go on, whoever has them.
+pub fn a_state_that_says_no_position_halts_that_partition_alone<B: BusUnderTest>(under: &B) {
+    let mut world = World::new(under, "adrift", 2);
+    world.ensure(&[("more", 2, false)]);
+    let (input, more) = (world.topic("in"), world.topic("more"));
+    world.topics.inputs.push(InputTopic { name: more.clone(), start: Start::Beginning, with: Some(input.clone()) });
+    let (lost, fine) = different_partitions();
+    // A follower's offset that the group still has is of no use without the leader's.
+    set_offset(&world, &TopicPartition { topic: more.clone(), partition: 0 }, 0);
+    world.publish("state", &[(&lost, "1")]);
+    let due = [&[1][..], &0_i64.to_be_bytes()].concat();
+    let timer = Output::to_partition(&world.topic("state"), 0, "~t/timer", Some(due));
+    under.bus().publisher("suite").unwrap().publish(vec![timer]).wait().unwrap();
+    world.publish("in", &[(&lost, "1"), (&lost, "2"), (&fine, "3")]);
+    world.publish("more", &[(&lost, "4")]);
+
+    let (mut stage, stats) = (world.stage(), Arc::new(StageStats::default()));
+    let mut driver = world.driver_with_stats(&mut stage, "b", stats.clone());
+    let is_told = || stats.problems().len() == 2 && world.output_count() == 1;
+    world.run_until("problems and progress", &mut [&mut driver], is_told).unwrap();
+    let (problems, group) = (stats.problems(), world.session_options("b").group);
+    for part in [&*format!("{input}/0: "), &*format!("{more}/0: ")] {
+        assert!(problems.iter().any(|problem| problem.starts_with(part)), "{part} is not in {problems:?}");
     }
-    drop(driver);
+    for part in [&*group, &format!("on {input}/0"), &world.topic("state"), "--reset-offsets"] {
+        assert!(problems.iter().all(|problem| problem.contains(part)), "{part} is not in {problems:?}");
+    }
+
+    // Whoever gets the partition meets the same, and whoever gives it up has nothing to tell any more.
+    let (mut heir, heirs_stats) = (world.stage(), Arc::new(StageStats::default()));
+    let mut heir = world.driver_with_stats(&mut heir, "a", heirs_stats.clone());
+    let is_moved = || (stats.problems().len(), heirs_stats.problems().len()) == (0, 2);
+    world.run_until("the partition moves", &mut [&mut driver, &mut heir], is_moved).unwrap();
+    world.publish("in", &[(&fine, "5")]);
+    world.run_until("the other goes on", &mut [&mut driver, &mut heir], || world.output_count() == 2).unwrap();
+    driver.finish().unwrap();
+    heir.finish().unwrap();
+    let mut expected = vec![format!("{input}/1/0 1 0 3")];
+    assert!(world.outputs().contains(&expected[0]) && world.outputs().len() == 2, "{:?}", world.outputs());
+
     // What the sentence says: the group gets an offset.
-    let input = world.topic("in");
     set_offset(&world, &TopicPartition { topic: input.clone(), partition: 0 }, 1);
     let mut stage = world.stage();
     let mut driver = world.driver(&mut stage, "a");
-    world.run_until("the second record", &mut [&mut driver], || world.output_count() == 1).unwrap();
+    world.run_until("the rest", &mut [&mut driver], || world.output_count() == 5).unwrap();
     driver.finish().unwrap();
-    assert_eq!(world.outputs(), [format!("{input}/0/1 2 0 2")], "counted on from the state");
+    expected.push("fired timer".into());
+    let outputs = world.outputs();
+    assert!(expected.iter().all(|output| outputs.contains(output)), "{outputs:?}");
+    let of_lost = |output: &&String| output.contains("/0/");
+    let mut counts: Vec<&str> = outputs.iter().filter(of_lost).filter_map(|output| output.split(' ').nth(1)).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, ["2", "3"], "counted on from the state: {outputs:?}");
+}
+
+/// A position that this release cannot read is no reason to begin anew, and none for the other partitions to wait.
+pub fn a_position_that_cannot_be_read_halts_that_partition_alone<B: BusUnderTest>(under: &B) {
+    for (name, has_changelog) in [("unreadable", true), ("unreadable-stateless", false)] {
+        let world = World::new(under, name, 2);
+        let (input, group) = (world.topic("in"), world.session_options("a").group);
+        match has_changelog {
+            true => keep_in_state(&world, 0, b"short"),
+            false => {
+                let place = petrel_bus::partition_of(group.as_bytes(), 2);
+                let key = format!("{group}/{input}/0");
+                let output = Output::to_partition(&world.topic("positions"), place, key, Some(b"short".to_vec()));
+                under.bus().publisher("keeper").unwrap().publish(vec![output]).wait().unwrap();
+            }
+        }
+        let (lost, fine) = different_partitions();
+        world.publish("in", &[(&lost, "1"), (&fine, "2")]);
+        let (mut count_stage, stats) = (stage(&world, has_changelog), Arc::new(StageStats::default()));
+        let mut driver = world.driver_with_stats(&mut count_stage, "a", stats.clone());
+        let is_told = || !stats.problems().is_empty() && world.output_count() == 1;
+        world.run_until("a problem and progress", &mut [&mut driver], is_told).unwrap();
+        let problems = stats.problems();
+        assert!(problems.len() == 1 && problems[0].starts_with(&format!("{input}/0: ")), "{problems:?}");
+        assert!(problems[0].contains("cannot be read") && problems[0].contains("--reset-offsets"), "{problems:?}");
+        driver.finish().unwrap();
+        assert_eq!(world.outputs(), [format!("{input}/1/0 1 0 2")]);
+        set_offset(&world, &TopicPartition { topic: input, partition: 0 }, 0);
+        let mut count_stage = stage(&world, has_changelog);
+        let mut driver = world.driver(&mut count_stage, "a");
+        world.run_until("the record", &mut [&mut driver], || world.output_count() == 2).unwrap();
+        driver.finish().unwrap();
+    }
 }
