@@ -166,8 +166,7 @@ pub trait Bus: Send + Sync {
     /// See [`BusError`].
     fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<i64>, BusError>;
 
-    /// What tells topics from earlier ones of the same names, where the log can tell. A log whose topics are never
-    /// deleted need not.
+    /// What tells topics from earlier ones of the same names, where the log can tell.
     ///
     /// # Errors
     /// See [`BusError`].
@@ -210,6 +209,15 @@ pub trait Bus: Send + Sync {
     fn tail_from(&self, topic: &str, offsets: &[i64]) -> Result<Box<dyn Tail>, BusError> {
         let _ = offsets;
         self.tail(topic)
+    }
+
+    /// As [`Bus::tail_from`], for whoever may learn of a record a quarter of a second late, and shall not be woken for
+    /// each of them.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    fn tail_batched(&self, topic: &str, offsets: &[i64]) -> Result<Box<dyn Tail>, BusError> {
+        self.tail_from(topic, offsets)
     }
 
     /// Joins a consumer group. Called on the thread that will use the session.

@@ -39,9 +39,11 @@ mod unreadable;
 pub use bus::{Bus, BusError, LogUsage, SessionOptions, Tail, TopicSpec};
 pub use clock::Clock;
 pub use dead_letters::{About, DEAD_LETTER_DETAIL_BYTES_MAX, DEAD_LETTER_HEAD_BYTES_MAX, Reason, dead_letter};
-pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, RECORD_PANICS_MAX, Suspects, Tick};
+pub use driver::{
+    Driver, DriverError, DriverOptions, DriverPoint, POISON_TIMER_DELAY_MS, RECORD_PANICS_MAX, Suspects, Tick,
+};
 pub use follow::{check_followers, with_followers};
-pub use globals::{GlobalsSource, Versioned};
+pub use globals::{GlobalsSource, Versioned, Waker};
 pub use log::{Block, Log, Transaction};
 pub use member::Member;
 pub use outgoing::Outgoing;

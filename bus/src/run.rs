@@ -84,11 +84,14 @@ impl<S: Stage + 'static> Service for Run<S> {
         driver.remember(std::mem::take(suspects));
         while !life.is_over() {
             turn();
-            match driver.tick() {
-                Ok(tick) if tick.committed => {
-                    life.went_well();
-                    stats.session_problem(None);
-                }
+            let commits = stats.commits.load(Ordering::Relaxed);
+            let ticked = driver.tick();
+            if stats.commits.load(Ordering::Relaxed) > commits {
+                // Also before a timer's panic: the pause grows only while nothing gets done.
+                life.went_well();
+            }
+            match ticked {
+                Ok(tick) if tick.committed && !driver.is_recovering() => stats.session_problem(None),
                 Ok(_) => {}
                 Err(DriverError::Panicked(said)) => {
                     let pause_ms = life.next_pause_ms();

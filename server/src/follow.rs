@@ -61,8 +61,26 @@ impl Follows {
         each: impl FnMut(u32, Record<'_>) + Send + 'static,
         look: impl FnMut(&mut dyn Tail) + Send + 'static,
     ) {
-        let (follows, next) = (self.clone(), Vec::new());
-        let follower = Follower { follows, topic, each, look, tail: None, was_open: false, is_failing: false, next };
+        self.start(name, topic, false, each, look);
+    }
+
+    /// As [`Follows::follow`], for a topic of which nobody waits for a single record, and many come: they are handed
+    /// out a quarter of a second later, and together.
+    pub fn follow_batched(&self, name: &str, topic: Arc<str>, each: impl FnMut(u32, Record<'_>) + Send + 'static) {
+        self.start(name, topic, true, each, |_| {});
+    }
+
+    fn start(
+        &self,
+        name: &str,
+        topic: Arc<str>,
+        batched: bool,
+        each: impl FnMut(u32, Record<'_>) + Send + 'static,
+        look: impl FnMut(&mut dyn Tail) + Send + 'static,
+    ) {
+        let follows = self.clone();
+        let (tail, was_open, is_failing, next) = (None, false, false, Vec::new());
+        let follower = Follower { follows, topic, batched, each, look, tail, was_open, is_failing, next };
         match ServiceThread::start(name, self.clock.clone(), self.stop.signal(), follower) {
             // It ends with the process.
             Ok(thread) => thread.detach(),
@@ -96,6 +114,7 @@ pub fn lines(troubles: &Troubles) -> Vec<String> {
 struct Follower<E, L> {
     follows: Follows,
     topic: Arc<str>,
+    batched: bool,
     each: E,
     look: L,
     /// Not there before the first life, nor after a failure or a panic.
@@ -155,8 +174,10 @@ impl<E: FnMut(u32, Record<'_>), L: FnMut(&mut dyn Tail)> Follower<E, L> {
 
     fn open(&mut self) -> Result<Box<dyn Tail>, BusError> {
         let bus = &self.follows.bus;
-        let mut tail =
-            if self.next.is_empty() { bus.tail(&self.topic)? } else { bus.tail_from(&self.topic, &self.next)? };
+        let mut tail = match self.batched {
+            true => bus.tail_batched(&self.topic, &self.next)?,
+            false => bus.tail_from(&self.topic, &self.next)?,
+        };
         if self.was_open {
             // Whoever waits for the end that was marked before waits for this one, which is not earlier.
             tail.mark()?;

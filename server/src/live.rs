@@ -58,7 +58,7 @@ impl LiveView {
     /// Follows the topic on a thread of its own until told to stop.
     pub fn spawn(self: &Arc<Self>, follows: &Follows, topic: Arc<str>) {
         let view = self.clone();
-        follows.follow("live-executions", topic, move |_, record| view.take(&record), || {});
+        follows.follow_batched("live-executions", topic, move |_, record| view.take(&record));
     }
 
     /// What is known of one execution.

@@ -55,7 +55,7 @@ impl Default for SinkOptions {
             database: "petrel".into(),
             keep: KeepDays::FOREVER,
             own_ttl: Vec::new(),
-            flush_ms: 500,
+            flush_ms: 1_000,
             batch_rows_max: 20_000,
             batch_bytes_max: 32 << 20,
             waiting_bytes_max: 16 << 20,

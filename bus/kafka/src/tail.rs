@@ -47,12 +47,14 @@ struct Left {
 }
 
 impl KafkaTail {
-    /// From these offsets; a partition that has none from its beginning.
+    /// From these offsets; a partition that has none from its beginning. One that is `batched` is not woken for each
+    /// record.
     pub(crate) fn open(
         options: &KafkaOptions,
         questions: &Arc<Questions>,
         topic: &str,
         from: &[i64],
+        batched: bool,
     ) -> Result<Self, BusError> {
         let doing = format!("cannot follow {topic}");
         let begins = questions.of_all(topic, Which::Beginning)?;
@@ -69,7 +71,8 @@ impl KafkaTail {
         }
         let context = Context::new(format!("tail of {topic}"));
         let group = format!("petrel-tail-{}", options.instance_id);
-        let consumer: Result<BaseConsumer<Context>, _> = options.follower(&group).create_with_context(context);
+        let config = if batched { options.batching_follower(&group) } else { options.reader(&group) };
+        let consumer: Result<BaseConsumer<Context>, _> = config.create_with_context(context);
         let poller = consumer.and_then(Poller::new).map_err(|e| bus_error(&doing, &e))?;
         poller.consumer().assign(&list).map_err(|e| bus_error(&doing, &e))?;
         let grace = Duration::from_millis(options.tail_grace_ms);

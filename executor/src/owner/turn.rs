@@ -62,14 +62,15 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         })
     }
 
-    pub(super) fn message(&mut self, message: Message, known: Option<Known>, source: Source<'_>) {
+    /// Without a source it is told beside the log, by a worker of this release, which writes nothing that is given up.
+    pub(super) fn message(&mut self, message: Message, known: Option<Known>, source: Option<Source<'_>>) {
         let mut effects = self.ask(|owner| match message {
             Message::Request { subject, parameters } => owner.request(subject, parameters, known.as_ref()),
             Message::Cancel { by, .. } => owner.cancel(&by, known),
             Message::Report(about, report) => owner.report(&about, report, known),
         });
-        effects.retain(|effect| match effect {
-            Effect::GiveUp { id, code, detail } => {
+        effects.retain(|effect| match (effect, source) {
+            (Effect::GiveUp { id, code, detail }, Some(source)) => {
                 self.give_up(source, reason(id, code, detail));
                 false
             }
@@ -180,10 +181,11 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     fn start(&mut self, task: Task) {
         let globals = self.context.globals();
         let Some(beside) = globals.beside() else { return };
-        self.starts.push(match globals.resolve(&task.revision, &task.action) {
-            Resolution::Ready(action) => beside.start(task, action),
-            _ => beside.give_back(task, Note::new(code::REVISION_NOT_HERE, "its revision has gone")),
-        });
+        let action = match globals.resolve(&task.revision, &task.action) {
+            Resolution::Ready(action) => Ok(action),
+            _ => Err(Note::new(code::REVISION_NOT_HERE, "its revision has gone")),
+        };
+        self.starts.push(beside.start(self.context.partition(), task, action));
     }
 
     fn put(&mut self, execution: &Execution) -> Result<(), StateTooLarge> {

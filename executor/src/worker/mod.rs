@@ -1,7 +1,7 @@
 //! Workers: they claim tasks of one pool, run them, and tell the owners.
 //!
 //! `stage` claims on a thread of its own, from what `inputs` and `slots` tell it, and ends at once what needs no slot;
-//! `beside` takes what an owner in the same process starts; `attempt` runs what was claimed on the async runtime; `call`
+//! `beside` takes what an owner in the same process starts, and `told` what that owner is told of its end; `attempt` runs what was claimed on the async runtime; `call`
 //! is what they do; `follower` reads the owners' orders into `attempts`. What they decide is in
 //! [`petrel_execution::worker`].
 
@@ -17,6 +17,7 @@ mod slots;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -42,6 +43,7 @@ use report::Reporter;
 pub use slots::{Slot, Slots};
 use stage::STAGE;
 pub use stage::{ClaimStage, Claimed};
+pub use told::{Letter, Owner, Telling, Told};
 
 /// Most records that the claim stage fetches at once: with its slots full it keeps what it cannot claim in memory.
 const FETCH_RECORDS_MAX: usize = 512;

@@ -24,6 +24,7 @@ use super::call::{at_once, label};
 use super::inputs::WorkerInputs;
 use super::options::WorkerOptions;
 use super::slots::{Slot, Slots};
+use super::told::Owner;
 use crate::metrics::ExecutorMetrics;
 use crate::view::{ExecutorView, Resolution, ResolvedAction};
 
@@ -42,6 +43,8 @@ pub struct Claimed {
     pub slot: Option<Slot>,
     /// What its owner has said already.
     pub said: Remembered,
+    /// The owner beside this worker that started it.
+    pub owner: Option<Owner>,
 }
 
 /// A claim of the open transaction.
@@ -234,8 +237,8 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
         }
         for Open { task, action, claim_began_ms, waited_ms } in self.open.drain(..) {
             self.metrics.claimed(waited_ms);
-            let claimed =
-                Claimed { task, action, claim_began_ms, slot: self.slots.take(), said: Remembered::default() };
+            let (slot, said) = (self.slots.take(), Remembered::default());
+            let claimed = Claimed { task, action, claim_began_ms, slot, said, owner: None };
             // A worker that has stopped leaves the attempt to the lease.
             if self.pool.send(claimed).is_err() {
                 tracing::warn!("a claimed task came after the worker had stopped");

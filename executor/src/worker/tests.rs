@@ -16,6 +16,7 @@ use super::inputs::WorkerInputs;
 use super::options::WorkerOptions;
 use super::slots::Slots;
 use super::stage::{ClaimStage, Claimed};
+use super::told::Told;
 use crate::metrics::ExecutorMetrics;
 use crate::view::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
 
@@ -393,6 +394,7 @@ fn what_is_canceled_or_gone_in_the_step_that_starts_it_does_not_begin() {
     worker.slots.share_with_owners(1);
     let attempts = Arc::new(Attempts::new("w1".into()));
     let (sender, mut claims) = mpsc::unbounded_channel();
+    let told = Told::default();
     let neighbour = Neighbour {
         worker: "w1".into(),
         pool: "default".into(),
@@ -400,9 +402,9 @@ fn what_is_canceled_or_gone_in_the_step_that_starts_it_does_not_begin() {
         attempts: attempts.clone(),
         claims: sender.downgrade(),
     };
-    assert!(neighbour.look(BOOT_MS).is_none(), "it does not follow the orders yet");
+    assert!(neighbour.look(&told, BOOT_MS).is_none(), "it does not follow the orders yet");
     attempts.follow();
-    let beside = neighbour.look(BOOT_MS).unwrap();
+    let beside = neighbour.look(&told, BOOT_MS).unwrap();
     assert_eq!((beside.free_slots(), beside.worker(), beside.pool()), (1, "w1", "default"));
     let Resolution::Ready(action) = View.resolve("now", "demo.x") else { panic!("it is there") };
     let order = |token: i64| Order {
@@ -419,17 +421,17 @@ fn what_is_canceled_or_gone_in_the_step_that_starts_it_does_not_begin() {
         let claimed = claims.try_recv().unwrap();
         (claimed.said.grant, claimed.said.cancel, claimed.slot.is_some(), claimed.claim_began_ms)
     };
-    assert_eq!(started(beside.start(task("a", "now"), action.clone())), (true, false, true, BOOT_MS));
-    let mut canceled = beside.start(task("a", "now"), action.clone());
+    assert_eq!(started(beside.start(3, task("a", "now"), Ok(action.clone()))), (true, false, true, BOOT_MS));
+    let mut canceled = beside.start(3, task("a", "now"), Ok(action.clone()));
     canceled.cancel(&order(4));
     assert!(!started(canceled).1, "that order is for another attempt");
-    let mut canceled = beside.start(task("a", "now"), action);
+    let mut canceled = beside.start(3, task("a", "now"), Ok(action));
     canceled.cancel(&order(5));
     assert!(started(canceled).1);
     let gone = Note::new(code::REVISION_NOT_HERE, "gone");
-    assert!(!started(beside.give_back(task("a", "now"), gone)).2, "it takes no slot");
+    assert!(!started(beside.start(3, task("a", "now"), Err(gone))).2, "it takes no slot");
     worker.slots.close();
-    assert!(neighbour.look(BOOT_MS).is_none());
+    assert!(neighbour.look(&told, BOOT_MS).is_none());
     drop(sender);
-    assert!(neighbour.look(BOOT_MS).is_none());
+    assert!(neighbour.look(&told, BOOT_MS).is_none());
 }

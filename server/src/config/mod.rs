@@ -323,7 +323,7 @@ impl Default for Worker {
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { flush_ms: 500, batch_rows_max: 20_000, keep_days: KeepDays::default(), own_ttl: Vec::new() }
+        Self { flush_ms: 1_000, batch_rows_max: 20_000, keep_days: KeepDays::default(), own_ttl: Vec::new() }
     }
 }
 
