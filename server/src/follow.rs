@@ -11,6 +11,11 @@ use crate::world::rfc3339;
 /// How long to wait for records before looking whether to stop.
 const FOLLOW_WAIT: Duration = Duration::from_millis(100);
 
+/// Longest wait for a topic to be read to its end, in looks of [`READ_WAIT`].
+const LOOKS_MAX: u32 = 1_200;
+/// Longest wait for records of one look.
+const READ_WAIT: Duration = Duration::from_millis(50);
+
 /// What every follower of a process needs.
 #[derive(Clone)]
 pub struct Follows {
@@ -82,6 +87,22 @@ impl Follows {
             Err(error) => tracing::error!(%error, "no thread can be started"),
         }
     }
+}
+
+/// Hands out a topic from its beginning to the end that it has now; blocks.
+///
+/// # Errors
+/// If it cannot be read, or not within a minute.
+pub fn read_whole(bus: &dyn Bus, topic: &str, mut take: impl FnMut(u32, Record<'_>)) -> anyhow::Result<()> {
+    let mut tail = bus.tail(topic)?;
+    tail.mark()?;
+    for _ in 0..LOOKS_MAX {
+        tail.next(READ_WAIT, &mut take)?;
+        if tail.passed_mark() {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("{topic} was not read to its end within {:?}", READ_WAIT * LOOKS_MAX)
 }
 
 /// What is wrong, and since when, one a line.

@@ -13,16 +13,13 @@ use petrel_bus::{Bus, Clock, Output, Record, SoleWriteError, Troubles};
 use petrel_schemas::{Format, KvEntry, ProcessAlive, Topics, decode};
 
 use crate::api::{ApiError, App};
+use crate::follow::read_whole;
 use crate::format::{self, FORMAT_KEY, Told};
 use crate::presence;
 use crate::world::World;
 
 /// Name of the sole writer.
 const WRITER: &str = "format";
-/// Longest wait for the log to be read to its end, in looks of [`READ_WAIT`].
-const LOOKS_MAX: u32 = 1_200;
-/// Longest wait for records of one look.
-const READ_WAIT: Duration = Duration::from_millis(50);
 /// First and longest pause before the format is settled again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 /// Longest wait for a change of one's own to come back.
@@ -192,10 +189,8 @@ impl Upgrade {
 
 /// What the log tells at its end; blocks.
 fn read(bus: &dyn Bus, topic: &str) -> anyhow::Result<Option<Told>> {
-    let mut tail = bus.tail(topic)?;
-    tail.mark()?;
     let mut told = None;
-    let mut take = |_, record: Record<'_>| {
+    let take = |_, record: Record<'_>| {
         if record.key == Some(FORMAT_KEY.as_bytes()) {
             let value = record.value.map(decode::<KvEntry>).transpose();
             told = match value {
@@ -204,13 +199,8 @@ fn read(bus: &dyn Bus, topic: &str) -> anyhow::Result<Option<Told>> {
             };
         }
     };
-    for _ in 0..LOOKS_MAX {
-        tail.next(READ_WAIT, &mut take)?;
-        if tail.passed_mark() {
-            return Ok(told);
-        }
-    }
-    bail!("{topic} was not read to its end within {:?}", READ_WAIT * LOOKS_MAX)
+    read_whole(bus, topic, take)?;
+    Ok(told)
 }
 
 fn unavailable(error: anyhow::Error) -> ApiError {

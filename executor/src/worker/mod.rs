@@ -19,7 +19,7 @@ mod stage;
 mod tests;
 mod told;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use petrel_bus::{
@@ -107,7 +107,14 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
             claims: sender.downgrade(),
         };
         let stage: ClaimStage<G> = ClaimStage::new(&options, slots.clone(), sender, metrics.clone());
-        let inputs = Arc::new(Inputs { view: globals, slots: slots.clone(), attempts: attempts.clone() });
+        let stats = Arc::new(OnceLock::new());
+        let inputs = Inputs {
+            view: globals,
+            slots: slots.clone(),
+            attempts: attempts.clone(),
+            partitions: options.topics.task_partitions(),
+            stats: stats.clone(),
+        };
         let fetch_records_max = driver.fetch_records_max.min(FETCH_RECORDS_MAX);
         let driver = DriverOptions { fetch_records_max, ..driver };
         let session = SessionOptions {
@@ -125,7 +132,8 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
             metrics,
         };
         let pool = tokio::spawn(run_claims(claims, Arc::new(shared)));
-        let stage = spawn_stage(bus, stage, session, driver, inputs, clock);
+        let stage = spawn_stage(bus, stage, session, driver, Arc::new(inputs), clock);
+        stats.get_or_init(|| stage.stats().clone());
         Ok(WorkerHandle { stage, follower, slots, attempts, pool, options, neighbour })
     }
 }

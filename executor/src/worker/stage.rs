@@ -198,7 +198,7 @@ impl<G: ExecutorView> ClaimStage<G> {
         why: &str,
         context: &mut Context<'_, WorkerInputs<G>>,
     ) -> Result<(), NotYet> {
-        if context.blocked_ms() < patience_ms(self.decline_ms, task.declines) {
+        if context.blocked_ms() < patience_ms(self.decline_ms, task.declines, context.globals().workers) {
             return Err(NotYet(why.to_owned()));
         }
         self.decline(task, reason, context);

@@ -95,6 +95,7 @@ struct Worker {
     topics: Topics,
     blocked_ms: i64,
     following: bool,
+    workers: u32,
     attempts: Attempts,
     /// When it looked last at what was said.
     looked_ms: u64,
@@ -114,6 +115,7 @@ impl Worker {
             topics,
             blocked_ms: 0,
             following: true,
+            workers: 1,
             looked_ms: 0,
             attempts: Attempts::new("w1".into()),
         }
@@ -135,6 +137,7 @@ impl Worker {
             free_slots: self.slots.free(),
             following: self.following,
             said: self.attempts.said(self.looked_ms),
+            workers: self.workers,
             draining: self.slots.is_closed(),
             boot_ms: BOOT_MS,
         };
@@ -252,6 +255,11 @@ fn a_full_worker_waits_and_then_sends_elsewhere_what_stands_before_it() {
     assert_eq!(worker.step(&[now("b"), again(2)]).0, 2);
     worker.blocked_ms = 32_000;
     assert_eq!(worker.step(&[again(i32::MAX)]).0, 1);
+    // Each of the others is asked as soon as this one was.
+    worker.workers = 3;
+    worker.blocked_ms = 2_000;
+    assert_eq!(worker.step(&[again(2)]).0, 1);
+    assert_eq!(worker.step(&[again(3)]).0, 0);
     // One that has become free claims, however long they have stood there.
     worker.stage.committed();
     drop(worker.handed_over());

@@ -189,7 +189,7 @@ impl Rig {
     }
 
     /// Publishes without asking whether it compiles, as a newer release may.
-    async fn put(&self, packs: Vec<StoredPack>, bindings: Vec<TriggerBinding>) -> String {
+    pub(crate) async fn put(&self, packs: Vec<StoredPack>, bindings: Vec<TriggerBinding>) -> String {
         let mut blobs: Vec<String> = packs.iter().map(|pack| pack.hash().to_string()).collect();
         blobs.sort();
         let revision = petrel_catalog::Content::of(packs.clone()).hash().to_owned();
@@ -237,7 +237,7 @@ fn disk(rule: &str) -> Vec<PackFile> {
     ]
 }
 
-fn stored(files: Vec<PackFile>) -> StoredPack {
+pub(crate) fn stored(files: Vec<PackFile>) -> StoredPack {
     let blob = CatalogBlob { pack: "disk".to_owned(), content: archive::pack(&files).unwrap() };
     StoredPack::new(&archive::content_hash(&files).unwrap(), Arc::new(blob))
 }

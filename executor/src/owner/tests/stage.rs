@@ -145,6 +145,9 @@ fn what_cannot_be_read_is_a_dead_letter() {
         (Do::Request(1, "demo.missing", "now"), "dead no_such_action, failed"),
     ];
     check(&steps, Some("failed"));
+    // One that had to wait for its revision is told in the same way.
+    let later = [(Do::Request(1, "demo.missing", "later"), "delayed"), (Do::Arrive, "dead no_such_action, failed")];
+    check(&later, Some("failed"));
     let mut owner = Owner::new();
     owner.state.put(id(1).as_bytes(), b"damaged".to_vec()).unwrap();
     assert_eq!(owner.act(&Do::Claim(1, 1)), ["dead unreadable_state"]);

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Body, Catalog, StageBody, Turn};
 use crate::pack::{self, Known};
+use crate::product::MEMBERS;
 use crate::supervisor::{Action, Effect};
 use crate::world::World;
 
@@ -47,6 +48,7 @@ impl GlobalsSource<WorkerInputs<Known>> for Inputs {
             free_slots: self.slots.free(),
             following: self.attempts.is_following(),
             said: self.attempts.said(boot_ms(&*self.boot)),
+            workers: u32::try_from(MEMBERS).unwrap_or(u32::MAX),
             draining: self.slots.is_closed(),
             boot_ms: boot_ms(&*self.boot),
         };
