@@ -1,6 +1,7 @@
 //! Everything that a run has left on the log, decoded once for all checkers.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use petrel_audit::MemoryRow;
 use petrel_bus::sim::SimBus;
@@ -12,7 +13,7 @@ use petrel_schemas::{
 use serde_json::Value;
 
 use crate::pack::{self, ALERTS, CLUSTER, Facts, POOL};
-use crate::process::Role;
+use crate::process::Process;
 use crate::supervisor::Effect;
 use crate::world::World;
 
@@ -42,8 +43,10 @@ pub struct History {
     pub tasks: Vec<Task>,
     /// What workers started.
     pub effects: Vec<Effect>,
-    /// Workers to which nothing has happened.
-    pub unharmed: Vec<String>,
+    /// Until when nothing had happened to each process, in true milliseconds since the epoch.
+    pub unharmed_ms: BTreeMap<String, i64>,
+    /// When rows about status changes were written, by execution and number: true time, unlike that in them.
+    pub written_ms: BTreeMap<(String, i64), i64>,
     /// Records of the audit trail and dead letters: topic, partition, offset.
     pub audited: Vec<(String, u32, i64)>,
     /// Rows that the sinks have written.
@@ -70,11 +73,9 @@ impl History {
             let at = |(partition, record): (u32, OwnedRecord)| (topic.to_string(), partition, record.offset);
             history.audited.extend(world.bus.records(&topic).into_iter().map(at));
         }
-        if !world.all_faulted.get() {
-            let processes = world.processes.borrow();
-            let unharmed = processes.iter().filter(|p| p.role == Role::Worker && !p.faulted.get());
-            history.unharmed = unharmed.map(|p| p.name.clone()).collect();
-        }
+        let until_ms = |process: &Rc<Process>| process.harmed_ms.get().min(world.all_harmed_ms.get());
+        let processes = world.processes.borrow();
+        history.unharmed_ms = processes.iter().map(|p| (p.name.clone(), until_ms(p))).collect();
         history
     }
 
@@ -105,10 +106,11 @@ impl History {
                 self.requests.push(request);
             }
         }
-        for record in self.each(bus, &topics.audit(), AuditRecord::decode) {
+        for (written_ms, record) in self.each_when(bus, &topics.audit(), AuditRecord::decode) {
             match record {
                 AuditRecord::RuleMatched(row) => self.matches.push(row),
                 AuditRecord::ExecutionChanged(row) => {
+                    self.written_ms.insert((row.execution_id.clone(), row.sequence), written_ms);
                     self.changes.entry(row.execution_id.clone()).or_default().push(row);
                 }
                 AuditRecord::OutputCaptured(row) => {
@@ -131,13 +133,23 @@ impl History {
     }
 
     fn each<T>(&mut self, bus: &SimBus, topic: &str, read: impl Fn(&[u8]) -> Result<T, DecodeError>) -> Vec<T> {
+        self.each_when(bus, topic, read).into_iter().map(|(_, one)| one).collect()
+    }
+
+    /// Each with the instant at which it was written, in true milliseconds since the epoch.
+    fn each_when<T>(
+        &mut self,
+        bus: &SimBus,
+        topic: &str,
+        read: impl Fn(&[u8]) -> Result<T, DecodeError>,
+    ) -> Vec<(i64, T)> {
         if bus.partitions(topic).ok().flatten().is_none() {
             return Vec::new();
         }
         let mut all = Vec::new();
         for (partition, record) in bus.records(topic) {
             match read(record.value.as_deref().unwrap_or_default()) {
-                Ok(one) => all.push(one),
+                Ok(one) => all.push((record.timestamp_ms, one)),
                 Err(e) => self.unreadable.push(format!("{topic}/{partition} at {}: {e}", record.offset)),
             }
         }

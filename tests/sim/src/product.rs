@@ -80,7 +80,7 @@ pub fn populate(world: &Rc<World>, options: &Options) {
                 away_until_ms: Cell::new(i64::MIN),
                 armed: RefCell::default(),
                 learns_ms: Cell::new(i64::MAX),
-                faulted: Cell::new(false),
+                harmed_ms: Cell::new(i64::MAX),
             });
         }
     }
