@@ -40,6 +40,7 @@ macro_rules! conformance {
             pressure::blocked_records_wait_in_order,
             pressure::what_is_assigned_meanwhile_leaves_nothing_paused,
             pressure::silence_is_not_taken_for_granted,
+            pressure::what_an_open_transaction_hides_is_no_silence,
             retention::an_offset_out_of_range_halts_that_partition_alone,
             state::the_changelog_is_on_the_inputs_partition,
             state::timers_fire_once_across_a_takeover,

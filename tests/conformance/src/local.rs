@@ -79,6 +79,11 @@ impl BusUnderTest for LocalUnderTest {
         bus.forget_offsets(group).expect("the log forgets");
     }
 
+    /// A batch is written when it is committed.
+    fn holds_readers_back(&self) -> bool {
+        false
+    }
+
     fn short_retention_ms(&self) -> Option<i64> {
         Some(60_000)
     }
