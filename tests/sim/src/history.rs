@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use petrel_audit::MemoryRow;
 use petrel_bus::sim::SimBus;
-use petrel_bus::{Bus, OwnedRecord};
+use petrel_bus::{Bus, Clock, OwnedRecord};
 use petrel_schemas::{
     ActionRequest, AuditRecord, DeadLetter, DecodeError, EventId, ExecutionChanged, OutputCaptured, RequestsRecord,
     RuleMatched, Task, TriggerEvent, decode,
@@ -13,7 +13,7 @@ use petrel_schemas::{
 use serde_json::Value;
 
 use crate::pack::{self, ALERTS, CLUSTER, Facts, POOL};
-use crate::process::Process;
+use crate::process::{Process, Role};
 use crate::supervisor::Effect;
 use crate::world::World;
 
@@ -29,6 +29,8 @@ pub struct Sent {
 /// What is on the log, and what happened to the world.
 #[derive(Debug, Default)]
 pub struct History {
+    /// When it was looked at, by the slowest clock of an owner, in milliseconds since the epoch.
+    pub owners_ms: i64,
     /// Records of the bound topic and of `petrel.triggers`.
     pub sent: Vec<Sent>,
     /// Requests, in the order of their partitions.
@@ -75,6 +77,8 @@ impl History {
         }
         let until_ms = |process: &Rc<Process>| process.harmed_ms.get().min(world.all_harmed_ms.get());
         let processes = world.processes.borrow();
+        let owners = processes.iter().filter(|process| process.role == Role::Owner);
+        history.owners_ms = owners.map(|process| process.clock.now_ms()).min().unwrap_or(i64::MAX);
         history.unharmed_ms = processes.iter().map(|p| (p.name.clone(), until_ms(p))).collect();
         history
     }

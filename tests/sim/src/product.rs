@@ -28,6 +28,8 @@ use crate::world::World;
 pub const MEMBERS: usize = 2;
 /// Length of a lease, in milliseconds: longer than a session.
 pub const LEASE_MS: i64 = 12_000;
+/// How long a task may wait for a worker, in milliseconds: longer than a lease, shorter than some workers stay away.
+pub const SCHEDULE_TO_START_MS: i64 = 25_000;
 /// Slots of a worker: few, so that it is full now and then.
 const SLOTS: usize = 3;
 /// Furthest that a clock jumps, in milliseconds.
@@ -171,6 +173,8 @@ fn owner(
 ) -> OwnerBody {
     let mut options = OwnerOptions::new(pack::topics(), TASK_PARTITIONS);
     options.limits.lease_ms = LEASE_MS;
+    options.limits.schedule_to_start_ms = SCHEDULE_TO_START_MS;
+    options.limits.pools.push(pack::DESERTED_POOL.into());
     let (worker, neighbour) = worker.unzip();
     if let Some(neighbour) = &neighbour {
         neighbour.slots.share_with_owners(1);
