@@ -24,6 +24,8 @@ pub struct Sent {
     pub at: (String, u32, i64),
     /// The event, if it is one that can be used.
     pub event: Option<(String, Facts)>,
+    /// When it was sent, in true milliseconds since the epoch.
+    pub sent_ms: i64,
 }
 
 /// What is on the log, and what happened to the world.
@@ -35,6 +37,10 @@ pub struct History {
     pub sent: Vec<Sent>,
     /// Requests, in the order of their partitions.
     pub requests: Vec<ActionRequest>,
+    /// When an event led to a request for the first time, in true milliseconds since the epoch.
+    pub decided_ms: BTreeMap<String, i64>,
+    /// Until when nothing had happened that holds up rules, in true milliseconds since the epoch.
+    pub rules_unharmed_ms: i64,
     /// Rows about matches.
     pub matches: Vec<RuleMatched>,
     /// Rows about status changes, of each execution in the order in which they were written.
@@ -78,6 +84,8 @@ impl History {
         let until_ms = |process: &Rc<Process>| process.harmed_ms.get().min(world.all_harmed_ms.get());
         let processes = world.processes.borrow();
         let owners = processes.iter().filter(|process| process.role == Role::Owner);
+        let rules = processes.iter().filter(|process| process.role == Role::Rules);
+        history.rules_unharmed_ms = rules.map(until_ms).chain([world.held_back_ms.get()]).min().unwrap_or(i64::MIN);
         history.owners_ms = owners.map(|process| process.clock.now_ms()).min().unwrap_or(i64::MAX);
         history.unharmed_ms = processes.iter().map(|p| (p.name.clone(), until_ms(p))).collect();
         history
@@ -89,7 +97,11 @@ impl History {
                 let id = EventId::of_record(CLUSTER, ALERTS, partition, record.offset, record.timestamp_ms);
                 (id.as_str().to_owned(), facts)
             });
-            self.sent.push(Sent { at: (ALERTS.to_owned(), partition, record.offset), event });
+            self.sent.push(Sent {
+                at: (ALERTS.to_owned(), partition, record.offset),
+                event,
+                sent_ms: record.timestamp_ms,
+            });
         }
         let name = pack::topics().triggers();
         for (partition, record) in bus.records(&name) {
@@ -97,16 +109,24 @@ impl History {
             if let Some(event) = event.as_ref().filter(|e| e.trigger == pack::TIMER) {
                 self.ticks.push(event.occurred_at_ms);
             }
+            let event = event.filter(|e| e.trigger != pack::UNKNOWN_TRIGGER);
             let event = event.map(|e| (e.event_id, Facts { trigger: e.trigger, used_pct: 0.0 }));
-            self.sent.push(Sent { at: (name.to_string(), partition, record.offset), event });
+            self.sent.push(Sent {
+                at: (name.to_string(), partition, record.offset),
+                event,
+                sent_ms: record.timestamp_ms,
+            });
         }
         self.ticks.sort_unstable();
     }
 
     fn read_executions(&mut self, bus: &SimBus) {
         let topics = pack::topics();
-        for record in self.each(bus, &topics.requests(), RequestsRecord::decode) {
+        for (written_ms, record) in self.each_when(bus, &topics.requests(), RequestsRecord::decode) {
             if let RequestsRecord::ActionRequest(request) = record {
+                let event = request.event_id.clone().unwrap_or_default();
+                let first_ms = self.decided_ms.entry(event).or_insert(written_ms);
+                *first_ms = written_ms.min(*first_ms);
                 self.requests.push(request);
             }
         }

@@ -26,6 +26,8 @@ pub const ALERTS: &str = "monitoring.alerts";
 pub const ALERT_PARTITIONS: u32 = 2;
 /// Name of the cluster, as the simulated log gives it.
 pub const CLUSTER: &str = "sim";
+/// Reference of a trigger that no revision has.
+pub const UNKNOWN_TRIGGER: &str = "sim.unknown";
 /// Reference of the interval trigger.
 pub const TIMER: &str = "sim.tick";
 /// Its interval, in milliseconds.

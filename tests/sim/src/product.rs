@@ -32,11 +32,11 @@ pub const LEASE_MS: i64 = 12_000;
 pub const SCHEDULE_TO_START_MS: i64 = 25_000;
 /// Slots of a worker: few, so that it is full now and then.
 const SLOTS: usize = 3;
-/// Furthest that a clock jumps, in milliseconds.
-const JUMP_MS: i64 = 3_600_000;
-/// As far as the clock of the timers may jump: a timer goes by the clock, so that what it fired early
-/// it does not fire again.
-const TIMER_JUMP_MS: i64 = 20_000;
+/// Furthest that a clock jumps, in milliseconds: between two of them still less than owners remember ids, an hour.
+const JUMP_MS: i64 = 1_700_000;
+/// As far as the clock may jump of whoever waits by it: of the timers, for what one fired early it does not fire
+/// again, and of the rules, which wait for an unknown trigger.
+const WAITING_JUMP_MS: i64 = 20_000;
 
 /// The roles, in the order of the processes.
 pub const ROLES: [Role; 5] = [Role::Rules, Role::Timers, Role::Owner, Role::Worker, Role::Sink];
@@ -45,7 +45,7 @@ pub const ROLES: [Role; 5] = [Role::Rules, Role::Timers, Role::Owner, Role::Work
 pub fn targets() -> Vec<Target> {
     let of = |role: &Role| Target {
         has_driver: *role != Role::Sink,
-        jump_ms_max: if *role == Role::Timers { TIMER_JUMP_MS } else { JUMP_MS },
+        jump_ms_max: if matches!(role, Role::Timers | Role::Rules) { WAITING_JUMP_MS } else { JUMP_MS },
     };
     ROLES.iter().flat_map(|role| std::iter::repeat_n(of(role), MEMBERS)).collect()
 }

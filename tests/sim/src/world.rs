@@ -63,6 +63,8 @@ pub struct World {
     sent: RefCell<Vec<Output>>,
     /// When the first fault happened that concerns everybody, in true milliseconds since the epoch.
     pub all_harmed_ms: Cell<i64>,
+    /// When a transaction was left open for the first time, in true milliseconds since the epoch.
+    pub held_back_ms: Cell<i64>,
     /// Whether the log has forgotten what the sinks have written.
     pub sinks_forgotten: Cell<bool>,
     depth: Cell<usize>,
@@ -90,6 +92,7 @@ impl World {
             script: RefCell::new(script),
             sent: RefCell::default(),
             all_harmed_ms: Cell::new(i64::MAX),
+            held_back_ms: Cell::new(i64::MAX),
             sinks_forgotten: Cell::new(false),
             depth: Cell::new(0),
             calm: Cell::new(false),
@@ -363,17 +366,11 @@ impl World {
                 Output::keyed(&ALERTS.into(), host.as_bytes(), json.into_bytes())
             }
             Event::Report { id } => {
-                let trigger = TriggerEvent {
-                    event_id: id.clone(),
-                    trigger: "sim.report".to_owned(),
-                    occurred_at_ms: self.clock.now_ms(),
-                    payload: "{}".to_owned(),
-                    source: event::SOURCE_HTTP.to_owned(),
-                };
-                let output = event::output(&topics.triggers(), None, &trigger);
+                let output = self.over_http(id, "sim.report");
                 self.sent.borrow_mut().push(output.clone());
                 output
             }
+            Event::Unknown { id } => self.over_http(id, pack::UNKNOWN_TRIGGER),
             Event::Cancel => match self.cancel() {
                 Some(output) => output,
                 None => return true,
@@ -384,6 +381,17 @@ impl World {
             }
         };
         self.bus.publish(vec![output]).wait().is_ok()
+    }
+
+    fn over_http(&self, id: &str, trigger: &str) -> Output {
+        let trigger = TriggerEvent {
+            event_id: id.to_owned(),
+            trigger: trigger.to_owned(),
+            occurred_at_ms: self.clock.now_ms(),
+            payload: "{}".to_owned(),
+            source: event::SOURCE_HTTP.to_owned(),
+        };
+        event::output(&pack::topics().triggers(), None, &trigger)
     }
 
     /// Somebody cancels an execution that was asked for.
@@ -420,6 +428,7 @@ impl World {
 
     /// A publisher dies with records of any topic in an open transaction.
     fn leave_open(&self) {
+        self.held_back_ms.set(self.held_back_ms.get().min(self.clock.now_ms()));
         let topics = pack::topics();
         let of = [topics.triggers(), topics.requests(), topics.results(), topics.audit(), ALERTS.into()];
         let topic = self.rng.borrow_mut().pick(&of).clone();
