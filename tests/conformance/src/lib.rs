@@ -38,6 +38,7 @@ macro_rules! conformance {
             follow::a_follower_whose_partitions_differ_is_refused,
             groups::a_topic_that_appears_later_is_read,
             pressure::blocked_records_wait_in_order,
+            pressure::a_blocked_topic_holds_up_no_other,
             pressure::what_is_assigned_meanwhile_leaves_nothing_paused,
             pressure::silence_is_not_taken_for_granted,
             pressure::what_an_open_transaction_hides_is_no_silence,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use petrel_bus::{Output, SessionOptions, StageStats, TopicPartition};
+use petrel_bus::{InputTopic, Output, SessionOptions, StageStats, TopicPartition};
 
 use super::atomicity::{assigned, session};
 use crate::harness::BusUnderTest;
@@ -37,6 +37,32 @@ pub fn blocked_records_wait_in_order<B: BusUnderTest>(under: &B) {
     world.run_until("reading goes on", &mut [&mut driver], || world.output_count() == 10).unwrap();
     driver.finish().unwrap();
     world.check_exactly_once(&["in"]);
+}
+
+/// What blocks one topic's partition holds up no other topic's of the same number.
+pub fn a_blocked_topic_holds_up_no_other<B: BusUnderTest>(under: &B) {
+    let mut world = World::new(under, "apart", 1);
+    world.ensure(&[("more", 1, false)]);
+    let with = Some(world.topic("in"));
+    world.topics.inputs.push(InputTopic { with, ..from_beginning(&world.topic("more")) });
+    world.settings.set(Settings { closed: true, ..Settings::default() });
+    let stats = Arc::new(StageStats::default());
+    let mut stage = world.stage();
+    for (done, blocks, other) in [(0, "in", "more"), (3, "more", "in")] {
+        let mut driver = world.driver_with_stats(&mut stage, "m", stats.clone());
+        world.publish(blocks, &[("a", "wait"), ("a", "1")]);
+        world.run_until("what blocks", &mut [&mut driver], || stats.blocked().len() == 1).unwrap();
+        assert_eq!(stats.blocked()[0].at.topic, world.topic(blocks));
+        world.publish(other, &[("a", "2")]);
+        world.run_until("the other topic", &mut [&mut driver], || world.output_count() == done + 1).unwrap();
+        drop(driver);
+        world.settings.set(Settings::default());
+        let mut driver = world.driver_with_stats(&mut stage, "m", stats.clone());
+        world.run_until("what was blocked", &mut [&mut driver], || world.output_count() == done + 3).unwrap();
+        driver.finish().unwrap();
+        world.settings.set(Settings { closed: true, ..Settings::default() });
+    }
+    world.check_exactly_once(&["in", "more"]);
 }
 
 /// A topic whose partitions come while another's of the same numbers are blocked, and freed at once:
