@@ -117,6 +117,7 @@ impl Orders {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::ORDERS_MAX;
 
     fn order(n: i64, what: &str, start_by_ms: i64) -> Order {
         Order {
@@ -150,6 +151,17 @@ mod tests {
         assert_eq!(orders.len(), 1, "the others may not be started any more");
         orders.remember(&order(201, "cancel", 300), 301);
         assert!(orders.is_empty());
+    }
+
+    #[test]
+    fn a_hundred_thousand_cancels_at_once_are_remembered() {
+        let mut orders = Orders::new(ORDERS_MAX);
+        for n in 0..100_000 {
+            orders.remember(&order(n, "cancel", 1_000), 0);
+        }
+        let said = orders.said();
+        let lost = (0..100_000).filter(|n| !said.of("e", *n).cancel || taken(&mut orders, *n) != (true, false));
+        assert_eq!(lost.count(), 0);
     }
 
     #[test]

@@ -71,6 +71,18 @@ async fn two_processes_that_apply_at_once_drop_nothing_of_each_other() {
     let state = rig.world.catalog().state();
     let head = state.head().unwrap().clone();
     let packs = &state.revisions()[&head.revision].packs;
+    // Nor did any apply in between take back what the other process had applied before.
+    let mut applied = BTreeMap::new();
+    let history = head.history.iter().rev().chain([&head.revision]);
+    for packs in history.filter_map(|revision| state.revisions().get(revision)).map(|revision| &revision.packs) {
+        let versions: BTreeMap<&str, usize> = packs
+            .iter()
+            .map(|pack| pack.split_once(" 1.0.").map(|(name, n)| (name, n.parse().unwrap())).unwrap())
+            .collect();
+        let is_taken_back = |(name, before): (&&str, &usize)| versions.get(*name).is_none_or(|now| now < before);
+        assert!(!applied.iter().any(is_taken_back), "{versions:?} came after {applied:?}");
+        applied = versions;
+    }
     let last = ROUNDS - 1;
     assert_eq!(*packs, [format!("ours 1.0.{last}"), format!("theirs 1.0.{last}")]);
     // A binding stands from the first apply of its trigger, and each trigger has one.

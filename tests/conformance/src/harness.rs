@@ -41,6 +41,12 @@ pub trait BusUnderTest {
         None
     }
 
+    /// Whether records of an open transaction have their place in the log already, so that readers of committed
+    /// records wait before them until it ends.
+    fn holds_readers_back(&self) -> bool {
+        true
+    }
+
     /// Whether nothing happens while a test waits: a transaction that is open stays open.
     fn stands_still(&self) -> bool {
         false

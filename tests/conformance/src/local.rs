@@ -84,6 +84,11 @@ impl BusUnderTest for LocalUnderTest {
         bus.delete_topic(topic).expect("the topic is deleted");
     }
 
+    /// A batch is written when it is committed.
+    fn holds_readers_back(&self) -> bool {
+        false
+    }
+
     fn short_retention_ms(&self) -> Option<i64> {
         Some(60_000)
     }

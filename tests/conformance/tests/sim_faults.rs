@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_bus::sim::{CommitFault, ProcessClock};
-use petrel_bus::{Clock, Driver, DriverError};
+use petrel_bus::{Clock, Driver, DriverError, Output};
 use petrel_conformance_tests::{BusUnderTest, CountStage, Settings, SimUnderTest, World};
 
 /// A world whose drivers commit only when told to, by a rebalance or a change of inputs.
@@ -179,6 +179,35 @@ fn a_silence_that_was_set_by_a_clock_that_was_ahead_ends_in_time() {
         assert!(under.clock.now_ms() - began_ms < 61_000, "its longest silence is a minute, not an hour");
     }
     assert!(under.clock.now_ms() - began_ms >= 60_000, "nor is it shorter");
+}
+
+/// However many silences are overdue, and for however long: waiting for what may still be heard is free.
+#[test]
+fn overdue_silences_write_nothing_while_the_input_is_held_back() {
+    let under = SimUnderTest::fresh().unwrap();
+    let world = World::new(&under, "overdue", 1);
+    let keys: Vec<String> = (0..100).map(|n| format!("k{n}")).collect();
+    let mut stage = world.stage();
+    let mut driver = world.driver(&mut stage, "a");
+    world.publish("in", &keys.iter().map(|key| (&**key, "silence 1000")).collect::<Vec<_>>());
+    world.run_until("the outputs", &mut [&mut driver], || world.output_count() == 100).unwrap();
+    settle(&mut driver);
+    under.bus.leave_open("dead", vec![Output::keyed(&world.topic("in"), "k0", b"never".to_vec())]).unwrap();
+    let changelog = || under.bus.records(&world.topic("state")).len();
+    let before = changelog();
+    under.clock.advance(1_001);
+    for _ in 0..100 {
+        assert!(!driver.tick().unwrap().committed, "there is nothing to commit");
+        under.clock.advance(50);
+    }
+    assert_eq!((changelog(), world.output_count()), (before, 100));
+    // The broker ends the transaction: now it is known that nothing was said.
+    world
+        .run_until("all timers", &mut [&mut driver], || {
+            under.clock.advance(50);
+            world.output_count() == 200
+        })
+        .unwrap();
 }
 
 #[test]

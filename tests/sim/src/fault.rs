@@ -52,6 +52,11 @@ impl FaultKind {
         Self::Unreachable,
     ];
 
+    /// Whether it happens to one process; the others happen to the log.
+    pub fn is_of_a_process(self) -> bool {
+        !matches!(self, Self::Duplicate | Self::Revision | Self::HangingTransaction | Self::Unreachable)
+    }
+
     /// Whether it is one of a commit, and happens only there.
     pub fn is_of_commit(self) -> bool {
         matches!(self, Self::Ambiguous | Self::DelayedEnd)

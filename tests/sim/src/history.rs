@@ -1,10 +1,11 @@
 //! Everything that a run has left on the log, decoded once for all checkers.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use petrel_audit::MemoryRow;
 use petrel_bus::sim::SimBus;
-use petrel_bus::{Bus, OwnedRecord};
+use petrel_bus::{Bus, Clock, OwnedRecord};
 use petrel_schemas::{
     ActionRequest, AuditRecord, DeadLetter, DecodeError, EventId, ExecutionChanged, OutputCaptured, RequestsRecord,
     RuleMatched, Task, TriggerEvent, decode,
@@ -12,7 +13,7 @@ use petrel_schemas::{
 use serde_json::Value;
 
 use crate::pack::{self, ALERTS, CLUSTER, Facts, POOL};
-use crate::process::Role;
+use crate::process::{Process, Role};
 use crate::supervisor::Effect;
 use crate::world::World;
 
@@ -23,15 +24,23 @@ pub struct Sent {
     pub at: (String, u32, i64),
     /// The event, if it is one that can be used.
     pub event: Option<(String, Facts)>,
+    /// When it was sent, in true milliseconds since the epoch.
+    pub sent_ms: i64,
 }
 
 /// What is on the log, and what happened to the world.
 #[derive(Debug, Default)]
 pub struct History {
+    /// When it was looked at, by the slowest clock of an owner, in milliseconds since the epoch.
+    pub owners_ms: i64,
     /// Records of the bound topic and of `petrel.triggers`.
     pub sent: Vec<Sent>,
     /// Requests, in the order of their partitions.
     pub requests: Vec<ActionRequest>,
+    /// When an event led to a request for the first time, in true milliseconds since the epoch.
+    pub decided_ms: BTreeMap<String, i64>,
+    /// Until when nothing had happened that holds up rules, in true milliseconds since the epoch.
+    pub rules_unharmed_ms: i64,
     /// Rows about matches.
     pub matches: Vec<RuleMatched>,
     /// Rows about status changes, of each execution in the order in which they were written.
@@ -42,8 +51,10 @@ pub struct History {
     pub tasks: Vec<Task>,
     /// What workers started.
     pub effects: Vec<Effect>,
-    /// Workers to which nothing has happened.
-    pub unharmed: Vec<String>,
+    /// Until when nothing had happened to each process, in true milliseconds since the epoch.
+    pub unharmed_ms: BTreeMap<String, i64>,
+    /// When rows about status changes were written, by execution and number: true time, unlike that in them.
+    pub written_ms: BTreeMap<(String, i64), i64>,
     /// Records of the audit trail and dead letters: topic, partition, offset.
     pub audited: Vec<(String, u32, i64)>,
     /// Rows that the sinks have written.
@@ -70,11 +81,13 @@ impl History {
             let at = |(partition, record): (u32, OwnedRecord)| (topic.to_string(), partition, record.offset);
             history.audited.extend(world.bus.records(&topic).into_iter().map(at));
         }
-        if !world.all_faulted.get() {
-            let processes = world.processes.borrow();
-            let unharmed = processes.iter().filter(|p| p.role == Role::Worker && !p.faulted.get());
-            history.unharmed = unharmed.map(|p| p.name.clone()).collect();
-        }
+        let until_ms = |process: &Rc<Process>| process.harmed_ms.get().min(world.all_harmed_ms.get());
+        let processes = world.processes.borrow();
+        let owners = processes.iter().filter(|process| process.role == Role::Owner);
+        let rules = processes.iter().filter(|process| process.role == Role::Rules);
+        history.rules_unharmed_ms = rules.map(until_ms).chain([world.held_back_ms.get()]).min().unwrap_or(i64::MIN);
+        history.owners_ms = owners.map(|process| process.clock.now_ms()).min().unwrap_or(i64::MAX);
+        history.unharmed_ms = processes.iter().map(|p| (p.name.clone(), until_ms(p))).collect();
         history
     }
 
@@ -84,7 +97,11 @@ impl History {
                 let id = EventId::of_record(CLUSTER, ALERTS, partition, record.offset, record.timestamp_ms);
                 (id.as_str().to_owned(), facts)
             });
-            self.sent.push(Sent { at: (ALERTS.to_owned(), partition, record.offset), event });
+            self.sent.push(Sent {
+                at: (ALERTS.to_owned(), partition, record.offset),
+                event,
+                sent_ms: record.timestamp_ms,
+            });
         }
         let name = pack::topics().triggers();
         for (partition, record) in bus.records(&name) {
@@ -92,23 +109,32 @@ impl History {
             if let Some(event) = event.as_ref().filter(|e| e.trigger == pack::TIMER) {
                 self.ticks.push(event.occurred_at_ms);
             }
+            let event = event.filter(|e| e.trigger != pack::UNKNOWN_TRIGGER);
             let event = event.map(|e| (e.event_id, Facts { trigger: e.trigger, used_pct: 0.0 }));
-            self.sent.push(Sent { at: (name.to_string(), partition, record.offset), event });
+            self.sent.push(Sent {
+                at: (name.to_string(), partition, record.offset),
+                event,
+                sent_ms: record.timestamp_ms,
+            });
         }
         self.ticks.sort_unstable();
     }
 
     fn read_executions(&mut self, bus: &SimBus) {
         let topics = pack::topics();
-        for record in self.each(bus, &topics.requests(), RequestsRecord::decode) {
+        for (written_ms, record) in self.each_when(bus, &topics.requests(), RequestsRecord::decode) {
             if let RequestsRecord::ActionRequest(request) = record {
+                let event = request.event_id.clone().unwrap_or_default();
+                let first_ms = self.decided_ms.entry(event).or_insert(written_ms);
+                *first_ms = written_ms.min(*first_ms);
                 self.requests.push(request);
             }
         }
-        for record in self.each(bus, &topics.audit(), AuditRecord::decode) {
+        for (written_ms, record) in self.each_when(bus, &topics.audit(), AuditRecord::decode) {
             match record {
                 AuditRecord::RuleMatched(row) => self.matches.push(row),
                 AuditRecord::ExecutionChanged(row) => {
+                    self.written_ms.insert((row.execution_id.clone(), row.sequence), written_ms);
                     self.changes.entry(row.execution_id.clone()).or_default().push(row);
                 }
                 AuditRecord::OutputCaptured(row) => {
@@ -131,13 +157,23 @@ impl History {
     }
 
     fn each<T>(&mut self, bus: &SimBus, topic: &str, read: impl Fn(&[u8]) -> Result<T, DecodeError>) -> Vec<T> {
+        self.each_when(bus, topic, read).into_iter().map(|(_, one)| one).collect()
+    }
+
+    /// Each with the instant at which it was written, in true milliseconds since the epoch.
+    fn each_when<T>(
+        &mut self,
+        bus: &SimBus,
+        topic: &str,
+        read: impl Fn(&[u8]) -> Result<T, DecodeError>,
+    ) -> Vec<(i64, T)> {
         if bus.partitions(topic).ok().flatten().is_none() {
             return Vec::new();
         }
         let mut all = Vec::new();
         for (partition, record) in bus.records(topic) {
             match read(record.value.as_deref().unwrap_or_default()) {
-                Ok(one) => all.push(one),
+                Ok(one) => all.push((record.timestamp_ms, one)),
                 Err(e) => self.unreadable.push(format!("{topic}/{partition} at {}: {e}", record.offset)),
             }
         }

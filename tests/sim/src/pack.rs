@@ -16,6 +16,8 @@ pub const PARTITIONS: u32 = 3;
 pub const TASK_PARTITIONS: u32 = 4;
 /// The pool of all workers.
 pub const POOL: &str = "default";
+/// A pool without workers.
+pub const DESERTED_POOL: &str = "deserted";
 /// The action that runs at most once.
 pub const AT_MOST_ONCE: &str = "sim.page";
 /// The bound topic.
@@ -24,6 +26,8 @@ pub const ALERTS: &str = "monitoring.alerts";
 pub const ALERT_PARTITIONS: u32 = 2;
 /// Name of the cluster, as the simulated log gives it.
 pub const CLUSTER: &str = "sim";
+/// Reference of a trigger that no revision has.
+pub const UNKNOWN_TRIGGER: &str = "sim.unknown";
 /// Reference of the interval trigger.
 pub const TIMER: &str = "sim.tick";
 /// Its interval, in milliseconds.
@@ -43,7 +47,7 @@ pub fn topic_specs() -> Vec<TopicSpec> {
         retention_ms: None,
         delete_retention_ms: compacted.then_some(SimOptions::default().delete_retention_ms),
     };
-    let own = topics().all(&[POOL]).into_iter();
+    let own = topics().all(&[POOL, DESERTED_POOL]).into_iter();
     let own = own.map(|topic| spec(topic.name, topic.partitions, topic.cleanup == Cleanup::Compact));
     own.chain([spec(ALERTS.into(), ALERT_PARTITIONS, false)]).collect()
 }
@@ -84,14 +88,15 @@ const PAGE: RuleOracle = rule("sim.alert", "sim.page", 97.0, 0, "sim.page");
 const PAGE_AND_NOTE: RuleOracle = rule("sim.alert", "sim.page", 97.0, 1, "sim.note");
 const WARN: RuleOracle = rule("sim.alert", "sim.warn", 80.0, 0, "sim.note");
 const REPORT: RuleOracle = rule("sim.report", "sim.report", -1.0, 0, "sim.clean");
+const STRAY: RuleOracle = rule("sim.report", "sim.stray", -1.0, 0, "sim.stray");
 const BEAT: RuleOracle = rule(TIMER, "sim.beat", -1.0, 0, "sim.note");
 
 /// The rules of each revision, in the order in which they can be applied.
 const REVISIONS: [&[&RuleOracle]; 4] = [
-    &[&CLEAN, &PAGE, &REPORT, &BEAT],
-    &[&CLEAN, &PAGE, &WARN, &REPORT, &BEAT],
-    &[&CLEAN_EARLIER, &PAGE, &PAGE_AND_NOTE, &WARN, &REPORT, &BEAT],
-    &[&CLEAN_EARLIER, &PAGE, &REPORT, &BEAT],
+    &[&CLEAN, &PAGE, &REPORT, &STRAY, &BEAT],
+    &[&CLEAN, &PAGE, &WARN, &REPORT, &STRAY, &BEAT],
+    &[&CLEAN_EARLIER, &PAGE, &PAGE_AND_NOTE, &WARN, &REPORT, &STRAY, &BEAT],
+    &[&CLEAN_EARLIER, &PAGE, &REPORT, &STRAY, &BEAT],
 ];
 
 /// What a revision must ask for because of an event.
@@ -197,13 +202,15 @@ fn source(number: usize) -> PackSource {
         ("triggers/tick.yaml".into(), "name: tick\nsource: { interval: { every: 5s, catch_up: all } }\n".into()),
     ];
     let command = "runner: command\ncommand: [\"true\"]\ntimeout: 15s\n";
-    for (name, runner, delivery) in [
-        ("clean", command, "at_least_once"),
-        ("page", command, "at_most_once"),
-        ("note", "runner: noop\n", "at_least_once"),
+    for (name, runner, delivery, pool) in [
+        ("clean", command, "at_least_once", POOL),
+        ("page", command, "at_most_once", POOL),
+        ("note", "runner: noop\n", "at_least_once", POOL),
+        ("stray", command, "at_least_once", DESERTED_POOL),
     ] {
         let text = format!(
-            "name: {name}\n{runner}parameters:\n  host: {{ type: string, default: none }}\ndelivery: {delivery}\n"
+            "name: {name}\n{runner}pool: {pool}\nparameters:\n  host: {{ type: string, default: none }}\n\
+             delivery: {delivery}\n"
         );
         files.push((format!("actions/{name}.yaml"), text));
     }

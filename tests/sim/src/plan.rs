@@ -26,6 +26,11 @@ pub enum Event {
         /// The id.
         id: String,
     },
+    /// An event over HTTP of a trigger that no revision has, with an id of the client's.
+    Unknown {
+        /// The id.
+        id: String,
+    },
     /// Somebody cancels an execution.
     Cancel,
     /// A record that nobody can use.
@@ -110,6 +115,7 @@ fn event(n: usize, rng: &mut Rng) -> Event {
         },
         1 => Event::Cancel,
         2..=4 => Event::Report { id: format!("report-{n}") },
+        5 => Event::Unknown { id: format!("unknown-{n}") },
         _ => {
             // Most of them lead to something.
             let least = if rng.percent(80) { 81 } else { 0 };

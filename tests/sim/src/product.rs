@@ -28,13 +28,15 @@ use crate::world::World;
 pub const MEMBERS: usize = 2;
 /// Length of a lease, in milliseconds: longer than a session.
 pub const LEASE_MS: i64 = 12_000;
+/// How long a task may wait for a worker, in milliseconds: longer than a lease, shorter than some workers stay away.
+pub const SCHEDULE_TO_START_MS: i64 = 25_000;
 /// Slots of a worker: few, so that it is full now and then.
 const SLOTS: usize = 3;
-/// Furthest that a clock jumps, in milliseconds.
-const JUMP_MS: i64 = 3_600_000;
-/// As far as the clock of the timers may jump: a timer goes by the clock, so that what it fired early
-/// it does not fire again.
-const TIMER_JUMP_MS: i64 = 20_000;
+/// Furthest that a clock jumps, in milliseconds: between two of them still less than owners remember ids, an hour.
+const JUMP_MS: i64 = 1_700_000;
+/// As far as the clock may jump of whoever waits by it: of the timers, for what one fired early it does not fire
+/// again, and of the rules, which wait for an unknown trigger.
+const WAITING_JUMP_MS: i64 = 20_000;
 
 /// The roles, in the order of the processes.
 pub const ROLES: [Role; 5] = [Role::Rules, Role::Timers, Role::Owner, Role::Worker, Role::Sink];
@@ -43,7 +45,7 @@ pub const ROLES: [Role; 5] = [Role::Rules, Role::Timers, Role::Owner, Role::Work
 pub fn targets() -> Vec<Target> {
     let of = |role: &Role| Target {
         has_driver: *role != Role::Sink,
-        jump_ms_max: if *role == Role::Timers { TIMER_JUMP_MS } else { JUMP_MS },
+        jump_ms_max: if matches!(role, Role::Timers | Role::Rules) { WAITING_JUMP_MS } else { JUMP_MS },
     };
     ROLES.iter().flat_map(|role| std::iter::repeat_n(of(role), MEMBERS)).collect()
 }
@@ -80,7 +82,7 @@ pub fn populate(world: &Rc<World>, options: &Options) {
                 away_until_ms: Cell::new(i64::MIN),
                 armed: RefCell::default(),
                 learns_ms: Cell::new(i64::MAX),
-                faulted: Cell::new(false),
+                harmed_ms: Cell::new(i64::MAX),
             });
         }
     }
@@ -171,6 +173,8 @@ fn owner(
 ) -> OwnerBody {
     let mut options = OwnerOptions::new(pack::topics(), TASK_PARTITIONS);
     options.limits.lease_ms = LEASE_MS;
+    options.limits.schedule_to_start_ms = SCHEDULE_TO_START_MS;
+    options.limits.pools.push(pack::DESERTED_POOL.into());
     let (worker, neighbour) = worker.unzip();
     if let Some(neighbour) = &neighbour {
         neighbour.slots.share_with_owners(1);

@@ -61,8 +61,10 @@ pub struct World {
     script: RefCell<VecDeque<(i64, Item)>>,
     /// Events over HTTP and reports of workers that were sent, for sending them once more.
     sent: RefCell<Vec<Output>>,
-    /// Whether a fault has happened that concerns everybody.
-    pub all_faulted: Cell<bool>,
+    /// When the first fault happened that concerns everybody, in true milliseconds since the epoch.
+    pub all_harmed_ms: Cell<i64>,
+    /// When a transaction was left open for the first time, in true milliseconds since the epoch.
+    pub held_back_ms: Cell<i64>,
     /// Whether the log has forgotten what the sinks have written.
     pub sinks_forgotten: Cell<bool>,
     depth: Cell<usize>,
@@ -89,7 +91,8 @@ impl World {
             rng: RefCell::new(Rng::new(plan.seed)),
             script: RefCell::new(script),
             sent: RefCell::default(),
-            all_faulted: Cell::new(false),
+            all_harmed_ms: Cell::new(i64::MAX),
+            held_back_ms: Cell::new(i64::MAX),
             sinks_forgotten: Cell::new(false),
             depth: Cell::new(0),
             calm: Cell::new(false),
@@ -265,8 +268,11 @@ impl World {
         let (now_ms, is_between) = (self.clock.now_ms(), fault.place == Place::Between);
         self.note(format_args!("{now_ms} {:?} at {} of {} for {}", fault.kind, fault.place, process.name, fault.ms));
         self.coverage.borrow_mut().met(fault.kind, fault.place);
-        process.faulted.set(true);
-        self.all_faulted.set(self.all_faulted.get() || fault.kind == FaultKind::Unreachable);
+        if fault.kind == FaultKind::Unreachable {
+            self.all_harmed_ms.set(self.all_harmed_ms.get().min(now_ms));
+        } else if fault.kind.is_of_a_process() {
+            process.harmed(now_ms);
+        }
         match fault.kind {
             FaultKind::Kill => return true,
             FaultKind::Pause if is_between => process.away_until_ms.set(now_ms + fault.ms),
@@ -313,7 +319,7 @@ impl World {
     fn take_down(&self, number: usize, ms: i64, in_order: bool) {
         let process = self.process(number);
         let Ok(mut body) = process.body.try_borrow_mut() else { return };
-        process.faulted.set(true);
+        process.harmed(self.clock.now_ms());
         process.away_until_ms.set(self.clock.now_ms() + ms);
         let body = body.take();
         if let Some(body) = body.filter(|_| in_order) {
@@ -360,17 +366,11 @@ impl World {
                 Output::keyed(&ALERTS.into(), host.as_bytes(), json.into_bytes())
             }
             Event::Report { id } => {
-                let trigger = TriggerEvent {
-                    event_id: id.clone(),
-                    trigger: "sim.report".to_owned(),
-                    occurred_at_ms: self.clock.now_ms(),
-                    payload: "{}".to_owned(),
-                    source: event::SOURCE_HTTP.to_owned(),
-                };
-                let output = event::output(&topics.triggers(), None, &trigger);
+                let output = self.over_http(id, "sim.report");
                 self.sent.borrow_mut().push(output.clone());
                 output
             }
+            Event::Unknown { id } => self.over_http(id, pack::UNKNOWN_TRIGGER),
             Event::Cancel => match self.cancel() {
                 Some(output) => output,
                 None => return true,
@@ -381,6 +381,17 @@ impl World {
             }
         };
         self.bus.publish(vec![output]).wait().is_ok()
+    }
+
+    fn over_http(&self, id: &str, trigger: &str) -> Output {
+        let trigger = TriggerEvent {
+            event_id: id.to_owned(),
+            trigger: trigger.to_owned(),
+            occurred_at_ms: self.clock.now_ms(),
+            payload: "{}".to_owned(),
+            source: event::SOURCE_HTTP.to_owned(),
+        };
+        event::output(&pack::topics().triggers(), None, &trigger)
     }
 
     /// Somebody cancels an execution that was asked for.
@@ -417,6 +428,7 @@ impl World {
 
     /// A publisher dies with records of any topic in an open transaction.
     fn leave_open(&self) {
+        self.held_back_ms.set(self.held_back_ms.get().min(self.clock.now_ms()));
         let topics = pack::topics();
         let of = [topics.triggers(), topics.requests(), topics.results(), topics.audit(), ALERTS.into()];
         let topic = self.rng.borrow_mut().pick(&of).clone();

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use petrel_bus::StageStats;
+use petrel_bus::{InputTopic, Output, SessionOptions, StageStats, TopicPartition};
 
+use super::atomicity::{assigned, session};
 use crate::harness::BusUnderTest;
 use crate::stage::{Settings, from_beginning};
 use crate::world::World;
@@ -36,6 +37,32 @@ pub fn blocked_records_wait_in_order<B: BusUnderTest>(under: &B) {
     world.run_until("reading goes on", &mut [&mut driver], || world.output_count() == 10).unwrap();
     driver.finish().unwrap();
     world.check_exactly_once(&["in"]);
+}
+
+/// What blocks one topic's partition holds up no other topic's of the same number.
+pub fn a_blocked_topic_holds_up_no_other<B: BusUnderTest>(under: &B) {
+    let mut world = World::new(under, "apart", 1);
+    world.ensure(&[("more", 1, false)]);
+    let with = Some(world.topic("in"));
+    world.topics.inputs.push(InputTopic { with, ..from_beginning(&world.topic("more")) });
+    world.settings.set(Settings { closed: true, ..Settings::default() });
+    let stats = Arc::new(StageStats::default());
+    let mut stage = world.stage();
+    for (done, blocks, other) in [(0, "in", "more"), (3, "more", "in")] {
+        let mut driver = world.driver_with_stats(&mut stage, "m", stats.clone());
+        world.publish(blocks, &[("a", "wait"), ("a", "1")]);
+        world.run_until("what blocks", &mut [&mut driver], || stats.blocked().len() == 1).unwrap();
+        assert_eq!(stats.blocked()[0].at.topic, world.topic(blocks));
+        world.publish(other, &[("a", "2")]);
+        world.run_until("the other topic", &mut [&mut driver], || world.output_count() == done + 1).unwrap();
+        drop(driver);
+        world.settings.set(Settings::default());
+        let mut driver = world.driver_with_stats(&mut stage, "m", stats.clone());
+        world.run_until("what was blocked", &mut [&mut driver], || world.output_count() == done + 3).unwrap();
+        driver.finish().unwrap();
+        world.settings.set(Settings { closed: true, ..Settings::default() });
+    }
+    world.check_exactly_once(&["in", "more"]);
 }
 
 /// A topic whose partitions come while another's of the same numbers are blocked, and freed at once:
@@ -85,6 +112,37 @@ pub fn silence_is_not_taken_for_granted<B: BusUnderTest>(under: &B) {
     let outputs = world.outputs();
     let fired: Vec<&String> = outputs.iter().filter(|text| text.starts_with("fired")).collect();
     assert_eq!(fired, ["fired c"]);
+    driver.finish().unwrap();
+}
+
+/// Somebody's open transaction holds readers back while the record that was waited for stands behind it: a reader
+/// has caught up then, with what it may see, and has heard nothing.
+pub fn what_an_open_transaction_hides_is_no_silence<B: BusUnderTest>(under: &B) {
+    let world = World::new(under, "hidden", 1);
+    world.ensure(&[("other", 1, false)]);
+    let (bus, input, clock) = (under.bus(), world.topic("in"), under.clock());
+    world.publish("in", &[("a", "silence 20")]);
+    let writer = SessionOptions { group: world.topic("writers"), ..world.session_options("writer") };
+    let mut writer = session(&bus, &writer, &world.topic("other"));
+    let positions = assigned(&mut *writer, under);
+    let at = [TopicPartition { topic: input.clone(), partition: 0 }];
+    let before = writer.high_watermarks(&at).unwrap();
+    writer.send(Output::keyed(&input, "b", b"1".to_vec()), 0).unwrap();
+    petrel_testkit::wait_until("the open transaction is in the log", under.patience(), || {
+        !under.holds_readers_back() || writer.high_watermarks(&at).unwrap() > before
+    });
+    world.publish("in", &[("a", "silence 1000000")]);
+    let mut stage = world.stage();
+    let mut driver = world.driver(&mut stage, "m");
+    world.run_until("what can be read", &mut [&mut driver], || world.output_count() >= 1).unwrap();
+    let due_ms = clock.now_ms() + 40;
+    world.run_until("the timer to be due", &mut [&mut driver], || clock.now_ms() > due_ms).unwrap();
+    let fired = || world.outputs().into_iter().filter(|text| text.starts_with("fired")).collect::<Vec<_>>();
+    assert_eq!(fired(), Vec::<String>::new(), "the record that moves the timer stands behind an open transaction");
+    writer.commit(&positions).unwrap();
+    world.publish("in", &[("c", "silence 20")]);
+    world.run_until("the other timer", &mut [&mut driver], || world.output_count() == 5).unwrap();
+    assert_eq!(fired(), ["fired c"]);
     driver.finish().unwrap();
 }
 

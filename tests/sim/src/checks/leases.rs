@@ -1,4 +1,4 @@
-//! No lease is lost of a worker to which nothing has happened, whatever happens to its owners and the log.
+//! No lease is lost of a worker to which nothing has happened yet, whatever happens to its owners and the log.
 
 use crate::history::History;
 
@@ -11,8 +11,11 @@ pub fn kept_by_the_unharmed(history: &History) -> Vec<String> {
     for (id, rows) in &history.changes {
         for pair in rows.windows(2) {
             let Some(worker) = pair[0].worker.as_ref() else { continue };
-            if pair[1].code.as_deref() == Some(LEASE_LOST) && history.unharmed.contains(worker) {
-                let (attempt, at_ms) = (pair[0].attempt, pair[1].changed_at_ms);
+            let unharmed_ms = history.unharmed_ms.get(worker).copied().unwrap_or(i64::MIN);
+            // Not by the owner's clock, which may be wrong.
+            let at_ms = history.written_ms.get(&(id.clone(), pair[1].sequence)).copied().unwrap_or(i64::MAX);
+            if pair[1].code.as_deref() == Some(LEASE_LOST) && at_ms < unharmed_ms {
+                let attempt = pair[0].attempt;
                 wrong.push(format!("{id}: {worker} lost attempt {attempt} at {at_ms}, and nothing had happened to it"));
             }
         }

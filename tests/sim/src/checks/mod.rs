@@ -6,6 +6,7 @@ mod executions;
 mod fencing;
 mod leases;
 mod matches;
+mod prompt;
 mod requests;
 mod tables;
 mod ticks;
@@ -16,7 +17,7 @@ use crate::history::History;
 pub type Check = fn(&History) -> Vec<String>;
 
 /// What must never be wrong, whenever one looks.
-pub const SAFETY: [(&str, Check); 10] = [
+pub const SAFETY: [(&str, Check); 11] = [
     ("requests", requests::never_too_many),
     ("dead letters", dead_letters::only_poison_and_once),
     ("ticks", ticks::none_twice),
@@ -27,6 +28,7 @@ pub const SAFETY: [(&str, Check); 10] = [
     ("fencing", fencing::nothing_stale),
     ("leases", leases::kept_by_the_unharmed),
     ("tables", tables::none_twice),
+    ("prompt", prompt::decided_soon),
 ];
 
 /// What must be done once nothing goes wrong any more.

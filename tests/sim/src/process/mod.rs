@@ -84,6 +84,13 @@ pub struct Process {
     pub armed: RefCell<VecDeque<Fault>>,
     /// When it learns of the newest revision, in milliseconds since the epoch.
     pub learns_ms: Cell<i64>,
-    /// Whether a fault has ever happened to it.
-    pub faulted: Cell<bool>,
+    /// When the first fault happened to it, in true milliseconds since the epoch.
+    pub harmed_ms: Cell<i64>,
+}
+
+impl Process {
+    /// A fault happens to it.
+    pub fn harmed(&self, now_ms: i64) {
+        self.harmed_ms.set(self.harmed_ms.get().min(now_ms));
+    }
 }
