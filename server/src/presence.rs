@@ -115,7 +115,12 @@ pub fn running(bus: &dyn Bus, topics: &Topics, now_ms: i64) -> anyhow::Result<Ve
     let mut take = |_, record: Record<'_>| {
         // A log that cannot begin in the middle hands out older ones, too.
         let alive = decode::<ProcessAlive>(record.value.unwrap_or_default()).ok();
-        if let Some(alive) = alive.filter(|_| record.timestamp_ms >= now_ms - ALIVE_MS) {
+        let alive = alive.filter(|_| record.timestamp_ms >= now_ms - ALIVE_MS);
+        // The last word of an earlier process of that name may come behind the first of the next one.
+        let is_news = |alive: &ProcessAlive| {
+            last.get(&alive.instance).is_none_or(|before| before.told_at_ms <= alive.told_at_ms || !alive.ended)
+        };
+        if let Some(alive) = alive.filter(is_news) {
             last.insert(alive.instance.clone(), alive);
         }
     };

@@ -41,16 +41,13 @@ struct Window {
 struct Deliveries {
     /// The first failure.
     failure: Option<String>,
-    /// Each record that was sent with a number, by that number.
-    numbered: Vec<Delivery>,
+    /// What was told of records that were sent with a number, in the order of telling.
+    numbered: Vec<(usize, Delivery)>,
 }
 
 /// What became of a record.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// Nobody has said so far.
-    #[default]
-    Unknown,
     /// It is written, at this offset.
     Written(i64),
     /// It is not written.
@@ -77,12 +74,9 @@ impl Context {
         self.disconnects.load(Ordering::Relaxed)
     }
 
-    /// Forgets the deliveries of the last transaction or batch and makes room for numbered ones.
-    pub(crate) fn expect_deliveries(&self, numbered: usize) {
-        let mut deliveries = lock(&self.deliveries);
-        deliveries.failure = None;
-        deliveries.numbered.clear();
-        deliveries.numbered.resize(numbered, Delivery::Unknown);
+    /// Forgets the deliveries of the last transaction.
+    pub(crate) fn expect_deliveries(&self) {
+        *lock(&self.deliveries) = Deliveries::default();
     }
 
     /// The first failed delivery since [`Context::expect_deliveries`].
@@ -90,8 +84,8 @@ impl Context {
         lock(&self.deliveries).failure.clone()
     }
 
-    /// What became of the numbered records.
-    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
+    /// What has become of numbered records since this was asked.
+    pub(crate) fn deliveries(&self) -> Vec<(usize, Delivery)> {
         std::mem::take(&mut lock(&self.deliveries).numbered)
     }
 
@@ -138,8 +132,8 @@ impl Context {
 }
 
 fn note(deliveries: &mut Deliveries, number: usize, delivery: Delivery) {
-    if let Some(place) = deliveries.numbered.get_mut(number) {
-        *place = delivery;
+    if number != UNNUMBERED {
+        deliveries.numbered.push((number, delivery));
     }
 }
 

@@ -11,9 +11,10 @@
 //! - `transactions`: a producer's transactions; it is thrown away on every doubt.
 //! - `session` (with `membership`, `restore`): one member of a group.
 //! - `offsets`: first and last offsets of many partitions at once.
-//! - `publisher` (with `singly`), `tail`, `topics`, `bus`: writing from outside, following, administration.
+//! - `publisher` (with `calls`, `singly`), `tail`, `topics`, `bus`: writing from outside, following, administration.
 
 mod bus;
+mod calls;
 mod context;
 mod describe;
 mod faults;

@@ -30,8 +30,7 @@ use crate::context::{Context, lock};
 pub(crate) struct Poller {
     // Dropped by hand before the consumer.
     queue: NonNull<rd::rd_kafka_queue_t>,
-    /// The same queue for those that wake it, for as long as it is there.
-    wakes: Arc<Mutex<Option<Queue>>>,
+    wakes: Wakes,
     consumer: BaseConsumer<Context>,
 }
 
@@ -44,6 +43,29 @@ struct Queue(NonNull<rd::rd_kafka_queue_t>);
 
 // SAFETY: it is only used to wake whoever polls it, which any thread may do.
 unsafe impl Send for Queue {}
+
+/// The queue, for as long as it is there: it is taken away before it is destroyed.
+struct Wakes(Arc<Mutex<Option<Queue>>>);
+
+impl Wakes {
+    fn of(queue: NonNull<rd::rd_kafka_queue_t>) -> Self {
+        Self(Arc::new(Mutex::new(Some(Queue(queue)))))
+    }
+
+    fn end(&self) {
+        *lock(&self.0) = None;
+    }
+
+    fn waker(&self) -> Waker {
+        let wakes = self.0.clone();
+        Arc::new(move || {
+            if let Some(queue) = &*lock(&wakes) {
+                // SAFETY: the queue is there for as long as it can be found here.
+                unsafe { rd::rd_kafka_queue_yield(queue.0.as_ptr()) }
+            }
+        })
+    }
+}
 
 /// Identifies the topic of a message cheaply; the same as long as the partition is assigned.
 pub(crate) type TopicHandle = usize;
@@ -78,18 +100,12 @@ impl Poller {
         // SAFETY: the client is alive; the returned queue is a reference of our own.
         let queue = unsafe { rd::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
         let queue = NonNull::new(queue).ok_or_else(|| KafkaError::ClientCreation("no consumer queue".into()))?;
-        Ok(Self { queue, wakes: Arc::new(Mutex::new(Some(Queue(queue)))), consumer })
+        Ok(Self { queue, wakes: Wakes::of(queue), consumer })
     }
 
     /// Ends a poll that waits, or the next one.
     pub(crate) fn waker(&self) -> Waker {
-        let wakes = self.wakes.clone();
-        Arc::new(move || {
-            if let Some(queue) = &*lock(&wakes) {
-                // SAFETY: the queue is there for as long as it can be found here.
-                unsafe { rd::rd_kafka_queue_yield(queue.0.as_ptr()) }
-            }
-        })
+        self.wakes.waker()
     }
 
     pub(crate) fn consumer(&self) -> &BaseConsumer<Context> {
@@ -128,7 +144,7 @@ impl Poller {
 
 impl Drop for Poller {
     fn drop(&mut self) {
-        *lock(&self.wakes) = None;
+        self.wakes.end();
         // SAFETY: our own reference, not used again; the consumer is dropped after this.
         unsafe { rd::rd_kafka_queue_destroy(self.queue.as_ptr()) }
     }
@@ -148,6 +164,7 @@ impl Drop for Event {
 pub(crate) struct Reports {
     // Dropped by hand before the producer.
     queue: NonNull<rd::rd_kafka_queue_t>,
+    wakes: Wakes,
     producer: BaseProducer<Context>,
 }
 
@@ -159,7 +176,12 @@ impl Reports {
         // SAFETY: the client is alive; the returned queue is a reference of our own.
         let queue = unsafe { rd::rd_kafka_queue_get_main(producer.client().native_ptr()) };
         let queue = NonNull::new(queue).ok_or_else(|| KafkaError::ClientCreation("no event queue".into()))?;
-        Ok(Self { queue, producer })
+        Ok(Self { queue, wakes: Wakes::of(queue), producer })
+    }
+
+    /// Ends a [`Reports::serve`] that waits, or the next one.
+    pub(crate) fn waker(&self) -> Waker {
+        self.wakes.waker()
     }
 
     pub(crate) fn producer(&self) -> &BaseProducer<Context> {
@@ -186,6 +208,7 @@ impl Reports {
 
 impl Drop for Reports {
     fn drop(&mut self) {
+        self.wakes.end();
         // SAFETY: our own reference, not used again; the producer is dropped after this.
         unsafe { rd::rd_kafka_queue_destroy(self.queue.as_ptr()) }
     }

@@ -22,7 +22,7 @@ const BATCH_WAIT_MS: &str = "250";
 const PRODUCER_IDLE_MS: &str = "30000";
 
 /// Properties that correctness needs as they are, and what to do instead of setting them.
-const REFUSED: [(&str, &str); 24] = [
+const REFUSED: [(&str, &str); 25] = [
     ("bootstrap.servers", "set `bootstrap`"),
     ("metadata.broker.list", "set `bootstrap`"),
     ("client.id", "it is made of `instance_id`"),
@@ -47,6 +47,7 @@ const REFUSED: [(&str, &str); 24] = [
     ("acks", "transactions need all of them"),
     ("request.required.acks", "transactions need all of them"),
     ("message.max.bytes", "set `record_bytes_max`"),
+    ("delivery.report.only.error", "whoever writes waits to hear that it is written"),
 ];
 
 /// Everything that can be set about the bus. [`KafkaOptions::new`] has the defaults.
@@ -153,9 +154,10 @@ impl KafkaOptions {
                 return wrong(format!("kafka: the property {name} cannot be set: {instead}"));
             }
         }
-        let config = self.producer("check");
-        if let Err(error) = config.create_native_config() {
-            return wrong(format!("kafka: {error}"));
+        for config in [self.producer("check"), self.single_producer()] {
+            if let Err(error) = config.create_native_config() {
+                return wrong(format!("kafka: {error}"));
+            }
         }
         Ok(())
     }
@@ -253,7 +255,11 @@ impl KafkaOptions {
     pub(crate) fn single_producer(&self) -> ClientConfig {
         let mut config = self.writer();
         // Whoever waits has gathered what there is.
-        config.set("linger.ms", "0").set("message.timeout.ms", self.publish_timeout_ms.max(1).to_string());
+        config
+            .set("linger.ms", "0")
+            .set("message.timeout.ms", self.publish_timeout_ms.max(1).to_string())
+            // A broker that does not answer is left in time for another try.
+            .set("socket.timeout.ms", (self.publish_timeout_ms / 2).clamp(10, 300_000).to_string());
         self.with_properties(config)
     }
 

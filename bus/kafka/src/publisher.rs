@@ -6,17 +6,15 @@
 //! `OutcomeUnknown` if it was on its way.
 #![expect(clippy::disallowed_methods, reason = "how long calls have waited for the broker")]
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use petrel_bus::{
-    Acknowledge, BusError, Output, PublishError, Publisher, Receipt, To, TopicPartition, Written, partition_of, receipt,
-};
+use petrel_bus::{BusError, Output, PublishError, Publisher, Receipt, To, TopicPartition, partition_of, receipt};
 
 use crate::bus::Questions;
-use crate::context::lock;
+use crate::calls::{Call, Calls, Next, is_late};
 use crate::faults::Fault;
 use crate::options::KafkaOptions;
 use crate::singly::Singly;
@@ -27,42 +25,23 @@ const CONNECT_PAUSE: Duration = Duration::from_millis(200);
 /// How long it is taken for granted that a topic does not exist.
 const UNKNOWN_TOPIC_AGE_MAX: Duration = Duration::from_secs(1);
 
-struct Call {
-    outputs: Vec<Output>,
-    bytes: usize,
-    since: Instant,
-    acknowledge: Acknowledge,
-}
-
-#[derive(Default)]
-struct Queue {
-    calls: VecDeque<Call>,
-    bytes: usize,
-    closed: bool,
-}
-
-struct Shared {
-    options: Arc<KafkaOptions>,
-    queue: Mutex<Queue>,
-    changed: Condvar,
-}
-
 pub(crate) struct KafkaPublisher {
-    shared: Arc<Shared>,
+    options: Arc<KafkaOptions>,
+    calls: Arc<Calls>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl KafkaPublisher {
     /// Starts the thread; it connects by itself, again and again.
     pub(crate) fn spawn(options: &Arc<KafkaOptions>, questions: &Arc<Questions>, name: &str) -> Result<Self, BusError> {
-        let shared = Arc::new(Shared { options: options.clone(), queue: Mutex::default(), changed: Condvar::new() });
+        let calls = Arc::new(Calls::default());
         let mut own = KafkaOptions::clone(options);
         own.commit_timeout_ms = own.commit_timeout_ms.min(own.publish_timeout_ms);
         own.init_timeout_ms = own.init_timeout_ms.min(own.publish_timeout_ms / 2);
         let publish_timeout_ms = u32::try_from(own.publish_timeout_ms).unwrap_or(u32::MAX);
         own.transaction_timeout_ms = own.transaction_timeout_ms.min(publish_timeout_ms.max(1_000));
         let mut writer = Writer {
-            shared: shared.clone(),
+            calls: calls.clone(),
             options: Arc::new(own),
             questions: questions.clone(),
             name: format!("publisher-{name}"),
@@ -75,44 +54,21 @@ impl KafkaPublisher {
             .name(writer.name.clone())
             .spawn(move || writer.run())
             .map_err(|e| BusError::Storage(format!("no thread could be started: {e}")))?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { options: options.clone(), calls, thread: Some(thread) })
     }
 }
 
 impl Publisher for KafkaPublisher {
     fn publish(&self, outputs: Vec<Output>) -> Receipt {
         let (acknowledge, receipt) = receipt();
-        let options = &self.shared.options;
-        let bytes = outputs.iter().map(Output::bytes).sum();
-        let large = outputs.iter().map(Output::bytes).find(|bytes| *bytes > options.record_bytes_max);
-        let mut queue = lock(&self.shared.queue);
-        // One call may be larger than the queue, or it could never be made.
-        let full = queue.calls.len() >= options.publish_calls_max
-            || (queue.bytes > 0 && queue.bytes + bytes > options.publish_bytes_max);
-        let answer = if queue.closed {
-            Err(PublishError::Closed)
-        } else if let Some(bytes) = large {
-            Err(PublishError::TooLarge { bytes, limit_bytes: options.record_bytes_max })
-        } else if outputs.is_empty() {
-            Ok(Written::new())
-        } else if full {
-            Err(PublishError::Overloaded)
-        } else {
-            queue.bytes += bytes;
-            queue.calls.push_back(Call { outputs, bytes, since: Instant::now(), acknowledge });
-            self.shared.changed.notify_one();
-            return receipt;
-        };
-        drop(queue);
-        answer_to(acknowledge, answer);
+        self.calls.add(Call::new(outputs, acknowledge), &self.options);
         receipt
     }
 }
 
 impl Drop for KafkaPublisher {
     fn drop(&mut self) {
-        lock(&self.shared.queue).closed = true;
-        self.shared.changed.notify_one();
+        self.calls.close();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -121,16 +77,9 @@ impl Drop for KafkaPublisher {
     }
 }
 
-/// Whoever asked may have gone.
-fn answer_to(acknowledge: Acknowledge, answer: Result<Written, PublishError>) {
-    if acknowledge.send(answer).is_err() {
-        tracing::trace!("nobody waits for an acknowledgement");
-    }
-}
-
 /// The thread's side.
 struct Writer {
-    shared: Arc<Shared>,
+    calls: Arc<Calls>,
     /// As the bus's, with shorter waits: calls are answered in time.
     options: Arc<KafkaOptions>,
     questions: Arc<Questions>,
@@ -147,35 +96,33 @@ type Placed = (Call, Vec<u32>);
 impl Writer {
     fn run(&mut self) {
         // Connected before the first call, which then is as fast as the next ones.
-        let connected = self.connect().and_then(|()| self.connect_singly());
-        connected.unwrap_or_else(|why| tracing::warn!(publisher = %self.name, %why, "not connected"));
-        while let Some(calls) = self.next_group() {
-            let placed: Vec<Placed> = calls.into_iter().filter_map(|call| self.place(call)).collect();
-            if !placed.is_empty() {
-                self.write(placed);
+        self.connect().unwrap_or_else(|why| tracing::warn!(publisher = %self.name, %why, "not connected"));
+        loop {
+            let in_flight = self.singly.as_ref().map_or(0, Singly::in_flight);
+            let next = match in_flight >= self.options.publish_calls_max {
+                true => Next::Nothing,
+                false => self.calls.next(self.options.publish_group_bytes_max, in_flight == 0),
+            };
+            let is_group = matches!(next, Next::Group(_));
+            match next {
+                Next::Group(calls) => {
+                    let placed: Vec<Placed> = calls.into_iter().filter_map(|call| self.place(call)).collect();
+                    self.write(placed);
+                }
+                Next::Closed if in_flight == 0 => return,
+                Next::Closed | Next::Nothing => {}
+            }
+            // While calls come, those that are on their way are answered in between.
+            self.singly.iter_mut().for_each(|singly| singly.serve(!is_group));
+            if self.singly.as_ref().is_some_and(Singly::is_spent) {
+                self.finish_singly();
+                self.singly = None;
             }
         }
     }
 
-    /// Everything that waits, up to the limit of a transaction; none once closed and empty.
-    fn next_group(&self) -> Option<Vec<Call>> {
-        let mut queue = lock(&self.shared.queue);
-        while queue.calls.is_empty() {
-            if queue.closed {
-                return None;
-            }
-            queue = self.shared.changed.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
-        }
-        let (mut calls, mut bytes) = (Vec::new(), 0);
-        while let Some(call) = queue.calls.front() {
-            if !calls.is_empty() && bytes + call.bytes > self.options.publish_group_bytes_max {
-                break;
-            }
-            bytes += call.bytes;
-            calls.extend(queue.calls.pop_front());
-        }
-        queue.bytes -= bytes;
-        Some(calls)
+    fn finish_singly(&mut self) {
+        self.singly.iter_mut().for_each(Singly::finish);
     }
 
     /// Chooses the partitions, or answers the call if one of its topics is not there.
@@ -185,7 +132,7 @@ impl Writer {
             match self.partition_of(output) {
                 Ok(partition) => partitions.push(partition),
                 Err(error) => {
-                    answer_to(call.acknowledge, Err(error));
+                    call.answer(Err(error));
                     return None;
                 }
             }
@@ -227,45 +174,29 @@ impl Writer {
         }
     }
 
-    /// Writes calls and answers them.
+    /// Writes calls, in their turn. Both ways are open, or none is used: what a transaction of this name has left
+    /// open, here or in an earlier process, would hide all that is written behind it.
     fn write(&mut self, calls: Vec<Placed>) {
         let calls = self.without_late(calls);
-        if calls.iter().all(|(call, _)| call.outputs.len() == 1) {
-            self.write_singly(calls);
-        } else {
-            self.write_together(calls);
+        if calls.is_empty() {
+            return;
         }
-    }
-
-    /// Calls of one record each.
-    fn write_singly(&mut self, calls: Vec<Placed>) {
-        if let Err(why) = self.connect_singly() {
+        if let Err(why) = self.connect() {
             tracing::warn!(publisher = %self.name, %why, "not connected");
             return self.put_off(calls, &why);
         }
-        let Some(singly) = &self.singly else { return };
-        let written = singly.write(calls.iter().map(|(call, partitions)| (&call.outputs[0], partitions[0])));
-        let failed = written.iter().filter(|result| result.is_err()).count();
-        if let Some(Err(error)) = written.iter().find(|result| result.is_err()) {
-            tracing::warn!(publisher = %self.name, %error, calls = failed, "records were not acknowledged");
+        if calls.iter().any(|(call, _)| call.outputs.len() != 1) {
+            self.finish_singly();
+            return self.write_together(calls);
         }
-        if singly.is_spent() {
-            self.singly = None;
-        }
-        for ((call, partitions), result) in calls.into_iter().zip(written) {
-            let at = |offset| {
-                vec![(TopicPartition { topic: call.outputs[0].topic.clone(), partition: partitions[0] }, Some(offset))]
-            };
-            answer_to(call.acknowledge, result.map(at));
+        let Some(singly) = &mut self.singly else { return };
+        for (call, partitions) in calls {
+            singly.send(call, partitions[0]);
         }
     }
 
     /// Calls in one transaction.
     fn write_together(&mut self, calls: Vec<Placed>) {
-        if let Err(why) = self.connect() {
-            tracing::warn!(publisher = %self.name, %why, "not connected");
-            return self.put_off(calls, &why);
-        }
         match self.transaction(&calls) {
             Ok(offsets) => {
                 let mut offsets = offsets.into_iter();
@@ -274,7 +205,7 @@ impl Writer {
                         (TopicPartition { topic: output.topic.clone(), partition }, offsets.next().flatten())
                     });
                     let written = written.collect();
-                    answer_to(call.acknowledge, Ok(written));
+                    call.answer(Ok(written));
                 }
             }
             // One call may have spoilt it for the others.
@@ -283,7 +214,7 @@ impl Writer {
             }
             Err(error) => {
                 tracing::warn!(publisher = %self.name, %error, calls = calls.len(), "records were not acknowledged");
-                calls.into_iter().for_each(|(call, _)| answer_to(call.acknowledge, Err(error.clone())));
+                calls.into_iter().for_each(|(call, _)| call.answer(Err(error.clone())));
             }
         }
     }
@@ -294,8 +225,9 @@ impl Writer {
             return Err(PublishError::Unavailable("not connected".into()));
         };
         let records = calls.iter().flat_map(|(call, partitions)| call.outputs.iter().zip(partitions));
+        let count = records.clone().count();
         let prepared = transactions.begin().and_then(|()| {
-            transactions.expect_deliveries(records.clone().count());
+            transactions.expect_deliveries();
             for (number, (output, partition)) in records.enumerate() {
                 transactions.send(output, *partition, number)?;
             }
@@ -304,7 +236,7 @@ impl Writer {
         let (fault, sent) = match prepared {
             Err(fault) => (fault, false),
             Ok(()) => match transactions.finish() {
-                Ok(()) => return Ok(transactions.delivered_offsets()),
+                Ok(()) => return Ok(transactions.delivered_offsets(count)),
                 Err(fault) => (fault, true),
             },
         };
@@ -319,17 +251,15 @@ impl Writer {
         }
     }
 
-    fn connect_singly(&mut self) -> Result<(), String> {
-        if self.singly.is_none() {
-            self.singly = Some(Singly::connect(&self.options, &self.name).map_err(|e| e.to_string())?);
-        }
-        Ok(())
-    }
-
     fn connect(&mut self) -> Result<(), String> {
         if self.transactions.is_none() {
             let transactions = Transactions::connect(&self.options, &self.name).map_err(|e| e.to_string())?;
             self.transactions = Some(transactions);
+        }
+        if self.singly.is_none() {
+            let singly = Singly::connect(&self.options, &self.name).map_err(|e| e.to_string())?;
+            self.calls.wake_with(singly.waker());
+            self.singly = Some(singly);
         }
         Ok(())
     }
@@ -337,31 +267,22 @@ impl Writer {
     /// Answers the calls that have waited too long.
     fn without_late(&self, calls: Vec<Placed>) -> Vec<Placed> {
         let timeout = Duration::from_millis(self.options.publish_timeout_ms);
-        let (late, calls): (Vec<Placed>, Vec<Placed>) =
-            calls.into_iter().partition(|(call, _)| call.since.elapsed() >= timeout);
+        let (late, calls): (Vec<Placed>, Vec<Placed>) = calls.into_iter().partition(|(call, _)| is_late(call, timeout));
         for (call, _) in late {
             let why = format!("not written within {} ms", timeout.as_millis());
-            answer_to(call.acknowledge, Err(PublishError::Unavailable(why)));
+            call.answer(Err(PublishError::Unavailable(why)));
         }
         calls
     }
 
     /// Puts calls back in front, to be tried again while there is time for them.
     fn put_off(&self, calls: Vec<Placed>, why: &str) {
-        let calls = self.without_late(calls);
-        let mut queue = lock(&self.shared.queue);
-        if queue.closed {
-            drop(queue);
-            for (call, _) in calls {
-                answer_to(call.acknowledge, Err(PublishError::Unavailable(why.to_owned())));
+        let calls = self.without_late(calls).into_iter().map(|(call, _)| call).collect();
+        match self.calls.put_back(calls) {
+            Ok(()) => std::thread::sleep(CONNECT_PAUSE),
+            Err(calls) => {
+                calls.into_iter().for_each(|call| call.answer(Err(PublishError::Unavailable(why.to_owned()))));
             }
-            return;
         }
-        for (call, _) in calls.into_iter().rev() {
-            queue.bytes += call.bytes;
-            queue.calls.push_front(call);
-        }
-        drop(queue);
-        std::thread::sleep(CONNECT_PAUSE);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use petrel_bus::Output;
+use petrel_bus::{Output, Waker};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
@@ -27,6 +27,16 @@ impl Sending {
     pub(crate) fn create(config: &ClientConfig, name: &str) -> Result<Self, KafkaError> {
         let producer: BaseProducer<Context> = config.create_with_context(Context::new(format!("producer {name}")))?;
         Ok(Self { reports: Reports::new(producer)? })
+    }
+
+    /// Ends [`Sending::serve_one`] early.
+    pub(crate) fn waker(&self) -> Waker {
+        self.reports.waker()
+    }
+
+    /// Waits for a delivery report or a log line.
+    pub(crate) fn serve_one(&self, wait: Duration) {
+        self.reports.serve(wait);
     }
 
     /// Serves delivery reports and log lines that wait.

@@ -47,18 +47,20 @@ impl Transactions {
         self.open
     }
 
-    /// Makes room for the offsets of that many numbered records of the next transaction.
-    pub(crate) fn expect_deliveries(&self, numbered: usize) {
-        self.context().expect_deliveries(numbered);
+    /// Forgets what became of the records of the last transaction.
+    pub(crate) fn expect_deliveries(&self) {
+        self.context().expect_deliveries();
     }
 
-    /// Offsets of the numbered records.
-    pub(crate) fn delivered_offsets(&self) -> Vec<Option<i64>> {
-        let offset = |delivery| match delivery {
-            Delivery::Written(offset) => Some(offset),
-            _ => None,
-        };
-        self.context().deliveries().into_iter().map(offset).collect()
+    /// Offsets of so many numbered records.
+    pub(crate) fn delivered_offsets(&self, count: usize) -> Vec<Option<i64>> {
+        let mut offsets = vec![None; count];
+        for (number, delivery) in self.context().deliveries() {
+            if let (Delivery::Written(offset), Some(place)) = (delivery, offsets.get_mut(number)) {
+                *place = Some(offset);
+            }
+        }
+        offsets
     }
 
     /// Serves delivery reports and log lines that wait.
@@ -74,7 +76,7 @@ impl Transactions {
         if self.suspect {
             self.renew()?;
         }
-        self.expect_deliveries(0);
+        self.expect_deliveries();
         self.producer().begin_transaction().map_err(|e| Fault::of(&e))?;
         self.open = true;
         Ok(())

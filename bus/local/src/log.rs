@@ -153,10 +153,13 @@ impl Log for LocalLog {
     }
 
     fn waker(&self) -> Waker {
-        let shared = self.0.shared.clone();
+        // Whoever wakes does not keep the log open.
+        let shared = Arc::downgrade(&self.0.shared);
         Arc::new(move || {
-            shared.lock().version += 1;
-            shared.changed.notify_all();
+            if let Some(shared) = shared.upgrade() {
+                shared.lock().version += 1;
+                shared.changed.notify_all();
+            }
         })
     }
 

@@ -43,6 +43,9 @@ impl<S: Stage> Driver<'_, S> {
         self.note_ends_of_input(now_ms, &silence)?;
         for number in self.tasks.partitions() {
             let Some(due_by_ms) = self.heard_until(number, now_ms, &silence) else { continue };
+            if self.told_meanwhile().contains(&number) {
+                continue;
+            }
             self.fire(number, TimerKind::Silence, due_by_ms)?;
         }
         Ok(())

@@ -12,6 +12,12 @@ impl<S: Stage> Driver<'_, S> {
         told.into_iter().try_for_each(|partition| self.step(partition, |stage, context| stage.take_told(context)))
     }
 
+    /// The partitions to which something is told that they take in the next turn: that is not silence.
+    pub(super) fn told_meanwhile(&mut self) -> Vec<u32> {
+        let (current, mine) = (self.source.current(), self.tasks.partitions());
+        self.stage.told(&current.value, &mine)
+    }
+
     /// Nobody shall wait for what will not be taken.
     pub(super) fn refuse_told(&mut self) {
         let current = self.source.current();

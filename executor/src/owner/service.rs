@@ -45,7 +45,7 @@ impl<G: ExecutorView + 'static> OwnerService<G> {
         let fetch_records_max = self.driver.fetch_records_max.min(FETCH_RECORDS_MAX);
         let driver = DriverOptions { fetch_records_max, ..self.driver.clone() };
         let start = |number: usize| {
-            let told = Told::default();
+            let told = Told::new(self.driver.output_bytes_max);
             let stage = OwnerStage::new(self.options.clone(), self.metrics.clone());
             let (view, neighbour) = (self.globals.clone(), self.neighbour.clone());
             let globals = Arc::new(BesideSource { view, neighbour, told });

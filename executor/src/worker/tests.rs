@@ -394,7 +394,7 @@ fn what_is_canceled_or_gone_in_the_step_that_starts_it_does_not_begin() {
     worker.slots.share_with_owners(1);
     let attempts = Arc::new(Attempts::new("w1".into()));
     let (sender, mut claims) = mpsc::unbounded_channel();
-    let told = Told::default();
+    let told = Told::new(1_000_000);
     let neighbour = Neighbour {
         worker: "w1".into(),
         pool: "default".into(),

@@ -10,16 +10,15 @@ use petrel_execution::worker::Final;
 use petrel_schemas::IdError;
 use tokio::sync::oneshot;
 
-/// Largest end that is told in memory, in bytes of its texts: what an owner writes of it is larger. Larger ones go over
-/// the log, which says what it does not take.
+/// Largest end that is told in memory, in bytes of its texts.
 const TOLD_BYTES_MAX: usize = 64 << 10;
 
 /// What is told to one thread of owners and is not committed yet.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Told(Arc<Inner>);
 
-#[derive(Default)]
 struct Inner {
+    bytes_max: usize,
     waiting: Mutex<Vec<Arc<Letter>>>,
     waker: Mutex<Option<Waker>>,
 }
@@ -51,6 +50,13 @@ pub struct Telling {
 }
 
 impl Told {
+    /// Nothing is told yet. Ends of more than half of what a record may have go over the log, which says what it does
+    /// not take, and is told a shorter one: what an owner writes of an end is a little larger.
+    pub fn new(record_bytes_max: usize) -> Self {
+        let bytes_max = TOLD_BYTES_MAX.min(record_bytes_max / 2);
+        Self(Arc::new(Inner { bytes_max, waiting: Mutex::default(), waker: Mutex::default() }))
+    }
+
     /// The owner of one of the thread's partitions.
     pub fn owner(&self, partition: u32) -> Owner {
         Owner { told: self.clone(), partition }
@@ -105,11 +111,11 @@ impl Letter {
 impl Owner {
     /// Tells how an attempt ended; none if it is too large for this way.
     pub fn tell(&self, end: &Final) -> Option<Telling> {
-        if end.text_bytes() > TOLD_BYTES_MAX {
+        let Self { told, partition } = self;
+        if end.text_bytes() > told.0.bytes_max {
             return None;
         }
         let (answer, committed) = oneshot::channel();
-        let Self { told, partition } = self;
         let (end, answer) = (end.clone(), Mutex::new(Some(answer)));
         let letter = Arc::new(Letter { partition: *partition, end, answer });
         lock(&told.0.waiting).push(letter.clone());

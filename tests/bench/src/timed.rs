@@ -334,6 +334,14 @@ impl<S: Stage> Stage for TimedStage<S> {
         self.inner.globals_changed(context);
     }
 
+    fn told(&mut self, globals: &Self::Globals, mine: &[u32]) -> Vec<u32> {
+        self.inner.told(globals, mine)
+    }
+
+    fn take_told(&mut self, context: &mut Context<'_, Self::Globals>) {
+        self.inner.take_told(context);
+    }
+
     fn committed(&mut self) {
         self.inner.committed();
         let open = std::mem::take(&mut self.open);

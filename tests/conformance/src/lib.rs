@@ -41,6 +41,7 @@ macro_rules! conformance {
             pressure::a_blocked_topic_holds_up_no_other,
             pressure::what_is_assigned_meanwhile_leaves_nothing_paused,
             pressure::silence_is_not_taken_for_granted,
+            pressure::what_is_told_in_the_middle_of_a_turn_is_no_silence,
             pressure::what_an_open_transaction_hides_is_no_silence,
             retention::an_offset_out_of_range_halts_that_partition_alone,
             state::the_changelog_is_on_the_inputs_partition,

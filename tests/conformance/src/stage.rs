@@ -27,6 +27,8 @@ pub struct Settings {
     pub label: u64,
     /// Topics read beside the stage's own.
     pub more: Vec<InputTopic>,
+    /// Keys that are told beside the log, with their partitions: each cancels its timer and writes `told <key>`.
+    pub told: Vec<(u32, String)>,
 }
 
 /// Settings that a test changes while drivers run.
@@ -67,6 +69,8 @@ pub struct CountStage {
     pub told: Vec<&'static str>,
     /// Whether values that are numbers are none of its input: its own state, which it reads.
     pub ignores_numbers: bool,
+    /// Keys that were told: in the open transaction, and before.
+    heard: [Vec<String>; 2],
 }
 
 impl CountStage {
@@ -79,7 +83,7 @@ impl CountStage {
         });
         let (changelog, dead_letters) = (Some(topics.changelog.clone()), topics.output.clone());
         let spec = StageSpec { name: name.into(), changelog, silence, dead_letters };
-        Self { spec, topics, told: Vec::new(), ignores_numbers: false }
+        Self { spec, topics, told: Vec::new(), ignores_numbers: false, heard: Default::default() }
     }
 
     /// The same stage, but its counts are its own and last as long as a driver.
@@ -157,11 +161,30 @@ impl Stage for CountStage {
         }
     }
 
+    fn told(&mut self, globals: &Settings, mine: &[u32]) -> Vec<u32> {
+        let is_new = |key: &String| !self.heard.iter().flatten().any(|heard| heard == key);
+        let told = globals.told.iter().filter(|(partition, key)| mine.contains(partition) && is_new(key));
+        told.map(|(partition, _)| *partition).collect()
+    }
+
+    fn take_told(&mut self, context: &mut Context<'_, Settings>) {
+        let here = context.partition();
+        for (_, key) in context.globals().told.iter().filter(|(partition, _)| *partition == here) {
+            context.cancel_timer(key.as_bytes());
+            let text = format!("told {key}").into_bytes();
+            context.emit(Output::keyed(&self.topics.output, key.as_bytes(), text));
+            self.heard[0].push(key.clone());
+        }
+    }
+
     fn committed(&mut self) {
+        let [open, before] = &mut self.heard;
+        before.append(open);
         self.told.push("committed");
     }
 
     fn aborted(&mut self) {
+        self.heard[0].clear();
         self.told.push("aborted");
     }
 

@@ -180,7 +180,7 @@ fn owner(
         neighbour.slots.share_with_owners(1);
     }
     let stage = GullibleOwner::new(OwnerStage::new(options, metrics()), planted);
-    let globals = OwnerSource { catalog, neighbour, told: Told::default(), boot: world.clock.clone() };
+    let globals = OwnerSource { catalog, neighbour, told: Told::new(1_000_000), boot: world.clock.clone() };
     OwnerBody { owner: StageBody::new(stage, seat.clone(), Arc::new(globals)), worker }
 }
 

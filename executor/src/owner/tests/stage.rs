@@ -35,7 +35,7 @@ fn decisions_are_written_where_they_belong() {
 
 #[test]
 fn what_is_told_beside_the_log_counts_once() {
-    let (mut owner, told) = (Owner::new(), Told::default());
+    let (mut owner, told) = (Owner::new(), Told::new(1_000_000));
     owner.act(&OK);
     owner.act(&Do::Claim(1, 1));
     let tell = |execution| {

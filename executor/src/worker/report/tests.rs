@@ -157,9 +157,9 @@ async fn an_end_is_sent_until_it_is_acknowledged() {
 }
 
 /// Tells an end to the owner of partition 3, who does this about the letter; what was published.
-async fn told(stdout: &[u8], answer: fn(&Letter)) -> (usize, Vec<TaskResult>) {
+async fn told(bytes_max: usize, stdout: &[u8], answer: fn(&Letter)) -> (usize, Vec<TaskResult>) {
     let (reporter, publisher) = reporter(vec![Ok(())], 0);
-    let (told, seen) = (Told::default(), Arc::new(AtomicUsize::new(0)));
+    let (told, seen) = (Told::new(bytes_max), Arc::new(AtomicUsize::new(0)));
     let (sees, woken) = (seen.clone(), told.clone());
     told.wake_with(Arc::new(move || {
         for letter in woken.waiting() {
@@ -175,15 +175,18 @@ async fn told(stdout: &[u8], answer: fn(&Letter)) -> (usize, Vec<TaskResult>) {
 
 #[tokio::test(start_paused = true)]
 async fn an_owner_beside_is_told_first_and_the_log_what_it_does_not_take() {
-    let (seen, published) = told(b"out", Letter::committed).await;
+    let (seen, published) = told(1_000_000, b"out", Letter::committed).await;
     assert_eq!((seen, published.len()), (1, 0));
-    let (seen, published) = told(b"out", Letter::refuse).await;
+    let (seen, published) = told(1_000_000, b"out", Letter::refuse).await;
     assert_eq!((seen, published.len()), (1, 1));
     // It is not answered in time.
-    let (seen, published) = told(b"out", |_| {}).await;
+    let (seen, published) = told(1_000_000, b"out", |_| {}).await;
     assert_eq!((seen, published.len()), (1, 1));
-    let (seen, published) = told(&[b'x'; 65 << 10], Letter::committed).await;
+    let (seen, published) = told(1_000_000, &[b'x'; 65 << 10], Letter::committed).await;
     assert_eq!((seen, published[0].stdout.len()), (0, 65 << 10));
+    // What a small log would not take of the owner, it refuses of the worker, which shortens it.
+    let (seen, published) = told(100, &[b'x'; 60], Letter::committed).await;
+    assert_eq!((seen, published.len()), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use petrel_bus::{InputTopic, Output, SessionOptions, StageStats, TopicPartition};
+use petrel_bus::{DriverPoint, InputTopic, Output, SessionOptions, StageStats, TopicPartition};
 
 use super::atomicity::{assigned, session};
 use crate::harness::BusUnderTest;
@@ -37,6 +37,32 @@ pub fn blocked_records_wait_in_order<B: BusUnderTest>(under: &B) {
     world.run_until("reading goes on", &mut [&mut driver], || world.output_count() == 10).unwrap();
     driver.finish().unwrap();
     world.check_exactly_once(&["in"]);
+}
+
+/// What is told beside the log while a turn is under way is taken in the next one, and no silence meanwhile.
+pub fn what_is_told_in_the_middle_of_a_turn_is_no_silence<B: BusUnderTest>(under: &B) {
+    let world = World::new(under, "told", 1);
+    let mut stage = world.stage();
+    let mut driver = world.driver(&mut stage, "m");
+    let told = Settings { told: vec![(0, "a".to_owned())], ..Settings::default() };
+    world.publish("in", &[("a", "silence 20")]);
+    world.run_until("the timer is set", &mut [&mut driver], || world.output_count() == 1).unwrap();
+    let (clock, settings) = (world.under.clock(), world.settings.clone());
+    let (due_ms, mut is_told) = (clock.now_ms() + 20, false);
+    driver.crash_when(move |point| {
+        // It is due now, at the latest, and what is told comes just before it would fire.
+        if point == DriverPoint::Stepped && clock.now_ms() >= due_ms && !is_told {
+            settings.set(told.clone());
+            is_told = true;
+        }
+        false
+    });
+    let is_told = || world.outputs().contains(&"told a".to_owned());
+    world.run_until("what is told", &mut [&mut driver], is_told).unwrap();
+    world.publish("in", &[("b", "silence 20")]);
+    world.run_until("another silence", &mut [&mut driver], || world.outputs().contains(&"fired b".to_owned())).unwrap();
+    driver.finish().unwrap();
+    assert_eq!(world.outputs().len(), 4, "{:?}", world.outputs());
 }
 
 /// What blocks one topic's partition holds up no other topic's of the same number.

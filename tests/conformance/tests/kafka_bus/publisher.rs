@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use petrel_bus::{Bus, Output, PublishError};
 use petrel_testkit::{free_port, shared_kafka};
 
-use crate::support::{PATIENCE, bus, bus_with, committed, drain, fill, numbered, output, topic, unique};
+use crate::support::{PATIENCE, bus, bus_with, committed, delete, drain, fill, numbered, output, topic, unique};
 
 #[test]
 fn calls_are_committed_together_and_each_is_told_where_its_records_are() {
@@ -66,6 +66,29 @@ fn what_cannot_be_written_is_refused_and_spoils_nothing() {
     assert!(written >= 50 && written < answers.len(), "{written}");
     assert_eq!(committed(&bus, &to)[&0].len(), 2 + written);
     drop(publisher);
+}
+
+/// A call whose partition takes nothing does not delay the others, nor what a transaction after them writes.
+#[test]
+fn a_call_waits_for_no_other() {
+    let Some(address) = shared_kafka() else { return };
+    let bus = bus_with(address, |o| o.publish_timeout_ms = 10_000);
+    let (good, gone) = (topic(&bus, "good", 1), topic(&bus, "gone", 1));
+    let publisher = bus.publisher(&unique("p")).unwrap();
+    publisher.publish(vec![output(&gone, 0, "there")]).wait().unwrap();
+    delete(address, &gone);
+    let (answers, answered) = std::sync::mpsc::channel();
+    let lost = publisher.publish(vec![output(&gone, 0, "never")]);
+    std::thread::spawn(move || answers.send(lost.wait()));
+    for n in 0..20 {
+        publisher.publish(vec![output(&good, 0, &format!("a{n}"))]).wait().unwrap();
+    }
+    assert!(answered.try_recv().is_err(), "what was to be waited for was answered first");
+    let error = answered.recv_timeout(PATIENCE).unwrap().unwrap_err();
+    assert!(matches!(error, PublishError::Unavailable(_) | PublishError::OutcomeUnknown(_)), "{error}");
+    publisher.publish(vec![output(&good, 0, "a20"), output(&good, 0, "a21")]).wait().unwrap();
+    publisher.publish(vec![output(&good, 0, "a22")]).wait().unwrap();
+    assert_eq!(committed(&bus, &good)[&0], numbered("a", 23));
 }
 
 #[test]

@@ -11,6 +11,9 @@ use petrel_bus::{
     Start, Tail, TopicPartition, TopicSpec,
 };
 use petrel_bus_kafka::{KafkaBus, KafkaOptions};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 
 /// Longest wait for anything.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,6 +32,14 @@ pub fn bus_with(address: &str, change: impl FnOnce(&mut KafkaOptions)) -> KafkaB
     let mut options = KafkaOptions::new(address, "test");
     change(&mut options);
     KafkaBus::new(options).unwrap()
+}
+
+/// Deletes a topic; its broker hears of it a moment later.
+pub fn delete(address: &str, topic: &str) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
+    let deleted = futures_executor::block_on(admin.delete_topics(&[topic], &AdminOptions::new())).unwrap();
+    deleted.into_iter().for_each(|answer| assert!(answer.is_ok(), "{answer:?}"));
 }
 
 pub fn topic(bus: &dyn Bus, name: &str, partitions: u32) -> Arc<str> {

@@ -9,6 +9,9 @@ use super::{Body, Catalog, StageBody, Turn, WorkerBody};
 use crate::pack::Known;
 use crate::planted::GullibleOwner;
 
+/// Turns of an owner whose process ends, while the worker beside it does.
+const LAST_TURNS: u32 = 4;
+
 /// An owner's globals.
 pub struct OwnerSource {
     /// The catalog.
@@ -52,13 +55,17 @@ impl Body for OwnerBody {
     }
 
     fn leave(mut self: Box<Self>) {
-        if let Some(worker) = &mut self.worker {
-            worker.begin_to_leave();
+        let Some(mut worker) = self.worker else { return self.owner.leave_in_place() };
+        // The worker ends first, and tells the owner beside it how.
+        worker.end();
+        for _ in 0..LAST_TURNS {
+            worker.steps();
+            if !matches!(self.owner.tick(), Turn::Idle | Turn::Busy) {
+                break;
+            }
         }
-        // What its last commit still starts beside it is given back.
         self.owner.leave_in_place();
-        if let Some(worker) = self.worker {
-            Box::new(worker).leave();
-        }
+        // What its last commit still starts beside it is given back, and what it did not take is told over the log.
+        Box::new(worker).leave();
     }
 }

@@ -133,6 +133,12 @@ impl WorkerBody {
         self.attempts.drain();
     }
 
+    /// As well, and what runs is ended and given back: its grace is over at once.
+    pub fn end(&mut self) {
+        self.begin_to_leave();
+        self.attempts.end_all();
+    }
+
     fn bus(&self) -> &SimBus {
         &self.world.bus
     }
@@ -308,7 +314,8 @@ impl WorkerBody {
         }
     }
 
-    fn steps(&mut self) -> bool {
+    /// One step of everything that it holds; whether anything was done.
+    pub fn steps(&mut self) -> bool {
         let mut running = std::mem::take(&mut self.running);
         let mut busy = false;
         for attempt in &mut running {
@@ -367,8 +374,8 @@ impl Body for WorkerBody {
         while let Ok(claimed) = self.claimed.try_recv() {
             self.take(claimed);
         }
-        // Its grace is over at once: what runs is ended and given back. An owner beside it has left before.
-        self.attempts.end_all();
+        // An owner beside it has left before.
+        self.end();
         self.running.iter_mut().for_each(|attempt| attempt.owner = None);
         for _ in 0..3 {
             self.steps();
