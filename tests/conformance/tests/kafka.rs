@@ -78,7 +78,7 @@ impl BusUnderTest for KafkaUnderTest {
         let group: BaseConsumer =
             config.set("bootstrap.servers", self.address).set("group.id", group).create().expect("a client");
         let mut list = TopicPartitionList::new();
-        (0..partitions).for_each(|partition| drop(list.add_partition(topic, partition as i32)));
+        (0..partitions).for_each(|partition| _ = list.add_partition(topic, partition as i32));
         wait_until("the group's offsets are gone", self.patience(), || {
             let found = group.committed_offsets(list.clone(), self.patience()).expect("an answer");
             found.elements().iter().all(|element| element.offset() == Offset::Invalid)
