@@ -19,7 +19,7 @@ impl<S: Stage> Driver<'_, S> {
         let mut bytes = 0;
         let is_enough = self.outputs.iter().rev().any(|output| {
             bytes += output.bytes();
-            bytes >= SEND_BYTES_MIN
+            bytes >= SEND_BYTES_MIN.min(self.options.transaction_bytes_max)
         });
         if is_enough { self.send_outputs() } else { Ok(()) }
     }

@@ -93,7 +93,8 @@ fn a_member_that_was_silent_for_too_long_loses_its_partitions_and_nothing_else()
     let (mut one, mut two) = (world.stage(), world.stage());
     let mut silent = world.driver(&mut one, "a");
     settle(&mut silent);
-    world.publish("in", &[("a", "1"), ("b", "2"), ("c", "3")]);
+    // So much is not kept back until the commit.
+    world.publish("in", &[("a", "large 70000"), ("b", "large 70000"), ("c", "3")]);
     assert_eq!(silent.tick().unwrap().records, 3, "taken, not committed");
     let mut heir = world.driver(&mut two, "b");
     for _ in 0..12 {

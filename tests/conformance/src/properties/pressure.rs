@@ -45,12 +45,13 @@ pub fn what_is_told_in_the_middle_of_a_turn_is_no_silence<B: BusUnderTest>(under
     let mut stage = world.stage();
     let mut driver = world.driver(&mut stage, "m");
     let told = Settings { told: vec![(0, "a".to_owned())], ..Settings::default() };
+    let (clock, settings) = (world.under.clock(), world.settings.clone());
+    // Where the record is taken at once, the timer is due at this instant.
+    let (due_ms, mut is_told) = (clock.now_ms() + 20, false);
     world.publish("in", &[("a", "silence 20")]);
     world.run_until("the timer is set", &mut [&mut driver], || world.output_count() == 1).unwrap();
-    let (clock, settings) = (world.under.clock(), world.settings.clone());
-    let (due_ms, mut is_told) = (clock.now_ms() + 20, false);
     driver.crash_when(move |point| {
-        // It is due now, at the latest, and what is told comes just before it would fire.
+        // What is told comes just before the timer would fire.
         if point == DriverPoint::Stepped && clock.now_ms() >= due_ms && !is_told {
             settings.set(told.clone());
             is_told = true;
