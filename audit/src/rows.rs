@@ -20,7 +20,8 @@ pub(crate) struct Source<'a> {
 const STAGE: &str = "audit";
 
 /// A table of the audit trail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Table {
     /// `events`.
     Events,

@@ -93,7 +93,7 @@ pub trait Tail: Send {
     /// Waits up to `wait` and hands the next records to `each`: partition, record.
     ///
     /// # Errors
-    /// See [`BusError`]; the same call may be made again.
+    /// See [`BusError`]. Whoever goes on opens another tail: this one may not tell the same a second time.
     fn next(&mut self, wait: Duration, each: &mut dyn FnMut(u32, Record<'_>)) -> Result<(), BusError>;
 
     /// Whether everything that was there when the tail was opened has been handed out.
@@ -108,6 +108,12 @@ pub trait Tail: Send {
     /// Whether everything in front of the latest mark has been handed out, or will never be; not before the
     /// first one. Transactions that are open there are waited for, however long they take.
     fn passed_mark(&self) -> bool;
+
+    /// Whether the log has let it read since it was opened: as long as nothing was heard of the topic, nothing
+    /// wrong was heard of it, either.
+    fn is_reading(&self) -> bool {
+        true
+    }
 }
 
 /// What a log that has a limit of its own holds.
@@ -160,8 +166,7 @@ pub trait Bus: Send + Sync {
     /// See [`BusError`].
     fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<i64>, BusError>;
 
-    /// What tells topics from earlier ones of the same names, where the log can tell. A log whose topics are never
-    /// deleted need not.
+    /// What tells topics from earlier ones of the same names, where the log can tell.
     ///
     /// # Errors
     /// See [`BusError`].
@@ -204,6 +209,15 @@ pub trait Bus: Send + Sync {
     fn tail_from(&self, topic: &str, offsets: &[i64]) -> Result<Box<dyn Tail>, BusError> {
         let _ = offsets;
         self.tail(topic)
+    }
+
+    /// As [`Bus::tail_from`], for whoever may learn of a record a quarter of a second late, and shall not be woken for
+    /// each of them.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    fn tail_batched(&self, topic: &str, offsets: &[i64]) -> Result<Box<dyn Tail>, BusError> {
+        self.tail_from(topic, offsets)
     }
 
     /// Joins a consumer group. Called on the thread that will use the session.

@@ -17,10 +17,18 @@ impl<G> Clone for Versioned<G> {
     }
 }
 
+/// Ends a wait for records early, from any thread.
+pub type Waker = Arc<dyn Fn() + Send + Sync>;
+
 /// Where a driver finds the globals. It looks between two batches and keeps what it saw for a whole one.
 pub trait GlobalsSource<G>: Send + Sync {
     /// The globals in force now.
     fn current(&self) -> Versioned<G>;
+
+    /// How to wake the driver that looks here, if something has changed that shall be seen at once.
+    fn wake_with(&self, waker: Waker) {
+        let _ = waker;
+    }
 }
 
 /// Globals that never change, for stages that need none and for tests.

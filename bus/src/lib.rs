@@ -33,14 +33,17 @@ mod state;
 mod stats;
 mod store;
 mod tail;
+mod troubles;
 mod unreadable;
 
 pub use bus::{Bus, BusError, LogUsage, SessionOptions, Tail, TopicSpec};
 pub use clock::Clock;
 pub use dead_letters::{About, DEAD_LETTER_DETAIL_BYTES_MAX, DEAD_LETTER_HEAD_BYTES_MAX, Reason, dead_letter};
-pub use driver::{Driver, DriverError, DriverOptions, DriverPoint, RECORD_PANICS_MAX, Suspects, Tick};
+pub use driver::{
+    Driver, DriverError, DriverOptions, DriverPoint, POISON_TIMER_DELAY_MS, RECORD_PANICS_MAX, Suspects, Tick,
+};
 pub use follow::{check_followers, with_followers};
-pub use globals::{GlobalsSource, Versioned};
+pub use globals::{GlobalsSource, Versioned, Waker};
 pub use log::{Block, Log, Transaction};
 pub use member::Member;
 pub use outgoing::Outgoing;
@@ -56,10 +59,11 @@ pub use session::{
 };
 pub use stage::{Context, Facts, InputTopic, Longest, Silence, Stage, StageSpec, Start, Taken};
 pub use state::{PartitionState, StateTooLarge};
-pub use stats::{BlockedPartition, StageStats};
+pub use stats::{BlockedPartition, StageStats, TURN_MS_MAX};
 pub use store::{
     Change, DueTimer, KEY_BYTES_MAX, Mark, MemoryStore, MemoryStores, Pair, Pairs, StateStore, StateStores, StoreError,
     StoreName, Timer, TimerKind, Timers, is_fresh,
 };
 pub use tail::LogTail;
+pub use troubles::{Trouble, Troubles};
 pub use unreadable::{NotYet, Unreadable};

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::globals::Waker;
 use crate::group::{Counts, Group};
 use crate::record::{Output, Record};
 #[cfg(doc)]
@@ -51,6 +52,9 @@ pub trait Log {
 
     /// Number of partitions of a topic; none if it does not exist.
     fn partitions(&self, topic: &str) -> Option<u32>;
+
+    /// What tells a topic from earlier ones of its name; none if it does not exist.
+    fn incarnation(&self, topic: &str) -> Option<Arc<str>>;
 
     /// First offset that is there, and the offset up to which committed records can be read.
     fn bounds(&self, at: &TopicPartition) -> Option<Range<i64>>;
@@ -131,6 +135,11 @@ pub trait Log {
 
     /// A session of that group was dropped without a farewell.
     fn crashed(&self, group: &str, member: &str, epoch: u64);
+
+    /// Makes [`Log::version`] grow, whatever happens.
+    fn waker(&self) -> Waker {
+        Arc::new(|| {})
+    }
 
     /// Grows whenever something was committed or a group changed.
     fn version(&self) -> u64;

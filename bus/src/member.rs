@@ -5,10 +5,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::bus::SessionOptions;
 use crate::follow::check_followers;
+use crate::globals::Waker;
 use crate::group::Fenced;
 use crate::log::{Block, Log, Transaction};
 use crate::record::Output;
@@ -55,6 +57,8 @@ pub struct Member<L: Log> {
     /// What the log does not take before the commit.
     outputs: Vec<(Output, u32)>,
     progress: Arc<RestoreProgress>,
+    /// Somebody wants the next fetch to end.
+    woken: Arc<AtomicBool>,
     /// Whether the log may have a transaction open.
     sent: bool,
     closed: bool,
@@ -77,6 +81,7 @@ impl<L: Log> Member<L> {
             events: VecDeque::new(),
             outputs: Vec::new(),
             progress: Arc::default(),
+            woken: Arc::default(),
             sent: false,
             closed: false,
         }
@@ -183,8 +188,19 @@ impl<L: Log> Member<L> {
         self.cursors.iter_mut().find(|c| c.at == *at)
     }
 
-    fn start_of(&self, at: &TopicPartition) -> i64 {
-        let begin = self.log.bounds(at).map_or(0, |b| b.start);
+    fn begin_one(&self, at: &TopicPartition) -> Result<Begin, SessionError> {
+        let (at, incarnation) = (at.clone(), self.log.incarnation(&at.topic));
+        if let Some((offset, metadata)) = self.log.offset(&self.options.group, &at) {
+            let position = Position { at, offset, metadata };
+            return Ok(Begin { position, committed: true, incarnation, bounds: None });
+        }
+        let begin = self.log.bounds(&at).map_or(0, |bounds| bounds.start);
+        let bounds = Some(begin..self.log.high_watermark(&at)?);
+        let offset = self.start_of(&at, begin);
+        Ok(Begin { position: Position { at, offset, metadata: None }, committed: false, incarnation, bounds })
+    }
+
+    fn start_of(&self, at: &TopicPartition, begin: i64) -> i64 {
         let input = self.inputs.iter().find(|i| i.name == at.topic);
         match input.map(|i| &i.start) {
             Some(Start::Offsets(offsets)) => offsets.get(at.partition as usize).copied().unwrap_or(begin),
@@ -276,7 +292,8 @@ impl<L: Log> Session for Member<L> {
             if !read.is_empty() {
                 self.hand_out(&read, max, each);
             }
-            if !read.is_empty() || !self.events.is_empty() || is_last {
+            let woken = self.woken.swap(false, Ordering::SeqCst);
+            if !read.is_empty() || !self.events.is_empty() || is_last || woken {
                 return Ok(self.events.drain(..).collect());
             }
             // Most changes concern others: go on waiting. Then one last look, for the time is up.
@@ -284,15 +301,17 @@ impl<L: Log> Session for Member<L> {
         }
     }
 
+    fn waker(&self) -> Waker {
+        let (woken, wake) = (self.woken.clone(), self.log.waker());
+        Arc::new(move || {
+            woken.store(true, Ordering::SeqCst);
+            wake();
+        })
+    }
+
     fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
         self.log.settle(&self.options.group, assigned)?;
-        let begin = |at: &TopicPartition| {
-            let committed = self.log.offset(&self.options.group, at);
-            let (is_committed, start) = (committed.is_some(), || (self.start_of(at), None));
-            let (offset, metadata) = committed.unwrap_or_else(start);
-            Begin { position: Position { at: at.clone(), offset, metadata }, committed: is_committed }
-        };
-        Ok(assigned.iter().map(begin).collect())
+        assigned.iter().map(|at| self.begin_one(at)).collect()
     }
 
     fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {

@@ -77,15 +77,21 @@ impl<S: Stage + 'static> Service for Run<S> {
     fn live(&mut self, life: &Life<'_>) -> Result<(), String> {
         let Self { bus, stage, session, options, globals, clock, stats, suspects } = self;
         let name = stage.spec().name.clone();
+        let turn = || stats.turn_began_ms.store(clock.now_ms(), Ordering::Relaxed);
+        turn();
         let session = bus.session(session).map_err(|e| e.to_string())?;
         let mut driver = Driver::new(stage, session, globals.clone(), clock.clone(), options.clone(), stats.clone());
         driver.remember(std::mem::take(suspects));
         while !life.is_over() {
-            match driver.tick() {
-                Ok(tick) if tick.committed => {
-                    life.went_well();
-                    stats.session_problem(None);
-                }
+            turn();
+            let commits = stats.commits.load(Ordering::Relaxed);
+            let ticked = driver.tick();
+            if stats.commits.load(Ordering::Relaxed) > commits {
+                // Also before a timer's panic: the pause grows only while nothing gets done.
+                life.went_well();
+            }
+            match ticked {
+                Ok(tick) if tick.committed && !driver.is_recovering() => stats.session_problem(None),
                 Ok(_) => {}
                 Err(DriverError::Panicked(said)) => {
                     let pause_ms = life.next_pause_ms();

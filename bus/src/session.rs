@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::globals::Waker;
 use crate::record::{Output, Record};
 use crate::restores::RestoreProgress;
 use crate::stage::InputTopic;
@@ -36,6 +37,11 @@ pub struct Begin {
     /// Whether the group committed it. Else the log knows none, because there never was one or because it
     /// forgot it, and the position is where the input starts.
     pub committed: bool,
+    /// What tells the topic from earlier ones of its name; none where the log cannot tell.
+    pub incarnation: Option<Arc<str>>,
+    /// First offset that the partition holds, and the one behind its last record, committed or not; asked for
+    /// only where the group has committed nothing.
+    pub bounds: Option<Range<i64>>,
 }
 
 /// What happened to the membership.
@@ -168,6 +174,11 @@ pub trait Session {
         max: usize,
         each: &mut dyn FnMut(&Fetched<'_>),
     ) -> Result<Vec<GroupEvent>, SessionError>;
+
+    /// Ends a [`Session::fetch`] that waits, or the next one, early.
+    fn waker(&self) -> Waker {
+        Arc::new(|| {})
+    }
 
     /// First offsets of newly assigned partitions: the *stable* committed one (no transaction that
     /// could change it is open), else where the input starts. Whoever begins there commits it, so that a

@@ -37,6 +37,19 @@ pub trait Stage: Send {
         let _ = context;
     }
 
+    /// The partitions to which somebody in this process has something to tell beside the log, as the globals say;
+    /// `mine` are those that this member has. What is for others is to be refused, and whoever told it tells it another
+    /// way.
+    fn told(&mut self, globals: &Self::Globals, mine: &[u32]) -> Vec<u32> {
+        let _ = (globals, mine);
+        Vec::new()
+    }
+
+    /// Takes what is told to a partition. It is told again until it has been taken in a step that is committed.
+    fn take_told(&mut self, context: &mut Context<'_, Self::Globals>) {
+        let _ = context;
+    }
+
     /// All steps since the last commit are committed.
     fn committed(&mut self) {}
 

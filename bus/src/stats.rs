@@ -10,6 +10,10 @@ use crate::session::TopicPartition;
 /// Upper bounds of the commit-time histogram's buckets, in milliseconds; one more bucket has none.
 pub(crate) const COMMIT_BUCKETS_MS: [u64; 9] = [1, 2, 5, 10, 20, 50, 100, 500, 2000];
 
+/// Longest turn of a stage that is well, in milliseconds. The longest thing in it that is waited for is a commit to
+/// Kafka, for a minute, unless its client hangs; a restore, which may take longer, is told by itself.
+pub const TURN_MS_MAX: i64 = 90_000;
+
 /// Counters of one stage thread. All are totals since the thread began.
 #[derive(Debug, Default)]
 pub struct StageStats {
@@ -38,6 +42,8 @@ pub struct StageStats {
     pub globals_version: AtomicU64,
     /// Whether a session is up and its partitions are restored.
     pub ready: AtomicBool,
+    /// When its thread began its latest turn, in milliseconds since the epoch; 0 before the first.
+    pub turn_began_ms: AtomicI64,
     /// How far restores are; empty while there are none.
     pub restores: Arc<RestoreProgress>,
     problems: Mutex<Problems>,
@@ -84,6 +90,14 @@ impl StageStats {
         let problems = self.lock().clone();
         let halted = problems.halted.into_iter().map(|(at, why)| format!("{at}: {why}"));
         problems.session.into_iter().chain(halted).collect()
+    }
+
+    /// For how long its thread has been in one turn, in milliseconds, if that is longer than [`TURN_MS_MAX`]: a call
+    /// hangs, and nothing else would tell.
+    pub fn hangs_ms(&self, now_ms: i64) -> Option<i64> {
+        let began_ms = self.turn_began_ms.load(Ordering::Relaxed);
+        let took_ms = now_ms.saturating_sub(began_ms);
+        (began_ms > 0 && took_ms > TURN_MS_MAX).then_some(took_ms)
     }
 
     /// The partitions that are blocked now.

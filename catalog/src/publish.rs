@@ -44,6 +44,9 @@ pub struct Publication {
     pub catalog: Vec<Entry>,
     /// Records for `petrel.timers`, keyed by the timer's reference.
     pub timers: Vec<Entry>,
+    /// Whether `petrel.timers` may have more than this knows of: the revision in force has triggers that this release
+    /// cannot read. See [`Publication::remove_timers`].
+    pub has_unknown_timers: bool,
     /// The audit record; none where nothing is to be done.
     pub audit: Option<RevisionApplied>,
     /// Revisions that go although they are young or among the last ones, latest first: the limit of bytes is
@@ -55,6 +58,15 @@ impl Publication {
     /// Whether there is nothing to write: the revision is in force already.
     pub fn is_empty(&self) -> bool {
         self.catalog.is_empty() && self.timers.is_empty()
+    }
+
+    /// Removes what `petrel.timers` has, by reference, and the revision that is published has not. Otherwise it
+    /// would fire for ever.
+    pub fn remove_timers(&mut self, revision: &Revision, found: impl IntoIterator<Item = String>) {
+        let wanted = revision.compiled().all_triggers().timers();
+        let written: BTreeSet<String> = self.timers.iter().map(|(timer, _)| timer.clone()).collect();
+        let gone = found.into_iter().filter(|timer| !wanted.contains_key(timer) && !written.contains(timer));
+        self.timers.extend(gone.collect::<BTreeSet<_>>().into_iter().map(|timer| (timer, None)));
     }
 }
 
@@ -131,7 +143,9 @@ pub fn publish(state: &CatalogState, revision: &Revision, how: &Application<'_>)
         applied_at_ms: how.now_ms,
         applied_by: how.applied_by.to_owned(),
     };
-    Ok(Publication { catalog, timers: timers_of(state, revision, how.now_ms), audit: Some(audit), removed_early })
+    let (old, has_unknown_timers) = timers_in_force(state);
+    let timers = timers_of(&old, revision, how.now_ms);
+    Ok(Publication { catalog, timers, has_unknown_timers, audit: Some(audit), removed_early })
 }
 
 /// Blobs and the revision, as far as the log does not have them.
@@ -199,8 +213,7 @@ fn tombstones(state: &CatalogState, revision: &Revision, history: &[String]) -> 
 
 /// Timers that are new or changed, and tombstones for those that are gone. One that did not change
 /// keeps its record, and with it the instants at which it fires.
-fn timers_of(state: &CatalogState, revision: &Revision, now_ms: i64) -> Vec<Entry> {
-    let old = timers_in_force(state);
+fn timers_of(old: &BTreeMap<String, (i64, CatchUp)>, revision: &Revision, now_ms: i64) -> Vec<Entry> {
     let new = revision.compiled().all_triggers().timers();
     let mut entries = Vec::new();
     for (timer, (every_ms, catch_up)) in &new {
@@ -222,10 +235,17 @@ fn timers_of(state: &CatalogState, revision: &Revision, now_ms: i64) -> Vec<Entr
     entries
 }
 
-/// Timers of the revision in force. Its trigger files are read even if this release cannot compile its rules.
-fn timers_in_force(state: &CatalogState) -> BTreeMap<String, (i64, CatchUp)> {
-    let head = state.head_content().ok().flatten();
-    head.map(|content| Triggers::read(&content).timers()).unwrap_or_default()
+/// Timers of the revision in force, and whether there may be more. Its trigger files are read even if this release
+/// cannot compile its rules.
+fn timers_in_force(state: &CatalogState) -> (BTreeMap<String, (i64, CatchUp)>, bool) {
+    match state.head_content() {
+        Ok(Some(content)) => {
+            let triggers = Triggers::read(&content);
+            (triggers.timers(), triggers.why_incomplete().is_some())
+        }
+        Ok(None) => (BTreeMap::new(), false),
+        Err(_) => (BTreeMap::new(), true),
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ pub const ACTION_BROKEN: &str = "action_broken";
 pub const DISPATCH_PAUSED: &str = "dispatch_paused";
 /// Delayed: it is to be tried again after a while.
 pub const BACK_OFF: &str = "back_off";
-/// Delayed: a worker did not take its task.
+/// Scheduled: a worker did not take its task, which is sent elsewhere in a moment.
 pub const DECLINED: &str = "declined";
 
 /// Failed: its revision was removed, or never there.

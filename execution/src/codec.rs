@@ -122,6 +122,7 @@ fn record(execution: &Execution) -> ExecutionState {
             record.task_partition = i32::try_from(state.partition).ok();
             record.start_by_ms = Some(state.start_by_ms);
             record.declines = state.declines;
+            record.delayed_until_ms = state.again_ms;
         }
         Execution::Canceling(In { state, .. }) => {
             record.canceled_by = Some(state.by.clone());
@@ -148,7 +149,8 @@ fn live(record: ExecutionState) -> Result<Execution, CodecError> {
             let partition = record.task_partition.and_then(|p| u32::try_from(p).ok());
             let partition = partition.ok_or_else(|| missing("task_partition"))?;
             let start_by_ms = record.start_by_ms.ok_or_else(|| missing("start_by_ms"))?;
-            In { core, state: Scheduled { partition, start_by_ms, declines: record.declines } }.into()
+            let (declines, again_ms) = (record.declines, record.delayed_until_ms);
+            In { core, state: Scheduled { partition, start_by_ms, declines, again_ms } }.into()
         }
         Status::Running => In { core, state: Running { holder: holder.ok_or_else(|| missing("worker"))? } }.into(),
         Status::Pausing => In { core, state: Pausing { holder } }.into(),

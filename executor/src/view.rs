@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use petrel_execution::ActionPlan;
 
-use crate::worker::Beside;
+use crate::worker::{Beside, Letter};
 
 /// Takes a file of a pack: path relative to the pack with `/`, content, whether it is executable.
 pub type EachFile<'a> = dyn FnMut(&str, &[u8], bool) -> Result<(), String> + 'a;
@@ -65,6 +65,11 @@ pub trait ExecutorView: Send + Sync {
     /// A worker in the same process that an owner may let start actions.
     fn beside(&self) -> Option<&Beside> {
         None
+    }
+
+    /// What that worker has told of attempts that this thread of owners started.
+    fn letters(&self) -> &[Arc<Letter>] {
+        &[]
     }
 }
 

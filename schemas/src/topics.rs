@@ -43,6 +43,11 @@ impl Topics {
         Self { prefix: prefix.to_owned(), partitions, task_partitions }
     }
 
+    /// Partitions of each pool's topic of tasks.
+    pub fn task_partitions(&self) -> u32 {
+        self.task_partitions
+    }
+
     names! {
         triggers => "triggers", "Events from ingest.";
         timers => "timers", "Timer definitions, and the timer stage's state.";

@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use petrel_bus::{Bus, Clock, Record, StageStats};
+use petrel_bus::{Bus, Clock, Record, StageStats, Troubles};
 use petrel_schemas::{AuditRecord, ExecutionChanged, Topics};
 
 use crate::cli::output;
-use crate::follow::follow;
+use crate::follow::Follows;
 use crate::stop::Stop;
 
 /// How often the line of rates is drawn anew.
@@ -41,7 +41,9 @@ pub fn show(
             say(&lines, &line);
         }
     };
-    follow("activity", bus, topics.audit(), clock.clone(), stop.clone(), each, || {});
+    // What cannot be shown keeps nothing from working.
+    let follows = Follows { bus, clock: clock.clone(), stop: stop.clone(), troubles: Troubles::default() };
+    follows.follow("activity", topics.audit(), each, || {});
     let (clock, stop) = (clock.clone(), stop.clone());
     let redraw = move || {
         let mut rate = Rate::default();

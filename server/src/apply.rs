@@ -1,6 +1,6 @@
 //! Putting a revision of the catalog into force.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +11,12 @@ use petrel_catalog::{
     needed_bindings, publish,
 };
 use petrel_ingest::bindings::{BindingError, MissingTopic, start_offsets};
+use petrel_ingest::timers::is_definition;
 use petrel_schemas::{CatalogHead, Topics, encode};
 use tokio::sync::Mutex;
 
 use crate::api::ApiError;
+use crate::follow::read_whole;
 use crate::format;
 use crate::world::World;
 
@@ -223,11 +225,22 @@ impl Applier {
         check_writable(&state)?;
         let (now_ms, retention) = (self.clock.now_ms(), self.retention);
         let (revision, applied_by) = (revision.clone(), applied_by.to_owned());
+        let (bus, timers) = (self.bus.clone(), self.topics.timers());
         let make = move || {
             let how = Application { now_ms, applied_by: &applied_by, retention, offsets };
-            publish(&state, &revision, &how)
+            let mut publication = match publish(&state, &revision, &how) {
+                Ok(publication) => publication,
+                Err(error) => return Ok(Err(error)),
+            };
+            if publication.has_unknown_timers {
+                publication.remove_timers(&revision, timers_of_the_log(&*bus, &timers)?);
+            }
+            Ok(Ok(publication))
         };
-        blocking("the packs could not be read", make).await?.map_err(|error| match error {
+        let made: anyhow::Result<_> = blocking("the packs could not be read", make).await?;
+        let made =
+            made.map_err(|why| ApiError::unavailable("log_unavailable", format!("nothing was applied: {why:#}")))?;
+        made.map_err(|error| match error {
             PublishError::OffsetsMissing { .. } => moved(&error.to_string()),
             PublishError::TooLarge { .. } => {
                 ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "catalog_too_large", error.to_string())
@@ -294,6 +307,22 @@ impl Applier {
         }
         format::written(self.world.format(), outputs)
     }
+}
+
+/// References of the timers that are defined; blocks. Only an apply defines any, so that its sole writer knows them all.
+fn timers_of_the_log(bus: &dyn Bus, topic: &str) -> anyhow::Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    read_whole(bus, topic, |_, record| {
+        let Some(key) = record.key.filter(|key| is_definition(key)).and_then(|key| std::str::from_utf8(key).ok())
+        else {
+            return;
+        };
+        match record.value {
+            Some(_) => found.insert(key.to_owned()),
+            None => found.remove(key),
+        };
+    })?;
+    Ok(found)
 }
 
 /// Whether the log whose head this is holds an apply of that revision over that base: it is in force, or it was

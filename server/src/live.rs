@@ -3,12 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use petrel_bus::{Bus, Clock, Record};
+use petrel_bus::Record;
 use petrel_execution::Status;
 use petrel_schemas::{ExecutionEnded, ExecutionState, ExecutionsRecord, Stored, kind_of};
 
-use crate::follow::follow;
-use crate::stop::Stop;
+use crate::follow::Follows;
 
 /// The latest executions by time of request, at most a configured number.
 #[derive(Debug)]
@@ -57,9 +56,9 @@ impl LiveView {
     }
 
     /// Follows the topic on a thread of its own until told to stop.
-    pub fn spawn(self: &Arc<Self>, bus: Arc<dyn Bus>, topic: Arc<str>, clock: Arc<dyn Clock>, stop: Stop) {
+    pub fn spawn(self: &Arc<Self>, follows: &Follows, topic: Arc<str>) {
         let view = self.clone();
-        follow("live-executions", bus, topic, clock, stop, move |_, record| view.take(&record), || {});
+        follows.follow_batched("live-executions", topic, move |_, record| view.take(&record));
     }
 
     /// What is known of one execution.

@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use petrel_audit::SinkStats;
-use petrel_bus::{BlockedPartition, StageStats};
+use petrel_bus::{BlockedPartition, StageStats, Troubles};
 use petrel_rules::{MatchCounters, MatchTotals, RuleSetStats};
 use prometheus::{Encoder, Registry, TextEncoder};
 
-use crate::sink;
 use crate::world::World;
+use crate::{follow, sink};
 
 /// What the audit sink is called among the stages.
 pub const AUDIT: &str = "audit";
@@ -22,6 +22,7 @@ pub struct Exported {
     registry: Registry,
     matches: Option<(Arc<MatchCounters>, Arc<World>)>,
     sink: Option<Arc<SinkStats>>,
+    troubles: Vec<Troubles>,
 }
 
 impl Exported {
@@ -40,10 +41,16 @@ impl Exported {
         self.sink = Some(stats);
     }
 
+    /// Adds services of which what is wrong is told.
+    pub fn services(&mut self, troubles: Troubles) {
+        self.troubles.push(troubles);
+    }
+
     /// What is wrong beside the stages' own problems, for people; empty when all is well.
     pub fn problems(&self) -> Vec<String> {
         let sink = self.sink.iter().flat_map(|stats| stats.problems());
-        sink.map(|problem| format!("{AUDIT}: {problem}")).collect()
+        let sink = sink.map(|problem| format!("{AUDIT}: {problem}"));
+        sink.chain(self.troubles.iter().flat_map(follow::lines)).collect()
     }
 
     /// The counters of the audit sink, if this process has one.
@@ -145,6 +152,12 @@ const FAMILIES: &[Family] = &[
         kind: "gauge",
         help: "1 if the stage has its partitions and their state.",
         value: |s| f64::from(u8::from(s.ready.load(Relaxed))),
+    },
+    Family {
+        name: "petrel_stage_turn_began_seconds",
+        kind: "gauge",
+        help: "When the stage's thread began its latest turn, in seconds since the epoch: an old one hangs.",
+        value: |s| s.turn_began_ms.load(Relaxed) as f64 / 1e3,
     },
 ];
 

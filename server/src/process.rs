@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use petrel_bus::{Bus, BusError, Clock, Publisher, TopicSpec};
+use petrel_bus::{Bus, BusError, Clock, Publisher, TopicSpec, Troubles};
 use petrel_catalog::Retention;
 use petrel_ingest::admission::{Admission, AdmissionOptions};
 use petrel_ingest::bindings::MissingTopic;
@@ -20,6 +20,7 @@ use crate::cli::args::Role;
 use crate::cli::output;
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::follow::Follows;
 use crate::format::{Formatted, InForce};
 use crate::live::LiveView;
 use crate::metrics::Exported;
@@ -122,15 +123,22 @@ async fn up(
     let OpenBus { bus, name: bus_name, is_local } = open(config, instance, &clock)?;
     ensure_topics(&bus, &topics, config, app).await?;
 
-    app.wait_for("reading the catalog".into());
+    let follows = Follows { bus: bus.clone(), clock: clock.clone(), stop: stop.clone(), troubles: Troubles::default() };
     let world = World::new(needs_of(roles));
-    world.spawn(&bus, &topics, &clock, stop);
-    world.ready().await;
-    let upgrade = Upgrade { bus: bus.clone(), topics: topics.clone(), clock: clock.clone(), world: world.clone() };
+    world.spawn(&follows, &topics);
+    app.waits("reading the catalog", &follows.troubles, world.ready()).await;
+    let upgrade = Upgrade {
+        bus: bus.clone(),
+        topics: topics.clone(),
+        clock: clock.clone(),
+        world: world.clone(),
+        troubles: follows.troubles.clone(),
+    };
     upgrade.settle(roles.contains(&Role::Api), app).await?;
 
     app.wait_for("starting the stages".into());
     let mut exported = Exported::default();
+    exported.services(follows.troubles.clone());
     let publisher = publisher(&bus, instance, world.format()).await?;
     let cluster_id = blocking(&bus, |bus| bus.cluster_id()).await?;
     let stores = state::open_stores(config, roles, &bus, &topics, &cluster_id).await?;
@@ -150,7 +158,7 @@ async fn up(
     let live = Arc::new(LiveView::new(config.api.live_executions_max));
     let serves_api = roles.contains(&Role::Api);
     if serves_api {
-        live.spawn(bus.clone(), topics.executions(), clock.clone(), stop.clone());
+        live.spawn(&follows, topics.executions());
     }
     let missing = match is_local {
         true => {

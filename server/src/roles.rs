@@ -82,7 +82,9 @@ impl Running {
         }
         let metrics = Arc::new(ExecutorMetrics::new(exported.registry()).context("metrics")?);
         if roles.contains(&Role::Worker) {
-            running.worker = Some(parts.worker(metrics.clone())?);
+            let worker = parts.worker(metrics.clone())?;
+            exported.services(worker.troubles().clone());
+            running.worker = Some(worker);
         }
         if roles.contains(&Role::Executor) {
             let neighbour = running.worker.as_ref().map(|worker| worker.neighbour().clone());

@@ -23,6 +23,7 @@ pub fn start(parts: &Parts<'_>, endpoint: Endpoint, exported: &mut Exported) -> 
     let options = SinkOptions {
         database: parts.config.clickhouse.database.clone(),
         keep: parts.config.audit.keep_days,
+        own_ttl: parts.config.audit.own_ttl.clone(),
         flush_ms: parts.config.audit.flush_ms,
         batch_rows_max: parts.config.audit.batch_rows_max,
         ..SinkOptions::default()

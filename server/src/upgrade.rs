@@ -9,20 +9,19 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use axum::http::StatusCode;
-use petrel_bus::{Bus, Clock, Output, Record, SoleWriteError};
+use petrel_bus::{Bus, Clock, Output, Record, SoleWriteError, Troubles};
 use petrel_schemas::{Format, KvEntry, ProcessAlive, Topics, decode};
 
 use crate::api::{ApiError, App};
+use crate::follow::read_whole;
 use crate::format::{self, FORMAT_KEY, Told};
 use crate::presence;
 use crate::world::World;
 
 /// Name of the sole writer.
 const WRITER: &str = "format";
-/// Longest wait for the log to be read to its end, in looks of [`READ_WAIT`].
-const LOOKS_MAX: u32 = 1_200;
-/// Longest wait for records of one look.
-const READ_WAIT: Duration = Duration::from_millis(50);
+/// First and longest pause before the format is settled again.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 /// Longest wait for a change of one's own to come back.
 const ECHO_MAX: Duration = Duration::from_secs(30);
 
@@ -36,6 +35,8 @@ pub struct Upgrade {
     pub clock: Arc<dyn Clock>,
     /// Where the format comes back.
     pub world: Arc<World>,
+    /// What keeps it from coming back.
+    pub troubles: Troubles,
 }
 
 /// How things stand.
@@ -61,24 +62,29 @@ impl State {
 
 impl Upgrade {
     /// Waits until the log tells a format that this release can write. The first process of an installation that
-    /// has the role `api` says so itself, with its newest.
+    /// has the role `api` says so itself, with its newest; should that not be taken, or should another one that was
+    /// faster have died over it, it looks and tries again.
     ///
     /// # Errors
     /// A sentence that says why this release cannot run on the log, and what to do.
     pub async fn settle(&self, may_begin: bool, app: &App) -> anyhow::Result<()> {
         let mut told = self.world.format_told();
-        if told.borrow().is_none() {
-            if may_begin {
-                self.begin().await?;
-            } else {
-                app.wait_for("no process with the role `api` has begun this installation yet".into());
+        let mut pause = BACKOFF.0;
+        loop {
+            match &*told.borrow() {
+                Some(Err(why)) => bail!("{why}"),
+                Some(Ok(_)) => return Ok(()),
+                None => {}
             }
-        }
-        // The sender lives as long as the world.
-        let told = told.wait_for(Option::is_some).await.context("the log is not followed any more")?;
-        match &*told {
-            Some(Err(why)) => bail!("{why}"),
-            _ => Ok(()),
+            let what = match may_begin {
+                true => self.begin().await,
+                false => "no process with the role `api` has begun this installation yet".to_owned(),
+            };
+            let news = tokio::time::timeout(pause, told.changed());
+            match app.waits(&what, &self.troubles, news).await {
+                Ok(changed) => changed.context("the log is not followed any more")?,
+                Err(_) => pause = (pause * 2).min(BACKOFF.1),
+            }
         }
     }
 
@@ -92,14 +98,19 @@ impl Upgrade {
         }
     }
 
-    async fn begin(&self) -> anyhow::Result<()> {
-        let written = self.set(Format::newest(), None, "petrel").await;
-        // Somebody else began it meanwhile: what that one wrote is on its way.
-        let lost = written.as_ref().is_err_and(|error| error.status == StatusCode::CONFLICT);
-        if !lost {
-            written.map_err(|error| anyhow::anyhow!("the format of the log cannot be settled: {}", error.message))?;
+    /// Begins the installation with this release's newest format, unless it has begun; what is waited for then.
+    async fn begin(&self) -> String {
+        match self.set(Format::newest(), None, "petrel").await {
+            Ok(()) => "the format of the log was settled, and comes back".to_owned(),
+            // Somebody else began it meanwhile: what that one wrote is on its way, or was lost with it.
+            Err(error) if error.status == StatusCode::CONFLICT => {
+                "another process settles the format of the log".to_owned()
+            }
+            Err(error) => {
+                tracing::warn!(error = error.message, "the format of the log cannot be settled, trying again");
+                format!("the format of the log cannot be settled: {}", error.message)
+            }
         }
-        Ok(())
     }
 
     /// How things stand.
@@ -178,10 +189,8 @@ impl Upgrade {
 
 /// What the log tells at its end; blocks.
 fn read(bus: &dyn Bus, topic: &str) -> anyhow::Result<Option<Told>> {
-    let mut tail = bus.tail(topic)?;
-    tail.mark()?;
     let mut told = None;
-    let mut take = |_, record: Record<'_>| {
+    let take = |_, record: Record<'_>| {
         if record.key == Some(FORMAT_KEY.as_bytes()) {
             let value = record.value.map(decode::<KvEntry>).transpose();
             told = match value {
@@ -190,13 +199,8 @@ fn read(bus: &dyn Bus, topic: &str) -> anyhow::Result<Option<Told>> {
             };
         }
     };
-    for _ in 0..LOOKS_MAX {
-        tail.next(READ_WAIT, &mut take)?;
-        if tail.passed_mark() {
-            return Ok(told);
-        }
-    }
-    bail!("{topic} was not read to its end within {:?}", READ_WAIT * LOOKS_MAX)
+    read_whole(bus, topic, take)?;
+    Ok(told)
 }
 
 fn unavailable(error: anyhow::Error) -> ApiError {

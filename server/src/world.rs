@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::http::StatusCode;
-use petrel_bus::{Bus, Clock, GlobalsSource, Record, StageStats, Tail, Versioned};
+use petrel_bus::{GlobalsSource, Record, StageStats, Tail, Versioned};
 use petrel_catalog::{Change, Triggers};
 use petrel_executor::{ExecutorView as _, Resolution};
 use petrel_rules::{Kv, MatchView as _, RuleSetStats};
@@ -28,9 +28,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::api::ApiError;
-use crate::follow::{follow, follow_and_look};
+use crate::follow::Follows;
 use crate::format::{self, InForce, Told};
-use crate::stop::Stop;
 
 pub use catalog::Catalog;
 use head::Heads;
@@ -103,8 +102,8 @@ impl World {
     }
 
     /// Starts to follow both logs, and to compile what is in force.
-    pub fn spawn(self: &Arc<Self>, bus: &Arc<dyn Bus>, topics: &Topics, clock: &Arc<dyn Clock>, stop: &Stop) {
-        let (world, compiling) = (self.clone(), stop.clone());
+    pub fn spawn(self: &Arc<Self>, follows: &Follows, topics: &Topics) {
+        let (world, compiling) = (self.clone(), follows.stop.clone());
         let compile = move || world.heads.run(world.needs, &compiling, |head| world.put_in_force(head));
         if let Err(error) = std::thread::Builder::new().name("compiler".to_owned()).spawn(compile) {
             tracing::error!(%error, "no thread can be started");
@@ -122,14 +121,14 @@ impl World {
                 looking.change(Tell::Stages, |_| {});
             }
         };
-        follow_and_look("catalog", bus.clone(), topics.catalog(), clock.clone(), stop.clone(), each, look);
+        follows.follow_and_look("catalog", topics.catalog(), each, look);
         let (world, done) = (self.clone(), self.clone());
         let each = move |_, record: Record<'_>| world.take_kv(&record);
         let read = move || {
             done.change(Tell::Stages, |_| {});
             done.caught_up.send_modify(|(_, kv)| *kv = true);
         };
-        follow("kv", bus.clone(), topics.kv(), clock.clone(), stop.clone(), each, read);
+        follows.follow("kv", topics.kv(), each, read);
     }
 
     /// Resolves once the switch that pauses dispatch is known, and the catalog's log was read to the end that it

@@ -10,6 +10,7 @@ use super::stats::SinkStats;
 use super::step::{Sink, StepError};
 use super::writer::ClickHouseWriter;
 use crate::address::Endpoint;
+use crate::rows::Table;
 use crate::tables::KeepDays;
 
 /// The topics that the sink reads, by their full names.
@@ -28,6 +29,8 @@ pub struct SinkOptions {
     pub database: String,
     /// How long its tables keep rows.
     pub keep: KeepDays,
+    /// Tables whose TTL is not the sink's to set.
+    pub own_ttl: Vec<Table>,
     /// Longest time that a record waits for others, in milliseconds.
     pub flush_ms: u64,
     /// Records after which a batch is written at once; no batch has more.
@@ -51,7 +54,8 @@ impl Default for SinkOptions {
         Self {
             database: "petrel".into(),
             keep: KeepDays::FOREVER,
-            flush_ms: 500,
+            own_ttl: Vec::new(),
+            flush_ms: 1_000,
             batch_rows_max: 20_000,
             batch_bytes_max: 32 << 20,
             waiting_bytes_max: 16 << 20,

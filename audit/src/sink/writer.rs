@@ -46,6 +46,7 @@ pub(crate) struct ClickHouseWriter {
     endpoint: Endpoint,
     database: String,
     keep: KeepDays,
+    own_ttl: Vec<Table>,
     runtime: Handle,
     request_ms: u64,
     /// Keeps its connections and what it knows of the tables; for the address it was made for.
@@ -54,8 +55,8 @@ pub(crate) struct ClickHouseWriter {
 
 impl ClickHouseWriter {
     pub(crate) fn new(endpoint: Endpoint, options: &SinkOptions, runtime: Handle) -> Self {
-        let SinkOptions { database, keep, request_ms, .. } = options.clone();
-        Self { endpoint, database, keep, runtime, request_ms, open: None }
+        let SinkOptions { database, keep, own_ttl, request_ms, .. } = options.clone();
+        Self { endpoint, database, keep, own_ttl, runtime, request_ms, open: None }
     }
 
     fn connection(&mut self) -> Result<Connection, SqlError> {
@@ -84,7 +85,7 @@ impl Writer for ClickHouseWriter {
         self.runtime.block_on(async {
             migrate(&self.endpoint, &self.database).await?;
             // Rows that stay for longer than they shall are no reason to write none.
-            if let Err(error) = keep(&self.endpoint, &self.database, &self.keep).await {
+            if let Err(error) = keep(&self.endpoint, &self.database, &self.keep, &self.own_ttl).await {
                 tracing::error!(%error, "how long rows are kept could not be set; it is tried again at the next start");
             }
             Ok(())

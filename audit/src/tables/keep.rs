@@ -80,14 +80,14 @@ impl KeepDays {
     }
 }
 
-/// Sets the TTL of every table that has another one. A table that is as it shall be is not touched, so that
-/// each process may do this at each start.
+/// Sets the TTL of every table that has another one, but for those in `own`, whose TTL somebody else sets. A table
+/// that is as it shall be is not touched, so that each process may do this at each start.
 ///
 /// # Errors
 /// If ClickHouse cannot be asked or refuses; the same call may be made again.
-pub async fn keep(endpoint: &Endpoint, database: &str, days: &KeepDays) -> Result<(), SqlError> {
+pub async fn keep(endpoint: &Endpoint, database: &str, days: &KeepDays, own: &[Table]) -> Result<(), SqlError> {
     let connection = Connection::open(endpoint, Some(database))?;
-    for table in Table::ALL {
+    for table in Table::ALL.iter().filter(|table| !own.contains(table)) {
         let (name, days) = (table.name(), days.of(*table));
         let asked = format!(
             "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = '{name}'"

@@ -54,7 +54,7 @@ async fn rows_go_when_they_are_over_their_time_and_others_stay() {
     };
     let days = KeepDays { events: 50, rule_matches: 0, catalog_revisions: 0, ..KeepDays::default() };
     let days = KeepDays { executions: 99, criteria_errors: 99, dead_letters: 99, execution_output: 99, ..days };
-    keep(&endpoint, "petrel", &days).await.unwrap();
+    keep(&endpoint, "petrel", &days, &[]).await.unwrap();
     for table in Table::ALL {
         let wanted = if days.of(*table) == 0 { "100\n1\n" } else { "1\n" };
         wait_for("the rows that stay", || {
@@ -64,11 +64,19 @@ async fn rows_go_when_they_are_over_their_time_and_others_stay() {
     }
     // What is so already is not touched.
     let before: Vec<_> = Table::ALL.iter().map(|t| made(*t)).collect();
-    keep(&endpoint, "petrel", &days).await.unwrap();
+    keep(&endpoint, "petrel", &days, &[]).await.unwrap();
     assert_eq!(Table::ALL.iter().map(|t| made(*t)).collect::<Vec<_>>(), before);
     // Another time, and none, are set as well.
-    keep(&endpoint, "petrel", &KeepDays { events: 80, ..days }).await.unwrap();
+    keep(&endpoint, "petrel", &KeepDays { events: 80, ..days }, &[]).await.unwrap();
     assert!(made(Table::Events).contains("toIntervalDay(80)"), "{}", made(Table::Events));
-    keep(&endpoint, "petrel", &KeepDays::FOREVER).await.unwrap();
+    // An operator's own is left alone where that is asked for, and only there.
+    let own = "TTL toDateTime(recorded_at) + toIntervalDay(7) DELETE WHERE log_row = 7";
+    for table in [Table::Events, Table::RuleMatches] {
+        run(&at, &format!("ALTER TABLE petrel.{} MODIFY {own}", table.name()));
+    }
+    keep(&endpoint, "petrel", &days, &[Table::Events]).await.unwrap();
+    assert!(made(Table::Events).contains("WHERE log_row = 7"), "{}", made(Table::Events));
+    assert!(!made(Table::RuleMatches).contains(" TTL "), "{}", made(Table::RuleMatches));
+    keep(&endpoint, "petrel", &KeepDays::FOREVER, &[]).await.unwrap();
     assert!(Table::ALL.iter().all(|t| !made(*t).contains("TTL")), "{}", made(Table::Events));
 }

@@ -70,7 +70,8 @@ impl Bus for KafkaBus {
     }
 
     fn incarnations(&self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, String>, BusError> {
-        describe::topic_ids(self.questions.client().client(), topics, self.options.request_timeout())
+        let ids = self.questions.topic_ids(topics)?;
+        Ok(ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect())
     }
 
     fn end_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError> {
@@ -94,11 +95,15 @@ impl Bus for KafkaBus {
     }
 
     fn tail(&self, topic: &str) -> Result<Box<dyn Tail>, BusError> {
-        Ok(Box::new(KafkaTail::open(&self.options, &self.questions, topic, &[])?))
+        Ok(Box::new(KafkaTail::open(&self.options, &self.questions, topic, &[], false)?))
     }
 
     fn tail_from(&self, topic: &str, offsets: &[i64]) -> Result<Box<dyn Tail>, BusError> {
-        Ok(Box::new(KafkaTail::open(&self.options, &self.questions, topic, offsets)?))
+        Ok(Box::new(KafkaTail::open(&self.options, &self.questions, topic, offsets, false)?))
+    }
+
+    fn tail_batched(&self, topic: &str, offsets: &[i64]) -> Result<Box<dyn Tail>, BusError> {
+        Ok(Box::new(KafkaTail::open(&self.options, &self.questions, topic, offsets, true)?))
     }
 
     fn session(&self, options: &SessionOptions) -> Result<Box<dyn Session>, BusError> {
@@ -165,6 +170,11 @@ impl Questions {
     /// Number of partitions of a topic that must exist.
     pub(crate) fn partitions_of(&self, topic: &str) -> Result<u32, BusError> {
         self.partitions(topic)?.ok_or_else(|| BusError::UnknownTopic(topic.to_owned()))
+    }
+
+    /// The ids of topics, as [`describe::topic_ids`] has them.
+    pub(crate) fn topic_ids(&self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<String>>, BusError> {
+        describe::topic_ids(self.client().client(), topics, self.timeout)
     }
 
     /// First offsets, or those behind the last records, committed or not.

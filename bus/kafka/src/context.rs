@@ -36,13 +36,27 @@ struct Window {
     lines: u32,
 }
 
-/// What became of the records of one transaction.
+/// What became of the records that were sent together.
 #[derive(Debug, Default)]
 struct Deliveries {
     /// The first failure.
     failure: Option<String>,
-    /// Offset of each record that was sent with a number, by that number.
-    offsets: Vec<Option<i64>>,
+    /// Each record that was sent with a number, by that number.
+    numbered: Vec<Delivery>,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// Nobody has said so far.
+    #[default]
+    Unknown,
+    /// It is written, at this offset.
+    Written(i64),
+    /// It is not written.
+    NotWritten(String),
+    /// It may have been written or not.
+    InDoubt(String),
 }
 
 /// Number of a record whose offset nobody asks for.
@@ -63,12 +77,12 @@ impl Context {
         self.disconnects.load(Ordering::Relaxed)
     }
 
-    /// Forgets the deliveries of the last transaction and makes room for numbered ones.
+    /// Forgets the deliveries of the last transaction or batch and makes room for numbered ones.
     pub(crate) fn expect_deliveries(&self, numbered: usize) {
         let mut deliveries = lock(&self.deliveries);
         deliveries.failure = None;
-        deliveries.offsets.clear();
-        deliveries.offsets.resize(numbered, None);
+        deliveries.numbered.clear();
+        deliveries.numbered.resize(numbered, Delivery::Unknown);
     }
 
     /// The first failed delivery since [`Context::expect_deliveries`].
@@ -76,23 +90,23 @@ impl Context {
         lock(&self.deliveries).failure.clone()
     }
 
-    /// Offsets of numbered records.
-    pub(crate) fn delivered_offsets(&self) -> Vec<Option<i64>> {
-        std::mem::take(&mut lock(&self.deliveries).offsets)
+    /// What became of the numbered records.
+    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
+        std::mem::take(&mut lock(&self.deliveries).numbered)
     }
 
     /// A record was written.
     pub(crate) fn delivered(&self, number: usize, offset: i64) {
-        if number != UNNUMBERED
-            && let Some(place) = lock(&self.deliveries).offsets.get_mut(number)
-        {
-            *place = Some(offset);
-        }
+        note(&mut lock(&self.deliveries), number, Delivery::Written(offset));
     }
 
     /// A record was not written, or it is not known.
-    pub(crate) fn not_delivered(&self, code: RDKafkaErrorCode, topic: &str) {
-        lock(&self.deliveries).failure.get_or_insert_with(|| format!("a record for {topic}: {code}"));
+    pub(crate) fn not_delivered(&self, number: usize, code: RDKafkaErrorCode, topic: &str, in_doubt: bool) {
+        let why = format!("a record for {topic}: {code}");
+        let mut deliveries = lock(&self.deliveries);
+        let delivery = if in_doubt { Delivery::InDoubt(why.clone()) } else { Delivery::NotWritten(why.clone()) };
+        note(&mut deliveries, number, delivery);
+        deliveries.failure.get_or_insert(why);
     }
 
     fn say(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -120,6 +134,12 @@ impl Context {
             }
             RDKafkaLogLevel::Debug => tracing::debug!(client = %self.name, facility, "{message}"),
         }
+    }
+}
+
+fn note(deliveries: &mut Deliveries, number: usize, delivery: Delivery) {
+    if let Some(place) = deliveries.numbered.get_mut(number) {
+        *place = delivery;
     }
 }
 
@@ -181,7 +201,8 @@ impl ProducerContext for Context {
         match result {
             Ok(message) => self.delivered(number, message.offset()),
             Err((error, message)) => {
-                self.not_delivered(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail), message.topic());
+                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+                self.not_delivered(number, code, message.topic(), true);
             }
         }
     }

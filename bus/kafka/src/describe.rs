@@ -31,12 +31,12 @@ impl<T> Drop for Guard<T> {
     }
 }
 
-/// The ids of topics; those that are not there, and those of a broker that has no ids, are left out.
+/// The ids of topics, none from a broker that has no ids; topics that are not there are left out.
 pub(crate) fn topic_ids(
     client: &Client<Context>,
     topics: &[Arc<str>],
     timeout: Duration,
-) -> Result<BTreeMap<Arc<str>, String>, BusError> {
+) -> Result<BTreeMap<Arc<str>, Option<String>>, BusError> {
     let names: Result<Vec<CString>, _> = topics.iter().map(|topic| CString::new(&**topic)).collect();
     let names = names.map_err(|_| BusError::Configuration("a topic's name cannot contain the byte 0".into()))?;
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
@@ -76,11 +76,11 @@ pub(crate) fn topic_ids(
     }
 }
 
-/// Name and id of a topic.
+/// Name and id of a topic that is there.
 ///
 /// # Safety
 /// The description is alive during the call.
-unsafe fn id_of(topic: *const rd::rd_kafka_TopicDescription_t) -> Option<(Arc<str>, String)> {
+unsafe fn id_of(topic: *const rd::rd_kafka_TopicDescription_t) -> Option<(Arc<str>, Option<String>)> {
     // SAFETY: as the caller says; what is asked for belongs to the description.
     unsafe {
         let error = rd::rd_kafka_TopicDescription_error(topic);
@@ -89,10 +89,10 @@ unsafe fn id_of(topic: *const rd::rd_kafka_TopicDescription_t) -> Option<(Arc<st
         }
         let name = CStr::from_ptr(rd::rd_kafka_TopicDescription_name(topic)).to_string_lossy();
         let id = rd::rd_kafka_TopicDescription_topic_id(topic);
-        if id.is_null() {
-            return None;
-        }
-        let (most, least) = (rd::rd_kafka_Uuid_most_significant_bits(id), rd::rd_kafka_Uuid_least_significant_bits(id));
-        ((most, least) != (0, 0)).then(|| (Arc::from(&*name), format!("{most:016x}{least:016x}")))
+        let (most, least) = match id.is_null() {
+            true => (0, 0),
+            false => (rd::rd_kafka_Uuid_most_significant_bits(id), rd::rd_kafka_Uuid_least_significant_bits(id)),
+        };
+        Some((Arc::from(&*name), ((most, least) != (0, 0)).then(|| format!("{most:016x}{least:016x}"))))
     }
 }

@@ -7,10 +7,11 @@
 //! - `context`: what clients say goes to `tracing`; delivery reports.
 //! - `native`: the one unsafe module, which polls a consumer's events.
 //! - `faults`: what an error of a client means for whoever made the call.
-//! - `transactions`: a producer and its transactions, thrown away on every doubt.
+//! - `sending`: a producer, and what became of its records.
+//! - `transactions`: a producer's transactions; it is thrown away on every doubt.
 //! - `session` (with `membership`, `restore`): one member of a group.
 //! - `offsets`: first and last offsets of many partitions at once.
-//! - `publisher`, `tail`, `topics`, `bus`: writing from outside, following, administration.
+//! - `publisher` (with `singly`), `tail`, `topics`, `bus`: writing from outside, following, administration.
 
 mod bus;
 mod context;
@@ -23,7 +24,9 @@ mod offsets;
 mod options;
 mod publisher;
 mod restore;
+mod sending;
 mod session;
+mod singly;
 mod slots;
 mod sole;
 mod tail;

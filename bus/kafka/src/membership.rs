@@ -1,6 +1,9 @@
 //! Partitions of a session: where they begin, taking them, giving them up, rewinding.
 #![expect(clippy::disallowed_methods, reason = "deadlines of calls to the broker")]
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use petrel_bus::{Begin, Position, SessionError, Start, TopicPartition};
@@ -26,16 +29,42 @@ impl KafkaSession {
         if assigned.is_empty() {
             return Ok(Vec::new());
         }
+        let found = self.stable_offsets(assigned)?;
+        let ids = self.topic_ids(assigned)?;
+        let unknown: Vec<TopicPartition> =
+            found.iter().filter(|(_, committed)| committed.is_none()).map(|(at, _)| at.clone()).collect();
+        let mut bounds = self.bounds(&unknown)?.into_iter();
         let mut begun = Vec::with_capacity(assigned.len());
-        for (at, committed) in self.stable_offsets(assigned)? {
-            let is_committed = committed.is_some();
-            let (offset, metadata) = match committed {
-                Some(committed) => committed,
-                None => (self.start_of(&at)?, None),
-            };
-            begun.push(Begin { position: Position { at, offset, metadata }, committed: is_committed });
+        for (at, committed) in found {
+            let incarnation = ids.get(&at.topic).cloned().flatten();
+            let (is_committed, bounds) = (committed.is_some(), if committed.is_none() { bounds.next() } else { None });
+            let (offset, metadata) = committed.unwrap_or_else(|| {
+                let begin = bounds.as_ref().map_or(0, |bounds| bounds.start);
+                (self.start_of(&at, begin), None)
+            });
+            let position = Position { at, offset, metadata };
+            begun.push(Begin { position, committed: is_committed, incarnation, bounds });
         }
         Ok(begun)
+    }
+
+    /// The ids of the topics of partitions. One that a broker has not heard of yet is asked for again later, with
+    /// all else: a position that is kept without its id would be believed of a topic made anew.
+    fn topic_ids(&self, assigned: &[TopicPartition]) -> Result<BTreeMap<Arc<str>, Option<Arc<str>>>, SessionError> {
+        let topics: BTreeSet<Arc<str>> = assigned.iter().map(|at| at.topic.clone()).collect();
+        let topics: Vec<Arc<str>> = topics.into_iter().collect();
+        let ids = self.questions.topic_ids(&topics).map_err(|e| SessionError::Rebuild(e.to_string()))?;
+        if let Some(topic) = topics.iter().find(|topic| !ids.contains_key(*topic)) {
+            return Err(SessionError::Rebuild(format!("not every broker knows topic {topic} yet")));
+        }
+        Ok(ids.into_iter().map(|(topic, id)| (topic, id.map(Arc::from))).collect())
+    }
+
+    /// What partitions hold, what is not committed included.
+    fn bounds(&self, partitions: &[TopicPartition]) -> Result<Vec<Range<i64>>, SessionError> {
+        let asked = |which| self.questions.offsets(partitions, which).map_err(|e| SessionError::Rebuild(e.to_string()));
+        let (begins, ends) = (asked(Which::Beginning)?, asked(Which::End)?);
+        Ok(begins.into_iter().zip(ends).map(|(begin, end)| begin..end).collect())
     }
 
     /// Committed offsets that no open transaction can change any more. With `read_committed`,
@@ -79,16 +108,11 @@ impl KafkaSession {
         }
     }
 
-    fn start_of(&self, at: &TopicPartition) -> Result<i64, SessionError> {
-        let start = self.inputs.iter().find(|input| input.name == at.topic).map(|input| &input.start);
-        if let Some(Start::Offsets(offsets)) = start
-            && let Some(offset) = offsets.get(at.partition as usize)
-        {
-            return Ok(*offset);
+    fn start_of(&self, at: &TopicPartition, begin: i64) -> i64 {
+        match self.inputs.iter().find(|input| input.name == at.topic).map(|input| &input.start) {
+            Some(Start::Offsets(offsets)) => offsets.get(at.partition as usize).copied().unwrap_or(begin),
+            _ => begin,
         }
-        let begins = self.questions.offsets(std::slice::from_ref(at), Which::Beginning);
-        let begins = begins.map_err(|e| SessionError::Rebuild(e.to_string()))?;
-        begins.first().copied().ok_or_else(|| SessionError::Rebuild("no beginning".into()))
     }
 
     pub(crate) fn accept_at(&mut self, positions: &[Position]) -> Result<(), SessionError> {

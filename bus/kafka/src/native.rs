@@ -11,9 +11,10 @@
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 use std::ptr::{NonNull, null, null_mut};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use petrel_bus::Record;
+use petrel_bus::{Record, Waker};
 use rdkafka::ClientContext;
 use rdkafka::bindings as rd;
 use rdkafka::client::Client;
@@ -23,18 +24,26 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::types::RDKafkaRespErr;
 
-use crate::context::Context;
+use crate::context::{Context, lock};
 
 /// A consumer and its queue of events.
 pub(crate) struct Poller {
     // Dropped by hand before the consumer.
     queue: NonNull<rd::rd_kafka_queue_t>,
+    /// The same queue for those that wake it, for as long as it is there.
+    wakes: Arc<Mutex<Option<Queue>>>,
     consumer: BaseConsumer<Context>,
 }
 
 // SAFETY: librdkafka's handles may be used from any thread; the queue is only polled through `&self` of
 // an owner that is not shared.
 unsafe impl Send for Poller {}
+
+/// A queue that others may wake.
+struct Queue(NonNull<rd::rd_kafka_queue_t>);
+
+// SAFETY: it is only used to wake whoever polls it, which any thread may do.
+unsafe impl Send for Queue {}
 
 /// Identifies the topic of a message cheaply; the same as long as the partition is assigned.
 pub(crate) type TopicHandle = usize;
@@ -69,7 +78,18 @@ impl Poller {
         // SAFETY: the client is alive; the returned queue is a reference of our own.
         let queue = unsafe { rd::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
         let queue = NonNull::new(queue).ok_or_else(|| KafkaError::ClientCreation("no consumer queue".into()))?;
-        Ok(Self { queue, consumer })
+        Ok(Self { queue, wakes: Arc::new(Mutex::new(Some(Queue(queue)))), consumer })
+    }
+
+    /// Ends a poll that waits, or the next one.
+    pub(crate) fn waker(&self) -> Waker {
+        let wakes = self.wakes.clone();
+        Arc::new(move || {
+            if let Some(queue) = &*lock(&wakes) {
+                // SAFETY: the queue is there for as long as it can be found here.
+                unsafe { rd::rd_kafka_queue_yield(queue.0.as_ptr()) }
+            }
+        })
     }
 
     pub(crate) fn consumer(&self) -> &BaseConsumer<Context> {
@@ -108,6 +128,7 @@ impl Poller {
 
 impl Drop for Poller {
     fn drop(&mut self) {
+        *lock(&self.wakes) = None;
         // SAFETY: our own reference, not used again; the consumer is dropped after this.
         unsafe { rd::rd_kafka_queue_destroy(self.queue.as_ptr()) }
     }
@@ -175,10 +196,14 @@ impl Event {
         // SAFETY: the event is alive and its messages with it; `_private` is the number given on sending.
         unsafe {
             while let Some(message) = rd::rd_kafka_event_message_next(self.0.as_ptr()).as_ref() {
+                let number = message._private as usize;
                 if message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-                    context.delivered(message._private as usize, message.offset);
+                    context.delivered(number, message.offset);
                 } else {
-                    context.not_delivered(message.err.into(), &text(rd::rd_kafka_topic_name(message.rkt)));
+                    let status = rd::rd_kafka_message_status(message);
+                    let in_doubt = status != rd::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
+                    let topic = text(rd::rd_kafka_topic_name(message.rkt));
+                    context.not_delivered(number, message.err.into(), &topic, in_doubt);
                 }
             }
         }

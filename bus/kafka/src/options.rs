@@ -10,11 +10,13 @@ use rdkafka::config::RDKafkaLogLevel;
 /// Room for a record's own framing beside its key and value, in bytes.
 const RECORD_OVERHEAD_BYTES: usize = 48_588;
 
-/// Longest wait of a fetch whose member batches by itself, in milliseconds, and the bytes that end it before.
-const BATCH_WAIT_MS: &str = "250";
+/// Longest wait of a fetch, in milliseconds; a record ends it at once. A partition that is fetched again after a pause,
+/// or is new, may wait as long behind the others.
+const FETCH_WAIT_MS: &str = "500";
+/// Bytes that end the fetch of whoever batches by itself before its time is up.
 const BATCH_BYTES_MIN: &str = "262144";
-/// Longest wait of a fetch of a tail, in milliseconds. A record ends it at once.
-const FOLLOW_WAIT_MS: &str = "500";
+/// How late a batching tail may learn of a record, in milliseconds.
+const BATCH_WAIT_MS: &str = "250";
 
 /// How long a producer's connection is idle until it is closed, in milliseconds.
 const PRODUCER_IDLE_MS: &str = "30000";
@@ -192,7 +194,7 @@ impl KafkaOptions {
             .set("isolation.level", "read_committed")
             .set("allow.auto.create.topics", "false")
             .set("socket.timeout.ms", "10000")
-            .set("fetch.wait.max.ms", "100")
+            .set("fetch.wait.max.ms", FETCH_WAIT_MS)
             .set("fetch.queue.backoff.ms", "5")
             .set("fetch.error.backoff.ms", "100")
             // What comes in one answer is compressed: in memory it takes ten times as much.
@@ -219,15 +221,14 @@ impl KafkaOptions {
     /// A member that batches by itself, and so need not be woken for every commit of those whose records it reads.
     pub(crate) fn batching_member(&self, group: &str) -> ClientConfig {
         let mut config = self.member(group);
-        config.set("fetch.min.bytes", BATCH_BYTES_MIN).set("fetch.wait.max.ms", BATCH_WAIT_MS);
+        config.set("fetch.min.bytes", BATCH_BYTES_MIN);
         self.with_properties(config)
     }
 
-    /// Follows a topic, outside of any group, mostly an idle one: its partitions are neither paused nor exchanged, so
-    /// that a fetch may wait for long.
-    pub(crate) fn follower(&self, group: &str) -> ClientConfig {
+    /// Follows a topic of which nobody waits for a single record, as [`KafkaOptions::batching_member`] does.
+    pub(crate) fn batching_follower(&self, group: &str) -> ClientConfig {
         let mut config = self.reader(group);
-        config.set("fetch.wait.max.ms", FOLLOW_WAIT_MS);
+        config.set("fetch.min.bytes", BATCH_BYTES_MIN).set("fetch.wait.max.ms", BATCH_WAIT_MS);
         self.with_properties(config)
     }
 
@@ -240,23 +241,37 @@ impl KafkaOptions {
 
     /// A transactional producer; `message.timeout.ms` and `socket.timeout.ms` follow the transaction's.
     pub(crate) fn producer(&self, name: &str) -> ClientConfig {
-        let mut config = self.base();
+        let mut config = self.writer();
         config
             .set("transactional.id", format!("{}{name}", self.transactional_id_prefix))
             .set("transaction.timeout.ms", self.transaction_timeout_ms.to_string())
+            .set("linger.ms", "1");
+        self.with_properties(config)
+    }
+
+    /// A producer without transactions: each record is written once, by itself.
+    pub(crate) fn single_producer(&self) -> ClientConfig {
+        let mut config = self.writer();
+        // Whoever waits has gathered what there is.
+        config.set("linger.ms", "0").set("message.timeout.ms", self.publish_timeout_ms.max(1).to_string());
+        self.with_properties(config)
+    }
+
+    fn writer(&self) -> ClientConfig {
+        let mut config = self.base();
+        config
             .set("enable.idempotence", "true")
             .set("message.max.bytes", self.batch_bytes_max().to_string())
             .set("batch.size", self.batch_bytes_max().min(1_000_000).to_string())
             .set("queue.buffering.max.messages", "200000")
             .set("queue.buffering.max.kbytes", "262144")
-            .set("linger.ms", "1")
             .set("compression.type", "lz4")
             // librdkafka looks at a request to the group's coordinator again only when some connection goes up or
             // down, and whoever waits for it has no time-out (rd_kafka_coord_req_fsm): after a broker's death a
             // commit can hang for ever. An idle connection that is closed wakes it.
             .set("connections.max.idle.ms", PRODUCER_IDLE_MS)
             .set("retry.backoff.ms", "20");
-        self.with_properties(config)
+        config
     }
 }
 
@@ -268,8 +283,9 @@ mod tests {
     fn defaults_are_valid_and_librdkafka_knows_every_property() {
         let options = KafkaOptions::new("localhost:1", "a");
         assert_eq!(options.validate(), Ok(()));
-        let readers = [options.member("g"), options.batching_member("g"), options.reader("g"), options.follower("g")];
-        for config in readers.into_iter().chain([options.questioner()]) {
+        let readers =
+            [options.member("g"), options.batching_member("g"), options.reader("g"), options.batching_follower("g")];
+        for config in readers.into_iter().chain([options.questioner(), options.single_producer()]) {
             config.create_native_config().unwrap();
         }
     }

@@ -1,8 +1,9 @@
-//! Writes from outside of a stage: one thread, one transactional producer, group commit.
+//! Writes from outside of a stage: one thread, which writes all that waits at once.
 //!
-//! Everything that waits goes into one transaction; a call that comes alone is committed at once. A
-//! call is answered in a bounded time, whatever the brokers do: `Unavailable` if it certainly was not
-//! written, `OutcomeUnknown` if the commit was on its way.
+//! Calls of one record each are written without a transaction ([`Singly`]); as soon as one that waits has several
+//! records, all that waits goes into one transaction, for a call is written as a whole, and in its turn. A call is
+//! answered in a bounded time, whatever the brokers do: `Unavailable` if it certainly was not written,
+//! `OutcomeUnknown` if it was on its way.
 #![expect(clippy::disallowed_methods, reason = "how long calls have waited for the broker")]
 
 use std::collections::{HashMap, VecDeque};
@@ -18,6 +19,7 @@ use crate::bus::Questions;
 use crate::context::lock;
 use crate::faults::Fault;
 use crate::options::KafkaOptions;
+use crate::singly::Singly;
 use crate::transactions::Transactions;
 
 /// Pause after a producer could not be made or was lost.
@@ -64,6 +66,7 @@ impl KafkaPublisher {
             options: Arc::new(own),
             questions: questions.clone(),
             name: format!("publisher-{name}"),
+            singly: None,
             transactions: None,
             partitions: HashMap::new(),
             unknown: HashMap::new(),
@@ -132,6 +135,7 @@ struct Writer {
     options: Arc<KafkaOptions>,
     questions: Arc<Questions>,
     name: String,
+    singly: Option<Singly>,
     transactions: Option<Transactions>,
     partitions: HashMap<Arc<str>, u32>,
     unknown: HashMap<Arc<str>, Instant>,
@@ -143,7 +147,8 @@ type Placed = (Call, Vec<u32>);
 impl Writer {
     fn run(&mut self) {
         // Connected before the first call, which then is as fast as the next ones.
-        self.connect().unwrap_or_else(|why| tracing::warn!(publisher = %self.name, %why, "not connected"));
+        let connected = self.connect().and_then(|()| self.connect_singly());
+        connected.unwrap_or_else(|why| tracing::warn!(publisher = %self.name, %why, "not connected"));
         while let Some(calls) = self.next_group() {
             let placed: Vec<Placed> = calls.into_iter().filter_map(|call| self.place(call)).collect();
             if !placed.is_empty() {
@@ -222,12 +227,41 @@ impl Writer {
         }
     }
 
-    /// Writes calls in one transaction and answers them.
+    /// Writes calls and answers them.
     fn write(&mut self, calls: Vec<Placed>) {
         let calls = self.without_late(calls);
-        if calls.is_empty() {
-            return;
+        if calls.iter().all(|(call, _)| call.outputs.len() == 1) {
+            self.write_singly(calls);
+        } else {
+            self.write_together(calls);
         }
+    }
+
+    /// Calls of one record each.
+    fn write_singly(&mut self, calls: Vec<Placed>) {
+        if let Err(why) = self.connect_singly() {
+            tracing::warn!(publisher = %self.name, %why, "not connected");
+            return self.put_off(calls, &why);
+        }
+        let Some(singly) = &self.singly else { return };
+        let written = singly.write(calls.iter().map(|(call, partitions)| (&call.outputs[0], partitions[0])));
+        let failed = written.iter().filter(|result| result.is_err()).count();
+        if let Some(Err(error)) = written.iter().find(|result| result.is_err()) {
+            tracing::warn!(publisher = %self.name, %error, calls = failed, "records were not acknowledged");
+        }
+        if singly.is_spent() {
+            self.singly = None;
+        }
+        for ((call, partitions), result) in calls.into_iter().zip(written) {
+            let at = |offset| {
+                vec![(TopicPartition { topic: call.outputs[0].topic.clone(), partition: partitions[0] }, Some(offset))]
+            };
+            answer_to(call.acknowledge, result.map(at));
+        }
+    }
+
+    /// Calls in one transaction.
+    fn write_together(&mut self, calls: Vec<Placed>) {
         if let Err(why) = self.connect() {
             tracing::warn!(publisher = %self.name, %why, "not connected");
             return self.put_off(calls, &why);
@@ -283,6 +317,13 @@ impl Writer {
             true => Err(PublishError::OutcomeUnknown(why)),
             false => Err(PublishError::Unavailable(why)),
         }
+    }
+
+    fn connect_singly(&mut self) -> Result<(), String> {
+        if self.singly.is_none() {
+            self.singly = Some(Singly::connect(&self.options, &self.name).map_err(|e| e.to_string())?);
+        }
+        Ok(())
     }
 
     fn connect(&mut self) -> Result<(), String> {

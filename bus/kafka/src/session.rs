@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use petrel_bus::{
     Begin, Fetched, GroupEvent, InputTopic, Output, Position, RestoreFrom, RestoreProgress, Restored, Session,
-    SessionError, SessionOptions, TopicPartition, check_followers, with_followers,
+    SessionError, SessionOptions, TopicPartition, Waker, check_followers, with_followers,
 };
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -226,6 +226,10 @@ impl Session for KafkaSession {
             }
         }
         failure.map(|()| std::mem::take(&mut self.events))
+    }
+
+    fn waker(&self) -> Waker {
+        self.poller.waker()
     }
 
     fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {

@@ -28,6 +28,8 @@ pub(crate) struct KafkaTail {
     left: Vec<Option<Left>>,
     /// What is read next, as far as known, by partition.
     next: Vec<i64>,
+    /// Whether the broker has answered a fetch, by partition.
+    heard: Vec<bool>,
     /// The high watermarks at the latest mark.
     mark: Option<Vec<i64>>,
     opened: Instant,
@@ -45,12 +47,14 @@ struct Left {
 }
 
 impl KafkaTail {
-    /// From these offsets; a partition that has none from its beginning.
+    /// From these offsets; a partition that has none from its beginning. One that is `batched` is not woken for each
+    /// record.
     pub(crate) fn open(
         options: &KafkaOptions,
         questions: &Arc<Questions>,
         topic: &str,
         from: &[i64],
+        batched: bool,
     ) -> Result<Self, BusError> {
         let doing = format!("cannot follow {topic}");
         let begins = questions.of_all(topic, Which::Beginning)?;
@@ -67,31 +71,40 @@ impl KafkaTail {
         }
         let context = Context::new(format!("tail of {topic}"));
         let group = format!("petrel-tail-{}", options.instance_id);
-        let consumer: Result<BaseConsumer<Context>, _> = options.follower(&group).create_with_context(context);
+        let config = if batched { options.batching_follower(&group) } else { options.reader(&group) };
+        let consumer: Result<BaseConsumer<Context>, _> = config.create_with_context(context);
         let poller = consumer.and_then(Poller::new).map_err(|e| bus_error(&doing, &e))?;
         poller.consumer().assign(&list).map_err(|e| bus_error(&doing, &e))?;
         let grace = Duration::from_millis(options.tail_grace_ms);
         let (topic, questions) = (topic.to_owned(), questions.clone());
-        Ok(Self { topic, poller, questions, left, next, mark: None, opened: Instant::now(), grace })
+        let heard = vec![false; next.len()];
+        Ok(Self { topic, poller, questions, left, next, heard, mark: None, opened: Instant::now(), grace })
     }
 }
 
-/// Whether somebody must act before the topic can be read.
-fn is_refusal(code: RDKafkaErrorCode) -> bool {
+/// What keeps the topic from being read until somebody acts; librdkafka would go on without a word.
+fn refusal(code: RDKafkaErrorCode, topic: &str, reason: &str) -> Option<BusError> {
     use RDKafkaErrorCode::{
         ClusterAuthorizationFailed, GroupAuthorizationFailed, SaslAuthenticationFailed, TopicAuthorizationFailed,
+        UnknownPartition, UnknownTopic, UnknownTopicOrPartition,
     };
-    matches!(
-        code,
-        TopicAuthorizationFailed | GroupAuthorizationFailed | ClusterAuthorizationFailed | SaslAuthenticationFailed
-    )
+    match code {
+        TopicAuthorizationFailed | GroupAuthorizationFailed | ClusterAuthorizationFailed | SaslAuthenticationFailed => {
+            Some(BusError::Configuration(format!("no right to read topic {topic}: {reason}")))
+        }
+        UnknownTopic | UnknownTopicOrPartition | UnknownPartition => Some(BusError::UnknownTopic(topic.to_owned())),
+        _ => None,
+    }
 }
 
 impl Tail for KafkaTail {
     fn next(&mut self, wait: Duration, each: &mut dyn FnMut(u32, Record<'_>)) -> Result<(), BusError> {
         let deadline = Instant::now() + wait;
-        let Self { topic, poller, left, next, .. } = self;
+        let Self { topic, poller, left, next, heard, .. } = self;
         let mut reached = |partition: u32, offset: i64, dry: bool| {
+            if let Some(heard) = heard.get_mut(partition as usize) {
+                *heard = true;
+            }
             if let Some(next) = next.get_mut(partition as usize) {
                 *next = offset.max(*next);
             }
@@ -114,11 +127,10 @@ impl Tail for KafkaTail {
                 Polled::Error { fatal: true, reason, .. } => {
                     return Err(BusError::Unavailable(format!("{topic} cannot be followed: {reason}")));
                 }
-                // librdkafka would go on without a word until somebody gives the right.
-                Polled::Error { code, reason, .. } if is_refusal(code) => {
-                    return Err(BusError::Configuration(format!("no right to read topic {topic}: {reason}")));
-                }
                 Polled::Nothing => break,
+                Polled::Error { code, reason, .. } if let Some(error) = refusal(code, topic, &reason) => {
+                    return Err(error);
+                }
                 _ if records == 0 => pause = deadline.saturating_duration_since(Instant::now()),
                 _ => {}
             }
@@ -140,5 +152,9 @@ impl Tail for KafkaTail {
     fn passed_mark(&self) -> bool {
         // Where transactions are open, the end that the consumer meets is below the mark.
         self.mark.as_ref().is_some_and(|mark| self.next.iter().zip(mark).all(|(next, mark)| next >= mark))
+    }
+
+    fn is_reading(&self) -> bool {
+        self.heard.iter().all(|heard| *heard)
     }
 }

@@ -11,19 +11,16 @@ use std::time::{Duration, Instant};
 use petrel_bus::{BusError, Output};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
+use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use crate::context::Context;
+use crate::context::{Context, Delivery};
 use crate::faults::{Fault, bus_error, is_fenced};
-use crate::lists::number;
-use crate::native::Reports;
 use crate::options::KafkaOptions;
+use crate::sending::Sending;
 
 /// Pause before a call that failed for a moment is made again.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
-/// Pause while the producer's own queue is full.
-const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
 /// Records time out with their transaction; how much longer that is waited for.
 const DELIVERY_GRACE: Duration = Duration::from_secs(1);
 /// How long an abort waits for deliveries before it drops them.
@@ -32,7 +29,7 @@ const ABORT_DRAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Transactions {
     options: Arc<KafkaOptions>,
     name: String,
-    reports: Reports,
+    sending: Sending,
     open: bool,
     /// A request may still be on its way: replace the producer before the next transaction.
     suspect: bool,
@@ -42,8 +39,8 @@ impl Transactions {
     /// Takes the transactional id, fencing whoever had it and aborting what it left open.
     pub(crate) fn connect(options: &Arc<KafkaOptions>, name: &str) -> Result<Self, BusError> {
         let timeout = Duration::from_millis(options.init_timeout_ms);
-        let reports = connect(options, name, timeout)?;
-        Ok(Self { options: options.clone(), name: name.to_owned(), reports, open: false, suspect: false })
+        let sending = connect(options, name, timeout)?;
+        Ok(Self { options: options.clone(), name: name.to_owned(), sending, open: false, suspect: false })
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -57,12 +54,16 @@ impl Transactions {
 
     /// Offsets of the numbered records.
     pub(crate) fn delivered_offsets(&self) -> Vec<Option<i64>> {
-        self.context().delivered_offsets()
+        let offset = |delivery| match delivery {
+            Delivery::Written(offset) => Some(offset),
+            _ => None,
+        };
+        self.context().deliveries().into_iter().map(offset).collect()
     }
 
     /// Serves delivery reports and log lines that wait.
     pub(crate) fn serve(&self) {
-        while self.reports.serve(Duration::ZERO) {}
+        self.sending.serve();
     }
 
     /// Opens a transaction if none is open.
@@ -81,41 +82,36 @@ impl Transactions {
 
     /// Adds a record; `numbered` asks for its offset.
     pub(crate) fn send(&mut self, output: &Output, partition: u32, numbered: usize) -> Result<(), Fault> {
-        let mut record: BaseRecord<'_, [u8], [u8], usize> =
-            BaseRecord::with_opaque_to(&output.topic, numbered).partition(number(partition));
-        record.key = output.key.as_deref();
-        record.payload = output.value.as_deref();
-        record.timestamp = output.timestamp_ms;
-        let began = Instant::now();
-        loop {
-            match self.producer().send(record) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    // Records leave the queue, delivered or not, before the transaction's time is up.
-                    if began.elapsed() > 2 * self.transaction_timeout() {
-                        return Err(Fault::Rebuild("the producer's queue stays full".into()));
-                    }
-                    record = back;
-                    self.reports.serve(QUEUE_FULL_PAUSE);
-                }
-                Err((error, _)) => return Err(self.send_fault(&error)),
+        // Records leave the queue, delivered or not, before the transaction's time is up.
+        let patience = 2 * self.transaction_timeout();
+        match self.sending.send(output, partition, numbered, patience) {
+            Ok(()) => Ok(()),
+            Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => {
+                Err(Fault::Rebuild("the producer's queue stays full".into()))
             }
+            Err(error) => Err(self.send_fault(&error)),
         }
     }
 
-    /// Waits until everything is written and adds the group's positions: the commit's first half,
-    /// after whose failure nothing is committed.
+    /// Adds the group's positions, and waits until everything is written, which goes on meanwhile: the commit's
+    /// first half, after whose failure nothing is committed.
     pub(crate) fn prepare(
         &mut self,
         offsets: Option<(&TopicPartitionList, &ConsumerGroupMetadata)>,
     ) -> Result<(), Fault> {
-        if !self.drain(self.transaction_timeout() + DELIVERY_GRACE) {
+        if let Some((offsets, group)) = offsets {
+            self.add_positions(offsets, group)?;
+        }
+        if !self.sending.drain(self.transaction_timeout() + DELIVERY_GRACE) {
             return Err(Fault::Rebuild("records were not delivered in time".into()));
         }
         if let Some(failure) = self.context().failed_delivery() {
             return Err(self.fatal().unwrap_or(Fault::Abort(failure)));
         }
-        let Some((offsets, group)) = offsets else { return Ok(()) };
+        Ok(())
+    }
+
+    fn add_positions(&self, offsets: &TopicPartitionList, group: &ConsumerGroupMetadata) -> Result<(), Fault> {
         let deadline = Instant::now() + self.transaction_timeout();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -156,9 +152,9 @@ impl Transactions {
             return Ok(());
         }
         // An abort while deliveries wait to be served fails and stays "in progress".
-        if !self.drain(ABORT_DRAIN) {
-            self.producer().purge(PurgeConfig::default().queue().inflight());
-            if !self.drain(ABORT_DRAIN) {
+        if !self.sending.drain(ABORT_DRAIN) {
+            self.sending.purge();
+            if !self.sending.drain(ABORT_DRAIN) {
                 return Err(Fault::Rebuild("records could not be taken back".into()));
             }
         }
@@ -173,21 +169,9 @@ impl Transactions {
 
     fn renew(&mut self) -> Result<(), Fault> {
         let timeout = Duration::from_millis(self.options.init_timeout_ms);
-        self.reports = connect(&self.options, &self.name, timeout).map_err(|e| Fault::Rebuild(e.to_string()))?;
+        self.sending = connect(&self.options, &self.name, timeout).map_err(|e| Fault::Rebuild(e.to_string()))?;
         self.suspect = false;
         Ok(())
-    }
-
-    /// Whether everything was delivered, or is known not to be, in time.
-    fn drain(&self, timeout: Duration) -> bool {
-        let began = Instant::now();
-        while self.producer().in_flight_count() > 0 {
-            self.reports.serve(Duration::from_millis(1));
-            if began.elapsed() > timeout {
-                return false;
-            }
-        }
-        true
     }
 
     fn send_fault(&self, error: &KafkaError) -> Fault {
@@ -200,20 +184,20 @@ impl Transactions {
 
     /// Whether somebody else has taken the transactional id.
     pub(crate) fn is_fenced(&self) -> bool {
-        self.producer().client().fatal_error().is_some_and(|(code, _)| is_fenced(code))
+        self.sending.fatal().is_some_and(|(code, _)| is_fenced(code))
     }
 
     fn fatal(&self) -> Option<Fault> {
-        let (code, why) = self.producer().client().fatal_error()?;
+        let (code, why) = self.sending.fatal()?;
         Some(Fault::Rebuild(format!("{code}: {why}")))
     }
 
     fn producer(&self) -> &BaseProducer<Context> {
-        self.reports.producer()
+        self.sending.producer()
     }
 
     fn context(&self) -> &Context {
-        self.producer().client().context()
+        self.sending.context()
     }
 
     fn transaction_timeout(&self) -> Duration {
@@ -221,23 +205,19 @@ impl Transactions {
     }
 }
 
-fn connect(options: &KafkaOptions, name: &str, timeout: Duration) -> Result<Reports, BusError> {
+fn connect(options: &KafkaOptions, name: &str, timeout: Duration) -> Result<Sending, BusError> {
     let doing = || format!("cannot write as {name}");
-    let producer: BaseProducer<Context> = options
-        .producer(name)
-        .create_with_context(Context::new(format!("producer {name}")))
-        .map_err(|e| bus_error(&doing(), &e))?;
-    let reports = Reports::new(producer).map_err(|e| bus_error(&doing(), &e))?;
+    let sending = Sending::create(&options.producer(name), name).map_err(|e| bus_error(&doing(), &e))?;
     let deadline = Instant::now() + timeout;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let Err(error) = reports.producer().init_transactions(left) else { break };
-        while reports.serve(Duration::ZERO) {}
+        let Err(error) = sending.producer().init_transactions(left) else { break };
+        sending.serve();
         let again = matches!(Fault::of(&error), Fault::Retry(_)) && Instant::now() + RETRY_PAUSE < deadline;
         if !again {
             return Err(bus_error(&doing(), &error));
         }
         std::thread::sleep(RETRY_PAUSE);
     }
-    Ok(reports)
+    Ok(sending)
 }

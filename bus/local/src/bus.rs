@@ -1,5 +1,6 @@
 //! The log as a bus.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -50,6 +51,15 @@ impl LocalBus {
     pub fn forget_offsets(&self, group: &str) -> Result<(), BusError> {
         let ended = || Err(BusError::Unavailable("the local log has closed".into()));
         self.log.ask(|answer| Job::Forget { group: group.into(), answer }).unwrap_or_else(ended)
+    }
+
+    /// Deletes a topic, and with it what groups have committed there. One that is made anew is another topic.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    pub fn delete_topic(&self, topic: &str) -> Result<(), BusError> {
+        let ended = || Err(BusError::Unavailable("the local log has closed".into()));
+        self.log.ask(|answer| Job::Delete { topic: topic.into(), answer }).unwrap_or_else(ended)
     }
 
     fn bounds(&self, topic: &str) -> Result<Vec<Bounds>, BusError> {
@@ -111,6 +121,12 @@ impl Bus for LocalBus {
 
     fn partitions(&self, topic: &str) -> Result<Option<u32>, BusError> {
         Ok(self.log.shared().lock().count(topic))
+    }
+
+    fn incarnations(&self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, String>, BusError> {
+        let state = self.log.shared().lock();
+        let known = |topic: &Arc<str>| Some((topic.clone(), state.topics.get(topic)?.id.to_string()));
+        Ok(topics.iter().filter_map(known).collect())
     }
 
     fn end_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError> {

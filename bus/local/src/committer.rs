@@ -42,6 +42,11 @@ pub(crate) enum Job {
         group: Arc<str>,
         answer: SyncSender<Result<(), BusError>>,
     },
+    /// Removes a topic and what groups have committed there.
+    Delete {
+        topic: Arc<str>,
+        answer: SyncSender<Result<(), BusError>>,
+    },
     /// Answered once everything before it is visible.
     Barrier {
         answer: SyncSender<Result<(), SessionError>>,
@@ -70,7 +75,7 @@ impl Job {
         match self {
             Self::Publish { bytes, .. } => *bytes,
             Self::Commit(commit) => commit.bytes,
-            Self::Topics { .. } | Self::Forget { .. } | Self::Barrier { .. } => 0,
+            Self::Topics { .. } | Self::Forget { .. } | Self::Delete { .. } | Self::Barrier { .. } => 0,
         }
     }
 
@@ -80,7 +85,7 @@ impl Job {
         let total: usize = match self {
             Self::Publish { outputs, .. } => outputs.iter().map(bytes).sum(),
             Self::Commit(commit) => commit.outputs.iter().map(|(output, _)| bytes(output)).sum(),
-            Self::Topics { .. } | Self::Forget { .. } | Self::Barrier { .. } => 0,
+            Self::Topics { .. } | Self::Forget { .. } | Self::Delete { .. } | Self::Barrier { .. } => 0,
         };
         total as u64
     }
@@ -91,7 +96,7 @@ impl Job {
         match self {
             Self::Publish { acknowledge, .. } => drop(acknowledge.send(Err(PublishError::Unavailable(why.into())))),
             Self::Commit(commit) => drop(commit.answer.send(Err(SessionError::Rebuild(why.into())))),
-            Self::Topics { answer, .. } | Self::Forget { answer, .. } => {
+            Self::Topics { answer, .. } | Self::Forget { answer, .. } | Self::Delete { answer, .. } => {
                 drop(answer.send(Err(BusError::Storage(why.into()))));
             }
             Self::Barrier { answer } => drop(answer.send(Err(SessionError::Rebuild(why.into())))),
@@ -298,6 +303,12 @@ impl Committer {
                 staged.forget(state, &group);
                 Some(Waiting::Topics(answer))
             }
+            Job::Delete { topic, answer } => {
+                if let Some(removed) = state.remove_topic(&topic) {
+                    staged.delete(state, removed.id, &removed.spec);
+                }
+                Some(Waiting::Topics(answer))
+            }
             Job::Barrier { answer } => Some(Waiting::Commit(answer)),
         }
     }
@@ -443,6 +454,9 @@ fn check(
         if state.count(&output.topic).is_none_or(|count| *partition >= count) {
             return Err(SessionError::Halt(format!("there is no partition {partition} of topic {}", output.topic)));
         }
+    }
+    if let Some(position) = positions.iter().find(|position| state.count(&position.at.topic).is_none()) {
+        return Err(SessionError::Abort(format!("there is no topic {} to commit a position of", position.at.topic)));
     }
     let members = state.groups.entry(group.clone()).or_default();
     Ok(members.check(member, epoch, positions.iter().map(|p| &p.at))?)

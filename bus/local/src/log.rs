@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use petrel_bus::group::{Counts, Group};
-use petrel_bus::{BusError, Clock, Log, SessionError, TopicPartition, Transaction};
+use petrel_bus::{BusError, Clock, Log, SessionError, TopicPartition, Transaction, Waker};
 
 use crate::committer::{Commit, Committer, Job};
 use crate::lock::DirectoryLock;
@@ -95,6 +95,10 @@ impl Log for LocalLog {
         self.shared().lock().count(topic)
     }
 
+    fn incarnation(&self, topic: &str) -> Option<Arc<str>> {
+        self.shared().lock().topics.get(topic).map(|topic| topic.id.to_string().into())
+    }
+
     fn bounds(&self, at: &TopicPartition) -> Option<Range<i64>> {
         self.shared().lock().find(at).map(|(_, bounds)| bounds.begin..bounds.end)
     }
@@ -146,6 +150,14 @@ impl Log for LocalLog {
     fn crashed(&self, group: &str, member: &str, epoch: u64) {
         // In one process there is nobody else who could notice.
         self.group(group, |members, counts| members.leave(member, epoch, counts));
+    }
+
+    fn waker(&self) -> Waker {
+        let shared = self.0.shared.clone();
+        Arc::new(move || {
+            shared.lock().version += 1;
+            shared.changed.notify_all();
+        })
     }
 
     fn version(&self) -> u64 {

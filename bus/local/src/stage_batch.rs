@@ -40,6 +40,8 @@ impl Tail {
 #[derive(Debug, Default)]
 pub(crate) struct Staged {
     topics: Vec<(u32, TopicSpec)>,
+    /// Number, name and partitions of topics that go.
+    deleted: Vec<(u32, Arc<str>, u32)>,
     tails: BTreeMap<Slot, Tail>,
     /// Last record of every key of compacted topics: offset and chunk.
     keyed: HashMap<(Slot, Vec<u8>), (i64, Vec<u8>)>,
@@ -49,7 +51,7 @@ pub(crate) struct Staged {
 
 impl Staged {
     pub(crate) fn is_empty(&self) -> bool {
-        self.topics.is_empty() && self.tails.is_empty() && self.offsets.is_empty()
+        self.topics.is_empty() && self.deleted.is_empty() && self.tails.is_empty() && self.offsets.is_empty()
     }
 
     pub(crate) fn topic(&mut self, id: u32, spec: TopicSpec) {
@@ -104,11 +106,33 @@ impl Staged {
         self.offsets.extend(known.into_iter().map(|at| (at, None)));
     }
 
+    /// A topic goes, with what this batch would have written there.
+    pub(crate) fn delete(&mut self, state: &State, id: u32, spec: &TopicSpec) {
+        self.topics.retain(|(staged, _)| *staged != id);
+        self.tails.retain(|slot, _| slot.topic != id);
+        self.keyed.retain(|(slot, _), _| slot.topic != id);
+        let staged = self.offsets.keys().cloned();
+        let known = state.offsets.keys().cloned().chain(staged);
+        let known: Vec<_> = known.filter(|(_, at)| at.topic == spec.name).collect();
+        self.offsets.extend(known.into_iter().map(|at| (at, None)));
+        self.deleted.push((id, spec.name.clone(), spec.partitions));
+    }
+
     /// Puts everything into a batch of the store; returns how many chunks and bytes these are.
     pub(crate) fn fill(&mut self, store: &Store, batch: &mut Batch<'_>) -> fjall::Result<Work> {
         let mut written = Work::default();
         for (id, spec) in &self.topics {
             batch.topic(*id, spec);
+        }
+        if let Some(max) = self.topics.iter().map(|(id, _)| *id).max() {
+            batch.topic_max(max);
+        }
+        for (id, name, partitions) in &self.deleted {
+            batch.remove_content(*id, *partitions)?;
+            // Made anew in the same batch, its entry is the new one.
+            if self.topics.iter().all(|(_, spec)| spec.name != *name) {
+                batch.forget_topic(name);
+            }
         }
         let Self { tails, keyed, .. } = self;
         for (slot, tail) in &mut *tails {

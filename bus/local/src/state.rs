@@ -24,6 +24,8 @@ pub(crate) struct Topic {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) topics: BTreeMap<Arc<str>, Topic>,
+    /// The highest number that a topic was ever given: a topic that is made anew is another one.
+    pub(crate) topic_max: u32,
     pub(crate) offsets: HashMap<(Arc<str>, TopicPartition), Committed>,
     pub(crate) groups: BTreeMap<Arc<str>, Group>,
     /// How many sole writers were opened, by name: one process has the log, so nobody else counts.
@@ -70,15 +72,27 @@ impl State {
 
     /// Adds a topic that the store will get with the batch in the making; returns its number.
     pub(crate) fn add_topic(&mut self, spec: &TopicSpec) -> u32 {
-        let id = self.topics.values().map(|t| t.id).max().unwrap_or(0) + 1;
+        let id = self.topic_max + 1;
+        self.topic_max = id;
         let bounds = vec![Bounds::default(); spec.partitions as usize];
         self.topics.insert(spec.name.clone(), Topic { id, spec: spec.clone(), bounds });
         self.rebalance();
         id
     }
 
+    /// Takes a topic out that the batch in the making removes from the store.
+    pub(crate) fn remove_topic(&mut self, name: &str) -> Option<Topic> {
+        let topic = self.topics.remove(name)?;
+        let held: u64 = topic.bounds.iter().map(|bounds| bounds.bytes).sum();
+        self.bytes = self.bytes.saturating_sub(held);
+        self.unreadable.retain(|at, _| *at.topic != *name);
+        self.rebalance();
+        Some(topic)
+    }
+
     /// Replaces topics and offsets by what the store has.
     pub(crate) fn load(&mut self, loaded: Loaded) {
+        self.topic_max = loaded.topics.iter().map(|(id, ..)| *id).fold(loaded.topic_max, u32::max);
         let topics = loaded.topics.into_iter();
         self.topics = topics.map(|(id, spec, bounds)| (spec.name.clone(), Topic { id, spec, bounds })).collect();
         self.bytes = self.topics.values().flat_map(|t| &t.bounds).map(|b| b.bytes).sum();

@@ -173,3 +173,42 @@ fn the_bytes_are_counted() {
     assert_eq!(there(&log), before, "opened again");
     assert_eq!(bus.usage().unwrap().bytes, before);
 }
+
+/// Nothing of a deleted topic is left, and one that is made anew is told from it, also after the log was closed.
+#[test]
+fn a_topic_that_was_deleted_leaves_nothing_and_one_made_anew_is_another() {
+    let dir = TempDir::new().unwrap();
+    let options = LocalOptions { topic_partitions_default: 2, ..LocalOptions::new(dir.path()) };
+    let id = |bus: &LocalBus| bus.incarnations(&["t".into()]).unwrap().into_values().next();
+    let keys = |log: &LocalLog, id: u32| {
+        let (chunks, keys) = log.shared().store().unwrap().keys_of_topic(id).unwrap();
+        (chunks.len(), keys.len())
+    };
+    let (bus, log) = open(options.clone());
+    let compacted = |name: &str| TopicSpec {
+        name: name.into(),
+        partitions: 2,
+        compacted: true,
+        retention_ms: None,
+        delete_retention_ms: None,
+    };
+    bus.ensure_topics(&[compacted("other"), compacted("t")]).unwrap();
+    publish(&bus, "t", "1", 0).unwrap();
+    publish(&bus, "other", "1", 0).unwrap();
+    let (first, number) = (id(&bus), log.shared().lock().topics["t"].id);
+    assert_eq!(keys(&log, number), (1, 1));
+    bus.delete_topic("t").unwrap();
+    assert_eq!((bus.partitions("t").unwrap(), id(&bus), keys(&log, number)), (None, None, (0, 0)));
+    let kept = log.shared().lock().bytes;
+    drop((bus, log));
+    let (bus, log) = open(options);
+    assert_eq!(log.shared().lock().bytes, kept);
+    assert_eq!((count(&bus, "other"), bus.partitions("t").unwrap()), (1, None));
+    bus.ensure_topics(&[compacted("t")]).unwrap();
+    assert!(first.is_some() && id(&bus).is_some() && id(&bus) != first, "{first:?}");
+    assert_eq!(bus.end_offsets("t").unwrap(), [0, 0]);
+    publish(&bus, "t", "2", 0).unwrap();
+    assert_eq!(count(&bus, "t"), 1);
+    // A topic that nobody has is deleted already.
+    bus.delete_topic("none").unwrap();
+}

@@ -7,7 +7,23 @@ use super::{Driver, DriverPoint, Failure};
 use crate::record::{Output, To};
 use crate::stage::Stage;
 
+/// Outputs that are sent before the commit, in bytes of keys and values: so much keeps the bus busy meanwhile. Fewer go
+/// with the changelog and the positions, in one go: a bus may have to ask for each partition of a transaction when
+/// it comes up, and asks once for those that come together.
+const SEND_BYTES_MIN: usize = 64 << 10;
+
 impl<S: Stage> Driver<'_, S> {
+    /// Sends what has been gathered, if it is worth while before the commit.
+    pub(super) fn send_if_many(&mut self) -> Result<(), Failure> {
+        // One that is large enough is found among the latest.
+        let mut bytes = 0;
+        let is_enough = self.outputs.iter().rev().any(|output| {
+            bytes += output.bytes();
+            bytes >= SEND_BYTES_MIN
+        });
+        if is_enough { self.send_outputs() } else { Ok(()) }
+    }
+
     pub(super) fn send_outputs(&mut self) -> Result<(), Failure> {
         if self.outputs.is_empty() {
             return Ok(());

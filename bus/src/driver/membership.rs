@@ -32,9 +32,10 @@ impl<S: Stage> Driver<'_, S> {
                 self.released(&partitions)
             }
             GroupEvent::Halted(at, why) => {
-                let at = name(&at);
-                tracing::error!(stage = %self.stage.spec().name, partition = %at, %why, "partition halted");
-                self.stats.halted(at, why);
+                // Nobody reads one that was not begun: that it was not is what counts.
+                if !self.refused.contains(&at) {
+                    self.tell_halted(&at, why);
+                }
                 Ok(())
             }
         }
@@ -65,13 +66,15 @@ impl<S: Stage> Driver<'_, S> {
         let numbers: BTreeSet<u32> = begun.iter().map(|begin| begin.position.at.partition).collect();
         let new: Vec<u32> = numbers.into_iter().filter(|number| self.tasks.ensure(*number, now_ms).is_new()).collect();
         self.restore(&new)?;
-        let begun = self.continue_positions(begun)?;
+        let (begun, refused) = self.continue_positions(begun)?;
         for begin in &begun {
             self.tasks.ensure(begin.position.at.partition, now_ms).add(begin);
         }
         self.point(DriverPoint::Restored)?;
-        let positions: Vec<Position> = begun.into_iter().map(|Begin { position, .. }| position).collect();
+        let begun = begun.into_iter().map(|Begin { position, .. }| position);
+        let positions: Vec<Position> = begun.chain(refused.iter().map(|refused| refused.position.clone())).collect();
         self.session.accept(&positions)?;
+        self.stand_still(refused)?;
         self.commit_starts()?;
         self.stats.assigned.store(self.tasks.topic_partitions() as u64, Ordering::Relaxed);
         self.stats.ready.store(true, Ordering::Relaxed);
@@ -84,13 +87,26 @@ impl<S: Stage> Driver<'_, S> {
     fn released(&mut self, partitions: &[TopicPartition]) -> Result<(), Failure> {
         self.session.release(partitions)?;
         partitions.iter().for_each(|at| self.suspects.forget(at));
+        self.leave_partitions(partitions);
         self.recovered_by_giving_up();
-        for number in self.tasks.remove(partitions) {
-            self.stage.revoked(number);
-        }
+        self.forget_refused(partitions);
         self.stats.assigned.store(self.tasks.topic_partitions() as u64, Ordering::Relaxed);
         self.forget_halted(partitions);
         Ok(())
+    }
+
+    /// Forgets partitions, and numbers that nothing is left of.
+    pub(super) fn leave_partitions(&mut self, partitions: &[TopicPartition]) {
+        for number in self.tasks.remove(partitions) {
+            self.suspects.timers.forget(number);
+            self.stage.revoked(number);
+        }
+    }
+
+    pub(super) fn tell_halted(&self, at: &TopicPartition, why: String) {
+        let at = name(at);
+        tracing::error!(stage = %self.stage.spec().name, partition = %at, %why, "partition halted");
+        self.stats.halted(at, why);
     }
 
     fn forget_halted(&self, partitions: &[TopicPartition]) {

@@ -14,12 +14,15 @@ mod membership;
 mod poison;
 mod positions;
 mod progress;
+mod refused;
 mod silence;
 mod state;
 mod step;
 mod tasks;
+mod timers;
+mod told;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -37,6 +40,7 @@ use held::Held;
 pub use poison::{RECORD_PANICS_MAX, Suspects};
 use step::Stepping;
 use tasks::Tasks;
+pub use timers::POISON_TIMER_DELAY_MS;
 
 /// Limits and intervals of a driver, and where its state is.
 #[derive(Debug, Clone)]
@@ -56,6 +60,8 @@ pub struct DriverOptions {
     pub idle_commit_ms: u64,
     /// Most timers given to one step.
     pub timers_max: usize,
+    /// How much later a timer comes that has made the stage panic [`RECORD_PANICS_MAX`] times, in milliseconds.
+    pub poison_timer_delay_ms: i64,
     /// Largest output, key and value, in bytes; a dead letter is written instead of a larger one.
     pub output_bytes_max: usize,
     /// How often a partition's store is told where its changelog ends, in milliseconds: what was written
@@ -81,6 +87,7 @@ impl Default for DriverOptions {
             blocked_wait_ms: 5,
             idle_commit_ms: 2,
             timers_max: 1024,
+            poison_timer_delay_ms: POISON_TIMER_DELAY_MS,
             output_bytes_max: 1_000_000,
             position_interval_ms: 30_000,
             stores: None,
@@ -152,6 +159,10 @@ pub struct Driver<'s, S: Stage> {
     globals: Versioned<S::Globals>,
     inputs: Vec<InputTopic>,
     tasks: Tasks,
+    /// What is assigned and not begun.
+    refused: BTreeSet<TopicPartition>,
+    /// Partition numbers of which that is all, for nobody knows what led to their state; and the reason, for people.
+    adrift: BTreeMap<u32, String>,
     /// What the session told and is not done yet: an abort in between must not lose it.
     events: VecDeque<GroupEvent>,
     outputs: Vec<Output>,
@@ -159,7 +170,7 @@ pub struct Driver<'s, S: Stage> {
     open_since_ms: Option<i64>,
     /// Bytes of outputs that the open transaction holds: somebody may be waiting for them.
     sent_bytes: usize,
-    /// Records that made the stage panic.
+    /// Records and timers that made the stage panic.
     suspects: Suspects,
     /// Whether the stage has panicked since the last commit.
     is_recovering: bool,
@@ -209,6 +220,7 @@ impl<'s, S: Stage> Driver<'s, S> {
         // Whatever an earlier driver left open, by a panic outside of a step above all, was not committed.
         stage.aborted();
         session.tell_restores(stats.restores.clone());
+        source.wake_with(session.waker());
         let globals = source.current();
         // What an earlier session could not read, this one will tell again.
         stats.forget_halted(|_| true);
@@ -223,6 +235,8 @@ impl<'s, S: Stage> Driver<'s, S> {
             globals,
             inputs: Vec::new(),
             tasks: Tasks::default(),
+            refused: BTreeSet::new(),
+            adrift: BTreeMap::new(),
             events: VecDeque::new(),
             outputs: Vec::new(),
             open_since_ms: None,
@@ -261,6 +275,7 @@ impl<'s, S: Stage> Driver<'s, S> {
         if let Err(failure) = self.commit_last() {
             return Err(self.failed(failure));
         }
+        self.refuse_told();
         for partition in self.tasks.partitions() {
             self.stage.revoked(partition);
         }
@@ -275,6 +290,7 @@ impl<'s, S: Stage> Driver<'s, S> {
 
     fn failed(&mut self, failure: Failure) -> DriverError {
         self.stage.aborted();
+        self.refuse_told();
         for partition in self.tasks.partitions() {
             self.stage.revoked(partition);
         }
@@ -293,19 +309,22 @@ impl<'s, S: Stage> Driver<'s, S> {
     fn turn(&mut self) -> Result<Tick, Failure> {
         self.handle_events()?;
         self.refresh_globals()?;
+        self.take_told()?;
         let (fetched, mut records) = self.fetch_and_step()?;
         records += self.offer_backlogs()?;
         self.point(DriverPoint::Stepped)?;
+        let settled = self.commit_before_timers()?;
         self.fire_timers()?;
         self.fire_silence_timers()?;
+        self.fire_suspected()?;
         self.check_states()?;
-        self.send_outputs()?;
+        self.send_if_many()?;
         self.pause_blocked()?;
         self.stats.records.fetch_add(records as u64, Ordering::Relaxed);
         // What was lost must not be committed; what is to be given up is committed there.
         let committed = self.events.is_empty() && self.commit_if_due(fetched == 0)?;
         self.handle_events()?;
-        Ok(Tick { records, committed })
+        Ok(Tick { records, committed: settled || committed })
     }
 
     fn handle_events(&mut self) -> Result<(), Failure> {
@@ -384,7 +403,7 @@ impl<'s, S: Stage> Driver<'s, S> {
 
     /// Whether the open work is more than input that led to nothing.
     fn is_awaited(&self) -> bool {
-        self.sent_bytes > 0 || self.tasks.any_change()
+        self.sent_bytes > 0 || !self.outputs.is_empty() || self.tasks.any_change()
     }
 
     /// Offers blocked records again; how many were taken.
@@ -400,24 +419,6 @@ impl<'s, S: Stage> Driver<'s, S> {
         }
         self.stats.set_blocked(self.tasks.blocked());
         Ok(taken)
-    }
-
-    fn fire_timers(&mut self) -> Result<(), Failure> {
-        let now_ms = self.clock.now_ms();
-        if self.tasks.next_due_ms(TimerKind::Time).is_none_or(|due_ms| due_ms > now_ms) {
-            return Ok(());
-        }
-        self.tasks.partitions().into_iter().try_for_each(|partition| self.fire(partition, TimerKind::Time, now_ms))
-    }
-
-    /// Gives the stage a partition's timers of a kind that were due at an instant.
-    fn fire(&mut self, partition: u32, kind: TimerKind, due_by_ms: i64) -> Result<(), Failure> {
-        let Some(task) = self.tasks.get_mut(partition) else { return Ok(()) };
-        let due = task.state.take_due(kind, due_by_ms, self.options.timers_max);
-        if due.is_empty() {
-            return Ok(());
-        }
-        self.step(partition, |stage, context| stage.timers(&due, context))
     }
 
     /// A step that is not about records.

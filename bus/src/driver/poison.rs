@@ -7,20 +7,22 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
+use super::timers::TimerSuspects;
 use super::{Driver, DriverError};
 use crate::record::Record;
 use crate::session::TopicPartition;
 use crate::stage::Stage;
 
-/// So many panics of the stage a record is worth before it is given up.
+/// So many panics of the stage a record is worth before it is given up, and a timer before it is moved back.
 pub const RECORD_PANICS_MAX: u32 = 3;
 /// Code of the dead letter of such a record.
 pub(super) const STAGE_PANICKED: &str = "stage_panicked";
 
-/// What is known of records that made the stage panic, until an offset behind them is committed. It may outlive a
-/// driver.
+/// What is known of records that made the stage panic, until an offset behind them is committed, and of timers. It may
+/// outlive a driver.
 #[derive(Debug, Default)]
 pub struct Suspects {
+    pub(super) timers: TimerSuspects,
     by_partition: BTreeMap<TopicPartition, Range>,
 }
 
@@ -94,22 +96,23 @@ impl Suspects {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.by_partition.is_empty()
+        self.by_partition.is_empty() && self.timers.is_empty()
     }
 
     /// Somebody else has that partition now.
     pub(super) fn forget(&mut self, at: &TopicPartition) {
         self.by_partition.remove(at);
+        self.timers.forget_topic(at);
     }
 }
 
 impl<S: Stage> Driver<'_, S> {
-    /// Goes on with what an earlier driver of this stage knew about records that made it panic.
+    /// Goes on with what an earlier driver of this stage knew about records and timers that made it panic.
     pub fn remember(&mut self, suspects: Suspects) {
         self.suspects = suspects;
     }
 
-    /// What it knows about records that made the stage panic; it knows nothing more afterwards.
+    /// What it knows about records and timers that made the stage panic; it knows nothing more afterwards.
     pub fn suspects(&mut self) -> Suspects {
         std::mem::take(&mut self.suspects)
     }
@@ -127,14 +130,24 @@ impl<S: Stage> Driver<'_, S> {
         }
     }
 
-    /// After a commit: what it passed is not under suspicion any more, and a stage that commits is well.
+    /// After a commit: what it passed is not under suspicion any more, and a stage that commits is well, unless a
+    /// timer that may have killed it has yet to come.
     pub(super) fn clear_suspects(&mut self) {
         if !self.suspects.is_empty() {
             for position in self.tasks.positions() {
                 self.suspects.passed(&position.at, position.offset);
+                self.suspects.timers.passed(&position.at, position.offset);
             }
         }
-        self.recovered();
+        self.clear_timer_suspects();
+        if !self.suspects.timers.is_any() {
+            self.recovered();
+        }
+    }
+
+    /// Whether the stage has panicked, and not shown since then that it is well.
+    pub(crate) fn is_recovering(&self) -> bool {
+        self.is_recovering
     }
 
     /// What made the stage panic is somebody else's now.

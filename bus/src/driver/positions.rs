@@ -5,19 +5,25 @@
 //! stage with a changelog into that, beside its state, any other stage into [`super::DriverOptions::positions`].
 //! A partition whose offset the log does not know goes on from there.
 //!
+//! With the topic that was deleted went the group's offset, too, and one that is made anew is another topic: what
+//! was kept of the old one says nothing about it, so each position is kept with what tells the two apart.
+//!
 //! A stage that reads its own changelog keeps its positions like one without: there, each would be a record
 //! to read, which moves the position, for ever.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use petrel_schemas::{GroupPosition, decode, encode};
 
+use super::refused::Refused;
 use super::{Driver, Failure};
 use crate::partition::partition_of;
 use crate::record::Output;
-use crate::session::{Begin, Position, RestoreFrom, SessionError, TopicPartition};
+use crate::session::{Begin, RestoreFrom, TopicPartition};
 use crate::stage::Stage;
+use crate::state::KeptPosition;
 
 /// Where a stage's positions are.
 enum Kept {
@@ -28,6 +34,13 @@ enum Kept {
     /// Nowhere but with the group.
     Nowhere,
 }
+
+/// What to do where a position cannot be read, for people.
+const SAY_WHERE: &str = "Give the partition to a release that can read it, or stop the group's members and say where it \
+                         shall go on (kafka-consumer-groups --reset-offsets)";
+
+/// What was kept of a partition, or why it is of no use, for people.
+type Found = Result<KeptPosition, String>;
 
 impl<S: Stage> Driver<'_, S> {
     fn kept(&self) -> Kept {
@@ -57,13 +70,14 @@ impl<S: Stage> Driver<'_, S> {
         }
         let place = self.place_of_group(&topic)?;
         let group = self.session.group().clone();
-        for Position { at, offset, .. } in moved {
+        for (at, KeptPosition { offset, incarnation }) in moved {
             let key = key_of(&group, Some(&at));
             let known = GroupPosition {
                 group: group.to_string(),
                 topic: at.topic.to_string(),
                 partition: at.partition.cast_signed(),
                 offset,
+                incarnation: incarnation.map(|incarnation| incarnation.to_string()),
             };
             let output = Output::to_partition(&topic, place.partition, key, Some(encode(&known)));
             self.send_passed(output)?;
@@ -78,53 +92,102 @@ impl<S: Stage> Driver<'_, S> {
         Ok(TopicPartition { topic: topic.clone(), partition })
     }
 
-    /// Where partitions go on whose offsets the log does not know; their state is restored.
-    pub(super) fn continue_positions(&mut self, mut begun: Vec<Begin>) -> Result<Vec<Begin>, Failure> {
-        if begun.iter().all(|begin| begin.committed) {
-            return Ok(begun);
-        }
-        match self.kept() {
-            Kept::Nowhere => {}
-            Kept::Changelog(changelog) => {
-                for begin in begun.iter_mut().filter(|begin| !begin.committed) {
-                    self.continue_by_state(&mut begin.position, &changelog)?;
-                }
-                self.check_states()?;
+    /// Where partitions go on whose offsets the log does not know; their state is restored. Some cannot go on,
+    /// each for its reason.
+    pub(super) fn continue_positions(&mut self, begun: Vec<Begin>) -> Result<(Vec<Begin>, Vec<Refused>), Failure> {
+        let mut kept = self.kept_positions(&begun)?;
+        let (mut going_on, mut refused) = (Vec::with_capacity(begun.len()), Vec::new());
+        for mut begin in begun {
+            let continued = match (self.adrift.get(&begin.position.at.partition), kept.remove(&begin.position.at)) {
+                (Some(why), _) => Err(why.clone()),
+                (None, Some(Ok(kept))) => self.go_on(&mut begin, &kept),
+                (None, Some(Err(why))) => Err(why),
+                (None, None) => Ok(()),
+            };
+            match continued {
+                Ok(()) => going_on.push(begin),
+                Err(why) => refused.push(Refused { position: begin.position, why }),
             }
-            Kept::Topic(topic) => self.continue_by_topic(&mut begun, &topic)?,
         }
-        Ok(begun)
+        Ok((going_on, refused))
     }
 
-    fn continue_by_state(&mut self, position: &mut Position, changelog: &str) -> Result<(), Failure> {
-        let TopicPartition { topic, partition } = &position.at;
-        let Some(task) = self.tasks.get_mut(*partition) else { return Ok(()) };
-        if let Some(offset) = task.state.kept_position(topic) {
-            position.offset = offset;
-            self.tell_continued(position);
-            return Ok(());
+    /// What was kept of partitions whose offsets the log does not know, or why that is of no use.
+    fn kept_positions(&mut self, begun: &[Begin]) -> Result<BTreeMap<TopicPartition, Found>, Failure> {
+        let unknown: Vec<&TopicPartition> =
+            begun.iter().filter(|begin| !begin.committed).map(|begin| &begin.position.at).collect();
+        if unknown.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        match self.kept() {
+            Kept::Nowhere => Ok(BTreeMap::new()),
+            Kept::Changelog(changelog) => {
+                let mut found = BTreeMap::new();
+                for at in unknown {
+                    found.extend(self.kept_in_state(at, &changelog).map(|kept| (at.clone(), kept)));
+                }
+                self.check_states()?;
+                Ok(found)
+            }
+            Kept::Topic(topic) => self.kept_on_topic(&unknown, &topic),
+        }
+    }
+
+    /// Also finds out whether the state is one of which nobody knows what led to it.
+    fn kept_in_state(&mut self, at: &TopicPartition, changelog: &str) -> Option<Found> {
+        let TopicPartition { topic, partition } = at;
+        let task = self.tasks.get(*partition)?;
+        if let Some(kept) = task.state.kept_position(topic) {
+            let unreadable =
+                |_| format!("the position on {topic} in {changelog}/{partition} cannot be read. {SAY_WHERE}");
+            return Some(kept.map_err(unreadable));
         }
         // A state that knows other topics' positions is one to which this topic is new.
         if task.state.has_positions() || task.state.is_empty() {
-            return Ok(());
+            return None;
         }
         let group = self.session.group();
-        Err(SessionError::Halt(format!(
+        let why = format!(
             "the log knows no offset of the group {group} on {topic}/{partition}, and the state in \
              {changelog}/{partition} is not empty and says none either: from the beginning, what was decided would \
-             be decided again. Set the group's offset there (kafka-consumer-groups --reset-offsets), or delete the \
-             topic {changelog} to begin with an empty state"
-        ))
-        .into())
+             be decided again. Stop the group's members and set its offset there (kafka-consumer-groups \
+             --reset-offsets), or, to begin all partitions with an empty state, delete the topic {changelog}"
+        );
+        self.adrift.insert(*partition, why);
+        None
     }
 
-    fn tell_continued(&self, Position { at: TopicPartition { topic, partition }, offset, .. }: &Position) {
-        let group = self.session.group();
+    /// Puts a partition where the group was, if that is a place in it.
+    fn go_on(&self, begin: &mut Begin, kept: &KeptPosition) -> Result<(), String> {
+        let (Begin { position, incarnation, bounds, .. }, offset) = (begin, kept.offset);
+        let (group, TopicPartition { topic, partition }) = (self.session.group(), &position.at);
+        let is_other = kept.incarnation.as_ref().zip(incarnation.as_ref()).is_some_and(|(kept, found)| kept != found);
+        if is_other {
+            // What is configured as the start was an offset of the other one, too.
+            position.offset = bounds.as_ref().map_or(position.offset, |bounds| bounds.start);
+            tracing::warn!(%group, %topic, partition, offset, "the topic was made anew, it is read from its start");
+            return Ok(());
+        }
+        if let Some(Range { start, end }) =
+            bounds.clone().filter(|bounds| !(bounds.start..=bounds.end).contains(&offset))
+        {
+            return Err(format!(
+                "the log has forgotten the offset of the group {group}, and {offset}, where it was, is out of range: \
+                 the partition holds {start} to {end}. What is missing is lost to the group: stop its members and say \
+                 where it shall go on (kafka-consumer-groups --reset-offsets, with --to-earliest to take what is left)"
+            ));
+        }
+        position.offset = offset;
         tracing::warn!(%group, %topic, partition, offset, "the log has forgotten the group's offset, it is known here");
+        Ok(())
     }
 
     /// Where the group is by the topic of positions.
-    fn continue_by_topic(&mut self, begun: &mut [Begin], topic: &Arc<str>) -> Result<(), Failure> {
+    fn kept_on_topic(
+        &mut self,
+        unknown: &[&TopicPartition],
+        topic: &Arc<str>,
+    ) -> Result<BTreeMap<TopicPartition, Found>, Failure> {
         let place = self.place_of_group(topic)?;
         let prefix = key_of(self.session.group(), None);
         // By key, as compaction does it; other groups have theirs in the same partition.
@@ -136,15 +199,18 @@ impl<S: Stage> Driver<'_, S> {
                 kept.remove(key);
             }
         })?;
-        for Begin { position, .. } in begun.iter_mut().filter(|begin| !begin.committed) {
-            let key = key_of(self.session.group(), Some(&position.at));
+        let mut found = BTreeMap::new();
+        for at in unknown.iter().copied() {
+            let key = key_of(self.session.group(), Some(at));
             let Some(value) = kept.get(key.as_bytes()) else { continue };
-            let known = decode::<GroupPosition>(value)
-                .map_err(|e| SessionError::Halt(format!("the position {key} on {topic} cannot be read: {e}")))?;
-            position.offset = known.offset;
-            self.tell_continued(position);
+            let position = |GroupPosition { offset, incarnation, .. }: GroupPosition| KeptPosition {
+                offset,
+                incarnation: incarnation.map(Arc::from),
+            };
+            let unreadable = |e| format!("the position {key} on {topic} cannot be read: {e}. {SAY_WHERE}");
+            found.insert(at.clone(), decode(value).map(position).map_err(unreadable));
         }
-        Ok(())
+        Ok(found)
     }
 
     /// Commits where partitions begin that nobody has committed anything of: else a start like "now" would

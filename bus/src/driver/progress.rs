@@ -1,12 +1,13 @@
 //! Progress on one topic's partition: its position, and the records that the stage cannot take yet.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::step::Stepping;
 use crate::record::{OwnedRecord, Record};
 use crate::session::{Begin, Position, TopicPartition};
 use crate::stage::Stage;
-use crate::state::PartitionState;
+use crate::state::{KeptPosition, PartitionState};
 use crate::stats::BlockedPartition;
 
 /// Why the first record of a backlog is not taken.
@@ -20,6 +21,8 @@ struct Refused {
 #[derive(Debug)]
 pub(super) struct Progress {
     pub(super) at: TopicPartition,
+    /// What tells its topic from earlier ones of the name.
+    incarnation: Option<Arc<str>>,
     committed: i64,
     next: i64,
     /// Whether the next commit must name it.
@@ -35,9 +38,10 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(Begin { position, committed }: &Begin) -> Self {
+    pub(super) fn new(Begin { position, committed, incarnation, .. }: &Begin) -> Self {
         Self {
             at: position.at.clone(),
+            incarnation: incarnation.clone(),
             committed: position.offset,
             next: position.offset,
             moved: false,
@@ -135,6 +139,17 @@ impl Progress {
     pub(super) fn moved(&self) -> Option<Position> {
         let is_named = self.moved || !self.is_begun;
         is_named.then(|| Position { at: self.at.clone(), offset: self.next, metadata: None })
+    }
+
+    /// What is to be kept beside the group of where the next commit puts it, if that must name it.
+    pub(super) fn to_keep(&self) -> Option<KeptPosition> {
+        self.moved().map(|position| KeptPosition { offset: position.offset, incarnation: self.incarnation.clone() })
+    }
+
+    /// Where it is, if an abort would take it back.
+    pub(super) fn uncommitted(&self) -> Option<Position> {
+        let position = || Position { at: self.at.clone(), offset: self.next, metadata: None };
+        (self.next > self.committed).then(position)
     }
 
     /// Whether it begins where nobody has committed anything.

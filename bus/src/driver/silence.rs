@@ -48,6 +48,12 @@ impl<S: Stage> Driver<'_, S> {
         Ok(())
     }
 
+    /// The instant until which a partition's silences were heard out, if silence timers wait for one.
+    pub(super) fn heard_silence_until(&mut self, number: u32, now_ms: i64) -> Option<i64> {
+        let silence = self.stage.spec().silence.clone()?;
+        self.heard_until(number, now_ms, &silence)
+    }
+
     /// Asks where the input ends, in one question, for all partitions whose silence timers wait for it.
     fn note_ends_of_input(&mut self, now_ms: i64, silence: &Silence) -> Result<(), Failure> {
         let asks = |task: &&Task| {

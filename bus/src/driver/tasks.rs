@@ -10,7 +10,7 @@ use super::step::Stepping;
 use crate::record::{Output, Record};
 use crate::session::{Begin, Position, TopicPartition};
 use crate::stage::Stage;
-use crate::state::PartitionState;
+use crate::state::{KeptPosition, PartitionState};
 use crate::stats::BlockedPartition;
 use crate::store::{StoreError, TimerKind};
 
@@ -61,8 +61,8 @@ impl Task {
 
     /// Puts the positions that move into the state.
     fn keep_positions(&mut self) {
-        for position in self.progress.iter().filter_map(Progress::moved) {
-            self.state.keep_position(&position.at.topic, position.offset);
+        for (at, position) in self.progress.iter().filter_map(|p| Some((&p.at, p.to_keep()?))) {
+            self.state.keep_position(&at.topic, &position);
         }
     }
 
@@ -112,6 +112,10 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
+    pub(super) fn get(&self, number: u32) -> Option<&Task> {
+        self.by_number.get(&number)
+    }
+
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Task> {
         self.by_number.get_mut(&number)
     }
@@ -175,9 +179,9 @@ impl Tasks {
     }
 
     /// Positions that the next commit changes.
-    pub(super) fn new_positions(&self) -> Vec<Position> {
+    pub(super) fn new_positions(&self) -> Vec<(TopicPartition, KeptPosition)> {
         let progress = self.by_number.values().flat_map(|t| &t.progress);
-        progress.filter(|p| p.is_new()).filter_map(Progress::moved).collect()
+        progress.filter(|p| p.is_new()).filter_map(|p| Some((p.at.clone(), p.to_keep()?))).collect()
     }
 
     /// Whether a partition begins where nobody has committed anything.

@@ -120,6 +120,10 @@ impl Log for Shared {
         self.lock().count(topic)
     }
 
+    fn incarnation(&self, topic: &str) -> Option<Arc<str>> {
+        self.lock().topics.get(topic).map(|topic| topic.number.to_string().into())
+    }
+
     fn bounds(&self, at: &TopicPartition) -> Option<Range<i64>> {
         self.lock().partition(at).map(|p| p.begin()..p.stable_end())
     }
@@ -175,6 +179,12 @@ impl Log for Shared {
     fn commit(&self, transaction: Transaction<'_>) -> Result<(), SessionError> {
         let mut state = self.reached()?;
         let Transaction { group, member, epoch, producer, positions, .. } = transaction;
+        if let Some(position) = positions.iter().find(|position| state.count(&position.at.topic).is_none()) {
+            return Err(SessionError::Abort(format!(
+                "there is no topic {} to commit a position of",
+                position.at.topic
+            )));
+        }
         // A transaction that carries no offset does not meet the group, and is not fenced by it.
         if !positions.is_empty() {
             let members = state.groups.entry(group.clone()).or_default();

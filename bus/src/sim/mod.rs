@@ -22,9 +22,11 @@ mod partition;
 mod state;
 mod transactions;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::bus::{Bus, BusError, SessionOptions, Tail, TopicSpec};
+use crate::log::Log;
 use crate::member::Member;
 use crate::publisher::{Publisher, Receipt, SoleWriteError, SoleWriter};
 use crate::record::{Output, OwnedRecord};
@@ -72,6 +74,11 @@ impl SimBus {
         self.shared.lock().offsets.retain(|(of, _), _| **of != *group);
     }
 
+    /// Deletes a topic, and with it what groups have committed there. One that is made anew is another topic.
+    pub fn delete_topic(&self, topic: &str) {
+        self.shared.lock().delete_topic(topic);
+    }
+
     /// Writes records in a transaction of a producer that dies before it ends it.
     ///
     /// # Errors
@@ -112,6 +119,12 @@ impl Bus for SimBus {
     fn partitions(&self, topic: &str) -> Result<Option<u32>, BusError> {
         self.shared.check()?;
         Ok(self.shared.lock().count(topic))
+    }
+
+    fn incarnations(&self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, String>, BusError> {
+        self.shared.check()?;
+        let known = |topic: &Arc<str>| Some((topic.clone(), self.shared.incarnation(topic)?.to_string()));
+        Ok(topics.iter().filter_map(known).collect())
     }
 
     fn end_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError> {

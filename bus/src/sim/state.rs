@@ -13,6 +13,8 @@ use crate::session::{Position, TopicPartition};
 
 #[derive(Debug)]
 pub(super) struct Topic {
+    /// How many topics were made before it: no two are alike in this.
+    pub(super) number: u64,
     pub(super) spec: TopicSpec,
     pub(super) partitions: Vec<Partition>,
 }
@@ -29,6 +31,7 @@ pub(super) struct State {
     /// Until when nobody can reach the log, in milliseconds since the epoch.
     pub(super) unreachable_until_ms: i64,
     pub(super) version: u64,
+    topics_made: u64,
     /// How many sole writers were opened, by name.
     pub(super) sole_writers: BTreeMap<Arc<str>, u64>,
     /// Up to when time has done its work, in milliseconds since the epoch.
@@ -60,16 +63,29 @@ impl State {
                 Some(topic) => topic.spec.matches(spec)?,
                 None => {
                     let partitions = (0..spec.partitions).map(|_| Partition::default()).collect();
-                    self.topics.insert(spec.name.clone(), Topic { spec: spec.clone(), partitions });
+                    let topic = Topic { number: self.topics_made, spec: spec.clone(), partitions };
+                    self.topics_made += 1;
+                    self.topics.insert(spec.name.clone(), topic);
                 }
             }
         }
+        self.topics_changed();
+        Ok(())
+    }
+
+    /// A topic goes, and with it what groups have committed there.
+    pub(super) fn delete_topic(&mut self, topic: &str) {
+        self.topics.remove(topic);
+        self.offsets.retain(|(_, at), _| *at.topic != *topic);
+        self.topics_changed();
+    }
+
+    fn topics_changed(&mut self) {
         let Self { groups, topics, .. } = self;
         for group in groups.values_mut() {
             group.rebalance(&|topic| topics.get(topic).map(|t: &Topic| t.spec.partitions));
         }
         self.version += 1;
-        Ok(())
     }
 
     /// What a commit of that member meets.

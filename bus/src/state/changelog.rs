@@ -1,6 +1,9 @@
 //! Records of a changelog. State keys stand as they are. The bus's own begin with [`OWN_PREFIX`]: a timer's
 //! key gets a prefix, and its value is its kind's byte, then the instant as eight bytes, big endian; behind
-//! another prefix stands the name of an input topic, and the value is the offset of its next record, too.
+//! another prefix stands the name of an input topic, and the value is the offset of its next record, too, then what
+//! tells the topic from earlier ones of its name.
+
+use std::sync::Arc;
 
 use crate::store::{Change, Timer, TimerKind};
 
@@ -10,6 +13,15 @@ const OWN_PREFIX: &[u8] = b"~";
 const TIMER_PREFIX: &[u8] = b"~t/";
 /// Prefix of the keys that hold positions.
 pub(super) const POSITION_PREFIX: &[u8] = b"~p/";
+
+/// Where a group was on a partition of an input topic, as it is kept beside the group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeptPosition {
+    /// Offset of the next record.
+    pub(crate) offset: i64,
+    /// What tells the topic from earlier ones of its name; none where the log could not tell.
+    pub(crate) incarnation: Option<Arc<str>>,
+}
 
 /// Whether a key is none of the stage's.
 pub(super) fn is_own(key: &[u8]) -> bool {
@@ -54,10 +66,14 @@ pub(super) fn position_key(topic: &str) -> Vec<u8> {
     [POSITION_PREFIX, topic.as_bytes()].concat()
 }
 
-pub(super) fn position_value(offset: i64) -> Vec<u8> {
-    offset.to_be_bytes().to_vec()
+pub(super) fn position_value(position: &KeptPosition) -> Vec<u8> {
+    let incarnation = position.incarnation.as_deref().unwrap_or_default();
+    [&position.offset.to_be_bytes()[..], incarnation.as_bytes()].concat()
 }
 
-pub(super) fn read_position(value: &[u8]) -> Option<i64> {
-    Some(i64::from_be_bytes(value.try_into().ok()?))
+pub(super) fn read_position(value: &[u8]) -> Option<KeptPosition> {
+    let (offset, incarnation) = value.split_first_chunk::<8>()?;
+    let incarnation = std::str::from_utf8(incarnation).ok()?;
+    let incarnation = Some(incarnation).filter(|text| !text.is_empty()).map(Arc::from);
+    Some(KeptPosition { offset: i64::from_be_bytes(*offset), incarnation })
 }

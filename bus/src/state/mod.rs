@@ -26,6 +26,7 @@ use crate::store::{
     Change, DueTimer, KEY_BYTES_MAX, Mark, MemoryStore, Pair, StateStore, StoreError, Timer, TimerKind,
 };
 use changelog::Entry;
+pub(crate) use changelog::KeptPosition;
 use gaps::Gaps;
 use timers::OpenTimers;
 
@@ -45,6 +46,10 @@ pub struct StateTooLarge {
     /// Largest size that is taken.
     pub limit_bytes: usize,
 }
+
+/// A position that this release cannot read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unreadable;
 
 /// Keyed state and timers of one partition.
 #[derive(Debug)]
@@ -168,16 +173,21 @@ impl PartitionState {
         })
     }
 
-    /// Notes the next offset of an input topic, as far as it is another than before.
-    pub(crate) fn keep_position(&mut self, topic: &str, offset: i64) {
-        if self.kept_position(topic) != Some(offset) {
-            self.values.insert(changelog::position_key(topic), Some(changelog::position_value(offset)));
+    /// Notes where the group is on an input topic, as far as it is not where it was before.
+    pub(crate) fn keep_position(&mut self, topic: &str, position: &KeptPosition) {
+        let (key, value) = (changelog::position_key(topic), changelog::position_value(position));
+        if self.value(&key).as_deref() != Some(&*value) {
+            self.values.insert(key, Some(value));
         }
     }
 
-    /// Next offset of an input topic, as it was noted last.
-    pub(crate) fn kept_position(&self, topic: &str) -> Option<i64> {
-        changelog::read_position(&self.value(&changelog::position_key(topic))?)
+    /// Where the group was on an input topic, as it was noted last.
+    ///
+    /// # Errors
+    /// If there is something else in its place.
+    pub(crate) fn kept_position(&self, topic: &str) -> Option<Result<KeptPosition, Unreadable>> {
+        let value = self.value(&changelog::position_key(topic))?;
+        Some(changelog::read_position(&value).ok_or(Unreadable))
     }
 
     /// Whether the next offset of any input topic was ever noted.
@@ -206,6 +216,14 @@ impl PartitionState {
     pub fn cancel_timer(&mut self, key: &[u8]) {
         let stored = self.answered(self.store.timer(key)).flatten();
         self.timers.set(key, stored, None);
+    }
+
+    /// Timer of a key.
+    pub fn timer(&self, key: &[u8]) -> Option<Timer> {
+        match self.timers.changed(key) {
+            Some(timer) => timer,
+            None => self.answered(self.store.timer(key)).flatten(),
+        }
     }
 
     /// Instant of the earliest timer of a kind.

@@ -43,6 +43,11 @@ impl OpenTimers {
         self.by_key.contains_key(key)
     }
 
+    /// What the open transaction made of a key's timer, if it changed it.
+    pub(super) fn changed(&self, key: &[u8]) -> Option<Option<Timer>> {
+        self.by_key.get(key).copied()
+    }
+
     /// What the open transaction changed, by key.
     pub(super) fn changes(&self) -> impl Iterator<Item = (&[u8], Option<Timer>)> {
         self.by_key.iter().map(|(key, timer)| (key.as_slice(), *timer))

@@ -192,6 +192,50 @@ fn timers_are_written_when_they_change() {
     assert_eq!(shown(&timers(&ticking("1m", ""))), ["clock.tick"]);
 }
 
+/// What a newer release has put into force, and this one cannot read.
+#[test]
+fn timers_that_cannot_be_read_are_removed_with_their_pack() {
+    let mut state = CatalogState::new();
+    let tick = "name: tick\nsource: { interval: { every: 1 fortnight } }\n";
+    let files = [("pack.yaml", "name: clock\nversion: 1.0.0\n"), ("triggers/tick.yaml", tick)];
+    let pack = source("", &files);
+    let content = crate::archive::pack(&pack.files).unwrap();
+    let blob = petrel_schemas::CatalogBlob { pack: "clock".to_owned(), content };
+    let stored = crate::StoredPack::new(&crate::archive::content_hash(&pack.files).unwrap(), std::sync::Arc::new(blob));
+    let hash = crate::Content::of([stored.clone()]).hash().to_owned();
+    let record = CatalogRevision {
+        revision: hash.clone(),
+        blobs: vec![stored.hash().to_string()],
+        packs: vec!["clock 1.0.0".to_owned()],
+        created_at_ms: 1,
+    };
+    let head = CatalogHead {
+        revision: hash.clone(),
+        history: Vec::new(),
+        history_until_ms: Vec::new(),
+        applied_at_ms: 1,
+        applied_by: "next".to_owned(),
+    };
+    state.apply(&blob_key(stored.hash()), Some(&encode(stored.blob()))).unwrap();
+    state.apply(&revision_key(&hash), Some(&encode(&record))).unwrap();
+    state.apply(HEAD_KEY, Some(&encode(&head))).unwrap();
+
+    let ours = load(vec![note(1), {
+        let beat = "name: beat\nsource: { interval: { every: 1m } }\n";
+        source("", &[("pack.yaml", "name: heart\nversion: 1.0.0\n"), ("triggers/beat.yaml", beat)])
+    }]);
+    let mut publication = publish(&state, &ours, &how(2, 20)).unwrap();
+    assert!(publication.has_unknown_timers);
+    assert_eq!(shown(&publication.timers), ["heart.beat"]);
+    let found = ["clock.tick", "clock.tick", "heart.beat"].map(str::to_owned);
+    publication.remove_timers(&ours, found);
+    assert_eq!(shown(&publication.timers), ["heart.beat", "-clock.tick"]);
+    for (key, value) in &publication.catalog {
+        state.apply(key, value.as_deref()).unwrap();
+    }
+    assert!(!publish(&state, &numbered(2), &how(3, 20)).unwrap().has_unknown_timers);
+}
+
 #[test]
 fn the_audit_tells_who_applied_what() {
     let revision = numbered(1);

@@ -30,7 +30,7 @@ fn scheduled(id: &str) -> In<Scheduled> {
     requested.core.counts = Counts { lost_leases: 1, failures: 2, hand_overs: 3 };
     requested.core.children_open = 4;
     requested.schedule(
-        Scheduled { partition: 5, start_by_ms: 99, declines: 6 },
+        Scheduled { partition: 5, start_by_ms: 99, declines: 6, again_ms: Some(7) },
         8,
         Note::new("lease_lost", "w was lost"),
     )

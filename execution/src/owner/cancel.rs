@@ -21,6 +21,14 @@ impl Owner<'_> {
             Execution::Paused(paused) => self.cancel_at_once(paused, by),
             Execution::Resuming(resuming) => self.cancel_at_once(resuming, by),
             Execution::Pending(pending) => self.cancel_at_once(pending, by),
+            // Nobody has a task of it.
+            Execution::Scheduled(scheduled) if scheduled.state.again_ms.is_some() => {
+                self.nobody_goes_on(&scheduled);
+                let left = Left::of(&scheduled);
+                let canceling = scheduled.cancel(Canceling { by: by.to_owned(), holder: None, start_by_ms: None });
+                self.enter(left, canceling.clone());
+                self.end_canceling(canceling);
+            }
             Execution::Scheduled(scheduled) => {
                 let start_by_ms = scheduled.state.start_by_ms;
                 self.order_everybody(&scheduled.core, start_by_ms);

@@ -26,7 +26,7 @@ impl<'f> Owner<'f> {
         let now_ms = self.now_ms();
         let start_by_ms = start_by_ms.unwrap_or_else(|| now_ms.saturating_add(self.limits().schedule_to_start_ms));
         let partition = self.next_partition(&from.core);
-        let scheduled = from.schedule(Scheduled { partition, start_by_ms, declines: 0 }, now_ms, note);
+        let scheduled = from.schedule(Scheduled { partition, start_by_ms, declines: 0, again_ms: None }, now_ms, note);
         match self.beside(&scheduled.core) {
             Some(worker) => self.start_beside(left, scheduled, worker),
             None => {
@@ -67,8 +67,12 @@ impl<'f> Owner<'f> {
         self.enter(left, from.delay(delayed, note.error));
     }
 
-    /// A declined task goes elsewhere.
+    /// A declined task goes elsewhere. What is paused meanwhile waits with the others.
     pub(super) fn redispatch(&mut self, scheduled: In<Scheduled>) {
+        if self.facts.actions.dispatch_paused() {
+            // Its task is passed: after the pause it gets its full time, as all others do.
+            return self.hold_back(scheduled, Note::NONE, None);
+        }
         if let Err(note) = self.pool_of(&scheduled.core) {
             return self.refuse(scheduled, note);
         }

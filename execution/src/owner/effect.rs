@@ -59,8 +59,10 @@ pub enum Effect {
     Output(OutputCaptured),
     /// Tell a parent, in this step.
     Parent(ChildEnded),
-    /// The message is of no use: a dead letter.
+    /// What it was asked for, or told, is of no use: a dead letter.
     GiveUp {
+        /// Whom it was about.
+        id: ExecutionId,
         /// Stable code.
         code: &'static str,
         /// What is wrong, for people.

@@ -71,6 +71,8 @@ pub enum DeclineReason {
     Late,
     /// It shuts down.
     ShuttingDown,
+    /// It did not hear its owners' orders for too long.
+    NotFollowing,
 }
 
 impl DeclineReason {
@@ -80,12 +82,16 @@ impl DeclineReason {
             Self::Full => "full",
             Self::Late => "late",
             Self::ShuttingDown => "shutting_down",
+            Self::NotFollowing => "not_following",
         }
     }
 
     /// Reads it back. What a newer release may add is as good as being full: the task goes elsewhere.
     fn parse(text: &str) -> Self {
-        [Self::Late, Self::ShuttingDown].into_iter().find(|r| r.as_str() == text).unwrap_or(Self::Full)
+        [Self::Late, Self::ShuttingDown, Self::NotFollowing]
+            .into_iter()
+            .find(|r| r.as_str() == text)
+            .unwrap_or(Self::Full)
     }
 }
 

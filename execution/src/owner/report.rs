@@ -9,9 +9,7 @@ use super::{Counted, Effect, Owner};
 use crate::code;
 use crate::execution::{Execution, Known};
 use crate::outcome::Said;
-use crate::state::{
-    Canceled, Canceling, DelayReason, Delayed, End, Failed, Holder, In, LeadsTo, Running, Scheduled, Succeeded, Timeout,
-};
+use crate::state::{Canceled, Canceling, End, Failed, Holder, In, LeadsTo, Running, Scheduled, Succeeded, Timeout};
 use crate::status::Status;
 use crate::subject::Note;
 use crate::timer::TimerKind;
@@ -20,6 +18,8 @@ impl Owner<'_> {
     /// A worker reports about an attempt.
     pub fn report(&mut self, about: &About, report: Report, known: Option<Known>) {
         let current = known.and_then(|known| match known {
+            // Of an attempt that was declined nobody has a task any more.
+            Known::Live(Execution::Scheduled(scheduled)) if scheduled.state.again_ms.is_some() => None,
             Known::Live(execution) if execution.core().attempt == about.attempt => Some(execution),
             _ => None,
         });
@@ -89,7 +89,7 @@ impl Owner<'_> {
     fn ended(&mut self, about: &About, result: TaskResult, execution: Execution) {
         let Some(said) = Said::of(&result) else {
             let detail = format!("{:?} is no status that an attempt can end with", result.status);
-            return self.push(Effect::GiveUp { code: "unknown_status", detail });
+            return self.push(Effect::GiveUp { id: about.id.clone(), code: "unknown_status", detail });
         };
         match execution {
             // Its claim became a dead letter, say.
@@ -159,23 +159,9 @@ impl Owner<'_> {
                 if self.now_ms() >= start_by_ms {
                     return self.not_started(scheduled);
                 }
-                if reason == DeclineReason::Late {
-                    // Its clock is ahead of this one. What goes round at once would go round for ever.
-                    let until_ms = self.now_ms().saturating_add(self.limits().decline_pause_ms);
-                    let delayed = Delayed {
-                        reason: DelayReason::Declined,
-                        until_ms: Some(until_ms),
-                        start_by_ms: Some(start_by_ms),
-                    };
-                    let left = Left::of(&scheduled);
-                    let why = format!("by the clock of worker {} it was too late to start it", about.worker);
-                    return self.enter(left, scheduled.delay(delayed, Some(why)));
-                }
-                // What is paused meanwhile waits with the others.
-                match self.facts.actions.dispatch_paused() {
-                    // Its task is passed: after the pause it gets its full time, as all others do.
-                    true => self.hold_back(scheduled, Note::NONE, None),
-                    false => self.redispatch(scheduled),
+                match reason {
+                    DeclineReason::Late => self.set_aside(scheduled, &about.worker),
+                    _ => self.redispatch(scheduled),
                 }
             }
             // Nobody has it, and nobody will: its only task is passed.
@@ -185,6 +171,15 @@ impl Owner<'_> {
             }
             _ => self.stale(about, None),
         }
+    }
+
+    /// The worker's clock is ahead of this one. What goes round at once would go round for ever, and a row of each
+    /// round would be all that the audit trail has: it stays scheduled, and goes elsewhere a moment later.
+    fn set_aside(&mut self, scheduled: In<Scheduled>, worker: &str) {
+        let again_ms = self.now_ms().saturating_add(self.limits().decline_pause_ms);
+        self.push(Effect::SetTimer { id: scheduled.core.id().clone(), kind: TimerKind::BackOff, due_ms: again_ms });
+        let why = format!("by the clock of worker {worker} it was too late to start it");
+        self.push(Effect::Update(scheduled.set_aside(again_ms, why).into()));
     }
 
     /// A worker shuts down and gives the attempt back.

@@ -65,7 +65,8 @@ impl Owner<'_> {
             }
             Resolution::NoSuchAction => {
                 let why = format!("revision {revision} has no action {action}");
-                self.push(Effect::GiveUp { code: code::NO_SUCH_ACTION, detail: why.clone() });
+                let id = from.core.id().clone();
+                self.push(Effect::GiveUp { id, code: code::NO_SUCH_ACTION, detail: why.clone() });
                 self.refuse(from, Note::new(code::NO_SUCH_ACTION, why));
             }
         }

@@ -31,6 +31,7 @@ impl Owner<'_> {
                 }
                 _ => {}
             },
+            (TimerKind::BackOff, Some(Known::Live(Execution::Scheduled(scheduled)))) => self.goes_on(scheduled),
             (TimerKind::BackOff, known) => self.release(known),
             // Deadlines are for policies, and the others belong to a state that was left.
             _ => {}
@@ -39,6 +40,19 @@ impl Owner<'_> {
 
     fn wait_for_start(&mut self, id: &ExecutionId, due_ms: i64) {
         self.push(Effect::SetTimer { id: id.clone(), kind: TimerKind::ScheduleToStart, due_ms });
+    }
+
+    /// It was set aside for a moment.
+    fn goes_on(&mut self, scheduled: In<Scheduled>) {
+        match scheduled.state.again_ms {
+            // A timer that comes early, whatever made it, sends nothing.
+            Some(due_ms) if self.now_ms() < due_ms => {
+                self.push(Effect::SetTimer { id: scheduled.core.id().clone(), kind: TimerKind::BackOff, due_ms });
+            }
+            Some(_) if self.now_ms() >= scheduled.state.start_by_ms => self.not_started(scheduled),
+            Some(_) => self.redispatch(scheduled),
+            None => {}
+        }
     }
 
     /// Nothing was heard of its worker for a lease.
@@ -72,9 +86,17 @@ impl Owner<'_> {
     /// No worker has started it in time. Its task is never given out again: whoever claims it late is told to
     /// stop.
     pub(super) fn not_started(&mut self, scheduled: In<Scheduled>) {
+        self.nobody_goes_on(&scheduled);
         let left = Left::of(&scheduled);
         let why = format!("no worker started attempt {} in time", scheduled.core.attempt.number);
         let end = End::unheld(self.now_ms());
         self.enter(left, scheduled.time_out(end, Note::new(code::SCHEDULE_TO_START, why)));
+    }
+
+    /// What was set aside leaves its state: nothing is to be sent.
+    pub(super) fn nobody_goes_on(&mut self, scheduled: &In<Scheduled>) {
+        if scheduled.state.again_ms.is_some() {
+            self.push(Effect::CancelTimer { id: scheduled.core.id().clone(), kind: TimerKind::BackOff });
+        }
     }
 }

@@ -17,14 +17,11 @@ pub enum DelayReason {
     DispatchPaused,
     /// It is to be tried again after a while.
     BackOff,
-    /// A worker did not take its task, and it is not sent elsewhere at once.
-    Declined,
 }
 
 impl DelayReason {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::RevisionNotHere, Self::ActionBroken, Self::DispatchPaused, Self::BackOff, Self::Declined];
+    pub const ALL: [Self; 4] = [Self::RevisionNotHere, Self::ActionBroken, Self::DispatchPaused, Self::BackOff];
 
     /// Its stable code.
     pub const fn code(self) -> &'static str {
@@ -33,7 +30,6 @@ impl DelayReason {
             Self::ActionBroken => code::ACTION_BROKEN,
             Self::DispatchPaused => code::DISPATCH_PAUSED,
             Self::BackOff => code::BACK_OFF,
-            Self::Declined => code::DECLINED,
         }
     }
 

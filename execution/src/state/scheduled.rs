@@ -1,6 +1,7 @@
 //! Scheduled: a task of it waits for a worker.
 
 use super::{In, LeadsTo, State};
+use crate::code;
 use crate::status::Status;
 use crate::subject::Note;
 use crate::timer::TimerKind;
@@ -14,6 +15,8 @@ pub struct Scheduled {
     pub start_by_ms: i64,
     /// How often workers declined it.
     pub declines: i32,
+    /// When its next task is dispatched, in milliseconds since the epoch; until then nobody has one.
+    pub again_ms: Option<i64>,
 }
 
 impl State for Scheduled {
@@ -37,8 +40,18 @@ impl In<Scheduled> {
     /// A worker declined its task, which goes elsewhere as the next attempt. It is not another status.
     pub fn elsewhere(mut self, partition: u32) -> Self {
         self.core.attempt = self.core.attempt.next();
+        if self.state.again_ms.take().is_some() {
+            self.core.note = Note::NONE;
+        }
         self.state.partition = partition;
         self.state.declines = self.state.declines.saturating_add(1);
+        self
+    }
+
+    /// A worker declined its task, which goes elsewhere only then, and why. It is not another status.
+    pub fn set_aside(mut self, again_ms: i64, why: String) -> Self {
+        self.core.note = Note::new(code::DECLINED, why);
+        self.state.again_ms = Some(again_ms);
         self
     }
 }

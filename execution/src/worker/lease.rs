@@ -30,10 +30,18 @@ pub fn heartbeat_again_ms(lease_ms: i64) -> u64 {
 /// How often more, at most, a task that was declined before may stand before a full worker.
 const PATIENCE_MAX: i64 = 16;
 
-/// How long a task stands before a full worker until it is declined, in milliseconds: for longer each time, for when
-/// all workers are full it goes round.
-pub fn patience_ms(decline_ms: i64, declines: i32) -> i64 {
-    decline_ms.saturating_mul((i64::from(declines) + 1).clamp(1, PATIENCE_MAX))
+/// How long a task stands before a full worker until it is declined, in milliseconds: for longer with each round over
+/// all the workers of its pool, for what all of them have declined goes round.
+pub fn patience_ms(decline_ms: i64, declines: i32, workers: u32) -> i64 {
+    let rounds = i64::from(declines) / i64::from(workers.max(1));
+    decline_ms.saturating_mul(rounds.saturating_add(1).clamp(1, PATIENCE_MAX))
+}
+
+/// How many workers a pool has, as far as one can tell from its own share of the pool's partitions: they are shared
+/// evenly. One at least.
+pub fn workers_of(partitions: u32, own: u32) -> u32 {
+    // Before it has any, it claims nothing either.
+    partitions.div_ceil(own.max(1)).max(1)
 }
 
 #[cfg(test)]
@@ -48,5 +56,16 @@ mod tests {
         }
         assert_eq!((worker_lease_ms(30_000), heartbeat_every_ms(30_000)), (27_000, 9_000));
         assert_eq!((worker_lease_ms(-1), heartbeat_every_ms(-1)), (0, 1));
+    }
+
+    #[test]
+    fn patience_grows_with_each_round_over_all_workers() {
+        let patience = |declines| patience_ms(2_000, declines, 3);
+        assert_eq!([0, 1, 2, 3, 5, 6].map(patience), [2_000, 2_000, 2_000, 4_000, 4_000, 6_000]);
+        assert_eq!([-1, 45, i32::MAX].map(patience), [2_000, 32_000, 32_000]);
+        assert_eq!([0, 1].map(|declines| patience_ms(2_000, declines, 0)), [2_000, 4_000]);
+        assert_eq!(patience_ms(i64::MAX, 100, 1), i64::MAX);
+        let workers = [(64, 64), (64, 32), (64, 22), (64, 21), (64, 0), (4, 9)].map(|(all, own)| workers_of(all, own));
+        assert_eq!(workers, [1, 2, 3, 4, 64, 1]);
     }
 }

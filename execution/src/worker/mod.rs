@@ -9,6 +9,6 @@ mod orders;
 mod record;
 
 pub use holding::{Begin, Exit, Holding, Stop, Verdict, Why};
-pub use lease::{heartbeat_again_ms, heartbeat_every_ms, patience_ms, worker_lease_ms};
+pub use lease::{heartbeat_again_ms, heartbeat_every_ms, patience_ms, worker_lease_ms, workers_of};
 pub use orders::{Orders, Remembered, Said};
 pub use record::{Final, Reports, STREAM_BYTES_MAX};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use petrel_schemas::{Claim, Declined, HandedOver, Heartbeat, Task, TaskResult};
+use petrel_schemas::{Claim, Declined, HandedOver, Heartbeat, ResultsRecord, Task, TaskResult};
 
 use super::holding::Verdict;
 use crate::code;
@@ -175,6 +175,25 @@ impl Final {
             text.truncate(head(text, text.len() / 2).len());
         }
         any
+    }
+
+    /// Bytes of its texts, which are nearly all of it.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Self::Result(r) => {
+                let optional = [&r.result, &r.error].into_iter().flatten().map(String::len).sum::<usize>();
+                r.stdout.len() + r.stderr.len() + optional
+            }
+            Self::HandedOver(r) => r.stdout.len() + r.stderr.len(),
+        }
+    }
+
+    /// As a record of `petrel.results`.
+    pub fn into_record(self) -> ResultsRecord {
+        match self {
+            Self::Result(result) => ResultsRecord::TaskResult(result),
+            Self::HandedOver(gave) => ResultsRecord::HandedOver(gave),
+        }
     }
 
     /// The record's bytes.

@@ -27,7 +27,7 @@ use petrel_schemas::{RequestsRecord, ResultsRecord};
 
 use crate::metrics::ExecutorMetrics;
 use crate::view::ExecutorView;
-use crate::worker::Start;
+use crate::worker::{Letter, Start};
 pub use options::OwnerOptions;
 pub use service::{OwnerHandle, OwnerService};
 use turn::{Counts, Source, Turn};
@@ -45,6 +45,8 @@ pub struct OwnerStage<G> {
     counts: Counts,
     /// What the worker beside this owner starts once the open transaction has committed.
     starts: Vec<Start>,
+    /// What that worker told in the open transaction.
+    letters: Vec<Arc<Letter>>,
     globals: PhantomData<fn(&G)>,
 }
 
@@ -73,12 +75,17 @@ impl<G: ExecutorView> OwnerStage<G> {
             metrics,
             counts: Counts::default(),
             starts: Vec::new(),
+            letters: Vec::new(),
             globals: PhantomData,
         }
     }
 
     fn turn<'t, 'c>(&'t mut self, context: &'t mut Context<'c, G>) -> Turn<'t, 'c, G> {
         Turn { context, spec: &self.spec, options: &self.options, counts: &mut self.counts, starts: &mut self.starts }
+    }
+
+    fn has_taken(&self, letter: &Arc<Letter>) -> bool {
+        self.letters.iter().any(|taken| Arc::ptr_eq(taken, letter))
     }
 
     fn record(&mut self, batch: &Batch<'_>, record: &Record<'_>, context: &mut Context<'_, G>) -> Result<(), NotYet> {
@@ -103,7 +110,7 @@ impl<G: ExecutorView> OwnerStage<G> {
             }
         };
         match turn.load(message.execution()) {
-            Ok(known) => turn.message(message, known, source),
+            Ok(known) => turn.message(message, known, Some(source)),
             Err(Unreadable::Newer(why)) => return Err(why),
             Err(Unreadable::Damaged(reason)) => {
                 let execution_id = Some(message.execution().to_string());
@@ -111,6 +118,15 @@ impl<G: ExecutorView> OwnerStage<G> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the owner knows what to make of it: what is to wait, or is to be a dead letter, comes over the log.
+    fn letter(&mut self, letter: &Arc<Letter>, context: &mut Context<'_, G>) -> bool {
+        let mut turn = self.turn(context);
+        let Ok(message) = letter.message() else { return false };
+        let Ok(known) = turn.load(message.execution()) else { return false };
+        turn.message(message, known, None);
+        true
     }
 }
 
@@ -145,7 +161,31 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
         self.turn(context).release();
     }
 
+    fn told(&mut self, globals: &G, mine: &[u32]) -> Vec<u32> {
+        let (here, elsewhere): (Vec<_>, Vec<_>) = globals.letters().iter().partition(|l| mine.contains(&l.partition));
+        elsewhere.into_iter().for_each(|letter| letter.refuse());
+        let mut partitions: Vec<u32> = here.into_iter().filter(|l| !self.has_taken(l)).map(|l| l.partition).collect();
+        partitions.sort_unstable();
+        partitions.dedup();
+        partitions
+    }
+
+    fn take_told(&mut self, context: &mut Context<'_, G>) {
+        let partition = context.partition();
+        let here = |letter: &&Arc<Letter>| letter.partition == partition && letter.waits();
+        for letter in context.globals().letters().iter().filter(here) {
+            if self.has_taken(letter) {
+                continue;
+            }
+            match self.letter(letter, context) {
+                true => self.letters.push(letter.clone()),
+                false => letter.refuse(),
+            }
+        }
+    }
+
     fn committed(&mut self) {
+        self.letters.drain(..).for_each(|letter| letter.committed());
         for start in self.starts.drain(..) {
             self.metrics.claimed(0);
             start.committed();
@@ -155,6 +195,7 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
 
     fn aborted(&mut self) {
         self.starts.clear();
+        self.letters.clear();
         self.counts = Counts::default();
     }
 }

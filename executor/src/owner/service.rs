@@ -7,7 +7,7 @@ use petrel_bus::{Bus, Clock, DriverOptions, GlobalsSource, SessionOptions, Stage
 use super::{OwnerOptions, OwnerStage, STAGE};
 use crate::metrics::ExecutorMetrics;
 use crate::view::ExecutorView;
-use crate::worker::{BesideSource, Neighbour};
+use crate::worker::{BesideSource, Neighbour, Told};
 
 /// What owners need of their process.
 pub struct OwnerService<G> {
@@ -42,18 +42,19 @@ impl<G: ExecutorView + 'static> OwnerService<G> {
         if let Some(neighbour) = &self.neighbour {
             neighbour.slots.share_with_owners(threads);
         }
-        let globals = Arc::new(BesideSource { view: self.globals.clone(), neighbour: self.neighbour.clone() });
         let fetch_records_max = self.driver.fetch_records_max.min(FETCH_RECORDS_MAX);
         let driver = DriverOptions { fetch_records_max, ..self.driver.clone() };
         let start = |number: usize| {
+            let told = Told::default();
             let stage = OwnerStage::new(self.options.clone(), self.metrics.clone());
+            let (view, neighbour) = (self.globals.clone(), self.neighbour.clone());
+            let globals = Arc::new(BesideSource { view, neighbour, told });
             let session = SessionOptions {
                 group: group.clone(),
                 member: format!("{}-{STAGE}-{number}", self.instance).into(),
                 transactional: true,
             };
-            let (globals, clock) = (globals.clone(), self.clock.clone());
-            spawn_stage(self.bus.clone(), stage, session, driver.clone(), globals, clock)
+            spawn_stage(self.bus.clone(), stage, session, driver.clone(), globals, self.clock.clone())
         };
         OwnerHandle { stages: (0..threads).map(start).collect() }
     }

@@ -62,19 +62,20 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         })
     }
 
-    pub(super) fn message(&mut self, message: Message, known: Option<Known>, source: Source<'_>) {
-        let id = message.execution().clone();
-        let effects = self.ask(|owner| match message {
+    /// Without a source it is told beside the log, by a worker of this release, which writes nothing that is given up.
+    pub(super) fn message(&mut self, message: Message, known: Option<Known>, source: Option<Source<'_>>) {
+        let mut effects = self.ask(|owner| match message {
             Message::Request { subject, parameters } => owner.request(subject, parameters, known.as_ref()),
             Message::Cancel { by, .. } => owner.cancel(&by, known),
             Message::Report(about, report) => owner.report(&about, report, known),
         });
-        for effect in &effects {
-            if let Effect::GiveUp { code, detail } = effect {
-                let about = About { execution_id: Some(id.to_string()), ..About::default() };
-                self.give_up(source, Reason::new(code, detail).about(about));
+        effects.retain(|effect| match (effect, source) {
+            (Effect::GiveUp { id, code, detail }, Some(source)) => {
+                self.give_up(source, reason(id, code, detail));
+                false
             }
-        }
+            _ => true,
+        });
         self.carry_out(effects);
     }
 
@@ -166,8 +167,13 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 Err(_) => self.count(Counted::Orphan),
             },
             Effect::Count(what) => self.count(what),
-            // Only messages are given up, and that is done.
-            Effect::GiveUp { .. } => {}
+            // The request was taken long ago.
+            Effect::GiveUp { id, code, detail } => {
+                let (timestamp_ms, partition) = (self.context.now_ms(), self.context.partition());
+                let nothing = Record { offset: -1, timestamp_ms, key: None, value: None };
+                let batch = Batch { topic: &self.options.topics.requests(), partition, records: &[] };
+                self.give_up(Source { batch: &batch, record: &nothing }, reason(&id, code, &detail));
+            }
         }
     }
 
@@ -175,10 +181,11 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     fn start(&mut self, task: Task) {
         let globals = self.context.globals();
         let Some(beside) = globals.beside() else { return };
-        self.starts.push(match globals.resolve(&task.revision, &task.action) {
-            Resolution::Ready(action) => beside.start(task, action),
-            _ => beside.give_back(task, Note::new(code::REVISION_NOT_HERE, "its revision has gone")),
-        });
+        let action = match globals.resolve(&task.revision, &task.action) {
+            Resolution::Ready(action) => Ok(action),
+            _ => Err(Note::new(code::REVISION_NOT_HERE, "its revision has gone")),
+        };
+        self.starts.push(beside.start(self.context.partition(), task, action));
     }
 
     fn put(&mut self, execution: &Execution) -> Result<(), StateTooLarge> {
@@ -207,4 +214,8 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     fn audit(&mut self, root: &str, row: Vec<u8>) {
         self.context.emit(Output::keyed(&self.options.topics.audit(), root.as_bytes(), row));
     }
+}
+
+fn reason(id: &ExecutionId, code: &'static str, detail: &str) -> Reason {
+    Reason::new(code, detail).about(About { execution_id: Some(id.to_string()), ..About::default() })
 }

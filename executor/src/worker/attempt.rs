@@ -33,7 +33,7 @@ pub(super) struct Shared {
 
 /// Runs a claimed task and reports its end.
 pub(super) async fn run(shared: Arc<Shared>, claimed: Claimed) {
-    let Claimed { task, action, claim_began_ms, slot, said } = claimed;
+    let Claimed { task, action, claim_began_ms, slot, said, owner } = claimed;
     let held = shared.attempts.hold(&task, claim_began_ms);
     held.send_modify(|h| h.order(said));
     let busy = slot.as_ref().map(|_| &shared.metrics.slots_busy);
@@ -49,7 +49,7 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: Claimed) {
         shared.metrics.attempt_ended(label(&verdict));
         let end =
             shared.reporter.reports.end(&task, verdict, started_at_ms.get().copied(), shared.reporter.clock.now_ms());
-        shared.reporter.end(&task, end).await;
+        shared.reporter.end(&task, end, owner).await;
     };
     // The lease is kept until the end is acknowledged: while the log is away, both wait.
     tokio::select! {

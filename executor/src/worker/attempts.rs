@@ -51,12 +51,17 @@ impl Attempts {
         Self { worker, following: AtomicBool::new(false), inner: Mutex::new(inner) }
     }
 
-    /// From now on no order is missed.
+    /// From now on no order is missed, until told otherwise.
     pub fn follow(&self) {
         self.following.store(true, Ordering::SeqCst);
     }
 
-    /// Whether no order is missed: before, nothing is to be claimed.
+    /// Orders are missed, or heard late.
+    pub fn unfollow(&self) {
+        self.following.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether no order is missed: otherwise, nothing is to be claimed.
     pub fn is_following(&self) -> bool {
         self.following.load(Ordering::SeqCst)
     }

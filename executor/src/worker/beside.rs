@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use petrel_bus::{GlobalsSource, Versioned};
+use petrel_bus::{GlobalsSource, Versioned, Waker};
 use petrel_execution::Note;
 use petrel_execution::worker::Remembered;
 use petrel_schemas::{Order, Task};
@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::attempts::Attempts;
 use super::slots::Slots;
 use super::stage::Claimed;
+use super::told::{Letter, Told};
 use crate::supervise::boot_ms;
 use crate::view::{ExecutorView, Resolution, ResolvedAction};
 
@@ -39,6 +40,7 @@ pub struct Beside {
     boot_ms: u64,
     slots: Slots,
     claims: mpsc::UnboundedSender<Claimed>,
+    told: Told,
 }
 
 /// A start that waits for its commit.
@@ -46,13 +48,16 @@ pub struct Start {
     task: Task,
     action: Result<ResolvedAction, Note>,
     beside: Beside,
+    /// Number of the partition of its owner.
+    partition: u32,
     canceled: bool,
 }
 
 impl Neighbour {
-    /// What it could start now; `now_ms` is the instant, in milliseconds of a clock that nobody sets. Nothing while
-    /// it does not follow the owners' orders, or is about to stop.
-    pub fn look(&self, now_ms: u64) -> Option<Beside> {
+    /// What it could start now for a thread of owners, which is `told` how that ends; `now_ms` is the instant, in
+    /// milliseconds of a clock that nobody sets. Nothing while it does not follow the owners' orders, or is about to
+    /// stop.
+    pub fn look(&self, told: &Told, now_ms: u64) -> Option<Beside> {
         let free_slots = self.slots.free_beside();
         if free_slots == 0 || !self.attempts.is_following() {
             return None;
@@ -64,6 +69,7 @@ impl Neighbour {
             boot_ms: now_ms,
             slots: self.slots.clone(),
             claims: self.claims.upgrade()?,
+            told: told.clone(),
         })
     }
 }
@@ -84,14 +90,10 @@ impl Beside {
         self.free_slots
     }
 
-    /// Lets it start a task, once that is committed.
-    pub fn start(&self, task: Task, action: ResolvedAction) -> Start {
-        Start { task, action: Ok(action), beside: self.clone(), canceled: false }
-    }
-
-    /// Lets it give a task back, once that is committed: it cannot be started here after all.
-    pub fn give_back(&self, task: Task, why: Note) -> Start {
-        Start { task, action: Err(why), beside: self.clone(), canceled: false }
+    /// Lets it start a task of the owner of a partition, once that is committed; an action that is not there is an
+    /// end.
+    pub fn start(&self, partition: u32, task: Task, action: Result<ResolvedAction, Note>) -> Start {
+        Start { task, action, beside: self.clone(), partition, canceled: false }
     }
 }
 
@@ -103,10 +105,11 @@ impl Start {
 
     /// The step has committed.
     pub fn committed(self) {
-        let Self { task, action, beside, canceled } = self;
+        let Self { task, action, beside, partition, canceled } = self;
         let slot = action.as_ref().ok().and_then(|_| beside.slots.take());
         let said = Remembered { grant: true, cancel: canceled };
-        let claimed = Claimed { task, action, claim_began_ms: beside.boot_ms, slot, said };
+        let owner = Some(beside.told.owner(partition));
+        let claimed = Claimed { task, action, claim_began_ms: beside.boot_ms, slot, said, owner };
         // A worker that has stopped leaves the attempt to the lease.
         if beside.claims.send(claimed).is_err() {
             tracing::warn!("a task was started beside its owner after the worker had stopped");
@@ -114,13 +117,15 @@ impl Start {
     }
 }
 
-/// An owner's globals: the catalog, and the worker beside it.
+/// An owner's globals: the catalog, the worker beside it, and what that has told.
 #[derive(Debug)]
 pub struct OwnerInputs<G> {
     /// The catalog.
     pub view: Arc<G>,
     /// The worker.
     pub beside: Option<Beside>,
+    /// How attempts ended that this thread of owners started, as far as it is not committed.
+    pub letters: Vec<Arc<Letter>>,
 }
 
 impl<G: ExecutorView> ExecutorView for OwnerInputs<G> {
@@ -135,18 +140,28 @@ impl<G: ExecutorView> ExecutorView for OwnerInputs<G> {
     fn beside(&self) -> Option<&Beside> {
         self.beside.as_ref()
     }
+
+    fn letters(&self) -> &[Arc<Letter>] {
+        &self.letters
+    }
 }
 
-/// Looks at the catalog and the worker together.
+/// Looks at the catalog and the worker together, for one thread of owners.
 pub(crate) struct BesideSource<G> {
     pub(crate) view: Arc<dyn GlobalsSource<G>>,
     pub(crate) neighbour: Option<Neighbour>,
+    pub(crate) told: Told,
 }
 
 impl<G: Send + Sync> GlobalsSource<OwnerInputs<G>> for BesideSource<G> {
     fn current(&self) -> Versioned<OwnerInputs<G>> {
-        let beside = self.neighbour.as_ref().and_then(|neighbour| neighbour.look(boot_ms()));
+        let letters = self.told.waiting();
+        let beside = self.neighbour.as_ref().and_then(|neighbour| neighbour.look(&self.told, boot_ms()));
         let Versioned { version, value: view } = self.view.current();
-        Versioned { version, value: Arc::new(OwnerInputs { view, beside }) }
+        Versioned { version, value: Arc::new(OwnerInputs { view, beside, letters }) }
+    }
+
+    fn wake_with(&self, waker: Waker) {
+        self.told.wake_with(waker);
     }
 }

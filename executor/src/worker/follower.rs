@@ -5,12 +5,19 @@
 //! worker than the one that holds the attempt.
 //!
 //! It begins at the end: orders that were given before this worker could claim anything do not concern it, or are
-//! repeated as the answer to its claim. Nothing is claimed before that end is known.
+//! repeated as the answer to its claim. Nothing is claimed before that end is known, nor while the topic cannot be
+//! read: what was ordered would be heard too late.
+//!
+//! An order that a newer release wrote is not passed by: it may be for this worker, which can only know it for sure
+//! once it is of that release, too. Until then it claims nothing. What it holds already goes on and hears the orders
+//! behind that one, for each is about one attempt, and one that must stop shall not run on for the sake of another.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_bus::{Bus, BusError, Clock, Life, Service, ServiceThread, StopSignal};
+use petrel_bus::{
+    Bus, BusError, Clock, Failure, Life, NotYet, Record, Service, ServiceThread, StopSignal, Troubles, Unreadable,
+};
 use petrel_schemas::{Order, decode};
 
 use super::attempts::Attempts;
@@ -22,6 +29,7 @@ const WAIT: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Follower {
     _thread: ServiceThread,
+    troubles: Troubles,
 }
 
 impl Follower {
@@ -35,9 +43,17 @@ impl Follower {
         attempts: Arc<Attempts>,
         clock: Arc<dyn Clock>,
     ) -> std::io::Result<Self> {
-        let orders = Orders { bus, topic, attempts, clock: clock.clone(), next: None };
-        let thread = ServiceThread::start("worker-orders", clock, StopSignal::default(), orders)?;
-        Ok(Self { _thread: thread })
+        let troubles = Troubles::default();
+        let (time, told) = (clock.clone(), troubles.clone());
+        let orders =
+            Orders { bus, topic, attempts, clock, troubles: told, next: None, is_failing: false, unread: None };
+        let thread = ServiceThread::start("worker-orders", time, StopSignal::default(), orders)?;
+        Ok(Self { _thread: thread, troubles })
+    }
+
+    /// What keeps it from following.
+    pub fn troubles(&self) -> &Troubles {
+        &self.troubles
     }
 }
 
@@ -46,39 +62,94 @@ struct Orders {
     topic: Arc<str>,
     attempts: Arc<Attempts>,
     clock: Arc<dyn Clock>,
+    troubles: Troubles,
     /// Next offset of each partition, once it is known where to begin.
     next: Option<Vec<i64>>,
+    /// Whether the last life has failed, and nothing was read since.
+    is_failing: bool,
+    /// Why the first order of a newer release cannot be read, and where it is.
+    unread: Option<String>,
 }
 
 impl Service for Orders {
     fn live(&mut self, life: &Life<'_>) -> Result<(), String> {
-        self.follow(life).map_err(|e| format!("{} cannot be followed: {e}", self.topic))
+        self.follow(life).map_err(|error| error.to_string())
+    }
+
+    fn failed(&mut self, failure: &Failure, _: u64) {
+        self.is_failing = true;
+        self.waits(format!("{} cannot be followed: {failure}", self.topic));
     }
 }
 
 impl Orders {
     fn follow(&mut self, life: &Life<'_>) -> Result<(), BusError> {
-        let Self { bus, topic, attempts, clock, next } = self;
-        let next = match next {
+        let mut next = match self.next.take() {
             Some(next) => next,
-            None => next.insert(bus.end_offsets(topic)?),
+            None => {
+                let end = self.bus.end_offsets(&self.topic)?;
+                self.goes_on();
+                end
+            }
         };
-        attempts.follow();
-        let mut tail = bus.tail_from(topic, next)?;
+        let read = self.read(life, &mut next);
+        self.next = Some(next);
+        read
+    }
+
+    fn read(&mut self, life: &Life<'_>, next: &mut [i64]) -> Result<(), BusError> {
+        let mut tail = self.bus.tail_from(&self.topic, next)?;
         while !life.is_over() {
             tail.next(WAIT, &mut |partition, record| {
                 // Before it is looked at: should that panic, the others are heard all the same.
                 if let Some(next) = next.get_mut(partition as usize) {
                     *next = record.offset + 1;
                 }
-                match record.value.map(decode::<Order>) {
-                    Some(Ok(order)) => attempts.order(&order, clock.now_ms()),
-                    Some(Err(error)) => tracing::warn!(%error, offset = record.offset, "an order cannot be read"),
-                    None => {}
-                }
+                self.take(partition, &record);
             })?;
-            life.went_well();
+            if tail.is_reading() {
+                life.went_well();
+                if std::mem::take(&mut self.is_failing) {
+                    self.goes_on();
+                }
+            }
         }
         Ok(())
     }
+
+    fn take(&mut self, partition: u32, record: &Record<'_>) {
+        match record.value.map(|value| decode::<Order>(value).map_err(Unreadable::from)) {
+            Some(Ok(order)) => self.attempts.order(&order, self.clock.now_ms()),
+            Some(Err(Unreadable::Newer(NotYet(why)))) => {
+                let why = format!("{}/{partition} has an order at offset {}: {why}", self.topic, record.offset);
+                tracing::error!(why, "an order waits for a newer release, nothing is claimed until then");
+                let first = self.unread.get_or_insert(why).clone();
+                self.waits(first);
+            }
+            Some(Err(Unreadable::Damaged(why))) => {
+                tracing::error!(?why, partition, offset = record.offset, "an order cannot be read by anybody");
+            }
+            None => {}
+        }
+    }
+
+    /// Nothing is claimed, and people are told why.
+    fn waits(&mut self, why: String) {
+        self.attempts.unfollow();
+        self.troubles.begin(&self.topic, why, self.clock.now_ms());
+    }
+
+    /// The orders are heard, as far as this release can read them.
+    fn goes_on(&mut self) {
+        match self.unread.clone() {
+            Some(why) => self.waits(why),
+            None => {
+                self.troubles.end(&self.topic);
+                self.attempts.follow();
+            }
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,10 @@
 //! What the claim stage may know beside the tasks: the catalog, and how the worker stands.
 
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
-use petrel_bus::{GlobalsSource, Versioned};
-use petrel_execution::worker::Said;
+use petrel_bus::{GlobalsSource, StageStats, Versioned};
+use petrel_execution::worker::{Said, workers_of};
 
 use super::attempts::Attempts;
 use super::slots::Slots;
@@ -20,6 +21,8 @@ pub struct WorkerInputs<G> {
     pub following: bool,
     /// What they said about attempts that are not held.
     pub said: Said,
+    /// How many workers the pool has, as far as this one can tell.
+    pub workers: u32,
     /// Whether the worker is about to stop.
     pub draining: bool,
     /// When that was, in milliseconds of `CLOCK_BOOTTIME`: whatever is claimed is sent later.
@@ -31,6 +34,10 @@ pub(super) struct Inputs<G> {
     pub(super) view: Arc<dyn GlobalsSource<G>>,
     pub(super) slots: Slots,
     pub(super) attempts: Arc<Attempts>,
+    /// Partitions of the pool's tasks.
+    pub(super) partitions: u32,
+    /// Tells how many of them this worker has; nothing before the stage's thread is started.
+    pub(super) stats: Arc<OnceLock<Arc<StageStats>>>,
 }
 
 impl<G> GlobalsSource<WorkerInputs<G>> for Inputs<G>
@@ -40,14 +47,37 @@ where
     fn current(&self) -> Versioned<WorkerInputs<G>> {
         let boot_ms = boot_ms();
         let Versioned { version, value: view } = self.view.current();
+        let own = self.stats.get().map_or(0, |stats| stats.assigned.load(Ordering::Relaxed));
         let inputs = WorkerInputs {
             view,
             free_slots: self.slots.free(),
             following: self.attempts.is_following(),
             said: self.attempts.said(boot_ms),
+            workers: workers_of(self.partitions, u32::try_from(own).unwrap_or(u32::MAX)),
             draining: self.slots.is_closed(),
             boot_ms,
         };
         Versioned { version, value: Arc::new(inputs) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_knows_the_others_by_its_share() {
+        let stats = Arc::new(OnceLock::new());
+        let inputs = Inputs {
+            view: Arc::new(Versioned { version: 1, value: Arc::new(()) }),
+            slots: Slots::new(1),
+            attempts: Arc::new(Attempts::new("w1".into())),
+            partitions: 64,
+            stats: stats.clone(),
+        };
+        assert_eq!(inputs.current().value.workers, 64, "it has none yet");
+        let of_stage: &Arc<StageStats> = stats.get_or_init(Arc::default);
+        of_stage.assigned.store(22, Ordering::Relaxed);
+        assert_eq!(inputs.current().value.workers, 3);
     }
 }

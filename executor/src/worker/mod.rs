@@ -1,7 +1,7 @@
 //! Workers: they claim tasks of one pool, run them, and tell the owners.
 //!
 //! `stage` claims on a thread of its own, from what `inputs` and `slots` tell it, and ends at once what needs no slot;
-//! `beside` takes what an owner in the same process starts; `attempt` runs what was claimed on the async runtime; `call`
+//! `beside` takes what an owner in the same process starts, and `told` what that owner is told of its end; `attempt` runs what was claimed on the async runtime; `call`
 //! is what they do; `follower` reads the owners' orders into `attempts`. What they decide is in
 //! [`petrel_execution::worker`].
 
@@ -17,12 +17,13 @@ mod slots;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod told;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use petrel_bus::{
-    Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, StageHandle, StageStats, spawn_stage,
+    Bus, Clock, DriverOptions, GlobalsSource, Publisher, SessionOptions, StageHandle, StageStats, Troubles, spawn_stage,
 };
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -42,6 +43,7 @@ use report::Reporter;
 pub use slots::{Slot, Slots};
 use stage::STAGE;
 pub use stage::{ClaimStage, Claimed};
+pub use told::{Letter, Owner, Telling, Told};
 
 /// Most records that the claim stage fetches at once: with its slots full it keeps what it cannot claim in memory.
 const FETCH_RECORDS_MAX: usize = 512;
@@ -105,7 +107,14 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
             claims: sender.downgrade(),
         };
         let stage: ClaimStage<G> = ClaimStage::new(&options, slots.clone(), sender, metrics.clone());
-        let inputs = Arc::new(Inputs { view: globals, slots: slots.clone(), attempts: attempts.clone() });
+        let stats = Arc::new(OnceLock::new());
+        let inputs = Inputs {
+            view: globals,
+            slots: slots.clone(),
+            attempts: attempts.clone(),
+            partitions: options.topics.task_partitions(),
+            stats: stats.clone(),
+        };
         let fetch_records_max = driver.fetch_records_max.min(FETCH_RECORDS_MAX);
         let driver = DriverOptions { fetch_records_max, ..driver };
         let session = SessionOptions {
@@ -123,7 +132,8 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
             metrics,
         };
         let pool = tokio::spawn(run_claims(claims, Arc::new(shared)));
-        let stage = spawn_stage(bus, stage, session, driver, inputs, clock);
+        let stage = spawn_stage(bus, stage, session, driver, Arc::new(inputs), clock);
+        stats.get_or_init(|| stage.stats().clone());
         Ok(WorkerHandle { stage, follower, slots, attempts, pool, options, neighbour })
     }
 }
@@ -167,6 +177,11 @@ impl WorkerHandle {
     /// Counters of the claim stage.
     pub fn stats(&self) -> &Arc<StageStats> {
         self.stage.stats()
+    }
+
+    /// What keeps it from hearing its owners' orders, and so from claiming anything.
+    pub fn troubles(&self) -> &Troubles {
+        self.follower.troubles()
     }
 
     /// How owners in this process reach it.

@@ -8,10 +8,14 @@ use petrel_execution::worker::{Final, Holding, Reports, heartbeat_again_ms, hear
 use petrel_schemas::{Task, encode};
 use tokio::sync::watch;
 
+use super::told::Owner;
 use crate::supervise::boot_ms;
 
 /// Pause before the end is reported again: first and longest, in milliseconds.
 const RETRY_MS: (u64, u64) = (100, 5_000);
+
+/// How long an owner beside this worker may take to commit what it is told, in milliseconds.
+const TELL_MS: u64 = 2_000;
 
 /// Speaks for one worker.
 pub(super) struct Reporter {
@@ -43,8 +47,15 @@ impl Reporter {
         }
     }
 
-    /// Sends the end until it is acknowledged. Sent twice it is harmless: the owner takes the first.
-    pub(super) async fn end(&self, task: &Task, mut end: Final) {
+    /// Sends the end until it is acknowledged. Sent twice it is harmless: the owner takes the first. Where the owner is
+    /// beside this worker it is told first, and the log only if it does not answer.
+    pub(super) async fn end(&self, task: &Task, mut end: Final, owner: Option<Owner>) {
+        if let Some(mut telling) = owner.and_then(|owner| owner.tell(&end)) {
+            let limit = Duration::from_millis(TELL_MS);
+            if matches!(tokio::time::timeout(limit, &mut telling.committed).await, Ok(Ok(()))) {
+                return;
+            }
+        }
         let mut pause_ms = RETRY_MS.0;
         loop {
             match self.publisher.publish(vec![self.output(task, end.encode())]).await {

@@ -24,6 +24,7 @@ use super::call::{at_once, label};
 use super::inputs::WorkerInputs;
 use super::options::WorkerOptions;
 use super::slots::{Slot, Slots};
+use super::told::Owner;
 use crate::metrics::ExecutorMetrics;
 use crate::view::{ExecutorView, Resolution, ResolvedAction};
 
@@ -42,6 +43,8 @@ pub struct Claimed {
     pub slot: Option<Slot>,
     /// What its owner has said already.
     pub said: Remembered,
+    /// The owner beside this worker that started it.
+    pub owner: Option<Owner>,
 }
 
 /// A claim of the open transaction.
@@ -136,7 +139,12 @@ impl<G: ExecutorView> ClaimStage<G> {
             return Ok(());
         }
         if !inputs.following {
-            return Err(NotYet("the owners' orders are not followed yet".to_owned()));
+            return self.wait_or_decline(
+                &task,
+                DeclineReason::NotFollowing,
+                "the owners' orders are not followed",
+                context,
+            );
         }
         let is_full = inputs.free_slots <= self.open.len();
         let action = match inputs.view.resolve(&task.revision, &task.action) {
@@ -162,12 +170,7 @@ impl<G: ExecutorView> ClaimStage<G> {
             return Ok(());
         }
         if is_full {
-            // Somebody else may be idle: what has stood here for long enough is sent elsewhere.
-            if context.blocked_ms() < patience_ms(self.decline_ms, task.declines) {
-                return Err(NotYet("no slot is free".to_owned()));
-            }
-            self.decline(&task, DeclineReason::Full, context);
-            return Ok(());
+            return self.wait_or_decline(&task, DeclineReason::Full, "no slot is free", context);
         }
         let now_ms = context.now_ms();
         let claim = self.reports.claim(&task, now_ms);
@@ -185,6 +188,21 @@ impl<G: ExecutorView> ClaimStage<G> {
         let waited_ms = now_ms.saturating_sub(task.dispatched_at_ms);
         let since_event_ms = task.event_at_ms.map(|event_at_ms| now_ms.saturating_sub(event_at_ms));
         self.open_ended.push(Ended { status, waited_ms, since_event_ms });
+    }
+
+    /// Somebody else may be able to: what has stood here for long enough is sent elsewhere.
+    fn wait_or_decline(
+        &mut self,
+        task: &Task,
+        reason: DeclineReason,
+        why: &str,
+        context: &mut Context<'_, WorkerInputs<G>>,
+    ) -> Result<(), NotYet> {
+        if context.blocked_ms() < patience_ms(self.decline_ms, task.declines, context.globals().workers) {
+            return Err(NotYet(why.to_owned()));
+        }
+        self.decline(task, reason, context);
+        Ok(())
     }
 
     fn decline(&mut self, task: &Task, reason: DeclineReason, context: &mut Context<'_, WorkerInputs<G>>) {
@@ -219,8 +237,8 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
         }
         for Open { task, action, claim_began_ms, waited_ms } in self.open.drain(..) {
             self.metrics.claimed(waited_ms);
-            let claimed =
-                Claimed { task, action, claim_began_ms, slot: self.slots.take(), said: Remembered::default() };
+            let (slot, said) = (self.slots.take(), Remembered::default());
+            let claimed = Claimed { task, action, claim_began_ms, slot, said, owner: None };
             // A worker that has stopped leaves the attempt to the lease.
             if self.pool.send(claimed).is_err() {
                 tracing::warn!("a claimed task came after the worker had stopped");

@@ -16,6 +16,7 @@ use super::inputs::WorkerInputs;
 use super::options::WorkerOptions;
 use super::slots::Slots;
 use super::stage::{ClaimStage, Claimed};
+use super::told::Told;
 use crate::metrics::ExecutorMetrics;
 use crate::view::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
 
@@ -94,6 +95,7 @@ struct Worker {
     topics: Topics,
     blocked_ms: i64,
     following: bool,
+    workers: u32,
     attempts: Attempts,
     /// When it looked last at what was said.
     looked_ms: u64,
@@ -113,6 +115,7 @@ impl Worker {
             topics,
             blocked_ms: 0,
             following: true,
+            workers: 1,
             looked_ms: 0,
             attempts: Attempts::new("w1".into()),
         }
@@ -134,6 +137,7 @@ impl Worker {
             free_slots: self.slots.free(),
             following: self.following,
             said: self.attempts.said(self.looked_ms),
+            workers: self.workers,
             draining: self.slots.is_closed(),
             boot_ms: BOOT_MS,
         };
@@ -251,6 +255,11 @@ fn a_full_worker_waits_and_then_sends_elsewhere_what_stands_before_it() {
     assert_eq!(worker.step(&[now("b"), again(2)]).0, 2);
     worker.blocked_ms = 32_000;
     assert_eq!(worker.step(&[again(i32::MAX)]).0, 1);
+    // Each of the others is asked as soon as this one was.
+    worker.workers = 3;
+    worker.blocked_ms = 2_000;
+    assert_eq!(worker.step(&[again(2)]).0, 1);
+    assert_eq!(worker.step(&[again(3)]).0, 0);
     // One that has become free claims, however long they have stood there.
     worker.stage.committed();
     drop(worker.handed_over());
@@ -299,9 +308,11 @@ fn what_is_late_or_comes_to_one_that_stops_is_declined_at_once() {
 #[test]
 fn a_worker_waits_for_what_it_must_know_and_for_nothing_that_will_never_come() {
     let mut worker = Worker::new(4);
-    worker.blocked_ms = 1_000_000;
     worker.following = false;
+    worker.blocked_ms = 1_999;
     assert_eq!(worker.step(&[now("a")]).0, 0);
+    worker.blocked_ms = 1_000_000;
+    assert_eq!(told(&worker.step(&[now("a")]).1), ["not_following a"], "others may hear their owners");
     worker.following = true;
     for revision in ["later", "newer"] {
         assert_eq!(worker.step(&[encode(&task("a", revision))]).0, 0, "{revision}");
@@ -383,6 +394,7 @@ fn what_is_canceled_or_gone_in_the_step_that_starts_it_does_not_begin() {
     worker.slots.share_with_owners(1);
     let attempts = Arc::new(Attempts::new("w1".into()));
     let (sender, mut claims) = mpsc::unbounded_channel();
+    let told = Told::default();
     let neighbour = Neighbour {
         worker: "w1".into(),
         pool: "default".into(),
@@ -390,9 +402,9 @@ fn what_is_canceled_or_gone_in_the_step_that_starts_it_does_not_begin() {
         attempts: attempts.clone(),
         claims: sender.downgrade(),
     };
-    assert!(neighbour.look(BOOT_MS).is_none(), "it does not follow the orders yet");
+    assert!(neighbour.look(&told, BOOT_MS).is_none(), "it does not follow the orders yet");
     attempts.follow();
-    let beside = neighbour.look(BOOT_MS).unwrap();
+    let beside = neighbour.look(&told, BOOT_MS).unwrap();
     assert_eq!((beside.free_slots(), beside.worker(), beside.pool()), (1, "w1", "default"));
     let Resolution::Ready(action) = View.resolve("now", "demo.x") else { panic!("it is there") };
     let order = |token: i64| Order {
@@ -409,17 +421,17 @@ fn what_is_canceled_or_gone_in_the_step_that_starts_it_does_not_begin() {
         let claimed = claims.try_recv().unwrap();
         (claimed.said.grant, claimed.said.cancel, claimed.slot.is_some(), claimed.claim_began_ms)
     };
-    assert_eq!(started(beside.start(task("a", "now"), action.clone())), (true, false, true, BOOT_MS));
-    let mut canceled = beside.start(task("a", "now"), action.clone());
+    assert_eq!(started(beside.start(3, task("a", "now"), Ok(action.clone()))), (true, false, true, BOOT_MS));
+    let mut canceled = beside.start(3, task("a", "now"), Ok(action.clone()));
     canceled.cancel(&order(4));
     assert!(!started(canceled).1, "that order is for another attempt");
-    let mut canceled = beside.start(task("a", "now"), action);
+    let mut canceled = beside.start(3, task("a", "now"), Ok(action));
     canceled.cancel(&order(5));
     assert!(started(canceled).1);
     let gone = Note::new(code::REVISION_NOT_HERE, "gone");
-    assert!(!started(beside.give_back(task("a", "now"), gone)).2, "it takes no slot");
+    assert!(!started(beside.start(3, task("a", "now"), Err(gone))).2, "it takes no slot");
     worker.slots.close();
-    assert!(neighbour.look(BOOT_MS).is_none());
+    assert!(neighbour.look(&told, BOOT_MS).is_none());
     drop(sender);
-    assert!(neighbour.look(BOOT_MS).is_none());
+    assert!(neighbour.look(&told, BOOT_MS).is_none());
 }

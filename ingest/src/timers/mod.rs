@@ -14,7 +14,7 @@ mod payload;
 mod stage;
 
 pub use grid::{Due, Grid, Limits};
-pub use stage::{TimerOptions, TimerStage};
+pub use stage::{TimerOptions, TimerStage, is_definition};
 
 #[cfg(test)]
 mod driver_tests;

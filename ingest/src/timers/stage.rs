@@ -65,7 +65,7 @@ impl TimerStage {
                 self.give_up(record, reason, None, context);
             }
             // The bus's timers and the stage's own state come back as input: they are its changelog.
-            Some(key) if key.first() == Some(&BUS_PREFIX) || key.starts_with(STATE_PREFIX.as_bytes()) => {}
+            Some(key) if !is_definition(key) => {}
             Some(key) => match std::str::from_utf8(key) {
                 Err(_) => {
                     let reason = Reason::new("timer_key_invalid", "the key is not UTF-8");
@@ -223,6 +223,11 @@ impl Stage for TimerStage {
     fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, ()>) {
         self.fire(due, context);
     }
+}
+
+/// Whether a key of `petrel.timers` is that of a definition.
+pub fn is_definition(key: &[u8]) -> bool {
+    key.first() != Some(&BUS_PREFIX) && !key.starts_with(STATE_PREFIX.as_bytes())
 }
 
 fn state_key(timer: &str) -> Vec<u8> {

@@ -70,7 +70,7 @@ pub struct ExecutionState {
     pub scheduled_at_ms: Option<i64>,
     /// When the current attempt was claimed.
     pub started_at_ms: Option<i64>,
-    /// When its delay ends by itself, in milliseconds since the epoch.
+    /// When its delay ends by itself, or when a declined task is sent elsewhere, in milliseconds since the epoch.
     pub delayed_until_ms: Option<i64>,
     /// Who asked for its cancel.
     pub canceled_by: Option<String>,

@@ -15,6 +15,8 @@ pub struct GroupPosition {
     pub partition: i32,
     /// Offset of the next record to process.
     pub offset: i64,
+    /// What tells the topic from earlier ones of its name; none where the log could not tell.
+    pub incarnation: Option<String>,
 }
 
 stored!(GroupPosition, "GroupPosition");

@@ -102,7 +102,7 @@ pub struct Declined {
     pub token: i64,
     /// Instance id of the worker.
     pub worker: String,
-    /// `full`, `late` or `shutting_down`.
+    /// `full`, `late`, `shutting_down` or `not_following`.
     pub reason: String,
     /// When, by the worker's clock, in milliseconds since the epoch.
     pub declined_at_ms: i64,

@@ -22,7 +22,7 @@ pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     let core = app.started()?;
     let mut problems: Vec<String> = Vec::new();
     for (name, stats) in &core.stages {
-        problems.extend(stage_problems(name, stats));
+        problems.extend(stage_problems(name, stats, core.clock.now_ms()));
     }
     problems.extend(core_problems(core));
     let blocked = blocked_partitions(&core.exported.blocked(&core.stages));
@@ -57,8 +57,12 @@ fn blocked_partitions(stages: &[(String, Vec<BlockedPartition>)]) -> Vec<String>
 }
 
 /// What keeps a stage from working, for people.
-pub(super) fn stage_problems(name: &str, stats: &StageStats) -> Vec<String> {
+pub(super) fn stage_problems(name: &str, stats: &StageStats, now_ms: i64) -> Vec<String> {
     let mut problems: Vec<String> = stats.problems().into_iter().map(|p| format!("{name}: {p}")).collect();
+    // A restore has no end that one could know, and is told below.
+    if let Some(took_ms) = stats.hangs_ms(now_ms).filter(|_| stats.restores.now().is_empty()) {
+        problems.push(format!("{name}: has not made a turn for {} s", took_ms / 1_000));
+    }
     if problems.is_empty() && !stats.ready.load(Ordering::Relaxed) {
         let restoring = stats.restores.now();
         let left: i64 = restoring.iter().map(|r| r.end - r.position).sum();
@@ -68,4 +72,21 @@ pub(super) fn stage_problems(name: &str, stats: &StageStats) -> Vec<String> {
         });
     }
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use petrel_bus::TURN_MS_MAX;
+
+    use super::*;
+
+    #[test]
+    fn a_stage_that_hangs_is_not_ready_although_it_was() {
+        let stats = StageStats::default();
+        stats.ready.store(true, Ordering::Relaxed);
+        assert_eq!(stage_problems("owner-0", &stats, TURN_MS_MAX + 1), [""; 0], "it has not begun");
+        stats.turn_began_ms.store(1_000, Ordering::Relaxed);
+        assert_eq!(stage_problems("owner-0", &stats, 1_000 + TURN_MS_MAX), [""; 0]);
+        assert_eq!(stage_problems("owner-0", &stats, 1_001 + TURN_MS_MAX), ["owner-0: has not made a turn for 90 s"]);
+    }
 }

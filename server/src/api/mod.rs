@@ -20,7 +20,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
-use petrel_bus::{Bus, Clock, Publisher, StageStats};
+use petrel_bus::{Bus, Clock, Publisher, StageStats, Troubles};
 use petrel_ingest::admission::Admission;
 use petrel_ingest::topics::TopicWriter;
 use petrel_schemas::Topics;
@@ -30,11 +30,15 @@ pub use guard::Guard;
 
 use crate::apply::Applier;
 use crate::config::Config;
+use crate::follow;
 use crate::live::LiveView;
 use crate::metrics::Exported;
 use crate::sql::Sql;
 use crate::upgrade::Upgrade;
 use crate::world::World;
+
+/// How often to look what stands in the way of a start.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What the handlers share. The core is there once the log can be reached.
 #[derive(Clone)]
@@ -90,6 +94,18 @@ impl App {
     /// Says what the process waits for.
     pub fn wait_for(&self, what: String) {
         *self.0.waiting_for.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = what;
+    }
+
+    /// Waits, and says for what until it is over, and what stands in its way.
+    pub async fn waits<T>(&self, what: &str, troubles: &Troubles, wait: impl Future<Output = T>) -> T {
+        let mut wait = std::pin::pin!(wait);
+        loop {
+            let why = std::iter::once(what.to_owned()).chain(follow::lines(troubles));
+            self.wait_for(why.collect::<Vec<_>>().join("; "));
+            if let Ok(done) = tokio::time::timeout(LOOK, &mut wait).await {
+                return done;
+            }
+        }
     }
 
     /// The process is up.

@@ -16,12 +16,12 @@ use crate::world::rfc3339;
 /// `GET /v1/status`.
 pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     let core = app.started()?;
-    let globals = core.world.globals();
+    let (globals, now_ms) = (core.world.globals(), core.clock.now_ms());
     let stage = |(name, stats): &(String, std::sync::Arc<petrel_bus::StageStats>)| {
         let lag = stats.lag.load(Ordering::Relaxed);
         json!({
             "stage": name,
-            "ready": stats.ready.load(Ordering::Relaxed),
+            "ready": stats.ready.load(Ordering::Relaxed) && stats.hangs_ms(now_ms).is_none(),
             "partitions": stats.assigned.load(Ordering::Relaxed),
             "records": stats.records.load(Ordering::Relaxed),
             "commits": stats.commits.load(Ordering::Relaxed),
@@ -29,7 +29,7 @@ pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
             "lag": (lag >= 0).then_some(lag),
             "restoring": stats.restores.now().iter().map(restoring).collect::<Vec<_>>(),
             "blocked": stats.blocked().iter().map(blocked).collect::<Vec<_>>(),
-            "problems": stage_problems(name, stats).join("; "),
+            "problems": stage_problems(name, stats, now_ms).join("; "),
         })
     };
     let stages: Vec<Value> = core.stages.iter().map(stage).chain(core.exported.audit().map(audit)).collect();

@@ -1,10 +1,11 @@
 //! Appliers of several processes over one log.
 
 use petrel_catalog::PackFile;
+use petrel_schemas::{TimerDefinition, decode};
 
 use super::*;
 use crate::world::Needs;
-use crate::world::tests::{Doubt, Rig, file, rig};
+use crate::world::tests::{Doubt, Rig, file, rig, stored};
 
 /// How often each of two processes applies.
 const ROUNDS: usize = 12;
@@ -90,14 +91,11 @@ async fn two_processes_that_apply_at_once_drop_nothing_of_each_other() {
     drop(state);
     // The timers are those of the revision in force: they went with it or not at all.
     let mut timers = BTreeMap::new();
-    let mut tail = rig.bus.tail(&rig.topics.timers()).unwrap();
-    while !tail.caught_up() {
-        let each = &mut |_: u32, record: petrel_bus::Record<'_>| {
-            let timer: petrel_schemas::TimerDefinition = petrel_schemas::decode(record.value.unwrap()).unwrap();
-            timers.insert(timer.timer, timer.every_ms);
-        };
-        tail.next(Duration::from_millis(10), each).unwrap();
-    }
+    read_whole(&*rig.bus, &rig.topics.timers(), |_, record| {
+        let timer: TimerDefinition = decode(record.value.unwrap()).unwrap();
+        timers.insert(timer.timer, timer.every_ms);
+    })
+    .unwrap();
     let every_ms = i64::try_from(ROUNDS).unwrap() * 1_000;
     assert_eq!(timers, [("ours.tick".to_owned(), every_ms), ("theirs.tick".to_owned(), every_ms)].into());
 }
@@ -174,6 +172,35 @@ fn an_apply_is_found_in_the_history_of_what_came_after_it() {
     }
     let none = Base { head: None, content: None, compiled: None };
     assert!(was_applied(&head("x", &[("r", 3)]), "r", &none) && !was_applied(&head("x", &[]), "r", &none));
+}
+
+/// A newer release has put a timer into force in a file that this one cannot read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_that_cannot_be_read_goes_with_its_pack() {
+    let rig = rig(Needs::Rules, true);
+    rig.world.ready().await;
+    let one = applier(&rig, rig.world.clone());
+    let files = vec![
+        file("pack.yaml", "name: disk\nversion: 1.0.0\n"),
+        file("triggers/later.yaml", "name: later\nsource: { interval: { every: 1 fortnight } }\n"),
+    ];
+    rig.put(vec![stored(files)], Vec::new()).await;
+    let definition = |timer: &str| {
+        let (timer, catch_up) = (timer.to_owned(), "last".to_owned());
+        encode(&TimerDefinition { timer, every_ms: 60_000, catch_up, anchor_ms: 0, revision: "next".to_owned() })
+    };
+    let record = |key: &str, value| Output::keyed(&rig.topics.timers(), key, value);
+    let state = record("state/disk.later", definition("disk.later"));
+    rig.publisher.publish(vec![record("disk.later", definition("disk.later")), state]).await.unwrap();
+    let what = What::Packs { sources: vec![pack("first", 0)], prune: true };
+    one.apply(what, "kim").await.unwrap();
+    let mut last = BTreeMap::new();
+    read_whole(&*rig.bus, &rig.topics.timers(), |_, record| {
+        last.insert(String::from_utf8(record.key.unwrap().to_vec()).unwrap(), record.value.is_some());
+    })
+    .unwrap();
+    let wanted = [("disk.later", false), ("first.tick", true), ("state/disk.later", true)];
+    assert_eq!(last, wanted.map(|(key, is_there)| (key.to_owned(), is_there)).into());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -254,6 +254,7 @@ mod tests {
                 "audit: {keep_days: {events: 7}}",
                 "configuration: audit.keep_days.events: must be 0 (for ever) or more days",
             ),
+            ("audit: {own_ttl: [event]}", "configuration: audit.own_ttl[0]: unknown variant `event`"),
             ("- a", "the configuration is a mapping"),
             ("a: [", "petrel.yaml"),
         ];

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use petrel_audit::KeepDays;
+use petrel_audit::{KeepDays, Table};
 use petrel_catalog::limits::{CATALOG_BYTES_DEFAULT, CATALOG_REVISIONS_DEFAULT, REVISION_KEEP_MS_DEFAULT};
 use serde::{Deserialize, Serialize};
 
@@ -194,6 +194,8 @@ pub struct Audit {
     pub batch_rows_max: usize,
     /// How long each table keeps rows, in days; 0 is for ever.
     pub keep_days: KeepDays,
+    /// Tables whose TTL the operator sets in ClickHouse; what `keep_days` says of them is only what is told about it.
+    pub own_ttl: Vec<Table>,
 }
 
 /// Limits of the API.
@@ -321,7 +323,7 @@ impl Default for Worker {
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { flush_ms: 500, batch_rows_max: 20_000, keep_days: KeepDays::default() }
+        Self { flush_ms: 1_000, batch_rows_max: 20_000, keep_days: KeepDays::default(), own_ttl: Vec::new() }
     }
 }
 

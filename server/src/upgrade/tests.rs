@@ -6,10 +6,16 @@ use super::*;
 use crate::format::{Formatted, InForce};
 use crate::presence::{ALIVE_MS, Presence, running};
 use crate::world::Needs;
-use crate::world::tests::{Rig, rig};
+use crate::world::tests::{Doubt, Rig, rig};
 
 fn upgrade(rig: &Rig, world: &Arc<World>) -> Upgrade {
-    Upgrade { bus: rig.bus.clone(), topics: rig.topics.clone(), clock: rig.clock.clone(), world: world.clone() }
+    Upgrade {
+        bus: rig.bus.clone(),
+        topics: rig.topics.clone(),
+        clock: rig.clock.clone(),
+        world: world.clone(),
+        troubles: rig.follows.troubles.clone(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,6 +38,32 @@ async fn an_installation_begins_with_the_newest_format_once_a_process_with_the_a
     assert_eq!(rig.world.format().get(), Format::newest());
     assert_eq!(read(&*rig.bus, &rig.topics.kv()).unwrap(), Some(Ok(Format::newest())));
     assert!(!api.finish("kim").await.unwrap(), "nothing is to be finished");
+}
+
+/// The first write is refused, the next one's answer is lost with it, and a rival that was faster died over it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_begins_although_the_first_writes_come_to_nothing() {
+    let rig = rig(Needs::Nothing, true);
+    rig.world.ready().await;
+    let app = App::waiting("test");
+    let api = upgrade(&rig, &rig.world);
+    for doubt in [Doubt::NotOpened, Doubt::NotWritten, Doubt::Superseded] {
+        rig.log.doubts.lock().unwrap().push_back(doubt);
+    }
+    let mut settles = std::pin::pin!(api.settle(true, &app));
+    let refused = async {
+        while !app.started().is_err_and(|error| error.message.contains("cannot be settled: ")) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        settled = &mut settles => panic!("nothing could be written: {settled:?}"),
+        () = refused => {}
+        () = tokio::time::sleep(Duration::from_secs(30)) => panic!("nobody says why it waits"),
+    }
+    tokio::time::timeout(Duration::from_secs(30), settles).await.unwrap().unwrap();
+    assert_eq!(rig.world.format().get(), Format::newest());
+    assert!(rig.log.doubts.lock().unwrap().is_empty(), "each of them was met");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 
-use petrel_bus::{BusError, Output, Publisher, Session, SessionOptions, SoleWriteError, SoleWriter, TopicSpec};
+use petrel_bus::{
+    Bus, BusError, Clock, Output, Publisher, Session, SessionOptions, SoleWriteError, SoleWriter, TopicSpec, Troubles,
+};
 use petrel_bus_local::{LocalBus, LocalOptions};
 use petrel_catalog::{PackFile, StoredPack, archive};
 use petrel_schemas::{CatalogBlob, CatalogHead, CatalogRevision, Cleanup, KvEntry, TriggerBinding, encode};
@@ -11,7 +13,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::clock::SystemClock;
+use crate::stop::Stop;
 
+mod follows;
 mod newer;
 
 /// A local log, and a process that follows it.
@@ -23,6 +27,7 @@ pub(crate) struct Rig {
     pub(crate) publisher: Arc<dyn Publisher>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) world: Arc<World>,
+    pub(crate) follows: Follows,
     pub(crate) stop: Stop,
 }
 
@@ -32,19 +37,44 @@ impl Drop for Rig {
     }
 }
 
-/// A log whose tails of one topic cannot be opened, or whose sole writers do not tell what became of a write.
+/// A log one topic of which cannot be read, or whose sole writers do not tell what became of a write.
 pub(crate) struct Flawed {
     bus: LocalBus,
-    unreadable: (Arc<str>, AtomicBool),
+    unreadable: (Arc<str>, Arc<AtomicBool>),
     /// What is wrong with the next writers, the first one first.
     pub(crate) doubts: Mutex<VecDeque<Doubt>>,
 }
 
-/// What a sole writer does whose answer is lost, or that it cannot be opened.
+/// A tail of a topic that cannot be read at times.
+struct Refused(Box<dyn Tail>, Arc<AtomicBool>);
+
+impl Tail for Refused {
+    fn next(&mut self, wait: Duration, each: &mut dyn FnMut(u32, Record<'_>)) -> Result<(), BusError> {
+        match self.1.load(Ordering::Relaxed) {
+            true => Err(BusError::Configuration("no right".into())),
+            false => self.0.next(wait, each),
+        }
+    }
+
+    fn caught_up(&self) -> bool {
+        self.0.caught_up()
+    }
+
+    fn mark(&mut self) -> Result<(), BusError> {
+        self.0.mark()
+    }
+
+    fn passed_mark(&self) -> bool {
+        self.0.passed_mark()
+    }
+}
+
+/// What a sole writer does whose answer is lost or that somebody else pushed aside, or that it cannot be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Doubt {
     Written,
     NotWritten,
+    Superseded,
     NotOpened,
 }
 
@@ -52,8 +82,10 @@ struct Doubtful(Box<dyn SoleWriter>, Doubt);
 
 impl SoleWriter for Doubtful {
     fn write(self: Box<Self>, outputs: Vec<Output>) -> Result<(), SoleWriteError> {
-        if self.1 == Doubt::Written {
-            self.0.write(outputs)?;
+        match self.1 {
+            Doubt::Superseded => return Err(SoleWriteError::Superseded),
+            Doubt::Written => self.0.write(outputs)?,
+            Doubt::NotWritten | Doubt::NotOpened => {}
         }
         Err(SoleWriteError::OutcomeUnknown("no answer".into()))
     }
@@ -101,7 +133,11 @@ impl Bus for Flawed {
         if *topic == *self.unreadable.0 && self.unreadable.1.load(Ordering::Relaxed) {
             return Err(BusError::Unavailable("not readable".into()));
         }
-        self.bus.tail(topic)
+        let tail = self.bus.tail(topic)?;
+        match *topic == *self.unreadable.0 {
+            true => Ok(Box::new(Refused(tail, self.unreadable.1.clone()))),
+            false => Ok(tail),
+        }
     }
 
     fn session(&self, options: &SessionOptions) -> Result<Box<dyn Session>, BusError> {
@@ -122,20 +158,28 @@ pub(crate) fn rig(needs: Needs, readable: bool) -> Rig {
         delete_retention_ms: None,
     };
     log.ensure_topics(&topics.all(&["default"]).into_iter().map(spec).collect::<Vec<_>>()).unwrap();
-    let unreadable = (topics.catalog(), AtomicBool::new(!readable));
+    let unreadable = (topics.catalog(), Arc::new(AtomicBool::new(!readable)));
     let log = Arc::new(Flawed { bus: log, unreadable, doubts: Mutex::default() });
     let bus: Arc<dyn Bus> = log.clone();
     let publisher = bus.publisher("test").unwrap();
     let (world, stop) = (World::new(needs), Stop::default());
-    world.spawn(&bus, &topics, &clock, &stop);
-    Rig { _dir: dir, log, bus, clock, topics, publisher, world, stop }
+    let follows = Follows { bus: bus.clone(), clock: clock.clone(), stop: stop.clone(), troubles: Troubles::default() };
+    world.spawn(&follows, &topics);
+    Rig { _dir: dir, log, bus, clock, topics, publisher, world, follows, stop }
+}
+
+impl Flawed {
+    /// From now on the catalog's log can be read, or cannot.
+    pub(crate) fn let_read(&self, readable: bool) {
+        self.unreadable.1.store(!readable, Ordering::Relaxed);
+    }
 }
 
 impl Rig {
     /// Another process that follows the same log.
     pub(crate) fn other(&self, needs: Needs) -> Arc<World> {
         let world = World::new(needs);
-        world.spawn(&self.bus, &self.topics, &self.clock, &self.stop);
+        world.spawn(&self.follows, &self.topics);
         world
     }
 
@@ -145,7 +189,7 @@ impl Rig {
     }
 
     /// Publishes without asking whether it compiles, as a newer release may.
-    async fn put(&self, packs: Vec<StoredPack>, bindings: Vec<TriggerBinding>) -> String {
+    pub(crate) async fn put(&self, packs: Vec<StoredPack>, bindings: Vec<TriggerBinding>) -> String {
         let mut blobs: Vec<String> = packs.iter().map(|pack| pack.hash().to_string()).collect();
         blobs.sort();
         let revision = petrel_catalog::Content::of(packs.clone()).hash().to_owned();
@@ -193,7 +237,7 @@ fn disk(rule: &str) -> Vec<PackFile> {
     ]
 }
 
-fn stored(files: Vec<PackFile>) -> StoredPack {
+pub(crate) fn stored(files: Vec<PackFile>) -> StoredPack {
     let blob = CatalogBlob { pack: "disk".to_owned(), content: archive::pack(&files).unwrap() };
     StoredPack::new(&archive::content_hash(&files).unwrap(), Arc::new(blob))
 }

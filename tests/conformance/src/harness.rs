@@ -30,6 +30,9 @@ pub trait BusUnderTest {
     /// log cannot cut in between. Returns the first offset that is left.
     fn drop_before(&self, topic: &str, partition: u32, offset: i64) -> i64;
 
+    /// Deletes a topic; returns once it is gone, and with it what that group, without members, committed there.
+    fn delete_topic(&self, topic: &str, group: &str);
+
     /// Forgets what a group without members has committed, as a broker does after a time.
     fn forget_offsets(&self, group: &str);
 

@@ -79,6 +79,11 @@ impl BusUnderTest for LocalUnderTest {
         bus.forget_offsets(group).expect("the log forgets");
     }
 
+    fn delete_topic(&self, topic: &str, _group: &str) {
+        let bus = self.open.lock().expect("no panic").clone().expect("it is open").0;
+        bus.delete_topic(topic).expect("the topic is deleted");
+    }
+
     /// A batch is written when it is committed.
     fn holds_readers_back(&self) -> bool {
         false

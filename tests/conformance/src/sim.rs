@@ -52,6 +52,10 @@ impl BusUnderTest for SimUnderTest {
         self.bus.forget_offsets(group);
     }
 
+    fn delete_topic(&self, topic: &str, _group: &str) {
+        self.bus.delete_topic(topic);
+    }
+
     fn drop_before(&self, topic: &str, partition: u32, offset: i64) -> i64 {
         self.bus.drop_before(topic, partition, offset);
         offset

@@ -11,6 +11,7 @@ use petrel_testkit::{shared_kafka, wait_until};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -64,6 +65,23 @@ impl BusUnderTest for KafkaUnderTest {
                 [Err((_, RDKafkaErrorCode::NonEmptyGroup))] => false,
                 refused => panic!("{refused:?}"),
             }
+        });
+    }
+
+    fn delete_topic(&self, topic: &str, group: &str) {
+        let partitions = self.bus.partitions(topic).expect("an answer").expect("the topic is there");
+        let deleted = futures_executor::block_on(self.admin().delete_topics(&[topic], &AdminOptions::new()));
+        let deleted = deleted.expect("an answer");
+        assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+        wait_until("the topic is gone", self.patience(), || self.bus.partitions(topic) == Ok(None));
+        let mut config = ClientConfig::new();
+        let group: BaseConsumer =
+            config.set("bootstrap.servers", self.address).set("group.id", group).create().expect("a client");
+        let mut list = TopicPartitionList::new();
+        (0..partitions).for_each(|partition| drop(list.add_partition(topic, partition as i32)));
+        wait_until("the group's offsets are gone", self.patience(), || {
+            let found = group.committed_offsets(list.clone(), self.patience()).expect("an answer");
+            found.elements().iter().all(|element| element.offset() == Offset::Invalid)
         });
     }
 

@@ -1,12 +1,13 @@
 //! Stages on threads of their own that panic: they are started anew, and say so meanwhile.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use petrel_bus::{
     Batch, Bus, Clock, Context, DriverOptions, InputTopic, Output, SessionOptions, Stage, StageHandle, StageSpec,
-    Start, Taken, TopicSpec, spawn_stage,
+    Start, TURN_MS_MAX, Taken, TopicSpec, spawn_stage,
 };
 use petrel_bus_local::{LocalBus, LocalOptions};
 use petrel_conformance_tests::{CountStage, Settings, SharedSettings, Topics, WallClock};
@@ -107,6 +108,65 @@ fn a_stage_that_a_record_kills_is_not_ready_until_the_record_is_given_up() {
     assert_eq!(outputs.iter().filter(|output| output.contains("stage_panicked")).count(), 1, "{outputs:?}");
     assert!((3..=4).contains(&stats.panics.load(Ordering::Relaxed)));
     assert_eq!(stats.rebuilds.load(Ordering::Relaxed), 0, "the others of its group need not know");
+    stage.join();
+}
+
+/// A clock that a test sets ahead, in milliseconds.
+#[derive(Default)]
+struct Ahead(AtomicI64);
+
+impl Clock for Ahead {
+    fn now_ms(&self) -> i64 {
+        WallClock.now_ms() + self.0.load(Ordering::Relaxed)
+    }
+
+    fn sleep(&self, time: Duration) {
+        WallClock.sleep(time);
+    }
+}
+
+/// Hangs in each step until it is let go.
+struct Hanging {
+    inner: CountStage,
+    hangs: Sender<()>,
+    go: Receiver<()>,
+}
+
+impl Stage for Hanging {
+    type Globals = Settings;
+
+    fn spec(&self) -> &StageSpec {
+        self.inner.spec()
+    }
+
+    fn inputs(&self, globals: &Settings) -> Vec<InputTopic> {
+        self.inner.inputs(globals)
+    }
+
+    fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, Settings>) -> Taken {
+        self.hangs.send(()).unwrap();
+        self.go.recv().unwrap();
+        self.inner.records(batch, context)
+    }
+}
+
+#[test]
+fn a_stage_that_hangs_says_for_how_long_by_not_making_a_turn() {
+    let input = Input::new();
+    let clock = Arc::new(Ahead::default());
+    let ((hangs, hung), (go_on, go)) = (channel(), channel());
+    let stage = input.spawn(Hanging { inner: input.stage(), hangs, go }, clock.clone());
+    let stats = stage.stats().clone();
+    wait_until("its partition", PATIENCE, || stats.ready.load(Ordering::Relaxed));
+    input.publish(&[("a", "1")]);
+    hung.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(stats.hangs_ms(clock.now_ms()), None, "a step may take its time");
+    clock.0.store(TURN_MS_MAX + 1, Ordering::Relaxed);
+    assert!(stats.hangs_ms(clock.now_ms()).is_some_and(|took_ms| took_ms > TURN_MS_MAX));
+    assert!(stats.ready.load(Ordering::Relaxed) && stats.problems().is_empty(), "nothing else tells");
+    go_on.send(()).unwrap();
+    wait_until("the next turn", PATIENCE, || stats.hangs_ms(clock.now_ms()).is_none());
+    wait_until("its output", PATIENCE, || input.outputs().len() == 1);
     stage.join();
 }
 

@@ -16,17 +16,26 @@ pub struct Answer {
 /// # Errors
 /// If no answer came.
 pub fn post(url: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Result<Answer> {
-    let body = body.into();
+    ask(|client| {
+        headers.iter().fold(client.post(url).body(body.into()), |asked, (name, value)| asked.header(*name, *value))
+    })
+}
+
+/// Asks for a page.
+///
+/// # Errors
+/// If no answer came.
+pub fn get(url: &str) -> Result<Answer> {
+    ask(|client| client.get(url))
+}
+
+fn ask(request: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder) -> Result<Answer> {
     // An error says that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = reqwest::Client::builder().no_proxy().build()?;
-        let mut request = client.post(url).body(body);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let answer = request.send().await.with_context(|| format!("no answer from {url}"))?;
+        let answer = request(&client).send().await.context("no answer")?;
         let status = answer.status().as_u16();
         Ok(Answer { status, body: answer.text().await? })
     })

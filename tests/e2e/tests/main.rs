@@ -5,4 +5,5 @@ mod crash;
 mod embedded;
 mod guard;
 mod outage;
+mod rights;
 mod upgrade;

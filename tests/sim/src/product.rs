@@ -9,7 +9,7 @@ use petrel_bus::sim::{ProcessClock, SimOptions};
 use petrel_bus::{DriverOptions, MemoryStores, SessionOptions, Versioned};
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerOptions, OwnerStage};
-use petrel_executor::worker::{Attempts, ClaimStage, Neighbour, Slots, WorkerOptions};
+use petrel_executor::worker::{Attempts, ClaimStage, Neighbour, Slots, Told, WorkerOptions};
 use petrel_ingest::timers::{TimerOptions, TimerStage};
 use petrel_rules::{MatchCounters, MatchOptions, MatchStage};
 use tokio::sync::mpsc;
@@ -180,7 +180,7 @@ fn owner(
         neighbour.slots.share_with_owners(1);
     }
     let stage = GullibleOwner::new(OwnerStage::new(options, metrics()), planted);
-    let globals = OwnerSource { catalog, neighbour, boot: world.clock.clone() };
+    let globals = OwnerSource { catalog, neighbour, told: Told::default(), boot: world.clock.clone() };
     OwnerBody { owner: StageBody::new(stage, seat.clone(), Arc::new(globals)), worker }
 }
 

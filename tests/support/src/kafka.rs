@@ -60,6 +60,11 @@ impl KafkaBroker {
         Self::start_as(Settings::defaults)
     }
 
+    /// The same as [`KafkaBroker::start`], for a test that takes rights away.
+    pub fn start_with_rights() -> Result<KafkaBroker> {
+        Self::start_as(Settings::with_rights)
+    }
+
     fn start_as(settings: fn() -> Settings) -> Result<KafkaBroker> {
         let libs = kafka_libs_dir();
         ensure!(
@@ -196,6 +201,19 @@ impl KafkaBroker {
             arguments.extend(["--config", pair]);
         }
         self.tool("org.apache.kafka.tools.TopicCommand", &arguments, "").map(drop)
+    }
+
+    /// Nobody may read that topic any more, or everybody again; for a broker with rights.
+    pub fn deny_reading(&self, topic: &str, denied: bool) -> Result<()> {
+        let change = |arguments: &[&str]| {
+            let mut all = vec![if denied { "--add" } else { "--remove" }, "--topic", topic];
+            all.extend(arguments);
+            all.extend((!denied).then_some("--force"));
+            self.tool("org.apache.kafka.tools.AclCommand", &all, "").map(drop)
+        };
+        // A topic that has a rule needs one for everything else, too.
+        change(&["--allow-principal", "User:*", "--operation", "All"])?;
+        change(&["--deny-principal", "User:*", "--operation", "Read"])
     }
 
     /// Whether the broker runs: not stopped, and not dead of its own accord.

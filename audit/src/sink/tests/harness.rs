@@ -102,7 +102,8 @@ impl Session for Member<'_> {
             let committed = self.log.committed.get(at).cloned();
             let is_committed = committed.is_some();
             let (offset, metadata) = committed.unwrap_or_default();
-            Begin { position: Position { at: at.clone(), offset, metadata }, committed: is_committed }
+            let position = Position { at: at.clone(), offset, metadata };
+            Begin { position, committed: is_committed, incarnation: None, bounds: None }
         };
         Ok(assigned.iter().map(begin).collect())
     }

@@ -3,6 +3,7 @@
 //! | Keyspace | Key | Value |
 //! |---|---|---|
 //! | `meta` | `format`, `cluster`, `commits` | format version; id of the log; number of the last batch |
+//! | `meta` | `topics` | the highest id that a topic was ever given |
 //! | `meta` | `topic/` name | id, partitions, compacted, retention, retention of tombstones |
 //! | `log` | topic id, partition, last offset | chunk |
 //! | `keys` | topic id, partition, record key | offset of the key's last record, bytes of its chunk (compacted topics) |
@@ -18,6 +19,7 @@ pub(crate) const FORMAT: u32 = 2;
 pub(crate) const FORMAT_KEY: &str = "format";
 pub(crate) const CLUSTER_KEY: &str = "cluster";
 pub(crate) const COMMITS_KEY: &str = "commits";
+pub(crate) const TOPICS_KEY: &str = "topics";
 pub(crate) const TOPIC_PREFIX: &str = "topic/";
 
 /// A topic's partition, by the topic's number.

@@ -16,7 +16,7 @@ use petrel_bus::{BusError, TopicPartition, TopicSpec};
 pub(crate) use chunk::{Chunk, ChunkWriter, record_bytes, record_bytes_max};
 use kept::Kept;
 pub(crate) use layout::Bounds;
-use layout::{CLUSTER_KEY, COMMITS_KEY, FORMAT, FORMAT_KEY, Slot, TOPIC_PREFIX};
+use layout::{CLUSTER_KEY, COMMITS_KEY, FORMAT, FORMAT_KEY, Slot, TOPIC_PREFIX, TOPICS_KEY};
 use mark::Mark;
 
 /// Folder of the store inside the log's directory.
@@ -41,6 +41,8 @@ pub(crate) struct Loaded {
     pub(crate) cluster_id: String,
     /// Topic number, settings, what each partition holds.
     pub(crate) topics: Vec<(u32, TopicSpec, Vec<Bounds>)>,
+    /// The highest number that a topic was ever given.
+    pub(crate) topic_max: u32,
     pub(crate) offsets: Vec<(Arc<str>, TopicPartition, Committed)>,
 }
 
@@ -142,6 +144,10 @@ impl Store {
             let bounds = slots.map(|slot| self.bounds_of(slot)).collect::<fjall::Result<_>>().map_err(failed)?;
             loaded.topics.push((id, spec, bounds));
         }
+        if let Some(max) = self.meta.get(TOPICS_KEY).map_err(failed)? {
+            let max = max.first_chunk::<4>().map(|max| u32::from_be_bytes(*max));
+            loaded.topic_max = max.ok_or_else(|| unreadable("the topics"))?;
+        }
         for entry in self.offsets.iter() {
             let (key, value) = entry.into_inner().map_err(failed)?;
             let parsed = layout::parse_offsets_key(&key).zip(layout::parse_offsets_value(&value));
@@ -220,6 +226,14 @@ impl Store {
         Ok(last.and_then(|bytes| layout::parse_last(&bytes)))
     }
 
+    /// Ends of the chunks of a topic, and its entries for record keys, as they stand in the store.
+    pub(crate) fn keys_of_topic(&self, id: u32) -> fjall::Result<(Vec<fjall::Slice>, Vec<fjall::Slice>)> {
+        let keys = |space: &Keyspace| -> fjall::Result<Vec<fjall::Slice>> {
+            space.prefix(id.to_be_bytes()).map(|entry| entry.key()).collect()
+        };
+        Ok((keys(&self.log)?, keys(&self.keys)?))
+    }
+
     pub(crate) fn batch(&self) -> Batch<'_> {
         Batch { batch: self.db.batch(), store: self }
     }
@@ -250,6 +264,26 @@ pub(crate) struct Batch<'s> {
 impl Batch<'_> {
     pub(crate) fn topic(&mut self, id: u32, spec: &TopicSpec) {
         self.batch.insert(&self.store.meta, layout::topic_key(&spec.name), layout::topic_value(id, spec));
+    }
+
+    /// Notes the highest number that a topic was ever given.
+    pub(crate) fn topic_max(&mut self, id: u32) {
+        self.batch.insert(&self.store.meta, TOPICS_KEY, id.to_be_bytes());
+    }
+
+    pub(crate) fn forget_topic(&mut self, name: &str) {
+        self.batch.remove(&self.store.meta, layout::topic_key(name));
+    }
+
+    /// Removes everything that a topic of that number holds.
+    pub(crate) fn remove_content(&mut self, id: u32, partitions: u32) -> fjall::Result<()> {
+        let (chunks, keys) = self.store.keys_of_topic(id)?;
+        chunks.into_iter().for_each(|key| self.batch.remove(&self.store.log, key));
+        keys.into_iter().for_each(|key| self.batch.remove(&self.store.keys, key));
+        for partition in 0..partitions {
+            self.batch.remove(&self.store.bounds, layout::slot_key(Slot { topic: id, partition }));
+        }
+        Ok(())
     }
 
     pub(crate) fn chunk(&mut self, slot: Slot, last: i64, bytes: Vec<u8>) {

@@ -12,7 +12,12 @@ fn step() -> impl Strategy<Value = Do> {
     let action = prop::sample::select(vec!["demo.ok", "demo.once", "demo.bad", "demo.missing"]);
     let revision = prop::sample::select(vec!["now", "now", "later"]);
     let ended = prop::sample::select(vec!["succeeded", "failed", "timeout", "canceled", "abandoned"]);
-    let reason = prop::sample::select(vec![DeclineReason::Full, DeclineReason::Late, DeclineReason::ShuttingDown]);
+    let reason = prop::sample::select(vec![
+        DeclineReason::Full,
+        DeclineReason::Late,
+        DeclineReason::ShuttingDown,
+        DeclineReason::NotFollowing,
+    ]);
     let report = (execution.clone(), 1..4_i64);
     prop_oneof![
         4 => (execution.clone(), action, revision).prop_map(|(n, action, revision)| Do::Request(n, action, revision)),

@@ -15,7 +15,10 @@ use serde_json::Value;
 use crate::metrics::ExecutorMetrics;
 use crate::owner::{OwnerOptions, OwnerStage};
 use crate::view::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
+use crate::worker::Letter;
 
+/// The owner's partition.
+pub(super) const PARTITION: u32 = 2;
 pub(super) const LEASE_MS: i64 = 1_000;
 pub(super) const DEDUP_MS: i64 = 60_000;
 pub(super) const START_MS: i64 = 30_000;
@@ -30,6 +33,8 @@ pub(super) enum Do {
     Claim(u8, i64),
     Beat(u8, i64),
     Result(u8, i64, &'static str),
+    /// The worker in the same process has told it beside the log.
+    Told,
     Decline(u8, i64),
     Cancel(u8),
     /// Time passes and timers fire, those of silence too if everything was heard.
@@ -52,6 +57,7 @@ pub(super) enum Do {
 pub(super) struct View {
     paused: bool,
     later_is_here: bool,
+    pub(super) letters: Vec<Arc<Letter>>,
 }
 
 struct NoFiles;
@@ -82,6 +88,10 @@ impl CompleteParameters for AsGiven {
 impl ExecutorView for View {
     fn dispatch_paused(&self) -> bool {
         self.paused
+    }
+
+    fn letters(&self) -> &[Arc<Letter>] {
+        &self.letters
     }
 
     fn resolve(&self, revision: &str, action: &str) -> Resolution {
@@ -162,6 +172,12 @@ impl Owner {
             Do::Arrive => {
                 self.view.later_is_here = true;
                 self.in_context(|stage, context| stage.globals_changed(context));
+            }
+            Do::Told => {
+                for partition in self.stage.told(&self.view, &[PARTITION]) {
+                    assert_eq!(partition, PARTITION);
+                    self.in_context(|stage, context| stage.take_told(context));
+                }
             }
             Do::TakeOver => {
                 self.restart();
@@ -257,7 +273,7 @@ impl Owner {
 
     fn record(&mut self, topic: Arc<str>, value: Vec<u8>) {
         let records = [Record { offset: 7, timestamp_ms: 5, key: None, value: Some(&value) }];
-        let batch = Batch { topic: &topic, partition: 2, records: &records };
+        let batch = Batch { topic: &topic, partition: PARTITION, records: &records };
         self.is_blocked = match self.in_context(|stage, context| stage.records(batch, context)) {
             Taken::All => false,
             Taken::Blocked { consumed, .. } => consumed == 0,
@@ -265,8 +281,13 @@ impl Owner {
     }
 
     fn in_context<R>(&mut self, f: impl FnOnce(&mut OwnerStage<View>, &mut Context<'_, View>) -> R) -> R {
-        let facts = Facts { partition: 2, now_ms: self.now_ms, blocked_ms: 0 };
+        let facts = Facts { partition: PARTITION, now_ms: self.now_ms, blocked_ms: 0 };
         f(&mut self.stage, &mut Context::new(facts, &self.view, &mut self.state, &mut self.outputs))
+    }
+
+    /// Asks which partitions have something to be told, as a member that has these.
+    pub(super) fn told(&mut self, mine: &[u32]) -> Vec<u32> {
+        self.stage.told(&self.view, mine)
     }
 
     pub(super) fn commit(&mut self) {
@@ -339,7 +360,7 @@ fn request(n: u8, action: &str, revision: &str) -> ActionRequest {
     }
 }
 
-fn result(n: u8, token: i64, status: &str) -> TaskResult {
+pub(super) fn result(n: u8, token: i64, status: &str) -> TaskResult {
     TaskResult {
         execution_id: id(n),
         root_execution_id: id(n),

@@ -2,7 +2,11 @@
 
 use petrel_bus::TimerKind;
 
-use super::harness::{DEDUP_MS, Do, LEASE_MS, Owner, START_MS, id};
+use petrel_execution::worker::Final;
+use tokio::sync::oneshot::error::TryRecvError;
+
+use super::harness::{DEDUP_MS, Do, LEASE_MS, Owner, PARTITION, START_MS, id, result};
+use crate::worker::Told;
 
 const OK: Do = Do::Request(1, "demo.ok", "now");
 
@@ -27,6 +31,44 @@ fn decisions_are_written_where_they_belong() {
         (Do::Claim(1, 2), "cancel 2"),
     ];
     check(&steps, Some("canceled"));
+}
+
+#[test]
+fn what_is_told_beside_the_log_counts_once() {
+    let (mut owner, told) = (Owner::new(), Told::default());
+    owner.act(&OK);
+    owner.act(&Do::Claim(1, 1));
+    let tell = |execution| {
+        let end = Final::Result(result(execution, 1, "succeeded"));
+        told.owner(PARTITION).tell(&end).expect("it is small")
+    };
+    let mut telling = tell(1);
+    owner.view.letters = told.waiting();
+    // What is undone is told again.
+    owner.step(&Do::Told);
+    owner.abort();
+    assert_eq!(telling.committed.try_recv(), Err(TryRecvError::Empty));
+    owner.step(&Do::Told);
+    // In the open transaction it is taken once.
+    assert_eq!(owner.told(&[PARTITION]), [0; 0]);
+    owner.step(&Do::Told);
+    owner.commit();
+    assert_eq!((telling.committed.try_recv(), owner.status(1)), (Ok(()), Some("succeeded")));
+    let statuses = |owner: &mut Owner| std::mem::take(&mut owner.outputs).len();
+    assert_eq!(statuses(&mut owner), 2, "its output and its end");
+    assert!(told.waiting().is_empty());
+    // The same told again, over the log or not, is stale.
+    assert_eq!(owner.act(&Do::Result(1, 1, "succeeded")), [""; 0]);
+    let mut again = tell(1);
+    owner.view.letters = told.waiting();
+    assert_eq!(owner.act(&Do::Told), [""; 0]);
+    assert_eq!(again.committed.try_recv(), Ok(()));
+    // A partition that this member does not have, or has no more: whoever tells it takes another way.
+    let mut elsewhere = tell(1);
+    owner.view.letters = told.waiting();
+    assert_eq!(owner.told(&[PARTITION + 1]), [0; 0]);
+    assert_eq!(elsewhere.committed.try_recv(), Err(TryRecvError::Closed));
+    assert!(told.waiting().is_empty());
 }
 
 #[test]
@@ -103,6 +145,9 @@ fn what_cannot_be_read_is_a_dead_letter() {
         (Do::Request(1, "demo.missing", "now"), "dead no_such_action, failed"),
     ];
     check(&steps, Some("failed"));
+    // One that had to wait for its revision is told in the same way.
+    let later = [(Do::Request(1, "demo.missing", "later"), "delayed"), (Do::Arrive, "dead no_such_action, failed")];
+    check(&later, Some("failed"));
     let mut owner = Owner::new();
     owner.state.put(id(1).as_bytes(), b"damaged".to_vec()).unwrap();
     assert_eq!(owner.act(&Do::Claim(1, 1)), ["dead unreadable_state"]);

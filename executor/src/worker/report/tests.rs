@@ -1,4 +1,5 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use petrel_bus::{Receipt, receipt};
 use petrel_execution::worker::{Remembered, Verdict};
@@ -6,6 +7,7 @@ use petrel_execution::{Outcome, Stream};
 use petrel_schemas::{Heartbeat, TaskResult, decode};
 use serde_json::json;
 
+use super::super::told::{Letter, Told};
 use super::*;
 
 struct NoTime;
@@ -147,18 +149,48 @@ async fn an_end_is_sent_until_it_is_acknowledged() {
     let away = || Err(PublishError::Unavailable("away".to_owned()));
     let unknown = Err(PublishError::OutcomeUnknown("cut".to_owned()));
     let (reporter, publisher) = reporter(vec![away(), unknown, away(), Ok(())], 0);
-    reporter.end(&task(1), ended(&reporter, b"out".to_vec())).await;
+    reporter.end(&task(1), ended(&reporter, b"out".to_vec()), None).await;
     let sent = results(&publisher);
     assert_eq!(sent.len(), 4);
     assert!(sent.iter().all(|r| *r == sent[0]));
     assert_eq!((&*sent[0].status, &*sent[0].stdout, sent[0].ended_at_ms), ("succeeded", "out", 7));
 }
 
+/// Tells an end to the owner of partition 3, who does this about the letter; what was published.
+async fn told(stdout: &[u8], answer: fn(&Letter)) -> (usize, Vec<TaskResult>) {
+    let (reporter, publisher) = reporter(vec![Ok(())], 0);
+    let (told, seen) = (Told::default(), Arc::new(AtomicUsize::new(0)));
+    let (sees, woken) = (seen.clone(), told.clone());
+    told.wake_with(Arc::new(move || {
+        for letter in woken.waiting() {
+            assert_eq!(letter.partition, 3);
+            sees.fetch_add(1, Ordering::SeqCst);
+            answer(&letter);
+        }
+    }));
+    reporter.end(&task(1), ended(&reporter, stdout.to_vec()), Some(told.owner(3))).await;
+    assert!(told.waiting().is_empty(), "nobody waits any more");
+    (seen.load(Ordering::SeqCst), results(&publisher))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_beside_is_told_first_and_the_log_what_it_does_not_take() {
+    let (seen, published) = told(b"out", Letter::committed).await;
+    assert_eq!((seen, published.len()), (1, 0));
+    let (seen, published) = told(b"out", Letter::refuse).await;
+    assert_eq!((seen, published.len()), (1, 1));
+    // It is not answered in time.
+    let (seen, published) = told(b"out", |_| {}).await;
+    assert_eq!((seen, published.len()), (1, 1));
+    let (seen, published) = told(&[b'x'; 65 << 10], Letter::committed).await;
+    assert_eq!((seen, published[0].stdout.len()), (0, 65 << 10));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_end_that_is_too_large_loses_output_and_not_its_status() {
     let too_large = || Err(PublishError::TooLarge { bytes: 9, limit_bytes: 3 });
     let (reporter, publisher) = reporter(vec![too_large(), too_large(), Ok(())], 0);
-    reporter.end(&task(1), ended(&reporter, vec![b'x'; 64])).await;
+    reporter.end(&task(1), ended(&reporter, vec![b'x'; 64]), None).await;
     let kept: Vec<(usize, bool)> = results(&publisher).iter().map(|r| (r.stdout.len(), r.stdout_truncated)).collect();
     assert_eq!(kept, [(64, false), (32, true), (16, true)]);
 }

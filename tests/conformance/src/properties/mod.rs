@@ -16,3 +16,4 @@ pub mod starts;
 pub mod state;
 pub mod tails;
 pub mod topics;
+pub mod waking;

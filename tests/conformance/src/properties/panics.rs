@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use petrel_bus::{Driver, DriverError, RECORD_PANICS_MAX, StageStats};
 
 use crate::harness::BusUnderTest;
+use crate::properties::pressure::different_partitions;
 use crate::stage::{CountStage, Settings};
 use crate::world::World;
 
@@ -88,19 +89,80 @@ pub fn panics_of_a_record_are_counted_over_sessions<B: BusUnderTest>(under: &B) 
     assert_eq!(panics, RECORD_PANICS_MAX);
 }
 
-/// There is no record to give up where a timer kills the stage: it is tried until it goes well, and not lost.
-pub fn a_timer_that_kills_the_stage_is_not_lost<B: BusUnderTest>(under: &B) {
-    let world = World::new(under, "timers", 1);
+/// How much later a timer comes in these tests that kills the stage, in milliseconds.
+const DELAY_MS: i64 = 300;
+
+/// A world of two partitions whose stage panics at the timer of the key `panic`, and a key of that one's partition and
+/// of the other.
+fn world_with_a_poison_timer<'b, B: BusUnderTest>(under: &'b B, name: &str) -> (World<'b, B>, String, String) {
+    let mut world = World::new(under, name, 2);
+    world.options.poison_timer_delay_ms = DELAY_MS;
+    // Between two tries of a record that sets the timer, another partition has its turn.
+    world.options.fetch_records_max = 1;
     world.settings.set(Settings { closed: true, ..Settings::default() });
-    world.publish("in", &[("panic", "timer 0"), ("a", "1")]);
-    let (mut stage, stats) = (world.stage(), Arc::<StageStats>::default());
-    let mut driver = world.driver_with_stats(&mut stage, "a", stats.clone());
-    run_through_panics(&world, &mut driver, &stats, |panics| panics == 5);
-    assert!(!stats.ready.load(Ordering::Relaxed));
-    world.settings.set(Settings::default());
-    let is_fired = || world.outputs().contains(&"fired panic".to_owned());
-    run_through_panics(&world, &mut driver, &stats, |_| world.output_count() == 3 && is_fired());
-    assert!(stats.ready.load(Ordering::Relaxed));
-    driver.finish().unwrap();
-    world.check_exactly_once(&["in"]);
+    let (zero, one) = different_partitions();
+    let (same, other) = if petrel_bus::partition_of(b"panic", 2) == 0 { (zero, one) } else { (one, zero) };
+    (world, same, other)
+}
+
+fn letters(outputs: &[String]) -> Vec<&String> {
+    outputs.iter().filter(|output| output.contains("stage_panicked")).collect()
+}
+
+/// A timer that kills the stage undoes nothing else: records and other timers are committed while it does. The third
+/// time it is moved back, with a dead letter, and is not lost: it comes again.
+pub fn a_timer_that_kills_the_stage_is_moved_back_and_holds_up_nothing_else<B: BusUnderTest>(under: &B) {
+    for kind in ["timer", "silence"] {
+        let (world, same, other) = world_with_a_poison_timer(under, kind);
+        let (timer, others) = (format!("{kind} 0"), [(&*other, "2"); 20]);
+        world.publish("in", &[&[(&*same, "1"), ("panic", &timer)], &others[..]].concat());
+        let (mut stage, stats) = (world.stage(), Arc::<StageStats>::default());
+        let mut driver = world.driver_with_stats(&mut stage, "a", stats.clone());
+        // What the timer undoes the first time is committed before it is offered again, and again.
+        let is_there = || world.outputs().iter().any(|output| output.ends_with(" 1"));
+        let mut panics = run_through_panics(&world, &mut driver, &stats, |panics| panics > 0 && is_there());
+        assert_eq!(letters(&world.outputs()).len(), 0, "the timer is still where it was");
+        world.publish("in", &[(&other, &timer)]);
+        let others = |outputs: &[String]| {
+            let is_there = |end: &str| outputs.iter().any(|output| output.ends_with(end));
+            is_there(" 1") && is_there(" 2") && is_there(&format!("fired {other}"))
+        };
+        panics += run_through_panics(&world, &mut driver, &stats, |_| others(&world.outputs()));
+        panics += run_through_panics(&world, &mut driver, &stats, |_| !letters(&world.outputs()).is_empty());
+        // One of them undid the record that had just set the timer: with its second try comes another one.
+        assert!((RECORD_PANICS_MAX..=RECORD_PANICS_MAX + 2).contains(&panics), "{panics} panics");
+        let outputs = world.outputs();
+        let letter = letters(&outputs)[0];
+        for part in ["the timer of the key \"panic\"", "as told", "stage.rs:", &*world.topic("state")] {
+            assert!(letter.contains(part), "{part} is not in {letter}");
+        }
+        let is_well = || stats.ready.load(Ordering::Relaxed) && stats.problems().is_empty();
+        run_through_panics(&world, &mut driver, &stats, |_| is_well());
+        world.settings.set(Settings::default());
+        let is_fired = || world.outputs().contains(&"fired panic".to_owned());
+        run_through_panics(&world, &mut driver, &stats, |_| is_fired());
+        assert!(is_well());
+        driver.finish().unwrap();
+        let outputs: Vec<String> =
+            world.outputs().into_iter().filter(|output| !output.contains("stage_panicked")).collect();
+        assert_eq!(outputs.len(), 23 + 2, "records and timers: {outputs:?}");
+    }
+}
+
+/// A driver that follows another in the same thread knows what the other knew of a timer.
+pub fn panics_of_a_timer_are_counted_over_sessions<B: BusUnderTest>(under: &B) {
+    let (world, ..) = world_with_a_poison_timer(under, "remembered-timer");
+    world.publish("in", &[("panic", "timer 0")]);
+    let (mut stage, mut suspects, mut panics) = (world.stage(), Default::default(), 0);
+    let is_given_up = || !letters(&world.outputs()).is_empty();
+    while !is_given_up() {
+        // The first undid the record that had just set the timer: with its second try comes another one.
+        assert!(panics <= RECORD_PANICS_MAX + 1, "it is never moved back");
+        let stats = Arc::<StageStats>::default();
+        let mut driver = world.driver_with_stats(&mut stage, "a", stats.clone());
+        driver.remember(suspects);
+        panics += run_through_panics(&world, &mut driver, &stats, |panics| panics > 0 || is_given_up());
+        suspects = driver.suspects();
+        driver.finish().unwrap();
+    }
 }

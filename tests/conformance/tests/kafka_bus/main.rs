@@ -7,3 +7,4 @@ mod outage;
 mod publisher;
 mod session;
 mod support;
+mod tail;

@@ -83,6 +83,14 @@ impl Stage for GullibleOwner {
         self.inner.globals_changed(context);
     }
 
+    fn told(&mut self, globals: &Catalog, mine: &[u32]) -> Vec<u32> {
+        self.inner.told(globals, mine)
+    }
+
+    fn take_told(&mut self, context: &mut Context<'_, Catalog>) {
+        self.inner.take_told(context);
+    }
+
     fn committed(&mut self) {
         self.inner.committed();
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use petrel_bus::{Clock, GlobalsSource, Versioned};
-use petrel_executor::worker::{Neighbour, OwnerInputs};
+use petrel_executor::worker::{Neighbour, OwnerInputs, Told};
 
 use super::{Body, Catalog, StageBody, Turn, WorkerBody};
 use crate::pack::Known;
@@ -15,6 +15,8 @@ pub struct OwnerSource {
     pub catalog: Arc<Catalog>,
     /// The worker beside it.
     pub neighbour: Option<Neighbour>,
+    /// What that tells it.
+    pub told: Told,
     /// A clock that nobody sets.
     pub boot: Arc<dyn Clock>,
 }
@@ -22,9 +24,10 @@ pub struct OwnerSource {
 impl GlobalsSource<OwnerInputs<Known>> for OwnerSource {
     fn current(&self) -> Versioned<OwnerInputs<Known>> {
         let now_ms = u64::try_from(self.boot.now_ms()).unwrap_or(0);
-        let beside = self.neighbour.as_ref().and_then(|neighbour| neighbour.look(now_ms));
+        let letters = self.told.waiting();
+        let beside = self.neighbour.as_ref().and_then(|neighbour| neighbour.look(&self.told, now_ms));
         let Versioned { version, value: view } = self.catalog.current();
-        Versioned { version, value: Arc::new(OwnerInputs { view, beside }) }
+        Versioned { version, value: Arc::new(OwnerInputs { view, beside, letters }) }
     }
 }
 

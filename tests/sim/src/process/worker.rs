@@ -11,17 +11,22 @@ use petrel_execution::runner::{Rendering, RunnerCall};
 use petrel_execution::worker::{Begin, Exit, Final, Holding, Verdict, Why, heartbeat_again_ms, heartbeat_every_ms};
 use petrel_execution::{Note, Outcome, Status, Stream, code};
 use petrel_executor::ResolvedAction;
-use petrel_executor::worker::{Attempts, ClaimStage, Claimed, Slot, Slots, WorkerInputs};
+use petrel_executor::worker::{Attempts, ClaimStage, Claimed, Owner, Slot, Slots, Telling, WorkerInputs};
 use petrel_schemas::{Order, Task, decode, encode};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
 use super::{Body, Catalog, StageBody, Turn};
 use crate::pack::{self, Known};
+use crate::product::MEMBERS;
 use crate::supervisor::{Action, Effect};
 use crate::world::World;
 
 /// Pause before the end is reported again: first and longest, in milliseconds, as at a real worker.
 const RETRY_MS: (i64, i64) = (100, 5_000);
+
+/// How long an owner in the same process may take to commit what it is told, in milliseconds, as at a real worker.
+const TELL_MS: i64 = 2_000;
 
 /// The claim stage's globals.
 pub struct Inputs {
@@ -43,6 +48,7 @@ impl GlobalsSource<WorkerInputs<Known>> for Inputs {
             free_slots: self.slots.free(),
             following: self.attempts.is_following(),
             said: self.attempts.said(boot_ms(&*self.boot)),
+            workers: u32::try_from(MEMBERS).unwrap_or(u32::MAX),
             draining: self.slots.is_closed(),
             boot_ms: boot_ms(&*self.boot),
         };
@@ -62,6 +68,8 @@ enum Phase {
     Running(Rc<Action>),
     /// Its owner is told how it ended.
     Telling { end: Box<Final>, again_ms: i64, pause_ms: i64 },
+    /// The owner beside it is told, until an instant.
+    TellingBeside { end: Box<Final>, telling: Telling, until_ms: i64 },
     /// Its owner knows.
     Over,
 }
@@ -73,6 +81,8 @@ struct Attempt {
     beat_ms: i64,
     phase: Phase,
     started_at_ms: Option<i64>,
+    /// The owner in the same process that started it.
+    owner: Option<Owner>,
 }
 
 /// A worker that runs.
@@ -152,7 +162,7 @@ impl WorkerBody {
     }
 
     fn take(&mut self, claimed: Claimed) {
-        let Claimed { task, action, claim_began_ms, slot, said } = claimed;
+        let Claimed { task, action, claim_began_ms, slot, said, owner } = claimed;
         let held = self.attempts.hold(&task, claim_began_ms);
         held.send_modify(|h| h.order(said));
         let beat_ms = self.world.clock.now_ms() + every_ms(&task);
@@ -167,7 +177,7 @@ impl WorkerBody {
             Ok(Err(why)) => self.told(&task, failed(Note::new(code::RENDER_FAILED, why)), None),
             Err(note) => self.told(&task, failed(note), None),
         };
-        self.running.push(Attempt { task, held, _slot: slot, beat_ms, phase, started_at_ms: None });
+        self.running.push(Attempt { task, held, _slot: slot, beat_ms, phase, started_at_ms: None, owner });
     }
 
     fn told(&self, task: &Task, verdict: Verdict, started_at_ms: Option<i64>) -> Phase {
@@ -176,13 +186,16 @@ impl WorkerBody {
     }
 
     fn publish(&self, task: &Task, value: Vec<u8>) -> bool {
-        let results = pack::topics().results();
-        let output = Output::keyed(&results, task.root_execution_id.as_bytes(), value);
+        let output = self.output(task, value);
         let sent = self.bus().publish(vec![output.clone()]).wait().is_ok();
         if sent {
             self.world.remember(output);
         }
         sent
+    }
+
+    fn output(&self, task: &Task, value: Vec<u8>) -> Output {
+        Output::keyed(&pack::topics().results(), task.root_execution_id.as_bytes(), value)
     }
 
     /// One step of one attempt; whether anything was done.
@@ -233,6 +246,11 @@ impl WorkerBody {
                 true
             }
             Phase::Telling { end, again_ms, pause_ms } => {
+                if let Some(telling) = attempt.owner.take().and_then(|owner| owner.tell(end)) {
+                    let until_ms = boot + TELL_MS;
+                    attempt.phase = Phase::TellingBeside { end: end.clone(), telling, until_ms };
+                    return true;
+                }
                 if boot < *again_ms {
                     return false;
                 }
@@ -245,6 +263,21 @@ impl WorkerBody {
                 }
                 true
             }
+            Phase::TellingBeside { end, telling, until_ms } => match telling.committed.try_recv() {
+                Ok(()) => {
+                    // What was said once may be said again, by a log that delays it.
+                    self.world.remember(self.output(&attempt.task, end.encode()));
+                    self.attempts.ended(&attempt.task);
+                    attempt.phase = Phase::Over;
+                    true
+                }
+                Err(TryRecvError::Empty) if boot < *until_ms => false,
+                Err(_) => {
+                    let (end, again_ms, pause_ms) = (end.clone(), i64::MIN, RETRY_MS.0);
+                    attempt.phase = Phase::Telling { end, again_ms, pause_ms };
+                    true
+                }
+            },
             Phase::Over => false,
         }
     }
@@ -334,8 +367,9 @@ impl Body for WorkerBody {
         while let Ok(claimed) = self.claimed.try_recv() {
             self.take(claimed);
         }
-        // Its grace is over at once: what runs is ended and given back.
+        // Its grace is over at once: what runs is ended and given back. An owner beside it has left before.
         self.attempts.end_all();
+        self.running.iter_mut().for_each(|attempt| attempt.owner = None);
         for _ in 0..3 {
             self.steps();
         }

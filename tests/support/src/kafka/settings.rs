@@ -16,6 +16,10 @@ const ALONE: &str = "node.id=1\noffsets.topic.replication.factor=1\ntransaction.
     transaction.state.log.min.isr=1\nshare.coordinator.state.topic.replication.factor=1\n\
     share.coordinator.state.topic.min.isr=1\n";
 
+/// Whoever comes may do whatever nobody is denied.
+const RIGHTS: &str = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+    allow.everyone.if.no.acl.found=true\n";
+
 /// What one node is told.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -36,6 +40,11 @@ impl Settings {
     pub(super) fn defaults() -> Self {
         let text = format!("{DEFAULTS}{ALONE}");
         Self { text, heap: "-Xmx1g", controller_port: free_port(), voters: None }
+    }
+
+    /// A development broker that can deny rights.
+    pub(super) fn with_rights() -> Self {
+        Self { text: format!("{DEVELOPMENT}{RIGHTS}"), ..Self::development() }
     }
 
     /// Nodes of one cluster with Kafka's defaults: what is written is on two of three replicas before it is
