@@ -68,11 +68,13 @@ pub fn all_over(history: &History) -> Vec<String> {
 }
 
 /// Whether it still waits for a worker because the clock of the owner that dispatched it was ahead of that of the
-/// owner that it has now: for no longer than it was.
+/// owner that it has now: for no longer than it was. Declines do not give it more time.
 fn waits_by_a_clock_ahead(history: &History, id: &str) -> bool {
     let rows = history.changes.get(id).map_or(&[][..], Vec::as_slice);
-    let waiting = rows.iter().rev().find(|row| row.status != "canceling");
-    waiting.is_some_and(|row| row.status == "scheduled" && row.changed_at_ms + SCHEDULE_TO_START_MS > history.owners_ms)
+    let is_waiting = |row: &&ExecutionChanged| matches!(row.status.as_str(), "delayed" | "scheduled" | "canceling");
+    let waiting = rows.iter().rev().take_while(is_waiting);
+    let first = waiting.filter(|row| row.status == "scheduled").last();
+    first.is_some_and(|row| row.changed_at_ms + SCHEDULE_TO_START_MS > history.owners_ms)
 }
 
 /// Nobody runs what nobody has asked for.
