@@ -77,10 +77,12 @@ impl Upgrade {
                 None => {}
             }
             let what = match may_begin {
-                true => self.begin().await,
+                true => app.waits("the format of the log is being settled", &self.troubles, self.begin()).await,
                 false => "no process with the role `api` has begun this installation yet".to_owned(),
             };
-            let news = tokio::time::timeout(pause, told.changed());
+            // Processes that hindered each other do not come again at the same instant.
+            let share = 0.5 + self.clock.now_ms().rem_euclid(1_000) as f64 / 1_000.0;
+            let news = tokio::time::timeout(pause.mul_f64(share), told.changed());
             match app.waits(&what, &self.troubles, news).await {
                 Ok(changed) => changed.context("the log is not followed any more")?,
                 Err(_) => pause = (pause * 2).min(BACKOFF.1),

@@ -45,8 +45,7 @@ impl Follower {
     ) -> std::io::Result<Self> {
         let troubles = Troubles::default();
         let (time, told) = (clock.clone(), troubles.clone());
-        let orders =
-            Orders { bus, topic, attempts, clock, troubles: told, next: None, is_failing: false, unread: None };
+        let orders = Orders { bus, topic, attempts, clock, troubles: told, next: None, is_deaf: true, unread: None };
         let thread = ServiceThread::start("worker-orders", time, StopSignal::default(), orders)?;
         Ok(Self { _thread: thread, troubles })
     }
@@ -65,8 +64,8 @@ struct Orders {
     troubles: Troubles,
     /// Next offset of each partition, once it is known where to begin.
     next: Option<Vec<i64>>,
-    /// Whether the last life has failed, and nothing was read since.
-    is_failing: bool,
+    /// Whether nothing was read so far, or since a life has failed.
+    is_deaf: bool,
     /// Why the first order of a newer release cannot be read, and where it is.
     unread: Option<String>,
 }
@@ -77,7 +76,7 @@ impl Service for Orders {
     }
 
     fn failed(&mut self, failure: &Failure, _: u64) {
-        self.is_failing = true;
+        self.is_deaf = true;
         self.waits(format!("{} cannot be followed: {failure}", self.topic));
     }
 }
@@ -86,11 +85,7 @@ impl Orders {
     fn follow(&mut self, life: &Life<'_>) -> Result<(), BusError> {
         let mut next = match self.next.take() {
             Some(next) => next,
-            None => {
-                let end = self.bus.end_offsets(&self.topic)?;
-                self.goes_on();
-                end
-            }
+            None => self.bus.end_offsets(&self.topic)?,
         };
         let read = self.read(life, &mut next);
         self.next = Some(next);
@@ -109,7 +104,7 @@ impl Orders {
             })?;
             if tail.is_reading() {
                 life.went_well();
-                if std::mem::take(&mut self.is_failing) {
+                if std::mem::take(&mut self.is_deaf) {
                     self.goes_on();
                 }
             }
