@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use petrel_bus::{Begin, Position, SessionError, Start, TopicPartition};
+use petrel_bus::{Begin, Position, SessionError, Start, TopicPartition, is_of_earlier_topic};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::Offset;
@@ -24,6 +24,24 @@ const SEEK_PAUSE: Duration = Duration::from_millis(20);
 /// Offset and text that the group committed, if it did.
 type Committed = Option<(i64, Option<String>)>;
 
+/// What the group knows of a partition.
+struct Found {
+    at: TopicPartition,
+    /// If it is of this topic.
+    committed: Committed,
+    is_made_anew: bool,
+    incarnation: Option<Arc<str>>,
+}
+
+impl Found {
+    fn new(at: TopicPartition, committed: Committed, ids: &BTreeMap<Arc<str>, Option<Arc<str>>>) -> Self {
+        let incarnation = ids.get(&at.topic).cloned().flatten();
+        let metadata = committed.as_ref().and_then(|(_, metadata)| metadata.as_deref());
+        let is_made_anew = is_of_earlier_topic(metadata, incarnation.as_deref());
+        Self { at, committed: committed.filter(|_| !is_made_anew), is_made_anew, incarnation }
+    }
+}
+
 impl KafkaSession {
     pub(crate) fn begin_at(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
         if assigned.is_empty() {
@@ -31,19 +49,19 @@ impl KafkaSession {
         }
         let found = self.stable_offsets(assigned)?;
         let ids = self.topic_ids(assigned)?;
+        let found: Vec<Found> = found.into_iter().map(|(at, committed)| Found::new(at, committed, &ids)).collect();
         let unknown: Vec<TopicPartition> =
-            found.iter().filter(|(_, committed)| committed.is_none()).map(|(at, _)| at.clone()).collect();
+            found.iter().filter(|found| found.committed.is_none()).map(|found| found.at.clone()).collect();
         let mut bounds = self.bounds(&unknown)?.into_iter();
         let mut begun = Vec::with_capacity(assigned.len());
-        for (at, committed) in found {
-            let incarnation = ids.get(&at.topic).cloned().flatten();
+        for Found { at, committed, is_made_anew, incarnation } in found {
             let (is_committed, bounds) = (committed.is_some(), if committed.is_none() { bounds.next() } else { None });
             let (offset, metadata) = committed.unwrap_or_else(|| {
                 let begin = bounds.as_ref().map_or(0, |bounds| bounds.start);
-                (self.start_of(&at, begin), None)
+                (if is_made_anew { begin } else { self.start_of(&at, begin) }, None)
             });
             let position = Position { at, offset, metadata };
-            begun.push(Begin { position, committed: is_committed, incarnation, bounds });
+            begun.push(Begin { position, committed: is_committed, is_made_anew, incarnation, bounds });
         }
         Ok(begun)
     }

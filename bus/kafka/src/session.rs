@@ -1,7 +1,7 @@
 //! One member of one consumer group, with the transactions of one producer.
 #![expect(clippy::disallowed_methods, reason = "deadlines of calls to the broker")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -277,6 +277,11 @@ impl Session for KafkaSession {
     fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
         // The client that asks questions sees what is not committed.
         Ok(self.questions.ends_now(partitions))
+    }
+
+    fn incarnations(&mut self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<Arc<str>>>, SessionError> {
+        let ids = self.questions.topic_ids_now(topics);
+        Ok(ids.into_iter().map(|(topic, id)| (topic, id.map(Arc::from))).collect())
     }
 
     fn lag(&mut self) -> Option<u64> {

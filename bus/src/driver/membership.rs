@@ -35,6 +35,7 @@ impl<S: Stage> Driver<'_, S> {
                 // Nobody reads one that was not begun: that it was not is what counts.
                 if !self.refused.contains(&at) {
                     self.tell_halted(&at, why);
+                    self.look.soon();
                 }
                 Ok(())
             }

@@ -21,6 +21,7 @@ mod step;
 mod tasks;
 mod timers;
 mod told;
+mod topics;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use held::Held;
 pub use poison::{RECORD_PANICS_MAX, Suspects};
 use step::Stepping;
 use tasks::Tasks;
+use topics::Look;
 pub use timers::POISON_TIMER_DELAY_MS;
 
 /// Limits and intervals of a driver, and where its state is.
@@ -65,7 +67,8 @@ pub struct DriverOptions {
     /// Largest output, key and value, in bytes; a dead letter is written instead of a larger one.
     pub output_bytes_max: usize,
     /// How often a partition's store is told where its changelog ends, in milliseconds: what was written
-    /// since then is read once more by the next restore.
+    /// since then is read once more by the next restore. So often it is also found out whether a topic that is read
+    /// was made anew.
     pub position_interval_ms: i64,
     /// Where committed state is between two sessions; without them it is in memory and restored as a
     /// whole.
@@ -174,6 +177,7 @@ pub struct Driver<'s, S: Stage> {
     suspects: Suspects,
     /// Whether the stage has panicked since the last commit.
     is_recovering: bool,
+    look: Look,
 }
 
 impl<'s, S: Stage> Driver<'s, S> {
@@ -221,7 +225,7 @@ impl<'s, S: Stage> Driver<'s, S> {
         stage.aborted();
         session.tell_restores(stats.restores.clone());
         source.wake_with(session.waker());
-        let globals = source.current();
+        let (globals, look) = (source.current(), Look::begun(clock.now_ms()));
         // What an earlier session could not read, this one will tell again.
         stats.forget_halted(|_| true);
         Self {
@@ -243,6 +247,7 @@ impl<'s, S: Stage> Driver<'s, S> {
             sent_bytes: 0,
             suspects: Suspects::default(),
             is_recovering: false,
+            look,
         }
     }
 
@@ -308,6 +313,7 @@ impl<'s, S: Stage> Driver<'s, S> {
 
     fn turn(&mut self) -> Result<Tick, Failure> {
         self.handle_events()?;
+        self.look_at_topics_in_time()?;
         self.refresh_globals()?;
         self.take_told()?;
         let (fetched, mut records) = self.fetch_and_step()?;

@@ -58,6 +58,8 @@ macro_rules! conformance {
             positions::a_group_that_the_log_forgot_goes_on_by_its_changelog,
             positions::a_group_that_the_log_forgot_goes_on_without_a_changelog,
             positions::a_topic_that_was_made_anew_is_read_from_its_start,
+            positions::a_topic_that_is_made_anew_while_it_is_read_is_read_from_its_start,
+            positions::an_offset_of_an_earlier_topic_is_not_the_groups,
             positions::a_kept_position_before_the_beginning_halts_that_partition_alone,
             positions::a_kept_position_beyond_the_end_halts_that_partition_alone,
             positions::a_stage_that_reads_its_own_changelog_comes_to_rest,

@@ -1,6 +1,7 @@
 //! What a driver asks about the ends of partitions: all of them at once, and when nothing waits for the answer.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +81,10 @@ impl Session for Watched {
     fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
         self.asked.borrow_mut().push((partitions.len(), self.is_open.get()));
         self.inner.high_watermarks(partitions)
+    }
+
+    fn incarnations(&mut self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<Arc<str>>>, SessionError> {
+        self.inner.incarnations(topics)
     }
 
     fn lag(&mut self) -> Option<u64> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_bus::{InputTopic, Output, Position, StageStats, Start, TopicPartition};
+use petrel_bus::{DriverError, InputTopic, Output, Position, StageStats, Start, TopicPartition};
 
 use crate::harness::BusUnderTest;
 use crate::properties::atomicity::{assigned, session};
@@ -89,6 +89,70 @@ pub fn a_topic_that_was_made_anew_is_read_from_its_start<B: BusUnderTest>(under:
         assert_eq!((outputs.len(), sources.len()), (all, all), "one output per record: {outputs:?}");
         assert!(outputs.iter().all(|output| !output.contains(" before ")), "{outputs:?}");
     }
+}
+
+/// The same while its group reads it: the log may hand out what stands in the new topic from where the group was in the
+/// old one, or tell that the offset is out of range, and neither is the group's offset there.
+pub fn a_topic_that_is_made_anew_while_it_is_read_is_read_from_its_start<B: BusUnderTest>(under: &B) {
+    // How much more there is in the new topic: the old offset is in the middle of it, or behind its end.
+    for (name, times, has_changelog) in [("middle", 3, true), ("middle-stateless", 3, false), ("end", 0, true)] {
+        let mut world = World::new(under, name, 2);
+        let is_found_in_time = times > 0;
+        world.options.position_interval_ms = if is_found_in_time { 200 } else { 3_600_000 };
+        let group = world.session_options("a").group;
+        publish(&world, "in", "old");
+        let mut count_stage = stage(&world, has_changelog);
+        let mut driver = world.driver(&mut count_stage, "a");
+        world.run_until("old", &mut [&mut driver], || world.output_count() == RECORDS).unwrap();
+        under.delete_topic(&world.topic("in"), &group);
+        world.ensure(&[("in", 2, false)]);
+        (0..times).for_each(|_| publish(&world, "in", "new"));
+        if !is_found_in_time {
+            world.publish("in", &[("k0", "new 0")]);
+        }
+        under.clock().sleep(Duration::from_millis(if is_found_in_time { 201 } else { 0 }));
+        let all = world.outputs().len() + (times * RECORDS).max(1);
+        let failed = world.run_until("the end of the session", &mut [&mut driver], || false);
+        assert!(matches!(&failed, Err(DriverError::Rebuild(why)) if why.contains("made anew")), "{failed:?}");
+        drop(driver);
+        let mut driver = world.driver(&mut count_stage, "a");
+        world.run_until("new", &mut [&mut driver], || world.output_count() >= all).unwrap();
+        driver.finish().unwrap();
+        let outputs = world.outputs();
+        let sources: BTreeSet<String> = outputs.iter().map(|output| source_and_round(output)).collect();
+        assert_eq!((outputs.len(), sources.len()), (all, all), "one output per record: {outputs:?}");
+    }
+}
+
+/// A member that had not heard of the new topic may have committed its offset on the old one there.
+pub fn an_offset_of_an_earlier_topic_is_not_the_groups<B: BusUnderTest>(under: &B) {
+    let world = World::new(under, "outlived", 2);
+    let (group, input) = (world.session_options("a").group, world.topic("in"));
+    publish(&world, "in", "old");
+    let mut count_stage = world.stage();
+    let mut driver = world.driver(&mut count_stage, "a");
+    world.run_until("old", &mut [&mut driver], || world.output_count() == RECORDS).unwrap();
+    driver.finish().unwrap();
+    let bus = under.bus();
+    let mut reader = session(&bus, &world.session_options("a"), &input);
+    let old = assigned(&mut *reader, under);
+    reader.close();
+    drop(reader);
+    under.delete_topic(&input, &group);
+    world.ensure(&[("in", 2, false)]);
+    (0..3).for_each(|_| publish(&world, "in", "new"));
+    let mut member = session(&bus, &world.session_options("a"), &input);
+    assigned(&mut *member, under);
+    member.commit(&old).unwrap();
+    member.close();
+    drop(member);
+    let mut count_stage = world.stage();
+    let mut driver = world.driver(&mut count_stage, "a");
+    world.run_until("new", &mut [&mut driver], || world.output_count() >= 4 * RECORDS).unwrap();
+    driver.finish().unwrap();
+    let outputs = world.outputs();
+    let sources: BTreeSet<String> = outputs.iter().map(|output| source_and_round(output)).collect();
+    assert_eq!((outputs.len(), sources.len()), (4 * RECORDS, 4 * RECORDS), "one output per record: {outputs:?}");
 }
 
 fn stage<B: BusUnderTest>(world: &World<'_, B>, has_changelog: bool) -> CountStage {
