@@ -41,8 +41,8 @@ use held::Held;
 pub use poison::{RECORD_PANICS_MAX, Suspects};
 use step::Stepping;
 use tasks::Tasks;
-use topics::Look;
 pub use timers::POISON_TIMER_DELAY_MS;
+use topics::Look;
 
 /// Limits and intervals of a driver, and where its state is.
 #[derive(Debug, Clone)]

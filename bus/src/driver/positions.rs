@@ -119,8 +119,11 @@ impl<S: Stage> Driver<'_, S> {
 
     /// What was kept of partitions whose offsets the log does not know, or why that is of no use.
     fn kept_positions(&mut self, begun: &[Begin]) -> Result<BTreeMap<TopicPartition, Found>, Failure> {
-        let unknown: Vec<&TopicPartition> =
-            begun.iter().filter(|begin| !begin.committed && !begin.is_made_anew).map(|begin| &begin.position.at).collect();
+        let unknown: Vec<&TopicPartition> = begun
+            .iter()
+            .filter(|begin| !begin.committed && !begin.is_made_anew)
+            .map(|begin| &begin.position.at)
+            .collect();
         if unknown.is_empty() {
             return Ok(BTreeMap::new());
         }
