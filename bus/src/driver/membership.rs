@@ -33,7 +33,7 @@ impl<S: Stage> Driver<'_, S> {
             }
             GroupEvent::Halted(at, why) => {
                 // Nobody reads one that was not begun: that it was not is what counts.
-                if !self.refused.contains(&at) {
+                if !self.refused.contains_key(&at) {
                     self.tell_halted(&at, why);
                     self.look.soon();
                 }
@@ -68,6 +68,7 @@ impl<S: Stage> Driver<'_, S> {
         let new: Vec<u32> = numbers.into_iter().filter(|number| self.tasks.ensure(*number, now_ms).is_new()).collect();
         self.restore(&new)?;
         let (begun, refused) = self.continue_positions(begun)?;
+        let (begun, refused) = self.refuse_together(begun, refused);
         for begin in &begun {
             self.tasks.ensure(begin.position.at.partition, now_ms).add(begin);
         }

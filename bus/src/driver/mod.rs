@@ -23,7 +23,7 @@ mod timers;
 mod told;
 mod topics;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -162,8 +162,8 @@ pub struct Driver<'s, S: Stage> {
     globals: Versioned<S::Globals>,
     inputs: Vec<InputTopic>,
     tasks: Tasks,
-    /// What is assigned and not begun.
-    refused: BTreeSet<TopicPartition>,
+    /// What is assigned and not begun; and why, for people.
+    refused: BTreeMap<TopicPartition, String>,
     /// Partition numbers of which that is all, for nobody knows what led to their state; and the reason, for people.
     adrift: BTreeMap<u32, String>,
     /// What the session told and is not done yet: an abort in between must not lose it.
@@ -239,7 +239,7 @@ impl<'s, S: Stage> Driver<'s, S> {
             globals,
             inputs: Vec::new(),
             tasks: Tasks::default(),
-            refused: BTreeSet::new(),
+            refused: BTreeMap::new(),
             adrift: BTreeMap::new(),
             events: VecDeque::new(),
             outputs: Vec::new(),

@@ -64,6 +64,7 @@ macro_rules! conformance {
             positions::a_kept_position_beyond_the_end_halts_that_partition_alone,
             positions::a_stage_that_reads_its_own_changelog_comes_to_rest,
             positions::a_state_that_says_no_position_halts_that_partition_alone,
+            positions::a_follower_that_cannot_be_begun_halts_its_leader_too,
             positions::a_position_that_cannot_be_read_halts_that_partition_alone,
             publishing::a_call_is_written_whole_or_not_at_all,
             publishing::receipts_say_where,

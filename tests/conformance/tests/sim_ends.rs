@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use petrel_bus::{
     Begin, Clock, Driver, DriverOptions, Fetched, GroupEvent, InputTopic, MemoryStores, Output, Position, RestoreFrom,
-    Restored, Session, SessionError, TopicPartition,
+    Restored, Session, SessionError, Start, TopicPartition,
 };
 use petrel_conformance_tests::{BusUnderTest, SimUnderTest, World};
 
@@ -22,6 +22,8 @@ struct Watched {
     inner: Box<dyn Session>,
     asked: Asked,
     is_open: Cell<bool>,
+    /// How long fetches may have waited.
+    waits: Rc<RefCell<Vec<Duration>>>,
 }
 
 impl Session for Watched {
@@ -39,6 +41,7 @@ impl Session for Watched {
         max: usize,
         each: &mut dyn FnMut(&Fetched<'_>),
     ) -> Result<Vec<GroupEvent>, SessionError> {
+        self.waits.borrow_mut().push(wait);
         self.inner.fetch(wait, max, each)
     }
 
@@ -124,7 +127,7 @@ fn asked(value: &str, pass_ms: i64) -> [Vec<(usize, bool)>; 2] {
     let keys: Vec<String> = (0..64).map(|i| format!("k{i}")).collect();
     let (asked, mut stage) = (Asked::default(), world.stage());
     let inner = under.bus().session(&world.session_options("a")).unwrap();
-    let session = Watched { inner, asked: asked.clone(), is_open: Cell::new(false) };
+    let session = Watched { inner, asked: asked.clone(), is_open: Cell::new(false), waits: Rc::default() };
     let stores: Arc<MemoryStores> = Arc::default();
     let options = DriverOptions { stores: Some(stores), position_interval_ms: 1_000, ..world.options.clone() };
     let clock: Arc<dyn Clock> = under.clock();
@@ -141,6 +144,33 @@ fn asked(value: &str, pass_ms: i64) -> [Vec<(usize, bool)>; 2] {
         driver.tick().unwrap();
     }
     [before, asked.take()]
+}
+
+/// Nobody will be heard on an input that is not begun, and nobody waits for it with all his might.
+#[test]
+fn silences_on_an_input_that_is_not_begun_keep_no_thread_busy() {
+    let under = SimUnderTest::fresh().unwrap();
+    let mut world = World::new(&under, "deaf", 1);
+    world.ensure(&[("more", 1, false)]);
+    let more = InputTopic { name: world.topic("more"), start: Start::Beginning, with: None };
+    world.topics.inputs.push(more);
+    let key = format!("~p/{}", world.topic("in"));
+    let unreadable = Output::to_partition(&world.topic("state"), 0, key, Some(b"short".to_vec()));
+    under.bus().publisher("keeper").unwrap().publish(vec![unreadable]).wait().unwrap();
+    world.publish("more", &[("a", "silence 1000")]);
+    let (mut stage, waits) = (world.stage(), Rc::<RefCell<Vec<Duration>>>::default());
+    let inner = under.bus().session(&world.session_options("a")).unwrap();
+    let session = Watched { inner, asked: Asked::default(), is_open: Cell::new(false), waits: waits.clone() };
+    let (clock, options): (Arc<dyn Clock>, _) = (under.clock(), world.options.clone());
+    let mut driver = Driver::new(&mut stage, Box::new(session), world.settings.clone(), clock, options, Arc::default());
+    world.run_until("the output", &mut [&mut driver], || world.output_count() == 1).unwrap();
+    under.clock.advance(1_001);
+    driver.tick().unwrap();
+    waits.take();
+    for _ in 0..10 {
+        driver.tick().unwrap();
+    }
+    assert!(waits.borrow().iter().all(|wait| !wait.is_zero()), "{waits:?}");
 }
 
 #[test]

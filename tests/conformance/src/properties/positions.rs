@@ -211,7 +211,7 @@ pub fn a_kept_position_beyond_the_end_halts_that_partition_alone<B: BusUnderTest
     let world = World::new(under, "beyond", 2);
     let input = world.topic("in");
     let (lost, fine) = different_partitions();
-    keep_in_state(&world, 0, &1_000_i64.to_be_bytes());
+    keep_in_state(&world, &input, 0, &1_000_i64.to_be_bytes());
     world.publish("in", &[(&lost, "1"), (&fine, "2")]);
     let (mut stage, stats) = (world.stage(), Arc::new(StageStats::default()));
     let mut driver = world.driver_with_stats(&mut stage, "a", stats.clone());
@@ -223,9 +223,37 @@ pub fn a_kept_position_beyond_the_end_halts_that_partition_alone<B: BusUnderTest
     assert_eq!(world.outputs(), [format!("{input}/1/0 1 0 2")]);
 }
 
-/// Writes what stands in a changelog in the place of the position on the input.
-fn keep_in_state<B: BusUnderTest>(world: &World<'_, B>, partition: u32, value: &[u8]) {
-    let key = format!("~p/{}", world.topic("in"));
+/// What a topic says and what the topic that follows it says are one thing: where one of them cannot be read, the other
+/// one of that number is not either.
+pub fn a_follower_that_cannot_be_begun_halts_its_leader_too<B: BusUnderTest>(under: &B) {
+    let mut world = World::new(under, "together", 2);
+    world.ensure(&[("more", 2, false)]);
+    let (input, more) = (world.topic("in"), world.topic("more"));
+    world.topics.inputs.push(InputTopic { name: more.clone(), start: Start::Beginning, with: Some(input.clone()) });
+    keep_in_state(&world, &more, 0, b"short");
+    let (lost, fine) = different_partitions();
+    world.publish("in", &[(&lost, "1"), (&fine, "2")]);
+    world.publish("more", &[(&lost, "3"), (&fine, "4")]);
+    let (mut stage, stats) = (world.stage(), Arc::new(StageStats::default()));
+    let mut driver = world.driver_with_stats(&mut stage, "a", stats.clone());
+    let is_told = || stats.problems().len() == 2 && world.output_count() == 2;
+    world.run_until("problems and progress", &mut [&mut driver], is_told).unwrap();
+    let problems = stats.problems();
+    let of = |topic: &Arc<str>| problems.iter().find(|problem| problem.starts_with(&format!("{topic}/0: "))).unwrap();
+    assert!(of(&more).contains("cannot be read"), "{problems:?}");
+    assert!(of(&input).contains(&format!("together with {more}/0")) && of(&input).contains("cannot be read"));
+    driver.finish().unwrap();
+    assert!(world.outputs().iter().all(|output| output.contains("/1/")), "{:?}", world.outputs());
+    set_offset(&world, &TopicPartition { topic: more.clone(), partition: 0 }, 0);
+    let mut stage = world.stage();
+    let mut driver = world.driver(&mut stage, "a");
+    world.run_until("the rest", &mut [&mut driver], || world.output_count() == 4).unwrap();
+    driver.finish().unwrap();
+}
+
+/// Writes what stands in a changelog in the place of the position on a topic.
+fn keep_in_state<B: BusUnderTest>(world: &World<'_, B>, topic: &str, partition: u32, value: &[u8]) {
+    let key = format!("~p/{topic}");
     let output = Output::to_partition(&world.topic("state"), partition, key, Some(value.to_vec()));
     world.under.bus().publisher("keeper").unwrap().publish(vec![output]).wait().unwrap();
 }
@@ -334,7 +362,7 @@ pub fn a_position_that_cannot_be_read_halts_that_partition_alone<B: BusUnderTest
         let world = World::new(under, name, 2);
         let (input, group) = (world.topic("in"), world.session_options("a").group);
         match has_changelog {
-            true => keep_in_state(&world, 0, b"short"),
+            true => keep_in_state(&world, &input, 0, b"short"),
             false => {
                 let place = petrel_bus::partition_of(group.as_bytes(), 2);
                 let key = format!("{group}/{input}/0");
