@@ -269,8 +269,7 @@ impl<L: Log> Session for Member<L> {
         self.check_followers(inputs)?;
         self.inputs = inputs.to_vec();
         for topic in inputs.iter().map(|i| &i.name).filter(|topic| self.log.partitions(topic).is_none()) {
-            let at = TopicPartition { topic: topic.clone(), partition: 0 };
-            self.events.push_back(GroupEvent::Halted(at, "there is no such topic".into()));
+            self.events.push_back(GroupEvent::Missing(topic.clone(), "there is no such topic".into()));
         }
         Ok(self.tell_group()?)
     }

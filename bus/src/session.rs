@@ -61,6 +61,9 @@ pub enum GroupEvent {
     /// This partition cannot be read on (its offset is out of range, say) until somebody acts. It is
     /// paused; the others go on.
     Halted(TopicPartition, String),
+    /// This topic is not there, or must not be read; and what the log says. The others are read, and so is this one
+    /// once it can be.
+    Missing(Arc<str>, String),
 }
 
 /// Why a session failed, by what the driver must do.
@@ -157,8 +160,8 @@ pub trait Session {
     /// Name of the group.
     fn group(&self) -> &Arc<str>;
 
-    /// Replaces the topics that are read. A topic that does not exist is told by a
-    /// [`GroupEvent::Halted`] of its partition 0; the others are read. The group assigns the partitions of
+    /// Replaces the topics that are read. A topic that does not exist is told by
+    /// [`GroupEvent::Missing`]; the others are read. The group assigns the partitions of
     /// topics that follow none; those of a follower come and go with the same numbers of its leader, in
     /// the same event.
     ///

@@ -188,6 +188,11 @@ where
                 tracing::error!(topic = %at.topic, partition = at.partition, why, "partition halted");
                 self.stats.halted(at, why);
             }
+            // Petrel's own topics were there when the process began: nobody says so of another one.
+            GroupEvent::Missing(topic, why) => {
+                tracing::error!(%topic, why, "a topic cannot be read");
+                self.stats.halted(TopicPartition { topic, partition: 0 }, why);
+            }
         }
         self.stats.assigned.store(self.buffers.len() as u64, Ordering::Relaxed);
         Ok(())

@@ -119,10 +119,13 @@ impl KafkaSession {
                 | RDKafkaErrorCode::TopicAuthorizationFailed,
                 Some(at),
             ) => {
-                if let Some(slot) = self.slots.named_mut(&at.0, at.1) {
-                    slot.ended = false;
-                }
-                self.events.extend(self.named(vec![at]).pop().map(|at| GroupEvent::Halted(at, reason)));
+                let is_read = self.slots.named_mut(&at.0, at.1).map(|slot| slot.ended = false).is_some();
+                let event = |at: TopicPartition| match is_read {
+                    true => GroupEvent::Halted(at, reason),
+                    // It is subscribed to, and nothing of it is assigned.
+                    false => GroupEvent::Missing(at.topic, reason),
+                };
+                self.events.extend(self.named(vec![at]).pop().map(event));
                 Ok(())
             }
             // librdkafka tries again by itself; the context has logged it.
@@ -176,8 +179,7 @@ impl Session for KafkaSession {
         for input in inputs {
             let found = self.questions.partitions(&input.name).map_err(|e| SessionError::Rebuild(e.to_string()))?;
             if found.is_none() {
-                let at = TopicPartition { topic: input.name.clone(), partition: 0 };
-                self.events.push(GroupEvent::Halted(at, format!("there is no topic {}", input.name)));
+                self.events.push(GroupEvent::Missing(input.name.clone(), "there is no such topic".into()));
             }
             counts.insert(input.name.clone(), found);
         }

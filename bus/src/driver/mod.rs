@@ -178,6 +178,10 @@ pub struct Driver<'s, S: Stage> {
     /// Whether the stage has panicked since the last commit.
     is_recovering: bool,
     look: Look,
+    /// Topics that cannot be read; and why, for people.
+    missing: BTreeMap<Arc<str>, String>,
+    /// What could not be read on, though begun, and where it stood.
+    halted: BTreeMap<TopicPartition, i64>,
 }
 
 impl<'s, S: Stage> Driver<'s, S> {
@@ -228,6 +232,7 @@ impl<'s, S: Stage> Driver<'s, S> {
         let (globals, look) = (source.current(), Look::begun(clock.now_ms()));
         // What an earlier session could not read, this one will tell again.
         stats.forget_halted(|_| true);
+        stats.set_missing(Vec::new());
         Self {
             stage,
             session,
@@ -248,6 +253,8 @@ impl<'s, S: Stage> Driver<'s, S> {
             suspects: Suspects::default(),
             is_recovering: false,
             look,
+            missing: BTreeMap::new(),
+            halted: BTreeMap::new(),
         }
     }
 
@@ -348,6 +355,8 @@ impl<'s, S: Stage> Driver<'s, S> {
             if inputs != self.inputs {
                 // May abort: the change is taken up again in the next turn, for it is not noted yet.
                 self.commit()?;
+                // What is missing of the new ones is told anew.
+                self.forget_missing(|_| true);
                 self.session.subscribe(&inputs)?;
                 self.inputs = inputs;
             }
@@ -381,6 +390,7 @@ impl<'s, S: Stage> Driver<'s, S> {
             panicked = stepping.panicked;
         };
         events.extend(session.fetch(wait, max, &mut each)?);
+        self.forget_resumed();
         panicked.map_or(Ok(()), |said| Err(Failure::Panicked(said)))?;
         if fetched > 0 {
             self.opened();

@@ -1,4 +1,4 @@
-//! Topics that are deleted and made anew while they are read.
+//! Topics that come, and those that are deleted and made anew while they are read.
 //!
 //! The log may go on handing out records of the new topic from where the group was in the old one: what stands before
 //! would be passed over in silence. So a driver asks from time to time whether its topics are still those that it began
@@ -45,15 +45,17 @@ impl<S: Stage> Driver<'_, S> {
         if self.look.is_due || (is_time && self.open_since_ms.is_none()) { self.look_at_topics() } else { Ok(()) }
     }
 
-    /// Finds out whether a topic that is read was made anew.
+    /// Finds out whether a topic that is read was made anew, and whether one that was missing is there.
     pub(super) fn look_at_topics(&mut self) -> Result<(), Failure> {
         self.look = Look::begun(self.clock.now_ms());
-        let topics: BTreeSet<Arc<str>> = self.tasks.progress().map(|progress| progress.at.topic.clone()).collect();
+        let read = self.tasks.progress().map(|progress| &progress.at.topic);
+        let topics: BTreeSet<Arc<str>> = read.chain(self.missing.keys()).cloned().collect();
         if topics.is_empty() {
             return Ok(());
         }
         let topics: Vec<Arc<str>> = topics.into_iter().collect();
         let found: BTreeMap<Arc<str>, Option<Arc<str>>> = self.session.incarnations(&topics)?;
+        self.forget_missing(|topic| found.contains_key(topic));
         let now = |topic: &Arc<str>| found.get(topic).and_then(Option::as_ref);
         let other = self.tasks.progress().find(|progress| progress.is_of_earlier_topic(now(&progress.at.topic)));
         match other.map(|progress| &progress.at.topic) {
@@ -61,6 +63,26 @@ impl<S: Stage> Driver<'_, S> {
                 Err(SessionError::Rebuild(format!("the topic {topic} was made anew while it was read")).into())
             }
             None => Ok(()),
+        }
+    }
+
+    pub(super) fn tell_missing(&mut self, topic: Arc<str>, why: String) {
+        tracing::error!(stage = %self.stage.spec().name, %topic, %why, "a topic cannot be read");
+        self.missing.insert(topic, why);
+        self.stats.set_missing(self.missing.clone().into_iter().collect());
+    }
+
+    /// Whoever got the partitions of a topic that has come into being: all members hear that something changed.
+    pub(super) fn look_for_missing(&mut self) {
+        if !self.missing.is_empty() {
+            self.look.soon();
+        }
+    }
+
+    pub(super) fn forget_missing(&mut self, no_longer: impl Fn(&Arc<str>) -> bool) {
+        if self.missing.keys().any(&no_longer) {
+            self.missing.retain(|topic, _| !no_longer(topic));
+            self.stats.set_missing(self.missing.clone().into_iter().collect());
         }
     }
 }

@@ -37,6 +37,7 @@ macro_rules! conformance {
             follow::followers_go_with_their_leader,
             follow::a_follower_whose_partitions_differ_is_refused,
             groups::a_topic_that_appears_later_is_read,
+            groups::a_topic_that_appears_is_missing_nowhere,
             pressure::blocked_records_wait_in_order,
             pressure::a_blocked_topic_holds_up_no_other,
             pressure::what_is_assigned_meanwhile_leaves_nothing_paused,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use petrel_bus::{
     Begin, Clock, Driver, DriverOptions, Fetched, GroupEvent, InputTopic, MemoryStores, Output, Position, RestoreFrom,
-    Restored, Session, SessionError, Start, TopicPartition,
+    Restored, Session, SessionError, StageStats, Start, TopicPartition,
 };
 use petrel_conformance_tests::{BusUnderTest, SimUnderTest, World};
 
@@ -24,6 +24,14 @@ struct Watched {
     is_open: Cell<bool>,
     /// How long fetches may have waited.
     waits: Rc<RefCell<Vec<Duration>>>,
+    /// Told once.
+    halts: Option<TopicPartition>,
+}
+
+impl Watched {
+    fn over(inner: Box<dyn Session>) -> Self {
+        Self { inner, asked: Rc::default(), is_open: Cell::new(false), waits: Rc::default(), halts: None }
+    }
 }
 
 impl Session for Watched {
@@ -42,7 +50,11 @@ impl Session for Watched {
         each: &mut dyn FnMut(&Fetched<'_>),
     ) -> Result<Vec<GroupEvent>, SessionError> {
         self.waits.borrow_mut().push(wait);
-        self.inner.fetch(wait, max, each)
+        let mut events = self.inner.fetch(wait, max, each)?;
+        if events.is_empty() {
+            events.extend(self.halts.take().map(|at| GroupEvent::Halted(at, "its leader is away".into())));
+        }
+        Ok(events)
     }
 
     fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
@@ -127,7 +139,7 @@ fn asked(value: &str, pass_ms: i64) -> [Vec<(usize, bool)>; 2] {
     let keys: Vec<String> = (0..64).map(|i| format!("k{i}")).collect();
     let (asked, mut stage) = (Asked::default(), world.stage());
     let inner = under.bus().session(&world.session_options("a")).unwrap();
-    let session = Watched { inner, asked: asked.clone(), is_open: Cell::new(false), waits: Rc::default() };
+    let session = Watched { asked: asked.clone(), ..Watched::over(inner) };
     let stores: Arc<MemoryStores> = Arc::default();
     let options = DriverOptions { stores: Some(stores), position_interval_ms: 1_000, ..world.options.clone() };
     let clock: Arc<dyn Clock> = under.clock();
@@ -146,6 +158,25 @@ fn asked(value: &str, pass_ms: i64) -> [Vec<(usize, bool)>; 2] {
     [before, asked.take()]
 }
 
+/// The bus goes on by itself once a leader is back, and then nothing is wrong any more.
+#[test]
+fn a_partition_that_is_read_again_is_not_halted() {
+    let under = SimUnderTest::fresh().unwrap();
+    let world = World::new(&under, "resumed", 1);
+    world.publish("in", &[("a", "1")]);
+    let (mut stage, stats) = (world.stage(), Arc::new(StageStats::default()));
+    let inner = under.bus().session(&world.session_options("a")).unwrap();
+    let halts = Some(TopicPartition { topic: world.topic("in"), partition: 0 });
+    let session = Box::new(Watched { halts, ..Watched::over(inner) });
+    let (clock, options): (Arc<dyn Clock>, _) = (under.clock(), world.options.clone());
+    let mut driver = Driver::new(&mut stage, session, world.settings.clone(), clock, options, stats.clone());
+    world.run_until("a problem", &mut [&mut driver], || !stats.problems().is_empty()).unwrap();
+    assert_eq!(stats.problems(), [format!("{}/0: its leader is away", world.topic("in"))]);
+    world.publish("in", &[("a", "2")]);
+    world.run_until("the outputs", &mut [&mut driver], || world.output_count() == 2).unwrap();
+    assert_eq!(stats.problems(), [""; 0]);
+}
+
 /// Nobody will be heard on an input that is not begun, and nobody waits for it with all his might.
 #[test]
 fn silences_on_an_input_that_is_not_begun_keep_no_thread_busy() {
@@ -160,7 +191,7 @@ fn silences_on_an_input_that_is_not_begun_keep_no_thread_busy() {
     world.publish("more", &[("a", "silence 1000")]);
     let (mut stage, waits) = (world.stage(), Rc::<RefCell<Vec<Duration>>>::default());
     let inner = under.bus().session(&world.session_options("a")).unwrap();
-    let session = Watched { inner, asked: Asked::default(), is_open: Cell::new(false), waits: waits.clone() };
+    let session = Watched { waits: waits.clone(), ..Watched::over(inner) };
     let (clock, options): (Arc<dyn Clock>, _) = (under.clock(), world.options.clone());
     let mut driver = Driver::new(&mut stage, Box::new(session), world.settings.clone(), clock, options, Arc::default());
     world.run_until("the output", &mut [&mut driver], || world.output_count() == 1).unwrap();

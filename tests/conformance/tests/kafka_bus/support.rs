@@ -137,7 +137,7 @@ impl Member {
                     self.session.abort(&[])?;
                     self.released(&partitions)?;
                 }
-                GroupEvent::Halted(..) => {}
+                GroupEvent::Halted(..) | GroupEvent::Missing(..) => {}
             }
         }
         Ok(())
