@@ -196,13 +196,13 @@ impl<L: Log> Member<L> {
         let is_made_anew = is_of_earlier_topic(metadata, incarnation.as_deref());
         if let Some((offset, metadata)) = committed.filter(|_| !is_made_anew) {
             let position = Position { at, offset, metadata };
-            return Ok(Begin { position, committed: true, is_made_anew, incarnation, bounds: None });
+            return Ok(Begin { position, committed: true, is_made_anew, incarnation, bounds: None, refused: None });
         }
         let begin = self.log.bounds(&at).map_or(0, |bounds| bounds.start);
         let bounds = Some(begin..self.log.high_watermark(&at)?);
         let offset = if is_made_anew { begin } else { self.start_of(&at, begin) };
         let position = Position { at, offset, metadata: None };
-        Ok(Begin { position, committed: false, is_made_anew, incarnation, bounds })
+        Ok(Begin { position, committed: false, is_made_anew, incarnation, bounds, refused: None })
     }
 
     fn start_of(&self, at: &TopicPartition, begin: i64) -> i64 {

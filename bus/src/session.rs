@@ -47,6 +47,9 @@ pub struct Begin {
     /// First offset that the partition holds, and the one behind its last record, committed or not; asked for
     /// only where the group has committed nothing.
     pub bounds: Option<Range<i64>>,
+    /// Why nobody can begin there now (the topic must not be read, say), for people; the others can. Nothing else of it
+    /// counts then, and it is to be accepted and paused.
+    pub refused: Option<String>,
 }
 
 /// What happened to the membership.

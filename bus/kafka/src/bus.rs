@@ -71,7 +71,7 @@ impl Bus for KafkaBus {
 
     fn incarnations(&self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, String>, BusError> {
         let ids = self.questions.topic_ids(topics)?;
-        Ok(ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect())
+        Ok(ids.into_iter().filter_map(|(topic, id)| Some((topic, id.ok().flatten()?))).collect())
     }
 
     fn end_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError> {
@@ -173,14 +173,15 @@ impl Questions {
     }
 
     /// The ids of topics, as [`describe::topic_ids`] has them.
-    pub(crate) fn topic_ids(&self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<String>>, BusError> {
+    pub(crate) fn topic_ids(&self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, describe::Id>, BusError> {
         describe::topic_ids(self.client().client(), topics, self.timeout)
     }
 
-    /// The same, as far as that is known within a short time.
+    /// The same of those that are there, as far as that is known within a short time.
     pub(crate) fn topic_ids_now(&self, topics: &[Arc<str>]) -> BTreeMap<Arc<str>, Option<String>> {
         let ids = describe::topic_ids(self.client().client(), topics, ASIDE_TIMEOUT);
-        ids.inspect_err(|why| tracing::debug!(%why, "ids of topics are not known now")).unwrap_or_default()
+        let ids = ids.inspect_err(|why| tracing::debug!(%why, "ids of topics are not known now")).unwrap_or_default();
+        ids.into_iter().filter_map(|(topic, id)| Some((topic, id.ok()?))).collect()
     }
 
     /// First offsets, or those behind the last records, committed or not.

@@ -74,6 +74,7 @@ impl<S: Stage> Driver<'_, S> {
         let numbers: BTreeSet<u32> = begun.iter().map(|begin| begin.position.at.partition).collect();
         let new: Vec<u32> = numbers.into_iter().filter(|number| self.tasks.ensure(*number, now_ms).is_new()).collect();
         self.restore(&new)?;
+        self.note_undescribed(&begun);
         let (begun, refused) = self.continue_positions(begun)?;
         let (begun, refused) = self.refuse_together(begun, refused);
         for begin in &begun {

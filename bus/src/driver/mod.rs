@@ -23,7 +23,7 @@ mod timers;
 mod told;
 mod topics;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -164,6 +164,8 @@ pub struct Driver<'s, S: Stage> {
     tasks: Tasks,
     /// What is assigned and not begun; and why, for people.
     refused: BTreeMap<TopicPartition, String>,
+    /// Topics that are among these because the log tells nothing of them.
+    undescribed: BTreeSet<Arc<str>>,
     /// Partition numbers of which that is all, for nobody knows what led to their state; and the reason, for people.
     adrift: BTreeMap<u32, String>,
     /// What the session told and is not done yet: an abort in between must not lose it.
@@ -245,6 +247,7 @@ impl<'s, S: Stage> Driver<'s, S> {
             inputs: Vec::new(),
             tasks: Tasks::default(),
             refused: BTreeMap::new(),
+            undescribed: BTreeSet::new(),
             adrift: BTreeMap::new(),
             events: VecDeque::new(),
             outputs: Vec::new(),

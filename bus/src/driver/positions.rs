@@ -103,11 +103,16 @@ impl<S: Stage> Driver<'_, S> {
                 let (group, TopicPartition { topic, partition }) = (self.session.group(), &begin.position.at);
                 tracing::warn!(%group, %topic, partition, "the topic was made anew, it is read from its start");
             }
-            let continued = match (self.adrift.get(&begin.position.at.partition), kept.remove(&begin.position.at)) {
-                (Some(why), _) => Err(why.clone()),
-                (None, Some(Ok(kept))) => self.go_on(&mut begin, &kept),
-                (None, Some(Err(why))) => Err(why),
-                (None, None) => Ok(()),
+            let continued = match (
+                begin.refused.take(),
+                self.adrift.get(&begin.position.at.partition),
+                kept.remove(&begin.position.at),
+            ) {
+                (Some(why), ..) => Err(why),
+                (None, Some(why), _) => Err(why.clone()),
+                (None, None, Some(Ok(kept))) => self.go_on(&mut begin, &kept),
+                (None, None, Some(Err(why))) => Err(why),
+                (None, None, None) => Ok(()),
             };
             match continued {
                 Ok(()) => going_on.push(begin),
@@ -121,7 +126,7 @@ impl<S: Stage> Driver<'_, S> {
     fn kept_positions(&mut self, begun: &[Begin]) -> Result<BTreeMap<TopicPartition, Found>, Failure> {
         let unknown: Vec<&TopicPartition> = begun
             .iter()
-            .filter(|begin| !begin.committed && !begin.is_made_anew)
+            .filter(|begin| !begin.committed && !begin.is_made_anew && begin.refused.is_none())
             .map(|begin| &begin.position.at)
             .collect();
         if unknown.is_empty() {

@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::progress::Progress;
 use super::{Driver, Failure};
-use crate::session::SessionError;
+use crate::session::{Begin, SessionError};
 use crate::stage::Stage;
 
 /// When the topics are asked for next.
@@ -49,7 +50,8 @@ impl<S: Stage> Driver<'_, S> {
     pub(super) fn look_at_topics(&mut self) -> Result<(), Failure> {
         self.look = Look::begun(self.clock.now_ms());
         let read = self.tasks.progress().map(|progress| &progress.at.topic);
-        let topics: BTreeSet<Arc<str>> = read.chain(self.missing.keys()).cloned().collect();
+        let others = self.missing.keys().chain(&self.undescribed);
+        let topics: BTreeSet<Arc<str>> = read.chain(others).cloned().collect();
         if topics.is_empty() {
             return Ok(());
         }
@@ -58,12 +60,21 @@ impl<S: Stage> Driver<'_, S> {
         self.forget_missing(|topic| found.contains_key(topic));
         let now = |topic: &Arc<str>| found.get(topic).and_then(Option::as_ref);
         let other = self.tasks.progress().find(|progress| progress.is_of_earlier_topic(now(&progress.at.topic)));
-        match other.map(|progress| &progress.at.topic) {
-            Some(topic) => {
-                Err(SessionError::Rebuild(format!("the topic {topic} was made anew while it was read")).into())
-            }
+        if let Some(Progress { at, .. }) = other {
+            let why = format!("the topic {} was made anew while it was read", at.topic);
+            return Err(SessionError::Rebuild(why).into());
+        }
+        match self.undescribed.iter().find(|topic| now(topic).is_some()) {
+            Some(topic) => Err(SessionError::Rebuild(format!("the topic {topic} can be begun now")).into()),
             None => Ok(()),
         }
+    }
+
+    /// A topic of which the log knows nothing, because it is too new or because it must not be read, is begun once it
+    /// does.
+    pub(super) fn note_undescribed(&mut self, begun: &[Begin]) {
+        let is_undescribed = |begin: &&Begin| begin.refused.is_some() && begin.incarnation.is_none();
+        self.undescribed.extend(begun.iter().filter(is_undescribed).map(|begin| begin.position.at.topic.clone()));
     }
 
     pub(super) fn tell_missing(&mut self, topic: Arc<str>, why: String) {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_bus::{
-    Begin, Clock, Driver, DriverOptions, Fetched, GroupEvent, InputTopic, MemoryStores, Output, Position, RestoreFrom,
-    Restored, Session, SessionError, StageStats, Start, TopicPartition,
+    Begin, Clock, Driver, DriverError, DriverOptions, Fetched, GroupEvent, InputTopic, MemoryStores, Output, Position,
+    RestoreFrom, Restored, Session, SessionError, StageStats, Start, TopicPartition,
 };
 use petrel_conformance_tests::{BusUnderTest, SimUnderTest, World};
 
@@ -26,11 +26,22 @@ struct Watched {
     waits: Rc<RefCell<Vec<Duration>>>,
     /// Told once.
     halts: Option<TopicPartition>,
+    /// Nobody can begin there, until its topic is known.
+    refuses: Option<TopicPartition>,
+    is_known: Rc<Cell<bool>>,
 }
 
 impl Watched {
     fn over(inner: Box<dyn Session>) -> Self {
-        Self { inner, asked: Rc::default(), is_open: Cell::new(false), waits: Rc::default(), halts: None }
+        Self {
+            inner,
+            asked: Rc::default(),
+            is_open: Cell::new(false),
+            waits: Rc::default(),
+            halts: None,
+            refuses: None,
+            is_known: Rc::default(),
+        }
     }
 }
 
@@ -58,7 +69,11 @@ impl Session for Watched {
     }
 
     fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
-        self.inner.begin(assigned)
+        let mut begun = self.inner.begin(assigned)?;
+        for begin in begun.iter_mut().filter(|begin| self.refuses.as_ref() == Some(&begin.position.at)) {
+            (begin.incarnation, begin.refused) = (None, Some("it must not be read".into()));
+        }
+        Ok(begun)
     }
 
     fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
@@ -99,7 +114,9 @@ impl Session for Watched {
     }
 
     fn incarnations(&mut self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<Arc<str>>>, SessionError> {
-        self.inner.incarnations(topics)
+        let mut found = self.inner.incarnations(topics)?;
+        found.retain(|topic, _| self.is_known.get() || self.refuses.as_ref().is_none_or(|at| at.topic != *topic));
+        Ok(found)
     }
 
     fn lag(&mut self) -> Option<u64> {
@@ -175,6 +192,37 @@ fn a_partition_that_is_read_again_is_not_halted() {
     world.publish("in", &[("a", "2")]);
     world.run_until("the outputs", &mut [&mut driver], || world.output_count() == 2).unwrap();
     assert_eq!(stats.problems(), [""; 0]);
+}
+
+/// The others are read; and that one is begun once the log knows its topic.
+#[test]
+fn a_partition_that_nobody_can_begin_on_stands_still_alone() {
+    let under = SimUnderTest::fresh().unwrap();
+    let mut world = World::new(&under, "refused", 1);
+    world.ensure(&[("more", 1, false)]);
+    let more = InputTopic { name: world.topic("more"), start: Start::Beginning, with: None };
+    world.topics.inputs.push(more);
+    world.options.position_interval_ms = 1_000;
+    world.publish("in", &[("a", "1")]);
+    world.publish("more", &[("a", "2")]);
+    let (mut stage, stats, is_known) = (world.stage(), Arc::new(StageStats::default()), Rc::<Cell<bool>>::default());
+    let inner = under.bus().session(&world.session_options("a")).unwrap();
+    let refuses = Some(TopicPartition { topic: world.topic("more"), partition: 0 });
+    let session = Box::new(Watched { refuses, is_known: is_known.clone(), ..Watched::over(inner) });
+    let (clock, options): (Arc<dyn Clock>, _) = (under.clock(), world.options.clone());
+    let mut driver = Driver::new(&mut stage, session, world.settings.clone(), clock, options, stats.clone());
+    world.run_until("the output", &mut [&mut driver], || world.output_count() == 1).unwrap();
+    under.clock.advance(1_001);
+    (0..5).for_each(|_| _ = driver.tick().unwrap());
+    assert_eq!(stats.problems(), [format!("{}/0: it must not be read", world.topic("more"))]);
+    assert_eq!(world.outputs(), [format!("{}/0/0 1 0 1", world.topic("in"))]);
+    is_known.set(true);
+    under.clock.advance(1_001);
+    let rebuilt = driver.tick();
+    assert!(matches!(&rebuilt, Err(DriverError::Rebuild(why)) if why.contains("can be begun now")), "{rebuilt:?}");
+    drop(driver);
+    let mut driver = world.driver(&mut stage, "a");
+    world.run_until("the other output", &mut [&mut driver], || world.output_count() == 2).unwrap();
 }
 
 /// Nobody will be heard on an input that is not begun, and nobody waits for it with all his might.

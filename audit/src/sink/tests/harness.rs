@@ -103,7 +103,14 @@ impl Session for Member<'_> {
             let is_committed = committed.is_some();
             let (offset, metadata) = committed.unwrap_or_default();
             let position = Position { at: at.clone(), offset, metadata };
-            Begin { position, committed: is_committed, is_made_anew: false, incarnation: None, bounds: None }
+            Begin {
+                position,
+                committed: is_committed,
+                is_made_anew: false,
+                incarnation: None,
+                bounds: None,
+                refused: None,
+            }
         };
         Ok(assigned.iter().map(begin).collect())
     }

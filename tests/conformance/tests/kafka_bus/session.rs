@@ -182,6 +182,22 @@ fn catching_up_is_told_for_each_topic_and_so_is_a_topic_that_is_missing() {
 }
 
 #[test]
+fn a_topic_that_no_broker_describes_is_not_begun_and_holds_up_no_other() {
+    let Some(address) = shared_kafka() else { return };
+    let bus = bus(address);
+    let (from, none, group) = (topic(&bus, "in", 1), unique("none"), unique("group"));
+    fill(&bus, &from, 0, "a", 5);
+    let mut member = Member::join(&bus, &options(&group, "a"), &[input(&from)]);
+    member.until_records(5);
+    let begun = member.session.begin(&[at(&none, 0), at(&from, 0)]).unwrap();
+    let of = |topic| begun.iter().find(|begun| begun.position.at.topic == topic).unwrap();
+    assert!(of(none.clone()).refused.is_some() && of(none).incarnation.is_none(), "{begun:?}");
+    let known = of(from);
+    assert_eq!((known.committed, known.position.offset, known.refused.as_ref()), (true, 0, None), "{begun:?}");
+    assert!(known.incarnation.is_some());
+}
+
+#[test]
 fn an_offset_out_of_range_halts_its_partition_and_no_other() {
     let Some(address) = shared_kafka() else { return };
     let bus = bus(address);
