@@ -16,6 +16,7 @@ mod driver;
 mod follow;
 mod globals;
 pub mod group;
+mod incarnation;
 mod log;
 mod member;
 mod outgoing;
@@ -44,6 +45,7 @@ pub use driver::{
 };
 pub use follow::{check_followers, with_followers};
 pub use globals::{GlobalsSource, Versioned, Waker};
+pub use incarnation::is_of_earlier_topic;
 pub use log::{Block, Log, Transaction};
 pub use member::Member;
 pub use outgoing::Outgoing;

@@ -3,7 +3,7 @@
 //! A [`Log`] offers reading, an atomic commit and its groups; everything else that the driver expects of
 //! a session is here.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use crate::bus::SessionOptions;
 use crate::follow::check_followers;
 use crate::globals::Waker;
 use crate::group::Fenced;
+use crate::incarnation::is_of_earlier_topic;
 use crate::log::{Block, Log, Transaction};
 use crate::record::Output;
 use crate::restores::RestoreProgress;
@@ -190,14 +191,18 @@ impl<L: Log> Member<L> {
 
     fn begin_one(&self, at: &TopicPartition) -> Result<Begin, SessionError> {
         let (at, incarnation) = (at.clone(), self.log.incarnation(&at.topic));
-        if let Some((offset, metadata)) = self.log.offset(&self.options.group, &at) {
+        let committed = self.log.offset(&self.options.group, &at);
+        let metadata = committed.as_ref().and_then(|(_, metadata)| metadata.as_deref());
+        let is_made_anew = is_of_earlier_topic(metadata, incarnation.as_deref());
+        if let Some((offset, metadata)) = committed.filter(|_| !is_made_anew) {
             let position = Position { at, offset, metadata };
-            return Ok(Begin { position, committed: true, incarnation, bounds: None });
+            return Ok(Begin { position, committed: true, is_made_anew, incarnation, bounds: None, refused: None });
         }
         let begin = self.log.bounds(&at).map_or(0, |bounds| bounds.start);
         let bounds = Some(begin..self.log.high_watermark(&at)?);
-        let offset = self.start_of(&at, begin);
-        Ok(Begin { position: Position { at, offset, metadata: None }, committed: false, incarnation, bounds })
+        let offset = if is_made_anew { begin } else { self.start_of(&at, begin) };
+        let position = Position { at, offset, metadata: None };
+        Ok(Begin { position, committed: false, is_made_anew, incarnation, bounds, refused: None })
     }
 
     fn start_of(&self, at: &TopicPartition, begin: i64) -> i64 {
@@ -264,8 +269,7 @@ impl<L: Log> Session for Member<L> {
         self.check_followers(inputs)?;
         self.inputs = inputs.to_vec();
         for topic in inputs.iter().map(|i| &i.name).filter(|topic| self.log.partitions(topic).is_none()) {
-            let at = TopicPartition { topic: topic.clone(), partition: 0 };
-            self.events.push_back(GroupEvent::Halted(at, "there is no such topic".into()));
+            self.events.push_back(GroupEvent::Missing(topic.clone(), "there is no such topic".into()));
         }
         Ok(self.tell_group()?)
     }
@@ -371,6 +375,12 @@ impl<L: Log> Session for Member<L> {
             end => end.map(Some),
         };
         partitions.iter().map(end).collect()
+    }
+
+    fn incarnations(&mut self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<Arc<str>>>, SessionError> {
+        self.log.reach()?;
+        let known = |topic: &Arc<str>| Some((topic.clone(), Some(self.log.incarnation(topic)?)));
+        Ok(topics.iter().filter_map(known).collect())
     }
 
     fn lag(&mut self) -> Option<u64> {

@@ -1,5 +1,6 @@
 //! The seam that a bus implements for the driver: one member of one consumer group.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,8 @@ pub struct Position {
     pub at: TopicPartition,
     /// Offset of the next record to process.
     pub offset: i64,
-    /// Free text beside it; a session without transactions may use it.
+    /// Text beside it: a driver says there of which topic of the name it is, a session without transactions may use it
+    /// as it likes.
     pub metadata: Option<String>,
 }
 
@@ -37,11 +39,17 @@ pub struct Begin {
     /// Whether the group committed it. Else the log knows none, because there never was one or because it
     /// forgot it, and the position is where the input starts.
     pub committed: bool,
+    /// Whether what the group committed is an offset of an earlier topic of the name. It counts as nothing, and the
+    /// position is the first that the topic holds.
+    pub is_made_anew: bool,
     /// What tells the topic from earlier ones of its name; none where the log cannot tell.
     pub incarnation: Option<Arc<str>>,
     /// First offset that the partition holds, and the one behind its last record, committed or not; asked for
     /// only where the group has committed nothing.
     pub bounds: Option<Range<i64>>,
+    /// Why nobody can begin there now (the topic must not be read, say), for people; the others can. Nothing else of it
+    /// counts then, and it is to be accepted and paused.
+    pub refused: Option<String>,
 }
 
 /// What happened to the membership.
@@ -56,6 +64,9 @@ pub enum GroupEvent {
     /// This partition cannot be read on (its offset is out of range, say) until somebody acts. It is
     /// paused; the others go on.
     Halted(TopicPartition, String),
+    /// This topic is not there, or must not be read; and what the log says. The others are read, and so is this one
+    /// once it can be.
+    Missing(Arc<str>, String),
 }
 
 /// Why a session failed, by what the driver must do.
@@ -152,8 +163,8 @@ pub trait Session {
     /// Name of the group.
     fn group(&self) -> &Arc<str>;
 
-    /// Replaces the topics that are read. A topic that does not exist is told by a
-    /// [`GroupEvent::Halted`] of its partition 0; the others are read. The group assigns the partitions of
+    /// Replaces the topics that are read. A topic that does not exist is told by
+    /// [`GroupEvent::Missing`]; the others are read. The group assigns the partitions of
     /// topics that follow none; those of a follower come and go with the same numbers of its leader, in
     /// the same event.
     ///
@@ -239,6 +250,13 @@ pub trait Session {
     /// # Errors
     /// See [`SessionError`].
     fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError>;
+
+    /// What tells topics from earlier ones of their names now; none where the log cannot tell, and without those that
+    /// are not there. The answer is not waited for long.
+    ///
+    /// # Errors
+    /// See [`SessionError`]. Where no answer comes in time, it is empty.
+    fn incarnations(&mut self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<Arc<str>>>, SessionError>;
 
     /// Records not fetched yet, as far as known, over all assigned partitions. Called after every
     /// commit: answers from what it knows, without asking the log each time.

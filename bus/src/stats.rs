@@ -53,6 +53,7 @@ pub struct StageStats {
 #[derive(Debug, Default, Clone)]
 struct Problems {
     session: Option<String>,
+    missing: Vec<(Arc<str>, String)>,
     halted: Vec<(String, String)>,
     blocked: Vec<BlockedPartition>,
 }
@@ -89,7 +90,8 @@ impl StageStats {
     pub fn problems(&self) -> Vec<String> {
         let problems = self.lock().clone();
         let halted = problems.halted.into_iter().map(|(at, why)| format!("{at}: {why}"));
-        problems.session.into_iter().chain(halted).collect()
+        let missing = problems.missing.into_iter().map(|(topic, why)| format!("{topic}: {why}"));
+        problems.session.into_iter().chain(missing).chain(halted).collect()
     }
 
     /// For how long its thread has been in one turn, in milliseconds, if that is longer than [`TURN_MS_MAX`]: a call
@@ -125,6 +127,10 @@ impl StageStats {
 
     pub(crate) fn forget_halted(&self, no_longer: impl Fn(&str) -> bool) {
         self.lock().halted.retain(|(at, _)| !no_longer(at));
+    }
+
+    pub(crate) fn set_missing(&self, missing: Vec<(Arc<str>, String)>) {
+        self.lock().missing = missing;
     }
 
     pub(crate) fn set_blocked(&self, blocked: Vec<BlockedPartition>) {

@@ -151,7 +151,7 @@ const FAMILIES: &[Family] = &[
         name: "petrel_stage_ready",
         kind: "gauge",
         help: "1 if the stage has its partitions and their state.",
-        value: |s| f64::from(u8::from(s.ready.load(Relaxed))),
+        value: |s| f64::from(u8::from(s.ready.load(Relaxed) && s.restores.now().is_empty())),
     },
     Family {
         name: "petrel_stage_turn_began_seconds",

@@ -188,6 +188,11 @@ where
                 tracing::error!(topic = %at.topic, partition = at.partition, why, "partition halted");
                 self.stats.halted(at, why);
             }
+            // Petrel's own topics were there when the process began: nobody says so of another one.
+            GroupEvent::Missing(topic, why) => {
+                tracing::error!(%topic, why, "a topic cannot be read");
+                self.stats.halted(TopicPartition { topic, partition: 0 }, why);
+            }
         }
         self.stats.assigned.store(self.buffers.len() as u64, Ordering::Relaxed);
         Ok(())
@@ -197,17 +202,23 @@ where
         let begun = self.session.begin(partitions)?;
         // A group that the broker forgot begins at the beginning of what is left: long, and harmless, for
         // the rows of a record are known by where it stands.
+        let (refused, begun): (Vec<Begin>, Vec<Begin>) = begun.into_iter().partition(|begun| begun.refused.is_some());
         let start = |begun: &Begin| (!begun.committed).then(|| begun.position.clone());
         let starts: Vec<Position> = begun.iter().filter_map(start).collect();
         self.session.commit(&starts)?;
-        let positions: Vec<Position> = begun.into_iter().map(|begun| begun.position).collect();
+        let mut positions: Vec<Position> = begun.into_iter().map(|begun| begun.position).collect();
         for position in &positions {
             let replay = position.metadata.as_deref().and_then(Intent::decode);
             let dead_letters = position.at.topic == self.topics.dead_letters;
             let buffer = Buffer::new(position.at.clone(), position.offset, replay, dead_letters);
             self.buffers.insert(position.at.clone(), buffer);
         }
+        positions.extend(refused.iter().map(|refused| refused.position.clone()));
         self.session.accept(&positions)?;
+        for Begin { position: Position { at, .. }, refused, .. } in refused {
+            self.session.pause(&at)?;
+            self.stats.halted(at, refused.unwrap_or_default());
+        }
         if self.outage.is_some() {
             partitions.iter().try_for_each(|at| self.session.pause(at))?;
         }

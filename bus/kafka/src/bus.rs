@@ -23,8 +23,8 @@ use crate::tail::KafkaTail;
 use crate::topics;
 use crate::transactions::Transactions;
 
-/// Longest wait for ends that are asked for between a stage's other work.
-const ENDS_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// Longest wait for ends and ids that are asked for between a stage's other work.
+const ASIDE_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// Apache Kafka as Petrel's log.
 pub struct KafkaBus {
@@ -71,7 +71,7 @@ impl Bus for KafkaBus {
 
     fn incarnations(&self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, String>, BusError> {
         let ids = self.questions.topic_ids(topics)?;
-        Ok(ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect())
+        Ok(ids.into_iter().filter_map(|(topic, id)| Some((topic, id.ok().flatten()?))).collect())
     }
 
     fn end_offsets(&self, topic: &str) -> Result<Vec<i64>, BusError> {
@@ -173,8 +173,15 @@ impl Questions {
     }
 
     /// The ids of topics, as [`describe::topic_ids`] has them.
-    pub(crate) fn topic_ids(&self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<String>>, BusError> {
+    pub(crate) fn topic_ids(&self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, describe::Id>, BusError> {
         describe::topic_ids(self.client().client(), topics, self.timeout)
+    }
+
+    /// The same of those that are there, as far as that is known within a short time.
+    pub(crate) fn topic_ids_now(&self, topics: &[Arc<str>]) -> BTreeMap<Arc<str>, Option<String>> {
+        let ids = describe::topic_ids(self.client().client(), topics, ASIDE_TIMEOUT);
+        let ids = ids.inspect_err(|why| tracing::debug!(%why, "ids of topics are not known now")).unwrap_or_default();
+        ids.into_iter().filter_map(|(topic, id)| Some((topic, id.ok()?))).collect()
     }
 
     /// First offsets, or those behind the last records, committed or not.
@@ -186,7 +193,7 @@ impl Questions {
     /// told apart, so that the others have an answer.
     pub(crate) fn ends_now(&self, partitions: &[TopicPartition]) -> Vec<Option<i64>> {
         let asked = |partitions: &[TopicPartition]| {
-            let ends = offsets::each(self.client(), partitions, Which::End, ENDS_TIMEOUT);
+            let ends = offsets::each(self.client(), partitions, Which::End, ASIDE_TIMEOUT);
             ends.inspect_err(|why| tracing::debug!(%why, "ends are not known now"))
         };
         if let Ok(ends) = asked(partitions) {
@@ -208,7 +215,7 @@ impl Questions {
     fn led(&self, partitions: &[TopicPartition]) -> Vec<usize> {
         let mut leaders = HashSet::new();
         for topic in partitions.iter().map(|at| &at.topic).collect::<HashSet<_>>() {
-            let Ok(metadata) = self.client().fetch_metadata(Some(topic), ENDS_TIMEOUT) else { continue };
+            let Ok(metadata) = self.client().fetch_metadata(Some(topic), ASIDE_TIMEOUT) else { continue };
             let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
             leaders.extend(partitions.filter(|p| p.leader() >= 0).map(|p| (topic.clone(), p.id())));
         }

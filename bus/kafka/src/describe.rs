@@ -12,6 +12,7 @@ use std::time::Duration;
 use petrel_bus::BusError;
 use rdkafka::bindings as rd;
 use rdkafka::client::Client;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR as OK;
 
 use crate::context::Context;
@@ -31,12 +32,23 @@ impl<T> Drop for Guard<T> {
     }
 }
 
-/// The ids of topics, none from a broker that has no ids; topics that are not there are left out.
+/// Why a topic is not described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NotDescribed {
+    pub(crate) code: RDKafkaErrorCode,
+    /// What the broker says, for people.
+    pub(crate) why: String,
+}
+
+/// The id of a topic, none from a broker that has no ids; or why the topic is not described.
+pub(crate) type Id = Result<Option<String>, NotDescribed>;
+
+/// The ids of topics, each by itself.
 pub(crate) fn topic_ids(
     client: &Client<Context>,
     topics: &[Arc<str>],
     timeout: Duration,
-) -> Result<BTreeMap<Arc<str>, Option<String>>, BusError> {
+) -> Result<BTreeMap<Arc<str>, Id>, BusError> {
     let names: Result<Vec<CString>, _> = topics.iter().map(|topic| CString::new(&**topic)).collect();
     let names = names.map_err(|_| BusError::Configuration("a topic's name cannot contain the byte 0".into()))?;
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
@@ -72,27 +84,28 @@ pub(crate) fn topic_ids(
         let result = rd::rd_kafka_event_DescribeTopics_result(event.0);
         let described = rd::rd_kafka_DescribeTopics_result_topics(result, &mut count);
         let described = if described.is_null() { &[] } else { std::slice::from_raw_parts(described, count) };
-        Ok(described.iter().filter_map(|topic| id_of(*topic)).collect())
+        Ok(described.iter().map(|topic| id_of(*topic)).collect())
     }
 }
 
-/// Name and id of a topic that is there.
+/// Name and id of a topic.
 ///
 /// # Safety
 /// The description is alive during the call.
-unsafe fn id_of(topic: *const rd::rd_kafka_TopicDescription_t) -> Option<(Arc<str>, Option<String>)> {
+unsafe fn id_of(topic: *const rd::rd_kafka_TopicDescription_t) -> (Arc<str>, Id) {
     // SAFETY: as the caller says; what is asked for belongs to the description.
     unsafe {
+        let name: Arc<str> = CStr::from_ptr(rd::rd_kafka_TopicDescription_name(topic)).to_string_lossy().into();
         let error = rd::rd_kafka_TopicDescription_error(topic);
         if !error.is_null() && rd::rd_kafka_error_code(error) != OK {
-            return None;
+            let why = CStr::from_ptr(rd::rd_kafka_error_string(error)).to_string_lossy().into_owned();
+            return (name, Err(NotDescribed { code: rd::rd_kafka_error_code(error).into(), why }));
         }
-        let name = CStr::from_ptr(rd::rd_kafka_TopicDescription_name(topic)).to_string_lossy();
         let id = rd::rd_kafka_TopicDescription_topic_id(topic);
         let (most, least) = match id.is_null() {
             true => (0, 0),
             false => (rd::rd_kafka_Uuid_most_significant_bits(id), rd::rd_kafka_Uuid_least_significant_bits(id)),
         };
-        Some((Arc::from(&*name), ((most, least) != (0, 0)).then(|| format!("{most:016x}{least:016x}"))))
+        (name, Ok(((most, least) != (0, 0)).then(|| format!("{most:016x}{least:016x}"))))
     }
 }

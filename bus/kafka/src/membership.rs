@@ -6,11 +6,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use petrel_bus::{Begin, Position, SessionError, Start, TopicPartition};
+use petrel_bus::{Begin, Position, SessionError, Start, TopicPartition, is_of_earlier_topic};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::Offset;
 
+use crate::describe;
 use crate::faults::rebuild;
 use crate::lists;
 use crate::offsets::Which;
@@ -18,46 +19,103 @@ use crate::session::KafkaSession;
 
 /// Pause before offsets that a transaction still may change are asked for again.
 const UNSTABLE_PAUSE: Duration = Duration::from_millis(20);
+/// How long a topic that no broker describes is asked for before nobody begins on it, and the pause in between.
+const UNKNOWN_TIMEOUT: Duration = Duration::from_secs(2);
+const UNKNOWN_PAUSE: Duration = Duration::from_millis(50);
 /// Pause before a seek that came too early is made again.
 const SEEK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Offset and text that the group committed, if it did.
 type Committed = Option<(i64, Option<String>)>;
 
+/// Ids of topics; an error says why nobody can begin on one, for people.
+type Ids = BTreeMap<Arc<str>, Result<Option<Arc<str>>, String>>;
+
+/// What the group knows of a partition.
+struct Found {
+    at: TopicPartition,
+    /// If it is of this topic.
+    committed: Committed,
+    is_made_anew: bool,
+    incarnation: Option<Arc<str>>,
+    /// Why nobody can begin there, for people.
+    refused: Option<String>,
+}
+
+impl Found {
+    fn new(at: TopicPartition, committed: Result<Committed, String>, ids: &Ids) -> Self {
+        let incarnation = ids.get(&at.topic).cloned().and_then(Result::ok).flatten();
+        let (committed, refused) = match committed {
+            Ok(committed) => (committed, None),
+            Err(why) => (None, Some(why)),
+        };
+        let metadata = committed.as_ref().and_then(|(_, metadata)| metadata.as_deref());
+        let is_made_anew = is_of_earlier_topic(metadata, incarnation.as_deref());
+        Self { at, committed: committed.filter(|_| !is_made_anew), is_made_anew, incarnation, refused }
+    }
+
+    /// Nothing that the broker would refuse to tell.
+    fn of_undescribed(at: &TopicPartition, ids: &Ids) -> Option<Self> {
+        let why = ids.get(&at.topic)?.as_ref().err()?;
+        Some(Self::new(at.clone(), Err(why.clone()), ids))
+    }
+
+    fn begin(self, bounds: Option<Range<i64>>, start: impl FnOnce(&TopicPartition, i64) -> i64) -> Begin {
+        let Self { at, committed, is_made_anew, incarnation, refused } = self;
+        let is_committed = committed.is_some();
+        let (offset, metadata) = committed.unwrap_or_else(|| {
+            let begin = bounds.as_ref().map_or(0, |bounds| bounds.start);
+            (if is_made_anew { begin } else { start(&at, begin) }, None)
+        });
+        let position = Position { at, offset, metadata };
+        Begin { position, committed: is_committed, is_made_anew, incarnation, bounds, refused }
+    }
+}
+
 impl KafkaSession {
     pub(crate) fn begin_at(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
         if assigned.is_empty() {
             return Ok(Vec::new());
         }
-        let found = self.stable_offsets(assigned)?;
         let ids = self.topic_ids(assigned)?;
+        let is_described = |at: &&TopicPartition| ids.get(&at.topic).is_some_and(Result::is_ok);
+        let described: Vec<TopicPartition> = assigned.iter().filter(is_described).cloned().collect();
+        let found = self.stable_offsets(&described)?.into_iter();
+        let mut found: Vec<Found> = found.map(|(at, committed)| Found::new(at, committed, &ids)).collect();
+        found.extend(assigned.iter().filter_map(|at| Found::of_undescribed(at, &ids)));
+        let is_unknown = |found: &Found| found.committed.is_none() && found.refused.is_none();
         let unknown: Vec<TopicPartition> =
-            found.iter().filter(|(_, committed)| committed.is_none()).map(|(at, _)| at.clone()).collect();
+            found.iter().filter(|found| is_unknown(found)).map(|found| found.at.clone()).collect();
         let mut bounds = self.bounds(&unknown)?.into_iter();
-        let mut begun = Vec::with_capacity(assigned.len());
-        for (at, committed) in found {
-            let incarnation = ids.get(&at.topic).cloned().flatten();
-            let (is_committed, bounds) = (committed.is_some(), if committed.is_none() { bounds.next() } else { None });
-            let (offset, metadata) = committed.unwrap_or_else(|| {
-                let begin = bounds.as_ref().map_or(0, |bounds| bounds.start);
-                (self.start_of(&at, begin), None)
-            });
-            let position = Position { at, offset, metadata };
-            begun.push(Begin { position, committed: is_committed, incarnation, bounds });
-        }
-        Ok(begun)
+        let begin = |found: Found| {
+            let bounds = if is_unknown(&found) { bounds.next() } else { None };
+            found.begin(bounds, |at, begin| self.start_of(at, begin))
+        };
+        Ok(found.into_iter().map(begin).collect())
     }
 
-    /// The ids of the topics of partitions. One that a broker has not heard of yet is asked for again later, with
-    /// all else: a position that is kept without its id would be believed of a topic made anew.
-    fn topic_ids(&self, assigned: &[TopicPartition]) -> Result<BTreeMap<Arc<str>, Option<Arc<str>>>, SessionError> {
+    /// The ids of the topics of partitions. One that a broker has not heard of yet is asked for again for a while: a
+    /// position that is kept without its id would be believed of a topic made anew.
+    fn topic_ids(&self, assigned: &[TopicPartition]) -> Result<Ids, SessionError> {
         let topics: BTreeSet<Arc<str>> = assigned.iter().map(|at| at.topic.clone()).collect();
         let topics: Vec<Arc<str>> = topics.into_iter().collect();
-        let ids = self.questions.topic_ids(&topics).map_err(|e| SessionError::Rebuild(e.to_string()))?;
-        if let Some(topic) = topics.iter().find(|topic| !ids.contains_key(*topic)) {
-            return Err(SessionError::Rebuild(format!("not every broker knows topic {topic} yet")));
+        let deadline = Instant::now() + UNKNOWN_TIMEOUT;
+        loop {
+            let mut ids = self.questions.topic_ids(&topics).map_err(|e| SessionError::Rebuild(e.to_string()))?;
+            let may_come = |id: &describe::Id| {
+                id.as_ref().is_err_and(|refused| refused.code != RDKafkaErrorCode::TopicAuthorizationFailed)
+            };
+            let is_complete = topics.iter().all(|topic| ids.get(topic).is_some_and(|id| !may_come(id)));
+            if !is_complete && Instant::now() < deadline {
+                std::thread::sleep(UNKNOWN_PAUSE);
+                continue;
+            }
+            let id = |topic: Arc<str>| {
+                let id = ids.remove(&topic).map(|id| id.map(|id| id.map(Arc::from)).map_err(|refused| refused.why));
+                (topic, id.unwrap_or_else(|| Err("the brokers tell nothing of the topic".into())))
+            };
+            return Ok(topics.into_iter().map(id).collect());
         }
-        Ok(ids.into_iter().map(|(topic, id)| (topic, id.map(Arc::from))).collect())
     }
 
     /// What partitions hold, what is not committed included.
@@ -69,7 +127,13 @@ impl KafkaSession {
 
     /// Committed offsets that no open transaction can change any more. With `read_committed`,
     /// librdkafka asks the broker for stable ones; it answers with an error for each that is not.
-    fn stable_offsets(&self, assigned: &[TopicPartition]) -> Result<Vec<(TopicPartition, Committed)>, SessionError> {
+    fn stable_offsets(
+        &self,
+        assigned: &[TopicPartition],
+    ) -> Result<Vec<(TopicPartition, Result<Committed, String>)>, SessionError> {
+        if assigned.is_empty() {
+            return Ok(Vec::new());
+        }
         let deadline = Instant::now() + self.options.stable_timeout();
         let mut told = false;
         'again: loop {
@@ -93,6 +157,10 @@ impl KafkaSession {
                         std::thread::sleep(UNSTABLE_PAUSE);
                         continue 'again;
                     }
+                    Err((Some(RDKafkaErrorCode::TopicAuthorizationFailed), error)) => {
+                        found.push((at.clone(), Err(error.to_string())));
+                        continue;
+                    }
                     Err((_, error)) => return Err(rebuild("no committed offset", &error)),
                 }
                 let committed = match element.offset() {
@@ -102,7 +170,7 @@ impl KafkaSession {
                     }
                     _ => None,
                 };
-                found.push((at.clone(), committed));
+                found.push((at.clone(), Ok(committed)));
             }
             return Ok(found);
         }

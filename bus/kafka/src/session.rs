@@ -1,7 +1,7 @@
 //! One member of one consumer group, with the transactions of one producer.
 #![expect(clippy::disallowed_methods, reason = "deadlines of calls to the broker")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -119,10 +119,13 @@ impl KafkaSession {
                 | RDKafkaErrorCode::TopicAuthorizationFailed,
                 Some(at),
             ) => {
-                if let Some(slot) = self.slots.named_mut(&at.0, at.1) {
-                    slot.ended = false;
-                }
-                self.events.extend(self.named(vec![at]).pop().map(|at| GroupEvent::Halted(at, reason)));
+                let is_read = self.slots.named_mut(&at.0, at.1).map(|slot| slot.ended = false).is_some();
+                let event = |at: TopicPartition| match is_read {
+                    true => GroupEvent::Halted(at, reason),
+                    // It is subscribed to, and nothing of it is assigned.
+                    false => GroupEvent::Missing(at.topic, reason),
+                };
+                self.events.extend(self.named(vec![at]).pop().map(event));
                 Ok(())
             }
             // librdkafka tries again by itself; the context has logged it.
@@ -176,8 +179,7 @@ impl Session for KafkaSession {
         for input in inputs {
             let found = self.questions.partitions(&input.name).map_err(|e| SessionError::Rebuild(e.to_string()))?;
             if found.is_none() {
-                let at = TopicPartition { topic: input.name.clone(), partition: 0 };
-                self.events.push(GroupEvent::Halted(at, format!("there is no topic {}", input.name)));
+                self.events.push(GroupEvent::Missing(input.name.clone(), "there is no such topic".into()));
             }
             counts.insert(input.name.clone(), found);
         }
@@ -277,6 +279,11 @@ impl Session for KafkaSession {
     fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
         // The client that asks questions sees what is not committed.
         Ok(self.questions.ends_now(partitions))
+    }
+
+    fn incarnations(&mut self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<Arc<str>>>, SessionError> {
+        let ids = self.questions.topic_ids_now(topics);
+        Ok(ids.into_iter().map(|(topic, id)| (topic, id.map(Arc::from))).collect())
     }
 
     fn lag(&mut self) -> Option<u64> {

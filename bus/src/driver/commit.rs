@@ -88,6 +88,9 @@ impl<S: Stage> Driver<'_, S> {
 
     #[expect(clippy::disallowed_methods, reason = "how long a commit takes is measured for people and decides nothing")]
     fn commit_open(&mut self, is_last: bool) -> Result<(), Failure> {
+        if self.look.is_due() {
+            self.look_at_topics()?;
+        }
         self.check_states()?;
         self.send_outputs()?;
         if self.open_since_ms.is_none() {

@@ -33,9 +33,15 @@ impl<S: Stage> Driver<'_, S> {
             }
             GroupEvent::Halted(at, why) => {
                 // Nobody reads one that was not begun: that it was not is what counts.
-                if !self.refused.contains(&at) {
+                if !self.refused.contains_key(&at) {
                     self.tell_halted(&at, why);
+                    self.halted.insert(at.clone(), self.session.position(&at));
+                    self.look.soon();
                 }
+                Ok(())
+            }
+            GroupEvent::Missing(topic, why) => {
+                self.tell_missing(topic, why);
                 Ok(())
             }
         }
@@ -59,14 +65,18 @@ impl<S: Stage> Driver<'_, S> {
 
     fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), Failure> {
         self.point(DriverPoint::Assigned)?;
-        // Whatever halted them, a topic that was missing above all, is looked at anew.
+        // Whatever halted them is looked at anew.
         self.forget_halted(partitions);
+        self.forget_missing(|topic| partitions.iter().any(|at| at.topic == *topic));
+        self.look_for_missing();
         let begun = self.session.begin(partitions)?;
         let now_ms = self.clock.now_ms();
         let numbers: BTreeSet<u32> = begun.iter().map(|begin| begin.position.at.partition).collect();
         let new: Vec<u32> = numbers.into_iter().filter(|number| self.tasks.ensure(*number, now_ms).is_new()).collect();
         self.restore(&new)?;
+        self.note_undescribed(&begun);
         let (begun, refused) = self.continue_positions(begun)?;
+        let (begun, refused) = self.refuse_together(begun, refused);
         for begin in &begun {
             self.tasks.ensure(begin.position.at.partition, now_ms).add(begin);
         }
@@ -92,6 +102,7 @@ impl<S: Stage> Driver<'_, S> {
         self.forget_refused(partitions);
         self.stats.assigned.store(self.tasks.topic_partitions() as u64, Ordering::Relaxed);
         self.forget_halted(partitions);
+        self.look_for_missing();
         Ok(())
     }
 
@@ -109,7 +120,20 @@ impl<S: Stage> Driver<'_, S> {
         self.stats.halted(at, why);
     }
 
-    fn forget_halted(&self, partitions: &[TopicPartition]) {
+    /// A bus may go on by itself with what it could not read, once the topic's leader is back.
+    pub(super) fn forget_resumed(&mut self) {
+        if self.halted.is_empty() {
+            return;
+        }
+        let session = &self.session;
+        let is_read = |at: &TopicPartition, stood: i64| session.position(at) > stood || session.caught_up(at);
+        let halted = self.halted.iter().filter(|(at, stood)| is_read(at, **stood));
+        let resumed: Vec<TopicPartition> = halted.map(|(at, _)| at.clone()).collect();
+        self.forget_halted(&resumed);
+    }
+
+    fn forget_halted(&mut self, partitions: &[TopicPartition]) {
+        partitions.iter().for_each(|at| _ = self.halted.remove(at));
         let names: Vec<String> = partitions.iter().map(name).collect();
         self.stats.forget_halted(|at| names.iter().any(|name| name == at));
     }

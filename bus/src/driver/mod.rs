@@ -21,6 +21,7 @@ mod step;
 mod tasks;
 mod timers;
 mod told;
+mod topics;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -41,6 +42,7 @@ pub use poison::{RECORD_PANICS_MAX, Suspects};
 use step::Stepping;
 use tasks::Tasks;
 pub use timers::POISON_TIMER_DELAY_MS;
+use topics::Look;
 
 /// Limits and intervals of a driver, and where its state is.
 #[derive(Debug, Clone)]
@@ -65,7 +67,8 @@ pub struct DriverOptions {
     /// Largest output, key and value, in bytes; a dead letter is written instead of a larger one.
     pub output_bytes_max: usize,
     /// How often a partition's store is told where its changelog ends, in milliseconds: what was written
-    /// since then is read once more by the next restore.
+    /// since then is read once more by the next restore. So often it is also found out whether a topic that is read
+    /// was made anew.
     pub position_interval_ms: i64,
     /// Where committed state is between two sessions; without them it is in memory and restored as a
     /// whole.
@@ -159,8 +162,10 @@ pub struct Driver<'s, S: Stage> {
     globals: Versioned<S::Globals>,
     inputs: Vec<InputTopic>,
     tasks: Tasks,
-    /// What is assigned and not begun.
-    refused: BTreeSet<TopicPartition>,
+    /// What is assigned and not begun; and why, for people.
+    refused: BTreeMap<TopicPartition, String>,
+    /// Topics that are among these because the log tells nothing of them.
+    undescribed: BTreeSet<Arc<str>>,
     /// Partition numbers of which that is all, for nobody knows what led to their state; and the reason, for people.
     adrift: BTreeMap<u32, String>,
     /// What the session told and is not done yet: an abort in between must not lose it.
@@ -174,6 +179,11 @@ pub struct Driver<'s, S: Stage> {
     suspects: Suspects,
     /// Whether the stage has panicked since the last commit.
     is_recovering: bool,
+    look: Look,
+    /// Topics that cannot be read; and why, for people.
+    missing: BTreeMap<Arc<str>, String>,
+    /// What could not be read on, though begun, and where it stood.
+    halted: BTreeMap<TopicPartition, i64>,
 }
 
 impl<'s, S: Stage> Driver<'s, S> {
@@ -221,9 +231,10 @@ impl<'s, S: Stage> Driver<'s, S> {
         stage.aborted();
         session.tell_restores(stats.restores.clone());
         source.wake_with(session.waker());
-        let globals = source.current();
+        let (globals, look) = (source.current(), Look::begun(clock.now_ms()));
         // What an earlier session could not read, this one will tell again.
         stats.forget_halted(|_| true);
+        stats.set_missing(Vec::new());
         Self {
             stage,
             session,
@@ -235,7 +246,8 @@ impl<'s, S: Stage> Driver<'s, S> {
             globals,
             inputs: Vec::new(),
             tasks: Tasks::default(),
-            refused: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            undescribed: BTreeSet::new(),
             adrift: BTreeMap::new(),
             events: VecDeque::new(),
             outputs: Vec::new(),
@@ -243,6 +255,9 @@ impl<'s, S: Stage> Driver<'s, S> {
             sent_bytes: 0,
             suspects: Suspects::default(),
             is_recovering: false,
+            look,
+            missing: BTreeMap::new(),
+            halted: BTreeMap::new(),
         }
     }
 
@@ -308,6 +323,7 @@ impl<'s, S: Stage> Driver<'s, S> {
 
     fn turn(&mut self) -> Result<Tick, Failure> {
         self.handle_events()?;
+        self.look_at_topics_in_time()?;
         self.refresh_globals()?;
         self.take_told()?;
         let (fetched, mut records) = self.fetch_and_step()?;
@@ -342,6 +358,8 @@ impl<'s, S: Stage> Driver<'s, S> {
             if inputs != self.inputs {
                 // May abort: the change is taken up again in the next turn, for it is not noted yet.
                 self.commit()?;
+                // What is missing of the new ones is told anew.
+                self.forget_missing(|_| true);
                 self.session.subscribe(&inputs)?;
                 self.inputs = inputs;
             }
@@ -375,6 +393,7 @@ impl<'s, S: Stage> Driver<'s, S> {
             panicked = stepping.panicked;
         };
         events.extend(session.fetch(wait, max, &mut each)?);
+        self.forget_resumed();
         panicked.map_or(Ok(()), |said| Err(Failure::Panicked(said)))?;
         if fetched > 0 {
             self.opened();

@@ -6,7 +6,8 @@
 //! A partition whose offset the log does not know goes on from there.
 //!
 //! With the topic that was deleted went the group's offset, too, and one that is made anew is another topic: what
-//! was kept of the old one says nothing about it, so each position is kept with what tells the two apart.
+//! was kept of the old one says nothing about it, so each position is kept with what tells the two apart. So is
+//! the group's own offset, for a member may commit one before it hears of the new topic.
 //!
 //! A stage that reads its own changelog keeps its positions like one without: there, each would be a record
 //! to read, which moves the position, for ever.
@@ -98,11 +99,20 @@ impl<S: Stage> Driver<'_, S> {
         let mut kept = self.kept_positions(&begun)?;
         let (mut going_on, mut refused) = (Vec::with_capacity(begun.len()), Vec::new());
         for mut begin in begun {
-            let continued = match (self.adrift.get(&begin.position.at.partition), kept.remove(&begin.position.at)) {
-                (Some(why), _) => Err(why.clone()),
-                (None, Some(Ok(kept))) => self.go_on(&mut begin, &kept),
-                (None, Some(Err(why))) => Err(why),
-                (None, None) => Ok(()),
+            if begin.is_made_anew {
+                let (group, TopicPartition { topic, partition }) = (self.session.group(), &begin.position.at);
+                tracing::warn!(%group, %topic, partition, "the topic was made anew, it is read from its start");
+            }
+            let continued = match (
+                begin.refused.take(),
+                self.adrift.get(&begin.position.at.partition),
+                kept.remove(&begin.position.at),
+            ) {
+                (Some(why), ..) => Err(why),
+                (None, Some(why), _) => Err(why.clone()),
+                (None, None, Some(Ok(kept))) => self.go_on(&mut begin, &kept),
+                (None, None, Some(Err(why))) => Err(why),
+                (None, None, None) => Ok(()),
             };
             match continued {
                 Ok(()) => going_on.push(begin),
@@ -114,8 +124,11 @@ impl<S: Stage> Driver<'_, S> {
 
     /// What was kept of partitions whose offsets the log does not know, or why that is of no use.
     fn kept_positions(&mut self, begun: &[Begin]) -> Result<BTreeMap<TopicPartition, Found>, Failure> {
-        let unknown: Vec<&TopicPartition> =
-            begun.iter().filter(|begin| !begin.committed).map(|begin| &begin.position.at).collect();
+        let unknown: Vec<&TopicPartition> = begun
+            .iter()
+            .filter(|begin| !begin.committed && !begin.is_made_anew && begin.refused.is_none())
+            .map(|begin| &begin.position.at)
+            .collect();
         if unknown.is_empty() {
             return Ok(BTreeMap::new());
         }

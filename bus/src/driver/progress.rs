@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::step::Stepping;
+use crate::incarnation::beside;
 use crate::record::{OwnedRecord, Record};
 use crate::session::{Begin, Position, TopicPartition};
 use crate::stage::Stage;
@@ -138,7 +139,8 @@ impl Progress {
     /// Where the next commit puts it, if it must name it.
     pub(super) fn moved(&self) -> Option<Position> {
         let is_named = self.moved || !self.is_begun;
-        is_named.then(|| Position { at: self.at.clone(), offset: self.next, metadata: None })
+        let metadata = || self.incarnation.as_deref().map(beside);
+        is_named.then(|| Position { at: self.at.clone(), offset: self.next, metadata: metadata() })
     }
 
     /// What is to be kept beside the group of where the next commit puts it, if that must name it.
@@ -150,6 +152,11 @@ impl Progress {
     pub(super) fn uncommitted(&self) -> Option<Position> {
         let position = || Position { at: self.at.clone(), offset: self.next, metadata: None };
         (self.next > self.committed).then(position)
+    }
+
+    /// Whether the topic that has its name now is another one.
+    pub(super) fn is_of_earlier_topic(&self, now: Option<&Arc<str>>) -> bool {
+        self.incarnation.as_ref().zip(now).is_some_and(|(begun, now)| begun != now)
     }
 
     /// Whether it begins where nobody has committed anything.

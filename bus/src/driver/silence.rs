@@ -117,10 +117,12 @@ impl<S: Stage> Driver<'_, S> {
     /// When silence timers must be looked at next, in milliseconds since the epoch: at their time or when
     /// the grace ends. What is noted already is waited for by fetching.
     pub(super) fn next_silence_ms(&self) -> Option<i64> {
-        let grace_ms = self.stage.spec().silence.as_ref()?.grace_ms;
+        let silence = self.stage.spec().silence.as_ref()?;
         let next = |task: &Task| {
+            // Nothing will be heard there: nobody asks where it ends.
+            task.topic(&silence.input)?;
             let due_ms = task.state.next_due_ms(TimerKind::Silence)?;
-            let ms = due_ms.max(task.assigned_ms.saturating_add(grace_ms)).max(task.listening.ask_at_ms);
+            let ms = due_ms.max(task.assigned_ms.saturating_add(silence.grace_ms)).max(task.listening.ask_at_ms);
             task.listening.noted.is_none().then_some(ms)
         };
         self.tasks.iter().filter_map(next).min()

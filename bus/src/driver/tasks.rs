@@ -133,6 +133,10 @@ impl Tasks {
         self.by_number.values_mut()
     }
 
+    pub(super) fn progress(&self) -> impl Iterator<Item = &Progress> {
+        self.by_number.values().flat_map(|t| &t.progress)
+    }
+
     pub(super) fn partitions(&self) -> Vec<u32> {
         self.by_number.keys().copied().collect()
     }

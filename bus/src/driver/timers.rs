@@ -98,6 +98,11 @@ impl TimerSuspects {
         self.by_key.retain(|(number, key), suspect| stands(*number, key) == Some(suspect.timer));
     }
 
+    /// Forgets what was undone of partitions that this member does not have: whoever has them commits it.
+    fn retain_undone(&mut self, mine: impl Fn(&TopicPartition) -> bool) {
+        self.undone.retain(|at, _| mine(at));
+    }
+
     /// Somebody else has that topic's partition now.
     pub(super) fn forget_topic(&mut self, at: &TopicPartition) {
         self.undone.remove(at);
@@ -113,7 +118,8 @@ impl<S: Stage> Driver<'_, S> {
     /// While the stage recovers from a panic, commits what records did before a timer can undo it; whether it
     /// did. What is lost must not be committed, and what is to be given up is committed there.
     pub(super) fn commit_before_timers(&mut self) -> Result<bool, Failure> {
-        let is_careful = self.is_recovering || !self.suspects.timers.is_empty();
+        let are_mine = || self.tasks.iter().any(|task| self.suspects.timers.concern(task.number));
+        let is_careful = self.is_recovering || (!self.suspects.timers.is_empty() && are_mine());
         if !is_careful || self.open_since_ms.is_none() || !self.events.is_empty() {
             return Ok(false);
         }
@@ -209,9 +215,11 @@ impl<S: Stage> Driver<'_, S> {
         self.outputs.push(letter);
     }
 
-    /// After a commit: timers that are gone, or stand for another instant, are not under suspicion any more.
+    /// After a commit: timers that are gone, or stand for another instant, are not under suspicion any more, nor is
+    /// what this member does not have.
     pub(super) fn clear_timer_suspects(&mut self) {
         let Self { suspects, tasks, .. } = self;
+        suspects.timers.retain_undone(|at| tasks.get(at.partition).is_some_and(|task| task.topic(&at.topic).is_some()));
         if suspects.timers.is_any() {
             suspects.timers.retain(|number, key| tasks.get(number)?.state.timer(key));
         }

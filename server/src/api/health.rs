@@ -63,22 +63,35 @@ pub(super) fn stage_problems(name: &str, stats: &StageStats, now_ms: i64) -> Vec
     if let Some(took_ms) = stats.hangs_ms(now_ms).filter(|_| stats.restores.now().is_empty()) {
         problems.push(format!("{name}: has not made a turn for {} s", took_ms / 1_000));
     }
-    if problems.is_empty() && !stats.ready.load(Ordering::Relaxed) {
-        let restoring = stats.restores.now();
-        let left: i64 = restoring.iter().map(|r| r.end - r.position).sum();
-        problems.push(match restoring.len() {
-            0 => format!("{name}: waits for its partitions"),
-            count => format!("{name}: restores {count} partitions, {left} offsets are left"),
-        });
+    let restoring = stats.restores.now();
+    if !restoring.is_empty() {
+        // Also where it was ready before these came: nothing of what it has goes on meanwhile.
+        let (count, left): (usize, i64) = (restoring.len(), restoring.iter().map(|r| r.end - r.position).sum());
+        problems.push(format!("{name}: restores {count} partitions, {left} offsets are left"));
+    } else if problems.is_empty() && !stats.ready.load(Ordering::Relaxed) {
+        problems.push(format!("{name}: waits for its partitions"));
     }
     problems
 }
 
 #[cfg(test)]
 mod tests {
-    use petrel_bus::TURN_MS_MAX;
+    use petrel_bus::{TURN_MS_MAX, TopicPartition};
 
     use super::*;
+
+    #[test]
+    fn a_stage_that_restores_is_not_ready_although_it_was() {
+        let (stats, at) = (StageStats::default(), TopicPartition { topic: "state".into(), partition: 3 });
+        assert_eq!(stage_problems("owner-0", &stats, 0), ["owner-0: waits for its partitions"]);
+        for was_ready in [false, true] {
+            stats.ready.store(was_ready, Ordering::Relaxed);
+            stats.restores.reached(&at, 20, 100);
+            assert_eq!(stage_problems("owner-0", &stats, 0), ["owner-0: restores 1 partitions, 80 offsets are left"]);
+            stats.restores.done();
+        }
+        assert_eq!(stage_problems("owner-0", &stats, 0), [""; 0]);
+    }
 
     #[test]
     fn a_stage_that_hangs_is_not_ready_although_it_was() {

@@ -18,16 +18,17 @@ pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     let core = app.started()?;
     let (globals, now_ms) = (core.world.globals(), core.clock.now_ms());
     let stage = |(name, stats): &(String, std::sync::Arc<petrel_bus::StageStats>)| {
-        let lag = stats.lag.load(Ordering::Relaxed);
+        let (lag, restoring_now) = (stats.lag.load(Ordering::Relaxed), stats.restores.now());
+        let is_up = stats.ready.load(Ordering::Relaxed) && restoring_now.is_empty();
         json!({
             "stage": name,
-            "ready": stats.ready.load(Ordering::Relaxed) && stats.hangs_ms(now_ms).is_none(),
+            "ready": is_up && stats.hangs_ms(now_ms).is_none(),
             "partitions": stats.assigned.load(Ordering::Relaxed),
             "records": stats.records.load(Ordering::Relaxed),
             "commits": stats.commits.load(Ordering::Relaxed),
             "rebuilds": stats.rebuilds.load(Ordering::Relaxed),
             "lag": (lag >= 0).then_some(lag),
-            "restoring": stats.restores.now().iter().map(restoring).collect::<Vec<_>>(),
+            "restoring": restoring_now.iter().map(restoring).collect::<Vec<_>>(),
             "blocked": stats.blocked().iter().map(blocked).collect::<Vec<_>>(),
             "problems": stage_problems(name, stats, now_ms).join("; "),
         })

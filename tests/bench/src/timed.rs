@@ -2,6 +2,7 @@
 //!
 //! Whole fetches, batches and commits are timed, never single records of the input.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -237,6 +238,9 @@ impl Session for TimedSession {
     }
     fn caught_up(&self, at: &TopicPartition) -> bool {
         self.inner.caught_up(at)
+    }
+    fn incarnations(&mut self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<Arc<str>>>, SessionError> {
+        self.inner.incarnations(topics)
     }
     fn lag(&mut self) -> Option<u64> {
         self.inner.lag()

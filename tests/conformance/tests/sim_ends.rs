@@ -1,13 +1,14 @@
 //! What a driver asks about the ends of partitions: all of them at once, and when nothing waits for the answer.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_bus::{
-    Begin, Clock, Driver, DriverOptions, Fetched, GroupEvent, InputTopic, MemoryStores, Output, Position, RestoreFrom,
-    Restored, Session, SessionError, TopicPartition,
+    Begin, Clock, Driver, DriverError, DriverOptions, Fetched, GroupEvent, InputTopic, MemoryStores, Output, Position,
+    RestoreFrom, Restored, Session, SessionError, StageStats, Start, TopicPartition,
 };
 use petrel_conformance_tests::{BusUnderTest, SimUnderTest, World};
 
@@ -21,6 +22,27 @@ struct Watched {
     inner: Box<dyn Session>,
     asked: Asked,
     is_open: Cell<bool>,
+    /// How long fetches may have waited.
+    waits: Rc<RefCell<Vec<Duration>>>,
+    /// Told once.
+    halts: Option<TopicPartition>,
+    /// Nobody can begin there, until its topic is known.
+    refuses: Option<TopicPartition>,
+    is_known: Rc<Cell<bool>>,
+}
+
+impl Watched {
+    fn over(inner: Box<dyn Session>) -> Self {
+        Self {
+            inner,
+            asked: Rc::default(),
+            is_open: Cell::new(false),
+            waits: Rc::default(),
+            halts: None,
+            refuses: None,
+            is_known: Rc::default(),
+        }
+    }
 }
 
 impl Session for Watched {
@@ -38,11 +60,20 @@ impl Session for Watched {
         max: usize,
         each: &mut dyn FnMut(&Fetched<'_>),
     ) -> Result<Vec<GroupEvent>, SessionError> {
-        self.inner.fetch(wait, max, each)
+        self.waits.borrow_mut().push(wait);
+        let mut events = self.inner.fetch(wait, max, each)?;
+        if events.is_empty() {
+            events.extend(self.halts.take().map(|at| GroupEvent::Halted(at, "its leader is away".into())));
+        }
+        Ok(events)
     }
 
     fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
-        self.inner.begin(assigned)
+        let mut begun = self.inner.begin(assigned)?;
+        for begin in begun.iter_mut().filter(|begin| self.refuses.as_ref() == Some(&begin.position.at)) {
+            (begin.incarnation, begin.refused) = (None, Some("it must not be read".into()));
+        }
+        Ok(begun)
     }
 
     fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
@@ -82,6 +113,12 @@ impl Session for Watched {
         self.inner.high_watermarks(partitions)
     }
 
+    fn incarnations(&mut self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<Arc<str>>>, SessionError> {
+        let mut found = self.inner.incarnations(topics)?;
+        found.retain(|topic, _| self.is_known.get() || self.refuses.as_ref().is_none_or(|at| at.topic != *topic));
+        Ok(found)
+    }
+
     fn lag(&mut self) -> Option<u64> {
         self.inner.lag()
     }
@@ -119,7 +156,7 @@ fn asked(value: &str, pass_ms: i64) -> [Vec<(usize, bool)>; 2] {
     let keys: Vec<String> = (0..64).map(|i| format!("k{i}")).collect();
     let (asked, mut stage) = (Asked::default(), world.stage());
     let inner = under.bus().session(&world.session_options("a")).unwrap();
-    let session = Watched { inner, asked: asked.clone(), is_open: Cell::new(false) };
+    let session = Watched { asked: asked.clone(), ..Watched::over(inner) };
     let stores: Arc<MemoryStores> = Arc::default();
     let options = DriverOptions { stores: Some(stores), position_interval_ms: 1_000, ..world.options.clone() };
     let clock: Arc<dyn Clock> = under.clock();
@@ -136,6 +173,83 @@ fn asked(value: &str, pass_ms: i64) -> [Vec<(usize, bool)>; 2] {
         driver.tick().unwrap();
     }
     [before, asked.take()]
+}
+
+/// The bus goes on by itself once a leader is back, and then nothing is wrong any more.
+#[test]
+fn a_partition_that_is_read_again_is_not_halted() {
+    let under = SimUnderTest::fresh().unwrap();
+    let world = World::new(&under, "resumed", 1);
+    world.publish("in", &[("a", "1")]);
+    let (mut stage, stats) = (world.stage(), Arc::new(StageStats::default()));
+    let inner = under.bus().session(&world.session_options("a")).unwrap();
+    let halts = Some(TopicPartition { topic: world.topic("in"), partition: 0 });
+    let session = Box::new(Watched { halts, ..Watched::over(inner) });
+    let (clock, options): (Arc<dyn Clock>, _) = (under.clock(), world.options.clone());
+    let mut driver = Driver::new(&mut stage, session, world.settings.clone(), clock, options, stats.clone());
+    world.run_until("a problem", &mut [&mut driver], || !stats.problems().is_empty()).unwrap();
+    assert_eq!(stats.problems(), [format!("{}/0: its leader is away", world.topic("in"))]);
+    world.publish("in", &[("a", "2")]);
+    world.run_until("the outputs", &mut [&mut driver], || world.output_count() == 2).unwrap();
+    assert_eq!(stats.problems(), [""; 0]);
+}
+
+/// The others are read; and that one is begun once the log knows its topic.
+#[test]
+fn a_partition_that_nobody_can_begin_on_stands_still_alone() {
+    let under = SimUnderTest::fresh().unwrap();
+    let mut world = World::new(&under, "refused", 1);
+    world.ensure(&[("more", 1, false)]);
+    let more = InputTopic { name: world.topic("more"), start: Start::Beginning, with: None };
+    world.topics.inputs.push(more);
+    world.options.position_interval_ms = 1_000;
+    world.publish("in", &[("a", "1")]);
+    world.publish("more", &[("a", "2")]);
+    let (mut stage, stats, is_known) = (world.stage(), Arc::new(StageStats::default()), Rc::<Cell<bool>>::default());
+    let inner = under.bus().session(&world.session_options("a")).unwrap();
+    let refuses = Some(TopicPartition { topic: world.topic("more"), partition: 0 });
+    let session = Box::new(Watched { refuses, is_known: is_known.clone(), ..Watched::over(inner) });
+    let (clock, options): (Arc<dyn Clock>, _) = (under.clock(), world.options.clone());
+    let mut driver = Driver::new(&mut stage, session, world.settings.clone(), clock, options, stats.clone());
+    world.run_until("the output", &mut [&mut driver], || world.output_count() == 1).unwrap();
+    under.clock.advance(1_001);
+    (0..5).for_each(|_| _ = driver.tick().unwrap());
+    assert_eq!(stats.problems(), [format!("{}/0: it must not be read", world.topic("more"))]);
+    assert_eq!(world.outputs(), [format!("{}/0/0 1 0 1", world.topic("in"))]);
+    is_known.set(true);
+    under.clock.advance(1_001);
+    let rebuilt = driver.tick();
+    assert!(matches!(&rebuilt, Err(DriverError::Rebuild(why)) if why.contains("can be begun now")), "{rebuilt:?}");
+    drop(driver);
+    let mut driver = world.driver(&mut stage, "a");
+    world.run_until("the other output", &mut [&mut driver], || world.output_count() == 2).unwrap();
+}
+
+/// Nobody will be heard on an input that is not begun, and nobody waits for it with all his might.
+#[test]
+fn silences_on_an_input_that_is_not_begun_keep_no_thread_busy() {
+    let under = SimUnderTest::fresh().unwrap();
+    let mut world = World::new(&under, "deaf", 1);
+    world.ensure(&[("more", 1, false)]);
+    let more = InputTopic { name: world.topic("more"), start: Start::Beginning, with: None };
+    world.topics.inputs.push(more);
+    let key = format!("~p/{}", world.topic("in"));
+    let unreadable = Output::to_partition(&world.topic("state"), 0, key, Some(b"short".to_vec()));
+    under.bus().publisher("keeper").unwrap().publish(vec![unreadable]).wait().unwrap();
+    world.publish("more", &[("a", "silence 1000")]);
+    let (mut stage, waits) = (world.stage(), Rc::<RefCell<Vec<Duration>>>::default());
+    let inner = under.bus().session(&world.session_options("a")).unwrap();
+    let session = Watched { waits: waits.clone(), ..Watched::over(inner) };
+    let (clock, options): (Arc<dyn Clock>, _) = (under.clock(), world.options.clone());
+    let mut driver = Driver::new(&mut stage, Box::new(session), world.settings.clone(), clock, options, Arc::default());
+    world.run_until("the output", &mut [&mut driver], || world.output_count() == 1).unwrap();
+    under.clock.advance(1_001);
+    driver.tick().unwrap();
+    waits.take();
+    for _ in 0..10 {
+        driver.tick().unwrap();
+    }
+    assert!(waits.borrow().iter().all(|wait| !wait.is_zero()), "{waits:?}");
 }
 
 #[test]

@@ -211,6 +211,43 @@ fn overdue_silences_write_nothing_while_the_input_is_held_back() {
         .unwrap();
 }
 
+/// What a timer's panic undid in a partition that somebody else has now makes nobody commit at once for ever.
+#[test]
+fn a_member_is_not_careful_about_what_it_does_not_have_any_more() {
+    let under = SimUnderTest::fresh().unwrap();
+    let mut world = lazy(&under);
+    world.settings.set(Settings { closed: true, ..Settings::default() });
+    let poison = petrel_bus::partition_of(b"panic", 2);
+    let mut other = (0..).map(|n| format!("k{n}")).filter(|key| petrel_bus::partition_of(key.as_bytes(), 2) != poison);
+    let (mut stage, mut heir) = (world.stage(), world.stage());
+    let mut driver = world.driver(&mut stage, "b");
+    settle(&mut driver);
+    world.publish("in", &[("panic", "timer 0")]);
+    let failed = world.run_until("a panic", &mut [&mut driver], || false);
+    assert!(matches!(failed, Err(DriverError::Panicked(_))), "{failed:?}");
+    let suspects = driver.suspects();
+    driver.finish().unwrap();
+    // The heir has the partition of the timer, which does not kill it. Members have their share in order of their names.
+    let name = if poison == 0 { "a" } else { "c" };
+    world.options.commit_interval_ms = 20;
+    world.options.idle_commit_ms = 2;
+    world.settings.set(Settings::default());
+    let mut heir = world.driver(&mut heir, name);
+    world.run_until("the timer", &mut [&mut heir], || world.output_count() == 2).unwrap();
+    world.options.commit_interval_ms = 1_000_000;
+    world.options.idle_commit_ms = 1_000_000;
+    let mut driver = world.driver(&mut stage, "b");
+    driver.remember(suspects);
+    while driver.partitions().len() != 1 || heir.partitions().len() != 1 {
+        heir.tick().unwrap();
+        driver.tick().unwrap();
+    }
+    assert_eq!(heir.partitions(), [poison], "else this test shows nothing");
+    world.publish("in", &[(&other.next().unwrap(), "1")]);
+    let tick = driver.tick().unwrap();
+    assert_eq!((tick.records, tick.committed), (1, false), "taken, not committed");
+}
+
 #[test]
 fn a_transaction_that_holds_much_is_committed_at_once() {
     for (transaction_bytes_max, is_committed) in [(5_000, true), (1_000_000, false)] {

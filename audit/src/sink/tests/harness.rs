@@ -103,7 +103,14 @@ impl Session for Member<'_> {
             let is_committed = committed.is_some();
             let (offset, metadata) = committed.unwrap_or_default();
             let position = Position { at: at.clone(), offset, metadata };
-            Begin { position, committed: is_committed, incarnation: None, bounds: None }
+            Begin {
+                position,
+                committed: is_committed,
+                is_made_anew: false,
+                incarnation: None,
+                bounds: None,
+                refused: None,
+            }
         };
         Ok(assigned.iter().map(begin).collect())
     }
@@ -146,6 +153,10 @@ impl Session for Member<'_> {
 
     fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
         Ok(partitions.iter().map(|at| Some(self.log.records[at].last().map_or(0, |r| r.offset + 1))).collect())
+    }
+
+    fn incarnations(&mut self, _: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<Arc<str>>>, SessionError> {
+        Ok(BTreeMap::new())
     }
 
     fn lag(&mut self) -> Option<u64> {

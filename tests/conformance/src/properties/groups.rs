@@ -75,6 +75,28 @@ pub fn a_zombie_is_fenced<B: BusUnderTest>(under: &B) {
     assert_eq!(world.outputs(), ["heir"]);
 }
 
+/// Who gets which partition of a topic that was missing is nothing to who had missed it.
+pub fn a_topic_that_appears_is_missing_nowhere<B: BusUnderTest>(under: &B) {
+    let mut world = World::new(under, "missing", 2);
+    world.options.position_interval_ms = 100;
+    let later = world.topic("later");
+    world.settings.set(Settings { more: vec![from_beginning(&later)], ..Settings::default() });
+    let (mut one, mut two) = (world.stage(), world.stage());
+    let stats: [std::sync::Arc<StageStats>; 2] = Default::default();
+    let mut first = world.driver_with_stats(&mut one, "a", stats[0].clone());
+    let mut second = world.driver_with_stats(&mut two, "b", stats[1].clone());
+    let are_told = || stats.iter().all(|stats| stats.problems().iter().any(|problem| problem.contains(&*later)));
+    world.run_until("a problem that names it", &mut [&mut first, &mut second], are_told).unwrap();
+    // Of one partition: only one of them gets any of it.
+    world.ensure(&[("later", 1, false)]);
+    world.publish("later", &[("b", "2")]);
+    world.run_until("the new input", &mut [&mut first, &mut second], || world.output_count() == 1).unwrap();
+    let are_well = || stats.iter().all(|stats| stats.problems().is_empty());
+    world.run_until("the problems are gone", &mut [&mut first, &mut second], are_well).unwrap();
+    first.finish().unwrap();
+    second.finish().unwrap();
+}
+
 /// A missing topic halts nothing else, and is read once it is there.
 pub fn a_topic_that_appears_later_is_read<B: BusUnderTest>(under: &B) {
     let world = World::new(under, "later", 2);

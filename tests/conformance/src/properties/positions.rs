@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_bus::{InputTopic, Output, Position, StageStats, Start, TopicPartition};
+use petrel_bus::{DriverError, InputTopic, Output, Position, StageStats, Start, TopicPartition};
 
 use crate::harness::BusUnderTest;
 use crate::properties::atomicity::{assigned, session};
@@ -91,6 +91,70 @@ pub fn a_topic_that_was_made_anew_is_read_from_its_start<B: BusUnderTest>(under:
     }
 }
 
+/// The same while its group reads it: the log may hand out what stands in the new topic from where the group was in the
+/// old one, or tell that the offset is out of range, and neither is the group's offset there.
+pub fn a_topic_that_is_made_anew_while_it_is_read_is_read_from_its_start<B: BusUnderTest>(under: &B) {
+    // How much more there is in the new topic: the old offset is in the middle of it, or behind its end.
+    for (name, times, has_changelog) in [("middle", 3, true), ("middle-stateless", 3, false), ("end", 0, true)] {
+        let mut world = World::new(under, name, 2);
+        let is_found_in_time = times > 0;
+        world.options.position_interval_ms = if is_found_in_time { 200 } else { 3_600_000 };
+        let group = world.session_options("a").group;
+        publish(&world, "in", "old");
+        let mut count_stage = stage(&world, has_changelog);
+        let mut driver = world.driver(&mut count_stage, "a");
+        world.run_until("old", &mut [&mut driver], || world.output_count() == RECORDS).unwrap();
+        under.delete_topic(&world.topic("in"), &group);
+        world.ensure(&[("in", 2, false)]);
+        (0..times).for_each(|_| publish(&world, "in", "new"));
+        if !is_found_in_time {
+            world.publish("in", &[("k0", "new 0")]);
+        }
+        under.clock().sleep(Duration::from_millis(if is_found_in_time { 201 } else { 0 }));
+        let all = world.outputs().len() + (times * RECORDS).max(1);
+        let failed = world.run_until("the end of the session", &mut [&mut driver], || false);
+        assert!(matches!(&failed, Err(DriverError::Rebuild(why)) if why.contains("made anew")), "{failed:?}");
+        drop(driver);
+        let mut driver = world.driver(&mut count_stage, "a");
+        world.run_until("new", &mut [&mut driver], || world.output_count() >= all).unwrap();
+        driver.finish().unwrap();
+        let outputs = world.outputs();
+        let sources: BTreeSet<String> = outputs.iter().map(|output| source_and_round(output)).collect();
+        assert_eq!((outputs.len(), sources.len()), (all, all), "one output per record: {outputs:?}");
+    }
+}
+
+/// A member that had not heard of the new topic may have committed its offset on the old one there.
+pub fn an_offset_of_an_earlier_topic_is_not_the_groups<B: BusUnderTest>(under: &B) {
+    let world = World::new(under, "outlived", 2);
+    let (group, input) = (world.session_options("a").group, world.topic("in"));
+    publish(&world, "in", "old");
+    let mut count_stage = world.stage();
+    let mut driver = world.driver(&mut count_stage, "a");
+    world.run_until("old", &mut [&mut driver], || world.output_count() == RECORDS).unwrap();
+    driver.finish().unwrap();
+    let bus = under.bus();
+    let mut reader = session(&bus, &world.session_options("a"), &input);
+    let old = assigned(&mut *reader, under);
+    reader.close();
+    drop(reader);
+    under.delete_topic(&input, &group);
+    world.ensure(&[("in", 2, false)]);
+    (0..3).for_each(|_| publish(&world, "in", "new"));
+    let mut member = session(&bus, &world.session_options("a"), &input);
+    assigned(&mut *member, under);
+    member.commit(&old).unwrap();
+    member.close();
+    drop(member);
+    let mut count_stage = world.stage();
+    let mut driver = world.driver(&mut count_stage, "a");
+    world.run_until("new", &mut [&mut driver], || world.output_count() >= 4 * RECORDS).unwrap();
+    driver.finish().unwrap();
+    let outputs = world.outputs();
+    let sources: BTreeSet<String> = outputs.iter().map(|output| source_and_round(output)).collect();
+    assert_eq!((outputs.len(), sources.len()), (4 * RECORDS, 4 * RECORDS), "one output per record: {outputs:?}");
+}
+
 fn stage<B: BusUnderTest>(world: &World<'_, B>, has_changelog: bool) -> CountStage {
     if has_changelog { world.stage() } else { world.stage().without_changelog() }
 }
@@ -147,7 +211,7 @@ pub fn a_kept_position_beyond_the_end_halts_that_partition_alone<B: BusUnderTest
     let world = World::new(under, "beyond", 2);
     let input = world.topic("in");
     let (lost, fine) = different_partitions();
-    keep_in_state(&world, 0, &1_000_i64.to_be_bytes());
+    keep_in_state(&world, &input, 0, &1_000_i64.to_be_bytes());
     world.publish("in", &[(&lost, "1"), (&fine, "2")]);
     let (mut stage, stats) = (world.stage(), Arc::new(StageStats::default()));
     let mut driver = world.driver_with_stats(&mut stage, "a", stats.clone());
@@ -159,9 +223,37 @@ pub fn a_kept_position_beyond_the_end_halts_that_partition_alone<B: BusUnderTest
     assert_eq!(world.outputs(), [format!("{input}/1/0 1 0 2")]);
 }
 
-/// Writes what stands in a changelog in the place of the position on the input.
-fn keep_in_state<B: BusUnderTest>(world: &World<'_, B>, partition: u32, value: &[u8]) {
-    let key = format!("~p/{}", world.topic("in"));
+/// What a topic says and what the topic that follows it says are one thing: where one of them cannot be read, the other
+/// one of that number is not either.
+pub fn a_follower_that_cannot_be_begun_halts_its_leader_too<B: BusUnderTest>(under: &B) {
+    let mut world = World::new(under, "together", 2);
+    world.ensure(&[("more", 2, false)]);
+    let (input, more) = (world.topic("in"), world.topic("more"));
+    world.topics.inputs.push(InputTopic { name: more.clone(), start: Start::Beginning, with: Some(input.clone()) });
+    keep_in_state(&world, &more, 0, b"short");
+    let (lost, fine) = different_partitions();
+    world.publish("in", &[(&lost, "1"), (&fine, "2")]);
+    world.publish("more", &[(&lost, "3"), (&fine, "4")]);
+    let (mut stage, stats) = (world.stage(), Arc::new(StageStats::default()));
+    let mut driver = world.driver_with_stats(&mut stage, "a", stats.clone());
+    let is_told = || stats.problems().len() == 2 && world.output_count() == 2;
+    world.run_until("problems and progress", &mut [&mut driver], is_told).unwrap();
+    let problems = stats.problems();
+    let of = |topic: &Arc<str>| problems.iter().find(|problem| problem.starts_with(&format!("{topic}/0: "))).unwrap();
+    assert!(of(&more).contains("cannot be read"), "{problems:?}");
+    assert!(of(&input).contains(&format!("together with {more}/0")) && of(&input).contains("cannot be read"));
+    driver.finish().unwrap();
+    assert!(world.outputs().iter().all(|output| output.contains("/1/")), "{:?}", world.outputs());
+    set_offset(&world, &TopicPartition { topic: more.clone(), partition: 0 }, 0);
+    let mut stage = world.stage();
+    let mut driver = world.driver(&mut stage, "a");
+    world.run_until("the rest", &mut [&mut driver], || world.output_count() == 4).unwrap();
+    driver.finish().unwrap();
+}
+
+/// Writes what stands in a changelog in the place of the position on a topic.
+fn keep_in_state<B: BusUnderTest>(world: &World<'_, B>, topic: &str, partition: u32, value: &[u8]) {
+    let key = format!("~p/{topic}");
     let output = Output::to_partition(&world.topic("state"), partition, key, Some(value.to_vec()));
     world.under.bus().publisher("keeper").unwrap().publish(vec![output]).wait().unwrap();
 }
@@ -270,7 +362,7 @@ pub fn a_position_that_cannot_be_read_halts_that_partition_alone<B: BusUnderTest
         let world = World::new(under, name, 2);
         let (input, group) = (world.topic("in"), world.session_options("a").group);
         match has_changelog {
-            true => keep_in_state(&world, 0, b"short"),
+            true => keep_in_state(&world, &input, 0, b"short"),
             false => {
                 let place = petrel_bus::partition_of(group.as_bytes(), 2);
                 let key = format!("{group}/{input}/0");

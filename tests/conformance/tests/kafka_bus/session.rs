@@ -161,8 +161,8 @@ fn catching_up_is_told_for_each_topic_and_so_is_a_topic_that_is_missing() {
     let (one, two, none, group) = (topic(&bus, "one", 1), topic(&bus, "two", 1), unique("none"), unique("group"));
     let mut member = Member::join(&bus, &options(&group, "a"), &[input(&one), input(&two), input(&none)]);
     member.until("both are empty", |m| m.session.caught_up(&at(&one, 0)) && m.session.caught_up(&at(&two, 0)));
-    let halted = |event: &GroupEvent| matches!(event, GroupEvent::Halted(place, _) if *place == at(&none, 0));
-    assert_eq!(member.events.iter().filter(|event| halted(event)).count(), 1, "{:?}", member.events);
+    let missing = |event: &GroupEvent| matches!(event, GroupEvent::Missing(topic, _) if *topic == none);
+    assert!(member.events.iter().any(missing), "{:?}", member.events);
     // Reading on one topic is paused: what comes to the other must not make it look read.
     member.session.pause(&at(&one, 0)).unwrap();
     member.session.abort(&[position(&at(&one, 0), 0)]).unwrap();
@@ -179,6 +179,22 @@ fn catching_up_is_told_for_each_topic_and_so_is_a_topic_that_is_missing() {
         assert!(began.elapsed() < crate::support::PATIENCE);
         member.turn().unwrap();
     }
+}
+
+#[test]
+fn a_topic_that_no_broker_describes_is_not_begun_and_holds_up_no_other() {
+    let Some(address) = shared_kafka() else { return };
+    let bus = bus(address);
+    let (from, none, group) = (topic(&bus, "in", 1), unique("none"), unique("group"));
+    fill(&bus, &from, 0, "a", 5);
+    let mut member = Member::join(&bus, &options(&group, "a"), &[input(&from)]);
+    member.until_records(5);
+    let begun = member.session.begin(&[at(&none, 0), at(&from, 0)]).unwrap();
+    let of = |topic| begun.iter().find(|begun| begun.position.at.topic == topic).unwrap();
+    assert!(of(none.clone()).refused.is_some() && of(none).incarnation.is_none(), "{begun:?}");
+    let known = of(from);
+    assert_eq!((known.committed, known.position.offset, known.refused.as_ref()), (true, 0, None), "{begun:?}");
+    assert!(known.incarnation.is_some());
 }
 
 #[test]

@@ -148,7 +148,7 @@ impl Member {
                     self.session.abort(&[])?;
                     self.released(&partitions)?;
                 }
-                GroupEvent::Halted(..) => {}
+                GroupEvent::Halted(..) | GroupEvent::Missing(..) => {}
             }
         }
         Ok(())

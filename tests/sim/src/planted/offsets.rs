@@ -1,5 +1,6 @@
 //! A session that commits offsets before the outputs that belong to them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,6 +78,10 @@ impl Session for OffsetsFirst {
 
     fn high_watermarks(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, SessionError> {
         self.inner.high_watermarks(partitions)
+    }
+
+    fn incarnations(&mut self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<Arc<str>>>, SessionError> {
+        self.inner.incarnations(topics)
     }
 
     fn lag(&mut self) -> Option<u64> {
