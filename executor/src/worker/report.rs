@@ -50,7 +50,7 @@ impl Reporter {
     /// Sends the end until it is acknowledged. Sent twice it is harmless: the owner takes the first. Where the owner is
     /// beside this worker it is told first, and the log only if it does not answer.
     pub(super) async fn end(&self, task: &Task, mut end: Final, owner: Option<Owner>) {
-        if let Some(mut telling) = owner.and_then(|owner| owner.tell(&end)) {
+        if let Some(mut telling) = owner.and_then(|owner| owner.tell(&end, is_awaited(task))) {
             let limit = Duration::from_millis(TELL_MS);
             if matches!(tokio::time::timeout(limit, &mut telling.committed).await, Ok(Ok(()))) {
                 return;
@@ -77,6 +77,11 @@ impl Reporter {
     fn output(&self, task: &Task, value: Vec<u8>) -> Output {
         Output::keyed(&self.results, task.root_execution_id.as_bytes(), value)
     }
+}
+
+/// Whether somebody may wait for the end: whoever asked for it by hand, or a parent.
+fn is_awaited(task: &Task) -> bool {
+    task.event_id.is_none() || task.execution_id != task.root_execution_id
 }
 
 #[cfg(test)]

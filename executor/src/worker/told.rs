@@ -109,8 +109,9 @@ impl Letter {
 }
 
 impl Owner {
-    /// Tells how an attempt ended; none if it is too large for this way.
-    pub fn tell(&self, end: &Final) -> Option<Telling> {
+    /// Tells how an attempt ended; none if it is too large for this way. Where somebody waits for it, the owner's thread
+    /// is woken; else it finds it when it has other work, and soon in any case: two transactions are one then.
+    pub fn tell(&self, end: &Final, is_awaited: bool) -> Option<Telling> {
         let Self { told, partition } = self;
         if end.text_bytes() > told.0.bytes_max {
             return None;
@@ -119,8 +120,10 @@ impl Owner {
         let (end, answer) = (end.clone(), Mutex::new(Some(answer)));
         let letter = Arc::new(Letter { partition: *partition, end, answer });
         lock(&told.0.waiting).push(letter.clone());
-        let waker = lock(&told.0.waker).clone();
-        waker.iter().for_each(|wake| wake());
+        if is_awaited {
+            let waker = lock(&told.0.waker).clone();
+            waker.iter().for_each(|wake| wake());
+        }
         Some(Telling { letter, committed })
     }
 }

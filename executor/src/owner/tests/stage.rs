@@ -40,7 +40,7 @@ fn what_is_told_beside_the_log_counts_once() {
     owner.act(&Do::Claim(1, 1));
     let tell = |execution| {
         let end = Final::Result(result(execution, 1, "succeeded"));
-        told.owner(PARTITION).tell(&end).expect("it is small")
+        told.owner(PARTITION).tell(&end, true).expect("it is small")
     };
     let mut telling = tell(1);
     owner.view.letters = told.waiting();

@@ -190,6 +190,24 @@ async fn an_owner_beside_is_told_first_and_the_log_what_it_does_not_take() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_owner_is_woken_where_somebody_waits_for_the_end() {
+    let (told, woken) = (Told::new(1_000_000), Arc::new(AtomicUsize::new(0)));
+    let wakes = woken.clone();
+    told.wake_with(Arc::new(move || {
+        wakes.fetch_add(1, Ordering::SeqCst);
+    }));
+    let by_hand = Task { root_execution_id: "e".to_owned(), ..task(1) };
+    let by_a_rule = Task { event_id: Some("event".to_owned()), ..by_hand.clone() };
+    let child = Task { root_execution_id: "r".to_owned(), ..by_a_rule.clone() };
+    for (task, wakes) in [(by_hand, 1), (by_a_rule, 1), (child, 2)] {
+        // Nobody answers: it is told, and then published.
+        let (reporter, publisher) = reporter(vec![Ok(())], 0);
+        reporter.end(&task, ended(&reporter, b"out".to_vec()), Some(told.owner(3))).await;
+        assert_eq!((woken.load(Ordering::SeqCst), results(&publisher).len()), (wakes, 1), "{task:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_end_that_is_too_large_loses_output_and_not_its_status() {
     let too_large = || Err(PublishError::TooLarge { bytes: 9, limit_bytes: 3 });
     let (reporter, publisher) = reporter(vec![too_large(), too_large(), Ok(())], 0);
