@@ -51,7 +51,7 @@ impl TimerSuspects {
         !self.by_key.is_empty()
     }
 
-    fn concern(&self, number: u32) -> bool {
+    pub(super) fn concern(&self, number: u32) -> bool {
         let next = self.by_key.range((number, Vec::new())..).next();
         next.is_some_and(|((found, _), _)| *found == number) || self.undone.keys().any(|at| at.partition == number)
     }
