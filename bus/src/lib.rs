@@ -61,7 +61,7 @@ pub use session::{
 };
 pub use stage::{Context, Facts, InputTopic, Longest, Silence, Stage, StageSpec, Start, Taken};
 pub use state::{PartitionState, StateTooLarge};
-pub use stats::{BlockedPartition, StageStats, TURN_MS_MAX};
+pub use stats::{BlockedPartition, DELAYED_TIMERS_MAX, DelayedTimer, StageStats, TURN_MS_MAX};
 pub use store::{
     Change, DueTimer, KEY_BYTES_MAX, Mark, MemoryStore, MemoryStores, Pair, Pairs, StateStore, StateStores, StoreError,
     StoreName, Timer, TimerKind, Timers, is_fresh,

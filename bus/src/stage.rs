@@ -151,6 +151,8 @@ pub struct Facts {
     pub now_ms: i64,
     /// For how long the first record of the batch has been refused, in milliseconds.
     pub blocked_ms: i64,
+    /// Whether the stage has panicked, and it is not known yet at what in this partition: see [`Context::is_careful`].
+    pub is_careful: bool,
 }
 
 impl<'a, G> Context<'a, G> {
@@ -173,6 +175,13 @@ impl<'a, G> Context<'a, G> {
     /// for the first time.
     pub fn blocked_ms(&self) -> i64 {
         self.facts.blocked_ms
+    }
+
+    /// Whether the stage has panicked lately, and this partition may be where. What a step about the globals or about a
+    /// timer would do to many things it should leave to a timer of each: the one that kills the stage is then known
+    /// by its key, and moved back alone.
+    pub fn is_careful(&self) -> bool {
+        self.facts.is_careful
     }
 
     /// The globals, the same for the whole step.

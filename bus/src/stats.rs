@@ -1,5 +1,6 @@
 //! What a driver counts, read by whoever exports metrics.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,6 +14,9 @@ pub(crate) const COMMIT_BUCKETS_MS: [u64; 9] = [1, 2, 5, 10, 20, 50, 100, 500, 2
 /// Longest turn of a stage that is well, in milliseconds. The longest thing in it that is waited for is a commit to
 /// Kafka, for a minute, unless its client hangs; a restore, which may take longer, is told by itself.
 pub const TURN_MS_MAX: i64 = 90_000;
+
+/// Most timers that were moved back of which a stage tells.
+pub const DELAYED_TIMERS_MAX: usize = 100;
 
 /// Counters of one stage thread. All are totals since the thread began.
 #[derive(Debug, Default)]
@@ -31,6 +35,8 @@ pub struct StageStats {
     pub rebuilds: AtomicU64,
     /// Panics of the stage.
     pub panics: AtomicU64,
+    /// Timers that killed the stage and were moved back.
+    pub timers_moved_back: AtomicU64,
     /// Microseconds spent in commits.
     pub commit_us: AtomicU64,
     commit_buckets: [AtomicU64; COMMIT_BUCKETS_MS.len() + 1],
@@ -56,6 +62,7 @@ struct Problems {
     missing: Vec<(Arc<str>, String)>,
     halted: Vec<(String, String)>,
     blocked: Vec<BlockedPartition>,
+    delayed: BTreeMap<(u32, Vec<u8>), i64>,
 }
 
 /// A topic's partition whose next record the stage cannot take yet.
@@ -69,6 +76,27 @@ pub struct BlockedPartition {
     pub reason: String,
     /// Since when, in milliseconds since the epoch.
     pub since_ms: i64,
+}
+
+/// A timer that killed the stage and has been moved back: what it would do waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DelayedTimer {
+    /// Number of the partition.
+    pub partition: u32,
+    /// Its key, what is no printable text escaped.
+    pub key: String,
+    /// When it comes again, in milliseconds since the epoch.
+    pub due_ms: i64,
+}
+
+/// Most of a timer's key that people are shown, in bytes.
+const KEY_SHOWN_BYTES_MAX: usize = 256;
+
+/// A timer's key, for people.
+pub(crate) fn shown(key: &[u8]) -> String {
+    let mut shown = key.escape_ascii().to_string();
+    shown.truncate(KEY_SHOWN_BYTES_MAX);
+    shown
 }
 
 impl StageStats {
@@ -105,6 +133,30 @@ impl StageStats {
     /// The partitions that are blocked now.
     pub fn blocked(&self) -> Vec<BlockedPartition> {
         self.lock().blocked.clone()
+    }
+
+    /// The first of the timers that were moved back and have not come again, at most [`DELAYED_TIMERS_MAX`]. What goes
+    /// wrong with each is its own: the stage is well.
+    pub fn delayed_timers(&self) -> Vec<DelayedTimer> {
+        let one = |((partition, key), due_ms): (&(u32, Vec<u8>), &i64)| DelayedTimer {
+            partition: *partition,
+            key: shown(key),
+            due_ms: *due_ms,
+        };
+        self.lock().delayed.iter().map(one).collect()
+    }
+
+    pub(crate) fn timer_moved_back(&self, partition: u32, key: &[u8], due_ms: i64) {
+        self.timers_moved_back.fetch_add(1, Ordering::Relaxed);
+        let delayed = &mut self.lock().delayed;
+        if delayed.len() < DELAYED_TIMERS_MAX {
+            delayed.insert((partition, key.to_vec()), due_ms);
+        }
+    }
+
+    /// Forgets those that have come again or are somebody else's.
+    pub(crate) fn retain_delayed(&self, mut stands: impl FnMut(u32, &[u8], i64) -> bool) {
+        self.lock().delayed.retain(|(partition, key), due_ms| stands(*partition, key, *due_ms));
     }
 
     pub(crate) fn committed(&self, took: Duration) {

@@ -136,6 +136,12 @@ const FAMILIES: &[Family] = &[
         value: |s| s.panics.load(Relaxed) as f64,
     },
     Family {
+        name: "petrel_stage_timers_moved_back_total",
+        kind: "counter",
+        help: "Timers that killed the stage and were moved back.",
+        value: |s| s.timers_moved_back.load(Relaxed) as f64,
+    },
+    Family {
         name: "petrel_stage_lag_records",
         kind: "gauge",
         help: "Records not read yet; -1 while unknown.",
@@ -265,6 +271,7 @@ mod tests {
         for wanted in [
             "# TYPE petrel_stage_records_total counter\npetrel_stage_records_total{stage=\"match-0\"} 7\n",
             "petrel_stage_lag_records{stage=\"match-0\"} 0\n",
+            "petrel_stage_timers_moved_back_total{stage=\"match-0\"} 0\n",
             "petrel_stage_blocked_partitions{stage=\"match-0\"} 0\n",
             "petrel_stage_commit_seconds_bucket{stage=\"match-0\",le=\"0.001\"} 0\n",
             "petrel_stage_commit_seconds_bucket{stage=\"match-0\",le=\"+Inf\"} 0\n",

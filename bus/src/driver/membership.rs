@@ -110,6 +110,7 @@ impl<S: Stage> Driver<'_, S> {
     pub(super) fn leave_partitions(&mut self, partitions: &[TopicPartition]) {
         for number in self.tasks.remove(partitions) {
             self.suspects.timers.forget(number);
+            self.stats.retain_delayed(|of, _, _| of != number);
             self.stage.revoked(number);
         }
     }

@@ -445,7 +445,8 @@ impl<'s, S: Stage> Driver<'s, S> {
         let now_ms = self.clock.now_ms();
         let Self { stage, globals, tasks, outputs, .. } = self;
         let Some(task) = tasks.get_mut(partition) else { return Ok(()) };
-        let facts = Facts { partition, now_ms, blocked_ms: 0 };
+        let is_careful = self.is_recovering || self.suspects.timers.concern(partition);
+        let facts = Facts { partition, now_ms, blocked_ms: 0, is_careful };
         let mut context = Context::new(facts, &*globals.value, &mut task.state, outputs);
         caught(|| f(stage, &mut context)).map_err(Failure::Panicked)?;
         task.touch();

@@ -61,7 +61,7 @@ impl<S: Stage> Stepping<'_, S> {
     ) -> Option<Taken> {
         let batch = Batch { topic: &at.topic, partition: at.partition, records };
         let blocked_ms = since_ms.map_or(0, |since_ms| self.now_ms.saturating_sub(since_ms).max(0));
-        let facts = Facts { partition: at.partition, now_ms: self.now_ms, blocked_ms };
+        let facts = Facts { partition: at.partition, now_ms: self.now_ms, blocked_ms, is_careful: false };
         let Self { stage, globals, outputs, .. } = self;
         let mut context = Context::new(facts, *globals, state, outputs);
         match caught(|| stage.records(batch, &mut context)) {

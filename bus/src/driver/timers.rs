@@ -14,14 +14,13 @@ use crate::dead_letters::Reason;
 use crate::record::Record;
 use crate::session::TopicPartition;
 use crate::stage::{Stage, StageSpec};
+use crate::stats::shown;
 use crate::store::{DueTimer, Timer, TimerKind};
 
 /// How much later a timer comes that has made the stage panic [`RECORD_PANICS_MAX`] times, in milliseconds.
 pub const POISON_TIMER_DELAY_MS: i64 = 3_600_000;
 /// Most timers of a partition that are offered alone in one turn: each of them may be a transaction.
 const TIMERS_ALONE_MAX: usize = 64;
-/// Most of a timer's key that a dead letter's text shows, in bytes.
-const KEY_SHOWN_BYTES_MAX: usize = 256;
 
 /// What is known of timers that made the stage panic.
 #[derive(Debug, Default)]
@@ -52,7 +51,7 @@ impl TimerSuspects {
         !self.by_key.is_empty()
     }
 
-    fn concern(&self, number: u32) -> bool {
+    pub(super) fn concern(&self, number: u32) -> bool {
         let next = self.by_key.range((number, Vec::new())..).next();
         next.is_some_and(|((found, _), _)| *found == number) || self.undone.keys().any(|at| at.partition == number)
     }
@@ -213,6 +212,7 @@ impl<S: Stage> Driver<'_, S> {
         let record = Record { offset: -1, timestamp_ms: timer.due_ms, key: Some(&timer.key), value: None };
         let letter = spec.give_up(stands_in(spec), partition, &record, reason);
         self.outputs.push(letter);
+        self.stats.timer_moved_back(partition, &timer.key, due_ms);
     }
 
     /// After a commit: timers that are gone, or stand for another instant, are not under suspicion any more, nor is
@@ -223,18 +223,18 @@ impl<S: Stage> Driver<'_, S> {
         if suspects.timers.is_any() {
             suspects.timers.retain(|number, key| tasks.get(number)?.state.timer(key));
         }
+        let now_ms = self.clock.now_ms();
+        self.stats.retain_delayed(|number, key, due_ms| match tasks.get(number) {
+            Some(task) => task.state.timer(key).is_some_and(|timer| timer.due_ms == due_ms),
+            // It may yet come back, as after a session that was built anew.
+            None => due_ms > now_ms,
+        });
     }
 }
 
 /// The topic that a stage's timers stand in, if they stand in one.
 fn stands_in(spec: &StageSpec) -> &str {
     spec.changelog.as_deref().unwrap_or_default()
-}
-
-fn shown(key: &[u8]) -> String {
-    let mut shown = key.escape_ascii().to_string();
-    shown.truncate(KEY_SHOWN_BYTES_MAX);
-    shown
 }
 
 #[cfg(test)]

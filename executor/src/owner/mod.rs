@@ -5,7 +5,8 @@
 //! tasks, orders, audit rows and dead letters commit in one transaction with the input's offsets.
 //!
 //! State keys: an execution's id, and `waiting/…` for what waits for a revision or the end of a pause. Timer keys:
-//! an execution's id and a kind, and `waiting/from/…` where the release of what waits goes on.
+//! an execution's id and a kind, `waiting/from/…` where the release of what waits goes on, and `waiting/one/…` what is
+//! released alone.
 
 mod options;
 mod release;
@@ -29,6 +30,7 @@ use crate::metrics::ExecutorMetrics;
 use crate::view::ExecutorView;
 use crate::worker::{Letter, Start};
 pub use options::OwnerOptions;
+use release::Release;
 pub use service::{OwnerHandle, OwnerService};
 use turn::{Counts, Source, Turn};
 
@@ -149,8 +151,8 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
     fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, G>) {
         let mut turn = self.turn(context);
         for timer in due {
-            if let Some(from) = release::goes_on_from(&timer.key) {
-                turn.release_from(from);
+            if let Some(release) = Release::of_timer(&timer.key) {
+                turn.release(release);
             } else if let Some((id, kind)) = parse_timer_key(&timer.key) {
                 turn.timer(&id, kind);
             }
@@ -158,7 +160,7 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
     }
 
     fn globals_changed(&mut self, context: &mut Context<'_, G>) {
-        self.turn(context).release();
+        self.turn(context).release_all();
     }
 
     fn told(&mut self, globals: &G, mine: &[u32]) -> Vec<u32> {

@@ -1,5 +1,8 @@
 //! What waits for a revision or the end of a pause is asked again when the globals change, a bounded number at a
 //! time.
+//!
+//! Once one of them has killed the owner, each gets a timer of its own, until that one is found: its timer is moved
+//! back, and the others go on.
 
 use petrel_execution::owner::{WAITING, Waiting, is_waiting_key, next_revision};
 use petrel_execution::{Execution, Known, Status};
@@ -9,38 +12,76 @@ use crate::view::{ExecutorView, Resolution};
 
 /// Prefix of the timer keys that say where a release goes on.
 const FROM: &[u8] = b"waiting/from/";
+/// Prefix of the timer keys that release one that waits, whose key follows.
+const ONE: &[u8] = b"waiting/one/";
 /// The first key behind those that wait for the end of a pause.
 const BEHIND_PAUSE: &[u8] = b"waiting/pause0";
 
-/// The key where a release goes on, if a timer says so.
-pub(super) fn goes_on_from(timer: &[u8]) -> Option<&[u8]> {
-    timer.strip_prefix(FROM)
+/// What a timer releases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Release<'k> {
+    /// What waits from this key on.
+    From(&'k [u8]),
+    /// What waits at this key.
+    One(&'k [u8]),
+}
+
+impl<'k> Release<'k> {
+    /// What the timer of that key releases, if anything.
+    pub(super) fn of_timer(key: &'k [u8]) -> Option<Self> {
+        key.strip_prefix(FROM).map(Self::From).or_else(|| key.strip_prefix(ONE).map(Self::One))
+    }
 }
 
 impl<G: ExecutorView> Turn<'_, '_, G> {
-    /// From the first that waits.
-    pub(super) fn release(&mut self) {
+    /// Everything that waits.
+    pub(super) fn release_all(&mut self) {
         self.release_from(WAITING);
     }
 
+    pub(super) fn release(&mut self, what: Release<'_>) {
+        match what {
+            Release::From(from) => self.release_from(from),
+            Release::One(key) if self.context.get(key).is_some() => drop(self.release_one(key)),
+            // It was released meanwhile, or canceled.
+            Release::One(_) => {}
+        }
+    }
+
     /// From the first that is not below a key.
-    pub(super) fn release_from(&mut self, from: &[u8]) {
+    fn release_from(&mut self, from: &[u8]) {
+        if self.context.is_careful() {
+            return self.release_apart(from);
+        }
         let mut from = from.to_vec();
         for _ in 0..self.options.release_batch_max {
-            let Some(key) = self.context.scan(&from).next().map(|(key, _)| key.to_vec()).filter(|k| is_waiting_key(k))
-            else {
-                return;
-            };
+            let Some(key) = self.next_waiting(&from) else { return };
             from = self.release_one(&key);
         }
         // The others have their turn at once, in steps of their own.
+        self.at_once(FROM, &from);
+    }
+
+    /// The first of them by a timer of its own, and the others by another: neither this step nor that of the others
+    /// does anything with the first.
+    fn release_apart(&mut self, from: &[u8]) {
+        let Some(key) = self.next_waiting(from) else { return };
+        self.at_once(ONE, &key);
+        self.at_once(FROM, &behind(&key));
+    }
+
+    fn next_waiting(&self, from: &[u8]) -> Option<Vec<u8>> {
+        self.context.scan(from).next().map(|(key, _)| key.to_vec()).filter(|key| is_waiting_key(key))
+    }
+
+    fn at_once(&mut self, prefix: &[u8], key: &[u8]) {
         let now_ms = self.context.now_ms();
-        self.context.set_timer(&[FROM, &from].concat(), now_ms);
+        self.context.set_timer(&[prefix, key].concat(), now_ms);
     }
 
     /// Where to go on.
     fn release_one(&mut self, key: &[u8]) -> Vec<u8> {
-        let behind = [key, b"\0"].concat();
+        let behind = behind(key);
         let Some(waiting) = Waiting::parse(key) else { return behind };
         if waiting.revision.is_none() && self.context.globals().dispatch_paused() {
             return BEHIND_PAUSE.to_vec();
@@ -63,4 +104,9 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         execution.status() == Status::Delayed
             && matches!(self.context.globals().resolve(&subject.revision, &subject.action), Resolution::NotYet)
     }
+}
+
+/// The first key behind a key.
+fn behind(key: &[u8]) -> Vec<u8> {
+    [key, b"\0"].concat()
 }

@@ -141,7 +141,7 @@ impl Worker {
             draining: self.slots.is_closed(),
             boot_ms: BOOT_MS,
         };
-        let facts = Facts { partition: 3, now_ms: NOW_MS, blocked_ms: self.blocked_ms };
+        let facts = Facts { partition: 3, now_ms: NOW_MS, blocked_ms: self.blocked_ms, is_careful: false };
         let mut context = Context::new(facts, &inputs, &mut state, &mut outputs);
         let consumed = match self.stage.records(batch, &mut context) {
             Taken::All => records.len(),

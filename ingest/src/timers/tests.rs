@@ -43,7 +43,7 @@ impl Machine {
         let records: Vec<OwnedRecord> = self.log[self.read..].to_vec();
         let views: Vec<_> = records.iter().map(OwnedRecord::as_record).collect();
         let topic = "petrel.timers".into();
-        let facts = Facts { partition: 0, now_ms, blocked_ms: 0 };
+        let facts = Facts { partition: 0, now_ms, blocked_ms: 0, is_careful: false };
         if !views.is_empty() {
             let mut context = Context::new(facts, &(), &mut self.state, &mut self.out);
             let batch = Batch { topic: &topic, partition: 0, records: &views };
@@ -264,7 +264,7 @@ fn a_definition_of_a_newer_release_waits() {
     let record = |offset, value| petrel_bus::Record { offset, timestamp_ms: T0, key: Some(TIMER.as_bytes()), value };
     let definition = encode(&definition(1_000, "last", T0));
     let records = [record(0, Some(definition.as_slice())), record(1, Some(newer.as_slice()))];
-    let facts = Facts { partition: 0, now_ms: T0, blocked_ms: 0 };
+    let facts = Facts { partition: 0, now_ms: T0, blocked_ms: 0, is_careful: false };
     let mut context = Context::new(facts, &(), &mut machine.state, &mut machine.out);
     let topic = "petrel.timers".into();
     let taken = machine.stage.records(Batch { topic: &topic, partition: 0, records: &records }, &mut context);
@@ -287,7 +287,7 @@ fn a_state_of_a_newer_release_stays_with_its_timer() {
     let definition = encode(&definition(2_000, "last", T0));
     let record =
         petrel_bus::Record { offset: 9, timestamp_ms: T0, key: Some(TIMER.as_bytes()), value: Some(&definition) };
-    let facts = Facts { partition: 0, now_ms: T0, blocked_ms: 0 };
+    let facts = Facts { partition: 0, now_ms: T0, blocked_ms: 0, is_careful: false };
     let mut context = Context::new(facts, &(), &mut machine.state, &mut machine.out);
     let topic = "petrel.timers".into();
     let taken = machine.stage.records(Batch { topic: &topic, partition: 0, records: &[record] }, &mut context);

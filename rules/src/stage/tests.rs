@@ -94,7 +94,7 @@ fn records(first: i64, values: &[&[u8]]) -> Vec<OwnedRecord> {
 }
 
 fn facts(now_ms: i64) -> Facts {
-    Facts { partition: 0, now_ms, blocked_ms: 0 }
+    Facts { partition: 0, now_ms, blocked_ms: 0, is_careful: false }
 }
 
 fn step(stage: &mut MatchStage<View>, view: &View, topic: &str, records: &[OwnedRecord]) -> Vec<Output> {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
-use petrel_bus::{BlockedPartition, StageStats};
+use petrel_bus::{BlockedPartition, DelayedTimer, StageStats};
 use serde_json::{Value, json};
 
 use super::{ApiError, App, Core};
@@ -17,7 +17,7 @@ pub async fn healthz() -> Json<Value> {
 
 /// `GET /readyz`: every stage of this process has its partitions, and nothing is wrong. Partitions that are
 /// blocked are told either way: most wait for something that comes, such as a free worker, and why and since when
-/// says whether.
+/// says whether. So are timers that kill their stage, and wait alone.
 pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     let core = app.started()?;
     let mut problems: Vec<String> = Vec::new();
@@ -26,10 +26,12 @@ pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     }
     problems.extend(core_problems(core));
     let blocked = blocked_partitions(&core.exported.blocked(&core.stages));
+    let warnings: Vec<String> = core.stages.iter().flat_map(|(name, stats)| stage_warnings(name, stats)).collect();
     if problems.is_empty() {
-        return Ok(Json(json!({ "status": "ready", "blocked": blocked })));
+        return Ok(Json(json!({ "status": "ready", "blocked": blocked, "warnings": warnings })));
     }
     problems.extend(blocked);
+    problems.extend(warnings);
     Err(ApiError::unavailable("not_ready", "not everything is ready").with_details(problems))
 }
 
@@ -54,6 +56,19 @@ fn blocked_partitions(stages: &[(String, Vec<BlockedPartition>)]) -> Vec<String>
         blocked.iter().map(line).collect()
     };
     stages.iter().flat_map(of_stage).collect()
+}
+
+/// What a stage that works cannot do, for people.
+pub(super) fn stage_warnings(name: &str, stats: &StageStats) -> Vec<String> {
+    let line = |timer: DelayedTimer| {
+        let DelayedTimer { partition, key, due_ms } = timer;
+        format!(
+            "{name}: the timer \"{key}\" of partition {partition} kills the stage and comes again at {}: see the dead \
+             letters",
+            rfc3339(due_ms)
+        )
+    };
+    stats.delayed_timers().into_iter().map(line).collect()
 }
 
 /// What keeps a stage from working, for people.

@@ -7,7 +7,7 @@ use axum::extract::State;
 use petrel_audit::SinkStats;
 use serde_json::{Value, json};
 
-use super::health::{core_problems, stage_problems};
+use super::health::{core_problems, stage_problems, stage_warnings};
 use super::packs::in_force;
 use super::{ApiError, App};
 use crate::metrics::AUDIT;
@@ -30,6 +30,7 @@ pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
             "lag": (lag >= 0).then_some(lag),
             "restoring": restoring_now.iter().map(restoring).collect::<Vec<_>>(),
             "blocked": stats.blocked().iter().map(blocked).collect::<Vec<_>>(),
+            "warnings": stage_warnings(name, stats),
             "problems": stage_problems(name, stats, now_ms).join("; "),
         })
     };
@@ -60,6 +61,7 @@ fn audit(stats: &SinkStats) -> Value {
         "lag": (lag >= 0).then_some(lag),
         "restoring": [],
         "blocked": stats.blocked().iter().map(blocked).collect::<Vec<_>>(),
+        "warnings": [],
         "problems": problems.join("; "),
     })
 }

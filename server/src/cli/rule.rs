@@ -60,7 +60,7 @@ pub fn status(client: &Client, format: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is wrong with the process, and which partitions wait for what, one a line.
+/// What is wrong with the process, which partitions wait for what, and what else each stage says, one a line.
 fn waiting(status: &Value) -> Vec<String> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut lines: Vec<String> = Vec::new();
@@ -79,6 +79,9 @@ fn waiting(status: &Value) -> Vec<String> {
                 text("since"),
                 text("reason"),
             ));
+        }
+        for warning in list(&stage["warnings"]) {
+            lines.push(format!("warning: {}", warning.as_str().unwrap_or_default()));
         }
     }
     lines
@@ -103,10 +106,10 @@ mod tests {
         let blocked = json!({
             "topic": "petrel.requests", "partition": 3, "offset": 17, "reason": "why", "since": "2026-01-01T00:00:00Z",
         });
-        let stages = json!([{ "stage": "owner-0", "blocked": [blocked] }, { "stage": "match-0", "blocked": [] }]);
+        let stages = json!([{ "stage": "owner-0", "blocked": [blocked] }, { "stage": "match-0", "blocked": [], "warnings": ["match-0: x"] }]);
         let lines = waiting(&json!({ "problems": ["catalog: broken"], "stages": stages }));
         let wanted = "waiting: owner-0 petrel.requests/3 at offset 17 since 2026-01-01T00:00:00Z: why";
-        assert_eq!(lines, ["problem: catalog: broken", wanted]);
+        assert_eq!(lines, ["problem: catalog: broken", wanted, "warning: match-0: x"]);
         assert_eq!(waiting(&json!({})), [""; 0]);
     }
 }

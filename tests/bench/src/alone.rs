@@ -102,7 +102,7 @@ fn step(records: &[OwnedRecord]) -> Result<f64> {
     let mut pass = || -> Result<f64> {
         let began = thread_cpu();
         outputs.clear();
-        let facts = Facts { partition: 0, now_ms: 1_795_000_000_000, blocked_ms: 0 };
+        let facts = Facts { partition: 0, now_ms: 1_795_000_000_000, blocked_ms: 0, is_careful: false };
         let mut context = Context::new(facts, &*globals.value, &mut state, &mut outputs);
         let taken = stage.records(Batch { topic: &topic, partition: 0, records: &records }, &mut context);
         ensure!(taken == Taken::All, "the match stage never blocks");

@@ -57,7 +57,15 @@ pub(super) enum Do {
 pub(super) struct View {
     paused: bool,
     later_is_here: bool,
+    /// Whether the action `demo.deadly` kills the owner.
+    is_deadly: bool,
     pub(super) letters: Vec<Arc<Letter>>,
+}
+
+impl View {
+    pub(super) fn of(later_is_here: bool, is_deadly: bool) -> Self {
+        Self { later_is_here, is_deadly, ..Self::default() }
+    }
 }
 
 struct NoFiles;
@@ -99,6 +107,7 @@ impl ExecutorView for View {
             return Resolution::NotYet;
         }
         let delivery = match action {
+            "demo.deadly" if self.is_deadly => panic!("as told"),
             "demo.missing" => return Resolution::NoSuchAction,
             "demo.broken" => return Resolution::Broken("of a newer release".to_owned()),
             "demo.once" => Delivery::AtMostOnce,
@@ -281,7 +290,7 @@ impl Owner {
     }
 
     fn in_context<R>(&mut self, f: impl FnOnce(&mut OwnerStage<View>, &mut Context<'_, View>) -> R) -> R {
-        let facts = Facts { partition: PARTITION, now_ms: self.now_ms, blocked_ms: 0 };
+        let facts = Facts { partition: PARTITION, now_ms: self.now_ms, blocked_ms: 0, is_careful: false };
         f(&mut self.stage, &mut Context::new(facts, &self.view, &mut self.state, &mut self.outputs))
     }
 
@@ -336,12 +345,12 @@ impl Owner {
     }
 }
 
-fn stage(options: &OwnerOptions) -> OwnerStage<View> {
+pub(super) fn stage(options: &OwnerOptions) -> OwnerStage<View> {
     let metrics = ExecutorMetrics::new(&prometheus::Registry::new()).unwrap();
     OwnerStage::new(options.clone(), Arc::new(metrics))
 }
 
-fn request(n: u8, action: &str, revision: &str) -> ActionRequest {
+pub(super) fn request(n: u8, action: &str, revision: &str) -> ActionRequest {
     ActionRequest {
         execution_id: id(n),
         root_execution_id: id(n),

@@ -1,6 +1,7 @@
 //! The owner as a stage: what it reads, waits for, gives up and writes. What it decides is tested in
 //! `petrel-execution`.
 
+mod careful;
 mod harness;
 mod replay;
 mod stage;

@@ -138,9 +138,15 @@ pub fn a_timer_that_kills_the_stage_is_moved_back_and_holds_up_nothing_else<B: B
         }
         let is_well = || stats.ready.load(Ordering::Relaxed) && stats.problems().is_empty();
         run_through_panics(&world, &mut driver, &stats, |_| is_well());
+        // It may have come again meanwhile, and been moved back once more.
+        run_through_panics(&world, &mut driver, &stats, |_| stats.delayed_timers().len() == 1);
+        let (delayed, partition) = (stats.delayed_timers(), petrel_bus::partition_of(b"panic", 2));
+        assert_eq!((delayed[0].partition, &*delayed[0].key), (partition, "panic"));
+        assert!(stats.timers_moved_back.load(Ordering::Relaxed) > 0);
         world.settings.set(Settings::default());
         let is_fired = || world.outputs().contains(&"fired panic".to_owned());
         run_through_panics(&world, &mut driver, &stats, |_| is_fired());
+        run_through_panics(&world, &mut driver, &stats, |_| stats.delayed_timers().is_empty());
         assert!(is_well());
         driver.finish().unwrap();
         let outputs: Vec<String> =
