@@ -10,9 +10,11 @@ use rdkafka::config::RDKafkaLogLevel;
 /// Room for a record's own framing beside its key and value, in bytes.
 const RECORD_OVERHEAD_BYTES: usize = 48_588;
 
-/// Longest wait of a fetch, in milliseconds; a record ends it at once. A partition that is fetched again after a pause,
-/// or is new, may wait as long behind the others.
+/// Longest wait of a fetch of a member or a tail, in milliseconds; a record ends it at once. A partition that is fetched
+/// again after a pause, or is new, may wait as long behind the others.
 const FETCH_WAIT_MS: &str = "500";
+/// The same for a reader that comes to the end of what it wants, and waits to hear that it has.
+const READER_WAIT_MS: &str = "100";
 /// Bytes that end the fetch of whoever batches by itself before its time is up.
 const BATCH_BYTES_MIN: &str = "262144";
 /// How late a batching tail may learn of a record, in milliseconds.
@@ -227,6 +229,13 @@ impl KafkaOptions {
         self.with_properties(config)
     }
 
+    /// Follows a topic, outside of any group, mostly an idle one.
+    pub(crate) fn follower(&self, group: &str) -> ClientConfig {
+        let mut config = self.reader(group);
+        config.set("fetch.wait.max.ms", FETCH_WAIT_MS);
+        self.with_properties(config)
+    }
+
     /// Follows a topic of which nobody waits for a single record, as [`KafkaOptions::batching_member`] does.
     pub(crate) fn batching_follower(&self, group: &str) -> ClientConfig {
         let mut config = self.reader(group);
@@ -237,7 +246,7 @@ impl KafkaOptions {
     /// A reader outside of any group.
     pub(crate) fn reader(&self, group: &str) -> ClientConfig {
         let mut config = self.consumer(group);
-        config.set("auto.offset.reset", "earliest");
+        config.set("auto.offset.reset", "earliest").set("fetch.wait.max.ms", READER_WAIT_MS);
         self.with_properties(config)
     }
 

@@ -71,7 +71,7 @@ impl KafkaTail {
         }
         let context = Context::new(format!("tail of {topic}"));
         let group = format!("petrel-tail-{}", options.instance_id);
-        let config = if batched { options.batching_follower(&group) } else { options.reader(&group) };
+        let config = if batched { options.batching_follower(&group) } else { options.follower(&group) };
         let consumer: Result<BaseConsumer<Context>, _> = config.create_with_context(context);
         let poller = consumer.and_then(Poller::new).map_err(|e| bus_error(&doing, &e))?;
         poller.consumer().assign(&list).map_err(|e| bus_error(&doing, &e))?;

@@ -17,6 +17,4 @@ pub use grid::{Due, Grid, Limits};
 pub use stage::{TimerOptions, TimerStage, is_definition};
 
 #[cfg(test)]
-mod driver_tests;
-#[cfg(test)]
 mod tests;
