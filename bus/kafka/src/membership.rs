@@ -72,6 +72,9 @@ impl Found {
     }
 }
 
+/// A partition and its committed offset, or why it cannot be begun.
+type Stable = (TopicPartition, Result<Committed, String>);
+
 impl KafkaSession {
     pub(crate) fn begin_at(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
         if assigned.is_empty() {
@@ -127,10 +130,7 @@ impl KafkaSession {
 
     /// Committed offsets that no open transaction can change any more. With `read_committed`,
     /// librdkafka asks the broker for stable ones; it answers with an error for each that is not.
-    fn stable_offsets(
-        &self,
-        assigned: &[TopicPartition],
-    ) -> Result<Vec<(TopicPartition, Result<Committed, String>)>, SessionError> {
+    fn stable_offsets(&self, assigned: &[TopicPartition]) -> Result<Vec<Stable>, SessionError> {
         if assigned.is_empty() {
             return Ok(Vec::new());
         }
