@@ -2,5 +2,7 @@
 //! `petrel-execution`.
 
 mod harness;
+mod process;
 mod replay;
 mod stage;
+mod steps;
