@@ -73,6 +73,7 @@ pub(super) struct Process {
     hook: Rc<RefCell<Hook>>,
     /// Whether the log was told to fail commits.
     is_log_faulty: bool,
+    is_open_elsewhere: bool,
 }
 
 impl Process {
@@ -93,6 +94,7 @@ impl Process {
             process: None,
             hook: Rc::new(RefCell::new(Box::new(|_| false))),
             is_log_faulty: false,
+            is_open_elsewhere: false,
         }
     }
 
@@ -107,15 +109,16 @@ impl Process {
         driver
     }
 
-    /// Lets it happen; no owner has a turn meanwhile.
-    pub(super) fn begin(&self, what: &Do) {
+    /// Lets it happen, before an owner has a turn. Faults of the step before that were not met do not come any more.
+    pub(super) fn begin(&mut self, what: &Do) {
+        self.hook_with(|_| false);
         match what {
             Do::Wait(ms, heard) => {
+                if self.end_elsewhere() {
+                    self.settle();
+                }
                 if !heard {
-                    // Behind what nobody can read yet there may be a sign of life.
-                    let (results, beat) = record_of(&self.topics, &Do::Beat(9, 1));
-                    let open = Output::to_partition(&results, PARTITION, "", Some(beat));
-                    self.bus.leave_open(ELSEWHERE, vec![open]).unwrap();
+                    self.open_elsewhere();
                 }
                 self.clock.advance(*ms);
             }
@@ -125,20 +128,28 @@ impl Process {
                 self.bus.publish(vec![Output::to_partition(&topic, PARTITION, "", Some(value))]).wait().unwrap();
             }
         }
+        if !matches!(what, Do::Wait(..)) {
+            // What stands behind it is read before a silence counts.
+            self.end_elsewhere();
+        }
     }
 
-    /// What was open elsewhere comes to nothing, and a fault that was not met is not to come.
-    pub(super) fn end(&self, what: &Do) {
-        self.hook_with(|_| false);
-        if matches!(what, Do::Wait(_, false)) {
-            self.bus.leave_open(ELSEWHERE, Vec::new()).unwrap();
-        }
+    /// Nobody can read yet what stands there: there may be a sign of life behind it.
+    fn open_elsewhere(&mut self) {
+        let (results, beat) = record_of(&self.topics, &Do::Beat(9, 1));
+        self.bus.leave_open(ELSEWHERE, vec![Output::to_partition(&results, PARTITION, "", Some(beat))]).unwrap();
+        self.is_open_elsewhere = true;
+    }
+
+    /// What is open elsewhere comes to nothing; whether there was something.
+    fn end_elsewhere(&mut self) -> bool {
+        self.bus.leave_open(ELSEWHERE, Vec::new()).unwrap();
+        std::mem::replace(&mut self.is_open_elsewhere, false)
     }
 
     pub(super) fn act(&mut self, what: &Do) {
         self.begin(what);
         self.settle();
-        self.end(what);
     }
 
     /// Tells it beside the log.

@@ -100,7 +100,6 @@ fn run(steps: &[(Do, Fate)], undisturbed: bool) -> Process {
             }
         }
         process.settle();
-        process.end(what);
     }
     process
 }
