@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use petrel_bus::sim::{CommitFault, SimBus, SimClock, SimOptions};
 use petrel_bus::{
-    Bus, Driver, DriverError, DriverOptions, DriverPoint, GlobalsSource, Output, Publisher, SessionOptions, StageStats,
-    TopicSpec, Versioned,
+    Bus, Driver, DriverError, DriverOptions, DriverPoint, GlobalsSource, Output, OwnedRecord, Publisher,
+    SessionOptions, StageStats, TopicSpec, Versioned,
 };
 use petrel_execution::worker::Final;
 use petrel_schemas::{Cleanup, OwnTopic, TaskResult, Topics};
@@ -57,6 +57,14 @@ pub(super) enum Turn {
     Busy,
     Committed,
     Died,
+}
+
+/// A record, whatever its offset: those that were aborted have some, too.
+#[derive(Debug, PartialEq)]
+pub(super) struct Written {
+    partition: u32,
+    key: Option<Vec<u8>>,
+    pub(super) value: Option<Vec<u8>>,
 }
 
 type Hook = Box<dyn FnMut(DriverPoint) -> bool>;
@@ -226,9 +234,10 @@ impl Process {
         }
     }
 
-    /// What was committed to a topic: partition, key, value.
-    pub(super) fn written(&self, topic: &str) -> Vec<(u32, Option<Vec<u8>>, Option<Vec<u8>>)> {
-        self.bus.records(topic).into_iter().map(|(partition, record)| (partition, record.key, record.value)).collect()
+    /// What was committed to a topic.
+    pub(super) fn written(&self, topic: &str) -> Vec<Written> {
+        let written = |(partition, OwnedRecord { key, value, .. })| Written { partition, key, value };
+        self.bus.records(topic).into_iter().map(written).collect()
     }
 
     /// State and timers as the changelog says, and the positions that are kept with them.
@@ -237,10 +246,8 @@ impl Process {
         // The second compaction takes tombstones, too.
         self.bus.compact(&changelog);
         self.bus.compact(&changelog);
-        let of_key = |(partition, key, value): (u32, Option<Vec<u8>>, Option<Vec<u8>>)| {
-            ((partition, key.unwrap_or_default()), value.expect("tombstones are gone"))
-        };
-        self.written(&changelog).into_iter().map(of_key).collect()
+        let kept = |record: Written| ((record.partition, record.key.unwrap()), record.value.unwrap());
+        self.written(&changelog).into_iter().map(kept).collect()
     }
 
     pub(super) fn status(&self, execution: u8) -> Option<&'static str> {

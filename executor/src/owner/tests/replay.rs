@@ -126,8 +126,8 @@ proptest! {
         prop_assert_eq!(disturbed.state(), undisturbed.state());
 
         let mut histories: HashMap<String, Vec<ExecutionChanged>> = HashMap::new();
-        for (_, _, value) in disturbed.written(&topics.audit()) {
-            if let Ok(AuditRecord::ExecutionChanged(row)) = AuditRecord::decode(&value.unwrap()) {
+        for record in disturbed.written(&topics.audit()) {
+            if let Ok(AuditRecord::ExecutionChanged(row)) = AuditRecord::decode(&record.value.unwrap()) {
                 histories.entry(row.execution_id.clone()).or_default().push(row);
             }
         }
