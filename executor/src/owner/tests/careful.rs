@@ -10,7 +10,7 @@ use petrel_bus::{
 };
 use petrel_schemas::{Task, Topics, decode, encode};
 
-use super::harness::{View, id, request, stage};
+use super::steps::{View, id, request, stage_of};
 use crate::owner::OwnerOptions;
 
 const EXECUTIONS: u8 = 9;
@@ -39,7 +39,7 @@ fn what_waits_behind_an_execution_that_kills_the_owner_goes_on_and_that_one_is_n
         let bus = SimBus::new(clock.clone(), SimOptions::default());
         let mut options = OwnerOptions::new(topics.clone(), 1);
         options.release_batch_max = 2;
-        let mut owner = stage(&options);
+        let mut owner = stage_of(options);
         let names = [topics.requests(), topics.results(), topics.audit(), topics.dead_letters()];
         let more = [topics.tasks("default"), topics.orders("default"), owner.spec().changelog.clone().unwrap()];
         let spec = |name: &Arc<str>| TopicSpec {

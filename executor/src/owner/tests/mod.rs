@@ -3,5 +3,7 @@
 
 mod careful;
 mod harness;
+mod process;
 mod replay;
 mod stage;
+mod steps;

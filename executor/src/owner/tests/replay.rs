@@ -1,22 +1,36 @@
-//! Aborted and crashed steps, done again, write what they would have written.
+//! Steps that were aborted, or died with their process, are done again, and write what they would have written.
 
 use std::collections::HashMap;
 
-use petrel_bus::PartitionState;
+use petrel_bus::DriverPoint::{self, AfterCommit, Applied, Assigned, BeforeCommit, Restored, Sent, Stepped};
+use petrel_bus::sim::CommitFault::{self, AnswerLost, EndDelayed, EndLost, InDoubt, Lost};
 use petrel_execution::Status;
 use petrel_schemas::{AuditRecord, ExecutionChanged};
 use proptest::prelude::*;
+use tokio::sync::oneshot::error::TryRecvError;
 
-use super::harness::{Do, LEASE_MS, Owner};
+use super::process::{Process, Turn};
+use super::steps::{Do, LEASE_MS, result, topics};
 
-/// What becomes of a step before it is committed.
+/// What becomes of a step.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Committed,
-    /// Aborted, then done again.
+    /// Its first commit is refused.
     Aborted,
-    /// The process dies; another one restores the state and does it again.
-    Crashed,
+    /// The process dies before its first commit counts.
+    DiesBefore(Death),
+    /// The process dies with its first commit.
+    DiesAfter(Death),
+    /// The process was killed, and the next one dies at that point.
+    DiesTwice(DriverPoint),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Death {
+    At(DriverPoint),
+    /// It must connect anew, for a commit met that.
+    Of(CommitFault),
 }
 
 fn step() -> impl Strategy<Value = Do> {
@@ -41,45 +55,53 @@ fn step() -> impl Strategy<Value = Do> {
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
-    prop_oneof![4 => Just(Fate::Committed), 1 => Just(Fate::Aborted), 1 => Just(Fate::Crashed)]
+    let of = |points: &[DriverPoint], faults: &[CommitFault]| {
+        let points = points.iter().copied().map(Death::At);
+        prop::sample::select(points.chain(faults.iter().copied().map(Death::Of)).collect::<Vec<_>>())
+    };
+    let before = of(&[Stepped, Sent, BeforeCommit], &[Lost, EndLost, EndDelayed]);
+    let after = of(&[AfterCommit, Applied], &[AnswerLost, InDoubt]);
+    prop_oneof![
+        6 => Just(Fate::Committed),
+        2 => Just(Fate::Aborted),
+        2 => before.prop_map(Fate::DiesBefore),
+        1 => after.prop_map(Fate::DiesAfter),
+        1 => prop::sample::select(vec![Assigned, Restored]).prop_map(Fate::DiesTwice),
+    ]
 }
 
-/// The committed outputs of all steps. A crash is a change of the member in either run; with
-/// `undisturbed` it comes after the commit of the step before.
-fn run(steps: &[(Do, Fate)], undisturbed: bool) -> (Vec<petrel_bus::Output>, Owner) {
-    let mut owner = Owner::new();
-    let mut changelog: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
-    let mut written = Vec::new();
+/// All steps. A death is a change of the process in either run; with `undisturbed` it comes where nothing is open: before
+/// the step is begun, or behind its first commit.
+fn run(steps: &[(Do, Fate)], undisturbed: bool) -> Process {
+    let mut process = Process::new();
     for (what, fate) in steps {
-        let (now_ms, view) = (owner.now_ms, owner.view.clone());
+        process.begin(what);
         match fate {
-            Fate::Committed => {}
-            Fate::Aborted if undisturbed => {}
-            Fate::Aborted => {
-                owner.step(what);
-                owner.abort();
-                (owner.now_ms, owner.view) = (now_ms, view);
+            Fate::Aborted if !undisturbed => process.fail_commit(CommitFault::Abort),
+            Fate::Committed | Fate::Aborted => {}
+            Fate::DiesBefore(death) | Fate::DiesAfter(death) if !undisturbed => {
+                match death {
+                    // Not every commit has outputs to send, and it shall be the first that is undone.
+                    Death::At(Sent) => process.crash_at(&[Sent, BeforeCommit]),
+                    Death::At(point) => process.crash_at(&[*point]),
+                    Death::Of(fault) => process.fail_commit(*fault),
+                }
+                process.settle_until(|turn| turn == Turn::Died);
+                process.take_over();
             }
-            Fate::Crashed => {
-                if !undisturbed {
-                    owner.step(what);
-                    owner.outputs.clear();
-                    (owner.now_ms, owner.view) = (now_ms, view);
-                }
-                owner.state = PartitionState::default();
-                for (key, value) in &changelog {
-                    owner.state.restore(key, value.as_deref());
-                }
-                owner.state.restored(0, now_ms).unwrap();
-                owner.restart();
+            Fate::DiesTwice(point) if !undisturbed => {
+                process.take_over();
+                process.crash_at(&[*point]);
+            }
+            Fate::DiesBefore(_) | Fate::DiesTwice(_) => process.take_over(),
+            Fate::DiesAfter(_) => {
+                process.settle_until(|turn| turn == Turn::Committed);
+                process.take_over();
             }
         }
-        owner.step(what);
-        changelog.extend(owner.state.changes().map(|(key, value)| (key.to_vec(), value)));
-        written.append(&mut owner.outputs);
-        owner.commit();
+        process.settle();
     }
-    (written, owner)
+    process
 }
 
 /// Rows of an execution are numbered without a gap, and nothing follows a final one, unless the execution was
@@ -97,20 +119,53 @@ proptest! {
 
     #[test]
     fn done_again_is_done_once(steps in prop::collection::vec((step(), fate()), 1..60)) {
-        let (disturbed, owner) = run(&steps, false);
-        let (undisturbed, expected) = run(&steps, true);
-        prop_assert_eq!(&disturbed, &undisturbed);
-        let snapshot = |owner: &Owner| -> Vec<(Vec<u8>, Vec<u8>)> {
-            owner.state.scan(b"").map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
-        };
-        prop_assert_eq!(snapshot(&owner), snapshot(&expected));
+        let (disturbed, undisturbed, topics) = (run(&steps, false), run(&steps, true), topics());
+        for topic in [topics.tasks("default"), topics.orders("default"), topics.dead_letters(), topics.audit()] {
+            prop_assert_eq!(disturbed.written(&topic), undisturbed.written(&topic), "{}", topic);
+        }
+        prop_assert_eq!(disturbed.state(), undisturbed.state());
 
         let mut histories: HashMap<String, Vec<ExecutionChanged>> = HashMap::new();
-        for output in disturbed.iter().filter(|o| o.topic.ends_with("audit")) {
-            if let Ok(AuditRecord::ExecutionChanged(row)) = AuditRecord::decode(output.value.as_deref().unwrap()) {
+        for record in disturbed.written(&topics.audit()) {
+            if let Ok(AuditRecord::ExecutionChanged(row)) = AuditRecord::decode(&record.value.unwrap()) {
                 histories.entry(row.execution_id.clone()).or_default().push(row);
             }
         }
         histories.values().for_each(|rows| check_history(rows));
     }
+}
+
+#[test]
+fn what_is_told_beside_the_log_counts_once() {
+    let mut process = Process::new();
+    process.act(&Do::Request(1, "demo.ok", "now"));
+    process.act(&Do::Claim(1, 1));
+    let rows = |process: &Process| process.written(&topics().audit()).len();
+    let rows_before = rows(&process);
+    let mut telling = process.tell(result(1, 1, "succeeded"));
+    // What is undone is told again.
+    process.fail_commit(CommitFault::Abort);
+    assert_eq!(process.turn(), Turn::Busy);
+    assert_eq!((telling.committed.try_recv(), process.status(1)), (Err(TryRecvError::Empty), Some("running")));
+    process.settle();
+    assert_eq!((telling.committed.try_recv(), process.status(1)), (Ok(()), Some("succeeded")));
+    assert_eq!(rows(&process), rows_before + 2, "its output and its end");
+    assert!(process.is_all_told());
+    // The same told again, over the log or not, is stale.
+    process.act(&Do::Result(1, 1, "succeeded"));
+    let mut again = process.tell(result(1, 1, "succeeded"));
+    process.settle();
+    assert_eq!((again.committed.try_recv(), rows(&process)), (Ok(()), rows_before + 2));
+}
+
+#[test]
+fn a_new_owner_releases_what_came_while_nobody_was_there() {
+    let mut process = Process::new();
+    process.act(&Do::Request(1, "demo.ok", "later"));
+    process.take_over();
+    process.settle();
+    assert_eq!(process.status(1), Some("delayed"));
+    process.take_over();
+    process.act(&Do::Arrive);
+    assert_eq!(process.status(1), Some("scheduled"));
 }

@@ -5,7 +5,8 @@ use petrel_bus::TimerKind;
 use petrel_execution::worker::Final;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::harness::{DEDUP_MS, Do, LEASE_MS, Owner, PARTITION, START_MS, id, result};
+use super::harness::Owner;
+use super::steps::{DEDUP_MS, Do, LEASE_MS, PARTITION, START_MS, id, result};
 use crate::worker::Told;
 
 const OK: Do = Do::Request(1, "demo.ok", "now");
@@ -34,41 +35,24 @@ fn decisions_are_written_where_they_belong() {
 }
 
 #[test]
-fn what_is_told_beside_the_log_counts_once() {
+fn what_is_told_beside_the_log_is_taken_once_and_by_who_has_the_partition() {
     let (mut owner, told) = (Owner::new(), Told::new(1_000_000));
     owner.act(&OK);
     owner.act(&Do::Claim(1, 1));
-    let tell = |execution| {
-        let end = Final::Result(result(execution, 1, "succeeded"));
-        told.owner(PARTITION).tell(&end, true).expect("it is small")
-    };
-    let mut telling = tell(1);
+    let tell = || told.owner(PARTITION).tell(&Final::Result(result(1, 1, "succeeded")), true).expect("it is small");
+    let mut telling = tell();
     owner.view.letters = told.waiting();
-    // What is undone is told again.
-    owner.step(&Do::Told);
-    owner.abort();
-    assert_eq!(telling.committed.try_recv(), Err(TryRecvError::Empty));
-    owner.step(&Do::Told);
+    assert_eq!(owner.act(&Do::Told), ["stdout=out", "succeeded"]);
     // In the open transaction it is taken once.
     assert_eq!(owner.told(&[PARTITION]), [0; 0]);
-    owner.step(&Do::Told);
-    owner.commit();
-    assert_eq!((telling.committed.try_recv(), owner.status(1)), (Ok(()), Some("succeeded")));
-    let statuses = |owner: &mut Owner| std::mem::take(&mut owner.outputs).len();
-    assert_eq!(statuses(&mut owner), 2, "its output and its end");
-    assert!(told.waiting().is_empty());
-    // The same told again, over the log or not, is stale.
-    assert_eq!(owner.act(&Do::Result(1, 1, "succeeded")), [""; 0]);
-    let mut again = tell(1);
-    owner.view.letters = told.waiting();
     assert_eq!(owner.act(&Do::Told), [""; 0]);
-    assert_eq!(again.committed.try_recv(), Ok(()));
+    assert_eq!(telling.committed.try_recv(), Err(TryRecvError::Empty));
     // A partition that this member does not have, or has no more: whoever tells it takes another way.
-    let mut elsewhere = tell(1);
-    owner.view.letters = told.waiting();
+    let mut elsewhere = tell();
+    owner.view.letters = told.waiting().split_off(1);
     assert_eq!(owner.told(&[PARTITION + 1]), [0; 0]);
     assert_eq!(elsewhere.committed.try_recv(), Err(TryRecvError::Closed));
-    assert!(told.waiting().is_empty());
+    assert_eq!(told.waiting().len(), 1, "what was taken waits for its commit");
 }
 
 #[test]
@@ -127,21 +111,12 @@ fn nobody_waits_behind_one_whose_revision_has_not_come_or_is_of_no_use() {
 }
 
 #[test]
-fn a_new_owner_releases_what_came_while_nobody_was_there() {
-    let mut owner = Owner::new();
-    owner.act(&Do::Request(1, "demo.ok", "later"));
-    owner.act(&Do::TakeOver);
-    assert_eq!(owner.status(1), Some("delayed"));
-    owner.act(&Do::Arrive);
-    assert_eq!(owner.status(1), Some("scheduled"));
-}
-
-#[test]
 fn what_cannot_be_read_is_a_dead_letter() {
     let steps = [
         (Do::Rubbish(true), "dead not_a_record"),
         (Do::Rubbish(false), "dead unexpected_kind"),
-        (Do::BadIds, "dead malformed_id, dead malformed_id"),
+        (Do::BadRequest, "dead malformed_id"),
+        (Do::BadReport, "dead malformed_id"),
         (Do::Request(1, "demo.missing", "now"), "dead no_such_action, failed"),
     ];
     check(&steps, Some("failed"));
