@@ -28,6 +28,9 @@ const SEEK_PAUSE: Duration = Duration::from_millis(20);
 /// Offset and text that the group committed, if it did.
 type Committed = Option<(i64, Option<String>)>;
 
+/// The same, or why the broker does not tell, for people.
+type Answer = Result<Committed, String>;
+
 /// Ids of topics; an error says why nobody can begin on one, for people.
 type Ids = BTreeMap<Arc<str>, Result<Option<Arc<str>>, String>>;
 
@@ -43,7 +46,7 @@ struct Found {
 }
 
 impl Found {
-    fn new(at: TopicPartition, committed: Result<Committed, String>, ids: &Ids) -> Self {
+    fn new(at: TopicPartition, committed: Answer, ids: &Ids) -> Self {
         let incarnation = ids.get(&at.topic).cloned().and_then(Result::ok).flatten();
         let (committed, refused) = match committed {
             Ok(committed) => (committed, None),
@@ -71,9 +74,6 @@ impl Found {
         Begin { position, committed: is_committed, is_made_anew, incarnation, bounds, refused }
     }
 }
-
-/// A partition and its committed offset, or why it cannot be begun.
-type Stable = (TopicPartition, Result<Committed, String>);
 
 impl KafkaSession {
     pub(crate) fn begin_at(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
@@ -130,7 +130,7 @@ impl KafkaSession {
 
     /// Committed offsets that no open transaction can change any more. With `read_committed`,
     /// librdkafka asks the broker for stable ones; it answers with an error for each that is not.
-    fn stable_offsets(&self, assigned: &[TopicPartition]) -> Result<Vec<Stable>, SessionError> {
+    fn stable_offsets(&self, assigned: &[TopicPartition]) -> Result<Vec<(TopicPartition, Answer)>, SessionError> {
         if assigned.is_empty() {
             return Ok(Vec::new());
         }

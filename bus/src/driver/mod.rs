@@ -9,6 +9,7 @@
 //!   after an abort, restored from the log after a rebuild.
 
 mod commit;
+mod failure;
 mod held;
 mod membership;
 mod poison;
@@ -36,7 +37,8 @@ use crate::record::Output;
 use crate::session::{Fetched, GroupEvent, Session, SessionError, TopicPartition};
 use crate::stage::{Context, Facts, InputTopic, Stage};
 use crate::stats::StageStats;
-use crate::store::{StateStores, StoreError, TimerKind};
+use crate::store::{StateStores, TimerKind};
+use failure::Failure;
 use held::Held;
 pub use poison::{RECORD_PANICS_MAX, Suspects};
 use step::Stepping;
@@ -481,25 +483,5 @@ impl<'s, S: Stage> Driver<'s, S> {
             },
             None => Ok(()),
         }
-    }
-}
-
-/// What ends a turn early.
-enum Failure {
-    Session(SessionError),
-    Store(StoreError),
-    Panicked(String),
-    Crashed(DriverPoint),
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<SessionError> for Failure {
-    fn from(error: SessionError) -> Self {
-        Self::Session(error)
     }
 }
