@@ -24,6 +24,11 @@ impl Troubles {
         all.insert(service.to_owned(), Trouble { why, since_ms });
     }
 
+    /// Whether it is.
+    pub fn has(&self, service: &str) -> bool {
+        self.lock().contains_key(service)
+    }
+
     /// It is not any more.
     pub fn end(&self, service: &str) {
         self.lock().remove(service);
@@ -58,5 +63,6 @@ mod tests {
         assert_eq!(told.now(), [trouble("gone", 3_000)]);
         troubles.begin("kv", "away".to_owned(), 4_000);
         assert_eq!(told.now()[1], trouble("away", 4_000));
+        assert!(told.has("kv") && !told.has("orders"));
     }
 }

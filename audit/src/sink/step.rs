@@ -200,25 +200,24 @@ where
 
     fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), StepError> {
         let begun = self.session.begin(partitions)?;
+        // It asks nobody later whether they can be begun: with the next session it tries again.
+        if let Some(Begin { position, refused: Some(why), .. }) = begun.iter().find(|begun| begun.refused.is_some()) {
+            let Position { at: TopicPartition { topic, partition }, .. } = position;
+            return Err(SessionError::Rebuild(format!("{topic}/{partition} cannot be begun: {why}")).into());
+        }
         // A group that the broker forgot begins at the beginning of what is left: long, and harmless, for
         // the rows of a record are known by where it stands.
-        let (refused, begun): (Vec<Begin>, Vec<Begin>) = begun.into_iter().partition(|begun| begun.refused.is_some());
         let start = |begun: &Begin| (!begun.committed).then(|| begun.position.clone());
         let starts: Vec<Position> = begun.iter().filter_map(start).collect();
         self.session.commit(&starts)?;
-        let mut positions: Vec<Position> = begun.into_iter().map(|begun| begun.position).collect();
+        let positions: Vec<Position> = begun.into_iter().map(|begun| begun.position).collect();
         for position in &positions {
             let replay = position.metadata.as_deref().and_then(Intent::decode);
             let dead_letters = position.at.topic == self.topics.dead_letters;
             let buffer = Buffer::new(position.at.clone(), position.offset, replay, dead_letters);
             self.buffers.insert(position.at.clone(), buffer);
         }
-        positions.extend(refused.iter().map(|refused| refused.position.clone()));
         self.session.accept(&positions)?;
-        for Begin { position: Position { at, .. }, refused, .. } in refused {
-            self.session.pause(&at)?;
-            self.stats.halted(at, refused.unwrap_or_default());
-        }
         if self.outage.is_some() {
             partitions.iter().try_for_each(|at| self.session.pause(at))?;
         }

@@ -24,6 +24,11 @@ impl Call {
         Self { outputs, since: Instant::now(), bytes, acknowledge }
     }
 
+    /// Bytes of keys and values.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn answer(self, answer: Result<Written, PublishError>) {
         // Whoever asked may have gone.
         if self.acknowledge.send(answer).is_err() {

@@ -99,7 +99,9 @@ impl Writer {
         self.connect().unwrap_or_else(|why| tracing::warn!(publisher = %self.name, %why, "not connected"));
         loop {
             let in_flight = self.singly.as_ref().map_or(0, Singly::in_flight);
-            let next = match in_flight >= self.options.publish_calls_max {
+            let bytes = self.singly.as_ref().map_or(0, Singly::in_flight_bytes);
+            let is_full = in_flight >= self.options.publish_calls_max || bytes >= self.options.publish_bytes_max;
+            let next = match is_full {
                 true => Next::Nothing,
                 false => self.calls.next(self.options.publish_group_bytes_max, in_flight == 0),
             };
@@ -186,8 +188,19 @@ impl Writer {
             return self.put_off(calls, &why);
         }
         if calls.iter().any(|(call, _)| call.outputs.len() != 1) {
-            self.finish_singly();
-            return self.write_together(calls);
+            // What is on its way to the same partitions is before them; the others are waited for by nobody.
+            let place = |(call, partitions): &'_ Placed| {
+                let topics = call.outputs.iter().map(|output| output.topic.to_string());
+                topics.zip(partitions.iter().copied()).collect::<Vec<_>>()
+            };
+            let places: Vec<(String, u32)> = calls.iter().flat_map(place).collect();
+            let places = places.iter().map(|(topic, partition)| (topic.as_str(), *partition)).collect();
+            self.singly.iter_mut().for_each(|singly| singly.finish_for(&places));
+            let calls = self.without_late(calls);
+            if !calls.is_empty() {
+                self.write_together(calls);
+            }
+            return;
         }
         let Some(singly) = &mut self.singly else { return };
         for (call, partitions) in calls {

@@ -5,7 +5,7 @@
 //! own record, however long another partition has no leader.
 #![expect(clippy::disallowed_methods, reason = "how long records have waited for the broker")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use petrel_bus::{BusError, PublishError, TopicPartition, Waker};
@@ -27,6 +27,7 @@ pub(crate) struct Singly {
     /// No number is ever used again.
     next_number: usize,
     waiting: BTreeMap<usize, Waiting>,
+    bytes: usize,
     last_written: Instant,
     spent: bool,
 }
@@ -46,6 +47,7 @@ impl Singly {
             sending,
             next_number: 0,
             waiting: BTreeMap::new(),
+            bytes: 0,
             last_written: Instant::now(),
             spent: false,
         })
@@ -63,6 +65,7 @@ impl Singly {
         let Some(output) = call.outputs.first() else { return call.answer(Ok(Vec::new())) };
         match self.sending.send(output, partition, number, self.timeout) {
             Ok(()) => {
+                self.bytes += call.bytes();
                 self.waiting.insert(number, Waiting { call, partition, sent: Instant::now() });
             }
             Err(error) => call.answer(Err(PublishError::Unavailable(error.to_string()))),
@@ -72,6 +75,11 @@ impl Singly {
     /// How many calls are not answered yet.
     pub(crate) fn in_flight(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Bytes of their keys and values.
+    pub(crate) fn in_flight_bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether it can or shall write no more: a gap in its numbers, say, is for ever.
@@ -100,10 +108,22 @@ impl Singly {
         }
     }
 
+    /// Waits until every call is answered whose record is for one of these.
+    pub(crate) fn finish_for(&mut self, places: &HashSet<(&str, u32)>) {
+        let is_before = |waiting: &Waiting| {
+            let topic = waiting.call.outputs.first().map_or("", |output| &*output.topic);
+            places.contains(&(topic, waiting.partition))
+        };
+        while self.waiting.values().any(is_before) {
+            self.serve(true);
+        }
+    }
+
     fn answer(&mut self) {
         let (mut failed, mut last) = (0, None);
         for (number, delivery) in self.sending.context().deliveries() {
             let Some(Waiting { call, partition, sent }) = self.waiting.remove(&number) else { continue };
+            self.bytes -= call.bytes();
             let answer = match delivery {
                 Delivery::Written(offset) => {
                     self.last_written = Instant::now();
@@ -131,6 +151,7 @@ impl Singly {
         self.sending.purge();
         self.sending.serve();
         self.answer();
+        self.bytes = 0;
         for (_, Waiting { call, .. }) in std::mem::take(&mut self.waiting) {
             call.answer(Err(PublishError::OutcomeUnknown("the client does not say".into())));
         }

@@ -156,7 +156,9 @@ impl<S: Stage> Driver<'_, S> {
                 continue;
             }
             self.fire_one_by_one(partition, TimerKind::Time, now_ms)?;
-            if let Some(heard_ms) = self.heard_silence_until(partition, now_ms) {
+            if let Some(heard_ms) = self.heard_silence_until(partition, now_ms)
+                && !self.told_meanwhile().contains(&partition)
+            {
                 self.fire_one_by_one(partition, TimerKind::Silence, heard_ms)?;
             }
         }

@@ -47,9 +47,6 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: Claimed) {
             Err(note) => Verdict::Ended(Outcome::bare(Status::Failed, note, false)),
         };
         shared.metrics.attempt_ended(label(&verdict));
-        // Nothing runs any more, and the next one may begin while the owner is told.
-        busy.inspect(|slots| slots.dec());
-        drop(slot);
         let end =
             shared.reporter.reports.end(&task, verdict, started_at_ms.get().copied(), shared.reporter.clock.now_ms());
         shared.reporter.end(&task, end, owner).await;
@@ -59,6 +56,9 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: Claimed) {
         never = shared.reporter.heartbeats(&task, &held) => match never {},
         () = work => {}
     }
+    // Also what has ended holds its slot until its owner knows: a worker that cannot tell takes nothing more.
+    busy.inspect(|slots| slots.dec());
+    drop(slot);
     shared.attempts.ended(&task);
 }
 

@@ -83,21 +83,20 @@ impl Service for Orders {
 
 impl Orders {
     fn follow(&mut self, life: &Life<'_>) -> Result<(), BusError> {
-        let mut next = match self.next.take() {
-            Some(next) => next,
+        let from = match &self.next {
+            Some(next) => next.clone(),
             None => self.bus.end_offsets(&self.topic)?,
         };
-        let read = self.read(life, &mut next);
-        self.next = Some(next);
-        read
-    }
-
-    fn read(&mut self, life: &Life<'_>, next: &mut [i64]) -> Result<(), BusError> {
-        let mut tail = self.bus.tail_from(&self.topic, next)?;
+        // Kept whatever ends this life: the next one reads on here.
+        self.next = Some(from.clone());
+        if self.is_deaf && !self.troubles.has(&self.topic) {
+            self.waits(format!("{} has not been read yet", self.topic));
+        }
+        let mut tail = self.bus.tail_from(&self.topic, &from)?;
         while !life.is_over() {
             tail.next(WAIT, &mut |partition, record| {
                 // Before it is looked at: should that panic, the others are heard all the same.
-                if let Some(next) = next.get_mut(partition as usize) {
+                if let Some(next) = self.next.as_mut().and_then(|next| next.get_mut(partition as usize)) {
                     *next = record.offset + 1;
                 }
                 self.take(partition, &record);

@@ -49,8 +49,8 @@ pub fn what_is_told_in_the_middle_of_a_turn_is_no_silence<B: BusUnderTest>(under
     world.run_until("the partition is read", &mut [&mut driver], || world.output_count() == 1).unwrap();
     let (clock, settings) = (world.under.clock(), world.settings.clone());
     // Where the record is taken at once, the timer is due at this instant.
-    let (due_ms, mut is_told) = (clock.now_ms() + 20, false);
-    world.publish("in", &[("a", "silence 20")]);
+    let (due_ms, mut is_told) = (clock.now_ms() + 5_000, false);
+    world.publish("in", &[("a", "silence 5000")]);
     world.run_until("the timer is set", &mut [&mut driver], || world.output_count() == 2).unwrap();
     driver.crash_when(move |point| {
         // What is told comes just before the timer would fire.

@@ -77,7 +77,7 @@ enum Phase {
 struct Attempt {
     task: Task,
     held: watch::Sender<Holding>,
-    slot: Option<Slot>,
+    _slot: Option<Slot>,
     beat_ms: i64,
     phase: Phase,
     started_at_ms: Option<i64>,
@@ -183,7 +183,7 @@ impl WorkerBody {
             Ok(Err(why)) => self.told(&task, failed(Note::new(code::RENDER_FAILED, why)), None),
             Err(note) => self.told(&task, failed(note), None),
         };
-        self.running.push(Attempt { task, held, slot, beat_ms, phase, started_at_ms: None, owner });
+        self.running.push(Attempt { task, held, _slot: slot, beat_ms, phase, started_at_ms: None, owner });
     }
 
     fn told(&self, task: &Task, verdict: Verdict, started_at_ms: Option<i64>) -> Phase {
@@ -252,8 +252,6 @@ impl WorkerBody {
                 true
             }
             Phase::Telling { end, again_ms, pause_ms } => {
-                // Nothing runs any more.
-                attempt.slot = None;
                 if let Some(telling) = attempt.owner.take().and_then(|owner| owner.tell(end, false)) {
                     let until_ms = boot + TELL_MS;
                     attempt.phase = Phase::TellingBeside { end: end.clone(), telling, until_ms };
