@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use petrel_e2e_tests::{
     Cli, Cluster, Feed, Member, Size, committed_values, create_topic, topics_of, write_pack, write_reporting_pack,
 };
@@ -117,9 +117,14 @@ fn forward_back_and_finish(cluster: &mut Cluster, kafka: &str, sink: &HttpSink, 
     ensure!(finished["format"] == 2 && finished["changed"] == true, "{finished}");
     ensure!(cli.json(&["upgrade", "finish"])?["changed"] == false, "it is finished once");
     goes_on(sink, "after the upgrade was finished")?;
-    let newer = newer_topics(cluster, kafka)?;
-    for name in ["requests", "results", "executions", "audit", "tasks.default", "triggers", "processes", "positions"] {
-        ensure!(newer.contains(&cluster.topic(name)), "{name} is not written in the new format: {newer:?}");
+    // Some are written every few seconds only.
+    let names = ["requests", "results", "executions", "audit", "tasks.default", "triggers", "processes", "positions"];
+    let all = || {
+        let newer = newer_topics(cluster, kafka).ok()?;
+        names.iter().all(|name| newer.contains(&cluster.topic(name))).then_some(())
+    };
+    if poll_until(PATIENCE, all).is_none() {
+        bail!("not everything is written in the new format: {:?}", newer_topics(cluster, kafka)?);
     }
     let overlooked = member(cluster, OVERLOOKED);
     overlooked.process().resume()?;
