@@ -119,6 +119,16 @@ impl Buffer {
         self.cut.as_mut()
     }
 
+    /// The batch that is cut, if there is one.
+    pub(super) fn cut_now(&mut self) -> Option<&mut Cut> {
+        self.cut.as_mut()
+    }
+
+    /// Whether there is one.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.is_some()
+    }
+
     fn new_cut(&mut self, limits: CutLimits, now_ms: i64) -> Option<Cut> {
         let records = match self.replay {
             // Cut as it was cut then: other limits must not make other batches of it. A record behind

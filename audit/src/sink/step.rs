@@ -10,14 +10,13 @@ use petrel_bus::{Begin, Clock, GroupEvent, InputTopic, Position, Session, Sessio
 
 use super::buffer::{Buffer, CutLimits};
 use super::intent::Intent;
+use super::round::Round;
 use super::service::{SinkOptions, SinkTopics};
 use super::stats::SinkStats;
-use super::writer::{Counted, Range, Writer};
+use super::writer::Writer;
 use crate::client::SqlError;
 use crate::rows::Table;
 
-/// How often an insert whose rows are missing is made again before the sink gives up for a while.
-const REPAIRS_MAX: u32 = 3;
 /// Longest single wait for records while ClickHouse is down: the session must be served.
 const DOWN_WAIT: Duration = Duration::from_millis(200);
 
@@ -227,8 +226,13 @@ where
     fn write_due(&mut self, all: bool, crash: &mut Crash<'_>) -> Result<(), StepError> {
         let limits = self.limits();
         let now_ms = self.clock.now_ms();
-        let is_due = |b: &Buffer| b.due_in(limits, now_ms).is_some_and(|due| due.is_zero() || all);
-        let mut due: Vec<TopicPartition> = self.buffers.values().filter(|b| is_due(b)).map(|b| b.at.clone()).collect();
+        let due_within = |within: Duration| {
+            let is_due = move |b: &&Buffer| b.due_in(limits, now_ms).is_some_and(|due| due <= within || all);
+            self.buffers.values().filter(is_due).map(|b| b.at.clone())
+        };
+        // One that is due takes along those that soon would be: their ranges are recorded and committed together.
+        let within = if due_within(Duration::ZERO).next().is_some() { limits.wait / 2 } else { Duration::ZERO };
+        let mut due: Vec<TopicPartition> = due_within(within).collect();
         // Behind, every partition would fill up to the size of a batch before the first one is written.
         let can_be_written = || self.buffers.values().filter(|b| b.due_in(limits, now_ms).is_some());
         let waiting_bytes: usize = can_be_written().map(Buffer::waiting_bytes).sum();
@@ -250,18 +254,40 @@ where
             self.writer.prepare().map_err(|e| StepError::ClickHouse(e.to_string()))?;
             self.prepared = true;
         }
+        let mut due = due;
+        while !due.is_empty() {
+            let (round, later) = due.split_at(self.length_of_round(due));
+            self.write_round(round, crash)?;
+            due = later;
+        }
+        Ok(())
+    }
+
+    /// Of how many partitions the batches are written together: they are in memory together, too.
+    fn length_of_round(&self, due: &[TopicPartition]) -> usize {
+        let mut bytes = 0;
+        let fits = |at: &&TopicPartition| {
+            bytes += self.buffers.get(at).map_or(0, Buffer::waiting_bytes);
+            bytes <= self.options.batch_bytes_max
+        };
+        due.iter().take_while(fits).count().max(1)
+    }
+
+    /// Cuts the batches of these partitions, and writes them.
+    fn write_round(&mut self, due: &[TopicPartition], crash: &mut Crash<'_>) -> Result<(), StepError> {
         let (limits, now_ms) = (self.limits(), self.clock.now_ms());
         for at in due {
             let Some(buffer) = self.buffers.get_mut(at) else { continue };
-            let (session, writer, stats) = (&mut *self.session, &mut *self.writer, &*self.stats);
             let was_blocked = buffer.blocked().is_some();
-            let written = Batch { session, writer, stats, buffer, limits, now_ms }.write(crash);
+            let is_cut = buffer.cut(limits, now_ms).is_some();
             if !was_blocked {
                 self.block(at)?;
             }
-            written?;
+            at_point(is_cut, SinkPoint::Cut, crash)?;
         }
-        Ok(())
+        let (session, writer, stats) = (&mut *self.session, &mut *self.writer, &*self.stats);
+        let cut = self.buffers.values_mut().filter(|buffer| due.contains(&buffer.at) && buffer.is_cut());
+        Round { session, writer, stats, buffers: cut.collect() }.write(crash)
     }
 
     /// Stops fetching a partition whose next record this release cannot read, and says so.
@@ -312,72 +338,9 @@ where
     }
 }
 
-/// One batch of one partition on its way.
-struct Batch<'a, S: ?Sized, W: ?Sized> {
-    session: &'a mut S,
-    writer: &'a mut W,
-    stats: &'a SinkStats,
-    buffer: &'a mut Buffer,
-    limits: CutLimits,
-    now_ms: i64,
-}
-
-impl<S: Session + ?Sized, W: Writer + ?Sized> Batch<'_, S, W> {
-    fn write(&mut self, crash: &mut Crash<'_>) -> Result<(), StepError> {
-        let mut at_point = |point| if crash(point) { Err(StepError::Crashed(point)) } else { Ok(()) };
-        let (at, position) = (self.buffer.at.clone(), self.buffer.position);
-        let Some(cut) = self.buffer.cut(self.limits, self.now_ms) else { return Ok(()) };
-        at_point(SinkPoint::Cut)?;
-        if !cut.recorded {
-            let metadata = Some(cut.intent.encode());
-            self.session.commit(&[Position { at: at.clone(), offset: position, metadata }])?;
-            cut.recorded = true;
-        } else if cut.written == 0 {
-            self.stats.replays.fetch_add(1, Ordering::Relaxed);
-        }
-        at_point(SinkPoint::Recorded)?;
-        let intent = cut.intent;
-        let (topic, partition) = (&*at.topic, at.partition);
-        let range = Range { topic, partition, first: intent.first, last: intent.last, times: cut.times };
-        while let Some(table) = cut.next_table() {
-            let expected = cut.rows.len_of(table) as u64;
-            let mut complete = expected == 0;
-            for repair in 0..=REPAIRS_MAX {
-                if complete {
-                    break;
-                }
-                self.writer.insert(table, &cut.rows, &intent.token(topic, partition, table.name(), repair))?;
-                at_point(SinkPoint::Inserted(table))?;
-                complete = judge(self.stats, table, &range, expected, self.writer.count(table, &range)?);
-                at_point(SinkPoint::Counted(table))?;
-            }
-            if !complete {
-                return Err(StepError::ClickHouse(format!("{} does not keep what is inserted", table.name())));
-            }
-            self.stats.rows.fetch_add(expected, Ordering::Relaxed);
-            cut.written += 1;
-        }
-        at_point(SinkPoint::Written)?;
-        self.session.commit(&[Position { at, offset: intent.last + 1, metadata: None }])?;
-        self.buffer.done();
-        self.stats.batches.fetch_add(1, Ordering::Relaxed);
-        at_point(SinkPoint::Committed)
-    }
-}
-
-/// Whether a table has all rows of a range; says loudly what is not as it should be.
-fn judge(stats: &SinkStats, table: Table, range: &Range<'_>, expected: u64, found: Counted) -> bool {
-    if found.rows > found.distinct {
-        stats.duplicates.fetch_add(found.rows - found.distinct, Ordering::Relaxed);
-        tracing::warn!(table = table.name(), ?range, ?found, expected, "rows were written twice; queries fold them");
-    }
-    if found.distinct == expected {
-        return true;
-    }
-    stats.missing.fetch_add(1, Ordering::Relaxed);
-    tracing::error!(table = table.name(), ?range, ?found, expected, "the rows of a range are not what was written");
-    // More than expected cannot be mended by writing again; it is reported, and the range goes on.
-    found.distinct > expected
+/// Crashes where the test wants it, if the point was reached.
+pub(super) fn at_point(is_reached: bool, point: SinkPoint, crash: &mut Crash<'_>) -> Result<(), StepError> {
+    if is_reached && crash(point) { Err(StepError::Crashed(point)) } else { Ok(()) }
 }
 
 /// For jitter only: the standard library's hash keys are random.

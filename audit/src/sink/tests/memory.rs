@@ -109,7 +109,8 @@ fn crashed_over_and_over_it_gets_through() {
     let mut count = 0;
     let lives = live(&mut log, &mut tables, &stats, &mut |_| {
         count += 1;
-        count % 17 == 0
+        // What is committed together meets fewer points, else nothing would ever be.
+        count % 47 == 0
     });
     assert!(lives > 5, "{lives} lives");
     assert_eq!((tables.all(), tables.distinct()), (120, 120));
