@@ -15,6 +15,7 @@ mod follow;
 mod format;
 mod instance;
 mod live;
+mod memory;
 mod metrics;
 mod packs;
 mod presence;

@@ -20,6 +20,9 @@ const BATCH_BYTES_MIN: &str = "262144";
 /// How late a batching tail may learn of a record, in milliseconds.
 const BATCH_WAIT_MS: &str = "250";
 
+/// Of what a member may fetch ahead, a tail has this part.
+const FOLLOWERS_SHARE: usize = 4;
+
 /// How long a producer's connection is idle until it is closed, in milliseconds.
 const PRODUCER_IDLE_MS: &str = "30000";
 
@@ -98,7 +101,7 @@ pub struct KafkaOptions {
     pub tail_grace_ms: u64,
     /// Largest record, key and value, in bytes; topics are created so that they take it.
     pub record_bytes_max: usize,
-    /// Most bytes fetched ahead by one session.
+    /// Most bytes fetched ahead by one session; a tail fetches a quarter of that.
     pub fetched_ahead_bytes_max: usize,
 }
 
@@ -205,7 +208,7 @@ impl KafkaOptions {
             .set("fetch.message.max.bytes", "1048576")
             .set("fetch.max.bytes", "2097152")
             .set("queued.min.messages", "40000")
-            .set("queued.max.messages.kbytes", (self.fetched_ahead_bytes_max / 1024).max(1).to_string())
+            .set("queued.max.messages.kbytes", kbytes(self.fetched_ahead_bytes_max))
             .set("check.crcs", "false");
         config
     }
@@ -232,6 +235,7 @@ impl KafkaOptions {
     /// Follows a topic, outside of any group, mostly an idle one.
     pub(crate) fn follower(&self, group: &str) -> ClientConfig {
         let mut config = self.reader(group);
+        config.set("queued.max.messages.kbytes", kbytes(self.fetched_ahead_bytes_max / FOLLOWERS_SHARE));
         config.set("fetch.wait.max.ms", FETCH_WAIT_MS);
         self.with_properties(config)
     }
@@ -239,6 +243,7 @@ impl KafkaOptions {
     /// Follows a topic of which nobody waits for a single record, as [`KafkaOptions::batching_member`] does.
     pub(crate) fn batching_follower(&self, group: &str) -> ClientConfig {
         let mut config = self.reader(group);
+        config.set("queued.max.messages.kbytes", kbytes(self.fetched_ahead_bytes_max / FOLLOWERS_SHARE));
         config.set("fetch.min.bytes", BATCH_BYTES_MIN).set("fetch.wait.max.ms", BATCH_WAIT_MS);
         self.with_properties(config)
     }
@@ -288,6 +293,11 @@ impl KafkaOptions {
             .set("retry.backoff.ms", "20");
         config
     }
+}
+
+/// As librdkafka is told sizes; it takes none that is zero.
+fn kbytes(bytes: usize) -> String {
+    (bytes / 1024).max(1).to_string()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use nix::sys::prctl::set_pdeathsig;
+use nix::sys::prctl::{set_pdeathsig, set_thp_disable};
 use nix::sys::signal::{SigSet, Signal};
 
 use super::protocol::Job;
@@ -35,6 +35,8 @@ pub fn spawn(job: &Job) -> io::Result<Child> {
     unsafe {
         command.pre_exec(|| {
             set_pdeathsig(Signal::SIGKILL)?;
+            // This program's allocator has switched huge pages off, for its own memory.
+            set_thp_disable(false)?;
             SigSet::empty().thread_set_mask()?;
             // What the worker's libraries left open for children is none of the command's business. Kernels
             // before 5.11 do not know the call; there the command inherits it.
