@@ -58,9 +58,14 @@ impl<S: Stage> Driver<'_, S> {
 
     pub(super) fn commit_if_due(&mut self, idle: bool) -> Result<bool, Failure> {
         let Some(since_ms) = self.open_since_ms else { return Ok(false) };
-        let waited = self.clock.now_ms() - since_ms >= self.options.commit_interval_ms;
+        let waited_ms = self.clock.now_ms() - since_ms;
+        let is_awaited = self.is_awaited();
+        let interval_ms = match is_awaited {
+            true => self.options.commit_interval_ms,
+            false => self.options.quiet_commit_interval_ms.max(self.options.commit_interval_ms),
+        };
         let is_large = self.sent_bytes >= self.options.transaction_bytes_max;
-        let due = waited || is_large || (idle && self.is_awaited());
+        let due = waited_ms >= interval_ms || is_large || (idle && is_awaited);
         if !due {
             return Ok(false);
         }

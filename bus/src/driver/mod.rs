@@ -51,6 +51,9 @@ use topics::Look;
 pub struct DriverOptions {
     /// Longest time between two commits under load, in milliseconds.
     pub commit_interval_ms: i64,
+    /// Longest time until a commit of nothing but positions, in milliseconds: their records led to nothing, and lead to
+    /// nothing once more after a crash.
+    pub quiet_commit_interval_ms: i64,
     /// Outputs after which a transaction is committed at once, in bytes: all of it is in memory, several times.
     pub transaction_bytes_max: usize,
     /// Most records taken by one fetch.
@@ -86,6 +89,7 @@ impl Default for DriverOptions {
     fn default() -> Self {
         Self {
             commit_interval_ms: 100,
+            quiet_commit_interval_ms: 1_000,
             transaction_bytes_max: 4 << 20,
             fetch_records_max: 4096,
             idle_wait_ms: 50,

@@ -102,7 +102,10 @@ impl Rig {
         let stage = TimedStage::new(stage, &seen, &self.topic, self.events, finished);
         let bus = Arc::new(TimedBus { inner: self.bus.clone(), seen: seen.clone() });
         let session = SessionOptions { group: group.into(), member: format!("{group}-0").into(), transactional: true };
-        let handle = spawn_stage(bus, stage, session, DriverOptions::default(), globals, Arc::new(SystemClock));
+        // The last records may lead to nothing, and are waited for.
+        let quiet_commit_interval_ms = DriverOptions::default().commit_interval_ms;
+        let options = DriverOptions { quiet_commit_interval_ms, ..DriverOptions::default() };
+        let handle = spawn_stage(bus, stage, session, options, globals, Arc::new(SystemClock));
         let finished = wait(&when_finished, &handle)?;
         let stats = handle.stats().clone();
         handle.join();

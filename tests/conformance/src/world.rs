@@ -44,7 +44,13 @@ impl<'b, B: BusUnderTest> World<'b, B> {
         let topics =
             Topics { inputs: vec![from_beginning(&topic("in"))], output: topic("out"), changelog: topic("state") };
         let positions = Some(topic("positions"));
-        let options = DriverOptions { commit_interval_ms: 20, idle_wait_ms: 5, positions, ..DriverOptions::default() };
+        let options = DriverOptions {
+            commit_interval_ms: 20,
+            quiet_commit_interval_ms: 20,
+            idle_wait_ms: 5,
+            positions,
+            ..DriverOptions::default()
+        };
         let settings = SharedSettings::new();
         let world = Self { under, prefix, topics, settings, options, counting: RefCell::default() };
         world.ensure(&[

@@ -51,6 +51,7 @@ fn driver<'s>(dir: &str, bus: &LocalBus, stage: &'s mut CountStage) -> Driver<'s
     let stores: Option<Arc<dyn StateStores>> = Some(Arc::new(stores));
     let settings = DriverOptions {
         commit_interval_ms: 5,
+        quiet_commit_interval_ms: 5,
         idle_wait_ms: 1,
         position_interval_ms: 20,
         stores,

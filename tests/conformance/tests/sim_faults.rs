@@ -247,18 +247,3 @@ fn a_member_is_not_careful_about_what_it_does_not_have_any_more() {
     let tick = driver.tick().unwrap();
     assert_eq!((tick.records, tick.committed), (1, false), "taken, not committed");
 }
-
-#[test]
-fn a_transaction_that_holds_much_is_committed_at_once() {
-    for (transaction_bytes_max, is_committed) in [(5_000, true), (1_000_000, false)] {
-        let under = SimUnderTest::fresh().unwrap();
-        let mut world = lazy(&under);
-        world.options.transaction_bytes_max = transaction_bytes_max;
-        let mut stage = world.stage();
-        let mut driver = world.driver(&mut stage, "a");
-        settle(&mut driver);
-        world.publish("in", &[("a", "large 3000"), ("b", "large 3000")]);
-        let tick = driver.tick().unwrap();
-        assert_eq!((tick.records, tick.committed), (2, is_committed));
-    }
-}

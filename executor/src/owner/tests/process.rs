@@ -109,7 +109,7 @@ impl Process {
     fn start(&self) -> Driver<'static, OwnerStage<View>> {
         let options = SessionOptions { group: "owner".into(), member: MEMBER.into(), transactional: true };
         let session = self.bus.session(&options).unwrap();
-        let options = DriverOptions { commit_interval_ms: 0, ..DriverOptions::default() };
+        let options = DriverOptions { commit_interval_ms: 0, quiet_commit_interval_ms: 0, ..DriverOptions::default() };
         let (source, clock) = (self.source.clone(), self.clock.clone());
         let mut driver = Driver::owning(stage(), session, source, clock, options, self.stats.clone());
         let hook = self.hook.clone();

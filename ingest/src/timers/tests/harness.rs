@@ -153,7 +153,11 @@ impl Machine {
     }
 
     pub(super) fn starting_at(now_ms: i64, options: TimerOptions) -> Self {
-        Self::with(now_ms, options, DriverOptions { commit_interval_ms: 0, ..DriverOptions::default() })
+        Self::with(
+            now_ms,
+            options,
+            DriverOptions { commit_interval_ms: 0, quiet_commit_interval_ms: 0, ..DriverOptions::default() },
+        )
     }
 
     pub(super) fn with(now_ms: i64, options: TimerOptions, driver_options: DriverOptions) -> Self {
