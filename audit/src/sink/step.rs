@@ -115,6 +115,7 @@ where
 
     /// Fetches once and writes what is due. An outage of ClickHouse is no error of a step.
     pub(crate) fn step(&mut self, crash: &mut Crash<'_>) -> Result<(), StepError> {
+        self.stats.turn_began(self.clock.now_ms());
         self.fetch(self.wait())?;
         if self.outage.as_ref().is_some_and(|outage| outage.left_ms(self.clock.now_ms()) > 0) {
             return Ok(());
@@ -247,6 +248,7 @@ where
 
     fn write_all(&mut self, due: &[TopicPartition], crash: &mut Crash<'_>) -> Result<(), StepError> {
         if !self.prepared {
+            self.stats.turn_began(self.clock.now_ms());
             self.writer.prepare().map_err(|e| StepError::ClickHouse(e.to_string()))?;
             self.prepared = true;
         }
@@ -254,8 +256,8 @@ where
         for at in due {
             let Some(buffer) = self.buffers.get_mut(at) else { continue };
             let (session, writer, stats) = (&mut *self.session, &mut *self.writer, &*self.stats);
-            let was_blocked = buffer.blocked().is_some();
-            let written = Batch { session, writer, stats, buffer, limits, now_ms }.write(crash);
+            let (clock, was_blocked) = (&*self.clock, buffer.blocked().is_some());
+            let written = Batch { session, writer, stats, clock, buffer, limits, now_ms }.write(crash);
             if !was_blocked {
                 self.block(at)?;
             }
@@ -317,6 +319,7 @@ struct Batch<'a, S: ?Sized, W: ?Sized> {
     session: &'a mut S,
     writer: &'a mut W,
     stats: &'a SinkStats,
+    clock: &'a dyn Clock,
     buffer: &'a mut Buffer,
     limits: CutLimits,
     now_ms: i64,
@@ -346,8 +349,10 @@ impl<S: Session + ?Sized, W: Writer + ?Sized> Batch<'_, S, W> {
                 if complete {
                     break;
                 }
+                self.stats.turn_began(self.clock.now_ms());
                 self.writer.insert(table, &cut.rows, &intent.token(topic, partition, table.name(), repair))?;
                 at_point(SinkPoint::Inserted(table))?;
+                self.stats.turn_began(self.clock.now_ms());
                 complete = judge(self.stats, table, &range, expected, self.writer.count(table, &range)?);
                 at_point(SinkPoint::Counted(table))?;
             }
