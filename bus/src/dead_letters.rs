@@ -50,8 +50,8 @@ impl Reason {
     }
 }
 
-/// The dead letter of a record that was read there. What no record led to stands as one without a value, at the
-/// offset -1.
+/// The dead letter of a record that was read there. What no record led to is told as one at the offset -1, whose value
+/// is what is known of it, if anything.
 pub fn dead_letter(stage: &str, topic: &str, partition: u32, record: &Record<'_>, reason: Reason) -> DeadLetter {
     let value = record.value.unwrap_or_default();
     let Reason { code, mut detail, about } = reason;

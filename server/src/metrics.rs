@@ -46,11 +46,9 @@ impl Exported {
         self.troubles.push(troubles);
     }
 
-    /// What is wrong beside the stages' own problems, for people; empty when all is well.
+    /// What is wrong beside the problems of the stages and of the audit sink, for people; empty when all is well.
     pub fn problems(&self) -> Vec<String> {
-        let sink = self.sink.iter().flat_map(|stats| stats.problems());
-        let sink = sink.map(|problem| format!("{AUDIT}: {problem}"));
-        sink.chain(self.troubles.iter().flat_map(follow::lines)).collect()
+        self.troubles.iter().flat_map(follow::lines).collect()
     }
 
     /// The counters of the audit sink, if this process has one.

@@ -35,7 +35,7 @@ pub fn start(parts: &Parts<'_>, endpoint: Endpoint, exported: &mut Exported) -> 
 }
 
 /// Lines of a Prometheus exposition: name, kind, help, value.
-pub fn metrics(stats: &Arc<SinkStats>) -> [(&'static str, &'static str, &'static str, f64); 8] {
+pub fn metrics(stats: &Arc<SinkStats>) -> [(&'static str, &'static str, &'static str, f64); 9] {
     let counter = |value: &std::sync::atomic::AtomicU64| value.load(Relaxed) as f64;
     [
         ("petrel_audit_records_total", "counter", "Audit records read.", counter(&stats.records)),
@@ -65,6 +65,12 @@ pub fn metrics(stats: &Arc<SinkStats>) -> [(&'static str, &'static str, &'static
             "gauge",
             "Since when ClickHouse does not take rows, in seconds since the epoch; 0 while it does.",
             stats.down_since_ms.load(Relaxed) as f64 / 1000.0,
+        ),
+        (
+            "petrel_audit_turn_began_seconds",
+            "gauge",
+            "When the sink's thread began its latest turn or request, in seconds since the epoch: an old one hangs.",
+            stats.turn_began_ms.load(Relaxed) as f64 / 1000.0,
         ),
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use petrel_bus::{Position, Session};
+use petrel_bus::{Clock, Position, Session};
 
 use super::buffer::{Buffer, Cut};
 use super::stats::SinkStats;
@@ -16,9 +16,15 @@ const REPAIRS_MAX: u32 = 3;
 /// Partitions whose batches are cut.
 pub(super) struct Round<'a, S: ?Sized, W: ?Sized> {
     pub(super) session: &'a mut S,
+    pub(super) tables: Tables<'a, W>,
+    pub(super) buffers: Vec<&'a mut Buffer>,
+}
+
+/// Where rows go.
+pub(super) struct Tables<'a, W: ?Sized> {
     pub(super) writer: &'a mut W,
     pub(super) stats: &'a SinkStats,
-    pub(super) buffers: Vec<&'a mut Buffer>,
+    pub(super) clock: &'a dyn Clock,
 }
 
 impl<S: Session + ?Sized, W: Writer + ?Sized> Round<'_, S, W> {
@@ -30,7 +36,7 @@ impl<S: Session + ?Sized, W: Writer + ?Sized> Round<'_, S, W> {
         let mut written = 0;
         let mut outcome = Ok(());
         for buffer in &mut self.buffers {
-            outcome = write_rows(self.writer, self.stats, buffer, crash);
+            outcome = self.tables.write(buffer, crash);
             if outcome.is_err() {
                 break;
             }
@@ -53,7 +59,7 @@ impl<S: Session + ?Sized, W: Writer + ?Sized> Round<'_, S, W> {
             if !cut.recorded {
                 new.push(Position { at, offset, metadata: Some(cut.intent.encode()) });
             } else if cut.written == 0 {
-                self.stats.replays.fetch_add(1, Ordering::Relaxed);
+                self.tables.stats.replays.fetch_add(1, Ordering::Relaxed);
             }
         }
         if !new.is_empty() {
@@ -75,54 +81,54 @@ impl<S: Session + ?Sized, W: Writer + ?Sized> Round<'_, S, W> {
             return Ok(());
         }
         self.session.commit(&ends)?;
-        self.stats.batches.fetch_add(ends.len() as u64, Ordering::Relaxed);
+        self.tables.stats.batches.fetch_add(ends.len() as u64, Ordering::Relaxed);
         self.buffers.iter_mut().take(written).for_each(|buffer| buffer.done());
         Ok(())
     }
 }
 
-/// Writes what the tables lack of a batch, and counts it.
-fn write_rows<W: Writer + ?Sized>(
-    writer: &mut W,
-    stats: &SinkStats,
-    buffer: &mut Buffer,
-    crash: &mut Crash<'_>,
-) -> Result<(), StepError> {
-    let at = buffer.at.clone();
-    let Some(cut) = buffer.cut_now() else { return Ok(()) };
-    let (topic, partition) = (&*at.topic, at.partition);
-    let range = Range { topic, partition, first: cut.intent.first, last: cut.intent.last, times: cut.times };
-    while let Some(table) = cut.next_table() {
-        write_table(writer, stats, (table, &range), cut, crash)?;
-        cut.written += 1;
-    }
-    at_point(true, SinkPoint::Written, crash)
-}
-
-/// Inserts a table's rows, until it has them.
-fn write_table<W: Writer + ?Sized>(
-    writer: &mut W,
-    stats: &SinkStats,
-    (table, range): (Table, &Range<'_>),
-    cut: &Cut,
-    crash: &mut Crash<'_>,
-) -> Result<(), StepError> {
-    let expected = cut.rows.len_of(table) as u64;
-    let mut complete = expected == 0;
-    for repair in 0..=REPAIRS_MAX {
-        if complete {
-            break;
+impl<W: Writer + ?Sized> Tables<'_, W> {
+    /// Writes what the tables lack of a batch, and counts it.
+    fn write(&mut self, buffer: &mut Buffer, crash: &mut Crash<'_>) -> Result<(), StepError> {
+        let at = buffer.at.clone();
+        let Some(cut) = buffer.cut_now() else { return Ok(()) };
+        let (topic, partition) = (&*at.topic, at.partition);
+        let range = Range { topic, partition, first: cut.intent.first, last: cut.intent.last, times: cut.times };
+        while let Some(table) = cut.next_table() {
+            self.write_table(table, &range, cut, crash)?;
+            cut.written += 1;
         }
-        writer.insert(table, &cut.rows, &cut.intent.token(range.topic, range.partition, table.name(), repair))?;
-        at_point(true, SinkPoint::Inserted(table), crash)?;
-        complete = judge(stats, table, range, expected, writer.count(table, range)?);
-        at_point(true, SinkPoint::Counted(table), crash)?;
+        at_point(true, SinkPoint::Written, crash)
     }
-    if !complete {
-        return Err(StepError::ClickHouse(format!("{} does not keep what is inserted", table.name())));
+
+    /// Inserts a table's rows, until it has them.
+    fn write_table(
+        &mut self,
+        table: Table,
+        range: &Range<'_>,
+        cut: &Cut,
+        crash: &mut Crash<'_>,
+    ) -> Result<(), StepError> {
+        let expected = cut.rows.len_of(table) as u64;
+        let mut complete = expected == 0;
+        for repair in 0..=REPAIRS_MAX {
+            if complete {
+                break;
+            }
+            let token = cut.intent.token(range.topic, range.partition, table.name(), repair);
+            self.stats.turn_began(self.clock.now_ms());
+            self.writer.insert(table, &cut.rows, &token)?;
+            at_point(true, SinkPoint::Inserted(table), crash)?;
+            self.stats.turn_began(self.clock.now_ms());
+            complete = judge(self.stats, table, range, expected, self.writer.count(table, range)?);
+            at_point(true, SinkPoint::Counted(table), crash)?;
+        }
+        if !complete {
+            return Err(StepError::ClickHouse(format!("{} does not keep what is inserted", table.name())));
+        }
+        self.stats.rows.fetch_add(expected, Ordering::Relaxed);
+        Ok(())
     }
-    stats.rows.fetch_add(expected, Ordering::Relaxed);
-    Ok(())
 }
 
 /// Whether a table has all rows of a range; says loudly what is not as it should be.

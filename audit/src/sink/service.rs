@@ -139,6 +139,7 @@ impl Service for SinkService {
     /// One session's life.
     fn live(&mut self, life: &Life<'_>) -> Result<(), String> {
         let Self { bus, session, topics, writer, options, clock, stats } = self;
+        stats.turn_began(clock.now_ms());
         let session = bus.session(session).map_err(|e| e.to_string())?;
         let text = |e: StepError| e.to_string();
         let mut sink = Sink::new(session, writer, topics, options, clock.clone(), stats.clone()).map_err(text)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use petrel_bus::{BlockedPartition, TopicPartition};
+use petrel_bus::{BlockedPartition, TURN_MS_MAX, TopicPartition};
 
 /// Counters of one sink thread. Counts are totals since the thread began.
 #[derive(Debug, Default)]
@@ -31,6 +31,9 @@ pub struct SinkStats {
     pub assigned: AtomicU64,
     /// Since when ClickHouse does not take rows, in milliseconds since the epoch; 0 while it does.
     pub down_since_ms: AtomicI64,
+    /// When its thread began its latest turn, or in it its latest request to ClickHouse, in milliseconds since the
+    /// epoch; 0 before the first.
+    pub turn_began_ms: AtomicI64,
     problems: Mutex<Problems>,
 }
 
@@ -48,6 +51,18 @@ impl SinkStats {
         let problems = self.lock();
         let halted = problems.halted.iter().map(|(at, why)| format!("{}/{}: {why}", at.topic, at.partition));
         problems.session.iter().chain(&problems.clickhouse).cloned().chain(halted).collect()
+    }
+
+    /// For how long its thread has waited in one turn, in milliseconds, if that is longer than [`TURN_MS_MAX`]: a call
+    /// hangs, and nothing else would tell. Turns in which many requests are answered are long, and no such.
+    pub fn hangs_ms(&self, now_ms: i64) -> Option<i64> {
+        let began_ms = self.turn_began_ms.load(Ordering::Relaxed);
+        let took_ms = now_ms.saturating_sub(began_ms);
+        (began_ms > 0 && took_ms > TURN_MS_MAX).then_some(took_ms)
+    }
+
+    pub(super) fn turn_began(&self, now_ms: i64) {
+        self.turn_began_ms.store(now_ms, Ordering::Relaxed);
     }
 
     /// The partitions that wait for a release that can read their next record; the others go on.

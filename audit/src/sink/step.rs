@@ -10,7 +10,7 @@ use petrel_bus::{Begin, Clock, GroupEvent, InputTopic, Position, Session, Sessio
 
 use super::buffer::{Buffer, CutLimits};
 use super::intent::Intent;
-use super::round::Round;
+use super::round::{Round, Tables};
 use super::service::{SinkOptions, SinkTopics};
 use super::stats::SinkStats;
 use super::writer::Writer;
@@ -114,6 +114,7 @@ where
 
     /// Fetches once and writes what is due. An outage of ClickHouse is no error of a step.
     pub(crate) fn step(&mut self, crash: &mut Crash<'_>) -> Result<(), StepError> {
+        self.stats.turn_began(self.clock.now_ms());
         self.fetch(self.wait())?;
         if self.outage.as_ref().is_some_and(|outage| outage.left_ms(self.clock.now_ms()) > 0) {
             return Ok(());
@@ -251,6 +252,7 @@ where
 
     fn write_all(&mut self, due: &[TopicPartition], crash: &mut Crash<'_>) -> Result<(), StepError> {
         if !self.prepared {
+            self.stats.turn_began(self.clock.now_ms());
             self.writer.prepare().map_err(|e| StepError::ClickHouse(e.to_string()))?;
             self.prepared = true;
         }
@@ -285,9 +287,10 @@ where
             }
             at_point(is_cut, SinkPoint::Cut, crash)?;
         }
-        let (session, writer, stats) = (&mut *self.session, &mut *self.writer, &*self.stats);
+        let (session, writer) = (&mut *self.session, &mut *self.writer);
+        let tables = Tables { writer, stats: &self.stats, clock: &*self.clock };
         let cut = self.buffers.values_mut().filter(|buffer| due.contains(&buffer.at) && buffer.is_cut());
-        Round { session, writer, stats, buffers: cut.collect() }.write(crash)
+        Round { session, tables, buffers: cut.collect() }.write(crash)
     }
 
     /// Stops fetching a partition whose next record this release cannot read, and says so.

@@ -1,5 +1,6 @@
 //! One step of an owner: loading executions, asking for decisions, and writing their effects.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use petrel_bus::{About, Batch, Context, Output, Reason, Record, StageSpec, StateTooLarge, Unreadable};
@@ -69,13 +70,11 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             Message::Cancel { by, .. } => owner.cancel(&by, known),
             Message::Report(about, report) => owner.report(&about, report, known),
         });
-        effects.retain(|effect| match (effect, source) {
-            (Effect::GiveUp { id, code, detail }, Some(source)) => {
-                self.give_up(source, reason(id, code, detail));
-                false
+        if let Some(source) = source {
+            for (id, reason) in given_up(&mut effects) {
+                self.give_up(source, about(&id, reason));
             }
-            _ => true,
-        });
+        }
         self.carry_out(effects);
     }
 
@@ -101,7 +100,10 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     }
 
     /// All of it, or, where the log cannot take the state, the end of the execution in its stead.
-    fn carry_out(&mut self, effects: Vec<Effect>) {
+    fn carry_out(&mut self, mut effects: Vec<Effect>) {
+        for (id, reason) in given_up(&mut effects) {
+            self.give_up_state(&id, reason);
+        }
         for effect in &effects {
             if let Effect::Save(execution) | Effect::Update(execution) = effect
                 && let Err(error) = self.put(execution)
@@ -167,13 +169,8 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 Err(_) => self.count(Counted::Orphan),
             },
             Effect::Count(what) => self.count(what),
-            // The request was taken long ago.
-            Effect::GiveUp { id, code, detail } => {
-                let (timestamp_ms, partition) = (self.context.now_ms(), self.context.partition());
-                let nothing = Record { offset: -1, timestamp_ms, key: None, value: None };
-                let batch = Batch { topic: &self.options.topics.requests(), partition, records: &[] };
-                self.give_up(Source { batch: &batch, record: &nothing }, reason(&id, code, &detail));
-            }
+            // It was told before all else.
+            Effect::GiveUp { .. } => {}
         }
     }
 
@@ -211,11 +208,34 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         self.context.emit(self.spec.give_up(topic, *partition, source.record, reason));
     }
 
+    /// Gives up what an execution waited for, as a rule because its action is not in the revision that has come. Where
+    /// its request stood nobody knows any more: in the place of that record stands the state, as it was before this
+    /// step.
+    fn give_up_state(&mut self, id: &ExecutionId, mut reason: Reason) {
+        reason.detail.push_str("; its request had waited, and the state in which it did stands in its place");
+        let (topics, key) = (&self.options.topics, id.as_str().as_bytes());
+        let state = self.context.get(key).map(Cow::into_owned);
+        let timestamp_ms = self.context.now_ms();
+        let record = Record { offset: -1, timestamp_ms, key: Some(key), value: state.as_deref() };
+        let batch = Batch { topic: &topics.executions(), partition: self.context.partition(), records: &[] };
+        self.give_up(Source { batch: &batch, record: &record }, about(id, reason));
+    }
+
     fn audit(&mut self, root: &str, row: Vec<u8>) {
         self.context.emit(Output::keyed(&self.options.topics.audit(), root.as_bytes(), row));
     }
 }
 
-fn reason(id: &ExecutionId, code: &'static str, detail: &str) -> Reason {
-    Reason::new(code, detail).about(About { execution_id: Some(id.to_string()), ..About::default() })
+/// Takes out what is given up: whom it is about, and why.
+fn given_up(effects: &mut Vec<Effect>) -> Vec<(ExecutionId, Reason)> {
+    let is_given_up = |effect: &mut Effect| matches!(effect, Effect::GiveUp { .. });
+    let reason = |effect| match effect {
+        Effect::GiveUp { id, code, detail } => Some((id, Reason::new(code, detail))),
+        _ => None,
+    };
+    effects.extract_if(.., is_given_up).filter_map(reason).collect()
+}
+
+fn about(id: &ExecutionId, reason: Reason) -> Reason {
+    reason.about(About { execution_id: Some(id.to_string()), ..About::default() })
 }

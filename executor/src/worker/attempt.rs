@@ -158,3 +158,6 @@ fn command_of(task: &Task, call: CommandCall, pack: &Path) -> Command {
     let timeout_ms = u64::try_from(task.timeout_ms).unwrap_or(0);
     Command { argv: call.argv, directory, environment, timeout_ms }
 }
+
+#[cfg(test)]
+mod tests;

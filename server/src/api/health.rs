@@ -4,10 +4,12 @@ use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
+use petrel_audit::SinkStats;
 use petrel_bus::{BlockedPartition, DelayedTimer, StageStats};
 use serde_json::{Value, json};
 
 use super::{ApiError, App, Core};
+use crate::metrics::AUDIT;
 use crate::world::rfc3339;
 
 /// `GET /healthz`: the process answers.
@@ -19,11 +21,12 @@ pub async fn healthz() -> Json<Value> {
 /// blocked are told either way: most wait for something that comes, such as a free worker, and why and since when
 /// says whether. So are timers that kill their stage, and wait alone.
 pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
-    let core = app.started()?;
-    let mut problems: Vec<String> = Vec::new();
+    let (core, mut problems) = (app.started()?, Vec::new());
+    let now_ms = core.clock.now_ms();
     for (name, stats) in &core.stages {
-        problems.extend(stage_problems(name, stats, core.clock.now_ms()));
+        problems.extend(stage_problems(name, stats, now_ms));
     }
+    problems.extend(core.exported.audit().into_iter().flat_map(|stats| sink_problems(stats, now_ms)));
     problems.extend(core_problems(core));
     let blocked = blocked_partitions(&core.exported.blocked(&core.stages));
     let warnings: Vec<String> = core.stages.iter().flat_map(|(name, stats)| stage_warnings(name, stats)).collect();
@@ -35,7 +38,7 @@ pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     Err(ApiError::unavailable("not_ready", "not everything is ready").with_details(problems))
 }
 
-/// What is wrong beside the stages' own problems, for people.
+/// What is wrong beside the problems of the stages and of the audit sink, for people.
 pub(super) fn core_problems(core: &Core) -> Vec<String> {
     let log = core.bus.usage().map(|usage| usage.problems).unwrap_or_default();
     core.world.problems().into_iter().chain(core.exported.problems()).chain(log).collect()
@@ -76,7 +79,7 @@ pub(super) fn stage_problems(name: &str, stats: &StageStats, now_ms: i64) -> Vec
     let mut problems: Vec<String> = stats.problems().into_iter().map(|p| format!("{name}: {p}")).collect();
     // A restore has no end that one could know, and is told below.
     if let Some(took_ms) = stats.hangs_ms(now_ms).filter(|_| stats.restores.now().is_empty()) {
-        problems.push(format!("{name}: has not made a turn for {} s", took_ms / 1_000));
+        problems.push(hangs(name, took_ms));
     }
     let restoring = stats.restores.now();
     if !restoring.is_empty() {
@@ -87,6 +90,16 @@ pub(super) fn stage_problems(name: &str, stats: &StageStats, now_ms: i64) -> Vec
         problems.push(format!("{name}: waits for its partitions"));
     }
     problems
+}
+
+/// What keeps the audit sink from writing, for people.
+pub(super) fn sink_problems(stats: &SinkStats, now_ms: i64) -> Vec<String> {
+    let problems = stats.problems().into_iter().map(|problem| format!("{AUDIT}: {problem}"));
+    problems.chain(stats.hangs_ms(now_ms).map(|took_ms| hangs(AUDIT, took_ms))).collect()
+}
+
+fn hangs(name: &str, took_ms: i64) -> String {
+    format!("{name}: has not made a turn for {} s", took_ms / 1_000)
 }
 
 #[cfg(test)]
@@ -116,5 +129,13 @@ mod tests {
         stats.turn_began_ms.store(1_000, Ordering::Relaxed);
         assert_eq!(stage_problems("owner-0", &stats, 1_000 + TURN_MS_MAX), [""; 0]);
         assert_eq!(stage_problems("owner-0", &stats, 1_001 + TURN_MS_MAX), ["owner-0: has not made a turn for 90 s"]);
+    }
+    #[test]
+    fn an_audit_sink_that_hangs_is_not_ready() {
+        let stats = SinkStats::default();
+        assert_eq!(sink_problems(&stats, TURN_MS_MAX + 1), [""; 0], "it has not begun");
+        stats.turn_began_ms.store(1_000, Ordering::Relaxed);
+        assert_eq!(sink_problems(&stats, 1_000 + TURN_MS_MAX), [""; 0]);
+        assert_eq!(sink_problems(&stats, 1_001 + TURN_MS_MAX), ["audit: has not made a turn for 90 s"]);
     }
 }

@@ -38,22 +38,21 @@ pub fn error(text: &str) {
 
 /// Rows of an array of objects under these columns: (field, heading).
 pub fn table(rows: &[Value], columns: &[(&str, &str)]) {
-    let cells: Vec<Vec<String>> =
-        rows.iter().map(|row| columns.iter().map(|(f, _)| cell(&row[*f])).collect()).collect();
-    let width = |i: usize| {
-        let widest = cells.iter().map(|row| row[i].chars().count()).max().unwrap_or(0);
-        widest.max(columns[i].1.chars().count())
-    };
+    table_lines(rows, columns).iter().for_each(|row| line(row));
+}
+
+/// The same, one line a row.
+pub fn table_lines(rows: &[Value], columns: &[(&str, &str)]) -> Vec<String> {
+    let headings = columns.iter().map(|(_, h)| (*h).to_uppercase()).collect();
+    let cells = rows.iter().map(|row| columns.iter().map(|(f, _)| cell(&row[*f])).collect());
+    let table: Vec<Vec<String>> = std::iter::once(headings).chain(cells).collect();
+    let width = |i: usize| table.iter().map(|row| row[i].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
-    let show = |row: &[String]| {
+    let show = |row: &Vec<String>| {
         let padded: Vec<String> = row.iter().zip(&widths).map(|(c, w)| format!("{c:<w$}")).collect();
-        line(padded.join("  ").trim_end());
+        padded.join("  ").trim_end().to_owned()
     };
-    let headings: Vec<String> = columns.iter().map(|(_, h)| (*h).to_uppercase()).collect();
-    show(&headings);
-    for row in &cells {
-        show(row);
-    }
+    table.iter().map(show).collect()
 }
 
 fn cell(value: &Value) -> String {

@@ -34,41 +34,37 @@ pub fn status(client: &Client, format: Output) -> Result<(), Failure> {
         output::json(&answer);
         return Ok(());
     }
-    let text = |name: &str| answer[name].as_str().unwrap_or("-").to_owned();
-    output::line(&format!("instance  {}", text("instance")));
-    output::line(&format!("bus       {}", text("bus")));
-    output::line(&format!("revision  {}", text("revision")));
-    output::line(&format!("dispatch  {}", text("dispatch")));
-    if let (Some(bytes), Some(bytes_max)) = (answer["log"]["bytes"].as_u64(), answer["log"]["bytes_max"].as_u64()) {
-        output::line(&format!("log       {} of {} MiB", bytes >> 20, bytes_max >> 20));
-    }
-    for problem in answer["problems"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        output::line(&format!("problem   {problem}"));
-    }
-    output::line("");
-    let columns = [
-        ("stage", "stage"),
-        ("ready", "ready"),
-        ("partitions", "partitions"),
-        ("records", "records"),
-        ("commits", "commits"),
-        ("lag", "lag"),
-        ("problems", "problems"),
-    ];
-    show(&answer, "stages", Output::Table, &columns);
-    waiting(&answer).iter().for_each(|line| output::line(line));
+    overview(&answer).iter().for_each(|line| output::line(line));
     Ok(())
+}
+
+/// The process at a glance, for people.
+fn overview(status: &Value) -> Vec<String> {
+    let text = |name: &str| status[name].as_str().unwrap_or("-");
+    let mut lines: Vec<String> =
+        ["instance", "bus", "revision", "dispatch"].map(|name| format!("{name:8}  {}", text(name))).into();
+    if let (Some(bytes), Some(bytes_max)) = (status["log"]["bytes"].as_u64(), status["log"]["bytes_max"].as_u64()) {
+        lines.push(format!("log       {} of {} MiB", bytes >> 20, bytes_max >> 20));
+    }
+    lines.push(String::new());
+    let columns = ["stage", "ready", "partitions", "records", "commits", "lag", "problems"].map(|name| (name, name));
+    lines.extend(output::table_lines(&items(&status["stages"]), &columns));
+    lines.extend(waiting(status));
+    lines
+}
+
+fn items(value: &Value) -> Vec<Value> {
+    value.as_array().cloned().unwrap_or_default()
 }
 
 /// What is wrong with the process, which partitions wait for what, and what else each stage says, one a line.
 fn waiting(status: &Value) -> Vec<String> {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut lines: Vec<String> = Vec::new();
-    for problem in list(&status["problems"]) {
+    for problem in items(&status["problems"]) {
         lines.push(format!("problem: {}", problem.as_str().unwrap_or_default()));
     }
-    for stage in list(&status["stages"]) {
-        for blocked in list(&stage["blocked"]) {
+    for stage in items(&status["stages"]) {
+        for blocked in items(&stage["blocked"]) {
             let text = |name: &str| blocked[name].as_str().unwrap_or("-").to_owned();
             lines.push(format!(
                 "waiting: {} {}/{} at offset {} since {}: {}",
@@ -80,7 +76,7 @@ fn waiting(status: &Value) -> Vec<String> {
                 text("reason"),
             ));
         }
-        for warning in list(&stage["warnings"]) {
+        for warning in items(&stage["warnings"]) {
             lines.push(format!("warning: {}", warning.as_str().unwrap_or_default()));
         }
     }
@@ -111,5 +107,33 @@ mod tests {
         let wanted = "waiting: owner-0 petrel.requests/3 at offset 17 since 2026-01-01T00:00:00Z: why";
         assert_eq!(lines, ["problem: catalog: broken", wanted, "warning: match-0: x"]);
         assert_eq!(waiting(&json!({})), [""; 0]);
+    }
+    #[test]
+    fn status_tells_each_problem_once() {
+        let stage = |name: &str, problems: &str| {
+            json!({
+                "stage": name, "ready": problems.is_empty(), "partitions": 4, "records": 17, "commits": 3, "lag": null,
+                "problems": problems,
+            })
+        };
+        let status = json!({
+            "instance": "one", "bus": "local", "revision": "r1", "dispatch": "running",
+            "log": { "bytes": 5 << 20, "bytes_max": 64 << 20 },
+            "stages": [stage("match-0", ""), stage("audit", "audit: ClickHouse is away")],
+            "problems": ["catalog: broken"],
+        });
+        let wanted = [
+            "instance  one",
+            "bus       local",
+            "revision  r1",
+            "dispatch  running",
+            "log       5 of 64 MiB",
+            "",
+            "STAGE    READY  PARTITIONS  RECORDS  COMMITS  LAG  PROBLEMS",
+            "match-0  true   4           17       3        -",
+            "audit    false  4           17       3        -    audit: ClickHouse is away",
+            "problem: catalog: broken",
+        ];
+        assert_eq!(overview(&status), wanted);
     }
 }

@@ -23,9 +23,19 @@ use crate::rows::Table;
 pub(super) struct Log {
     records: BTreeMap<TopicPartition, Vec<OwnedRecord>>,
     committed: BTreeMap<TopicPartition, (i64, Option<String>)>,
+    /// Where nobody can begin, and why.
+    refused: BTreeMap<TopicPartition, &'static str>,
 }
 
 impl Log {
+    /// From now on nobody can begin on that partition, for that reason; without one, everybody can.
+    pub(super) fn refuse(&mut self, at: &TopicPartition, why: Option<&'static str>) {
+        match why {
+            Some(why) => self.refused.insert(at.clone(), why),
+            None => self.refused.remove(at),
+        };
+    }
+
     /// Another value for the record at that place of a partition; its offset.
     pub(super) fn replace(&mut self, at: &TopicPartition, place: usize, value: Vec<u8>) -> i64 {
         let record = &mut self.records.get_mut(at).expect("a partition")[place];
@@ -103,14 +113,8 @@ impl Session for Member<'_> {
             let is_committed = committed.is_some();
             let (offset, metadata) = committed.unwrap_or_default();
             let position = Position { at: at.clone(), offset, metadata };
-            Begin {
-                position,
-                committed: is_committed,
-                is_made_anew: false,
-                incarnation: None,
-                bounds: None,
-                refused: None,
-            }
+            let refused = self.log.refused.get(at).map(|why| (*why).to_owned());
+            Begin { position, committed: is_committed, is_made_anew: false, incarnation: None, bounds: None, refused }
         };
         Ok(assigned.iter().map(begin).collect())
     }

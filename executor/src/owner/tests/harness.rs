@@ -35,8 +35,13 @@ impl Owner {
 
     /// Does it and returns what was written, in order.
     pub(super) fn act(&mut self, what: &Do) -> Vec<String> {
+        self.written(what).iter().map(|output| self.tell(output)).collect()
+    }
+
+    /// Does it and returns what was written as it is.
+    pub(super) fn written(&mut self, what: &Do) -> Vec<Output> {
         self.step(what);
-        std::mem::take(&mut self.outputs).iter().map(|output| self.tell(output)).collect()
+        std::mem::take(&mut self.outputs)
     }
 
     fn step(&mut self, what: &Do) {

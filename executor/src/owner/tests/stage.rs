@@ -3,10 +3,11 @@
 use petrel_bus::TimerKind;
 
 use petrel_execution::worker::Final;
+use petrel_schemas::{DeadLetter, decode};
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::harness::Owner;
-use super::steps::{DEDUP_MS, Do, LEASE_MS, PARTITION, START_MS, id, result};
+use super::steps::{DEDUP_MS, Do, LEASE_MS, PARTITION, START_MS, id, result, status_in};
 use crate::worker::Told;
 
 const OK: Do = Do::Request(1, "demo.ok", "now");
@@ -126,6 +127,19 @@ fn what_cannot_be_read_is_a_dead_letter() {
     let mut owner = Owner::new();
     owner.state.put(id(1).as_bytes(), b"damaged".to_vec()).unwrap();
     assert_eq!(owner.act(&Do::Claim(1, 1)), ["dead unreadable_state"]);
+}
+
+#[test]
+fn a_request_that_waited_and_is_given_up_is_told_with_its_state() {
+    let mut owner = Owner::new();
+    assert_eq!(owner.act(&Do::Request(1, "demo.missing", "later")), ["delayed"]);
+    let state = owner.state.get(id(1).as_bytes()).unwrap().into_owned();
+    let letter: DeadLetter = decode(owner.written(&Do::Arrive)[0].value.as_deref().unwrap()).unwrap();
+    assert_eq!((&*letter.topic, letter.partition, letter.offset), ("petrel.executions", PARTITION as i32, -1));
+    assert_eq!((letter.execution_id, letter.record_bytes as usize), (Some(id(1)), state.len()));
+    assert_eq!((letter.head, status_in(&state)), (state.clone(), "delayed"));
+    let why = "revision later has no action demo.missing; its request had waited";
+    assert!(letter.detail.starts_with(why), "{}", letter.detail);
 }
 
 #[test]

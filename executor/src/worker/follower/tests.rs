@@ -1,5 +1,7 @@
 //! Orders over the simulated log.
 
+mod faults;
+
 use std::time::Duration;
 
 use petrel_bus::sim::{SimBus, SimClock, SimOptions};
@@ -24,13 +26,18 @@ impl Rig {
     fn new() -> Self {
         let clock = SimClock::at(NOW_MS);
         let bus = SimBus::new(clock.clone(), SimOptions::default());
+        Self::over(bus.clone(), Arc::new(bus), clock)
+    }
+
+    /// What is followed is the log `bus`, as `followed` tells it.
+    fn over(bus: SimBus, followed: Arc<dyn Bus>, clock: Arc<SimClock>) -> Self {
         let topic: Arc<str> = "petrel.orders.default".into();
         let (partitions, compacted) = (2, false);
         let spec =
             TopicSpec { name: topic.clone(), partitions, compacted, retention_ms: None, delete_retention_ms: None };
         bus.ensure_topics(&[spec]).unwrap();
         let attempts = Arc::new(Attempts::new("w1".into()));
-        let follower = Follower::start(Arc::new(bus.clone()), topic.clone(), attempts.clone(), clock).unwrap();
+        let follower = Follower::start(followed, topic.clone(), attempts.clone(), clock).unwrap();
         Self { bus, topic, attempts, follower }
     }
 
