@@ -58,7 +58,7 @@ fn what_a_driver_left_open_is_undone_by_the_next_one() {
     let mut driver = Driver::new(&mut stage, session("a"), globals, log.clock.clone(), options, Arc::default());
     for _ in 0..20 {
         driver.tick().unwrap();
-        log.clock.advance(50);
+        log.clock.advance(100);
     }
     drop(driver);
     assert_eq!((stage.open, stage.committed), (0, 1), "the record counts once");
