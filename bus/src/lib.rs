@@ -16,6 +16,7 @@ mod driver;
 mod follow;
 mod globals;
 pub mod group;
+mod halts;
 mod incarnation;
 mod log;
 mod member;
@@ -45,6 +46,7 @@ pub use driver::{
 };
 pub use follow::{check_followers, with_followers};
 pub use globals::{GlobalsSource, Versioned, Waker};
+pub use halts::Halts;
 pub use incarnation::is_of_earlier_topic;
 pub use log::{Block, Log, Transaction};
 pub use member::Member;

@@ -35,7 +35,7 @@ impl<S: Stage> Driver<'_, S> {
                 // Nobody reads one that was not begun: that it was not is what counts.
                 if !self.refused.contains_key(&at) {
                     self.tell_halted(&at, why);
-                    self.halted.insert(at.clone(), self.session.position(&at));
+                    self.halts.halted(&at, &*self.session, self.clock.now_ms());
                     self.look.soon();
                 }
                 Ok(())
@@ -74,7 +74,7 @@ impl<S: Stage> Driver<'_, S> {
         let numbers: BTreeSet<u32> = begun.iter().map(|begin| begin.position.at.partition).collect();
         let new: Vec<u32> = numbers.into_iter().filter(|number| self.tasks.ensure(*number, now_ms).is_new()).collect();
         self.restore(&new)?;
-        self.note_undescribed(&begun);
+        self.note_withheld(&begun);
         let (begun, refused) = self.continue_positions(begun)?;
         let (begun, refused) = self.refuse_together(begun, refused);
         for begin in &begun {
@@ -122,19 +122,15 @@ impl<S: Stage> Driver<'_, S> {
     }
 
     /// A bus may go on by itself with what it could not read, once the topic's leader is back.
-    pub(super) fn forget_resumed(&mut self) {
-        if self.halted.is_empty() {
-            return;
+    pub(super) fn forget_read_again(&mut self) {
+        let read = self.halts.read_again(&*self.session);
+        if !read.is_empty() {
+            self.forget_halted(&read);
         }
-        let session = &self.session;
-        let is_read = |at: &TopicPartition, stood: i64| session.position(at) > stood || session.caught_up(at);
-        let halted = self.halted.iter().filter(|(at, stood)| is_read(at, **stood));
-        let resumed: Vec<TopicPartition> = halted.map(|(at, _)| at.clone()).collect();
-        self.forget_halted(&resumed);
     }
 
     fn forget_halted(&mut self, partitions: &[TopicPartition]) {
-        partitions.iter().for_each(|at| _ = self.halted.remove(at));
+        self.halts.forget(partitions);
         let names: Vec<String> = partitions.iter().map(name).collect();
         self.stats.forget_halted(|at| names.iter().any(|name| name == at));
     }
