@@ -8,8 +8,9 @@ use petrel_testkit::{KafkaBroker, kafka_or_skip};
 
 use crate::support::{Member, PATIENCE, at, bus, fill, input, options, topic, unique};
 
-/// How often what is halted is asked for here, in milliseconds.
-const INTERVAL_MS: i64 = 500;
+/// How often what is halted is asked for here, in milliseconds: more than two waits of a fetch, for one that goes on when
+/// it is asked for is in vain.
+const INTERVAL_MS: i64 = 5_000;
 
 /// librdkafka tells an end once, and an error once: without being asked it would say nothing until a record comes.
 #[test]
