@@ -34,9 +34,8 @@ impl Halts {
 
     /// Forgets those that are read again, and returns them.
     pub fn read_again(&mut self, session: &(impl Session + ?Sized)) -> Vec<TopicPartition> {
-        let is_read = |(at, halt): &(&TopicPartition, &Halt)| {
-            session.position(at) > halt.position || session.caught_up(at)
-        };
+        let is_read =
+            |(at, halt): &(&TopicPartition, &Halt)| session.position(at) > halt.position || session.caught_up(at);
         let read: Vec<TopicPartition> = self.0.iter().filter(is_read).map(|(at, _)| at.clone()).collect();
         self.forget(&read);
         read

@@ -1,8 +1,8 @@
 //! What the sink counts, read by whoever exports metrics and tells the health.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use petrel_bus::{BlockedPartition, TopicPartition};
 

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use petrel_bus::{
-    Begin, Clock, GroupEvent, Halts, InputTopic, Position, Session, SessionError, Start, TopicPartition,
-};
+use petrel_bus::{Begin, Clock, GroupEvent, Halts, InputTopic, Position, Session, SessionError, Start, TopicPartition};
 
 use super::buffer::{Buffer, CutLimits};
 use super::intent::Intent;

@@ -87,6 +87,7 @@ impl<S: Stage> Driver<'_, S> {
         self.stand_still(refused)?;
         self.commit_starts()?;
         self.stats.assigned.store(self.tasks.topic_partitions() as u64, Ordering::Relaxed);
+        self.tell_delayed();
         self.stats.ready.store(true, Ordering::Relaxed);
         self.stats.session_problem(None);
         // Restored state may wait for a globals change that this member never saw happen: the next turn
@@ -110,9 +111,9 @@ impl<S: Stage> Driver<'_, S> {
     pub(super) fn leave_partitions(&mut self, partitions: &[TopicPartition]) {
         for number in self.tasks.remove(partitions) {
             self.suspects.timers.forget(number);
-            self.stats.retain_delayed(|of, _, _| of != number);
             self.stage.revoked(number);
         }
+        self.tell_delayed();
     }
 
     pub(super) fn tell_halted(&self, at: &TopicPartition, why: String) {

@@ -238,6 +238,7 @@ impl<'s, S: Stage> Driver<'s, S> {
         // What an earlier session could not read, this one will tell again.
         stats.forget_halted(|_| true);
         stats.set_missing(Vec::new());
+        stats.set_delayed(Vec::new());
         Self {
             stage,
             session,
@@ -293,10 +294,7 @@ impl<'s, S: Stage> Driver<'s, S> {
         if let Err(failure) = self.commit_last() {
             return Err(self.failed(failure));
         }
-        self.refuse_told();
-        for partition in self.tasks.partitions() {
-            self.stage.revoked(partition);
-        }
+        self.leave_all();
         self.session.close();
         Ok(())
     }
@@ -306,12 +304,18 @@ impl<'s, S: Stage> Driver<'s, S> {
         self.tasks.partitions()
     }
 
-    fn failed(&mut self, failure: Failure) -> DriverError {
-        self.stage.aborted();
+    /// Whoever gets the partitions next tells of their timers.
+    fn leave_all(&mut self) {
         self.refuse_told();
+        self.stats.set_delayed(Vec::new());
         for partition in self.tasks.partitions() {
             self.stage.revoked(partition);
         }
+    }
+
+    fn failed(&mut self, failure: Failure) -> DriverError {
+        self.stage.aborted();
+        self.leave_all();
         match failure {
             Failure::Session(SessionError::Abort(why) | SessionError::Rebuild(why)) => DriverError::Rebuild(why),
             Failure::Session(SessionError::Halt(why)) => DriverError::Halt(why),

@@ -253,8 +253,7 @@ fn a_partition_that_has_nothing_new_is_halted_no_longer_than_it_cannot_be_read()
         ..Watched::over(inner)
     };
     let (clock, options): (Arc<dyn Clock>, _) = (under.clock(), world.options.clone());
-    let mut driver =
-        Driver::new(&mut stage, Box::new(session), world.settings.clone(), clock, options, stats.clone());
+    let mut driver = Driver::new(&mut stage, Box::new(session), world.settings.clone(), clock, options, stats.clone());
     world.run_until("a problem", &mut [&mut driver], || !stats.problems().is_empty()).unwrap();
     for round in 0..3 {
         assert_eq!(asked_again.get(), round, "once in an interval");
