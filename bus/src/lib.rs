@@ -7,7 +7,8 @@
 //! memory under virtual time. One conformance suite holds for all three.
 //!
 //! Pure: no clock, no I/O, no random numbers. Reading order: `record`, `stage`, `unreadable`,
-//! `dead_letters`, `state`, `session`, `halts`, `driver`, `run`. What buses in one process share: [`group`], `member`, `tail`.
+//! `dead_letters`, `state`, `session`, `halts`, `driver`, `run`. What buses in one process share:
+//! [`group`], `member`, `tail`.
 
 mod bus;
 mod clock;
