@@ -264,6 +264,10 @@ impl Session for KafkaSession {
         self.set_paused(at, false)
     }
 
+    fn read_again(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
+        self.seek_in_place(at)
+    }
+
     fn caught_up(&self, at: &TopicPartition) -> bool {
         self.slots.get(at).is_some_and(|slot| slot.ended)
     }
