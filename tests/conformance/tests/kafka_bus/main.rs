@@ -5,6 +5,7 @@ mod faults;
 mod followers;
 mod outage;
 mod publisher;
+mod remade;
 mod session;
 mod support;
 mod tail;
