@@ -81,6 +81,11 @@ impl Lane {
         Ok(())
     }
 
+    /// It ends by itself once it has written what it has.
+    pub(crate) fn close(&mut self) {
+        self.jobs = None;
+    }
+
     pub(crate) fn is_writing(&self) -> bool {
         !self.places.is_empty()
     }
@@ -92,7 +97,7 @@ impl Lane {
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        self.jobs = None;
+        self.close();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {

@@ -103,7 +103,8 @@ impl Writer {
             let is_group = matches!(next, Next::Group(_));
             match next {
                 Next::Group(calls) => calls.into_iter().for_each(|call| has_changed |= self.take(call)),
-                Next::Closed => return,
+                // All of them end at the same time.
+                Next::Closed => return self.lanes.iter_mut().for_each(Lane::close),
                 Next::Nothing => {}
             }
             has_changed |= self.serve(is_group);
