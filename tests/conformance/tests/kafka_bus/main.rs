@@ -3,6 +3,7 @@
 mod admin;
 mod faults;
 mod followers;
+mod leaders;
 mod outage;
 mod publisher;
 mod remade;
