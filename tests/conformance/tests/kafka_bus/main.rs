@@ -3,7 +3,6 @@
 mod admin;
 mod faults;
 mod followers;
-mod leaders;
 mod outage;
 mod publisher;
 mod remade;
