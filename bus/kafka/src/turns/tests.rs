@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "calls that wait have the time at which they came")]
+
 use std::sync::Arc;
 
 use petrel_bus::{Output, receipt};
