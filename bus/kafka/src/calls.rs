@@ -167,6 +167,18 @@ impl Calls {
         self.wake();
     }
 
+    /// Nobody takes calls any more: what still waits is answered, and its bytes are free.
+    pub(crate) fn end(&self) {
+        let left = {
+            let mut queue = lock(&self.queue);
+            (queue.closed, queue.bytes) = (true, 0);
+            std::mem::take(&mut queue.calls)
+        };
+        for call in left {
+            call.answer(Err(PublishError::Unavailable("the publisher's thread is at its end".into())));
+        }
+    }
+
     pub(crate) fn wake_with(&self, waker: Waker) {
         *lock(&self.waker) = Some(waker);
     }

@@ -1,6 +1,7 @@
 //! What clients report: logs and errors to `tracing`, deliveries to whoever waits for them.
 #![expect(clippy::disallowed_methods, reason = "limits how often the client may repeat a line of its log")]
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -30,8 +31,8 @@ pub(crate) struct Context {
     window: Mutex<Window>,
     disconnects: AtomicU64,
     deliveries: Mutex<Deliveries>,
-    /// A topic of which the client has said that it is another one now.
-    remade: Mutex<Option<String>>,
+    /// Topics of which the client has said that they are others now.
+    remade: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Debug)]
@@ -79,9 +80,9 @@ impl Context {
         self.disconnects.load(Ordering::Relaxed)
     }
 
-    /// A topic that was made anew since this was asked, of a consumer that is watched for that.
-    pub(crate) fn remade(&self) -> Option<String> {
-        lock(&self.remade).take()
+    /// The topics that were made anew since this was asked, of a consumer that is watched for that.
+    pub(crate) fn remade(&self) -> BTreeSet<String> {
+        std::mem::take(&mut lock(&self.remade))
     }
 
     /// Forgets the deliveries of the last transaction.
@@ -117,7 +118,7 @@ impl Context {
         if facility == remade::FACILITY
             && let Some(topic) = remade::topic_of(message)
         {
-            *lock(&self.remade) = Some(topic.to_owned());
+            lock(&self.remade).insert(topic.to_owned());
         }
         tracing::debug!(client = %self.name, facility, "{message}");
     }
@@ -221,5 +222,22 @@ impl ProducerContext for Context {
                 self.not_delivered(number, code, message.topic(), true);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_topic_that_is_made_anew_is_told_once() {
+        let context = Context::new("test");
+        for topic in ["a", "b"] {
+            let line =
+                format!("[thrd:main]: Topic {topic} changed id from k1AIFSFMRn6mZm8qNJfS5A to SqRiuvLKQRGLnzj3T6Ys5w");
+            context.log(RDKafkaLogLevel::Debug, remade::FACILITY, &line);
+        }
+        assert_eq!(context.remade(), BTreeSet::from(["a".into(), "b".into()]));
+        assert_eq!(context.remade(), BTreeSet::new());
     }
 }

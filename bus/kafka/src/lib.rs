@@ -12,7 +12,7 @@
 //! - `session` (with `membership`, `restore`): one member of a group.
 //! - `remade`: topics that are made anew while they are read.
 //! - `offsets`: first and last offsets of many partitions at once.
-//! - `publisher` (with `calls`, `writer`, `turns`, `singly`, `lane`, `leaders`), `tail`, `topics`, `bus`: writing from outside, following, administration.
+//! - `publisher` (with `calls`, `writer`, `turns`, `singly`, `lanes`, `lane`, `leaders`), `tail`, `topics`, `bus`: writing from outside, following, administration.
 
 mod bus;
 mod calls;
@@ -20,6 +20,7 @@ mod context;
 mod describe;
 mod faults;
 mod lane;
+mod lanes;
 mod leaders;
 mod lists;
 mod membership;

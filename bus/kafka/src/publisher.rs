@@ -30,11 +30,31 @@ impl KafkaPublisher {
         own.transaction_timeout_ms = own.transaction_timeout_ms.min(publish_timeout_ms.max(1_000));
         let name = format!("publisher-{name}");
         let mut writer = Writer::new(name.clone(), Arc::new(own), questions.clone(), calls.clone());
-        let thread = std::thread::Builder::new()
-            .name(name)
-            .spawn(move || writer.run())
-            .map_err(|e| BusError::Storage(format!("no thread could be started: {e}")))?;
+        Self::start(options, calls, name, move || writer.run())
+    }
+
+    fn start(
+        options: &Arc<KafkaOptions>,
+        calls: Arc<Calls>,
+        name: String,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<Self, BusError> {
+        let answered = Answered(calls.clone());
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            let _answered = answered;
+            body();
+        });
+        let thread = thread.map_err(|e| BusError::Storage(format!("no thread could be started: {e}")))?;
         Ok(Self { options: options.clone(), calls, thread: Some(thread) })
+    }
+}
+
+/// Held by the thread: once it is at its end, also by a panic, no call waits for it.
+struct Answered(Arc<Calls>);
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
@@ -54,5 +74,30 @@ impl Drop for KafkaPublisher {
         {
             tracing::error!("a publisher's thread panicked");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use petrel_bus::PublishError;
+
+    use super::*;
+
+    #[test]
+    fn when_the_thread_panics_every_call_is_answered() {
+        let (options, calls) = (Arc::new(KafkaOptions::new("127.0.0.1:1", "test")), Arc::new(Calls::default()));
+        let (go, gone) = channel::<()>();
+        let publisher = KafkaPublisher::start(&options, calls, "test".into(), move || {
+            gone.recv().unwrap();
+            panic!("as a test wants it");
+        });
+        let publisher = publisher.unwrap();
+        let publish = || publisher.publish(vec![Output::to_partition(&Arc::from("t"), 0, "", None)]);
+        let waiting = publish();
+        go.send(()).unwrap();
+        assert!(matches!(waiting.wait(), Err(PublishError::Unavailable(_))));
+        assert_eq!(publish().wait(), Err(PublishError::Closed));
     }
 }

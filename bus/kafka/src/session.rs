@@ -229,11 +229,10 @@ impl Session for KafkaSession {
         }
         failure?;
         // What was handed out with this is not committed.
-        match self.consumer().context().remade() {
-            Some(topic) if self.slots.iter().any(|slot| *slot.at.topic == *topic) => {
-                Err(SessionError::Rebuild(format!("the topic {topic} was made anew while it was read")))
-            }
-            _ => Ok(std::mem::take(&mut self.events)),
+        let remade = self.consumer().context().remade();
+        match remade.iter().find(|topic| self.slots.iter().any(|slot| *slot.at.topic == ***topic)) {
+            Some(topic) => Err(SessionError::Rebuild(format!("the topic {topic} was made anew while it was read"))),
+            None => Ok(std::mem::take(&mut self.events)),
         }
     }
 

@@ -26,6 +26,20 @@ const DELIVERY_GRACE: Duration = Duration::from_secs(1);
 /// How long an abort waits for deliveries before it drops them.
 const ABORT_DRAIN: Duration = Duration::from_secs(1);
 
+/// Why nothing can be written under a transactional id.
+#[derive(Debug)]
+pub(crate) struct NotConnected {
+    pub(crate) why: BusError,
+    /// Whether the broker has refused it: another try soon is in vain.
+    pub(crate) is_refused: bool,
+}
+
+impl From<NotConnected> for BusError {
+    fn from(error: NotConnected) -> Self {
+        error.why
+    }
+}
+
 pub(crate) struct Transactions {
     options: Arc<KafkaOptions>,
     name: String,
@@ -37,7 +51,7 @@ pub(crate) struct Transactions {
 
 impl Transactions {
     /// Takes the transactional id, fencing whoever had it and aborting what it left open.
-    pub(crate) fn connect(options: &Arc<KafkaOptions>, name: &str) -> Result<Self, BusError> {
+    pub(crate) fn connect(options: &Arc<KafkaOptions>, name: &str) -> Result<Self, NotConnected> {
         let timeout = Duration::from_millis(options.init_timeout_ms);
         let sending = connect(options, name, timeout)?;
         Ok(Self { options: options.clone(), name: name.to_owned(), sending, open: false, suspect: false })
@@ -176,7 +190,7 @@ impl Transactions {
 
     fn renew(&mut self) -> Result<(), Fault> {
         let timeout = Duration::from_millis(self.options.init_timeout_ms);
-        self.sending = connect(&self.options, &self.name, timeout).map_err(|e| Fault::Rebuild(e.to_string()))?;
+        self.sending = connect(&self.options, &self.name, timeout).map_err(|e| Fault::Rebuild(e.why.to_string()))?;
         self.suspect = false;
         Ok(())
     }
@@ -212,17 +226,20 @@ impl Transactions {
     }
 }
 
-fn connect(options: &KafkaOptions, name: &str, timeout: Duration) -> Result<Sending, BusError> {
-    let doing = || format!("cannot write as {name}");
-    let sending = Sending::create(&options.producer(name), name).map_err(|e| bus_error(&doing(), &e))?;
+fn connect(options: &KafkaOptions, name: &str, timeout: Duration) -> Result<Sending, NotConnected> {
+    let failed = |error: &KafkaError, is_refused| {
+        let why = bus_error(&format!("cannot write as {name}"), error);
+        NotConnected { why, is_refused }
+    };
+    let sending = Sending::create(&options.producer(name), name).map_err(|e| failed(&e, false))?;
     let deadline = Instant::now() + timeout;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let Err(error) = sending.producer().init_transactions(left) else { break };
         sending.serve();
-        let again = matches!(Fault::of(&error), Fault::Retry(_)) && Instant::now() + RETRY_PAUSE < deadline;
-        if !again {
-            return Err(bus_error(&doing(), &error));
+        let is_refused = !matches!(Fault::of(&error), Fault::Retry(_));
+        if is_refused || Instant::now() + RETRY_PAUSE >= deadline {
+            return Err(failed(&error, is_refused));
         }
         std::thread::sleep(RETRY_PAUSE);
     }

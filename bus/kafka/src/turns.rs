@@ -14,12 +14,22 @@ use crate::singly::Load;
 /// Pause before it is looked again whether a partition can be written.
 pub(crate) const PUT_OFF: Duration = Duration::from_millis(100);
 
+/// With which others a call goes into a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Company {
+    Any,
+    /// With those whose transaction failed as well, nobody knows for whose sake.
+    Again,
+    /// With none, for it spoils a transaction for the others, perhaps.
+    Alone,
+}
+
 /// A call with the partition of each of its records.
 pub(crate) struct Placed {
     pub(crate) call: Call,
     pub(crate) partitions: Vec<u32>,
-    /// Whether it spoils a transaction for the others, perhaps.
-    pub(crate) is_alone: bool,
+    /// With which others it goes into a transaction.
+    pub(crate) company: Company,
     /// Why it could not be written, for people.
     pub(crate) why: Option<String>,
     turn: u64,
@@ -93,7 +103,7 @@ impl Turns {
     /// The next call's turn.
     pub(crate) fn placed(&mut self, call: Call, partitions: Vec<u32>) -> Placed {
         self.next += 1;
-        Placed { call, partitions, is_alone: false, why: None, turn: self.next, not_before: None }
+        Placed { call, partitions, company: Company::Any, why: None, turn: self.next, not_before: None }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -120,12 +130,15 @@ impl Turns {
 
     /// Everything, because it can be written no more.
     pub(crate) fn take_all(&mut self) -> Vec<Placed> {
-        std::mem::take(self).calls.into_values().collect()
+        self.taken.clear();
+        self.waiting = Load::default();
+        // The next turn stays: a lane may still hand back calls of earlier ones.
+        std::mem::take(&mut self.calls).into_values().collect()
     }
 
     /// Takes out what can be written now, and what is to be answered.
     pub(crate) fn go(&mut self, ways: &Ways<'_>, limits: &Limits) -> Going {
-        let mut pass = Pass { ways, limits, going: Going::default(), sent: HashSet::new(), grouped: HashSet::new() };
+        let mut pass = Pass::new(ways, limits);
         let (mut troubled, mut load, mut reason) = (ways.slow.clone(), Load::default(), None);
         self.taken.clear();
         self.waiting = Load::default();
@@ -134,14 +147,17 @@ impl Turns {
             let places: Vec<Place> = placed.places().collect();
             let waits_for_lane = !placed.is_single() && ways.lanes_are_slow;
             if placed.why.is_some() || waits_for_lane || places.iter().any(|place| troubled.contains(place)) {
-                load.add(&placed.call);
                 reason = placed.why.clone().or(reason);
-                let is_over = load.calls > limits.troubled.calls || load.bytes > limits.troubled.bytes;
-                if is_over && load.calls > 1 {
+                // What is refused takes no room from the smaller ones behind it.
+                let mut with_it = load;
+                with_it.add(&placed.call);
+                let is_over = with_it.calls > limits.troubled.calls || with_it.bytes > limits.troubled.bytes;
+                if is_over && load.calls > 0 {
                     placed.why = placed.why.or_else(|| reason.clone());
                     pass.going.refused.push(placed);
                     continue;
                 }
+                load = with_it;
                 troubled.extend(places.iter().cloned());
             } else {
                 self.waiting.add(&placed.call);
@@ -161,9 +177,15 @@ struct Pass<'a> {
     /// Partitions of the calls that go without a transaction, and within one.
     sent: HashSet<Place>,
     grouped: HashSet<Place>,
+    group_bytes: usize,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    fn new(ways: &'a Ways<'a>, limits: &'a Limits) -> Self {
+        let (going, sent, grouped) = (Going::default(), HashSet::new(), HashSet::new());
+        Self { ways, limits, going, sent, grouped, group_bytes: 0 }
+    }
+
     /// Lets a call go, or hands it back.
     fn start(&mut self, placed: Placed, taken: &HashSet<Place>) -> Option<Placed> {
         let ways = self.ways;
@@ -196,14 +218,18 @@ impl Pass<'_> {
             return Some(placed);
         }
         self.grouped.extend(placed.places());
+        self.group_bytes += placed.call.bytes();
         self.going.group.push(placed);
         None
     }
 
     fn fits(&self, placed: &Placed) -> bool {
-        let group = &self.going.group;
-        let bytes: usize = group.iter().map(|placed| placed.call.bytes()).sum();
-        group.is_empty()
-            || !placed.is_alone && !group[0].is_alone && bytes + placed.call.bytes() <= self.limits.group_bytes
+        let Some(first) = self.going.group.first() else { return true };
+        placed.company == first.company
+            && placed.company != Company::Alone
+            && self.group_bytes + placed.call.bytes() <= self.limits.group_bytes
     }
 }
+
+#[cfg(test)]
+mod tests;

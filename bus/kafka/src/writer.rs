@@ -1,6 +1,6 @@
 //! The thread of a publisher: it hands calls on, and never waits for one of them.
 //!
-//! Calls of one record each are written without a transaction ([`Singly`]), those of several records by a [`Lane`], in one
+//! Calls of one record each are written without a transaction ([`Singly`]), those of several records by one of the [`Lanes`], in one
 //! transaction all that can be written at that time, for a call is written as a whole. One that waits for a partition
 //! holds up only what must keep its order behind it ([`Turns`]). Lanes beyond the first are there for the time that
 //! a transaction hangs all the same: its partition's leader went in that moment, or its coordinator.
@@ -14,20 +14,18 @@ use petrel_bus::{Output, PublishError, To, partition_of};
 
 use crate::bus::Questions;
 use crate::calls::{Call, Calls, Next, Place};
-use crate::lane::{Lane, Report, Told};
+use crate::lanes::Lanes;
 use crate::options::KafkaOptions;
 use crate::singly::{Load, Singly, Slow};
 use crate::turns::{Going, Limits, Placed, Turns, Ways};
 
-/// How long it is taken for granted that a topic does not exist.
+/// How long it is taken for granted that a topic does not exist, or that nobody tells of it.
 const UNKNOWN_TOPIC_AGE_MAX: Duration = Duration::from_secs(1);
 /// Of what may wait in a publisher (`publish_calls_max`, `publish_bytes_max`), the part that may wait for partitions that
 /// cannot be written: a fourth in its turn for a transaction, and another one on its way without one.
 const TROUBLED_PART: usize = 4;
-/// How long a partition takes nothing, or a lane writes, until others no longer wait for it.
+/// How long a partition takes nothing until others no longer wait for it.
 const SLOW_AFTER: Duration = Duration::from_millis(500);
-/// Most lanes of a publisher. Each is a producer with a transactional id of its own.
-const LANES_MAX: usize = 4;
 /// How often it is looked whether something that waits is overdue, or can be written.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The same while nothing waits for its turn.
@@ -42,18 +40,15 @@ pub(crate) struct Writer {
     limits: Limits,
     began: Instant,
     turns: Turns,
-    lanes: Vec<Lane>,
-    /// Whether a lane was ready once.
-    was_ready: bool,
-    /// Why none is, for people.
-    not_connected: Option<String>,
+    lanes: Lanes,
     singly: Option<Singly>,
     /// One that can or shall write no more, until its last call is answered.
     given_up: Option<Singly>,
     slow: Slow,
     looked: Instant,
     partitions: HashMap<Arc<str>, u32>,
-    unknown: HashMap<Arc<str>, Instant>,
+    /// Topics whose partitions are not known, since when and why.
+    unknown: HashMap<Arc<str>, (Instant, PublishError)>,
 }
 
 impl Writer {
@@ -67,6 +62,7 @@ impl Writer {
             troubled,
             group_bytes: options.publish_group_bytes_max,
         };
+        let lanes = Lanes::new(&name, &options, &questions, &calls);
         Self {
             name,
             options,
@@ -75,9 +71,7 @@ impl Writer {
             limits,
             began: Instant::now(),
             turns: Turns::default(),
-            lanes: Vec::new(),
-            was_ready: false,
-            not_connected: None,
+            lanes,
             singly: None,
             given_up: None,
             slow: Slow::default(),
@@ -88,7 +82,7 @@ impl Writer {
     }
 
     pub(crate) fn run(&mut self) {
-        self.add_lane();
+        self.lanes.open_first();
         self.connect();
         loop {
             let wait = match (self.in_flight().calls, self.turns.is_empty()) {
@@ -96,15 +90,14 @@ impl Writer {
                 (0, false) => Some(LOOK_EVERY),
                 _ => Some(Duration::ZERO),
             };
-            let is_idle = wait.is_none() && !self.lanes.iter().any(Lane::is_writing);
+            let is_idle = wait.is_none() && !self.lanes.is_writing();
             let group_bytes_max = (!self.is_full()).then_some(self.options.publish_group_bytes_max);
             let next = self.calls.next(group_bytes_max, wait, is_idle);
             let mut has_changed = self.take_reports();
             let is_group = matches!(next, Next::Group(_));
             match next {
                 Next::Group(calls) => calls.into_iter().for_each(|call| has_changed |= self.take(call)),
-                // All of them end at the same time.
-                Next::Closed => return self.lanes.iter_mut().for_each(Lane::close),
+                Next::Closed => return self.lanes.close(),
                 Next::Nothing => {}
             }
             has_changed |= self.serve(is_group);
@@ -132,25 +125,20 @@ impl Writer {
     fn take_reports(&mut self) -> bool {
         let reports = self.calls.reports();
         let has_changed = !reports.is_empty();
-        for Report { lane, told } in reports {
-            match told {
-                Told::Ready => {
-                    self.lanes[lane].is_ready = true;
-                    (self.was_ready, self.not_connected) = (true, None);
-                }
-                Told::NotConnected(why) => self.not_connected = Some(why),
-                Told::Done(left) => {
-                    self.lanes[lane].places.clear();
-                    let now = Instant::now();
-                    left.into_iter().for_each(|placed| self.turns.add(placed, now));
-                }
-            }
+        let now = Instant::now();
+        for report in reports {
+            self.lanes.take(report).into_iter().for_each(|placed| self.turns.add(placed, now));
         }
         has_changed
     }
 
     /// Sends a call that need not wait; whether it has to wait for its turn.
     fn take(&mut self, call: Call) -> bool {
+        // To ask for the partitions of the one before may have taken long.
+        if call.is_late(self.limits.timeout) {
+            call.answer_late(self.limits.timeout, None);
+            return false;
+        }
         let partitions = match self.place(&call) {
             Ok(partitions) => partitions,
             Err(error) => {
@@ -168,7 +156,7 @@ impl Writer {
                 return false;
             }
             let is_free = self.turns.is_free(&place)
-                && !self.lanes.iter().any(|lane| lane.places.contains(&place))
+                && !self.lanes.is_writing_to(&place)
                 && !self.given_up.as_ref().is_some_and(|singly| singly.has(&place));
             if is_free && self.singles_are_open() {
                 if is_slow {
@@ -203,29 +191,32 @@ impl Writer {
         if let Some(count) = self.partitions.get(topic) {
             return Ok(*count);
         }
-        let unknown = PublishError::UnknownTopic(topic.to_string());
-        if self.unknown.get(topic).is_some_and(|since| since.elapsed() < UNKNOWN_TOPIC_AGE_MAX) {
-            return Err(unknown);
+        self.unknown.retain(|_, (since, _)| since.elapsed() < UNKNOWN_TOPIC_AGE_MAX);
+        if let Some((_, error)) = self.unknown.get(topic) {
+            return Err(error.clone());
         }
-        match self.questions.partitions(topic) {
+        let error = match self.questions.partitions(topic) {
             Ok(Some(count)) => {
                 self.partitions.insert(topic.clone(), count);
-                Ok(count)
+                return Ok(count);
             }
-            Ok(None) => {
-                self.unknown.retain(|_, since| since.elapsed() < UNKNOWN_TOPIC_AGE_MAX);
-                self.unknown.insert(topic.clone(), Instant::now());
-                Err(unknown)
-            }
-            Err(error) => Err(PublishError::Unavailable(error.to_string())),
-        }
+            Ok(None) => PublishError::UnknownTopic(topic.to_string()),
+            Err(error) => PublishError::Unavailable(error.to_string()),
+        };
+        self.unknown.insert(topic.clone(), (Instant::now(), error.clone()));
+        Err(error)
     }
 
     /// Whether records may be written without a transaction. What a transaction of this name has left open in an
     /// earlier process would hide them, until a lane has taken the name or the broker has ended what was left.
     fn singles_are_open(&self) -> bool {
-        let is_clear = || self.began.elapsed() >= Duration::from_millis(self.options.transaction_timeout_ms.into());
-        self.singly.as_ref().is_some_and(|singly| !singly.is_spent()) && (self.was_ready || is_clear())
+        self.singly.as_ref().is_some_and(|singly| !singly.is_spent()) && self.is_clear()
+    }
+
+    /// Whether a lane has taken the name, or the broker has ended what was left.
+    fn is_clear(&self) -> bool {
+        let transaction_timeout = Duration::from_millis(self.options.transaction_timeout_ms.into());
+        self.lanes.has_name() || self.began.elapsed() >= transaction_timeout
     }
 
     fn send(&mut self, placed: Placed) {
@@ -280,14 +271,6 @@ impl Writer {
         }
     }
 
-    fn add_lane(&mut self) {
-        let number = self.lanes.len();
-        match Lane::spawn(number, &self.name, &self.options, &self.questions, &self.calls) {
-            Ok(lane) => self.lanes.push(lane),
-            Err(why) => tracing::warn!(publisher = %self.name, %why, "no thread for transactions"),
-        }
-    }
-
     /// Lets go what can, and answers what waits in vain.
     fn look(&mut self) {
         self.looked = Instant::now();
@@ -298,19 +281,16 @@ impl Writer {
         if self.turns.is_empty() {
             return;
         }
-        if self.lanes.is_empty() {
-            self.add_lane();
-        }
+        self.lanes.open_first();
         let going = self.go();
-        let lanes_are_slow = self.lanes.iter().all(|lane| lane.is_slow(SLOW_AFTER));
-        if going.wants_lane && lanes_are_slow && self.was_ready && self.lanes.len() < LANES_MAX {
-            self.add_lane();
+        // The first may wait for long for its name: an earlier process's transaction hangs.
+        if going.wants_lane && self.lanes.are_slow() && self.is_clear() {
+            self.lanes.open_more();
         }
         self.follow(going);
         // Whoever closes the publisher does not wait for brokers that are not there.
-        if let Some(why) = self.not_connected.clone()
+        if let Some(why) = self.lanes.not_connected()
             && self.calls.is_closed()
-            && !self.lanes.iter().any(|lane| lane.is_ready)
         {
             let left = self.turns.take_all().into_iter();
             left.for_each(|placed| placed.call.answer(Err(PublishError::Unavailable(why.clone()))));
@@ -318,9 +298,8 @@ impl Writer {
     }
 
     fn go(&mut self) -> Going {
-        let in_lanes: HashSet<Place> = self.lanes.iter().flat_map(|lane| &lane.places).cloned().collect();
-        let slow_lanes = self.lanes.iter().filter(|lane| lane.is_slow(SLOW_AFTER));
-        let slow = slow_lanes.clone().flat_map(|lane| &lane.places).chain(&self.slow.places).cloned().collect();
+        let in_lanes: HashSet<Place> = self.lanes.places().cloned().collect();
+        let slow = self.lanes.slow_places().chain(&self.slow.places).cloned().collect();
         let has = |singly: &Option<Singly>, place: &Place| singly.as_ref().is_some_and(|singly| singly.has(place));
         let ways = Ways {
             now: Instant::now(),
@@ -328,36 +307,30 @@ impl Writer {
             is_on_its_way: &|place| has(&self.singly, place) || has(&self.given_up, place),
             is_given_up: &|place| has(&self.given_up, place),
             in_lanes: &in_lanes,
-            has_free_lane: self.free_lane().is_some(),
+            has_free_lane: self.lanes.free().is_some(),
             slow,
-            lanes_are_slow: slow_lanes.count() == self.lanes.len(),
+            lanes_are_slow: self.lanes.are_slow(),
         };
         self.turns.go(&ways, &self.limits)
     }
 
-    /// The first that is not slow, if it has nothing to do: what comes while it writes goes together then.
-    fn free_lane(&self) -> Option<usize> {
-        let first = self.lanes.iter().position(|lane| !lane.is_slow(SLOW_AFTER))?;
-        self.lanes[first].is_ready.then_some(first)
-    }
-
     fn follow(&mut self, going: Going) {
         let Going { singles, group, late, refused, .. } = going;
+        let not_connected = self.lanes.not_connected();
         for Placed { call, why, .. } in late {
-            call.answer_late(self.limits.timeout, why.as_deref().or(self.not_connected.as_deref()));
+            call.answer_late(self.limits.timeout, why.as_deref().or(not_connected.as_deref()));
         }
         refused.into_iter().for_each(|placed| self.refuse(placed));
         singles.into_iter().for_each(|placed| self.send(placed));
         if group.is_empty() {
             return;
         }
-        let given = match self.free_lane() {
-            Some(lane) => self.lanes[lane].give(group),
-            None => Err(group),
-        };
-        if let Err(group) = given {
+        if let Err(group) = self.lanes.give(group) {
             let now = Instant::now();
             group.into_iter().for_each(|placed| self.turns.add(placed, now));
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

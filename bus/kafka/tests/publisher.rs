@@ -9,7 +9,7 @@ use petrel_bus::{Bus, Output, PublishError, Publisher, Written};
 use petrel_bus_kafka::{KafkaBus, KafkaOptions};
 use rdkafka::mocking::{MockCluster, MockCoordinator};
 use rdkafka::producer::DefaultProducerContext;
-use rdkafka::types::RDKafkaApiKey;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 /// How long a publisher's call may take in these tests: far longer than anybody else may wait.
 const TIMEOUT_MS: u64 = 30_000;
@@ -227,4 +227,18 @@ fn bytes_on_their_way_are_counted_and_given_back() {
     let written = waiting.iter().filter(|waiting| waiting.0.recv_timeout(SOON).is_ok_and(|answer| answer.is_ok()));
     assert!((20..=22).contains(&written.count()));
     world.call_of(&[("bad", 0)], 100).soon();
+}
+
+/// What is wrong with a topic is not that nobody leads its partitions, for which calls wait.
+#[test]
+fn a_batch_for_a_topic_with_an_error_of_its_own_is_answered_with_that() {
+    let world = World::new(|_| {});
+    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    world.cluster.topic_error("bad", denied).unwrap();
+    let answer = world.call(&[("bad", 0), ("good", 0)]).0.recv_timeout(SOON).expect("the call waits for a leader");
+    assert!(
+        matches!(&answer, Err(PublishError::Unavailable(why)) if why.to_lowercase().contains("authorization")),
+        "{answer:?}"
+    );
+    world.call(&[("good", 0), ("good", 1)]).soon();
 }
