@@ -22,9 +22,10 @@ struct Halt {
 }
 
 impl Halts {
-    /// The session told so, at an instant in milliseconds since the epoch.
-    pub fn halted(&mut self, at: &TopicPartition, session: &(impl Session + ?Sized), now_ms: i64) {
-        self.0.insert(at.clone(), Halt { position: session.position(at), asked_ms: now_ms });
+    /// The session told so, at an instant in milliseconds since the epoch; whether it is news, and not the answer to
+    /// having been asked again.
+    pub fn halted(&mut self, at: &TopicPartition, session: &(impl Session + ?Sized), now_ms: i64) -> bool {
+        self.0.insert(at.clone(), Halt { position: session.position(at), asked_ms: now_ms }).is_none()
     }
 
     /// These are begun anew, or somebody else's.

@@ -199,6 +199,13 @@ pub trait Session {
     /// See [`SessionError`].
     fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError>;
 
+    /// Those of some partitions, assigned and not begun, that [`Session::begin`] would not refuse now. The answer is not
+    /// waited for long: where none comes in time, there are none, and nothing is wrong with the session.
+    fn can_begin(&mut self, assigned: &[TopicPartition]) -> Vec<TopicPartition> {
+        let begun = self.begin(assigned).unwrap_or_default().into_iter();
+        begun.filter(|begin| begin.refused.is_none()).map(|begin| begin.position.at).collect()
+    }
+
     /// Hands every committed record of partitions of a changelog to `each`, from the wanted offsets up
     /// to the ends that they have after [`Session::begin`] returned; those of one partition in order.
     /// Returns for each of them the next offset, or [`RESTORE_OUT_OF_RANGE`].

@@ -18,6 +18,8 @@ pub(super) struct Round<'a, S: ?Sized, W: ?Sized> {
     pub(super) session: &'a mut S,
     pub(super) tables: Tables<'a, W>,
     pub(super) buffers: Vec<&'a mut Buffer>,
+    /// When it is time to commit what is written, in milliseconds since the epoch.
+    pub(super) until_ms: i64,
 }
 
 /// Where rows go.
@@ -29,7 +31,7 @@ pub(super) struct Tables<'a, W: ?Sized> {
 
 impl<S: Session + ?Sized, W: Writer + ?Sized> Round<'_, S, W> {
     /// Records the ranges, writes the rows, commits what is written: also of those before one that ClickHouse does not
-    /// take.
+    /// take, and before one for which no time is left. What is left over stays cut.
     pub(super) fn write(mut self, crash: &mut Crash<'_>) -> Result<(), StepError> {
         self.record()?;
         at_point(!self.buffers.is_empty(), SinkPoint::Recorded, crash)?;
@@ -41,6 +43,9 @@ impl<S: Session + ?Sized, W: Writer + ?Sized> Round<'_, S, W> {
                 break;
             }
             written += 1;
+            if self.tables.clock.now_ms() >= self.until_ms {
+                break;
+            }
         }
         if let Err(StepError::Crashed(point)) = outcome {
             return Err(StepError::Crashed(point));

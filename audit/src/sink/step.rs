@@ -23,6 +23,10 @@ const DOWN_WAIT: Duration = Duration::from_millis(200);
 /// How often it is asked whether what cannot be read can be read again, in milliseconds.
 pub(super) const LOOK_INTERVAL_MS: i64 = 30_000;
 
+/// How long batches are written until what is written is committed and the session is served again, in milliseconds: a
+/// group gives up a member that does not fetch for minutes, and then nothing of all that would be committed.
+pub(super) const WRITE_MS_MAX: i64 = 30_000;
+
 /// Where a test may let the sink crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum SinkPoint {
@@ -221,8 +225,9 @@ where
                 self.tell_blocked();
             }
             GroupEvent::Halted(at, why) => {
-                tracing::error!(topic = %at.topic, partition = at.partition, why, "partition halted");
-                self.halts.halted(&at, &*self.session, self.clock.now_ms());
+                if self.halts.halted(&at, &*self.session, self.clock.now_ms()) {
+                    tracing::error!(topic = %at.topic, partition = at.partition, why, "partition halted");
+                }
                 self.stats.halted(at, why);
             }
             // Petrel's own topics were there when the process began: nobody says so of another one.
@@ -299,9 +304,13 @@ where
             self.prepared = true;
         }
         let mut due = due;
+        let until_ms = self.clock.now_ms().saturating_add(WRITE_MS_MAX);
         while !due.is_empty() {
             let (round, later) = due.split_at(self.length_of_round(due));
-            self.write_round(round, crash)?;
+            self.write_round(round, until_ms, crash)?;
+            if self.clock.now_ms() >= until_ms {
+                break;
+            }
             due = later;
         }
         Ok(())
@@ -318,7 +327,7 @@ where
     }
 
     /// Cuts the batches of these partitions, and writes them.
-    fn write_round(&mut self, due: &[TopicPartition], crash: &mut Crash<'_>) -> Result<(), StepError> {
+    fn write_round(&mut self, due: &[TopicPartition], until_ms: i64, crash: &mut Crash<'_>) -> Result<(), StepError> {
         let (limits, now_ms) = (self.limits(), self.clock.now_ms());
         for at in due {
             let Some(buffer) = self.buffers.get_mut(at) else { continue };
@@ -332,7 +341,7 @@ where
         let (session, writer) = (&mut *self.session, &mut *self.writer);
         let tables = Tables { writer, stats: &self.stats, clock: &*self.clock };
         let cut = self.buffers.values_mut().filter(|buffer| due.contains(&buffer.at) && buffer.is_cut());
-        Round { session, tables, buffers: cut.collect() }.write(crash)
+        Round { session, tables, buffers: cut.collect(), until_ms }.write(crash)
     }
 
     /// Stops fetching a partition whose next record this release cannot read, and says so.

@@ -24,7 +24,7 @@ use crate::topics;
 use crate::transactions::Transactions;
 
 /// Longest wait for ends and ids that are asked for between a stage's other work.
-const ASIDE_TIMEOUT: Duration = Duration::from_millis(1_000);
+pub(crate) const ASIDE_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// Apache Kafka as Petrel's log.
 pub struct KafkaBus {

@@ -11,6 +11,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::Offset;
 
+use crate::bus::ASIDE_TIMEOUT;
 use crate::describe;
 use crate::faults::rebuild;
 use crate::lists;
@@ -95,6 +96,26 @@ impl KafkaSession {
             found.begin(bounds, |at, begin| self.start_of(at, begin))
         };
         Ok(found.into_iter().map(begin).collect())
+    }
+
+    /// Those whose topics are described and whose offsets the group may ask for, as far as that is known within a short
+    /// time.
+    pub(crate) fn not_refused(&self, assigned: &[TopicPartition]) -> Vec<TopicPartition> {
+        let topics: BTreeSet<Arc<str>> = assigned.iter().map(|at| at.topic.clone()).collect();
+        let ids = self.questions.topic_ids_now(&topics.into_iter().collect::<Vec<_>>());
+        let described: Vec<&TopicPartition> = assigned.iter().filter(|at| ids.contains_key(&at.topic)).collect();
+        if described.is_empty() {
+            return Vec::new();
+        }
+        let list = lists::of_partitions(described.iter().copied());
+        let found = self.consumer().committed_offsets(list, ASIDE_TIMEOUT);
+        let found = found.inspect_err(|why| tracing::debug!(group = %self.group, %why, "offsets are not known now"));
+        let Ok(found) = found else { return Vec::new() };
+        let is_told = |at: &&TopicPartition| {
+            let element = found.find_partition(&at.topic, lists::number(at.partition));
+            element.is_some_and(|element| element.error().is_ok())
+        };
+        described.into_iter().filter(is_told).cloned().collect()
     }
 
     /// The ids of the topics of partitions. One that a broker has not heard of yet is asked for again for a while: a

@@ -244,6 +244,10 @@ impl Session for KafkaSession {
         self.begin_at(assigned)
     }
 
+    fn can_begin(&mut self, assigned: &[TopicPartition]) -> Vec<TopicPartition> {
+        self.not_refused(assigned)
+    }
+
     fn restore(&mut self, wanted: &[RestoreFrom], each: &mut Restored<'_>) -> Result<Vec<i64>, SessionError> {
         let next = restore::restore(self, wanted, each);
         self.progress.done();

@@ -33,10 +33,14 @@ impl<S: Stage> Driver<'_, S> {
             }
             GroupEvent::Halted(at, why) => {
                 // Nobody reads one that was not begun: that it was not is what counts.
-                if !self.refused.contains_key(&at) {
-                    self.tell_halted(&at, why);
-                    self.halts.halted(&at, &*self.session, self.clock.now_ms());
+                if self.refused.contains_key(&at) {
+                    return Ok(());
+                }
+                if self.halts.halted(&at, &*self.session, self.clock.now_ms()) {
                     self.look.soon();
+                    self.tell_halted(&at, why);
+                } else {
+                    self.stats.halted(name(&at), why);
                 }
                 Ok(())
             }

@@ -66,7 +66,7 @@ impl<S: Stage> Driver<'_, S> {
             } else {
                 task.state.restored(end, now_ms)?;
                 task.noted_ms = now_ms;
-                task.has_moved_back = !task.state.moved_back().is_empty();
+                task.has_moved_back = task.state.has_noted_moved_back();
             }
         }
         Ok(again)

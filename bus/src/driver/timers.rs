@@ -253,7 +253,7 @@ impl<S: Stage> Driver<'_, S> {
             suspects.timers.retain(|number, key| tasks.get(number)?.state.timer(key));
         }
         for task in tasks.iter_mut().filter(|task| task.has_moved_back) {
-            task.has_moved_back = !task.state.moved_back().is_empty();
+            task.has_moved_back = task.state.has_noted_moved_back();
         }
         self.tell_delayed();
     }

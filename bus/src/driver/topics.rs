@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::progress::Progress;
 use super::{Driver, Failure};
-use crate::session::{Begin, Position, SessionError, TopicPartition};
+use crate::session::{Begin, SessionError, TopicPartition};
 use crate::stage::Stage;
 
 /// When the topics are asked for next.
@@ -18,13 +18,15 @@ use crate::stage::Stage;
 pub(super) struct Look {
     /// When they were asked for last, in milliseconds since the epoch.
     asked_ms: i64,
+    /// When it was asked last what can be begun that was withheld, in milliseconds since the epoch.
+    asked_withheld_ms: i64,
     /// Whether something happened that leaves nothing to wait for.
     is_due: bool,
 }
 
 impl Look {
     pub(super) fn begun(now_ms: i64) -> Self {
-        Self { asked_ms: now_ms, is_due: false }
+        Self { asked_ms: now_ms, asked_withheld_ms: now_ms, is_due: false }
     }
 
     /// Before the next commit.
@@ -40,20 +42,22 @@ impl Look {
 impl<S: Stage> Driver<'_, S> {
     /// Looks at the topics if it is time to, and no transaction would wait for the answer.
     pub(super) fn look_at_topics_in_time(&mut self) -> Result<(), Failure> {
-        let now_ms = self.clock.now_ms();
-        self.halts.ask_again(&mut *self.session, now_ms, self.options.position_interval_ms)?;
-        let asked_ago_ms = now_ms.saturating_sub(self.look.asked_ms);
+        let (now_ms, interval_ms) = (self.clock.now_ms(), self.options.position_interval_ms);
+        self.halts.ask_again(&mut *self.session, now_ms, interval_ms)?;
         // Also after a clock was set back.
-        let is_time = !(0..self.options.position_interval_ms).contains(&asked_ago_ms);
-        if self.look.is_due || (is_time && self.open_since_ms.is_none()) { self.look_at_topics() } else { Ok(()) }
+        let is_time = |asked_ms: i64| !(0..interval_ms).contains(&now_ms.saturating_sub(asked_ms));
+        let is_open = self.open_since_ms.is_some();
+        if self.look.is_due || (is_time(self.look.asked_ms) && !is_open) {
+            self.look_at_topics()?;
+        }
+        if is_time(self.look.asked_withheld_ms) && !is_open { self.look_for_withheld() } else { Ok(()) }
     }
 
-    /// Finds out whether a topic that is read was made anew, and whether one that was missing or withheld is there.
+    /// Finds out whether a topic that is read was made anew, and whether one that was missing is there.
     pub(super) fn look_at_topics(&mut self) -> Result<(), Failure> {
-        self.look = Look::begun(self.clock.now_ms());
+        (self.look.asked_ms, self.look.is_due) = (self.clock.now_ms(), false);
         let read = self.tasks.progress().map(|progress| &progress.at.topic);
-        let others = self.missing.keys().chain(self.withheld.iter().map(|at| &at.topic));
-        let topics: BTreeSet<Arc<str>> = read.chain(others).cloned().collect();
+        let topics: BTreeSet<Arc<str>> = read.chain(self.missing.keys()).cloned().collect();
         if topics.is_empty() {
             return Ok(());
         }
@@ -66,22 +70,20 @@ impl<S: Stage> Driver<'_, S> {
             let why = format!("the topic {} was made anew while it was read", at.topic);
             return Err(SessionError::Rebuild(why).into());
         }
-        self.look_for_withheld(|topic| found.contains_key(topic))
+        Ok(())
     }
 
-    /// All is begun anew once one can be begun that was withheld. That a broker describes its topic does not say so:
-    /// another one may still refuse the group's offsets, or there is no id that it could be described with.
-    fn look_for_withheld(&mut self, is_described: impl Fn(&Arc<str>) -> bool) -> Result<(), Failure> {
-        let described: Vec<TopicPartition> =
-            self.withheld.iter().filter(|at| is_described(&at.topic)).cloned().collect();
-        // The answer may wait for a transaction of somebody else, who may wait for this one.
-        if described.is_empty() || self.open_since_ms.is_some() {
+    /// All is begun anew once one can be begun that was withheld. The answer is waited for, and somebody may wait for
+    /// what is open meanwhile.
+    fn look_for_withheld(&mut self) -> Result<(), Failure> {
+        self.look.asked_withheld_ms = self.clock.now_ms();
+        if self.withheld.is_empty() {
             return Ok(());
         }
-        let begun = self.session.begin(&described)?;
-        match begun.into_iter().find(|begin| begin.refused.is_none()) {
-            Some(Begin { position: Position { at, .. }, .. }) => {
-                Err(SessionError::Rebuild(format!("{}/{} can be begun now", at.topic, at.partition)).into())
+        let withheld: Vec<TopicPartition> = self.withheld.iter().cloned().collect();
+        match self.session.can_begin(&withheld).first() {
+            Some(TopicPartition { topic, partition }) => {
+                Err(SessionError::Rebuild(format!("{topic}/{partition} can be begun now")).into())
             }
             None => Ok(()),
         }

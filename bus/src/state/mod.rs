@@ -215,6 +215,11 @@ impl PartitionState {
         !gone.is_empty()
     }
 
+    /// Whether anything is noted, be it of a timer that is gone.
+    pub(crate) fn has_noted_moved_back(&self) -> bool {
+        self.noted_moved_back().next().is_some()
+    }
+
     /// What was noted of timers that were moved back: the key, and the instant if it is still the timer's.
     fn noted_moved_back(&self) -> impl Iterator<Item = (Vec<u8>, Option<i64>)> {
         let noted = self.scan_all(changelog::MOVED_BACK_PREFIX);

@@ -236,6 +236,9 @@ impl Session for TimedSession {
     fn resume(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
         self.inner.resume(at)
     }
+    fn can_begin(&mut self, assigned: &[TopicPartition]) -> Vec<TopicPartition> {
+        self.inner.can_begin(assigned)
+    }
     fn read_again(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
         self.inner.read_again(at)
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use petrel_bus::sim::{SimBus, SimClock, SimOptions};
-use petrel_bus::{Bus, Clock, SessionOptions, TURN_MS_MAX, TopicSpec};
+use petrel_bus::{Bus, Clock, SessionOptions, TURN_MS_MAX, TopicPartition, TopicSpec};
 use tokio::runtime::Runtime;
 
 use super::super::service::{SinkOptions, spawn_sink};
@@ -122,7 +122,27 @@ fn a_long_turn_of_many_answers_is_none_that_hangs() {
         sink.step(&mut |_| false).unwrap();
     }
     drop(sink);
-    // Each partition's rows were one batch, and all of them one turn.
+    // Each partition's rows were one batch.
     assert_eq!((stats.rows.load(Ordering::Relaxed), stats.batches.load(Ordering::Relaxed)), (60, 3));
     assert!(writer.requests > 6, "{} requests", writer.requests);
+}
+
+#[test]
+fn what_is_written_is_committed_before_a_group_would_give_its_member_up() {
+    let (mut log, clock, stats) = (log(20), Arc::new(Moved::default()), Arc::new(SinkStats::default()));
+    let (topics, options, mut member) = (topics(), options(100), Member::new(&mut log, 100));
+    let mut writer = Slow { clock: clock.clone(), stats: stats.clone(), requests: 0, inserted: 0 };
+    let mut sink = Sink::new(&mut member, &mut writer, &topics, &options, clock, stats.clone()).unwrap();
+    let mut batches = Vec::new();
+    for _ in 0..100 {
+        sink.step(&mut |_| false).unwrap();
+        batches.push(stats.batches.load(Ordering::Relaxed));
+    }
+    batches.dedup();
+    // A single one takes longer than all may.
+    assert_eq!(batches, [0, 1, 2, 3]);
+    drop(sink);
+    let committed = [("petrel.audit", 0), ("petrel.audit", 1), ("petrel.dead_letters", 0)]
+        .map(|(topic, partition)| log.committed(&TopicPartition { topic: topic.into(), partition }));
+    assert_eq!(committed, [Some(45); 3]);
 }
