@@ -1,7 +1,7 @@
 //! Clients of Kafka that are not Petrel.
 #![expect(clippy::disallowed_methods, reason = "tests wait for a limited time")]
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -167,22 +167,30 @@ pub fn committed_values(bootstrap: &str, topic: &str) -> Result<Vec<Vec<u8>>> {
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
     let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(|p| p.id()).collect();
     ensure!(!partitions.is_empty(), "there is no topic {topic}");
-    let mut assignment = TopicPartitionList::new();
+    let (mut assignment, mut left) = (TopicPartitionList::new(), HashMap::new());
     for partition in &partitions {
         assignment.add_partition_offset(topic, *partition, Offset::Beginning)?;
+        left.insert(*partition, consumer.fetch_watermarks(topic, *partition, TIMEOUT)?.1);
     }
     consumer.assign(&assignment)?;
-    let (mut values, mut ended, began) = (Vec::new(), HashSet::new(), Instant::now());
-    while ended.len() < partitions.len() {
+    let (mut values, began) = (Vec::new(), Instant::now());
+    while !left.is_empty() {
         if began.elapsed() > TIMEOUT * 2 {
-            bail!("the end of {topic} was not reached: {} of {} partitions", ended.len(), partitions.len());
+            bail!("the end of {topic} was not reached: {left:?} of {} partitions", partitions.len());
         }
         match consumer.poll(Duration::from_millis(200)) {
             None => {}
-            Some(Ok(message)) => values.push(message.payload().unwrap_or_default().to_vec()),
-            Some(Err(KafkaError::PartitionEOF(partition))) => {
-                ended.insert(partition);
+            Some(Ok(message)) => {
+                // Where somebody goes on writing, the end is not told, but passed.
+                let end = left.get(&message.partition()).copied().unwrap_or(0);
+                if message.offset() < end {
+                    values.push(message.payload().unwrap_or_default().to_vec());
+                }
+                if message.offset() + 1 >= end {
+                    left.remove(&message.partition());
+                }
             }
+            Some(Err(KafkaError::PartitionEOF(partition))) => drop(left.remove(&partition)),
             Some(Err(error)) => return Err(error).context("cannot read"),
         }
     }
