@@ -22,6 +22,10 @@ pub(super) struct Cut {
     pub intent: Intent,
     /// Whether the intent stands beside the committed offset.
     pub recorded: bool,
+    /// Whether an earlier member has recorded it, until that is counted.
+    pub is_replay: bool,
+    /// Since when its oldest record waits, in milliseconds since the epoch.
+    since_ms: i64,
     pub rows: Rows,
     /// Tables, of [`Table::ALL`], that have their rows.
     pub written: usize,
@@ -104,6 +108,13 @@ impl Buffer {
         self.since_ms.map(|since_ms| limits.wait.saturating_sub(waited(since_ms)))
     }
 
+    /// Whose batch is written first: what is cut before what is not, then what waits longest. None holds nothing.
+    pub(super) fn turn(&self) -> Option<(bool, i64)> {
+        let is_cut = self.cut.is_some();
+        let since_ms = if is_cut { self.cut.as_ref().map(|cut| cut.since_ms) } else { self.since_ms };
+        since_ms.map(|since_ms| (!is_cut, since_ms))
+    }
+
     fn replay_is_read(&self) -> bool {
         match (self.replay, self.waiting.back()) {
             (Some(intent), Some(newest)) => newest.offset >= intent.last,
@@ -144,12 +155,15 @@ impl Buffer {
         let recorded = self.replay.take();
         let taken: Vec<OwnedRecord> = self.waiting.drain(..records).collect();
         self.waiting_bytes -= taken.iter().map(bytes_of).sum::<usize>();
+        let since_ms = self.since_ms.unwrap_or(now_ms);
         self.since_ms = if self.waiting.is_empty() { None } else { Some(now_ms) };
         let (first, last) = (taken.first()?.offset, taken.last()?.offset);
         let times = taken.iter().map(|record| record.timestamp_ms);
         Some(Cut {
             intent: recorded.unwrap_or(Intent { first, last }),
             recorded: recorded.is_some(),
+            is_replay: recorded.is_some(),
+            since_ms,
             rows,
             written: 0,
             times: times.fold((i64::MAX, i64::MIN), |(first, last), ms| (first.min(ms), last.max(ms))),

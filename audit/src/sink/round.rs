@@ -63,7 +63,7 @@ impl<S: Session + ?Sized, W: Writer + ?Sized> Round<'_, S, W> {
             let Some(cut) = buffer.cut_now() else { continue };
             if !cut.recorded {
                 new.push(Position { at, offset, metadata: Some(cut.intent.encode()) });
-            } else if cut.written == 0 {
+            } else if std::mem::take(&mut cut.is_replay) {
                 self.tables.stats.replays.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -281,6 +281,8 @@ where
         // One that is due takes along those that soon would be: their ranges are recorded and committed together.
         let within = if due_within(Duration::ZERO).next().is_some() { limits.wait / 2 } else { Duration::ZERO };
         let mut due: Vec<TopicPartition> = due_within(within).collect();
+        // Not all of them may be written in time: none waits for ever behind others.
+        due.sort_by_key(|at| self.buffers.get(at).and_then(Buffer::turn));
         // Behind, every partition would fill up to the size of a batch before the first one is written.
         let can_be_written = || self.buffers.values().filter(|b| b.due_in(limits, now_ms).is_some());
         let waiting_bytes: usize = can_be_written().map(Buffer::waiting_bytes).sum();
@@ -340,8 +342,10 @@ where
         }
         let (session, writer) = (&mut *self.session, &mut *self.writer);
         let tables = Tables { writer, stats: &self.stats, clock: &*self.clock };
-        let cut = self.buffers.values_mut().filter(|buffer| due.contains(&buffer.at) && buffer.is_cut());
-        Round { session, tables, buffers: cut.collect(), until_ms }.write(crash)
+        let mut buffers: BTreeMap<&TopicPartition, &mut Buffer> = self.buffers.iter_mut().collect();
+        let in_turn = due.iter().filter_map(|at| buffers.remove(at));
+        let buffers = in_turn.filter(|buffer| buffer.is_cut()).collect();
+        Round { session, tables, buffers, until_ms }.write(crash)
     }
 
     /// Stops fetching a partition whose next record this release cannot read, and says so.

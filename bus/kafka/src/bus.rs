@@ -211,14 +211,16 @@ impl Questions {
         found
     }
 
-    /// The partitions of a topic that have a leader, as far as that is known within a short time. Of a topic that is
-    /// missing, or of which the broker tells nothing for another reason, nothing is known.
+    /// The partitions of a topic that have a leader, as far as that is known within a short time. A topic that is gone has
+    /// none; of one of which the broker tells nothing for another reason, nothing is known.
     pub(crate) fn led_now(&self, topic: &str) -> Option<HashSet<u32>> {
         let metadata = self.client().fetch_metadata(Some(topic), ASIDE_TIMEOUT);
         let metadata = metadata.inspect_err(|why| tracing::debug!(%why, "leaders are not known now")).ok()?;
         let found = metadata.topics().iter().find(|found| found.name() == topic)?;
-        if !matches!(found.error().map(RDKafkaErrorCode::from), None | Some(RDKafkaErrorCode::LeaderNotAvailable)) {
-            return None;
+        match found.error().map(RDKafkaErrorCode::from) {
+            None | Some(RDKafkaErrorCode::LeaderNotAvailable) => {}
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition) => return Some(HashSet::new()),
+            Some(_) => return None,
         }
         let partitions = found.partitions().iter();
         Some(partitions.filter(|p| p.leader() >= 0).filter_map(|p| u32::try_from(p.id()).ok()).collect())

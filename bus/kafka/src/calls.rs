@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use petrel_bus::{Acknowledge, Output, PublishError, Waker, Written};
 
 use crate::context::lock;
-use crate::lane::Report;
+use crate::lane::{Report, Told};
 use crate::options::KafkaOptions;
 
 /// A partition of a topic.
@@ -169,12 +169,17 @@ impl Calls {
 
     /// Nobody takes calls any more: what still waits is answered, and its bytes are free.
     pub(crate) fn end(&self) {
-        let left = {
+        let (left, reports) = {
             let mut queue = lock(&self.queue);
             (queue.closed, queue.bytes) = (true, 0);
-            std::mem::take(&mut queue.calls)
+            (std::mem::take(&mut queue.calls), std::mem::take(&mut queue.reports))
         };
-        for call in left {
+        // What lanes handed back, nobody takes up any more either.
+        let handed_back = reports.into_iter().flat_map(|report| match report.told {
+            Told::Done(left) => left,
+            _ => Vec::new(),
+        });
+        for call in left.into_iter().chain(handed_back.map(|placed| placed.call)) {
             call.answer(Err(PublishError::Unavailable("the publisher's thread is at its end".into())));
         }
     }

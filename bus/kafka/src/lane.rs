@@ -245,17 +245,18 @@ impl Work {
         };
         let records = calls.iter().flat_map(|placed| placed.call.outputs.iter().zip(&placed.partitions));
         let (count, mut refused) = (records.clone().count(), None);
+        let timeout = Duration::from_millis(self.options.publish_timeout_ms);
         let prepared = transactions.begin().and_then(|()| {
             transactions.expect_deliveries();
             for (number, (output, partition)) in records.enumerate() {
-                transactions.send(output, *partition, number).inspect_err(|_| refused = Some(number))?;
+                transactions.send(output, *partition, number).map_err(|not_sent| {
+                    refused = not_sent.is_the_records().then_some(number);
+                    not_sent.fault
+                })?;
             }
-            match calls {
-                // Those whose partitions take everything have time left for another one, without the others.
-                [first, _, ..] if first.company == Company::Any => {
-                    transactions.deliver(Duration::from_millis(self.options.publish_timeout_ms / 4))
-                }
-                _ => transactions.prepare(None),
+            match patience(calls, timeout) {
+                Some(patience) => transactions.deliver(patience),
+                None => transactions.prepare(None),
             }
         });
         let (fault, sent) = match prepared {
@@ -284,6 +285,17 @@ impl Work {
     }
 }
 
+/// How long it is waited until the records of several calls are delivered, so that there is time left for another
+/// transaction; none for a single one.
+fn patience(calls: &[Placed], timeout: Duration) -> Option<Duration> {
+    let [first, _, ..] = calls else { return None };
+    let oldest = calls.iter().map(|placed| placed.call.since.elapsed()).max().unwrap_or_default();
+    match first.company {
+        Company::Any => Some(timeout / 4),
+        Company::Again | Company::Alone => Some((timeout.saturating_sub(oldest) / 2).max(timeout / 8)),
+    }
+}
+
 /// A transaction that was not committed, or nobody knows.
 struct Failed {
     error: PublishError,
@@ -292,8 +304,8 @@ struct Failed {
 }
 
 /// Says with whom the calls of a failed transaction go next: those with a record that was not delivered by themselves, for
-/// they spoilt it. If it is nobody's fault more than another's, all of them together once more, with all the time that a
-/// transaction has: a cluster that is slow at everything would be slower still with a transaction for each call.
+/// they spoilt it. If it is nobody's fault more than another's, all of them together once more, with half of the time
+/// that is left: a cluster that is slow at everything would be slower still with a transaction for each call.
 fn part(calls: &mut [Placed], delivered: &[bool]) {
     let mut records = delivered.iter().copied();
     let mut is_whole = |count: usize| (0..count).filter(|_| records.next().unwrap_or(false)).count() == count;

@@ -30,7 +30,12 @@ impl KafkaPublisher {
         own.transaction_timeout_ms = own.transaction_timeout_ms.min(publish_timeout_ms.max(1_000));
         let name = format!("publisher-{name}");
         let mut writer = Writer::new(name.clone(), Arc::new(own), questions.clone(), calls.clone());
-        Self::start(options, calls, name, move || writer.run())
+        let closed = calls.clone();
+        Self::start(options, calls, name, move || {
+            // Dropped before the writer, which waits for its lanes: no call comes meanwhile.
+            let _closed = Closed(closed);
+            writer.run();
+        })
     }
 
     fn start(
@@ -55,6 +60,15 @@ struct Answered(Arc<Calls>);
 impl Drop for Answered {
     fn drop(&mut self) {
         self.0.end();
+    }
+}
+
+/// Held by the thread: once it is about to end, it takes no calls.
+struct Closed(Arc<Calls>);
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -84,6 +98,19 @@ mod tests {
     use petrel_bus::PublishError;
 
     use super::*;
+    use crate::lane::{Report, Told};
+    use crate::turns::Turns;
+
+    #[test]
+    fn what_a_lane_hands_back_to_a_thread_that_ended_is_answered() {
+        let calls = Calls::default();
+        let (acknowledge, receipt) = receipt();
+        let output = Output::to_partition(&Arc::from("t"), 0, "", None);
+        let placed = Turns::default().placed(Call::new(vec![output], acknowledge), vec![0]);
+        calls.report(Report { lane: 0, told: Told::Done(vec![placed]) });
+        calls.end();
+        assert!(matches!(receipt.wait(), Err(PublishError::Unavailable(_))));
+    }
 
     #[test]
     fn when_the_thread_panics_every_call_is_answered() {

@@ -332,7 +332,7 @@ impl Session for KafkaSession {
             return Err(SessionError::Halt(format!("a record of {bytes} bytes for {topic} is over {bytes_max}")));
         }
         let transactions = self.transactions()?;
-        let sent = transactions.begin().and_then(|()| transactions.send(&output, partition, UNNUMBERED));
+        let sent = transactions.begin().and_then(|()| Ok(transactions.send(&output, partition, UNNUMBERED)?));
         sent.map_err(Fault::into_session_error)
     }
 

@@ -40,6 +40,27 @@ impl From<NotConnected> for BusError {
     }
 }
 
+/// A record that was not added.
+#[derive(Debug)]
+pub(crate) struct NotSent {
+    pub(crate) fault: Fault,
+    code: Option<RDKafkaErrorCode>,
+}
+
+impl NotSent {
+    /// Whether it is the record that is refused. A transaction that must be aborted for what came before refuses all.
+    pub(crate) fn is_the_records(&self) -> bool {
+        let is_state = matches!(self.code, Some(RDKafkaErrorCode::State | RDKafkaErrorCode::QueueFull));
+        !is_state && matches!(self.fault, Fault::Abort(_))
+    }
+}
+
+impl From<NotSent> for Fault {
+    fn from(error: NotSent) -> Self {
+        error.fault
+    }
+}
+
 pub(crate) struct Transactions {
     options: Arc<KafkaOptions>,
     name: String,
@@ -97,16 +118,17 @@ impl Transactions {
     }
 
     /// Adds a record; `numbered` asks for its offset.
-    pub(crate) fn send(&mut self, output: &Output, partition: u32, numbered: usize) -> Result<(), Fault> {
+    pub(crate) fn send(&mut self, output: &Output, partition: u32, numbered: usize) -> Result<(), NotSent> {
         // Records leave the queue, delivered or not, before the transaction's time is up.
         let patience = 2 * self.transaction_timeout();
-        match self.sending.send(output, partition, numbered, patience) {
-            Ok(()) => Ok(()),
-            Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => {
-                Err(Fault::Rebuild("the producer's queue stays full".into()))
-            }
-            Err(error) => Err(self.send_fault(&error)),
-        }
+        self.sending.send(output, partition, numbered, patience).map_err(|error| {
+            let code = error.rdkafka_error_code();
+            let fault = match code {
+                Some(RDKafkaErrorCode::QueueFull) => Fault::Rebuild("the producer's queue stays full".into()),
+                _ => self.send_fault(&error),
+            };
+            NotSent { fault, code }
+        })
     }
 
     /// Adds the group's positions, and waits until everything is written, which goes on meanwhile: the commit's
@@ -244,4 +266,19 @@ fn connect(options: &KafkaOptions, name: &str, timeout: Duration) -> Result<Send
         std::thread::sleep(RETRY_PAUSE);
     }
     Ok(sending)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_record_that_is_refused_itself_is_to_blame() {
+        let abort = || Fault::Abort("refused".into());
+        let is_the_records = |fault, code| NotSent { fault, code: Some(code) }.is_the_records();
+        assert!(is_the_records(abort(), RDKafkaErrorCode::MessageSizeTooLarge));
+        assert!(!is_the_records(abort(), RDKafkaErrorCode::State), "the transaction takes nothing more");
+        assert!(!is_the_records(Fault::Rebuild("full".into()), RDKafkaErrorCode::QueueFull));
+        assert!(!is_the_records(Fault::Rebuild("fenced".into()), RDKafkaErrorCode::Fatal));
+    }
 }

@@ -318,6 +318,8 @@ impl Writer {
         let Going { singles, group, late, refused, .. } = going;
         let not_connected = self.lanes.not_connected();
         for Placed { call, why, .. } in late {
+            // They may be others by now, or none: the topic was deleted.
+            call.outputs.iter().for_each(|output| _ = self.partitions.remove(&output.topic));
             call.answer_late(self.limits.timeout, why.as_deref().or(not_connected.as_deref()));
         }
         refused.into_iter().for_each(|placed| self.refuse(placed));

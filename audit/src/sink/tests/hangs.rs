@@ -146,3 +146,20 @@ fn what_is_written_is_committed_before_a_group_would_give_its_member_up() {
         .map(|(topic, partition)| log.committed(&TopicPartition { topic: topic.into(), partition }));
     assert_eq!(committed, [Some(45); 3]);
 }
+
+#[test]
+fn a_partition_waits_for_each_of_the_others_once() {
+    let (mut log, clock, stats) = (log(20), Arc::new(Moved::default()), Arc::new(SinkStats::default()));
+    // Each of the others has something new whenever one was written.
+    let (topics, options, mut member) = (topics(), options(100), Member::new(&mut log, 2));
+    let mut writer = Slow { clock: clock.clone(), stats: stats.clone(), requests: 0, inserted: 0 };
+    let mut sink = Sink::new(&mut member, &mut writer, &topics, &options, clock, stats.clone()).unwrap();
+    let is_enough = || stats.batches.load(Ordering::Relaxed) == 3;
+    (0..100).take_while(|_| !is_enough()).for_each(|_| sink.step(&mut |_| false).unwrap());
+    assert!(is_enough());
+    drop(sink);
+    for (topic, partition) in [("petrel.audit", 0), ("petrel.audit", 1), ("petrel.dead_letters", 0)] {
+        let at = TopicPartition { topic: topic.into(), partition };
+        assert!(log.committed(&at).is_some_and(|offset| offset > 0), "{topic}/{partition}");
+    }
+}

@@ -47,6 +47,17 @@ fn calls_that_were_all_delivered_and_not_committed_go_together_once_more() {
 }
 
 #[test]
+fn several_calls_leave_time_for_another_transaction() {
+    let (mut calls, timeout) = (calls(2), Duration::from_secs(3_600));
+    assert_eq!(patience(&calls[..1], timeout), None);
+    assert_eq!(patience(&calls, timeout), Some(timeout / 4));
+    part(&mut calls, &[false; 4]);
+    let again = patience(&calls, timeout).unwrap();
+    assert!(again > timeout / 3 && again <= timeout / 2, "{again:?}");
+    assert_eq!(patience(&calls, Duration::ZERO), Some(Duration::ZERO));
+}
+
+#[test]
 fn the_pause_grows_while_the_broker_refuses() {
     let mut pauses = vec![CONNECT_PAUSE];
     pauses.extend((0..20).scan(CONNECT_PAUSE, |pause, _| {
