@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use petrel_bus::{Bus, Clock};
+#[cfg(feature = "kafka")]
 use petrel_bus_kafka::{KafkaBus, KafkaOptions};
 use petrel_bus_local::{Fsync, LocalBus, LocalOptions};
 
@@ -28,10 +29,7 @@ pub struct OpenBus {
 /// If the configuration is wrong, or the local log's directory cannot be used.
 pub fn open(config: &Config, instance: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<OpenBus> {
     match &config.kafka.bootstrap {
-        Some(bootstrap) => {
-            let bus = KafkaBus::new(kafka_options(config, bootstrap, instance))?;
-            Ok(OpenBus { bus: Arc::new(bus), name: format!("Kafka at {bootstrap}"), is_local: false })
-        }
+        Some(bootstrap) => open_kafka(config, bootstrap, instance),
         None => {
             let options = local_options(config);
             let name = format!("local log in {}", options.dir.display());
@@ -41,6 +39,21 @@ pub fn open(config: &Config, instance: &str, clock: &Arc<dyn Clock>) -> anyhow::
     }
 }
 
+#[cfg(feature = "kafka")]
+fn open_kafka(config: &Config, bootstrap: &str, instance: &str) -> anyhow::Result<OpenBus> {
+    let bus = KafkaBus::new(kafka_options(config, bootstrap, instance))?;
+    Ok(OpenBus { bus: Arc::new(bus), name: format!("Kafka at {bootstrap}"), is_local: false })
+}
+
+#[cfg(not(feature = "kafka"))]
+fn open_kafka(_: &Config, bootstrap: &str, _: &str) -> anyhow::Result<OpenBus> {
+    anyhow::bail!(
+        "this petrel was built without Kafka and cannot use {bootstrap}: \
+         build all of it by `cargo build --release --package petrel-server`, or start it by `cargo xtask up --release`"
+    )
+}
+
+#[cfg(feature = "kafka")]
 fn kafka_options(config: &Config, bootstrap: &str, instance: &str) -> KafkaOptions {
     KafkaOptions {
         properties: config.kafka.properties.clone(),
