@@ -22,6 +22,7 @@ const ACTION: Shape = Shape {
         "runner",
         "command",
         "env",
+        "may",
         "parameters",
         "timeout",
         "delivery",

@@ -10,7 +10,7 @@ mod tests;
 use petrel_cel::Scope;
 use serde_json::{Map, Value};
 
-pub use command::{CommandCall, CommandSpec};
+pub use command::{CommandCall, CommandSpec, May};
 pub use keys::{Mistake, SpecError};
 pub use noop::{NoopCall, NoopSpec};
 

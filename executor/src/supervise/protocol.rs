@@ -1,21 +1,27 @@
-//! What a worker and a supervisor say to each other. Both ends are the same binary, so this has no versions.
+//! What a worker, its supervisor and the guards say to each other. All are the same binary, so this has no versions.
 //!
-//! The worker writes to the supervisor's stdin: one line with a [`Job`] in JSON, then lines of [`Control`].
-//! The supervisor writes to its stdout: the line `started`, unless the command could not start; then, when
-//! no process of the action is left, one line with a [`Report`] in JSON, and behind it the captured bytes.
+//! Worker and supervisor exchange short messages ([`Order`], [`Answer`]). `start` brings one end of a stream, whose
+//! other end the worker keeps: there the worker writes a line with a [`Job`] in JSON, the bytes of the action's
+//! standard input, then lines of [`Control`]. The guard writes the line `started`, unless the action could not start;
+//! then, when no process of the action is left, a line with a [`Report`] in JSON, and behind it the captured bytes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use petrel_execution::runner::May;
 use serde::{Deserialize, Serialize};
 
 /// Longest line with a job, in bytes: argv and environment together are far below it on every system.
 pub const JOB_BYTES_MAX: usize = 8 << 20;
+/// Most bytes of standard input.
+pub const STDIN_BYTES_MAX: usize = 64 << 20;
+/// Highest descriptor of an action that is captured: a runner may read results there, beside both outputs.
+pub const STREAM_FD_MAX: i32 = 9;
 
-/// Line that says that the command runs.
+/// Line that says that the action runs.
 pub const STARTED: &str = "started";
 
-/// A command to run.
+/// A program to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// Program and arguments; never given to a shell.
@@ -24,26 +30,87 @@ pub struct Job {
     pub environment: BTreeMap<String, String>,
     /// Working directory; a program with a relative path is looked for in it.
     pub directory: PathBuf,
+    /// Bytes of standard input that follow the job.
+    pub stdin_bytes: usize,
+    /// What is read of it; of a descriptor below 3 that is not named, nothing is kept.
+    pub streams: Vec<StreamSpec>,
     /// Longest run, in milliseconds.
     pub timeout_ms: u64,
     /// First deadline of the lease, in milliseconds of `CLOCK_BOOTTIME`.
     pub lease_deadline_ms: u64,
     /// From SIGTERM to SIGKILL, in milliseconds; the lease may cut it short.
     pub kill_grace_ms: u64,
-    /// Bytes kept of stdout, and of stderr.
-    pub output_bytes_max: usize,
+    /// Who it runs as; none for the worker's own user.
+    pub user: Option<User>,
+    /// What it may use up.
+    pub limits: Limits,
+    /// What it may do beyond its own processes.
+    pub may: May,
 }
 
-/// What a worker tells the supervisor of a running command.
+/// A descriptor on which an action writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamSpec {
+    /// The descriptor, as the action sees it.
+    pub fd: i32,
+    /// Bytes kept of it, from the beginning.
+    pub bytes_max: usize,
+}
+
+/// Who an action runs as. Only root can change that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// The user's number.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+}
+
+/// Most that one process of an action may use; what is not set stays as the worker has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Open descriptors.
+    pub open_files_max: Option<u64>,
+    /// Bytes of a file that it writes.
+    pub file_bytes_max: Option<u64>,
+    /// Bytes of address space.
+    pub memory_bytes_max: Option<u64>,
+    /// Processes of its user, on the whole machine; root is not bound by it.
+    pub processes_max: Option<u64>,
+    /// Seconds of processor time.
+    pub cpu_s_max: Option<u64>,
+}
+
+/// What a worker asks of its supervisor. Attempts have numbers that are unique in the life of a supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Starts a guard for what the stream beside this message will say.
+    Start(u64),
+    /// Ends the guard and all that is under it, at once: it did not do what was due.
+    End(u64),
+    /// To be answered.
+    Ping,
+}
+
+/// What a supervisor answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The guard is gone, and nothing that was under it runs.
+    Gone(u64),
+    /// To a ping.
+    Pong,
+}
+
+/// What a worker tells the guard of a running action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
     /// The lease holds until this instant of `CLOCK_BOOTTIME`, in milliseconds.
     Lease(u64),
-    /// End the command.
+    /// End the action.
     Cancel,
 }
 
-/// Why a command ended.
+/// Why an action ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
@@ -59,9 +126,11 @@ pub enum Why {
     LeaseLost,
     /// The worker is gone; nobody reads this.
     WorkerGone,
+    /// The supervisor is gone: nobody would watch this guard any more.
+    SupervisorGone,
 }
 
-/// How a command ended; no process of it is left.
+/// How an action ended; no process of it is left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Why it ended.
@@ -72,14 +141,57 @@ pub struct Report {
     pub signal: Option<i32>,
     /// What went wrong at the start.
     pub error: Option<String>,
-    /// Captured bytes of stdout that follow the report.
-    pub stdout_bytes: usize,
-    /// Captured bytes of stderr, behind those of stdout.
-    pub stderr_bytes: usize,
-    /// Whether stdout was longer than what was kept.
-    pub stdout_truncated: bool,
-    /// Whether stderr was longer than what was kept.
-    pub stderr_truncated: bool,
+    /// What was captured; the bytes follow the report, in this order.
+    pub streams: Vec<StreamReport>,
+}
+
+/// What was captured of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamReport {
+    /// The descriptor, as the action saw it.
+    pub fd: i32,
+    /// Bytes that follow.
+    pub bytes: usize,
+    /// Whether there was more.
+    pub truncated: bool,
+}
+
+impl Order {
+    /// The message that says it.
+    pub fn message(self) -> String {
+        match self {
+            Self::Start(id) => format!("start {id}"),
+            Self::End(id) => format!("end {id}"),
+            Self::Ping => "ping".to_owned(),
+        }
+    }
+
+    /// Reads a message; nothing if it says none of these.
+    pub fn parse(message: &str) -> Option<Self> {
+        match message.split_once(' ') {
+            Some(("start", id)) => id.parse().ok().map(Self::Start),
+            Some(("end", id)) => id.parse().ok().map(Self::End),
+            _ => (message == "ping").then_some(Self::Ping),
+        }
+    }
+}
+
+impl Answer {
+    /// The message that says it.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Gone(id) => format!("gone {id}"),
+            Self::Pong => "pong".to_owned(),
+        }
+    }
+
+    /// Reads a message; nothing if it says none of these.
+    pub fn parse(message: &str) -> Option<Self> {
+        match message.split_once(' ') {
+            Some(("gone", id)) => id.parse().ok().map(Self::Gone),
+            _ => (message == "pong").then_some(Self::Pong),
+        }
+    }
 }
 
 impl Control {
@@ -105,12 +217,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_lines_come_back() {
+    fn what_is_said_comes_back() {
         for control in [Control::Lease(0), Control::Lease(u64::MAX), Control::Cancel] {
             assert_eq!(Control::parse(control.line().trim_end()), Some(control));
         }
-        assert_eq!(Control::parse("lease -1"), None);
-        assert_eq!(Control::parse("lease"), None);
-        assert_eq!(Control::parse(""), None);
+        for order in [Order::Start(u64::MAX), Order::End(0), Order::Ping] {
+            assert_eq!(Order::parse(&order.message()), Some(order));
+        }
+        for answer in [Answer::Gone(3), Answer::Pong] {
+            assert_eq!(Answer::parse(&answer.message()), Some(answer));
+        }
+        for nothing in ["", "lease", "lease -1", "start", "start x", "gone", "end 1 2"] {
+            assert_eq!((Control::parse(nothing), Order::parse(nothing), Answer::parse(nothing)), (None, None, None));
+        }
     }
 }

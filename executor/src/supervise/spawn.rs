@@ -1,22 +1,45 @@
-//! Starts the command itself.
-#![allow(unsafe_code)] // `pre_exec` is the only way to set a death signal and to reset the signal mask
+//! Starts the action itself.
+#![allow(unsafe_code)] // `pre_exec` is the only way to set what a process passes on through `exec`.
 
+use std::ffi::CStr;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use nix::sys::prctl::{set_pdeathsig, set_thp_disable};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::prctl::{set_dumpable, set_no_new_privs, set_pdeathsig, set_thp_disable};
 use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::pipe2;
 
-use super::protocol::Job;
+use super::confine;
+use super::protocol::{Job, Limits, STREAM_FD_MAX};
 
-/// Starts the job's command in a process group of its own, its stdin empty, its stdout and stderr piped.
-/// The command dies with the supervisor; and it sees none of the signals blocked that the supervisor blocks.
+/// The kernel's lack of memory ends an action before it ends the worker.
+const OOM_SCORE_ADJ: &CStr = c"500";
+/// Highest number of a signal.
+const SIGNAL_MAX: libc::c_int = 64;
+/// Bytes of the kernel's `sigset_t`.
+const SIGNAL_SET_BYTES: usize = 8;
+
+/// An action that was started, and the ends of its pipes that are its guard's.
+pub struct Started {
+    /// The action.
+    pub child: Child,
+    /// One for each stream of the job.
+    pub streams: Vec<OwnedFd>,
+    /// Its standard input, if it has any.
+    pub stdin: Option<OwnedFd>,
+}
+
+/// Starts the job's program in a process group of its own. It dies with its guard, finds signals, umask and descriptors
+/// as POSIX has them, and is confined as far as the kernel can and the job does not ask otherwise.
 ///
 /// # Errors
 /// What the system says: no such file, not executable, too many arguments.
-pub fn spawn(job: &Job) -> io::Result<Child> {
+pub fn spawn(job: &Job) -> io::Result<Started> {
     let (program, arguments) =
         job.argv.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "empty command"))?;
     let mut command = Command::new(program_path(program, &job.directory));
@@ -27,27 +50,129 @@ pub fn spawn(job: &Job) -> io::Result<Child> {
         .envs(&job.environment)
         .current_dir(&job.directory)
         .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    // SAFETY: between fork and exec only async-signal-safe functions may be called; `prctl`,
-    // `pthread_sigmask` and `close_range` are system calls, and neither closure nor wrappers allocate or lock.
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let stdin = match job.stdin_bytes {
+        0 => None,
+        _ => {
+            let (theirs, ours) = pipe2(OFlag::O_CLOEXEC)?;
+            command.stdin(theirs);
+            Some(ours)
+        }
+    };
+    if stdin.is_none() {
+        command.stdin(Stdio::null());
+    }
+    if let Some(user) = &job.user {
+        command.uid(user.uid).gid(user.gid);
+    }
+    let (mut streams, mut beside) = (Vec::new(), Vec::new());
+    for stream in &job.streams {
+        let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
+        streams.push(ours);
+        match stream.fd {
+            1 => _ = command.stdout(theirs),
+            2 => _ = command.stderr(theirs),
+            3..=STREAM_FD_MAX => beside.push((above_streams(&theirs)?, stream.fd)),
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "no such stream")),
+        }
+    }
+    let landlock_abi = confine::landlock_abi();
+    let (may, limits) = (job.may, job.limits.clone());
+    // SAFETY: between fork and exec only async-signal-safe functions may be called; all that `prepare` does are system
+    // calls, and neither it nor the wrappers allocate or lock.
     unsafe {
-        command.pre_exec(|| {
-            set_pdeathsig(Signal::SIGKILL)?;
-            // This program's allocator has switched huge pages off, for its own memory. Without them the command runs, too.
-            let _ = set_thp_disable(false);
-            SigSet::empty().thread_set_mask()?;
-            // What the worker's libraries left open for children is none of the command's business. Kernels
-            // before 5.11 do not know the call; there the command inherits it.
-            libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
-            Ok(())
+        command.pre_exec(move || {
+            set_defaults()?;
+            limit(&limits)?;
+            if !may.gain_privileges {
+                set_no_new_privs()?;
+            }
+            if landlock_abi >= confine::ABI_REFER {
+                match confine::enter_domain(landlock_abi, may.signal_others) {
+                    // An action that may gain rights cannot be confined by a worker that is not root.
+                    Err(_) if may.gain_privileges => {}
+                    entered => entered?,
+                }
+            }
+            leave_open(&beside)
         });
     }
-    command.spawn()
+    let child = command.spawn()?;
+    Ok(Started { child, streams, stdin })
 }
 
 /// `./x` and `a/b` are meant relative to the working directory, `x` is searched in PATH.
 fn program_path(program: &str, directory: &Path) -> PathBuf {
     if program.contains('/') { directory.join(program) } else { PathBuf::from(program) }
+}
+
+/// A duplicate that no stream's number is in the way of.
+fn above_streams(fd: &OwnedFd) -> io::Result<OwnedFd> {
+    use std::os::fd::FromRawFd;
+    let duplicate = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(STREAM_FD_MAX + 1))?;
+    // SAFETY: it was just made, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
+}
+
+fn set_defaults() -> io::Result<()> {
+    set_pdeathsig(Signal::SIGKILL)?;
+    // This program's allocator has switched huge pages off, for its own memory. Without them the command runs, too.
+    let _ = set_thp_disable(false);
+    for signal in 1..=SIGNAL_MAX {
+        let default = [0_u64; 4];
+        // SAFETY: the kernel reads its own `struct sigaction`, of at most these bytes and all zero: the default action.
+        // libc's function keeps two signals to itself. SIGKILL and SIGSTOP refuse, as they should.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u8>(), SIGNAL_SET_BYTES);
+        }
+    }
+    SigSet::empty().thread_set_mask()?;
+    // SAFETY: it sets a number.
+    unsafe { libc::umask(0o022) };
+    // The file belongs to root while this process is not dumpable, which `exec` ends anyway.
+    set_dumpable(true)?;
+    // SAFETY: constants that end in NUL; a descriptor that nobody else knows. Where it does not work, nothing is lost.
+    unsafe {
+        let file = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        if file >= 0 {
+            libc::write(file, OOM_SCORE_ADJ.as_ptr().cast(), OOM_SCORE_ADJ.count_bytes());
+            libc::close(file);
+        }
+    }
+    Ok(())
+}
+
+fn limit(limits: &Limits) -> io::Result<()> {
+    let values = [
+        (libc::RLIMIT_NOFILE, limits.open_files_max),
+        (libc::RLIMIT_FSIZE, limits.file_bytes_max),
+        (libc::RLIMIT_AS, limits.memory_bytes_max),
+        (libc::RLIMIT_NPROC, limits.processes_max),
+        (libc::RLIMIT_CPU, limits.cpu_s_max),
+    ];
+    for (resource, most) in values {
+        let Some(most) = most else { continue };
+        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+        // SAFETY: the kernel reads the struct.
+        if unsafe { libc::setrlimit(resource, &raw const limit) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Descriptors that are passed on: 0, 1, 2 and those of the other streams.
+fn leave_open(beside: &[(OwnedFd, RawFd)]) -> io::Result<()> {
+    // SAFETY: numbers only. Kernels before 5.11 do not know the first call; there, what a library opened without
+    // O_CLOEXEC is passed on.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        for (from, to) in beside {
+            if libc::dup2(from.as_raw_fd(), *to) < 0 {
+                return Err(Errno::last().into());
+            }
+        }
+    }
+    Ok(())
 }

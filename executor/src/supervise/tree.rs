@@ -1,30 +1,43 @@
-//! All processes that descend from this one.
+//! Processes that descend from one.
 //!
-//! The supervisor is a subreaper: whatever a command starts, be it in a session of its own or forked
-//! twice, has the supervisor among its ancestors for as long as it lives. So "no child is left" means
-//! "nothing is left", and the walk over `/proc` only has to find whom to signal.
+//! A guard is a subreaper, and so is the supervisor: whatever an action starts, be it in a session of its own or
+//! forked twice, has its guard among its ancestors for as long as both live, and the supervisor for as long as that
+//! lives. So "no child is left" means "nothing is left", and the walk over `/proc` only has to find whom to signal.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::{Pid, getpgrp, getpid};
+use nix::unistd::{Pid, getpgid, getpgrp};
 
-struct Process {
-    pid: i32,
+/// A process, as one look saw it.
+pub struct Process {
+    /// Its number.
+    pub pid: i32,
     parent: i32,
     group: i32,
     zombie: bool,
 }
 
-/// Sends a signal to every descendant and to the process groups that they form.
+/// Sends a signal to every descendant of a process that leads a session, and to the process groups that they form; how
+/// many live descendants it has found.
 ///
 /// The groups matter against a process that forks while the list is being read. They hold nothing but
-/// descendants, for the supervisor leads a session of its own and a group never crosses sessions.
-pub fn signal_descendants(signal: Signal) {
-    let processes = descendants();
-    let own_group = getpgrp().as_raw();
-    let groups: BTreeSet<i32> = processes.iter().map(|p| p.group).filter(|g| *g > 1 && *g != own_group).collect();
+/// descendants, for a group never crosses sessions.
+pub fn signal_below(root: i32, signal: Signal) -> usize {
+    signal_all(&descendants(root), root, signal)
+}
+
+/// The same for a process and everything below it, where that does not share the caller's session.
+pub fn signal_with_descendants(process: Process, signal: Signal) {
+    let mut processes = descendants(process.pid);
+    processes.push(process);
+    signal_all(&processes, 0, signal);
+}
+
+fn signal_all(processes: &[Process], root: i32, signal: Signal) -> usize {
+    let spared = [getpgrp(), getpgid(Some(Pid::from_raw(root))).unwrap_or(getpgrp())].map(Pid::as_raw);
+    let groups: BTreeSet<i32> = processes.iter().map(|p| p.group).filter(|g| *g > 1 && !spared.contains(g)).collect();
     // A process that is gone by now is no error, and there is nobody to tell of another one.
     for group in groups {
         let _ = killpg(Pid::from_raw(group), signal);
@@ -32,18 +45,29 @@ pub fn signal_descendants(signal: Signal) {
     for process in processes {
         let _ = kill(Pid::from_raw(process.pid), signal);
     }
+    processes.len()
 }
 
-/// Descendants that are alive, as far as one look at a moving target can tell.
-fn descendants() -> Vec<Process> {
-    let own = getpid().as_raw();
-    let mut found = match fs::exists("/proc/thread-self/children") {
-        Ok(true) => walk(own),
-        // A kernel without CONFIG_PROC_CHILDREN.
-        _ => search(own),
+/// Live children of a process.
+pub fn children(parent: i32) -> Vec<Process> {
+    let mut found = match has_children_files() {
+        true => children_of(parent).into_iter().filter_map(read_process).collect(),
+        false => search(parent).into_iter().filter(|p| p.parent == parent).collect::<Vec<_>>(),
     };
     found.retain(|p| !p.zombie);
     found
+}
+
+/// Descendants that are alive, as far as one look at a moving target can tell.
+fn descendants(root: i32) -> Vec<Process> {
+    let mut found = if has_children_files() { walk(root) } else { search(root) };
+    found.retain(|p| !p.zombie);
+    found
+}
+
+/// A kernel without CONFIG_PROC_CHILDREN has none.
+fn has_children_files() -> bool {
+    matches!(fs::exists("/proc/thread-self/children"), Ok(true))
 }
 
 /// From parent to child. It costs what the tree is large, and not the machine, so that few can be born
@@ -103,6 +127,8 @@ fn parse_stat(pid: i32, stat: &str) -> Option<Process> {
 
 #[cfg(test)]
 mod tests {
+    use nix::unistd::getpid;
+
     use super::*;
 
     #[test]
@@ -117,12 +143,12 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let id = i32::try_from(child.id()).unwrap();
         let own = getpid().as_raw();
-        for processes in [walk(own), search(own), descendants()] {
+        for processes in [walk(own), search(own), descendants(own)] {
             assert!(processes.iter().any(|p| p.pid == id && p.parent == own));
         }
         child.kill().unwrap();
         // Dead but not reaped.
-        while descendants().iter().any(|p| p.pid == id) {
+        while descendants(own).iter().any(|p| p.pid == id) {
             std::thread::yield_now();
         }
         child.wait().unwrap();

@@ -19,12 +19,13 @@ use super::stage::Claimed;
 use crate::metrics::ExecutorMetrics;
 use crate::packs_cache::{LaidOut, PacksCache};
 use crate::runner::{self, Command, RunnerOptions};
-use crate::supervise::boot_ms;
+use crate::supervise::{Supervisor, boot_ms};
 use crate::view::{PackContent, ResolvedAction};
 
 /// What all attempts of a worker share.
 pub(super) struct Shared {
     pub(super) runner: RunnerOptions,
+    pub(super) supervisor: Supervisor,
     pub(super) reporter: Reporter,
     pub(super) attempts: Arc<Attempts>,
     pub(super) packs: Arc<PacksCache>,
@@ -101,7 +102,7 @@ async fn carry_out(
             let exit = match laid_out {
                 Some(pack) => {
                     let command = command_of(task, call, pack.path());
-                    runner::run(&options, command, held.subscribe(), started).await
+                    runner::run(&shared.supervisor, &options, command, held.subscribe(), started).await
                 }
                 None => Exit::bare(Why::NotStarted(code::PACK_UNUSABLE), None),
             };
@@ -156,7 +157,7 @@ fn command_of(task: &Task, call: CommandCall, pack: &Path) -> Command {
     ];
     environment.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     let timeout_ms = u64::try_from(task.timeout_ms).unwrap_or(0);
-    Command { argv: call.argv, directory, environment, timeout_ms }
+    Command { argv: call.argv, directory, environment, timeout_ms, may: call.may }
 }
 
 #[cfg(test)]

@@ -1,0 +1,264 @@
+//! The worker's end: it starts a supervisor, again if that ends, and asks it for guards.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::sync::watch;
+
+use super::protocol::{Answer, Order};
+use super::{message, tree};
+
+/// Between two questions to a supervisor whether it is there, in milliseconds.
+const PING_MS: u16 = 1_000;
+/// Questions without an answer until a supervisor is killed with all that is under it. They are counted, not timed: a
+/// worker that was itself stopped for long has asked one.
+const UNANSWERED_MAX: u32 = 10;
+/// Between two rounds of SIGKILL.
+const KILL_ROUND: Duration = Duration::from_millis(20);
+/// Most of them: what cannot be killed by then sleeps in the kernel.
+const KILL_ROUNDS_MAX: u32 = 500;
+
+/// The supervisor of a worker. Dropping it ends everything that runs under it.
+#[derive(Debug)]
+pub struct Supervisor {
+    program: Vec<OsString>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    last_id: u64,
+    life: Option<Arc<Life>>,
+}
+
+/// One supervisor process.
+#[derive(Debug)]
+struct Life {
+    pid: i32,
+    control: OwnedFd,
+    /// Attempts whose guard is not gone yet.
+    running: Mutex<HashMap<u64, watch::Sender<bool>>>,
+    is_over: AtomicBool,
+}
+
+/// A guard that waits for its job.
+#[derive(Debug)]
+pub struct Guarded {
+    /// The worker's end of the stream to it.
+    pub stream: UnixStream,
+    end: GuardEnd,
+}
+
+/// Ends a guard from outside. Dropping it does not.
+#[derive(Debug)]
+pub struct GuardEnd {
+    id: u64,
+    life: Arc<Life>,
+    gone: watch::Receiver<bool>,
+}
+
+impl Guarded {
+    /// The stream, and what ends the guard.
+    pub fn into_parts(self) -> (UnixStream, GuardEnd) {
+        (self.stream, self.end)
+    }
+}
+
+impl GuardEnd {
+    /// Ends the guard with all that it has, and waits until nothing of it runs.
+    pub async fn end(&mut self) {
+        // A supervisor that takes nothing is found out by its silence.
+        let _ = message::send(self.life.control.as_fd(), &Order::End(self.id).message(), None);
+        // The sender goes only when the supervisor's life is over, and with it everything under it.
+        let _ = self.gone.wait_for(|gone| *gone).await;
+    }
+}
+
+impl Supervisor {
+    /// Will run this program, with these first arguments, when it is needed.
+    pub fn new(program: Vec<OsString>) -> Self {
+        Self { program, inner: Mutex::default() }
+    }
+
+    /// Starts the process, unless it runs.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn start(&self) -> io::Result<()> {
+        self.life(&mut self.lock()).map(drop)
+    }
+
+    /// A new guard. If the supervisor has ended, another one is started first.
+    ///
+    /// # Errors
+    /// What the system says: most of all that this process has no descriptors left.
+    pub fn guard(&self) -> io::Result<Guarded> {
+        let mut inner = self.lock();
+        inner.last_id += 1;
+        let id = inner.last_id;
+        let mut tries_left = 2;
+        loop {
+            let (ours, theirs) = UnixStream::pair()?;
+            let life = self.life(&mut inner)?;
+            let gone = life.expect(id);
+            tries_left -= 1;
+            match message::send(life.control.as_fd(), &Order::Start(id).message(), Some(theirs.as_fd())) {
+                Ok(()) => return Ok(Guarded { stream: ours, end: GuardEnd { id, life, gone } }),
+                Err(e) => {
+                    life.lock().remove(&id);
+                    if tries_left == 0 || e.kind() == ErrorKind::WouldBlock {
+                        return Err(e);
+                    }
+                    // It has just ended, and whoever listens to it does not know yet.
+                    inner.life = None;
+                }
+            }
+        }
+    }
+
+    /// The process, while there is one.
+    pub fn process(&self) -> Option<u32> {
+        let life = self.lock().life.clone().filter(|life| !life.is_over())?;
+        u32::try_from(life.pid).ok()
+    }
+
+    fn life(&self, inner: &mut Inner) -> io::Result<Arc<Life>> {
+        if let Some(life) = inner.life.as_ref().filter(|life| !life.is_over()) {
+            return Ok(life.clone());
+        }
+        let life = Life::begin(&self.program)?;
+        inner.life = Some(life.clone());
+        Ok(life)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // What a panic left half done is a number or a process that is started again.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        if let Some(life) = self.lock().life.take() {
+            // It sees that the worker is gone; the thread that listens to it ends with it.
+            let _ = say_no_more(&life.control);
+        }
+    }
+}
+
+/// The other end sees that nothing more will come.
+fn say_no_more(control: &OwnedFd) -> io::Result<()> {
+    UnixStream::from(control.try_clone()?).shutdown(std::net::Shutdown::Write)
+}
+
+impl Life {
+    fn begin(program: &[OsString]) -> io::Result<Arc<Self>> {
+        let (program, arguments) =
+            program.split_first().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "no supervisor"))?;
+        let (ours, theirs) = message::pair()?;
+        // Nothing of the worker's environment: there may be secrets in it.
+        let child = Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .spawn()?;
+        let life = Arc::new(Self {
+            pid: i32::try_from(child.id()).map_err(io::Error::other)?,
+            control: ours,
+            running: Mutex::default(),
+            is_over: AtomicBool::new(false),
+        });
+        let listening = life.clone();
+        std::thread::Builder::new().name("supervisor".to_owned()).spawn(move || listening.listen(child))?;
+        Ok(life)
+    }
+
+    fn expect(&self, id: u64) -> watch::Receiver<bool> {
+        let (sender, receiver) = watch::channel(false);
+        self.lock().insert(id, sender);
+        receiver
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::SeqCst)
+    }
+
+    /// Hears the supervisor until it ends.
+    fn listen(&self, mut child: Child) {
+        let mut unanswered = 0;
+        while unanswered <= UNANSWERED_MAX {
+            match message::receive(self.control.as_fd()) {
+                Ok(Some((message, _))) => {
+                    unanswered = 0;
+                    self.hear(&message);
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    if !self.wait() {
+                        let _ = message::send(self.control.as_fd(), &Order::Ping.message(), None);
+                        unanswered += 1;
+                    }
+                }
+                Ok(None) | Err(_) => break,
+            }
+        }
+        self.is_over.store(true, Ordering::SeqCst);
+        if unanswered > UNANSWERED_MAX {
+            tracing::error!(
+                pid = self.pid,
+                "the supervisor of actions does not answer and is killed with all that it has"
+            );
+        }
+        self.kill();
+        let ended = child.wait();
+        if !self.lock().is_empty() {
+            tracing::error!(?ended, "the supervisor of actions has ended; what ran under it is reported as lost");
+        }
+        // Whoever waits for a guard to be gone is told by the end of its sender.
+        self.lock().clear();
+    }
+
+    /// Whether something can be read before it is time to ask.
+    fn wait(&self) -> bool {
+        let mut fds = [PollFd::new(self.control.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::from(PING_MS)).is_ok_and(|ready| ready > 0)
+    }
+
+    fn hear(&self, message: &str) {
+        if let Some(Answer::Gone(id)) = Answer::parse(message)
+            && let Some(gone) = self.lock().remove(&id)
+        {
+            gone.send_replace(true);
+        }
+    }
+
+    /// Ends the process and all that is under it, in an order in which nothing gets away: stopped, it still is the one
+    /// to which orphans go.
+    fn kill(&self) {
+        let pid = Pid::from_raw(self.pid);
+        let _ = kill(pid, Signal::SIGSTOP);
+        for _ in 0..KILL_ROUNDS_MAX {
+            tree::signal_below(self.pid, Signal::SIGSTOP);
+            if tree::signal_below(self.pid, Signal::SIGKILL) == 0 {
+                break;
+            }
+            std::thread::sleep(KILL_ROUND);
+        }
+        let _ = kill(pid, Signal::SIGKILL);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, watch::Sender<bool>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

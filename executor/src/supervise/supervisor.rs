@@ -1,0 +1,220 @@
+//! The supervisor's own loop: it forks guards, and ends what a guard that failed has left.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::{set_child_subreaper, set_dumpable};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpid, pipe2, setsid};
+
+use super::clock::boot_ms;
+use super::fork::{self, Side};
+use super::guard::KILL_ROUND_MS;
+use super::protocol::{Answer, Order};
+use super::{guard, message, tree};
+
+/// How long guards may take to end their actions once the worker is gone, in milliseconds: far longer than the grace of
+/// one that works.
+const WORKER_GONE_MS_MAX: u64 = 60_000;
+
+/// What a supervisor does until its worker is gone and nothing is left.
+///
+/// # Errors
+/// What the system says.
+pub fn run() -> io::Result<()> {
+    // A session of its own: no terminal's Ctrl-C. It fails for the leader of a group, as when somebody starts the
+    // sub-command by hand.
+    let _ = setsid();
+    set_dumpable(false)?;
+    set_child_subreaper(true)?;
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGCHLD);
+    let mut blocked = signals;
+    // Who stops a service signals all its processes. When to stop is for the worker to say, or its end.
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        blocked.add(signal);
+    }
+    blocked.thread_block()?;
+    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    let (life, alive) = pipe2(OFlag::O_CLOEXEC)?;
+    let mut supervisor = Supervisor {
+        control: fork::take_stdin()?,
+        signals,
+        life,
+        _alive: alive,
+        guards: HashMap::new(),
+        ended: Vec::new(),
+        outbox: VecDeque::new(),
+        worker_gone_ms: None,
+        kill_round_ms: KILL_ROUND_MS.0,
+    };
+    supervisor.run()
+}
+
+struct Running {
+    id: u64,
+    /// It is to be ended from here.
+    is_ending: bool,
+}
+
+struct Supervisor {
+    control: OwnedFd,
+    signals: SignalFd,
+    /// Guards see by its end that the supervisor is gone, for nobody else holds the other one.
+    life: OwnedFd,
+    _alive: OwnedFd,
+    /// By process.
+    guards: HashMap<i32, Running>,
+    /// Guards that are gone, of which something may be left.
+    ended: Vec<u64>,
+    outbox: VecDeque<Answer>,
+    worker_gone_ms: Option<u64>,
+    kill_round_ms: u64,
+}
+
+impl Supervisor {
+    fn run(&mut self) -> io::Result<()> {
+        loop {
+            self.reap()?;
+            let is_clean = self.clean();
+            if is_clean {
+                self.outbox.extend(self.ended.drain(..).map(Answer::Gone));
+            }
+            self.send();
+            if is_clean && self.worker_gone_ms.is_some() && self.guards.is_empty() {
+                return Ok(());
+            }
+            let wait_ms = self.wait_ms(is_clean);
+            self.wait(wait_ms)?;
+            while matches!(self.signals.read_signal(), Ok(Some(_))) {}
+            self.hear()?;
+        }
+    }
+
+    fn reap(&mut self) -> io::Result<()> {
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(()),
+                Ok(status) => {
+                    let guard = status.pid().and_then(|pid| self.guards.remove(&pid.as_raw()));
+                    match (guard, status) {
+                        // It ends like this only once nothing is left.
+                        (Some(guard), WaitStatus::Exited(_, 0)) => self.outbox.push_back(Answer::Gone(guard.id)),
+                        (Some(guard), _) => self.ended.push(guard.id),
+                        (None, _) => {}
+                    }
+                }
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// Kills what has to go: what a guard left that was itself killed, and guards that are to end with all that they
+    /// have. Whether nothing is left of either.
+    fn clean(&mut self) -> bool {
+        if self.worker_gone_ms.is_some_and(|gone_ms| boot_ms() >= gone_ms.saturating_add(WORKER_GONE_MS_MAX)) {
+            self.guards.values_mut().for_each(|guard| guard.is_ending = true);
+        }
+        for pid in self.guards.iter().filter(|(_, guard)| guard.is_ending).map(|(pid, _)| *pid) {
+            // Stopped, it still is the one to which orphans go, and it does nothing else meanwhile.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGSTOP);
+            tree::signal_below(pid, Signal::SIGSTOP);
+            if tree::signal_below(pid, Signal::SIGKILL) == 0 {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+        }
+        if self.ended.is_empty() {
+            return !self.guards.values().any(|guard| guard.is_ending);
+        }
+        // An orphan comes here only if its guard is gone.
+        let strays: Vec<_> =
+            tree::children(getpid().as_raw()).into_iter().filter(|p| !self.guards.contains_key(&p.pid)).collect();
+        let is_clean = strays.is_empty();
+        strays.into_iter().for_each(|stray| tree::signal_with_descendants(stray, Signal::SIGKILL));
+        is_clean
+    }
+
+    fn wait_ms(&mut self, is_clean: bool) -> Option<u64> {
+        if is_clean && !self.guards.values().any(|guard| guard.is_ending) {
+            self.kill_round_ms = KILL_ROUND_MS.0;
+            // A worker that does not read is asked again later.
+            return (self.worker_gone_ms.is_some() || !self.outbox.is_empty()).then_some(KILL_ROUND_MS.1);
+        }
+        let wait_ms = self.kill_round_ms;
+        self.kill_round_ms = (wait_ms * 2).min(KILL_ROUND_MS.1);
+        Some(wait_ms)
+    }
+
+    fn wait(&self, wait_ms: Option<u64>) -> io::Result<()> {
+        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        if self.worker_gone_ms.is_none() {
+            fds.push(PollFd::new(self.control.as_fd(), PollFlags::POLLIN));
+        }
+        let timeout = wait_ms.map_or(PollTimeout::NONE, |ms| PollTimeout::try_from(ms).unwrap_or(PollTimeout::MAX));
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn send(&mut self) {
+        while let Some(answer) = self.outbox.front() {
+            match message::send(self.control.as_fd(), &answer.message(), None) {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                // A worker that is gone is noticed when it is read from.
+                _ => _ = self.outbox.pop_front(),
+            }
+        }
+    }
+
+    fn hear(&mut self) -> io::Result<()> {
+        while self.worker_gone_ms.is_none() {
+            let (message, passed) = match message::receive(self.control.as_fd()) {
+                Ok(Some(received)) => received,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Ok(None) | Err(_) => {
+                    self.worker_gone_ms = Some(boot_ms());
+                    return Ok(());
+                }
+            };
+            match (Order::parse(&message), passed) {
+                (Some(Order::Start(id)), Some(stream)) => self.start(id, &stream),
+                (Some(Order::End(id)), _) => self.end(id),
+                (Some(Order::Ping), _) => self.outbox.push_back(Answer::Pong),
+                // Without a descriptor, this process has none left: as if the guard had ended at once.
+                (Some(Order::Start(id)), None) => self.ended.push(id),
+                (None, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, id: u64, stream: &OwnedFd) {
+        match fork::fork(&[stream.as_fd(), self.life.as_fd()]) {
+            Ok(Side::Parent(pid)) => _ = self.guards.insert(pid, Running { id, is_ending: false }),
+            Ok(Side::Child(mut kept)) => {
+                let (Some(life), Some(stream)) = (kept.pop(), kept.pop()) else { fork::exit(1) };
+                fork::exit(i32::from(guard::run(UnixStream::from(stream), life).is_err()));
+            }
+            // The worker sees the stream's end.
+            Err(_) => self.ended.push(id),
+        }
+    }
+
+    fn end(&mut self, id: u64) {
+        match self.guards.values_mut().find(|guard| guard.id == id) {
+            Some(guard) => guard.is_ending = true,
+            // It is gone, and if something of it is left, that goes now.
+            None => self.ended.push(id),
+        }
+    }
+}

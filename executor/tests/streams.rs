@@ -1,0 +1,78 @@
+//! What runners get beside a command: standard input, results on a stream of their own, limits, another user.
+
+#[path = "support/actions.rs"]
+mod actions;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use actions::{holding, supervisor};
+use petrel_execution::runner::May;
+use petrel_executor::runner::{Ended, run_supervised};
+use petrel_executor::supervise::{Job, Limits, StreamSpec, User, Why, boot_ms};
+use tokio::sync::watch;
+
+fn job(text: &str, directory: &Path) -> Job {
+    Job {
+        argv: ["sh", "-c", text].map(str::to_owned).to_vec(),
+        environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+        directory: directory.to_owned(),
+        stdin_bytes: 0,
+        streams: [1, 2, 3].map(|fd| StreamSpec { fd, bytes_max: 1 << 20 }).to_vec(),
+        timeout_ms: 20_000,
+        lease_deadline_ms: boot_ms() + 60_000,
+        kill_grace_ms: 300,
+        user: None,
+        limits: Limits::default(),
+        may: May::default(),
+    }
+}
+
+async fn run(job: &Job, stdin: &[u8]) -> Ended {
+    let (_director, held) = watch::channel(holding(60_000));
+    run_supervised(&supervisor(), job, stdin, held, || {}).await.unwrap()
+}
+
+#[tokio::test]
+async fn standard_input_and_a_stream_for_results() {
+    let dir = tempfile::tempdir().unwrap();
+    let stdin: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+    let mut job = job("wc -c; echo '{\"a\":1}' >&3; echo err >&2", dir.path());
+    job.stdin_bytes = stdin.len();
+    let ended = run(&job, &stdin).await;
+    assert_eq!((ended.report.why, ended.report.return_code), (Why::Exited, Some(0)));
+    assert_eq!(ended.captured[0].trim_ascii(), b"1200000");
+    assert_eq!((&*ended.captured[1], &*ended.captured[2]), (&b"err\n"[..], &b"{\"a\":1}\n"[..]));
+    // One that does not read it all.
+    let ended = run(&Job { argv: vec!["true".to_owned()], ..job }, &stdin).await;
+    assert_eq!(ended.report.return_code, Some(0));
+}
+
+#[tokio::test]
+async fn limits_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut job = job("ulimit -n; ulimit -f; ulimit -v; ulimit -t", dir.path());
+    job.limits = Limits {
+        open_files_max: Some(50),
+        file_bytes_max: Some(512 * 1024),
+        memory_bytes_max: Some(1 << 30),
+        processes_max: None,
+        cpu_s_max: Some(7),
+    };
+    let ended = run(&job, &[]).await;
+    assert_eq!(String::from_utf8_lossy(&ended.captured[0]), "50\n1024\n1048576\n7\n");
+}
+
+#[tokio::test]
+async fn another_user_if_the_worker_is_root() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut job = job("id -u; id -g; id -G", Path::new("/"));
+    job.user = Some(User { uid: 65_534, gid: 65_533 });
+    let ended = run(&job, &[]).await;
+    let is_root = petrel_executor::supervise::Ability::look().is_root;
+    match is_root {
+        true => assert_eq!(String::from_utf8_lossy(&ended.captured[0]), "65534\n65533\n65533\n"),
+        false => assert_eq!(ended.report.why, Why::NotStarted),
+    }
+    drop(dir);
+}
