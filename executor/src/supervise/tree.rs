@@ -10,13 +10,17 @@ use std::fs;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, getpgid, getpgrp};
 
+/// Fields of `/proc/<pid>/stat` between the process group and the number of threads.
+const THREADS_BEHIND_GROUP: usize = 14;
+
 /// A process, as one look saw it.
 pub struct Process {
     /// Its number.
     pub pid: i32,
     parent: i32,
     group: i32,
-    zombie: bool,
+    /// It has ended. A process whose first thread has ended, and no other one, shows the same letter, but runs.
+    is_dead: bool,
 }
 
 /// Sends a signal to every descendant of a process that leads a session, and to the process groups that they form; how
@@ -54,14 +58,14 @@ pub fn children(parent: i32) -> Vec<Process> {
         true => children_of(parent).into_iter().filter_map(read_process).collect(),
         false => search(parent).into_iter().filter(|p| p.parent == parent).collect::<Vec<_>>(),
     };
-    found.retain(|p| !p.zombie);
+    found.retain(|p| !p.is_dead);
     found
 }
 
 /// Descendants that are alive, as far as one look at a moving target can tell.
 fn descendants(root: i32) -> Vec<Process> {
     let mut found = if has_children_files() { walk(root) } else { search(root) };
-    found.retain(|p| !p.zombie);
+    found.retain(|p| !p.is_dead);
     found
 }
 
@@ -115,14 +119,16 @@ fn read_process(pid: i32) -> Option<Process> {
     parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// `pid (name) state parent group …`, where the name may hold anything (proc(5)).
+/// `pid (name) state parent group …`, where the name may hold anything; the number of threads is the twentieth field
+/// (proc(5)).
 fn parse_stat(pid: i32, stat: &str) -> Option<Process> {
     let (_, behind_name) = stat.rsplit_once(')')?;
     let mut fields = behind_name.split_ascii_whitespace();
-    let zombie = matches!(fields.next()?, "Z" | "X");
+    let has_ended = matches!(fields.next()?, "Z" | "X");
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
-    Some(Process { pid, parent, group, zombie })
+    let threads: u32 = fields.nth(THREADS_BEHIND_GROUP)?.parse().ok()?;
+    Some(Process { pid, parent, group, is_dead: has_ended && threads <= 1 })
 }
 
 #[cfg(test)]
@@ -133,9 +139,12 @@ mod tests {
 
     #[test]
     fn a_name_cannot_forge_the_fields_behind_it() {
-        let process = parse_stat(7, "7 (a) Z 1 1 (x) S 5 6 6 0 -1").unwrap();
-        assert_eq!((process.parent, process.group, process.zombie), (5, 6, false));
+        let stat = |state, threads| format!("7 (a) Z 1 1 (x) {state} 5 6 6 0 -1 1 2 3 4 5 6 7 8 9 20 0 {threads} 0 8");
+        let process = parse_stat(7, &stat('S', 1)).unwrap();
+        assert_eq!((process.parent, process.group, process.is_dead), (5, 6, false));
         assert!(parse_stat(7, "").is_none());
+        let is_dead = |state, threads| parse_stat(7, &stat(state, threads)).unwrap().is_dead;
+        assert_eq!([is_dead('Z', 1), is_dead('X', 0), is_dead('Z', 2)], [true, true, false]);
     }
 
     #[test]

@@ -88,8 +88,10 @@ pub fn alive_with(mark: &str) -> Vec<i32> {
     let pids =
         std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
     pids.filter(|pid| {
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|b| *b == 0).any(|variable| variable == wanted.as_bytes()) && is_alive(*pid)
+        // By each thread, for the first one may have ended before the others.
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let mut environments = threads.filter_map(|thread| std::fs::read(thread.path().join("environ")).ok());
+        environments.any(|e| e.split(|b| *b == 0).any(|variable| variable == wanted.as_bytes())) && is_alive(*pid)
     })
     .collect()
 }
@@ -126,10 +128,14 @@ pub async fn pid_in(path: &Path) -> i32 {
     }
 }
 
+/// Whether any of its threads lives.
 pub fn is_alive(pid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
-    state.is_some_and(|s| s != "Z" && s != "X")
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let states = threads.filter_map(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).ok()?;
+        stat.rsplit_once(')')?.1.split_whitespace().next().map(str::to_owned)
+    });
+    states.into_iter().any(|state| state != "Z" && state != "X")
 }
 
 pub async fn await_death(pid: i32) {
