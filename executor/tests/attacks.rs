@@ -5,9 +5,27 @@ mod actions;
 #[path = "support/hostile.rs"]
 mod hostile;
 
-use actions::{assert_gone, is_alive, options, pid_in, run_under, supervisor};
+use std::path::Path;
+
+use actions::{assert_gone, command, is_alive, marked, options, pid_in, run_under, script, supervisor};
 use hostile::attack;
-use petrel_execution::worker::Why;
+use petrel_execution::runner::May;
+use petrel_execution::worker::{Exit, Why};
+use petrel_executor::runner::Command;
+use petrel_executor::supervise::Ability;
+
+const SIGNALS: May = May { signal_others: true, gain_privileges: false };
+
+/// A script that knows its guard, its supervisor and its worker as G, S and W.
+fn shell(dir: &Path, text: &str, mark: &str) -> Command {
+    let watchers = "G=$PPID; S=$(awk '{print $4}' /proc/$G/stat); W=$(awk '{print $4}' /proc/$S/stat)";
+    script(dir, "run.sh", &format!("#!/bin/sh\n{watchers}\n{text}"));
+    marked(command(&["./run.sh"], dir), mark)
+}
+
+fn text(exit: &Exit) -> String {
+    String::from_utf8_lossy(&exit.stdout.bytes).into_owned()
+}
 
 /// Does nothing unless it is run as an action.
 #[test]
@@ -22,4 +40,41 @@ async fn a_process_whose_first_thread_has_ended_is_ended_with_the_rest() {
     assert_eq!((exit.why, exit.return_code), (Why::Exited, Some(0)));
     assert!(!is_alive(pid_in(&dir.path().join("leaderless")).await));
     assert_gone("leaderless");
+}
+
+/// What can be done to a process by its number beside a signal, with the tools of util-linux.
+const LEVERS: &str = "for p in $G $S $W; do\n\
+     prlimit --pid $p --nofile=900:900 2>/dev/null && echo limits\n\
+     renice -n 1 -p $p >/dev/null 2>&1 && echo priority\n\
+     chrt --other -p 0 $p >/dev/null 2>&1 && echo scheduler\n\
+     taskset -p -c 0 $p >/dev/null 2>&1 && echo processors\n\
+     ionice -c 2 -n 7 -p $p 2>/dev/null && echo disk\n\
+     done\n\
+     renice -n 1 -u $(id -u) >/dev/null 2>&1 && echo everybody\n\
+     prlimit --pid $G >/dev/null && (ulimit -n 100 && nice -n 1 true && taskset -c 0 true && ionice -c 3 true) && echo own\n";
+
+#[tokio::test]
+async fn an_action_cannot_change_limits_and_priorities_of_what_watches_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let exit = run_under(&supervisor(), &options(), shell(dir.path(), LEVERS, "levers")).await;
+    // Where no filter can be set, nothing keeps it from that.
+    match Ability::look().filters_calls {
+        true => assert_eq!(text(&exit), "own\n"),
+        false => assert!(text(&exit).starts_with("limits\npriority\n")),
+    }
+    assert_gone("levers");
+}
+
+#[tokio::test]
+async fn a_guard_and_a_supervisor_without_descriptors_go_on_watching() {
+    let dir = tempfile::tempdir().unwrap();
+    let starve = "prlimit --pid $G --nofile=1:1 && prlimit --pid $S --nofile=1:1 || exit 5\n\
+                  trap '' TERM\nwhile :; do sleep 600; done\n";
+    let mut command = shell(dir.path(), starve, "starved");
+    (command.may, command.timeout_ms) = (SIGNALS, 700);
+    let exit = run_under(&supervisor(), &options(), command).await;
+    assert_eq!(exit.why, Why::Timeout, "{exit:?}");
+    // Its guard has ended it, and nobody from outside.
+    assert_eq!(exit.error.as_deref(), Some("ended by signal 9"));
+    assert_gone("starved");
 }

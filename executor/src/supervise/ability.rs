@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::confine::{ABI_REFER, ABI_SCOPES, is_root, landlock_abi};
+use super::filter::Filter;
 
 /// What there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ability {
     /// The version of Landlock's interface; 0 if there is none.
     pub landlock_abi: u32,
+    /// Whether system calls can be held back (seccomp).
+    pub filters_calls: bool,
     /// Whether this process is root.
     pub is_root: bool,
     /// The own control group, where this user may make others in it and the kernel can kill one as a whole.
@@ -31,6 +34,7 @@ impl Ability {
     pub fn look() -> Self {
         Self {
             landlock_abi: landlock_abi(),
+            filters_calls: Filter::new().is_some(),
             is_root: is_root(),
             cgroup: own_cgroup().filter(|cgroup| can_delegate(cgroup)),
             lists_children: Path::new("/proc/thread-self/children").exists(),
@@ -47,6 +51,16 @@ impl Ability {
                 "An action can signal Petrel's processes of the same user: this kernel's Landlock cannot forbid it \
                  (Linux 6.12 can). A guard or supervisor that is stopped or killed is noticed, and what ran under it is \
                  ended; one that kills the worker, the supervisor and its guard at once gets away."
+            }
+        };
+        let calls = match self.filters_calls {
+            true => {
+                "An action cannot change limits, priority and processors of Petrel's processes, nor another action's \
+                 (seccomp)."
+            }
+            false => {
+                "An action can change limits, priority and processors of Petrel's processes of the same user: this kernel \
+                 has no seccomp, or Petrel does not know the system calls of this processor."
             }
         };
         let secrets = match abi >= ABI_REFER {
@@ -72,6 +86,7 @@ impl Ability {
         };
         vec![
             finding(abi >= ABI_SCOPES, signals),
+            finding(self.filters_calls, calls),
             finding(abi >= ABI_REFER || !self.is_root, secrets),
             finding(!self.is_root, root),
             finding(self.lists_children, children),
@@ -119,11 +134,18 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let nothing = Ability { landlock_abi: 0, is_root: true, cgroup: None, lists_children: false };
+        let nothing = Ability { landlock_abi: 0, filters_calls: false, is_root: true, cgroup: None, lists_children: false };
         assert!(nothing.findings().iter().all(|finding| !finding.is_given));
-        let all = Ability { landlock_abi: 6, is_root: false, cgroup: Some("/x".into()), lists_children: true };
+        let all = Ability {
+            landlock_abi: 6,
+            filters_calls: true,
+            is_root: false,
+            cgroup: Some("/x".into()),
+            lists_children: true,
+        };
         assert!(all.findings().iter().all(|finding| finding.is_given));
         let old = Ability { landlock_abi: 5, is_root: false, ..nothing };
-        assert_eq!(old.findings().iter().map(|f| f.is_given).collect::<Vec<_>>(), [false, true, true, false, false]);
+        let given: Vec<_> = old.findings().iter().map(|f| f.is_given).collect();
+        assert_eq!(given, [false, false, true, true, false, false]);
     }
 }

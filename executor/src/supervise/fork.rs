@@ -1,4 +1,4 @@
-//! Forks of a process with one thread, and what a child keeps open.
+//! Forks of a process with one thread, and what a process keeps open and may open.
 #![allow(unsafe_code)] // Neither `fork` nor the closing of what others own can be said otherwise.
 
 use std::io;
@@ -87,6 +87,26 @@ pub fn take_stdin() -> io::Result<OwnedFd> {
     dup2_stdin(open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?)?;
     // SAFETY: it was just made, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(taken) })
+}
+
+/// Descriptors that a supervisor or a guard takes for itself, with much to spare.
+const DESCRIPTORS_MIN: libc::rlim_t = 1_024;
+
+/// Gives this process back what it may have open, as far as it can, after somebody has lowered that: all that is still
+/// allowed, and root enough in any case.
+pub fn regain_descriptors() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes the struct, or reads it.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+        let most = limit.rlim_max;
+        limit.rlim_max = most.max(DESCRIPTORS_MIN);
+        limit.rlim_cur = limit.rlim_max;
+        if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) != 0 {
+            limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
 }
 
 /// Ends a child without what its parent has registered for its own end.

@@ -12,9 +12,9 @@ use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::prctl::set_child_subreaper;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, setsid};
@@ -23,6 +23,7 @@ use super::capture::Capture;
 use super::clock::boot_ms;
 use super::line::Line;
 use super::protocol::{Control, Job, Report, STARTED, StreamReport, Why};
+use super::wait::wait;
 use super::{spawn, tree};
 
 /// Longest wait for something to happen: bounds how late a deadline is seen after the machine slept.
@@ -161,7 +162,7 @@ impl Guard {
         let mut buffer = vec![0; BUFFER_BYTES];
         while self.reap()? {
             let wait_ms = self.act(boot_ms());
-            self.wait(wait_ms)?;
+            self.wait(wait_ms);
             while matches!(self.signals.read_signal(), Ok(Some(_))) {}
             self.streams.iter_mut().for_each(|stream| _ = stream.pump(&mut buffer));
             if self.stdin.as_mut().is_some_and(|feed| !feed.pump()) {
@@ -194,27 +195,35 @@ impl Guard {
 
     /// Does what the time asks for; how long there is nothing else to do, in milliseconds.
     fn act(&mut self, now_ms: u64) -> u64 {
-        let own = getpid().as_raw();
         if self.ending.is_none() {
             let Some(why) = self.reason_to_end(now_ms) else {
                 let deadline_ms = self.timeout_at_ms.min(self.lease_deadline_ms);
                 return deadline_ms.saturating_sub(now_ms).clamp(1, POLL_MS_MAX);
             };
             self.ending = Some(Ending { why, kill_at_ms: now_ms.saturating_add(self.job.kill_grace_ms) });
-            tree::signal_below(own, Signal::SIGTERM);
+            self.signal(Signal::SIGTERM);
             // A stopped process gets its SIGTERM only once it goes on.
-            tree::signal_below(own, Signal::SIGCONT);
+            self.signal(Signal::SIGCONT);
         }
         let kill_at_ms = self.ending.as_ref().map_or(now_ms, |e| e.kill_at_ms).min(self.lease_deadline_ms);
         if now_ms < kill_at_ms {
             return (kill_at_ms - now_ms).clamp(1, POLL_MS_MAX);
         }
         // What is stopped forks no more, so that the list comes to an end; then nothing is left to escape.
-        tree::signal_below(own, Signal::SIGSTOP);
-        tree::signal_below(own, Signal::SIGKILL);
+        self.signal(Signal::SIGSTOP);
+        self.signal(Signal::SIGKILL);
         let wait_ms = self.kill_round_ms;
         self.kill_round_ms = (wait_ms * 2).min(KILL_ROUND_MS.1);
         wait_ms
+    }
+
+    /// Signals all that the action has.
+    fn signal(&self, signal: Signal) {
+        tree::signal_below(getpid().as_raw(), signal);
+        // Where `/proc` cannot be read, for want of a descriptor say, its own group is still known.
+        if self.main_end.is_none() {
+            let _ = killpg(self.main, signal);
+        }
     }
 
     fn reason_to_end(&self, now_ms: u64) -> Option<Why> {
@@ -237,7 +246,7 @@ impl Guard {
     }
 
     /// Until something comes or the time is up.
-    fn wait(&mut self, wait_ms: u64) -> io::Result<()> {
+    fn wait(&mut self, wait_ms: u64) {
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         let polled = (!self.worker.closed, !self.supervisor_gone);
         if polled.0 {
@@ -248,18 +257,13 @@ impl Guard {
         }
         fds.extend(self.streams.iter().filter_map(Capture::fd).map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         fds.extend(self.stdin.iter().map(|feed| PollFd::new(feed.pipe.as_fd(), PollFlags::POLLOUT)));
-        let timeout = PollTimeout::try_from(wait_ms).unwrap_or(PollTimeout::MAX);
-        match poll(&mut fds, timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(e) => return Err(e.into()),
-        }
+        wait(&mut fds, PollTimeout::try_from(wait_ms).unwrap_or(PollTimeout::MAX));
         let is_ready = |at: usize| fds.get(at).and_then(PollFd::revents).is_some_and(|events| !events.is_empty());
         let worker_ready = polled.0 && is_ready(1);
         self.supervisor_gone |= polled.1 && is_ready(1 + usize::from(polled.0));
         if worker_ready {
             self.hear();
         }
-        Ok(())
     }
 
     fn hear(&mut self) {

@@ -16,7 +16,7 @@
 //!   ends what a guard left that was killed.
 //! - A supervisor that does not answer is killed by the worker, with all that is under it.
 //!
-//! An action is kept from all of them by the kernel, where it can (`confine`). Processes here have one thread and no
+//! An action is kept from all of them by the kernel, where it can (`confine`, `filter`). Processes here have one thread and no
 //! async runtime; only `client` belongs to the worker.
 
 mod ability;
@@ -24,6 +24,7 @@ mod capture;
 mod client;
 mod clock;
 mod confine;
+mod filter;
 mod fork;
 mod guard;
 mod line;
@@ -32,6 +33,7 @@ mod protocol;
 mod spawn;
 mod supervisor;
 mod tree;
+mod wait;
 
 use std::process::ExitCode;
 

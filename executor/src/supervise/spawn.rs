@@ -15,6 +15,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::pipe2;
 
 use super::confine;
+use super::filter::Filter;
 use super::protocol::{Job, Limits, STREAM_FD_MAX};
 
 /// The kernel's lack of memory ends an action before it ends the worker.
@@ -79,6 +80,7 @@ pub fn spawn(job: &Job) -> io::Result<Started> {
     }
     let landlock_abi = confine::landlock_abi();
     let (may, limits) = (job.may, job.limits.clone());
+    let filter = if may.signal_others { None } else { Filter::new() };
     // SAFETY: between fork and exec only async-signal-safe functions may be called; all that `prepare` does are system
     // calls, and neither it nor the wrappers allocate or lock.
     unsafe {
@@ -88,12 +90,10 @@ pub fn spawn(job: &Job) -> io::Result<Started> {
             if !may.gain_privileges {
                 set_no_new_privs()?;
             }
-            if landlock_abi >= confine::ABI_REFER {
-                match confine::enter_domain(landlock_abi, may.signal_others) {
-                    // An action that may gain rights cannot be confined by a worker that is not root.
-                    Err(_) if may.gain_privileges => {}
-                    entered => entered?,
-                }
+            let confined = confine(landlock_abi, may.signal_others, filter.as_ref());
+            // An action that may gain rights cannot be confined by a worker that is not root.
+            if !may.gain_privileges {
+                confined?;
             }
             leave_open(&beside)
         });
@@ -141,6 +141,13 @@ fn set_defaults() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn confine(landlock_abi: u32, signal_others: bool, filter: Option<&Filter>) -> io::Result<()> {
+    if landlock_abi >= confine::ABI_REFER {
+        confine::enter_domain(landlock_abi, signal_others)?;
+    }
+    filter.map_or(Ok(()), Filter::set)
 }
 
 fn limit(limits: &Limits) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::prctl::{set_child_subreaper, set_dumpable};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -18,6 +18,7 @@ use super::clock::boot_ms;
 use super::fork::{self, Side};
 use super::guard::KILL_ROUND_MS;
 use super::protocol::{Answer, Order};
+use super::wait::wait;
 use super::{guard, message, tree};
 
 /// How long guards may take to end their actions once the worker is gone, in milliseconds: far longer than the grace of
@@ -92,7 +93,7 @@ impl Supervisor {
                 return Ok(());
             }
             let wait_ms = self.wait_ms(is_clean);
-            self.wait(wait_ms)?;
+            self.wait(wait_ms);
             while matches!(self.signals.read_signal(), Ok(Some(_))) {}
             self.hear()?;
         }
@@ -153,16 +154,13 @@ impl Supervisor {
         Some(wait_ms)
     }
 
-    fn wait(&self, wait_ms: Option<u64>) -> io::Result<()> {
+    fn wait(&self, wait_ms: Option<u64>) {
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         if self.worker_gone_ms.is_none() {
             fds.push(PollFd::new(self.control.as_fd(), PollFlags::POLLIN));
         }
         let timeout = wait_ms.map_or(PollTimeout::NONE, |ms| PollTimeout::try_from(ms).unwrap_or(PollTimeout::MAX));
-        match poll(&mut fds, timeout) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(e) => Err(e.into()),
-        }
+        wait(&mut fds, timeout);
     }
 
     fn send(&mut self) {
