@@ -43,6 +43,8 @@ pub enum Why {
     Exited,
     /// It could not be started; the code says why.
     NotStarted(&'static str),
+    /// It was never started, and another worker may be able to, or this one later.
+    NotBegun,
     /// It ran for too long.
     Timeout,
     /// It was told to.
@@ -210,6 +212,7 @@ impl Holding {
                 let code = if return_code.is_some() { code::EXIT_CODE } else { code::SIGNAL };
                 (Status::Failed, Note::of(Some(code.to_owned()), error), true)
             }
+            Why::NotBegun => return self.not_begun(),
             Why::NotStarted(code) => (Status::Failed, Note::of(Some(code.to_owned()), error), false),
             Why::Timeout => {
                 let why = format!("ended after its time-out of {} ms", self.timeout_ms);

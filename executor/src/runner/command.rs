@@ -9,7 +9,7 @@ use petrel_execution::{Stream, code};
 use tokio::sync::watch;
 
 use super::RunnerOptions;
-use super::supervised::{self, Ended};
+use super::supervised::{self, Ended, Failed};
 use crate::supervise::{Job, Limits, StreamSpec, Supervisor, Why};
 
 /// A command to run.
@@ -41,7 +41,8 @@ pub async fn run(
     let job = job(options, command, held.borrow().lease_deadline_ms());
     match supervised::run(supervisor, &job, &[], held, started).await {
         Ok(ended) => exit(ended),
-        Err(e) => Exit::bare(worker::Why::Unknown, Some(format!("the supervisor of the command failed: {e}"))),
+        Err(Failed::NotBegun(why)) => Exit::bare(worker::Why::NotBegun, Some(why)),
+        Err(Failed::Lost(why)) => Exit::bare(worker::Why::Unknown, Some(why)),
     }
 }
 
@@ -80,6 +81,7 @@ fn exit(ended: Ended) -> Exit {
     let error = report.error.clone().or_else(|| report.signal.map(|s| format!("ended by signal {s}")));
     let why = match report.why {
         Why::NotStarted => worker::Why::NotStarted(code::NOT_STARTED),
+        Why::NotBegun => worker::Why::NotBegun,
         Why::Exited => worker::Why::Exited,
         Why::Timeout => worker::Why::Timeout,
         Why::Canceled => worker::Why::Stopped,

@@ -7,4 +7,4 @@ mod supervised;
 
 pub use command::{Command, run};
 pub use options::RunnerOptions;
-pub use supervised::{Ended, run as run_supervised};
+pub use supervised::{Ended, Failed, run as run_supervised};

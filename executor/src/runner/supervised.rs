@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
-use crate::supervise::{Control, GuardEnd, Job, Report, STARTED, Supervisor, Why, boot_ms};
+use crate::supervise::{Control, GuardEnd, Job, Report, STARTED, STARTING, Supervisor, Why, boot_ms};
 
 /// Longest line of a guard, in bytes; the captured output comes behind it.
 const LINE_BYTES_MAX: u64 = 64 << 10;
@@ -26,20 +26,35 @@ pub struct Ended {
     pub captured: Vec<Vec<u8>>,
 }
 
+/// Nobody knows how a program ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failed {
+    /// It was never started, and not for a reason of its own.
+    #[error("not begun: {0}")]
+    NotBegun(String),
+    /// It may have run; nothing of it does any more.
+    #[error("lost: {0}")]
+    Lost(String),
+}
+
 /// Runs a program until nothing of it is left. `started` is called once it runs. Dropping the future ends it.
 ///
 /// # Errors
-/// If nobody knows how it ended; nothing of it runs by then.
+/// If it was not started, or nobody knows how it ended.
 pub async fn run(
     supervisor: &Supervisor,
     job: &Job,
     stdin: &[u8],
     mut held: watch::Receiver<Holding>,
     started: impl FnOnce() + Send,
-) -> std::io::Result<Ended> {
-    let (stream, mut guard) = supervisor.guard()?.into_parts();
-    stream.set_nonblocking(true)?;
-    let (output, control) = UnixStream::from_std(stream)?.into_split();
+) -> Result<Ended, Failed> {
+    if boot_ms() >= held.borrow().lease_deadline_ms() {
+        return Err(Failed::NotBegun("its lease passed before it could start".to_owned()));
+    }
+    let lost = |e: std::io::Error| Failed::Lost(format!("its supervisor failed: {e}"));
+    let (stream, mut guard) = supervisor.guard().map_err(lost)?.into_parts();
+    stream.set_nonblocking(true).map_err(lost)?;
+    let (output, control) = UnixStream::from_std(stream).map_err(lost)?.into_split();
     let overdue = overdue(job, held.clone());
     let answer = {
         let tell = tell(control, job, stdin, &mut held);
@@ -80,11 +95,17 @@ enum Told {
 }
 
 /// A guard that did not report may have left something, which its supervisor ends.
-async fn finish(answer: std::io::Result<Ended>, guard: &mut GuardEnd) -> std::io::Result<Ended> {
-    if answer.is_err() {
-        guard.end().await;
+async fn finish(answer: std::io::Result<Ended>, guard: &mut GuardEnd) -> Result<Ended, Failed> {
+    match answer {
+        Ok(Ended { report: Report { why: Why::NotBegun, error, .. }, .. }) => {
+            Err(Failed::NotBegun(error.unwrap_or_default()))
+        }
+        Ok(ended) => Ok(ended),
+        Err(e) => {
+            guard.end().await;
+            Err(Failed::Lost(format!("its guard failed: {e}")))
+        }
     }
-    answer
 }
 
 /// Until the guard should have reported the end long ago; why the action had to end.
@@ -161,6 +182,10 @@ async fn listen(output: OwnedReadHalf, job: &Job, started: impl FnOnce()) -> std
     let mut output = BufReader::new(output.take(2 * LINE_BYTES_MAX + captured_max));
     let mut line = String::new();
     output.read_line(&mut line).await?;
+    if line.trim_end() == STARTING {
+        line.clear();
+        output.read_line(&mut line).await?;
+    }
     if line.trim_end() == STARTED {
         started();
         line.clear();

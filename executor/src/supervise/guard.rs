@@ -22,7 +22,7 @@ use nix::unistd::{Pid, getpid, setsid};
 use super::capture::Capture;
 use super::clock::boot_ms;
 use super::line::Line;
-use super::protocol::{Control, Job, Report, STARTED, StreamReport, Why};
+use super::protocol::{Control, Job, Report, STARTED, STARTING, StreamReport, Why};
 use super::wait::wait;
 use super::{spawn, tree};
 
@@ -48,22 +48,25 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
     let mut worker = Line::new(stream);
     let Some((job, stdin)) = worker.read_job()? else { return Ok(()) };
     let started_ms = boot_ms();
+    if started_ms >= job.lease_deadline_ms {
+        return refuse(&mut worker, Why::NotBegun, "its lease passed before it could start".to_owned());
+    }
+    worker.tell(format!("{STARTING}\n").as_bytes());
     match spawn::spawn(&job) {
         Ok(started) => {
             worker.tell(format!("{STARTED}\n").as_bytes());
             Guard::new(job, started, stdin, worker, supervisor, signals, started_ms)?.run()
         }
         Err(e) => {
+            let why = if spawn::is_too_late(&e) { Why::NotBegun } else { Why::NotStarted };
             let program = job.argv.first().map_or("", String::as_str);
-            let error = format!("cannot start {program:?} in {}: {e}", job.directory.display());
-            let why = Why::NotStarted;
-            report(
-                &mut worker,
-                &Report { why, return_code: None, signal: None, error: Some(error), streams: vec![] },
-                &[],
-            )
+            refuse(&mut worker, why, format!("cannot start {program:?} in {}: {e}", job.directory.display()))
         }
     }
+}
+
+fn refuse(worker: &mut Line, why: Why, error: String) -> io::Result<()> {
+    report(worker, &Report { why, return_code: None, signal: None, error: Some(error), streams: vec![] }, &[])
 }
 
 fn report(worker: &mut Line, report: &Report, captured: &[Vec<u8>]) -> io::Result<()> {

@@ -2,8 +2,9 @@
 //!
 //! Worker and supervisor exchange short messages ([`Order`], [`Answer`]). `start` brings one end of a stream, whose
 //! other end the worker keeps: there the worker writes a line with a [`Job`] in JSON, the bytes of the action's
-//! standard input, then lines of [`Control`]. The guard writes the line `started`, unless the action could not start;
-//! then, when no process of the action is left, a line with a [`Report`] in JSON, and behind it the captured bytes.
+//! standard input, then lines of [`Control`]. The guard writes the line `starting` before it starts the action, and
+//! `started` once it has; then, when no process of the action is left, a line with a [`Report`] in JSON, and behind it the
+//! captured bytes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ pub const STDIN_BYTES_MAX: usize = 64 << 20;
 /// Highest descriptor of an action that is captured: a runner may read results there, beside both outputs.
 pub const STREAM_FD_MAX: i32 = 9;
 
+/// Line that says that the action is about to be started: without it, nothing of it ever ran.
+pub const STARTING: &str = "starting";
 /// Line that says that the action runs.
 pub const STARTED: &str = "started";
 
@@ -114,8 +117,10 @@ pub enum Control {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// It could not be started.
+    /// It could not be started, here or elsewhere.
     NotStarted,
+    /// It was not started: its lease had passed.
+    NotBegun,
     /// By itself.
     Exited,
     /// Its time was up.

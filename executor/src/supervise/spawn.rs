@@ -14,12 +14,15 @@ use nix::sys::prctl::{set_dumpable, set_no_new_privs, set_pdeathsig, set_thp_dis
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::pipe2;
 
+use super::clock::boot_ms;
 use super::confine;
 use super::filter::Filter;
 use super::protocol::{Job, Limits, STREAM_FD_MAX};
 
 /// The kernel's lack of memory ends an action before it ends the worker.
 const OOM_SCORE_ADJ: &CStr = c"500";
+/// What the child says whose lease has passed; no call that it makes says that.
+const TOO_LATE: Errno = Errno::ETIME;
 /// Highest number of a signal.
 const SIGNAL_MAX: libc::c_int = 64;
 /// Bytes of the kernel's `sigset_t`.
@@ -39,7 +42,8 @@ pub struct Started {
 /// as POSIX has them, and is confined as far as the kernel can and the job does not ask otherwise.
 ///
 /// # Errors
-/// What the system says: no such file, not executable, too many arguments.
+/// What the system says: no such file, not executable, too many arguments. If its lease has passed, one of which
+/// [`is_too_late`] knows.
 pub fn spawn(job: &Job) -> io::Result<Started> {
     let (program, arguments) =
         job.argv.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "empty command"))?;
@@ -79,7 +83,7 @@ pub fn spawn(job: &Job) -> io::Result<Started> {
         }
     }
     let landlock_abi = confine::landlock_abi();
-    let (may, limits) = (job.may, job.limits.clone());
+    let (may, limits, lease_deadline_ms) = (job.may, job.limits.clone(), job.lease_deadline_ms);
     let filter = if may.signal_others { None } else { Filter::new() };
     // SAFETY: between fork and exec only async-signal-safe functions may be called; all that `prepare` does are system
     // calls, and neither it nor the wrappers allocate or lock.
@@ -95,11 +99,18 @@ pub fn spawn(job: &Job) -> io::Result<Started> {
             if !may.gain_privileges {
                 confined?;
             }
-            leave_open(&beside)
+            leave_open(&beside)?;
+            // What comes before may have taken long, on a machine that slept, say.
+            if boot_ms() >= lease_deadline_ms { Err(TOO_LATE.into()) } else { Ok(()) }
         });
     }
     let child = command.spawn()?;
     Ok(Started { child, streams, stdin })
+}
+
+/// Whether nothing was started because its lease has passed.
+pub fn is_too_late(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(TOO_LATE as i32)
 }
 
 /// `./x` and `a/b` are meant relative to the working directory, `x` is searched in PATH.
@@ -182,4 +193,36 @@ fn leave_open(beside: &[(OwnedFd, RawFd)]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use petrel_execution::runner::May;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_executed_behind_the_end_of_its_lease() {
+        let dir = tempfile::tempdir().unwrap();
+        let job = Job {
+            argv: ["sh", "-c", "echo > ran"].map(str::to_owned).to_vec(),
+            environment: BTreeMap::new(),
+            directory: dir.path().to_owned(),
+            stdin_bytes: 0,
+            streams: Vec::new(),
+            timeout_ms: 1_000,
+            lease_deadline_ms: boot_ms(),
+            kill_grace_ms: 0,
+            user: None,
+            limits: Limits::default(),
+            may: May::default(),
+        };
+        assert!(is_too_late(&spawn(&job).err().unwrap()));
+        assert!(!dir.path().join("ran").exists());
+        let mut started = spawn(&Job { lease_deadline_ms: boot_ms() + 60_000, ..job }).unwrap();
+        assert!(started.child.wait().unwrap().success());
+        assert!(dir.path().join("ran").exists());
+    }
 }

@@ -106,6 +106,10 @@ async fn carry_out(
                 }
                 None => Exit::bare(Why::NotStarted(code::PACK_UNUSABLE), None),
             };
+            if exit.why == Why::NotBegun {
+                let why = exit.error.as_deref().unwrap_or_default();
+                tracing::warn!(execution = task.execution_id, attempt = task.attempt, why, "an attempt could not begin");
+            }
             held.borrow().ended(exit)
         }
     }
