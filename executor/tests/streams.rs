@@ -5,6 +5,7 @@ mod actions;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use actions::{holding, supervisor};
 use petrel_execution::runner::May;
@@ -94,4 +95,29 @@ async fn nothing_starts_behind_the_end_of_its_lease() {
     assert!(matches!(failed, Failed::NotBegun(_)), "{failed}");
     assert_eq!(supervisor.process(), None);
     assert!(!dir.path().join("ran").exists());
+}
+
+/// The worker stands still, by its only thread, from the first start on until all deadlines have passed.
+#[tokio::test]
+async fn a_report_that_is_there_counts_before_a_deadline_that_has_passed() {
+    let dir = tempfile::tempdir().unwrap();
+    let supervisor = Arc::new(supervisor());
+    let until_ms = boot_ms() + 3_000;
+    let mut runs = tokio::task::JoinSet::new();
+    for _ in 0..24 {
+        let (supervisor, mut job) = (supervisor.clone(), job("true", dir.path()));
+        job.timeout_ms = 500;
+        runs.spawn(async move {
+            let (_director, held) = watch::channel(holding(60_000));
+            let stand_still = || {
+                while boot_ms() < until_ms {
+                    std::thread::yield_now();
+                }
+            };
+            run_supervised(&supervisor, &job, &[], held, stand_still).await
+        });
+    }
+    for ended in runs.join_all().await {
+        assert_eq!(ended.unwrap().report.why, Why::Exited);
+    }
 }

@@ -1,6 +1,8 @@
 //! A program under a guard: what every runner that starts processes does in the same way.
 
+use std::convert::Infallible;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use petrel_execution::worker::Holding;
@@ -9,13 +11,15 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
-use crate::supervise::{Control, GuardEnd, Job, Report, STARTED, STARTING, Supervisor, Why, boot_ms};
+use crate::supervise::{Control, Job, Report, STARTED, STARTING, Supervisor, Why, boot_ms};
 
 /// Longest line of a guard, in bytes; the captured output comes behind it.
 const LINE_BYTES_MAX: u64 = 64 << 10;
 /// How much later than it should have, a guard may report the end of its action, in milliseconds; then the worker has it
-/// ended from outside. It is in the margin between the worker's lease and the owner's.
+/// ended from outside.
 const OVERDUE_MS: u64 = 1_000;
+/// A last look for a report, where one may have come in the very moment in which it was overdue.
+const LAST_LISTEN: Duration = Duration::from_millis(20);
 
 /// How a program ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,43 +49,56 @@ pub async fn run(
     supervisor: &Supervisor,
     job: &Job,
     stdin: &[u8],
-    mut held: watch::Receiver<Holding>,
+    held: watch::Receiver<Holding>,
     started: impl FnOnce() + Send,
 ) -> Result<Ended, Failed> {
     if boot_ms() >= held.borrow().lease_deadline_ms() {
         return Err(Failed::NotBegun("its lease passed before it could start".to_owned()));
     }
-    let lost = |e: std::io::Error| Failed::Lost(format!("its supervisor failed: {e}"));
-    let (stream, mut guard) = supervisor.guard().map_err(lost)?.into_parts();
-    stream.set_nonblocking(true).map_err(lost)?;
-    let (output, control) = UnixStream::from_std(stream).map_err(lost)?.into_split();
-    let overdue = overdue(job, held.clone());
-    let answer = {
-        let tell = tell(control, job, stdin, &mut held);
-        let listen = listen(output, job, started);
-        tokio::pin!(tell, listen, overdue);
-        // What is told ends when the guard does or when nobody is left to direct it; then only listen.
-        let told = tokio::select! {
-            answer = &mut listen => return finish(answer, &mut guard).await,
-            why = &mut overdue => Told::Overdue(why),
-            control = &mut tell => Told::Everything(control),
-        };
-        match told {
-            Told::Overdue(why) => Err(why),
-            Told::Everything(control) => {
-                let answer = tokio::select! {
-                    answer = &mut listen => Ok(answer),
-                    why = &mut overdue => Err(why),
-                };
-                drop(control);
-                answer
-            }
+    // What this worker lacks is no end of the action, which another one may start.
+    let lacking = |e: std::io::Error| Failed::NotBegun(format!("there is no guard for it: {e}"));
+    let (stream, mut guard) = supervisor.guard().map_err(lacking)?.into_parts();
+    stream.set_nonblocking(true).map_err(lacking)?;
+    let (output, mut control) = UnixStream::from_std(stream).map_err(lacking)?.into_split();
+    let has_begun = AtomicBool::new(false);
+    let listen = listen(output, job, started, &has_begun);
+    tokio::pin!(listen);
+    let in_time = {
+        let overdue = overdue(job, held.clone());
+        let tell = tell(&mut control, job, stdin, held);
+        tokio::pin!(tell, overdue);
+        tokio::select! {
+            // A worker that stood still finds a report and a deadline that has passed: the report is what happened.
+            biased;
+            answer = &mut listen => Ok(answer),
+            why = &mut overdue => Err(why),
+            never = &mut tell => match never {},
         }
     };
-    match answer {
-        Ok(answer) => finish(answer, &mut guard).await,
+    let (mut answer, overdue) = match in_time {
+        Ok(answer) => (Some(answer), None),
         Err(why) => {
-            guard.end().await;
+            // Who has not begun now never will: it sees that nobody wants it any more.
+            drop(control);
+            (tokio::time::timeout(LAST_LISTEN, &mut listen).await.ok(), Some(why))
+        }
+    };
+    if !matches!(answer, Some(Ok(_))) {
+        // A guard that did not report may have left something, which its supervisor ends.
+        guard.end().await;
+        if answer.is_none() {
+            answer = tokio::time::timeout(LAST_LISTEN, &mut listen).await.ok();
+        }
+    }
+    let error = match answer {
+        Some(Ok(ended)) => return told(ended, overdue),
+        Some(Err(e)) => format!("its guard failed: {e}"),
+        None => "its guard told nothing".to_owned(),
+    };
+    match (has_begun.load(Ordering::SeqCst), overdue) {
+        (false, _) => Err(Failed::NotBegun(error)),
+        (true, None) => Err(Failed::Lost(error)),
+        (true, Some(why)) => {
             let error = "its guard did not end it in time, and it was ended from outside".to_owned();
             let report = Report { why, return_code: None, signal: None, error: Some(error), streams: Vec::new() };
             Ok(Ended { report, captured: Vec::new() })
@@ -89,23 +106,15 @@ pub async fn run(
     }
 }
 
-enum Told {
-    Overdue(Why),
-    Everything(OwnedWriteHalf),
-}
-
-/// A guard that did not report may have left something, which its supervisor ends.
-async fn finish(answer: std::io::Result<Ended>, guard: &mut GuardEnd) -> Result<Ended, Failed> {
-    match answer {
-        Ok(Ended { report: Report { why: Why::NotBegun, error, .. }, .. }) => {
-            Err(Failed::NotBegun(error.unwrap_or_default()))
-        }
-        Ok(ended) => Ok(ended),
-        Err(e) => {
-            guard.end().await;
-            Err(Failed::Lost(format!("its guard failed: {e}")))
-        }
+/// What a guard's report means; `overdue` if it came too late.
+fn told(mut ended: Ended, overdue: Option<Why>) -> Result<Ended, Failed> {
+    match (ended.report.why, overdue) {
+        (Why::NotBegun, _) => return Err(Failed::NotBegun(ended.report.error.unwrap_or_default())),
+        // The worker went because it was overdue.
+        (Why::WorkerGone, Some(why)) => ended.report.why = why,
+        _ => {}
     }
+    Ok(ended)
 }
 
 /// Until the guard should have reported the end long ago; why the action had to end.
@@ -141,23 +150,20 @@ fn overdue(job: &Job, mut held: watch::Receiver<Holding>) -> impl Future<Output 
     }
 }
 
-/// Sends the job and then what the worker wants of it, whenever that changes. Gives its half back, for its closing means
-/// that the worker is gone.
+/// Sends the job and then what the worker wants of it, whenever that changes.
 async fn tell(
-    mut control: OwnedWriteHalf,
+    control: &mut OwnedWriteHalf,
     job: &Job,
     stdin: &[u8],
-    held: &mut watch::Receiver<Holding>,
-) -> OwnedWriteHalf {
+    mut held: watch::Receiver<Holding>,
+) -> Infallible {
     // Strings and numbers always serialise; an empty line would make the guard give up.
     let mut line = serde_json::to_vec(job).unwrap_or_default();
     line.push(b'\n');
     line.extend_from_slice(stdin);
-    if control.write_all(&line).await.is_err() {
-        return control;
-    }
+    let mut is_heard = control.write_all(&line).await.is_ok();
     let mut told = (job.lease_deadline_ms, false);
-    loop {
+    while is_heard {
         let wanted = {
             let held = held.borrow_and_update();
             (held.lease_deadline_ms(), held.stop().is_some())
@@ -170,19 +176,25 @@ async fn tell(
             lines.push_str(&Control::Cancel.line());
         }
         told = wanted;
-        // A guard that is gone shows at the other end.
-        if control.write_all(lines.as_bytes()).await.is_err() || held.changed().await.is_err() {
-            return control;
-        }
+        is_heard = control.write_all(lines.as_bytes()).await.is_ok() && held.changed().await.is_ok();
     }
+    // A guard that is gone shows at the other end; where nobody directs it any more, what was said last holds.
+    std::future::pending().await
 }
 
-async fn listen(output: OwnedReadHalf, job: &Job, started: impl FnOnce()) -> std::io::Result<Ended> {
+/// Hears the guard to its end.
+async fn listen(
+    output: OwnedReadHalf,
+    job: &Job,
+    started: impl FnOnce(),
+    has_begun: &AtomicBool,
+) -> std::io::Result<Ended> {
     let captured_max: u64 = job.streams.iter().map(|stream| stream.bytes_max as u64).sum();
     let mut output = BufReader::new(output.take(2 * LINE_BYTES_MAX + captured_max));
     let mut line = String::new();
     output.read_line(&mut line).await?;
     if line.trim_end() == STARTING {
+        has_begun.store(true, Ordering::SeqCst);
         line.clear();
         output.read_line(&mut line).await?;
     }

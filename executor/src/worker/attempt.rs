@@ -22,6 +22,9 @@ use crate::runner::{self, Command, RunnerOptions};
 use crate::supervise::{Supervisor, boot_ms};
 use crate::view::{PackContent, ResolvedAction};
 
+/// Before an attempt is given back that could not be started here.
+const NOT_BEGUN_PAUSE: Duration = Duration::from_secs(1);
+
 /// What all attempts of a worker share.
 pub(super) struct Shared {
     pub(super) runner: RunnerOptions,
@@ -109,6 +112,8 @@ async fn carry_out(
             if exit.why == Why::NotBegun {
                 let why = exit.error.as_deref().unwrap_or_default();
                 tracing::warn!(execution = task.execution_id, attempt = task.attempt, why, "an attempt could not begin");
+                // What this worker lacks it may lack for the next one, too: no circle as fast as it goes.
+                tokio::time::sleep(NOT_BEGUN_PAUSE).await;
             }
             held.borrow().ended(exit)
         }
