@@ -9,10 +9,12 @@ use std::path::Path;
 
 use actions::{assert_gone, command, is_alive, marked, options, pid_in, run_under, script, supervisor};
 use hostile::attack;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use petrel_execution::runner::May;
 use petrel_execution::worker::{Exit, Why};
 use petrel_executor::runner::Command;
-use petrel_executor::supervise::Ability;
+use petrel_executor::supervise::{Ability, Supervisor};
 
 const SIGNALS: May = May { signal_others: true, gain_privileges: false };
 
@@ -77,4 +79,46 @@ async fn a_guard_and_a_supervisor_without_descriptors_go_on_watching() {
     // Its guard has ended it, and nobody from outside.
     assert_eq!(exit.error.as_deref(), Some("ended by signal 9"));
     assert_gone("starved");
+}
+
+/// The action would mark that it ran.
+fn marks(dir: &Path) -> Command {
+    command(&["sh", "-c", "echo > ran"], dir)
+}
+
+#[tokio::test]
+async fn what_a_stopped_supervisor_never_started_has_not_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    let supervisor = supervisor();
+    supervisor.start().unwrap();
+    let pid = i32::try_from(supervisor.process().unwrap()).unwrap();
+    // Once it has answered, it is past its own beginning.
+    assert_eq!(run_under(&supervisor, &options(), command(&["true"], dir.path())).await.return_code, Some(0));
+    kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+    let mut late = marks(dir.path());
+    late.timeout_ms = 100;
+    let exit = run_under(&supervisor, &options(), late).await;
+    assert_eq!(exit.why, Why::NotBegun, "{exit:?}");
+    assert!(!dir.path().join("ran").exists());
+    // The worker has let the supervisor go on.
+    let exit = run_under(&supervisor, &options(), marks(dir.path())).await;
+    assert_eq!((exit.return_code, supervisor.process()), (Some(0), u32::try_from(pid).ok()));
+    assert!(dir.path().join("ran").exists());
+}
+
+#[tokio::test]
+async fn what_this_machine_lacks_is_no_end_of_an_action() {
+    let dir = tempfile::tempdir().unwrap();
+    // A supervisor that has not enough descriptors for a guard.
+    let few = ["sh", "-c", "ulimit -n 10; exec \"$0\""].map(Into::into);
+    let supervisor = Supervisor::new(few.into_iter().chain(options().supervisor).collect());
+    let exit = run_under(&supervisor, &options(), marks(dir.path())).await;
+    assert_eq!(exit.why, Why::NotBegun, "{exit:?}");
+    // No supervisor at all.
+    let exit = run_under(&Supervisor::new(vec!["/no/such/program".into()]), &options(), marks(dir.path())).await;
+    assert_eq!(exit.why, Why::NotBegun, "{exit:?}");
+    // One that ends at once.
+    let exit = run_under(&Supervisor::new(vec!["false".into()]), &options(), marks(dir.path())).await;
+    assert_eq!(exit.why, Why::NotBegun, "{exit:?}");
+    assert!(!dir.path().join("ran").exists());
 }

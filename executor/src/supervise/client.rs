@@ -206,6 +206,10 @@ impl Life {
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     if !self.wait() {
+                        // Should it be stopped, this lets it go on: it then sees what became of its guards meanwhile.
+                        if unanswered > 0 {
+                            let _ = kill(Pid::from_raw(self.pid), Signal::SIGCONT);
+                        }
                         let _ = message::send(self.control.as_fd(), &Order::Ping.message(), None);
                         unanswered += 1;
                     }

@@ -46,7 +46,14 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
     signals.add(Signal::SIGCHLD);
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
     let mut worker = Line::new(stream);
-    let Some((job, stdin)) = worker.read_job()? else { return Ok(()) };
+    let Some((mut job, stdin)) = worker.read_job()? else { return Ok(()) };
+    // A supervisor that was stopped may bring the job to a guard long after the worker has given it up.
+    let controls = worker.hear_at_once();
+    if worker.closed || controls.contains(&Control::Cancel) {
+        return refuse(&mut worker, Why::NotBegun, "it was given up before it could start".to_owned());
+    }
+    let leases = controls.iter().filter_map(|c| if let Control::Lease(deadline_ms) = c { Some(*deadline_ms) } else { None });
+    job.lease_deadline_ms = leases.fold(job.lease_deadline_ms, u64::max);
     let started_ms = boot_ms();
     if started_ms >= job.lease_deadline_ms {
         return refuse(&mut worker, Why::NotBegun, "its lease passed before it could start".to_owned());
@@ -58,7 +65,7 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
             Guard::new(job, started, stdin, worker, supervisor, signals, started_ms)?.run()
         }
         Err(e) => {
-            let why = if spawn::is_too_late(&e) { Why::NotBegun } else { Why::NotStarted };
+            let why = if spawn::is_its_own(&e) { Why::NotStarted } else { Why::NotBegun };
             let program = job.argv.first().map_or("", String::as_str);
             refuse(&mut worker, why, format!("cannot start {program:?} in {}: {e}", job.directory.display()))
         }

@@ -4,6 +4,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
 use super::protocol::{Control, JOB_BYTES_MAX, Job, STDIN_BYTES_MAX};
 
 /// Lines from the worker, and what is told to it.
@@ -59,6 +61,18 @@ impl Line {
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             _ => self.closed = true,
         }
+    }
+
+    /// What the worker has said by now, without waiting for more.
+    pub fn hear_at_once(&mut self) -> Vec<Control> {
+        let is_readable = |stream: &UnixStream| {
+            let mut fds = [PollFd::new(stream.as_fd(), PollFlags::POLLIN)];
+            poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+        };
+        while !self.closed && is_readable(&self.stream) {
+            self.fill();
+        }
+        std::iter::from_fn(|| self.next()).collect()
     }
 
     /// The next thing that the worker wants, of what was read.

@@ -119,7 +119,7 @@ pub enum Control {
 pub enum Why {
     /// It could not be started, here or elsewhere.
     NotStarted,
-    /// It was not started: its lease had passed.
+    /// It was not started, for no reason of its own: its lease had passed, or the system had no room for it.
     NotBegun,
     /// By itself.
     Exited,

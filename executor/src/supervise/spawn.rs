@@ -42,8 +42,8 @@ pub struct Started {
 /// as POSIX has them, and is confined as far as the kernel can and the job does not ask otherwise.
 ///
 /// # Errors
-/// What the system says: no such file, not executable, too many arguments. If its lease has passed, one of which
-/// [`is_too_late`] knows.
+/// What the system says: no such file, not executable, too many arguments. [`is_its_own`] tells them from what is no
+/// fault of the action.
 pub fn spawn(job: &Job) -> io::Result<Started> {
     let (program, arguments) =
         job.argv.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "empty command"))?;
@@ -108,9 +108,13 @@ pub fn spawn(job: &Job) -> io::Result<Started> {
     Ok(Started { child, streams, stdin })
 }
 
-/// Whether nothing was started because its lease has passed.
-pub fn is_too_late(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(TOO_LATE as i32)
+/// Whether a start failed by what the action is, and would anywhere: everything else may be what this machine lacks at
+/// this moment, as memory, processes or descriptors, or a lease that has passed.
+pub fn is_its_own(error: &io::Error) -> bool {
+    use libc::{E2BIG, EACCES, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOEXEC, ENOTDIR, EPERM};
+    let own = [E2BIG, EACCES, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOEXEC, ENOTDIR, EPERM];
+    // Without a number, it is what the standard library refuses by itself.
+    error.raw_os_error().is_none_or(|number| own.contains(&number))
 }
 
 /// `./x` and `a/b` are meant relative to the working directory, `x` is searched in PATH.
@@ -219,7 +223,8 @@ mod tests {
             limits: Limits::default(),
             may: May::default(),
         };
-        assert!(is_too_late(&spawn(&job).err().unwrap()));
+        let error = spawn(&job).err().unwrap();
+        assert!(error.raw_os_error() == Some(TOO_LATE as i32) && !is_its_own(&error));
         assert!(!dir.path().join("ran").exists());
         let mut started = spawn(&Job { lease_deadline_ms: boot_ms() + 60_000, ..job }).unwrap();
         assert!(started.child.wait().unwrap().success());
