@@ -246,7 +246,10 @@ async fn worker_role() {
     let dir = PathBuf::from(dir);
     let lease_ms: u64 = std::env::var("SUPERVISOR_TEST_LEASE_MS").unwrap().parse().unwrap();
     let (_director, directives) = watch::channel(holding(lease_ms));
-    let exit = run(&supervisor(), &options(), command(&["./daemons.sh"], &dir), directives, || {}).await;
+    let mut command = command(&["./daemons.sh"], &dir);
+    // As on a kernel that cannot forbid it.
+    command.may.signal_others = true;
+    let exit = run(&supervisor(), &options(), command, directives, || {}).await;
     std::fs::write(dir.join("told"), format!("{:?}", exit.why)).unwrap();
 }
 
@@ -254,15 +257,36 @@ const HANGS: &str = "echo $$ > main\nexec sleep 600\n";
 
 #[tokio::test]
 async fn a_killed_worker_takes_its_commands_along() {
+    // The second action has stopped its guard, the third one the supervisor as well.
+    for attack in ["", "kill -STOP $PPID\n", "kill -STOP $(awk '{print $4}' /proc/$PPID/stat) $PPID\n"] {
+        let dir = tempfile::tempdir().unwrap();
+        script(dir.path(), "daemons.sh", &format!("{DAEMONS}{attack}{HANGS}"));
+        let mut worker = worker_process(dir.path(), 60_000);
+        let main = pid_in(&dir.path().join("main")).await;
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+        for pid in [main, pid_in(&dir.path().join("stubborn")).await, pid_in(&dir.path().join("twice")).await] {
+            await_death(pid).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_lease_of_a_stopped_guard_holds_while_its_worker_is_stopped() {
+    use nix::sys::signal::{Signal, kill};
     let dir = tempfile::tempdir().unwrap();
-    script(dir.path(), "daemons.sh", &format!("{DAEMONS}{HANGS}"));
-    let mut worker = worker_process(dir.path(), 60_000);
+    script(dir.path(), "daemons.sh", &format!("{DAEMONS}echo $PPID > guard\n{HANGS}"));
+    let mut worker = worker_process(dir.path(), 3_000);
     let main = pid_in(&dir.path().join("main")).await;
-    worker.kill().unwrap();
-    worker.wait().unwrap();
+    let guard = pid_in(&dir.path().join("guard")).await;
+    for pid in [worker.id() as i32, guard] {
+        kill(nix::unistd::Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+    }
     for pid in [main, pid_in(&dir.path().join("stubborn")).await, pid_in(&dir.path().join("twice")).await] {
         await_death(pid).await;
     }
+    worker.kill().unwrap();
+    worker.wait().unwrap();
 }
 
 #[tokio::test]
@@ -278,7 +302,10 @@ async fn a_stopped_worker_loses_its_commands_when_the_lease_passes() {
     for pid in [main, pid_in(&dir.path().join("stubborn")).await, pid_in(&dir.path().join("twice")).await] {
         await_death(pid).await;
     }
-    assert!(boot_ms() - began >= 3_000, "it died before its lease passed");
+    let lasted_ms = boot_ms() - began;
+    assert!(lasted_ms >= 3_000, "it died before its lease passed");
+    // The worker's start is in it; what is far longer was not watched.
+    assert!(lasted_ms < 6_000, "it died long after its lease passed: {lasted_ms} ms");
     kill(nix::unistd::Pid::from_raw(worker.id() as i32), Signal::SIGCONT).unwrap();
     worker.wait().unwrap();
     // What goes on behind that knows that it has lost.

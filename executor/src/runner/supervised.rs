@@ -11,13 +11,16 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
-use crate::supervise::{Control, Job, Report, STARTED, STARTING, Supervisor, Why, boot_ms};
+use crate::supervise::{Control, GuardEnd, Job, Report, STARTED, STARTING, Supervisor, Why, boot_ms};
 
 /// Longest line of a guard, in bytes; the captured output comes behind it.
 const LINE_BYTES_MAX: u64 = 64 << 10;
 /// How much later than it should have, a guard may report the end of its action, in milliseconds; then the worker has it
 /// ended from outside.
 const OVERDUE_MS: u64 = 1_000;
+/// Behind the end of a lease it may be no more than one part of so many of the margin to the owner's: the rest is for the
+/// end from outside.
+const OVERDUE_OF_MARGIN: u64 = 3;
 /// A last look for a report, where one may have come in the very moment in which it was overdue.
 const LAST_LISTEN: Duration = Duration::from_millis(20);
 
@@ -57,7 +60,8 @@ pub async fn run(
     }
     // What this worker lacks is no end of the action, which another one may start.
     let lacking = |e: std::io::Error| Failed::NotBegun(format!("there is no guard for it: {e}"));
-    let (stream, mut guard) = supervisor.guard().map_err(lacking)?.into_parts();
+    let end_at_ms = lease_overdue_ms(&held.borrow());
+    let (stream, mut guard) = supervisor.guard(end_at_ms).map_err(lacking)?.into_parts();
     stream.set_nonblocking(true).map_err(lacking)?;
     let (output, mut control) = UnixStream::from_std(stream).map_err(lacking)?.into_split();
     let has_begun = AtomicBool::new(false);
@@ -65,7 +69,7 @@ pub async fn run(
     tokio::pin!(listen);
     let in_time = {
         let overdue = overdue(job, held.clone());
-        let tell = tell(&mut control, job, stdin, held);
+        let tell = tell(&mut control, &guard, job, stdin, held.clone());
         tokio::pin!(tell, overdue);
         tokio::select! {
             // A worker that stood still finds a report and a deadline that has passed: the report is what happened.
@@ -95,7 +99,9 @@ pub async fn run(
         Some(Err(e)) => format!("its guard failed: {e}"),
         None => "its guard told nothing".to_owned(),
     };
-    match (has_begun.load(Ordering::SeqCst), overdue) {
+    // Then its supervisor may have ended it before the worker asked for it.
+    let is_lease_over = boot_ms() >= held.borrow().lease_deadline_ms();
+    match (has_begun.load(Ordering::SeqCst), overdue.or(is_lease_over.then_some(Why::LeaseLost))) {
         (false, _) => Err(Failed::NotBegun(error)),
         (true, None) => Err(Failed::Lost(error)),
         (true, Some(why)) => {
@@ -117,26 +123,29 @@ fn told(mut ended: Ended, overdue: Option<Why>) -> Result<Ended, Failed> {
     Ok(ended)
 }
 
+/// When a guard's lease is so long over that it is ended from outside, in milliseconds of `CLOCK_BOOTTIME`.
+fn lease_overdue_ms(held: &Holding) -> u64 {
+    held.lease_deadline_ms().saturating_add((held.margin_ms() / OVERDUE_OF_MARGIN).min(OVERDUE_MS))
+}
+
 /// Until the guard should have reported the end long ago; why the action had to end.
 fn overdue(job: &Job, mut held: watch::Receiver<Holding>) -> impl Future<Output = Why> + use<> {
     let (grace_ms, mut stop_at_ms) = (job.kill_grace_ms, None);
-    let timeout_at_ms = boot_ms().saturating_add(job.timeout_ms).saturating_add(grace_ms);
+    let late_ms = grace_ms.saturating_add(OVERDUE_MS);
+    let timeout_at_ms = boot_ms().saturating_add(job.timeout_ms).saturating_add(late_ms);
     async move {
         loop {
             let now_ms = boot_ms();
-            let (lease_deadline_ms, is_stopped) = {
+            let (lease_at_ms, is_stopped) = {
                 let held = held.borrow_and_update();
-                (held.lease_deadline_ms(), held.stop().is_some())
+                (lease_overdue_ms(&held), held.stop().is_some())
             };
             if is_stopped {
-                stop_at_ms.get_or_insert(now_ms.saturating_add(grace_ms));
+                stop_at_ms.get_or_insert(now_ms.saturating_add(late_ms));
             }
-            let limits = [
-                (Some(lease_deadline_ms), Why::LeaseLost),
-                (stop_at_ms, Why::Canceled),
-                (Some(timeout_at_ms), Why::Timeout),
-            ];
-            let limits = limits.into_iter().filter_map(|(at_ms, why)| Some((at_ms?.saturating_add(OVERDUE_MS), why)));
+            let limits =
+                [(Some(lease_at_ms), Why::LeaseLost), (stop_at_ms, Why::Canceled), (Some(timeout_at_ms), Why::Timeout)];
+            let limits = limits.into_iter().filter_map(|(at_ms, why)| Some((at_ms?, why)));
             let Some((at_ms, why)) = limits.min_by_key(|(at_ms, _)| *at_ms) else { continue };
             if now_ms >= at_ms {
                 return why;
@@ -153,6 +162,7 @@ fn overdue(job: &Job, mut held: watch::Receiver<Holding>) -> impl Future<Output 
 /// Sends the job and then what the worker wants of it, whenever that changes.
 async fn tell(
     control: &mut OwnedWriteHalf,
+    guard: &GuardEnd,
     job: &Job,
     stdin: &[u8],
     mut held: watch::Receiver<Holding>,
@@ -164,12 +174,13 @@ async fn tell(
     let mut is_heard = control.write_all(&line).await.is_ok();
     let mut told = (job.lease_deadline_ms, false);
     while is_heard {
-        let wanted = {
+        let (wanted, end_at_ms) = {
             let held = held.borrow_and_update();
-            (held.lease_deadline_ms(), held.stop().is_some())
+            ((held.lease_deadline_ms(), held.stop().is_some()), lease_overdue_ms(&held))
         };
         let mut lines = String::new();
         if wanted.0 != told.0 {
+            guard.extend(end_at_ms);
             lines.push_str(&Control::Lease(wanted.0).line());
         }
         if wanted.1 && !told.1 {

@@ -75,6 +75,12 @@ impl Guarded {
 }
 
 impl GuardEnd {
+    /// The supervisor ends the guard, should it still be there, at this instant of `CLOCK_BOOTTIME` and no sooner, in
+    /// milliseconds. What a supervisor does not take for the moment, it gets with the next extension.
+    pub fn extend(&self, end_at_ms: u64) {
+        let _ = message::send(self.life.control.as_fd(), &Order::Until(self.id, end_at_ms).message(), None);
+    }
+
     /// Ends the guard with all that it has, and waits until nothing of it runs.
     pub async fn end(&mut self) {
         // A supervisor that takes nothing is found out by its silence.
@@ -98,11 +104,12 @@ impl Supervisor {
         self.life(&mut self.lock()).map(drop)
     }
 
-    /// A new guard. If the supervisor has ended, another one is started first.
+    /// A new guard, which its supervisor ends at this instant of `CLOCK_BOOTTIME`, in milliseconds, should it still be
+    /// there. If the supervisor has ended, another one is started first.
     ///
     /// # Errors
     /// What the system says: most of all that this process has no descriptors left.
-    pub fn guard(&self) -> io::Result<Guarded> {
+    pub fn guard(&self, end_at_ms: u64) -> io::Result<Guarded> {
         let mut inner = self.lock();
         inner.last_id += 1;
         let id = inner.last_id;
@@ -112,7 +119,7 @@ impl Supervisor {
             let life = self.life(&mut inner)?;
             let gone = life.expect(id);
             tries_left -= 1;
-            match message::send(life.control.as_fd(), &Order::Start(id).message(), Some(theirs.as_fd())) {
+            match message::send(life.control.as_fd(), &Order::Start(id, end_at_ms).message(), Some(theirs.as_fd())) {
                 Ok(()) => return Ok(Guarded { stream: ours, end: GuardEnd { id, life, gone } }),
                 Err(e) => {
                     life.lock().remove(&id);

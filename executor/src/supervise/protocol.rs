@@ -87,8 +87,11 @@ pub struct Limits {
 /// What a worker asks of its supervisor. Attempts have numbers that are unique in the life of a supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Starts a guard for what the stream beside this message will say.
-    Start(u64),
+    /// Starts a guard for what the stream beside this message will say; ends it like `End` at that instant of
+    /// `CLOCK_BOOTTIME`, in milliseconds, should it be there by then.
+    Start(u64, u64),
+    /// That instant is another one now: the lease was extended.
+    Until(u64, u64),
     /// Ends the guard and all that is under it, at once: it did not do what was due.
     End(u64),
     /// To be answered.
@@ -165,7 +168,8 @@ impl Order {
     /// The message that says it.
     pub fn message(self) -> String {
         match self {
-            Self::Start(id) => format!("start {id}"),
+            Self::Start(id, end_at_ms) => format!("start {id} {end_at_ms}"),
+            Self::Until(id, end_at_ms) => format!("until {id} {end_at_ms}"),
             Self::End(id) => format!("end {id}"),
             Self::Ping => "ping".to_owned(),
         }
@@ -173,11 +177,14 @@ impl Order {
 
     /// Reads a message; nothing if it says none of these.
     pub fn parse(message: &str) -> Option<Self> {
-        match message.split_once(' ') {
-            Some(("start", id)) => id.parse().ok().map(Self::Start),
-            Some(("end", id)) => id.parse().ok().map(Self::End),
-            _ => (message == "ping").then_some(Self::Ping),
-        }
+        let words: Vec<&str> = message.split(' ').collect();
+        Some(match words[..] {
+            ["start", id, end_at_ms] => Self::Start(id.parse().ok()?, end_at_ms.parse().ok()?),
+            ["until", id, end_at_ms] => Self::Until(id.parse().ok()?, end_at_ms.parse().ok()?),
+            ["end", id] => Self::End(id.parse().ok()?),
+            ["ping"] => Self::Ping,
+            _ => return None,
+        })
     }
 }
 
@@ -226,7 +233,7 @@ mod tests {
         for control in [Control::Lease(0), Control::Lease(u64::MAX), Control::Cancel] {
             assert_eq!(Control::parse(control.line().trim_end()), Some(control));
         }
-        for order in [Order::Start(u64::MAX), Order::End(0), Order::Ping] {
+        for order in [Order::Start(u64::MAX, 0), Order::Until(1, u64::MAX), Order::End(0), Order::Ping] {
             assert_eq!(Order::parse(&order.message()), Some(order));
         }
         for answer in [Answer::Gone(3), Answer::Pong] {

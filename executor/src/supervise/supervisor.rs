@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::prctl::{set_child_subreaper, set_dumpable};
+use nix::sys::prctl::{set_child_subreaper, set_dumpable, set_pdeathsig};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -25,6 +25,9 @@ use super::{guard, message, tree};
 /// one that works.
 const WORKER_GONE_MS_MAX: u64 = 60_000;
 
+/// Longest wait while there are guards: bounds how late the end of a lease is seen after the machine slept.
+const WAIT_MS_MAX: u64 = 5_000;
+
 /// What a supervisor does until its worker is gone and nothing is left.
 ///
 /// # Errors
@@ -35,6 +38,8 @@ pub fn run() -> io::Result<()> {
     let _ = setsid();
     set_dumpable(false)?;
     set_child_subreaper(true)?;
+    // Should it be stopped when the worker ends, it goes on, to see that.
+    set_pdeathsig(Signal::SIGCONT)?;
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
     let mut blocked = signals;
@@ -61,8 +66,22 @@ pub fn run() -> io::Result<()> {
 
 struct Running {
     id: u64,
+    /// When it is to be ended from here, in milliseconds of `CLOCK_BOOTTIME`: its lease has passed by then, and it had
+    /// time to see that.
+    end_at_ms: u64,
+    /// How often somebody has stopped it.
+    stops: u32,
     /// It is to be ended from here.
     is_ending: bool,
+}
+
+impl Running {
+    /// Somebody, who may signal it, has stopped it; whether it is to go on. An oversight is forgiven, an attack goes on.
+    fn stopped(&mut self) -> bool {
+        self.stops += 1;
+        self.is_ending |= self.stops > 1;
+        !self.is_ending
+    }
 }
 
 struct Supervisor {
@@ -101,8 +120,15 @@ impl Supervisor {
 
     fn reap(&mut self) -> io::Result<()> {
         loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
                 Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(()),
+                Ok(WaitStatus::Stopped(pid, _)) => {
+                    // One that is ending was stopped from here.
+                    let guard = self.guards.get_mut(&pid.as_raw()).filter(|guard| !guard.is_ending);
+                    if guard.is_some_and(Running::stopped) {
+                        let _ = kill(pid, Signal::SIGCONT);
+                    }
+                }
                 Ok(status) => {
                     let guard = status.pid().and_then(|pid| self.guards.remove(&pid.as_raw()));
                     match (guard, status) {
@@ -121,8 +147,10 @@ impl Supervisor {
     /// Kills what has to go: what a guard left that was itself killed, and guards that are to end with all that they
     /// have. Whether nothing is left of either.
     fn clean(&mut self) -> bool {
-        if self.worker_gone_ms.is_some_and(|gone_ms| boot_ms() >= gone_ms.saturating_add(WORKER_GONE_MS_MAX)) {
-            self.guards.values_mut().for_each(|guard| guard.is_ending = true);
+        let now_ms = boot_ms();
+        let is_over = self.worker_gone_ms.is_some_and(|gone_ms| now_ms >= gone_ms.saturating_add(WORKER_GONE_MS_MAX));
+        for guard in self.guards.values_mut() {
+            guard.is_ending |= is_over || now_ms >= guard.end_at_ms;
         }
         for pid in self.guards.iter().filter(|(_, guard)| guard.is_ending).map(|(pid, _)| *pid) {
             // Stopped, it still is the one to which orphans go, and it does nothing else meanwhile.
@@ -147,7 +175,10 @@ impl Supervisor {
         if is_clean && !self.guards.values().any(|guard| guard.is_ending) {
             self.kill_round_ms = KILL_ROUND_MS.0;
             // A worker that does not read is asked again later.
-            return (self.worker_gone_ms.is_some() || !self.outbox.is_empty()).then_some(KILL_ROUND_MS.1);
+            let again_ms = (self.worker_gone_ms.is_some() || !self.outbox.is_empty()).then_some(KILL_ROUND_MS.1);
+            let end_at_ms = self.guards.values().map(|guard| guard.end_at_ms).min();
+            let left_ms = end_at_ms.map(|at_ms| at_ms.saturating_sub(boot_ms()).clamp(1, WAIT_MS_MAX));
+            return again_ms.into_iter().chain(left_ms).min();
         }
         let wait_ms = self.kill_round_ms;
         self.kill_round_ms = (wait_ms * 2).min(KILL_ROUND_MS.1);
@@ -185,26 +216,35 @@ impl Supervisor {
                 }
             };
             match (Order::parse(&message), passed) {
-                (Some(Order::Start(id)), Some(stream)) => self.start(id, &stream),
+                (Some(Order::Start(id, end_at_ms)), Some(stream)) => self.start(id, end_at_ms, &stream),
+                (Some(Order::Until(id, end_at_ms)), _) => self.extend(id, end_at_ms),
                 (Some(Order::End(id)), _) => self.end(id),
                 (Some(Order::Ping), _) => self.outbox.push_back(Answer::Pong),
                 // Without a descriptor, this process has none left: as if the guard had ended at once.
-                (Some(Order::Start(id)), None) => self.ended.push(id),
+                (Some(Order::Start(id, _)), None) => self.ended.push(id),
                 (None, _) => {}
             }
         }
         Ok(())
     }
 
-    fn start(&mut self, id: u64, stream: &OwnedFd) {
+    fn start(&mut self, id: u64, end_at_ms: u64, stream: &OwnedFd) {
         match fork::fork(&[stream.as_fd(), self.life.as_fd()]) {
-            Ok(Side::Parent(pid)) => _ = self.guards.insert(pid, Running { id, is_ending: false }),
+            Ok(Side::Parent(pid)) => {
+                self.guards.insert(pid, Running { id, end_at_ms, stops: 0, is_ending: false });
+            }
             Ok(Side::Child(mut kept)) => {
                 let (Some(life), Some(stream)) = (kept.pop(), kept.pop()) else { fork::exit(1) };
                 fork::exit(i32::from(guard::run(UnixStream::from(stream), life).is_err()));
             }
             // The worker sees the stream's end.
             Err(_) => self.ended.push(id),
+        }
+    }
+
+    fn extend(&mut self, id: u64, end_at_ms: u64) {
+        if let Some(guard) = self.guards.values_mut().find(|guard| guard.id == id) {
+            guard.end_at_ms = guard.end_at_ms.max(end_at_ms);
         }
     }
 

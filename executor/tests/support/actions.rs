@@ -40,6 +40,9 @@ pub fn command(argv: &[&str], directory: &Path) -> Command {
     }
 }
 
+/// What the owner's lease lasts longer than the worker's is a tenth of it, in milliseconds.
+const OWNERS_LEASE_MS: i64 = 3_000;
+
 /// An attempt whose lease lasts from now for that long.
 pub fn holding(lease_ms: u64) -> Holding {
     let task = Task {
@@ -55,12 +58,14 @@ pub fn holding(lease_ms: u64) -> Holding {
         token: 1,
         delivery: "at_least_once".to_owned(),
         timeout_ms: 20_000,
-        lease_ms: 0,
+        lease_ms: OWNERS_LEASE_MS,
         dispatched_at_ms: 0,
         start_by_ms: 0,
         declines: 0,
     };
-    Holding::new(&task, boot_ms() + lease_ms, Remembered::default())
+    let mut holding = Holding::new(&task, 0, Remembered::default());
+    holding.acknowledged((boot_ms() + lease_ms).saturating_sub(holding.lease_deadline_ms()));
+    holding
 }
 
 pub const CANCEL: Remembered = Remembered { cancel: true, grant: false };
