@@ -138,6 +138,22 @@ async fn a_supervisor_that_is_killed_is_followed_by_another_and_what_it_ran_ends
 }
 
 #[tokio::test]
+async fn what_an_action_leaves_that_stops_its_guard_and_kills_its_supervisor_is_dead_before_its_end_is_told() {
+    // Once, or for as long as it lives.
+    for (mark, stop) in [("stop-and-kill", "exec sleep 600"), ("stop-for-ever", "while :; do kill -STOP $PPID; done")] {
+        let dir = tempfile::tempdir().unwrap();
+        let attack = format!("{DAEMON}S=$(awk '{{print $4}}' /proc/$PPID/stat)\nkill -STOP $PPID; kill -9 $S\n{stop}\n");
+        let mut command = shell(dir.path(), &attack, mark);
+        command.may = SIGNALS;
+        let supervisor = supervisor();
+        assert_eq!(run_under(&supervisor, &options(), command).await.why, Why::Unknown);
+        assert_gone(mark);
+        let ok = run_under(&supervisor, &options(), actions::command(&["true"], dir.path())).await;
+        assert_eq!(ok.return_code, Some(0));
+    }
+}
+
+#[tokio::test]
 async fn a_supervisor_that_is_stopped_is_killed_with_all_that_it_has() {
     let dir = tempfile::tempdir().unwrap();
     let supervisor = supervisor();

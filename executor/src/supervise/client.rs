@@ -15,6 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::watch;
 
+use super::pidfd::PidFd;
 use super::protocol::{Answer, Order};
 use super::{message, tree};
 
@@ -27,6 +28,8 @@ const UNANSWERED_MAX: u32 = 10;
 const KILL_ROUND: Duration = Duration::from_millis(20);
 /// Most of them: what cannot be killed by then sleeps in the kernel.
 const KILL_ROUNDS_MAX: u32 = 500;
+/// How many of them guards have whose supervisor is gone, to end their actions by themselves.
+const ROUNDS_ALONE: u32 = 100;
 
 /// The supervisor of a worker. Dropping it ends everything that runs under it.
 #[derive(Debug)]
@@ -47,8 +50,16 @@ struct Life {
     pid: i32,
     control: OwnedFd,
     /// Attempts whose guard is not gone yet.
-    running: Mutex<HashMap<u64, watch::Sender<bool>>>,
+    running: Mutex<HashMap<u64, Running>>,
     is_over: AtomicBool,
+}
+
+/// An attempt whose guard is not gone yet.
+#[derive(Debug)]
+struct Running {
+    gone: watch::Sender<bool>,
+    /// The guard, once it was started.
+    guard: Option<PidFd>,
 }
 
 /// A guard that waits for its job.
@@ -192,8 +203,8 @@ impl Life {
     }
 
     fn expect(&self, id: u64) -> watch::Receiver<bool> {
-        let (sender, receiver) = watch::channel(false);
-        self.lock().insert(id, sender);
+        let (gone, receiver) = watch::channel(false);
+        self.lock().insert(id, Running { gone, guard: None });
         receiver
     }
 
@@ -206,11 +217,12 @@ impl Life {
         let mut unanswered = 0;
         while unanswered <= UNANSWERED_MAX {
             match message::receive(self.control.as_fd()) {
-                Ok(Some((message, _))) => {
+                Ok(Some((message, passed))) => {
                     unanswered = 0;
-                    self.hear(&message);
+                    self.hear(&message, passed);
                 }
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                // A reset is told once, of what the supervisor had not read when it ended; what it had said comes behind it.
+                Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionReset) => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     if !self.wait() {
                         // Should it be stopped, this lets it go on: it then sees what became of its guards meanwhile.
@@ -233,6 +245,7 @@ impl Life {
         }
         self.kill();
         let ended = child.wait();
+        self.end_guards();
         if !self.lock().is_empty() {
             tracing::error!(?ended, "the supervisor of actions has ended; what ran under it is reported as lost");
         }
@@ -246,11 +259,19 @@ impl Life {
         poll(&mut fds, PollTimeout::from(PING_MS)).is_ok_and(|ready| ready > 0)
     }
 
-    fn hear(&self, message: &str) {
-        if let Some(Answer::Gone(id)) = Answer::parse(message)
-            && let Some(gone) = self.lock().remove(&id)
-        {
-            gone.send_replace(true);
+    fn hear(&self, message: &str, passed: Option<OwnedFd>) {
+        match Answer::parse(message) {
+            Some(Answer::Started(id, pid)) => {
+                if let Some(running) = self.lock().get_mut(&id) {
+                    running.guard = passed.map(|fd| PidFd::new(pid, fd));
+                }
+            }
+            Some(Answer::Gone(id)) => {
+                if let Some(running) = self.lock().remove(&id) {
+                    running.gone.send_replace(true);
+                }
+            }
+            Some(Answer::Pong) | None => {}
         }
     }
 
@@ -269,7 +290,34 @@ impl Life {
         let _ = kill(pid, Signal::SIGKILL);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, watch::Sender<bool>>> {
+    /// Waits until no guard is left of a supervisor that is gone. They end by themselves, each with its action; what was
+    /// stopped since, or is stuck, is ended from here.
+    fn end_guards(&self) {
+        let mut guards: Vec<PidFd> = self.lock().values_mut().filter_map(|running| running.guard.take()).collect();
+        for round in 0..KILL_ROUNDS_MAX {
+            guards.retain(|guard| !guard.has_ended());
+            if guards.is_empty() {
+                return;
+            }
+            if round >= ROUNDS_ALONE {
+                guards.iter().for_each(end_guard);
+            }
+            std::thread::sleep(KILL_ROUND);
+        }
+        let left: Vec<i32> = guards.iter().map(|guard| guard.pid).collect();
+        tracing::error!(?left, "guards of actions cannot be killed");
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One round of it. Stopped, a guard still is the one to which orphans go, and it goes last.
+fn end_guard(guard: &PidFd) {
+    guard.signal(Signal::SIGSTOP);
+    tree::signal_below(guard.pid, Signal::SIGSTOP);
+    if tree::signal_below(guard.pid, Signal::SIGKILL) == 0 {
+        guard.signal(Signal::SIGKILL);
     }
 }

@@ -13,7 +13,7 @@ use std::os::unix::net::UnixStream;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::prctl::set_child_subreaper;
+use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -42,6 +42,8 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
     // A session of its own: process groups that hold nothing but descendants.
     setsid()?;
     set_child_subreaper(true)?;
+    // Should it be stopped when the supervisor ends, it goes on, to see that.
+    set_pdeathsig(Signal::SIGCONT)?;
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;

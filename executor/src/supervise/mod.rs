@@ -29,6 +29,7 @@ mod fork;
 mod guard;
 mod line;
 mod message;
+mod pidfd;
 mod protocol;
 mod spawn;
 mod supervisor;

@@ -101,6 +101,9 @@ pub enum Order {
 /// What a supervisor answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
+    /// The guard's process; a descriptor of it is beside the message, where the kernel has such. With it the worker ends
+    /// a guard whose supervisor is gone.
+    Started(u64, i32),
     /// The guard is gone, and nothing that was under it runs.
     Gone(u64),
     /// To a ping.
@@ -192,6 +195,7 @@ impl Answer {
     /// The message that says it.
     pub fn message(&self) -> String {
         match self {
+            Self::Started(id, pid) => format!("started {id} {pid}"),
             Self::Gone(id) => format!("gone {id}"),
             Self::Pong => "pong".to_owned(),
         }
@@ -199,10 +203,13 @@ impl Answer {
 
     /// Reads a message; nothing if it says none of these.
     pub fn parse(message: &str) -> Option<Self> {
-        match message.split_once(' ') {
-            Some(("gone", id)) => id.parse().ok().map(Self::Gone),
-            _ => (message == "pong").then_some(Self::Pong),
-        }
+        let words: Vec<&str> = message.split(' ').collect();
+        Some(match words[..] {
+            ["started", id, pid] => Self::Started(id.parse().ok()?, pid.parse().ok()?),
+            ["gone", id] => Self::Gone(id.parse().ok()?),
+            ["pong"] => Self::Pong,
+            _ => return None,
+        })
     }
 }
 
@@ -236,7 +243,7 @@ mod tests {
         for order in [Order::Start(u64::MAX, 0), Order::Until(1, u64::MAX), Order::End(0), Order::Ping] {
             assert_eq!(Order::parse(&order.message()), Some(order));
         }
-        for answer in [Answer::Gone(3), Answer::Pong] {
+        for answer in [Answer::Started(1, 2), Answer::Gone(3), Answer::Pong] {
             assert_eq!(Answer::parse(&answer.message()), Some(answer));
         }
         for nothing in ["", "lease", "lease -1", "start", "start x", "gone", "end 1 2"] {

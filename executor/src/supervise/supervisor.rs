@@ -19,7 +19,7 @@ use super::fork::{self, Side};
 use super::guard::KILL_ROUND_MS;
 use super::protocol::{Answer, Order};
 use super::wait::wait;
-use super::{guard, message, tree};
+use super::{guard, message, pidfd, tree};
 
 /// How long guards may take to end their actions once the worker is gone, in milliseconds: far longer than the grace of
 /// one that works.
@@ -94,7 +94,8 @@ struct Supervisor {
     guards: HashMap<i32, Running>,
     /// Guards that are gone, of which something may be left.
     ended: Vec<u64>,
-    outbox: VecDeque<Answer>,
+    /// What is to be told, each with a descriptor beside it or none.
+    outbox: VecDeque<(Answer, Option<OwnedFd>)>,
     worker_gone_ms: Option<u64>,
     kill_round_ms: u64,
 }
@@ -105,7 +106,7 @@ impl Supervisor {
             self.reap()?;
             let is_clean = self.clean();
             if is_clean {
-                self.outbox.extend(self.ended.drain(..).map(Answer::Gone));
+                self.outbox.extend(self.ended.drain(..).map(|id| (Answer::Gone(id), None)));
             }
             self.send();
             if is_clean && self.worker_gone_ms.is_some() && self.guards.is_empty() {
@@ -133,7 +134,7 @@ impl Supervisor {
                     let guard = status.pid().and_then(|pid| self.guards.remove(&pid.as_raw()));
                     match (guard, status) {
                         // It ends like this only once nothing is left.
-                        (Some(guard), WaitStatus::Exited(_, 0)) => self.outbox.push_back(Answer::Gone(guard.id)),
+                        (Some(guard), WaitStatus::Exited(_, 0)) => self.outbox.push_back((Answer::Gone(guard.id), None)),
                         (Some(guard), _) => self.ended.push(guard.id),
                         (None, _) => {}
                     }
@@ -195,8 +196,8 @@ impl Supervisor {
     }
 
     fn send(&mut self) {
-        while let Some(answer) = self.outbox.front() {
-            match message::send(self.control.as_fd(), &answer.message(), None) {
+        while let Some((answer, passed)) = self.outbox.front() {
+            match message::send(self.control.as_fd(), &answer.message(), passed.as_ref().map(AsFd::as_fd)) {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
                 // A worker that is gone is noticed when it is read from.
                 _ => _ = self.outbox.pop_front(),
@@ -219,7 +220,7 @@ impl Supervisor {
                 (Some(Order::Start(id, end_at_ms)), Some(stream)) => self.start(id, end_at_ms, &stream),
                 (Some(Order::Until(id, end_at_ms)), _) => self.extend(id, end_at_ms),
                 (Some(Order::End(id)), _) => self.end(id),
-                (Some(Order::Ping), _) => self.outbox.push_back(Answer::Pong),
+                (Some(Order::Ping), _) => self.outbox.push_back((Answer::Pong, None)),
                 // Without a descriptor, this process has none left: as if the guard had ended at once.
                 (Some(Order::Start(id, _)), None) => self.ended.push(id),
                 (None, _) => {}
@@ -231,6 +232,7 @@ impl Supervisor {
     fn start(&mut self, id: u64, end_at_ms: u64, stream: &OwnedFd) {
         match fork::fork(&[stream.as_fd(), self.life.as_fd()]) {
             Ok(Side::Parent(pid)) => {
+                self.outbox.push_back((Answer::Started(id, pid), pidfd::open(pid).ok()));
                 self.guards.insert(pid, Running { id, end_at_ms, stops: 0, is_ending: false });
             }
             Ok(Side::Child(mut kept)) => {
