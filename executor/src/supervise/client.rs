@@ -24,6 +24,8 @@ const PING_MS: u16 = 1_000;
 /// Questions without an answer until a supervisor is killed with all that is under it. They are counted, not timed: a
 /// worker that was itself stopped for long has asked one.
 const UNANSWERED_MAX: u32 = 10;
+/// Before a supervisor is asked again that took no order.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// Between two rounds of SIGKILL.
 const KILL_ROUND: Duration = Duration::from_millis(20);
 /// Most of them: what cannot be killed by then sleeps in the kernel.
@@ -94,8 +96,13 @@ impl GuardEnd {
 
     /// Ends the guard with all that it has, and waits until nothing of it runs.
     pub async fn end(&mut self) {
-        // A supervisor that takes nothing is found out by its silence.
-        let _ = message::send(self.life.control.as_fd(), &Order::End(self.id).message(), None);
+        let order = Order::End(self.id).message();
+        // A supervisor that takes nothing for the moment is asked again; one that never does is found out by its silence.
+        while message::send(self.life.control.as_fd(), &order, None).is_err_and(|e| e.kind() == ErrorKind::WouldBlock) {
+            if tokio::time::timeout(ASK_AGAIN, self.gone.wait_for(|gone| *gone)).await.is_ok() {
+                return;
+            }
+        }
         // The sender goes only when the supervisor's life is over, and with it everything under it.
         let _ = self.gone.wait_for(|gone| *gone).await;
     }
@@ -319,5 +326,33 @@ fn end_guard(guard: &PidFd) {
     tree::signal_below(guard.pid, Signal::SIGSTOP);
     if tree::signal_below(guard.pid, Signal::SIGKILL) == 0 {
         guard.signal(Signal::SIGKILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_order_that_finds_no_room_is_given_again() {
+        let (control, theirs) = message::pair().unwrap();
+        let life = Life { pid: 0, control, running: Mutex::default(), is_over: AtomicBool::new(false) };
+        let mut end = GuardEnd { id: 7, gone: life.expect(7), life: Arc::new(life) };
+        let life = end.life.clone();
+        while message::send(life.control.as_fd(), &Order::Ping.message(), None).is_ok() {}
+        let ending = tokio::spawn(async move { end.end().await });
+        tokio::time::sleep(ASK_AGAIN / 2).await;
+        let mut heard = Vec::new();
+        while heard.last() != Some(&Order::End(7)) {
+            match message::receive(theirs.as_fd()) {
+                Ok(Some((message, _))) => heard.extend(Order::parse(&message)),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => tokio::time::sleep(ASK_AGAIN / 2).await,
+                other => panic!("{other:?}"),
+            }
+            assert!(!ending.is_finished());
+        }
+        life.hear(&Answer::Gone(7).message(), None);
+        ending.await.unwrap();
+        assert!(heard[..heard.len() - 1].iter().all(|order| *order == Order::Ping));
     }
 }
