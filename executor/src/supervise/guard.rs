@@ -33,6 +33,8 @@ const POLL_MS_MAX: u64 = 500;
 pub const KILL_ROUND_MS: (u64, u64) = (10, 1_000);
 /// Read at once from a stream.
 const BUFFER_BYTES: usize = 64 << 10;
+/// Read of a stream once no process is left: the most that a pipe holds, unless root has said otherwise.
+const DRAINED_BYTES_MAX: usize = 1 << 20;
 
 /// What a guard does from its fork to its end. `supervisor` is readable, at its end, once the supervisor is gone.
 ///
@@ -183,7 +185,7 @@ impl Guard {
         }
         // What is still in the pipes; an end that escaped through a socket may keep them open.
         for stream in &mut self.streams {
-            while stream.pump(&mut buffer) {}
+            stream.drain(&mut buffer, DRAINED_BYTES_MAX);
         }
         self.report()
     }
