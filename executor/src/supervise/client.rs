@@ -273,7 +273,10 @@ impl Life {
                     running.guard = passed.map(|fd| PidFd::new(pid, fd));
                 }
             }
-            Some(Answer::Gone(id)) => {
+            Some(answer @ (Answer::Gone(id) | Answer::Left(id))) => {
+                if matches!(answer, Answer::Left(_)) {
+                    tracing::error!("processes of an action, or of one before it, cannot be killed");
+                }
                 if let Some(running) = self.lock().remove(&id) {
                     running.gone.send_replace(true);
                 }
@@ -288,8 +291,7 @@ impl Life {
         let pid = Pid::from_raw(self.pid);
         let _ = kill(pid, Signal::SIGSTOP);
         for _ in 0..KILL_ROUNDS_MAX {
-            tree::signal_below(self.pid, Signal::SIGSTOP);
-            if tree::signal_below(self.pid, Signal::SIGKILL) == 0 {
+            if matches!(tree::kill_below(self.pid), Ok(0)) {
                 break;
             }
             std::thread::sleep(KILL_ROUND);
@@ -323,8 +325,7 @@ impl Life {
 /// One round of it. Stopped, a guard still is the one to which orphans go, and it goes last.
 fn end_guard(guard: &PidFd) {
     guard.signal(Signal::SIGSTOP);
-    tree::signal_below(guard.pid, Signal::SIGSTOP);
-    if tree::signal_below(guard.pid, Signal::SIGKILL) == 0 {
+    if matches!(tree::kill_below(guard.pid), Ok(0)) {
         guard.signal(Signal::SIGKILL);
     }
 }

@@ -102,6 +102,8 @@ struct Guard {
     main_end: Option<WaitStatus>,
     ending: Option<Ending>,
     kill_round_ms: u64,
+    /// How many processes the last round has found.
+    left: Option<usize>,
     timeout_at_ms: u64,
     lease_deadline_ms: u64,
     cancel_wanted: bool,
@@ -158,6 +160,7 @@ impl Guard {
             main_end: None,
             ending: None,
             kill_round_ms: KILL_ROUND_MS.0,
+            left: None,
             timeout_at_ms: started_ms.saturating_add(job.timeout_ms),
             lease_deadline_ms: job.lease_deadline_ms,
             cancel_wanted: false,
@@ -223,9 +226,21 @@ impl Guard {
         if now_ms < kill_at_ms {
             return (kill_at_ms - now_ms).clamp(1, POLL_MS_MAX);
         }
-        // What is stopped forks no more, so that the list comes to an end; then nothing is left to escape.
-        self.signal(Signal::SIGSTOP);
-        self.signal(Signal::SIGKILL);
+        self.kill_round()
+    }
+
+    /// Kills what there is; how long to wait until the next round, in milliseconds.
+    fn kill_round(&mut self) -> u64 {
+        let left = tree::kill_below(getpid().as_raw()).ok();
+        // Where `/proc` cannot be read, for want of a descriptor say, its own group is still known.
+        if self.main_end.is_none() {
+            let _ = killpg(self.main, Signal::SIGKILL);
+        }
+        // As long as there are fewer each time, the rounds get through.
+        if left.zip(self.left).is_some_and(|(now, before)| now < before) {
+            self.kill_round_ms = KILL_ROUND_MS.0;
+        }
+        self.left = left;
         let wait_ms = self.kill_round_ms;
         self.kill_round_ms = (wait_ms * 2).min(KILL_ROUND_MS.1);
         wait_ms
@@ -233,8 +248,7 @@ impl Guard {
 
     /// Signals all that the action has.
     fn signal(&self, signal: Signal) {
-        tree::signal_below(getpid().as_raw(), signal);
-        // Where `/proc` cannot be read, for want of a descriptor say, its own group is still known.
+        let _ = tree::signal_below(getpid().as_raw(), signal);
         if self.main_end.is_none() {
             let _ = killpg(self.main, signal);
         }

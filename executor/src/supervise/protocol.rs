@@ -106,6 +106,8 @@ pub enum Answer {
     Started(u64, i32),
     /// The guard is gone, and nothing that was under it runs.
     Gone(u64),
+    /// The guard is gone, but there are orphans, its own or another one's, that cannot be killed.
+    Left(u64),
     /// To a ping.
     Pong,
 }
@@ -197,6 +199,7 @@ impl Answer {
         match self {
             Self::Started(id, pid) => format!("started {id} {pid}"),
             Self::Gone(id) => format!("gone {id}"),
+            Self::Left(id) => format!("left {id}"),
             Self::Pong => "pong".to_owned(),
         }
     }
@@ -207,6 +210,7 @@ impl Answer {
         Some(match words[..] {
             ["started", id, pid] => Self::Started(id.parse().ok()?, pid.parse().ok()?),
             ["gone", id] => Self::Gone(id.parse().ok()?),
+            ["left", id] => Self::Left(id.parse().ok()?),
             ["pong"] => Self::Pong,
             _ => return None,
         })
@@ -243,7 +247,7 @@ mod tests {
         for order in [Order::Start(u64::MAX, 0), Order::Until(1, u64::MAX), Order::End(0), Order::Ping] {
             assert_eq!(Order::parse(&order.message()), Some(order));
         }
-        for answer in [Answer::Started(1, 2), Answer::Gone(3), Answer::Pong] {
+        for answer in [Answer::Started(1, 2), Answer::Gone(3), Answer::Left(4), Answer::Pong] {
             assert_eq!(Answer::parse(&answer.message()), Some(answer));
         }
         for nothing in ["", "lease", "lease -1", "start", "start x", "gone", "end 1 2"] {

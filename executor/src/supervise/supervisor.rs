@@ -28,6 +28,12 @@ const WORKER_GONE_MS_MAX: u64 = 60_000;
 /// Longest wait while there are guards: bounds how late the end of a lease is seen after the machine slept.
 const WAIT_MS_MAX: u64 = 5_000;
 
+/// How long something is killed until it is given up, in milliseconds: it sleeps in the kernel, on a network file system
+/// that does not answer, say.
+const UNKILLABLE_MS: u64 = 10_000;
+/// Looks in a row that find no orphan, until there is none: one may become an orphan during a look.
+const EMPTY_LOOKS: u32 = 2;
+
 /// What a supervisor does until its worker is gone and nothing is left.
 ///
 /// # Errors
@@ -71,16 +77,31 @@ struct Running {
     end_at_ms: u64,
     /// How often somebody has stopped it.
     stops: u32,
-    /// It is to be ended from here.
-    is_ending: bool,
+    /// Since when it is being ended from here, in milliseconds of `CLOCK_BOOTTIME`.
+    ending_ms: Option<u64>,
+}
+
+/// A guard that is gone, and has not said that nothing is left.
+struct Ended {
+    id: u64,
+    /// Since when, in milliseconds of `CLOCK_BOOTTIME`.
+    since_ms: u64,
+    /// Looks in a row that have found no orphan.
+    empty_looks: u32,
 }
 
 impl Running {
+    fn end(&mut self) {
+        self.ending_ms.get_or_insert_with(boot_ms);
+    }
+
     /// Somebody, who may signal it, has stopped it; whether it is to go on. An oversight is forgiven, an attack goes on.
     fn stopped(&mut self) -> bool {
         self.stops += 1;
-        self.is_ending |= self.stops > 1;
-        !self.is_ending
+        if self.stops > 1 {
+            self.end();
+        }
+        self.ending_ms.is_none()
     }
 }
 
@@ -93,7 +114,7 @@ struct Supervisor {
     /// By process.
     guards: HashMap<i32, Running>,
     /// Guards that are gone, of which something may be left.
-    ended: Vec<u64>,
+    ended: Vec<Ended>,
     /// What is to be told, each with a descriptor beside it or none.
     outbox: VecDeque<(Answer, Option<OwnedFd>)>,
     worker_gone_ms: Option<u64>,
@@ -104,15 +125,12 @@ impl Supervisor {
     fn run(&mut self) -> io::Result<()> {
         loop {
             self.reap()?;
-            let is_clean = self.clean();
-            if is_clean {
-                self.outbox.extend(self.ended.drain(..).map(|id| (Answer::Gone(id), None)));
-            }
+            let is_busy = self.clean();
             self.send();
-            if is_clean && self.worker_gone_ms.is_some() && self.guards.is_empty() {
+            if !is_busy && self.worker_gone_ms.is_some() && self.guards.is_empty() {
                 return Ok(());
             }
-            let wait_ms = self.wait_ms(is_clean);
+            let wait_ms = self.wait_ms(is_busy);
             self.wait(wait_ms);
             while matches!(self.signals.read_signal(), Ok(Some(_))) {}
             self.hear()?;
@@ -125,7 +143,7 @@ impl Supervisor {
                 Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(()),
                 Ok(WaitStatus::Stopped(pid, _)) => {
                     // One that is ending was stopped from here.
-                    let guard = self.guards.get_mut(&pid.as_raw()).filter(|guard| !guard.is_ending);
+                    let guard = self.guards.get_mut(&pid.as_raw()).filter(|guard| guard.ending_ms.is_none());
                     if guard.is_some_and(Running::stopped) {
                         let _ = kill(pid, Signal::SIGCONT);
                     }
@@ -135,7 +153,7 @@ impl Supervisor {
                     match (guard, status) {
                         // It ends like this only once nothing is left.
                         (Some(guard), WaitStatus::Exited(_, 0)) => self.outbox.push_back((Answer::Gone(guard.id), None)),
-                        (Some(guard), _) => self.ended.push(guard.id),
+                        (Some(guard), _) => self.has_ended(guard.id),
                         (None, _) => {}
                     }
                 }
@@ -145,35 +163,46 @@ impl Supervisor {
         }
     }
 
-    /// Kills what has to go: what a guard left that was itself killed, and guards that are to end with all that they
-    /// have. Whether nothing is left of either.
+    /// The guard is gone, or there never was one; something of it may be left.
+    fn has_ended(&mut self, id: u64) {
+        self.ended.push(Ended { id, since_ms: boot_ms(), empty_looks: 0 });
+    }
+
+    /// Kills what has to go: guards that are to end with all that they have, and what guards left that were killed
+    /// themselves. Whether anything of that is still to do.
     fn clean(&mut self) -> bool {
         let now_ms = boot_ms();
         let is_over = self.worker_gone_ms.is_some_and(|gone_ms| now_ms >= gone_ms.saturating_add(WORKER_GONE_MS_MAX));
-        for guard in self.guards.values_mut() {
-            guard.is_ending |= is_over || now_ms >= guard.end_at_ms;
-        }
-        for pid in self.guards.iter().filter(|(_, guard)| guard.is_ending).map(|(pid, _)| *pid) {
+        self.guards.values_mut().filter(|guard| is_over || now_ms >= guard.end_at_ms).for_each(Running::end);
+        let is_late = |since_ms: u64| now_ms >= since_ms.saturating_add(UNKILLABLE_MS);
+        let mut is_busy = false;
+        for (pid, since_ms) in self.guards.iter().filter_map(|(pid, guard)| Some((*pid, guard.ending_ms?))) {
+            is_busy = true;
             // Stopped, it still is the one to which orphans go, and it does nothing else meanwhile.
             let _ = kill(Pid::from_raw(pid), Signal::SIGSTOP);
-            tree::signal_below(pid, Signal::SIGSTOP);
-            if tree::signal_below(pid, Signal::SIGKILL) == 0 {
+            let is_empty = matches!(tree::kill_below(pid), Ok(0));
+            // What cannot be killed must not hold up what can be told: it comes here as an orphan.
+            if is_empty || is_late(since_ms) {
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
         }
-        if self.ended.is_empty() {
-            return !self.guards.values().any(|guard| guard.is_ending);
-        }
         // An orphan comes here only if its guard is gone.
-        let strays: Vec<_> =
-            tree::children(getpid().as_raw()).into_iter().filter(|p| !self.guards.contains_key(&p.pid)).collect();
-        let is_clean = strays.is_empty();
-        strays.into_iter().for_each(|stray| tree::signal_with_descendants(stray, Signal::SIGKILL));
-        is_clean
+        let orphans = tree::children(getpid().as_raw(), |pid| self.guards.contains_key(&pid));
+        let is_empty = matches!(&orphans, Ok(orphans) if orphans.is_empty());
+        orphans.into_iter().flatten().for_each(tree::kill_with_descendants);
+        for ended in &mut self.ended {
+            ended.empty_looks = if is_empty { ended.empty_looks + 1 } else { 0 };
+        }
+        let over = self.ended.extract_if(.., |ended| ended.empty_looks >= EMPTY_LOOKS || is_late(ended.since_ms));
+        self.outbox.extend(over.map(|ended| match ended.empty_looks >= EMPTY_LOOKS {
+            true => (Answer::Gone(ended.id), None),
+            false => (Answer::Left(ended.id), None),
+        }));
+        is_busy || !self.ended.is_empty()
     }
 
-    fn wait_ms(&mut self, is_clean: bool) -> Option<u64> {
-        if is_clean && !self.guards.values().any(|guard| guard.is_ending) {
+    fn wait_ms(&mut self, is_busy: bool) -> Option<u64> {
+        if !is_busy {
             self.kill_round_ms = KILL_ROUND_MS.0;
             // A worker that does not read is asked again later.
             let again_ms = (self.worker_gone_ms.is_some() || !self.outbox.is_empty()).then_some(KILL_ROUND_MS.1);
@@ -222,7 +251,7 @@ impl Supervisor {
                 (Some(Order::End(id)), _) => self.end(id),
                 (Some(Order::Ping), _) => self.outbox.push_back((Answer::Pong, None)),
                 // Without a descriptor, this process has none left: as if the guard had ended at once.
-                (Some(Order::Start(id, _)), None) => self.ended.push(id),
+                (Some(Order::Start(id, _)), None) => self.has_ended(id),
                 (None, _) => {}
             }
         }
@@ -233,14 +262,14 @@ impl Supervisor {
         match fork::fork(&[stream.as_fd(), self.life.as_fd()]) {
             Ok(Side::Parent(pid)) => {
                 self.outbox.push_back((Answer::Started(id, pid), pidfd::open(pid).ok()));
-                self.guards.insert(pid, Running { id, end_at_ms, stops: 0, is_ending: false });
+                self.guards.insert(pid, Running { id, end_at_ms, stops: 0, ending_ms: None });
             }
             Ok(Side::Child(mut kept)) => {
                 let (Some(life), Some(stream)) = (kept.pop(), kept.pop()) else { fork::exit(1) };
                 fork::exit(i32::from(guard::run(UnixStream::from(stream), life).is_err()));
             }
             // The worker sees the stream's end.
-            Err(_) => self.ended.push(id),
+            Err(_) => self.has_ended(id),
         }
     }
 
@@ -252,9 +281,9 @@ impl Supervisor {
 
     fn end(&mut self, id: u64) {
         match self.guards.values_mut().find(|guard| guard.id == id) {
-            Some(guard) => guard.is_ending = true,
+            Some(guard) => guard.end(),
             // It is gone, and if something of it is left, that goes now.
-            None => self.ended.push(id),
+            None => self.has_ended(id),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! lives. So "no child is left" means "nothing is left", and the walk over `/proc` only has to find whom to signal.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
+use std::{fs, io};
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, getpgid, getpgrp};
@@ -14,32 +14,61 @@ use nix::unistd::{Pid, getpgid, getpgrp};
 const THREADS_BEHIND_GROUP: usize = 14;
 
 /// A process, as one look saw it.
-pub struct Process {
-    /// Its number.
-    pub pid: i32,
+struct Process {
+    pid: i32,
     parent: i32,
     group: i32,
     /// It has ended. A process whose first thread has ended, and no other one, shows the same letter, but runs.
     is_dead: bool,
 }
 
+/// Looks until every descendant is stopped, at most: each look finds what was born during the one before.
+const STOP_LOOKS_MAX: u32 = 32;
+
 /// Sends a signal to every descendant of a process that leads a session, and to the process groups that they form; how
 /// many live descendants it has found.
 ///
 /// The groups matter against a process that forks while the list is being read. They hold nothing but
 /// descendants, for a group never crosses sessions.
-pub fn signal_below(root: i32, signal: Signal) -> usize {
-    signal_all(&descendants(root), root, signal)
+///
+/// # Errors
+/// If the processes cannot be listed, for want of a descriptor, say: then nobody knows whether there are any.
+pub fn signal_below(root: i32, signal: Signal) -> io::Result<usize> {
+    let found = descendants(root)?;
+    signal_all(&found, root, signal);
+    Ok(found.len())
+}
+
+/// Kills every descendant of a process that leads a session; how many it has found alive.
+///
+/// What is stopped forks no more: so it stops what it finds until it finds nothing new, and kills only then. A process
+/// that forks faster than one can look escapes for this time, with what it forked meanwhile.
+///
+/// # Errors
+/// As above.
+pub fn kill_below(root: i32) -> io::Result<usize> {
+    let mut stopped = BTreeSet::new();
+    for _ in 0..STOP_LOOKS_MAX {
+        let found = descendants(root)?;
+        let before = stopped.len();
+        stopped.extend(found.iter().map(|p| p.pid));
+        if stopped.len() == before {
+            break;
+        }
+        signal_all(&found, root, Signal::SIGSTOP);
+    }
+    signal_below(root, Signal::SIGKILL)
 }
 
 /// The same for a process and everything below it, where that does not share the caller's session.
-pub fn signal_with_descendants(process: Process, signal: Signal) {
-    let mut processes = descendants(process.pid);
-    processes.push(process);
-    signal_all(&processes, 0, signal);
+pub fn kill_with_descendants(pid: i32) {
+    let _ = kill(Pid::from_raw(pid), Signal::SIGSTOP);
+    // What cannot be listed now is found when it has become an orphan.
+    let _ = kill_below(pid);
+    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
 }
 
-fn signal_all(processes: &[Process], root: i32, signal: Signal) -> usize {
+fn signal_all(processes: &[Process], root: i32, signal: Signal) {
     let spared = [getpgrp(), getpgid(Some(Pid::from_raw(root))).unwrap_or(getpgrp())].map(Pid::as_raw);
     let groups: BTreeSet<i32> = processes.iter().map(|p| p.group).filter(|g| *g > 1 && !spared.contains(g)).collect();
     // A process that is gone by now is no error, and there is nobody to tell of another one.
@@ -49,60 +78,67 @@ fn signal_all(processes: &[Process], root: i32, signal: Signal) -> usize {
     for process in processes {
         let _ = kill(Pid::from_raw(process.pid), signal);
     }
-    processes.len()
 }
 
-/// Live children of a process.
-pub fn children(parent: i32) -> Vec<Process> {
-    let mut found = match has_children_files() {
-        true => children_of(parent).into_iter().filter_map(read_process).collect(),
-        false => search(parent).into_iter().filter(|p| p.parent == parent).collect::<Vec<_>>(),
+/// Live children of a process, but those that are known.
+///
+/// # Errors
+/// As above.
+pub fn children(parent: i32, is_known: impl Fn(i32) -> bool) -> io::Result<Vec<i32>> {
+    let found: Vec<Process> = if has_children_files()? {
+        let unknown = children_of(parent)?.into_iter().filter(|pid| !is_known(*pid));
+        unknown.filter_map(|pid| read_process(pid).transpose()).collect::<io::Result<_>>()?
+    } else {
+        search(parent)?.into_iter().filter(|p| p.parent == parent && !is_known(p.pid)).collect()
     };
-    found.retain(|p| !p.is_dead);
-    found
+    Ok(found.into_iter().filter(|p| !p.is_dead).map(|p| p.pid).collect())
 }
 
 /// Descendants that are alive, as far as one look at a moving target can tell.
-fn descendants(root: i32) -> Vec<Process> {
-    let mut found = if has_children_files() { walk(root) } else { search(root) };
+fn descendants(root: i32) -> io::Result<Vec<Process>> {
+    let mut found = if has_children_files()? { walk(root)? } else { search(root)? };
     found.retain(|p| !p.is_dead);
-    found
+    Ok(found)
 }
 
 /// A kernel without CONFIG_PROC_CHILDREN has none.
-fn has_children_files() -> bool {
-    matches!(fs::exists("/proc/thread-self/children"), Ok(true))
+fn has_children_files() -> io::Result<bool> {
+    fs::exists("/proc/thread-self/children")
 }
 
 /// From parent to child. It costs what the tree is large, and not the machine, so that few can be born
 /// meanwhile.
-fn walk(root: i32) -> Vec<Process> {
+fn walk(root: i32) -> io::Result<Vec<Process>> {
     let mut found = Vec::new();
     let mut open = vec![root];
     while let Some(parent) = open.pop() {
-        let children: Vec<Process> = children_of(parent).into_iter().filter_map(read_process).collect();
-        open.extend(children.iter().map(|p| p.pid));
-        found.extend(children);
+        for pid in children_of(parent)? {
+            open.push(pid);
+            found.extend(read_process(pid)?);
+        }
     }
-    found
+    Ok(found)
 }
 
 /// Children of all threads of a process; none if it is gone.
-fn children_of(pid: i32) -> Vec<i32> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    lists
-        .flat_map(|list| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
-        .collect()
+fn children_of(pid: i32) -> io::Result<Vec<i32>> {
+    let mut children = Vec::new();
+    for thread in unless_gone(fs::read_dir(format!("/proc/{pid}/task")))?.into_iter().flatten() {
+        let Some(thread) = unless_gone(thread)? else { break };
+        let list = unless_gone(fs::read_to_string(thread.path().join("children")))?.unwrap_or_default();
+        children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+    }
+    Ok(children)
 }
 
 /// Among all processes of the machine.
-fn search(root: i32) -> Vec<Process> {
+fn search(root: i32) -> io::Result<Vec<Process>> {
     let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    for process in pids.filter_map(read_process) {
-        children.entry(process.parent).or_default().push(process);
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        if let Some(process) = read_process(pid)? {
+            children.entry(process.parent).or_default().push(process);
+        }
     }
     let mut found = Vec::new();
     let mut open = vec![root];
@@ -112,11 +148,21 @@ fn search(root: i32) -> Vec<Process> {
             found.push(process);
         }
     }
-    found
+    Ok(found)
 }
 
-fn read_process(pid: i32) -> Option<Process> {
-    parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+fn read_process(pid: i32) -> io::Result<Option<Process>> {
+    let stat = unless_gone(fs::read_to_string(format!("/proc/{pid}/stat")))?;
+    Ok(stat.and_then(|stat| parse_stat(pid, &stat)))
+}
+
+/// What a look at a process has found, or nothing where it has ended meanwhile.
+fn unless_gone<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// `pid (name) state parent group …`, where the name may hold anything; the number of threads is the twentieth field
@@ -152,12 +198,14 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let id = i32::try_from(child.id()).unwrap();
         let own = getpid().as_raw();
-        for processes in [walk(own), search(own), descendants(own)] {
+        for processes in [walk(own), search(own), descendants(own)].map(Result::unwrap) {
             assert!(processes.iter().any(|p| p.pid == id && p.parent == own));
         }
+        assert!(children(own, |_| false).unwrap().contains(&id));
+        assert!(!children(own, |pid| pid == id).unwrap().contains(&id));
         child.kill().unwrap();
         // Dead but not reaped.
-        while descendants(own).iter().any(|p| p.pid == id) {
+        while descendants(own).unwrap().iter().any(|p| p.pid == id) {
             std::thread::yield_now();
         }
         child.wait().unwrap();
