@@ -5,10 +5,12 @@ mod actions;
 #[path = "support/hostile.rs"]
 mod hostile;
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use actions::{assert_gone, command, is_alive, marked, options, pid_in, run_under, script, supervisor};
 use hostile::attack;
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use petrel_execution::runner::May;
@@ -110,7 +112,7 @@ async fn what_a_stopped_supervisor_never_started_has_not_begun() {
 async fn what_this_machine_lacks_is_no_end_of_an_action() {
     let dir = tempfile::tempdir().unwrap();
     // A supervisor that has not enough descriptors for a guard.
-    let few = ["sh", "-c", "ulimit -n 10; exec \"$0\""].map(Into::into);
+    let few = ["sh", "-c", "ulimit -n 10; exec \"$0\""].map(OsString::from);
     let supervisor = Supervisor::new(few.into_iter().chain(options().supervisor).collect());
     let exit = run_under(&supervisor, &options(), marks(dir.path())).await;
     assert_eq!(exit.why, Why::NotBegun, "{exit:?}");
@@ -121,4 +123,11 @@ async fn what_this_machine_lacks_is_no_end_of_an_action() {
     let exit = run_under(&Supervisor::new(vec!["false".into()]), &options(), marks(dir.path())).await;
     assert_eq!(exit.why, Why::NotBegun, "{exit:?}");
     assert!(!dir.path().join("ran").exists());
+}
+
+#[tokio::test]
+async fn no_process_of_an_action_can_join_the_group_of_its_guard() {
+    let dir = tempfile::tempdir().unwrap();
+    let exit = run_under(&supervisor(), &options(), attack("regroup", dir.path())).await;
+    assert_eq!((exit.why, exit.return_code), (Why::Exited, Some(Errno::EPERM as i32)));
 }

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::prctl::{set_dumpable, set_no_new_privs, set_pdeathsig, set_thp_disable};
 use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::pipe2;
+use nix::unistd::{pipe2, setsid};
 
 use super::clock::boot_ms;
 use super::confine;
@@ -38,7 +38,7 @@ pub struct Started {
     pub stdin: Option<OwnedFd>,
 }
 
-/// Starts the job's program in a process group of its own. It dies with its guard, finds signals, umask and descriptors
+/// Starts the job's program in a session of its own. It dies with its guard, finds signals, umask and descriptors
 /// as POSIX has them, and is confined as far as the kernel can and the job does not ask otherwise.
 ///
 /// # Errors
@@ -54,7 +54,6 @@ pub fn spawn(job: &Job) -> io::Result<Started> {
         .env_clear()
         .envs(&job.environment)
         .current_dir(&job.directory)
-        .process_group(0)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let stdin = match job.stdin_bytes {
@@ -131,6 +130,8 @@ fn above_streams(fd: &OwnedFd) -> io::Result<OwnedFd> {
 }
 
 fn set_defaults() -> io::Result<()> {
+    // No process of the action can then join the group of its guard, which is spared when groups are signalled.
+    setsid()?;
     set_pdeathsig(Signal::SIGKILL)?;
     // This program's allocator has switched huge pages off, for its own memory. Without them the command runs, too.
     let _ = set_thp_disable(false);

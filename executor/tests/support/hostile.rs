@@ -25,6 +25,7 @@ pub fn attack(name: &str, directory: &Path) -> Command {
 pub fn play() {
     match std::env::var(NAME).as_deref() {
         Ok("leaderless") => leaderless(),
+        Ok("regroup") => regroup(),
         Ok(other) => panic!("no attack {other}"),
         Err(_) => {}
     }
@@ -50,4 +51,22 @@ fn leaderless() {
     while !Path::new("leaderless").exists() {
         std::thread::yield_now();
     }
+}
+
+/// A child tries to join the process group of the guard, which is spared when groups are signalled; ends by what the
+/// kernel says to that.
+fn regroup() {
+    // SAFETY: the child makes two system calls.
+    let said = unsafe {
+        let guard = libc::getppid();
+        let child = libc::fork();
+        if child == 0 {
+            let result = libc::setpgid(0, libc::getpgid(guard));
+            libc::_exit(if result == 0 { 0 } else { *libc::__errno_location() });
+        }
+        let mut status = 0;
+        libc::waitpid(child, &raw mut status, 0);
+        libc::WEXITSTATUS(status)
+    };
+    std::process::exit(said);
 }
