@@ -1,8 +1,12 @@
-//! What the kernel keeps an action from: system calls of Landlock and a few of `prctl`.
+//! What the kernel keeps an action from: Landlock.
 #![allow(unsafe_code)] // libc has no functions for Landlock.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::unistd::{AccessFlags, access};
 
 /// `struct landlock_ruleset_attr`, as of the sixth version of its interface.
 #[repr(C)]
@@ -24,7 +28,10 @@ const CREATE_RULESET_VERSION: libc::c_uint = 1;
 const RULE_PATH_BENEATH: libc::c_int = 1;
 const SCOPE_ABSTRACT_UNIX_SOCKET: u64 = 1 << 0;
 const SCOPE_SIGNAL: u64 = 1 << 1;
+const ACCESS_FS_WRITE_FILE: u64 = 1 << 1;
 const ACCESS_FS_REFER: u64 = 1 << 13;
+/// Where control groups are, on every system that has them.
+const CGROUPS: &str = "/sys/fs/cgroup";
 /// The first version that can hold signals and abstract sockets back.
 pub const ABI_SCOPES: u32 = 6;
 /// The first version with a right that may be handled without forbidding anything.
@@ -45,52 +52,110 @@ pub fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// Puts the calling thread, and what it will start, into a Landlock domain of its own. What is in a domain cannot look
-/// into a process outside of it (`ptrace`, `/proc/<pid>/environ`, `mem`, `fd`), be it of the same user or by root's
-/// rights; from the sixth version on it cannot signal it either, unless `signal_others`, nor reach an abstract socket
-/// that was bound outside. What can be reached by other means is not changed.
-///
-/// Allocates nothing and takes no lock: it may be called between `fork` and `exec`.
-///
-/// # Errors
-/// What the system says: most of all `EPERM`, without `PR_SET_NO_NEW_PRIVS` and without CAP_SYS_ADMIN.
-pub fn enter_domain(abi: u32, signal_others: bool) -> io::Result<()> {
-    let mut attr = RulesetAttr::default();
-    if abi >= ABI_SCOPES {
-        attr.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | if signal_others { 0 } else { SCOPE_SIGNAL };
-    } else {
-        attr.handled_access_fs = ACCESS_FS_REFER;
+/// What keeps an action from other processes, ready to be entered between `fork` and `exec`.
+pub struct Domain {
+    ruleset: OwnedFd,
+}
+
+impl Domain {
+    /// A Landlock domain. What is in it cannot look into a process outside of it (`ptrace`, `/proc/<pid>/environ`, `mem`,
+    /// `fd`), be it of the same user or by root's rights. Unless `signal_others`, from the sixth version on it cannot
+    /// signal one either; and it cannot write to control groups where this user may, for who freezes the group of a worker
+    /// stops whatever watches. From the sixth version on it cannot reach an abstract socket that was bound outside. What
+    /// can be reached by other means is not changed. Nothing, where the kernel has no such domains.
+    ///
+    /// # Errors
+    /// What the system says: most of all that there are no descriptors left.
+    pub fn new(abi: u32, signal_others: bool) -> io::Result<Option<Self>> {
+        if abi < ABI_REFER {
+            return Ok(None);
+        }
+        let kept_from = (!signal_others && is_writable(Path::new(CGROUPS))).then(|| Path::new(CGROUPS));
+        let mut attr = RulesetAttr::default();
+        if abi >= ABI_SCOPES {
+            attr.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | if signal_others { 0 } else { SCOPE_SIGNAL };
+        }
+        if kept_from.is_some() {
+            attr.handled_access_fs = ACCESS_FS_WRITE_FILE | ACCESS_FS_REFER;
+        } else if abi < ABI_SCOPES {
+            // A domain has to handle something.
+            attr.handled_access_fs = ACCESS_FS_REFER;
+        }
+        let domain = Self { ruleset: create_ruleset(&attr)? };
+        match kept_from {
+            Some(path) => domain.allow_all_but(path)?,
+            None if attr.handled_access_fs != 0 => domain.allow(Path::new("/"), attr.handled_access_fs)?,
+            None => {}
+        }
+        Ok(Some(domain))
     }
+
+    /// Puts the calling thread, and what it will start, into it.
+    ///
+    /// Allocates nothing and takes no lock: it may be called between `fork` and `exec`.
+    ///
+    /// # Errors
+    /// What the system says: most of all `EPERM`, without `PR_SET_NO_NEW_PRIVS` and without CAP_SYS_ADMIN.
+    pub fn enter(&self) -> io::Result<()> {
+        // SAFETY: no pointers.
+        let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, self.ruleset.as_raw_fd(), 0) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Allows writing and moving everywhere but beneath that folder. Rules can only allow, and hold for what is beneath:
+    /// so everything else that is in the folders over it is allowed by itself. What is put right into one of these later
+    /// cannot be written to.
+    fn allow_all_but(&self, kept_from: &Path) -> io::Result<()> {
+        let over: Vec<&Path> = kept_from.ancestors().collect();
+        for folder in &over[1..] {
+            for entry in std::fs::read_dir(folder)? {
+                let path = entry?.path();
+                if over.contains(&path.as_path()) {
+                    continue;
+                }
+                // Through links, as who opens the path.
+                let rights = match path.is_dir() {
+                    true => ACCESS_FS_WRITE_FILE | ACCESS_FS_REFER,
+                    false => ACCESS_FS_WRITE_FILE,
+                };
+                // What cannot be opened cannot be written to.
+                if let Err(e) = self.allow(&path, rights)
+                    && !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+                {
+                    return Err(e);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn allow(&self, path: &Path, access: u64) -> io::Result<()> {
+        let parent = std::fs::File::options().read(true).custom_flags(libc::O_PATH).open(path)?;
+        let attr = PathBeneathAttr { allowed_access: access, parent_fd: parent.as_raw_fd() };
+        let ruleset = self.ruleset.as_raw_fd();
+        // SAFETY: the kernel reads the struct, which lives until the call returns.
+        let result =
+            unsafe { libc::syscall(libc::SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &raw const attr, 0) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+fn create_ruleset(attr: &RulesetAttr) -> io::Result<OwnedFd> {
     // Older kernels refuse bytes that they do not know unless they are zero.
     let bytes = size_of::<RulesetAttr>();
     // SAFETY: the kernel reads that many bytes of the struct.
-    let fd = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &raw const attr, bytes, 0) };
+    let fd = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::from_ref(attr), bytes, 0) };
     let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: it was just made, and nobody else knows it.
-    let ruleset = unsafe { OwnedFd::from_raw_fd(fd) };
-    if attr.handled_access_fs != 0 {
-        allow_everywhere(&ruleset, attr.handled_access_fs)?;
-    }
-    // SAFETY: no pointers.
-    let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn allow_everywhere(ruleset: &OwnedFd, access: u64) -> io::Result<()> {
-    // SAFETY: a constant that ends in NUL; the descriptor, if there is one, is nobody else's.
-    let root = unsafe {
-        let fd = libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_CLOEXEC);
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        OwnedFd::from_raw_fd(fd)
-    };
-    let attr = PathBeneathAttr { allowed_access: access, parent_fd: root.as_raw_fd() };
-    // SAFETY: the kernel reads the struct, which lives until the call returns.
-    let result = unsafe {
-        libc::syscall(libc::SYS_landlock_add_rule, ruleset.as_raw_fd(), RULE_PATH_BENEATH, &raw const attr, 0)
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+/// Whether this user may change control groups, here or in the group of this process.
+fn is_writable(cgroups: &Path) -> bool {
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/")).map(|path| cgroups.join(path));
+    let groups = own.into_iter().chain([cgroups.to_owned()]);
+    groups.map(|group| group.join("cgroup.procs")).any(|file| access(&file, AccessFlags::W_OK).is_ok())
 }
 
 #[cfg(test)]
@@ -108,8 +173,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut shell = Command::new("sh");
         shell.args(["-c", text]).current_dir(dir.path());
-        // SAFETY: it only makes system calls.
-        unsafe { shell.pre_exec(move || enter_domain(abi, signal_others)) };
+        let domain = Domain::new(abi, signal_others).unwrap().unwrap();
+        // SAFETY: it only makes a system call.
+        unsafe { shell.pre_exec(move || domain.enter()) };
         String::from_utf8(shell.output().unwrap().stdout).unwrap()
     }
 
@@ -127,5 +193,29 @@ mod tests {
             assert_eq!(try_in_domain(abi, false), "linked");
             assert_eq!(try_in_domain(abi, true), "signallinked");
         }
+    }
+
+    #[test]
+    fn a_folder_is_kept_from_what_may_write_everywhere_else() {
+        let abi = landlock_abi();
+        if abi < ABI_REFER || !is_root() {
+            return eprintln!("without Landlock, or without root's right to enter a domain as it is, nothing can be tried");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().canonicalize().unwrap();
+        for folder in ["kept", "free"] {
+            std::fs::create_dir(path.join(folder)).unwrap();
+        }
+        let attr = RulesetAttr { handled_access_fs: ACCESS_FS_WRITE_FILE | ACCESS_FS_REFER, ..RulesetAttr::default() };
+        let domain = Domain { ruleset: create_ruleset(&attr).unwrap() };
+        domain.allow_all_but(&path.join("kept")).unwrap();
+        let text = "(echo > kept/a) 2>/dev/null && printf kept; echo > free/a && mv free/a free/b && ln free/b free/c && \
+                    printf free; cat kept/* && echo > /dev/null && printf null";
+        std::fs::write(path.join("kept/read"), "read").unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", text]).current_dir(&path);
+        // SAFETY: it only makes a system call.
+        unsafe { shell.pre_exec(move || domain.enter()) };
+        assert_eq!(String::from_utf8(shell.output().unwrap().stdout).unwrap(), "freereadnull");
     }
 }

@@ -15,7 +15,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{pipe2, setsid};
 
 use super::clock::boot_ms;
-use super::confine;
+use super::confine::{Domain, landlock_abi};
 use super::filter::Filter;
 use super::protocol::{Job, Limits, STREAM_FD_MAX};
 
@@ -81,7 +81,7 @@ pub fn spawn(job: &Job) -> io::Result<Started> {
             _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "no such stream")),
         }
     }
-    let landlock_abi = confine::landlock_abi();
+    let domain = Domain::new(landlock_abi(), job.may.signal_others)?;
     let (may, limits, lease_deadline_ms) = (job.may, job.limits.clone(), job.lease_deadline_ms);
     let filter = if may.signal_others { None } else { Filter::new() };
     // SAFETY: between fork and exec only async-signal-safe functions may be called; all that `prepare` does are system
@@ -93,7 +93,7 @@ pub fn spawn(job: &Job) -> io::Result<Started> {
             if !may.gain_privileges {
                 set_no_new_privs()?;
             }
-            let confined = confine(landlock_abi, may.signal_others, filter.as_ref());
+            let confined = confine(domain.as_ref(), filter.as_ref());
             // An action that may gain rights cannot be confined by a worker that is not root.
             if !may.gain_privileges {
                 confined?;
@@ -159,10 +159,8 @@ fn set_defaults() -> io::Result<()> {
     Ok(())
 }
 
-fn confine(landlock_abi: u32, signal_others: bool, filter: Option<&Filter>) -> io::Result<()> {
-    if landlock_abi >= confine::ABI_REFER {
-        confine::enter_domain(landlock_abi, signal_others)?;
-    }
+fn confine(domain: Option<&Domain>, filter: Option<&Filter>) -> io::Result<()> {
+    domain.map_or(Ok(()), Domain::enter)?;
     filter.map_or(Ok(()), Filter::set)
 }
 
