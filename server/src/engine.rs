@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use petrel_audit::Endpoint;
 use petrel_audit::engine::{EngineOptions, EngineProcess, SupervisorOptions};
+use petrel_executor::supervise::keep_secrets;
 
 use crate::config::Config;
 use crate::environment::conceal_secrets;
@@ -49,6 +50,7 @@ pub fn library(configured: Option<&Path>, data_dir: &Path) -> anyhow::Result<Pat
 pub fn serve(library: PathBuf, data_dir: PathBuf, listen: SocketAddr) -> anyhow::Result<()> {
     let options = EngineOptions::new(library, data_dir, listen);
     conceal_secrets();
+    keep_secrets()?;
     Ok(petrel_audit::engine::serve(options)?)
 }
 

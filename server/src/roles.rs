@@ -219,7 +219,6 @@ impl Parts<'_> {
     }
 
     fn worker(&self, metrics: Arc<ExecutorMetrics>) -> anyhow::Result<WorkerHandle> {
-        supervise::keep_secrets()?;
         for missing in supervise::Ability::look().findings().iter().filter(|finding| !finding.is_given) {
             tracing::warn!("{}", missing.sentence);
         }

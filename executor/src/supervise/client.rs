@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use tokio::sync::watch;
 
@@ -205,7 +206,14 @@ impl Life {
             is_over: AtomicBool::new(false),
         });
         let listening = life.clone();
-        std::thread::Builder::new().name("supervisor".to_owned()).spawn(move || listening.listen(child))?;
+        let thread = std::thread::Builder::new().name("supervisor".to_owned());
+        if let Err(e) = thread.spawn(move || listening.listen(child)) {
+            // Nobody would listen to it, nor wait for its end.
+            let pid = Pid::from_raw(life.pid);
+            let _ = kill(pid, Signal::SIGKILL);
+            let _ = waitpid(pid, None);
+            return Err(e);
+        }
         Ok(life)
     }
 

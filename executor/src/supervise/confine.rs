@@ -70,7 +70,7 @@ impl Domain {
         if abi < ABI_REFER {
             return Ok(None);
         }
-        let kept_from = (!signal_others && is_writable(Path::new(CGROUPS))).then(|| Path::new(CGROUPS));
+        let kept_from = (!signal_others && are_cgroups_writable()).then(|| Path::new(CGROUPS));
         let mut attr = RulesetAttr::default();
         if abi >= ABI_SCOPES {
             attr.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | if signal_others { 0 } else { SCOPE_SIGNAL };
@@ -150,12 +150,18 @@ fn create_ruleset(attr: &RulesetAttr) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Whether this user may change control groups, here or in the group of this process.
-fn is_writable(cgroups: &Path) -> bool {
+/// Whether this user may move processes to other control groups: at the root of any hierarchy, or from where this process
+/// is in it.
+fn are_cgroups_writable() -> bool {
     let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = own.lines().find_map(|line| line.strip_prefix("0::/")).map(|path| cgroups.join(path));
-    let groups = own.into_iter().chain([cgroups.to_owned()]);
-    groups.map(|group| group.join("cgroup.procs")).any(|file| access(&file, AccessFlags::W_OK).is_ok())
+    let own: Vec<&str> = own.lines().filter_map(|line| line.rsplit_once(":/").map(|(_, path)| path)).collect();
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    mounts.lines().any(|line| {
+        let mut fields = line.split(' ').skip(1);
+        let (Some(at), Some(kind)) = (fields.next().map(Path::new), fields.next()) else { return false };
+        let may_write = |path: &str| access(&at.join(path).join("cgroup.procs"), AccessFlags::W_OK).is_ok();
+        kind.starts_with("cgroup") && at.starts_with(CGROUPS) && (may_write("") || own.iter().any(|path| may_write(path)))
+    })
 }
 
 #[cfg(test)]

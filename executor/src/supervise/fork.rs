@@ -78,12 +78,18 @@ fn close_from(first: RawFd) {
     }
 }
 
-/// Takes what this process got as its standard input, and leaves it an empty one.
+/// Takes what this process got as its standard input, leaves it an empty one, and closes whatever else it was given. To
+/// be called before this process has opened anything.
 ///
 /// # Errors
 /// What the system says.
 pub fn take_stdin() -> io::Result<OwnedFd> {
-    let taken = fcntl(io::stdin(), FcntlArg::F_DUPFD_CLOEXEC(KEPT_FROM))?;
+    // SAFETY: this process has opened nothing yet, so nobody owns that number.
+    let taken = unsafe { libc::dup3(libc::STDIN_FILENO, KEPT_FROM, libc::O_CLOEXEC) };
+    if taken < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    close_from(KEPT_FROM + 1);
     dup2_stdin(open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?)?;
     // SAFETY: it was just made, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(taken) })

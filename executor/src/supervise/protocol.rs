@@ -7,6 +7,7 @@
 //! captured bytes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use petrel_execution::runner::May;
@@ -25,7 +26,7 @@ pub const STARTING: &str = "starting";
 pub const STARTED: &str = "started";
 
 /// A program to run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// Program and arguments; never given to a shell.
     pub argv: Vec<String>,
@@ -49,6 +50,18 @@ pub struct Job {
     pub limits: Limits,
     /// What it may do beyond its own processes.
     pub may: May,
+}
+
+/// Without arguments and the values of variables: there may be secrets in them.
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("program", &self.argv.first())
+            .field("arguments", &self.argv.len().saturating_sub(1))
+            .field("variables", &self.environment.keys())
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A descriptor on which an action writes.
@@ -238,6 +251,25 @@ impl Control {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_secret_of_a_job_is_shown() {
+        let job = Job {
+            argv: ["curl", "-u", "secret"].map(str::to_owned).to_vec(),
+            environment: BTreeMap::from([("TOKEN".to_owned(), "secret".to_owned())]),
+            directory: "/packs/a".into(),
+            stdin_bytes: 0,
+            streams: Vec::new(),
+            timeout_ms: 1,
+            lease_deadline_ms: 1,
+            kill_grace_ms: 1,
+            user: None,
+            limits: Limits::default(),
+            may: May::default(),
+        };
+        let shown = format!("{job:?}");
+        assert!(shown.contains("curl") && shown.contains("TOKEN") && !shown.contains("secret"), "{shown}");
+    }
 
     #[test]
     fn what_is_said_comes_back() {

@@ -39,6 +39,7 @@ const EMPTY_LOOKS: u32 = 2;
 /// # Errors
 /// What the system says.
 pub fn run() -> io::Result<()> {
+    let control = fork::take_stdin()?;
     // A session of its own: no terminal's Ctrl-C. It fails for the leader of a group, as when somebody starts the
     // sub-command by hand.
     let _ = setsid();
@@ -57,7 +58,7 @@ pub fn run() -> io::Result<()> {
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
     let (life, alive) = pipe2(OFlag::O_CLOEXEC)?;
     let mut supervisor = Supervisor {
-        control: fork::take_stdin()?,
+        control,
         signals,
         life,
         _alive: alive,
