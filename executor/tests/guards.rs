@@ -142,7 +142,8 @@ async fn what_an_action_leaves_that_stops_its_guard_and_kills_its_supervisor_is_
     // Once, or for as long as it lives.
     for (mark, stop) in [("stop-and-kill", "exec sleep 600"), ("stop-for-ever", "while :; do kill -STOP $PPID; done")] {
         let dir = tempfile::tempdir().unwrap();
-        let attack = format!("{DAEMON}S=$(awk '{{print $4}}' /proc/$PPID/stat)\nkill -STOP $PPID; kill -9 $S\n{stop}\n");
+        let attack =
+            format!("{DAEMON}S=$(awk '{{print $4}}' /proc/$PPID/stat)\nkill -STOP $PPID; kill -9 $S\n{stop}\n");
         let mut command = shell(dir.path(), &attack, mark);
         command.may = SIGNALS;
         let supervisor = supervisor();

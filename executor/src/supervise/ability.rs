@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let nothing = Ability { landlock_abi: 0, filters_calls: false, is_root: true, cgroup: None, lists_children: false };
+        let nothing =
+            Ability { landlock_abi: 0, filters_calls: false, is_root: true, cgroup: None, lists_children: false };
         assert!(nothing.findings().iter().all(|finding| !finding.is_given));
         let all = Ability {
             landlock_abi: 6,

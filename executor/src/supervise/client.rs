@@ -275,16 +275,17 @@ impl Life {
     }
 
     fn hear(&self, message: &str, passed: Option<OwnedFd>) {
-        match Answer::parse(message) {
+        let answer = Answer::parse(message);
+        if matches!(answer, Some(Answer::Left(_))) {
+            tracing::error!("processes of an action, or of one before it, cannot be killed");
+        }
+        match answer {
             Some(Answer::Started(id, pid)) => {
                 if let Some(running) = self.lock().get_mut(&id) {
                     running.guard = passed.map(|fd| PidFd::new(pid, fd));
                 }
             }
-            Some(answer @ (Answer::Gone(id) | Answer::Left(id))) => {
-                if matches!(answer, Answer::Left(_)) {
-                    tracing::error!("processes of an action, or of one before it, cannot be killed");
-                }
+            Some(Answer::Gone(id) | Answer::Left(id)) => {
                 if let Some(running) = self.lock().remove(&id) {
                     running.gone.send_replace(true);
                 }

@@ -160,7 +160,9 @@ fn are_cgroups_writable() -> bool {
         let mut fields = line.split(' ').skip(1);
         let (Some(at), Some(kind)) = (fields.next().map(Path::new), fields.next()) else { return false };
         let may_write = |path: &str| access(&at.join(path).join("cgroup.procs"), AccessFlags::W_OK).is_ok();
-        kind.starts_with("cgroup") && at.starts_with(CGROUPS) && (may_write("") || own.iter().any(|path| may_write(path)))
+        kind.starts_with("cgroup")
+            && at.starts_with(CGROUPS)
+            && (may_write("") || own.iter().any(|path| may_write(path)))
     })
 }
 
@@ -205,7 +207,9 @@ mod tests {
     fn a_folder_is_kept_from_what_may_write_everywhere_else() {
         let abi = landlock_abi();
         if abi < ABI_REFER || !is_root() {
-            return eprintln!("without Landlock, or without root's right to enter a domain as it is, nothing can be tried");
+            return eprintln!(
+                "without Landlock, or without root's right to enter a domain as it is, nothing can be tried"
+            );
         }
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().canonicalize().unwrap();

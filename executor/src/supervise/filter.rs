@@ -272,8 +272,12 @@ mod tests {
         let known = [libc::SYS_prlimit64, libc::SYS_setpriority, libc::SYS_ioprio_set];
         let known: Vec<_> = known.map(|number| u32::try_from(number).unwrap()).to_vec();
         assert_eq!(known, [own.prlimit64, own.by_group[0].0, own.by_group[1].0]);
-        let known =
-            [libc::SYS_sched_setparam, libc::SYS_sched_setscheduler, libc::SYS_sched_setaffinity, libc::SYS_sched_setattr];
+        let known = [
+            libc::SYS_sched_setparam,
+            libc::SYS_sched_setscheduler,
+            libc::SYS_sched_setaffinity,
+            libc::SYS_sched_setattr,
+        ];
         assert_eq!(known.map(|number| u32::try_from(number).unwrap()), own.by_process);
         assert_eq!(run(own.architecture, X32_BIT | own.prlimit64, [9, 7, 1]), NO_SUCH_CALL);
     }

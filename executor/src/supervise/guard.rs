@@ -56,7 +56,8 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
     if worker.closed || controls.contains(&Control::Cancel) {
         return refuse(&mut worker, Why::NotBegun, "it was given up before it could start".to_owned());
     }
-    let leases = controls.iter().filter_map(|c| if let Control::Lease(deadline_ms) = c { Some(*deadline_ms) } else { None });
+    let leases =
+        controls.iter().filter_map(|c| if let Control::Lease(deadline_ms) = c { Some(*deadline_ms) } else { None });
     job.lease_deadline_ms = leases.fold(job.lease_deadline_ms, u64::max);
     let started_ms = boot_ms();
     if started_ms >= job.lease_deadline_ms {

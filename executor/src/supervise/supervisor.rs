@@ -153,7 +153,9 @@ impl Supervisor {
                     let guard = status.pid().and_then(|pid| self.guards.remove(&pid.as_raw()));
                     match (guard, status) {
                         // It ends like this only once nothing is left.
-                        (Some(guard), WaitStatus::Exited(_, 0)) => self.outbox.push_back((Answer::Gone(guard.id), None)),
+                        (Some(guard), WaitStatus::Exited(_, 0)) => {
+                            self.outbox.push_back((Answer::Gone(guard.id), None))
+                        }
                         (Some(guard), _) => self.has_ended(guard.id),
                         (None, _) => {}
                     }
@@ -188,9 +190,9 @@ impl Supervisor {
             }
         }
         // An orphan comes here only if its guard is gone.
-        let orphans = tree::children(getpid().as_raw(), |pid| self.guards.contains_key(&pid));
-        let is_empty = matches!(&orphans, Ok(orphans) if orphans.is_empty());
-        orphans.into_iter().flatten().for_each(tree::kill_with_descendants);
+        let (orphans, are_all) = tree::children(getpid().as_raw(), |pid| self.guards.contains_key(&pid));
+        let is_empty = are_all && orphans.is_empty();
+        orphans.into_iter().for_each(tree::kill_with_descendants);
         for ended in &mut self.ended {
             ended.empty_looks = if is_empty { ended.empty_looks + 1 } else { 0 };
         }

@@ -32,11 +32,12 @@ const STOP_LOOKS_MAX: u32 = 32;
 /// descendants, for a group never crosses sessions.
 ///
 /// # Errors
-/// If the processes cannot be listed, for want of a descriptor, say: then nobody knows whether there are any.
+/// If a process could not be looked at, for want of a descriptor, say: then nobody knows whether there are others. Those
+/// that were found have got the signal.
 pub fn signal_below(root: i32, signal: Signal) -> io::Result<usize> {
-    let found = descendants(root)?;
-    signal_all(&found, root, signal);
-    Ok(found.len())
+    let look = descendants(root);
+    signal_all(&look.found, root, signal);
+    look.result()
 }
 
 /// Kills every descendant of a process that leads a session; how many it has found alive.
@@ -49,13 +50,13 @@ pub fn signal_below(root: i32, signal: Signal) -> io::Result<usize> {
 pub fn kill_below(root: i32) -> io::Result<usize> {
     let mut stopped = BTreeSet::new();
     for _ in 0..STOP_LOOKS_MAX {
-        let found = descendants(root)?;
+        let look = descendants(root);
         let before = stopped.len();
-        stopped.extend(found.iter().map(|p| p.pid));
+        stopped.extend(look.found.iter().map(|p| p.pid));
         if stopped.len() == before {
             break;
         }
-        signal_all(&found, root, Signal::SIGSTOP);
+        signal_all(&look.found, root, Signal::SIGSTOP);
     }
     signal_below(root, Signal::SIGKILL)
 }
@@ -80,88 +81,105 @@ fn signal_all(processes: &[Process], root: i32, signal: Signal) {
     }
 }
 
-/// Live children of a process, but those that are known.
-///
-/// # Errors
-/// As above.
-pub fn children(parent: i32, is_known: impl Fn(i32) -> bool) -> io::Result<Vec<i32>> {
-    let found: Vec<Process> = if has_children_files()? {
-        let unknown = children_of(parent)?.into_iter().filter(|pid| !is_known(*pid));
-        unknown.filter_map(|pid| read_process(pid).transpose()).collect::<io::Result<_>>()?
+/// Live children of a process, but those that are known, and whether all could be looked at.
+pub fn children(parent: i32, is_known: impl Fn(i32) -> bool) -> (Vec<i32>, bool) {
+    let mut look = Look::default();
+    if has_children_files() {
+        let children = look.children_of(parent);
+        children.into_iter().filter(|pid| !is_known(*pid)).for_each(|pid| look.add(pid));
     } else {
-        search(parent)?.into_iter().filter(|p| p.parent == parent && !is_known(p.pid)).collect()
-    };
-    Ok(found.into_iter().filter(|p| !p.is_dead).map(|p| p.pid).collect())
+        look.search(parent);
+        look.found.retain(|p| p.parent == parent && !is_known(p.pid));
+    }
+    let live = look.found.iter().filter(|p| !p.is_dead).map(|p| p.pid);
+    (live.collect(), look.error.is_none())
 }
 
 /// Descendants that are alive, as far as one look at a moving target can tell.
-fn descendants(root: i32) -> io::Result<Vec<Process>> {
-    let mut found = if has_children_files()? { walk(root)? } else { search(root)? };
-    found.retain(|p| !p.is_dead);
-    Ok(found)
+fn descendants(root: i32) -> Look {
+    let mut look = Look::default();
+    if has_children_files() {
+        look.walk(root);
+    } else {
+        look.search(root);
+    }
+    look.found.retain(|p| !p.is_dead);
+    look
 }
 
 /// A kernel without CONFIG_PROC_CHILDREN has none.
-fn has_children_files() -> io::Result<bool> {
-    fs::exists("/proc/thread-self/children")
+fn has_children_files() -> bool {
+    matches!(fs::exists("/proc/thread-self/children"), Ok(true))
 }
 
-/// From parent to child. It costs what the tree is large, and not the machine, so that few can be born
-/// meanwhile.
-fn walk(root: i32) -> io::Result<Vec<Process>> {
-    let mut found = Vec::new();
-    let mut open = vec![root];
-    while let Some(parent) = open.pop() {
-        for pid in children_of(parent)? {
-            open.push(pid);
-            found.extend(read_process(pid)?);
+/// What one look has found, and the last thing that kept it from more.
+#[derive(Default)]
+struct Look {
+    found: Vec<Process>,
+    error: Option<io::Error>,
+}
+
+impl Look {
+    fn result(self) -> io::Result<usize> {
+        self.error.map_or(Ok(self.found.len()), Err)
+    }
+
+    /// From parent to child. It costs what the tree is large, and not the machine, so that few can be born
+    /// meanwhile.
+    fn walk(&mut self, root: i32) {
+        let mut open = vec![root];
+        while let Some(parent) = open.pop() {
+            for pid in self.children_of(parent) {
+                open.push(pid);
+                self.add(pid);
+            }
         }
     }
-    Ok(found)
-}
 
-/// Children of all threads of a process; none if it is gone.
-fn children_of(pid: i32) -> io::Result<Vec<i32>> {
-    let mut children = Vec::new();
-    for thread in unless_gone(fs::read_dir(format!("/proc/{pid}/task")))?.into_iter().flatten() {
-        let Some(thread) = unless_gone(thread)? else { break };
-        let list = unless_gone(fs::read_to_string(thread.path().join("children")))?.unwrap_or_default();
-        children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
-    }
-    Ok(children)
-}
-
-/// Among all processes of the machine.
-fn search(root: i32) -> io::Result<Vec<Process>> {
-    let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
-    for entry in fs::read_dir("/proc")? {
-        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        if let Some(process) = read_process(pid)? {
+    /// Among all processes of the machine.
+    fn search(&mut self, root: i32) {
+        let entries = self.take(fs::read_dir("/proc")).into_iter().flatten().flatten();
+        for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+            self.add(pid);
+        }
+        let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
+        for process in self.found.drain(..) {
             children.entry(process.parent).or_default().push(process);
         }
-    }
-    let mut found = Vec::new();
-    let mut open = vec![root];
-    while let Some(parent) = open.pop() {
-        for process in children.remove(&parent).unwrap_or_default() {
-            open.push(process.pid);
-            found.push(process);
+        let mut open = vec![root];
+        while let Some(parent) = open.pop() {
+            for process in children.remove(&parent).unwrap_or_default() {
+                open.push(process.pid);
+                self.found.push(process);
+            }
         }
     }
-    Ok(found)
-}
 
-fn read_process(pid: i32) -> io::Result<Option<Process>> {
-    let stat = unless_gone(fs::read_to_string(format!("/proc/{pid}/stat")))?;
-    Ok(stat.and_then(|stat| parse_stat(pid, &stat)))
-}
+    /// Children of all threads of a process; none if it is gone.
+    fn children_of(&mut self, pid: i32) -> Vec<i32> {
+        let threads: Vec<_> =
+            self.take(fs::read_dir(format!("/proc/{pid}/task"))).into_iter().flatten().flatten().collect();
+        let mut children = Vec::new();
+        for thread in threads {
+            let list = self.take(fs::read_to_string(thread.path().join("children"))).unwrap_or_default();
+            children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+        }
+        children
+    }
 
-/// What a look at a process has found, or nothing where it has ended meanwhile.
-fn unless_gone<T>(found: io::Result<T>) -> io::Result<Option<T>> {
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => Ok(None),
-        Err(e) => Err(e),
+    fn add(&mut self, pid: i32) {
+        let stat = self.take(fs::read_to_string(format!("/proc/{pid}/stat")));
+        self.found.extend(stat.and_then(|stat| parse_stat(pid, &stat)));
+    }
+
+    /// What was read; nothing where the process has ended meanwhile, and where it could not be read.
+    fn take<T>(&mut self, read: io::Result<T>) -> Option<T> {
+        match read {
+            Ok(read) => return Some(read),
+            Err(e) if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(e) => self.error = Some(e),
+        }
+        None
     }
 }
 
@@ -198,16 +216,31 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let id = i32::try_from(child.id()).unwrap();
         let own = getpid().as_raw();
-        for processes in [walk(own), search(own), descendants(own)].map(Result::unwrap) {
-            assert!(processes.iter().any(|p| p.pid == id && p.parent == own));
+        let (mut walked, mut searched) = (Look::default(), Look::default());
+        walked.walk(own);
+        searched.search(own);
+        for look in [walked, searched, descendants(own)] {
+            assert!(look.error.is_none() && look.found.iter().any(|p| p.pid == id && p.parent == own));
         }
-        assert!(children(own, |_| false).unwrap().contains(&id));
-        assert!(!children(own, |pid| pid == id).unwrap().contains(&id));
+        assert!(children(own, |_| false).0.contains(&id));
+        assert!(!children(own, |pid| pid == id).0.contains(&id));
         child.kill().unwrap();
         // Dead but not reaped.
-        while descendants(own).unwrap().iter().any(|p| p.pid == id) {
+        while descendants(own).found.iter().any(|p| p.pid == id) {
             std::thread::yield_now();
         }
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_nothing() {
+        let mut look = Look::default();
+        assert!(look.take::<()>(Err(io::Error::from_raw_os_error(libc::EMFILE))).is_none());
+        assert!(look.result().is_err());
+        let mut look = Look::default();
+        for gone in [libc::ENOENT, libc::ESRCH] {
+            assert!(look.take::<()>(Err(io::Error::from_raw_os_error(gone))).is_none());
+        }
+        assert_eq!(look.result().unwrap(), 0);
     }
 }

@@ -111,7 +111,12 @@ async fn carry_out(
             };
             if exit.why == Why::NotBegun {
                 let why = exit.error.as_deref().unwrap_or_default();
-                tracing::warn!(execution = task.execution_id, attempt = task.attempt, why, "an attempt could not begin");
+                tracing::warn!(
+                    execution = task.execution_id,
+                    attempt = task.attempt,
+                    why,
+                    "an attempt could not begin"
+                );
                 // What this worker lacks it may lack for the next one, too: no circle as fast as it goes.
                 tokio::time::sleep(NOT_BEGUN_PAUSE).await;
             }
