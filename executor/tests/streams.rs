@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actions::{holding, supervisor};
-use petrel_execution::runner::May;
+use petrel_execution::runner::{Limits, May};
 use petrel_executor::runner::{Ended, Failed, run_supervised};
-use petrel_executor::supervise::{Job, Limits, StreamSpec, User, Why, boot_ms};
+use petrel_executor::supervise::{Job, StreamSpec, User, Why, boot_ms};
 use tokio::sync::watch;
 
 fn job(text: &str, directory: &Path) -> Job {
@@ -62,6 +62,13 @@ async fn limits_hold() {
     };
     let ended = run(&job, &[]).await;
     assert_eq!(String::from_utf8_lossy(&ended.captured[0]), "50\n1024\n1048576\n7\n");
+    // More than the worker may have itself is no mistake, and less than it has.
+    job.limits = Limits { open_files_max: Some(u64::MAX - 1), ..Limits::default() };
+    assert_eq!(run(&job, &[]).await.report.return_code, Some(0));
+    job.limits = Limits { cpu_s_max: Some(1), ..Limits::default() };
+    job.argv[2] = "while :; do :; done".to_owned();
+    let ended = run(&job, &[]).await;
+    assert_eq!((ended.report.why, ended.report.return_code), (Why::Exited, None));
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ const ACTION: Shape = Shape {
         "command",
         "env",
         "may",
+        "limits",
         "parameters",
         "timeout",
         "delivery",

@@ -4,11 +4,12 @@ use petrel_cel::{Scope, Template};
 use serde_json::{Map, Value};
 
 use super::keys::{Keys, Mistake, SpecError, kind, step};
+use super::limits::{self, Limits};
 use super::{PackFiles, RenderError, Rendering};
 use crate::limits::COMMAND_ARGS_MAX;
 
 pub(super) const NAME: &str = "command";
-pub(super) const KEYS: &[&str] = &["command", "env", "may"];
+pub(super) const KEYS: &[&str] = &["command", "env", "may", "limits"];
 
 /// A program with its arguments and variables, as templates.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub struct CommandSpec {
     argv: Vec<Template>,
     env: Vec<(String, Template)>,
     may: May,
+    limits: Limits,
 }
 
 /// What a program may do beyond its own processes; by default nothing.
@@ -36,6 +38,8 @@ pub struct CommandCall {
     pub env: Vec<(String, String)>,
     /// What it may do beyond its own processes.
     pub may: May,
+    /// What it may use up.
+    pub limits: Limits,
 }
 
 impl CommandSpec {
@@ -44,7 +48,8 @@ impl CommandSpec {
         let argv = read_argv(&mut keys, files);
         let env = read_env(&mut keys);
         let may = read_may(&mut keys);
-        if keys.errors.is_empty() { Ok(Self { argv, env, may }) } else { Err(keys.errors) }
+        let limits = limits::read(&mut keys);
+        if keys.errors.is_empty() { Ok(Self { argv, env, may, limits }) } else { Err(keys.errors) }
     }
 
     pub(super) fn render(&self, rendering: Rendering<'_>) -> Result<CommandCall, RenderError> {
@@ -56,7 +61,7 @@ impl CommandSpec {
             .iter()
             .map(|(name, value)| Ok((name.clone(), text(value, &scope, || format!("variable {name}"))?)));
         let (argv, env) = (argv.collect::<Result<_, _>>()?, env.collect::<Result<_, _>>()?);
-        Ok(CommandCall { argv, env, may: self.may })
+        Ok(CommandCall { argv, env, may: self.may, limits: self.limits })
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use petrel_execution::runner::May;
+use petrel_execution::runner::{Limits, May};
 use petrel_execution::worker::{self, Exit, Holding};
 use petrel_execution::{Stream, code};
 use tokio::sync::watch;
 
 use super::RunnerOptions;
 use super::supervised::{self, Ended, Failed};
-use crate::supervise::{Job, Limits, StreamSpec, Supervisor, Why};
+use crate::supervise::{Job, StreamSpec, Supervisor, Why};
 
 /// A command to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Command {
     pub timeout_ms: u64,
     /// What it may do beyond its own processes.
     pub may: May,
+    /// What it may use up.
+    pub limits: Limits,
 }
 
 /// Runs a command to its end. `started` is called once it runs. Dropping the future ends the command.
@@ -71,7 +73,7 @@ fn job(options: &RunnerOptions, command: Command, lease_deadline_ms: u64) -> Job
         lease_deadline_ms,
         kill_grace_ms: options.kill_grace_ms,
         user: None,
-        limits: Limits::default(),
+        limits: command.limits,
         may: command.may,
     }
 }

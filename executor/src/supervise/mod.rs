@@ -42,8 +42,7 @@ pub use ability::{Ability, Finding};
 pub use client::{GuardEnd, Guarded, Supervisor};
 pub use clock::boot_ms;
 pub use protocol::{
-    Control, JOB_BYTES_MAX, Job, Limits, Report, STARTED, STARTING, STDIN_BYTES_MAX, StreamReport, StreamSpec, User,
-    Why,
+    Control, JOB_BYTES_MAX, Job, Report, STARTED, STARTING, STDIN_BYTES_MAX, StreamReport, StreamSpec, User, Why,
 };
 
 /// What the sub-command `supervise` does. To be called before anything else of the program, with no other

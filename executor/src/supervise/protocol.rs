@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use petrel_execution::runner::May;
+use petrel_execution::runner::{Limits, May};
 use serde::{Deserialize, Serialize};
 
 /// Longest line with a job, in bytes: argv and environment together are far below it on every system.
@@ -80,21 +80,6 @@ pub struct User {
     pub uid: u32,
     /// Its group.
     pub gid: u32,
-}
-
-/// Most that one process of an action may use; what is not set stays as the worker has it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// Open descriptors.
-    pub open_files_max: Option<u64>,
-    /// Bytes of a file that it writes.
-    pub file_bytes_max: Option<u64>,
-    /// Bytes of address space.
-    pub memory_bytes_max: Option<u64>,
-    /// Processes of its user, on the whole machine; root is not bound by it.
-    pub processes_max: Option<u64>,
-    /// Seconds of processor time.
-    pub cpu_s_max: Option<u64>,
 }
 
 /// What a worker asks of its supervisor. Attempts have numbers that are unique in the life of a supervisor.

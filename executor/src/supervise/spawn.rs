@@ -13,11 +13,12 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::prctl::{set_dumpable, set_no_new_privs, set_pdeathsig, set_thp_disable};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{pipe2, setsid};
+use petrel_execution::runner::Limits;
 
 use super::clock::boot_ms;
 use super::confine::{Domain, landlock_abi};
 use super::filter::Filter;
-use super::protocol::{Job, Limits, STREAM_FD_MAX};
+use super::protocol::{Job, STREAM_FD_MAX};
 
 /// The kernel's lack of memory ends an action before it ends the worker.
 const OOM_SCORE_ADJ: &CStr = c"500";
@@ -82,7 +83,7 @@ pub fn spawn(job: &Job) -> io::Result<Started> {
         }
     }
     let domain = Domain::new(landlock_abi(), job.may.signal_others)?;
-    let (may, limits, lease_deadline_ms) = (job.may, job.limits.clone(), job.lease_deadline_ms);
+    let (may, limits, lease_deadline_ms) = (job.may, job.limits, job.lease_deadline_ms);
     let filter = if may.signal_others { None } else { Filter::new() };
     // SAFETY: between fork and exec only async-signal-safe functions may be called; all that `prepare` does are system
     // calls, and neither it nor the wrappers allocate or lock.
@@ -174,9 +175,16 @@ fn limit(limits: &Limits) -> io::Result<()> {
     ];
     for (resource, most) in values {
         let Some(most) = most else { continue };
-        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
-        // SAFETY: the kernel reads the struct.
-        if unsafe { libc::setrlimit(resource, &raw const limit) } != 0 {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the kernel writes the struct, and then reads it.
+        let result = unsafe {
+            libc::getrlimit(resource, &raw mut limit);
+            // Nobody but root can have more than the worker may.
+            limit.rlim_max = limit.rlim_max.min(most);
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(resource, &raw const limit)
+        };
+        if result != 0 {
             return Err(io::Error::last_os_error());
         }
     }

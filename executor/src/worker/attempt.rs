@@ -171,7 +171,7 @@ fn command_of(task: &Task, call: CommandCall, pack: &Path) -> Command {
     ];
     environment.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     let timeout_ms = u64::try_from(task.timeout_ms).unwrap_or(0);
-    Command { argv: call.argv, directory, environment, timeout_ms, may: call.may }
+    Command { argv: call.argv, directory, environment, timeout_ms, may: call.may, limits: call.limits }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use petrel_execution::runner::May;
+use petrel_execution::runner::{Limits, May};
 use petrel_execution::worker::{Exit, Holding, Remembered};
 use petrel_executor::runner::{Command, RunnerOptions, run};
 use petrel_executor::supervise::{Supervisor, boot_ms};
@@ -37,6 +37,7 @@ pub fn command(argv: &[&str], directory: &Path) -> Command {
         environment: BTreeMap::new(),
         timeout_ms: 20_000,
         may: May::default(),
+        limits: Limits::default(),
     }
 }
 
