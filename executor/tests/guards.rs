@@ -16,7 +16,7 @@ use actions::{
 use petrel_execution::runner::May;
 use petrel_execution::worker::{Exit, Why};
 use petrel_executor::runner::{Command, run};
-use petrel_executor::supervise::{Ability, Supervisor};
+use petrel_executor::supervise::Ability;
 use tokio::sync::watch;
 
 const SIGNALS: May = May { signal_others: true, gain_privileges: false };
@@ -254,14 +254,20 @@ async fn two_hundred_at_once_under_one_supervisor() {
 #[tokio::test]
 async fn the_end_of_a_worker_leaves_no_process() {
     let dir = tempfile::tempdir().unwrap();
-    let supervisor: Supervisor = supervisor();
-    let command = shell(dir.path(), &format!("{DAEMON}exec sleep 600\n"), "end-of-worker");
-    let (director, directives) = watch::channel(holding(60_000));
-    let cancel = || director.send_modify(|h| h.order(CANCEL));
-    assert_eq!(run(&supervisor, &options(), command, directives, cancel).await.why, Why::Stopped);
+    let supervisor = Arc::new(supervisor());
+    let command = shell(dir.path(), &format!("{DAEMON}echo $$ > main; exec sleep 600\n"), "end-of-worker");
+    let (_director, directives) = watch::channel(holding(60_000));
+    let runs = supervisor.clone();
+    let running = tokio::spawn(async move { run(&runs, &options(), command, directives, || {}).await });
+    let pids = [pid_in(&dir.path().join("main")).await, pid_in(&dir.path().join("daemon")).await];
+    assert!(pids.into_iter().all(is_alive));
     let process = i32::try_from(supervisor.process().unwrap()).unwrap();
+    // Nobody waits for the attempt any more, and then for nothing at all.
+    running.abort();
+    let _ = running.await;
     drop(supervisor);
     await_death(process).await;
+    // The supervisor goes last.
     assert_gone("end-of-worker");
 }
 
