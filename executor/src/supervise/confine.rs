@@ -109,11 +109,12 @@ impl Domain {
         let over: Vec<&Path> = kept_from.ancestors().collect();
         for folder in &over[1..] {
             for entry in std::fs::read_dir(folder)? {
-                let path = entry?.path();
-                if over.contains(&path.as_path()) {
+                let entry = entry?;
+                let path = entry.path();
+                // Where a link leads is allowed, or not, by itself.
+                if over.contains(&path.as_path()) || entry.file_type()?.is_symlink() {
                     continue;
                 }
-                // Through links, as who opens the path.
                 let rights = match path.is_dir() {
                     true => ACCESS_FS_WRITE_FILE | ACCESS_FS_REFER,
                     false => ACCESS_FS_WRITE_FILE,
