@@ -110,12 +110,12 @@ impl Domain {
         for folder in &over[1..] {
             for entry in std::fs::read_dir(folder)? {
                 let entry = entry?;
-                let path = entry.path();
+                let (path, kind) = (entry.path(), entry.file_type()?);
                 // Where a link leads is allowed, or not, by itself.
-                if over.contains(&path.as_path()) || entry.file_type()?.is_symlink() {
+                if over.contains(&path.as_path()) || kind.is_symlink() {
                     continue;
                 }
-                let rights = match path.is_dir() {
+                let rights = match kind.is_dir() {
                     true => ACCESS_FS_WRITE_FILE | ACCESS_FS_REFER,
                     false => ACCESS_FS_WRITE_FILE,
                 };
