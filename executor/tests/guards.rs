@@ -168,6 +168,23 @@ async fn a_supervisor_that_is_stopped_is_killed_with_all_that_it_has() {
     assert_eq!(ok.return_code, Some(0));
 }
 
+#[tokio::test]
+async fn a_supervisor_that_is_stopped_again_and_again_is_killed_with_all_that_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let supervisor = supervisor();
+    let attack = format!(
+        "{DAEMON}S=$(awk '{{print $4}}' /proc/$PPID/stat)\nwhile :; do kill -STOP $S $PPID 2>/dev/null; done\n"
+    );
+    let mut command = shell(dir.path(), &attack, "hindered-supervisor");
+    (command.may, command.timeout_ms) = (SIGNALS, 500);
+    let exit = run_under(&supervisor, &options(), command).await;
+    // It may have had the time to end a guard that was stopped so often.
+    assert!(matches!(exit.why, Why::Timeout | Why::Unknown), "{exit:?}");
+    assert_gone("hindered-supervisor");
+    let ok = run_under(&supervisor, &options(), actions::command(&["true"], dir.path())).await;
+    assert_eq!(ok.return_code, Some(0));
+}
+
 /// Looks into the processes over it, and prints what it may see. The environment of this very test, which is the worker
 /// here, is left out: `petrel` takes its secrets out of its own, for who has CAP_PERFMON, as root, reads it in any case.
 const PEEK: &str = "S=$(awk '{print $4}' /proc/$PPID/stat); W=$(awk '{print $4}' /proc/$S/stat)\n\

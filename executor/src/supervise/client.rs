@@ -25,6 +25,8 @@ const PING_MS: u16 = 1_000;
 /// Questions without an answer until a supervisor is killed with all that is under it. They are counted, not timed: a
 /// worker that was itself stopped for long has asked one.
 const UNANSWERED_MAX: u32 = 10;
+/// How long a supervisor may take to end a guard: longer than it tries to kill what cannot be killed.
+const END_MAX: Duration = Duration::from_secs(15);
 /// Before a supervisor is asked again that took no order.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// Between two rounds of SIGKILL.
@@ -54,6 +56,8 @@ struct Life {
     control: OwnedFd,
     /// Attempts whose guard is not gone yet.
     running: Mutex<HashMap<u64, Running>>,
+    /// It answers, but does not do what it is told: somebody stops it again and again.
+    is_hindered: AtomicBool,
     is_over: AtomicBool,
 }
 
@@ -104,8 +108,11 @@ impl GuardEnd {
                 return;
             }
         }
-        // The sender goes only when the supervisor's life is over, and with it everything under it.
-        let _ = self.gone.wait_for(|gone| *gone).await;
+        if tokio::time::timeout(END_MAX, self.gone.wait_for(|gone| *gone)).await.is_err() {
+            self.life.is_hindered.store(true, Ordering::SeqCst);
+            // The sender goes only when the supervisor's life is over, and with it everything under it.
+            let _ = self.gone.wait_for(|gone| *gone).await;
+        }
     }
 }
 
@@ -203,6 +210,7 @@ impl Life {
             pid: i32::try_from(child.id()).map_err(io::Error::other)?,
             control: ours,
             running: Mutex::default(),
+            is_hindered: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         });
         let listening = life.clone();
@@ -230,7 +238,7 @@ impl Life {
     /// Hears the supervisor until it ends.
     fn listen(&self, mut child: Child) {
         let mut unanswered = 0;
-        while unanswered <= UNANSWERED_MAX {
+        while unanswered <= UNANSWERED_MAX && !self.is_hindered.load(Ordering::SeqCst) {
             match message::receive(self.control.as_fd()) {
                 Ok(Some((message, passed))) => {
                     unanswered = 0;
@@ -252,10 +260,10 @@ impl Life {
             }
         }
         self.is_over.store(true, Ordering::SeqCst);
-        if unanswered > UNANSWERED_MAX {
+        if unanswered > UNANSWERED_MAX || self.is_hindered.load(Ordering::SeqCst) {
             tracing::error!(
                 pid = self.pid,
-                "the supervisor of actions does not answer and is killed with all that it has"
+                "the supervisor of actions does not do what it is told and is killed with all that it has"
             );
         }
         self.kill();
@@ -346,7 +354,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_order_that_finds_no_room_is_given_again() {
         let (control, theirs) = message::pair().unwrap();
-        let life = Life { pid: 0, control, running: Mutex::default(), is_over: AtomicBool::new(false) };
+        let life = Life {
+            pid: 0,
+            control,
+            running: Mutex::default(),
+            is_hindered: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+        };
         let mut end = GuardEnd { id: 7, gone: life.expect(7), life: Arc::new(life) };
         let life = end.life.clone();
         while message::send(life.control.as_fd(), &Order::Ping.message(), None).is_ok() {}

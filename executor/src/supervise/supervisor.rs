@@ -29,8 +29,8 @@ const WORKER_GONE_MS_MAX: u64 = 60_000;
 const WAIT_MS_MAX: u64 = 5_000;
 
 /// How long something is killed until it is given up, in milliseconds: it sleeps in the kernel, on a network file system
-/// that does not answer, say.
-const UNKILLABLE_MS: u64 = 10_000;
+/// that does not answer, say. First what is under a guard, and then what has become an orphan.
+const UNKILLABLE_MS: u64 = 5_000;
 /// Looks in a row that find no orphan, until there is none: one may become an orphan during a look.
 const EMPTY_LOOKS: u32 = 2;
 
