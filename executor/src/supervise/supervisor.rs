@@ -64,6 +64,7 @@ pub fn run() -> io::Result<()> {
         _alive: alive,
         guards: HashMap::new(),
         ended: Vec::new(),
+        has_orphans: false,
         outbox: VecDeque::new(),
         worker_gone_ms: None,
         kill_round_ms: KILL_ROUND_MS.0,
@@ -116,6 +117,8 @@ struct Supervisor {
     guards: HashMap<i32, Running>,
     /// Guards that are gone, of which something may be left.
     ended: Vec<Ended>,
+    /// There was one at the last look.
+    has_orphans: bool,
     /// What is to be told, each with a descriptor beside it or none.
     outbox: VecDeque<(Answer, Option<OwnedFd>)>,
     worker_gone_ms: Option<u64>,
@@ -189,19 +192,29 @@ impl Supervisor {
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
         }
-        // An orphan comes here only if its guard is gone.
+        is_busy | self.clean_orphans(now_ms)
+    }
+
+    /// Kills orphans, and says of guards that are gone whether any are left; whether any guard still waits for that.
+    fn clean_orphans(&mut self, now_ms: u64) -> bool {
+        // One comes here only when its guard is gone, before it could say that nothing is left.
+        if self.ended.is_empty() && !self.has_orphans {
+            return false;
+        }
         let (orphans, are_all) = tree::children(getpid().as_raw(), |pid| self.guards.contains_key(&pid));
         let is_empty = are_all && orphans.is_empty();
+        self.has_orphans = !is_empty;
         orphans.into_iter().for_each(tree::kill_with_descendants);
         for ended in &mut self.ended {
             ended.empty_looks = if is_empty { ended.empty_looks + 1 } else { 0 };
         }
+        let is_late = |since_ms: u64| now_ms >= since_ms.saturating_add(UNKILLABLE_MS);
         let over = self.ended.extract_if(.., |ended| ended.empty_looks >= EMPTY_LOOKS || is_late(ended.since_ms));
         self.outbox.extend(over.map(|ended| match ended.empty_looks >= EMPTY_LOOKS {
             true => (Answer::Gone(ended.id), None),
             false => (Answer::Left(ended.id), None),
         }));
-        is_busy || !self.ended.is_empty()
+        !self.ended.is_empty()
     }
 
     fn wait_ms(&mut self, is_busy: bool) -> Option<u64> {
