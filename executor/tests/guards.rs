@@ -291,7 +291,7 @@ async fn the_end_of_a_worker_leaves_no_process() {
 #[tokio::test]
 async fn an_action_finds_what_posix_promises() {
     let dir = tempfile::tempdir().unwrap();
-    let look = "grep -E '^(SigBlk|SigIgn|NoNewPrivs|THP_enabled)' /proc/$$/status; umask; \
+    let look = "while IFS= read -r line; do echo \"$line\"; done < /proc/$$/status; umask; \
                 cat /proc/$$/oom_score_adj; echo pgid $(ps -o pgid= -p $$ 2>/dev/null || echo $$) $$\n";
     let exit = run_under(&supervisor(), &options(), shell(dir.path(), look, "posix")).await;
     let told = text(&exit);

@@ -51,17 +51,10 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
     let mut worker = Line::new(stream);
     let Some((mut job, stdin)) = worker.read_job()? else { return Ok(()) };
-    // A supervisor that was stopped may bring the job to a guard long after the worker has given it up.
     let controls = worker.hear_at_once();
-    if worker.closed || controls.contains(&Control::Cancel) {
-        return refuse(&mut worker, Why::NotBegun, "it was given up before it could start".to_owned());
-    }
-    let leases =
-        controls.iter().filter_map(|c| if let Control::Lease(deadline_ms) = c { Some(*deadline_ms) } else { None });
-    job.lease_deadline_ms = leases.fold(job.lease_deadline_ms, u64::max);
     let started_ms = boot_ms();
-    if started_ms >= job.lease_deadline_ms {
-        return refuse(&mut worker, Why::NotBegun, "its lease passed before it could start".to_owned());
+    if let Some(why) = why_not(&mut job, &controls, worker.closed, started_ms) {
+        return refuse(&mut worker, Why::NotBegun, why.to_owned());
     }
     worker.tell(format!("{STARTING}\n").as_bytes());
     match spawn::spawn(&job) {
@@ -75,6 +68,21 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
             refuse(&mut worker, why, format!("cannot start {program:?} in {}: {e}", job.directory.display()))
         }
     }
+}
+
+/// Why a job must not begin any more, after what the worker has said behind it: a supervisor that was stopped may bring it
+/// to a guard long after the worker has given it up.
+fn why_not(job: &mut Job, controls: &[Control], is_worker_gone: bool, now_ms: u64) -> Option<&'static str> {
+    for control in controls {
+        match control {
+            Control::Lease(deadline_ms) => job.lease_deadline_ms = job.lease_deadline_ms.max(*deadline_ms),
+            Control::Cancel => return Some("it was canceled before it could start"),
+        }
+    }
+    if is_worker_gone {
+        return Some("it was given up before it could start");
+    }
+    (now_ms >= job.lease_deadline_ms).then_some("its lease passed before it could start")
 }
 
 fn refuse(worker: &mut Line, why: Why, error: String) -> io::Result<()> {
@@ -318,5 +326,40 @@ impl Guard {
         let record = Report { why, return_code, signal, error: None, streams: streams.collect() };
         let captured: Vec<Vec<u8>> = finished.into_iter().map(|(bytes, _)| bytes).collect();
         report(&mut self.worker, &record, &captured)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use petrel_execution::runner::{Limits, May};
+
+    use super::*;
+
+    #[test]
+    fn what_was_given_up_canceled_or_has_lost_its_lease_does_not_begin() {
+        let mut job = Job {
+            argv: vec!["true".to_owned()],
+            environment: BTreeMap::new(),
+            directory: "/".into(),
+            stdin_bytes: 0,
+            streams: Vec::new(),
+            timeout_ms: 1_000,
+            lease_deadline_ms: 100,
+            kill_grace_ms: 0,
+            user: None,
+            limits: Limits::default(),
+            may: May::default(),
+        };
+        let mut may_begin =
+            |controls: &[Control], is_gone, now_ms| why_not(&mut job, controls, is_gone, now_ms).is_none();
+        assert!(may_begin(&[], false, 99));
+        assert!(!may_begin(&[], false, 100));
+        assert!(!may_begin(&[], true, 99));
+        assert!(!may_begin(&[Control::Cancel], false, 99));
+        assert!(!may_begin(&[Control::Lease(200), Control::Cancel], false, 99));
+        assert!(may_begin(&[], false, 199));
+        assert!(!may_begin(&[Control::Lease(150)], false, 200));
     }
 }
