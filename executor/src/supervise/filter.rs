@@ -80,9 +80,8 @@ const RETURN: u16 = 0x06;
 
 const ALLOW: u32 = 0x7fff_0000;
 const ERRNO: u32 = 0x0005_0000;
-#[expect(clippy::cast_sign_loss, reason = "numbers of errors are small and positive")]
+// Numbers of errors are small and positive.
 const DENY: u32 = ERRNO | libc::EPERM as u32;
-#[expect(clippy::cast_sign_loss, reason = "numbers of errors are small and positive")]
 const NO_SUCH_CALL: u32 = ERRNO | libc::ENOSYS as u32;
 
 // Operations and a flag of `seccomp`.
