@@ -11,6 +11,7 @@ mod cli;
 mod clock;
 mod config;
 mod engine;
+mod environment;
 mod follow;
 mod format;
 mod instance;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use petrel_bus::{Bus, BusError, Clock, Publisher, TopicSpec, Troubles};
 use petrel_catalog::Retention;
+use petrel_executor::supervise::keep_secrets;
 use petrel_ingest::admission::{Admission, AdmissionOptions};
 use petrel_ingest::bindings::MissingTopic;
 use petrel_ingest::topics::{TopicOptions, TopicWriter};
@@ -54,6 +55,7 @@ pub struct Setup {
 /// What keeps the process from starting. Once it runs, it waits for what is away and goes on.
 pub fn run(setup: Setup) -> anyhow::Result<()> {
     telemetry::init(&setup.config.log)?;
+    keep_secrets().context("cannot keep other processes out of this one's memory")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start a runtime")?;
     let shutdown = Duration::from_millis(setup.config.shutdown_ms);
     let result = runtime.block_on(start(setup));

@@ -13,6 +13,7 @@ use petrel_bus::{
 use petrel_execution::owner::Limits;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
+use petrel_executor::supervise;
 use petrel_executor::worker::{Neighbour, WorkerHandle, WorkerOptions, WorkerService};
 use petrel_ingest::sensors::{SensorOptions, Sensors, SensorsHandle};
 use petrel_ingest::timers::{TimerOptions, TimerStage};
@@ -218,6 +219,9 @@ impl Parts<'_> {
     }
 
     fn worker(&self, metrics: Arc<ExecutorMetrics>) -> anyhow::Result<WorkerHandle> {
+        for missing in supervise::Ability::look().findings().iter().filter(|finding| !finding.is_given) {
+            tracing::warn!("{}", missing.sentence);
+        }
         let folder: PathBuf = self.config.data_dir.join("packs");
         let defaults = WorkerOptions::new(self.topics.clone(), self.instance.into(), folder);
         let options = WorkerOptions {

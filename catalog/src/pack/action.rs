@@ -22,6 +22,8 @@ const ACTION: Shape = Shape {
         "runner",
         "command",
         "env",
+        "may",
+        "limits",
         "parameters",
         "timeout",
         "delivery",

@@ -4,17 +4,29 @@ use petrel_cel::{Scope, Template};
 use serde_json::{Map, Value};
 
 use super::keys::{Keys, Mistake, SpecError, kind, step};
+use super::limits::{self, Limits};
 use super::{PackFiles, RenderError, Rendering};
 use crate::limits::COMMAND_ARGS_MAX;
 
 pub(super) const NAME: &str = "command";
-pub(super) const KEYS: &[&str] = &["command", "env"];
+pub(super) const KEYS: &[&str] = &["command", "env", "may", "limits"];
 
 /// A program with its arguments and variables, as templates.
 #[derive(Debug)]
 pub struct CommandSpec {
     argv: Vec<Template>,
     env: Vec<(String, Template)>,
+    may: May,
+    limits: Limits,
+}
+
+/// What a program may do beyond its own processes; by default nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct May {
+    /// Signal processes that it did not start.
+    pub signal_others: bool,
+    /// Gain rights by `sudo` and other programs with a set-user-id bit or file capabilities.
+    pub gain_privileges: bool,
 }
 
 /// A program to run: no shell ever reads it.
@@ -24,6 +36,10 @@ pub struct CommandCall {
     pub argv: Vec<String>,
     /// Variables to set.
     pub env: Vec<(String, String)>,
+    /// What it may do beyond its own processes.
+    pub may: May,
+    /// What it may use up.
+    pub limits: Limits,
 }
 
 impl CommandSpec {
@@ -31,7 +47,9 @@ impl CommandSpec {
         let mut keys = Keys::new(keys);
         let argv = read_argv(&mut keys, files);
         let env = read_env(&mut keys);
-        if keys.errors.is_empty() { Ok(Self { argv, env }) } else { Err(keys.errors) }
+        let may = read_may(&mut keys);
+        let limits = limits::read(&mut keys);
+        if keys.errors.is_empty() { Ok(Self { argv, env, may, limits }) } else { Err(keys.errors) }
     }
 
     pub(super) fn render(&self, rendering: Rendering<'_>) -> Result<CommandCall, RenderError> {
@@ -42,7 +60,8 @@ impl CommandSpec {
             .env
             .iter()
             .map(|(name, value)| Ok((name.clone(), text(value, &scope, || format!("variable {name}"))?)));
-        Ok(CommandCall { argv: argv.collect::<Result<_, _>>()?, env: env.collect::<Result<_, _>>()? })
+        let (argv, env) = (argv.collect::<Result<_, _>>()?, env.collect::<Result<_, _>>()?);
+        Ok(CommandCall { argv, env, may: self.may, limits: self.limits })
     }
 }
 
@@ -121,6 +140,28 @@ fn read_env(keys: &mut Keys<'_>) -> Vec<(String, Template)> {
         variables.extend(keys.template(text, &at).map(|template| (name.clone(), template)));
     }
     variables
+}
+
+fn read_may(keys: &mut Keys<'_>) -> May {
+    let mut may = May::default();
+    let Some(list) = keys.get("may") else { return may };
+    let Value::Array(items) = list else {
+        keys.error("/may", Mistake::WrongType, format!("expected \"may\" as a list, found {}", kind(list)));
+        return may;
+    };
+    for (index, item) in items.iter().enumerate() {
+        let at = format!("/may/{index}");
+        match keys.text(item, &at, &format!("may[{index}]")) {
+            Some("signal_others") => may.signal_others = true,
+            Some("gain_privileges") => may.gain_privileges = true,
+            Some(other) => {
+                let message = format!("{other:?} is nothing that can be allowed: signal_others, gain_privileges");
+                keys.error(at, Mistake::BadValue, message);
+            }
+            None => {}
+        }
+    }
+    may
 }
 
 fn check_variable(name: &str) -> Result<(), String> {

@@ -3,6 +3,7 @@
 
 mod command;
 mod keys;
+mod limits;
 mod noop;
 #[cfg(test)]
 mod tests;
@@ -10,8 +11,9 @@ mod tests;
 use petrel_cel::Scope;
 use serde_json::{Map, Value};
 
-pub use command::{CommandCall, CommandSpec};
+pub use command::{CommandCall, CommandSpec, May};
 pub use keys::{Mistake, SpecError};
+pub use limits::Limits;
 pub use noop::{NoopCall, NoopSpec};
 
 /// The files of the pack that an action belongs to.

@@ -32,11 +32,16 @@ fn a_command_is_rendered_with_its_parameters_and_its_execution() {
     let keys = json!({
         "command": ["./clean.sh", "${parameters.host}", "n=${parameters.n}", "${execution.id}"],
         "env": { "ATTEMPT": "${execution.attempt}" },
+        "may": ["gain_privileges"],
+        "limits": { "memory_bytes_max": 1 << 30, "cpu_s_max": 5 },
     });
     let spec = parse("command", keys).unwrap();
     let Ok(RunnerCall::Command(call)) = render(&spec, json!({"host": "; rm -rf /", "n": 1.0})) else { panic!() };
     assert_eq!(call.argv, ["./clean.sh", "; rm -rf /", "n=1", "e1"]);
     assert_eq!(call.env, [("ATTEMPT".to_owned(), "2".to_owned())]);
+    assert_eq!(call.may, May { signal_others: false, gain_privileges: true });
+    let limits = Limits { memory_bytes_max: Some(1 << 30), cpu_s_max: Some(5), ..Limits::default() };
+    assert_eq!(call.limits, limits);
     let missing = render(&spec, json!({"n": 1})).unwrap_err().to_string();
     assert!(missing.starts_with("argument 1 of the command: "), "{missing}");
     let nul = render(&spec, json!({"host": "a\0b", "n": 1})).unwrap_err().to_string();
@@ -68,6 +73,24 @@ fn every_mistake_of_a_command_is_told_where_it_is() {
             json!({"command": ["ls"], "env": {"PETREL_X": "x"}}),
             "/env/PETREL_X: \"PETREL_X\" is Petrel's: names that begin with PETREL_ are set by the worker",
         ),
+        (json!({"command": ["ls"], "may": "x"}), "/may: expected \"may\" as a list, found a string"),
+        (
+            json!({"command": ["ls"], "may": ["signal_others", "fly"]}),
+            "/may/1: \"fly\" is nothing that can be allowed: signal_others, gain_privileges",
+        ),
+        (json!({"command": ["ls"], "limits": 5}), "/limits: expected \"limits\" as a mapping, found a number"),
+        (
+            json!({"command": ["ls"], "limits": {"fun": 5}}),
+            "/limits/fun: \"fun\" is no limit: cpu_s_max, file_bytes_max, memory_bytes_max, open_files_max, processes_max",
+        ),
+        (
+            json!({"command": ["ls"], "limits": {"cpu_s_max": "5s"}}),
+            "/limits/cpu_s_max: \"cpu_s_max\" must be a whole number, found a string",
+        ),
+        (
+            json!({"command": ["ls"], "limits": {"open_files_max": 3}}),
+            "/limits/open_files_max: \"open_files_max\" must be at least 16, or no program can start",
+        ),
     ];
     for (keys, expected) in cases {
         let errors = parse("command", keys.clone()).unwrap_err();
@@ -91,7 +114,7 @@ fn noop_results_in_its_parameters() {
 
 #[test]
 fn runners_know_their_keys() {
-    assert_eq!(RunnerSpec::keys("command"), Some(&["command", "env"][..]));
+    assert_eq!(RunnerSpec::keys("command"), Some(&["command", "env", "may", "limits"][..]));
     assert_eq!(RunnerSpec::keys("noop"), Some(&[][..]));
     assert_eq!(RunnerSpec::keys("http"), None);
     assert!(parse("http", json!({})).is_err());

@@ -4,7 +4,7 @@
 use petrel_schemas::Task;
 use serde_json::Value;
 
-use super::lease::worker_lease_ms;
+use super::lease::{margin_ms, worker_lease_ms};
 use super::orders::Remembered;
 use crate::code;
 use crate::delivery::Delivery;
@@ -43,6 +43,8 @@ pub enum Why {
     Exited,
     /// It could not be started; the code says why.
     NotStarted(&'static str),
+    /// It was never started, and another worker may be able to, or this one later.
+    NotBegun,
     /// It ran for too long.
     Timeout,
     /// It was told to.
@@ -101,6 +103,7 @@ pub struct Holding {
     delivery: Delivery,
     timeout_ms: i64,
     lease_ms: u64,
+    margin_ms: u64,
     lease_deadline_ms: u64,
     /// Until when it waits for its owner's grant.
     grant_deadline_ms: u64,
@@ -119,6 +122,7 @@ impl Holding {
             delivery: Delivery::parse(&task.delivery).unwrap_or(Delivery::AtMostOnce),
             timeout_ms: task.timeout_ms,
             lease_ms,
+            margin_ms: margin_ms(task.lease_ms),
             lease_deadline_ms: claim_began_ms.saturating_add(lease_ms),
             grant_deadline_ms: claim_began_ms.saturating_add(lease_ms.saturating_mul(GRANT_WAIT_LEASES)),
             granted: false,
@@ -140,6 +144,11 @@ impl Holding {
     /// Until when it may go on, unless something that is sent is acknowledged.
     pub fn lease_deadline_ms(&self) -> u64 {
         self.lease_deadline_ms
+    }
+
+    /// How long after that its owner's lease lasts at least, in milliseconds: by its end nothing of it may run.
+    pub fn margin_ms(&self) -> u64 {
+        self.margin_ms
     }
 
     /// Something that was sent at that instant was acknowledged.
@@ -210,6 +219,7 @@ impl Holding {
                 let code = if return_code.is_some() { code::EXIT_CODE } else { code::SIGNAL };
                 (Status::Failed, Note::of(Some(code.to_owned()), error), true)
             }
+            Why::NotBegun => return self.not_begun(),
             Why::NotStarted(code) => (Status::Failed, Note::of(Some(code.to_owned()), error), false),
             Why::Timeout => {
                 let why = format!("ended after its time-out of {} ms", self.timeout_ms);

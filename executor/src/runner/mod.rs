@@ -2,5 +2,9 @@
 //! call says its outcome itself.
 
 mod command;
+mod options;
+mod supervised;
 
-pub use command::{Command, RunnerOptions, run};
+pub use command::{Command, run};
+pub use options::RunnerOptions;
+pub use supervised::{Ended, Failed, run as run_supervised};

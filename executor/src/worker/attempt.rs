@@ -19,12 +19,16 @@ use super::stage::Claimed;
 use crate::metrics::ExecutorMetrics;
 use crate::packs_cache::{LaidOut, PacksCache};
 use crate::runner::{self, Command, RunnerOptions};
-use crate::supervise::boot_ms;
+use crate::supervise::{Supervisor, boot_ms};
 use crate::view::{PackContent, ResolvedAction};
+
+/// Before an attempt is given back that could not be started here.
+const NOT_BEGUN_PAUSE: Duration = Duration::from_secs(1);
 
 /// What all attempts of a worker share.
 pub(super) struct Shared {
     pub(super) runner: RunnerOptions,
+    pub(super) supervisor: Supervisor,
     pub(super) reporter: Reporter,
     pub(super) attempts: Arc<Attempts>,
     pub(super) packs: Arc<PacksCache>,
@@ -101,10 +105,21 @@ async fn carry_out(
             let exit = match laid_out {
                 Some(pack) => {
                     let command = command_of(task, call, pack.path());
-                    runner::run(&options, command, held.subscribe(), started).await
+                    runner::run(&shared.supervisor, &options, command, held.subscribe(), started).await
                 }
                 None => Exit::bare(Why::NotStarted(code::PACK_UNUSABLE), None),
             };
+            if exit.why == Why::NotBegun {
+                let why = exit.error.as_deref().unwrap_or_default();
+                tracing::warn!(
+                    execution = task.execution_id,
+                    attempt = task.attempt,
+                    why,
+                    "an attempt could not begin"
+                );
+                // What this worker lacks it may lack for the next one, too: no circle as fast as it goes.
+                tokio::time::sleep(NOT_BEGUN_PAUSE).await;
+            }
             held.borrow().ended(exit)
         }
     }
@@ -156,7 +171,7 @@ fn command_of(task: &Task, call: CommandCall, pack: &Path) -> Command {
     ];
     environment.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     let timeout_ms = u64::try_from(task.timeout_ms).unwrap_or(0);
-    Command { argv: call.argv, directory, environment, timeout_ms }
+    Command { argv: call.argv, directory, environment, timeout_ms, may: call.may, limits: call.limits }
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::metrics::ExecutorMetrics;
 use crate::packs_cache::PacksCache;
+use crate::supervise::Supervisor;
 use crate::view::ExecutorView;
 use attempt::Shared;
 pub use attempts::Attempts;
@@ -124,8 +125,14 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         };
         let results = options.topics.results();
         let reporter = Reporter { publisher, clock: clock.clone(), results, reports: options.reports() };
+        let supervisor = Supervisor::new(options.runner.supervisor.clone());
+        if let Err(error) = supervisor.start() {
+            // The first action tries again, and says so, too.
+            tracing::error!(%error, "the supervisor of actions cannot be started");
+        }
         let shared = Shared {
             runner: options.runner.clone(),
+            supervisor,
             reporter,
             attempts: attempts.clone(),
             packs: Arc::new(packs),

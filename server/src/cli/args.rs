@@ -91,6 +91,8 @@ pub enum Command {
     Sql(SqlArgs),
     /// Show the server's roles, lag and problems
     Status,
+    /// Say what this machine can do, and what it cannot, to keep actions in; run it as the worker's user
+    Doctor,
     /// Look at an upgrade to a newer release, and finish it
     #[command(subcommand)]
     Upgrade(UpgradeCommand),

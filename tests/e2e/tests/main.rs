@@ -4,6 +4,7 @@ mod bad_input;
 mod crash;
 mod embedded;
 mod guard;
+mod hostile;
 mod outage;
 mod rights;
 mod upgrade;

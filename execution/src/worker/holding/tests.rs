@@ -108,6 +108,7 @@ fn a_shutdown_gives_back_what_has_not_begun_and_lets_the_rest_end_until_it_waits
     running.end();
     assert_eq!(running.stop(), Some(Stop::ShuttingDown));
     assert_eq!(told(running.ended(Exit::bare(Why::Stopped, None))), "handed over, begun");
+    assert_eq!(told(running.ended(Exit::bare(Why::NotBegun, None))), "handed over, not begun");
     // It was faster.
     let exited = Exit { return_code: Some(0), ..Exit::bare(Why::Exited, None) };
     assert_eq!(told(running.ended(exited)), "succeeded");
@@ -116,7 +117,9 @@ fn a_shutdown_gives_back_what_has_not_begun_and_lets_the_rest_end_until_it_waits
     canceled.begin(100);
     canceled.order(CANCEL);
     canceled.end();
-    assert_eq!(told(canceled.ended(Exit::bare(Why::Stopped, None))), "canceled canceled");
+    for why in [Why::Stopped, Why::NotBegun] {
+        assert_eq!(told(canceled.ended(Exit::bare(why, None))), "canceled canceled");
+    }
 }
 
 #[test]

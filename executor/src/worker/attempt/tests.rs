@@ -65,6 +65,7 @@ impl Rig {
         };
         let shared = Shared {
             runner: RunnerOptions::default(),
+            supervisor: Supervisor::new(Vec::new()),
             reporter,
             attempts: Arc::new(Attempts::new("w1".into())),
             packs: Arc::new(PacksCache::open(folder.path().to_owned()).unwrap()),
