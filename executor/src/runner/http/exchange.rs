@@ -192,16 +192,24 @@ pub(super) async fn exchange(
     }
 }
 
-/// Hosts that are addresses are looked up by nobody. By way of a proxy it is the proxy who looks up the names, so that
-/// what they are here is all that can be known before; a name that is known only there is for it to judge.
+/// By way of a proxy it is the proxy who looks up the names, so that what they are here is all that can be known before; a
+/// name that is known only there is for it to judge.
 async fn check(guarded: &Guarded, is_proxied: bool, url: &Url) -> Result<(), NoAnswer> {
+    check_literal(guarded, url)?;
+    match url.host() {
+        Some(Host::Domain(name)) if is_proxied => match guarded.addresses(name).await {
+            Ok(Err(refused)) => Err(NoAnswer::Refused(refused.to_string())),
+            Ok(Ok(_)) | Err(_) => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// Hosts that are addresses are looked up by nobody, so that they are looked at here.
+pub(super) fn check_literal(guarded: &Guarded, url: &Url) -> Result<(), NoAnswer> {
     let checked = match url.host() {
         Some(Host::Ipv4(address)) => guarded.check(address.into()),
         Some(Host::Ipv6(address)) => guarded.check(address.into()),
-        Some(Host::Domain(name)) if is_proxied => match guarded.addresses(name).await {
-            Ok(checked) => checked.map(|_| ()),
-            Err(_) => Ok(()),
-        },
         Some(Host::Domain(_)) => Ok(()),
         None => return Err(NoAnswer::Impossible("the URL names no host".to_owned())),
     };

@@ -20,7 +20,7 @@ use petrel_bus::Clock;
 use petrel_execution::runner::{Auth, HttpCall};
 use petrel_execution::worker::{Exit, Holding, Why};
 use petrel_execution::{Delivery, code};
-use reqwest::Client;
+use reqwest::{Client, Url};
 use tokio::sync::watch;
 
 use super::Context;
@@ -28,7 +28,7 @@ use super::limited::limited;
 use crate::supervise::boot_ms;
 use answer::{Whole, read};
 use client::Clients;
-use exchange::{NoAnswer, Outgoing, exchange};
+use exchange::{NoAnswer, Outgoing, check_literal, exchange};
 pub use guard::{AddressGuard, GuardError};
 use lookup::Guarded;
 pub use lookup::{LookedUp, Lookup, SystemLookup};
@@ -139,6 +139,10 @@ impl Asking<'_> {
     async fn to_the_end(&self) -> Result<Whole, NoAnswer> {
         let Self { runner, call, request, .. } = self;
         let outgoing = Outgoing::of(call, request.execution_id).map_err(NoAnswer::Impossible)?;
+        if let Some(proxy) = &call.proxy {
+            let url = Url::parse(&proxy.url).map_err(|e| NoAnswer::Impossible(format!("the proxy: {e}")))?;
+            check_literal(&runner.guarded, &url)?;
+        }
         let client = runner.clients.of(call, request.pack, &runner.guarded).await.map_err(NoAnswer::Impossible)?;
         let mut times = 0;
         loop {
