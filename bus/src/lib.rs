@@ -7,7 +7,8 @@
 //! memory under virtual time. One conformance suite holds for all three.
 //!
 //! Pure: no clock, no I/O, no random numbers. Reading order: `record`, `stage`, `unreadable`,
-//! `dead_letters`, `state`, `session`, `driver`, `run`. What buses in one process share: [`group`], `member`, `tail`.
+//! `dead_letters`, `state`, `session`, `halts`, `driver`, `run`. What buses in one process share:
+//! [`group`], `member`, `tail`.
 
 mod bus;
 mod clock;
@@ -16,6 +17,7 @@ mod driver;
 mod follow;
 mod globals;
 pub mod group;
+mod halts;
 mod incarnation;
 mod log;
 mod member;
@@ -45,6 +47,7 @@ pub use driver::{
 };
 pub use follow::{check_followers, with_followers};
 pub use globals::{GlobalsSource, Versioned, Waker};
+pub use halts::Halts;
 pub use incarnation::is_of_earlier_topic;
 pub use log::{Block, Log, Transaction};
 pub use member::Member;

@@ -234,6 +234,16 @@ pub trait Session {
     /// See [`SessionError`].
     fn resume(&mut self, at: &TopicPartition) -> Result<(), SessionError>;
 
+    /// Reads a partition that was told by [`GroupEvent::Halted`] again, from where it stands: if it can be read now,
+    /// its records or [`Session::caught_up`] tell so, and if not, that event does once more. Without effect on a
+    /// partition that is not accepted, and where nothing that halts one goes away by itself.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    fn read_again(&mut self, _at: &TopicPartition) -> Result<(), SessionError> {
+        Ok(())
+    }
+
     /// Whether everything that partition holds has been handed out by [`Session::fetch`].
     fn caught_up(&self, at: &TopicPartition) -> bool;
 

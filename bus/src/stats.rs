@@ -1,12 +1,12 @@
 //! What a driver counts, read by whoever exports metrics.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::restores::RestoreProgress;
 use crate::session::TopicPartition;
+use crate::store::DueTimer;
 
 /// Upper bounds of the commit-time histogram's buckets, in milliseconds; one more bucket has none.
 pub(crate) const COMMIT_BUCKETS_MS: [u64; 9] = [1, 2, 5, 10, 20, 50, 100, 500, 2000];
@@ -15,7 +15,7 @@ pub(crate) const COMMIT_BUCKETS_MS: [u64; 9] = [1, 2, 5, 10, 20, 50, 100, 500, 2
 /// Kafka, for a minute, unless its client hangs; a restore, which may take longer, is told by itself.
 pub const TURN_MS_MAX: i64 = 90_000;
 
-/// Most timers that were moved back of which a stage tells.
+/// Most timers that were moved back of which a stage tells, and of which a partition takes note.
 pub const DELAYED_TIMERS_MAX: usize = 100;
 
 /// Counters of one stage thread. All are totals since the thread began.
@@ -62,7 +62,7 @@ struct Problems {
     missing: Vec<(Arc<str>, String)>,
     halted: Vec<(String, String)>,
     blocked: Vec<BlockedPartition>,
-    delayed: BTreeMap<(u32, Vec<u8>), i64>,
+    delayed: Vec<(u32, DueTimer)>,
 }
 
 /// A topic's partition whose next record the stage cannot take yet.
@@ -138,25 +138,17 @@ impl StageStats {
     /// The first of the timers that were moved back and have not come again, at most [`DELAYED_TIMERS_MAX`]. What goes
     /// wrong with each is its own: the stage is well.
     pub fn delayed_timers(&self) -> Vec<DelayedTimer> {
-        let one = |((partition, key), due_ms): (&(u32, Vec<u8>), &i64)| DelayedTimer {
+        let one = |(partition, timer): &(u32, DueTimer)| DelayedTimer {
             partition: *partition,
-            key: shown(key),
-            due_ms: *due_ms,
+            key: shown(&timer.key),
+            due_ms: timer.due_ms,
         };
         self.lock().delayed.iter().map(one).collect()
     }
 
-    pub(crate) fn timer_moved_back(&self, partition: u32, key: &[u8], due_ms: i64) {
-        self.timers_moved_back.fetch_add(1, Ordering::Relaxed);
-        let delayed = &mut self.lock().delayed;
-        if delayed.len() < DELAYED_TIMERS_MAX {
-            delayed.insert((partition, key.to_vec()), due_ms);
-        }
-    }
-
-    /// Forgets those that have come again or are somebody else's.
-    pub(crate) fn retain_delayed(&self, mut stands: impl FnMut(u32, &[u8], i64) -> bool) {
-        self.lock().delayed.retain(|(partition, key), due_ms| stands(*partition, key, *due_ms));
+    /// Those of all partitions that this member has.
+    pub(crate) fn set_delayed(&self, delayed: Vec<(u32, DueTimer)>) {
+        self.lock().delayed = delayed;
     }
 
     pub(crate) fn committed(&self, took: Duration) {

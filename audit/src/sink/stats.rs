@@ -1,8 +1,8 @@
 //! What the sink counts, read by whoever exports metrics and tells the health.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use petrel_bus::{BlockedPartition, TURN_MS_MAX, TopicPartition};
 
@@ -41,6 +41,7 @@ pub struct SinkStats {
 struct Problems {
     session: Option<String>,
     clickhouse: Option<String>,
+    missing: BTreeMap<Arc<str>, String>,
     halted: BTreeMap<TopicPartition, String>,
     blocked: Vec<BlockedPartition>,
 }
@@ -50,7 +51,8 @@ impl SinkStats {
     pub fn problems(&self) -> Vec<String> {
         let problems = self.lock();
         let halted = problems.halted.iter().map(|(at, why)| format!("{}/{}: {why}", at.topic, at.partition));
-        problems.session.iter().chain(&problems.clickhouse).cloned().chain(halted).collect()
+        let missing = problems.missing.iter().map(|(topic, why)| format!("{topic}: {why}"));
+        problems.session.iter().chain(&problems.clickhouse).cloned().chain(missing).chain(halted).collect()
     }
 
     /// For how long its thread has waited in one turn, in milliseconds, if that is longer than [`TURN_MS_MAX`]: a call
@@ -78,15 +80,30 @@ impl SinkStats {
         let mut problems = self.lock();
         problems.session = problem;
         problems.halted.clear();
+        problems.missing.clear();
     }
 
     pub(super) fn halted(&self, at: TopicPartition, why: String) {
         self.lock().halted.insert(at, why);
     }
 
-    /// Whatever halted these is looked at anew, or is somebody else's.
+    /// These are read again, or looked at anew, or somebody else's.
     pub(super) fn forget_halted(&self, partitions: &[TopicPartition]) {
         self.lock().halted.retain(|at, _| !partitions.contains(at));
+    }
+
+    pub(super) fn missing(&self, topic: Arc<str>, why: String) {
+        self.lock().missing.insert(topic, why);
+    }
+
+    /// Whether no topic is known to be missing.
+    pub(super) fn has_all_topics(&self) -> bool {
+        self.lock().missing.is_empty()
+    }
+
+    /// These are there, and may be read.
+    pub(super) fn forget_missing(&self, is_there: impl Fn(&Arc<str>) -> bool) {
+        self.lock().missing.retain(|topic, _| !is_there(topic));
     }
 
     pub(super) fn down(&self, now_ms: i64, problem: String) {

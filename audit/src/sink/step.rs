@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use petrel_bus::{Begin, Clock, GroupEvent, InputTopic, Position, Session, SessionError, Start, TopicPartition};
+use petrel_bus::{Begin, Clock, GroupEvent, Halts, InputTopic, Position, Session, SessionError, Start, TopicPartition};
 
 use super::buffer::{Buffer, CutLimits};
 use super::intent::Intent;
@@ -19,6 +19,9 @@ use crate::rows::Table;
 
 /// Longest single wait for records while ClickHouse is down: the session must be served.
 const DOWN_WAIT: Duration = Duration::from_millis(200);
+
+/// How often it is asked whether what cannot be read can be read again, in milliseconds.
+pub(super) const LOOK_INTERVAL_MS: i64 = 30_000;
 
 /// Where a test may let the sink crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,6 +91,10 @@ pub(crate) struct Sink<S, W> {
     buffers: BTreeMap<TopicPartition, Buffer>,
     prepared: bool,
     outage: Option<Outage>,
+    /// What could not be read on.
+    halts: Halts,
+    /// When topics that are missing were asked for last, in milliseconds since the epoch.
+    asked_ms: i64,
 }
 
 impl<S, W> Sink<S, W>
@@ -108,13 +115,25 @@ where
         session.subscribe(&[input(&topics.audit), input(&topics.dead_letters)])?;
         // What an earlier session could not read, this one will tell again.
         stats.set_blocked(Vec::new());
-        let (buffers, topics, options) = (BTreeMap::new(), topics.clone(), options.clone());
-        Ok(Self { session, writer, topics, options, clock, stats, buffers, prepared: false, outage: None })
+        Ok(Self {
+            session,
+            writer,
+            topics: topics.clone(),
+            options: options.clone(),
+            asked_ms: clock.now_ms(),
+            clock,
+            stats,
+            buffers: BTreeMap::new(),
+            prepared: false,
+            outage: None,
+            halts: Halts::default(),
+        })
     }
 
     /// Fetches once and writes what is due. An outage of ClickHouse is no error of a step.
     pub(crate) fn step(&mut self, crash: &mut Crash<'_>) -> Result<(), StepError> {
         self.stats.turn_began(self.clock.now_ms());
+        self.look()?;
         self.fetch(self.wait())?;
         if self.outage.as_ref().is_some_and(|outage| outage.left_ms(self.clock.now_ms()) > 0) {
             return Ok(());
@@ -151,6 +170,21 @@ where
         }
     }
 
+    /// Asks from time to time for what could not be read.
+    fn look(&mut self) -> Result<(), StepError> {
+        let now_ms = self.clock.now_ms();
+        self.halts.ask_again(&mut *self.session, now_ms, LOOK_INTERVAL_MS)?;
+        // Also after a clock was set back.
+        let is_time = !(0..LOOK_INTERVAL_MS).contains(&now_ms.saturating_sub(self.asked_ms));
+        if is_time && !self.stats.has_all_topics() {
+            self.asked_ms = now_ms;
+            let SinkTopics { audit, dead_letters } = &self.topics;
+            let found = self.session.incarnations(&[audit.clone(), dead_letters.clone()])?;
+            self.stats.forget_missing(|topic| found.contains_key(topic));
+        }
+        Ok(())
+    }
+
     fn fetch(&mut self, wait: Duration) -> Result<(), StepError> {
         let (buffers, stats, clock) = (&mut self.buffers, &self.stats, &self.clock);
         let events = self.session.fetch(wait, self.options.fetch_records_max, &mut |fetched| {
@@ -163,6 +197,7 @@ where
                 batch.records.iter().for_each(|record| buffer.push(record.to_owned(), now_ms));
             }
         })?;
+        self.stats.forget_halted(&self.halts.read_again(&*self.session));
         for event in events {
             self.membership(event)?;
         }
@@ -174,28 +209,35 @@ where
     fn membership(&mut self, event: GroupEvent) -> Result<(), StepError> {
         match event {
             GroupEvent::Assigned(partitions) => {
-                self.stats.forget_halted(&partitions);
+                self.forget_halted(&partitions);
+                self.stats.forget_missing(|topic| partitions.iter().any(|at| at.topic == *topic));
                 self.assigned(&partitions)?;
             }
             // What is not written stays behind the committed offset, with its recorded range.
             GroupEvent::Revoked(partitions) | GroupEvent::Lost(partitions) => {
                 partitions.iter().for_each(|at| drop(self.buffers.remove(at)));
                 self.session.release(&partitions)?;
-                self.stats.forget_halted(&partitions);
+                self.forget_halted(&partitions);
                 self.tell_blocked();
             }
             GroupEvent::Halted(at, why) => {
                 tracing::error!(topic = %at.topic, partition = at.partition, why, "partition halted");
+                self.halts.halted(&at, &*self.session, self.clock.now_ms());
                 self.stats.halted(at, why);
             }
             // Petrel's own topics were there when the process began: nobody says so of another one.
             GroupEvent::Missing(topic, why) => {
                 tracing::error!(%topic, why, "a topic cannot be read");
-                self.stats.halted(TopicPartition { topic, partition: 0 }, why);
+                self.stats.missing(topic, why);
             }
         }
         self.stats.assigned.store(self.buffers.len() as u64, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn forget_halted(&mut self, partitions: &[TopicPartition]) {
+        self.halts.forget(partitions);
+        self.stats.forget_halted(partitions);
     }
 
     fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), StepError> {

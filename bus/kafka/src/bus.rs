@@ -211,6 +211,14 @@ impl Questions {
         found
     }
 
+    /// The partitions of a topic that have a leader, as far as that is known within a short time.
+    pub(crate) fn led_now(&self, topic: &str) -> Option<HashSet<u32>> {
+        let metadata = self.client().fetch_metadata(Some(topic), ASIDE_TIMEOUT);
+        let metadata = metadata.inspect_err(|why| tracing::debug!(%why, "leaders are not known now")).ok()?;
+        let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        Some(partitions.filter(|p| p.leader() >= 0).filter_map(|p| u32::try_from(p.id()).ok()).collect())
+    }
+
     /// Which of these partitions have a leader.
     fn led(&self, partitions: &[TopicPartition]) -> Vec<usize> {
         let mut leaders = HashSet::new();

@@ -1,14 +1,18 @@
-//! The calls of a publisher that wait to be written.
+//! The calls of a publisher that nobody has taken up yet, and what its lanes report.
 #![expect(clippy::disallowed_methods, reason = "how long calls have waited for the broker")]
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use petrel_bus::{Acknowledge, Output, PublishError, Waker, Written};
 
 use crate::context::lock;
+use crate::lane::Report;
 use crate::options::KafkaOptions;
+
+/// A partition of a topic.
+pub(crate) type Place = (Arc<str>, u32);
 
 /// Records that are written as a whole.
 pub(crate) struct Call {
@@ -35,20 +39,48 @@ impl Call {
             tracing::trace!("nobody waits for an acknowledgement");
         }
     }
+
+    /// Whether it has waited for so long.
+    pub(crate) fn is_late(&self, timeout: Duration) -> bool {
+        self.since.elapsed() >= timeout
+    }
+
+    /// Answers a call that has waited too long.
+    pub(crate) fn answer_late(self, timeout: Duration, why: Option<&str>) {
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        self.answer(Err(PublishError::Unavailable(format!("not written within {} ms{why}", timeout.as_millis()))));
+    }
 }
 
 #[derive(Default)]
 struct Queue {
     calls: VecDeque<Call>,
     bytes: usize,
+    reports: Vec<Report>,
     closed: bool,
+}
+
+impl Queue {
+    /// What came first, one call at least.
+    fn take(&mut self, bytes_max: usize) -> Vec<Call> {
+        let (mut calls, mut bytes) = (Vec::new(), 0);
+        while let Some(call) = self.calls.front() {
+            if !calls.is_empty() && bytes + call.bytes > bytes_max {
+                break;
+            }
+            bytes += call.bytes;
+            calls.extend(self.calls.pop_front());
+        }
+        self.bytes -= bytes;
+        calls
+    }
 }
 
 /// What the writer finds.
 pub(crate) enum Next {
     /// Everything that waits, up to the limit of a transaction.
     Group(Vec<Call>),
-    /// Nothing waits.
+    /// Nothing that is wanted now.
     Nothing,
     /// Nothing waits, and nothing will come.
     Closed,
@@ -89,41 +121,44 @@ impl Calls {
         call.answer(answer);
     }
 
-    /// Takes what waits; `patient`, waits for something.
-    pub(crate) fn next(&self, group_bytes_max: usize, patient: bool) -> Next {
+    /// Takes what waits, if calls are wanted; if there is nothing, waits for it, for a report or until that much time
+    /// has passed. Calls itself closed once nobody else has anything to do either.
+    pub(crate) fn next(&self, group_bytes_max: Option<usize>, wait: Option<Duration>, is_idle: bool) -> Next {
+        let deadline = wait.map(|wait| Instant::now() + wait);
         let mut queue = lock(&self.queue);
-        while queue.calls.is_empty() {
-            if queue.closed {
-                return Next::Closed;
+        loop {
+            if let Some(bytes_max) = group_bytes_max
+                && !queue.calls.is_empty()
+            {
+                return Next::Group(queue.take(bytes_max));
             }
-            if !patient {
+            if !queue.reports.is_empty() {
                 return Next::Nothing;
             }
-            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
-        }
-        let (mut calls, mut bytes) = (Vec::new(), 0);
-        while let Some(call) = queue.calls.front() {
-            if !calls.is_empty() && bytes + call.bytes > group_bytes_max {
-                break;
+            if queue.closed && is_idle && queue.calls.is_empty() {
+                return Next::Closed;
             }
-            bytes += call.bytes;
-            calls.extend(queue.calls.pop_front());
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            queue = match left {
+                Some(Duration::ZERO) => return Next::Nothing,
+                Some(left) => self.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
         }
-        queue.bytes -= bytes;
-        Next::Group(calls)
     }
 
-    /// Puts calls back in front; hands them back where none are taken any more.
-    pub(crate) fn put_back(&self, calls: Vec<Call>) -> Result<(), Vec<Call>> {
-        let mut queue = lock(&self.queue);
-        if queue.closed {
-            return Err(calls);
-        }
-        for call in calls.into_iter().rev() {
-            queue.bytes += call.bytes;
-            queue.calls.push_front(call);
-        }
-        Ok(())
+    /// A lane has something to tell.
+    pub(crate) fn report(&self, report: Report) {
+        lock(&self.queue).reports.push(report);
+        self.wake();
+    }
+
+    pub(crate) fn reports(&self) -> Vec<Report> {
+        std::mem::take(&mut lock(&self.queue).reports)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.queue).closed
     }
 
     /// No more are taken.
@@ -141,9 +176,4 @@ impl Calls {
         let waker = lock(&self.waker).clone();
         waker.iter().for_each(|wake| wake());
     }
-}
-
-/// Whether a call has waited for so long.
-pub(crate) fn is_late(call: &Call, timeout: Duration) -> bool {
-    call.since.elapsed() >= timeout
 }

@@ -15,6 +15,8 @@ use rdkafka::producer::ProducerContext;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
+use crate::remade;
+
 /// Most log lines of one client in [`LOG_WINDOW`]: an unreachable broker is told about twice a second.
 const LOG_LINES_MAX: u32 = 10;
 /// How long a client that said too much is silent.
@@ -28,6 +30,8 @@ pub(crate) struct Context {
     window: Mutex<Window>,
     disconnects: AtomicU64,
     deliveries: Mutex<Deliveries>,
+    /// A topic of which the client has said that it is another one now.
+    remade: Mutex<Option<String>>,
 }
 
 #[derive(Debug)]
@@ -66,12 +70,18 @@ impl Context {
             window: Mutex::new(Window { began: Instant::now(), lines: 0 }),
             disconnects: AtomicU64::new(0),
             deliveries: Mutex::default(),
+            remade: Mutex::default(),
         }
     }
 
     /// How often a connection was lost or could not be made, or a request timed out.
     pub(crate) fn disconnects(&self) -> u64 {
         self.disconnects.load(Ordering::Relaxed)
+    }
+
+    /// A topic that was made anew since this was asked, of a consumer that is watched for that.
+    pub(crate) fn remade(&self) -> Option<String> {
+        lock(&self.remade).take()
     }
 
     /// Forgets the deliveries of the last transaction.
@@ -103,6 +113,15 @@ impl Context {
         deliveries.failure.get_or_insert(why);
     }
 
+    fn debug(&self, facility: &str, message: &str) {
+        if facility == remade::FACILITY
+            && let Some(topic) = remade::topic_of(message)
+        {
+            *lock(&self.remade) = Some(topic.to_owned());
+        }
+        tracing::debug!(client = %self.name, facility, "{message}");
+    }
+
     fn say(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         {
             let mut window = lock(&self.window);
@@ -123,10 +142,9 @@ impl Context {
                 tracing::error!(client = %self.name, facility, "{message}");
             }
             RDKafkaLogLevel::Warning => tracing::warn!(client = %self.name, facility, "{message}"),
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
                 tracing::info!(client = %self.name, facility, "{message}");
             }
-            RDKafkaLogLevel::Debug => tracing::debug!(client = %self.name, facility, "{message}"),
         }
     }
 }
@@ -148,7 +166,11 @@ impl ClientContext for Context {
         if matches!(facility, "FAIL" | "REQTMOUT" | "DISCONNECT") {
             self.disconnects.fetch_add(1, Ordering::Relaxed);
         }
-        self.say(level, facility, message);
+        match level {
+            // These are not counted among the lines that people read.
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => self.debug(facility, message),
+            _ => self.say(level, facility, message),
+        }
     }
 
     fn stats_raw(&self, _statistics: &[u8]) {}

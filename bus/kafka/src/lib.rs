@@ -10,20 +10,24 @@
 //! - `sending`: a producer, and what became of its records.
 //! - `transactions`: a producer's transactions; it is thrown away on every doubt.
 //! - `session` (with `membership`, `restore`): one member of a group.
+//! - `remade`: topics that are made anew while they are read.
 //! - `offsets`: first and last offsets of many partitions at once.
-//! - `publisher` (with `calls`, `singly`), `tail`, `topics`, `bus`: writing from outside, following, administration.
+//! - `publisher` (with `calls`, `writer`, `turns`, `singly`, `lane`, `leaders`), `tail`, `topics`, `bus`: writing from outside, following, administration.
 
 mod bus;
 mod calls;
 mod context;
 mod describe;
 mod faults;
+mod lane;
+mod leaders;
 mod lists;
 mod membership;
 mod native;
 mod offsets;
 mod options;
 mod publisher;
+mod remade;
 mod restore;
 mod sending;
 mod session;
@@ -33,6 +37,8 @@ mod sole;
 mod tail;
 mod topics;
 mod transactions;
+mod turns;
+mod writer;
 
 pub use bus::KafkaBus;
 pub use options::KafkaOptions;

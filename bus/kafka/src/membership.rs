@@ -212,6 +212,25 @@ impl KafkaSession {
         done.map_err(|e| rebuild("cannot pause or resume", &e))
     }
 
+    /// Reads on from where a partition stands as if it had just been taken: librdkafka tells an end once, and an error
+    /// of the same kind once, until it is sought.
+    pub(crate) fn seek_in_place(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
+        let Some(slot) = self.slots.get_mut(at) else { return Ok(()) };
+        slot.ended = false;
+        let position = Position { at: at.clone(), offset: slot.next, metadata: None };
+        let list = lists::of_positions(&[position]).map_err(|e| rebuild("cannot read again", &e))?;
+        let timeout = self.options.request_timeout();
+        // One that is late would take back what is handed out meanwhile.
+        let sought = self.consumer().seek_partitions(list, timeout).map_err(|e| rebuild("cannot read again", &e))?;
+        let element = sought.find_partition(&at.topic, lists::number(at.partition));
+        if let Some(Err(error)) = element.map(|element| element.error()) {
+            // It is not fetched at all (its offset is out of range, say), and stays as it was told.
+            tracing::debug!(group = %self.group, topic = %at.topic, partition = at.partition, %error,
+                "a halted partition cannot be read again");
+        }
+        Ok(())
+    }
+
     /// Reads on at these positions and drops what was fetched ahead.
     pub(crate) fn rewind(&mut self, positions: &[Position]) -> Result<(), SessionError> {
         let moved = |p: &&Position| self.slots.get(&p.at).is_some_and(|slot| slot.next != p.offset);

@@ -19,7 +19,7 @@ use crate::native::{Message, Polled, Poller};
 use crate::options::KafkaOptions;
 use crate::slots::Slots;
 use crate::transactions::Transactions;
-use crate::{lists, restore};
+use crate::{lists, remade, restore};
 
 /// How old the answer about lag may be.
 const LAG_AGE_MAX: Duration = Duration::from_secs(1);
@@ -55,7 +55,7 @@ impl KafkaSession {
             Some(_) => options.member(&session.group),
             None => options.batching_member(&session.group),
         };
-        let consumer: BaseConsumer<Context> = config.create_with_context(Context::new(name))?;
+        let consumer: BaseConsumer<Context> = remade::watched(config).create_with_context(Context::new(name))?;
         Ok(Self {
             options: options.clone(),
             questions: questions.clone(),
@@ -227,7 +227,14 @@ impl Session for KafkaSession {
                 Told::Error(code, at, fatal, reason) => failure = self.failed(code, at, fatal, reason),
             }
         }
-        failure.map(|()| std::mem::take(&mut self.events))
+        failure?;
+        // What was handed out with this is not committed.
+        match self.consumer().context().remade() {
+            Some(topic) if self.slots.iter().any(|slot| *slot.at.topic == *topic) => {
+                Err(SessionError::Rebuild(format!("the topic {topic} was made anew while it was read")))
+            }
+            _ => Ok(std::mem::take(&mut self.events)),
+        }
     }
 
     fn waker(&self) -> Waker {
@@ -262,6 +269,10 @@ impl Session for KafkaSession {
 
     fn resume(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
         self.set_paused(at, false)
+    }
+
+    fn read_again(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
+        self.seek_in_place(at)
     }
 
     fn caught_up(&self, at: &TopicPartition) -> bool {

@@ -5,12 +5,12 @@
 //! own record, however long another partition has no leader.
 #![expect(clippy::disallowed_methods, reason = "how long records have waited for the broker")]
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use petrel_bus::{BusError, PublishError, TopicPartition, Waker};
 
-use crate::calls::Call;
+use crate::calls::{Call, Place};
 use crate::context::Delivery;
 use crate::faults::bus_error;
 use crate::options::KafkaOptions;
@@ -18,8 +18,6 @@ use crate::sending::Sending;
 
 /// Records time out by themselves; how much longer that is waited for.
 const DELIVERY_GRACE: Duration = Duration::from_secs(2);
-/// Longest wait for a report before it is looked whether something is overdue.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub(crate) struct Singly {
     timeout: Duration,
@@ -27,15 +25,45 @@ pub(crate) struct Singly {
     /// No number is ever used again.
     next_number: usize,
     waiting: BTreeMap<usize, Waiting>,
-    bytes: usize,
+    /// Where these are written, and what is on its way there.
+    places: HashMap<Place, Load>,
+    total: Load,
+    /// Where nothing is any more since this was asked.
+    emptied: Vec<Place>,
     last_written: Instant,
     spent: bool,
 }
 
 struct Waiting {
     call: Call,
-    partition: u32,
+    place: Place,
     sent: Instant,
+}
+
+/// Calls and the bytes of their keys and values.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) calls: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Load {
+    pub(crate) fn add(&mut self, call: &Call) {
+        self.calls += 1;
+        self.bytes += call.bytes();
+    }
+
+    fn take_away(&mut self, call: &Call) {
+        self.calls -= 1;
+        self.bytes -= call.bytes();
+    }
+}
+
+/// Partitions that take nothing, and what is on its way to them.
+#[derive(Debug, Default)]
+pub(crate) struct Slow {
+    pub(crate) places: HashSet<Place>,
+    pub(crate) load: Load,
 }
 
 impl Singly {
@@ -47,7 +75,9 @@ impl Singly {
             sending,
             next_number: 0,
             waiting: BTreeMap::new(),
-            bytes: 0,
+            places: HashMap::new(),
+            total: Load::default(),
+            emptied: Vec::new(),
             last_written: Instant::now(),
             spent: false,
         })
@@ -58,28 +88,42 @@ impl Singly {
         self.sending.waker()
     }
 
-    /// Sends the one record of a call.
+    /// Sends the one record of a call. Whoever calls has seen to it that the producer's queue does not overflow.
     pub(crate) fn send(&mut self, call: Call, partition: u32) {
         let number = self.next_number;
         self.next_number += 1;
         let Some(output) = call.outputs.first() else { return call.answer(Ok(Vec::new())) };
-        match self.sending.send(output, partition, number, self.timeout) {
+        match self.sending.send(output, partition, number, Duration::ZERO) {
             Ok(()) => {
-                self.bytes += call.bytes();
-                self.waiting.insert(number, Waiting { call, partition, sent: Instant::now() });
+                let place = (output.topic.clone(), partition);
+                self.places.entry(place.clone()).or_default().add(&call);
+                self.total.add(&call);
+                self.waiting.insert(number, Waiting { call, place, sent: Instant::now() });
             }
             Err(error) => call.answer(Err(PublishError::Unavailable(error.to_string()))),
         }
     }
 
-    /// How many calls are not answered yet.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.waiting.len()
+    /// What is not answered yet.
+    pub(crate) fn in_flight(&self) -> Load {
+        self.total
     }
 
-    /// Bytes of their keys and values.
-    pub(crate) fn in_flight_bytes(&self) -> usize {
-        self.bytes
+    /// Whether something is on its way to that partition.
+    pub(crate) fn has(&self, place: &Place) -> bool {
+        self.places.contains_key(place)
+    }
+
+    /// The partitions that have not taken a record for so long.
+    pub(crate) fn slow(&self, after: Duration) -> Slow {
+        let old = self.waiting.values().take_while(|waiting| waiting.sent.elapsed() >= after);
+        let places: HashSet<Place> = old.map(|waiting| waiting.place.clone()).collect();
+        let mut load = Load::default();
+        for there in places.iter().filter_map(|place| self.places.get(place)) {
+            load.calls += there.calls;
+            load.bytes += there.bytes;
+        }
+        Slow { places, load }
     }
 
     /// Whether it can or shall write no more: a gap in its numbers, say, is for ever.
@@ -87,10 +131,10 @@ impl Singly {
         self.spent
     }
 
-    /// Answers the calls about which something is known; `patient`, waits a moment for that.
-    pub(crate) fn serve(&mut self, patient: bool) {
-        if patient {
-            self.sending.serve_one(LOOK_EVERY);
+    /// Answers the calls about which something is known, after having waited for that for so long at most.
+    pub(crate) fn serve(&mut self, wait: Duration) {
+        if !wait.is_zero() {
+            self.sending.serve_one(wait);
         }
         self.sending.serve();
         self.answer();
@@ -101,33 +145,32 @@ impl Singly {
         self.spent |= self.sending.fatal().is_some();
     }
 
-    /// Waits until every call is answered.
-    pub(crate) fn finish(&mut self) {
-        while !self.waiting.is_empty() {
-            self.serve(true);
-        }
+    /// The partitions to which nothing has been on its way any more since this was asked.
+    pub(crate) fn emptied(&mut self) -> Vec<Place> {
+        std::mem::take(&mut self.emptied)
     }
 
-    /// Waits until every call is answered whose record is for one of these.
-    pub(crate) fn finish_for(&mut self, places: &HashSet<(&str, u32)>) {
-        let is_before = |waiting: &Waiting| {
-            let topic = waiting.call.outputs.first().map_or("", |output| &*output.topic);
-            places.contains(&(topic, waiting.partition))
-        };
-        while self.waiting.values().any(is_before) {
-            self.serve(true);
+    /// Takes a call off what is on its way.
+    fn take(&mut self, number: usize) -> Option<Waiting> {
+        let waiting = self.waiting.remove(&number)?;
+        self.total.take_away(&waiting.call);
+        if let Some(there) = self.places.get_mut(&waiting.place) {
+            there.take_away(&waiting.call);
+            if there.calls == 0 {
+                self.places.remove(&waiting.place);
+                self.emptied.push(waiting.place.clone());
+            }
         }
+        Some(waiting)
     }
 
     fn answer(&mut self) {
         let (mut failed, mut last) = (0, None);
         for (number, delivery) in self.sending.context().deliveries() {
-            let Some(Waiting { call, partition, sent }) = self.waiting.remove(&number) else { continue };
-            self.bytes -= call.bytes();
+            let Some(Waiting { call, place: (topic, partition), sent }) = self.take(number) else { continue };
             let answer = match delivery {
                 Delivery::Written(offset) => {
                     self.last_written = Instant::now();
-                    let topic = call.outputs[0].topic.clone();
                     Ok(vec![(TopicPartition { topic, partition }, Some(offset))])
                 }
                 Delivery::NotWritten(why) => Err(PublishError::Unavailable(why)),
@@ -151,9 +194,137 @@ impl Singly {
         self.sending.purge();
         self.sending.serve();
         self.answer();
-        self.bytes = 0;
-        for (_, Waiting { call, .. }) in std::mem::take(&mut self.waiting) {
+        let left: Vec<usize> = self.waiting.keys().copied().collect();
+        for Waiting { call, .. } in left.into_iter().filter_map(|number| self.take(number)) {
             call.answer(Err(PublishError::OutcomeUnknown("the client does not say".into())));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use petrel_bus::{Output, Receipt, receipt};
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
+    use rdkafka::types::RDKafkaApiKey;
+
+    use super::*;
+
+    /// Longest wait for an answer.
+    const PATIENCE: Duration = Duration::from_secs(30);
+    const RECORD_BYTES: usize = 100;
+
+    fn cluster() -> MockCluster<'static, DefaultProducerContext> {
+        let cluster = MockCluster::new(1).unwrap();
+        // Later versions name the leader in an error, and the mock falls where there is none.
+        cluster.apiversion(RDKafkaApiKey::Produce, Some(0), Some(7)).unwrap();
+        cluster.create_topic("t", 2, 1).unwrap();
+        cluster
+    }
+
+    fn connect(cluster: &MockCluster<'_, DefaultProducerContext>, timeout_ms: u64) -> Singly {
+        let mut options = KafkaOptions::new(cluster.bootstrap_servers(), "test");
+        options.publish_timeout_ms = timeout_ms;
+        Singly::connect(&options, "test").unwrap()
+    }
+
+    fn send(singly: &mut Singly, partition: u32, bytes: usize) -> Receipt {
+        let (acknowledge, receipt) = receipt();
+        let output = Output::to_partition(&Arc::from("t"), partition, "", Some(vec![b'x'; bytes]));
+        singly.send(Call::new(vec![output], acknowledge), partition);
+        receipt
+    }
+
+    fn serve_all(singly: &mut Singly) {
+        let began = Instant::now();
+        while singly.in_flight().calls > 0 {
+            singly.serve(Duration::from_millis(20));
+            assert!(began.elapsed() < PATIENCE, "{:?} is on its way", singly.in_flight());
+        }
+    }
+
+    /// Sends two records to the first partition and one to the second; what they are answered with. Everything is
+    /// counted until then, and nothing afterwards.
+    fn answers(singly: &mut Singly) -> Vec<Result<petrel_bus::Written, PublishError>> {
+        let receipts: Vec<Receipt> = [0, 1, 0].map(|partition| send(singly, partition, RECORD_BYTES)).into();
+        assert_eq!(singly.in_flight(), Load { calls: 3, bytes: 3 * RECORD_BYTES });
+        assert_eq!(singly.places[&("t".into(), 0)], Load { calls: 2, bytes: 2 * RECORD_BYTES });
+        serve_all(singly);
+        assert_eq!(singly.in_flight(), Load::default());
+        assert!(singly.places.is_empty(), "{:?}", singly.places);
+        let mut emptied = singly.emptied();
+        emptied.sort();
+        assert_eq!(emptied, [("t".into(), 0), ("t".into(), 1)]);
+        receipts.into_iter().map(Receipt::wait).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_no_longer_on_its_way() {
+        let cluster = cluster();
+        let answers = answers(&mut connect(&cluster, 10_000));
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    }
+
+    #[test]
+    fn what_was_not_written_in_time_is_no_longer_on_its_way() {
+        let cluster = cluster();
+        (0..2).for_each(|partition| cluster.partition_leader("t", partition, None).unwrap());
+        let answers = answers(&mut connect(&cluster, 500));
+        assert!(answers.iter().all(|answer| matches!(answer, Err(PublishError::Unavailable(_)))), "{answers:?}");
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_no_longer_on_its_way() {
+        let cluster = cluster();
+        let mut singly = connect(&cluster, 2_000);
+        // Whoever is connected already only waits for the answer.
+        (0..2).for_each(|partition| drop(send(&mut singly, partition, 1)));
+        serve_all(&mut singly);
+        singly.emptied();
+        cluster.broker_round_trip_time(-1, Duration::from_secs(60)).unwrap();
+        let answers = answers(&mut singly);
+        assert!(answers.iter().all(|answer| matches!(answer, Err(PublishError::OutcomeUnknown(_)))), "{answers:?}");
+    }
+
+    #[test]
+    fn what_nobody_tells_of_is_no_longer_on_its_way() {
+        let cluster = cluster();
+        let mut singly = connect(&cluster, 60_000);
+        (0..2).for_each(|partition| cluster.partition_leader("t", partition, None).unwrap());
+        // The client would wait for a minute; the grace is for what it does not tell.
+        singly.timeout = Duration::ZERO;
+        let answers = answers(&mut singly);
+        assert!(answers.iter().all(Result::is_err), "{answers:?}");
+        assert!(singly.is_spent());
+    }
+
+    #[test]
+    fn what_the_client_does_not_take_never_was_on_its_way() {
+        let cluster = cluster();
+        let mut singly = connect(&cluster, 10_000);
+        let refused = send(&mut singly, 0, 10 << 20);
+        assert_eq!(singly.in_flight(), Load::default());
+        assert!(matches!(refused.wait(), Err(PublishError::Unavailable(_))));
+    }
+
+    #[test]
+    fn a_partition_that_takes_nothing_is_told_apart() {
+        let cluster = cluster();
+        let mut singly = connect(&cluster, 10_000);
+        cluster.partition_leader("t", 1, None).unwrap();
+        let stuck = [send(&mut singly, 1, RECORD_BYTES), send(&mut singly, 1, RECORD_BYTES)];
+        let began = Instant::now();
+        // Until it is connected none takes anything.
+        while singly.slow(Duration::from_millis(200)).places != HashSet::from([("t".into(), 1)]) {
+            send(&mut singly, 0, RECORD_BYTES);
+            singly.serve(Duration::from_millis(20));
+            assert!(began.elapsed() < PATIENCE);
+        }
+        let slow = singly.slow(Duration::from_millis(200));
+        assert_eq!(slow.load, Load { calls: 2, bytes: 2 * RECORD_BYTES });
+        assert!(singly.slow(PATIENCE).places.is_empty());
+        drop(stuck);
     }
 }

@@ -104,7 +104,12 @@ impl Transactions {
         if let Some((offsets, group)) = offsets {
             self.add_positions(offsets, group)?;
         }
-        if !self.sending.drain(self.transaction_timeout() + DELIVERY_GRACE) {
+        self.deliver(self.transaction_timeout() + DELIVERY_GRACE)
+    }
+
+    /// Waits so long at most until everything is written.
+    pub(crate) fn deliver(&mut self, patience: Duration) -> Result<(), Fault> {
+        if !self.sending.drain(patience) {
             return Err(Fault::Rebuild("records were not delivered in time".into()));
         }
         if let Some(failure) = self.context().failed_delivery() {

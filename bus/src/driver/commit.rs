@@ -101,6 +101,7 @@ impl<S: Stage> Driver<'_, S> {
         if self.open_since_ms.is_none() {
             return Ok(());
         }
+        self.forget_moved_back()?;
         self.keep_positions()?;
         if let Some(changelog) = self.stage.spec().changelog.clone() {
             let records: Vec<Output> = self.tasks.changelog(&changelog);

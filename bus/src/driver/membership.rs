@@ -35,7 +35,7 @@ impl<S: Stage> Driver<'_, S> {
                 // Nobody reads one that was not begun: that it was not is what counts.
                 if !self.refused.contains_key(&at) {
                     self.tell_halted(&at, why);
-                    self.halted.insert(at.clone(), self.session.position(&at));
+                    self.halts.halted(&at, &*self.session, self.clock.now_ms());
                     self.look.soon();
                 }
                 Ok(())
@@ -74,7 +74,7 @@ impl<S: Stage> Driver<'_, S> {
         let numbers: BTreeSet<u32> = begun.iter().map(|begin| begin.position.at.partition).collect();
         let new: Vec<u32> = numbers.into_iter().filter(|number| self.tasks.ensure(*number, now_ms).is_new()).collect();
         self.restore(&new)?;
-        self.note_undescribed(&begun);
+        self.note_withheld(&begun);
         let (begun, refused) = self.continue_positions(begun)?;
         let (begun, refused) = self.refuse_together(begun, refused);
         for begin in &begun {
@@ -87,6 +87,7 @@ impl<S: Stage> Driver<'_, S> {
         self.stand_still(refused)?;
         self.commit_starts()?;
         self.stats.assigned.store(self.tasks.topic_partitions() as u64, Ordering::Relaxed);
+        self.tell_delayed();
         self.stats.ready.store(true, Ordering::Relaxed);
         self.stats.session_problem(None);
         // Restored state may wait for a globals change that this member never saw happen: the next turn
@@ -110,9 +111,9 @@ impl<S: Stage> Driver<'_, S> {
     pub(super) fn leave_partitions(&mut self, partitions: &[TopicPartition]) {
         for number in self.tasks.remove(partitions) {
             self.suspects.timers.forget(number);
-            self.stats.retain_delayed(|of, _, _| of != number);
             self.stage.revoked(number);
         }
+        self.tell_delayed();
     }
 
     pub(super) fn tell_halted(&self, at: &TopicPartition, why: String) {
@@ -122,19 +123,15 @@ impl<S: Stage> Driver<'_, S> {
     }
 
     /// A bus may go on by itself with what it could not read, once the topic's leader is back.
-    pub(super) fn forget_resumed(&mut self) {
-        if self.halted.is_empty() {
-            return;
+    pub(super) fn forget_read_again(&mut self) {
+        let read = self.halts.read_again(&*self.session);
+        if !read.is_empty() {
+            self.forget_halted(&read);
         }
-        let session = &self.session;
-        let is_read = |at: &TopicPartition, stood: i64| session.position(at) > stood || session.caught_up(at);
-        let halted = self.halted.iter().filter(|(at, stood)| is_read(at, **stood));
-        let resumed: Vec<TopicPartition> = halted.map(|(at, _)| at.clone()).collect();
-        self.forget_halted(&resumed);
     }
 
     fn forget_halted(&mut self, partitions: &[TopicPartition]) {
-        partitions.iter().for_each(|at| _ = self.halted.remove(at));
+        self.halts.forget(partitions);
         let names: Vec<String> = partitions.iter().map(name).collect();
         self.stats.forget_halted(|at| names.iter().any(|name| name == at));
     }

@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::globals::{GlobalsSource, Versioned};
+use crate::halts::Halts;
 use crate::outgoing::Outgoing;
 use crate::panics::caught;
 use crate::record::Output;
@@ -73,7 +74,7 @@ pub struct DriverOptions {
     pub output_bytes_max: usize,
     /// How often a partition's store is told where its changelog ends, in milliseconds: what was written
     /// since then is read once more by the next restore. So often it is also found out whether a topic that is read
-    /// was made anew.
+    /// was made anew, and whether a partition that was halted or not begun can be read.
     pub position_interval_ms: i64,
     /// Where committed state is between two sessions; without them it is in memory and restored as a
     /// whole.
@@ -170,8 +171,8 @@ pub struct Driver<'s, S: Stage> {
     tasks: Tasks,
     /// What is assigned and not begun; and why, for people.
     refused: BTreeMap<TopicPartition, String>,
-    /// Topics that are among these because the log tells nothing of them.
-    undescribed: BTreeSet<Arc<str>>,
+    /// Those among these on which the log lets nobody begin.
+    withheld: BTreeSet<TopicPartition>,
     /// Partition numbers of which that is all, for nobody knows what led to their state; and the reason, for people.
     adrift: BTreeMap<u32, String>,
     /// What the session told and is not done yet: an abort in between must not lose it.
@@ -188,8 +189,8 @@ pub struct Driver<'s, S: Stage> {
     look: Look,
     /// Topics that cannot be read; and why, for people.
     missing: BTreeMap<Arc<str>, String>,
-    /// What could not be read on, though begun, and where it stood.
-    halted: BTreeMap<TopicPartition, i64>,
+    /// What could not be read on, though begun.
+    halts: Halts,
 }
 
 impl<'s, S: Stage> Driver<'s, S> {
@@ -241,6 +242,7 @@ impl<'s, S: Stage> Driver<'s, S> {
         // What an earlier session could not read, this one will tell again.
         stats.forget_halted(|_| true);
         stats.set_missing(Vec::new());
+        stats.set_delayed(Vec::new());
         Self {
             stage,
             session,
@@ -253,7 +255,7 @@ impl<'s, S: Stage> Driver<'s, S> {
             inputs: Vec::new(),
             tasks: Tasks::default(),
             refused: BTreeMap::new(),
-            undescribed: BTreeSet::new(),
+            withheld: BTreeSet::new(),
             adrift: BTreeMap::new(),
             events: VecDeque::new(),
             outputs: Vec::new(),
@@ -263,7 +265,7 @@ impl<'s, S: Stage> Driver<'s, S> {
             is_recovering: false,
             look,
             missing: BTreeMap::new(),
-            halted: BTreeMap::new(),
+            halts: Halts::default(),
         }
     }
 
@@ -296,10 +298,7 @@ impl<'s, S: Stage> Driver<'s, S> {
         if let Err(failure) = self.commit_last() {
             return Err(self.failed(failure));
         }
-        self.refuse_told();
-        for partition in self.tasks.partitions() {
-            self.stage.revoked(partition);
-        }
+        self.leave_all();
         self.session.close();
         Ok(())
     }
@@ -309,12 +308,18 @@ impl<'s, S: Stage> Driver<'s, S> {
         self.tasks.partitions()
     }
 
-    fn failed(&mut self, failure: Failure) -> DriverError {
-        self.stage.aborted();
+    /// Whoever gets the partitions next tells of their timers.
+    fn leave_all(&mut self) {
         self.refuse_told();
+        self.stats.set_delayed(Vec::new());
         for partition in self.tasks.partitions() {
             self.stage.revoked(partition);
         }
+    }
+
+    fn failed(&mut self, failure: Failure) -> DriverError {
+        self.stage.aborted();
+        self.leave_all();
         match failure {
             Failure::Session(SessionError::Abort(why) | SessionError::Rebuild(why)) => DriverError::Rebuild(why),
             Failure::Session(SessionError::Halt(why)) => DriverError::Halt(why),
@@ -399,7 +404,7 @@ impl<'s, S: Stage> Driver<'s, S> {
             panicked = stepping.panicked;
         };
         events.extend(session.fetch(wait, max, &mut each)?);
-        self.forget_resumed();
+        self.forget_read_again();
         panicked.map_or(Ok(()), |said| Err(Failure::Panicked(said)))?;
         if fetched > 0 {
             self.opened();

@@ -62,8 +62,8 @@ impl<S: Stage> Driver<'_, S> {
     /// Somebody else has these partitions now.
     pub(super) fn forget_refused(&mut self, partitions: &[TopicPartition]) {
         partitions.iter().for_each(|at| _ = self.refused.remove(at));
-        let Self { adrift, refused, undescribed, .. } = self;
-        undescribed.retain(|topic| refused.keys().any(|at| at.topic == *topic));
+        let Self { adrift, refused, withheld, .. } = self;
+        withheld.retain(|at| refused.contains_key(at));
         adrift.retain(|number, _| refused.keys().any(|at| at.partition == *number));
     }
 

@@ -66,6 +66,7 @@ impl<S: Stage> Driver<'_, S> {
             } else {
                 task.state.restored(end, now_ms)?;
                 task.noted_ms = now_ms;
+                task.has_moved_back = !task.state.moved_back().is_empty();
             }
         }
         Ok(again)

@@ -25,6 +25,8 @@ pub(super) struct Task {
     pub(super) noted_ms: i64,
     /// Where the changelog ended when it was asked for last, until a commit lets it count.
     pub(super) asked_end: Option<i64>,
+    /// Whether a timer may be noted as moved back.
+    pub(super) has_moved_back: bool,
     pub(super) progress: Vec<Progress>,
     pub(super) listening: Listening,
     /// When this member got the partition, in milliseconds since the epoch.

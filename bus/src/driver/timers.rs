@@ -6,15 +6,17 @@
 //! such timer is offered, so that its panic undoes nothing but its own step.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use super::poison::{RECORD_PANICS_MAX, STAGE_PANICKED};
 use super::progress::Progress;
+use super::tasks::Task;
 use super::{Driver, Failure};
 use crate::dead_letters::Reason;
 use crate::record::Record;
 use crate::session::TopicPartition;
 use crate::stage::{Stage, StageSpec};
-use crate::stats::shown;
+use crate::stats::{DELAYED_TIMERS_MAX, shown};
 use crate::store::{DueTimer, Timer, TimerKind};
 
 /// How much later a timer comes that has made the stage panic [`RECORD_PANICS_MAX`] times, in milliseconds.
@@ -203,6 +205,10 @@ impl<S: Stage> Driver<'_, S> {
         let due_ms = self.clock.now_ms().saturating_add(self.options.poison_timer_delay_ms);
         let Some(task) = self.tasks.get_mut(partition) else { return };
         task.state.set_timer(&timer.key, kind, due_ms);
+        if task.state.moved_back().len() < DELAYED_TIMERS_MAX {
+            task.state.note_moved_back(&timer.key, due_ms);
+            task.has_moved_back = true;
+        }
         task.touch();
         self.opened();
         let spec = self.stage.spec();
@@ -214,7 +220,28 @@ impl<S: Stage> Driver<'_, S> {
         let record = Record { offset: -1, timestamp_ms: timer.due_ms, key: Some(&timer.key), value: None };
         let letter = spec.give_up(stands_in(spec), partition, &record, reason);
         self.outputs.push(letter);
-        self.stats.timer_moved_back(partition, &timer.key, due_ms);
+        self.stats.timers_moved_back.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Before a commit: those that have come again, or stand for another instant, are noted no longer.
+    pub(super) fn forget_moved_back(&mut self) -> Result<(), Failure> {
+        if !self.tasks.iter().any(|task| task.has_moved_back) {
+            return Ok(());
+        }
+        for task in self.tasks.iter_mut().filter(|task| task.has_moved_back) {
+            if task.state.forget_moved_back() {
+                task.touch();
+            }
+        }
+        self.check_states()
+    }
+
+    /// Tells of the timers of this member's that were moved back; what is not committed is not told.
+    pub(super) fn tell_delayed(&self) {
+        let one = |number| move |timer| (number, timer);
+        let of_task = |task: &Task| task.state.moved_back().into_iter().map(one(task.number));
+        let delayed = self.tasks.iter().filter(|task| task.has_moved_back).flat_map(of_task);
+        self.stats.set_delayed(delayed.take(DELAYED_TIMERS_MAX).collect());
     }
 
     /// After a commit: timers that are gone, or stand for another instant, are not under suspicion any more, nor is
@@ -225,12 +252,10 @@ impl<S: Stage> Driver<'_, S> {
         if suspects.timers.is_any() {
             suspects.timers.retain(|number, key| tasks.get(number)?.state.timer(key));
         }
-        let now_ms = self.clock.now_ms();
-        self.stats.retain_delayed(|number, key, due_ms| match tasks.get(number) {
-            Some(task) => task.state.timer(key).is_some_and(|timer| timer.due_ms == due_ms),
-            // It may yet come back, as after a session that was built anew.
-            None => due_ms > now_ms,
-        });
+        for task in tasks.iter_mut().filter(|task| task.has_moved_back) {
+            task.has_moved_back = !task.state.moved_back().is_empty();
+        }
+        self.tell_delayed();
     }
 }
 

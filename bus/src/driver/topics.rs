@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::progress::Progress;
 use super::{Driver, Failure};
-use crate::session::{Begin, SessionError};
+use crate::session::{Begin, Position, SessionError, TopicPartition};
 use crate::stage::Stage;
 
 /// When the topics are asked for next.
@@ -40,17 +40,19 @@ impl Look {
 impl<S: Stage> Driver<'_, S> {
     /// Looks at the topics if it is time to, and no transaction would wait for the answer.
     pub(super) fn look_at_topics_in_time(&mut self) -> Result<(), Failure> {
-        let asked_ago_ms = self.clock.now_ms().saturating_sub(self.look.asked_ms);
+        let now_ms = self.clock.now_ms();
+        self.halts.ask_again(&mut *self.session, now_ms, self.options.position_interval_ms)?;
+        let asked_ago_ms = now_ms.saturating_sub(self.look.asked_ms);
         // Also after a clock was set back.
         let is_time = !(0..self.options.position_interval_ms).contains(&asked_ago_ms);
         if self.look.is_due || (is_time && self.open_since_ms.is_none()) { self.look_at_topics() } else { Ok(()) }
     }
 
-    /// Finds out whether a topic that is read was made anew, and whether one that was missing is there.
+    /// Finds out whether a topic that is read was made anew, and whether one that was missing or withheld is there.
     pub(super) fn look_at_topics(&mut self) -> Result<(), Failure> {
         self.look = Look::begun(self.clock.now_ms());
         let read = self.tasks.progress().map(|progress| &progress.at.topic);
-        let others = self.missing.keys().chain(&self.undescribed);
+        let others = self.missing.keys().chain(self.withheld.iter().map(|at| &at.topic));
         let topics: BTreeSet<Arc<str>> = read.chain(others).cloned().collect();
         if topics.is_empty() {
             return Ok(());
@@ -64,17 +66,32 @@ impl<S: Stage> Driver<'_, S> {
             let why = format!("the topic {} was made anew while it was read", at.topic);
             return Err(SessionError::Rebuild(why).into());
         }
-        match self.undescribed.iter().find(|topic| now(topic).is_some()) {
-            Some(topic) => Err(SessionError::Rebuild(format!("the topic {topic} can be begun now")).into()),
+        self.look_for_withheld(|topic| found.contains_key(topic))
+    }
+
+    /// All is begun anew once one can be begun that was withheld. That a broker describes its topic does not say so:
+    /// another one may still refuse the group's offsets, or there is no id that it could be described with.
+    fn look_for_withheld(&mut self, is_described: impl Fn(&Arc<str>) -> bool) -> Result<(), Failure> {
+        let described: Vec<TopicPartition> =
+            self.withheld.iter().filter(|at| is_described(&at.topic)).cloned().collect();
+        // The answer may wait for a transaction of somebody else, who may wait for this one.
+        if described.is_empty() || self.open_since_ms.is_some() {
+            return Ok(());
+        }
+        let begun = self.session.begin(&described)?;
+        match begun.into_iter().find(|begin| begin.refused.is_none()) {
+            Some(Begin { position: Position { at, .. }, .. }) => {
+                Err(SessionError::Rebuild(format!("{}/{} can be begun now", at.topic, at.partition)).into())
+            }
             None => Ok(()),
         }
     }
 
-    /// A topic of which the log knows nothing, because it is too new or because it must not be read, is begun once it
+    /// What the log lets nobody begin on, because its topic is too new or because it must not be read, is begun once it
     /// does.
-    pub(super) fn note_undescribed(&mut self, begun: &[Begin]) {
-        let is_undescribed = |begin: &&Begin| begin.refused.is_some() && begin.incarnation.is_none();
-        self.undescribed.extend(begun.iter().filter(is_undescribed).map(|begin| begin.position.at.topic.clone()));
+    pub(super) fn note_withheld(&mut self, begun: &[Begin]) {
+        let is_withheld = |begin: &&Begin| begin.refused.is_some();
+        self.withheld.extend(begun.iter().filter(is_withheld).map(|begin| begin.position.at.clone()));
     }
 
     pub(super) fn tell_missing(&mut self, topic: Arc<str>, why: String) {

@@ -1,7 +1,8 @@
 //! Records of a changelog. State keys stand as they are. The bus's own begin with [`OWN_PREFIX`]: a timer's
 //! key gets a prefix, and its value is its kind's byte, then the instant as eight bytes, big endian; behind
 //! another prefix stands the name of an input topic, and the value is the offset of its next record, too, then what
-//! tells the topic from earlier ones of its name.
+//! tells the topic from earlier ones of its name. A third stands before the key of a timer that was moved back, and the
+//! value is the instant that it was moved to.
 
 use std::sync::Arc;
 
@@ -13,6 +14,9 @@ const OWN_PREFIX: &[u8] = b"~";
 const TIMER_PREFIX: &[u8] = b"~t/";
 /// Prefix of the keys that hold positions.
 pub(super) const POSITION_PREFIX: &[u8] = b"~p/";
+
+/// Prefix of the keys that say which timers were moved back.
+pub(super) const MOVED_BACK_PREFIX: &[u8] = b"~m/";
 
 /// Where a group was on a partition of an input topic, as it is kept beside the group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +63,11 @@ pub(super) fn timer_record(key: &[u8], timer: Option<Timer>) -> (Vec<u8>, Option
 fn read_timer(value: &[u8]) -> Option<Timer> {
     let (byte, instant) = value.split_first()?;
     Some(Timer { kind: TimerKind::of_byte(*byte)?, due_ms: i64::from_be_bytes(instant.try_into().ok()?) })
+}
+
+/// Key that says that a timer was moved back.
+pub(super) fn moved_back_key(timer: &[u8]) -> Vec<u8> {
+    [MOVED_BACK_PREFIX, timer].concat()
 }
 
 /// Key of the position on an input topic.

@@ -196,6 +196,38 @@ impl PartitionState {
         first.is_some_and(|(key, _)| key.starts_with(changelog::POSITION_PREFIX))
     }
 
+    /// Notes that a timer was moved back to an instant.
+    pub(crate) fn note_moved_back(&mut self, key: &[u8], due_ms: i64) {
+        self.values.insert(changelog::moved_back_key(key), Some(due_ms.to_be_bytes().to_vec()));
+    }
+
+    /// The timers that were moved back and still stand for the instant that they were moved to, and it; in order of
+    /// their keys.
+    pub(crate) fn moved_back(&self) -> Vec<DueTimer> {
+        self.noted_moved_back().filter_map(|(key, stands)| stands.map(|due_ms| DueTimer { due_ms, key })).collect()
+    }
+
+    /// Forgets the others; whether there were any.
+    pub(crate) fn forget_moved_back(&mut self) -> bool {
+        let gone: Vec<Vec<u8>> =
+            self.noted_moved_back().filter(|(_, stands)| stands.is_none()).map(|(key, _)| key).collect();
+        gone.iter().for_each(|key| self.delete(&changelog::moved_back_key(key)));
+        !gone.is_empty()
+    }
+
+    /// What was noted of timers that were moved back: the key, and the instant if it is still the timer's.
+    fn noted_moved_back(&self) -> impl Iterator<Item = (Vec<u8>, Option<i64>)> {
+        let noted = self.scan_all(changelog::MOVED_BACK_PREFIX);
+        let noted = noted.map_while(|(key, value)| {
+            let key = key.strip_prefix(changelog::MOVED_BACK_PREFIX)?.to_vec();
+            Some((key, value.as_ref().try_into().ok().map(i64::from_be_bytes)))
+        });
+        noted.map(|(key, due_ms)| {
+            let stands = self.timer(&key).map(|timer| timer.due_ms).filter(|stands| Some(*stands) == due_ms);
+            (key, stands)
+        })
+    }
+
     /// Whether there is neither a key nor a timer.
     pub fn is_empty(&self) -> bool {
         self.scan(b"").next().is_none() && TimerKind::ALL.into_iter().all(|kind| self.next_due_ms(kind).is_none())

@@ -16,7 +16,7 @@ mod run;
 mod sql;
 mod upgrade;
 
-use crate::memory::limit_arenas;
+use crate::memory::keep_little;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -64,7 +64,7 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|command| command == "supervise") {
         return petrel_executor::supervise::main();
     }
-    limit_arenas();
+    keep_little();
     become_the_release();
     let cli = Cli::parse();
     match dispatch(cli) {

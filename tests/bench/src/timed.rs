@@ -236,6 +236,9 @@ impl Session for TimedSession {
     fn resume(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
         self.inner.resume(at)
     }
+    fn read_again(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
+        self.inner.read_again(at)
+    }
     fn caught_up(&self, at: &TopicPartition) -> bool {
         self.inner.caught_up(at)
     }

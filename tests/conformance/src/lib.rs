@@ -52,6 +52,7 @@ macro_rules! conformance {
             panics::panics_of_a_record_are_counted_over_sessions,
             panics::a_timer_that_kills_the_stage_is_moved_back_and_holds_up_nothing_else,
             panics::panics_of_a_timer_are_counted_over_sessions,
+            panics::a_timer_that_was_moved_back_is_told_by_whoever_has_it,
             limits::an_oversized_output_becomes_a_dead_letter,
             waking::a_wait_for_records_is_ended_by_its_waker,
             starts::reading_begins_where_it_should,

@@ -17,6 +17,17 @@ const PARTITIONS: u32 = 8;
 /// A question about ends: of how many partitions, and whether a transaction was open.
 type Asked = Rc<RefCell<Vec<(usize, bool)>>>;
 
+/// What the log says of a topic on which it lets nobody begin.
+#[derive(Clone, Copy)]
+enum Described {
+    /// Nothing.
+    Not,
+    /// That it is there; it has no id.
+    WithoutId,
+    /// All of it: another broker refuses.
+    Whole,
+}
+
 /// A session that notes what it is asked.
 struct Watched {
     inner: Box<dyn Session>,
@@ -24,10 +35,15 @@ struct Watched {
     is_open: Cell<bool>,
     /// How long fetches may have waited.
     waits: Rc<RefCell<Vec<Duration>>>,
-    /// Told once.
+    /// Told once, and again when it is asked for while it is denied.
     halts: Option<TopicPartition>,
+    is_denied: Rc<Cell<bool>>,
+    /// Whether the end of what was halted is not told.
+    is_mute: bool,
+    asked_again: Rc<Cell<u32>>,
     /// Nobody can begin there, until its topic is known.
     refuses: Option<TopicPartition>,
+    described: Described,
     is_known: Rc<Cell<bool>>,
 }
 
@@ -39,7 +55,11 @@ impl Watched {
             is_open: Cell::new(false),
             waits: Rc::default(),
             halts: None,
+            is_denied: Rc::default(),
+            is_mute: false,
+            asked_again: Rc::default(),
             refuses: None,
+            described: Described::Not,
             is_known: Rc::default(),
         }
     }
@@ -62,16 +82,25 @@ impl Session for Watched {
     ) -> Result<Vec<GroupEvent>, SessionError> {
         self.waits.borrow_mut().push(wait);
         let mut events = self.inner.fetch(wait, max, each)?;
-        if events.is_empty() {
-            events.extend(self.halts.take().map(|at| GroupEvent::Halted(at, "its leader is away".into())));
+        // Gaps behind the last record have been passed by then, too.
+        if events.is_empty() && self.inner.all_caught_up() {
+            let halted = self.halts.take();
+            self.is_mute |= halted.is_some();
+            events.extend(halted.map(|at| GroupEvent::Halted(at, "its leader is away".into())));
         }
         Ok(events)
     }
 
     fn begin(&mut self, assigned: &[TopicPartition]) -> Result<Vec<Begin>, SessionError> {
         let mut begun = self.inner.begin(assigned)?;
+        if self.is_known.get() {
+            return Ok(begun);
+        }
         for begin in begun.iter_mut().filter(|begin| self.refuses.as_ref() == Some(&begin.position.at)) {
-            (begin.incarnation, begin.refused) = (None, Some("it must not be read".into()));
+            begin.refused = Some("it must not be read".into());
+            if !matches!(self.described, Described::Whole) {
+                begin.incarnation = None;
+            }
         }
         Ok(begun)
     }
@@ -96,8 +125,15 @@ impl Session for Watched {
         self.inner.resume(at)
     }
 
+    fn read_again(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
+        self.asked_again.set(self.asked_again.get() + 1);
+        self.halts = self.is_denied.get().then(|| at.clone());
+        self.is_mute = self.is_denied.get();
+        Ok(())
+    }
+
     fn caught_up(&self, at: &TopicPartition) -> bool {
-        self.inner.caught_up(at)
+        !self.is_mute && self.inner.caught_up(at)
     }
 
     fn all_caught_up(&self) -> bool {
@@ -115,7 +151,13 @@ impl Session for Watched {
 
     fn incarnations(&mut self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<Arc<str>>>, SessionError> {
         let mut found = self.inner.incarnations(topics)?;
-        found.retain(|topic, _| self.is_known.get() || self.refuses.as_ref().is_none_or(|at| at.topic != *topic));
+        if let Some(TopicPartition { topic, .. }) = &self.refuses {
+            match self.described {
+                Described::Not if !self.is_known.get() => drop(found.remove(topic)),
+                Described::WithoutId => drop(found.insert(topic.clone(), None)),
+                Described::Not | Described::Whole => {}
+            }
+        }
         Ok(found)
     }
 
@@ -194,9 +236,49 @@ fn a_partition_that_is_read_again_is_not_halted() {
     assert_eq!(stats.problems(), [""; 0]);
 }
 
-/// The others are read; and that one is begun once the log knows its topic.
+/// What has nothing new is asked for again, now and then, and no record must come before it is not told any more.
+#[test]
+fn a_partition_that_has_nothing_new_is_halted_no_longer_than_it_cannot_be_read() {
+    let under = SimUnderTest::fresh().unwrap();
+    let mut world = World::new(&under, "mute", 1);
+    world.options.position_interval_ms = 1_000;
+    world.publish("in", &[("a", "1")]);
+    let (mut stage, stats) = (world.stage(), Arc::new(StageStats::default()));
+    let inner = under.bus().session(&world.session_options("a")).unwrap();
+    let (is_denied, asked_again) = (Rc::new(Cell::new(true)), Rc::<Cell<u32>>::default());
+    let session = Watched {
+        halts: Some(TopicPartition { topic: world.topic("in"), partition: 0 }),
+        is_denied: is_denied.clone(),
+        asked_again: asked_again.clone(),
+        ..Watched::over(inner)
+    };
+    let (clock, options): (Arc<dyn Clock>, _) = (under.clock(), world.options.clone());
+    let mut driver = Driver::new(&mut stage, Box::new(session), world.settings.clone(), clock, options, stats.clone());
+    world.run_until("a problem", &mut [&mut driver], || !stats.problems().is_empty()).unwrap();
+    for round in 0..3 {
+        assert_eq!(asked_again.get(), round, "once in an interval");
+        under.clock.advance(1_001);
+        (0..20).for_each(|_| _ = driver.tick().unwrap());
+        assert_eq!(stats.problems(), [format!("{}/0: its leader is away", world.topic("in"))]);
+    }
+    is_denied.set(false);
+    under.clock.advance(1_001);
+    (0..20).for_each(|_| _ = driver.tick().unwrap());
+    assert_eq!((stats.problems(), asked_again.get()), (Vec::new(), 4));
+    under.clock.advance(1_001);
+    (0..20).for_each(|_| _ = driver.tick().unwrap());
+    assert_eq!((asked_again.get(), world.output_count()), (4, 1), "it is not halted any more");
+}
+
+/// The others are read; and that one is begun once the log lets somebody, whatever it said of the topic before.
 #[test]
 fn a_partition_that_nobody_can_begin_on_stands_still_alone() {
+    for described in [Described::Not, Described::WithoutId, Described::Whole] {
+        stands_still_alone(described);
+    }
+}
+
+fn stands_still_alone(described: Described) {
     let under = SimUnderTest::fresh().unwrap();
     let mut world = World::new(&under, "refused", 1);
     world.ensure(&[("more", 1, false)]);
@@ -208,12 +290,14 @@ fn a_partition_that_nobody_can_begin_on_stands_still_alone() {
     let (mut stage, stats, is_known) = (world.stage(), Arc::new(StageStats::default()), Rc::<Cell<bool>>::default());
     let inner = under.bus().session(&world.session_options("a")).unwrap();
     let refuses = Some(TopicPartition { topic: world.topic("more"), partition: 0 });
-    let session = Box::new(Watched { refuses, is_known: is_known.clone(), ..Watched::over(inner) });
+    let session = Box::new(Watched { refuses, described, is_known: is_known.clone(), ..Watched::over(inner) });
     let (clock, options): (Arc<dyn Clock>, _) = (under.clock(), world.options.clone());
     let mut driver = Driver::new(&mut stage, session, world.settings.clone(), clock, options, stats.clone());
     world.run_until("the output", &mut [&mut driver], || world.output_count() == 1).unwrap();
-    under.clock.advance(1_001);
-    (0..5).for_each(|_| _ = driver.tick().unwrap());
+    for _ in 0..3 {
+        under.clock.advance(1_001);
+        (0..5).for_each(|_| _ = driver.tick().unwrap());
+    }
     assert_eq!(stats.problems(), [format!("{}/0: it must not be read", world.topic("more"))]);
     assert_eq!(world.outputs(), [format!("{}/0/0 1 0 1", world.topic("in"))]);
     is_known.set(true);

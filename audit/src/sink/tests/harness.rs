@@ -1,6 +1,8 @@
 //! A log in memory, with crashes: the sink cannot tell it from a bus.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -63,11 +65,27 @@ pub(super) struct Member<'a> {
     paused: BTreeSet<TopicPartition>,
     /// Most records that one fetch hands out: other batches come of other sizes.
     fetch_max: usize,
+    /// Whether there is no right to read on, and none to the dead letters.
+    pub(super) is_denied: Rc<Cell<bool>>,
+    /// Told once nothing is left to be handed out.
+    pub(super) events: Vec<GroupEvent>,
+    /// What was asked for again and can be read.
+    ended: BTreeSet<TopicPartition>,
 }
 
 impl<'a> Member<'a> {
     pub(super) fn new(log: &'a mut Log, fetch_max: usize) -> Self {
-        Self { log, group: "sink".into(), assigned: false, next: BTreeMap::new(), paused: BTreeSet::new(), fetch_max }
+        Self {
+            log,
+            group: "sink".into(),
+            assigned: false,
+            next: BTreeMap::new(),
+            paused: BTreeSet::new(),
+            fetch_max,
+            is_denied: Rc::default(),
+            events: Vec::new(),
+            ended: BTreeSet::new(),
+        }
     }
 }
 
@@ -101,9 +119,10 @@ impl Session for Member<'_> {
             }
             *next = ready.last().map_or(*next, |r| r.offset + 1);
         }
-        if !fetched.is_empty() {
-            each(&fetched);
+        if fetched.is_empty() {
+            return Ok(std::mem::take(&mut self.events));
         }
+        each(&fetched);
         Ok(Vec::new())
     }
 
@@ -143,8 +162,16 @@ impl Session for Member<'_> {
         Ok(())
     }
 
-    fn caught_up(&self, _: &TopicPartition) -> bool {
-        false
+    fn read_again(&mut self, at: &TopicPartition) -> Result<(), SessionError> {
+        match self.is_denied.get() {
+            true => self.events.push(GroupEvent::Halted(at.clone(), "no right".into())),
+            false => drop(self.ended.insert(at.clone())),
+        }
+        Ok(())
+    }
+
+    fn caught_up(&self, at: &TopicPartition) -> bool {
+        self.ended.contains(at)
     }
 
     fn all_caught_up(&self) -> bool {
@@ -159,8 +186,9 @@ impl Session for Member<'_> {
         Ok(partitions.iter().map(|at| Some(self.log.records[at].last().map_or(0, |r| r.offset + 1))).collect())
     }
 
-    fn incarnations(&mut self, _: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<Arc<str>>>, SessionError> {
-        Ok(BTreeMap::new())
+    fn incarnations(&mut self, topics: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, Option<Arc<str>>>, SessionError> {
+        let is_described = |topic: &&Arc<str>| !self.is_denied.get() || ***topic != *"petrel.dead_letters";
+        Ok(topics.iter().filter(is_described).map(|topic| (topic.clone(), None)).collect())
     }
 
     fn lag(&mut self) -> Option<u64> {

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use petrel_bus::TopicPartition;
+use petrel_bus::sim::SimClock;
+use petrel_bus::{GroupEvent, TopicPartition};
 
 use super::super::service::SinkOptions;
 use super::super::stats::SinkStats;
-use super::super::step::{Sink, SinkPoint};
+use super::super::step::{LOOK_INTERVAL_MS, Sink, SinkPoint};
 use super::super::writer::{Counted, Range, Writer};
 use super::harness::{Counting, Log, Member, live, log, options, points, topics, value};
 use crate::client::SqlError;
@@ -257,4 +258,31 @@ fn a_recorded_range_with_a_record_of_a_newer_release_is_not_written_in_part() {
     log.replace(&at, 3, value("petrel.audit", 3));
     let rows = live_with_a_newer_record(&mut log, &stats);
     assert_eq!(rows.get(&("petrel.audit".to_owned(), 1)), Some(&20));
+}
+
+/// Nobody writes to them: what is read again has nothing new.
+#[test]
+fn what_can_be_read_again_is_not_told_as_halted_or_missing() {
+    let (mut log, mut tables, stats) = (log(3), Tables::default(), Arc::new(SinkStats::default()));
+    let (topics, options, clock) = (topics(), options(5), SimClock::at(1_700_000_000_000));
+    let mut member = Member::new(&mut log, 4);
+    let at = TopicPartition { topic: topics.audit.clone(), partition: 1 };
+    let is_denied = member.is_denied.clone();
+    is_denied.set(true);
+    member.events = vec![
+        GroupEvent::Halted(at, "no right".into()),
+        GroupEvent::Missing(topics.dead_letters.clone(), "no right".into()),
+    ];
+    let mut sink =
+        Sink::new(&mut member, &mut tables, &topics, &options, clock.clone(), stats.clone()).expect("it subscribes");
+    let mut pass = |time_ms| {
+        clock.advance(time_ms);
+        (0..50).for_each(|_| sink.step(&mut |_| false).expect("a right that is missing is no error"));
+        stats.problems()
+    };
+    for time_ms in [0, LOOK_INTERVAL_MS, LOOK_INTERVAL_MS] {
+        assert_eq!(pass(time_ms), ["petrel.dead_letters: no right", "petrel.audit/1: no right"]);
+    }
+    is_denied.set(false);
+    assert_eq!(pass(LOOK_INTERVAL_MS), [""; 0]);
 }

@@ -172,3 +172,35 @@ pub fn panics_of_a_timer_are_counted_over_sessions<B: BusUnderTest>(under: &B) {
         driver.finish().unwrap();
     }
 }
+
+/// Not by who moved it alone, and not by who has given it up; until it is gone.
+pub fn a_timer_that_was_moved_back_is_told_by_whoever_has_it<B: BusUnderTest>(under: &B) {
+    let (mut world, ..) = world_with_a_poison_timer(under, "told-timer");
+    // It does not come again while this test runs.
+    world.options.poison_timer_delay_ms = 3_600_000;
+    world.publish("in", &[("panic", "timer 0")]);
+    let (mut stage, stats) = (world.stage(), Arc::<StageStats>::default());
+    let mut driver = world.driver_with_stats(&mut stage, "a", stats.clone());
+    run_through_panics(&world, &mut driver, &stats, |_| !stats.delayed_timers().is_empty());
+    let (delayed, partition) = (stats.delayed_timers(), petrel_bus::partition_of(b"panic", 2));
+    assert_eq!((delayed.len(), delayed[0].partition, &*delayed[0].key), (1, partition, "panic"));
+    driver.finish().unwrap();
+    assert_eq!(stats.delayed_timers(), [], "it is somebody else's");
+
+    let (mut heir, stats) = (world.stage(), Arc::<StageStats>::default());
+    let mut driver = world.driver_with_stats(&mut heir, "b", stats.clone());
+    run_through_panics(&world, &mut driver, &stats, |_| driver_has(&stats, 2));
+    assert_eq!(stats.delayed_timers(), delayed);
+    let is_noted = || world.state().contains_key("~m/panic");
+    assert!(is_noted() && stats.timers_moved_back.load(Ordering::Relaxed) == 0, "it was moved once");
+    // A stage that sets it to another instant has no such timer any more.
+    world.publish("in", &[("panic", "timer 1800000")]);
+    run_through_panics(&world, &mut driver, &stats, |_| stats.delayed_timers().is_empty());
+    assert!(!is_noted(), "{:?}", world.state());
+    driver.finish().unwrap();
+}
+
+/// Whether a driver has so many partitions, restored.
+fn driver_has(stats: &StageStats, partitions: u64) -> bool {
+    stats.assigned.load(Ordering::Relaxed) == partitions
+}

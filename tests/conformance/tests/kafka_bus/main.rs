@@ -3,8 +3,11 @@
 mod admin;
 mod faults;
 mod followers;
+mod leaders;
 mod outage;
 mod publisher;
+mod remade;
+mod rights;
 mod session;
 mod support;
 mod tail;
