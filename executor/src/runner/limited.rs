@@ -53,3 +53,61 @@ pub(super) async fn limited<T>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use petrel_execution::worker::Remembered;
+    use petrel_schemas::Task;
+
+    use super::*;
+
+    fn holding(lease_ms: u64) -> Holding {
+        let task = Task {
+            execution_id: "e".to_owned(),
+            root_execution_id: "e".to_owned(),
+            event_id: None,
+            event_at_ms: None,
+            rule: None,
+            action: "demo.x".to_owned(),
+            revision: "r".to_owned(),
+            parameters: "{}".to_owned(),
+            attempt: 1,
+            token: 1,
+            delivery: "at_least_once".to_owned(),
+            timeout_ms: 60_000,
+            lease_ms: 0,
+            dispatched_at_ms: 0,
+            start_by_ms: 0,
+            declines: 0,
+        };
+        Holding::new(&task, boot_ms() + lease_ms, Remembered::default())
+    }
+
+    /// As a process that is stopped for longer than its lease, and continued: what is ready by then is not done.
+    #[tokio::test]
+    async fn what_was_held_up_for_longer_than_its_lease_does_nothing_more() {
+        for (lease_ms, timeout_ms, expected) in [(50, 60_000, Why::LeaseLost), (60_000, 50, Why::Timeout)] {
+            let (_director, held) = watch::channel(holding(lease_ms));
+            let (began_ms, mut polls) = (boot_ms(), 0);
+            let work = std::future::poll_fn(|context| {
+                polls += 1;
+                while boot_ms() < began_ms + 100 {
+                    std::hint::spin_loop();
+                }
+                context.waker().wake_by_ref();
+                if polls == 1 { Poll::Pending } else { Poll::Ready("sent") }
+            });
+            assert_eq!(limited(held, timeout_ms, work).await, Err(expected));
+            assert_eq!(polls, 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn work_whose_worker_is_gone_ends() {
+        let (director, held) = watch::channel(holding(60_000));
+        drop(director);
+        assert_eq!(limited(held, 60_000, std::future::pending::<()>()).await, Err(Why::Stopped));
+        let (_director, held) = watch::channel(holding(60_000));
+        assert_eq!(limited(held, 60_000, std::future::ready(5)).await, Ok(5));
+    }
+}

@@ -45,7 +45,7 @@ async fn forms_and_texts_are_sent_and_headers_of_an_action_win() {
     let asking = Asking::new();
     let form = json!({"method": "PUT", "url": server.url("/"), "form": {"a": "1 2", "b": ["x&", "y"]}, "idempotency_header": "X-Once"});
     asking.ask(form).await;
-    let text = json!({"method": "PATCH", "url": server.url("/"), "body": "plain", "headers": {"content-type": "text/csv", "accept": "text/csv", "Idempotency-Key": "own"}});
+    let text = json!({"method": "PATCH", "url": server.url("/"), "body": "plain", "headers": {"content-type": "text/csv", "accept": "text/csv", "Idempotency-Key": "own", "X-Many": ["1", "2"]}});
     asking.ask(text).await;
     let seen = server.seen();
     assert_eq!(
@@ -58,6 +58,7 @@ async fn forms_and_texts_are_sent_and_headers_of_an_action_win() {
         ("plain", "text/csv", "text/csv")
     );
     assert_eq!(seen[1].headers["idempotency-key"], "own");
+    assert_eq!(seen[1].values("x-many"), ["1", "2"]);
     // A connection is used again.
     assert_eq!(server.connections(), 1);
 }

@@ -18,6 +18,16 @@ pub struct Seen {
     /// By names in small letters.
     pub headers: BTreeMap<String, String>,
     pub body: String,
+    /// All lines of the head behind its first.
+    lines: Vec<String>,
+}
+
+impl Seen {
+    /// The values of a header that comes several times.
+    pub fn values(&self, name: &str) -> Vec<&str> {
+        let pairs = self.lines.iter().filter_map(|line| line.split_once(": "));
+        pairs.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
+    }
 }
 
 /// What the server does about a request.
@@ -191,7 +201,9 @@ async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Seen> {
     let head = String::from_utf8(bytes[..head_end].to_vec()).unwrap();
     let mut lines = head.lines();
     let mut first = lines.next().unwrap().split(' ');
+    let lines: Vec<String> = lines.map(str::to_owned).collect();
     let headers: BTreeMap<String, String> = lines
+        .iter()
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
@@ -206,5 +218,6 @@ async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Seen> {
         target: first.next().unwrap().to_owned(),
         headers,
         body: String::from_utf8(body).unwrap(),
+        lines,
     })
 }

@@ -60,13 +60,12 @@ impl Outgoing {
         if let Some(content_type) = content_type {
             insert(&mut headers, "Content-Type", content_type)?;
         }
-        let own: Vec<&(String, String)> = call.headers.iter().collect();
-        own.iter().try_for_each(|(name, _)| {
-            HeaderName::try_from(name).map(|name| drop(headers.remove(name))).map_err(|e| e.to_string())
-        })?;
-        for (name, value) in own {
-            headers.append(HeaderName::try_from(name).map_err(|e| e.to_string())?, header(name, value, false)?);
+        let mut own = HeaderMap::new();
+        for (name, value) in &call.headers {
+            own.append(header_name(name)?, header(name, value, false)?);
         }
+        // It replaces all values of a name by all of the other's.
+        headers.extend(own);
         let mut outgoing = Self { method, url: url_of(call)?, headers, body };
         outgoing.authenticate(&call.auth)?;
         Ok(outgoing)
@@ -90,8 +89,7 @@ impl Outgoing {
     }
 
     pub(super) fn secret(&mut self, name: &str, value: &str) -> Result<(), String> {
-        let key = HeaderName::try_from(name).map_err(|e| e.to_string())?;
-        self.headers.insert(key, header(name, value, true)?);
+        self.headers.insert(header_name(name)?, header(name, value, true)?);
         Ok(())
     }
 
@@ -124,8 +122,12 @@ pub(super) fn basic(username: &str, password: &str) -> String {
 }
 
 fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), String> {
-    headers.insert(HeaderName::try_from(name).map_err(|e| e.to_string())?, header(name, value, false)?);
+    headers.insert(header_name(name)?, header(name, value, false)?);
     Ok(())
+}
+
+fn header_name(name: &str) -> Result<HeaderName, String> {
+    HeaderName::try_from(name).map_err(|_| format!("{name:?} is no name of a header"))
 }
 
 fn header(name: &str, value: &str, is_sensitive: bool) -> Result<HeaderValue, String> {
@@ -168,7 +170,6 @@ pub(super) async fn exchange(
     redirects_max: u32,
 ) -> Result<Answer, NoAnswer> {
     let mut redirects = 0;
-    // A request that was answered with a redirect has arrived.
     loop {
         check(guarded, is_proxied, &outgoing.url).await?;
         let mut request =
@@ -176,6 +177,7 @@ pub(super) async fn exchange(
         if let Some(body) = &outgoing.body {
             request = request.body(body.clone());
         }
+        // A request that was answered with a redirect has arrived.
         let response = request.send().await.map_err(|error| no_answer(&error, redirects > 0))?;
         let Some(to) = next(&response, &outgoing.url)? else {
             return Ok(Answer { response, url: outgoing.url, redirects });
