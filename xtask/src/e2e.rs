@@ -11,7 +11,7 @@ use crate::deps::{fetch_engine, fetch_kafka};
 use crate::machine::{FOR_KAFKA, FOR_NPM, TO_BUILD, Tool, require};
 
 /// Petrel's default; with the small counts leases are shorter, so that less is waited for.
-const LEASE_MS: u64 = 15_000;
+const LEASE_MS: u64 = 20_000;
 
 /// How much the tests do that can do more. What is not set here, they decide themselves.
 #[derive(Debug, Clone, Copy, Default)]

@@ -3,8 +3,8 @@
 
 /// The worker's lease is shorter than the owner's by this share, so that its actions are dead by then.
 const MARGIN: u64 = 10;
-/// Heartbeats in a lease.
-const HEARTBEATS: u64 = 3;
+/// Heartbeats in a lease: so much of it is gone, at most, when the log can no longer be written to.
+const HEARTBEATS: u64 = 6;
 
 /// How long a worker may go on after something that it sent and that was acknowledged, in milliseconds, for an
 /// owner's lease of this length.
@@ -52,9 +52,9 @@ mod tests {
     fn a_worker_gives_up_before_its_owner() {
         for lease_ms in [1_i64, 9, 10, 1_000, 30_000, i64::MAX] {
             assert!(worker_lease_ms(lease_ms) <= lease_ms as u64);
-            assert!(heartbeat_every_ms(lease_ms) * 3 <= worker_lease_ms(lease_ms).max(3));
+            assert!(heartbeat_every_ms(lease_ms) * 6 <= worker_lease_ms(lease_ms).max(6));
         }
-        assert_eq!((worker_lease_ms(30_000), heartbeat_every_ms(30_000)), (27_000, 9_000));
+        assert_eq!((worker_lease_ms(30_000), heartbeat_every_ms(30_000)), (27_000, 4_500));
         assert_eq!((worker_lease_ms(-1), heartbeat_every_ms(-1)), (0, 1));
     }
 

@@ -35,8 +35,8 @@ pub fn spawn(job: &Job) -> io::Result<Child> {
     unsafe {
         command.pre_exec(|| {
             set_pdeathsig(Signal::SIGKILL)?;
-            // This program's allocator has switched huge pages off, for its own memory.
-            set_thp_disable(false)?;
+            // This program's allocator has switched huge pages off, for its own memory. Without them the command runs, too.
+            let _ = set_thp_disable(false);
             SigSet::empty().thread_set_mask()?;
             // What the worker's libraries left open for children is none of the command's business. Kernels
             // before 5.11 do not know the call; there the command inherits it.

@@ -343,7 +343,7 @@ impl Default for Executor {
     fn default() -> Self {
         Self {
             threads: 1,
-            lease_ms: 15_000,
+            lease_ms: 20_000,
             lost_leases_max: 5,
             schedule_to_start_ms: 24 * 3_600_000,
             http: Http::default(),

@@ -14,8 +14,9 @@ use super::plan::Plan;
 const IN_SYNC: Duration = Duration::from_secs(180);
 
 /// The default. A broker that dies is noticed after nine seconds by Kafka's defaults, and until then nobody hears
-/// of the workers whose reports it had: a lease must be longer.
-const LEASE_MS: u64 = 15_000;
+/// of the workers whose reports it had, or had a copy of: what is left of a lease in between two heartbeats must be
+/// longer.
+const LEASE_MS: u64 = 20_000;
 
 #[test]
 fn cluster_survives_kills_of_its_brokers() -> Result<()> {

@@ -55,6 +55,9 @@ pub(super) fn check(cli: &Cli, sink: &HttpSink, executions: &BTreeSet<String>, e
     assert_eq!(distinct, *executions, "every execution reported, and none other");
     let extra = reported.len() - distinct.len();
     eprintln!("executions {}, extra runs {extra} (at most {extra_runs_max})", executions.len());
+    if extra > extra_runs_max {
+        tell_of_extra_runs(cli, sink)?;
+    }
     assert!(extra <= extra_runs_max, "{extra} extra runs, more than ran when their workers were killed");
     let finished = cli.sql(
         "SELECT execution_id, count() AS n FROM executions_latest WHERE status = 'succeeded' GROUP BY execution_id",
@@ -64,6 +67,21 @@ pub(super) fn check(cli: &Cli, sink: &HttpSink, executions: &BTreeSet<String>, e
     assert_eq!(in_sql, *executions, "SQL has exactly one finished execution per expected event");
     assert_eq!(finished.len(), executions.len());
     cli.reconciles()?;
+    Ok(())
+}
+
+/// What ran more than once, with what its runs said and how it came about, change by change.
+fn tell_of_extra_runs(cli: &Cli, sink: &HttpSink) -> Result<()> {
+    let mut runs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    sink.hits().into_iter().for_each(|hit| runs.entry(hit.id().to_owned()).or_default().push(hit.path));
+    for (id, paths) in runs.iter().filter(|(_, paths)| paths.len() > 1) {
+        eprintln!("{paths:?}");
+        let changes = format!(
+            "SELECT sequence, status, code, changed_at, recorded_at, attempt, worker, error, log_partition, log_offset \
+             FROM executions WHERE execution_id = '{id}' ORDER BY sequence"
+        );
+        cli.sql(&changes)?.iter().for_each(|row| eprintln!("{row}"));
+    }
     Ok(())
 }
 
