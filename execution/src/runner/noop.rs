@@ -1,13 +1,10 @@
 //! The runner `noop`: it does nothing, and succeeds at once. Its result are its parameters, so that what asks
 //! for it can be tested without doing harm, and so that what executions cost can be measured without processes.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::Rendering;
+use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError};
 use crate::outcome::Outcome;
-
-pub(super) const NAME: &str = "noop";
-pub(super) const KEYS: &[&str] = &[];
 
 /// There is nothing to say about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,15 +17,24 @@ pub struct NoopCall {
     pub parameters: Value,
 }
 
-impl NoopSpec {
-    pub(super) fn render(self, rendering: Rendering<'_>) -> NoopCall {
-        NoopCall { parameters: rendering.parameters.clone() }
+impl Spec for NoopSpec {
+    const NAME: &'static str = "noop";
+    const KEYS: &'static [&'static str] = &[];
+    const IS_INSTANT: bool = true;
+    type Call = NoopCall;
+
+    fn parse(_: &Map<String, Value>, _: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
+        Ok(Self)
+    }
+
+    fn render(&self, rendering: Rendering<'_>) -> Result<NoopCall, RenderError> {
+        Ok(NoopCall { parameters: rendering.parameters.clone() })
     }
 }
 
-impl NoopCall {
+impl Call for NoopCall {
     /// It succeeds.
-    pub fn outcome(self) -> Outcome {
-        Outcome::succeeded(json!({ "parameters": self.parameters }))
+    fn at_once(&self) -> Option<Outcome> {
+        Some(Outcome::succeeded(json!({ "parameters": self.parameters })))
     }
 }

@@ -41,6 +41,15 @@ pub enum Begin {
 pub enum Why {
     /// By itself.
     Exited,
+    /// It did what it was to do.
+    Succeeded,
+    /// It did not do what it was to do; the code says why.
+    Failed {
+        /// Stable, see [`code`].
+        code: &'static str,
+        /// Whether the same action may well succeed if it is tried again.
+        retriable: bool,
+    },
     /// It could not be started; the code says why.
     NotStarted(&'static str),
     /// It ran for too long.
@@ -206,6 +215,8 @@ impl Holding {
         let Exit { why, return_code, error, result, stdout, stderr } = exit;
         let (status, note, retriable) = match why {
             Why::Exited if return_code == Some(0) => (Status::Succeeded, Note::NONE, false),
+            Why::Succeeded => (Status::Succeeded, Note::NONE, false),
+            Why::Failed { code, retriable } => (Status::Failed, Note::of(Some(code.to_owned()), error), retriable),
             Why::Exited => {
                 let code = if return_code.is_some() { code::EXIT_CODE } else { code::SIGNAL };
                 (Status::Failed, Note::of(Some(code.to_owned()), error), true)

@@ -38,8 +38,7 @@ pub(super) fn at_once(task: &Task, action: &ResolvedAction) -> Option<Verdict> {
         return None;
     }
     match render(task, action) {
-        Ok(RunnerCall::Noop(call)) => Some(Verdict::Ended(call.outcome())),
-        Ok(RunnerCall::Command(_)) => None,
+        Ok(call) => call.at_once().map(Verdict::Ended),
         Err(why) => Some(cannot_run(code::RENDER_FAILED, &why)),
     }
 }

@@ -1,0 +1,74 @@
+//! What a request must not have, whether its action says so or an expression gives it.
+
+use super::super::RenderError;
+use super::auth::Auth;
+use super::values::Hidden;
+
+/// What belongs to the connection, not to the request.
+const HEADERS_DENIED: &[&str] =
+    &["connection", "content-length", "expect", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"];
+
+/// Whether it is a method, in capitals.
+pub(super) fn check_method(method: &str) -> Result<(), String> {
+    let is_token =
+        !method.is_empty() && method.len() <= 20 && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+    match method {
+        "CONNECT" | "TRACE" => Err(format!("the method {method} is not for actions")),
+        _ if !is_token => Err(format!("{method:?} is no method of HTTP")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether it may be a URL. What cannot be seen without a parser of URLs is seen when the request is sent.
+pub(super) fn check_url(url: &str) -> Result<(), String> {
+    let scheme_end =
+        url.find("://").filter(|end| ["http", "https"].iter().any(|s| url[..*end].eq_ignore_ascii_case(s)));
+    let Some(end) = scheme_end else { return Err("must begin with http:// or https://".to_owned()) };
+    let authority = url[end + 3..].split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    if authority.is_empty() {
+        return Err("names no host".to_owned());
+    }
+    if authority.contains('@') {
+        return Err("holds a name or a password: they stand in \"auth\", for a URL is shown".to_owned());
+    }
+    if url.chars().any(char::is_control) {
+        return Err("holds a control character".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether a header may have that name.
+pub(super) fn check_header(name: &str) -> Result<(), String> {
+    let is_token =
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+    if !is_token {
+        return Err(format!("{name:?} is no name of a header"));
+    }
+    if HEADERS_DENIED.iter().any(|denied| name.eq_ignore_ascii_case(denied)) {
+        return Err(format!("the header {name:?} belongs to the connection"));
+    }
+    Ok(())
+}
+
+/// A line break in it would begin another header.
+pub(super) fn check_header_value(name: &str, value: &str) -> Result<(), RenderError> {
+    match value.chars().any(|c| c.is_control() && c != '\t') {
+        true => Err(RenderError(format!("the header {name:?} holds a control character"))),
+        false => Ok(()),
+    }
+}
+
+/// Whether it can be sent at all.
+pub(super) fn check_credentials(auth: &Auth) -> Result<(), RenderError> {
+    match auth {
+        Auth::Bearer(Hidden(token)) => check_header_value("Authorization", token),
+        Auth::Header(name, Hidden(key)) => check_header_value(name, key),
+        Auth::Basic { username, .. } if username.contains(':') => {
+            Err(RenderError("a user's name that holds a colon cannot be sent".to_owned()))
+        }
+        Auth::OAuth2 { token_url, .. } => {
+            check_url(token_url).map_err(|why| RenderError(format!("\"token_url\" {why}")))
+        }
+        Auth::None | Auth::Query(..) | Auth::Basic { .. } => Ok(()),
+    }
+}

@@ -1,0 +1,226 @@
+//! The runner `http`: one request of an action, sent again where the action says so, and what is answered.
+//!
+//! `guard` (to which addresses requests may go), `lookup` (names to addresses), `client` (connections), `exchange` (one
+//! request and its redirects), `tokens` (OAuth 2), `pause` (until it is sent again), `answer` (what is made of it).
+
+mod answer;
+mod client;
+mod exchange;
+mod guard;
+mod lookup;
+mod pause;
+mod tokens;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use petrel_bus::Clock;
+use petrel_execution::runner::{Auth, HttpCall};
+use petrel_execution::worker::{Exit, Holding, Why};
+use petrel_execution::{Delivery, code};
+use reqwest::{Client, Url};
+use tokio::sync::watch;
+
+use super::Context;
+use super::limited::limited;
+use crate::supervise::boot_ms;
+use answer::{Whole, read};
+use client::Clients;
+use exchange::{NoAnswer, Outgoing, check_literal, exchange};
+pub use guard::{AddressGuard, GuardError};
+use lookup::Guarded;
+pub use lookup::{LookedUp, Lookup, SystemLookup};
+use pause::{pause_ms, retry_after_ms};
+use tokens::Tokens;
+
+/// Methods that may be sent twice by what HTTP says of them (RFC 9110 §9.2.2).
+const IDEMPOTENT: [&str; 5] = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"];
+
+/// How requests over HTTP are sent.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// To which addresses they may go.
+    pub guard: AddressGuard,
+    /// Finds the addresses of hosts.
+    pub lookup: Arc<dyn Lookup>,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self { guard: AddressGuard::default(), lookup: Arc::new(SystemLookup) }
+    }
+}
+
+/// Sends requests for the attempts of a worker.
+#[derive(Debug)]
+pub struct HttpRunner {
+    guarded: Guarded,
+    clients: Clients,
+    tokens: Tokens,
+}
+
+impl Default for HttpRunner {
+    fn default() -> Self {
+        Self::new(HttpOptions::default())
+    }
+}
+
+/// What is to be known of the attempt beside its call.
+#[derive(Clone, Copy)]
+pub struct HttpRequest<'a> {
+    /// Sent with each request, so that a server that knows it does what is asked once.
+    pub execution_id: &'a str,
+    /// How often the action may run.
+    pub delivery: Delivery,
+    /// Longest run, in milliseconds, with all that is sent again.
+    pub timeout_ms: u64,
+    /// Most of a body that is kept, in bytes.
+    pub output_bytes_max: usize,
+    /// Folder of its pack, where its call uses it.
+    pub pack: Option<&'a Path>,
+    /// Time of day, for servers that say until when to wait.
+    pub clock: &'a dyn Clock,
+}
+
+pub(super) async fn carry_out(call: Box<HttpCall>, context: &Context<'_>) -> Exit {
+    let request = HttpRequest {
+        execution_id: &context.task.execution_id,
+        delivery: context.plan.delivery,
+        timeout_ms: context.timeout_ms(),
+        output_bytes_max: context.plan.output_bytes_max,
+        pack: context.pack,
+        clock: context.clock,
+    };
+    (context.started)();
+    context.runners.http.run(&call, request, context.held.subscribe()).await
+}
+
+impl HttpRunner {
+    /// A runner with these settings.
+    pub fn new(options: HttpOptions) -> Self {
+        let guarded = Guarded { guard: Arc::new(options.guard), lookup: options.lookup };
+        Self { guarded, clients: Clients::default(), tokens: Tokens::default() }
+    }
+
+    /// Sends a request until there is an answer to keep, and for as long as the attempt may go on. Dropping the future
+    /// closes the connection.
+    pub async fn run(&self, call: &HttpCall, request: HttpRequest<'_>, held: watch::Receiver<Holding>) -> Exit {
+        let asking = Asking {
+            runner: self,
+            call,
+            request,
+            began_ms: boot_ms(),
+            requests: AtomicU32::new(0),
+            what: format!("{} {}", call.method, call.url.split('?').next().unwrap_or_default()),
+        };
+        match limited(held, request.timeout_ms, asking.to_the_end()).await {
+            Ok(Ok(whole)) => asking.answered(whole),
+            Ok(Err(no_answer)) => asking.not_answered(no_answer),
+            Err(why) => Exit::bare(why, None),
+        }
+    }
+}
+
+/// One call on its way to its end.
+struct Asking<'a> {
+    runner: &'a HttpRunner,
+    call: &'a HttpCall,
+    request: HttpRequest<'a>,
+    began_ms: u64,
+    /// How many were sent, redirects and tokens left out.
+    requests: AtomicU32,
+    /// For messages.
+    what: String,
+}
+
+impl Asking<'_> {
+    async fn to_the_end(&self) -> Result<Whole, NoAnswer> {
+        let Self { runner, call, request, .. } = self;
+        let outgoing = Outgoing::of(call, request.execution_id).map_err(NoAnswer::Impossible)?;
+        if let Some(proxy) = &call.proxy {
+            let url = Url::parse(&proxy.url).map_err(|e| NoAnswer::Impossible(format!("the proxy: {e}")))?;
+            check_literal(&runner.guarded, &url)?;
+        }
+        let client = runner.clients.of(call, request.pack, &runner.guarded).await.map_err(NoAnswer::Impossible)?;
+        let mut times = 0;
+        loop {
+            let ended = self.once(&client, outgoing.clone()).await;
+            times += 1;
+            let Some(pause_ms) = self.again_after_ms(&ended, times) else { return ended };
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        }
+    }
+
+    /// One request, and a second one where the first one's token is no good any more.
+    async fn once(&self, client: &Client, mut outgoing: Outgoing) -> Result<Whole, NoAnswer> {
+        let Self { runner, call, request, .. } = self;
+        let is_proxied = call.proxy.is_some();
+        let mut is_first = true;
+        loop {
+            let mut may_be_old = false;
+            if let Auth::OAuth2 { .. } = &call.auth {
+                let (token, was_kept) = runner.tokens.get(&call.auth, client, &runner.guarded, is_proxied).await?;
+                outgoing.bearer(&token.0).map_err(NoAnswer::Impossible)?;
+                may_be_old = was_kept && is_first;
+            }
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            let answer = exchange(client, &runner.guarded, is_proxied, outgoing.clone(), call.redirects_max).await?;
+            if may_be_old && answer.response.status() == reqwest::StatusCode::UNAUTHORIZED {
+                runner.tokens.forget(&call.auth);
+                is_first = false;
+                continue;
+            }
+            let failed = |why| NoAnswer::Failed { why, may_have_arrived: true };
+            return read(answer, request.output_bytes_max).await.map_err(failed);
+        }
+    }
+
+    /// How long to wait until it is sent again after so many times, in milliseconds; nothing if this is the end.
+    fn again_after_ms(&self, ended: &Result<Whole, NoAnswer>, times: u32) -> Option<u64> {
+        let Self { call, request, .. } = self;
+        if times > call.retry.times {
+            return None;
+        }
+        let asked_ms = match ended {
+            Ok(whole) if call.success.contains(whole.status) || !call.retry.on.contains(whole.status) => return None,
+            Ok(whole) => retry_after_ms(&whole.headers, request.clock.now_ms()),
+            Err(NoAnswer::Failed { may_have_arrived, .. }) if !may_have_arrived || self.may_arrive_twice() => None,
+            Err(_) => return None,
+        };
+        let pause_ms = asked_ms.unwrap_or_else(|| pause_ms(&call.retry, times));
+        // Whoever waits for longer than there is time has nothing to tell but that it took too long.
+        let until_ms = boot_ms().saturating_add(pause_ms).saturating_sub(self.began_ms);
+        (until_ms < request.timeout_ms).then_some(pause_ms)
+    }
+
+    /// An action that may run again after it was lost may also be asked for again; one that may not is safe only where
+    /// HTTP says so.
+    fn may_arrive_twice(&self) -> bool {
+        self.request.delivery == Delivery::AtLeastOnce || IDEMPOTENT.contains(&self.call.method.as_str())
+    }
+
+    fn answered(&self, whole: Whole) -> Exit {
+        let status = whole.status;
+        let (why, error) = if self.call.success.contains(status) {
+            (Why::Succeeded, None)
+        } else {
+            let retriable = matches!(status, 408 | 425 | 429 | 500..=599);
+            let error = format!("{} was answered with {status} {}", self.what, whole.reason);
+            (Why::Failed { code: code::HTTP_STATUS, retriable }, Some(error.trim_end().to_owned()))
+        };
+        let requests = self.requests.load(Ordering::Relaxed);
+        let (result, stdout) = whole.into_result(requests, boot_ms().saturating_sub(self.began_ms));
+        Exit { result: Some(result), stdout, ..Exit::bare(why, error) }
+    }
+
+    fn not_answered(&self, no_answer: NoAnswer) -> Exit {
+        let (code, retriable, why) = match no_answer {
+            NoAnswer::Refused(why) => (code::ADDRESS_REFUSED, false, why),
+            NoAnswer::Impossible(why) => (code::NOT_STARTED, false, why),
+            NoAnswer::Failed { why, .. } => (code::HTTP_FAILED, true, why),
+        };
+        Exit::bare(Why::Failed { code, retriable }, Some(format!("{}: {why}", self.what)))
+    }
+}

@@ -1,0 +1,278 @@
+//! What is sent, what is made of answers, and how a request ends when it must.
+
+use std::time::{Duration, Instant};
+
+use petrel_execution::worker::Why;
+use petrel_execution::{Delivery, Stream};
+use petrel_executor::supervise::boot_ms;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::asking::{Asking, CANCEL, failure, holding, result};
+use crate::rig::eventually;
+use crate::server::{Reply, Server, json, redirect};
+
+#[tokio::test]
+async fn a_request_is_sent_as_it_is_written_and_its_answer_is_told() {
+    let server = Server::start(|_, _| json(201, "{\"id\": [7, null]}")).await;
+    let request = json!({
+        "method": "POST",
+        "url": server.url("/v1?fixed=1"),
+        "path": ["a/b", "ü ?"],
+        "query": {"q": "x&y=z", "tag": ["1", "2"]},
+        "headers": {"X-Team": "sre"},
+        "json": {"n": 1.5},
+    });
+    let exit = Asking::new().ask(request).await;
+    assert_eq!((exit.why, exit.error.as_deref(), &exit.stdout), (Why::Succeeded, None, &Stream::default()));
+    let told = result(&exit);
+    assert_eq!(
+        (&told["status_code"], &told["body"], &told["parsed"]),
+        (&json!(201), &json!({"id": [7, null]}), &json!(true))
+    );
+    assert_eq!(told["headers"]["content-type"], "application/json");
+    assert_eq!((&told["requests"], &told["redirects"], &told["truncated"]), (&json!(1), &json!(0), &json!(false)));
+    assert_eq!(told["url"], server.url("/v1/a%2Fb/%C3%BC%20%3F"));
+    let seen = &server.seen()[0];
+    assert_eq!((&*seen.method, &*seen.target), ("POST", "/v1/a%2Fb/%C3%BC%20%3F?fixed=1&q=x%26y%3Dz&tag=1&tag=2"));
+    assert_eq!((&*seen.body, &*seen.headers["content-type"]), ("{\"n\":1.5}", "application/json"));
+    assert_eq!((&*seen.headers["x-team"], &*seen.headers["idempotency-key"]), ("sre", "e-1"));
+}
+
+#[tokio::test]
+async fn forms_and_texts_are_sent_and_headers_of_an_action_win() {
+    let server = Server::start(|_, _| json(200, "1")).await;
+    let asking = Asking::new();
+    let form = json!({"method": "PUT", "url": server.url("/"), "form": {"a": "1 2", "b": ["x&", "y"]}, "idempotency_header": "X-Once"});
+    asking.ask(form).await;
+    let text = json!({"method": "PATCH", "url": server.url("/"), "body": "plain", "headers": {"content-type": "text/csv", "accept": "text/csv", "Idempotency-Key": "own", "X-Many": ["1", "2"]}});
+    asking.ask(text).await;
+    let seen = server.seen();
+    assert_eq!(
+        (&*seen[0].body, &*seen[0].headers["content-type"]),
+        ("a=1+2&b=x%26&b=y", "application/x-www-form-urlencoded")
+    );
+    assert_eq!((&*seen[0].headers["x-once"], seen[0].headers.get("idempotency-key")), ("e-1", None));
+    assert_eq!(
+        (&*seen[1].body, &*seen[1].headers["content-type"], &*seen[1].headers["accept"]),
+        ("plain", "text/csv", "text/csv")
+    );
+    assert_eq!(seen[1].headers["idempotency-key"], "own");
+    assert_eq!(seen[1].values("x-many"), ["1", "2"]);
+    // A connection is used again.
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_status_that_is_none_of_success_is_a_failure_with_its_answer() {
+    let server = Server::start(|seen, _| json(seen.target[1..4].parse().unwrap(), "{\"why\": \"x\"}")).await;
+    let mut asking = Asking::new();
+    for (status, retriable) in [(404, false), (400, false), (408, true), (429, true), (500, true), (503, true)] {
+        let exit = asking.ask(json!({"url": server.url(&format!("/{status}?key=s3cret"))})).await;
+        assert_eq!(failure(&exit), ("http_status", retriable), "{status}");
+        let error = exit.error.as_deref().unwrap();
+        assert!(error.contains(&format!("was answered with {status}")) && !error.contains("s3cret"), "{error}");
+        assert_eq!(result(&exit)["body"], json!({"why": "x"}));
+        assert!(!result(&exit)["url"].as_str().unwrap().contains("s3cret"));
+    }
+    asking.success_codes = json!([404]);
+    assert_eq!(asking.ask(json!({"url": server.url("/404")})).await.why, Why::Succeeded);
+    assert_eq!(failure(&asking.ask(json!({"url": server.url("/200")})).await), ("http_status", false));
+}
+
+#[tokio::test]
+async fn it_is_sent_again_when_the_server_says() {
+    let server = Server::start(|_, before| match before {
+        0 => Reply::Answer(503, vec![("Retry-After", "1".to_owned())], Vec::new()),
+        1 => Reply::Answer(429, vec![("Retry-After", "Sun, 06 Nov 1994 08:49:36 GMT".to_owned())], Vec::new()),
+        _ => json(200, "true"),
+    })
+    .await;
+    let began = Instant::now();
+    let retry = json!({"times": 2, "wait": "15s"});
+    let exit = Asking::new().ask(json!({"method": "POST", "url": server.url("/"), "json": 1, "retry": retry})).await;
+    assert_eq!((exit.why, &result(&exit)["requests"]), (Why::Succeeded, &json!(3)));
+    let took = began.elapsed();
+    assert!((Duration::from_secs(1)..Duration::from_secs(15)).contains(&took), "{took:?}");
+    let keys: Vec<String> = server.seen().iter().map(|seen| seen.headers["idempotency-key"].clone()).collect();
+    assert_eq!(keys, ["e-1", "e-1", "e-1"]);
+}
+
+#[tokio::test]
+async fn it_is_not_sent_again_without_need_nor_for_longer_than_there_is_time() {
+    let server = Server::start(|seen, _| match &*seen.target {
+        "/long" => Reply::Answer(503, vec![("Retry-After", "3600".to_owned())], Vec::new()),
+        "/often" => json(503, ""),
+        _ => json(404, ""),
+    })
+    .await;
+    let asking = Asking::new();
+    let ask = async |path: &str, times: u32| {
+        let before = server.seen().len();
+        let retry = json!({"times": times, "wait": "1ms"});
+        let exit = asking.ask(json!({"url": server.url(path), "retry": retry})).await;
+        (failure(&exit).0, server.seen().len() - before)
+    };
+    assert_eq!(ask("/never", 3).await, ("http_status", 1));
+    assert_eq!(ask("/often", 0).await, ("http_status", 1));
+    assert_eq!(ask("/often", 3).await, ("http_status", 4));
+    // There are 20 seconds for all of it: what the server says is told at once.
+    assert_eq!(ask("/long", 3).await, ("http_status", 1));
+}
+
+#[tokio::test]
+async fn what_may_have_arrived_is_not_sent_twice_where_the_action_may_run_once() {
+    for (method, delivery, times) in [
+        ("POST", Delivery::AtLeastOnce, 3),
+        ("POST", Delivery::AtMostOnce, 1),
+        ("PATCH", Delivery::AtMostOnce, 1),
+        ("GET", Delivery::AtMostOnce, 3),
+        ("PUT", Delivery::AtMostOnce, 3),
+    ] {
+        let server = Server::start(|_, _| Reply::Close).await;
+        let asking = Asking { delivery, ..Asking::new() };
+        let retry = json!({"times": 2, "wait": "1ms"});
+        let exit = asking.ask(json!({"method": method, "url": server.url("/"), "retry": retry})).await;
+        assert_eq!(failure(&exit), ("http_failed", true));
+        assert_eq!(server.seen().len(), times, "{method} {delivery:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let asking = Asking { delivery: Delivery::AtMostOnce, ..Asking::new() };
+    let retry = json!({"times": 1, "wait": "1ms"});
+    let exit =
+        asking.ask(json!({"method": "POST", "url": format!("http://{address}/x?key=s3cret"), "retry": retry})).await;
+    assert_eq!(failure(&exit), ("http_failed", true));
+    let error = exit.error.unwrap();
+    assert!(error.starts_with(&format!("POST http://{address}/x: ")) && !error.contains("s3cret"), "{error}");
+    let unknown = asking.ask(json!({"url": "http://nowhere.test/"})).await;
+    assert!(unknown.error.as_deref().unwrap().contains("nowhere.test is unknown"), "{unknown:?}");
+}
+
+/// It ends at once, and so does its connection.
+#[tokio::test]
+async fn a_server_that_hangs_or_drips_is_left_at_the_time_out() {
+    let server = Server::start(|seen, _| if seen.target == "/drip" { Reply::Drip } else { Reply::Hang }).await;
+    let asking = Asking { timeout_ms: 300, ..Asking::new() };
+    for path in ["/hang", "/drip"] {
+        let began = Instant::now();
+        let exit = asking.ask(json!({"url": server.url(path)})).await;
+        assert_eq!(exit.why, Why::Timeout, "{path}");
+        assert!((300..5_000).contains(&began.elapsed().as_millis()), "{path}: {:?}", began.elapsed());
+        eventually("the connection is closed", || server.is_idle()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_ends_a_request_at_once() {
+    let server = Server::start(|_, _| Reply::Hang).await;
+    let (director, held) = watch::channel(holding(60_000));
+    let asking = Asking::new();
+    let cancel = async {
+        eventually("the request is there", || server.seen().len() == 1).await;
+        director.send_modify(|h| h.order(CANCEL));
+    };
+    let (exit, ()) = tokio::join!(asking.ask_held(json!({"url": server.url("/")}), None, held), cancel);
+    assert_eq!(exit.why, Why::Stopped);
+    eventually("the connection is closed", || server.is_idle()).await;
+}
+
+#[tokio::test]
+async fn a_request_ends_with_its_lease_and_lasts_as_long_as_that_is_renewed() {
+    let server = Server::start(|_, _| Reply::Hang).await;
+    let (director, held) = watch::channel(holding(400));
+    let asking = Asking::new();
+    let renew = async {
+        eventually("the request is there", || server.seen().len() == 1).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        director.send_modify(|h| *h = holding(1_000));
+        boot_ms()
+    };
+    let (exit, renewed_ms) = tokio::join!(asking.ask_held(json!({"url": server.url("/")}), None, held), renew);
+    assert_eq!(exit.why, Why::LeaseLost);
+    let took_ms = boot_ms() - renewed_ms;
+    assert!((900..5_000).contains(&took_ms), "{took_ms} ms");
+    eventually("the connection is closed", || server.is_idle()).await;
+}
+
+/// Its lease passes while it waits to be sent again: then it never is.
+#[tokio::test]
+async fn nothing_is_sent_without_a_lease() {
+    let server = Server::start(|_, _| Reply::Answer(503, vec![("Retry-After", "1".to_owned())], Vec::new())).await;
+    let asking = Asking::new();
+    let request = json!({"url": server.url("/"), "retry": {"times": 5}});
+    let (_director, held) = watch::channel(holding(400));
+    assert_eq!(asking.ask_held(request.clone(), None, held).await.why, Why::LeaseLost);
+    assert_eq!(server.seen().len(), 1);
+    let (_director, held) = watch::channel(holding(0));
+    assert_eq!(asking.ask_held(request, None, held).await.why, Why::LeaseLost);
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_body_is_kept_up_to_its_limit() {
+    let server = Server::start(|_, _| Reply::Endless).await;
+    let asking = Asking { output_bytes_max: 1_000, ..Asking::new() };
+    let exit = asking.ask(json!({"url": server.url("/")})).await;
+    assert_eq!((exit.why, &result(&exit)["truncated"]), (Why::Succeeded, &json!(true)));
+    assert_eq!(result(&exit)["body"], "y".repeat(1_000));
+    assert_eq!(exit.stdout, Stream { bytes: vec![b'y'; 1_000], truncated: true });
+    eventually("the connection is closed", || server.is_idle()).await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_text_is_told_as_base64() {
+    let server = Server::start(|_, _| Reply::Answer(200, Vec::new(), vec![0xff, 0xfe, 0])).await;
+    let exit = Asking::new().ask(json!({"url": server.url("/")})).await;
+    assert_eq!((&result(&exit)["body"], &result(&exit)["encoding"]), (&json!("//4A"), &json!("base64")));
+}
+
+#[tokio::test]
+async fn redirects_are_followed_as_browsers_do() {
+    let server = Server::start(|seen, _| match &*seen.target {
+        "/see-other" => redirect(303, "/end"),
+        "/found" => redirect(302, "/end?x=1"),
+        "/keep" => redirect(307, "end"),
+        "/loop" => redirect(308, "/loop"),
+        _ => json(200, "{}"),
+    })
+    .await;
+    let asking = Asking::new();
+    for (path, method, target, body) in
+        [("/see-other", "GET", "/end", ""), ("/found", "GET", "/end?x=1", ""), ("/keep", "POST", "/end", "[1]")]
+    {
+        let headers = json!({"Authorization": "mine"});
+        let request = json!({"method": "POST", "url": server.url(path), "json": [1], "headers": headers});
+        let exit = asking.ask(request).await;
+        let seen = server.seen().pop().unwrap();
+        assert_eq!((exit.why, &result(&exit)["redirects"]), (Why::Succeeded, &json!(1)));
+        assert_eq!((&*seen.method, &*seen.target, &*seen.body), (method, target, body));
+        assert_eq!(seen.headers["authorization"], "mine", "it is the same server");
+    }
+    let before = server.seen().len();
+    let exit = asking.ask(json!({"url": server.url("/loop"), "redirects": 3})).await;
+    assert_eq!((failure(&exit).0, server.seen().len() - before), ("http_failed", 4));
+    let exit = asking.ask(json!({"url": server.url("/found"), "redirects": 0})).await;
+    assert_eq!((failure(&exit).0, &result(&exit)["status_code"]), ("http_status", &json!(302)));
+}
+
+#[tokio::test]
+async fn another_server_sees_nothing_that_was_meant_for_the_first() {
+    let other = Server::start(|_, _| json(200, "{}")).await;
+    let to = other.url("/");
+    let server = Server::start(move |_, _| redirect(307, &to)).await;
+    let request = json!({
+        "method": "POST", "url": server.url("/"), "json": 1,
+        "headers": {"X-Secret": "s3cret", "Cookie": "s3cret"},
+        "auth": {"bearer": "s3cret"},
+    });
+    let exit = Asking::new().ask(request).await;
+    assert_eq!(exit.why, Why::Succeeded);
+    assert_eq!(server.seen()[0].headers["authorization"], "Bearer s3cret");
+    let seen = &other.seen()[0];
+    assert!(!format!("{:?}", seen.headers).contains("s3cret"), "{seen:?}");
+    assert_eq!((&*seen.body, &*seen.headers["content-type"]), ("1", "application/json"));
+}

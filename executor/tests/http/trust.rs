@@ -1,0 +1,151 @@
+//! Whom a request trusts, and as whom it speaks.
+
+use petrel_execution::worker::Why;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::asking::{Asking, failure, holding, result};
+use crate::certificates::Certificates;
+use crate::guard::refused;
+use crate::server::{Reply, Seen, Server, json};
+
+#[tokio::test]
+async fn servers_are_trusted_by_the_authority_that_the_action_names() {
+    let made = Certificates::make();
+    let server = Server::start_tls(made.server(false), |_, _| json(200, "1")).await;
+    let asking = Asking::new();
+    asking.names.set("api.test", &[&["127.0.0.1"]]);
+    asking.names.set("other.test", &[&["127.0.0.1"]]);
+    let url = |host: &str| format!("https://{host}:{}/", server.address.port());
+    for host in ["127.0.0.1", "api.test"] {
+        let exit = asking.ask(json!({"url": url(host), "tls": {"ca": made.text("ca.pem")}})).await;
+        assert_eq!(exit.why, Why::Succeeded, "{exit:?}");
+    }
+    // As a file of the pack.
+    std::fs::create_dir(made.path().join("actions")).unwrap();
+    std::fs::copy(made.path().join("ca.pem"), made.path().join("actions/ca.pem")).unwrap();
+    let (_director, held) = watch::channel(holding(60_000));
+    let request = json!({"url": url("api.test"), "tls": {"ca_file": "./ca.pem"}});
+    assert_eq!(asking.ask_held(request, Some(made.path()), held).await.why, Why::Succeeded);
+    for (host, tls) in [
+        ("api.test", json!({})),
+        ("other.test", json!({"ca": made.text("ca.pem")})),
+        ("api.test", json!({"ca": made.text("client.pem")})),
+    ] {
+        let exit = asking.ask(json!({"url": url(host), "tls": tls})).await;
+        assert_eq!(failure(&exit), ("http_failed", true), "{host}");
+    }
+    assert_eq!(asking.ask(json!({"url": url("other.test"), "tls": {"verify": false}})).await.why, Why::Succeeded);
+    let exit = asking.ask(json!({"url": url("api.test"), "tls": {"ca": "no PEM"}})).await;
+    assert_eq!(failure(&exit), ("not_started", false));
+    // By way of a proxy it is the same server that has to be trusted.
+    let address = server.address;
+    let proxy = Server::start(move |_, _| Reply::Tunnel(address)).await;
+    let exit =
+        asking.ask(json!({"url": url("api.test"), "tls": {"ca": made.text("ca.pem")}, "proxy": proxy.url("")})).await;
+    assert_eq!((exit.why, &*proxy.seen()[0].method), (Why::Succeeded, "CONNECT"));
+    assert_eq!(proxy.seen()[0].headers.get("idempotency-key"), None);
+}
+
+#[tokio::test]
+async fn a_server_that_wants_to_know_its_clients_is_shown_the_certificate() {
+    let made = Certificates::make();
+    let server = Server::start_tls(made.server(true), |_, _| json(200, "1")).await;
+    let asking = Asking::new();
+    let url = format!("https://127.0.0.1:{}/", server.address.port());
+    let (certificate, key) = (made.text("client.pem"), made.text("client.key"));
+    let tls = json!({"ca": made.text("ca.pem"), "certificate": certificate, "key": key});
+    assert_eq!(asking.ask(json!({"url": url, "tls": tls})).await.why, Why::Succeeded);
+    let without = asking.ask(json!({"url": url, "tls": {"ca": made.text("ca.pem")}})).await;
+    assert_eq!(failure(&without).0, "http_failed");
+    assert_eq!(server.seen().len(), 1);
+    let broken = json!({"ca": made.text("ca.pem"), "certificate": certificate, "key": "-----BEGIN s3cret"});
+    let exit = asking.ask(json!({"url": url, "tls": broken})).await;
+    assert_eq!(failure(&exit), ("not_started", false));
+    assert!(!exit.error.as_deref().unwrap().contains("s3cret"), "{exit:?}");
+}
+
+#[tokio::test]
+async fn credentials_are_sent_and_not_told() {
+    let server = Server::start(|_, _| json(500, "1")).await;
+    let asking = Asking::new();
+    for (auth, header, expected) in [
+        (json!({"basic": {"username": "u", "password": "s3cret"}}), "authorization", "Basic dTpzM2NyZXQ="),
+        (json!({"bearer": "s3cret"}), "authorization", "Bearer s3cret"),
+        (json!({"api_key": {"header": "X-Key", "value": "s3cret"}}), "x-key", "s3cret"),
+        (json!({"api_key": {"query": "key", "value": "s3cret"}}), "", "/x?key=s3cret"),
+    ] {
+        let exit = asking.ask(json!({"url": server.url("/x"), "auth": auth})).await;
+        let seen = server.seen().pop().unwrap();
+        assert_eq!(seen.headers.get(header).unwrap_or(&seen.target), expected);
+        assert!(!format!("{exit:?}").contains("s3cret"), "{exit:?}");
+    }
+}
+
+/// A server that gives tokens and takes them: the first one it forgets after two requests.
+fn tokens(seen: &Seen, _: usize) -> Reply {
+    let by = seen.headers.get("authorization").map_or("", |auth| auth);
+    match &*seen.target {
+        // `c%3A1` and `s%263cret`, as in a form.
+        "/token"
+            if by == "Basic YyUzQTE6cyUyNjNjcmV0" || seen.body.contains("client_id=c%3A1&client_secret=s%263cret") =>
+        {
+            json(200, "{\"access_token\": \"t0ken\", \"expires_in\": 3600}")
+        }
+        "/token" => json(401, "{\"error\": \"invalid_client\"}"),
+        _ if by == "Bearer t0ken" => json(200, "1"),
+        _ => json(401, "{}"),
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_asked_for_once_and_again_when_they_are_no_good() {
+    let server = Server::start(tokens).await;
+    let asking = Asking::new();
+    let oauth2 = |secret: &str, credentials: &str| {
+        json!({"oauth2": {
+            "token_url": server.url("/token"), "client_id": "c:1", "client_secret": secret,
+            "scope": "read write", "credentials": credentials,
+        }})
+    };
+    for _ in 0..2 {
+        let exit = asking.ask(json!({"url": server.url("/api"), "auth": oauth2("s&3cret", "header")})).await;
+        assert_eq!((exit.why, &result(&exit)["requests"]), (Why::Succeeded, &json!(1)));
+    }
+    let targets: Vec<String> = server.seen().into_iter().map(|seen| seen.target).collect();
+    assert_eq!(targets, ["/token", "/api", "/api"]);
+    assert_eq!(server.seen()[0].body, "grant_type=client_credentials&scope=read+write");
+    let exit = asking.ask(json!({"url": server.url("/api"), "auth": oauth2("s&3cret", "body")})).await;
+    assert_eq!(exit.why, Why::Succeeded);
+    let wrong = asking.ask(json!({"url": server.url("/api"), "auth": oauth2("wr0ng", "header")})).await;
+    assert_eq!(failure(&wrong), ("http_failed", true));
+    assert!(wrong.error.as_deref().unwrap().ends_with("no token: answered with 401 Unauthorized, \"invalid_client\""));
+    assert!(!format!("{wrong:?}").contains("wr0ng"));
+    // Where tokens are given is guarded, too.
+    let auth = json!({"oauth2": {"token_url": "http://169.254.169.254/t", "client_id": "c", "client_secret": "s"}});
+    refused(&asking.ask(json!({"url": server.url("/api"), "auth": auth})).await);
+}
+
+#[tokio::test]
+async fn a_token_that_was_kept_for_too_long_is_replaced() {
+    let server = Server::start(|seen, before| match (&*seen.target, before) {
+        ("/token", _) => json(200, &format!("{{\"access_token\": \"t{before}\", \"expires_in\": 3600}}")),
+        (_, 2) => json(401, "{}"),
+        _ => json(200, "1"),
+    })
+    .await;
+    let asking = Asking::new();
+    let auth = json!({"oauth2": {"token_url": server.url("/token"), "client_id": "c", "client_secret": "s"}});
+    for requests in [1, 2] {
+        let exit = asking.ask(json!({"url": server.url("/api"), "auth": auth})).await;
+        assert_eq!((exit.why, &result(&exit)["requests"]), (Why::Succeeded, &json!(requests)));
+    }
+    let seen: Vec<(String, Option<String>)> = server
+        .seen()
+        .into_iter()
+        .map(|seen| (seen.target, seen.headers.get("authorization").cloned()))
+        .filter(|(target, _)| target == "/api")
+        .collect();
+    let tokens: Vec<&str> = seen.iter().map(|(_, token)| token.as_deref().unwrap()).collect();
+    assert_eq!(tokens, ["Bearer t0", "Bearer t0", "Bearer t3"]);
+}
