@@ -37,6 +37,16 @@ pub(super) fn check_url(url: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether it stays a part of a path of its own. Parsers of URLs take tabs and line breaks out before they look for dots,
+/// and no escape keeps dots from leading elsewhere.
+pub(super) fn check_part(part: &str) -> Result<(), String> {
+    match part {
+        "" | "." | ".." => Err(format!("a part of the path is {part:?}")),
+        _ if part.chars().any(char::is_control) => Err("a part of the path holds a control character".to_owned()),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a header may have that name.
 pub(super) fn check_header(name: &str) -> Result<(), String> {
     let is_token =

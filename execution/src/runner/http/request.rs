@@ -7,7 +7,7 @@ use super::super::duration::parse_ms;
 use super::super::keys::{Keys, Mistake, kind};
 use super::super::{PackFiles, RenderError};
 use super::auth::AuthSpec;
-use super::checks::{check_credentials, check_header, check_header_value, check_method, check_url};
+use super::checks::{check_credentials, check_header, check_header_value, check_method, check_part, check_url};
 use super::codes::Codes;
 use super::values::{Hidden, hidden, optional, pairs, text};
 use super::{HttpCall, IDEMPOTENCY_HEADER};
@@ -174,11 +174,8 @@ impl Request {
         check_url(&url).map_err(|why| RenderError(format!("the URL {why}")))?;
         let path = self.path.iter().map(|part| {
             let part = text(part, scope, "a part of the path")?;
-            // A path would lead elsewhere by them, and no escape changes that.
-            match part.as_str() {
-                "" | "." | ".." => Err(RenderError(format!("a part of the path is {part:?}"))),
-                _ => Ok(part),
-            }
+            check_part(&part).map_err(RenderError)?;
+            Ok(part)
         });
         let path = path.collect::<Result<_, _>>()?;
         let headers = pairs(self.headers.as_ref(), scope, "\"headers\"")?;

@@ -183,6 +183,19 @@ fn what_no_request_may_have_is_refused_when_it_is_rendered() {
     assert!(missing.starts_with("the URL: "), "{missing}");
 }
 
+/// Tabs and line breaks are nothing to parsers of URLs: with them out, each of these leads elsewhere.
+#[test]
+fn no_part_of_a_path_leads_elsewhere() {
+    let request = json!({"url": "http://h/v1/hosts", "path": ["${parameters.p}", "restart"]});
+    for part in [".\t.", ".\n.", ".\r", "\t", ".\r\n.", "\t..", "a\u{7f}", "\u{85}"] {
+        let refused = call(request.clone(), json!({ "p": part }));
+        assert_eq!(refused, Err("a part of the path holds a control character".to_owned()), "{part:?}");
+    }
+    for part in ["", ".", ".."] {
+        assert_eq!(call(request.clone(), json!({ "p": part })), Err(format!("a part of the path is {part:?}")));
+    }
+}
+
 #[test]
 fn every_mistake_of_a_request_is_told_where_it_is() {
     let url = "http://h/";
