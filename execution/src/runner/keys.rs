@@ -108,6 +108,15 @@ impl<'k> Keys<'k> {
         Template::action(value).map_err(told).ok()
     }
 
+    /// A whole number up to a limit, by its pointer; `name` is for messages.
+    pub(crate) fn whole(&mut self, value: &Value, at: &str, name: &str, most: u32) -> Option<u32> {
+        let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| *number <= most);
+        if number.is_none() {
+            self.error(at, Mistake::BadValue, format!("{name:?} must be a whole number, at most {most}"));
+        }
+        number
+    }
+
     /// A mapping that has only these keys, by its pointer; `name` is for messages.
     pub(crate) fn mapping(
         &mut self,

@@ -21,7 +21,7 @@ use crate::outcome::Outcome;
 pub use command::{CommandCall, CommandSpec};
 pub use echo::{EchoCall, EchoSpec};
 pub use fail::{FailCall, FailSpec};
-pub use http::{Auth, Body, Codes, Hidden, HttpCall, HttpSpec, Proxy, Retry, Tls};
+pub use http::{Auth, Body, Codes, Hidden, HttpCall, HttpSpec, Proxy, Retry, Tls, is_untouched};
 pub use keys::{Mistake, SpecError};
 pub use noop::{NoopCall, NoopSpec};
 pub use sleep::{SleepCall, SleepSpec};

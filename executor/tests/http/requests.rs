@@ -138,6 +138,41 @@ async fn what_may_have_arrived_is_not_sent_twice_where_the_action_may_run_once()
     }
 }
 
+/// A gateway that gives up says nothing of what the server behind it does.
+#[tokio::test]
+async fn an_answer_is_no_leave_to_ask_twice_where_the_action_may_run_once() {
+    use Delivery::{AtLeastOnce, AtMostOnce};
+    let server = Server::start(|seen, _| {
+        let after = ("Retry-After", "0".to_owned());
+        let headers = if seen.target.ends_with("/after") { vec![after] } else { Vec::new() };
+        Reply::Answer(seen.target[1..4].parse().unwrap(), headers, Vec::new())
+    })
+    .await;
+    for (method, delivery, path, on, times) in [
+        ("POST", AtMostOnce, "/502", None, 1),
+        ("POST", AtMostOnce, "/504", None, 1),
+        ("POST", AtMostOnce, "/408", None, 1),
+        ("POST", AtMostOnce, "/503", None, 1),
+        ("POST", AtMostOnce, "/503/after", None, 3),
+        ("POST", AtMostOnce, "/504/after", None, 1),
+        ("POST", AtMostOnce, "/429", None, 3),
+        ("POST", AtMostOnce, "/425", None, 3),
+        ("POST", AtMostOnce, "/504", Some(json!([504])), 3),
+        ("PUT", AtMostOnce, "/504", None, 3),
+        ("POST", AtLeastOnce, "/504", None, 3),
+    ] {
+        let before = server.seen().len();
+        let asking = Asking { delivery, ..Asking::new() };
+        let mut retry = json!({"times": 2, "wait": "1ms"});
+        if let Some(on) = on {
+            retry["on"] = on;
+        }
+        let exit = asking.ask(json!({"method": method, "url": server.url(path), "retry": retry})).await;
+        assert_eq!(failure(&exit).0, "http_status");
+        assert_eq!(server.seen().len() - before, times, "{method} {path} {delivery:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_is_not_there_is_told() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

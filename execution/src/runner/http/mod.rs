@@ -1,12 +1,13 @@
 //! The runner `http`: one request, and what is answered.
 //!
-//! `request` (what its action says of the request), `auth` (as whom it is sent), `checks` (what neither may have),
+//! `request` (what its action says of the request), `auth` (as whom it is sent), `retry` (when it is sent again), `checks` (what neither may have),
 //! `values` (what expressions give, as texts), `codes` (sets of status codes).
 
 mod auth;
 mod checks;
 mod codes;
 mod request;
+mod retry;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -19,7 +20,8 @@ use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError};
 pub use auth::Auth;
 pub use codes::Codes;
 use request::Request;
-pub use request::{Body, Proxy, Retry, Tls};
+pub use request::{Body, Proxy, Tls};
+pub use retry::{Retry, is_untouched};
 pub use values::Hidden;
 
 /// Name of the header that names the execution, where the action names no other.

@@ -3,12 +3,12 @@
 use petrel_cel::{Scope, Template};
 use serde_json::{Map, Value};
 
-use super::super::duration::parse_ms;
 use super::super::keys::{Keys, Mistake, kind};
 use super::super::{PackFiles, RenderError};
 use super::auth::AuthSpec;
 use super::checks::{check_credentials, check_header, check_header_value, check_method, check_part, check_url};
 use super::codes::Codes;
+use super::retry::Retry;
 use super::values::{Hidden, hidden, optional, pairs, text};
 use super::{HttpCall, IDEMPOTENCY_HEADER};
 
@@ -31,14 +31,6 @@ const KNOWN: &[&str] = &[
 ];
 /// Redirects that are followed where the action says nothing, and at most.
 const REDIRECTS: (u32, u32) = (5, 20);
-/// Most times that a request is sent again.
-const RETRIES_MAX: u32 = 20;
-/// First and longest pause before a request is sent again where the action says nothing, in milliseconds.
-const WAIT_MS: (u64, u64) = (1_000, 60_000);
-/// Answers after which a request is sent again where the action does not say which: it was too early, or something on
-/// the way was not ready.
-const RETRY_ON: &[(u16, u16)] = &[(408, 408), (425, 425), (429, 429), (502, 504)];
-
 /// What is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
@@ -72,19 +64,6 @@ pub struct Proxy {
     pub url: String,
     /// Name and password.
     pub credentials: Option<(String, Hidden)>,
-}
-
-/// When a request is sent again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retry {
-    /// How often at most; 0 is never.
-    pub times: u32,
-    /// First pause, in milliseconds; each is twice as long as the one before.
-    pub wait_ms: u64,
-    /// Longest pause, in milliseconds.
-    pub wait_max_ms: u64,
-    /// After which answers.
-    pub on: Codes,
 }
 
 /// A request, as templates.
@@ -148,8 +127,11 @@ impl Request {
         };
         let tls = reader.tls(files);
         let proxy = reader.proxy();
-        let redirects_max = reader.count("redirects", REDIRECTS.0, REDIRECTS.1);
-        let retry = reader.retry();
+        let redirects_max = match entries.get("redirects") {
+            Some(most) => reader.keys.whole(most, "/request/redirects", "redirects", REDIRECTS.1),
+            None => Some(REDIRECTS.0),
+        };
+        let retry = Retry::read(entries.get("retry"), reader.keys);
         let idempotency_header = reader.idempotency_header();
         Some(Self {
             method: method?,
@@ -161,7 +143,7 @@ impl Request {
             auth: auth?,
             tls,
             proxy,
-            redirects_max,
+            redirects_max: redirects_max?,
             retry,
             idempotency_header,
         })
@@ -397,46 +379,6 @@ impl<'k> Reader<'_, 'k> {
             self.error("proxy", Mistake::Missing, "\"username\" and \"password\" stand together in \"proxy\"");
         }
         Some(ProxySpec { url: url?, credentials: credentials.0.zip(credentials.1) })
-    }
-
-    /// A whole number.
-    fn count(&mut self, key: &str, default: u32, most: u32) -> u32 {
-        let Some(value) = self.entries.get(key) else { return default };
-        self.number(value, key, most).unwrap_or(default)
-    }
-
-    fn number(&mut self, value: &Value, key: &str, most: u32) -> Option<u32> {
-        let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| *number <= most);
-        if number.is_none() {
-            let name = key.rsplit('/').next().unwrap_or(key);
-            self.error(key, Mistake::BadValue, format!("{name:?} must be a whole number, at most {most}"));
-        }
-        number
-    }
-
-    fn retry(&mut self) -> Retry {
-        let (wait_ms, wait_max_ms) = WAIT_MS;
-        let mut retry = Retry { times: 0, wait_ms, wait_max_ms, on: Codes::of(RETRY_ON) };
-        let Some(value) = self.entries.get("retry") else { return retry };
-        let known = ["times", "wait", "wait_max", "on"];
-        let Some(entries) = self.keys.mapping(value, "/request/retry", "retry", &known) else { return retry };
-        match entries.get("times") {
-            Some(times) => retry.times = self.number(times, "retry/times", RETRIES_MAX).unwrap_or(0),
-            None => self.error("retry", Mistake::Missing, "\"retry\" needs \"times\""),
-        }
-        for (key, ms) in [("wait", &mut retry.wait_ms), ("wait_max", &mut retry.wait_max_ms)] {
-            let Some(value) = entries.get(key) else { continue };
-            let at = format!("/request/retry/{key}");
-            let Some(text) = self.keys.text(value, &at, key) else { continue };
-            match parse_ms(text) {
-                Ok(wait_ms) => *ms = wait_ms,
-                Err(message) => self.keys.error(at, Mistake::BadValue, message),
-            }
-        }
-        if let Some(codes) = entries.get("on") {
-            retry.on = Codes::read(codes, "/request/retry/on", "on", self.keys);
-        }
-        retry
     }
 
     fn idempotency_header(&mut self) -> String {

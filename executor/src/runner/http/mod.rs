@@ -184,8 +184,14 @@ impl Asking<'_> {
             return None;
         }
         let asked_ms = match ended {
-            Ok(whole) if call.success.contains(whole.status) || !call.retry.on.contains(whole.status) => return None,
-            Ok(whole) => retry_after_ms(&whole.headers, request.clock.now_ms()),
+            Ok(whole) if call.success.contains(whole.status) => return None,
+            Ok(whole) => {
+                let asked_ms = retry_after_ms(&whole.headers, request.clock.now_ms());
+                if !call.retry.is_on(whole.status, self.may_arrive_twice(), asked_ms.is_some()) {
+                    return None;
+                }
+                asked_ms
+            }
             Err(NoAnswer::Failed { may_have_arrived, .. }) if !may_have_arrived || self.may_arrive_twice() => None,
             Err(_) => return None,
         };
