@@ -117,6 +117,16 @@ impl<'k> Keys<'k> {
         number
     }
 
+    /// `true` or `false` in a mapping, by that one's pointer; nothing where there is none.
+    pub(crate) fn flag(&mut self, entries: &Map<String, Value>, name: &str, at: &str) -> Option<bool> {
+        let value = entries.get(name)?;
+        if !value.is_boolean() {
+            let message = format!("{name:?} must be true or false, found {}", kind(value));
+            self.error(format!("{at}/{name}"), Mistake::WrongType, message);
+        }
+        value.as_bool()
+    }
+
     /// A mapping that has only these keys, by its pointer; `name` is for messages.
     pub(crate) fn mapping(
         &mut self,

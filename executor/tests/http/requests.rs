@@ -299,15 +299,30 @@ async fn another_server_sees_nothing_that_was_meant_for_the_first() {
     let other = Server::start(|_, _| json(200, "{}")).await;
     let to = other.url("/");
     let server = Server::start(move |_, _| redirect(307, &to)).await;
-    let request = json!({
-        "method": "POST", "url": server.url("/"), "json": 1,
-        "headers": {"X-Secret": "s3cret", "Cookie": "s3cret"},
-        "auth": {"bearer": "s3cret"},
-    });
-    let exit = Asking::new().ask(request).await;
-    assert_eq!(exit.why, Why::Succeeded);
+    let request = |method: &str, forward_body: bool| {
+        json!({
+            "method": method, "url": server.url("/"),
+            "headers": {"X-Secret": "s3cret", "Cookie": "s3cret"},
+            "auth": {"bearer": "s3cret"},
+            "forward_body": forward_body,
+        })
+    };
+    let asking = Asking::new();
+    // There is nothing in it but what it asks for.
+    assert_eq!(asking.ask(request("DELETE", false)).await.why, Why::Succeeded);
     assert_eq!(server.seen()[0].headers["authorization"], "Bearer s3cret");
-    let seen = &other.seen()[0];
+    assert!(!format!("{:?}", other.seen()[0]).contains("s3cret"), "{:?}", other.seen());
+    // What is in it was meant for the first one, too, unless the action says otherwise.
+    let mut with_body = request("POST", false);
+    with_body["json"] = json!("s3cret");
+    let exit = asking.ask(with_body).await;
+    assert_eq!(failure(&exit), ("address_refused", false));
+    assert!(exit.error.as_deref().unwrap().contains("forward_body"), "{exit:?}");
+    assert_eq!(other.seen().len(), 1);
+    let mut with_body = request("POST", true);
+    with_body["json"] = json!(1);
+    assert_eq!(asking.ask(with_body).await.why, Why::Succeeded);
+    let seen = &other.seen()[1];
     assert!(!format!("{:?}", seen.headers).contains("s3cret"), "{seen:?}");
     assert_eq!((&*seen.body, &*seen.headers["content-type"]), ("1", "application/json"));
 }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use crate::asking::{Asking, failure, holding, result};
 use crate::certificates::Certificates;
 use crate::guard::refused;
-use crate::server::{Reply, Seen, Server, json};
+use crate::server::{Reply, Seen, Server, json, redirect};
 
 #[tokio::test]
 async fn servers_are_trusted_by_the_authority_that_the_action_names() {
@@ -63,6 +63,63 @@ async fn a_server_that_wants_to_know_its_clients_is_shown_the_certificate() {
     let exit = asking.ask(json!({"url": url, "tls": broken})).await;
     assert_eq!(failure(&exit), ("not_started", false));
     assert!(!exit.error.as_deref().unwrap().contains("s3cret"), "{exit:?}");
+}
+
+/// The certificate, and the leave to be anybody, are for the server that the action names.
+#[tokio::test]
+async fn a_redirect_to_another_server_takes_neither_the_certificate_nor_the_trust_along() {
+    let made = Certificates::make();
+    let asking = Asking::new();
+    asking.names.set("api.test", &[&["127.0.0.1"]]);
+    asking.names.set("other.test", &[&["127.0.0.1"]]);
+    let url = |host: &str, server: &Server| format!("https://{host}:{}/", server.address.port());
+    let tls = json!({"ca": made.text("ca.pem"), "certificate": made.text("client.pem"), "key": made.text("client.key")});
+    // One that takes no client without a certificate; and one that takes everybody.
+    for (wants_clients, seen) in [(true, 0), (false, 1)] {
+        let other = Server::start_tls(made.server(wants_clients), |_, _| json(200, "1")).await;
+        let to = url("api.test", &other);
+        let server = Server::start_tls(made.server(true), move |_, _| redirect(302, &to)).await;
+        let exit = asking.ask(json!({"url": url("api.test", &server), "tls": tls})).await;
+        assert_eq!((exit.why == Why::Succeeded, other.seen().len()), (!wants_clients, seen), "{exit:?}");
+        assert_eq!(server.seen().len(), 1);
+    }
+    // Neither of them is what its certificate says.
+    let other = Server::start_tls(made.server(false), |_, _| json(200, "{\"access_token\": \"t\"}")).await;
+    let to = url("other.test", &other);
+    let server = Server::start_tls(made.server(false), move |seen, _| match &*seen.target {
+        "/away" => redirect(302, &to),
+        "/back" => redirect(302, "/"),
+        _ => json(200, "{\"access_token\": \"t\"}"),
+    })
+    .await;
+    let anybody = json!({"verify": false});
+    let ask = async |path: &str, token_server: Option<&Server>| {
+        let mut request = json!({"url": format!("{}{path}", url("other.test", &server)), "tls": anybody});
+        if let Some(tokens) = token_server {
+            let token_url = url("other.test", tokens);
+            request["auth"] = json!({"oauth2": {"token_url": token_url, "client_id": "c", "client_secret": "s"}});
+        }
+        asking.ask(request).await
+    };
+    assert_eq!(ask("back", None).await.why, Why::Succeeded, "it is the same server");
+    assert_eq!(ask("", Some(&server)).await.why, Why::Succeeded, "it is the same server");
+    assert_eq!(failure(&ask("away", None).await).0, "http_failed");
+    assert_eq!(failure(&ask("", Some(&other)).await).0, "http_failed");
+    assert!(other.seen().is_empty(), "{:?}", other.seen());
+}
+
+#[tokio::test]
+async fn a_body_that_was_sent_by_https_goes_nowhere_by_http() {
+    let made = Certificates::make();
+    let other = Server::start(|_, _| json(200, "1")).await;
+    let to = other.url("/");
+    let server = Server::start_tls(made.server(false), move |_, _| redirect(307, &to)).await;
+    let request = json!({
+        "method": "POST", "url": format!("https://127.0.0.1:{}/", server.address.port()), "json": "s3cret",
+        "tls": {"ca": made.text("ca.pem")}, "forward_body": true,
+    });
+    refused(&Asking::new().ask(request).await);
+    assert_eq!((server.seen().len(), other.connections()), (1, 0));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::super::RenderError;
 use super::auth::Auth;
+use super::request::{Proxy, Tls};
 use super::values::Hidden;
 
 /// What belongs to the connection, not to the request.
@@ -81,4 +82,17 @@ pub(super) fn check_credentials(auth: &Auth) -> Result<(), RenderError> {
         }
         Auth::None | Auth::Query(..) | Auth::Basic { .. } => Ok(()),
     }
+}
+
+/// A proxy that is reached by TLS is spoken to with the certificate, and the trust, that are meant for the server behind
+/// it.
+pub(super) fn check_proxy(proxy: Option<&Proxy>, tls: &Tls) -> Result<(), RenderError> {
+    let is_by_tls = proxy.is_some_and(|proxy| proxy.url.get(..6).is_some_and(|s| s.eq_ignore_ascii_case("https:")));
+    let what = match tls {
+        _ if !is_by_tls => return Ok(()),
+        Tls { identity: Some(_), .. } => "would be shown the client's certificate",
+        Tls { verify: false, .. } => "would not have to show who it is",
+        _ => return Ok(()),
+    };
+    Err(RenderError(format!("a proxy by https {what}: name one by http")))
 }

@@ -57,6 +57,8 @@ pub struct HttpCall {
     pub proxy: Option<Proxy>,
     /// Most redirects that are followed.
     pub redirects_max: u32,
+    /// Whether the body also goes to another server to which a redirect leads.
+    pub forward_body: bool,
     /// Codes of answers with which it has succeeded.
     pub success: Codes,
     /// When it is sent again.

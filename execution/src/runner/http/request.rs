@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::super::keys::{Keys, Mistake, kind};
 use super::super::{PackFiles, RenderError};
 use super::auth::AuthSpec;
-use super::checks::{check_credentials, check_header, check_header_value, check_method, check_part, check_url};
+use super::checks::{check_credentials, check_header, check_header_value, check_method, check_part, check_proxy, check_url};
 use super::codes::Codes;
 use super::retry::Retry;
 use super::values::{Hidden, hidden, optional, pairs, text};
@@ -26,6 +26,7 @@ const KNOWN: &[&str] = &[
     "tls",
     "proxy",
     "redirects",
+    "forward_body",
     "retry",
     "idempotency_header",
 ];
@@ -79,6 +80,7 @@ pub(super) struct Request {
     tls: TlsSpec,
     proxy: Option<ProxySpec>,
     redirects_max: u32,
+    forward_body: bool,
     retry: Retry,
     idempotency_header: String,
 }
@@ -131,6 +133,7 @@ impl Request {
             Some(most) => reader.keys.whole(most, "/request/redirects", "redirects", REDIRECTS.1),
             None => Some(REDIRECTS.0),
         };
+        let forward_body = reader.keys.flag(entries, "forward_body", AT).unwrap_or(false);
         let retry = Retry::read(entries.get("retry"), reader.keys);
         let idempotency_header = reader.idempotency_header();
         Some(Self {
@@ -144,6 +147,7 @@ impl Request {
             tls,
             proxy,
             redirects_max: redirects_max?,
+            forward_body,
             retry,
             idempotency_header,
         })
@@ -173,6 +177,9 @@ impl Request {
         };
         let auth = self.auth.render(scope)?;
         check_credentials(&auth)?;
+        let tls = self.tls.render(scope)?;
+        let proxy = self.proxy.as_ref().map(|proxy| proxy.render(scope)).transpose()?;
+        check_proxy(proxy.as_ref(), &tls)?;
         Ok(HttpCall {
             method,
             url,
@@ -181,9 +188,10 @@ impl Request {
             headers,
             body,
             auth,
-            tls: self.tls.render(scope)?,
-            proxy: self.proxy.as_ref().map(|proxy| proxy.render(scope)).transpose()?,
+            tls,
+            proxy,
             redirects_max: self.redirects_max,
+            forward_body: self.forward_body,
             success: success.clone(),
             retry: self.retry.clone(),
             idempotency_header: self.idempotency_header.clone(),
@@ -326,14 +334,7 @@ impl<'k> Reader<'_, 'k> {
             self.error("tls", Mistake::Missing, "\"certificate\" and \"key\" stand together in \"tls\"");
         }
         tls.identity = certificate.zip(key);
-        match entries.get("verify") {
-            None => {}
-            Some(Value::Bool(verify)) => tls.verify = *verify,
-            Some(other) => {
-                let message = format!("\"verify\" must be true or false, found {}", kind(other));
-                self.error("tls/verify", Mistake::WrongType, message);
-            }
-        }
+        tls.verify = self.keys.flag(entries, "verify", "/request/tls").unwrap_or(true);
         if let Some(path) = entries.get("ca_file") {
             tls.ca_file = self.ca_file(path, files);
             if entries.contains_key("ca") {

@@ -42,6 +42,7 @@ fn a_request_that_says_little_has_sensible_defaults() {
         ("GET", "https://api.test/v1", Body::None, Auth::None)
     );
     assert_eq!((call.redirects_max, call.retry.times, &*call.idempotency_header), (5, 0, "Idempotency-Key"));
+    assert!(!call.forward_body);
     assert_eq!(call.tls, Tls { ca: None, ca_file: None, identity: None, verify: true });
     assert_eq!(call.proxy, None);
     let success = [199, 200, 206, 299, 300, 404].map(|code| call.success.contains(code));
@@ -176,6 +177,16 @@ fn what_no_request_may_have_is_refused_when_it_is_rendered() {
             json!({"p": "socks5://p"}),
             "the proxy must begin with http:// or https://",
         ),
+        (
+            json!({"url": url, "proxy": "${parameters.p}", "tls": {"certificate": "C", "key": "K"}}),
+            json!({"p": "HTTPS://p"}),
+            "a proxy by https would be shown the client's certificate: name one by http",
+        ),
+        (
+            json!({"url": url, "proxy": "https://p", "tls": {"verify": false}}),
+            json!({}),
+            "a proxy by https would not have to show who it is: name one by http",
+        ),
     ] {
         assert_eq!(call(request.clone(), parameters), Err(expected.to_owned()), "{request}");
     }
@@ -257,6 +268,10 @@ fn every_mistake_of_a_request_is_told_where_it_is() {
                 "/request/tls/verify: \"verify\" must be true or false, found a string",
                 "/request/tls/ca_file: \"../ca.pem\" leaves the pack",
             ],
+        ),
+        (
+            json!({"request": {"url": url, "forward_body": "yes"}}),
+            &["/request/forward_body: \"forward_body\" must be true or false, found a string"],
         ),
         (
             json!({"request": {"url": url, "tls": {"ca_file": "ca.pem"}}}),

@@ -32,14 +32,59 @@ struct Way {
     proxy: Option<Proxy>,
 }
 
+/// Who is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// The server that the action names.
+    Named,
+    /// Another one that it names, for a token: it is shown the client's certificate, too, and has to show its own.
+    Tokens,
+    /// One to which a redirect leads: it is shown nothing, and has to show who it is.
+    Other,
+}
+
+/// The clients for the requests of one call.
+#[derive(Debug)]
+pub(super) struct Ways<'a> {
+    clients: &'a Clients,
+    pub(super) guarded: &'a Guarded,
+    tls: Tls,
+    proxy: Option<Proxy>,
+}
+
+impl Ways<'_> {
+    pub(super) fn is_proxied(&self) -> bool {
+        self.proxy.is_some()
+    }
+
+    /// The client for a request.
+    pub(super) async fn client(&self, whom: Whom) -> Result<Client, String> {
+        let mut tls = self.tls.clone();
+        match whom {
+            Whom::Named => {}
+            Whom::Tokens => tls.verify = true,
+            Whom::Other => (tls.identity, tls.verify) = (None, true),
+        }
+        self.clients.of(Way { tls, proxy: self.proxy.clone() }, self.guarded).await
+    }
+}
+
 impl Clients {
-    /// The client for a call.
-    pub(super) async fn of(&self, call: &HttpCall, pack: Option<&Path>, guarded: &Guarded) -> Result<Client, String> {
+    /// Those for a call.
+    pub(super) async fn ways<'a>(
+        &'a self,
+        call: &HttpCall,
+        pack: Option<&Path>,
+        guarded: &'a Guarded,
+    ) -> Result<Ways<'a>, String> {
         let mut tls = call.tls.clone();
         if let Some(path) = tls.ca_file.take() {
             tls.ca = Some(ca_file(&path, pack).await?);
         }
-        let way = Way { tls, proxy: call.proxy.clone() };
+        Ok(Ways { clients: self, guarded, tls, proxy: call.proxy.clone() })
+    }
+
+    async fn of(&self, way: Way, guarded: &Guarded) -> Result<Client, String> {
         if let Some(client) = self.kept(&way) {
             return Ok(client);
         }

@@ -2,10 +2,10 @@
 
 use petrel_execution::runner::{Auth, Body, HttpCall};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use reqwest::{Client, Method, Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use url::Host;
 
-use super::client::chain;
+use super::client::{Ways, Whom, chain};
 use super::lookup::{Guarded, Refused};
 
 /// Headers of an action that also go to another server to which it is redirected: they say nothing of whoever asks.
@@ -38,6 +38,8 @@ pub(super) struct Outgoing {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Vec<u8>>,
+    /// Whether the body also goes to another server to which it is redirected.
+    pub(super) forward_body: bool,
 }
 
 impl Outgoing {
@@ -66,7 +68,7 @@ impl Outgoing {
         }
         // It replaces all values of a name by all of the other's.
         headers.extend(own);
-        let mut outgoing = Self { method, url: url_of(call)?, headers, body };
+        let mut outgoing = Self { method, url: url_of(call)?, headers, body, forward_body: call.forward_body };
         outgoing.authenticate(&call.auth)?;
         Ok(outgoing)
     }
@@ -93,8 +95,9 @@ impl Outgoing {
         Ok(())
     }
 
-    /// The request that a redirect asks for, as browsers understand it (Fetch, "HTTP-redirect fetch").
-    fn redirected(&mut self, status: StatusCode, to: Url) {
+    /// The request that a redirect asks for, as browsers understand it (Fetch, "HTTP-redirect fetch"), but that a body does
+    /// not go to another server unasked.
+    fn redirected(&mut self, status: StatusCode, to: Url) -> Result<(), NoAnswer> {
         let becomes_get = match status {
             StatusCode::SEE_OTHER => self.method != Method::HEAD,
             StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => self.method == Method::POST,
@@ -107,11 +110,27 @@ impl Outgoing {
         }
         // What is meant for one server is not for another one to see.
         if to.origin() != self.url.origin() {
+            self.may_take_its_body(&to)?;
             let kept = FOR_ANYBODY.map(|name| (name.clone(), self.headers.get(name).cloned()));
             self.headers.clear();
             self.headers.extend(kept.into_iter().filter_map(|(name, value)| Some((name, value?))));
         }
         self.url = to;
+        Ok(())
+    }
+
+    fn may_take_its_body(&self, to: &Url) -> Result<(), NoAnswer> {
+        let refused = |why: &str| Err(NoAnswer::Refused(format!("redirected to {}, {why}", shown(to))));
+        match self.body {
+            None => Ok(()),
+            Some(_) if !self.forward_body => {
+                refused("and a body goes to another server only where the action says \"forward_body: true\"")
+            }
+            Some(_) if self.url.scheme() == "https" && to.scheme() == "http" => {
+                refused("and what was sent by https goes nowhere by http")
+            }
+            Some(_) => Ok(()),
+        }
     }
 }
 
@@ -163,15 +182,16 @@ pub(super) fn shown(url: &Url) -> String {
 
 /// Sends a request and follows redirects. Before each is sent it is looked at where it goes.
 pub(super) async fn exchange(
-    client: &Client,
-    guarded: &Guarded,
-    is_proxied: bool,
+    ways: &Ways<'_>,
+    mut whom: Whom,
     mut outgoing: Outgoing,
     redirects_max: u32,
 ) -> Result<Answer, NoAnswer> {
+    let first = outgoing.url.origin();
     let mut redirects = 0;
     loop {
-        check(guarded, is_proxied, &outgoing.url).await?;
+        check(ways.guarded, ways.is_proxied(), &outgoing.url).await?;
+        let client = ways.client(whom).await.map_err(NoAnswer::Impossible)?;
         let mut request =
             client.request(outgoing.method.clone(), outgoing.url.clone()).headers(outgoing.headers.clone());
         if let Some(body) = &outgoing.body {
@@ -190,7 +210,11 @@ pub(super) async fn exchange(
             return Err(NoAnswer::Failed { why, may_have_arrived: true });
         }
         redirects += 1;
-        outgoing.redirected(response.status(), to);
+        outgoing.redirected(response.status(), to)?;
+        // It stays another one, also where that leads back: what was left behind does not come again.
+        if outgoing.url.origin() != first {
+            whom = Whom::Other;
+        }
     }
 }
 

@@ -20,14 +20,14 @@ use petrel_bus::Clock;
 use petrel_execution::runner::{Auth, HttpCall};
 use petrel_execution::worker::{Exit, Holding, Why};
 use petrel_execution::{Delivery, code};
-use reqwest::{Client, Url};
+use reqwest::Url;
 use tokio::sync::watch;
 
 use super::Context;
 use super::limited::limited;
 use crate::supervise::boot_ms;
 use answer::{Whole, read};
-use client::Clients;
+use client::{Clients, Ways, Whom};
 use exchange::{NoAnswer, Outgoing, check_literal, exchange};
 pub use guard::{AddressGuard, GuardError};
 use lookup::Guarded;
@@ -143,10 +143,10 @@ impl Asking<'_> {
             let url = Url::parse(&proxy.url).map_err(|e| NoAnswer::Impossible(format!("the proxy: {e}")))?;
             check_literal(&runner.guarded, &url)?;
         }
-        let client = runner.clients.of(call, request.pack, &runner.guarded).await.map_err(NoAnswer::Impossible)?;
+        let ways = runner.clients.ways(call, request.pack, &runner.guarded).await.map_err(NoAnswer::Impossible)?;
         let mut times = 0;
         loop {
-            let ended = self.once(&client, outgoing.clone()).await;
+            let ended = self.once(&ways, outgoing.clone()).await;
             times += 1;
             let Some(pause_ms) = self.again_after_ms(&ended, times) else { return ended };
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
@@ -154,19 +154,18 @@ impl Asking<'_> {
     }
 
     /// One request, and a second one where the first one's token is no good any more.
-    async fn once(&self, client: &Client, mut outgoing: Outgoing) -> Result<Whole, NoAnswer> {
+    async fn once(&self, ways: &Ways<'_>, mut outgoing: Outgoing) -> Result<Whole, NoAnswer> {
         let Self { runner, call, request, .. } = self;
-        let is_proxied = call.proxy.is_some();
         let mut is_first = true;
         loop {
             let mut may_be_old = false;
             if let Auth::OAuth2 { .. } = &call.auth {
-                let (token, was_kept) = runner.tokens.get(&call.auth, client, &runner.guarded, is_proxied).await?;
+                let (token, was_kept) = runner.tokens.get(&call.auth, ways, &outgoing.url).await?;
                 outgoing.bearer(&token.0).map_err(NoAnswer::Impossible)?;
                 may_be_old = was_kept && is_first;
             }
             self.requests.fetch_add(1, Ordering::Relaxed);
-            let answer = exchange(client, &runner.guarded, is_proxied, outgoing.clone(), call.redirects_max).await?;
+            let answer = exchange(ways, Whom::Named, outgoing.clone(), call.redirects_max).await?;
             if may_be_old && answer.response.status() == reqwest::StatusCode::UNAUTHORIZED {
                 runner.tokens.forget(&call.auth);
                 is_first = false;

@@ -4,11 +4,11 @@ use std::sync::{Mutex, PoisonError};
 
 use petrel_execution::runner::{Auth, Hidden};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, Method, Url};
+use reqwest::{Method, Url};
 use serde::Deserialize;
 
+use super::client::{Ways, Whom};
 use super::exchange::{NoAnswer, Outgoing, basic, exchange};
-use super::lookup::Guarded;
 use crate::supervise::boot_ms;
 
 /// Most tokens that are kept.
@@ -39,18 +39,12 @@ struct Told {
 }
 
 impl Tokens {
-    /// A token, and whether it was kept from before.
-    pub(super) async fn get(
-        &self,
-        auth: &Auth,
-        client: &Client,
-        guarded: &Guarded,
-        is_proxied: bool,
-    ) -> Result<(Hidden, bool), NoAnswer> {
+    /// A token for requests to a server, and whether it was kept from before.
+    pub(super) async fn get(&self, auth: &Auth, ways: &Ways<'_>, server: &Url) -> Result<(Hidden, bool), NoAnswer> {
         if let Some(kept) = self.kept(auth) {
             return Ok((kept, true));
         }
-        let token = ask(auth, client, guarded, is_proxied).await?;
+        let token = ask(auth, ways, server).await?;
         let text = token.text.clone();
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.retain(|(kept, _)| kept != auth);
@@ -73,11 +67,12 @@ impl Tokens {
     }
 }
 
-async fn ask(auth: &Auth, client: &Client, guarded: &Guarded, is_proxied: bool) -> Result<Token, NoAnswer> {
+async fn ask(auth: &Auth, ways: &Ways<'_>, server: &Url) -> Result<Token, NoAnswer> {
     let outgoing = request(auth).map_err(NoAnswer::Impossible)?;
+    let whom = if outgoing.url.origin() == server.origin() { Whom::Named } else { Whom::Tokens };
     let asked_ms = boot_ms();
     let failed = |why: &str| NoAnswer::Failed { why: format!("no token: {why}"), may_have_arrived: false };
-    let answer = match exchange(client, guarded, is_proxied, outgoing, 0).await {
+    let answer = match exchange(ways, whom, outgoing, 0).await {
         // To be asked for a token twice does no harm.
         Err(NoAnswer::Failed { why, .. }) => return Err(failed(&why)),
         other => other?,
@@ -120,7 +115,8 @@ fn request(auth: &Auth) -> Result<Outgoing, String> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    let mut outgoing = Outgoing { method: Method::POST, url, headers, body: Some(form.finish().into_bytes()) };
+    let body = Some(form.finish().into_bytes());
+    let mut outgoing = Outgoing { method: Method::POST, url, headers, body, forward_body: false };
     if !in_body {
         // Both are encoded as in a form (RFC 6749 §2.3.1).
         let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
