@@ -206,3 +206,32 @@ async fn a_token_that_was_kept_for_too_long_is_replaced() {
     let tokens: Vec<&str> = seen.iter().map(|(_, token)| token.as_deref().unwrap()).collect();
     assert_eq!(tokens, ["Bearer t0", "Bearer t0", "Bearer t3"]);
 }
+
+/// What was asked for is done when the redirect comes: to come again with another token would do it twice.
+#[tokio::test]
+async fn a_token_that_is_no_good_behind_a_redirect_doubles_nothing() {
+    let other = Server::start(|_, _| json(401, "{}")).await;
+    let to = other.url("/");
+    let server = Server::start(move |seen, before| match &*seen.target {
+        "/token" => json(200, &format!("{{\"access_token\": \"t{before}\", \"expires_in\": 3600}}")),
+        "/away" => redirect(302, &to),
+        "/on" => redirect(302, "/api"),
+        _ if seen.headers["authorization"] == "Bearer t0" && before > 1 => json(401, "{}"),
+        _ => json(200, "1"),
+    })
+    .await;
+    let asking = Asking::new();
+    let auth = json!({"oauth2": {"token_url": server.url("/token"), "client_id": "c", "client_secret": "s"}});
+    let ask =
+        async |path: &str| asking.ask(json!({"method": "POST", "url": server.url(path), "auth": auth})).await;
+    assert_eq!(ask("/api").await.why, Why::Succeeded);
+    // The other server never saw the token: it says nothing about it.
+    assert_eq!(failure(&ask("/away").await).0, "http_status");
+    assert_eq!((server.seen().len(), other.seen().len()), (3, 1));
+    let exit = ask("/on").await;
+    assert_eq!((failure(&exit).0, &result(&exit)["requests"]), ("http_status", &json!(1)));
+    // The next one has another token.
+    assert_eq!(ask("/on").await.why, Why::Succeeded);
+    let targets: Vec<String> = server.seen().into_iter().map(|seen| seen.target).collect();
+    assert_eq!(targets, ["/token", "/api", "/away", "/on", "/api", "/token", "/on", "/api"]);
+}

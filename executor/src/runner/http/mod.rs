@@ -165,9 +165,14 @@ impl Asking<'_> {
                 may_be_old = was_kept && is_first;
             }
             self.requests.fetch_add(1, Ordering::Relaxed);
+            let server = outgoing.url.origin();
             let answer = exchange(ways, Whom::Named, outgoing.clone(), call.redirects_max).await?;
-            if may_be_old && answer.response.status() == reqwest::StatusCode::UNAUTHORIZED {
+            let is_no_good = may_be_old && answer.response.status() == reqwest::StatusCode::UNAUTHORIZED;
+            if is_no_good && answer.url.origin() == server {
                 runner.tokens.forget(&call.auth);
+            }
+            // Behind a redirect the first server has done what it was asked for, and would do it again.
+            if is_no_good && answer.redirects == 0 {
                 is_first = false;
                 continue;
             }
