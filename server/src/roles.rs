@@ -226,7 +226,11 @@ impl Parts<'_> {
             decline_ms: self.config.worker.decline_ms,
             slots: if self.config.worker.slots == 0 { defaults.slots } else { self.config.worker.slots },
             shutdown_grace_ms: self.config.worker.shutdown_grace_ms,
-            http: HttpOptions { guard: self.config.executor.http.guard()?, ..HttpOptions::default() },
+            http: HttpOptions {
+                guard: self.config.executor.http.guard()?,
+                own: self.config.own_services(),
+                ..HttpOptions::default()
+            },
             ..defaults
         };
         let service = WorkerService {

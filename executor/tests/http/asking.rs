@@ -83,7 +83,7 @@ impl Asking {
         let names = Arc::new(Names::default());
         let guard = AddressGuard::new(&texts(&AddressGuard::DENY_DEFAULT), &texts(allow)).unwrap();
         Self {
-            runner: HttpRunner::new(HttpOptions { guard, lookup: names.clone() }),
+            runner: HttpRunner::new(HttpOptions { guard, lookup: names.clone(), own: Vec::new() }),
             names,
             timeout_ms: 20_000,
             output_bytes_max: 64 << 10,

@@ -150,6 +150,22 @@ async fn a_proxy_is_used_where_it_is_named_and_is_no_way_round() {
     assert_eq!((proxy.seen().len(), target.connections()), (1, 0));
 }
 
+/// Where a name that only a proxy knows stands is not known here: it may be anywhere.
+#[tokio::test]
+async fn by_way_of_a_proxy_no_redirect_leads_into_a_private_network() {
+    let proxy = Server::start(|seen, _| match &*seen.target {
+        "http://far.test/" => redirect(302, "http://10.1.2.3/"),
+        "http://near.test/" => redirect(302, "http://10.1.2.4/"),
+        _ => json(200, "1"),
+    })
+    .await;
+    let asking = Asking::new();
+    asking.names.set("near.test", &[&["10.1.2.3"]]);
+    refused(&asking.ask(json!({"url": "http://far.test/", "proxy": proxy.url("")})).await);
+    assert_eq!(asking.ask(json!({"url": "http://near.test/", "proxy": proxy.url("")})).await.why, Why::Succeeded);
+    assert_eq!(asking.ask(json!({"url": "http://10.1.2.3/", "proxy": proxy.url("")})).await.why, Why::Succeeded);
+}
+
 /// The variables are those of a process of its own: this test, started again.
 #[tokio::test]
 async fn the_environment_names_no_proxy() {

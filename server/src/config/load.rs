@@ -295,6 +295,16 @@ mod tests {
         assert!(wrong.contains("executor.http.allow") && wrong.contains("\"10.0.0.0/40\" is no range"), "{wrong}");
     }
 
+    #[test]
+    fn petrels_own_services_are_known() {
+        let own = |text: &str| from(text, &[], &[]).unwrap().own_services();
+        let api = || ("127.0.0.1".to_owned(), 7373);
+        assert_eq!(own(""), [api()]);
+        let clickhouse = |url: &str| own(&format!("clickhouse: {{ url: \"{url}\" }}\n"));
+        assert_eq!(clickhouse("http://clickhouse:8123"), [("clickhouse".to_owned(), 8123), api()]);
+        assert_eq!(clickhouse("https://[fd00::1]/"), [("fd00::1".to_owned(), 443), api()]);
+    }
+
     /// The document names every option with its default.
     #[test]
     fn every_option_is_documented() {

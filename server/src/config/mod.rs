@@ -184,6 +184,18 @@ pub struct Http {
     pub allow: Vec<String>,
 }
 
+impl Config {
+    /// Hosts and ports of Petrel's own services, as far as they stand here.
+    pub fn own_services(&self) -> Vec<(String, u16)> {
+        let url = self.clickhouse.url.as_deref().and_then(|url| reqwest::Url::parse(url).ok());
+        let clickhouse = url.and_then(|url| {
+            let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
+            Some((host.to_owned(), url.port_or_known_default()?))
+        });
+        clickhouse.into_iter().chain([(self.listen.ip().to_string(), self.listen.port())]).collect()
+    }
+}
+
 impl Http {
     /// The guard with these ranges.
     ///

@@ -8,7 +8,7 @@ use petrel_execution::runner::{HttpCall, Proxy, Tls};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Identity};
 
-use super::lookup::Guarded;
+use super::lookup::{Guarded, Look, Resolver};
 
 /// Most ways of asking whose connections are kept.
 const CLIENTS_MAX: usize = 32;
@@ -30,6 +30,8 @@ pub(super) struct Clients(Mutex<Vec<(Way, Client)>>);
 struct Way {
     tls: Tls,
     proxy: Option<Proxy>,
+    /// How the addresses are looked at to which it connects: what is kept open passed no other look.
+    look: Look,
 }
 
 /// Who is asked.
@@ -50,6 +52,7 @@ pub(super) struct Ways<'a> {
     pub(super) guarded: &'a Guarded,
     tls: Tls,
     proxy: Option<Proxy>,
+    proxy_look: Option<Look>,
 }
 
 impl Ways<'_> {
@@ -57,23 +60,26 @@ impl Ways<'_> {
         self.proxy.is_some()
     }
 
-    /// The client for a request.
-    pub(super) async fn client(&self, whom: Whom) -> Result<Client, String> {
+    /// The client for a request that is looked at so.
+    pub(super) async fn client(&self, whom: Whom, look: Look) -> Result<Client, String> {
         let mut tls = self.tls.clone();
         match whom {
             Whom::Named => {}
             Whom::Tokens => tls.verify = true,
             Whom::Other => (tls.identity, tls.verify) = (None, true),
         }
-        self.clients.of(Way { tls, proxy: self.proxy.clone() }, self.guarded).await
+        // It connects to the proxy, where there is one, and to nothing else.
+        let look = self.proxy_look.unwrap_or(look);
+        self.clients.of(Way { tls, proxy: self.proxy.clone(), look }, self.guarded).await
     }
 }
 
 impl Clients {
-    /// Those for a call.
+    /// Those for a call, whose proxy is looked at so.
     pub(super) async fn ways<'a>(
         &'a self,
         call: &HttpCall,
+        proxy_look: Option<Look>,
         pack: Option<&Path>,
         guarded: &'a Guarded,
     ) -> Result<Ways<'a>, String> {
@@ -81,7 +87,7 @@ impl Clients {
         if let Some(path) = tls.ca_file.take() {
             tls.ca = Some(ca_file(&path, pack).await?);
         }
-        Ok(Ways { clients: self, guarded, tls, proxy: call.proxy.clone() })
+        Ok(Ways { clients: self, guarded, tls, proxy: call.proxy.clone(), proxy_look })
     }
 
     async fn of(&self, way: Way, guarded: &Guarded) -> Result<Client, String> {
@@ -137,11 +143,11 @@ fn build(way: &Way, guarded: Guarded) -> Result<Client, String> {
         .redirect(Policy::none())
         .retry(reqwest::retry::never())
         .http1_only()
-        .dns_resolver(guarded)
+        .dns_resolver(Resolver { guarded, look: way.look })
         .connect_timeout(CONNECT)
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(IDLE_MAX);
-    let Way { tls, proxy } = way;
+    let Way { tls, proxy, .. } = way;
     if let Some(pem) = &tls.ca {
         let certificates =
             Certificate::from_pem_bundle(pem.as_bytes()).map_err(|e| format!("\"ca\": {}", chain(&e)))?;

@@ -1,12 +1,14 @@
 //! One exchange: a request, the redirects that follow, and the head of the answer.
 
+use std::net::IpAddr;
+
 use petrel_execution::runner::{Auth, Body, HttpCall};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 use url::Host;
 
 use super::client::{Ways, Whom, chain};
-use super::lookup::{Guarded, Refused};
+use super::lookup::{Guarded, Look, Refused};
 
 /// Headers of an action that also go to another server to which it is redirected: they say nothing of whoever asks.
 const FOR_ANYBODY: [HeaderName; 2] = [ACCEPT, CONTENT_TYPE];
@@ -188,10 +190,11 @@ pub(super) async fn exchange(
     redirects_max: u32,
 ) -> Result<Answer, NoAnswer> {
     let first = outgoing.url.origin();
-    let mut redirects = 0;
+    let (mut redirects, mut from_outside) = (0, false);
     loop {
-        check(ways.guarded, ways.is_proxied(), &outgoing.url).await?;
-        let client = ways.client(whom).await.map_err(NoAnswer::Impossible)?;
+        let look = ways.guarded.look(&outgoing.url, from_outside);
+        let known = check(ways, &outgoing.url, look).await?;
+        let client = ways.client(whom, look).await.map_err(NoAnswer::Impossible)?;
         let mut request =
             client.request(outgoing.method.clone(), outgoing.url.clone()).headers(outgoing.headers.clone());
         if let Some(body) = &outgoing.body {
@@ -210,6 +213,7 @@ pub(super) async fn exchange(
             return Err(NoAnswer::Failed { why, may_have_arrived: true });
         }
         redirects += 1;
+        from_outside |= is_outside(ways, &known, &response);
         outgoing.redirected(response.status(), to)?;
         // It stays another one, also where that leads back: what was left behind does not come again.
         if outgoing.url.origin() != first {
@@ -218,28 +222,45 @@ pub(super) async fn exchange(
     }
 }
 
-/// By way of a proxy it is the proxy who looks up the names, so that what they are here is all that can be known before; a
-/// name that is known only there is for it to judge.
-async fn check(guarded: &Guarded, is_proxied: bool, url: &Url) -> Result<(), NoAnswer> {
-    check_literal(guarded, url)?;
+/// The addresses to which a request goes, as far as they are known before it is sent. By way of a proxy it is the proxy
+/// who looks up the names, so that what they are here is all that can be known; a name that is known only there is for it
+/// to judge.
+async fn check(ways: &Ways<'_>, url: &Url, look: Look) -> Result<Vec<IpAddr>, NoAnswer> {
+    if let Some(address) = check_literal(ways.guarded, url, look).await? {
+        return Ok(vec![address]);
+    }
     match url.host() {
-        Some(Host::Domain(name)) if is_proxied => match guarded.addresses(name).await {
+        Some(Host::Domain(name)) if ways.is_proxied() => match ways.guarded.addresses(name, look).await {
             Ok(Err(refused)) => Err(NoAnswer::Refused(refused.to_string())),
-            Ok(Ok(_)) | Err(_) => Ok(()),
+            Ok(Ok(addresses)) => Ok(addresses),
+            Err(_) if ways.guarded.is_own(name, look) => {
+                Err(NoAnswer::Refused(format!("requests to {name} are refused: it is Petrel's own API or ClickHouse")))
+            }
+            Err(_) => Ok(Vec::new()),
         },
-        _ => Ok(()),
+        _ => Ok(Vec::new()),
     }
 }
 
 /// Hosts that are addresses are looked up by nobody, so that they are looked at here.
-pub(super) fn check_literal(guarded: &Guarded, url: &Url) -> Result<(), NoAnswer> {
-    let checked = match url.host() {
-        Some(Host::Ipv4(address)) => guarded.check(address.into()),
-        Some(Host::Ipv6(address)) => guarded.check(address.into()),
-        Some(Host::Domain(_)) => Ok(()),
+pub(super) async fn check_literal(guarded: &Guarded, url: &Url, look: Look) -> Result<Option<IpAddr>, NoAnswer> {
+    let address = match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::from(address),
+        Some(Host::Ipv6(address)) => address.into(),
+        Some(Host::Domain(_)) => return Ok(None),
         None => return Err(NoAnswer::Impossible("the URL names no host".to_owned())),
     };
-    checked.map_err(|refused| NoAnswer::Refused(refused.to_string()))
+    guarded.check(address, look).await.map_err(|refused| NoAnswer::Refused(refused.to_string()))?;
+    Ok(Some(address))
+}
+
+/// Whether a server of the internet has answered, or one of which nobody here knows where it stands.
+fn is_outside(ways: &Ways<'_>, known: &[IpAddr], response: &Response) -> bool {
+    let guard = &ways.guarded.guard;
+    match ways.is_proxied() {
+        true => known.is_empty() || known.iter().any(|address| guard.is_outside(*address)),
+        false => response.remote_addr().is_none_or(|peer| guard.is_outside(peer.ip())),
+    }
 }
 
 /// Where a redirect leads.

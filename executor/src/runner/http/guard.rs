@@ -58,13 +58,15 @@ pub struct GuardError(pub String);
 pub struct AddressGuard {
     deny: Vec<IpNet>,
     allow: Vec<IpNet>,
+    /// What does not stand in the internet: all sets.
+    inside: Vec<IpNet>,
 }
 
 impl Default for AddressGuard {
     fn default() -> Self {
         // The names are those above, which a test reads.
         let deny = Self::DENY_DEFAULT.iter().filter_map(|name| ranges(name).ok()).flatten().collect();
-        Self { deny, allow: Vec::new() }
+        Self { deny, allow: Vec::new(), inside: inside() }
     }
 }
 
@@ -86,16 +88,39 @@ impl AddressGuard {
             }
             Ok(all)
         };
-        Ok(Self { deny: read(deny)?, allow: read(allow)? })
+        Ok(Self { deny: read(deny)?, allow: read(allow)?, inside: inside() })
     }
 
     /// Whether nothing may be sent there. An IPv6 address that leads to an IPv4 address is looked at as both.
     pub fn refuses(&self, address: IpAddr) -> bool {
-        forms(address).into_iter().flatten().any(|form| {
-            let within = |ranges: &[IpNet]| ranges.iter().any(|range| range.contains(&form));
-            within(&self.deny) && !within(&self.allow)
-        })
+        forms(address).into_iter().flatten().any(|form| within(&self.deny, form) && !within(&self.allow, form))
     }
+
+    /// Whether nothing may be sent there where a server of the internet says so: what answers there, answers to the
+    /// networks of its owner alone, unless it is allowed by name.
+    pub fn refuses_from_outside(&self, address: IpAddr) -> bool {
+        let is_inside = |form| within(&self.inside, form) && !within(&self.allow, form);
+        self.refuses(address) || forms(address).into_iter().flatten().any(is_inside)
+    }
+
+    /// With these ranges alone inside, for tests: there is no server of the internet in them.
+    #[cfg(test)]
+    pub(super) fn with_inside(self, set: &str) -> Self {
+        Self { inside: ranges(set).unwrap(), ..self }
+    }
+
+    /// Whether it is one of the internet.
+    pub fn is_outside(&self, address: IpAddr) -> bool {
+        !forms(address).into_iter().flatten().any(|form| within(&self.inside, form))
+    }
+}
+
+fn within(ranges: &[IpNet], address: IpAddr) -> bool {
+    ranges.iter().any(|range| range.contains(&address))
+}
+
+fn inside() -> Vec<IpNet> {
+    SETS.iter().filter_map(|(name, _)| ranges(name).ok()).flatten().collect()
 }
 
 fn ranges(text: &str) -> Result<Vec<IpNet>, GuardError> {
@@ -104,6 +129,11 @@ fn ranges(text: &str) -> Result<Vec<IpNet>, GuardError> {
     }
     let range = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     range.map(|range| vec![range]).map_err(|_| GuardError(text.to_owned()))
+}
+
+/// Whether an address leads into a range, however it is written.
+pub(super) fn leads_into(address: IpAddr, range: &IpNet) -> bool {
+    forms(address).into_iter().flatten().any(|form| range.contains(&form))
 }
 
 /// The addresses that an address stands for: itself, unless it only writes another one, and those that it leads to.
@@ -248,6 +278,30 @@ mod tests {
         // That way being allowed allows nothing that it leads to.
         let through = AddressGuard::new(&texts(&["loopback"]), &texts(&["64:ff9b::/96"])).unwrap();
         assert!(refused(&through, "64:ff9b::127.0.0.1"));
+    }
+
+    #[test]
+    fn what_is_inside_is_refused_to_whoever_is_outside() {
+        let default = AddressGuard::default();
+        for (address, is_outside) in [
+            ("10.1.2.3", false),
+            ("192.168.1.1", false),
+            ("fd12::1", false),
+            ("::ffff:172.16.0.1", false),
+            ("64:ff9b::10.0.0.1", false),
+            ("127.0.0.1", false),
+            ("8.8.8.8", true),
+            ("2606:4700::1", true),
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(default.is_outside(address), is_outside, "{address}");
+            assert_eq!(default.refuses_from_outside(address), !is_outside, "{address}");
+        }
+        let open = AddressGuard::new(&[], &["10.1.0.0/16".to_owned()]).unwrap();
+        let refuses = |address: &str| open.refuses_from_outside(address.parse().unwrap());
+        assert_eq!(["10.1.2.3", "10.2.2.3", "127.0.0.1"].map(refuses), [false, true, true]);
+        let refuses = |address: &str| open.refuses(address.parse().unwrap());
+        assert_eq!(["10.1.2.3", "10.2.2.3", "127.0.0.1"].map(refuses), [false, false, false]);
     }
 
     #[test]

@@ -3,13 +3,15 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::guard::AddressGuard;
+use super::guard::{AddressGuard, leads_into};
 
 /// What a look-up gives.
 pub type LookedUp = Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>>;
@@ -31,12 +33,33 @@ impl Lookup for SystemLookup {
     }
 }
 
+/// Why nothing may be sent to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Denied {
+    #[error("is denied to actions (executor.http.deny)")]
+    Always,
+    #[error("is none to which a server of the internet may redirect, unless executor.http.allow has it")]
+    FromOutside,
+    #[error("is that of Petrel's own API or ClickHouse")]
+    Own,
+}
+
 /// Nothing may be sent to a host at that address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("requests to {host} are refused: its address {address} is denied to actions (executor.http.deny)")]
+#[error("requests to {host} are refused: its address {address} {why}")]
 pub(super) struct Refused {
     pub(super) host: String,
     pub(super) address: IpAddr,
+    pub(super) why: Denied,
+}
+
+/// What is to be known of a request beside its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Look {
+    /// Whether a server of the internet has redirected it.
+    pub(super) from_outside: bool,
+    /// Its port, where that is one of Petrel's own services.
+    pub(super) own_port: Option<u16>,
 }
 
 /// Finds addresses, and gives those of hosts alone to which requests may go.
@@ -44,33 +67,91 @@ pub(super) struct Refused {
 pub(super) struct Guarded {
     pub(super) guard: Arc<AddressGuard>,
     pub(super) lookup: Arc<dyn Lookup>,
+    /// Hosts and ports of Petrel's own services.
+    pub(super) own: Arc<[(String, u16)]>,
 }
 
 impl Guarded {
+    /// What is looked at before a request goes to a URL.
+    pub(super) fn look(&self, url: &Url, from_outside: bool) -> Look {
+        let own_port = url.port_or_known_default().filter(|port| self.own.iter().any(|(_, own)| own == port));
+        Look { from_outside, own_port }
+    }
+
+    /// Whether it is the name of one of Petrel's own services.
+    pub(super) fn is_own(&self, host: &str, look: Look) -> bool {
+        let host = host.trim_end_matches('.');
+        self.own.iter().any(|(own, port)| Some(*port) == look.own_port && own.eq_ignore_ascii_case(host))
+    }
+
     /// An address as a host.
-    pub(super) fn check(&self, address: IpAddr) -> Result<(), Refused> {
-        match self.guard.refuses(address) {
-            true => Err(Refused { host: address.to_string(), address }),
-            false => Ok(()),
-        }
+    pub(super) async fn check(&self, address: IpAddr, look: Look) -> Result<(), Refused> {
+        self.check_all(&address.to_string(), &[address], look).await
     }
 
     /// The addresses of a host. One that is refused refuses all: which of them is connected to is not for the name's
     /// owner to choose.
-    pub(super) async fn addresses(&self, host: &str) -> std::io::Result<Result<Vec<IpAddr>, Refused>> {
+    pub(super) async fn addresses(&self, host: &str, look: Look) -> std::io::Result<Result<Vec<IpAddr>, Refused>> {
         let addresses = self.lookup.addresses(host).await?;
-        Ok(match addresses.iter().find(|address| self.guard.refuses(**address)) {
-            Some(address) => Err(Refused { host: host.to_owned(), address: *address }),
-            None => Ok(addresses),
-        })
+        Ok(self.check_all(host, &addresses, look).await.map(|()| addresses))
+    }
+
+    async fn check_all(&self, host: &str, addresses: &[IpAddr], look: Look) -> Result<(), Refused> {
+        let refused = |address: IpAddr, why| Refused { host: host.to_owned(), address, why };
+        for address in addresses.iter().copied() {
+            if self.guard.refuses(address) {
+                return Err(refused(address, Denied::Always));
+            }
+            if look.from_outside && self.guard.refuses_from_outside(address) {
+                return Err(refused(address, Denied::FromOutside));
+            }
+        }
+        let Some(port) = look.own_port else { return Ok(()) };
+        for (own, _) in self.own.iter().filter(|(_, own)| *own == port) {
+            let here = self.ranges_of_own(own).await;
+            let found = addresses.iter().find(|address| here.iter().any(|range| leads_into(**address, range)));
+            if let Some(address) = found {
+                return Err(refused(*address, Denied::Own));
+            }
+        }
+        Ok(())
+    }
+
+    /// None for a name that is not known here: there is no way to it, then, by its name.
+    async fn ranges_of_own(&self, host: &str) -> Vec<IpNet> {
+        match host.parse::<IpAddr>() {
+            Ok(address) if address.is_unspecified() => ranges_of_this_machine(),
+            Ok(address) => vec![address.into()],
+            Err(_) => self.lookup.addresses(host).await.unwrap_or_default().into_iter().map(IpNet::from).collect(),
+        }
     }
 }
 
-impl Resolve for Guarded {
+/// What listens on all addresses answers at each of these.
+fn ranges_of_this_machine() -> Vec<IpNet> {
+    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    let addresses = interfaces.filter_map(|interface| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
+    });
+    let loopback = [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED].map(|address| IpNet::new_assert(address.into(), 8));
+    let unspecified = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    addresses.chain([unspecified]).map(IpNet::from).chain(loopback).collect()
+}
+
+/// Names to addresses for one kind of requests.
+#[derive(Debug, Clone)]
+pub(super) struct Resolver {
+    pub(super) guarded: Guarded,
+    pub(super) look: Look,
+}
+
+impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let own = self.clone();
         Box::pin(async move {
-            let addresses = own.addresses(name.as_str()).await??;
+            let addresses = own.guarded.addresses(name.as_str(), own.look).await??;
             // The port of the URL takes the place of this one.
             let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
             Ok(Box::new(addresses.collect::<Vec<_>>().into_iter()) as Addrs)

@@ -9,6 +9,8 @@ mod exchange;
 mod guard;
 mod lookup;
 mod pause;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::path::Path;
@@ -45,11 +47,14 @@ pub struct HttpOptions {
     pub guard: AddressGuard,
     /// Finds the addresses of hosts.
     pub lookup: Arc<dyn Lookup>,
+    /// Hosts and ports of Petrel's own services, to which no request goes whatever the guard allows. An unspecified
+    /// address is this machine.
+    pub own: Vec<(String, u16)>,
 }
 
 impl Default for HttpOptions {
     fn default() -> Self {
-        Self { guard: AddressGuard::default(), lookup: Arc::new(SystemLookup) }
+        Self { guard: AddressGuard::default(), lookup: Arc::new(SystemLookup), own: Vec::new() }
     }
 }
 
@@ -100,7 +105,8 @@ pub(super) async fn carry_out(call: Box<HttpCall>, context: &Context<'_>) -> Exi
 impl HttpRunner {
     /// A runner with these settings.
     pub fn new(options: HttpOptions) -> Self {
-        let guarded = Guarded { guard: Arc::new(options.guard), lookup: options.lookup };
+        let guarded =
+            Guarded { guard: Arc::new(options.guard), lookup: options.lookup, own: options.own.into() };
         Self { guarded, clients: Clients::default(), tokens: Tokens::default() }
     }
 
@@ -139,11 +145,15 @@ impl Asking<'_> {
     async fn to_the_end(&self) -> Result<Whole, NoAnswer> {
         let Self { runner, call, request, .. } = self;
         let outgoing = Outgoing::of(call, request.execution_id).map_err(NoAnswer::Impossible)?;
+        let guarded = &runner.guarded;
+        let mut proxy_look = None;
         if let Some(proxy) = &call.proxy {
             let url = Url::parse(&proxy.url).map_err(|e| NoAnswer::Impossible(format!("the proxy: {e}")))?;
-            check_literal(&runner.guarded, &url)?;
+            let look = guarded.look(&url, false);
+            check_literal(guarded, &url, look).await?;
+            proxy_look = Some(look);
         }
-        let ways = runner.clients.ways(call, request.pack, &runner.guarded).await.map_err(NoAnswer::Impossible)?;
+        let ways = runner.clients.ways(call, proxy_look, request.pack, guarded).await.map_err(NoAnswer::Impossible)?;
         let mut times = 0;
         loop {
             let ended = self.once(&ways, outgoing.clone()).await;
