@@ -53,7 +53,7 @@ const SETS: [(&str, &[&str]); 5] = [
 )]
 pub struct GuardError(pub String);
 
-/// Which addresses requests may be sent to: those that are in no denied range, and those that are allowed by name.
+/// Which addresses requests may be sent to: those that are in no denied range, and those that a narrower one allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressGuard {
     deny: Vec<IpNet>,
@@ -75,8 +75,8 @@ impl AddressGuard {
     /// these are not among it; nothing that an action is for answers at the others.
     pub const DENY_DEFAULT: [&'static str; 4] = ["loopback", "link_local", "metadata", "reserved"];
 
-    /// A guard with these ranges: CIDR, single addresses, or the names of sets. What is allowed is so also within what is
-    /// denied.
+    /// A guard with these ranges: CIDR, single addresses, or the names of sets. Where an address is in several, the
+    /// narrowest decides, and what is allowed where both are as narrow.
     ///
     /// # Errors
     /// The first text that is none of these.
@@ -93,14 +93,13 @@ impl AddressGuard {
 
     /// Whether nothing may be sent there. An IPv6 address that leads to an IPv4 address is looked at as both.
     pub fn refuses(&self, address: IpAddr) -> bool {
-        forms(address).into_iter().flatten().any(|form| within(&self.deny, form) && !within(&self.allow, form))
+        forms(address).into_iter().flatten().any(|form| self.is_denied(&self.deny, form))
     }
 
     /// Whether nothing may be sent there where a server of the internet says so: what answers there, answers to the
     /// networks of its owner alone, unless it is allowed by name.
     pub fn refuses_from_outside(&self, address: IpAddr) -> bool {
-        let is_inside = |form| within(&self.inside, form) && !within(&self.allow, form);
-        self.refuses(address) || forms(address).into_iter().flatten().any(is_inside)
+        self.refuses(address) || forms(address).into_iter().flatten().any(|form| self.is_denied(&self.inside, form))
     }
 
     /// With these ranges alone inside, for tests: there is no server of the internet in them.
@@ -111,12 +110,19 @@ impl AddressGuard {
 
     /// Whether it is one of the internet.
     pub fn is_outside(&self, address: IpAddr) -> bool {
-        !forms(address).into_iter().flatten().any(|form| within(&self.inside, form))
+        !forms(address).into_iter().flatten().any(|form| narrowest(&self.inside, form).is_some())
+    }
+
+    /// The narrower of what is denied and what is allowed decides: an address stands in a range, and a range in another one.
+    fn is_denied(&self, denied: &[IpNet], address: IpAddr) -> bool {
+        // None is less than any.
+        narrowest(denied, address) > narrowest(&self.allow, address)
     }
 }
 
-fn within(ranges: &[IpNet], address: IpAddr) -> bool {
-    ranges.iter().any(|range| range.contains(&address))
+/// Length of the longest prefix that an address has of these.
+fn narrowest(ranges: &[IpNet], address: IpAddr) -> Option<u8> {
+    ranges.iter().filter(|range| range.contains(&address)).map(IpNet::prefix_len).max()
 }
 
 fn inside() -> Vec<IpNet> {
@@ -278,6 +284,32 @@ mod tests {
         // That way being allowed allows nothing that it leads to.
         let through = AddressGuard::new(&texts(&["loopback"]), &texts(&["64:ff9b::/96"])).unwrap();
         assert!(refused(&through, "64:ff9b::127.0.0.1"));
+    }
+
+    #[test]
+    fn the_narrower_of_two_ranges_decides() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let deny = texts(&["loopback", "link_local", "metadata", "10.0.0.0/8", "10.1.2.0/24", "10.1.3.3"]);
+        let guard = AddressGuard::new(&deny, &texts(&["0.0.0.0/0", "::/0", "10.1.0.0/16", "10.1.2.9", "10.1.3.3"]));
+        let guard = guard.unwrap();
+        for (address, is_refused) in [
+            ("8.8.8.8", false),
+            ("127.0.0.1", true),
+            ("169.254.169.254", true),
+            ("::1", true),
+            ("10.2.0.1", true),
+            ("10.1.9.9", false),
+            ("10.1.2.3", true),
+            ("::ffff:10.1.2.3", true),
+            ("10.1.2.9", false),
+            // Both name it.
+            ("10.1.3.3", false),
+        ] {
+            assert_eq!(refused(&guard, address), is_refused, "{address}");
+        }
+        let inside = AddressGuard::new(&[], &texts(&["0.0.0.0/0", "10.1.0.0/16"])).unwrap();
+        let refuses = |address: &str| inside.refuses_from_outside(address.parse().unwrap());
+        assert_eq!(["10.1.2.3", "10.2.2.3", "8.8.8.8"].map(refuses), [false, true, false]);
     }
 
     #[test]

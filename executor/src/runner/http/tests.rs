@@ -88,7 +88,7 @@ async fn a_server_of_the_internet_redirects_nobody_into_a_private_network() {
 
 #[tokio::test]
 async fn no_request_goes_to_petrels_own_services() {
-    let everything = || AddressGuard::new(&[], &["0.0.0.0/0".to_owned(), "::/0".to_owned()]).unwrap();
+    let everything = || AddressGuard::new(&[], &["loopback".to_owned()]).unwrap();
     let (own, other) = (server("127.0.0.3:0", None).await, server("127.0.0.3:0", None).await);
     // As its address, as a name that is found, and as a server that listens on all addresses of this machine.
     for host in ["127.0.0.3", "clickhouse.test"] {
