@@ -92,13 +92,12 @@ impl Asking {
         }
     }
 
-    fn call(&self, request: Value) -> HttpCall {
+    fn call(&self, request: Value, parameters: &Value) -> HttpCall {
         let Value::Object(keys) = json!({ "request": request, "success_codes": self.success_codes }) else {
             unreachable!()
         };
         let spec = RunnerSpec::parse("http", &keys, &AnyFile).unwrap();
-        let parameters = json!({});
-        let rendering = Rendering { parameters: &parameters, execution_id: "e-1", attempt: 1 };
+        let rendering = Rendering { parameters, execution_id: "e-1", attempt: 1 };
         let Ok(RunnerCall::Http(call)) = spec.render(rendering) else { panic!("not rendered") };
         *call
     }
@@ -109,8 +108,14 @@ impl Asking {
         self.ask_held(request, None, held).await
     }
 
+    /// With parameters.
+    pub async fn ask_with(&self, request: Value, parameters: &Value) -> Exit {
+        let (_director, held) = watch::channel(holding(60_000));
+        self.run(&self.call(request, parameters), None, held).await
+    }
+
     pub async fn ask_held(&self, request: Value, pack: Option<&Path>, held: watch::Receiver<Holding>) -> Exit {
-        self.run(&self.call(request), pack, held).await
+        self.run(&self.call(request, &json!({})), pack, held).await
     }
 
     pub async fn run(&self, call: &HttpCall, pack: Option<&Path>, held: watch::Receiver<Holding>) -> Exit {

@@ -32,7 +32,7 @@ async fn a_request_is_sent_as_it_is_written_and_its_answer_is_told() {
     );
     assert_eq!(told["headers"]["content-type"], "application/json");
     assert_eq!((&told["requests"], &told["redirects"], &told["truncated"]), (&json!(1), &json!(0), &json!(false)));
-    assert_eq!(told["url"], server.url("/v1/a%2Fb/%C3%BC%20%3F"));
+    assert_eq!(told["url"], server.url(""));
     let seen = &server.seen()[0];
     assert_eq!((&*seen.method, &*seen.target), ("POST", "/v1/a%2Fb/%C3%BC%20%3F?fixed=1&q=x%26y%3Dz&tag=1&tag=2"));
     assert_eq!((&*seen.body, &*seen.headers["content-type"]), ("{\"n\":1.5}", "application/json"));
@@ -78,6 +78,31 @@ async fn a_status_that_is_none_of_success_is_a_failure_with_its_answer() {
     asking.success_codes = json!([404]);
     assert_eq!(asking.ask(json!({"url": server.url("/404")})).await.why, Why::Succeeded);
     assert_eq!(failure(&asking.ask(json!({"url": server.url("/200")})).await), ("http_status", false));
+}
+
+/// A key that is a part of the path, as those of hooks are.
+#[tokio::test]
+async fn neither_results_nor_errors_tell_what_expressions_put_into_a_url() {
+    let away = |status| Reply::Answer(status, vec![("Location", "/s3cret?key=s3cret".to_owned())], Vec::new());
+    let server = Server::start(move |seen, _| match &*seen.method {
+        "GET" => json(404, "{}"),
+        "PUT" => Reply::Close,
+        _ => away(307),
+    })
+    .await;
+    let parameters = json!({"base": server.url("/hooks/s3cret?key=s3cret"), "key": "s3cret"});
+    for (method, redirects, code) in [("GET", 5, "http_status"), ("PUT", 5, "http_failed"), ("POST", 1, "http_failed")]
+    {
+        let request = json!({
+            "method": method, "url": "${parameters.base}", "path": ["x", "${parameters.key}"], "redirects": redirects,
+        });
+        let exit = Asking::new().ask_with(request, &parameters).await;
+        assert_eq!(failure(&exit).0, code);
+        let error = exit.error.as_deref().unwrap();
+        let expected = format!("{method} {} (${{parameters.base}}/x/${{parameters.key}})", server.url(""));
+        assert!(error.starts_with(&expected), "{error}");
+        assert!(!format!("{exit:?}").contains("s3cret"), "{exit:?}");
+    }
 }
 
 #[tokio::test]

@@ -73,7 +73,8 @@ async fn a_redirect_to_another_server_takes_neither_the_certificate_nor_the_trus
     asking.names.set("api.test", &[&["127.0.0.1"]]);
     asking.names.set("other.test", &[&["127.0.0.1"]]);
     let url = |host: &str, server: &Server| format!("https://{host}:{}/", server.address.port());
-    let tls = json!({"ca": made.text("ca.pem"), "certificate": made.text("client.pem"), "key": made.text("client.key")});
+    let tls =
+        json!({"ca": made.text("ca.pem"), "certificate": made.text("client.pem"), "key": made.text("client.key")});
     // One that takes no client without a certificate; and one that takes everybody.
     for (wants_clients, seen) in [(true, 0), (false, 1)] {
         let other = Server::start_tls(made.server(wants_clients), |_, _| json(200, "1")).await;
@@ -222,8 +223,7 @@ async fn a_token_that_is_no_good_behind_a_redirect_doubles_nothing() {
     .await;
     let asking = Asking::new();
     let auth = json!({"oauth2": {"token_url": server.url("/token"), "client_id": "c", "client_secret": "s"}});
-    let ask =
-        async |path: &str| asking.ask(json!({"method": "POST", "url": server.url(path), "auth": auth})).await;
+    let ask = async |path: &str| asking.ask(json!({"method": "POST", "url": server.url(path), "auth": auth})).await;
     assert_eq!(ask("/api").await.why, Why::Succeeded);
     // The other server never saw the token: it says nothing about it.
     assert_eq!(failure(&ask("/away").await).0, "http_status");

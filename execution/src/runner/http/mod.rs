@@ -37,6 +37,8 @@ pub struct HttpSpec {
 /// A request to send, and what to make of its answer. Nothing of it has been looked up or checked against addresses.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpCall {
+    /// Method and URL as they may be shown: what its expressions give may hold a key.
+    pub shown: String,
     /// Such as `GET`.
     pub method: String,
     /// Begins with `http://` or `https://`.

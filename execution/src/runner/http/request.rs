@@ -6,10 +6,12 @@ use serde_json::{Map, Value};
 use super::super::keys::{Keys, Mistake, kind};
 use super::super::{PackFiles, RenderError};
 use super::auth::AuthSpec;
-use super::checks::{check_credentials, check_header, check_header_value, check_method, check_part, check_proxy, check_url};
+use super::checks::{
+    check_credentials, check_header, check_header_value, check_method, check_part, check_proxy, check_url,
+};
 use super::codes::Codes;
 use super::retry::Retry;
-use super::values::{Hidden, hidden, optional, pairs, text};
+use super::values::{Hidden, hidden, optional, pairs, shown, text, written};
 use super::{HttpCall, IDEMPOTENCY_HEADER};
 
 const AT: &str = "/request";
@@ -73,6 +75,8 @@ pub(super) struct Request {
     method: Template,
     url: Template,
     path: Vec<Template>,
+    /// Both as they are written.
+    written: String,
     query: Option<Template>,
     headers: Option<Template>,
     body: BodySpec,
@@ -121,6 +125,9 @@ impl Request {
         let method = reader.method();
         let url = reader.url();
         let path = reader.path();
+        let text = |value: &'k Value| value.as_str().unwrap_or_default();
+        let parts = entries.get("path").and_then(Value::as_array).into_iter().flatten().map(text);
+        let written = written(entries.get("url").map_or("", text), &parts.collect::<Vec<_>>());
         let (query, headers) = (reader.mapping("query"), reader.headers());
         let body = reader.body();
         let auth = match entries.get("auth") {
@@ -140,6 +147,7 @@ impl Request {
             method: method?,
             url: url?,
             path,
+            written,
             query,
             headers,
             body,
@@ -181,6 +189,7 @@ impl Request {
         let proxy = self.proxy.as_ref().map(|proxy| proxy.render(scope)).transpose()?;
         check_proxy(proxy.as_ref(), &tls)?;
         Ok(HttpCall {
+            shown: shown(&method, &self.written, &url),
             method,
             url,
             path,

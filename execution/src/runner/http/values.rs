@@ -70,3 +70,74 @@ fn plain(value: Value) -> Option<String> {
         other => Some(other.to_string()),
     }
 }
+
+/// A request as it may be shown: where it goes as its action writes it, with its expressions, for what these give may hold
+/// a key. The host is told where the action does not.
+pub(super) fn shown(method: &str, written: &str, url: &str) -> String {
+    let written_to = authority_end(written).map_or("${", |end| &written[..end]);
+    match written_to.contains("${") {
+        false => format!("{method} {written}"),
+        true => format!("{method} {} ({written})", authority_end(url).map_or("", |end| &url[..end])),
+    }
+}
+
+/// A URL and the parts of its path as they are written, without the query.
+pub(super) fn written(url: &str, path: &[&str]) -> String {
+    let mut written = url[..outside(url, 0, &['?', '#'])].to_owned();
+    for part in path {
+        if !written.ends_with('/') {
+            written.push('/');
+        }
+        written.push_str(part);
+    }
+    written
+}
+
+/// Where the host and port of a URL end.
+fn authority_end(url: &str) -> Option<usize> {
+    let begin = url.find("://")? + 3;
+    (!url[..begin].contains("${")).then(|| outside(url, begin, &['/', '\\', '?', '#']))
+}
+
+/// Where one of these characters stands first outside of expressions, or the end.
+fn outside(text: &str, from: usize, stops: &[char]) -> usize {
+    let (mut depth, mut before) = (0_u32, ' ');
+    for (at, c) in text[from..].char_indices() {
+        match c {
+            '{' if before == '$' || depth > 0 => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ if depth == 0 && stops.contains(&c) => return from + at,
+            _ => {}
+        }
+        before = c;
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_shown_as_it_is_written() {
+        let show = |url: &str, path: &[&str], rendered: &str| shown("GET", &written(url, path), rendered);
+        assert_eq!(show("https://h/a?key=x", &[], "https://h/a?key=x"), "GET https://h/a");
+        assert_eq!(
+            show("https://h/v1/", &["${parameters.key}", "x"], "https://h/v1/"),
+            "GET https://h/v1/${parameters.key}/x"
+        );
+        assert_eq!(
+            show("https://h/${parameters.key}?q=${parameters.q}", &[], "https://h/s3cret?q=s3cret"),
+            "GET https://h/${parameters.key}"
+        );
+        assert_eq!(
+            show("https://${parameters.h}:8443/x", &["y"], "https://db-1:8443/x"),
+            "GET https://db-1:8443 (https://${parameters.h}:8443/x/y)"
+        );
+        assert_eq!(show("${parameters.u}", &[], "https://h/s3cret?x"), "GET https://h (${parameters.u})");
+        assert_eq!(
+            show("https://${parameters.p ? {'a': 'b'}.a : 'c'}/x?y", &[], "https://b/x?y"),
+            "GET https://b (https://${parameters.p ? {'a': 'b'}.a : 'c'}/x)"
+        );
+    }
+}

@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use petrel_execution::Stream;
 use petrel_execution::limits::{RESULT_BYTES_MAX, head};
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::Url;
+use reqwest::header::{CONTENT_LOCATION, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, SET_COOKIE};
 use serde_json::{Map, Value, json};
 
 use super::client::chain;
@@ -79,8 +80,8 @@ impl Whole {
 fn headers_of(headers: &HeaderMap) -> (Map<String, Value>, bool) {
     let (mut all, mut bytes) = (Map::new(), 0);
     for name in headers.keys() {
-        let values: Vec<_> = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
-        let text = values.join(", ");
+        let values = headers.get_all(name).iter().map(|v| told(name, &String::from_utf8_lossy(v.as_bytes())));
+        let text = values.collect::<Vec<_>>().join(", ");
         bytes += name.as_str().len() + text.len();
         if bytes > HEADER_BYTES_MAX {
             return (all, true);
@@ -88,6 +89,26 @@ fn headers_of(headers: &HeaderMap) -> (Map<String, Value>, bool) {
         all.insert(name.to_string(), text.into());
     }
     (all, false)
+}
+
+/// A header's value without what is as good as a password: whoever has a cookie is who it was given to, and what stands in
+/// the query of a place often opens it.
+fn told(name: &HeaderName, value: &str) -> String {
+    match *name {
+        SET_COOKIE => value.split_once('=').map_or("…".to_owned(), |(name, _)| format!("{name}=…")),
+        LOCATION | CONTENT_LOCATION => {
+            let place = value.split(['?', '#']).next().unwrap_or_default();
+            match Url::parse(place) {
+                Ok(mut url) if url.has_authority() => {
+                    // Neither of them can fail for a URL with a host.
+                    let _ = (url.set_username(""), url.set_password(None));
+                    url.into()
+                }
+                _ => place.to_owned(),
+            }
+        }
+        _ => value.to_owned(),
+    }
 }
 
 /// The body as a value, and how it is to be understood: JSON where the server says that it is, else text, and base64
@@ -167,7 +188,7 @@ mod tests {
             let (result, _) = whole(content_type, body, truncated).into_result(1, 5);
             assert_eq!((&result["body"], &result["encoding"]), (&expected, &json!(encoding)), "{body:?}");
             assert_eq!(result["parsed"], json!(encoding == "json"));
-            assert_eq!(result["headers"]["set-cookie"], "a=1, b=2");
+            assert_eq!(result["headers"]["set-cookie"], "a=…, b=…");
         }
     }
 
@@ -189,6 +210,20 @@ mod tests {
         }
         let (result, kept) = whole("text/plain", b"short", false).into_result(1, 5);
         assert_eq!((&result["truncated"], kept), (&json!(false), Stream::default()));
+    }
+
+    #[test]
+    fn no_header_tells_what_opens_a_door() {
+        for (name, value, expected) in [
+            (SET_COOKIE, "sid=s3cret; Path=/; HttpOnly", "sid=…"),
+            (SET_COOKIE, "s3cret", "…"),
+            (LOCATION, "https://u:s3cret@h/a?code=s3cret#token=s3cret", "https://h/a"),
+            (LOCATION, "/a?code=s3cret", "/a"),
+            (CONTENT_LOCATION, "a#s3cret", "a"),
+            (CONTENT_TYPE, "text/plain; a=b?c", "text/plain; a=b?c"),
+        ] {
+            assert_eq!(told(&name, value), expected, "{value}");
+        }
     }
 
     #[test]

@@ -175,11 +175,9 @@ fn url_of(call: &HttpCall) -> Result<Url, String> {
     Ok(url)
 }
 
-/// A URL as it may be shown: its query may hold a key.
+/// A URL as it may be shown: its path and its query may hold a key.
 pub(super) fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.into()
+    url.origin().ascii_serialization()
 }
 
 /// Sends a request and follows redirects. Before each is sent it is looked at where it goes.

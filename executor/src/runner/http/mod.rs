@@ -105,22 +105,14 @@ pub(super) async fn carry_out(call: Box<HttpCall>, context: &Context<'_>) -> Exi
 impl HttpRunner {
     /// A runner with these settings.
     pub fn new(options: HttpOptions) -> Self {
-        let guarded =
-            Guarded { guard: Arc::new(options.guard), lookup: options.lookup, own: options.own.into() };
+        let guarded = Guarded { guard: Arc::new(options.guard), lookup: options.lookup, own: options.own.into() };
         Self { guarded, clients: Clients::default(), tokens: Tokens::default() }
     }
 
     /// Sends a request until there is an answer to keep, and for as long as the attempt may go on. Dropping the future
     /// closes the connection.
     pub async fn run(&self, call: &HttpCall, request: HttpRequest<'_>, held: watch::Receiver<Holding>) -> Exit {
-        let asking = Asking {
-            runner: self,
-            call,
-            request,
-            began_ms: boot_ms(),
-            requests: AtomicU32::new(0),
-            what: format!("{} {}", call.method, call.url.split('?').next().unwrap_or_default()),
-        };
+        let asking = Asking { runner: self, call, request, began_ms: boot_ms(), requests: AtomicU32::new(0) };
         match limited(held, request.timeout_ms, asking.to_the_end()).await {
             Ok(Ok(whole)) => asking.answered(whole),
             Ok(Err(no_answer)) => asking.not_answered(no_answer),
@@ -137,8 +129,6 @@ struct Asking<'a> {
     began_ms: u64,
     /// How many were sent, redirects and tokens left out.
     requests: AtomicU32,
-    /// For messages.
-    what: String,
 }
 
 impl Asking<'_> {
@@ -227,7 +217,7 @@ impl Asking<'_> {
             (Why::Succeeded, None)
         } else {
             let retriable = matches!(status, 408 | 425 | 429 | 500..=599);
-            let error = format!("{} was answered with {status} {}", self.what, whole.reason);
+            let error = format!("{} was answered with {status} {}", self.call.shown, whole.reason);
             (Why::Failed { code: code::HTTP_STATUS, retriable }, Some(error.trim_end().to_owned()))
         };
         let requests = self.requests.load(Ordering::Relaxed);
@@ -241,6 +231,6 @@ impl Asking<'_> {
             NoAnswer::Impossible(why) => (code::NOT_STARTED, false, why),
             NoAnswer::Failed { why, .. } => (code::HTTP_FAILED, true, why),
         };
-        Exit::bare(Why::Failed { code, retriable }, Some(format!("{}: {why}", self.what)))
+        Exit::bare(Why::Failed { code, retriable }, Some(format!("{}: {why}", self.call.shown)))
     }
 }

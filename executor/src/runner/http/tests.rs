@@ -93,7 +93,8 @@ async fn no_request_goes_to_petrels_own_services() {
     // As its address, as a name that is found, and as a server that listens on all addresses of this machine.
     for host in ["127.0.0.3", "clickhouse.test"] {
         for asked in ["127.0.0.3", "2130706435", "[::ffff:127.0.0.3]", "any.test"] {
-            let why = refusal(ask(everything(), &[(host, own.port())], format!("http://{asked}:{}/", own.port())).await);
+            let why =
+                refusal(ask(everything(), &[(host, own.port())], format!("http://{asked}:{}/", own.port())).await);
             assert!(why.contains("Petrel's own"), "{why}");
         }
         let there = ask(everything(), &[(host, own.port())], format!("http://any.test:{}/", other.port())).await;
