@@ -94,20 +94,20 @@ fn headers_of(headers: &HeaderMap) -> (Map<String, Value>, bool) {
 /// A header's value without what is as good as a password: whoever has a cookie is who it was given to, and what stands in
 /// the query of a place often opens it.
 fn told(name: &HeaderName, value: &str) -> String {
-    match *name {
-        SET_COOKIE => value.split_once('=').map_or("…".to_owned(), |(name, _)| format!("{name}=…")),
-        LOCATION | CONTENT_LOCATION => {
-            let place = value.split(['?', '#']).next().unwrap_or_default();
-            match Url::parse(place) {
-                Ok(mut url) if url.has_authority() => {
-                    // Neither of them can fail for a URL with a host.
-                    let _ = (url.set_username(""), url.set_password(None));
-                    url.into()
-                }
-                _ => place.to_owned(),
-            }
+    if *name == SET_COOKIE {
+        return value.split_once('=').map_or("…".to_owned(), |(name, _)| format!("{name}=…"));
+    }
+    if *name != LOCATION && *name != CONTENT_LOCATION {
+        return value.to_owned();
+    }
+    let place = value.split(['?', '#']).next().unwrap_or_default();
+    match Url::parse(place) {
+        Ok(mut url) if url.has_authority() => {
+            // Neither of them can fail for a URL with a host.
+            let _ = (url.set_username(""), url.set_password(None));
+            url.into()
         }
-        _ => value.to_owned(),
+        _ => place.to_owned(),
     }
 }
 
