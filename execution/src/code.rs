@@ -49,6 +49,8 @@ pub const TOLD_TO_FAIL: &str = "told_to_fail";
 pub const HTTP_STATUS: &str = "http_status";
 /// Failed: its request was not answered: no connection, no trust, or no HTTP.
 pub const HTTP_FAILED: &str = "http_failed";
+/// Failed: its request may have been carried out, was not answered, and must not be sent twice.
+pub const HTTP_UNKNOWN: &str = "http_unknown";
 /// Failed: its request may not be sent to that address.
 pub const ADDRESS_REFUSED: &str = "address_refused";
 /// Failed: it could not be started.

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use petrel_bus::Clock;
-use petrel_execution::runner::{Auth, HttpCall};
+use petrel_execution::runner::{Auth, HttpCall, is_untouched};
 use petrel_execution::worker::{Exit, Holding, Why};
 use petrel_execution::{Delivery, code};
 use reqwest::Url;
@@ -216,7 +216,11 @@ impl Asking<'_> {
         let (why, error) = if self.call.success.contains(status) {
             (Why::Succeeded, None)
         } else {
-            let retriable = matches!(status, 408 | 425 | 429 | 500..=599);
+            let asks_for_it = retry_after_ms(&whole.headers, self.request.clock.now_ms()).is_some();
+            let retriable = match self.may_arrive_twice() {
+                true => matches!(status, 408 | 425 | 429 | 500..=599),
+                false => is_untouched(status, asks_for_it),
+            };
             let error = format!("{} was answered with {status} {}", self.call.shown, whole.reason);
             (Why::Failed { code: code::HTTP_STATUS, retriable }, Some(error.trim_end().to_owned()))
         };
@@ -229,6 +233,9 @@ impl Asking<'_> {
         let (code, retriable, why) = match no_answer {
             NoAnswer::Refused(why) => (code::ADDRESS_REFUSED, false, why),
             NoAnswer::Impossible(why) => (code::NOT_STARTED, false, why),
+            NoAnswer::Failed { why, may_have_arrived: true } if !self.may_arrive_twice() => {
+                (code::HTTP_UNKNOWN, false, format!("it may have been carried out: {why}"))
+            }
             NoAnswer::Failed { why, .. } => (code::HTTP_FAILED, true, why),
         };
         Exit::bare(Why::Failed { code, retriable }, Some(format!("{}: {why}", self.call.shown)))
