@@ -58,6 +58,11 @@ pub enum Why {
     Stopped,
     /// The lease passed.
     LeaseLost,
+    /// Its worker lacks what it takes, and another one may have it.
+    GivenBack {
+        /// Whether it has done anything.
+        begun: bool,
+    },
     /// Nothing is known about it.
     Unknown,
 }
@@ -229,6 +234,10 @@ impl Holding {
             Why::Stopped => match self.stop {
                 Some(Stop::ShuttingDown) => return Verdict::HandedOver { begun: true, stdout, stderr },
                 _ => return Verdict::Ended(canceled(stdout, stderr)),
+            },
+            Why::GivenBack { begun } => match self.stop {
+                Some(Stop::Canceled) => return Verdict::Ended(canceled(stdout, stderr)),
+                _ => return Verdict::HandedOver { begun, stdout, stderr },
             },
             Why::LeaseLost => {
                 let why = "ended because its lease passed unacknowledged";

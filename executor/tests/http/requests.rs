@@ -353,3 +353,40 @@ async fn another_server_sees_nothing_that_was_meant_for_the_first() {
     assert!(!format!("{:?}", seen.headers).contains("s3cret"), "{seen:?}");
     assert_eq!((&*seen.body, &*seen.headers["content-type"]), ("1", "application/json"));
 }
+
+/// The limit is that of a process of its own: this test, started again.
+#[tokio::test]
+async fn a_worker_without_descriptors_waits_for_some_and_then_gives_the_attempt_back() {
+    const CHILD: &str = "PETREL_TEST_HTTP_NO_DESCRIPTORS";
+    if let Ok(port) = std::env::var(CHILD) {
+        let asking = Asking::new();
+        for name in ["first.test", "second.test", "third.test"] {
+            asking.names.set(name, &[&["127.0.0.1"]]);
+        }
+        let request = |name: &str| json!({"url": format!("http://{name}:{port}/")});
+        // The client is there from then on.
+        assert_eq!(asking.ask(request("first.test")).await.why, Why::Succeeded);
+        let all = || std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect::<Vec<_>>();
+        let files = all();
+        let free = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            drop(files);
+        };
+        let (exit, ()) = tokio::join!(asking.ask(request("second.test")), free);
+        assert_eq!(exit.why, Why::Succeeded, "{exit:?}");
+        let _files = all();
+        let exit = asking.ask(request("third.test")).await;
+        assert_eq!(exit.why, Why::GivenBack { begun: false }, "{exit:?}");
+        return;
+    }
+    let server = Server::start(|_, _| json(200, "1")).await;
+    let mut child = tokio::process::Command::new("sh");
+    let test = "requests::a_worker_without_descriptors_waits_for_some_and_then_gives_the_attempt_back";
+    child
+        .args(["-c", "ulimit -n 64; exec \"$0\" --exact \"$1\" --nocapture"])
+        .arg(std::env::current_exe().unwrap())
+        .arg(test);
+    let output = child.env(CHILD, server.address.port().to_string()).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(server.seen().len(), 2);
+}

@@ -235,3 +235,30 @@ async fn a_token_that_is_no_good_behind_a_redirect_doubles_nothing() {
     let targets: Vec<String> = server.seen().into_iter().map(|seen| seen.target).collect();
     assert_eq!(targets, ["/token", "/api", "/away", "/on", "/api", "/token", "/on", "/api"]);
 }
+
+/// The variables are those of a process of its own: this test, started again.
+#[tokio::test]
+async fn without_any_authority_requests_by_http_are_sent_and_nobody_is_trusted() {
+    const CHILD: &str = "PETREL_TEST_HTTP_NO_AUTHORITIES";
+    if let Ok(urls) = std::env::var(CHILD) {
+        let (plain, by_tls) = urls.split_once(' ').unwrap();
+        let asking = Asking::new();
+        assert_eq!(asking.ask(json!({ "url": plain })).await.why, Why::Succeeded);
+        assert_eq!(failure(&asking.ask(json!({ "url": by_tls })).await), ("http_failed", true));
+        return;
+    }
+    let made = Certificates::make();
+    let plain = Server::start(|_, _| json(200, "1")).await;
+    let by_tls = Server::start_tls(made.server(false), |_, _| json(200, "1")).await;
+    let urls = format!("{} https://{}/", plain.url("/"), by_tls.address);
+    let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
+    child.args([
+        "--exact",
+        "trust::without_any_authority_requests_by_http_are_sent_and_nobody_is_trusted",
+        "--nocapture",
+    ]);
+    child.env(CHILD, urls).env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", made.path().join("none"));
+    let output = child.output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!((plain.seen().len(), by_tls.seen().len()), (1, 0));
+}

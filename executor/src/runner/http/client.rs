@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use petrel_execution::runner::{HttpCall, Proxy, Tls};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Identity};
+use reqwest::{Certificate, Client, ClientBuilder, Identity};
+use tracing::warn;
 
+use super::exchange::NoAnswer;
 use super::lookup::{Guarded, Look, Resolver};
 
 /// Most ways of asking whose connections are kept.
@@ -61,7 +63,7 @@ impl Ways<'_> {
     }
 
     /// The client for a request that is looked at so.
-    pub(super) async fn client(&self, whom: Whom, look: Look) -> Result<Client, String> {
+    pub(super) async fn client(&self, whom: Whom, look: Look) -> Result<Client, NoAnswer> {
         let mut tls = self.tls.clone();
         match whom {
             Whom::Named => {}
@@ -82,7 +84,7 @@ impl Clients {
         proxy_look: Option<Look>,
         pack: Option<&Path>,
         guarded: &'a Guarded,
-    ) -> Result<Ways<'a>, String> {
+    ) -> Result<Ways<'a>, NoAnswer> {
         let mut tls = call.tls.clone();
         if let Some(path) = tls.ca_file.take() {
             tls.ca = Some(ca_file(&path, pack).await?);
@@ -90,14 +92,14 @@ impl Clients {
         Ok(Ways { clients: self, guarded, tls, proxy: call.proxy.clone(), proxy_look })
     }
 
-    async fn of(&self, way: Way, guarded: &Guarded) -> Result<Client, String> {
+    async fn of(&self, way: Way, guarded: &Guarded) -> Result<Client, NoAnswer> {
         if let Some(client) = self.kept(&way) {
             return Ok(client);
         }
         let (asked, guarded) = (way.clone(), guarded.clone());
         // The system's certificates are files.
         let built = tokio::task::spawn_blocking(move || build(&asked, guarded)).await;
-        let client = built.map_err(|e| e.to_string())??;
+        let client = built.map_err(|e| lacking(e.to_string()))??;
         self.keep(way, client.clone());
         Ok(client)
     }
@@ -121,20 +123,40 @@ impl Clients {
     }
 }
 
-async fn ca_file(path: &str, pack: Option<&Path>) -> Result<String, String> {
-    let pack = pack.ok_or("its pack is not laid out")?;
+fn lacking(why: String) -> NoAnswer {
+    NoAnswer::Lacking { why, may_have_arrived: false }
+}
+
+async fn ca_file(path: &str, pack: Option<&Path>) -> Result<String, NoAnswer> {
+    let pack = pack.ok_or_else(|| NoAnswer::Impossible("its pack is not laid out".to_owned()))?;
     let file = pack.join(path);
-    let wrong = |e: std::io::Error| format!("{path}: {e}");
+    let wrong = |e: std::io::Error| NoAnswer::of_io(path, &e);
     let bytes = tokio::fs::metadata(&file).await.map_err(wrong)?.len();
     if bytes > CA_FILE_BYTES_MAX {
-        return Err(format!("{path} has {bytes} bytes, more than the limit of {CA_FILE_BYTES_MAX}"));
+        let why = format!("{path} has {bytes} bytes, more than the limit of {CA_FILE_BYTES_MAX}");
+        return Err(NoAnswer::Impossible(why));
     }
     tokio::fs::read_to_string(&file).await.map_err(wrong)
 }
 
-fn build(way: &Way, guarded: Guarded) -> Result<Client, String> {
+fn build(way: &Way, guarded: Guarded) -> Result<Client, NoAnswer> {
     // An error says that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let asking = |guarded: Guarded| builder(way, guarded).map_err(NoAnswer::Impossible);
+    match asking(guarded.clone())?.build() {
+        Ok(client) => Ok(client),
+        // There are no authorities on this machine: what needs none is sent, and nobody else is trusted.
+        Err(error) if way.tls.ca.is_none() && way.tls.verify => {
+            let client = asking(guarded)?.tls_certs_only([]).build().map_err(|e| lacking(chain(&e)))?;
+            warn!("requests by https are not sent unless their action names whom to trust: {}", chain(&error));
+            Ok(client)
+        }
+        Err(error) => Err(lacking(chain(&error))),
+    }
+}
+
+/// What is wrong with it is so for every worker.
+fn builder(way: &Way, guarded: Guarded) -> Result<ClientBuilder, String> {
     let mut builder = Client::builder()
         .user_agent(concat!("petrel/", env!("CARGO_PKG_VERSION")))
         // What the environment says is of this process, not of its actions.
@@ -173,7 +195,7 @@ fn build(way: &Way, guarded: Guarded) -> Result<Client, String> {
         }
         builder = builder.proxy(through);
     }
-    builder.build().map_err(|e| chain(&e))
+    Ok(builder)
 }
 
 /// What went wrong, and why, without the URL, whose query may hold what is secret.

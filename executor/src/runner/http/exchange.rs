@@ -22,6 +22,34 @@ pub(super) enum NoAnswer {
     Impossible(String),
     /// Something went wrong. Whether the server may have got it.
     Failed { why: String, may_have_arrived: bool },
+    /// This worker lacks what it takes, and another one may have it. Whether a server may have got anything.
+    Lacking { why: String, may_have_arrived: bool },
+}
+
+impl NoAnswer {
+    /// A file cannot be read, say.
+    pub(super) fn of_io(what: &str, error: &std::io::Error) -> Self {
+        let why = format!("{what}: {error}");
+        match is_lack(error) {
+            true => Self::Lacking { why, may_have_arrived: false },
+            false => Self::Impossible(why),
+        }
+    }
+
+    /// The same, behind redirects: these were requests that arrived.
+    fn behind(self, redirects: u32) -> Self {
+        match self {
+            Self::Lacking { why, may_have_arrived } => {
+                Self::Lacking { why, may_have_arrived: may_have_arrived || redirects > 0 }
+            }
+            other => other,
+        }
+    }
+}
+
+/// Whether it is this process, or its machine, that has no more of something.
+fn is_lack(error: &std::io::Error) -> bool {
+    error.raw_os_error().is_some_and(|code| [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].contains(&code))
 }
 
 /// The head of an answer.
@@ -192,7 +220,7 @@ pub(super) async fn exchange(
     loop {
         let look = ways.guarded.look(&outgoing.url, from_outside);
         let known = check(ways, &outgoing.url, look).await?;
-        let client = ways.client(whom, look).await.map_err(NoAnswer::Impossible)?;
+        let client = ways.client(whom, look).await.map_err(|no| no.behind(redirects))?;
         let mut request =
             client.request(outgoing.method.clone(), outgoing.url.clone()).headers(outgoing.headers.clone());
         if let Some(body) = &outgoing.body {
@@ -280,15 +308,21 @@ fn next(response: &Response, from: &Url) -> Result<Option<Url>, NoAnswer> {
 }
 
 fn no_answer(error: &reqwest::Error, arrived_before: bool) -> NoAnswer {
+    let mut is_lacking = false;
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = next {
         if let Some(refused) = error.downcast_ref::<Refused>() {
             return NoAnswer::Refused(refused.to_string());
         }
+        is_lacking |= error.downcast_ref::<std::io::Error>().is_some_and(is_lack);
         next = error.source();
     }
     if error.is_builder() {
         return NoAnswer::Impossible(chain(error));
     }
-    NoAnswer::Failed { why: chain(error), may_have_arrived: arrived_before || !error.is_connect() }
+    let may_have_arrived = arrived_before || !error.is_connect();
+    match is_lacking {
+        true => NoAnswer::Lacking { why: chain(error), may_have_arrived },
+        false => NoAnswer::Failed { why: chain(error), may_have_arrived },
+    }
 }

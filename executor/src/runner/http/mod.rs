@@ -24,6 +24,7 @@ use petrel_execution::worker::{Exit, Holding, Why};
 use petrel_execution::{Delivery, code};
 use reqwest::Url;
 use tokio::sync::watch;
+use tracing::warn;
 
 use super::Context;
 use super::limited::limited;
@@ -39,6 +40,11 @@ use tokens::Tokens;
 
 /// Methods that may be sent twice by what HTTP says of them (RFC 9110 §9.2.2).
 const IDEMPOTENT: [&str; 5] = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"];
+
+/// How often, and how long, a request waits for what this worker lacks, descriptors for example, until its attempt is given
+/// back; in milliseconds.
+const LACKS_MAX: u32 = 3;
+const LACK_PAUSE_MS: u64 = 1_000;
 
 /// How requests over HTTP are sent.
 #[derive(Debug, Clone)]
@@ -133,8 +139,31 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     async fn to_the_end(&self) -> Result<Whole, NoAnswer> {
+        let outgoing = Outgoing::of(self.call, self.request.execution_id).map_err(NoAnswer::Impossible)?;
+        let (mut times, mut lacks) = (0, 0);
+        loop {
+            let ended = match self.ways().await {
+                Ok(ways) => self.once(&ways, outgoing.clone()).await,
+                Err(no_answer) => Err(no_answer),
+            };
+            let pause_ms = match &ended {
+                Err(NoAnswer::Lacking { may_have_arrived: false, .. }) if lacks < LACKS_MAX => {
+                    lacks += 1;
+                    LACK_PAUSE_MS
+                }
+                _ => {
+                    times += 1;
+                    let Some(pause_ms) = self.again_after_ms(&ended, times) else { return ended };
+                    pause_ms
+                }
+            };
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        }
+    }
+
+    /// The clients for it. A proxy's address is looked at first.
+    async fn ways(&self) -> Result<Ways<'_>, NoAnswer> {
         let Self { runner, call, request, .. } = self;
-        let outgoing = Outgoing::of(call, request.execution_id).map_err(NoAnswer::Impossible)?;
         let guarded = &runner.guarded;
         let mut proxy_look = None;
         if let Some(proxy) = &call.proxy {
@@ -143,14 +172,7 @@ impl Asking<'_> {
             check_literal(guarded, &url, look).await?;
             proxy_look = Some(look);
         }
-        let ways = runner.clients.ways(call, proxy_look, request.pack, guarded).await.map_err(NoAnswer::Impossible)?;
-        let mut times = 0;
-        loop {
-            let ended = self.once(&ways, outgoing.clone()).await;
-            times += 1;
-            let Some(pause_ms) = self.again_after_ms(&ended, times) else { return ended };
-            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-        }
+        runner.clients.ways(call, proxy_look, request.pack, guarded).await
     }
 
     /// One request, and a second one where the first one's token is no good any more.
@@ -231,6 +253,10 @@ impl Asking<'_> {
 
     fn not_answered(&self, no_answer: NoAnswer) -> Exit {
         let (code, retriable, why) = match no_answer {
+            NoAnswer::Lacking { why, may_have_arrived } => {
+                warn!("{} is given back, for this worker lacks what it takes: {why}", self.request.execution_id);
+                return Exit::bare(Why::GivenBack { begun: may_have_arrived }, Some(why));
+            }
             NoAnswer::Refused(why) => (code::ADDRESS_REFUSED, false, why),
             NoAnswer::Impossible(why) => (code::NOT_STARTED, false, why),
             NoAnswer::Failed { why, may_have_arrived: true } if !self.may_arrive_twice() => {

@@ -75,6 +75,7 @@ async fn ask(auth: &Auth, ways: &Ways<'_>, server: &Url) -> Result<Token, NoAnsw
     let answer = match exchange(ways, whom, outgoing, 0).await {
         // To be asked for a token twice does no harm.
         Err(NoAnswer::Failed { why, .. }) => return Err(failed(&why)),
+        Err(NoAnswer::Lacking { why, .. }) => return Err(NoAnswer::Lacking { why, may_have_arrived: false }),
         other => other?,
     };
     let (status, mut response) = (answer.response.status(), answer.response);
