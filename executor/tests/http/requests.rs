@@ -229,6 +229,31 @@ async fn a_server_that_hangs_or_drips_is_left_at_the_time_out() {
 }
 
 #[tokio::test]
+async fn a_server_that_hangs_is_asked_again_after_the_time_out_of_a_request() {
+    let server = Server::start(|seen, before| match (&*seen.target, before) {
+        ("/once", 0) => Reply::Hang,
+        ("/once", _) => json(200, "1"),
+        ("/drip", _) => Reply::Drip,
+        _ => Reply::Hang,
+    })
+    .await;
+    let ask = async |method: &str, path: &str, delivery| {
+        let asking = Asking { delivery, ..Asking::new() };
+        let retry = json!({"times": 1, "wait": "1ms"});
+        asking.ask(json!({"method": method, "url": server.url(path), "timeout": "300ms", "retry": retry})).await
+    };
+    let exit = ask("GET", "/once", Delivery::AtMostOnce).await;
+    assert_eq!((exit.why, &result(&exit)["requests"]), (Why::Succeeded, &json!(2)));
+    let exit = ask("GET", "/drip", Delivery::AtLeastOnce).await;
+    assert_eq!((failure(&exit), server.seen().len()), (("http_failed", true), 4));
+    assert!(exit.error.as_deref().unwrap().ends_with("not answered within 300 ms"), "{exit:?}");
+    // It may have arrived.
+    let exit = ask("POST", "/hang", Delivery::AtMostOnce).await;
+    assert_eq!((failure(&exit), server.seen().len()), (("http_unknown", false), 5));
+    eventually("the connections are closed", || server.is_idle()).await;
+}
+
+#[tokio::test]
 async fn a_cancel_ends_a_request_at_once() {
     let server = Server::start(|_, _| Reply::Hang).await;
     let (director, held) = watch::channel(holding(60_000));

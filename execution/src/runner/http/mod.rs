@@ -61,6 +61,8 @@ pub struct HttpCall {
     pub redirects_max: u32,
     /// Whether the body also goes to another server to which a redirect leads.
     pub forward_body: bool,
+    /// Longest wait for an answer, its redirects and its body, in milliseconds, each time that it is sent.
+    pub timeout_ms: Option<u64>,
     /// Codes of answers with which it has succeeded.
     pub success: Codes,
     /// When it is sent again.

@@ -3,6 +3,7 @@
 use petrel_cel::{Scope, Template};
 use serde_json::{Map, Value};
 
+use super::super::duration::parse_ms;
 use super::super::keys::{Keys, Mistake, kind};
 use super::super::{PackFiles, RenderError};
 use super::auth::AuthSpec;
@@ -29,6 +30,7 @@ const KNOWN: &[&str] = &[
     "proxy",
     "redirects",
     "forward_body",
+    "timeout",
     "retry",
     "idempotency_header",
 ];
@@ -85,6 +87,7 @@ pub(super) struct Request {
     proxy: Option<ProxySpec>,
     redirects_max: u32,
     forward_body: bool,
+    timeout_ms: Option<u64>,
     retry: Retry,
     idempotency_header: String,
 }
@@ -141,6 +144,7 @@ impl Request {
             None => Some(REDIRECTS.0),
         };
         let forward_body = reader.keys.flag(entries, "forward_body", AT).unwrap_or(false);
+        let timeout_ms = reader.timeout_ms();
         let retry = Retry::read(entries.get("retry"), reader.keys);
         let idempotency_header = reader.idempotency_header();
         Some(Self {
@@ -156,6 +160,7 @@ impl Request {
             proxy,
             redirects_max: redirects_max?,
             forward_body,
+            timeout_ms,
             retry,
             idempotency_header,
         })
@@ -201,6 +206,7 @@ impl Request {
             proxy,
             redirects_max: self.redirects_max,
             forward_body: self.forward_body,
+            timeout_ms: self.timeout_ms,
             success: success.clone(),
             retry: self.retry.clone(),
             idempotency_header: self.idempotency_header.clone(),
@@ -389,6 +395,15 @@ impl<'k> Reader<'_, 'k> {
             self.error("proxy", Mistake::Missing, "\"username\" and \"password\" stand together in \"proxy\"");
         }
         Some(ProxySpec { url: url?, credentials: credentials.0.zip(credentials.1) })
+    }
+
+    fn timeout_ms(&mut self) -> Option<u64> {
+        match parse_ms(self.text("timeout")?) {
+            Ok(0) => self.error("timeout", Mistake::BadValue, "\"timeout\" must be longer than nothing"),
+            Ok(timeout_ms) => return Some(timeout_ms),
+            Err(message) => self.error("timeout", Mistake::BadValue, message),
+        }
+        None
     }
 
     fn idempotency_header(&mut self) -> String {

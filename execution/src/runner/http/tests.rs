@@ -42,7 +42,7 @@ fn a_request_that_says_little_has_sensible_defaults() {
         ("GET", "https://api.test/v1", Body::None, Auth::None)
     );
     assert_eq!((call.redirects_max, call.retry.times, &*call.idempotency_header), (5, 0, "Idempotency-Key"));
-    assert!(!call.forward_body);
+    assert_eq!((call.forward_body, call.timeout_ms), (false, None));
     assert_eq!(call.tls, Tls { ca: None, ca_file: None, identity: None, verify: true });
     assert_eq!(call.proxy, None);
     let success = [199, 200, 206, 299, 300, 404].map(|code| call.success.contains(code));
@@ -267,6 +267,16 @@ fn every_mistake_of_a_request_is_told_where_it_is() {
                 "/request/tls: \"certificate\" and \"key\" stand together in \"tls\"",
                 "/request/tls/verify: \"verify\" must be true or false, found a string",
                 "/request/tls/ca_file: \"../ca.pem\" leaves the pack",
+            ],
+        ),
+        (
+            json!({"request": {"url": url, "timeout": "0s"}}),
+            &["/request/timeout: \"timeout\" must be longer than nothing"],
+        ),
+        (
+            json!({"request": {"url": url, "timeout": "soon"}}),
+            &[
+                "/request/timeout: \"soon\" is not a duration: write a whole number and a unit (ms, s, m, h, d), such as 10s or 7d",
             ],
         ),
         (

@@ -143,7 +143,7 @@ impl Asking<'_> {
         let (mut times, mut lacks) = (0, 0);
         loop {
             let ended = match self.ways().await {
-                Ok(ways) => self.once(&ways, outgoing.clone()).await,
+                Ok(ways) => self.in_time(self.once(&ways, outgoing.clone())).await,
                 Err(no_answer) => Err(no_answer),
             };
             let pause_ms = match &ended {
@@ -159,6 +159,16 @@ impl Asking<'_> {
             };
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
         }
+    }
+
+    /// Whoever waits for a server no longer does not know how far it came.
+    async fn in_time(&self, once: impl Future<Output = Result<Whole, NoAnswer>>) -> Result<Whole, NoAnswer> {
+        let Some(timeout_ms) = self.call.timeout_ms else { return once.await };
+        let over = |_| {
+            let why = format!("not answered within {timeout_ms} ms");
+            Err(NoAnswer::Failed { why, may_have_arrived: true })
+        };
+        tokio::time::timeout(Duration::from_millis(timeout_ms), once).await.unwrap_or_else(over)
     }
 
     /// The clients for it. A proxy's address is looked at first.
