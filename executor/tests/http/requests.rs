@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::asking::{Asking, CANCEL, failure, holding, result};
+use crate::guard::refused;
 use crate::rig::eventually;
 use crate::server::{Reply, Server, json, redirect};
 
@@ -324,6 +325,8 @@ async fn redirects_are_followed_as_browsers_do() {
         "/found" => redirect(302, "/end?x=1"),
         "/keep" => redirect(307, "end"),
         "/loop" => redirect(308, "/loop"),
+        "/odd" => redirect(302, "http://["),
+        "/app" => redirect(302, "app://open?x"),
         _ => json(200, "{}"),
     })
     .await;
@@ -344,6 +347,14 @@ async fn redirects_are_followed_as_browsers_do() {
     assert_eq!((failure(&exit).0, server.seen().len() - before), ("http_failed", 4));
     let exit = asking.ask(json!({"url": server.url("/found"), "redirects": 0})).await;
     assert_eq!((failure(&exit).0, &result(&exit)["status_code"]), ("http_status", &json!(302)));
+    // Wherever it leads: it is not followed.
+    let none = Asking { success_codes: json!(302), ..Asking::new() };
+    for (path, location) in [("/odd", "http://["), ("/app", "app://open")] {
+        let exit = none.ask(json!({"url": server.url(path), "redirects": 0})).await;
+        assert_eq!((exit.why, &result(&exit)["headers"]["location"]), (Why::Succeeded, &json!(location)));
+    }
+    assert_eq!(failure(&none.ask(json!({"url": server.url("/odd")})).await).0, "http_failed");
+    refused(&none.ask(json!({"url": server.url("/app")})).await);
 }
 
 #[tokio::test]

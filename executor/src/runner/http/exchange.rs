@@ -228,12 +228,9 @@ pub(super) async fn exchange(
         }
         // A request that was answered with a redirect has arrived.
         let response = request.send().await.map_err(|error| no_answer(&error, redirects > 0))?;
-        let Some(to) = next(&response, &outgoing.url)? else {
-            return Ok(Answer { response, url: outgoing.url, redirects });
-        };
-        if redirects_max == 0 {
-            return Ok(Answer { response, url: outgoing.url, redirects });
-        }
+        // Who follows none does not care where it leads.
+        let to = if redirects_max == 0 { None } else { next(&response, &outgoing.url)? };
+        let Some(to) = to else { return Ok(Answer { response, url: outgoing.url, redirects }) };
         if redirects == redirects_max {
             let why = format!("redirected more than {redirects_max} times, then to {}", shown(&to));
             return Err(NoAnswer::Failed { why, may_have_arrived: true });
