@@ -53,7 +53,7 @@ pub(super) struct Ways<'a> {
     clients: &'a Clients,
     pub(super) guarded: &'a Guarded,
     tls: Tls,
-    proxy: Option<Proxy>,
+    pub(super) proxy: Option<Proxy>,
     proxy_look: Option<Look>,
 }
 
@@ -62,17 +62,22 @@ impl Ways<'_> {
         self.proxy.is_some()
     }
 
-    /// The client for a request that is looked at so.
-    pub(super) async fn client(&self, whom: Whom, look: Look) -> Result<Client, NoAnswer> {
+    /// Whom it believes, and as whom it speaks.
+    pub(super) fn tls(&self, whom: Whom) -> Tls {
         let mut tls = self.tls.clone();
         match whom {
             Whom::Named => {}
             Whom::Tokens => tls.verify = true,
             Whom::Other => (tls.identity, tls.verify) = (None, true),
         }
+        tls
+    }
+
+    /// The client for a request that is looked at so.
+    pub(super) async fn client(&self, whom: Whom, look: Look) -> Result<Client, NoAnswer> {
         // It connects to the proxy, where there is one, and to nothing else.
         let look = self.proxy_look.unwrap_or(look);
-        self.clients.of(Way { tls, proxy: self.proxy.clone(), look }, self.guarded).await
+        self.clients.of(Way { tls: self.tls(whom), proxy: self.proxy.clone(), look }, self.guarded).await
     }
 }
 

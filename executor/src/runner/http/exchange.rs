@@ -314,7 +314,8 @@ fn no_answer(error: &reqwest::Error, arrived_before: bool) -> NoAnswer {
         is_lacking |= error.downcast_ref::<std::io::Error>().is_some_and(is_lack);
         next = error.source();
     }
-    if error.is_builder() {
+    // Behind a redirect it is the server's word that cannot be followed.
+    if error.is_builder() && !arrived_before {
         return NoAnswer::Impossible(chain(error));
     }
     let may_have_arrived = arrived_before || !error.is_connect();

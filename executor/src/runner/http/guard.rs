@@ -39,6 +39,11 @@ const SETS: [(&str, &[&str]); 5] = [
             "240.0.0.0/4",
             "100::/64",
             "2001:db8::/32",
+            "3fff::/20",
+            // Benchmarks, ORCHIDv2, and segments of SRv6.
+            "2001:2::/48",
+            "2001:20::/28",
+            "5f00::/16",
             "ff00::/8",
             // NAT64 of one's own: where the address behind it stands depends on the network.
             "64:ff9b:1::/48",
@@ -226,6 +231,10 @@ mod tests {
             ("reserved", "255.255.255.255"),
             ("reserved", "ff02::1"),
             ("reserved", "2001:db8::1"),
+            ("reserved", "3fff:fff::1"),
+            ("reserved", "2001:2::1"),
+            ("reserved", "2001:2f:ffff::1"),
+            ("reserved", "5f00::1"),
             ("reserved", "64:ff9b:1::a00:1"),
             ("reserved", "::ffff:240.0.0.1"),
         ];

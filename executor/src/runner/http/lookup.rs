@@ -3,13 +3,14 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
 
 use super::guard::{AddressGuard, leads_into};
 
@@ -22,14 +23,41 @@ pub trait Lookup: fmt::Debug + Send + Sync {
     fn addresses(&self, host: &str) -> LookedUp;
 }
 
+/// Most look-ups that the system does at a time. Each takes a thread until it ends, also where nobody waits for it any
+/// more, and the process has others that need threads.
+const LOOKUPS_MAX: usize = 32;
+
 /// The system's.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemLookup;
+#[derive(Debug, Clone)]
+pub struct SystemLookup(Arc<Semaphore>);
+
+impl Default for SystemLookup {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(LOOKUPS_MAX)))
+    }
+}
+
+impl SystemLookup {
+    /// Does it on a thread for what blocks, once there is room.
+    async fn with_room<T: Send + 'static>(
+        room: Arc<Semaphore>,
+        work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+    ) -> std::io::Result<T> {
+        let permit = room.acquire_owned().await.map_err(std::io::Error::other)?;
+        let work = move || {
+            let done = work();
+            drop(permit);
+            done
+        };
+        tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+    }
+}
 
 impl Lookup for SystemLookup {
     fn addresses(&self, host: &str) -> LookedUp {
         let host = host.to_owned();
-        Box::pin(async move { Ok(tokio::net::lookup_host((host, 0)).await?.map(|address| address.ip()).collect()) })
+        let look = move || Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect());
+        Box::pin(Self::with_room(self.0.clone(), look))
     }
 }
 
@@ -156,5 +184,37 @@ impl Resolve for Resolver {
             let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
             Ok(Box::new(addresses.collect::<Vec<_>>().into_iter()) as Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A look-up that hangs holds its thread, whether anybody waits for it or not; the next ones wait for room.
+    #[tokio::test]
+    async fn look_ups_have_a_limit_that_outlives_who_asked() {
+        let room = Arc::new(Semaphore::new(1));
+        let (end, ended) = mpsc::channel::<()>();
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let hangs = tokio::spawn(SystemLookup::with_room(room.clone(), move || {
+            let _ = begin.send(());
+            Ok(ended.recv().is_ok())
+        }));
+        begun.await.unwrap();
+        hangs.abort();
+        assert!(hangs.await.unwrap_err().is_cancelled());
+        assert_eq!(room.available_permits(), 0, "its thread is still there");
+        end.send(()).unwrap();
+        assert_eq!(SystemLookup::with_room(room.clone(), || Ok(5)).await.unwrap(), 5);
+        assert_eq!(room.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_system_finds_this_machine() {
+        let found = SystemLookup::default().addresses("localhost").await.unwrap();
+        assert!(!found.is_empty() && found.iter().all(IpAddr::is_loopback), "{found:?}");
     }
 }

@@ -60,7 +60,7 @@ pub struct HttpOptions {
 
 impl Default for HttpOptions {
     fn default() -> Self {
-        Self { guard: AddressGuard::default(), lookup: Arc::new(SystemLookup), own: Vec::new() }
+        Self { guard: AddressGuard::default(), lookup: Arc::new(SystemLookup::default()), own: Vec::new() }
     }
 }
 
@@ -201,7 +201,7 @@ impl Asking<'_> {
             let answer = exchange(ways, Whom::Named, outgoing.clone(), call.redirects_max).await?;
             let is_no_good = may_be_old && answer.response.status() == reqwest::StatusCode::UNAUTHORIZED;
             if is_no_good && answer.url.origin() == server {
-                runner.tokens.forget(&call.auth);
+                runner.tokens.forget(&call.auth, ways, &outgoing.url);
             }
             // Behind a redirect the first server has done what it was asked for, and would do it again.
             if is_no_good && answer.redirects == 0 {
@@ -231,7 +231,7 @@ impl Asking<'_> {
             Err(NoAnswer::Failed { may_have_arrived, .. }) if !may_have_arrived || self.may_arrive_twice() => None,
             Err(_) => return None,
         };
-        let pause_ms = asked_ms.unwrap_or_else(|| pause_ms(&call.retry, times));
+        let pause_ms = pause_ms(&call.retry, times, asked_ms, request.execution_id);
         // Whoever waits for longer than there is time has nothing to tell but that it took too long.
         let until_ms = boot_ms().saturating_add(pause_ms).saturating_sub(self.began_ms);
         (until_ms < request.timeout_ms).then_some(pause_ms)
