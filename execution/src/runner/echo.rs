@@ -24,7 +24,6 @@ pub struct EchoCall {
 impl Spec for EchoSpec {
     const NAME: &'static str = "echo";
     const KEYS: &'static [&'static str] = &["message"];
-    const IS_INSTANT: bool = true;
     type Call = EchoCall;
 
     fn parse(keys: &Map<String, Value>, _: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {

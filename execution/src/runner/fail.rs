@@ -29,7 +29,6 @@ pub struct FailCall {
 impl Spec for FailSpec {
     const NAME: &'static str = "fail";
     const KEYS: &'static [&'static str] = &["message"];
-    const IS_INSTANT: bool = true;
     type Call = FailCall;
 
     fn parse(keys: &Map<String, Value>, _: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {

@@ -63,7 +63,8 @@ trait Spec: Sized {
     const NAME: &'static str;
     /// Keys of an action that belong to it.
     const KEYS: &'static [&'static str];
-    /// Whether an attempt is over as soon as it is claimed: nothing is started, and nothing is waited for.
+    /// Whether an attempt is over as soon as it is claimed: nothing is started or waited for, and no expression is worked
+    /// out, for it happens in the step that claims, beside all other claims.
     const IS_INSTANT: bool = false;
     /// What a worker is asked to do.
     type Call: Call;

@@ -208,6 +208,28 @@ async fn a_token_that_was_kept_for_too_long_is_replaced() {
     assert_eq!(tokens, ["Bearer t0", "Bearer t0", "Bearer t3"]);
 }
 
+/// A token is of whom gave it: an action that does not believe that server does not use it.
+#[tokio::test]
+async fn a_token_is_kept_for_those_who_would_ask_the_same_server_in_the_same_way() {
+    let made = Certificates::make();
+    let tokens = Server::start_tls(made.server(false), |_, _| {
+        json(200, "{\"access_token\": \"t\", \"expires_in\": \"3600\"}")
+    })
+    .await;
+    let server = Server::start(|_, _| json(200, "1")).await;
+    let asking = Asking::new();
+    let token_url = format!("https://{}/token", tokens.address);
+    let auth = json!({"oauth2": {"token_url": token_url, "client_id": "c", "client_secret": "s"}});
+    for _ in 0..2 {
+        let tls = json!({"ca": made.text("ca.pem")});
+        let exit = asking.ask(json!({"url": server.url("/"), "auth": auth, "tls": tls})).await;
+        assert_eq!(exit.why, Why::Succeeded, "{exit:?}");
+    }
+    assert_eq!((tokens.seen().len(), server.seen().len()), (1, 2));
+    assert_eq!(failure(&asking.ask(json!({"url": server.url("/"), "auth": auth})).await).0, "http_failed");
+    assert_eq!(server.seen().len(), 2);
+}
+
 /// What was asked for is done when the redirect comes: to come again with another token would do it twice.
 #[tokio::test]
 async fn a_token_that_is_no_good_behind_a_redirect_doubles_nothing() {
