@@ -212,10 +212,9 @@ async fn a_token_that_was_kept_for_too_long_is_replaced() {
 #[tokio::test]
 async fn a_token_is_kept_for_those_who_would_ask_the_same_server_in_the_same_way() {
     let made = Certificates::make();
-    let tokens = Server::start_tls(made.server(false), |_, _| {
-        json(200, "{\"access_token\": \"t\", \"expires_in\": \"3600\"}")
-    })
-    .await;
+    let tokens =
+        Server::start_tls(made.server(false), |_, _| json(200, "{\"access_token\": \"t\", \"expires_in\": \"3600\"}"))
+            .await;
     let server = Server::start(|_, _| json(200, "1")).await;
     let asking = Asking::new();
     let token_url = format!("https://{}/token", tokens.address);

@@ -9,6 +9,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
 use tracing::warn;
 
+use super::super::limited::Leave;
 use super::exchange::NoAnswer;
 use super::lookup::{Guarded, Look, Resolver};
 
@@ -55,6 +56,8 @@ pub(super) struct Ways<'a> {
     tls: Tls,
     pub(super) proxy: Option<Proxy>,
     proxy_look: Option<Look>,
+    /// For how long anything may be sent.
+    pub(super) leave: Leave,
 }
 
 impl Ways<'_> {
@@ -89,12 +92,13 @@ impl Clients {
         proxy_look: Option<Look>,
         pack: Option<&Path>,
         guarded: &'a Guarded,
+        leave: Leave,
     ) -> Result<Ways<'a>, NoAnswer> {
         let mut tls = call.tls.clone();
         if let Some(path) = tls.ca_file.take() {
             tls.ca = Some(ca_file(&path, pack).await?);
         }
-        Ok(Ways { clients: self, guarded, tls, proxy: call.proxy.clone(), proxy_look })
+        Ok(Ways { clients: self, guarded, tls, proxy: call.proxy.clone(), proxy_look, leave })
     }
 
     async fn of(&self, way: Way, guarded: &Guarded) -> Result<Client, NoAnswer> {

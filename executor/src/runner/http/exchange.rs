@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use petrel_execution::runner::{Auth, Body, HttpCall};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 use url::Host;
 
+use super::body::Leased;
 use super::client::{Ways, Whom, chain};
 use super::lookup::{Guarded, Look, Refused};
 
@@ -67,7 +69,7 @@ pub(super) struct Outgoing {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
-    pub(super) body: Option<Vec<u8>>,
+    pub(super) body: Option<Bytes>,
     /// Whether the body also goes to another server to which it is redirected.
     pub(super) forward_body: bool,
 }
@@ -82,12 +84,12 @@ impl Outgoing {
         insert(&mut headers, "Accept", "application/json, */*;q=0.5")?;
         let (body, content_type) = match &call.body {
             Body::None => (None, None),
-            Body::Json(value) => (Some(value.to_string().into_bytes()), Some("application/json")),
+            Body::Json(value) => (Some(Bytes::from(value.to_string())), Some("application/json")),
             Body::Form(pairs) => {
                 let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-                (Some(form.into_bytes()), Some("application/x-www-form-urlencoded"))
+                (Some(form.into()), Some("application/x-www-form-urlencoded"))
             }
-            Body::Text(text) => (Some(text.clone().into_bytes()), Some("text/plain; charset=utf-8")),
+            Body::Text(text) => (Some(text.clone().into()), Some("text/plain; charset=utf-8")),
         };
         if let Some(content_type) = content_type {
             insert(&mut headers, "Content-Type", content_type)?;
@@ -224,7 +226,7 @@ pub(super) async fn exchange(
         let mut request =
             client.request(outgoing.method.clone(), outgoing.url.clone()).headers(outgoing.headers.clone());
         if let Some(body) = &outgoing.body {
-            request = request.body(body.clone());
+            request = request.body(reqwest::Body::wrap(Leased::new(body.clone(), ways.leave.clone())));
         }
         // A request that was answered with a redirect has arrived.
         let response = request.send().await.map_err(|error| no_answer(&error, redirects > 0))?;

@@ -1,9 +1,11 @@
 //! The runner `http`: one request of an action, sent again where the action says so, and what is answered.
 //!
-//! `guard` (to which addresses requests may go), `lookup` (names to addresses), `client` (connections), `exchange` (one
+//! `guard` (to which addresses requests may go), `lookup` (names to addresses), `client` (connections), `body`
+//! (what is sent), `exchange` (one
 //! request and its redirects), `tokens` (OAuth 2), `pause` (until it is sent again), `answer` (what is made of it).
 
 mod answer;
+mod body;
 mod client;
 mod exchange;
 mod guard;
@@ -27,7 +29,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::Context;
-use super::limited::limited;
+use super::limited::{Leave, limited};
 use crate::supervise::boot_ms;
 use answer::{Whole, read};
 use client::{Clients, Ways, Whom};
@@ -119,7 +121,7 @@ impl HttpRunner {
     /// closes the connection.
     pub async fn run(&self, call: &HttpCall, request: HttpRequest<'_>, held: watch::Receiver<Holding>) -> Exit {
         let asking = Asking { runner: self, call, request, began_ms: boot_ms(), requests: AtomicU32::new(0) };
-        match limited(held, request.timeout_ms, asking.to_the_end()).await {
+        match limited(leave, asking.to_the_end()).await {
             Ok(Ok(whole)) => asking.answered(whole),
             Ok(Err(no_answer)) => asking.not_answered(no_answer),
             Err(why) => Exit::bare(why, None),
@@ -132,6 +134,7 @@ struct Asking<'a> {
     runner: &'a HttpRunner,
     call: &'a HttpCall,
     request: HttpRequest<'a>,
+    leave: Leave,
     began_ms: u64,
     /// How many were sent, redirects and tokens left out.
     requests: AtomicU32,
@@ -182,7 +185,7 @@ impl Asking<'_> {
             check_literal(guarded, &url, look).await?;
             proxy_look = Some(look);
         }
-        runner.clients.ways(call, proxy_look, request.pack, guarded).await
+        runner.clients.ways(call, proxy_look, request.pack, guarded, self.leave.clone()).await
     }
 
     /// One request, and a second one where the first one's token is no good any more.

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use super::exchange::Answer;
 use super::*;
+use crate::runner::limited::tests::holding;
 
 struct NoFiles;
 
@@ -50,9 +51,10 @@ async fn ask(guard: AddressGuard, own: &[(&str, u16)], url: String) -> Result<An
     let spec = RunnerSpec::parse("http", &keys, &NoFiles).unwrap();
     let rendering = Rendering { parameters: &json!({}), execution_id: "e-1", attempt: 1 };
     let RunnerCall::Http(call) = spec.render(rendering).unwrap() else { unreachable!() };
+    let (_director, held) = watch::channel(holding(60_000));
     let own = own.iter().map(|(host, port)| ((*host).to_owned(), *port)).collect();
     let runner = HttpRunner::new(HttpOptions { guard, lookup: Arc::new(Private), own });
-    let ways = runner.clients.ways(&call, None, None, &runner.guarded).await.unwrap();
+    let ways = runner.clients.ways(&call, None, None, &runner.guarded, Leave::new(held, 60_000)).await.unwrap();
     exchange(&ways, Whom::Named, Outgoing::of(&call, "e-1").unwrap(), 5).await
 }
 

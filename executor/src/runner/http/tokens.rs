@@ -155,7 +155,7 @@ fn request(auth: &Auth) -> Result<Outgoing, String> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    let body = Some(form.finish().into_bytes());
+    let body = Some(form.finish().into());
     let mut outgoing = Outgoing { method: Method::POST, url, headers, body, forward_body: false };
     if !in_body {
         // Both are encoded as in a form (RFC 6749 §2.3.1).
