@@ -98,13 +98,13 @@ impl AddressGuard {
 
     /// Whether nothing may be sent there. An IPv6 address that leads to an IPv4 address is looked at as both.
     pub fn refuses(&self, address: IpAddr) -> bool {
-        forms(address).into_iter().flatten().any(|form| self.is_denied(&self.deny, form))
+        forms(address).any(|form| self.is_denied(&self.deny, form))
     }
 
     /// Whether nothing may be sent there where a server of the internet says so: what answers there, answers to the
     /// networks of its owner alone, unless it is allowed by name.
     pub fn refuses_from_outside(&self, address: IpAddr) -> bool {
-        self.refuses(address) || forms(address).into_iter().flatten().any(|form| self.is_denied(&self.inside, form))
+        self.refuses(address) || forms(address).any(|form| self.is_denied(&self.inside, form))
     }
 
     /// With these ranges alone inside, for tests: there is no server of the internet in them.
@@ -115,7 +115,7 @@ impl AddressGuard {
 
     /// Whether it is one of the internet.
     pub fn is_outside(&self, address: IpAddr) -> bool {
-        !forms(address).into_iter().flatten().any(|form| narrowest(&self.inside, form).is_some())
+        !forms(address).any(|form| narrowest(&self.inside, form).is_some())
     }
 
     /// The narrower of what is denied and what is allowed decides: an address stands in a range, and a range in another one.
@@ -142,21 +142,19 @@ fn ranges(text: &str) -> Result<Vec<IpNet>, GuardError> {
     range.map(|range| vec![range]).map_err(|_| GuardError(text.to_owned()))
 }
 
-/// Whether an address leads into a range, however it is written.
-pub(super) fn leads_into(address: IpAddr, range: &IpNet) -> bool {
-    forms(address).into_iter().flatten().any(|form| range.contains(&form))
-}
-
 /// The addresses that an address stands for: itself, unless it only writes another one, and those that it leads to.
-fn forms(address: IpAddr) -> [Option<IpAddr>; 3] {
-    let IpAddr::V6(v6) = address else { return [Some(address), None, None] };
-    match v6.to_ipv4_mapped() {
-        Some(v4) => [Some(v4.into()), None, None],
-        None => {
-            let [first, second] = embedded(v6);
-            [Some(address), first.map(IpAddr::V4), second.map(IpAddr::V4)]
-        }
-    }
+pub(super) fn forms(address: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let forms = match address {
+        IpAddr::V4(_) => [Some(address), None, None],
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => [Some(v4.into()), None, None],
+            None => {
+                let [first, second] = embedded(v6);
+                [Some(address), first.map(IpAddr::V4), second.map(IpAddr::V4)]
+            }
+        },
+    };
+    forms.into_iter().flatten()
 }
 
 /// The IPv4 addresses to which the network, or this machine, may bring what is sent to that IPv6 address.

@@ -3,16 +3,15 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 
-use super::guard::{AddressGuard, leads_into};
+use super::guard::{AddressGuard, forms};
 
 /// What a look-up gives.
 pub type LookedUp = Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>>;
@@ -136,36 +135,42 @@ impl Guarded {
         }
         let Some(port) = look.own_port else { return Ok(()) };
         for (own, _) in self.own.iter().filter(|(_, own)| *own == port) {
-            let here = self.ranges_of_own(own).await;
-            let found = addresses.iter().find(|address| here.iter().any(|range| leads_into(**address, range)));
-            if let Some(address) = found {
+            let own = self.place_of_own(own).await;
+            if let Some(address) = addresses.iter().find(|address| forms(**address).any(|form| own.is_at(form))) {
                 return Err(refused(*address, Denied::Own));
             }
         }
         Ok(())
     }
 
-    /// None for a name that is not known here: there is no way to it, then, by its name.
-    async fn ranges_of_own(&self, host: &str) -> Vec<IpNet> {
+    async fn place_of_own(&self, host: &str) -> Place {
         match host.parse::<IpAddr>() {
-            Ok(address) if address.is_unspecified() => ranges_of_this_machine(),
-            Ok(address) => vec![address.into()],
-            Err(_) => self.lookup.addresses(host).await.unwrap_or_default().into_iter().map(IpNet::from).collect(),
+            Ok(address) if address.is_unspecified() => Place::ThisMachine,
+            Ok(address) => Place::At(vec![address]),
+            // There is no way to a name that is not known here.
+            Err(_) => Place::At(self.lookup.addresses(host).await.unwrap_or_default()),
         }
     }
 }
 
-/// What listens on all addresses answers at each of these.
-fn ranges_of_this_machine() -> Vec<IpNet> {
-    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
-    let addresses = interfaces.filter_map(|interface| {
-        let address = interface.address?;
-        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
-        v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
-    });
-    let loopback = [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED].map(|address| IpNet::new_assert(address.into(), 8));
-    let unspecified = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-    addresses.chain([unspecified]).map(IpNet::from).chain(loopback).collect()
+/// Where one of Petrel's own services stands.
+enum Place {
+    /// It listens on all addresses of this machine.
+    ThisMachine,
+    At(Vec<IpAddr>),
+}
+
+impl Place {
+    fn is_at(&self, address: IpAddr) -> bool {
+        match self {
+            Self::At(addresses) => addresses.contains(&address),
+            // One can listen at the addresses of one's own machine alone.
+            Self::ThisMachine => match UdpSocket::bind((address, 0)) {
+                Err(error) => error.kind() != std::io::ErrorKind::AddrNotAvailable,
+                Ok(_) => true,
+            },
+        }
+    }
 }
 
 /// Names to addresses for one kind of requests.
