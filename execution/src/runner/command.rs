@@ -4,7 +4,7 @@ use petrel_cel::{Scope, Template};
 use serde_json::{Map, Value};
 
 use super::keys::{Keys, Mistake, SpecError, kind, step};
-use super::{Call, PackFiles, RenderError, Rendering, Spec};
+use super::{Call, PackFiles, RenderError, Rendering, Spec, Works};
 use crate::limits::COMMAND_ARGS_MAX;
 
 /// A program with its arguments and variables, as templates.
@@ -26,7 +26,6 @@ pub struct CommandCall {
 impl Spec for CommandSpec {
     const NAME: &'static str = "command";
     const KEYS: &'static [&'static str] = &["command", "env"];
-    type Call = CommandCall;
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
         let mut keys = Keys::new(keys);
@@ -34,6 +33,10 @@ impl Spec for CommandSpec {
         let env = read_env(&mut keys);
         if keys.errors.is_empty() { Ok(Self { argv, env }) } else { Err(keys.errors) }
     }
+}
+
+impl Works for CommandSpec {
+    type Call = CommandCall;
 
     fn render(&self, rendering: Rendering<'_>) -> Result<CommandCall, RenderError> {
         let scope = rendering.scope();

@@ -1,6 +1,6 @@
 //! Runners: how an action is carried out. One file for each runner, from the pack's file to the worker: the keys that
 //! it takes, the spec with its compiled templates, and the call that a worker makes of it. A new one is such a file and
-//! a line in [`runners!`]; what calls do that do more than end at once is in the crate `petrel-executor`.
+//! a line in [`runners!`]; how calls are carried out is in the crate `petrel-executor`, likewise.
 
 mod command;
 mod duration;
@@ -19,11 +19,11 @@ use serde_json::{Map, Value};
 use crate::outcome::Outcome;
 
 pub use command::{CommandCall, CommandSpec};
-pub use echo::{EchoCall, EchoSpec};
-pub use fail::{FailCall, FailSpec};
+pub use echo::EchoSpec;
+pub use fail::FailSpec;
 pub use http::{Auth, Body, Codes, Hidden, HttpCall, HttpSpec, Proxy, Retry, Tls, is_untouched};
 pub use keys::{Mistake, SpecError};
-pub use noop::{NoopCall, NoopSpec};
+pub use noop::NoopSpec;
 pub use sleep::{SleepCall, SleepSpec};
 
 /// The files of the pack that an action belongs to.
@@ -57,30 +57,35 @@ impl Rendering<'_> {
     }
 }
 
-/// What a runner's file has.
+/// What every runner's file has.
 trait Spec: Sized {
     /// The runner's name.
     const NAME: &'static str;
     /// Keys of an action that belong to it.
     const KEYS: &'static [&'static str];
-    /// Whether an attempt is over as soon as it is claimed: nothing is started or waited for, and no expression is worked
-    /// out, for it happens in the step that claims, beside all other claims.
-    const IS_INSTANT: bool = false;
-    /// What a worker is asked to do.
-    type Call: Call;
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>>;
+}
+
+/// A runner that has nothing to do: how it ends is known once its expressions are.
+trait Ends: Spec {
+    /// Whether an attempt is over as soon as it is claimed. No expression is worked out for it, for it happens in the step
+    /// that claims, beside all other claims.
+    const IN_CLAIM: bool = false;
+
+    fn end(&self, rendering: Rendering<'_>) -> Result<Outcome, RenderError>;
+}
+
+/// A runner that has something to do.
+trait Works: Spec {
+    /// What a worker is asked to do.
+    type Call: Call;
 
     fn render(&self, rendering: Rendering<'_>) -> Result<Self::Call, RenderError>;
 }
 
 /// What is asked of every call alike.
 trait Call {
-    /// How it ends, where that is known without doing anything.
-    fn at_once(&self) -> Option<Outcome> {
-        None
-    }
-
     /// Whether it needs the files of its pack.
     fn uses_pack(&self) -> bool {
         false
@@ -88,27 +93,36 @@ trait Call {
 }
 
 macro_rules! runners {
-    ($($(#[$doc:meta])* $Runner:ident($spec:ty => $call:ty),)+) => {
+    (
+        ends { $($(#[$end_doc:meta])* $End:ident($end:ty),)+ }
+        works { $($(#[$doc:meta])* $Runner:ident($spec:ty => $call:ty),)+ }
+    ) => {
         /// What a runner needs of an action, checked and compiled.
         #[derive(Debug)]
         pub enum RunnerSpec {
+            $($(#[$end_doc])* $End($end),)+
             $($(#[$doc])* $Runner($spec),)+
         }
 
         /// What a worker does for one attempt.
         #[derive(Debug, Clone, PartialEq)]
+        // It is short-lived: made, looked at once and carried out.
+        #[allow(clippy::large_enum_variant)]
         pub enum RunnerCall {
+            /// Nothing: it ends so.
+            End(Outcome),
             $($(#[$doc])* $Runner($call),)+
         }
 
         impl RunnerSpec {
             /// Names of the runners.
-            pub const NAMES: &'static [&'static str] = &[$(<$spec as Spec>::NAME),+];
+            pub const NAMES: &'static [&'static str] = &[$(<$end as Spec>::NAME,)+ $(<$spec as Spec>::NAME,)+];
 
             /// Keys of an action that belong to a runner, beside those that every action has; nothing for a runner
             /// that does not exist.
             pub fn keys(runner: &str) -> Option<&'static [&'static str]> {
                 match runner {
+                    $(<$end as Spec>::NAME => Some(<$end as Spec>::KEYS),)+
                     $(<$spec as Spec>::NAME => Some(<$spec as Spec>::KEYS),)+
                     _ => None,
                 }
@@ -124,6 +138,7 @@ macro_rules! runners {
                 files: &dyn PackFiles,
             ) -> Result<Self, Vec<SpecError>> {
                 match runner {
+                    $(<$end as Spec>::NAME => <$end as Spec>::parse(keys, files).map(Self::$End),)+
                     $(<$spec as Spec>::NAME => <$spec as Spec>::parse(keys, files).map(Self::$Runner),)+
                     _ => Err(vec![SpecError::new("", Mistake::BadValue, format!("unknown runner {runner:?}"))]),
                 }
@@ -132,39 +147,36 @@ macro_rules! runners {
             /// Its name.
             pub fn name(&self) -> &'static str {
                 match self {
+                    $(Self::$End(_) => <$end as Spec>::NAME,)+
                     $(Self::$Runner(_) => <$spec as Spec>::NAME,)+
                 }
             }
 
-            /// Whether an attempt is over as soon as it is claimed: nothing is started, and nothing is waited for.
+            /// Whether an attempt is over as soon as it is claimed: nothing is started or waited for.
             pub fn is_instant(&self) -> bool {
                 match self {
-                    $(Self::$Runner(_) => <$spec as Spec>::IS_INSTANT,)+
+                    $(Self::$End(_) => <$end as Ends>::IN_CLAIM,)+
+                    $(Self::$Runner(_) => false,)+
                 }
             }
 
-            /// What a worker does for one attempt.
+            /// What a worker does for one attempt: one that is instant ends.
             ///
             /// # Errors
             /// An expression that has no value, or a value that the runner cannot be given.
             pub fn render(&self, rendering: Rendering<'_>) -> Result<RunnerCall, RenderError> {
                 match self {
-                    $(Self::$Runner(spec) => Spec::render(spec, rendering).map(RunnerCall::$Runner),)+
+                    $(Self::$End(spec) => Ends::end(spec, rendering).map(RunnerCall::End),)+
+                    $(Self::$Runner(spec) => Works::render(spec, rendering).map(RunnerCall::$Runner),)+
                 }
             }
         }
 
         impl RunnerCall {
-            /// How it ends, where that is known without doing anything.
-            pub fn at_once(&self) -> Option<Outcome> {
-                match self {
-                    $(Self::$Runner(call) => Call::at_once(call),)+
-                }
-            }
-
             /// Whether it needs the files of its pack.
             pub fn uses_pack(&self) -> bool {
                 match self {
+                    Self::End(_) => false,
                     $(Self::$Runner(call) => Call::uses_pack(call),)+
                 }
             }
@@ -173,18 +185,22 @@ macro_rules! runners {
 }
 
 runners! {
-    /// A program with arguments.
-    Command(CommandSpec => CommandCall),
-    /// A result that its action makes of its parameters.
-    Echo(EchoSpec => EchoCall),
-    /// A failure.
-    Fail(FailSpec => FailCall),
-    /// A request over HTTP.
-    Http(HttpSpec => Box<HttpCall>),
-    /// Nothing at all.
-    Noop(NoopSpec => NoopCall),
-    /// A while of nothing.
-    Sleep(SleepSpec => SleepCall),
+    ends {
+        /// A result that its action makes of its parameters.
+        Echo(EchoSpec),
+        /// A failure.
+        Fail(FailSpec),
+        /// Nothing at all.
+        Noop(NoopSpec),
+    }
+    works {
+        /// A program with arguments.
+        Command(CommandSpec => CommandCall),
+        /// A request over HTTP.
+        Http(HttpSpec => Box<HttpCall>),
+        /// A while of nothing.
+        Sleep(SleepSpec => SleepCall),
+    }
 }
 
 impl RunnerSpec {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::duration::parse_ms;
 use super::keys::{Keys, Mistake};
-use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError};
+use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError, Works};
 
 /// For how long, as a template.
 #[derive(Debug)]
@@ -23,7 +23,6 @@ pub struct SleepCall {
 impl Spec for SleepSpec {
     const NAME: &'static str = "sleep";
     const KEYS: &'static [&'static str] = &["duration"];
-    type Call = SleepCall;
 
     fn parse(keys: &Map<String, Value>, _: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
         let mut keys = Keys::new(keys);
@@ -40,6 +39,10 @@ impl Spec for SleepSpec {
             _ => Err(keys.errors),
         }
     }
+}
+
+impl Works for SleepSpec {
+    type Call = SleepCall;
 
     fn render(&self, rendering: Rendering<'_>) -> Result<SleepCall, RenderError> {
         let wrong = |why: String| RenderError(format!("the duration: {why}"));

@@ -78,6 +78,8 @@ pub struct Exit {
     pub error: Option<String>,
     /// Structured result.
     pub result: Option<Value>,
+    /// How long it is asked to wait until it is tried again, in milliseconds, where it was told.
+    pub retry_after_ms: Option<u64>,
     /// Standard output.
     pub stdout: Stream,
     /// Standard error.
@@ -87,7 +89,15 @@ pub struct Exit {
 impl Exit {
     /// It ended so, and there is nothing else to tell.
     pub fn bare(why: Why, error: Option<String>) -> Self {
-        Self { why, return_code: None, error, result: None, stdout: Stream::default(), stderr: Stream::default() }
+        Self {
+            why,
+            return_code: None,
+            error,
+            result: None,
+            retry_after_ms: None,
+            stdout: Stream::default(),
+            stderr: Stream::default(),
+        }
     }
 }
 
@@ -217,7 +227,8 @@ impl Holding {
 
     /// What the owner is told when the runner has ended.
     pub fn ended(&self, exit: Exit) -> Verdict {
-        let Exit { why, return_code, error, result, stdout, stderr } = exit;
+        // Owners have no policy yet that waits for as long as an answer asks.
+        let Exit { why, return_code, error, result, retry_after_ms: _, stdout, stderr } = exit;
         let (status, note, retriable) = match why {
             Why::Exited if return_code == Some(0) => (Status::Succeeded, Note::NONE, false),
             Why::Succeeded => (Status::Succeeded, Note::NONE, false),

@@ -197,6 +197,7 @@ async fn listen(output: ChildStdout, output_bytes_max: usize, started: impl FnOn
         return_code: report.return_code,
         error,
         result: None,
+        retry_after_ms: None,
         stdout: Stream { bytes: stdout, truncated: report.stdout_truncated },
         stderr: Stream { bytes: stderr, truncated: report.stderr_truncated },
     })

@@ -57,16 +57,14 @@ impl Context<'_> {
 
 /// Carries out an attempt that has begun, to its end.
 pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict {
-    if let Some(outcome) = call.at_once() {
-        (context.started)();
-        return Verdict::Ended(outcome);
-    }
     let exit = match call {
+        RunnerCall::End(outcome) => {
+            (context.started)();
+            return Verdict::Ended(outcome);
+        }
         RunnerCall::Command(call) => command::carry_out(call, &context).await,
         RunnerCall::Http(call) => http::carry_out(call, &context).await,
         RunnerCall::Sleep(call) => sleep::carry_out(call, &context).await,
-        // They are over at once, above.
-        RunnerCall::Echo(_) | RunnerCall::Fail(_) | RunnerCall::Noop(_) => return context.held.borrow().not_begun(),
     };
     context.held.borrow().ended(exit)
 }

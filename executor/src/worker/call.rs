@@ -38,7 +38,9 @@ pub(super) fn at_once(task: &Task, action: &ResolvedAction) -> Option<Verdict> {
         return None;
     }
     match render(task, action) {
-        Ok(call) => call.at_once().map(Verdict::Ended),
+        Ok(RunnerCall::End(outcome)) => Some(Verdict::Ended(outcome)),
+        // Nothing that is instant has anything to do.
+        Ok(_) => None,
         Err(why) => Some(cannot_run(code::RENDER_FAILED, &why)),
     }
 }

@@ -116,23 +116,23 @@ async fn carry_out(action: &str, given: &Value, pack: &Path) -> (&'static str, E
     let parameters = plan.parameters.complete(given).unwrap();
     let rendering = Rendering { parameters: &parameters, execution_id: "e-1", attempt: 1 };
     let call = plan.runner.render(rendering).unwrap();
-    let exit = match (call.at_once(), call) {
-        (Some(outcome), _) => {
+    let exit = match call {
+        RunnerCall::End(outcome) => {
             let why = match &outcome.note.code {
                 None => Why::Succeeded,
                 Some(_) => Why::Failed { code: "", retriable: outcome.retriable },
             };
             Exit { result: outcome.result, ..Exit::bare(why, outcome.note.error) }
         }
-        (None, RunnerCall::Http(call)) => {
+        RunnerCall::Http(call) => {
             let (_director, held) = watch::channel(holding(60_000));
             Asking::new().run(&call, Some(pack), held).await
         }
-        (None, RunnerCall::Sleep(call)) => {
+        RunnerCall::Sleep(call) => {
             let (_director, held) = watch::channel(holding(60_000));
             petrel_executor::runner::sleep(call, 60_000, held).await
         }
-        (None, other) => panic!("no example has {other:?}"),
+        other => panic!("no example has {other:?}"),
     };
     (plan.runner.name(), exit)
 }

@@ -144,6 +144,10 @@ async fn it_is_not_sent_again_without_need_nor_for_longer_than_there_is_time() {
     assert_eq!(ask("/often", 3).await, ("http_status", 4));
     // There are 20 seconds for all of it: what the server says is told at once.
     assert_eq!(ask("/long", 3).await, ("http_status", 1));
+    // Whoever tries the action again knows when.
+    let exit = asking.ask(json!({"url": server.url("/long")})).await;
+    assert_eq!(exit.retry_after_ms, Some(3_600_000));
+    assert_eq!(asking.ask(json!({"url": server.url("/often")})).await.retry_after_ms, None);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ mod values;
 use serde_json::{Map, Value};
 
 use super::keys::Keys;
-use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError};
+use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError, Works};
 
 pub use auth::Auth;
 pub use codes::Codes;
@@ -74,7 +74,6 @@ pub struct HttpCall {
 impl Spec for HttpSpec {
     const NAME: &'static str = "http";
     const KEYS: &'static [&'static str] = &["request", "success_codes"];
-    type Call = Box<HttpCall>;
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
         let mut keys = Keys::new(keys);
@@ -88,6 +87,10 @@ impl Spec for HttpSpec {
             _ => Err(keys.errors),
         }
     }
+}
+
+impl Works for HttpSpec {
+    type Call = Box<HttpCall>;
 
     fn render(&self, rendering: Rendering<'_>) -> Result<Box<HttpCall>, RenderError> {
         self.request.render(&rendering.scope(), &self.success).map(Box::new)

@@ -248,20 +248,20 @@ impl Asking<'_> {
 
     fn answered(&self, whole: Whole) -> Exit {
         let status = whole.status;
+        let retry_after_ms = retry_after_ms(&whole.headers, self.request.clock.now_ms());
         let (why, error) = if self.call.success.contains(status) {
             (Why::Succeeded, None)
         } else {
-            let asks_for_it = retry_after_ms(&whole.headers, self.request.clock.now_ms()).is_some();
             let retriable = match self.may_arrive_twice() {
                 true => matches!(status, 408 | 425 | 429 | 500..=599),
-                false => is_untouched(status, asks_for_it),
+                false => is_untouched(status, retry_after_ms.is_some()),
             };
             let error = format!("{} was answered with {status} {}", self.call.shown, whole.reason);
             (Why::Failed { code: code::HTTP_STATUS, retriable }, Some(error.trim_end().to_owned()))
         };
         let requests = self.requests.load(Ordering::Relaxed);
         let (result, stdout) = whole.into_result(requests, boot_ms().saturating_sub(self.began_ms));
-        Exit { result: Some(result), stdout, ..Exit::bare(why, error) }
+        Exit { result: Some(result), retry_after_ms, stdout, ..Exit::bare(why, error) }
     }
 
     fn not_answered(&self, no_answer: NoAnswer) -> Exit {
