@@ -255,6 +255,11 @@ async fn a_server_that_hangs_is_asked_again_after_the_time_out_of_a_request() {
     // It may have arrived.
     let exit = ask("POST", "/hang", Delivery::AtMostOnce).await;
     assert_eq!((failure(&exit), server.seen().len()), (("http_unknown", false), 5));
+    // Only a token was asked for.
+    let asking = Asking { delivery: Delivery::AtMostOnce, ..Asking::new() };
+    let auth = json!({"oauth2": {"token_url": server.url("/hang"), "client_id": "c", "client_secret": "s"}});
+    let exit = asking.ask(json!({"method": "POST", "url": server.url("/"), "timeout": "300ms", "auth": auth})).await;
+    assert_eq!((failure(&exit), server.seen().len()), (("http_failed", true), 6));
     eventually("the connections are closed", || server.is_idle()).await;
 }
 

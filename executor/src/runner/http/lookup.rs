@@ -55,7 +55,7 @@ impl SystemLookup {
 impl Lookup for SystemLookup {
     fn addresses(&self, host: &str) -> LookedUp {
         let host = host.to_owned();
-        let look = move || Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect());
+        let look = move || Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect::<Vec<_>>());
         Box::pin(Self::with_room(self.0.clone(), look))
     }
 }

@@ -1,8 +1,8 @@
 //! The runner `http`: one request of an action, sent again where the action says so, and what is answered.
 //!
-//! `guard` (to which addresses requests may go), `lookup` (names to addresses), `client` (connections), `body`
-//! (what is sent), `exchange` (one
-//! request and its redirects), `tokens` (OAuth 2), `pause` (until it is sent again), `answer` (what is made of it).
+//! `guard` (to which addresses requests may go), `lookup` (names to addresses), `client` (connections), `body` (what is
+//! sent), `exchange` (one request and its redirects), `tokens` (OAuth 2), `pause` (until it is sent again), `answer` (what
+//! is made of it).
 
 mod answer;
 mod body;
@@ -120,7 +120,9 @@ impl HttpRunner {
     /// Sends a request until there is an answer to keep, and for as long as the attempt may go on. Dropping the future
     /// closes the connection.
     pub async fn run(&self, call: &HttpCall, request: HttpRequest<'_>, held: watch::Receiver<Holding>) -> Exit {
-        let asking = Asking { runner: self, call, request, began_ms: boot_ms(), requests: AtomicU32::new(0) };
+        let leave = Leave::new(held, request.timeout_ms);
+        let (began_ms, requests) = (boot_ms(), AtomicU32::new(0));
+        let asking = Asking { runner: self, call, request, leave: leave.clone(), began_ms, requests };
         match limited(leave, asking.to_the_end()).await {
             Ok(Ok(whole)) => asking.answered(whole),
             Ok(Err(no_answer)) => asking.not_answered(no_answer),
@@ -167,9 +169,11 @@ impl Asking<'_> {
     /// Whoever waits for a server no longer does not know how far it came.
     async fn in_time(&self, once: impl Future<Output = Result<Whole, NoAnswer>>) -> Result<Whole, NoAnswer> {
         let Some(timeout_ms) = self.call.timeout_ms else { return once.await };
+        let before = self.requests.load(Ordering::Relaxed);
         let over = |_| {
             let why = format!("not answered within {timeout_ms} ms");
-            Err(NoAnswer::Failed { why, may_have_arrived: true })
+            // Where it waited for a token, nothing else was sent.
+            Err(NoAnswer::Failed { why, may_have_arrived: self.requests.load(Ordering::Relaxed) > before })
         };
         tokio::time::timeout(Duration::from_millis(timeout_ms), once).await.unwrap_or_else(over)
     }
