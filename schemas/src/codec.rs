@@ -78,6 +78,7 @@ impl DecodeError {
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) name: &'static str,
+    #[cfg_attr(not(debug_assertions), expect(dead_code, reason = "the release that tests pretend counts on from it"))]
     pub(crate) version: u32,
     /// Number of the first format that writes it.
     since: u32,

@@ -3,11 +3,14 @@
 #![expect(clippy::disallowed_methods, reason = "how long the seeds took is told")]
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use petrel_sim_tests::fault::Coverage;
 use petrel_sim_tests::{Options, run};
+
+/// How often it is told how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(30);
 
 /// Run the whole product on the simulated log, seed by seed.
 #[derive(Debug, Parser)]
@@ -27,7 +30,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let options = Options { keeps_lines: cli.verbose, ..Options::default() };
     let began = Instant::now();
-    let (mut coverage, mut failed) = (Coverage::default(), 0_u64);
+    let (mut coverage, mut failed, mut told) = (Coverage::default(), 0_u64, began);
     for seed in cli.from..cli.from + cli.seeds {
         let report = run(seed, &options);
         coverage.add(&report.coverage);
@@ -40,6 +43,12 @@ fn main() -> ExitCode {
             let (first, count) = (&report.violations[0], report.violations.len());
             eprintln!("seed {seed} fails ({count} violations): {first}");
             eprintln!("  replay: cargo xtask sim --seeds 1 --from {seed} --verbose");
+        }
+        if told.elapsed() >= PROGRESS_EVERY {
+            told = Instant::now();
+            let (done, took) = (seed - cli.from + 1, began.elapsed().as_secs_f64());
+            let left = took / done as f64 * (cli.seeds - done) as f64;
+            eprintln!("{done} of {} seeds, {failed} failed; about {:.0} minutes left", cli.seeds, (left / 60.0).ceil());
         }
     }
     println!("{coverage}");
