@@ -326,8 +326,8 @@ fn requests() {
             PATH,
             with!("request: { url: \"http://h/\" , methd: GET }\n"),
             "actions/clean.yaml:3:31: unknown key \"methd\" in \"request\", which has \"method\", \"url\", \"path\", \
-             \"query\", \"headers\", \"json\", \"form\", \"body\", \"auth\", \"tls\", \"proxy\", \"redirects\", \"forward_body\", \"timeout\", \"retry\", \
-             \"idempotency_header\"",
+             \"query\", \"headers\", \"json\", \"form\", \"body\", \"auth\", \"tls\", \"proxy\", \"redirects\", \
+             \"forward_body\", \"timeout\", \"retry\", \"idempotency_header\"",
         ),
         (
             PATH,
