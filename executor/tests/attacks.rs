@@ -100,7 +100,7 @@ async fn what_a_stopped_supervisor_never_started_has_not_begun() {
     let mut late = marks(dir.path());
     late.timeout_ms = 100;
     let exit = run_under(&supervisor, &options(), late).await;
-    assert_eq!(exit.why, Why::NotBegun, "{exit:?}");
+    assert_eq!(exit.why, Why::GivenBack { begun: false }, "{exit:?}");
     assert!(!dir.path().join("ran").exists());
     // The worker has let the supervisor go on.
     let exit = run_under(&supervisor, &options(), marks(dir.path())).await;
@@ -115,13 +115,13 @@ async fn what_this_machine_lacks_is_no_end_of_an_action() {
     let few = ["sh", "-c", "ulimit -n 10; exec \"$0\""].map(OsString::from);
     let supervisor = Supervisor::new(few.into_iter().chain(options().supervisor).collect());
     let exit = run_under(&supervisor, &options(), marks(dir.path())).await;
-    assert_eq!(exit.why, Why::NotBegun, "{exit:?}");
+    assert_eq!(exit.why, Why::GivenBack { begun: false }, "{exit:?}");
     // No supervisor at all.
     let exit = run_under(&Supervisor::new(vec!["/no/such/program".into()]), &options(), marks(dir.path())).await;
-    assert_eq!(exit.why, Why::NotBegun, "{exit:?}");
+    assert_eq!(exit.why, Why::GivenBack { begun: false }, "{exit:?}");
     // One that ends at once.
     let exit = run_under(&Supervisor::new(vec!["false".into()]), &options(), marks(dir.path())).await;
-    assert_eq!(exit.why, Why::NotBegun, "{exit:?}");
+    assert_eq!(exit.why, Why::GivenBack { begun: false }, "{exit:?}");
     assert!(!dir.path().join("ran").exists());
 }
 

@@ -5,11 +5,8 @@ use serde_json::{Map, Value};
 
 use super::keys::{Keys, Mistake, SpecError, kind, step};
 use super::limits::{self, Limits};
-use super::{PackFiles, RenderError, Rendering};
+use super::{Call, PackFiles, RenderError, Rendering, Spec, Works};
 use crate::limits::COMMAND_ARGS_MAX;
-
-pub(super) const NAME: &str = "command";
-pub(super) const KEYS: &[&str] = &["command", "env", "may", "limits"];
 
 /// A program with its arguments and variables, as templates.
 #[derive(Debug)]
@@ -42,8 +39,11 @@ pub struct CommandCall {
     pub limits: Limits,
 }
 
-impl CommandSpec {
-    pub(super) fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
+impl Spec for CommandSpec {
+    const NAME: &'static str = "command";
+    const KEYS: &'static [&'static str] = &["command", "env", "may", "limits"];
+
+    fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
         let mut keys = Keys::new(keys);
         let argv = read_argv(&mut keys, files);
         let env = read_env(&mut keys);
@@ -51,8 +51,12 @@ impl CommandSpec {
         let limits = limits::read(&mut keys);
         if keys.errors.is_empty() { Ok(Self { argv, env, may, limits }) } else { Err(keys.errors) }
     }
+}
 
-    pub(super) fn render(&self, rendering: Rendering<'_>) -> Result<CommandCall, RenderError> {
+impl Works for CommandSpec {
+    type Call = CommandCall;
+
+    fn render(&self, rendering: Rendering<'_>) -> Result<CommandCall, RenderError> {
         let scope = rendering.scope();
         let argv = self.argv.iter().enumerate();
         let argv = argv.map(|(i, part)| text(part, &scope, || format!("argument {i} of the command")));
@@ -62,6 +66,12 @@ impl CommandSpec {
             .map(|(name, value)| Ok((name.clone(), text(value, &scope, || format!("variable {name}"))?)));
         let (argv, env) = (argv.collect::<Result<_, _>>()?, env.collect::<Result<_, _>>()?);
         Ok(CommandCall { argv, env, may: self.may, limits: self.limits })
+    }
+}
+
+impl Call for CommandCall {
+    fn uses_pack(&self) -> bool {
+        true
     }
 }
 

@@ -1,15 +1,16 @@
 //! The runner `command`: an argv, never a shell.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use petrel_execution::runner::{Limits, May};
+use petrel_execution::runner::{CommandCall, Limits, May};
 use petrel_execution::worker::{self, Exit, Holding};
 use petrel_execution::{Stream, code};
+use petrel_schemas::Task;
 use tokio::sync::watch;
 
-use super::RunnerOptions;
 use super::supervised::{self, Ended, Failed};
+use super::{Context, RunnerOptions};
 use crate::supervise::{Job, StreamSpec, Supervisor, Why};
 
 /// A command to run.
@@ -43,7 +44,7 @@ pub async fn run(
     let job = job(options, command, held.borrow().lease_deadline_ms());
     match supervised::run(supervisor, &job, &[], held, started).await {
         Ok(ended) => exit(ended),
-        Err(Failed::NotBegun(why)) => Exit::bare(worker::Why::NotBegun, Some(why)),
+        Err(Failed::NotBegun(why)) => Exit::bare(worker::Why::GivenBack { begun: false }, Some(why)),
         Err(Failed::Lost(why)) => Exit::bare(worker::Why::Unknown, Some(why)),
     }
 }
@@ -83,7 +84,7 @@ fn exit(ended: Ended) -> Exit {
     let error = report.error.clone().or_else(|| report.signal.map(|s| format!("ended by signal {s}")));
     let why = match report.why {
         Why::NotStarted => worker::Why::NotStarted(code::NOT_STARTED),
-        Why::NotBegun => worker::Why::NotBegun,
+        Why::NotBegun => worker::Why::GivenBack { begun: false },
         Why::Exited => worker::Why::Exited,
         Why::Timeout => worker::Why::Timeout,
         Why::Canceled => worker::Why::Stopped,
@@ -96,5 +97,32 @@ fn exit(ended: Ended) -> Exit {
         next.map(|(told, bytes)| Stream { bytes, truncated: told.truncated }).unwrap_or_default()
     };
     let (stdout, stderr) = (stream(), stream());
-    Exit { why, return_code: report.return_code, error, result: None, stdout, stderr }
+    Exit { return_code: report.return_code, stdout, stderr, ..Exit::bare(why, error) }
+}
+
+/// Runs the command of an attempt to its end.
+pub(super) async fn carry_out(call: CommandCall, context: &Context<'_>) -> Exit {
+    let Some(pack) = context.pack else { return Exit::bare(worker::Why::NotStarted(code::PACK_UNUSABLE), None) };
+    let output_bytes_max = context.plan.output_bytes_max;
+    let options = RunnerOptions { output_bytes_max, ..context.runners.command.clone() };
+    let command = command_of(context.task, call, pack);
+    run(&context.runners.supervisor, &options, command, context.held.subscribe(), context.started).await
+}
+
+fn command_of(task: &Task, call: CommandCall, pack: &Path) -> Command {
+    let actions = pack.join("actions");
+    // A pack whose actions only call programs of the system has no such folder.
+    let directory = if actions.is_dir() { actions } else { pack.to_owned() };
+    let mut environment: BTreeMap<String, String> = call.env.into_iter().collect();
+    let own = [
+        ("PETREL_EXECUTION_ID", Some(task.execution_id.clone())),
+        ("PETREL_ATTEMPT", Some(task.attempt.to_string())),
+        ("PETREL_ACTION", Some(task.action.clone())),
+        ("PETREL_ACTION_DIR", Some(directory.display().to_string())),
+        ("PETREL_EVENT_ID", task.event_id.clone()),
+        ("PETREL_RULE", task.rule.clone()),
+    ];
+    environment.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    let timeout_ms = u64::try_from(task.timeout_ms).unwrap_or(0);
+    Command { argv: call.argv, directory, environment, timeout_ms, may: call.may, limits: call.limits }
 }

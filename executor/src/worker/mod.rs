@@ -30,7 +30,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::metrics::ExecutorMetrics;
 use crate::packs_cache::PacksCache;
-use crate::supervise::Supervisor;
+use crate::runner::Runners;
 use crate::view::ExecutorView;
 use attempt::Shared;
 pub use attempts::Attempts;
@@ -125,19 +125,9 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         };
         let results = options.topics.results();
         let reporter = Reporter { publisher, clock: clock.clone(), results, reports: options.reports() };
-        let supervisor = Supervisor::new(options.runner.supervisor.clone());
-        if let Err(error) = supervisor.start() {
-            // The first action tries again, and says so, too.
-            tracing::error!(%error, "the supervisor of actions cannot be started");
-        }
-        let shared = Shared {
-            runner: options.runner.clone(),
-            supervisor,
-            reporter,
-            attempts: attempts.clone(),
-            packs: Arc::new(packs),
-            metrics,
-        };
+        let runners = Runners::new(options.runner.clone(), options.http.clone());
+        runners.start();
+        let shared = Shared { runners, reporter, attempts: attempts.clone(), packs: Arc::new(packs), metrics };
         let pool = tokio::spawn(run_claims(claims, Arc::new(shared)));
         let stage = spawn_stage(bus, stage, session, driver, Arc::new(inputs), clock);
         stats.get_or_init(|| stage.stats().clone());

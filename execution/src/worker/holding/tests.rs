@@ -108,7 +108,6 @@ fn a_shutdown_gives_back_what_has_not_begun_and_lets_the_rest_end_until_it_waits
     running.end();
     assert_eq!(running.stop(), Some(Stop::ShuttingDown));
     assert_eq!(told(running.ended(Exit::bare(Why::Stopped, None))), "handed over, begun");
-    assert_eq!(told(running.ended(Exit::bare(Why::NotBegun, None))), "handed over, not begun");
     // It was faster.
     let exited = Exit { return_code: Some(0), ..Exit::bare(Why::Exited, None) };
     assert_eq!(told(running.ended(exited)), "succeeded");
@@ -117,9 +116,20 @@ fn a_shutdown_gives_back_what_has_not_begun_and_lets_the_rest_end_until_it_waits
     canceled.begin(100);
     canceled.order(CANCEL);
     canceled.end();
-    for why in [Why::Stopped, Why::NotBegun] {
+    for why in [Why::Stopped, Why::GivenBack { begun: false }] {
         assert_eq!(told(canceled.ended(Exit::bare(why, None))), "canceled canceled");
     }
+}
+
+#[test]
+fn what_a_worker_lacks_is_no_end() {
+    let mut held = holding("at_most_once", GRANT);
+    assert_eq!(held.begin(100), Begin::Now);
+    let exit = |begun| Exit::bare(Why::GivenBack { begun }, Some("no descriptors".to_owned()));
+    assert_eq!(told(held.ended(exit(false))), "handed over, not begun");
+    assert_eq!(told(held.ended(exit(true))), "handed over, begun");
+    held.order(CANCEL);
+    assert_eq!(told(held.ended(exit(false))), "canceled canceled");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::super::slots::Slots;
 use super::super::told::Told;
 use super::*;
+use crate::runner::{HttpOptions, RunnerOptions};
 
 struct NoTime;
 
@@ -64,8 +65,7 @@ impl Rig {
             reports: Reports { worker: "w1".into(), pool: "default".into() },
         };
         let shared = Shared {
-            runner: RunnerOptions::default(),
-            supervisor: Supervisor::new(Vec::new()),
+            runners: Runners::new(RunnerOptions::default(), HttpOptions::default()),
             reporter,
             attempts: Arc::new(Attempts::new("w1".into())),
             packs: Arc::new(PacksCache::open(folder.path().to_owned()).unwrap()),
