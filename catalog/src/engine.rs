@@ -1,6 +1,7 @@
 //! The catalog's side of the expression engine: compiles what packs write, and says where it is wrong.
 
 use petrel_rules::{Arena, CompileError, Kv, ParsedEvent, RuleSet, RuleSource, Scope, Template, TriggerSchema};
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use crate::pack::{CallDraft, node_in};
@@ -12,7 +13,7 @@ use crate::yaml::{Data, Verbatim};
 pub(crate) fn call_template(call: &CallDraft, problems: &mut Problems) -> Option<Template> {
     let parameters: Map<String, Value> =
         call.parameters.iter().map(|(name, node)| (name.value.clone(), node.to_json())).collect();
-    let errors = match Template::rule(&Value::Object(parameters)) {
+    let errors = match rule_template(parameters) {
         Ok(template) => return Some(template),
         Err(errors) => errors,
     };
@@ -29,6 +30,23 @@ pub(crate) fn call_template(call: &CallDraft, problems: &mut Problems) -> Option
         tell(error, Code::BadExpression, &Place { at: text.at, ..call.place.clone() }, verbatim, problems);
     }
     None
+}
+
+/// Compiles the parameters that a rule gives.
+///
+/// # Errors
+/// Every mistake.
+pub(crate) fn rule_template(parameters: Map<String, Value>) -> Result<Template, Vec<CompileError>> {
+    let written = parameters.into_iter().map(|(name, value)| (name, as_template(value)));
+    Template::rule(&Value::Object(written.collect()))
+}
+
+/// A value as its template; one that is the name of a secret stands for itself until an attempt begins.
+fn as_template(value: Value) -> Value {
+    match value.as_str().and_then(SecretRef::of_text) {
+        Some(secret) => Value::String(format!("${}", secret.text())),
+        None => value,
+    }
 }
 
 /// Checks the criteria of a rule that is part of no plan.

@@ -31,6 +31,7 @@ mod publish;
 mod resolve;
 mod retention;
 mod revision;
+mod secrets;
 mod state;
 #[cfg(test)]
 mod testkit;

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use petrel_rules::{
-    Arena, Kv, Matcher, ParsedEvent, RuleIndex, RuleSet, RuleSource, Scope, Template, TriggerSchema, Verdict,
-};
+use petrel_rules::{Arena, Kv, Matcher, ParsedEvent, RuleIndex, RuleSet, RuleSource, Scope, TriggerSchema, Verdict};
 use serde_json::{Map, Value};
 
 use crate::compile::CompiledRevision;
+use crate::engine::rule_template;
 use crate::model::{ActionCall, RuleDef};
 use crate::pack::{ExpectDraft, TestDraft};
 use crate::problems::Place;
@@ -126,7 +125,7 @@ fn decide(revision: &CompiledRevision, rule: &RuleDef, test: &TestDraft) -> Resu
 /// An action and the parameters that it would get, defaults filled in.
 fn rendered(revision: &CompiledRevision, call: &ActionCall, scope: &Scope<'_>) -> Result<(String, Value), String> {
     let action = revision.action(&call.action).ok_or_else(|| format!("there is no action {:?}", call.action))?;
-    let template = Template::rule(&Value::Object(call.parameters.clone())).map_err(|errors| {
+    let template = rule_template(call.parameters.clone()).map_err(|errors| {
         errors.first().map_or_else(|| "the parameters do not compile".to_owned(), ToString::to_string)
     })?;
     let values = template.render(scope).map_err(|e| format!("the parameters of {}: {e}", call.action))?;

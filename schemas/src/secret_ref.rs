@@ -98,7 +98,8 @@ mod tests {
         for text in ["${secret.disk.api_token}", "${ secret.disk.api_token }"] {
             assert_eq!(SecretRef::of_text(text), Some(token.clone()), "{text}");
         }
-        let others = ["disk.api_token", "$${secret.disk.api_token}", "x ${secret.disk.a}", "${secret.disk.a} ${secret.b.c}"];
+        let others =
+            ["disk.api_token", "$${secret.disk.api_token}", "x ${secret.disk.a}", "${secret.disk.a} ${secret.b.c}"];
         for text in others.iter().chain(&["${secret.disk}", "${secret.disk.a.b}", "${secret.Disk.a}", "${secret..a}"]) {
             assert_eq!(SecretRef::of_text(text), None, "{text}");
         }
@@ -114,7 +115,10 @@ mod tests {
     #[test]
     fn an_executions_own_secret_is_kept_under_its_id() {
         let own = SecretRef::of_execution("token").unwrap();
-        assert_eq!((&*own.text(), own.key("be42.1")), ("${secret.execution.token}", "execution/be42.1/token".to_owned()));
+        assert_eq!(
+            (&*own.text(), own.key("be42.1")),
+            ("${secret.execution.token}", "execution/be42.1/token".to_owned())
+        );
         assert_eq!(SecretRef::execution_of_key("execution/be42.1/token"), Some("be42.1"));
         assert_eq!(SecretRef::execution_of_key("execution.token"), None);
         assert_eq!(SecretRef::parse("disk.a").unwrap().key("be42"), "disk.a");

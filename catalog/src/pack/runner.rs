@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use petrel_execution::runner::{Mistake, NoopSpec, PackFiles, RunnerSpec, SpecError};
+use petrel_schemas::SecretRef;
 use serde_json::Map;
 
 use crate::engine::tell_all;
@@ -123,6 +124,13 @@ fn tell(fields: &Fields<'_>, error: &SpecError, report: &mut Report<'_>) {
         _ => place(fields, &error.at).0,
     };
     report.add(at, code, error.message.clone());
+}
+
+/// The secrets that the runner's texts name, with their places.
+pub(super) fn secrets(fields: &Fields<'_>, spec: &RunnerSpec, report: &Report<'_>) -> Vec<Located<SecretRef>> {
+    let located =
+        |(pointer, secret): &(String, SecretRef)| Located::new(secret.clone(), report.place(place(fields, pointer).0));
+    spec.secrets().iter().map(located).collect()
 }
 
 fn node<'n>(fields: &Fields<'n>, pointer: &str) -> Option<&'n Node> {

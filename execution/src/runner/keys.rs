@@ -1,6 +1,7 @@
 //! Reading the keys of a runner, with every mistake and where it is.
 
 use petrel_cel::{CompileError, Template};
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 /// The kind of a mistake.
@@ -40,15 +41,16 @@ impl SpecError {
     }
 }
 
-/// The keys of a runner, and the mistakes so far.
+/// The keys of a runner, the mistakes so far, and the secrets that its templates name, with their pointers.
 pub(crate) struct Keys<'k> {
     keys: &'k Map<String, Value>,
     pub(crate) errors: Vec<SpecError>,
+    pub(crate) secrets: Vec<(String, SecretRef)>,
 }
 
 impl<'k> Keys<'k> {
     pub(crate) fn new(keys: &'k Map<String, Value>) -> Self {
-        Self { keys, errors: Vec::new() }
+        Self { keys, errors: Vec::new(), secrets: Vec::new() }
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&'k Value> {
@@ -93,7 +95,10 @@ impl<'k> Keys<'k> {
                 self.error(at, Mistake::Expression(error), message);
             }
         };
-        compiled.map_err(told).ok()
+        let template = compiled.map_err(told).ok()?;
+        self.secrets
+            .extend(template.secrets().iter().filter_map(|name| Some((at.to_owned(), SecretRef::parse(name)?))));
+        Some(template)
     }
 }
 

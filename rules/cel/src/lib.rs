@@ -21,6 +21,7 @@ mod owned;
 mod paths;
 mod render;
 mod scope;
+mod secret_names;
 mod slot;
 mod template;
 mod time;

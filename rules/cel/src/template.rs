@@ -11,6 +11,7 @@ use crate::names;
 use crate::paths::Paths;
 use crate::render::{to_json, to_text};
 use crate::scope::Scope;
+use crate::secret_names::{self, Named};
 use crate::slot::Slot;
 use crate::value::Value;
 
@@ -25,6 +26,7 @@ pub struct Template {
     root: Node,
     /// What its expressions read of the event.
     paths: Paths,
+    secrets: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -52,7 +54,8 @@ impl Template {
         Self::compile(json, names::RULE)
     }
 
-    /// Compiles what an action says, which sees `parameters` and `execution` (`id`, `attempt`).
+    /// Compiles what an action says, which sees `parameters`, `execution` (`id`, `attempt`) and `secret`, of which it
+    /// names single ones: `secret.<space>.<name>`.
     ///
     /// # Errors
     /// As [`Template::rule`].
@@ -61,14 +64,22 @@ impl Template {
     }
 
     fn compile(json: &Json, names: Names<'static>) -> Result<Self, Vec<CompileError>> {
-        let mut compiler = Compiler { names, errors: Vec::new(), paths: Paths::new() };
+        let mut compiler = Compiler { names, errors: Vec::new(), paths: Paths::new(), secrets: Vec::new() };
         let build = |compiler: &mut Compiler| compiler.node(json, &mut String::new());
         // Most templates hold no expression, and need no thread to parse one.
         let root = if mentions(json, "${") { on_parser_thread(|| build(&mut compiler)) } else { build(&mut compiler) };
         match compiler.errors.is_empty() {
-            true => Ok(Self { of_rule: names.event.is_some(), root, paths: compiler.paths }),
+            true => {
+                let Compiler { paths, secrets, .. } = compiler;
+                Ok(Self { of_rule: names.event.is_some(), root, paths, secrets })
+            }
             false => Err(compiler.errors),
         }
+    }
+
+    /// The secrets that it names, each as `space.name`.
+    pub fn secrets(&self) -> &[String] {
+        &self.secrets
     }
 
     /// Fills in the values.
@@ -152,6 +163,7 @@ struct Compiler {
     names: Names<'static>,
     errors: Vec<CompileError>,
     paths: Paths,
+    secrets: Vec<String>,
 }
 
 impl Compiler {
@@ -235,6 +247,17 @@ impl Compiler {
     }
 
     fn expression(&mut self, source: &str, pointer: &str, text: &str, at: usize) -> Option<Expr> {
+        let named = secret_names::of(source, self.names.vars.contains(&names::SECRET));
+        for named in named {
+            match named {
+                Named::Secret(name) => self.secrets.push(name),
+                Named::Mistake(mistake) => {
+                    let offset = text[..at].chars().count() + mistake.offset;
+                    self.error(pointer, text, Mistake { offset, ..mistake });
+                    return None;
+                }
+            }
+        }
         // Warnings are for criteria: a template's paths may well be absent from a schema.
         let compiled = parse(source).and_then(|parsed| parsed.compile(self.names, &mut self.paths, None));
         match compiled {

@@ -84,9 +84,9 @@ fn json(secret: &str, add: &mut impl FnMut(&str)) {
     let once = escaped(secret);
     for form in [&once, &escaped(&once)] {
         let slashes = form.replace('/', "\\/");
-        let html = ["<", ">", "&", "'"].iter().fold(form.clone(), |text, c| {
-            text.replace(c, &format!("\\u{:04x}", u32::from(c.as_bytes()[0])))
-        });
+        let html = ["<", ">", "&", "'"]
+            .iter()
+            .fold(form.clone(), |text, c| text.replace(c, &format!("\\u{:04x}", u32::from(c.as_bytes()[0]))));
         for text in [form, &slashes, &html] {
             add(text);
             add(&ascii(text, false));

@@ -121,7 +121,9 @@ fn written(secret: &str, how: u8, noise: &str) -> String {
     match how {
         0 => secret.to_owned(),
         1 => STANDARD.encode(format!("{noise}{secret}{noise}")),
-        2 => STANDARD.encode(secret).as_bytes().chunks(19).map(|l| format!("{}\n", String::from_utf8_lossy(l))).collect(),
+        2 => {
+            STANDARD.encode(secret).as_bytes().chunks(19).map(|l| format!("{}\n", String::from_utf8_lossy(l))).collect()
+        }
         3 => json!(secret).to_string(),
         4 => json!(json!({ "s": secret }).to_string()).to_string(),
         _ => secret

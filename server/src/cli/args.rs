@@ -74,6 +74,9 @@ pub enum Command {
     /// Look at executions and cancel them
     #[command(subcommand)]
     Execution(ExecutionCommand),
+    /// Set and rotate secrets; no command shows one
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// Stop dispatching actions; events are still decided and requests kept
     Pause {
         /// Why, for the others
@@ -376,6 +379,42 @@ pub enum ExecutionCommand {
     Cancel {
         /// Id of the execution
         id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// List secrets: their names and versions
+    List,
+    /// Give a secret a value, which is read from standard input, a file or a prompt
+    #[command(after_help = "Examples:\n  petrel secret set slack.token < token.txt\n  \
+                            petrel secret set shared.deploy_key --file id_ed25519")]
+    Set {
+        /// Secret, as pack.name or shared.name
+        name: String,
+        /// File that holds the value [default: standard input, or a prompt]
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Give a secret another value, or seal all of them under the current master key
+    #[command(
+        after_help = "Examples:\n  petrel secret rotate slack.token < token.txt\n  petrel secret rotate --master"
+    )]
+    Rotate {
+        /// Secret, as pack.name or shared.name
+        #[arg(required_unless_present = "master")]
+        name: Option<String>,
+        /// File that holds the value [default: standard input, or a prompt]
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Seal every secret under the current master key; values stay as they are
+        #[arg(long, conflicts_with_all = ["name", "file"])]
+        master: bool,
+    },
+    /// Delete a secret: what needs it from now on fails
+    Delete {
+        /// Secret, as pack.name or shared.name
+        name: String,
     },
 }
 
