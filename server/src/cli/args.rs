@@ -350,6 +350,9 @@ pub enum ActionCommand {
         action: String,
         /// Parameters, name=value; a value that is JSON keeps its type
         parameters: Vec<String>,
+        /// A parameter that holds a secret, for this execution alone: its value stands in a file; - for standard input
+        #[arg(long, value_name = "NAME=FILE")]
+        secret: Vec<String>,
         /// Wait for the result
         #[arg(long)]
         wait: bool,

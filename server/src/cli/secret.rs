@@ -73,6 +73,11 @@ fn show(answer: &Value, format: Output, what: &str) {
 
 /// The value, as a body.
 fn value(name: &str, file: Option<&Path>) -> Result<Value, Failure> {
+    Ok(json!({ "value": text(name, file)?.as_str() }))
+}
+
+/// The value of what is called so: from a file, from standard input, or from a prompt.
+pub(super) fn text(name: &str, file: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
     let bytes = match file {
         Some(file) => input::read(file).map_err(|e| unread(&input::name(file), &e))?,
         None if std::io::stdin().is_terminal() => prompt(name)?,
@@ -82,9 +87,10 @@ fn value(name: &str, file: Option<&Path>) -> Result<Value, Failure> {
             bytes
         }
     };
-    let text = String::from_utf8(bytes)
+    let text = String::from_utf8(bytes).map(Zeroizing::new);
+    let text = text
         .map_err(|_| Failure::new(EXIT_USAGE, "a secret is UTF-8 text; encode other bytes, in base64 for example"))?;
-    Ok(json!({ "value": without_line_end(&Zeroizing::new(text)) }))
+    Ok(Zeroizing::new(without_line_end(&text).to_owned()))
 }
 
 /// Editors and `echo` end a single line; the end of a text of several lines, as of a private key, belongs to it.

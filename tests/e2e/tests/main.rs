@@ -6,4 +6,5 @@ mod embedded;
 mod guard;
 mod outage;
 mod rights;
+mod secrets;
 mod upgrade;
