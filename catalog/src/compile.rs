@@ -12,7 +12,8 @@ use crate::action::{ActionDef, Parameters, may_be};
 use crate::engine::call_template;
 use crate::model::{ActionCall, PackSummary, RuleDef, TriggerDef};
 use crate::pack::{
-    ActionDraft, CallDraft, PackDraft, RuleDraft, TestDraft, TriggerSource, compile_schema, describe_errors, unique,
+    ActionDraft, CallDraft, Config, PackDraft, RuleDraft, TestDraft, TriggerSource, compile_schema, describe_errors,
+    unique,
 };
 use crate::plans::Planner;
 use crate::problems::{Code, Place, Problems, did_you_mean};
@@ -30,6 +31,8 @@ pub struct CompiledRevision {
     rules: BTreeMap<String, RuleDef>,
     actions: BTreeMap<String, ActionDef>,
     tests: BTreeMap<String, Vec<TestDraft>>,
+    /// By pack.
+    configs: BTreeMap<String, Arc<Config>>,
     plans: Vec<Arc<TriggerPlan>>,
     warnings: Problems,
 }
@@ -124,6 +127,11 @@ impl CompiledRevision {
         self.plans.iter().find(|plan| &*plan.trigger == trigger)
     }
 
+    /// The configuration of a pack.
+    pub fn config(&self, pack: &str) -> Option<&Arc<Config>> {
+        self.configs.get(pack)
+    }
+
     /// Tests of a rule, in the order of its file.
     pub(crate) fn tests_of(&self, rule: &str) -> &[TestDraft] {
         self.tests.get(rule).map_or(&[], Vec::as_slice)
@@ -147,6 +155,7 @@ pub(crate) fn compile(
         rules: BTreeMap::new(),
         actions: BTreeMap::new(),
         tests: BTreeMap::new(),
+        configs: BTreeMap::new(),
         plans: Vec::new(),
         warnings: Problems::new(),
     };
@@ -164,6 +173,8 @@ pub(crate) fn compile(
             actions: draft.actions.len(),
         };
         revision.packs.insert(pack.clone(), summary);
+        secrets::check_config(&pack, &draft.config, problems);
+        revision.configs.insert(pack.clone(), draft.config);
         for trigger in draft.triggers {
             let trigger = compile_trigger(&pack, trigger, problems);
             triggers.insert(trigger.reference.clone(), trigger);
@@ -180,7 +191,8 @@ pub(crate) fn compile(
     for (pack, rule) in rules {
         let reference = format!("{pack}.{}", rule.name.value);
         check_rule(&pack, &rule, &revision, &told, problems);
-        let templates = rule.calls.iter().filter_map(|call| call_template(call, problems)).collect();
+        let config = revision.config(&pack).cloned().unwrap_or_default();
+        let templates = rule.calls.iter().filter_map(|call| call_template(call, &config, problems)).collect();
         planner.add(&reference, &pack, &rule, templates, revision.triggers.by_reference(), problems);
         let (rule, tests) = rule_def(reference.clone(), rule);
         revision.tests.insert(reference.clone(), tests);
@@ -263,7 +275,10 @@ fn check_rule(pack: &str, rule: &RuleDraft, revision: &CompiledRevision, told: &
     }
     for call in &rule.calls {
         match revision.actions.get(&call.action.value) {
-            Some(action) => check_call(pack, call, action, problems),
+            Some(action) => {
+                let config = revision.config(pack).cloned().unwrap_or_default();
+                check_call(pack, &config, call, action, problems);
+            }
             None if told.explains(&call.action.value) => {}
             None => {
                 let hint = did_you_mean(&call.action.value, revision.actions.keys().map(String::as_str));
@@ -282,10 +297,10 @@ fn check_rule(pack: &str, rule: &RuleDraft, revision: &CompiledRevision, told: &
     }
 }
 
-fn check_call(pack: &str, call: &CallDraft, action: &ActionDef, problems: &mut Problems) {
+fn check_call(pack: &str, config: &Config, call: &CallDraft, action: &ActionDef, problems: &mut Problems) {
     for (name, value) in &call.parameters {
         match action.parameter(&name.value) {
-            Some(parameter) if secrets::check_value(pack, name, value, parameter, problems) => {}
+            Some(parameter) if secrets::check_value(pack, config, name, value, parameter, problems) => {}
             Some(parameter) => check_value(name, value, &parameter.schema, problems),
             None => {
                 let known = action.parameters.iter().map(|parameter| parameter.name.as_str());

@@ -1,19 +1,18 @@
 //! The catalog's side of the expression engine: compiles what packs write, and says where it is wrong.
 
 use petrel_rules::{Arena, CompileError, Kv, ParsedEvent, RuleSet, RuleSource, Scope, Template, TriggerSchema};
-use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
-use crate::pack::{CallDraft, node_in};
+use crate::pack::{CallDraft, Config, node_in};
 use crate::problems::{At, Code, Place, Problems};
 use crate::walk::Located;
 use crate::yaml::{Data, Verbatim};
 
 /// Compiles the parameters of a call.
-pub(crate) fn call_template(call: &CallDraft, problems: &mut Problems) -> Option<Template> {
+pub(crate) fn call_template(call: &CallDraft, config: &Config, problems: &mut Problems) -> Option<Template> {
     let parameters: Map<String, Value> =
         call.parameters.iter().map(|(name, node)| (name.value.clone(), node.to_json())).collect();
-    let errors = match rule_template(parameters) {
+    let errors = match rule_template(parameters, config) {
         Ok(template) => return Some(template),
         Err(errors) => errors,
     };
@@ -36,14 +35,14 @@ pub(crate) fn call_template(call: &CallDraft, problems: &mut Problems) -> Option
 ///
 /// # Errors
 /// Every mistake.
-pub(crate) fn rule_template(parameters: Map<String, Value>) -> Result<Template, Vec<CompileError>> {
-    let written = parameters.into_iter().map(|(name, value)| (name, as_template(value)));
-    Template::rule(&Value::Object(written.collect()))
+pub(crate) fn rule_template(parameters: Map<String, Value>, config: &Config) -> Result<Template, Vec<CompileError>> {
+    let written = parameters.into_iter().map(|(name, value)| (name, as_template(value, config)));
+    Template::rule_with(&Value::Object(written.collect()), config)
 }
 
 /// A value as its template; one that is the name of a secret stands for itself until an attempt begins.
-fn as_template(value: Value) -> Value {
-    match value.as_str().and_then(SecretRef::of_text) {
+fn as_template(value: Value, config: &Config) -> Value {
+    match value.as_str().and_then(|text| config.secret_of_text(text)) {
         Some(secret) => Value::String(format!("${}", secret.text())),
         None => value,
     }

@@ -51,6 +51,14 @@ impl Revision {
         let read = |source: &PackSource| pack::read(source.clone(), &mut Problems::new()).name.value;
         let replaced: Vec<String> = sources.iter().map(read).collect();
         let mut all = sources;
+        for (source, name) in all.iter_mut().zip(&replaced) {
+            if let Some(before) = base.pack(name) {
+                match before.files() {
+                    Ok(files) => pack::keep_given(source, &files),
+                    Err(e) => tell(&e, before, &mut problems),
+                }
+            }
+        }
         for pack in base.packs().iter().filter(|pack| !replaced.iter().any(|name| name == pack.name())) {
             match pack.files() {
                 Ok(files) => all.push(PackSource { label: pack.name().to_owned(), files, special: Vec::new() }),

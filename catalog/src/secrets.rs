@@ -2,7 +2,7 @@
 
 use petrel_schemas::SecretRef;
 
-use crate::pack::{ActionDraft, ParameterDef};
+use crate::pack::{ActionDraft, Config, ParameterDef};
 use crate::problems::{Code, Place, Problems};
 use crate::walk::Located;
 use crate::yaml::Node;
@@ -16,16 +16,22 @@ pub(crate) fn check_action(pack: &str, draft: &ActionDraft, problems: &mut Probl
     draft.secrets.iter().for_each(|secret| check_space(pack, &secret.value, &secret.place, problems));
 }
 
+/// Checks the same of the secrets in a pack's configuration.
+pub(crate) fn check_config(pack: &str, config: &Config, problems: &mut Problems) {
+    config.secrets().for_each(|secret| check_space(pack, &secret.value, &secret.place, problems));
+}
+
 /// Checks what a rule gives for a parameter where secrets are concerned; whether they are.
 pub(crate) fn check_value(
     pack: &str,
+    config: &Config,
     name: &Located<String>,
     node: &Node,
     parameter: &ParameterDef,
     problems: &mut Problems,
 ) -> bool {
     let place = Place { at: node.at, ..name.place.clone() };
-    let secret = node.to_json().as_str().and_then(SecretRef::of_text);
+    let secret = node.to_json().as_str().and_then(|text| config.secret_of_text(text));
     match secret {
         Some(secret) if parameter.secret => check_space(pack, &secret, &place, problems),
         Some(_) => {

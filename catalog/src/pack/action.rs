@@ -12,6 +12,7 @@ use crate::problems::{Code, Place};
 use crate::walk::{Fields, Located, Report, Shape, check_free, check_name, entries_of, text_of, wrong_type};
 use crate::yaml::{Data, Key, Node};
 
+use super::config::Config;
 use super::files::PackFile;
 use super::{runner, schema};
 
@@ -81,11 +82,11 @@ pub(crate) struct ActionDraft {
     pub(crate) secrets: Vec<Located<SecretRef>>,
 }
 
-pub(super) fn read(node: &Node, files: &[PackFile], report: &mut Report<'_>) -> Option<ActionDraft> {
+pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mut Report<'_>) -> Option<ActionDraft> {
     let fields = Fields::open(node, &ACTION, report)?;
     let name = fields.need_name(report);
     let description = fields.description(report);
-    let runner = runner::read(&fields, files, report);
+    let runner = runner::read(&fields, files, config, report);
     let parameters_node = fields.get("parameters", report);
     let parameters = parameters_node.map(|node| read_parameters(node, report)).unwrap_or_default();
     let timeout_ms = fields.duration_ms("timeout", 100, TIMEOUT_MS_MAX, report).unwrap_or(TIMEOUT_MS_DEFAULT);
@@ -125,7 +126,7 @@ fn read_parameters(node: &Node, report: &mut Report<'_>) -> Vec<ParameterDef> {
     entries.into_iter().filter_map(|(key, value)| read_parameter(key, value, report)).collect()
 }
 
-fn read_parameter(key: &Key, node: &Node, report: &mut Report<'_>) -> Option<ParameterDef> {
+pub(super) fn read_parameter(key: &Key, node: &Node, report: &mut Report<'_>) -> Option<ParameterDef> {
     if let Err(message) = check_name(&key.text) {
         report.add(key.at, Code::BadName, message);
         return None;

@@ -30,7 +30,7 @@ pub struct CommandCall {
 
 impl CommandSpec {
     pub(super) fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
-        let mut keys = Keys::new(keys);
+        let mut keys = Keys::new(keys, files);
         let argv = read_argv(&mut keys, files);
         let env = read_env(&mut keys);
         let Keys { errors, secrets, .. } = keys;

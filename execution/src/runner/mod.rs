@@ -7,7 +7,7 @@ mod noop;
 #[cfg(test)]
 mod tests;
 
-use petrel_cel::Scope;
+use petrel_cel::{Constants, Scope};
 use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
@@ -22,6 +22,11 @@ pub trait PackFiles {
 
     /// `, did you mean …?` for a path that is not there, or nothing.
     fn hint(&self, path: &str) -> String;
+
+    /// What its texts may name beside parameters: the pack's configuration, if it has any.
+    fn constants(&self) -> Option<&dyn Constants> {
+        None
+    }
 }
 
 /// What a runner needs of an action, checked and compiled.

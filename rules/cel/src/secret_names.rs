@@ -53,12 +53,12 @@ fn mistake(offset: usize, message: &str) -> Named {
 }
 
 /// Names of CEL are ASCII; other characters part words.
-fn is_name(c: char) -> bool {
+pub(crate) fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
 /// Behind the word that begins there.
-fn word_end(outside: &[(usize, char)], from: usize) -> usize {
+pub(crate) fn word_end(outside: &[(usize, char)], from: usize) -> usize {
     let mut end = from + 1;
     while end < outside.len() && outside[end].0 == outside[end - 1].0 + 1 && is_name(outside[end].1) {
         end += 1;
@@ -67,7 +67,7 @@ fn word_end(outside: &[(usize, char)], from: usize) -> usize {
 }
 
 /// Whether a dot stands before a word: then it is a field of something else.
-fn is_member(outside: &[(usize, char)], index: usize) -> bool {
+pub(crate) fn is_member(outside: &[(usize, char)], index: usize) -> bool {
     outside[..index].iter().rev().find(|(_, c)| !c.is_whitespace()).is_some_and(|(_, c)| *c == '.')
 }
 

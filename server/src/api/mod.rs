@@ -1,6 +1,7 @@
 //! The HTTP API. docs/API.md describes every route.
 
 mod body;
+mod config;
 mod error;
 mod events;
 mod executions;
@@ -173,6 +174,7 @@ pub fn router(app: App, guard: Guard) -> Router {
         .route("/v1/executions/{id}/cancel", post(executions::cancel))
         .route("/v1/dispatch/pause", post(executions::pause))
         .route("/v1/dispatch/resume", post(executions::resume))
+        .route("/v1/config/{pack}", get(config::get).post(config::change))
         .route("/v1/secrets", get(secrets::list))
         .route("/v1/secrets/rotate-master", post(secrets::rotate_master))
         .route("/v1/secrets/{name}", put(secrets::set).delete(secrets::delete))

@@ -2,6 +2,7 @@
 
 mod action;
 pub(crate) mod args;
+mod config;
 mod event;
 mod execution;
 mod explain;
@@ -121,6 +122,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Execution(command) => execution::run(command, &client()?, cli.connection.output),
         Command::Pause { reason } => action::dispatch(&client()?, true, reason),
         Command::Resume => action::dispatch(&client()?, false, None),
+        Command::Config(command) => config::run(command, &client()?, cli.connection.output),
         Command::Secret(command) => secret::run(command, &client()?, cli.connection.output),
         Command::Sql(args) => sql::run(args, &client()?, cli.connection.output),
         Command::Status => rule::status(&client()?, cli.connection.output),

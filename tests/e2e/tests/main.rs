@@ -1,6 +1,7 @@
 //! End to end: Petrel as its users run it, on real parts.
 
 mod bad_input;
+mod config;
 mod crash;
 mod embedded;
 mod guard;
