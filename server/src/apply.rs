@@ -210,6 +210,9 @@ impl Applier {
             (What::Packs { sources, prune: false }, _, Some(content)) => {
                 Revision::load_into(&content, before.as_deref(), sources)
             }
+            (What::Packs { sources, .. }, _, Some(content)) => {
+                Revision::load_instead(&content, before.as_deref(), sources)
+            }
             (What::Packs { sources, .. }, ..) => Revision::load(sources),
             (What::Revision(_), Some(stored), _) => Revision::of_content(stored, before.as_deref()),
             (What::Revision(_), None, _) => unreachable!("its content was found above"),

@@ -56,6 +56,8 @@ fn a_pack_is_given_values_which_are_part_of_the_revision() -> Result<()> {
     write_pack(dir.path(), "chat", &changed)?;
     cli.run(&["pack", "apply", &pack])?;
     assert_eq!(said(&cli)?, "#ops 8\n");
+    cli.run(&["pack", "apply", &pack, "--prune"])?;
+    assert_eq!(said(&cli)?, "#ops 8\n");
     let shown = cli.json(&["config", "get", "chat"])?;
     assert_eq!(shown["values"], json!({"channel": "#ops", "retries": 7}));
 
