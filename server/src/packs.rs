@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use petrel_catalog::{PackFile, PackSource};
+use petrel_catalog::{PackFile, PackSource, config_file};
 use serde::{Deserialize, Serialize};
+use serde_json::Map;
 use walkdir::WalkDir;
 
 /// File that makes a folder a pack.
@@ -61,6 +62,24 @@ impl PackUpload {
         let files = self.files.into_iter().map(file).collect::<anyhow::Result<_>>()?;
         Ok(PackSource { label: self.label, files, special: self.special })
     }
+}
+
+/// Gives packs what stands for them in a folder, in a file that is called as the pack; another pack keeps what it has.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn with_config(mut sources: Vec<PackSource>, folder: Option<&Path>) -> anyhow::Result<Vec<PackSource>> {
+    let Some(folder) = folder else { return Ok(sources) };
+    for source in &mut sources {
+        let path = folder.join(format!("{}.yaml", source.name()));
+        if path.is_file() {
+            let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let file = PackFile { bytes, ..config_file(&Map::new()) };
+            source.files.retain(|other| other.path != file.path);
+            source.files.push(file);
+        }
+    }
+    Ok(sources)
 }
 
 /// Reads the packs at these paths: each is a pack's folder, or a folder of such folders.

@@ -1,6 +1,7 @@
 //! The runner `command`: an argv, never a shell.
 
 use petrel_cel::{Scope, Template};
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use super::keys::{Keys, Mistake, SpecError, kind, step};
@@ -15,6 +16,7 @@ pub(super) const KEYS: &[&str] = &["command", "env"];
 pub struct CommandSpec {
     argv: Vec<Template>,
     env: Vec<(String, Template)>,
+    secrets: Vec<(String, SecretRef)>,
 }
 
 /// A program to run: no shell ever reads it.
@@ -28,10 +30,15 @@ pub struct CommandCall {
 
 impl CommandSpec {
     pub(super) fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
-        let mut keys = Keys::new(keys);
+        let mut keys = Keys::new(keys, files);
         let argv = read_argv(&mut keys, files);
         let env = read_env(&mut keys);
-        if keys.errors.is_empty() { Ok(Self { argv, env }) } else { Err(keys.errors) }
+        let Keys { errors, secrets, .. } = keys;
+        if errors.is_empty() { Ok(Self { argv, env, secrets }) } else { Err(errors) }
+    }
+
+    pub(super) fn secrets(&self) -> &[(String, SecretRef)] {
+        &self.secrets
     }
 
     pub(super) fn render(&self, rendering: Rendering<'_>) -> Result<CommandCall, RenderError> {

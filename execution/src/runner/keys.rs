@@ -1,7 +1,10 @@
 //! Reading the keys of a runner, with every mistake and where it is.
 
-use petrel_cel::{CompileError, Template};
+use petrel_cel::{CompileError, Constants, Template};
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
+
+use super::PackFiles;
 
 /// The kind of a mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,15 +43,17 @@ impl SpecError {
     }
 }
 
-/// The keys of a runner, and the mistakes so far.
+/// The keys of a runner, the mistakes so far, and the secrets that its templates name, with their pointers.
 pub(crate) struct Keys<'k> {
     keys: &'k Map<String, Value>,
+    constants: Option<&'k dyn Constants>,
     pub(crate) errors: Vec<SpecError>,
+    pub(crate) secrets: Vec<(String, SecretRef)>,
 }
 
 impl<'k> Keys<'k> {
-    pub(crate) fn new(keys: &'k Map<String, Value>) -> Self {
-        Self { keys, errors: Vec::new() }
+    pub(crate) fn new(keys: &'k Map<String, Value>, files: &'k dyn PackFiles) -> Self {
+        Self { keys, constants: files.constants(), errors: Vec::new(), secrets: Vec::new() }
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&'k Value> {
@@ -86,14 +91,21 @@ impl<'k> Keys<'k> {
 
     /// A text with expressions over the parameters and the execution.
     pub(crate) fn template(&mut self, text: &str, at: &str) -> Option<Template> {
-        let compiled = Template::action(&Value::String(text.to_owned()));
+        let text = Value::String(text.to_owned());
+        let compiled = match self.constants {
+            Some(constants) => Template::action_with(&text, constants),
+            None => Template::action(&text),
+        };
         let told = |errors: Vec<CompileError>| {
             for error in errors {
                 let message = error.message.clone();
                 self.error(at, Mistake::Expression(error), message);
             }
         };
-        compiled.map_err(told).ok()
+        let template = compiled.map_err(told).ok()?;
+        self.secrets
+            .extend(template.secrets().iter().filter_map(|name| Some((at.to_owned(), SecretRef::parse(name)?))));
+        Some(template)
     }
 }
 

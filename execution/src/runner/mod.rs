@@ -7,7 +7,8 @@ mod noop;
 #[cfg(test)]
 mod tests;
 
-use petrel_cel::Scope;
+use petrel_cel::{Constants, Scope};
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 pub use command::{CommandCall, CommandSpec};
@@ -21,6 +22,11 @@ pub trait PackFiles {
 
     /// `, did you mean …?` for a path that is not there, or nothing.
     fn hint(&self, path: &str) -> String;
+
+    /// What its texts may name beside parameters: the pack's configuration, if it has any.
+    fn constants(&self) -> Option<&dyn Constants> {
+        None
+    }
 }
 
 /// What a runner needs of an action, checked and compiled.
@@ -51,6 +57,8 @@ pub struct RenderError(pub String);
 pub struct Rendering<'r> {
     /// The completed parameters.
     pub parameters: &'r Value,
+    /// The secrets that the action itself names, name by name, space by space.
+    pub secrets: &'r Value,
     /// Id of the execution, the same for every attempt.
     pub execution_id: &'r str,
     /// Number of the attempt, from 1.
@@ -59,7 +67,7 @@ pub struct Rendering<'r> {
 
 impl Rendering<'_> {
     fn scope(&self) -> Scope<'static> {
-        Scope::action(self.parameters, self.execution_id, self.attempt)
+        Scope::action(self.parameters, self.secrets, self.execution_id, self.attempt)
     }
 }
 
@@ -107,6 +115,14 @@ impl RunnerSpec {
         match self {
             Self::Command(_) => false,
             Self::Noop(_) => true,
+        }
+    }
+
+    /// The secrets that it names beside its parameters, each with a JSON pointer into the action's keys.
+    pub fn secrets(&self) -> &[(String, SecretRef)] {
+        match self {
+            Self::Command(spec) => spec.secrets(),
+            Self::Noop(_) => &[],
         }
     }
 

@@ -89,8 +89,14 @@ async fn supervised(
     started: impl FnOnce() + Send,
 ) -> std::io::Result<Exit> {
     let (program, arguments) = options.supervisor.split_first().ok_or_else(|| missing("supervisor"))?;
-    let mut child =
-        tokio::process::Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        // The command can read what its supervisor was started with: none of the worker's own variables, which
+        // may hold a token or a key.
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
     let control = child.stdin.take().ok_or_else(|| missing("stdin"))?;
     let output = child.stdout.take().ok_or_else(|| missing("stdout"))?;
     let job = job(options, command, held.borrow().lease_deadline_ms());

@@ -15,7 +15,9 @@ use tokio::sync::watch;
 use super::attempts::Attempts;
 use super::call::{cannot_run, label, render};
 use super::report::Reporter;
+use super::secrets::{self, Opened, masked};
 use super::stage::Claimed;
+use crate::SecretSource;
 use crate::metrics::ExecutorMetrics;
 use crate::packs_cache::{LaidOut, PacksCache};
 use crate::runner::{self, Command, RunnerOptions};
@@ -28,6 +30,7 @@ pub(super) struct Shared {
     pub(super) reporter: Reporter,
     pub(super) attempts: Arc<Attempts>,
     pub(super) packs: Arc<PacksCache>,
+    pub(super) secrets: Arc<dyn SecretSource>,
     pub(super) metrics: Arc<ExecutorMetrics>,
 }
 
@@ -69,7 +72,24 @@ async fn carry_out(
     held: &watch::Sender<Holding>,
     started_at_ms: &OnceLock<i64>,
 ) -> Verdict {
-    let call = match render(task, action) {
+    let opened = match secrets::open(&*shared.secrets, task, action, shared.reporter.clock.now_ms()).await {
+        Ok(opened) => opened,
+        Err((code, why)) => return cannot_run(code, &why),
+    };
+    let verdict = carry_out_with(shared, task, action, held, started_at_ms, &opened).await;
+    // Whatever it says of the attempt goes through here.
+    masked(verdict, &opened.mask)
+}
+
+async fn carry_out_with(
+    shared: &Arc<Shared>,
+    task: &Task,
+    action: &ResolvedAction,
+    held: &watch::Sender<Holding>,
+    started_at_ms: &OnceLock<i64>,
+    opened: &Opened,
+) -> Verdict {
+    let call = match render(task, action, &opened.parameters, &opened.secrets) {
         Ok(call) => call,
         Err(why) => return cannot_run(code::RENDER_FAILED, &why),
     };

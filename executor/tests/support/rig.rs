@@ -16,10 +16,13 @@ use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError}
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
 use petrel_executor::worker::{WorkerHandle, WorkerOptions, WorkerService};
-use petrel_executor::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
+use petrel_executor::{
+    EachFile, ExecutorView, NoSecret, Opening, PackContent, Resolution, ResolvedAction, SecretSource,
+};
 use petrel_schemas::{
     ActionRequest, AuditRecord, CancelRequest, Cleanup, ExecutionChanged, ExecutionId, OutputCaptured, Topics, encode,
 };
+use petrel_secrets::SecretValue;
 use serde_json::{Value, json};
 
 /// Nothing here takes that long unless it hangs.
@@ -51,6 +54,10 @@ impl ExecutorView for View {
         let delivery = if action.contains("once") { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
         let (runner, keys) = match action {
             "demo.noop" => ("noop", json!({})),
+            "demo.secret" => {
+                let env = json!({ "TOKEN": "${parameters.token}", "KEY": "Bearer ${secret.demo.key}" });
+                ("command", json!({ "command": ["sh", "-c", "${parameters.line}"], "env": env }))
+            }
             _ => ("command", json!({ "command": ["sh", "-c", "${parameters.line}"] })),
         };
         let Value::Object(keys) = keys else { unreachable!() };
@@ -60,7 +67,7 @@ impl ExecutorView for View {
             timeout_ms: 60_000,
             output_bytes_max: 1024,
             runner: Arc::new(RunnerSpec::parse(runner, &keys, &NoFiles).unwrap()),
-            parameters: Arc::new(AsGiven),
+            parameters: Arc::new(AsGiven { secrets: vec!["token".to_owned()] }),
         };
         Resolution::Ready(ResolvedAction { plan: Arc::new(plan), pack: Arc::new(EmptyPack) })
     }
@@ -78,12 +85,30 @@ impl PackFiles for NoFiles {
     }
 }
 
+/// Parameters without a schema, of which some may hold secrets.
 #[derive(Debug)]
-struct AsGiven;
+struct AsGiven {
+    secrets: Vec<String>,
+}
 
 impl CompleteParameters for AsGiven {
+    fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
     fn complete(&self, given: &Value) -> Result<Value, ParameterError> {
         Ok(given.clone())
+    }
+}
+
+/// Secrets that are there from the beginning.
+pub struct Known(pub Vec<(&'static str, &'static str)>);
+
+impl SecretSource for Known {
+    fn open<'s>(&'s self, key: &'s str, _: i64) -> Opening<'s> {
+        let found = self.0.iter().find(|(known, _)| *known == key).map(|(_, value)| value.to_string());
+        let found = found.ok_or_else(|| NoSecret::Missing(key.to_owned()));
+        Box::pin(async { found.map(|value| SecretValue::new(value).unwrap()) })
     }
 }
 
@@ -140,6 +165,7 @@ pub struct Rig {
     pub line: Arc<Line>,
     pub view: Arc<View>,
     pub dir: tempfile::TempDir,
+    secrets: Vec<(&'static str, &'static str)>,
     topics: Topics,
     metrics: Arc<ExecutorMetrics>,
     clock: Arc<RealTime>,
@@ -148,6 +174,11 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(lease_ms: i64) -> Self {
+        Self::with_secrets(lease_ms, Vec::new())
+    }
+
+    /// Its workers can open these secrets.
+    pub fn with_secrets(lease_ms: i64, secrets: Vec<(&'static str, &'static str)>) -> Self {
         let topics = Topics::new("petrel.", PARTITIONS, PARTITIONS);
         let specs = topics.all(&["default"]).into_iter().map(|topic| TopicSpec {
             name: topic.name,
@@ -165,6 +196,7 @@ impl Rig {
             line: Arc::new(line),
             view: Arc::new(View { paused: AtomicBool::new(false), version: AtomicU64::new(0) }),
             dir,
+            secrets,
             topics,
             metrics: Arc::new(ExecutorMetrics::new(&prometheus::Registry::new()).unwrap()),
             clock,
@@ -211,6 +243,7 @@ impl Rig {
             bus: Arc::new(self.bus.clone()),
             publisher: self.line.clone(),
             globals: Arc::new(Globals(self.view.clone())),
+            secrets: Arc::new(Known(self.secrets.clone())),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
         };
@@ -224,6 +257,11 @@ impl Rig {
 
     /// Asks for a shell line to be run.
     pub fn request(&self, id: &str, action: &str, line: &str) {
+        self.request_with(id, action, &json!({ "line": line }));
+    }
+
+    /// The same, with these parameters.
+    pub fn request_with(&self, id: &str, action: &str, parameters: &Value) {
         let request = ActionRequest {
             execution_id: execution(id),
             root_execution_id: execution(id),
@@ -234,7 +272,7 @@ impl Rig {
             action_index: 0,
             redrive: 0,
             action: action.to_owned(),
-            parameters: json!({ "line": line }).to_string(),
+            parameters: parameters.to_string(),
             revision: "r1".to_owned(),
             kv_version: 0,
             requested_at_ms: 0,
@@ -262,6 +300,22 @@ impl Rig {
     pub fn tasks(&self) -> usize {
         let ends = self.bus.end_offsets(&self.topics.tasks("default")).unwrap();
         usize::try_from(ends.iter().sum::<i64>()).unwrap()
+    }
+
+    /// Everything that stands in the log, in one piece.
+    pub fn log(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for topic in self.topics.all(&["default"]) {
+            let mut tail = self.bus.tail(&topic.name).unwrap();
+            while !tail.caught_up() {
+                let mut take = |_, record: petrel_bus::Record<'_>| {
+                    bytes.extend_from_slice(record.key.unwrap_or_default());
+                    bytes.extend_from_slice(record.value.unwrap_or_default());
+                };
+                tail.next(Duration::ZERO, &mut take).unwrap();
+            }
+        }
+        bytes
     }
 
     fn audit(&self) -> impl Iterator<Item = AuditRecord> {

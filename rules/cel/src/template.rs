@@ -1,9 +1,12 @@
 //! JSON with `${CEL}` in its strings: the parameters of a rule's action, the arguments of a command.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value as Json};
 
 use crate::arena::Arena;
 use crate::compile::{Mistake, Names, on_parser_thread, outside_strings, parse};
+use crate::constants::{Constants, put_in};
 use crate::error::{CompileError, EvalError};
 use crate::eval::Cx;
 use crate::expr::Expr;
@@ -11,6 +14,7 @@ use crate::names;
 use crate::paths::Paths;
 use crate::render::{to_json, to_text};
 use crate::scope::Scope;
+use crate::secret_names::{self, Named};
 use crate::slot::Slot;
 use crate::value::Value;
 
@@ -25,6 +29,7 @@ pub struct Template {
     root: Node,
     /// What its expressions read of the event.
     paths: Paths,
+    secrets: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -49,26 +54,55 @@ impl Template {
     /// Every mistake in it; [`CompileError::at`] is a JSON pointer into `json`, line and column count
     /// inside that string.
     pub fn rule(json: &Json) -> Result<Self, Vec<CompileError>> {
-        Self::compile(json, names::RULE)
+        Self::compile(json, names::RULE, None)
     }
 
-    /// Compiles what an action says, which sees `parameters` and `execution` (`id`, `attempt`).
+    /// The same, with constants (`config.<name>`) put in.
+    ///
+    /// # Errors
+    /// As [`Template::rule`].
+    pub fn rule_with(json: &Json, constants: &dyn Constants) -> Result<Self, Vec<CompileError>> {
+        Self::compile(json, names::RULE, Some(constants))
+    }
+
+    /// Compiles what an action says, which sees `parameters`, `execution` (`id`, `attempt`) and `secret`, of which it
+    /// names single ones: `secret.<space>.<name>`.
     ///
     /// # Errors
     /// As [`Template::rule`].
     pub fn action(json: &Json) -> Result<Self, Vec<CompileError>> {
-        Self::compile(json, names::ACTION)
+        Self::compile(json, names::ACTION, None)
     }
 
-    fn compile(json: &Json, names: Names<'static>) -> Result<Self, Vec<CompileError>> {
-        let mut compiler = Compiler { names, errors: Vec::new(), paths: Paths::new() };
-        let build = |compiler: &mut Compiler| compiler.node(json, &mut String::new());
+    /// The same, with constants (`config.<name>`) put in.
+    ///
+    /// # Errors
+    /// As [`Template::rule`].
+    pub fn action_with(json: &Json, constants: &dyn Constants) -> Result<Self, Vec<CompileError>> {
+        Self::compile(json, names::ACTION, Some(constants))
+    }
+
+    fn compile(
+        json: &Json,
+        names: Names<'static>,
+        constants: Option<&dyn Constants>,
+    ) -> Result<Self, Vec<CompileError>> {
+        let mut compiler = Compiler { names, constants, errors: Vec::new(), paths: Paths::new(), secrets: Vec::new() };
+        let build = |compiler: &mut Compiler<'_>| compiler.node(json, &mut String::new());
         // Most templates hold no expression, and need no thread to parse one.
         let root = if mentions(json, "${") { on_parser_thread(|| build(&mut compiler)) } else { build(&mut compiler) };
         match compiler.errors.is_empty() {
-            true => Ok(Self { of_rule: names.event.is_some(), root, paths: compiler.paths }),
+            true => {
+                let Compiler { paths, secrets, .. } = compiler;
+                Ok(Self { of_rule: names.event.is_some(), root, paths, secrets })
+            }
             false => Err(compiler.errors),
         }
+    }
+
+    /// The secrets that it names, each as `space.name`.
+    pub fn secrets(&self) -> &[String] {
+        &self.secrets
     }
 
     /// Fills in the values.
@@ -148,13 +182,15 @@ impl Node {
     }
 }
 
-struct Compiler {
+struct Compiler<'c> {
     names: Names<'static>,
+    constants: Option<&'c dyn Constants>,
     errors: Vec<CompileError>,
     paths: Paths,
+    secrets: Vec<String>,
 }
 
-impl Compiler {
+impl Compiler<'_> {
     fn node(&mut self, json: &Json, pointer: &mut String) -> Node {
         match json {
             Json::String(text) => self.string(text, pointer),
@@ -235,6 +271,27 @@ impl Compiler {
     }
 
     fn expression(&mut self, source: &str, pointer: &str, text: &str, at: usize) -> Option<Expr> {
+        let source = match self.constants.map(|constants| put_in(source, constants)) {
+            None => Cow::Borrowed(source),
+            Some(Ok(source)) => source,
+            Some(Err(mistake)) => {
+                let offset = text[..at].chars().count() + mistake.offset;
+                self.error(pointer, text, Mistake { offset, ..mistake });
+                return None;
+            }
+        };
+        let source = &*source;
+        let named = secret_names::of(source, self.names.vars.contains(&names::SECRET));
+        for named in named {
+            match named {
+                Named::Secret(name) => self.secrets.push(name),
+                Named::Mistake(mistake) => {
+                    let offset = text[..at].chars().count() + mistake.offset;
+                    self.error(pointer, text, Mistake { offset, ..mistake });
+                    return None;
+                }
+            }
+        }
         // Warnings are for criteria: a template's paths may well be absent from a schema.
         let compiled = parse(source).and_then(|parsed| parsed.compile(self.names, &mut self.paths, None));
         match compiled {

@@ -10,6 +10,7 @@ mod position;
 mod process;
 mod report;
 mod request;
+mod secret;
 mod task;
 mod timer;
 
@@ -23,5 +24,6 @@ pub use position::GroupPosition;
 pub use process::ProcessAlive;
 pub use report::{Claim, Declined, HandedOver, Heartbeat, TaskResult};
 pub use request::{ActionRequest, CancelRequest};
+pub use secret::SecretSealed;
 pub use task::{Order, Task};
 pub use timer::{TimerDefinition, TimerState};

@@ -130,9 +130,13 @@ pub async fn run(
     };
     let bytes = body::bytes(request, BODY_BYTES_MAX, core.request_timeout()).await?;
     let RunBody { parameters } = body::json(&bytes)?;
-    let parameters = Value::Object(parameters);
+    // From here on, secrets have only names.
+    let plan = core.world.plan_of(&action)?;
+    let given = core.door.take(&action, &plan, Value::Object(parameters)).await?;
+    let parameters = given.parameters.clone();
     let (revision, kv_version, completed) = core.world.check_action(&action, &parameters)?;
     check_same(core.live.get(id.as_str()).as_ref(), &[&parameters, &completed])?;
+    core.door.keep(&id, &given, &user()).await?;
     let request = ActionRequest {
         execution_id: id.to_string(),
         root_execution_id: id.to_string(),

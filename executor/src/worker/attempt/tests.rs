@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::super::slots::Slots;
 use super::super::told::Told;
 use super::*;
+use crate::secrets::{NoSecret, Opening};
 
 struct NoTime;
 
@@ -17,6 +18,15 @@ impl Clock for NoTime {
     }
 
     fn sleep(&self, _: Duration) {}
+}
+
+/// There are none.
+struct NoSecrets;
+
+impl SecretSource for NoSecrets {
+    fn open<'s>(&'s self, key: &'s str, _: i64) -> Opening<'s> {
+        Box::pin(async { Err(NoSecret::Missing(key.to_owned())) })
+    }
 }
 
 /// Keeps what it is given until the test answers.
@@ -68,6 +78,7 @@ impl Rig {
             reporter,
             attempts: Arc::new(Attempts::new("w1".into())),
             packs: Arc::new(PacksCache::open(folder.path().to_owned()).unwrap()),
+            secrets: Arc::new(NoSecrets),
             metrics: Arc::new(ExecutorMetrics::new(&prometheus::Registry::new()).unwrap()),
         };
         Self { shared: Arc::new(shared), publisher, slots: Slots::new(1), _folder: folder }

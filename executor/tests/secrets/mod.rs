@@ -1,0 +1,134 @@
+//! Secrets of actions, with real processes: they reach the command and nothing that is written down.
+
+use serde_json::json;
+
+use crate::support::rig::{Rig, lines};
+
+/// Different enough that no other text of the log holds a piece of it.
+const TOKEN: &str = "Zq7#kV \"9xR/2mB+wT";
+const KEY: &str = "4pLd-WsN8-yHc3-jGf6";
+
+fn rig() -> Rig {
+    Rig::with_secrets(30_000, vec![("demo.token", TOKEN), ("demo.key", KEY)])
+}
+
+/// Nothing in the log is a secret, in any form in which the commands below write it.
+fn assert_clean(rig: &Rig) {
+    let log = rig.log();
+    let forms = [TOKEN, KEY, "Zq7#kV", "WsN8-yHc3", "Zq7\\u0023", "cTcja1Yg", "NHBMZC1Xc04", "Zq7%23kV"];
+    for form in forms {
+        assert!(!log.windows(form.len()).any(|part| part == form.as_bytes()), "{form} stands in the log");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_reaches_the_command_and_is_masked_in_all_that_it_writes() {
+    let rig = rig();
+    let (owner, worker) = (rig.owner(), rig.worker(2, 10_000));
+    let seen = rig.dir.path().join("seen");
+    let name = "${secret.demo.token}";
+    // Raw, in two writes, in base64 at all alignments and folded, URL-encoded, as JSON, on both streams.
+    let line = format!(
+        "printf '%s\\n%s\\n' \"$TOKEN\" \"$KEY\" > {}; echo \"raw: $TOKEN\"; \
+         printf 'split: %s' \"${{TOKEN%kV*}}\"; sleep 0.1; printf '%s.\\n' \"kV${{TOKEN#*kV}}\"; \
+         for b in '' a ab; do printf '%s%s' \"$b\" \"$TOKEN\" | base64 -w 11; done; \
+         printf '%s' \"$KEY\" | base64 >&2; echo 'url: Zq7%23kV%20%229xR%2F2mB%2BwT' >&2; \
+         echo '{{\"json\": \"Zq7#kV \\\"9xR\\/2mB+wT\"}}' >&2; exit 3",
+        seen.display()
+    );
+    rig.request_with("out", "demo.secret", &json!({ "line": line, "token": name }));
+    rig.until("out", "failed").await;
+    assert_eq!(lines(&seen), [TOKEN.to_owned(), format!("Bearer {KEY}")], "the command has them");
+    let output = rig.output("out");
+    assert!(output[0].content.starts_with("raw: ********\nsplit: ********.\n"), "{}", output[0].content);
+    assert!(output[1].content.contains("url: ********\n{\"json\": \"********\"}"), "{}", output[1].content);
+    let history = rig.history("out");
+    assert!(history.iter().all(|row| row.parameters.contains(name)), "its name travels: {history:?}");
+    // Without the lines that hold what the command is to write, for they are parameters of this test.
+    worker.shutdown().await;
+    tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();
+    for content in output.iter().map(|row| &row.content) {
+        for form in [TOKEN, KEY, "9xR/2mB", "9xR%2F", "Zq7", "NHBMZC1Xc04", "cTcja1Yg", "WnE3I2tW", "pxNyNrViA"] {
+            assert!(!content.contains(form), "{form} stands in {content}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_secret_stands_in_the_log_whatever_becomes_of_the_attempt() {
+    let rig = rig();
+    let (owner, worker) = (rig.owner(), rig.worker(4, 50));
+    let token = "${secret.demo.token}";
+    let ends = [
+        ("fails", "echo $TOKEN $KEY; echo $TOKEN >&2; exit 7", "failed"),
+        ("works", "echo $KEY; echo $TOKEN", "succeeded"),
+        // Cut off in the middle of it: what is kept of the output ends with its beginning.
+        ("cut", "head -c 1017 /dev/zero | tr '\\0' x; printf '%s' \"$TOKEN\"; head -c 3000 /dev/zero", "succeeded"),
+    ];
+    for (id, line, status) in ends {
+        rig.request_with(id, "demo.secret", &json!({ "line": line, "token": token }));
+        rig.until(id, status).await;
+    }
+    let cut = &rig.output("cut")[0];
+    assert!(cut.truncated && cut.content.ends_with("x********"), "{}", cut.content);
+    // One that is stopped hands over what it had written.
+    rig.request_with("stops", "demo.secret", &json!({ "line": "echo $TOKEN; exec sleep 600", "token": token }));
+    rig.until("stops", "running").await;
+    worker.shutdown().await;
+    rig.until("stops", "scheduled").await;
+    assert_clean(&rig);
+    tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_missing_fails_the_attempt_with_its_name() {
+    let rig = Rig::with_secrets(30_000, vec![("demo.key", KEY)]);
+    let (owner, worker) = (rig.owner(), rig.worker(2, 10_000));
+    let log = rig.dir.path().join("log");
+    let line = format!("echo ran >> {}", log.display());
+    let end = async |id: &str, token: &str| {
+        rig.request_with(id, "demo.secret", &json!({ "line": line, "token": token }));
+        rig.until(id, "failed").await;
+        let end = rig.history(id).pop().unwrap();
+        (end.code.unwrap_or_default(), end.error.unwrap_or_default())
+    };
+    let (code, error) = end("missing", "${secret.demo.token}").await;
+    assert_eq!(code, "secret_missing");
+    assert!(error.contains("there is no secret demo.token: `petrel secret set demo.token` sets it"), "{error}");
+    let (code, error) = end("gone", "${secret.execution.token}").await;
+    assert_eq!(code, "secret_missing");
+    assert!(error.contains("what was given to the execution for token is not kept any more"), "{error}");
+    let (code, error) = end("value", "a value itself").await;
+    assert_eq!(code, "invalid_parameters");
+    assert!(!error.contains("a value"), "{error}");
+    assert!(lines(&log).is_empty(), "nothing was started");
+    worker.shutdown().await;
+    tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_looks_like_a_name_elsewhere_is_text() {
+    let rig = rig();
+    let (owner, worker) = (rig.owner(), rig.worker(2, 10_000));
+    let log = rig.dir.path().join("log");
+    // As if an event had said so, which a rule hands on.
+    let line = format!("cat > {} <<'END'\n${{secret.demo.token}}\nEND", log.display());
+    rig.request_with("text", "demo.secret", &json!({ "line": line, "token": "${secret.demo.token}" }));
+    rig.until("text", "succeeded").await;
+    assert_eq!(lines(&log), ["${secret.demo.token}"]);
+    worker.shutdown().await;
+    tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();
+}
+
+/// The command can read what its supervisor was started with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_supervisor_has_none_of_the_workers_variables() {
+    let rig = rig();
+    let (owner, worker) = (rig.owner(), rig.worker(1, 10_000));
+    assert!(std::env::vars().count() > 0, "there is something to inherit");
+    rig.request("env", "demo.ok", "tr '\\0' '\\n' < /proc/$PPID/environ | wc -c");
+    rig.until("env", "succeeded").await;
+    assert_eq!(rig.output("env")[0].content.trim(), "0");
+    worker.shutdown().await;
+    tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();
+}

@@ -1,0 +1,151 @@
+//! What somebody gives to a single execution: a value for a parameter that holds a secret is sealed here, before the
+//! request is written, and only its name goes on. It is kept until the execution is over, or expires.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use petrel_bus::{Clock, Output, Publisher};
+use petrel_execution::ActionPlan;
+use petrel_schemas::{ExecutionId, SecretRef, Topics, encode};
+use petrel_secrets::{Origin, SecretValue, seal};
+use serde_json::Value;
+
+use super::vault::Vault;
+use super::{fresh, no_key};
+use crate::api::ApiError;
+use crate::live::LiveView;
+use crate::stop::Stop;
+
+/// How often to look for what nobody needs any more.
+const SWEEP: Duration = Duration::from_millis(500);
+
+/// Seals what is given to executions, and removes it when they are over.
+#[derive(Clone)]
+pub struct Door {
+    /// What is kept.
+    pub vault: Arc<Vault>,
+    /// Writes it.
+    pub publisher: Arc<dyn Publisher>,
+    /// Names of the topics.
+    pub topics: Topics,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// How long it is kept at most, in milliseconds.
+    pub keep_ms: i64,
+}
+
+/// Parameters of which secrets are only named, and the values that are to be kept.
+pub struct Given {
+    /// The parameters.
+    pub parameters: Value,
+    values: Vec<(SecretRef, SecretValue)>,
+}
+
+impl Door {
+    /// Takes the values of secrets out of the parameters of a manual run.
+    ///
+    /// # Errors
+    /// `invalid_parameters` with every reason, none of which tells a value; `no_master_key`.
+    pub async fn take(&self, action: &str, plan: &ActionPlan, mut parameters: Value) -> Result<Given, ApiError> {
+        let (mut values, mut reasons) = (Vec::new(), Vec::new());
+        for name in plan.parameters.secrets() {
+            let Some(given) = parameters.get_mut(name) else { continue };
+            if let Some(secret) = given.as_str().and_then(SecretRef::of_text) {
+                reasons.extend(self.missing(&secret).await);
+                continue;
+            }
+            let text = plan.parameters.secret_text(name, given).map_err(|error| error.reasons.join("; "));
+            let value =
+                text.and_then(|text| SecretValue::new(text).map_err(|why| format!("parameter {name:?}: {why}")));
+            match (value, SecretRef::of_execution(name)) {
+                (Ok(value), Some(secret)) => {
+                    *given = Value::String(secret.text());
+                    values.push((secret, value));
+                }
+                (Err(why), _) => reasons.push(why),
+                (_, None) => reasons.push(format!("parameter {name:?} has no name for a secret")),
+            }
+        }
+        if !reasons.is_empty() {
+            let message = format!("the parameters do not fit {action}: {}", reasons.join("; "));
+            let error = ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_parameters", message);
+            return Err(error.with_details(reasons));
+        }
+        match values.is_empty() || self.vault.keys().is_some() {
+            true => Ok(Given { parameters, values }),
+            false => Err(no_key()),
+        }
+    }
+
+    /// Why an execution could not use a secret that is named, as far as it is known now.
+    async fn missing(&self, secret: &SecretRef) -> Option<String> {
+        if secret.is_of_execution() {
+            return Some(format!("{secret} is what was given to another execution; give the value itself"));
+        }
+        let is_kept = || self.vault.kept().contains_key(secret.as_str());
+        let is_missing = !is_kept() && self.vault.read_to_end().await && !is_kept();
+        is_missing.then(|| format!("there is no secret {secret}"))
+    }
+
+    /// Keeps the values for that execution. To be done before its request is written, and until then nobody else knows
+    /// them.
+    ///
+    /// # Errors
+    /// `idempotency_key_reused` if other values were given before; a log that cannot be written.
+    pub async fn keep(&self, id: &ExecutionId, given: &Given, by: &str) -> Result<(), ApiError> {
+        let now_ms = self.clock.now_ms();
+        let mut outputs = Vec::new();
+        for (secret, value) in &given.values {
+            let key = secret.key(id.as_str());
+            match self.vault.opened(&key, now_ms) {
+                Some(Ok(before)) if before == *value => continue,
+                Some(Ok(_)) => {
+                    let message = format!(
+                        "this idempotency key named execution {id}, to which another value was given for {:?}; a new \
+                         request takes a new key",
+                        secret.name()
+                    );
+                    return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", message));
+                }
+                _ => {}
+            }
+            let expires_at_ms = Some(now_ms.saturating_add(self.keep_ms));
+            let set_by = by.to_owned();
+            let origin = Origin { name: key.clone(), version: 1, set_at_ms: now_ms, set_by, expires_at_ms };
+            let keys = self.vault.keys().ok_or_else(no_key)?;
+            let sealed = seal(value, origin, keys.current(), &fresh()?);
+            outputs.push(Output::to_partition(&self.topics.secrets(), 0, key, Some(encode(&sealed))));
+        }
+        if !outputs.is_empty() {
+            self.publisher.publish(outputs).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what nobody needs any more, again and again until told to stop.
+    pub async fn sweep(self, live: Arc<LiveView>, stop: Stop) {
+        loop {
+            let tombstones = self.unneeded(&live, self.clock.now_ms());
+            if !tombstones.is_empty()
+                && let Err(error) = self.publisher.publish(tombstones).await
+            {
+                tracing::warn!(%error, "what was given to executions that are over cannot be removed yet");
+            }
+            tokio::select! { () = stop.wait() => return, () = tokio::time::sleep(SWEEP) => {} }
+        }
+    }
+
+    /// Tombstones for what was given to executions that are over, and for what has expired.
+    pub(super) fn unneeded(&self, live: &LiveView, now_ms: i64) -> Vec<Output> {
+        let is_unneeded = |key: &str, expires_at_ms: Option<i64>| {
+            let is_over = || SecretRef::execution_of_key(key).and_then(|id| live.get(id)).is_some_and(|e| e.is_over());
+            expires_at_ms.is_some_and(|expires_ms| expires_ms <= now_ms) || is_over()
+        };
+        let kept = self.vault.kept();
+        let unneeded = kept
+            .iter()
+            .filter(|(key, sealed)| sealed.as_ref().is_ok_and(|sealed| is_unneeded(key, sealed.expires_at_ms)));
+        unneeded.map(|(key, _)| Output::to_partition(&self.topics.secrets(), 0, key.clone(), None)).collect()
+    }
+}
