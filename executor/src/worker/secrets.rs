@@ -3,7 +3,7 @@
 use petrel_execution::worker::Verdict;
 use petrel_execution::{Note, Outcome, Stream, code};
 use petrel_schemas::{SecretRef, Task};
-use petrel_secrets::{Mask, SecretValue};
+use petrel_secrets::{Mask, SecretValue, parts};
 use serde_json::{Map, Value, json};
 
 use super::call;
@@ -42,6 +42,8 @@ pub(super) async fn open(
         let value = of(source, task, &secret, now_ms).await?;
         let fitting = known.secret_value(name, value.expose());
         *given = fitting.map_err(|error| (code::SECRET_UNUSABLE, error.to_string()))?;
+        let unusable = |why| (code::SECRET_UNUSABLE, format!("secret {secret}, given for {name:?}: {why}"));
+        values.extend(parts(given).map_err(unusable)?);
         values.push(value);
     }
     for (_, secret) in action.plan.runner.secrets() {

@@ -107,6 +107,31 @@ async fn a_secret_that_is_missing_fails_the_attempt_with_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_part_of_a_structured_secret_is_masked() {
+    let account = r#"{"user": "operator", "keys": ["Tb5-first-key", 1234567890]}"#;
+    let rig = Rig::with_secrets(30_000, vec![("demo.account", account), ("demo.kim", r#"{"user": "kim"}"#)]);
+    let (owner, worker) = (rig.owner(), rig.worker(2, 10_000));
+    let line = "echo \"$USER, $KEYS\"; echo $KEYS | tr -d '[]\"' | tr , '\\n'; echo $KEYS | base64; exit 3";
+    rig.request_with("parts", "demo.account", &json!({ "line": line, "account": "${secret.demo.account}" }));
+    rig.until("parts", "failed").await;
+    let output = &rig.output("parts")[0].content;
+    assert!(output.starts_with("********, [\"********\",********]\n********\n********\n"), "{output}");
+    let log = rig.log();
+    for form in ["operator", "Tb5-first", "1234567890", "VGI1LWZpcnN0"] {
+        assert!(!log.windows(form.len()).any(|part| part == form.as_bytes()), "{form} stands in the log");
+    }
+    // A part that could not be masked is not handed out.
+    rig.request_with("short", "demo.account", &json!({ "line": "exit 3", "account": "${secret.demo.kim}" }));
+    rig.until("short", "failed").await;
+    let end = rig.history("short").pop().unwrap();
+    assert_eq!(end.code.as_deref(), Some("secret_unusable"));
+    let error = end.error.unwrap_or_default();
+    assert!(error.contains("secret demo.kim, given for \"account\"") && error.contains("at least 8 bytes"), "{error}");
+    worker.shutdown().await;
+    tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_looks_like_a_name_elsewhere_is_text() {
     let rig = rig();
     let (owner, worker) = (rig.owner(), rig.worker(2, 10_000));

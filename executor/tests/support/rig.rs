@@ -54,6 +54,10 @@ impl ExecutorView for View {
         let delivery = if action.contains("once") { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
         let (runner, keys) = match action {
             "demo.noop" => ("noop", json!({})),
+            "demo.account" => {
+                let env = json!({ "USER": "${parameters.account.user}", "KEYS": "${parameters.account.keys}" });
+                ("command", json!({ "command": ["sh", "-c", "${parameters.line}"], "env": env }))
+            }
             "demo.secret" => {
                 let env = json!({ "TOKEN": "${parameters.token}", "KEY": "Bearer ${secret.demo.key}" });
                 ("command", json!({ "command": ["sh", "-c", "${parameters.line}"], "env": env }))
@@ -67,7 +71,7 @@ impl ExecutorView for View {
             timeout_ms: 60_000,
             output_bytes_max: 1024,
             runner: Arc::new(RunnerSpec::parse(runner, &keys, &NoFiles).unwrap()),
-            parameters: Arc::new(AsGiven { secrets: vec!["token".to_owned()] }),
+            parameters: Arc::new(AsGiven { secrets: ["token", "account"].map(str::to_owned).to_vec() }),
         };
         Resolution::Ready(ResolvedAction { plan: Arc::new(plan), pack: Arc::new(EmptyPack) })
     }
@@ -98,6 +102,11 @@ impl CompleteParameters for AsGiven {
 
     fn complete(&self, given: &Value) -> Result<Value, ParameterError> {
         Ok(given.clone())
+    }
+
+    /// An account is an object, a token a text.
+    fn secret_value(&self, name: &str, text: &str) -> Result<Value, ParameterError> {
+        Ok(if name == "account" { serde_json::from_str(text).unwrap() } else { text.into() })
     }
 }
 

@@ -16,6 +16,7 @@ use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, MatchKind};
 use serde_json::{Map, Value};
 
+use crate::parts;
 use crate::value::SecretValue;
 
 pub use stream::MaskStream;
@@ -51,8 +52,11 @@ impl Mask {
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s SecretValue>) -> Self {
         let (mut all, mut line_ends_max) = (BTreeSet::new(), 2);
         for secret in secrets {
-            forms::of(secret.expose(), &mut all);
-            line_ends_max = line_ends_max.max(forms::line_ends(secret.expose()));
+            let parts = parts::of_text(secret.expose());
+            for text in parts.iter().chain([secret]).map(SecretValue::expose) {
+                forms::of(text, &mut all);
+                line_ends_max = line_ends_max.max(forms::line_ends(text));
+            }
         }
         let forms: Vec<Vec<u8>> = all.into_iter().collect();
         let Some(longest) = forms.iter().map(Vec::len).max() else { return Self::NOTHING };

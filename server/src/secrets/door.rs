@@ -1,14 +1,15 @@
 //! What somebody gives to a single execution: a value for a parameter that holds a secret is sealed here, before the
 //! request is written, and only its name goes on. It is kept until the execution is over, or expires.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use petrel_bus::{Clock, Output, Publisher};
-use petrel_execution::ActionPlan;
+use petrel_execution::{ActionPlan, CompleteParameters, ParameterError};
 use petrel_schemas::{ExecutionId, SecretRef, Topics, encode};
-use petrel_secrets::{Origin, SecretValue, seal};
+use petrel_secrets::{Origin, SecretValue, parts, seal};
 use serde_json::Value;
 
 use super::vault::Vault;
@@ -55,9 +56,7 @@ impl Door {
                 reasons.extend(self.missing(&secret).await);
                 continue;
             }
-            let text = plan.parameters.secret_text(name, given).map_err(|error| error.reasons.join("; "));
-            let value =
-                text.and_then(|text| SecretValue::new(text).map_err(|why| format!("parameter {name:?}: {why}")));
+            let value = sealable(&*plan.parameters, name, given);
             match (value, SecretRef::of_execution(name)) {
                 (Ok(value), Some(secret)) => {
                     *given = Value::String(secret.text());
@@ -148,4 +147,14 @@ impl Door {
             .filter(|(key, sealed)| sealed.as_ref().is_ok_and(|sealed| is_unneeded(key, sealed.expires_at_ms)));
         unneeded.map(|(key, _)| Output::to_partition(&self.topics.secrets(), 0, key.clone(), None)).collect()
     }
+}
+
+/// The value of a parameter as it is sealed, once it is known that a worker can use it and mask all of it.
+fn sealable(parameters: &dyn CompleteParameters, name: &str, given: &Value) -> Result<SecretValue, String> {
+    let refused = |error: ParameterError| error.reasons.join("; ");
+    let told = |why: &dyn Display| format!("parameter {name:?}: {why}");
+    let text = parameters.secret_text(name, given).map_err(refused)?;
+    let used = parameters.secret_value(name, &text).map_err(refused)?;
+    parts(&used).map_err(|why| told(&why))?;
+    SecretValue::new(text).map_err(|why| told(&why))
 }
