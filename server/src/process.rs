@@ -137,7 +137,7 @@ async fn up(
     };
     upgrade.settle(roles.contains(&Role::Api), app).await?;
 
-    let vault = Vault::new(secrets::load_keys(&config.secrets)?);
+    let vault = Vault::new(secrets::load_keys(&config.secrets)?, clock.clone());
     if roles.contains(&Role::Worker) || roles.contains(&Role::Api) {
         vault.spawn(&follows, &topics);
     }

@@ -22,7 +22,7 @@ fn keys(current: usize, earlier: &[usize]) -> Option<MasterKeys> {
 
 /// A process with those keys.
 fn process(rig: &Rig, keys: Option<MasterKeys>) -> Changes {
-    let vault = Vault::new(keys);
+    let vault = Vault::new(keys, rig.clock.clone());
     vault.spawn(&rig.follows, &rig.topics);
     Changes {
         bus: rig.bus.clone(),
@@ -160,7 +160,7 @@ async fn what_is_given_to_an_execution_is_sealed_at_the_door() {
         assert_eq!(error.code, "invalid_parameters");
         assert!(!format!("{error:?}").contains("hunter"), "{error:?}");
     }
-    let without = Door { vault: Vault::new(None), ..door };
+    let without = Door { vault: Vault::new(None, rig.clock.clone()), ..door };
     let error = without.take("p.a", &plan, json!({"token": "hunter2 hunter2"})).await.err().unwrap();
     assert_eq!(error.code, "no_master_key");
 }
