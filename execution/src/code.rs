@@ -51,8 +51,6 @@ pub const RENDER_FAILED: &str = "render_failed";
 pub const SECRET_MISSING: &str = "secret_missing";
 /// Failed: its worker cannot open a secret, or its value does not fit.
 pub const SECRET_UNUSABLE: &str = "secret_unusable";
-/// Failed: its worker could not read the secrets' topic to its end in time.
-pub const SECRETS_UNREAD: &str = "secrets_unread";
 /// Failed: the files of its pack cannot be laid out.
 pub const PACK_UNUSABLE: &str = "pack_unusable";
 /// Lost: the process that watches over it died or said nothing of use.

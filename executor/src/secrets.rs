@@ -6,12 +6,12 @@ use std::pin::Pin;
 use petrel_secrets::SecretValue;
 
 /// Answer to [`SecretSource::open`].
-pub type Opening<'s> = Pin<Box<dyn Future<Output = Result<SecretValue, NoSecret>> + Send + 's>>;
+pub type Opening<'s> = Pin<Box<dyn Future<Output = Result<Vec<SecretValue>, NoSecret>> + Send + 's>>;
 
 /// Why a secret cannot be had; each is a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoSecret {
-    /// There is none of that name, or none any more.
+    /// There is nothing under that key, or nothing any more.
     #[error("there is no secret {0}: `petrel secret set {0}` sets it")]
     Missing(String),
     /// What was given to an execution is gone.
@@ -20,14 +20,15 @@ pub enum NoSecret {
     /// This process cannot open it.
     #[error("{0}")]
     Unusable(String),
-    /// The topic of secrets is not read.
-    #[error("the topic of secrets was not read to its end in time, so nobody knows whether there is a secret {0}")]
-    Unread(String),
+    /// The topic of secrets is not read. It may be in a moment, and by another worker.
+    #[error("the topic of secrets was not read to its end in time")]
+    Unread,
 }
 
 /// Opens secrets. Implemented by what the whole process shares.
 pub trait SecretSource: Send + Sync {
-    /// The value under a key of `petrel.secrets` ([`petrel_schemas::SecretRef::key`]). One that is not known is
-    /// looked for up to the end that the topic has now.
-    fn open<'s>(&'s self, key: &'s str, now_ms: i64) -> Opening<'s>;
+    /// The values under keys of `petrel.secrets` ([`petrel_schemas::SecretRef::key`]), in their order, or why the first
+    /// of them that cannot be had cannot. What is not known is looked for up to the end that the topic has now, once for
+    /// all of them. It waits for a while before it answers [`NoSecret::Unread`].
+    fn open<'s>(&'s self, keys: &'s [String], now_ms: i64) -> Opening<'s>;
 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::attempts::Attempts;
 use super::call::{cannot_run, label, render};
 use super::report::Reporter;
-use super::secrets::{self, Opened, masked};
+use super::secrets::{self, NotOpened, Opened, masked};
 use super::stage::Claimed;
 use crate::SecretSource;
 use crate::metrics::ExecutorMetrics;
@@ -72,9 +72,23 @@ async fn carry_out(
     held: &watch::Sender<Holding>,
     started_at_ms: &OnceLock<i64>,
 ) -> Verdict {
-    let opened = match secrets::open(&*shared.secrets, task, action, shared.reporter.clock.now_ms()).await {
+    let opens = secrets::open(&*shared.secrets, task, action, shared.reporter.clock.now_ms());
+    // It may have to wait for the topic of secrets.
+    let opened = tokio::select! {
+        opened = opens => opened,
+        () = told_to_stop(held) => return held.borrow().not_begun(),
+    };
+    let opened = match opened {
         Ok(opened) => opened,
-        Err((code, why)) => return cannot_run(code, &why),
+        Err(NotOpened::Failed(code, why)) => return cannot_run(code, &why),
+        Err(NotOpened::Unread) => {
+            tracing::warn!(
+                execution = task.execution_id,
+                attempt = task.attempt,
+                "the topic of secrets was not read to its end in time: the attempt is given back"
+            );
+            return held.borrow().not_begun();
+        }
     };
     let verdict = carry_out_with(shared, task, action, held, started_at_ms, &opened).await;
     // Whatever it says of the attempt goes through here.
@@ -136,6 +150,12 @@ async fn lay_out(packs: &Arc<PacksCache>, pack: Arc<dyn PackContent>) -> Result<
         Ok(laid_out) => laid_out.map_err(|e| e.to_string()),
         Err(error) => Err(format!("cannot lay out the pack: {error}")),
     }
+}
+
+/// Waits until it must not begin any more, if that comes.
+async fn told_to_stop(held: &watch::Sender<Holding>) {
+    // The sender lives as long as the attempt.
+    let _ = held.subscribe().wait_for(|h| h.stop().is_some()).await;
 }
 
 /// Waits for the grant, if there has to be one. From `true` on, the attempt has begun.

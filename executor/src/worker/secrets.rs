@@ -20,57 +20,83 @@ pub(super) struct Opened {
     pub(super) mask: Mask,
 }
 
+/// Why an attempt has not got its secrets.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotOpened {
+    /// It fails: a code and a sentence, without any value.
+    Failed(&'static str, String),
+    /// Nobody knows what there is: another worker, or this one in a moment, may.
+    Unread,
+}
+
 /// Opens the secrets of an attempt: those of parameters that hold some, and those that its action names. Nothing
 /// else that looks like the name of a secret is taken for one: parameters may hold what an event says.
 ///
 /// # Errors
-/// A code and a sentence, without any value.
+/// [`NotOpened`]
 pub(super) async fn open(
     source: &dyn SecretSource,
     task: &Task,
     action: &ResolvedAction,
     now_ms: i64,
-) -> Result<Opened, (&'static str, String)> {
-    let mut parameters = call::parameters(task).map_err(|why| (code::RENDER_FAILED, why))?;
-    let (mut secrets, mut values) = (Map::new(), Vec::new());
+) -> Result<Opened, NotOpened> {
+    let mut parameters = call::parameters(task).map_err(|why| NotOpened::Failed(code::RENDER_FAILED, why))?;
     let known = &action.plan.parameters;
+    let (mut given, mut named) = (Vec::new(), Vec::new());
     for name in known.secrets() {
-        let Some(given) = parameters.get_mut(name) else { continue };
-        let Some(secret) = given.as_str().and_then(SecretRef::of_text) else {
-            return Err((code::INVALID_PARAMETERS, format!("parameter {name:?} holds no name of a secret")));
+        let Some(value) = parameters.get(name) else { continue };
+        let Some(secret) = value.as_str().and_then(SecretRef::of_text) else {
+            let why = format!("parameter {name:?} holds no name of a secret");
+            return Err(NotOpened::Failed(code::INVALID_PARAMETERS, why));
         };
-        let value = of(source, task, &secret, now_ms).await?;
-        let fitting = known.secret_value(name, value.expose());
-        *given = fitting.map_err(|error| (code::SECRET_UNUSABLE, error.to_string()))?;
-        let unusable = |why| (code::SECRET_UNUSABLE, format!("secret {secret}, given for {name:?}: {why}"));
-        values.extend(parts(given).map_err(unusable)?);
-        values.push(value);
+        given.push(name);
+        named.push(secret);
     }
-    for (_, secret) in action.plan.runner.secrets() {
-        let value = of(source, task, secret, now_ms).await?;
-        if let Value::Object(space) = secrets.entry(secret.space()).or_insert_with(|| json!({})) {
+    named.extend(action.plan.runner.secrets().iter().map(|(_, secret)| secret.clone()));
+    let mut values = opened(source, task, &named, now_ms).await?;
+    let unusable = |why: String| NotOpened::Failed(code::SECRET_UNUSABLE, why);
+    let (mut secrets, mut parts_of_them) = (Map::new(), Vec::new());
+    for (at, (secret, value)) in named.iter().zip(&values).enumerate() {
+        if let Some(name) = given.get(at) {
+            let fitting =
+                known.secret_value(name, value.expose()).map_err(|error| unusable(error.to_string()))?;
+            let why = |why| unusable(format!("secret {secret}, given for {name:?}: {why}"));
+            parts_of_them.extend(parts(&fitting).map_err(why)?);
+            parameters[name.as_str()] = fitting;
+        } else if let Value::Object(space) = secrets.entry(secret.space()).or_insert_with(|| json!({})) {
             space.insert(secret.name().to_owned(), value.expose().into());
         }
-        values.push(value);
     }
+    values.extend(parts_of_them);
     Ok(Opened { parameters, secrets: Value::Object(secrets), mask: Mask::new(&values) })
 }
 
-async fn of(
+/// The values of these secrets, in their order.
+async fn opened(
     source: &dyn SecretSource,
     task: &Task,
-    secret: &SecretRef,
+    secrets: &[SecretRef],
     now_ms: i64,
-) -> Result<SecretValue, (&'static str, String)> {
-    let key = secret.key(&task.execution_id);
-    source.open(&key, now_ms).await.map_err(|error| match error {
-        NoSecret::Missing(_) if secret.is_of_execution() => {
-            (code::SECRET_MISSING, NoSecret::Gone(secret.name().to_owned()).to_string())
-        }
-        NoSecret::Missing(_) | NoSecret::Gone(_) => (code::SECRET_MISSING, error.to_string()),
-        NoSecret::Unusable(_) => (code::SECRET_UNUSABLE, error.to_string()),
-        NoSecret::Unread(_) => (code::SECRETS_UNREAD, error.to_string()),
-    })
+) -> Result<Vec<SecretValue>, NotOpened> {
+    if secrets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<String> = secrets.iter().map(|secret| secret.key(&task.execution_id)).collect();
+    let error = match source.open(&keys, now_ms).await {
+        Ok(values) => return Ok(values),
+        Err(NoSecret::Unread) => return Err(NotOpened::Unread),
+        Err(error) => error,
+    };
+    let of_execution = |key: &str| {
+        let named = keys.iter().zip(secrets).find(|(known, secret)| *known == key && secret.is_of_execution());
+        named.map(|(_, secret)| NoSecret::Gone(secret.name().to_owned()))
+    };
+    let (code, why) = match &error {
+        NoSecret::Missing(key) => (code::SECRET_MISSING, of_execution(key).unwrap_or(error)),
+        NoSecret::Gone(_) => (code::SECRET_MISSING, error),
+        NoSecret::Unusable(_) | NoSecret::Unread => (code::SECRET_UNUSABLE, error),
+    };
+    Err(NotOpened::Failed(code, why.to_string()))
 }
 
 /// The end of an attempt without its secrets.

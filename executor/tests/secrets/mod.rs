@@ -1,5 +1,7 @@
 //! Secrets of actions, with real processes: they reach the command and nothing that is written down.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::json;
 
 use crate::support::rig::{Rig, lines};
@@ -102,6 +104,29 @@ async fn a_secret_that_is_missing_fails_the_attempt_with_its_name() {
     assert_eq!(code, "invalid_parameters");
     assert!(!error.contains("a value"), "{error}");
     assert!(lines(&log).is_empty(), "nothing was started");
+    worker.shutdown().await;
+    tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_whose_worker_cannot_read_the_secrets_is_given_back_until_one_can() {
+    let rig = rig();
+    let (owner, worker) = (rig.owner(), rig.worker(2, 10_000));
+    let log = rig.dir.path().join("log");
+    rig.secrets.unread.store(2, Ordering::Relaxed);
+    let line = format!("echo ran >> {}", log.display());
+    rig.request_with("later", "demo.secret", &json!({ "line": line, "token": "${secret.demo.token}" }));
+    rig.until("later", "succeeded").await;
+    assert_eq!(lines(&log), ["ran"]);
+    let given_back = rig.history("later").iter().filter(|row| row.code.as_deref() == Some("handed_over")).count();
+    assert_eq!(given_back, 2);
+    // While it waits it can be canceled.
+    rig.secrets.hangs.store(true, Ordering::Relaxed);
+    rig.request_with("waits", "demo.secret", &json!({ "line": line, "token": "${secret.demo.token}" }));
+    rig.until("waits", "running").await;
+    rig.cancel("waits");
+    rig.until("waits", "canceled").await;
+    assert_eq!(lines(&log), ["ran"]);
     worker.shutdown().await;
     tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();
 }

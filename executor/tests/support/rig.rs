@@ -111,13 +111,33 @@ impl CompleteParameters for AsGiven {
 }
 
 /// Secrets that are there from the beginning.
-pub struct Known(pub Vec<(&'static str, &'static str)>);
+pub struct Known {
+    values: Vec<(&'static str, &'static str)>,
+    /// How many more times nobody knows what there is.
+    pub unread: AtomicU64,
+    /// Whether nobody is answered.
+    pub hangs: AtomicBool,
+}
+
+impl Known {
+    fn find(&self, key: &str) -> Result<SecretValue, NoSecret> {
+        let found = self.values.iter().find(|(known, _)| *known == key);
+        found.map(|(_, value)| SecretValue::new((*value).to_owned()).unwrap()).ok_or(NoSecret::Missing(key.to_owned()))
+    }
+}
 
 impl SecretSource for Known {
-    fn open<'s>(&'s self, key: &'s str, _: i64) -> Opening<'s> {
-        let found = self.0.iter().find(|(known, _)| *known == key).map(|(_, value)| value.to_string());
-        let found = found.ok_or_else(|| NoSecret::Missing(key.to_owned()));
-        Box::pin(async { found.map(|value| SecretValue::new(value).unwrap()) })
+    fn open<'s>(&'s self, keys: &'s [String], _: i64) -> Opening<'s> {
+        Box::pin(async {
+            if self.hangs.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+            let one_less = |left: u64| left.checked_sub(1);
+            match self.unread.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
+                Ok(_) => Err(NoSecret::Unread),
+                Err(_) => keys.iter().map(|key| self.find(key)).collect(),
+            }
+        })
     }
 }
 
@@ -174,7 +194,7 @@ pub struct Rig {
     pub line: Arc<Line>,
     pub view: Arc<View>,
     pub dir: tempfile::TempDir,
-    secrets: Vec<(&'static str, &'static str)>,
+    pub secrets: Arc<Known>,
     topics: Topics,
     metrics: Arc<ExecutorMetrics>,
     clock: Arc<RealTime>,
@@ -199,13 +219,14 @@ impl Rig {
         let (dir, clock) = (tempfile::tempdir().unwrap(), Arc::new(RealTime(Instant::now())));
         let bus = LocalBus::open(LocalOptions::new(dir.path().join("bus")), clock.clone()).unwrap();
         bus.ensure_topics(&specs.collect::<Vec<_>>()).unwrap();
+        let secrets = Known { values: secrets, unread: AtomicU64::new(0), hangs: AtomicBool::new(false) };
         let line = Line { log: bus.publisher("rig").unwrap(), is_cut: AtomicBool::new(false) };
         Self {
             bus,
             line: Arc::new(line),
             view: Arc::new(View { paused: AtomicBool::new(false), version: AtomicU64::new(0) }),
             dir,
-            secrets,
+            secrets: Arc::new(secrets),
             topics,
             metrics: Arc::new(ExecutorMetrics::new(&prometheus::Registry::new()).unwrap()),
             clock,
@@ -252,7 +273,7 @@ impl Rig {
             bus: Arc::new(self.bus.clone()),
             publisher: self.line.clone(),
             globals: Arc::new(Globals(self.view.clone())),
-            secrets: Arc::new(Known(self.secrets.clone())),
+            secrets: self.secrets.clone(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
         };

@@ -42,7 +42,8 @@ fn value(text: &str) -> SecretValue {
 }
 
 async fn opened(changes: &Changes, key: &str) -> Result<String, NoSecret> {
-    changes.vault.open(key, changes.clock.now_ms()).await.map(|value| value.expose().to_owned())
+    let values = changes.vault.open(&[key.to_owned()], changes.clock.now_ms()).await?;
+    Ok(values.iter().map(SecretValue::expose).collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,7 +202,7 @@ async fn what_was_given_goes_when_the_execution_is_over_or_the_time_is() {
     assert!(opened(&api, &keys[1]).await.is_ok(), "it may still begin");
     // Once the time is over, nobody opens it, whether it is there or not; what is set by name stays.
     let later_ms = rig.clock.now_ms() + 60_001;
-    assert_eq!(api.vault.open(&keys[1], later_ms).await, Err(NoSecret::Missing(keys[1].clone())));
+    assert_eq!(api.vault.open(&keys[1..], later_ms).await, Err(NoSecret::Missing(keys[1].clone())));
     let unneeded = door.unneeded(&live, later_ms);
     assert_eq!(unneeded.iter().map(|o| o.key.clone().unwrap()).collect::<Vec<_>>(), [keys[1].as_bytes()]);
     rig.stop.set();

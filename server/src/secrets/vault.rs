@@ -184,22 +184,18 @@ fn round_of(reading: Option<Reading>) -> u64 {
 }
 
 impl SecretSource for Vault {
-    fn open<'s>(&'s self, key: &'s str, now_ms: i64) -> Opening<'s> {
+    fn open<'s>(&'s self, keys: &'s [String], now_ms: i64) -> Opening<'s> {
+        let open =
+            move |key: &String| self.opened(key, now_ms).unwrap_or_else(|| Err(NoSecret::Missing(key.to_owned())));
+        let all = move || keys.iter().map(open).collect::<Result<Vec<_>, _>>();
         Box::pin(async move {
-            let unread = || NoSecret::Unread(key.to_owned());
-            let recent = self.recent().await;
-            match (recent, self.opened(key, now_ms)) {
-                (Recent::Never, _) => return Err(unread()),
-                (_, Some(Ok(value))) => return Ok(value),
-                (Recent::Now, Some(Err(why))) => return Err(why),
-                (Recent::Now, None) => return Err(NoSecret::Missing(key.to_owned())),
+            match (self.recent().await, all()) {
+                (Recent::Never, _) => Err(NoSecret::Unread),
                 // It may have been set, or sealed under another master key, a moment ago.
-                (Recent::Before, _) => {}
+                (Recent::Before, Err(_)) if self.read_to_end().await => all(),
+                (Recent::Before, Err(_)) => Err(NoSecret::Unread),
+                (Recent::Before | Recent::Now, found) => found,
             }
-            if !self.read_to_end().await {
-                return Err(unread());
-            }
-            self.opened(key, now_ms).unwrap_or_else(|| Err(NoSecret::Missing(key.to_owned())))
         })
     }
 }

@@ -24,8 +24,8 @@ impl Clock for NoTime {
 struct NoSecrets;
 
 impl SecretSource for NoSecrets {
-    fn open<'s>(&'s self, key: &'s str, _: i64) -> Opening<'s> {
-        Box::pin(async { Err(NoSecret::Missing(key.to_owned())) })
+    fn open<'s>(&'s self, keys: &'s [String], _: i64) -> Opening<'s> {
+        Box::pin(async { Err(NoSecret::Missing(keys.concat())) })
     }
 }
 

@@ -56,7 +56,8 @@ fn sealed(version: i64, master: u8) -> SecretSealed {
     let (set_at_ms, set_by) = (NOW_MS, "kim".to_owned());
     let origin = Origin { name: NAME.to_owned(), version, set_at_ms, set_by, expires_at_ms: None };
     let nonce = [version.unsigned_abs() as u8; NONCE_BYTES];
-    let fresh = Fresh { data_key: Zeroizing::new([version.unsigned_abs() as u8; 32]), value_nonce: nonce, key_nonce: nonce };
+    let fresh =
+        Fresh { data_key: Zeroizing::new([version.unsigned_abs() as u8; 32]), value_nonce: nonce, key_nonce: nonce };
     seal(&value, origin, &key(master), &fresh)
 }
 
@@ -85,7 +86,8 @@ fn open(vault: &Arc<Vault>) -> Pin<Box<dyn Future<Output = Answer>>> {
     let vault = vault.clone();
     Box::pin(async move {
         let now_ms = vault.clock.now_ms();
-        vault.open(NAME, now_ms).await.map(|value| value.expose().to_owned())
+        let values = vault.open(&[NAME.to_owned()], now_ms).await?;
+        Ok(values.iter().map(SecretValue::expose).collect())
     })
 }
 
@@ -159,4 +161,23 @@ async fn what_cannot_be_opened_may_have_been_sealed_anew() {
     rig.take(rewrap(&before, NAME, &both, [9; NONCE_BYTES]).unwrap().as_ref());
     rig.look(true);
     assert_eq!(answer(&mut opens).await, Some(Ok("hunter1 hunter1".to_owned())));
+}
+
+#[tokio::test]
+async fn the_topic_is_read_once_for_all_that_is_not_known() {
+    let mut rig = Rig::new(MasterKeys::new(key(1), Vec::new()).unwrap());
+    let mut opens = open(&rig.vault);
+    assert_eq!(answer(&mut opens).await, None);
+    rig.look(true);
+    assert_eq!(answer(&mut opens).await, Some(missing()));
+    let (before, vault) = (rig.vault.asked.load(Ordering::SeqCst), rig.vault.clone());
+    let mut all: Pin<Box<dyn Future<Output = Answer>>> = Box::pin(async move {
+        let keys = [NAME, "disk.other", "disk.third"].map(str::to_owned);
+        let values = vault.open(&keys, NOW_MS).await?;
+        Ok(values.iter().map(SecretValue::expose).collect())
+    });
+    assert_eq!(answer(&mut all).await, None);
+    rig.look(true);
+    assert_eq!(answer(&mut all).await, Some(missing()), "the first of them");
+    assert_eq!(rig.vault.asked.load(Ordering::SeqCst), before + 1);
 }
