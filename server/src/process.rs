@@ -194,11 +194,14 @@ async fn up(
     };
     let present = presence.spawn();
     let door = Door {
+        bus: bus.clone(),
         vault: vault.clone(),
         publisher: publisher.clone(),
         topics: topics.clone(),
         clock: clock.clone(),
+        format: world.format().clone(),
         keep_ms: config.secrets.execution_keep_ms,
+        turn: Arc::default(),
     };
     if serves_api {
         tokio::spawn(door.clone().sweep(live.clone(), stop.clone()));

@@ -135,8 +135,12 @@ pub async fn run(
     let given = core.door.take(&action, &plan, Value::Object(parameters)).await?;
     let parameters = given.parameters.clone();
     let (revision, kv_version, completed) = core.world.check_action(&action, &parameters)?;
-    check_same(core.live.get(id.as_str()).as_ref(), &[&parameters, &completed])?;
-    core.door.keep(&id, &given, &user()).await?;
+    let known = core.live.get(id.as_str());
+    check_same(known.as_ref(), &[&parameters, &completed])?;
+    // What was given to one that is over is removed, and another value would be used by nobody.
+    if known.is_none_or(|known| !known.is_over()) {
+        core.door.keep(&id, &given, &user()).await?;
+    }
     let request = ActionRequest {
         execution_id: id.to_string(),
         root_execution_id: id.to_string(),

@@ -114,7 +114,7 @@ impl Changes {
         decide: impl FnOnce(&BTreeMap<String, Kept>) -> Result<(Vec<Output>, T), ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let (bus, topic, format) = (self.bus.clone(), self.topics.secrets(), self.format.clone());
-        let changed = tokio::task::spawn_blocking(move || -> Result<T, ApiError> {
+        let changed = off_the_runtime(move || -> Result<T, ApiError> {
             let writer = bus.sole_writer(WRITER).map_err(|error| unavailable(&error))?;
             let kept = read(&*bus, &topic).map_err(|error| unavailable(&format!("{error:#}")))?;
             let (outputs, done) = decide(&kept)?;
@@ -123,7 +123,7 @@ impl Changes {
             }
             Ok(done)
         });
-        let done = changed.await.map_err(|error| unavailable(&error))??;
+        let done = changed.await??;
         match self.vault.read_to_end().await {
             true => Ok(done),
             false => {
@@ -132,6 +132,13 @@ impl Changes {
             }
         }
     }
+}
+
+/// Calls to the log block.
+pub(super) async fn off_the_runtime<T: Send + 'static>(
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(call).await.map_err(|error| unavailable(&error))
 }
 
 fn rewrap_all(kept: &BTreeMap<String, Kept>, keys: &MasterKeys) -> Decided<Rewrapped> {
@@ -178,11 +185,11 @@ fn unreadable(key: &str, why: &str) -> ApiError {
     ApiError::new(StatusCode::CONFLICT, "unreadable_secret", message)
 }
 
-fn unavailable(error: &impl ToString) -> ApiError {
+pub(super) fn unavailable(error: &impl ToString) -> ApiError {
     ApiError::unavailable("log_unavailable", error.to_string())
 }
 
-fn refused(error: SoleWriteError) -> ApiError {
+pub(super) fn refused(error: SoleWriteError) -> ApiError {
     match error {
         SoleWriteError::Superseded => {
             let message = "another process changed secrets meanwhile, and nothing was written: try again";

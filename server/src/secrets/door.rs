@@ -6,34 +6,50 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use petrel_bus::{Clock, Output, Publisher};
+use petrel_bus::{Bus, Clock, Output, Publisher, SoleWriteError};
 use petrel_execution::{ActionPlan, CompleteParameters, ParameterError};
+use petrel_executor::NoSecret;
 use petrel_schemas::{ExecutionId, SecretRef, Topics, encode};
 use petrel_secrets::{Origin, SecretValue, parts, seal};
 use serde_json::Value;
+use tokio::sync::Mutex;
 
+use super::change::{off_the_runtime, refused, unavailable};
 use super::vault::Vault;
-use super::{fresh, no_key};
+use super::{fresh, no_key, random};
 use crate::api::ApiError;
+use crate::format::{InForce, written};
 use crate::live::LiveView;
 use crate::stop::Stop;
 
 /// How often to look for what nobody needs any more.
 const SWEEP: Duration = Duration::from_millis(500);
+/// Name of the sole writer. Nobody else writes these keys but who removes them, and who wraps their data keys anew.
+const WRITER: &str = "secrets-of-executions";
+/// How often to try where another process keeps something at the same time.
+const TRIES: u32 = 8;
+/// Longest pause before the second try, in milliseconds; before each further one it is as much longer.
+const PAUSE_MS: u64 = 40;
 
 /// Seals what is given to executions, and removes it when they are over.
 #[derive(Clone)]
 pub struct Door {
+    /// The log.
+    pub bus: Arc<dyn Bus>,
     /// What is kept.
     pub vault: Arc<Vault>,
-    /// Writes it.
+    /// Removes it.
     pub publisher: Arc<dyn Publisher>,
     /// Names of the topics.
     pub topics: Topics,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// The format in force.
+    pub format: InForce,
     /// How long it is kept at most, in milliseconds.
     pub keep_ms: i64,
+    /// One of this process at a time.
+    pub turn: Arc<Mutex<()>>,
 }
 
 /// Parameters of which secrets are only named, and the values that are to be kept.
@@ -88,11 +104,50 @@ impl Door {
     }
 
     /// Keeps the values for that execution. To be done before its request is written, and until then nobody else knows
-    /// them.
+    /// them. Of two that keep another value for one execution at once, in whichever processes, one is refused: each
+    /// writes as the sole writer, after it has seen all that was written before.
     ///
     /// # Errors
     /// `idempotency_key_reused` if other values were given before; a log that cannot be written.
     pub async fn keep(&self, id: &ExecutionId, given: &Given, by: &str) -> Result<(), ApiError> {
+        if given.values.is_empty() {
+            return Ok(());
+        }
+        let _turn = self.turn.lock().await;
+        for tried in 1..=TRIES {
+            match self.try_to_keep(id, given, by).await? {
+                Ok(()) => return Ok(()),
+                Err(SoleWriteError::Superseded) => {
+                    let [random] = random::<1>()?;
+                    let pause_ms = PAUSE_MS * u64::from(tried) * u64::from(random) / u64::from(u8::MAX);
+                    tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                }
+                Err(other) => return Err(refused(other)),
+            }
+        }
+        Err(refused(SoleWriteError::Superseded))
+    }
+
+    async fn try_to_keep(
+        &self,
+        id: &ExecutionId,
+        given: &Given,
+        by: &str,
+    ) -> Result<Result<(), SoleWriteError>, ApiError> {
+        let bus = self.bus.clone();
+        let writer = off_the_runtime(move || bus.sole_writer(WRITER)).await?.map_err(|error| unavailable(&error))?;
+        if !self.vault.read_to_end().await {
+            return Err(ApiError::unavailable("secrets_behind", "the topic of secrets was not read to its end in time"));
+        }
+        let outputs = written(&self.format, self.sealed(id, given, by)?);
+        if outputs.is_empty() {
+            return Ok(Ok(()));
+        }
+        off_the_runtime(move || writer.write(outputs)).await
+    }
+
+    /// Records of the values that are not kept yet.
+    fn sealed(&self, id: &ExecutionId, given: &Given, by: &str) -> Result<Vec<Output>, ApiError> {
         let now_ms = self.clock.now_ms();
         let mut outputs = Vec::new();
         for (secret, value) in &given.values {
@@ -107,7 +162,9 @@ impl Door {
                     );
                     return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", message));
                 }
-                _ => {}
+                // Whether it is the same value is not known.
+                Some(Err(NoSecret::Unusable(why))) => return Err(ApiError::unavailable("secret_unusable", why)),
+                Some(Err(_)) | None => {}
             }
             let expires_at_ms = Some(now_ms.saturating_add(self.keep_ms));
             let set_by = by.to_owned();
@@ -116,10 +173,7 @@ impl Door {
             let sealed = seal(value, origin, keys.current(), &fresh()?);
             outputs.push(Output::to_partition(&self.topics.secrets(), 0, key, Some(encode(&sealed))));
         }
-        if !outputs.is_empty() {
-            self.publisher.publish(outputs).await?;
-        }
-        Ok(())
+        Ok(outputs)
     }
 
     /// Removes what nobody needs any more, again and again until told to stop.

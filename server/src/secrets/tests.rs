@@ -116,11 +116,14 @@ async fn two_that_change_at_once_do_not_undo_each_other() {
 
 fn door(rig: &Rig, changes: &Changes, keep_ms: i64) -> Door {
     Door {
+        bus: rig.bus.clone(),
         vault: changes.vault.clone(),
         publisher: rig.publisher.clone(),
         topics: rig.topics.clone(),
         clock: rig.clock.clone(),
+        format: rig.world.format().clone(),
         keep_ms,
+        turn: Arc::default(),
     }
 }
 
@@ -164,6 +167,32 @@ async fn what_is_given_to_an_execution_is_sealed_at_the_door() {
     let without = Door { vault: Vault::new(None, rig.clock.clone()), ..door };
     let error = without.take("p.a", &plan, json!({"token": "hunter2 hunter2"})).await.err().unwrap();
     assert_eq!(error.code, "no_master_key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_values_that_are_given_to_one_execution_at_once_one_is_refused() {
+    let rig = rig(Needs::Nothing, true);
+    let (processes, plan) = ([process(&rig, keys(0, &[])), process(&rig, keys(0, &[]))], plan());
+    let doors = processes.each_ref().map(|process| door(&rig, process, 60_000));
+    let values = ["hunter2 hunter2", "hunter3 hunter3"];
+    let [first, second] = values.map(|value| json!({ "token": value }));
+    let first = doors[0].take("p.a", &plan, first).await.unwrap();
+    let second = doors[1].take("p.a", &plan, second).await.unwrap();
+    for n in 0..8 {
+        let id = ExecutionId::of_manual(&n.to_string());
+        let kept = tokio::join!(doors[0].keep(&id, &first, "kim"), doors[1].keep(&id, &second, "eve"));
+        let kept = <[_; 2]>::from(kept).map(|kept| kept.map_err(|error| error.code));
+        let wins = kept.iter().position(Result::is_ok).unwrap_or_else(|| panic!("both are refused: {kept:?}"));
+        assert_eq!(kept[1 - wins], Err("idempotency_key_reused"), "{n}");
+        let key = name("execution.token").key(id.as_str());
+        for process in &processes {
+            assert_eq!(opened(process, &key).await.as_deref(), Ok(values[wins]), "{n}");
+        }
+    }
+    // Nor is one pushed aside that this server cannot compare.
+    let other = door(&rig, &process(&rig, keys(1, &[])), 60_000);
+    let given = other.take("p.a", &plan, json!({ "token": values[0] })).await.unwrap();
+    assert_eq!(other.keep(&ExecutionId::of_manual("0"), &given, "kim").await.unwrap_err().code, "secret_unusable");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,6 +24,15 @@ env: { TOKEN: \"${parameters.token}\", KEY: \"${secret.safe.key}\" }
 parameters: { token: { type: string, secret: true, default: \"${secret.safe.token}\" } }
 ";
 
+/// It runs until a file is there.
+const HOLD: &str = "\
+name: hold
+runner: command
+command: [./hold.sh, \"${parameters.until}\"]
+env: { TOKEN: \"${parameters.token}\" }
+parameters: { until: { type: string, required: true }, token: { type: string, secret: true } }
+";
+
 /// Sets a secret as people do.
 fn set(cli: &Cli, name: &str, value: &str) -> Result<String> {
     let mut command = Command::new(petrel_binary()?);
@@ -67,8 +76,14 @@ fn no_value_of_a_secret_is_written_anywhere() -> Result<()> {
     petrel.up()?;
     let cli = petrel.cli().clone();
     let script = "#!/bin/sh\necho \"$TOKEN $KEY\"; printf '%s' \"$TOKEN\" | base64; echo \"$KEY\" >&2; exit 5\n";
-    let files =
-        [("pack.yaml", "name: safe\nversion: 1.0.0\n"), ("actions/show.yaml", ACTION), ("actions/show.sh", script)];
+    let hold = "#!/bin/sh\nwhile [ ! -e \"$1\" ]; do sleep 0.05; done; echo \"$TOKEN\"\n";
+    let files = [
+        ("pack.yaml", "name: safe\nversion: 1.0.0\n"),
+        ("actions/show.yaml", ACTION),
+        ("actions/show.sh", script),
+        ("actions/hold.yaml", HOLD),
+        ("actions/hold.sh", hold),
+    ];
     cli.run(&["pack", "apply", &write_pack(dir.path(), "safe", &files)?.display().to_string()])?;
 
     assert_eq!(set(&cli, "safe.key", "1234567")?.matches("at least 8 bytes").count(), 1);
@@ -82,11 +97,12 @@ fn no_value_of_a_secret_is_written_anywhere() -> Result<()> {
     let by_name = cli.output(&["action", "run", "safe.show", "--wait", "-o", "json"])?;
     let by_name: Value = serde_json::from_slice(&by_name.stdout)?;
     assert_eq!(by_name["parameters"], json!({"token": "${secret.safe.token}"}));
-    let url = format!("{}/v1/actions/safe.show/run", cli.api());
-    let run = |key: &str, token: &str| {
+    let call = |action: &str, key: &str, parameters: Value| {
         let headers = [("content-type", "application/json"), ("idempotency-key", key)];
-        post(&url, &headers, json!({"parameters": {"token": token}}).to_string())
+        let url = format!("{}/v1/actions/{action}/run", cli.api());
+        post(&url, &headers, json!({ "parameters": parameters }).to_string())
     };
+    let run = |key: &str, token: &str| call("safe.show", key, json!({ "token": token }));
     let answer = run("one", GIVEN)?;
     assert_eq!(answer.status, 202, "{}", answer.body);
     let id = serde_json::from_str::<Value>(&answer.body)?["execution_id"].as_str().unwrap_or_default().to_owned();
@@ -100,9 +116,22 @@ fn no_value_of_a_secret_is_written_anywhere() -> Result<()> {
         let wanted = if row["stream"] == "stderr" { "********\n" } else { "******** ********\n********" };
         assert!(content.starts_with(wanted), "{content}");
     }
-    // What was given is kept for a moment, sealed; then it is no other request's.
-    let (again, other) = (run("one", "another value of it")?, run("two", "short")?);
-    assert_eq!((again.status == 202 || again.status == 422, other.status), (true, 422), "{}", again.body);
+    // The same key with another value is another request, and refused while what was given is there.
+    let gate = dir.path().join("gate");
+    let hold = |token: &str| call("safe.hold", "held", json!({ "until": gate, "token": token }));
+    let (first, again, changed) = (hold(GIVEN)?, hold(GIVEN)?, hold("another value of it")?);
+    assert_eq!((first.status, again.status, &first.body), (202, 202, &again.body));
+    assert_eq!(changed.status, 422, "{}", changed.body);
+    assert!(changed.body.contains("idempotency_key_reused") && !changed.body.contains("another value of it"));
+    std::fs::write(&gate, "")?;
+    let held = serde_json::from_str::<Value>(&first.body)?["execution_id"].as_str().unwrap_or_default().to_owned();
+    let ended = || cli.json(&["execution", "get", &held]).is_ok_and(|shown| shown["status"] == "succeeded");
+    wait_until("the held one has ended", SOON, ended);
+    // Once it is over nobody keeps another value, and the answer is the same execution.
+    let over = hold("another value of it")?;
+    assert_eq!((over.status, &over.body), (202, &first.body));
+    let other = run("two", "short")?;
+    assert_eq!(other.status, 422);
     assert!(other.body.contains("at least 8 bytes") && !other.body.contains("short\""), "{}", other.body);
     let named = run("three", "${secret.safe.nothing}")?;
     assert!(named.status == 422 && named.body.contains("there is no secret safe.nothing"), "{}", named.body);
