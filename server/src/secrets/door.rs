@@ -69,7 +69,7 @@ impl Door {
         for name in plan.parameters.secrets() {
             let Some(given) = parameters.get_mut(name) else { continue };
             if let Some(secret) = given.as_str().and_then(SecretRef::of_text) {
-                reasons.extend(self.missing(&secret).await);
+                reasons.extend(self.unusable(action, &secret).await);
                 continue;
             }
             let value = sealable(&*plan.parameters, name, given);
@@ -93,10 +93,18 @@ impl Door {
         }
     }
 
-    /// Why an execution could not use a secret that is named, as far as it is known now.
-    async fn missing(&self, secret: &SecretRef) -> Option<String> {
+    /// Why an execution must not use a secret that is named, or could not, as far as it is known now. Whoever may run an
+    /// action may not therefore hand another pack's secrets to it.
+    async fn unusable(&self, action: &str, secret: &SecretRef) -> Option<String> {
         if secret.is_of_execution() {
             return Some(format!("{secret} is what was given to another execution; give the value itself"));
+        }
+        let pack = action.split('.').next().unwrap_or_default();
+        if !secret.may_be_named_in(pack) {
+            return Some(format!(
+                "{action} can be given the secrets of its pack, secret.{pack}.…, and those of everybody, secret.shared.…, \
+                 not {secret}"
+            ));
         }
         let is_kept = || self.vault.kept().contains_key(secret.as_str());
         let is_missing = !is_kept() && self.vault.read_to_end().await && !is_kept();
@@ -137,7 +145,10 @@ impl Door {
         let bus = self.bus.clone();
         let writer = off_the_runtime(move || bus.sole_writer(WRITER)).await?.map_err(|error| unavailable(&error))?;
         if !self.vault.read_to_end().await {
-            return Err(ApiError::unavailable("secrets_behind", "the topic of secrets was not read to its end in time"));
+            return Err(ApiError::unavailable(
+                "secrets_behind",
+                "the topic of secrets was not read to its end in time",
+            ));
         }
         let outputs = written(&self.format, self.sealed(id, given, by)?);
         if outputs.is_empty() {

@@ -170,6 +170,24 @@ async fn what_is_given_to_an_execution_is_sealed_at_the_door() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_execution_is_given_no_secret_of_another_pack() {
+    let rig = rig(Needs::Nothing, true);
+    let api = process(&rig, keys(0, &[]));
+    let (door, plan) = (door(&rig, &api, 60_000), plan());
+    for token in ["p.token", "shared.token", "disk.token"] {
+        api.set(&name(token), value("hunter2 hunter2"), false, "kim").await.unwrap();
+        let taken = door.take("p.a", &plan, json!({ "token": name(token).text() })).await;
+        match taken {
+            Ok(given) => assert!(token != "disk.token" && given.parameters["token"] == name(token).text()),
+            Err(error) => {
+                assert_eq!((token, error.code), ("disk.token", "invalid_parameters"));
+                assert!(error.message.contains("p.a can be given the secrets of its pack, secret.p.…"), "{error:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_two_values_that_are_given_to_one_execution_at_once_one_is_refused() {
     let rig = rig(Needs::Nothing, true);
     let (processes, plan) = ([process(&rig, keys(0, &[])), process(&rig, keys(0, &[]))], plan());
