@@ -132,7 +132,13 @@ fn read_values(
     config: &mut Config,
     problems: &mut Problems,
 ) -> Vec<String> {
+    if files.iter().any(|file| file.path == VALUES && is_blank(file)) {
+        return Vec::new();
+    }
     let Some((node, mut report)) = parsed(label, files, VALUES, problems) else { return Vec::new() };
+    if node.to_json().is_null() {
+        return Vec::new();
+    }
     let report = &mut report;
     let mut given = Vec::new();
     for (key, node) in entries_of(&node, "the values of a configuration", report).unwrap_or_default() {
@@ -183,7 +189,8 @@ fn checked(definition: &ParameterDef, node: &Node, config: &mut Config, report: 
 /// # Errors
 /// Why the file cannot be read.
 pub fn given_config(files: &[PackFile]) -> Result<Map<String, Value>, String> {
-    let Some(file) = files.iter().find(|file| file.path == VALUES) else { return Ok(Map::new()) };
+    let given = files.iter().find(|file| file.path == VALUES && !is_blank(file));
+    let Some(file) = given else { return Ok(Map::new()) };
     match yaml::parse(&file.bytes).map(|node| node.to_json()) {
         Ok(Value::Object(values)) => Ok(values),
         Ok(Value::Null) => Ok(Map::new()),
@@ -192,10 +199,19 @@ pub fn given_config(files: &[PackFile]) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// The file that gives a pack these values: YAML, a line for each, sorted.
+/// Nothing stands in it, which is no YAML document and yet says that nothing is given.
+fn is_blank(file: &PackFile) -> bool {
+    file.bytes.trim_ascii().is_empty()
+}
+
+/// The file that gives a pack these values: YAML, a line for each, sorted. A file that gives none stays a file: a pack
+/// without one keeps what it was given before.
 pub fn config_file(values: &Map<String, Value>) -> PackFile {
     let mut lines: Vec<String> = values.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
     lines.sort();
+    if lines.is_empty() {
+        lines.push("{}\n".to_owned());
+    }
     PackFile { path: VALUES.to_owned(), bytes: lines.concat().into_bytes(), executable: false }
 }
 

@@ -74,6 +74,14 @@ fn a_pack_is_given_values_which_are_part_of_the_revision() -> Result<()> {
     assert_eq!(cli.run(&["config", "diff", "chat", &file_path])?, "");
     assert_eq!(said(&cli)?, "#ops 4\n");
 
+    // Everything that has a default can be taken away again.
+    let other =
+        [("pack.yaml", "name: plain\nversion: 1.0.0\n"), ("config.schema.yaml", "n: { type: integer, default: 1 }\n")];
+    cli.run(&["pack", "apply", &write_pack(dir.path(), "plain", &other)?.display().to_string()])?;
+    cli.run(&["config", "set", "plain", "n=2"])?;
+    cli.run(&["config", "set", "plain", "--unset", "n"])?;
+    assert_eq!(cli.json(&["config", "get", "plain"])?["values"], json!({"n": 1}));
+
     // The first revision has its own values.
     cli.run(&["config", "set", "chat", "channel=#night"])?;
     assert_eq!(said(&cli)?, "#night 4\n");

@@ -115,3 +115,22 @@ fn what_the_schema_does_not_allow_is_told_where_it_stands() {
     let without_schema = problems(vec![disk_with(&[("config.yaml", "a: 1\n")])]).to_string();
     assert!(without_schema.contains("config.yaml:1:1: config.schema.yaml has no \"a\""), "{without_schema}");
 }
+
+#[test]
+fn what_a_pack_was_given_can_be_taken_away() {
+    let schema = ("config.schema.yaml", "days: { type: integer, default: 7 }\n");
+    let days = |revision: &Revision| revision.compiled().config("disk").unwrap().values()["days"].clone();
+    let first = load(vec![disk_with(&[schema, ("config.yaml", "days: 3\n")])]);
+    assert_eq!(days(&first), 3);
+    for nothing in
+        [config_file(&Map::new()).bytes, b"".to_vec(), b" \n".to_vec(), b"# nothing\n".to_vec(), b"~\n".to_vec()]
+    {
+        let mut without = disk_with(&[schema]);
+        without.files.push(PackFile { path: VALUES.into(), bytes: nothing, executable: false });
+        assert_eq!(given_config(&without.files), Ok(Map::new()));
+        let second = Revision::load_into(first.content(), None, vec![without]).unwrap();
+        assert_eq!(days(&second), 7);
+        let again = Revision::load_into(second.content(), None, vec![disk_with(&[schema])]).unwrap();
+        assert_eq!(days(&again), 7, "it stays so");
+    }
+}
