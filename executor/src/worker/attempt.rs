@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::attempts::Attempts;
 use super::call::{cannot_run, label, render};
 use super::report::Reporter;
-use super::secrets::{self, NotOpened, Opened, masked};
+use super::secrets::{self, NotOpened, Opened, masked, masked_result};
 use super::stage::Claimed;
 use crate::SecretSource;
 use crate::metrics::ExecutorMetrics;
@@ -90,9 +90,7 @@ async fn carry_out(
             return held.borrow().not_begun();
         }
     };
-    let verdict = carry_out_with(shared, task, action, held, started_at_ms, &opened).await;
-    // Whatever it says of the attempt goes through here.
-    masked(verdict, &opened.mask)
+    carry_out_with(shared, task, action, held, started_at_ms, &opened).await
 }
 
 async fn carry_out_with(
@@ -105,7 +103,8 @@ async fn carry_out_with(
 ) -> Verdict {
     let call = match render(task, action, &opened.parameters, &opened.secrets) {
         Ok(call) => call,
-        Err(why) => return cannot_run(code::RENDER_FAILED, &why),
+        // It may quote what an expression was given.
+        Err(why) => return cannot_run(code::RENDER_FAILED, &opened.mask.text(why)),
     };
     // Only a program needs the files of its pack.
     let laid_out = match &call {
@@ -128,7 +127,7 @@ async fn carry_out_with(
     match call {
         RunnerCall::Noop(call) => {
             started();
-            Verdict::Ended(call.outcome())
+            Verdict::Ended(masked_result(call.outcome(), &opened.mask))
         }
         RunnerCall::Command(call) => {
             let options = RunnerOptions { output_bytes_max: action.plan.output_bytes_max, ..shared.runner.clone() };
@@ -139,6 +138,7 @@ async fn carry_out_with(
                 }
                 None => Exit::bare(Why::NotStarted(code::PACK_UNUSABLE), None),
             };
+            let exit = masked(exit, &opened.mask);
             held.borrow().ended(exit)
         }
     }
@@ -200,4 +200,4 @@ fn command_of(task: &Task, call: CommandCall, pack: &Path) -> Command {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

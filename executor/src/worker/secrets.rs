@@ -1,7 +1,7 @@
 //! The secrets of an attempt: opened when it starts, and masked in whatever it writes.
 
-use petrel_execution::worker::Verdict;
-use petrel_execution::{Note, Outcome, Stream, code};
+use petrel_execution::worker::{Exit, Why};
+use petrel_execution::{Outcome, Stream, code};
 use petrel_schemas::{SecretRef, Task};
 use petrel_secrets::{Mask, SecretValue, parts};
 use serde_json::{Map, Value, json};
@@ -58,8 +58,7 @@ pub(super) async fn open(
     let (mut secrets, mut parts_of_them) = (Map::new(), Vec::new());
     for (at, (secret, value)) in named.iter().zip(&values).enumerate() {
         if let Some(name) = given.get(at) {
-            let fitting =
-                known.secret_value(name, value.expose()).map_err(|error| unusable(error.to_string()))?;
+            let fitting = known.secret_value(name, value.expose()).map_err(|error| unusable(error.to_string()))?;
             let why = |why| unusable(format!("secret {secret}, given for {name:?}: {why}"));
             parts_of_them.extend(parts(&fitting).map_err(why)?);
             parameters[name.as_str()] = fitting;
@@ -99,22 +98,76 @@ async fn opened(
     Err(NotOpened::Failed(code, why.to_string()))
 }
 
-/// The end of an attempt without its secrets.
-pub(super) fn masked(verdict: Verdict, mask: &Mask) -> Verdict {
-    match verdict {
-        Verdict::Ended(Outcome { status, note, return_code, result, stdout, stderr, retriable }) => {
-            let note = Note { code: note.code, error: note.error.map(|error| mask.text(error)) };
-            let result = result.map(|result| mask.json(result));
-            let (stdout, stderr) = (stream(stdout, mask), stream(stderr, mask));
-            Verdict::Ended(Outcome { status, note, return_code, result, stdout, stderr, retriable })
-        }
-        Verdict::HandedOver { begun, stdout, stderr } => {
-            Verdict::HandedOver { begun, stdout: stream(stdout, mask), stderr: stream(stderr, mask) }
-        }
+/// What a runner tells, without the secrets. To be done before anything of it is cut to a limit: of a secret that is cut
+/// off, masking would not find what is left.
+pub(super) fn masked(exit: Exit, mask: &Mask) -> Exit {
+    let Exit { why, return_code, error, result, stdout, stderr } = exit;
+    // What did not end by itself was stopped in the middle of whatever it wrote.
+    let is_cut = why != Why::Exited || return_code.is_none();
+    let stream = |stream: Stream| {
+        let Stream { bytes, truncated } = stream;
+        Stream { bytes: mask.bytes(bytes, truncated || is_cut), truncated }
+    };
+    Exit {
+        why,
+        return_code,
+        error: error.map(|error| mask.text(error)),
+        result: result.map(|result| mask.json(result)),
+        stdout: stream(stdout),
+        stderr: stream(stderr),
     }
 }
 
-fn stream(stream: Stream, mask: &Mask) -> Stream {
-    let Stream { bytes, truncated } = stream;
-    Stream { bytes: mask.bytes(bytes, truncated), truncated }
+/// What a runner without processes tells, without the secrets.
+pub(super) fn masked_result(outcome: Outcome, mask: &Mask) -> Outcome {
+    let result = outcome.result.map(|result| mask.json(result));
+    Outcome { result, ..outcome }
+}
+
+#[cfg(test)]
+mod tests {
+    use petrel_execution::worker::{Holding, Remembered, Verdict};
+
+    use super::*;
+
+    const TOKEN: &str = "Zq7kV-9xR2mBwT";
+
+    fn mask() -> Mask {
+        Mask::new([&SecretValue::new(TOKEN.to_owned()).unwrap()])
+    }
+
+    #[test]
+    fn an_error_is_masked_before_it_is_cut() {
+        let task = super::super::attempt::tests::task();
+        let holding = Holding::new(&task, 0, Remembered::default());
+        for before in 4_080..4_100 {
+            let error = format!("{}{TOKEN}", "x".repeat(before));
+            let exit = Exit::bare(Why::NotStarted(code::NOT_STARTED), Some(error));
+            let Verdict::Ended(outcome) = holding.ended(masked(exit, &mask())) else { panic!("it is given back") };
+            let error = outcome.note.error.unwrap();
+            assert!(!error.contains('Z') && error.trim_start_matches('x').chars().all(|c| c == '*'), "{error}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_stopped_may_have_been_in_the_middle_of_a_secret() {
+        let ends = [
+            (Why::Exited, Some(0), false),
+            (Why::Exited, Some(7), false),
+            (Why::Exited, None, true),
+            (Why::Timeout, None, true),
+            (Why::Stopped, None, true),
+            (Why::LeaseLost, None, true),
+            (Why::Unknown, None, true),
+        ];
+        for (why, return_code, is_cut) in ends {
+            let stream = Stream { bytes: b"it is Zq7kV-9".to_vec(), truncated: false };
+            let exit = Exit { return_code, stdout: stream.clone(), stderr: stream, ..Exit::bare(why, None) };
+            let Exit { stdout, stderr, .. } = masked(exit, &mask());
+            let wanted = if is_cut { "it is ********" } else { "it is Zq7kV-9" };
+            for stream in [stdout, stderr] {
+                assert_eq!((&*String::from_utf8_lossy(&stream.bytes), stream.truncated), (wanted, false), "{why:?}");
+            }
+        }
+    }
 }

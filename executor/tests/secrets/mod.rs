@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::json;
 
-use crate::support::rig::{Rig, lines};
+use crate::support::rig::{Rig, eventually, lines};
 
 /// Different enough that no other text of the log holds a piece of it.
 const TOKEN: &str = "Zq7#kV \"9xR/2mB+wT";
@@ -73,6 +73,14 @@ async fn nothing_of_a_secret_stands_in_the_log_whatever_becomes_of_the_attempt()
     }
     let cut = &rig.output("cut")[0];
     assert!(cut.truncated && cut.content.ends_with("x********"), "{}", cut.content);
+    // Ended in the middle of it.
+    let written = rig.dir.path().join("written");
+    let line = format!("printf 'x%s' \"${{TOKEN%kV*}}\"; touch {}; exec sleep 600", written.display());
+    rig.request_with("canceled", "demo.secret", &json!({ "line": line, "token": token }));
+    eventually("it is written", || written.exists()).await;
+    rig.cancel("canceled");
+    rig.until("canceled", "canceled").await;
+    assert_eq!(rig.output("canceled")[0].content, "x********");
     // One that is stopped hands over what it had written.
     rig.request_with("stops", "demo.secret", &json!({ "line": "echo $TOKEN; exec sleep 600", "token": token }));
     rig.until("stops", "running").await;

@@ -103,7 +103,7 @@ impl Rig {
     }
 }
 
-fn task() -> Task {
+pub(in super::super) fn task() -> Task {
     Task {
         execution_id: "e".to_owned(),
         root_execution_id: "e".to_owned(),
