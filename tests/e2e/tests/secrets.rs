@@ -64,6 +64,24 @@ fn holding(folder: &Path, text: &str, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
+/// Variables that the engine of the process in this folder was started with.
+fn engine_environment(folder: &Path) -> Result<Vec<String>> {
+    let folder = folder.canonicalize()?;
+    for entry in std::fs::read_dir("/proc")? {
+        let process = entry?.path();
+        // Others' processes, and those that end meanwhile, are none.
+        let (Ok(cwd), Ok(line)) = (process.join("cwd").read_link(), std::fs::read(process.join("cmdline"))) else {
+            continue;
+        };
+        if cwd == folder && line.split(|byte| *byte == 0).nth(1) == Some(b"clickhouse") {
+            let variables = std::fs::read(process.join("environ"))?;
+            let variables = variables.split(|byte| *byte == 0).map(|one| String::from_utf8_lossy(one).into_owned());
+            return Ok(variables.collect());
+        }
+    }
+    anyhow::bail!("no engine runs in {}", folder.display())
+}
+
 #[test]
 fn no_value_of_a_secret_is_written_anywhere() -> Result<()> {
     let dir = tempfile::tempdir()?;
@@ -75,6 +93,8 @@ fn no_value_of_a_secret_is_written_anywhere() -> Result<()> {
     )?;
     petrel.up()?;
     let cli = petrel.cli().clone();
+    let own = |name: &&String| name.starts_with("PETREL_") && !name.starts_with("PETREL_CLICKHOUSE_");
+    assert_eq!(engine_environment(dir.path())?.iter().filter(own).collect::<Vec<_>>(), [""; 0]);
     let script = "#!/bin/sh\necho \"$TOKEN $KEY\"; printf '%s' \"$TOKEN\" | base64; echo \"$KEY\" >&2; exit 5\n";
     let hold = "#!/bin/sh\nwhile [ ! -e \"$1\" ]; do sleep 0.05; done; echo \"$TOKEN\"\n";
     let files = [
