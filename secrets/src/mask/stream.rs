@@ -2,9 +2,7 @@
 
 use std::collections::VecDeque;
 
-use aho_corasick::automaton::{Automaton, StateID};
-
-use super::forms::is_line_end;
+use super::reading::{Finder, READINGS, Reading, Seen};
 use super::{MASK, Search};
 
 /// Masks a stream chunk by chunk. Positions count from its beginning.
@@ -12,17 +10,16 @@ pub struct MaskStream<'m>(Option<Run<'m>>);
 
 struct Run<'m> {
     search: &'m Search,
-    state: StateID,
+    /// What is found in the stream as it is.
+    plain: Finder,
+    /// And where escapes are undone, as [`READINGS`] says.
+    readings: [Reading; READINGS.len()],
+    /// What the last byte has shown.
+    found: Vec<(usize, usize)>,
     /// Bytes that came and were not handed out.
     held: Vec<u8>,
     /// Position of the first of them.
     held_from: usize,
-    /// Positions of the latest bytes that are no line end, as many as the longest form has.
-    solid: VecDeque<usize>,
-    /// No secret of which a part has come began earlier.
-    may_begin_at: usize,
-    /// Line ends since the last other byte.
-    line_ends: usize,
     /// What is to be masked of the held bytes: (first, behind the last), in order, none touching another.
     secret: VecDeque<(usize, usize)>,
     /// Whether the last byte that was handed out was masked.
@@ -34,12 +31,11 @@ impl<'m> MaskStream<'m> {
     pub(super) fn new(search: Option<&'m Search>) -> Self {
         Self(search.map(|search| Run {
             search,
-            state: search.start(),
+            plain: Finder::new(search),
+            readings: READINGS.map(Reading::new),
+            found: Vec::new(),
             held: Vec::new(),
             held_from: 0,
-            solid: VecDeque::new(),
-            may_begin_at: 0,
-            line_ends: 0,
             secret: VecDeque::new(),
             was_masked: false,
             has_masked: false,
@@ -55,19 +51,14 @@ impl<'m> MaskStream<'m> {
         run.hand_out(run.open_from(), masked);
     }
 
-    /// The end: appends what was held back. Of a stream that was cut off, the end may be the beginning of a secret.
-    pub fn finish(self, truncated: bool, masked: &mut Vec<u8>) {
-        let Some(mut run) = self.0 else { return };
-        if truncated {
-            run.mask_beginning();
-        }
+    /// The end: appends what was held back; whether there was a secret. Of a stream that was cut off, the end may be the
+    /// beginning of a secret.
+    pub fn finish(self, truncated: bool, masked: &mut Vec<u8>) -> bool {
+        let Some(mut run) = self.0 else { return false };
+        run.finish(truncated);
         let end = run.end();
         run.hand_out(end, masked);
-    }
-
-    /// Whether there was a secret so far.
-    pub fn has_masked(&self) -> bool {
-        self.0.as_ref().is_some_and(|run| run.has_masked)
+        run.has_masked
     }
 }
 
@@ -80,52 +71,47 @@ impl Run<'_> {
     fn take(&mut self, byte: u8) {
         let at = self.end();
         self.held.push(byte);
-        if is_line_end(byte) {
-            self.line_ends += 1;
-            if self.line_ends > self.search.line_ends_max {
-                self.state = self.search.start();
-                self.solid.clear();
+        let seen = Seen { byte, first: at, behind: at + 1 };
+        let wakes = self.search.wakes(byte);
+        for (number, reading) in self.readings.iter_mut().enumerate() {
+            if wakes & (1 << number) != 0 || reading.is_awake() {
+                reading.take(self.search, &self.plain, seen, &mut self.found);
             }
-            return;
         }
-        self.line_ends = 0;
-        if self.state == self.search.start() {
-            self.may_begin_at = at;
+        self.found.extend(self.plain.take(self.search, seen));
+        self.mask_found();
+    }
+
+    fn finish(&mut self, truncated: bool) {
+        if truncated {
+            let begun = self.readings.iter().filter_map(Reading::begun_at).chain(self.plain.open_from()).min();
+            let end = self.end();
+            self.found.extend(begun.map(|first| (first, end)));
         }
-        self.solid.push_back(at);
-        if self.solid.len() > self.search.longest {
-            self.solid.pop_front();
-        }
-        let automaton = &self.search.automaton;
-        self.state = automaton.next_state(aho_corasick::Anchored::No, self.state, byte);
-        if automaton.is_match(self.state) {
-            let lengths = (0..automaton.match_len(self.state))
-                .map(|index| automaton.pattern_len(automaton.match_pattern(self.state, index)));
-            let longest = lengths.max().unwrap_or(0);
-            if let Some(first) = self.solid.len().checked_sub(longest).and_then(|index| self.solid.get(index)) {
-                self.mask(*first, at + 1);
-            }
+        self.readings.iter_mut().for_each(|reading| reading.finish(self.search, &mut self.found));
+        self.mask_found();
+    }
+
+    fn mask_found(&mut self) {
+        while let Some((first, behind)) = self.found.pop() {
+            self.mask(first, behind);
         }
     }
 
-    fn mask(&mut self, mut first: usize, behind: usize) {
+    fn mask(&mut self, mut first: usize, mut behind: usize) {
         self.has_masked = true;
-        while let Some((earlier, end)) = self.secret.back().copied() {
-            if end < first {
-                break;
-            }
-            first = first.min(earlier);
-            self.secret.pop_back();
+        let from = self.secret.partition_point(|(_, end)| *end < first);
+        let to = self.secret.partition_point(|(begin, _)| *begin <= behind);
+        for (begin, end) in self.secret.drain(from..to.max(from)) {
+            (first, behind) = (first.min(begin), behind.max(end));
         }
-        self.secret.push_back((first, behind));
+        self.secret.insert(from, (first, behind));
     }
 
     /// From where on it is not known yet what is clear.
     fn open_from(&self) -> usize {
-        match self.solid.front() {
-            Some(oldest) if self.state != self.search.start() => self.may_begin_at.max(*oldest),
-            _ => self.end(),
-        }
+        let open = self.readings.iter().filter_map(Reading::open_from).chain(self.plain.open_from());
+        open.min().unwrap_or_else(|| self.end())
     }
 
     fn hand_out(&mut self, until: usize, masked: &mut Vec<u8>) {
@@ -149,17 +135,5 @@ impl Run<'_> {
         }
         self.held.drain(..at.saturating_sub(self.held_from));
         self.held_from = at.max(self.held_from);
-    }
-
-    /// Masks the longest end of what came that a form begins with.
-    fn mask_beginning(&mut self) {
-        let from = self.open_from();
-        let open: Vec<usize> = self.solid.iter().copied().filter(|at| *at >= from).collect();
-        let bytes: Vec<u8> = open.iter().map(|at| self.held[at - self.held_from]).collect();
-        let begins = |from: &usize| self.search.forms.iter().any(|form| form.starts_with(&bytes[*from..]));
-        if let Some(first) = (0..bytes.len()).find(begins) {
-            let (first, end) = (open[first], self.end());
-            self.mask(first, end);
-        }
     }
 }
