@@ -138,7 +138,7 @@ async fn carry_out_with(
                 }
                 None => Exit::bare(Why::NotStarted(code::PACK_UNUSABLE), None),
             };
-            let exit = masked(exit, &opened.mask);
+            let exit = masked(exit, &opened.mask).await;
             held.borrow().ended(exit)
         }
     }

@@ -1,8 +1,11 @@
 //! The secrets of an attempt: opened when it starts, and masked in whatever it writes.
 
+use std::sync::Arc;
+
 use petrel_execution::worker::{Exit, Why};
 use petrel_execution::{Outcome, Stream, code};
 use petrel_schemas::{SecretRef, Task};
+use petrel_secrets::limits::ATTEMPT_BYTES_MAX;
 use petrel_secrets::{Mask, SecretValue, parts};
 use serde_json::{Map, Value, json};
 
@@ -17,7 +20,7 @@ pub(super) struct Opened {
     /// The secrets that its action names itself, name by name, space by space.
     pub(super) secrets: Value,
     /// Masks all of them.
-    pub(super) mask: Mask,
+    pub(super) mask: Arc<Mask>,
 }
 
 /// Why an attempt has not got its secrets.
@@ -55,6 +58,11 @@ pub(super) async fn open(
     named.extend(action.plan.runner.secrets().iter().map(|(_, secret)| secret.clone()));
     let mut values = opened(source, task, &named, now_ms).await?;
     let unusable = |why: String| NotOpened::Failed(code::SECRET_UNUSABLE, why);
+    let bytes: usize = values.iter().map(|value| value.expose().len()).sum();
+    if bytes > ATTEMPT_BYTES_MAX {
+        let why = format!("the secrets of an attempt have at most {ATTEMPT_BYTES_MAX} bytes; these have {bytes}");
+        return Err(unusable(why));
+    }
     let (mut secrets, mut parts_of_them) = (Map::new(), Vec::new());
     for (at, (secret, value)) in named.iter().zip(&values).enumerate() {
         if let Some(name) = given.get(at) {
@@ -67,7 +75,13 @@ pub(super) async fn open(
         }
     }
     values.extend(parts_of_them);
-    Ok(Opened { parameters, secrets: Value::Object(secrets), mask: Mask::new(&values) })
+    // It takes its time for long ones.
+    let mask = match values.is_empty() {
+        true => Ok(Mask::NOTHING),
+        false => tokio::task::spawn_blocking(move || Mask::new(&values)).await,
+    };
+    let mask = mask.map_err(|error| unusable(format!("what masks the secrets cannot be made: {error}")))?;
+    Ok(Opened { parameters, secrets: Value::Object(secrets), mask: Arc::new(mask) })
 }
 
 /// The values of these secrets, in their order.
@@ -99,8 +113,21 @@ async fn opened(
 }
 
 /// What a runner tells, without the secrets. To be done before anything of it is cut to a limit: of a secret that is cut
-/// off, masking would not find what is left.
-pub(super) fn masked(exit: Exit, mask: &Mask) -> Exit {
+/// off, masking would not find what is left. Off the runtime, whose threads keep the leases of other attempts.
+pub(super) async fn masked(exit: Exit, mask: &Arc<Mask>) -> Exit {
+    if mask.is_nothing() {
+        return exit;
+    }
+    let mask = mask.clone();
+    match tokio::task::spawn_blocking(move || mask_all(exit, &mask)).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            Exit::bare(Why::Unknown, Some(format!("what it wrote cannot be masked, and is left out: {error}")))
+        }
+    }
+}
+
+fn mask_all(exit: Exit, mask: &Mask) -> Exit {
     let Exit { why, return_code, error, result, stdout, stderr } = exit;
     // What did not end by itself was stopped in the middle of whatever it wrote.
     let is_cut = why != Why::Exited || return_code.is_none();
@@ -125,49 +152,4 @@ pub(super) fn masked_result(outcome: Outcome, mask: &Mask) -> Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use petrel_execution::worker::{Holding, Remembered, Verdict};
-
-    use super::*;
-
-    const TOKEN: &str = "Zq7kV-9xR2mBwT";
-
-    fn mask() -> Mask {
-        Mask::new([&SecretValue::new(TOKEN.to_owned()).unwrap()])
-    }
-
-    #[test]
-    fn an_error_is_masked_before_it_is_cut() {
-        let task = super::super::attempt::tests::task();
-        let holding = Holding::new(&task, 0, Remembered::default());
-        for before in 4_080..4_100 {
-            let error = format!("{}{TOKEN}", "x".repeat(before));
-            let exit = Exit::bare(Why::NotStarted(code::NOT_STARTED), Some(error));
-            let Verdict::Ended(outcome) = holding.ended(masked(exit, &mask())) else { panic!("it is given back") };
-            let error = outcome.note.error.unwrap();
-            assert!(!error.contains('Z') && error.trim_start_matches('x').chars().all(|c| c == '*'), "{error}");
-        }
-    }
-
-    #[test]
-    fn whatever_is_stopped_may_have_been_in_the_middle_of_a_secret() {
-        let ends = [
-            (Why::Exited, Some(0), false),
-            (Why::Exited, Some(7), false),
-            (Why::Exited, None, true),
-            (Why::Timeout, None, true),
-            (Why::Stopped, None, true),
-            (Why::LeaseLost, None, true),
-            (Why::Unknown, None, true),
-        ];
-        for (why, return_code, is_cut) in ends {
-            let stream = Stream { bytes: b"it is Zq7kV-9".to_vec(), truncated: false };
-            let exit = Exit { return_code, stdout: stream.clone(), stderr: stream, ..Exit::bare(why, None) };
-            let Exit { stdout, stderr, .. } = masked(exit, &mask());
-            let wanted = if is_cut { "it is ********" } else { "it is Zq7kV-9" };
-            for stream in [stdout, stderr] {
-                assert_eq!((&*String::from_utf8_lossy(&stream.bytes), stream.truncated), (wanted, false), "{why:?}");
-            }
-        }
-    }
-}
+mod tests;

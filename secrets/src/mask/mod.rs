@@ -68,6 +68,11 @@ impl Mask {
         Self((!all.is_empty()).then(|| Search::new(&all, line_ends_max)))
     }
 
+    /// Whether it masks nothing.
+    pub fn is_nothing(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// A stream that has not begun.
     pub fn stream(&self) -> MaskStream<'_> {
         MaskStream::new(self.0.as_ref())
