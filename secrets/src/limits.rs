@@ -1,6 +1,7 @@
 //! Limits of secrets.
 
-/// Shortest value, line ends not counted, in bytes: to mask a shorter one would eat what is no secret.
+/// Shortest value, white space not counted, and shortest line that is found by itself, in bytes: to mask a shorter one
+/// would eat what is no secret.
 pub const VALUE_BYTES_MIN: usize = 8;
 /// Fewest different characters of a value: eight spaces are no secret, and stand in many outputs.
 pub const VALUE_DISTINCT_MIN: usize = 4;

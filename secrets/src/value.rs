@@ -16,10 +16,16 @@ pub struct SecretValue(Zeroizing<String>);
 pub enum RefusedValue {
     /// Masking it would eat what is no secret.
     #[error(
-        "a secret has at least {VALUE_BYTES_MIN} bytes beside its line ends, or masking it would eat other output; this \
-         one has {0}"
+        "a secret has at least {VALUE_BYTES_MIN} bytes beside its white space, or masking it would eat other output; \
+         this one has {0}"
     )]
     TooShort(usize),
+    /// Printed line by line, most of it could not be found.
+    #[error(
+        "a secret of several lines stands for the most part on lines of at least {VALUE_BYTES_MIN} bytes, or masking \
+         would not find it where a program prints them singly; encode it, in base64 for example"
+    )]
+    ShortLines,
     /// The same.
     #[error("a secret has at least {VALUE_DISTINCT_MIN} different characters, or masking it would eat other output")]
     TooPlain,
@@ -41,11 +47,14 @@ impl SecretValue {
     /// [`RefusedValue`].
     pub fn new(text: String) -> Result<Self, RefusedValue> {
         let value = Self(Zeroizing::new(text));
-        let solid = value.0.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).count();
+        let solid = solid(&value.0);
+        let found: usize =
+            value.0.lines().map(str::trim).filter(|line| line.len() >= VALUE_BYTES_MIN).map(self::solid).sum();
         match solid {
             _ if value.0.contains('\0') => Err(RefusedValue::Nul),
             _ if value.0.len() > VALUE_BYTES_MAX => Err(RefusedValue::TooLong(value.0.len())),
             _ if solid < VALUE_BYTES_MIN => Err(RefusedValue::TooShort(solid)),
+            _ if found * 2 < solid => Err(RefusedValue::ShortLines),
             _ if value.0.chars().collect::<BTreeSet<_>>().len() < VALUE_DISTINCT_MIN => Err(RefusedValue::TooPlain),
             _ => Ok(value),
         }
@@ -76,6 +85,11 @@ impl SecretValue {
     }
 }
 
+/// How many bytes are no white space.
+fn solid(text: &str) -> usize {
+    text.chars().filter(|c| !c.is_whitespace()).map(char::len_utf8).sum()
+}
+
 impl fmt::Debug for SecretValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretValue(…)")
@@ -91,7 +105,15 @@ mod tests {
         let refused = |text: &str| SecretValue::new(text.to_owned()).unwrap_err();
         assert_eq!(refused("short"), RefusedValue::TooShort(5));
         assert_eq!(refused("a\nb\r\nc\n\n\n\nd"), RefusedValue::TooShort(4));
-        assert_eq!(refused(&" ".repeat(20)), RefusedValue::TooPlain);
+        assert_eq!(refused("        abcd\t        "), RefusedValue::TooShort(4));
+        assert_eq!(refused(&" ".repeat(20)), RefusedValue::TooShort(0));
+        assert_eq!(refused(&"-".repeat(20)), RefusedValue::TooPlain);
+        for lines in ["abcdefg\nhijklmn\n", "  abcdefg\r\n  hijklmn", "user\nhunter2\npasswd\nhorses\n12345678"] {
+            assert_eq!(refused(lines), RefusedValue::ShortLines, "{lines:?}");
+        }
+        for lines in ["kim\ncorrect horse\n", "-----BEGIN-----\nMIIEowIBAAKCAQEAx1\nKw==\n-----END-----\n"] {
+            assert_eq!(SecretValue::new(lines.to_owned()).unwrap().expose(), lines);
+        }
         assert_eq!(refused("abcabcabc"), RefusedValue::TooPlain);
         assert_eq!(refused("with\0inside it"), RefusedValue::Nul);
         assert_eq!(refused(&"abcd".repeat(5_000)), RefusedValue::TooLong(20_000));
