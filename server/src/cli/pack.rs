@@ -54,7 +54,11 @@ fn load_with(paths: &[PathBuf], config: Option<&Path>, format: Output) -> Result
 
 fn read(paths: &[PathBuf], config: Option<&Path>) -> Result<Vec<PackSource>, Failure> {
     let sources = packs::read(paths).and_then(|sources| packs::with_config(sources, config));
-    sources.map_err(|e| Failure::new(EXIT_USAGE, format!("{e:#}")))
+    let (sources, unused) = sources.map_err(|e| Failure::new(EXIT_USAGE, format!("{e:#}")))?;
+    for path in unused {
+        output::note(&format!("warning: {} is for none of these packs, and has no effect", path.display()));
+    }
+    Ok(sources)
 }
 
 /// Every problem on a line of its own.
