@@ -1,7 +1,8 @@
 //! How a value is kept: under a data key of its own, which a master key wraps.
 //!
-//! Name and version are authenticated with both, so that nobody who can write to `petrel.secrets` can put one secret's
-//! value under the name of another. Another master key needs nothing but the wrapping: the value stays as it is.
+//! Everything else that the record says is authenticated with both, so that nobody who can write to `petrel.secrets` can
+//! put one secret's value under the name of another, or keep one for longer than it was given for. Another master key
+//! needs nothing but the wrapping: the value stays as it is.
 
 use petrel_schemas::SecretSealed;
 use ring::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
@@ -76,14 +77,13 @@ pub enum OpenError {
 
 /// Seals a value.
 pub fn seal(value: &SecretValue, origin: Origin, master: &MasterKey, fresh: &Fresh) -> SecretSealed {
-    let Origin { name, version, set_at_ms, set_by, expires_at_ms } = origin;
     // Any thirty-two bytes are a key, and neither a value nor a key is near the cipher's limit.
     #[allow(clippy::expect_used)]
     let key = data_key(&fresh.data_key).expect("the length is right");
-    let bound = bound_to(OF_VALUE, &name, version, "");
-    let content = encrypt(&key, fresh.value_nonce, &bound, value.expose().as_bytes());
-    let bound = bound_to(OF_KEY, &name, version, master.id());
+    let content = encrypt(&key, fresh.value_nonce, &bound_to(OF_VALUE, &origin, ""), value.expose().as_bytes());
+    let bound = bound_to(OF_KEY, &origin, master.id());
     let wrapped_key = encrypt(&master.key, fresh.key_nonce, &bound, &fresh.data_key[..]);
+    let Origin { name, version, set_at_ms, set_by, expires_at_ms } = origin;
     SecretSealed {
         name,
         version,
@@ -105,7 +105,7 @@ pub fn open(sealed: &SecretSealed, name: &str, keys: &MasterKeys) -> Result<Secr
     let damaged = || OpenError::Damaged { name: name.to_owned() };
     let key = unwrap(sealed, name, keys)?;
     let key = data_key(&key).map_err(|_| damaged())?;
-    let bound = bound_to(OF_VALUE, name, sealed.version, "");
+    let bound = bound_to(OF_VALUE, &origin_of(sealed, name), "");
     let mut bytes = decrypt(&key, &bound, &sealed.content).ok_or_else(damaged)?;
     // What was sealed was text.
     String::from_utf8(std::mem::take(&mut *bytes)).map(SecretValue::opened).map_err(|_| damaged())
@@ -126,33 +126,52 @@ pub fn rewrap(
     if sealed.master_key == master.id() {
         return Ok(None);
     }
-    let bound = bound_to(OF_KEY, name, sealed.version, master.id());
+    let bound = bound_to(OF_KEY, &origin_of(sealed, name), master.id());
     let wrapped_key = encrypt(&master.key, key_nonce, &bound, &key[..]);
     Ok(Some(SecretSealed { wrapped_key, master_key: master.id().to_owned(), ..sealed.clone() }))
 }
 
 fn unwrap(sealed: &SecretSealed, name: &str, keys: &MasterKeys) -> Result<Zeroizing<[u8; KEY_BYTES]>, OpenError> {
     let name_of = || name.to_owned();
+    // Whoever writes it again, under the name that it says, would write it elsewhere.
+    if sealed.name != name {
+        return Err(OpenError::Damaged { name: name_of() });
+    }
     if sealed.cipher != CIPHER {
         return Err(OpenError::OtherCipher { name: name_of(), cipher: sealed.cipher.clone() });
     }
     let Some(master) = keys.get(&sealed.master_key) else {
         return Err(OpenError::OtherKey { name: name_of(), needed: sealed.master_key.clone() });
     };
-    let bound = bound_to(OF_KEY, name, sealed.version, master.id());
+    let bound = bound_to(OF_KEY, &origin_of(sealed, name), master.id());
     let key = decrypt(&master.key, &bound, &sealed.wrapped_key);
     let key = key.and_then(|key| <[u8; KEY_BYTES]>::try_from(key.as_slice()).ok());
     key.map(Zeroizing::new).ok_or_else(|| OpenError::Damaged { name: name_of() })
 }
 
+/// What a record says of its origin, under the name that it is kept under.
+fn origin_of(sealed: &SecretSealed, name: &str) -> Origin {
+    Origin {
+        name: name.to_owned(),
+        version: sealed.version,
+        set_at_ms: sealed.set_at_ms,
+        set_by: sealed.set_by.clone(),
+        expires_at_ms: sealed.expires_at_ms,
+    }
+}
+
 /// What is authenticated: no two of them are the same bytes.
-fn bound_to(what: &[u8], name: &str, version: i64, master: &str) -> Vec<u8> {
+fn bound_to(what: &[u8], origin: &Origin, master: &str) -> Vec<u8> {
+    let Origin { name, version, set_at_ms, set_by, expires_at_ms } = origin;
     let mut bound = what.to_vec();
-    for part in [name.as_bytes(), master.as_bytes()] {
+    for part in [name.as_bytes(), master.as_bytes(), set_by.as_bytes()] {
         bound.extend_from_slice(&(part.len() as u64).to_be_bytes());
         bound.extend_from_slice(part);
     }
     bound.extend_from_slice(&version.to_be_bytes());
+    bound.extend_from_slice(&set_at_ms.to_be_bytes());
+    bound.push(u8::from(expires_at_ms.is_some()));
+    bound.extend_from_slice(&expires_at_ms.unwrap_or(0).to_be_bytes());
     bound
 }
 

@@ -48,7 +48,17 @@ fn a_value_cannot_be_moved_or_changed() {
     // Under another name, whatever the record says of itself; as another version; with parts of another one.
     damaged(&sealed, "disk.other");
     damaged(&SecretSealed { name: "disk.other".to_owned(), ..sealed.clone() }, "disk.other");
+    damaged(&SecretSealed { name: "disk.other".to_owned(), ..sealed.clone() }, "disk.token");
     damaged(&SecretSealed { version: 3, ..sealed.clone() }, "disk.token");
+    // Nor can it be said that somebody else set it, or another time, or that it is kept for longer.
+    damaged(&SecretSealed { set_by: "kim".to_owned(), ..sealed.clone() }, "disk.token");
+    damaged(&SecretSealed { set_at_ms: 6, ..sealed.clone() }, "disk.token");
+    for (given, said) in [(None, Some(0)), (Some(0), None), (Some(7), Some(8))] {
+        let origin = Origin { expires_at_ms: given, ..origin("disk.token", 2) };
+        let sealed = seal(&value(), origin, &master(1), &fresh(9));
+        assert!(open(&sealed, "disk.token", &keys).is_ok());
+        damaged(&SecretSealed { expires_at_ms: said, ..sealed }, "disk.token");
+    }
     damaged(&SecretSealed { content: other.content.clone(), ..sealed.clone() }, "disk.token");
     damaged(&SecretSealed { wrapped_key: other.wrapped_key, ..sealed.clone() }, "disk.token");
     for length in 0..sealed.content.len() {
@@ -78,4 +88,7 @@ fn another_master_key_wraps_anew_and_leaves_the_value_as_it_is() {
     // What cannot be opened is not wrapped anew either.
     assert!(matches!(rewrap(&sealed, "disk.token", &keys(2, &[]), [7; 12]), Err(OpenError::OtherKey { .. })));
     assert!(matches!(rewrap(&sealed, "disk.other", &both, [7; 12]), Err(OpenError::Damaged { .. })));
+    // One that says that it is another would be written there.
+    let misnamed = SecretSealed { name: "disk.other".to_owned(), ..sealed };
+    assert!(matches!(rewrap(&misnamed, "disk.token", &both, [7; 12]), Err(OpenError::Damaged { .. })));
 }
