@@ -13,6 +13,9 @@ use crate::apply::{ConfigChange, What};
 /// Largest body, in bytes; as large as a file of a pack may be.
 const BODY_BYTES_MAX: usize = 256 << 10;
 
+/// Shape of a change. Somebody may have written a secret itself where its name belongs.
+const CHANGE_BODY: &str = "{\"set\": {…}, \"unset\": […], \"replace\": false}";
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ChangeBody {
@@ -39,7 +42,7 @@ pub async fn get(State(app): State<App>, Path(pack): Path<String>) -> Result<Jso
 pub async fn change(State(app): State<App>, Path(pack): Path<String>, request: Body) -> Result<Json<Value>, ApiError> {
     let core = app.core()?;
     let bytes = body::bytes(request, BODY_BYTES_MAX, core.request_timeout()).await?;
-    let ChangeBody { set, unset, replace } = body::json(&bytes)?;
+    let ChangeBody { set, unset, replace } = body::json_unquoted(&bytes, CHANGE_BODY)?;
     let applied = core.applier.apply(What::Config(ConfigChange { pack, set, unset, replace }), &user()).await?;
     Ok(Json(json!({ "revision": applied.revision, "changed": applied.changed })))
 }

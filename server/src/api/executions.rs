@@ -32,6 +32,9 @@ pub struct ListQuery {
     limit: Option<usize>,
 }
 
+/// Shape of the body of a manual run.
+const RUN_BODY: &str = "{\"parameters\": {…}}";
+
 /// Body of a manual run.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -129,7 +132,7 @@ pub async fn run(
         None => ExecutionId::of_manual(&uuid::Uuid::now_v7().to_string()),
     };
     let bytes = body::bytes(request, BODY_BYTES_MAX, core.request_timeout()).await?;
-    let RunBody { parameters } = body::json(&bytes)?;
+    let RunBody { parameters } = body::json_unquoted(&bytes, RUN_BODY)?;
     // From here on, secrets have only names.
     let plan = core.world.plan_of(&action)?;
     let given = core.door.take(&action, &plan, Value::Object(parameters)).await?;
