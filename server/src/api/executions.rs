@@ -41,6 +41,9 @@ const RUN_BODY: &str = "{\"parameters\": {…}}";
 struct RunBody {
     #[serde(default)]
     parameters: Map<String, Value>,
+    /// Names of those that the caller takes to be sealed: one that would be shown is refused.
+    #[serde(default)]
+    sealed: Vec<String>,
 }
 
 /// Body of a pause or resume.
@@ -132,10 +135,10 @@ pub async fn run(
         None => ExecutionId::of_manual(&uuid::Uuid::now_v7().to_string()),
     };
     let bytes = body::bytes(request, BODY_BYTES_MAX, core.request_timeout()).await?;
-    let RunBody { parameters } = body::json_unquoted(&bytes, RUN_BODY)?;
+    let RunBody { parameters, sealed } = body::json_unquoted(&bytes, RUN_BODY)?;
     // From here on, secrets have only names.
     let plan = core.world.plan_of(&action)?;
-    let given = core.door.take(&action, &plan, Value::Object(parameters)).await?;
+    let given = core.door.take(&action, &plan, Value::Object(parameters), &sealed).await?;
     let parameters = given.parameters.clone();
     let (revision, kv_version, completed) = core.world.check_action(&action, &parameters)?;
     let known = core.live.get(id.as_str());
@@ -161,7 +164,11 @@ pub async fn run(
         requested_by: user(),
     };
     core.publisher.publish(vec![Output::keyed(&core.topics.requests(), id.as_str(), encode(&request))]).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "execution_id": id.as_str() }))))
+    let mut answer = json!({ "execution_id": id.as_str() });
+    if given.sealed().next().is_some() {
+        answer["sealed"] = given.sealed().collect();
+    }
+    Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
 /// `POST /v1/dispatch/pause`.

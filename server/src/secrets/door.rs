@@ -59,13 +59,28 @@ pub struct Given {
     values: Vec<(SecretRef, SecretValue)>,
 }
 
+impl Given {
+    /// Names of the parameters whose values are sealed.
+    pub fn sealed(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(|(secret, _)| secret.name())
+    }
+}
+
 impl Door {
-    /// Takes the values of secrets out of the parameters of a manual run.
+    /// Takes the values of secrets out of the parameters of a manual run. Those of `to_be_sealed` must be some.
     ///
     /// # Errors
     /// `invalid_parameters` with every reason, none of which tells a value; `no_master_key`.
-    pub async fn take(&self, action: &str, plan: &ActionPlan, mut parameters: Value) -> Result<Given, ApiError> {
-        let (mut values, mut reasons) = (Vec::new(), Vec::new());
+    pub async fn take(
+        &self,
+        action: &str,
+        plan: &ActionPlan,
+        mut parameters: Value,
+        to_be_sealed: &[String],
+    ) -> Result<Given, ApiError> {
+        let shown = to_be_sealed.iter().filter(|name| !plan.parameters.secrets().contains(name));
+        let shown = shown.map(|name| format!("parameter {name:?} is not marked `secret: true`, so it would be shown"));
+        let (mut values, mut reasons) = (Vec::new(), shown.collect::<Vec<_>>());
         for name in plan.parameters.secrets() {
             let Some(given) = parameters.get_mut(name) else { continue };
             if let Some(secret) = given.as_str().and_then(SecretRef::of_text) {

@@ -147,7 +147,7 @@ async fn what_is_given_to_an_execution_is_sealed_at_the_door() {
     let api = process(&rig, keys(0, &[]));
     let (door, plan) = (door(&rig, &api, 60_000), plan());
     let (id, other) = (ExecutionId::of_manual("1"), ExecutionId::of_manual("2"));
-    let given = door.take("p.a", &plan, json!({"token": "hunter2 hunter2", "host": "h"})).await.unwrap();
+    let given = door.take("p.a", &plan, json!({"token": "hunter2 hunter2", "host": "h"}), &[]).await.unwrap();
     assert_eq!(given.parameters, json!({"token": "${secret.execution.token}", "host": "h"}));
     door.keep(&id, &given, "kim").await.unwrap();
     let key = name("execution.token").key(id.as_str());
@@ -156,16 +156,23 @@ async fn what_is_given_to_an_execution_is_sealed_at_the_door() {
     assert!(matches!(opened(&api, &of_other).await, Err(NoSecret::Missing(_))), "it is nobody else's");
     // The same request again is the same; with another value it is another request.
     door.keep(&id, &given, "kim").await.unwrap();
-    let changed = door.take("p.a", &plan, json!({"token": "hunter3 hunter3"})).await.unwrap();
+    let changed = door.take("p.a", &plan, json!({"token": "hunter3 hunter3"}), &[]).await.unwrap();
     assert_eq!(door.keep(&id, &changed, "kim").await.unwrap_err().code, "idempotency_key_reused");
     // What cannot be sealed is refused, and not told.
     for token in [json!("hunter"), json!(5), json!("${secret.disk.gone}"), json!("${secret.execution.token}")] {
-        let Err(error) = door.take("p.a", &plan, json!({ "token": token })).await else { panic!("{token} is taken") };
+        let Err(error) = door.take("p.a", &plan, json!({ "token": token }), &[]).await else {
+            panic!("{token} is taken")
+        };
         assert_eq!(error.code, "invalid_parameters");
         assert!(!format!("{error:?}").contains("hunter"), "{error:?}");
     }
+    // Nor is what somebody takes to be sealed and is not.
+    let both = ["token", "host"].map(str::to_owned);
+    let shown = door.take("p.a", &plan, json!({"token": "hunter2 hunter2", "host": "hunter2 hunter2"}), &both).await;
+    let error = shown.err().unwrap();
+    assert!(error.message.contains("\"host\" is not marked `secret: true`") && !error.message.contains("hunter"));
     let without = Door { vault: Vault::new(None, rig.clock.clone()), ..door };
-    let error = without.take("p.a", &plan, json!({"token": "hunter2 hunter2"})).await.err().unwrap();
+    let error = without.take("p.a", &plan, json!({"token": "hunter2 hunter2"}), &[]).await.err().unwrap();
     assert_eq!(error.code, "no_master_key");
 }
 
@@ -176,7 +183,7 @@ async fn an_execution_is_given_no_secret_of_another_pack() {
     let (door, plan) = (door(&rig, &api, 60_000), plan());
     for token in ["p.token", "shared.token", "disk.token"] {
         api.set(&name(token), value("hunter2 hunter2"), false, "kim").await.unwrap();
-        let taken = door.take("p.a", &plan, json!({ "token": name(token).text() })).await;
+        let taken = door.take("p.a", &plan, json!({ "token": name(token).text() }), &[]).await;
         match taken {
             Ok(given) => assert!(token != "disk.token" && given.parameters["token"] == name(token).text()),
             Err(error) => {
@@ -194,8 +201,8 @@ async fn of_two_values_that_are_given_to_one_execution_at_once_one_is_refused() 
     let doors = processes.each_ref().map(|process| door(&rig, process, 60_000));
     let values = ["hunter2 hunter2", "hunter3 hunter3"];
     let [first, second] = values.map(|value| json!({ "token": value }));
-    let first = doors[0].take("p.a", &plan, first).await.unwrap();
-    let second = doors[1].take("p.a", &plan, second).await.unwrap();
+    let first = doors[0].take("p.a", &plan, first, &[]).await.unwrap();
+    let second = doors[1].take("p.a", &plan, second, &[]).await.unwrap();
     for n in 0..8 {
         let id = ExecutionId::of_manual(&n.to_string());
         let kept = tokio::join!(doors[0].keep(&id, &first, "kim"), doors[1].keep(&id, &second, "eve"));
@@ -209,7 +216,7 @@ async fn of_two_values_that_are_given_to_one_execution_at_once_one_is_refused() 
     }
     // Nor is one pushed aside that this server cannot compare.
     let other = door(&rig, &process(&rig, keys(1, &[])), 60_000);
-    let given = other.take("p.a", &plan, json!({ "token": values[0] })).await.unwrap();
+    let given = other.take("p.a", &plan, json!({ "token": values[0] }), &[]).await.unwrap();
     assert_eq!(other.keep(&ExecutionId::of_manual("0"), &given, "kim").await.unwrap_err().code, "secret_unusable");
 }
 
@@ -220,7 +227,7 @@ async fn what_was_given_goes_when_the_execution_is_over_or_the_time_is() {
     let (door, plan) = (door(&rig, &api, 60_000), plan());
     let ids = [ExecutionId::of_manual("over"), ExecutionId::of_manual("runs")];
     for id in &ids {
-        let given = door.take("p.a", &plan, json!({"token": "hunter2 hunter2"})).await.unwrap();
+        let given = door.take("p.a", &plan, json!({"token": "hunter2 hunter2"}), &[]).await.unwrap();
         door.keep(id, &given, "kim").await.unwrap();
     }
     api.set(&name("disk.token"), value("hunter2 hunter2"), false, "kim").await.unwrap();

@@ -136,6 +136,13 @@ fn no_value_of_a_secret_is_written_anywhere() -> Result<()> {
         let wanted = if row["stream"] == "stderr" { "********\n" } else { "******** ********\n********" };
         assert!(content.starts_with(wanted), "{content}");
     }
+    // On the command line it is warned of, and nothing is taken from a file that would be shown.
+    let warned = cli.output(&["action", "run", "safe.show", &format!("token={GIVEN}")])?;
+    let said = String::from_utf8_lossy(&warned.stderr).into_owned();
+    assert!(warned.status.success() && said.contains("--secret token=FILE") && !said.contains(GIVEN), "{said}");
+    let file = master_key(&dir.path().join("given"), "no-secret-at-all")?;
+    let shown = cli.output(&["action", "run", "safe.hold", "--secret", &format!("until={file}")])?;
+    assert!(!shown.status.success() && String::from_utf8_lossy(&shown.stderr).contains("would be shown"));
     // The same key with another value is another request, and refused while what was given is there.
     let gate = dir.path().join("gate");
     let hold = |token: &str| call("safe.hold", "held", json!({ "until": gate, "token": token }));
