@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use petrel_bus::{Bus, Clock, Output, Publisher, SoleWriteError};
+use petrel_bus::{Bus, Clock, Output, PublishError, Publisher, SoleWriteError};
 use petrel_execution::{ActionPlan, CompleteParameters, ParameterError};
 use petrel_executor::NoSecret;
 use petrel_schemas::{ExecutionId, SecretRef, Topics, encode};
@@ -205,14 +205,21 @@ impl Door {
     /// Removes what nobody needs any more, again and again until told to stop.
     pub async fn sweep(self, live: Arc<LiveView>, stop: Stop) {
         loop {
-            let tombstones = self.unneeded(&live, self.clock.now_ms());
-            if !tombstones.is_empty()
-                && let Err(error) = self.publisher.publish(tombstones).await
-            {
+            if let Err(error) = self.sweep_once(&live).await {
                 tracing::warn!(%error, "what was given to executions that are over cannot be removed yet");
             }
             tokio::select! { () = stop.wait() => return, () = tokio::time::sleep(SWEEP) => {} }
         }
+    }
+
+    /// Removes it, and waits until this process knows that it is gone: else it would be removed again.
+    pub(super) async fn sweep_once(&self, live: &LiveView) -> Result<(), PublishError> {
+        let tombstones = self.unneeded(live, self.clock.now_ms());
+        if !tombstones.is_empty() {
+            self.publisher.publish(tombstones).await?;
+            self.vault.read_to_end().await;
+        }
+        Ok(())
     }
 
     /// Tombstones for what was given to executions that are over, and for what has expired.

@@ -245,6 +245,16 @@ async fn what_was_given_goes_when_the_execution_is_over_or_the_time_is() {
     };
     let output = petrel_bus::Output::keyed(&rig.topics.executions(), ids[0].as_str(), petrel_schemas::encode(&ended));
     rig.publisher.publish(vec![output]).await.unwrap();
+    // What was removed is known to be gone, and not removed again and again.
+    let is_over = async {
+        while !live.get(ids[0].as_str()).is_some_and(|known| known.is_over()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), is_over).await.unwrap();
+    assert_eq!(door.unneeded(&live, rig.clock.now_ms()).len(), 1);
+    door.sweep_once(&live).await.unwrap();
+    assert!(door.unneeded(&live, rig.clock.now_ms()).is_empty());
     let sweep = tokio::spawn(door.clone().sweep(live.clone(), rig.stop.clone()));
     let keys = ids.map(|id| name("execution.token").key(id.as_str()));
     let gone = async {
