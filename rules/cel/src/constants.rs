@@ -1,10 +1,12 @@
 //! `config.<name>` in templates: constants, which are put in when a template is compiled.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde_json::Value as Json;
 
 use crate::compile::{Mistake, outside_strings};
+use crate::limits::CRITERIA_BYTES_MAX;
 use crate::secret_names::{is_member, is_name, word_end};
 
 /// What constants are named under.
@@ -28,16 +30,35 @@ pub trait Constants: Sync {
     fn unknown(&self, name: &str) -> String;
 }
 
+/// An expression with its constants put in.
+pub(crate) struct PutIn<'s> {
+    pub(crate) source: Cow<'s, str>,
+    /// Where constants stand in it, and where their names stood; both in characters.
+    moved: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl PutIn<'_> {
+    /// Where that stood which stands there now: a place in a constant is that of its name.
+    pub(crate) fn written_at(&self, offset: usize) -> usize {
+        match self.moved.iter().rfind(|(now, _)| now.start <= offset) {
+            None => offset,
+            Some((now, before)) if now.contains(&offset) => before.start,
+            Some((now, before)) => before.end + (offset - now.end),
+        }
+    }
+}
+
 /// The expression with its constants put in.
 ///
 /// # Errors
-/// A name that is none of them, or `config` without a name.
-pub(crate) fn put_in<'s>(source: &'s str, constants: &dyn Constants) -> Result<Cow<'s, str>, Mistake> {
+/// A name that is none of them, or `config` without a name; an expression that has more than [`CRITERIA_BYTES_MAX`] with
+/// them.
+pub(crate) fn put_in<'s>(source: &'s str, constants: &dyn Constants) -> Result<PutIn<'s>, Mistake> {
     if !source.contains(CONFIG) {
-        return Ok(Cow::Borrowed(source));
+        return Ok(PutIn { source: Cow::Borrowed(source), moved: Vec::new() });
     }
     let outside: Vec<(usize, char)> = outside_strings(source).collect();
-    let (mut whole, mut copied, mut index) = (String::new(), 0, 0);
+    let (mut whole, mut moved, mut copied, mut index) = (String::new(), Vec::new(), 0, 0);
     while index < outside.len() {
         let (start, first) = outside[index];
         if !is_name(first) {
@@ -50,21 +71,34 @@ pub(crate) fn put_in<'s>(source: &'s str, constants: &dyn Constants) -> Result<C
             index = behind;
             continue;
         }
-        let offset = source[..start].chars().count();
+        let offset = characters(&source[..start]);
         let name = name_at(source, &outside, behind, word_behind);
         let Some((name, name_end, next)) = name else {
             return Err(Mistake { offset, message: "write `config.<name>` in full".into() });
         };
         let constant = constants.get(name).ok_or_else(|| Mistake { offset, message: constants.unknown(name) })?;
         whole.push_str(&source[copied..start]);
+        let from = characters(&whole);
         match constant {
             Constant::Value(value) => literal(&value, &mut whole),
             Constant::Secret(name) => whole.push_str(&format!("secret.{name}")),
         }
+        if whole.len() > CRITERIA_BYTES_MAX {
+            let message = format!(
+                "with the value of config.{name} this expression has more than {CRITERIA_BYTES_MAX} bytes; give an \
+                 expression a value of its own for what it needs"
+            );
+            return Err(Mistake { offset, message });
+        }
+        moved.push((from..characters(&whole), offset..characters(&source[..name_end])));
         (copied, index) = (name_end, next);
     }
     whole.push_str(&source[copied..]);
-    Ok(Cow::Owned(whole))
+    Ok(PutIn { source: Cow::Owned(whole), moved })
+}
+
+fn characters(text: &str) -> usize {
+    text.chars().count()
 }
 
 /// The name behind `config.`, where it ends, and what stands behind it.
@@ -137,6 +171,45 @@ mod tests {
         let template = Template::action_with(&json!(template), &Some3).map_err(told)?;
         let scope = Scope::action(&json!({"config": "own"}), &json!({"mail": {"token": "t0k3n"}}), "e", 1);
         template.render_text(&scope).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_mistake_stands_where_it_was_written() {
+        let place = |template: &str| {
+            let error = Template::action_with(&json!(template), &Some3).unwrap_err().remove(0);
+            (error.column, error.message)
+        };
+        for (template, column) in [
+            ("${config.channel + nope}", 20),
+            ("ä ${config.channel + config.smtp.host + nope}", 41),
+            ("${config.channel + secret}", 20),
+            ("${nope + config.channel}", 3),
+        ] {
+            let (found, message) = place(template);
+            assert_eq!(found, column, "{template}: {message}");
+        }
+    }
+
+    #[test]
+    fn constants_that_are_too_large_for_an_expression_are_a_mistake() {
+        struct Large;
+        impl Constants for Large {
+            fn get(&self, _: &str) -> Option<Constant> {
+                Some(Constant::Value(json!("x".repeat(CRITERIA_BYTES_MAX / 2))))
+            }
+
+            fn unknown(&self, name: &str) -> String {
+                name.to_owned()
+            }
+        }
+        assert!(Template::action_with(&json!("${config.a}"), &Large).is_ok());
+        assert!(Template::action_with(&json!(["${config.a}", "${config.b}", "${config.c}"]), &Large).is_ok());
+        let error = Template::action_with(&json!("${config.a + config.b}"), &Large).unwrap_err().remove(0);
+        assert_eq!(error.column, 14);
+        assert!(
+            error.message.contains("with the value of config.b this expression has more than 8192 bytes"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! JSON with `${CEL}` in its strings: the parameters of a rule's action, the arguments of a command.
 
-use std::borrow::Cow;
-
 use serde_json::{Map, Value as Json};
 
 use crate::arena::Arena;
@@ -271,23 +269,23 @@ impl Compiler<'_> {
     }
 
     fn expression(&mut self, source: &str, pointer: &str, text: &str, at: usize) -> Option<Expr> {
-        let source = match self.constants.map(|constants| put_in(source, constants)) {
-            None => Cow::Borrowed(source),
-            Some(Ok(source)) => source,
-            Some(Err(mistake)) => {
-                let offset = text[..at].chars().count() + mistake.offset;
-                self.error(pointer, text, Mistake { offset, ..mistake });
+        let before = text[..at].chars().count();
+        let put_in = match self.constants.map(|constants| put_in(source, constants)).transpose() {
+            Ok(put_in) => put_in,
+            Err(mistake) => {
+                self.error(pointer, text, Mistake { offset: before + mistake.offset, ..mistake });
                 return None;
             }
         };
-        let source = &*source;
+        let source = put_in.as_ref().map_or(source, |put_in| &*put_in.source);
+        // Places are told as they are written, not as they are compiled.
+        let written_at = |offset| before + put_in.as_ref().map_or(offset, |put_in| put_in.written_at(offset));
         let named = secret_names::of(source, self.names.vars.contains(&names::SECRET));
         for named in named {
             match named {
                 Named::Secret(name) => self.secrets.push(name),
                 Named::Mistake(mistake) => {
-                    let offset = text[..at].chars().count() + mistake.offset;
-                    self.error(pointer, text, Mistake { offset, ..mistake });
+                    self.error(pointer, text, Mistake { offset: written_at(mistake.offset), ..mistake });
                     return None;
                 }
             }
@@ -297,10 +295,8 @@ impl Compiler<'_> {
         match compiled {
             Ok(compiled) => Some(compiled.expr),
             Err(mistakes) => {
-                let before = text[..at].chars().count();
                 for mistake in mistakes {
-                    let mistake = Mistake { offset: before + mistake.offset, ..mistake };
-                    self.error(pointer, text, mistake);
+                    self.error(pointer, text, Mistake { offset: written_at(mistake.offset), ..mistake });
                 }
                 None
             }
