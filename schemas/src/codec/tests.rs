@@ -117,6 +117,7 @@ fn every_shipped_version_decodes() {
         + check::<ExecutionChanged>()
         + check::<OutputCaptured>()
         + check::<RevisionApplied>()
+        + check::<SecretChanged>()
         + check::<GroupPosition>()
         + check::<SecretSealed>();
     assert_eq!(versions, SCHEMAS.len(), "a schema has no golden file or no type");

@@ -82,13 +82,13 @@ async fn change(
 /// `DELETE /v1/secrets/{name}`.
 pub async fn delete(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     let name = parse(&name)?;
-    app.core()?.secrets.delete(&name).await?;
+    app.core()?.secrets.delete(&name, &user()).await?;
     Ok(Json(json!({ "name": name.as_str(), "deleted": true })))
 }
 
 /// `POST /v1/secrets/rotate-master`: everything is sealed under the current master key.
 pub async fn rotate_master(State(app): State<App>) -> Result<Json<Value>, ApiError> {
-    let done = app.core()?.secrets.rewrap().await?;
+    let done = app.core()?.secrets.rewrap(&user()).await?;
     Ok(Json(json!({ "moved": done.moved, "unchanged": done.unchanged, "problems": done.problems })))
 }
 

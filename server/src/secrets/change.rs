@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use petrel_bus::{Bus, Clock, Output, Record, SoleWriteError};
-use petrel_schemas::{SecretRef, SecretSealed, Topics, decode, encode};
+use petrel_schemas::{SecretChanged, SecretRef, SecretSealed, Topics, decode, encode};
 use petrel_secrets::{MasterKeys, NONCE_BYTES, Origin, SecretValue, rewrap, seal};
 
 use super::vault::{Kept, Vault};
@@ -70,10 +70,11 @@ impl Changes {
             let origin = Origin { name: key.clone(), version, set_at_ms, set_by, expires_at_ms: None };
             Ok((vec![seal(&value, origin, keys.current(), &fresh)], version))
         };
-        let topic = self.topics.secrets();
+        let (topics, by) = (self.topics.clone(), by.to_owned());
+        let what = if must_exist { "rotated" } else { "set" };
         self.change(move |kept| {
             let (records, version) = decide(kept)?;
-            Ok((outputs(&topic, records), version))
+            Ok((outputs(&topics, records, what, &by, set_at_ms), version))
         })
         .await
     }
@@ -82,11 +83,16 @@ impl Changes {
     ///
     /// # Errors
     /// `unknown_secret`, `secrets_moved`, or a log that cannot be written.
-    pub async fn delete(&self, name: &SecretRef) -> Result<(), ApiError> {
-        let (key, topic) = (name.as_str().to_owned(), self.topics.secrets());
-        self.change(move |kept| match kept.contains_key(&key) {
-            true => Ok((vec![Output::to_partition(&topic, 0, key, None)], ())),
-            false => Err(unknown(&key)),
+    pub async fn delete(&self, name: &SecretRef, by: &str) -> Result<(), ApiError> {
+        let (key, topics, now_ms) = (name.as_str().to_owned(), self.topics.clone(), self.clock.now_ms());
+        let changed_by = by.to_owned();
+        self.change(move |kept| {
+            let sealed = kept.get(&key).ok_or_else(|| unknown(&key))?;
+            let version = sealed.as_ref().map_or(0, |sealed| sealed.version);
+            let row =
+                SecretChanged { version, change: "deleted".to_owned(), changed_at_ms: now_ms, changed_by, name: key };
+            let tombstone = Output::to_partition(&topics.secrets(), 0, row.name.clone(), None);
+            Ok((vec![tombstone, audited(&topics, &row)], ()))
         })
         .await
     }
@@ -95,11 +101,12 @@ impl Changes {
     ///
     /// # Errors
     /// `no_master_key`, `secrets_moved`, or a log that cannot be written.
-    pub async fn rewrap(&self) -> Result<Rewrapped, ApiError> {
-        let (keys, topic) = (self.keys()?.clone(), self.topics.secrets());
+    pub async fn rewrap(&self, by: &str) -> Result<Rewrapped, ApiError> {
+        let (keys, topics, now_ms) = (self.keys()?.clone(), self.topics.clone(), self.clock.now_ms());
+        let by = by.to_owned();
         self.change(move |kept| {
             let (records, done) = rewrap_all(kept, &keys)?;
-            Ok((outputs(&topic, records), done))
+            Ok((outputs(&topics, records, "sealed_anew", &by, now_ms), done))
         })
         .await
     }
@@ -158,9 +165,27 @@ fn rewrap_all(kept: &BTreeMap<String, Kept>, keys: &MasterKeys) -> Decided<Rewra
     Ok((records, done))
 }
 
-fn outputs(topic: &Arc<str>, records: Vec<SecretSealed>) -> Vec<Output> {
-    let output = |sealed: SecretSealed| Output::to_partition(topic, 0, sealed.name.clone(), Some(encode(&sealed)));
-    records.into_iter().map(output).collect()
+/// The records, and a row of the audit trail for each but those of executions, which have rows of their own.
+fn outputs(topics: &Topics, records: Vec<SecretSealed>, change: &str, by: &str, at_ms: i64) -> Vec<Output> {
+    let mut outputs = Vec::new();
+    for sealed in records {
+        if SecretRef::execution_of_key(&sealed.name).is_none() {
+            let row = SecretChanged {
+                name: sealed.name.clone(),
+                version: sealed.version,
+                change: change.to_owned(),
+                changed_at_ms: at_ms,
+                changed_by: by.to_owned(),
+            };
+            outputs.push(audited(topics, &row));
+        }
+        outputs.push(Output::to_partition(&topics.secrets(), 0, sealed.name.clone(), Some(encode(&sealed))));
+    }
+    outputs
+}
+
+fn audited(topics: &Topics, row: &SecretChanged) -> Output {
+    Output::keyed(&topics.audit(), row.name.as_str(), encode(row))
 }
 
 /// All secrets at the topic's end; blocks.

@@ -64,9 +64,37 @@ async fn a_secret_is_set_rotated_and_deleted_and_never_written_in_the_clear() {
     let end = |_, record: petrel_bus::Record<'_>| bytes.extend_from_slice(record.value.unwrap_or_default());
     crate::follow::read_whole(&*rig.bus, &rig.topics.secrets(), end).unwrap();
     assert!(bytes.windows(8).any(|part| part == b"AES-256-") && !bytes.windows(6).any(|part| part == b"hunter"));
-    api.delete(&token).await.unwrap();
+    api.delete(&token, "eve").await.unwrap();
     assert_eq!(opened(&api, "disk.token").await, Err(NoSecret::Missing("disk.token".to_owned())));
-    assert_eq!(api.delete(&token).await.unwrap_err().code, "unknown_secret");
+    assert_eq!(api.delete(&token, "eve").await.unwrap_err().code, "unknown_secret");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_of_a_secret_is_a_row_of_the_audit_trail() {
+    let rig = rig(Needs::Nothing, true);
+    let api = process(&rig, keys(0, &[]));
+    let token = name("disk.token");
+    api.set(&token, value("hunter2 hunter2"), false, "kim").await.unwrap();
+    api.set(&token, value("hunter3 hunter3"), true, "eve").await.unwrap();
+    assert!(api.set(&token, value("hunter3 hunter3"), true, "eve").await.is_err(), "nothing is changed");
+    let (door, plan) = (door(&rig, &api, 60_000), plan());
+    let given = door.take("p.a", &plan, json!({"token": "hunter2 hunter2"}), &[]).await.unwrap();
+    door.keep(&ExecutionId::of_manual("1"), &given, "kim").await.unwrap();
+    process(&rig, keys(1, &[0])).rewrap("kim").await.unwrap();
+    api.delete(&token, "eve").await.unwrap();
+    let mut rows = Vec::new();
+    let each = |_, record: petrel_bus::Record<'_>| {
+        if let Ok(petrel_schemas::AuditRecord::SecretChanged(row)) =
+            petrel_schemas::AuditRecord::decode(record.value.unwrap_or_default())
+        {
+            rows.push((row.name, row.version, row.change, row.changed_by));
+        }
+    };
+    crate::follow::read_whole(&*rig.bus, &rig.topics.audit(), each).unwrap();
+    let row = |version, change: &str, by: &str| ("disk.token".to_owned(), version, change.to_owned(), by.to_owned());
+    let wanted =
+        [row(1, "set", "kim"), row(2, "rotated", "eve"), row(2, "sealed_anew", "kim"), row(2, "deleted", "eve")];
+    assert_eq!(rows, wanted);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,12 +108,12 @@ async fn another_master_key_takes_over_without_the_values() {
     assert!(
         matches!(opened(&stranger, "disk.token").await, Err(NoSecret::Unusable(why)) if why.contains("master key"))
     );
-    let done = stranger.rewrap().await.unwrap();
+    let done = stranger.rewrap("kim").await.unwrap();
     assert_eq!((done.moved, done.unchanged, done.problems.len()), (0, 0, 2));
     let between = process(&rig, keys(1, &[0]));
-    let moved = between.rewrap().await.unwrap();
+    let moved = between.rewrap("kim").await.unwrap();
     assert_eq!((moved.moved, moved.unchanged, moved.problems.len()), (2, 0, 0));
-    let again = between.rewrap().await.unwrap();
+    let again = between.rewrap("kim").await.unwrap();
     assert_eq!((again.moved, again.unchanged), (0, 2));
     assert_eq!(opened(&between, "disk.token").await.unwrap(), "hunter2 hunter2");
     assert!(stranger.vault.read_to_end().await);
