@@ -104,13 +104,14 @@ impl<'k> Keys<'k> {
 
     /// Any value with expressions in its strings.
     pub(crate) fn template_of(&mut self, value: &Value, at: &str) -> Option<Template> {
+        let compiled = self.compiled(value);
         let told = |errors: Vec<CompileError>| {
             for error in errors {
                 let message = error.message.clone();
                 self.error(format!("{at}{}", error.at), Mistake::Expression(error), message);
             }
         };
-        let template = self.compiled(value).map_err(told).ok()?;
+        let template = compiled.map_err(told).ok()?;
         if !template.secrets().is_empty() {
             self.note_secrets(value, at);
         }
