@@ -18,13 +18,15 @@ impl Attempt {
 }
 
 /// Why attempts were followed by others: three things with three counters, of which only lost leases use up
-/// `lost_leases_max`.
+/// `lost_leases_max`; and how often in a row none began, which makes the next one wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Attempts whose worker was lost.
     pub lost_leases: i32,
     /// Attempts that failed and were repeated by a policy.
     pub failures: i32,
-    /// Attempts that a worker gave back because it shut down.
+    /// Attempts that a worker gave back, because it shut down or lacked what they take.
     pub hand_overs: i32,
+    /// Attempts, up to the last one and one after the other, that were given back before they began.
+    pub not_begun: i32,
 }

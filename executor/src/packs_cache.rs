@@ -201,8 +201,10 @@ fn write_all(pack: &dyn PackContent, directory: &Path) -> Result<(), Written> {
             return Err(format!("{path:?} leaves the pack"));
         }
         write_file(&directory.join(path), content, executable).map_err(|e| {
-            let text = e.to_string();
-            failed = Some(e);
+            let text = format!("{path:?}: {e}");
+            if !is_its_own(&e) {
+                failed = Some(e);
+            }
             text
         })
     });
@@ -211,6 +213,13 @@ fn write_all(pack: &dyn PackContent, directory: &Path) -> Result<(), Written> {
         (Err(reason), None) => Err(Written::Content(reason)),
         (Ok(()), None) => Ok(()),
     }
+}
+
+/// Whether a file cannot be written, in a folder that is new, for what the pack is: two files of one name, one that is
+/// also a folder, or a name that is too long. Anything else may be what this machine lacks at this moment.
+fn is_its_own(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, InvalidFilename, IsADirectory, NotADirectory};
+    matches!(error.kind(), AlreadyExists | InvalidFilename | IsADirectory | NotADirectory)
 }
 
 fn write_file(path: &Path, content: &[u8], executable: bool) -> io::Result<()> {

@@ -27,7 +27,7 @@ fn request(id: &str) -> In<Requested> {
 fn scheduled(id: &str) -> In<Scheduled> {
     let mut requested = request(id);
     requested.core.terms = Some(Terms { pool: "gpu".to_owned(), delivery: Delivery::AtMostOnce, timeout_ms: 9 });
-    requested.core.counts = Counts { lost_leases: 1, failures: 2, hand_overs: 3 };
+    requested.core.counts = Counts { lost_leases: 1, failures: 2, hand_overs: 3, not_begun: 4 };
     requested.core.children_open = 4;
     requested.schedule(
         Scheduled { partition: 5, start_by_ms: 99, declines: 6, again_ms: Some(7) },

@@ -3,8 +3,12 @@
 use super::Owner;
 use super::enter::Left;
 use crate::code;
-use crate::state::{Canceling, End, In, Running};
+use crate::state::{Canceling, DelayReason, Delayed, End, In, Running};
 use crate::subject::Note;
+
+/// Attempts that were given back before they began, one after the other, of which each is followed by the next at once:
+/// so many workers may shut down one after the other, or have no room, and none of them is the action's doing.
+const NOT_BEGUN_AT_ONCE: i32 = 2;
 
 /// How an attempt was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,28 +25,50 @@ pub(super) enum Loss {
 impl Owner<'_> {
     /// What becomes of the execution. `why` says what happened, for people.
     pub(super) fn lost(&mut self, mut running: In<Running>, loss: Loss, why: String) {
+        let counts = &mut running.core.counts;
         let (mut code, may_have_run) = match loss {
             Loss::Lease => {
-                running.core.counts.lost_leases += 1;
+                counts.lost_leases += 1;
                 (code::LEASE_LOST, true)
             }
             Loss::HandOver { begun } => {
-                running.core.counts.hand_overs += 1;
+                counts.hand_overs += 1;
                 (code::HANDED_OVER, begun)
             }
         };
-        let lost = running.core.counts.lost_leases;
+        counts.not_begun = if may_have_run { 0 } else { counts.not_begun.saturating_add(1) };
+        let lost = counts.lost_leases;
         let why = if may_have_run && running.core.is_at_most_once() {
             format!("{why}; outcome unknown, and the action runs at most once: a human decides")
         } else if loss == Loss::Lease && lost >= self.limits().lost_leases_max {
             code = code::LOST_LEASES_MAX;
             format!("{why}; outcome unknown after {lost} lost workers, the most allowed")
         } else {
-            return self.dispatch(running, Note::new(code, why), None);
+            return match self.pause_ms(running.core.counts.not_begun) {
+                None => self.dispatch(running, Note::new(code, why), None),
+                Some(pause_ms) => self.back_off(running, pause_ms, why),
+            };
         };
         let left = Left::of(&running);
         let end = End::silent(self.now_ms(), Some(running.state.holder.clone()));
         self.enter(left, running.abandon(end, Note::new(code, why)));
+    }
+
+    /// How long to wait until the next attempt, in milliseconds, after so many that never began.
+    fn pause_ms(&self, not_begun: i32) -> Option<i64> {
+        let doubled = u32::try_from(not_begun - NOT_BEGUN_AT_ONCE - 1).ok()?;
+        let limits = self.limits();
+        let pause_ms = limits.not_begun_pause_ms.saturating_mul(2_i64.saturating_pow(doubled));
+        Some(pause_ms.min(limits.not_begun_pause_ms_max))
+    }
+
+    /// What no worker can begin, for a reason that none of them takes for the action's, would go round for ever, as fast
+    /// as it goes: it waits, and each time for longer.
+    fn back_off(&mut self, running: In<Running>, pause_ms: i64, why: String) {
+        let left = Left::of(&running);
+        let until_ms = Some(self.now_ms().saturating_add(pause_ms));
+        let delayed = Delayed { reason: DelayReason::BackOff, until_ms, start_by_ms: None };
+        self.enter(left, running.delay(delayed, Some(why)));
     }
 
     /// Nobody has what is being canceled: it is over.

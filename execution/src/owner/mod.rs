@@ -48,6 +48,11 @@ pub struct Limits {
     /// How long a task that a worker declined for another reason than being full stays with its owner, in
     /// milliseconds.
     pub decline_pause_ms: i64,
+    /// How long an execution waits for its next attempt after several that were given back before they began, one after
+    /// the other, in milliseconds; twice as long after each further one.
+    pub not_begun_pause_ms: i64,
+    /// The longest of these waits, in milliseconds.
+    pub not_begun_pause_ms_max: i64,
     /// Largest parameters of an execution, defaults filled in, in bytes.
     pub parameters_bytes_max: usize,
 }

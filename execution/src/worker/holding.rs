@@ -208,16 +208,20 @@ impl Holding {
         self.delivery == Delivery::AtMostOnce && !self.granted && !self.begun
     }
 
-    /// Whether it may begin. From `Now` on, it has begun.
+    /// Whether it may begin.
+    pub fn may_begin(&self, now_ms: u64) -> Begin {
+        match () {
+            () if self.stop.is_some() || now_ms >= self.begin_by_ms() => Begin::Never,
+            () if self.awaits_grant() => Begin::AwaitGrant,
+            () => Begin::Now,
+        }
+    }
+
+    /// Begins it, if it may. From `Now` on, it has begun.
     pub fn begin(&mut self, now_ms: u64) -> Begin {
-        if self.stop.is_some() || now_ms >= self.begin_by_ms() {
-            return Begin::Never;
-        }
-        if self.awaits_grant() {
-            return Begin::AwaitGrant;
-        }
-        self.begun = true;
-        Begin::Now
+        let may = self.may_begin(now_ms);
+        self.begun |= may == Begin::Now;
+        may
     }
 
     /// What the owner is told of an attempt that has not begun, and now never will.
@@ -236,6 +240,8 @@ impl Holding {
     pub fn ended(&self, exit: Exit) -> Verdict {
         // Owners have no policy yet that waits for as long as an answer asks.
         let Exit { why, return_code, error, result, retry_after_ms: _, stdout, stderr } = exit;
+        // Of one that may have run, nobody knows how far it came: where it may run once, that is nothing to try again.
+        let may_run_again = self.delivery == Delivery::AtLeastOnce;
         let (status, note, retriable) = match why {
             Why::Exited if return_code == Some(0) => (Status::Succeeded, Note::NONE, false),
             Why::Succeeded => (Status::Succeeded, Note::NONE, false),
@@ -247,7 +253,7 @@ impl Holding {
             Why::NotStarted(code) => (Status::Failed, Note::of(Some(code.to_owned()), error), false),
             Why::Timeout => {
                 let why = format!("ended after its time-out of {} ms", self.timeout_ms);
-                (Status::Timeout, Note::new(code::RUN_TIMEOUT, why), true)
+                (Status::Timeout, Note::new(code::RUN_TIMEOUT, why), may_run_again)
             }
             Why::Stopped => match self.stop {
                 Some(Stop::ShuttingDown) => return Verdict::HandedOver { begun: true, stdout, stderr },
@@ -259,9 +265,11 @@ impl Holding {
             },
             Why::LeaseLost => {
                 let why = "ended because its lease passed unacknowledged";
-                (Status::Abandoned, Note::new(code::LEASE_LOST, why), true)
+                (Status::Abandoned, Note::new(code::LEASE_LOST, why), may_run_again)
             }
-            Why::Unknown => (Status::Abandoned, Note::of(Some(code::SUPERVISOR_LOST.to_owned()), error), true),
+            Why::Unknown => {
+                (Status::Abandoned, Note::of(Some(code::SUPERVISOR_LOST.to_owned()), error), may_run_again)
+            }
         };
         Verdict::Ended(Outcome { status, note, return_code, result, stdout, stderr, retriable })
     }

@@ -27,6 +27,8 @@ impl OwnerOptions {
                 lost_leases_max: 5,
                 schedule_to_start_ms: 24 * 3_600_000,
                 decline_pause_ms: 1_000,
+                not_begun_pause_ms: 1_000,
+                not_begun_pause_ms_max: 300_000,
                 parameters_bytes_max: 256 << 10,
             },
             release_batch_max: 500,

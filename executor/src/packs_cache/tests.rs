@@ -60,6 +60,22 @@ fn what_leaves_the_pack_is_refused_and_nothing_stays() {
     assert_eq!(names(dir.path()), ["packs"]);
 }
 
+/// What is wrong with the pack is so everywhere; what the disk refuses, another one may take.
+#[test]
+fn what_the_pack_is_and_what_the_disk_lacks_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = PacksCache::open(dir.path().join("packs")).unwrap();
+    let long: &'static str = "n".repeat(300).leak();
+    for files in [vec![("a", "", false), ("a", "", false)], vec![("a", "", false), ("a/b", "", false)], vec![(long, "", false)]] {
+        let error = cache.lay_out(&Pack("abc".into(), files)).unwrap_err();
+        assert!(matches!(error, CacheError::Content { .. }), "{error}");
+    }
+    fs::remove_dir(dir.path().join("packs")).unwrap();
+    fs::write(dir.path().join("packs"), "").unwrap();
+    let error = cache.lay_out(&pack("abc")).unwrap_err();
+    assert!(matches!(error, CacheError::Io { .. }), "{error}");
+}
+
 #[test]
 fn many_may_race_for_one_pack() {
     let dir = tempfile::tempdir().unwrap();

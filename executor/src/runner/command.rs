@@ -10,6 +10,7 @@ use petrel_execution::{Stream, code};
 use petrel_schemas::Task;
 use tokio::sync::watch;
 
+use super::process;
 use super::supervised::{self, Ended, Failed};
 use super::{Context, RunnerOptions};
 use crate::supervise::{Job, StreamSpec, Supervisor, Why};
@@ -55,6 +56,10 @@ pub async fn run(
         return Exit::bare(worker::Why::NotStarted(code::NOT_STARTED), Some(error));
     }
     let job = job(options, command, held.borrow().lease_deadline_ms());
+    // What is too large is so for every worker: given back, it would go round for ever.
+    if let Some(error) = process::over(&job) {
+        return Exit::bare(worker::Why::NotStarted(code::NOT_STARTED), Some(error));
+    }
     match supervised::run(supervisor, &job, &[], held, started).await {
         Ok(ended) => exit(ended),
         Err(Failed::NotBegun(why)) => Exit::bare(worker::Why::GivenBack { begun: false }, Some(why)),

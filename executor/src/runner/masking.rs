@@ -10,6 +10,10 @@ use petrel_execution::worker::{Exit, Why};
 use petrel_execution::{Note, Outcome, Status, Stream, code};
 use petrel_secrets::Mask;
 
+/// Told in the place of what could not be masked. With what words a panic ends is not told: they may quote what was to be
+/// masked.
+pub(super) const LEFT_OUT: &str = "what masks it panicked, and what it wrote is left out";
+
 /// What a runner tells, without the secrets.
 pub(super) async fn masked(exit: Exit, mask: &Arc<Mask>) -> Exit {
     if mask.is_nothing() {
@@ -18,12 +22,8 @@ pub(super) async fn masked(exit: Exit, mask: &Arc<Mask>) -> Exit {
     let mask = mask.clone();
     match tokio::task::spawn_blocking(move || mask_all(exit, &mask)).await {
         Ok(exit) => exit,
-        Err(error) => Exit::bare(Why::Unknown, Some(left_out(&error))),
+        Err(_) => Exit::bare(Why::Unknown, Some(LEFT_OUT.to_owned())),
     }
-}
-
-fn left_out(error: &tokio::task::JoinError) -> String {
-    format!("what it wrote cannot be masked, and is left out: {error}")
 }
 
 pub(super) fn mask_all(exit: Exit, mask: &Mask) -> Exit {
@@ -57,8 +57,19 @@ pub(super) async fn masked_outcome(outcome: Outcome, mask: &Arc<Mask>) -> Outcom
     let mask = mask.clone();
     match tokio::task::spawn_blocking(move || mask_outcome(outcome, &mask)).await {
         Ok(outcome) => outcome,
-        Err(error) => Outcome::bare(Status::Failed, Note::new(code::SECRET_UNUSABLE, left_out(&error)), false),
+        Err(_) => Outcome::bare(Status::Failed, Note::new(code::SECRET_UNUSABLE, LEFT_OUT), false),
     }
+}
+
+/// What is wrong with what an action gives, without the secrets. What an expression says was cut to its limit before, so
+/// that at its end may stand the beginning of a secret.
+pub(crate) async fn masked_text(text: String, mask: &Arc<Mask>) -> String {
+    if mask.is_nothing() {
+        return text;
+    }
+    let mask = mask.clone();
+    let masked = move || String::from_utf8_lossy(&mask.bytes(text.into_bytes(), true)).into_owned();
+    tokio::task::spawn_blocking(masked).await.unwrap_or_else(|_| LEFT_OUT.to_owned())
 }
 
 fn mask_outcome(outcome: Outcome, mask: &Mask) -> Outcome {

@@ -8,6 +8,7 @@ mod http;
 mod limited;
 mod masking;
 mod options;
+mod process;
 mod sleep;
 mod supervised;
 
@@ -25,13 +26,14 @@ use tokio::sync::watch;
 
 use crate::supervise::Supervisor;
 pub use command::{Command, run};
+pub(crate) use masking::masked_text;
 pub use http::{AddressGuard, GuardError, HttpOptions, HttpRequest, HttpRunner, LookedUp, Lookup, SystemLookup};
 pub use options::RunnerOptions;
 pub use sleep::sleep;
 pub use supervised::{Ended, Failed, run as run_supervised};
 
 /// Before an attempt is given back that could not be started here.
-const NOT_BEGUN_PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const NOT_BEGUN_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the runners of a worker share between attempts.
 #[derive(Debug)]
@@ -81,7 +83,9 @@ impl Context<'_> {
 
 /// Carries out an attempt that has begun, to its end.
 pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict {
-    let exit = match call {
+    // Of an answer, all is masked before anything of it is cut, and what is masked already is not searched again.
+    let is_masked = matches!(call, RunnerCall::Http(_));
+    let mut exit = match call {
         RunnerCall::End(outcome) => {
             (context.started)();
             return Verdict::Ended(masking::masked_outcome(outcome, context.mask).await);
@@ -90,7 +94,9 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
         RunnerCall::Http(call) => http::carry_out(call, &context).await,
         RunnerCall::Sleep(call) => sleep::carry_out(call, &context).await,
     };
-    let exit = masking::masked(exit, context.mask).await;
+    if !is_masked {
+        exit = masking::masked(exit, context.mask).await;
+    }
     if let Why::GivenBack { .. } = exit.why {
         let why = exit.error.as_deref().unwrap_or_default();
         tracing::warn!(

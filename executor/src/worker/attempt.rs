@@ -16,7 +16,7 @@ use super::secrets::{self, NotOpened, Opened};
 use super::stage::Claimed;
 use crate::SecretSource;
 use crate::metrics::ExecutorMetrics;
-use crate::packs_cache::{LaidOut, PacksCache};
+use crate::packs_cache::{CacheError, LaidOut, PacksCache};
 use crate::runner::{self, Runners};
 use crate::supervise::boot_ms;
 use crate::view::{PackContent, ResolvedAction};
@@ -69,6 +69,10 @@ async fn carry_out(
     held: &watch::Sender<Holding>,
     started_at_ms: &OnceLock<i64>,
 ) -> Verdict {
+    // Nothing is opened for what must not begin.
+    if !may(held, |held, now_ms| held.borrow().may_begin(now_ms)).await {
+        return held.borrow().not_begun();
+    }
     let opens = secrets::open(&*shared.secrets, task, action, shared.reporter.clock.now_ms());
     // It may have to wait for the topic of secrets.
     let opened = tokio::select! {
@@ -101,16 +105,17 @@ async fn carry_out_with(
     let call = match render(task, action, &opened.parameters, &opened.secrets) {
         Ok(call) => call,
         // It may quote what an expression was given.
-        Err(why) => return cannot_run(code::RENDER_FAILED, &opened.mask.text(why)),
+        Err(why) => return cannot_run(code::RENDER_FAILED, &runner::masked_text(why, &opened.mask).await),
     };
     let pack = match call.uses_pack() {
         true => match lay_out(&shared.packs, action.pack.clone()).await {
             Ok(laid_out) => Some(laid_out),
-            Err(why) => return cannot_run(code::PACK_UNUSABLE, &why),
+            Err(NotLaidOut::Unusable(why)) => return cannot_run(code::PACK_UNUSABLE, &why),
+            Err(NotLaidOut::Lacking(why)) => return give_back(task, held, &why).await,
         },
         false => None,
     };
-    if !may_begin(held).await {
+    if !may(held, begin).await {
         return held.borrow().not_begun();
     }
     let started = || {
@@ -133,12 +138,33 @@ async fn carry_out_with(
     runner::carry_out(call, context).await
 }
 
-async fn lay_out(packs: &Arc<PacksCache>, pack: Arc<dyn PackContent>) -> Result<LaidOut, String> {
+/// Why there is no folder of a pack.
+enum NotLaidOut {
+    /// It is so everywhere.
+    Unusable(String),
+    /// Another worker may have one, and this one in a moment.
+    Lacking(String),
+}
+
+async fn lay_out(packs: &Arc<PacksCache>, pack: Arc<dyn PackContent>) -> Result<LaidOut, NotLaidOut> {
     let packs = packs.clone();
     match tokio::task::spawn_blocking(move || packs.lay_out(&*pack)).await {
-        Ok(laid_out) => laid_out.map_err(|e| e.to_string()),
-        Err(error) => Err(format!("cannot lay out the pack: {error}")),
+        Ok(laid_out) => laid_out.map_err(|error| match error {
+            CacheError::Content { .. } => NotLaidOut::Unusable(error.to_string()),
+            CacheError::Io { .. } => NotLaidOut::Lacking(error.to_string()),
+        }),
+        Err(_) => Err(NotLaidOut::Lacking("what lays out the pack panicked".to_owned())),
     }
+}
+
+/// Before it begins, it is given back for what this worker lacks. The next one may lack it, too: no circle as fast as it
+/// goes.
+async fn give_back(task: &Task, held: &watch::Sender<Holding>, why: &str) -> Verdict {
+    let (execution, attempt) = (&task.execution_id, task.attempt);
+    tracing::warn!(execution, attempt, why, "an attempt is given back, for this worker lacks what it takes");
+    // Whether it was told to stop meanwhile is seen below.
+    let _ = tokio::time::timeout(runner::NOT_BEGUN_PAUSE, told_to_stop(held)).await;
+    held.borrow().not_begun()
 }
 
 /// Waits until it must not begin any more, if that comes.
@@ -147,18 +173,24 @@ async fn told_to_stop(held: &watch::Sender<Holding>) {
     let _ = held.subscribe().wait_for(|h| h.stop().is_some()).await;
 }
 
-/// Waits for the grant, if there has to be one. From `true` on, the attempt has begun.
-async fn may_begin(held: &watch::Sender<Holding>) -> bool {
+/// Begins an attempt, if it may. From `Now` on, it has begun.
+fn begin(held: &watch::Sender<Holding>, now_ms: u64) -> Begin {
+    let mut begin = Begin::Never;
+    held.send_if_modified(|h| {
+        begin = h.begin(now_ms);
+        begin == Begin::Now
+    });
+    begin
+}
+
+/// Waits for the grant, if there has to be one.
+async fn may(held: &watch::Sender<Holding>, ask: impl Fn(&watch::Sender<Holding>, u64) -> Begin) -> bool {
     let mut changes = held.subscribe();
     loop {
         // Seen before it is asked: what changes behind that ends the wait below.
         let deadline_ms = changes.borrow_and_update().begin_by_ms();
-        let (now_ms, mut begin) = (boot_ms(), Begin::Never);
-        held.send_if_modified(|h| {
-            begin = h.begin(now_ms);
-            begin == Begin::Now
-        });
-        match begin {
+        let now_ms = boot_ms();
+        match ask(held, now_ms) {
             Begin::Now => return true,
             Begin::Never => return false,
             Begin::AwaitGrant => {

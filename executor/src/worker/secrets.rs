@@ -79,13 +79,7 @@ pub(super) async fn open(
         }
     }
     values.extend(parts_of_them);
-    // It takes its time for long ones.
-    let mask = match values.is_empty() {
-        true => Ok(Mask::NOTHING),
-        false => tokio::task::spawn_blocking(move || Mask::new(&values)).await,
-    };
-    let mask = mask.map_err(|error| unusable(format!("what masks the secrets cannot be made: {error}")))?;
-    Ok(Opened { parameters, secrets: Value::Object(secrets), mask: Arc::new(mask) })
+    Ok(Opened { parameters, secrets: Value::Object(secrets), mask: Arc::new(Mask::new(&values)) })
 }
 
 /// The values of these secrets, in their order.

@@ -22,7 +22,8 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 
 pub const CANCEL: Remembered = Remembered { cancel: true, grant: false };
 
-/// Names of a test: each look-up takes the next of the answers, the last one for ever.
+/// Names of a test: each look-up takes the next of the answers, the last one for ever. Where it is empty, there is no
+/// descriptor to look it up.
 #[derive(Debug, Default)]
 pub struct Names {
     answers: Mutex<BTreeMap<String, Vec<Vec<IpAddr>>>>,
@@ -49,7 +50,11 @@ impl Lookup for Names {
             Some(answers) if answers.len() > 1 => Ok(answers.remove(0)),
             Some(answers) => Ok(answers[0].clone()),
         };
-        Box::pin(async move { answer })
+        let lacks_none = |addresses: Vec<IpAddr>| match addresses.is_empty() {
+            true => Err(std::io::Error::from_raw_os_error(libc::EMFILE)),
+            false => Ok(addresses),
+        };
+        Box::pin(async move { answer.and_then(lacks_none) })
     }
 }
 

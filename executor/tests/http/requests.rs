@@ -205,6 +205,27 @@ async fn an_answer_is_no_leave_to_ask_twice_where_the_action_may_run_once() {
     }
 }
 
+/// Behind a gateway that has given up it may go on, whatever becomes of the next request.
+#[tokio::test]
+async fn what_may_have_been_carried_out_once_is_told_however_the_last_request_ends() {
+    for (status, begun, told) in [(504, true, ("http_unknown", false)), (429, false, ("http_failed", true))] {
+        let close = || vec![("Connection", "close".to_owned())];
+        let server = Server::start(move |_, _| Reply::Answer(status, close(), Vec::new())).await;
+        let asking = Asking { delivery: Delivery::AtMostOnce, ..Asking::allowed(&["127.0.0.1", "127.0.0.2"]) };
+        asking.names.set("lacks.test", &[&["127.0.0.1"], &[]]);
+        asking.names.set("moves.test", &[&["127.0.0.1"], &["127.0.0.2"]]);
+        let ask = async |host: &str| {
+            let url = format!("http://{host}:{}/", server.address.port());
+            let retry = json!({"times": 1, "wait": "1ms", "on": [status]});
+            asking.ask(json!({"method": "POST", "url": url, "retry": retry})).await
+        };
+        let exit = ask("lacks.test").await;
+        assert_eq!(exit.why, Why::GivenBack { begun }, "{exit:?}");
+        assert_eq!(failure(&ask("moves.test").await), told, "{status}");
+        assert_eq!(server.seen().len(), 2);
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_is_not_there_is_told() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -15,10 +15,15 @@ const GRANTED: &str = "Yp6jU.8wQ1lAvS~granted";
 /// The same, in the letters of a host's name or a scheme.
 const SMALL: &str = "c0ffee9f3ab27c41d05e68";
 
+/// A header that is named after it.
+const HEADER: &str = "X-c0ffee9f3ab27c41d05e68";
+
 /// Pieces of them, as they are, in base64 at each place, and as in URLs.
-const FORMS: [&str; 15] = [
+const FORMS: [&str; 16] = [
     "Zq7kV", "WnE3a1Y", "pxN2tWK", "cTdrVis", "kV%2B9x", "4pLd-W", "WsN8-", "NHBMZC1", "RwTGQtV", "cExkLVd", "Yp6jU",
     "WXA2alU", "c0ffee9f", "lwNmpVL", "cDZqVS4",
+    // As it is encoded first where it is a client's.
+    "UyRm1Cd1",
 ];
 
 fn rig(lease_ms: i64) -> Rig {
@@ -114,6 +119,9 @@ async fn tokens_that_were_got_for_a_secret_are_masked_like_it() {
         // A server that says too much, behind its token.
         "/small/token" => answered(200, &json!({ "access_token": SMALL }).to_string()),
         "/small/state" => redirect(302, &format!("{SMALL}://x/")),
+        // One that makes it the name of a header.
+        "/names/token" => answered(200, &json!({ "access_token": SMALL }).to_string()),
+        "/names/state" => Reply::Answer(200, vec![(HEADER, "1".to_owned())], Vec::new()),
         // A server of tokens that does.
         "/bad/token" => answered(
             400,
@@ -138,10 +146,20 @@ async fn tokens_that_were_got_for_a_secret_are_masked_like_it() {
     rig.until("bad", "failed").await;
     let error = rig.history("bad").pop().unwrap().error.unwrap();
     assert!(error.contains("no token: answered with 400") && error.contains("********"), "{error}");
+    // It is not sent as it is, for its characters have to be encoded.
+    rig.request_with("encoded", "demo.encoded", &parameters(&server.url("/bad")));
+    rig.until("encoded", "failed").await;
+    let error = rig.history("encoded").pop().unwrap().error.unwrap();
+    assert!(error.contains("is no secret of Basic cGV0cmVsO********"), "{error}");
     rig.request_with("small", "demo.grant", &parameters(&server.url("/small")));
     rig.until("small", "failed").await;
     let error = rig.history("small").pop().unwrap().error.unwrap();
     assert!(error.ends_with("redirected to ********:, which is no HTTP"), "{error}");
+    rig.request_with("names", "demo.grant", &parameters(&server.url("/names")));
+    rig.until("names", "succeeded").await;
+    let end = rig.history("names").pop().unwrap();
+    let result: Value = serde_json::from_str(end.result.as_deref().unwrap()).unwrap();
+    assert_eq!(result["headers"]["x-********"], "1", "{result}");
     worker.shutdown().await;
     assert_clean(&rig);
     tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();

@@ -65,6 +65,39 @@ async fn a_server_that_wants_to_know_its_clients_is_shown_the_certificate() {
     assert!(!exit.error.as_deref().unwrap().contains("s3cret"), "{exit:?}");
 }
 
+/// What is wrong with what an action gives is so for every worker: to be given back, it would go round for ever.
+#[tokio::test]
+async fn certificates_and_keys_that_nobody_can_use_fail_the_action_and_are_not_told() {
+    let made = Certificates::make();
+    let server = Server::start_tls(made.server(true), |_, _| json(200, "1")).await;
+    let asking = Asking::new();
+    let (certificate, key) = (made.text("client.pem"), made.text("client.key"));
+    let inside = |pem: &str| pem.lines().nth(1).unwrap().to_owned();
+    let other_key = made.text("server.key");
+    let no_key = key.replace(&inside(&key), &"A".repeat(inside(&key).len()));
+    let no_certificate = "-----BEGIN CERTIFICATE-----\nczNjcmV0IHMzY3JldA==\n-----END CERTIFICATE-----\n";
+    let authority = made.text("ca.pem");
+    for (tls, name) in [
+        (json!({"ca": authority, "certificate": certificate, "key": other_key}), "\"key\""),
+        (json!({"ca": authority, "certificate": certificate, "key": no_key}), "\"key\""),
+        (json!({"ca": authority, "certificate": no_certificate, "key": key}), "\"key\""),
+        // Without an authority of its own it is this machine's that are read.
+        (json!({"certificate": certificate, "key": other_key}), "\"key\""),
+        (json!({"certificate": certificate, "key": other_key, "verify": false}), "\"key\""),
+        (json!({"ca": no_certificate}), "\"ca\""),
+        (json!({"ca": no_certificate, "certificate": certificate, "key": key}), "\"ca\""),
+    ] {
+        let exit = asking.ask(json!({"url": format!("https://{}/", server.address), "tls": tls})).await;
+        assert_eq!(failure(&exit), ("not_started", false), "{exit:?}");
+        let error = exit.error.unwrap();
+        assert!(error.contains(name), "{error}");
+        for told in [&inside(&other_key), &inside(&certificate), "czNjcmV0"] {
+            assert!(!error.contains(told), "{error}");
+        }
+    }
+    assert_eq!(server.connections(), 0);
+}
+
 /// The certificate, and the leave to be anybody, are for the server that the action names.
 #[tokio::test]
 async fn a_redirect_to_another_server_takes_neither_the_certificate_nor_the_trust_along() {

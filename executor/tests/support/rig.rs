@@ -66,11 +66,12 @@ impl ExecutorView for View {
                 });
                 ("http", json!({ "request": request }))
             }
-            "demo.grant" => {
+            "demo.grant" | "demo.encoded" => {
+                let secret = if action == "demo.grant" { "${secret.demo.key}" } else { "${parameters.token}" };
                 let auth = json!({
                     "token_url": "${parameters.line}/token",
                     "client_id": "petrel",
-                    "client_secret": "${secret.demo.key}",
+                    "client_secret": secret,
                 });
                 ("http", json!({ "request": { "url": "${parameters.line}/state", "auth": { "oauth2": auth } } }))
             }

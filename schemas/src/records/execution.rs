@@ -54,8 +54,10 @@ pub struct ExecutionState {
     pub lost_leases: i32,
     /// Attempts that failed and were repeated by a policy.
     pub failures: i32,
-    /// Attempts that a worker gave back because it shut down.
+    /// Attempts that a worker gave back.
     pub hand_overs: i32,
+    /// Attempts, up to the last one and one after the other, that were given back before they began.
+    pub not_begun: i32,
     /// Partition of the pool's topic that holds the current task.
     pub task_partition: Option<i32>,
     /// Latest start of the current task, in milliseconds since the epoch.

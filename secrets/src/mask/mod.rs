@@ -14,6 +14,7 @@ mod stream;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::nfa::contiguous::NFA;
@@ -30,9 +31,16 @@ pub use stream::MaskStream;
 /// What stands in a secret's place.
 pub const MASK: &str = "********";
 
-/// Masks some secrets. One without any changes nothing and costs nothing.
+/// Masks some secrets. One without any changes nothing and costs nothing. What finds them takes a while to make, and far
+/// more memory than they: it is made when something is to be masked.
 #[derive(Debug)]
-pub struct Mask(Option<Search>);
+pub struct Mask(Option<Secrets>);
+
+#[derive(Debug)]
+struct Secrets {
+    values: Vec<SecretValue>,
+    search: OnceLock<Search>,
+}
 
 /// The automaton that finds all forms of all secrets.
 struct Search {
@@ -57,15 +65,19 @@ impl Mask {
 
     /// Masks these.
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s SecretValue>) -> Self {
-        let (mut all, mut line_ends_max) = (BTreeSet::new(), 2);
-        for secret in secrets {
-            let parts = parts::of_text(secret.expose());
-            for text in parts.iter().chain([secret]).map(SecretValue::expose) {
-                forms::of(text, &mut all);
-                line_ends_max = line_ends_max.max(forms::line_ends(text));
-            }
-        }
-        Self((!all.is_empty()).then(|| Search::new(&all, line_ends_max)))
+        let values: Vec<SecretValue> = secrets.into_iter().cloned().collect();
+        Self((!values.is_empty()).then(|| Secrets { values, search: OnceLock::new() }))
+    }
+
+    /// Masks these, too. Two masks one after the other would each cut what the other one looks for.
+    #[must_use]
+    pub fn with(&self, more: &[SecretValue]) -> Self {
+        Self::new(self.0.iter().flat_map(|secrets| &secrets.values).chain(more))
+    }
+
+    fn search(&self) -> Option<&Search> {
+        let Secrets { values, search } = self.0.as_ref()?;
+        Some(search.get_or_init(|| Search::of(values)))
     }
 
     /// Whether it masks nothing.
@@ -75,7 +87,7 @@ impl Mask {
 
     /// A stream that has not begun.
     pub fn stream(&self) -> MaskStream<'_> {
-        MaskStream::new(self.0.as_ref())
+        MaskStream::new(self.search())
     }
 
     /// Masks the whole of a stream. Where it was cut off, a secret's beginning at its end is masked, too.
@@ -119,6 +131,18 @@ impl Mask {
 }
 
 impl Search {
+    fn of(secrets: &[SecretValue]) -> Self {
+        let (mut all, mut line_ends_max) = (BTreeSet::new(), 2);
+        for secret in secrets {
+            let parts = parts::of_text(secret.expose());
+            for text in parts.iter().chain([secret]).map(SecretValue::expose) {
+                forms::of(text, &mut all);
+                line_ends_max = line_ends_max.max(forms::line_ends(text));
+            }
+        }
+        Self::new(&all, line_ends_max)
+    }
+
     fn new(forms: &BTreeSet<Vec<u8>>, line_ends_max: usize) -> Self {
         // It fails beyond some two thousand million states; forms are counted in thousands of bytes.
         #[allow(clippy::expect_used)]

@@ -272,3 +272,24 @@ proptest! {
         prop_assert_eq!(in_chunks(&mask, &text, &cuts, false), text);
     }
 }
+
+/// While an action runs, its secrets are all that is kept of them.
+#[test]
+fn what_finds_secrets_is_made_when_something_is_masked() {
+    let mask = Mask::new([&secret("correct horse")]);
+    let is_made = |mask: &Mask| mask.0.as_ref().unwrap().search.get().is_some();
+    assert!(!is_made(&mask) && !mask.is_nothing());
+    assert_eq!(mask.text("a correct horse".to_owned()), "a ********");
+    assert!(is_made(&mask));
+}
+
+#[test]
+fn secrets_that_touch_are_masked_together() {
+    let mask = Mask::new([&secret("correct horse")]).with(&[secret("battery staple")]);
+    assert_eq!(mask.text("a correct horsebattery staple".to_owned()), "a ********");
+    assert_eq!(Mask::NOTHING.with(&[secret("battery staple")]).text("battery staple".to_owned()), "********");
+    assert!(Mask::NOTHING.with(&[]).is_nothing());
+    // The end of one is the beginning of the other.
+    let mask = Mask::new([&secret("correct horse")]).with(&[secret("horseradish")]);
+    assert_eq!(mask.text("a correct horseradish".to_owned()), "a ********");
+}

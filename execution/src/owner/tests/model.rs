@@ -147,6 +147,8 @@ impl Model {
                 lost_leases_max: 3,
                 schedule_to_start_ms: START_MS,
                 decline_pause_ms: PAUSE_MS,
+                not_begun_pause_ms: PAUSE_MS,
+                not_begun_pause_ms_max: 4 * PAUSE_MS,
                 parameters_bytes_max: 256 << 10,
             },
             catalog: Catalog::default(),

@@ -123,6 +123,33 @@ fn deploys_and_full_workers_use_up_no_attempts() {
 }
 
 #[test]
+fn what_no_worker_can_begin_goes_round_ever_slower() {
+    let mut model = Model::new();
+    model.act(&OK);
+    let mut token = 0;
+    let mut round = |model: &mut Model, begun: bool| {
+        token += 1;
+        assert_eq!(model.act(&Do::Claim(1, token)), ["running"]);
+        let told = model.act(&Do::HandOver(1, token, begun)).join(", ");
+        if told.ends_with("scheduled(handed_over)") {
+            return 0;
+        }
+        assert_eq!(told, "delayed(back_off)");
+        (1..).find(|_| model.act(&Do::Wait(1)) == [format!("task {}", token + 1), "scheduled".to_owned()]).unwrap()
+    };
+    let rounds: Vec<i64> = (0..8).map(|_| round(&mut model, false)).collect();
+    assert_eq!(rounds, [0, 0, 1, 2, 4, 4, 4, 4].map(|pauses| pauses * PAUSE_MS));
+    // One that began says that it can be begun.
+    let rounds: Vec<i64> = [true, false, false, false].map(|begun| round(&mut model, begun)).to_vec();
+    assert_eq!(rounds, [0, 0, 0, PAUSE_MS]);
+    // While it waits it can be canceled, and nothing is left of the wait.
+    assert_eq!(model.act(&Do::Claim(1, token + 1)), ["running"]);
+    assert_eq!(model.act(&Do::HandOver(1, token + 1, false)), ["delayed(back_off)"]);
+    assert_eq!(model.act(&Do::Cancel(1)), ["canceled"]);
+    assert!(model.timers.keys().all(|key| key.ends_with(b"/remember")));
+}
+
+#[test]
 fn at_most_once_is_granted_and_never_tried_again() {
     let begun = [(ONCE, "task 1, scheduled"), (Do::Claim(1, 1), "running, grant 1")];
     let ends = [

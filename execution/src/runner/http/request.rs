@@ -168,7 +168,8 @@ impl Request {
 
     pub(super) fn render(&self, scope: &Scope<'_>, success: &Codes) -> Result<HttpCall, RenderError> {
         let method = text(&self.method, scope, "the method")?.to_ascii_uppercase();
-        check_method(&method).map_err(RenderError)?;
+        // In capitals it is another text than a secret, which could not be masked.
+        check_method(&method).map_err(|_| RenderError("the method is none of HTTP, or none for actions".to_owned()))?;
         let url = text(&self.url, scope, "the URL")?;
         check_url(&url).map_err(|why| RenderError(format!("the URL {why}")))?;
         let path = self.path.iter().map(|part| {

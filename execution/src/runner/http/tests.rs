@@ -138,12 +138,12 @@ fn what_no_request_may_have_is_refused_when_it_is_rendered() {
         (
             json!({"url": url, "method": "${parameters.m}"}),
             json!({"m": "GET / HTTP/1.1"}),
-            "\"GET / HTTP/1.1\" is no method of HTTP",
+            "the method is none of HTTP, or none for actions",
         ),
         (
             json!({"url": url, "method": "${parameters.m}"}),
             json!({"m": "connect"}),
-            "the method CONNECT is not for actions",
+            "the method is none of HTTP, or none for actions",
         ),
         (json!({"url": url, "path": ["${parameters.p}"]}), json!({"p": ".."}), "a part of the path is \"..\""),
         (json!({"url": url, "path": ["${parameters.p}"]}), json!({"p": ""}), "a part of the path is \"\""),

@@ -37,6 +37,19 @@ fn told(verdict: Verdict) -> String {
     }
 }
 
+/// What may have run is worth another try only where it may run again.
+#[test]
+fn nothing_of_what_runs_at_most_once_is_to_be_tried_again_by_itself() {
+    for (delivery, expected) in [("at_least_once", true), ("at_most_once", false)] {
+        for why in [Why::Timeout, Why::LeaseLost, Why::Unknown] {
+            let Verdict::Ended(outcome) = holding(delivery, GRANT).ended(Exit::bare(why, None)) else {
+                panic!("{why:?} is no end")
+            };
+            assert_eq!(outcome.retriable, expected, "{delivery}: {why:?}");
+        }
+    }
+}
+
 #[test]
 fn at_least_once_begins_with_its_claim_and_at_most_once_with_its_grant() {
     assert_eq!(holding("at_least_once", NOTHING).begin(100), Begin::Now);

@@ -1,6 +1,5 @@
-//! What is made of an answer: StackStorm's `status_code`, `headers`, `body` and `parsed`, and what else is known.
-
-use std::sync::Arc;
+//! What is made of an answer: StackStorm's `status_code`, `headers`, `body` and `parsed`, and what else is known. All of it
+//! is masked before anything of it is cut: of a secret that is cut off, masking would not find what is left.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -29,25 +28,6 @@ pub(super) struct Whole {
     body: Stream,
 }
 
-/// Masks the secrets of an attempt, and the tokens that it got. All of an answer is masked before anything of it is cut: of a
-/// secret that is cut off, masking would not find what is left.
-#[derive(Debug)]
-pub(super) struct Masks(pub(super) Arc<Mask>, pub(super) Mask);
-
-impl Masks {
-    pub(super) fn text(&self, text: String) -> String {
-        self.1.text(self.0.text(text))
-    }
-
-    fn json(&self, value: Value) -> Value {
-        self.1.json(self.0.json(value))
-    }
-
-    fn stream(&self, Stream { bytes, truncated }: Stream) -> Stream {
-        Stream { bytes: self.1.bytes(self.0.bytes(bytes, truncated), truncated), truncated }
-    }
-}
-
 /// Reads the body up to the limit, in bytes; what is behind that is not fetched.
 pub(super) async fn read(answer: Answer, body_bytes_max: usize) -> Result<Whole, String> {
     let Answer { mut response, url, redirects } = answer;
@@ -72,10 +52,11 @@ pub(super) async fn read(answer: Answer, body_bytes_max: usize) -> Result<Whole,
 
 impl Whole {
     /// The structured result, and what there is of the body where it does not fit into that.
-    pub(super) fn into_result(mut self, requests: u32, elapsed_ms: u64, masks: &Masks) -> (Value, Stream) {
-        let (headers, headers_truncated) = headers_of(&self.headers, masks);
-        let json = json_of(&self.headers, &self.body).map(|value| masks.json(value));
-        self.body = masks.stream(self.body);
+    pub(super) fn into_result(mut self, requests: u32, elapsed_ms: u64, mask: &Mask) -> (Value, Stream) {
+        let (headers, headers_truncated) = headers_of(&self.headers, mask);
+        let json = json_of(&self.headers, &self.body).map(|value| mask.json(value));
+        let Stream { bytes, truncated } = self.body;
+        self.body = Stream { bytes: mask.bytes(bytes, truncated), truncated };
         let (body, encoding) = json.map_or_else(|| body_of(&self.body), |json| (json, "json"));
         let mut result = json!({
             "status_code": self.status,
@@ -84,7 +65,7 @@ impl Whole {
             "parsed": encoding == "json",
             "encoding": encoding,
             "truncated": self.body.truncated,
-            "url": self.url,
+            "url": mask.text(self.url),
             "redirects": self.redirects,
             "requests": requests,
             "elapsed_ms": elapsed_ms,
@@ -101,19 +82,20 @@ impl Whole {
 }
 
 /// Each name once, with several values as HTTP joins them.
-fn headers_of(headers: &HeaderMap, masks: &Masks) -> (Map<String, Value>, bool) {
+fn headers_of(headers: &HeaderMap, mask: &Mask) -> (Map<String, Value>, bool) {
     let (mut all, mut bytes) = (Map::new(), 0);
     for name in headers.keys() {
         let values = headers.get_all(name).iter().map(|value| {
-            let value = masks.text(String::from_utf8_lossy(value.as_bytes()).into_owned());
+            let value = mask.text(String::from_utf8_lossy(value.as_bytes()).into_owned());
             told(name, &value)
         });
         let text = values.collect::<Vec<_>>().join(", ");
-        bytes += name.as_str().len() + text.len();
+        let name = mask.text(name.to_string());
+        bytes += name.len() + text.len();
         if bytes > HEADER_BYTES_MAX {
             return (all, true);
         }
-        all.insert(name.to_string(), text.into());
+        all.insert(name, text.into());
     }
     (all, false)
 }
@@ -190,10 +172,6 @@ mod tests {
 
     use super::*;
 
-    fn nothing() -> Masks {
-        Masks(Arc::new(Mask::NOTHING), Mask::NOTHING)
-    }
-
     fn whole(content_type: &str, body: &[u8], truncated: bool) -> Whole {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
@@ -216,7 +194,7 @@ mod tests {
             ("text/plain", b"a\xff", false, json!("Yf8="), "base64"),
             ("application/json", b"", false, json!(""), "text"),
         ] {
-            let (result, _) = whole(content_type, body, truncated).into_result(1, 5, &nothing());
+            let (result, _) = whole(content_type, body, truncated).into_result(1, 5, &Mask::NOTHING);
             assert_eq!((&result["body"], &result["encoding"]), (&expected, &json!(encoding)), "{body:?}");
             assert_eq!(result["parsed"], json!(encoding == "json"));
             assert_eq!(result["headers"]["set-cookie"], "a=…, b=…");
@@ -233,13 +211,13 @@ mod tests {
             ("text/plain", quotes.as_bytes(), "text"),
             ("image/png", &binary, "base64"),
         ] {
-            let (result, kept) = whole(content_type, body, false).into_result(1, 5, &nothing());
+            let (result, kept) = whole(content_type, body, false).into_result(1, 5, &Mask::NOTHING);
             let bytes = result.to_string().len();
             assert!((RESULT_BYTES_MAX / 8 * 7..=RESULT_BYTES_MAX).contains(&bytes), "{bytes} of {content_type}");
             assert_eq!((&result["truncated"], &result["encoding"]), (&json!(true), &json!(encoding)));
             assert_eq!((&*kept.bytes, kept.truncated), (body, false));
         }
-        let (result, kept) = whole("text/plain", b"short", false).into_result(1, 5, &nothing());
+        let (result, kept) = whole("text/plain", b"short", false).into_result(1, 5, &Mask::NOTHING);
         assert_eq!((&result["truncated"], kept), (&json!(false), Stream::default()));
     }
 
@@ -262,7 +240,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-first", HeaderValue::from_static("1"));
         headers.insert("x-large", HeaderValue::from_str(&"x".repeat(HEADER_BYTES_MAX)).unwrap());
-        let (all, truncated) = headers_of(&headers, &nothing());
+        let (all, truncated) = headers_of(&headers, &Mask::NOTHING);
         assert_eq!((all.len(), all["x-first"] == "1", truncated), (1, true, true));
     }
 
@@ -271,8 +249,7 @@ mod tests {
     fn what_is_answered_is_masked_before_it_is_cut() {
         const SECRET: &str = "Zq7kV-9xR2mBwT";
         const TOKEN: &str = "Yp6jU_8wQ1lAvS";
-        let mask = |text: &str| Mask::new([&SecretValue::new(text.to_owned()).unwrap()]);
-        let masks = Masks(Arc::new(mask(SECRET)), mask(TOKEN));
+        let mask = Mask::new(&[SECRET, TOKEN].map(|text| SecretValue::new(text.to_owned()).unwrap()));
         let clean = |result: &Value, kept: &Stream| {
             for text in [result.to_string(), String::from_utf8_lossy(&kept.bytes).into_owned()] {
                 // The beginning of either, as it is, in base64 and as numbers of characters.
@@ -285,7 +262,7 @@ mod tests {
         for len in 0..=SECRET.len() {
             for (secret, content_type) in [(SECRET, "text/plain"), (TOKEN, "application/json")] {
                 let body = format!("it is {}", &secret[..len]);
-                let (result, kept) = whole(content_type, body.as_bytes(), len < secret.len()).into_result(1, 5, &masks);
+                let (result, kept) = whole(content_type, body.as_bytes(), len < secret.len()).into_result(1, 5, &mask);
                 if len > 0 {
                     clean(&result, &kept);
                 }
@@ -296,14 +273,14 @@ mod tests {
             let text = format!("{}{SECRET}{TOKEN}{}", "x".repeat(room), "y".repeat(2_000));
             let json = serde_json::to_vec(&json!([text])).unwrap();
             for (content_type, body) in [("text/plain", text.as_bytes()), ("application/json", &json)] {
-                let (result, kept) = whole(content_type, body, false).into_result(1, 5, &masks);
+                let (result, kept) = whole(content_type, body, false).into_result(1, 5, &mask);
                 assert_eq!(result["truncated"], true);
                 clean(&result, &kept);
             }
         }
         // In what is no text, and in a header.
         let binary = [b"\xff\xfe", SECRET.as_bytes(), b"\0", TOKEN.as_bytes()].concat();
-        let (result, kept) = whole("image/png", &binary, false).into_result(1, 5, &masks);
+        let (result, kept) = whole("image/png", &binary, false).into_result(1, 5, &mask);
         assert_eq!(result["encoding"], "base64");
         clean(&result, &kept);
         let mut echoed = whole("text/plain", b"", false);
@@ -314,8 +291,9 @@ mod tests {
         ] {
             echoed.headers.insert(HeaderName::from_static(name), HeaderValue::from_str(&value).unwrap());
         }
-        let (result, kept) = echoed.into_result(1, 5, &masks);
-        assert_eq!(result["headers"]["x-echo"], "Bearer ********");
+        echoed.url = format!("https://{TOKEN}.example");
+        let (result, kept) = echoed.into_result(1, 5, &mask);
+        assert_eq!((&result["headers"]["x-echo"], &result["url"]), (&json!("Bearer ********"), &json!("https://********.example")));
         clean(&result, &kept);
     }
 }

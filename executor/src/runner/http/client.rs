@@ -108,7 +108,7 @@ impl Clients {
         let (asked, guarded) = (way.clone(), guarded.clone());
         // The system's certificates are files.
         let built = tokio::task::spawn_blocking(move || build(&asked, guarded)).await;
-        let client = built.map_err(|e| lacking(e.to_string()))??;
+        let client = built.map_err(|_| lacking("what makes the client panicked".to_owned()))??;
         self.keep(way, client.clone());
         Ok(client)
     }
@@ -152,16 +152,37 @@ fn build(way: &Way, guarded: Guarded) -> Result<Client, NoAnswer> {
     // An error says that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let asking = |guarded: Guarded| builder(way, guarded).map_err(NoAnswer::Impossible);
-    match asking(guarded.clone())?.build() {
-        Ok(client) => Ok(client),
-        // There are no authorities on this machine: what needs none is sent, and nobody else is trusted.
-        Err(error) if way.tls.ca.is_none() && way.tls.verify => {
-            let client = asking(guarded)?.tls_certs_only([]).build().map_err(|e| lacking(chain(&e)))?;
-            warn!("requests by https are not sent unless their action names whom to trust: {}", chain(&error));
-            Ok(client)
-        }
-        Err(error) => Err(lacking(chain(&error))),
+    let error = match asking(guarded.clone())?.build() {
+        Ok(client) => return Ok(client),
+        Err(error) => error,
+    };
+    if let Some(wrong) = wrong(way, &guarded) {
+        return Err(NoAnswer::Impossible(wrong.to_owned()));
     }
+    if way.tls.ca.is_some() || !way.tls.verify {
+        return Err(lacking(chain(&error)));
+    }
+    // There are no authorities on this machine: what needs none is sent, and nobody else is trusted.
+    let client = asking(guarded)?.tls_certs_only([]).build().map_err(|e| lacking(chain(&e)))?;
+    warn!("requests by https are not sent unless their action names whom to trust: {}", chain(&error));
+    Ok(client)
+}
+
+/// What an action gives that no worker can use, where that is why there is no client. Each is tried without anything else,
+/// and nothing is read of this machine. What the library says of it could hold a part of it, and is not told.
+fn wrong(way: &Way, guarded: &Guarded) -> Option<&'static str> {
+    let is_usable = |tls: Tls| {
+        let alone = Way { tls, proxy: None, look: way.look };
+        builder(&alone, guarded.clone()).is_ok_and(|builder| builder.build().is_ok())
+    };
+    let Tls { ca, identity, .. } = &way.tls;
+    if ca.is_some() && !is_usable(Tls { identity: None, verify: true, ..way.tls.clone() }) {
+        return Some("\"ca\" holds what is no certificate");
+    }
+    if identity.is_some() && !is_usable(Tls { ca: None, verify: false, ..way.tls.clone() }) {
+        return Some("\"certificate\" and \"key\" do not belong together, or the key is of no kind that can be used");
+    }
+    None
 }
 
 /// What is wrong with it is so for every worker.

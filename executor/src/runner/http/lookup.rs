@@ -48,7 +48,9 @@ impl SystemLookup {
             drop(permit);
             done
         };
-        tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+        // With what words a panic ends is told to nobody.
+        let panicked = |_| std::io::Error::other("the look-up panicked");
+        tokio::task::spawn_blocking(work).await.map_err(panicked)?
     }
 }
 

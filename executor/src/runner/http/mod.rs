@@ -16,7 +16,7 @@ mod tests;
 mod tokens;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,9 +29,10 @@ use reqwest::Url;
 use tokio::sync::watch;
 
 use super::Context;
+use super::masking::LEFT_OUT;
 use super::limited::{Leave, limited};
 use crate::supervise::boot_ms;
-use answer::{Masks, Whole, read};
+use answer::{Whole, read};
 use client::{Clients, Ways, Whom};
 use exchange::{NoAnswer, Outgoing, check_literal, exchange};
 pub use guard::{AddressGuard, GuardError};
@@ -126,7 +127,8 @@ impl HttpRunner {
         let leave = Leave::new(held, request.timeout_ms);
         let (began_ms, requests) = (boot_ms(), AtomicU32::new(0));
         let tokens = Mutex::default();
-        let asking = Asking { runner: self, call, request, leave: leave.clone(), began_ms, requests, tokens };
+        let has_arrived = AtomicBool::new(false);
+        let asking = Asking { runner: self, call, request, leave: leave.clone(), began_ms, requests, has_arrived, tokens };
         match limited(leave, asking.to_the_end()).await {
             Ok(Ok(whole)) => asking.answered(whole).await,
             Ok(Err(no_answer)) => asking.not_answered(no_answer).await,
@@ -144,6 +146,8 @@ struct Asking<'a> {
     began_ms: u64,
     /// How many were sent, redirects and tokens left out.
     requests: AtomicU32,
+    /// Whether one of them may have been carried out, however the last one ended.
+    has_arrived: AtomicBool,
     /// What was sent to show who asks, beside the secrets of the attempt.
     tokens: Mutex<Vec<SecretValue>>,
 }
@@ -157,6 +161,9 @@ impl Asking<'_> {
                 Ok(ways) => self.in_time(self.once(&ways, outgoing.clone())).await,
                 Err(no_answer) => Err(no_answer),
             };
+            if self.may_be_carried_out(&ended) {
+                self.has_arrived.store(true, Ordering::Relaxed);
+            }
             let pause_ms = match &ended {
                 Err(NoAnswer::Lacking { may_have_arrived: false, .. }) if lacks < LACKS_MAX => {
                     lacks += 1;
@@ -205,6 +212,8 @@ impl Asking<'_> {
         loop {
             let mut may_be_old = false;
             if let Auth::OAuth2 { .. } = &call.auth {
+                // A secret with characters that a form encodes is sent in another form than it has.
+                tokens::sent(&call.auth).iter().for_each(|sent| self.note(sent));
                 let (token, was_kept) = runner.tokens.get(&call.auth, ways, &outgoing.url).await?;
                 outgoing.bearer(&token.0).map_err(NoAnswer::Impossible)?;
                 self.note(&token);
@@ -224,6 +233,21 @@ impl Asking<'_> {
             }
             let failed = |why| NoAnswer::Failed { why, may_have_arrived: true };
             return read(answer, request.output_bytes_max).await.map_err(failed);
+        }
+    }
+
+    /// Whether it may have been carried out, though it did not end well. A server that is redirected to is another one than
+    /// the one that was asked.
+    fn may_be_carried_out(&self, ended: &Result<Whole, NoAnswer>) -> bool {
+        match ended {
+            Ok(whole) => {
+                let asks_for_it = retry_after_ms(&whole.headers, self.request.clock.now_ms()).is_some();
+                whole.redirects > 0 || !is_untouched(whole.status, asks_for_it)
+            }
+            Err(NoAnswer::Failed { may_have_arrived, .. } | NoAnswer::Lacking { may_have_arrived, .. }) => {
+                *may_have_arrived
+            }
+            Err(NoAnswer::Refused(_) | NoAnswer::Impossible(_)) => false,
         }
     }
 
@@ -264,12 +288,10 @@ impl Asking<'_> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).push(token);
     }
 
-    /// What masks the secrets of the attempt and the tokens. A token's forms take a while to find: to be called off the
-    /// runtime.
-    fn masks(&self) -> impl FnOnce() -> Masks + Send + 'static {
+    /// Masks the secrets of the attempt and the tokens: to be used off the runtime, for their forms take a while to find.
+    fn mask(&self) -> Mask {
         let tokens = std::mem::take(&mut *self.tokens.lock().unwrap_or_else(PoisonError::into_inner));
-        let mask = self.request.mask.clone();
-        move || Masks(mask, Mask::new(&tokens))
+        self.request.mask.with(&tokens)
     }
 
     async fn answered(&self, whole: Whole) -> Exit {
@@ -286,40 +308,34 @@ impl Asking<'_> {
             (Why::Failed { code: code::HTTP_STATUS, retriable }, Some(error.trim_end().to_owned()))
         };
         let requests = self.requests.load(Ordering::Relaxed);
-        let (masks, elapsed_ms) = (self.masks(), boot_ms().saturating_sub(self.began_ms));
+        let (mask, elapsed_ms) = (self.mask(), boot_ms().saturating_sub(self.began_ms));
         let told = tokio::task::spawn_blocking(move || {
-            let masks = masks();
-            let (result, stdout) = whole.into_result(requests, elapsed_ms, &masks);
-            (result, stdout, error.map(|error| masks.text(error)))
+            let (result, stdout) = whole.into_result(requests, elapsed_ms, &mask);
+            (result, stdout, error.map(|error| mask.text(error)))
         });
         match told.await {
             Ok((result, stdout, error)) => {
                 Exit { result: Some(result), retry_after_ms, stdout, ..Exit::bare(why, error) }
             }
-            Err(error) => {
-                let error = format!("what was answered cannot be masked, and is left out: {error}");
-                Exit { retry_after_ms, ..Exit::bare(why, Some(error)) }
-            }
+            Err(_) => Exit { retry_after_ms, ..Exit::bare(why, Some(LEFT_OUT.to_owned())) },
         }
     }
 
     async fn not_answered(&self, no_answer: NoAnswer) -> Exit {
         let exit = self.failed(no_answer);
-        let (masks, error) = (self.masks(), exit.error);
+        let (mask, error) = (self.mask(), exit.error);
         // What stands in it may be a server's word.
-        let masked = tokio::task::spawn_blocking(move || error.map(|error| masks().text(error))).await;
-        let left_out = |error| Some(format!("what went wrong cannot be masked, and is left out: {error}"));
-        Exit { error: masked.unwrap_or_else(left_out), ..exit }
+        let masked = tokio::task::spawn_blocking(move || error.map(|error| mask.text(error))).await;
+        Exit { error: masked.unwrap_or_else(|_| Some(LEFT_OUT.to_owned())), ..exit }
     }
 
     fn failed(&self, no_answer: NoAnswer) -> Exit {
+        let has_arrived = self.has_arrived.load(Ordering::Relaxed);
         let (code, retriable, why) = match no_answer {
-            NoAnswer::Lacking { why, may_have_arrived } => {
-                return Exit::bare(Why::GivenBack { begun: may_have_arrived }, Some(why));
-            }
+            NoAnswer::Lacking { why, .. } => return Exit::bare(Why::GivenBack { begun: has_arrived }, Some(why)),
             NoAnswer::Refused(why) => (code::ADDRESS_REFUSED, false, why),
             NoAnswer::Impossible(why) => (code::NOT_STARTED, false, why),
-            NoAnswer::Failed { why, may_have_arrived: true } if !self.may_arrive_twice() => {
+            NoAnswer::Failed { why, .. } if has_arrived && !self.may_arrive_twice() => {
                 (code::HTTP_UNKNOWN, false, format!("it may have been carried out: {why}"))
             }
             NoAnswer::Failed { why, .. } => (code::HTTP_FAILED, true, why),

@@ -164,10 +164,21 @@ fn request(auth: &Auth) -> Result<Outgoing, String> {
     let mut outgoing = Outgoing { method: Method::POST, url, headers, body, forward_body: false };
     if !in_body {
         // Both are encoded as in a form (RFC 6749 §2.3.1).
-        let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         outgoing.secret("Authorization", &basic(&encoded(client_id), &encoded(&client_secret.0)))?;
     }
     Ok(outgoing)
+}
+
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// What shows who asks for a token, in the form in which it is sent, where that is not the form that it has: `basic` makes
+/// base64 of it, in which the secret itself is not found.
+pub(super) fn sent(auth: &Auth) -> Option<Hidden> {
+    let Auth::OAuth2 { client_secret, in_body: false, .. } = auth else { return None };
+    let sent = encoded(&client_secret.0);
+    (sent != client_secret.0).then(|| Hidden(sent))
 }
 
 #[cfg(test)]

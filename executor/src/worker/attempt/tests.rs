@@ -1,8 +1,11 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use petrel_bus::{Acknowledge, Clock, Output, PublishError, Publisher, Receipt, receipt};
-use petrel_execution::Note;
+use petrel_execution::runner::{PackFiles, RunnerSpec};
 use petrel_execution::worker::{Remembered, Reports};
+use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Note, ParameterError};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::super::slots::Slots;
@@ -10,6 +13,7 @@ use super::super::told::Told;
 use super::*;
 use crate::runner::{HttpOptions, RunnerOptions};
 use crate::secrets::{NoSecret, Opening};
+use crate::view::EachFile;
 
 struct NoTime;
 
@@ -21,11 +25,13 @@ impl Clock for NoTime {
     fn sleep(&self, _: Duration) {}
 }
 
-/// There are none.
-struct NoSecrets;
+/// There are none; it counts how often somebody looks for one.
+#[derive(Default)]
+struct NoSecrets(AtomicUsize);
 
 impl SecretSource for NoSecrets {
     fn open<'s>(&'s self, keys: &'s [String], _: i64) -> Opening<'s> {
+        self.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(async { Err(NoSecret::Missing(keys.concat())) })
     }
 }
@@ -62,12 +68,14 @@ struct Rig {
     shared: Arc<Shared>,
     publisher: Arc<Waiting>,
     slots: Slots,
-    _folder: TempDir,
+    secrets: Arc<NoSecrets>,
+    folder: TempDir,
 }
 
 impl Rig {
     fn new() -> Self {
         let (publisher, folder) = (Arc::new(Waiting::default()), TempDir::new().unwrap());
+        let secrets = Arc::new(NoSecrets::default());
         let reporter = Reporter {
             publisher: publisher.clone(),
             clock: Arc::new(NoTime),
@@ -78,11 +86,11 @@ impl Rig {
             runners: Runners::new(RunnerOptions::default(), HttpOptions::default()),
             reporter,
             attempts: Arc::new(Attempts::new("w1".into())),
-            packs: Arc::new(PacksCache::open(folder.path().to_owned()).unwrap()),
-            secrets: Arc::new(NoSecrets),
+            packs: Arc::new(PacksCache::open(folder.path().join("packs")).unwrap()),
+            secrets: secrets.clone(),
             metrics: Arc::new(ExecutorMetrics::new(&prometheus::Registry::new()).unwrap()),
         };
-        Self { shared: Arc::new(shared), publisher, slots: Slots::new(1), _folder: folder }
+        Self { shared: Arc::new(shared), publisher, slots: Slots::new(1), secrets, folder }
     }
 
     /// An attempt that ends at once: its action is not there.
@@ -157,4 +165,93 @@ async fn an_end_holds_its_slot_until_the_owner_beside_has_committed_it() {
     acknowledge.send(Ok(Vec::new())).unwrap();
     attempt.await.unwrap();
     assert_eq!(rig.busy(), (0, 0));
+}
+
+/// An action that runs a command with a secret in its environment, or with none.
+fn command(delivery: Delivery, token: Value) -> ResolvedAction {
+    let Value::Object(keys) = json!({ "command": ["true"], "env": { "TOKEN": token } }) else { unreachable!() };
+    let plan = ActionPlan {
+        pool: "default".to_owned(),
+        delivery,
+        timeout_ms: 1_000,
+        output_bytes_max: 1_000,
+        runner: Arc::new(RunnerSpec::parse("command", &keys, &Nothing).unwrap()),
+        parameters: Arc::new(NoParameters),
+    };
+    ResolvedAction { plan: Arc::new(plan), pack: Arc::new(Nothing) }
+}
+
+#[derive(Debug)]
+struct NoParameters;
+
+impl CompleteParameters for NoParameters {
+    fn complete(&self, given: &Value) -> Result<Value, ParameterError> {
+        Ok(given.clone())
+    }
+}
+
+struct Nothing;
+
+impl PackFiles for Nothing {
+    fn executable(&self, _: &str) -> Option<bool> {
+        None
+    }
+
+    fn hint(&self, _: &str) -> String {
+        String::new()
+    }
+}
+
+impl PackContent for Nothing {
+    fn name(&self) -> String {
+        "revision/demo".to_owned()
+    }
+
+    fn hash(&self) -> Result<String, String> {
+        Ok("abc".to_owned())
+    }
+
+    fn files(&self, _: &mut EachFile<'_>) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_secret_is_opened_for_what_is_not_granted() {
+    let rig = Rig::new();
+    let task = Task { delivery: "at_most_once".to_owned(), ..task() };
+    let held = rig.shared.attempts.hold(&task, boot_ms());
+    let action = command(Delivery::AtMostOnce, json!("${secret.demo.token}"));
+    let started = OnceLock::new();
+    let end = carry_out(&rig.shared, &task, &action, &held, &started);
+    tokio::pin!(end);
+    assert!(tokio::time::timeout(Duration::from_secs(10), &mut end).await.is_err(), "it waits for its grant");
+    assert_eq!(rig.secrets.0.load(Ordering::Relaxed), 0);
+    held.send_modify(|h| h.order(Remembered { cancel: false, grant: true }));
+    let Verdict::Ended(outcome) = end.await else { panic!("it is given back") };
+    assert_eq!(outcome.note.code.as_deref(), Some(code::SECRET_MISSING));
+    assert_eq!(rig.secrets.0.load(Ordering::Relaxed), 1);
+}
+
+/// The disk of another worker, or this one in a moment, may take it.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_laid_out_here_is_given_back_after_a_moment() {
+    let rig = Rig::new();
+    std::fs::remove_dir(rig.folder.path().join("packs")).unwrap();
+    std::fs::write(rig.folder.path().join("packs"), "").unwrap();
+    let held = rig.shared.attempts.hold(&task(), boot_ms());
+    let action = command(Delivery::AtLeastOnce, json!("plain"));
+    let (began, started) = (tokio::time::Instant::now(), OnceLock::new());
+    let end = carry_out(&rig.shared, &task(), &action, &held, &started).await;
+    assert!(matches!(end, Verdict::HandedOver { begun: false, .. }), "{end:?}");
+    assert!(began.elapsed() >= runner::NOT_BEGUN_PAUSE);
+    // A cancel ends the wait.
+    let task = Task { token: 2, ..task() };
+    let held = rig.shared.attempts.hold(&task, boot_ms());
+    let cancel = async {
+        tokio::time::sleep(runner::NOT_BEGUN_PAUSE / 2).await;
+        held.send_modify(|h| h.order(Remembered { cancel: true, grant: false }));
+    };
+    let (end, ()) = tokio::join!(carry_out(&rig.shared, &task, &action, &held, &started), cancel);
+    assert!(matches!(&end, Verdict::Ended(outcome) if outcome.status == Status::Canceled), "{end:?}");
 }
