@@ -279,30 +279,14 @@ pub fn rfc3339(ms: i64) -> String {
 
 /// Checks of what clients ask, against the revision in force.
 impl World {
-    /// The revision, the version of the key-value store and the parameters with their defaults for a manual run of
-    /// that action.
-    ///
-    /// # Errors
-    /// `unknown_action`, or `invalid_parameters` with every reason.
-    pub fn check_action(&self, action: &str, parameters: &Value) -> Result<(String, i64, Value), ApiError> {
-        let globals = self.globals();
-        let plan = plan_in(&globals, action)?;
-        match plan.parameters.complete(parameters) {
-            Ok(completed) => Ok((globals.head().revision.clone(), globals.kv_version(), completed)),
-            Err(error) => {
-                let message = format!("the parameters do not fit {action}: {error}");
-                Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_parameters", message)
-                    .with_details(error.reasons))
-            }
-        }
-    }
-
     /// An action of the revision in force.
     ///
     /// # Errors
     /// `unknown_action`, or a catalog that cannot be used.
-    pub fn plan_of(&self, action: &str) -> Result<Arc<ActionPlan>, ApiError> {
-        plan_in(&self.globals(), action)
+    pub fn action_in_force(&self, action: &str) -> Result<ActionInForce, ApiError> {
+        let globals = self.globals();
+        let plan = plan_in(&globals, action)?;
+        Ok(ActionInForce { plan, revision: globals.head().revision.clone(), kv_version: globals.kv_version() })
     }
 
     /// Waits until every stage of this process sees the switch as it was just set.
@@ -326,6 +310,30 @@ impl World {
             }
         };
         tokio::time::timeout(ECHO_MAX, all).await.map_err(|_| behind("a stage of this process"))
+    }
+}
+
+/// An action of the revision that was in force when somebody asked for it to be run: all that is done about the request
+/// is done by this one.
+pub struct ActionInForce {
+    /// The action.
+    pub plan: Arc<ActionPlan>,
+    /// The revision.
+    pub revision: String,
+    /// Version of the key-value store.
+    pub kv_version: i64,
+}
+
+impl ActionInForce {
+    /// The parameters with their defaults; `action` is its name, for messages.
+    ///
+    /// # Errors
+    /// `invalid_parameters` with every reason.
+    pub fn check(&self, action: &str, parameters: &Value) -> Result<Value, ApiError> {
+        self.plan.parameters.complete(parameters).map_err(|error| {
+            let message = format!("the parameters do not fit {action}: {error}");
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_parameters", message).with_details(error.reasons)
+        })
     }
 }
 

@@ -80,6 +80,8 @@ pub struct Exit {
     pub result: Option<Value>,
     /// How long it is asked to wait until it is tried again, in milliseconds, where it was told.
     pub retry_after_ms: Option<u64>,
+    /// Whether something that wrote was ended in the middle of whatever it wrote, though it ended by itself.
+    pub is_cut: bool,
     /// Standard output.
     pub stdout: Stream,
     /// Standard error.
@@ -95,6 +97,7 @@ impl Exit {
             error,
             result: None,
             retry_after_ms: None,
+            is_cut: false,
             stdout: Stream::default(),
             stderr: Stream::default(),
         }
@@ -239,7 +242,7 @@ impl Holding {
     /// What the owner is told when the runner has ended.
     pub fn ended(&self, exit: Exit) -> Verdict {
         // Owners have no policy yet that waits for as long as an answer asks.
-        let Exit { why, return_code, error, result, retry_after_ms: _, stdout, stderr } = exit;
+        let Exit { why, return_code, error, result, retry_after_ms: _, is_cut: _, stdout, stderr } = exit;
         // Of one that may have run, nobody knows how far it came: where it may run once, that is nothing to try again.
         let may_run_again = self.delivery == Delivery::AtLeastOnce;
         let (status, note, retriable) = match why {
@@ -267,9 +270,7 @@ impl Holding {
                 let why = "ended because its lease passed unacknowledged";
                 (Status::Abandoned, Note::new(code::LEASE_LOST, why), may_run_again)
             }
-            Why::Unknown => {
-                (Status::Abandoned, Note::of(Some(code::SUPERVISOR_LOST.to_owned()), error), may_run_again)
-            }
+            Why::Unknown => (Status::Abandoned, Note::of(Some(code::SUPERVISOR_LOST.to_owned()), error), may_run_again),
         };
         Verdict::Ended(Outcome { status, note, return_code, result, stdout, stderr, retriable })
     }

@@ -66,7 +66,9 @@ fn what_the_pack_is_and_what_the_disk_lacks_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();
     let cache = PacksCache::open(dir.path().join("packs")).unwrap();
     let long: &'static str = "n".repeat(300).leak();
-    for files in [vec![("a", "", false), ("a", "", false)], vec![("a", "", false), ("a/b", "", false)], vec![(long, "", false)]] {
+    for files in
+        [vec![("a", "", false), ("a", "", false)], vec![("a", "", false), ("a/b", "", false)], vec![(long, "", false)]]
+    {
         let error = cache.lay_out(&Pack("abc".into(), files)).unwrap_err();
         assert!(matches!(error, CacheError::Content { .. }), "{error}");
     }

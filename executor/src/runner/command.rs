@@ -115,7 +115,7 @@ fn exit(ended: Ended) -> Exit {
         next.map(|(told, bytes)| Stream { bytes, truncated: told.truncated }).unwrap_or_default()
     };
     let (stdout, stderr) = (stream(), stream());
-    Exit { return_code: report.return_code, stdout, stderr, ..Exit::bare(why, error) }
+    Exit { return_code: report.return_code, is_cut: report.left_others, stdout, stderr, ..Exit::bare(why, error) }
 }
 
 /// Runs the command of an attempt to its end.

@@ -27,10 +27,10 @@ pub(super) async fn masked(exit: Exit, mask: &Arc<Mask>) -> Exit {
 }
 
 pub(super) fn mask_all(exit: Exit, mask: &Mask) -> Exit {
-    let Exit { why, return_code, error, result, retry_after_ms, stdout, stderr } = exit;
+    let Exit { why, return_code, error, result, retry_after_ms, is_cut, stdout, stderr } = exit;
     // What did not end by itself was stopped in the middle of whatever it wrote.
     let is_whole = match why {
-        Why::Exited => return_code.is_some(),
+        Why::Exited => return_code.is_some() && !is_cut,
         Why::Succeeded | Why::Failed { .. } => true,
         _ => false,
     };
@@ -44,6 +44,7 @@ pub(super) fn mask_all(exit: Exit, mask: &Mask) -> Exit {
         error: error.map(|error| mask.text(error)),
         result: result.map(|result| mask.json(result)),
         retry_after_ms,
+        is_cut,
         stdout: stream(stdout),
         stderr: stream(stderr),
     }

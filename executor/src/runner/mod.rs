@@ -26,8 +26,8 @@ use tokio::sync::watch;
 
 use crate::supervise::Supervisor;
 pub use command::{Command, run};
-pub(crate) use masking::masked_text;
 pub use http::{AddressGuard, GuardError, HttpOptions, HttpRequest, HttpRunner, LookedUp, Lookup, SystemLookup};
+pub(crate) use masking::masked_text;
 pub use options::RunnerOptions;
 pub use sleep::sleep;
 pub use supervised::{Ended, Failed, run as run_supervised};

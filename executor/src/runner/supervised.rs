@@ -61,7 +61,7 @@ pub async fn run(
     // What this worker lacks is no end of the action, which another one may start.
     let lacking = |e: std::io::Error| Failed::NotBegun(format!("there is no guard for it: {e}"));
     let end_at_ms = lease_overdue_ms(&held.borrow());
-    let (stream, mut guard) = supervisor.guard(end_at_ms).map_err(lacking)?.into_parts();
+    let (stream, mut guard) = supervisor.guard(end_at_ms).await.map_err(lacking)?.into_parts();
     stream.set_nonblocking(true).map_err(lacking)?;
     let (output, mut control) = UnixStream::from_std(stream).map_err(lacking)?.into_split();
     let has_begun = AtomicBool::new(false);
@@ -106,7 +106,8 @@ pub async fn run(
         (true, None) => Err(Failed::Lost(error)),
         (true, Some(why)) => {
             let error = "its guard did not end it in time, and it was ended from outside".to_owned();
-            let report = Report { why, return_code: None, signal: None, error: Some(error), streams: Vec::new() };
+            let (return_code, signal, error) = (None, None, Some(error));
+            let report = Report { why, return_code, signal, left_others: true, error, streams: Vec::new() };
             Ok(Ended { report, captured: Vec::new() })
         }
     }

@@ -38,7 +38,10 @@ const ROUNDS_ALONE: u32 = 100;
 
 /// The supervisor of a worker. Dropping it ends everything that runs under it.
 #[derive(Debug)]
-pub struct Supervisor {
+pub struct Supervisor(Arc<Starter>);
+
+#[derive(Debug)]
+struct Starter {
     program: Vec<OsString>,
     inner: Mutex<Inner>,
 }
@@ -119,23 +122,47 @@ impl GuardEnd {
 impl Supervisor {
     /// Will run this program, with these first arguments, when it is needed.
     pub fn new(program: Vec<OsString>) -> Self {
-        Self { program, inner: Mutex::default() }
+        Self(Arc::new(Starter { program, inner: Mutex::default() }))
     }
 
-    /// Starts the process, unless it runs.
+    /// Starts the process, unless it runs; blocks until it does.
     ///
     /// # Errors
     /// What the system says.
     pub fn start(&self) -> io::Result<()> {
-        self.life(&mut self.lock()).map(drop)
+        self.0.life(&mut self.0.lock()).map(drop)
     }
 
     /// A new guard, which its supervisor ends at this instant of `CLOCK_BOOTTIME`, in milliseconds, should it still be
-    /// there. If the supervisor has ended, another one is started first.
+    /// there. If the supervisor has ended, another one is started first, off the runtime, whose threads keep the leases of
+    /// other attempts.
     ///
     /// # Errors
     /// What the system says: most of all that this process has no descriptors left.
-    pub fn guard(&self, end_at_ms: u64) -> io::Result<Guarded> {
+    pub async fn guard(&self, end_at_ms: u64) -> io::Result<Guarded> {
+        if self.0.runs() {
+            return self.0.guard(end_at_ms);
+        }
+        let starter = self.0.clone();
+        let panicked = |_| io::Error::other("what starts the supervisor panicked");
+        tokio::task::spawn_blocking(move || starter.guard(end_at_ms)).await.map_err(panicked)?
+    }
+
+    /// The process, while there is one.
+    pub fn process(&self) -> Option<u32> {
+        let life = self.0.lock().life.clone().filter(|life| !life.is_over())?;
+        u32::try_from(life.pid).ok()
+    }
+}
+
+impl Starter {
+    /// Whether the process runs; not while somebody starts it.
+    fn runs(&self) -> bool {
+        let life = |inner: MutexGuard<'_, Inner>| inner.life.as_ref().is_some_and(|life| !life.is_over());
+        self.inner.try_lock().is_ok_and(life)
+    }
+
+    fn guard(&self, end_at_ms: u64) -> io::Result<Guarded> {
         let mut inner = self.lock();
         inner.last_id += 1;
         let id = inner.last_id;
@@ -159,12 +186,6 @@ impl Supervisor {
         }
     }
 
-    /// The process, while there is one.
-    pub fn process(&self) -> Option<u32> {
-        let life = self.lock().life.clone().filter(|life| !life.is_over())?;
-        u32::try_from(life.pid).ok()
-    }
-
     fn life(&self, inner: &mut Inner) -> io::Result<Arc<Life>> {
         if let Some(life) = inner.life.as_ref().filter(|life| !life.is_over()) {
             return Ok(life.clone());
@@ -180,7 +201,7 @@ impl Supervisor {
     }
 }
 
-impl Drop for Supervisor {
+impl Drop for Starter {
     fn drop(&mut self) {
         if let Some(life) = self.lock().life.take() {
             // It sees that the worker is gone; the thread that listens to it ends with it.
@@ -378,5 +399,24 @@ mod tests {
         life.hear(&Answer::Gone(7).message(), None);
         ending.await.unwrap();
         assert!(heard[..heard.len() - 1].iter().all(|order| *order == Order::Ping));
+    }
+    /// A runtime's thread that waits for another one to start the supervisor keeps no lease meanwhile.
+    #[tokio::test]
+    async fn no_thread_of_the_runtime_waits_while_a_supervisor_is_started() {
+        let supervisor = Supervisor::new(vec!["/no/such/supervisor".into()]);
+        let starter = supervisor.0.clone();
+        let ((begins, begun), (end, ends)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
+        let starts = std::thread::spawn(move || {
+            let _inner = starter.lock();
+            begins.send(()).unwrap();
+            let _ = ends.recv_timeout(Duration::from_secs(10));
+        });
+        begun.recv().unwrap();
+        let guard = supervisor.guard(0);
+        tokio::pin!(guard);
+        assert!(tokio::time::timeout(Duration::from_millis(50), &mut guard).await.is_err());
+        drop(end);
+        assert!(guard.await.is_err(), "there is no such program");
+        starts.join().unwrap();
     }
 }

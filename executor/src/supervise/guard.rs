@@ -86,7 +86,11 @@ fn why_not(job: &mut Job, controls: &[Control], is_worker_gone: bool, now_ms: u6
 }
 
 fn refuse(worker: &mut Line, why: Why, error: String) -> io::Result<()> {
-    report(worker, &Report { why, return_code: None, signal: None, error: Some(error), streams: vec![] }, &[])
+    report(
+        worker,
+        &Report { why, return_code: None, signal: None, left_others: false, error: Some(error), streams: vec![] },
+        &[],
+    )
 }
 
 fn report(worker: &mut Line, report: &Report, captured: &[Vec<u8>]) -> io::Result<()> {
@@ -322,8 +326,10 @@ impl Guard {
         let finished: Vec<_> = self.streams.into_iter().map(Capture::finish).collect();
         let streams = self.job.streams.iter().zip(&finished);
         let streams = streams.map(|(s, (bytes, more))| StreamReport { fd: s.fd, bytes: bytes.len(), truncated: *more });
+        // Of what is gone by itself with the action, nothing has to be ended.
+        let left_others = self.ending.is_some();
         let why = self.ending.map_or(Why::Exited, |e| e.why);
-        let record = Report { why, return_code, signal, error: None, streams: streams.collect() };
+        let record = Report { why, return_code, signal, left_others, error: None, streams: streams.collect() };
         let captured: Vec<Vec<u8>> = finished.into_iter().map(|(bytes, _)| bytes).collect();
         report(&mut self.worker, &record, &captured)
     }

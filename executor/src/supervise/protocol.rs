@@ -150,6 +150,8 @@ pub struct Report {
     pub return_code: Option<i32>,
     /// Signal that ended it.
     pub signal: Option<i32>,
+    /// Whether it left processes behind that had to be ended: what they wrote may be cut anywhere.
+    pub left_others: bool,
     /// What went wrong at the start.
     pub error: Option<String>,
     /// What was captured; the bytes follow the report, in this order.

@@ -21,8 +21,7 @@ const HEADER: &str = "X-c0ffee9f3ab27c41d05e68";
 /// Pieces of them, as they are, in base64 at each place, and as in URLs.
 const FORMS: [&str; 16] = [
     "Zq7kV", "WnE3a1Y", "pxN2tWK", "cTdrVis", "kV%2B9x", "4pLd-W", "WsN8-", "NHBMZC1", "RwTGQtV", "cExkLVd", "Yp6jU",
-    "WXA2alU", "c0ffee9f", "lwNmpVL", "cDZqVS4",
-    // As it is encoded first where it is a client's.
+    "WXA2alU", "c0ffee9f", "lwNmpVL", "cDZqVS4", // As it is encoded first where it is a client's.
     "UyRm1Cd1",
 ];
 

@@ -73,6 +73,11 @@ async fn nothing_of_a_secret_stands_in_the_log_whatever_becomes_of_the_attempt()
     }
     let cut = &rig.output("cut")[0];
     assert!(cut.truncated && cut.content.ends_with("x********"), "{}", cut.content);
+    // What it leaves behind is ended in the middle of it, though it has ended well itself.
+    let line = "printf 'x%s' \"${TOKEN%kV*}\"; sleep 600 & exit 0";
+    rig.request_with("leaves", "demo.secret", &json!({ "line": line, "token": token }));
+    rig.until("leaves", "succeeded").await;
+    assert_eq!(rig.output("leaves")[0].content, "x********");
     // Ended in the middle of it.
     let written = rig.dir.path().join("written");
     let line = format!("printf 'x%s' \"${{TOKEN%kV*}}\"; touch {}; exec sleep 600", written.display());

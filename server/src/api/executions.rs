@@ -137,10 +137,10 @@ pub async fn run(
     let bytes = body::bytes(request, BODY_BYTES_MAX, core.request_timeout()).await?;
     let RunBody { parameters, sealed } = body::json_unquoted(&bytes, RUN_BODY)?;
     // From here on, secrets have only names.
-    let plan = core.world.plan_of(&action)?;
-    let given = core.door.take(&action, &plan, Value::Object(parameters), &sealed).await?;
+    let asked = core.world.action_in_force(&action)?;
+    let given = core.door.take(&action, &asked.plan, Value::Object(parameters), &sealed).await?;
     let parameters = given.parameters.clone();
-    let (revision, kv_version, completed) = core.world.check_action(&action, &parameters)?;
+    let completed = asked.check(&action, &parameters)?;
     let known = core.live.get(id.as_str());
     check_same(known.as_ref(), &[&parameters, &completed])?;
     // What was given to one that is over is removed, and another value would be used by nobody.
@@ -158,8 +158,8 @@ pub async fn run(
         redrive: 0,
         action,
         parameters: parameters.to_string(),
-        revision,
-        kv_version,
+        revision: asked.revision,
+        kv_version: asked.kv_version,
         requested_at_ms: core.clock.now_ms(),
         requested_by: user(),
     };

@@ -96,6 +96,11 @@ fn from_file(path: &Path) -> Result<Map<String, Value>, ConfigError> {
     }
 }
 
+/// Whether an environment variable sets an option, be it one that there is or not.
+pub(crate) fn is_option(name: &str) -> bool {
+    option_path(name).is_some()
+}
+
 /// Dotted path of the option that a variable sets, if it is one.
 fn option_path(name: &str) -> Option<String> {
     let rest = name.strip_prefix(ENV_PREFIX)?;

@@ -15,6 +15,7 @@ use petrel_executor::runner::{AddressGuard, GuardError};
 use serde::{Deserialize, Serialize};
 
 pub use hidden::Hidden;
+pub(crate) use load::is_option;
 pub use load::load;
 
 /// Everything that can be configured.

@@ -145,7 +145,8 @@ impl Changes {
 pub(super) async fn off_the_runtime<T: Send + 'static>(
     call: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(call).await.map_err(|error| unavailable(&error))
+    // With what words a panic ends is not told: they may quote a secret.
+    tokio::task::spawn_blocking(call).await.map_err(|_| unavailable(&"the change of secrets panicked"))
 }
 
 fn rewrap_all(kept: &BTreeMap<String, Kept>, keys: &MasterKeys) -> Decided<Rewrapped> {

@@ -89,7 +89,11 @@ fn shown(pid: u32) -> (String, String) {
 fn an_opened_secret_stands_in_the_environment_of_its_action_alone_and_the_master_key_in_none() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (key, value) = ("AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=", "Zq7kV-9xR2mBwT-hunter2");
-    let mut petrel = Single::start(dir.path(), &[("PETREL_SECRETS__MASTER_KEY", key)])?;
+    // An option may be written in small letters, and several may hold a password.
+    let of_kafka = "a-password-of-kafka";
+    let properties = format!("{{ sasl.password: {of_kafka} }}");
+    let environment = [("PETREL_secrets__master_key", key), ("PETREL_KAFKA__PROPERTIES", &properties)];
+    let mut petrel = Single::start(dir.path(), &environment)?;
     let cli = petrel.cli().clone();
     let action = "name: hold\nrunner: command\ncommand: [./hold.sh, \"${parameters.until}\"]\n\
                   env: { TOKEN: \"${secret.peek.token}\" }\nparameters: { until: { type: string, required: true } }\n";
@@ -115,7 +119,9 @@ fn an_opened_secret_stands_in_the_environment_of_its_action_alone_and_the_master
     let mut holders = 0;
     for pid in tree(server) {
         let (arguments, environment) = shown(pid);
-        assert!(!environment.contains(&key[..20]), "process {pid} shows the master key: {arguments}");
+        for secret in [&key[..20], of_kafka] {
+            assert!(!environment.contains(secret), "process {pid} shows {secret}: {arguments}");
+        }
         assert!(!arguments.contains(value), "process {pid} has the secret in its arguments: {arguments}");
         if environment.contains(value) {
             // The script, and what it starts.

@@ -293,7 +293,10 @@ mod tests {
         }
         echoed.url = format!("https://{TOKEN}.example");
         let (result, kept) = echoed.into_result(1, 5, &mask);
-        assert_eq!((&result["headers"]["x-echo"], &result["url"]), (&json!("Bearer ********"), &json!("https://********.example")));
+        assert_eq!(
+            (&result["headers"]["x-echo"], &result["url"]),
+            (&json!("Bearer ********"), &json!("https://********.example"))
+        );
         clean(&result, &kept);
     }
 }

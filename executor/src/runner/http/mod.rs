@@ -29,8 +29,8 @@ use reqwest::Url;
 use tokio::sync::watch;
 
 use super::Context;
-use super::masking::LEFT_OUT;
 use super::limited::{Leave, limited};
+use super::masking::LEFT_OUT;
 use crate::supervise::boot_ms;
 use answer::{Whole, read};
 use client::{Clients, Ways, Whom};
@@ -128,7 +128,8 @@ impl HttpRunner {
         let (began_ms, requests) = (boot_ms(), AtomicU32::new(0));
         let tokens = Mutex::default();
         let has_arrived = AtomicBool::new(false);
-        let asking = Asking { runner: self, call, request, leave: leave.clone(), began_ms, requests, has_arrived, tokens };
+        let asking =
+            Asking { runner: self, call, request, leave: leave.clone(), began_ms, requests, has_arrived, tokens };
         match limited(leave, asking.to_the_end()).await {
             Ok(Ok(whole)) => asking.answered(whole).await,
             Ok(Err(no_answer)) => asking.not_answered(no_answer).await,
