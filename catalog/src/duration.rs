@@ -5,22 +5,8 @@
 /// # Errors
 /// A sentence that says what is expected.
 pub(crate) fn parse_ms(text: &str) -> Result<i64, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let unit_ms: i64 = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err(expected(text)),
-    };
-    let number: i64 = number.parse().map_err(|_| expected(text))?;
-    number.checked_mul(unit_ms).ok_or_else(|| format!("the duration {text:?} is too long"))
-}
-
-fn expected(text: &str) -> String {
-    format!("{text:?} is not a duration: write a whole number and a unit (ms, s, m, h, d), such as 10s or 7d")
+    let ms = petrel_execution::runner::parse_ms(text)?;
+    i64::try_from(ms).map_err(|_| format!("the duration {text:?} is too long"))
 }
 
 /// A duration as users write it, in the largest unit that is exact.

@@ -31,4 +31,9 @@ pub trait SecretSource: Send + Sync {
     /// of them that cannot be had cannot. What is not known is looked for up to the end that the topic has now, once for
     /// all of them. It waits for a while before it answers [`NoSecret::Unread`].
     fn open<'s>(&'s self, keys: &'s [String], now_ms: i64) -> Opening<'s>;
+
+    /// Whether somebody has waited in vain, and nothing was read since: whoever came now would wait, too.
+    fn is_unread(&self) -> bool {
+        false
+    }
 }

@@ -71,7 +71,7 @@ pub enum DeclineReason {
     Late,
     /// It shuts down.
     ShuttingDown,
-    /// It did not hear its owners' orders for too long.
+    /// It did not hear its owners' orders, or could not read the secrets that the task needs, for too long.
     NotFollowing,
 }
 

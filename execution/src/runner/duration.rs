@@ -4,7 +4,7 @@
 ///
 /// # Errors
 /// A sentence that says what is expected.
-pub(super) fn parse_ms(text: &str) -> Result<u64, String> {
+pub fn parse_ms(text: &str) -> Result<u64, String> {
     let expected =
         || format!("{text:?} is not a duration: write a whole number and a unit (ms, s, m, h, d), such as 10s or 7d");
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();

@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use crate::outcome::Outcome;
 
 pub use command::{CommandCall, CommandSpec, May};
+pub use duration::parse_ms;
 pub use echo::EchoSpec;
 pub use fail::FailSpec;
 pub use http::{Auth, Body, Codes, Hidden, HttpCall, HttpSpec, Proxy, Retry, Tls, is_untouched};

@@ -8,6 +8,7 @@ use petrel_execution::worker::{Said, workers_of};
 
 use super::attempts::Attempts;
 use super::slots::Slots;
+use crate::SecretSource;
 use crate::supervise::boot_ms;
 
 /// The claim stage's globals, fixed for a turn of its driver.
@@ -19,6 +20,8 @@ pub struct WorkerInputs<G> {
     pub free_slots: usize,
     /// Whether the owners' orders are followed.
     pub following: bool,
+    /// Whether no secret can be opened for the moment.
+    pub secrets_unread: bool,
     /// What they said about attempts that are not held.
     pub said: Said,
     /// How many workers the pool has, as far as this one can tell.
@@ -34,6 +37,7 @@ pub(super) struct Inputs<G> {
     pub(super) view: Arc<dyn GlobalsSource<G>>,
     pub(super) slots: Slots,
     pub(super) attempts: Arc<Attempts>,
+    pub(super) secrets: Arc<dyn SecretSource>,
     /// Partitions of the pool's tasks.
     pub(super) partitions: u32,
     /// Tells how many of them this worker has; nothing before the stage's thread is started.
@@ -52,6 +56,7 @@ where
             view,
             free_slots: self.slots.free(),
             following: self.attempts.is_following(),
+            secrets_unread: self.secrets.is_unread(),
             said: self.attempts.said(boot_ms),
             workers: workers_of(self.partitions, u32::try_from(own).unwrap_or(u32::MAX)),
             draining: self.slots.is_closed(),
@@ -72,6 +77,7 @@ mod tests {
             view: Arc::new(Versioned { version: 1, value: Arc::new(()) }),
             slots: Slots::new(1),
             attempts: Arc::new(Attempts::new("w1".into())),
+            secrets: Arc::new(crate::worker::attempt::tests::NoSecrets::default()),
             partitions: 64,
             stats: stats.clone(),
         };

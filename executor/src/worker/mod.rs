@@ -117,6 +117,7 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
             view: globals,
             slots: slots.clone(),
             attempts: attempts.clone(),
+            secrets: secrets.clone(),
             partitions: options.topics.task_partitions(),
             stats: stats.clone(),
         };

@@ -172,6 +172,11 @@ impl<G: ExecutorView> ClaimStage<G> {
         if is_full {
             return self.wait_or_decline(&task, DeclineReason::Full, "no slot is free", context);
         }
+        // It would hold a slot while it waits for what nobody reads.
+        if inputs.secrets_unread && action.as_ref().is_ok_and(may_name_secrets) {
+            let why = "the topic of secrets is not read";
+            return self.wait_or_decline(&task, DeclineReason::NotFollowing, why, context);
+        }
         let now_ms = context.now_ms();
         let claim = self.reports.claim(&task, now_ms);
         context.emit(Output::keyed(&self.results, task.root_execution_id.as_bytes(), encode(&claim)));
@@ -210,6 +215,11 @@ impl<G: ExecutorView> ClaimStage<G> {
         context.emit(Output::keyed(&self.results, task.root_execution_id.as_bytes(), encode(&declined)));
         self.open_declines.push(reason);
     }
+}
+
+/// Whether an attempt at an action may need secrets: the action names some, or takes some as parameters.
+fn may_name_secrets(action: &ResolvedAction) -> bool {
+    !action.plan.runner.secrets().is_empty() || !action.plan.parameters.secrets().is_empty()
 }
 
 impl<G: ExecutorView> Stage for ClaimStage<G> {

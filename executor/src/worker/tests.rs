@@ -58,8 +58,10 @@ impl PackFiles for Nothing {
     }
 }
 
-fn command() -> RunnerSpec {
-    let Value::Object(keys) = serde_json::json!({ "command": ["true"] }) else { unreachable!() };
+fn command(token: &str) -> RunnerSpec {
+    let Value::Object(keys) = serde_json::json!({ "command": ["true"], "env": { "TOKEN": token } }) else {
+        unreachable!()
+    };
     RunnerSpec::parse("command", &keys, &Nothing).unwrap()
 }
 
@@ -81,7 +83,11 @@ impl ExecutorView for View {
             delivery: Delivery::AtLeastOnce,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
-            runner: Arc::new(if revision == "noop" { RunnerSpec::Noop(NoopSpec) } else { command() }),
+            runner: Arc::new(match revision {
+                "noop" => RunnerSpec::Noop(NoopSpec),
+                "secret" => command("${secret.demo.token}"),
+                _ => command("none"),
+            }),
             parameters: Arc::new(Nothing),
         };
         Resolution::Ready(ResolvedAction { plan: Arc::new(plan), pack: Arc::new(Nothing) })
@@ -95,6 +101,7 @@ struct Worker {
     topics: Topics,
     blocked_ms: i64,
     following: bool,
+    secrets_unread: bool,
     workers: u32,
     attempts: Attempts,
     /// When it looked last at what was said.
@@ -115,6 +122,7 @@ impl Worker {
             topics,
             blocked_ms: 0,
             following: true,
+            secrets_unread: false,
             workers: 1,
             looked_ms: 0,
             attempts: Attempts::new("w1".into()),
@@ -136,6 +144,7 @@ impl Worker {
             view: Arc::new(View),
             free_slots: self.slots.free(),
             following: self.following,
+            secrets_unread: self.secrets_unread,
             said: self.attempts.said(self.looked_ms),
             workers: self.workers,
             draining: self.slots.is_closed(),
@@ -303,6 +312,20 @@ fn what_is_late_or_comes_to_one_that_stops_is_declined_at_once() {
     assert_eq!(told(&worker.step(&[late, now("b")]).1), ["late a", "shutting_down b"]);
     worker.stage.committed();
     assert!(worker.handed_over().is_empty());
+}
+
+/// It would hold a slot for as long as it waits in vain.
+#[test]
+fn what_needs_secrets_is_not_claimed_while_nobody_can_read_them() {
+    let mut worker = Worker::new(4);
+    let secret = || encode(&task("a", "secret"));
+    worker.secrets_unread = true;
+    worker.blocked_ms = 1_999;
+    assert_eq!(told(&worker.step(&[now("b"), secret()]).1), ["claim b"]);
+    worker.blocked_ms = 2_000;
+    assert_eq!(told(&worker.step(&[secret()]).1), ["not_following a"], "others may read them");
+    worker.secrets_unread = false;
+    assert_eq!(told(&worker.step(&[secret()]).1), ["claim a"]);
 }
 
 #[test]

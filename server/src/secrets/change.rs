@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use petrel_bus::{Bus, Clock, Output, Record, SoleWriteError};
-use petrel_schemas::{SecretChanged, SecretRef, SecretSealed, Topics, decode, encode};
+use petrel_schemas::{SecretChanged, SecretRef, SecretSealed, Topics, encode};
 use petrel_secrets::{MasterKeys, NONCE_BYTES, Origin, SecretValue, rewrap, seal};
 
-use super::vault::{Kept, Vault};
+use super::vault::{Kept, Vault, fold};
 use super::{fresh, no_key, random};
 use crate::api::ApiError;
 use crate::follow::read_whole;
@@ -192,13 +192,8 @@ fn audited(topics: &Topics, row: &SecretChanged) -> Output {
 /// All secrets at the topic's end; blocks.
 fn read(bus: &dyn Bus, topic: &str) -> anyhow::Result<BTreeMap<String, Kept>> {
     let mut kept = BTreeMap::new();
-    read_whole(bus, topic, |_, record: Record<'_>| {
-        let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
-        match record.value.map(decode::<SecretSealed>) {
-            None => drop(kept.remove(&key)),
-            Some(sealed) => drop(kept.insert(key, sealed.map(Arc::new).map_err(|error| error.to_string()))),
-        }
-    })?;
+    // Of what cannot be read, the vault tells.
+    read_whole(bus, topic, |_, record: Record<'_>| _ = fold(&mut kept, &record))?;
     Ok(kept)
 }
 

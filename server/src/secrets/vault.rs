@@ -5,7 +5,7 @@
 //! until the topic was read to an end that is at most [`KNOWN_MS_MAX`] old.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub struct Vault {
     /// The latest one that the end was noted for and not reached.
     reading: Mutex<Option<Reading>>,
     done: watch::Sender<Option<Reading>>,
+    /// Somebody has waited for a reading in vain, and none was done since.
+    is_unread: AtomicBool,
 }
 
 /// A reading of the topic to its end.
@@ -59,6 +61,7 @@ impl Vault {
             asked: AtomicU64::new(0),
             reading: Mutex::default(),
             done: watch::Sender::new(None),
+            is_unread: AtomicBool::new(false),
         })
     }
 
@@ -84,7 +87,11 @@ impl Vault {
         let round = self.ask();
         let mut done = self.done.subscribe();
         // The sender lives as long as `self`.
-        tokio::time::timeout(READ_MAX, done.wait_for(|done| round_of(*done) >= round)).await.is_ok()
+        let is_read = tokio::time::timeout(READ_MAX, done.wait_for(|done| round_of(*done) >= round)).await.is_ok();
+        if !is_read {
+            self.is_unread.store(true, Ordering::SeqCst);
+        }
+        is_read
     }
 
     /// Has the topic read to the end that it has now.
@@ -114,15 +121,9 @@ impl Vault {
 
     /// Folds a record in.
     pub(super) fn take(&self, record: &Record<'_>) {
-        let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-        match record.value.map(decode::<SecretSealed>) {
-            None => drop(kept.remove(&key)),
-            Some(Ok(sealed)) => drop(kept.insert(key, Ok(Arc::new(sealed)))),
-            Some(Err(error)) => {
-                tracing::error!(key, %error, offset = record.offset, "the record of a secret cannot be read");
-                kept.insert(key, Err(error.to_string()));
-            }
+        if let Err((key, error)) = fold(&mut kept, record) {
+            tracing::error!(key, error, offset = record.offset, "the record of a secret cannot be read");
         }
     }
 
@@ -150,6 +151,7 @@ impl Vault {
     fn end(&self, reading: &mut Option<Reading>) {
         if let Some(reached) = reading.take() {
             self.done.send_replace(Some(reached));
+            self.is_unread.store(false, Ordering::SeqCst);
         }
     }
 
@@ -168,6 +170,21 @@ impl Vault {
     }
 }
 
+/// Folds a record of the topic into what is kept. The key and the reason of one that cannot be read, which is kept, too.
+pub(super) fn fold(kept: &mut BTreeMap<String, Kept>, record: &Record<'_>) -> Result<(), (String, String)> {
+    let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
+    let sealed = match record.value.map(decode::<SecretSealed>) {
+        None => {
+            kept.remove(&key);
+            return Ok(());
+        }
+        Some(sealed) => sealed.map(Arc::new).map_err(|error| error.to_string()),
+    };
+    let unread = sealed.as_ref().err().map(|error| (key.clone(), error.clone()));
+    kept.insert(key, sealed);
+    unread.map_or(Ok(()), Err)
+}
+
 /// Whether what is known can be used.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Recent {
@@ -184,6 +201,10 @@ fn round_of(reading: Option<Reading>) -> u64 {
 }
 
 impl SecretSource for Vault {
+    fn is_unread(&self) -> bool {
+        self.is_unread.load(Ordering::SeqCst)
+    }
+
     fn open<'s>(&'s self, keys: &'s [String], now_ms: i64) -> Opening<'s> {
         let open =
             move |key: &String| self.opened(key, now_ms).unwrap_or_else(|| Err(NoSecret::Missing(key.to_owned())));

@@ -27,7 +27,7 @@ impl Clock for NoTime {
 
 /// There are none; it counts how often somebody looks for one.
 #[derive(Default)]
-struct NoSecrets(AtomicUsize);
+pub(in super::super) struct NoSecrets(AtomicUsize);
 
 impl SecretSource for NoSecrets {
     fn open<'s>(&'s self, keys: &'s [String], _: i64) -> Opening<'s> {

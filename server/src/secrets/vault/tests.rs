@@ -181,3 +181,19 @@ async fn the_topic_is_read_once_for_all_that_is_not_known() {
     assert_eq!(answer(&mut all).await, Some(missing()), "the first of them");
     assert_eq!(rig.vault.asked.load(Ordering::SeqCst), before + 1);
 }
+
+/// A worker claims nothing that needs secrets from when one has waited in vain until the topic is read again.
+#[tokio::test(start_paused = true)]
+async fn it_is_told_while_whoever_comes_would_wait_in_vain() {
+    let mut rig = Rig::new(MasterKeys::new(key(1), Vec::new()).unwrap());
+    rig.take(Some(&sealed(1, 1)));
+    assert!(!rig.vault.is_unread(), "nobody has waited");
+    assert_eq!(open(&rig.vault).await, Err(NoSecret::Unread));
+    assert!(rig.vault.is_unread());
+    rig.look(false);
+    assert!(rig.vault.is_unread(), "its end is noted, and not reached");
+    // Nobody has to ask once more.
+    rig.look(true);
+    assert!(!rig.vault.is_unread());
+    assert_eq!(answer(&mut open(&rig.vault)).await, Some(Ok("hunter1 hunter1".to_owned())));
+}

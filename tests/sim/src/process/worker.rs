@@ -47,6 +47,7 @@ impl GlobalsSource<WorkerInputs<Known>> for Inputs {
             view,
             free_slots: self.slots.free(),
             following: self.attempts.is_following(),
+            secrets_unread: false,
             said: self.attempts.said(boot_ms(&*self.boot)),
             workers: u32::try_from(MEMBERS).unwrap_or(u32::MAX),
             draining: self.slots.is_closed(),
