@@ -48,6 +48,22 @@ async fn what_cannot_start_says_why() {
     }
 }
 
+/// No worker can start it: given back, it would go round for ever.
+#[tokio::test]
+async fn what_no_process_can_be_given_is_refused_by_the_limits_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = async |bytes: usize, count: usize| {
+        let text = "x".repeat(bytes);
+        let argv: Vec<&str> = ["true"].into_iter().chain(std::iter::repeat_n(&*text, count)).collect();
+        let outcome = run_to_end(&options(), command(&argv, dir.path())).await;
+        assert_eq!(outcome.why, Why::NotStarted(code::NOT_STARTED), "{:?}", outcome.error);
+        outcome.error.unwrap()
+    };
+    assert!(refused(200_000, 1).await.contains("MAX_ARG_STRLEN"));
+    // More than a guard reads, too.
+    assert!(refused(120_000, 80).await.contains("ARG_MAX"));
+}
+
 #[tokio::test]
 async fn the_environment_is_what_was_asked_for() {
     let dir = tempfile::tempdir().unwrap();
