@@ -30,6 +30,9 @@ pub const MEMBERS: usize = 2;
 pub const LEASE_MS: i64 = 12_000;
 /// How long a task may wait for a worker, in milliseconds: longer than a lease, shorter than some workers stay away.
 pub const SCHEDULE_TO_START_MS: i64 = 25_000;
+/// Longest wait for an attempt behind several that never began, in milliseconds: short beside the end of a run, in which
+/// everything has to end.
+const NOT_BEGUN_PAUSE_MS_MAX: i64 = 4_000;
 /// Slots of a worker: few, so that it is full now and then.
 const SLOTS: usize = 3;
 /// Furthest that a clock jumps, in milliseconds: between two of them still less than owners remember ids, an hour.
@@ -174,6 +177,7 @@ fn owner(
     let mut options = OwnerOptions::new(pack::topics(), TASK_PARTITIONS);
     options.limits.lease_ms = LEASE_MS;
     options.limits.schedule_to_start_ms = SCHEDULE_TO_START_MS;
+    options.limits.not_begun_pause_ms_max = NOT_BEGUN_PAUSE_MS_MAX;
     options.limits.pools.push(pack::DESERTED_POOL.into());
     let (worker, neighbour) = worker.unzip();
     if let Some(neighbour) = &neighbour {

@@ -8,6 +8,7 @@ mod leases;
 mod matches;
 mod prompt;
 mod requests;
+mod rounds;
 mod tables;
 mod ticks;
 
@@ -17,11 +18,12 @@ use crate::history::History;
 pub type Check = fn(&History) -> Vec<String>;
 
 /// What must never be wrong, whenever one looks.
-pub const SAFETY: [(&str, Check); 11] = [
+pub const SAFETY: [(&str, Check); 12] = [
     ("requests", requests::never_too_many),
     ("dead letters", dead_letters::only_poison_and_once),
     ("ticks", ticks::none_twice),
     ("executions", executions::legal),
+    ("rounds", rounds::ever_slower),
     ("one at a time", attempts::one_at_a_time),
     ("started once", attempts::each_started_once),
     ("at most once", attempts::at_most_once),
