@@ -91,7 +91,7 @@ async fn certificates_and_keys_that_nobody_can_use_fail_the_action_and_are_not_t
         assert_eq!(failure(&exit), ("not_started", false), "{exit:?}");
         let error = exit.error.unwrap();
         assert!(error.contains(name), "{error}");
-        for told in [&inside(&other_key), &inside(&certificate), "czNjcmV0"] {
+        for told in [&*inside(&other_key), &*inside(&certificate), "czNjcmV0"] {
             assert!(!error.contains(told), "{error}");
         }
     }

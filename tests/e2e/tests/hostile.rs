@@ -92,7 +92,7 @@ fn an_opened_secret_stands_in_the_environment_of_its_action_alone_and_the_master
     // An option may be written in small letters, and several may hold a password.
     let of_kafka = "a-password-of-kafka";
     let properties = format!("{{ sasl.password: {of_kafka} }}");
-    let environment = [("PETREL_secrets__master_key", key), ("PETREL_KAFKA__PROPERTIES", &properties)];
+    let environment = [("PETREL_secrets__master_key", key), ("PETREL_KAFKA__PROPERTIES", properties.as_str())];
     let mut petrel = Single::start(dir.path(), &environment)?;
     let cli = petrel.cli().clone();
     let action = "name: hold\nrunner: command\ncommand: [./hold.sh, \"${parameters.until}\"]\n\

@@ -37,9 +37,13 @@ fn whatever_is_stopped_may_have_been_in_the_middle_of_a_secret() {
         (Why::LeaseLost, None, true),
         (Why::Unknown, None, true),
     ];
-    for (why, return_code, is_cut) in ends {
+    // What it left behind was ended in the middle of whatever that wrote.
+    let left_behind = [(Why::Exited, Some(0), true, true)];
+    let ends = ends.map(|(why, return_code, is_cut)| (why, return_code, false, is_cut));
+    for (why, return_code, left_others, is_cut) in ends.into_iter().chain(left_behind) {
         let stream = Stream { bytes: b"it is Zq7kV-9".to_vec(), truncated: false };
-        let exit = Exit { return_code, stdout: stream.clone(), stderr: stream, ..Exit::bare(why, None) };
+        let exit =
+            Exit { return_code, is_cut: left_others, stdout: stream.clone(), stderr: stream, ..Exit::bare(why, None) };
         let Exit { stdout, stderr, .. } = mask_all(exit, &mask());
         let wanted = if is_cut { "it is ********" } else { "it is Zq7kV-9" };
         for stream in [stdout, stderr] {
@@ -64,4 +68,13 @@ async fn of_what_ends_at_once_both_the_text_and_the_result_are_masked() {
     assert_eq!((said.status, said.result), (Status::Succeeded, Some(json!({ "message": "it is ********" }))));
     let short = Outcome::bare(Status::Failed, Note::new(code::TOLD_TO_FAIL, "it is Zq7kV"), false);
     assert_eq!(masked_outcome(short, &mask).await.note.error.as_deref(), Some("it is Zq7kV"), "nothing was cut");
+}
+
+/// What an expression says of itself is cut before anybody can mask it.
+#[tokio::test]
+async fn of_what_cannot_be_rendered_no_beginning_of_a_secret_is_told() {
+    let mask = Arc::new(mask());
+    let told = masked_text(format!("demo.x: it is {TOKEN}, and {}", &TOKEN[..6]), &mask).await;
+    assert_eq!(told, "demo.x: it is ********, and ********");
+    assert_eq!(masked_text("plain".to_owned(), &Arc::new(Mask::NOTHING)).await, "plain");
 }
