@@ -249,7 +249,8 @@ async fn a_server_that_hangs_or_drips_is_left_at_the_time_out() {
         let began = Instant::now();
         let exit = asking.ask(json!({"url": server.url(path)})).await;
         assert_eq!(exit.why, Why::Timeout, "{path}");
-        assert!((300..5_000).contains(&began.elapsed().as_millis()), "{path}: {:?}", began.elapsed());
+        // Deadlines count in whole milliseconds, of which the first has begun.
+        assert!((299..5_000).contains(&began.elapsed().as_millis()), "{path}: {:?}", began.elapsed());
         eventually("the connection is closed", || server.is_idle()).await;
     }
 }
