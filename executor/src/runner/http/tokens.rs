@@ -178,7 +178,7 @@ fn encoded(text: &str) -> String {
 pub(super) fn sent(auth: &Auth) -> Option<Hidden> {
     let Auth::OAuth2 { client_secret, in_body: false, .. } = auth else { return None };
     let sent = encoded(&client_secret.0);
-    (sent != client_secret.0).then(|| Hidden(sent))
+    (sent != client_secret.0).then_some(Hidden(sent))
 }
 
 #[cfg(test)]
