@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use petrel_execution::ActionPlan;
 use petrel_rules::{Binding, MatchPlan, TriggerPlan};
-use petrel_schemas::TriggerBinding;
+use petrel_schemas::{ENDS_TRIGGER, TriggerBinding};
 use serde_json::{Map, Value, json};
 
 use crate::action::{ActionDef, Parameters, may_be};
@@ -123,6 +123,11 @@ impl CompiledRevision {
         self.plans.iter().find(|plan| &*plan.trigger == trigger)
     }
 
+    /// Whether enabled rules of it react to how executions end.
+    pub fn reacts_to_ends(&self) -> bool {
+        self.plan(ENDS_TRIGGER).is_some_and(|plan| !plan.rules().is_empty())
+    }
+
     /// Tests of a rule, in the order of its file.
     pub(crate) fn tests_of(&self, rule: &str) -> &[TestDraft] {
         self.tests.get(rule).map_or(&[], Vec::as_slice)
@@ -150,7 +155,7 @@ pub(crate) fn compile(
         warnings: Problems::new(),
     };
     let told = Told::of(&drafts);
-    let mut rules = Vec::new();
+    let (mut rules, mut injects) = (Vec::new(), Vec::new());
     for draft in drafts {
         let pack = draft.name.value;
         let summary = PackSummary {
@@ -168,6 +173,9 @@ pub(crate) fn compile(
             triggers.insert(trigger.reference.clone(), trigger);
         }
         for action in draft.actions {
+            if let Some(trigger) = action.runner.injects() {
+                injects.push(Located::new(trigger.to_owned(), action.trigger_place.clone()));
+            }
             if let Some(action) = compile_action(&pack, action, problems) {
                 revision.actions.insert(action.reference.clone(), action);
             }
@@ -175,6 +183,7 @@ pub(crate) fn compile(
         rules.extend(draft.rules.into_iter().map(|rule| (pack.clone(), rule)));
     }
     revision.triggers = Arc::new(Triggers::new(hash, triggers));
+    injects.iter().for_each(|trigger| check_trigger(trigger, &revision, &told, problems));
     let mut planner = Planner::default();
     for (pack, rule) in rules {
         let reference = format!("{pack}.{}", rule.name.value);
@@ -254,14 +263,17 @@ impl Told {
     }
 }
 
-fn check_rule(rule: &RuleDraft, revision: &CompiledRevision, told: &Told, problems: &mut Problems) {
-    if let Some(trigger) = &rule.trigger
-        && revision.triggers.get(&trigger.value).is_none()
-        && !told.explains(&trigger.value)
-    {
+fn check_trigger(trigger: &Located<String>, revision: &CompiledRevision, told: &Told, problems: &mut Problems) {
+    if revision.triggers.get(&trigger.value).is_none() && !told.explains(&trigger.value) {
         let hint = did_you_mean(&trigger.value, revision.triggers.iter().map(|trigger| trigger.reference.as_str()));
         let message = format!("there is no trigger {:?}{hint}", trigger.value);
         problems.add(&trigger.place, Code::UnknownReference, message);
+    }
+}
+
+fn check_rule(rule: &RuleDraft, revision: &CompiledRevision, told: &Told, problems: &mut Problems) {
+    if let Some(trigger) = &rule.trigger {
+        check_trigger(trigger, revision, told, problems);
     }
     for call in &rule.calls {
         match revision.actions.get(&call.action.value) {

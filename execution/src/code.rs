@@ -43,6 +43,8 @@ pub const EXIT_CODE: &str = "exit_code";
 pub const SIGNAL: &str = "signal";
 /// Timeout: it ran for longer than its action allows.
 pub const RUN_TIMEOUT: &str = "run_timeout";
+/// Failed: the events that it injects are over the log's limit.
+pub const EVENT_TOO_LARGE: &str = "event_too_large";
 /// Failed: its action is one that fails.
 pub const TOLD_TO_FAIL: &str = "told_to_fail";
 /// Failed: the answer to its request has a status code that is none of success.

@@ -6,6 +6,9 @@ pub const ERROR_BYTES_MAX: usize = 4 << 10;
 /// Longest structured result of an attempt, in bytes of JSON text.
 pub const RESULT_BYTES_MAX: usize = 64 << 10;
 
+/// Longest payload of an event that an action injects, in bytes of JSON text.
+pub const EVENT_BYTES_MAX: usize = 256 << 10;
+
 /// Most arguments of a command.
 pub const COMMAND_ARGS_MAX: usize = 256;
 

@@ -7,6 +7,7 @@ mod duration;
 mod echo;
 mod fail;
 mod http;
+mod inject;
 mod keys;
 mod limits;
 mod noop;
@@ -15,6 +16,7 @@ mod sleep;
 mod tests;
 
 use petrel_cel::Scope;
+use petrel_schemas::{EventId, ExecutionId, IdError};
 use serde_json::{Map, Value};
 
 use crate::outcome::Outcome;
@@ -23,6 +25,7 @@ pub use command::{CommandCall, CommandSpec, May};
 pub use echo::EchoSpec;
 pub use fail::FailSpec;
 pub use http::{Auth, Body, Codes, Hidden, HttpCall, HttpSpec, Proxy, Retry, Tls, is_untouched};
+pub use inject::InjectSpec;
 pub use keys::{Mistake, SpecError};
 pub use limits::Limits;
 pub use noop::NoopSpec;
@@ -56,6 +59,11 @@ pub struct Rendering<'r> {
 impl Rendering<'_> {
     fn scope(&self) -> Scope<'static> {
         Scope::action(self.parameters, self.execution_id, self.attempt)
+    }
+
+    /// Id of the event of that number that the execution injects.
+    fn event_id(&self, number: u32) -> Result<EventId, IdError> {
+        ExecutionId::parse(self.execution_id).map(|execution| EventId::of_injected(&execution, number))
     }
 }
 
@@ -192,6 +200,8 @@ runners! {
         Echo(EchoSpec),
         /// A failure.
         Fail(FailSpec),
+        /// An event of a trigger.
+        Inject(InjectSpec),
         /// Nothing at all.
         Noop(NoopSpec),
     }
@@ -206,6 +216,14 @@ runners! {
 }
 
 impl RunnerSpec {
+    /// The trigger of which it injects events, where its action names one.
+    pub fn injects(&self) -> Option<&str> {
+        match self {
+            Self::Inject(spec) => spec.trigger(),
+            _ => None,
+        }
+    }
+
     /// Keys of all runners; one that several have comes several times.
     pub fn all_keys() -> impl Iterator<Item = &'static str> {
         Self::NAMES.iter().filter_map(|name| Self::keys(name)).flatten().copied()

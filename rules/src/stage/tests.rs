@@ -162,6 +162,7 @@ fn a_match_becomes_a_request_and_audit_rows() {
         kv_version: 7,
         requested_at_ms: NOW_MS,
         requested_by: "rule".into(),
+        cause_depth: 0,
     };
     assert_eq!(requests(&outputs), [expected]);
     let request = outputs.iter().find(|o| &*o.topic == "petrel.requests").unwrap();
@@ -365,6 +366,7 @@ fn triggered(trigger: &str, event_id: &str, payload: &str) -> Vec<u8> {
         occurred_at_ms: 1,
         payload: payload.into(),
         source: "http".into(),
+        cause_depth: 0,
     })
 }
 

@@ -16,7 +16,7 @@ mod timer;
 pub use audit::{CriteriaFailed, EventAudited, ExecutionChanged, OutputCaptured, RevisionApplied, RuleMatched};
 pub use catalog::{CatalogBlob, CatalogHead, CatalogRevision, TriggerBinding};
 pub use dead_letter::DeadLetter;
-pub use event::TriggerEvent;
+pub use event::{ENDS_TRIGGER, TriggerEvent};
 pub use execution::{ExecutionEnded, ExecutionState};
 pub use kv::KvEntry;
 pub use position::GroupPosition;

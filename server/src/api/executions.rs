@@ -148,6 +148,7 @@ pub async fn run(
         kv_version,
         requested_at_ms: core.clock.now_ms(),
         requested_by: user(),
+        cause_depth: 0,
     };
     core.publisher.publish(vec![Output::keyed(&core.topics.requests(), id.as_str(), encode(&request))]).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "execution_id": id.as_str() }))))

@@ -287,6 +287,7 @@ impl Model {
                 return Some(format!("{} {}{to}", order.order, order.token));
             }
             Effect::Output(row) => return Some(format!("{}={}", row.stream, row.content)),
+            Effect::Event(event) => return Some(format!("event {}", event.trigger)),
             Effect::Parent(told) => self.parents_told.push(told),
             Effect::GiveUp { code, .. } => return Some(format!("dead {code}")),
             Effect::Count(_) => {}
@@ -339,6 +340,7 @@ fn request(n: u8, action: &str, revision: &str) -> ActionRequest {
         kv_version: 3,
         requested_at_ms: 500_000 + i64::from(n),
         requested_by: "rule".to_owned(),
+        cause_depth: 3,
     }
 }
 
@@ -361,6 +363,7 @@ fn result(n: u8, token: i64, status: &str) -> TaskResult {
         stderr_truncated: false,
         started_at_ms: Some(3),
         ended_at_ms: 4,
+        events: Vec::new(),
     }
 }
 

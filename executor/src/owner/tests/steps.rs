@@ -184,6 +184,7 @@ pub(super) fn request(n: u8, action: &str, revision: &str) -> ActionRequest {
         kv_version: 3,
         requested_at_ms: 500_000 + i64::from(n),
         requested_by: "rule".to_owned(),
+        cause_depth: 3,
     }
 }
 
@@ -206,6 +207,7 @@ pub(super) fn result(n: u8, token: i64, status: &str) -> TaskResult {
         stderr_truncated: false,
         started_at_ms: Some(3),
         ended_at_ms: 4,
+        events: Vec::new(),
     }
 }
 
