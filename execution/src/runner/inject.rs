@@ -80,3 +80,88 @@ impl Ends for InjectSpec {
         Ok(Outcome { events: vec![Injected { trigger, payload }], ..Outcome::succeeded(result) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use petrel_schemas::{EventId, ExecutionId};
+
+    use super::*;
+    use crate::runner::RunnerSpec;
+
+    struct NoFiles;
+
+    impl PackFiles for NoFiles {
+        fn executable(&self, _: &str) -> Option<bool> {
+            None
+        }
+
+        fn hint(&self, _: &str) -> String {
+            String::new()
+        }
+    }
+
+    fn parse(keys: Value) -> Result<InjectSpec, Vec<String>> {
+        let Value::Object(keys) = keys else { panic!("keys are a mapping") };
+        InjectSpec::parse(&keys, &NoFiles).map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    }
+
+    fn end(spec: &InjectSpec, parameters: &Value, attempt: u32) -> Result<Outcome, RenderError> {
+        let execution = ExecutionId::of_manual("call-1");
+        spec.end(Rendering { parameters, execution_id: execution.as_str(), attempt })
+    }
+
+    #[test]
+    fn an_event_is_the_same_in_every_attempt() {
+        let keys = json!({"trigger": "disk.alert", "payload": {"host": "${parameters.host}", "n": "${parameters.n}"}});
+        let spec = parse(keys).unwrap();
+        assert_eq!(spec.trigger(), Some("disk.alert"));
+        let parameters = json!({"host": "db \"1\"", "n": 3});
+        let (first, second) = (end(&spec, &parameters, 1).unwrap(), end(&spec, &parameters, 2).unwrap());
+        assert_eq!(first, second);
+        let event = Injected { trigger: "disk.alert".to_owned(), payload: r#"{"host":"db \"1\"","n":3}"#.to_owned() };
+        assert_eq!(first.events, [event]);
+        let id = EventId::of_injected(&ExecutionId::of_manual("call-1"), 0);
+        assert_eq!(first.result, Some(json!({"trigger": "disk.alert", "event_id": id.as_str()})));
+    }
+
+    #[test]
+    fn a_trigger_and_a_payload_may_be_expressions() {
+        let spec = parse(json!({"trigger": "${parameters.trigger}", "payload": "${parameters.payload}"})).unwrap();
+        assert_eq!(spec.trigger(), None);
+        let of = |trigger: &str, payload: Value| end(&spec, &json!({"trigger": trigger, "payload": payload}), 1);
+        assert_eq!(of("a.b", json!({"x": [1]})).unwrap().events[0].payload, r#"{"x":[1]}"#);
+        assert_eq!(of("a.b", Value::Null).unwrap().events[0].payload, "{}");
+        for (trigger, payload, why) in [
+            ("core.execution", json!({}), "no action injects events of core.execution"),
+            ("x", json!({}), "\"x\" is no reference of a trigger"),
+            ("a.b", json!([1]), "the payload must be a mapping, found a list"),
+            ("a.b", json!({"x": "x".repeat(EVENT_BYTES_MAX)}), "over the limit of 262144"),
+        ] {
+            let error = of(trigger, payload).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+        assert!(parse(json!({"trigger": "a.b"})).is_ok_and(|spec| end(&spec, &json!({}), 1).is_ok()));
+    }
+
+    #[test]
+    fn every_mistake_is_told_where_it_is() {
+        for (keys, expected) in [
+            (json!({}), ": an action needs \"trigger\""),
+            (json!({"trigger": 5}), "/trigger: \"trigger\" must be a string, found the number 5; write \"5\" in quotes"),
+            (
+                json!({"trigger": "core.execution"}),
+                "/trigger: no action injects events of core.execution: they are the ends of executions",
+            ),
+            (json!({"trigger": "disk"}), "/trigger: \"disk\" is no reference of a trigger, such as \"disk.alert\""),
+            (
+                json!({"trigger": "a.b", "payload": "x"}),
+                "/payload: \"payload\" must be a mapping, or an expression that gives one, found a string",
+            ),
+        ] {
+            assert_eq!(parse(keys).unwrap_err(), [expected]);
+        }
+        let errors = parse(json!({"trigger": "a.b", "payload": {"x": "${1 +}"}})).unwrap_err();
+        assert!(errors[0].starts_with("/payload/x: "), "{errors:?}");
+        assert_eq!(RunnerSpec::keys("inject_trigger"), Some(&["trigger", "payload"][..]));
+    }
+}
