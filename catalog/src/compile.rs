@@ -56,6 +56,12 @@ impl CompiledRevision {
         self.packs.values()
     }
 
+    /// Topics to which its packs write, each with the name of one that does.
+    pub fn produced(&self) -> impl Iterator<Item = (String, String)> {
+        let of = |pack: &PackSummary| pack.produces.iter().map(|topic| (topic.clone(), pack.name.clone())).collect::<Vec<_>>();
+        self.packs.values().flat_map(of)
+    }
+
     /// Its triggers.
     pub fn all_triggers(&self) -> &Arc<Triggers> {
         &self.triggers
@@ -162,6 +168,7 @@ pub(crate) fn compile(
             name: pack.clone(),
             version: draft.version,
             description: draft.description,
+            produces: draft.produces,
             content_hash: draft.content_hash,
             triggers: draft.triggers.len(),
             rules: draft.rules.len(),

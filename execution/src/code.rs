@@ -55,6 +55,12 @@ pub const HTTP_FAILED: &str = "http_failed";
 pub const HTTP_UNKNOWN: &str = "http_unknown";
 /// Failed: its request may not be sent to that address.
 pub const ADDRESS_REFUSED: &str = "address_refused";
+/// Failed: its record is over the log's limit.
+pub const RECORD_TOO_LARGE: &str = "record_too_large";
+/// Failed: its record may have been written, and must not be written twice.
+pub const RECORD_UNKNOWN: &str = "record_unknown";
+/// Failed: there is no topic of that name.
+pub const NO_SUCH_TOPIC: &str = "no_such_topic";
 /// Failed: it could not be started.
 pub const NOT_STARTED: &str = "not_started";
 /// Failed: an expression of its action has no value.

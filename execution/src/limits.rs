@@ -9,6 +9,15 @@ pub const RESULT_BYTES_MAX: usize = 64 << 10;
 /// Longest payload of an event that an action injects, in bytes of JSON text.
 pub const EVENT_BYTES_MAX: usize = 256 << 10;
 
+/// Longest key of a record that an action writes, in bytes.
+pub const RECORD_KEY_BYTES_MAX: usize = 1 << 10;
+
+/// Longest headers of such a record, names and values together, in bytes.
+pub const RECORD_HEADERS_BYTES_MAX: usize = 16 << 10;
+
+/// Longest value of such a record, in bytes.
+pub const RECORD_VALUE_BYTES_MAX: usize = 768 << 10;
+
 /// Most arguments of a command.
 pub const COMMAND_ARGS_MAX: usize = 256;
 

@@ -28,6 +28,7 @@ const ACTION: Shape = Shape {
         "duration",
         "trigger",
         "payload",
+        "record",
         "request",
         "success_codes",
         "parameters",

@@ -7,6 +7,7 @@ use crate::problems::Code;
 use crate::walk::{Fields, Located, Report, Shape};
 use crate::yaml::{Data, Node};
 
+use super::manifest::check_topic;
 use super::schema;
 
 const TRIGGER: Shape = Shape {
@@ -226,6 +227,11 @@ fn read_kafka(node: &Node, report: &mut Report<'_>) -> Option<TriggerSource> {
     if let Some(topic) = &topic
         && let Err(message) = check_topic(&topic.value)
     {
+        let message = if topic.value.starts_with("petrel.") {
+            format!("{message}; bind a topic of your producers")
+        } else {
+            message
+        };
         report.add(topic.place.at, Code::BadValue, message);
     }
     if let Some(format) = fields.text("format", report)
@@ -286,18 +292,6 @@ fn read_sensor(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<TriggerSo
     fields.need("every", report)?;
     let every_ms = fields.duration_ms("every", EVERY_MS_MIN, EVERY_MS_MAX, report)?;
     Some(TriggerSource::Sensor { sensor: sensor.value, every_ms })
-}
-
-/// Whether Kafka would accept the name, and it is none of Petrel's own topics.
-fn check_topic(topic: &str) -> Result<(), String> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    if topic.is_empty() || topic.len() > 249 || topic == "." || topic == ".." || !topic.bytes().all(allowed) {
-        return Err(format!("{topic:?} is no name of a Kafka topic"));
-    }
-    if topic.starts_with("petrel.") {
-        return Err(format!("{topic:?} is one of Petrel's own topics; bind a topic of your producers"));
-    }
-    Ok(())
 }
 
 /// Schema of the events that Petrel makes itself.

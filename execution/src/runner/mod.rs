@@ -8,6 +8,7 @@ mod echo;
 mod fail;
 mod http;
 mod inject;
+mod kafka;
 mod keys;
 mod limits;
 mod noop;
@@ -26,6 +27,7 @@ pub use echo::EchoSpec;
 pub use fail::FailSpec;
 pub use http::{Auth, Body, Codes, Hidden, HttpCall, HttpSpec, Proxy, Retry, Tls, is_untouched};
 pub use inject::InjectSpec;
+pub use kafka::{KafkaCall, KafkaSpec};
 pub use keys::{Mistake, SpecError};
 pub use limits::Limits;
 pub use noop::NoopSpec;
@@ -35,6 +37,11 @@ pub use sleep::{SleepCall, SleepSpec};
 pub trait PackFiles {
     /// Whether there is a file of that path, relative to the pack, and whether it is executable.
     fn executable(&self, path: &str) -> Option<bool>;
+
+    /// Topics that the pack lists under `produces:`.
+    fn produces(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// `, did you mean …?` for a path that is not there, or nothing.
     fn hint(&self, path: &str) -> String;
@@ -210,6 +217,8 @@ runners! {
         Command(CommandSpec => CommandCall),
         /// A request over HTTP.
         Http(HttpSpec => Box<HttpCall>),
+        /// A record for a topic.
+        Kafka(KafkaSpec => KafkaCall),
         /// A while of nothing.
         Sleep(SleepSpec => SleepCall),
     }

@@ -5,6 +5,7 @@
 
 mod command;
 mod http;
+mod kafka;
 mod limited;
 mod options;
 mod sleep;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 use crate::supervise::Supervisor;
 pub use command::{Command, run};
 pub use http::{AddressGuard, GuardError, HttpOptions, HttpRequest, HttpRunner, LookedUp, Lookup, SystemLookup};
+pub use kafka::{EXECUTION_HEADER, KafkaRequest, KafkaRunner};
 pub use options::RunnerOptions;
 pub use sleep::sleep;
 pub use supervised::{Ended, Failed, run as run_supervised};
@@ -36,13 +38,14 @@ pub struct Runners {
     command: RunnerOptions,
     supervisor: Supervisor,
     http: HttpRunner,
+    kafka: KafkaRunner,
 }
 
 impl Runners {
     /// Runners with these settings, and the supervisor of what they start.
-    pub fn new(command: RunnerOptions, http: HttpOptions) -> Self {
+    pub fn new(command: RunnerOptions, http: HttpOptions, kafka: KafkaRunner) -> Self {
         let supervisor = Supervisor::new(command.supervisor.clone());
-        Self { command, supervisor, http: HttpRunner::new(http) }
+        Self { command, supervisor, http: HttpRunner::new(http), kafka }
     }
 
     /// Starts the supervisor, so that the first action does not wait for it.
@@ -83,6 +86,7 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
         }
         RunnerCall::Command(call) => command::carry_out(call, &context).await,
         RunnerCall::Http(call) => http::carry_out(call, &context).await,
+        RunnerCall::Kafka(call) => kafka::carry_out(call, &context).await,
         RunnerCall::Sleep(call) => sleep::carry_out(call, &context).await,
     };
     if let Why::GivenBack { .. } = exit.why {
