@@ -176,6 +176,7 @@ async fn dispatch(app: &App, request: Body, paused: bool) -> Result<Json<Value>,
         key: Some(DISPATCH_KEY.into()),
         value: Some(encode(&entry)),
         timestamp_ms: None,
+        headers: Vec::new(),
     };
     core.publisher.publish(vec![record]).await?;
     core.world.wait_for_dispatch(paused, &core.stages).await?;
