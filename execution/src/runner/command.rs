@@ -1,6 +1,9 @@
 //! The runner `command`: an argv, never a shell.
 
+use std::fmt;
+
 use petrel_cel::{Scope, Template};
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use super::keys::{Keys, Mistake, SpecError, kind, step};
@@ -15,6 +18,7 @@ pub struct CommandSpec {
     env: Vec<(String, Template)>,
     may: May,
     limits: Limits,
+    secrets: Vec<(String, SecretRef)>,
 }
 
 /// What a program may do beyond its own processes; by default nothing.
@@ -27,7 +31,7 @@ pub struct May {
 }
 
 /// A program to run: no shell ever reads it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CommandCall {
     /// Program and arguments. A program with a relative path is meant relative to the pack's `actions/`.
     pub argv: Vec<String>,
@@ -39,17 +43,33 @@ pub struct CommandCall {
     pub limits: Limits,
 }
 
+/// Without arguments and the values of variables: there may be secrets in them.
+impl fmt::Debug for CommandCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandCall")
+            .field("program", &self.argv.first())
+            .field("arguments", &self.argv.len().saturating_sub(1))
+            .field("variables", &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Spec for CommandSpec {
     const NAME: &'static str = "command";
     const KEYS: &'static [&'static str] = &["command", "env", "may", "limits"];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
-        let mut keys = Keys::new(keys);
+        let mut keys = Keys::new(keys, files);
         let argv = read_argv(&mut keys, files);
         let env = read_env(&mut keys);
         let may = read_may(&mut keys);
         let limits = limits::read(&mut keys);
-        if keys.errors.is_empty() { Ok(Self { argv, env, may, limits }) } else { Err(keys.errors) }
+        let Keys { errors, secrets, .. } = keys;
+        if errors.is_empty() { Ok(Self { argv, env, may, limits, secrets }) } else { Err(errors) }
+    }
+
+    fn secrets(&self) -> &[(String, SecretRef)] {
+        &self.secrets
     }
 }
 

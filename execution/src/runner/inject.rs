@@ -2,6 +2,7 @@
 //! an id that follows from the execution's: once, however many attempts there were.
 
 use petrel_cel::Template;
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value, json};
 
 use super::keys::{Keys, Mistake, kind};
@@ -17,6 +18,7 @@ pub struct InjectSpec {
     /// The trigger, where it is the same for every execution.
     constant: Option<String>,
     payload: Option<Template>,
+    secrets: Vec<(String, SecretRef)>,
 }
 
 impl InjectSpec {
@@ -30,8 +32,8 @@ impl Spec for InjectSpec {
     const NAME: &'static str = "inject_trigger";
     const KEYS: &'static [&'static str] = &["trigger", "payload"];
 
-    fn parse(keys: &Map<String, Value>, _: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
-        let mut keys = Keys::new(keys);
+    fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
+        let mut keys = Keys::new(keys, files);
         let written = keys.need("trigger");
         let constant = written.and_then(Value::as_str).filter(|text| !text.contains("${")).map(str::to_owned);
         if let Some(Err(message)) = constant.as_deref().map(check_trigger) {
@@ -49,10 +51,15 @@ impl Spec for InjectSpec {
             }
         }
         let payload = payload.and_then(|payload| keys.template_of(payload, "/payload"));
+        let Keys { errors, secrets, .. } = keys;
         match trigger {
-            Some(trigger) if keys.errors.is_empty() => Ok(Self { trigger, constant, payload }),
-            _ => Err(keys.errors),
+            Some(trigger) if errors.is_empty() => Ok(Self { trigger, constant, payload, secrets }),
+            _ => Err(errors),
         }
+    }
+
+    fn secrets(&self) -> &[(String, SecretRef)] {
+        &self.secrets
     }
 }
 
@@ -107,7 +114,7 @@ mod tests {
 
     fn end(spec: &InjectSpec, parameters: &Value, attempt: u32) -> Result<Outcome, RenderError> {
         let execution = ExecutionId::of_manual("call-1");
-        spec.end(Rendering { parameters, execution_id: execution.as_str(), attempt })
+        spec.end(Rendering { parameters, secrets: &Value::Null, execution_id: execution.as_str(), attempt })
     }
 
     #[test]

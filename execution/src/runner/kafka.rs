@@ -1,6 +1,9 @@
 //! The runner `kafka`: one record for a topic that the action's pack lists under `produces:`.
 
+use std::fmt;
+
 use petrel_cel::{Scope, Template};
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use super::keys::{Keys, Mistake, kind, step};
@@ -26,6 +29,7 @@ pub struct KafkaSpec {
     partition: Option<u32>,
     headers: Vec<(String, Template)>,
     value: ValueSpec,
+    secrets: Vec<(String, SecretRef)>,
 }
 
 #[derive(Debug)]
@@ -36,7 +40,7 @@ enum ValueSpec {
 }
 
 /// A record to write.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KafkaCall {
     /// Topic, one that the pack lists.
     pub topic: String,
@@ -50,12 +54,19 @@ pub struct KafkaCall {
     pub value: Option<String>,
 }
 
+/// Without what may hold a secret.
+impl fmt::Debug for KafkaCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaCall").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
+
 impl Spec for KafkaSpec {
     const NAME: &'static str = "kafka";
     const KEYS: &'static [&'static str] = &["record"];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
-        let mut keys = Keys::new(keys);
+        let mut keys = Keys::new(keys, files);
         let record = keys.need("record").and_then(|record| keys.mapping(record, AT, "record", KNOWN));
         let Some(record) = record else { return Err(keys.errors) };
         let produces = files.produces();
@@ -66,12 +77,17 @@ impl Spec for KafkaSpec {
         });
         let headers = read_headers(record, &mut keys);
         let value = read_value(record, &mut keys);
+        let Keys { errors, secrets, .. } = keys;
         match (topic, value) {
-            (Some(topic), Some(value)) if keys.errors.is_empty() => {
-                Ok(Self { topic, produces, key, partition, headers, value })
+            (Some(topic), Some(value)) if errors.is_empty() => {
+                Ok(Self { topic, produces, key, partition, headers, value, secrets })
             }
-            _ => Err(keys.errors),
+            _ => Err(errors),
         }
+    }
+
+    fn secrets(&self) -> &[(String, SecretRef)] {
+        &self.secrets
     }
 }
 
@@ -204,7 +220,7 @@ mod tests {
     }
 
     fn render(spec: &KafkaSpec, parameters: &Value) -> Result<KafkaCall, RenderError> {
-        spec.render(Rendering { parameters, execution_id: "e1", attempt: 2 })
+        spec.render(Rendering { parameters, secrets: &Value::Null, execution_id: "e1", attempt: 2 })
     }
 
     #[test]

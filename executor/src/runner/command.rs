@@ -1,6 +1,7 @@
 //! The runner `command`: an argv, never a shell.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use petrel_execution::runner::{CommandCall, Limits, May};
@@ -14,7 +15,7 @@ use super::{Context, RunnerOptions};
 use crate::supervise::{Job, StreamSpec, Supervisor, Why};
 
 /// A command to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Command {
     /// Program and arguments.
     pub argv: Vec<String>,
@@ -28,6 +29,18 @@ pub struct Command {
     pub may: May,
     /// What it may use up.
     pub limits: Limits,
+}
+
+/// Without arguments and the values of variables: there may be secrets in them.
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("program", &self.argv.first())
+            .field("arguments", &self.argv.len().saturating_sub(1))
+            .field("variables", &self.environment.keys())
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Runs a command to its end. `started` is called once it runs. Dropping the future ends the command.
@@ -125,4 +138,23 @@ fn command_of(task: &Task, call: CommandCall, pack: &Path) -> Command {
     environment.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     let timeout_ms = u64::try_from(task.timeout_ms).unwrap_or(0);
     Command { argv: call.argv, directory, environment, timeout_ms, may: call.may, limits: call.limits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_a_command_nor_what_a_guard_is_told_of_it_shows_a_secret() {
+        let command = Command {
+            argv: vec!["curl".to_owned(), "--user=s3cret".to_owned()],
+            directory: "/tmp".into(),
+            environment: BTreeMap::from([("TOKEN".to_owned(), "s3cret".to_owned())]),
+            timeout_ms: 1,
+            may: May::default(),
+            limits: Limits::default(),
+        };
+        let shown = format!("{command:?} {:?}", job(&RunnerOptions::default(), command.clone(), 0));
+        assert_eq!((shown.matches("TOKEN").count(), shown.matches("s3cret").count()), (2, 0), "{shown}");
+    }
 }
