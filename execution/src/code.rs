@@ -55,6 +55,12 @@ pub const HTTP_FAILED: &str = "http_failed";
 pub const HTTP_UNKNOWN: &str = "http_unknown";
 /// Failed: its request may not be sent to that address.
 pub const ADDRESS_REFUSED: &str = "address_refused";
+/// Failed: its message was not given to the server: no connection, no trust, or no SMTP.
+pub const EMAIL_FAILED: &str = "email_failed";
+/// Failed: the server refuses its message, its sender or one of its recipients.
+pub const EMAIL_REFUSED: &str = "email_refused";
+/// Failed: its message was given to the server, which did not say that it took it.
+pub const EMAIL_UNKNOWN: &str = "email_unknown";
 /// Failed: its record is over the log's limit.
 pub const RECORD_TOO_LARGE: &str = "record_too_large";
 /// Failed: its record may have been written, and must not be written twice.

@@ -9,6 +9,15 @@ pub const RESULT_BYTES_MAX: usize = 64 << 10;
 /// Longest payload of an event that an action injects, in bytes of JSON text.
 pub const EVENT_BYTES_MAX: usize = 256 << 10;
 
+/// Longest text, and longest HTML, of a message by mail, in bytes.
+pub const EMAIL_BODY_BYTES_MAX: usize = 512 << 10;
+
+/// Longest subject of such a message, in bytes.
+pub const EMAIL_SUBJECT_BYTES_MAX: usize = 1 << 10;
+
+/// Most addresses that such a message is for.
+pub const EMAIL_RECIPIENTS_MAX: usize = 100;
+
 /// Longest key of a record that an action writes, in bytes.
 pub const RECORD_KEY_BYTES_MAX: usize = 1 << 10;
 

@@ -31,6 +31,7 @@ const ACTION: Shape = Shape {
         "trigger",
         "payload",
         "record",
+        "server",
         "request",
         "success_codes",
         "parameters",

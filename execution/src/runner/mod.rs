@@ -5,6 +5,7 @@
 mod command;
 mod duration;
 mod echo;
+mod email;
 mod fail;
 mod http;
 mod inject;
@@ -26,6 +27,7 @@ use crate::outcome::Outcome;
 
 pub use command::{CommandCall, CommandSpec, May};
 pub use echo::EchoSpec;
+pub use email::{EmailCall, EmailSpec, MailServer, Mailbox, Security};
 pub use fail::FailSpec;
 pub use http::{Auth, Body, Codes, Hidden, HttpCall, HttpSpec, Proxy, Retry, Tls, is_untouched};
 pub use inject::InjectSpec;
@@ -246,6 +248,8 @@ runners! {
     works {
         /// A program with arguments.
         Command(CommandSpec => CommandCall),
+        /// A message by mail.
+        Email(EmailSpec => Box<EmailCall>),
         /// A request over HTTP.
         Http(HttpSpec => Box<HttpCall>),
         /// A record for a topic.
