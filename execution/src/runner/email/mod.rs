@@ -148,6 +148,14 @@ impl Parts {
         if subject.chars().any(|c| c.is_control() && c != '\t') {
             return Err(RenderError("\"subject\" holds a line break or another control character".to_owned()));
         }
+        // An expression chooses between the two by leaving one empty.
+        let (plain, html) = (body(&self.text, "text")?, body(&self.html, "html")?);
+        let is_said = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        let (plain, html) = match (is_said(&plain), is_said(&html)) {
+            (true, false) => (plain, None),
+            (false, true) => (None, html),
+            _ => (plain, html),
+        };
         let call = EmailCall {
             server,
             from: Mailbox::parse(&from).map_err(|why| RenderError(format!("\"from\": {why}")))?,
@@ -156,8 +164,8 @@ impl Parts {
             bcc: addresses(&self.bcc, "bcc")?,
             reply_to: addresses(&self.reply_to, "reply_to")?,
             subject,
-            text: body(&self.text, "text")?,
-            html: body(&self.html, "html")?,
+            text: plain,
+            html,
         };
         match call.recipients().len() {
             0 => Err(RenderError("the message is for nobody".to_owned())),

@@ -81,6 +81,20 @@ fn ports_follow_from_the_security() {
     assert_eq!(call.server.security, Security::StartTls);
 }
 
+#[test]
+fn of_two_bodies_an_empty_one_is_left_out() {
+    let spec = parse(message(json!({"text": "${parameters.text}", "html": "${parameters.html}"}))).unwrap();
+    for (text, html, expected) in [
+        ("a", "", (Some("a"), None)),
+        ("", "b", (None, Some("b"))),
+        ("a", "b", (Some("a"), Some("b"))),
+        ("", "", (Some(""), Some(""))),
+    ] {
+        let call = render(&spec, &json!({"text": text, "html": html})).unwrap();
+        assert_eq!((call.text.as_deref(), call.html.as_deref()), expected);
+    }
+}
+
 /// What a parameter holds ends no line of a header, and no command.
 #[test]
 fn nothing_leads_out_of_a_header() {
