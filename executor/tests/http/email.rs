@@ -15,18 +15,18 @@ use crate::asking::{AnyFile, Asking, CANCEL, Still, failure, holding};
 use crate::certificates::Certificates;
 use crate::mail::{MailServer, Odd};
 
-struct Sending {
+pub struct Sending {
     asking: Asking,
     delivery: Delivery,
     timeout_ms: u64,
 }
 
 impl Sending {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { asking: Asking::new(), delivery: Delivery::AtLeastOnce, timeout_ms: 20_000 }
     }
 
-    async fn send(&self, server: Value, message: Value) -> Exit {
+    pub async fn send(&self, server: Value, message: Value) -> Exit {
         let (_director, held) = watch::channel(holding(60_000));
         self.send_held(server, message, held).await
     }

@@ -5,6 +5,7 @@ mod asking;
 mod certificates;
 mod document;
 mod email;
+mod email_real;
 mod executions;
 mod guard;
 mod mail;
