@@ -1,5 +1,7 @@
 //! The server that takes a message.
 
+use std::fmt;
+
 use petrel_cel::{Scope, Template};
 use serde_json::{Map, Value};
 
@@ -36,7 +38,7 @@ impl Security {
 }
 
 /// A server of mail.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MailServer {
     /// Its name or address.
     pub host: String,
@@ -50,6 +52,13 @@ pub struct MailServer {
     pub ca_file: Option<String>,
     /// Name and password.
     pub credentials: Option<(String, Hidden)>,
+}
+
+/// Without what may hold a secret.
+impl fmt::Debug for MailServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MailServer").field("security", &self.security).finish_non_exhaustive()
+    }
 }
 
 /// The same as templates.
