@@ -62,7 +62,9 @@ impl CompiledRevision {
 
     /// Topics to which its packs write, each with the name of one that does.
     pub fn produced(&self) -> impl Iterator<Item = (String, String)> {
-        let of = |pack: &PackSummary| pack.produces.iter().map(|topic| (topic.clone(), pack.name.clone())).collect::<Vec<_>>();
+        let of = |pack: &PackSummary| {
+            pack.produces.iter().map(|topic| (topic.clone(), pack.name.clone())).collect::<Vec<_>>()
+        };
         self.packs.values().flat_map(of)
     }
 

@@ -63,11 +63,16 @@ impl Injected {
 /// # Errors
 /// One sentence.
 pub(crate) fn check_trigger(trigger: &str) -> Result<(), String> {
-    let is_name = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    let is_name =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
     match trigger.split_once('.') {
-        _ if trigger == ENDS_TRIGGER => Err(format!("no action injects events of {ENDS_TRIGGER}: they are the ends of executions")),
+        _ if trigger == ENDS_TRIGGER => {
+            Err(format!("no action injects events of {ENDS_TRIGGER}: they are the ends of executions"))
+        }
         Some((pack, name)) if trigger.len() <= 255 && is_name(pack) && is_name(name) => Ok(()),
-        _ => Err(format!("{:?} is no reference of a trigger, such as \"disk.alert\"", crate::limits::head(trigger, 255))),
+        _ => {
+            Err(format!("{:?} is no reference of a trigger, such as \"disk.alert\"", crate::limits::head(trigger, 255)))
+        }
     }
 }
 

@@ -51,7 +51,11 @@ impl PackFiles for Files<'_> {
     }
 
     fn produces(&self) -> Vec<String> {
-        self.0.iter().find(|file| file.path == "pack.yaml").map(|file| manifest::produced(&file.bytes)).unwrap_or_default()
+        self.0
+            .iter()
+            .find(|file| file.path == "pack.yaml")
+            .map(|file| manifest::produced(&file.bytes))
+            .unwrap_or_default()
     }
 
     fn constants(&self) -> Option<&dyn Constants> {

@@ -154,7 +154,10 @@ mod tests {
     fn every_mistake_is_told_where_it_is() {
         for (keys, expected) in [
             (json!({}), ": an action needs \"trigger\""),
-            (json!({"trigger": 5}), "/trigger: \"trigger\" must be a string, found the number 5; write \"5\" in quotes"),
+            (
+                json!({"trigger": 5}),
+                "/trigger: \"trigger\" must be a string, found the number 5; write \"5\" in quotes",
+            ),
             (
                 json!({"trigger": "core.execution"}),
                 "/trigger: no action injects events of core.execution: they are the ends of executions",

@@ -126,7 +126,8 @@ fn read_headers<'k>(record: &'k Map<String, Value>, keys: &mut Keys<'k>) -> Vec<
     for (name, value) in headers {
         let at = format!("/record/headers/{}", step(name));
         if name.is_empty() || name.to_ascii_lowercase().starts_with(OWN_HEADERS) {
-            let message = format!("{name:?} is no name of a header: those that begin with {OWN_HEADERS:?} are Petrel's");
+            let message =
+                format!("{name:?} is no name of a header: those that begin with {OWN_HEADERS:?} are Petrel's");
             keys.error(at.as_str(), Mistake::BadName, message);
         }
         read.extend(keys.text_template(value, &at, name).map(|value| (name.clone(), value)));
@@ -163,7 +164,8 @@ impl Works for KafkaSpec {
             None => rendering.execution_id.to_owned(),
         };
         let headers = self.headers.iter();
-        let headers = headers.map(|(name, value)| Ok((name.clone(), text(value, &scope, &format!("header {name:?}"))?)));
+        let headers =
+            headers.map(|(name, value)| Ok((name.clone(), text(value, &scope, &format!("header {name:?}"))?)));
         let headers = headers.collect::<Result<Vec<_>, _>>()?;
         let value = match &self.value {
             ValueSpec::Json(value) => {
@@ -233,7 +235,10 @@ mod tests {
         }));
         let call = render(&spec.unwrap(), &json!({"host": "db\"1", "n": 7})).unwrap();
         assert_eq!((&*call.topic, &*call.key, call.partition), ("incidents", "db\"1", None));
-        assert_eq!(call.headers, [("team", "sre"), ("n", "7")].map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(
+            call.headers,
+            [("team", "sre"), ("n", "7")].map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
         assert_eq!(call.value.as_deref(), Some(r#"{"host":"db\"1","n":7}"#));
 
         let spec = parse(json!({"topic": "notes", "partition": 3, "text": "${parameters.host}"})).unwrap();

@@ -140,7 +140,10 @@ async fn nobody_else_than_the_server_is_given_anything() {
     let server = MailServer::start(None, false, Odd::Nothing).await;
     let way = |server: &MailServer| json!({ "host": "127.0.0.1", "port": server.port, "ca": ca });
     let exit = Sending::new().send(way(&server), message()).await;
-    assert!(failure(&exit) == ("email_failed", true) && exit.error.as_ref().unwrap().contains("no STARTTLS"), "{exit:?}");
+    assert!(
+        failure(&exit) == ("email_failed", true) && exit.error.as_ref().unwrap().contains("no STARTTLS"),
+        "{exit:?}"
+    );
     assert!(server.heard().iter().all(|line| line.starts_with("EHLO")), "{:?}", server.heard());
     let server = MailServer::start(Some(made.server(false)), false, Odd::SpeakBeforeTls).await;
     let exit = Sending::new().send(way(&server), message()).await;

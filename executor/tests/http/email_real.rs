@@ -67,16 +67,23 @@ async fn a_server_of_others_takes_what_is_sent_and_reads_what_was_meant() {
         let exit = Sending::new().send(way.clone(), message.clone()).await;
         assert_eq!(exit.why, Why::Succeeded, "{exit:?}");
         let mail = real.next().await;
-        assert_eq!((&mail["subject"], &mail["secure"], &mail["user"]), (&json!(subject), &json!(true), &json!("petrel")));
+        assert_eq!(
+            (&mail["subject"], &mail["secure"], &mail["user"]),
+            (&json!(subject), &json!(true), &json!("petrel"))
+        );
         assert_eq!(mail["text"], "eins\n.\n..zwei\nFrom drei\nä");
         assert_eq!(mail["html"].as_str().map(str::trim_end), Some("<p>größer</p>"));
         assert_eq!(mail["from"], "\"Petrel, der Vogel\" <petrel@example.com>");
         assert_eq!(mail["to"], "\"Jörg\" <joerg@example.com>, ann@example.com");
-        assert_eq!((&mail["messageId"], &mail["date"]), (&json!("<e-1@example.com>"), &json!("1994-11-06T08:49:37.000Z")));
+        assert_eq!(
+            (&mail["messageId"], &mail["date"]),
+            (&json!("<e-1@example.com>"), &json!("1994-11-06T08:49:37.000Z"))
+        );
         assert_eq!(mail["recipients"], json!(["joerg@example.com", "ann@example.com", "eve@example.com"]));
         assert_eq!(mail["sender"], "petrel@example.com");
 
-        let nobody = json!({ "from": "a@x.org", "to": ["ann@example.com", "nobody@x.org"], "subject": "s", "text": "t" });
+        let nobody =
+            json!({ "from": "a@x.org", "to": ["ann@example.com", "nobody@x.org"], "subject": "s", "text": "t" });
         let exit = Sending::new().send(way.clone(), nobody).await;
         assert!(failure(&exit) == ("email_refused", false) && exit.error.unwrap().contains("nobody is called so"));
         let mut wrong = way;

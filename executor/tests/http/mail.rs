@@ -171,7 +171,11 @@ impl MailServer {
         }
     }
 
-    async fn data<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: &mut BufReader<S>, mail: &mut Mail) -> Option<String> {
+    async fn data<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: &mut BufReader<S>,
+        mail: &mut Mail,
+    ) -> Option<String> {
         loop {
             let mut line = String::new();
             if stream.read_line(&mut line).await.unwrap_or(0) == 0 {

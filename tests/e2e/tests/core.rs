@@ -51,10 +51,7 @@ const WATCH: [(&str, &str); 12] = [
         "name: tell\nrunner: kafka\nrecord:\n  topic: incidents\n  key: \"${parameters.host}\"\n  \
          headers: { team: sre }\n  json: { host: \"${parameters.host}\" }\nparameters:\n  host: { type: string, required: true }\n",
     ),
-    (
-        "actions/bad.yaml",
-        "name: bad\nrunner: inject_trigger\ntrigger: watch.pong\npayload: { x: 1 }\n",
-    ),
+    ("actions/bad.yaml", "name: bad\nrunner: inject_trigger\ntrigger: watch.pong\npayload: { x: 1 }\n"),
     ("README.md", "watches\n"),
 ];
 
@@ -87,7 +84,9 @@ fn executions_cause_events_and_chains_of_them_end() -> Result<()> {
     let told = of_rule(&cli, "watch.failed")?;
     assert_eq!((&told[0]["action"], &told[0]["status"]), (&json!("core.echo"), &json!("succeeded")));
     assert_eq!(told[0]["result"], "{\"message\":\"core.error told_to_fail: no disk\"}");
-    wait_until("the rule over all has reacted", SOON, || of_rule(&cli, "watch.every").is_ok_and(|rows| rows.len() == 1));
+    wait_until("the rule over all has reacted", SOON, || {
+        of_rule(&cli, "watch.every").is_ok_and(|rows| rows.len() == 1)
+    });
 
     // Two rules that cause each other: 33 executions, and the event behind them is a dead letter.
     cli.run(&["event", "send", "watch.ping", "{}", "--id", "first"])?;

@@ -11,7 +11,9 @@ const OK: Do = Do::Request(1, "demo.ok", "now");
 
 /// The result of execution 1's attempt of that token, with what it injects.
 fn result(token: i64, status: &'static str, events: &[&str]) -> Message {
-    let Message::Report(about, Report::Ended(result)) = message_of(&Do::Result(1, token, status)) else { unreachable!() };
+    let Message::Report(about, Report::Ended(result)) = message_of(&Do::Result(1, token, status)) else {
+        unreachable!()
+    };
     let events = events.iter().map(|event| (*event).to_owned()).collect();
     Message::Report(about, Report::Ended(TaskResult { events, result: Some("{\"n\":[1]}".to_owned()), ..result }))
 }

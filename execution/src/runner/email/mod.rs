@@ -126,9 +126,8 @@ impl Parts {
         }
         let mut any = |name: &str| entries.get(name).and_then(|value| keys.template_of(value, &format!("{AT}/{name}")));
         let [to, cc, bcc, reply_to] = ["to", "cc", "bcc", "reply_to"].map(&mut any);
-        let mut text = |name: &str| {
-            entries.get(name).and_then(|value| keys.text_template(value, &format!("{AT}/{name}"), name))
-        };
+        let mut text =
+            |name: &str| entries.get(name).and_then(|value| keys.text_template(value, &format!("{AT}/{name}"), name));
         let (from, subject) = (text("from"), text("subject"));
         let (plain, html) = (text("text"), text("html"));
         Some(Self { from: from?, to, cc, bcc, reply_to, subject: subject?, text: plain, html })

@@ -114,7 +114,8 @@ impl ServerSpec {
         };
         let credentials = match &self.credentials {
             Some((username, password)) => {
-                let (username, password) = (text(username, scope, "\"username\"")?, text(password, scope, "\"password\"")?);
+                let (username, password) =
+                    (text(username, scope, "\"username\"")?, text(password, scope, "\"password\"")?);
                 if username.contains('\0') || password.contains('\0') {
                     return Err(RenderError("the name or the password holds a NUL character".to_owned()));
                 }

@@ -106,7 +106,8 @@ fn nothing_leads_out_of_a_header() {
     let good = json!({"from": "a@x.org", "to": "b@x.org", "reply_to": "c@x.org", "subject": "s"});
     assert!(render(&spec, &good).is_ok());
     for key in ["from", "to", "reply_to", "subject"] {
-        for bad in ["a@x.org\r\nBcc: eve@x.org", "a@x.org\nX: y", "a@x.org\rX: y", "Ann\r\nX: y <a@x.org>", "a\0@x.org"] {
+        for bad in ["a@x.org\r\nBcc: eve@x.org", "a@x.org\nX: y", "a@x.org\rX: y", "Ann\r\nX: y <a@x.org>", "a\0@x.org"]
+        {
             let mut parameters = good.clone();
             parameters[key] = json!(bad);
             let error = render(&spec, &parameters).unwrap_err().to_string();

@@ -209,7 +209,8 @@ mod tests {
 
     #[tokio::test]
     async fn replies_are_read_line_by_line_and_bounded() {
-        let (mut session, _server) = said("250-mail.example.com\r\n250-AUTH PLAIN LOGIN\r\n250 STARTTLS\r\n220 go\r\n").await;
+        let (mut session, _server) =
+            said("250-mail.example.com\r\n250-AUTH PLAIN LOGIN\r\n250 STARTTLS\r\n220 go\r\n").await;
         session.hello("[127.0.0.1]").await.unwrap();
         assert!(session.can("STARTTLS") && session.can("AUTH") && !session.can("SIZE"));
         session.begin_tls().await.unwrap();

@@ -97,7 +97,8 @@ fn a_rule_is_not_asked_about_the_ends_of_what_it_started() {
     let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
     let outputs = step(&mut stage, &view, "petrel.triggers", &records(0, &values));
     let asked: Vec<_> = requests(&outputs).into_iter().map(|r| (r.event_id.unwrap(), r.rule.unwrap())).collect();
-    let expected = [("a", "disk.notify"), ("a", "disk.other"), ("b", "disk.other"), ("c", "disk.notify"), ("c", "disk.other")];
+    let expected =
+        [("a", "disk.notify"), ("a", "disk.other"), ("b", "disk.other"), ("c", "disk.notify"), ("c", "disk.other")];
     assert_eq!(asked, expected.map(|(event, rule)| (event.to_owned(), rule.to_owned())));
     stage.committed();
     assert_eq!(counters.totals().matches, 5);
