@@ -56,6 +56,8 @@ pub(super) struct View {
     later_is_here: bool,
     /// Whether the action `demo.deadly` kills the owner.
     is_deadly: bool,
+    /// Whether rules react to how executions end.
+    pub(super) tells_ends: bool,
     pub(super) letters: Vec<Arc<Letter>>,
 }
 
@@ -107,6 +109,10 @@ impl ExecutorView for View {
 
     fn letters(&self) -> &[Arc<Letter>] {
         &self.letters
+    }
+
+    fn tells_ends(&self) -> bool {
+        self.tells_ends
     }
 
     fn resolve(&self, revision: &str, action: &str) -> Resolution {
