@@ -66,6 +66,11 @@ impl View {
         Self { later_is_here, is_deadly, ..Self::default() }
     }
 
+    /// With rules that react to how executions end.
+    pub(super) fn telling_ends() -> Self {
+        Self { tells_ends: true, ..Self::default() }
+    }
+
     /// Whether that changes the globals, which it does then.
     pub(super) fn change(&mut self, what: &Do) -> bool {
         match what {
