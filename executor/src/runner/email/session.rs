@@ -93,14 +93,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let offers = |way: &str| ways.is_some_and(|ways| ways.split_ascii_whitespace().any(|offered| offered == way));
         if offers("PLAIN") {
             let token = STANDARD.encode(format!("\0{username}\0{password}"));
-            return self.command("the name and password", &format!("AUTH PLAIN {token}")).await.map(drop);
+            return self.asked("the name and password", &format!("AUTH PLAIN {token}"), 235).await;
         }
         if !offers("LOGIN") {
             return Err(Fault::Broken("the server takes no name and password by PLAIN or LOGIN".to_owned()));
         }
-        self.command("AUTH", "AUTH LOGIN").await?;
-        self.command("the name", &STANDARD.encode(username)).await?;
-        self.command("the name and password", &STANDARD.encode(password)).await.map(drop)
+        self.asked("AUTH", "AUTH LOGIN", 334).await?;
+        self.asked("the name", &STANDARD.encode(username), 334).await?;
+        self.asked("the name and password", &STANDARD.encode(password), 235).await
     }
 
     /// Names sender and recipients, and begins the message. One recipient that is refused refuses the message: that
@@ -110,7 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         for recipient in recipients {
             self.command("a recipient", &format!("RCPT TO:<{recipient}>")).await?;
         }
-        self.command("the message", "DATA").await.map(drop)
+        self.asked("the message", "DATA", 354).await
     }
 
     /// Sends a message that ends with a line end, up to but without the line that ends it. Of what is sent so nothing is
@@ -146,6 +146,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         self.write(format!("{line}\r\n").as_bytes()).await?;
         self.expect(what).await
+    }
+
+    /// The same, where one answer alone is good.
+    async fn asked(&mut self, what: &'static str, line: &str, code: u16) -> Result<(), Fault> {
+        let reply = self.command(what, line).await?;
+        if reply.code == code { Ok(()) } else { Err(Fault::Refused { what, reply }) }
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
