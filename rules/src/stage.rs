@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, InputTopic, NotYet, Reason, Stage, StageSpec, Start, Taken, Unreadable};
-use petrel_schemas::{EventId, Topics, TriggerEvent, cause_depth_max, decode};
+use petrel_schemas::{EventId, Topics, TriggerEvent, decode};
 
 use crate::engine::{EventReader, Matcher};
 use crate::kv::Kv;
@@ -196,10 +196,10 @@ impl<G: MatchView> MatchStage<G> {
         let Some(payload) = self.payload(source, Some(decoded.payload.as_bytes()), context) else { return Ok(()) };
         let event = Event::with_id(id, &decoded, payload, source);
         let trigger = Some(decoded.trigger.as_str());
-        if decoded.cause_depth > cause_depth_max() {
+        if decoded.cause_depth > limits::CAUSE_DEPTH_MAX {
             let detail = format!(
                 "more than {} executions stand in the chain that caused it: rules and actions cause each other",
-                cause_depth_max()
+                limits::CAUSE_DEPTH_MAX
             );
             self.reject(&event, trigger, "cause_too_deep", detail, context);
             return Ok(());
