@@ -130,7 +130,11 @@ impl Guarded {
         port: u16,
     ) -> std::io::Result<Result<Vec<IpAddr>, Refused>> {
         let own_port = self.own.iter().any(|(_, own)| *own == port).then_some(port);
-        self.addresses(host, Look { from_outside: false, own_port }).await
+        let look = Look { from_outside: false, own_port };
+        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) => Ok(self.check(address, look).await.map(|()| vec![address])),
+            Err(_) => self.addresses(host, look).await,
+        }
     }
 
     async fn check_all(&self, host: &str, addresses: &[IpAddr], look: Look) -> Result<(), Refused> {
