@@ -208,7 +208,8 @@ async fn a_cancel_and_a_lost_lease_end_it_at_once() {
                 director.send_modify(|held| held.order(CANCEL));
             }
         };
-        let (exit, ()) = tokio::join!(sending.send_held(way, message(), held), cancel);
+        let both = async { tokio::join!(sending.send_held(way, message(), held), cancel) };
+        let (exit, ()) = tokio::time::timeout(Duration::from_secs(30), both).await.expect("it is not heard of");
         assert_eq!(exit.why, expected);
     }
 }
