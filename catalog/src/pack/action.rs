@@ -28,6 +28,10 @@ const ACTION: Shape = Shape {
         "limits",
         "message",
         "duration",
+        "trigger",
+        "payload",
+        "record",
+        "server",
         "request",
         "success_codes",
         "parameters",
@@ -78,6 +82,8 @@ pub(crate) struct ActionDraft {
     pub(crate) name: Located<String>,
     pub(crate) description: String,
     pub(crate) runner: Arc<RunnerSpec>,
+    /// Where the file names the trigger of which it injects events.
+    pub(crate) trigger_place: Place,
     pub(crate) parameters: Vec<ParameterDef>,
     pub(crate) parameters_place: Place,
     pub(crate) timeout_ms: i64,
@@ -103,10 +109,12 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
     let mut secrets = runner::secrets(&fields, &runner, report);
     secrets.extend(default_secrets(parameters_node, &parameters, report));
     let parameters_place = report.place(parameters_node.map_or(fields.at(), |node| node.at));
+    let trigger_place = report.place(fields.entry("trigger").map_or(fields.at(), |(_, node)| node.at));
     Some(ActionDraft {
         name: name?,
         description,
         runner,
+        trigger_place,
         parameters,
         parameters_place,
         timeout_ms,

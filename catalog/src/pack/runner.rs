@@ -14,6 +14,7 @@ use crate::yaml::{Data, Node, Verbatim};
 
 use super::config::Config;
 use super::files::PackFile;
+use super::manifest;
 use super::schema::node_in;
 
 /// Runners of the design that this version does not have.
@@ -47,6 +48,14 @@ impl PackFiles for Files<'_> {
         let program = |path: &'_ str| path.strip_prefix("actions/").map(str::to_owned);
         let programs: Vec<String> = self.0.iter().filter_map(|file| program(&file.path)).collect();
         did_you_mean(&program(path).unwrap_or_default(), programs.iter().map(String::as_str))
+    }
+
+    fn produces(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .find(|file| file.path == "pack.yaml")
+            .map(|file| manifest::produced(&file.bytes))
+            .unwrap_or_default()
     }
 
     fn constants(&self) -> Option<&dyn Constants> {

@@ -5,8 +5,11 @@
 mod command;
 mod duration;
 mod echo;
+mod email;
 mod fail;
 mod http;
+mod inject;
+mod kafka;
 mod keys;
 mod limits;
 mod noop;
@@ -17,15 +20,18 @@ mod tests;
 use std::fmt;
 
 use petrel_cel::{Constants, Scope};
-use petrel_schemas::SecretRef;
+use petrel_schemas::{EventId, ExecutionId, IdError, SecretRef};
 use serde_json::{Map, Value};
 
 use crate::outcome::Outcome;
 
 pub use command::{CommandCall, CommandSpec, May};
 pub use echo::EchoSpec;
+pub use email::{EmailCall, EmailSpec, MailServer, Mailbox, Security};
 pub use fail::FailSpec;
 pub use http::{Auth, Body, Codes, Hidden, HttpCall, HttpSpec, Proxy, Retry, Tls, is_untouched};
+pub use inject::InjectSpec;
+pub use kafka::{KafkaCall, KafkaSpec};
 pub use keys::{Mistake, SpecError};
 pub use limits::Limits;
 pub use noop::NoopSpec;
@@ -35,6 +41,11 @@ pub use sleep::{SleepCall, SleepSpec};
 pub trait PackFiles {
     /// Whether there is a file of that path, relative to the pack, and whether it is executable.
     fn executable(&self, path: &str) -> Option<bool>;
+
+    /// Topics that the pack lists under `produces:`.
+    fn produces(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// `, did you mean …?` for a path that is not there, or nothing.
     fn hint(&self, path: &str) -> String;
@@ -76,6 +87,11 @@ impl fmt::Debug for Rendering<'_> {
 impl Rendering<'_> {
     fn scope(&self) -> Scope<'static> {
         Scope::action(self.parameters, self.secrets, self.execution_id, self.attempt)
+    }
+
+    /// Id of the event of that number that the execution injects.
+    fn event_id(&self, number: u32) -> Result<EventId, IdError> {
+        ExecutionId::parse(self.execution_id).map(|execution| EventId::of_injected(&execution, number))
     }
 }
 
@@ -224,20 +240,34 @@ runners! {
         Echo(EchoSpec),
         /// A failure.
         Fail(FailSpec),
+        /// An event of a trigger.
+        Inject(InjectSpec),
         /// Nothing at all.
         Noop(NoopSpec),
     }
     works {
         /// A program with arguments.
         Command(CommandSpec => CommandCall),
+        /// A message by mail.
+        Email(EmailSpec => Box<EmailCall>),
         /// A request over HTTP.
         Http(HttpSpec => Box<HttpCall>),
+        /// A record for a topic.
+        Kafka(KafkaSpec => KafkaCall),
         /// A while of nothing.
         Sleep(SleepSpec => SleepCall),
     }
 }
 
 impl RunnerSpec {
+    /// The trigger of which it injects events, where its action names one.
+    pub fn injects(&self) -> Option<&str> {
+        match self {
+            Self::Inject(spec) => spec.trigger(),
+            _ => None,
+        }
+    }
+
     /// Keys of all runners; one that several have comes several times.
     pub fn all_keys() -> impl Iterator<Item = &'static str> {
         Self::NAMES.iter().filter_map(|name| Self::keys(name)).flatten().copied()

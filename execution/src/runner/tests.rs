@@ -17,6 +17,10 @@ impl PackFiles for Files {
     fn hint(&self, path: &str) -> String {
         format!(", not {path}")
     }
+
+    fn produces(&self) -> Vec<String> {
+        vec!["t".to_owned()]
+    }
 }
 
 fn parse(runner: &str, keys: Value) -> Result<RunnerSpec, Vec<SpecError>> {
@@ -177,6 +181,16 @@ fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_v
     let keys = |runner: &str| match runner {
         "command" => json!({ "command": ["ls", "${secret.demo.a}"], "env": { "B": "x ${secret.demo.b}" } }),
         "echo" => json!({ "message": { "a": ["${secret.demo.a}", "none"], "b/c": "${secret.demo.b}" } }),
+        "email" => json!({
+            "server": {
+                "host": "h${secret.demo.a}", "port": 25, "ca": "${secret.demo.c}",
+                "auth": { "username": "${secret.demo.d}", "password": "${secret.demo.e}" },
+            },
+            "message": {
+                "from": "a${secret.demo.f}@x.org", "to": ["a${secret.demo.g}@x.org"], "subject": "${secret.demo.h}",
+                "text": "${secret.demo.i}", "html": "${secret.demo.a}",
+            },
+        }),
         "fail" => json!({ "message": "${secret.demo.a} ${secret.demo.b}" }),
         "http" => json!({ "request": {
             "url": "https://h/${secret.demo.a}",
@@ -188,6 +202,10 @@ fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_v
             "tls": { "certificate": "${secret.demo.g}", "key": "${secret.demo.h}" },
             "proxy": { "url": "http://p/", "username": "u", "password": "${secret.demo.i}" },
         } }),
+        "inject_trigger" => json!({ "trigger": "demo.x${secret.demo.a}", "payload": { "p": "${secret.demo.b}" } }),
+        "kafka" => json!({ "record": {
+            "topic": "t", "key": "${secret.demo.a}", "headers": { "h": "${secret.demo.b}" }, "json": ["${secret.demo.c}"],
+        } }),
         "noop" => json!({}),
         "sleep" => json!({ "duration": "${secret.demo.a}s" }),
         other => panic!("which secrets {other} names is not tested"),
@@ -195,7 +213,13 @@ fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_v
     let places = |runner: &str| match runner {
         "command" => "/command/1 a, /env/B b",
         "echo" => "/message/a/0 a, /message/b~1c b",
+        "email" => {
+            "/server/host a, /server/ca c, /server/auth/username d, /server/auth/password e, \
+             /message/to/0 g, /message/from f, /message/subject h, /message/text i, /message/html a"
+        }
         "fail" => "/message a, /message b",
+        "inject_trigger" => "/trigger a, /payload/p b",
+        "kafka" => "/record/key a, /record/headers/h b, /record/json/0 c",
         "http" => {
             "/request/url a, /request/path/1 b, /request/query/q c, /request/headers/X-A d, /request/json/0/e e, \
              /request/auth/oauth2/client_secret f, /request/tls/certificate g, /request/tls/key h, \
@@ -210,7 +234,8 @@ fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_v
         let spec = parse(runner, keys(runner)).unwrap_or_else(|errors| panic!("{runner}: {errors:?}"));
         let named = spec.secrets().iter().map(|(at, secret)| format!("{at} {}", secret.name()));
         assert_eq!(named.collect::<Vec<_>>().join(", "), places(runner), "{runner}");
-        let rendering = Rendering { parameters: &json!({}), secrets: &secrets, execution_id: "e1", attempt: 1 };
+        let execution_id = "ab5d55eb4ccbbb057449fb974e3db6fa";
+        let rendering = Rendering { parameters: &json!({}), secrets: &secrets, execution_id, attempt: 1 };
         let shown = match spec.render(rendering).unwrap_or_else(|error| panic!("{runner}: {error}")) {
             // How it ends is masked before anybody sees it.
             RunnerCall::End(_) | RunnerCall::Sleep(_) => format!("{rendering:?}"),
@@ -257,6 +282,13 @@ fn the_configuration_stands_for_itself_in_the_keys_of_every_runner() {
         ("echo", json!({ "message": ["${config.host}", "${config.token}"] })),
         ("fail", json!({ "message": "${config.host} ${config.token}" })),
         ("http", json!({ "request": { "url": "https://${config.host}/", "auth": { "bearer": "${config.token}" } } })),
+        (
+            "email",
+            json!({
+                "server": { "host": "${config.host}", "auth": { "username": "u", "password": "${config.token}" } },
+                "message": { "from": "a@x.org", "to": "a@x.org", "subject": "s", "text": "${config.host}" },
+            }),
+        ),
         ("sleep", json!({ "duration": "${config.host == 'db-1' ? '1s' : config.token}" })),
     ] {
         let Value::Object(keys) = keys else { panic!("keys are a mapping") };

@@ -4,7 +4,9 @@
 //! an [`Exit`](petrel_execution::worker::Exit), from which the attempt knows what to tell its owner.
 
 mod command;
+mod email;
 mod http;
+mod kafka;
 mod limited;
 mod masking;
 mod options;
@@ -25,7 +27,9 @@ use tokio::sync::watch;
 
 use crate::supervise::Supervisor;
 pub use command::{Command, run};
+pub use email::{EmailRequest, EmailRunner};
 pub use http::{AddressGuard, GuardError, HttpOptions, HttpRequest, HttpRunner, LookedUp, Lookup, SystemLookup};
+pub use kafka::{EXECUTION_HEADER, KafkaRequest, KafkaRunner};
 pub use options::RunnerOptions;
 pub use sleep::sleep;
 pub use supervised::{Ended, Failed, run as run_supervised};
@@ -39,13 +43,17 @@ pub struct Runners {
     command: RunnerOptions,
     supervisor: Supervisor,
     http: HttpRunner,
+    email: EmailRunner,
+    kafka: KafkaRunner,
 }
 
 impl Runners {
     /// Runners with these settings, and the supervisor of what they start.
-    pub fn new(command: RunnerOptions, http: HttpOptions) -> Self {
+    pub fn new(command: RunnerOptions, http: HttpOptions, kafka: KafkaRunner) -> Self {
         let supervisor = Supervisor::new(command.supervisor.clone());
-        Self { command, supervisor, http: HttpRunner::new(http) }
+        let http = HttpRunner::new(http);
+        let email = http.email();
+        Self { command, supervisor, http, email, kafka }
     }
 
     /// Starts the supervisor, so that the first action does not wait for it.
@@ -87,7 +95,9 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
             return Verdict::Ended(masking::masked_outcome(outcome, context.mask).await);
         }
         RunnerCall::Command(call) => command::carry_out(call, &context).await,
+        RunnerCall::Email(call) => email::carry_out(call, &context).await,
         RunnerCall::Http(call) => http::carry_out(call, &context).await,
+        RunnerCall::Kafka(call) => kafka::carry_out(call, &context).await,
         RunnerCall::Sleep(call) => sleep::carry_out(call, &context).await,
     };
     let exit = masking::masked(exit, context.mask).await;

@@ -3,18 +3,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use petrel_bus::{Bus as _, TopicSpec};
+use petrel_bus_local::{LocalBus, LocalOptions};
 use petrel_catalog::{Actions, PackFile, PackSource, Revision};
 use petrel_execution::ActionPlan;
 use petrel_execution::runner::{Rendering, RunnerCall};
 use petrel_execution::worker::{Exit, Why};
-use petrel_executor::runner::{Command, RunnerOptions, run};
+use petrel_executor::runner::{Command, EmailRequest, KafkaRequest, KafkaRunner, RunnerOptions, run};
 use petrel_executor::supervise::Supervisor;
 use petrel_executor::{Resolution, resolve_in};
+use petrel_schemas::Topics;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::asking::{Asking, holding};
+use crate::asking::{Asking, Still, holding};
 use crate::certificates::Certificates;
+use crate::mail::{MailServer, Odd};
 use crate::server::{Reply, Seen, Server, json};
 
 /// An action, what it is given, and how it ends.
@@ -89,6 +93,11 @@ async fn the_examples_of_the_document_do_what_stands_there() {
             .replace("CLIENT CERTIFICATE", &made.text("client.pem").replace('\n', "\\n"))
             .replace("CLIENT KEY", &made.text("client.key").replace('\n', "\\n"))
     };
+    let mail = MailServer::start(Some(made.server(false)), false, Odd::Nothing).await;
+    let stand_in = |text: String| {
+        let text = stand_in(text).replace("host: mail.example.com", "host: 127.0.0.1");
+        text.replace("port: 587", &format!("port: {}", mail.port))
+    };
     let mut runners = Vec::new();
     for example in examples() {
         let given = stand_in(example.parameters.as_ref().expect("an example has parameters").to_string());
@@ -105,7 +114,11 @@ async fn the_examples_of_the_document_do_what_stands_there() {
         assert_eq!(is_good, example.error.is_none(), "{exit:?} of {}", example.action);
         runners.push(runner);
     }
-    assert_eq!(runners, ["command", "echo", "fail", "http", "http", "noop", "sleep"]);
+    assert_eq!(
+        runners,
+        ["command", "echo", "email", "fail", "http", "http", "inject_trigger", "kafka", "noop", "sleep"]
+    );
+    assert_eq!(mail.taken().len(), 1);
 }
 
 /// Reads an action as `petrel pack apply` does.
@@ -113,7 +126,8 @@ fn resolve(action: &str) -> Arc<ActionPlan> {
     let file =
         |path: &str, text: &str| PackFile { path: path.to_owned(), bytes: text.as_bytes().to_vec(), executable: true };
     let files = vec![
-        file("pack.yaml", "name: demo\nversion: 1.0.0\n"),
+        file("pack.yaml", "name: demo\nversion: 1.0.0\nproduces: [incidents]\n"),
+        file("triggers/disk.yaml", "name: disk\n"),
         file("actions/action.yaml", action),
         file("actions/cloud-ca.pem", ""),
         file("actions/report.py", ""),
@@ -129,12 +143,28 @@ fn resolve(action: &str) -> Arc<ActionPlan> {
     resolved.plan
 }
 
+/// The runner `kafka` on a log on disk, with a topic.
+fn local_log(folder: &Path, topic: &str) -> KafkaRunner {
+    let bus = LocalBus::open(LocalOptions::new(folder.join("bus")), Arc::new(Still)).unwrap();
+    let topic = TopicSpec {
+        name: topic.into(),
+        partitions: 4,
+        compacted: false,
+        retention_ms: None,
+        delete_retention_ms: None,
+    };
+    bus.ensure_topics(&[topic]).unwrap();
+    KafkaRunner::new(bus.publisher("test").unwrap(), Topics::new("petrel.", 4, 4))
+}
+
 /// Carries an action out as a worker does.
 async fn carry_out(action: &str, given: &Value, pack: &Path) -> (&'static str, Exit) {
     let plan = resolve(action);
+    // Ids of events are made of ids that executions really have.
+    let id = if plan.runner.name() == "inject_trigger" { "ab5d55eb4ccbbb057449fb974e3db6fa" } else { "e-1" };
     let parameters = plan.parameters.complete(given).unwrap();
     let secrets = serde_json::json!({ "demo": { "pager_token": "abc" } });
-    let rendering = Rendering { parameters: &parameters, secrets: &secrets, execution_id: "e-1", attempt: 1 };
+    let rendering = Rendering { parameters: &parameters, secrets: &secrets, execution_id: id, attempt: 1 };
     let call = plan.runner.render(rendering).unwrap();
     let exit = match call {
         RunnerCall::End(outcome) => {
@@ -143,6 +173,18 @@ async fn carry_out(action: &str, given: &Value, pack: &Path) -> (&'static str, E
                 Some(_) => Why::Failed { code: "", retriable: outcome.retriable },
             };
             Exit { result: outcome.result, ..Exit::bare(why, outcome.note.error) }
+        }
+        RunnerCall::Email(call) => {
+            let (_director, held) = watch::channel(holding(60_000));
+            let (delivery, timeout_ms, pack) = (plan.delivery, 60_000, Some(pack));
+            let request = EmailRequest { execution_id: id, delivery, timeout_ms, pack, clock: &Still };
+            Asking::new().runner.email().run(&call, request, held).await
+        }
+        RunnerCall::Kafka(call) => {
+            let (_director, held) = watch::channel(holding(60_000));
+            let request = KafkaRequest { execution_id: id, delivery: plan.delivery, timeout_ms: 60_000 };
+            let log = tempfile::tempdir().unwrap();
+            local_log(log.path(), &call.topic).run(call, request, held).await
         }
         RunnerCall::Http(call) => {
             let (_director, held) = watch::channel(holding(60_000));

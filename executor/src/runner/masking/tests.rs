@@ -65,3 +65,14 @@ async fn of_what_ends_at_once_both_the_text_and_the_result_are_masked() {
     let short = Outcome::bare(Status::Failed, Note::new(code::TOLD_TO_FAIL, "it is Zq7kV"), false);
     assert_eq!(masked_outcome(short, &mask).await.note.error.as_deref(), Some("it is Zq7kV"), "nothing was cut");
 }
+
+#[tokio::test]
+async fn an_injected_event_holds_no_secret() {
+    let mask = Arc::new(mask());
+    let payload = json!({ "note": format!("it is {TOKEN}"), "n": 1 }).to_string();
+    let event = Injected { trigger: "disk.alert".to_owned(), payload };
+    let outcome = Outcome { events: vec![event], ..Outcome::succeeded(json!(null)) };
+    let masked = masked_outcome(outcome, &mask).await;
+    assert_eq!(masked.events[0].payload, "{\"note\":\"it is ********\",\"n\":1}");
+    assert_eq!(masked.events[0].trigger, "disk.alert");
+}

@@ -3,12 +3,13 @@ use std::sync::Mutex;
 use petrel_bus::{Acknowledge, Clock, Output, PublishError, Publisher, Receipt, receipt};
 use petrel_execution::Note;
 use petrel_execution::worker::{Remembered, Reports};
+use petrel_schemas::Topics;
 use tempfile::TempDir;
 
 use super::super::slots::Slots;
 use super::super::told::Told;
 use super::*;
-use crate::runner::{HttpOptions, RunnerOptions};
+use crate::runner::{HttpOptions, KafkaRunner, RunnerOptions};
 use crate::secrets::{NoSecret, Opening};
 
 struct NoTime;
@@ -74,8 +75,9 @@ impl Rig {
             results: "petrel.results".into(),
             reports: Reports { worker: "w1".into(), pool: "default".into() },
         };
+        let kafka = KafkaRunner::new(publisher.clone(), Topics::new("petrel.", 4, 4));
         let shared = Shared {
-            runners: Runners::new(RunnerOptions::default(), HttpOptions::default()),
+            runners: Runners::new(RunnerOptions::default(), HttpOptions::default(), kafka),
             reporter,
             attempts: Arc::new(Attempts::new("w1".into())),
             packs: Arc::new(PacksCache::open(folder.path().to_owned()).unwrap()),
