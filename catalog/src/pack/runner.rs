@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use petrel_execution::runner::{Mistake, NoopSpec, PackFiles, RunnerSpec, SpecError};
-use serde_json::Map;
+use jsonschema::Validator;
+use petrel_execution::runner::{
+    CheckValue, Mistake, NoopSpec, PackFiles, ParameterPlace, RunnerSpec, SchemaMistake, SpecError,
+};
+use serde_json::{Map, Value};
 
 use crate::engine::tell_all;
 use crate::problems::{At, Code, did_you_mean};
@@ -11,7 +14,7 @@ use crate::walk::{Fields, Located, Report, check_free};
 use crate::yaml::{Data, Node, Verbatim};
 
 use super::files::PackFile;
-use super::schema::node_in;
+use super::schema::{check_keywords, compile_located, describe_errors, node_in};
 
 /// Runners of the design that this version does not have.
 const RUNNERS_LATER: &[&str] = &[
@@ -19,7 +22,6 @@ const RUNNERS_LATER: &[&str] = &[
     "python-script",
     "http-request",
     "ssh",
-    "shell",
     "local-shell-cmd",
     "local-shell-script",
     "remote-shell-cmd",
@@ -32,24 +34,58 @@ const RUNNERS_LATER: &[&str] = &[
     "kubernetes",
 ];
 
-/// The pack that an action belongs to.
-struct Files<'p>(&'p [PackFile]);
+/// The pack that an action belongs to, and the action's parameters.
+#[derive(Clone, Copy)]
+pub(super) struct Files<'p> {
+    pub(super) files: &'p [PackFile],
+    pub(super) parameters: &'p [ParameterPlace],
+}
 
 impl PackFiles for Files<'_> {
     fn executable(&self, path: &str) -> Option<bool> {
-        self.0.iter().find(|file| file.path == path).map(|file| file.executable)
+        self.files.iter().find(|file| file.path == path).map(|file| file.executable)
     }
 
     fn hint(&self, path: &str) -> String {
         let program = |path: &'_ str| path.strip_prefix("actions/").map(str::to_owned);
-        let programs: Vec<String> = self.0.iter().filter_map(|file| program(&file.path)).collect();
+        let programs: Vec<String> = self.files.iter().filter_map(|file| program(&file.path)).collect();
         did_you_mean(&program(path).unwrap_or_default(), programs.iter().map(String::as_str))
+    }
+
+    fn has_folder(&self, path: &str) -> bool {
+        let inside = |file: &PackFile| file.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+        self.files.iter().any(inside)
+    }
+
+    fn interpreter(&self, path: &str) -> Option<String> {
+        let bytes = self.files.iter().find(|file| file.path == path)?.bytes.strip_prefix(b"#!")?;
+        let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        Some(String::from_utf8_lossy(line).into_owned())
+    }
+
+    fn parameters(&self) -> &[ParameterPlace] {
+        self.parameters
+    }
+
+    fn schema(&self, schema: &Value) -> Result<Arc<dyn CheckValue>, SchemaMistake> {
+        let compiled = compile_located(schema).map_err(|(at, message)| SchemaMistake { at, message })?;
+        Ok(Arc::new(Schema(compiled)))
+    }
+}
+
+/// The schema of what an action results in.
+#[derive(Debug)]
+struct Schema(Validator);
+
+impl CheckValue for Schema {
+    fn problems(&self, value: &Value) -> Vec<String> {
+        describe_errors(&self.0, value)
     }
 }
 
 /// The runner of an action. Where there is a problem it is told, and another one stands in: the revision is
 /// refused as a whole.
-pub(super) fn read(fields: &Fields<'_>, files: &[PackFile], report: &mut Report<'_>) -> Arc<RunnerSpec> {
+pub(super) fn read(fields: &Fields<'_>, files: Files<'_>, report: &mut Report<'_>) -> Arc<RunnerSpec> {
     let nothing = || Arc::new(RunnerSpec::Noop(NoopSpec));
     let Some(name) = fields.need_text("runner", report) else { return nothing() };
     let Some(own) = RunnerSpec::keys(&name.value) else {
@@ -82,7 +118,7 @@ fn quoted(names: &[&str]) -> String {
     }
 }
 
-fn check(fields: &Fields<'_>, runner: &str, files: &[PackFile], report: &mut Report<'_>) -> Option<RunnerSpec> {
+fn check(fields: &Fields<'_>, runner: &str, files: Files<'_>, report: &mut Report<'_>) -> Option<RunnerSpec> {
     let mut keys = Map::new();
     let mut is_whole = true;
     for key in RunnerSpec::keys(runner).unwrap_or_default() {
@@ -97,10 +133,16 @@ fn check(fields: &Fields<'_>, runner: &str, files: &[PackFile], report: &mut Rep
         check_free(node, report);
         keys.insert((*key).to_owned(), node.to_json());
     }
-    match RunnerSpec::parse(runner, &keys, &Files(files)) {
-        Ok(spec) => is_whole.then_some(spec),
+    // Keywords that no draft knows would check nothing, and the library says nothing of them.
+    let before = report.count();
+    if let Some(schema) = keys.contains_key("output").then(|| schema_of(fields)).flatten() {
+        check_keywords(schema, &[], report);
+    }
+    let is_schema_told = report.count() > before;
+    match RunnerSpec::parse(runner, &keys, &files) {
+        Ok(spec) => (is_whole && !is_schema_told).then_some(spec),
         Err(errors) => {
-            for error in &errors {
+            for error in errors.iter().filter(|error| !is_schema_told || error.mistake != Mistake::BadSchema) {
                 // What is missing only because it has no value is told already.
                 if is_whole || !error.at.is_empty() {
                     tell(fields, error, report);
@@ -121,6 +163,7 @@ fn tell(fields: &Fields<'_>, error: &SpecError, report: &mut Report<'_>) {
         Mistake::BadPath => Code::BadPath,
         Mistake::UnknownKey => Code::UnknownKey,
         Mistake::TooLarge => Code::TooLarge,
+        Mistake::BadSchema => Code::BadSchema,
         Mistake::Expression(expression) => {
             let (at, verbatim) = place(fields, &error.at);
             let text = Located { value: String::new(), place: report.place(at), verbatim };
@@ -132,6 +175,13 @@ fn tell(fields: &Fields<'_>, error: &SpecError, report: &mut Report<'_>) {
         _ => place(fields, &error.at).0,
     };
     report.add(at, code, error.message.clone());
+}
+
+/// The schema of what the action results in.
+fn schema_of<'n>(fields: &Fields<'n>) -> Option<&'n Node> {
+    let (_, output) = fields.entry("output")?;
+    let Data::Map(entries) = &output.data else { return None };
+    entries.iter().find(|(key, _)| key.text == "schema").map(|(_, schema)| schema)
 }
 
 fn node<'n>(fields: &Fields<'n>, pointer: &str) -> Option<&'n Node> {

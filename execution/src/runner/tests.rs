@@ -1,3 +1,5 @@
+//! Runners in general, and `command`, `echo`, `fail`, `noop` and `sleep`.
+
 use serde_json::json;
 
 use super::*;
@@ -46,10 +48,10 @@ fn a_command_is_rendered_with_its_parameters_and_its_execution() {
     let spec = parse("command", keys).unwrap();
     let Ok(RunnerCall::Command(call)) = render(&spec, json!({"host": "; rm -rf /", "n": 1.0})) else { panic!() };
     assert_eq!(call.argv, ["./clean.sh", "; rm -rf /", "n=1", "e1"]);
-    assert_eq!(call.env, [("ATTEMPT".to_owned(), "2".to_owned())]);
-    assert_eq!(call.may, May { signal_others: false, gain_privileges: true });
+    assert_eq!(call.process.env, [("ATTEMPT".to_owned(), "2".to_owned())]);
+    assert_eq!(call.process.may, May { signal_others: false, gain_privileges: true });
     let limits = Limits { memory_bytes_max: Some(1 << 30), cpu_s_max: Some(5), ..Limits::default() };
-    assert_eq!(call.limits, limits);
+    assert_eq!(call.process.limits, limits);
     let missing = render(&spec, json!({"n": 1})).unwrap_err().to_string();
     assert!(missing.starts_with("argument 1 of the command: "), "{missing}");
     let nul = render(&spec, json!({"host": "a\0b", "n": 1})).unwrap_err().to_string();
@@ -164,7 +166,8 @@ fn sleep_knows_how_long() {
 
 #[test]
 fn runners_know_their_keys() {
-    assert_eq!(RunnerSpec::keys("command"), Some(&["command", "env", "may", "limits"][..]));
+    let of_command = ["command", "env", "cwd", "user", "stdin", "success_codes", "output", "may", "limits"];
+    assert_eq!(RunnerSpec::keys("command"), Some(&of_command[..]));
     assert_eq!(RunnerSpec::keys("noop"), Some(&[][..]));
     assert_eq!(RunnerSpec::keys("telnet"), None);
     assert!(parse("telnet", json!({})).is_err());

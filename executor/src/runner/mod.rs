@@ -7,6 +7,9 @@ mod command;
 mod http;
 mod limited;
 mod options;
+mod process;
+mod script;
+mod shell;
 mod sleep;
 mod supervised;
 
@@ -21,9 +24,9 @@ use petrel_schemas::Task;
 use tokio::sync::watch;
 
 use crate::supervise::Supervisor;
-pub use command::{Command, run};
 pub use http::{AddressGuard, GuardError, HttpOptions, HttpRequest, HttpRunner, LookedUp, Lookup, SystemLookup};
 pub use options::RunnerOptions;
+pub use process::{Command, Process, ProcessAttempt, Processes, WorkDirectories, WorkDirectory, run};
 pub use sleep::sleep;
 pub use supervised::{Ended, Failed, run as run_supervised};
 
@@ -35,14 +38,15 @@ const NOT_BEGUN_PAUSE: Duration = Duration::from_secs(1);
 pub struct Runners {
     command: RunnerOptions,
     supervisor: Supervisor,
+    work: WorkDirectories,
     http: HttpRunner,
 }
 
 impl Runners {
-    /// Runners with these settings, and the supervisor of what they start.
-    pub fn new(command: RunnerOptions, http: HttpOptions) -> Self {
+    /// Runners with these settings, the supervisor of what they start, and where that may write.
+    pub fn new(command: RunnerOptions, http: HttpOptions, work: WorkDirectories) -> Self {
         let supervisor = Supervisor::new(command.supervisor.clone());
-        Self { command, supervisor, http: HttpRunner::new(http) }
+        Self { command, supervisor, work, http: HttpRunner::new(http) }
     }
 
     /// Starts the supervisor, so that the first action does not wait for it.
@@ -83,6 +87,8 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
         }
         RunnerCall::Command(call) => command::carry_out(call, &context).await,
         RunnerCall::Http(call) => http::carry_out(call, &context).await,
+        RunnerCall::Script(call) => script::carry_out(call, &context).await,
+        RunnerCall::Shell(call) => shell::carry_out(call, &context).await,
         RunnerCall::Sleep(call) => sleep::carry_out(call, &context).await,
     };
     if let Why::GivenBack { .. } = exit.why {

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::super::slots::Slots;
 use super::super::told::Told;
 use super::*;
-use crate::runner::{HttpOptions, RunnerOptions};
+use crate::runner::{HttpOptions, RunnerOptions, WorkDirectories};
 
 struct NoTime;
 
@@ -64,8 +64,9 @@ impl Rig {
             results: "petrel.results".into(),
             reports: Reports { worker: "w1".into(), pool: "default".into() },
         };
+        let work = WorkDirectories::open(folder.path().join("work")).unwrap();
         let shared = Shared {
-            runners: Runners::new(RunnerOptions::default(), HttpOptions::default()),
+            runners: Runners::new(RunnerOptions::default(), HttpOptions::default(), work),
             reporter,
             attempts: Arc::new(Attempts::new("w1".into())),
             packs: Arc::new(PacksCache::open(folder.path().to_owned()).unwrap()),
