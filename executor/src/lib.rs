@@ -20,16 +20,18 @@
 //!   watches it even if the worker is stopped or gone.
 //! - Nothing here reads a time of day to decide about leases across machines.
 //!
-//! Reading order: `view`, `owner`, `worker`, `runner`, `supervise`, `packs_cache`.
+//! Reading order: `view`, `secrets`, `owner`, `worker`, `runner`, `supervise`, `packs_cache`.
 
 mod catalog_view;
 pub mod metrics;
 pub mod owner;
 pub mod packs_cache;
 pub mod runner;
+mod secrets;
 pub mod supervise;
 mod view;
 pub mod worker;
 
 pub use catalog_view::resolve_in;
+pub use secrets::{NoSecret, Opening, SecretSource};
 pub use view::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};

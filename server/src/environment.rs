@@ -35,8 +35,13 @@ mod tests {
 
     #[test]
     fn secrets_are_known_by_their_names() {
-        for secret in ["PETREL_TOKEN", "PETREL_API_TOKEN", "PETREL_CLICKHOUSE__PASSWORD", "PETREL_CLICKHOUSE_PASSWORD"]
-        {
+        for secret in [
+            "PETREL_TOKEN",
+            "PETREL_API_TOKEN",
+            "PETREL_CLICKHOUSE__PASSWORD",
+            "PETREL_CLICKHOUSE_PASSWORD",
+            "PETREL_SECRETS__MASTER_KEY",
+        ] {
             assert!(is_secret(secret), "{secret}");
         }
         for other in ["PETREL_LISTEN", "TOKEN", "PATH"] {

@@ -22,6 +22,7 @@ mod packs;
 mod presence;
 mod process;
 mod roles;
+mod secrets;
 mod sink;
 mod sql;
 mod state;

@@ -25,6 +25,7 @@ use crate::cli::args::Role;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::metrics::Exported;
+use crate::secrets::Vault;
 use crate::world::{Globals, World};
 use crate::{sink, sql};
 
@@ -48,6 +49,8 @@ pub struct Parts<'a> {
     pub publisher: &'a Arc<dyn Publisher>,
     /// Catalog and key-value store.
     pub world: &'a Arc<World>,
+    /// Secrets.
+    pub vault: &'a Arc<Vault>,
 }
 
 /// The roles that run in this process, in the order in which they end.
@@ -243,6 +246,7 @@ impl Parts<'_> {
             bus: self.bus.clone(),
             publisher: self.publisher.clone(),
             globals: self.globals(),
+            secrets: self.vault.clone(),
             clock: self.clock.clone(),
             metrics,
         };

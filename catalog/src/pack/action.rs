@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use petrel_execution::Delivery;
 use petrel_execution::runner::{ParameterPlace, RunnerSpec};
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use crate::limits::{OUTPUT_BYTES_DEFAULT, OUTPUT_BYTES_MAX, TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX};
@@ -11,6 +12,7 @@ use crate::problems::{Code, Place};
 use crate::walk::{Fields, Located, Report, Shape, check_free, check_name, entries_of, text_of, wrong_type};
 use crate::yaml::{Data, Key, Node};
 
+use super::config::Config;
 use super::files::PackFile;
 use super::{runner, schema};
 
@@ -79,6 +81,8 @@ pub struct ParameterDef {
     pub schema: Value,
     /// Its place among the arguments of a script that have no name, from 0.
     pub position: Option<u32>,
+    /// Whether its value is a secret: it travels by name, and is masked wherever the action writes it.
+    pub secret: bool,
 }
 
 /// An action as its file says it.
@@ -93,25 +97,35 @@ pub(crate) struct ActionDraft {
     pub(crate) delivery: Delivery,
     pub(crate) pool: String,
     pub(crate) output_bytes_max: u64,
+    /// The secrets that its templates and defaults name.
+    pub(crate) secrets: Vec<Located<SecretRef>>,
 }
 
-pub(super) fn read(node: &Node, files: &[PackFile], report: &mut Report<'_>) -> Option<ActionDraft> {
+pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mut Report<'_>) -> Option<ActionDraft> {
     let fields = Fields::open(node, &ACTION, report)?;
     let name = fields.need_name(report);
     let description = fields.description(report);
     let parameters_node = fields.get("parameters", report);
     let parameters = parameters_node.map(|node| read_parameters(node, report)).unwrap_or_default();
     let places: Vec<ParameterPlace> = parameters.iter().map(ParameterDef::place).collect();
-    let runner = runner::read(&fields, runner::Files { files, parameters: &places }, report);
+    let runner = runner::read(&fields, runner::Files { files, parameters: &places, config }, report);
     if let Some(node) = parameters_node {
-        let is_script = fields.entry("runner").is_some_and(|(_, node)| matches!(&node.data, Data::Text(text, _) if text == "script"));
+        let is_script = fields.entry("runner").is_some_and(|(_, node)| {
+            // Of the file: another runner stands in for one with a problem.
+            matches!(&node.data, Data::Text(text, _) if text == "script")
+        });
         check_positions(node, is_script, &parameters, report);
+        if is_script && fields.entry("args").is_none() {
+            check_arguments(node, &parameters, report);
+        }
     }
     let timeout_ms = fields.duration_ms("timeout", 100, TIMEOUT_MS_MAX, report).unwrap_or(TIMEOUT_MS_DEFAULT);
     let words = [("at_least_once", Delivery::AtLeastOnce), ("at_most_once", Delivery::AtMostOnce)];
     let delivery = fields.word("delivery", &words, Delivery::AtLeastOnce, report);
     let pool = read_pool(&fields, report);
     let output_bytes_max = read_output_limit(&fields, report);
+    let mut secrets = runner::secrets(&fields, &runner, report);
+    secrets.extend(default_secrets(parameters_node, &parameters, report));
     let parameters_place = report.place(parameters_node.map_or(fields.at(), |node| node.at));
     Some(ActionDraft {
         name: name?,
@@ -123,6 +137,7 @@ pub(super) fn read(node: &Node, files: &[PackFile], report: &mut Report<'_>) -> 
         delivery,
         pool,
         output_bytes_max,
+        secrets,
     })
 }
 
@@ -152,26 +167,50 @@ fn check_positions(node: &Node, is_script: bool, parameters: &[ParameterDef], re
     }
 }
 
+/// What is an argument by itself must be no secret: whoever is on its machine can read it.
+fn check_arguments(node: &Node, parameters: &[ParameterDef], report: &mut Report<'_>) {
+    for parameter in parameters.iter().filter(|parameter| parameter.secret) {
+        let message = "a secret that is an argument of a script can be read by every user of its machine: say the \
+                       script's \"args\", and give this by \"env\" or \"stdin\"";
+        let at = schema::node_in(node, &format!("/{}/secret", parameter.name)).at;
+        report.add(at, Code::BadParameter, message);
+    }
+}
+
+/// The secrets that stand for parameters that nobody gives.
+fn default_secrets(node: Option<&Node>, parameters: &[ParameterDef], report: &Report<'_>) -> Vec<Located<SecretRef>> {
+    let of = |parameter: &ParameterDef| {
+        let secret = SecretRef::of_text(parameter.default.as_ref().filter(|_| parameter.secret)?.as_str()?)?;
+        let at = schema::node_in(node?, &format!("/{}/default", parameter.name)).at;
+        Some(Located::new(secret, report.place(at)))
+    };
+    parameters.iter().filter_map(of).collect()
+}
+
 fn read_parameters(node: &Node, report: &mut Report<'_>) -> Vec<ParameterDef> {
     let entries = entries_of(node, "\"parameters\"", report).unwrap_or_default();
     entries.into_iter().filter_map(|(key, value)| read_parameter(key, value, report)).collect()
 }
 
-fn read_parameter(key: &Key, node: &Node, report: &mut Report<'_>) -> Option<ParameterDef> {
+pub(super) fn read_parameter(key: &Key, node: &Node, report: &mut Report<'_>) -> Option<ParameterDef> {
     if let Err(message) = check_name(&key.text) {
         report.add(key.at, Code::BadName, message);
         return None;
     }
     let entries = entries_of(node, "a parameter's JSON schema", report)?;
     let mut schema = Map::new();
-    let mut required = false;
+    let (mut required, mut secret) = (false, false);
     let mut position = None;
     let mut default = None;
     let mut description = String::new();
     for (name, value) in &entries {
         match name.text.as_str() {
             "position" => position = read_position(value, report),
-            "secret" | "immutable" => {
+            "secret" => match value.data {
+                Data::Bool(flag) => secret = flag,
+                _ => wrong_type(value, "secret", "true or false", report),
+            },
+            "immutable" => {
                 let message = format!("{:?} is not supported in this version", name.text);
                 report.add(name.at, Code::NotSupported, message);
             }
@@ -203,14 +242,20 @@ fn read_parameter(key: &Key, node: &Node, report: &mut Report<'_>) -> Option<Par
         }
     };
     if let Some((at, value)) = &default {
-        if value.to_string().contains("${") {
+        let is_secret = value.as_str().and_then(SecretRef::of_text).is_some();
+        if secret && !is_secret {
+            let message = format!("the default of {:?} stands for a secret: {}", key.text, crate::secrets::NAME_IT);
+            report.add(*at, Code::BadParameter, message);
+        } else if secret {
+            // Whether the pack may name it is seen when its name is known.
+        } else if value.to_string().contains("${") {
             report.add(*at, Code::NotSupported, "\"${…}\" in a default is not supported in this version");
         } else if let Some(reason) = schema::describe_errors(&validator, value).into_iter().next() {
             report.add(*at, Code::BadParameter, format!("the default of {:?} breaks its schema: {reason}", key.text));
         }
     }
     let default = default.map(|(_, value)| value);
-    Some(ParameterDef { name: key.text.clone(), description, required, default, schema, position })
+    Some(ParameterDef { name: key.text.clone(), description, required, default, schema, position, secret })
 }
 
 fn read_position(node: &Node, report: &mut Report<'_>) -> Option<u32> {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use jsonschema::Validator;
+use petrel_cel::Constants;
 use petrel_execution::runner::{
     CheckValue, Mistake, NoopSpec, PackFiles, ParameterPlace, RunnerSpec, SchemaMistake, SpecError,
 };
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use crate::engine::tell_all;
@@ -13,6 +15,7 @@ use crate::problems::{At, Code, did_you_mean};
 use crate::walk::{Fields, Located, Report, check_free};
 use crate::yaml::{Data, Node, Verbatim};
 
+use super::config::Config;
 use super::files::PackFile;
 use super::schema::{check_keywords, compile_located, describe_errors, node_in};
 
@@ -39,6 +42,8 @@ const RUNNERS_LATER: &[&str] = &[
 pub(super) struct Files<'p> {
     pub(super) files: &'p [PackFile],
     pub(super) parameters: &'p [ParameterPlace],
+    /// The pack's configuration.
+    pub(super) config: &'p Config,
 }
 
 impl PackFiles for Files<'_> {
@@ -50,6 +55,10 @@ impl PackFiles for Files<'_> {
         let program = |path: &'_ str| path.strip_prefix("actions/").map(str::to_owned);
         let programs: Vec<String> = self.files.iter().filter_map(|file| program(&file.path)).collect();
         did_you_mean(&program(path).unwrap_or_default(), programs.iter().map(String::as_str))
+    }
+
+    fn constants(&self) -> Option<&dyn Constants> {
+        Some(self.config)
     }
 
     fn has_folder(&self, path: &str) -> bool {
@@ -97,7 +106,7 @@ pub(super) fn read(fields: &Fields<'_>, files: Files<'_>, report: &mut Report<'_
         };
         report.add(name.place.at, code, message);
         // Its other keys are those of a command more often than not.
-        check(fields, "command", files, report);
+        check(fields, "command", files, config, report);
         return nothing();
     };
     for key in RunnerSpec::all_keys().filter(|key| !own.contains(key)) {
@@ -106,7 +115,7 @@ pub(super) fn read(fields: &Fields<'_>, files: Files<'_>, report: &mut Report<'_
             report.add(key.at, Code::UnknownKey, message);
         }
     }
-    check(fields, &name.value, files, report).map_or_else(nothing, Arc::new)
+    check(fields, &name.value, files, config, report).map_or_else(nothing, Arc::new)
 }
 
 /// `"a", "b" and "c"`.
@@ -182,6 +191,13 @@ fn schema_of<'n>(fields: &Fields<'n>) -> Option<&'n Node> {
     let (_, output) = fields.entry("output")?;
     let Data::Map(entries) = &output.data else { return None };
     entries.iter().find(|(key, _)| key.text == "schema").map(|(_, schema)| schema)
+}
+
+/// The secrets that the runner's texts name, with their places.
+pub(super) fn secrets(fields: &Fields<'_>, spec: &RunnerSpec, report: &Report<'_>) -> Vec<Located<SecretRef>> {
+    let located =
+        |(pointer, secret): &(String, SecretRef)| Located::new(secret.clone(), report.place(place(fields, pointer).0));
+    spec.secrets().iter().map(located).collect()
 }
 
 fn node<'n>(fields: &Fields<'n>, pointer: &str) -> Option<&'n Node> {

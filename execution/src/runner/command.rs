@@ -1,6 +1,9 @@
 //! The runner `command`: an argv, never a shell.
 
+use std::fmt;
+
 use petrel_cel::Template;
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use super::keys::{Keys, Mistake};
@@ -12,15 +15,27 @@ use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError, Works};
 pub struct CommandSpec {
     argv: Vec<Template>,
     process: ProcessSpec,
+    secrets: Vec<(String, SecretRef)>,
 }
 
 /// A program to run: no shell ever reads it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct CommandCall {
     /// Program and arguments. A program with a relative path is meant relative to the pack's `actions/`.
     pub argv: Vec<String>,
     /// How it is started, and what is made of its end.
     pub process: ProcessCall,
+}
+
+/// Without arguments: there may be secrets in them.
+impl fmt::Debug for CommandCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandCall")
+            .field("program", &self.argv.first())
+            .field("arguments", &self.argv.len().saturating_sub(1))
+            .field("process", &self.process)
+            .finish()
+    }
 }
 
 impl Spec for CommandSpec {
@@ -29,10 +44,15 @@ impl Spec for CommandSpec {
         &["command", "env", "cwd", "user", "stdin", "success_codes", "output", "may", "limits"];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
-        let mut keys = Keys::new(keys);
+        let mut keys = Keys::new(keys, files);
         let argv = read_argv(&mut keys, files);
         let process = ProcessSpec::read(&mut keys, files);
-        if keys.errors.is_empty() { Ok(Self { argv, process }) } else { Err(keys.errors) }
+        let Keys { errors, secrets, .. } = keys;
+        if errors.is_empty() { Ok(Self { argv, process, secrets }) } else { Err(errors) }
+    }
+
+    fn secrets(&self) -> &[(String, SecretRef)] {
+        &self.secrets
     }
 }
 

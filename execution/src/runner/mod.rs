@@ -19,10 +19,11 @@ mod sleep;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
-use petrel_cel::Scope;
+use petrel_cel::{Constants, Scope};
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use crate::outcome::Outcome;
@@ -47,6 +48,11 @@ pub trait PackFiles {
 
     /// `, did you mean …?` for a path that is not there, or nothing.
     fn hint(&self, path: &str) -> String;
+
+    /// What its texts may name beside parameters: the pack's configuration, if it has any.
+    fn constants(&self) -> Option<&dyn Constants> {
+        None
+    }
 
     /// Whether there is a folder of that path, relative to the pack. Where nobody knows, it is looked for when it is needed.
     fn has_folder(&self, path: &str) -> bool {
@@ -105,19 +111,31 @@ pub struct SchemaMistake {
 pub struct RenderError(pub String);
 
 /// What is rendered.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Rendering<'r> {
     /// The completed parameters.
     pub parameters: &'r Value,
+    /// The secrets that the action itself names, name by name, space by space.
+    pub secrets: &'r Value,
     /// Id of the execution, the same for every attempt.
     pub execution_id: &'r str,
     /// Number of the attempt, from 1.
     pub attempt: u32,
 }
 
+/// Without what stands for the values of secrets.
+impl fmt::Debug for Rendering<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rendering")
+            .field("execution_id", &self.execution_id)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Rendering<'_> {
     fn scope(&self) -> Scope<'static> {
-        Scope::action(self.parameters, self.execution_id, self.attempt)
+        Scope::action(self.parameters, self.secrets, self.execution_id, self.attempt)
     }
 }
 
@@ -129,6 +147,10 @@ trait Spec: Sized {
     const KEYS: &'static [&'static str];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>>;
+
+    /// The secrets that it names beside its parameters, each with a JSON pointer into the action's keys. Workers open
+    /// these and no others, and mask them in whatever an attempt tells.
+    fn secrets(&self) -> &[(String, SecretRef)];
 }
 
 /// A runner that has nothing to do: how it ends is known once its expressions are.
@@ -213,6 +235,14 @@ macro_rules! runners {
                 match self {
                     $(Self::$End(_) => <$end as Spec>::NAME,)+
                     $(Self::$Runner(_) => <$spec as Spec>::NAME,)+
+                }
+            }
+
+            /// The secrets that it names beside its parameters, each with a JSON pointer into the action's keys.
+            pub fn secrets(&self) -> &[(String, SecretRef)] {
+                match self {
+                    $(Self::$End(spec) => Spec::secrets(spec),)+
+                    $(Self::$Runner(spec) => Spec::secrets(spec),)+
                 }
             }
 

@@ -1,7 +1,10 @@
 //! The runner `script`: a file of the pack, run by its interpreter. Its arguments are its action's parameters, as
 //! StackStorm gives them, unless the action says them itself.
 
+use std::fmt;
+
 use petrel_cel::Template;
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use super::arguments::{Form, Parameters};
@@ -16,6 +19,7 @@ pub struct ScriptSpec {
     interpreter: Vec<String>,
     arguments: Arguments,
     process: ProcessSpec,
+    secrets: Vec<(String, SecretRef)>,
 }
 
 #[derive(Debug)]
@@ -27,7 +31,7 @@ enum Arguments {
 }
 
 /// A file to run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ScriptCall {
     /// Program and first arguments of what runs it. A program with a relative path is meant relative to the pack's
     /// `actions/`.
@@ -38,6 +42,15 @@ pub struct ScriptCall {
     pub args: Vec<String>,
     /// How it is started, and what is made of its end.
     pub process: ProcessCall,
+}
+
+/// Without arguments: there may be secrets in them.
+impl fmt::Debug for ScriptCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ScriptCall");
+        shown.field("interpreter", &self.interpreter).field("file", &self.file);
+        shown.field("arguments", &self.args.len()).field("process", &self.process).finish()
+    }
 }
 
 impl Spec for ScriptSpec {
@@ -59,15 +72,20 @@ impl Spec for ScriptSpec {
     ];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
-        let mut keys = Keys::new(keys);
+        let mut keys = Keys::new(keys, files);
         let file = read_file(&mut keys, files);
         let interpreter = read_interpreter(&mut keys, file.as_deref(), files).unwrap_or_default();
         let arguments = read_all(&mut keys, files);
         let process = ProcessSpec::read(&mut keys, files);
+        let Keys { errors, secrets, .. } = keys;
         match file {
-            Some(file) if keys.errors.is_empty() => Ok(Self { file, interpreter, arguments, process }),
-            _ => Err(keys.errors),
+            Some(file) if errors.is_empty() => Ok(Self { file, interpreter, arguments, process, secrets }),
+            _ => Err(errors),
         }
+    }
+
+    fn secrets(&self) -> &[(String, SecretRef)] {
+        &self.secrets
     }
 }
 

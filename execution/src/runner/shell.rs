@@ -1,7 +1,10 @@
 //! The runner `shell`: a text that a shell runs. The text is a constant: parameters reach it as variables and as
 //! positional arguments, which a shell never reads as a part of it.
 
+use std::fmt;
+
 use petrel_cel::Template;
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use super::keys::{Keys, Mistake};
@@ -38,10 +41,11 @@ pub struct ShellSpec {
     script: String,
     args: Vec<Template>,
     process: ProcessSpec,
+    secrets: Vec<(String, SecretRef)>,
 }
 
 /// A text for a shell.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ShellCall {
     /// Who reads it.
     pub shell: Shell,
@@ -53,18 +57,32 @@ pub struct ShellCall {
     pub process: ProcessCall,
 }
 
+/// Without arguments: there may be secrets in them.
+impl fmt::Debug for ShellCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ShellCall");
+        shown.field("shell", &self.shell).field("script", &self.script);
+        shown.field("arguments", &self.args.len()).field("process", &self.process).finish()
+    }
+}
+
 impl Spec for ShellSpec {
     const NAME: &'static str = "shell";
     const KEYS: &'static [&'static str] =
         &["script", "shell", "args", "env", "cwd", "user", "stdin", "success_codes", "output", "may", "limits"];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
-        let mut keys = Keys::new(keys);
+        let mut keys = Keys::new(keys, files);
         let script = read_script(&mut keys).unwrap_or_default();
         let shell = read_shell(&mut keys);
         let args = read_arguments(&mut keys, "args", &mut |_, _, _| {}).unwrap_or_default();
         let process = ProcessSpec::read(&mut keys, files);
-        if keys.errors.is_empty() { Ok(Self { shell, script, args, process }) } else { Err(keys.errors) }
+        let Keys { errors, secrets, .. } = keys;
+        if errors.is_empty() { Ok(Self { shell, script, args, process, secrets }) } else { Err(errors) }
+    }
+
+    fn secrets(&self) -> &[(String, SecretRef)] {
+        &self.secrets
     }
 }
 

@@ -6,6 +6,7 @@
 mod command;
 mod http;
 mod limited;
+mod masking;
 mod options;
 mod process;
 mod script;
@@ -14,6 +15,7 @@ mod sleep;
 mod supervised;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_bus::Clock;
@@ -21,6 +23,7 @@ use petrel_execution::ActionPlan;
 use petrel_execution::runner::RunnerCall;
 use petrel_execution::worker::{Holding, Verdict, Why};
 use petrel_schemas::Task;
+use petrel_secrets::Mask;
 use tokio::sync::watch;
 
 use crate::supervise::Supervisor;
@@ -65,6 +68,8 @@ pub(crate) struct Context<'a> {
     /// The files of its pack, where its call uses them.
     pub(crate) pack: Option<&'a Path>,
     pub(crate) runners: &'a Runners,
+    /// Masks the secrets that it was given.
+    pub(crate) mask: &'a Arc<Mask>,
     /// The lease and what the owner wants.
     pub(crate) held: &'a watch::Sender<Holding>,
     pub(crate) clock: &'a dyn Clock,
@@ -83,7 +88,7 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
     let exit = match call {
         RunnerCall::End(outcome) => {
             (context.started)();
-            return Verdict::Ended(outcome);
+            return Verdict::Ended(masking::masked_outcome(outcome, context.mask).await);
         }
         RunnerCall::Command(call) => command::carry_out(call, &context).await,
         RunnerCall::Http(call) => http::carry_out(call, &context).await,
@@ -91,6 +96,7 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
         RunnerCall::Shell(call) => shell::carry_out(call, &context).await,
         RunnerCall::Sleep(call) => sleep::carry_out(call, &context).await,
     };
+    let exit = masking::masked(exit, context.mask).await;
     if let Why::GivenBack { .. } = exit.why {
         let why = exit.error.as_deref().unwrap_or_default();
         tracing::warn!(

@@ -133,7 +133,8 @@ fn resolve(action: &str) -> Arc<ActionPlan> {
 async fn carry_out(action: &str, given: &Value, pack: &Path) -> (&'static str, Exit) {
     let plan = resolve(action);
     let parameters = plan.parameters.complete(given).unwrap();
-    let rendering = Rendering { parameters: &parameters, execution_id: "e-1", attempt: 1 };
+    let secrets = serde_json::json!({ "demo": { "pager_token": "abc" } });
+    let rendering = Rendering { parameters: &parameters, secrets: &secrets, execution_id: "e-1", attempt: 1 };
     let call = plan.runner.render(rendering).unwrap();
     let exit = match call {
         RunnerCall::End(outcome) => {

@@ -10,5 +10,6 @@ mod requests;
 #[path = "../support/rig.rs"]
 #[allow(dead_code, reason = "what other tests need of it")]
 mod rig;
+mod secrets;
 mod server;
 mod trust;

@@ -2,6 +2,7 @@
 
 mod action;
 pub(crate) mod args;
+mod config;
 mod doctor;
 mod event;
 mod execution;
@@ -14,6 +15,7 @@ pub(crate) mod output;
 mod pack;
 mod rule;
 mod run;
+mod secret;
 mod sql;
 mod upgrade;
 
@@ -121,6 +123,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Execution(command) => execution::run(command, &client()?, cli.connection.output),
         Command::Pause { reason } => action::dispatch(&client()?, true, reason),
         Command::Resume => action::dispatch(&client()?, false, None),
+        Command::Config(command) => config::run(command, &client()?, cli.connection.output),
+        Command::Secret(command) => secret::run(command, &client()?, cli.connection.output),
         Command::Sql(args) => sql::run(args, &client()?, cli.connection.output),
         Command::Status => rule::status(&client()?, cli.connection.output),
         Command::Doctor => doctor::run(cli.connection.output),

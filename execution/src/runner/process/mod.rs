@@ -8,6 +8,7 @@ mod output;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 
 use petrel_cel::{Scope, Template};
@@ -38,7 +39,7 @@ pub(super) struct ProcessSpec {
 }
 
 /// How a process is started beside its arguments, and what is made of its end.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ProcessCall {
     /// Variables to set.
     pub env: Vec<(String, String)>,
@@ -56,6 +57,18 @@ pub struct ProcessCall {
     pub may: May,
     /// What it may use up.
     pub limits: Limits,
+}
+
+/// Without the values of variables and what it reads: there may be secrets in them.
+impl fmt::Debug for ProcessCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessCall")
+            .field("variables", &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("cwd", &self.cwd)
+            .field("user", &self.user)
+            .field("stdin_bytes", &self.stdin.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl ProcessSpec {

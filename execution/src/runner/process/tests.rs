@@ -65,7 +65,7 @@ fn parse(runner: &str, keys: Value) -> Result<RunnerSpec, Vec<SpecError>> {
 }
 
 fn render(spec: &RunnerSpec, parameters: Value) -> Result<RunnerCall, RenderError> {
-    spec.render(Rendering { parameters: &parameters, execution_id: "e1", attempt: 2 })
+    spec.render(Rendering { parameters: &parameters, secrets: &Value::Null, execution_id: "e1", attempt: 2 })
 }
 
 fn shell(keys: Value, parameters: Value) -> ShellCall {

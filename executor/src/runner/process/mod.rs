@@ -9,6 +9,7 @@ mod user;
 mod work;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use petrel_execution::runner::{Folder, Limits, May, ProcessCall};
@@ -26,7 +27,7 @@ use user::As;
 pub use work::{WorkDirectories, WorkDirectory};
 
 /// A program to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Command {
     /// Program and arguments.
     pub argv: Vec<String>,
@@ -44,6 +45,18 @@ pub struct Command {
     pub may: May,
     /// What it may use up.
     pub limits: Limits,
+}
+
+/// Without arguments, the values of variables, and what it reads: there may be secrets in them.
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("program", &self.argv.first())
+            .field("arguments", &self.argv.len().saturating_sub(1))
+            .field("variables", &self.environment.keys())
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Runs a program to its end. `started` is called once it runs. Dropping the future ends it.
@@ -131,7 +144,7 @@ fn exit(ended: Ended) -> Exit {
 }
 
 /// What an action starts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Process {
     /// Program and arguments.
     pub(super) argv: Vec<String>,
@@ -289,5 +302,26 @@ fn directory(cwd: &Folder, actions: &Path, work: Option<&WorkDirectory>) -> Resu
         Ok(found) if found.is_dir() => Ok(directory),
         Ok(_) => Err(format!("the working directory {} is no folder", directory.display())),
         Err(error) => Err(format!("the working directory {} cannot be used: {error}", directory.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_a_command_nor_what_a_guard_is_told_of_it_shows_a_secret() {
+        let command = Command {
+            argv: vec!["curl".to_owned(), "--user=s3cret".to_owned()],
+            directory: "/tmp".into(),
+            environment: BTreeMap::from([("TOKEN".to_owned(), "s3cret".to_owned())]),
+            stdin: b"s3cret".to_vec(),
+            user: None,
+            timeout_ms: 1,
+            may: May::default(),
+            limits: Limits::default(),
+        };
+        let shown = format!("{command:?} {:?}", job(&RunnerOptions::default(), command.clone(), 0).0);
+        assert_eq!((shown.matches("TOKEN").count(), shown.matches("s3cret").count()), (2, 0), "{shown}");
     }
 }
