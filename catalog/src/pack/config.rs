@@ -80,7 +80,7 @@ pub(super) fn read(label: &str, files: &[PackFile], problems: &mut Problems) -> 
             config.known.push(key.text.clone());
             if let Some(definition) = read_parameter(key, value, &mut report) {
                 if definition.position.is_some() {
-                    let at = super::schema::node_in(value, "/position").at;
+                    let at = schema::node_in(value, "/position").at;
                     report.add(at, Code::BadValue, "\"position\" is for the parameters of an action");
                 }
                 definitions.push((definition, key.at));

@@ -106,7 +106,7 @@ pub(super) fn read(fields: &Fields<'_>, files: Files<'_>, report: &mut Report<'_
         };
         report.add(name.place.at, code, message);
         // Its other keys are those of a command more often than not.
-        check(fields, "command", files, config, report);
+        check(fields, "command", files, report);
         return nothing();
     };
     for key in RunnerSpec::all_keys().filter(|key| !own.contains(key)) {
@@ -115,7 +115,7 @@ pub(super) fn read(fields: &Fields<'_>, files: Files<'_>, report: &mut Report<'_
             report.add(key.at, Code::UnknownKey, message);
         }
     }
-    check(fields, &name.value, files, config, report).map_or_else(nothing, Arc::new)
+    check(fields, &name.value, files, report).map_or_else(nothing, Arc::new)
 }
 
 /// `"a", "b" and "c"`.

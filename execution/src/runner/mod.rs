@@ -19,7 +19,7 @@ mod sleep;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::{self, Debug};
+use std::fmt;
 use std::sync::Arc;
 
 use petrel_cel::{Constants, Scope};
@@ -91,7 +91,7 @@ pub struct ParameterPlace {
 }
 
 /// A JSON schema.
-pub trait CheckValue: Debug + Send + Sync {
+pub trait CheckValue: fmt::Debug + Send + Sync {
     /// Why it refuses a value: the first few reasons, each with its JSON pointer, and without anything of the value.
     fn problems(&self, value: &Value) -> Vec<String>;
 }

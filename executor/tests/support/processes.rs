@@ -1,5 +1,7 @@
 //! A pack's folder, a supervisor and work directories, and actions that are run with them as a worker does.
 #![expect(clippy::disallowed_methods, reason = "tests wait for a limited time")]
+// Each test program uses a part of it.
+#![allow(dead_code)]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,7 +14,7 @@ use petrel_executor::supervise::Supervisor;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::actions::{LIMIT, holding, options, supervisor};
+use crate::actions::{LIMIT, holding, options};
 
 /// What a worker has.
 pub struct Bench {
@@ -48,10 +50,19 @@ impl PackFiles for Files {
 
 impl Bench {
     pub fn new() -> Self {
+        Self::of(options())
+    }
+
+    /// The same with another program as supervisor.
+    pub fn under(program: std::ffi::OsString) -> Self {
+        Self::of(RunnerOptions { supervisor: vec![program], ..options() })
+    }
+
+    fn of(options: RunnerOptions) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("pack/actions")).unwrap();
         let work = WorkDirectories::open(dir.path().join("work")).unwrap();
-        Self { dir, work, supervisor: supervisor(), options: options() }
+        Self { dir, work, supervisor: Supervisor::new(options.supervisor.clone()), options }
     }
 
     /// Folder of the pack's programs.
