@@ -20,7 +20,7 @@ fn what_is_wrong_with_a_process_is_told_where_it_stands() {
         (
             PATH,
             script!("parameters: { host: { position: 1 }, older_than: { position: first } }\n"),
-            "actions/clean.yaml:4:23: position 1 leaves a gap: positions are whole numbers from 0 on\n\
+            "actions/clean.yaml:4:33: position 1 leaves a gap: positions are whole numbers from 0 on\n\
              actions/clean.yaml:4:62: \"position\" must be a whole number from 0 on, found a string",
         ),
         (
@@ -66,7 +66,7 @@ fn a_secret_is_no_argument_by_itself() {
     let action = |more: &str| -> &'static str {
         format!("name: clean\nrunner: script\nfile: ./clean.sh\n{more}{parameters}").leak()
     };
-    let wanted = "actions/clean.yaml:4:75: a secret that is an argument of a script can be read by every user of its machine: \
+    let wanted = "actions/clean.yaml:4:72: a secret that is an argument of a script can be read by every user of its machine: \
                   say the script's \"args\", and give this by \"env\" or \"stdin\"";
     check(&[(PATH, action(""), wanted)]);
     load(vec![disk_with(&[(PATH, action("args: [\"${parameters.host}\"]\nenv: { TOKEN: \"${parameters.token}\" }\n"))])]);

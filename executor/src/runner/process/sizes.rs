@@ -34,7 +34,7 @@ impl Sizes {
     }
 
     fn of(page_bytes: usize, stack_bytes: usize) -> Self {
-        let total_bytes_max = (stack_bytes / STACK_PARTS).min(TOTAL_BYTES_MAX).max(TOTAL_BYTES_MIN);
+        let total_bytes_max = (stack_bytes / STACK_PARTS).clamp(TOTAL_BYTES_MIN, TOTAL_BYTES_MAX);
         Self { string_bytes_max: page_bytes * STRING_PAGES_MAX, total_bytes_max }
     }
 

@@ -121,7 +121,7 @@ fn closed_to<'p>(user: &User, directory: &'p Path) -> Option<&'p Path> {
             } else {
                 0
             };
-            found.mode() >> shift & 1 == 0
+            (found.mode() >> shift) & 1 == 0
         })
     })
 }
