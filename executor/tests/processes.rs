@@ -60,10 +60,7 @@ async fn hostile_parameters_are_nothing_but_text() {
         ("shell", shell),
         ("shell", bash),
         ("script", json!({ "file": "print.sh", "args": [argument, "end"], "env": env, "stdin": stdin })),
-        (
-            "command",
-            json!({ "command": ["sh", "print.sh", argument, "end"], "env": env, "stdin": stdin }),
-        ),
+        ("command", json!({ "command": ["sh", "print.sh", argument, "end"], "env": env, "stdin": stdin })),
     ];
     for hostile in HOSTILE {
         for (runner, keys) in &cases {
@@ -81,7 +78,8 @@ async fn a_script_is_given_hostile_parameters_as_stackstorm_gives_them() {
     let bench = Bench::new();
     bench.file("args.sh", "#!/bin/sh\nfor a in \"$@\"; do printf '%s|' \"$a\"; done", 0o644);
     for hostile in HOSTILE {
-        let exit = bench.run_with("script", json!({ "file": "args.sh" }), json!({ "x": hostile, "first": hostile })).await;
+        let exit =
+            bench.run_with("script", json!({ "file": "args.sh" }), json!({ "x": hostile, "first": hostile })).await;
         // An empty one is left out by name, and has its place otherwise.
         let named = if hostile.is_empty() { String::new() } else { format!("--x={hostile}|") };
         assert_eq!(stdout(&exit), format!("{named}{hostile}|"), "{exit:?}");
@@ -95,7 +93,8 @@ async fn a_script_is_given_hostile_parameters_as_stackstorm_gives_them() {
 #[tokio::test]
 async fn a_text_of_a_shell_is_never_taken_for_options() {
     let bench = Bench::new();
-    for script in ["-c 'touch owned' 2>/dev/null; echo $0", "+x 2>/dev/null; echo $0", "--version 2>/dev/null; echo $0"] {
+    for script in ["-c 'touch owned' 2>/dev/null; echo $0", "+x 2>/dev/null; echo $0", "--version 2>/dev/null; echo $0"]
+    {
         for shell in ["sh", "bash"] {
             let exit = bench.run("shell", json!({ "script": script, "shell": shell }), json!({})).await;
             assert_eq!(stdout(&exit), "demo.act\n", "{script} {exit:?}");
@@ -208,7 +207,9 @@ fn limit_of_the_stack() -> usize {
 async fn whoever_does_not_read_its_input_or_reads_it_slowly_is_waited_for() {
     let bench = Bench::new();
     let long = json!({ "x": "0123456789abcde\n".repeat(1 << 18) });
-    let run = async |script: &str| bench.run("shell", json!({ "script": script, "stdin": "${parameters.x}" }), long.clone()).await;
+    let run = async |script: &str| {
+        bench.run("shell", json!({ "script": script, "stdin": "${parameters.x}" }), long.clone()).await
+    };
     for script in [
         "exec <&-; echo ok",
         "head -c 10 >/dev/null; exec </dev/null; echo ok",
@@ -218,7 +219,8 @@ async fn whoever_does_not_read_its_input_or_reads_it_slowly_is_waited_for() {
         let exit = run(script).await;
         assert_eq!((exit.why, exit.return_code, &*stdout(&exit)), (Why::Exited, Some(0), "ok\n"), "{script} {exit:?}");
     }
-    let slowly = "for i in 1 2 3 4 5 6 7 8; do dd bs=65536 count=1 iflag=fullblock 2>/dev/null | cksum; sleep 0.05; done; wc -c";
+    let slowly =
+        "for i in 1 2 3 4 5 6 7 8; do dd bs=65536 count=1 iflag=fullblock 2>/dev/null | cksum; sleep 0.05; done; wc -c";
     let exit = run(slowly).await;
     let told = stdout(&exit);
     assert_eq!(told.lines().last().unwrap().trim(), ((1 << 22) - 8 * 65_536).to_string());
@@ -290,16 +292,16 @@ async fn what_a_killed_worker_left_is_removed_at_the_next_start() {
 #[tokio::test]
 async fn an_action_runs_as_another_user_or_is_told_why_not() {
     let bench = Bench::new();
-    let keys = |user: &str| {
-        json!({ "script": "id -un; echo $HOME $USER $LOGNAME; cd $PETREL_WORK_DIR && echo x > file && echo wrote", "user": user })
-    };
+    let keys = |user: &str| json!({ "script": "id -un; echo $HOME $USER $LOGNAME; cd $PETREL_WORK_DIR && echo x > file && echo wrote", "user": user });
     let exit = bench.run("shell", keys("no-such-user"), json!({})).await;
     assert_eq!(exit.why, Why::NotStarted(code::NOT_STARTED));
     assert_eq!(exit.error.as_deref(), Some("this machine has no user \"no-such-user\""));
     let exit = bench.run("shell", keys("nobody"), json!({})).await;
     assert_eq!(exit.why, Why::NotStarted(code::NOT_STARTED), "{exit:?}");
     if !Ability::look().is_root {
-        return assert!(exit.error.unwrap().starts_with("this worker is not root, and would become user \"nobody\" by sudo"));
+        return assert!(
+            exit.error.unwrap().starts_with("this worker is not root, and would become user \"nobody\" by sudo")
+        );
     }
     // It may not go where its pack is.
     let error = exit.error.unwrap();

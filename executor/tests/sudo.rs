@@ -44,7 +44,12 @@ fn as_nobody(test: &str) {
         worker.uid(NOBODY).gid(NOBODY);
     }
     let ended = worker.current_dir(dir.path()).output().unwrap();
-    assert!(ended.status.success(), "{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    assert!(
+        ended.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&ended.stdout),
+        String::from_utf8_lossy(&ended.stderr)
+    );
 }
 
 /// A pack with a `sudo` that does this, and keys of an action that finds it before any other.

@@ -13,8 +13,7 @@ pub(super) struct Kind {
 }
 
 /// Status codes of HTTP.
-pub(super) const STATUSES: Kind =
-    Kind { what: "status codes", least: 100, most: 599, such_as: "200 or \"200-206\"" };
+pub(super) const STATUSES: Kind = Kind { what: "status codes", least: 100, most: 599, such_as: "200 or \"200-206\"" };
 /// Exit codes of processes.
 pub(super) const EXITS: Kind = Kind { what: "exit codes", least: 0, most: 255, such_as: "0 or \"1-3\"" };
 
@@ -51,7 +50,8 @@ impl Codes {
                         other => kind(other).to_owned(),
                     };
                     let Kind { what, least, most, such_as } = of;
-                    let message = format!("{name:?} has {what} from {least} to {most} such as {such_as}, found {found}");
+                    let message =
+                        format!("{name:?} has {what} from {least} to {most} such as {such_as}, found {found}");
                     keys.error(at, Mistake::BadValue, message);
                 }
             }

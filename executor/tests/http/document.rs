@@ -142,12 +142,7 @@ fn resolve(action: &str, more: &[(String, String)]) -> Arc<ActionPlan> {
 }
 
 /// Carries an action out as a worker does.
-async fn carry_out(
-    action: &str,
-    given: &Value,
-    pack: &Path,
-    files: &[(String, String)],
-) -> (&'static str, Exit) {
+async fn carry_out(action: &str, given: &Value, pack: &Path, files: &[(String, String)]) -> (&'static str, Exit) {
     let plan = resolve(action, files);
     let parameters = plan.parameters.complete(given).unwrap();
     let secrets = serde_json::json!({ "demo": { "pager_token": "abc" } });
@@ -179,10 +174,8 @@ async fn carry_out(
 /// Runs a process under a supervisor of its own.
 async fn run(process: Process) -> Exit {
     let (_director, held) = watch::channel(holding(60_000));
-    let options = RunnerOptions {
-        supervisor: vec![env!("CARGO_BIN_EXE_petrel-supervise").into()],
-        ..RunnerOptions::default()
-    };
+    let options =
+        RunnerOptions { supervisor: vec![env!("CARGO_BIN_EXE_petrel-supervise").into()], ..RunnerOptions::default() };
     let (supervisor, folder) = (Supervisor::new(options.supervisor.clone()), tempfile::tempdir().unwrap());
     let work = WorkDirectories::open(folder.path().to_owned()).unwrap();
     let attempt = ProcessAttempt { variables: BTreeMap::new(), timeout_ms: 60_000, output_bytes_max: 64 << 10 };

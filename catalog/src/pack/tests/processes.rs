@@ -40,13 +40,17 @@ fn what_is_wrong_with_a_process_is_told_where_it_stands() {
         ),
         (
             PATH,
-            script!("output: { format: json, schema: { type: objekt, requird: [a] } }\nparameters: { host: {}, older_than: {} }\n"),
+            script!(
+                "output: { format: json, schema: { type: objekt, requird: [a] } }\nparameters: { host: {}, older_than: {} }\n"
+            ),
             "actions/clean.yaml:4:41: unknown JSON type \"objekt\", did you mean \"object\"?\n\
              actions/clean.yaml:4:49: unknown JSON schema keyword \"requird\", did you mean \"required\"?",
         ),
         (
             PATH,
-            script!("output: { schema: { items: { pattern: \"(\" } } }\ncwd: ./lib\nparameters: { host: {}, older_than: {} }\n"),
+            script!(
+                "output: { schema: { items: { pattern: \"(\" } } }\ncwd: ./lib\nparameters: { host: {}, older_than: {} }\n"
+            ),
             "actions/clean.yaml:4:39: not a valid JSON schema: \"(\" is not a \"regex\"\n\
              actions/clean.yaml:5:6: the pack has no folder actions/lib",
         ),
@@ -69,7 +73,10 @@ fn a_secret_is_no_argument_by_itself() {
     let wanted = "actions/clean.yaml:4:72: a secret that is an argument of a script can be read by every user of its machine: \
                   say the script's \"args\", and give this by \"env\" or \"stdin\"";
     check(&[(PATH, action(""), wanted)]);
-    load(vec![disk_with(&[(PATH, action("args: [\"${parameters.host}\"]\nenv: { TOKEN: \"${parameters.token}\" }\n"))])]);
+    load(vec![disk_with(&[(
+        PATH,
+        action("args: [\"${parameters.host}\"]\nenv: { TOKEN: \"${parameters.token}\" }\n"),
+    )])]);
 }
 
 fn script_of(action: &'static str, parameters: &Value) -> petrel_execution::runner::ScriptCall {

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::super::codes::{Codes, STATUSES};
 use super::super::duration::parse_ms;
 use super::super::keys::{Keys, Mistake};
-use super::super::codes::{Codes, STATUSES};
 
 /// Most times that a request is sent again.
 const TIMES_MAX: u32 = 20;

@@ -20,8 +20,8 @@ use super::limits::{self, Limits};
 use super::{PackFiles, RenderError};
 use crate::limits::COMMAND_ARGS_MAX;
 
-pub(super) use files::{check_constant, check_file};
 pub use files::Folder;
+pub(super) use files::{check_constant, check_file};
 pub use may::May;
 pub use output::{Format, Output, ResultError};
 
@@ -95,9 +95,8 @@ impl ProcessSpec {
     }
 
     pub(super) fn render(&self, scope: &Scope<'_>) -> Result<ProcessCall, RenderError> {
-        let variable = |(name, value): &(String, Template)| {
-            Ok((name.clone(), text(value, scope, || format!("variable {name}"))?))
-        };
+        let variable =
+            |(name, value): &(String, Template)| Ok((name.clone(), text(value, scope, || format!("variable {name}"))?));
         let stdin = self.stdin.as_ref().map(|stdin| stdin.render_text(scope)).transpose();
         Ok(ProcessCall {
             env: self.env.iter().map(variable).collect::<Result<_, _>>()?,

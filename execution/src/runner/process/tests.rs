@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::super::{
-    CheckValue, ParameterPlace, Rendering, RunnerCall, RunnerSpec, SchemaMistake, ScriptCall, Shell, ShellCall, SpecError,
+    CheckValue, ParameterPlace, Rendering, RunnerCall, RunnerSpec, SchemaMistake, ScriptCall, Shell, ShellCall,
+    SpecError,
 };
 use super::*;
 
@@ -115,7 +116,10 @@ fn a_text_of_a_shell_stays_as_it_is() {
     assert_eq!(call.process.env, env);
     let call = shell(json!({"script": "ls"}), json!({}));
     assert_eq!((call.shell, call.args.len(), call.process.cwd), (Shell::Sh, 0, Folder::Actions));
-    let nul = render(&parse("shell", json!({"script": "ls", "args": ["${parameters.host}"]})).unwrap(), json!({"host": "\0"}));
+    let nul = render(
+        &parse("shell", json!({"script": "ls", "args": ["${parameters.host}"]})).unwrap(),
+        json!({"host": "\0"}),
+    );
     assert_eq!(nul.unwrap_err().to_string(), "argument 1 of the script holds a NUL character");
 }
 
@@ -125,7 +129,8 @@ fn a_script_knows_what_runs_it() {
     let call = script(json!({"file": "./check.py"}), given.clone());
     assert_eq!((&*call.file, call.interpreter), ("check.py", vec!["/usr/bin/env".to_owned(), "python3 -u".to_owned()]));
     assert_eq!(call.args, ["--dry_run", "db-1"]);
-    let call = script(json!({"file": "none.txt", "interpreter": ["python3", "-u"], "end_of_options": true}), given.clone());
+    let call =
+        script(json!({"file": "none.txt", "interpreter": ["python3", "-u"], "end_of_options": true}), given.clone());
     assert_eq!((call.interpreter.len(), &*call.args.join(" ")), (2, "--dry_run -- db-1"));
     let call = script(json!({"file": "none.txt", "interpreter": "./run", "named": "-name value"}), given.clone());
     assert_eq!((&*call.interpreter[0], &*call.args.join(" ")), ("./run", "-dry_run db-1"));
@@ -162,11 +167,9 @@ fn the_rest_of_a_process_is_as_written() {
     assert_eq!(process.output.as_ref().unwrap().format, Format::Json);
     assert_eq!((process.may.signal_others, process.limits.cpu_s_max), (true, Some(5)));
     assert_eq!(shell(keys, json!({})).process.output, process.output);
-    for (cwd, expected) in [
-        ("work", Folder::Work),
-        ("./", Folder::Actions),
-        ("/srv/x", Folder::Machine("/srv/x".to_owned())),
-    ] {
+    for (cwd, expected) in
+        [("work", Folder::Work), ("./", Folder::Actions), ("/srv/x", Folder::Machine("/srv/x".to_owned()))]
+    {
         assert_eq!(shell(json!({"script": "x", "cwd": cwd}), json!({})).process.cwd, expected);
     }
 }

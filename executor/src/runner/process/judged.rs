@@ -54,8 +54,7 @@ mod tests {
         let Value::Object(mut keys) = keys else { panic!("keys are a mapping") };
         keys.insert("command".to_owned(), json!(["x"]));
         let spec = RunnerSpec::parse("command", &keys, &NoFiles).unwrap();
-        let rendering =
-            Rendering { parameters: &json!({}), secrets: &Value::Null, execution_id: "e", attempt: 1 };
+        let rendering = Rendering { parameters: &json!({}), secrets: &Value::Null, execution_id: "e", attempt: 1 };
         let Ok(RunnerCall::Command(call)) = spec.render(rendering) else { panic!("not rendered") };
         let stdout = Stream { bytes: stdout.as_bytes().to_vec(), truncated: false };
         judged(Exit { return_code, stdout, ..Exit::bare(why, None) }, &call.process)

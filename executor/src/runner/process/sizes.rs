@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn the_sum_follows_the_limit_of_the_stack() {
-        for (stack_bytes, expected) in [(8 << 20, 2 << 20), (1 << 20, 256 << 10), (0, 128 << 10), (usize::MAX, 6 << 20)] {
+        for (stack_bytes, expected) in [(8 << 20, 2 << 20), (1 << 20, 256 << 10), (0, 128 << 10), (usize::MAX, 6 << 20)]
+        {
             assert_eq!(Sizes::of(4096, stack_bytes).total_bytes_max, expected);
         }
     }
@@ -125,7 +126,10 @@ mod tests {
         let long = |bytes: usize| "x".repeat(bytes);
         assert_eq!(over(&job(vec!["a".to_owned(), long(131_071)], &[("B", long(131_069))])), "");
         let told = over(&job(vec!["a".to_owned(), long(131_072)], &[]));
-        assert!(told.starts_with("argument 1 of the command has 131072 bytes and a NUL, more than MAX_ARG_STRLEN"), "{told}");
+        assert!(
+            told.starts_with("argument 1 of the command has 131072 bytes and a NUL, more than MAX_ARG_STRLEN"),
+            "{told}"
+        );
         let told = over(&job(vec!["a".to_owned()], &[("B", long(131_070))]));
         assert!(told.starts_with("variable B has 131072 bytes and a NUL, more than MAX_ARG_STRLEN"), "{told}");
         let told = over(&job(vec![long(130_000); 17], &[]));
