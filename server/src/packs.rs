@@ -242,20 +242,20 @@ mod tests {
         std::fs::create_dir(&values).unwrap();
         let given = |paths: &[PathBuf]| with_config(read(paths).unwrap(), Some(&values));
         let refused = |paths: &[PathBuf]| given(paths).unwrap_err().to_string();
-        assert!(with_config(read(&[disk.clone()]).unwrap(), Some(&dir.path().join("none"))).is_err());
-        assert!(refused(&[disk.clone()]).ends_with("holds nothing for these packs: disk.yaml"));
+        assert!(with_config(read(std::slice::from_ref(&disk)).unwrap(), Some(&dir.path().join("none"))).is_err());
+        assert!(refused(std::slice::from_ref(&disk)).ends_with("holds nothing for these packs: disk.yaml"));
         std::fs::write(values.join("disk.yaml"), "a: 1\n").unwrap();
         std::fs::write(values.join("README.md"), "ours\n").unwrap();
         let (sources, unused) = given(&[chat.clone(), disk.clone()]).unwrap();
         let has_values = |source: &PackSource| source.files.iter().any(|file| file.path == "config.yaml");
         assert_eq!(sources.iter().map(has_values).collect::<Vec<_>>(), [false, true]);
         assert!(unused.is_empty());
-        assert!(refused(&[chat.clone()]).contains("chat.yaml"));
+        assert!(refused(std::slice::from_ref(&chat)).contains("chat.yaml"));
         std::fs::write(values.join("chatt.yaml"), "a: 1\n").unwrap();
         assert_eq!(given(&[chat.clone(), disk.clone()]).unwrap().1, [values.join("chatt.yaml")]);
         for wrong in ["chat.yml", "chat.json"] {
             std::fs::write(values.join(wrong), "a: 1\n").unwrap();
-            assert!(refused(&[disk.clone()]).contains("a file <pack>.yaml for each pack"));
+            assert!(refused(std::slice::from_ref(&disk)).contains("a file <pack>.yaml for each pack"));
             std::fs::remove_file(values.join(wrong)).unwrap();
         }
         // Nor are values part of a pack.
