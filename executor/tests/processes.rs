@@ -171,7 +171,7 @@ async fn arguments_are_limited_by_the_system_and_standard_input_is_not() {
         assert!(exit.why == Why::NotStarted(code::NOT_STARTED) && is_told, "{:?} {:?}", exit.why, exit.error);
     };
     let long = |bytes: usize| json!({ "x": "x".repeat(bytes) });
-    let one = json!({ "command": ["sh", "-c", "echo ${#1}", "sh", "${parameters.x}"] });
+    let one = json!({ "command": ["sh", "-c", "echo $${#1}", "sh", "${parameters.x}"] });
     assert_eq!(stdout(&bench.run("command", one.clone(), long(LONGEST)).await).trim(), LONGEST.to_string());
     refused(&bench.run("command", one.clone(), long(LONGEST + 1)).await, "MAX_ARG_STRLEN");
     refused(&bench.run("command", one, long(2 << 20)).await, "MAX_ARG_STRLEN");
@@ -296,6 +296,8 @@ async fn an_action_runs_as_another_user_or_is_told_why_not() {
     let exit = bench.run("shell", keys("no-such-user"), json!({})).await;
     assert_eq!(exit.why, Why::NotStarted(code::NOT_STARTED));
     assert_eq!(exit.error.as_deref(), Some("this machine has no user \"no-such-user\""));
+    // It may not go where its pack is.
+    std::fs::set_permissions(bench.dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
     let exit = bench.run("shell", keys("nobody"), json!({})).await;
     assert_eq!(exit.why, Why::NotStarted(code::NOT_STARTED), "{exit:?}");
     if !Ability::look().is_root {
@@ -303,7 +305,6 @@ async fn an_action_runs_as_another_user_or_is_told_why_not() {
             exit.error.unwrap().starts_with("this worker is not root, and would become user \"nobody\" by sudo")
         );
     }
-    // It may not go where its pack is.
     let error = exit.error.unwrap();
     assert!(error.ends_with(&format!("its user may not enter {}", bench.dir.path().display())), "{error}");
     std::fs::set_permissions(bench.dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();

@@ -67,9 +67,8 @@ impl PackFiles for Files<'_> {
     }
 
     fn interpreter(&self, path: &str) -> Option<String> {
-        let bytes = self.files.iter().find(|file| file.path == path)?.bytes.strip_prefix(b"#!")?;
-        let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        Some(String::from_utf8_lossy(line).into_owned())
+        let line = self.files.iter().find(|file| file.path == path)?.interpreter_line();
+        Some(String::from_utf8_lossy(line.strip_prefix(b"#!")?).into_owned())
     }
 
     fn parameters(&self) -> &[ParameterPlace] {

@@ -85,7 +85,11 @@ fn script_of(action: &'static str, parameters: &Value) -> petrel_execution::runn
     let clean = compiled.action("disk.clean").unwrap();
     let parameters = clean.resolve_parameters(parameters).unwrap();
     let rendering = Rendering { parameters: &parameters, secrets: &Value::Null, execution_id: "e", attempt: 1 };
-    match clean.plan.runner.render(rendering).unwrap() {
+    // A worker reads the one action of a stored pack, and of its programs only what runs them.
+    let stored = crate::Actions::new().resolve(&revision.content().packs()[0], "clean").unwrap().unwrap();
+    let call = clean.plan.runner.render(rendering).unwrap();
+    assert_eq!(stored.plan.runner.render(rendering).unwrap(), call);
+    match call {
         RunnerCall::Script(call) => call,
         other => panic!("{other:?}"),
     }
