@@ -41,6 +41,8 @@ pub const RESULT_TOO_LARGE: &str = "result_too_large";
 pub const EXIT_CODE: &str = "exit_code";
 /// Failed: a signal ended it.
 pub const SIGNAL: &str = "signal";
+/// Failed: its standard output is not what its action says it to be.
+pub const OUTPUT_INVALID: &str = "output_invalid";
 /// Timeout: it ran for longer than its action allows.
 pub const RUN_TIMEOUT: &str = "run_timeout";
 /// Failed: the events that it injects are over the log's limit.

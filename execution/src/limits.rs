@@ -30,6 +30,9 @@ pub const RECORD_VALUE_BYTES_MAX: usize = 768 << 10;
 /// Most arguments of a command.
 pub const COMMAND_ARGS_MAX: usize = 256;
 
+/// Longest text of an action that a shell runs, in bytes: it is one argument, and longer ones are files of the pack.
+pub const SHELL_SCRIPT_BYTES_MAX: usize = 64 << 10;
+
 /// Orders for attempts that a worker has not claimed (yet) that it remembers. What is over the limit is
 /// forgotten, what ends first before the others: the owner answers the claim in its stead.
 pub const ORDERS_MAX: usize = 100_000;

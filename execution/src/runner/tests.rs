@@ -1,3 +1,5 @@
+//! Runners in general, and `command`, `echo`, `fail`, `noop` and `sleep`.
+
 use petrel_cel::Constant;
 use serde_json::json;
 
@@ -51,10 +53,10 @@ fn a_command_is_rendered_with_its_parameters_and_its_execution() {
     let spec = parse("command", keys).unwrap();
     let Ok(RunnerCall::Command(call)) = render(&spec, json!({"host": "; rm -rf /", "n": 1.0})) else { panic!() };
     assert_eq!(call.argv, ["./clean.sh", "; rm -rf /", "n=1", "e1"]);
-    assert_eq!(call.env, [("ATTEMPT".to_owned(), "2".to_owned())]);
-    assert_eq!(call.may, May { signal_others: false, gain_privileges: true });
+    assert_eq!(call.process.env, [("ATTEMPT".to_owned(), "2".to_owned())]);
+    assert_eq!(call.process.may, May { signal_others: false, gain_privileges: true });
     let limits = Limits { memory_bytes_max: Some(1 << 30), cpu_s_max: Some(5), ..Limits::default() };
-    assert_eq!(call.limits, limits);
+    assert_eq!(call.process.limits, limits);
     let missing = render(&spec, json!({"n": 1})).unwrap_err().to_string();
     assert!(missing.starts_with("argument 1 of the command: "), "{missing}");
     let nul = render(&spec, json!({"host": "a\0b", "n": 1})).unwrap_err().to_string();
@@ -169,7 +171,8 @@ fn sleep_knows_how_long() {
 
 #[test]
 fn runners_know_their_keys() {
-    assert_eq!(RunnerSpec::keys("command"), Some(&["command", "env", "may", "limits"][..]));
+    let of_command = ["command", "env", "cwd", "user", "stdin", "success_codes", "output", "may", "limits"];
+    assert_eq!(RunnerSpec::keys("command"), Some(&of_command[..]));
     assert_eq!(RunnerSpec::keys("noop"), Some(&[][..]));
     assert_eq!(RunnerSpec::keys("telnet"), None);
     assert!(parse("telnet", json!({})).is_err());
@@ -179,7 +182,17 @@ fn runners_know_their_keys() {
 #[test]
 fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_values() {
     let keys = |runner: &str| match runner {
-        "command" => json!({ "command": ["ls", "${secret.demo.a}"], "env": { "B": "x ${secret.demo.b}" } }),
+        "command" => json!({
+            "command": ["ls", "${secret.demo.a}"], "env": { "B": "x ${secret.demo.b}" }, "stdin": ["${secret.demo.c}"],
+        }),
+        "script" => json!({
+            "file": "clean.sh", "interpreter": "sh", "args": ["ls", "${secret.demo.a}"],
+            "env": { "B": "x ${secret.demo.b}" }, "stdin": "${secret.demo.c}",
+        }),
+        "shell" => json!({
+            "script": "ls", "args": ["ls", "${secret.demo.a}"], "env": { "B": "x ${secret.demo.b}" },
+            "stdin": { "c": "${secret.demo.c}" },
+        }),
         "echo" => json!({ "message": { "a": ["${secret.demo.a}", "none"], "b/c": "${secret.demo.b}" } }),
         "email" => json!({
             "server": {
@@ -211,7 +224,9 @@ fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_v
         other => panic!("which secrets {other} names is not tested"),
     };
     let places = |runner: &str| match runner {
-        "command" => "/command/1 a, /env/B b",
+        "command" => "/command/1 a, /env/B b, /stdin/0 c",
+        "script" => "/args/1 a, /env/B b, /stdin c",
+        "shell" => "/args/1 a, /env/B b, /stdin/c c",
         "echo" => "/message/a/0 a, /message/b~1c b",
         "email" => {
             "/server/host a, /server/ca c, /server/auth/username d, /server/auth/password e, \
@@ -289,6 +304,7 @@ fn the_configuration_stands_for_itself_in_the_keys_of_every_runner() {
                 "message": { "from": "a@x.org", "to": "a@x.org", "subject": "s", "text": "${config.host}" },
             }),
         ),
+        ("shell", json!({ "script": "x", "args": ["${config.host}"], "stdin": "${config.token}" })),
         ("sleep", json!({ "duration": "${config.host == 'db-1' ? '1s' : config.token}" })),
     ] {
         let Value::Object(keys) = keys else { panic!("keys are a mapping") };

@@ -10,6 +10,9 @@ mod kafka;
 mod limited;
 mod masking;
 mod options;
+mod process;
+mod script;
+mod shell;
 mod sleep;
 mod supervised;
 
@@ -26,11 +29,11 @@ use petrel_secrets::Mask;
 use tokio::sync::watch;
 
 use crate::supervise::Supervisor;
-pub use command::{Command, run};
 pub use email::{EmailRequest, EmailRunner};
 pub use http::{AddressGuard, GuardError, HttpOptions, HttpRequest, HttpRunner, LookedUp, Lookup, SystemLookup};
 pub use kafka::{EXECUTION_HEADER, KafkaRequest, KafkaRunner};
 pub use options::RunnerOptions;
+pub use process::{Command, Process, ProcessAttempt, Processes, WorkDirectories, WorkDirectory, run};
 pub use sleep::sleep;
 pub use supervised::{Ended, Failed, run as run_supervised};
 
@@ -42,18 +45,19 @@ const NOT_BEGUN_PAUSE: Duration = Duration::from_secs(1);
 pub struct Runners {
     command: RunnerOptions,
     supervisor: Supervisor,
+    work: WorkDirectories,
     http: HttpRunner,
     email: EmailRunner,
     kafka: KafkaRunner,
 }
 
 impl Runners {
-    /// Runners with these settings, and the supervisor of what they start.
-    pub fn new(command: RunnerOptions, http: HttpOptions, kafka: KafkaRunner) -> Self {
+    /// Runners with these settings, the supervisor of what they start, where that may write, and who writes records.
+    pub fn new(command: RunnerOptions, http: HttpOptions, work: WorkDirectories, kafka: KafkaRunner) -> Self {
         let supervisor = Supervisor::new(command.supervisor.clone());
         let http = HttpRunner::new(http);
         let email = http.email();
-        Self { command, supervisor, http, email, kafka }
+        Self { command, supervisor, work, http, email, kafka }
     }
 
     /// Starts the supervisor, so that the first action does not wait for it.
@@ -98,6 +102,8 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
         RunnerCall::Email(call) => email::carry_out(call, &context).await,
         RunnerCall::Http(call) => http::carry_out(call, &context).await,
         RunnerCall::Kafka(call) => kafka::carry_out(call, &context).await,
+        RunnerCall::Script(call) => script::carry_out(call, &context).await,
+        RunnerCall::Shell(call) => shell::carry_out(call, &context).await,
         RunnerCall::Sleep(call) => sleep::carry_out(call, &context).await,
     };
     let exit = masking::masked(exit, context.mask).await;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::super::slots::Slots;
 use super::super::told::Told;
 use super::*;
-use crate::runner::{HttpOptions, KafkaRunner, RunnerOptions};
+use crate::runner::{HttpOptions, KafkaRunner, RunnerOptions, WorkDirectories};
 use crate::secrets::{NoSecret, Opening};
 
 struct NoTime;
@@ -76,8 +76,9 @@ impl Rig {
             reports: Reports { worker: "w1".into(), pool: "default".into() },
         };
         let kafka = KafkaRunner::new(publisher.clone(), Topics::new("petrel.", 4, 4));
+        let work = WorkDirectories::open(folder.path().join("work")).unwrap();
         let shared = Shared {
-            runners: Runners::new(RunnerOptions::default(), HttpOptions::default(), kafka),
+            runners: Runners::new(RunnerOptions::default(), HttpOptions::default(), work, kafka),
             reporter,
             attempts: Arc::new(Attempts::new("w1".into())),
             packs: Arc::new(PacksCache::open(folder.path().to_owned()).unwrap()),
