@@ -76,17 +76,21 @@ pub struct Output {
     pub value: Option<Vec<u8>>,
     /// Timestamp in milliseconds since the epoch; none takes the time of writing.
     pub timestamp_ms: Option<i64>,
+    /// Headers, in this order. Only Kafka keeps them: nothing of Petrel's reads any, and other buses have no other readers.
+    pub headers: Vec<(String, Vec<u8>)>,
 }
 
 impl Output {
     /// A record that goes where its key says.
     pub fn keyed(topic: &Arc<str>, key: impl Into<Vec<u8>>, value: Vec<u8>) -> Self {
-        Self { topic: topic.clone(), to: To::Key, key: Some(key.into()), value: Some(value), timestamp_ms: None }
+        let value = Some(value);
+        Self { to: To::Key, ..Self::to_partition(topic, 0, key, value) }
     }
 
     /// A record that goes to a partition chosen by the caller.
     pub fn to_partition(topic: &Arc<str>, partition: u32, key: impl Into<Vec<u8>>, value: Option<Vec<u8>>) -> Self {
-        Self { topic: topic.clone(), to: To::Partition(partition), key: Some(key.into()), value, timestamp_ms: None }
+        let (topic, key) = (topic.clone(), Some(key.into()));
+        Self { topic, to: To::Partition(partition), key, value, timestamp_ms: None, headers: Vec::new() }
     }
 
     /// Partition it goes to, of a topic with that many.
@@ -98,8 +102,9 @@ impl Output {
         }
     }
 
-    /// Bytes of key and value together.
+    /// Bytes of key, value and headers together.
     pub fn bytes(&self) -> usize {
-        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len) + headers
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use petrel_execution::ActionPlan;
 use petrel_rules::{Binding, MatchPlan, TriggerPlan};
-use petrel_schemas::TriggerBinding;
+use petrel_schemas::{ENDS_TRIGGER, TriggerBinding};
 use serde_json::Value;
 
 use crate::action::{ActionDef, Parameters, may_be};
@@ -58,6 +58,14 @@ impl CompiledRevision {
     /// Its packs, by name.
     pub fn packs(&self) -> impl Iterator<Item = &PackSummary> {
         self.packs.values()
+    }
+
+    /// Topics to which its packs write, each with the name of one that does.
+    pub fn produced(&self) -> impl Iterator<Item = (String, String)> {
+        let of = |pack: &PackSummary| {
+            pack.produces.iter().map(|topic| (topic.clone(), pack.name.clone())).collect::<Vec<_>>()
+        };
+        self.packs.values().flat_map(of)
     }
 
     /// Its triggers.
@@ -127,6 +135,11 @@ impl CompiledRevision {
         self.plans.iter().find(|plan| &*plan.trigger == trigger)
     }
 
+    /// Whether enabled rules of it react to how executions end.
+    pub fn reacts_to_ends(&self) -> bool {
+        self.plan(ENDS_TRIGGER).is_some_and(|plan| !plan.rules().is_empty())
+    }
+
     /// The configuration of a pack.
     pub fn config(&self, pack: &str) -> Option<&Arc<Config>> {
         self.configs.get(pack)
@@ -160,13 +173,14 @@ pub(crate) fn compile(
         warnings: Problems::new(),
     };
     let told = Told::of(&drafts);
-    let mut rules = Vec::new();
+    let (mut rules, mut injects) = (Vec::new(), Vec::new());
     for draft in drafts {
         let pack = draft.name.value;
         let summary = PackSummary {
             name: pack.clone(),
             version: draft.version,
             description: draft.description,
+            produces: draft.produces,
             content_hash: draft.content_hash,
             triggers: draft.triggers.len(),
             rules: draft.rules.len(),
@@ -180,6 +194,9 @@ pub(crate) fn compile(
             triggers.insert(trigger.reference.clone(), trigger);
         }
         for action in draft.actions {
+            if let Some(trigger) = action.runner.injects() {
+                injects.push(Located::new(trigger.to_owned(), action.trigger_place.clone()));
+            }
             if let Some(action) = compile_action(&pack, action, problems) {
                 revision.actions.insert(action.reference.clone(), action);
             }
@@ -187,6 +204,7 @@ pub(crate) fn compile(
         rules.extend(draft.rules.into_iter().map(|rule| (pack.clone(), rule)));
     }
     revision.triggers = Arc::new(Triggers::new(hash, triggers));
+    injects.iter().for_each(|trigger| check_trigger(trigger, &revision, &told, problems));
     let mut planner = Planner::default();
     for (pack, rule) in rules {
         let reference = format!("{pack}.{}", rule.name.value);
@@ -264,14 +282,17 @@ impl Told {
     }
 }
 
-fn check_rule(pack: &str, rule: &RuleDraft, revision: &CompiledRevision, told: &Told, problems: &mut Problems) {
-    if let Some(trigger) = &rule.trigger
-        && revision.triggers.get(&trigger.value).is_none()
-        && !told.explains(&trigger.value)
-    {
+fn check_trigger(trigger: &Located<String>, revision: &CompiledRevision, told: &Told, problems: &mut Problems) {
+    if revision.triggers.get(&trigger.value).is_none() && !told.explains(&trigger.value) {
         let hint = did_you_mean(&trigger.value, revision.triggers.iter().map(|trigger| trigger.reference.as_str()));
         let message = format!("there is no trigger {:?}{hint}", trigger.value);
         problems.add(&trigger.place, Code::UnknownReference, message);
+    }
+}
+
+fn check_rule(pack: &str, rule: &RuleDraft, revision: &CompiledRevision, told: &Told, problems: &mut Problems) {
+    if let Some(trigger) = &rule.trigger {
+        check_trigger(trigger, revision, told, problems);
     }
     for call in &rule.calls {
         match revision.actions.get(&call.action.value) {

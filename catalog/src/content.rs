@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use petrel_schemas::CatalogBlob;
+use petrel_schemas::{CatalogBlob, ENDS_TRIGGER};
 
 use crate::archive::{self, ArchiveError, content_hash, hash_hex};
 use crate::pack::PackFile;
@@ -105,6 +105,16 @@ impl Content {
     /// Its packs, sorted by hash.
     pub fn packs(&self) -> &[StoredPack] {
         &self.packs
+    }
+
+    /// Whether rules of it may react to how executions end, as far as their files can tell without being compiled: where it
+    /// says so and none does, events are written that nobody reads.
+    pub fn may_react_to_ends(&self) -> bool {
+        let names_it = |file: &PackFile| {
+            file.path.starts_with("rules/")
+                && std::str::from_utf8(&file.bytes).is_ok_and(|text| text.contains(ENDS_TRIGGER))
+        };
+        self.packs.iter().any(|pack| pack.files().is_ok_and(|files| files.iter().any(names_it)))
     }
 
     /// A pack by its name.

@@ -19,6 +19,8 @@ mod action;
 pub mod archive;
 mod compile;
 mod content;
+#[cfg(test)]
+mod core_tests;
 mod duration;
 mod engine;
 pub mod limits;

@@ -6,8 +6,12 @@ pub const BLOB_BYTES_MAX: usize = 900 * 1024;
 pub const PACK_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most files in a pack.
 pub const PACK_FILES_MAX: usize = 4096;
+/// Most topics to which a pack may write.
+pub const PRODUCES_MAX: usize = 256;
 /// Longest path in a pack, in bytes.
 pub const PATH_BYTES_MAX: usize = 255;
+/// Most of a file's first line that is looked at for what runs it (`#!`), in bytes.
+pub const INTERPRETER_LINE_BYTES_MAX: usize = 4096;
 /// Largest YAML file, in bytes.
 pub const YAML_BYTES_MAX: usize = 256 * 1024;
 /// Most nodes of a YAML file once its aliases are expanded.

@@ -96,6 +96,8 @@ pub struct PackSummary {
     pub version: String,
     /// What it is for; may be empty.
     pub description: String,
+    /// Topics to which its actions may write.
+    pub produces: Vec<String>,
     /// Hash of its content, 32 hexadecimal digits.
     pub content_hash: String,
     /// How many triggers it has.

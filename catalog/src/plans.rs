@@ -88,8 +88,10 @@ impl Planner {
                     let actions = set.rules().filter_map(|(_, rule)| rules.remove(rule)).map(|rule| rule.plan);
                     let actions = actions.collect();
                     let plan = TriggerPlan::new(reference.as_str().into(), set, actions);
+                    let is_bound = matches!(trigger.source, TriggerSource::Kafka(_));
                     plans.push(Arc::new(match full_check(trigger) {
-                        Some(check) => plan.with_full_check(check),
+                        Some(check) if is_bound => plan.with_full_check(check),
+                        Some(check) => plan.with_injected_check(check),
                         None => plan,
                     }));
                 }
@@ -158,9 +160,10 @@ impl<'r> Change<'r> {
     }
 }
 
-/// The check of a bound topic that asks for all of its schema.
+/// The check of all of its schema: of the records of a bound topic that asks for it, and of what actions inject into any
+/// other trigger.
 fn full_check(trigger: &TriggerDef) -> Option<FullCheck> {
-    if trigger.validate != Validate::Full || !matches!(trigger.source, TriggerSource::Kafka(_)) {
+    if trigger.validate != Validate::Full {
         return None;
     }
     let validator = trigger.validator.clone()?;
@@ -358,7 +361,7 @@ mod tests {
         assert_eq!(check.run(br#"{"a":0}"#), Err("/a: the value is less than the minimum of 1".to_owned()));
         assert!(check.run(b"{").is_err());
         assert!(check_of("name: other\nsource: { kafka: { topic: t } }\nschema: { required: [a] }\n").is_none());
-        assert!(check_of("name: other\nvalidate: full\nschema: { required: [a] }\n").is_none());
+        assert!(check_of("name: other\nschema: { required: [a] }\n").unwrap().run(b"{}").is_err(), "what is injected");
         assert!(check_of("name: other\nsource: { kafka: { topic: t } }\nvalidate: full\n").is_none());
     }
 }

@@ -93,9 +93,9 @@ fn compile_one(pack: &StoredPack, files: &[PackFile], name: &str) -> Found {
     problems.or(action).map_err(|problems| problems.to_string())
 }
 
-/// Of a program an action needs to know only that it is there.
+/// Of a program an action needs to know only that it is there, and what runs it.
 fn without_program(file: PackFile) -> PackFile {
-    let bytes = if file.path.ends_with(".yaml") { file.bytes } else { Vec::new() };
+    let bytes = if file.path.ends_with(".yaml") { file.bytes } else { file.interpreter_line().to_vec() };
     PackFile { bytes, ..file }
 }
 

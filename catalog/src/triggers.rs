@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use petrel_schemas::ENDS_TRIGGER;
+
 use crate::content::{Content, tell};
 use crate::engine::KeyExpression;
 use crate::model::TriggerDef;
 use crate::pack::{self, CatchUp, KafkaSource, TriggerDraft, TriggerSource, compile_schema};
-use crate::problems::Problems;
+use crate::problems::{Code, Problems};
 
 /// The triggers of a revision, their schemas and keys compiled.
 #[derive(Debug, Default)]
@@ -100,11 +102,16 @@ impl Triggers {
 }
 
 pub(crate) fn compile_trigger(pack: &str, draft: TriggerDraft, problems: &mut Problems) -> TriggerDef {
+    let reference = format!("{pack}.{}", draft.name.value);
+    if (draft.source == TriggerSource::Executions) != (reference == ENDS_TRIGGER) {
+        let message = format!("the trigger {ENDS_TRIGGER}, and no other, has the source \"executions\"");
+        problems.add(&draft.name.place, Code::BadValue, message);
+    }
     let key_expression = draft.key.as_ref().and_then(|key| KeyExpression::compile(key, problems));
     // A schema of the pack compiled when its file was read; one of Petrel's own compiles in a test.
     let validator = draft.schema.as_ref().and_then(|schema| compile_schema(schema).ok()).map(Arc::new);
     TriggerDef {
-        reference: format!("{pack}.{}", draft.name.value),
+        reference,
         description: draft.description,
         source: draft.source,
         schema: draft.schema,

@@ -41,8 +41,12 @@ pub const RESULT_TOO_LARGE: &str = "result_too_large";
 pub const EXIT_CODE: &str = "exit_code";
 /// Failed: a signal ended it.
 pub const SIGNAL: &str = "signal";
+/// Failed: its standard output is not what its action says it to be.
+pub const OUTPUT_INVALID: &str = "output_invalid";
 /// Timeout: it ran for longer than its action allows.
 pub const RUN_TIMEOUT: &str = "run_timeout";
+/// Failed: the events that it injects are over the log's limit.
+pub const EVENT_TOO_LARGE: &str = "event_too_large";
 /// Failed: its action is one that fails.
 pub const TOLD_TO_FAIL: &str = "told_to_fail";
 /// Failed: the answer to its request has a status code that is none of success.
@@ -53,6 +57,18 @@ pub const HTTP_FAILED: &str = "http_failed";
 pub const HTTP_UNKNOWN: &str = "http_unknown";
 /// Failed: its request may not be sent to that address.
 pub const ADDRESS_REFUSED: &str = "address_refused";
+/// Failed: its message was not given to the server: no connection, no trust, or no SMTP.
+pub const EMAIL_FAILED: &str = "email_failed";
+/// Failed: the server refuses its message, its sender or one of its recipients.
+pub const EMAIL_REFUSED: &str = "email_refused";
+/// Failed: its message was given to the server, which did not say that it took it.
+pub const EMAIL_UNKNOWN: &str = "email_unknown";
+/// Failed: its record is over the log's limit.
+pub const RECORD_TOO_LARGE: &str = "record_too_large";
+/// Failed: its record may have been written, and must not be written twice.
+pub const RECORD_UNKNOWN: &str = "record_unknown";
+/// Failed: there is no topic of that name.
+pub const NO_SUCH_TOPIC: &str = "no_such_topic";
 /// Failed: it could not be started.
 pub const NOT_STARTED: &str = "not_started";
 /// Failed: an expression of its action has no value.

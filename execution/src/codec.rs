@@ -113,6 +113,7 @@ fn record(execution: &Execution) -> ExecutionState {
         delayed_until_ms: None,
         canceled_by: None,
         error: core.note.error.clone(),
+        cause_depth: subject.cause_depth,
     };
     match execution {
         Execution::Delayed(In { state, .. }) => {
@@ -191,6 +192,7 @@ fn core(record: &ExecutionState) -> Result<Core, CodecError> {
             revision: record.revision.clone(),
             requested_by: record.requested_by.clone(),
             requested_at_ms: record.requested_at_ms,
+            cause_depth: record.cause_depth,
         },
         parameters: record.parameters.clone(),
         terms,

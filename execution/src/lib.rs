@@ -5,7 +5,7 @@
 //!
 //! Reading order: `status`, `subject` (what an execution is about), `attempt`, `state` (one file for each
 //! typed state, and the transitions that compile), `execution` (any of them), `timer`, `family` (parents and
-//! children), `plan` and `runner` (what its action is), `outcome`, `codec` (from and to the records), then
+//! children), `inject` (events that executions cause), `plan` and `runner` (what its action is), `outcome`, `codec` (from and to the records), then
 //! `owner` (what an owner decides) and `worker` (what a worker decides).
 //!
 //! Pure: no clock, no I/O, no random numbers; the time of a decision is an argument.
@@ -16,6 +16,7 @@ pub mod codec;
 mod delivery;
 mod execution;
 mod family;
+mod inject;
 pub mod limits;
 mod outcome;
 pub mod owner;
@@ -31,6 +32,7 @@ pub use attempt::{Attempt, Counts};
 pub use delivery::Delivery;
 pub use execution::{Ended, Execution, Known};
 pub use family::ChildEnded;
+pub use inject::Injected;
 pub use outcome::{Outcome, Stream};
 pub use plan::{ActionPlan, Actions, CompleteParameters, ParameterError, Resolution};
 pub use status::Status;

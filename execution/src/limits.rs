@@ -6,8 +6,32 @@ pub const ERROR_BYTES_MAX: usize = 4 << 10;
 /// Longest structured result of an attempt, in bytes of JSON text.
 pub const RESULT_BYTES_MAX: usize = 64 << 10;
 
+/// Longest payload of an event that an action injects, in bytes of JSON text.
+pub const EVENT_BYTES_MAX: usize = 256 << 10;
+
+/// Longest text, and longest HTML, of a message by mail, in bytes.
+pub const EMAIL_BODY_BYTES_MAX: usize = 512 << 10;
+
+/// Longest subject of such a message, in bytes.
+pub const EMAIL_SUBJECT_BYTES_MAX: usize = 1 << 10;
+
+/// Most addresses that such a message is for.
+pub const EMAIL_RECIPIENTS_MAX: usize = 100;
+
+/// Longest key of a record that an action writes, in bytes.
+pub const RECORD_KEY_BYTES_MAX: usize = 1 << 10;
+
+/// Longest headers of such a record, names and values together, in bytes.
+pub const RECORD_HEADERS_BYTES_MAX: usize = 16 << 10;
+
+/// Longest value of such a record, in bytes.
+pub const RECORD_VALUE_BYTES_MAX: usize = 768 << 10;
+
 /// Most arguments of a command.
 pub const COMMAND_ARGS_MAX: usize = 256;
+
+/// Longest text of an action that a shell runs, in bytes: it is one argument, and longer ones are files of the pack.
+pub const SHELL_SCRIPT_BYTES_MAX: usize = 64 << 10;
 
 /// Orders for attempts that a worker has not claimed (yet) that it remembers. What is over the limit is
 /// forgotten, what ends first before the others: the owner answers the claim in its stead.

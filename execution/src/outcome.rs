@@ -3,6 +3,7 @@
 use petrel_schemas::TaskResult;
 use serde_json::Value;
 
+use crate::inject::Injected;
 use crate::status::Status;
 use crate::subject::Note;
 
@@ -32,6 +33,8 @@ pub struct Outcome {
     pub stderr: Stream,
     /// Whether the same action may well succeed if it is tried again.
     pub retriable: bool,
+    /// Events that its owner emits if it succeeded, in the transaction that ends the execution.
+    pub events: Vec<Injected>,
 }
 
 impl Outcome {
@@ -45,6 +48,7 @@ impl Outcome {
             stdout: Stream::default(),
             stderr: Stream::default(),
             retriable,
+            events: Vec::new(),
         }
     }
 
@@ -63,6 +67,7 @@ pub(crate) struct Said {
     pub(crate) result: Option<String>,
     pub(crate) worker: String,
     pub(crate) started_at_ms: Option<i64>,
+    pub(crate) events: Vec<String>,
 }
 
 impl Said {
@@ -75,6 +80,7 @@ impl Said {
             result: result.result.clone(),
             worker: result.worker.clone(),
             started_at_ms: result.started_at_ms,
+            events: result.events.clone(),
         })
     }
 }

@@ -92,4 +92,9 @@ pub trait Actions {
 
     /// An action in a revision.
     fn resolve(&self, revision: &str, action: &str) -> Resolution;
+
+    /// Whether rules of the revision in force react to how executions end.
+    fn tells_ends(&self) -> bool {
+        false
+    }
 }

@@ -29,6 +29,8 @@ pub struct Subject {
     pub requested_by: String,
     /// When it was requested, in milliseconds since the epoch.
     pub requested_at_ms: i64,
+    /// How many executions stand in the chain that caused it; 0 for a manual run and for events from outside.
+    pub cause_depth: i32,
 }
 
 impl Subject {
@@ -48,6 +50,7 @@ impl Subject {
             revision: request.revision,
             requested_by: request.requested_by,
             requested_at_ms: request.requested_at_ms,
+            cause_depth: request.cause_depth,
         };
         Ok((subject, request.parameters))
     }

@@ -109,7 +109,7 @@ delivery: at_most_once
         let rendering = Rendering { parameters: &parameters, secrets: &json!({}), execution_id: "e1", attempt: 1 };
         let Ok(RunnerCall::Command(call)) = plan.runner.render(rendering) else { panic!("not rendered") };
         assert_eq!(call.argv, ["./clean.sh", "; rm -rf /", "7", "e1"]);
-        assert_eq!(call.env, [("DAYS".to_owned(), "7".to_owned())]);
+        assert_eq!(call.process.env, [("DAYS".to_owned(), "7".to_owned())]);
         assert_eq!(pack.name(), format!("{}/disk", view.pack.hash()));
         assert_eq!(pack.hash().unwrap(), **view.pack.hash());
         let mut paths = Vec::new();

@@ -62,6 +62,11 @@ pub trait ExecutorView: Send + Sync {
     /// Resolves an action (`pack.name`) in the revision that a request or task names. It waits for nobody.
     fn resolve(&self, revision: &str, action: &str) -> Resolution;
 
+    /// Whether rules of the revision in force react to how executions end.
+    fn tells_ends(&self) -> bool {
+        false
+    }
+
     /// A worker in the same process that an owner may let start actions.
     fn beside(&self) -> Option<&Beside> {
         None
@@ -79,6 +84,10 @@ pub(crate) struct Asked<'v, G>(pub(crate) &'v G);
 impl<G: ExecutorView> petrel_execution::Actions for Asked<'_, G> {
     fn dispatch_paused(&self) -> bool {
         self.0.dispatch_paused()
+    }
+
+    fn tells_ends(&self) -> bool {
+        self.0.tells_ends()
     }
 
     fn resolve(&self, revision: &str, action: &str) -> petrel_execution::Resolution {

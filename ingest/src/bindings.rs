@@ -43,6 +43,22 @@ pub enum BindingError {
         /// The topic.
         topic: String,
     },
+    /// A topic to which a pack writes is one of Petrel's own.
+    #[error("pack {pack} produces to {topic}, which is one of Petrel's own topics")]
+    OwnProduced {
+        /// Name of the pack.
+        pack: String,
+        /// The topic.
+        topic: String,
+    },
+    /// A topic to which a pack writes does not exist.
+    #[error("pack {pack} produces to the topic {topic}, which does not exist: create it first")]
+    NoSuchProduced {
+        /// Name of the pack.
+        pack: String,
+        /// The topic.
+        topic: String,
+    },
     /// The bus could not answer.
     #[error("the offsets of the topic {topic} cannot be found")]
     Bus {
@@ -59,6 +75,8 @@ impl BindingError {
         match self {
             Self::OwnTopic { .. } => "binding_own_topic",
             Self::NoSuchTopic { .. } => "binding_topic_missing",
+            Self::OwnProduced { .. } => "produced_own_topic",
+            Self::NoSuchProduced { .. } => "produced_topic_missing",
             Self::Bus { .. } => "binding_bus_failed",
         }
     }
@@ -138,35 +156,63 @@ pub fn start_offsets(
     Ok(offsets)
 }
 
+/// Sees to it that the topics exist to which packs write: by topic, one of the packs that do. Blocks on the bus.
+///
+/// # Errors
+/// Everything that is wrong, not only the first; where the bus cannot be reached, that alone.
+pub fn ensure_produced(
+    produced: &BTreeMap<String, String>,
+    bus: &dyn Bus,
+    own: &Topics,
+    missing: &MissingTopic,
+) -> Result<(), Vec<BindingError>> {
+    let mut errors = Vec::new();
+    let mut absent = BTreeSet::new();
+    for (topic, pack) in produced {
+        if own.is_own(topic) {
+            errors.push(BindingError::OwnProduced { pack: pack.clone(), topic: topic.clone() });
+        } else if !exists(topic, bus)? {
+            if *missing == MissingTopic::Refuse {
+                errors.push(BindingError::NoSuchProduced { pack: pack.clone(), topic: topic.clone() });
+            }
+            absent.insert(topic);
+        }
+    }
+    if errors.is_empty() { create(&absent, bus, missing) } else { Err(errors) }
+}
+
+fn exists(topic: &str, bus: &dyn Bus) -> Result<bool, Vec<BindingError>> {
+    let failed = |source| vec![BindingError::Bus { topic: topic.to_owned(), source }];
+    Ok(bus.partitions(topic).map_err(failed)?.is_some())
+}
+
 fn ensure_topics(plan: &Plan, bus: &dyn Bus, missing: &MissingTopic) -> Result<(), Vec<BindingError>> {
     let mut absent = BTreeSet::new();
     for topic in plan.topics.keys() {
-        let partitions = bus.partitions(topic);
-        match partitions.map_err(|source| vec![BindingError::Bus { topic: topic.clone(), source }])? {
-            Some(_) => {}
-            None => drop(absent.insert(topic)),
+        if !exists(topic, bus)? {
+            absent.insert(topic);
         }
     }
-    match missing {
-        _ if absent.is_empty() => Ok(()),
-        MissingTopic::Refuse => {
-            let error = |topic: &&String| BindingError::NoSuchTopic {
-                trigger: plan.topics[*topic].clone(),
-                topic: (*topic).clone(),
-            };
-            Err(absent.iter().map(error).collect())
-        }
-        MissingTopic::Create { partitions, retention_ms } => {
-            for topic in absent {
-                let name: Arc<str> = topic.as_str().into();
-                let (partitions, retention_ms) = (*partitions, *retention_ms);
-                let spec = TopicSpec { name, partitions, compacted: false, retention_ms, delete_retention_ms: None };
-                let created = bus.ensure_topics(std::slice::from_ref(&spec));
-                created.map_err(|source| vec![BindingError::Bus { topic: topic.clone(), source }])?;
-            }
-            Ok(())
-        }
+    if *missing == MissingTopic::Refuse && !absent.is_empty() {
+        let error = |topic: &&String| BindingError::NoSuchTopic {
+            trigger: plan.topics[*topic].clone(),
+            topic: (*topic).clone(),
+        };
+        return Err(absent.iter().map(error).collect());
     }
+    create(&absent, bus, missing)
+}
+
+/// Creates what is absent where nobody else would.
+fn create(absent: &BTreeSet<&String>, bus: &dyn Bus, missing: &MissingTopic) -> Result<(), Vec<BindingError>> {
+    let MissingTopic::Create { partitions, retention_ms } = *missing else { return Ok(()) };
+    for topic in absent {
+        let name: Arc<str> = topic.as_str().into();
+        let spec = TopicSpec { name, partitions, compacted: false, retention_ms, delete_retention_ms: None };
+        let created = bus.ensure_topics(std::slice::from_ref(&spec));
+        created.map_err(|source| vec![BindingError::Bus { topic: (*topic).clone(), source }])?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -116,6 +116,7 @@ impl TopicWriter {
             key: key.map(<[u8]>::to_vec),
             value: Some(value.to_vec()),
             timestamp_ms: None,
+            headers: Vec::new(),
         };
         Ok(values.into_iter().map(record).collect())
     }

@@ -31,4 +31,4 @@ pub use lint::{Finding, FindingKind, LintReport, LintRule, lint};
 pub use petrel_cel::{Arena, CompileError, EvalError, Fault, Scope, Template};
 pub use plan::{ActionPlan, Binding, FullCheck, MatchPlan, RulePlan, TriggerPlan};
 pub use schema::{SchemaViolation, TriggerSchema};
-pub use stage::{MatchCounters, MatchOptions, MatchStage, MatchTotals, MatchView};
+pub use stage::{MatchCounters, MatchOptions, MatchStage, MatchTotals, MatchView, started_by};

@@ -27,6 +27,9 @@ pub const CRITERIA_ERROR_ROWS_MAX: u32 = 10;
 /// How long an event of an unknown trigger waits for a revision that knows it, in milliseconds.
 pub const TRIGGER_WAIT_MS: i64 = 10_000;
 
+/// Most executions in the chain that causes an event; one that more have caused is a dead letter.
+pub const CAUSE_DEPTH_MAX: i32 = petrel_schemas::cause_depth_max();
+
 /// Largest payload of an event, in bytes. The audit trail keeps matched events whole, in records of their
 /// own that must stay below the log's limit.
 pub const PAYLOAD_BYTES_MAX: usize = 1_000_000;

@@ -69,6 +69,7 @@ pub struct TriggerPlan {
     /// By the rule's number; those of removed rules are empty.
     plans: Vec<Option<RulePlan>>,
     pub(crate) full_check: Option<FullCheck>,
+    injected_check: Option<FullCheck>,
 }
 
 /// Where a trigger that is bound to a topic begins to read.
@@ -133,12 +134,19 @@ impl TriggerPlan {
             by_number.resize_with(number.0, || None);
             by_number.push(Some(plan));
         }
-        Self { trigger, rules, plans: by_number, full_check: None }
+        Self { trigger, rules, plans: by_number, full_check: None, injected_check: None }
     }
 
     /// Has the records of a bound topic checked against the whole schema, beside the paths that rules read.
     pub fn with_full_check(mut self, check: FullCheck) -> Self {
         self.full_check = Some(check);
+        self
+    }
+
+    /// Has the events that actions inject into a trigger that is not bound checked against the whole schema: nobody has
+    /// done so before.
+    pub fn with_injected_check(mut self, check: FullCheck) -> Self {
+        self.injected_check = Some(check);
         self
     }
 
@@ -153,6 +161,19 @@ impl TriggerPlan {
     /// If no rule of that number is in force.
     pub fn rule_of(&self, rule: RuleIndex) -> &RulePlan {
         self.plans[rule.0].as_ref().unwrap_or_else(|| unreachable!("rule {} was removed", rule.0))
+    }
+
+    /// Checks an event that an action has injected as if it had come from outside; any other was checked there.
+    ///
+    /// # Errors
+    /// What its schema refuses.
+    pub(crate) fn check_caused(&self, source: &str, parsed: &ParsedEvent<'_>, payload: &[u8]) -> Result<(), String> {
+        if !source.starts_with("action/") {
+            return Ok(());
+        }
+        self.rules.check(parsed).map_err(|violation| violation.to_string())?;
+        let check = self.full_check.as_ref().or(self.injected_check.as_ref());
+        check.map_or(Ok(()), |check| check.run(payload))
     }
 
     /// The check of the whole schema, of a trigger that asks for one.

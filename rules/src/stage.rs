@@ -20,6 +20,7 @@ use crate::plan::{BoundTrigger, Group, MatchPlan, TopicPlan};
 use counters::Pending;
 pub use counters::{MatchCounters, MatchTotals};
 use decide::Event;
+pub use decide::started_by;
 use letters::Source;
 
 /// What the match stage needs of a process's globals.
@@ -193,8 +194,16 @@ impl<G: MatchView> MatchStage<G> {
             }
         };
         let Some(payload) = self.payload(source, Some(decoded.payload.as_bytes()), context) else { return Ok(()) };
-        let event = Event::with_id(id, payload, source);
+        let event = Event::with_id(id, &decoded, payload, source);
         let trigger = Some(decoded.trigger.as_str());
+        if decoded.cause_depth > limits::CAUSE_DEPTH_MAX {
+            let detail = format!(
+                "more than {} executions stand in the chain that caused it: rules and actions cause each other",
+                limits::CAUSE_DEPTH_MAX
+            );
+            self.reject(&event, trigger, "cause_too_deep", detail, context);
+            return Ok(());
+        }
         let Some(plan) = plan else {
             let detail = format!("revision {} has no trigger {}", context.globals().revision(), decoded.trigger);
             self.reject(&event, trigger, "unknown_trigger", detail, context);
@@ -202,7 +211,10 @@ impl<G: MatchView> MatchStage<G> {
         };
         let mut reader = std::mem::take(&mut self.reader);
         match reader.read(payload, plan.rules.layout()) {
-            Ok(parsed) => self.decide(&event, plan, &parsed, context),
+            Ok(parsed) => match plan.check_caused(&decoded.source, &parsed, payload) {
+                Ok(()) => self.decide(&event, plan, &parsed, context),
+                Err(detail) => self.reject(&event, trigger, "schema_violation", detail, context),
+            },
             Err(e) => self.reject(&event, trigger, "malformed_json", e.to_string(), context),
         }
         self.reader = reader;

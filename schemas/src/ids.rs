@@ -43,6 +43,11 @@ pub const fn child_depth_max() -> usize {
     32
 }
 
+/// Most executions in the chain that causes an event: one that more have caused is a dead letter.
+pub const fn cause_depth_max() -> i32 {
+    32
+}
+
 /// Digits of a root's id.
 const ROOT_DIGITS: usize = 32;
 
@@ -71,6 +76,16 @@ impl EventId {
     /// The event that a timer fires at a scheduled instant, in milliseconds since the epoch.
     pub fn of_timer(timer: &str, scheduled_ms: i64) -> Self {
         Self(digest("event/timer", &[timer.as_bytes(), &scheduled_ms.to_be_bytes()]))
+    }
+
+    /// The event of that number, from 0, that an execution injects; the same in every attempt.
+    pub fn of_injected(execution: &ExecutionId, number: u32) -> Self {
+        Self(digest("event/injected", &[execution.0.as_bytes(), &number.to_be_bytes()]))
+    }
+
+    /// The event that an execution has ended.
+    pub fn of_end(execution: &ExecutionId) -> Self {
+        Self(digest("event/end", &[execution.0.as_bytes()]))
     }
 
     /// An id that somebody else chose: 1 to 128 visible ASCII characters.
@@ -230,6 +245,10 @@ mod tests {
         assert_eq!(ExecutionId::of_request(&event, "demo.rule", 0, 0).as_str(), "85560e91ee03ab2dc56d0238bbe2d975");
         assert_eq!(ExecutionId::of_manual("call-1").as_str(), "ab5d55eb4ccbbb057449fb974e3db6fa");
         assert_eq!(ExecutionId::of_keyed("demo.run", "key-1").as_str(), "f6b447bed401bc1940a00e665aec5b07");
+        let execution = ExecutionId::of_manual("call-1");
+        assert_eq!(EventId::of_injected(&execution, 0).as_str(), "5e2c0a0999910caa24f0de1b6a1362e0");
+        assert_eq!(EventId::of_injected(&execution, 1).as_str(), "da7166625ead13230414786c5fa23aed");
+        assert_eq!(EventId::of_end(&execution).as_str(), "e362ff12058f5b1fc0c68548700fb7e0");
     }
 
     #[test]

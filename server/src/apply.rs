@@ -10,7 +10,7 @@ use petrel_catalog::{
     Application, CatalogState, CompiledRevision, Content, PackFile, PackSource, Publication, PublishError, Retention,
     Revision, config_file, given_config, needed_bindings, publish,
 };
-use petrel_ingest::bindings::{BindingError, MissingTopic, start_offsets};
+use petrel_ingest::bindings::{BindingError, MissingTopic, ensure_produced, start_offsets};
 use petrel_ingest::timers::is_definition;
 use petrel_schemas::{CatalogHead, Topics, encode};
 use serde_json::{Map, Value};
@@ -329,17 +329,22 @@ impl Applier {
     /// Where newly bound triggers begin. Asking the log blocks, so it happens off the runtime.
     async fn offsets(&self, revision: &Revision) -> Result<BTreeMap<String, Vec<i64>>, ApiError> {
         let needed = needed_bindings(&self.world.catalog().state(), revision.compiled());
-        if needed.is_empty() {
+        let produced: BTreeMap<String, String> = revision.compiled().produced().collect();
+        if needed.is_empty() && produced.is_empty() {
             return Ok(BTreeMap::new());
         }
         let (bus, topics, missing) = (self.bus.clone(), self.topics.clone(), self.missing_topics.clone());
-        let asked = tokio::task::spawn_blocking(move || start_offsets(&needed, &*bus, &topics, &missing)).await;
+        let ask = move || {
+            ensure_produced(&produced, &*bus, &topics, &missing)?;
+            start_offsets(&needed, &*bus, &topics, &missing)
+        };
+        let asked = tokio::task::spawn_blocking(ask).await;
         let offsets =
             asked.map_err(|e| ApiError::unavailable("internal", format!("bindings could not be activated: {e}")))?;
         offsets.map_err(|errors| {
             let unreachable = errors.iter().any(|e| matches!(e, BindingError::Bus { .. }));
             let status = if unreachable { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
-            let message = "bound topics cannot be used; nothing was applied";
+            let message = "topics that are bound or produced to cannot be used; nothing was applied";
             let details = errors.iter().map(ToString::to_string).collect();
             ApiError::new(status, "unusable_topic", message).with_details(details)
         })
@@ -354,6 +359,7 @@ impl Applier {
             key: Some(key.into_bytes()),
             value,
             timestamp_ms: None,
+            headers: Vec::new(),
         }));
         outputs.extend(
             publication

@@ -1,5 +1,5 @@
 //! What is fetched into target/dev: Apache Kafka by Maven; the ClickHouse engine library and the CEL
-//! specification's tests by npm; for one benchmark AWS Event Ruler by Maven.
+//! specification's tests and a server of mail by npm; for one benchmark AWS Event Ruler by Maven.
 //!
 //! All are pinned by files in deploy/dev. A stamp beside what was fetched holds a copy of those
 //! files, and is written last: equal means that there is nothing to do, and a fetch that was
@@ -10,6 +10,7 @@ mod clickhouse;
 mod kafka;
 mod npm;
 mod ruler;
+mod smtp;
 
 use anyhow::Result;
 
@@ -17,6 +18,7 @@ pub(crate) use cel_spec::fetch_cel_spec;
 pub(crate) use clickhouse::fetch_engine;
 pub(crate) use kafka::fetch_kafka;
 pub(crate) use ruler::fetch_ruler;
+pub(crate) use smtp::fetch_smtp;
 
 /// Without a flag: everything.
 #[derive(Debug, clap::Args)]
@@ -30,10 +32,13 @@ pub(crate) struct Options {
     /// Only the CEL specification's tests
     #[arg(long)]
     cel_spec: bool,
+    /// Only the server of mail
+    #[arg(long)]
+    smtp: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let everything = !options.kafka && !options.clickhouse && !options.cel_spec;
+    let everything = !options.kafka && !options.clickhouse && !options.cel_spec && !options.smtp;
     if everything || options.kafka {
         fetch_kafka()?;
     }
@@ -42,6 +47,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if everything || options.cel_spec {
         fetch_cel_spec()?;
+    }
+    if everything || options.smtp {
+        fetch_smtp()?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use petrel_bus::{Output, Waker};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
 use crate::context::Context;
@@ -20,6 +21,14 @@ const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
 /// A producer with its reports.
 pub(crate) struct Sending {
     reports: Reports,
+}
+
+fn headers(output: &Output) -> Option<OwnedHeaders> {
+    let header = |headers: OwnedHeaders, (key, value): &(String, Vec<u8>)| {
+        headers.insert(Header { key, value: Some(value.as_slice()) })
+    };
+    let count = output.headers.len();
+    (count > 0).then(|| output.headers.iter().fold(OwnedHeaders::new_with_capacity(count), header))
 }
 
 impl Sending {
@@ -58,6 +67,7 @@ impl Sending {
         record.key = output.key.as_deref();
         record.payload = output.value.as_deref();
         record.timestamp = output.timestamp_ms;
+        record.headers = headers(output);
         let began = Instant::now();
         loop {
             match self.producer().send(record) {

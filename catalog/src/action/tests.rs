@@ -78,7 +78,7 @@ fn commands_are_argument_lists() {
         let Ok(RunnerCall::Command(command)) = render(&hostile) else { panic!("not a command") };
         assert_eq!(command.argv, ["./clean.sh", "; rm -rf / #\n$(x)", "--days=7", r#"["a",1]"#, "literal"]);
         let wanted = [("HOST", "; rm -rf / #\n$(x)"), ("RUN", "e1/2")];
-        assert_eq!(command.env, wanted.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(command.process.env, wanted.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let refused = render(&json!({ "host": "a\0b", "days": 7, "tags": [] })).unwrap_err();
         assert_eq!(refused.to_string(), "argument 1 of the command holds a NUL character");
     });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use petrel_execution::Delivery;
-use petrel_execution::runner::RunnerSpec;
+use petrel_execution::runner::{ParameterPlace, RunnerSpec};
 use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
@@ -23,11 +23,26 @@ const ACTION: Shape = Shape {
         "description",
         "runner",
         "command",
+        "script",
+        "shell",
+        "file",
+        "interpreter",
+        "args",
+        "named",
+        "end_of_options",
         "env",
+        "cwd",
+        "user",
+        "stdin",
+        "output",
         "may",
         "limits",
         "message",
         "duration",
+        "trigger",
+        "payload",
+        "record",
+        "server",
         "request",
         "success_codes",
         "parameters",
@@ -68,6 +83,8 @@ pub struct ParameterDef {
     pub default: Option<Value>,
     /// Its JSON schema, without `required`.
     pub schema: Value,
+    /// Its place among the arguments of a script that have no name, from 0.
+    pub position: Option<u32>,
     /// Whether its value is a secret: it travels by name, and is masked wherever the action writes it.
     pub secret: bool,
 }
@@ -78,6 +95,8 @@ pub(crate) struct ActionDraft {
     pub(crate) name: Located<String>,
     pub(crate) description: String,
     pub(crate) runner: Arc<RunnerSpec>,
+    /// Where the file names the trigger of which it injects events.
+    pub(crate) trigger_place: Place,
     pub(crate) parameters: Vec<ParameterDef>,
     pub(crate) parameters_place: Place,
     pub(crate) timeout_ms: i64,
@@ -92,9 +111,20 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
     let fields = Fields::open(node, &ACTION, report)?;
     let name = fields.need_name(report);
     let description = fields.description(report);
-    let runner = runner::read(&fields, files, config, report);
     let parameters_node = fields.get("parameters", report);
     let parameters = parameters_node.map(|node| read_parameters(node, report)).unwrap_or_default();
+    let places: Vec<ParameterPlace> = parameters.iter().map(ParameterDef::place).collect();
+    let runner = runner::read(&fields, runner::Files { files, parameters: &places, config }, report);
+    if let Some(node) = parameters_node {
+        let is_script = fields.entry("runner").is_some_and(|(_, node)| {
+            // Of the file: another runner stands in for one with a problem.
+            matches!(&node.data, Data::Text(text, _) if text == "script")
+        });
+        check_positions(node, is_script, &parameters, report);
+        if is_script && fields.entry("args").is_none() {
+            check_arguments(node, &parameters, report);
+        }
+    }
     let timeout_ms = fields.duration_ms("timeout", 100, TIMEOUT_MS_MAX, report).unwrap_or(TIMEOUT_MS_DEFAULT);
     let words = [("at_least_once", Delivery::AtLeastOnce), ("at_most_once", Delivery::AtMostOnce)];
     let delivery = fields.word("delivery", &words, Delivery::AtLeastOnce, report);
@@ -103,10 +133,12 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
     let mut secrets = runner::secrets(&fields, &runner, report);
     secrets.extend(default_secrets(parameters_node, &parameters, report));
     let parameters_place = report.place(parameters_node.map_or(fields.at(), |node| node.at));
+    let trigger_place = report.place(fields.entry("trigger").map_or(fields.at(), |(_, node)| node.at));
     Some(ActionDraft {
         name: name?,
         description,
         runner,
+        trigger_place,
         parameters,
         parameters_place,
         timeout_ms,
@@ -115,6 +147,42 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
         output_bytes_max,
         secrets,
     })
+}
+
+impl ParameterDef {
+    fn place(&self) -> ParameterPlace {
+        ParameterPlace { name: self.name.clone(), position: self.position }
+    }
+}
+
+/// Positions are of scripts, and have no gap: whoever reads such an action has to know which argument is which.
+fn check_positions(node: &Node, is_script: bool, parameters: &[ParameterDef], report: &mut Report<'_>) {
+    let mut positions: Vec<(u32, &str)> =
+        parameters.iter().filter_map(|parameter| Some((parameter.position?, &*parameter.name))).collect();
+    positions.sort_unstable();
+    for (index, (position, name)) in positions.iter().enumerate() {
+        let message = if !is_script {
+            "\"position\" is the place among the arguments of the runner \"script\"".to_owned()
+        } else if index > 0 && positions[index - 1].0 == *position {
+            format!("position {position} is that of {:?} already", positions[index - 1].1)
+        } else if usize::try_from(*position) != Ok(index) {
+            format!("position {position} leaves a gap: positions are whole numbers from 0 on")
+        } else {
+            continue;
+        };
+        let at = schema::node_in(node, &format!("/{name}/position")).at;
+        return report.add(at, Code::BadValue, message);
+    }
+}
+
+/// What is an argument by itself must be no secret: whoever is on its machine can read it.
+fn check_arguments(node: &Node, parameters: &[ParameterDef], report: &mut Report<'_>) {
+    for parameter in parameters.iter().filter(|parameter| parameter.secret) {
+        let message = "a secret that is an argument of a script can be read by every user of its machine: say the \
+                       script's \"args\", and give this by \"env\" or \"stdin\"";
+        let at = schema::node_in(node, &format!("/{}/secret", parameter.name)).at;
+        report.add(at, Code::BadParameter, message);
+    }
 }
 
 /// The secrets that stand for parameters that nobody gives.
@@ -140,15 +208,17 @@ pub(super) fn read_parameter(key: &Key, node: &Node, report: &mut Report<'_>) ->
     let entries = entries_of(node, "a parameter's JSON schema", report)?;
     let mut schema = Map::new();
     let (mut required, mut secret) = (false, false);
+    let mut position = None;
     let mut default = None;
     let mut description = String::new();
     for (name, value) in &entries {
         match name.text.as_str() {
+            "position" => position = read_position(value, report),
             "secret" => match value.data {
                 Data::Bool(flag) => secret = flag,
                 _ => wrong_type(value, "secret", "true or false", report),
             },
-            "immutable" | "position" => {
+            "immutable" => {
                 let message = format!("{:?} is not supported in this version", name.text);
                 report.add(name.at, Code::NotSupported, message);
             }
@@ -193,7 +263,18 @@ pub(super) fn read_parameter(key: &Key, node: &Node, report: &mut Report<'_>) ->
         }
     }
     let default = default.map(|(_, value)| value);
-    Some(ParameterDef { name: key.text.clone(), description, required, default, schema, secret })
+    Some(ParameterDef { name: key.text.clone(), description, required, default, schema, position, secret })
+}
+
+fn read_position(node: &Node, report: &mut Report<'_>) -> Option<u32> {
+    let position = match &node.data {
+        Data::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
+        _ => None,
+    };
+    if position.is_none() {
+        wrong_type(node, "position", "a whole number from 0 on", report);
+    }
+    position
 }
 
 fn read_pool(fields: &Fields<'_>, report: &mut Report<'_>) -> String {

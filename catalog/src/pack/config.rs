@@ -79,6 +79,10 @@ pub(super) fn read(label: &str, files: &[PackFile], problems: &mut Problems) -> 
         for (key, value) in entries {
             config.known.push(key.text.clone());
             if let Some(definition) = read_parameter(key, value, &mut report) {
+                if definition.position.is_some() {
+                    let at = schema::node_in(value, "/position").at;
+                    report.add(at, Code::BadValue, "\"position\" is for the parameters of an action");
+                }
                 definitions.push((definition, key.at));
             }
         }

@@ -1,6 +1,6 @@
 //! The files of a pack folder: which paths may be there and what each is for.
 
-use crate::limits::{PACK_BYTES_MAX, PACK_FILES_MAX, PATH_BYTES_MAX};
+use crate::limits::{INTERPRETER_LINE_BYTES_MAX, PACK_BYTES_MAX, PACK_FILES_MAX, PATH_BYTES_MAX};
 use crate::problems::{At, Code, Problems};
 
 use super::config;
@@ -14,6 +14,18 @@ pub struct PackFile {
     pub bytes: Vec<u8>,
     /// Whether its owner may execute it.
     pub executable: bool,
+}
+
+impl PackFile {
+    /// Its first line, if that says what runs it (`#!`): at most [`INTERPRETER_LINE_BYTES_MAX`] of it, without the line feed.
+    /// Empty for any other file.
+    pub(crate) fn interpreter_line(&self) -> &[u8] {
+        if !self.bytes.starts_with(b"#!") {
+            return &[];
+        }
+        let line = self.bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        &line[..line.len().min(INTERPRETER_LINE_BYTES_MAX)]
+    }
 }
 
 /// A pack folder as somebody found it.

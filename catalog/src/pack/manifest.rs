@@ -2,13 +2,14 @@
 
 use petrel_schemas::{EXECUTION_SPACE, SHARED_SPACE};
 
+use crate::limits::PRODUCES_MAX;
 use crate::problems::Code;
 use crate::walk::{Fields, Located, Report, Shape};
-use crate::yaml::Node;
+use crate::yaml::{self, Data, Node};
 
 const SHAPE: Shape = Shape {
     what: "a pack",
-    known: &["name", "version", "description"],
+    known: &["name", "version", "description", "produces"],
     later: &[
         "ref",
         "keywords",
@@ -28,6 +29,8 @@ pub(super) struct Manifest {
     pub(super) name: Located<String>,
     pub(super) version: String,
     pub(super) description: String,
+    /// Topics to which its actions may write.
+    pub(super) produces: Vec<Located<String>>,
 }
 
 pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<Manifest> {
@@ -45,7 +48,52 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<Manifest> {
     }
     let description = fields.description(report);
     let version = version.map(|version| version.value).unwrap_or_default();
-    Some(Manifest { name: name?, version, description })
+    let produces = read_produces(&fields, report);
+    Some(Manifest { name: name?, version, description, produces })
+}
+
+fn read_produces(fields: &Fields<'_>, report: &mut Report<'_>) -> Vec<Located<String>> {
+    let mut produces: Vec<Located<String>> = Vec::new();
+    for topic in fields.texts("produces", report) {
+        if let Err(message) = check_topic(&topic.value) {
+            report.add(topic.place.at, Code::BadValue, message);
+        } else if produces.iter().any(|before| before.value == topic.value) {
+            report.add(topic.place.at, Code::Duplicate, format!("{:?} stands here again", topic.value));
+        } else {
+            produces.push(topic);
+        }
+    }
+    if produces.len() > PRODUCES_MAX {
+        let message = format!("{} topics, more than the limit of {PRODUCES_MAX}", produces.len());
+        report.add(produces[PRODUCES_MAX].place.at, Code::TooLarge, message);
+    }
+    produces
+}
+
+/// Topics to which a pack says that it writes, as far as its `pack.yaml` can be read; what is wrong with it is told where
+/// that is read.
+pub(super) fn produced(text: &[u8]) -> Vec<String> {
+    let Ok(node) = yaml::parse(text) else { return Vec::new() };
+    let Data::Map(entries) = &node.data else { return Vec::new() };
+    let Some((_, list)) = entries.iter().find(|(key, _)| key.text == "produces") else { return Vec::new() };
+    let Data::List(items) = &list.data else { return Vec::new() };
+    let text = |item: &Node| match &item.data {
+        Data::Text(text, _) => Some(text.clone()),
+        _ => None,
+    };
+    items.iter().filter_map(text).collect()
+}
+
+/// Whether Kafka would accept the name, and it is none of Petrel's own topics.
+pub(super) fn check_topic(topic: &str) -> Result<(), String> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if topic.is_empty() || topic.len() > 249 || topic == "." || topic == ".." || !topic.bytes().all(allowed) {
+        return Err(format!("{topic:?} is no name of a Kafka topic"));
+    }
+    if topic.starts_with("petrel.") {
+        return Err(format!("{topic:?} is one of Petrel's own topics"));
+    }
+    Ok(())
 }
 
 /// Three numbers, and after a `-` or `+` anything visible.

@@ -39,6 +39,8 @@ pub(crate) struct PackDraft {
     pub(crate) name: Located<String>,
     pub(crate) version: String,
     pub(crate) description: String,
+    /// Topics to which its actions may write.
+    pub(crate) produces: Vec<String>,
     pub(crate) triggers: Vec<TriggerDraft>,
     pub(crate) rules: Vec<RuleDraft>,
     pub(crate) actions: Vec<ActionDraft>,
@@ -111,8 +113,22 @@ fn read_only(source: PackSource, wanted: impl Fn(files::Kind) -> bool, problems:
     let nameless = manifest.is_none();
     let manifest = manifest.unwrap_or_else(|| guessed_manifest(&label));
     let (name, version, description) = (manifest.name, manifest.version, manifest.description);
+    let produces = manifest.produces.into_iter().map(|topic| topic.value).collect();
     let content_hash = content_hash(&files).unwrap_or_default();
-    PackDraft { name, version, description, triggers, rules, actions, config, files, content_hash, broken, nameless }
+    PackDraft {
+        name,
+        version,
+        description,
+        produces,
+        triggers,
+        rules,
+        actions,
+        config,
+        files,
+        content_hash,
+        broken,
+        nameless,
+    }
 }
 
 /// Reads one action of a stored pack and none of its other files: from the file that is called as the action,
@@ -138,7 +154,8 @@ pub(crate) fn read_action(pack: &str, files: &[PackFile], name: &str, problems: 
 fn guessed_manifest(label: &str) -> manifest::Manifest {
     let place = Place { path: files::shown(label, "pack.yaml").into(), at: At::START };
     let value = label.rsplit('/').next().unwrap_or_default().to_owned();
-    manifest::Manifest { name: Located::new(value, place), version: String::new(), description: String::new() }
+    let name = Located::new(value, place);
+    manifest::Manifest { name, version: String::new(), description: String::new(), produces: Vec::new() }
 }
 
 /// What a file that cannot be used would have defined: its `name:`, and its file name without extension.

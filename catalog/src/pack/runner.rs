@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use jsonschema::Validator;
 use petrel_cel::Constants;
-use petrel_execution::runner::{Mistake, NoopSpec, PackFiles, RunnerSpec, SpecError};
+use petrel_execution::runner::{
+    CheckValue, Mistake, NoopSpec, PackFiles, ParameterPlace, RunnerSpec, SchemaMistake, SpecError,
+};
 use petrel_schemas::SecretRef;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::engine::tell_all;
 use crate::problems::{At, Code, did_you_mean};
@@ -14,7 +17,8 @@ use crate::yaml::{Data, Node, Verbatim};
 
 use super::config::Config;
 use super::files::PackFile;
-use super::schema::node_in;
+use super::manifest;
+use super::schema::{check_keywords, compile_located, describe_errors, node_in};
 
 /// Runners of the design that this version does not have.
 const RUNNERS_LATER: &[&str] = &[
@@ -22,7 +26,6 @@ const RUNNERS_LATER: &[&str] = &[
     "python-script",
     "http-request",
     "ssh",
-    "shell",
     "local-shell-cmd",
     "local-shell-script",
     "remote-shell-cmd",
@@ -35,33 +38,71 @@ const RUNNERS_LATER: &[&str] = &[
     "kubernetes",
 ];
 
-/// The pack that an action belongs to.
-struct Files<'p>(&'p [PackFile], &'p Config);
+/// The pack that an action belongs to, and the action's parameters.
+#[derive(Clone, Copy)]
+pub(super) struct Files<'p> {
+    pub(super) files: &'p [PackFile],
+    pub(super) parameters: &'p [ParameterPlace],
+    /// The pack's configuration.
+    pub(super) config: &'p Config,
+}
 
 impl PackFiles for Files<'_> {
     fn executable(&self, path: &str) -> Option<bool> {
-        self.0.iter().find(|file| file.path == path).map(|file| file.executable)
+        self.files.iter().find(|file| file.path == path).map(|file| file.executable)
     }
 
     fn hint(&self, path: &str) -> String {
         let program = |path: &'_ str| path.strip_prefix("actions/").map(str::to_owned);
-        let programs: Vec<String> = self.0.iter().filter_map(|file| program(&file.path)).collect();
+        let programs: Vec<String> = self.files.iter().filter_map(|file| program(&file.path)).collect();
         did_you_mean(&program(path).unwrap_or_default(), programs.iter().map(String::as_str))
     }
 
+    fn produces(&self) -> Vec<String> {
+        self.files
+            .iter()
+            .find(|file| file.path == "pack.yaml")
+            .map(|file| manifest::produced(&file.bytes))
+            .unwrap_or_default()
+    }
+
     fn constants(&self) -> Option<&dyn Constants> {
-        Some(self.1)
+        Some(self.config)
+    }
+
+    fn has_folder(&self, path: &str) -> bool {
+        let inside = |file: &PackFile| file.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+        self.files.iter().any(inside)
+    }
+
+    fn interpreter(&self, path: &str) -> Option<String> {
+        let line = self.files.iter().find(|file| file.path == path)?.interpreter_line();
+        Some(String::from_utf8_lossy(line.strip_prefix(b"#!")?).into_owned())
+    }
+
+    fn parameters(&self) -> &[ParameterPlace] {
+        self.parameters
+    }
+
+    fn schema(&self, schema: &Value) -> Result<Arc<dyn CheckValue>, SchemaMistake> {
+        let compiled = compile_located(schema).map_err(|(at, message)| SchemaMistake { at, message })?;
+        Ok(Arc::new(Schema(compiled)))
+    }
+}
+
+/// The schema of what an action results in.
+#[derive(Debug)]
+struct Schema(Validator);
+
+impl CheckValue for Schema {
+    fn problems(&self, value: &Value) -> Vec<String> {
+        describe_errors(&self.0, value)
     }
 }
 
 /// The runner of an action. Where there is a problem it is told, and another one stands in: the revision is
 /// refused as a whole.
-pub(super) fn read(
-    fields: &Fields<'_>,
-    files: &[PackFile],
-    config: &Config,
-    report: &mut Report<'_>,
-) -> Arc<RunnerSpec> {
+pub(super) fn read(fields: &Fields<'_>, files: Files<'_>, report: &mut Report<'_>) -> Arc<RunnerSpec> {
     let nothing = || Arc::new(RunnerSpec::Noop(NoopSpec));
     let Some(name) = fields.need_text("runner", report) else { return nothing() };
     let Some(own) = RunnerSpec::keys(&name.value) else {
@@ -73,7 +114,7 @@ pub(super) fn read(
         };
         report.add(name.place.at, code, message);
         // Its other keys are those of a command more often than not.
-        check(fields, "command", files, config, report);
+        check(fields, "command", files, report);
         return nothing();
     };
     for key in RunnerSpec::all_keys().filter(|key| !own.contains(key)) {
@@ -82,7 +123,7 @@ pub(super) fn read(
             report.add(key.at, Code::UnknownKey, message);
         }
     }
-    check(fields, &name.value, files, config, report).map_or_else(nothing, Arc::new)
+    check(fields, &name.value, files, report).map_or_else(nothing, Arc::new)
 }
 
 /// `"a", "b" and "c"`.
@@ -94,13 +135,7 @@ fn quoted(names: &[&str]) -> String {
     }
 }
 
-fn check(
-    fields: &Fields<'_>,
-    runner: &str,
-    files: &[PackFile],
-    config: &Config,
-    report: &mut Report<'_>,
-) -> Option<RunnerSpec> {
+fn check(fields: &Fields<'_>, runner: &str, files: Files<'_>, report: &mut Report<'_>) -> Option<RunnerSpec> {
     let mut keys = Map::new();
     let mut is_whole = true;
     for key in RunnerSpec::keys(runner).unwrap_or_default() {
@@ -115,10 +150,16 @@ fn check(
         check_free(node, report);
         keys.insert((*key).to_owned(), node.to_json());
     }
-    match RunnerSpec::parse(runner, &keys, &Files(files, config)) {
-        Ok(spec) => is_whole.then_some(spec),
+    // Keywords that no draft knows would check nothing, and the library says nothing of them.
+    let before = report.count();
+    if let Some(schema) = keys.contains_key("output").then(|| schema_of(fields)).flatten() {
+        check_keywords(schema, &[], report);
+    }
+    let is_schema_told = report.count() > before;
+    match RunnerSpec::parse(runner, &keys, &files) {
+        Ok(spec) => (is_whole && !is_schema_told).then_some(spec),
         Err(errors) => {
-            for error in &errors {
+            for error in errors.iter().filter(|error| !is_schema_told || error.mistake != Mistake::BadSchema) {
                 // What is missing only because it has no value is told already.
                 if is_whole || !error.at.is_empty() {
                     tell(fields, error, report);
@@ -139,6 +180,7 @@ fn tell(fields: &Fields<'_>, error: &SpecError, report: &mut Report<'_>) {
         Mistake::BadPath => Code::BadPath,
         Mistake::UnknownKey => Code::UnknownKey,
         Mistake::TooLarge => Code::TooLarge,
+        Mistake::BadSchema => Code::BadSchema,
         Mistake::Expression(expression) => {
             let (at, verbatim) = place(fields, &error.at);
             let text = Located { value: String::new(), place: report.place(at), verbatim };
@@ -150,6 +192,13 @@ fn tell(fields: &Fields<'_>, error: &SpecError, report: &mut Report<'_>) {
         _ => place(fields, &error.at).0,
     };
     report.add(at, code, error.message.clone());
+}
+
+/// The schema of what the action results in.
+fn schema_of<'n>(fields: &Fields<'n>) -> Option<&'n Node> {
+    let (_, output) = fields.entry("output")?;
+    let Data::Map(entries) = &output.data else { return None };
+    entries.iter().find(|(key, _)| key.text == "schema").map(|(_, schema)| schema)
 }
 
 /// The secrets that the runner's texts name, with their places.

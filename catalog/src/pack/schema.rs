@@ -153,7 +153,7 @@ pub(crate) fn compile_schema(schema: &Value) -> Result<Validator, String> {
 }
 
 /// Compiles a schema; an error comes with the path into the schema.
-fn compile_located(schema: &Value) -> Result<Validator, (String, String)> {
+pub(super) fn compile_located(schema: &Value) -> Result<Validator, (String, String)> {
     jsonschema::options()
         .with_pattern_options(PatternOptions::regex())
         .should_validate_formats(true)

@@ -1,3 +1,5 @@
+mod processes;
+
 use crate::problems::Code;
 use crate::testkit::{disk_with, load, problems, source};
 
@@ -160,7 +162,7 @@ fn triggers() {
         (
             PATH,
             "name: other\nsource: { http: {}, kafka: { topic: t } }\n",
-            "triggers/other.yaml:2:9: a source has exactly one of \"kafka\", \"interval\", \"http\", \"sensor\"",
+            "triggers/other.yaml:2:9: a source has exactly one of \"kafka\", \"interval\", \"http\", \"sensor\", \"executions\"",
         ),
         (
             PATH,
@@ -278,7 +280,7 @@ fn actions() {
         (
             PATH,
             "name: clean\nrunner: python\ncommand: [../clean.sh]\nparameters: { host: {}, older_than: {} }\n",
-            "actions/clean.yaml:2:9: runner \"python\" is not supported in this version, only \"echo\", \"fail\", \"noop\", \"command\", \"http\" and \"sleep\"\n\
+            "actions/clean.yaml:2:9: runner \"python\" is not supported in this version, only \"echo\", \"fail\", \"inject_trigger\", \"noop\", \"command\", \"email\", \"http\", \"kafka\", \"script\", \"shell\" and \"sleep\"\n\
              actions/clean.yaml:3:11: \"../clean.sh\" leaves the pack",
         ),
         (

@@ -7,6 +7,7 @@ use crate::problems::Code;
 use crate::walk::{Fields, Located, Report, Shape};
 use crate::yaml::{Data, Node};
 
+use super::manifest::check_topic;
 use super::schema;
 
 const TRIGGER: Shape = Shape {
@@ -17,7 +18,7 @@ const TRIGGER: Shape = Shape {
 
 const SOURCE: Shape = Shape {
     what: "a source",
-    known: &["kafka", "interval", "http", "sensor", "every"],
+    known: &["kafka", "interval", "http", "sensor", "every", "executions"],
     later: &["cron", "date", "webhook", "poll", "process", "syslog", "stackstorm", "file"],
 };
 
@@ -29,6 +30,8 @@ const KAFKA: Shape = Shape {
 
 const INTERVAL: Shape =
     Shape { what: "an interval", known: &["every", "catch_up"], later: &["cron", "timezone", "unit", "delta"] };
+
+const EXECUTIONS: Shape = Shape { what: "a source of executions", known: &[], later: &["status", "actions"] };
 
 const HTTP: Shape = Shape {
     what: "an HTTP source",
@@ -62,6 +65,8 @@ pub enum TriggerSource {
         /// Time between two samples, in milliseconds.
         every_ms: i64,
     },
+    /// The ends of executions: [`ENDS_TRIGGER`](petrel_schemas::ENDS_TRIGGER), and no other trigger, has it.
+    Executions,
 }
 
 /// A bound topic.
@@ -162,8 +167,8 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<TriggerDraft>
         let message = "a bound topic keeps its producers' keys: leave \"key\" out";
         report.add(key.place.at, Code::BadValue, message);
     }
-    if let (Some(key), TriggerSource::Interval { .. }) = (&key, &source) {
-        let message = "the events of a timer are keyed by their ids: leave \"key\" out";
+    if let (Some(key), TriggerSource::Interval { .. } | TriggerSource::Executions) = (&key, &source) {
+        let message = "the events of this source are keyed by their ids: leave \"key\" out";
         report.add(key.place.at, Code::BadValue, message);
     }
     Some(TriggerDraft { name: name?, description, source, schema: built_in.or(own_schema), key, validate })
@@ -187,7 +192,7 @@ fn read_validate(fields: &Fields<'_>, source: &TriggerSource, report: &mut Repor
 
 fn read_source(node: &Node, report: &mut Report<'_>) -> Option<TriggerSource> {
     let fields = Fields::open(node, &SOURCE, report)?;
-    let kinds = ["kafka", "interval", "http", "sensor"];
+    let kinds = ["kafka", "interval", "http", "sensor", "executions"];
     let Data::Map(entries) = &node.data else { return None };
     let present: Vec<_> = entries.iter().filter(|(key, _)| kinds.contains(&key.text.as_str())).collect();
     let [(key, _)] = present.as_slice() else {
@@ -196,7 +201,7 @@ fn read_source(node: &Node, report: &mut Report<'_>) -> Option<TriggerSource> {
             report.add(
                 node.at,
                 Code::BadValue,
-                "a source has exactly one of \"kafka\", \"interval\", \"http\", \"sensor\"",
+                "a source has exactly one of \"kafka\", \"interval\", \"http\", \"sensor\", \"executions\"",
             );
         }
         return None;
@@ -211,6 +216,7 @@ fn read_source(node: &Node, report: &mut Report<'_>) -> Option<TriggerSource> {
         "kafka" => read_kafka(kind, report),
         "interval" => read_interval(kind, report),
         "http" => Fields::open(kind, &HTTP, report).map(|_| TriggerSource::Http),
+        "executions" => Fields::open(kind, &EXECUTIONS, report).map(|_| TriggerSource::Executions),
         _ => read_sensor(&fields, report),
     }
 }
@@ -221,6 +227,11 @@ fn read_kafka(node: &Node, report: &mut Report<'_>) -> Option<TriggerSource> {
     if let Some(topic) = &topic
         && let Err(message) = check_topic(&topic.value)
     {
+        let message = if topic.value.starts_with("petrel.") {
+            format!("{message}; bind a topic of your producers")
+        } else {
+            message
+        };
         report.add(topic.place.at, Code::BadValue, message);
     }
     if let Some(format) = fields.text("format", report)
@@ -283,18 +294,6 @@ fn read_sensor(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<TriggerSo
     Some(TriggerSource::Sensor { sensor: sensor.value, every_ms })
 }
 
-/// Whether Kafka would accept the name, and it is none of Petrel's own topics.
-fn check_topic(topic: &str) -> Result<(), String> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    if topic.is_empty() || topic.len() > 249 || topic == "." || topic == ".." || !topic.bytes().all(allowed) {
-        return Err(format!("{topic:?} is no name of a Kafka topic"));
-    }
-    if topic.starts_with("petrel.") {
-        return Err(format!("{topic:?} is one of Petrel's own topics; bind a topic of your producers"));
-    }
-    Ok(())
-}
-
 /// Schema of the events that Petrel makes itself.
 fn built_in_schema(source: &TriggerSource) -> Option<Value> {
     match source {
@@ -308,6 +307,7 @@ fn built_in_schema(source: &TriggerSource) -> Option<Value> {
                 "timer": { "type": "string" },
             },
         })),
+        TriggerSource::Executions => Some(ends_schema()),
         TriggerSource::Sensor { .. } => Some(json!({
             "type": "object",
             "required": ["host", "sample", "load1", "process_count"],
@@ -327,4 +327,39 @@ fn built_in_schema(source: &TriggerSource) -> Option<Value> {
             },
         })),
     }
+}
+
+/// Schema of the ends of executions. What an execution has not is null.
+fn ends_schema() -> Value {
+    let text = json!({ "type": "string" });
+    let text_or_null = json!({ "type": ["string", "null"] });
+    let whole = json!({ "type": "integer" });
+    let whole_or_null = json!({ "type": ["integer", "null"] });
+    json!({
+        "type": "object",
+        "required": ["execution_id", "action", "status"],
+        "properties": {
+            "execution_id": text,
+            "root_execution_id": text,
+            "parent_execution_id": text_or_null,
+            "action": text,
+            "parameters": {},
+            "rule": text_or_null,
+            "trigger": text_or_null,
+            "event_id": text_or_null,
+            "requested_by": text,
+            "revision": text,
+            "status": { "enum": ["succeeded", "failed", "timeout", "canceled", "abandoned"] },
+            "code": text_or_null,
+            "error": text_or_null,
+            "return_code": whole_or_null,
+            "result": {},
+            "attempt": whole,
+            "worker": text_or_null,
+            "cause_depth": whole,
+            "requested_at_ms": whole,
+            "started_at_ms": whole_or_null,
+            "ended_at_ms": whole,
+        },
+    })
 }

@@ -19,6 +19,7 @@ fn request(id: &str) -> In<Requested> {
         kv_version: 3,
         requested_at_ms: 7,
         requested_by: "rule".to_owned(),
+        cause_depth: 5,
     })
     .unwrap();
     In::new(subject, parameters)

@@ -1,6 +1,6 @@
 //! What an owner wants done.
 
-use petrel_schemas::{ExecutionId, Order, OutputCaptured, Task};
+use petrel_schemas::{ExecutionId, Order, OutputCaptured, Task, TriggerEvent};
 
 use crate::execution::Execution;
 use crate::family::ChildEnded;
@@ -57,6 +57,8 @@ pub enum Effect {
     },
     /// Write down what an attempt wrote.
     Output(OutputCaptured),
+    /// Emit an event: the execution injects it, or has ended.
+    Event(TriggerEvent),
     /// Tell a parent, in this step.
     Parent(ChildEnded),
     /// What it was asked for, or told, is of no use: a dead letter.

@@ -3,6 +3,7 @@
 use super::{Effect, Owner, Waiting};
 use crate::execution::Execution;
 use crate::family::ChildEnded;
+use crate::inject;
 use crate::state::{In, State};
 use crate::subject::Core;
 use crate::timer::TimerKind;
@@ -46,8 +47,10 @@ impl Owner<'_> {
             let due_ms = self.now_ms().saturating_add(self.limits().request_dedup_ms);
             self.push(Effect::SetTimer { id, kind: TimerKind::Remember, due_ms });
         }
+        let ended = if self.facts.actions.tells_ends() { inject::ended(&next) } else { None };
         let told = next.ended().and_then(|ended| ChildEnded::of(&ended, next.end()?.result.clone()));
         self.push(Effect::Save(next));
+        self.effects.extend(ended.map(Effect::Event));
         if let Some(told) = told {
             self.push(Effect::Parent(told));
         }

@@ -8,10 +8,11 @@ use super::message::{About, DeclineReason, Report};
 use super::{Counted, Effect, Owner};
 use crate::code;
 use crate::execution::{Execution, Known};
+use crate::inject::Injected;
 use crate::outcome::Said;
 use crate::state::{Canceled, Canceling, End, Failed, Holder, In, LeadsTo, Running, Scheduled, Succeeded, Timeout};
 use crate::status::Status;
-use crate::subject::Note;
+use crate::subject::{Note, Subject};
 use crate::timer::TimerKind;
 
 impl Owner<'_> {
@@ -143,10 +144,24 @@ impl Owner<'_> {
         let end = End { at_ms: self.now_ms(), holder, return_code: said.return_code, result: said.result };
         let note = said.note;
         match said.status {
-            Status::Succeeded => self.enter(left, from.succeed(end, note)),
+            Status::Succeeded => {
+                self.inject(&from.core.subject, &said.events);
+                self.enter(left, from.succeed(end, note));
+            }
             Status::Timeout => self.enter(left, from.time_out(end, note)),
             Status::Canceled => self.enter(left, from.end_canceled(end, note)),
             _ => self.enter(left, from.fail(end, note)),
+        }
+    }
+
+    /// The events of an execution that has succeeded.
+    fn inject(&mut self, subject: &Subject, events: &[String]) {
+        for (number, text) in (0..).zip(events) {
+            let effect = match Injected::decode(text) {
+                Ok(event) => Effect::Event(event.event(subject, number, self.now_ms())),
+                Err(detail) => Effect::GiveUp { id: subject.id.clone(), code: "bad_event", detail },
+            };
+            self.push(effect);
         }
     }
 

@@ -23,6 +23,8 @@ pub enum Mistake {
     UnknownKey,
     /// Over a limit.
     TooLarge,
+    /// No JSON schema.
+    BadSchema,
     /// An expression that does not compile; the position is inside the text.
     Expression(CompileError),
 }

@@ -2,40 +2,61 @@
 //! it takes, the spec with its compiled templates, and the call that a worker makes of it. A new one is such a file and
 //! a line in [`runners!`]; how calls are carried out is in the crate `petrel-executor`, likewise.
 
+mod arguments;
+mod codes;
 mod command;
 mod duration;
 mod echo;
+mod email;
 mod fail;
 mod http;
+mod inject;
+mod kafka;
 mod keys;
 mod limits;
 mod noop;
+mod process;
+mod script;
+mod shell;
 mod sleep;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use petrel_cel::{Constants, Scope};
-use petrel_schemas::SecretRef;
+use petrel_schemas::{EventId, ExecutionId, IdError, SecretRef};
 use serde_json::{Map, Value};
 
 use crate::outcome::Outcome;
 
-pub use command::{CommandCall, CommandSpec, May};
+pub use codes::Codes;
+pub use command::{CommandCall, CommandSpec};
 pub use duration::parse_ms;
 pub use echo::EchoSpec;
+pub use email::{EmailCall, EmailSpec, MailServer, Mailbox, Security};
 pub use fail::FailSpec;
-pub use http::{Auth, Body, Codes, Hidden, HttpCall, HttpSpec, Proxy, Retry, Tls, is_untouched};
+pub use http::{Auth, Body, Hidden, HttpCall, HttpSpec, Proxy, Retry, Tls, is_untouched};
+pub use inject::InjectSpec;
+pub use kafka::{KafkaCall, KafkaSpec};
 pub use keys::{Mistake, SpecError};
 pub use limits::Limits;
 pub use noop::NoopSpec;
+pub use process::{Folder, Format, May, Output, ProcessCall, ResultError};
+pub use script::{ScriptCall, ScriptSpec};
+pub use shell::{Shell, ShellCall, ShellSpec};
 pub use sleep::{SleepCall, SleepSpec};
 
-/// The files of the pack that an action belongs to.
+/// The files of the pack that an action belongs to, and what else of the action its runner may have to know.
 pub trait PackFiles {
     /// Whether there is a file of that path, relative to the pack, and whether it is executable.
     fn executable(&self, path: &str) -> Option<bool>;
+
+    /// Topics that the pack lists under `produces:`.
+    fn produces(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// `, did you mean …?` for a path that is not there, or nothing.
     fn hint(&self, path: &str) -> String;
@@ -44,6 +65,56 @@ pub trait PackFiles {
     fn constants(&self) -> Option<&dyn Constants> {
         None
     }
+
+    /// Whether there is a folder of that path, relative to the pack. Where nobody knows, it is looked for when it is needed.
+    fn has_folder(&self, path: &str) -> bool {
+        let _ = path;
+        true
+    }
+
+    /// What stands behind `#!` in the first line of a file, without the line feed; nothing if it does not begin so.
+    fn interpreter(&self, path: &str) -> Option<String> {
+        let _ = path;
+        None
+    }
+
+    /// The action's parameters.
+    fn parameters(&self) -> &[ParameterPlace] {
+        &[]
+    }
+
+    /// Compiles a JSON schema.
+    ///
+    /// # Errors
+    /// What is wrong with it, or that there are no schemas here.
+    fn schema(&self, schema: &Value) -> Result<Arc<dyn CheckValue>, SchemaMistake> {
+        let _ = schema;
+        Err(SchemaMistake { at: String::new(), message: "there are no schemas here".to_owned() })
+    }
+}
+
+/// A parameter of an action, and its place among the arguments of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterPlace {
+    /// Its name.
+    pub name: String,
+    /// Its place among those without a name, from 0; none for one that is given with its name.
+    pub position: Option<u32>,
+}
+
+/// A JSON schema.
+pub trait CheckValue: fmt::Debug + Send + Sync {
+    /// Why it refuses a value: the first few reasons, each with its JSON pointer, and without anything of the value.
+    fn problems(&self, value: &Value) -> Vec<String>;
+}
+
+/// Why something is no JSON schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaMistake {
+    /// JSON pointer into it.
+    pub at: String,
+    /// For people.
+    pub message: String,
 }
 
 /// Why an action cannot be rendered for an execution: one sentence.
@@ -77,6 +148,11 @@ impl fmt::Debug for Rendering<'_> {
 impl Rendering<'_> {
     fn scope(&self) -> Scope<'static> {
         Scope::action(self.parameters, self.secrets, self.execution_id, self.attempt)
+    }
+
+    /// Id of the event of that number that the execution injects.
+    fn event_id(&self, number: u32) -> Result<EventId, IdError> {
+        ExecutionId::parse(self.execution_id).map(|execution| EventId::of_injected(&execution, number))
     }
 }
 
@@ -225,20 +301,38 @@ runners! {
         Echo(EchoSpec),
         /// A failure.
         Fail(FailSpec),
+        /// An event of a trigger.
+        Inject(InjectSpec),
         /// Nothing at all.
         Noop(NoopSpec),
     }
     works {
         /// A program with arguments.
         Command(CommandSpec => CommandCall),
+        /// A message by mail.
+        Email(EmailSpec => Box<EmailCall>),
         /// A request over HTTP.
         Http(HttpSpec => Box<HttpCall>),
+        /// A record for a topic.
+        Kafka(KafkaSpec => KafkaCall),
+        /// A file of the pack with its interpreter.
+        Script(ScriptSpec => ScriptCall),
+        /// A text for a shell.
+        Shell(ShellSpec => ShellCall),
         /// A while of nothing.
         Sleep(SleepSpec => SleepCall),
     }
 }
 
 impl RunnerSpec {
+    /// The trigger of which it injects events, where its action names one.
+    pub fn injects(&self) -> Option<&str> {
+        match self {
+            Self::Inject(spec) => spec.trigger(),
+            _ => None,
+        }
+    }
+
     /// Keys of all runners; one that several have comes several times.
     pub fn all_keys() -> impl Iterator<Item = &'static str> {
         Self::NAMES.iter().filter_map(|name| Self::keys(name)).flatten().copied()

@@ -1,3 +1,5 @@
+//! Runners in general, and `command`, `echo`, `fail`, `noop` and `sleep`.
+
 use petrel_cel::Constant;
 use serde_json::json;
 
@@ -16,6 +18,10 @@ impl PackFiles for Files {
 
     fn hint(&self, path: &str) -> String {
         format!(", not {path}")
+    }
+
+    fn produces(&self) -> Vec<String> {
+        vec!["t".to_owned()]
     }
 }
 
@@ -47,10 +53,10 @@ fn a_command_is_rendered_with_its_parameters_and_its_execution() {
     let spec = parse("command", keys).unwrap();
     let Ok(RunnerCall::Command(call)) = render(&spec, json!({"host": "; rm -rf /", "n": 1.0})) else { panic!() };
     assert_eq!(call.argv, ["./clean.sh", "; rm -rf /", "n=1", "e1"]);
-    assert_eq!(call.env, [("ATTEMPT".to_owned(), "2".to_owned())]);
-    assert_eq!(call.may, May { signal_others: false, gain_privileges: true });
+    assert_eq!(call.process.env, [("ATTEMPT".to_owned(), "2".to_owned())]);
+    assert_eq!(call.process.may, May { signal_others: false, gain_privileges: true });
     let limits = Limits { memory_bytes_max: Some(1 << 30), cpu_s_max: Some(5), ..Limits::default() };
-    assert_eq!(call.limits, limits);
+    assert_eq!(call.process.limits, limits);
     let missing = render(&spec, json!({"n": 1})).unwrap_err().to_string();
     assert!(missing.starts_with("argument 1 of the command: "), "{missing}");
     let nul = render(&spec, json!({"host": "a\0b", "n": 1})).unwrap_err().to_string();
@@ -165,7 +171,8 @@ fn sleep_knows_how_long() {
 
 #[test]
 fn runners_know_their_keys() {
-    assert_eq!(RunnerSpec::keys("command"), Some(&["command", "env", "may", "limits"][..]));
+    let of_command = ["command", "env", "cwd", "user", "stdin", "success_codes", "output", "may", "limits"];
+    assert_eq!(RunnerSpec::keys("command"), Some(&of_command[..]));
     assert_eq!(RunnerSpec::keys("noop"), Some(&[][..]));
     assert_eq!(RunnerSpec::keys("telnet"), None);
     assert!(parse("telnet", json!({})).is_err());
@@ -175,8 +182,28 @@ fn runners_know_their_keys() {
 #[test]
 fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_values() {
     let keys = |runner: &str| match runner {
-        "command" => json!({ "command": ["ls", "${secret.demo.a}"], "env": { "B": "x ${secret.demo.b}" } }),
+        "command" => json!({
+            "command": ["ls", "${secret.demo.a}"], "env": { "B": "x ${secret.demo.b}" }, "stdin": ["${secret.demo.c}"],
+        }),
+        "script" => json!({
+            "file": "clean.sh", "interpreter": "sh", "args": ["ls", "${secret.demo.a}"],
+            "env": { "B": "x ${secret.demo.b}" }, "stdin": "${secret.demo.c}",
+        }),
+        "shell" => json!({
+            "script": "ls", "args": ["ls", "${secret.demo.a}"], "env": { "B": "x ${secret.demo.b}" },
+            "stdin": { "c": "${secret.demo.c}" },
+        }),
         "echo" => json!({ "message": { "a": ["${secret.demo.a}", "none"], "b/c": "${secret.demo.b}" } }),
+        "email" => json!({
+            "server": {
+                "host": "h${secret.demo.a}", "port": 25, "ca": "${secret.demo.c}",
+                "auth": { "username": "${secret.demo.d}", "password": "${secret.demo.e}" },
+            },
+            "message": {
+                "from": "a${secret.demo.f}@x.org", "to": ["a${secret.demo.g}@x.org"], "subject": "${secret.demo.h}",
+                "text": "${secret.demo.i}", "html": "${secret.demo.a}",
+            },
+        }),
         "fail" => json!({ "message": "${secret.demo.a} ${secret.demo.b}" }),
         "http" => json!({ "request": {
             "url": "https://h/${secret.demo.a}",
@@ -188,14 +215,26 @@ fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_v
             "tls": { "certificate": "${secret.demo.g}", "key": "${secret.demo.h}" },
             "proxy": { "url": "http://p/", "username": "u", "password": "${secret.demo.i}" },
         } }),
+        "inject_trigger" => json!({ "trigger": "demo.x${secret.demo.a}", "payload": { "p": "${secret.demo.b}" } }),
+        "kafka" => json!({ "record": {
+            "topic": "t", "key": "${secret.demo.a}", "headers": { "h": "${secret.demo.b}" }, "json": ["${secret.demo.c}"],
+        } }),
         "noop" => json!({}),
         "sleep" => json!({ "duration": "${secret.demo.a}s" }),
         other => panic!("which secrets {other} names is not tested"),
     };
     let places = |runner: &str| match runner {
-        "command" => "/command/1 a, /env/B b",
+        "command" => "/command/1 a, /env/B b, /stdin/0 c",
+        "script" => "/args/1 a, /env/B b, /stdin c",
+        "shell" => "/args/1 a, /env/B b, /stdin/c c",
         "echo" => "/message/a/0 a, /message/b~1c b",
+        "email" => {
+            "/server/host a, /server/ca c, /server/auth/username d, /server/auth/password e, \
+             /message/to/0 g, /message/from f, /message/subject h, /message/text i, /message/html a"
+        }
         "fail" => "/message a, /message b",
+        "inject_trigger" => "/trigger a, /payload/p b",
+        "kafka" => "/record/key a, /record/headers/h b, /record/json/0 c",
         "http" => {
             "/request/url a, /request/path/1 b, /request/query/q c, /request/headers/X-A d, /request/json/0/e e, \
              /request/auth/oauth2/client_secret f, /request/tls/certificate g, /request/tls/key h, \
@@ -210,7 +249,8 @@ fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_v
         let spec = parse(runner, keys(runner)).unwrap_or_else(|errors| panic!("{runner}: {errors:?}"));
         let named = spec.secrets().iter().map(|(at, secret)| format!("{at} {}", secret.name()));
         assert_eq!(named.collect::<Vec<_>>().join(", "), places(runner), "{runner}");
-        let rendering = Rendering { parameters: &json!({}), secrets: &secrets, execution_id: "e1", attempt: 1 };
+        let execution_id = "ab5d55eb4ccbbb057449fb974e3db6fa";
+        let rendering = Rendering { parameters: &json!({}), secrets: &secrets, execution_id, attempt: 1 };
         let shown = match spec.render(rendering).unwrap_or_else(|error| panic!("{runner}: {error}")) {
             // How it ends is masked before anybody sees it.
             RunnerCall::End(_) | RunnerCall::Sleep(_) => format!("{rendering:?}"),
@@ -257,6 +297,14 @@ fn the_configuration_stands_for_itself_in_the_keys_of_every_runner() {
         ("echo", json!({ "message": ["${config.host}", "${config.token}"] })),
         ("fail", json!({ "message": "${config.host} ${config.token}" })),
         ("http", json!({ "request": { "url": "https://${config.host}/", "auth": { "bearer": "${config.token}" } } })),
+        (
+            "email",
+            json!({
+                "server": { "host": "${config.host}", "auth": { "username": "u", "password": "${config.token}" } },
+                "message": { "from": "a@x.org", "to": "a@x.org", "subject": "s", "text": "${config.host}" },
+            }),
+        ),
+        ("shell", json!({ "script": "x", "args": ["${config.host}"], "stdin": "${config.token}" })),
         ("sleep", json!({ "duration": "${config.host == 'db-1' ? '1s' : config.token}" })),
     ] {
         let Value::Object(keys) = keys else { panic!("keys are a mapping") };

@@ -272,7 +272,7 @@ impl Holding {
             }
             Why::Unknown => (Status::Abandoned, Note::of(Some(code::SUPERVISOR_LOST.to_owned()), error), may_run_again),
         };
-        Verdict::Ended(Outcome { status, note, return_code, result, stdout, stderr, retriable })
+        Verdict::Ended(Outcome { status, note, return_code, result, stdout, stderr, retriable, events: Vec::new() })
     }
 }
 

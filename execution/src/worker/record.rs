@@ -6,9 +6,11 @@ use petrel_schemas::{Claim, Declined, HandedOver, Heartbeat, ResultsRecord, Task
 
 use super::holding::Verdict;
 use crate::code;
+use crate::inject::Injected;
 use crate::limits::{RESULT_BYTES_MAX, head};
 use crate::outcome::{Outcome, Stream};
 use crate::owner::DeclineReason;
+use crate::status::Status;
 use crate::subject::Note;
 
 /// Longest text of a stream in a result, in bytes: two of them fit into a record of a million bytes.
@@ -99,7 +101,7 @@ impl Reports {
     }
 
     fn result(&self, task: &Task, outcome: Outcome, started_at_ms: Option<i64>, now_ms: i64) -> TaskResult {
-        let Outcome { status, note, return_code, result, stdout, stderr, retriable } = outcome;
+        let Outcome { status, note, return_code, result, stdout, stderr, retriable, events } = outcome;
         let ((stdout, stdout_truncated), (stderr, stderr_truncated)) = (text(stdout), text(stderr));
         let result = result.map(|value| value.to_string());
         // No part of a JSON value is a JSON value: what is too long is left out, and that is said.
@@ -125,6 +127,7 @@ impl Reports {
             stderr_truncated,
             started_at_ms,
             ended_at_ms: now_ms,
+            events: events.iter().map(Injected::encode).collect(),
         }
     }
 }
@@ -146,7 +149,7 @@ fn text(stream: Stream) -> (String, bool) {
 
 impl Final {
     /// Halves the output, for a log whose limit is lower than the default; without output, leaves the result out
-    /// and halves the error. Whether there was anything to shorten.
+    /// and halves the error; an attempt whose events are too large has failed. Whether there was anything to shorten.
     pub fn shorten(&mut self) -> bool {
         self.shorten_output() || self.shorten_rest()
     }
@@ -158,8 +161,18 @@ impl Final {
             (told.code, told.error) = (note.code, note.error);
             return true;
         }
-        let Some(error) = told.error.as_mut().filter(|error| !error.is_empty()) else { return false };
-        error.truncate(head(error, error.len() / 2).len());
+        if let Some(error) = told.error.as_mut().filter(|error| !error.is_empty()) {
+            error.truncate(head(error, error.len() / 2).len());
+            return true;
+        }
+        if told.events.is_empty() {
+            return false;
+        }
+        // Without its events it has not done what it was to do.
+        told.events.clear();
+        told.status = Status::Failed.as_str().to_owned();
+        told.code = Some(code::EVENT_TOO_LARGE.to_owned());
+        told.error = Some("the log does not take the events that it injects".to_owned());
         true
     }
 
@@ -182,7 +195,7 @@ impl Final {
         match self {
             Self::Result(r) => {
                 let optional = [&r.result, &r.error].into_iter().flatten().map(String::len).sum::<usize>();
-                r.stdout.len() + r.stderr.len() + optional
+                r.stdout.len() + r.stderr.len() + optional + r.events.iter().map(String::len).sum::<usize>()
             }
             Self::HandedOver(r) => r.stdout.len() + r.stderr.len(),
         }

@@ -164,6 +164,10 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 let root = row.execution_id.split('.').next().unwrap_or_default().to_owned();
                 self.audit(&root, encode(&row));
             }
+            Effect::Event(event) => {
+                let triggers = self.options.topics.triggers();
+                self.context.emit(Output::keyed(&triggers, event.event_id.as_bytes(), encode(&event)));
+            }
             Effect::Parent(told) => match self.load(&told.parent) {
                 Ok(parent) => self.decide(|owner| owner.child_ended(&told, parent)),
                 Err(_) => self.count(Counted::Orphan),

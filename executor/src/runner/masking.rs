@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use petrel_execution::limits::ERROR_BYTES_MAX;
 use petrel_execution::worker::{Exit, Why};
-use petrel_execution::{Note, Outcome, Status, Stream, code};
+use petrel_execution::{Injected, Note, Outcome, Status, Stream, code};
 use petrel_secrets::Mask;
 
 /// Told in the place of what could not be masked. With what words a panic ends is not told: they may quote what was to be
@@ -74,13 +74,24 @@ pub(crate) async fn masked_text(text: String, mask: &Arc<Mask>) -> String {
 }
 
 fn mask_outcome(outcome: Outcome, mask: &Mask) -> Outcome {
-    let Outcome { note: Note { code, error }, result, .. } = outcome;
+    let Outcome { note: Note { code, error }, result, events, .. } = outcome;
     // Its text has been cut already: what stands at the end of a long one may be the beginning of a secret.
     let text = |text: String| {
         let is_cut = text.len() + char::MAX.len_utf8() > ERROR_BYTES_MAX;
         String::from_utf8_lossy(&mask.bytes(text.into_bytes(), is_cut)).into_owned()
     };
-    Outcome { note: Note::of(code, error.map(text)), result: result.map(|result| mask.json(result)), ..outcome }
+    let note = Note::of(code, error.map(text));
+    let events = events.into_iter().map(|event| mask_event(event, mask)).collect();
+    Outcome { note, result: result.map(|result| mask.json(result)), events, ..outcome }
+}
+
+/// Events stand on topics, and in the audit trail, where no secret is to be.
+fn mask_event(event: Injected, mask: &Mask) -> Injected {
+    let payload = match serde_json::from_str(&event.payload) {
+        Ok(payload) => mask.json(payload).to_string(),
+        Err(_) => mask.text(event.payload),
+    };
+    Injected { trigger: mask.text(event.trigger), payload }
 }
 
 #[cfg(test)]

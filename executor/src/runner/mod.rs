@@ -4,11 +4,15 @@
 //! an [`Exit`](petrel_execution::worker::Exit), from which the attempt knows what to tell its owner.
 
 mod command;
+mod email;
 mod http;
+mod kafka;
 mod limited;
 mod masking;
 mod options;
 mod process;
+mod script;
+mod shell;
 mod sleep;
 mod supervised;
 
@@ -25,10 +29,12 @@ use petrel_secrets::Mask;
 use tokio::sync::watch;
 
 use crate::supervise::Supervisor;
-pub use command::{Command, run};
+pub use email::{EmailRequest, EmailRunner};
 pub use http::{AddressGuard, GuardError, HttpOptions, HttpRequest, HttpRunner, LookedUp, Lookup, SystemLookup};
+pub use kafka::{EXECUTION_HEADER, KafkaRequest, KafkaRunner};
 pub(crate) use masking::masked_text;
 pub use options::RunnerOptions;
+pub use process::{Command, Process, ProcessAttempt, Processes, WorkDirectories, WorkDirectory, run};
 pub use sleep::sleep;
 pub use supervised::{Ended, Failed, run as run_supervised};
 
@@ -40,14 +46,19 @@ pub(crate) const NOT_BEGUN_PAUSE: Duration = Duration::from_secs(1);
 pub struct Runners {
     command: RunnerOptions,
     supervisor: Supervisor,
+    work: WorkDirectories,
     http: HttpRunner,
+    email: EmailRunner,
+    kafka: KafkaRunner,
 }
 
 impl Runners {
-    /// Runners with these settings, and the supervisor of what they start.
-    pub fn new(command: RunnerOptions, http: HttpOptions) -> Self {
+    /// Runners with these settings, the supervisor of what they start, where that may write, and who writes records.
+    pub fn new(command: RunnerOptions, http: HttpOptions, work: WorkDirectories, kafka: KafkaRunner) -> Self {
         let supervisor = Supervisor::new(command.supervisor.clone());
-        Self { command, supervisor, http: HttpRunner::new(http) }
+        let http = HttpRunner::new(http);
+        let email = http.email();
+        Self { command, supervisor, work, http, email, kafka }
     }
 
     /// Starts the supervisor, so that the first action does not wait for it.
@@ -91,7 +102,11 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
             return Verdict::Ended(masking::masked_outcome(outcome, context.mask).await);
         }
         RunnerCall::Command(call) => command::carry_out(call, &context).await,
+        RunnerCall::Email(call) => email::carry_out(call, &context).await,
         RunnerCall::Http(call) => http::carry_out(call, &context).await,
+        RunnerCall::Kafka(call) => kafka::carry_out(call, &context).await,
+        RunnerCall::Script(call) => script::carry_out(call, &context).await,
+        RunnerCall::Shell(call) => shell::carry_out(call, &context).await,
         RunnerCall::Sleep(call) => sleep::carry_out(call, &context).await,
     };
     if !is_masked {

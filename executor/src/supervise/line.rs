@@ -12,6 +12,8 @@ use super::protocol::{Control, JOB_BYTES_MAX, Job, STDIN_BYTES_MAX};
 pub struct Line {
     stream: UnixStream,
     unread: Vec<u8>,
+    /// Bytes at its beginning that hold no line feed: a long job comes in many pieces.
+    seen: usize,
     /// The worker is gone.
     pub closed: bool,
 }
@@ -19,7 +21,7 @@ pub struct Line {
 impl Line {
     /// Nothing was read yet.
     pub fn new(stream: UnixStream) -> Self {
-        Self { stream, unread: Vec::new(), closed: false }
+        Self { stream, unread: Vec::new(), seen: 0, closed: false }
     }
 
     /// Waits for the job and for the bytes of its standard input; nothing if the worker is gone before.
@@ -91,7 +93,12 @@ impl Line {
     }
 
     fn next_line(&mut self) -> Option<Vec<u8>> {
-        let end = self.unread.iter().position(|b| *b == b'\n')?;
+        let found = self.unread[self.seen..].iter().position(|b| *b == b'\n');
+        let Some(end) = found.map(|at| self.seen + at) else {
+            self.seen = self.unread.len();
+            return None;
+        };
+        self.seen = 0;
         let mut line: Vec<u8> = self.unread.drain(..=end).collect();
         line.pop();
         Some(line)

@@ -137,6 +137,10 @@ impl<G: ExecutorView> ExecutorView for OwnerInputs<G> {
         self.view.resolve(revision, action)
     }
 
+    fn tells_ends(&self) -> bool {
+        self.view.tells_ends()
+    }
+
     fn beside(&self) -> Option<&Beside> {
         self.beside.as_ref()
     }

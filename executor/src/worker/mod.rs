@@ -32,7 +32,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::SecretSource;
 use crate::metrics::ExecutorMetrics;
 use crate::packs_cache::PacksCache;
-use crate::runner::Runners;
+use crate::runner::{KafkaRunner, Runners, WorkDirectories};
 use crate::view::ExecutorView;
 use attempt::Shared;
 pub use attempts::Attempts;
@@ -57,6 +57,14 @@ pub enum WorkerError {
     /// Its folder for packs cannot be used.
     #[error("cannot use the folder for packs {directory}: {source}")]
     Packs {
+        /// The folder.
+        directory: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Its folder for work directories cannot be used.
+    #[error("cannot use the folder for work directories {directory}: {source}")]
+    Work {
         /// The folder.
         directory: String,
         /// What the system said.
@@ -98,6 +106,8 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
             directory: options.packs_directory.display().to_string(),
             source,
         })?;
+        let work = WorkDirectories::open(options.work_directory.clone())
+            .map_err(|source| WorkerError::Work { directory: options.work_directory.display().to_string(), source })?;
         let (slots, attempts) = (Slots::new(options.slots), Arc::new(Attempts::new(options.instance.clone())));
         metrics.slots.add(i64::try_from(options.slots).unwrap_or(i64::MAX));
         let orders = options.topics.orders(&options.pool);
@@ -129,8 +139,9 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
             transactional: true,
         };
         let results = options.topics.results();
+        let kafka = KafkaRunner::new(publisher.clone(), options.topics.clone());
         let reporter = Reporter { publisher, clock: clock.clone(), results, reports: options.reports() };
-        let runners = Runners::new(options.runner.clone(), options.http.clone());
+        let runners = Runners::new(options.runner.clone(), options.http.clone(), work, kafka);
         runners.start();
         let shared = Shared { runners, reporter, attempts: attempts.clone(), packs: Arc::new(packs), secrets, metrics };
         let pool = tokio::spawn(run_claims(claims, Arc::new(shared)));

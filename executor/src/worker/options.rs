@@ -23,6 +23,8 @@ pub struct WorkerOptions {
     pub decline_ms: i64,
     /// Folder for the packs that it lays out as files.
     pub packs_directory: PathBuf,
+    /// Folder for the work directories of its attempts.
+    pub work_directory: PathBuf,
     /// How commands are run.
     pub runner: RunnerOptions,
     /// How requests over HTTP are sent.
@@ -35,7 +37,7 @@ pub struct WorkerOptions {
 }
 
 impl WorkerOptions {
-    /// The defaults: twice as many slots as cores, at least two.
+    /// The defaults: twice as many slots as cores, at least two; work directories stand beside the packs.
     pub fn new(topics: Topics, instance: Arc<str>, packs_directory: PathBuf) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -44,6 +46,7 @@ impl WorkerOptions {
             instance,
             slots: (2 * cores).max(2),
             decline_ms: 2_000,
+            work_directory: packs_directory.with_file_name("work"),
             packs_directory,
             runner: RunnerOptions::default(),
             http: HttpOptions::default(),

@@ -59,7 +59,7 @@ impl Lookup for Names {
 }
 
 /// 1994-11-06T08:49:37Z, and it stays so.
-struct Still;
+pub struct Still;
 
 impl Clock for Still {
     fn now_ms(&self) -> i64 {
@@ -141,7 +141,7 @@ impl Asking {
     }
 }
 
-struct AnyFile;
+pub struct AnyFile;
 
 impl PackFiles for AnyFile {
     fn executable(&self, _: &str) -> Option<bool> {

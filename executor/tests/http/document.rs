@@ -1,20 +1,27 @@
 //! The examples of docs/ACTIONS.md: each is read as a pack's action and carried out, to the result that stands there.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use petrel_bus::{Bus as _, TopicSpec};
+use petrel_bus_local::{LocalBus, LocalOptions};
 use petrel_catalog::{Actions, PackFile, PackSource, Revision};
 use petrel_execution::ActionPlan;
 use petrel_execution::runner::{Rendering, RunnerCall};
 use petrel_execution::worker::{Exit, Why};
-use petrel_executor::runner::{Command, RunnerOptions, run};
+use petrel_executor::runner::{
+    EmailRequest, KafkaRequest, KafkaRunner, Process, ProcessAttempt, Processes, RunnerOptions, WorkDirectories,
+};
 use petrel_executor::supervise::Supervisor;
 use petrel_executor::{Resolution, resolve_in};
+use petrel_schemas::Topics;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::asking::{Asking, holding};
+use crate::asking::{Asking, Still, holding};
 use crate::certificates::Certificates;
+use crate::mail::{MailServer, Odd};
 use crate::server::{Reply, Seen, Server, json};
 
 /// An action, what it is given, and how it ends.
@@ -25,6 +32,8 @@ struct Example {
     result: Option<Value>,
     stdout: Option<String>,
     error: Option<String>,
+    /// Name and text of files under `actions/`.
+    files: Vec<(String, String)>,
 }
 
 /// The document's blocks of code, in order: each action takes what stands behind it.
@@ -39,7 +48,7 @@ fn examples() -> Vec<Example> {
             continue;
         }
         if kind == "yaml keys" {
-            resolve(&format!("name: keys\nrunner: command\n{text}"));
+            resolve(&format!("name: keys\nrunner: command\n{text}"), &[]);
             continue;
         }
         let example = examples.last_mut().expect("an action stands before what belongs to it");
@@ -48,6 +57,9 @@ fn examples() -> Vec<Example> {
             "json parameters" => example.parameters = value(),
             "json result" => example.result = value(),
             "text stdout" => example.stdout = Some(text.to_owned()),
+            file if file.starts_with("sh file ") => {
+                example.files.push((file["sh file ".len()..].to_owned(), text.to_owned()));
+            }
             "text error" => example.error = Some(text.trim_end().to_owned()),
             other => panic!("a block of {other:?} is not understood"),
         }
@@ -89,11 +101,19 @@ async fn the_examples_of_the_document_do_what_stands_there() {
             .replace("CLIENT CERTIFICATE", &made.text("client.pem").replace('\n', "\\n"))
             .replace("CLIENT KEY", &made.text("client.key").replace('\n', "\\n"))
     };
+    let mail = MailServer::start(Some(made.server(false)), false, Odd::Nothing).await;
+    let stand_in = |text: String| {
+        let text = stand_in(text).replace("host: mail.example.com", "host: 127.0.0.1");
+        text.replace("port: 587", &format!("port: {}", mail.port))
+    };
     let mut runners = Vec::new();
     for example in examples() {
         let given = stand_in(example.parameters.as_ref().expect("an example has parameters").to_string());
         let given: Value = serde_json::from_str(&given).unwrap();
-        let (runner, exit) = carry_out(&stand_in(example.action.clone()), &given, made.path()).await;
+        for (name, text) in &example.files {
+            std::fs::write(made.path().join("actions").join(name), text).unwrap();
+        }
+        let (runner, exit) = carry_out(&stand_in(example.action.clone()), &given, made.path(), &example.files).await;
         let told = exit.result.clone().unwrap_or_default();
         for (key, value) in example.result.iter().flat_map(|result| result.as_object().unwrap()) {
             assert_eq!(told.get(key), Some(value), "{key} of {exit:?} of {}", example.action);
@@ -105,19 +125,38 @@ async fn the_examples_of_the_document_do_what_stands_there() {
         assert_eq!(is_good, example.error.is_none(), "{exit:?} of {}", example.action);
         runners.push(runner);
     }
-    assert_eq!(runners, ["command", "echo", "fail", "http", "http", "noop", "sleep"]);
+    let documented = [
+        "command",
+        "command",
+        "echo",
+        "email",
+        "fail",
+        "http",
+        "http",
+        "inject_trigger",
+        "kafka",
+        "noop",
+        "script",
+        "shell",
+        "shell",
+        "sleep",
+    ];
+    assert_eq!(runners, documented);
+    assert_eq!(mail.taken().len(), 1);
 }
 
 /// Reads an action as `petrel pack apply` does.
-fn resolve(action: &str) -> Arc<ActionPlan> {
+fn resolve(action: &str, more: &[(String, String)]) -> Arc<ActionPlan> {
     let file =
         |path: &str, text: &str| PackFile { path: path.to_owned(), bytes: text.as_bytes().to_vec(), executable: true };
-    let files = vec![
-        file("pack.yaml", "name: demo\nversion: 1.0.0\n"),
+    let mut files = vec![
+        file("pack.yaml", "name: demo\nversion: 1.0.0\nproduces: [incidents]\n"),
+        file("triggers/disk.yaml", "name: disk\n"),
         file("actions/action.yaml", action),
         file("actions/cloud-ca.pem", ""),
         file("actions/report.py", ""),
     ];
+    files.extend(more.iter().map(|(name, text)| file(&format!("actions/{name}"), text)));
     let source = PackSource { label: "demo".into(), files, special: Vec::new() };
     let revision = Revision::load(vec![source]).unwrap_or_else(|problems| panic!("{problems} in {action}"));
     let pack_stored = &revision.content().packs()[0];
@@ -129,12 +168,28 @@ fn resolve(action: &str) -> Arc<ActionPlan> {
     resolved.plan
 }
 
+/// The runner `kafka` on a log on disk, with a topic.
+fn local_log(folder: &Path, topic: &str) -> KafkaRunner {
+    let bus = LocalBus::open(LocalOptions::new(folder.join("bus")), Arc::new(Still)).unwrap();
+    let topic = TopicSpec {
+        name: topic.into(),
+        partitions: 4,
+        compacted: false,
+        retention_ms: None,
+        delete_retention_ms: None,
+    };
+    bus.ensure_topics(&[topic]).unwrap();
+    KafkaRunner::new(bus.publisher("test").unwrap(), Topics::new("petrel.", 4, 4))
+}
+
 /// Carries an action out as a worker does.
-async fn carry_out(action: &str, given: &Value, pack: &Path) -> (&'static str, Exit) {
-    let plan = resolve(action);
+async fn carry_out(action: &str, given: &Value, pack: &Path, files: &[(String, String)]) -> (&'static str, Exit) {
+    let plan = resolve(action, files);
+    // Ids of events are made of ids that executions really have.
+    let id = if plan.runner.name() == "inject_trigger" { "ab5d55eb4ccbbb057449fb974e3db6fa" } else { "e-1" };
     let parameters = plan.parameters.complete(given).unwrap();
     let secrets = serde_json::json!({ "demo": { "pager_token": "abc" } });
-    let rendering = Rendering { parameters: &parameters, secrets: &secrets, execution_id: "e-1", attempt: 1 };
+    let rendering = Rendering { parameters: &parameters, secrets: &secrets, execution_id: id, attempt: 1 };
     let call = plan.runner.render(rendering).unwrap();
     let exit = match call {
         RunnerCall::End(outcome) => {
@@ -144,6 +199,18 @@ async fn carry_out(action: &str, given: &Value, pack: &Path) -> (&'static str, E
             };
             Exit { result: outcome.result, ..Exit::bare(why, outcome.note.error) }
         }
+        RunnerCall::Email(call) => {
+            let (_director, held) = watch::channel(holding(60_000));
+            let (delivery, timeout_ms, pack) = (plan.delivery, 60_000, Some(pack));
+            let request = EmailRequest { execution_id: id, delivery, timeout_ms, pack, clock: &Still };
+            Asking::new().runner.email().run(&call, request, held).await
+        }
+        RunnerCall::Kafka(call) => {
+            let (_director, held) = watch::channel(holding(60_000));
+            let request = KafkaRequest { execution_id: id, delivery: plan.delivery, timeout_ms: 60_000 };
+            let log = tempfile::tempdir().unwrap();
+            local_log(log.path(), &call.topic).run(call, request, held).await
+        }
         RunnerCall::Http(call) => {
             let (_director, held) = watch::channel(holding(60_000));
             Asking::new().run(&call, Some(pack), held).await
@@ -152,22 +219,20 @@ async fn carry_out(action: &str, given: &Value, pack: &Path) -> (&'static str, E
             let (_director, held) = watch::channel(holding(60_000));
             petrel_executor::runner::sleep(call, 60_000, held).await
         }
-        RunnerCall::Command(call) => {
-            let (_director, held) = watch::channel(holding(60_000));
-            let options = RunnerOptions {
-                supervisor: vec![env!("CARGO_BIN_EXE_petrel-supervise").into()],
-                ..RunnerOptions::default()
-            };
-            let command = Command {
-                argv: call.argv,
-                directory: pack.to_owned(),
-                environment: call.env.into_iter().collect(),
-                timeout_ms: 60_000,
-                may: call.may,
-                limits: call.limits,
-            };
-            run(&Supervisor::new(options.supervisor.clone()), &options, command, held, || {}).await
-        }
+        RunnerCall::Command(call) => run(Process::command(call, pack)).await,
+        RunnerCall::Script(call) => run(Process::script(call, pack)).await,
+        RunnerCall::Shell(call) => run(Process::shell(call, pack, "demo.act")).await,
     };
     (plan.runner.name(), exit)
+}
+
+/// Runs a process under a supervisor of its own.
+async fn run(process: Process) -> Exit {
+    let (_director, held) = watch::channel(holding(60_000));
+    let options =
+        RunnerOptions { supervisor: vec![env!("CARGO_BIN_EXE_petrel-supervise").into()], ..RunnerOptions::default() };
+    let (supervisor, folder) = (Supervisor::new(options.supervisor.clone()), tempfile::tempdir().unwrap());
+    let work = WorkDirectories::open(folder.path().to_owned()).unwrap();
+    let attempt = ProcessAttempt { variables: BTreeMap::new(), timeout_ms: 60_000, output_bytes_max: 64 << 10 };
+    Processes { supervisor: &supervisor, options: &options, work: &work }.run(process, attempt, held, || {}).await
 }

@@ -1,11 +1,14 @@
-//! The runner `http`, and `sleep`, against real servers.
+//! The runners `http`, `email` and `sleep` against servers.
 #![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 mod asking;
 mod certificates;
 mod document;
+mod email;
+mod email_real;
 mod executions;
 mod guard;
+mod mail;
 mod requests;
 #[path = "../support/rig.rs"]
 #[allow(dead_code, reason = "what other tests need of it")]

@@ -35,6 +35,8 @@ pub fn command(argv: &[&str], directory: &Path) -> Command {
         argv: argv.iter().map(|a| (*a).to_owned()).collect(),
         directory: directory.to_owned(),
         environment: BTreeMap::new(),
+        stdin: Vec::new(),
+        user: None,
         timeout_ms: 20_000,
         may: May::default(),
         limits: Limits::default(),

@@ -332,6 +332,7 @@ impl Rig {
             kv_version: 0,
             requested_at_ms: 0,
             requested_by: "test".to_owned(),
+            cause_depth: 0,
         };
         self.ask(id, encode(&request));
     }

@@ -219,6 +219,7 @@ impl Admission {
             occurred_at_ms: now_ms,
             payload,
             source: event::SOURCE_HTTP.to_owned(),
+            cause_depth: 0,
         };
         Ok(AdmittedEvent { event_id: id, output: event::output(&self.triggers, key.as_deref(), &event) })
     }
@@ -276,6 +277,7 @@ fn http_trigger<'a>(triggers: &'a Triggers, reference: &str) -> Result<&'a Trigg
         TriggerSource::Http => return Ok(trigger),
         TriggerSource::Kafka(kafka) => format!("the topic {}: send the event there", kafka.topic),
         TriggerSource::Interval { .. } => "a timer".to_owned(),
+        TriggerSource::Executions => "the ends of executions".to_owned(),
         TriggerSource::Sensor { sensor, .. } => format!("the sensor {sensor}"),
     };
     let message = format!("the events of {reference} come from {source}");

@@ -71,6 +71,7 @@ fn an_event_is_recorded_as_it_was_sent() {
         occurred_at_ms: 1_234,
         payload: body.trim().into(),
         source: "http".into(),
+        cause_depth: 0,
     };
     assert_eq!(event_of(&admitted), expected);
     let fresh = admission.event(call("t.any", "{}")).unwrap();

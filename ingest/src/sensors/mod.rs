@@ -189,7 +189,7 @@ impl Sensors {
         // A struct of plain fields; should it not serialise, there is no event.
         let payload = serde_json::to_string(&sample).ok()?;
         let (trigger, source) = (trigger.to_owned(), event::SOURCE_HOST.to_owned());
-        Some(TriggerEvent { event_id, trigger, occurred_at_ms: now_ms, payload, source })
+        Some(TriggerEvent { event_id, trigger, occurred_at_ms: now_ms, payload, source, cause_depth: 0 })
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn tick(triggers: &Arc<str>, timer: &str, scheduled_ms: i64) -> Outpu
         occurred_at_ms: scheduled_ms,
         payload: payload.to_string(),
         source: event::SOURCE_TIMER.to_owned(),
+        cause_depth: 0,
     };
     event::output(triggers, None, &event)
 }

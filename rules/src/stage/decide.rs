@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use petrel_bus::{About, Context, Output, Reason};
 use petrel_cel::{Arena, Value};
-use petrel_schemas::{ActionRequest, CriteriaFailed, EventAudited, EventId, ExecutionId, RuleMatched, encode};
+use petrel_schemas::{
+    ActionRequest, CriteriaFailed, ENDS_TRIGGER, EventAudited, EventId, ExecutionId, RuleMatched, TriggerEvent, encode,
+};
 use serde_json::Value as Json;
 
 use super::letters::Source;
@@ -20,6 +22,10 @@ use petrel_cel::Scope;
 pub(super) struct Event<'r> {
     id: OnceCell<EventId>,
     cluster_id: Arc<str>,
+    /// How many executions stand in the chain that caused it.
+    cause_depth: i32,
+    /// The rule that started the execution whose end it is. It is not asked: it would react to itself for ever.
+    started_by: Option<String>,
     /// Its payload, not validated yet.
     pub payload: &'r [u8],
     pub source: Source<'r>,
@@ -28,12 +34,14 @@ pub(super) struct Event<'r> {
 impl<'r> Event<'r> {
     /// The event that a record of a user's topic is.
     pub fn of_record(cluster_id: Arc<str>, payload: &'r [u8], source: Source<'r>) -> Self {
-        Self { id: OnceCell::new(), cluster_id, payload, source }
+        Self { id: OnceCell::new(), cluster_id, cause_depth: 0, started_by: None, payload, source }
     }
 
     /// An event that brings its id along.
-    pub fn with_id(id: EventId, payload: &'r [u8], source: Source<'r>) -> Self {
-        Self { id: OnceCell::from(id), cluster_id: "".into(), payload, source }
+    pub fn with_id(id: EventId, event: &TriggerEvent, payload: &'r [u8], source: Source<'r>) -> Self {
+        let started_by = started_by(&event.trigger, payload);
+        let cause_depth = event.cause_depth;
+        Self { id: OnceCell::from(id), cluster_id: "".into(), cause_depth, started_by, payload, source }
     }
 
     /// Its id, hashed at the first call: most events match nothing and never need it.
@@ -72,6 +80,7 @@ impl<G: MatchView> MatchStage<G> {
         };
         self.matcher.run_parsed(&plan.rules, parsed, now_ms, context.globals().kv(), &mut on);
         self.pending.now.missing_fields += missing;
+        matched.retain(|index| event.started_by.as_deref() != Some(&*plan.rule_of(*index).rule));
         // The index finds rules in an order of its own, and their numbers depend on how the set came about;
         // what is written follows their names.
         let by_name = |one: RuleIndex, other: RuleIndex| plan.rule_of(one).rule.cmp(&plan.rule_of(other).rule);
@@ -151,6 +160,7 @@ impl<G: MatchView> MatchStage<G> {
             kv_version: context.globals().kv_version(),
             requested_at_ms: context.now_ms(),
             requested_by: "rule".to_owned(),
+            cause_depth: event.cause_depth,
         }
     }
 
@@ -258,6 +268,12 @@ impl<G: MatchView> MatchStage<G> {
         };
         self.give_up(event.source, Reason::new(reason, detail).about(about), context);
     }
+}
+
+/// The rule that started the execution whose end an event of that trigger is; nothing for all other events.
+pub fn started_by(trigger: &str, payload: &[u8]) -> Option<String> {
+    let payload: Json = if trigger == ENDS_TRIGGER { serde_json::from_slice(payload).ok()? } else { return None };
+    payload.get("rule")?.as_str().map(str::to_owned)
 }
 
 fn index_of(index: u32) -> i32 {

@@ -12,6 +12,9 @@ use crate::plan::{ActionPlan, Binding, FullCheck, RulePlan, TriggerPlan};
 use crate::schema::TriggerSchema;
 use petrel_cel::Template;
 
+mod triggered;
+use triggered::triggered;
+
 const NOW_MS: i64 = 1_795_000_100_000;
 const AT_MS: i64 = 1_795_000_000_000;
 
@@ -162,6 +165,7 @@ fn a_match_becomes_a_request_and_audit_rows() {
         kv_version: 7,
         requested_at_ms: NOW_MS,
         requested_by: "rule".into(),
+        cause_depth: 0,
     };
     assert_eq!(requests(&outputs), [expected]);
     let request = outputs.iter().find(|o| &*o.topic == "petrel.requests").unwrap();
@@ -356,41 +360,6 @@ fn triggers_see_records_from_their_start_offsets() {
     let expected =
         [("petrel.triggers", Start::Beginning), ("t", Start::Offsets(vec![5])), ("u", Start::Offsets(vec![3, 4]))];
     assert_eq!(inputs, expected.map(|(name, start)| (name.to_owned(), start)));
-}
-
-fn triggered(trigger: &str, event_id: &str, payload: &str) -> Vec<u8> {
-    encode(&TriggerEvent {
-        event_id: event_id.into(),
-        trigger: trigger.into(),
-        occurred_at_ms: 1,
-        payload: payload.into(),
-        source: "http".into(),
-    })
-}
-
-#[test]
-fn events_of_petrel_triggers_keep_their_ids() {
-    let (mut stage, _) = stage(options());
-    let rules = [("r", "trigger.n > 1", json!({"n": "${trigger.n}"}))];
-    let view = view(vec![(trigger("disk.http", json!({}), &rules), None)]);
-    let values = [
-        triggered("disk.http", "client-1", r#"{"n":2}"#),
-        triggered("disk.nowhere", "client-2", "{}"),
-        triggered("disk.http", "client-3", "{"),
-        triggered("disk.http", "", "{}"),
-        b"garbage".to_vec(),
-        triggered("disk.http", "client-1", r#"{"n":2}"#),
-    ];
-    let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
-    let outputs = step(&mut stage, &view, "petrel.triggers", &records(0, &values));
-    let requests = requests(&outputs);
-    let execution = ExecutionId::of_request(&EventId::parse("client-1").unwrap(), "disk.r", 0, 0);
-    // The same event twice is the same execution twice; the owners tell them apart from new ones.
-    assert_eq!(requests.len(), 2);
-    assert!(requests.iter().all(|r| r.execution_id == execution.as_str() && r.event_at_ms == Some(AT_MS)));
-    let reasons: Vec<_> = letters(&outputs).into_iter().map(|l| (l.offset, l.reason)).collect();
-    let expected = [(1, "unknown_trigger"), (2, "malformed_json"), (3, "undecodable"), (4, "not_a_record")];
-    assert_eq!(reasons, expected.map(|(offset, reason)| (offset, reason.to_owned())));
 }
 
 #[test]

@@ -78,6 +78,8 @@ pub struct ExecutionState {
     pub canceled_by: Option<String>,
     /// What went wrong, for people.
     pub error: Option<String>,
+    /// That of the event that caused it; 0 for a manual run.
+    pub cause_depth: i32,
 }
 
 stored!(ExecutionState, "ExecutionState");

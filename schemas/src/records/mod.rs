@@ -19,7 +19,7 @@ pub use audit::{
 };
 pub use catalog::{CatalogBlob, CatalogHead, CatalogRevision, TriggerBinding};
 pub use dead_letter::DeadLetter;
-pub use event::TriggerEvent;
+pub use event::{ENDS_TRIGGER, TriggerEvent};
 pub use execution::{ExecutionEnded, ExecutionState};
 pub use kv::KvEntry;
 pub use position::GroupPosition;

@@ -85,6 +85,9 @@ pub struct TaskResult {
     pub started_at_ms: Option<i64>,
     /// When it ended, by the worker's clock.
     pub ended_at_ms: i64,
+    /// Events that it injects, each a JSON object with `trigger` and `payload`, a JSON text; their numbers are their
+    /// places here.
+    pub events: Vec<String>,
 }
 
 stored!(TaskResult, "TaskResult");

@@ -35,6 +35,8 @@ pub struct ActionRequest {
     pub requested_at_ms: i64,
     /// `rule`, or the user of a manual run.
     pub requested_by: String,
+    /// That of its event; 0 for a manual run.
+    pub cause_depth: i32,
 }
 
 stored!(ActionRequest, "ActionRequest");

@@ -162,6 +162,7 @@ pub async fn run(
         kv_version: asked.kv_version,
         requested_at_ms: core.clock.now_ms(),
         requested_by: user(),
+        cause_depth: 0,
     };
     core.publisher.publish(vec![Output::keyed(&core.topics.requests(), id.as_str(), encode(&request))]).await?;
     let mut answer = json!({ "execution_id": id.as_str() });
@@ -193,6 +194,7 @@ async fn dispatch(app: &App, request: Body, paused: bool) -> Result<Json<Value>,
         key: Some(DISPATCH_KEY.into()),
         value: Some(encode(&entry)),
         timestamp_ms: None,
+        headers: Vec::new(),
     };
     core.publisher.publish(vec![record]).await?;
     core.world.wait_for_dispatch(paused, &core.stages).await?;

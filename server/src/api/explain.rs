@@ -53,6 +53,10 @@ pub fn of_revision(
     if !found.enabled {
         return Ok(explanation.not_asked("the rule is disabled".to_owned()));
     }
+    if petrel_rules::started_by(&found.trigger, event).as_deref() == Some(rule) {
+        let why = "the rule started the execution whose end it is, and is not asked about what it has started";
+        return Ok(explanation.not_asked(why.to_owned()));
+    }
     Ok(match refusal(trigger, plan, event) {
         Some(why) => explanation.not_asked(format!("the trigger's schema refuses the event: {why}")),
         None => explanation,

@@ -43,6 +43,8 @@ pub struct Head {
     pub triggers: Arc<Triggers>,
     /// What the match stage decides by, or why it must not.
     pub plan: MatchPlan,
+    /// Whether rules of it react to how executions end, or may.
+    pub tells_ends: bool,
     /// How long it took to compile.
     pub took: Duration,
 }
@@ -164,9 +166,11 @@ fn make(told: Told, needs: Needs, before: Option<&Arc<CompiledRevision>>) -> Hea
     let head = Head { revision, packs, ..Head::default() };
     if let Some(why) = problem {
         // Which triggers there are is known as long as it is known which revision is in force.
-        let known = content.and_then(Result::ok).filter(|_| !is_stale && needs > Needs::Nothing);
+        let known = content.and_then(Result::ok).filter(|_| !is_stale);
+        let tells_ends = known.as_ref().is_some_and(tells_ends_of);
+        let known = known.filter(|_| needs > Needs::Nothing);
         let triggers = known.map_or_else(|| Arc::new(Triggers::unknown(why.clone())), |content| triggers_of(&content));
-        return Head { triggers, plan: undecided(why, &bindings), ..head };
+        return Head { triggers, plan: undecided(why, &bindings), tells_ends, ..head };
     }
     let Some(content) = content else { return head };
     let began = Instant::now();
@@ -180,7 +184,7 @@ fn make(told: Told, needs: Needs, before: Option<&Arc<CompiledRevision>>) -> Hea
     };
     if needs < Needs::Rules {
         let triggers = if needs == Needs::Nothing { Arc::default() } else { triggers_of(&content) };
-        return Head { triggers, took: began.elapsed(), ..head };
+        return Head { triggers, tells_ends: tells_ends_of(&content), took: began.elapsed(), ..head };
     }
     // A mistake in this release's compiler is one more thing that it cannot compile.
     let made = catch_unwind(AssertUnwindSafe(|| compile(&content, before, &bindings)));
@@ -188,13 +192,14 @@ fn make(told: Told, needs: Needs, before: Option<&Arc<CompiledRevision>>) -> Hea
     let took = began.elapsed();
     match made {
         Ok((compiled, plan)) => {
-            let triggers = compiled.all_triggers().clone();
-            Head { compiled: Some(compiled), triggers, plan, took, ..head }
+            let (triggers, tells_ends) = (compiled.all_triggers().clone(), compiled.reacts_to_ends());
+            Head { compiled: Some(compiled), triggers, plan, tells_ends, took, ..head }
         }
         Err(why) => {
             let why = format!("revision {} cannot be used by this release: {why}", head.revision);
             // Events are still taken in, to be decided by a release that can.
-            Head { triggers: triggers_of(&content), plan: undecided(why, &bindings), took, ..head }
+            let (triggers, tells_ends) = (triggers_of(&content), tells_ends_of(&content));
+            Head { triggers, plan: undecided(why, &bindings), tells_ends, took, ..head }
         }
     }
 }
@@ -203,6 +208,11 @@ fn make(told: Told, needs: Needs, before: Option<&Arc<CompiledRevision>>) -> Hea
 fn triggers_of(content: &Content) -> Arc<Triggers> {
     let read = catch_unwind(AssertUnwindSafe(|| Triggers::read(content)));
     Arc::new(read.unwrap_or_else(|_| Triggers::unknown("the reader of triggers panicked, see the log".to_owned())))
+}
+
+/// Whether rules of a revision may react to how executions end; a mistake in this release's reader ends no thread.
+fn tells_ends_of(content: &Content) -> bool {
+    catch_unwind(AssertUnwindSafe(|| content.may_react_to_ends())).unwrap_or(true)
 }
 
 /// Compiles a revision, or takes the one before if it is the same.

@@ -83,4 +83,8 @@ impl ExecutorView for Globals {
     fn resolve(&self, revision: &str, action: &str) -> Resolution {
         self.catalog.resolve(revision, action)
     }
+
+    fn tells_ends(&self) -> bool {
+        self.head.tells_ends
+    }
 }

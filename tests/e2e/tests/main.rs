@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod config;
+mod core;
 mod crash;
 mod embedded;
 mod guard;

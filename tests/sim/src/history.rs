@@ -7,8 +7,8 @@ use petrel_audit::MemoryRow;
 use petrel_bus::sim::SimBus;
 use petrel_bus::{Bus, Clock, OwnedRecord};
 use petrel_schemas::{
-    ActionRequest, AuditRecord, DeadLetter, DecodeError, EventId, ExecutionChanged, OutputCaptured, RequestsRecord,
-    RuleMatched, Task, TriggerEvent, decode,
+    ActionRequest, AuditRecord, DeadLetter, DecodeError, ENDS_TRIGGER, EventId, ExecutionChanged, OutputCaptured,
+    RequestsRecord, RuleMatched, Task, TriggerEvent, decode,
 };
 use serde_json::Value;
 
@@ -63,6 +63,8 @@ pub struct History {
     pub rows_again: bool,
     /// Dead letters.
     pub dead_letters: Vec<DeadLetter>,
+    /// Events that executions have ended, by their ids.
+    pub ends: Vec<String>,
     /// Scheduled instants of the timer, in milliseconds since the epoch.
     pub ticks: Vec<i64>,
     /// Records that this release cannot read.
@@ -108,6 +110,9 @@ impl History {
             let event = decode::<TriggerEvent>(record.value.as_deref().unwrap_or_default()).ok();
             if let Some(event) = event.as_ref().filter(|e| e.trigger == pack::TIMER) {
                 self.ticks.push(event.occurred_at_ms);
+            }
+            if let Some(event) = event.as_ref().filter(|e| e.trigger == ENDS_TRIGGER) {
+                self.ends.push(event.event_id.clone());
             }
             let event = event.filter(|e| e.trigger != pack::UNKNOWN_TRIGGER);
             let event = event.map(|e| (e.event_id, Facts { trigger: e.trigger, used_pct: 0.0 }));

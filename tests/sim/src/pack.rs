@@ -141,6 +141,11 @@ impl ExecutorView for Known {
         false
     }
 
+    /// No rule reacts to them; that they are told is what is looked at.
+    fn tells_ends(&self) -> bool {
+        true
+    }
+
     fn resolve(&self, revision: &str, action: &str) -> Resolution {
         let known = revisions().iter().take(self.number + 1).find(|r| r.compiled.hash() == revision);
         let Some(known) = known else { return Resolution::NotYet };
@@ -175,7 +180,7 @@ pub fn revisions() -> &'static [Arc<Known>] {
 }
 
 fn known(number: usize) -> Known {
-    let revision = Revision::load(vec![source(number)]).unwrap_or_else(|problems| panic!("{problems}"));
+    let revision = Revision::load(vec![source(number), core()]).unwrap_or_else(|problems| panic!("{problems}"));
     let binding = TriggerBinding {
         trigger: "sim.alert".to_owned(),
         topic: ALERTS.to_owned(),
@@ -187,6 +192,16 @@ fn known(number: usize) -> Known {
     let bindings = BTreeMap::from([(binding.trigger.clone(), binding)]);
     let plan = compiled.match_plan(&bindings).unwrap_or_else(|e| panic!("{e}"));
     Known { number, compiled, plan, kv: Kv::empty() }
+}
+
+/// The pack that has the trigger of ends.
+fn core() -> PackSource {
+    let file = |path: &str, text: &str| PackFile { path: path.into(), bytes: text.into(), executable: false };
+    let files = vec![
+        file("pack.yaml", "name: core\nversion: 1.0.0\n"),
+        file("triggers/execution.yaml", "name: execution\nsource: { executions: {} }\n"),
+    ];
+    PackSource { label: "core".into(), files, special: Vec::new() }
 }
 
 fn source(number: usize) -> PackSource {

@@ -390,6 +390,7 @@ impl World {
             occurred_at_ms: self.clock.now_ms(),
             payload: "{}".to_owned(),
             source: event::SOURCE_HTTP.to_owned(),
+            cause_depth: 0,
         };
         event::output(&pack::topics().triggers(), None, &trigger)
     }

@@ -48,7 +48,7 @@ fn argv(revision: &Revision) -> Vec<String> {
     let (parameters, secrets) = (json!({"host": "h"}), json!({"disk": {"token": "t0k3n"}}));
     let rendering = Rendering { parameters: &parameters, secrets: &secrets, execution_id: "e1", attempt: 1 };
     let Ok(RunnerCall::Command(call)) = action.plan.runner.render(rendering) else { panic!("not a command") };
-    call.argv.into_iter().chain(call.env.into_iter().map(|(_, value)| value)).collect()
+    call.argv.into_iter().chain(call.process.env.into_iter().map(|(_, value)| value)).collect()
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod beside;
 mod cancels;
+mod events;
 mod model;
 mod random;
 mod table;

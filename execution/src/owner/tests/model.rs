@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use petrel_schemas::{ActionRequest, ExecutionId, HandedOver, TaskResult};
+use petrel_schemas::{ActionRequest, ExecutionId, HandedOver, TaskResult, TriggerEvent};
 use serde_json::{Value, json};
 
 use super::super::*;
@@ -53,6 +53,7 @@ pub enum Do {
 
 #[derive(Debug, Default, Clone)]
 struct Catalog {
+    tells_ends: bool,
     paused: bool,
     later: Option<bool>,
 }
@@ -73,6 +74,10 @@ impl CompleteParameters for Filled {
 impl Actions for Catalog {
     fn dispatch_paused(&self) -> bool {
         self.paused
+    }
+
+    fn tells_ends(&self) -> bool {
+        self.tells_ends
     }
 
     fn resolve(&self, revision: &str, action: &str) -> Resolution {
@@ -133,6 +138,7 @@ pub struct Model {
     /// Partitions of the tasks, and their latest starts.
     pub tasks: Vec<(u32, i64)>,
     pub parents_told: Vec<crate::family::ChildEnded>,
+    pub events: Vec<TriggerEvent>,
 }
 
 impl Model {
@@ -159,7 +165,13 @@ impl Model {
             history: BTreeMap::new(),
             tasks: Vec::new(),
             parents_told: Vec::new(),
+            events: Vec::new(),
         }
+    }
+
+    /// From now on rules react to how executions end.
+    pub fn tell_ends(&mut self) {
+        self.catalog.tells_ends = true;
     }
 
     pub fn known(&self, id: &ExecutionId) -> Option<Known> {
@@ -289,6 +301,11 @@ impl Model {
                 return Some(format!("{} {}{to}", order.order, order.token));
             }
             Effect::Output(row) => return Some(format!("{}={}", row.stream, row.content)),
+            Effect::Event(event) => {
+                let told = format!("event {}", event.trigger);
+                self.events.push(event);
+                return Some(told);
+            }
             Effect::Parent(told) => self.parents_told.push(told),
             Effect::GiveUp { code, .. } => return Some(format!("dead {code}")),
             Effect::Count(_) => {}
@@ -341,6 +358,7 @@ fn request(n: u8, action: &str, revision: &str) -> ActionRequest {
         kv_version: 3,
         requested_at_ms: 500_000 + i64::from(n),
         requested_by: "rule".to_owned(),
+        cause_depth: 3,
     }
 }
 
@@ -363,6 +381,7 @@ fn result(n: u8, token: i64, status: &str) -> TaskResult {
         stderr_truncated: false,
         started_at_ms: Some(3),
         ended_at_ms: 4,
+        events: Vec::new(),
     }
 }
 

@@ -1,11 +1,10 @@
 //! The runner `http`: one request, and what is answered.
 //!
 //! `request` (what its action says of the request), `auth` (as whom it is sent), `retry` (when it is sent again), `checks` (what neither may have),
-//! `values` (what expressions give, as texts), `codes` (sets of status codes).
+//! `values` (what expressions give, as texts).
 
 mod auth;
 mod checks;
-mod codes;
 mod request;
 mod retry;
 #[cfg(test)]
@@ -17,11 +16,11 @@ use std::fmt;
 use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
+use super::codes::{Codes, STATUSES};
 use super::keys::Keys;
 use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError, Works};
 
 pub use auth::Auth;
-pub use codes::Codes;
 use request::Request;
 pub use request::{Body, Proxy, Tls};
 pub use retry::{Retry, is_untouched};
@@ -90,7 +89,7 @@ impl Spec for HttpSpec {
         let mut keys = Keys::new(keys, files);
         let request = keys.need("request").and_then(|request| Request::read(request, &mut keys, files));
         let success = match keys.get("success_codes") {
-            Some(codes) => Codes::read(codes, "/success_codes", "success_codes", &mut keys),
+            Some(codes) => Codes::read(codes, "/success_codes", "success_codes", &STATUSES, &mut keys),
             None => Codes::of(&[(200, 299)]),
         };
         let Keys { errors, secrets, .. } = keys;

@@ -3,6 +3,7 @@
 use petrel_cel::{Scope, Template};
 use serde_json::{Map, Value};
 
+use super::super::codes::Codes;
 use super::super::duration::parse_ms;
 use super::super::keys::{Keys, Mistake, kind};
 use super::super::{PackFiles, RenderError};
@@ -10,7 +11,6 @@ use super::auth::AuthSpec;
 use super::checks::{
     check_credentials, check_header, check_header_value, check_method, check_part, check_proxy, check_url,
 };
-use super::codes::Codes;
 use super::retry::Retry;
 use super::values::{Hidden, hidden, optional, pairs, shown, text, written};
 use super::{HttpCall, IDEMPOTENCY_HEADER};

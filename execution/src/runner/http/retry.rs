@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::super::codes::{Codes, STATUSES};
 use super::super::duration::parse_ms;
 use super::super::keys::{Keys, Mistake};
-use super::codes::Codes;
 
 /// Most times that a request is sent again.
 const TIMES_MAX: u32 = 20;
@@ -60,7 +60,7 @@ impl Retry {
                 Err(message) => keys.error(at, Mistake::BadValue, message),
             }
         }
-        read.on = entries.get("on").map(|codes| Codes::read(codes, "/request/retry/on", "on", keys));
+        read.on = entries.get("on").map(|codes| Codes::read(codes, "/request/retry/on", "on", &STATUSES, keys));
         read
     }
 }

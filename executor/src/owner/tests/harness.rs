@@ -44,6 +44,12 @@ impl Owner {
         std::mem::take(&mut self.outputs)
     }
 
+    /// Takes a record of results and returns what was written as it is.
+    pub(super) fn written_of(&mut self, result: Vec<u8>) -> Vec<Output> {
+        self.record(self.topics.results(), result);
+        std::mem::take(&mut self.outputs)
+    }
+
     fn step(&mut self, what: &Do) {
         match what {
             Do::Wait(ms, heard) => self.wait(*ms, *heard),

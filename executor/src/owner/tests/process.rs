@@ -92,7 +92,7 @@ impl Process {
         let (bus, topics) = (SimBus::new(clock.clone(), options), topics());
         let specs: Vec<TopicSpec> = topics.all(&["default"]).into_iter().map(spec).collect();
         bus.ensure_topics(&specs).unwrap();
-        let view = Versioned { version: 1, value: Arc::new(View::default()) };
+        let view = Versioned { version: 1, value: Arc::new(View::telling_ends()) };
         Self {
             bus,
             clock,

@@ -120,7 +120,9 @@ proptest! {
     #[test]
     fn done_again_is_done_once(steps in prop::collection::vec((step(), fate()), 1..60)) {
         let (disturbed, undisturbed, topics) = (run(&steps, false), run(&steps, true), topics());
-        for topic in [topics.tasks("default"), topics.orders("default"), topics.dead_letters(), topics.audit()] {
+        let written =
+            [topics.tasks("default"), topics.orders("default"), topics.dead_letters(), topics.audit(), topics.triggers()];
+        for topic in written {
             prop_assert_eq!(disturbed.written(&topic), undisturbed.written(&topic), "{}", topic);
         }
         prop_assert_eq!(disturbed.state(), undisturbed.state());
@@ -132,6 +134,10 @@ proptest! {
             }
         }
         histories.values().for_each(|rows| check_history(rows));
+        // Rules hear of each end once.
+        let is_final = |row: &&ExecutionChanged| Status::parse(&row.status).unwrap().is_final();
+        let ends = histories.values().flatten().filter(is_final).count();
+        prop_assert_eq!(disturbed.written(&topics.triggers()).len(), ends);
     }
 }
 

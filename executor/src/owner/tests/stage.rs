@@ -2,12 +2,13 @@
 
 use petrel_bus::TimerKind;
 
+use petrel_execution::Injected;
 use petrel_execution::worker::Final;
-use petrel_schemas::{DeadLetter, decode};
+use petrel_schemas::{DeadLetter, TaskResult, TriggerEvent, decode, encode};
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::harness::Owner;
-use super::steps::{DEDUP_MS, Do, LEASE_MS, PARTITION, START_MS, id, result, status_in};
+use super::steps::{DEDUP_MS, Do, LEASE_MS, PARTITION, START_MS, id, result, status_in, topics};
 use crate::worker::Told;
 
 const OK: Do = Do::Request(1, "demo.ok", "now");
@@ -33,6 +34,24 @@ fn decisions_are_written_where_they_belong() {
         (Do::Claim(1, 2), "cancel 2"),
     ];
     check(&steps, Some("canceled"));
+}
+
+#[test]
+fn an_end_and_what_it_injects_are_events_in_the_step_that_ends_it() {
+    let mut owner = Owner::new();
+    owner.view.tells_ends = true;
+    [&OK, &Do::Claim(1, 1)].into_iter().for_each(|what| _ = owner.act(what));
+    let injected = Injected { trigger: "disk.alert".to_owned(), payload: "{\"a\":1}".to_owned() };
+    let result = TaskResult { events: vec![injected.encode()], ..result(1, 1, "succeeded") };
+    let outputs = owner.written_of(encode(&result));
+    let events = outputs.iter().filter(|output| *output.topic == *topics().triggers());
+    let events: Vec<TriggerEvent> = events.map(|output| decode(output.value.as_deref().unwrap()).unwrap()).collect();
+    let told: Vec<_> = events.iter().map(|event| (&*event.trigger, &*event.source, event.cause_depth)).collect();
+    assert_eq!(told, [("disk.alert", "action/demo.ok", 4), ("core.execution", "executions", 4)]);
+    assert!(outputs.iter().any(|output| *output.topic == *topics().audit()), "its row is in the same step");
+    // It is told once, and what comes late tells nothing.
+    let late = owner.written_of(encode(&result));
+    assert!(late.iter().all(|output| *output.topic != *topics().triggers()));
 }
 
 #[test]

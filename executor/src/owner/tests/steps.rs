@@ -56,12 +56,19 @@ pub(super) struct View {
     later_is_here: bool,
     /// Whether the action `demo.deadly` kills the owner.
     is_deadly: bool,
+    /// Whether rules react to how executions end.
+    pub(super) tells_ends: bool,
     pub(super) letters: Vec<Arc<Letter>>,
 }
 
 impl View {
     pub(super) fn of(later_is_here: bool, is_deadly: bool) -> Self {
         Self { later_is_here, is_deadly, ..Self::default() }
+    }
+
+    /// With rules that react to how executions end.
+    pub(super) fn telling_ends() -> Self {
+        Self { tells_ends: true, ..Self::default() }
     }
 
     /// Whether that changes the globals, which it does then.
@@ -107,6 +114,10 @@ impl ExecutorView for View {
 
     fn letters(&self) -> &[Arc<Letter>] {
         &self.letters
+    }
+
+    fn tells_ends(&self) -> bool {
+        self.tells_ends
     }
 
     fn resolve(&self, revision: &str, action: &str) -> Resolution {
@@ -184,6 +195,7 @@ pub(super) fn request(n: u8, action: &str, revision: &str) -> ActionRequest {
         kv_version: 3,
         requested_at_ms: 500_000 + i64::from(n),
         requested_by: "rule".to_owned(),
+        cause_depth: 3,
     }
 }
 
@@ -206,6 +218,7 @@ pub(super) fn result(n: u8, token: i64, status: &str) -> TaskResult {
         stderr_truncated: false,
         started_at_ms: Some(3),
         ended_at_ms: 4,
+        events: Vec::new(),
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) enum Denied {
 /// Nothing may be sent to a host at that address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("requests to {host} are refused: its address {address} {why}")]
-pub(super) struct Refused {
+pub(in crate::runner) struct Refused {
     pub(super) host: String,
     pub(super) address: IpAddr,
     pub(super) why: Denied,
@@ -93,7 +93,7 @@ pub(super) struct Look {
 
 /// Finds addresses, and gives those of hosts alone to which requests may go.
 #[derive(Debug, Clone)]
-pub(super) struct Guarded {
+pub(in crate::runner) struct Guarded {
     pub(super) guard: Arc<AddressGuard>,
     pub(super) lookup: Arc<dyn Lookup>,
     /// Hosts and ports of Petrel's own services.
@@ -123,6 +123,20 @@ impl Guarded {
     pub(super) async fn addresses(&self, host: &str, look: Look) -> std::io::Result<Result<Vec<IpAddr>, Refused>> {
         let addresses = self.lookup.addresses(host).await?;
         Ok(self.check_all(host, &addresses, look).await.map(|()| addresses))
+    }
+
+    /// The same for what is no request over HTTP.
+    pub(in crate::runner) async fn addresses_of(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> std::io::Result<Result<Vec<IpAddr>, Refused>> {
+        let own_port = self.own.iter().any(|(_, own)| *own == port).then_some(port);
+        let look = Look { from_outside: false, own_port };
+        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) => Ok(self.check(address, look).await.map(|()| vec![address])),
+            Err(_) => self.addresses(host, look).await,
+        }
     }
 
     async fn check_all(&self, host: &str, addresses: &[IpAddr], look: Look) -> Result<(), Refused> {

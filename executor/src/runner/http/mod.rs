@@ -29,6 +29,7 @@ use reqwest::Url;
 use tokio::sync::watch;
 
 use super::Context;
+use super::email::EmailRunner;
 use super::limited::{Leave, limited};
 use super::masking::LEFT_OUT;
 use crate::supervise::boot_ms;
@@ -36,7 +37,7 @@ use answer::{Whole, read};
 use client::{Clients, Ways, Whom};
 use exchange::{NoAnswer, Outgoing, check_literal, exchange};
 pub use guard::{AddressGuard, GuardError};
-use lookup::Guarded;
+pub(super) use lookup::Guarded;
 pub use lookup::{LookedUp, Lookup, SystemLookup};
 use pause::{pause_ms, retry_after_ms};
 use tokens::Tokens;
@@ -119,6 +120,11 @@ impl HttpRunner {
     pub fn new(options: HttpOptions) -> Self {
         let guarded = Guarded { guard: Arc::new(options.guard), lookup: options.lookup, own: options.own.into() };
         Self { guarded, clients: Clients::default(), tokens: Tokens::default() }
+    }
+
+    /// Mail by the same addresses.
+    pub fn email(&self) -> EmailRunner {
+        EmailRunner::new(self.guarded.clone())
     }
 
     /// Sends a request until there is an answer to keep, and for as long as the attempt may go on. Dropping the future

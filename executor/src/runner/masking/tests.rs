@@ -78,3 +78,14 @@ async fn of_what_cannot_be_rendered_no_beginning_of_a_secret_is_told() {
     assert_eq!(told, "demo.x: it is ********, and ********");
     assert_eq!(masked_text("plain".to_owned(), &Arc::new(Mask::NOTHING)).await, "plain");
 }
+
+#[tokio::test]
+async fn an_injected_event_holds_no_secret() {
+    let mask = Arc::new(mask());
+    let payload = json!({ "note": format!("it is {TOKEN}"), "n": 1 }).to_string();
+    let event = Injected { trigger: "disk.alert".to_owned(), payload };
+    let outcome = Outcome { events: vec![event], ..Outcome::succeeded(json!(null)) };
+    let masked = masked_outcome(outcome, &mask).await;
+    assert_eq!(masked.events[0].payload, "{\"note\":\"it is ********\",\"n\":1}");
+    assert_eq!(masked.events[0].trigger, "disk.alert");
+}

@@ -1,13 +1,327 @@
-//! Processes of actions: what the runners that start them have in common.
+//! Processes of actions: what the runners `command`, `shell` and `script` have in common.
 //!
-//! `sizes` (what the system can give a process).
+//! `sizes` (what the system can give a process), `user` (who it runs as), `work` (a directory for each attempt), `judged`
+//! (what is made of its end).
 
+mod judged;
 mod sizes;
+mod user;
+mod work;
 
-use crate::supervise::Job;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use petrel_execution::runner::{Folder, Limits, May, ProcessCall};
+use petrel_execution::worker::{self, Exit, Holding};
+use petrel_execution::{Stream, code};
+use petrel_schemas::Task;
+use tokio::sync::watch;
+
+use super::supervised::{self, Ended, Failed};
+use super::{Context, RunnerOptions};
+use crate::supervise::{Job, StreamSpec, Supervisor, User, Why};
+use judged::judged;
 use sizes::Sizes;
+use user::As;
+pub use work::{WorkDirectories, WorkDirectory};
 
-/// Which limit of a process a job is over: a sentence with its name.
-pub(super) fn over(job: &Job) -> Option<String> {
-    Sizes::of_this_system().over(job)
+/// A program to run.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Working directory.
+    pub directory: PathBuf,
+    /// Variables beside those of [`RunnerOptions`].
+    pub environment: BTreeMap<String, String>,
+    /// Standard input.
+    pub stdin: Vec<u8>,
+    /// Who it runs as; none for the worker's own user.
+    pub user: Option<User>,
+    /// Longest run, in milliseconds.
+    pub timeout_ms: u64,
+    /// What it may do beyond its own processes.
+    pub may: May,
+    /// What it may use up.
+    pub limits: Limits,
+}
+
+/// Without arguments, the values of variables, and what it reads: there may be secrets in them.
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("program", &self.argv.first())
+            .field("arguments", &self.argv.len().saturating_sub(1))
+            .field("variables", &self.environment.keys())
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs a program to its end. `started` is called once it runs. Dropping the future ends it.
+pub async fn run(
+    supervisor: &Supervisor,
+    options: &RunnerOptions,
+    command: Command,
+    held: watch::Receiver<Holding>,
+    started: impl FnOnce() + Send,
+) -> Exit {
+    if let Some(error) = refusal(&command) {
+        return not_started(error);
+    }
+    let (job, stdin) = job(options, command, held.borrow().lease_deadline_ms());
+    if let Some(error) = Sizes::of_this_system().over(&job) {
+        return not_started(error);
+    }
+    match supervised::run(supervisor, &job, &stdin, held, started).await {
+        Ok(ended) => exit(ended),
+        Err(Failed::NotBegun(why)) => lacking(why),
+        Err(Failed::Lost(why)) => Exit::bare(worker::Why::Unknown, Some(why)),
+    }
+}
+
+/// It cannot be started, here or elsewhere.
+fn not_started(error: String) -> Exit {
+    Exit::bare(worker::Why::NotStarted(code::NOT_STARTED), Some(error))
+}
+
+/// This worker lacks what it takes.
+fn lacking(error: String) -> Exit {
+    Exit::bare(worker::Why::GivenBack { begun: false }, Some(error))
+}
+
+/// What no process can be given.
+fn refusal(command: &Command) -> Option<String> {
+    if command.argv.first().is_none_or(String::is_empty) {
+        return Some("the command is empty".to_owned());
+    }
+    let at = command.argv.iter().position(|argument| argument.contains('\0'))?;
+    Some(format!("argument {at} of the command contains a NUL character, which no program can be given"))
+}
+
+fn job(options: &RunnerOptions, command: Command, lease_deadline_ms: u64) -> (Job, Vec<u8>) {
+    let inherited =
+        options.inherited_variables.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
+    let mut environment: BTreeMap<String, String> = inherited.collect();
+    environment.extend(options.environment.clone());
+    environment.extend(command.environment);
+    let job = Job {
+        argv: command.argv,
+        environment,
+        directory: command.directory,
+        stdin_bytes: command.stdin.len(),
+        streams: [1, 2].map(|fd| StreamSpec { fd, bytes_max: options.output_bytes_max }).to_vec(),
+        timeout_ms: command.timeout_ms,
+        lease_deadline_ms,
+        kill_grace_ms: options.kill_grace_ms,
+        user: command.user,
+        limits: command.limits,
+        may: command.may,
+    };
+    (job, command.stdin)
+}
+
+fn exit(ended: Ended) -> Exit {
+    let Ended { report, captured } = ended;
+    let error = report.error.clone().or_else(|| report.signal.map(|s| format!("ended by signal {s}")));
+    let why = match report.why {
+        Why::NotStarted => worker::Why::NotStarted(code::NOT_STARTED),
+        Why::NotBegun => worker::Why::GivenBack { begun: false },
+        Why::Exited => worker::Why::Exited,
+        Why::Timeout => worker::Why::Timeout,
+        Why::Canceled => worker::Why::Stopped,
+        Why::LeaseLost | Why::WorkerGone => worker::Why::LeaseLost,
+        Why::SupervisorGone => worker::Why::Unknown,
+    };
+    let mut streams = report.streams.iter().zip(captured);
+    let mut stream = || {
+        let next = streams.next();
+        next.map(|(told, bytes)| Stream { bytes, truncated: told.truncated }).unwrap_or_default()
+    };
+    let (stdout, stderr) = (stream(), stream());
+    Exit { return_code: report.return_code, is_cut: report.left_others, stdout, stderr, ..Exit::bare(why, error) }
+}
+
+/// What an action starts.
+#[derive(Clone, PartialEq)]
+pub struct Process {
+    /// Program and arguments.
+    pub(super) argv: Vec<String>,
+    /// How it is started, and what is made of its end.
+    pub(super) call: ProcessCall,
+    /// The folder of its pack's programs.
+    pub(super) actions: PathBuf,
+}
+
+/// What is to be known of an attempt beside what it starts.
+#[derive(Debug, Clone)]
+pub struct ProcessAttempt {
+    /// Variables that the action cannot set.
+    pub variables: BTreeMap<String, String>,
+    /// Longest run, in milliseconds.
+    pub timeout_ms: u64,
+    /// Bytes kept of stdout, and of stderr.
+    pub output_bytes_max: usize,
+}
+
+/// What the processes of a worker share.
+#[derive(Debug, Clone, Copy)]
+pub struct Processes<'w> {
+    /// Starts them.
+    pub supervisor: &'w Supervisor,
+    /// How.
+    pub options: &'w RunnerOptions,
+    /// Where each of them may write.
+    pub work: &'w WorkDirectories,
+}
+
+/// Folder of a pack's programs. A pack whose actions only call programs of the system has no such folder.
+pub(super) fn actions_of(pack: &Path) -> PathBuf {
+    let actions = pack.join("actions");
+    if actions.is_dir() { actions } else { pack.to_owned() }
+}
+
+/// A program with a relative path is one of the pack, one without a slash is looked up in `PATH`.
+pub(super) fn program_in(program: &str, actions: &Path) -> String {
+    let relative = program.strip_prefix("./").unwrap_or(program);
+    let is_of_pack = program.contains('/') && !program.starts_with('/');
+    if is_of_pack { actions.join(relative).to_string_lossy().into_owned() } else { program.to_owned() }
+}
+
+/// Runs what an attempt starts to its end.
+pub(super) async fn carry_out(process: impl FnOnce(&Path) -> Process, context: &Context<'_>) -> Exit {
+    let Some(pack) = context.pack else { return Exit::bare(worker::Why::NotStarted(code::PACK_UNUSABLE), None) };
+    let attempt = ProcessAttempt {
+        variables: variables(context.task),
+        timeout_ms: context.timeout_ms(),
+        output_bytes_max: context.plan.output_bytes_max,
+    };
+    let runners = context.runners;
+    let processes = Processes { supervisor: &runners.supervisor, options: &runners.command, work: &runners.work };
+    processes.run(process(pack), attempt, context.held.subscribe(), context.started).await
+}
+
+/// What an action finds of its execution.
+fn variables(task: &Task) -> BTreeMap<String, String> {
+    let own = [
+        ("PETREL_EXECUTION_ID", Some(task.execution_id.clone())),
+        ("PETREL_ATTEMPT", Some(task.attempt.to_string())),
+        ("PETREL_ACTION", Some(task.action.clone())),
+        ("PETREL_EVENT_ID", task.event_id.clone()),
+        ("PETREL_RULE", task.rule.clone()),
+    ];
+    own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+impl Processes<'_> {
+    /// Runs a process to its end. `started` is called once it runs. Dropping the future ends it.
+    pub async fn run(
+        &self,
+        process: Process,
+        attempt: ProcessAttempt,
+        held: watch::Receiver<Holding>,
+        started: impl FnOnce() + Send,
+    ) -> Exit {
+        let Process { argv, mut call, actions } = process;
+        let becoming = match call.user.take() {
+            None => As::Own,
+            Some(name) => match user::find(name, call.may).await {
+                Ok(becoming) => becoming,
+                Err(error) => return not_started(error),
+            },
+        };
+        // Who is another one by `sudo` may not write where the worker's user may.
+        let work = match becoming {
+            As::Sudo(_) => None,
+            As::Own | As::User(_) => match self.work.make(becoming.user()) {
+                Ok(work) => Some(work),
+                Err(error) => return lacking(format!("there is no work directory for it: {error}")),
+            },
+        };
+        let directory = match directory(&call.cwd, &actions, work.as_ref()) {
+            Ok(directory) => directory,
+            Err(error) => return not_started(error),
+        };
+        let mut environment = becoming.variables();
+        environment.extend(std::mem::take(&mut call.env));
+        environment.extend(attempt.variables);
+        environment.insert("PETREL_ACTION_DIR".to_owned(), actions.to_string_lossy().into_owned());
+        if let Some(work) = &work {
+            environment.insert("PETREL_WORK_DIR".to_owned(), work.path().to_string_lossy().into_owned());
+        }
+        let command = Command {
+            argv,
+            directory,
+            environment,
+            stdin: std::mem::take(&mut call.stdin),
+            user: becoming.user().cloned(),
+            timeout_ms: attempt.timeout_ms,
+            may: call.may,
+            limits: call.limits,
+        };
+        let options = RunnerOptions { output_bytes_max: attempt.output_bytes_max, ..self.options.clone() };
+        let command = match self.through_sudo(&options, command, &becoming, &held).await {
+            Ok(command) => command,
+            Err(exit) => return exit,
+        };
+        let directory = command.directory.clone();
+        let exit = run(self.supervisor, &options, command, held, started).await;
+        judged(becoming.explained(exit, &directory), &call)
+    }
+
+    /// The command as `sudo` starts it, where it has to; before that, whether it does.
+    async fn through_sudo(
+        &self,
+        options: &RunnerOptions,
+        command: Command,
+        becoming: &As,
+        held: &watch::Receiver<Holding>,
+    ) -> Result<Command, Exit> {
+        let As::Sudo(account) = becoming else { return Ok(command) };
+        let probe = Command { stdin: Vec::new(), ..user::probe(account, &command) };
+        let exit = run(self.supervisor, options, probe, held.clone(), || {}).await;
+        match user::refused(account, &exit) {
+            Some(error) => Err(not_started(error)),
+            None if exit.why == worker::Why::Exited => Ok(user::by_sudo(account, command)),
+            // It was told to stop, or its lease passed: nothing has begun.
+            None => Err(Exit::bare(exit.why, exit.error)),
+        }
+    }
+}
+
+fn directory(cwd: &Folder, actions: &Path, work: Option<&WorkDirectory>) -> Result<PathBuf, String> {
+    let directory = match (cwd, work) {
+        (Folder::Actions, _) => actions.to_owned(),
+        (Folder::Pack(inside), _) => actions.join(inside),
+        (Folder::Machine(path), _) => PathBuf::from(path),
+        (Folder::Work, Some(work)) => work.path().to_owned(),
+        (Folder::Work, None) => return Err("who becomes another user by sudo has no work directory".to_owned()),
+    };
+    match std::fs::metadata(&directory) {
+        Ok(found) if found.is_dir() => Ok(directory),
+        Ok(_) => Err(format!("the working directory {} is no folder", directory.display())),
+        Err(error) => Err(format!("the working directory {} cannot be used: {error}", directory.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_a_command_nor_what_a_guard_is_told_of_it_shows_a_secret() {
+        let command = Command {
+            argv: vec!["curl".to_owned(), "--user=s3cret".to_owned()],
+            directory: "/tmp".into(),
+            environment: BTreeMap::from([("TOKEN".to_owned(), "s3cret".to_owned())]),
+            stdin: b"s3cret".to_vec(),
+            user: None,
+            timeout_ms: 1,
+            may: May::default(),
+            limits: Limits::default(),
+        };
+        let shown = format!("{command:?} {:?}", job(&RunnerOptions::default(), command.clone(), 0).0);
+        assert_eq!((shown.matches("TOKEN").count(), shown.matches("s3cret").count()), (2, 0), "{shown}");
+    }
 }

@@ -5,13 +5,14 @@ use petrel_bus::{Acknowledge, Clock, Output, PublishError, Publisher, Receipt, r
 use petrel_execution::runner::{PackFiles, RunnerSpec};
 use petrel_execution::worker::{Remembered, Reports};
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Note, ParameterError};
+use petrel_schemas::Topics;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::super::slots::Slots;
 use super::super::told::Told;
 use super::*;
-use crate::runner::{HttpOptions, RunnerOptions};
+use crate::runner::{HttpOptions, KafkaRunner, RunnerOptions, WorkDirectories};
 use crate::secrets::{NoSecret, Opening};
 use crate::view::EachFile;
 
@@ -82,8 +83,10 @@ impl Rig {
             results: "petrel.results".into(),
             reports: Reports { worker: "w1".into(), pool: "default".into() },
         };
+        let kafka = KafkaRunner::new(publisher.clone(), Topics::new("petrel.", 4, 4));
+        let work = WorkDirectories::open(folder.path().join("work")).unwrap();
         let shared = Shared {
-            runners: Runners::new(RunnerOptions::default(), HttpOptions::default()),
+            runners: Runners::new(RunnerOptions::default(), HttpOptions::default(), work, kafka),
             reporter,
             attempts: Arc::new(Attempts::new("w1".into())),
             packs: Arc::new(PacksCache::open(folder.path().join("packs")).unwrap()),

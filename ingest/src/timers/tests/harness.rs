@@ -50,7 +50,8 @@ impl Log {
 
     pub(super) fn append(&self, key: Option<&str>, value: Option<Vec<u8>>) {
         let key = key.map(|key| key.as_bytes().to_vec());
-        let output = Output { topic: TIMERS.into(), to: To::Partition(0), key, value, timestamp_ms: None };
+        let output =
+            Output { topic: TIMERS.into(), to: To::Partition(0), key, value, timestamp_ms: None, headers: Vec::new() };
         self.bus.publish(vec![output]).wait().unwrap();
     }
 

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod dead_letters;
+mod ends;
 mod executions;
 mod fencing;
 mod leases;
@@ -37,13 +38,14 @@ pub const SAFETY: [(&str, Check); 12] = [
 ///
 /// Of one transaction some records can be seen before others, which an open transaction of somebody else
 /// still holds back: what compares topics is among these.
-pub const LIVENESS: [(&str, Check); 7] = [
+pub const LIVENESS: [(&str, Check); 8] = [
     ("requests", requests::none_missing),
     ("matches", matches::one_row_a_request),
     ("dead letters", dead_letters::none_missing),
     ("ticks", ticks::none_missing),
     ("asked for", executions::asked_for),
     ("executions", executions::all_over),
+    ("ends", ends::told_once),
     ("tables", tables::complete),
 ];
 

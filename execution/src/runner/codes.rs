@@ -1,10 +1,23 @@
-//! Sets of HTTP status codes, as actions write them: `200`, `200-206`, or a list of these.
+//! Sets of codes, of HTTP or of exits, as actions write them: `200`, `200-206`, or a list of these.
 
 use serde_json::Value;
 
-use super::super::keys::{Keys, Mistake, kind};
+use super::keys::{Keys, Mistake, kind};
 
-/// A set of status codes.
+/// What codes there are of a kind.
+pub(super) struct Kind {
+    what: &'static str,
+    least: u16,
+    most: u16,
+    such_as: &'static str,
+}
+
+/// Status codes of HTTP.
+pub(super) const STATUSES: Kind = Kind { what: "status codes", least: 100, most: 599, such_as: "200 or \"200-206\"" };
+/// Exit codes of processes.
+pub(super) const EXITS: Kind = Kind { what: "exit codes", least: 0, most: 255, such_as: "0 or \"1-3\"" };
+
+/// A set of codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Codes(Vec<(u16, u16)>);
 
@@ -20,7 +33,7 @@ impl Codes {
     }
 
     /// Reads a set, by its pointer; `name` is for messages.
-    pub(super) fn read(value: &Value, at: &str, name: &str, keys: &mut Keys<'_>) -> Self {
+    pub(super) fn read(value: &Value, at: &str, name: &str, of: &Kind, keys: &mut Keys<'_>) -> Self {
         let items = match value {
             Value::Array(items) => items.as_slice(),
             one => std::slice::from_ref(one),
@@ -28,7 +41,7 @@ impl Codes {
         let mut ranges = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let at = if value.is_array() { format!("{at}/{index}") } else { at.to_owned() };
-            match range(item) {
+            match range(item, of) {
                 Some(range) => ranges.push(range),
                 None => {
                     let found = match item {
@@ -36,8 +49,9 @@ impl Codes {
                         Value::Number(number) => number.to_string(),
                         other => kind(other).to_owned(),
                     };
+                    let Kind { what, least, most, such_as } = of;
                     let message =
-                        format!("{name:?} has status codes from 100 to 599 such as 200 or \"200-206\", found {found}");
+                        format!("{name:?} has {what} from {least} to {most} such as {such_as}, found {found}");
                     keys.error(at, Mistake::BadValue, message);
                 }
             }
@@ -46,8 +60,8 @@ impl Codes {
     }
 }
 
-fn range(item: &Value) -> Option<(u16, u16)> {
-    let code = |number: u64| u16::try_from(number).ok().filter(|code| (100..=599).contains(code));
+fn range(item: &Value, of: &Kind) -> Option<(u16, u16)> {
+    let code = |number: u64| u16::try_from(number).ok().filter(|code| (of.least..=of.most).contains(code));
     match item {
         Value::Number(number) => number.as_u64().and_then(code).map(|code| (code, code)),
         Value::String(text) => {

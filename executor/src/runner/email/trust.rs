@@ -1,0 +1,75 @@
+//! TLS to a server of mail.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use petrel_execution::runner::MailServer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::TlsConnector;
+
+/// Largest file of certificates, in bytes.
+const CA_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Whom the server's certificate names.
+pub(super) fn name(host: &str) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(host.to_owned()).map_err(|_| format!("{host:?} is no name that a certificate can have"))
+}
+
+/// What begins TLS, trusting whom the action names, or else whom the system trusts.
+///
+/// # Errors
+/// One sentence.
+pub(super) async fn connector(server: &MailServer, pack: Option<&Path>) -> Result<TlsConnector, String> {
+    let pem = match (&server.ca, &server.ca_file) {
+        (Some(pem), _) => Some(pem.clone()),
+        (None, Some(path)) => Some(read(path, pack).await?),
+        (None, None) => None,
+    };
+    let roots = match pem {
+        Some(pem) => Arc::new(named(&pem)?),
+        None => tokio::task::spawn_blocking(system).await.map_err(|e| e.to_string())?,
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = builder.map_err(|e| e.to_string())?.with_root_certificates(roots).with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+async fn read(path: &str, pack: Option<&Path>) -> Result<String, String> {
+    let pack = pack.ok_or_else(|| "its pack is not laid out".to_owned())?;
+    let (file, wrong) = (pack.join(path), |e: std::io::Error| format!("{path}: {e}"));
+    let bytes = tokio::fs::metadata(&file).await.map_err(wrong)?.len();
+    if bytes > CA_FILE_BYTES_MAX {
+        return Err(format!("{path} of {bytes} bytes is over the limit of {CA_FILE_BYTES_MAX}"));
+    }
+    tokio::fs::read_to_string(&file).await.map_err(wrong)
+}
+
+fn named(pem: &str) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|e| format!("\"ca\": {e}"))?;
+        roots.add(certificate).map_err(|e| format!("\"ca\": {e}"))?;
+    }
+    match roots.is_empty() {
+        true => Err("\"ca\" holds no certificate in PEM".to_owned()),
+        false => Ok(roots),
+    }
+}
+
+/// Those that the system trusts, read once.
+fn system() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    let load = || {
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(found.certs);
+        if roots.is_empty() {
+            tracing::warn!("the system trusts no authority: mail is sent by TLS only where the action names one");
+        }
+        Arc::new(roots)
+    };
+    ROOTS.get_or_init(load).clone()
+}
