@@ -43,6 +43,16 @@ pub const EXIT_CODE: &str = "exit_code";
 pub const SIGNAL: &str = "signal";
 /// Timeout: it ran for longer than its action allows.
 pub const RUN_TIMEOUT: &str = "run_timeout";
+/// Failed: its action is one that fails.
+pub const TOLD_TO_FAIL: &str = "told_to_fail";
+/// Failed: the answer to its request has a status code that is none of success.
+pub const HTTP_STATUS: &str = "http_status";
+/// Failed: its request was not answered: no connection, no trust, or no HTTP.
+pub const HTTP_FAILED: &str = "http_failed";
+/// Failed: its request may have been carried out, was not answered, and must not be sent twice.
+pub const HTTP_UNKNOWN: &str = "http_unknown";
+/// Failed: its request may not be sent to that address.
+pub const ADDRESS_REFUSED: &str = "address_refused";
 /// Failed: it could not be started.
 pub const NOT_STARTED: &str = "not_started";
 /// Failed: an expression of its action has no value.

@@ -13,6 +13,7 @@ use petrel_bus::{
 use petrel_execution::owner::Limits;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
+use petrel_executor::runner::HttpOptions;
 use petrel_executor::worker::{Neighbour, WorkerHandle, WorkerOptions, WorkerService};
 use petrel_ingest::sensors::{SensorOptions, Sensors, SensorsHandle};
 use petrel_ingest::timers::{TimerOptions, TimerStage};
@@ -225,6 +226,11 @@ impl Parts<'_> {
             decline_ms: self.config.worker.decline_ms,
             slots: if self.config.worker.slots == 0 { defaults.slots } else { self.config.worker.slots },
             shutdown_grace_ms: self.config.worker.shutdown_grace_ms,
+            http: HttpOptions {
+                guard: self.config.executor.http.guard()?,
+                own: self.config.own_services(),
+                ..HttpOptions::default()
+            },
             ..defaults
         };
         let service = WorkerService {

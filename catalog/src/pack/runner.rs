@@ -17,7 +17,6 @@ use super::schema::node_in;
 const RUNNERS_LATER: &[&str] = &[
     "python",
     "python-script",
-    "http",
     "http-request",
     "ssh",
     "shell",
@@ -54,7 +53,7 @@ pub(super) fn read(fields: &Fields<'_>, files: &[PackFile], report: &mut Report<
     let nothing = || Arc::new(RunnerSpec::Noop(NoopSpec));
     let Some(name) = fields.need_text("runner", report) else { return nothing() };
     let Some(own) = RunnerSpec::keys(&name.value) else {
-        let there = RunnerSpec::NAMES.map(|name| format!("{name:?}")).join(" and ");
+        let there = quoted(RunnerSpec::NAMES);
         let (code, message) = if RUNNERS_LATER.contains(&name.value.as_str()) {
             (Code::NotSupported, format!("runner {:?} is not supported in this version, only {there}", name.value))
         } else {
@@ -72,6 +71,15 @@ pub(super) fn read(fields: &Fields<'_>, files: &[PackFile], report: &mut Report<
         }
     }
     check(fields, &name.value, files, report).map_or_else(nothing, Arc::new)
+}
+
+/// `"a", "b" and "c"`.
+fn quoted(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 fn check(fields: &Fields<'_>, runner: &str, files: &[PackFile], report: &mut Report<'_>) -> Option<RunnerSpec> {
@@ -111,6 +119,7 @@ fn tell(fields: &Fields<'_>, error: &SpecError, report: &mut Report<'_>) {
         Mistake::BadValue => Code::BadValue,
         Mistake::BadName => Code::BadName,
         Mistake::BadPath => Code::BadPath,
+        Mistake::UnknownKey => Code::UnknownKey,
         Mistake::TooLarge => Code::TooLarge,
         Mistake::Expression(expression) => {
             let (at, verbatim) = place(fields, &error.at);
@@ -119,7 +128,7 @@ fn tell(fields: &Fields<'_>, error: &SpecError, report: &mut Report<'_>) {
         }
     };
     let at = match &error.mistake {
-        Mistake::BadName => key_at(fields, &error.at),
+        Mistake::BadName | Mistake::UnknownKey => key_at(fields, &error.at),
         _ => place(fields, &error.at).0,
     };
     report.add(at, code, error.message.clone());

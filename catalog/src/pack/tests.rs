@@ -278,7 +278,7 @@ fn actions() {
         (
             PATH,
             "name: clean\nrunner: python\ncommand: [../clean.sh]\nparameters: { host: {}, older_than: {} }\n",
-            "actions/clean.yaml:2:9: runner \"python\" is not supported in this version, only \"command\" and \"noop\"\n\
+            "actions/clean.yaml:2:9: runner \"python\" is not supported in this version, only \"echo\", \"fail\", \"noop\", \"command\", \"http\" and \"sleep\"\n\
              actions/clean.yaml:3:11: \"../clean.sh\" leaves the pack",
         ),
         (
@@ -311,6 +311,39 @@ fn actions() {
         problems(vec![pack]).to_string(),
         "actions/clean.yaml:3:11: actions/clean.sh is not executable: chmod +x it"
     );
+}
+
+#[test]
+fn requests() {
+    const PATH: &str = "actions/clean.yaml";
+    macro_rules! with {
+        ($text:literal) => {
+            concat!("name: clean\nrunner: http\n", $text, "parameters: { host: {}, older_than: {} }\n")
+        };
+    }
+    check(&[
+        (
+            PATH,
+            with!("request: { url: \"http://h/\" , methd: GET }\n"),
+            "actions/clean.yaml:3:31: unknown key \"methd\" in \"request\", which has \"method\", \"url\", \"path\", \
+             \"query\", \"headers\", \"json\", \"form\", \"body\", \"auth\", \"tls\", \"proxy\", \"redirects\", \
+             \"forward_body\", \"timeout\", \"retry\", \"idempotency_header\"",
+        ),
+        (
+            PATH,
+            with!("request:\n  url: ftp://h/\n  headers: { \"a b\": c }\n  json: { a: [1, \"${parameter.x}\"] }\n"),
+            "actions/clean.yaml:4:8: the URL must begin with http:// or https://\n\
+             actions/clean.yaml:5:14: \"a b\" is no name of a header\n\
+             actions/clean.yaml:6:21: unknown variable `parameter`; did you mean `parameters`?",
+        ),
+        (
+            PATH,
+            with!("request: { url: \"http://h/\", tls: { ca_file: ./ca.pem } }\ncommand: [ls]\n"),
+            "actions/clean.yaml:3:46: the pack has no file actions/ca.pem\n\
+             actions/clean.yaml:4:1: \"command\" is no key of the runner \"http\"",
+        ),
+        (PATH, with!(""), "actions/clean.yaml:1:1: an action needs \"request\""),
+    ]);
 }
 
 #[test]

@@ -182,7 +182,7 @@ impl Owner<'_> {
         self.push(Effect::Update(scheduled.set_aside(again_ms, why).into()));
     }
 
-    /// A worker shuts down and gives the attempt back.
+    /// A worker shuts down, or lacks what the attempt takes, and gives it back.
     fn handed_over(&mut self, about: &About, gave: HandedOver, execution: Execution) {
         let begun = gave.begun;
         match execution {
@@ -208,7 +208,7 @@ impl Owner<'_> {
         self.count(Counted::HandedOver);
         let Holder { worker, .. } = &running.state.holder;
         let why = match begun {
-            true => format!("worker {worker} was shut down in attempt {}", running.core.attempt.number),
+            true => format!("worker {worker} gave attempt {} back while it ran", running.core.attempt.number),
             false => format!("worker {worker} gave attempt {} back before it began", running.core.attempt.number),
         };
         self.lost(running, Loss::HandOver { begun }, why);

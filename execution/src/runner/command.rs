@@ -4,11 +4,8 @@ use petrel_cel::{Scope, Template};
 use serde_json::{Map, Value};
 
 use super::keys::{Keys, Mistake, SpecError, kind, step};
-use super::{PackFiles, RenderError, Rendering};
+use super::{Call, PackFiles, RenderError, Rendering, Spec, Works};
 use crate::limits::COMMAND_ARGS_MAX;
-
-pub(super) const NAME: &str = "command";
-pub(super) const KEYS: &[&str] = &["command", "env"];
 
 /// A program with its arguments and variables, as templates.
 #[derive(Debug)]
@@ -26,15 +23,22 @@ pub struct CommandCall {
     pub env: Vec<(String, String)>,
 }
 
-impl CommandSpec {
-    pub(super) fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
+impl Spec for CommandSpec {
+    const NAME: &'static str = "command";
+    const KEYS: &'static [&'static str] = &["command", "env"];
+
+    fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
         let mut keys = Keys::new(keys);
         let argv = read_argv(&mut keys, files);
         let env = read_env(&mut keys);
         if keys.errors.is_empty() { Ok(Self { argv, env }) } else { Err(keys.errors) }
     }
+}
 
-    pub(super) fn render(&self, rendering: Rendering<'_>) -> Result<CommandCall, RenderError> {
+impl Works for CommandSpec {
+    type Call = CommandCall;
+
+    fn render(&self, rendering: Rendering<'_>) -> Result<CommandCall, RenderError> {
         let scope = rendering.scope();
         let argv = self.argv.iter().enumerate();
         let argv = argv.map(|(i, part)| text(part, &scope, || format!("argument {i} of the command")));
@@ -43,6 +47,12 @@ impl CommandSpec {
             .iter()
             .map(|(name, value)| Ok((name.clone(), text(value, &scope, || format!("variable {name}"))?)));
         Ok(CommandCall { argv: argv.collect::<Result<_, _>>()?, env: env.collect::<Result<_, _>>()? })
+    }
+}
+
+impl Call for CommandCall {
+    fn uses_pack(&self) -> bool {
+        true
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Mistake {
     BadName,
     /// A path that leaves the pack.
     BadPath,
+    /// A key that the mapping it stands in does not have.
+    UnknownKey,
     /// Over a limit.
     TooLarge,
     /// An expression that does not compile; the position is inside the text.
@@ -86,14 +88,63 @@ impl<'k> Keys<'k> {
 
     /// A text with expressions over the parameters and the execution.
     pub(crate) fn template(&mut self, text: &str, at: &str) -> Option<Template> {
-        let compiled = Template::action(&Value::String(text.to_owned()));
+        self.template_of(&Value::String(text.to_owned()), at)
+    }
+
+    /// A string with expressions, by its pointer; `name` is for messages.
+    pub(crate) fn text_template(&mut self, value: &'k Value, at: &str, name: &str) -> Option<Template> {
+        let text = self.text(value, at, name)?;
+        self.template(text, at)
+    }
+
+    /// Any value with expressions in its strings.
+    pub(crate) fn template_of(&mut self, value: &Value, at: &str) -> Option<Template> {
         let told = |errors: Vec<CompileError>| {
             for error in errors {
                 let message = error.message.clone();
-                self.error(at, Mistake::Expression(error), message);
+                self.error(format!("{at}{}", error.at), Mistake::Expression(error), message);
             }
         };
-        compiled.map_err(told).ok()
+        Template::action(value).map_err(told).ok()
+    }
+
+    /// A whole number up to a limit, by its pointer; `name` is for messages.
+    pub(crate) fn whole(&mut self, value: &Value, at: &str, name: &str, most: u32) -> Option<u32> {
+        let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| *number <= most);
+        if number.is_none() {
+            self.error(at, Mistake::BadValue, format!("{name:?} must be a whole number, at most {most}"));
+        }
+        number
+    }
+
+    /// `true` or `false` in a mapping, by that one's pointer; nothing where there is none.
+    pub(crate) fn flag(&mut self, entries: &Map<String, Value>, name: &str, at: &str) -> Option<bool> {
+        let value = entries.get(name)?;
+        if !value.is_boolean() {
+            let message = format!("{name:?} must be true or false, found {}", kind(value));
+            self.error(format!("{at}/{name}"), Mistake::WrongType, message);
+        }
+        value.as_bool()
+    }
+
+    /// A mapping that has only these keys, by its pointer; `name` is for messages.
+    pub(crate) fn mapping(
+        &mut self,
+        value: &'k Value,
+        at: &str,
+        name: &str,
+        known: &[&str],
+    ) -> Option<&'k Map<String, Value>> {
+        let Value::Object(entries) = value else {
+            self.error(at, Mistake::WrongType, format!("{name:?} must be a mapping, found {}", kind(value)));
+            return None;
+        };
+        for key in entries.keys().filter(|key| !known.contains(&key.as_str())) {
+            let there = known.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(", ");
+            let message = format!("unknown key {key:?} in {name:?}, which has {there}");
+            self.error(format!("{at}/{}", step(key)), Mistake::UnknownKey, message);
+        }
+        Some(entries)
     }
 }
 

@@ -1,18 +1,30 @@
-//! Runners: how an action is carried out. One enum, one file for each runner, from the pack's file to the
-//! worker: the keys that it takes, the spec with its compiled templates, and the call that a worker makes of it.
+//! Runners: how an action is carried out. One file for each runner, from the pack's file to the worker: the keys that
+//! it takes, the spec with its compiled templates, and the call that a worker makes of it. A new one is such a file and
+//! a line in [`runners!`]; how calls are carried out is in the crate `petrel-executor`, likewise.
 
 mod command;
+mod duration;
+mod echo;
+mod fail;
+mod http;
 mod keys;
 mod noop;
+mod sleep;
 #[cfg(test)]
 mod tests;
 
 use petrel_cel::Scope;
 use serde_json::{Map, Value};
 
+use crate::outcome::Outcome;
+
 pub use command::{CommandCall, CommandSpec};
+pub use echo::EchoSpec;
+pub use fail::FailSpec;
+pub use http::{Auth, Body, Codes, Hidden, HttpCall, HttpSpec, Proxy, Retry, Tls, is_untouched};
 pub use keys::{Mistake, SpecError};
-pub use noop::{NoopCall, NoopSpec};
+pub use noop::NoopSpec;
+pub use sleep::{SleepCall, SleepSpec};
 
 /// The files of the pack that an action belongs to.
 pub trait PackFiles {
@@ -21,24 +33,6 @@ pub trait PackFiles {
 
     /// `, did you mean …?` for a path that is not there, or nothing.
     fn hint(&self, path: &str) -> String;
-}
-
-/// What a runner needs of an action, checked and compiled.
-#[derive(Debug)]
-pub enum RunnerSpec {
-    /// A program with arguments.
-    Command(CommandSpec),
-    /// Nothing at all.
-    Noop(NoopSpec),
-}
-
-/// What a worker does for one attempt.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RunnerCall {
-    /// Run a program.
-    Command(CommandCall),
-    /// Nothing at all.
-    Noop(NoopCall),
 }
 
 /// Why an action cannot be rendered for an execution: one sentence.
@@ -63,61 +57,155 @@ impl Rendering<'_> {
     }
 }
 
+/// What every runner's file has.
+trait Spec: Sized {
+    /// The runner's name.
+    const NAME: &'static str;
+    /// Keys of an action that belong to it.
+    const KEYS: &'static [&'static str];
+
+    fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>>;
+}
+
+/// A runner that has nothing to do: how it ends is known once its expressions are.
+trait Ends: Spec {
+    /// Whether an attempt is over as soon as it is claimed. No expression is worked out for it, for it happens in the step
+    /// that claims, beside all other claims.
+    const IN_CLAIM: bool = false;
+
+    fn end(&self, rendering: Rendering<'_>) -> Result<Outcome, RenderError>;
+}
+
+/// A runner that has something to do.
+trait Works: Spec {
+    /// What a worker is asked to do.
+    type Call: Call;
+
+    fn render(&self, rendering: Rendering<'_>) -> Result<Self::Call, RenderError>;
+}
+
+/// What is asked of every call alike.
+trait Call {
+    /// Whether it needs the files of its pack.
+    fn uses_pack(&self) -> bool {
+        false
+    }
+}
+
+macro_rules! runners {
+    (
+        ends { $($(#[$end_doc:meta])* $End:ident($end:ty),)+ }
+        works { $($(#[$doc:meta])* $Runner:ident($spec:ty => $call:ty),)+ }
+    ) => {
+        /// What a runner needs of an action, checked and compiled.
+        #[derive(Debug)]
+        pub enum RunnerSpec {
+            $($(#[$end_doc])* $End($end),)+
+            $($(#[$doc])* $Runner($spec),)+
+        }
+
+        /// What a worker does for one attempt.
+        #[derive(Debug, Clone, PartialEq)]
+        // It is short-lived: made, looked at once and carried out.
+        #[allow(clippy::large_enum_variant)]
+        pub enum RunnerCall {
+            /// Nothing: it ends so.
+            End(Outcome),
+            $($(#[$doc])* $Runner($call),)+
+        }
+
+        impl RunnerSpec {
+            /// Names of the runners.
+            pub const NAMES: &'static [&'static str] = &[$(<$end as Spec>::NAME,)+ $(<$spec as Spec>::NAME,)+];
+
+            /// Keys of an action that belong to a runner, beside those that every action has; nothing for a runner
+            /// that does not exist.
+            pub fn keys(runner: &str) -> Option<&'static [&'static str]> {
+                match runner {
+                    $(<$end as Spec>::NAME => Some(<$end as Spec>::KEYS),)+
+                    $(<$spec as Spec>::NAME => Some(<$spec as Spec>::KEYS),)+
+                    _ => None,
+                }
+            }
+
+            /// Reads a runner's keys, those that are there, and compiles what they hold.
+            ///
+            /// # Errors
+            /// Every mistake. A runner that does not exist is one.
+            pub fn parse(
+                runner: &str,
+                keys: &Map<String, Value>,
+                files: &dyn PackFiles,
+            ) -> Result<Self, Vec<SpecError>> {
+                match runner {
+                    $(<$end as Spec>::NAME => <$end as Spec>::parse(keys, files).map(Self::$End),)+
+                    $(<$spec as Spec>::NAME => <$spec as Spec>::parse(keys, files).map(Self::$Runner),)+
+                    _ => Err(vec![SpecError::new("", Mistake::BadValue, format!("unknown runner {runner:?}"))]),
+                }
+            }
+
+            /// Its name.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$End(_) => <$end as Spec>::NAME,)+
+                    $(Self::$Runner(_) => <$spec as Spec>::NAME,)+
+                }
+            }
+
+            /// Whether an attempt is over as soon as it is claimed: nothing is started or waited for.
+            pub fn is_instant(&self) -> bool {
+                match self {
+                    $(Self::$End(_) => <$end as Ends>::IN_CLAIM,)+
+                    $(Self::$Runner(_) => false,)+
+                }
+            }
+
+            /// What a worker does for one attempt: one that is instant ends.
+            ///
+            /// # Errors
+            /// An expression that has no value, or a value that the runner cannot be given.
+            pub fn render(&self, rendering: Rendering<'_>) -> Result<RunnerCall, RenderError> {
+                match self {
+                    $(Self::$End(spec) => Ends::end(spec, rendering).map(RunnerCall::End),)+
+                    $(Self::$Runner(spec) => Works::render(spec, rendering).map(RunnerCall::$Runner),)+
+                }
+            }
+        }
+
+        impl RunnerCall {
+            /// Whether it needs the files of its pack.
+            pub fn uses_pack(&self) -> bool {
+                match self {
+                    Self::End(_) => false,
+                    $(Self::$Runner(call) => Call::uses_pack(call),)+
+                }
+            }
+        }
+    };
+}
+
+runners! {
+    ends {
+        /// A result that its action makes of its parameters.
+        Echo(EchoSpec),
+        /// A failure.
+        Fail(FailSpec),
+        /// Nothing at all.
+        Noop(NoopSpec),
+    }
+    works {
+        /// A program with arguments.
+        Command(CommandSpec => CommandCall),
+        /// A request over HTTP.
+        Http(HttpSpec => Box<HttpCall>),
+        /// A while of nothing.
+        Sleep(SleepSpec => SleepCall),
+    }
+}
+
 impl RunnerSpec {
-    /// Names of the runners.
-    pub const NAMES: [&'static str; 2] = [command::NAME, noop::NAME];
-
-    /// Keys of an action that belong to a runner, beside those that every action has; nothing for a runner that
-    /// does not exist.
-    pub fn keys(runner: &str) -> Option<&'static [&'static str]> {
-        match runner {
-            command::NAME => Some(command::KEYS),
-            noop::NAME => Some(noop::KEYS),
-            _ => None,
-        }
-    }
-
-    /// Keys of all runners.
+    /// Keys of all runners; one that several have comes several times.
     pub fn all_keys() -> impl Iterator<Item = &'static str> {
-        Self::NAMES.into_iter().filter_map(Self::keys).flatten().copied()
-    }
-
-    /// Reads a runner's keys, those that are there, and compiles what they hold.
-    ///
-    /// # Errors
-    /// Every mistake. A runner that does not exist is one.
-    pub fn parse(runner: &str, keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
-        match runner {
-            command::NAME => CommandSpec::parse(keys, files).map(Self::Command),
-            noop::NAME => Ok(Self::Noop(NoopSpec)),
-            _ => Err(vec![SpecError::new("", Mistake::BadValue, format!("unknown runner {runner:?}"))]),
-        }
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Command(_) => command::NAME,
-            Self::Noop(_) => noop::NAME,
-        }
-    }
-
-    /// Whether an attempt is over as soon as it is claimed: nothing is started, and nothing is waited for.
-    pub fn is_instant(&self) -> bool {
-        match self {
-            Self::Command(_) => false,
-            Self::Noop(_) => true,
-        }
-    }
-
-    /// What a worker does for one attempt.
-    ///
-    /// # Errors
-    /// An expression that has no value, or a value that the runner cannot be given.
-    pub fn render(&self, rendering: Rendering<'_>) -> Result<RunnerCall, RenderError> {
-        match self {
-            Self::Command(spec) => spec.render(rendering).map(RunnerCall::Command),
-            Self::Noop(spec) => Ok(RunnerCall::Noop(spec.render(rendering))),
-        }
+        Self::NAMES.iter().filter_map(|name| Self::keys(name)).flatten().copied()
     }
 }

@@ -1,34 +1,29 @@
 //! The runner `noop`: it does nothing, and succeeds at once. Its result are its parameters, so that what asks
 //! for it can be tested without doing harm, and so that what executions cost can be measured without processes.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::Rendering;
+use super::{Ends, PackFiles, RenderError, Rendering, Spec, SpecError};
 use crate::outcome::Outcome;
-
-pub(super) const NAME: &str = "noop";
-pub(super) const KEYS: &[&str] = &[];
 
 /// There is nothing to say about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoopSpec;
 
-/// What it results in.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NoopCall {
-    /// The completed parameters.
-    pub parameters: Value,
-}
+impl Spec for NoopSpec {
+    const NAME: &'static str = "noop";
+    const KEYS: &'static [&'static str] = &[];
 
-impl NoopSpec {
-    pub(super) fn render(self, rendering: Rendering<'_>) -> NoopCall {
-        NoopCall { parameters: rendering.parameters.clone() }
+    fn parse(_: &Map<String, Value>, _: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
+        Ok(Self)
     }
 }
 
-impl NoopCall {
+impl Ends for NoopSpec {
+    const IN_CLAIM: bool = true;
+
     /// It succeeds.
-    pub fn outcome(self) -> Outcome {
-        Outcome::succeeded(json!({ "parameters": self.parameters }))
+    fn end(&self, rendering: Rendering<'_>) -> Result<Outcome, RenderError> {
+        Ok(Outcome::succeeded(json!({ "parameters": rendering.parameters })))
     }
 }

@@ -27,6 +27,14 @@ fn render(spec: &RunnerSpec, parameters: Value) -> Result<RunnerCall, RenderErro
     spec.render(Rendering { parameters: &parameters, execution_id: "e1", attempt: 2 })
 }
 
+/// How one ends that does nothing.
+fn end(spec: &RunnerSpec, parameters: Value) -> Outcome {
+    match render(spec, parameters).unwrap() {
+        RunnerCall::End(outcome) => outcome,
+        other => panic!("it has something to do: {other:?}"),
+    }
+}
+
 #[test]
 fn a_command_is_rendered_with_its_parameters_and_its_execution() {
     let keys = json!({
@@ -82,17 +90,59 @@ fn every_mistake_of_a_command_is_told_where_it_is() {
 #[test]
 fn noop_results_in_its_parameters() {
     let spec = parse("noop", json!({})).unwrap();
-    assert_eq!(spec.name(), "noop");
-    let Ok(RunnerCall::Noop(call)) = render(&spec, json!({"a": 1})) else { panic!() };
-    let outcome = call.outcome();
+    assert_eq!((spec.name(), spec.is_instant()), ("noop", true));
+    let outcome = end(&spec, json!({"a": 1}));
     assert_eq!(outcome.status, crate::Status::Succeeded);
     assert_eq!(outcome.result, Some(json!({"parameters": {"a": 1}})));
+}
+
+#[test]
+fn echo_results_in_what_it_says_with_its_type() {
+    let spec = parse("echo", json!({"message": {"n": "${parameters.n}", "text": "n is ${parameters.n}"}})).unwrap();
+    assert!(!spec.is_instant(), "expressions may take their time");
+    let outcome = end(&spec, json!({"n": 5}));
+    assert_eq!(outcome.status, crate::Status::Succeeded);
+    assert_eq!(outcome.result, Some(json!({"message": {"n": 5, "text": "n is 5"}})));
+    let missing = render(&spec, json!({})).unwrap_err().to_string();
+    assert!(missing.starts_with("the message: "), "{missing}");
+    assert_eq!(parse("echo", json!({})).unwrap_err()[0].to_string(), ": an action needs \"message\"");
+    // An expression within a mapping is told where it stands.
+    let errors = parse("echo", json!({"message": {"a": ["${trigger.x}"]}})).unwrap_err();
+    assert_eq!(errors[0].at, "/message/a/0");
+}
+
+#[test]
+fn fail_fails_and_says_why() {
+    let message = |keys: Value| {
+        let spec = parse("fail", keys).unwrap();
+        let outcome = end(&spec, json!({"why": "no power"}));
+        assert_eq!((outcome.status, outcome.retriable, spec.is_instant()), (crate::Status::Failed, false, false));
+        assert_eq!(outcome.note.code.as_deref(), Some("told_to_fail"));
+        outcome.note.error.unwrap()
+    };
+    assert_eq!(message(json!({"message": "there is ${parameters.why}"})), "there is no power");
+    assert_eq!(message(json!({})), "failed, as its action says");
+    assert!(parse("fail", json!({"message": 5})).is_err());
+}
+
+#[test]
+fn sleep_knows_how_long() {
+    let spec = parse("sleep", json!({"duration": "${parameters.d}"})).unwrap();
+    assert!(!spec.is_instant());
+    let call = render(&spec, json!({"d": "90s"})).unwrap();
+    assert!(!call.uses_pack());
+    assert_eq!(call, RunnerCall::Sleep(SleepCall { duration_ms: 90_000 }));
+    let wrong = render(&spec, json!({"d": "soon"})).unwrap_err().to_string();
+    assert!(wrong.starts_with("the duration: \"soon\" is not a duration"), "{wrong}");
+    for keys in [json!({}), json!({"duration": 5}), json!({"duration": "5 s"}), json!({"duration": "${x}"})] {
+        assert_eq!(parse("sleep", keys.clone()).unwrap_err().len(), 1, "{keys}");
+    }
 }
 
 #[test]
 fn runners_know_their_keys() {
     assert_eq!(RunnerSpec::keys("command"), Some(&["command", "env"][..]));
     assert_eq!(RunnerSpec::keys("noop"), Some(&[][..]));
-    assert_eq!(RunnerSpec::keys("http"), None);
-    assert!(parse("http", json!({})).is_err());
+    assert_eq!(RunnerSpec::keys("telnet"), None);
+    assert!(parse("telnet", json!({})).is_err());
 }

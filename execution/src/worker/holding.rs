@@ -41,6 +41,15 @@ pub enum Begin {
 pub enum Why {
     /// By itself.
     Exited,
+    /// It did what it was to do.
+    Succeeded,
+    /// It did not do what it was to do; the code says why.
+    Failed {
+        /// Stable, see [`code`].
+        code: &'static str,
+        /// Whether the same action may well succeed if it is tried again.
+        retriable: bool,
+    },
     /// It could not be started; the code says why.
     NotStarted(&'static str),
     /// It ran for too long.
@@ -49,6 +58,11 @@ pub enum Why {
     Stopped,
     /// The lease passed.
     LeaseLost,
+    /// Its worker lacks what it takes, and another one may have it.
+    GivenBack {
+        /// Whether it has done anything.
+        begun: bool,
+    },
     /// Nothing is known about it.
     Unknown,
 }
@@ -64,6 +78,8 @@ pub struct Exit {
     pub error: Option<String>,
     /// Structured result.
     pub result: Option<Value>,
+    /// How long it is asked to wait until it is tried again, in milliseconds, where it was told.
+    pub retry_after_ms: Option<u64>,
     /// Standard output.
     pub stdout: Stream,
     /// Standard error.
@@ -73,7 +89,15 @@ pub struct Exit {
 impl Exit {
     /// It ended so, and there is nothing else to tell.
     pub fn bare(why: Why, error: Option<String>) -> Self {
-        Self { why, return_code: None, error, result: None, stdout: Stream::default(), stderr: Stream::default() }
+        Self {
+            why,
+            return_code: None,
+            error,
+            result: None,
+            retry_after_ms: None,
+            stdout: Stream::default(),
+            stderr: Stream::default(),
+        }
     }
 }
 
@@ -203,9 +227,12 @@ impl Holding {
 
     /// What the owner is told when the runner has ended.
     pub fn ended(&self, exit: Exit) -> Verdict {
-        let Exit { why, return_code, error, result, stdout, stderr } = exit;
+        // Owners have no policy yet that waits for as long as an answer asks.
+        let Exit { why, return_code, error, result, retry_after_ms: _, stdout, stderr } = exit;
         let (status, note, retriable) = match why {
             Why::Exited if return_code == Some(0) => (Status::Succeeded, Note::NONE, false),
+            Why::Succeeded => (Status::Succeeded, Note::NONE, false),
+            Why::Failed { code, retriable } => (Status::Failed, Note::of(Some(code.to_owned()), error), retriable),
             Why::Exited => {
                 let code = if return_code.is_some() { code::EXIT_CODE } else { code::SIGNAL };
                 (Status::Failed, Note::of(Some(code.to_owned()), error), true)
@@ -218,6 +245,10 @@ impl Holding {
             Why::Stopped => match self.stop {
                 Some(Stop::ShuttingDown) => return Verdict::HandedOver { begun: true, stdout, stderr },
                 _ => return Verdict::Ended(canceled(stdout, stderr)),
+            },
+            Why::GivenBack { begun } => match self.stop {
+                Some(Stop::Canceled) => return Verdict::Ended(canceled(stdout, stderr)),
+                _ => return Verdict::HandedOver { begun, stdout, stderr },
             },
             Why::LeaseLost => {
                 let why = "ended because its lease passed unacknowledged";

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use petrel_execution::runner::CommandCall;
 use petrel_execution::worker::{self, Exit, Holding};
 use petrel_execution::{Stream, code};
+use petrel_schemas::Task;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::watch;
 
+use super::Context;
 use crate::supervise::{Control, Job, Report, STARTED, Why};
 
 /// Longest line of the supervisor, in bytes; the captured output comes behind it.
@@ -194,7 +197,34 @@ async fn listen(output: ChildStdout, output_bytes_max: usize, started: impl FnOn
         return_code: report.return_code,
         error,
         result: None,
+        retry_after_ms: None,
         stdout: Stream { bytes: stdout, truncated: report.stdout_truncated },
         stderr: Stream { bytes: stderr, truncated: report.stderr_truncated },
     })
+}
+
+/// Runs the command of an attempt to its end.
+pub(super) async fn carry_out(call: CommandCall, context: &Context<'_>) -> Exit {
+    let Some(pack) = context.pack else { return Exit::bare(worker::Why::NotStarted(code::PACK_UNUSABLE), None) };
+    let output_bytes_max = context.plan.output_bytes_max;
+    let options = RunnerOptions { output_bytes_max, ..context.runners.command.clone() };
+    run(&options, command_of(context.task, call, pack), context.held.subscribe(), context.started).await
+}
+
+fn command_of(task: &Task, call: CommandCall, pack: &Path) -> Command {
+    let actions = pack.join("actions");
+    // A pack whose actions only call programs of the system has no such folder.
+    let directory = if actions.is_dir() { actions } else { pack.to_owned() };
+    let mut environment: BTreeMap<String, String> = call.env.into_iter().collect();
+    let own = [
+        ("PETREL_EXECUTION_ID", Some(task.execution_id.clone())),
+        ("PETREL_ATTEMPT", Some(task.attempt.to_string())),
+        ("PETREL_ACTION", Some(task.action.clone())),
+        ("PETREL_ACTION_DIR", Some(directory.display().to_string())),
+        ("PETREL_EVENT_ID", task.event_id.clone()),
+        ("PETREL_RULE", task.rule.clone()),
+    ];
+    environment.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    let timeout_ms = u64::try_from(task.timeout_ms).unwrap_or(0);
+    Command { argv: call.argv, directory, environment, timeout_ms }
 }

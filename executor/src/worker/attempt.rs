@@ -1,13 +1,10 @@
 //! One attempt at an execution, from its claim to its acknowledged end: a shell around
 //! [`petrel_execution::worker::Holding`].
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use petrel_execution::runner::{CommandCall, RunnerCall};
-use petrel_execution::worker::{Begin, Exit, Holding, Verdict, Why};
+use petrel_execution::worker::{Begin, Holding, Verdict};
 use petrel_execution::{Outcome, Status, code};
 use petrel_schemas::Task;
 use tokio::sync::watch;
@@ -18,13 +15,13 @@ use super::report::Reporter;
 use super::stage::Claimed;
 use crate::metrics::ExecutorMetrics;
 use crate::packs_cache::{LaidOut, PacksCache};
-use crate::runner::{self, Command, RunnerOptions};
+use crate::runner::{self, Runners};
 use crate::supervise::boot_ms;
 use crate::view::{PackContent, ResolvedAction};
 
 /// What all attempts of a worker share.
 pub(super) struct Shared {
-    pub(super) runner: RunnerOptions,
+    pub(super) runners: Runners,
     pub(super) reporter: Reporter,
     pub(super) attempts: Arc<Attempts>,
     pub(super) packs: Arc<PacksCache>,
@@ -73,13 +70,12 @@ async fn carry_out(
         Ok(call) => call,
         Err(why) => return cannot_run(code::RENDER_FAILED, &why),
     };
-    // Only a program needs the files of its pack.
-    let laid_out = match &call {
-        RunnerCall::Command(_) => match lay_out(&shared.packs, action.pack.clone()).await {
+    let pack = match call.uses_pack() {
+        true => match lay_out(&shared.packs, action.pack.clone()).await {
             Ok(laid_out) => Some(laid_out),
             Err(why) => return cannot_run(code::PACK_UNUSABLE, &why),
         },
-        RunnerCall::Noop(_) => None,
+        false => None,
     };
     if !may_begin(held).await {
         return held.borrow().not_begun();
@@ -91,23 +87,16 @@ async fn carry_out(
             shared.metrics.action_started(now_ms.saturating_sub(event_at_ms));
         }
     };
-    match call {
-        RunnerCall::Noop(call) => {
-            started();
-            Verdict::Ended(call.outcome())
-        }
-        RunnerCall::Command(call) => {
-            let options = RunnerOptions { output_bytes_max: action.plan.output_bytes_max, ..shared.runner.clone() };
-            let exit = match laid_out {
-                Some(pack) => {
-                    let command = command_of(task, call, pack.path());
-                    runner::run(&options, command, held.subscribe(), started).await
-                }
-                None => Exit::bare(Why::NotStarted(code::PACK_UNUSABLE), None),
-            };
-            held.borrow().ended(exit)
-        }
-    }
+    let context = runner::Context {
+        task,
+        plan: &action.plan,
+        pack: pack.as_ref().map(LaidOut::path),
+        runners: &shared.runners,
+        held,
+        clock: &*shared.reporter.clock,
+        started: &started,
+    };
+    runner::carry_out(call, context).await
 }
 
 async fn lay_out(packs: &Arc<PacksCache>, pack: Arc<dyn PackContent>) -> Result<LaidOut, String> {
@@ -139,24 +128,6 @@ async fn may_begin(held: &watch::Sender<Holding>) -> bool {
             }
         }
     }
-}
-
-fn command_of(task: &Task, call: CommandCall, pack: &Path) -> Command {
-    let actions = pack.join("actions");
-    // A pack whose actions only call programs of the system has no such folder.
-    let directory = if actions.is_dir() { actions } else { pack.to_owned() };
-    let mut environment: BTreeMap<String, String> = call.env.into_iter().collect();
-    let own = [
-        ("PETREL_EXECUTION_ID", Some(task.execution_id.clone())),
-        ("PETREL_ATTEMPT", Some(task.attempt.to_string())),
-        ("PETREL_ACTION", Some(task.action.clone())),
-        ("PETREL_ACTION_DIR", Some(directory.display().to_string())),
-        ("PETREL_EVENT_ID", task.event_id.clone()),
-        ("PETREL_RULE", task.rule.clone()),
-    ];
-    environment.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-    let timeout_ms = u64::try_from(task.timeout_ms).unwrap_or(0);
-    Command { argv: call.argv, directory, environment, timeout_ms }
 }
 
 #[cfg(test)]

@@ -38,8 +38,9 @@ pub(super) fn at_once(task: &Task, action: &ResolvedAction) -> Option<Verdict> {
         return None;
     }
     match render(task, action) {
-        Ok(RunnerCall::Noop(call)) => Some(Verdict::Ended(call.outcome())),
-        Ok(RunnerCall::Command(_)) => None,
+        Ok(RunnerCall::End(outcome)) => Some(Verdict::Ended(outcome)),
+        // Nothing that is instant has anything to do.
+        Ok(_) => None,
         Err(why) => Some(cannot_run(code::RENDER_FAILED, &why)),
     }
 }

@@ -30,6 +30,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::metrics::ExecutorMetrics;
 use crate::packs_cache::PacksCache;
+use crate::runner::Runners;
 use crate::view::ExecutorView;
 use attempt::Shared;
 pub use attempts::Attempts;
@@ -125,7 +126,7 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         let results = options.topics.results();
         let reporter = Reporter { publisher, clock: clock.clone(), results, reports: options.reports() };
         let shared = Shared {
-            runner: options.runner.clone(),
+            runners: Runners::new(options.runner.clone(), options.http.clone()),
             reporter,
             attempts: attempts.clone(),
             packs: Arc::new(packs),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use petrel_execution::worker::Reports;
 use petrel_schemas::Topics;
 
-use crate::runner::RunnerOptions;
+use crate::runner::{HttpOptions, RunnerOptions};
 
 /// Settings of a worker of one pool.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct WorkerOptions {
     pub packs_directory: PathBuf,
     /// How commands are run.
     pub runner: RunnerOptions,
+    /// How requests over HTTP are sent.
+    pub http: HttpOptions,
     /// How long a stop waits for running attempts before it ends them, in milliseconds.
     pub shutdown_grace_ms: u64,
     /// How long a stop then waits for their ends to be reported, in milliseconds, beside the runner's
@@ -44,6 +46,7 @@ impl WorkerOptions {
             decline_ms: 2_000,
             packs_directory,
             runner: RunnerOptions::default(),
+            http: HttpOptions::default(),
             shutdown_grace_ms: 10_000,
             shutdown_report_ms: 5_000,
         }

@@ -15,6 +15,7 @@ use petrel_execution::runner::{PackFiles, RunnerSpec};
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError};
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
+use petrel_executor::runner::AddressGuard;
 use petrel_executor::worker::{WorkerHandle, WorkerOptions, WorkerService};
 use petrel_executor::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
 use petrel_schemas::{
@@ -51,6 +52,7 @@ impl ExecutorView for View {
         let delivery = if action.contains("once") { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
         let (runner, keys) = match action {
             "demo.noop" => ("noop", json!({})),
+            "demo.http" => ("http", json!({ "request": { "url": "${parameters.line}" } })),
             _ => ("command", json!({ "command": ["sh", "-c", "${parameters.line}"] })),
         };
         let Value::Object(keys) = keys else { unreachable!() };
@@ -205,6 +207,8 @@ impl Rig {
         options.shutdown_grace_ms = shutdown_grace_ms;
         options.runner.supervisor = vec![env!("CARGO_BIN_EXE_petrel-supervise").into()];
         options.runner.kill_grace_ms = 300;
+        let denied = AddressGuard::DENY_DEFAULT.map(str::to_owned);
+        options.http.guard = AddressGuard::new(&denied, &["127.0.0.1".to_owned()]).unwrap();
         let service = WorkerService {
             options,
             driver: DriverOptions::default(),

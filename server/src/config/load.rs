@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use petrel_audit::Table;
+use petrel_executor::runner::AddressGuard;
 use serde_json::{Map, Value};
 
 use super::Config;
@@ -194,6 +195,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if executor.schedule_to_start_ms < executor.lease_ms || executor.schedule_to_start_ms > config.retention_ms {
         return wrong("executor.schedule_to_start_ms", "must be from executor.lease_ms to retention_ms");
     }
+    for (path, ranges) in [("executor.http.deny", &executor.http.deny), ("executor.http.allow", &executor.http.allow)] {
+        AddressGuard::new(ranges, &[]).map_err(|e| option_error(path, e.to_string()))?;
+    }
     for table in Table::ALL {
         let days = config.audit.keep_days.of(*table);
         // Rows of a topic that is read anew must not be over their time already.
@@ -278,6 +282,27 @@ mod tests {
         let config = from(&file, &[], &[]).unwrap();
         assert_eq!(config.token.as_deref(), Some("0123456789abcdef"));
         assert_eq!(config.kafka.properties["sasl.password"], "0123456789abcdef");
+    }
+
+    #[test]
+    fn ranges_of_addresses_are_checked() {
+        let config =
+            from("executor: { http: { deny: [private, 203.0.113.7], allow: [10.1.0.0/16] } }\n", &[], &[]).unwrap();
+        let refuses = |address: &str| config.executor.http.guard().unwrap().refuses(address.parse().unwrap());
+        let refused = ["10.2.0.1", "10.1.0.1", "203.0.113.7", "127.0.0.1"].map(refuses);
+        assert_eq!(refused, [true, false, true, false]);
+        let wrong = from("executor: { http: { allow: [10.0.0.0/40] } }\n", &[], &[]).unwrap_err();
+        assert!(wrong.contains("executor.http.allow") && wrong.contains("\"10.0.0.0/40\" is no range"), "{wrong}");
+    }
+
+    #[test]
+    fn petrels_own_services_are_known() {
+        let own = |text: &str| from(text, &[], &[]).unwrap().own_services();
+        let api = || ("127.0.0.1".to_owned(), 7373);
+        assert_eq!(own(""), [api()]);
+        let clickhouse = |url: &str| own(&format!("clickhouse: {{ url: \"{url}\" }}\n"));
+        assert_eq!(clickhouse("http://clickhouse:8123"), [("clickhouse".to_owned(), 8123), api()]);
+        assert_eq!(clickhouse("https://[fd00::1]/"), [("fd00::1".to_owned(), 443), api()]);
     }
 
     /// The document names every option with its default.

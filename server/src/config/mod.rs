@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use petrel_audit::{KeepDays, Table};
 use petrel_catalog::limits::{CATALOG_BYTES_DEFAULT, CATALOG_REVISIONS_DEFAULT, REVISION_KEEP_MS_DEFAULT};
+use petrel_executor::runner::{AddressGuard, GuardError};
 use serde::{Deserialize, Serialize};
 
 pub use load::load;
@@ -168,6 +169,47 @@ pub struct Executor {
     pub lost_leases_max: u32,
     /// How long a task may wait for a worker until its execution ends, in milliseconds.
     pub schedule_to_start_ms: i64,
+    /// Requests of the runner `http`.
+    pub http: Http,
+}
+
+/// Options of the runner `http`. Ranges are CIDR, single addresses, or one of `loopback`, `link_local`, `metadata`,
+/// `private` and `reserved`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Ranges of addresses to which no request is sent.
+    pub deny: Vec<String>,
+    /// Ranges to which they are sent all the same.
+    pub allow: Vec<String>,
+}
+
+impl Config {
+    /// Hosts and ports of Petrel's own services, as far as they stand here.
+    pub fn own_services(&self) -> Vec<(String, u16)> {
+        let url = self.clickhouse.url.as_deref().and_then(|url| reqwest::Url::parse(url).ok());
+        let clickhouse = url.and_then(|url| {
+            let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
+            Some((host.to_owned(), url.port_or_known_default()?))
+        });
+        clickhouse.into_iter().chain([(self.listen.ip().to_string(), self.listen.port())]).collect()
+    }
+}
+
+impl Http {
+    /// The guard with these ranges.
+    ///
+    /// # Errors
+    /// The first text that is no range.
+    pub fn guard(&self) -> Result<AddressGuard, GuardError> {
+        AddressGuard::new(&self.deny, &self.allow)
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { deny: AddressGuard::DENY_DEFAULT.map(str::to_owned).to_vec(), allow: Vec::new() }
+    }
 }
 
 /// Options of the worker role.
@@ -311,7 +353,13 @@ impl Default for Rules {
 
 impl Default for Executor {
     fn default() -> Self {
-        Self { threads: 1, lease_ms: 20_000, lost_leases_max: 5, schedule_to_start_ms: 24 * 3_600_000 }
+        Self {
+            threads: 1,
+            lease_ms: 20_000,
+            lost_leases_max: 5,
+            schedule_to_start_ms: 24 * 3_600_000,
+            http: Http::default(),
+        }
     }
 }
 

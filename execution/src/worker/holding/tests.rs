@@ -120,6 +120,17 @@ fn a_shutdown_gives_back_what_has_not_begun_and_lets_the_rest_end_until_it_waits
 }
 
 #[test]
+fn what_a_worker_lacks_is_no_end() {
+    let mut held = holding("at_most_once", GRANT);
+    assert_eq!(held.begin(100), Begin::Now);
+    let exit = |begun| Exit::bare(Why::GivenBack { begun }, Some("no descriptors".to_owned()));
+    assert_eq!(told(held.ended(exit(false))), "handed over, not begun");
+    assert_eq!(told(held.ended(exit(true))), "handed over, begun");
+    held.order(CANCEL);
+    assert_eq!(told(held.ended(exit(false))), "canceled canceled");
+}
+
+#[test]
 fn every_end_has_its_status_and_its_code() {
     let mut holding = holding("at_least_once", NOTHING);
     holding.begin(100);

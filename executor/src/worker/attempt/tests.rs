@@ -64,7 +64,7 @@ impl Rig {
             reports: Reports { worker: "w1".into(), pool: "default".into() },
         };
         let shared = Shared {
-            runner: RunnerOptions::default(),
+            runners: Runners::default(),
             reporter,
             attempts: Arc::new(Attempts::new("w1".into())),
             packs: Arc::new(PacksCache::open(folder.path().to_owned()).unwrap()),

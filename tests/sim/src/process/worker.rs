@@ -301,12 +301,12 @@ impl WorkerBody {
             ended_ms: None,
         };
         match call {
-            RunnerCall::Noop(call) => {
+            RunnerCall::End(outcome) => {
                 effect.ended_ms = Some(now_ms);
                 self.world.supervisors.record(effect);
-                self.told(task, Verdict::Ended(call.outcome()), attempt.started_at_ms)
+                self.told(task, Verdict::Ended(outcome), attempt.started_at_ms)
             }
-            RunnerCall::Command(_) => {
+            _ => {
                 let (takes_ms, return_code) = self.world.how_it_goes();
                 let lease_ms = i64::try_from(attempt.held.borrow().lease_deadline_ms()).unwrap_or(i64::MAX);
                 Phase::Running(self.world.supervisors.start(effect, takes_ms, task.timeout_ms, lease_ms, return_code))

@@ -1,0 +1,104 @@
+//! The runner `http`: one request, and what is answered.
+//!
+//! `request` (what its action says of the request), `auth` (as whom it is sent), `retry` (when it is sent again), `checks` (what neither may have),
+//! `values` (what expressions give, as texts), `codes` (sets of status codes).
+
+mod auth;
+mod checks;
+mod codes;
+mod request;
+mod retry;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use serde_json::{Map, Value};
+
+use super::keys::Keys;
+use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError, Works};
+
+pub use auth::Auth;
+pub use codes::Codes;
+use request::Request;
+pub use request::{Body, Proxy, Tls};
+pub use retry::{Retry, is_untouched};
+pub use values::Hidden;
+
+/// Name of the header that names the execution, where the action names no other.
+const IDEMPOTENCY_HEADER: &str = "Idempotency-Key";
+
+/// A request, as templates.
+#[derive(Debug)]
+pub struct HttpSpec {
+    request: Box<Request>,
+    success: Codes,
+}
+
+/// A request to send, and what to make of its answer. Nothing of it has been looked up or checked against addresses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpCall {
+    /// Method and URL as they may be shown: what its expressions give may hold a key.
+    pub shown: String,
+    /// Such as `GET`.
+    pub method: String,
+    /// Begins with `http://` or `https://`.
+    pub url: String,
+    /// Parts of a path to be put behind the URL's, escaped.
+    pub path: Vec<String>,
+    /// To be put behind the URL's query, escaped.
+    pub query: Vec<(String, String)>,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// What is sent.
+    pub body: Body,
+    /// As whom.
+    pub auth: Auth,
+    /// Whom to believe, and as whom.
+    pub tls: Tls,
+    /// By way of this proxy.
+    pub proxy: Option<Proxy>,
+    /// Most redirects that are followed.
+    pub redirects_max: u32,
+    /// Whether the body also goes to another server to which a redirect leads.
+    pub forward_body: bool,
+    /// Longest wait for an answer, its redirects and its body, in milliseconds, each time that it is sent.
+    pub timeout_ms: Option<u64>,
+    /// Codes of answers with which it has succeeded.
+    pub success: Codes,
+    /// When it is sent again.
+    pub retry: Retry,
+    /// Header that has the execution's id, the same for every attempt.
+    pub idempotency_header: String,
+}
+
+impl Spec for HttpSpec {
+    const NAME: &'static str = "http";
+    const KEYS: &'static [&'static str] = &["request", "success_codes"];
+
+    fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
+        let mut keys = Keys::new(keys);
+        let request = keys.need("request").and_then(|request| Request::read(request, &mut keys, files));
+        let success = match keys.get("success_codes") {
+            Some(codes) => Codes::read(codes, "/success_codes", "success_codes", &mut keys),
+            None => Codes::of(&[(200, 299)]),
+        };
+        match request {
+            Some(request) if keys.errors.is_empty() => Ok(Self { request: Box::new(request), success }),
+            _ => Err(keys.errors),
+        }
+    }
+}
+
+impl Works for HttpSpec {
+    type Call = Box<HttpCall>;
+
+    fn render(&self, rendering: Rendering<'_>) -> Result<Box<HttpCall>, RenderError> {
+        self.request.render(&rendering.scope(), &self.success).map(Box::new)
+    }
+}
+
+impl Call for Box<HttpCall> {
+    fn uses_pack(&self) -> bool {
+        self.tls.ca_file.is_some()
+    }
+}

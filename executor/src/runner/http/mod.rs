@@ -1,0 +1,286 @@
+//! The runner `http`: one request of an action, sent again where the action says so, and what is answered.
+//!
+//! `guard` (to which addresses requests may go), `lookup` (names to addresses), `client` (connections), `body` (what is
+//! sent), `exchange` (one request and its redirects), `tokens` (OAuth 2), `pause` (until it is sent again), `answer` (what
+//! is made of it).
+
+mod answer;
+mod body;
+mod client;
+mod exchange;
+mod guard;
+mod lookup;
+mod pause;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use petrel_bus::Clock;
+use petrel_execution::runner::{Auth, HttpCall, is_untouched};
+use petrel_execution::worker::{Exit, Holding, Why};
+use petrel_execution::{Delivery, code};
+use reqwest::Url;
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::Context;
+use super::limited::{Leave, limited};
+use crate::supervise::boot_ms;
+use answer::{Whole, read};
+use client::{Clients, Ways, Whom};
+use exchange::{NoAnswer, Outgoing, check_literal, exchange};
+pub use guard::{AddressGuard, GuardError};
+use lookup::Guarded;
+pub use lookup::{LookedUp, Lookup, SystemLookup};
+use pause::{pause_ms, retry_after_ms};
+use tokens::Tokens;
+
+/// Methods that may be sent twice by what HTTP says of them (RFC 9110 §9.2.2).
+const IDEMPOTENT: [&str; 5] = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"];
+
+/// How often, and how long, a request waits for what this worker lacks, descriptors for example, until its attempt is given
+/// back; in milliseconds.
+const LACKS_MAX: u32 = 3;
+const LACK_PAUSE_MS: u64 = 1_000;
+
+/// How requests over HTTP are sent.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// To which addresses they may go.
+    pub guard: AddressGuard,
+    /// Finds the addresses of hosts.
+    pub lookup: Arc<dyn Lookup>,
+    /// Hosts and ports of Petrel's own services, to which no request goes whatever the guard allows. An unspecified
+    /// address is this machine.
+    pub own: Vec<(String, u16)>,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self { guard: AddressGuard::default(), lookup: Arc::new(SystemLookup::default()), own: Vec::new() }
+    }
+}
+
+/// Sends requests for the attempts of a worker.
+#[derive(Debug)]
+pub struct HttpRunner {
+    guarded: Guarded,
+    clients: Clients,
+    tokens: Tokens,
+}
+
+impl Default for HttpRunner {
+    fn default() -> Self {
+        Self::new(HttpOptions::default())
+    }
+}
+
+/// What is to be known of the attempt beside its call.
+#[derive(Clone, Copy)]
+pub struct HttpRequest<'a> {
+    /// Sent with each request, so that a server that knows it does what is asked once.
+    pub execution_id: &'a str,
+    /// How often the action may run.
+    pub delivery: Delivery,
+    /// Longest run, in milliseconds, with all that is sent again.
+    pub timeout_ms: u64,
+    /// Most of a body that is kept, in bytes.
+    pub output_bytes_max: usize,
+    /// Folder of its pack, where its call uses it.
+    pub pack: Option<&'a Path>,
+    /// Time of day, for servers that say until when to wait.
+    pub clock: &'a dyn Clock,
+}
+
+pub(super) async fn carry_out(call: Box<HttpCall>, context: &Context<'_>) -> Exit {
+    let request = HttpRequest {
+        execution_id: &context.task.execution_id,
+        delivery: context.plan.delivery,
+        timeout_ms: context.timeout_ms(),
+        output_bytes_max: context.plan.output_bytes_max,
+        pack: context.pack,
+        clock: context.clock,
+    };
+    (context.started)();
+    context.runners.http.run(&call, request, context.held.subscribe()).await
+}
+
+impl HttpRunner {
+    /// A runner with these settings.
+    pub fn new(options: HttpOptions) -> Self {
+        let guarded = Guarded { guard: Arc::new(options.guard), lookup: options.lookup, own: options.own.into() };
+        Self { guarded, clients: Clients::default(), tokens: Tokens::default() }
+    }
+
+    /// Sends a request until there is an answer to keep, and for as long as the attempt may go on. Dropping the future
+    /// closes the connection.
+    pub async fn run(&self, call: &HttpCall, request: HttpRequest<'_>, held: watch::Receiver<Holding>) -> Exit {
+        let leave = Leave::new(held, request.timeout_ms);
+        let (began_ms, requests) = (boot_ms(), AtomicU32::new(0));
+        let asking = Asking { runner: self, call, request, leave: leave.clone(), began_ms, requests };
+        match limited(leave, asking.to_the_end()).await {
+            Ok(Ok(whole)) => asking.answered(whole),
+            Ok(Err(no_answer)) => asking.not_answered(no_answer),
+            Err(why) => Exit::bare(why, None),
+        }
+    }
+}
+
+/// One call on its way to its end.
+struct Asking<'a> {
+    runner: &'a HttpRunner,
+    call: &'a HttpCall,
+    request: HttpRequest<'a>,
+    leave: Leave,
+    began_ms: u64,
+    /// How many were sent, redirects and tokens left out.
+    requests: AtomicU32,
+}
+
+impl Asking<'_> {
+    async fn to_the_end(&self) -> Result<Whole, NoAnswer> {
+        let outgoing = Outgoing::of(self.call, self.request.execution_id).map_err(NoAnswer::Impossible)?;
+        let (mut times, mut lacks) = (0, 0);
+        loop {
+            let ended = match self.ways().await {
+                Ok(ways) => self.in_time(self.once(&ways, outgoing.clone())).await,
+                Err(no_answer) => Err(no_answer),
+            };
+            let pause_ms = match &ended {
+                Err(NoAnswer::Lacking { may_have_arrived: false, .. }) if lacks < LACKS_MAX => {
+                    lacks += 1;
+                    LACK_PAUSE_MS
+                }
+                _ => {
+                    times += 1;
+                    let Some(pause_ms) = self.again_after_ms(&ended, times) else { return ended };
+                    pause_ms
+                }
+            };
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        }
+    }
+
+    /// Whoever waits for a server no longer does not know how far it came.
+    async fn in_time(&self, once: impl Future<Output = Result<Whole, NoAnswer>>) -> Result<Whole, NoAnswer> {
+        let Some(timeout_ms) = self.call.timeout_ms else { return once.await };
+        let before = self.requests.load(Ordering::Relaxed);
+        let over = |_| {
+            let why = format!("not answered within {timeout_ms} ms");
+            // Where it waited for a token, nothing else was sent.
+            Err(NoAnswer::Failed { why, may_have_arrived: self.requests.load(Ordering::Relaxed) > before })
+        };
+        tokio::time::timeout(Duration::from_millis(timeout_ms), once).await.unwrap_or_else(over)
+    }
+
+    /// The clients for it. A proxy's address is looked at first.
+    async fn ways(&self) -> Result<Ways<'_>, NoAnswer> {
+        let Self { runner, call, request, .. } = self;
+        let guarded = &runner.guarded;
+        let mut proxy_look = None;
+        if let Some(proxy) = &call.proxy {
+            let url = Url::parse(&proxy.url).map_err(|e| NoAnswer::Impossible(format!("the proxy: {e}")))?;
+            let look = guarded.look(&url, false);
+            check_literal(guarded, &url, look).await?;
+            proxy_look = Some(look);
+        }
+        runner.clients.ways(call, proxy_look, request.pack, guarded, self.leave.clone()).await
+    }
+
+    /// One request, and a second one where the first one's token is no good any more.
+    async fn once(&self, ways: &Ways<'_>, mut outgoing: Outgoing) -> Result<Whole, NoAnswer> {
+        let Self { runner, call, request, .. } = self;
+        let mut is_first = true;
+        loop {
+            let mut may_be_old = false;
+            if let Auth::OAuth2 { .. } = &call.auth {
+                let (token, was_kept) = runner.tokens.get(&call.auth, ways, &outgoing.url).await?;
+                outgoing.bearer(&token.0).map_err(NoAnswer::Impossible)?;
+                may_be_old = was_kept && is_first;
+            }
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            let server = outgoing.url.origin();
+            let answer = exchange(ways, Whom::Named, outgoing.clone(), call.redirects_max).await?;
+            let is_no_good = may_be_old && answer.response.status() == reqwest::StatusCode::UNAUTHORIZED;
+            if is_no_good && answer.url.origin() == server {
+                runner.tokens.forget(&call.auth, ways, &outgoing.url);
+            }
+            // Behind a redirect the first server has done what it was asked for, and would do it again.
+            if is_no_good && answer.redirects == 0 {
+                is_first = false;
+                continue;
+            }
+            let failed = |why| NoAnswer::Failed { why, may_have_arrived: true };
+            return read(answer, request.output_bytes_max).await.map_err(failed);
+        }
+    }
+
+    /// How long to wait until it is sent again after so many times, in milliseconds; nothing if this is the end.
+    fn again_after_ms(&self, ended: &Result<Whole, NoAnswer>, times: u32) -> Option<u64> {
+        let Self { call, request, .. } = self;
+        if times > call.retry.times {
+            return None;
+        }
+        let asked_ms = match ended {
+            Ok(whole) if call.success.contains(whole.status) => return None,
+            Ok(whole) => {
+                let asked_ms = retry_after_ms(&whole.headers, request.clock.now_ms());
+                if !call.retry.is_on(whole.status, self.may_arrive_twice(), asked_ms.is_some()) {
+                    return None;
+                }
+                asked_ms
+            }
+            Err(NoAnswer::Failed { may_have_arrived, .. }) if !may_have_arrived || self.may_arrive_twice() => None,
+            Err(_) => return None,
+        };
+        let pause_ms = pause_ms(&call.retry, times, asked_ms, request.execution_id);
+        // Whoever waits for longer than there is time has nothing to tell but that it took too long.
+        let until_ms = boot_ms().saturating_add(pause_ms).saturating_sub(self.began_ms);
+        (until_ms < request.timeout_ms).then_some(pause_ms)
+    }
+
+    /// An action that may run again after it was lost may also be asked for again; one that may not is safe only where
+    /// HTTP says so.
+    fn may_arrive_twice(&self) -> bool {
+        self.request.delivery == Delivery::AtLeastOnce || IDEMPOTENT.contains(&self.call.method.as_str())
+    }
+
+    fn answered(&self, whole: Whole) -> Exit {
+        let status = whole.status;
+        let retry_after_ms = retry_after_ms(&whole.headers, self.request.clock.now_ms());
+        let (why, error) = if self.call.success.contains(status) {
+            (Why::Succeeded, None)
+        } else {
+            let retriable = match self.may_arrive_twice() {
+                true => matches!(status, 408 | 425 | 429 | 500..=599),
+                false => is_untouched(status, retry_after_ms.is_some()),
+            };
+            let error = format!("{} was answered with {status} {}", self.call.shown, whole.reason);
+            (Why::Failed { code: code::HTTP_STATUS, retriable }, Some(error.trim_end().to_owned()))
+        };
+        let requests = self.requests.load(Ordering::Relaxed);
+        let (result, stdout) = whole.into_result(requests, boot_ms().saturating_sub(self.began_ms));
+        Exit { result: Some(result), retry_after_ms, stdout, ..Exit::bare(why, error) }
+    }
+
+    fn not_answered(&self, no_answer: NoAnswer) -> Exit {
+        let (code, retriable, why) = match no_answer {
+            NoAnswer::Lacking { why, may_have_arrived } => {
+                warn!("{} is given back, for this worker lacks what it takes: {why}", self.request.execution_id);
+                return Exit::bare(Why::GivenBack { begun: may_have_arrived }, Some(why));
+            }
+            NoAnswer::Refused(why) => (code::ADDRESS_REFUSED, false, why),
+            NoAnswer::Impossible(why) => (code::NOT_STARTED, false, why),
+            NoAnswer::Failed { why, may_have_arrived: true } if !self.may_arrive_twice() => {
+                (code::HTTP_UNKNOWN, false, format!("it may have been carried out: {why}"))
+            }
+            NoAnswer::Failed { why, .. } => (code::HTTP_FAILED, true, why),
+        };
+        Exit::bare(Why::Failed { code, retriable }, Some(format!("{}: {why}", self.call.shown)))
+    }
+}

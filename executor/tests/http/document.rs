@@ -1,0 +1,138 @@
+//! The examples of docs/ACTIONS.md: each is read as a pack's action and carried out, to the result that stands there.
+
+use std::path::Path;
+
+use petrel_catalog::{Actions, PackFile, PackSource, Revision};
+use petrel_execution::runner::{Rendering, RunnerCall};
+use petrel_execution::worker::{Exit, Why};
+use petrel_executor::{Resolution, resolve_in};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::asking::{Asking, holding};
+use crate::certificates::Certificates;
+use crate::server::{Reply, Seen, Server, json};
+
+/// An action, what it is given, and how it ends.
+#[derive(Debug, Default)]
+struct Example {
+    action: String,
+    parameters: Option<Value>,
+    result: Option<Value>,
+    error: Option<String>,
+}
+
+/// The document's blocks of code, in order: each action takes what stands behind it.
+fn examples() -> Vec<Example> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ACTIONS.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let mut examples: Vec<Example> = Vec::new();
+    for block in document.split("```").skip(1).step_by(2) {
+        let (kind, text) = block.split_once('\n').unwrap();
+        if kind == "yaml" {
+            examples.push(Example { action: text.to_owned(), ..Example::default() });
+            continue;
+        }
+        let example = examples.last_mut().expect("an action stands before what belongs to it");
+        let value = || Some(serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}")));
+        match kind {
+            "json parameters" => example.parameters = value(),
+            "json result" => example.result = value(),
+            "text error" => example.error = Some(text.trim_end().to_owned()),
+            other => panic!("a block of {other:?} is not understood"),
+        }
+    }
+    examples
+}
+
+/// The service of the first example of requests.
+fn pager(seen: &Seen, _: usize) -> Reply {
+    let header = |name: &str| seen.headers.get(name).map_or("", |value| value);
+    let is_as_written = (&*seen.method, &*seen.target)
+        == ("POST", "/v1/services/db%2Fmain/incidents?notify=ann&notify=bob")
+        && seen.body == "{\"title\":\"disk full\",\"used_pct\":91.5}"
+        && (header("authorization"), header("x-team"), header("idempotency-key")) == ("Bearer abc", "sre", "e-1");
+    if is_as_written { json(201, "{\"id\": 17}") } else { json(400, "\"not as it is written\"") }
+}
+
+/// That of the second one.
+fn cloud(seen: &Seen, _: usize) -> Reply {
+    match (&*seen.target, seen.headers.get("authorization").map_or("", |value| value)) {
+        ("/token", "Basic cGV0cmVsOmFiYw==") if seen.body == "grant_type=client_credentials&scope=instances.read" => {
+            json(200, "{\"access_token\": \"t\", \"expires_in\": 60}")
+        }
+        ("/v2/instances?name=db-1", "Bearer t") => Reply::Answer(404, Vec::new(), b"no such instance".to_vec()),
+        _ => json(400, "\"not as it is written\""),
+    }
+}
+
+#[tokio::test]
+async fn the_examples_of_the_document_do_what_stands_there() {
+    let made = Certificates::make();
+    std::fs::create_dir(made.path().join("actions")).unwrap();
+    std::fs::copy(made.path().join("ca.pem"), made.path().join("actions/cloud-ca.pem")).unwrap();
+    let pager = Server::start(pager).await;
+    let cloud = Server::start_tls(made.server(true), cloud).await;
+    let stand_in = |text: String| {
+        text.replace("https://pager.example.com", &pager.url(""))
+            .replace("https://cloud.example.com", &format!("https://{}", cloud.address))
+            .replace("CLIENT CERTIFICATE", &made.text("client.pem").replace('\n', "\\n"))
+            .replace("CLIENT KEY", &made.text("client.key").replace('\n', "\\n"))
+    };
+    let mut runners = Vec::new();
+    for example in examples() {
+        let given = stand_in(example.parameters.as_ref().expect("an example has parameters").to_string());
+        let given: Value = serde_json::from_str(&given).unwrap();
+        let (runner, exit) = carry_out(&stand_in(example.action.clone()), &given, made.path()).await;
+        let told = exit.result.clone().unwrap_or_default();
+        for (key, value) in example.result.iter().flat_map(|result| result.as_object().unwrap()) {
+            assert_eq!(told.get(key), Some(value), "{key} of {exit:?} of {}", example.action);
+        }
+        assert_eq!(exit.error, example.error, "{exit:?} of {}", example.action);
+        assert_eq!(exit.why == Why::Succeeded, example.error.is_none(), "{exit:?} of {}", example.action);
+        runners.push(runner);
+    }
+    assert_eq!(runners, ["echo", "fail", "http", "http", "noop", "sleep"]);
+}
+
+/// Reads an action as `petrel pack apply` does, and carries it out as a worker does.
+async fn carry_out(action: &str, given: &Value, pack: &Path) -> (&'static str, Exit) {
+    let file =
+        |path: &str, text: &str| PackFile { path: path.to_owned(), bytes: text.as_bytes().to_vec(), executable: false };
+    let files = vec![
+        file("pack.yaml", "name: demo\nversion: 1.0.0\n"),
+        file("actions/action.yaml", action),
+        file("actions/cloud-ca.pem", ""),
+    ];
+    let source = PackSource { label: "demo".into(), files, special: Vec::new() };
+    let revision = Revision::load(vec![source]).unwrap_or_else(|problems| panic!("{problems} in {action}"));
+    let pack_stored = &revision.content().packs()[0];
+    let name =
+        action.strip_prefix("name: ").and_then(|rest| rest.lines().next()).expect("an example begins with its name");
+    let Resolution::Ready(resolved) = resolve_in(&Actions::new(), pack_stored, &format!("demo.{name}")) else {
+        panic!("{name} is not resolved")
+    };
+    let plan = resolved.plan;
+    let parameters = plan.parameters.complete(given).unwrap();
+    let rendering = Rendering { parameters: &parameters, execution_id: "e-1", attempt: 1 };
+    let call = plan.runner.render(rendering).unwrap();
+    let exit = match call {
+        RunnerCall::End(outcome) => {
+            let why = match &outcome.note.code {
+                None => Why::Succeeded,
+                Some(_) => Why::Failed { code: "", retriable: outcome.retriable },
+            };
+            Exit { result: outcome.result, ..Exit::bare(why, outcome.note.error) }
+        }
+        RunnerCall::Http(call) => {
+            let (_director, held) = watch::channel(holding(60_000));
+            Asking::new().run(&call, Some(pack), held).await
+        }
+        RunnerCall::Sleep(call) => {
+            let (_director, held) = watch::channel(holding(60_000));
+            petrel_executor::runner::sleep(call, 60_000, held).await
+        }
+        other => panic!("no example has {other:?}"),
+    };
+    (plan.runner.name(), exit)
+}

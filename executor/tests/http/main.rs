@@ -1,0 +1,14 @@
+//! The runner `http`, and `sleep`, against real servers.
+#![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
+
+mod asking;
+mod certificates;
+mod document;
+mod executions;
+mod guard;
+mod requests;
+#[path = "../support/rig.rs"]
+#[allow(dead_code, reason = "what other tests need of it")]
+mod rig;
+mod server;
+mod trust;
