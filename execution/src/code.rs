@@ -53,6 +53,8 @@ pub const HTTP_FAILED: &str = "http_failed";
 pub const HTTP_UNKNOWN: &str = "http_unknown";
 /// Failed: its request may not be sent to that address.
 pub const ADDRESS_REFUSED: &str = "address_refused";
+/// Failed: it failed on more hosts than may fail.
+pub const SSH_HOSTS: &str = "ssh_hosts";
 /// Failed: it could not be started.
 pub const NOT_STARTED: &str = "not_started";
 /// Failed: an expression of its action has no value.

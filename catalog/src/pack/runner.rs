@@ -18,7 +18,6 @@ const RUNNERS_LATER: &[&str] = &[
     "python",
     "python-script",
     "http-request",
-    "ssh",
     "shell",
     "local-shell-cmd",
     "local-shell-script",

@@ -56,7 +56,7 @@ impl Call for CommandCall {
     }
 }
 
-fn text(template: &Template, scope: &Scope<'_>, what: impl Fn() -> String) -> Result<String, RenderError> {
+pub(super) fn text(template: &Template, scope: &Scope<'_>, what: impl Fn() -> String) -> Result<String, RenderError> {
     let text = template.render_text(scope).map_err(|e| RenderError(format!("{}: {e}", what())))?;
     if text.contains('\0') {
         return Err(RenderError(format!("{} holds a NUL character", what())));
@@ -115,7 +115,7 @@ fn check_program(keys: &mut Keys<'_>, program: &str, files: &dyn PackFiles) {
     }
 }
 
-fn read_env(keys: &mut Keys<'_>) -> Vec<(String, Template)> {
+pub(super) fn read_env(keys: &mut Keys<'_>) -> Vec<(String, Template)> {
     let Some(env) = keys.get("env") else { return Vec::new() };
     let Value::Object(entries) = env else {
         keys.error("/env", Mistake::WrongType, format!("expected \"env\" as a mapping, found {}", kind(env)));

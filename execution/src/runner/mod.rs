@@ -10,6 +10,7 @@ mod http;
 mod keys;
 mod noop;
 mod sleep;
+mod ssh;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ pub use http::{Auth, Body, Codes, Hidden, HttpCall, HttpSpec, Proxy, Retry, Tls,
 pub use keys::{Mistake, SpecError};
 pub use noop::NoopSpec;
 pub use sleep::{SleepCall, SleepSpec};
+pub use ssh::{FailAt, Hop, KeySource, KnownHosts, Run, SshAuth, SshCall, SshSpec, Target, Upload, UploadFrom};
 
 /// The files of the pack that an action belongs to.
 pub trait PackFiles {
@@ -200,6 +202,8 @@ runners! {
         Http(HttpSpec => Box<HttpCall>),
         /// A while of nothing.
         Sleep(SleepSpec => SleepCall),
+        /// A command, a script or files on hosts.
+        Ssh(SshSpec => Box<SshCall>),
     }
 }
 
