@@ -7,6 +7,7 @@ mod command;
 mod http;
 mod limited;
 mod sleep;
+mod ssh;
 
 use std::path::Path;
 
@@ -20,18 +21,20 @@ use tokio::sync::watch;
 pub use command::{Command, RunnerOptions, run};
 pub use http::{AddressGuard, GuardError, HttpOptions, HttpRequest, HttpRunner, LookedUp, Lookup, SystemLookup};
 pub use sleep::sleep;
+pub use ssh::{SshOptions, SshRequest, SshRunner};
 
 /// What the runners of a worker share between attempts.
 #[derive(Debug, Default)]
 pub struct Runners {
     command: RunnerOptions,
     http: HttpRunner,
+    ssh: SshRunner,
 }
 
 impl Runners {
     /// Runners with these settings.
-    pub fn new(command: RunnerOptions, http: HttpOptions) -> Self {
-        Self { command, http: HttpRunner::new(http) }
+    pub fn new(command: RunnerOptions, http: HttpOptions, ssh: SshOptions) -> Self {
+        Self { command, http: HttpRunner::new(http), ssh: SshRunner::new(ssh) }
     }
 }
 
@@ -65,6 +68,7 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
         RunnerCall::Command(call) => command::carry_out(call, &context).await,
         RunnerCall::Http(call) => http::carry_out(call, &context).await,
         RunnerCall::Sleep(call) => sleep::carry_out(call, &context).await,
+        RunnerCall::Ssh(call) => ssh::carry_out(call, &context).await,
     };
     context.held.borrow().ended(exit)
 }

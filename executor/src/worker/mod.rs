@@ -126,7 +126,7 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         let results = options.topics.results();
         let reporter = Reporter { publisher, clock: clock.clone(), results, reports: options.reports() };
         let shared = Shared {
-            runners: Runners::new(options.runner.clone(), options.http.clone()),
+            runners: Runners::new(options.runner.clone(), options.http.clone(), options.ssh.clone()),
             reporter,
             attempts: attempts.clone(),
             packs: Arc::new(packs),

@@ -25,7 +25,7 @@ up; [ "$D" -gt "$t" ] || { say no lease; leave 255; };
 say run;
 exec 3<&0 5>&2 </dev/null 2>/dev/null;
 [ -n "$s" ] || set -m;
-(e; export PETREL_SSH_RUN="$n"; exec $s $g "$@") 2>&5 3<&- 5>&- & c=$!;
+(export PETREL_SSH_RUN="$n"; set -- $s $g "$@"; e; exec "$@") 2>&5 3<&- 5>&- & c=$!;
 exec 5>&-;
 [ -n "$s" ] || set +m;
 end() { kill -KILL "-$c" || kill -KILL "$c"; };
