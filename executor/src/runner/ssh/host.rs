@@ -213,15 +213,13 @@ impl Work<'_> {
         let mut held = self.doing.held.clone();
         self.go(clock, &mut held).await?;
         let exchange = self.exchange()?;
-        let sent = async {
-            for at in (0..bytes.len()).step_by(CHUNK_BYTES) {
-                exchange.say(bytes.slice(at..bytes.len().min(at + CHUNK_BYTES))).await?;
-            }
-            exchange.end_of_input().await?;
-            exchange.hear().await
+        let sent = send(exchange, bytes).await;
+        // Where it was not taken, the host may have said why.
+        let said = match (exchange.hear().await, sent) {
+            (Ok(said), _) => Ok(said),
+            (Err(_), Err(lost)) | (Err(lost), Ok(())) => Err(lost),
         };
-        let sent = sent.await;
-        match sent {
+        match said {
             Ok(Said::Done) => {
                 self.told.has_written = true;
                 self.done().await;
@@ -397,6 +395,14 @@ impl Work<'_> {
             None => {}
         }
     }
+}
+
+/// Sends what a file holds, piece by piece.
+async fn send(exchange: &mut Exchange, bytes: &Bytes) -> Result<(), Lost> {
+    for at in (0..bytes.len()).step_by(CHUNK_BYTES) {
+        exchange.say(bytes.slice(at..bytes.len().min(at + CHUNK_BYTES))).await?;
+    }
+    exchange.end_of_input().await
 }
 
 fn unknown(why: &str) -> Failed {
