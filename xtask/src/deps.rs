@@ -1,5 +1,6 @@
 //! What is fetched into target/dev: Apache Kafka by Maven; the ClickHouse engine library and the CEL
-//! specification's tests by npm; for one benchmark AWS Event Ruler by Maven.
+//! specification's tests by npm; for one benchmark AWS Event Ruler by Maven. OpenSSH's server is installed by the
+//! system's packages.
 //!
 //! All are pinned by files in deploy/dev. A stamp beside what was fetched holds a copy of those
 //! files, and is written last: equal means that there is nothing to do, and a fetch that was
@@ -9,6 +10,7 @@ mod cel_spec;
 mod clickhouse;
 mod kafka;
 mod npm;
+mod openssh;
 mod ruler;
 
 use anyhow::Result;
@@ -16,6 +18,7 @@ use anyhow::Result;
 pub(crate) use cel_spec::fetch_cel_spec;
 pub(crate) use clickhouse::fetch_engine;
 pub(crate) use kafka::fetch_kafka;
+pub(crate) use openssh::fetch_openssh;
 pub(crate) use ruler::fetch_ruler;
 
 /// Without a flag: everything.
@@ -30,10 +33,13 @@ pub(crate) struct Options {
     /// Only the CEL specification's tests
     #[arg(long)]
     cel_spec: bool,
+    /// Only OpenSSH's server
+    #[arg(long)]
+    openssh: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let everything = !options.kafka && !options.clickhouse && !options.cel_spec;
+    let everything = !options.kafka && !options.clickhouse && !options.cel_spec && !options.openssh;
     if everything || options.kafka {
         fetch_kafka()?;
     }
@@ -42,6 +48,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if everything || options.cel_spec {
         fetch_cel_spec()?;
+    }
+    if everything || options.openssh {
+        fetch_openssh()?;
     }
     Ok(())
 }

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use petrel_catalog::{Actions, PackFile, PackSource, Revision};
+use petrel_execution::Delivery;
 use petrel_execution::runner::{Rendering, RunnerCall};
 use petrel_execution::worker::{Exit, Why};
+use petrel_executor::runner::{SshRequest, SshRunner};
 use petrel_executor::{Resolution, resolve_in};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -12,6 +14,7 @@ use tokio::sync::watch;
 use crate::asking::{Asking, holding};
 use crate::certificates::Certificates;
 use crate::server::{Reply, Seen, Server, json};
+use crate::sshd::{Servers, user};
 
 /// An action, what it is given, and how it ends.
 #[derive(Debug, Default)]
@@ -73,11 +76,16 @@ async fn the_examples_of_the_document_do_what_stands_there() {
     std::fs::copy(made.path().join("ca.pem"), made.path().join("actions/cloud-ca.pem")).unwrap();
     let pager = Server::start(pager).await;
     let cloud = Server::start_tls(made.server(true), cloud).await;
+    let hosts = Servers::start(1);
+    std::fs::write(made.path().join("actions/known_hosts"), hosts.known_hosts()).unwrap();
     let stand_in = |text: String| {
         text.replace("https://pager.example.com", &pager.url(""))
             .replace("https://cloud.example.com", &format!("https://{}", cloud.address))
             .replace("CLIENT CERTIFICATE", &made.text("client.pem").replace('\n', "\\n"))
             .replace("CLIENT KEY", &made.text("client.key").replace('\n', "\\n"))
+            .replace("db-1.example.com", &hosts.hosts[0].name())
+            .replace("OPS", user())
+            .replace("SSH KEY", &hosts.text("id").replace('\n', "\\n"))
     };
     let mut runners = Vec::new();
     for example in examples() {
@@ -85,14 +93,25 @@ async fn the_examples_of_the_document_do_what_stands_there() {
         let given: Value = serde_json::from_str(&given).unwrap();
         let (runner, exit) = carry_out(&stand_in(example.action.clone()), &given, made.path()).await;
         let told = exit.result.clone().unwrap_or_default();
-        for (key, value) in example.result.iter().flat_map(|result| result.as_object().unwrap()) {
-            assert_eq!(told.get(key), Some(value), "{key} of {exit:?} of {}", example.action);
+        if let Some(result) = &example.result {
+            let expected: Value = serde_json::from_str(&stand_in(result.to_string())).unwrap();
+            assert!(holds(&told, &expected), "{exit:?} of {}, not {expected}", example.action);
         }
         assert_eq!(exit.error, example.error, "{exit:?} of {}", example.action);
         assert_eq!(exit.why == Why::Succeeded, example.error.is_none(), "{exit:?} of {}", example.action);
         runners.push(runner);
     }
-    assert_eq!(runners, ["echo", "fail", "http", "http", "noop", "sleep"]);
+    assert_eq!(runners, ["echo", "fail", "http", "http", "noop", "sleep", "ssh"]);
+}
+
+/// Whether a value has what is expected, and more beside it where these are mappings.
+fn holds(value: &Value, expected: &Value) -> bool {
+    match (value, expected) {
+        (Value::Object(value), Value::Object(expected)) => {
+            expected.iter().all(|(key, expected)| value.get(key).is_some_and(|value| holds(value, expected)))
+        }
+        (value, expected) => value == expected,
+    }
 }
 
 /// Reads an action as `petrel pack apply` does, and carries it out as a worker does.
@@ -103,6 +122,7 @@ async fn carry_out(action: &str, given: &Value, pack: &Path) -> (&'static str, E
         file("pack.yaml", "name: demo\nversion: 1.0.0\n"),
         file("actions/action.yaml", action),
         file("actions/cloud-ca.pem", ""),
+        file("actions/known_hosts", ""),
     ];
     let source = PackSource { label: "demo".into(), files, special: Vec::new() };
     let revision = Revision::load(vec![source]).unwrap_or_else(|problems| panic!("{problems} in {action}"));
@@ -131,6 +151,16 @@ async fn carry_out(action: &str, given: &Value, pack: &Path) -> (&'static str, E
         RunnerCall::Sleep(call) => {
             let (_director, held) = watch::channel(holding(60_000));
             petrel_executor::runner::sleep(call, 60_000, held).await
+        }
+        RunnerCall::Ssh(call) => {
+            let (_director, held) = watch::channel(holding(60_000));
+            let request = SshRequest {
+                delivery: Delivery::AtLeastOnce,
+                timeout_ms: 30_000,
+                output_bytes_max: 64 << 10,
+                pack: Some(pack),
+            };
+            SshRunner::default().run(&call, request, held).await
         }
         other => panic!("no example has {other:?}"),
     };

@@ -11,4 +11,7 @@ mod requests;
 #[allow(dead_code, reason = "what other tests need of it")]
 mod rig;
 mod server;
+#[path = "../support/sshd.rs"]
+#[allow(dead_code, reason = "what other tests need of it")]
+mod sshd;
 mod trust;
