@@ -23,8 +23,7 @@ async fn a_command_gets_what_it_is_given_and_nothing_is_made_of_it() {
     assert_eq!((&host["stderr"], &host["return_code"]), (&json!("oops\n"), &json!(3)));
     assert_eq!((&host["succeeded"], &host["failed"], &host["begun"]), (&json!(false), &json!(true), &json!(true)));
     assert_eq!(exit.why, Why::Failed { code: "ssh_hosts", retriable: true });
-    let expected =
-        format!("failed on 1 of 1 hosts: {}: it ended with the exit code 3", servers.hosts[0].name());
+    let expected = format!("failed on 1 of 1 hosts: {}: it ended with the exit code 3", servers.hosts[0].name());
     assert_eq!((exit.error.as_deref(), exit.return_code), (Some(&*expected), Some(3)));
     assert!(!std::path::Path::new("/tmp/petrel-pwned").exists());
     assert_eq!(asking.left(), [0; 0]);
@@ -77,8 +76,7 @@ async fn what_a_command_leaves_behind_is_ended() {
         "(trap '' TERM HUP INT; nohup sleep 300 >/dev/null 2>&1 &) ; exit 0",
     ] {
         let asking = Asking::new();
-        let keys =
-            json!({ "hosts": servers.names(), "ssh": servers.ssh(), "command": ["sh", "-c", script] });
+        let keys = json!({ "hosts": servers.names(), "ssh": servers.ssh(), "command": ["sh", "-c", script] });
         let began = std::time::Instant::now();
         let exit = asking.ask(keys).await;
         assert_eq!(exit.why, Why::Succeeded, "{script}: {exit:?}");
@@ -115,7 +113,8 @@ async fn signals_are_as_a_program_expects_them() {
     let asking = Asking::new();
     // The sets of signals that are ignored and blocked; descriptors beside the three.
     let script = "grep -E '^Sig(Ign|Blk)' /proc/self/status; ls /proc/self/fd | wc -l; cut -d' ' -f5,6 /proc/$$/stat";
-    let exit = asking.ask(json!({ "hosts": servers.names(), "ssh": servers.ssh(), "command": ["sh", "-c", script] })).await;
+    let exit =
+        asking.ask(json!({ "hosts": servers.names(), "ssh": servers.ssh(), "command": ["sh", "-c", script] })).await;
     let text = String::from_utf8(exit.stdout.bytes).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     let set = |line: &str| u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap();

@@ -13,8 +13,11 @@ async fn a_script_of_the_pack_runs_and_leaves_nothing() {
     let asking = Asking::new();
     let pack = tempfile::tempdir().unwrap();
     std::fs::create_dir(pack.path().join("actions")).unwrap();
-    std::fs::write(pack.path().join("actions/check it.sh"), "#!/bin/sh\nls -ld \"${0%/*}\"; echo \"$0|$1|$MARK\"; exit 4\n")
-        .unwrap();
+    std::fs::write(
+        pack.path().join("actions/check it.sh"),
+        "#!/bin/sh\nls -ld \"${0%/*}\"; echo \"$0|$1|$MARK\"; exit 4\n",
+    )
+    .unwrap();
     let call = asking.call(json!({
         "hosts": servers.names(), "ssh": servers.ssh(), "script": "./check it.sh", "args": ["a 'b'\n"],
     }));

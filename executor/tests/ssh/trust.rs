@@ -58,7 +58,11 @@ async fn who_is_not_let_in_says_so_and_no_part_of_a_key() {
         (json!({ "agent": true }), "not_started", "the worker's agent: there is none"),
     ] {
         let (why, told, error) = ask(&asking, &servers, echo(&servers, auth.clone())).await;
-        assert_eq!((told, why), (json!(code), Why::Failed { code: "ssh_hosts", retriable: false }), "{error} of {auth}");
+        assert_eq!(
+            (told, why),
+            (json!(code), Why::Failed { code: "ssh_hosts", retriable: false }),
+            "{error} of {auth}"
+        );
         assert!(error.contains(expected) && !error.contains("s3cret"), "{error}");
     }
     assert_eq!(servers.hosts[0].logins(), 0);

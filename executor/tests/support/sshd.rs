@@ -57,7 +57,8 @@ impl Servers {
             .status()
             .unwrap();
         assert!(status.success(), "a key is signed");
-        let authorized: String = ["id", "locked", "rsa", "ecdsa"].map(|key| read(dir.path(), &format!("{key}.pub"))).concat();
+        let authorized: String =
+            ["id", "locked", "rsa", "ecdsa"].map(|key| read(dir.path(), &format!("{key}.pub"))).concat();
         std::fs::write(dir.path().join("authorized_keys"), authorized).unwrap();
         let hosts = (0..count).map(|n| Sshd::start(dir.path(), &format!("host{n}"), "ed25519", free_port())).collect();
         Self { dir, hosts }

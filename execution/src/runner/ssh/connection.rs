@@ -12,17 +12,8 @@ use super::{pack_file, text};
 use crate::limits::SSH_HOPS_MAX;
 
 const AT: &str = "/ssh";
-const KNOWN: &[&str] = &[
-    "user",
-    "port",
-    "auth",
-    "via",
-    "known_hosts",
-    "known_hosts_file",
-    "trust",
-    "connect_timeout",
-    "host_timeout",
-];
+const KNOWN: &[&str] =
+    &["user", "port", "auth", "via", "known_hosts", "known_hosts_file", "trust", "connect_timeout", "host_timeout"];
 /// Longest wait for a connection where the action says nothing, in milliseconds.
 const CONNECT_TIMEOUT_MS: u64 = 10_000;
 
@@ -195,9 +186,7 @@ fn read_known_hosts<'k>(
 ) -> Option<KnownHostsSpec> {
     match (entries.get("known_hosts"), entries.get("known_hosts_file")) {
         (None, None) => Some(KnownHostsSpec::OfWorker),
-        (Some(lines), None) => {
-            keys.text_template(lines, "/ssh/known_hosts", "known_hosts").map(KnownHostsSpec::Text)
-        }
+        (Some(lines), None) => keys.text_template(lines, "/ssh/known_hosts", "known_hosts").map(KnownHostsSpec::Text),
         (None, Some(path)) => {
             pack_file(keys, path, "/ssh/known_hosts_file", "known_hosts_file", files).map(KnownHostsSpec::OfPack)
         }

@@ -21,9 +21,7 @@ impl FailAt {
         match self {
             Self::Any => failed > 0,
             Self::All => failed >= hosts,
-            Self::Percent(percent) => {
-                failed > 0 && (failed as u128) * 100 >= u128::from(percent) * (hosts as u128)
-            }
+            Self::Percent(percent) => failed > 0 && (failed as u128) * 100 >= u128::from(percent) * (hosts as u128),
         }
     }
 

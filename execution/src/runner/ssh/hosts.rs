@@ -116,8 +116,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Template> {
             }
         }
         other => {
-            let message =
-                format!("\"hosts\" must be a list, or an expression that gives one, found {}", kind(other));
+            let message = format!("\"hosts\" must be a list, or an expression that gives one, found {}", kind(other));
             keys.error("/hosts", Mistake::WrongType, message);
             return None;
         }

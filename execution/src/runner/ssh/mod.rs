@@ -1,7 +1,7 @@
 //! The runner `ssh`: a command or a script of the pack on hosts, and files to and from them.
 //!
-//! `hosts` (where), `connection` (how they are reached, and as whom), `auth` (with what), `work` (what is done there),
-//! `fail_at` (how many may fail).
+//! `hosts` (where), `connection` (how they are reached, and as whom), `auth` (with what), `work` (what is done
+//! there), `fail_at` (how many may fail).
 
 mod auth;
 mod connection;
@@ -143,13 +143,7 @@ fn text(template: &Template, scope: &Scope<'_>, what: &str) -> Result<String, Re
 }
 
 /// A path of the pack, below `actions/`, that is there.
-fn pack_file<'k>(
-    keys: &mut Keys<'k>,
-    value: &'k Value,
-    at: &str,
-    name: &str,
-    files: &dyn PackFiles,
-) -> Option<String> {
+fn pack_file<'k>(keys: &mut Keys<'k>, value: &'k Value, at: &str, name: &str, files: &dyn PackFiles) -> Option<String> {
     let text = keys.text(value, at, name)?;
     let relative = text.strip_prefix("./").unwrap_or(text);
     if relative.split('/').any(|part| part.is_empty() || part == "." || part == "..") {

@@ -38,7 +38,8 @@ pub enum UploadFrom {
 pub enum Run {
     /// A program of the host, with its arguments.
     Command(Vec<String>),
-    /// A file of the pack, by its path in the pack, with its arguments. It is written to the host for as long as it runs.
+    /// A file of the pack, by its path in the pack, with its arguments. It is written to the host for as long as it
+    /// runs.
     Script {
         /// Path in the pack.
         file: String,
@@ -121,7 +122,8 @@ impl WorkSpec {
 
     pub(super) fn run(&self, scope: &Scope<'_>) -> Result<Option<Run>, RenderError> {
         let texts = |templates: &[Template], what: &str| {
-            let text = |(i, template): (usize, &Template)| text(template, scope, &format!("argument {i} of the {what}"));
+            let text =
+                |(i, template): (usize, &Template)| text(template, scope, &format!("argument {i} of the {what}"));
             templates.iter().enumerate().map(text).collect::<Result<Vec<String>, _>>()
         };
         Ok(match &self.run {
@@ -222,9 +224,7 @@ fn read_upload<'k>(keys: &mut Keys<'k>, item: &'k Value, index: usize, files: &d
     let entries = keys.mapping(item, &at, &name, &["file", "content", "to", "mode"])?;
     let from = match (entries.get("file"), entries.get("content")) {
         (Some(file), None) => pack_file(keys, file, &format!("{at}/file"), "file", files).map(FromSpec::OfPack),
-        (None, Some(content)) => {
-            keys.text_template(content, &format!("{at}/content"), "content").map(FromSpec::Text)
-        }
+        (None, Some(content)) => keys.text_template(content, &format!("{at}/content"), "content").map(FromSpec::Text),
         _ => {
             keys.error(at.as_str(), Mistake::BadValue, format!("{name:?} must have \"file\" or \"content\""));
             None

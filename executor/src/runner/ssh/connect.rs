@@ -1,5 +1,5 @@
-//! Connections: to a host, by way of others, with a look at each one's key before anything of an action is sent, and then
-//! as whom.
+//! Connections: to a host, by way of others, with a look at each one's key before anything of an action is sent, and
+//! then as whom.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -12,8 +12,8 @@ use petrel_execution::runner::{Hop, KeySource, SshAuth, Target};
 use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::keys::decode_secret_key;
+use russh::keys::{Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Disconnect, MethodKind, Preferred, SshId};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;

@@ -152,7 +152,8 @@ impl Exchange {
         }
     }
 
-    /// In whose words it could be told why nothing began: the last line of standard error is what shells and sudo write.
+    /// In whose words it could be told why nothing began: the last line of standard error is what shells and sudo
+    /// write.
     fn why_closed(&self) -> String {
         let stderr = String::from_utf8_lossy(&self.stderr.bytes);
         let last = stderr.lines().map(str::trim).rfind(|line| !line.is_empty());

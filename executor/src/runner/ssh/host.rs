@@ -22,7 +22,8 @@ use crate::supervise::boot_ms;
 /// How long output may still come once the command has ended, in milliseconds: what has got away from it may hold its
 /// output open.
 const LINGER_MS: u64 = 2_000;
-/// How long a host may take to say that what was ended has ended, beside the time that it has for it, in milliseconds.
+/// How long a host may take to say that what was ended has ended, beside the time that it has for it, in
+/// milliseconds.
 const CONFIRM_MS: u64 = 3_000;
 /// Most bytes of a file that are sent at once: each time it is looked whether that may be.
 const CHUNK_BYTES: usize = 32 << 10;
@@ -75,7 +76,8 @@ impl HostClock {
     }
 }
 
-/// Works on a host for as long as the attempt may go on. What runs there has ended by then, or ends when the lease passes.
+/// Works on a host for as long as the attempt may go on. What runs there has ended by then, or ends when the lease
+/// passes.
 pub(super) async fn work_on(doing: Arc<Doing>, target: Target) -> OnHost {
     let began_ms = boot_ms();
     let mut work = Work { doing: &doing, told: OnHost::new(&target.name), target, used: None, exchange: None };
@@ -200,14 +202,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn put(
-        &mut self,
-        number: &str,
-        directory: &str,
-        to: &str,
-        mode: &str,
-        bytes: &Bytes,
-    ) -> Result<(), Failed> {
+    async fn put(&mut self, number: &str, directory: &str, to: &str, mode: &str, bytes: &Bytes) -> Result<(), Failed> {
         let line = put(number, directory, to, mode, bytes.len());
         let clock = self.ready(&line, number, 0).await?;
         let mut held = self.doing.held.clone();
@@ -267,7 +262,9 @@ impl Work<'_> {
                 let why = match why.as_str() {
                     "directory" => format!("there is no directory {}", self.doing.call.cwd.as_deref().unwrap_or("")),
                     "program" => match &self.doing.call.run {
-                        Some(Run::Command(argv)) => format!("there is no program {}", argv.first().map_or("", String::as_str)),
+                        Some(Run::Command(argv)) => {
+                            format!("there is no program {}", argv.first().map_or("", String::as_str))
+                        }
                         _ => "its script is not there".to_owned(),
                     },
                     other => reason(other).to_owned(),
@@ -285,8 +282,8 @@ impl Work<'_> {
         self.exchange()?.say(format!("go {deadline}\n")).await.map_err(|Lost(why)| unknown(&why))
     }
 
-    /// Begins a program and hears what the host says first. A connection that was kept may be dead: nothing has been done
-    /// then, and another one is made.
+    /// Begins a program and hears what the host says first. A connection that was kept may be dead: nothing has been
+    /// done then, and another one is made.
     async fn open(&mut self, line: &str, number: &str, bytes_max: usize) -> Result<Said, Failed> {
         loop {
             let used = match self.used.take() {

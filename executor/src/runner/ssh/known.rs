@@ -1,4 +1,5 @@
-//! Which keys hosts may have: lines as `known_hosts` of OpenSSH has them, and those that were believed at first sight.
+//! Which keys hosts may have: lines as `known_hosts` of OpenSSH has them, and those that were believed at first
+//! sight.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -38,8 +39,8 @@ struct Line {
 }
 
 impl Known {
-    /// Lines that say something else are passed over, as OpenSSH does: comments, certificates' authorities, kinds of keys
-    /// that are not known here.
+    /// Lines that say something else are passed over, as OpenSSH does: comments, certificates' authorities, kinds of
+    /// keys that are not known here.
     pub(super) fn parse(text: &str) -> Self {
         Self(text.lines().filter_map(Line::parse).collect())
     }
@@ -71,10 +72,7 @@ impl Known {
         for line in self.0.iter().filter(|line| !line.revoked && line.is_of(&name)) {
             let of_line = match line.key.algorithm() {
                 Algorithm::Rsa { .. } => {
-                    vec![
-                        Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
-                        Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
-                    ]
+                    vec![Algorithm::Rsa { hash: Some(HashAlg::Sha512) }, Algorithm::Rsa { hash: Some(HashAlg::Sha256) }]
                 }
                 other => vec![other],
             };
@@ -173,8 +171,8 @@ impl Remembered {
         self.with(|lines| Known::parse(lines))
     }
 
-    /// Looks at a key, and believes the first one of a host of which nothing is known. Two that connect at the same time
-    /// do not both come first.
+    /// Looks at a key, and believes the first one of a host of which nothing is known. Two that connect at the same
+    /// time do not both come first.
     pub(super) fn look(&self, known: &Known, host: &str, port: u16, key: &PublicKey) -> std::io::Result<Knowledge> {
         let mut added = Ok(());
         let looked = self.with(|lines| {

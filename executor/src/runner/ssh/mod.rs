@@ -1,11 +1,12 @@
 //! The runner `ssh`: a command, a script or files of an action on hosts, each at most once in an attempt.
 //!
-//! `wire` (what is said to a host, and the programs of the shell that it carries out), `known` (hosts' keys), `connect`
-//! (connections), `pool` (connections that are kept), `exchange` (one channel), `host` (the work on one host), `told` (what
-//! is made of it).
+//! `wire` (what is said to a host, and the programs of the shell that it carries out), `known` (hosts' keys),
+//! `connect` (connections), `pool` (connections that are kept), `exchange` (one channel), `host` (the work on one
+//! host), `told` (what is made of it).
 //!
-//! What runs on a host ends when its connection does, and at the latest when the lease passes: the host itself watches for
-//! that, by its own clock, so that nothing of an attempt goes on beside the next one, whatever became of the worker.
+//! What runs on a host ends when its connection does, and at the latest when the lease passes: the host itself
+//! watches for that, by its own clock, so that nothing of an attempt goes on beside the next one, whatever became of
+//! the worker.
 
 mod connect;
 mod exchange;
@@ -34,7 +35,8 @@ use known::{KNOWN_BYTES_MAX, Remembered};
 use pool::Pool;
 use told::{OnHost, error, outcome, result, streams};
 
-/// How long an attempt waits for what its worker lacks, descriptors for example, until it is given back, in milliseconds.
+/// How long an attempt waits for what its worker lacks, descriptors for example, until it is given back, in
+/// milliseconds.
 const LACK_PAUSE_MS: u64 = 1_000;
 
 /// How hosts are spoken to.
@@ -42,8 +44,8 @@ const LACK_PAUSE_MS: u64 = 1_000;
 pub struct SshOptions {
     /// Files of known hosts, for actions that name none. One that is not there is passed over.
     pub known_hosts: Vec<PathBuf>,
-    /// File in which hosts are remembered that were believed at first sight; without one, they are for as long as this
-    /// process is there.
+    /// File in which hosts are remembered that were believed at first sight; without one, they are for as long as
+    /// this process is there.
     pub remembered: Option<PathBuf>,
     /// Socket of an agent.
     pub agent: Option<PathBuf>,

@@ -214,8 +214,7 @@ fn short(hosts: &[OnHost]) -> Value {
 pub(super) fn error(hosts: &[OnHost]) -> String {
     let failed: Vec<&OnHost> = hosts.iter().filter(|host| host.has_failed()).collect();
     let named = failed.iter().take(NAMED_MAX);
-    let named: Vec<String> =
-        named.map(|host| format!("{}: {}", host.name, host.error().unwrap_or_default())).collect();
+    let named: Vec<String> = named.map(|host| format!("{}: {}", host.name, host.error().unwrap_or_default())).collect();
     let more = match failed.len().saturating_sub(NAMED_MAX) {
         0 => String::new(),
         more => format!("; and {more} more"),

@@ -1,7 +1,8 @@
-//! What is said to a host: a program of the shell that is always the same, what it is to do, and lines to it and from it.
+//! What is said to a host: a program of the shell that is always the same, what it is to do, and lines to it and
+//! from it.
 //!
-//! The command that is sent holds nothing but a constant: it reads the program from its input. So neither the user's own
-//! shell, whichever that is, nor the host's list of processes sees what an action is given.
+//! The command that is sent holds nothing but a constant: it reads the program from its input. So neither the user's
+//! own shell, whichever that is, nor the host's list of processes sees what an action is given.
 
 use petrel_execution::runner::Run;
 
@@ -15,8 +16,8 @@ const GET: &str = include_str!("get.sh");
 /// Reads a line and carries it out. The shell's own `read` takes no byte that stands behind the line.
 const BEGIN: &str = "/bin/sh -c 'IFS= read -r p && eval \"$p\"'";
 
-/// The command that a host is sent. A user that another one may become without a password is a constant of the action, of
-/// letters, digits, dots, dashes and underscores.
+/// The command that a host is sent. A user that another one may become without a password is a constant of the
+/// action, of letters, digits, dots, dashes and underscores.
 pub(super) fn command(sudo: Option<&str>) -> String {
     match sudo {
         None => BEGIN.to_owned(),
@@ -67,7 +68,8 @@ impl Job<'_> {
     /// The line that the host reads first.
     pub(super) fn line(&self) -> String {
         let cwd = self.cwd.map(path).unwrap_or_default();
-        let exports: Vec<String> = self.env.iter().map(|(name, value)| format!("export {name}={}; ", quote(value))).collect();
+        let exports: Vec<String> =
+            self.env.iter().map(|(name, value)| format!("export {name}={}; ", quote(value))).collect();
         let (directory, program, args) = match self.run {
             Run::Command(argv) => {
                 let (program, args) = argv.split_first().map_or(("", &[][..]), |(program, args)| (program, args));
