@@ -64,7 +64,7 @@ async fn it_may_end_by_itself_before_it_is_killed() {
 async fn one_host_may_not_take_longer_than_one_may() {
     let servers = Servers::start(2);
     let asking = Asking::new();
-    let slow = format!("[ \"${{SSH_CONNECTION##* }}\" != {} ] || sleep 300", servers.hosts[0].port);
+    let slow = format!("[ \"$${{SSH_CONNECTION##* }}\" != {} ] || sleep 300", servers.hosts[0].port);
     let mut keys = long(&servers, &slow);
     keys["ssh"]["host_timeout"] = "1500ms".into();
     keys["fail_at"] = "all".into();

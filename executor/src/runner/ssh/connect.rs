@@ -2,11 +2,13 @@
 //! then as whom.
 
 use std::io;
+#[cfg(target_os = "linux")]
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
 use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 use petrel_execution::runner::{Hop, KeySource, SshAuth, Target};
 use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse};
@@ -23,6 +25,7 @@ use super::known::{Knowledge, Known, Remembered};
 /// A host that says nothing for so long is asked whether it is there, and how often it may leave that unanswered.
 const KEEPALIVE: (Duration, usize) = (Duration::from_secs(10), 3);
 /// How long what is sent may stay unacknowledged, in milliseconds.
+#[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MS: u32 = 60_000;
 /// Most keys of an agent that are tried: servers hang up on those who try many.
 const AGENT_KEYS_MAX: usize = 5;
@@ -212,6 +215,7 @@ async fn dial(host: &str, port: u16) -> Result<TcpStream, NotConnected> {
     let stream = TcpStream::connect((host, port)).await.map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
     // What waits for a host that is gone would wait for as long as the system tries.
+    #[cfg(target_os = "linux")]
     setsockopt(&stream.as_fd(), TcpUserTimeout, &UNACKNOWLEDGED_MS).map_err(|e| failed(e.into()))?;
     Ok(stream)
 }

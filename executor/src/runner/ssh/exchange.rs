@@ -1,5 +1,7 @@
 //! One channel of a connection: a command there, what it is told and what it says.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use petrel_execution::Stream;
 use russh::client::Msg;
@@ -10,16 +12,22 @@ use super::wire::Said;
 
 /// Most of what others say before a host says that it is ready, in bytes.
 const NOISE_BYTES_MAX: usize = 64 << 10;
+/// Longest wait until a channel takes that it is closed: one to a host that hangs may not.
+const CLOSE: Duration = Duration::from_millis(100);
 /// Data that is no output: what is written to standard error.
 const EXT_STDERR: u32 = 1;
 
 /// Why an exchange cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Lost(pub(super) String);
+pub(super) struct Lost {
+    pub(super) why: String,
+    /// Whether it is the connection that ended, and not what ran there.
+    pub(super) is_gone: bool,
+}
 
 impl From<russh::Error> for Lost {
     fn from(error: russh::Error) -> Self {
-        Self(format!("the connection: {error}"))
+        Self { why: format!("the connection: {error}"), is_gone: true }
     }
 }
 
@@ -71,17 +79,19 @@ impl Exchange {
 
     /// Says something. What comes meanwhile is taken in, or the host could not take more either.
     pub(super) async fn say(&mut self, text: impl Into<Bytes>) -> Result<(), Lost> {
-        let Self { read, write, .. } = self;
-        let saying = write.data_bytes(text);
-        tokio::pin!(saying);
         let mut heard = Vec::new();
-        let said = loop {
-            tokio::select! {
-                said = &mut saying => break said,
-                message = read.wait() => match message {
-                    Some(message) => heard.push(message),
-                    None => break Err(russh::Error::Disconnect),
-                },
+        let said = {
+            let Self { read, write, .. } = self;
+            let saying = write.data_bytes(text);
+            tokio::pin!(saying);
+            loop {
+                tokio::select! {
+                    said = &mut saying => break said,
+                    message = read.wait() => match message {
+                        Some(message) => heard.push(message),
+                        None => break Err(russh::Error::Disconnect),
+                    },
+                }
             }
         };
         for message in heard {
@@ -114,10 +124,10 @@ impl Exchange {
                 }
             }
             if self.is_closed {
-                return Err(Lost(self.why_closed()));
+                return Err(self.why_closed());
             }
             if self.noise_bytes + self.head.len() > NOISE_BYTES_MAX {
-                return Err(Lost("it says too much before it begins".to_owned()));
+                return Err(Lost { why: "it says too much before it begins".to_owned(), is_gone: false });
             }
             self.next().await;
         }
@@ -154,20 +164,21 @@ impl Exchange {
 
     /// In whose words it could be told why nothing began: the last line of standard error is what shells and sudo
     /// write.
-    fn why_closed(&self) -> String {
+    fn why_closed(&self) -> Lost {
         let stderr = String::from_utf8_lossy(&self.stderr.bytes);
         let last = stderr.lines().map(str::trim).rfind(|line| !line.is_empty());
-        match (self.is_refused, last, self.code) {
+        let why = match (self.is_refused, last, self.code) {
             (true, ..) => "the server runs no command".to_owned(),
             (_, Some(line), _) => line.to_owned(),
             (_, None, Some(code)) => format!("nothing began, and it ended with the exit code {code}"),
             (_, None, None) => "the connection ended".to_owned(),
-        }
+        };
+        Lost { why, is_gone: !self.is_refused && last.is_none() && self.code.is_none() }
     }
 
     /// Closes the channel: what runs there loses its input, which ends it.
     pub(super) async fn close(self) {
-        let _ = self.write.close().await;
+        let _ = tokio::time::timeout(CLOSE, self.write.close()).await;
     }
 }
 

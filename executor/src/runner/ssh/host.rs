@@ -225,7 +225,7 @@ impl Work<'_> {
                 Err(Failed::new(outcome::FILE, format!("{to} cannot be written: {}", reason(&why))))
             }
             Ok(_) => Err(unknown(&format!("nothing is known of {to}"))),
-            Err(Lost(why)) => Err(unknown(&format!("nothing is known of {to}: {why}"))),
+            Err(lost) => Err(unknown(&format!("nothing is known of {to}: {}", lost.why))),
         }
     }
 
@@ -279,7 +279,7 @@ impl Work<'_> {
     async fn go(&mut self, clock: HostClock, held: &mut watch::Receiver<Holding>) -> Result<(), Failed> {
         let deadline = clock.at(held.borrow_and_update().lease_deadline_ms());
         self.told.begun = true;
-        self.exchange()?.say(format!("go {deadline}\n")).await.map_err(|Lost(why)| unknown(&why))
+        self.exchange()?.say(format!("go {deadline}\n")).await.map_err(|lost| unknown(&lost.why))
     }
 
     /// Begins a program and hears what the host says first. A connection that was kept may be dead: nothing has been
@@ -300,7 +300,7 @@ impl Work<'_> {
                     match exchange.say(line.to_owned()).await {
                         Ok(()) => exchange.hear().await,
                         // It says why, where it is sudo that ended it.
-                        Err(lost) => exchange.hear().await.map_err(|Lost(why)| Lost(why.clone())).or(Err(lost)),
+                        Err(lost) => exchange.hear().await.or(Err(lost)),
                     }
                 }
                 Err(lost) => Err(lost),
@@ -310,11 +310,14 @@ impl Work<'_> {
                     used.is_old = false;
                     return Ok(said);
                 }
-                Err(_) if is_old && used.connection.is_closed() => {
+                Err(lost) if is_old && lost.is_gone => {
                     self.exchange = None;
                     self.used = None;
                 }
-                Err(Lost(why)) => return Err(Failed::new(outcome::NOT_STARTED, why)),
+                Err(lost) => {
+                    let code = if lost.is_gone { outcome::NOT_REACHED } else { outcome::NOT_STARTED };
+                    return Err(Failed::new(code, lost.why));
+                }
             }
         }
     }

@@ -132,7 +132,7 @@ impl SshRunner {
             tokio::time::sleep(std::time::Duration::from_millis(LACK_PAUSE_MS)).await;
             return Exit::bare(Why::GivenBack { begun: false }, Some(why));
         }
-        ended(&hosts, call, request)
+        ended(&hosts, call, request, doing.leave.over())
     }
 
     async fn doing(
@@ -248,7 +248,7 @@ async fn on_all(doing: &Arc<Doing>) -> Vec<OnHost> {
     told.into_iter().enumerate().map(of).collect()
 }
 
-fn ended(hosts: &[OnHost], call: &SshCall, request: SshRequest<'_>) -> Exit {
+fn ended(hosts: &[OnHost], call: &SshCall, request: SshRequest<'_>, over: Option<Why>) -> Exit {
     let failed = hosts.iter().filter(|host| host.has_failed()).count();
     let has_begun = hosts.iter().any(|host| host.begun);
     let stopped_by = hosts.iter().find_map(|host| host.stopped_by);
@@ -264,8 +264,13 @@ fn ended(hosts: &[OnHost], call: &SshCall, request: SshRequest<'_>) -> Exit {
             (Why::Failed { code: code::SSH_HOSTS, retriable }, Some(error(hosts)))
         }
         // It ended between two hosts.
-        None if is_cut_short => (Why::Stopped, None),
+        None if is_cut_short => (over.unwrap_or(Why::Stopped), None),
         None => (Why::Succeeded, None),
+    };
+    let why = match why {
+        // It is as good as new to another worker.
+        Why::Stopped if !has_begun => Why::GivenBack { begun: false },
+        why => why,
     };
     let (stdout, stderr) = streams(hosts, request.output_bytes_max);
     let return_code = match hosts {

@@ -52,9 +52,16 @@ wait "$c"; a=$?;
 kill -TERM "$w"; wait "$w";
 # What it left behind: its group, and what left that but has its variables still.
 end;
+m="PETREL_SSH_RUN=$n";
+# Small systems have a grep that ends at the first variable.
+if printf 'a\0b' | grep -qF b; then
+  found() { grep -lsF "$m" /proc/[0-9]*/environ; };
+else
+  found() { for f in /proc/[0-9]*/environ; do if tr '\0' '\n' <"$f" | grep -qF "$m"; then echo "$f"; fi; done; };
+fi;
 i=0;
 while [ "$i" -lt 20 ]; do
-  i=$((i + 1)); q=$(grep -lsF "PETREL_SSH_RUN=$n" /proc/[0-9]*/environ);
+  i=$((i + 1)); q=$(found);
   [ -n "$q" ] || break;
   for p in $q; do p=${p#/proc/}; kill -KILL "${p%/environ}"; done;
 done;
