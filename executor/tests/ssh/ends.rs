@@ -188,7 +188,7 @@ impl Drop for Worker {
 async fn as_a_worker_of_another_test() {
     let Ok(keys) = std::env::var(WORKER) else { return };
     let keys: Value = serde_json::from_str(&keys).unwrap();
-    let asking = Asking::new();
+    let (asking, call) = (Asking::new(), crate::asking::call(&keys));
     let (director, held) = watch::channel(holding(LEASE_MS));
     let renew = async {
         loop {
@@ -202,7 +202,7 @@ async fn as_a_worker_of_another_test() {
         }
     };
     tokio::select! {
-        _ = asking.run(&crate::asking::call(&keys), None, held) => {}
+        _ = asking.run(&call, None, held) => {}
         () = renew => {}
     }
 }

@@ -74,9 +74,9 @@ async fn so_many_are_at_work_at_a_time() {
         keys["command"] = json!(["sh", "-c", script]);
         let exit = asking.ask(keys).await;
         let told = exit.result.unwrap();
-        let most =
-            servers.names().iter().map(|name| told[name]["stdout"].as_str().unwrap().trim().parse::<i32>().unwrap());
-        assert_eq!(most.max(), Some(parallel), "{told}");
+        let of = |name: String| told[&name]["stdout"].as_str().unwrap().trim().parse::<i32>().unwrap();
+        let most = servers.names().into_iter().map(of).max();
+        assert_eq!(most, Some(parallel), "{told}");
     }
 }
 
