@@ -67,11 +67,13 @@ async fn so_many_are_at_work_at_a_time() {
     let asking = Asking::new();
     let dir = tempfile::tempdir().unwrap();
     // Each says how many there are with it.
-    let script = format!("cd {0} && touch here.$$ && ls | wc -l && sleep 0.3 && rm here.$$", dir.path().display());
+    let script = "cd \"$1\" && touch here.$$ || exit 1; i=0
+        while [ $(ls | wc -l) -lt \"$2\" ] && [ $i -lt 200 ]; do sleep 0.05; i=$((i + 1)); done
+        sleep 0.3; ls | wc -l; sleep 0.3; rm here.$$";
     for parallel in [2, 4] {
         let mut keys = echo(&servers);
         keys["parallel"] = parallel.into();
-        keys["command"] = json!(["sh", "-c", script]);
+        keys["command"] = json!(["sh", "-c", script, "sh", dir.path(), parallel.to_string()]);
         let exit = asking.ask(keys).await;
         let told = exit.result.unwrap();
         let of = |name: String| told[&name]["stdout"].as_str().unwrap().trim().parse::<i32>().unwrap();
@@ -87,7 +89,7 @@ async fn connections_are_used_again_by_who_is_the_same() {
     for _ in 0..3 {
         assert_eq!(asking.ask(echo(&servers)).await.why, Why::Succeeded);
     }
-    assert_eq!((servers.hosts[0].logins(), asking.runner.idle()), (1, 1));
+    assert_eq!((servers.hosts[0].logins(), asking.runner.idle()), (1, 1), "{}", servers.hosts[0].log());
     // Another key, another user of it: somebody else.
     let mut other = echo(&servers);
     other["ssh"]["auth"] = json!({ "key": servers.text("rsa") });

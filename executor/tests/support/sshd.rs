@@ -147,7 +147,7 @@ impl Sshd {
 
     /// How often somebody was let in.
     pub fn logins(&self) -> usize {
-        self.log().lines().filter(|line| line.starts_with("Accepted ")).count()
+        self.log().lines().filter(|line| line.starts_with("Accepted ") && line.contains(" from ")).count()
     }
 
     pub fn pid(&self) -> u32 {

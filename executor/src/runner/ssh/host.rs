@@ -25,6 +25,9 @@ const LINGER_MS: u64 = 2_000;
 /// How long a host may take to say that what was ended has ended, beside the time that it has for it, in
 /// milliseconds.
 const CONFIRM_MS: u64 = 3_000;
+/// What shells make of SIGKILL.
+const KILLED: i32 = 137;
+const LEASE_LOST: &str = "the worker's lease passed";
 /// Most bytes of a file that are sent at once: each time it is looked whether that may be.
 const CHUNK_BYTES: usize = 32 << 10;
 
@@ -74,6 +77,11 @@ impl HostClock {
     fn at(self, deadline_ms: u64) -> u64 {
         self.up_s + deadline_ms.saturating_sub(self.at_ms) / 1_000
     }
+
+    /// The latest instant of ours at which that second begins there.
+    fn instant_ms(self, second: u64) -> u64 {
+        self.at_ms + second.saturating_sub(self.up_s) * 1_000
+    }
 }
 
 /// Works on a host for as long as the attempt may go on. What runs there has ended by then, or ends when the lease
@@ -94,7 +102,7 @@ pub(super) async fn work_on(doing: Arc<Doing>, target: Target) -> OnHost {
         Err(why) => {
             let (code, error) = match why {
                 Why::Timeout => (outcome::TIMEOUT, "the action's time-out is over"),
-                Why::LeaseLost => (outcome::LEASE_LOST, "the worker's lease passed"),
+                Why::LeaseLost => (outcome::LEASE_LOST, LEASE_LOST),
                 _ => (outcome::STOPPED, "it was stopped"),
             };
             work.told.failed(code, error.to_owned());
@@ -159,20 +167,26 @@ impl Work<'_> {
             }
             Ok(_) | Err(_) => return Err(unknown("nothing is known of the command")),
         }
-        self.watch(clock, &mut held).await?;
+        let deadline = self.watch(clock, &mut held).await?;
         let exchange = self.exchange()?;
         let (code, stdout, stderr) = (exchange.code, exchange.stdout.clone(), exchange.stderr.clone());
         (self.told.return_code, self.told.stdout, self.told.stderr) = (code, stdout, stderr);
         self.done().await;
         match code {
             Some(0) => Ok(()),
+            // By its own clock it is a second further than it may be here.
+            Some(KILLED) if boot_ms().saturating_add(1_000) >= clock.instant_ms(deadline) => {
+                self.told.is_ended = true;
+                self.told.stopped_by = Some(Why::LeaseLost);
+                Err(Failed::new(outcome::LEASE_LOST, LEASE_LOST))
+            }
             Some(code) => Err(Failed::new(outcome::EXIT_CODE, format!("it ended with the exit code {code}"))),
             None => Err(unknown("the connection ended before the command did")),
         }
     }
 
-    /// Takes in what a command writes, and tells it of each lease.
-    async fn watch(&mut self, clock: HostClock, held: &mut watch::Receiver<Holding>) -> Result<(), Failed> {
+    /// Takes in what a command writes, and tells it of each lease. Gives the last second of its clock that it was told.
+    async fn watch(&mut self, clock: HostClock, held: &mut watch::Receiver<Holding>) -> Result<u64, Failed> {
         let mut told = clock.at(held.borrow_and_update().lease_deadline_ms());
         let exchange = self.exchange()?;
         while exchange.code.is_none() && !exchange.is_over() {
@@ -199,7 +213,7 @@ impl Work<'_> {
             }
         };
         let _ = tokio::time::timeout(Duration::from_millis(LINGER_MS), rest).await;
-        Ok(())
+        Ok(told)
     }
 
     async fn put(&mut self, number: &str, directory: &str, to: &str, mode: &str, bytes: &Bytes) -> Result<(), Failed> {

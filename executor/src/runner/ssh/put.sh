@@ -17,7 +17,7 @@ o=$f.petrel-$n;
 fail() { rm -f -- "$o"; [ -z "$x" ] || rmdir -- "$x"; say no "$1"; exit 255; };
 # Nothing that stands there is followed.
 set -C;
-{ : >"$o"; } 2>/dev/null || { say no directory; exit 255; };
+(: >"$o") 2>/dev/null || { say no directory; exit 255; };
 set +C;
 cat >"$o" || fail space;
 a=$(wc -c <"$o");
