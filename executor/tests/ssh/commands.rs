@@ -107,6 +107,29 @@ async fn a_command_that_cannot_begin_says_why() {
     }
 }
 
+/// What runs as somebody else is ended as well, for it is watched as that user.
+#[tokio::test]
+async fn it_may_be_done_as_somebody_else() {
+    let servers = Servers::start(1);
+    let to = std::env::temp_dir().join(format!("petrel-as-nobody-{}", std::process::id()));
+    for (sudo, expected) in [(json!(true), "root"), (json!("nobody"), "nobody")] {
+        let asking = Asking { timeout_ms: 4_000, ..Asking::new() };
+        let keys = json!({
+            "hosts": servers.names(), "ssh": servers.ssh(), "sudo": sudo, "env": { "ODD": "a 'b'" },
+            "upload": [{ "content": "x", "to": to }], "download": [to],
+            "command": ["sh", "-c", "id -un; echo \"$ODD\"; ls -l \"$1\" | cut -d' ' -f3; rm \"$1\"; exit 9", "sh", to],
+        });
+        let exit = asking.ask(keys.clone()).await;
+        assert_eq!(String::from_utf8_lossy(&exit.stdout.bytes), format!("{expected}\na 'b'\n{expected}\n"), "{exit:?}");
+        assert_eq!(exit.return_code, Some(9));
+        let mut long = keys;
+        long["command"] = json!(["sh", "-c", "setsid sleep 300 & sleep 300"]);
+        let exit = asking.ask(long).await;
+        assert_eq!((exit.why, asking.left()), (Why::Timeout, Vec::new()), "{exit:?}");
+        let _ = std::fs::remove_file(&to);
+    }
+}
+
 #[tokio::test]
 async fn signals_are_as_a_program_expects_them() {
     let servers = Servers::start(1);

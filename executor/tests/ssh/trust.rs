@@ -1,9 +1,13 @@
 //! Who is believed, and with what one is let in.
 
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use petrel_execution::worker::Why;
 use petrel_executor::runner::SshOptions;
+use russh::server::{self, Auth, Response};
 use serde_json::{Value, json};
 
 use crate::asking::{Asking, eventually};
@@ -66,6 +70,83 @@ async fn who_is_not_let_in_says_so_and_no_part_of_a_key() {
         assert!(error.contains(expected) && !error.contains("s3cret"), "{error}");
     }
     assert_eq!(servers.hosts[0].logins(), 0);
+}
+
+/// A server that takes a password, or asks for it.
+struct Door {
+    asks: bool,
+    let_in: Arc<AtomicUsize>,
+}
+
+impl Door {
+    fn decide(&self, password: &[u8]) -> Auth {
+        match password {
+            b"open sesame" => {
+                self.let_in.fetch_add(1, Ordering::Relaxed);
+                Auth::Accept
+            }
+            _ => Auth::reject(),
+        }
+    }
+}
+
+impl server::Handler for Door {
+    type Error = russh::Error;
+
+    async fn auth_password(&mut self, _: &str, password: &str) -> Result<Auth, russh::Error> {
+        Ok(if self.asks { Auth::reject() } else { self.decide(password.as_bytes()) })
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        _: &str,
+        _: &str,
+        response: Option<Response<'a>>,
+    ) -> Result<Auth, russh::Error> {
+        Ok(match response {
+            None => Auth::Partial {
+                name: "".into(),
+                instructions: "".into(),
+                prompts: vec![("Password: ".into(), false)].into(),
+            },
+            Some(mut answers) => self.decide(&answers.next().unwrap_or_default()),
+        })
+    }
+}
+
+/// A server of another kind, which lets in by password and then runs nothing.
+#[tokio::test]
+async fn a_password_is_given_where_it_is_taken_or_asked_for() {
+    let servers = Servers::start(0);
+    for (asks, password, expected) in [(false, "open sesame", 1), (true, "open sesame", 1), (true, "s3cret", 0)] {
+        let let_in = Arc::new(AtomicUsize::new(0));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let config = Arc::new(server::Config {
+            keys: vec![russh::keys::load_secret_key(servers.path("id"), None).unwrap()],
+            auth_rejection_time: Duration::from_millis(1),
+            ..server::Config::default()
+        });
+        let door = Door { asks, let_in: let_in.clone() };
+        let serving = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let _ = server::run_stream(config, stream, door).await.unwrap().await;
+        });
+        let name = format!("127.0.0.1:{port}");
+        let keys = json!({
+            "hosts": [name], "command": ["true"],
+            "ssh": {
+                "user": "ops", "auth": { "password": password },
+                "known_hosts": format!("[127.0.0.1]:{port} {}", servers.text("id.pub")),
+            },
+        });
+        let exit = Asking::new().ask(keys).await;
+        let told = &exit.result.as_ref().unwrap()[&name];
+        let code = if expected == 0 { "auth" } else { "not_reached" };
+        assert_eq!((let_in.load(Ordering::Relaxed), &told["code"]), (expected, &json!(code)), "{told}");
+        assert_eq!((&told["begun"], told.to_string().contains("s3cret")), (&json!(false), false));
+        serving.abort();
+    }
 }
 
 struct Agent(Child, std::path::PathBuf);

@@ -12,8 +12,10 @@ const SSHD: &str = "/usr/sbin/sshd";
 
 /// What `xtask deps` brings; where it is missing a test must not pass.
 fn check_sshd() {
-    let hint = "run `cargo xtask deps --openssh`, or install OpenSSH's server (Debian: apt install openssh-server)";
-    assert!(Path::new(SSHD).is_file(), "there is no {SSHD}: {hint}");
+    let hint = "run `cargo xtask deps --openssh`, or install OpenSSH and sudo (Debian: apt install openssh-server openssh-client sudo)";
+    for program in [SSHD, "/usr/bin/sudo", "/usr/bin/ssh-agent"] {
+        assert!(Path::new(program).is_file(), "there is no {program}: {hint}");
+    }
     // It asks for this folder, which its package makes when the machine starts.
     let _ = std::fs::create_dir_all("/run/sshd");
 }

@@ -42,11 +42,18 @@ pub enum KeySource {
 pub(super) enum AuthSpec {
     Agent,
     Password(Template),
-    Key { key: Source, passphrase: Option<Template>, certificate: Option<Template> },
+    Key(Box<KeySpec>),
 }
 
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) struct KeySpec {
+    key: Source,
+    passphrase: Option<Template>,
+    certificate: Option<Template>,
+}
+
+#[derive(Debug)]
+enum Source {
     Text(Template),
     File(String),
 }
@@ -90,7 +97,7 @@ impl AuthSpec {
                 Source::File(path.to_owned())
             }
         };
-        Some(Self::Key { key, passphrase, certificate })
+        Some(Self::Key(Box::new(KeySpec { key, passphrase, certificate })))
     }
 
     pub(super) fn render(&self, scope: &Scope<'_>) -> Result<SshAuth, RenderError> {
@@ -98,13 +105,13 @@ impl AuthSpec {
         Ok(match self {
             Self::Agent => SshAuth::Agent,
             Self::Password(password) => SshAuth::Password(hidden(password, "the password")?),
-            Self::Key { key, passphrase, certificate } => SshAuth::Key {
-                key: match key {
+            Self::Key(spec) => SshAuth::Key {
+                key: match &spec.key {
                     Source::Text(key) => KeySource::Text(hidden(key, "the key")?),
                     Source::File(path) => KeySource::File(path.clone()),
                 },
-                passphrase: passphrase.as_ref().map(|p| hidden(p, "the passphrase")).transpose()?,
-                certificate: certificate.as_ref().map(|c| text(c, scope, "the certificate")).transpose()?,
+                passphrase: spec.passphrase.as_ref().map(|p| hidden(p, "the passphrase")).transpose()?,
+                certificate: spec.certificate.as_ref().map(|c| text(c, scope, "the certificate")).transpose()?,
             },
         })
     }

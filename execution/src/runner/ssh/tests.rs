@@ -134,7 +134,7 @@ fn a_host_is_there_once_however_it_is_given() {
     for (given, expected) in [
         (json!([]), "the hosts: there are none"),
         (json!([5]), "the hosts: a host must be a text, found a number"),
-        (json!([["a"]]), "the hosts: a host must be a text, found a list"),
+        (json!([[["a"]]]), "the hosts: a host must be a text, found a list"),
         (json!(["-oProxyCommand=x"]), "the hosts: \"-oProxyCommand=x\" is no host: a name has letters"),
         (json!(["a b"]), "the hosts: \"a b\" is no host"),
         (json!(["a;b"]), "the hosts: \"a;b\" is no host"),

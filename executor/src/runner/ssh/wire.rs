@@ -166,7 +166,7 @@ mod tests {
             .unwrap();
         let mut stdin = child.stdin.take().unwrap();
         // Seconds since the start of a machine are fewer.
-        write!(stdin, "{}go 99999999999\n", job.line()).unwrap();
+        writeln!(stdin, "{}go 99999999999", job.line()).unwrap();
         let output = child.wait_with_output().unwrap();
         drop(stdin);
         let text = String::from_utf8(output.stdout).unwrap();
