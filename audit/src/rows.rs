@@ -35,6 +35,8 @@ pub enum Table {
     ExecutionOutput,
     /// `catalog_revisions`.
     CatalogRevisions,
+    /// `secret_changes`.
+    SecretChanges,
     /// `dead_letters`.
     DeadLetters,
 }
@@ -158,6 +160,13 @@ rows! {
         applied_at: i64,
         applied_by: String,
     }
+    SecretChangeRow SecretChanges secret_changes {
+        name: String,
+        version: i64,
+        change: String,
+        changed_at: i64,
+        changed_by: String,
+    }
     DeadLetterRow DeadLetters dead_letters {
         stage: String,
         reason: String,
@@ -275,6 +284,13 @@ impl Rows {
                 packs: r.packs,
                 applied_at: instant(r.applied_at_ms),
                 applied_by: r.applied_by,
+            })),
+            AuditRecord::SecretChanged(r) => self.secret_changes.push(row!(SecretChangeRow, source, record, {
+                name: r.name,
+                version: r.version,
+                change: r.change,
+                changed_at: instant(r.changed_at_ms),
+                changed_by: r.changed_by,
             })),
         }
     }

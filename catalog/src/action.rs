@@ -1,12 +1,14 @@
 //! Actions of a compiled revision: their parameters, and what owners and workers need of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jsonschema::Validator;
 use petrel_execution::{ActionPlan, CompleteParameters, ParameterError};
-use serde_json::{Map, Value};
+use petrel_schemas::SecretRef;
+use serde_json::{Map, Value, json};
 
-use crate::pack::{ParameterDef, describe_errors};
+use crate::pack::{ParameterDef, compile_schema, describe_errors};
 use crate::problems::did_you_mean;
 
 /// An action.
@@ -30,8 +32,11 @@ pub struct Parameters {
     /// Reference of the action.
     pub(crate) action: String,
     /// In the order of the file.
-    pub(crate) definitions: Vec<ParameterDef>,
-    pub(crate) validator: Validator,
+    definitions: Vec<ParameterDef>,
+    /// Of all but secrets, of which there are only names here.
+    validator: Validator,
+    secrets: Vec<String>,
+    secret_validators: BTreeMap<String, Validator>,
 }
 
 impl ActionDef {
@@ -62,9 +67,50 @@ impl CompleteParameters for Parameters {
     fn complete(&self, given: &Value) -> Result<Value, ParameterError> {
         self.resolve(given)
     }
+
+    fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
+    fn secret_value(&self, name: &str, text: &str) -> Result<Value, ParameterError> {
+        let is_text = self.get(name).is_none_or(|parameter| may_be(&parameter.schema, "string"));
+        let value = if is_text { Some(Value::String(text.to_owned())) } else { serde_json::from_str(text).ok() };
+        let fits = |value: &Value| self.secret_validators.get(name).is_none_or(|validator| validator.is_valid(value));
+        // Nothing is said of the value: reasons of a schema may quote it.
+        let refused =
+            || self.refuse(vec![format!("the secret given for {name:?} does not fit the parameter's schema")]);
+        value.filter(fits).ok_or_else(refused)
+    }
+
+    fn secret_text(&self, name: &str, value: &Value) -> Result<String, ParameterError> {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        self.secret_value(name, &text).map(|_| text)
+    }
 }
 
 impl Parameters {
+    /// The parameters of an action.
+    ///
+    /// # Errors
+    /// Why their schemas do not compile together.
+    pub(crate) fn compile(action: String, definitions: Vec<ParameterDef>) -> Result<Self, String> {
+        let schema_of = |parameter: &ParameterDef| match parameter.secret {
+            true => json!({}),
+            false => parameter.schema.clone(),
+        };
+        let properties: Map<String, Value> =
+            definitions.iter().map(|parameter| (parameter.name.clone(), schema_of(parameter))).collect();
+        let validator = compile_schema(&json!({ "type": "object", "properties": properties }))?;
+        let secret = || definitions.iter().filter(|parameter| parameter.secret);
+        let compiled = |parameter: &ParameterDef| Ok((parameter.name.clone(), compile_schema(&parameter.schema)?));
+        let secret_validators = secret().map(compiled).collect::<Result<_, String>>()?;
+        let secrets = secret().map(|parameter| parameter.name.clone()).collect();
+        Ok(Self { action, definitions, validator, secrets, secret_validators })
+    }
+
     /// All of them, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &ParameterDef> {
         self.definitions.iter()
@@ -81,6 +127,15 @@ impl Parameters {
         let mut resolved = Map::new();
         for parameter in &self.definitions {
             match given.get(&parameter.name).or(parameter.default.as_ref()) {
+                Some(value) if parameter.secret => match value.as_str().and_then(SecretRef::of_text) {
+                    Some(secret) => {
+                        resolved.insert(parameter.name.clone(), Value::String(secret.text()));
+                    }
+                    None => reasons.push(format!(
+                        "parameter {:?} holds a secret, and takes its name alone, as ${{secret.pack.name}}",
+                        parameter.name
+                    )),
+                },
                 Some(value) => {
                     resolved.insert(parameter.name.clone(), value.clone());
                 }

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use petrel_execution::ActionPlan;
 use petrel_rules::{Binding, MatchPlan, TriggerPlan};
 use petrel_schemas::TriggerBinding;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::action::{ActionDef, Parameters, may_be};
 use crate::engine::call_template;
 use crate::model::{ActionCall, PackSummary, RuleDef, TriggerDef};
 use crate::pack::{
-    ActionDraft, CallDraft, PackDraft, RuleDraft, TestDraft, TriggerSource, compile_schema, describe_errors, unique,
+    ActionDraft, CallDraft, Config, PackDraft, RuleDraft, TestDraft, TriggerSource, compile_schema, describe_errors,
+    unique,
 };
 use crate::plans::Planner;
 use crate::problems::{Code, Place, Problems, did_you_mean};
+use crate::secrets;
 use crate::triggers::{Triggers, compile_trigger};
 use crate::walk::Located;
 use crate::yaml::Node;
@@ -29,6 +31,8 @@ pub struct CompiledRevision {
     rules: BTreeMap<String, RuleDef>,
     actions: BTreeMap<String, ActionDef>,
     tests: BTreeMap<String, Vec<TestDraft>>,
+    /// By pack.
+    configs: BTreeMap<String, Arc<Config>>,
     plans: Vec<Arc<TriggerPlan>>,
     warnings: Problems,
 }
@@ -123,6 +127,11 @@ impl CompiledRevision {
         self.plans.iter().find(|plan| &*plan.trigger == trigger)
     }
 
+    /// The configuration of a pack.
+    pub fn config(&self, pack: &str) -> Option<&Arc<Config>> {
+        self.configs.get(pack)
+    }
+
     /// Tests of a rule, in the order of its file.
     pub(crate) fn tests_of(&self, rule: &str) -> &[TestDraft] {
         self.tests.get(rule).map_or(&[], Vec::as_slice)
@@ -146,6 +155,7 @@ pub(crate) fn compile(
         rules: BTreeMap::new(),
         actions: BTreeMap::new(),
         tests: BTreeMap::new(),
+        configs: BTreeMap::new(),
         plans: Vec::new(),
         warnings: Problems::new(),
     };
@@ -163,6 +173,8 @@ pub(crate) fn compile(
             actions: draft.actions.len(),
         };
         revision.packs.insert(pack.clone(), summary);
+        secrets::check_config(&pack, &draft.config, problems);
+        revision.configs.insert(pack.clone(), draft.config);
         for trigger in draft.triggers {
             let trigger = compile_trigger(&pack, trigger, problems);
             triggers.insert(trigger.reference.clone(), trigger);
@@ -178,8 +190,9 @@ pub(crate) fn compile(
     let mut planner = Planner::default();
     for (pack, rule) in rules {
         let reference = format!("{pack}.{}", rule.name.value);
-        check_rule(&rule, &revision, &told, problems);
-        let templates = rule.calls.iter().filter_map(|call| call_template(call, problems)).collect();
+        check_rule(&pack, &rule, &revision, &told, problems);
+        let config = revision.config(&pack).cloned().unwrap_or_default();
+        let templates = rule.calls.iter().filter_map(|call| call_template(call, &config, problems)).collect();
         planner.add(&reference, &pack, &rule, templates, revision.triggers.by_reference(), problems);
         let (rule, tests) = rule_def(reference.clone(), rule);
         revision.tests.insert(reference.clone(), tests);
@@ -190,14 +203,11 @@ pub(crate) fn compile(
 }
 
 pub(crate) fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Problems) -> Option<ActionDef> {
-    let properties: Map<String, Value> =
-        draft.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.schema.clone())).collect();
-    let schema = json!({ "type": "object", "properties": properties });
-    let validator = compile_schema(&schema)
-        .map_err(|message| problems.add(&draft.parameters_place, Code::BadSchema, message))
-        .ok()?;
+    secrets::check_action(pack, &draft, problems);
     let reference = format!("{pack}.{}", draft.name.value);
-    let parameters = Arc::new(Parameters { action: reference.clone(), definitions: draft.parameters, validator });
+    let parameters = Parameters::compile(reference.clone(), draft.parameters);
+    let parameters = parameters.map_err(|message| problems.add(&draft.parameters_place, Code::BadSchema, message));
+    let parameters = Arc::new(parameters.ok()?);
     let plan = ActionPlan {
         pool: draft.pool,
         delivery: draft.delivery,
@@ -254,7 +264,7 @@ impl Told {
     }
 }
 
-fn check_rule(rule: &RuleDraft, revision: &CompiledRevision, told: &Told, problems: &mut Problems) {
+fn check_rule(pack: &str, rule: &RuleDraft, revision: &CompiledRevision, told: &Told, problems: &mut Problems) {
     if let Some(trigger) = &rule.trigger
         && revision.triggers.get(&trigger.value).is_none()
         && !told.explains(&trigger.value)
@@ -265,7 +275,10 @@ fn check_rule(rule: &RuleDraft, revision: &CompiledRevision, told: &Told, proble
     }
     for call in &rule.calls {
         match revision.actions.get(&call.action.value) {
-            Some(action) => check_call(call, action, problems),
+            Some(action) => {
+                let config = revision.config(pack).cloned().unwrap_or_default();
+                check_call(pack, &config, call, action, problems);
+            }
             None if told.explains(&call.action.value) => {}
             None => {
                 let hint = did_you_mean(&call.action.value, revision.actions.keys().map(String::as_str));
@@ -284,9 +297,10 @@ fn check_rule(rule: &RuleDraft, revision: &CompiledRevision, told: &Told, proble
     }
 }
 
-fn check_call(call: &CallDraft, action: &ActionDef, problems: &mut Problems) {
+fn check_call(pack: &str, config: &Config, call: &CallDraft, action: &ActionDef, problems: &mut Problems) {
     for (name, value) in &call.parameters {
         match action.parameter(&name.value) {
+            Some(parameter) if secrets::check_value(pack, config, name, value, parameter, problems) => {}
             Some(parameter) => check_value(name, value, &parameter.schema, problems),
             None => {
                 let known = action.parameters.iter().map(|parameter| parameter.name.as_str());

@@ -3,16 +3,16 @@
 use petrel_rules::{Arena, CompileError, Kv, ParsedEvent, RuleSet, RuleSource, Scope, Template, TriggerSchema};
 use serde_json::{Map, Value};
 
-use crate::pack::{CallDraft, node_in};
+use crate::pack::{CallDraft, Config, node_in};
 use crate::problems::{At, Code, Place, Problems};
 use crate::walk::Located;
 use crate::yaml::{Data, Verbatim};
 
 /// Compiles the parameters of a call.
-pub(crate) fn call_template(call: &CallDraft, problems: &mut Problems) -> Option<Template> {
+pub(crate) fn call_template(call: &CallDraft, config: &Config, problems: &mut Problems) -> Option<Template> {
     let parameters: Map<String, Value> =
         call.parameters.iter().map(|(name, node)| (name.value.clone(), node.to_json())).collect();
-    let errors = match Template::rule(&Value::Object(parameters)) {
+    let errors = match rule_template(parameters, config) {
         Ok(template) => return Some(template),
         Err(errors) => errors,
     };
@@ -29,6 +29,23 @@ pub(crate) fn call_template(call: &CallDraft, problems: &mut Problems) -> Option
         tell(error, Code::BadExpression, &Place { at: text.at, ..call.place.clone() }, verbatim, problems);
     }
     None
+}
+
+/// Compiles the parameters that a rule gives.
+///
+/// # Errors
+/// Every mistake.
+pub(crate) fn rule_template(parameters: Map<String, Value>, config: &Config) -> Result<Template, Vec<CompileError>> {
+    let written = parameters.into_iter().map(|(name, value)| (name, as_template(value, config)));
+    Template::rule_with(&Value::Object(written.collect()), config)
+}
+
+/// A value as its template; one that is the name of a secret stands for itself until an attempt begins.
+fn as_template(value: Value, config: &Config) -> Value {
+    match value.as_str().and_then(|text| config.secret_of_text(text)) {
+        Some(secret) => Value::String(format!("${}", secret.text())),
+        None => value,
+    }
 }
 
 /// Checks the criteria of a rule that is part of no plan.

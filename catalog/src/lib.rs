@@ -31,6 +31,7 @@ mod publish;
 mod resolve;
 mod retention;
 mod revision;
+mod secrets;
 mod state;
 #[cfg(test)]
 mod testkit;
@@ -43,7 +44,10 @@ pub use compile::BindingMissing;
 pub use content::{Content, ContentError, StoredPack};
 pub use model::{ActionCall, PackSummary, RuleDef, TriggerDef};
 pub use outcome::{TEST_NOW_MS, TestOutcome, run_tests};
-pub use pack::{CatchUp, KafkaSource, PackFile, PackSource, ParameterDef, Start, TriggerSource, Validate};
+pub use pack::{
+    CatchUp, Config, KafkaSource, PackFile, PackSource, ParameterDef, Start, TriggerSource, Validate, config_file,
+    given_config,
+};
 pub use petrel_execution::ParameterError;
 pub use problems::{At, Code, Place, Problem, Problems, did_you_mean};
 pub use publish::{Application, Entry, NeededBinding, Publication, PublishError, needed_bindings, publish};

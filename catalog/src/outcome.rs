@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use petrel_rules::{
-    Arena, Kv, Matcher, ParsedEvent, RuleIndex, RuleSet, RuleSource, Scope, Template, TriggerSchema, Verdict,
-};
+use petrel_rules::{Arena, Kv, Matcher, ParsedEvent, RuleIndex, RuleSet, RuleSource, Scope, TriggerSchema, Verdict};
 use serde_json::{Map, Value};
 
 use crate::compile::CompiledRevision;
+use crate::engine::rule_template;
 use crate::model::{ActionCall, RuleDef};
 use crate::pack::{ExpectDraft, TestDraft};
 use crate::problems::Place;
@@ -120,13 +119,20 @@ fn decide(revision: &CompiledRevision, rule: &RuleDef, test: &TestDraft) -> Resu
     let arena = Arena::new();
     let event = ParsedEvent::whole(text.as_bytes(), &schema, &arena).map_err(|e| e.to_string())?;
     let scope = Scope::rule(event.root(), now_ms, &kv);
-    rule.calls.iter().map(|call| rendered(revision, call, &scope)).collect::<Result<_, _>>().map(Decision::Match)
+    rule.calls.iter().map(|call| rendered(revision, rule, call, &scope)).collect::<Result<_, _>>().map(Decision::Match)
 }
 
 /// An action and the parameters that it would get, defaults filled in.
-fn rendered(revision: &CompiledRevision, call: &ActionCall, scope: &Scope<'_>) -> Result<(String, Value), String> {
+fn rendered(
+    revision: &CompiledRevision,
+    rule: &RuleDef,
+    call: &ActionCall,
+    scope: &Scope<'_>,
+) -> Result<(String, Value), String> {
+    let pack = rule.reference.split('.').next().unwrap_or_default();
+    let config = revision.config(pack).cloned().unwrap_or_default();
     let action = revision.action(&call.action).ok_or_else(|| format!("there is no action {:?}", call.action))?;
-    let template = Template::rule(&Value::Object(call.parameters.clone())).map_err(|errors| {
+    let template = rule_template(call.parameters.clone(), &config).map_err(|errors| {
         errors.first().map_or_else(|| "the parameters do not compile".to_owned(), ToString::to_string)
     })?;
     let values = template.render(scope).map_err(|e| format!("the parameters of {}: {e}", call.action))?;

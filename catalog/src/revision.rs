@@ -48,9 +48,7 @@ impl Revision {
         sources: Vec<PackSource>,
     ) -> Result<Self, Problems> {
         let mut problems = Problems::new();
-        let read = |source: &PackSource| pack::read(source.clone(), &mut Problems::new()).name.value;
-        let replaced: Vec<String> = sources.iter().map(read).collect();
-        let mut all = sources;
+        let (mut all, replaced) = keeping_given(base, sources, &mut problems);
         for pack in base.packs().iter().filter(|pack| !replaced.iter().any(|name| name == pack.name())) {
             match pack.files() {
                 Ok(files) => all.push(PackSource { label: pack.name().to_owned(), files, special: Vec::new() }),
@@ -59,6 +57,21 @@ impl Revision {
         }
         problems.or(())?;
         Self::load_after(before, all)
+    }
+
+    /// Loads packs in the place of all that a revision has; each keeps what the pack of its name was given.
+    ///
+    /// # Errors
+    /// Every problem of the given packs.
+    pub fn load_instead(
+        base: &Content,
+        before: Option<&CompiledRevision>,
+        sources: Vec<PackSource>,
+    ) -> Result<Self, Problems> {
+        let mut problems = Problems::new();
+        let (sources, _) = keeping_given(base, sources, &mut problems);
+        problems.or(())?;
+        Self::load_after(before, sources)
     }
 
     /// Compiles a revision that is stored, to be applied again.
@@ -120,6 +133,23 @@ impl CompiledRevision {
         let compiled = compile(content.hash().to_owned(), drafts, before, &mut problems);
         problems.or(compiled)
     }
+}
+
+/// The packs with what those of their names were given before, unless they are given something; and their names.
+fn keeping_given(
+    base: &Content,
+    mut sources: Vec<PackSource>,
+    problems: &mut Problems,
+) -> (Vec<PackSource>, Vec<String>) {
+    let names: Vec<String> = sources.iter().map(PackSource::name).collect();
+    for (source, name) in sources.iter_mut().zip(&names) {
+        let Some(before) = base.pack(name) else { continue };
+        match before.files() {
+            Ok(files) => pack::keep_given(source, &files),
+            Err(e) => tell(&e, before, problems),
+        }
+    }
+    (sources, names)
 }
 
 fn stored(draft: &PackDraft, problems: &mut Problems) -> Option<StoredPack> {

@@ -59,6 +59,10 @@ pub const SSH_HOSTS: &str = "ssh_hosts";
 pub const NOT_STARTED: &str = "not_started";
 /// Failed: an expression of its action has no value.
 pub const RENDER_FAILED: &str = "render_failed";
+/// Failed: there is no secret of a name that it needs, or none any more.
+pub const SECRET_MISSING: &str = "secret_missing";
+/// Failed: its worker cannot open a secret, or its value does not fit.
+pub const SECRET_UNUSABLE: &str = "secret_unusable";
 /// Failed: the files of its pack cannot be laid out.
 pub const PACK_UNUSABLE: &str = "pack_unusable";
 /// Lost: the process that watches over it died or said nothing of use.

@@ -15,6 +15,30 @@ pub trait CompleteParameters: Debug + Send + Sync {
     /// # Errors
     /// Every reason why they do not fit.
     fn complete(&self, given: &Value) -> Result<Value, ParameterError>;
+
+    /// Names of the parameters that hold secrets. Once they are complete, each holds the text of a
+    /// [`petrel_schemas::SecretRef`], if anything.
+    fn secrets(&self) -> &[String] {
+        &[]
+    }
+
+    /// The value of such a parameter, made of a secret's text.
+    ///
+    /// # Errors
+    /// Why it does not fit, without the value.
+    fn secret_value(&self, name: &str, text: &str) -> Result<Value, ParameterError> {
+        let _ = name;
+        Ok(Value::String(text.to_owned()))
+    }
+
+    /// The text that such a parameter's value is sealed as.
+    ///
+    /// # Errors
+    /// Why it does not fit, without the value.
+    fn secret_text(&self, name: &str, value: &Value) -> Result<String, ParameterError> {
+        let _ = name;
+        Ok(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    }
 }
 
 /// Why parameters do not fit an action: one or more reasons.

@@ -106,7 +106,7 @@ delivery: at_most_once
         assert_eq!(plan.parameters.complete(&json!({"host": "db"})).unwrap(), json!({"host": "db", "days": 7}));
         assert!(plan.parameters.complete(&json!({})).unwrap_err().to_string().contains("\"host\" is required"));
         let parameters = json!({"host": "; rm -rf /", "days": 7});
-        let rendering = Rendering { parameters: &parameters, execution_id: "e1", attempt: 1 };
+        let rendering = Rendering { parameters: &parameters, secrets: &json!({}), execution_id: "e1", attempt: 1 };
         let Ok(RunnerCall::Command(call)) = plan.runner.render(rendering) else { panic!("not rendered") };
         assert_eq!(call.argv, ["./clean.sh", "; rm -rf /", "7", "e1"]);
         assert_eq!(call.env, [("DAYS".to_owned(), "7".to_owned())]);

@@ -1,5 +1,6 @@
 //! Owners and workers together, with real processes: every execution runs and ends as it should.
 
+mod secrets;
 mod support;
 
 use std::collections::BTreeSet;

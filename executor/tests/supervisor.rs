@@ -1,101 +1,20 @@
 //! The supervisor and the command runner with real processes.
 #![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
-use std::collections::BTreeMap;
+#[path = "support/actions.rs"]
+mod actions;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use actions::{
+    CANCEL, LIMIT, await_death, command, holding, is_alive, options, pid_in, run_to_end, run_under, script, supervisor,
+};
 use petrel_execution::code;
-use petrel_execution::worker::{Exit, Holding, Remembered, Why};
-use petrel_executor::runner::{Command, RunnerOptions, run};
+use petrel_execution::worker::Why;
+use petrel_executor::runner::{RunnerOptions, run};
 use petrel_executor::supervise::boot_ms;
-use petrel_schemas::Task;
 use tokio::sync::watch;
-
-/// Nothing here takes that long unless it hangs.
-const LIMIT: Duration = Duration::from_secs(30);
-
-fn options() -> RunnerOptions {
-    RunnerOptions {
-        supervisor: vec![env!("CARGO_BIN_EXE_petrel-supervise").into()],
-        kill_grace_ms: 300,
-        ..RunnerOptions::default()
-    }
-}
-
-fn command(argv: &[&str], directory: &Path) -> Command {
-    Command {
-        argv: argv.iter().map(|a| (*a).to_owned()).collect(),
-        directory: directory.to_owned(),
-        environment: BTreeMap::new(),
-        timeout_ms: 20_000,
-    }
-}
-
-/// An attempt whose lease lasts from now for that long.
-fn holding(lease_ms: u64) -> Holding {
-    let task = Task {
-        execution_id: "e".to_owned(),
-        root_execution_id: "e".to_owned(),
-        event_id: None,
-        event_at_ms: None,
-        rule: None,
-        action: "demo.x".to_owned(),
-        revision: "r".to_owned(),
-        parameters: "{}".to_owned(),
-        attempt: 1,
-        token: 1,
-        delivery: "at_least_once".to_owned(),
-        timeout_ms: 20_000,
-        lease_ms: 0,
-        dispatched_at_ms: 0,
-        start_by_ms: 0,
-        declines: 0,
-    };
-    Holding::new(&task, boot_ms() + lease_ms, Remembered::default())
-}
-
-const CANCEL: Remembered = Remembered { cancel: true, grant: false };
-
-/// Runs to the end with a lease that lasts.
-async fn run_to_end(options: &RunnerOptions, command: Command) -> Exit {
-    let (_director, directives) = watch::channel(holding(60_000));
-    tokio::time::timeout(LIMIT, run(options, command, directives, || {})).await.expect("the command hangs")
-}
-
-fn script(directory: &Path, name: &str, text: &str) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt;
-    let path = directory.join(name);
-    std::fs::write(&path, text).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    path
-}
-
-/// Waits for the file to be there, and reads the process id in it.
-async fn pid_in(path: &Path) -> i32 {
-    let end = Instant::now() + LIMIT;
-    loop {
-        if let Some(pid) = std::fs::read_to_string(path).ok().and_then(|t| t.trim().parse().ok()) {
-            return pid;
-        }
-        assert!(Instant::now() < end, "{} never came", path.display());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-fn is_alive(pid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
-    state.is_some_and(|s| s != "Z" && s != "X")
-}
-
-async fn await_death(pid: i32) {
-    let end = Instant::now() + LIMIT;
-    while is_alive(pid) {
-        assert!(Instant::now() < end, "process {pid} lives on");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
 
 #[tokio::test]
 async fn arguments_reach_the_program_as_they_are() {
@@ -168,26 +87,18 @@ async fn a_flood_of_output_is_cut_and_counted_as_such() {
     assert!(outcome.stdout.truncated && outcome.stderr.truncated);
 }
 
-/// The supervisor's own memory while a command writes without end.
+/// The guard's own memory while a command writes without end.
 #[tokio::test]
-async fn a_flood_does_not_grow_the_supervisor() {
+async fn a_flood_does_not_grow_the_guard() {
     let dir = tempfile::tempdir().unwrap();
     let pid_file = dir.path().join("pid");
-    let flood = format!("echo $PPID > {}; exec cat /dev/zero", pid_file.display());
+    let flood = format!("head -c 200000000 /dev/zero; echo $PPID > {}; exec cat /dev/zero", pid_file.display());
     let (director, directives) = watch::channel(holding(60_000));
     let (options, command) = (options(), command(&["sh", "-c", &flood], dir.path()));
-    let running = tokio::spawn(async move { run(&options, command, directives, || {}).await });
-    let supervisor = pid_in(&pid_file).await;
-    let read_bytes = |pid: i32| -> u64 {
-        let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
-        io.lines().find_map(|l| l.strip_prefix("rchar: ")).unwrap().parse().unwrap()
-    };
-    let end = Instant::now() + LIMIT;
-    while read_bytes(supervisor) < 200_000_000 {
-        assert!(Instant::now() < end, "the supervisor does not read");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let status = std::fs::read_to_string(format!("/proc/{supervisor}/status")).unwrap();
+    let running = tokio::spawn(async move { run(&supervisor(), &options, command, directives, || {}).await });
+    // By then it has read all of that, but what a pipe holds.
+    let guard = pid_in(&pid_file).await;
+    let status = std::fs::read_to_string(format!("/proc/{guard}/status")).unwrap();
     let peak_kb: u64 = status
         .lines()
         .find_map(|l| l.strip_prefix("VmHWM:"))
@@ -195,7 +106,7 @@ async fn a_flood_does_not_grow_the_supervisor() {
         .unwrap()
         .parse()
         .unwrap();
-    assert!(peak_kb < 32 << 10, "the supervisor took {peak_kb} kB");
+    assert!(peak_kb < 32 << 10, "the guard took {peak_kb} kB");
     director.send_modify(|h| h.order(CANCEL));
     let outcome = running.await.unwrap();
     assert_eq!((outcome.why, outcome.stdout.bytes.len()), (Why::Stopped, 64 << 10));
@@ -263,7 +174,7 @@ async fn a_cancel_ends_it() {
     let dir = tempfile::tempdir().unwrap();
     let (director, directives) = watch::channel(holding(60_000));
     let cancel = move || director.send_modify(|h| h.order(CANCEL));
-    let outcome = run(&options(), command(&["sleep", "600"], dir.path()), directives, cancel).await;
+    let outcome = run(&supervisor(), &options(), command(&["sleep", "600"], dir.path()), directives, cancel).await;
     assert_eq!((outcome.why, outcome.return_code), (Why::Stopped, None));
     assert_eq!(outcome.error.as_deref(), Some("ended by signal 15"));
 }
@@ -276,7 +187,9 @@ async fn a_lease_that_passes_kills_at_once_and_an_extension_prevents_it() {
     let options = RunnerOptions { kill_grace_ms: 60_000, ..options() };
     let (_director, directives) = watch::channel(holding(300));
     let outcome =
-        tokio::time::timeout(LIMIT, run(&options, command(&stubborn, dir.path()), directives, || {})).await.unwrap();
+        tokio::time::timeout(LIMIT, run(&supervisor(), &options, command(&stubborn, dir.path()), directives, || {}))
+            .await
+            .unwrap();
     assert_eq!(outcome.why, Why::LeaseLost);
 
     let (director, directives) = watch::channel(holding(2_000));
@@ -284,25 +197,27 @@ async fn a_lease_that_passes_kills_at_once_and_an_extension_prevents_it() {
         director.send_modify(|h| h.acknowledged(boot_ms() + 60_000));
         std::mem::forget(director);
     };
-    let outcome = run(&options, command(&["sleep", "3"], dir.path()), directives, extend).await;
+    let outcome = run(&supervisor(), &options, command(&["sleep", "3"], dir.path()), directives, extend).await;
     assert_eq!((outcome.why, outcome.return_code), (Why::Exited, Some(0)));
 }
 
 #[tokio::test]
-async fn a_killed_supervisor_takes_the_command_along_and_the_worker_knows_nothing() {
+async fn a_killed_guard_takes_the_command_along_and_the_worker_knows_nothing() {
     use nix::sys::signal::{Signal, kill};
     let dir = tempfile::tempdir().unwrap();
-    script(dir.path(), "hang.sh", "#!/bin/sh\necho $PPID > supervisor\necho $$ > main\nexec sleep 600\n");
+    script(dir.path(), "hang.sh", &format!("{DAEMONS}echo $PPID > guard\n{HANGS}"));
     let (_director, directives) = watch::channel(holding(60_000));
     let (options, command) = (options(), command(&["./hang.sh"], dir.path()));
-    let running = tokio::spawn(async move { run(&options, command, directives, || {}).await });
-    let main = pid_in(&dir.path().join("main")).await;
-    let supervisor = pid_in(&dir.path().join("supervisor")).await;
-    kill(nix::unistd::Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
+    let running = tokio::spawn(async move { run(&supervisor(), &options, command, directives, || {}).await });
+    pid_in(&dir.path().join("main")).await;
+    let guard = pid_in(&dir.path().join("guard")).await;
+    kill(nix::unistd::Pid::from_raw(guard), Signal::SIGKILL).unwrap();
     let outcome = tokio::time::timeout(LIMIT, running).await.unwrap().unwrap();
     assert_eq!((outcome.why, outcome.return_code), (Why::Unknown, None));
     assert!(outcome.error.unwrap().contains("without a report"));
-    await_death(main).await;
+    for name in ["main", "stubborn", "twice"] {
+        assert!(!is_alive(pid_in(&dir.path().join(name)).await), "{name} outlived the attempt");
+    }
 }
 
 /// A process that runs a command as a worker does, in a role of its own: this very test, executed again.
@@ -323,22 +238,47 @@ async fn worker_role() {
     let dir = PathBuf::from(dir);
     let lease_ms: u64 = std::env::var("SUPERVISOR_TEST_LEASE_MS").unwrap().parse().unwrap();
     let (_director, directives) = watch::channel(holding(lease_ms));
-    run(&options(), command(&["./daemons.sh"], &dir), directives, || {}).await;
+    let mut command = command(&["./daemons.sh"], &dir);
+    // As on a kernel that cannot forbid it.
+    command.may.signal_others = true;
+    let exit = run(&supervisor(), &options(), command, directives, || {}).await;
+    std::fs::write(dir.join("told"), format!("{:?}", exit.why)).unwrap();
 }
 
 const HANGS: &str = "echo $$ > main\nexec sleep 600\n";
 
 #[tokio::test]
 async fn a_killed_worker_takes_its_commands_along() {
+    // The second action has stopped its guard, the third one the supervisor as well.
+    for attack in ["", "kill -STOP $PPID\n", "kill -STOP $(awk '{print $4}' /proc/$PPID/stat) $PPID\n"] {
+        let dir = tempfile::tempdir().unwrap();
+        script(dir.path(), "daemons.sh", &format!("{DAEMONS}{attack}{HANGS}"));
+        let mut worker = worker_process(dir.path(), 60_000);
+        let main = pid_in(&dir.path().join("main")).await;
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+        for pid in [main, pid_in(&dir.path().join("stubborn")).await, pid_in(&dir.path().join("twice")).await] {
+            await_death(pid).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_lease_of_a_stopped_guard_holds_while_its_worker_is_stopped() {
+    use nix::sys::signal::{Signal, kill};
     let dir = tempfile::tempdir().unwrap();
-    script(dir.path(), "daemons.sh", &format!("{DAEMONS}{HANGS}"));
-    let mut worker = worker_process(dir.path(), 60_000);
+    script(dir.path(), "daemons.sh", &format!("{DAEMONS}echo $PPID > guard\n{HANGS}"));
+    let mut worker = worker_process(dir.path(), 3_000);
     let main = pid_in(&dir.path().join("main")).await;
-    worker.kill().unwrap();
-    worker.wait().unwrap();
+    let guard = pid_in(&dir.path().join("guard")).await;
+    for pid in [worker.id() as i32, guard] {
+        kill(nix::unistd::Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+    }
     for pid in [main, pid_in(&dir.path().join("stubborn")).await, pid_in(&dir.path().join("twice")).await] {
         await_death(pid).await;
     }
+    worker.kill().unwrap();
+    worker.wait().unwrap();
 }
 
 #[tokio::test]
@@ -354,9 +294,14 @@ async fn a_stopped_worker_loses_its_commands_when_the_lease_passes() {
     for pid in [main, pid_in(&dir.path().join("stubborn")).await, pid_in(&dir.path().join("twice")).await] {
         await_death(pid).await;
     }
-    assert!(boot_ms() - began >= 3_000, "it died before its lease passed");
-    worker.kill().unwrap();
+    let lasted_ms = boot_ms() - began;
+    assert!(lasted_ms >= 3_000, "it died before its lease passed");
+    // The worker's start is in it; what is far longer was not watched.
+    assert!(lasted_ms < 6_000, "it died long after its lease passed: {lasted_ms} ms");
+    kill(nix::unistd::Pid::from_raw(worker.id() as i32), Signal::SIGCONT).unwrap();
     worker.wait().unwrap();
+    // What goes on behind that knows that it has lost.
+    assert_eq!(std::fs::read_to_string(dir.path().join("told")).unwrap(), "LeaseLost");
 }
 
 /// Two milliseconds on an idle machine of 2026 with two cores, built for debugging; the bound leaves room for
@@ -364,13 +309,13 @@ async fn a_stopped_worker_loses_its_commands_when_the_lease_passes() {
 #[tokio::test]
 async fn a_start_is_cheap() {
     let dir = tempfile::tempdir().unwrap();
-    let mut times = Vec::new();
+    let (mut times, supervisor) = (Vec::new(), supervisor());
     for _ in 0..30 {
         let began = Instant::now();
-        let outcome = run_to_end(&options(), command(&["true"], dir.path())).await;
+        let outcome = run_under(&supervisor, &options(), command(&["true"], dir.path())).await;
         times.push(began.elapsed());
         assert_eq!(outcome.return_code, Some(0));
     }
     times.sort_unstable();
-    assert!(times[15] < Duration::from_millis(400), "{times:?}");
+    assert!(times[15] < Duration::from_millis(200), "{times:?}");
 }

@@ -108,7 +108,7 @@ fn mistakes_are_located_by_pointer_and_column() {
 #[test]
 fn actions_see_parameters_and_execution() {
     let parameters = json!({"host": "db-1", "n": 7, "x": 1.5, "list": [1, "a"], "flag": false});
-    let scope = Scope::action(&parameters, "e1", 2);
+    let scope = Scope::action(&parameters, &json!({"disk": {"token": "t0k3n"}}), "e1", 2);
     let cases = [
         ("${parameters.host}", "db-1"),
         ("--n=${parameters.n}", "--n=7"),
@@ -118,6 +118,7 @@ fn actions_see_parameters_and_execution() {
         ("${parameters.flag}", "false"),
         ("${execution.id}/${execution.attempt}", "e1/2"),
         ("${parameters.host}; rm -rf /", "db-1; rm -rf /"),
+        ("Bearer ${secret.disk.token}", "Bearer t0k3n"),
         ("./clean.sh", "./clean.sh"),
     ];
     for (template, expected) in cases {

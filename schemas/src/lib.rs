@@ -16,6 +16,7 @@ mod ids;
 mod next;
 mod records;
 mod registry;
+mod secret_ref;
 mod streams;
 mod topics;
 
@@ -25,5 +26,6 @@ pub use ids::{EventId, ExecutionId, IdError, child_depth_max, event_id_bytes_max
 #[cfg(debug_assertions)]
 pub use next::be_the_next_release;
 pub use records::*;
+pub use secret_ref::{EXECUTION_SPACE, SHARED_SPACE, SecretRef};
 pub use streams::{AuditRecord, ExecutionsRecord, RequestsRecord, ResultsRecord};
 pub use topics::{Cleanup, OwnTopic, Topics};

@@ -3,7 +3,7 @@
 use crate::codec::{DecodeError, Stored, decode, kind_of};
 use crate::records::{
     ActionRequest, CancelRequest, Claim, CriteriaFailed, Declined, EventAudited, ExecutionChanged, ExecutionEnded,
-    ExecutionState, HandedOver, Heartbeat, OutputCaptured, RevisionApplied, RuleMatched, TaskResult,
+    ExecutionState, HandedOver, Heartbeat, OutputCaptured, RevisionApplied, RuleMatched, SecretChanged, TaskResult,
 };
 
 macro_rules! stream {
@@ -45,5 +45,5 @@ stream! {
 }
 stream! {
     /// `petrel.audit`.
-    AuditRecord { EventAudited, RuleMatched, CriteriaFailed, ExecutionChanged, OutputCaptured, RevisionApplied }
+    AuditRecord { EventAudited, RuleMatched, CriteriaFailed, ExecutionChanged, OutputCaptured, RevisionApplied, SecretChanged }
 }

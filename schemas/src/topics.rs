@@ -57,6 +57,7 @@ impl Topics {
         executions => "executions", "The owners' state.";
         windows => "windows", "The correlation stage's state.";
         catalog => "catalog", "The catalog's log; one partition.";
+        secrets => "secrets", "Sealed secrets; one partition.";
         kv => "kv", "The key-value store; one partition.";
         positions => "positions", "Positions of stages without a changelog.";
         processes => "processes", "Which processes run; one partition.";
@@ -97,6 +98,7 @@ impl Topics {
             own(self.windows(), keyed, Cleanup::Compact),
             own(self.catalog(), 1, Cleanup::Compact),
             own(self.kv(), 1, Cleanup::Compact),
+            own(self.secrets(), 1, Cleanup::Compact),
             own(self.positions(), keyed, Cleanup::Compact),
             own(self.processes(), 1, Cleanup::Delete),
             own(self.audit(), keyed, Cleanup::Delete),

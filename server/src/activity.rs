@@ -81,6 +81,7 @@ fn describe(record: &AuditRecord) -> Option<String> {
             Some(format!("{:8} {} {}", o.stream, o.execution_id, short(o.content.trim())))
         }
         AuditRecord::RevisionApplied(r) => Some(format!("catalog  revision {} ({})", r.revision, r.packs.join(", "))),
+        AuditRecord::SecretChanged(s) => Some(format!("secret   {} {}, version {}", s.name, s.change, s.version)),
         _ => None,
     }
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use petrel_bus::{Bus, Clock, Output, SoleWriteError, SoleWriter, To};
 use petrel_catalog::{
-    Application, CatalogState, CompiledRevision, Content, PackSource, Publication, PublishError, Retention, Revision,
-    needed_bindings, publish,
+    Application, CatalogState, CompiledRevision, Content, PackFile, PackSource, Publication, PublishError, Retention,
+    Revision, config_file, given_config, needed_bindings, publish,
 };
 use petrel_ingest::bindings::{BindingError, MissingTopic, start_offsets};
 use petrel_ingest::timers::is_definition;
 use petrel_schemas::{CatalogHead, Topics, encode};
+use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
 use crate::api::ApiError;
@@ -32,6 +33,48 @@ pub enum What {
     },
     /// A revision that was in force before.
     Revision(String),
+    /// What is in force, and a pack of it given something else.
+    Config(ConfigChange),
+}
+
+/// A change of what a pack is given.
+#[derive(Debug)]
+pub struct ConfigChange {
+    /// The pack.
+    pub pack: String,
+    /// Values that it gets.
+    pub set: Map<String, Value>,
+    /// Names that go.
+    pub unset: Vec<String>,
+    /// Whether everything goes that is not set.
+    pub replace: bool,
+}
+
+impl ConfigChange {
+    /// The pack with the change.
+    fn source(self, base: Option<&Content>) -> Result<PackSource, ApiError> {
+        let (mut files, mut given) = given(base, &self.pack)?;
+        if self.replace {
+            given.clear();
+        }
+        given.extend(self.set);
+        self.unset.iter().for_each(|name| drop(given.shift_remove(name)));
+        let file = config_file(&given);
+        files.retain(|other| other.path != file.path);
+        files.push(file);
+        Ok(PackSource { label: self.pack, files, special: Vec::new() })
+    }
+}
+
+/// The files of a pack, and what it was given.
+fn given(base: Option<&Content>, pack: &str) -> Result<(Vec<PackFile>, Map<String, Value>), ApiError> {
+    let unusable = |why: String| ApiError::unavailable("catalog_unavailable", why);
+    let stored = base.and_then(|content| content.pack(pack)).ok_or_else(|| {
+        ApiError::not_found("unknown_pack", format!("there is no pack {pack}; `petrel pack list` shows them"))
+    })?;
+    let files = stored.files().map_err(|error| unusable(error.to_string()))?;
+    let given = given_config(&files).map_err(unusable)?;
+    Ok((files, given))
 }
 
 /// What came of it.
@@ -118,6 +161,14 @@ impl Applier {
         Ok(Applied { revision: hash.to_owned(), packs: revision.pack_versions(), changed, removed_early })
     }
 
+    /// What a pack in force was given; of secrets, the names.
+    ///
+    /// # Errors
+    /// `unknown_pack`, or a catalog that cannot be used.
+    pub fn given_config(&self, pack: &str) -> Result<Map<String, Value>, ApiError> {
+        Ok(given(self.base()?.content.as_ref(), pack)?.1)
+    }
+
     /// Waits until this process uses the revision, or another apply has replaced it already.
     async fn wait_until_in_use(&self, hash: &str, base: &Base) -> Result<(), ApiError> {
         let is_replaced = || {
@@ -144,8 +195,12 @@ impl Applier {
     /// Compiling takes as long as there are rules, so it happens off the runtime.
     async fn load(&self, what: What, base: &Base) -> Result<Revision, ApiError> {
         let (content, before) = (base.content.clone(), base.compiled.clone());
+        let what = match what {
+            What::Config(change) => What::Packs { sources: vec![change.source(base.content.as_ref())?], prune: false },
+            other => other,
+        };
         let stored = match &what {
-            What::Packs { .. } => None,
+            What::Packs { .. } | What::Config(_) => None,
             What::Revision(hash) => {
                 let stored = self.world.catalog().state().content(hash);
                 Some(stored.map_err(|e| ApiError::not_found("unknown_revision", e.to_string()))?)
@@ -155,9 +210,13 @@ impl Applier {
             (What::Packs { sources, prune: false }, _, Some(content)) => {
                 Revision::load_into(&content, before.as_deref(), sources)
             }
+            (What::Packs { sources, .. }, _, Some(content)) => {
+                Revision::load_instead(&content, before.as_deref(), sources)
+            }
             (What::Packs { sources, .. }, ..) => Revision::load(sources),
             (What::Revision(_), Some(stored), _) => Revision::of_content(stored, before.as_deref()),
             (What::Revision(_), None, _) => unreachable!("its content was found above"),
+            (What::Config(_), ..) => unreachable!("it is a pack since"),
         };
         blocking("packs could not be compiled", work).await?.map_err(|problems| {
             let lines: Vec<String> = problems.to_string().lines().map(str::to_owned).collect();

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use petrel_audit::Endpoint;
 use petrel_audit::engine::{EngineOptions, EngineProcess, SupervisorOptions};
+use petrel_executor::supervise::keep_secrets;
 
 use crate::config::Config;
+use crate::environment::conceal_secrets;
 
 /// Name of the library's file.
 const LIBRARY: &str = "libchdb.so";
@@ -46,7 +48,10 @@ pub fn library(configured: Option<&Path>, data_dir: &Path) -> anyhow::Result<Pat
 /// # Errors
 /// If the engine cannot be loaded or started, or the address cannot be bound.
 pub fn serve(library: PathBuf, data_dir: PathBuf, listen: SocketAddr) -> anyhow::Result<()> {
-    Ok(petrel_audit::engine::serve(EngineOptions::new(library, data_dir, listen))?)
+    let options = EngineOptions::new(library, data_dir, listen);
+    conceal_secrets();
+    keep_secrets()?;
+    Ok(petrel_audit::engine::serve(options)?)
 }
 
 /// The engine in a child process of this one.

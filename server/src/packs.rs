@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use petrel_catalog::{PackFile, PackSource};
+use petrel_catalog::{PackFile, PackSource, config_file};
 use serde::{Deserialize, Serialize};
+use serde_json::Map;
 use walkdir::WalkDir;
 
 /// File that makes a folder a pack.
@@ -63,6 +64,54 @@ impl PackUpload {
     }
 }
 
+/// Gives packs what stands for them in a folder, in a file that is called as the pack; another pack keeps what it has.
+/// Answers with those files, too, that are for none of these packs.
+///
+/// # Errors
+/// A folder or file that cannot be read, that is no `<pack>.yaml`, or that holds nothing for any of these packs: what
+/// somebody has written there would have no effect.
+pub fn with_config(
+    mut sources: Vec<PackSource>,
+    folder: Option<&Path>,
+) -> anyhow::Result<(Vec<PackSource>, Vec<PathBuf>)> {
+    let Some(folder) = folder else { return Ok((sources, Vec::new())) };
+    let files = config_files(folder)?;
+    let mut used = Vec::new();
+    for source in &mut sources {
+        if let Some((name, path)) = files.iter().find(|(name, _)| *name == source.name()) {
+            let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            source.files.push(PackFile { bytes, ..config_file(&Map::new()) });
+            used.push(name);
+        }
+    }
+    if used.is_empty() {
+        let names: Vec<String> = sources.iter().map(|source| format!("{}.yaml", source.name())).collect();
+        bail!("{} holds nothing for these packs: {}", folder.display(), names.join(", "));
+    }
+    let unused = files.iter().filter(|(name, _)| !used.contains(&name)).map(|(_, path)| path.clone());
+    Ok((sources, unused.collect()))
+}
+
+/// The files of a folder of configurations, by the names of packs.
+fn config_files(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = relative(folder, &path);
+        match name.strip_suffix(".yaml") {
+            _ if is_hidden(&name) || name.to_ascii_uppercase().starts_with("README") => {}
+            Some(pack) if path.is_file() => files.push((pack.to_owned(), path)),
+            _ => bail!(
+                "{}: a folder of configurations holds a file <pack>.yaml for each pack, and no folders",
+                path.display()
+            ),
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 /// Reads the packs at these paths: each is a pack's folder, or a folder of such folders.
 ///
 /// # Errors
@@ -75,7 +124,17 @@ pub fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<PackSource>> {
             bail!("{} holds no pack: neither it nor a folder in it has a {MANIFEST}", path.display());
         }
         for folder in folders {
-            sources.push(read_pack(&folder).with_context(|| format!("cannot read the pack {}", folder.display()))?);
+            let source = read_pack(&folder).with_context(|| format!("cannot read the pack {}", folder.display()))?;
+            let values = config_file(&Map::new()).path;
+            if source.files.iter().any(|file| file.path == values) {
+                let (path, name) = (folder.join(values), source.name());
+                bail!(
+                    "{}: what a pack is given is no part of it; put it into another folder as {name}.yaml, and name that \
+                     with --config, or use `petrel config set {name} --file`",
+                    path.display()
+                );
+            }
+            sources.push(source);
         }
     }
     Ok(sources)
@@ -165,5 +224,46 @@ mod tests {
         }
         assert!(read(&[dir.path().join("none")]).is_err());
         assert!(read(&[pack.join("actions")]).unwrap_err().to_string().contains("holds no pack"));
+    }
+
+    /// A pack on disk.
+    fn pack(root: &Path, name: &str) -> PathBuf {
+        let folder = root.join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("pack.yaml"), format!("name: {name}\nversion: 1.0.0\n")).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_folder_of_configurations_that_has_no_effect_is_a_mistake() {
+        let dir = tempfile::tempdir().unwrap();
+        let (packs, values) = (dir.path().join("packs"), dir.path().join("values"));
+        let (disk, chat) = (pack(&packs, "disk"), pack(&packs, "chat"));
+        std::fs::create_dir(&values).unwrap();
+        let given = |paths: &[PathBuf]| with_config(read(paths).unwrap(), Some(&values));
+        let refused = |paths: &[PathBuf]| given(paths).unwrap_err().to_string();
+        assert!(with_config(read(std::slice::from_ref(&disk)).unwrap(), Some(&dir.path().join("none"))).is_err());
+        assert!(refused(std::slice::from_ref(&disk)).ends_with("holds nothing for these packs: disk.yaml"));
+        std::fs::write(values.join("disk.yaml"), "a: 1\n").unwrap();
+        std::fs::write(values.join("README.md"), "ours\n").unwrap();
+        let (sources, unused) = given(&[chat.clone(), disk.clone()]).unwrap();
+        let has_values = |source: &PackSource| source.files.iter().any(|file| file.path == "config.yaml");
+        assert_eq!(sources.iter().map(has_values).collect::<Vec<_>>(), [false, true]);
+        assert!(unused.is_empty());
+        assert!(refused(std::slice::from_ref(&chat)).contains("chat.yaml"));
+        std::fs::write(values.join("chatt.yaml"), "a: 1\n").unwrap();
+        assert_eq!(given(&[chat.clone(), disk.clone()]).unwrap().1, [values.join("chatt.yaml")]);
+        for wrong in ["chat.yml", "chat.json"] {
+            std::fs::write(values.join(wrong), "a: 1\n").unwrap();
+            assert!(refused(std::slice::from_ref(&disk)).contains("a file <pack>.yaml for each pack"));
+            std::fs::remove_file(values.join(wrong)).unwrap();
+        }
+        // Nor are values part of a pack.
+        std::fs::write(disk.join("config.yaml"), "a: 1\n").unwrap();
+        let error = read(&[disk]).unwrap_err().to_string();
+        assert!(
+            error.contains("config.yaml: what a pack is given is no part of it") && error.contains("disk.yaml"),
+            "{error}"
+        );
     }
 }

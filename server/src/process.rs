@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use petrel_bus::{Bus, BusError, Clock, Publisher, TopicSpec, Troubles};
 use petrel_catalog::Retention;
+use petrel_executor::supervise::keep_secrets;
 use petrel_ingest::admission::{Admission, AdmissionOptions};
 use petrel_ingest::bindings::MissingTopic;
 use petrel_ingest::topics::{TopicOptions, TopicWriter};
@@ -26,6 +27,7 @@ use crate::live::LiveView;
 use crate::metrics::Exported;
 use crate::presence::{Presence, Present};
 use crate::roles::{Parts, Running};
+use crate::secrets::{self, Changes, Door, Vault};
 use crate::sql::Sql;
 use crate::stop::Stop;
 use crate::upgrade::Upgrade;
@@ -54,6 +56,7 @@ pub struct Setup {
 /// What keeps the process from starting. Once it runs, it waits for what is away and goes on.
 pub fn run(setup: Setup) -> anyhow::Result<()> {
     telemetry::init(&setup.config.log)?;
+    keep_secrets().context("cannot keep other processes out of this one's memory")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start a runtime")?;
     let shutdown = Duration::from_millis(setup.config.shutdown_ms);
     let result = runtime.block_on(start(setup));
@@ -136,6 +139,10 @@ async fn up(
     };
     upgrade.settle(roles.contains(&Role::Api), app).await?;
 
+    let vault = Vault::new(secrets::load_keys(&config.secrets)?, clock.clone());
+    if roles.contains(&Role::Worker) || roles.contains(&Role::Api) {
+        vault.spawn(&follows, &topics);
+    }
     app.wait_for("starting the stages".into());
     let mut exported = Exported::default();
     exported.services(follows.troubles.clone());
@@ -152,6 +159,7 @@ async fn up(
         clock: &clock,
         publisher: &publisher,
         world: &world,
+        vault: &vault,
     };
     let ingest_metrics = petrel_ingest::Metrics::register(exported.registry()).context("metrics")?;
     let running = Running::start(&parts, roles, &ingest_metrics, &mut exported).await?;
@@ -187,6 +195,26 @@ async fn up(
         clock: clock.clone(),
     };
     let present = presence.spawn();
+    let door = Door {
+        bus: bus.clone(),
+        vault: vault.clone(),
+        publisher: publisher.clone(),
+        topics: topics.clone(),
+        clock: clock.clone(),
+        format: world.format().clone(),
+        keep_ms: config.secrets.execution_keep_ms,
+        turn: Arc::default(),
+    };
+    if serves_api {
+        tokio::spawn(door.clone().sweep(live.clone(), stop.clone()));
+    }
+    let secrets = Changes {
+        bus: bus.clone(),
+        topics: topics.clone(),
+        clock: clock.clone(),
+        format: world.format().clone(),
+        vault,
+    };
     let core = Core {
         config: config.clone(),
         instance: instance.to_owned(),
@@ -201,6 +229,8 @@ async fn up(
         live,
         applier: Applier::new(bus, topics, clock, world, retention_of(config), missing),
         sql,
+        secrets,
+        door,
         upgrade,
         stages: running.stages(),
         exported,

@@ -14,6 +14,7 @@ use petrel_execution::owner::Limits;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
 use petrel_executor::runner::{HttpOptions, SshOptions};
+use petrel_executor::supervise;
 use petrel_executor::worker::{Neighbour, WorkerHandle, WorkerOptions, WorkerService};
 use petrel_ingest::sensors::{SensorOptions, Sensors, SensorsHandle};
 use petrel_ingest::timers::{TimerOptions, TimerStage};
@@ -24,6 +25,7 @@ use crate::cli::args::Role;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::metrics::Exported;
+use crate::secrets::Vault;
 use crate::world::{Globals, World};
 use crate::{sink, sql};
 
@@ -47,6 +49,8 @@ pub struct Parts<'a> {
     pub publisher: &'a Arc<dyn Publisher>,
     /// Catalog and key-value store.
     pub world: &'a Arc<World>,
+    /// Secrets.
+    pub vault: &'a Arc<Vault>,
 }
 
 /// The roles that run in this process, in the order in which they end.
@@ -219,6 +223,9 @@ impl Parts<'_> {
     }
 
     fn worker(&self, metrics: Arc<ExecutorMetrics>) -> anyhow::Result<WorkerHandle> {
+        for missing in supervise::Ability::look().findings().iter().filter(|finding| !finding.is_given) {
+            tracing::warn!("{}", missing.sentence);
+        }
         let folder: PathBuf = self.config.data_dir.join("packs");
         let defaults = WorkerOptions::new(self.topics.clone(), self.instance.into(), folder);
         let options = WorkerOptions {
@@ -245,6 +252,7 @@ impl Parts<'_> {
             bus: self.bus.clone(),
             publisher: self.publisher.clone(),
             globals: self.globals(),
+            secrets: self.vault.clone(),
             clock: self.clock.clone(),
             metrics,
         };

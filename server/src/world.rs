@@ -21,6 +21,7 @@ use arc_swap::ArcSwap;
 use axum::http::StatusCode;
 use petrel_bus::{GlobalsSource, Record, StageStats, Tail, Versioned};
 use petrel_catalog::{Change, Triggers};
+use petrel_execution::ActionPlan;
 use petrel_executor::{ExecutorView as _, Resolution};
 use petrel_rules::{Kv, MatchView as _, RuleSetStats};
 use petrel_schemas::Topics;
@@ -285,30 +286,23 @@ impl World {
     /// `unknown_action`, or `invalid_parameters` with every reason.
     pub fn check_action(&self, action: &str, parameters: &Value) -> Result<(String, i64, Value), ApiError> {
         let globals = self.globals();
-        let revision = &globals.head().revision;
-        let unavailable = |why: &str| Err(ApiError::unavailable("catalog_unavailable", why));
-        let found = match globals.resolve(revision, action) {
-            Resolution::Ready(found) => found.plan,
-            Resolution::Broken(why) => {
-                return unavailable(&format!("{action} cannot be used by this release: {why}"));
-            }
-            _ if revision.is_empty() && globals.head().problem().is_some() => {
-                return unavailable("the catalog's log has not been read to its end yet");
-            }
-            _ => {
-                let message =
-                    format!("there is no action {action} in the revision in force; `petrel pack list` shows the packs");
-                return Err(ApiError::not_found("unknown_action", message));
-            }
-        };
-        match found.parameters.complete(parameters) {
-            Ok(completed) => Ok((revision.clone(), globals.kv_version(), completed)),
+        let plan = plan_in(&globals, action)?;
+        match plan.parameters.complete(parameters) {
+            Ok(completed) => Ok((globals.head().revision.clone(), globals.kv_version(), completed)),
             Err(error) => {
                 let message = format!("the parameters do not fit {action}: {error}");
                 Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_parameters", message)
                     .with_details(error.reasons))
             }
         }
+    }
+
+    /// An action of the revision in force.
+    ///
+    /// # Errors
+    /// `unknown_action`, or a catalog that cannot be used.
+    pub fn plan_of(&self, action: &str) -> Result<Arc<ActionPlan>, ApiError> {
+        plan_in(&self.globals(), action)
     }
 
     /// Waits until every stage of this process sees the switch as it was just set.
@@ -332,5 +326,23 @@ impl World {
             }
         };
         tokio::time::timeout(ECHO_MAX, all).await.map_err(|_| behind("a stage of this process"))
+    }
+}
+
+/// An action of the revision in force of these globals.
+fn plan_in(globals: &Globals, action: &str) -> Result<Arc<ActionPlan>, ApiError> {
+    let revision = &globals.head().revision;
+    let unavailable = |why: &str| Err(ApiError::unavailable("catalog_unavailable", why));
+    match globals.resolve(revision, action) {
+        Resolution::Ready(found) => Ok(found.plan),
+        Resolution::Broken(why) => unavailable(&format!("{action} cannot be used by this release: {why}")),
+        _ if revision.is_empty() && globals.head().problem().is_some() => {
+            unavailable("the catalog's log has not been read to its end yet")
+        }
+        _ => {
+            let message =
+                format!("there is no action {action} in the revision in force; `petrel pack list` shows the packs");
+            Err(ApiError::not_found("unknown_action", message))
+        }
     }
 }

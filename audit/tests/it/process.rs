@@ -25,9 +25,12 @@ pub fn library() -> PathBuf {
 /// What starts this test binary as an engine on a directory. `env` carries the variables: a
 /// supervisor's arguments are all that it passes on.
 pub fn options(data: &Path, extra: &[(&str, &str)]) -> SupervisorOptions {
-    let _ = library();
+    let library = library();
     let this = std::env::current_exe().expect("the test's own path");
-    let mut args: Vec<OsString> = vec![format!("{DATA_VARIABLE}={}", data.display()).into()];
+    let mut args: Vec<OsString> = vec![
+        format!("{DATA_VARIABLE}={}", data.display()).into(),
+        format!("PETREL_CHDB_LIB={}", library.display()).into(),
+    ];
     args.extend(extra.iter().map(|(name, value)| format!("{name}={value}").into()));
     args.push(this.into());
     args.extend(["process::engine_host", "--exact", "--nocapture"].map(OsString::from));

@@ -72,8 +72,9 @@ fn arguments_of_a_manual_run() {
 fn commands_are_argument_lists() {
     with_action(|action| {
         let hostile = json!({ "host": "; rm -rf / #\n$(x)", "days": 7, "tags": ["a", 1] });
-        let render =
-            |parameters: &Value| action.plan.runner.render(Rendering { parameters, execution_id: "e1", attempt: 2 });
+        let render = |parameters: &Value| {
+            action.plan.runner.render(Rendering { parameters, secrets: &Value::Null, execution_id: "e1", attempt: 2 })
+        };
         let Ok(RunnerCall::Command(command)) = render(&hostile) else { panic!("not a command") };
         assert_eq!(command.argv, ["./clean.sh", "; rm -rf / #\n$(x)", "--days=7", r#"["a",1]"#, "literal"]);
         let wanted = [("HOST", "; rm -rf / #\n$(x)"), ("RUN", "e1/2")];

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use petrel_execution::Delivery;
 use petrel_execution::runner::RunnerSpec;
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use crate::limits::{OUTPUT_BYTES_DEFAULT, OUTPUT_BYTES_MAX, TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX};
@@ -11,6 +12,7 @@ use crate::problems::{Code, Place};
 use crate::walk::{Fields, Located, Report, Shape, check_free, check_name, entries_of, text_of, wrong_type};
 use crate::yaml::{Data, Key, Node};
 
+use super::config::Config;
 use super::files::PackFile;
 use super::{runner, schema};
 
@@ -22,6 +24,8 @@ const ACTION: Shape = Shape {
         "runner",
         "command",
         "env",
+        "may",
+        "limits",
         "message",
         "duration",
         "request",
@@ -73,6 +77,8 @@ pub struct ParameterDef {
     pub default: Option<Value>,
     /// Its JSON schema, without `required`.
     pub schema: Value,
+    /// Whether its value is a secret: it travels by name, and is masked wherever the action writes it.
+    pub secret: bool,
 }
 
 /// An action as its file says it.
@@ -87,13 +93,15 @@ pub(crate) struct ActionDraft {
     pub(crate) delivery: Delivery,
     pub(crate) pool: String,
     pub(crate) output_bytes_max: u64,
+    /// The secrets that its templates and defaults name.
+    pub(crate) secrets: Vec<Located<SecretRef>>,
 }
 
-pub(super) fn read(node: &Node, files: &[PackFile], report: &mut Report<'_>) -> Option<ActionDraft> {
+pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mut Report<'_>) -> Option<ActionDraft> {
     let fields = Fields::open(node, &ACTION, report)?;
     let name = fields.need_name(report);
     let description = fields.description(report);
-    let runner = runner::read(&fields, files, report);
+    let runner = runner::read(&fields, files, config, report);
     let parameters_node = fields.get("parameters", report);
     let parameters = parameters_node.map(|node| read_parameters(node, report)).unwrap_or_default();
     let timeout_ms = fields.duration_ms("timeout", 100, TIMEOUT_MS_MAX, report).unwrap_or(TIMEOUT_MS_DEFAULT);
@@ -101,6 +109,8 @@ pub(super) fn read(node: &Node, files: &[PackFile], report: &mut Report<'_>) -> 
     let delivery = fields.word("delivery", &words, Delivery::AtLeastOnce, report);
     let pool = read_pool(&fields, report);
     let output_bytes_max = read_output_limit(&fields, report);
+    let mut secrets = runner::secrets(&fields, &runner, report);
+    secrets.extend(default_secrets(parameters_node, &parameters, report));
     let parameters_place = report.place(parameters_node.map_or(fields.at(), |node| node.at));
     Some(ActionDraft {
         name: name?,
@@ -112,7 +122,18 @@ pub(super) fn read(node: &Node, files: &[PackFile], report: &mut Report<'_>) -> 
         delivery,
         pool,
         output_bytes_max,
+        secrets,
     })
+}
+
+/// The secrets that stand for parameters that nobody gives.
+fn default_secrets(node: Option<&Node>, parameters: &[ParameterDef], report: &Report<'_>) -> Vec<Located<SecretRef>> {
+    let of = |parameter: &ParameterDef| {
+        let secret = SecretRef::of_text(parameter.default.as_ref().filter(|_| parameter.secret)?.as_str()?)?;
+        let at = schema::node_in(node?, &format!("/{}/default", parameter.name)).at;
+        Some(Located::new(secret, report.place(at)))
+    };
+    parameters.iter().filter_map(of).collect()
 }
 
 fn read_parameters(node: &Node, report: &mut Report<'_>) -> Vec<ParameterDef> {
@@ -120,19 +141,23 @@ fn read_parameters(node: &Node, report: &mut Report<'_>) -> Vec<ParameterDef> {
     entries.into_iter().filter_map(|(key, value)| read_parameter(key, value, report)).collect()
 }
 
-fn read_parameter(key: &Key, node: &Node, report: &mut Report<'_>) -> Option<ParameterDef> {
+pub(super) fn read_parameter(key: &Key, node: &Node, report: &mut Report<'_>) -> Option<ParameterDef> {
     if let Err(message) = check_name(&key.text) {
         report.add(key.at, Code::BadName, message);
         return None;
     }
     let entries = entries_of(node, "a parameter's JSON schema", report)?;
     let mut schema = Map::new();
-    let mut required = false;
+    let (mut required, mut secret) = (false, false);
     let mut default = None;
     let mut description = String::new();
     for (name, value) in &entries {
         match name.text.as_str() {
-            "secret" | "immutable" | "position" => {
+            "secret" => match value.data {
+                Data::Bool(flag) => secret = flag,
+                _ => wrong_type(value, "secret", "true or false", report),
+            },
+            "immutable" | "position" => {
                 let message = format!("{:?} is not supported in this version", name.text);
                 report.add(name.at, Code::NotSupported, message);
             }
@@ -164,14 +189,20 @@ fn read_parameter(key: &Key, node: &Node, report: &mut Report<'_>) -> Option<Par
         }
     };
     if let Some((at, value)) = &default {
-        if value.to_string().contains("${") {
+        let is_secret = value.as_str().and_then(SecretRef::of_text).is_some();
+        if secret && !is_secret {
+            let message = format!("the default of {:?} stands for a secret: {}", key.text, crate::secrets::NAME_IT);
+            report.add(*at, Code::BadParameter, message);
+        } else if secret {
+            // Whether the pack may name it is seen when its name is known.
+        } else if value.to_string().contains("${") {
             report.add(*at, Code::NotSupported, "\"${…}\" in a default is not supported in this version");
         } else if let Some(reason) = schema::describe_errors(&validator, value).into_iter().next() {
             report.add(*at, Code::BadParameter, format!("the default of {:?} breaks its schema: {reason}", key.text));
         }
     }
     let default = default.map(|(_, value)| value);
-    Some(ParameterDef { name: key.text.clone(), description, required, default, schema })
+    Some(ParameterDef { name: key.text.clone(), description, required, default, schema, secret })
 }
 
 fn read_pool(fields: &Fields<'_>, report: &mut Report<'_>) -> String {

@@ -3,6 +3,8 @@
 use crate::limits::{PACK_BYTES_MAX, PACK_FILES_MAX, PATH_BYTES_MAX};
 use crate::problems::{At, Code, Problems};
 
+use super::config;
+
 /// One file of a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackFile {
@@ -147,12 +149,16 @@ fn yml(path: &str) -> (Code, String) {
 fn check_root(path: &str) -> Result<(), (Code, String)> {
     let about = ["README", "LICENSE", "NOTICE", "CHANGELOG", "CHANGES"];
     let stem = path.split('.').next().unwrap_or_default();
-    if path == "pack.yaml" || about.iter().any(|name| stem.eq_ignore_ascii_case(name)) {
+    if path == "pack.yaml"
+        || path == config::SCHEMA
+        || path == config::VALUES
+        || about.iter().any(|name| stem.eq_ignore_ascii_case(name))
+    {
         return Ok(());
     }
     match path {
-        "pack.yml" => Err(yml(path)),
-        "config.schema.yaml" | "requirements.txt" | "icon.png" => {
+        "pack.yml" | "config.schema.yml" | "config.yml" => Err(yml(path)),
+        "requirements.txt" | "icon.png" => {
             Err((Code::NotSupported, format!("the file {path} is not supported in this version")))
         }
         _ => Err((Code::BadPath, "only pack.yaml and texts such as README.md stand in a pack's own folder".to_owned())),

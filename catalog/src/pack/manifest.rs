@@ -1,5 +1,7 @@
 //! `pack.yaml`: what the pack is called.
 
+use petrel_schemas::{EXECUTION_SPACE, SHARED_SPACE};
+
 use crate::problems::Code;
 use crate::walk::{Fields, Located, Report, Shape};
 use crate::yaml::Node;
@@ -35,6 +37,11 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<Manifest> {
     if let Some(version) = version.as_ref().filter(|v| !is_version(&v.value)) {
         let message = format!("{:?} is no version: write three numbers such as 1.0.0", version.value);
         report.add(version.place.at, Code::BadValue, message);
+    }
+    if let Some(name) = name.as_ref().filter(|name| [SHARED_SPACE, EXECUTION_SPACE].contains(&name.value.as_str())) {
+        let message =
+            format!("no pack is called {:?}: secrets that are no pack's have that name before theirs", name.value);
+        report.add(name.place.at, Code::BadName, message);
     }
     let description = fields.description(report);
     let version = version.map(|version| version.value).unwrap_or_default();

@@ -4,6 +4,7 @@
 //! the expression engine, is checked when the revision is compiled.
 
 mod action;
+mod config;
 mod files;
 mod manifest;
 mod rule;
@@ -22,6 +23,8 @@ use crate::yaml::{self, Data};
 
 pub(crate) use action::ActionDraft;
 pub use action::ParameterDef;
+pub(crate) use config::keep_given;
+pub use config::{Config, config_file, given_config};
 pub(crate) use files::check_path;
 pub use files::{PackFile, PackSource};
 pub(crate) use rule::{CallDraft, RuleDraft};
@@ -39,6 +42,8 @@ pub(crate) struct PackDraft {
     pub(crate) triggers: Vec<TriggerDraft>,
     pub(crate) rules: Vec<RuleDraft>,
     pub(crate) actions: Vec<ActionDraft>,
+    /// What it needs to know of where it runs, and what that is.
+    pub(crate) config: Arc<Config>,
     /// All files of the pack, sorted by path.
     pub(crate) files: Vec<PackFile>,
     /// Hash of the files; empty if they cannot be packed, which is told elsewhere.
@@ -62,6 +67,13 @@ pub(crate) fn read(source: PackSource, problems: &mut Problems) -> PackDraft {
     read_only(source, |_| true, problems)
 }
 
+impl PackSource {
+    /// What the pack is called: as its manifest says, or else as its folder.
+    pub fn name(&self) -> String {
+        read_only(self.clone(), |kind| matches!(kind, files::Kind::Manifest), &mut Problems::new()).name.value
+    }
+}
+
 /// Reads of a stored pack what its triggers are, and nothing else.
 pub(crate) fn read_triggers(name: &str, files: Vec<PackFile>, problems: &mut Problems) -> Vec<TriggerDraft> {
     let source = PackSource { label: name.to_owned(), files, special: Vec::new() };
@@ -72,13 +84,17 @@ fn read_only(source: PackSource, wanted: impl Fn(files::Kind) -> bool, problems:
     let label = source.label.clone();
     let files = files::check(source, problems);
     let mut parts = Parts::default();
+    let config = match wanted(files::Kind::Action) {
+        true => config::read(&label, &files, problems),
+        false => Arc::default(),
+    };
     for file in &files {
         let Some(kind) = files::kind_of(&file.path).filter(|kind| wanted(*kind)) else { continue };
         let path: Arc<str> = files::shown(&label, &file.path).into();
         let mut report = Report::new(path, problems);
         match yaml::parse(&file.bytes) {
             Ok(node) => {
-                if !parts.read(kind, &node, &files, &mut report) {
+                if !parts.read(kind, &node, &files, &config, &mut report) {
                     parts.broken.extend(names_of(&file.path, Some(&node)));
                 }
             }
@@ -96,7 +112,7 @@ fn read_only(source: PackSource, wanted: impl Fn(files::Kind) -> bool, problems:
     let manifest = manifest.unwrap_or_else(|| guessed_manifest(&label));
     let (name, version, description) = (manifest.name, manifest.version, manifest.description);
     let content_hash = content_hash(&files).unwrap_or_default();
-    PackDraft { name, version, description, triggers, rules, actions, files, content_hash, broken, nameless }
+    PackDraft { name, version, description, triggers, rules, actions, config, files, content_hash, broken, nameless }
 }
 
 /// Reads one action of a stored pack and none of its other files: from the file that is called as the action,
@@ -112,7 +128,8 @@ pub(crate) fn read_action(pack: &str, files: &[PackFile], name: &str, problems: 
             continue;
         }
         let path: Arc<str> = files::shown(pack, &file.path).into();
-        return action::read(&node, files, &mut Report::new(path, problems));
+        let config = config::read(pack, files, problems);
+        return action::read(&node, files, &config, &mut Report::new(path, problems));
     }
     None
 }
@@ -155,12 +172,19 @@ struct Parts {
 
 impl Parts {
     /// Whether the file could be used.
-    fn read(&mut self, kind: files::Kind, node: &yaml::Node, files: &[PackFile], report: &mut Report<'_>) -> bool {
+    fn read(
+        &mut self,
+        kind: files::Kind,
+        node: &yaml::Node,
+        files: &[PackFile],
+        config: &Config,
+        report: &mut Report<'_>,
+    ) -> bool {
         match kind {
             files::Kind::Manifest => put(manifest::read(node, report), |it| self.manifest = Some(it)),
             files::Kind::Trigger => put(trigger::read(node, report), |it| self.triggers.push(it)),
             files::Kind::Rule => put(rule::read(node, report), |it| self.rules.push(it)),
-            files::Kind::Action => put(action::read(node, files, report), |it| self.actions.push(it)),
+            files::Kind::Action => put(action::read(node, files, config, report), |it| self.actions.push(it)),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use petrel_cel::Constants;
 use petrel_execution::runner::{Mistake, NoopSpec, PackFiles, RunnerSpec, SpecError};
+use petrel_schemas::SecretRef;
 use serde_json::Map;
 
 use crate::engine::tell_all;
@@ -10,6 +12,7 @@ use crate::problems::{At, Code, did_you_mean};
 use crate::walk::{Fields, Located, Report, check_free};
 use crate::yaml::{Data, Node, Verbatim};
 
+use super::config::Config;
 use super::files::PackFile;
 use super::schema::node_in;
 
@@ -32,7 +35,7 @@ const RUNNERS_LATER: &[&str] = &[
 ];
 
 /// The pack that an action belongs to.
-struct Files<'p>(&'p [PackFile]);
+struct Files<'p>(&'p [PackFile], &'p Config);
 
 impl PackFiles for Files<'_> {
     fn executable(&self, path: &str) -> Option<bool> {
@@ -44,11 +47,20 @@ impl PackFiles for Files<'_> {
         let programs: Vec<String> = self.0.iter().filter_map(|file| program(&file.path)).collect();
         did_you_mean(&program(path).unwrap_or_default(), programs.iter().map(String::as_str))
     }
+
+    fn constants(&self) -> Option<&dyn Constants> {
+        Some(self.1)
+    }
 }
 
 /// The runner of an action. Where there is a problem it is told, and another one stands in: the revision is
 /// refused as a whole.
-pub(super) fn read(fields: &Fields<'_>, files: &[PackFile], report: &mut Report<'_>) -> Arc<RunnerSpec> {
+pub(super) fn read(
+    fields: &Fields<'_>,
+    files: &[PackFile],
+    config: &Config,
+    report: &mut Report<'_>,
+) -> Arc<RunnerSpec> {
     let nothing = || Arc::new(RunnerSpec::Noop(NoopSpec));
     let Some(name) = fields.need_text("runner", report) else { return nothing() };
     let Some(own) = RunnerSpec::keys(&name.value) else {
@@ -60,7 +72,7 @@ pub(super) fn read(fields: &Fields<'_>, files: &[PackFile], report: &mut Report<
         };
         report.add(name.place.at, code, message);
         // Its other keys are those of a command more often than not.
-        check(fields, "command", files, report);
+        check(fields, "command", files, config, report);
         return nothing();
     };
     for key in RunnerSpec::all_keys().filter(|key| !own.contains(key)) {
@@ -69,7 +81,7 @@ pub(super) fn read(fields: &Fields<'_>, files: &[PackFile], report: &mut Report<
             report.add(key.at, Code::UnknownKey, message);
         }
     }
-    check(fields, &name.value, files, report).map_or_else(nothing, Arc::new)
+    check(fields, &name.value, files, config, report).map_or_else(nothing, Arc::new)
 }
 
 /// `"a", "b" and "c"`.
@@ -81,7 +93,13 @@ fn quoted(names: &[&str]) -> String {
     }
 }
 
-fn check(fields: &Fields<'_>, runner: &str, files: &[PackFile], report: &mut Report<'_>) -> Option<RunnerSpec> {
+fn check(
+    fields: &Fields<'_>,
+    runner: &str,
+    files: &[PackFile],
+    config: &Config,
+    report: &mut Report<'_>,
+) -> Option<RunnerSpec> {
     let mut keys = Map::new();
     let mut is_whole = true;
     for key in RunnerSpec::keys(runner).unwrap_or_default() {
@@ -96,7 +114,7 @@ fn check(fields: &Fields<'_>, runner: &str, files: &[PackFile], report: &mut Rep
         check_free(node, report);
         keys.insert((*key).to_owned(), node.to_json());
     }
-    match RunnerSpec::parse(runner, &keys, &Files(files)) {
+    match RunnerSpec::parse(runner, &keys, &Files(files, config)) {
         Ok(spec) => is_whole.then_some(spec),
         Err(errors) => {
             for error in &errors {
@@ -131,6 +149,13 @@ fn tell(fields: &Fields<'_>, error: &SpecError, report: &mut Report<'_>) {
         _ => place(fields, &error.at).0,
     };
     report.add(at, code, error.message.clone());
+}
+
+/// The secrets that the runner's texts name, with their places.
+pub(super) fn secrets(fields: &Fields<'_>, spec: &RunnerSpec, report: &Report<'_>) -> Vec<Located<SecretRef>> {
+    let located =
+        |(pointer, secret): &(String, SecretRef)| Located::new(secret.clone(), report.place(place(fields, pointer).0));
+    spec.secrets().iter().map(located).collect()
 }
 
 fn node<'n>(fields: &Fields<'n>, pointer: &str) -> Option<&'n Node> {

@@ -256,7 +256,7 @@ fn expressions() {
             "actions/clean.yaml",
             "name: clean\nrunner: command\ncommand: [./clean.sh, \"${trigger.host}\"]\n\
              parameters: { host: {}, older_than: {} }\n",
-            "actions/clean.yaml:3:26: unknown variable `trigger`; there are `parameters`, `execution`",
+            "actions/clean.yaml:3:26: unknown variable `trigger`; there are `parameters`, `execution`, `secret`",
         ),
         (
             "triggers/other.yaml",
@@ -284,11 +284,11 @@ fn actions() {
         (
             PATH,
             "name: clean\nrunner: command\ncommand: [\"${parameters.host}\", 5]\n\
-             parameters:\n  host: { type: string, secret: true, required: maybe }\n  older_than: { type: integer, default: soon }\n",
+             parameters:\n  host: { type: string, immutable: true, required: maybe }\n  older_than: { type: integer, default: soon }\n",
             "actions/clean.yaml:3:11: the program must be a constant, so that a parameter cannot choose it\n\
              actions/clean.yaml:3:33: \"command[1]\" must be a string, found the number 5; write \"5\" in quotes\n\
-             actions/clean.yaml:5:25: \"secret\" is not supported in this version\n\
-             actions/clean.yaml:5:49: \"required\" must be true or false, found a string\n\
+             actions/clean.yaml:5:25: \"immutable\" is not supported in this version\n\
+             actions/clean.yaml:5:52: \"required\" must be true or false, found a string\n\
              actions/clean.yaml:6:41: the default of \"older_than\" breaks its schema: the value is not of type \"integer\"\n\
              rules/clean_tmp.yaml:6:54: the value of \"older_than\" breaks the action's schema: the value is not of type \"integer\"",
         ),

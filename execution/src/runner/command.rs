@@ -1,9 +1,13 @@
 //! The runner `command`: an argv, never a shell.
 
+use std::fmt;
+
 use petrel_cel::{Scope, Template};
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use super::keys::{Keys, Mistake, SpecError, kind, step};
+use super::limits::{self, Limits};
 use super::{Call, PackFiles, RenderError, Rendering, Spec, Works};
 use crate::limits::COMMAND_ARGS_MAX;
 
@@ -12,26 +16,60 @@ use crate::limits::COMMAND_ARGS_MAX;
 pub struct CommandSpec {
     argv: Vec<Template>,
     env: Vec<(String, Template)>,
+    may: May,
+    limits: Limits,
+    secrets: Vec<(String, SecretRef)>,
+}
+
+/// What a program may do beyond its own processes; by default nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct May {
+    /// Signal processes that it did not start.
+    pub signal_others: bool,
+    /// Gain rights by `sudo` and other programs with a set-user-id bit or file capabilities.
+    pub gain_privileges: bool,
 }
 
 /// A program to run: no shell ever reads it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CommandCall {
     /// Program and arguments. A program with a relative path is meant relative to the pack's `actions/`.
     pub argv: Vec<String>,
     /// Variables to set.
     pub env: Vec<(String, String)>,
+    /// What it may do beyond its own processes.
+    pub may: May,
+    /// What it may use up.
+    pub limits: Limits,
+}
+
+/// Without arguments and the values of variables: there may be secrets in them.
+impl fmt::Debug for CommandCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandCall")
+            .field("program", &self.argv.first())
+            .field("arguments", &self.argv.len().saturating_sub(1))
+            .field("variables", &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Spec for CommandSpec {
     const NAME: &'static str = "command";
-    const KEYS: &'static [&'static str] = &["command", "env"];
+    const KEYS: &'static [&'static str] = &["command", "env", "may", "limits"];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
-        let mut keys = Keys::new(keys);
+        let mut keys = Keys::new(keys, files);
         let argv = read_argv(&mut keys, files);
         let env = read_env(&mut keys);
-        if keys.errors.is_empty() { Ok(Self { argv, env }) } else { Err(keys.errors) }
+        let may = read_may(&mut keys);
+        let limits = limits::read(&mut keys);
+        let Keys { errors, secrets, .. } = keys;
+        if errors.is_empty() { Ok(Self { argv, env, may, limits, secrets }) } else { Err(errors) }
+    }
+
+    fn secrets(&self) -> &[(String, SecretRef)] {
+        &self.secrets
     }
 }
 
@@ -46,7 +84,8 @@ impl Works for CommandSpec {
             .env
             .iter()
             .map(|(name, value)| Ok((name.clone(), text(value, &scope, || format!("variable {name}"))?)));
-        Ok(CommandCall { argv: argv.collect::<Result<_, _>>()?, env: env.collect::<Result<_, _>>()? })
+        let (argv, env) = (argv.collect::<Result<_, _>>()?, env.collect::<Result<_, _>>()?);
+        Ok(CommandCall { argv, env, may: self.may, limits: self.limits })
     }
 }
 
@@ -131,6 +170,28 @@ pub(super) fn read_env(keys: &mut Keys<'_>) -> Vec<(String, Template)> {
         variables.extend(keys.template(text, &at).map(|template| (name.clone(), template)));
     }
     variables
+}
+
+fn read_may(keys: &mut Keys<'_>) -> May {
+    let mut may = May::default();
+    let Some(list) = keys.get("may") else { return may };
+    let Value::Array(items) = list else {
+        keys.error("/may", Mistake::WrongType, format!("expected \"may\" as a list, found {}", kind(list)));
+        return may;
+    };
+    for (index, item) in items.iter().enumerate() {
+        let at = format!("/may/{index}");
+        match keys.text(item, &at, &format!("may[{index}]")) {
+            Some("signal_others") => may.signal_others = true,
+            Some("gain_privileges") => may.gain_privileges = true,
+            Some(other) => {
+                let message = format!("{other:?} is nothing that can be allowed: signal_others, gain_privileges");
+                keys.error(at, Mistake::BadValue, message);
+            }
+            None => {}
+        }
+    }
+    may
 }
 
 fn check_variable(name: &str) -> Result<(), String> {

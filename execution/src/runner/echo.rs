@@ -2,6 +2,7 @@
 //! with it, and it puts values together for what comes after.
 
 use petrel_cel::Template;
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value, json};
 
 use super::keys::Keys;
@@ -12,16 +13,22 @@ use crate::outcome::Outcome;
 #[derive(Debug)]
 pub struct EchoSpec {
     message: Template,
+    secrets: Vec<(String, SecretRef)>,
 }
 
 impl Spec for EchoSpec {
     const NAME: &'static str = "echo";
     const KEYS: &'static [&'static str] = &["message"];
 
-    fn parse(keys: &Map<String, Value>, _: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
-        let mut keys = Keys::new(keys);
+    fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
+        let mut keys = Keys::new(keys, files);
         let message = keys.need("message").and_then(|message| keys.template_of(message, "/message"));
-        message.map(|message| Self { message }).ok_or(keys.errors)
+        let Keys { errors, secrets, .. } = keys;
+        message.map(|message| Self { message, secrets }).ok_or(errors)
+    }
+
+    fn secrets(&self) -> &[(String, SecretRef)] {
+        &self.secrets
     }
 }
 

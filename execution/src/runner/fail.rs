@@ -1,6 +1,7 @@
 //! The runner `fail`: it fails at once, and says what its action says. What reacts to failures is tried out with it.
 
 use petrel_cel::Template;
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use super::keys::Keys;
@@ -17,16 +18,22 @@ const MESSAGE: &str = "failed, as its action says";
 #[derive(Debug)]
 pub struct FailSpec {
     message: Option<Template>,
+    secrets: Vec<(String, SecretRef)>,
 }
 
 impl Spec for FailSpec {
     const NAME: &'static str = "fail";
     const KEYS: &'static [&'static str] = &["message"];
 
-    fn parse(keys: &Map<String, Value>, _: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
-        let mut keys = Keys::new(keys);
+    fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
+        let mut keys = Keys::new(keys, files);
         let message = keys.get("message").and_then(|message| keys.text_template(message, "/message", "message"));
-        if keys.errors.is_empty() { Ok(Self { message }) } else { Err(keys.errors) }
+        let Keys { errors, secrets, .. } = keys;
+        if errors.is_empty() { Ok(Self { message, secrets }) } else { Err(errors) }
+    }
+
+    fn secrets(&self) -> &[(String, SecretRef)] {
+        &self.secrets
     }
 }
 

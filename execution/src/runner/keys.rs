@@ -1,7 +1,10 @@
 //! Reading the keys of a runner, with every mistake and where it is.
 
-use petrel_cel::{CompileError, Template};
+use petrel_cel::{CompileError, Constants, Template};
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
+
+use super::PackFiles;
 
 /// The kind of a mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,15 +45,17 @@ impl SpecError {
     }
 }
 
-/// The keys of a runner, and the mistakes so far.
+/// The keys of a runner, the mistakes so far, and the secrets that its templates name, with their pointers.
 pub(crate) struct Keys<'k> {
     keys: &'k Map<String, Value>,
+    constants: Option<&'k dyn Constants>,
     pub(crate) errors: Vec<SpecError>,
+    pub(crate) secrets: Vec<(String, SecretRef)>,
 }
 
 impl<'k> Keys<'k> {
-    pub(crate) fn new(keys: &'k Map<String, Value>) -> Self {
-        Self { keys, errors: Vec::new() }
+    pub(crate) fn new(keys: &'k Map<String, Value>, files: &'k dyn PackFiles) -> Self {
+        Self { keys, constants: files.constants(), errors: Vec::new(), secrets: Vec::new() }
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&'k Value> {
@@ -99,13 +104,43 @@ impl<'k> Keys<'k> {
 
     /// Any value with expressions in its strings.
     pub(crate) fn template_of(&mut self, value: &Value, at: &str) -> Option<Template> {
+        let compiled = self.compiled(value);
         let told = |errors: Vec<CompileError>| {
             for error in errors {
                 let message = error.message.clone();
                 self.error(format!("{at}{}", error.at), Mistake::Expression(error), message);
             }
         };
-        Template::action(value).map_err(told).ok()
+        let template = compiled.map_err(told).ok()?;
+        if !template.secrets().is_empty() {
+            self.note_secrets(value, at);
+        }
+        Some(template)
+    }
+
+    fn compiled(&self, value: &Value) -> Result<Template, Vec<CompileError>> {
+        match self.constants {
+            Some(constants) => Template::action_with(value, constants),
+            None => Template::action(value),
+        }
+    }
+
+    /// Notes each secret with the string in which it is named.
+    fn note_secrets(&mut self, value: &Value, at: &str) {
+        match value {
+            Value::String(_) => {
+                let template = self.compiled(value).ok();
+                let names = template.iter().flat_map(|template| template.secrets());
+                self.secrets.extend(names.filter_map(|name| Some((at.to_owned(), SecretRef::parse(name)?))));
+            }
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(i, item)| self.note_secrets(item, &format!("{at}/{i}")));
+            }
+            Value::Object(entries) => {
+                entries.iter().for_each(|(name, value)| self.note_secrets(value, &format!("{at}/{}", step(name))));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
     }
 
     /// A whole number up to a limit, by its pointer; `name` is for messages.

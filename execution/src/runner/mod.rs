@@ -8,22 +8,27 @@ mod echo;
 mod fail;
 mod http;
 mod keys;
+mod limits;
 mod noop;
 mod sleep;
 mod ssh;
 #[cfg(test)]
 mod tests;
 
-use petrel_cel::Scope;
+use std::fmt;
+
+use petrel_cel::{Constants, Scope};
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use crate::outcome::Outcome;
 
-pub use command::{CommandCall, CommandSpec};
+pub use command::{CommandCall, CommandSpec, May};
 pub use echo::EchoSpec;
 pub use fail::FailSpec;
 pub use http::{Auth, Body, Codes, Hidden, HttpCall, HttpSpec, Proxy, Retry, Tls, is_untouched};
 pub use keys::{Mistake, SpecError};
+pub use limits::Limits;
 pub use noop::NoopSpec;
 pub use sleep::{SleepCall, SleepSpec};
 pub use ssh::{FailAt, Hop, KeySource, KnownHosts, Run, SshAuth, SshCall, SshSpec, Target, Upload, UploadFrom};
@@ -35,6 +40,11 @@ pub trait PackFiles {
 
     /// `, did you mean …?` for a path that is not there, or nothing.
     fn hint(&self, path: &str) -> String;
+
+    /// What its texts may name beside parameters: the pack's configuration, if it has any.
+    fn constants(&self) -> Option<&dyn Constants> {
+        None
+    }
 }
 
 /// Why an action cannot be rendered for an execution: one sentence.
@@ -43,19 +53,31 @@ pub trait PackFiles {
 pub struct RenderError(pub String);
 
 /// What is rendered.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Rendering<'r> {
     /// The completed parameters.
     pub parameters: &'r Value,
+    /// The secrets that the action itself names, name by name, space by space.
+    pub secrets: &'r Value,
     /// Id of the execution, the same for every attempt.
     pub execution_id: &'r str,
     /// Number of the attempt, from 1.
     pub attempt: u32,
 }
 
+/// Without what stands for the values of secrets.
+impl fmt::Debug for Rendering<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rendering")
+            .field("execution_id", &self.execution_id)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Rendering<'_> {
     fn scope(&self) -> Scope<'static> {
-        Scope::action(self.parameters, self.execution_id, self.attempt)
+        Scope::action(self.parameters, self.secrets, self.execution_id, self.attempt)
     }
 }
 
@@ -67,6 +89,10 @@ trait Spec: Sized {
     const KEYS: &'static [&'static str];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>>;
+
+    /// The secrets that it names beside its parameters, each with a JSON pointer into the action's keys. Workers open
+    /// these and no others, and mask them in whatever an attempt tells.
+    fn secrets(&self) -> &[(String, SecretRef)];
 }
 
 /// A runner that has nothing to do: how it ends is known once its expressions are.
@@ -151,6 +177,14 @@ macro_rules! runners {
                 match self {
                     $(Self::$End(_) => <$end as Spec>::NAME,)+
                     $(Self::$Runner(_) => <$spec as Spec>::NAME,)+
+                }
+            }
+
+            /// The secrets that it names beside its parameters, each with a JSON pointer into the action's keys.
+            pub fn secrets(&self) -> &[(String, SecretRef)] {
+                match self {
+                    $(Self::$End(spec) => Spec::secrets(spec),)+
+                    $(Self::$Runner(spec) => Spec::secrets(spec),)+
                 }
             }
 

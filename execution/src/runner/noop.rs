@@ -1,6 +1,7 @@
 //! The runner `noop`: it does nothing, and succeeds at once. Its result are its parameters, so that what asks
 //! for it can be tested without doing harm, and so that what executions cost can be measured without processes.
 
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value, json};
 
 use super::{Ends, PackFiles, RenderError, Rendering, Spec, SpecError};
@@ -16,6 +17,10 @@ impl Spec for NoopSpec {
 
     fn parse(_: &Map<String, Value>, _: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
         Ok(Self)
+    }
+
+    fn secrets(&self) -> &[(String, SecretRef)] {
+        &[]
     }
 }
 

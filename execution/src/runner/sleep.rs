@@ -1,6 +1,7 @@
 //! The runner `sleep`: it waits, and succeeds. A cancel, its time-out and its lease end it at once.
 
 use petrel_cel::Template;
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use super::duration::parse_ms;
@@ -11,6 +12,7 @@ use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError, Works};
 #[derive(Debug)]
 pub struct SleepSpec {
     duration: Template,
+    secrets: Vec<(String, SecretRef)>,
 }
 
 /// For how long.
@@ -24,8 +26,8 @@ impl Spec for SleepSpec {
     const NAME: &'static str = "sleep";
     const KEYS: &'static [&'static str] = &["duration"];
 
-    fn parse(keys: &Map<String, Value>, _: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
-        let mut keys = Keys::new(keys);
+    fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
+        let mut keys = Keys::new(keys, files);
         let Some(duration) = keys.need("duration") else { return Err(keys.errors) };
         if let Value::String(text) = duration
             && !text.contains("${")
@@ -34,10 +36,15 @@ impl Spec for SleepSpec {
             keys.error("/duration", Mistake::BadValue, message);
         }
         let duration = keys.text_template(duration, "/duration", "duration");
+        let Keys { errors, secrets, .. } = keys;
         match duration {
-            Some(duration) if keys.errors.is_empty() => Ok(Self { duration }),
-            _ => Err(keys.errors),
+            Some(duration) if errors.is_empty() => Ok(Self { duration, secrets }),
+            _ => Err(errors),
         }
+    }
+
+    fn secrets(&self) -> &[(String, SecretRef)] {
+        &self.secrets
     }
 }
 

@@ -1,3 +1,4 @@
+use petrel_cel::Constant;
 use serde_json::json;
 
 use super::*;
@@ -24,7 +25,7 @@ fn parse(runner: &str, keys: Value) -> Result<RunnerSpec, Vec<SpecError>> {
 }
 
 fn render(spec: &RunnerSpec, parameters: Value) -> Result<RunnerCall, RenderError> {
-    spec.render(Rendering { parameters: &parameters, execution_id: "e1", attempt: 2 })
+    spec.render(Rendering { parameters: &parameters, secrets: &Value::Null, execution_id: "e1", attempt: 2 })
 }
 
 /// How one ends that does nothing.
@@ -40,11 +41,16 @@ fn a_command_is_rendered_with_its_parameters_and_its_execution() {
     let keys = json!({
         "command": ["./clean.sh", "${parameters.host}", "n=${parameters.n}", "${execution.id}"],
         "env": { "ATTEMPT": "${execution.attempt}" },
+        "may": ["gain_privileges"],
+        "limits": { "memory_bytes_max": 1 << 30, "cpu_s_max": 5 },
     });
     let spec = parse("command", keys).unwrap();
     let Ok(RunnerCall::Command(call)) = render(&spec, json!({"host": "; rm -rf /", "n": 1.0})) else { panic!() };
     assert_eq!(call.argv, ["./clean.sh", "; rm -rf /", "n=1", "e1"]);
     assert_eq!(call.env, [("ATTEMPT".to_owned(), "2".to_owned())]);
+    assert_eq!(call.may, May { signal_others: false, gain_privileges: true });
+    let limits = Limits { memory_bytes_max: Some(1 << 30), cpu_s_max: Some(5), ..Limits::default() };
+    assert_eq!(call.limits, limits);
     let missing = render(&spec, json!({"n": 1})).unwrap_err().to_string();
     assert!(missing.starts_with("argument 1 of the command: "), "{missing}");
     let nul = render(&spec, json!({"host": "a\0b", "n": 1})).unwrap_err().to_string();
@@ -75,6 +81,24 @@ fn every_mistake_of_a_command_is_told_where_it_is() {
         (
             json!({"command": ["ls"], "env": {"PETREL_X": "x"}}),
             "/env/PETREL_X: \"PETREL_X\" is Petrel's: names that begin with PETREL_ are set by the worker",
+        ),
+        (json!({"command": ["ls"], "may": "x"}), "/may: expected \"may\" as a list, found a string"),
+        (
+            json!({"command": ["ls"], "may": ["signal_others", "fly"]}),
+            "/may/1: \"fly\" is nothing that can be allowed: signal_others, gain_privileges",
+        ),
+        (json!({"command": ["ls"], "limits": 5}), "/limits: expected \"limits\" as a mapping, found a number"),
+        (
+            json!({"command": ["ls"], "limits": {"fun": 5}}),
+            "/limits/fun: \"fun\" is no limit: cpu_s_max, file_bytes_max, memory_bytes_max, open_files_max, processes_max",
+        ),
+        (
+            json!({"command": ["ls"], "limits": {"cpu_s_max": "5s"}}),
+            "/limits/cpu_s_max: \"cpu_s_max\" must be a whole number, found a string",
+        ),
+        (
+            json!({"command": ["ls"], "limits": {"open_files_max": 3}}),
+            "/limits/open_files_max: \"open_files_max\" must be at least 16, or no program can start",
         ),
     ];
     for (keys, expected) in cases {
@@ -141,8 +165,107 @@ fn sleep_knows_how_long() {
 
 #[test]
 fn runners_know_their_keys() {
-    assert_eq!(RunnerSpec::keys("command"), Some(&["command", "env"][..]));
+    assert_eq!(RunnerSpec::keys("command"), Some(&["command", "env", "may", "limits"][..]));
     assert_eq!(RunnerSpec::keys("noop"), Some(&[][..]));
     assert_eq!(RunnerSpec::keys("telnet"), None);
     assert!(parse("telnet", json!({})).is_err());
+}
+
+/// Each with all the strings that it takes; a runner that is not named here fails.
+#[test]
+fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_values() {
+    let keys = |runner: &str| match runner {
+        "command" => json!({ "command": ["ls", "${secret.demo.a}"], "env": { "B": "x ${secret.demo.b}" } }),
+        "echo" => json!({ "message": { "a": ["${secret.demo.a}", "none"], "b/c": "${secret.demo.b}" } }),
+        "fail" => json!({ "message": "${secret.demo.a} ${secret.demo.b}" }),
+        "http" => json!({ "request": {
+            "url": "https://h/${secret.demo.a}",
+            "path": ["x", "${secret.demo.b}"],
+            "query": { "q": "${secret.demo.c}" },
+            "headers": { "X-A": "${secret.demo.d}" },
+            "json": [{ "e": "${secret.demo.e}" }],
+            "auth": { "oauth2": { "token_url": "https://h/", "client_id": "x", "client_secret": "${secret.demo.f}" } },
+            "tls": { "certificate": "${secret.demo.g}", "key": "${secret.demo.h}" },
+            "proxy": { "url": "http://p/", "username": "u", "password": "${secret.demo.i}" },
+        } }),
+        "noop" => json!({}),
+        "sleep" => json!({ "duration": "${secret.demo.a}s" }),
+        other => panic!("which secrets {other} names is not tested"),
+    };
+    let places = |runner: &str| match runner {
+        "command" => "/command/1 a, /env/B b",
+        "echo" => "/message/a/0 a, /message/b~1c b",
+        "fail" => "/message a, /message b",
+        "http" => {
+            "/request/url a, /request/path/1 b, /request/query/q c, /request/headers/X-A d, /request/json/0/e e, \
+             /request/auth/oauth2/client_secret f, /request/tls/certificate g, /request/tls/key h, \
+             /request/proxy/password i"
+        }
+        "sleep" => "/duration a",
+        _ => "",
+    };
+    let values = ["a", "b", "c", "d", "e", "f", "g", "h", "i"].map(|name| (name.to_owned(), Value::from("71717")));
+    let secrets = json!({ "demo": Value::Object(values.into_iter().collect()) });
+    for runner in RunnerSpec::NAMES {
+        let spec = parse(runner, keys(runner)).unwrap_or_else(|errors| panic!("{runner}: {errors:?}"));
+        let named = spec.secrets().iter().map(|(at, secret)| format!("{at} {}", secret.name()));
+        assert_eq!(named.collect::<Vec<_>>().join(", "), places(runner), "{runner}");
+        let rendering = Rendering { parameters: &json!({}), secrets: &secrets, execution_id: "e1", attempt: 1 };
+        let shown = match spec.render(rendering).unwrap_or_else(|error| panic!("{runner}: {error}")) {
+            // How it ends is masked before anybody sees it.
+            RunnerCall::End(_) | RunnerCall::Sleep(_) => format!("{rendering:?}"),
+            call => format!("{rendering:?} {call:?}"),
+        };
+        assert!(!shown.contains("71717"), "{shown}");
+    }
+}
+
+#[test]
+fn the_configuration_stands_for_itself_in_the_keys_of_every_runner() {
+    struct Configured;
+
+    impl PackFiles for Configured {
+        fn executable(&self, _: &str) -> Option<bool> {
+            None
+        }
+
+        fn hint(&self, _: &str) -> String {
+            String::new()
+        }
+
+        fn constants(&self) -> Option<&dyn Constants> {
+            Some(self)
+        }
+    }
+
+    impl Constants for Configured {
+        fn get(&self, name: &str) -> Option<Constant> {
+            match name {
+                "host" => Some(Constant::Value(json!("db-1"))),
+                "token" => Some(Constant::Secret("demo.token".to_owned())),
+                _ => None,
+            }
+        }
+
+        fn unknown(&self, name: &str) -> String {
+            format!("{name} is not configured")
+        }
+    }
+
+    for (runner, keys) in [
+        ("command", json!({ "command": ["echo", "${config.host}", "${config.token}"] })),
+        ("echo", json!({ "message": ["${config.host}", "${config.token}"] })),
+        ("fail", json!({ "message": "${config.host} ${config.token}" })),
+        ("http", json!({ "request": { "url": "https://${config.host}/", "auth": { "bearer": "${config.token}" } } })),
+        ("sleep", json!({ "duration": "${config.host == 'db-1' ? '1s' : config.token}" })),
+    ] {
+        let Value::Object(keys) = keys else { panic!("keys are a mapping") };
+        let spec =
+            RunnerSpec::parse(runner, &keys, &Configured).unwrap_or_else(|errors| panic!("{runner}: {errors:?}"));
+        let named: Vec<&str> = spec.secrets().iter().map(|(_, secret)| secret.as_str()).collect();
+        assert_eq!(named, ["demo.token"], "{runner}");
+        let secrets = json!({ "demo": { "token": "s3cret" } });
+        let rendering = Rendering { parameters: &json!({}), secrets: &secrets, execution_id: "e1", attempt: 1 };
+        assert!(spec.render(rendering).is_ok(), "{runner}");
+    }
 }

@@ -4,7 +4,7 @@
 use petrel_schemas::Task;
 use serde_json::Value;
 
-use super::lease::worker_lease_ms;
+use super::lease::{margin_ms, worker_lease_ms};
 use super::orders::Remembered;
 use crate::code;
 use crate::delivery::Delivery;
@@ -58,7 +58,7 @@ pub enum Why {
     Stopped,
     /// The lease passed.
     LeaseLost,
-    /// Its worker lacks what it takes, and another one may have it.
+    /// Its worker lacks what it takes, or has no lease left for it: another one may have it, or this one later.
     GivenBack {
         /// Whether it has done anything.
         begun: bool,
@@ -125,6 +125,7 @@ pub struct Holding {
     delivery: Delivery,
     timeout_ms: i64,
     lease_ms: u64,
+    margin_ms: u64,
     lease_deadline_ms: u64,
     /// Until when it waits for its owner's grant.
     grant_deadline_ms: u64,
@@ -143,6 +144,7 @@ impl Holding {
             delivery: Delivery::parse(&task.delivery).unwrap_or(Delivery::AtMostOnce),
             timeout_ms: task.timeout_ms,
             lease_ms,
+            margin_ms: margin_ms(task.lease_ms),
             lease_deadline_ms: claim_began_ms.saturating_add(lease_ms),
             grant_deadline_ms: claim_began_ms.saturating_add(lease_ms.saturating_mul(GRANT_WAIT_LEASES)),
             granted: false,
@@ -164,6 +166,11 @@ impl Holding {
     /// Until when it may go on, unless something that is sent is acknowledged.
     pub fn lease_deadline_ms(&self) -> u64 {
         self.lease_deadline_ms
+    }
+
+    /// How long after that its owner's lease lasts at least, in milliseconds: by its end nothing of it may run.
+    pub fn margin_ms(&self) -> u64 {
+        self.margin_ms
     }
 
     /// Something that was sent at that instant was acknowledged.

@@ -9,8 +9,12 @@ const HEARTBEATS: u64 = 6;
 /// How long a worker may go on after something that it sent and that was acknowledged, in milliseconds, for an
 /// owner's lease of this length.
 pub fn worker_lease_ms(lease_ms: i64) -> u64 {
-    let lease_ms = u64::try_from(lease_ms).unwrap_or(0);
-    lease_ms - lease_ms / MARGIN
+    u64::try_from(lease_ms).unwrap_or(0) - margin_ms(lease_ms)
+}
+
+/// How much shorter the worker's lease is than an owner's of this length, in milliseconds.
+pub fn margin_ms(lease_ms: i64) -> u64 {
+    u64::try_from(lease_ms).unwrap_or(0) / MARGIN
 }
 
 /// Pause between two heartbeats, in milliseconds.

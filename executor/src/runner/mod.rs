@@ -6,35 +6,57 @@
 mod command;
 mod http;
 mod limited;
+mod masking;
+mod options;
 mod sleep;
 mod ssh;
+mod supervised;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use petrel_bus::Clock;
 use petrel_execution::ActionPlan;
 use petrel_execution::runner::RunnerCall;
-use petrel_execution::worker::{Holding, Verdict};
+use petrel_execution::worker::{Holding, Verdict, Why};
 use petrel_schemas::Task;
+use petrel_secrets::Mask;
 use tokio::sync::watch;
 
-pub use command::{Command, RunnerOptions, run};
+use crate::supervise::Supervisor;
+pub use command::{Command, run};
 pub use http::{AddressGuard, GuardError, HttpOptions, HttpRequest, HttpRunner, LookedUp, Lookup, SystemLookup};
+pub use options::RunnerOptions;
 pub use sleep::sleep;
 pub use ssh::{SshOptions, SshRequest, SshRunner};
+pub use supervised::{Ended, Failed, run as run_supervised};
+
+/// Before an attempt is given back that could not be started here.
+const NOT_BEGUN_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the runners of a worker share between attempts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Runners {
     command: RunnerOptions,
+    supervisor: Supervisor,
     http: HttpRunner,
     ssh: SshRunner,
 }
 
 impl Runners {
-    /// Runners with these settings.
+    /// Runners with these settings, and the supervisor of what they start.
     pub fn new(command: RunnerOptions, http: HttpOptions, ssh: SshOptions) -> Self {
-        Self { command, http: HttpRunner::new(http), ssh: SshRunner::new(ssh) }
+        let supervisor = Supervisor::new(command.supervisor.clone());
+        Self { command, supervisor, http: HttpRunner::new(http), ssh: SshRunner::new(ssh) }
+    }
+
+    /// Starts the supervisor, so that the first action does not wait for it.
+    pub(crate) fn start(&self) {
+        if let Err(error) = self.supervisor.start() {
+            // The first action tries again, and says so, too.
+            tracing::error!(%error, "the supervisor of actions cannot be started");
+        }
     }
 }
 
@@ -45,6 +67,8 @@ pub(crate) struct Context<'a> {
     /// The files of its pack, where its call uses them.
     pub(crate) pack: Option<&'a Path>,
     pub(crate) runners: &'a Runners,
+    /// Masks the secrets that it was given.
+    pub(crate) mask: &'a Arc<Mask>,
     /// The lease and what the owner wants.
     pub(crate) held: &'a watch::Sender<Holding>,
     pub(crate) clock: &'a dyn Clock,
@@ -63,12 +87,24 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
     let exit = match call {
         RunnerCall::End(outcome) => {
             (context.started)();
-            return Verdict::Ended(outcome);
+            return Verdict::Ended(masking::masked_outcome(outcome, context.mask).await);
         }
         RunnerCall::Command(call) => command::carry_out(call, &context).await,
         RunnerCall::Http(call) => http::carry_out(call, &context).await,
         RunnerCall::Sleep(call) => sleep::carry_out(call, &context).await,
         RunnerCall::Ssh(call) => ssh::carry_out(call, &context).await,
     };
+    let exit = masking::masked(exit, context.mask).await;
+    if let Why::GivenBack { .. } = exit.why {
+        let why = exit.error.as_deref().unwrap_or_default();
+        tracing::warn!(
+            execution = context.task.execution_id,
+            attempt = context.task.attempt,
+            why,
+            "an attempt is given back, for this worker lacks what it takes"
+        );
+        // What this worker lacks it may lack for the next one, too: no circle as fast as it goes.
+        tokio::time::sleep(NOT_BEGUN_PAUSE).await;
+    }
     context.held.borrow().ended(exit)
 }

@@ -1,22 +1,32 @@
-//! What a worker and a supervisor say to each other. Both ends are the same binary, so this has no versions.
+//! What a worker, its supervisor and the guards say to each other. All are the same binary, so this has no versions.
 //!
-//! The worker writes to the supervisor's stdin: one line with a [`Job`] in JSON, then lines of [`Control`].
-//! The supervisor writes to its stdout: the line `started`, unless the command could not start; then, when
-//! no process of the action is left, one line with a [`Report`] in JSON, and behind it the captured bytes.
+//! Worker and supervisor exchange short messages ([`Order`], [`Answer`]). `start` brings one end of a stream, whose
+//! other end the worker keeps: there the worker writes a line with a [`Job`] in JSON, the bytes of the action's
+//! standard input, then lines of [`Control`]. The guard writes the line `starting` before it starts the action, and
+//! `started` once it has; then, when no process of the action is left, a line with a [`Report`] in JSON, and behind it the
+//! captured bytes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
+use petrel_execution::runner::{Limits, May};
 use serde::{Deserialize, Serialize};
 
 /// Longest line with a job, in bytes: argv and environment together are far below it on every system.
 pub const JOB_BYTES_MAX: usize = 8 << 20;
+/// Most bytes of standard input.
+pub const STDIN_BYTES_MAX: usize = 64 << 20;
+/// Highest descriptor of an action that is captured: a runner may read results there, beside both outputs.
+pub const STREAM_FD_MAX: i32 = 9;
 
-/// Line that says that the command runs.
+/// Line that says that the action is about to be started: without it, nothing of it ever ran.
+pub const STARTING: &str = "starting";
+/// Line that says that the action runs.
 pub const STARTED: &str = "started";
 
-/// A command to run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A program to run.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// Program and arguments; never given to a shell.
     pub argv: Vec<String>,
@@ -24,31 +34,99 @@ pub struct Job {
     pub environment: BTreeMap<String, String>,
     /// Working directory; a program with a relative path is looked for in it.
     pub directory: PathBuf,
+    /// Bytes of standard input that follow the job.
+    pub stdin_bytes: usize,
+    /// What is read of it; of a descriptor below 3 that is not named, nothing is kept.
+    pub streams: Vec<StreamSpec>,
     /// Longest run, in milliseconds.
     pub timeout_ms: u64,
     /// First deadline of the lease, in milliseconds of `CLOCK_BOOTTIME`.
     pub lease_deadline_ms: u64,
     /// From SIGTERM to SIGKILL, in milliseconds; the lease may cut it short.
     pub kill_grace_ms: u64,
-    /// Bytes kept of stdout, and of stderr.
-    pub output_bytes_max: usize,
+    /// Who it runs as; none for the worker's own user.
+    pub user: Option<User>,
+    /// What it may use up.
+    pub limits: Limits,
+    /// What it may do beyond its own processes.
+    pub may: May,
 }
 
-/// What a worker tells the supervisor of a running command.
+/// Without arguments and the values of variables: there may be secrets in them.
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("program", &self.argv.first())
+            .field("arguments", &self.argv.len().saturating_sub(1))
+            .field("variables", &self.environment.keys())
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A descriptor on which an action writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamSpec {
+    /// The descriptor, as the action sees it.
+    pub fd: i32,
+    /// Bytes kept of it, from the beginning.
+    pub bytes_max: usize,
+}
+
+/// Who an action runs as. Only root can change that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// The user's number.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+}
+
+/// What a worker asks of its supervisor. Attempts have numbers that are unique in the life of a supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Starts a guard for what the stream beside this message will say; ends it like `End` at that instant of
+    /// `CLOCK_BOOTTIME`, in milliseconds, should it be there by then.
+    Start(u64, u64),
+    /// That instant is another one now: the lease was extended.
+    Until(u64, u64),
+    /// Ends the guard and all that is under it, at once: it did not do what was due.
+    End(u64),
+    /// To be answered.
+    Ping,
+}
+
+/// What a supervisor answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The guard's process; a descriptor of it is beside the message, where the kernel has such. With it the worker ends
+    /// a guard whose supervisor is gone.
+    Started(u64, i32),
+    /// The guard is gone, and nothing that was under it runs.
+    Gone(u64),
+    /// The guard is gone, but there are orphans, its own or another one's, that cannot be killed.
+    Left(u64),
+    /// To a ping.
+    Pong,
+}
+
+/// What a worker tells the guard of a running action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
     /// The lease holds until this instant of `CLOCK_BOOTTIME`, in milliseconds.
     Lease(u64),
-    /// End the command.
+    /// End the action.
     Cancel,
 }
 
-/// Why a command ended.
+/// Why an action ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// It could not be started.
+    /// It could not be started, here or elsewhere.
     NotStarted,
+    /// It was not started, for no reason of its own: its lease had passed, or the system had no room for it.
+    NotBegun,
     /// By itself.
     Exited,
     /// Its time was up.
@@ -59,9 +137,11 @@ pub enum Why {
     LeaseLost,
     /// The worker is gone; nobody reads this.
     WorkerGone,
+    /// The supervisor is gone: nobody would watch this guard any more.
+    SupervisorGone,
 }
 
-/// How a command ended; no process of it is left.
+/// How an action ended; no process of it is left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Why it ended.
@@ -72,14 +152,67 @@ pub struct Report {
     pub signal: Option<i32>,
     /// What went wrong at the start.
     pub error: Option<String>,
-    /// Captured bytes of stdout that follow the report.
-    pub stdout_bytes: usize,
-    /// Captured bytes of stderr, behind those of stdout.
-    pub stderr_bytes: usize,
-    /// Whether stdout was longer than what was kept.
-    pub stdout_truncated: bool,
-    /// Whether stderr was longer than what was kept.
-    pub stderr_truncated: bool,
+    /// What was captured; the bytes follow the report, in this order.
+    pub streams: Vec<StreamReport>,
+}
+
+/// What was captured of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamReport {
+    /// The descriptor, as the action saw it.
+    pub fd: i32,
+    /// Bytes that follow.
+    pub bytes: usize,
+    /// Whether there was more.
+    pub truncated: bool,
+}
+
+impl Order {
+    /// The message that says it.
+    pub fn message(self) -> String {
+        match self {
+            Self::Start(id, end_at_ms) => format!("start {id} {end_at_ms}"),
+            Self::Until(id, end_at_ms) => format!("until {id} {end_at_ms}"),
+            Self::End(id) => format!("end {id}"),
+            Self::Ping => "ping".to_owned(),
+        }
+    }
+
+    /// Reads a message; nothing if it says none of these.
+    pub fn parse(message: &str) -> Option<Self> {
+        let words: Vec<&str> = message.split(' ').collect();
+        Some(match words[..] {
+            ["start", id, end_at_ms] => Self::Start(id.parse().ok()?, end_at_ms.parse().ok()?),
+            ["until", id, end_at_ms] => Self::Until(id.parse().ok()?, end_at_ms.parse().ok()?),
+            ["end", id] => Self::End(id.parse().ok()?),
+            ["ping"] => Self::Ping,
+            _ => return None,
+        })
+    }
+}
+
+impl Answer {
+    /// The message that says it.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Started(id, pid) => format!("started {id} {pid}"),
+            Self::Gone(id) => format!("gone {id}"),
+            Self::Left(id) => format!("left {id}"),
+            Self::Pong => "pong".to_owned(),
+        }
+    }
+
+    /// Reads a message; nothing if it says none of these.
+    pub fn parse(message: &str) -> Option<Self> {
+        let words: Vec<&str> = message.split(' ').collect();
+        Some(match words[..] {
+            ["started", id, pid] => Self::Started(id.parse().ok()?, pid.parse().ok()?),
+            ["gone", id] => Self::Gone(id.parse().ok()?),
+            ["left", id] => Self::Left(id.parse().ok()?),
+            ["pong"] => Self::Pong,
+            _ => return None,
+        })
+    }
 }
 
 impl Control {
@@ -105,12 +238,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_lines_come_back() {
+    fn no_secret_of_a_job_is_shown() {
+        let job = Job {
+            argv: ["curl", "-u", "secret"].map(str::to_owned).to_vec(),
+            environment: BTreeMap::from([("TOKEN".to_owned(), "secret".to_owned())]),
+            directory: "/packs/a".into(),
+            stdin_bytes: 0,
+            streams: Vec::new(),
+            timeout_ms: 1,
+            lease_deadline_ms: 1,
+            kill_grace_ms: 1,
+            user: None,
+            limits: Limits::default(),
+            may: May::default(),
+        };
+        let shown = format!("{job:?}");
+        assert!(shown.contains("curl") && shown.contains("TOKEN") && !shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_said_comes_back() {
         for control in [Control::Lease(0), Control::Lease(u64::MAX), Control::Cancel] {
             assert_eq!(Control::parse(control.line().trim_end()), Some(control));
         }
-        assert_eq!(Control::parse("lease -1"), None);
-        assert_eq!(Control::parse("lease"), None);
-        assert_eq!(Control::parse(""), None);
+        for order in [Order::Start(u64::MAX, 0), Order::Until(1, u64::MAX), Order::End(0), Order::Ping] {
+            assert_eq!(Order::parse(&order.message()), Some(order));
+        }
+        for answer in [Answer::Started(1, 2), Answer::Gone(3), Answer::Left(4), Answer::Pong] {
+            assert_eq!(Answer::parse(&answer.message()), Some(answer));
+        }
+        for nothing in ["", "lease", "lease -1", "start", "start x", "gone", "end 1 2"] {
+            assert_eq!((Control::parse(nothing), Order::parse(nothing), Answer::parse(nothing)), (None, None, None));
+        }
     }
 }

@@ -12,7 +12,9 @@ use tokio::sync::watch;
 use super::attempts::Attempts;
 use super::call::{cannot_run, label, render};
 use super::report::Reporter;
+use super::secrets::{self, NotOpened, Opened};
 use super::stage::Claimed;
+use crate::SecretSource;
 use crate::metrics::ExecutorMetrics;
 use crate::packs_cache::{LaidOut, PacksCache};
 use crate::runner::{self, Runners};
@@ -25,6 +27,7 @@ pub(super) struct Shared {
     pub(super) reporter: Reporter,
     pub(super) attempts: Arc<Attempts>,
     pub(super) packs: Arc<PacksCache>,
+    pub(super) secrets: Arc<dyn SecretSource>,
     pub(super) metrics: Arc<ExecutorMetrics>,
 }
 
@@ -66,9 +69,39 @@ async fn carry_out(
     held: &watch::Sender<Holding>,
     started_at_ms: &OnceLock<i64>,
 ) -> Verdict {
-    let call = match render(task, action) {
+    let opens = secrets::open(&*shared.secrets, task, action, shared.reporter.clock.now_ms());
+    // It may have to wait for the topic of secrets.
+    let opened = tokio::select! {
+        opened = opens => opened,
+        () = told_to_stop(held) => return held.borrow().not_begun(),
+    };
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(NotOpened::Failed(code, why)) => return cannot_run(code, &why),
+        Err(NotOpened::Unread) => {
+            tracing::warn!(
+                execution = task.execution_id,
+                attempt = task.attempt,
+                "the topic of secrets was not read to its end in time: the attempt is given back"
+            );
+            return held.borrow().not_begun();
+        }
+    };
+    carry_out_with(shared, task, action, held, started_at_ms, &opened).await
+}
+
+async fn carry_out_with(
+    shared: &Arc<Shared>,
+    task: &Task,
+    action: &ResolvedAction,
+    held: &watch::Sender<Holding>,
+    started_at_ms: &OnceLock<i64>,
+    opened: &Opened,
+) -> Verdict {
+    let call = match render(task, action, &opened.parameters, &opened.secrets) {
         Ok(call) => call,
-        Err(why) => return cannot_run(code::RENDER_FAILED, &why),
+        // It may quote what an expression was given.
+        Err(why) => return cannot_run(code::RENDER_FAILED, &opened.mask.text(why)),
     };
     let pack = match call.uses_pack() {
         true => match lay_out(&shared.packs, action.pack.clone()).await {
@@ -92,6 +125,7 @@ async fn carry_out(
         plan: &action.plan,
         pack: pack.as_ref().map(LaidOut::path),
         runners: &shared.runners,
+        mask: &opened.mask,
         held,
         clock: &*shared.reporter.clock,
         started: &started,
@@ -105,6 +139,12 @@ async fn lay_out(packs: &Arc<PacksCache>, pack: Arc<dyn PackContent>) -> Result<
         Ok(laid_out) => laid_out.map_err(|e| e.to_string()),
         Err(error) => Err(format!("cannot lay out the pack: {error}")),
     }
+}
+
+/// Waits until it must not begin any more, if that comes.
+async fn told_to_stop(held: &watch::Sender<Holding>) {
+    // The sender lives as long as the attempt.
+    let _ = held.subscribe().wait_for(|h| h.stop().is_some()).await;
 }
 
 /// Waits for the grant, if there has to be one. From `true` on, the attempt has begun.
@@ -131,4 +171,4 @@ async fn may_begin(held: &watch::Sender<Holding>) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

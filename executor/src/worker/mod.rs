@@ -2,7 +2,7 @@
 //!
 //! `stage` claims on a thread of its own, from what `inputs` and `slots` tell it, and ends at once what needs no slot;
 //! `beside` takes what an owner in the same process starts, and `told` what that owner is told of its end; `attempt` runs what was claimed on the async runtime; `call`
-//! is what they do; `follower` reads the owners' orders into `attempts`. What they decide is in
+//! is what they do; `secrets` opens what they need and masks what they write; `follower` reads the owners' orders into `attempts`. What they decide is in
 //! [`petrel_execution::worker`].
 
 mod attempt;
@@ -13,6 +13,7 @@ mod follower;
 mod inputs;
 mod options;
 mod report;
+mod secrets;
 mod slots;
 mod stage;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use petrel_bus::{
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::SecretSource;
 use crate::metrics::ExecutorMetrics;
 use crate::packs_cache::PacksCache;
 use crate::runner::Runners;
@@ -77,6 +79,8 @@ pub struct WorkerService<G> {
     pub publisher: Arc<dyn Publisher>,
     /// The catalog.
     pub globals: Arc<dyn GlobalsSource<G>>,
+    /// Opens the secrets of attempts.
+    pub secrets: Arc<dyn SecretSource>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Counters of the process.
@@ -89,7 +93,7 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
     /// # Errors
     /// See [`WorkerError`].
     pub fn run(self) -> Result<WorkerHandle, WorkerError> {
-        let Self { options, driver, bus, publisher, globals, clock, metrics } = self;
+        let Self { options, driver, bus, publisher, globals, secrets, clock, metrics } = self;
         let packs = PacksCache::open(options.packs_directory.clone()).map_err(|source| WorkerError::Packs {
             directory: options.packs_directory.display().to_string(),
             source,
@@ -125,13 +129,9 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         };
         let results = options.topics.results();
         let reporter = Reporter { publisher, clock: clock.clone(), results, reports: options.reports() };
-        let shared = Shared {
-            runners: Runners::new(options.runner.clone(), options.http.clone(), options.ssh.clone()),
-            reporter,
-            attempts: attempts.clone(),
-            packs: Arc::new(packs),
-            metrics,
-        };
+        let runners = Runners::new(options.runner.clone(), options.http.clone(), options.ssh.clone());
+        runners.start();
+        let shared = Shared { runners, reporter, attempts: attempts.clone(), packs: Arc::new(packs), secrets, metrics };
         let pool = tokio::spawn(run_claims(claims, Arc::new(shared)));
         let stage = spawn_stage(bus, stage, session, driver, Arc::new(inputs), clock);
         stats.get_or_init(|| stage.stats().clone());

@@ -13,6 +13,7 @@ use petrel_execution::worker::{Exit, Holding, Remembered, Why};
 use petrel_executor::runner::{AddressGuard, HttpOptions, HttpRequest, HttpRunner, LookedUp, Lookup};
 use petrel_executor::supervise::boot_ms;
 use petrel_schemas::Task;
+use petrel_secrets::Mask;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -71,6 +72,8 @@ pub struct Asking {
     pub output_bytes_max: usize,
     pub delivery: Delivery,
     pub success_codes: Value,
+    /// Of the secrets of the attempt.
+    pub mask: Arc<Mask>,
 }
 
 impl Asking {
@@ -89,6 +92,7 @@ impl Asking {
             output_bytes_max: 64 << 10,
             delivery: Delivery::AtLeastOnce,
             success_codes: json!(["200-299"]),
+            mask: Arc::new(Mask::NOTHING),
         }
     }
 
@@ -97,7 +101,7 @@ impl Asking {
             unreachable!()
         };
         let spec = RunnerSpec::parse("http", &keys, &AnyFile).unwrap();
-        let rendering = Rendering { parameters, execution_id: "e-1", attempt: 1 };
+        let rendering = Rendering { parameters, secrets: &Value::Null, execution_id: "e-1", attempt: 1 };
         let Ok(RunnerCall::Http(call)) = spec.render(rendering) else { panic!("not rendered") };
         *call
     }
@@ -126,6 +130,7 @@ impl Asking {
             output_bytes_max: self.output_bytes_max,
             pack,
             clock: &Still,
+            mask: &self.mask,
         };
         tokio::time::timeout(LIMIT, self.runner.run(call, request, held)).await.expect("the request hangs")
     }

@@ -1,12 +1,14 @@
 //! The examples of docs/ACTIONS.md: each is read as a pack's action and carried out, to the result that stands there.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use petrel_catalog::{Actions, PackFile, PackSource, Revision};
-use petrel_execution::Delivery;
 use petrel_execution::runner::{Rendering, RunnerCall};
 use petrel_execution::worker::{Exit, Why};
-use petrel_executor::runner::{SshRequest, SshRunner};
+use petrel_execution::{ActionPlan, Delivery};
+use petrel_executor::runner::{Command, RunnerOptions, SshRequest, SshRunner, run};
+use petrel_executor::supervise::Supervisor;
 use petrel_executor::{Resolution, resolve_in};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -22,6 +24,7 @@ struct Example {
     action: String,
     parameters: Option<Value>,
     result: Option<Value>,
+    stdout: Option<String>,
     error: Option<String>,
 }
 
@@ -36,11 +39,16 @@ fn examples() -> Vec<Example> {
             examples.push(Example { action: text.to_owned(), ..Example::default() });
             continue;
         }
+        if kind == "yaml keys" {
+            resolve(&format!("name: keys\nrunner: command\n{text}"));
+            continue;
+        }
         let example = examples.last_mut().expect("an action stands before what belongs to it");
         let value = || Some(serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}")));
         match kind {
             "json parameters" => example.parameters = value(),
             "json result" => example.result = value(),
+            "text stdout" => example.stdout = Some(text.to_owned()),
             "text error" => example.error = Some(text.trim_end().to_owned()),
             other => panic!("a block of {other:?} is not understood"),
         }
@@ -97,11 +105,14 @@ async fn the_examples_of_the_document_do_what_stands_there() {
             let expected: Value = serde_json::from_str(&stand_in(result.to_string())).unwrap();
             assert!(holds(&told, &expected), "{exit:?} of {}, not {expected}", example.action);
         }
+        let stdout = example.stdout.unwrap_or_default();
+        assert_eq!(String::from_utf8_lossy(&exit.stdout.bytes), stdout, "{exit:?} of {}", example.action);
         assert_eq!(exit.error, example.error, "{exit:?} of {}", example.action);
-        assert_eq!(exit.why == Why::Succeeded, example.error.is_none(), "{exit:?} of {}", example.action);
+        let is_good = exit.why == Why::Succeeded || (exit.why, exit.return_code) == (Why::Exited, Some(0));
+        assert_eq!(is_good, example.error.is_none(), "{exit:?} of {}", example.action);
         runners.push(runner);
     }
-    assert_eq!(runners, ["echo", "fail", "http", "http", "noop", "sleep", "ssh"]);
+    assert_eq!(runners, ["command", "echo", "fail", "http", "http", "noop", "sleep", "ssh"]);
 }
 
 /// Whether a value has what is expected, and more beside it where these are mappings.
@@ -114,15 +125,16 @@ fn holds(value: &Value, expected: &Value) -> bool {
     }
 }
 
-/// Reads an action as `petrel pack apply` does, and carries it out as a worker does.
-async fn carry_out(action: &str, given: &Value, pack: &Path) -> (&'static str, Exit) {
+/// Reads an action as `petrel pack apply` does.
+fn resolve(action: &str) -> Arc<ActionPlan> {
     let file =
-        |path: &str, text: &str| PackFile { path: path.to_owned(), bytes: text.as_bytes().to_vec(), executable: false };
+        |path: &str, text: &str| PackFile { path: path.to_owned(), bytes: text.as_bytes().to_vec(), executable: true };
     let files = vec![
         file("pack.yaml", "name: demo\nversion: 1.0.0\n"),
         file("actions/action.yaml", action),
         file("actions/cloud-ca.pem", ""),
         file("actions/known_hosts", ""),
+        file("actions/report.py", ""),
     ];
     let source = PackSource { label: "demo".into(), files, special: Vec::new() };
     let revision = Revision::load(vec![source]).unwrap_or_else(|problems| panic!("{problems} in {action}"));
@@ -132,9 +144,15 @@ async fn carry_out(action: &str, given: &Value, pack: &Path) -> (&'static str, E
     let Resolution::Ready(resolved) = resolve_in(&Actions::new(), pack_stored, &format!("demo.{name}")) else {
         panic!("{name} is not resolved")
     };
-    let plan = resolved.plan;
+    resolved.plan
+}
+
+/// Carries an action out as a worker does.
+async fn carry_out(action: &str, given: &Value, pack: &Path) -> (&'static str, Exit) {
+    let plan = resolve(action);
     let parameters = plan.parameters.complete(given).unwrap();
-    let rendering = Rendering { parameters: &parameters, execution_id: "e-1", attempt: 1 };
+    let secrets = serde_json::json!({ "demo": { "pager_token": "abc" } });
+    let rendering = Rendering { parameters: &parameters, secrets: &secrets, execution_id: "e-1", attempt: 1 };
     let call = plan.runner.render(rendering).unwrap();
     let exit = match call {
         RunnerCall::End(outcome) => {
@@ -159,10 +177,26 @@ async fn carry_out(action: &str, given: &Value, pack: &Path) -> (&'static str, E
                 timeout_ms: 30_000,
                 output_bytes_max: 64 << 10,
                 pack: Some(pack),
+                mask: &Arc::new(petrel_secrets::Mask::NOTHING),
             };
             SshRunner::default().run(&call, request, held).await
         }
-        other => panic!("no example has {other:?}"),
+        RunnerCall::Command(call) => {
+            let (_director, held) = watch::channel(holding(60_000));
+            let options = RunnerOptions {
+                supervisor: vec![env!("CARGO_BIN_EXE_petrel-supervise").into()],
+                ..RunnerOptions::default()
+            };
+            let command = Command {
+                argv: call.argv,
+                directory: pack.to_owned(),
+                environment: call.env.into_iter().collect(),
+                timeout_ms: 60_000,
+                may: call.may,
+                limits: call.limits,
+            };
+            run(&Supervisor::new(options.supervisor.clone()), &options, command, held, || {}).await
+        }
     };
     (plan.runner.name(), exit)
 }

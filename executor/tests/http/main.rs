@@ -10,6 +10,7 @@ mod requests;
 #[path = "../support/rig.rs"]
 #[allow(dead_code, reason = "what other tests need of it")]
 mod rig;
+mod secrets;
 mod server;
 #[path = "../support/sshd.rs"]
 #[allow(dead_code, reason = "what other tests need of it")]

@@ -1,6 +1,7 @@
 //! The runner `ssh` with an attempt around it.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use petrel_execution::worker::{Exit, Holding, Remembered};
 use petrel_executor::runner::{SshOptions, SshRequest, SshRunner};
 use petrel_executor::supervise::boot_ms;
 use petrel_schemas::Task;
+use petrel_secrets::Mask;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -50,6 +52,7 @@ pub struct Asking {
     pub output_bytes_max: usize,
     pub delivery: Delivery,
     pub mark: String,
+    pub mask: Arc<Mask>,
 }
 
 impl Asking {
@@ -66,6 +69,7 @@ impl Asking {
             output_bytes_max: 64 << 10,
             delivery: Delivery::AtLeastOnce,
             mark,
+            mask: Arc::new(Mask::NOTHING),
         }
     }
 
@@ -91,6 +95,7 @@ impl Asking {
             timeout_ms: self.timeout_ms,
             output_bytes_max: self.output_bytes_max,
             pack,
+            mask: &self.mask,
         };
         tokio::time::timeout(LIMIT, self.runner.run(call, request, held)).await.expect("the runner hangs")
     }
@@ -107,7 +112,7 @@ impl Asking {
 
 pub fn call(keys: &Value) -> SshCall {
     let spec = RunnerSpec::parse("ssh", keys.as_object().unwrap(), &AnyFile).unwrap_or_else(|e| panic!("{e:?}"));
-    let rendering = Rendering { parameters: &json!({}), execution_id: "e-1", attempt: 1 };
+    let rendering = Rendering { parameters: &json!({}), secrets: &json!({}), execution_id: "e-1", attempt: 1 };
     let Ok(RunnerCall::Ssh(call)) = spec.render(rendering) else { panic!("not rendered") };
     *call
 }

@@ -17,10 +17,13 @@ use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
 use petrel_executor::runner::AddressGuard;
 use petrel_executor::worker::{WorkerHandle, WorkerOptions, WorkerService};
-use petrel_executor::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
+use petrel_executor::{
+    EachFile, ExecutorView, NoSecret, Opening, PackContent, Resolution, ResolvedAction, SecretSource,
+};
 use petrel_schemas::{
     ActionRequest, AuditRecord, CancelRequest, Cleanup, ExecutionChanged, ExecutionId, OutputCaptured, Topics, encode,
 };
+use petrel_secrets::SecretValue;
 use serde_json::{Value, json};
 
 /// Nothing here takes that long unless it hangs.
@@ -53,6 +56,34 @@ impl ExecutorView for View {
         let (runner, keys) = match action {
             "demo.noop" => ("noop", json!({})),
             "demo.http" => ("http", json!({ "request": { "url": "${parameters.line}" } })),
+            "demo.key" => {
+                let request = json!({
+                    "url": "${parameters.line}",
+                    "query": { "key": "${secret.demo.key}" },
+                    "headers": { "X-Key": "${secret.demo.key}" },
+                    "auth": { "bearer": "${parameters.token}" },
+                    "redirects": 1,
+                });
+                ("http", json!({ "request": request }))
+            }
+            "demo.grant" => {
+                let auth = json!({
+                    "token_url": "${parameters.line}/token",
+                    "client_id": "petrel",
+                    "client_secret": "${secret.demo.key}",
+                });
+                ("http", json!({ "request": { "url": "${parameters.line}/state", "auth": { "oauth2": auth } } }))
+            }
+            "demo.echo" => ("echo", json!({ "message": ["${parameters.token}", "with ${secret.demo.key}"] })),
+            "demo.fail" => ("fail", json!({ "message": "${parameters.line} ${parameters.token}" })),
+            "demo.account" => {
+                let env = json!({ "USER": "${parameters.account.user}", "KEYS": "${parameters.account.keys}" });
+                ("command", json!({ "command": ["sh", "-c", "${parameters.line}"], "env": env }))
+            }
+            "demo.secret" => {
+                let env = json!({ "TOKEN": "${parameters.token}", "KEY": "Bearer ${secret.demo.key}" });
+                ("command", json!({ "command": ["sh", "-c", "${parameters.line}"], "env": env }))
+            }
             _ => ("command", json!({ "command": ["sh", "-c", "${parameters.line}"] })),
         };
         let Value::Object(keys) = keys else { unreachable!() };
@@ -62,7 +93,7 @@ impl ExecutorView for View {
             timeout_ms: 60_000,
             output_bytes_max: 1024,
             runner: Arc::new(RunnerSpec::parse(runner, &keys, &NoFiles).unwrap()),
-            parameters: Arc::new(AsGiven),
+            parameters: Arc::new(AsGiven { secrets: ["token", "account"].map(str::to_owned).to_vec() }),
         };
         Resolution::Ready(ResolvedAction { plan: Arc::new(plan), pack: Arc::new(EmptyPack) })
     }
@@ -80,12 +111,55 @@ impl PackFiles for NoFiles {
     }
 }
 
+/// Parameters without a schema, of which some may hold secrets.
 #[derive(Debug)]
-struct AsGiven;
+struct AsGiven {
+    secrets: Vec<String>,
+}
 
 impl CompleteParameters for AsGiven {
+    fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
     fn complete(&self, given: &Value) -> Result<Value, ParameterError> {
         Ok(given.clone())
+    }
+
+    /// An account is an object, a token a text.
+    fn secret_value(&self, name: &str, text: &str) -> Result<Value, ParameterError> {
+        Ok(if name == "account" { serde_json::from_str(text).unwrap() } else { text.into() })
+    }
+}
+
+/// Secrets that are there from the beginning.
+pub struct Known {
+    values: Vec<(&'static str, &'static str)>,
+    /// How many more times nobody knows what there is.
+    pub unread: AtomicU64,
+    /// Whether nobody is answered.
+    pub hangs: AtomicBool,
+}
+
+impl Known {
+    fn find(&self, key: &str) -> Result<SecretValue, NoSecret> {
+        let found = self.values.iter().find(|(known, _)| *known == key);
+        found.map(|(_, value)| SecretValue::new((*value).to_owned()).unwrap()).ok_or(NoSecret::Missing(key.to_owned()))
+    }
+}
+
+impl SecretSource for Known {
+    fn open<'s>(&'s self, keys: &'s [String], _: i64) -> Opening<'s> {
+        Box::pin(async {
+            if self.hangs.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+            let one_less = |left: u64| left.checked_sub(1);
+            match self.unread.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
+                Ok(_) => Err(NoSecret::Unread),
+                Err(_) => keys.iter().map(|key| self.find(key)).collect(),
+            }
+        })
     }
 }
 
@@ -142,6 +216,7 @@ pub struct Rig {
     pub line: Arc<Line>,
     pub view: Arc<View>,
     pub dir: tempfile::TempDir,
+    pub secrets: Arc<Known>,
     topics: Topics,
     metrics: Arc<ExecutorMetrics>,
     clock: Arc<RealTime>,
@@ -150,6 +225,11 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(lease_ms: i64) -> Self {
+        Self::with_secrets(lease_ms, Vec::new())
+    }
+
+    /// Its workers can open these secrets.
+    pub fn with_secrets(lease_ms: i64, secrets: Vec<(&'static str, &'static str)>) -> Self {
         let topics = Topics::new("petrel.", PARTITIONS, PARTITIONS);
         let specs = topics.all(&["default"]).into_iter().map(|topic| TopicSpec {
             name: topic.name,
@@ -161,12 +241,14 @@ impl Rig {
         let (dir, clock) = (tempfile::tempdir().unwrap(), Arc::new(RealTime(Instant::now())));
         let bus = LocalBus::open(LocalOptions::new(dir.path().join("bus")), clock.clone()).unwrap();
         bus.ensure_topics(&specs.collect::<Vec<_>>()).unwrap();
+        let secrets = Known { values: secrets, unread: AtomicU64::new(0), hangs: AtomicBool::new(false) };
         let line = Line { log: bus.publisher("rig").unwrap(), is_cut: AtomicBool::new(false) };
         Self {
             bus,
             line: Arc::new(line),
             view: Arc::new(View { paused: AtomicBool::new(false), version: AtomicU64::new(0) }),
             dir,
+            secrets: Arc::new(secrets),
             topics,
             metrics: Arc::new(ExecutorMetrics::new(&prometheus::Registry::new()).unwrap()),
             clock,
@@ -215,6 +297,7 @@ impl Rig {
             bus: Arc::new(self.bus.clone()),
             publisher: self.line.clone(),
             globals: Arc::new(Globals(self.view.clone())),
+            secrets: self.secrets.clone(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
         };
@@ -228,6 +311,11 @@ impl Rig {
 
     /// Asks for a shell line to be run.
     pub fn request(&self, id: &str, action: &str, line: &str) {
+        self.request_with(id, action, &json!({ "line": line }));
+    }
+
+    /// The same, with these parameters.
+    pub fn request_with(&self, id: &str, action: &str, parameters: &Value) {
         let request = ActionRequest {
             execution_id: execution(id),
             root_execution_id: execution(id),
@@ -238,7 +326,7 @@ impl Rig {
             action_index: 0,
             redrive: 0,
             action: action.to_owned(),
-            parameters: json!({ "line": line }).to_string(),
+            parameters: parameters.to_string(),
             revision: "r1".to_owned(),
             kv_version: 0,
             requested_at_ms: 0,
@@ -266,6 +354,22 @@ impl Rig {
     pub fn tasks(&self) -> usize {
         let ends = self.bus.end_offsets(&self.topics.tasks("default")).unwrap();
         usize::try_from(ends.iter().sum::<i64>()).unwrap()
+    }
+
+    /// Everything that stands in the log, in one piece.
+    pub fn log(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for topic in self.topics.all(&["default"]) {
+            let mut tail = self.bus.tail(&topic.name).unwrap();
+            while !tail.caught_up() {
+                let mut take = |_, record: petrel_bus::Record<'_>| {
+                    bytes.extend_from_slice(record.key.unwrap_or_default());
+                    bytes.extend_from_slice(record.value.unwrap_or_default());
+                };
+                tail.next(Duration::ZERO, &mut take).unwrap();
+            }
+        }
+        bytes
     }
 
     fn audit(&self) -> impl Iterator<Item = AuditRecord> {

@@ -10,6 +10,7 @@
 
 mod arena;
 pub mod compile;
+mod constants;
 mod error;
 mod eval;
 pub mod expr;
@@ -21,6 +22,7 @@ mod owned;
 mod paths;
 mod render;
 mod scope;
+mod secret_names;
 mod slot;
 mod template;
 mod time;
@@ -29,6 +31,7 @@ mod value;
 mod version;
 
 pub use arena::Arena;
+pub use constants::{Constant, Constants};
 pub use error::{CompileError, EvalError};
 pub use eval::compare::{equal, order};
 pub use eval::{Cx, Trace};

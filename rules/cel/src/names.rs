@@ -5,5 +5,8 @@ use crate::compile::Names;
 /// Criteria and parameters of rules: `trigger`, and by number `now` and `kv`.
 pub const RULE: Names<'static> = Names { event: Some("trigger"), vars: &["now", "kv"] };
 
-/// Commands and texts of actions: by number `parameters` and `execution`.
-pub(crate) const ACTION: Names<'static> = Names { event: None, vars: &["parameters", "execution"] };
+/// Commands and texts of actions: by number `parameters`, `execution` and `secret`.
+pub(crate) const ACTION: Names<'static> = Names { event: None, vars: &["parameters", "execution", SECRET] };
+
+/// What secrets are named under: `secret.<space>.<name>`.
+pub(crate) const SECRET: &str = "secret";

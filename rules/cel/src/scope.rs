@@ -17,7 +17,7 @@ pub struct Scope<'s>(Kind<'s>);
 #[derive(Debug)]
 enum Kind<'s> {
     Rule { event: Value<'s>, now: Timestamp, kv: Value<'s> },
-    Action { parameters: OwnedValue, execution: OwnedValue },
+    Action { parameters: OwnedValue, execution: OwnedValue, secrets: OwnedValue },
 }
 
 impl<'s> Scope<'s> {
@@ -27,10 +27,11 @@ impl<'s> Scope<'s> {
         Self(Kind::Rule { event, now: instant(now_ms), kv: kv.into() })
     }
 
-    /// What an action's command sees: `parameters`, and `execution` with its `id` and `attempt`.
-    pub fn action(parameters: &Json, execution_id: &str, attempt: u32) -> Self {
+    /// What an action's command sees: `parameters`, `execution` with its `id` and `attempt`, and `secret`, of which
+    /// `secrets` has those that its templates name ([`crate::Template::secrets`]): name by name, space by space.
+    pub fn action(parameters: &Json, secrets: &Json, execution_id: &str, attempt: u32) -> Self {
         let execution = from_json(&json!({"id": execution_id, "attempt": attempt}));
-        Self(Kind::Action { parameters: from_json(parameters), execution })
+        Self(Kind::Action { parameters: from_json(parameters), execution, secrets: from_json(secrets) })
     }
 
     /// Whether it is that of a rule.
@@ -39,10 +40,10 @@ impl<'s> Scope<'s> {
     }
 
     /// The variables, by number.
-    pub(crate) fn vars(&self) -> [Value<'_>; 2] {
+    pub(crate) fn vars(&self) -> [Value<'_>; 3] {
         match &self.0 {
-            Kind::Rule { now, kv, .. } => [Value::Timestamp(*now), *kv],
-            Kind::Action { parameters, execution } => [parameters.value(), execution.value()],
+            Kind::Rule { now, kv, .. } => [Value::Timestamp(*now), *kv, Value::Null],
+            Kind::Action { parameters, execution, secrets } => [parameters.value(), execution.value(), secrets.value()],
         }
     }
 

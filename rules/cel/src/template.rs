@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::arena::Arena;
 use crate::compile::{Mistake, Names, on_parser_thread, outside_strings, parse};
+use crate::constants::{Constants, put_in};
 use crate::error::{CompileError, EvalError};
 use crate::eval::Cx;
 use crate::expr::Expr;
@@ -11,6 +12,7 @@ use crate::names;
 use crate::paths::Paths;
 use crate::render::{to_json, to_text};
 use crate::scope::Scope;
+use crate::secret_names::{self, Named};
 use crate::slot::Slot;
 use crate::value::Value;
 
@@ -25,6 +27,7 @@ pub struct Template {
     root: Node,
     /// What its expressions read of the event.
     paths: Paths,
+    secrets: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -49,26 +52,55 @@ impl Template {
     /// Every mistake in it; [`CompileError::at`] is a JSON pointer into `json`, line and column count
     /// inside that string.
     pub fn rule(json: &Json) -> Result<Self, Vec<CompileError>> {
-        Self::compile(json, names::RULE)
+        Self::compile(json, names::RULE, None)
     }
 
-    /// Compiles what an action says, which sees `parameters` and `execution` (`id`, `attempt`).
+    /// The same, with constants (`config.<name>`) put in.
+    ///
+    /// # Errors
+    /// As [`Template::rule`].
+    pub fn rule_with(json: &Json, constants: &dyn Constants) -> Result<Self, Vec<CompileError>> {
+        Self::compile(json, names::RULE, Some(constants))
+    }
+
+    /// Compiles what an action says, which sees `parameters`, `execution` (`id`, `attempt`) and `secret`, of which it
+    /// names single ones: `secret.<space>.<name>`.
     ///
     /// # Errors
     /// As [`Template::rule`].
     pub fn action(json: &Json) -> Result<Self, Vec<CompileError>> {
-        Self::compile(json, names::ACTION)
+        Self::compile(json, names::ACTION, None)
     }
 
-    fn compile(json: &Json, names: Names<'static>) -> Result<Self, Vec<CompileError>> {
-        let mut compiler = Compiler { names, errors: Vec::new(), paths: Paths::new() };
-        let build = |compiler: &mut Compiler| compiler.node(json, &mut String::new());
+    /// The same, with constants (`config.<name>`) put in.
+    ///
+    /// # Errors
+    /// As [`Template::rule`].
+    pub fn action_with(json: &Json, constants: &dyn Constants) -> Result<Self, Vec<CompileError>> {
+        Self::compile(json, names::ACTION, Some(constants))
+    }
+
+    fn compile(
+        json: &Json,
+        names: Names<'static>,
+        constants: Option<&dyn Constants>,
+    ) -> Result<Self, Vec<CompileError>> {
+        let mut compiler = Compiler { names, constants, errors: Vec::new(), paths: Paths::new(), secrets: Vec::new() };
+        let build = |compiler: &mut Compiler<'_>| compiler.node(json, &mut String::new());
         // Most templates hold no expression, and need no thread to parse one.
         let root = if mentions(json, "${") { on_parser_thread(|| build(&mut compiler)) } else { build(&mut compiler) };
         match compiler.errors.is_empty() {
-            true => Ok(Self { of_rule: names.event.is_some(), root, paths: compiler.paths }),
+            true => {
+                let Compiler { paths, secrets, .. } = compiler;
+                Ok(Self { of_rule: names.event.is_some(), root, paths, secrets })
+            }
             false => Err(compiler.errors),
         }
+    }
+
+    /// The secrets that it names, each as `space.name`.
+    pub fn secrets(&self) -> &[String] {
+        &self.secrets
     }
 
     /// Fills in the values.
@@ -148,13 +180,15 @@ impl Node {
     }
 }
 
-struct Compiler {
+struct Compiler<'c> {
     names: Names<'static>,
+    constants: Option<&'c dyn Constants>,
     errors: Vec<CompileError>,
     paths: Paths,
+    secrets: Vec<String>,
 }
 
-impl Compiler {
+impl Compiler<'_> {
     fn node(&mut self, json: &Json, pointer: &mut String) -> Node {
         match json {
             Json::String(text) => self.string(text, pointer),
@@ -235,15 +269,34 @@ impl Compiler {
     }
 
     fn expression(&mut self, source: &str, pointer: &str, text: &str, at: usize) -> Option<Expr> {
+        let before = text[..at].chars().count();
+        let put_in = match self.constants.map(|constants| put_in(source, constants)).transpose() {
+            Ok(put_in) => put_in,
+            Err(mistake) => {
+                self.error(pointer, text, Mistake { offset: before + mistake.offset, ..mistake });
+                return None;
+            }
+        };
+        let source = put_in.as_ref().map_or(source, |put_in| &*put_in.source);
+        // Places are told as they are written, not as they are compiled.
+        let written_at = |offset| before + put_in.as_ref().map_or(offset, |put_in| put_in.written_at(offset));
+        let named = secret_names::of(source, self.names.vars.contains(&names::SECRET));
+        for named in named {
+            match named {
+                Named::Secret(name) => self.secrets.push(name),
+                Named::Mistake(mistake) => {
+                    self.error(pointer, text, Mistake { offset: written_at(mistake.offset), ..mistake });
+                    return None;
+                }
+            }
+        }
         // Warnings are for criteria: a template's paths may well be absent from a schema.
         let compiled = parse(source).and_then(|parsed| parsed.compile(self.names, &mut self.paths, None));
         match compiled {
             Ok(compiled) => Some(compiled.expr),
             Err(mistakes) => {
-                let before = text[..at].chars().count();
                 for mistake in mistakes {
-                    let mistake = Mistake { offset: before + mistake.offset, ..mistake };
-                    self.error(pointer, text, mistake);
+                    self.error(pointer, text, Mistake { offset: written_at(mistake.offset), ..mistake });
                 }
                 None
             }

@@ -117,7 +117,9 @@ fn every_shipped_version_decodes() {
         + check::<ExecutionChanged>()
         + check::<OutputCaptured>()
         + check::<RevisionApplied>()
-        + check::<GroupPosition>();
+        + check::<SecretChanged>()
+        + check::<GroupPosition>()
+        + check::<SecretSealed>();
     assert_eq!(versions, SCHEMAS.len(), "a schema has no golden file or no type");
 }
 

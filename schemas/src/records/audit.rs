@@ -161,3 +161,20 @@ pub struct RevisionApplied {
 }
 
 stored!(RevisionApplied, "RevisionApplied");
+
+/// A secret was set, rotated, deleted or sealed anew. No value, and nothing of what was given to a single execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SecretChanged {
+    /// The secret, `space.name`.
+    pub name: String,
+    /// Version of its value; of one that was deleted, the last one.
+    pub version: i64,
+    /// `set`, `rotated`, `deleted`, or `sealed_anew` under another master key.
+    pub change: String,
+    /// When, in milliseconds since the epoch.
+    pub changed_at_ms: i64,
+    /// Who changed it.
+    pub changed_by: String,
+}
+
+stored!(SecretChanged, "SecretChanged");

@@ -10,10 +10,13 @@ mod position;
 mod process;
 mod report;
 mod request;
+mod secret;
 mod task;
 mod timer;
 
-pub use audit::{CriteriaFailed, EventAudited, ExecutionChanged, OutputCaptured, RevisionApplied, RuleMatched};
+pub use audit::{
+    CriteriaFailed, EventAudited, ExecutionChanged, OutputCaptured, RevisionApplied, RuleMatched, SecretChanged,
+};
 pub use catalog::{CatalogBlob, CatalogHead, CatalogRevision, TriggerBinding};
 pub use dead_letter::DeadLetter;
 pub use event::TriggerEvent;
@@ -23,5 +26,6 @@ pub use position::GroupPosition;
 pub use process::ProcessAlive;
 pub use report::{Claim, Declined, HandedOver, Heartbeat, TaskResult};
 pub use request::{ActionRequest, CancelRequest};
+pub use secret::SecretSealed;
 pub use task::{Order, Task};
 pub use timer::{TimerDefinition, TimerState};

@@ -32,12 +32,18 @@ pub struct ListQuery {
     limit: Option<usize>,
 }
 
+/// Shape of the body of a manual run.
+const RUN_BODY: &str = "{\"parameters\": {…}}";
+
 /// Body of a manual run.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RunBody {
     #[serde(default)]
     parameters: Map<String, Value>,
+    /// Names of those that the caller takes to be sealed: one that would be shown is refused.
+    #[serde(default)]
+    sealed: Vec<String>,
 }
 
 /// Body of a pause or resume.
@@ -129,10 +135,18 @@ pub async fn run(
         None => ExecutionId::of_manual(&uuid::Uuid::now_v7().to_string()),
     };
     let bytes = body::bytes(request, BODY_BYTES_MAX, core.request_timeout()).await?;
-    let RunBody { parameters } = body::json(&bytes)?;
-    let parameters = Value::Object(parameters);
+    let RunBody { parameters, sealed } = body::json_unquoted(&bytes, RUN_BODY)?;
+    // From here on, secrets have only names.
+    let plan = core.world.plan_of(&action)?;
+    let given = core.door.take(&action, &plan, Value::Object(parameters), &sealed).await?;
+    let parameters = given.parameters.clone();
     let (revision, kv_version, completed) = core.world.check_action(&action, &parameters)?;
-    check_same(core.live.get(id.as_str()).as_ref(), &[&parameters, &completed])?;
+    let known = core.live.get(id.as_str());
+    check_same(known.as_ref(), &[&parameters, &completed])?;
+    // What was given to one that is over is removed, and another value would be used by nobody.
+    if known.is_none_or(|known| !known.is_over()) {
+        core.door.keep(&id, &given, &user()).await?;
+    }
     let request = ActionRequest {
         execution_id: id.to_string(),
         root_execution_id: id.to_string(),
@@ -150,7 +164,11 @@ pub async fn run(
         requested_by: user(),
     };
     core.publisher.publish(vec![Output::keyed(&core.topics.requests(), id.as_str(), encode(&request))]).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "execution_id": id.as_str() }))))
+    let mut answer = json!({ "execution_id": id.as_str() });
+    if given.sealed().next().is_some() {
+        answer["sealed"] = given.sealed().collect();
+    }
+    Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
 /// `POST /v1/dispatch/pause`.

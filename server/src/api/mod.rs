@@ -1,6 +1,7 @@
 //! The HTTP API. docs/API.md describes every route.
 
 mod body;
+mod config;
 mod error;
 mod events;
 mod executions;
@@ -9,6 +10,7 @@ mod guard;
 mod health;
 mod metrics;
 mod packs;
+mod secrets;
 mod sql;
 mod status;
 mod upgrade;
@@ -19,7 +21,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use petrel_bus::{Bus, Clock, Publisher, StageStats, Troubles};
 use petrel_ingest::admission::Admission;
 use petrel_ingest::topics::TopicWriter;
@@ -33,6 +35,7 @@ use crate::config::Config;
 use crate::follow;
 use crate::live::LiveView;
 use crate::metrics::Exported;
+use crate::secrets::{Changes, Door};
 use crate::sql::Sql;
 use crate::upgrade::Upgrade;
 use crate::world::World;
@@ -77,6 +80,10 @@ pub struct Core {
     pub applier: Applier,
     /// The audit trail; none without the role `api`.
     pub sql: Option<Sql>,
+    /// Changes secrets.
+    pub secrets: Changes,
+    /// Seals what is given to single executions.
+    pub door: Door,
     /// Which format is in force, and finishing an upgrade.
     pub upgrade: Upgrade,
     /// The stages of this process.
@@ -167,6 +174,11 @@ pub fn router(app: App, guard: Guard) -> Router {
         .route("/v1/executions/{id}/cancel", post(executions::cancel))
         .route("/v1/dispatch/pause", post(executions::pause))
         .route("/v1/dispatch/resume", post(executions::resume))
+        .route("/v1/config/{pack}", get(config::get).post(config::change))
+        .route("/v1/secrets", get(secrets::list))
+        .route("/v1/secrets/rotate-master", post(secrets::rotate_master))
+        .route("/v1/secrets/{name}", put(secrets::set).delete(secrets::delete))
+        .route("/v1/secrets/{name}/rotate", post(secrets::rotate))
         .route("/v1/sql", post(sql::sql))
         .route("/v1/upgrade", get(upgrade::status))
         .route("/v1/upgrade/finish", post(upgrade::finish))

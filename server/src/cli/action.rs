@@ -1,6 +1,7 @@
 //! `petrel action run`, `petrel pause` and `petrel resume`.
 #![expect(clippy::disallowed_methods, reason = "how long a person waits for an answer")]
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
@@ -17,11 +18,26 @@ const OUTPUT_MAX: Duration = Duration::from_secs(2);
 const UNKNOWN_MAX: Duration = Duration::from_secs(30);
 
 pub fn run(command: ActionCommand, client: &Client, format: Output) -> Result<(), Failure> {
-    let ActionCommand::Run { action, parameters, wait } = command;
-    let parameters = parse(&parameters)?;
+    let ActionCommand::Run { action, parameters, secret, wait } = command;
+    let mut parameters = parse(&parameters)?;
+    let (visible, mut sealed) = (parameters.keys().cloned().collect::<Vec<_>>(), Vec::new());
+    for word in &secret {
+        let usage = || Failure::new(EXIT_USAGE, "write --secret NAME=FILE");
+        let (name, file) = word.split_once('=').ok_or_else(usage)?;
+        parameters.insert(name.to_owned(), super::secret::text(name, Some(Path::new(file)))?.as_str().into());
+        sealed.push(name);
+    }
+    let body = json!({ "parameters": parameters, "sealed": sealed });
     // Whatever happens on the way, it is asked for once.
     let key = uuid::Uuid::now_v7().to_string();
-    let answer = client.post_once(&["v1", "actions", &action, "run"], &key, &json!({ "parameters": parameters }))?;
+    let answer = client.post_once(&["v1", "actions", &action, "run"], &key, &body)?;
+    let is_sealed = |name: &&String| answer["sealed"].as_array().is_some_and(|all| all.iter().any(|one| one == *name));
+    for name in visible.iter().filter(is_sealed) {
+        output::note(&format!(
+            "warning: the value of {name} stood in the command line, where other users of this machine can read it; \
+             --secret {name}=FILE takes it from a file"
+        ));
+    }
     let id = answer["execution_id"].as_str().unwrap_or_default().to_owned();
     if !wait {
         match format {
@@ -50,7 +66,7 @@ pub fn dispatch(client: &Client, pause: bool, reason: Option<String>) -> Result<
 }
 
 /// `name=value`; a value that parses as JSON keeps its type.
-fn parse(words: &[String]) -> Result<Map<String, Value>, Failure> {
+pub(super) fn parse(words: &[String]) -> Result<Map<String, Value>, Failure> {
     let mut parameters = Map::new();
     for word in words {
         let Some((name, value)) = word.split_once('=') else {

@@ -74,6 +74,12 @@ pub enum Command {
     /// Look at executions and cancel them
     #[command(subcommand)]
     Execution(ExecutionCommand),
+    /// Look at what packs are configured with, and change it
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Set and rotate secrets; no command shows one
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// Stop dispatching actions; events are still decided and requests kept
     Pause {
         /// Why, for the others
@@ -91,6 +97,8 @@ pub enum Command {
     Sql(SqlArgs),
     /// Show the server's roles, lag and problems
     Status,
+    /// Say what this machine can do, and what it cannot, to keep actions in; run it as the worker's user
+    Doctor,
     /// Look at an upgrade to a newer release, and finish it
     #[command(subcommand)]
     Upgrade(UpgradeCommand),
@@ -227,12 +235,18 @@ pub enum PackCommand {
         /// Folders of packs, or of folders of packs
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+        /// Folder of what packs are given, a file for each: <pack>.yaml
+        #[arg(long, value_name = "DIR")]
+        config: Option<PathBuf>,
     },
     /// Run the tests of packs' rules, without a server
     Test {
         /// Folders of packs, or of folders of packs
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+        /// Folder of what packs are given, a file for each: <pack>.yaml
+        #[arg(long, value_name = "DIR")]
+        config: Option<PathBuf>,
     },
     /// Validate packs and put them into force, all at once
     #[command(
@@ -246,8 +260,11 @@ pub enum PackCommand {
         #[arg(long)]
         prune: bool,
         /// Put an earlier revision into force again
-        #[arg(long, conflicts_with_all = ["paths", "prune"])]
+        #[arg(long, conflicts_with_all = ["paths", "prune", "config"])]
         revision: Option<String>,
+        /// Folder of what packs are given, a file for each: <pack>.yaml
+        #[arg(long, value_name = "DIR")]
+        config: Option<PathBuf>,
     },
     /// List the packs in force
     List,
@@ -347,6 +364,9 @@ pub enum ActionCommand {
         action: String,
         /// Parameters, name=value; a value that is JSON keeps its type
         parameters: Vec<String>,
+        /// A parameter that holds a secret, for this execution alone: its value stands in a file; - for standard input
+        #[arg(long, value_name = "NAME=FILE")]
+        secret: Vec<String>,
         /// Wait for the result
         #[arg(long)]
         wait: bool,
@@ -376,6 +396,75 @@ pub enum ExecutionCommand {
     Cancel {
         /// Id of the execution
         id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show what a pack was given, as a file for git: of secrets it has the names
+    Get {
+        /// Name of the pack
+        pack: String,
+    },
+    /// Give a pack other values, which publishes a revision
+    #[command(
+        after_help = "Examples:\n  petrel config set slack channel=#ops\n  petrel config set slack --unset channel\n  \
+                            petrel config set slack --file production/slack.yaml"
+    )]
+    Set {
+        /// Name of the pack
+        pack: String,
+        /// Values, name=value; one that is JSON keeps its type
+        values: Vec<String>,
+        /// Names that go, so that their defaults hold
+        #[arg(long, value_name = "NAME")]
+        unset: Vec<String>,
+        /// File of all values: what is not in it goes
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Compare what a pack was given with a file; ends with 1 if they differ
+    Diff {
+        /// Name of the pack
+        pack: String,
+        /// The file; - for standard input
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// List secrets: their names and versions
+    List,
+    /// Give a secret a value, which is read from standard input, a file or a prompt
+    #[command(after_help = "Examples:\n  petrel secret set slack.token < token.txt\n  \
+                            petrel secret set shared.deploy_key --file id_ed25519")]
+    Set {
+        /// Secret, as pack.name or shared.name
+        name: String,
+        /// File that holds the value [default: standard input, or a prompt]
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Give a secret another value, or seal all of them under the current master key
+    #[command(
+        after_help = "Examples:\n  petrel secret rotate slack.token < token.txt\n  petrel secret rotate --master"
+    )]
+    Rotate {
+        /// Secret, as pack.name or shared.name
+        #[arg(required_unless_present = "master")]
+        name: Option<String>,
+        /// File that holds the value [default: standard input, or a prompt]
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Seal every secret under the current master key; values stay as they are
+        #[arg(long, conflicts_with_all = ["name", "file"])]
+        master: bool,
+    },
+    /// Delete a secret: what needs it from now on fails
+    Delete {
+        /// Secret, as pack.name or shared.name
+        name: String,
     },
 }
 

@@ -2,6 +2,8 @@
 
 mod action;
 pub(crate) mod args;
+mod config;
+mod doctor;
 mod event;
 mod execution;
 mod explain;
@@ -13,6 +15,7 @@ pub(crate) mod output;
 mod pack;
 mod rule;
 mod run;
+mod secret;
 mod sql;
 mod upgrade;
 
@@ -60,7 +63,7 @@ impl From<anyhow::Error> for Failure {
 
 /// Parses the command line and carries it out.
 pub fn main() -> ExitCode {
-    // The supervisor of an action starts with every action: nothing else may be set up before it.
+    // The supervisor of actions forks, and so has one thread: nothing else may be set up before it.
     if std::env::args_os().nth(1).is_some_and(|command| command == "supervise") {
         return petrel_executor::supervise::main();
     }
@@ -120,8 +123,11 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Execution(command) => execution::run(command, &client()?, cli.connection.output),
         Command::Pause { reason } => action::dispatch(&client()?, true, reason),
         Command::Resume => action::dispatch(&client()?, false, None),
+        Command::Config(command) => config::run(command, &client()?, cli.connection.output),
+        Command::Secret(command) => secret::run(command, &client()?, cli.connection.output),
         Command::Sql(args) => sql::run(args, &client()?, cli.connection.output),
         Command::Status => rule::status(&client()?, cli.connection.output),
+        Command::Doctor => doctor::run(cli.connection.output),
         Command::Upgrade(command) => upgrade::run(command, &client()?, cli.connection.output),
     }
 }

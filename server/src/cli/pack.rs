@@ -1,8 +1,8 @@
 //! `petrel pack validate|test|apply|list`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use petrel_catalog::{Problems, Revision, run_tests};
+use petrel_catalog::{PackSource, Problems, Revision, run_tests};
 use serde_json::{Value, json};
 
 use super::args::{Output, PackCommand};
@@ -15,15 +15,17 @@ const MOVED: &str = "catalog_moved";
 
 pub fn run(command: PackCommand, client: &impl Fn() -> Result<Client, Failure>, format: Output) -> Result<(), Failure> {
     match command {
-        PackCommand::Validate { paths } => validate(&paths, format),
-        PackCommand::Test { paths } => test(&paths, format),
-        PackCommand::Apply { paths, prune, revision } => apply(&paths, prune, revision, &client()?, format),
+        PackCommand::Validate { paths, config } => validate(&paths, config.as_deref(), format),
+        PackCommand::Test { paths, config } => test(&paths, config.as_deref(), format),
+        PackCommand::Apply { paths, prune, revision, config } => {
+            apply(&paths, config.as_deref(), prune, revision, &client()?, format)
+        }
         PackCommand::List => list(&client()?, format),
     }
 }
 
-fn validate(paths: &[PathBuf], format: Output) -> Result<(), Failure> {
-    let revision = load(paths, format)?;
+fn validate(paths: &[PathBuf], config: Option<&Path>, format: Output) -> Result<(), Failure> {
+    let revision = load_with(paths, config, format)?;
     let warnings = revision.compiled().warnings();
     match format {
         Output::Json => output::json(&json!({
@@ -41,8 +43,22 @@ fn validate(paths: &[PathBuf], format: Output) -> Result<(), Failure> {
 
 /// Compiles packs; a path that cannot be read is a mistake of the command line, not of a pack.
 pub(super) fn load(paths: &[PathBuf], format: Output) -> Result<Revision, Failure> {
-    let sources = packs::read(paths).map_err(|e| Failure::new(EXIT_USAGE, format!("{e:#}")))?;
+    load_with(paths, None, format)
+}
+
+/// The same, with what packs are given.
+fn load_with(paths: &[PathBuf], config: Option<&Path>, format: Output) -> Result<Revision, Failure> {
+    let sources = read(paths, config)?;
     Revision::load(sources).map_err(|problems| invalid(&problems, format))
+}
+
+fn read(paths: &[PathBuf], config: Option<&Path>) -> Result<Vec<PackSource>, Failure> {
+    let sources = packs::read(paths).and_then(|sources| packs::with_config(sources, config));
+    let (sources, unused) = sources.map_err(|e| Failure::new(EXIT_USAGE, format!("{e:#}")))?;
+    for path in unused {
+        output::note(&format!("warning: {} is for none of these packs, and has no effect", path.display()));
+    }
+    Ok(sources)
 }
 
 /// Every problem on a line of its own.
@@ -56,8 +72,8 @@ fn invalid(problems: &Problems, format: Output) -> Failure {
     Failure::new(EXIT_FAILED, format!("{count} {noun}\n{problems}"))
 }
 
-fn test(paths: &[PathBuf], format: Output) -> Result<(), Failure> {
-    let revision = load(paths, format)?;
+fn test(paths: &[PathBuf], config: Option<&Path>, format: Output) -> Result<(), Failure> {
+    let revision = load_with(paths, config, format)?;
     let outcomes = run_tests(revision.compiled());
     let failed = outcomes.iter().filter(|o| !o.passed()).count();
     match format {
@@ -80,6 +96,7 @@ fn test(paths: &[PathBuf], format: Output) -> Result<(), Failure> {
 
 fn apply(
     paths: &[PathBuf],
+    config: Option<&Path>,
     prune: bool,
     revision: Option<String>,
     client: &Client,
@@ -89,7 +106,7 @@ fn apply(
         let request = match &revision {
             Some(revision) => json!({ "revision": revision }),
             None => {
-                let sources = packs::read(paths)?;
+                let sources = read(paths, config)?;
                 let uploads: Vec<PackUpload> = sources.iter().map(PackUpload::from).collect();
                 json!({ "packs": uploads, "prune": prune })
             }

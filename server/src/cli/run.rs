@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::args::{ClickhouseArgs, Role, ServeArgs, UpArgs};
 use super::{EXIT_FAILED, EXIT_USAGE, Failure};
 use crate::config::{self, Config};
+use crate::environment::conceal_secrets;
 use crate::process::{self, Setup};
 use crate::{engine, telemetry};
 
@@ -60,7 +61,9 @@ pub fn clickhouse(args: ClickhouseArgs) -> Result<(), Failure> {
 }
 
 fn load(file: Option<&Path>, flags: &[(&str, Value)]) -> Result<Config, Failure> {
-    config::load(file, std::env::vars(), flags).map_err(|e| Failure::new(EXIT_USAGE, e.to_string()))
+    let config = config::load(file, std::env::vars(), flags).map_err(|e| Failure::new(EXIT_USAGE, e.to_string()));
+    conceal_secrets();
+    config
 }
 
 fn run(setup: Setup) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 //!
 //! Every option stands in docs/CONFIGURATION.md; a test holds the two together.
 
+mod hidden;
 mod load;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use petrel_catalog::limits::{CATALOG_BYTES_DEFAULT, CATALOG_REVISIONS_DEFAULT, R
 use petrel_executor::runner::{AddressGuard, GuardError};
 use serde::{Deserialize, Serialize};
 
+pub use hidden::Hidden;
 pub use load::load;
 
 /// Everything that can be configured.
@@ -77,6 +79,8 @@ pub struct Config {
     pub audit: Audit,
     /// The API role.
     pub api: Api,
+    /// Secrets.
+    pub secrets: Secrets,
     /// Logging.
     pub log: Log,
 }
@@ -274,6 +278,20 @@ pub struct Api {
     pub request_timeout_ms: u64,
 }
 
+/// Options of secrets; of the roles `worker` and `api`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Secrets {
+    /// The master key, 32 bytes in base64: better in a file.
+    pub master_key: Option<Hidden>,
+    /// File that holds the master key, instead of `master_key`; nobody but its owner and its group may read it.
+    pub master_key_file: Option<PathBuf>,
+    /// Files of master keys from before, which still open what was sealed with them.
+    pub earlier_master_key_files: Vec<PathBuf>,
+    /// How long what was given to a single execution is kept at most, in milliseconds; it goes when that is over.
+    pub execution_keep_ms: i64,
+}
+
 /// Options of logging.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -327,6 +345,7 @@ impl Default for Config {
             worker: Worker::default(),
             audit: Audit::default(),
             api: Api::default(),
+            secrets: Secrets::default(),
             log: Log::default(),
         }
     }
@@ -405,6 +424,17 @@ impl Default for Api {
             sql_time_max_ms: 30_000,
             sql_rows_max: 100_000,
             request_timeout_ms: 30_000,
+        }
+    }
+}
+
+impl Default for Secrets {
+    fn default() -> Self {
+        Self {
+            master_key: None,
+            master_key_file: None,
+            earlier_master_key_files: Vec::new(),
+            execution_keep_ms: 7 * 24 * 3_600_000,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! End to end: Petrel as its users run it, on real parts.
 
 mod bad_input;
+mod config;
 mod crash;
 mod embedded;
 mod guard;
+mod hostile;
 mod outage;
 mod rights;
+mod secrets;
 mod upgrade;

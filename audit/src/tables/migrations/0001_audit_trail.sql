@@ -153,6 +153,24 @@ PARTITION BY toYYYYMM(recorded_at)
 ORDER BY (applied_at, revision, log_topic, log_partition, log_offset, log_row)
 SETTINGS non_replicated_deduplication_window = 10000;
 
+CREATE TABLE IF NOT EXISTS secret_changes
+(
+    name          String                  COMMENT 'Secret, as space.name',
+    version       Int64                   COMMENT 'Version of its value; of one that was deleted, the last one',
+    change        LowCardinality(String)  COMMENT 'set, rotated, deleted, or sealed_anew under another master key',
+    changed_at    DateTime64(3, 'UTC')    COMMENT 'When it was changed',
+    changed_by    LowCardinality(String)  COMMENT 'Who changed it',
+    recorded_at   DateTime64(3, 'UTC')    COMMENT 'Timestamp of the audit record',
+    log_topic     LowCardinality(String)  COMMENT 'Topic of the audit record',
+    log_partition UInt32                  COMMENT 'Its partition',
+    log_offset    Int64                   COMMENT 'Its offset',
+    log_row       UInt16                  COMMENT 'Row within the record'
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(recorded_at)
+ORDER BY (name, changed_at, log_topic, log_partition, log_offset, log_row)
+SETTINGS non_replicated_deduplication_window = 10000;
+
 CREATE TABLE IF NOT EXISTS dead_letters
 (
     stage            LowCardinality(String)  COMMENT 'Stage that gave the record up; "audit" is the sink itself',

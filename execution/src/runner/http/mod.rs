@@ -12,6 +12,9 @@ mod retry;
 mod tests;
 mod values;
 
+use std::fmt;
+
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use super::keys::Keys;
@@ -32,10 +35,11 @@ const IDEMPOTENCY_HEADER: &str = "Idempotency-Key";
 pub struct HttpSpec {
     request: Box<Request>,
     success: Codes,
+    secrets: Vec<(String, SecretRef)>,
 }
 
 /// A request to send, and what to make of its answer. Nothing of it has been looked up or checked against addresses.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct HttpCall {
     /// Method and URL as they may be shown: what its expressions give may hold a key.
     pub shown: String,
@@ -71,21 +75,33 @@ pub struct HttpCall {
     pub idempotency_header: String,
 }
 
+/// As it may be shown: its expressions may have put secrets anywhere.
+impl fmt::Debug for HttpCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpCall").field("shown", &self.shown).finish_non_exhaustive()
+    }
+}
+
 impl Spec for HttpSpec {
     const NAME: &'static str = "http";
     const KEYS: &'static [&'static str] = &["request", "success_codes"];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
-        let mut keys = Keys::new(keys);
+        let mut keys = Keys::new(keys, files);
         let request = keys.need("request").and_then(|request| Request::read(request, &mut keys, files));
         let success = match keys.get("success_codes") {
             Some(codes) => Codes::read(codes, "/success_codes", "success_codes", &mut keys),
             None => Codes::of(&[(200, 299)]),
         };
+        let Keys { errors, secrets, .. } = keys;
         match request {
-            Some(request) if keys.errors.is_empty() => Ok(Self { request: Box::new(request), success }),
-            _ => Err(keys.errors),
+            Some(request) if errors.is_empty() => Ok(Self { request: Box::new(request), success, secrets }),
+            _ => Err(errors),
         }
+    }
+
+    fn secrets(&self) -> &[(String, SecretRef)] {
+        &self.secrets
     }
 }
 

@@ -22,7 +22,7 @@ fn parse(keys: Value) -> Result<RunnerSpec, Vec<SpecError>> {
 
 fn call(request: Value, parameters: Value) -> Result<HttpCall, String> {
     let spec = parse(json!({ "request": request })).unwrap();
-    let rendering = Rendering { parameters: &parameters, execution_id: "e1", attempt: 2 };
+    let rendering = Rendering { parameters: &parameters, secrets: &Value::Null, execution_id: "e1", attempt: 2 };
     match spec.render(rendering) {
         Ok(RunnerCall::Http(call)) => Ok(*call),
         Ok(other) => panic!("{other:?}"),
@@ -320,7 +320,7 @@ fn every_mistake_of_a_request_is_told_where_it_is() {
 fn codes_are_single_ones_and_ranges() {
     let spec = parse(json!({"request": {"url": "http://h/"}, "success_codes": [200, "404", "500-502"]})).unwrap();
     let parameters = json!({});
-    let rendering = Rendering { parameters: &parameters, execution_id: "e1", attempt: 1 };
+    let rendering = Rendering { parameters: &parameters, secrets: &Value::Null, execution_id: "e1", attempt: 1 };
     let Ok(RunnerCall::Http(call)) = spec.render(rendering) else { panic!() };
     let contains = [200, 201, 404, 499, 500, 502, 503].map(|code| call.success.contains(code));
     assert_eq!(contains, [true, false, true, false, true, true, false]);

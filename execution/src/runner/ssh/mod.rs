@@ -11,7 +11,10 @@ mod hosts;
 mod tests;
 mod work;
 
+use std::fmt;
+
 use petrel_cel::{Scope, Template};
+use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use super::keys::{Keys, Mistake};
@@ -37,10 +40,11 @@ pub struct SshSpec {
     work: Box<WorkSpec>,
     parallel: u32,
     fail_at: FailAt,
+    secrets: Vec<(String, SecretRef)>,
 }
 
 /// What is to be done on which hosts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SshCall {
     /// Each once.
     pub hosts: Vec<Target>,
@@ -74,6 +78,13 @@ pub struct SshCall {
     pub downloads: Vec<String>,
 }
 
+/// Its expressions may have put secrets anywhere.
+impl fmt::Debug for SshCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SshCall").field("hosts", &self.hosts.len()).finish_non_exhaustive()
+    }
+}
+
 impl Spec for SshSpec {
     const NAME: &'static str = "ssh";
     const KEYS: &'static [&'static str] = &[
@@ -81,7 +92,7 @@ impl Spec for SshSpec {
     ];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
-        let mut keys = Keys::new(keys);
+        let mut keys = Keys::new(keys, files);
         let hosts = hosts::read(&mut keys);
         let connection = ConnectionSpec::read(&mut keys, files);
         let work = WorkSpec::read(&mut keys, files);
@@ -93,12 +104,17 @@ impl Spec for SshSpec {
             keys.error("/parallel", Mistake::BadValue, "\"parallel\" must be at least 1");
         }
         let fail_at = FailAt::read(&mut keys);
+        let Keys { errors, secrets, .. } = keys;
         match (hosts, connection) {
-            (Some(hosts), Some(connection)) if keys.errors.is_empty() => {
-                Ok(Self { hosts, connection: Box::new(connection), work: Box::new(work), parallel, fail_at })
+            (Some(hosts), Some(connection)) if errors.is_empty() => {
+                Ok(Self { hosts, connection: Box::new(connection), work: Box::new(work), parallel, fail_at, secrets })
             }
-            _ => Err(keys.errors),
+            _ => Err(errors),
         }
+    }
+
+    fn secrets(&self) -> &[(String, SecretRef)] {
+        &self.secrets
     }
 }
 
@@ -107,7 +123,7 @@ impl Works for SshSpec {
 
     fn render(&self, rendering: Rendering<'_>) -> Result<Box<SshCall>, RenderError> {
         let scope = rendering.scope();
-        let Self { hosts, connection, work, parallel, fail_at } = self;
+        let Self { hosts, connection, work, parallel, fail_at, .. } = self;
         let user = connection.user(&scope)?;
         Ok(Box::new(SshCall {
             hosts: render_targets(hosts, &scope, user.as_deref(), connection.port)?,

@@ -23,7 +23,7 @@ fn parse(keys: Value) -> Result<RunnerSpec, Vec<SpecError>> {
 
 fn render(keys: Value, parameters: Value) -> Result<SshCall, RenderError> {
     let spec = parse(keys).unwrap_or_else(|errors| panic!("{errors:?}"));
-    match spec.render(Rendering { parameters: &parameters, execution_id: "e1", attempt: 1 })? {
+    match spec.render(Rendering { parameters: &parameters, secrets: &Value::Null, execution_id: "e1", attempt: 1 })? {
         RunnerCall::Ssh(call) => Ok(*call),
         other => panic!("{other:?}"),
     }
@@ -240,6 +240,17 @@ fn what_cannot_be_sent_is_not_rendered() {
         let error = render(with(more), parameters).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}");
     }
+}
+
+#[test]
+fn the_secrets_that_it_names_are_known_with_their_places() {
+    let keys = with(json!({
+        "command": ["x", "a ${secret.ops.token}"],
+        "ssh": {"user": "ops", "auth": {"key": "${secret.ops.key}"}, "via": [{"host": "b", "auth": {"password": "${secret.ops.pass}"}}]},
+    }));
+    let spec = parse(keys).unwrap();
+    let places: Vec<&str> = spec.secrets().iter().map(|(at, _)| at.as_str()).collect();
+    assert_eq!(places, ["/ssh/auth/key", "/ssh/via/0/auth/password", "/command/1"]);
 }
 
 #[test]

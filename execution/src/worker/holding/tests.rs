@@ -116,7 +116,9 @@ fn a_shutdown_gives_back_what_has_not_begun_and_lets_the_rest_end_until_it_waits
     canceled.begin(100);
     canceled.order(CANCEL);
     canceled.end();
-    assert_eq!(told(canceled.ended(Exit::bare(Why::Stopped, None))), "canceled canceled");
+    for why in [Why::Stopped, Why::GivenBack { begun: false }] {
+        assert_eq!(told(canceled.ended(Exit::bare(why, None))), "canceled canceled");
+    }
 }
 
 #[test]

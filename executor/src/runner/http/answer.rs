@@ -1,9 +1,12 @@
 //! What is made of an answer: StackStorm's `status_code`, `headers`, `body` and `parsed`, and what else is known.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use petrel_execution::Stream;
 use petrel_execution::limits::{RESULT_BYTES_MAX, head};
+use petrel_secrets::Mask;
 use reqwest::Url;
 use reqwest::header::{CONTENT_LOCATION, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, SET_COOKIE};
 use serde_json::{Map, Value, json};
@@ -24,6 +27,25 @@ pub(super) struct Whole {
     pub(super) redirects: u32,
     pub(super) headers: HeaderMap,
     body: Stream,
+}
+
+/// Masks the secrets of an attempt, and the tokens that it got. All of an answer is masked before anything of it is cut: of a
+/// secret that is cut off, masking would not find what is left.
+#[derive(Debug)]
+pub(super) struct Masks(pub(super) Arc<Mask>, pub(super) Mask);
+
+impl Masks {
+    pub(super) fn text(&self, text: String) -> String {
+        self.1.text(self.0.text(text))
+    }
+
+    fn json(&self, value: Value) -> Value {
+        self.1.json(self.0.json(value))
+    }
+
+    fn stream(&self, Stream { bytes, truncated }: Stream) -> Stream {
+        Stream { bytes: self.1.bytes(self.0.bytes(bytes, truncated), truncated), truncated }
+    }
 }
 
 /// Reads the body up to the limit, in bytes; what is behind that is not fetched.
@@ -50,9 +72,11 @@ pub(super) async fn read(answer: Answer, body_bytes_max: usize) -> Result<Whole,
 
 impl Whole {
     /// The structured result, and what there is of the body where it does not fit into that.
-    pub(super) fn into_result(self, requests: u32, elapsed_ms: u64) -> (Value, Stream) {
-        let (headers, headers_truncated) = headers_of(&self.headers);
-        let (body, encoding) = body_of(&self.headers, &self.body);
+    pub(super) fn into_result(mut self, requests: u32, elapsed_ms: u64, masks: &Masks) -> (Value, Stream) {
+        let (headers, headers_truncated) = headers_of(&self.headers, masks);
+        let json = json_of(&self.headers, &self.body).map(|value| masks.json(value));
+        self.body = masks.stream(self.body);
+        let (body, encoding) = json.map_or_else(|| body_of(&self.body), |json| (json, "json"));
         let mut result = json!({
             "status_code": self.status,
             "headers": headers,
@@ -77,10 +101,13 @@ impl Whole {
 }
 
 /// Each name once, with several values as HTTP joins them.
-fn headers_of(headers: &HeaderMap) -> (Map<String, Value>, bool) {
+fn headers_of(headers: &HeaderMap, masks: &Masks) -> (Map<String, Value>, bool) {
     let (mut all, mut bytes) = (Map::new(), 0);
     for name in headers.keys() {
-        let values = headers.get_all(name).iter().map(|v| told(name, &String::from_utf8_lossy(v.as_bytes())));
+        let values = headers.get_all(name).iter().map(|value| {
+            let value = masks.text(String::from_utf8_lossy(value.as_bytes()).into_owned());
+            told(name, &value)
+        });
         let text = values.collect::<Vec<_>>().join(", ");
         bytes += name.as_str().len() + text.len();
         if bytes > HEADER_BYTES_MAX {
@@ -111,17 +138,16 @@ fn told(name: &HeaderName, value: &str) -> String {
     }
 }
 
-/// The body as a value, and how it is to be understood: JSON where the server says that it is, else text, and base64
-/// where it is neither.
-fn body_of(headers: &HeaderMap, body: &Stream) -> (Value, &'static str) {
+/// The body as JSON, where the server says that it is, and it is.
+fn json_of(headers: &HeaderMap, body: &Stream) -> Option<Value> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if (media_type == "application/json" || media_type.ends_with("+json"))
-        && !body.truncated
-        && let Ok(value) = serde_json::from_slice::<Value>(&body.bytes)
-    {
-        return (value, "json");
-    }
+    let is_json = media_type == "application/json" || media_type.ends_with("+json");
+    if is_json && !body.truncated { serde_json::from_slice(&body.bytes).ok() } else { None }
+}
+
+/// Another body as a value, and how it is to be understood: text, and base64 where it is none.
+fn body_of(body: &Stream) -> (Value, &'static str) {
     match text_of(body) {
         Some(text) => (text.into(), "text"),
         None => (STANDARD.encode(&body.bytes).into(), "base64"),
@@ -159,9 +185,14 @@ fn shorten(result: &mut Value, body: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use petrel_secrets::SecretValue;
     use reqwest::header::HeaderValue;
 
     use super::*;
+
+    fn nothing() -> Masks {
+        Masks(Arc::new(Mask::NOTHING), Mask::NOTHING)
+    }
 
     fn whole(content_type: &str, body: &[u8], truncated: bool) -> Whole {
         let mut headers = HeaderMap::new();
@@ -185,7 +216,7 @@ mod tests {
             ("text/plain", b"a\xff", false, json!("Yf8="), "base64"),
             ("application/json", b"", false, json!(""), "text"),
         ] {
-            let (result, _) = whole(content_type, body, truncated).into_result(1, 5);
+            let (result, _) = whole(content_type, body, truncated).into_result(1, 5, &nothing());
             assert_eq!((&result["body"], &result["encoding"]), (&expected, &json!(encoding)), "{body:?}");
             assert_eq!(result["parsed"], json!(encoding == "json"));
             assert_eq!(result["headers"]["set-cookie"], "a=…, b=…");
@@ -202,13 +233,13 @@ mod tests {
             ("text/plain", quotes.as_bytes(), "text"),
             ("image/png", &binary, "base64"),
         ] {
-            let (result, kept) = whole(content_type, body, false).into_result(1, 5);
+            let (result, kept) = whole(content_type, body, false).into_result(1, 5, &nothing());
             let bytes = result.to_string().len();
             assert!((RESULT_BYTES_MAX / 8 * 7..=RESULT_BYTES_MAX).contains(&bytes), "{bytes} of {content_type}");
             assert_eq!((&result["truncated"], &result["encoding"]), (&json!(true), &json!(encoding)));
             assert_eq!((&*kept.bytes, kept.truncated), (body, false));
         }
-        let (result, kept) = whole("text/plain", b"short", false).into_result(1, 5);
+        let (result, kept) = whole("text/plain", b"short", false).into_result(1, 5, &nothing());
         assert_eq!((&result["truncated"], kept), (&json!(false), Stream::default()));
     }
 
@@ -231,7 +262,60 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-first", HeaderValue::from_static("1"));
         headers.insert("x-large", HeaderValue::from_str(&"x".repeat(HEADER_BYTES_MAX)).unwrap());
-        let (all, truncated) = headers_of(&headers);
+        let (all, truncated) = headers_of(&headers, &nothing());
         assert_eq!((all.len(), all["x-first"] == "1", truncated), (1, true, true));
+    }
+
+    /// Each limit may lie in the middle of a secret, of a token, and of the forms in which a server gives them back.
+    #[test]
+    fn what_is_answered_is_masked_before_it_is_cut() {
+        const SECRET: &str = "Zq7kV-9xR2mBwT";
+        const TOKEN: &str = "Yp6jU_8wQ1lAvS";
+        let mask = |text: &str| Mask::new([&SecretValue::new(text.to_owned()).unwrap()]);
+        let masks = Masks(Arc::new(mask(SECRET)), mask(TOKEN));
+        let clean = |result: &Value, kept: &Stream| {
+            for text in [result.to_string(), String::from_utf8_lossy(&kept.bytes).into_owned()] {
+                // The beginning of either, as it is, in base64 and as numbers of characters.
+                for form in ["Zq", "Yp", "WnE3", "WXA2", "%5A", "5a71"] {
+                    assert!(!text.contains(form), "{form} stands in …{}", &text[text.len().saturating_sub(200)..]);
+                }
+            }
+        };
+        // At the end of what was read.
+        for len in 0..=SECRET.len() {
+            for (secret, content_type) in [(SECRET, "text/plain"), (TOKEN, "application/json")] {
+                let body = format!("it is {}", &secret[..len]);
+                let (result, kept) = whole(content_type, body.as_bytes(), len < secret.len()).into_result(1, 5, &masks);
+                if len > 0 {
+                    clean(&result, &kept);
+                }
+            }
+        }
+        // Where a result ends.
+        for room in (RESULT_BYTES_MAX - 400..RESULT_BYTES_MAX).step_by(3) {
+            let text = format!("{}{SECRET}{TOKEN}{}", "x".repeat(room), "y".repeat(2_000));
+            let json = serde_json::to_vec(&json!([text])).unwrap();
+            for (content_type, body) in [("text/plain", text.as_bytes()), ("application/json", &json)] {
+                let (result, kept) = whole(content_type, body, false).into_result(1, 5, &masks);
+                assert_eq!(result["truncated"], true);
+                clean(&result, &kept);
+            }
+        }
+        // In what is no text, and in a header.
+        let binary = [b"\xff\xfe", SECRET.as_bytes(), b"\0", TOKEN.as_bytes()].concat();
+        let (result, kept) = whole("image/png", &binary, false).into_result(1, 5, &masks);
+        assert_eq!(result["encoding"], "base64");
+        clean(&result, &kept);
+        let mut echoed = whole("text/plain", b"", false);
+        for (name, value) in [
+            ("x-echo", format!("Bearer {TOKEN}")),
+            ("x-basic", format!("Basic {}", STANDARD.encode(format!("u:{SECRET}")))),
+            ("location", format!("https://h/{SECRET}?{TOKEN}")),
+        ] {
+            echoed.headers.insert(HeaderName::from_static(name), HeaderValue::from_str(&value).unwrap());
+        }
+        let (result, kept) = echoed.into_result(1, 5, &masks);
+        assert_eq!(result["headers"]["x-echo"], "Bearer ********");
+        clean(&result, &kept);
     }
 }

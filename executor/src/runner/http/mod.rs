@@ -16,22 +16,22 @@ mod tests;
 mod tokens;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use petrel_bus::Clock;
-use petrel_execution::runner::{Auth, HttpCall, is_untouched};
+use petrel_execution::runner::{Auth, Hidden, HttpCall, is_untouched};
 use petrel_execution::worker::{Exit, Holding, Why};
 use petrel_execution::{Delivery, code};
+use petrel_secrets::{Mask, SecretValue};
 use reqwest::Url;
 use tokio::sync::watch;
-use tracing::warn;
 
 use super::Context;
 use super::limited::{Leave, limited};
 use crate::supervise::boot_ms;
-use answer::{Whole, read};
+use answer::{Masks, Whole, read};
 use client::{Clients, Ways, Whom};
 use exchange::{NoAnswer, Outgoing, check_literal, exchange};
 pub use guard::{AddressGuard, GuardError};
@@ -95,6 +95,8 @@ pub struct HttpRequest<'a> {
     pub pack: Option<&'a Path>,
     /// Time of day, for servers that say until when to wait.
     pub clock: &'a dyn Clock,
+    /// Masks the secrets that the attempt was given, before anything of an answer is cut to a limit.
+    pub mask: &'a Arc<Mask>,
 }
 
 pub(super) async fn carry_out(call: Box<HttpCall>, context: &Context<'_>) -> Exit {
@@ -105,6 +107,7 @@ pub(super) async fn carry_out(call: Box<HttpCall>, context: &Context<'_>) -> Exi
         output_bytes_max: context.plan.output_bytes_max,
         pack: context.pack,
         clock: context.clock,
+        mask: context.mask,
     };
     (context.started)();
     context.runners.http.run(&call, request, context.held.subscribe()).await
@@ -122,10 +125,11 @@ impl HttpRunner {
     pub async fn run(&self, call: &HttpCall, request: HttpRequest<'_>, held: watch::Receiver<Holding>) -> Exit {
         let leave = Leave::new(held, request.timeout_ms);
         let (began_ms, requests) = (boot_ms(), AtomicU32::new(0));
-        let asking = Asking { runner: self, call, request, leave: leave.clone(), began_ms, requests };
+        let tokens = Mutex::default();
+        let asking = Asking { runner: self, call, request, leave: leave.clone(), began_ms, requests, tokens };
         match limited(leave, asking.to_the_end()).await {
-            Ok(Ok(whole)) => asking.answered(whole),
-            Ok(Err(no_answer)) => asking.not_answered(no_answer),
+            Ok(Ok(whole)) => asking.answered(whole).await,
+            Ok(Err(no_answer)) => asking.not_answered(no_answer).await,
             Err(why) => Exit::bare(why, None),
         }
     }
@@ -140,6 +144,8 @@ struct Asking<'a> {
     began_ms: u64,
     /// How many were sent, redirects and tokens left out.
     requests: AtomicU32,
+    /// What was sent to show who asks, beside the secrets of the attempt.
+    tokens: Mutex<Vec<SecretValue>>,
 }
 
 impl Asking<'_> {
@@ -201,6 +207,7 @@ impl Asking<'_> {
             if let Auth::OAuth2 { .. } = &call.auth {
                 let (token, was_kept) = runner.tokens.get(&call.auth, ways, &outgoing.url).await?;
                 outgoing.bearer(&token.0).map_err(NoAnswer::Impossible)?;
+                self.note(&token);
                 may_be_old = was_kept && is_first;
             }
             self.requests.fetch_add(1, Ordering::Relaxed);
@@ -250,7 +257,22 @@ impl Asking<'_> {
         self.request.delivery == Delivery::AtLeastOnce || IDEMPOTENT.contains(&self.call.method.as_str())
     }
 
-    fn answered(&self, whole: Whole) -> Exit {
+    /// A token is as good as the secret that it was given for. One that cannot be masked without eating what is none, such
+    /// as a text of three letters, is none either.
+    fn note(&self, token: &Hidden) {
+        let Ok(token) = SecretValue::new(token.0.clone()) else { return };
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).push(token);
+    }
+
+    /// What masks the secrets of the attempt and the tokens. A token's forms take a while to find: to be called off the
+    /// runtime.
+    fn masks(&self) -> impl FnOnce() -> Masks + Send + 'static {
+        let tokens = std::mem::take(&mut *self.tokens.lock().unwrap_or_else(PoisonError::into_inner));
+        let mask = self.request.mask.clone();
+        move || Masks(mask, Mask::new(&tokens))
+    }
+
+    async fn answered(&self, whole: Whole) -> Exit {
         let status = whole.status;
         let retry_after_ms = retry_after_ms(&whole.headers, self.request.clock.now_ms());
         let (why, error) = if self.call.success.contains(status) {
@@ -264,14 +286,35 @@ impl Asking<'_> {
             (Why::Failed { code: code::HTTP_STATUS, retriable }, Some(error.trim_end().to_owned()))
         };
         let requests = self.requests.load(Ordering::Relaxed);
-        let (result, stdout) = whole.into_result(requests, boot_ms().saturating_sub(self.began_ms));
-        Exit { result: Some(result), retry_after_ms, stdout, ..Exit::bare(why, error) }
+        let (masks, elapsed_ms) = (self.masks(), boot_ms().saturating_sub(self.began_ms));
+        let told = tokio::task::spawn_blocking(move || {
+            let masks = masks();
+            let (result, stdout) = whole.into_result(requests, elapsed_ms, &masks);
+            (result, stdout, error.map(|error| masks.text(error)))
+        });
+        match told.await {
+            Ok((result, stdout, error)) => {
+                Exit { result: Some(result), retry_after_ms, stdout, ..Exit::bare(why, error) }
+            }
+            Err(error) => {
+                let error = format!("what was answered cannot be masked, and is left out: {error}");
+                Exit { retry_after_ms, ..Exit::bare(why, Some(error)) }
+            }
+        }
     }
 
-    fn not_answered(&self, no_answer: NoAnswer) -> Exit {
+    async fn not_answered(&self, no_answer: NoAnswer) -> Exit {
+        let exit = self.failed(no_answer);
+        let (masks, error) = (self.masks(), exit.error);
+        // What stands in it may be a server's word.
+        let masked = tokio::task::spawn_blocking(move || error.map(|error| masks().text(error))).await;
+        let left_out = |error| Some(format!("what went wrong cannot be masked, and is left out: {error}"));
+        Exit { error: masked.unwrap_or_else(left_out), ..exit }
+    }
+
+    fn failed(&self, no_answer: NoAnswer) -> Exit {
         let (code, retriable, why) = match no_answer {
             NoAnswer::Lacking { why, may_have_arrived } => {
-                warn!("{} is given back, for this worker lacks what it takes: {why}", self.request.execution_id);
                 return Exit::bare(Why::GivenBack { begun: may_have_arrived }, Some(why));
             }
             NoAnswer::Refused(why) => (code::ADDRESS_REFUSED, false, why),

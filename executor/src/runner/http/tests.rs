@@ -49,7 +49,7 @@ async fn server(address: &str, to: Option<String>) -> std::net::SocketAddr {
 async fn ask(guard: AddressGuard, own: &[(&str, u16)], url: String) -> Result<Answer, NoAnswer> {
     let serde_json::Value::Object(keys) = json!({"request": {"url": url}}) else { unreachable!() };
     let spec = RunnerSpec::parse("http", &keys, &NoFiles).unwrap();
-    let rendering = Rendering { parameters: &json!({}), execution_id: "e-1", attempt: 1 };
+    let rendering = Rendering { parameters: &json!({}), secrets: &json!(null), execution_id: "e-1", attempt: 1 };
     let RunnerCall::Http(call) = spec.render(rendering).unwrap() else { unreachable!() };
     let (_director, held) = watch::channel(holding(60_000));
     let own = own.iter().map(|(host, port)| ((*host).to_owned(), *port)).collect();

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use petrel_execution::runner::{Auth, Hidden, Proxy, Tls};
+use petrel_secrets::limits::VALUE_BYTES_MAX;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 use serde::Deserialize;
@@ -128,6 +129,10 @@ async fn ask(auth: &Auth, ways: &Ways<'_>, server: &Url) -> Result<Token, NoAnsw
     let told: Option<Told> = serde_json::from_slice(&body).ok();
     let lasts_ms = told.as_ref().map_or(0, Told::lasts_ms);
     match told {
+        // A longer one could not be masked, and no server would take it in a header.
+        Some(Told { access_token: Some(text), .. }) if text.len() > VALUE_BYTES_MAX => {
+            Err(failed(&format!("one of more than {VALUE_BYTES_MAX} bytes")))
+        }
         Some(Told { access_token: Some(text), .. }) if status.is_success() => {
             let until_ms = asked_ms.saturating_add(lasts_ms.saturating_sub(MARGIN_MS));
             Ok(Token { text: Hidden(text), until_ms })

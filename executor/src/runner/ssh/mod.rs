@@ -23,6 +23,7 @@ use bytes::Bytes;
 use petrel_execution::runner::{KnownHosts, Run, SshCall, UploadFrom};
 use petrel_execution::worker::{Exit, Holding, Why};
 use petrel_execution::{Delivery, code};
+use petrel_secrets::Mask;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -34,10 +35,6 @@ use host::{Doing, in_pack, work_on};
 use known::{KNOWN_BYTES_MAX, Remembered};
 use pool::Pool;
 use told::{OnHost, error, outcome, result, streams};
-
-/// How long an attempt waits for what its worker lacks, descriptors for example, until it is given back, in
-/// milliseconds.
-const LACK_PAUSE_MS: u64 = 1_000;
 
 /// How hosts are spoken to.
 #[derive(Debug, Clone)]
@@ -89,6 +86,8 @@ pub struct SshRequest<'a> {
     pub output_bytes_max: usize,
     /// Folder of its pack, where its call uses it.
     pub pack: Option<&'a Path>,
+    /// Masks the secrets that it was given.
+    pub mask: &'a Arc<Mask>,
 }
 
 pub(super) async fn carry_out(call: Box<SshCall>, context: &Context<'_>) -> Exit {
@@ -97,6 +96,7 @@ pub(super) async fn carry_out(call: Box<SshCall>, context: &Context<'_>) -> Exit
         timeout_ms: context.timeout_ms(),
         output_bytes_max: context.plan.output_bytes_max,
         pack: context.pack,
+        mask: context.mask,
     };
     (context.started)();
     context.runners.ssh.run(&call, request, context.held.subscribe()).await
@@ -123,14 +123,17 @@ impl SshRunner {
             Ok(doing) => Arc::new(doing),
             Err(why) => return Exit::bare(Why::NotStarted(code::NOT_STARTED), Some(why)),
         };
-        let hosts = on_all(&doing).await;
+        let (hosts, mask) = (on_all(&doing).await, request.mask.clone());
+        // It takes a while, and this thread keeps the leases of other attempts.
+        let masked = move || hosts.into_iter().map(|host| host.masked(&mask)).collect::<Vec<_>>();
+        let hosts = match tokio::task::spawn_blocking(masked).await {
+            Ok(hosts) => hosts,
+            Err(e) => return Exit::bare(Why::Unknown, Some(format!("what hosts wrote cannot be masked: {e}"))),
+        };
         if hosts.iter().all(|host| host.code() == Some(outcome::LACKING) || host.code() == Some(outcome::SKIPPED))
             && let Some(lack) = hosts.iter().find(|host| host.has_failed())
         {
-            let why = error(std::slice::from_ref(lack));
-            tracing::warn!("an attempt is given back, for this worker lacks what it takes: {why}");
-            tokio::time::sleep(std::time::Duration::from_millis(LACK_PAUSE_MS)).await;
-            return Exit::bare(Why::GivenBack { begun: false }, Some(why));
+            return Exit::bare(Why::GivenBack { begun: false }, Some(error(std::slice::from_ref(lack))));
         }
         ended(&hosts, call, request, doing.leave.over())
     }

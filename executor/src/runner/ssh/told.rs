@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use petrel_execution::Stream;
 use petrel_execution::limits::{RESULT_BYTES_MAX, head};
 use petrel_execution::worker::Why;
+use petrel_secrets::Mask;
 use serde_json::{Map, Value, json};
 
 /// Most hosts that the sentence of an error names.
@@ -120,6 +121,24 @@ impl OnHost {
             (true, true, false) => ": it had begun, and ends when the lease passes at the latest",
         };
         Some(head(&format!("{why}{more}"), ERROR_BYTES_MAX).to_owned())
+    }
+
+    /// Without secrets. To be done before anything more is cut: of a secret that is cut off, masking would not find what
+    /// is left.
+    pub(super) fn masked(self, mask: &Mask) -> Self {
+        let is_whole = self.return_code.is_some() && self.stopped_by.is_none();
+        let stream = |stream: Stream, is_whole: bool| {
+            let Stream { bytes, truncated } = stream;
+            Stream { bytes: mask.bytes(bytes, truncated || !is_whole), truncated }
+        };
+        let file = |file: FileRead| FileRead { content: stream(file.content, true), ..file };
+        Self {
+            failure: self.failure.map(|(code, why)| (code, mask.text(why))),
+            stdout: stream(self.stdout, is_whole),
+            stderr: stream(self.stderr, is_whole),
+            files: self.files.into_iter().map(file).collect(),
+            ..self
+        }
     }
 
     /// With so much of each text, in bytes.
@@ -259,6 +278,8 @@ fn add(stream: &mut Stream, bytes: &[u8], bytes_max: usize) {
 
 #[cfg(test)]
 mod tests {
+    use petrel_secrets::SecretValue;
+
     use super::*;
 
     fn host(name: &str, stdout: &[u8]) -> OnHost {
@@ -297,6 +318,26 @@ mod tests {
         let many: Vec<OnHost> = (0..1_000).map(|n| host(&format!("host-{n:04}"), b"x")).collect();
         let told = result(&many);
         assert_eq!((told.as_object().unwrap().len(), &told["host-0999"]["succeeded"]), (1_000, &json!(true)));
+    }
+
+    #[test]
+    fn secrets_are_masked_before_anything_is_cut() {
+        const SECRET: &str = "correct-horse-battery-staple";
+        let mask = Mask::new([&SecretValue::new(SECRET.to_owned()).unwrap()]);
+        let mut one = host("a", format!("{}{SECRET}\n{}", "x".repeat(30_000), "y".repeat(60_000)).as_bytes());
+        one.stderr = Stream { bytes: SECRET.as_bytes()[..12].to_vec(), truncated: true };
+        one.files.push(FileRead {
+            path: "/f".to_owned(),
+            bytes: 1,
+            content: Stream { bytes: SECRET.into(), truncated: false },
+        });
+        one.failed(outcome::NOT_STARTED, format!("{}{SECRET}", "z".repeat(390)));
+        let hosts = [one.masked(&mask)];
+        let (stdout, stderr) = streams(&hosts, 30_010);
+        let told = format!("{} {} {stdout:?} {stderr:?}", result(&hosts), error(&hosts));
+        let text =
+            format!("{told}{}{}", String::from_utf8_lossy(&stdout.bytes), String::from_utf8_lossy(&stderr.bytes));
+        assert!(!text.contains("correct"), "{text}");
     }
 
     #[test]

@@ -8,6 +8,8 @@ use tempfile::TempDir;
 use super::super::slots::Slots;
 use super::super::told::Told;
 use super::*;
+use crate::runner::{HttpOptions, RunnerOptions};
+use crate::secrets::{NoSecret, Opening};
 
 struct NoTime;
 
@@ -17,6 +19,15 @@ impl Clock for NoTime {
     }
 
     fn sleep(&self, _: Duration) {}
+}
+
+/// There are none.
+struct NoSecrets;
+
+impl SecretSource for NoSecrets {
+    fn open<'s>(&'s self, keys: &'s [String], _: i64) -> Opening<'s> {
+        Box::pin(async { Err(NoSecret::Missing(keys.concat())) })
+    }
 }
 
 /// Keeps what it is given until the test answers.
@@ -64,10 +75,11 @@ impl Rig {
             reports: Reports { worker: "w1".into(), pool: "default".into() },
         };
         let shared = Shared {
-            runners: Runners::default(),
+            runners: Runners::new(RunnerOptions::default(), HttpOptions::default()),
             reporter,
             attempts: Arc::new(Attempts::new("w1".into())),
             packs: Arc::new(PacksCache::open(folder.path().to_owned()).unwrap()),
+            secrets: Arc::new(NoSecrets),
             metrics: Arc::new(ExecutorMetrics::new(&prometheus::Registry::new()).unwrap()),
         };
         Self { shared: Arc::new(shared), publisher, slots: Slots::new(1), _folder: folder }
@@ -92,7 +104,7 @@ impl Rig {
     }
 }
 
-fn task() -> Task {
+pub(in super::super) fn task() -> Task {
     Task {
         execution_id: "e".to_owned(),
         root_execution_id: "e".to_owned(),

@@ -338,7 +338,12 @@ fn again_ms(task: &Task) -> i64 {
 fn render(task: &Task, action: &ResolvedAction) -> Result<RunnerCall, String> {
     let parameters = serde_json::from_str(&task.parameters).map_err(|e| format!("the parameters are no JSON: {e}"))?;
     let attempt = u32::try_from(task.attempt).unwrap_or(0);
-    let rendering = Rendering { parameters: &parameters, execution_id: &task.execution_id, attempt };
+    let rendering = Rendering {
+        parameters: &parameters,
+        secrets: &serde_json::Value::Null,
+        execution_id: &task.execution_id,
+        attempt,
+    };
     action.plan.runner.render(rendering).map_err(|e| e.to_string())
 }
 

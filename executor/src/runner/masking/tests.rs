@@ -1,0 +1,67 @@
+use petrel_execution::worker::Verdict;
+use petrel_secrets::SecretValue;
+use serde_json::json;
+
+use super::super::limited::tests::holding;
+use super::*;
+
+const TOKEN: &str = "Zq7kV-9xR2mBwT";
+
+fn mask() -> Mask {
+    Mask::new([&SecretValue::new(TOKEN.to_owned()).unwrap()])
+}
+
+#[test]
+fn an_error_is_masked_before_it_is_cut() {
+    let holding = holding(60_000);
+    for before in 4_080..4_100 {
+        let error = format!("{}{TOKEN}", "x".repeat(before));
+        let exit = Exit::bare(Why::NotStarted(code::NOT_STARTED), Some(error));
+        let Verdict::Ended(outcome) = holding.ended(mask_all(exit, &mask())) else { panic!("it is given back") };
+        let error = outcome.note.error.unwrap();
+        assert!(!error.contains('Z') && error.trim_start_matches('x').chars().all(|c| c == '*'), "{error}");
+    }
+}
+
+#[test]
+fn whatever_is_stopped_may_have_been_in_the_middle_of_a_secret() {
+    let ends = [
+        (Why::Exited, Some(0), false),
+        (Why::Exited, Some(7), false),
+        (Why::Exited, None, true),
+        (Why::Succeeded, None, false),
+        (Why::Failed { code: "", retriable: true }, None, false),
+        (Why::GivenBack { begun: true }, None, true),
+        (Why::Timeout, None, true),
+        (Why::Stopped, None, true),
+        (Why::LeaseLost, None, true),
+        (Why::Unknown, None, true),
+    ];
+    for (why, return_code, is_cut) in ends {
+        let stream = Stream { bytes: b"it is Zq7kV-9".to_vec(), truncated: false };
+        let exit = Exit { return_code, stdout: stream.clone(), stderr: stream, ..Exit::bare(why, None) };
+        let Exit { stdout, stderr, .. } = mask_all(exit, &mask());
+        let wanted = if is_cut { "it is ********" } else { "it is Zq7kV-9" };
+        for stream in [stdout, stderr] {
+            assert_eq!((&*String::from_utf8_lossy(&stream.bytes), stream.truncated), (wanted, false), "{why:?}");
+        }
+    }
+}
+
+/// The runner `fail` cuts its own text, before anybody can mask it.
+#[tokio::test]
+async fn of_what_ends_at_once_both_the_text_and_the_result_are_masked() {
+    let mask = Arc::new(mask());
+    for before in 4_070..4_100 {
+        let note = Note::new(code::TOLD_TO_FAIL, format!("{}{TOKEN}", "x".repeat(before)));
+        let outcome = masked_outcome(Outcome::bare(Status::Failed, note, false), &mask).await;
+        let error = outcome.note.error.unwrap();
+        assert!(!error.contains('Z') && error.trim_start_matches('x').chars().all(|c| c == '*'), "{error}");
+        assert!(error.len() <= ERROR_BYTES_MAX);
+    }
+    let said = Outcome::succeeded(json!({ "message": format!("it is {TOKEN}") }));
+    let said = masked_outcome(said, &mask).await;
+    assert_eq!((said.status, said.result), (Status::Succeeded, Some(json!({ "message": "it is ********" }))));
+    let short = Outcome::bare(Status::Failed, Note::new(code::TOLD_TO_FAIL, "it is Zq7kV"), false);
+    assert_eq!(masked_outcome(short, &mask).await.note.error.as_deref(), Some("it is Zq7kV"), "nothing was cut");
+}

@@ -1,0 +1,32 @@
+//! How runners run what they start.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+/// How actions are run.
+#[derive(Debug, Clone)]
+pub struct RunnerOptions {
+    /// Program and first arguments of the supervisor. The default is this program itself with the
+    /// sub-command `supervise`, by a path that still works after an upgrade replaced the file.
+    pub supervisor: Vec<OsString>,
+    /// Variables that an action inherits from this process, where they are set.
+    pub inherited_variables: Vec<String>,
+    /// Variables set for every action.
+    pub environment: BTreeMap<String, String>,
+    /// Bytes kept of stdout, and of stderr.
+    pub output_bytes_max: usize,
+    /// From SIGTERM to SIGKILL, in milliseconds.
+    pub kill_grace_ms: u64,
+}
+
+impl Default for RunnerOptions {
+    fn default() -> Self {
+        Self {
+            supervisor: vec!["/proc/self/exe".into(), "supervise".into()],
+            inherited_variables: ["PATH", "HOME", "LANG"].map(str::to_owned).to_vec(),
+            environment: BTreeMap::new(),
+            output_bytes_max: 64 << 10,
+            kill_grace_ms: 5_000,
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! A guard: the process between a supervisor and one action.
+//!
+//! It ends the action with *everything that it started*, daemons included, when the action itself ends, when its time
+//! is up, when the worker says so, when worker or supervisor are gone, or when the lease has passed. The last it
+//! measures by itself, so that a worker that hangs or is stopped cannot keep an action alive that somebody else may have
+//! begun again by then.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
+use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpid, setsid};
+
+use super::capture::Capture;
+use super::clock::boot_ms;
+use super::line::Line;
+use super::protocol::{Control, Job, Report, STARTED, STARTING, StreamReport, Why};
+use super::wait::wait;
+use super::{spawn, tree};
+
+/// Longest wait for something to happen: bounds how late a deadline is seen after the machine slept.
+const POLL_MS_MAX: u64 = 500;
+/// Between two rounds of SIGKILL: first and longest, in milliseconds. Only a process that cannot be killed
+/// (it sleeps in the kernel, or belongs to somebody else) sees more than a few.
+pub const KILL_ROUND_MS: (u64, u64) = (10, 1_000);
+/// Read at once from a stream.
+const BUFFER_BYTES: usize = 64 << 10;
+/// Read of a stream once no process is left: the most that a pipe holds, unless root has said otherwise.
+const DRAINED_BYTES_MAX: usize = 1 << 20;
+
+/// What a guard does from its fork to its end. `supervisor` is readable, at its end, once the supervisor is gone.
+///
+/// # Errors
+/// What the system says, or what is wrong with the job: the worker sees that no report comes.
+pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
+    // A session of its own: process groups that hold nothing but descendants.
+    setsid()?;
+    set_child_subreaper(true)?;
+    // Should it be stopped when the supervisor ends, it goes on, to see that.
+    set_pdeathsig(Signal::SIGCONT)?;
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGCHLD);
+    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    let mut worker = Line::new(stream);
+    let Some((mut job, stdin)) = worker.read_job()? else { return Ok(()) };
+    let controls = worker.hear_at_once();
+    let started_ms = boot_ms();
+    if let Some(why) = why_not(&mut job, &controls, worker.closed, started_ms) {
+        return refuse(&mut worker, Why::NotBegun, why.to_owned());
+    }
+    worker.tell(format!("{STARTING}\n").as_bytes());
+    match spawn::spawn(&job) {
+        Ok(started) => {
+            worker.tell(format!("{STARTED}\n").as_bytes());
+            Guard::new(job, started, stdin, worker, supervisor, signals, started_ms)?.run()
+        }
+        Err(e) => {
+            let why = if spawn::is_its_own(&e) { Why::NotStarted } else { Why::NotBegun };
+            let program = job.argv.first().map_or("", String::as_str);
+            refuse(&mut worker, why, format!("cannot start {program:?} in {}: {e}", job.directory.display()))
+        }
+    }
+}
+
+/// Why a job must not begin any more, after what the worker has said behind it: a supervisor that was stopped may bring it
+/// to a guard long after the worker has given it up.
+fn why_not(job: &mut Job, controls: &[Control], is_worker_gone: bool, now_ms: u64) -> Option<&'static str> {
+    for control in controls {
+        match control {
+            Control::Lease(deadline_ms) => job.lease_deadline_ms = job.lease_deadline_ms.max(*deadline_ms),
+            Control::Cancel => return Some("it was canceled before it could start"),
+        }
+    }
+    if is_worker_gone {
+        return Some("it was given up before it could start");
+    }
+    (now_ms >= job.lease_deadline_ms).then_some("its lease passed before it could start")
+}
+
+fn refuse(worker: &mut Line, why: Why, error: String) -> io::Result<()> {
+    report(worker, &Report { why, return_code: None, signal: None, error: Some(error), streams: vec![] }, &[])
+}
+
+fn report(worker: &mut Line, report: &Report, captured: &[Vec<u8>]) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec(report)?;
+    bytes.push(b'\n');
+    worker.tell(&bytes);
+    captured.iter().for_each(|bytes| worker.tell(bytes));
+    Ok(())
+}
+
+/// The action is being ended.
+struct Ending {
+    why: Why,
+    /// SIGTERM was sent; from then on SIGKILL, at this instant or when the lease passes.
+    kill_at_ms: u64,
+}
+
+struct Guard {
+    job: Job,
+    main: Pid,
+    /// How the action itself ended.
+    main_end: Option<WaitStatus>,
+    ending: Option<Ending>,
+    kill_round_ms: u64,
+    /// How many processes the last round has found.
+    left: Option<usize>,
+    timeout_at_ms: u64,
+    lease_deadline_ms: u64,
+    cancel_wanted: bool,
+    supervisor_gone: bool,
+    worker: Line,
+    supervisor: OwnedFd,
+    signals: SignalFd,
+    stdin: Option<Feed>,
+    streams: Vec<Capture<File>>,
+}
+
+/// What is still to be written to the action's standard input.
+struct Feed {
+    pipe: File,
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl Feed {
+    fn new(pipe: OwnedFd, bytes: Vec<u8>) -> io::Result<Self> {
+        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok(Self { pipe: pipe.into(), bytes, written: 0 })
+    }
+
+    /// Writes what there is room for; whether anything is left.
+    fn pump(&mut self) -> bool {
+        while self.written < self.bytes.len() {
+            match self.pipe.write(&self.bytes[self.written..]) {
+                Ok(written) => self.written += written,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return true,
+                // The action reads no further, and that is its own affair.
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+}
+
+impl Guard {
+    fn new(
+        job: Job,
+        started: spawn::Started,
+        stdin: Vec<u8>,
+        worker: Line,
+        supervisor: OwnedFd,
+        signals: SignalFd,
+        started_ms: u64,
+    ) -> io::Result<Self> {
+        let streams = started.streams.into_iter().zip(&job.streams);
+        let streams = streams.map(|(pipe, spec)| Capture::new(File::from(pipe), spec.bytes_max));
+        Ok(Self {
+            main: Pid::from_raw(i32::try_from(started.child.id()).map_err(io::Error::other)?),
+            main_end: None,
+            ending: None,
+            kill_round_ms: KILL_ROUND_MS.0,
+            left: None,
+            timeout_at_ms: started_ms.saturating_add(job.timeout_ms),
+            lease_deadline_ms: job.lease_deadline_ms,
+            cancel_wanted: false,
+            supervisor_gone: false,
+            worker,
+            supervisor,
+            signals,
+            stdin: started.stdin.map(|pipe| Feed::new(pipe, stdin)).transpose()?,
+            streams: streams.collect::<io::Result<_>>()?,
+            job,
+        })
+    }
+
+    /// Until no process is left; then reports.
+    fn run(mut self) -> io::Result<()> {
+        let mut buffer = vec![0; BUFFER_BYTES];
+        while self.reap()? {
+            let wait_ms = self.act(boot_ms());
+            self.wait(wait_ms);
+            while matches!(self.signals.read_signal(), Ok(Some(_))) {}
+            self.streams.iter_mut().for_each(|stream| _ = stream.pump(&mut buffer));
+            if self.stdin.as_mut().is_some_and(|feed| !feed.pump()) {
+                self.stdin = None;
+            }
+        }
+        // What is still in the pipes; an end that escaped through a socket may keep them open.
+        for stream in &mut self.streams {
+            stream.drain(&mut buffer, DRAINED_BYTES_MAX);
+        }
+        self.report()
+    }
+
+    /// Takes leave of every child that ended; whether any is left.
+    fn reap(&mut self) -> io::Result<bool> {
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) => return Ok(true),
+                Ok(status) => {
+                    if status.pid() == Some(self.main) {
+                        self.main_end = Some(status);
+                    }
+                }
+                Err(Errno::ECHILD) => return Ok(false),
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// Does what the time asks for; how long there is nothing else to do, in milliseconds.
+    fn act(&mut self, now_ms: u64) -> u64 {
+        if self.ending.is_none() {
+            let Some(why) = self.reason_to_end(now_ms) else {
+                let deadline_ms = self.timeout_at_ms.min(self.lease_deadline_ms);
+                return deadline_ms.saturating_sub(now_ms).clamp(1, POLL_MS_MAX);
+            };
+            self.ending = Some(Ending { why, kill_at_ms: now_ms.saturating_add(self.job.kill_grace_ms) });
+            self.signal(Signal::SIGTERM);
+            // A stopped process gets its SIGTERM only once it goes on.
+            self.signal(Signal::SIGCONT);
+        }
+        let kill_at_ms = self.ending.as_ref().map_or(now_ms, |e| e.kill_at_ms).min(self.lease_deadline_ms);
+        if now_ms < kill_at_ms {
+            return (kill_at_ms - now_ms).clamp(1, POLL_MS_MAX);
+        }
+        self.kill_round()
+    }
+
+    /// Kills what there is; how long to wait until the next round, in milliseconds.
+    fn kill_round(&mut self) -> u64 {
+        let left = tree::kill_below(getpid().as_raw()).ok();
+        // Where `/proc` cannot be read, for want of a descriptor say, its own group is still known.
+        if self.main_end.is_none() {
+            let _ = killpg(self.main, Signal::SIGKILL);
+        }
+        // As long as there are fewer each time, the rounds get through.
+        if left.zip(self.left).is_some_and(|(now, before)| now < before) {
+            self.kill_round_ms = KILL_ROUND_MS.0;
+        }
+        self.left = left;
+        let wait_ms = self.kill_round_ms;
+        self.kill_round_ms = (wait_ms * 2).min(KILL_ROUND_MS.1);
+        wait_ms
+    }
+
+    /// Signals all that the action has.
+    fn signal(&self, signal: Signal) {
+        let _ = tree::signal_below(getpid().as_raw(), signal);
+        if self.main_end.is_none() {
+            let _ = killpg(self.main, signal);
+        }
+    }
+
+    fn reason_to_end(&self, now_ms: u64) -> Option<Why> {
+        if self.main_end.is_some() {
+            return Some(Why::Exited);
+        }
+        if now_ms >= self.lease_deadline_ms {
+            return Some(Why::LeaseLost);
+        }
+        if self.worker.closed {
+            return Some(Why::WorkerGone);
+        }
+        if self.supervisor_gone {
+            return Some(Why::SupervisorGone);
+        }
+        if self.cancel_wanted {
+            return Some(Why::Canceled);
+        }
+        (now_ms >= self.timeout_at_ms).then_some(Why::Timeout)
+    }
+
+    /// Until something comes or the time is up.
+    fn wait(&mut self, wait_ms: u64) {
+        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        let polled = (!self.worker.closed, !self.supervisor_gone);
+        if polled.0 {
+            fds.push(PollFd::new(self.worker.as_fd(), PollFlags::POLLIN));
+        }
+        if polled.1 {
+            fds.push(PollFd::new(self.supervisor.as_fd(), PollFlags::POLLIN));
+        }
+        fds.extend(self.streams.iter().filter_map(Capture::fd).map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        fds.extend(self.stdin.iter().map(|feed| PollFd::new(feed.pipe.as_fd(), PollFlags::POLLOUT)));
+        wait(&mut fds, PollTimeout::try_from(wait_ms).unwrap_or(PollTimeout::MAX));
+        let is_ready = |at: usize| fds.get(at).and_then(PollFd::revents).is_some_and(|events| !events.is_empty());
+        let worker_ready = polled.0 && is_ready(1);
+        self.supervisor_gone |= polled.1 && is_ready(1 + usize::from(polled.0));
+        if worker_ready {
+            self.hear();
+        }
+    }
+
+    fn hear(&mut self) {
+        self.worker.fill();
+        while let Some(control) = self.worker.next() {
+            match control {
+                Control::Lease(deadline_ms) => self.lease_deadline_ms = self.lease_deadline_ms.max(deadline_ms),
+                Control::Cancel => self.cancel_wanted = true,
+            }
+        }
+    }
+
+    fn report(mut self) -> io::Result<()> {
+        let (return_code, signal) = match self.main_end {
+            Some(WaitStatus::Exited(_, code)) => (Some(code), None),
+            Some(WaitStatus::Signaled(_, signal, _)) => (None, Some(signal as i32)),
+            _ => (None, None),
+        };
+        let finished: Vec<_> = self.streams.into_iter().map(Capture::finish).collect();
+        let streams = self.job.streams.iter().zip(&finished);
+        let streams = streams.map(|(s, (bytes, more))| StreamReport { fd: s.fd, bytes: bytes.len(), truncated: *more });
+        let why = self.ending.map_or(Why::Exited, |e| e.why);
+        let record = Report { why, return_code, signal, error: None, streams: streams.collect() };
+        let captured: Vec<Vec<u8>> = finished.into_iter().map(|(bytes, _)| bytes).collect();
+        report(&mut self.worker, &record, &captured)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use petrel_execution::runner::{Limits, May};
+
+    use super::*;
+
+    #[test]
+    fn what_was_given_up_canceled_or_has_lost_its_lease_does_not_begin() {
+        let mut job = Job {
+            argv: vec!["true".to_owned()],
+            environment: BTreeMap::new(),
+            directory: "/".into(),
+            stdin_bytes: 0,
+            streams: Vec::new(),
+            timeout_ms: 1_000,
+            lease_deadline_ms: 100,
+            kill_grace_ms: 0,
+            user: None,
+            limits: Limits::default(),
+            may: May::default(),
+        };
+        let mut may_begin =
+            |controls: &[Control], is_gone, now_ms| why_not(&mut job, controls, is_gone, now_ms).is_none();
+        assert!(may_begin(&[], false, 99));
+        assert!(!may_begin(&[], false, 100));
+        assert!(!may_begin(&[], true, 99));
+        assert!(!may_begin(&[Control::Cancel], false, 99));
+        assert!(!may_begin(&[Control::Lease(200), Control::Cancel], false, 99));
+        assert!(may_begin(&[], false, 199));
+        assert!(!may_begin(&[Control::Lease(150)], false, 200));
+    }
+}

@@ -1,0 +1,105 @@
+//! The guard's end of the stream to its worker.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::protocol::{Control, JOB_BYTES_MAX, Job, STDIN_BYTES_MAX};
+
+/// Lines from the worker, and what is told to it.
+pub struct Line {
+    stream: UnixStream,
+    unread: Vec<u8>,
+    /// The worker is gone.
+    pub closed: bool,
+}
+
+impl Line {
+    /// Nothing was read yet.
+    pub fn new(stream: UnixStream) -> Self {
+        Self { stream, unread: Vec::new(), closed: false }
+    }
+
+    /// Waits for the job and for the bytes of its standard input; nothing if the worker is gone before.
+    ///
+    /// # Errors
+    /// If it is over a limit, or no job.
+    pub fn read_job(&mut self) -> io::Result<Option<(Job, Vec<u8>)>> {
+        let too_large = || io::Error::new(ErrorKind::InvalidData, "a job is over its limit");
+        let job: Job = loop {
+            if let Some(line) = self.next_line() {
+                break serde_json::from_slice(&line)?;
+            }
+            if self.closed {
+                return Ok(None);
+            }
+            if self.unread.len() > JOB_BYTES_MAX {
+                return Err(too_large());
+            }
+            self.fill();
+        };
+        if job.stdin_bytes > STDIN_BYTES_MAX {
+            return Err(too_large());
+        }
+        while self.unread.len() < job.stdin_bytes && !self.closed {
+            self.fill();
+        }
+        if self.unread.len() < job.stdin_bytes {
+            return Ok(None);
+        }
+        let stdin = self.unread.drain(..job.stdin_bytes).collect();
+        Ok(Some((job, stdin)))
+    }
+
+    /// Reads once; blocks only if there is nothing.
+    pub fn fill(&mut self) {
+        let mut buffer = [0; 16 << 10];
+        match self.stream.read(&mut buffer) {
+            Ok(bytes) if bytes > 0 => self.unread.extend_from_slice(&buffer[..bytes]),
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            _ => self.closed = true,
+        }
+    }
+
+    /// What the worker has said by now, without waiting for more.
+    pub fn hear_at_once(&mut self) -> Vec<Control> {
+        let is_readable = |stream: &UnixStream| {
+            let mut fds = [PollFd::new(stream.as_fd(), PollFlags::POLLIN)];
+            poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+        };
+        while !self.closed && is_readable(&self.stream) {
+            self.fill();
+        }
+        std::iter::from_fn(|| self.next()).collect()
+    }
+
+    /// The next thing that the worker wants, of what was read.
+    pub fn next(&mut self) -> Option<Control> {
+        while let Some(line) = self.next_line() {
+            if let Some(control) = std::str::from_utf8(&line).ok().and_then(Control::parse) {
+                return Some(control);
+            }
+        }
+        None
+    }
+
+    /// Tells the worker something. One that is gone is noticed when it is read from.
+    pub fn tell(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    fn next_line(&mut self) -> Option<Vec<u8>> {
+        let end = self.unread.iter().position(|b| *b == b'\n')?;
+        let mut line: Vec<u8> = self.unread.drain(..=end).collect();
+        line.pop();
+        Some(line)
+    }
+}
+
+impl AsFd for Line {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}

@@ -1,0 +1,168 @@
+//! Masking: what an action writes, without the secrets that it was given.
+//!
+//! A secret is looked for in every form in which programs commonly write it (`forms`), in the stream as it is and as
+//! whoever undoes escapes reads it (`escapes`, `reading`): in how many ways a character can be escaped, and within what,
+//! cannot be listed. Line ends are looked through, so that a folded one is found too. A stream is masked chunk by chunk
+//! (`stream`), and it is the same wherever it is cut: what may be the beginning of a secret is held back until it is
+//! known.
+
+mod escapes;
+mod forms;
+mod reading;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use aho_corasick::automaton::{Automaton, StateID};
+use aho_corasick::nfa::contiguous::NFA;
+use aho_corasick::{Anchored, MatchKind};
+use serde_json::{Map, Value};
+
+use crate::parts;
+use crate::value::SecretValue;
+use escapes::Escapes;
+use reading::READINGS;
+
+pub use stream::MaskStream;
+
+/// What stands in a secret's place.
+pub const MASK: &str = "********";
+
+/// Masks some secrets. One without any changes nothing and costs nothing.
+#[derive(Debug)]
+pub struct Mask(Option<Search>);
+
+/// The automaton that finds all forms of all secrets.
+struct Search {
+    automaton: NFA,
+    /// How many of the latest bytes are the beginning of a form, by state.
+    depths: Vec<u32>,
+    /// Most line ends in a row that are looked through.
+    line_ends_max: usize,
+    /// The readings that each byte wakes, a bit for each.
+    wakes: [u16; 256],
+}
+
+impl std::fmt::Debug for Search {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Search").field("forms", &self.automaton.patterns_len()).finish_non_exhaustive()
+    }
+}
+
+impl Mask {
+    /// Masks nothing.
+    pub const NOTHING: Self = Self(None);
+
+    /// Masks these.
+    pub fn new<'s>(secrets: impl IntoIterator<Item = &'s SecretValue>) -> Self {
+        let (mut all, mut line_ends_max) = (BTreeSet::new(), 2);
+        for secret in secrets {
+            let parts = parts::of_text(secret.expose());
+            for text in parts.iter().chain([secret]).map(SecretValue::expose) {
+                forms::of(text, &mut all);
+                line_ends_max = line_ends_max.max(forms::line_ends(text));
+            }
+        }
+        Self((!all.is_empty()).then(|| Search::new(&all, line_ends_max)))
+    }
+
+    /// Whether it masks nothing.
+    pub fn is_nothing(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// A stream that has not begun.
+    pub fn stream(&self) -> MaskStream<'_> {
+        MaskStream::new(self.0.as_ref())
+    }
+
+    /// Masks the whole of a stream. Where it was cut off, a secret's beginning at its end is masked, too.
+    pub fn bytes(&self, bytes: Vec<u8>, truncated: bool) -> Vec<u8> {
+        self.masked(&bytes, truncated).unwrap_or(bytes)
+    }
+
+    /// Masks a text.
+    pub fn text(&self, text: String) -> String {
+        // Masked bytes may leave half a character of what surrounded them only where a form ends inside one.
+        self.masked(text.as_bytes(), false).map_or(text, |bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Nothing if there is no secret in it.
+    fn masked(&self, bytes: &[u8], truncated: bool) -> Option<Vec<u8>> {
+        self.0.as_ref()?;
+        let (mut stream, mut masked) = (self.stream(), Vec::with_capacity(bytes.len()));
+        stream.push(bytes, &mut masked);
+        stream.finish(truncated, &mut masked).then_some(masked)
+    }
+
+    /// Masks the texts, names and numbers of a JSON value; a number that is one becomes a text.
+    pub fn json(&self, value: Value) -> Value {
+        if self.0.is_none() {
+            return value;
+        }
+        match value {
+            Value::String(text) => Value::String(self.text(text)),
+            Value::Number(number) => match self.masked(number.to_string().as_bytes(), false) {
+                Some(bytes) => Value::String(String::from_utf8_lossy(&bytes).into_owned()),
+                None => Value::Number(number),
+            },
+            Value::Array(items) => items.into_iter().map(|item| self.json(item)).collect(),
+            Value::Object(members) => {
+                let masked = members.into_iter().map(|(name, value)| (self.text(name), self.json(value)));
+                Value::Object(masked.collect::<Map<_, _>>())
+            }
+            plain => plain,
+        }
+    }
+}
+
+impl Search {
+    fn new(forms: &BTreeSet<Vec<u8>>, line_ends_max: usize) -> Self {
+        // It fails beyond some two thousand million states; forms are counted in thousands of bytes.
+        #[allow(clippy::expect_used)]
+        let automaton = NFA::builder().match_kind(MatchKind::Standard).build(forms).expect("the forms are few");
+        let mut search = Self { automaton, depths: Vec::new(), line_ends_max, wakes: [0; 256] };
+        for form in forms {
+            let (mut state, mut depth) = (search.start(), 0);
+            for byte in form {
+                state = search.automaton.next_state(Anchored::No, state, *byte);
+                depth += 1;
+                let index = state.as_usize();
+                search.depths.resize(search.depths.len().max(index + 1), 0);
+                search.depths[index] = depth;
+            }
+        }
+        for (byte, wakes) in (0..=u8::MAX).zip(&mut search.wakes) {
+            let begins = |escapes: &&[Escapes]| escapes.iter().any(|escapes| escapes.begin_with(byte));
+            *wakes = READINGS.iter().rev().fold(0, |bits, escapes| bits << 1 | u16::from(begins(escapes)));
+        }
+        search
+    }
+
+    fn start(&self) -> StateID {
+        // Every automaton of this kind has one.
+        #[allow(clippy::expect_used)]
+        self.automaton.start_state(Anchored::No).expect("a search begins anywhere")
+    }
+
+    /// How many of the latest bytes are the beginning of a form: the longest one that there is.
+    fn depth(&self, state: StateID) -> usize {
+        self.depths.get(state.as_usize()).map_or(0, |depth| *depth as usize)
+    }
+
+    /// Length of the longest form that ends here.
+    fn found(&self, state: StateID) -> Option<usize> {
+        if !self.automaton.is_match(state) {
+            return None;
+        }
+        let automaton = &self.automaton;
+        (0..automaton.match_len(state)).map(|index| automaton.pattern_len(automaton.match_pattern(state, index))).max()
+    }
+
+    /// The readings that a byte wakes.
+    fn wakes(&self, byte: u8) -> u16 {
+        self.wakes[usize::from(byte)]
+    }
+}
