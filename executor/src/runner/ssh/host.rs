@@ -88,7 +88,8 @@ impl HostClock {
 /// passes.
 pub(super) async fn work_on(doing: Arc<Doing>, target: Target) -> OnHost {
     let began_ms = boot_ms();
-    let mut work = Work { doing: &doing, told: OnHost::new(&target.name), target, used: None, exchange: None };
+    let mut work =
+        Work { doing: &doing, told: OnHost::new(&target.name), target, used: None, exchange: None, is_command: false };
     let ended = limited(doing.leave.clone(), work.in_time()).await;
     match ended {
         Ok(Ok(())) => {}
@@ -125,6 +126,8 @@ struct Work<'d> {
     used: Option<Used>,
     /// What goes on at the moment.
     exchange: Option<Exchange>,
+    /// Whether that is a command, which may be told to end. Anything else would take that for a part of a file.
+    is_command: bool,
 }
 
 impl Work<'_> {
@@ -158,6 +161,7 @@ impl Work<'_> {
         let job = Job { number, cwd: call.cwd.as_deref(), env: &call.env, run };
         let clock = self.ready(&job.line(), number, self.doing.bytes_max).await?;
         let mut held = self.doing.held.clone();
+        self.is_command = true;
         self.go(clock, &mut held).await?;
         match self.exchange()?.hear().await {
             Ok(Said::Run) => {}
@@ -369,6 +373,7 @@ impl Work<'_> {
 
     /// What went on has ended well.
     async fn done(&mut self) {
+        self.is_command = false;
         if let Some(exchange) = self.exchange.take() {
             exchange.close().await;
         }
@@ -377,7 +382,7 @@ impl Work<'_> {
     /// Ends what runs, and waits for it for as long as it may take.
     async fn end(&mut self) {
         let grace_s = self.doing.kill_grace_ms.div_ceil(1_000);
-        let Some(exchange) = self.exchange.as_mut().filter(|_| self.told.begun) else { return };
+        let Some(exchange) = self.exchange.as_mut().filter(|_| self.is_command) else { return };
         let limit_ms = grace_s * 1_000 + CONFIRM_MS;
         let ending = async {
             exchange.say(format!("term {grace_s}\n")).await?;
