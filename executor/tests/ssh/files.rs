@@ -4,7 +4,7 @@ use petrel_execution::worker::Why;
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::asking::{Asking, holding};
+use crate::asking::{Asking, eventually, holding};
 use crate::sshd::Servers;
 
 #[tokio::test]
@@ -91,4 +91,33 @@ async fn files_that_cannot_be_written_or_read_say_why() {
         assert_eq!((&host["code"], &host["begun"]), (&json!("file"), &json!(false)), "{exit:?}");
         assert!(host["error"].as_str().unwrap().starts_with(expected), "{host}");
     }
+}
+
+/// The attempt ends while a large file is on its way: what stood there stays as it was.
+#[tokio::test]
+async fn a_file_that_is_not_whole_does_not_take_its_place() {
+    let servers = Servers::start(1);
+    let asking = Asking { timeout_ms: 4_000, ..Asking::new() };
+    let (pack, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::create_dir(pack.path().join("actions")).unwrap();
+    std::fs::write(pack.path().join("actions/large"), vec![7; 100_000_000]).unwrap();
+    let to = there.path().join("large");
+    std::fs::write(&to, "old").unwrap();
+    let keys = json!({
+        "hosts": servers.names(), "ssh": servers.ssh(), "upload": [{ "file": "./large", "to": to }],
+    });
+    let (_director, held) = watch::channel(holding(60_000));
+    let names = || std::fs::read_dir(there.path()).unwrap().count();
+    let freeze = async {
+        eventually("it is on its way", || names() == 2).await;
+        servers.hosts[0].freeze();
+    };
+    let call = asking.call(keys);
+    let (exit, ()) = tokio::join!(asking.run(&call, Some(pack.path()), held), freeze);
+    assert_eq!(exit.why, Why::Timeout, "{exit:?}");
+    let told = &exit.result.as_ref().unwrap()[servers.hosts[0].name()];
+    assert_eq!((&told["begun"], &told["code"]), (&json!(true), &json!("run_timeout")), "{told}");
+    servers.hosts[0].thaw();
+    eventually("nothing else is left", || names() == 1).await;
+    assert_eq!(std::fs::read_to_string(&to).unwrap(), "old");
 }
