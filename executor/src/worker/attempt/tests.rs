@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::super::slots::Slots;
 use super::super::told::Told;
 use super::*;
-use crate::runner::{HttpOptions, RunnerOptions};
+use crate::runner::{HttpOptions, RunnerOptions, SshOptions};
 use crate::secrets::{NoSecret, Opening};
 
 struct NoTime;
@@ -75,7 +75,7 @@ impl Rig {
             reports: Reports { worker: "w1".into(), pool: "default".into() },
         };
         let shared = Shared {
-            runners: Runners::new(RunnerOptions::default(), HttpOptions::default()),
+            runners: Runners::new(RunnerOptions::default(), HttpOptions::default(), SshOptions::default()),
             reporter,
             attempts: Arc::new(Attempts::new("w1".into())),
             packs: Arc::new(PacksCache::open(folder.path().to_owned()).unwrap()),
