@@ -36,6 +36,10 @@ use known::{KNOWN_BYTES_MAX, Remembered};
 use pool::Pool;
 use told::{OnHost, error, outcome, result, streams};
 
+/// Most bytes of what all hosts of an execution write and hold that are kept, and fewest of each.
+const KEPT_BYTES_MAX: usize = 32 << 20;
+const KEPT_BYTES_MIN: usize = 1 << 10;
+
 /// How hosts are spoken to.
 #[derive(Debug, Clone)]
 pub struct SshOptions {
@@ -157,12 +161,13 @@ impl SshRunner {
             Some(Run::Script { file, .. }) => pack_file(pack, file).await?,
             _ => Bytes::new(),
         };
+        let texts = call.hosts.len() * (2 + call.downloads.len());
         Ok(Doing {
             call: call.clone(),
             known_hosts: self.known_hosts(&call.known_hosts, pack).await?.into(),
             uploads,
             script,
-            bytes_max: output_bytes_max,
+            bytes_max: output_bytes_max.min((KEPT_BYTES_MAX / texts.max(1)).max(KEPT_BYTES_MIN)),
             kill_grace_ms: self.options.kill_grace_ms,
             leave,
             held,

@@ -216,17 +216,30 @@ pub(super) fn result(hosts: &[OnHost]) -> Value {
     }
 }
 
-/// How it went, in a word for each host.
+/// How it went, in a word for each host, and for how many there was no room: those that failed come first.
 fn short(hosts: &[OnHost]) -> Value {
-    let word = |host: &OnHost| {
-        json!({
-            "succeeded": host.failure.is_none(),
-            "failed": host.failure.is_some(),
-            "begun": host.begun,
-            "code": host.code(),
-        })
+    let word = |host: &OnHost| match host.code() {
+        None => json!({ "succeeded": true, "failed": false }),
+        Some(code) => json!({ "succeeded": false, "failed": true, "begun": host.begun, "code": code }),
     };
-    Value::Object(hosts.iter().map(|host| (host.name.clone(), word(host))).collect())
+    let (failed, others): (Vec<&OnHost>, Vec<&OnHost>) = hosts.iter().partition(|host| host.has_failed());
+    let mut result = Map::new();
+    // Braces, and the number of those that are left out.
+    let mut bytes = 64;
+    for host in failed.into_iter().chain(others) {
+        let word = word(host);
+        // Quotes may have to be escaped, a colon and a comma come on top.
+        bytes += Value::from(host.name.as_str()).to_string().len() + word.to_string().len() + 2;
+        if bytes > RESULT_BYTES_MAX {
+            break;
+        }
+        result.insert(host.name.clone(), word);
+    }
+    let left_out = hosts.len() - result.len();
+    if left_out > 0 {
+        result.insert("left_out".to_owned(), left_out.into());
+    }
+    Value::Object(result)
 }
 
 /// What went wrong where, in a sentence.
@@ -315,9 +328,13 @@ mod tests {
         assert!((RESULT_BYTES_MAX / 2..=RESULT_BYTES_MAX).contains(&bytes), "{bytes}");
         assert!(told["h0"]["stdout"].as_str().unwrap().starts_with('ü'));
         assert_eq!(told["h49"]["stdout_truncated"], true);
-        let many: Vec<OnHost> = (0..1_000).map(|n| host(&format!("host-{n:04}"), b"x")).collect();
+        let mut many: Vec<OnHost> = (0..1_000).map(|n| host(&format!("host-{n:04}.example.com"), b"x")).collect();
+        many[999].failed(outcome::AUTH, "no".to_owned());
         let told = result(&many);
-        assert_eq!((told.as_object().unwrap().len(), &told["host-0999"]["succeeded"]), (1_000, &json!(true)));
+        let (bytes, count) = (told.to_string().len(), told.as_object().unwrap().len());
+        assert!((RESULT_BYTES_MAX / 2..=RESULT_BYTES_MAX).contains(&bytes), "{bytes}");
+        assert_eq!(told["host-0999.example.com"]["code"], "auth", "those that failed come first");
+        assert_eq!(told["left_out"], 1_000 - (count - 1));
     }
 
     #[test]
