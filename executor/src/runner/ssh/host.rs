@@ -234,7 +234,9 @@ impl Work<'_> {
         };
         match said {
             Ok(Said::Done) => {
-                self.told.has_written = true;
+                // A script that is there has done nothing yet.
+                self.told.has_written |= directory.is_empty();
+                self.told.begun = self.told.has_written;
                 self.done().await;
                 Ok(())
             }
