@@ -52,7 +52,14 @@ impl Servers {
         }
         keygen(&["-q", "-t", "ed25519", "-N", "open sesame", "-C", "locked"], &dir.path().join("locked"));
         keygen(&["-q", "-t", "rsa", "-b", "2048", "-N", "", "-C", "rsa"], &dir.path().join("rsa"));
-        keygen(&["-q", "-t", "ecdsa", "-N", "", "-C", "ecdsa"], &dir.path().join("ecdsa"));
+        // One of 256 has a number that begins with a zero, and the library does not read those (docs/adr/0025).
+        loop {
+            keygen(&["-q", "-t", "ecdsa", "-N", "", "-C", "ecdsa"], &dir.path().join("ecdsa"));
+            if russh::keys::load_secret_key(dir.path().join("ecdsa"), None).is_ok() {
+                break;
+            }
+            std::fs::remove_file(dir.path().join("ecdsa")).unwrap();
+        }
         let status = Command::new("ssh-keygen")
             .args(["-q", "-I", "test", "-n", user(), "-V", "+1h", "-s"])
             .args([dir.path().join("ca"), dir.path().join("signed.pub")])
