@@ -12,11 +12,13 @@ const TOKEN: &str = "Zq7kV+9xR2/mBwT";
 const KEY: &str = "4pLd-WsN8-yHc3-jGf6";
 /// What a server gives for a secret.
 const GRANTED: &str = "Yp6jU.8wQ1lAvS~granted";
+/// The same, in the letters of a host's name or a scheme.
+const SMALL: &str = "c0ffee9f3ab27c41d05e68";
 
 /// Pieces of them, as they are, in base64 at each place, and as in URLs.
-const FORMS: [&str; 14] = [
+const FORMS: [&str; 15] = [
     "Zq7kV", "WnE3a1Y", "pxN2tWK", "cTdrVis", "kV%2B9x", "4pLd-W", "WsN8-", "NHBMZC1", "RwTGQtV", "cExkLVd", "Yp6jU",
-    "WXA2alU", "lwNmpVL", "cDZqVS4",
+    "WXA2alU", "c0ffee9f", "lwNmpVL", "cDZqVS4",
 ];
 
 fn rig(lease_ms: i64) -> Rig {
@@ -109,7 +111,10 @@ async fn tokens_that_were_got_for_a_secret_are_masked_like_it() {
     let server = Server::start(|seen, _| match &*seen.target {
         "/token" => answered(200, &json!({ "access_token": GRANTED, "expires_in": 600 }).to_string()),
         "/state" => answered(200, &json!({ "you": seen.headers["authorization"] }).to_string()),
-        // A server of tokens that says too much.
+        // A server that says too much, behind its token.
+        "/small/token" => answered(200, &json!({ "access_token": SMALL }).to_string()),
+        "/small/state" => redirect(302, &format!("{SMALL}://x/")),
+        // A server of tokens that does.
         "/bad/token" => answered(
             400,
             &json!({ "error": format!("{KEY} is no secret of {}", seen.headers["authorization"]) }).to_string(),
@@ -133,6 +138,10 @@ async fn tokens_that_were_got_for_a_secret_are_masked_like_it() {
     rig.until("bad", "failed").await;
     let error = rig.history("bad").pop().unwrap().error.unwrap();
     assert!(error.contains("no token: answered with 400") && error.contains("********"), "{error}");
+    rig.request_with("small", "demo.grant", &parameters(&server.url("/small")));
+    rig.until("small", "failed").await;
+    let error = rig.history("small").pop().unwrap().error.unwrap();
+    assert!(error.ends_with("redirected to ********:, which is no HTTP"), "{error}");
     worker.shutdown().await;
     assert_clean(&rig);
     tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();

@@ -7,6 +7,7 @@ mod embedded;
 mod guard;
 mod hostile;
 mod outage;
+mod requests;
 mod rights;
 mod secrets;
 mod upgrade;

@@ -45,14 +45,14 @@ fn set(cli: &Cli, name: &str, value: &str) -> Result<String> {
     Ok(said)
 }
 
-fn master_key(path: &Path, text: &str) -> Result<String> {
+pub fn master_key(path: &Path, text: &str) -> Result<String> {
     std::fs::write(path, text)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     Ok(path.display().to_string())
 }
 
 /// Files under a folder that hold a text.
-fn holding(folder: &Path, text: &str, found: &mut Vec<PathBuf>) -> Result<()> {
+pub fn holding(folder: &Path, text: &str, found: &mut Vec<PathBuf>) -> Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
