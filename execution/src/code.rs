@@ -69,6 +69,8 @@ pub const RECORD_TOO_LARGE: &str = "record_too_large";
 pub const RECORD_UNKNOWN: &str = "record_unknown";
 /// Failed: there is no topic of that name.
 pub const NO_SUCH_TOPIC: &str = "no_such_topic";
+/// Failed: it failed on more hosts than may fail.
+pub const SSH_HOSTS: &str = "ssh_hosts";
 /// Failed: it could not be started.
 pub const NOT_STARTED: &str = "not_started";
 /// Failed: an expression of its action has no value.

@@ -33,6 +33,15 @@ pub const COMMAND_ARGS_MAX: usize = 256;
 /// Longest text of an action that a shell runs, in bytes: it is one argument, and longer ones are files of the pack.
 pub const SHELL_SCRIPT_BYTES_MAX: usize = 64 << 10;
 
+/// Most hosts of one execution.
+pub const SSH_HOSTS_MAX: usize = 1_000;
+
+/// Most hosts on the way to another one.
+pub const SSH_HOPS_MAX: usize = 8;
+
+/// Most files that are written to a host, and most that are read from it.
+pub const SSH_FILES_MAX: usize = 64;
+
 /// Orders for attempts that a worker has not claimed (yet) that it remembers. What is over the limit is
 /// forgotten, what ends first before the others: the owner answers the claim in its stead.
 pub const ORDERS_MAX: usize = 100_000;

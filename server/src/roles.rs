@@ -13,7 +13,7 @@ use petrel_bus::{
 use petrel_execution::owner::Limits;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
-use petrel_executor::runner::HttpOptions;
+use petrel_executor::runner::{HttpOptions, SshOptions};
 use petrel_executor::supervise;
 use petrel_executor::worker::{Neighbour, WorkerHandle, WorkerOptions, WorkerService};
 use petrel_ingest::sensors::{SensorOptions, Sensors, SensorsHandle};
@@ -237,6 +237,12 @@ impl Parts<'_> {
                 guard: self.config.executor.http.guard()?,
                 own: self.config.own_services(),
                 ..HttpOptions::default()
+            },
+            ssh: SshOptions {
+                known_hosts: self.config.executor.ssh.known_hosts.clone(),
+                remembered: Some(self.config.data_dir.join("ssh_known_hosts")),
+                agent: self.config.executor.ssh.agent.clone(),
+                ..SshOptions::default()
             },
             ..defaults
         };

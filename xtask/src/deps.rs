@@ -1,5 +1,6 @@
 //! What is fetched into target/dev: Apache Kafka by Maven; the ClickHouse engine library and the CEL
-//! specification's tests and a server of mail by npm; for one benchmark AWS Event Ruler by Maven.
+//! specification's tests and a server of mail by npm; for one benchmark AWS Event Ruler by Maven. OpenSSH's server is
+//! installed by the system's packages.
 //!
 //! All are pinned by files in deploy/dev. A stamp beside what was fetched holds a copy of those
 //! files, and is written last: equal means that there is nothing to do, and a fetch that was
@@ -9,6 +10,7 @@ mod cel_spec;
 mod clickhouse;
 mod kafka;
 mod npm;
+mod openssh;
 mod ruler;
 mod smtp;
 
@@ -17,6 +19,7 @@ use anyhow::Result;
 pub(crate) use cel_spec::fetch_cel_spec;
 pub(crate) use clickhouse::fetch_engine;
 pub(crate) use kafka::fetch_kafka;
+pub(crate) use openssh::fetch_openssh;
 pub(crate) use ruler::fetch_ruler;
 pub(crate) use smtp::fetch_smtp;
 
@@ -32,13 +35,17 @@ pub(crate) struct Options {
     /// Only the CEL specification's tests
     #[arg(long)]
     cel_spec: bool,
+    /// Only OpenSSH's server
+    #[arg(long)]
+    openssh: bool,
     /// Only the server of mail
     #[arg(long)]
     smtp: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let everything = !options.kafka && !options.clickhouse && !options.cel_spec && !options.smtp;
+    let Options { kafka, clickhouse, cel_spec, openssh, smtp } = *options;
+    let everything = !(kafka || clickhouse || cel_spec || openssh || smtp);
     if everything || options.kafka {
         fetch_kafka()?;
     }
@@ -47,6 +54,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if everything || options.cel_spec {
         fetch_cel_spec()?;
+    }
+    if everything || options.openssh {
+        fetch_openssh()?;
     }
     if everything || options.smtp {
         fetch_smtp()?;

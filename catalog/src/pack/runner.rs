@@ -25,7 +25,6 @@ const RUNNERS_LATER: &[&str] = &[
     "python",
     "python-script",
     "http-request",
-    "ssh",
     "local-shell-cmd",
     "local-shell-script",
     "remote-shell-cmd",

@@ -280,7 +280,7 @@ fn actions() {
         (
             PATH,
             "name: clean\nrunner: python\ncommand: [../clean.sh]\nparameters: { host: {}, older_than: {} }\n",
-            "actions/clean.yaml:2:9: runner \"python\" is not supported in this version, only \"echo\", \"fail\", \"inject_trigger\", \"noop\", \"command\", \"email\", \"http\", \"kafka\", \"script\", \"shell\" and \"sleep\"\n\
+            "actions/clean.yaml:2:9: runner \"python\" is not supported in this version, only \"echo\", \"fail\", \"inject_trigger\", \"noop\", \"command\", \"email\", \"http\", \"kafka\", \"script\", \"shell\", \"sleep\" and \"ssh\"\n\
              actions/clean.yaml:3:11: \"../clean.sh\" leaves the pack",
         ),
         (
@@ -345,6 +345,40 @@ fn requests() {
              actions/clean.yaml:4:1: \"command\" is no key of the runner \"http\"",
         ),
         (PATH, with!(""), "actions/clean.yaml:1:1: an action needs \"request\""),
+    ]);
+}
+
+#[test]
+fn hosts() {
+    const PATH: &str = "actions/clean.yaml";
+    macro_rules! with {
+        ($text:literal) => {
+            concat!("name: clean\nrunner: ssh\n", $text, "parameters: { host: {}, older_than: {} }\n")
+        };
+    }
+    check(&[
+        (
+            PATH,
+            with!(
+                "hosts: [a, -b]\nscript: ./none.sh\nparallel: 0\nssh:\n  user: ops\n  auth: { kee: x }\n  trust: yes\n"
+            ),
+            "actions/clean.yaml:3:12: \"-b\" is no host: a name has letters, digits, dots, dashes and underscores, and \
+             does not begin with a dash\n\
+             actions/clean.yaml:4:9: the pack has no file actions/none.sh\n\
+             actions/clean.yaml:5:11: \"parallel\" must be at least 1\n\
+             actions/clean.yaml:8:9: \"auth\" must have one of agent, password, key, key_file\n\
+             actions/clean.yaml:8:11: unknown key \"kee\" in \"auth\", which has \"agent\", \"password\", \"key\", \
+             \"key_file\", \"passphrase\", \"certificate\"\n\
+             actions/clean.yaml:9:10: \"trust\" must be strict or first_use",
+        ),
+        (
+            PATH,
+            with!(
+                "hosts: [\"${parameter.host}\"]\ncommand: [ls]\nrequest: {}\nssh: { user: ops, auth: { agent: true } }\n"
+            ),
+            "actions/clean.yaml:3:12: unknown variable `parameter`; did you mean `parameters`?\n\
+             actions/clean.yaml:5:1: \"request\" is no key of the runner \"ssh\"",
+        ),
     ]);
 }
 

@@ -19,6 +19,7 @@ mod process;
 mod script;
 mod shell;
 mod sleep;
+mod ssh;
 #[cfg(test)]
 mod tests;
 
@@ -47,6 +48,7 @@ pub use process::{Folder, Format, May, Output, ProcessCall, ResultError};
 pub use script::{ScriptCall, ScriptSpec};
 pub use shell::{Shell, ShellCall, ShellSpec};
 pub use sleep::{SleepCall, SleepSpec};
+pub use ssh::{FailAt, Hop, KeySource, KnownHosts, Run, SshAuth, SshCall, SshSpec, Target, Upload, UploadFrom};
 
 /// The files of the pack that an action belongs to, and what else of the action its runner may have to know.
 pub trait PackFiles {
@@ -202,6 +204,8 @@ macro_rules! runners {
     ) => {
         /// What a runner needs of an action, checked and compiled.
         #[derive(Debug)]
+        // There is one for each action of a revision, behind an `Arc`.
+        #[allow(clippy::large_enum_variant)]
         pub enum RunnerSpec {
             $($(#[$end_doc])* $End($end),)+
             $($(#[$doc])* $Runner($spec),)+
@@ -321,6 +325,8 @@ runners! {
         Shell(ShellSpec => ShellCall),
         /// A while of nothing.
         Sleep(SleepSpec => SleepCall),
+        /// A command, a script or files on hosts.
+        Ssh(SshSpec => Box<SshCall>),
     }
 }
 

@@ -221,6 +221,11 @@ fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_v
         } }),
         "noop" => json!({}),
         "sleep" => json!({ "duration": "${secret.demo.a}s" }),
+        "ssh" => json!({
+            "hosts": ["h"],
+            "ssh": { "user": "u", "auth": { "password": "${secret.demo.a}" } },
+            "command": ["x", "${secret.demo.b}"],
+        }),
         other => panic!("which secrets {other} names is not tested"),
     };
     let places = |runner: &str| match runner {
@@ -241,6 +246,7 @@ fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_v
              /request/proxy/password i"
         }
         "sleep" => "/duration a",
+        "ssh" => "/ssh/auth/password a, /command/1 b",
         _ => "",
     };
     let values = ["a", "b", "c", "d", "e", "f", "g", "h", "i"].map(|name| (name.to_owned(), Value::from("71717")));

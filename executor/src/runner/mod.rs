@@ -14,6 +14,7 @@ mod process;
 mod script;
 mod shell;
 mod sleep;
+mod ssh;
 mod supervised;
 
 use std::path::Path;
@@ -36,6 +37,7 @@ pub(crate) use masking::masked_text;
 pub use options::RunnerOptions;
 pub use process::{Command, Process, ProcessAttempt, Processes, WorkDirectories, WorkDirectory, run};
 pub use sleep::sleep;
+pub use ssh::{SshOptions, SshRequest, SshRunner};
 pub use supervised::{Ended, Failed, run as run_supervised};
 
 /// Before an attempt is given back that could not be started here.
@@ -50,15 +52,32 @@ pub struct Runners {
     http: HttpRunner,
     email: EmailRunner,
     kafka: KafkaRunner,
+    ssh: SshRunner,
+}
+
+/// What runners are made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// How processes are run.
+    pub command: RunnerOptions,
+    /// Where requests may go.
+    pub http: HttpOptions,
+    /// What a worker knows of hosts.
+    pub ssh: SshOptions,
+    /// Where processes may write.
+    pub work: WorkDirectories,
+    /// Who writes records.
+    pub kafka: KafkaRunner,
 }
 
 impl Runners {
-    /// Runners with these settings, the supervisor of what they start, where that may write, and who writes records.
-    pub fn new(command: RunnerOptions, http: HttpOptions, work: WorkDirectories, kafka: KafkaRunner) -> Self {
+    /// Runners of these parts, and the supervisor of what they start.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { command, http, ssh, work, kafka } = parts;
         let supervisor = Supervisor::new(command.supervisor.clone());
         let http = HttpRunner::new(http);
         let email = http.email();
-        Self { command, supervisor, work, http, email, kafka }
+        Self { command, supervisor, work, http, email, kafka, ssh: SshRunner::new(ssh) }
     }
 
     /// Starts the supervisor, so that the first action does not wait for it.
@@ -108,6 +127,7 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
         RunnerCall::Script(call) => script::carry_out(call, &context).await,
         RunnerCall::Shell(call) => shell::carry_out(call, &context).await,
         RunnerCall::Sleep(call) => sleep::carry_out(call, &context).await,
+        RunnerCall::Ssh(call) => ssh::carry_out(call, &context).await,
     };
     if !is_masked {
         exit = masking::masked(exit, context.mask).await;

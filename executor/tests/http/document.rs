@@ -7,11 +7,12 @@ use std::sync::Arc;
 use petrel_bus::{Bus as _, TopicSpec};
 use petrel_bus_local::{LocalBus, LocalOptions};
 use petrel_catalog::{Actions, PackFile, PackSource, Revision};
-use petrel_execution::ActionPlan;
 use petrel_execution::runner::{Rendering, RunnerCall};
 use petrel_execution::worker::{Exit, Why};
+use petrel_execution::{ActionPlan, Delivery};
 use petrel_executor::runner::{
-    EmailRequest, KafkaRequest, KafkaRunner, Process, ProcessAttempt, Processes, RunnerOptions, WorkDirectories,
+    EmailRequest, KafkaRequest, KafkaRunner, Process, ProcessAttempt, Processes, RunnerOptions, SshRequest, SshRunner,
+    WorkDirectories,
 };
 use petrel_executor::supervise::Supervisor;
 use petrel_executor::{Resolution, resolve_in};
@@ -23,6 +24,7 @@ use crate::asking::{Asking, Still, holding};
 use crate::certificates::Certificates;
 use crate::mail::{MailServer, Odd};
 use crate::server::{Reply, Seen, Server, json};
+use crate::sshd::{Servers, user};
 
 /// An action, what it is given, and how it ends.
 #[derive(Debug, Default)]
@@ -95,11 +97,16 @@ async fn the_examples_of_the_document_do_what_stands_there() {
     std::fs::copy(made.path().join("ca.pem"), made.path().join("actions/cloud-ca.pem")).unwrap();
     let pager = Server::start(pager).await;
     let cloud = Server::start_tls(made.server(true), cloud).await;
+    let hosts = Servers::start(1);
+    std::fs::write(made.path().join("actions/known_hosts"), hosts.known_hosts()).unwrap();
     let stand_in = |text: String| {
         text.replace("https://pager.example.com", &pager.url(""))
             .replace("https://cloud.example.com", &format!("https://{}", cloud.address))
             .replace("CLIENT CERTIFICATE", &made.text("client.pem").replace('\n', "\\n"))
             .replace("CLIENT KEY", &made.text("client.key").replace('\n', "\\n"))
+            .replace("db-1.example.com", &hosts.hosts[0].name())
+            .replace("OPS", user())
+            .replace("SSH KEY", &hosts.text("id").replace('\n', "\\n"))
     };
     let mail = MailServer::start(Some(made.server(false)), false, Odd::Nothing).await;
     let stand_in = |text: String| {
@@ -115,8 +122,9 @@ async fn the_examples_of_the_document_do_what_stands_there() {
         }
         let (runner, exit) = carry_out(&stand_in(example.action.clone()), &given, made.path(), &example.files).await;
         let told = exit.result.clone().unwrap_or_default();
-        for (key, value) in example.result.iter().flat_map(|result| result.as_object().unwrap()) {
-            assert_eq!(told.get(key), Some(value), "{key} of {exit:?} of {}", example.action);
+        if let Some(result) = &example.result {
+            let expected: Value = serde_json::from_str(&stand_in(result.to_string())).unwrap();
+            assert!(holds(&told, &expected), "{exit:?} of {}, not {expected}", example.action);
         }
         let stdout = example.stdout.unwrap_or_default();
         assert_eq!(String::from_utf8_lossy(&exit.stdout.bytes), stdout, "{exit:?} of {}", example.action);
@@ -140,9 +148,20 @@ async fn the_examples_of_the_document_do_what_stands_there() {
         "shell",
         "shell",
         "sleep",
+        "ssh",
     ];
     assert_eq!(runners, documented);
     assert_eq!(mail.taken().len(), 1);
+}
+
+/// Whether a value has what is expected, and more beside it where these are mappings.
+fn holds(value: &Value, expected: &Value) -> bool {
+    match (value, expected) {
+        (Value::Object(value), Value::Object(expected)) => {
+            expected.iter().all(|(key, expected)| value.get(key).is_some_and(|value| holds(value, expected)))
+        }
+        (value, expected) => value == expected,
+    }
 }
 
 /// Reads an action as `petrel pack apply` does.
@@ -154,6 +173,7 @@ fn resolve(action: &str, more: &[(String, String)]) -> Arc<ActionPlan> {
         file("triggers/disk.yaml", "name: disk\n"),
         file("actions/action.yaml", action),
         file("actions/cloud-ca.pem", ""),
+        file("actions/known_hosts", ""),
         file("actions/report.py", ""),
     ];
     files.extend(more.iter().map(|(name, text)| file(&format!("actions/{name}"), text)));
@@ -222,6 +242,17 @@ async fn carry_out(action: &str, given: &Value, pack: &Path, files: &[(String, S
         RunnerCall::Command(call) => run(Process::command(call, pack)).await,
         RunnerCall::Script(call) => run(Process::script(call, pack)).await,
         RunnerCall::Shell(call) => run(Process::shell(call, pack, "demo.act")).await,
+        RunnerCall::Ssh(call) => {
+            let (_director, held) = watch::channel(holding(60_000));
+            let request = SshRequest {
+                delivery: Delivery::AtLeastOnce,
+                timeout_ms: 30_000,
+                output_bytes_max: 64 << 10,
+                pack: Some(pack),
+                mask: &Arc::new(petrel_secrets::Mask::NOTHING),
+            };
+            SshRunner::default().run(&call, request, held).await
+        }
     };
     (plan.runner.name(), exit)
 }

@@ -15,4 +15,7 @@ mod requests;
 mod rig;
 mod secrets;
 mod server;
+#[path = "../support/sshd.rs"]
+#[allow(dead_code, reason = "what other tests need of it")]
+mod sshd;
 mod trust;

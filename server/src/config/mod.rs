@@ -176,6 +176,18 @@ pub struct Executor {
     pub schedule_to_start_ms: i64,
     /// Requests of the runner `http`.
     pub http: Http,
+    /// Hosts of the runner `ssh`.
+    pub ssh: Ssh,
+}
+
+/// Options of the runner `ssh`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ssh {
+    /// Files of known hosts, for actions that name none.
+    pub known_hosts: Vec<PathBuf>,
+    /// Socket of an agent.
+    pub agent: Option<PathBuf>,
 }
 
 /// Options of the runner `http`. Ranges are CIDR, single addresses, or one of `loopback`, `link_local`, `metadata`,
@@ -379,7 +391,14 @@ impl Default for Executor {
             lost_leases_max: 5,
             schedule_to_start_ms: 24 * 3_600_000,
             http: Http::default(),
+            ssh: Ssh::default(),
         }
+    }
+}
+
+impl Default for Ssh {
+    fn default() -> Self {
+        Self { known_hosts: vec!["/etc/ssh/ssh_known_hosts".into()], agent: None }
     }
 }
 

@@ -148,7 +148,8 @@ pub(super) fn read_arguments(
     Some(arguments)
 }
 
-fn read_env(keys: &mut Keys<'_>) -> Vec<(String, Template)> {
+/// Variables with expressions.
+pub(super) fn read_env(keys: &mut Keys<'_>) -> Vec<(String, Template)> {
     let Some(env) = keys.get("env") else { return Vec::new() };
     let Value::Object(entries) = env else {
         keys.error("/env", Mistake::WrongType, format!("expected \"env\" as a mapping, found {}", kind(env)));
