@@ -6,7 +6,7 @@ use anyhow::Result;
 use petrel_testkit::{KafkaBroker, workspace_root};
 
 use crate::cargo::{cargo, run as run_command};
-use crate::deps::{fetch_engine, fetch_kafka, fetch_ruler};
+use crate::deps::{fetch_engine, fetch_kafka, fetch_openssh, fetch_ruler};
 use crate::machine::{FOR_KAFKA, FOR_NPM, TO_BUILD, Tool, require};
 
 /// How the rule engine and those that it is compared with are compiled.
@@ -27,6 +27,13 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// From the claim of an action to its first own instruction, by runner, and executions of `true` a second;
+    /// writes target/bench/actions.json
+    Actions {
+        /// Passed on to the benchmark: --against PROGRAM for another release, --starts, --count
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// The rule engine against engines that others wrote; writes target/bench/rules.json
     Rules {
         /// Passed on to the benchmark: --quick takes a few minutes, --help lists the rest
@@ -39,6 +46,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Pipeline { arguments } => pipeline(arguments),
         Bench::Executions { arguments } => executions(arguments),
+        Bench::Actions { arguments } => actions(arguments),
         Bench::Rules { arguments } => rules(arguments),
     }
 }
@@ -57,6 +65,13 @@ fn pipeline(arguments: &[String]) -> Result<()> {
 fn executions(arguments: &[String]) -> Result<()> {
     prepare()?;
     run_command(&mut benchmark("executions", arguments)?)
+}
+
+/// With OpenSSH's server, for the runner `ssh`.
+fn actions(arguments: &[String]) -> Result<()> {
+    prepare()?;
+    fetch_openssh()?;
+    run_command(&mut benchmark("actions", arguments)?)
 }
 
 /// What the program `petrel-bench` needs.

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark talks to its terminal")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures")]
 
+mod actions;
 mod alerts;
 mod alone;
 mod cell;
@@ -46,6 +47,8 @@ enum Command {
     /// What executions cost, how many one machine carries and how soon it is back; writes
     /// target/bench/executions.json
     Executions(executions::Options),
+    /// From the claim of an action to its first own instruction, by runner; writes target/bench/actions.json
+    Actions(actions::Options),
     /// What the match stage costs by itself, in memory
     Match,
     /// What the measured action runs: tells ADDRESS that NAME has started
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Pipeline(options) => broker().and_then(|kafka| pipeline::run(&options, &kafka)),
         Command::Latency(options) => broker().and_then(|kafka| latency::run(&options, &kafka)),
         Command::Executions(options) => executions::run(&options),
+        Command::Actions(options) => actions::run(&options),
         Command::Match => alone::measure().map(|alone| alone.print()),
         Command::Started { address, name } => latency::tell(&address, &name),
     };

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use petrel_testkit::poll_until;
 
-use super::server::{Http, TRIGGER};
+use super::server::{Http, Server, TRIGGER};
 
 /// Events of a batch: as many as the server takes by default.
 const BATCH: u64 = 1_000;
 /// Clients that send at the same time.
 const CLIENTS: u64 = 2;
+/// Silence after which is given up.
+const STALL: Duration = Duration::from_secs(120);
 /// How long a batch may be refused because the server has too much to do.
 const REFUSED: Duration = Duration::from_secs(300);
 
@@ -52,6 +54,11 @@ fn batch(http: &Http, name: &str, first: u64, end: u64) -> Result<()> {
             (status, answer) => bail!("events were refused: {status} {answer}"),
         }
     }
+}
+
+/// Waits until a metric of a server has grown to that.
+pub(crate) fn until_metric(server: &Server, what: &str, metric: &str, wanted: u64) -> Result<()> {
+    wait(what, wanted, STALL, || server.metric(metric), String::new).map_err(|e| e.context(server.log_tail()))
 }
 
 /// Says how far something is, every few seconds, until it is done.

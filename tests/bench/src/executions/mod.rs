@@ -4,10 +4,10 @@
 //! HTTP, a rule asks for an action of the runner `noop`, an owner dispatches it, a worker carries it out, and the
 //! audit trail has every change of it.
 
-mod feed;
+pub(crate) mod feed;
 mod meters;
 mod phases;
-mod server;
+pub(crate) mod server;
 mod table;
 
 use anyhow::{Context, Result};
@@ -16,6 +16,7 @@ use petrel_testkit::shared_kafka;
 use serde_json::json;
 
 use crate::executions::phases::Run;
+pub(crate) use crate::executions::phases::SUCCEEDED;
 use crate::executions::table::Table;
 use crate::kafka::Kafka;
 use crate::machine;

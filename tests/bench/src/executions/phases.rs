@@ -20,7 +20,8 @@ const STALL: Duration = Duration::from_secs(120);
 /// Events that are sent once more, to see whether their executions are remembered.
 const AGAIN: u64 = 1_000;
 
-const SUCCEEDED: &str = "petrel_execution_status_changes_total{status=\"succeeded\"";
+/// Executions that have ended so.
+pub(crate) const SUCCEEDED: &str = "petrel_execution_status_changes_total{status=\"succeeded\"";
 const DELAYED: &str = "petrel_execution_status_changes_total{status=\"delayed\"";
 const DUPLICATES: &str = "petrel_executor_duplicate_requests_total";
 

@@ -1,4 +1,4 @@
-//! A `petrel up` with a pack whose action is a `noop`, that can be killed and started again.
+//! A `petrel up` with a pack whose action does nothing, that can be killed and started again.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -21,8 +21,18 @@ const ANSWER: Duration = Duration::from_secs(120);
 /// The trigger of the pack.
 pub(crate) const TRIGGER: &str = "scale.order";
 
+/// What an event leads to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Action {
+    /// Nothing that a worker would have to start.
+    Noop,
+    /// A process that ends at once.
+    True,
+}
+
 /// The server, and how to start it.
 pub(crate) struct Server {
+    program: PathBuf,
     http: Http,
     kafka: Option<String>,
     prefix: String,
@@ -31,9 +41,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it and applies the pack.
+    /// Starts it and applies a pack whose action is a `noop`.
     pub(crate) fn start(kafka: Option<&Kafka>) -> Result<Self> {
+        Self::start_of(&petrel_binary()?, Action::Noop, kafka)
+    }
+
+    /// Starts that program and applies the pack.
+    pub(crate) fn start_of(program: &Path, action: Action, kafka: Option<&Kafka>) -> Result<Self> {
         let mut server = Self {
+            program: program.to_owned(),
             http: Http { address: format!("127.0.0.1:{}", free_port()) },
             kafka: kafka.map(|kafka| kafka.bootstrap.clone()),
             prefix: format!("scale{}.", SystemClock.now_ms()),
@@ -41,7 +57,7 @@ impl Server {
             dir: tempfile::Builder::new().prefix("executions-").tempdir_in(scratch_dir()?)?,
         };
         server.begin()?;
-        let pack = write_pack(server.dir.path())?.display().to_string();
+        let pack = write_pack(server.dir.path(), action)?.display().to_string();
         // The API may be ready a moment before the catalog takes writes.
         let applied = poll_until(ANSWER, || server.cli(&["pack", "apply", &pack]).ok());
         applied.with_context(|| format!("the pack cannot be applied: {}", server.log_tail()))?;
@@ -50,7 +66,7 @@ impl Server {
 
     /// Starts the process; how long it took until it said that it is ready.
     pub(crate) fn begin(&mut self) -> Result<Duration> {
-        let mut command = Command::new(petrel_binary()?);
+        let mut command = Command::new(&self.program);
         command.args(["up", "--quiet", "--listen", &self.http.address, "--data-dir"]).arg(self.data());
         // A variable of the tests would be an unknown option of the server.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PETREL_")) {
@@ -118,7 +134,7 @@ impl Server {
     /// Standard output of Petrel's own command line.
     pub(crate) fn cli(&self, arguments: &[&str]) -> Result<String> {
         let api = format!("http://{}", self.http.address);
-        let output = Command::new(petrel_binary()?).args(arguments).args(["--api", &api]).output()?;
+        let output = Command::new(&self.program).args(arguments).args(["--api", &api]).output()?;
         let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
         ensure!(output.status.success(), "petrel {}: {out}{err}", arguments.join(" "));
         Ok(out)
@@ -166,9 +182,16 @@ impl Http {
     }
 }
 
-/// A pack whose rule asks for a `noop` at every event.
-fn write_pack(dir: &Path) -> Result<PathBuf> {
+/// A pack whose rule asks for an action at every event.
+fn write_pack(dir: &Path, action: Action) -> Result<PathBuf> {
     let root = dir.join("scale");
+    let runner = match action {
+        Action::Noop => "runner: noop",
+        Action::True => "runner: command\ncommand: [\"true\"]",
+    };
+    let action = format!(
+        "name: nothing\n{runner}\ndelivery: at_least_once\nparameters:\n  host: {{ type: string, required: true }}\n"
+    );
     let files = [
         ("pack.yaml", "name: scale\nversion: 1.0.0\ndescription: Does nothing, often\n"),
         (
@@ -181,11 +204,7 @@ fn write_pack(dir: &Path) -> Result<PathBuf> {
             "name: every\ntrigger: scale.order\ncriteria: trigger.n >= 0\n\
              action: { ref: scale.nothing, parameters: { host: \"${trigger.host}\" } }\n",
         ),
-        (
-            "actions/nothing.yaml",
-            "name: nothing\nrunner: noop\ndelivery: at_least_once\n\
-             parameters:\n  host: { type: string, required: true }\n",
-        ),
+        ("actions/nothing.yaml", action.as_str()),
     ];
     for (path, text) in files {
         let path = root.join(path);
