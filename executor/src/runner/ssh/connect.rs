@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::known::{Knowledge, Known, Remembered};
+use super::prompt::Prompt;
 
 /// A host that says nothing for so long is asked whether it is there, and how often it may leave that unanswered.
 const KEEPALIVE: (Duration, usize) = (Duration::from_secs(10), 3);
@@ -92,7 +93,7 @@ impl Connector {
         for hop in way.via.iter().chain([&last]) {
             let Target { host, port, .. } = &hop.target;
             let handle = match hops.last() {
-                None => self.greet(way, &hop.target, dial(host, *port).await?).await?,
+                None => self.greet(way, &hop.target, Prompt(dial(host, *port).await?)).await?,
                 Some(before) => {
                     let channel = before
                         .channel_open_direct_tcpip(host.as_str(), u32::from(*port), "127.0.0.1", 0)

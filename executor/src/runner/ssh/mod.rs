@@ -13,6 +13,7 @@ mod exchange;
 mod host;
 mod known;
 mod pool;
+mod prompt;
 mod told;
 mod wire;
 
