@@ -38,15 +38,19 @@ pub struct WorkerOptions {
     pub shutdown_report_ms: u64,
 }
 
+/// Slots for each core, unless somebody says how many: most actions wait for something else, a host or an answer, and what
+/// they do between two waits is shared out by the system.
+const SLOTS_PER_CORE: usize = 16;
+
 impl WorkerOptions {
-    /// The defaults: twice as many slots as cores, at least two; work directories stand beside the packs.
+    /// The defaults: [`SLOTS_PER_CORE`] slots for each core; work directories stand beside the packs.
     pub fn new(topics: Topics, instance: Arc<str>, packs_directory: PathBuf) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             topics,
             pool: "default".into(),
             instance,
-            slots: (2 * cores).max(2),
+            slots: SLOTS_PER_CORE * cores,
             decline_ms: 2_000,
             work_directory: packs_directory.with_file_name("work"),
             packs_directory,

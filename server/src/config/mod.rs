@@ -235,7 +235,7 @@ impl Default for Http {
 pub struct Worker {
     /// Pool whose tasks are taken; one of `pools`.
     pub pool: String,
-    /// Actions that run at the same time; 0 is twice the number of processors.
+    /// Actions that run at the same time; 0 is 16 for each processor.
     pub slots: usize,
     /// How long a task stands before a worker without a free slot until it is sent elsewhere, in milliseconds.
     pub decline_ms: i64,
