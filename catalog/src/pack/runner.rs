@@ -34,7 +34,6 @@ const RUNNERS_LATER: &[&str] = &[
     "orquesta",
     "inquirer",
     "announcement",
-    "container",
     "kubernetes",
 ];
 

@@ -4,6 +4,7 @@
 //! an [`Exit`](petrel_execution::worker::Exit), from which the attempt knows what to tell its owner.
 
 mod command;
+mod container;
 mod email;
 mod http;
 mod kafka;
@@ -29,6 +30,7 @@ use petrel_secrets::Mask;
 use tokio::sync::watch;
 
 use crate::supervise::Supervisor;
+pub use container::{ContainerAttempt, ContainerOptions, Containers};
 pub use email::{EmailRequest, EmailRunner};
 pub use http::{AddressGuard, GuardError, HttpOptions, HttpRequest, HttpRunner, LookedUp, Lookup, SystemLookup};
 pub use kafka::{EXECUTION_HEADER, KafkaRequest, KafkaRunner};
@@ -47,6 +49,9 @@ pub struct Runners {
     command: RunnerOptions,
     supervisor: Supervisor,
     work: WorkDirectories,
+    container: ContainerOptions,
+    /// Instance id of the worker.
+    worker: Arc<str>,
     http: HttpRunner,
     email: EmailRunner,
     kafka: KafkaRunner,
@@ -54,15 +59,24 @@ pub struct Runners {
 
 impl Runners {
     /// Runners with these settings, the supervisor of what they start, where that may write, and who writes records.
-    pub fn new(command: RunnerOptions, http: HttpOptions, work: WorkDirectories, kafka: KafkaRunner) -> Self {
+    pub fn new(
+        worker: Arc<str>,
+        command: RunnerOptions,
+        container: ContainerOptions,
+        http: HttpOptions,
+        work: WorkDirectories,
+        kafka: KafkaRunner,
+    ) -> Self {
         let supervisor = Supervisor::new(command.supervisor.clone());
         let http = HttpRunner::new(http);
         let email = http.email();
-        Self { command, supervisor, work, http, email, kafka }
+        Self { command, supervisor, work, container, worker, http, email, kafka }
     }
 
-    /// Starts the supervisor, so that the first action does not wait for it.
+    /// Starts the supervisor, so that the first action does not wait for it, and ends what an earlier life of this worker
+    /// has left.
     pub(crate) fn start(&self) {
+        container::end_left(&self.container, &self.worker);
         if let Err(error) = self.supervisor.start() {
             // The first action tries again, and says so, too.
             tracing::error!(%error, "the supervisor of actions cannot be started");
@@ -102,6 +116,7 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
             return Verdict::Ended(masking::masked_outcome(outcome, context.mask).await);
         }
         RunnerCall::Command(call) => command::carry_out(call, &context).await,
+        RunnerCall::Container(call) => container::carry_out(*call, &context).await,
         RunnerCall::Email(call) => email::carry_out(call, &context).await,
         RunnerCall::Http(call) => http::carry_out(call, &context).await,
         RunnerCall::Kafka(call) => kafka::carry_out(call, &context).await,

@@ -141,7 +141,14 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         let results = options.topics.results();
         let kafka = KafkaRunner::new(publisher.clone(), options.topics.clone());
         let reporter = Reporter { publisher, clock: clock.clone(), results, reports: options.reports() };
-        let runners = Runners::new(options.runner.clone(), options.http.clone(), work, kafka);
+        let runners = Runners::new(
+            options.instance.clone(),
+            options.runner.clone(),
+            options.container.clone(),
+            options.http.clone(),
+            work,
+            kafka,
+        );
         runners.start();
         let shared = Shared { runners, reporter, attempts: attempts.clone(), packs: Arc::new(packs), secrets, metrics };
         let pool = tokio::spawn(run_claims(claims, Arc::new(shared)));

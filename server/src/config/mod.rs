@@ -176,6 +176,16 @@ pub struct Executor {
     pub schedule_to_start_ms: i64,
     /// Requests of the runner `http`.
     pub http: Http,
+    /// Containers of the runner `container`.
+    pub container: Container,
+}
+
+/// Options of the runner `container`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Container {
+    /// Socket of the daemon; by default that of `DOCKER_HOST`, or the first usual one that is there.
+    pub socket: Option<PathBuf>,
 }
 
 /// Options of the runner `http`. Ranges are CIDR, single addresses, or one of `loopback`, `link_local`, `metadata`,
@@ -379,6 +389,7 @@ impl Default for Executor {
             lost_leases_max: 5,
             schedule_to_start_ms: 24 * 3_600_000,
             http: Http::default(),
+            container: Container::default(),
         }
     }
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::super::slots::Slots;
 use super::super::told::Told;
 use super::*;
-use crate::runner::{HttpOptions, KafkaRunner, RunnerOptions, WorkDirectories};
+use crate::runner::{ContainerOptions, HttpOptions, KafkaRunner, RunnerOptions, WorkDirectories};
 use crate::secrets::{NoSecret, Opening};
 use crate::view::EachFile;
 
@@ -86,7 +86,14 @@ impl Rig {
         let kafka = KafkaRunner::new(publisher.clone(), Topics::new("petrel.", 4, 4));
         let work = WorkDirectories::open(folder.path().join("work")).unwrap();
         let shared = Shared {
-            runners: Runners::new(RunnerOptions::default(), HttpOptions::default(), work, kafka),
+            runners: Runners::new(
+                "w1".into(),
+                RunnerOptions::default(),
+                ContainerOptions { socket: "/nonexistent/socket".into() },
+                HttpOptions::default(),
+                work,
+                kafka,
+            ),
             reporter,
             attempts: Arc::new(Attempts::new("w1".into())),
             packs: Arc::new(PacksCache::open(folder.path().join("packs")).unwrap()),
