@@ -1,5 +1,6 @@
 //! What is fetched into target/dev: Apache Kafka by Maven; the ClickHouse engine library and the CEL
-//! specification's tests and a server of mail by npm; for one benchmark AWS Event Ruler by Maven.
+//! specification's tests and a server of mail by npm; for one benchmark AWS Event Ruler by Maven. Docker's daemon is
+//! installed by the system's packages.
 //!
 //! All are pinned by files in deploy/dev. A stamp beside what was fetched holds a copy of those
 //! files, and is written last: equal means that there is nothing to do, and a fetch that was
@@ -7,6 +8,7 @@
 
 mod cel_spec;
 mod clickhouse;
+mod docker;
 mod kafka;
 mod npm;
 mod ruler;
@@ -16,6 +18,7 @@ use anyhow::Result;
 
 pub(crate) use cel_spec::fetch_cel_spec;
 pub(crate) use clickhouse::fetch_engine;
+pub(crate) use docker::fetch_docker;
 pub(crate) use kafka::fetch_kafka;
 pub(crate) use ruler::fetch_ruler;
 pub(crate) use smtp::fetch_smtp;
@@ -35,10 +38,13 @@ pub(crate) struct Options {
     /// Only the server of mail
     #[arg(long)]
     smtp: bool,
+    /// Only Docker's daemon
+    #[arg(long)]
+    docker: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let everything = !options.kafka && !options.clickhouse && !options.cel_spec && !options.smtp;
+    let everything = !options.kafka && !options.clickhouse && !options.cel_spec && !options.smtp && !options.docker;
     if everything || options.kafka {
         fetch_kafka()?;
     }
@@ -50,6 +56,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if everything || options.smtp {
         fetch_smtp()?;
+    }
+    if everything || options.docker {
+        fetch_docker()?;
     }
     Ok(())
 }

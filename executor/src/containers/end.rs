@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::api::Daemon;
+use super::hold::NOTHING_MADE;
 
 /// How often a daemon is asked to end a container that it does not end.
 const TRIES_MAX: u32 = 20;
@@ -33,6 +34,14 @@ impl Left {
     /// That it may still run, and why.
     pub fn end(&self, may_appear: bool) -> Result<(), String> {
         end(&self.socket, &self.name, if may_appear { EMPTY_LOOKS } else { 1 })
+    }
+
+    /// The same behind a holder that ended with this code, or with none if it was killed.
+    ///
+    /// # Errors
+    /// That it may still run, and why.
+    pub fn end_behind(&self, holders_code: Option<i32>) -> Result<(), String> {
+        if holders_code == Some(i32::from(NOTHING_MADE)) { Ok(()) } else { self.end(holders_code.is_none()) }
     }
 }
 

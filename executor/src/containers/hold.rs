@@ -10,6 +10,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{ExitCode, exit};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{sleep, spawn};
 use std::time::Duration;
@@ -26,6 +27,8 @@ use super::{EXECUTION_LABEL, TOKEN_LABEL, end};
 pub const HOLDER: &str = "container";
 /// The descriptor on which it tells how its container ended.
 pub const TOLD_FD: i32 = 3;
+/// Exit code of a holder that has asked for no container.
+pub const NOTHING_MADE: u8 = 3;
 /// Bytes before each piece of output: which stream it is of, and how long it is.
 const PIECE_HEAD_BYTES: usize = 8;
 /// Number of standard error among the streams of a container.
@@ -93,6 +96,8 @@ struct Holder {
     daemon: Daemon,
     wanted: Wanted,
     stage: Mutex<Stage>,
+    /// Whether the daemon may have a container by now.
+    is_made: AtomicBool,
     told: Mutex<Option<File>>,
 }
 
@@ -105,7 +110,8 @@ pub fn main() -> ExitCode {
     let is_set = set_dumpable(false).and_then(|()| signals.thread_block());
     let (Ok(told), Ok(()), Ok((wanted, stdin))) = (told, is_set, read_wanted()) else { return ExitCode::FAILURE };
     let daemon = Daemon::new(&wanted.socket);
-    let holder = Arc::new(Holder { daemon, wanted, stage: Mutex::new(Stage::Before), told: Mutex::new(Some(told)) });
+    let (stage, is_made, told) = (Mutex::new(Stage::Before), AtomicBool::new(false), Mutex::new(Some(told)));
+    let holder = Arc::new(Holder { daemon, wanted, stage, is_made, told });
     let ended = holder.clone();
     spawn(move || {
         if signals.wait().is_ok() {
@@ -114,7 +120,7 @@ pub fn main() -> ExitCode {
     });
     let told = holder.carry_out(stdin).unwrap_or_else(|told| told);
     holder.tell(&told);
-    ExitCode::SUCCESS
+    ExitCode::from(holder.exit_code())
 }
 
 fn read_wanted() -> io::Result<(Wanted, Vec<u8>)> {
@@ -174,7 +180,9 @@ impl Holder {
     }
 
     fn create(&self) -> Result<String, Told> {
+        self.is_made.store(true, Ordering::SeqCst);
         let (id, warnings) = self.daemon.create(&self.wanted.name, &self.wanted.container).map_err(|error| {
+            self.is_made.store(matches!(error, ApiError::Broken(_)), Ordering::SeqCst);
             let text = error.to_string();
             match error {
                 ApiError::Refused { status: 404, .. } if text.contains("image") => Told::NoImage(text),
@@ -209,7 +217,7 @@ impl Holder {
         let Stage::Running(id) = &*stage else {
             self.tell(&Told::NotBegun("it was ended before its container was started".to_owned()));
             // With the lock, so that nothing is started any more.
-            exit(0);
+            exit(i32::from(self.exit_code()));
         };
         let id = id.clone();
         drop(stage);
@@ -217,6 +225,10 @@ impl Holder {
         let _ = self.daemon.signal(&id, "SIGTERM");
         sleep(Duration::from_millis(self.wanted.kill_grace_ms));
         let _ = self.daemon.signal(&id, "SIGKILL");
+    }
+
+    fn exit_code(&self) -> u8 {
+        if self.is_made.load(Ordering::SeqCst) { 0 } else { NOTHING_MADE }
     }
 
     /// Tells how it ended; the first time counts.

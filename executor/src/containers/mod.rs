@@ -16,7 +16,7 @@ mod http;
 
 pub use api::{ApiError, Daemon, Listed, Registry};
 pub use end::Left;
-pub use hold::{HOLDER, TOLD_FD, Told, Wanted, main};
+pub use hold::{HOLDER, NOTHING_MADE, TOLD_FD, Told, Wanted, main};
 
 /// Label with the execution's id.
 pub const EXECUTION_LABEL: &str = "io.petrel.execution";

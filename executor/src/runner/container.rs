@@ -8,7 +8,7 @@ use std::sync::Arc;
 use petrel_execution::runner::{
     CONTAINER_ACTIONS, CONTAINER_WORK, ContainerCall, ContainerPlace, Limits, May, Pull,
 };
-use petrel_execution::worker::{self, Exit, Holding, Why};
+use petrel_execution::worker::{Exit, Holding, Why};
 use petrel_execution::{Stream, code};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -46,6 +46,30 @@ impl Default for ContainerOptions {
         let own = std::env::var("XDG_RUNTIME_DIR").ok().map(|dir| Path::new(&dir).join("podman/podman.sock"));
         let usual = SOCKETS.iter().map(PathBuf::from).chain(own).find(|socket| socket.exists());
         Self { socket: told.or(usual).unwrap_or_else(|| SOCKETS[0].into()) }
+    }
+}
+
+impl ContainerOptions {
+    /// Ends the containers that earlier lives of that worker have left, on a thread of its own.
+    pub fn end_left(&self, worker: &Arc<str>) {
+        if !self.socket.exists() {
+            return;
+        }
+        let (socket, worker) = (self.socket.clone(), worker.clone());
+        let thread = std::thread::Builder::new().name("containers".to_owned());
+        let spawned = thread.spawn(move || match left_of(&socket, &worker) {
+            Ok(left) => left.iter().for_each(|left| {
+                if let Err(error) = left.end(false) {
+                    tracing::error!(error, "a container of an earlier life of this worker could not be ended");
+                }
+            }),
+            Err(error) => {
+                tracing::warn!(%error, "it is not known whether an earlier life of this worker left containers");
+            }
+        });
+        if let Err(error) = spawned {
+            tracing::warn!(%error, "what an earlier life of this worker may have left as containers stays");
+        }
     }
 }
 
@@ -306,7 +330,7 @@ fn exit(ended: Ended) -> Exit {
 }
 
 /// What it means that a holder told this and ended by itself.
-fn judged_by(told: Option<Told>) -> (worker::Why, Option<i32>, Option<String>) {
+fn judged_by(told: Option<Told>) -> (Why, Option<i32>, Option<String>) {
     match told {
         Some(Told::Ended { exit_code, lacked_memory: true }) if exit_code != 0 => {
             let error = "it needed more memory than its limits.memory_bytes_max, and the kernel ended it";
@@ -321,26 +345,6 @@ fn judged_by(told: Option<Told>) -> (worker::Why, Option<i32>, Option<String>) {
         Some(Told::NotStarted(error)) => (Why::NotStarted(code::NOT_STARTED), None, Some(error)),
         Some(Told::Lost(error)) => (Why::Unknown, None, Some(error)),
         None => (Why::Unknown, None, Some("what holds its container ended without a word".to_owned())),
-    }
-}
-
-/// Ends the containers that earlier lives of this worker have left, on a thread of its own.
-pub(super) fn end_left(options: &ContainerOptions, worker: &Arc<str>) {
-    if !options.socket.exists() {
-        return;
-    }
-    let (socket, worker) = (options.socket.clone(), worker.clone());
-    let thread = std::thread::Builder::new().name("containers".to_owned());
-    let spawned = thread.spawn(move || match left_of(&socket, &worker) {
-        Ok(left) => left.into_iter().for_each(|left| {
-            if let Err(error) = left.end(false) {
-                tracing::error!(error, "a container of an earlier life of this worker could not be ended");
-            }
-        }),
-        Err(error) => tracing::warn!(%error, "it is not known whether an earlier life of this worker left containers"),
-    });
-    if let Err(error) = spawned {
-        tracing::warn!(%error, "what an earlier life of this worker may have left as containers stays");
     }
 }
 

@@ -76,7 +76,7 @@ impl Runners {
     /// Starts the supervisor, so that the first action does not wait for it, and ends what an earlier life of this worker
     /// has left.
     pub(crate) fn start(&self) {
-        container::end_left(&self.container, &self.worker);
+        self.container.end_left(&self.worker);
         if let Err(error) = self.supervisor.start() {
             // The first action tries again, and says so, too.
             tracing::error!(%error, "the supervisor of actions cannot be started");

@@ -336,9 +336,7 @@ impl Guard {
         // Of what is gone by itself with the action, nothing has to be ended.
         let left_others = self.ending.is_some();
         let why = self.ending.map_or(Why::Exited, |e| e.why);
-        // Who holds a container tells how it ended, and ends; who was killed may have asked for one just before.
-        let may_appear = return_code.is_none();
-        let error = self.job.container.as_ref().and_then(|left| left.end(may_appear).err());
+        let error = self.job.container.as_ref().and_then(|left| left.end_behind(return_code).err());
         let record = Report { why, return_code, signal, left_others, error, streams: streams.collect() };
         let captured: Vec<Vec<u8>> = finished.into_iter().map(|(bytes, _)| bytes).collect();
         report(&mut self.worker, &record, &captured)

@@ -3,6 +3,8 @@
 
 mod asking;
 mod certificates;
+#[path = "../support/docker.rs"]
+mod docker;
 mod document;
 mod email;
 mod email_real;
