@@ -76,7 +76,8 @@ async fn is_gone(docker: &Docker, execution: &str) {
 
 /// The holder of the only container of a worker, by the argument that makes it one.
 fn holder_under(worker: i32) -> i32 {
-    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let pids =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
     let is_below = |mut pid: i32| {
         while pid > 1 {
             if pid == worker {

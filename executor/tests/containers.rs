@@ -6,6 +6,8 @@ mod actions;
 mod containers;
 #[path = "support/docker.rs"]
 mod docker;
+#[path = "support/registry.rs"]
+mod registry;
 
 use std::sync::Arc;
 
@@ -90,7 +92,12 @@ async fn parameters_reach_a_container_as_they_are_and_a_result_comes_back() {
         "output": {"format": "json"},
     });
     let exit = test.bench.run(keys, json!({"host": hostile})).await;
-    assert_eq!((exit.why, exit.return_code, &exit.error), (Why::Succeeded, Some(3), &None), "{}", text(&exit.stderr.bytes));
+    assert_eq!(
+        (exit.why, exit.return_code, &exit.error),
+        (Why::Succeeded, Some(3), &None),
+        "{}",
+        text(&exit.stderr.bytes)
+    );
     assert_eq!(exit.result, Some(json!({"host": hostile})));
     assert_eq!(text(&exit.stderr.bytes), "of the pack");
     test.nothing_is_left();
@@ -99,13 +106,21 @@ async fn parameters_reach_a_container_as_they_are_and_a_result_comes_back() {
 #[tokio::test]
 async fn a_container_has_nothing_of_its_machine_by_default() {
     let test = Test::new("c-default");
-    let script = "cat /proc/self/status /proc/net/dev; echo x > /petrel/actions/x; echo root:x >> /etc/passwd && echo wrote";
+    let script =
+        "cat /proc/self/status /proc/net/dev; echo x > /petrel/actions/x; echo root:x >> /etc/passwd && echo wrote";
     let exit = test.sh(script, json!({})).await;
     let (stdout, stderr) = (text(&exit.stdout.bytes), text(&exit.stderr.bytes));
-    for expected in ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2", "wrote"] {
+    for expected in ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2", "wrote"]
+    {
         assert!(stdout.contains(expected), "{expected} in {stdout}");
     }
-    let devices: Vec<&str> = stdout.lines().filter(|line| line.contains(": ")).filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim()).filter(|name| ["lo", "eth0"].contains(name)).collect();
+    let devices: Vec<&str> = stdout
+        .lines()
+        .filter(|line| line.contains(": "))
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, _)| name.trim())
+        .filter(|name| ["lo", "eth0"].contains(name))
+        .collect();
     assert_eq!(devices, ["lo"]);
     assert!(stderr.contains("/petrel/actions/x: Read-only file system"), "{stderr}");
     let more = json!({"read_only": true, "user": "1000:1001", "may": ["cap_net_raw"], "cwd": "/tmp"});
@@ -129,7 +144,11 @@ async fn failures_say_what_failed() {
     assert_eq!(exit.why, Why::NotStarted(code::NOT_STARTED), "{exit:?}");
     // What nobody knows is not given to an image that has a shell, either.
     let exit = test.sh("kill -9 $$; sleep 1; exit 0", json!({})).await;
-    assert_eq!((exit.why, exit.return_code), (Why::Exited, Some(0)), "process 1 of a container hears no signal from within");
+    assert_eq!(
+        (exit.why, exit.return_code),
+        (Why::Exited, Some(0)),
+        "process 1 of a container hears no signal from within"
+    );
     test.nothing_is_left();
 }
 
@@ -142,7 +161,10 @@ async fn an_image_is_the_one_that_was_named_or_none() {
     let wrong = format!("petrel-test@sha256:{}", "0".repeat(64));
     let missing = Why::Failed { code: code::IMAGE_MISSING, retriable: true };
     for (keys, expected) in [
-        (json!({"image": "no-such-image:1", "pull": "never"}), "the image no-such-image:1 is not there, and is not to be fetched"),
+        (
+            json!({"image": "no-such-image:1", "pull": "never"}),
+            "the image no-such-image:1 is not there, and is not to be fetched",
+        ),
         (json!({"image": wrong, "pull": "never"}), "is not there, and is not to be fetched"),
         // Nobody listens there.
         (json!({"image": "127.0.0.1:1/x/y:2"}), "the image 127.0.0.1:1/x/y:2 cannot be fetched"),
@@ -152,6 +174,45 @@ async fn an_image_is_the_one_that_was_named_or_none() {
         assert_eq!(exit.why, missing, "{exit:?} of {keys}");
         assert!(exit.error.as_ref().unwrap().contains(expected), "{exit:?} of {keys}");
     }
+    test.nothing_is_left();
+}
+
+#[tokio::test]
+async fn an_image_is_fetched_as_its_action_says() {
+    let test = Test::new("c-pull");
+    let registry = registry::Registry::start(&test.docker);
+    let missing = Why::Failed { code: code::IMAGE_MISSING, retriable: true };
+    let (tagged, digest) =
+        (format!("{}:{}", registry.name, registry::TAG), format!("{}@{}", registry.name, registry.digest));
+    let run = async |image: &str, pull: &str, password: &str| {
+        let keys = json!({
+            "image": image, "pull": pull, "command": ["true"],
+            "registry": {"username": "petrel", "password": "${parameters.password}"},
+        });
+        let exit = test.bench.run(keys, json!({"password": password})).await;
+        let is_good = (exit.why, exit.return_code) == (Why::Exited, Some(0));
+        assert!(is_good || exit.why == missing, "{exit:?} of {image}");
+        is_good
+    };
+    let asked = || registry.asked.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(!run(&tagged, "never", "abc").await && !run(&tagged, "missing", "wrong").await);
+    assert_eq!(asked(), 0);
+    assert!(run(&tagged, "missing", "abc").await);
+    let first = asked();
+    assert!(first > 0);
+    assert!(
+        run(&tagged, "missing", "abc").await
+            && run(&tagged, "never", "abc").await
+            && run(&digest, "never", "abc").await
+    );
+    assert_eq!(asked(), first, "what is there is not asked for");
+    assert!(run(&tagged, "always", "abc").await);
+    assert!(asked() > first);
+    assert!(!run(&tagged, "always", "wrong").await);
+    let other = format!("{}@sha256:{}", registry.name, "0".repeat(64));
+    assert!(!run(&other, "missing", "abc").await);
+    test.docker.ask(&["rmi", &tagged]);
+    assert!(run(&digest, "missing", "abc").await);
     test.nothing_is_left();
 }
 
@@ -184,7 +245,9 @@ async fn a_time_out_ends_everything_of_it() {
 
 #[tokio::test]
 async fn a_cancel_asks_first() {
-    for (script, expected) in [("trap 'echo bye; exit 0' TERM; echo hi; while true; do sleep 0.1; done", "hi\nbye\n"), (STUBBORN, "")] {
+    for (script, expected) in
+        [("trap 'echo bye; exit 0' TERM; echo hi; while true; do sleep 0.1; done", "hi\nbye\n"), (STUBBORN, "")]
+    {
         let test = Test::new("c-cancel");
         let (director, held) = watch::channel(holding(120_000));
         let run = test.bench.held(keys(script, marked("c-cancel")), json!({}), held);
@@ -212,7 +275,9 @@ async fn zombies_and_daemons_go_with_their_container() {
 async fn limits_are_kept_by_the_kernel() {
     let test = Test::new("c-limits");
     let more = json!({"limits": {"memory_bytes_max": 16_777_216, "work_bytes_max": 1_048_576}});
-    let exit = test.sh("dd if=/dev/zero of=/petrel/work/x bs=65536 count=64 2>/dev/null; wc -c < /petrel/work/x", more.clone()).await;
+    let exit = test
+        .sh("dd if=/dev/zero of=/petrel/work/x bs=65536 count=64 2>/dev/null; wc -c < /petrel/work/x", more.clone())
+        .await;
     assert_eq!(text(&exit.stdout.bytes), "1048576\n", "{exit:?}");
     let exit = test.sh("exec dd if=/dev/zero of=/dev/null bs=200000000 count=1", more).await;
     assert_eq!(exit.why, Why::Failed { code: code::OUT_OF_MEMORY, retriable: true }, "{exit:?}");
@@ -235,10 +300,14 @@ async fn without_a_daemon_what_never_began_is_given_back() {
 #[tokio::test]
 async fn nothing_of_a_secret_is_kept_by_the_daemon_once_it_has_ended() {
     let test = Test::new("c-secret");
-    let keys = keys("echo $TOKEN; cat", json!({"env": {"TOKEN": "${parameters.token}"}, "stdin": "${parameters.token}"}));
+    let keys =
+        keys("echo $TOKEN; cat", json!({"env": {"TOKEN": "${parameters.token}"}, "stdin": "${parameters.token}"}));
     let exit = test.bench.run(keys, json!({"token": "s3cr3t-of-a-container"})).await;
     assert_eq!(text(&exit.stdout.bytes), "s3cr3t-of-a-container\ns3cr3t-of-a-container");
     test.nothing_is_left();
-    let found = std::process::Command::new("grep").args(["-rlsa", "s3cr3t-of-a-container"]).arg(test.docker.data().join("data/containers")).output();
+    let found = std::process::Command::new("grep")
+        .args(["-rlsa", "s3cr3t-of-a-container"])
+        .arg(test.docker.data().join("data/containers"))
+        .output();
     assert_eq!(text(&found.unwrap().stdout), "");
 }

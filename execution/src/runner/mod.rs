@@ -34,9 +34,7 @@ use crate::outcome::Outcome;
 
 pub use codes::Codes;
 pub use command::{CommandCall, CommandSpec};
-pub use container::{
-    CONTAINER_ACTIONS, CONTAINER_WORK, ContainerCall, ContainerPlace, ContainerSpec, Image, Pull,
-};
+pub use container::{CONTAINER_ACTIONS, CONTAINER_WORK, ContainerCall, ContainerPlace, ContainerSpec, Image, Pull};
 pub use duration::parse_ms;
 pub use echo::EchoSpec;
 pub use email::{EmailCall, EmailSpec, MailServer, Mailbox, Security};

@@ -83,13 +83,24 @@ impl Daemon {
         Self { socket: socket.to_owned() }
     }
 
+    /// Names of limits that its machine cannot keep.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn limits_missing(&self) -> Result<Vec<&'static str>, ApiError> {
+        let told = self.json("GET", "/info", None, END_PATIENCE)?;
+        let limits = [("MemoryLimit", "memory_bytes_max"), ("CpuCfsQuota", "cpus_max"), ("PidsLimit", "processes_max")];
+        Ok(limits.into_iter().filter(|(key, _)| told[key] == false).map(|(_, name)| name).collect())
+    }
+
     /// Containers with that label and value, those that do not run included.
     ///
     /// # Errors
     /// If the daemon does not answer.
     pub fn labelled(&self, label: &str, value: &str) -> Result<Vec<Listed>, ApiError> {
         let filters = json!({ "label": [format!("{label}={value}")] }).to_string();
-        let found = self.json("GET", &format!("/containers/json?all=1&filters={}", encoded(&filters)), None, PATIENCE)?;
+        let found =
+            self.json("GET", &format!("/containers/json?all=1&filters={}", encoded(&filters)), None, PATIENCE)?;
         let containers = found.as_array().into_iter().flatten();
         let listed = containers.filter_map(|container| {
             let labels = serde_json::from_value(container["Labels"].clone()).unwrap_or_default();
@@ -154,8 +165,7 @@ impl Daemon {
     pub fn attach(&self, id: &str, reads: bool) -> Result<BufReader<UnixStream>, ApiError> {
         let path = format!("/containers/{id}/attach?stream=1&stdout=1&stderr=1&stdin={}", u8::from(reads));
         let headers = [("Connection", "Upgrade"), ("Upgrade", "tcp")];
-        let request =
-            Request { method: "POST", path: &path, headers: &headers, body: None, patience: Some(PATIENCE) };
+        let request = Request { method: "POST", path: &path, headers: &headers, body: None, patience: Some(PATIENCE) };
         let stream = self.checked(request)?.body.into_stream();
         // What it writes may take any time.
         let patience = stream.get_ref().set_read_timeout(None).and_then(|()| stream.get_ref().set_write_timeout(None));

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::api::Daemon;
 use super::hold::NOTHING_MADE;
+use crate::supervise::boot_ms;
 
-/// How often a daemon is asked to end a container that it does not end.
-const TRIES_MAX: u32 = 20;
+/// How long a daemon is asked to end a container that it does not end, in milliseconds.
+const ASKED_MS_MAX: u64 = 30_000;
 /// Between two of these, and between two looks for what its daemon may be about to make.
 const AGAIN: Duration = Duration::from_millis(250);
 /// Looks in a row that find no container, until there is none: whoever was killed may have asked for it just before.
@@ -49,7 +50,8 @@ impl Left {
 pub(super) fn end(socket: &Path, id: &str, looks: u32) -> Result<(), String> {
     let daemon = Daemon::new(socket);
     let mut looks_left = looks;
-    for tries_left in (0..TRIES_MAX).rev() {
+    let give_up_at_ms = boot_ms().saturating_add(ASKED_MS_MAX);
+    loop {
         match daemon.remove(id) {
             Ok(true) => return Ok(()),
             Ok(false) => {
@@ -58,11 +60,12 @@ pub(super) fn end(socket: &Path, id: &str, looks: u32) -> Result<(), String> {
                     return Ok(());
                 }
             }
-            Err(error) if tries_left == 0 => return Err(format!("the container {id} may still run: {error}")),
+            Err(error) if boot_ms() >= give_up_at_ms => {
+                return Err(format!("the container {id} may still run: {error}"));
+            }
             // It is being removed, say, or does not answer for the moment.
             Err(_) => {}
         }
         sleep(AGAIN);
     }
-    Ok(())
 }

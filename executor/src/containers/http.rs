@@ -208,14 +208,21 @@ mod tests {
     fn a_body_ends_where_its_head_says() {
         let cases = [
             ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef", 200, "abc"),
-            ("HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n", 404, "abcde"),
+            (
+                "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n",
+                404,
+                "abcde",
+            ),
             ("HTTP/1.1 200 OK\r\n\r\nto the end", 200, "to the end"),
             ("HTTP/1.1 204 No Content\r\n\r\n", 204, ""),
         ];
         for (answered, status, body) in cases {
             let (asked, answer) = exchange(answered);
             assert_eq!(answer, Ok((status, body.to_owned())), "{answered}");
-            assert!(asked.starts_with("POST /x?y=1 HTTP/1.1\r\n") && asked.contains("Content-Length: 2\r\n"), "{asked}");
+            assert!(
+                asked.starts_with("POST /x?y=1 HTTP/1.1\r\n") && asked.contains("Content-Length: 2\r\n"),
+                "{asked}"
+            );
         }
     }
 

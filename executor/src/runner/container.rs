@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use petrel_execution::runner::{
-    CONTAINER_ACTIONS, CONTAINER_WORK, ContainerCall, ContainerPlace, Limits, May, Pull,
-};
+use petrel_execution::runner::{CONTAINER_ACTIONS, CONTAINER_WORK, ContainerCall, ContainerPlace, Limits, May, Pull};
 use petrel_execution::worker::{Exit, Holding, Why};
 use petrel_execution::{Stream, code};
 use serde_json::{Value, json};
@@ -17,10 +15,10 @@ use super::process::{self, WorkDirectories};
 use super::supervised::{self, Ended, Failed};
 use super::{Context, RunnerOptions};
 use crate::containers::{
-    ATTEMPT_LABEL, Daemon, EXECUTION_LABEL, HOLDER, LIFE_LABEL, Left, Registry, TOKEN_LABEL, TOLD_FD, Told, WORKER_LABEL,
-    Wanted,
+    ATTEMPT_LABEL, Daemon, EXECUTION_LABEL, HOLDER, LIFE_LABEL, Left, Registry, TOKEN_LABEL, TOLD_FD, Told,
+    WORKER_LABEL, Wanted,
 };
-use crate::supervise::{self, Job, STDIN_BYTES_MAX, StreamSpec, Supervisor};
+use crate::supervise::{self, Finding, Job, STDIN_BYTES_MAX, StreamSpec, Supervisor};
 
 /// How much longer than its container a holder may take to end, in milliseconds.
 const HOLDER_GRACE_MS: u64 = 3_000;
@@ -50,6 +48,22 @@ impl Default for ContainerOptions {
 }
 
 impl ContainerOptions {
+    /// What the daemon gives, and what it does not.
+    pub fn findings(&self) -> Vec<Finding> {
+        let socket = self.socket.display();
+        let finding = |is_given, sentence| Finding { is_given, sentence };
+        let missing = match Daemon::new(&self.socket).limits_missing() {
+            Ok(missing) => missing,
+            Err(error) => return vec![finding(false, format!("The runner container has no daemon: {error}."))],
+        };
+        let there = finding(true, format!("The runner container has a daemon at {socket}."));
+        let limits = match &missing[..] {
+            [] => finding(true, "Its machine keeps all limits of containers.".to_owned()),
+            _ => finding(false, format!("Its machine cannot keep {} of containers.", missing.join(", "))),
+        };
+        vec![there, limits]
+    }
+
     /// Ends the containers that earlier lives of that worker have left, on a thread of its own.
     pub fn end_left(&self, worker: &Arc<str>) {
         if !self.socket.exists() {
@@ -339,9 +353,7 @@ fn judged_by(told: Option<Told>) -> (Why, Option<i32>, Option<String>) {
         }
         Some(Told::Ended { exit_code, .. }) => (Why::Exited, Some(exit_code), None),
         Some(Told::NotBegun(error)) => (Why::GivenBack { begun: false }, None, Some(error)),
-        Some(Told::NoImage(error)) => {
-            (Why::Failed { code: code::IMAGE_MISSING, retriable: true }, None, Some(error))
-        }
+        Some(Told::NoImage(error)) => (Why::Failed { code: code::IMAGE_MISSING, retriable: true }, None, Some(error)),
         Some(Told::NotStarted(error)) => (Why::NotStarted(code::NOT_STARTED), None, Some(error)),
         Some(Told::Lost(error)) => (Why::Unknown, None, Some(error)),
         None => (Why::Unknown, None, Some("what holds its container ended without a word".to_owned())),

@@ -83,12 +83,8 @@ impl Bench {
 
     /// The same for as long as somebody else says.
     pub async fn held(&self, keys: Value, parameters: Value, held: watch::Receiver<Holding>) -> Exit {
-        let containers = Containers {
-            supervisor: &self.supervisor,
-            options: &self.options,
-            daemon: &self.daemon,
-            work: &self.work,
-        };
+        let containers =
+            Containers { supervisor: &self.supervisor, options: &self.options, daemon: &self.daemon, work: &self.work };
         let (call, pack) = (call(keys, &parameters), self.folder.join("pack"));
         let run = containers.run(call, &pack, self.attempt.clone(), held, || {});
         tokio::time::timeout(LIMIT * 2, run).await.expect("the container hangs")

@@ -112,7 +112,8 @@ fn every_mistake_is_told_where_it_is() {
         (json!({"pull": "often"}), "/pull: \"often\" is no way to pull: never, missing, always".to_owned()),
         (
             json!({"image": digest(), "pull": "always"}),
-            "/pull: an image that is named by its own id is in no registry: write its name, or \"pull: never\"".to_owned(),
+            "/pull: an image that is named by its own id is in no registry: write its name, or \"pull: never\""
+                .to_owned(),
         ),
         (json!({"network": "${parameters.x}"}), format!("/network: the network {constant}")),
         (
