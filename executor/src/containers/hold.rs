@@ -103,7 +103,7 @@ struct Holder {
 
 /// What a holder does from its start to its end. To be called with no other thread running.
 pub fn main() -> ExitCode {
-    // What a descriptor of another name writes to is opened anew by its path, which a process that is not dumpable may not.
+    // It is opened anew by its path, which a process may that is dumpable.
     let told = File::options().write(true).open(format!("/proc/self/fd/{TOLD_FD}"));
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGTERM);
