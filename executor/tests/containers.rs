@@ -280,8 +280,11 @@ async fn limits_are_kept_by_the_kernel() {
         .await;
     assert_eq!(text(&exit.stdout.bytes), "1048576\n", "{exit:?}");
     let exit = test.sh("exec dd if=/dev/zero of=/dev/null bs=200000000 count=1", more).await;
-    assert_eq!(exit.why, Why::Failed { code: code::OUT_OF_MEMORY, retriable: true }, "{exit:?}");
-    assert_eq!(exit.return_code, Some(137));
+    // Kernels without the notifications of control groups of version 1 do not tell the daemon.
+    let is_told = exit.why == Why::Failed { code: code::OUT_OF_MEMORY, retriable: true };
+    println!("the daemon tells of a lack of memory: {is_told}");
+    assert!(is_told || exit.why == Why::Exited, "{exit:?}");
+    assert!(exit.return_code == Some(137) && exit.error.as_ref().unwrap().contains("memory_bytes_max"), "{exit:?}");
     let more = json!({"limits": {"processes_max": 5, "cpus_max": 0.5}});
     let exit = test.sh("for i in 1 2 3 4 5 6 7 8 9; do sleep 1 & done; echo no", more).await;
     assert!(text(&exit.stderr.bytes).contains("can't fork"), "{exit:?}");

@@ -22,6 +22,8 @@ use crate::supervise::{self, Finding, Job, STDIN_BYTES_MAX, StreamSpec, Supervis
 
 /// How much longer than its container a holder may take to end, in milliseconds.
 const HOLDER_GRACE_MS: u64 = 3_000;
+/// Exit code of a container whose program was ended by SIGKILL.
+const KILLED: i32 = 137;
 /// Bytes of what a holder tells.
 const TOLD_BYTES_MAX: usize = 64 << 10;
 /// Where a daemon listens, where nothing is said.
@@ -170,13 +172,14 @@ impl Containers<'_> {
             );
         }
         let job = self.job(&attempt, left.clone(), input.len(), held.borrow().lease_deadline_ms());
+        let memory = call.place.memory_bytes_max;
         let exit = match supervised::run(self.supervisor, &job, &input, held, started).await {
             // A guard that was ended from outside reports nothing, and has not ended the container.
             Ok(ended) if ended.report.streams.is_empty() && ended.report.left_others => {
-                let exit = exit(ended);
+                let exit = exit(ended, memory);
                 with(exit, ended_here(left).await)
             }
-            Ok(ended) => exit(ended),
+            Ok(ended) => exit(ended, memory),
             Err(Failed::NotBegun(why)) => lacking(why),
             Err(Failed::Lost(why)) => with(Exit::bare(Why::Unknown, Some(why)), ended_here(left).await),
         };
@@ -318,8 +321,8 @@ fn lacking(error: String) -> Exit {
     Exit::bare(Why::GivenBack { begun: false }, Some(error))
 }
 
-/// How an attempt ended whose guard has reported.
-fn exit(ended: Ended) -> Exit {
+/// How an attempt ended whose guard has reported, of a container with that much memory.
+fn exit(ended: Ended, memory: Option<u64>) -> Exit {
     let Ended { report, captured } = ended;
     let mut streams = report.streams.iter().zip(captured);
     let mut stream = || {
@@ -328,7 +331,7 @@ fn exit(ended: Ended) -> Exit {
     };
     let (stdout, stderr, told) = (stream(), stream(), stream());
     let told: Option<Told> = serde_json::from_slice(&told.bytes).ok();
-    let (by_itself, return_code, error) = judged_by(told);
+    let (by_itself, return_code, error) = judged_by(told, memory);
     let why = match report.why {
         supervise::Why::NotStarted | supervise::Why::NotBegun => Why::GivenBack { begun: false },
         supervise::Why::Exited => by_itself,
@@ -344,14 +347,20 @@ fn exit(ended: Ended) -> Exit {
 }
 
 /// What it means that a holder told this and ended by itself.
-fn judged_by(told: Option<Told>) -> (Why, Option<i32>, Option<String>) {
+fn judged_by(told: Option<Told>, memory: Option<u64>) -> (Why, Option<i32>, Option<String>) {
     match told {
         Some(Told::Ended { exit_code, lacked_memory: true }) if exit_code != 0 => {
             let error = "it needed more memory than its limits.memory_bytes_max, and the kernel ended it";
             let why = Why::Failed { code: code::OUT_OF_MEMORY, retriable: true };
             (why, Some(exit_code), Some(error.to_owned()))
         }
-        Some(Told::Ended { exit_code, .. }) => (Why::Exited, Some(exit_code), None),
+        // Not every kernel tells its daemon why it ended something.
+        Some(Told::Ended { exit_code, .. }) => {
+            let limit = memory.filter(|_| exit_code == KILLED);
+            let error =
+                |bytes| format!("it was killed, maybe for want of memory: its limits.memory_bytes_max is {bytes}");
+            (Why::Exited, Some(exit_code), limit.map(error))
+        }
         Some(Told::NotBegun(error)) => (Why::GivenBack { begun: false }, None, Some(error)),
         Some(Told::NoImage(error)) => (Why::Failed { code: code::IMAGE_MISSING, retriable: true }, None, Some(error)),
         Some(Told::NotStarted(error)) => (Why::NotStarted(code::NOT_STARTED), None, Some(error)),
@@ -367,4 +376,54 @@ fn left_of(socket: &Path, worker: &str) -> Result<Vec<Left>, crate::containers::
         container.labels.get(LIFE_LABEL).is_none_or(|life| WorkDirectories::is_over(Path::new(life)))
     });
     Ok(over.map(|container| Left { socket: socket.to_owned(), name: container.id, reserve_ms: 0 }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_holder_tells_says_whether_it_is_worth_another_try() {
+        let ended = |exit_code, lacked_memory| Some(Told::Ended { exit_code, lacked_memory });
+        let error = || "x".to_owned();
+        let cases = [
+            (ended(0, false), Why::Exited, Some(0)),
+            // Something that it started, and that it got along without.
+            (ended(0, true), Why::Exited, Some(0)),
+            (ended(137, true), Why::Failed { code: code::OUT_OF_MEMORY, retriable: true }, Some(137)),
+            (ended(137, false), Why::Exited, Some(137)),
+            (Some(Told::NotBegun(error())), Why::GivenBack { begun: false }, None),
+            (Some(Told::NoImage(error())), Why::Failed { code: code::IMAGE_MISSING, retriable: true }, None),
+            (Some(Told::NotStarted(error())), Why::NotStarted(code::NOT_STARTED), None),
+            (Some(Told::Lost(error())), Why::Unknown, None),
+            (None, Why::Unknown, None),
+        ];
+        for (told, why, return_code) in cases {
+            let (found, code, error) = judged_by(told.clone(), Some(9));
+            assert_eq!((found, code), (why, return_code), "{told:?}");
+            assert_eq!(error.is_some(), !matches!(told, Some(Told::Ended { exit_code: 0, .. })), "{told:?}");
+        }
+        assert_eq!(judged_by(ended(137, false), None), (Why::Exited, Some(137), None));
+    }
+
+    #[test]
+    fn a_container_has_what_its_action_says_and_no_more() {
+        let place = ContainerPlace {
+            memory_bytes_max: Some(64 << 20),
+            millicpus_max: Some(500),
+            processes_max: Some(7),
+            capabilities: vec!["CHOWN".to_owned()],
+            ..ContainerPlace::default()
+        };
+        let host = host(&place, Path::new("/packs/a/actions"));
+        assert_eq!((&host["CapDrop"], &host["CapAdd"]), (&json!(["ALL"]), &json!(["CHOWN"])));
+        assert_eq!(host["SecurityOpt"], json!(["no-new-privileges"]));
+        assert_eq!((&host["Memory"], &host["MemorySwap"]), (&json!(64 << 20), &json!(64 << 20)));
+        assert_eq!((&host["NanoCpus"], &host["PidsLimit"]), (&json!(500_000_000), &json!(7)));
+        let mount = &host["Mounts"][0];
+        assert_eq!((&mount["Source"], &mount["ReadOnly"]), (&json!("/packs/a/actions"), &json!(true)));
+        for opening in ["Privileged", "Devices", "Binds", "PidMode", "IpcMode", "UsernsMode", "VolumesFrom"] {
+            assert_eq!(host[opening], Value::Null);
+        }
+    }
 }
