@@ -3,6 +3,7 @@
 
 mod asking;
 mod certificates;
+mod containers;
 #[path = "../support/docker.rs"]
 mod docker;
 mod document;
