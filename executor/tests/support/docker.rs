@@ -1,19 +1,18 @@
 //! A Docker daemon of a test program's own, shared by its tests, and what is left in it.
-#![expect(clippy::disallowed_methods, reason = "tests wait for a limited time")]
 // Each test program uses a part of it.
 #![allow(dead_code)]
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
 
 use petrel_executor::containers::{Daemon, EXECUTION_LABEL};
 
 /// The only image that it has: busybox, linked statically.
 pub const IMAGE: &str = "petrel-test:1";
-/// A start that takes longer hangs.
-const START_MAX: Duration = Duration::from_secs(60);
+/// Looks, of a tenth of a second each, after which a start hangs.
+const LOOKS_MAX: u32 = 600;
 /// Programs that the image calls by name.
 const PROGRAMS: &str = "sh sleep cat echo id printf dd head true false kill ls touch env setsid yes wc test sync";
 
@@ -43,19 +42,19 @@ impl Docker {
             "dockerd --iptables=false --ip6tables=false --bridge=none --storage-driver=vfs --data-root {at}/data \
              --exec-root {at}/exec --pidfile {at}/pid --host unix://{at}/socket >{at}/log 2>&1"
         );
-        // It ends when nobody holds the other end of the pipe any more.
-        let watched = Command::new("sh")
-            .args(["-c", &format!("{daemon} </dev/null & read _; kill $!; wait")])
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
+        // It says when the daemon answers, and ends when nobody holds the other end of the pipe any more.
+        let host = format!("unix://{at}/socket");
+        let watch = format!(
+            "{daemon} </dev/null & d=$!; n={LOOKS_MAX}; until docker --host {host} version >/dev/null 2>&1; do n=$((n - 1)); \
+             test $n -gt 0 && kill -0 $d || exit 1; sleep 0.1; done; echo ready; read _; kill $d; wait"
+        );
+        let mut sh = Command::new("sh");
+        let mut watched = sh.args(["-c", &watch]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(watched.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let log = std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
+        assert_eq!(said, "ready\n", "dockerd does not start; `cargo xtask deps --docker` installs it: {log}");
         let docker = Self { socket: dir.path().join("socket"), dir, watched };
-        let end = Instant::now() + START_MAX;
-        while Daemon::new(&docker.socket).labelled("x", "y").is_err() {
-            let log = || std::fs::read_to_string(docker.dir.path().join("log")).unwrap_or_default();
-            assert!(Instant::now() < end, "dockerd does not start; `cargo xtask deps --docker` installs it: {}", log());
-            std::thread::sleep(Duration::from_millis(50));
-        }
         docker.import();
         docker
     }
