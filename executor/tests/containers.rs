@@ -9,6 +9,7 @@ mod docker;
 #[path = "support/registry.rs"]
 mod registry;
 
+use std::io::Write;
 use std::sync::Arc;
 
 use petrel_execution::code;
@@ -282,7 +283,7 @@ async fn limits_are_kept_by_the_kernel() {
     let exit = test.sh("exec dd if=/dev/zero of=/dev/null bs=200000000 count=1", more).await;
     // Kernels without the notifications of control groups of version 1 do not tell the daemon.
     let is_told = exit.why == Why::Failed { code: code::OUT_OF_MEMORY, retriable: true };
-    println!("the daemon tells of a lack of memory: {is_told}");
+    writeln!(std::io::stderr(), "this machine's daemon tells of a lack of memory: {is_told}").unwrap();
     assert!(is_told || exit.why == Why::Exited, "{exit:?}");
     assert!(exit.return_code == Some(137) && exit.error.as_ref().unwrap().contains("memory_bytes_max"), "{exit:?}");
     let more = json!({"limits": {"processes_max": 5, "cpus_max": 0.5}});

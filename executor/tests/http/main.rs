@@ -1,4 +1,4 @@
-//! The runners `http`, `email` and `sleep` against servers.
+//! The runners `http`, `email` and `sleep` against servers, and executions of `container` from their owner on.
 #![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 mod asking;
