@@ -73,6 +73,10 @@ pub const NO_SUCH_TOPIC: &str = "no_such_topic";
 pub const SSH_HOSTS: &str = "ssh_hosts";
 /// Failed: it could not be started.
 pub const NOT_STARTED: &str = "not_started";
+/// Failed: its image is not there, and is not or cannot be fetched.
+pub const IMAGE_MISSING: &str = "image_missing";
+/// Failed: it needed more memory than its limit, and the kernel ended it.
+pub const OUT_OF_MEMORY: &str = "out_of_memory";
 /// Failed: an expression of its action has no value.
 pub const RENDER_FAILED: &str = "render_failed";
 /// Failed: there is no secret of a name that it needs, or none any more.

@@ -26,6 +26,7 @@ fn job(text: &str, directory: &Path) -> Job {
         user: None,
         limits: Limits::default(),
         may: May::default(),
+        container: None,
     }
 }
 

@@ -13,7 +13,7 @@ use petrel_bus::{
 use petrel_execution::owner::Limits;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
-use petrel_executor::runner::{HttpOptions, SshOptions};
+use petrel_executor::runner::{ContainerOptions, HttpOptions, SshOptions};
 use petrel_executor::supervise;
 use petrel_executor::worker::{Neighbour, WorkerHandle, WorkerOptions, WorkerService};
 use petrel_ingest::sensors::{SensorOptions, Sensors, SensorsHandle};
@@ -233,6 +233,10 @@ impl Parts<'_> {
             decline_ms: self.config.worker.decline_ms,
             slots: if self.config.worker.slots == 0 { defaults.slots } else { self.config.worker.slots },
             shutdown_grace_ms: self.config.worker.shutdown_grace_ms,
+            container: match &self.config.executor.container.socket {
+                Some(socket) => ContainerOptions { socket: socket.clone() },
+                None => ContainerOptions::default(),
+            },
             http: HttpOptions {
                 guard: self.config.executor.http.guard()?,
                 own: self.config.own_services(),

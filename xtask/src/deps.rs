@@ -1,5 +1,6 @@
 //! What is fetched into target/dev: Apache Kafka by Maven; the ClickHouse engine library and the CEL
-//! specification's tests and a server of mail by npm; for one benchmark AWS Event Ruler by Maven. OpenSSH's server is
+//! specification's tests and a server of mail by npm; for one benchmark AWS Event Ruler by Maven. OpenSSH's server and
+//! Docker's daemon are
 //! installed by the system's packages.
 //!
 //! All are pinned by files in deploy/dev. A stamp beside what was fetched holds a copy of those
@@ -8,6 +9,7 @@
 
 mod cel_spec;
 mod clickhouse;
+mod docker;
 mod kafka;
 mod npm;
 mod openssh;
@@ -18,6 +20,7 @@ use anyhow::Result;
 
 pub(crate) use cel_spec::fetch_cel_spec;
 pub(crate) use clickhouse::fetch_engine;
+pub(crate) use docker::fetch_docker;
 pub(crate) use kafka::fetch_kafka;
 pub(crate) use openssh::fetch_openssh;
 pub(crate) use ruler::fetch_ruler;
@@ -41,11 +44,14 @@ pub(crate) struct Options {
     /// Only the server of mail
     #[arg(long)]
     smtp: bool,
+    /// Only Docker's daemon
+    #[arg(long)]
+    docker: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let Options { kafka, clickhouse, cel_spec, openssh, smtp } = *options;
-    let everything = !(kafka || clickhouse || cel_spec || openssh || smtp);
+    let Options { kafka, clickhouse, cel_spec, openssh, smtp, docker } = *options;
+    let everything = !(kafka || clickhouse || cel_spec || openssh || smtp || docker);
     if everything || options.kafka {
         fetch_kafka()?;
     }
@@ -60,6 +66,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if everything || options.smtp {
         fetch_smtp()?;
+    }
+    if everything || options.docker {
+        fetch_docker()?;
     }
     Ok(())
 }

@@ -33,7 +33,6 @@ const RUNNERS_LATER: &[&str] = &[
     "orquesta",
     "inquirer",
     "announcement",
-    "container",
     "kubernetes",
 ];
 

@@ -280,7 +280,7 @@ fn actions() {
         (
             PATH,
             "name: clean\nrunner: python\ncommand: [../clean.sh]\nparameters: { host: {}, older_than: {} }\n",
-            "actions/clean.yaml:2:9: runner \"python\" is not supported in this version, only \"echo\", \"fail\", \"inject_trigger\", \"noop\", \"command\", \"email\", \"http\", \"kafka\", \"script\", \"shell\", \"sleep\" and \"ssh\"\n\
+            "actions/clean.yaml:2:9: runner \"python\" is not supported in this version, only \"echo\", \"fail\", \"inject_trigger\", \"noop\", \"command\", \"container\", \"email\", \"http\", \"kafka\", \"script\", \"shell\", \"sleep\" and \"ssh\"\n\
              actions/clean.yaml:3:11: \"../clean.sh\" leaves the pack",
         ),
         (

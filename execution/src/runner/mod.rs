@@ -5,6 +5,7 @@
 mod arguments;
 mod codes;
 mod command;
+mod container;
 mod duration;
 mod echo;
 mod email;
@@ -34,6 +35,7 @@ use crate::outcome::Outcome;
 
 pub use codes::Codes;
 pub use command::{CommandCall, CommandSpec};
+pub use container::{CONTAINER_ACTIONS, CONTAINER_WORK, ContainerCall, ContainerPlace, ContainerSpec, Image, Pull};
 pub use duration::parse_ms;
 pub use echo::EchoSpec;
 pub use email::{EmailCall, EmailSpec, MailServer, Mailbox, Security};
@@ -313,6 +315,8 @@ runners! {
     works {
         /// A program with arguments.
         Command(CommandSpec => CommandCall),
+        /// A program in a container.
+        Container(ContainerSpec => Box<ContainerCall>),
         /// A message by mail.
         Email(EmailSpec => Box<EmailCall>),
         /// A request over HTTP.

@@ -185,6 +185,11 @@ fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_v
         "command" => json!({
             "command": ["ls", "${secret.demo.a}"], "env": { "B": "x ${secret.demo.b}" }, "stdin": ["${secret.demo.c}"],
         }),
+        "container" => json!({
+            "image": "tools:1", "entrypoint": ["sh", "${secret.demo.a}"], "command": ["${secret.demo.b}"],
+            "registry": { "username": "${secret.demo.c}", "password": "${secret.demo.d}" },
+            "env": { "B": "x ${secret.demo.e}" }, "stdin": ["${secret.demo.f}"],
+        }),
         "script" => json!({
             "file": "clean.sh", "interpreter": "sh", "args": ["ls", "${secret.demo.a}"],
             "env": { "B": "x ${secret.demo.b}" }, "stdin": "${secret.demo.c}",
@@ -230,6 +235,9 @@ fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_v
     };
     let places = |runner: &str| match runner {
         "command" => "/command/1 a, /env/B b, /stdin/0 c",
+        "container" => {
+            "/entrypoint/1 a, /command/0 b, /registry/username c, /registry/password d, /env/B e, /stdin/0 f"
+        }
         "script" => "/args/1 a, /env/B b, /stdin c",
         "shell" => "/args/1 a, /env/B b, /stdin/c c",
         "echo" => "/message/a/0 a, /message/b~1c b",
@@ -300,6 +308,7 @@ fn the_configuration_stands_for_itself_in_the_keys_of_every_runner() {
 
     for (runner, keys) in [
         ("command", json!({ "command": ["echo", "${config.host}", "${config.token}"] })),
+        ("container", json!({ "image": "x", "command": ["${config.host}"], "stdin": "${config.token}" })),
         ("echo", json!({ "message": ["${config.host}", "${config.token}"] })),
         ("fail", json!({ "message": "${config.host} ${config.token}" })),
         ("http", json!({ "request": { "url": "https://${config.host}/", "auth": { "bearer": "${config.token}" } } })),

@@ -4,6 +4,7 @@
 //! an [`Exit`](petrel_execution::worker::Exit), from which the attempt knows what to tell its owner.
 
 mod command;
+mod container;
 mod email;
 mod http;
 mod kafka;
@@ -30,6 +31,7 @@ use petrel_secrets::Mask;
 use tokio::sync::watch;
 
 use crate::supervise::Supervisor;
+pub use container::{ContainerAttempt, ContainerOptions, Containers};
 pub use email::{EmailRequest, EmailRunner};
 pub use http::{AddressGuard, GuardError, HttpOptions, HttpRequest, HttpRunner, LookedUp, Lookup, SystemLookup};
 pub use kafka::{EXECUTION_HEADER, KafkaRequest, KafkaRunner};
@@ -49,6 +51,9 @@ pub struct Runners {
     command: RunnerOptions,
     supervisor: Supervisor,
     work: WorkDirectories,
+    container: ContainerOptions,
+    /// Instance id of the worker.
+    worker: Arc<str>,
     http: HttpRunner,
     email: EmailRunner,
     kafka: KafkaRunner,
@@ -58,8 +63,12 @@ pub struct Runners {
 /// What runners are made of.
 #[derive(Debug)]
 pub struct Parts {
+    /// Name of the worker, which containers carry.
+    pub worker: Arc<str>,
     /// How processes are run.
     pub command: RunnerOptions,
+    /// How containers are run.
+    pub container: ContainerOptions,
     /// Where requests may go.
     pub http: HttpOptions,
     /// What a worker knows of hosts.
@@ -73,15 +82,17 @@ pub struct Parts {
 impl Runners {
     /// Runners of these parts, and the supervisor of what they start.
     pub fn new(parts: Parts) -> Self {
-        let Parts { command, http, ssh, work, kafka } = parts;
+        let Parts { worker, command, container, http, ssh, work, kafka } = parts;
         let supervisor = Supervisor::new(command.supervisor.clone());
         let http = HttpRunner::new(http);
         let email = http.email();
-        Self { command, supervisor, work, http, email, kafka, ssh: SshRunner::new(ssh) }
+        Self { command, supervisor, work, container, worker, http, email, kafka, ssh: SshRunner::new(ssh) }
     }
 
-    /// Starts the supervisor, so that the first action does not wait for it.
+    /// Starts the supervisor, so that the first action does not wait for it, and ends what an earlier life of this worker
+    /// has left.
     pub(crate) fn start(&self) {
+        self.container.end_left(&self.worker);
         if let Err(error) = self.supervisor.start() {
             // The first action tries again, and says so, too.
             tracing::error!(%error, "the supervisor of actions cannot be started");
@@ -121,6 +132,7 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
             return Verdict::Ended(masking::masked_outcome(outcome, context.mask).await);
         }
         RunnerCall::Command(call) => command::carry_out(call, &context).await,
+        RunnerCall::Container(call) => container::carry_out(*call, &context).await,
         RunnerCall::Email(call) => email::carry_out(call, &context).await,
         RunnerCall::Http(call) => http::carry_out(call, &context).await,
         RunnerCall::Kafka(call) => kafka::carry_out(call, &context).await,

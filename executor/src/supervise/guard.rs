@@ -118,7 +118,9 @@ struct Guard {
     /// How many processes the last round has found.
     left: Option<usize>,
     timeout_at_ms: u64,
+    /// When it ends for its lease's sake: what is left by then needs its time, too.
     lease_deadline_ms: u64,
+    reserve_ms: u64,
     cancel_wanted: bool,
     supervisor_gone: bool,
     worker: Line,
@@ -168,6 +170,7 @@ impl Guard {
     ) -> io::Result<Self> {
         let streams = started.streams.into_iter().zip(&job.streams);
         let streams = streams.map(|(pipe, spec)| Capture::new(File::from(pipe), spec.bytes_max));
+        let reserve_ms = job.container.as_ref().map_or(0, |left| left.reserve_ms);
         Ok(Self {
             main: Pid::from_raw(i32::try_from(started.child.id()).map_err(io::Error::other)?),
             main_end: None,
@@ -175,7 +178,8 @@ impl Guard {
             kill_round_ms: KILL_ROUND_MS.0,
             left: None,
             timeout_at_ms: started_ms.saturating_add(job.timeout_ms),
-            lease_deadline_ms: job.lease_deadline_ms,
+            lease_deadline_ms: job.lease_deadline_ms.saturating_sub(reserve_ms),
+            reserve_ms,
             cancel_wanted: false,
             supervisor_gone: false,
             worker,
@@ -311,7 +315,10 @@ impl Guard {
         self.worker.fill();
         while let Some(control) = self.worker.next() {
             match control {
-                Control::Lease(deadline_ms) => self.lease_deadline_ms = self.lease_deadline_ms.max(deadline_ms),
+                Control::Lease(deadline_ms) => {
+                    let deadline_ms = deadline_ms.saturating_sub(self.reserve_ms);
+                    self.lease_deadline_ms = self.lease_deadline_ms.max(deadline_ms);
+                }
                 Control::Cancel => self.cancel_wanted = true,
             }
         }
@@ -329,7 +336,8 @@ impl Guard {
         // Of what is gone by itself with the action, nothing has to be ended.
         let left_others = self.ending.is_some();
         let why = self.ending.map_or(Why::Exited, |e| e.why);
-        let record = Report { why, return_code, signal, left_others, error: None, streams: streams.collect() };
+        let error = self.job.container.as_ref().and_then(|left| left.end_behind(return_code).err());
+        let record = Report { why, return_code, signal, left_others, error, streams: streams.collect() };
         let captured: Vec<Vec<u8>> = finished.into_iter().map(|(bytes, _)| bytes).collect();
         report(&mut self.worker, &record, &captured)
     }
@@ -357,6 +365,7 @@ mod tests {
             user: None,
             limits: Limits::default(),
             may: May::default(),
+            container: None,
         };
         let mut may_begin =
             |controls: &[Control], is_gone, now_ms| why_not(&mut job, controls, is_gone, now_ms).is_none();

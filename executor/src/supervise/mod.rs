@@ -38,6 +38,8 @@ mod wait;
 
 use std::process::ExitCode;
 
+use crate::containers;
+
 pub use ability::{Ability, Finding};
 pub use client::{GuardEnd, Guarded, Supervisor};
 pub use clock::boot_ms;
@@ -45,9 +47,12 @@ pub use protocol::{
     Control, JOB_BYTES_MAX, Job, Report, STARTED, STARTING, STDIN_BYTES_MAX, StreamReport, StreamSpec, User, Why,
 };
 
-/// What the sub-command `supervise` does. To be called before anything else of the program, with no other
+/// What the sub-command `supervise` does, and with one argument more a holder of a container. To be called before anything else of the program, with no other
 /// thread running: it hears the worker over what it got as standard input.
 pub fn main() -> ExitCode {
+    if std::env::args_os().next_back().is_some_and(|last| last == containers::HOLDER) {
+        return containers::main();
+    }
     match supervisor::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

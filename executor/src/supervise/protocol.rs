@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use petrel_execution::runner::{Limits, May};
 use serde::{Deserialize, Serialize};
 
+use crate::containers::Left;
+
 /// Longest line with a job, in bytes: argv and environment together are far below it on every system.
 pub const JOB_BYTES_MAX: usize = 8 << 20;
 /// Most bytes of standard input.
@@ -50,6 +52,9 @@ pub struct Job {
     pub limits: Limits,
     /// What it may do beyond its own processes.
     pub may: May,
+    /// The container that it may leave, which is ended once its processes are gone.
+    #[serde(default)]
+    pub container: Option<Left>,
 }
 
 /// Without arguments and the values of variables: there may be secrets in them.
@@ -253,6 +258,7 @@ mod tests {
             user: None,
             limits: Limits::default(),
             may: May::default(),
+            container: None,
         };
         let shown = format!("{job:?}");
         assert!(shown.contains("curl") && shown.contains("TOKEN") && !shown.contains("secret"), "{shown}");

@@ -229,6 +229,7 @@ mod tests {
             user: None,
             limits: Limits::default(),
             may: May::default(),
+            container: None,
         };
         let error = spawn(&job).err().unwrap();
         assert!(error.raw_os_error() == Some(TOO_LATE as i32) && !is_its_own(&error));

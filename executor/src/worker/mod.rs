@@ -142,6 +142,8 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         let kafka = KafkaRunner::new(publisher.clone(), options.topics.clone());
         let reporter = Reporter { publisher, clock: clock.clone(), results, reports: options.reports() };
         let parts = Parts {
+            worker: options.instance.clone(),
+            container: options.container.clone(),
             command: options.runner.clone(),
             http: options.http.clone(),
             ssh: options.ssh.clone(),

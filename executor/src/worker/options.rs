@@ -6,7 +6,7 @@ use std::sync::Arc;
 use petrel_execution::worker::Reports;
 use petrel_schemas::Topics;
 
-use crate::runner::{HttpOptions, RunnerOptions, SshOptions};
+use crate::runner::{ContainerOptions, HttpOptions, RunnerOptions, SshOptions};
 
 /// Settings of a worker of one pool.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct WorkerOptions {
     pub work_directory: PathBuf,
     /// How commands are run.
     pub runner: RunnerOptions,
+    /// How containers are run.
+    pub container: ContainerOptions,
     /// How requests over HTTP are sent.
     pub http: HttpOptions,
     /// How hosts are spoken to.
@@ -55,6 +57,7 @@ impl WorkerOptions {
             work_directory: packs_directory.with_file_name("work"),
             packs_directory,
             runner: RunnerOptions::default(),
+            container: ContainerOptions::default(),
             http: HttpOptions::default(),
             ssh: SshOptions::default(),
             shutdown_grace_ms: 10_000,

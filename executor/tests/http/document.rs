@@ -7,12 +7,12 @@ use std::sync::Arc;
 use petrel_bus::{Bus as _, TopicSpec};
 use petrel_bus_local::{LocalBus, LocalOptions};
 use petrel_catalog::{Actions, PackFile, PackSource, Revision};
-use petrel_execution::runner::{Rendering, RunnerCall};
+use petrel_execution::runner::{ContainerCall, Rendering, RunnerCall};
 use petrel_execution::worker::{Exit, Why};
 use petrel_execution::{ActionPlan, Delivery};
 use petrel_executor::runner::{
-    EmailRequest, KafkaRequest, KafkaRunner, Process, ProcessAttempt, Processes, RunnerOptions, SshRequest, SshRunner,
-    WorkDirectories,
+    ContainerAttempt, ContainerOptions, Containers, EmailRequest, KafkaRequest, KafkaRunner, Process, ProcessAttempt,
+    Processes, RunnerOptions, SshRequest, SshRunner, WorkDirectories,
 };
 use petrel_executor::supervise::Supervisor;
 use petrel_executor::{Resolution, resolve_in};
@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 use crate::asking::{Asking, Still, holding};
 use crate::certificates::Certificates;
+use crate::docker;
 use crate::mail::{MailServer, Odd};
 use crate::server::{Reply, Seen, Server, json};
 use crate::sshd::{Servers, user};
@@ -111,7 +112,8 @@ async fn the_examples_of_the_document_do_what_stands_there() {
     let mail = MailServer::start(Some(made.server(false)), false, Odd::Nothing).await;
     let stand_in = |text: String| {
         let text = stand_in(text).replace("host: mail.example.com", "host: 127.0.0.1");
-        text.replace("port: 587", &format!("port: {}", mail.port))
+        let text = text.replace("port: 587", &format!("port: {}", mail.port));
+        text.replace(&format!("registry.example.com/ops/tools@sha256:{}", "4657aa6a".repeat(8)), docker::IMAGE)
     };
     let mut runners = Vec::new();
     for example in examples() {
@@ -136,6 +138,7 @@ async fn the_examples_of_the_document_do_what_stands_there() {
     let documented = [
         "command",
         "command",
+        "container",
         "echo",
         "email",
         "fail",
@@ -240,6 +243,7 @@ async fn carry_out(action: &str, given: &Value, pack: &Path, files: &[(String, S
             petrel_executor::runner::sleep(call, 60_000, held).await
         }
         RunnerCall::Command(call) => run(Process::command(call, pack)).await,
+        RunnerCall::Container(call) => run_container(*call, pack).await,
         RunnerCall::Script(call) => run(Process::script(call, pack)).await,
         RunnerCall::Shell(call) => run(Process::shell(call, pack, "demo.act")).await,
         RunnerCall::Ssh(call) => {
@@ -255,6 +259,28 @@ async fn carry_out(action: &str, given: &Value, pack: &Path, files: &[(String, S
         }
     };
     (plan.runner.name(), exit)
+}
+
+/// Runs a container of a daemon of its own.
+async fn run_container(call: ContainerCall, pack: &Path) -> Exit {
+    let docker = docker::Docker::get();
+    let (_director, held) = watch::channel(holding(60_000));
+    let options =
+        RunnerOptions { supervisor: vec![env!("CARGO_BIN_EXE_petrel-supervise").into()], ..RunnerOptions::default() };
+    let (supervisor, folder) = (Supervisor::new(options.supervisor.clone()), tempfile::tempdir().unwrap());
+    let work = WorkDirectories::open(folder.path().to_owned()).unwrap();
+    let daemon = ContainerOptions { socket: docker.socket.clone() };
+    let containers = Containers { supervisor: &supervisor, options: &options, daemon: &daemon, work: &work };
+    let attempt = ContainerAttempt {
+        execution_id: "e-1".to_owned(),
+        attempt: 1,
+        token: 1,
+        worker: "w-document".into(),
+        variables: BTreeMap::new(),
+        timeout_ms: 60_000,
+        output_bytes_max: 64 << 10,
+    };
+    containers.run(call, pack, attempt, held, || {}).await
 }
 
 /// Runs a process under a supervisor of its own.

@@ -1,8 +1,11 @@
-//! The runners `http`, `email` and `sleep` against servers.
+//! The runners `http`, `email` and `sleep` against servers, and executions of `container` from their owner on.
 #![expect(clippy::disallowed_methods, reason = "tests measure, and wait for a limited time")]
 
 mod asking;
 mod certificates;
+mod containers;
+#[path = "../support/docker.rs"]
+mod docker;
 mod document;
 mod email;
 mod email_real;

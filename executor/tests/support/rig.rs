@@ -15,7 +15,7 @@ use petrel_execution::runner::{PackFiles, RunnerSpec};
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError};
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
-use petrel_executor::runner::AddressGuard;
+use petrel_executor::runner::{AddressGuard, ContainerOptions};
 use petrel_executor::worker::{WorkerHandle, WorkerOptions, WorkerService};
 use petrel_executor::{
     EachFile, ExecutorView, NoSecret, Opening, PackContent, Resolution, ResolvedAction, SecretSource,
@@ -84,6 +84,11 @@ impl ExecutorView for View {
             "demo.secret" => {
                 let env = json!({ "TOKEN": "${parameters.token}", "KEY": "Bearer ${secret.demo.key}" });
                 ("command", json!({ "command": ["sh", "-c", "${parameters.line}"], "env": env }))
+            }
+            "demo.container" => {
+                let env = json!({ "TOKEN": "${parameters.token}", "KEY": "${secret.demo.key}" });
+                let command = ["sh", "-c", "${parameters.line}"];
+                ("container", json!({ "image": "petrel-test:1", "pull": "never", "command": command, "env": env }))
             }
             _ => ("command", json!({ "command": ["sh", "-c", "${parameters.line}"] })),
         };
@@ -218,6 +223,8 @@ pub struct Rig {
     pub view: Arc<View>,
     pub dir: tempfile::TempDir,
     pub secrets: Arc<Known>,
+    /// Nobody listens there, unless a test says so.
+    pub container: ContainerOptions,
     topics: Topics,
     metrics: Arc<ExecutorMetrics>,
     clock: Arc<RealTime>,
@@ -248,6 +255,7 @@ impl Rig {
             bus,
             line: Arc::new(line),
             view: Arc::new(View { paused: AtomicBool::new(false), version: AtomicU64::new(0) }),
+            container: ContainerOptions { socket: dir.path().join("nobody") },
             dir,
             secrets: Arc::new(secrets),
             topics,
@@ -290,6 +298,7 @@ impl Rig {
         options.shutdown_grace_ms = shutdown_grace_ms;
         options.runner.supervisor = vec![env!("CARGO_BIN_EXE_petrel-supervise").into()];
         options.runner.kill_grace_ms = 300;
+        options.container = self.container.clone();
         let denied = AddressGuard::DENY_DEFAULT.map(str::to_owned);
         options.http.guard = AddressGuard::new(&denied, &["127.0.0.1".to_owned()]).unwrap();
         let service = WorkerService {

@@ -1,5 +1,6 @@
 //! `petrel doctor`: what this machine and this user give, and what they do not.
 
+use petrel_executor::runner::ContainerOptions;
 use petrel_executor::supervise::{Ability, Finding};
 use serde_json::{Value, json};
 
@@ -7,7 +8,8 @@ use super::args::Output;
 use super::{Failure, output};
 
 pub fn run(format: Output) -> Result<(), Failure> {
-    let findings = Ability::look().findings();
+    let mut findings = Ability::look().findings();
+    findings.extend(ContainerOptions::default().findings());
     match format {
         Output::Json => output::json(&json!({ "actions": findings.iter().map(entry).collect::<Vec<_>>() })),
         Output::Table => findings.iter().for_each(|finding| output::line(&told(finding))),

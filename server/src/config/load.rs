@@ -206,6 +206,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if executor.schedule_to_start_ms < executor.lease_ms || executor.schedule_to_start_ms > config.retention_ms {
         return wrong("executor.schedule_to_start_ms", "must be from executor.lease_ms to retention_ms");
     }
+    if executor.container.socket.as_ref().is_some_and(|socket| !socket.is_absolute()) {
+        return wrong("executor.container.socket", "must be an absolute path");
+    }
     for (path, ranges) in [("executor.http.deny", &executor.http.deny), ("executor.http.allow", &executor.http.allow)] {
         AddressGuard::new(ranges, &[]).map_err(|e| option_error(path, e.to_string()))?;
     }

@@ -178,6 +178,16 @@ pub struct Executor {
     pub http: Http,
     /// Hosts of the runner `ssh`.
     pub ssh: Ssh,
+    /// Containers of the runner `container`.
+    pub container: Container,
+}
+
+/// Options of the runner `container`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Container {
+    /// Socket of the daemon; by default that of `DOCKER_HOST`, or the first usual one that is there.
+    pub socket: Option<PathBuf>,
 }
 
 /// Options of the runner `ssh`.
@@ -392,6 +402,7 @@ impl Default for Executor {
             schedule_to_start_ms: 24 * 3_600_000,
             http: Http::default(),
             ssh: Ssh::default(),
+            container: Container::default(),
         }
     }
 }

@@ -18,7 +18,7 @@ pub enum Folder {
 
 impl Folder {
     /// Reads the key `cwd`.
-    pub(super) fn read(keys: &mut Keys<'_>, files: &dyn PackFiles) -> Self {
+    pub(in super::super) fn read(keys: &mut Keys<'_>, files: &dyn PackFiles) -> Self {
         const AT: &str = "/cwd";
         let Some(cwd) = keys.get("cwd").and_then(|cwd| keys.text(cwd, AT, "cwd")) else { return Self::Actions };
         if !check_constant(keys, AT, "the working directory", cwd) {

@@ -78,10 +78,7 @@ impl ProcessSpec {
         ["env", "cwd", "user", "stdin", "success_codes", "output", "may", "limits"];
 
     pub(super) fn read(keys: &mut Keys<'_>, files: &dyn PackFiles) -> Self {
-        let success = match keys.get("success_codes") {
-            Some(codes) => Codes::read(codes, "/success_codes", "success_codes", &EXITS, keys),
-            None => Codes::of(&[(0, 0)]),
-        };
+        let success = read_success(keys);
         Self {
             env: read_env(keys),
             cwd: Folder::read(keys, files),
@@ -91,6 +88,21 @@ impl ProcessSpec {
             output: Output::read(keys, files).map(Arc::new),
             may: may::read(keys),
             limits: limits::read(keys),
+        }
+    }
+
+    /// The same for what is no process of the worker's machine: where it is started, as whom, and what it may do there is
+    /// for its runner to read.
+    pub(super) fn read_common(keys: &mut Keys<'_>, files: &dyn PackFiles) -> Self {
+        Self {
+            env: read_env(keys),
+            cwd: Folder::Actions,
+            user: None,
+            stdin: keys.get("stdin").and_then(|stdin| keys.template_of(stdin, "/stdin")),
+            success: read_success(keys),
+            output: Output::read(keys, files).map(Arc::new),
+            may: May::default(),
+            limits: Limits::default(),
         }
     }
 
@@ -146,6 +158,13 @@ pub(super) fn read_arguments(
         arguments.extend(keys.template(text, &at));
     }
     Some(arguments)
+}
+
+fn read_success(keys: &mut Keys<'_>) -> Codes {
+    match keys.get("success_codes") {
+        Some(codes) => Codes::read(codes, "/success_codes", "success_codes", &EXITS, keys),
+        None => Codes::of(&[(0, 0)]),
+    }
 }
 
 /// Variables with expressions.

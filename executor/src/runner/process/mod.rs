@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use super::supervised::{self, Ended, Failed};
 use super::{Context, RunnerOptions};
 use crate::supervise::{Job, StreamSpec, Supervisor, User, Why};
-use judged::judged;
+pub(super) use judged::judged;
 use sizes::Sizes;
 use user::As;
 pub use work::{WorkDirectories, WorkDirectory};
@@ -118,6 +118,7 @@ fn job(options: &RunnerOptions, command: Command, lease_deadline_ms: u64) -> (Jo
         user: command.user,
         limits: command.limits,
         may: command.may,
+        container: None,
     };
     (job, command.stdin)
 }
@@ -203,7 +204,7 @@ pub(super) async fn carry_out(process: impl FnOnce(&Path) -> Process, context: &
 }
 
 /// What an action finds of its execution.
-fn variables(task: &Task) -> BTreeMap<String, String> {
+pub(super) fn variables(task: &Task) -> BTreeMap<String, String> {
     let own = [
         ("PETREL_EXECUTION_ID", Some(task.execution_id.clone())),
         ("PETREL_ATTEMPT", Some(task.attempt.to_string())),

@@ -108,6 +108,7 @@ mod tests {
             user: None,
             limits: Limits::default(),
             may: May::default(),
+            container: None,
         }
     }
 

@@ -65,6 +65,19 @@ impl WorkDirectories {
         Ok(Self { folder: own, _lock: lock, serial: AtomicU64::new(0) })
     }
 
+    /// The folder that is locked for as long as this worker lives.
+    pub fn life(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether the worker is gone whose folder that is, or was.
+    pub fn is_over(life: &Path) -> bool {
+        match File::open(life.join(LOCK)) {
+            Ok(lock) => !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)),
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        }
+    }
+
     /// A new one, which this user alone may use; the worker's own where there is none.
     ///
     /// # Errors

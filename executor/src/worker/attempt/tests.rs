@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::super::slots::Slots;
 use super::super::told::Told;
 use super::*;
-use crate::runner::{HttpOptions, KafkaRunner, Parts, RunnerOptions, SshOptions, WorkDirectories};
+use crate::runner::{ContainerOptions, HttpOptions, KafkaRunner, Parts, RunnerOptions, SshOptions, WorkDirectories};
 use crate::secrets::{NoSecret, Opening};
 use crate::view::EachFile;
 
@@ -87,6 +87,8 @@ impl Rig {
         let work = WorkDirectories::open(folder.path().join("work")).unwrap();
         let shared = Shared {
             runners: Runners::new(Parts {
+                worker: "w1".into(),
+                container: ContainerOptions { socket: "/nonexistent/socket".into() },
                 command: RunnerOptions::default(),
                 http: HttpOptions::default(),
                 ssh: SshOptions::default(),
