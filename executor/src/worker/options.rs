@@ -6,6 +6,7 @@ use std::sync::Arc;
 use petrel_execution::worker::Reports;
 use petrel_schemas::Topics;
 
+use crate::live::LiveOptions;
 use crate::runner::{HttpOptions, RunnerOptions};
 
 /// Settings of a worker of one pool.
@@ -29,6 +30,8 @@ pub struct WorkerOptions {
     pub runner: RunnerOptions,
     /// How requests over HTTP are sent.
     pub http: HttpOptions,
+    /// How what attempts write is told while they run.
+    pub live: LiveOptions,
     /// How long a stop waits for running attempts before it ends them, in milliseconds.
     pub shutdown_grace_ms: u64,
     /// How long a stop then waits for their ends to be reported, in milliseconds, beside the runner's
@@ -50,6 +53,7 @@ impl WorkerOptions {
             packs_directory,
             runner: RunnerOptions::default(),
             http: HttpOptions::default(),
+            live: LiveOptions::default(),
             shutdown_grace_ms: 10_000,
             shutdown_report_ms: 5_000,
         }

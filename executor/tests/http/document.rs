@@ -10,6 +10,7 @@ use petrel_catalog::{Actions, PackFile, PackSource, Revision};
 use petrel_execution::ActionPlan;
 use petrel_execution::runner::{Rendering, RunnerCall};
 use petrel_execution::worker::{Exit, Why};
+use petrel_executor::live::Live;
 use petrel_executor::runner::{
     EmailRequest, KafkaRequest, KafkaRunner, Process, ProcessAttempt, Processes, RunnerOptions, WorkDirectories,
 };
@@ -233,6 +234,6 @@ async fn run(process: Process) -> Exit {
         RunnerOptions { supervisor: vec![env!("CARGO_BIN_EXE_petrel-supervise").into()], ..RunnerOptions::default() };
     let (supervisor, folder) = (Supervisor::new(options.supervisor.clone()), tempfile::tempdir().unwrap());
     let work = WorkDirectories::open(folder.path().to_owned()).unwrap();
-    let attempt = ProcessAttempt { variables: BTreeMap::new(), timeout_ms: 60_000, output_bytes_max: 64 << 10 };
+    let attempt = ProcessAttempt { variables: BTreeMap::new(), timeout_ms: 60_000, output_bytes_max: 64 << 10, lead_bytes: 0, live: Live::default() };
     Processes { supervisor: &supervisor, options: &options, work: &work }.run(process, attempt, held, || {}).await
 }

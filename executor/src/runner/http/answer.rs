@@ -55,8 +55,8 @@ impl Whole {
     pub(super) fn into_result(mut self, requests: u32, elapsed_ms: u64, mask: &Mask) -> (Value, Stream) {
         let (headers, headers_truncated) = headers_of(&self.headers, mask);
         let json = json_of(&self.headers, &self.body).map(|value| mask.json(value));
-        let Stream { bytes, truncated } = self.body;
-        self.body = Stream { bytes: mask.bytes(bytes, truncated), truncated };
+        let Stream { bytes, truncated, end } = self.body;
+        self.body = Stream { bytes: mask.bytes(bytes, truncated), truncated, end };
         let (body, encoding) = json.map_or_else(|| body_of(&self.body), |json| (json, "json"));
         let mut result = json!({
             "status_code": self.status,

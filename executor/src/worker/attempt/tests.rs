@@ -87,6 +87,12 @@ impl Rig {
         let work = WorkDirectories::open(folder.path().join("work")).unwrap();
         let shared = Shared {
             runners: Runners::new(RunnerOptions::default(), HttpOptions::default(), work, kafka),
+            live: LiveOutput {
+                options: LiveOptions::default(),
+                publisher: reporter.publisher.clone(),
+                clock: reporter.clock.clone(),
+                topic: "output".into(),
+            },
             reporter,
             attempts: Arc::new(Attempts::new("w1".into())),
             packs: Arc::new(PacksCache::open(folder.path().join("packs")).unwrap()),
