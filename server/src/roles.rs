@@ -11,6 +11,7 @@ use petrel_bus::{
     Versioned, spawn_stage,
 };
 use petrel_execution::owner::Limits;
+use petrel_executor::live::LiveOptions;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
 use petrel_executor::runner::HttpOptions;
@@ -233,6 +234,11 @@ impl Parts<'_> {
             decline_ms: self.config.worker.decline_ms,
             slots: if self.config.worker.slots == 0 { defaults.slots } else { self.config.worker.slots },
             shutdown_grace_ms: self.config.worker.shutdown_grace_ms,
+            live: LiveOptions {
+                attempt_bytes_max: self.config.worker.live_bytes_max,
+                flush_ms: self.config.worker.live_flush_ms,
+                ..LiveOptions::default()
+            },
             http: HttpOptions {
                 guard: self.config.executor.http.guard()?,
                 own: self.config.own_services(),

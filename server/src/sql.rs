@@ -18,7 +18,7 @@ const HISTORY: &str = "SELECT * FROM executions_latest WHERE execution_id = {id:
 const HISTORIES: &str = "SELECT * FROM executions_latest \
                          WHERE execution_id IN (SELECT arrayJoin(splitByChar(',', {ids:String})))";
 /// What its last attempt wrote.
-const OUTPUT: &str = "SELECT stream, content, truncated FROM execution_output WHERE execution_id = {id:String} \
+const OUTPUT: &str = "SELECT stream, content, truncated, tail, omitted_bytes FROM execution_output WHERE execution_id = {id:String} \
                       AND attempt = (SELECT max(attempt) FROM execution_output WHERE execution_id = {id:String})";
 
 /// How rows are written.
@@ -115,7 +115,8 @@ impl Sql {
         Ok(by_id.collect())
     }
 
-    /// What the last attempt at an execution wrote: `stdout`, `stderr` and whether they were cut.
+    /// What the last attempt at an execution wrote: `stdout`, `stderr`, whether they were cut, and then their ends and
+    /// how much was left out between.
     ///
     /// # Errors
     /// As [`Sql::query`].
@@ -124,6 +125,10 @@ impl Sql {
         for row in self.rows(OUTPUT, ("id", id)).await? {
             let stream = row["stream"].as_str().unwrap_or_default().to_owned();
             output.insert(format!("{stream}_truncated"), row["truncated"].clone());
+            if row["truncated"] == true {
+                output.insert(format!("{stream}_omitted_bytes"), row["omitted_bytes"].clone());
+                output.insert(format!("{stream}_tail"), row["tail"].clone());
+            }
             output.insert(stream, row["content"].clone());
         }
         Ok(output)

@@ -392,6 +392,23 @@ pub enum ExecutionCommand {
         /// Id of the execution
         id: String,
     },
+    /// Show what an execution writes
+    #[command(after_help = "Examples:\n  petrel execution tail 3f2a… -f\n  petrel execution tail 3f2a… --stream stderr\n\
+                            Standard output and error of the execution go to standard output and error; what is said of it\n\
+                            goes to standard error. The exit code is 0 if it has succeeded, or runs, and 1 if not.")]
+    Tail {
+        /// Id of the execution
+        id: String,
+        /// Go on until the execution is over, through its retries
+        #[arg(short, long)]
+        follow: bool,
+        /// Only one of its streams
+        #[arg(long, value_parser = ["stdout", "stderr"])]
+        stream: Option<String>,
+        /// As it is, also what would command the terminal
+        #[arg(long)]
+        raw: bool,
+    },
     /// Cancel an execution
     Cancel {
         /// Id of the execution

@@ -1,4 +1,4 @@
-//! `petrel execution list|get|cancel`.
+//! `petrel execution list|get|tail|cancel`.
 
 use serde_json::{Value, json};
 
@@ -25,6 +25,9 @@ pub fn run(command: ExecutionCommand, client: &Client, format: Output) -> Result
             super::rule::show(&answer, "executions", format, &columns);
         }
         ExecutionCommand::Get { id } => show(&client.get(&["v1", "executions", &id], &[])?, format),
+        ExecutionCommand::Tail { id, follow, stream, raw } => {
+            return super::tail::run(&super::tail::Tail { id, follow, stream, raw }, client, format);
+        }
         ExecutionCommand::Cancel { id } => {
             let answer = client.post(&["v1", "executions", &id, "cancel"], &json!({}))?;
             match format {
