@@ -99,8 +99,11 @@ async fn a_flood_of_output_is_cut_and_counted_as_such() {
     let flood = "head -c 100000000 /dev/zero; head -c 100000000 /dev/zero >&2; exit 0";
     let outcome = run_to_end(&options(), command(&["sh", "-c", flood], dir.path())).await;
     assert_eq!((outcome.why, outcome.return_code), (Why::Exited, Some(0)));
-    assert_eq!((outcome.stdout.bytes.len(), outcome.stderr.bytes.len()), (64 << 10, 64 << 10));
-    assert!(outcome.stdout.truncated && outcome.stderr.truncated);
+    for stream in [outcome.stdout, outcome.stderr] {
+        let end = stream.end.unwrap();
+        assert_eq!((stream.truncated, stream.bytes.len(), end.bytes.len()), (true, 32 << 10, 32 << 10));
+        assert_eq!((end.omitted_bytes, end.lead.len()), (100_000_000 - (64 << 10), 0));
+    }
 }
 
 /// The guard's own memory while a command writes without end.

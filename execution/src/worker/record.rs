@@ -213,7 +213,12 @@ impl Final {
         match self {
             Self::Result(r) => {
                 let optional = [&r.result, &r.error].into_iter().flatten().map(String::len).sum::<usize>();
-                r.stdout.len() + r.stderr.len() + r.stdout_tail.len() + r.stderr_tail.len() + optional + r.events.iter().map(String::len).sum::<usize>()
+                r.stdout.len()
+                    + r.stderr.len()
+                    + r.stdout_tail.len()
+                    + r.stderr_tail.len()
+                    + optional
+                    + r.events.iter().map(String::len).sum::<usize>()
             }
             Self::HandedOver(r) => r.stdout.len() + r.stderr.len() + r.stdout_tail.len() + r.stderr_tail.len(),
         }

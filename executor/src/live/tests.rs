@@ -43,7 +43,10 @@ impl Log {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let chunks = self.chunks();
-        assert_eq!(chunks.iter().map(|chunk| chunk.sequence).collect::<Vec<_>>(), (0..chunks.len() as i64).collect::<Vec<_>>());
+        assert_eq!(
+            chunks.iter().map(|chunk| chunk.sequence).collect::<Vec<_>>(),
+            (0..chunks.len() as i64).collect::<Vec<_>>()
+        );
         assert_eq!(chunks.iter().filter(|chunk| chunk.is_last).count(), 1);
         chunks
     }
@@ -139,7 +142,10 @@ async fn what_is_left_out_is_told_by_its_size_and_no_part_of_a_secret_is_left_be
         let text = told(&chunks, "stdout");
         let clear: String = text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
         assert!(text.starts_with("first "), "{text}");
-        assert!(!clear.contains("wT") && !clear.contains("Zq") && text.contains("....") && text.ends_with('>'), "{text}");
+        assert!(
+            !clear.contains("wT") && !clear.contains("Zq") && text.contains("....") && text.ends_with('>'),
+            "{text}"
+        );
         assert_eq!(told(&chunks, "stderr"), "<7>");
     }
 }

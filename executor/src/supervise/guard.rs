@@ -174,7 +174,8 @@ impl Guard {
         started_ms: u64,
     ) -> io::Result<Self> {
         let streams = started.streams.into_iter().zip(&job.streams);
-        let streams = streams.map(|(pipe, spec)| Capture::new(File::from(pipe), spec.bytes_max, job.telling.lead_bytes));
+        let streams =
+            streams.map(|(pipe, spec)| Capture::new(File::from(pipe), spec.bytes_max, job.telling.lead_bytes));
         Ok(Self {
             main: Pid::from_raw(i32::try_from(started.child.id()).map_err(io::Error::other)?),
             main_end: None,

@@ -323,7 +323,10 @@ mod tests {
         }
         let piece = Piece { fd: 2, offset: u64::MAX, bytes: 7 };
         assert_eq!(Piece::parse(&piece_line(2, u64::MAX, 7)), Some(piece));
-        assert_eq!((Piece::parse("output 1 2"), Piece::parse("output 1 2 3 4"), Piece::parse("started")), (None, None, None));
+        assert_eq!(
+            (Piece::parse("output 1 2"), Piece::parse("output 1 2 3 4"), Piece::parse("started")),
+            (None, None, None)
+        );
         for nothing in ["", "lease", "lease -1", "start", "start x", "gone", "end 1 2"] {
             assert_eq!((Control::parse(nothing), Order::parse(nothing), Answer::parse(nothing)), (None, None, None));
         }

@@ -150,7 +150,8 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         let reporter = Reporter { publisher, clock: clock.clone(), results, reports: options.reports() };
         let runners = Runners::new(options.runner.clone(), options.http.clone(), work, kafka);
         runners.start();
-        let shared = Shared { runners, reporter, live, attempts: attempts.clone(), packs: Arc::new(packs), secrets, metrics };
+        let shared =
+            Shared { runners, reporter, live, attempts: attempts.clone(), packs: Arc::new(packs), secrets, metrics };
         let pool = tokio::spawn(run_claims(claims, Arc::new(shared)));
         let stage = spawn_stage(bus, stage, session, driver, Arc::new(inputs), clock);
         stats.get_or_init(|| stage.stats().clone());

@@ -234,6 +234,12 @@ async fn run(process: Process) -> Exit {
         RunnerOptions { supervisor: vec![env!("CARGO_BIN_EXE_petrel-supervise").into()], ..RunnerOptions::default() };
     let (supervisor, folder) = (Supervisor::new(options.supervisor.clone()), tempfile::tempdir().unwrap());
     let work = WorkDirectories::open(folder.path().to_owned()).unwrap();
-    let attempt = ProcessAttempt { variables: BTreeMap::new(), timeout_ms: 60_000, output_bytes_max: 64 << 10, lead_bytes: 0, live: Live::default() };
+    let attempt = ProcessAttempt {
+        variables: BTreeMap::new(),
+        timeout_ms: 60_000,
+        output_bytes_max: 64 << 10,
+        lead_bytes: 0,
+        live: Live::default(),
+    };
     Processes { supervisor: &supervisor, options: &options, work: &work }.run(process, attempt, held, || {}).await
 }

@@ -199,12 +199,7 @@ pub fn router(app: App, guard: Guard) -> Router {
 ///
 /// # Errors
 /// If the listener fails.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
-    app: App,
-    config: Config,
-    stop: Stop,
-) -> std::io::Result<()> {
+pub async fn serve(listener: tokio::net::TcpListener, app: App, config: Config, stop: Stop) -> std::io::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
     let guard = Guard::new(address, config.hosts, config.token);
     axum::serve(listener, router(app, guard)).with_graceful_shutdown(async move { stop.wait().await }).await

@@ -393,9 +393,11 @@ pub enum ExecutionCommand {
         id: String,
     },
     /// Show what an execution writes
-    #[command(after_help = "Examples:\n  petrel execution tail 3f2a… -f\n  petrel execution tail 3f2a… --stream stderr\n\
+    #[command(
+        after_help = "Examples:\n  petrel execution tail 3f2a… -f\n  petrel execution tail 3f2a… --stream stderr\n\
                             Standard output and error of the execution go to standard output and error; what is said of it\n\
-                            goes to standard error. The exit code is 0 if it has succeeded, or runs, and 1 if not.")]
+                            goes to standard error. The exit code is 0 if it has succeeded, or runs, and 1 if not."
+    )]
     Tail {
         /// Id of the execution
         id: String,
