@@ -126,7 +126,7 @@ impl Sql {
             let stream = row["stream"].as_str().unwrap_or_default().to_owned();
             output.insert(format!("{stream}_truncated"), row["truncated"].clone());
             if row["truncated"] == true {
-                output.insert(format!("{stream}_omitted_bytes"), row["omitted_bytes"].clone());
+                output.insert(format!("{stream}_omitted_bytes"), whole_number(&row["omitted_bytes"]));
                 output.insert(format!("{stream}_tail"), row["tail"].clone());
             }
             output.insert(stream, row["content"].clone());
@@ -140,6 +140,12 @@ impl Sql {
         let rows: Result<Vec<Value>, _> = lines.map(serde_json::from_slice).collect();
         rows.map_err(|e| ApiError::unavailable("sql_unavailable", format!("ClickHouse's answer is no JSON: {e}")))
     }
+}
+
+/// ClickHouse may quote numbers of 64 bits.
+fn whole_number(value: &Value) -> Value {
+    let quoted = || value.as_str().and_then(|text| text.parse::<i64>().ok());
+    value.as_i64().or_else(quoted).map_or(Value::Null, Value::from)
 }
 
 impl From<Format> for petrel_audit::Format {

@@ -266,15 +266,18 @@ fn events(mut reader: Reader, seat: Seat) -> Response {
                     (events, is_over)
                 }
             };
-            // Who is gone, or does not read, ends it.
-            let is_taken = matches!(tokio::time::timeout(STALLED, sender.send(event.into())).await, Ok(Ok(())));
-            if !is_taken || is_over || reader.is_stopping() {
+            if !is_taken(&sender, event).await || is_over || reader.is_stopping() {
                 return;
             }
         }
     });
     let headers = [(header::CONTENT_TYPE, EVENT_STREAM), (header::CACHE_CONTROL, "no-store")];
     (headers, Body::new(Events(receiver))).into_response()
+}
+
+/// Whether the reader has room for an event; one that is gone, or does not read, has none.
+async fn is_taken(sender: &mpsc::Sender<Bytes>, event: String) -> bool {
+    matches!(tokio::time::timeout(STALLED, sender.send(event.into())).await, Ok(Ok(())))
 }
 
 fn event_of(chunk: &Arc<OutputChunk>) -> String {
@@ -290,5 +293,58 @@ impl http_body::Body for Events {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         self.0.poll_recv(cx).map(|event| event.map(|event| Ok(Frame::data(event))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_is_cut_off_and_one_that_is_slow_is_not() {
+        let (sender, mut receiver) = mpsc::channel(EVENTS_MAX);
+        for _ in 0..EVENTS_MAX {
+            assert!(is_taken(&sender, "event".to_owned()).await);
+        }
+        assert!(!is_taken(&sender, "one too many".to_owned()).await);
+        let slow = async {
+            tokio::time::sleep(STALLED / 2).await;
+            receiver.recv().await
+        };
+        let (taken, received) = tokio::join!(is_taken(&sender, "late".to_owned()), slow);
+        assert!(taken && received.is_some());
+        drop(receiver);
+        assert!(!is_taken(&sender, "gone".to_owned()).await);
+    }
+
+    #[test]
+    fn there_are_no_more_readers_than_may_be() {
+        let first = Seat::take(2).unwrap();
+        let second = Seat::take(2).unwrap();
+        assert_eq!(Seat::take(2).err().map(|error| error.code), Some("too_many_readers"));
+        drop(second);
+        assert!(Seat::take(2).is_ok());
+        drop(first);
+    }
+
+    #[test]
+    fn what_is_no_text_is_in_base64() {
+        let mut chunk = OutputChunk {
+            execution_id: "e".to_owned(),
+            attempt: 2,
+            sequence: 7,
+            stream: "stdout".to_owned(),
+            offset: 3,
+            bytes: b"a\nb".to_vec(),
+            is_last: false,
+            told_at_ms: 0,
+        };
+        let text = shown(&chunk);
+        assert_eq!((&text["id"], &text["text"], &text["bytes"]), (&json!("2.7"), &json!("a\nb"), &json!(3)));
+        let event = event_of(&Arc::new(chunk.clone()));
+        assert!(event.starts_with("id: 2.7\nevent: output\ndata: {") && event.ends_with("}\n\n"), "{event}");
+        assert_eq!(event.lines().count(), 4, "no line end of the output ends a line of the event");
+        chunk.bytes = vec![0xFF];
+        assert_eq!((&shown(&chunk)["base64"], shown(&chunk).get("text")), (&json!("/w=="), None));
     }
 }
