@@ -177,7 +177,7 @@ mod tests {
         headers.insert(CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
         headers.append("set-cookie", HeaderValue::from_static("a=1"));
         headers.append("set-cookie", HeaderValue::from_static("b=2"));
-        let body = Stream { bytes: body.to_vec(), truncated };
+        let body = Stream { truncated, ..Stream::whole(body.to_vec()) };
         Whole { status: 200, reason: "OK", url: "https://x/".to_owned(), redirects: 0, headers, body }
     }
 

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::super::slots::Slots;
 use super::super::told::Told;
 use super::*;
+use crate::live::LiveOptions;
 use crate::runner::{HttpOptions, KafkaRunner, RunnerOptions, WorkDirectories};
 use crate::secrets::{NoSecret, Opening};
 use crate::view::EachFile;
