@@ -303,7 +303,7 @@ fn neither_the_beginning_nor_the_end_of_a_secret_stays_at_a_cut() {
     let bytes = text.as_bytes();
     let lead_bytes = mask.lead_bytes();
     assert!(lead_bytes > 0 && Mask::NOTHING.lead_bytes() == 0);
-    for head in 380..430 {
+    for head in 380..430_usize {
         for omitted in [1, 5, 14, 20, 350] {
             let (tail_at, lead_at) = (head + omitted, (head + omitted).saturating_sub(lead_bytes).max(head));
             let (lead, tail) = (&bytes[lead_at..tail_at], bytes[tail_at..].to_vec());
