@@ -229,7 +229,8 @@ mod tests {
         assert_eq!(view.lock().bytes, 9 * one);
         // Longer than all that is kept: it is there all the same, alone.
         view.put(chunk("e", 1, 0, 100_000));
-        assert_eq!((view.lock().by_id.len(), view.page("e", None, None, 1).chunks.len()), (1, 1));
+        assert_eq!(view.page("e", None, None, 1).chunks.len(), 1);
+        assert_eq!(view.lock().by_id.len(), 1);
     }
 
     #[test]
