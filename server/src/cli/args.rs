@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::execution::ExecutionCommand;
+
 /// Event-driven automation for high-volume event feeds.
 #[derive(Debug, Parser)]
 #[command(
@@ -370,51 +372,6 @@ pub enum ActionCommand {
         /// Wait for the result
         #[arg(long)]
         wait: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum ExecutionCommand {
-    /// List recent executions, latest first
-    List {
-        /// Only of this status
-        #[arg(long)]
-        status: Option<String>,
-        /// Only of this rule
-        #[arg(long)]
-        rule: Option<String>,
-        /// At most this many
-        #[arg(long, default_value_t = 20)]
-        limit: usize,
-    },
-    /// Show one execution with its output
-    Get {
-        /// Id of the execution
-        id: String,
-    },
-    /// Show what an execution writes
-    #[command(
-        after_help = "Examples:\n  petrel execution tail 3f2a… -f\n  petrel execution tail 3f2a… --stream stderr\n\
-                            Standard output and error of the execution go to standard output and error; what is said of it\n\
-                            goes to standard error. The exit code is 0 if it has succeeded, or runs, and 1 if not."
-    )]
-    Tail {
-        /// Id of the execution
-        id: String,
-        /// Go on until the execution is over, through its retries
-        #[arg(short, long)]
-        follow: bool,
-        /// Only one of its streams
-        #[arg(long, value_parser = ["stdout", "stderr"])]
-        stream: Option<String>,
-        /// As it is, also what would command the terminal
-        #[arg(long)]
-        raw: bool,
-    },
-    /// Cancel an execution
-    Cancel {
-        /// Id of the execution
-        id: String,
     },
 }
 
