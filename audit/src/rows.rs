@@ -152,6 +152,8 @@ rows! {
         stream: String,
         content: String,
         truncated: bool,
+        tail: String,
+        omitted_bytes: i64,
         captured_at: i64,
     }
     RevisionRow CatalogRevisions catalog_revisions {
@@ -277,6 +279,8 @@ impl Rows {
                 stream: r.stream,
                 content: r.content,
                 truncated: r.truncated,
+                tail: r.tail,
+                omitted_bytes: r.omitted_bytes,
                 captured_at: instant(r.captured_at_ms),
             })),
             AuditRecord::RevisionApplied(r) => self.catalog_revisions.push(row!(RevisionRow, source, record, {

@@ -33,7 +33,7 @@ pub use delivery::Delivery;
 pub use execution::{Ended, Execution, Known};
 pub use family::ChildEnded;
 pub use inject::Injected;
-pub use outcome::{Outcome, Stream};
+pub use outcome::{Outcome, Stream, StreamEnd};
 pub use plan::{ActionPlan, Actions, CompleteParameters, ParameterError, Resolution};
 pub use status::Status;
 pub use subject::{Core, Note, Subject, Terms};

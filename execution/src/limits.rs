@@ -51,6 +51,11 @@ pub fn head(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }
 
+/// The longest end of a text that has at most `bytes_max` bytes and begins between two characters.
+pub fn tail(text: &str, bytes_max: usize) -> &str {
+    &text[text.ceil_char_boundary(text.len().saturating_sub(bytes_max))..]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +64,9 @@ mod tests {
     fn a_head_ends_between_characters() {
         for (text, bytes_max, expected) in [("abc", 3, "abc"), ("abc", 2, "ab"), ("aüb", 2, "a"), ("ü", 1, "")] {
             assert_eq!(head(text, bytes_max), expected);
+        }
+        for (text, bytes_max, expected) in [("abc", 3, "abc"), ("abc", 9, "abc"), ("aüb", 2, "b"), ("ü", 1, "")] {
+            assert_eq!(tail(text, bytes_max), expected);
         }
     }
 }

@@ -10,10 +10,35 @@ use crate::subject::Note;
 /// What an attempt wrote to one of its streams.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stream {
-    /// The bytes, up to the limit.
+    /// The bytes, up to the limit; of what was over it, the beginning.
     pub bytes: Vec<u8>,
     /// Whether there were more.
     pub truncated: bool,
+    /// The end of what was over the limit, where it is known.
+    pub end: Option<StreamEnd>,
+}
+
+/// The end of a stream whose middle was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StreamEnd {
+    /// What stood before it, for whoever masks it: the end of a secret is known only by its beginning. It is never told.
+    pub lead: Vec<u8>,
+    /// The last bytes.
+    pub bytes: Vec<u8>,
+    /// Bytes between the beginning and these that were left out, the lead among them.
+    pub omitted_bytes: u64,
+}
+
+impl Stream {
+    /// All that was written.
+    pub fn whole(bytes: Vec<u8>) -> Self {
+        Self { bytes, truncated: false, end: None }
+    }
+
+    /// How many of its bytes were kept.
+    pub fn kept_bytes(&self) -> usize {
+        self.bytes.len() + self.end.as_ref().map_or(0, |end| end.bytes.len())
+    }
 }
 
 /// How an attempt ended, as its worker tells it.

@@ -43,7 +43,8 @@ async fn a_failure_and_its_output_are_told() {
     let end = rig.history("bad").pop().unwrap();
     assert_eq!((end.return_code, end.code.as_deref()), (Some(3), Some("exit_code")));
     let output = rig.output("bad");
-    assert_eq!((&*output[0].stream, output[0].content.len(), output[0].truncated), ("stdout", 1024, true));
+    assert_eq!((&*output[0].stream, output[0].content.len(), output[0].truncated), ("stdout", 512, true));
+    assert_eq!((output[0].tail.len(), output[0].omitted_bytes), (512, 5_000 - 1_024));
     assert_eq!((&*output[1].stream, &*output[1].content, output[1].truncated), ("stderr", "\u{FFFD}", false));
     worker.shutdown().await;
 }

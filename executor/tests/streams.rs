@@ -10,7 +10,7 @@ use std::sync::Arc;
 use actions::{holding, supervisor};
 use petrel_execution::runner::{Limits, May};
 use petrel_executor::runner::{Ended, Failed, run_supervised};
-use petrel_executor::supervise::{Job, StreamSpec, User, Why, boot_ms};
+use petrel_executor::supervise::{Job, StreamSpec, Telling, User, Why, boot_ms};
 use tokio::sync::watch;
 
 fn job(text: &str, directory: &Path) -> Job {
@@ -20,6 +20,7 @@ fn job(text: &str, directory: &Path) -> Job {
         directory: directory.to_owned(),
         stdin_bytes: 0,
         streams: [1, 2, 3].map(|fd| StreamSpec { fd, bytes_max: 1 << 20 }).to_vec(),
+        telling: Telling::default(),
         timeout_ms: 20_000,
         lease_deadline_ms: boot_ms() + 60_000,
         kill_grace_ms: 300,

@@ -61,6 +61,7 @@ impl Topics {
         kv => "kv", "The key-value store; one partition.";
         positions => "positions", "Positions of stages without a changelog.";
         processes => "processes", "Which processes run; one partition.";
+        output => "output", "What running actions write, as it comes.";
         audit => "audit", "The audit trail.";
         dead_letters => "dead_letters", "What could not be used.";
     }
@@ -101,6 +102,7 @@ impl Topics {
             own(self.secrets(), 1, Cleanup::Compact),
             own(self.positions(), keyed, Cleanup::Compact),
             own(self.processes(), 1, Cleanup::Delete),
+            own(self.output(), keyed, Cleanup::Delete),
             own(self.audit(), keyed, Cleanup::Delete),
             own(self.dead_letters(), keyed, Cleanup::Delete),
         ];

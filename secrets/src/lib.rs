@@ -15,7 +15,7 @@ mod sealed;
 mod value;
 
 pub use key::{KeyError, MasterKey, MasterKeys};
-pub use mask::{MASK, Mask, MaskStream};
+pub use mask::{MASK, Mask, MaskStream, OwnMaskStream};
 pub use parts::{RefusedPart, parts};
 pub use sealed::{Fresh, NONCE_BYTES, OpenError, Origin, open, rewrap, seal};
 pub use value::{RefusedValue, SecretValue};

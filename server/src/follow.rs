@@ -61,26 +61,38 @@ impl Follows {
         each: impl FnMut(u32, Record<'_>) + Send + 'static,
         look: impl FnMut(&mut dyn Tail) + Send + 'static,
     ) {
-        self.start(name, topic, false, each, look);
+        self.start(name, topic, Begin::First, false, each, look);
+    }
+
+    /// As [`Follows::follow`], but of each partition only the latest records, so many, and what comes.
+    pub fn follow_latest(
+        &self,
+        name: &str,
+        topic: Arc<str>,
+        records_max: i64,
+        each: impl FnMut(u32, Record<'_>) + Send + 'static,
+    ) {
+        self.start(name, topic, Begin::Latest(records_max), false, each, |_| {});
     }
 
     /// As [`Follows::follow`], for a topic of which nobody waits for a single record, and many come: they are handed
     /// out a quarter of a second later, and together.
     pub fn follow_batched(&self, name: &str, topic: Arc<str>, each: impl FnMut(u32, Record<'_>) + Send + 'static) {
-        self.start(name, topic, true, each, |_| {});
+        self.start(name, topic, Begin::First, true, each, |_| {});
     }
 
     fn start(
         &self,
         name: &str,
         topic: Arc<str>,
+        begin: Begin,
         batched: bool,
         each: impl FnMut(u32, Record<'_>) + Send + 'static,
         look: impl FnMut(&mut dyn Tail) + Send + 'static,
     ) {
         let follows = self.clone();
         let (tail, was_open, is_failing, next) = (None, false, false, Vec::new());
-        let follower = Follower { follows, topic, batched, each, look, tail, was_open, is_failing, next };
+        let follower = Follower { follows, topic, begin, batched, each, look, tail, was_open, is_failing, next };
         match ServiceThread::start(name, self.clock.clone(), self.stop.signal(), follower) {
             // It ends with the process.
             Ok(thread) => thread.detach(),
@@ -111,9 +123,19 @@ pub fn lines(troubles: &Troubles) -> Vec<String> {
     troubles.now().into_iter().map(line).collect()
 }
 
+/// Where a follower begins.
+#[derive(Debug, Clone, Copy)]
+enum Begin {
+    /// With the first record.
+    First,
+    /// With so many of the latest records of each partition.
+    Latest(i64),
+}
+
 struct Follower<E, L> {
     follows: Follows,
     topic: Arc<str>,
+    begin: Begin,
     batched: bool,
     each: E,
     look: L,
@@ -174,6 +196,9 @@ impl<E: FnMut(u32, Record<'_>), L: FnMut(&mut dyn Tail)> Follower<E, L> {
 
     fn open(&mut self) -> Result<Box<dyn Tail>, BusError> {
         let bus = &self.follows.bus;
+        if let (false, Begin::Latest(records_max)) = (self.was_open, self.begin) {
+            self.next = bus.end_offsets(&self.topic)?.iter().map(|end| (end - records_max).max(0)).collect();
+        }
         let mut tail = match self.batched {
             true => bus.tail_batched(&self.topic, &self.next)?,
             false => bus.tail_from(&self.topic, &self.next)?,

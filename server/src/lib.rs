@@ -18,6 +18,7 @@ mod instance;
 mod live;
 mod memory;
 mod metrics;
+mod output;
 mod packs;
 mod presence;
 mod process;

@@ -25,6 +25,7 @@ use crate::follow::Follows;
 use crate::format::{Formatted, InForce};
 use crate::live::LiveView;
 use crate::metrics::Exported;
+use crate::output::OutputView;
 use crate::presence::{Presence, Present};
 use crate::roles::{Parts, Running};
 use crate::secrets::{self, Changes, Door, Vault};
@@ -165,8 +166,10 @@ async fn up(
     let running = Running::start(&parts, roles, &ingest_metrics, &mut exported).await?;
     let live = Arc::new(LiveView::new(config.api.live_executions_max));
     let serves_api = roles.contains(&Role::Api);
+    let output = Arc::new(OutputView::new(&config.api));
     if serves_api {
         live.spawn(&follows, topics.executions());
+        output.spawn(&follows, topics.output());
     }
     let missing = match is_local {
         true => {
@@ -227,6 +230,8 @@ async fn up(
         topic_writer: is_local.then(|| TopicWriter::new(topics.clone(), TopicOptions::default(), ingest_metrics)),
         world: world.clone(),
         live,
+        output,
+        stop: stop.clone(),
         applier: Applier::new(bus, topics, clock, world, retention_of(config), missing),
         sql,
         secrets,
@@ -266,11 +271,13 @@ fn needs_of(roles: &BTreeSet<Role>) -> Needs {
 
 /// Creates Petrel's topics, waiting for a log that is away.
 async fn ensure_topics(bus: &Arc<dyn Bus>, topics: &Topics, config: &Config, app: &App) -> anyhow::Result<()> {
+    let output = topics.output();
+    let retention_ms = |name: &str| if *name == *output { config.output_retention_ms } else { config.retention_ms };
     let spec = |topic: OwnTopic| TopicSpec {
+        retention_ms: (topic.cleanup == Cleanup::Delete).then(|| retention_ms(&topic.name)),
         name: topic.name,
         partitions: topic.partitions,
         compacted: topic.cleanup == Cleanup::Compact,
-        retention_ms: (topic.cleanup == Cleanup::Delete).then_some(config.retention_ms),
         delete_retention_ms: (topic.cleanup == Cleanup::Compact).then_some(config.delete_retention_ms),
     };
     let pools: Vec<&str> = config.pools.iter().map(String::as_str).collect();

@@ -11,6 +11,7 @@ use petrel_bus::{
     Versioned, spawn_stage,
 };
 use petrel_execution::owner::Limits;
+use petrel_executor::live::LiveOptions;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
 use petrel_executor::runner::{ContainerOptions, HttpOptions, SshOptions};
@@ -236,6 +237,11 @@ impl Parts<'_> {
             container: match &self.config.executor.container.socket {
                 Some(socket) => ContainerOptions { socket: socket.clone() },
                 None => ContainerOptions::default(),
+            },
+            live: LiveOptions {
+                attempt_bytes_max: self.config.worker.live_bytes_max,
+                flush_ms: self.config.worker.live_flush_ms,
+                ..LiveOptions::default()
             },
             http: HttpOptions {
                 guard: self.config.executor.http.guard()?,

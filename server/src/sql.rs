@@ -18,7 +18,7 @@ const HISTORY: &str = "SELECT * FROM executions_latest WHERE execution_id = {id:
 const HISTORIES: &str = "SELECT * FROM executions_latest \
                          WHERE execution_id IN (SELECT arrayJoin(splitByChar(',', {ids:String})))";
 /// What its last attempt wrote.
-const OUTPUT: &str = "SELECT stream, content, truncated FROM execution_output WHERE execution_id = {id:String} \
+const OUTPUT: &str = "SELECT stream, content, truncated, tail, omitted_bytes FROM execution_output WHERE execution_id = {id:String} \
                       AND attempt = (SELECT max(attempt) FROM execution_output WHERE execution_id = {id:String})";
 
 /// How rows are written.
@@ -115,7 +115,8 @@ impl Sql {
         Ok(by_id.collect())
     }
 
-    /// What the last attempt at an execution wrote: `stdout`, `stderr` and whether they were cut.
+    /// What the last attempt at an execution wrote: `stdout`, `stderr`, whether they were cut, and then their ends and
+    /// how much was left out between.
     ///
     /// # Errors
     /// As [`Sql::query`].
@@ -124,6 +125,10 @@ impl Sql {
         for row in self.rows(OUTPUT, ("id", id)).await? {
             let stream = row["stream"].as_str().unwrap_or_default().to_owned();
             output.insert(format!("{stream}_truncated"), row["truncated"].clone());
+            if row["truncated"] == true {
+                output.insert(format!("{stream}_omitted_bytes"), whole_number(&row["omitted_bytes"]));
+                output.insert(format!("{stream}_tail"), row["tail"].clone());
+            }
             output.insert(stream, row["content"].clone());
         }
         Ok(output)
@@ -135,6 +140,12 @@ impl Sql {
         let rows: Result<Vec<Value>, _> = lines.map(serde_json::from_slice).collect();
         rows.map_err(|e| ApiError::unavailable("sql_unavailable", format!("ClickHouse's answer is no JSON: {e}")))
     }
+}
+
+/// ClickHouse may quote numbers of 64 bits.
+fn whole_number(value: &Value) -> Value {
+    let quoted = || value.as_str().and_then(|text| text.parse::<i64>().ok());
+    value.as_i64().or_else(quoted).map_or(Value::Null, Value::from)
 }
 
 impl From<Format> for petrel_audit::Format {

@@ -232,7 +232,7 @@ impl Owner<'_> {
     /// Rows of what an attempt wrote.
     fn output(&mut self, written: Written) {
         let Written { execution_id, attempt, at_ms, streams } = written;
-        for (stream, content, truncated) in streams {
+        for (stream, Text { content, truncated, tail, omitted_bytes }) in streams {
             if content.is_empty() && !truncated {
                 continue;
             }
@@ -242,6 +242,8 @@ impl Owner<'_> {
                 stream: stream.to_owned(),
                 content,
                 truncated,
+                tail,
+                omitted_bytes,
                 captured_at_ms: at_ms,
             }));
         }
@@ -261,17 +263,49 @@ struct Written {
     execution_id: String,
     attempt: i32,
     at_ms: i64,
-    streams: [(&'static str, String, bool); 2],
+    streams: [(&'static str, Text); 2],
+}
+
+/// What it wrote to one of its streams.
+struct Text {
+    content: String,
+    truncated: bool,
+    tail: String,
+    omitted_bytes: i64,
 }
 
 impl Written {
     fn of_result(r: TaskResult) -> Self {
-        let streams = [("stdout", r.stdout, r.stdout_truncated), ("stderr", r.stderr, r.stderr_truncated)];
+        let stdout = Text {
+            content: r.stdout,
+            truncated: r.stdout_truncated,
+            tail: r.stdout_tail,
+            omitted_bytes: r.stdout_omitted_bytes,
+        };
+        let stderr = Text {
+            content: r.stderr,
+            truncated: r.stderr_truncated,
+            tail: r.stderr_tail,
+            omitted_bytes: r.stderr_omitted_bytes,
+        };
+        let streams = [("stdout", stdout), ("stderr", stderr)];
         Self { execution_id: r.execution_id, attempt: r.attempt, at_ms: r.ended_at_ms, streams }
     }
 
     fn of_hand_over(r: HandedOver) -> Self {
-        let streams = [("stdout", r.stdout, r.stdout_truncated), ("stderr", r.stderr, r.stderr_truncated)];
+        let stdout = Text {
+            content: r.stdout,
+            truncated: r.stdout_truncated,
+            tail: r.stdout_tail,
+            omitted_bytes: r.stdout_omitted_bytes,
+        };
+        let stderr = Text {
+            content: r.stderr,
+            truncated: r.stderr_truncated,
+            tail: r.stderr_tail,
+            omitted_bytes: r.stderr_omitted_bytes,
+        };
+        let streams = [("stdout", stdout), ("stderr", stderr)];
         Self { execution_id: r.execution_id, attempt: r.attempt, at_ms: r.handed_over_at_ms, streams }
     }
 }

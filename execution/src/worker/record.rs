@@ -5,15 +5,16 @@ use std::sync::Arc;
 use petrel_schemas::{Claim, Declined, HandedOver, Heartbeat, ResultsRecord, Task, TaskResult};
 
 use super::holding::Verdict;
+use super::text::{Text, fit};
 use crate::code;
 use crate::inject::Injected;
 use crate::limits::{RESULT_BYTES_MAX, head};
-use crate::outcome::{Outcome, Stream};
+use crate::outcome::Outcome;
 use crate::owner::DeclineReason;
 use crate::status::Status;
 use crate::subject::Note;
 
-/// Longest text of a stream in a result, in bytes: two of them fit into a record of a million bytes.
+/// Longest text of a stream in a result, its beginning and its end together, in bytes: two of them fit into a record of a million bytes.
 pub const STREAM_BYTES_MAX: usize = 400 << 10;
 
 /// Writes the reports of one worker.
@@ -82,7 +83,7 @@ impl Reports {
         match verdict {
             Verdict::Ended(outcome) => Final::Result(self.result(task, outcome, started_at_ms, now_ms)),
             Verdict::HandedOver { begun, stdout, stderr } => {
-                let ((stdout, stdout_truncated), (stderr, stderr_truncated)) = (text(stdout), text(stderr));
+                let [stdout, stderr] = [stdout, stderr].map(|stream| Text::of(stream, STREAM_BYTES_MAX));
                 Final::HandedOver(HandedOver {
                     execution_id: task.execution_id.clone(),
                     root_execution_id: task.root_execution_id.clone(),
@@ -90,10 +91,14 @@ impl Reports {
                     token: task.token,
                     worker: self.worker.to_string(),
                     begun,
-                    stdout,
-                    stderr,
-                    stdout_truncated,
-                    stderr_truncated,
+                    stdout: stdout.content,
+                    stderr: stderr.content,
+                    stdout_truncated: stdout.truncated,
+                    stderr_truncated: stderr.truncated,
+                    stdout_tail: stdout.tail,
+                    stderr_tail: stderr.tail,
+                    stdout_omitted_bytes: stdout.omitted_bytes,
+                    stderr_omitted_bytes: stderr.omitted_bytes,
                     handed_over_at_ms: now_ms,
                 })
             }
@@ -102,7 +107,7 @@ impl Reports {
 
     fn result(&self, task: &Task, outcome: Outcome, started_at_ms: Option<i64>, now_ms: i64) -> TaskResult {
         let Outcome { status, note, return_code, result, stdout, stderr, retriable, events } = outcome;
-        let ((stdout, stdout_truncated), (stderr, stderr_truncated)) = (text(stdout), text(stderr));
+        let [stdout, stderr] = [stdout, stderr].map(|stream| Text::of(stream, STREAM_BYTES_MAX));
         let result = result.map(|value| value.to_string());
         // No part of a JSON value is a JSON value: what is too long is left out, and that is said.
         let (result, note) = match result {
@@ -121,10 +126,14 @@ impl Reports {
             error: note.error,
             result,
             retriable,
-            stdout,
-            stderr,
-            stdout_truncated,
-            stderr_truncated,
+            stdout: stdout.content,
+            stderr: stderr.content,
+            stdout_truncated: stdout.truncated,
+            stderr_truncated: stderr.truncated,
+            stdout_tail: stdout.tail,
+            stderr_tail: stderr.tail,
+            stdout_omitted_bytes: stdout.omitted_bytes,
+            stderr_omitted_bytes: stderr.omitted_bytes,
             started_at_ms,
             ended_at_ms: now_ms,
             events: events.iter().map(Injected::encode).collect(),
@@ -136,15 +145,6 @@ impl Reports {
 fn without_result(note: Note, bytes: usize) -> Note {
     let why = format!("its result of {bytes} bytes is over the limit and was left out");
     if note.code.is_some() { note } else { Note::new(code::RESULT_TOO_LARGE, why) }
-}
-
-/// Output as text, and whether it had to be cut: a replaced byte takes three.
-fn text(stream: Stream) -> (String, bool) {
-    let mut text = String::from_utf8_lossy(&stream.bytes).into_owned();
-    let kept = head(&text, STREAM_BYTES_MAX).len();
-    let cut = kept < text.len();
-    text.truncate(kept);
-    (text, stream.truncated || cut)
 }
 
 impl Final {
@@ -177,15 +177,33 @@ impl Final {
     }
 
     fn shorten_output(&mut self) -> bool {
+        macro_rules! streams {
+            ($told:expr) => {
+                [
+                    (
+                        &mut $told.stdout,
+                        &mut $told.stdout_tail,
+                        &mut $told.stdout_omitted_bytes,
+                        &mut $told.stdout_truncated,
+                    ),
+                    (
+                        &mut $told.stderr,
+                        &mut $told.stderr_tail,
+                        &mut $told.stderr_omitted_bytes,
+                        &mut $told.stderr_truncated,
+                    ),
+                ]
+            };
+        }
         let streams = match self {
-            Self::Result(r) => [(&mut r.stdout, &mut r.stdout_truncated), (&mut r.stderr, &mut r.stderr_truncated)],
-            Self::HandedOver(r) => [(&mut r.stdout, &mut r.stdout_truncated), (&mut r.stderr, &mut r.stderr_truncated)],
+            Self::Result(told) => streams!(told),
+            Self::HandedOver(told) => streams!(told),
         };
         let mut any = false;
-        for (text, truncated) in streams {
-            any |= !text.is_empty();
-            *truncated |= !text.is_empty();
-            text.truncate(head(text, text.len() / 2).len());
+        for (content, tail, omitted_bytes, truncated) in streams {
+            let bytes = content.len() + tail.len();
+            any |= bytes > 0;
+            fit(content, tail, omitted_bytes, truncated, bytes / 2);
         }
         any
     }
@@ -195,9 +213,14 @@ impl Final {
         match self {
             Self::Result(r) => {
                 let optional = [&r.result, &r.error].into_iter().flatten().map(String::len).sum::<usize>();
-                r.stdout.len() + r.stderr.len() + optional + r.events.iter().map(String::len).sum::<usize>()
+                r.stdout.len()
+                    + r.stderr.len()
+                    + r.stdout_tail.len()
+                    + r.stderr_tail.len()
+                    + optional
+                    + r.events.iter().map(String::len).sum::<usize>()
             }
-            Self::HandedOver(r) => r.stdout.len() + r.stderr.len(),
+            Self::HandedOver(r) => r.stdout.len() + r.stderr.len() + r.stdout_tail.len() + r.stderr_tail.len(),
         }
     }
 

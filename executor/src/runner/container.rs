@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use petrel_execution::code;
 use petrel_execution::runner::{CONTAINER_ACTIONS, CONTAINER_WORK, ContainerCall, ContainerPlace, Limits, May, Pull};
 use petrel_execution::worker::{Exit, Holding, Why};
-use petrel_execution::{Stream, code};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -18,7 +18,8 @@ use crate::containers::{
     ATTEMPT_LABEL, Daemon, EXECUTION_LABEL, HOLDER, LIFE_LABEL, Left, Registry, TOKEN_LABEL, TOLD_FD, Told,
     WORKER_LABEL, Wanted,
 };
-use crate::supervise::{self, Finding, Job, STDIN_BYTES_MAX, StreamSpec, Supervisor};
+use crate::live::Live;
+use crate::supervise::{self, Finding, Job, STDIN_BYTES_MAX, StreamSpec, Supervisor, Telling};
 
 /// How much longer than its container a holder may take to end, in milliseconds.
 const HOLDER_GRACE_MS: u64 = 3_000;
@@ -119,6 +120,10 @@ pub struct ContainerAttempt {
     pub timeout_ms: u64,
     /// Bytes kept of stdout, and of stderr.
     pub output_bytes_max: usize,
+    /// How much of what stood before an end that is kept has to be known, in bytes.
+    pub lead_bytes: usize,
+    /// Where what it writes is told while it runs.
+    pub live: Live,
 }
 
 pub(super) async fn carry_out(call: ContainerCall, context: &Context<'_>) -> Exit {
@@ -132,6 +137,8 @@ pub(super) async fn carry_out(call: ContainerCall, context: &Context<'_>) -> Exi
         variables: process::variables(task),
         timeout_ms: context.timeout_ms(),
         output_bytes_max: context.plan.output_bytes_max,
+        lead_bytes: context.mask.lead_bytes(),
+        live: context.live.clone(),
     };
     let containers = Containers {
         supervisor: &runners.supervisor,
@@ -173,13 +180,16 @@ impl Containers<'_> {
         }
         let job = self.job(&attempt, left.clone(), input.len(), held.borrow().lease_deadline_ms());
         let memory = call.place.memory_bytes_max;
-        let exit = match supervised::run(self.supervisor, &job, &input, held, started).await {
+        let exit = match supervised::run_told(self.supervisor, &job, &input, held, started, &attempt.live).await {
             // A guard that was ended from outside reports nothing, and has not ended the container.
             Ok(ended) if ended.report.streams.is_empty() && ended.report.left_others => {
                 let exit = exit(ended, memory);
                 with(exit, ended_here(left).await)
             }
-            Ok(ended) => exit(ended, memory),
+            Ok(ended) => {
+                attempt.live.end(ended.read_bytes(), ended.is_whole());
+                exit(ended, memory)
+            }
             Err(Failed::NotBegun(why)) => lacking(why),
             Err(Failed::Lost(why)) => with(Exit::bare(Why::Unknown, Some(why)), ended_here(left).await),
         };
@@ -195,6 +205,7 @@ impl Containers<'_> {
             directory: "/".into(),
             stdin_bytes,
             streams: streams.map(|(fd, bytes_max)| StreamSpec { fd, bytes_max }).to_vec(),
+            telling: Telling { live_bytes_max: attempt.live.bytes_max(), lead_bytes: attempt.lead_bytes },
             timeout_ms: attempt.timeout_ms,
             lease_deadline_ms,
             kill_grace_ms: self.options.kill_grace_ms.saturating_add(HOLDER_GRACE_MS),
@@ -323,16 +334,13 @@ fn lacking(error: String) -> Exit {
 
 /// How an attempt ended whose guard has reported, of a container with that much memory.
 fn exit(ended: Ended, memory: Option<u64>) -> Exit {
-    let Ended { report, captured } = ended;
-    let mut streams = report.streams.iter().zip(captured);
-    let mut stream = || {
-        let next = streams.next();
-        next.map(|(told, bytes)| Stream { bytes, truncated: told.truncated }).unwrap_or_default()
-    };
+    let (was, failure) = (ended.report.why, ended.report.error.clone());
+    let mut streams = ended.into_streams();
+    let mut stream = || streams.next().unwrap_or_default();
     let (stdout, stderr, told) = (stream(), stream(), stream());
     let told: Option<Told> = serde_json::from_slice(&told.bytes).ok();
     let (by_itself, return_code, error) = judged_by(told, memory);
-    let why = match report.why {
+    let why = match was {
         supervise::Why::NotStarted | supervise::Why::NotBegun => Why::GivenBack { begun: false },
         supervise::Why::Exited => by_itself,
         supervise::Why::Timeout => Why::Timeout,
@@ -340,10 +348,10 @@ fn exit(ended: Ended, memory: Option<u64>) -> Exit {
         supervise::Why::LeaseLost | supervise::Why::WorkerGone => Why::LeaseLost,
         supervise::Why::SupervisorGone => Why::Unknown,
     };
-    let error = if report.why == supervise::Why::Exited { error } else { None };
-    let is_cut = report.why != supervise::Why::Exited;
+    let error = if was == supervise::Why::Exited { error } else { None };
+    let is_cut = was != supervise::Why::Exited;
     let exit = Exit { return_code, is_cut, stdout, stderr, ..Exit::bare(why, error) };
-    with(exit, report.error.map_or(Ok(()), Err))
+    with(exit, failure.map_or(Ok(()), Err))
 }
 
 /// What it means that a holder told this and ended by itself.

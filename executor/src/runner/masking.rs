@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use petrel_execution::limits::ERROR_BYTES_MAX;
 use petrel_execution::worker::{Exit, Why};
-use petrel_execution::{Injected, Note, Outcome, Status, Stream, code};
+use petrel_execution::{Injected, Note, Outcome, Status, Stream, StreamEnd, code};
 use petrel_secrets::Mask;
 
 /// Told in the place of what could not be masked. With what words a panic ends is not told: they may quote what was to be
@@ -35,8 +35,14 @@ pub(super) fn mask_all(exit: Exit, mask: &Mask) -> Exit {
         _ => false,
     };
     let stream = |stream: Stream| {
-        let Stream { bytes, truncated } = stream;
-        Stream { bytes: mask.bytes(bytes, truncated || !is_whole), truncated }
+        let Stream { bytes, truncated, end } = stream;
+        let Some(end) = end else {
+            return Stream { bytes: mask.bytes(bytes, truncated || !is_whole), truncated, end: None };
+        };
+        let is_whole_middle = end.omitted_bytes == end.lead.len() as u64;
+        let (bytes, last) = mask.ends(bytes, &end.lead, end.bytes, is_whole_middle, !is_whole);
+        let end = StreamEnd { lead: Vec::new(), bytes: last, omitted_bytes: end.omitted_bytes };
+        Stream { bytes, truncated, end: Some(end) }
     };
     Exit {
         why,

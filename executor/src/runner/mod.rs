@@ -30,6 +30,7 @@ use petrel_schemas::Task;
 use petrel_secrets::Mask;
 use tokio::sync::watch;
 
+use crate::live::Live;
 use crate::supervise::Supervisor;
 pub use container::{ContainerAttempt, ContainerOptions, Containers};
 pub use email::{EmailRequest, EmailRunner};
@@ -40,7 +41,7 @@ pub use options::RunnerOptions;
 pub use process::{Command, Process, ProcessAttempt, Processes, WorkDirectories, WorkDirectory, run};
 pub use sleep::sleep;
 pub use ssh::{SshOptions, SshRequest, SshRunner};
-pub use supervised::{Ended, Failed, run as run_supervised};
+pub use supervised::{CapturedEnd, Ended, Failed, run as run_supervised, run_told as run_supervised_told};
 
 /// Before an attempt is given back that could not be started here.
 pub(crate) const NOT_BEGUN_PAUSE: Duration = Duration::from_secs(1);
@@ -112,6 +113,8 @@ pub(crate) struct Context<'a> {
     /// The lease and what the owner wants.
     pub(crate) held: &'a watch::Sender<Holding>,
     pub(crate) clock: &'a dyn Clock,
+    /// Where it tells what it writes, while it writes it.
+    pub(crate) live: &'a Live,
     /// To be called when the action begins to do something.
     pub(crate) started: &'a (dyn Fn() + Send + Sync),
 }

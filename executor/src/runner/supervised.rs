@@ -6,15 +6,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use petrel_execution::worker::Holding;
+use petrel_execution::{Stream, StreamEnd};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
-use crate::supervise::{Control, GuardEnd, Job, Report, STARTED, STARTING, Supervisor, Why, boot_ms};
+use crate::live::Live;
+use crate::supervise::{
+    Control, GuardEnd, Job, Piece, Report, STARTED, STARTING, StreamReport, Supervisor, Why, boot_ms,
+};
 
 /// Longest line of a guard, in bytes; the captured output comes behind it.
 const LINE_BYTES_MAX: u64 = 64 << 10;
+/// Longest piece of output that a guard tells at once, in bytes: more than it reads at once.
+const PIECE_BYTES_MAX: usize = 256 << 10;
 /// How much later than it should have, a guard may report the end of its action, in milliseconds; then the worker has it
 /// ended from outside.
 const OVERDUE_MS: u64 = 1_000;
@@ -29,8 +35,53 @@ const LAST_LISTEN: Duration = Duration::from_millis(20);
 pub struct Ended {
     /// What its guard told.
     pub report: Report,
-    /// What was captured of each of the job's streams, in their order; empty where the guard was ended.
+    /// What was captured of each of the job's streams, in their order, or the beginning of it; empty where the guard was
+    /// ended.
     pub captured: Vec<Vec<u8>>,
+    /// The ends of those streams; empty where all of it was captured.
+    pub ends: Vec<CapturedEnd>,
+}
+
+impl Ended {
+    /// What was captured of each of the job's streams, in their order.
+    pub(super) fn into_streams(self) -> impl Iterator<Item = Stream> {
+        let Self { report, captured, ends } = self;
+        let ends = ends.into_iter().map(Some).chain(std::iter::repeat(None));
+        report.streams.into_iter().zip(captured).zip(ends).map(|((told, bytes), end)| {
+            let end = end.filter(|_| told.read_bytes > bytes.len() as u64).map(|end| StreamEnd {
+                omitted_bytes: told.read_bytes - (bytes.len() + end.tail.len()) as u64,
+                lead: end.lead,
+                bytes: end.tail,
+            });
+            Stream { bytes, truncated: told.truncated, end }
+        })
+    }
+
+    /// How much was read of standard output and error, in bytes.
+    pub(super) fn read_bytes(&self) -> [u64; 2] {
+        let of = |fd| self.report.streams.iter().find(|stream| stream.fd == fd).map_or(0, |stream| stream.read_bytes);
+        [of(1), of(2)]
+    }
+
+    /// Whether all that it wrote was read to the end that it made itself.
+    pub(super) fn is_whole(&self) -> bool {
+        self.report.why == Why::Exited && !self.report.left_others
+    }
+}
+
+/// The end of a stream whose middle was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CapturedEnd {
+    /// What stood before it.
+    pub lead: Vec<u8>,
+    /// The last bytes.
+    pub tail: Vec<u8>,
+}
+
+impl CapturedEnd {
+    fn is_empty(&self) -> bool {
+        self.lead.is_empty() && self.tail.is_empty()
+    }
 }
 
 /// Nobody knows how a program ended.
@@ -55,6 +106,21 @@ pub async fn run(
     held: watch::Receiver<Holding>,
     started: impl FnOnce() + Send,
 ) -> Result<Ended, Failed> {
+    run_told(supervisor, job, stdin, held, started, &Live::default()).await
+}
+
+/// The same, and what the program writes is told while it runs, as far as the job says.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_told(
+    supervisor: &Supervisor,
+    job: &Job,
+    stdin: &[u8],
+    held: watch::Receiver<Holding>,
+    started: impl FnOnce() + Send,
+    live: &Live,
+) -> Result<Ended, Failed> {
     if boot_ms() >= held.borrow().lease_deadline_ms() {
         return Err(Failed::NotBegun("its lease passed before it could start".to_owned()));
     }
@@ -65,7 +131,7 @@ pub async fn run(
     stream.set_nonblocking(true).map_err(lacking)?;
     let (output, mut control) = UnixStream::from_std(stream).map_err(lacking)?.into_split();
     let has_begun = AtomicBool::new(false);
-    let listen = listen(output, job, started, &has_begun);
+    let listen = listen(output, job, started, &has_begun, live);
     tokio::pin!(listen);
     let in_time = {
         let overdue = overdue(job, held.clone());
@@ -108,7 +174,7 @@ pub async fn run(
             let error = "its guard did not end it in time, and it was ended from outside".to_owned();
             let (return_code, signal, error) = (None, None, Some(error));
             let report = Report { why, return_code, signal, left_others: true, error, streams: Vec::new() };
-            Ok(Ended { report, captured: Vec::new() })
+            Ok(Ended { report, captured: Vec::new(), ends: Vec::new() })
         }
     }
 }
@@ -200,30 +266,49 @@ async fn listen(
     job: &Job,
     started: impl FnOnce(),
     has_begun: &AtomicBool,
+    live: &Live,
 ) -> std::io::Result<Ended> {
-    let captured_max: u64 = job.streams.iter().map(|stream| stream.bytes_max as u64).sum();
-    let mut output = BufReader::new(output.take(2 * LINE_BYTES_MAX + captured_max));
-    let mut line = String::new();
-    output.read_line(&mut line).await?;
-    if line.trim_end() == STARTING {
-        has_begun.store(true, Ordering::SeqCst);
+    let mut output = BufReader::new(output);
+    let (mut line, mut started, mut piece_bytes) = (String::new(), Some(started), Vec::new());
+    loop {
         line.clear();
-        output.read_line(&mut line).await?;
-    }
-    if line.trim_end() == STARTED {
-        started();
-        line.clear();
-        output.read_line(&mut line).await?;
-    }
-    if line.is_empty() {
-        return Err(std::io::Error::other("it ended without a report"));
+        (&mut output).take(LINE_BYTES_MAX).read_line(&mut line).await?;
+        match line.trim_end() {
+            "" => return Err(std::io::Error::other("it ended without a report")),
+            STARTING => has_begun.store(true, Ordering::SeqCst),
+            STARTED => {
+                if let Some(started) = started.take() {
+                    started();
+                }
+            }
+            said => match Piece::parse(said) {
+                Some(piece) => {
+                    read(&mut output, piece.bytes.min(PIECE_BYTES_MAX), &mut piece_bytes).await?;
+                    live.tell(piece.fd, piece.offset, &piece_bytes);
+                }
+                None => break,
+            },
+        }
     }
     let report: Report = serde_json::from_str(&line)?;
-    let mut captured = Vec::with_capacity(report.streams.len());
+    let (mut captured, mut ends) = (Vec::with_capacity(report.streams.len()), Vec::new());
     for (stream, spec) in report.streams.iter().zip(&job.streams) {
-        let mut bytes = vec![0; stream.bytes.min(spec.bytes_max)];
-        output.read_exact(&mut bytes).await?;
-        captured.push(bytes);
+        let StreamReport { bytes, lead_bytes, tail_bytes, .. } = *stream;
+        let (mut head, mut end) = (Vec::new(), CapturedEnd::default());
+        read(&mut output, bytes.min(spec.bytes_max), &mut head).await?;
+        read(&mut output, lead_bytes.min(job.telling.lead_bytes), &mut end.lead).await?;
+        read(&mut output, tail_bytes.min(spec.bytes_max), &mut end.tail).await?;
+        captured.push(head);
+        ends.push(end);
     }
-    Ok(Ended { report, captured })
+    if ends.iter().all(CapturedEnd::is_empty) {
+        ends.clear();
+    }
+    Ok(Ended { report, captured, ends })
+}
+
+async fn read(output: &mut BufReader<OwnedReadHalf>, count: usize, bytes: &mut Vec<u8>) -> std::io::Result<()> {
+    bytes.clear();
+    bytes.resize(count, 0);
+    output.read_exact(bytes).await.map(drop)
 }

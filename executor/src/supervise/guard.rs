@@ -19,9 +19,10 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, setsid};
 
-use super::capture::Capture;
+use super::capture::{Capture, Kept};
 use super::clock::boot_ms;
 use super::line::Line;
+use super::outbox::Outbox;
 use super::protocol::{Control, Job, Report, STARTED, STARTING, StreamReport, Why};
 use super::wait::wait;
 use super::{spawn, tree};
@@ -93,11 +94,11 @@ fn refuse(worker: &mut Line, why: Why, error: String) -> io::Result<()> {
     )
 }
 
-fn report(worker: &mut Line, report: &Report, captured: &[Vec<u8>]) -> io::Result<()> {
+fn report(worker: &mut Line, report: &Report, captured: &[Kept]) -> io::Result<()> {
     let mut bytes = serde_json::to_vec(report)?;
     bytes.push(b'\n');
     worker.tell(&bytes);
-    captured.iter().for_each(|bytes| worker.tell(bytes));
+    captured.iter().flat_map(|kept| [&kept.head, &kept.lead, &kept.tail]).for_each(|bytes| worker.tell(bytes));
     Ok(())
 }
 
@@ -128,6 +129,12 @@ struct Guard {
     signals: SignalFd,
     stdin: Option<Feed>,
     streams: Vec<Capture<File>>,
+    outbox: Outbox,
+}
+
+/// Whether what an action writes there is told while it runs.
+fn is_told(fd: i32) -> bool {
+    matches!(fd, 1 | 2)
 }
 
 /// What is still to be written to the action's standard input.
@@ -169,7 +176,8 @@ impl Guard {
         started_ms: u64,
     ) -> io::Result<Self> {
         let streams = started.streams.into_iter().zip(&job.streams);
-        let streams = streams.map(|(pipe, spec)| Capture::new(File::from(pipe), spec.bytes_max));
+        let streams =
+            streams.map(|(pipe, spec)| Capture::new(File::from(pipe), spec.bytes_max, job.telling.lead_bytes));
         let reserve_ms = job.container.as_ref().map_or(0, |left| left.reserve_ms);
         Ok(Self {
             main: Pid::from_raw(i32::try_from(started.child.id()).map_err(io::Error::other)?),
@@ -187,6 +195,7 @@ impl Guard {
             signals,
             stdin: started.stdin.map(|pipe| Feed::new(pipe, stdin)).transpose()?,
             streams: streams.collect::<io::Result<_>>()?,
+            outbox: Outbox::new(job.telling.live_bytes_max),
             job,
         })
     }
@@ -198,16 +207,28 @@ impl Guard {
             let wait_ms = self.act(boot_ms());
             self.wait(wait_ms);
             while matches!(self.signals.read_signal(), Ok(Some(_))) {}
-            self.streams.iter_mut().for_each(|stream| _ = stream.pump(&mut buffer));
+            self.read(|stream, told| _ = stream.pump(&mut buffer, told));
+            self.outbox.pump(&mut self.worker);
             if self.stdin.as_mut().is_some_and(|feed| !feed.pump()) {
                 self.stdin = None;
             }
         }
         // What is still in the pipes; an end that escaped through a socket may keep them open.
-        for stream in &mut self.streams {
-            stream.drain(&mut buffer, DRAINED_BYTES_MAX);
-        }
+        self.read(|stream, told| stream.drain(&mut buffer, DRAINED_BYTES_MAX, told));
+        self.outbox.finish(&mut self.worker);
         self.report()
+    }
+
+    /// Reads all streams in some way, and takes what is read along for the worker.
+    fn read(&mut self, mut read: impl FnMut(&mut Capture<File>, &mut dyn FnMut(u64, &[u8]))) {
+        let Self { streams, job, outbox, .. } = self;
+        for (stream, fd) in streams.iter_mut().zip(job.streams.iter().map(|spec| spec.fd)) {
+            read(stream, &mut |offset, bytes| {
+                if is_told(fd) {
+                    outbox.take(fd, offset, bytes);
+                }
+            });
+        }
     }
 
     /// Takes leave of every child that ended; whether any is left.
@@ -295,7 +316,8 @@ impl Guard {
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         let polled = (!self.worker.closed, !self.supervisor_gone);
         if polled.0 {
-            fds.push(PollFd::new(self.worker.as_fd(), PollFlags::POLLIN));
+            let more = if self.outbox.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
+            fds.push(PollFd::new(self.worker.as_fd(), PollFlags::POLLIN | more));
         }
         if polled.1 {
             fds.push(PollFd::new(self.supervisor.as_fd(), PollFlags::POLLIN));
@@ -304,7 +326,9 @@ impl Guard {
         fds.extend(self.stdin.iter().map(|feed| PollFd::new(feed.pipe.as_fd(), PollFlags::POLLOUT)));
         wait(&mut fds, PollTimeout::try_from(wait_ms).unwrap_or(PollTimeout::MAX));
         let is_ready = |at: usize| fds.get(at).and_then(PollFd::revents).is_some_and(|events| !events.is_empty());
-        let worker_ready = polled.0 && is_ready(1);
+        // That it takes more says nothing of what it says.
+        let says = |events: PollFlags| !events.difference(PollFlags::POLLOUT).is_empty();
+        let worker_ready = polled.0 && fds.get(1).and_then(PollFd::revents).is_some_and(says);
         self.supervisor_gone |= polled.1 && is_ready(1 + usize::from(polled.0));
         if worker_ready {
             self.hear();
@@ -330,15 +354,20 @@ impl Guard {
             Some(WaitStatus::Signaled(_, signal, _)) => (None, Some(signal as i32)),
             _ => (None, None),
         };
-        let finished: Vec<_> = self.streams.into_iter().map(Capture::finish).collect();
-        let streams = self.job.streams.iter().zip(&finished);
-        let streams = streams.map(|(s, (bytes, more))| StreamReport { fd: s.fd, bytes: bytes.len(), truncated: *more });
+        let captured: Vec<Kept> = self.streams.into_iter().map(Capture::finish).collect();
+        let streams = self.job.streams.iter().zip(&captured).map(|(spec, kept)| StreamReport {
+            fd: spec.fd,
+            bytes: kept.head.len(),
+            lead_bytes: kept.lead.len(),
+            tail_bytes: kept.tail.len(),
+            read_bytes: kept.read_bytes,
+            truncated: kept.truncated,
+        });
         // Of what is gone by itself with the action, nothing has to be ended.
         let left_others = self.ending.is_some();
         let why = self.ending.map_or(Why::Exited, |e| e.why);
         let error = self.job.container.as_ref().and_then(|left| left.end_behind(return_code).err());
         let record = Report { why, return_code, signal, left_others, error, streams: streams.collect() };
-        let captured: Vec<Vec<u8>> = finished.into_iter().map(|(bytes, _)| bytes).collect();
         report(&mut self.worker, &record, &captured)
     }
 }
@@ -349,6 +378,7 @@ mod tests {
 
     use petrel_execution::runner::{Limits, May};
 
+    use super::super::protocol::Telling;
     use super::*;
 
     #[test]
@@ -359,6 +389,7 @@ mod tests {
             directory: "/".into(),
             stdin_bytes: 0,
             streams: Vec::new(),
+            telling: Telling::default(),
             timeout_ms: 1_000,
             lease_deadline_ms: 100,
             kill_grace_ms: 0,

@@ -92,6 +92,25 @@ impl Line {
         let _ = self.stream.write_all(bytes);
     }
 
+    /// Tells as much as the worker takes without waiting for it; how many bytes. What is told later goes on there.
+    pub fn tell_at_once(&mut self, bytes: &[u8]) -> usize {
+        if bytes.is_empty() || self.stream.set_nonblocking(true).is_err() {
+            return 0;
+        }
+        let mut told = 0;
+        while told < bytes.len() {
+            match self.stream.write(&bytes[told..]) {
+                Ok(more) if more > 0 => told += more,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                // One that is gone is noticed when it is read from.
+                _ => break,
+            }
+        }
+        // What cannot be undone shows as a worker that is gone.
+        self.closed |= self.stream.set_nonblocking(false).is_err();
+        told
+    }
+
     fn next_line(&mut self) -> Option<Vec<u8>> {
         let found = self.unread[self.seen..].iter().position(|b| *b == b'\n');
         let Some(end) = found.map(|at| self.seen + at) else {

@@ -29,6 +29,7 @@ mod fork;
 mod guard;
 mod line;
 mod message;
+mod outbox;
 mod pidfd;
 mod protocol;
 mod spawn;
@@ -44,7 +45,8 @@ pub use ability::{Ability, Finding};
 pub use client::{GuardEnd, Guarded, Supervisor};
 pub use clock::boot_ms;
 pub use protocol::{
-    Control, JOB_BYTES_MAX, Job, Report, STARTED, STARTING, STDIN_BYTES_MAX, StreamReport, StreamSpec, User, Why,
+    Control, JOB_BYTES_MAX, Job, Piece, Report, STARTED, STARTING, STDIN_BYTES_MAX, StreamReport, StreamSpec, Telling,
+    User, Why,
 };
 
 /// What the sub-command `supervise` does, and with one argument more a holder of a container. To be called before anything else of the program, with no other

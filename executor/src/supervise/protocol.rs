@@ -3,8 +3,9 @@
 //! Worker and supervisor exchange short messages ([`Order`], [`Answer`]). `start` brings one end of a stream, whose
 //! other end the worker keeps: there the worker writes a line with a [`Job`] in JSON, the bytes of the action's
 //! standard input, then lines of [`Control`]. The guard writes the line `starting` before it starts the action, and
-//! `started` once it has; then, when no process of the action is left, a line with a [`Report`] in JSON, and behind it the
-//! captured bytes.
+//! `started` once it has; then, as far as the job asks for it and the worker keeps up, a line with a [`Piece`] and its
+//! bytes for what the action writes to its standard output and error; and, when no process of the action is left, a line
+//! with a [`Report`] in JSON, and behind it the captured bytes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -40,6 +41,8 @@ pub struct Job {
     pub stdin_bytes: usize,
     /// What is read of it; of a descriptor below 3 that is not named, nothing is kept.
     pub streams: Vec<StreamSpec>,
+    /// How it is told.
+    pub telling: Telling,
     /// Longest run, in milliseconds.
     pub timeout_ms: u64,
     /// First deadline of the lease, in milliseconds of `CLOCK_BOOTTIME`.
@@ -74,8 +77,50 @@ impl fmt::Debug for Job {
 pub struct StreamSpec {
     /// The descriptor, as the action sees it.
     pub fd: i32,
-    /// Bytes kept of it, from the beginning.
+    /// Bytes kept of it: half from the beginning, half from the end.
     pub bytes_max: usize,
+}
+
+/// How what an action writes is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Telling {
+    /// Most bytes of both outputs that are told while it runs.
+    pub live_bytes_max: u64,
+    /// Bytes that are kept of what stood before the end of a stream whose middle is left out: with them, a secret is known
+    /// of which the end stands there.
+    pub lead_bytes: usize,
+}
+
+/// What an action has written to its standard output or error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// The descriptor.
+    pub fd: i32,
+    /// Where it stands in the stream, in bytes: behind the piece before, unless something was left out.
+    pub offset: u64,
+    /// Bytes that follow.
+    pub bytes: usize,
+}
+
+/// First word of a piece's line.
+const PIECE: &str = "output ";
+
+/// The line of a piece, line feed included.
+pub fn piece_line(fd: i32, offset: u64, bytes: usize) -> String {
+    format!("{PIECE}{fd} {offset} {bytes}\n")
+}
+
+impl Piece {
+    /// Reads a line; nothing if it is none of a piece.
+    pub fn parse(line: &str) -> Option<Self> {
+        let mut words = line.trim_end().strip_prefix(PIECE)?.split(' ');
+        let piece = Self {
+            fd: words.next()?.parse().ok()?,
+            offset: words.next()?.parse().ok()?,
+            bytes: words.next()?.parse().ok()?,
+        };
+        words.next().is_none().then_some(piece)
+    }
 }
 
 /// Who an action runs as. Only root can change that.
@@ -168,9 +213,15 @@ pub struct Report {
 pub struct StreamReport {
     /// The descriptor, as the action saw it.
     pub fd: i32,
-    /// Bytes that follow.
+    /// Bytes of its beginning that follow; if nothing was left out, all of it.
     pub bytes: usize,
-    /// Whether there was more.
+    /// Bytes behind them of what stood before its end.
+    pub lead_bytes: usize,
+    /// Bytes behind them of its end.
+    pub tail_bytes: usize,
+    /// All that was read of it.
+    pub read_bytes: u64,
+    /// Whether there was more than follows.
     pub truncated: bool,
 }
 
@@ -252,6 +303,7 @@ mod tests {
             directory: "/packs/a".into(),
             stdin_bytes: 0,
             streams: Vec::new(),
+            telling: Telling::default(),
             timeout_ms: 1,
             lease_deadline_ms: 1,
             kill_grace_ms: 1,
@@ -275,6 +327,12 @@ mod tests {
         for answer in [Answer::Started(1, 2), Answer::Gone(3), Answer::Left(4), Answer::Pong] {
             assert_eq!(Answer::parse(&answer.message()), Some(answer));
         }
+        let piece = Piece { fd: 2, offset: u64::MAX, bytes: 7 };
+        assert_eq!(Piece::parse(&piece_line(2, u64::MAX, 7)), Some(piece));
+        assert_eq!(
+            (Piece::parse("output 1 2"), Piece::parse("output 1 2 3 4"), Piece::parse("started")),
+            (None, None, None)
+        );
         for nothing in ["", "lease", "lease -1", "start", "start x", "gone", "end 1 2"] {
             assert_eq!((Control::parse(nothing), Order::parse(nothing), Answer::parse(nothing)), (None, None, None));
         }

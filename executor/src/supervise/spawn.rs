@@ -212,6 +212,7 @@ mod tests {
 
     use petrel_execution::runner::May;
 
+    use super::super::protocol::Telling;
     use super::*;
 
     #[test]
@@ -223,6 +224,7 @@ mod tests {
             directory: dir.path().to_owned(),
             stdin_bytes: 0,
             streams: Vec::new(),
+            telling: Telling::default(),
             timeout_ms: 1_000,
             lease_deadline_ms: boot_ms(),
             kill_grace_ms: 0,

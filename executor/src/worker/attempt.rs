@@ -15,6 +15,7 @@ use super::report::Reporter;
 use super::secrets::{self, NotOpened, Opened};
 use super::stage::Claimed;
 use crate::SecretSource;
+use crate::live::LiveOutput;
 use crate::metrics::ExecutorMetrics;
 use crate::packs_cache::{CacheError, LaidOut, PacksCache};
 use crate::runner::{self, Runners};
@@ -25,6 +26,7 @@ use crate::view::{PackContent, ResolvedAction};
 pub(super) struct Shared {
     pub(super) runners: Runners,
     pub(super) reporter: Reporter,
+    pub(super) live: LiveOutput,
     pub(super) attempts: Arc<Attempts>,
     pub(super) packs: Arc<PacksCache>,
     pub(super) secrets: Arc<dyn SecretSource>,
@@ -133,6 +135,7 @@ async fn carry_out_with(
         mask: &opened.mask,
         held,
         clock: &*shared.reporter.clock,
+        live: &shared.live.attempt(task, &opened.mask),
         started: &started,
     };
     runner::carry_out(call, context).await

@@ -30,6 +30,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::SecretSource;
+use crate::live::LiveOutput;
 use crate::metrics::ExecutorMetrics;
 use crate::packs_cache::PacksCache;
 use crate::runner::{KafkaRunner, Parts, Runners, WorkDirectories};
@@ -140,6 +141,12 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         };
         let results = options.topics.results();
         let kafka = KafkaRunner::new(publisher.clone(), options.topics.clone());
+        let live = LiveOutput {
+            options: options.live,
+            publisher: publisher.clone(),
+            clock: clock.clone(),
+            topic: options.topics.output(),
+        };
         let reporter = Reporter { publisher, clock: clock.clone(), results, reports: options.reports() };
         let parts = Parts {
             worker: options.instance.clone(),
@@ -152,7 +159,8 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         };
         let runners = Runners::new(parts);
         runners.start();
-        let shared = Shared { runners, reporter, attempts: attempts.clone(), packs: Arc::new(packs), secrets, metrics };
+        let shared =
+            Shared { runners, reporter, live, attempts: attempts.clone(), packs: Arc::new(packs), secrets, metrics };
         let pool = tokio::spawn(run_claims(claims, Arc::new(shared)));
         let stage = spawn_stage(bus, stage, session, driver, Arc::new(inputs), clock);
         stats.get_or_init(|| stage.stats().clone());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use petrel_execution::worker::Reports;
 use petrel_schemas::Topics;
 
+use crate::live::LiveOptions;
 use crate::runner::{ContainerOptions, HttpOptions, RunnerOptions, SshOptions};
 
 /// Settings of a worker of one pool.
@@ -33,6 +34,8 @@ pub struct WorkerOptions {
     pub http: HttpOptions,
     /// How hosts are spoken to.
     pub ssh: SshOptions,
+    /// How what attempts write is told while they run.
+    pub live: LiveOptions,
     /// How long a stop waits for running attempts before it ends them, in milliseconds.
     pub shutdown_grace_ms: u64,
     /// How long a stop then waits for their ends to be reported, in milliseconds, beside the runner's
@@ -60,6 +63,7 @@ impl WorkerOptions {
             container: ContainerOptions::default(),
             http: HttpOptions::default(),
             ssh: SshOptions::default(),
+            live: LiveOptions::default(),
             shutdown_grace_ms: 10_000,
             shutdown_report_ms: 5_000,
         }

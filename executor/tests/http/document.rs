@@ -10,6 +10,7 @@ use petrel_catalog::{Actions, PackFile, PackSource, Revision};
 use petrel_execution::runner::{ContainerCall, Rendering, RunnerCall};
 use petrel_execution::worker::{Exit, Why};
 use petrel_execution::{ActionPlan, Delivery};
+use petrel_executor::live::Live;
 use petrel_executor::runner::{
     ContainerAttempt, ContainerOptions, Containers, EmailRequest, KafkaRequest, KafkaRunner, Process, ProcessAttempt,
     Processes, RunnerOptions, SshRequest, SshRunner, WorkDirectories,
@@ -279,6 +280,8 @@ async fn run_container(call: ContainerCall, pack: &Path) -> Exit {
         variables: BTreeMap::new(),
         timeout_ms: 60_000,
         output_bytes_max: 64 << 10,
+        lead_bytes: 0,
+        live: Live::default(),
     };
     containers.run(call, pack, attempt, held, || {}).await
 }
@@ -290,6 +293,12 @@ async fn run(process: Process) -> Exit {
         RunnerOptions { supervisor: vec![env!("CARGO_BIN_EXE_petrel-supervise").into()], ..RunnerOptions::default() };
     let (supervisor, folder) = (Supervisor::new(options.supervisor.clone()), tempfile::tempdir().unwrap());
     let work = WorkDirectories::open(folder.path().to_owned()).unwrap();
-    let attempt = ProcessAttempt { variables: BTreeMap::new(), timeout_ms: 60_000, output_bytes_max: 64 << 10 };
+    let attempt = ProcessAttempt {
+        variables: BTreeMap::new(),
+        timeout_ms: 60_000,
+        output_bytes_max: 64 << 10,
+        lead_bytes: 0,
+        live: Live::default(),
+    };
     Processes { supervisor: &supervisor, options: &options, work: &work }.run(process, attempt, held, || {}).await
 }

@@ -56,6 +56,9 @@ async fn a_secret_reaches_the_command_and_is_masked_in_all_that_it_writes() {
     }
 }
 
+const CUT: &str = "head -c 505 /dev/zero | tr '\\0' x; printf '%s' \"$TOKEN\"; head -c 3000 /dev/zero; \
+                   printf '%s' \"$TOKEN\"; head -c 505 /dev/zero | tr '\\0' y";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_a_secret_stands_in_the_log_whatever_becomes_of_the_attempt() {
     let rig = rig();
@@ -64,8 +67,8 @@ async fn nothing_of_a_secret_stands_in_the_log_whatever_becomes_of_the_attempt()
     let ends = [
         ("fails", "echo $TOKEN $KEY; echo $TOKEN >&2; exit 7", "failed"),
         ("works", "echo $KEY; echo $TOKEN", "succeeded"),
-        // Cut off in the middle of it: what is kept of the output ends with its beginning.
-        ("cut", "head -c 1017 /dev/zero | tr '\\0' x; printf '%s' \"$TOKEN\"; head -c 3000 /dev/zero", "succeeded"),
+        // Cut in the middle of it on both sides: its beginning stands before what is left out, and its end behind that.
+        ("cut", CUT, "succeeded"),
     ];
     for (id, line, status) in ends {
         rig.request_with(id, "demo.secret", &json!({ "line": line, "token": token }));
@@ -73,6 +76,7 @@ async fn nothing_of_a_secret_stands_in_the_log_whatever_becomes_of_the_attempt()
     }
     let cut = &rig.output("cut")[0];
     assert!(cut.truncated && cut.content.ends_with("x********"), "{}", cut.content);
+    assert!(cut.tail.starts_with("********y") && cut.omitted_bytes > 3_000, "{}", cut.tail);
     // What it leaves behind is ended in the middle of it, though it has ended well itself.
     let line = "printf 'x%s' \"${TOKEN%kV*}\"; sleep 600 & exit 0";
     rig.request_with("leaves", "demo.secret", &json!({ "line": line, "token": token }));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use petrel_execution::runner::{ContainerCall, PackFiles, Rendering, RunnerCall, RunnerSpec};
 use petrel_execution::worker::{Exit, Holding};
+use petrel_executor::live::Live;
 use petrel_executor::runner::{ContainerAttempt, ContainerOptions, Containers, RunnerOptions, WorkDirectories};
 use petrel_executor::supervise::Supervisor;
 use serde_json::{Value, json};
@@ -71,6 +72,8 @@ impl Bench {
                 variables: BTreeMap::from([("PETREL_ATTEMPT".to_owned(), "1".to_owned())]),
                 timeout_ms: 60_000,
                 output_bytes_max: 64 << 10,
+                lead_bytes: 0,
+                live: Live::default(),
             },
         }
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use petrel_execution::runner::{PackFiles, ParameterPlace, Rendering, RunnerCall, RunnerSpec};
 use petrel_execution::worker::Exit;
+use petrel_executor::live::Live;
 use petrel_executor::runner::{Process, ProcessAttempt, Processes, RunnerOptions, WorkDirectories};
 use petrel_executor::supervise::Supervisor;
 use serde_json::{Value, json};
@@ -82,7 +83,13 @@ impl Bench {
     /// What is known of each attempt.
     pub fn attempt() -> ProcessAttempt {
         let variables = BTreeMap::from([("PETREL_ATTEMPT".to_owned(), "1".to_owned())]);
-        ProcessAttempt { variables, timeout_ms: 30_000, output_bytes_max: 64 << 10 }
+        ProcessAttempt {
+            variables,
+            timeout_ms: 30_000,
+            output_bytes_max: 64 << 10,
+            lead_bytes: 0,
+            live: Live::default(),
+        }
     }
 
     /// Runs an action with these parameters to its end.

@@ -116,6 +116,7 @@ fn every_shipped_version_decodes() {
         + check::<CriteriaFailed>()
         + check::<ExecutionChanged>()
         + check::<OutputCaptured>()
+        + check::<OutputChunk>()
         + check::<RevisionApplied>()
         + check::<SecretChanged>()
         + check::<GroupPosition>()

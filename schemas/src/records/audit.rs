@@ -141,6 +141,10 @@ pub struct OutputCaptured {
     pub content: String,
     /// Whether more was written than the limit allows.
     pub truncated: bool,
+    /// The end of what was written, where the middle was left out.
+    pub tail: String,
+    /// Bytes between `content` and `tail` that were left out.
+    pub omitted_bytes: i64,
     /// When the attempt ended, by the worker's clock.
     pub captured_at_ms: i64,
 }

@@ -81,6 +81,14 @@ pub struct TaskResult {
     pub stdout_truncated: bool,
     /// Whether standard error was longer than the limit.
     pub stderr_truncated: bool,
+    /// The end of standard output, where its middle was left out.
+    pub stdout_tail: String,
+    /// The end of standard error, where its middle was left out.
+    pub stderr_tail: String,
+    /// Bytes of standard output between the beginning and the end that were left out.
+    pub stdout_omitted_bytes: i64,
+    /// The same of standard error.
+    pub stderr_omitted_bytes: i64,
     /// When the command started, by the worker's clock.
     pub started_at_ms: Option<i64>,
     /// When it ended, by the worker's clock.
@@ -136,6 +144,14 @@ pub struct HandedOver {
     pub stdout_truncated: bool,
     /// Whether standard error was longer than the limit.
     pub stderr_truncated: bool,
+    /// The end of standard output, where its middle was left out.
+    pub stdout_tail: String,
+    /// The end of standard error, where its middle was left out.
+    pub stderr_tail: String,
+    /// Bytes of standard output between the beginning and the end that were left out.
+    pub stdout_omitted_bytes: i64,
+    /// The same of standard error.
+    pub stderr_omitted_bytes: i64,
     /// When, by the worker's clock, in milliseconds since the epoch.
     pub handed_over_at_ms: i64,
 }

@@ -26,10 +26,15 @@ use crate::value::SecretValue;
 use escapes::Escapes;
 use reading::READINGS;
 
-pub use stream::MaskStream;
+pub use stream::{MaskStream, OwnMaskStream};
 
 /// What stands in a secret's place.
 pub const MASK: &str = "********";
+
+/// Most bytes in which one byte of a secret is commonly written, line ends and several escapes counted.
+const WRITTEN_BYTES_MAX: usize = 16;
+/// Bytes until an escape that is cut off misleads nobody any more.
+const ESCAPE_BYTES_MAX: usize = 64;
 
 /// Masks some secrets. One without any changes nothing and costs nothing. What finds them takes a while to make, and far
 /// more memory than they: it is made when something is to be masked.
@@ -87,7 +92,34 @@ impl Mask {
 
     /// A stream that has not begun.
     pub fn stream(&self) -> MaskStream<'_> {
-        MaskStream::new(self.search())
+        MaskStream::new(self.search(), 0)
+    }
+
+    /// How much of a stream has to be known before a place, in bytes, so that what stands there can be masked: the end of
+    /// a secret is found only with its beginning.
+    pub fn lead_bytes(&self) -> usize {
+        let longest = self.0.iter().flat_map(|secrets| &secrets.values).map(|value| value.expose().len()).max();
+        longest.map_or(0, |bytes| bytes * WRITTEN_BYTES_MAX + ESCAPE_BYTES_MAX)
+    }
+
+    /// Masks both ends of a stream of which the middle was left out. `lead` stood before `tail`, and is all that was left
+    /// out if `is_whole_middle`. Neither the beginning nor the end of a secret stays at the cut. `is_cut_off` as for
+    /// [`Mask::bytes`], for the end of the tail.
+    pub fn ends(
+        &self,
+        head: Vec<u8>,
+        lead: &[u8],
+        tail: Vec<u8>,
+        is_whole_middle: bool,
+        is_cut_off: bool,
+    ) -> (Vec<u8>, Vec<u8>) {
+        let Some(search) = self.search() else { return (head, tail) };
+        let before: &[u8] = if is_whole_middle { &head } else { &[] };
+        let mut stream = MaskStream::new(Some(search), before.len() + lead.len());
+        let mut masked = Vec::with_capacity(tail.len());
+        [before, lead, &tail].into_iter().for_each(|part| stream.push(part, &mut masked));
+        stream.finish(is_cut_off, &mut masked);
+        (self.bytes(head, true), masked)
     }
 
     /// Masks the whole of a stream. Where it was cut off, a secret's beginning at its end is masked, too.

@@ -293,3 +293,47 @@ fn secrets_that_touch_are_masked_together() {
     let mask = Mask::new([&secret("correct horse")]).with(&[secret("horseradish")]);
     assert_eq!(mask.text("a correct horseradish".to_owned()), "a ********");
 }
+
+/// Wherever it is cut, nothing of a secret is left there, whatever lies between.
+#[test]
+fn neither_the_beginning_nor_the_end_of_a_secret_stays_at_a_cut() {
+    let token = "Zq7kV-9xR2mBwT";
+    let mask = mask(&[token]);
+    let text = format!("{}{token}{}", ".".repeat(400), ".".repeat(400));
+    let bytes = text.as_bytes();
+    let lead_bytes = mask.lead_bytes();
+    assert!(lead_bytes > 0 && Mask::NOTHING.lead_bytes() == 0);
+    for head in 380..430_usize {
+        for omitted in [1, 5, 14, 20, 350] {
+            let (tail_at, lead_at) = (head + omitted, (head + omitted).saturating_sub(lead_bytes).max(head));
+            let (lead, tail) = (&bytes[lead_at..tail_at], bytes[tail_at..].to_vec());
+            let (first, last) = mask.ends(bytes[..head].to_vec(), lead, tail, lead_at == head, false);
+            for end in [first, last] {
+                let end = String::from_utf8(end).unwrap();
+                assert!(end.replace(MASK, "").chars().all(|c| c == '.'), "{head} {omitted}: {end}");
+            }
+        }
+    }
+}
+
+/// Of a stream that begins in the middle, what is written with escapes is found as well behind a lead.
+#[test]
+fn a_lead_is_long_enough_for_what_is_escaped() {
+    let token = "Zq7kV\"9xR2mBwT";
+    let mask = std::sync::Arc::new(mask(&[token]));
+    let json = serde_json::to_string(&json!({ "t": serde_json::to_string(&json!({ "u": token })).unwrap() })).unwrap();
+    let url: String = token.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let lead = mask.lead_bytes();
+    for written in [json, url] {
+        let text = format!("{}{written}{}", ".".repeat(2 * lead), ".".repeat(50));
+        let shown_from = 2 * lead;
+        for at in shown_from..shown_from + written.len() {
+            let mut stream = OwnMaskStream::new(mask.clone(), lead);
+            let mut out = Vec::new();
+            text.as_bytes()[at - lead..].chunks(3).for_each(|chunk| stream.push(chunk, &mut out));
+            stream.finish(false, &mut out);
+            let out = String::from_utf8(out).unwrap();
+            assert!(!out.contains("mBwT") && !out.contains("%6D%42") && out.ends_with(".........."), "{at}: {out}");
+        }
+    }
+}

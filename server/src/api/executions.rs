@@ -229,11 +229,11 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     })
 }
 
-fn parse(id: &str) -> Result<ExecutionId, ApiError> {
+pub(super) fn parse(id: &str) -> Result<ExecutionId, ApiError> {
     ExecutionId::parse(id).map_err(|e| ApiError::bad_request("malformed_id", format!("{id:?}: {e}")))
 }
 
-fn unknown(id: &ExecutionId) -> ApiError {
+pub(super) fn unknown(id: &ExecutionId) -> ApiError {
     ApiError::not_found("unknown_execution", format!("there is no execution {id} (a new one appears within a moment)"))
 }
 

@@ -9,6 +9,7 @@ pub mod explain;
 mod guard;
 mod health;
 mod metrics;
+mod output;
 mod packs;
 mod secrets;
 mod sql;
@@ -35,8 +36,10 @@ use crate::config::Config;
 use crate::follow;
 use crate::live::LiveView;
 use crate::metrics::Exported;
+use crate::output::OutputView;
 use crate::secrets::{Changes, Door};
 use crate::sql::Sql;
+use crate::stop::Stop;
 use crate::upgrade::Upgrade;
 use crate::world::World;
 
@@ -76,6 +79,10 @@ pub struct Core {
     pub world: Arc<World>,
     /// Live executions.
     pub live: Arc<LiveView>,
+    /// What executions write.
+    pub output: Arc<OutputView>,
+    /// Told when the process ends.
+    pub stop: Stop,
     /// Puts revisions into force.
     pub applier: Applier,
     /// The audit trail; none without the role `api`.
@@ -171,6 +178,7 @@ pub fn router(app: App, guard: Guard) -> Router {
         .route("/v1/actions/{action}/run", post(executions::run))
         .route("/v1/executions", get(executions::list))
         .route("/v1/executions/{id}", get(executions::get))
+        .route("/v1/executions/{id}/output", get(output::output))
         .route("/v1/executions/{id}/cancel", post(executions::cancel))
         .route("/v1/dispatch/pause", post(executions::pause))
         .route("/v1/dispatch/resume", post(executions::resume))
@@ -191,12 +199,7 @@ pub fn router(app: App, guard: Guard) -> Router {
 ///
 /// # Errors
 /// If the listener fails.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
-    app: App,
-    config: Config,
-    stop: crate::stop::Stop,
-) -> std::io::Result<()> {
+pub async fn serve(listener: tokio::net::TcpListener, app: App, config: Config, stop: Stop) -> std::io::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
     let guard = Guard::new(address, config.hosts, config.token);
     axum::serve(listener, router(app, guard)).with_graceful_shutdown(async move { stop.wait().await }).await

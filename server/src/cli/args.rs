@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::execution::ExecutionCommand;
+
 /// Event-driven automation for high-volume event feeds.
 #[derive(Debug, Parser)]
 #[command(
@@ -370,32 +372,6 @@ pub enum ActionCommand {
         /// Wait for the result
         #[arg(long)]
         wait: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum ExecutionCommand {
-    /// List recent executions, latest first
-    List {
-        /// Only of this status
-        #[arg(long)]
-        status: Option<String>,
-        /// Only of this rule
-        #[arg(long)]
-        rule: Option<String>,
-        /// At most this many
-        #[arg(long, default_value_t = 20)]
-        limit: usize,
-    },
-    /// Show one execution with its output
-    Get {
-        /// Id of the execution
-        id: String,
-    },
-    /// Cancel an execution
-    Cancel {
-        /// Id of the execution
-        id: String,
     },
 }
 

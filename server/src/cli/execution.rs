@@ -1,11 +1,57 @@
-//! `petrel execution list|get|cancel`.
+//! `petrel execution list|get|tail|cancel`.
 
+use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::args::{ExecutionCommand, Output};
+use super::args::Output;
 use super::http::Client;
 use super::output;
+
+#[derive(Debug, Subcommand)]
+pub enum ExecutionCommand {
+    /// List recent executions, latest first
+    List {
+        /// Only of this status
+        #[arg(long)]
+        status: Option<String>,
+        /// Only of this rule
+        #[arg(long)]
+        rule: Option<String>,
+        /// At most this many
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Show one execution with its output
+    Get {
+        /// Id of the execution
+        id: String,
+    },
+    /// Show what an execution writes
+    #[command(
+        after_help = "Examples:\n  petrel execution tail 3f2a… -f\n  petrel execution tail 3f2a… --stream stderr\n\
+                            Standard output and error of the execution go to standard output and error; what is said of it\n\
+                            goes to standard error. The exit code is 0 if it has succeeded, or runs, and 1 if not."
+    )]
+    Tail {
+        /// Id of the execution
+        id: String,
+        /// Go on until the execution is over, through its retries
+        #[arg(short, long)]
+        follow: bool,
+        /// Only one of its streams
+        #[arg(long, value_parser = ["stdout", "stderr"])]
+        stream: Option<String>,
+        /// As it is, also what would command the terminal
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Cancel an execution
+    Cancel {
+        /// Id of the execution
+        id: String,
+    },
+}
 
 pub fn run(command: ExecutionCommand, client: &Client, format: Output) -> Result<(), Failure> {
     match command {
@@ -25,6 +71,9 @@ pub fn run(command: ExecutionCommand, client: &Client, format: Output) -> Result
             super::rule::show(&answer, "executions", format, &columns);
         }
         ExecutionCommand::Get { id } => show(&client.get(&["v1", "executions", &id], &[])?, format),
+        ExecutionCommand::Tail { id, follow, stream, raw } => {
+            return super::tail::run(&super::tail::Tail { id, follow, stream, raw }, client, format);
+        }
         ExecutionCommand::Cancel { id } => {
             let answer = client.post(&["v1", "executions", &id, "cancel"], &json!({}))?;
             match format {

@@ -17,6 +17,8 @@ mod rule;
 mod run;
 mod secret;
 mod sql;
+mod tail;
+mod terminal;
 mod upgrade;
 
 use crate::memory::keep_little;

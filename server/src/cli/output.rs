@@ -20,6 +20,11 @@ pub fn raw(bytes: &[u8]) {
     let _ = out.flush();
 }
 
+/// Bytes as they are on standard error.
+pub fn raw_error(bytes: &[u8]) {
+    let _ = std::io::stderr().write_all(bytes);
+}
+
 /// JSON for programs.
 pub fn json(value: &Value) {
     // A value always serialises.

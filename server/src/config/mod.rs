@@ -44,6 +44,8 @@ pub struct Config {
     pub pools: Vec<String>,
     /// How long Petrel's own topics (but the compacted ones) keep records, in milliseconds.
     pub retention_ms: i64,
+    /// How long what running actions write is kept for whoever follows it, in milliseconds.
+    pub output_retention_ms: i64,
     /// How long tombstones of Petrel's compacted topics stay, in milliseconds: longer than any restore and
     /// than the longest outage. A state cache that was written last before half of it is thrown away.
     pub delete_retention_ms: i64,
@@ -251,6 +253,10 @@ pub struct Worker {
     pub decline_ms: i64,
     /// Longest wait for running actions at shutdown, in milliseconds; then they are killed.
     pub shutdown_grace_ms: u64,
+    /// Most bytes of one attempt's output that are told while it runs; 0 tells nothing.
+    pub live_bytes_max: u64,
+    /// How long output is gathered before it is told, in milliseconds.
+    pub live_flush_ms: u64,
 }
 
 /// Options of the audit role.
@@ -287,6 +293,12 @@ pub struct Api {
     pub sql_rows_max: u64,
     /// Longest time for a client to send a request, in milliseconds.
     pub request_timeout_ms: u64,
+    /// Most bytes of what running actions write that this process keeps for its readers.
+    pub output_bytes_max: usize,
+    /// Most of them of one execution.
+    pub output_execution_bytes_max: usize,
+    /// Readers that follow what executions write, at the same time.
+    pub output_readers_max: usize,
 }
 
 /// Options of secrets; of the roles `worker` and `api`.
@@ -339,6 +351,7 @@ impl Default for Config {
             task_partitions: 64,
             pools: vec!["default".into()],
             retention_ms: 7 * 24 * 3_600_000,
+            output_retention_ms: 24 * 3_600_000,
             delete_retention_ms: 7 * 24 * 3_600_000,
             record_bytes_max: 1_000_000,
             commit_interval_ms: 100,
@@ -415,7 +428,14 @@ impl Default for Ssh {
 
 impl Default for Worker {
     fn default() -> Self {
-        Self { pool: "default".into(), slots: 0, decline_ms: 2_000, shutdown_grace_ms: 10_000 }
+        Self {
+            pool: "default".into(),
+            slots: 0,
+            decline_ms: 2_000,
+            shutdown_grace_ms: 10_000,
+            live_bytes_max: 8 << 20,
+            live_flush_ms: 200,
+        }
     }
 }
 
@@ -436,6 +456,9 @@ impl Default for Api {
             sql_time_max_ms: 30_000,
             sql_rows_max: 100_000,
             request_timeout_ms: 30_000,
+            output_bytes_max: 64 << 20,
+            output_execution_bytes_max: 16 << 20,
+            output_readers_max: 256,
         }
     }
 }

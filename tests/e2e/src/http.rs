@@ -29,6 +29,14 @@ pub fn get(url: &str) -> Result<Answer> {
     ask(|client| client.get(url))
 }
 
+/// Asks for a page with these headers, and reads it to its end.
+///
+/// # Errors
+/// If no answer came.
+pub fn get_with(url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+    ask(|client| headers.iter().fold(client.get(url), |asked, (name, value)| asked.header(*name, *value)))
+}
+
 fn ask(request: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder) -> Result<Answer> {
     // An error says that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();

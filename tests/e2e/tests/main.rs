@@ -8,6 +8,7 @@ mod embedded;
 mod guard;
 mod hostile;
 mod outage;
+mod output;
 mod requests;
 mod rights;
 mod secrets;

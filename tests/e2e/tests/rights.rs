@@ -21,7 +21,9 @@ fn a_topic_that_may_not_be_read_is_named_by_readiness_until_it_may_be_read() -> 
     let mut petrel = Single::prepare(dir.path(), &["--kafka", &broker.bootstrap()], &[])?;
     petrel.up()?;
     let readyz = format!("{}/readyz", petrel.cli().api());
-    for topic in ["petrel.kv", "petrel.secrets", "petrel.catalog", "petrel.executions", "petrel.orders.default"] {
+    for topic in
+        ["petrel.kv", "petrel.secrets", "petrel.catalog", "petrel.executions", "petrel.output", "petrel.orders.default"]
+    {
         broker.deny_reading(topic, true)?;
         let line = format!("{topic} cannot be followed: no right to read topic {topic}");
         let mut last = None;

@@ -286,6 +286,8 @@ pub(super) fn value(topic: &str, n: i64) -> Vec<u8> {
             stream: "stdout".into(),
             content: "\n\n".into(),
             truncated: false,
+            tail: String::new(),
+            omitted_bytes: 0,
             captured_at_ms: n,
         }),
         2 => encode(&CriteriaFailed {

@@ -123,6 +123,8 @@ CREATE TABLE IF NOT EXISTS execution_output
     stream        LowCardinality(String)  COMMENT 'stdout or stderr',
     content       String                  COMMENT 'What was written, invalid UTF-8 replaced' CODEC(ZSTD(1)),
     truncated     Bool                    COMMENT 'Whether more was written than the limit allows',
+    tail          String                  COMMENT 'The end of what was written, where its middle was left out' CODEC(ZSTD(1)),
+    omitted_bytes Int64                   COMMENT 'Bytes between content and tail that were left out',
     captured_at   DateTime64(3, 'UTC')    COMMENT 'When the attempt ended, by the worker''s clock',
     recorded_at   DateTime64(3, 'UTC')    COMMENT 'Timestamp of the audit record',
     log_topic     LowCardinality(String)  COMMENT 'Topic of the audit record',

@@ -105,7 +105,7 @@ fn a_script_is_given_its_parameters_by_their_positions_and_names() {
     assert_eq!((call.interpreter, &*call.file), (vec!["/bin/sh".to_owned()], "clean.sh"));
     assert_eq!(call.args, ["--older_than=7d", "--dry_run", "db-1"]);
     let output = call.process.output.unwrap();
-    let result = |stdout: &str| output.result(&Stream { bytes: stdout.as_bytes().to_vec(), truncated: false });
+    let result = |stdout: &str| output.result(&Stream::whole(stdout.as_bytes().to_vec()));
     assert_eq!(result("[1, 2]"), Ok(json!([1, 2])));
     assert_eq!(
         result("[1, \"s3cret\", 12]").unwrap_err().to_string(),

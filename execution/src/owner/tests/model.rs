@@ -379,6 +379,10 @@ fn result(n: u8, token: i64, status: &str) -> TaskResult {
         stderr: String::new(),
         stdout_truncated: false,
         stderr_truncated: false,
+        stdout_tail: String::new(),
+        stderr_tail: String::new(),
+        stdout_omitted_bytes: 0,
+        stderr_omitted_bytes: 0,
         started_at_ms: Some(3),
         ended_at_ms: 4,
         events: Vec::new(),
@@ -397,6 +401,10 @@ fn handed_over(n: u8, token: i64, begun: bool) -> HandedOver {
         stderr: String::new(),
         stdout_truncated: false,
         stderr_truncated: false,
+        stdout_tail: String::new(),
+        stderr_tail: String::new(),
+        stdout_omitted_bytes: 0,
+        stderr_omitted_bytes: 0,
         handed_over_at_ms: 4,
     }
 }

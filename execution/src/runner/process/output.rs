@@ -101,7 +101,7 @@ impl Output {
     /// Why it is no result.
     pub fn result(&self, stdout: &Stream) -> Result<Value, ResultError> {
         if stdout.truncated {
-            return Err(ResultError::Truncated { bytes: stdout.bytes.len() });
+            return Err(ResultError::Truncated { bytes: stdout.kept_bytes() });
         }
         let value = match self.format {
             Format::Json => json(&stdout.bytes)?,
@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn result(format: Format, stdout: &[u8]) -> Result<Value, ResultError> {
-        Output { format, schema: None }.result(&Stream { bytes: stdout.to_vec(), truncated: false })
+        Output { format, schema: None }.result(&Stream::whole(stdout.to_vec()))
     }
 
     #[test]
@@ -183,7 +183,7 @@ mod tests {
             assert_eq!(result(Format::Json, stdout).unwrap_err().to_string(), expected);
         }
         for format in [Format::Json, Format::Text, Format::Lines, Format::Auto] {
-            let cut = Stream { bytes: b"[1]".to_vec(), truncated: true };
+            let cut = Stream { truncated: true, ..Stream::whole(b"[1]".to_vec()) };
             let error = Output { format, schema: None }.result(&cut).unwrap_err();
             assert_eq!(error, ResultError::Truncated { bytes: 3 });
         }
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_schema_is_of_the_value_and_tells_where_it_does_not_fit() {
         let output = Output { format: Format::Lines, schema: Some((json!({}), Arc::new(Short))) };
-        let lines = |text: &str| output.result(&Stream { bytes: text.as_bytes().to_vec(), truncated: false });
+        let lines = |text: &str| output.result(&Stream::whole(text.as_bytes().to_vec()));
         assert_eq!(lines("a\nb\n"), Ok(json!(["a", "b"])));
         let error = lines("a\nb\nc\n").unwrap_err().to_string();
         assert_eq!(error, "standard output does not fit output.schema: /2: one too many");

@@ -1,4 +1,5 @@
 use super::*;
+use crate::outcome::Stream;
 use crate::status::Status;
 use crate::subject::Note;
 use serde_json::json;
@@ -29,7 +30,7 @@ fn reports() -> Reports {
 }
 
 fn stream(bytes: &[u8]) -> Stream {
-    Stream { bytes: bytes.to_vec(), truncated: false }
+    Stream::whole(bytes.to_vec())
 }
 
 #[test]
@@ -58,7 +59,10 @@ fn what_is_too_long_is_cut_or_left_out() {
     let mut end = reports().end(&task(), Verdict::Ended(outcome), None, 9);
     {
         let Final::Result(result) = &end else { panic!() };
-        assert!(result.stdout.len() <= STREAM_BYTES_MAX && result.stdout.chars().all(|c| c == '\u{FFFD}'));
+        assert!(
+            result.stdout.len() + result.stdout_tail.len() <= STREAM_BYTES_MAX
+                && result.stdout.chars().all(|c| c == '\u{FFFD}')
+        );
         assert!(result.stdout_truncated && !result.stderr_truncated && result.result.is_none());
         assert_eq!((result.code.as_deref(), &*result.status), (Some("result_too_large"), "succeeded"));
     }

@@ -55,8 +55,8 @@ impl Whole {
     pub(super) fn into_result(mut self, requests: u32, elapsed_ms: u64, mask: &Mask) -> (Value, Stream) {
         let (headers, headers_truncated) = headers_of(&self.headers, mask);
         let json = json_of(&self.headers, &self.body).map(|value| mask.json(value));
-        let Stream { bytes, truncated } = self.body;
-        self.body = Stream { bytes: mask.bytes(bytes, truncated), truncated };
+        let Stream { bytes, truncated, end } = self.body;
+        self.body = Stream { bytes: mask.bytes(bytes, truncated), truncated, end };
         let (body, encoding) = json.map_or_else(|| body_of(&self.body), |json| (json, "json"));
         let mut result = json!({
             "status_code": self.status,
@@ -177,7 +177,7 @@ mod tests {
         headers.insert(CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
         headers.append("set-cookie", HeaderValue::from_static("a=1"));
         headers.append("set-cookie", HeaderValue::from_static("b=2"));
-        let body = Stream { bytes: body.to_vec(), truncated };
+        let body = Stream { truncated, ..Stream::whole(body.to_vec()) };
         Whole { status: 200, reason: "OK", url: "https://x/".to_owned(), redirects: 0, headers, body }
     }
 

@@ -41,7 +41,7 @@ fn whatever_is_stopped_may_have_been_in_the_middle_of_a_secret() {
     let left_behind = [(Why::Exited, Some(0), true, true)];
     let ends = ends.map(|(why, return_code, is_cut)| (why, return_code, false, is_cut));
     for (why, return_code, left_others, is_cut) in ends.into_iter().chain(left_behind) {
-        let stream = Stream { bytes: b"it is Zq7kV-9".to_vec(), truncated: false };
+        let stream = Stream::whole(b"it is Zq7kV-9".to_vec());
         let exit =
             Exit { return_code, is_cut: left_others, stdout: stream.clone(), stderr: stream, ..Exit::bare(why, None) };
         let Exit { stdout, stderr, .. } = mask_all(exit, &mask());

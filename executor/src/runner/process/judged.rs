@@ -56,7 +56,7 @@ mod tests {
         let spec = RunnerSpec::parse("command", &keys, &NoFiles).unwrap();
         let rendering = Rendering { parameters: &json!({}), secrets: &Value::Null, execution_id: "e", attempt: 1 };
         let Ok(RunnerCall::Command(call)) = spec.render(rendering) else { panic!("not rendered") };
-        let stdout = Stream { bytes: stdout.as_bytes().to_vec(), truncated: false };
+        let stdout = Stream::whole(stdout.as_bytes().to_vec());
         judged(Exit { return_code, stdout, ..Exit::bare(why, None) }, &call.process)
     }
 

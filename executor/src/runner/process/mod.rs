@@ -12,15 +12,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use petrel_execution::code;
 use petrel_execution::runner::{Folder, Limits, May, ProcessCall};
 use petrel_execution::worker::{self, Exit, Holding};
-use petrel_execution::{Stream, code};
 use petrel_schemas::Task;
 use tokio::sync::watch;
 
 use super::supervised::{self, Ended, Failed};
 use super::{Context, RunnerOptions};
-use crate::supervise::{Job, StreamSpec, Supervisor, User, Why};
+use crate::live::Live;
+use crate::supervise::{Job, StreamSpec, Supervisor, Telling, User, Why};
 pub(super) use judged::judged;
 use sizes::Sizes;
 use user::As;
@@ -67,15 +68,32 @@ pub async fn run(
     held: watch::Receiver<Holding>,
     started: impl FnOnce() + Send,
 ) -> Exit {
+    run_told(supervisor, options, command, held, started, (&Live::default(), 0)).await
+}
+
+/// The same, and what the program writes is told while it runs. Beside where to: how much of what stood before an end that
+/// is kept has to be known, in bytes.
+async fn run_told(
+    supervisor: &Supervisor,
+    options: &RunnerOptions,
+    command: Command,
+    held: watch::Receiver<Holding>,
+    started: impl FnOnce() + Send,
+    (live, lead_bytes): (&Live, usize),
+) -> Exit {
     if let Some(error) = refusal(&command) {
         return not_started(error);
     }
-    let (job, stdin) = job(options, command, held.borrow().lease_deadline_ms());
+    let (mut job, stdin) = job(options, command, held.borrow().lease_deadline_ms());
+    job.telling = Telling { live_bytes_max: live.bytes_max(), lead_bytes };
     if let Some(error) = Sizes::of_this_system().over(&job) {
         return not_started(error);
     }
-    match supervised::run(supervisor, &job, &stdin, held, started).await {
-        Ok(ended) => exit(ended),
+    match supervised::run_told(supervisor, &job, &stdin, held, started, live).await {
+        Ok(ended) => {
+            live.end(ended.read_bytes(), ended.is_whole());
+            exit(ended)
+        }
         Err(Failed::NotBegun(why)) => lacking(why),
         Err(Failed::Lost(why)) => Exit::bare(worker::Why::Unknown, Some(why)),
     }
@@ -112,6 +130,7 @@ fn job(options: &RunnerOptions, command: Command, lease_deadline_ms: u64) -> (Jo
         directory: command.directory,
         stdin_bytes: command.stdin.len(),
         streams: [1, 2].map(|fd| StreamSpec { fd, bytes_max: options.output_bytes_max }).to_vec(),
+        telling: Telling::default(),
         timeout_ms: command.timeout_ms,
         lease_deadline_ms,
         kill_grace_ms: options.kill_grace_ms,
@@ -124,7 +143,7 @@ fn job(options: &RunnerOptions, command: Command, lease_deadline_ms: u64) -> (Jo
 }
 
 fn exit(ended: Ended) -> Exit {
-    let Ended { report, captured } = ended;
+    let report = &ended.report;
     let error = report.error.clone().or_else(|| report.signal.map(|s| format!("ended by signal {s}")));
     let why = match report.why {
         Why::NotStarted => worker::Why::NotStarted(code::NOT_STARTED),
@@ -135,13 +154,10 @@ fn exit(ended: Ended) -> Exit {
         Why::LeaseLost | Why::WorkerGone => worker::Why::LeaseLost,
         Why::SupervisorGone => worker::Why::Unknown,
     };
-    let mut streams = report.streams.iter().zip(captured);
-    let mut stream = || {
-        let next = streams.next();
-        next.map(|(told, bytes)| Stream { bytes, truncated: told.truncated }).unwrap_or_default()
-    };
-    let (stdout, stderr) = (stream(), stream());
-    Exit { return_code: report.return_code, is_cut: report.left_others, stdout, stderr, ..Exit::bare(why, error) }
+    let (return_code, is_cut) = (report.return_code, report.left_others);
+    let mut streams = ended.into_streams();
+    let (stdout, stderr) = (streams.next().unwrap_or_default(), streams.next().unwrap_or_default());
+    Exit { return_code, is_cut, stdout, stderr, ..Exit::bare(why, error) }
 }
 
 /// What an action starts.
@@ -164,6 +180,10 @@ pub struct ProcessAttempt {
     pub timeout_ms: u64,
     /// Bytes kept of stdout, and of stderr.
     pub output_bytes_max: usize,
+    /// Bytes that are to be known of what stood before an end that is kept.
+    pub lead_bytes: usize,
+    /// Where it tells what it writes.
+    pub live: Live,
 }
 
 /// What the processes of a worker share.
@@ -197,6 +217,8 @@ pub(super) async fn carry_out(process: impl FnOnce(&Path) -> Process, context: &
         variables: variables(context.task),
         timeout_ms: context.timeout_ms(),
         output_bytes_max: context.plan.output_bytes_max,
+        lead_bytes: context.mask.lead_bytes(),
+        live: context.live.clone(),
     };
     let runners = context.runners;
     let processes = Processes { supervisor: &runners.supervisor, options: &runners.command, work: &runners.work };
@@ -267,7 +289,8 @@ impl Processes<'_> {
             Err(exit) => return exit,
         };
         let directory = command.directory.clone();
-        let exit = run(self.supervisor, &options, command, held, started).await;
+        let telling = (&attempt.live, attempt.lead_bytes);
+        let exit = run_told(self.supervisor, &options, command, held, started, telling).await;
         judged(becoming.explained(exit, &directory), &call)
     }
 

@@ -102,6 +102,7 @@ mod tests {
             directory: "/".into(),
             stdin_bytes: 0,
             streams: Vec::new(),
+            telling: crate::supervise::Telling::default(),
             timeout_ms: 1,
             lease_deadline_ms: 1,
             kill_grace_ms: 1,

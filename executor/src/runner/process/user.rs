@@ -211,7 +211,7 @@ mod tests {
     fn what_sudo_says_is_told() {
         let exit = |why, return_code, stderr: &str| Exit {
             return_code,
-            stderr: Stream { bytes: stderr.as_bytes().to_vec(), truncated: false },
+            stderr: Stream::whole(stderr.as_bytes().to_vec()),
             ..Exit::bare(why, None)
         };
         let told = refused(&account(5), &exit(Why::Exited, Some(1), "sudo: a password is required\n")).unwrap();

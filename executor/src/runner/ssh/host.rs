@@ -269,7 +269,7 @@ impl Work<'_> {
             return Err(failed("it ended in the middle"));
         }
         let truncated = content.truncated || bytes > content.bytes.len() as u64;
-        let content = Stream { bytes: content.bytes, truncated };
+        let content = Stream { truncated, ..Stream::whole(content.bytes) };
         self.told.files.push(FileRead { path: from.to_owned(), bytes, content });
         Ok(())
     }

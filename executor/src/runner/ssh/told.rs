@@ -128,8 +128,8 @@ impl OnHost {
     pub(super) fn masked(self, mask: &Mask) -> Self {
         let is_whole = self.return_code.is_some() && self.stopped_by.is_none();
         let stream = |stream: Stream, is_whole: bool| {
-            let Stream { bytes, truncated } = stream;
-            Stream { bytes: mask.bytes(bytes, truncated || !is_whole), truncated }
+            let Stream { bytes, truncated, .. } = stream;
+            Stream { truncated, ..Stream::whole(mask.bytes(bytes, truncated || !is_whole)) }
         };
         let file = |file: FileRead| FileRead { content: stream(file.content, true), ..file };
         Self {

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::super::slots::Slots;
 use super::super::told::Told;
 use super::*;
+use crate::live::LiveOptions;
 use crate::runner::{ContainerOptions, HttpOptions, KafkaRunner, Parts, RunnerOptions, SshOptions, WorkDirectories};
 use crate::secrets::{NoSecret, Opening};
 use crate::view::EachFile;
@@ -95,6 +96,12 @@ impl Rig {
                 work,
                 kafka,
             }),
+            live: LiveOutput {
+                options: LiveOptions::default(),
+                publisher: reporter.publisher.clone(),
+                clock: reporter.clock.clone(),
+                topic: "output".into(),
+            },
             reporter,
             attempts: Arc::new(Attempts::new("w1".into())),
             packs: Arc::new(PacksCache::open(folder.path().join("packs")).unwrap()),

@@ -84,7 +84,7 @@ fn held(task: &Task) -> watch::Sender<Holding> {
 }
 
 fn ended(reporter: &Reporter, stdout: Vec<u8>) -> Final {
-    let stdout = Stream { bytes: stdout, truncated: false };
+    let stdout = Stream::whole(stdout);
     let outcome = Outcome { stdout, ..Outcome::succeeded(json!(null)) };
     reporter.reports.end(&task(1), Verdict::Ended(outcome), Some(1), 7)
 }
@@ -213,5 +213,8 @@ async fn an_end_that_is_too_large_loses_output_and_not_its_status() {
     let (reporter, publisher) = reporter(vec![too_large(), too_large(), Ok(())], 0);
     reporter.end(&task(1), ended(&reporter, vec![b'x'; 64]), None).await;
     let kept: Vec<(usize, bool)> = results(&publisher).iter().map(|r| (r.stdout.len(), r.stdout_truncated)).collect();
-    assert_eq!(kept, [(64, false), (32, true), (16, true)]);
+    assert_eq!(kept, [(64, false), (16, true), (8, true)]);
+    let ends: Vec<(usize, i64)> =
+        results(&publisher).iter().map(|r| (r.stdout_tail.len(), r.stdout_omitted_bytes)).collect();
+    assert_eq!(ends, [(0, 0), (16, 32), (8, 48)]);
 }

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use petrel_execution::Delivery;
 use petrel_execution::runner::{RunnerCall, RunnerSpec};
 use petrel_execution::worker::{Exit, Why};
+use petrel_executor::live::Live;
 use petrel_executor::runner::{
     AddressGuard, HttpOptions, HttpRequest, HttpRunner, Process, ProcessAttempt, Processes, RunnerOptions, SshOptions,
     SshRequest, SshRunner, WorkDirectories,
@@ -92,6 +93,8 @@ impl Rig {
                 variables: BTreeMap::new(),
                 timeout_ms: TIMEOUT_MS,
                 output_bytes_max: OUTPUT_BYTES_MAX,
+                lead_bytes: 0,
+                live: Live::default(),
             };
             let processes = Processes { supervisor: &self.supervisor, options: &self.options, work: &self.work };
             let exit = processes.run(process, attempt, held, || {}).await;

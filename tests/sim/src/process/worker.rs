@@ -353,7 +353,7 @@ fn exit_of(task: &Task, why: Why, return_code: i32) -> Exit {
     let text = format!("attempt {} token {}", task.attempt, task.token);
     Exit {
         return_code: (why == Why::Exited).then_some(return_code),
-        stdout: Stream { bytes: text.into_bytes(), truncated: false },
+        stdout: Stream::whole(text.into_bytes()),
         ..Exit::bare(why, None)
     }
 }
