@@ -296,7 +296,7 @@ mod tests {
     use super::*;
 
     fn host(name: &str, stdout: &[u8]) -> OnHost {
-        let stdout = Stream { bytes: stdout.to_vec(), truncated: false };
+        let stdout = Stream::whole(stdout.to_vec());
         OnHost { begun: true, return_code: Some(0), stdout, ..OnHost::new(name) }
     }
 
@@ -343,11 +343,11 @@ mod tests {
         const SECRET: &str = "correct-horse-battery-staple";
         let mask = Mask::new([&SecretValue::new(SECRET.to_owned()).unwrap()]);
         let mut one = host("a", format!("{}{SECRET}\n{}", "x".repeat(30_000), "y".repeat(60_000)).as_bytes());
-        one.stderr = Stream { bytes: SECRET.as_bytes()[..12].to_vec(), truncated: true };
+        one.stderr = Stream { truncated: true, ..Stream::whole(SECRET.as_bytes()[..12].to_vec()) };
         one.files.push(FileRead {
             path: "/f".to_owned(),
             bytes: 1,
-            content: Stream { bytes: SECRET.into(), truncated: false },
+            content: Stream::whole(SECRET.into()),
         });
         one.failed(outcome::NOT_STARTED, format!("{}{SECRET}", "z".repeat(390)));
         let hosts = [one.masked(&mask)];
