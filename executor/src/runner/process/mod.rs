@@ -1,9 +1,10 @@
 //! Processes of actions: what the runners `command`, `shell` and `script` have in common.
 //!
-//! `sizes` (what the system can give a process), `user` (who it runs as), `work` (a directory for each attempt), `judged`
-//! (what is made of its end).
+//! `sizes` (what the system can give a process), `user` (who it runs as), `work` (a directory for each attempt), `remove`
+//! (what goes of it), `judged` (what is made of its end).
 
 mod judged;
+mod remove;
 mod sizes;
 mod user;
 mod work;
