@@ -10,12 +10,12 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, InputTopic, NotYet, Reason, Stage, StageSpec, Start, Taken, Unreadable};
-use petrel_schemas::{EventId, Topics, TriggerEvent, decode};
+use petrel_schemas::{ENDS_TRIGGER, EventId, Topics, TriggerEvent, decode};
 
 use crate::engine::{EventReader, Matcher};
 use crate::kv::Kv;
 use crate::limits;
-use crate::plan::{BoundTrigger, Group, MatchPlan, TopicPlan};
+use crate::plan::{BoundTrigger, Group, INJECTED, MatchPlan, TopicPlan};
 
 use counters::Pending;
 pub use counters::{MatchCounters, MatchTotals};
@@ -180,7 +180,15 @@ impl<G: MatchView> MatchStage<G> {
                 decoded.trigger
             )));
         }
-        if plan.is_none() && age_ms < self.options.trigger_wait_ms {
+        // An owner that cannot tell whether anybody asks for ends writes them all.
+        if plan.is_none() && decoded.trigger == ENDS_TRIGGER {
+            return Ok(());
+        }
+        let wait_ms = match decoded.source.starts_with(INJECTED) {
+            true => self.options.trigger_wait_ms.min(limits::INJECTED_WAIT_MS),
+            false => self.options.trigger_wait_ms,
+        };
+        if plan.is_none() && age_ms < wait_ms {
             let revision = context.globals().revision();
             let why = format!("trigger {} is not in revision {revision}, a newer one may come", decoded.trigger);
             return Err(NotYet(why));

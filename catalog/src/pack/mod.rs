@@ -10,6 +10,7 @@ mod manifest;
 mod rule;
 mod rule_test;
 mod runner;
+mod refs;
 mod schema;
 mod trigger;
 

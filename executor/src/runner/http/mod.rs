@@ -36,6 +36,7 @@ use crate::supervise::boot_ms;
 use answer::{Whole, read};
 use client::{Clients, Ways, Whom};
 use exchange::{NoAnswer, Outgoing, check_literal, exchange};
+pub(super) use exchange::is_lack;
 pub use guard::{AddressGuard, GuardError};
 pub(super) use lookup::Guarded;
 pub use lookup::{LookedUp, Lookup, SystemLookup};

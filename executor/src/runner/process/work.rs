@@ -90,13 +90,12 @@ impl WorkDirectories {
     /// # Errors
     /// What the system says: no room, most of all.
     pub fn make(&self, owner: Option<&User>) -> io::Result<WorkDirectory> {
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        let directory = WorkDirectory { path: self.folder.join(serial.to_string()) };
-        fs::DirBuilder::new().mode(OWN).create(&directory.path)?;
-        if let Some(User { uid, gid }) = owner {
-            chown(&directory.path, Some(*uid), Some(*gid))?;
-        }
-        Ok(directory)
+        WorkDirectory::make(self.next(), owner)
+    }
+
+    /// Where the next one is to be.
+    pub(super) fn next(&self) -> PathBuf {
+        self.folder.join(self.serial.fetch_add(1, Ordering::Relaxed).to_string())
     }
 }
 
@@ -109,6 +108,16 @@ impl Drop for WorkDirectories {
 }
 
 impl WorkDirectory {
+    /// Makes one there. May wait for a disk that is far away.
+    pub(super) fn make(path: PathBuf, owner: Option<&User>) -> io::Result<Self> {
+        fs::DirBuilder::new().mode(OWN).create(&path)?;
+        let directory = Self { path };
+        if let Some(User { uid, gid }) = owner {
+            chown(&directory.path, Some(*uid), Some(*gid))?;
+        }
+        Ok(directory)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
