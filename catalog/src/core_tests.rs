@@ -166,8 +166,8 @@ fn a_rule_that_answers_each_record_with_another_one_of_its_topic_is_warned_of() 
             &[
                 ("pack.yaml", "name: loop\nversion: 1.0.0\nproduces: [seen, told]\n"),
                 ("triggers/seen.yaml", "name: seen\nsource: { kafka: { topic: seen } }\n"),
-                ("actions/tell.yaml", Box::leak(action.into_boxed_str())),
-                ("rules/echo.yaml", Box::leak(rule.into_boxed_str())),
+                ("actions/tell.yaml", &action),
+                ("rules/echo.yaml", &rule),
             ],
         )]);
         revision.compiled().warnings().to_string()

@@ -7,10 +7,10 @@ mod action;
 mod config;
 mod files;
 mod manifest;
+mod refs;
 mod rule;
 mod rule_test;
 mod runner;
-mod refs;
 mod schema;
 mod trigger;
 

@@ -81,7 +81,12 @@ fn collect(node: &Value, way: &mut Vec<String>, target: &mut Target) -> Result<(
         match (key, value) {
             ("$ref", Value::String(reference)) => match followed(reference) {
                 Some(to) => target.references.push(Reference { way: way.clone(), to }),
-                None => return Err((way.clone(), format!("{reference:?} is not supported: a path, such as \"#/$defs/x\""))),
+                None => {
+                    return Err((
+                        way.clone(),
+                        format!("{reference:?} is not supported: a path, such as \"#/$defs/x\""),
+                    ));
+                }
             },
             ("$id", _) if !way.is_empty() => {
                 return Err((way.clone(), "\"$id\" within a schema is not supported".to_owned()));
@@ -234,13 +239,19 @@ mod tests {
             (json!({"allOf": two}), "/allOf/1/items/$ref"),
             (json!({"oneOf": two}), "/oneOf/1/items/$ref"),
             (json!({"if": {"items": {"$ref": "#"}}, "then": {"items": {"$ref": "#"}}}), "/then/items/$ref"),
-            (json!({"items": {"$ref": "#"}, "contains": {"$ref": "#"}}), "/items/$ref"),
-            (json!({"properties": {"a": {"$ref": "#"}}, "patternProperties": {".": {"$ref": "#"}}}), "/properties/a/$ref"),
+            (json!({"items": {"$ref": "#"}, "contains": {"$ref": "#"}}), "/contains/$ref"),
+            (
+                json!({"properties": {"a": {"$ref": "#"}}, "patternProperties": {".": {"$ref": "#"}}}),
+                "/patternProperties/./$ref",
+            ),
             (
                 json!({"properties": {"allOf": {"allOf": [{"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}]}}}),
                 "/properties/allOf/allOf/1/items/$ref",
             ),
-            (json!({"patternProperties": {"items": {"$ref": "#"}, "properties": {"$ref": "#"}}}), "/patternProperties/properties/$ref"),
+            (
+                json!({"patternProperties": {"items": {"$ref": "#"}, "properties": {"$ref": "#"}}}),
+                "/patternProperties/properties/$ref",
+            ),
             (defs("#/$defs/a"), "/$defs/a/anyOf/1/properties/x/$ref"),
             (defs("#/$defs/b"), "/$defs/a/anyOf/1/properties/x/$ref"),
         ];

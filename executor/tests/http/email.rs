@@ -26,7 +26,12 @@ pub struct Sending {
 
 impl Sending {
     pub fn new() -> Self {
-        Self { asking: Asking::new(), delivery: Delivery::AtLeastOnce, timeout_ms: 20_000, mask: Arc::new(Mask::NOTHING) }
+        Self {
+            asking: Asking::new(),
+            delivery: Delivery::AtLeastOnce,
+            timeout_ms: 20_000,
+            mask: Arc::new(Mask::NOTHING),
+        }
     }
 
     pub async fn send(&self, server: Value, message: Value) -> Exit {

@@ -37,7 +37,8 @@ pub(super) async fn connector(server: &MailServer, pack: Option<&Path>) -> Resul
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = builder.map_err(|e| NotSent::Impossible(e.to_string()))?.with_root_certificates(roots).with_no_client_auth();
+    let config =
+        builder.map_err(|e| NotSent::Impossible(e.to_string()))?.with_root_certificates(roots).with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
 }
 

@@ -285,7 +285,7 @@ impl Processes<'_> {
                 }
             };
             let directory = directory(&call.cwd, actions, work.as_ref()).await.map_err(not_started)?;
-            Ok(Prepared { becoming, work, directory })
+            Ok::<_, Exit>(Prepared { becoming, work, directory })
         };
         match limited(Leave::new(held.clone(), attempt.timeout_ms), prepare).await {
             Ok(prepared) => prepared,

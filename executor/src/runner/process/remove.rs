@@ -135,7 +135,8 @@ fn open<P: ?Sized + nix::NixPath>(at: impl std::os::fd::AsFd, name: &P) -> Resul
     };
     // Whose it was may still run, and fill it again. Without root it is this user's in any case.
     if geteuid().is_root() {
-        fchown(&folder, Some(geteuid()), None)?;
+        // Where root may not, it is removed all the same.
+        let _ = fchown(&folder, Some(geteuid()), None);
     }
     fchmod(&folder, Mode::S_IRWXU)?;
     Ok(folder)
