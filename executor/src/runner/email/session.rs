@@ -248,7 +248,7 @@ mod tests {
         assert!(matches!(session.greeting().await, Err(Fault::Broken(why)) if why.contains("closed")));
         let (mut session, _server) = said("554 go\u{7} away\r\n").await;
         let Err(Fault::Refused { reply, .. }) = session.greeting().await else { panic!() };
-        assert_eq!(reply.text(), "554 go  away");
+        assert_eq!(reply.text(&Mask::NOTHING), "554 go  away");
     }
 
     #[tokio::test]
