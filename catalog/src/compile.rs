@@ -209,6 +209,7 @@ pub(crate) fn compile(
     for (pack, rule) in rules {
         let reference = format!("{pack}.{}", rule.name.value);
         check_rule(&pack, &rule, &revision, &told, problems);
+        warn_of_circles(&rule, &mut revision);
         let config = revision.config(&pack).cloned().unwrap_or_default();
         let templates = rule.calls.iter().filter_map(|call| call_template(call, &config, problems)).collect();
         planner.add(&reference, &pack, &rule, templates, revision.triggers.by_reference(), problems);
@@ -315,6 +316,26 @@ fn check_rule(pack: &str, rule: &RuleDraft, revision: &CompiledRevision, told: &
                 problems.add(&test.place, Code::BadValue, message);
             }
         }
+    }
+}
+
+/// A record knows nothing of what caused it: a rule that answers each record of a topic with another one of that topic does
+/// so for ever, and as fast as it goes.
+fn warn_of_circles(rule: &RuleDraft, revision: &mut CompiledRevision) {
+    let trigger = rule.trigger.as_ref().and_then(|trigger| revision.triggers.get(&trigger.value));
+    let Some(TriggerSource::Kafka(source)) = trigger.map(|trigger| &trigger.source) else { return };
+    if !rule.enabled || rule.criteria.is_some() {
+        return;
+    }
+    let writes = |call: &&CallDraft| {
+        revision.actions.get(&call.action.value).is_some_and(|action| action.plan.runner.may_write_to(&source.topic))
+    };
+    for call in rule.calls.iter().filter(writes) {
+        let message = format!(
+            "{} may write to the topic {:?}, whose records this rule answers without criteria: nothing would end that",
+            call.action.value, source.topic
+        );
+        revision.warnings.add(&call.action.place, Code::SuspiciousExpression, message);
     }
 }
 

@@ -8,6 +8,7 @@ use petrel_schemas::{CatalogBlob, ENDS_TRIGGER};
 use crate::archive::{self, ArchiveError, content_hash, hash_hex};
 use crate::pack::PackFile;
 use crate::problems::{At, Code, Problems};
+use crate::yaml::{self, Data, Node};
 
 /// A pack as it is stored. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,19 +109,24 @@ impl Content {
     }
 
     /// Whether rules of it may react to how executions end, as far as their files can tell without being compiled: where it
-    /// says so and none does, events are written that nobody reads.
+    /// says so and none does, events are written that nobody reads. Of what cannot be read it says so.
     pub fn may_react_to_ends(&self) -> bool {
-        let names_it = |file: &PackFile| {
-            file.path.starts_with("rules/")
-                && std::str::from_utf8(&file.bytes).is_ok_and(|text| text.contains(ENDS_TRIGGER))
-        };
-        self.packs.iter().any(|pack| pack.files().is_ok_and(|files| files.iter().any(names_it)))
+        let may_name_it = |file: &PackFile| file.path.starts_with("rules/") && may_be_of_ends(&file.bytes);
+        self.packs.iter().any(|pack| pack.files().map_or(true, |files| files.iter().any(may_name_it)))
     }
 
     /// A pack by its name.
     pub fn pack(&self, name: &str) -> Option<&StoredPack> {
         self.packs.iter().find(|pack| pack.name() == name)
     }
+}
+
+/// Whether a rule's file may have the trigger of ends, however it writes that.
+fn may_be_of_ends(rule: &[u8]) -> bool {
+    let Ok(rule) = yaml::parse(rule) else { return true };
+    let Data::Map(entries) = &rule.data else { return true };
+    let is_ends = |node: &Node| matches!(&node.data, Data::Text(text, _) if text == ENDS_TRIGGER);
+    entries.iter().any(|(key, value)| key.text == "trigger" && is_ends(value))
 }
 
 /// The hash of a revision whose packs have these hashes, sorted.

@@ -97,7 +97,16 @@ fn ends_are_told_where_rules_react_to_them() {
         }));
         load(vec![core(), disk])
     };
-    for (text, reacts, may_react) in [(None, false, false), (Some(&*off), false, true), (Some(&*on), true, true)] {
+    let escaped = on.replace("core.execution", "\"core.\\x65xecution\"");
+    let said = on.replace("core.execution", "disk.alert # not core.execution");
+    let said = said.lines().filter(|line| !line.starts_with("criteria")).collect::<Vec<_>>().join("\n");
+    for (text, reacts, may_react) in [
+        (None, false, false),
+        (Some(&*off), false, true),
+        (Some(&*on), true, true),
+        (Some(&*escaped), true, true),
+        (Some(&*said), false, false),
+    ] {
         let revision = with(text);
         assert_eq!(revision.compiled().reacts_to_ends(), reacts, "{text:?}");
         assert_eq!(revision.content().may_react_to_ends(), may_react, "{text:?}");
@@ -145,4 +154,28 @@ fn what_a_pack_produces_stands_in_its_manifest() {
     let stored = &revision.content().packs()[0];
     let action = Actions::new().resolve(stored, "tell").unwrap().unwrap();
     assert_eq!(action.plan.runner.name(), "kafka");
+}
+
+#[test]
+fn a_rule_that_answers_each_record_with_another_one_of_its_topic_is_warned_of() {
+    let warnings = |topic: &str, criteria: &str| {
+        let rule = format!("name: echo\ntrigger: loop.seen\n{criteria}action: {{ ref: loop.tell }}\n");
+        let action = format!("name: tell\nrunner: kafka\nrecord: {{ topic: {topic}, json: 1 }}\n");
+        let revision = load(vec![source(
+            "",
+            &[
+                ("pack.yaml", "name: loop\nversion: 1.0.0\nproduces: [seen, told]\n"),
+                ("triggers/seen.yaml", "name: seen\nsource: { kafka: { topic: seen } }\n"),
+                ("actions/tell.yaml", &action),
+                ("rules/echo.yaml", &rule),
+            ],
+        )]);
+        revision.compiled().warnings().to_string()
+    };
+    let told = "rules/echo.yaml:3:16: loop.tell may write to the topic \"seen\", whose records this rule answers without \
+                criteria: nothing would end that";
+    assert_eq!(warnings("seen", ""), told);
+    assert_eq!(warnings("\"${'se' + 'en'}\"", ""), told);
+    assert_eq!(warnings("told", ""), "");
+    assert_eq!(warnings("seen", "criteria: trigger.hop == 1\n"), "");
 }

@@ -4,7 +4,7 @@
 //! event carries how many executions stand in the chain that caused it, so that rules that cause each other come to an end
 //! ([`cause_depth_max`](petrel_schemas::cause_depth_max)).
 
-use petrel_schemas::{ENDS_TRIGGER, EventId, TriggerEvent};
+use petrel_schemas::{ENDS_TRIGGER, EventId, TriggerEvent, end_cause_depth};
 use serde_json::{Map, Value, json};
 
 use crate::execution::Execution;
@@ -71,7 +71,8 @@ pub(crate) fn check_trigger(trigger: &str) -> Result<(), String> {
         }
         Some((pack, name)) if trigger.len() <= 255 && is_name(pack) && is_name(name) => Ok(()),
         _ => {
-            Err(format!("{:?} is no reference of a trigger, such as \"disk.alert\"", crate::limits::head(trigger, 255)))
+            let trigger = crate::limits::quoted(trigger);
+            Err(format!("{trigger} is no reference of a trigger, such as \"disk.alert\""))
         }
     }
 }
@@ -111,7 +112,7 @@ pub(crate) fn ended(execution: &Execution) -> Option<TriggerEvent> {
         occurred_at_ms: end.at_ms,
         payload: payload.to_string(),
         source: SOURCE_ENDS.to_owned(),
-        cause_depth: subject.cause_depth.saturating_add(1),
+        cause_depth: subject.cause_depth.saturating_add(end_cause_depth()),
     })
 }
 
@@ -133,6 +134,11 @@ mod tests {
             let event = Injected { trigger: trigger.to_owned(), payload: payload.to_owned() };
             assert!(Injected::decode(&event.encode()).unwrap_err().contains(why), "{trigger} {payload}");
         }
+        let secret = "Zq7kV".repeat(60);
+        assert_eq!(
+            check_trigger(&secret).unwrap_err(),
+            "a text of 300 bytes is no reference of a trigger, such as \"disk.alert\""
+        );
         assert!(Injected::decode("{}").is_err() && Injected::decode("x").is_err());
     }
 }

@@ -56,6 +56,13 @@ pub fn tail(text: &str, bytes_max: usize) -> &str {
     &text[text.ceil_char_boundary(text.len().saturating_sub(bytes_max))..]
 }
 
+/// A text in quotes, if it is short. Of a long one nothing is told: it may be a secret, of which a part in the middle of a
+/// sentence would not be found by what masks it.
+pub fn quoted(text: &str) -> String {
+    const QUOTED_BYTES_MAX: usize = 255;
+    if text.len() <= QUOTED_BYTES_MAX { format!("{text:?}") } else { format!("a text of {} bytes", text.len()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -92,6 +92,20 @@ async fn unwilling_role() {
     );
 }
 
+/// What waits for `sudo` to answer has not begun, and is as good as new to the next worker.
+#[tokio::test]
+async fn slow_role() {
+    let Some((mut bench, keys)) = bench("#!/bin/sh\nexec sleep 600\n") else { return };
+    bench.lease_ms = 1_000;
+    let exit = bench.run("shell", keys, json!({})).await;
+    assert_eq!(exit.why, Why::GivenBack { begun: false }, "{exit:?}");
+}
+
+#[test]
+fn what_loses_its_lease_while_sudo_is_asked_has_not_begun() {
+    as_nobody("slow_role");
+}
+
 #[test]
 fn a_process_becomes_another_user_by_sudo_with_its_arguments_as_they_are() {
     as_nobody("willing_role");

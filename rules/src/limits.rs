@@ -27,6 +27,10 @@ pub const CRITERIA_ERROR_ROWS_MAX: u32 = 10;
 /// How long an event of an unknown trigger waits for a revision that knows it, in milliseconds.
 pub const TRIGGER_WAIT_MS: i64 = 10_000;
 
+/// How long such an event waits that an action has injected, whose name nobody has looked at, in milliseconds: one that
+/// does not exist holds up all that stands behind it.
+pub const INJECTED_WAIT_MS: i64 = 1_000;
+
 /// Most executions in the chain that causes an event; one that more have caused is a dead letter.
 pub const CAUSE_DEPTH_MAX: i32 = petrel_schemas::cause_depth_max();
 

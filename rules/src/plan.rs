@@ -12,6 +12,9 @@ use crate::engine::{ParsedEvent, RuleIndex, RuleSet, RuleSetStats};
 use crate::extract::{Doubles, Layout};
 use petrel_cel::Template;
 
+/// What the source of an event begins with that an action has injected.
+pub(crate) const INJECTED: &str = "action/";
+
 /// An action that a rule asks for.
 #[derive(Debug)]
 pub struct ActionPlan {
@@ -168,7 +171,7 @@ impl TriggerPlan {
     /// # Errors
     /// What its schema refuses.
     pub(crate) fn check_caused(&self, source: &str, parsed: &ParsedEvent<'_>, payload: &[u8]) -> Result<(), String> {
-        if !source.starts_with("action/") {
+        if !source.starts_with(INJECTED) {
             return Ok(());
         }
         self.rules.check(parsed).map_err(|violation| violation.to_string())?;

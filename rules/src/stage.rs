@@ -10,12 +10,12 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, InputTopic, NotYet, Reason, Stage, StageSpec, Start, Taken, Unreadable};
-use petrel_schemas::{EventId, Topics, TriggerEvent, decode};
+use petrel_schemas::{ENDS_TRIGGER, EventId, Topics, TriggerEvent, decode};
 
 use crate::engine::{EventReader, Matcher};
 use crate::kv::Kv;
 use crate::limits;
-use crate::plan::{BoundTrigger, Group, MatchPlan, TopicPlan};
+use crate::plan::{BoundTrigger, Group, INJECTED, MatchPlan, TopicPlan};
 
 use counters::Pending;
 pub use counters::{MatchCounters, MatchTotals};
@@ -170,20 +170,12 @@ impl<G: MatchView> MatchStage<G> {
             }
         };
         let plan = context.globals().plan().trigger(&decoded.trigger);
-        let age_ms = context.now_ms().saturating_sub(source.record.timestamp_ms);
-        if plan.is_none()
-            && let Some(coming) = context.globals().coming()
-        {
-            let revision = context.globals().revision();
-            return Err(NotYet(format!(
-                "trigger {} is not in revision {revision}, and revision {coming} is being compiled",
-                decoded.trigger
-            )));
-        }
-        if plan.is_none() && age_ms < self.options.trigger_wait_ms {
-            let revision = context.globals().revision();
-            let why = format!("trigger {} is not in revision {revision}, a newer one may come", decoded.trigger);
-            return Err(NotYet(why));
+        if plan.is_none() {
+            self.waits(&decoded, source, context)?;
+            // An owner that cannot tell whether anybody asks for ends writes them all.
+            if decoded.trigger == ENDS_TRIGGER {
+                return Ok(());
+            }
         }
         self.pending.now.events += 1;
         let id = match EventId::parse(&decoded.event_id) {
@@ -218,6 +210,25 @@ impl<G: MatchView> MatchStage<G> {
             Err(e) => self.reject(&event, trigger, "malformed_json", e.to_string(), context),
         }
         self.reader = reader;
+        Ok(())
+    }
+
+    /// Whether an event of a trigger that the plan does not have has to wait for a revision that does.
+    fn waits(&self, event: &TriggerEvent, source: Source<'_>, context: &Context<'_, G>) -> Result<(), NotYet> {
+        let (trigger, revision) = (&event.trigger, context.globals().revision());
+        if let Some(coming) = context.globals().coming() {
+            let why =
+                format!("trigger {trigger} is not in revision {revision}, and revision {coming} is being compiled");
+            return Err(NotYet(why));
+        }
+        let wait_ms = match event.source.starts_with(INJECTED) {
+            true => self.options.trigger_wait_ms.min(limits::INJECTED_WAIT_MS),
+            false => self.options.trigger_wait_ms,
+        };
+        let age_ms = context.now_ms().saturating_sub(source.record.timestamp_ms);
+        if *trigger != ENDS_TRIGGER && age_ms < wait_ms {
+            return Err(NotYet(format!("trigger {trigger} is not in revision {revision}, a newer one may come")));
+        }
         Ok(())
     }
 

@@ -219,6 +219,7 @@ fn limits_are_those_of_the_code() {
         ("CRITERIA_ERROR_ROWS_MAX", limits::CRITERIA_ERROR_ROWS_MAX as usize),
         ("REQUEST_BYTES_MAX", limits::REQUEST_BYTES_MAX),
         ("TRIGGER_WAIT_MS", usize::try_from(limits::TRIGGER_WAIT_MS).unwrap()),
+        ("INJECTED_WAIT_MS", usize::try_from(limits::INJECTED_WAIT_MS).unwrap()),
         ("CAUSE_DEPTH_MAX", usize::try_from(limits::CAUSE_DEPTH_MAX).unwrap()),
         ("DEAD_LETTER_HEAD_BYTES_MAX", petrel_bus::DEAD_LETTER_HEAD_BYTES_MAX),
     ];

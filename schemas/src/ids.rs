@@ -48,6 +48,12 @@ pub const fn cause_depth_max() -> i32 {
     32
 }
 
+/// How many executions the end of one counts for in that chain. Each end may start as many as there are rules that react
+/// to ends, so that few of them in a row are a flood.
+pub const fn end_cause_depth() -> i32 {
+    8
+}
+
 /// Digits of a root's id.
 const ROOT_DIGITS: usize = 32;
 

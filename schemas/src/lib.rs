@@ -22,7 +22,7 @@ mod topics;
 
 pub use codec::{DecodeError, Stored, decode, encode, fingerprint, kind_of};
 pub use format::{Format, NoSuchKind, NotWritable};
-pub use ids::{EventId, ExecutionId, IdError, cause_depth_max, child_depth_max, event_id_bytes_max};
+pub use ids::{EventId, ExecutionId, IdError, cause_depth_max, child_depth_max, end_cause_depth, event_id_bytes_max};
 #[cfg(debug_assertions)]
 pub use next::be_the_next_release;
 pub use records::*;

@@ -7,6 +7,7 @@ mod action;
 mod config;
 mod files;
 mod manifest;
+mod refs;
 mod rule;
 mod rule_test;
 mod runner;

@@ -8,7 +8,7 @@ use crate::walk::{Report, entries_of};
 use crate::yaml::{Data, Node};
 
 /// Keywords whose value is a schema, or a list of schemas.
-const OF_SCHEMAS: &[&str] = &[
+pub(super) const OF_SCHEMAS: &[&str] = &[
     "items",
     "additionalItems",
     "prefixItems",
@@ -27,7 +27,7 @@ const OF_SCHEMAS: &[&str] = &[
 ];
 
 /// Keywords whose value is a mapping from free names to schemas.
-const OF_NAMED_SCHEMAS: &[&str] =
+pub(super) const OF_NAMED_SCHEMAS: &[&str] =
     &["properties", "patternProperties", "dependentSchemas", "$defs", "definitions", "dependencies"];
 
 /// Keywords with a plain value.
@@ -152,8 +152,9 @@ pub(crate) fn compile_schema(schema: &Value) -> Result<Validator, String> {
     compile_located(schema).map_err(|(_, message)| message)
 }
 
-/// Compiles a schema; an error comes with the path into the schema.
+/// Compiles a schema that can be checked in a time that grows with the value; an error comes with the path into the schema.
 pub(super) fn compile_located(schema: &Value) -> Result<Validator, (String, String)> {
+    super::refs::check(schema)?;
     jsonschema::options()
         .with_pattern_options(PatternOptions::regex())
         .should_validate_formats(true)

@@ -23,6 +23,8 @@ const PARTITION_MAX: u32 = 99_999;
 #[derive(Debug)]
 pub struct KafkaSpec {
     topic: Template,
+    /// The topic, where it is the same for every execution.
+    constant: Option<String>,
     /// Topics that the pack may produce to.
     produces: Vec<String>,
     key: Option<Template>,
@@ -61,6 +63,16 @@ impl fmt::Debug for KafkaCall {
     }
 }
 
+impl KafkaSpec {
+    /// Whether it may write to a topic; never to one that its pack does not list.
+    pub(super) fn may_write_to(&self, topic: &str) -> bool {
+        match &self.constant {
+            Some(constant) => constant == topic,
+            None => self.produces.iter().any(|listed| listed == topic),
+        }
+    }
+}
+
 impl Spec for KafkaSpec {
     const NAME: &'static str = "kafka";
     const KEYS: &'static [&'static str] = &["record"];
@@ -80,7 +92,9 @@ impl Spec for KafkaSpec {
         let Keys { errors, secrets, .. } = keys;
         match (topic, value) {
             (Some(topic), Some(value)) if errors.is_empty() => {
-                Ok(Self { topic, produces, key, partition, headers, value, secrets })
+                let written = record.get("topic").and_then(Value::as_str);
+                let constant = written.filter(|topic| !topic.contains("${")).map(str::to_owned);
+                Ok(Self { topic, constant, produces, key, partition, headers, value, secrets })
             }
             _ => Err(errors),
         }

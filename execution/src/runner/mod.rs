@@ -343,6 +343,14 @@ impl RunnerSpec {
         }
     }
 
+    /// Whether it may write records to a topic.
+    pub fn may_write_to(&self, topic: &str) -> bool {
+        match self {
+            Self::Kafka(spec) => spec.may_write_to(topic),
+            _ => false,
+        }
+    }
+
     /// Keys of all runners; one that several have comes several times.
     pub fn all_keys() -> impl Iterator<Item = &'static str> {
         Self::NAMES.iter().filter_map(|name| Self::keys(name)).flatten().copied()

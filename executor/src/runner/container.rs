@@ -193,7 +193,7 @@ impl Containers<'_> {
             Err(Failed::NotBegun(why)) => lacking(why),
             Err(Failed::Lost(why)) => with(Exit::bare(Why::Unknown, Some(why)), ended_here(left).await),
         };
-        process::judged(exit, &call.process)
+        process::judged_beside(call.process, move || exit).await
     }
 
     fn job(&self, attempt: &ContainerAttempt, left: Left, stdin_bytes: usize, lease_deadline_ms: u64) -> Job {

@@ -31,7 +31,7 @@ pub(super) fn mask_all(exit: Exit, mask: &Mask) -> Exit {
     // What did not end by itself was stopped in the middle of whatever it wrote.
     let is_whole = match why {
         Why::Exited => return_code.is_some() && !is_cut,
-        Why::Succeeded | Why::Failed { .. } => true,
+        Why::Succeeded | Why::Failed { .. } => !is_cut,
         _ => false,
     };
     let stream = |stream: Stream| {
@@ -48,7 +48,8 @@ pub(super) fn mask_all(exit: Exit, mask: &Mask) -> Exit {
         why,
         return_code,
         error: error.map(|error| mask.text(error)),
-        result: result.map(|result| mask.json(result)),
+        // What it results in is made of what it wrote.
+        result: result.map(|result| if is_cut { mask.json_cut(result) } else { mask.json(result) }),
         retry_after_ms,
         is_cut,
         stdout: stream(stdout),

@@ -111,8 +111,8 @@ pub fn spawn(job: &Job) -> io::Result<Started> {
 /// Whether a start failed by what the action is, and would anywhere: everything else may be what this machine lacks at
 /// this moment, as memory, processes or descriptors, or a lease that has passed.
 pub fn is_its_own(error: &io::Error) -> bool {
-    use libc::{E2BIG, EACCES, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOEXEC, ENOTDIR, EPERM};
-    let own = [E2BIG, EACCES, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOEXEC, ENOTDIR, EPERM];
+    use libc::{E2BIG, EACCES, EINVAL, EISDIR, ELIBBAD, ELOOP, ENAMETOOLONG, ENOENT, ENOEXEC, ENOTDIR, EPERM};
+    let own = [E2BIG, EACCES, EINVAL, EISDIR, ELIBBAD, ELOOP, ENAMETOOLONG, ENOENT, ENOEXEC, ENOTDIR, EPERM];
     // Without a number, it is what the standard library refuses by itself.
     error.raw_os_error().is_none_or(|number| own.contains(&number))
 }

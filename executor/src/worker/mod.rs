@@ -107,7 +107,8 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
             directory: options.packs_directory.display().to_string(),
             source,
         })?;
-        let work = WorkDirectories::open(options.work_directory.clone())
+        let grace = Duration::from_millis(options.runner.kill_grace_ms);
+        let work = WorkDirectories::open_after(options.work_directory.clone(), grace)
             .map_err(|source| WorkerError::Work { directory: options.work_directory.display().to_string(), source })?;
         let (slots, attempts) = (Slots::new(options.slots), Arc::new(Attempts::new(options.instance.clone())));
         metrics.slots.add(i64::try_from(options.slots).unwrap_or(i64::MAX));

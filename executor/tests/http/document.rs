@@ -226,7 +226,14 @@ async fn carry_out(action: &str, given: &Value, pack: &Path, files: &[(String, S
         RunnerCall::Email(call) => {
             let (_director, held) = watch::channel(holding(60_000));
             let (delivery, timeout_ms, pack) = (plan.delivery, 60_000, Some(pack));
-            let request = EmailRequest { execution_id: id, delivery, timeout_ms, pack, clock: &Still };
+            let request = EmailRequest {
+                execution_id: id,
+                delivery,
+                timeout_ms,
+                pack,
+                clock: &Still,
+                mask: &Arc::new(petrel_secrets::Mask::NOTHING),
+            };
             Asking::new().runner.email().run(&call, request, held).await
         }
         RunnerCall::Kafka(call) => {

@@ -1,5 +1,6 @@
 //! The runner `email` against servers of mail.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -8,6 +9,7 @@ use petrel_execution::Delivery;
 use petrel_execution::runner::{EmailCall, Rendering, RunnerCall, RunnerSpec};
 use petrel_execution::worker::{Exit, Why};
 use petrel_executor::runner::EmailRequest;
+use petrel_secrets::{Mask, SecretValue};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -19,11 +21,17 @@ pub struct Sending {
     asking: Asking,
     delivery: Delivery,
     timeout_ms: u64,
+    mask: Arc<Mask>,
 }
 
 impl Sending {
     pub fn new() -> Self {
-        Self { asking: Asking::new(), delivery: Delivery::AtLeastOnce, timeout_ms: 20_000 }
+        Self {
+            asking: Asking::new(),
+            delivery: Delivery::AtLeastOnce,
+            timeout_ms: 20_000,
+            mask: Arc::new(Mask::NOTHING),
+        }
     }
 
     pub async fn send(&self, server: Value, message: Value) -> Exit {
@@ -43,6 +51,7 @@ impl Sending {
             timeout_ms: self.timeout_ms,
             pack: None,
             clock: &Still,
+            mask: &self.mask,
         };
         let sent = self.asking.runner.email();
         let call = call(server, message);
@@ -192,6 +201,34 @@ async fn what_may_have_been_delivered_says_so() {
     let server = MailServer::start(None, false, Odd::HangAtHello).await;
     let exit = Sending { timeout_ms: 500, ..Sending::new() }.send(plain(&server), message()).await;
     assert_eq!((exit.why, exit.error), (Why::Timeout, None), "nothing was sent");
+}
+
+/// What was taken is sent, also where the attempt would end while the server makes up its mind.
+#[tokio::test]
+async fn nobody_waits_for_leave_of_the_server() {
+    let server = MailServer::start(None, false, Odd::HangAtQuit).await;
+    let exit = Sending { timeout_ms: 1_500, ..Sending::new() }.send(plain(&server), message()).await;
+    assert_eq!((exit.why, server.taken().len()), (Why::Succeeded, 1), "{exit:?}");
+}
+
+/// A server may say again what it was told, and only so much of what it says is told.
+#[tokio::test]
+async fn what_a_server_says_is_masked_before_it_is_cut() {
+    let (made, password) = (Certificates::make(), "Zq7kV-9xR2mBwT-Zq7kV-9xR2mBwT");
+    let token = STANDARD.encode(format!("\0petrel\0{password}"));
+    let mask = Arc::new(Mask::new([&SecretValue::new(password.to_owned()).unwrap()]));
+    // Behind the name, which is no secret.
+    let secret = &token[12..18];
+    for before in (440..500).step_by(7) {
+        let server = MailServer::start(Some(made.server(false)), true, Odd::RepeatLogin(before)).await;
+        let auth = json!({ "username": "petrel", "password": password });
+        let way = json!({
+            "host": "127.0.0.1", "port": server.port, "security": "tls", "ca": made.text("ca.pem"), "auth": auth,
+        });
+        let exit = Sending { mask: mask.clone(), ..Sending::new() }.send(way, message()).await;
+        let error = exit.error.unwrap();
+        assert!(error.contains("535 xxx") && !error.contains(secret), "{before}: {error}");
+    }
 }
 
 #[tokio::test]

@@ -33,8 +33,12 @@ pub enum Odd {
     RefuseAtEnd(u16),
     /// Says that the name and password are wrong.
     RefuseLogin,
+    /// The same, behind so many bytes, and says again what it was told.
+    RepeatLogin(usize),
     /// Offers `AUTH LOGIN` alone.
     LoginOnly,
+    /// Lets whoever takes leave wait.
+    HangAtQuit,
     /// Speaks on before TLS begins.
     SpeakBeforeTls,
 }
@@ -128,6 +132,10 @@ impl MailServer {
                     return Next::Tls(stream.into_inner());
                 }
                 "AUTH" if self.odd == Odd::RefuseLogin => "535 5.7.8 no".to_owned(),
+                "AUTH" if matches!(self.odd, Odd::RepeatLogin(_)) => {
+                    let Odd::RepeatLogin(before) = self.odd else { unreachable!() };
+                    format!("535 {} {}", "x".repeat(before), &line["AUTH PLAIN ".len()..])
+                }
                 "AUTH" if line == "AUTH LOGIN" => {
                     let mut said = Vec::new();
                     for question in ["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6"] {
@@ -161,6 +169,7 @@ impl MailServer {
                         None => return Next::Over,
                     }
                 }
+                "QUIT" if self.odd == Odd::HangAtQuit => std::future::pending().await,
                 "QUIT" => {
                     say(&mut stream, "221 bye").await;
                     return Next::Over;

@@ -21,6 +21,8 @@ use crate::actions::{LIMIT, holding, options};
 pub struct Bench {
     pub dir: tempfile::TempDir,
     pub work: WorkDirectories,
+    /// Lease of its attempts, in milliseconds.
+    pub lease_ms: u64,
     supervisor: Supervisor,
     options: RunnerOptions,
 }
@@ -63,7 +65,7 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("pack/actions")).unwrap();
         let work = WorkDirectories::open(dir.path().join("work")).unwrap();
-        Self { dir, work, supervisor: Supervisor::new(options.supervisor.clone()), options }
+        Self { dir, work, supervisor: Supervisor::new(options.supervisor.clone()), options, lease_ms: 60_000 }
     }
 
     /// Folder of the pack's programs.
@@ -127,7 +129,7 @@ impl Bench {
             RunnerCall::Shell(call) => Process::shell(call, &pack, "demo.act"),
             other => panic!("no process: {other:?}"),
         };
-        let (_director, held) = watch::channel(holding(60_000));
+        let (_director, held) = watch::channel(holding(self.lease_ms));
         let processes = Processes { supervisor: &self.supervisor, options: &self.options, work: &self.work };
         let run = processes.run(process, attempt, held, || {});
         tokio::time::timeout(LIMIT, run).await.expect("the process hangs")

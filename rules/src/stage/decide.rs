@@ -272,8 +272,13 @@ impl<G: MatchView> MatchStage<G> {
 
 /// The rule that started the execution whose end an event of that trigger is; nothing for all other events.
 pub fn started_by(trigger: &str, payload: &[u8]) -> Option<String> {
-    let payload: Json = if trigger == ENDS_TRIGGER { serde_json::from_slice(payload).ok()? } else { return None };
-    payload.get("rule")?.as_str().map(str::to_owned)
+    /// What else is there is passed over, however deep it is.
+    #[derive(serde::Deserialize)]
+    struct End {
+        rule: Option<String>,
+    }
+    let end: End = if trigger == ENDS_TRIGGER { serde_json::from_slice(payload).ok()? } else { return None };
+    end.rule
 }
 
 fn index_of(index: u32) -> i32 {

@@ -143,18 +143,32 @@ impl Mask {
 
     /// Masks the texts, names and numbers of a JSON value; a number that is one becomes a text.
     pub fn json(&self, value: Value) -> Value {
+        self.json_of(value, false)
+    }
+
+    /// The same of a value that was made of a stream that was cut off: a secret's beginning at the end of any of its texts
+    /// is masked, too.
+    pub fn json_cut(&self, value: Value) -> Value {
+        self.json_of(value, true)
+    }
+
+    fn json_of(&self, value: Value, is_cut: bool) -> Value {
         if self.0.is_none() {
             return value;
         }
+        let text = |text: String| match self.masked(text.as_bytes(), is_cut) {
+            Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            None => text,
+        };
         match value {
-            Value::String(text) => Value::String(self.text(text)),
-            Value::Number(number) => match self.masked(number.to_string().as_bytes(), false) {
+            Value::String(value) => Value::String(text(value)),
+            Value::Number(number) => match self.masked(number.to_string().as_bytes(), is_cut) {
                 Some(bytes) => Value::String(String::from_utf8_lossy(&bytes).into_owned()),
                 None => Value::Number(number),
             },
-            Value::Array(items) => items.into_iter().map(|item| self.json(item)).collect(),
+            Value::Array(items) => items.into_iter().map(|item| self.json_of(item, is_cut)).collect(),
             Value::Object(members) => {
-                let masked = members.into_iter().map(|(name, value)| (self.text(name), self.json(value)));
+                let masked = members.into_iter().map(|(name, value)| (text(name), self.json_of(value, is_cut)));
                 Value::Object(masked.collect::<Map<_, _>>())
             }
             plain => plain,

@@ -43,7 +43,8 @@ pub struct Head {
     pub triggers: Arc<Triggers>,
     /// What the match stage decides by, or why it must not.
     pub plan: MatchPlan,
-    /// Whether rules of it react to how executions end, or may.
+    /// Whether rules of it react to how executions end, or may: also as long as nobody can tell. An event that nobody asks
+    /// for is passed over; one that was never written cannot be made up for.
     pub tells_ends: bool,
     /// How long it took to compile.
     pub took: Duration,
@@ -56,6 +57,7 @@ impl Head {
         Self {
             triggers: Arc::new(Triggers::unknown(why.clone())),
             plan: MatchPlan::undecided(why, []),
+            tells_ends: true,
             ..Self::default()
         }
     }
@@ -167,7 +169,7 @@ fn make(told: Told, needs: Needs, before: Option<&Arc<CompiledRevision>>) -> Hea
     if let Some(why) = problem {
         // Which triggers there are is known as long as it is known which revision is in force.
         let known = content.and_then(Result::ok).filter(|_| !is_stale);
-        let tells_ends = known.as_ref().is_some_and(tells_ends_of);
+        let tells_ends = known.as_ref().is_none_or(tells_ends_of);
         let known = known.filter(|_| needs > Needs::Nothing);
         let triggers = known.map_or_else(|| Arc::new(Triggers::unknown(why.clone())), |content| triggers_of(&content));
         return Head { triggers, plan: undecided(why, &bindings), tells_ends, ..head };
@@ -179,7 +181,7 @@ fn make(told: Told, needs: Needs, before: Option<&Arc<CompiledRevision>>) -> Hea
         Err(missing) => {
             let triggers = Arc::new(Triggers::unknown(missing.to_string()));
             let plan = undecided(missing.to_string(), &bindings);
-            return Head { plan, triggers, ..head };
+            return Head { plan, triggers, tells_ends: true, ..head };
         }
     };
     if needs < Needs::Rules {
@@ -236,4 +238,24 @@ fn undecided(why: String, bindings: &BTreeMap<String, TriggerBinding>) -> MatchP
     let binding =
         |bound: &TriggerBinding| Binding { topic: bound.topic.as_str().into(), offsets: bound.offsets.clone() };
     MatchPlan::undecided(why, bindings.values().map(binding))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_long_as_nobody_can_tell_ends_are_told() {
+        let of = |told: Told| make(Told { revision: "r".to_owned(), ..told }, Needs::Nothing, None).tells_ends;
+        let missing = || Some(Err(Missing::Revision { revision: "r".to_owned() }));
+        let nothing = || Some(Ok(Content::of([])));
+        let problem = || Some("a head of a newer release".to_owned());
+        assert!(Head::unread().tells_ends, "the log was not read");
+        assert!(of(Told { content: missing(), ..Told::default() }));
+        assert!(of(Told { content: missing(), problem: problem(), ..Told::default() }));
+        assert!(of(Told { content: nothing(), problem: problem(), is_stale: true, ..Told::default() }));
+        assert!(!of(Told { content: nothing(), problem: problem(), ..Told::default() }));
+        assert!(!of(Told { content: nothing(), ..Told::default() }));
+        assert!(!of(Told::default()), "before the first apply");
+    }
 }

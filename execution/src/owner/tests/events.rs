@@ -76,7 +76,7 @@ fn every_end_is_told_where_rules_react_to_ends() {
         }
         assert!(silent.events.is_empty(), "{steps:?}");
         let [event] = &model.events[..] else { panic!("{steps:?}: {:?}", model.events) };
-        assert_eq!((&*event.trigger, &*event.source, event.cause_depth), ("core.execution", "executions", 4));
+        assert_eq!((&*event.trigger, &*event.source, event.cause_depth), ("core.execution", "executions", 11));
         assert_eq!(event.event_id, String::from(EventId::of_end(&id(1))));
         let payload: Value = serde_json::from_str(&event.payload).unwrap();
         let expected = json!([id(1).as_str(), status, code, "demo.rule", event.occurred_at_ms]);

@@ -64,7 +64,7 @@ fn check(address: &str) -> Result<(), String> {
     });
     match parts {
         Some(_) => Ok(()),
-        None => Err(format!("{:?} is no address such as ann@example.com", crate::limits::head(address, 255))),
+        None => Err(format!("{} is no address such as ann@example.com", crate::limits::quoted(address))),
     }
 }
 

@@ -103,7 +103,7 @@ impl ServerSpec {
         let host = text(&self.host, scope, "\"host\"")?;
         let is_host = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
         if host.is_empty() || host.len() > 255 || !host.bytes().all(is_host) {
-            return Err(RenderError(format!("{:?} is no host", crate::limits::head(&host, 255))));
+            return Err(RenderError(format!("{} is no host", crate::limits::quoted(&host))));
         }
         let port = match &self.port {
             Port::Constant(port) => *port,

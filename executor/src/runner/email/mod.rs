@@ -8,6 +8,7 @@ mod trust;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
@@ -15,13 +16,14 @@ use petrel_bus::Clock;
 use petrel_execution::runner::{EmailCall, Security};
 use petrel_execution::worker::{Exit, Holding, Why};
 use petrel_execution::{Delivery, code};
+use petrel_secrets::Mask;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::Context;
-use super::http::Guarded;
+use super::http::{Guarded, is_lack};
 use super::limited::{Leave, limited};
 use session::{Fault, Reply, Session};
 
@@ -49,6 +51,8 @@ pub struct EmailRequest<'a> {
     pub pack: Option<&'a Path>,
     /// Time of day, for the message's date.
     pub clock: &'a dyn Clock,
+    /// Masks the secrets that it was given.
+    pub mask: &'a Arc<Mask>,
 }
 
 pub(super) async fn carry_out(call: Box<EmailCall>, context: &Context<'_>) -> Exit {
@@ -58,6 +62,7 @@ pub(super) async fn carry_out(call: Box<EmailCall>, context: &Context<'_>) -> Ex
         timeout_ms: context.timeout_ms(),
         pack: context.pack,
         clock: context.clock,
+        mask: context.mask,
     };
     (context.started)();
     context.runners.email.run(&call, request, context.held.subscribe()).await
@@ -109,8 +114,8 @@ impl EmailRunner {
         let ended = limited(leave, self.send(call, &request, &progress)).await;
         let may_be_delivered = progress.load(Ordering::Relaxed) == ENDED;
         match ended {
-            Ok(Ok(sent)) => taken(call, &sent),
-            Ok(Err(not_sent)) => failed(call, not_sent, request.delivery, may_be_delivered),
+            Ok(Ok(sent)) => taken(call, &sent, request.mask),
+            Ok(Err(not_sent)) => failed(call, not_sent, &request, may_be_delivered),
             Err(why) => Exit::bare(why, may_be_delivered.then(|| "the message may have been delivered".to_owned())),
         }
     }
@@ -122,7 +127,7 @@ impl EmailRunner {
         if call.server.security == Security::None {
             return converse(Session::new(stream), call, server, &name, message, progress).await;
         }
-        let connector = trust::connector(&call.server, request.pack).await.map_err(NotSent::Impossible)?;
+        let connector = trust::connector(&call.server, request.pack).await?;
         let host = trust::name(&call.server.host).map_err(NotSent::Impossible)?;
         let stream = match call.server.security {
             Security::StartTls => {
@@ -133,7 +138,7 @@ impl EmailRunner {
             }
             _ => stream,
         };
-        let stream = connector.connect(host, stream).await.map_err(|e| Fault::Broken(format!("TLS: {e}")))?;
+        let stream = connector.connect(host, stream).await.map_err(|e| Fault::of("TLS: ", &e))?;
         converse(Session::new(stream), call, server, &name, message, progress).await
     }
 
@@ -141,13 +146,15 @@ impl EmailRunner {
     async fn connect(&self, call: &EmailCall) -> Result<(SocketAddr, TcpStream), NotSent> {
         let (host, port) = (call.server.host.as_str(), call.server.port);
         let looked_up = self.guarded.addresses_of(host, port).await;
-        let unknown = |error: std::io::Error| Fault::Broken(format!("its addresses are not found: {error}"));
+        let unknown = |error: std::io::Error| Fault::of("its addresses are not found: ", &error);
         let addresses = looked_up.map_err(unknown)?.map_err(|refused| NotSent::Address(refused.to_string()))?;
         let mut why = "it has no address".to_owned();
         for address in addresses {
             let address = SocketAddr::new(address, port);
             match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => return Ok((address, stream)),
+                // The next address would be lacked just so.
+                Ok(Err(error)) if is_lack(&error) => return Err(Fault::of("", &error).into()),
                 Ok(Err(error)) => why = format!("{address}: {error}"),
                 Err(_) => why = format!("{address}: no answer within {} s", CONNECT.as_secs()),
             }
@@ -166,7 +173,7 @@ fn hello_name(stream: &TcpStream) -> String {
 }
 
 /// All but the way to the server.
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     mut session: Session<S>,
     call: &EmailCall,
     server: SocketAddr,
@@ -191,35 +198,37 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             progress.store(BEFORE, Ordering::Relaxed);
         }
     })?;
-    let _ = tokio::time::timeout(QUIT, session.quit()).await;
+    // The message was taken, whatever becomes of the attempt while the server makes up its mind.
+    tokio::spawn(tokio::time::timeout(QUIT, session.quit()));
     Ok(Sent { server, message_id, reply, is_secured: call.server.security != Security::None })
 }
 
-fn taken(call: &EmailCall, sent: &Sent) -> Exit {
+fn taken(call: &EmailCall, sent: &Sent, mask: &Mask) -> Exit {
     let recipients: Vec<&str> = call.recipients().iter().map(|mailbox| mailbox.address.as_str()).collect();
     let result = json!({
         "message_id": sent.message_id,
         "recipients": recipients,
         "server": sent.server.to_string(),
         "secured": sent.is_secured,
-        "reply": sent.reply.text(),
+        "reply": sent.reply.text(mask),
     });
     Exit { result: Some(result), ..Exit::bare(Why::Succeeded, None) }
 }
 
-fn failed(call: &EmailCall, not_sent: NotSent, delivery: Delivery, may_be_delivered: bool) -> Exit {
+fn failed(call: &EmailCall, not_sent: NotSent, request: &EmailRequest<'_>, may_be_delivered: bool) -> Exit {
     let (code, retriable, why) = match not_sent {
         NotSent::Address(why) => (code::ADDRESS_REFUSED, false, why),
         NotSent::Impossible(why) => (code::NOT_STARTED, false, why),
         NotSent::Fault(Fault::Refused { what, reply }) => {
-            let (is_for_now, text) = (reply.code < 500, reply.text());
+            let (is_for_now, text) = (reply.code < 500, reply.text(request.mask));
             (code::EMAIL_REFUSED, is_for_now, format!("the server refuses {what}: {text}"))
         }
-        NotSent::Fault(Fault::Broken(why)) if may_be_delivered => {
-            let is_once = delivery == Delivery::AtMostOnce;
+        NotSent::Fault(Fault::Broken(why) | Fault::Lacking(why)) if may_be_delivered => {
+            let is_once = request.delivery == Delivery::AtMostOnce;
             (code::EMAIL_UNKNOWN, !is_once, format!("the message may have been delivered: {why}"))
         }
         NotSent::Fault(Fault::Broken(why)) => (code::EMAIL_FAILED, true, why),
+        NotSent::Fault(Fault::Lacking(why)) => return Exit::bare(Why::GivenBack { begun: false }, Some(why)),
     };
     let server = format!("{}:{}", call.server.host, call.server.port);
     Exit::bare(Why::Failed { code, retriable }, Some(format!("mail by {server}: {why}")))

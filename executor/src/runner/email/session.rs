@@ -2,7 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use petrel_secrets::Mask;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use crate::runner::http::is_lack;
 
 /// Longest line of a reply, and most lines of one.
 const REPLY_LINE_BYTES_MAX: usize = 2_048;
@@ -24,12 +27,15 @@ pub(super) enum Fault {
     Refused { what: &'static str, reply: Reply },
     /// It is gone, or speaks no SMTP.
     Broken(String),
+    /// This worker lacks what it takes.
+    Lacking(String),
 }
 
 impl Reply {
-    /// In one line, without control characters.
-    pub(super) fn text(&self) -> String {
-        let text = self.lines.join(" ");
+    /// In one line, without control characters, and without secrets: a server may say again what it was told. Of what was
+    /// cut, masking would not find what is left.
+    pub(super) fn text(&self, mask: &Mask) -> String {
+        let text = mask.text(self.lines.join("\n"));
         let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         format!("{} {}", self.code, petrel_execution::limits::head(&text, TOLD_BYTES_MAX))
     }
@@ -41,7 +47,13 @@ impl Reply {
 
 impl Fault {
     pub(super) fn of_io(error: &std::io::Error) -> Self {
-        Self::Broken(error.to_string())
+        Self::of("", error)
+    }
+
+    /// The same, with what was tried.
+    pub(super) fn of(what: &str, error: &std::io::Error) -> Self {
+        let why = format!("{what}{error}");
+        if is_lack(error) { Self::Lacking(why) } else { Self::Broken(why) }
     }
 }
 
@@ -135,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// Takes leave, whatever the server says.
-    pub(super) async fn quit(&mut self) {
+    pub(super) async fn quit(mut self) {
         let _ = self.command("QUIT", "QUIT").await;
     }
 
@@ -236,7 +248,7 @@ mod tests {
         assert!(matches!(session.greeting().await, Err(Fault::Broken(why)) if why.contains("closed")));
         let (mut session, _server) = said("554 go\u{7} away\r\n").await;
         let Err(Fault::Refused { reply, .. }) = session.greeting().await else { panic!() };
-        assert_eq!(reply.text(), "554 go  away");
+        assert_eq!(reply.text(&Mask::NOTHING), "554 go  away");
     }
 
     #[tokio::test]

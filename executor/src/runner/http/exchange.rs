@@ -50,7 +50,7 @@ impl NoAnswer {
 }
 
 /// Whether it is this process, or its machine, that has no more of something.
-fn is_lack(error: &std::io::Error) -> bool {
+pub(in crate::runner) fn is_lack(error: &std::io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].contains(&code))
 }
 

@@ -35,6 +35,7 @@ use super::masking::LEFT_OUT;
 use crate::supervise::boot_ms;
 use answer::{Whole, read};
 use client::{Clients, Ways, Whom};
+pub(super) use exchange::is_lack;
 use exchange::{NoAnswer, Outgoing, check_literal, exchange};
 pub use guard::{AddressGuard, GuardError};
 pub(super) use lookup::Guarded;

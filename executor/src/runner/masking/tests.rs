@@ -38,14 +38,19 @@ fn whatever_is_stopped_may_have_been_in_the_middle_of_a_secret() {
         (Why::Unknown, None, true),
     ];
     // What it left behind was ended in the middle of whatever that wrote.
-    let left_behind = [(Why::Exited, Some(0), true, true)];
+    let failed = Why::Failed { code: "", retriable: false };
+    let left_behind = [Why::Exited, Why::Succeeded, failed].map(|why| (why, Some(0), true, true));
     let ends = ends.map(|(why, return_code, is_cut)| (why, return_code, false, is_cut));
     for (why, return_code, left_others, is_cut) in ends.into_iter().chain(left_behind) {
         let stream = Stream::whole(b"it is Zq7kV-9".to_vec());
         let exit =
             Exit { return_code, is_cut: left_others, stdout: stream.clone(), stderr: stream, ..Exit::bare(why, None) };
-        let Exit { stdout, stderr, .. } = mask_all(exit, &mask());
+        let exit = Exit { result: Some(json!(["it is Zq7kV-9"])), ..exit };
+        let Exit { stdout, stderr, result, .. } = mask_all(exit, &mask());
         let wanted = if is_cut { "it is ********" } else { "it is Zq7kV-9" };
+        if left_others {
+            assert_eq!(result, Some(json!([wanted])), "{why:?}");
+        }
         for stream in [stdout, stderr] {
             assert_eq!((&*String::from_utf8_lossy(&stream.bytes), stream.truncated), (wanted, false), "{why:?}");
         }

@@ -1,15 +1,17 @@
 //! Processes of actions: what the runners `command`, `shell` and `script` have in common.
 //!
-//! `sizes` (what the system can give a process), `user` (who it runs as), `work` (a directory for each attempt), `judged`
-//! (what is made of its end).
+//! `sizes` (what the system can give a process), `user` (who it runs as), `work` (a directory for each attempt), `remove`
+//! (what goes of it), `judged` (what is made of its end).
 
 mod judged;
+mod remove;
 mod sizes;
 mod user;
 mod work;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use petrel_execution::code;
@@ -18,13 +20,13 @@ use petrel_execution::worker::{self, Exit, Holding};
 use petrel_schemas::Task;
 use tokio::sync::watch;
 
+use super::limited::{Leave, limited};
 use super::supervised::{self, Ended, Failed};
 use super::{Context, RunnerOptions};
 use crate::live::Live;
 use crate::supervise::{Job, StreamSpec, Supervisor, Telling, User, Why};
-pub(super) use judged::judged;
 use sizes::Sizes;
-use user::As;
+use user::{As, Refused};
 pub use work::{WorkDirectories, WorkDirectory};
 
 /// A program to run.
@@ -160,6 +162,13 @@ fn exit(ended: Ended) -> Exit {
     Exit { return_code, is_cut, stdout, stderr, ..Exit::bare(why, error) }
 }
 
+/// What is made of an end. What it results in may be long to parse and to check, and the runtime's threads keep the leases of
+/// other attempts.
+pub(super) async fn judged_beside(call: ProcessCall, exit: impl FnOnce() -> Exit + Send + 'static) -> Exit {
+    let judged = tokio::task::spawn_blocking(move || judged::judged(exit(), &call));
+    judged.await.unwrap_or_else(|_| Exit::bare(worker::Why::Unknown, Some(NOT_JUDGED.to_owned())))
+}
+
 /// What an action starts.
 #[derive(Clone, PartialEq)]
 pub struct Process {
@@ -247,24 +256,9 @@ impl Processes<'_> {
         started: impl FnOnce() + Send,
     ) -> Exit {
         let Process { argv, mut call, actions } = process;
-        let becoming = match call.user.take() {
-            None => As::Own,
-            Some(name) => match user::find(name, call.may).await {
-                Ok(becoming) => becoming,
-                Err(error) => return not_started(error),
-            },
-        };
-        // Who is another one by `sudo` may not write where the worker's user may.
-        let work = match becoming {
-            As::Sudo(_) => None,
-            As::Own | As::User(_) => match self.work.make(becoming.user()) {
-                Ok(work) => Some(work),
-                Err(error) => return lacking(format!("there is no work directory for it: {error}")),
-            },
-        };
-        let directory = match directory(&call.cwd, &actions, work.as_ref()) {
-            Ok(directory) => directory,
-            Err(error) => return not_started(error),
+        let Prepared { becoming, work, directory } = match self.prepared(&mut call, &actions, &attempt, &held).await {
+            Ok(prepared) => prepared,
+            Err(exit) => return exit,
         };
         let mut environment = becoming.variables();
         environment.extend(std::mem::take(&mut call.env));
@@ -291,7 +285,41 @@ impl Processes<'_> {
         let directory = command.directory.clone();
         let telling = (&attempt.live, attempt.lead_bytes);
         let exit = run_told(self.supervisor, &options, command, held, started, telling).await;
-        judged(becoming.explained(exit, &directory), &call)
+        judged_beside(call, move || becoming.explained(exit, &directory)).await
+    }
+
+    /// What a process needs before it starts: for as long as its attempt may go on, and on no thread of the runtime, for
+    /// users and folders may be far away.
+    async fn prepared(
+        &self,
+        call: &mut ProcessCall,
+        actions: &Path,
+        attempt: &ProcessAttempt,
+        held: &watch::Receiver<Holding>,
+    ) -> Result<Prepared, Exit> {
+        let user = call.user.take();
+        let prepare = async {
+            let becoming = match user {
+                None => As::Own,
+                Some(name) => user::find(name, call.may).await.map_err(refused)?,
+            };
+            // Who is another one by `sudo` may not write where the worker's user may.
+            let work = match becoming {
+                As::Sudo(_) => None,
+                As::Own | As::User(_) => {
+                    let (path, owner) = (self.work.next(), becoming.user().cloned());
+                    let made = tokio::task::spawn_blocking(move || WorkDirectory::make(path, owner.as_ref())).await;
+                    Some(made.map_err(io::Error::other).flatten().map_err(|error| no_work(&error))?)
+                }
+            };
+            let directory = directory(&call.cwd, actions, work.as_ref()).await.map_err(not_started)?;
+            Ok::<_, Exit>(Prepared { becoming, work, directory })
+        };
+        match limited(Leave::new(held.clone(), attempt.timeout_ms), prepare).await {
+            Ok(prepared) => prepared,
+            Err(worker::Why::Timeout) => Err(lacking("its user or its folders were not found in time".to_owned())),
+            Err(_) => Err(lacking("it ended before it had begun".to_owned())),
+        }
     }
 
     /// The command as `sudo` starts it, where it has to; before that, whether it does.
@@ -306,15 +334,39 @@ impl Processes<'_> {
         let probe = Command { stdin: Vec::new(), ..user::probe(account, &command) };
         let exit = run(self.supervisor, options, probe, held.clone(), || {}).await;
         match user::refused(account, &exit) {
-            Some(error) => Err(not_started(error)),
+            Some(why) => Err(refused(why)),
             None if exit.why == worker::Why::Exited => Ok(user::by_sudo(account, command)),
             // It was told to stop, or its lease passed: nothing has begun.
-            None => Err(Exit::bare(exit.why, exit.error)),
+            None => Err(lacking(exit.error.unwrap_or_else(|| "it ended before it had begun".to_owned()))),
         }
     }
 }
 
-fn directory(cwd: &Folder, actions: &Path, work: Option<&WorkDirectory>) -> Result<PathBuf, String> {
+/// What was made ready for a process.
+struct Prepared {
+    becoming: As,
+    work: Option<WorkDirectory>,
+    directory: PathBuf,
+}
+
+/// Told where what judges a process panicked.
+const NOT_JUDGED: &str = "what judges its output panicked, and the output is left out";
+
+fn refused(why: Refused) -> Exit {
+    match why {
+        Refused::Never(why) => not_started(why),
+        Refused::Now(why) => lacking(why),
+    }
+}
+
+/// Whom a folder cannot be given to, that one can be nowhere here; else this machine has no room.
+fn no_work(error: &io::Error) -> Exit {
+    let why = format!("there is no work directory for it: {error}");
+    let is_never = error.raw_os_error().is_some_and(|code| [libc::EPERM, libc::EINVAL].contains(&code));
+    if is_never { not_started(why) } else { lacking(why) }
+}
+
+async fn directory(cwd: &Folder, actions: &Path, work: Option<&WorkDirectory>) -> Result<PathBuf, String> {
     let directory = match (cwd, work) {
         (Folder::Actions, _) => actions.to_owned(),
         (Folder::Pack(inside), _) => actions.join(inside),
@@ -322,7 +374,7 @@ fn directory(cwd: &Folder, actions: &Path, work: Option<&WorkDirectory>) -> Resu
         (Folder::Work, Some(work)) => work.path().to_owned(),
         (Folder::Work, None) => return Err("who becomes another user by sudo has no work directory".to_owned()),
     };
-    match std::fs::metadata(&directory) {
+    match tokio::fs::metadata(&directory).await {
         Ok(found) if found.is_dir() => Ok(directory),
         Ok(_) => Err(format!("the working directory {} is no folder", directory.display())),
         Err(error) => Err(format!("the working directory {} cannot be used: {error}", directory.display())),

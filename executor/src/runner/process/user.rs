@@ -36,20 +36,30 @@ pub(super) enum As {
     Sudo(Account),
 }
 
+/// Why a process cannot become a user: a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It cannot, here or anywhere.
+    Never(String),
+    /// This machine cannot tell now.
+    Now(String),
+}
+
 /// Looks up a user, who may be known to a service far away, and how to become that one.
 ///
 /// # Errors
-/// Why that cannot be, as a sentence.
-pub(super) async fn find(name: String, may: May) -> Result<As, String> {
+/// Why that cannot be.
+pub(super) async fn find(name: String, may: May) -> Result<As, Refused> {
     let found = tokio::task::spawn_blocking(move || {
         let account = look_up(&name)?;
-        becoming(account, geteuid().as_raw(), may)
+        becoming(account, geteuid().as_raw(), may).map_err(Refused::Never)
     });
-    found.await.map_err(|error| format!("its user cannot be looked up: {error}"))?
+    found.await.map_err(|error| Refused::Now(format!("its user cannot be looked up: {error}")))?
 }
 
-fn look_up(name: &str) -> Result<Account, String> {
-    let cannot = |error: nix::Error| format!("user {name:?} cannot be looked up: {error}");
+/// Who is not known is known not to be there; all else that goes wrong does so on this machine.
+fn look_up(name: &str) -> Result<Account, Refused> {
+    let cannot = |error: nix::Error| Refused::Now(format!("user {name:?} cannot be looked up: {error}"));
     let by_number = || match name.parse() {
         Ok(number) => nix::unistd::User::from_uid(Uid::from_raw(number)).map_err(cannot),
         Err(_) => Ok(None),
@@ -58,7 +68,7 @@ fn look_up(name: &str) -> Result<Account, String> {
         Some(user) => Some(user),
         None => by_number()?,
     };
-    let found = found.ok_or_else(|| format!("this machine has no user {name:?}"))?;
+    let found = found.ok_or_else(|| Refused::Never(format!("this machine has no user {name:?}")))?;
     Ok(Account {
         name: found.name,
         home: found.dir.to_string_lossy().into_owned(),
@@ -147,17 +157,22 @@ pub(super) fn probe(account: &Account, command: &Command) -> Command {
 }
 
 /// Why `sudo` will not, by how the probe ended; nothing if it would, or the attempt has to end anyway.
-pub(super) fn refused(account: &Account, probe: &Exit) -> Option<String> {
+pub(super) fn refused(account: &Account, probe: &Exit) -> Option<Refused> {
     let said = String::from_utf8_lossy(&probe.stderr.bytes).trim().replace('\n', "; ");
     let said = match (probe.why, probe.return_code) {
         (Why::Exited, Some(0)) => return None,
         (Why::Exited, _) if !said.is_empty() => petrel_execution::limits::head(&said, SAID_BYTES_MAX).to_owned(),
         (Why::Exited, code) => format!("it ended with exit code {}", code.unwrap_or(-1)),
-        (Why::Timeout, _) => format!("it did not end within {PROBE_TIMEOUT_MS} ms"),
+        // A machine under load, or a directory of users that is slow.
+        (Why::Timeout, _) => {
+            let name = &account.name;
+            return Some(Refused::Now(format!("sudo for user {name:?} did not end within {PROBE_TIMEOUT_MS} ms")));
+        }
         (Why::NotStarted(_), _) => probe.error.clone().unwrap_or_default(),
         _ => return None,
     };
-    Some(format!("sudo does not let this worker be user {:?} without a password: {said}", account.name))
+    let name = &account.name;
+    Some(Refused::Never(format!("sudo does not let this worker be user {name:?} without a password: {said}")))
 }
 
 #[cfg(test)]
@@ -185,7 +200,8 @@ mod tests {
     fn users_are_known_by_name_and_by_number() {
         assert_eq!(look_up("root").unwrap().user, User { uid: 0, gid: 0 });
         assert_eq!(look_up("0").unwrap().name, "root");
-        assert_eq!(look_up("no-such-user").unwrap_err(), "this machine has no user \"no-such-user\"");
+        let nobody = Refused::Never("this machine has no user \"no-such-user\"".to_owned());
+        assert_eq!(look_up("no-such-user"), Err(nobody));
     }
 
     #[test]
@@ -215,12 +231,11 @@ mod tests {
             ..Exit::bare(why, None)
         };
         let told = refused(&account(5), &exit(Why::Exited, Some(1), "sudo: a password is required\n")).unwrap();
-        assert_eq!(
-            told,
-            "sudo does not let this worker be user \"deploy\" without a password: sudo: a password is required"
-        );
+        let why = "sudo does not let this worker be user \"deploy\" without a password: sudo: a password is required";
+        assert_eq!(told, Refused::Never(why.to_owned()));
         assert_eq!(refused(&account(5), &exit(Why::Exited, Some(0), "a warning")), None);
         assert_eq!(refused(&account(5), &exit(Why::Stopped, None, "")), None);
-        assert!(refused(&account(5), &exit(Why::Timeout, None, "")).unwrap().ends_with("within 10000 ms"));
+        let slow = refused(&account(5), &exit(Why::Timeout, None, ""));
+        assert!(matches!(slow, Some(Refused::Now(why)) if why.ends_with("within 10000 ms")));
     }
 }

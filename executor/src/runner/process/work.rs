@@ -7,13 +7,17 @@
 //!
 //! What a worker has left that was killed is removed by the next one that begins in that folder: nobody holds its lock.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Permissions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+
+use super::remove::remove_tree;
 use crate::supervise::User;
 
 /// What other users may go through to reach what is theirs, and see nothing of.
@@ -22,8 +26,12 @@ const PASSAGE: u32 = 0o711;
 const OWN: u32 = 0o700;
 /// Name of the file that a worker holds locked.
 const LOCK: &str = "lock";
-/// Folders of a folder that are emptied before it is looked at again.
-const BATCH: usize = 1_024;
+/// What this process alone may read, and so lock.
+const OWN_FILE: u32 = 0o600;
+/// Longest wait for another worker that begins in the same folder.
+const BEGIN_WAIT: Duration = Duration::from_secs(30);
+/// How often the lock is tried meanwhile.
+const BEGIN_POLL: Duration = Duration::from_millis(50);
 
 /// Makes the work directories of a worker.
 #[derive(Debug)]
@@ -44,23 +52,35 @@ impl WorkDirectories {
     /// on a thread of its own.
     ///
     /// # Errors
-    /// If nothing can be made or read there.
+    /// If nothing can be made or read there, or another process holds the lock that is taken to begin for half a minute.
     pub fn open(folder: PathBuf) -> io::Result<Self> {
+        Self::open_after(folder, Duration::ZERO)
+    }
+
+    /// As [`Self::open`]; what others have left is removed after so long, for as long as guards of theirs let what they
+    /// guard go on.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_after(folder: PathBuf, grace: Duration) -> io::Result<Self> {
         // Processes are started from other working directories than this process's.
         let folder = std::path::absolute(folder)?;
         fs::create_dir_all(&folder)?;
         fs::set_permissions(&folder, Permissions::from_mode(PASSAGE))?;
         // Whoever begins here at the same time waits: a folder whose lock is not taken yet is not one that was left.
-        let begins = File::create(folder.join(LOCK))?;
-        begins.lock()?;
+        let begins = lock_file(&folder)?;
+        wait_for(&begins, &folder, BEGIN_WAIT)?;
         let left = left_in(&folder)?;
         let own = create_new(&folder, &std::process::id().to_string())?;
-        let lock = File::create(own.join(LOCK))?;
+        let lock = lock_file(&own)?;
         lock.lock()?;
         drop(begins);
         if !left.is_empty() {
-            let thread = std::thread::Builder::new().name("work directories".to_owned());
-            thread.spawn(move || left.iter().for_each(|(path, _lock)| remove(path)))?;
+            let thread = thread::Builder::new().name("work directories".to_owned());
+            thread.spawn(move || {
+                thread::sleep(grace);
+                left.iter().for_each(|(path, _lock)| remove(path));
+            })?;
         }
         Ok(Self { folder: own, _lock: lock, serial: AtomicU64::new(0) })
     }
@@ -83,13 +103,12 @@ impl WorkDirectories {
     /// # Errors
     /// What the system says: no room, most of all.
     pub fn make(&self, owner: Option<&User>) -> io::Result<WorkDirectory> {
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        let directory = WorkDirectory { path: self.folder.join(serial.to_string()) };
-        fs::DirBuilder::new().mode(OWN).create(&directory.path)?;
-        if let Some(User { uid, gid }) = owner {
-            chown(&directory.path, Some(*uid), Some(*gid))?;
-        }
-        Ok(directory)
+        WorkDirectory::make(self.next(), owner)
+    }
+
+    /// Where the next one is to be.
+    pub(super) fn next(&self) -> PathBuf {
+        self.folder.join(self.serial.fetch_add(1, Ordering::Relaxed).to_string())
     }
 }
 
@@ -102,6 +121,16 @@ impl Drop for WorkDirectories {
 }
 
 impl WorkDirectory {
+    /// Makes one there. May wait for a disk that is far away.
+    pub(super) fn make(path: PathBuf, owner: Option<&User>) -> io::Result<Self> {
+        fs::DirBuilder::new().mode(OWN).create(&path)?;
+        let directory = Self { path };
+        if let Some(User { uid, gid }) = owner {
+            chown(&directory.path, Some(*uid), Some(*gid))?;
+        }
+        Ok(directory)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -122,26 +151,76 @@ impl Drop for WorkDirectory {
     }
 }
 
-/// Folders of workers that are gone, each with its lock where it has one.
+/// The file of a folder that is locked. Nobody else may open it: whoever can holds the lock for as long as they like.
+fn lock_file(folder: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(OWN_FILE).custom_flags(O_NOFOLLOW | O_NONBLOCK);
+    let file = options.open(folder.join(LOCK))?;
+    file.set_permissions(Permissions::from_mode(OWN_FILE))?;
+    Ok(file)
+}
+
+/// Takes the lock of a folder, for a limited time, and says that it waits.
+#[expect(clippy::disallowed_methods, reason = "how long to wait is not an action's time")]
+fn wait_for(lock: &File, folder: &Path, most: Duration) -> io::Result<()> {
+    let began = std::time::Instant::now();
+    let mut is_told = false;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if began.elapsed() >= most => {
+                let why = format!("another process holds {} locked", folder.join(LOCK).display());
+                return Err(io::Error::new(ErrorKind::TimedOut, why));
+            }
+            Err(TryLockError::WouldBlock) if !std::mem::replace(&mut is_told, true) => {
+                tracing::warn!(folder = %folder.display(), "waiting for another worker that begins in this folder");
+            }
+            Err(TryLockError::WouldBlock) => {}
+        }
+        thread::sleep(BEGIN_POLL);
+    }
+}
+
+/// Folders of workers that are gone, each with its lock where it has one. What cannot be looked at is told, and left.
 fn left_in(folder: &Path) -> io::Result<Vec<(PathBuf, Option<File>)>> {
     let mut left = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if !entry.file_type()?.is_dir() {
-            continue;
+        match is_left(&entry) {
+            Ok(Left::Not) => {}
+            Ok(Left::Locked(lock)) => left.push((entry.path(), lock)),
+            Err(error) => {
+                let path = entry.path();
+                tracing::warn!(path = %path.display(), %error, "it cannot be told whether a worker left this");
+            }
         }
-        let lock = match File::open(entry.path().join(LOCK)) {
-            Ok(file) => match file.try_lock() {
-                Ok(()) => Some(file),
-                Err(TryLockError::WouldBlock) => continue,
-                Err(TryLockError::Error(error)) => return Err(error),
-            },
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
-        left.push((entry.path(), lock));
     }
     Ok(left)
+}
+
+/// Whether a worker that is gone has left a folder.
+enum Left {
+    Not,
+    /// It has, and its lock is held here, where it had come to have one.
+    Locked(Option<File>),
+}
+
+fn is_left(entry: &fs::DirEntry) -> io::Result<Left> {
+    if !entry.file_type()?.is_dir() {
+        return Ok(Left::Not);
+    }
+    // An action may have put there what is no file.
+    let file = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(entry.path().join(LOCK));
+    match file {
+        Ok(file) => match file.try_lock() {
+            Ok(()) => Ok(Left::Locked(Some(file))),
+            Err(TryLockError::WouldBlock) => Ok(Left::Not),
+            Err(TryLockError::Error(error)) => Err(error),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Left::Locked(None)),
+        Err(error) => Err(error),
+    }
 }
 
 /// A new folder of a name that nobody else has.
@@ -167,69 +246,12 @@ fn remove(path: &Path) {
     }
 }
 
-/// Removes a folder that its action filled as it liked: with folders that may not be read, and in any depth. Each folder
-/// of a folder is moved to the top before its own goes, so that nothing here is as deep as what is found.
-fn remove_tree(top: &Path) -> io::Result<()> {
-    let mut serial = 0;
-    open_up(top)?;
-    loop {
-        let mut folders = Vec::new();
-        let mut removed = 0_usize;
-        for entry in fs::read_dir(top)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                folders.push(entry.path());
-                if folders.len() == BATCH {
-                    break;
-                }
-            } else {
-                fs::remove_file(entry.path())?;
-                removed += 1;
-            }
-        }
-        if folders.is_empty() && removed == 0 {
-            return fs::remove_dir(top);
-        }
-        for folder in folders {
-            empty(&folder, top, &mut serial)?;
-            fs::remove_dir(&folder)?;
-        }
-    }
-}
-
-fn empty(folder: &Path, top: &Path, serial: &mut u64) -> io::Result<()> {
-    open_up(folder)?;
-    let entries: Vec<(OsString, bool)> = fs::read_dir(folder)?
-        .map(|entry| entry.and_then(|entry| Ok((entry.file_name(), entry.file_type()?.is_dir()))))
-        .collect::<io::Result<_>>()?;
-    for (name, is_folder) in entries {
-        let path = folder.join(&name);
-        if !is_folder {
-            fs::remove_file(path)?;
-            continue;
-        }
-        open_up(&path)?;
-        loop {
-            *serial += 1;
-            let up = top.join(OsStr::new(&format!(".{serial}")));
-            // The action may have used the name.
-            if fs::symlink_metadata(&up).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-                fs::rename(&path, up)?;
-                break;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Lets this process into a folder, which is no link.
-fn open_up(folder: &Path) -> io::Result<()> {
-    fs::set_permissions(folder, Permissions::from_mode(OWN))
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{MetadataExt, symlink};
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
 
     use super::*;
 
@@ -254,35 +276,6 @@ mod tests {
     }
 
     #[test]
-    fn whatever_an_action_left_is_removed_and_nothing_else() {
-        let dir = tempfile::tempdir().unwrap();
-        let top = dir.path().join("top");
-        fs::create_dir_all(top.join("a/b/c")).unwrap();
-        fs::create_dir_all(top.join(".1")).unwrap();
-        fs::create_dir_all(top.join("closed/inside")).unwrap();
-        fs::write(top.join("a/b/file"), "x").unwrap();
-        fs::write(dir.path().join("outside"), "x").unwrap();
-        fs::create_dir(dir.path().join("other")).unwrap();
-        fs::write(dir.path().join("other/file"), "x").unwrap();
-        symlink(dir.path().join("outside"), top.join("link")).unwrap();
-        symlink(dir.path().join("other"), top.join("a/link")).unwrap();
-        fs::set_permissions(top.join("closed/inside"), Permissions::from_mode(0o0)).unwrap();
-        fs::set_permissions(top.join("closed"), Permissions::from_mode(0o0)).unwrap();
-        // Deeper than a path can be: each folder is put into a new one.
-        let (deep, next) = (dir.path().join("deep"), dir.path().join("next"));
-        fs::create_dir(&deep).unwrap();
-        for _ in 0..60 {
-            fs::create_dir(&next).unwrap();
-            fs::rename(&deep, next.join("d".repeat(200))).unwrap();
-            fs::rename(&next, &deep).unwrap();
-        }
-        fs::rename(&deep, top.join("deep")).unwrap();
-        remove_tree(&top).unwrap();
-        assert!(!top.exists());
-        assert!(dir.path().join("outside").exists() && dir.path().join("other/file").exists());
-    }
-
-    #[test]
     fn what_a_worker_left_that_is_gone_is_removed_by_the_next() {
         let dir = tempfile::tempdir().unwrap();
         let (gone, unborn, lives) = (dir.path().join("1-0"), dir.path().join("2-0"), dir.path().join("3-0"));
@@ -298,5 +291,34 @@ mod tests {
         assert_eq!(paths, [gone.clone(), unborn.clone()]);
         left.iter().for_each(|(path, _)| remove(path));
         assert!(!gone.exists() && !unborn.exists() && lives.join("0/deep").exists());
+    }
+    #[test]
+    fn what_is_no_lock_keeps_no_worker_from_starting() {
+        let dir = tempfile::tempdir().unwrap();
+        let work = dir.path().join("work");
+        for folder in ["1-0", "2-0", "3-0"] {
+            fs::create_dir_all(work.join(folder)).unwrap();
+        }
+        mkfifo(&work.join("1-0").join(LOCK), Mode::S_IRWXU).unwrap();
+        symlink(LOCK, work.join("2-0").join(LOCK)).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(work.join("3-0").join(LOCK)).unwrap();
+        let (began, begins) = std::sync::mpsc::channel();
+        let folder = work.clone();
+        thread::spawn(move || began.send(WorkDirectories::open(folder).unwrap()).unwrap());
+        let open = begins.recv_timeout(Duration::from_secs(10)).unwrap();
+        for lock in [work.join(LOCK), open.folder.join(LOCK)] {
+            assert_eq!(fs::metadata(lock).unwrap().mode() & 0o7777, OWN_FILE);
+        }
+    }
+
+    #[test]
+    fn a_lock_that_is_held_for_ever_is_waited_for_no_longer_than_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let (held, waits) = (lock_file(dir.path()).unwrap(), lock_file(dir.path()).unwrap());
+        held.lock().unwrap();
+        let error = wait_for(&waits, dir.path(), Duration::from_millis(100)).unwrap_err();
+        assert_eq!(error.to_string(), format!("another process holds {} locked", dir.path().join(LOCK).display()));
+        drop(held);
+        wait_for(&waits, dir.path(), Duration::ZERO).unwrap();
     }
 }

@@ -344,11 +344,7 @@ mod tests {
         let mask = Mask::new([&SecretValue::new(SECRET.to_owned()).unwrap()]);
         let mut one = host("a", format!("{}{SECRET}\n{}", "x".repeat(30_000), "y".repeat(60_000)).as_bytes());
         one.stderr = Stream { truncated: true, ..Stream::whole(SECRET.as_bytes()[..12].to_vec()) };
-        one.files.push(FileRead {
-            path: "/f".to_owned(),
-            bytes: 1,
-            content: Stream::whole(SECRET.into()),
-        });
+        one.files.push(FileRead { path: "/f".to_owned(), bytes: 1, content: Stream::whole(SECRET.into()) });
         one.failed(outcome::NOT_STARTED, format!("{}{SECRET}", "z".repeat(390)));
         let hosts = [one.masked(&mask)];
         let (stdout, stderr) = streams(&hosts, 30_010);

@@ -103,3 +103,60 @@ fn a_rule_is_not_asked_about_the_ends_of_what_it_started() {
     stage.committed();
     assert_eq!(counters.totals().matches, 5);
 }
+
+/// As much as an execution's result may nest.
+#[test]
+fn a_rule_does_not_react_to_itself_however_deep_the_result_is() {
+    let deep = format!(r#"{{"rule":"disk.notify","result":{}{}}}"#, "[".repeat(127), "]".repeat(127));
+    assert_eq!(started_by("core.execution", deep.as_bytes()).as_deref(), Some("disk.notify"));
+    assert_eq!(started_by("core.execution", br#"{"rule":null}"#), None);
+    assert_eq!(started_by("disk.http", deep.as_bytes()), None);
+}
+
+/// An owner writes all ends as long as it cannot tell whether anybody asks for them.
+#[test]
+fn ends_that_nobody_asks_for_are_passed_over_at_once() {
+    let (mut stage, _) = stage(options());
+    let values = [triggered("core.execution", "a", "{}")];
+    let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+    assert!(step_at(&mut stage, &view(Vec::new()), "petrel.triggers", &records(0, &values), AT_MS).is_empty());
+}
+
+#[test]
+fn an_injected_event_of_a_trigger_that_does_not_exist_holds_up_little() {
+    let (mut stage, _) = stage(options());
+    let of = |source: &str| encode(&TriggerEvent { source: source.to_owned(), ..event("disk.nowhere", "e", "{}") });
+    for (source, after_ms) in [("action/disk.tell", limits::INJECTED_WAIT_MS), ("http", limits::TRIGGER_WAIT_MS)] {
+        let value = of(source);
+        let outputs = step_at(
+            &mut stage,
+            &view(Vec::new()),
+            "petrel.triggers",
+            &records(0, &[value.as_slice()]),
+            AT_MS + after_ms,
+        );
+        assert_eq!(letters(&outputs)[0].reason, "unknown_trigger", "{source}");
+    }
+}
+
+/// What rules that react to the ends of each other's executions start, of one execution by hand.
+#[test]
+fn rules_that_react_to_each_other_come_to_an_end_soon() {
+    let (mut stage, _) = stage(options());
+    let rules = ["one", "two", "three"].map(|rule| (rule, "true", json!({})));
+    let view = view(vec![(trigger("core.execution", json!({}), &rules), None)]);
+    let end = |id: &str, rule: Option<&str>, depth: i32| {
+        let cause_depth = depth + petrel_schemas::end_cause_depth();
+        encode(&TriggerEvent { cause_depth, ..event("core.execution", id, &json!({"rule": rule}).to_string()) })
+    };
+    let (mut ends, mut started) = (vec![end("by-hand", None, 0)], 0);
+    while let Some(ended) = ends.pop() {
+        let outputs = step(&mut stage, &view, "petrel.triggers", &records(0, &[ended.as_slice()]));
+        for request in requests(&outputs) {
+            started += 1;
+            assert!(started <= 45, "they do not come to an end");
+            ends.push(end(&request.execution_id, request.rule.as_deref(), request.cause_depth));
+        }
+    }
+    assert_eq!(started, 3 + 6 + 12 + 24);
+}
