@@ -47,7 +47,7 @@ fn an_end_and_what_it_injects_are_events_in_the_step_that_ends_it() {
     let events = outputs.iter().filter(|output| *output.topic == *topics().triggers());
     let events: Vec<TriggerEvent> = events.map(|output| decode(output.value.as_deref().unwrap()).unwrap()).collect();
     let told: Vec<_> = events.iter().map(|event| (&*event.trigger, &*event.source, event.cause_depth)).collect();
-    assert_eq!(told, [("disk.alert", "action/demo.ok", 4), ("core.execution", "executions", 4)]);
+    assert_eq!(told, [("disk.alert", "action/demo.ok", 4), ("core.execution", "executions", 11)]);
     assert!(outputs.iter().any(|output| *output.topic == *topics().audit()), "its row is in the same step");
     // It is told once, and what comes late tells nothing.
     let late = owner.written_of(encode(&result));

@@ -29,13 +29,16 @@ exec 3<&0 5>&2 </dev/null 2>/dev/null;
 exec 5>&-;
 [ -n "$s" ] || set +m;
 end() { kill -KILL "-$c" || kill -KILL "$c"; };
-# Ends the command at the instant D, unless another one comes to take its place.
+quit() { [ -z "$z" ] || kill -KILL "$z"; exit 0; };
+# Ends the command at the instant D, unless another one comes to take its place. Told to end while it begins one, it knows
+# the number of that only afterwards: left alone, it would end whatever has the command's number by then.
 clock() {
-  [ -z "$z" ] || kill -KILL "$z"; [ -z "$z" ] || wait "$z";
+  b=1; [ -z "$z" ] || kill -KILL "$z"; [ -z "$z" ] || wait "$z";
   (while up; [ "$D" -gt "$t" ]; do sleep 1; done; end) 3<&- & z=$!;
+  b=; [ -z "$q" ] || quit;
 };
 watch() {
-  z=; trap '[ -z "$z" ] || kill -KILL "$z"; exit 0' TERM;
+  z=; q=; b=; trap 'q=1; [ -n "$b" ] || quit' TERM;
   clock;
   while IFS= read -r l; do
     case $l in

@@ -205,6 +205,38 @@ mod tests {
         assert_eq!(run("sh", &argv(&["no-such-program"]), &[], None), (String::new(), Some(255)));
     }
 
+    /// What watches a command may be told to end while it begins to look at the time: here that takes long.
+    #[test]
+    fn nothing_is_left_of_a_command_that_ends_at_once() {
+        let own = std::process::id().to_string();
+        for shell in ["sh", "bash"] {
+            let job = Job { number: "7b7b", cwd: None, env: &[], run: &argv(&["true"]) };
+            let line = job.line();
+            let slow = line.replace("& z=$!", "& sleep 0.3; z=$!");
+            assert_ne!(slow, line);
+            let mut begun = Command::new(shell);
+            begun
+                .args(["-c", &command(None)])
+                .env("PETREL_WIRE_TEST", &own)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null());
+            let mut child = begun.spawn().unwrap();
+            // Its end would end the command.
+            let mut stdin = child.stdin.take().unwrap();
+            writeln!(stdin, "{slow}go 99999999999").unwrap();
+            assert_eq!(child.wait().unwrap().code(), Some(0), "{shell}");
+            drop(stdin);
+        }
+        let mark = format!("PETREL_WIRE_TEST={own}");
+        let is_marked = |entry: &std::fs::DirEntry| {
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|one| one == mark.as_bytes())
+        };
+        // A second that one of them was to wait may still pass; an instant that no clock reaches does not.
+        let is_any_left = || std::fs::read_dir("/proc").unwrap().flatten().any(|entry| is_marked(&entry));
+        assert!((0..2_000).any(|_| !is_any_left()));
+    }
+
     #[test]
     fn a_path_is_never_an_option() {
         assert_eq!([path("/a"), path("-rf"), path("a/b")], ["/a", "./-rf", "./a/b"]);
