@@ -259,7 +259,7 @@ fn events(mut reader: Reader, seat: Seat) -> Response {
                 Err(_) => (": it runs on\n\n".to_owned(), false),
                 Ok(Err(_)) => return,
                 Ok(Ok((page, is_over))) => {
-                    let mut events: String = page.chunks.iter().map(|chunk| event_of(chunk)).collect();
+                    let mut events: String = page.chunks.iter().map(event_of).collect();
                     if is_over {
                         events += &format!("event: end\ndata: {}\n\n", reader.ending(true, &page));
                     }

@@ -196,8 +196,8 @@ mod tests {
         let outside = outside(dir.path());
         symlink(outside.join("file"), top.join("link")).unwrap();
         symlink(&outside, top.join("a/link")).unwrap();
-        fs::set_permissions(top.join("closed/inside"), fs::Permissions::from_mode(0)).unwrap();
-        fs::set_permissions(top.join("closed"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(top.join("closed/inside"), fs::Permissions::from_mode(0o0)).unwrap();
+        fs::set_permissions(top.join("closed"), fs::Permissions::from_mode(0o0)).unwrap();
         // Deeper than a path can be: each folder is put into a new one.
         let (deep, next) = (dir.path().join("deep"), dir.path().join("next"));
         fs::create_dir(&deep).unwrap();
