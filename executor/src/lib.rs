@@ -20,10 +20,11 @@
 //!   watches it even if the worker is stopped or gone.
 //! - Nothing here reads a time of day to decide about leases across machines.
 //!
-//! Reading order: `view`, `secrets`, `owner`, `worker`, `runner`, `supervise`, `packs_cache`.
+//! Reading order: `view`, `secrets`, `owner`, `worker`, `runner`, `supervise`, `objects`, `packs_cache`.
 
 mod catalog_view;
 pub mod metrics;
+pub mod objects;
 pub mod owner;
 pub mod packs_cache;
 pub mod runner;

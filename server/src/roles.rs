@@ -12,6 +12,7 @@ use petrel_bus::{
 };
 use petrel_execution::owner::Limits;
 use petrel_executor::metrics::ExecutorMetrics;
+use petrel_executor::objects::Objects;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
 use petrel_executor::runner::HttpOptions;
 use petrel_executor::supervise;
@@ -51,6 +52,8 @@ pub struct Parts<'a> {
     pub world: &'a Arc<World>,
     /// Secrets.
     pub vault: &'a Arc<Vault>,
+    /// The store of objects.
+    pub objects: &'a Arc<Objects>,
 }
 
 /// The roles that run in this process, in the order in which they end.
@@ -247,6 +250,7 @@ impl Parts<'_> {
             publisher: self.publisher.clone(),
             globals: self.globals(),
             secrets: self.vault.clone(),
+            objects: self.objects.clone(),
             clock: self.clock.clone(),
             metrics,
         };

@@ -1,5 +1,5 @@
 //! What is fetched into target/dev: Apache Kafka by Maven; the ClickHouse engine library and the CEL
-//! specification's tests and a server of mail by npm; for one benchmark AWS Event Ruler by Maven.
+//! specification's tests, a server of mail and signatures of S3 by npm; for one benchmark AWS Event Ruler by Maven.
 //!
 //! All are pinned by files in deploy/dev. A stamp beside what was fetched holds a copy of those
 //! files, and is written last: equal means that there is nothing to do, and a fetch that was
@@ -10,6 +10,7 @@ mod clickhouse;
 mod kafka;
 mod npm;
 mod ruler;
+mod s3;
 mod smtp;
 
 use anyhow::Result;
@@ -18,6 +19,7 @@ pub(crate) use cel_spec::fetch_cel_spec;
 pub(crate) use clickhouse::fetch_engine;
 pub(crate) use kafka::fetch_kafka;
 pub(crate) use ruler::fetch_ruler;
+pub(crate) use s3::fetch_s3;
 pub(crate) use smtp::fetch_smtp;
 
 /// Without a flag: everything.
@@ -35,10 +37,13 @@ pub(crate) struct Options {
     /// Only the server of mail
     #[arg(long)]
     smtp: bool,
+    /// Only what an imitation of S3 needs
+    #[arg(long)]
+    s3: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let everything = !options.kafka && !options.clickhouse && !options.cel_spec && !options.smtp;
+    let everything = !options.kafka && !options.clickhouse && !options.cel_spec && !options.smtp && !options.s3;
     if everything || options.kafka {
         fetch_kafka()?;
     }
@@ -50,6 +55,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if everything || options.smtp {
         fetch_smtp()?;
+    }
+    if everything || options.s3 {
+        fetch_s3()?;
     }
     Ok(())
 }

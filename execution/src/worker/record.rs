@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use petrel_schemas::{Claim, Declined, HandedOver, Heartbeat, ResultsRecord, Task, TaskResult};
+use serde_json::Value;
 
 use super::holding::Verdict;
 use crate::code;
@@ -101,7 +102,18 @@ impl Reports {
     }
 
     fn result(&self, task: &Task, outcome: Outcome, started_at_ms: Option<i64>, now_ms: i64) -> TaskResult {
-        let Outcome { status, note, return_code, result, stdout, stderr, retriable, events } = outcome;
+        let Outcome {
+            status,
+            note,
+            return_code,
+            result,
+            extracted,
+            result_object,
+            stdout,
+            stderr,
+            retriable,
+            events,
+        } = outcome;
         let ((stdout, stdout_truncated), (stderr, stderr_truncated)) = (text(stdout), text(stderr));
         let result = result.map(|value| value.to_string());
         // No part of a JSON value is a JSON value: what is too long is left out, and that is said.
@@ -120,6 +132,8 @@ impl Reports {
             code: note.code,
             error: note.error,
             result,
+            extracted: extracted.map(|values| Value::Object(values).to_string()),
+            result_object: result_object.map(|object| object.encode()),
             retriable,
             stdout,
             stderr,
@@ -161,6 +175,13 @@ impl Final {
             (told.code, told.error) = (note.code, note.error);
             return true;
         }
+        if told.extracted.take().is_some() {
+            let why = "the log does not take what its action takes of the result, which was left out";
+            let note = Note::of(told.code.take(), told.error.take());
+            let note = if note.code.is_some() { note } else { Note::new(code::RESULT_TOO_LARGE, why) };
+            (told.code, told.error) = (note.code, note.error);
+            return true;
+        }
         if let Some(error) = told.error.as_mut().filter(|error| !error.is_empty()) {
             error.truncate(head(error, error.len() / 2).len());
             return true;
@@ -194,7 +215,7 @@ impl Final {
     pub fn text_bytes(&self) -> usize {
         match self {
             Self::Result(r) => {
-                let optional = [&r.result, &r.error].into_iter().flatten().map(String::len).sum::<usize>();
+                let optional = [&r.result, &r.extracted, &r.result_object, &r.error].into_iter().flatten().map(String::len).sum::<usize>();
                 r.stdout.len() + r.stderr.len() + optional + r.events.iter().map(String::len).sum::<usize>()
             }
             Self::HandedOver(r) => r.stdout.len() + r.stderr.len(),

@@ -16,7 +16,7 @@ use petrel_executor::runner::{
 use petrel_executor::supervise::Supervisor;
 use petrel_executor::{Resolution, resolve_in};
 use petrel_schemas::Topics;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::asking::{Asking, Still, holding};
@@ -30,6 +30,7 @@ struct Example {
     action: String,
     parameters: Option<Value>,
     result: Option<Value>,
+    extracted: Option<Value>,
     stdout: Option<String>,
     error: Option<String>,
     /// Name and text of files under `actions/`.
@@ -56,6 +57,7 @@ fn examples() -> Vec<Example> {
         match kind {
             "json parameters" => example.parameters = value(),
             "json result" => example.result = value(),
+            "json extracted" => example.extracted = value(),
             "text stdout" => example.stdout = Some(text.to_owned()),
             file if file.starts_with("sh file ") => {
                 example.files.push((file["sh file ".len()..].to_owned(), text.to_owned()));
@@ -118,6 +120,9 @@ async fn the_examples_of_the_document_do_what_stands_there() {
         for (key, value) in example.result.iter().flat_map(|result| result.as_object().unwrap()) {
             assert_eq!(told.get(key), Some(value), "{key} of {exit:?} of {}", example.action);
         }
+        let plan = resolve(&stand_in(example.action.clone()), &example.files);
+        let extracted = plan.runner.shape().map(|shape| shape.extracted(&told)).unwrap_or_default();
+        assert_eq!(extracted, (example.extracted.map_or_else(Map::new, object), None), "{}", example.action);
         let stdout = example.stdout.unwrap_or_default();
         assert_eq!(String::from_utf8_lossy(&exit.stdout.bytes), stdout, "{exit:?} of {}", example.action);
         assert_eq!(exit.error, example.error, "{exit:?} of {}", example.action);
@@ -126,6 +131,7 @@ async fn the_examples_of_the_document_do_what_stands_there() {
         runners.push(runner);
     }
     let documented = [
+        "command",
         "command",
         "command",
         "echo",
@@ -143,6 +149,13 @@ async fn the_examples_of_the_document_do_what_stands_there() {
     ];
     assert_eq!(runners, documented);
     assert_eq!(mail.taken().len(), 1);
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(entries) => entries,
+        other => panic!("no object: {other}"),
+    }
 }
 
 /// Reads an action as `petrel pack apply` does.

@@ -367,6 +367,9 @@ pub enum ActionCommand {
         /// A parameter that holds a secret, for this execution alone: its value stands in a file; - for standard input
         #[arg(long, value_name = "NAME=FILE")]
         secret: Vec<String>,
+        /// A parameter whose value is the result of another execution, however large that is
+        #[arg(long, value_name = "NAME=EXECUTION")]
+        result: Vec<String>,
         /// Wait for the result
         #[arg(long)]
         wait: bool,
@@ -391,6 +394,14 @@ pub enum ExecutionCommand {
     Get {
         /// Id of the execution
         id: String,
+    },
+    /// Fetch the result of an execution, however large it is
+    Result {
+        /// Id of the execution
+        id: String,
+        /// Write it to this file, which must not be there
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
     },
     /// Cancel an execution
     Cancel {

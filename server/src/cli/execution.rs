@@ -1,10 +1,14 @@
-//! `petrel execution list|get|cancel`.
+//! `petrel execution list|get|result|cancel`.
 
+use std::io::Write;
+use std::path::Path;
+
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::args::{ExecutionCommand, Output};
-use super::http::Client;
+use super::http::{Body, Client};
+use super::{EXIT_USAGE, Failure};
 use super::output;
 
 pub fn run(command: ExecutionCommand, client: &Client, format: Output) -> Result<(), Failure> {
@@ -25,6 +29,7 @@ pub fn run(command: ExecutionCommand, client: &Client, format: Output) -> Result
             super::rule::show(&answer, "executions", format, &columns);
         }
         ExecutionCommand::Get { id } => show(&client.get(&["v1", "executions", &id], &[])?, format),
+        ExecutionCommand::Result { id, file } => result(&id, file.as_deref(), client)?,
         ExecutionCommand::Cancel { id } => {
             let answer = client.post(&["v1", "executions", &id, "cancel"], &json!({}))?;
             match format {
@@ -33,6 +38,20 @@ pub fn run(command: ExecutionCommand, client: &Client, format: Output) -> Result
             }
         }
     }
+    Ok(())
+}
+
+/// The result as it is, to a file or to whoever reads: JSON, which has control characters as escapes.
+fn result(id: &str, file: Option<&Path>, client: &Client) -> Result<(), Failure> {
+    let bytes = client.call(Method::GET, &["v1", "executions", id, "result"], &[], &[], Body::None)?;
+    let Some(path) = file else {
+        output::raw(&bytes);
+        return Ok(());
+    };
+    let mut open = std::fs::OpenOptions::new();
+    let written = open.write(true).create_new(true).open(path).and_then(|mut file| file.write_all(&bytes));
+    written.map_err(|error| Failure::new(EXIT_USAGE, format!("cannot write {}: {error}", path.display())))?;
+    output::line(&format!("{} bytes written to {}", bytes.len(), path.display()));
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 
 mod hidden;
 mod load;
+mod objects;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use hidden::Hidden;
 pub(crate) use load::is_option;
 pub use load::load;
+pub use objects::{Objects, ObjectsStore, S3};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,6 +84,8 @@ pub struct Config {
     pub api: Api,
     /// Secrets.
     pub secrets: Secrets,
+    /// The store of objects.
+    pub objects: Objects,
     /// Logging.
     pub log: Log,
 }
@@ -335,6 +339,7 @@ impl Default for Config {
             audit: Audit::default(),
             api: Api::default(),
             secrets: Secrets::default(),
+            objects: Objects::default(),
             log: Log::default(),
         }
     }

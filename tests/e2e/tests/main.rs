@@ -9,6 +9,7 @@ mod guard;
 mod hostile;
 mod outage;
 mod requests;
+mod results;
 mod rights;
 mod secrets;
 mod upgrade;

@@ -146,6 +146,8 @@ fn a_parent_counts_the_children_that_it_waits_for() {
             ended_at_ms: 1,
         },
         result: None,
+        extracted: None,
+        result_object: None,
     };
     for (open, left) in [(0, 0), (2, 1), (1, 0)] {
         let mut parent = model.live(1);
