@@ -16,7 +16,7 @@ pub struct Shape {
     /// Longest text that becomes a result, in bytes, where the action says it.
     pub bytes_max: Option<usize>,
     pub(super) schema: Option<(Value, Arc<dyn CheckValue>)>,
-    extract: Vec<(String, String, Arc<Template>)>,
+    pub(super) extract: Vec<(String, String, Arc<Template>)>,
 }
 
 /// Equal as their actions write them.

@@ -177,7 +177,7 @@ impl Objects {
             return Err(NotFetched::Elsewhere(reference.store.clone()));
         }
         let bytes = reference.bytes;
-        if usize::try_from(bytes).map_or(true, |bytes| bytes > self.object_bytes_max) {
+        if !usize::try_from(bytes).is_ok_and(|bytes| bytes <= self.object_bytes_max) {
             return Err(NotFetched::TooLarge { bytes, bytes_max: self.object_bytes_max });
         }
         let found = match &self.store {

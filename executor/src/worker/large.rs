@@ -41,8 +41,6 @@ fn leave_out(outcome: &mut Outcome, bytes: usize, error: &NotStored) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use petrel_bus::sim::SimClock;
     use petrel_execution::Status;
     use serde_json::{Value, json};

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use hidden::Hidden;
 pub(crate) use load::is_option;
 pub use load::load;
-pub use objects::{Objects, ObjectsStore, S3};
+pub use objects::Objects;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
