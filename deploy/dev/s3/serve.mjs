@@ -16,7 +16,8 @@ const isSigned = (request, body) => {
   const headers = Object.fromEntries(names.map((name) => [name, request.headers[name]]));
   const isWhole = ["host", "x-amz-content-sha256", "x-amz-date"].every((name) => names.includes(name));
   const digest = createHash("sha256").update(body).digest("hex");
-  const asked = { service: "s3", region, method: request.method, path: request.url, headers, body };
+  // Without the body, whose digest is a header: with one, aws4 would sign headers that nobody sent.
+  const asked = { service: "s3", region, method: request.method, path: request.url, headers };
   const { Authorization } = aws4.sign(asked, { accessKeyId, secretAccessKey }).headers;
   return isWhole && digest === request.headers["x-amz-content-sha256"] && told === Authorization;
 };
