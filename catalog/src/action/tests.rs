@@ -60,7 +60,10 @@ fn a_reference_stands_for_a_parameter_once_and_only_in_its_place() {
         let plain = action.resolve_parameters(&json!({ "host": "db-1", "note": { "$objects": { "host": object } } }));
         assert_eq!(plain.unwrap()["note"], json!({ "$objects": { "host": object } }));
         let cases = [
-            (json!({ "host": "a", "$objects": { "hots": object } }), r#"unknown parameter "hots", did you mean "host"?"#),
+            (
+                json!({ "host": "a", "$objects": { "hots": object } }),
+                r#"unknown parameter "hots", did you mean "host"?"#,
+            ),
             (json!({ "host": "a", "$objects": { "host": object } }), r#"parameter "host" is given twice"#),
             (json!({ "$objects": { "host": "x" } }), r#"what is given for "host" is no reference to an object"#),
             (json!({ "host": "a", "$objects": [] }), r#""$objects" must be an object"#),

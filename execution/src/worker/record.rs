@@ -102,18 +102,8 @@ impl Reports {
     }
 
     fn result(&self, task: &Task, outcome: Outcome, started_at_ms: Option<i64>, now_ms: i64) -> TaskResult {
-        let Outcome {
-            status,
-            note,
-            return_code,
-            result,
-            extracted,
-            result_object,
-            stdout,
-            stderr,
-            retriable,
-            events,
-        } = outcome;
+        let Outcome { status, note, return_code, result, extracted, result_object, stdout, stderr, retriable, events } =
+            outcome;
         let ((stdout, stdout_truncated), (stderr, stderr_truncated)) = (text(stdout), text(stderr));
         let result = result.map(|value| value.to_string());
         // No part of a JSON value is a JSON value: what is too long is left out, and that is said.
@@ -215,7 +205,11 @@ impl Final {
     pub fn text_bytes(&self) -> usize {
         match self {
             Self::Result(r) => {
-                let optional = [&r.result, &r.extracted, &r.result_object, &r.error].into_iter().flatten().map(String::len).sum::<usize>();
+                let optional = [&r.result, &r.extracted, &r.result_object, &r.error]
+                    .into_iter()
+                    .flatten()
+                    .map(String::len)
+                    .sum::<usize>();
                 r.stdout.len() + r.stderr.len() + optional + r.events.iter().map(String::len).sum::<usize>()
             }
             Self::HandedOver(r) => r.stdout.len() + r.stderr.len(),

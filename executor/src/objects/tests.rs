@@ -116,7 +116,8 @@ fn a_bucket_has_an_address_and_a_name() {
             secret_access_key: "hunter2!".to_owned(),
         };
         assert!(!format!("{options:?}").contains("hunter2!"));
-        Objects::new(self::options(Place::S3(Box::new(options))), SimClock::at(0)).map(|objects| objects.name().to_owned())
+        Objects::new(self::options(Place::S3(Box::new(options))), SimClock::at(0))
+            .map(|objects| objects.name().to_owned())
     };
     assert_eq!(s3("http://127.0.0.1:9000", "results", "petrel/"), Ok("s3/results".to_owned()));
     for (endpoint, bucket, prefix) in [

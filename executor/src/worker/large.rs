@@ -84,10 +84,9 @@ mod tests {
         // A folder cannot be made below a file, whoever asks.
         let file = dir.path().join("file");
         std::fs::write(&file, "").unwrap();
-        for (objects, code) in [
-            (objects(&file, 1 << 20), code::RESULT_NOT_STORED),
-            (objects(dir.path(), 1_000), code::RESULT_TOO_LARGE),
-        ] {
+        for (objects, code) in
+            [(objects(&file, 1 << 20), code::RESULT_NOT_STORED), (objects(dir.path(), 1_000), code::RESULT_TOO_LARGE)]
+        {
             let outcome = ended(&objects, large.clone()).await;
             assert_eq!((outcome.status, outcome.note.code.as_deref()), (Status::Succeeded, Some(code)));
             let why = outcome.note.error.unwrap();

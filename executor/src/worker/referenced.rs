@@ -39,7 +39,8 @@ pub(super) async fn resolve(
     }
     let bytes = read.iter().fold(0_u64, |sum, (_, reference)| sum.saturating_add(reference.bytes));
     if bytes > OBJECTS_BYTES_MAX {
-        let why = format!("the objects of its parameters have {bytes} bytes, more than the limit of {OBJECTS_BYTES_MAX}");
+        let why =
+            format!("the objects of its parameters have {bytes} bytes, more than the limit of {OBJECTS_BYTES_MAX}");
         return Err(unusable(why));
     }
     let mut fetched = Map::new();

@@ -37,7 +37,8 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<(Head
         Told::Object(object) => (fetch(core, &object).await?, object.media_type, Some(object.sha256)),
     };
     let mut headers = HeaderMap::new();
-    let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let value =
+        |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::CONTENT_TYPE, value(&media_type));
     // Whatever an action says its result to be, no browser takes it for a page of this server.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

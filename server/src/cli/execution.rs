@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::args::{ExecutionCommand, Output};
 use super::http::{Body, Client};
-use super::{EXIT_USAGE, Failure};
 use super::output;
+use super::{EXIT_USAGE, Failure};
 
 pub fn run(command: ExecutionCommand, client: &Client, format: Output) -> Result<(), Failure> {
     match command {

@@ -91,8 +91,7 @@ impl Objects {
             ObjectsStore::Files => Place::Files(self.folder.clone().unwrap_or_else(|| data_dir.join("objects"))),
             ObjectsStore::S3 => Place::S3(Box::new(self.s3.options()?)),
         };
-        let options =
-            ObjectOptions { place, object_bytes_max: self.object_bytes_max, retention_ms: self.retention_ms };
+        let options = ObjectOptions { place, object_bytes_max: self.object_bytes_max, retention_ms: self.retention_ms };
         objects::Objects::new(options, clock).map_err(|why| anyhow::anyhow!("objects: {why}"))
     }
 }

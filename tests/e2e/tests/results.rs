@@ -104,7 +104,10 @@ fn start(dir: &Path) -> Result<Single> {
     let files = [
         ("pack.yaml", "name: big\nversion: 1.0.0\n"),
         ("triggers/said.yaml", "name: said\nschema: { type: object, required: [text] }\n"),
-        ("rules/said.yaml", "name: said\ntrigger: big.said\naction: { ref: big.forge, parameters: { text: \"${trigger.text}\" } }\n"),
+        (
+            "rules/said.yaml",
+            "name: said\ntrigger: big.said\naction: { ref: big.forge, parameters: { text: \"${trigger.text}\" } }\n",
+        ),
         ("actions/list.yaml", LIST),
         ("actions/forge.yaml", FORGE),
         ("actions/lacking.yaml", LACKING),
@@ -239,8 +242,10 @@ fn what_looks_like_a_reference_is_a_value_and_what_is_taken_has_to_be_there() ->
 fn an_expression_over_anything_but_the_result_is_a_mistake_where_it_stands() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut petrel = Single::start(dir.path(), &[])?;
-    let action = "name: x\nrunner: command\ncommand: ['true']\noutput:\n  extract:\n    ok: result.id\n    bad: parameters.id\n";
-    let rule = "name: r\ntrigger: wrong.t\naction:\n  ref: wrong.x\n  parameters: { $objects: { id: \"${trigger.id}\" } }\n";
+    let action =
+        "name: x\nrunner: command\ncommand: ['true']\noutput:\n  extract:\n    ok: result.id\n    bad: parameters.id\n";
+    let rule =
+        "name: r\ntrigger: wrong.t\naction:\n  ref: wrong.x\n  parameters: { $objects: { id: \"${trigger.id}\" } }\n";
     let files = [
         ("pack.yaml", "name: wrong\nversion: 1.0.0\n"),
         ("triggers/t.yaml", "name: t\n"),

@@ -66,7 +66,10 @@ fn what_is_taken_is_small_and_costs_little() {
 fn mistakes_are_told_with_their_places() {
     let cases = [
         (json!([]), "/output/extract: \"extract\" must be a mapping of names and expressions, found a list"),
-        (json!({ "A": "result" }), "/output/extract/A: \"A\" is no name: it begins with a letter, and has a-z, 0-9 and _ alone"),
+        (
+            json!({ "A": "result" }),
+            "/output/extract/A: \"A\" is no name: it begins with a letter, and has a-z, 0-9 and _ alone",
+        ),
         (json!({ "a": 5 }), "/output/extract/a: \"a\" must be an expression over \"result\", found a number"),
         (
             json!({ "a": "${result.id}" }),

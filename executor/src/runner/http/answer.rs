@@ -52,13 +52,7 @@ pub(super) async fn read(answer: Answer, body_bytes_max: usize) -> Result<Whole,
 
 impl Whole {
     /// The structured result, and what there is of the body where it does not fit into that. One that may be `large` fits.
-    pub(super) fn into_result(
-        mut self,
-        requests: u32,
-        elapsed_ms: u64,
-        mask: &Mask,
-        large: bool,
-    ) -> (Value, Stream) {
+    pub(super) fn into_result(mut self, requests: u32, elapsed_ms: u64, mask: &Mask, large: bool) -> (Value, Stream) {
         let (headers, headers_truncated) = headers_of(&self.headers, mask);
         let json = json_of(&self.headers, &self.body).map(|value| mask.json(value));
         let Stream { bytes, truncated } = self.body;
@@ -271,7 +265,8 @@ mod tests {
         for len in 0..=SECRET.len() {
             for (secret, content_type) in [(SECRET, "text/plain"), (TOKEN, "application/json")] {
                 let body = format!("it is {}", &secret[..len]);
-                let (result, kept) = whole(content_type, body.as_bytes(), len < secret.len()).into_result(1, 5, &mask, false);
+                let (result, kept) =
+                    whole(content_type, body.as_bytes(), len < secret.len()).into_result(1, 5, &mask, false);
                 if len > 0 {
                     clean(&result, &kept);
                 }
