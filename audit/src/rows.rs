@@ -144,6 +144,8 @@ rows! {
         ended_at: Option<i64>,
         return_code: Option<i32>,
         result: String,
+        extracted: String,
+        result_object: String,
         error: String,
     }
     OutputRow ExecutionOutput execution_output {
@@ -322,6 +324,8 @@ impl Rows {
             ended_at: r.ended_at_ms.map(instant),
             return_code: r.return_code,
             result: r.result.unwrap_or_default(),
+            extracted: r.extracted.unwrap_or_default(),
+            result_object: r.result_object.unwrap_or_default(),
             error: r.error.unwrap_or_default(),
         }));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jsonschema::Validator;
 use petrel_execution::{ActionPlan, CompleteParameters, ParameterError};
-use petrel_schemas::SecretRef;
+use petrel_schemas::{OBJECTS_KEY, ObjectRef, SecretRef};
 use serde_json::{Map, Value, json};
 
 use crate::pack::{ParameterDef, compile_schema, describe_errors};
@@ -123,9 +123,15 @@ impl Parameters {
             Value::Null => &empty,
             _ => return Err(self.refuse(vec!["parameters must be an object".to_owned()])),
         };
-        let mut reasons: Vec<String> = given.keys().filter_map(|name| self.unknown(name)).collect();
+        let named = given.keys().filter(|name| *name != OBJECTS_KEY);
+        let mut reasons: Vec<String> = named.filter_map(|name| self.unknown(name)).collect();
         let mut resolved = Map::new();
+        let objects = given.get(OBJECTS_KEY).map(|objects| self.objects(objects, given, &mut reasons));
         for parameter in &self.definitions {
+            if objects.as_ref().is_some_and(|objects| objects.contains_key(&parameter.name)) {
+                // What it is, its worker sees.
+                continue;
+            }
             match given.get(&parameter.name).or(parameter.default.as_ref()) {
                 Some(value) if parameter.secret => match value.as_str().and_then(SecretRef::of_text) {
                     Some(secret) => {
@@ -143,9 +149,34 @@ impl Parameters {
                 None => {}
             }
         }
-        let resolved = Value::Object(resolved);
+        let mut resolved = Value::Object(resolved);
         reasons.extend(describe_errors(&self.validator, &resolved));
+        if let Some(objects) = objects.filter(|objects| !objects.is_empty()) {
+            resolved[OBJECTS_KEY] = Value::Object(objects);
+        }
         if reasons.is_empty() { Ok(resolved) } else { Err(self.refuse(reasons)) }
+    }
+
+    /// References to the values of parameters, by name.
+    fn objects(&self, objects: &Value, given: &Map<String, Value>, reasons: &mut Vec<String>) -> Map<String, Value> {
+        let Value::Object(objects) = objects else {
+            reasons.push(format!("{OBJECTS_KEY:?} must be an object"));
+            return Map::new();
+        };
+        for (name, object) in objects {
+            let why = match self.get(name) {
+                None => self.unknown(name),
+                Some(parameter) if parameter.secret => {
+                    Some(format!("parameter {name:?} holds a secret, which no result is"))
+                }
+                Some(_) if given.contains_key(name) => Some(format!("parameter {name:?} is given twice")),
+                Some(_) => ObjectRef::of_value(object)
+                    .is_none()
+                    .then(|| format!("what is given for {name:?} is no reference to an object")),
+            };
+            reasons.extend(why);
+        }
+        objects.clone()
     }
 
     fn parse_arguments<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<Value, ParameterError> {

@@ -37,11 +37,13 @@ pub const HANDED_OVER: &str = "handed_over";
 
 /// Any end: its structured result is over the limit and was left out.
 pub const RESULT_TOO_LARGE: &str = "result_too_large";
+/// Any end: its structured result is over the limit, the store of objects did not take it, and it was left out.
+pub const RESULT_NOT_STORED: &str = "result_not_stored";
 /// Failed: it ended with an exit code other than 0.
 pub const EXIT_CODE: &str = "exit_code";
 /// Failed: a signal ended it.
 pub const SIGNAL: &str = "signal";
-/// Failed: its standard output is not what its action says it to be.
+/// Failed: its result is not what its action says it to be, or does not hold what its action takes of it.
 pub const OUTPUT_INVALID: &str = "output_invalid";
 /// Timeout: it ran for longer than its action allows.
 pub const RUN_TIMEOUT: &str = "run_timeout";
@@ -83,6 +85,8 @@ pub const RENDER_FAILED: &str = "render_failed";
 pub const SECRET_MISSING: &str = "secret_missing";
 /// Failed: its worker cannot open a secret, or its value does not fit.
 pub const SECRET_UNUSABLE: &str = "secret_unusable";
+/// Failed: an object that its parameters name is not there any more, or is not what it was.
+pub const OBJECT_UNUSABLE: &str = "object_unusable";
 /// Failed: the files of its pack cannot be laid out.
 pub const PACK_UNUSABLE: &str = "pack_unusable";
 /// Lost: the process that watches over it died or said nothing of use.

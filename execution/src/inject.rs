@@ -99,6 +99,7 @@ pub(crate) fn ended(execution: &Execution) -> Option<TriggerEvent> {
         "error": core.note.error,
         "return_code": end.return_code,
         "result": end.result.as_deref().map(value),
+        "extracted": end.extracted.as_deref().map(value),
         "attempt": core.attempt.number,
         "worker": holder.map(|h| h.worker.as_str()),
         "cause_depth": subject.cause_depth,

@@ -6,6 +6,18 @@ pub const ERROR_BYTES_MAX: usize = 4 << 10;
 /// Longest structured result of an attempt, in bytes of JSON text.
 pub const RESULT_BYTES_MAX: usize = 64 << 10;
 
+/// Longest standard output or body of an answer that becomes a result, in bytes.
+pub const RESULT_SOURCE_BYTES_MAX: usize = 16 << 20;
+
+/// Largest of the objects that an execution's parameters name, all together, in bytes.
+pub const OBJECTS_BYTES_MAX: u64 = 32 << 20;
+
+/// Most values that an action takes of its result.
+pub const EXTRACTED_MAX: usize = 32;
+
+/// Largest of them all together, in bytes of JSON text.
+pub const EXTRACTED_BYTES_MAX: usize = 16 << 10;
+
 /// Longest payload of an event that an action injects, in bytes of JSON text.
 pub const EVENT_BYTES_MAX: usize = 256 << 10;
 

@@ -1,7 +1,7 @@
 //! How an attempt ended.
 
-use petrel_schemas::TaskResult;
-use serde_json::Value;
+use petrel_schemas::{ObjectRef, TaskResult};
+use serde_json::{Map, Value};
 
 use crate::inject::Injected;
 use crate::status::Status;
@@ -52,6 +52,10 @@ pub struct Outcome {
     pub return_code: Option<i32>,
     /// Structured result.
     pub result: Option<Value>,
+    /// What its action takes of the result, by name.
+    pub extracted: Option<Map<String, Value>>,
+    /// Where the result is instead, if it is too large to be told.
+    pub result_object: Option<ObjectRef>,
     /// Standard output.
     pub stdout: Stream,
     /// Standard error.
@@ -70,6 +74,8 @@ impl Outcome {
             note,
             return_code: None,
             result: None,
+            extracted: None,
+            result_object: None,
             stdout: Stream::default(),
             stderr: Stream::default(),
             retriable,
@@ -90,6 +96,8 @@ pub(crate) struct Said {
     pub(crate) note: Note,
     pub(crate) return_code: Option<i32>,
     pub(crate) result: Option<String>,
+    pub(crate) extracted: Option<String>,
+    pub(crate) result_object: Option<String>,
     pub(crate) worker: String,
     pub(crate) started_at_ms: Option<i64>,
     pub(crate) events: Vec<String>,
@@ -103,6 +111,8 @@ impl Said {
             note: Note::of(result.code.clone(), result.error.clone()),
             return_code: result.return_code,
             result: result.result.clone(),
+            extracted: result.extracted.clone(),
+            result_object: result.result_object.clone(),
             worker: result.worker.clone(),
             started_at_ms: result.started_at_ms,
             events: result.events.clone(),

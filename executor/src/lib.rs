@@ -20,12 +20,13 @@
 //!   watches it even if the worker is stopped or gone.
 //! - Nothing here reads a time of day to decide about leases across machines.
 //!
-//! Reading order: `view`, `secrets`, `owner`, `worker`, `runner`, `live`, `supervise`, `containers`, `packs_cache`.
+//! Reading order: `view`, `secrets`, `owner`, `worker`, `runner`, `live`, `supervise`, `containers`, `objects`, `packs_cache`.
 
 mod catalog_view;
 pub mod containers;
 pub mod live;
 pub mod metrics;
+pub mod objects;
 pub mod owner;
 pub mod packs_cache;
 pub mod runner;

@@ -14,6 +14,7 @@ mod format;
 mod ids;
 #[cfg(debug_assertions)]
 mod next;
+mod object_ref;
 mod records;
 mod registry;
 mod secret_ref;
@@ -25,6 +26,7 @@ pub use format::{Format, NoSuchKind, NotWritable};
 pub use ids::{EventId, ExecutionId, IdError, cause_depth_max, child_depth_max, end_cause_depth, event_id_bytes_max};
 #[cfg(debug_assertions)]
 pub use next::be_the_next_release;
+pub use object_ref::{OBJECTS_KEY, ObjectRef};
 pub use records::*;
 pub use secret_ref::{EXECUTION_SPACE, SHARED_SPACE, SecretRef};
 pub use streams::{AuditRecord, ExecutionsRecord, RequestsRecord, ResultsRecord};

@@ -144,6 +144,7 @@ async fn up(
     if roles.contains(&Role::Worker) || roles.contains(&Role::Api) {
         vault.spawn(&follows, &topics);
     }
+    let objects = Arc::new(config.objects.open(&config.data_dir, clock.clone())?);
     app.wait_for("starting the stages".into());
     let mut exported = Exported::default();
     exported.services(follows.troubles.clone());
@@ -161,6 +162,7 @@ async fn up(
         publisher: &publisher,
         world: &world,
         vault: &vault,
+        objects: &objects,
     };
     let ingest_metrics = petrel_ingest::Metrics::register(exported.registry()).context("metrics")?;
     let running = Running::start(&parts, roles, &ingest_metrics, &mut exported).await?;
@@ -235,6 +237,7 @@ async fn up(
         applier: Applier::new(bus, topics, clock, world, retention_of(config), missing),
         sql,
         secrets,
+        objects,
         door,
         upgrade,
         stages: running.stages(),

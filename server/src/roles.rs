@@ -13,6 +13,7 @@ use petrel_bus::{
 use petrel_execution::owner::Limits;
 use petrel_executor::live::LiveOptions;
 use petrel_executor::metrics::ExecutorMetrics;
+use petrel_executor::objects::Objects;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
 use petrel_executor::runner::{ContainerOptions, HttpOptions, SshOptions};
 use petrel_executor::supervise;
@@ -52,6 +53,8 @@ pub struct Parts<'a> {
     pub world: &'a Arc<World>,
     /// Secrets.
     pub vault: &'a Arc<Vault>,
+    /// The store of objects.
+    pub objects: &'a Arc<Objects>,
 }
 
 /// The roles that run in this process, in the order in which they end.
@@ -263,6 +266,7 @@ impl Parts<'_> {
             publisher: self.publisher.clone(),
             globals: self.globals(),
             secrets: self.vault.clone(),
+            objects: self.objects.clone(),
             clock: self.clock.clone(),
             metrics,
         };

@@ -1,7 +1,6 @@
 //! What is fetched into target/dev: Apache Kafka by Maven; the ClickHouse engine library and the CEL
-//! specification's tests and a server of mail by npm; for one benchmark AWS Event Ruler by Maven. OpenSSH's server and
-//! Docker's daemon are
-//! installed by the system's packages.
+//! specification's tests, a server of mail and signatures of S3 by npm; for one benchmark AWS Event Ruler by Maven.
+//! OpenSSH's server and Docker's daemon are installed by the system's packages.
 //!
 //! All are pinned by files in deploy/dev. A stamp beside what was fetched holds a copy of those
 //! files, and is written last: equal means that there is nothing to do, and a fetch that was
@@ -14,6 +13,7 @@ mod kafka;
 mod npm;
 mod openssh;
 mod ruler;
+mod s3;
 mod smtp;
 
 use anyhow::Result;
@@ -24,6 +24,7 @@ pub(crate) use docker::fetch_docker;
 pub(crate) use kafka::fetch_kafka;
 pub(crate) use openssh::fetch_openssh;
 pub(crate) use ruler::fetch_ruler;
+pub(crate) use s3::fetch_s3;
 pub(crate) use smtp::fetch_smtp;
 
 /// Without a flag: everything.
@@ -47,11 +48,14 @@ pub(crate) struct Options {
     /// Only Docker's daemon
     #[arg(long)]
     docker: bool,
+    /// Only what an imitation of S3 needs
+    #[arg(long)]
+    s3: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let Options { kafka, clickhouse, cel_spec, openssh, smtp, docker } = *options;
-    let everything = !(kafka || clickhouse || cel_spec || openssh || smtp || docker);
+    let Options { kafka, clickhouse, cel_spec, openssh, smtp, docker, s3 } = *options;
+    let everything = !(kafka || clickhouse || cel_spec || openssh || smtp || docker || s3);
     if everything || options.kafka {
         fetch_kafka()?;
     }
@@ -69,6 +73,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if everything || options.docker {
         fetch_docker()?;
+    }
+    if everything || options.s3 {
+        fetch_s3()?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use petrel_testkit::{KafkaBroker, dev_dir, engine_library, kafka_libs_dir};
 
 use crate::cargo::{cargo, on_ci, run as run_command};
-use crate::deps::{fetch_cel_spec, fetch_docker, fetch_engine, fetch_kafka, fetch_openssh, fetch_smtp};
+use crate::deps::{fetch_cel_spec, fetch_docker, fetch_engine, fetch_kafka, fetch_openssh, fetch_s3, fetch_smtp};
 use crate::e2e::Load;
 use crate::machine::{FOR_KAFKA, FOR_NPM, TO_BUILD, Tool, missing, require};
 use crate::steps::Steps;
@@ -55,6 +55,7 @@ fn prepare() -> Result<()> {
     fetch_engine()?;
     fetch_cel_spec()?;
     fetch_openssh()?;
+    fetch_s3()?;
     fetch_smtp()?;
     fetch_docker()
 }

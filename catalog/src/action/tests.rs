@@ -48,6 +48,33 @@ fn parameters_are_resolved() {
     });
 }
 
+/// What a reference stands for is not known here: its worker looks at it.
+#[test]
+fn a_reference_stands_for_a_parameter_once_and_only_in_its_place() {
+    let object = json!({
+        "store": "files", "sha256": "0".repeat(64), "bytes": 100_000, "media_type": "application/json",
+    });
+    with_action(|action| {
+        let given = json!({ "days": 3, "$objects": { "host": object, "tags": object } });
+        assert_eq!(action.resolve_parameters(&given), Ok(given.clone()), "and it is what it was a second time");
+        let plain = action.resolve_parameters(&json!({ "host": "db-1", "note": { "$objects": { "host": object } } }));
+        assert_eq!(plain.unwrap()["note"], json!({ "$objects": { "host": object } }));
+        let cases = [
+            (
+                json!({ "host": "a", "$objects": { "hots": object } }),
+                r#"unknown parameter "hots", did you mean "host"?"#,
+            ),
+            (json!({ "host": "a", "$objects": { "host": object } }), r#"parameter "host" is given twice"#),
+            (json!({ "$objects": { "host": "x" } }), r#"what is given for "host" is no reference to an object"#),
+            (json!({ "host": "a", "$objects": [] }), r#""$objects" must be an object"#),
+        ];
+        for (given, wanted) in cases {
+            let error = action.resolve_parameters(&given).unwrap_err().to_string();
+            assert_eq!(error, format!("disk.clean: {wanted}"), "{given}");
+        }
+    });
+}
+
 #[test]
 fn arguments_of_a_manual_run() {
     with_action(|action| {

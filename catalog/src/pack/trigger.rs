@@ -354,6 +354,7 @@ fn ends_schema() -> Value {
             "error": text_or_null,
             "return_code": whole_or_null,
             "result": {},
+            "extracted": {},
             "attempt": whole,
             "worker": text_or_null,
             "cause_depth": whole,

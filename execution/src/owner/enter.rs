@@ -48,7 +48,7 @@ impl Owner<'_> {
             self.push(Effect::SetTimer { id, kind: TimerKind::Remember, due_ms });
         }
         let ended = if self.facts.actions.tells_ends() { inject::ended(&next) } else { None };
-        let told = next.ended().and_then(|ended| ChildEnded::of(&ended, next.end()?.result.clone()));
+        let told = next.ended().and_then(|ended| ChildEnded::of(&ended, next.end()?));
         self.push(Effect::Save(next));
         self.effects.extend(ended.map(Effect::Event));
         if let Some(told) = told {

@@ -141,7 +141,8 @@ impl Owner<'_> {
     {
         let left = Left::of(&from);
         let holder = Some(Holder { worker: said.worker, started_at_ms: said.started_at_ms });
-        let end = End { at_ms: self.now_ms(), holder, return_code: said.return_code, result: said.result };
+        let Said { return_code, result, extracted, result_object, .. } = said;
+        let end = End { at_ms: self.now_ms(), holder, return_code, result, extracted, result_object };
         let note = said.note;
         match said.status {
             Status::Succeeded => {

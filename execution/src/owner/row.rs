@@ -30,6 +30,8 @@ pub fn changed(execution: &Execution, now_ms: i64) -> ExecutionChanged {
         ended_at_ms: end.map(|e| e.at_ms),
         return_code: end.and_then(|e| e.return_code),
         result: end.and_then(|e| e.result.clone()),
+        extracted: end.and_then(|e| e.extracted.clone()),
+        result_object: end.and_then(|e| e.result_object.clone()),
         error: core.note.error.clone(),
     }
 }

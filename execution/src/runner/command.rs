@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::keys::{Keys, Mistake};
 use super::process::{ProcessCall, ProcessSpec, check_constant, check_file, read_arguments, text};
+use super::shape::Shape;
 use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError, Works};
 
 /// A program with its arguments, as templates.
@@ -53,6 +54,10 @@ impl Spec for CommandSpec {
 
     fn secrets(&self) -> &[(String, SecretRef)] {
         &self.secrets
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        self.process.shape()
     }
 }
 

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::keys::Keys;
 use super::process::{ProcessCall, ProcessSpec, read_arguments, text};
+use super::shape::Shape;
 use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError, Works};
 
 pub use image::{Image, Pull};
@@ -156,6 +157,10 @@ impl Spec for ContainerSpec {
 
     fn secrets(&self) -> &[(String, SecretRef)] {
         &self.secrets
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        self.process.shape()
     }
 }
 

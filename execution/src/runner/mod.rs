@@ -18,6 +18,7 @@ mod limits;
 mod noop;
 mod process;
 mod script;
+mod shape;
 mod shell;
 mod sleep;
 mod ssh;
@@ -48,6 +49,7 @@ pub use limits::Limits;
 pub use noop::NoopSpec;
 pub use process::{Folder, Format, May, Output, ProcessCall, ResultError};
 pub use script::{ScriptCall, ScriptSpec};
+pub use shape::{ExtractError, Shape};
 pub use shell::{Shell, ShellCall, ShellSpec};
 pub use sleep::{SleepCall, SleepSpec};
 pub use ssh::{FailAt, Hop, KeySource, KnownHosts, Run, SshAuth, SshCall, SshSpec, Target, Upload, UploadFrom};
@@ -172,6 +174,11 @@ trait Spec: Sized {
     /// The secrets that it names beside its parameters, each with a JSON pointer into the action's keys. Workers open
     /// these and no others, and mask them in whatever an attempt tells.
     fn secrets(&self) -> &[(String, SecretRef)];
+
+    /// What its action says of its result.
+    fn shape(&self) -> Option<&Shape> {
+        None
+    }
 }
 
 /// A runner that has nothing to do: how it ends is known once its expressions are.
@@ -266,6 +273,14 @@ macro_rules! runners {
                 match self {
                     $(Self::$End(spec) => Spec::secrets(spec),)+
                     $(Self::$Runner(spec) => Spec::secrets(spec),)+
+                }
+            }
+
+            /// What its action says of its result, if it says anything.
+            pub fn shape(&self) -> Option<&Shape> {
+                match self {
+                    $(Self::$End(spec) => Spec::shape(spec),)+
+                    $(Self::$Runner(spec) => Spec::shape(spec),)+
                 }
             }
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::arguments::{Form, Parameters};
 use super::keys::{Keys, Mistake, kind};
 use super::process::{ProcessCall, ProcessSpec, check_constant, check_file, read_arguments, text};
+use super::shape::Shape;
 use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError, Works};
 
 /// A file with its arguments, as templates.
@@ -86,6 +87,10 @@ impl Spec for ScriptSpec {
 
     fn secrets(&self) -> &[(String, SecretRef)] {
         &self.secrets
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        self.process.shape()
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::keys::{Keys, Mistake};
 use super::process::{ProcessCall, ProcessSpec, read_arguments, text};
+use super::shape::Shape;
 use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError, Works};
 use crate::limits::SHELL_SCRIPT_BYTES_MAX;
 
@@ -83,6 +84,10 @@ impl Spec for ShellSpec {
 
     fn secrets(&self) -> &[(String, SecretRef)] {
         &self.secrets
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        self.process.shape()
     }
 }
 

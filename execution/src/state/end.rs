@@ -13,12 +13,16 @@ pub struct End {
     pub return_code: Option<i32>,
     /// Its structured result, a JSON value.
     pub result: Option<String>,
+    /// What its action takes of the result, a JSON object.
+    pub extracted: Option<String>,
+    /// Where the result is instead, if it is too large to stand here: a [`petrel_schemas::ObjectRef`].
+    pub result_object: Option<String>,
 }
 
 impl End {
     /// It ended at that instant, and no worker had it.
     pub fn unheld(at_ms: i64) -> Self {
-        Self { at_ms, holder: None, return_code: None, result: None }
+        Self { at_ms, holder: None, return_code: None, result: None, extracted: None, result_object: None }
     }
 
     /// It ended at that instant with this worker, which said nothing.

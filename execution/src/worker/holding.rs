@@ -272,7 +272,7 @@ impl Holding {
             }
             Why::Unknown => (Status::Abandoned, Note::of(Some(code::SUPERVISOR_LOST.to_owned()), error), may_run_again),
         };
-        Verdict::Ended(Outcome { status, note, return_code, result, stdout, stderr, retriable, events: Vec::new() })
+        Verdict::Ended(Outcome { return_code, result, stdout, stderr, ..Outcome::bare(status, note, retriable) })
     }
 }
 

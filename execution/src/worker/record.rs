@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use petrel_schemas::{Claim, Declined, HandedOver, Heartbeat, ResultsRecord, Task, TaskResult};
+use serde_json::Value;
 
 use super::holding::Verdict;
 use super::text::{Text, fit};
@@ -106,7 +107,8 @@ impl Reports {
     }
 
     fn result(&self, task: &Task, outcome: Outcome, started_at_ms: Option<i64>, now_ms: i64) -> TaskResult {
-        let Outcome { status, note, return_code, result, stdout, stderr, retriable, events } = outcome;
+        let Outcome { status, note, return_code, result, extracted, result_object, stdout, stderr, retriable, events } =
+            outcome;
         let [stdout, stderr] = [stdout, stderr].map(|stream| Text::of(stream, STREAM_BYTES_MAX));
         let result = result.map(|value| value.to_string());
         // No part of a JSON value is a JSON value: what is too long is left out, and that is said.
@@ -125,6 +127,8 @@ impl Reports {
             code: note.code,
             error: note.error,
             result,
+            extracted: extracted.map(|values| Value::Object(values).to_string()),
+            result_object: result_object.map(|object| object.encode()),
             retriable,
             stdout: stdout.content,
             stderr: stderr.content,
@@ -158,6 +162,13 @@ impl Final {
         let Self::Result(told) = self else { return false };
         if let Some(result) = told.result.take() {
             let note = without_result(Note::of(told.code.take(), told.error.take()), result.len());
+            (told.code, told.error) = (note.code, note.error);
+            return true;
+        }
+        if told.extracted.take().is_some() {
+            let why = "the log does not take what its action takes of the result, which was left out";
+            let note = Note::of(told.code.take(), told.error.take());
+            let note = if note.code.is_some() { note } else { Note::new(code::RESULT_TOO_LARGE, why) };
             (told.code, told.error) = (note.code, note.error);
             return true;
         }
@@ -212,11 +223,10 @@ impl Final {
     pub fn text_bytes(&self) -> usize {
         match self {
             Self::Result(r) => {
-                let optional = [&r.result, &r.error].into_iter().flatten().map(String::len).sum::<usize>();
-                r.stdout.len()
-                    + r.stderr.len()
-                    + r.stdout_tail.len()
-                    + r.stderr_tail.len()
+                let optional = [&r.result, &r.extracted, &r.result_object, &r.error];
+                let texts = [&r.stdout, &r.stderr, &r.stdout_tail, &r.stderr_tail];
+                let optional = optional.into_iter().flatten().map(String::len).sum::<usize>();
+                texts.map(String::len).iter().sum::<usize>()
                     + optional
                     + r.events.iter().map(String::len).sum::<usize>()
             }

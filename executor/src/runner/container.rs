@@ -178,7 +178,11 @@ impl Containers<'_> {
                 )),
             );
         }
-        let job = self.job(&attempt, left.clone(), input.len(), held.borrow().lease_deadline_ms());
+        let result_bytes_max = call.process.output.as_ref().and_then(|output| output.shape.bytes_max).unwrap_or(0);
+        let stdout_bytes_max = attempt.output_bytes_max.max(result_bytes_max);
+        let mut job = self.job(&attempt, left.clone(), input.len(), held.borrow().lease_deadline_ms());
+        // A result may be longer than what is told of the output.
+        job.streams[0].bytes_max = stdout_bytes_max;
         let memory = call.place.memory_bytes_max;
         let exit = match supervised::run_told(self.supervisor, &job, &input, held, started, &attempt.live).await {
             // A guard that was ended from outside reports nothing, and has not ended the container.

@@ -13,6 +13,7 @@ mod masking;
 mod options;
 mod process;
 mod script;
+mod shaped;
 mod shell;
 mod sleep;
 mod ssh;
@@ -147,6 +148,8 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
     if !is_masked {
         exit = masking::masked(exit, context.mask).await;
     }
+    // Of what a result was made of there is more than an action's output may be told.
+    shaped::cut(&mut exit.stdout, context.plan.output_bytes_max);
     if let Why::GivenBack { .. } = exit.why {
         let why = exit.error.as_deref().unwrap_or_default();
         tracing::warn!(
@@ -158,5 +161,6 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
         // What this worker lacks it may lack for the next one, too: no circle as fast as it goes.
         tokio::time::sleep(NOT_BEGUN_PAUSE).await;
     }
-    context.held.borrow().ended(exit)
+    let verdict = context.held.borrow().ended(exit);
+    shaped::shaped(verdict, context.plan).await
 }

@@ -15,6 +15,8 @@ pub struct RunnerOptions {
     pub environment: BTreeMap<String, String>,
     /// Bytes kept of stdout, and of stderr.
     pub output_bytes_max: usize,
+    /// Bytes kept of stdout beyond that, where a result is made of it.
+    pub result_bytes_max: usize,
     /// From SIGTERM to SIGKILL, in milliseconds.
     pub kill_grace_ms: u64,
 }
@@ -26,6 +28,7 @@ impl Default for RunnerOptions {
             inherited_variables: ["PATH", "HOME", "LANG"].map(str::to_owned).to_vec(),
             environment: BTreeMap::new(),
             output_bytes_max: 64 << 10,
+            result_bytes_max: 0,
             kill_grace_ms: 5_000,
         }
     }

@@ -10,13 +10,16 @@ use petrel_schemas::Task;
 use tokio::sync::watch;
 
 use super::attempts::Attempts;
-use super::call::{cannot_run, label, render};
+use super::call::{self, cannot_run, label, render};
+use super::large;
+use super::referenced::{self, NotResolved};
 use super::report::Reporter;
 use super::secrets::{self, NotOpened, Opened};
 use super::stage::Claimed;
 use crate::SecretSource;
 use crate::live::LiveOutput;
 use crate::metrics::ExecutorMetrics;
+use crate::objects::Objects;
 use crate::packs_cache::{CacheError, LaidOut, PacksCache};
 use crate::runner::{self, Runners};
 use crate::supervise::boot_ms;
@@ -30,6 +33,7 @@ pub(super) struct Shared {
     pub(super) attempts: Arc<Attempts>,
     pub(super) packs: Arc<PacksCache>,
     pub(super) secrets: Arc<dyn SecretSource>,
+    pub(super) objects: Arc<Objects>,
     pub(super) metrics: Arc<ExecutorMetrics>,
 }
 
@@ -48,6 +52,7 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: Claimed) {
             Ok(action) => carry_out(&shared, &task, &action, &held, &started_at_ms).await,
             Err(note) => Verdict::Ended(Outcome::bare(Status::Failed, note, false)),
         };
+        let verdict = large::put_away(&shared.objects, verdict).await;
         shared.metrics.attempt_ended(label(&verdict));
         let end =
             shared.reporter.reports.end(&task, verdict, started_at_ms.get().copied(), shared.reporter.clock.now_ms());
@@ -75,7 +80,20 @@ async fn carry_out(
     if !may(held, |held, now_ms| held.borrow().may_begin(now_ms)).await {
         return held.borrow().not_begun();
     }
-    let opens = secrets::open(&*shared.secrets, task, action, shared.reporter.clock.now_ms());
+    let parameters = match call::parameters(task) {
+        Ok(parameters) => parameters,
+        Err(why) => return cannot_run(code::RENDER_FAILED, &why),
+    };
+    let resolved = tokio::select! {
+        resolved = referenced::resolve(&shared.objects, action, parameters) => resolved,
+        () = told_to_stop(held) => return held.borrow().not_begun(),
+    };
+    let parameters = match resolved {
+        Ok(parameters) => parameters,
+        Err(NotResolved::Failed(code, why)) => return cannot_run(code, &why),
+        Err(NotResolved::Away(why)) => return give_back(task, held, &why).await,
+    };
+    let opens = secrets::open(&*shared.secrets, task, action, parameters, shared.reporter.clock.now_ms());
     // It may have to wait for the topic of secrets.
     let opened = tokio::select! {
         opened = opens => opened,

@@ -2,7 +2,7 @@
 //!
 //! `stage` claims on a thread of its own, from what `inputs` and `slots` tell it, and ends at once what needs no slot;
 //! `beside` takes what an owner in the same process starts, and `told` what that owner is told of its end; `attempt` runs what was claimed on the async runtime; `call`
-//! is what they do; `secrets` opens what they need and masks what they write; `follower` reads the owners' orders into `attempts`. What they decide is in
+//! is what they do; `secrets` opens what they need and masks what they write; `large` puts large results away, and `referenced` fetches those that parameters name; `follower` reads the owners' orders into `attempts`. What they decide is in
 //! [`petrel_execution::worker`].
 
 mod attempt;
@@ -11,7 +11,9 @@ mod beside;
 mod call;
 mod follower;
 mod inputs;
+mod large;
 mod options;
+mod referenced;
 mod report;
 mod secrets;
 mod slots;
@@ -32,6 +34,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::SecretSource;
 use crate::live::LiveOutput;
 use crate::metrics::ExecutorMetrics;
+use crate::objects::Objects;
 use crate::packs_cache::PacksCache;
 use crate::runner::{KafkaRunner, Parts, Runners, WorkDirectories};
 use crate::view::ExecutorView;
@@ -90,6 +93,8 @@ pub struct WorkerService<G> {
     pub globals: Arc<dyn GlobalsSource<G>>,
     /// Opens the secrets of attempts.
     pub secrets: Arc<dyn SecretSource>,
+    /// Takes results that are too large for the log.
+    pub objects: Arc<Objects>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Counters of the process.
@@ -102,7 +107,7 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
     /// # Errors
     /// See [`WorkerError`].
     pub fn run(self) -> Result<WorkerHandle, WorkerError> {
-        let Self { options, driver, bus, publisher, globals, secrets, clock, metrics } = self;
+        let Self { options, driver, bus, publisher, globals, secrets, objects, clock, metrics } = self;
         let packs = PacksCache::open(options.packs_directory.clone()).map_err(|source| WorkerError::Packs {
             directory: options.packs_directory.display().to_string(),
             source,
@@ -160,12 +165,13 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         };
         let runners = Runners::new(parts);
         runners.start();
-        let shared =
-            Shared { runners, reporter, live, attempts: attempts.clone(), packs: Arc::new(packs), secrets, metrics };
+        let sweeping = tokio::spawn(objects.clone().keep_clean());
+        let packs = Arc::new(packs);
+        let shared = Shared { runners, reporter, live, attempts: attempts.clone(), packs, secrets, objects, metrics };
         let pool = tokio::spawn(run_claims(claims, Arc::new(shared)));
         let stage = spawn_stage(bus, stage, session, driver, Arc::new(inputs), clock);
         stats.get_or_init(|| stage.stats().clone());
-        Ok(WorkerHandle { stage, follower, slots, attempts, pool, options, neighbour })
+        Ok(WorkerHandle { stage, follower, slots, attempts, pool, options, neighbour, sweeping })
     }
 }
 
@@ -203,6 +209,8 @@ pub struct WorkerHandle {
     pool: JoinHandle<()>,
     options: WorkerOptions,
     neighbour: Neighbour,
+    /// Removes objects that are over their time.
+    sweeping: JoinHandle<()>,
 }
 
 impl WorkerHandle {
@@ -229,7 +237,8 @@ impl WorkerHandle {
     /// Claims nothing more, gives back what has not begun, waits for what runs, ends what still runs after
     /// `shutdown_grace_ms`, and hands it over, so that another worker tries where the action allows.
     pub async fn shutdown(self) {
-        let Self { stage, follower, slots, attempts, mut pool, options, neighbour: _ } = self;
+        let Self { stage, follower, slots, attempts, mut pool, options, neighbour: _, sweeping } = self;
+        sweeping.abort();
         slots.close();
         attempts.drain();
         stage.stop();

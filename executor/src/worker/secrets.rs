@@ -8,7 +8,6 @@ use petrel_secrets::limits::ATTEMPT_BYTES_MAX;
 use petrel_secrets::{Mask, SecretValue, parts};
 use serde_json::{Map, Value, json};
 
-use super::call;
 use crate::secrets::{NoSecret, SecretSource};
 use crate::view::ResolvedAction;
 
@@ -40,9 +39,9 @@ pub(super) async fn open(
     source: &dyn SecretSource,
     task: &Task,
     action: &ResolvedAction,
+    mut parameters: Value,
     now_ms: i64,
 ) -> Result<Opened, NotOpened> {
-    let mut parameters = call::parameters(task).map_err(|why| NotOpened::Failed(code::RENDER_FAILED, why))?;
     let runner = &action.plan.runner;
     if runner.is_instant() && runner.secrets().is_empty() {
         // It hands nothing to anybody: names will do, as where it ends with its claim.

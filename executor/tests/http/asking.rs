@@ -133,6 +133,7 @@ impl Asking {
             delivery: self.delivery,
             timeout_ms: self.timeout_ms,
             output_bytes_max: self.output_bytes_max,
+            is_whole: false,
             pack,
             clock: &Still,
             mask: &self.mask,

@@ -18,7 +18,7 @@ use petrel_executor::runner::{
 use petrel_executor::supervise::Supervisor;
 use petrel_executor::{Resolution, resolve_in};
 use petrel_schemas::Topics;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::asking::{Asking, Still, holding};
@@ -34,6 +34,7 @@ struct Example {
     action: String,
     parameters: Option<Value>,
     result: Option<Value>,
+    extracted: Option<Value>,
     stdout: Option<String>,
     error: Option<String>,
     /// Name and text of files under `actions/`.
@@ -60,6 +61,7 @@ fn examples() -> Vec<Example> {
         match kind {
             "json parameters" => example.parameters = value(),
             "json result" => example.result = value(),
+            "json extracted" => example.extracted = value(),
             "text stdout" => example.stdout = Some(text.to_owned()),
             file if file.starts_with("sh file ") => {
                 example.files.push((file["sh file ".len()..].to_owned(), text.to_owned()));
@@ -129,6 +131,9 @@ async fn the_examples_of_the_document_do_what_stands_there() {
             let expected: Value = serde_json::from_str(&stand_in(result.to_string())).unwrap();
             assert!(holds(&told, &expected), "{exit:?} of {}, not {expected}", example.action);
         }
+        let plan = resolve(&stand_in(example.action.clone()), &example.files);
+        let extracted = plan.runner.shape().map(|shape| shape.extracted(&told)).unwrap_or_default();
+        assert_eq!(extracted, (example.extracted.map_or_else(Map::new, object), None), "{}", example.action);
         let stdout = example.stdout.unwrap_or_default();
         assert_eq!(String::from_utf8_lossy(&exit.stdout.bytes), stdout, "{exit:?} of {}", example.action);
         assert_eq!(exit.error, example.error, "{exit:?} of {}", example.action);
@@ -137,6 +142,7 @@ async fn the_examples_of_the_document_do_what_stands_there() {
         runners.push(runner);
     }
     let documented = [
+        "command",
         "command",
         "command",
         "container",
@@ -165,6 +171,13 @@ fn holds(value: &Value, expected: &Value) -> bool {
             expected.iter().all(|(key, expected)| value.get(key).is_some_and(|value| holds(value, expected)))
         }
         (value, expected) => value == expected,
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(entries) => entries,
+        other => panic!("no object: {other}"),
     }
 }
 

@@ -14,6 +14,7 @@ use petrel_bus_local::{LocalBus, LocalOptions};
 use petrel_execution::runner::{PackFiles, RunnerSpec};
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError};
 use petrel_executor::metrics::ExecutorMetrics;
+use petrel_executor::objects::{ObjectOptions, Objects, Place};
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
 use petrel_executor::runner::{AddressGuard, ContainerOptions};
 use petrel_executor::worker::{WorkerHandle, WorkerOptions, WorkerService};
@@ -301,6 +302,9 @@ impl Rig {
         options.container = self.container.clone();
         let denied = AddressGuard::DENY_DEFAULT.map(str::to_owned);
         options.http.guard = AddressGuard::new(&denied, &["127.0.0.1".to_owned()]).unwrap();
+        let place = Place::Files(options.packs_directory.with_file_name("objects"));
+        let objects = ObjectOptions { place, object_bytes_max: 16 << 20, retention_ms: 3_600_000 };
+        let objects = Arc::new(Objects::new(objects, self.clock.clone()).unwrap());
         let service = WorkerService {
             options,
             driver: DriverOptions::default(),
@@ -308,6 +312,7 @@ impl Rig {
             publisher: self.line.clone(),
             globals: Arc::new(Globals(self.view.clone())),
             secrets: self.secrets.clone(),
+            objects,
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
         };

@@ -8,5 +8,8 @@ pub const RULE: Names<'static> = Names { event: Some("trigger"), vars: &["now", 
 /// Commands and texts of actions: by number `parameters`, `execution` and `secret`.
 pub(crate) const ACTION: Names<'static> = Names { event: None, vars: &["parameters", "execution", SECRET] };
 
+/// What an action's file takes of its result: by number `result`.
+pub(crate) const RESULT: Names<'static> = Names { event: None, vars: &["result"] };
+
 /// What secrets are named under: `secret.<space>.<name>`.
 pub(crate) const SECRET: &str = "secret";

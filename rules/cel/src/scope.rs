@@ -3,6 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use crate::arena::Arena;
+use crate::compile::Names;
+use crate::names;
 use crate::owned::OwnedValue;
 use crate::paths::{Paths, SlotId};
 use crate::render::from_json;
@@ -18,6 +20,29 @@ pub struct Scope<'s>(Kind<'s>);
 enum Kind<'s> {
     Rule { event: Value<'s>, now: Timestamp, kv: Value<'s> },
     Action { parameters: OwnedValue, execution: OwnedValue, secrets: OwnedValue },
+    Result(OwnedValue),
+}
+
+/// Of what kind a scope is, and which one a template was compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sees {
+    /// An event.
+    Rule,
+    /// The parameters of an action.
+    Action,
+    /// The result of an action.
+    Result,
+}
+
+impl Sees {
+    /// What expressions may name there.
+    pub(crate) fn names(self) -> Names<'static> {
+        match self {
+            Self::Rule => names::RULE,
+            Self::Action => names::ACTION,
+            Self::Result => names::RESULT,
+        }
+    }
 }
 
 impl<'s> Scope<'s> {
@@ -34,9 +59,18 @@ impl<'s> Scope<'s> {
         Self(Kind::Action { parameters: from_json(parameters), execution, secrets: from_json(secrets) })
     }
 
-    /// Whether it is that of a rule.
-    pub(crate) fn is_rule(&self) -> bool {
-        matches!(self.0, Kind::Rule { .. })
+    /// What is taken of an action's result sees that, as `result`.
+    pub fn result(result: &Json) -> Self {
+        Self(Kind::Result(from_json(result)))
+    }
+
+    /// Of what kind it is.
+    pub(crate) fn sees(&self) -> Sees {
+        match self.0 {
+            Kind::Rule { .. } => Sees::Rule,
+            Kind::Action { .. } => Sees::Action,
+            Kind::Result(_) => Sees::Result,
+        }
     }
 
     /// The variables, by number.
@@ -44,6 +78,7 @@ impl<'s> Scope<'s> {
         match &self.0 {
             Kind::Rule { now, kv, .. } => [Value::Timestamp(*now), *kv, Value::Null],
             Kind::Action { parameters, execution, secrets } => [parameters.value(), execution.value(), secrets.value()],
+            Kind::Result(result) => [result.value(), Value::Null, Value::Null],
         }
     }
 

@@ -11,7 +11,7 @@ use crate::expr::Expr;
 use crate::names;
 use crate::paths::Paths;
 use crate::render::{to_json, to_text};
-use crate::scope::Scope;
+use crate::scope::{Scope, Sees};
 use crate::secret_names::{self, Named};
 use crate::slot::Slot;
 use crate::value::Value;
@@ -22,8 +22,8 @@ use crate::value::Value;
 /// it becomes text. `$${` stands for `${`. Keys of objects are taken as they are.
 #[derive(Debug)]
 pub struct Template {
-    /// Whether it sees an event, not an action's parameters.
-    of_rule: bool,
+    /// What it sees.
+    sees: Sees,
     root: Node,
     /// What its expressions read of the event.
     paths: Paths,
@@ -52,7 +52,7 @@ impl Template {
     /// Every mistake in it; [`CompileError::at`] is a JSON pointer into `json`, line and column count
     /// inside that string.
     pub fn rule(json: &Json) -> Result<Self, Vec<CompileError>> {
-        Self::compile(json, names::RULE, None)
+        Self::compile(json, Sees::Rule, None)
     }
 
     /// The same, with constants (`config.<name>`) put in.
@@ -60,7 +60,7 @@ impl Template {
     /// # Errors
     /// As [`Template::rule`].
     pub fn rule_with(json: &Json, constants: &dyn Constants) -> Result<Self, Vec<CompileError>> {
-        Self::compile(json, names::RULE, Some(constants))
+        Self::compile(json, Sees::Rule, Some(constants))
     }
 
     /// Compiles what an action says, which sees `parameters`, `execution` (`id`, `attempt`) and `secret`, of which it
@@ -69,7 +69,7 @@ impl Template {
     /// # Errors
     /// As [`Template::rule`].
     pub fn action(json: &Json) -> Result<Self, Vec<CompileError>> {
-        Self::compile(json, names::ACTION, None)
+        Self::compile(json, Sees::Action, None)
     }
 
     /// The same, with constants (`config.<name>`) put in.
@@ -77,25 +77,25 @@ impl Template {
     /// # Errors
     /// As [`Template::rule`].
     pub fn action_with(json: &Json, constants: &dyn Constants) -> Result<Self, Vec<CompileError>> {
-        Self::compile(json, names::ACTION, Some(constants))
+        Self::compile(json, Sees::Action, Some(constants))
     }
 
-    fn compile(
-        json: &Json,
-        names: Names<'static>,
-        constants: Option<&dyn Constants>,
-    ) -> Result<Self, Vec<CompileError>> {
-        let mut compiler = Compiler { names, constants, errors: Vec::new(), paths: Paths::new(), secrets: Vec::new() };
+    /// Compiles one expression over the result of an action, which sees `result` alone. It is written without `${…}`.
+    ///
+    /// # Errors
+    /// As [`Template::rule`].
+    pub fn result(source: &str) -> Result<Self, Vec<CompileError>> {
+        let mut compiler = Compiler::new(Sees::Result, None);
+        let expr = on_parser_thread(|| compiler.expression(source, "", source, 0));
+        compiler.compiled(Sees::Result, expr.map_or(Node::Literal(Json::Null), Node::Value))
+    }
+
+    fn compile(json: &Json, sees: Sees, constants: Option<&dyn Constants>) -> Result<Self, Vec<CompileError>> {
+        let mut compiler = Compiler::new(sees, constants);
         let build = |compiler: &mut Compiler<'_>| compiler.node(json, &mut String::new());
         // Most templates hold no expression, and need no thread to parse one.
         let root = if mentions(json, "${") { on_parser_thread(|| build(&mut compiler)) } else { build(&mut compiler) };
-        match compiler.errors.is_empty() {
-            true => {
-                let Compiler { paths, secrets, .. } = compiler;
-                Ok(Self { of_rule: names.event.is_some(), root, paths, secrets })
-            }
-            false => Err(compiler.errors),
-        }
+        compiler.compiled(sees, root)
     }
 
     /// The secrets that it names, each as `space.name`.
@@ -134,7 +134,7 @@ impl Template {
         scope: &Scope<'_>,
         take: impl FnOnce(&Values<'_>) -> Result<T, EvalError>,
     ) -> Result<T, EvalError> {
-        assert!(scope.is_rule() == self.of_rule, "a template is rendered in the scope that it was compiled for");
+        assert!(scope.sees() == self.sees, "a template is rendered in the scope that it was compiled for");
         let arena = Arena::new();
         let vars = scope.vars();
         take(&Values { paths: &self.paths, slots: scope.slots(&self.paths, &arena), vars: &vars })
@@ -188,7 +188,16 @@ struct Compiler<'c> {
     secrets: Vec<String>,
 }
 
-impl Compiler<'_> {
+impl<'c> Compiler<'c> {
+    fn new(sees: Sees, constants: Option<&'c dyn Constants>) -> Self {
+        Self { names: sees.names(), constants, errors: Vec::new(), paths: Paths::new(), secrets: Vec::new() }
+    }
+
+    fn compiled(self, sees: Sees, root: Node) -> Result<Template, Vec<CompileError>> {
+        let Self { errors, paths, secrets, .. } = self;
+        if errors.is_empty() { Ok(Template { sees, root, paths, secrets }) } else { Err(errors) }
+    }
+
     fn node(&mut self, json: &Json, pointer: &mut String) -> Node {
         match json {
             Json::String(text) => self.string(text, pointer),

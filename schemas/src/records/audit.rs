@@ -122,6 +122,11 @@ pub struct ExecutionChanged {
     pub return_code: Option<i32>,
     /// Structured result of the action, a JSON value.
     pub result: Option<String>,
+    /// What its action takes of the result, a JSON object of name and value.
+    pub extracted: Option<String>,
+    /// The result, where it is too large to stand here: a JSON object with `store`, `sha256`, `bytes` and
+    /// `media_type`.
+    pub result_object: Option<String>,
     /// What went wrong, for people.
     pub error: Option<String>,
 }

@@ -71,6 +71,11 @@ pub struct TaskResult {
     pub error: Option<String>,
     /// Structured result of the action, a JSON value.
     pub result: Option<String>,
+    /// What its action takes of the result, a JSON object of name and value.
+    pub extracted: Option<String>,
+    /// The result, where it is too large to stand here: a JSON object with `store`, `sha256`, `bytes` and
+    /// `media_type`.
+    pub result_object: Option<String>,
     /// Whether the same action may well succeed if it is tried again.
     pub retriable: bool,
     /// Captured standard output, invalid UTF-8 replaced.

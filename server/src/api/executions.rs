@@ -1,6 +1,6 @@
 //! Executions: list, get, cancel; running an action by hand; pausing and resuming dispatch.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::Json;
 use axum::body::Body;
@@ -11,7 +11,7 @@ use petrel_schemas::{ActionRequest, CancelRequest, ExecutionId, KvEntry, encode}
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{ApiError, App, body, user};
+use super::{ApiError, App, body, results, user};
 use crate::live::LiveExecution;
 use crate::world::{DISPATCH_KEY, rfc3339};
 
@@ -44,6 +44,9 @@ struct RunBody {
     /// Names of those that the caller takes to be sealed: one that would be shown is refused.
     #[serde(default)]
     sealed: Vec<String>,
+    /// Parameters whose values are the results of other executions: name and id.
+    #[serde(default)]
+    results: BTreeMap<String, String>,
 }
 
 /// Body of a pause or resume.
@@ -135,7 +138,8 @@ pub async fn run(
         None => ExecutionId::of_manual(&uuid::Uuid::now_v7().to_string()),
     };
     let bytes = body::bytes(request, BODY_BYTES_MAX, core.request_timeout()).await?;
-    let RunBody { parameters, sealed } = body::json_unquoted(&bytes, RUN_BODY)?;
+    let RunBody { mut parameters, sealed, results: given } = body::json_unquoted(&bytes, RUN_BODY)?;
+    results::give(core, &mut parameters, &given).await?;
     // From here on, secrets have only names.
     let asked = core.world.action_in_force(&action)?;
     let given = core.door.take(&action, &asked.plan, Value::Object(parameters), &sealed).await?;
@@ -267,6 +271,8 @@ pub(super) fn shown(e: &LiveExecution) -> Value {
         // Of what is over, the audit trail has the text.
         "error": if ended.is_some() { None } else { state.and_then(|s| s.error.clone()) },
         "result": null,
+        "extracted": null,
+        "result_object": null,
     })
 }
 

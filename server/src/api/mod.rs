@@ -11,6 +11,7 @@ mod health;
 mod metrics;
 mod output;
 mod packs;
+mod results;
 mod secrets;
 mod sql;
 mod status;
@@ -24,6 +25,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 use petrel_bus::{Bus, Clock, Publisher, StageStats, Troubles};
+use petrel_executor::objects::Objects;
 use petrel_ingest::admission::Admission;
 use petrel_ingest::topics::TopicWriter;
 use petrel_schemas::Topics;
@@ -89,6 +91,8 @@ pub struct Core {
     pub sql: Option<Sql>,
     /// Changes secrets.
     pub secrets: Changes,
+    /// The store of objects.
+    pub objects: Arc<Objects>,
     /// Seals what is given to single executions.
     pub door: Door,
     /// Which format is in force, and finishing an upgrade.
@@ -180,6 +184,7 @@ pub fn router(app: App, guard: Guard) -> Router {
         .route("/v1/executions/{id}", get(executions::get))
         .route("/v1/executions/{id}/output", get(output::output))
         .route("/v1/executions/{id}/cancel", post(executions::cancel))
+        .route("/v1/executions/{id}/result", get(results::get))
         .route("/v1/dispatch/pause", post(executions::pause))
         .route("/v1/dispatch/resume", post(executions::resume))
         .route("/v1/config/{pack}", get(config::get).post(config::change))

@@ -18,7 +18,7 @@ const OUTPUT_MAX: Duration = Duration::from_secs(2);
 const UNKNOWN_MAX: Duration = Duration::from_secs(30);
 
 pub fn run(command: ActionCommand, client: &Client, format: Output) -> Result<(), Failure> {
-    let ActionCommand::Run { action, parameters, secret, wait } = command;
+    let ActionCommand::Run { action, parameters, secret, result, wait } = command;
     let mut parameters = parse(&parameters)?;
     let (visible, mut sealed) = (parameters.keys().cloned().collect::<Vec<_>>(), Vec::new());
     for word in &secret {
@@ -27,7 +27,15 @@ pub fn run(command: ActionCommand, client: &Client, format: Output) -> Result<()
         parameters.insert(name.to_owned(), super::secret::text(name, Some(Path::new(file)))?.as_str().into());
         sealed.push(name);
     }
-    let body = json!({ "parameters": parameters, "sealed": sealed });
+    let results = result.iter().map(|word| {
+        let usage = || Failure::new(EXIT_USAGE, "write --result NAME=EXECUTION");
+        word.split_once('=').map(|(name, id)| (name.to_owned(), Value::from(id))).ok_or_else(usage)
+    });
+    let results = results.collect::<Result<Map<_, _>, _>>()?;
+    let mut body = json!({ "parameters": parameters, "sealed": sealed });
+    if !results.is_empty() {
+        body["results"] = Value::Object(results);
+    }
     // Whatever happens on the way, it is asked for once.
     let key = uuid::Uuid::now_v7().to_string();
     let answer = client.post_once(&["v1", "actions", &action, "run"], &key, &body)?;

@@ -369,6 +369,9 @@ pub enum ActionCommand {
         /// A parameter that holds a secret, for this execution alone: its value stands in a file; - for standard input
         #[arg(long, value_name = "NAME=FILE")]
         secret: Vec<String>,
+        /// A parameter whose value is the result of another execution, however large that is
+        #[arg(long, value_name = "NAME=EXECUTION")]
+        result: Vec<String>,
         /// Wait for the result
         #[arg(long)]
         wait: bool,

@@ -1,12 +1,16 @@
-//! `petrel execution list|get|tail|cancel`.
+//! `petrel execution list|get|tail|result|cancel`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::args::Output;
-use super::http::Client;
+use super::http::{Body, Client};
 use super::output;
+use super::{EXIT_USAGE, Failure};
 
 #[derive(Debug, Subcommand)]
 pub enum ExecutionCommand {
@@ -46,6 +50,14 @@ pub enum ExecutionCommand {
         #[arg(long)]
         raw: bool,
     },
+    /// Fetch the result of an execution, however large it is
+    Result {
+        /// Id of the execution
+        id: String,
+        /// Write it to this file, which must not be there
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
     /// Cancel an execution
     Cancel {
         /// Id of the execution
@@ -74,6 +86,7 @@ pub fn run(command: ExecutionCommand, client: &Client, format: Output) -> Result
         ExecutionCommand::Tail { id, follow, stream, raw } => {
             return super::tail::run(&super::tail::Tail { id, follow, stream, raw }, client, format);
         }
+        ExecutionCommand::Result { id, file } => result(&id, file.as_deref(), client)?,
         ExecutionCommand::Cancel { id } => {
             let answer = client.post(&["v1", "executions", &id, "cancel"], &json!({}))?;
             match format {
@@ -82,6 +95,20 @@ pub fn run(command: ExecutionCommand, client: &Client, format: Output) -> Result
             }
         }
     }
+    Ok(())
+}
+
+/// The result as it is, to a file or to whoever reads: JSON, which has control characters as escapes.
+fn result(id: &str, file: Option<&Path>, client: &Client) -> Result<(), Failure> {
+    let bytes = client.call(Method::GET, &["v1", "executions", id, "result"], &[], &[], Body::None)?;
+    let Some(path) = file else {
+        output::raw(&bytes);
+        return Ok(());
+    };
+    let mut open = std::fs::OpenOptions::new();
+    let written = open.write(true).create_new(true).open(path).and_then(|mut file| file.write_all(&bytes));
+    written.map_err(|error| Failure::new(EXIT_USAGE, format!("cannot write {}: {error}", path.display())))?;
+    output::line(&format!("{} bytes written to {}", bytes.len(), path.display()));
     Ok(())
 }
 

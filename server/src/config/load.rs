@@ -199,6 +199,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.secrets.master_key.is_some() && config.secrets.master_key_file.is_some() {
         return wrong("secrets.master_key_file", "stands beside `secrets.master_key`, and there is one master key");
     }
+    if config.objects.retention_ms < 60_000 {
+        return wrong("objects.retention_ms", "must be at least 60000");
+    }
     if config.catalog_revision_keep_ms < 0 {
         return wrong("catalog_revision_keep_ms", "must not be negative");
     }

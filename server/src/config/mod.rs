@@ -4,6 +4,7 @@
 
 mod hidden;
 mod load;
+mod objects;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use hidden::Hidden;
 pub(crate) use load::is_option;
 pub use load::load;
+pub use objects::Objects;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,6 +86,8 @@ pub struct Config {
     pub api: Api,
     /// Secrets.
     pub secrets: Secrets,
+    /// The store of objects.
+    pub objects: Objects,
     /// Logging.
     pub log: Log,
 }
@@ -370,6 +374,7 @@ impl Default for Config {
             audit: Audit::default(),
             api: Api::default(),
             secrets: Secrets::default(),
+            objects: Objects::default(),
             log: Log::default(),
         }
     }

@@ -10,6 +10,7 @@ mod hostile;
 mod outage;
 mod output;
 mod requests;
+mod results;
 mod rights;
 mod secrets;
 mod upgrade;

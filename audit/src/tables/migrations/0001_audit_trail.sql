@@ -101,6 +101,8 @@ CREATE TABLE IF NOT EXISTS executions
     ended_at          Nullable(DateTime64(3, 'UTC'))  COMMENT 'When it reached a final status; NULL before',
     return_code       Nullable(Int32)                 COMMENT 'Exit code of the last attempt',
     result            String                          COMMENT 'Structured result of the action, a JSON value, or empty' CODEC(ZSTD(1)),
+    extracted         String                          COMMENT 'What its action takes of the result, a JSON object, or empty' CODEC(ZSTD(1)),
+    result_object     String                          COMMENT 'Where a large result is instead, a JSON object with its sha256, or empty' CODEC(ZSTD(1)),
     error             String                          COMMENT 'What went wrong, for people, or empty',
     recorded_at       DateTime64(3, 'UTC')            COMMENT 'Timestamp of the audit record',
     log_topic         LowCardinality(String)          COMMENT 'Topic of the audit record',
@@ -225,6 +227,8 @@ SELECT
     latest.18 AS code,
     latest.19 AS result,
     latest.20 AS parent_execution_id,
+    latest.21 AS extracted,
+    latest.22 AS result_object,
     changes,
     finishes
 FROM
@@ -235,7 +239,7 @@ FROM
         argMax(tuple(
             status, changed_at, root_execution_id, event_id, trigger, rule, action, parameters, revision,
             requested_by, attempt, worker, requested_at, started_at, ended_at, return_code, error,
-            code, result, parent_execution_id
+            code, result, parent_execution_id, extracted, result_object
         ), sequence) AS latest,
         uniqExact(sequence) AS changes,
         uniqExactIf(sequence, ended_at IS NOT NULL) AS finishes

@@ -120,11 +120,23 @@ fn a_parent_is_told_when_a_child_ends_and_a_root_has_none() {
     let Message::Report(_, Report::Ended(result)) = super::model::message_of(&Do::Result(1, 1, "succeeded")) else {
         unreachable!()
     };
-    let result = petrel_schemas::TaskResult { result: Some("{\"n\":1}".to_owned()), ..result };
+    let object = petrel_schemas::ObjectRef {
+        store: "files".to_owned(),
+        sha256: "0".repeat(64),
+        bytes: 100_000,
+        media_type: "application/json".to_owned(),
+    };
+    let result = petrel_schemas::TaskResult {
+        result: Some("{\"n\":1}".to_owned()),
+        extracted: Some("{\"m\":2}".to_owned()),
+        result_object: Some(object.encode()),
+        ..result
+    };
     model.tell(Message::Report(about, Report::Ended(result)));
     let told = &model.parents_told[0];
     assert_eq!((&told.parent, &told.child.id, told.child.status), (&id(1), &child, Status::Succeeded));
-    assert_eq!(told.result.as_deref(), Some("{\"n\":1}"));
+    assert_eq!((told.result.as_deref(), told.extracted.as_deref()), (Some("{\"n\":1}"), Some("{\"m\":2}")));
+    assert_eq!(told.result_object, Some(object));
     for what in [OK, Do::Claim(1, 1), Do::Result(1, 1, "succeeded")] {
         model.act(&what);
     }
@@ -146,6 +158,8 @@ fn a_parent_counts_the_children_that_it_waits_for() {
             ended_at_ms: 1,
         },
         result: None,
+        extracted: None,
+        result_object: None,
     };
     for (open, left) in [(0, 0), (2, 1), (1, 0)] {
         let mut parent = model.live(1);

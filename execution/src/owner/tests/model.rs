@@ -374,6 +374,8 @@ fn result(n: u8, token: i64, status: &str) -> TaskResult {
         code: (status != "succeeded").then(|| status.to_owned()),
         error: (status != "succeeded").then(|| format!("it {status}")),
         result: None,
+        extracted: None,
+        result_object: None,
         retriable: true,
         stdout: "out".to_owned(),
         stderr: String::new(),

@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use super::codes::{Codes, STATUSES};
 use super::keys::Keys;
+use super::shape::Shape;
 use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError, Works};
 
 pub use auth::Auth;
@@ -34,6 +35,7 @@ const IDEMPOTENCY_HEADER: &str = "Idempotency-Key";
 pub struct HttpSpec {
     request: Box<Request>,
     success: Codes,
+    shape: Option<Shape>,
     secrets: Vec<(String, SecretRef)>,
 }
 
@@ -83,7 +85,7 @@ impl fmt::Debug for HttpCall {
 
 impl Spec for HttpSpec {
     const NAME: &'static str = "http";
-    const KEYS: &'static [&'static str] = &["request", "success_codes"];
+    const KEYS: &'static [&'static str] = &["request", "success_codes", "output"];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
         let mut keys = Keys::new(keys, files);
@@ -92,15 +94,22 @@ impl Spec for HttpSpec {
             Some(codes) => Codes::read(codes, "/success_codes", "success_codes", &STATUSES, &mut keys),
             None => Codes::of(&[(200, 299)]),
         };
+        // Of what format an answer is, its server says.
+        let output = keys.get("output").and_then(|output| keys.mapping(output, "/output", "output", &Shape::KEYS));
+        let shape = output.and_then(|entries| Shape::read(entries, &mut keys, files));
         let Keys { errors, secrets, .. } = keys;
         match request {
-            Some(request) if errors.is_empty() => Ok(Self { request: Box::new(request), success, secrets }),
+            Some(request) if errors.is_empty() => Ok(Self { request: Box::new(request), success, shape, secrets }),
             _ => Err(errors),
         }
     }
 
     fn secrets(&self) -> &[(String, SecretRef)] {
         &self.secrets
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        self.shape.as_ref()
     }
 }
 

@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::codes::{Codes, EXITS};
 use super::keys::{Keys, Mistake, kind, step};
 use super::limits::{self, Limits};
+use super::shape::Shape;
 use super::{PackFiles, RenderError};
 use crate::limits::COMMAND_ARGS_MAX;
 
@@ -104,6 +105,11 @@ impl ProcessSpec {
             may: May::default(),
             limits: Limits::default(),
         }
+    }
+
+    /// What is said of the result.
+    pub(super) fn shape(&self) -> Option<&Shape> {
+        self.output.as_ref().map(|output| &output.shape)
     }
 
     pub(super) fn render(&self, scope: &Scope<'_>) -> Result<ProcessCall, RenderError> {

@@ -1,11 +1,10 @@
 //! What an execution's result is made of: its action's standard output.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
+use super::super::PackFiles;
 use super::super::keys::{Keys, Mistake};
-use super::super::{CheckValue, PackFiles};
+use super::super::shape::Shape;
 use crate::outcome::Stream;
 
 /// What standard output is taken for.
@@ -22,26 +21,22 @@ pub enum Format {
 }
 
 /// What is parsed of standard output, and what must come out.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Output {
     /// What it is taken for.
     pub format: Format,
-    schema: Option<(Value, Arc<dyn CheckValue>)>,
-}
-
-/// Equal as their actions write them.
-impl PartialEq for Output {
-    fn eq(&self, other: &Self) -> bool {
-        let written = |output: &Self| output.schema.as_ref().map(|(written, _)| written.clone());
-        self.format == other.format && written(self) == written(other)
-    }
+    /// What has to come out, and what is taken of it.
+    pub shape: Shape,
 }
 
 /// Why standard output is no result: a sentence that quotes nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResultError {
     /// More was written than is kept, so that what is kept is not all.
-    #[error("standard output is longer than output_bytes_max, of which {bytes} bytes were kept, and is no result")]
+    #[error(
+        "standard output is longer than output_bytes_max and output.bytes_max, of which {bytes} bytes were kept, and \
+         is no result"
+    )]
     Truncated {
         /// How much was kept.
         bytes: usize,
@@ -67,7 +62,7 @@ impl Output {
     /// Reads the key `output`.
     pub(super) fn read(keys: &mut Keys<'_>, files: &dyn PackFiles) -> Option<Self> {
         let output = keys.get("output")?;
-        let entries = keys.mapping(output, "/output", "output", &["format", "schema"])?;
+        let entries = keys.mapping(output, "/output", "output", &["format", "schema", "extract", "bytes_max"])?;
         let format = match entries.get("format") {
             None => Format::Auto,
             Some(format) => match keys.text(format, "/output/format", "format")? {
@@ -82,17 +77,7 @@ impl Output {
                 }
             },
         };
-        let schema = match entries.get("schema") {
-            None => None,
-            Some(schema) => match files.schema(schema) {
-                Ok(check) => Some((schema.clone(), check)),
-                Err(mistake) => {
-                    keys.error(format!("/output/schema{}", mistake.at), Mistake::BadSchema, mistake.message);
-                    return None;
-                }
-            },
-        };
-        Some(Self { format, schema })
+        Some(Self { format, shape: Shape::read(entries, keys, files)? })
     }
 
     /// What an action results in that wrote this.
@@ -109,7 +94,7 @@ impl Output {
             Format::Lines => String::from_utf8_lossy(&stdout.bytes).lines().collect(),
             Format::Auto => json(&stdout.bytes).unwrap_or_else(|_| text(&stdout.bytes)),
         };
-        let problems = self.schema.as_ref().map(|(_, check)| check.problems(&value)).unwrap_or_default();
+        let problems = self.shape.problems(&value);
         if problems.is_empty() { Ok(value) } else { Err(ResultError::Unfit(problems)) }
     }
 }
@@ -129,8 +114,11 @@ fn text(bytes: &[u8]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
+    use super::super::super::CheckValue;
     use super::*;
 
     /// A list that is not longer than two.
@@ -145,7 +133,7 @@ mod tests {
     }
 
     fn result(format: Format, stdout: &[u8]) -> Result<Value, ResultError> {
-        Output { format, schema: None }.result(&Stream::whole(stdout.to_vec()))
+        Output { format, shape: Shape::default() }.result(&Stream::whole(stdout.to_vec()))
     }
 
     #[test]
@@ -184,14 +172,15 @@ mod tests {
         }
         for format in [Format::Json, Format::Text, Format::Lines, Format::Auto] {
             let cut = Stream { truncated: true, ..Stream::whole(b"[1]".to_vec()) };
-            let error = Output { format, schema: None }.result(&cut).unwrap_err();
+            let error = Output { format, shape: Shape::default() }.result(&cut).unwrap_err();
             assert_eq!(error, ResultError::Truncated { bytes: 3 });
         }
     }
 
     #[test]
     fn a_schema_is_of_the_value_and_tells_where_it_does_not_fit() {
-        let output = Output { format: Format::Lines, schema: Some((json!({}), Arc::new(Short))) };
+        let shape = Shape { schema: Some((json!({}), Arc::new(Short))), ..Shape::default() };
+        let output = Output { format: Format::Lines, shape };
         let lines = |text: &str| output.result(&Stream::whole(text.as_bytes().to_vec()));
         assert_eq!(lines("a\nb\n"), Ok(json!(["a", "b"])));
         let error = lines("a\nb\nc\n").unwrap_err().to_string();

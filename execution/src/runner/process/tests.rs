@@ -198,8 +198,10 @@ fn every_mistake_of_a_process_is_told_where_it_is() {
         ),
         (json!({"output": "json"}), "/output: \"output\" must be a mapping, found a string".to_owned()),
         (
-            json!({"output": {"extract": {}}}),
-            "/output/extract: unknown key \"extract\" in \"output\", which has \"format\", \"schema\"".to_owned(),
+            json!({"output": {"extracts": {}}}),
+            "/output/extracts: unknown key \"extracts\" in \"output\", which has \"format\", \"schema\", \"extract\", \
+             \"bytes_max\""
+                .to_owned(),
         ),
         (
             json!({"output": {"format": "xml"}}),

@@ -2,6 +2,7 @@ use super::*;
 use crate::outcome::Stream;
 use crate::status::Status;
 use crate::subject::Note;
+use petrel_schemas::ObjectRef;
 use serde_json::json;
 
 fn task() -> Task {
@@ -84,6 +85,31 @@ fn a_result_that_the_log_does_not_take_is_left_out_and_that_is_said() {
     let Final::Result(result) = &end else { panic!() };
     assert_eq!((result.code.as_deref(), result.result.as_deref()), (Some("result_too_large"), None));
     assert!(result.error.as_deref().is_some_and(|why| why.contains("7 bytes")));
+}
+
+#[test]
+fn a_result_that_is_elsewhere_is_told_with_what_was_taken_of_it() {
+    let object = ObjectRef {
+        store: "files".to_owned(),
+        sha256: "0".repeat(64),
+        bytes: 100_000,
+        media_type: "application/json".to_owned(),
+    };
+    let extracted = json!({"id": 7}).as_object().cloned();
+    let outcome = Outcome {
+        extracted,
+        result_object: Some(object.clone()),
+        ..Outcome::bare(Status::Succeeded, Note::NONE, false)
+    };
+    let mut end = reports().end(&task(), Verdict::Ended(outcome), None, 9);
+    let Final::Result(told) = &end else { panic!() };
+    assert_eq!((told.extracted.as_deref(), told.result.as_deref()), (Some("{\"id\":7}"), None));
+    assert_eq!(told.result_object.as_deref().and_then(ObjectRef::parse), Some(object.clone()));
+    // A log that does not take it does without what was taken, and says so; the reference stays.
+    assert!(end.shorten());
+    let Final::Result(told) = &end else { panic!() };
+    assert_eq!((told.extracted.as_deref(), told.code.as_deref()), (None, Some("result_too_large")));
+    assert_eq!(told.result_object.as_deref().and_then(ObjectRef::parse), Some(object));
 }
 
 #[test]

@@ -211,6 +211,8 @@ pub(super) fn result(n: u8, token: i64, status: &str) -> TaskResult {
         code: None,
         error: None,
         result: None,
+        extracted: None,
+        result_object: None,
         retriable: false,
         stdout: "out".to_owned(),
         stderr: String::new(),

@@ -51,8 +51,8 @@ pub(super) async fn read(answer: Answer, body_bytes_max: usize) -> Result<Whole,
 }
 
 impl Whole {
-    /// The structured result, and what there is of the body where it does not fit into that.
-    pub(super) fn into_result(mut self, requests: u32, elapsed_ms: u64, mask: &Mask) -> (Value, Stream) {
+    /// The structured result, and what there is of the body where it does not fit into that. One that may be `large` fits.
+    pub(super) fn into_result(mut self, requests: u32, elapsed_ms: u64, mask: &Mask, large: bool) -> (Value, Stream) {
         let (headers, headers_truncated) = headers_of(&self.headers, mask);
         let json = json_of(&self.headers, &self.body).map(|value| mask.json(value));
         let Stream { bytes, truncated, end } = self.body;
@@ -73,7 +73,7 @@ impl Whole {
         if headers_truncated {
             result["headers_truncated"] = true.into();
         }
-        if result.to_string().len() > RESULT_BYTES_MAX {
+        if !large && result.to_string().len() > RESULT_BYTES_MAX {
             shorten(&mut result, &self.body.bytes);
         }
         let is_whole = result["truncated"] == false;
@@ -194,7 +194,7 @@ mod tests {
             ("text/plain", b"a\xff", false, json!("Yf8="), "base64"),
             ("application/json", b"", false, json!(""), "text"),
         ] {
-            let (result, _) = whole(content_type, body, truncated).into_result(1, 5, &Mask::NOTHING);
+            let (result, _) = whole(content_type, body, truncated).into_result(1, 5, &Mask::NOTHING, false);
             assert_eq!((&result["body"], &result["encoding"]), (&expected, &json!(encoding)), "{body:?}");
             assert_eq!(result["parsed"], json!(encoding == "json"));
             assert_eq!(result["headers"]["set-cookie"], "a=…, b=…");
@@ -211,13 +211,16 @@ mod tests {
             ("text/plain", quotes.as_bytes(), "text"),
             ("image/png", &binary, "base64"),
         ] {
-            let (result, kept) = whole(content_type, body, false).into_result(1, 5, &Mask::NOTHING);
+            let (result, kept) = whole(content_type, body, false).into_result(1, 5, &Mask::NOTHING, false);
             let bytes = result.to_string().len();
             assert!((RESULT_BYTES_MAX / 8 * 7..=RESULT_BYTES_MAX).contains(&bytes), "{bytes} of {content_type}");
             assert_eq!((&result["truncated"], &result["encoding"]), (&json!(true), &json!(encoding)));
             assert_eq!((&*kept.bytes, kept.truncated), (body, false));
         }
-        let (result, kept) = whole("text/plain", b"short", false).into_result(1, 5, &Mask::NOTHING);
+        let (result, kept) = whole("application/json", json.as_bytes(), false).into_result(1, 5, &Mask::NOTHING, true);
+        assert_eq!((&result["body"][0], &result["truncated"]), (&json!("x".repeat(100_000)), &json!(false)));
+        assert_eq!(kept, Stream::default());
+        let (result, kept) = whole("text/plain", b"short", false).into_result(1, 5, &Mask::NOTHING, false);
         assert_eq!((&result["truncated"], kept), (&json!(false), Stream::default()));
     }
 
@@ -262,7 +265,8 @@ mod tests {
         for len in 0..=SECRET.len() {
             for (secret, content_type) in [(SECRET, "text/plain"), (TOKEN, "application/json")] {
                 let body = format!("it is {}", &secret[..len]);
-                let (result, kept) = whole(content_type, body.as_bytes(), len < secret.len()).into_result(1, 5, &mask);
+                let (result, kept) =
+                    whole(content_type, body.as_bytes(), len < secret.len()).into_result(1, 5, &mask, false);
                 if len > 0 {
                     clean(&result, &kept);
                 }
@@ -273,14 +277,14 @@ mod tests {
             let text = format!("{}{SECRET}{TOKEN}{}", "x".repeat(room), "y".repeat(2_000));
             let json = serde_json::to_vec(&json!([text])).unwrap();
             for (content_type, body) in [("text/plain", text.as_bytes()), ("application/json", &json)] {
-                let (result, kept) = whole(content_type, body, false).into_result(1, 5, &mask);
+                let (result, kept) = whole(content_type, body, false).into_result(1, 5, &mask, false);
                 assert_eq!(result["truncated"], true);
                 clean(&result, &kept);
             }
         }
         // In what is no text, and in a header.
         let binary = [b"\xff\xfe", SECRET.as_bytes(), b"\0", TOKEN.as_bytes()].concat();
-        let (result, kept) = whole("image/png", &binary, false).into_result(1, 5, &mask);
+        let (result, kept) = whole("image/png", &binary, false).into_result(1, 5, &mask, false);
         assert_eq!(result["encoding"], "base64");
         clean(&result, &kept);
         let mut echoed = whole("text/plain", b"", false);
@@ -292,7 +296,7 @@ mod tests {
             echoed.headers.insert(HeaderName::from_static(name), HeaderValue::from_str(&value).unwrap());
         }
         echoed.url = format!("https://{TOKEN}.example");
-        let (result, kept) = echoed.into_result(1, 5, &mask);
+        let (result, kept) = echoed.into_result(1, 5, &mask, false);
         assert_eq!(
             (&result["headers"]["x-echo"], &result["url"]),
             (&json!("Bearer ********"), &json!("https://********.example"))

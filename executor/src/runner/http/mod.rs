@@ -94,6 +94,8 @@ pub struct HttpRequest<'a> {
     pub timeout_ms: u64,
     /// Most of a body that is kept, in bytes.
     pub output_bytes_max: usize,
+    /// Whether the result has all of that, however large it is.
+    pub is_whole: bool,
     /// Folder of its pack, where its call uses it.
     pub pack: Option<&'a Path>,
     /// Time of day, for servers that say until when to wait.
@@ -103,17 +105,29 @@ pub struct HttpRequest<'a> {
 }
 
 pub(super) async fn carry_out(call: Box<HttpCall>, context: &Context<'_>) -> Exit {
+    let shape = context.plan.runner.shape();
+    let result_bytes_max = shape.and_then(|shape| shape.bytes_max).unwrap_or(0);
     let request = HttpRequest {
         execution_id: &context.task.execution_id,
         delivery: context.plan.delivery,
         timeout_ms: context.timeout_ms(),
-        output_bytes_max: context.plan.output_bytes_max,
+        output_bytes_max: context.plan.output_bytes_max.max(result_bytes_max),
+        is_whole: shape.is_some(),
         pack: context.pack,
         clock: context.clock,
         mask: context.mask,
     };
     (context.started)();
-    context.runners.http.run(&call, request, context.held.subscribe()).await
+    let exit = context.runners.http.run(&call, request, context.held.subscribe()).await;
+    let problems = match (&exit.result, shape) {
+        (Some(result), Some(shape)) if exit.why == Why::Succeeded => shape.problems(result),
+        _ => Vec::new(),
+    };
+    if problems.is_empty() {
+        return exit;
+    }
+    let why = Why::Failed { code: code::OUTPUT_INVALID, retriable: false };
+    Exit { why, error: Some(format!("the answer does not fit output.schema: {}", problems.join("; "))), ..exit }
 }
 
 impl HttpRunner {
@@ -317,8 +331,9 @@ impl Asking<'_> {
         };
         let requests = self.requests.load(Ordering::Relaxed);
         let (mask, elapsed_ms) = (self.mask(), boot_ms().saturating_sub(self.began_ms));
+        let is_whole = self.request.is_whole;
         let told = tokio::task::spawn_blocking(move || {
-            let (result, stdout) = whole.into_result(requests, elapsed_ms, &mask);
+            let (result, stdout) = whole.into_result(requests, elapsed_ms, &mask, is_whole);
             (result, stdout, error.map(|error| mask.text(error)))
         });
         match told.await {

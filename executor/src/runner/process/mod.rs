@@ -131,7 +131,10 @@ fn job(options: &RunnerOptions, command: Command, lease_deadline_ms: u64) -> (Jo
         environment,
         directory: command.directory,
         stdin_bytes: command.stdin.len(),
-        streams: [1, 2].map(|fd| StreamSpec { fd, bytes_max: options.output_bytes_max }).to_vec(),
+        streams: vec![
+            StreamSpec { fd: 1, bytes_max: options.output_bytes_max.max(options.result_bytes_max) },
+            StreamSpec { fd: 2, bytes_max: options.output_bytes_max },
+        ],
         telling: Telling::default(),
         timeout_ms: command.timeout_ms,
         lease_deadline_ms,
@@ -277,7 +280,9 @@ impl Processes<'_> {
             may: call.may,
             limits: call.limits,
         };
-        let options = RunnerOptions { output_bytes_max: attempt.output_bytes_max, ..self.options.clone() };
+        let result_bytes_max = call.output.as_ref().and_then(|output| output.shape.bytes_max).unwrap_or(0);
+        let output_bytes_max = attempt.output_bytes_max;
+        let options = RunnerOptions { output_bytes_max, result_bytes_max, ..self.options.clone() };
         let command = match self.through_sudo(&options, command, &becoming, &held).await {
             Ok(command) => command,
             Err(exit) => return exit,

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,6 +14,7 @@ use super::super::slots::Slots;
 use super::super::told::Told;
 use super::*;
 use crate::live::LiveOptions;
+use crate::objects::{ObjectOptions, Place};
 use crate::runner::{ContainerOptions, HttpOptions, KafkaRunner, Parts, RunnerOptions, SshOptions, WorkDirectories};
 use crate::secrets::{NoSecret, Opening};
 use crate::view::EachFile;
@@ -106,6 +108,7 @@ impl Rig {
             attempts: Arc::new(Attempts::new("w1".into())),
             packs: Arc::new(PacksCache::open(folder.path().join("packs")).unwrap()),
             secrets: secrets.clone(),
+            objects: no_objects(folder.path()),
             metrics: Arc::new(ExecutorMetrics::new(&prometheus::Registry::new()).unwrap()),
         };
         Self { shared: Arc::new(shared), publisher, slots: Slots::new(1), secrets, folder }
@@ -128,6 +131,13 @@ impl Rig {
     fn busy(&self) -> (usize, i64) {
         (self.slots.busy(), self.shared.metrics.slots_busy.get())
     }
+}
+
+/// A store of objects that nobody uses.
+fn no_objects(folder: &Path) -> Arc<Objects> {
+    let place = Place::Files(folder.join("objects"));
+    let options = ObjectOptions { place, object_bytes_max: 1 << 20, retention_ms: 1_000 };
+    Arc::new(Objects::new(options, Arc::new(NoTime)).unwrap())
 }
 
 pub(in super::super) fn task() -> Task {

@@ -59,8 +59,7 @@ impl PackContent for Nothing {
 async fn open_so_many(runner: &str, count: usize) -> Result<Opened, NotOpened> {
     let names: Vec<String> = (0..count).map(|n| format!("p{n}")).collect();
     let given = names.iter().map(|name| (name.clone(), Value::from(format!("${{secret.demo.{name}}}"))));
-    let parameters = Value::Object(given.collect()).to_string();
-    let task = Task { parameters, ..crate::worker::attempt::tests::task() };
+    let (parameters, task) = (Value::Object(given.collect()), crate::worker::attempt::tests::task());
     let plan = ActionPlan {
         pool: "default".to_owned(),
         delivery: Delivery::AtLeastOnce,
@@ -70,7 +69,7 @@ async fn open_so_many(runner: &str, count: usize) -> Result<Opened, NotOpened> {
         parameters: Arc::new(Secret(names)),
     };
     let action = ResolvedAction { plan: Arc::new(plan), pack: Arc::new(Nothing) };
-    open(&Long, &task, &action, 0).await
+    open(&Long, &task, &action, parameters, 0).await
 }
 
 #[tokio::test]
