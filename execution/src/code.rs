@@ -69,6 +69,12 @@ pub const RECORD_TOO_LARGE: &str = "record_too_large";
 pub const RECORD_UNKNOWN: &str = "record_unknown";
 /// Failed: there is no topic of that name.
 pub const NO_SUCH_TOPIC: &str = "no_such_topic";
+/// Failed: its Python code has raised an exception, or could not be imported.
+pub const EXCEPTION: &str = "exception";
+/// Failed: its Python code returned that it has failed.
+pub const RETURNED_FAILURE: &str = "returned_failure";
+/// Failed: the Python environment that it needs cannot be made.
+pub const ENVIRONMENT_UNUSABLE: &str = "environment_unusable";
 /// Failed: it could not be started.
 pub const NOT_STARTED: &str = "not_started";
 /// Failed: an expression of its action has no value.

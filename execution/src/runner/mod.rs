@@ -16,6 +16,7 @@ mod keys;
 mod limits;
 mod noop;
 mod process;
+mod python;
 mod script;
 mod shell;
 mod sleep;
@@ -44,6 +45,7 @@ pub use keys::{Mistake, SpecError};
 pub use limits::Limits;
 pub use noop::NoopSpec;
 pub use process::{Folder, Format, May, Output, ProcessCall, ResultError};
+pub use python::{Callee, PythonCall, PythonSpec, REQUIREMENTS, depends_on_files, refused as refused_requirement};
 pub use script::{ScriptCall, ScriptSpec};
 pub use shell::{Shell, ShellCall, ShellSpec};
 pub use sleep::{SleepCall, SleepSpec};
@@ -76,6 +78,17 @@ pub trait PackFiles {
     fn interpreter(&self, path: &str) -> Option<String> {
         let _ = path;
         None
+    }
+
+    /// A file's text, where it is known here what stands in it.
+    fn text(&self, path: &str) -> Option<String> {
+        let _ = path;
+        None
+    }
+
+    /// Names of what the pack is configured with.
+    fn configured(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// The action's parameters.
@@ -315,6 +328,8 @@ runners! {
         Http(HttpSpec => Box<HttpCall>),
         /// A record for a topic.
         Kafka(KafkaSpec => KafkaCall),
+        /// A function or class of a file of the pack.
+        Python(PythonSpec => Box<PythonCall>),
         /// A file of the pack with its interpreter.
         Script(ScriptSpec => ScriptCall),
         /// A text for a shell.

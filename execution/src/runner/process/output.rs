@@ -109,8 +109,13 @@ impl Output {
             Format::Lines => String::from_utf8_lossy(&stdout.bytes).lines().collect(),
             Format::Auto => json(&stdout.bytes).unwrap_or_else(|_| text(&stdout.bytes)),
         };
-        let problems = self.schema.as_ref().map(|(_, check)| check.problems(&value)).unwrap_or_default();
+        let problems = self.problems(&value);
         if problems.is_empty() { Ok(value) } else { Err(ResultError::Unfit(problems)) }
+    }
+
+    /// Why a value is not what the action promises: the first few reasons, without anything of the value.
+    pub fn problems(&self, value: &Value) -> Vec<String> {
+        self.schema.as_ref().map(|(_, check)| check.problems(value)).unwrap_or_default()
     }
 }
 
