@@ -11,6 +11,7 @@ mod limited;
 mod masking;
 mod options;
 mod process;
+mod python;
 mod script;
 mod shell;
 mod sleep;
@@ -35,6 +36,7 @@ pub use kafka::{EXECUTION_HEADER, KafkaRequest, KafkaRunner};
 pub(crate) use masking::masked_text;
 pub use options::RunnerOptions;
 pub use process::{Command, Process, ProcessAttempt, Processes, WorkDirectories, WorkDirectory, run};
+pub use python::{PythonOptions, PythonRunner};
 pub use sleep::sleep;
 pub use supervised::{Ended, Failed, run as run_supervised};
 
@@ -50,15 +52,27 @@ pub struct Runners {
     http: HttpRunner,
     email: EmailRunner,
     kafka: KafkaRunner,
+    python: PythonRunner,
 }
 
 impl Runners {
     /// Runners with these settings, the supervisor of what they start, where that may write, and who writes records.
-    pub fn new(command: RunnerOptions, http: HttpOptions, work: WorkDirectories, kafka: KafkaRunner) -> Self {
+    pub fn new(
+        command: RunnerOptions,
+        http: HttpOptions,
+        work: WorkDirectories,
+        kafka: KafkaRunner,
+        python: PythonRunner,
+    ) -> Self {
         let supervisor = Supervisor::new(command.supervisor.clone());
         let http = HttpRunner::new(http);
         let email = http.email();
-        Self { command, supervisor, work, http, email, kafka }
+        Self { command, supervisor, work, http, email, kafka, python }
+    }
+
+    /// What the processes of its attempts share.
+    pub(crate) fn processes(&self) -> Processes<'_> {
+        Processes { supervisor: &self.supervisor, options: &self.command, work: &self.work }
     }
 
     /// Starts the supervisor, so that the first action does not wait for it.
@@ -105,6 +119,7 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
         RunnerCall::Email(call) => email::carry_out(call, &context).await,
         RunnerCall::Http(call) => http::carry_out(call, &context).await,
         RunnerCall::Kafka(call) => kafka::carry_out(call, &context).await,
+        RunnerCall::Python(call) => python::carry_out(call, &context).await,
         RunnerCall::Script(call) => script::carry_out(call, &context).await,
         RunnerCall::Shell(call) => shell::carry_out(call, &context).await,
         RunnerCall::Sleep(call) => sleep::carry_out(call, &context).await,

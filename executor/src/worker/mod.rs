@@ -32,7 +32,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::SecretSource;
 use crate::metrics::ExecutorMetrics;
 use crate::packs_cache::PacksCache;
-use crate::runner::{KafkaRunner, Runners, WorkDirectories};
+use crate::runner::{KafkaRunner, PythonRunner, Runners, WorkDirectories};
 use crate::view::ExecutorView;
 use attempt::Shared;
 pub use attempts::Attempts;
@@ -141,7 +141,8 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         let results = options.topics.results();
         let kafka = KafkaRunner::new(publisher.clone(), options.topics.clone());
         let reporter = Reporter { publisher, clock: clock.clone(), results, reports: options.reports() };
-        let runners = Runners::new(options.runner.clone(), options.http.clone(), work, kafka);
+        let python = PythonRunner::new(options.python.clone());
+        let runners = Runners::new(options.runner.clone(), options.http.clone(), work, kafka, python);
         runners.start();
         let shared = Shared { runners, reporter, attempts: attempts.clone(), packs: Arc::new(packs), secrets, metrics };
         let pool = tokio::spawn(run_claims(claims, Arc::new(shared)));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use petrel_execution::worker::Reports;
 use petrel_schemas::Topics;
 
-use crate::runner::{HttpOptions, RunnerOptions};
+use crate::runner::{HttpOptions, PythonOptions, RunnerOptions};
 
 /// Settings of a worker of one pool.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct WorkerOptions {
     pub runner: RunnerOptions,
     /// How requests over HTTP are sent.
     pub http: HttpOptions,
+    /// How Python code is run.
+    pub python: PythonOptions,
     /// How long a stop waits for running attempts before it ends them, in milliseconds.
     pub shutdown_grace_ms: u64,
     /// How long a stop then waits for their ends to be reported, in milliseconds, beside the runner's
@@ -37,7 +39,8 @@ pub struct WorkerOptions {
 }
 
 impl WorkerOptions {
-    /// The defaults: twice as many slots as cores, at least two; work directories stand beside the packs.
+    /// The defaults: twice as many slots as cores, at least two; work directories and Python environments stand
+    /// beside the packs.
     pub fn new(topics: Topics, instance: Arc<str>, packs_directory: PathBuf) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -47,6 +50,7 @@ impl WorkerOptions {
             slots: (2 * cores).max(2),
             decline_ms: 2_000,
             work_directory: packs_directory.with_file_name("work"),
+            python: PythonOptions::new(packs_directory.with_file_name("python")),
             packs_directory,
             runner: RunnerOptions::default(),
             http: HttpOptions::default(),

@@ -13,7 +13,7 @@ use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
 use super::keys::{Keys, Mistake, kind};
-use super::process::{Folder, ProcessCall, ProcessSpec, check_constant, check_file};
+use super::process::{ProcessCall, ProcessSpec, check_constant, check_file};
 use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError, Works};
 
 pub use requirements::{depends_on_files, refused};

@@ -6,7 +6,7 @@ use petrel_execution::worker::{Exit, Why};
 
 /// Judges a process by what its action says of exit codes and of its standard output. What did not end by itself stays as
 /// it is.
-pub(super) fn judged(exit: Exit, call: &ProcessCall) -> Exit {
+pub(in super::super) fn judged(exit: Exit, call: &ProcessCall) -> Exit {
     let (Why::Exited, Some(return_code)) = (exit.why, exit.return_code) else { return exit };
     let result = call.output.as_ref().map(|output| output.result(&exit.stdout));
     if !u16::try_from(return_code).is_ok_and(|code| call.success.contains(code)) {

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use super::supervised::{self, Ended, Failed};
 use super::{Context, RunnerOptions};
 use crate::supervise::{Job, StreamSpec, Supervisor, User, Why};
-use judged::judged;
+pub(super) use judged::judged;
 use sizes::Sizes;
 use user::As;
 pub use work::{WorkDirectories, WorkDirectory};
@@ -71,7 +71,7 @@ pub async fn run(
         return not_started(error);
     }
     let (job, stdin) = job(options, command, held.borrow().lease_deadline_ms());
-    if let Some(error) = Sizes::of_this_system().over(&job) {
+    if let Some(error) = too_large(&job) {
         return not_started(error);
     }
     match supervised::run(supervisor, &job, &stdin, held, started).await {
@@ -81,13 +81,18 @@ pub async fn run(
     }
 }
 
+/// What this system has no room for.
+pub(super) fn too_large(job: &Job) -> Option<String> {
+    Sizes::of_this_system().over(job)
+}
+
 /// It cannot be started, here or elsewhere.
-fn not_started(error: String) -> Exit {
+pub(super) fn not_started(error: String) -> Exit {
     Exit::bare(worker::Why::NotStarted(code::NOT_STARTED), Some(error))
 }
 
 /// This worker lacks what it takes.
-fn lacking(error: String) -> Exit {
+pub(super) fn lacking(error: String) -> Exit {
     Exit::bare(worker::Why::GivenBack { begun: false }, Some(error))
 }
 
@@ -100,7 +105,7 @@ fn refusal(command: &Command) -> Option<String> {
     Some(format!("argument {at} of the command contains a NUL character, which no program can be given"))
 }
 
-fn job(options: &RunnerOptions, command: Command, lease_deadline_ms: u64) -> (Job, Vec<u8>) {
+pub(super) fn job(options: &RunnerOptions, command: Command, lease_deadline_ms: u64) -> (Job, Vec<u8>) {
     let inherited =
         options.inherited_variables.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
     let mut environment: BTreeMap<String, String> = inherited.collect();
@@ -122,7 +127,7 @@ fn job(options: &RunnerOptions, command: Command, lease_deadline_ms: u64) -> (Jo
     (job, command.stdin)
 }
 
-fn exit(ended: Ended) -> Exit {
+pub(super) fn exit(ended: Ended) -> Exit {
     let Ended { report, captured } = ended;
     let error = report.error.clone().or_else(|| report.signal.map(|s| format!("ended by signal {s}")));
     let why = match report.why {
@@ -192,14 +197,17 @@ pub(super) fn program_in(program: &str, actions: &Path) -> String {
 /// Runs what an attempt starts to its end.
 pub(super) async fn carry_out(process: impl FnOnce(&Path) -> Process, context: &Context<'_>) -> Exit {
     let Some(pack) = context.pack else { return Exit::bare(worker::Why::NotStarted(code::PACK_UNUSABLE), None) };
-    let attempt = ProcessAttempt {
+    let attempt = attempt_of(context);
+    context.runners.processes().run(process(pack), attempt, context.held.subscribe(), context.started).await
+}
+
+/// What is to be known of an attempt beside what it starts.
+pub(super) fn attempt_of(context: &Context<'_>) -> ProcessAttempt {
+    ProcessAttempt {
         variables: variables(context.task),
         timeout_ms: context.timeout_ms(),
         output_bytes_max: context.plan.output_bytes_max,
-    };
-    let runners = context.runners;
-    let processes = Processes { supervisor: &runners.supervisor, options: &runners.command, work: &runners.work };
-    processes.run(process(pack), attempt, context.held.subscribe(), context.started).await
+    }
 }
 
 /// What an action finds of its execution.
@@ -290,7 +298,7 @@ impl Processes<'_> {
     }
 }
 
-fn directory(cwd: &Folder, actions: &Path, work: Option<&WorkDirectory>) -> Result<PathBuf, String> {
+pub(super) fn directory(cwd: &Folder, actions: &Path, work: Option<&WorkDirectory>) -> Result<PathBuf, String> {
     let directory = match (cwd, work) {
         (Folder::Actions, _) => actions.to_owned(),
         (Folder::Pack(inside), _) => actions.join(inside),

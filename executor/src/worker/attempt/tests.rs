@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::super::slots::Slots;
 use super::super::told::Told;
 use super::*;
-use crate::runner::{HttpOptions, KafkaRunner, RunnerOptions, WorkDirectories};
+use crate::runner::{HttpOptions, KafkaRunner, PythonOptions, PythonRunner, RunnerOptions, WorkDirectories};
 use crate::secrets::{NoSecret, Opening};
 use crate::view::EachFile;
 
@@ -85,8 +85,9 @@ impl Rig {
         };
         let kafka = KafkaRunner::new(publisher.clone(), Topics::new("petrel.", 4, 4));
         let work = WorkDirectories::open(folder.path().join("work")).unwrap();
+        let python = PythonRunner::new(PythonOptions::new(folder.path().join("python")));
         let shared = Shared {
-            runners: Runners::new(RunnerOptions::default(), HttpOptions::default(), work, kafka),
+            runners: Runners::new(RunnerOptions::default(), HttpOptions::default(), work, kafka, python),
             reporter,
             attempts: Arc::new(Attempts::new("w1".into())),
             packs: Arc::new(PacksCache::open(folder.path().join("packs")).unwrap()),

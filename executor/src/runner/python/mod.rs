@@ -1,0 +1,166 @@
+//! The runner `python`: an interpreter that calls a function or a class of a pack's file.
+//!
+//! `environment` (interpreters with what packs require), `judged` (what is made of the end of a call). What the
+//! interpreter itself runs is `python/shim.py` in this crate.
+
+mod environment;
+mod judged;
+mod options;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use petrel_execution::code;
+use petrel_execution::runner::{Callee, PythonCall};
+use petrel_execution::worker::{Exit, Holding, Why};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::process::{self, Command, ProcessAttempt, Processes, WorkDirectory};
+use super::supervised::{self, Failed};
+use super::{Context, RunnerOptions};
+use crate::supervise::StreamSpec;
+use environment::{Environments, InUse};
+pub use options::PythonOptions;
+
+/// What an interpreter runs.
+const SHIM: &str = include_str!("../../../python/shim.py");
+/// Where it tells how a call ended.
+const END_FD: i32 = 3;
+
+/// Runs Python code of packs.
+#[derive(Debug)]
+pub struct PythonRunner {
+    options: PythonOptions,
+    environments: Environments,
+    shim: OnceLock<PathBuf>,
+}
+
+/// A call, ready to be made.
+struct Prepared {
+    command: Command,
+    environment: InUse,
+    /// To be kept until the call has ended.
+    work: WorkDirectory,
+}
+
+impl PythonRunner {
+    /// A runner with these settings. Nothing is made before it is needed.
+    pub fn new(options: PythonOptions) -> Self {
+        Self { environments: Environments::new(options.clone()), options, shim: OnceLock::new() }
+    }
+
+    /// Makes a call, to its end. `pack` is its pack's folder; `started` is called once its interpreter runs. Dropping the
+    /// future ends it.
+    pub async fn run(
+        &self,
+        call: PythonCall,
+        pack: &Path,
+        processes: Processes<'_>,
+        attempt: ProcessAttempt,
+        held: watch::Receiver<Holding>,
+        started: impl FnOnce() + Send,
+    ) -> Exit {
+        let prepared = match self.prepare(&call, pack, processes, &attempt, &held).await {
+            Ok(prepared) => prepared,
+            Err(exit) => return exit,
+        };
+        let Prepared { command, environment, work } = prepared;
+        let options = RunnerOptions { output_bytes_max: attempt.output_bytes_max, ..processes.options.clone() };
+        let (mut job, stdin) = process::job(&options, command, held.borrow().lease_deadline_ms());
+        job.streams.push(StreamSpec { fd: END_FD, bytes_max: judged::RETURNED_BYTES_MAX });
+        if let Some(error) = process::too_large(&job) {
+            return process::not_started(error);
+        }
+        let exit = match supervised::run(processes.supervisor, &job, &stdin, held, started).await {
+            Ok(ended) => judged::judged(ended, &call, self.options.import_ms_max),
+            Err(Failed::NotBegun(why)) => process::lacking(why),
+            Err(Failed::Lost(why)) => Exit::bare(Why::Unknown, Some(why)),
+        };
+        drop((environment, work));
+        exit
+    }
+
+    async fn prepare(
+        &self,
+        call: &PythonCall,
+        pack: &Path,
+        processes: Processes<'_>,
+        attempt: &ProcessAttempt,
+        held: &watch::Receiver<Holding>,
+    ) -> Result<Prepared, Exit> {
+        let lacking = |what: &str, error: &io::Error| process::lacking(format!("there is no {what} for it: {error}"));
+        let shim = self.shim().map_err(|error| lacking("room for what its interpreter runs", &error))?;
+        let environment = self.environments.get(call, pack, processes, held).await?;
+        let work = processes.work.make(None).map_err(|error| lacking("work directory", &error))?;
+        let actions = process::actions_of(pack);
+        let directory = process::directory(&call.process.cwd, &actions, Some(&work)).map_err(process::not_started)?;
+        let payload = self.payload(call, &actions, &directory, &work, attempt);
+        let fixed = |(name, value): &(String, String)| {
+            call.fixed.contains(name).then(|| (name.clone(), value.clone()))
+        };
+        let mut variables: BTreeMap<String, String> = call.process.env.iter().filter_map(fixed).collect();
+        variables.extend(environment.variables(processes.options));
+        let interpreter = environment.interpreter.to_string_lossy().into_owned();
+        let argv = [&*interpreter, "-s", "-B", &*shim.to_string_lossy()].map(str::to_owned).to_vec();
+        let command = Command {
+            argv,
+            directory: actions,
+            environment: variables,
+            stdin: payload.to_string().into_bytes(),
+            user: None,
+            timeout_ms: attempt.timeout_ms,
+            may: call.process.may,
+            limits: call.process.limits,
+        };
+        Ok(Prepared { command, environment, work })
+    }
+
+    /// What the interpreter is told of the call.
+    fn payload(
+        &self,
+        call: &PythonCall,
+        actions: &Path,
+        directory: &Path,
+        work: &WorkDirectory,
+        attempt: &ProcessAttempt,
+    ) -> Value {
+        let (function, class) = match &call.callee {
+            Callee::Function(name) => (Some(name), None),
+            Callee::Class(name) => (None, Some(name)),
+        };
+        let own = call.process.env.iter().filter(|(name, _)| !call.fixed.contains(name)).cloned();
+        let mut environment: BTreeMap<String, String> = own.collect();
+        environment.extend(attempt.variables.clone());
+        environment.insert("PETREL_ACTION_DIR".to_owned(), actions.to_string_lossy().into_owned());
+        environment.insert("PETREL_WORK_DIR".to_owned(), work.path().to_string_lossy().into_owned());
+        json!({
+            "file": actions.join(&call.file),
+            "function": function,
+            "class": class,
+            "parameters": call.parameters,
+            "config": call.config,
+            "environment": environment,
+            "directory": directory,
+            "import_s": std::time::Duration::from_millis(self.options.import_ms_max).as_secs_f64(),
+        })
+    }
+
+    /// The file that an interpreter runs, which is written once for each text that it ever had.
+    fn shim(&self) -> io::Result<&Path> {
+        if let Some(path) = self.shim.get() {
+            return Ok(path);
+        }
+        let path = self.environments.write_once("shim", "py", SHIM)?;
+        Ok(self.shim.get_or_init(|| path))
+    }
+}
+
+/// Calls what an attempt says, to its end.
+pub(super) async fn carry_out(call: Box<PythonCall>, context: &Context<'_>) -> Exit {
+    let Some(pack) = context.pack else { return Exit::bare(Why::NotStarted(code::PACK_UNUSABLE), None) };
+    let (runners, attempt) = (context.runners, process::attempt_of(context));
+    runners.python.run(*call, pack, runners.processes(), attempt, context.held.subscribe(), context.started).await
+}
