@@ -13,7 +13,7 @@ use petrel_bus::{
 use petrel_execution::owner::Limits;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
-use petrel_executor::runner::HttpOptions;
+use petrel_executor::runner::{HttpOptions, PythonOptions};
 use petrel_executor::supervise;
 use petrel_executor::worker::{Neighbour, WorkerHandle, WorkerOptions, WorkerService};
 use petrel_ingest::sensors::{SensorOptions, Sensors, SensorsHandle};
@@ -228,6 +228,7 @@ impl Parts<'_> {
         }
         let folder: PathBuf = self.config.data_dir.join("packs");
         let defaults = WorkerOptions::new(self.topics.clone(), self.instance.into(), folder);
+        let python = &self.config.executor.python;
         let options = WorkerOptions {
             pool: self.config.worker.pool.as_str().into(),
             decline_ms: self.config.worker.decline_ms,
@@ -237,6 +238,14 @@ impl Parts<'_> {
                 guard: self.config.executor.http.guard()?,
                 own: self.config.own_services(),
                 ..HttpOptions::default()
+            },
+            python: PythonOptions {
+                index_url: python.index_url.clone(),
+                find_links: python.find_links.clone(),
+                environment_days_max: python.environment_days_max,
+                idle_ms: python.idle_ms,
+                zygotes_max: python.zygotes_max,
+                ..defaults.python.clone()
             },
             ..defaults
         };

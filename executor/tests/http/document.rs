@@ -8,10 +8,11 @@ use petrel_bus::{Bus as _, TopicSpec};
 use petrel_bus_local::{LocalBus, LocalOptions};
 use petrel_catalog::{Actions, PackFile, PackSource, Revision};
 use petrel_execution::ActionPlan;
-use petrel_execution::runner::{Rendering, RunnerCall};
+use petrel_execution::runner::{PythonCall, Rendering, RunnerCall};
 use petrel_execution::worker::{Exit, Why};
 use petrel_executor::runner::{
-    EmailRequest, KafkaRequest, KafkaRunner, Process, ProcessAttempt, Processes, RunnerOptions, WorkDirectories,
+    EmailRequest, KafkaRequest, KafkaRunner, Process, ProcessAttempt, Processes, PythonOptions, PythonRunner,
+    RunnerOptions, WorkDirectories,
 };
 use petrel_executor::supervise::Supervisor;
 use petrel_executor::{Resolution, resolve_in};
@@ -59,6 +60,9 @@ fn examples() -> Vec<Example> {
             "text stdout" => example.stdout = Some(text.to_owned()),
             file if file.starts_with("sh file ") => {
                 example.files.push((file["sh file ".len()..].to_owned(), text.to_owned()));
+            }
+            file if file.starts_with("python file ") => {
+                example.files.push((file["python file ".len()..].to_owned(), text.to_owned()));
             }
             "text error" => example.error = Some(text.trim_end().to_owned()),
             other => panic!("a block of {other:?} is not understood"),
@@ -136,6 +140,7 @@ async fn the_examples_of_the_document_do_what_stands_there() {
         "inject_trigger",
         "kafka",
         "noop",
+        "python",
         "script",
         "shell",
         "shell",
@@ -220,10 +225,24 @@ async fn carry_out(action: &str, given: &Value, pack: &Path, files: &[(String, S
             petrel_executor::runner::sleep(call, 60_000, held).await
         }
         RunnerCall::Command(call) => run(Process::command(call, pack)).await,
+        RunnerCall::Python(call) => run_python(*call, pack).await,
         RunnerCall::Script(call) => run(Process::script(call, pack)).await,
         RunnerCall::Shell(call) => run(Process::shell(call, pack, "demo.act")).await,
     };
     (plan.runner.name(), exit)
+}
+
+/// Calls Python code under a supervisor of its own.
+async fn run_python(call: PythonCall, pack: &Path) -> Exit {
+    let (_director, held) = watch::channel(holding(60_000));
+    let options =
+        RunnerOptions { supervisor: vec![env!("CARGO_BIN_EXE_petrel-supervise").into()], ..RunnerOptions::default() };
+    let (supervisor, folder) = (Supervisor::new(options.supervisor.clone()), tempfile::tempdir().unwrap());
+    let work = WorkDirectories::open(folder.path().join("work")).unwrap();
+    let attempt = ProcessAttempt { variables: BTreeMap::new(), timeout_ms: 60_000, output_bytes_max: 64 << 10 };
+    let processes = Processes { supervisor: &supervisor, options: &options, work: &work };
+    let python = PythonRunner::new(PythonOptions::new(folder.path().join("python")));
+    python.run(call, pack, processes, attempt, held, || {}).await
 }
 
 /// Runs a process under a supervisor of its own.

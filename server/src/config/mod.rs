@@ -176,6 +176,31 @@ pub struct Executor {
     pub schedule_to_start_ms: i64,
     /// Requests of the runner `http`.
     pub http: Http,
+    /// Python code of packs.
+    pub python: Python,
+}
+
+/// Options of the runner `python`.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Python {
+    /// Where packages come from; none for no index at all.
+    pub index_url: Option<String>,
+    /// Folders, or pages, with packages beside the index.
+    pub find_links: Vec<String>,
+    /// Days after which an environment that nobody used is removed.
+    pub environment_days_max: u32,
+    /// How long a process that has imported a file waits for the next call, in milliseconds.
+    pub idle_ms: u64,
+    /// Most processes that have imported a file and wait; 0 for none, so that every call begins with an import.
+    pub zygotes_max: usize,
+}
+
+/// Without the index, whose address may hold a password.
+impl std::fmt::Debug for Python {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Python").field("find_links", &self.find_links).finish_non_exhaustive()
+    }
 }
 
 /// Options of the runner `http`. Ranges are CIDR, single addresses, or one of `loopback`, `link_local`, `metadata`,
@@ -208,6 +233,18 @@ impl Http {
     /// The first text that is no range.
     pub fn guard(&self) -> Result<AddressGuard, GuardError> {
         AddressGuard::new(&self.deny, &self.allow)
+    }
+}
+
+impl Default for Python {
+    fn default() -> Self {
+        Self {
+            index_url: None,
+            find_links: Vec::new(),
+            environment_days_max: 30,
+            idle_ms: 300_000,
+            zygotes_max: 8,
+        }
     }
 }
 
@@ -379,6 +416,7 @@ impl Default for Executor {
             lost_leases_max: 5,
             schedule_to_start_ms: 24 * 3_600_000,
             http: Http::default(),
+            python: Python::default(),
         }
     }
 }

@@ -19,6 +19,10 @@ pub struct PythonOptions {
     pub environment_days_max: u32,
     /// Longest import of an action's file, in milliseconds.
     pub import_ms_max: u64,
+    /// How long a process that has imported a file waits for the next call, in milliseconds.
+    pub idle_ms: u64,
+    /// Most processes that have imported a file; none if every call is to begin with the start of an interpreter.
+    pub zygotes_max: usize,
 }
 
 impl PythonOptions {
@@ -32,6 +36,8 @@ impl PythonOptions {
             build_retry_ms: 30_000,
             environment_days_max: 30,
             import_ms_max: 60_000,
+            idle_ms: 300_000,
+            zygotes_max: 8,
         }
     }
 }
