@@ -401,6 +401,16 @@ def child(kernel, module, job_fd, out_fd, err_fd, end_fd, keeper):
     call(teller, module, job)
 
 
+def has_left():
+    """Whether a child is left, beside those that have ended."""
+    while True:
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                return True
+        except ChildProcessError:
+            return False
+
+
 def keep(kernel, module, connection):
     """The process over one fork: whatever that leaves comes here, so that the guard finds it. It tells how the fork ended,
     and ends when nothing is left."""
@@ -426,7 +436,7 @@ def keep(kernel, module, connection):
         except ChildProcessError:
             os._exit(0)
         if pid == main:
-            connection.send(b"%d" % status)
+            connection.send(b"%d %s" % (status, b"left" if has_left() else b"alone"))
 
 
 def zygote(path, import_s):

@@ -272,7 +272,8 @@ async fn a_call_ends_with_its_worker() {
 #[tokio::test]
 async fn hostile_parameters_are_nothing_but_values() {
     let bench = Bench::new("def run(**given): return given\n");
-    let texts = ["$(touch owned)", "'; import os; os.abort()", "\0", "\u{2028}\"\\", "__import__('os').abort()", "%s{0}"];
+    let texts =
+        ["$(touch owned)", "'; import os; os.abort()", "\0", "\u{2028}\"\\", "__import__('os').abort()", "%s{0}"];
     for text in texts {
         let given = json!({ "x": text, "self": [text, { text: 1 }], "__class__": text, "a-b": text });
         assert_eq!(returned(&bench.run(json!({}), given.clone()).await), given);

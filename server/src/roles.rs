@@ -240,7 +240,7 @@ impl Parts<'_> {
                 ..HttpOptions::default()
             },
             python: PythonOptions {
-                index_url: python.index_url.clone(),
+                index_url: python.index_url.as_ref().map(|url| url.expose().to_owned()),
                 find_links: python.find_links.clone(),
                 environment_days_max: python.environment_days_max,
                 idle_ms: python.idle_ms,

@@ -56,7 +56,9 @@ impl Kept {
             let mut fds = [PollFd::new(connection.as_fd(), PollFlags::POLLIN)];
             wait(&mut fds, PollTimeout::try_from(end_ms - now_ms).unwrap_or(PollTimeout::MAX));
             match message::receive(connection.as_fd()) {
-                Ok(Some((text, _))) => break text.parse::<i32>().map_err(|_| lacking("the zygote tells no process"))?,
+                Ok(Some((text, _))) => {
+                    break text.parse::<i32>().map_err(|_| lacking("the zygote tells no process"))?;
+                }
                 Ok(None) => return Err(lacking("the zygote cannot fork")),
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 Err(e) => return Err(e),
@@ -97,8 +99,9 @@ impl Kept {
     pub fn look(&mut self) -> io::Result<bool> {
         let has_ended = self.keeper.has_ended();
         while let Ok(Some((text, _))) = message::receive(self.connection.as_fd()) {
-            let (status, rest) = text.split_once(' ').unwrap_or((&text, ""));
-            let status = status.parse().ok().and_then(|raw| WaitStatus::from_raw(Pid::from_raw(self.keeper.pid), raw).ok());
+            let (status, rest) = text.split_once(' ').unwrap_or((text.as_str(), ""));
+            let status =
+                status.parse().ok().and_then(|raw| WaitStatus::from_raw(Pid::from_raw(self.keeper.pid), raw).ok());
             self.end = self.end.or(status);
             self.is_alone |= rest == "alone";
         }

@@ -134,7 +134,11 @@ impl Nursery {
                     let Some(pid) = status.pid() else { continue };
                     if pid == self.zygote {
                         self.zygote_end = Some(status);
-                    } else if self.guards.remove(&pid.as_raw()).is_some() && !matches!(status, WaitStatus::Exited(_, 0)) {
+                        self.control = None;
+                        // What it has forked goes on; the worker gives nothing more to be forked.
+                        self.worker.tell(b"ended\n");
+                    } else if self.guards.remove(&pid.as_raw()).is_some() && !matches!(status, WaitStatus::Exited(_, 0))
+                    {
                         return Err(io::Error::other("a guard has ended, and may have left something"));
                     }
                 }

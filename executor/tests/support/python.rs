@@ -9,9 +9,7 @@ use std::sync::OnceLock;
 use petrel_execution::code;
 use petrel_execution::runner::{CheckValue, PackFiles, PythonCall, Rendering, RunnerCall, RunnerSpec, SchemaMistake};
 use petrel_execution::worker::{Exit, Holding, Why};
-use petrel_executor::runner::{
-    ProcessAttempt, Processes, PythonOptions, PythonRunner, RunnerOptions, WorkDirectories,
-};
+use petrel_executor::runner::{ProcessAttempt, Processes, PythonOptions, PythonRunner, RunnerOptions, WorkDirectories};
 use petrel_executor::supervise::Supervisor;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
@@ -97,7 +95,8 @@ impl Bench {
     }
 
     pub fn call(&self, keys: Value, parameters: Value) -> PythonCall {
-        let mut all = Map::from_iter([("file".to_owned(), json!("act.py")), ("python".to_owned(), interpreter().into())]);
+        let mut all =
+            Map::from_iter([("file".to_owned(), json!("act.py")), ("python".to_owned(), interpreter().into())]);
         all.extend(keys.as_object().unwrap().clone());
         let spec = RunnerSpec::parse("python", &all, &Files(self.pack())).unwrap_or_else(|e| panic!("{e:?}"));
         let rendering = Rendering { parameters: &parameters, secrets: &json!({}), execution_id: "e", attempt: 1 };

@@ -181,11 +181,11 @@ pub struct Executor {
 }
 
 /// Options of the runner `python`.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Python {
-    /// Where packages come from; none for no index at all.
-    pub index_url: Option<String>,
+    /// Where packages come from; none for no index at all. It may hold a password.
+    pub index_url: Option<Hidden>,
     /// Folders, or pages, with packages beside the index.
     pub find_links: Vec<String>,
     /// Days after which an environment that nobody used is removed.
@@ -194,13 +194,6 @@ pub struct Python {
     pub idle_ms: u64,
     /// Most processes that have imported a file and wait; 0 for none, so that every call begins with an import.
     pub zygotes_max: usize,
-}
-
-/// Without the index, whose address may hold a password.
-impl std::fmt::Debug for Python {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Python").field("find_links", &self.find_links).finish_non_exhaustive()
-    }
 }
 
 /// Options of the runner `http`. Ranges are CIDR, single addresses, or one of `loopback`, `link_local`, `metadata`,
@@ -238,13 +231,7 @@ impl Http {
 
 impl Default for Python {
     fn default() -> Self {
-        Self {
-            index_url: None,
-            find_links: Vec::new(),
-            environment_days_max: 30,
-            idle_ms: 300_000,
-            zygotes_max: 8,
-        }
+        Self { index_url: None, find_links: Vec::new(), environment_days_max: 30, idle_ms: 300_000, zygotes_max: 8 }
     }
 }
 

@@ -192,8 +192,9 @@ fn read_python(keys: &mut Keys<'_>) -> (String, Option<Vec<String>>) {
     let Some(entries) = keys.mapping(python, "/python", "python", &["interpreter", "requirements"]) else {
         return nothing;
     };
-    let interpreter =
-        entries.get("interpreter").and_then(|value| read_interpreter(keys, value, "/python/interpreter", "interpreter"));
+    let interpreter = entries
+        .get("interpreter")
+        .and_then(|value| read_interpreter(keys, value, "/python/interpreter", "interpreter"));
     let requirements = entries.get("requirements").map(|value| read_requirements(keys, value));
     (interpreter.unwrap_or(nothing.0), requirements)
 }

@@ -15,7 +15,8 @@ pub fn refused(line: &str) -> Option<String> {
         ));
     }
     (line.contains("://") && !line.contains("file://")).then(|| {
-        "a package comes from executor.python.index_url of the worker, from a file of the pack, or from no place".to_owned()
+        "a package comes from executor.python.index_url of the worker, from a file of the pack, or from no place"
+            .to_owned()
     })
 }
 

@@ -65,7 +65,10 @@ fn render(keys: Value, parameters: Value) -> Box<PythonCall> {
 fn a_function_is_called_with_its_parameters_and_no_configuration() {
     let env = json!({ "A": "fixed", "B": "${parameters.host}" });
     let call = render(json!({ "file": "./lib/x.py", "env": env }), json!({ "host": "; rm -rf /", "n": 1 }));
-    assert_eq!((&*call.file, &call.callee, &*call.interpreter), ("lib/x.py", &Callee::Function("run".into()), "python3"));
+    assert_eq!(
+        (&*call.file, &call.callee, &*call.interpreter),
+        ("lib/x.py", &Callee::Function("run".into()), "python3")
+    );
     assert_eq!((&call.parameters, &call.config), (&json!({ "host": "; rm -rf /", "n": 1 }), &Value::Null));
     assert_eq!((&*call.fixed, &call.requirements), (&["A".to_owned()][..], &None));
     let call = render(json!({ "file": "report.py", "function": "report", "python": "3.12" }), json!({}));
@@ -77,7 +80,10 @@ fn a_class_is_given_the_configuration_with_its_secrets() {
     let python = json!({ "interpreter": "/opt/python", "requirements": ["six", "./a.whl"] });
     let keys = json!({ "file": "report.py", "class": "Report", "python": python });
     let spec = parse(keys.clone()).unwrap();
-    assert_eq!(spec.secrets().iter().map(|(at, s)| format!("{at} {s}")).collect::<Vec<_>>(), ["/class/token demo.token"]);
+    assert_eq!(
+        spec.secrets().iter().map(|(at, s)| format!("{at} {s}")).collect::<Vec<_>>(),
+        ["/class/token demo.token"]
+    );
     let call = render(keys, json!({}));
     assert_eq!(call.config, json!({ "region": { "name": "eu-1", "zones": [1, 2] }, "token": "s3cret" }));
     assert_eq!(call.requirements, Some(vec!["six".to_owned(), "./a.whl".to_owned()]));

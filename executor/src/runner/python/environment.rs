@@ -22,9 +22,9 @@ use petrel_execution::worker::{Exit, Holding, Why};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+use super::super::RunnerOptions;
 use super::super::limited::{Leave, limited};
 use super::super::process::{self, Command, Processes};
-use super::super::RunnerOptions;
 use super::PythonOptions;
 use crate::supervise::boot_ms;
 
@@ -208,7 +208,11 @@ impl Environments {
     }
 
     fn lock(&self, hash: &str) -> io::Result<File> {
-        File::options().create(true).truncate(false).write(true).open(self.options.directory.join(format!("{hash}.lock")))
+        File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.options.directory.join(format!("{hash}.lock")))
     }
 
     /// Makes an environment in its place, whose lock is held.
@@ -372,7 +376,8 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
 
 /// `PATH` as an action finds it.
 fn path_of(options: &RunnerOptions) -> Option<String> {
-    let inherited = || options.inherited_variables.iter().any(|name| name == "PATH").then(|| std::env::var("PATH").ok());
+    let inherited =
+        || options.inherited_variables.iter().any(|name| name == "PATH").then(|| std::env::var("PATH").ok());
     options.environment.get("PATH").cloned().or_else(|| inherited().flatten())
 }
 

@@ -97,7 +97,22 @@ pub(super) fn judged(mut ended: Ended, call: &PythonCall, import_ms_max: u64) ->
         End::NoJson { message } => {
             failed(exit, code::OUTPUT_INVALID, false, format!("what it returned is no JSON: {message}"))
         }
-        End::Late => Exit::bare(Why::GivenBack { begun: false }, Some("its lease passed before it could start".to_owned())),
+        End::Late => {
+            Exit::bare(Why::GivenBack { begun: false }, Some("its lease passed before it could start".to_owned()))
+        }
+    }
+}
+
+/// Whether something of the file was called, so that it could be imported.
+pub(super) fn was_called(exit: &Exit) -> bool {
+    match exit.why {
+        Why::Succeeded => true,
+        Why::Exited => exit.return_code.is_some(),
+        Why::Failed { code, .. } => {
+            let is_import = exit.error.as_ref().is_some_and(|error| error.starts_with("importing "));
+            code != code::ENVIRONMENT_UNUSABLE && !(code == code::EXCEPTION && is_import)
+        }
+        _ => false,
     }
 }
 

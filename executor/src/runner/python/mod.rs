@@ -6,6 +6,7 @@
 mod environment;
 mod judged;
 mod options;
+mod zygotes;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use petrel_execution::code;
-use petrel_execution::runner::{Callee, PythonCall};
+use petrel_execution::runner::{Callee, Limits, May, PythonCall};
 use petrel_execution::worker::{Exit, Holding, Why};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -21,9 +22,10 @@ use tokio::sync::watch;
 use super::process::{self, Command, ProcessAttempt, Processes, WorkDirectory};
 use super::supervised::{self, Failed};
 use super::{Context, RunnerOptions};
-use crate::supervise::StreamSpec;
+use crate::supervise::{Job, LANDLOCK_SCOPES, StreamSpec, landlock_abi};
 use environment::{Environments, InUse};
 pub use options::PythonOptions;
+use zygotes::{NewZygote, Zygotes};
 
 /// What an interpreter runs.
 const SHIM: &str = include_str!("../../../python/shim.py");
@@ -36,6 +38,7 @@ pub struct PythonRunner {
     options: PythonOptions,
     environments: Environments,
     shim: OnceLock<PathBuf>,
+    zygotes: Zygotes,
 }
 
 /// A call, ready to be made.
@@ -49,7 +52,8 @@ struct Prepared {
 impl PythonRunner {
     /// A runner with these settings. Nothing is made before it is needed.
     pub fn new(options: PythonOptions) -> Self {
-        Self { environments: Environments::new(options.clone()), options, shim: OnceLock::new() }
+        let zygotes = Zygotes::new(options.idle_ms, options.zygotes_max);
+        Self { environments: Environments::new(options.clone()), options, shim: OnceLock::new(), zygotes }
     }
 
     /// Makes a call, to its end. `pack` is its pack's folder; `started` is called once its interpreter runs. Dropping the
@@ -74,13 +78,53 @@ impl PythonRunner {
         if let Some(error) = process::too_large(&job) {
             return process::not_started(error);
         }
-        let exit = match supervised::run(processes.supervisor, &job, &stdin, held, started).await {
+        let zygote = self.zygote(&call, &job);
+        let (mut started, mut ended) = (Some(started), None);
+        if let Some(forking) = zygote.as_ref().and_then(|zygote| self.zygotes.get(&zygote.key)) {
+            let told = || {
+                if let Some(started) = started.take() {
+                    started();
+                }
+            };
+            ended = forking.run(&job, &stdin, held.clone(), told).await;
+        }
+        let ended = match (ended, started) {
+            (Some(ended), _) => ended,
+            // It had not begun.
+            (None, started) => {
+                let told = || {
+                    if let Some(started) = started {
+                        started();
+                    }
+                };
+                supervised::run(processes.supervisor, &job, &stdin, held, told).await
+            }
+        };
+        let exit = match ended {
             Ok(ended) => judged::judged(ended, &call, self.options.import_ms_max),
             Err(Failed::NotBegun(why)) => process::lacking(why),
             Err(Failed::Lost(why)) => Exit::bare(Why::Unknown, Some(why)),
         };
+        // What could be called once is kept for the next call.
+        if let Some(zygote) = zygote.filter(|_| judged::was_called(&exit)) {
+            self.zygotes.start(zygote, processes.supervisor);
+        }
         drop((environment, work));
         exit
+    }
+
+    /// What imports the file of a call once, for all that come; none where each has to run by itself.
+    fn zygote(&self, call: &PythonCall, job: &Job) -> Option<NewZygote> {
+        if self.options.zygotes_max == 0 || call.process.may != May::default() || landlock_abi() < LANDLOCK_SCOPES {
+            return None;
+        }
+        let import_s = std::time::Duration::from_millis(self.options.import_ms_max).as_secs_f64();
+        let file = job.directory.join(&call.file).to_string_lossy().into_owned();
+        let mut argv = job.argv.clone();
+        argv.extend(["zygote".to_owned(), file, import_s.to_string()]);
+        let key = format!("{argv:?} {:?}", job.environment);
+        let job = Job { argv, stdin_bytes: 0, limits: Limits::default(), ..job.clone() };
+        Some(NewZygote { key, job, import_ms_max: self.options.import_ms_max })
     }
 
     async fn prepare(
@@ -97,10 +141,9 @@ impl PythonRunner {
         let work = processes.work.make(None).map_err(|error| lacking("work directory", &error))?;
         let actions = process::actions_of(pack);
         let directory = process::directory(&call.process.cwd, &actions, Some(&work)).map_err(process::not_started)?;
-        let payload = self.payload(call, &actions, &directory, &work, attempt);
-        let fixed = |(name, value): &(String, String)| {
-            call.fixed.contains(name).then(|| (name.clone(), value.clone()))
-        };
+        let lease_deadline_ms = held.borrow().lease_deadline_ms();
+        let payload = self.payload(call, (&actions, &directory), &work, attempt, lease_deadline_ms);
+        let fixed = |(name, value): &(String, String)| call.fixed.contains(name).then(|| (name.clone(), value.clone()));
         let mut variables: BTreeMap<String, String> = call.process.env.iter().filter_map(fixed).collect();
         variables.extend(environment.variables(processes.options));
         let interpreter = environment.interpreter.to_string_lossy().into_owned();
@@ -122,10 +165,10 @@ impl PythonRunner {
     fn payload(
         &self,
         call: &PythonCall,
-        actions: &Path,
-        directory: &Path,
+        (actions, directory): (&Path, &Path),
         work: &WorkDirectory,
         attempt: &ProcessAttempt,
+        lease_deadline_ms: u64,
     ) -> Value {
         let (function, class) = match &call.callee {
             Callee::Function(name) => (Some(name), None),
@@ -144,6 +187,8 @@ impl PythonRunner {
             "config": call.config,
             "environment": environment,
             "directory": directory,
+            "limits": call.process.limits,
+            "lease_deadline_ms": lease_deadline_ms,
             "import_s": std::time::Duration::from_millis(self.options.import_ms_max).as_secs_f64(),
         })
     }
