@@ -306,6 +306,8 @@ LANDLOCK_RESTRICT_SELF = 446
 LANDLOCK_SCOPES = 6
 SCOPE_ABSTRACT_UNIX_SOCKET = 1
 SCOPE_SIGNAL = 2
+# How long the thread may take to end that watches over an import.
+THREAD_END_S = 2
 # How long a ruleset attribute is that has scopes.
 RULESET_BYTES = 24
 
@@ -439,6 +441,16 @@ def keep(kernel, module, connection):
             connection.send(b"%d %s" % (status, b"left" if has_left() else b"alone"))
 
 
+def is_one_thread():
+    """Whether no thread is left but this one; the one that watches over an import takes a moment to end."""
+    end = time.monotonic() + THREAD_END_S
+    while len(os.listdir("/proc/self/task")) > 1:
+        if time.monotonic() >= end:
+            return False
+        time.sleep(0.001)
+    return True
+
+
 def zygote(path, import_s):
     import gc
     import signal
@@ -450,7 +462,7 @@ def zygote(path, import_s):
     streams_as_petrel_reads_them()
     kernel = guarded(teller, "zygote", Kernel)
     module = within(import_s, teller, lambda: import_file(path))
-    if len(os.listdir("/proc/self/task")) > 1:
+    if not is_one_thread():
         # A lock that a thread holds is held for ever in a fork.
         leave(teller, {"end": "threads"}, 1)
     sys.stdout.flush()

@@ -55,7 +55,6 @@ def attacks(sibling):
         for what in (
             lambda: os.kill(pid, 0),
             lambda: open("/proc/%d/mem" % pid, "rb").read(1),
-            lambda: open("/proc/%d/environ" % pid, "rb").read(),
             lambda: os.readlink("/proc/%d/fd/0" % pid),
             lambda: os.sched_setaffinity(pid, {0}),
         ):
@@ -119,7 +118,7 @@ async fn warm(bench: &Bench, mark: &str) -> bool {
 
 #[tokio::test]
 async fn what_a_call_leaves_or_does_to_itself_touches_no_other() {
-    let bench = Bench::new(CODE);
+    let bench = Bench::warm(CODE, |_| {});
     assert!(warm(&bench, "zy-touch").await || landlock_abi() < LANDLOCK_SCOPES);
     let fresh = json!([1, false, null, false]);
     for _ in 0..3 {
@@ -143,7 +142,7 @@ async fn what_a_call_leaves_or_does_to_itself_touches_no_other() {
 
 #[tokio::test]
 async fn a_fork_reaches_neither_another_one_nor_what_watches_over_it() {
-    let bench = Bench::new(CODE);
+    let bench = Bench::warm(CODE, |_| {});
     if !warm(&bench, "zy-attack").await {
         return;
     }
@@ -167,7 +166,7 @@ async fn a_fork_reaches_neither_another_one_nor_what_watches_over_it() {
 
 #[tokio::test]
 async fn a_fork_is_ended_with_all_that_it_has_and_no_other_one_with_it() {
-    let mut bench = Bench::new(CODE);
+    let mut bench = Bench::warm(CODE, |_| {});
     if !warm(&bench, "zy-ends").await {
         return;
     }
@@ -217,7 +216,7 @@ async fn a_fork_is_ended_with_all_that_it_has_and_no_other_one_with_it() {
 
 #[tokio::test]
 async fn many_calls_at_once_are_forks_of_one_zygote() {
-    let bench = Bench::new(CODE);
+    let bench = Bench::warm(CODE, |_| {});
     if !warm(&bench, "zy-many").await {
         return;
     }
@@ -239,7 +238,7 @@ async fn many_calls_at_once_are_forks_of_one_zygote() {
 
 #[tokio::test]
 async fn a_zygote_ends_when_it_is_idle_or_its_worker_is_gone() {
-    let bench = Bench::with(CODE, |options| options.idle_ms = 1_000);
+    let bench = Bench::warm(CODE, |options| options.idle_ms = 1_000);
     if !warm(&bench, "zy-idle").await {
         return;
     }
@@ -251,7 +250,7 @@ async fn a_zygote_ends_when_it_is_idle_or_its_worker_is_gone() {
     // And the next call is made without it.
     assert_eq!(returned(&call(&bench, "is_fork", "zy-idle", json!({})).await), json!(false));
 
-    let bench = Bench::new(CODE);
+    let bench = Bench::warm(CODE, |_| {});
     warm(&bench, "zy-gone").await;
     let folder = bench.dir.path().to_str().unwrap();
     let mut running = Box::pin(call(&bench, "waits", "zy-gone", json!({ "folder": folder, "name": "runs" })));
@@ -270,7 +269,7 @@ async fn a_zygote_ends_when_it_is_idle_or_its_worker_is_gone() {
 
 #[tokio::test]
 async fn the_zygote_goes_that_was_not_called_for_longest() {
-    let bench = Bench::with(CODE, |options| options.zygotes_max = 1);
+    let bench = Bench::warm(CODE, |options| options.zygotes_max = 1);
     if !warm(&bench, "zy-first").await {
         return;
     }
@@ -285,7 +284,7 @@ async fn the_zygote_goes_that_was_not_called_for_longest() {
 
 #[tokio::test]
 async fn a_killed_zygote_or_keeper_is_noticed_and_the_next_call_runs() {
-    let bench = Bench::new(CODE);
+    let bench = Bench::warm(CODE, |_| {});
     if !warm(&bench, "zy-kill").await {
         return;
     }
@@ -317,7 +316,7 @@ async fn a_killed_zygote_or_keeper_is_noticed_and_the_next_call_runs() {
 /// Not a bar: what a busy machine takes is no mistake of this code. What is measured is printed.
 #[tokio::test]
 async fn a_fork_begins_sooner_than_an_interpreter() {
-    let bench = Bench::new(CODE);
+    let bench = Bench::warm(CODE, |_| {});
     let cold = Instant::now();
     call(&bench, "is_fork", "zy-time", json!({})).await;
     let cold = cold.elapsed();

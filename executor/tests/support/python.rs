@@ -68,12 +68,21 @@ impl Bench {
         Self::with(text, |_| {})
     }
 
-    /// The same with other settings.
+    /// The same with other settings, and with code that is kept imported.
+    pub fn warm(text: &str, set: impl FnOnce(&mut PythonOptions)) -> Self {
+        Self::with(text, |options| {
+            options.zygotes_max = 8;
+            set(options);
+        })
+    }
+
+    /// With other settings.
     pub fn with(text: &str, set: impl FnOnce(&mut PythonOptions)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("pack/actions")).unwrap();
         std::fs::write(dir.path().join("pack/actions/act.py"), text).unwrap();
         let mut python = PythonOptions::new(dir.path().join("python"));
+        python.zygotes_max = 0;
         set(&mut python);
         let options = options();
         Self {
