@@ -6,7 +6,7 @@ mod actions;
 #[path = "support/python.rs"]
 mod python;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use actions::{CANCEL, alive_with, assert_gone, await_death, holding, pid_in};
 use petrel_execution::code;
@@ -325,6 +325,14 @@ async fn an_environment_that_cannot_be_made_is_told_and_tried_again_and_never_ha
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     // What stands there is half of an environment.
     assert_eq!(returned(&bench.run(requiring("1.0"), json!({})).await), json!("1.0"));
+    // What nobody has used for long goes when another one is made.
+    let folders = std::fs::read_dir(bench.dir.path().join("python")).unwrap().map(|entry| entry.unwrap().path());
+    let old: Vec<_> = folders.filter(|folder| folder.join(".complete").exists()).collect();
+    let complete = std::fs::File::options().write(true).open(old[0].join(".complete")).unwrap();
+    complete.set_modified(SystemTime::now() - Duration::from_secs(31 * 86_400)).unwrap();
+    let python = json!({ "interpreter": python::interpreter(), "requirements": ["petrel-test-part<2"] });
+    assert_eq!(returned(&bench.run(json!({ "python": python }), json!({})).await), json!("1.0"));
+    assert!(old.len() == 1 && !old[0].exists());
     let exit = bench.run(json!({ "python": "/nowhere/python" }), json!({})).await;
     assert_eq!(failure(&exit), (code::ENVIRONMENT_UNUSABLE, "there is no interpreter /nowhere/python".to_owned()));
 }
