@@ -65,7 +65,14 @@ def attacks(sibling):
                 pass
     return got
 
-def descriptors(): return sorted(os.readlink("/proc/self/fd/" + fd).split(":")[0] for fd in os.listdir("/proc/self/fd") if int(fd) < 64)
+def descriptors():
+    kinds = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            kinds += [os.readlink("/proc/self/fd/" + fd).split(":")[0]] if int(fd) < 64 else []
+        except FileNotFoundError:
+            pass  # that of the list itself
+    return kinds
 
 def daemon(folder):
     if os.fork() == 0:
