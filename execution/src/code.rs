@@ -73,6 +73,12 @@ pub const RECORD_UNKNOWN: &str = "record_unknown";
 pub const NO_SUCH_TOPIC: &str = "no_such_topic";
 /// Failed: it failed on more hosts than may fail.
 pub const SSH_HOSTS: &str = "ssh_hosts";
+/// Failed: its Python code has raised an exception, or could not be imported.
+pub const EXCEPTION: &str = "exception";
+/// Failed: its Python code returned that it has failed.
+pub const RETURNED_FAILURE: &str = "returned_failure";
+/// Failed: the Python environment that it needs cannot be made.
+pub const ENVIRONMENT_UNUSABLE: &str = "environment_unusable";
 /// Failed: it could not be started.
 pub const NOT_STARTED: &str = "not_started";
 /// Failed: its image is not there, and is not or cannot be fetched.

@@ -15,7 +15,7 @@ use petrel_executor::live::LiveOptions;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::objects::Objects;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
-use petrel_executor::runner::{ContainerOptions, HttpOptions, SshOptions};
+use petrel_executor::runner::{ContainerOptions, HttpOptions, PythonOptions, SshOptions};
 use petrel_executor::supervise;
 use petrel_executor::worker::{Neighbour, WorkerHandle, WorkerOptions, WorkerService};
 use petrel_ingest::sensors::{SensorOptions, Sensors, SensorsHandle};
@@ -232,6 +232,7 @@ impl Parts<'_> {
         }
         let folder: PathBuf = self.config.data_dir.join("packs");
         let defaults = WorkerOptions::new(self.topics.clone(), self.instance.into(), folder);
+        let python = &self.config.executor.python;
         let options = WorkerOptions {
             pool: self.config.worker.pool.as_str().into(),
             decline_ms: self.config.worker.decline_ms,
@@ -256,6 +257,14 @@ impl Parts<'_> {
                 remembered: Some(self.config.data_dir.join("ssh_known_hosts")),
                 agent: self.config.executor.ssh.agent.clone(),
                 ..SshOptions::default()
+            },
+            python: PythonOptions {
+                index_url: python.index_url.as_ref().map(|url| url.expose().to_owned()),
+                find_links: python.find_links.clone(),
+                environment_days_max: python.environment_days_max,
+                idle_ms: python.idle_ms,
+                zygotes_max: python.zygotes_max,
+                ..defaults.python.clone()
             },
             ..defaults
         };

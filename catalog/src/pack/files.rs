@@ -1,5 +1,7 @@
 //! The files of a pack folder: which paths may be there and what each is for.
 
+use petrel_execution::runner::REQUIREMENTS;
+
 use crate::limits::{INTERPRETER_LINE_BYTES_MAX, PACK_BYTES_MAX, PACK_FILES_MAX, PATH_BYTES_MAX};
 use crate::problems::{At, Code, Problems};
 
@@ -164,13 +166,14 @@ fn check_root(path: &str) -> Result<(), (Code, String)> {
     if path == "pack.yaml"
         || path == config::SCHEMA
         || path == config::VALUES
+        || path == REQUIREMENTS
         || about.iter().any(|name| stem.eq_ignore_ascii_case(name))
     {
         return Ok(());
     }
     match path {
         "pack.yml" | "config.schema.yml" | "config.yml" => Err(yml(path)),
-        "requirements.txt" | "icon.png" => {
+        "icon.png" => {
             Err((Code::NotSupported, format!("the file {path} is not supported in this version")))
         }
         _ => Err((Code::BadPath, "only pack.yaml and texts such as README.md stand in a pack's own folder".to_owned())),

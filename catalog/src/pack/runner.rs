@@ -22,7 +22,6 @@ use super::schema::{check_keywords, compile_located, describe_errors, node_in};
 
 /// Runners of the design that this version does not have.
 const RUNNERS_LATER: &[&str] = &[
-    "python",
     "python-script",
     "http-request",
     "local-shell-cmd",
@@ -76,6 +75,15 @@ impl PackFiles for Files<'_> {
     fn interpreter(&self, path: &str) -> Option<String> {
         let line = self.files.iter().find(|file| file.path == path)?.interpreter_line();
         Some(String::from_utf8_lossy(line.strip_prefix(b"#!")?).into_owned())
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
+        let file = self.files.iter().find(|file| file.path == path)?;
+        Some(String::from_utf8_lossy(&file.bytes).into_owned())
+    }
+
+    fn configured(&self) -> Vec<String> {
+        self.config.values().keys().cloned().collect()
     }
 
     fn parameters(&self) -> &[ParameterPlace] {

@@ -279,8 +279,8 @@ fn actions() {
     check(&[
         (
             PATH,
-            "name: clean\nrunner: python\ncommand: [../clean.sh]\nparameters: { host: {}, older_than: {} }\n",
-            "actions/clean.yaml:2:9: runner \"python\" is not supported in this version, only \"echo\", \"fail\", \"inject_trigger\", \"noop\", \"command\", \"container\", \"email\", \"http\", \"kafka\", \"script\", \"shell\", \"sleep\" and \"ssh\"\n\
+            "name: clean\nrunner: orquesta\ncommand: [../clean.sh]\nparameters: { host: {}, older_than: {} }\n",
+            "actions/clean.yaml:2:9: runner \"orquesta\" is not supported in this version, only \"echo\", \"fail\", \"inject_trigger\", \"noop\", \"command\", \"container\", \"email\", \"http\", \"kafka\", \"python\", \"script\", \"shell\", \"sleep\" and \"ssh\"\n\
              actions/clean.yaml:3:11: \"../clean.sh\" leaves the pack",
         ),
         (

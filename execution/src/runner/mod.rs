@@ -17,6 +17,7 @@ mod keys;
 mod limits;
 mod noop;
 mod process;
+mod python;
 mod script;
 mod shape;
 mod shell;
@@ -48,6 +49,7 @@ pub use keys::{Mistake, SpecError};
 pub use limits::Limits;
 pub use noop::NoopSpec;
 pub use process::{Folder, Format, May, Output, ProcessCall, ResultError};
+pub use python::{Callee, PythonCall, PythonSpec, REQUIREMENTS, depends_on_files, refused as refused_requirement};
 pub use script::{ScriptCall, ScriptSpec};
 pub use shape::{ExtractError, Shape};
 pub use shell::{Shell, ShellCall, ShellSpec};
@@ -82,6 +84,17 @@ pub trait PackFiles {
     fn interpreter(&self, path: &str) -> Option<String> {
         let _ = path;
         None
+    }
+
+    /// A file's text, where it is known here what stands in it.
+    fn text(&self, path: &str) -> Option<String> {
+        let _ = path;
+        None
+    }
+
+    /// Names of what the pack is configured with.
+    fn configured(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// The action's parameters.
@@ -338,6 +351,8 @@ runners! {
         Http(HttpSpec => Box<HttpCall>),
         /// A record for a topic.
         Kafka(KafkaSpec => KafkaCall),
+        /// A function or class of a file of the pack.
+        Python(PythonSpec => Box<PythonCall>),
         /// A file of the pack with its interpreter.
         Script(ScriptSpec => ScriptCall),
         /// A text for a shell.

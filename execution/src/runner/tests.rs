@@ -11,7 +11,7 @@ impl PackFiles for Files {
     fn executable(&self, path: &str) -> Option<bool> {
         match path {
             "actions/clean.sh" => Some(true),
-            "actions/notes.txt" => Some(false),
+            "actions/notes.txt" | "actions/report.py" => Some(false),
             _ => None,
         }
     }
@@ -225,6 +225,7 @@ fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_v
             "topic": "t", "key": "${secret.demo.a}", "headers": { "h": "${secret.demo.b}" }, "json": ["${secret.demo.c}"],
         } }),
         "noop" => json!({}),
+        "python" => json!({ "file": "report.py", "env": { "B": "${secret.demo.a}" } }),
         "sleep" => json!({ "duration": "${secret.demo.a}s" }),
         "ssh" => json!({
             "hosts": ["h"],
@@ -253,6 +254,7 @@ fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_v
              /request/auth/oauth2/client_secret f, /request/tls/certificate g, /request/tls/key h, \
              /request/proxy/password i"
         }
+        "python" => "/env/B a",
         "sleep" => "/duration a",
         "ssh" => "/ssh/auth/password a, /command/1 b",
         _ => "",

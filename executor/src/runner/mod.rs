@@ -12,6 +12,7 @@ mod limited;
 mod masking;
 mod options;
 mod process;
+mod python;
 mod script;
 mod shaped;
 mod shell;
@@ -40,6 +41,7 @@ pub use kafka::{EXECUTION_HEADER, KafkaRequest, KafkaRunner};
 pub(crate) use masking::masked_text;
 pub use options::RunnerOptions;
 pub use process::{Command, Process, ProcessAttempt, Processes, WorkDirectories, WorkDirectory, run};
+pub use python::{PythonOptions, PythonRunner};
 pub use sleep::sleep;
 pub use ssh::{SshOptions, SshRequest, SshRunner};
 pub use supervised::{CapturedEnd, Ended, Failed, run as run_supervised, run_told as run_supervised_told};
@@ -59,6 +61,7 @@ pub struct Runners {
     http: HttpRunner,
     email: EmailRunner,
     kafka: KafkaRunner,
+    python: PythonRunner,
     ssh: SshRunner,
 }
 
@@ -73,6 +76,8 @@ pub struct Parts {
     pub container: ContainerOptions,
     /// Where requests may go.
     pub http: HttpOptions,
+    /// How Python code is run.
+    pub python: PythonOptions,
     /// What a worker knows of hosts.
     pub ssh: SshOptions,
     /// Where processes may write.
@@ -84,11 +89,17 @@ pub struct Parts {
 impl Runners {
     /// Runners of these parts, and the supervisor of what they start.
     pub fn new(parts: Parts) -> Self {
-        let Parts { worker, command, container, http, ssh, work, kafka } = parts;
+        let Parts { worker, command, container, http, python, ssh, work, kafka } = parts;
         let supervisor = Supervisor::new(command.supervisor.clone());
         let http = HttpRunner::new(http);
         let email = http.email();
-        Self { command, supervisor, work, container, worker, http, email, kafka, ssh: SshRunner::new(ssh) }
+        let (python, ssh) = (PythonRunner::new(python), SshRunner::new(ssh));
+        Self { command, supervisor, work, container, worker, http, email, kafka, python, ssh }
+    }
+
+    /// What the processes of its attempts share.
+    pub(crate) fn processes(&self) -> Processes<'_> {
+        Processes { supervisor: &self.supervisor, options: &self.command, work: &self.work }
     }
 
     /// Starts the supervisor, so that the first action does not wait for it, and ends what an earlier life of this worker
@@ -140,6 +151,7 @@ pub(crate) async fn carry_out(call: RunnerCall, context: Context<'_>) -> Verdict
         RunnerCall::Email(call) => email::carry_out(call, &context).await,
         RunnerCall::Http(call) => http::carry_out(call, &context).await,
         RunnerCall::Kafka(call) => kafka::carry_out(call, &context).await,
+        RunnerCall::Python(call) => python::carry_out(call, &context).await,
         RunnerCall::Script(call) => script::carry_out(call, &context).await,
         RunnerCall::Shell(call) => shell::carry_out(call, &context).await,
         RunnerCall::Sleep(call) => sleep::carry_out(call, &context).await,

@@ -127,7 +127,23 @@ pub async fn run_told(
     // What this worker lacks is no end of the action, which another one may start.
     let lacking = |e: std::io::Error| Failed::NotBegun(format!("there is no guard for it: {e}"));
     let end_at_ms = lease_overdue_ms(&held.borrow());
-    let (stream, mut guard) = supervisor.guard(end_at_ms).await.map_err(lacking)?.into_parts();
+    let (stream, guard) = supervisor.guard(end_at_ms).await.map_err(lacking)?.into_parts();
+    run_over((stream, guard), job, stdin, held, started, live).await
+}
+
+/// The same with a guard that waits for its job at the other end of this stream.
+///
+/// # Errors
+/// As above.
+pub async fn run_over(
+    (stream, mut guard): (std::os::unix::net::UnixStream, GuardEnd),
+    job: &Job,
+    stdin: &[u8],
+    held: watch::Receiver<Holding>,
+    started: impl FnOnce() + Send,
+    live: &Live,
+) -> Result<Ended, Failed> {
+    let lacking = |e: std::io::Error| Failed::NotBegun(format!("there is no guard for it: {e}"));
     stream.set_nonblocking(true).map_err(lacking)?;
     let (output, mut control) = UnixStream::from_std(stream).map_err(lacking)?.into_split();
     let has_begun = AtomicBool::new(false);
@@ -153,7 +169,9 @@ pub async fn run_told(
             (tokio::time::timeout(LAST_LISTEN, &mut listen).await.ok(), Some(why))
         }
     };
-    if !matches!(answer, Some(Ok(_))) {
+    // Where a nursery takes no attempt any more, there is nothing of it that others would have to end for.
+    let is_untaken = guard.is_nursery() && matches!(answer, Some(Err(_))) && !has_begun.load(Ordering::SeqCst);
+    if !matches!(answer, Some(Ok(_))) && !is_untaken {
         // A guard that did not report may have left something, which its supervisor ends.
         guard.end().await;
         if answer.is_none() {

@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
+use super::protocol::StreamReport;
+
 /// Reads of one call to [`Capture::pump`]: a flood must not keep the supervisor from its deadlines.
 const READS_MAX: usize = 16;
 
@@ -37,6 +39,21 @@ pub struct Kept {
     pub read_bytes: u64,
     /// Whether more was written than kept.
     pub truncated: bool,
+}
+
+impl Kept {
+    /// As it is reported, of a stream that the action saw as that descriptor.
+    pub fn report(&self, fd: i32) -> StreamReport {
+        let Self { head, lead, tail, read_bytes, truncated } = self;
+        StreamReport {
+            fd,
+            bytes: head.len(),
+            lead_bytes: lead.len(),
+            tail_bytes: tail.len(),
+            read_bytes: *read_bytes,
+            truncated: *truncated,
+        }
+    }
 }
 
 impl<R: Read + AsFd> Capture<R> {

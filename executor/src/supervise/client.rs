@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,8 +36,8 @@ const KILL_ROUNDS_MAX: u32 = 500;
 /// How many of them guards have whose supervisor is gone, to end their actions by themselves.
 const ROUNDS_ALONE: u32 = 100;
 
-/// The supervisor of a worker. Dropping it ends everything that runs under it.
-#[derive(Debug)]
+/// The supervisor of a worker. Dropping the last of its clones ends everything that runs under it.
+#[derive(Debug, Clone)]
 pub struct Supervisor(Arc<Starter>);
 
 #[derive(Debug)]
@@ -81,11 +81,13 @@ pub struct Guarded {
 }
 
 /// Ends a guard from outside. Dropping it does not.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GuardEnd {
     id: u64,
     life: Arc<Life>,
     gone: watch::Receiver<bool>,
+    /// It is a nursery, in which other attempts may run.
+    is_nursery: bool,
 }
 
 impl Guarded {
@@ -96,6 +98,11 @@ impl Guarded {
 }
 
 impl GuardEnd {
+    /// Whether other attempts may end with it.
+    pub fn is_nursery(&self) -> bool {
+        self.is_nursery
+    }
+
     /// The supervisor ends the guard, should it still be there, at this instant of `CLOCK_BOOTTIME` and no sooner, in
     /// milliseconds. What a supervisor does not take for the moment, it gets with the next extension.
     pub fn extend(&self, end_at_ms: u64) {
@@ -140,12 +147,24 @@ impl Supervisor {
     /// # Errors
     /// What the system says: most of all that this process has no descriptors left.
     pub async fn guard(&self, end_at_ms: u64) -> io::Result<Guarded> {
+        self.ordered(move |id| Order::Start(id, end_at_ms)).await
+    }
+
+    /// The same with a nursery.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn nursery(&self, end_at_ms: u64) -> io::Result<Guarded> {
+        self.ordered(move |id| Order::Nursery(id, end_at_ms)).await
+    }
+
+    async fn ordered(&self, order: impl Fn(u64) -> Order + Send + 'static) -> io::Result<Guarded> {
         if self.0.runs() {
-            return self.0.guard(end_at_ms);
+            return self.0.guard(order);
         }
         let starter = self.0.clone();
         let panicked = |_| io::Error::other("what starts the supervisor panicked");
-        tokio::task::spawn_blocking(move || starter.guard(end_at_ms)).await.map_err(panicked)?
+        tokio::task::spawn_blocking(move || starter.guard(order)).await.map_err(panicked)?
     }
 
     /// The process, while there is one.
@@ -162,7 +181,7 @@ impl Starter {
         self.inner.try_lock().is_ok_and(life)
     }
 
-    fn guard(&self, end_at_ms: u64) -> io::Result<Guarded> {
+    fn guard(&self, order: impl Fn(u64) -> Order) -> io::Result<Guarded> {
         let mut inner = self.lock();
         inner.last_id += 1;
         let id = inner.last_id;
@@ -171,9 +190,10 @@ impl Starter {
             let (ours, theirs) = UnixStream::pair()?;
             let life = self.life(&mut inner)?;
             let gone = life.expect(id);
+            let is_nursery = matches!(order(id), Order::Nursery(..));
             tries_left -= 1;
-            match message::send(life.control.as_fd(), &Order::Start(id, end_at_ms).message(), Some(theirs.as_fd())) {
-                Ok(()) => return Ok(Guarded { stream: ours, end: GuardEnd { id, life, gone } }),
+            match message::send(life.control.as_fd(), &order(id).message(), Some(theirs.as_fd())) {
+                Ok(()) => return Ok(Guarded { stream: ours, end: GuardEnd { id, life, gone, is_nursery } }),
                 Err(e) => {
                     life.lock().remove(&id);
                     if tries_left == 0 || e.kind() == ErrorKind::WouldBlock {
@@ -208,6 +228,14 @@ impl Drop for Starter {
             let _ = say_no_more(&life.control);
         }
     }
+}
+
+/// Gives a nursery one end of the stream of an attempt.
+///
+/// # Errors
+/// It is gone, or takes nothing for the moment.
+pub fn give(nursery: BorrowedFd<'_>, stream: BorrowedFd<'_>) -> io::Result<()> {
+    message::send(nursery, "a", Some(stream))
 }
 
 /// The other end sees that nothing more will come.
@@ -382,7 +410,7 @@ mod tests {
             is_hindered: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         };
-        let mut end = GuardEnd { id: 7, gone: life.expect(7), life: Arc::new(life) };
+        let mut end = GuardEnd { id: 7, gone: life.expect(7), life: Arc::new(life), is_nursery: false };
         let life = end.life.clone();
         while message::send(life.control.as_fd(), &Order::Ping.message(), None).is_ok() {}
         let ending = tokio::spawn(async move { end.end().await });

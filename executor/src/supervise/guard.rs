@@ -10,22 +10,22 @@ use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
-use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, getpid, setsid};
+use nix::sys::wait::WaitStatus;
+use nix::unistd::{Pid, setsid};
 
+use super::action::Action;
 use super::capture::{Capture, Kept};
 use super::clock::boot_ms;
 use super::line::Line;
 use super::outbox::Outbox;
-use super::protocol::{Control, Job, Report, STARTED, STARTING, StreamReport, Why};
+use super::protocol::{Control, Job, Report, STARTED, STARTING, Why};
 use super::wait::wait;
-use super::{spawn, tree};
+use super::{kept, spawn};
 
 /// Longest wait for something to happen: bounds how late a deadline is seen after the machine slept.
 const POLL_MS_MAX: u64 = 500;
@@ -35,7 +35,7 @@ pub const KILL_ROUND_MS: (u64, u64) = (10, 1_000);
 /// Read at once from a stream.
 const BUFFER_BYTES: usize = 64 << 10;
 /// Read of a stream once no process is left: the most that a pipe holds, unless root has said otherwise.
-const DRAINED_BYTES_MAX: usize = 1 << 20;
+pub const DRAINED_BYTES_MAX: usize = 1 << 20;
 
 /// What a guard does from its fork to its end. `supervisor` is readable, at its end, once the supervisor is gone.
 ///
@@ -58,10 +58,12 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
         return refuse(&mut worker, Why::NotBegun, why.to_owned());
     }
     worker.tell(format!("{STARTING}\n").as_bytes());
-    match spawn::spawn(&job) {
-        Ok(started) => {
+    match spawn::spawn(&job, None) {
+        Ok(spawn::Started { child, streams, stdin: pipe }) => {
             worker.tell(format!("{STARTED}\n").as_bytes());
-            Guard::new(job, started, stdin, worker, supervisor, signals, started_ms)?.run()
+            let main = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+            let (action, stdin) = (Action::Child { main, end: None }, Some((pipe, stdin)));
+            Guard::new(job, action, (streams, stdin), (worker, supervisor, signals), started_ms)?.run()
         }
         Err(e) => {
             let why = if spawn::is_its_own(&e) { Why::NotStarted } else { Why::NotBegun };
@@ -69,6 +71,35 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
             refuse(&mut worker, why, format!("cannot start {program:?} in {}: {e}", job.directory.display()))
         }
     }
+}
+
+/// The same for an attempt that a zygote forks: `connection` leads to its fork, and `nursery` is readable, at its end, once
+/// the nursery is gone.
+///
+/// # Errors
+/// As above, or that something of the attempt may be left.
+pub fn run_kept(stream: UnixStream, nursery: OwnedFd, connection: OwnedFd, zygote: i32) -> io::Result<()> {
+    setsid()?;
+    set_pdeathsig(Signal::SIGCONT)?;
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGCHLD);
+    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    let mut worker = Line::new(stream);
+    let Some((mut job, stdin)) = worker.read_job()? else { return Ok(()) };
+    let started_ms = boot_ms();
+    let kept = kept::Kept::meet(connection, zygote, &job).and_then(|kept| Ok((kept.open(&job)?, kept)));
+    let (pipes, kept) = match kept {
+        Ok(kept) => kept,
+        Err(e) => return refuse(&mut worker, Why::NotBegun, e.to_string()),
+    };
+    let controls = worker.hear_at_once();
+    // Without its job nothing of it begins: the keeper ends by itself.
+    if let Some(why) = why_not(&mut job, &controls, worker.closed, boot_ms()) {
+        return refuse(&mut worker, Why::NotBegun, why.to_owned());
+    }
+    worker.tell(format!("{STARTING}\n{STARTED}\n").as_bytes());
+    let (action, stdin) = (Action::Kept(kept), Some((Some(pipes.stdin), stdin)));
+    Guard::new(job, action, (pipes.streams, stdin), (worker, nursery, signals), started_ms)?.run()
 }
 
 /// Why a job must not begin any more, after what the worker has said behind it: a supervisor that was stopped may bring it
@@ -94,12 +125,21 @@ fn refuse(worker: &mut Line, why: Why, error: String) -> io::Result<()> {
     )
 }
 
-fn report(worker: &mut Line, report: &Report, captured: &[Kept]) -> io::Result<()> {
+pub fn report(worker: &mut Line, report: &Report, captured: &[Kept]) -> io::Result<()> {
     let mut bytes = serde_json::to_vec(report)?;
     bytes.push(b'\n');
     worker.tell(&bytes);
     captured.iter().flat_map(|kept| [&kept.head, &kept.lead, &kept.tail]).for_each(|bytes| worker.tell(bytes));
     Ok(())
+}
+
+/// Exit code or signal with which a process has ended.
+pub fn code_and_signal(end: Option<WaitStatus>) -> (Option<i32>, Option<i32>) {
+    match end {
+        Some(WaitStatus::Exited(_, code)) => (Some(code), None),
+        Some(WaitStatus::Signaled(_, signal, _)) => (None, Some(signal as i32)),
+        _ => (None, None),
+    }
 }
 
 /// The action is being ended.
@@ -109,11 +149,14 @@ struct Ending {
     kill_at_ms: u64,
 }
 
+/// The guard's ends of an action's pipes, and what is written to its standard input.
+type Pipes = (Vec<OwnedFd>, Option<(Option<OwnedFd>, Vec<u8>)>);
+/// Whom a guard hears: its worker, whoever it is a child of, and the ends of its children.
+type Heard = (Line, OwnedFd, SignalFd);
+
 struct Guard {
     job: Job,
-    main: Pid,
-    /// How the action itself ended.
-    main_end: Option<WaitStatus>,
+    action: Action,
     ending: Option<Ending>,
     kill_round_ms: u64,
     /// How many processes the last round has found.
@@ -166,22 +209,15 @@ impl Feed {
 }
 
 impl Guard {
-    fn new(
-        job: Job,
-        started: spawn::Started,
-        stdin: Vec<u8>,
-        worker: Line,
-        supervisor: OwnedFd,
-        signals: SignalFd,
-        started_ms: u64,
-    ) -> io::Result<Self> {
-        let streams = started.streams.into_iter().zip(&job.streams);
+    fn new(job: Job, action: Action, pipes: Pipes, heard: Heard, started_ms: u64) -> io::Result<Self> {
+        let ((streams, stdin), (worker, supervisor, signals)) = (pipes, heard);
+        let stdin = stdin.and_then(|(pipe, bytes)| Some((pipe?, bytes)));
+        let streams = streams.into_iter().zip(&job.streams);
         let streams =
             streams.map(|(pipe, spec)| Capture::new(File::from(pipe), spec.bytes_max, job.telling.lead_bytes));
         let reserve_ms = job.container.as_ref().map_or(0, |left| left.reserve_ms);
         Ok(Self {
-            main: Pid::from_raw(i32::try_from(started.child.id()).map_err(io::Error::other)?),
-            main_end: None,
+            action,
             ending: None,
             kill_round_ms: KILL_ROUND_MS.0,
             left: None,
@@ -193,7 +229,7 @@ impl Guard {
             worker,
             supervisor,
             signals,
-            stdin: started.stdin.map(|pipe| Feed::new(pipe, stdin)).transpose()?,
+            stdin: stdin.map(|(pipe, bytes)| Feed::new(pipe, bytes)).transpose()?,
             streams: streams.collect::<io::Result<_>>()?,
             outbox: Outbox::new(job.telling.live_bytes_max),
             job,
@@ -203,7 +239,7 @@ impl Guard {
     /// Until no process is left; then reports.
     fn run(mut self) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER_BYTES];
-        while self.reap()? {
+        while self.action.reap()? {
             let wait_ms = self.act(boot_ms());
             self.wait(wait_ms);
             while matches!(self.signals.read_signal(), Ok(Some(_))) {}
@@ -231,23 +267,6 @@ impl Guard {
         }
     }
 
-    /// Takes leave of every child that ended; whether any is left.
-    fn reap(&mut self) -> io::Result<bool> {
-        loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) => return Ok(true),
-                Ok(status) => {
-                    if status.pid() == Some(self.main) {
-                        self.main_end = Some(status);
-                    }
-                }
-                Err(Errno::ECHILD) => return Ok(false),
-                Err(Errno::EINTR) => {}
-                Err(e) => return Err(e.into()),
-            }
-        }
-    }
-
     /// Does what the time asks for; how long there is nothing else to do, in milliseconds.
     fn act(&mut self, now_ms: u64) -> u64 {
         if self.ending.is_none() {
@@ -256,9 +275,9 @@ impl Guard {
                 return deadline_ms.saturating_sub(now_ms).clamp(1, POLL_MS_MAX);
             };
             self.ending = Some(Ending { why, kill_at_ms: now_ms.saturating_add(self.job.kill_grace_ms) });
-            self.signal(Signal::SIGTERM);
+            self.action.signal(Signal::SIGTERM);
             // A stopped process gets its SIGTERM only once it goes on.
-            self.signal(Signal::SIGCONT);
+            self.action.signal(Signal::SIGCONT);
         }
         let kill_at_ms = self.ending.as_ref().map_or(now_ms, |e| e.kill_at_ms).min(self.lease_deadline_ms);
         if now_ms < kill_at_ms {
@@ -269,11 +288,7 @@ impl Guard {
 
     /// Kills what there is; how long to wait until the next round, in milliseconds.
     fn kill_round(&mut self) -> u64 {
-        let left = tree::kill_below(getpid().as_raw()).ok();
-        // Where `/proc` cannot be read, for want of a descriptor say, its own group is still known.
-        if self.main_end.is_none() {
-            let _ = killpg(self.main, Signal::SIGKILL);
-        }
+        let left = self.action.kill();
         // As long as there are fewer each time, the rounds get through.
         if left.zip(self.left).is_some_and(|(now, before)| now < before) {
             self.kill_round_ms = KILL_ROUND_MS.0;
@@ -284,16 +299,8 @@ impl Guard {
         wait_ms
     }
 
-    /// Signals all that the action has.
-    fn signal(&self, signal: Signal) {
-        let _ = tree::signal_below(getpid().as_raw(), signal);
-        if self.main_end.is_none() {
-            let _ = killpg(self.main, signal);
-        }
-    }
-
     fn reason_to_end(&self, now_ms: u64) -> Option<Why> {
-        if self.main_end.is_some() {
+        if self.action.is_over() {
             return Some(Why::Exited);
         }
         if now_ms >= self.lease_deadline_ms {
@@ -323,6 +330,9 @@ impl Guard {
             fds.push(PollFd::new(self.supervisor.as_fd(), PollFlags::POLLIN));
         }
         fds.extend(self.streams.iter().filter_map(Capture::fd).map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        if let Action::Kept(kept) = &self.action {
+            fds.extend(kept.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        }
         fds.extend(self.stdin.iter().map(|feed| PollFd::new(feed.pipe.as_fd(), PollFlags::POLLOUT)));
         wait(&mut fds, PollTimeout::try_from(wait_ms).unwrap_or(PollTimeout::MAX));
         let is_ready = |at: usize| fds.get(at).and_then(PollFd::revents).is_some_and(|events| !events.is_empty());
@@ -349,20 +359,9 @@ impl Guard {
     }
 
     fn report(mut self) -> io::Result<()> {
-        let (return_code, signal) = match self.main_end {
-            Some(WaitStatus::Exited(_, code)) => (Some(code), None),
-            Some(WaitStatus::Signaled(_, signal, _)) => (None, Some(signal as i32)),
-            _ => (None, None),
-        };
+        let (return_code, signal) = code_and_signal(self.action.end());
         let captured: Vec<Kept> = self.streams.into_iter().map(Capture::finish).collect();
-        let streams = self.job.streams.iter().zip(&captured).map(|(spec, kept)| StreamReport {
-            fd: spec.fd,
-            bytes: kept.head.len(),
-            lead_bytes: kept.lead.len(),
-            tail_bytes: kept.tail.len(),
-            read_bytes: kept.read_bytes,
-            truncated: kept.truncated,
-        });
+        let streams = self.job.streams.iter().zip(&captured).map(|(spec, kept)| kept.report(spec.fd));
         // Of what is gone by itself with the action, nothing has to be ended.
         let left_others = self.ending.is_some();
         let why = self.ending.map_or(Why::Exited, |e| e.why);

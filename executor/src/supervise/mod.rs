@@ -16,10 +16,13 @@
 //!   ends what a guard left that was killed.
 //! - A supervisor that does not answer is killed by the worker, with all that is under it.
 //!
+//! Code that is to be imported once and called often has a *nursery* in the place of a guard (`nursery`, `kept`).
+//!
 //! An action is kept from all of them by the kernel, where it can (`confine`, `filter`). Processes here have one thread and no
 //! async runtime; only `client` belongs to the worker.
 
 mod ability;
+mod action;
 mod capture;
 mod client;
 mod clock;
@@ -27,8 +30,10 @@ mod confine;
 mod filter;
 mod fork;
 mod guard;
+mod kept;
 mod line;
 mod message;
+mod nursery;
 mod outbox;
 mod pidfd;
 mod protocol;
@@ -42,11 +47,12 @@ use std::process::ExitCode;
 use crate::containers;
 
 pub use ability::{Ability, Finding};
-pub use client::{GuardEnd, Guarded, Supervisor};
+pub use client::{GuardEnd, Guarded, Supervisor, give};
 pub use clock::boot_ms;
+pub use confine::{ABI_SCOPES as LANDLOCK_SCOPES, landlock_abi};
 pub use protocol::{
-    Control, JOB_BYTES_MAX, Job, Piece, Report, STARTED, STARTING, STDIN_BYTES_MAX, StreamReport, StreamSpec, Telling,
-    User, Why,
+    Control, JOB_BYTES_MAX, Job, Piece, READY, Report, STARTED, STARTING, STDIN_BYTES_MAX, StreamReport, StreamSpec,
+    Telling, User, Why,
 };
 
 /// What the sub-command `supervise` does, and with one argument more a holder of a container. To be called before anything else of the program, with no other

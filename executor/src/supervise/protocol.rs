@@ -27,6 +27,8 @@ pub const STREAM_FD_MAX: i32 = 9;
 pub const STARTING: &str = "starting";
 /// Line that says that the action runs.
 pub const STARTED: &str = "started";
+/// Line that says that a zygote has imported its code: from now on it forks.
+pub const READY: &str = "ready";
 
 /// A program to run.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +140,8 @@ pub enum Order {
     /// Starts a guard for what the stream beside this message will say; ends it like `End` at that instant of
     /// `CLOCK_BOOTTIME`, in milliseconds, should it be there by then.
     Start(u64, u64),
+    /// The same with a nursery in the place of the guard.
+    Nursery(u64, u64),
     /// That instant is another one now: the lease was extended.
     Until(u64, u64),
     /// Ends the guard and all that is under it, at once: it did not do what was due.
@@ -230,6 +234,7 @@ impl Order {
     pub fn message(self) -> String {
         match self {
             Self::Start(id, end_at_ms) => format!("start {id} {end_at_ms}"),
+            Self::Nursery(id, end_at_ms) => format!("nursery {id} {end_at_ms}"),
             Self::Until(id, end_at_ms) => format!("until {id} {end_at_ms}"),
             Self::End(id) => format!("end {id}"),
             Self::Ping => "ping".to_owned(),
@@ -241,6 +246,7 @@ impl Order {
         let words: Vec<&str> = message.split(' ').collect();
         Some(match words[..] {
             ["start", id, end_at_ms] => Self::Start(id.parse().ok()?, end_at_ms.parse().ok()?),
+            ["nursery", id, end_at_ms] => Self::Nursery(id.parse().ok()?, end_at_ms.parse().ok()?),
             ["until", id, end_at_ms] => Self::Until(id.parse().ok()?, end_at_ms.parse().ok()?),
             ["end", id] => Self::End(id.parse().ok()?),
             ["ping"] => Self::Ping,
@@ -321,7 +327,9 @@ mod tests {
         for control in [Control::Lease(0), Control::Lease(u64::MAX), Control::Cancel] {
             assert_eq!(Control::parse(control.line().trim_end()), Some(control));
         }
-        for order in [Order::Start(u64::MAX, 0), Order::Until(1, u64::MAX), Order::End(0), Order::Ping] {
+        for order in
+            [Order::Start(u64::MAX, 0), Order::Nursery(3, 4), Order::Until(1, u64::MAX), Order::End(0), Order::Ping]
+        {
             assert_eq!(Order::parse(&order.message()), Some(order));
         }
         for answer in [Answer::Started(1, 2), Answer::Gone(3), Answer::Left(4), Answer::Pong] {

@@ -40,12 +40,13 @@ pub struct Started {
 }
 
 /// Starts the job's program in a session of its own. It dies with its guard, finds signals, umask and descriptors
-/// as POSIX has them, and is confined as far as the kernel can and the job does not ask otherwise.
+/// as POSIX has them, and is confined as far as the kernel can and the job does not ask otherwise. `given` is its standard
+/// input in the place of the job's.
 ///
 /// # Errors
 /// What the system says: no such file, not executable, too many arguments. [`is_its_own`] tells them from what is no
 /// fault of the action.
-pub fn spawn(job: &Job) -> io::Result<Started> {
+pub fn spawn(job: &Job, given: Option<OwnedFd>) -> io::Result<Started> {
     let (program, arguments) =
         job.argv.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "empty command"))?;
     let mut command = Command::new(program_path(program, &job.directory));
@@ -57,15 +58,20 @@ pub fn spawn(job: &Job) -> io::Result<Started> {
         .current_dir(&job.directory)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let stdin = match job.stdin_bytes {
-        0 => None,
-        _ => {
+    let is_given = given.is_some();
+    let stdin = match (job.stdin_bytes, given) {
+        (_, Some(given)) => {
+            command.stdin(given);
+            None
+        }
+        (0, None) => None,
+        (_, None) => {
             let (theirs, ours) = pipe2(OFlag::O_CLOEXEC)?;
             command.stdin(theirs);
             Some(ours)
         }
     };
-    if stdin.is_none() {
+    if stdin.is_none() && !is_given {
         command.stdin(Stdio::null());
     }
     if let Some(user) = &job.user {
@@ -233,10 +239,10 @@ mod tests {
             may: May::default(),
             container: None,
         };
-        let error = spawn(&job).err().unwrap();
+        let error = spawn(&job, None).err().unwrap();
         assert!(error.raw_os_error() == Some(TOO_LATE as i32) && !is_its_own(&error));
         assert!(!dir.path().join("ran").exists());
-        let mut started = spawn(&Job { lease_deadline_ms: boot_ms() + 60_000, ..job }).unwrap();
+        let mut started = spawn(&Job { lease_deadline_ms: boot_ms() + 60_000, ..job }, None).unwrap();
         assert!(started.child.wait().unwrap().success());
         assert!(dir.path().join("ran").exists());
     }

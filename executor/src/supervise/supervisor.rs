@@ -19,7 +19,7 @@ use super::fork::{self, Side};
 use super::guard::KILL_ROUND_MS;
 use super::protocol::{Answer, Order};
 use super::wait::wait;
-use super::{guard, message, pidfd, tree};
+use super::{guard, message, nursery, pidfd, tree};
 
 /// How long guards may take to end their actions once the worker is gone, in milliseconds: far longer than the grace of
 /// one that works.
@@ -71,6 +71,9 @@ pub fn run() -> io::Result<()> {
     };
     supervisor.run()
 }
+
+/// What a child goes on with.
+type Run = fn(UnixStream, OwnedFd) -> io::Result<()>;
 
 struct Running {
     id: u64,
@@ -262,19 +265,20 @@ impl Supervisor {
                 }
             };
             match (Order::parse(&message), passed) {
-                (Some(Order::Start(id, end_at_ms)), Some(stream)) => self.start(id, end_at_ms, &stream),
+                (Some(Order::Start(id, end_at_ms)), Some(stream)) => self.start(id, end_at_ms, &stream, guard::run),
+                (Some(Order::Nursery(id, end_at_ms)), Some(stream)) => self.start(id, end_at_ms, &stream, nursery::run),
                 (Some(Order::Until(id, end_at_ms)), _) => self.extend(id, end_at_ms),
                 (Some(Order::End(id)), _) => self.end(id),
                 (Some(Order::Ping), _) => self.outbox.push_back((Answer::Pong, None)),
                 // Without a descriptor, this process has none left: as if the guard had ended at once.
-                (Some(Order::Start(id, _)), None) => self.has_ended(id),
+                (Some(Order::Start(id, _) | Order::Nursery(id, _)), None) => self.has_ended(id),
                 (None, _) => {}
             }
         }
         Ok(())
     }
 
-    fn start(&mut self, id: u64, end_at_ms: u64, stream: &OwnedFd) {
+    fn start(&mut self, id: u64, end_at_ms: u64, stream: &OwnedFd, run: Run) {
         match fork::fork(&[stream.as_fd(), self.life.as_fd()]) {
             Ok(Side::Parent(pid)) => {
                 self.outbox.push_back((Answer::Started(id, pid), pidfd::open(pid).ok()));
@@ -282,7 +286,7 @@ impl Supervisor {
             }
             Ok(Side::Child(mut kept)) => {
                 let (Some(life), Some(stream)) = (kept.pop(), kept.pop()) else { fork::exit(1) };
-                fork::exit(i32::from(guard::run(UnixStream::from(stream), life).is_err()));
+                fork::exit(i32::from(run(UnixStream::from(stream), life).is_err()));
             }
             // The worker sees the stream's end.
             Err(_) => self.has_ended(id),

@@ -159,6 +159,7 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
             container: options.container.clone(),
             command: options.runner.clone(),
             http: options.http.clone(),
+            python: options.python.clone(),
             ssh: options.ssh.clone(),
             work,
             kafka,

@@ -7,7 +7,7 @@ use petrel_execution::worker::Reports;
 use petrel_schemas::Topics;
 
 use crate::live::LiveOptions;
-use crate::runner::{ContainerOptions, HttpOptions, RunnerOptions, SshOptions};
+use crate::runner::{ContainerOptions, HttpOptions, PythonOptions, RunnerOptions, SshOptions};
 
 /// Settings of a worker of one pool.
 #[derive(Debug, Clone)]
@@ -32,6 +32,8 @@ pub struct WorkerOptions {
     pub container: ContainerOptions,
     /// How requests over HTTP are sent.
     pub http: HttpOptions,
+    /// How Python code is run.
+    pub python: PythonOptions,
     /// How hosts are spoken to.
     pub ssh: SshOptions,
     /// How what attempts write is told while they run.
@@ -48,7 +50,8 @@ pub struct WorkerOptions {
 const SLOTS_PER_CORE: usize = 16;
 
 impl WorkerOptions {
-    /// The defaults: [`SLOTS_PER_CORE`] slots for each core; work directories stand beside the packs.
+    /// The defaults: [`SLOTS_PER_CORE`] slots for each core; work directories and Python environments stand beside the
+    /// packs.
     pub fn new(topics: Topics, instance: Arc<str>, packs_directory: PathBuf) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -58,6 +61,7 @@ impl WorkerOptions {
             slots: SLOTS_PER_CORE * cores,
             decline_ms: 2_000,
             work_directory: packs_directory.with_file_name("work"),
+            python: PythonOptions::new(packs_directory.with_file_name("python")),
             packs_directory,
             runner: RunnerOptions::default(),
             container: ContainerOptions::default(),

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use petrel_bus::{Bus as _, TopicSpec};
 use petrel_bus_local::{LocalBus, LocalOptions};
 use petrel_catalog::{Actions, PackFile, PackSource, Revision};
-use petrel_execution::runner::{ContainerCall, Rendering, RunnerCall};
+use petrel_execution::runner::{ContainerCall, PythonCall, Rendering, RunnerCall};
 use petrel_execution::worker::{Exit, Why};
 use petrel_execution::{ActionPlan, Delivery};
 use petrel_executor::live::Live;
 use petrel_executor::runner::{
     ContainerAttempt, ContainerOptions, Containers, EmailRequest, KafkaRequest, KafkaRunner, Process, ProcessAttempt,
-    Processes, RunnerOptions, SshRequest, SshRunner, WorkDirectories,
+    Processes, PythonOptions, PythonRunner, RunnerOptions, SshRequest, SshRunner, WorkDirectories,
 };
 use petrel_executor::supervise::Supervisor;
 use petrel_executor::{Resolution, resolve_in};
@@ -65,6 +65,9 @@ fn examples() -> Vec<Example> {
             "text stdout" => example.stdout = Some(text.to_owned()),
             file if file.starts_with("sh file ") => {
                 example.files.push((file["sh file ".len()..].to_owned(), text.to_owned()));
+            }
+            file if file.starts_with("python file ") => {
+                example.files.push((file["python file ".len()..].to_owned(), text.to_owned()));
             }
             "text error" => example.error = Some(text.trim_end().to_owned()),
             other => panic!("a block of {other:?} is not understood"),
@@ -154,6 +157,7 @@ async fn the_examples_of_the_document_do_what_stands_there() {
         "inject_trigger",
         "kafka",
         "noop",
+        "python",
         "script",
         "shell",
         "shell",
@@ -265,6 +269,7 @@ async fn carry_out(action: &str, given: &Value, pack: &Path, files: &[(String, S
         }
         RunnerCall::Command(call) => run(Process::command(call, pack)).await,
         RunnerCall::Container(call) => run_container(*call, pack).await,
+        RunnerCall::Python(call) => run_python(*call, pack).await,
         RunnerCall::Script(call) => run(Process::script(call, pack)).await,
         RunnerCall::Shell(call) => run(Process::shell(call, pack, "demo.act")).await,
         RunnerCall::Ssh(call) => {
@@ -304,6 +309,25 @@ async fn run_container(call: ContainerCall, pack: &Path) -> Exit {
         live: Live::default(),
     };
     containers.run(call, pack, attempt, held, || {}).await
+}
+
+/// Calls Python code under a supervisor of its own.
+async fn run_python(call: PythonCall, pack: &Path) -> Exit {
+    let (_director, held) = watch::channel(holding(60_000));
+    let options =
+        RunnerOptions { supervisor: vec![env!("CARGO_BIN_EXE_petrel-supervise").into()], ..RunnerOptions::default() };
+    let (supervisor, folder) = (Supervisor::new(options.supervisor.clone()), tempfile::tempdir().unwrap());
+    let work = WorkDirectories::open(folder.path().join("work")).unwrap();
+    let attempt = ProcessAttempt {
+        variables: BTreeMap::new(),
+        timeout_ms: 60_000,
+        output_bytes_max: 64 << 10,
+        lead_bytes: 0,
+        live: Live::default(),
+    };
+    let processes = Processes { supervisor: &supervisor, options: &options, work: &work };
+    let python = PythonRunner::new(PythonOptions::new(folder.path().join("python")));
+    python.run(call, pack, processes, attempt, held, || {}).await
 }
 
 /// Runs a process under a supervisor of its own.

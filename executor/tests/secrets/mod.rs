@@ -60,6 +60,23 @@ const CUT: &str = "head -c 505 /dev/zero | tr '\\0' x; printf '%s' \"$TOKEN\"; h
                    printf '%s' \"$TOKEN\"; head -c 505 /dev/zero | tr '\\0' y";
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whatever_python_code_tells_of_a_secret_is_masked() {
+    let rig = rig();
+    let (owner, worker) = (rig.owner(), rig.worker(2, 50));
+    for (line, status) in [("returns", "succeeded"), ("fails", "failed"), ("exits", "failed"), ("raises", "failed")] {
+        rig.request_with(line, "demo.python", &json!({ "line": line, "token": "${secret.demo.token}" }));
+        rig.until(line, status).await;
+        let output = rig.output(line);
+        assert!(output[0].content.contains("********"), "{}", output[0].content);
+    }
+    let ended = rig.history("raises").pop().unwrap();
+    assert_eq!(ended.error.as_deref(), Some("ValueError: ******** and ********"));
+    worker.shutdown().await;
+    tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();
+    assert_clean(&rig);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_a_secret_stands_in_the_log_whatever_becomes_of_the_attempt() {
     let rig = rig();
     let (owner, worker) = (rig.owner(), rig.worker(4, 50));

@@ -82,6 +82,7 @@ impl ExecutorView for View {
                 let env = json!({ "USER": "${parameters.account.user}", "KEYS": "${parameters.account.keys}" });
                 ("command", json!({ "command": ["sh", "-c", "${parameters.line}"], "env": env }))
             }
+            "demo.python" => ("python", json!({ "file": "tells.py", "env": { "KEY": "${secret.demo.key}" } })),
             "demo.secret" => {
                 let env = json!({ "TOKEN": "${parameters.token}", "KEY": "Bearer ${secret.demo.key}" });
                 ("command", json!({ "command": ["sh", "-c", "${parameters.line}"], "env": env }))
@@ -109,8 +110,8 @@ impl ExecutorView for View {
 struct NoFiles;
 
 impl PackFiles for NoFiles {
-    fn executable(&self, _: &str) -> Option<bool> {
-        None
+    fn executable(&self, path: &str) -> Option<bool> {
+        (path == "actions/tells.py").then_some(false)
     }
 
     fn hint(&self, _: &str) -> String {
@@ -172,6 +173,20 @@ impl SecretSource for Known {
 
 struct EmptyPack;
 
+/// Tells what it is given in every way that there is.
+const TELLS: &[u8] = br#"
+import os, sys
+
+def run(line, token):
+    told = {"token": token, token: [os.environ["KEY"]]}
+    print(told, os.environ["KEY"])
+    print(token, file=sys.stderr)
+    if line == "returns": return told
+    if line == "fails": return False, told
+    if line == "exits": sys.exit(token)
+    raise ValueError(token + " and " + os.environ["KEY"])
+"#;
+
 impl PackContent for EmptyPack {
     fn name(&self) -> String {
         "revision/demo".to_owned()
@@ -182,7 +197,8 @@ impl PackContent for EmptyPack {
     }
 
     fn files(&self, each: &mut EachFile<'_>) -> Result<(), String> {
-        each("actions/x.yaml", b"name: x", false)
+        each("actions/x.yaml", b"name: x", false)?;
+        each("actions/tells.py", TELLS, false)
     }
 }
 

@@ -218,6 +218,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     for (path, ranges) in [("executor.http.deny", &executor.http.deny), ("executor.http.allow", &executor.http.allow)] {
         AddressGuard::new(ranges, &[]).map_err(|e| option_error(path, e.to_string()))?;
     }
+    if config.executor.python.environment_days_max == 0 {
+        return wrong("executor.python.environment_days_max", "must be at least 1");
+    }
     for table in Table::ALL {
         let days = config.audit.keep_days.of(*table);
         // Rows of a topic that is read anew must not be over their time already.

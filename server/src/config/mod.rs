@@ -5,6 +5,7 @@
 mod hidden;
 mod load;
 mod objects;
+mod runners;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,13 +13,13 @@ use std::path::PathBuf;
 
 use petrel_audit::{KeepDays, Table};
 use petrel_catalog::limits::{CATALOG_BYTES_DEFAULT, CATALOG_REVISIONS_DEFAULT, REVISION_KEEP_MS_DEFAULT};
-use petrel_executor::runner::{AddressGuard, GuardError};
 use serde::{Deserialize, Serialize};
 
 pub use hidden::Hidden;
 pub(crate) use load::is_option;
 pub use load::load;
 pub use objects::Objects;
+pub use runners::{Container, Http, Python, Ssh};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -186,35 +187,8 @@ pub struct Executor {
     pub ssh: Ssh,
     /// Containers of the runner `container`.
     pub container: Container,
-}
-
-/// Options of the runner `container`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Container {
-    /// Socket of the daemon; by default that of `DOCKER_HOST`, or the first usual one that is there.
-    pub socket: Option<PathBuf>,
-}
-
-/// Options of the runner `ssh`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Ssh {
-    /// Files of known hosts, for actions that name none.
-    pub known_hosts: Vec<PathBuf>,
-    /// Socket of an agent.
-    pub agent: Option<PathBuf>,
-}
-
-/// Options of the runner `http`. Ranges are CIDR, single addresses, or one of `loopback`, `link_local`, `metadata`,
-/// `private` and `reserved`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Http {
-    /// Ranges of addresses to which no request is sent.
-    pub deny: Vec<String>,
-    /// Ranges to which they are sent all the same.
-    pub allow: Vec<String>,
+    /// Python code of packs.
+    pub python: Python,
 }
 
 impl Config {
@@ -226,22 +200,6 @@ impl Config {
             Some((host.to_owned(), url.port_or_known_default()?))
         });
         clickhouse.into_iter().chain([(self.listen.ip().to_string(), self.listen.port())]).collect()
-    }
-}
-
-impl Http {
-    /// The guard with these ranges.
-    ///
-    /// # Errors
-    /// The first text that is no range.
-    pub fn guard(&self) -> Result<AddressGuard, GuardError> {
-        AddressGuard::new(&self.deny, &self.allow)
-    }
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self { deny: AddressGuard::DENY_DEFAULT.map(str::to_owned).to_vec(), allow: Vec::new() }
     }
 }
 
@@ -421,13 +379,8 @@ impl Default for Executor {
             http: Http::default(),
             ssh: Ssh::default(),
             container: Container::default(),
+            python: Python::default(),
         }
-    }
-}
-
-impl Default for Ssh {
-    fn default() -> Self {
-        Self { known_hosts: vec!["/etc/ssh/ssh_known_hosts".into()], agent: None }
     }
 }
 

@@ -25,6 +25,7 @@ use super::supervised::{self, Ended, Failed};
 use super::{Context, RunnerOptions};
 use crate::live::Live;
 use crate::supervise::{Job, StreamSpec, Supervisor, Telling, User, Why};
+pub(super) use judged::judged;
 use sizes::Sizes;
 use user::{As, Refused};
 pub use work::{WorkDirectories, WorkDirectory};
@@ -88,7 +89,7 @@ async fn run_told(
     }
     let (mut job, stdin) = job(options, command, held.borrow().lease_deadline_ms());
     job.telling = Telling { live_bytes_max: live.bytes_max(), lead_bytes };
-    if let Some(error) = Sizes::of_this_system().over(&job) {
+    if let Some(error) = too_large(&job) {
         return not_started(error);
     }
     match supervised::run_told(supervisor, &job, &stdin, held, started, live).await {
@@ -101,13 +102,18 @@ async fn run_told(
     }
 }
 
+/// What this system has no room for.
+pub(super) fn too_large(job: &Job) -> Option<String> {
+    Sizes::of_this_system().over(job)
+}
+
 /// It cannot be started, here or elsewhere.
-fn not_started(error: String) -> Exit {
+pub(super) fn not_started(error: String) -> Exit {
     Exit::bare(worker::Why::NotStarted(code::NOT_STARTED), Some(error))
 }
 
 /// This worker lacks what it takes.
-fn lacking(error: String) -> Exit {
+pub(super) fn lacking(error: String) -> Exit {
     Exit::bare(worker::Why::GivenBack { begun: false }, Some(error))
 }
 
@@ -120,7 +126,7 @@ fn refusal(command: &Command) -> Option<String> {
     Some(format!("argument {at} of the command contains a NUL character, which no program can be given"))
 }
 
-fn job(options: &RunnerOptions, command: Command, lease_deadline_ms: u64) -> (Job, Vec<u8>) {
+pub(super) fn job(options: &RunnerOptions, command: Command, lease_deadline_ms: u64) -> (Job, Vec<u8>) {
     let inherited =
         options.inherited_variables.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
     let mut environment: BTreeMap<String, String> = inherited.collect();
@@ -147,7 +153,7 @@ fn job(options: &RunnerOptions, command: Command, lease_deadline_ms: u64) -> (Jo
     (job, command.stdin)
 }
 
-fn exit(ended: Ended) -> Exit {
+pub(super) fn exit(ended: Ended) -> Exit {
     let report = &ended.report;
     let error = report.error.clone().or_else(|| report.signal.map(|s| format!("ended by signal {s}")));
     let why = match report.why {
@@ -225,16 +231,19 @@ pub(super) fn program_in(program: &str, actions: &Path) -> String {
 /// Runs what an attempt starts to its end.
 pub(super) async fn carry_out(process: impl FnOnce(&Path) -> Process, context: &Context<'_>) -> Exit {
     let Some(pack) = context.pack else { return Exit::bare(worker::Why::NotStarted(code::PACK_UNUSABLE), None) };
-    let attempt = ProcessAttempt {
+    let attempt = attempt_of(context);
+    context.runners.processes().run(process(pack), attempt, context.held.subscribe(), context.started).await
+}
+
+/// What is to be known of an attempt beside what it starts.
+pub(super) fn attempt_of(context: &Context<'_>) -> ProcessAttempt {
+    ProcessAttempt {
         variables: variables(context.task),
         timeout_ms: context.timeout_ms(),
         output_bytes_max: context.plan.output_bytes_max,
         lead_bytes: context.mask.lead_bytes(),
         live: context.live.clone(),
-    };
-    let runners = context.runners;
-    let processes = Processes { supervisor: &runners.supervisor, options: &runners.command, work: &runners.work };
-    processes.run(process(pack), attempt, context.held.subscribe(), context.started).await
+    }
 }
 
 /// What an action finds of its execution.
@@ -355,7 +364,7 @@ struct Prepared {
 }
 
 /// Told where what judges a process panicked.
-const NOT_JUDGED: &str = "what judges its output panicked, and the output is left out";
+pub(super) const NOT_JUDGED: &str = "what judges its output panicked, and the output is left out";
 
 fn refused(why: Refused) -> Exit {
     match why {
@@ -371,7 +380,12 @@ fn no_work(error: &io::Error) -> Exit {
     if is_never { not_started(why) } else { lacking(why) }
 }
 
-async fn directory(cwd: &Folder, actions: &Path, work: Option<&WorkDirectory>) -> Result<PathBuf, String> {
+/// Where a process begins.
+pub(super) async fn directory(
+    cwd: &Folder,
+    actions: &Path,
+    work: Option<&WorkDirectory>,
+) -> Result<PathBuf, String> {
     let directory = match (cwd, work) {
         (Folder::Actions, _) => actions.to_owned(),
         (Folder::Pack(inside), _) => actions.join(inside),

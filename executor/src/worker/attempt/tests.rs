@@ -15,7 +15,9 @@ use super::super::told::Told;
 use super::*;
 use crate::live::LiveOptions;
 use crate::objects::{ObjectOptions, Place};
-use crate::runner::{ContainerOptions, HttpOptions, KafkaRunner, Parts, RunnerOptions, SshOptions, WorkDirectories};
+use crate::runner::{
+    ContainerOptions, HttpOptions, KafkaRunner, Parts, PythonOptions, RunnerOptions, SshOptions, WorkDirectories,
+};
 use crate::secrets::{NoSecret, Opening};
 use crate::view::EachFile;
 
@@ -94,6 +96,7 @@ impl Rig {
                 container: ContainerOptions { socket: "/nonexistent/socket".into() },
                 command: RunnerOptions::default(),
                 http: HttpOptions::default(),
+                python: PythonOptions::new(folder.path().join("python")),
                 ssh: SshOptions::default(),
                 work,
                 kafka,
