@@ -71,6 +71,8 @@ pub const RECORD_UNKNOWN: &str = "record_unknown";
 pub const NO_SUCH_TOPIC: &str = "no_such_topic";
 /// Failed: it could not be started.
 pub const NOT_STARTED: &str = "not_started";
+/// Failed: the kernel of its worker cannot hold it to what its action requires.
+pub const NOT_CONFINED: &str = "not_confined";
 /// Failed: an expression of its action has no value.
 pub const RENDER_FAILED: &str = "render_failed";
 /// Failed: there is no secret of a name that it needs, or none any more.

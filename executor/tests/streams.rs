@@ -10,7 +10,7 @@ use std::sync::Arc;
 use actions::{holding, supervisor};
 use petrel_execution::runner::{Limits, May};
 use petrel_executor::runner::{Ended, Failed, run_supervised};
-use petrel_executor::supervise::{Job, StreamSpec, User, Why, boot_ms};
+use petrel_executor::supervise::{Confinement, Job, StreamSpec, User, Why, boot_ms};
 use tokio::sync::watch;
 
 fn job(text: &str, directory: &Path) -> Job {
@@ -26,6 +26,7 @@ fn job(text: &str, directory: &Path) -> Job {
         user: None,
         limits: Limits::default(),
         may: May::default(),
+        confinement: Confinement::default(),
     }
 }
 
@@ -59,6 +60,7 @@ async fn limits_hold() {
         memory_bytes_max: Some(1 << 30),
         processes_max: None,
         cpu_s_max: Some(7),
+        ..Limits::default()
     };
     let ended = run(&job, &[]).await;
     assert_eq!(String::from_utf8_lossy(&ended.captured[0]), "50\n1024\n1048576\n7\n");

@@ -13,7 +13,7 @@ use petrel_bus::{
 use petrel_execution::owner::Limits;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
-use petrel_executor::runner::HttpOptions;
+use petrel_executor::runner::{HttpOptions, RunnerOptions};
 use petrel_executor::supervise;
 use petrel_executor::worker::{Neighbour, WorkerHandle, WorkerOptions, WorkerService};
 use petrel_ingest::sensors::{SensorOptions, Sensors, SensorsHandle};
@@ -22,7 +22,7 @@ use petrel_rules::{MatchCounters, MatchOptions, MatchStage};
 use petrel_schemas::Topics;
 
 use crate::cli::args::Role;
-use crate::config::Config;
+use crate::config::{Config, FileAccess};
 use crate::engine::Engine;
 use crate::metrics::Exported;
 use crate::secrets::Vault;
@@ -233,6 +233,11 @@ impl Parts<'_> {
             decline_ms: self.config.worker.decline_ms,
             slots: if self.config.worker.slots == 0 { defaults.slots } else { self.config.worker.slots },
             shutdown_grace_ms: self.config.worker.shutdown_grace_ms,
+            runner: RunnerOptions {
+                confines_files: self.config.executor.confine == FileAccess::Confined,
+                kept: self.config.kept_from_actions(),
+                ..RunnerOptions::default()
+            },
             http: HttpOptions {
                 guard: self.config.executor.http.guard()?,
                 own: self.config.own_services(),

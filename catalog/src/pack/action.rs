@@ -37,6 +37,7 @@ const ACTION: Shape = Shape {
         "output",
         "may",
         "limits",
+        "confine",
         "message",
         "duration",
         "trigger",

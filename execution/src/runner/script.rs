@@ -69,6 +69,7 @@ impl Spec for ScriptSpec {
         "output",
         "may",
         "limits",
+        "confine",
     ];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {

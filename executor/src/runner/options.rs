@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// How actions are run.
 #[derive(Debug, Clone)]
@@ -17,6 +18,10 @@ pub struct RunnerOptions {
     pub output_bytes_max: usize,
     /// From SIGTERM to SIGKILL, in milliseconds.
     pub kill_grace_ms: u64,
+    /// Whether actions that do not say otherwise are held to their pack and their work directory.
+    pub confines_files: bool,
+    /// Folders and files of Petrel's own: no action that is held to files can be given what is in or over them.
+    pub kept: Vec<PathBuf>,
 }
 
 impl Default for RunnerOptions {
@@ -27,6 +32,8 @@ impl Default for RunnerOptions {
             environment: BTreeMap::new(),
             output_bytes_max: 64 << 10,
             kill_grace_ms: 5_000,
+            confines_files: false,
+            kept: Vec::new(),
         }
     }
 }

@@ -19,8 +19,10 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, setsid};
 
+use super::bounds::Bounds;
 use super::capture::Capture;
 use super::clock::boot_ms;
+use super::group::Group;
 use super::line::Line;
 use super::protocol::{Control, Job, Report, STARTED, STARTING, StreamReport, Why};
 use super::wait::wait;
@@ -56,11 +58,17 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
     if let Some(why) = why_not(&mut job, &controls, worker.closed, started_ms) {
         return refuse(&mut worker, Why::NotBegun, why.to_owned());
     }
+    let Bounds { group, cell } = match Bounds::new(&job) {
+        Ok(bounds) => bounds,
+        Err(refused) => return refuse(&mut worker, refused.why, refused.error),
+    };
     worker.tell(format!("{STARTING}\n").as_bytes());
-    match spawn::spawn(&job) {
+    match spawn::spawn(&job, cell) {
         Ok(started) => {
             worker.tell(format!("{STARTED}\n").as_bytes());
-            Guard::new(job, started, stdin, worker, supervisor, signals, started_ms)?.run()
+            let mut guard = Guard::new(job, started, stdin, worker, supervisor, signals, started_ms)?;
+            guard.group = group;
+            guard.run()
         }
         Err(e) => {
             let why = if spawn::is_its_own(&e) { Why::NotStarted } else { Why::NotBegun };
@@ -126,6 +134,8 @@ struct Guard {
     signals: SignalFd,
     stdin: Option<Feed>,
     streams: Vec<Capture<File>>,
+    /// Its control group, if it asks for one.
+    group: Option<Group>,
 }
 
 /// What is still to be written to the action's standard input.
@@ -183,6 +193,7 @@ impl Guard {
             signals,
             stdin: started.stdin.map(|pipe| Feed::new(pipe, stdin)).transpose()?,
             streams: streams.collect::<io::Result<_>>()?,
+            group: None,
             job,
         })
     }
@@ -244,6 +255,7 @@ impl Guard {
 
     /// Kills what there is; how long to wait until the next round, in milliseconds.
     fn kill_round(&mut self) -> u64 {
+        self.group.iter().for_each(Group::kill);
         let left = tree::kill_below(getpid().as_raw()).ok();
         // Where `/proc` cannot be read, for want of a descriptor say, its own group is still known.
         if self.main_end.is_none() {
@@ -329,7 +341,9 @@ impl Guard {
         // Of what is gone by itself with the action, nothing has to be ended.
         let left_others = self.ending.is_some();
         let why = self.ending.map_or(Why::Exited, |e| e.why);
-        let record = Report { why, return_code, signal, left_others, error: None, streams: streams.collect() };
+        let is_over = self.group.as_ref().is_some_and(Group::was_out_of_memory);
+        let error = is_over.then(|| "ended by the kernel: it was over tree_memory_bytes_max".to_owned());
+        let record = Report { why, return_code, signal, left_others, error, streams: streams.collect() };
         let captured: Vec<Vec<u8>> = finished.into_iter().map(|(bytes, _)| bytes).collect();
         report(&mut self.worker, &record, &captured)
     }
@@ -341,6 +355,7 @@ mod tests {
 
     use petrel_execution::runner::{Limits, May};
 
+    use super::super::confinement::Confinement;
     use super::*;
 
     #[test]
@@ -357,6 +372,7 @@ mod tests {
             user: None,
             limits: Limits::default(),
             may: May::default(),
+            confinement: Confinement::default(),
         };
         let mut may_begin =
             |controls: &[Control], is_gone, now_ms| why_not(&mut job, controls, is_gone, now_ms).is_none();

@@ -16,21 +16,27 @@
 //!   ends what a guard left that was killed.
 //! - A supervisor that does not answer is killed by the worker, with all that is under it.
 //!
-//! An action is kept from all of them by the kernel, where it can (`confine`, `filter`). Processes here have one thread and no
+//! An action is kept from all of them by the kernel, where it can (`bounds`: `confine`, `filter`, `network`, `group`). Processes here have one thread and no
 //! async runtime; only `client` belongs to the worker.
 
 mod ability;
+mod bounds;
 mod capture;
 mod client;
 mod clock;
 mod confine;
+mod confinement;
 mod filter;
 mod fork;
+mod group;
 mod guard;
 mod line;
 mod message;
+mod network;
 mod pidfd;
 mod protocol;
+mod reach;
+mod sockets;
 mod spawn;
 mod supervisor;
 mod tree;
@@ -41,6 +47,7 @@ use std::process::ExitCode;
 pub use ability::{Ability, Finding};
 pub use client::{GuardEnd, Guarded, Supervisor};
 pub use clock::boot_ms;
+pub use confinement::{Confinement, Reach};
 pub use protocol::{
     Control, JOB_BYTES_MAX, Job, Report, STARTED, STARTING, STDIN_BYTES_MAX, StreamReport, StreamSpec, User, Why,
 };

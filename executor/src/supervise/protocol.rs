@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use petrel_execution::runner::{Limits, May};
 use serde::{Deserialize, Serialize};
 
+use super::confinement::Confinement;
+
 /// Longest line with a job, in bytes: argv and environment together are far below it on every system.
 pub const JOB_BYTES_MAX: usize = 8 << 20;
 /// Most bytes of standard input.
@@ -50,6 +52,8 @@ pub struct Job {
     pub limits: Limits,
     /// What it may do beyond its own processes.
     pub may: May,
+    /// What it may reach.
+    pub confinement: Confinement,
 }
 
 /// Without arguments and the values of variables: there may be secrets in them.
@@ -127,6 +131,8 @@ pub enum Why {
     NotStarted,
     /// It was not started, for no reason of its own: its lease had passed, or the system had no room for it.
     NotBegun,
+    /// It was not started: its worker's kernel cannot hold it to what it requires.
+    NotConfined,
     /// By itself.
     Exited,
     /// Its time was up.
@@ -253,6 +259,7 @@ mod tests {
             user: None,
             limits: Limits::default(),
             may: May::default(),
+            confinement: Confinement::default(),
         };
         let shown = format!("{job:?}");
         assert!(shown.contains("curl") && shown.contains("TOKEN") && !shown.contains("secret"), "{shown}");

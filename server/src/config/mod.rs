@@ -174,8 +174,21 @@ pub struct Executor {
     pub lost_leases_max: u32,
     /// How long a task may wait for a worker until its execution ends, in milliseconds.
     pub schedule_to_start_ms: i64,
+    /// Whether actions that do not say otherwise are held to the files of their pack and their work directory.
+    pub confine: FileAccess,
     /// Requests of the runner `http`.
     pub http: Http,
+}
+
+/// What an action may reach of the files of its worker's machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileAccess {
+    /// What its user may.
+    #[default]
+    Unconfined,
+    /// Its pack, the system's programs, and its work directory.
+    Confined,
 }
 
 /// Options of the runner `http`. Ranges are CIDR, single addresses, or one of `loopback`, `link_local`, `metadata`,
@@ -190,6 +203,14 @@ pub struct Http {
 }
 
 impl Config {
+    /// Folders and files that no action that is held to files can be given: they have Petrel's own state and its secrets.
+    pub fn kept_from_actions(&self) -> Vec<PathBuf> {
+        let secrets = &self.secrets;
+        let files = [&self.token_file, &self.clickhouse.password_file, &secrets.master_key_file].into_iter().flatten();
+        let files = files.chain(&secrets.earlier_master_key_files).chain(self.kafka.property_files.values());
+        std::iter::once(&self.data_dir).chain(files).cloned().collect()
+    }
+
     /// Hosts and ports of Petrel's own services, as far as they stand here.
     pub fn own_services(&self) -> Vec<(String, u16)> {
         let url = self.clickhouse.url.as_deref().and_then(|url| reqwest::Url::parse(url).ok());
@@ -378,6 +399,7 @@ impl Default for Executor {
             lease_ms: 20_000,
             lost_leases_max: 5,
             schedule_to_start_ms: 24 * 3_600_000,
+            confine: FileAccess::default(),
             http: Http::default(),
         }
     }

@@ -1,7 +1,8 @@
 //! What the runners of processes have in common: the keys that say how a process is started and what is made of its end.
 //!
-//! `may` (what it may do), `files` (what of its pack it names), `output` (what is parsed of its standard output).
+//! `may` (what it may do), `confine` (what it may reach), `files` (what of its pack it names), `output` (what is parsed of its standard output).
 
+mod confine;
 mod files;
 mod may;
 mod output;
@@ -20,6 +21,7 @@ use super::limits::{self, Limits};
 use super::{PackFiles, RenderError};
 use crate::limits::COMMAND_ARGS_MAX;
 
+pub use confine::{Confine, FileAccess, Guarantee, check_confine};
 pub use files::Folder;
 pub(super) use files::{check_constant, check_file};
 pub use may::May;
@@ -36,6 +38,7 @@ pub(super) struct ProcessSpec {
     output: Option<Arc<Output>>,
     may: May,
     limits: Limits,
+    confine: Arc<Confine>,
 }
 
 /// How a process is started beside its arguments, and what is made of its end.
@@ -57,6 +60,8 @@ pub struct ProcessCall {
     pub may: May,
     /// What it may use up.
     pub limits: Limits,
+    /// What it may reach.
+    pub confine: Arc<Confine>,
 }
 
 /// Without the values of variables and what it reads: there may be secrets in them.
@@ -74,14 +79,16 @@ impl fmt::Debug for ProcessCall {
 impl ProcessSpec {
     /// Names of the keys that are read here.
     #[cfg(test)]
-    pub(super) const KEYS: [&'static str; 8] =
-        ["env", "cwd", "user", "stdin", "success_codes", "output", "may", "limits"];
+    pub(super) const KEYS: [&'static str; 9] =
+        ["env", "cwd", "user", "stdin", "success_codes", "output", "may", "limits", "confine"];
 
     pub(super) fn read(keys: &mut Keys<'_>, files: &dyn PackFiles) -> Self {
         let success = match keys.get("success_codes") {
             Some(codes) => Codes::read(codes, "/success_codes", "success_codes", &EXITS, keys),
             None => Codes::of(&[(0, 0)]),
         };
+        let (may, limits) = (may::read(keys), limits::read(keys));
+        let confine = Arc::new(confine::read(keys, files, may, &limits));
         Self {
             env: read_env(keys),
             cwd: Folder::read(keys, files),
@@ -89,8 +96,9 @@ impl ProcessSpec {
             stdin: keys.get("stdin").and_then(|stdin| keys.template_of(stdin, "/stdin")),
             success,
             output: Output::read(keys, files).map(Arc::new),
-            may: may::read(keys),
-            limits: limits::read(keys),
+            may,
+            limits,
+            confine,
         }
     }
 
@@ -107,6 +115,7 @@ impl ProcessSpec {
             output: self.output.clone(),
             may: self.may,
             limits: self.limits,
+            confine: self.confine.clone(),
         })
     }
 }

@@ -1,8 +1,9 @@
 //! Processes of actions: what the runners `command`, `shell` and `script` have in common.
 //!
-//! `sizes` (what the system can give a process), `user` (who it runs as), `work` (a directory for each attempt), `judged`
+//! `confined` (what it may reach), `sizes` (what the system can give a process), `user` (who it runs as), `work` (a directory for each attempt), `judged`
 //! (what is made of its end).
 
+mod confined;
 mod judged;
 mod sizes;
 mod user;
@@ -20,7 +21,8 @@ use tokio::sync::watch;
 
 use super::supervised::{self, Ended, Failed};
 use super::{Context, RunnerOptions};
-use crate::supervise::{Job, StreamSpec, Supervisor, User, Why};
+use crate::supervise::{Confinement, Job, StreamSpec, Supervisor, User, Why};
+use confined::confined;
 use judged::judged;
 use sizes::Sizes;
 use user::As;
@@ -45,6 +47,8 @@ pub struct Command {
     pub may: May,
     /// What it may use up.
     pub limits: Limits,
+    /// What it may reach.
+    pub confinement: Confinement,
 }
 
 /// Without arguments, the values of variables, and what it reads: there may be secrets in them.
@@ -118,6 +122,7 @@ fn job(options: &RunnerOptions, command: Command, lease_deadline_ms: u64) -> (Jo
         user: command.user,
         limits: command.limits,
         may: command.may,
+        confinement: command.confinement,
     };
     (job, command.stdin)
 }
@@ -127,6 +132,7 @@ fn exit(ended: Ended) -> Exit {
     let error = report.error.clone().or_else(|| report.signal.map(|s| format!("ended by signal {s}")));
     let why = match report.why {
         Why::NotStarted => worker::Why::NotStarted(code::NOT_STARTED),
+        Why::NotConfined => worker::Why::NotStarted(code::NOT_CONFINED),
         Why::NotBegun => worker::Why::GivenBack { begun: false },
         Why::Exited => worker::Why::Exited,
         Why::Timeout => worker::Why::Timeout,
@@ -243,7 +249,14 @@ impl Processes<'_> {
             Ok(directory) => directory,
             Err(error) => return not_started(error),
         };
+        let confinement = match confined(&call.confine, call.may, self.options, &actions, work.as_ref()) {
+            Ok(confinement) => confinement,
+            Err(error) => return not_started(error),
+        };
         let mut environment = becoming.variables();
+        if let Some(work) = work.as_ref().filter(|_| confinement.files.is_some()) {
+            environment.extend(confined::variables(work));
+        }
         environment.extend(std::mem::take(&mut call.env));
         environment.extend(attempt.variables);
         environment.insert("PETREL_ACTION_DIR".to_owned(), actions.to_string_lossy().into_owned());
@@ -259,6 +272,7 @@ impl Processes<'_> {
             timeout_ms: attempt.timeout_ms,
             may: call.may,
             limits: call.limits,
+            confinement,
         };
         let options = RunnerOptions { output_bytes_max: attempt.output_bytes_max, ..self.options.clone() };
         let command = match self.through_sudo(&options, command, &becoming, &held).await {
@@ -320,6 +334,7 @@ mod tests {
             timeout_ms: 1,
             may: May::default(),
             limits: Limits::default(),
+            confinement: Confinement::default(),
         };
         let shown = format!("{command:?} {:?}", job(&RunnerOptions::default(), command.clone(), 0).0);
         assert_eq!((shown.matches("TOKEN").count(), shown.matches("s3cret").count()), (2, 0), "{shown}");
