@@ -121,9 +121,7 @@ async fn a_worker_confines_what_does_not_say_otherwise_and_keeps_its_own() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("token"), "s3cret").unwrap();
     let (bench, data) = bench(RunnerOptions { confines_files: true, kept: vec![dir.path().to_owned()], ..options() });
-    let keys = |confine: Value| {
-        json!({ "script": "(cat \"$1/secret\") 2>/dev/null || echo refused", "args": [data], "confine": confine })
-    };
+    let keys = |confine: Value| json!({ "script": "(cat \"$1/secret\") 2>/dev/null || echo refused", "args": [data], "confine": confine });
     if confines() {
         let exit = bench.run("shell", keys(json!({})), json!({})).await;
         assert_eq!(stdout(&exit), "refused\n");
@@ -244,9 +242,7 @@ async fn what_an_action_requires_and_this_machine_cannot_give_ends_it_before_it_
     let bench = Bench::new();
     let ran = bench.dir.path().join("ran");
     let limits = json!({ "tree_memory_bytes_max": 1 << 30, "tree_processes_max": 100, "tree_cpus_max": 1.5 });
-    let keys = |required: Value| {
-        json!({ "script": "echo > \"$1\"", "args": [ran], "limits": limits, "confine": { "required": required } })
-    };
+    let keys = |required: Value| json!({ "script": "echo > \"$1\"", "args": [ran], "limits": limits, "confine": { "required": required } });
     let given = Ability::look().of_groups;
     let wanted = [Guarantee::TreeMemory, Guarantee::TreeProcesses, Guarantee::TreeCpus];
     let missing: Vec<_> = wanted.into_iter().filter(|one| !given.contains(one)).map(Guarantee::name).collect();
@@ -317,7 +313,13 @@ async fn an_action_in_a_control_group_of_its_own_is_ended_by_it_and_leaves_none(
 
 /// An action that is held to its files and has no network.
 fn confined(dir: &Path, text: &str, mark: &str) -> Command {
-    script(dir, "run.sh", &format!("#!/bin/sh\nG=$PPID; S=$(awk '{{print $4}}' /proc/$G/stat); W=$(awk '{{print $4}}' /proc/$S/stat)\n{text}"));
+    script(
+        dir,
+        "run.sh",
+        &format!(
+            "#!/bin/sh\nG=$PPID; S=$(awk '{{print $4}}' /proc/$G/stat); W=$(awk '{{print $4}}' /proc/$S/stat)\n{text}"
+        ),
+    );
     let mut command = marked(command(&["./run.sh"], dir), mark);
     let reach = Reach { reads: Vec::new(), writes: vec![dir.to_owned()] };
     command.confinement = Confinement { files: Some(reach), no_unix_sockets: true, no_network: true, required: vec![] };

@@ -66,7 +66,8 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Limits {
         if name == CPUS.0 {
             let cpus = value.as_f64().filter(|cpus| (CPUS.1..=CPUS.2).contains(cpus));
             if cpus.is_none() {
-                let message = format!("{name:?} must be a number of processors such as 0.5, from {} to {}", CPUS.1, CPUS.2);
+                let message =
+                    format!("{name:?} must be a number of processors such as 0.5, from {} to {}", CPUS.1, CPUS.2);
                 keys.error(at, Mistake::BadValue, message);
             }
             // Within the bounds above, it is a small positive number.

@@ -118,14 +118,18 @@ impl Ability {
                 "An action with \"files: confined\" is held to its files, but can empty others of its user (truncate): this \
                  kernel's Landlock cannot forbid it (Linux 6.2 can)."
             }
-            _ => "An action with \"files: confined\" is held to no files: this kernel has no Landlock (Linux 5.19 has).",
+            _ => {
+                "An action with \"files: confined\" is held to no files: this kernel has no Landlock (Linux 5.19 has)."
+            }
         };
         Finding { is_given: self.landlock_abi >= ABI_FILES, sentence: sentence.to_owned() }
     }
 
     fn network(&self) -> Finding {
         let sentence = match (self.filters_calls, self.has_network_namespaces) {
-            (true, true) => "An action with \"network: none\" is in a network of its own, in which it can speak to itself only.",
+            (true, true) => {
+                "An action with \"network: none\" is in a network of its own, in which it can speak to itself only."
+            }
             (true, false) => {
                 "An action with \"network: none\" makes no sockets of networks, not even to speak to itself (seccomp): this \
                  user may make no network namespaces."

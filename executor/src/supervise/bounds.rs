@@ -59,7 +59,8 @@ impl Bounds {
         if !filters() {
             missing.push(Guarantee::Network);
         }
-        let names: Vec<_> = confinement.required.iter().filter(|one| missing.contains(one)).map(|one| one.name()).collect();
+        let names: Vec<_> =
+            confinement.required.iter().filter(|one| missing.contains(one)).map(|one| one.name()).collect();
         if !names.is_empty() {
             let error = format!(
                 "its action requires what this machine cannot give its worker: {} (petrel doctor says why)",

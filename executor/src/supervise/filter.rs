@@ -57,13 +57,7 @@ const ARCHITECTURES: [Numbers; 2] = [
         prlimit64: 302,
         by_group: [(141, PRIO_USER), (251, IOPRIO_WHO_USER)],
         by_process: [142, 144, 203, 314],
-        sockets: sockets::Numbers {
-            socket: 41,
-            socketpair: 53,
-            socketcall: None,
-            io_uring_setup: 425,
-            setns: 308,
-        },
+        sockets: sockets::Numbers { socket: 41, socketpair: 53, socketcall: None, io_uring_setup: 425, setns: 308 },
     },
     Numbers {
         architecture: 0x4000_0003,
@@ -87,13 +81,7 @@ const ARCHITECTURES: [Numbers; 2] = [
         prlimit64: 261,
         by_group: [(140, PRIO_USER), (30, IOPRIO_WHO_USER)],
         by_process: [118, 119, 122, 274],
-        sockets: sockets::Numbers {
-            socket: 198,
-            socketpair: 199,
-            socketcall: None,
-            io_uring_setup: 425,
-            setns: 268,
-        },
+        sockets: sockets::Numbers { socket: 198, socketpair: 199, socketcall: None, io_uring_setup: 425, setns: 268 },
     },
     Numbers {
         architecture: 0x4000_0028,

@@ -270,7 +270,8 @@ mod tests {
         assert!(!shell.wait().unwrap().success());
         await_end(daemon);
         base.0.sweep();
-        let names: Vec<_> = fs::read_dir(base.0.0.join(ACTIONS)).unwrap().flatten().filter(|e| e.path().is_dir()).collect();
+        let names: Vec<_> =
+            fs::read_dir(base.0.0.join(ACTIONS)).unwrap().flatten().filter(|e| e.path().is_dir()).collect();
         assert_eq!(names.len(), 1, "{names:?}");
         drop(own);
     }

@@ -4,9 +4,7 @@
 
 use libc::sock_filter;
 
-use super::filter::{
-    ALLOW, AND, DENY, IF_EQUAL, NO_FAMILY, NO_SUCH_CALL, argument, call, give, jump, load,
-};
+use super::filter::{ALLOW, AND, DENY, IF_EQUAL, NO_FAMILY, NO_SUCH_CALL, argument, call, give, jump, load};
 
 /// Numbers of the calls that make sockets, on one architecture.
 pub struct Numbers {

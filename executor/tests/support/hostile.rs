@@ -65,7 +65,10 @@ fn sockets() {
     // SAFETY: numbers, and a struct of which the kernel reads nothing but zeros.
     let (vsock, uring) = unsafe {
         let parameters = [0_u8; 120];
-        (libc::socket(libc::AF_VSOCK, libc::SOCK_STREAM, 0), libc::syscall(libc::SYS_io_uring_setup, 2, parameters.as_ptr()))
+        (
+            libc::socket(libc::AF_VSOCK, libc::SOCK_STREAM, 0),
+            libc::syscall(libc::SYS_io_uring_setup, 2, parameters.as_ptr()),
+        )
     };
     let network = std::fs::File::open("network").map_err(drop).and_then(|file| {
         use std::os::fd::AsRawFd;

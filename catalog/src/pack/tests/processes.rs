@@ -132,9 +132,8 @@ fn what_processes_may_reach_is_said_by_the_action_and_before_it_by_the_pack() {
     let of_pack = reached(script!("parameters: { host: {}, older_than: {} }\n"));
     assert_eq!((of_pack.files, &of_pack.reads[..]), (FileAccess::Confined, &["/srv/data".to_owned()][..]));
     assert_eq!((of_pack.no_network, &of_pack.required[..]), (true, &[Guarantee::Files, Guarantee::Network][..]));
-    let own = reached(script!(
-        "confine: { network: host, writes: [/srv/out] }\nparameters: { host: {}, older_than: {} }\n"
-    ));
+    let own =
+        reached(script!("confine: { network: host, writes: [/srv/out] }\nparameters: { host: {}, older_than: {} }\n"));
     assert_eq!((own.files, &own.reads, own.no_network), (FileAccess::Confined, &of_pack.reads, false));
     assert_eq!((&own.writes[..], &own.required[..]), (&["/srv/out".to_owned()][..], &[Guarantee::Files][..]));
     check(&[

@@ -48,15 +48,8 @@ pub enum Guarantee {
 
 impl Guarantee {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Files,
-        Self::Network,
-        Self::Signals,
-        Self::Kill,
-        Self::TreeMemory,
-        Self::TreeProcesses,
-        Self::TreeCpus,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Files, Self::Network, Self::Signals, Self::Kill, Self::TreeMemory, Self::TreeProcesses, Self::TreeCpus];
 
     /// Its name in files.
     pub fn name(self) -> &'static str {
@@ -297,8 +290,8 @@ fn check_path(path: &str, is_written: bool) -> Result<(), String> {
     if !is_plain(inside) {
         return Err(format!("{path:?} must be written without \".\", \"..\" and empty parts"));
     }
-    let of_kernel = |root: &&str| path == **root || path.starts_with(&format!("{root}/"));
-    match OF_THE_KERNEL.iter().find(of_kernel).filter(|_| is_written) {
+    let of_kernel = |root: &&str| path == *root || path.starts_with(&format!("{root}/"));
+    match OF_THE_KERNEL.into_iter().find(of_kernel).filter(|_| is_written) {
         Some(root) => Err(format!("who writes beneath {root} is not confined: say \"files: unconfined\"")),
         None => Ok(()),
     }

@@ -360,8 +360,14 @@ fn mistakes_in_what_a_process_may_reach_are_told_where_they_are() {
             json!({"confine": {"writes": ["/sys"]}}),
             "/confine/writes/0: who writes beneath /sys is not confined: say \"files: unconfined\"",
         ),
-        (json!({"confine": {"reads": vec!["/x"; 65]}}), "/confine/reads: \"reads\" has 65 paths, more than the limit of 64"),
-        (json!({"confine": {"unix_sockets": 1}}), "/confine/unix_sockets: \"unix_sockets\" must be true or false, found a number"),
+        (
+            json!({"confine": {"reads": vec!["/x"; 65]}}),
+            "/confine/reads: \"reads\" has 65 paths, more than the limit of 64",
+        ),
+        (
+            json!({"confine": {"unix_sockets": 1}}),
+            "/confine/unix_sockets: \"unix_sockets\" must be true or false, found a number",
+        ),
         (
             json!({"confine": {"files": "unconfined", "writes": ["/x"]}}),
             "/confine/writes: \"writes\" means nothing beside \"files: unconfined\"",

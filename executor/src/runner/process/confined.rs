@@ -35,7 +35,9 @@ pub(super) fn confined(
         for path in confine.reads.iter().chain(&confine.writes) {
             check(Path::new(path), &options.kept)?;
         }
-        let paths = |own: &Path, listed: &[String]| std::iter::once(own.to_owned()).chain(listed.iter().map(PathBuf::from)).collect();
+        let paths = |own: &Path, listed: &[String]| {
+            std::iter::once(own.to_owned()).chain(listed.iter().map(PathBuf::from)).collect()
+        };
         let reads = paths(pack_of(actions), &confine.reads);
         let writes = work.map_or_else(Vec::new, |work| paths(work.path(), &confine.writes));
         confinement.files = Some(Reach { reads, writes });
@@ -66,7 +68,9 @@ fn check(path: &Path, kept: &[PathBuf]) -> Result<(), String> {
         own.starts_with(&asked) || asked.starts_with(&own)
     };
     match kept.iter().any(is_kept) {
-        true => Err(format!("\"confine\" asks for {}, which is or holds what this worker keeps to itself", path.display())),
+        true => {
+            Err(format!("\"confine\" asks for {}, which is or holds what this worker keeps to itself", path.display()))
+        }
         false => Ok(()),
     }
 }
@@ -83,7 +87,8 @@ mod tests {
         let work = work.make(None).unwrap();
         let of = |files, confines_files, may| {
             let options = RunnerOptions { confines_files, ..RunnerOptions::default() };
-            let confine = Confine { files, reads: vec!["/r".to_owned()], writes: vec!["/w".to_owned()], ..Confine::default() };
+            let confine =
+                Confine { files, reads: vec!["/r".to_owned()], writes: vec!["/w".to_owned()], ..Confine::default() };
             confined(&confine, may, &options, Path::new("/p/actions"), Some(&work)).unwrap()
         };
         let nothing = May::default();
@@ -92,7 +97,11 @@ mod tests {
         assert!(asked.no_unix_sockets && asked.files == Some(reach));
         assert_eq!(of(FileAccess::Default, true, nothing), asked);
         let gains = May { gain_privileges: true, ..nothing };
-        for free in [of(FileAccess::Unconfined, true, nothing), of(FileAccess::Default, false, nothing), of(FileAccess::Default, true, gains)] {
+        for free in [
+            of(FileAccess::Unconfined, true, nothing),
+            of(FileAccess::Default, false, nothing),
+            of(FileAccess::Default, true, gains),
+        ] {
             assert_eq!(free, Confinement::default());
         }
     }
