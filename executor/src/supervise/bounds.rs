@@ -12,6 +12,7 @@ use super::filter::{Filter, Held, filters};
 use super::group::{Delegated, Group};
 use super::network::{self, UserNamespace};
 use super::protocol::{Job, Why};
+use super::rights::drop_rights;
 use super::sockets::Network;
 use super::spawn;
 
@@ -29,6 +30,8 @@ pub struct Cell {
     filter: Option<Filter>,
     /// The way into its control group.
     door: Option<File>,
+    /// It keeps few of root's rights.
+    drops_rights: bool,
     /// How it leaves the network, where its guard could not; and what holds it back where it cannot, either.
     way_out: Option<(UserNamespace, Option<Filter>)>,
 }
@@ -92,7 +95,10 @@ impl Bounds {
         let way_out = can_become.then(|| (UserNamespace::new(), filter(Network::Namespace)));
         let door = group.as_ref().map(Group::door).transpose();
         let door = door.map_err(|e| cannot("its control group cannot be entered", &e))?;
-        Ok(Self { group, cell: Cell { domain, filter: filter(network), door, way_out } })
+        Ok(Self {
+            group,
+            cell: Cell { domain, filter: filter(network), door, drops_rights: confinement.files.is_some(), way_out },
+        })
     }
 }
 
@@ -136,6 +142,9 @@ impl Cell {
     /// # Errors
     /// What the system says: most of all without `PR_SET_NO_NEW_PRIVS` and without CAP_SYS_ADMIN.
     pub fn close(&self, has_left: bool) -> io::Result<()> {
+        if self.drops_rights {
+            drop_rights();
+        }
         self.domain.as_ref().map_or(Ok(()), Domain::enter)?;
         let inside = self.way_out.as_ref().filter(|_| has_left).map(|(_, filter)| filter);
         inside.unwrap_or(&self.filter).as_ref().map_or(Ok(()), Filter::set)

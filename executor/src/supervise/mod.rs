@@ -36,6 +36,7 @@ mod network;
 mod pidfd;
 mod protocol;
 mod reach;
+mod rights;
 mod sockets;
 mod spawn;
 mod supervisor;
