@@ -12,15 +12,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
-use actions::{assert_gone, command, marked, options, run_under, script, supervisor};
+use actions::{CANCEL, assert_gone, command, holding, marked, options, pid_in, run_under, script, supervisor};
 use hostile::attack;
 use petrel_execution::code;
 use petrel_execution::runner::{Guarantee, May};
 use petrel_execution::worker::{Exit, Why};
-use petrel_executor::runner::{Command, RunnerOptions};
+use petrel_executor::runner::{Command, RunnerOptions, run};
 use petrel_executor::supervise::{Ability, Confinement, Reach, Supervisor};
 use processes::{Bench, stdout};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// The first version of Landlock that holds a file back from every way to write to it.
 fn confines() -> bool {
@@ -297,13 +298,21 @@ async fn an_action_in_a_control_group_of_its_own_is_ended_by_it_and_leaves_none(
     let into = ["sh", "-c", "echo $$ > \"$0/cgroup.procs\" && exec \"$1\""].map(OsString::from);
     let program = into.into_iter().chain([group.0.clone().into()]).chain(options().supervisor).collect();
     let supervisor = Supervisor::new(program);
-    let text = "trap '' TERM; (setsid sh -c 'trap \"\" TERM; while :; do sleep 600; done' &)\n\
-                cat /proc/self/cgroup | grep ^0:; (echo 0 > \"$1/cgroup.procs\") 2>/dev/null && echo moved; exec sleep 600";
+    let text = "trap '' TERM; (setsid sh -c 'trap \"\" TERM; echo $$ > daemon; while :; do sleep 600; done' &)\n\
+                cat /proc/self/cgroup | grep ^0:; (echo 0 > \"$1/cgroup.procs\") 2>/dev/null && echo moved\n\
+                echo $$ > told; exec sleep 600";
     let mut command = marked(command(&["sh", "-c", text, "x", group.0.to_str().unwrap()], dir.path()), "grouped");
     command.confinement.required = vec![Guarantee::Kill];
-    command.timeout_ms = 3_000;
-    let exit = run_under(&supervisor, &options(), command).await;
-    assert_eq!(exit.why, Why::Timeout, "{exit:?}");
+    let (director, directives) = watch::channel(holding(60_000));
+    // It is ended once it has done what it does, however long that takes.
+    let cancel = async {
+        for file in ["daemon", "told"] {
+            pid_in(&dir.path().join(file)).await;
+        }
+        director.send_modify(|holding| holding.order(CANCEL));
+    };
+    let (exit, ()) = tokio::join!(run(&supervisor, &options(), command, directives, || {}), cancel);
+    assert_eq!(exit.why, Why::Stopped, "{exit:?}");
     let told = String::from_utf8_lossy(&exit.stdout.bytes).into_owned();
     assert!(told.contains("/petrel-actions/") && !told.contains("moved"), "{told}");
     assert_gone("grouped");
@@ -337,12 +346,19 @@ async fn confined_actions_neither_stop_nor_kill_nor_read_nor_forge_what_watches_
                   [ $(cat /proc/$p/environ 2>/dev/null | wc -c) = 0 ] || echo environ\n\
                   (: < /proc/$p/mem) 2>/dev/null && echo memory\n\
                   for fd in 0 1 2 3 4 5 6 7 8; do (echo forged > /proc/$p/fd/$fd) 2>/dev/null && echo forged; done; done\n\
-                  echo tried; exit 9\n";
+                  echo tried\n";
     if Ability::look().landlock_abi < 6 {
         return;
     }
-    let exit = run_under(&supervisor(), &options(), confined(dir.path(), attack, "confined-attack")).await;
+    let once = confined(dir.path(), &format!("{attack}exit 9\n"), "confined-attack");
+    let exit = run_under(&supervisor(), &options(), once).await;
     assert_eq!((exit.why, exit.return_code, text(&exit).as_str()), (Why::Exited, Some(9), "tried\n"), "{exit:?}");
+    assert_gone("confined-attack");
+    // One that goes on for ever is ended by the time-out, however often it has got through by then.
+    let mut endless = confined(dir.path(), &format!("while :; do {attack}done\n"), "confined-attack");
+    endless.timeout_ms = 500;
+    let exit = run_under(&supervisor(), &options(), endless).await;
+    assert!(exit.why == Why::Timeout && text(&exit).lines().all(|line| line == "tried"), "{exit:?}");
     assert_gone("confined-attack");
 }
 
