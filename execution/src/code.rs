@@ -85,6 +85,8 @@ pub const NOT_STARTED: &str = "not_started";
 pub const IMAGE_MISSING: &str = "image_missing";
 /// Failed: it needed more memory than its limit, and the kernel ended it.
 pub const OUT_OF_MEMORY: &str = "out_of_memory";
+/// Failed: the kernel of its worker cannot hold it to what its action requires.
+pub const NOT_CONFINED: &str = "not_confined";
 /// Failed: an expression of its action has no value.
 pub const RENDER_FAILED: &str = "render_failed";
 /// Failed: there is no secret of a name that it needs, or none any more.

@@ -42,6 +42,9 @@ pub const RECORD_VALUE_BYTES_MAX: usize = 768 << 10;
 /// Most arguments of a command.
 pub const COMMAND_ARGS_MAX: usize = 256;
 
+/// Most paths that an action lists to read, and to write, beside its own.
+pub const CONFINE_PATHS_MAX: usize = 64;
+
 /// Longest text of an action that a shell runs, in bytes: it is one argument, and longer ones are files of the pack.
 pub const SHELL_SCRIPT_BYTES_MAX: usize = 64 << 10;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use actions::{holding, supervisor};
 use petrel_execution::runner::{Limits, May};
 use petrel_executor::runner::{Ended, Failed, run_supervised};
-use petrel_executor::supervise::{Job, StreamSpec, Telling, User, Why, boot_ms};
+use petrel_executor::supervise::{Confinement, Job, StreamSpec, Telling, User, Why, boot_ms};
 use tokio::sync::watch;
 
 fn job(text: &str, directory: &Path) -> Job {
@@ -28,6 +28,7 @@ fn job(text: &str, directory: &Path) -> Job {
         limits: Limits::default(),
         may: May::default(),
         container: None,
+        confinement: Confinement::default(),
     }
 }
 
@@ -61,9 +62,18 @@ async fn limits_hold() {
         memory_bytes_max: Some(1 << 30),
         processes_max: None,
         cpu_s_max: Some(7),
+        ..Limits::default()
     };
     let ended = run(&job, &[]).await;
     assert_eq!(String::from_utf8_lossy(&ended.captured[0]), "50\n1024\n1048576\n7\n");
+    // The number of processes is read without starting one: it is that of the user, who may have more already.
+    job.limits = Limits { processes_max: Some(3_000), ..Limits::default() };
+    job.argv[2] = "while read -r a b c d; do case \"$a $b\" in 'Max processes') echo $c ;; esac; done < /proc/self/limits".to_owned();
+    assert_eq!(String::from_utf8_lossy(&run(&job, &[]).await.captured[0]), "3000\n");
+    job.limits = Limits { file_bytes_max: Some(1_024), ..Limits::default() };
+    job.argv[2] = "head -c 1024 /dev/zero > file && echo fits; head -c 1025 /dev/zero > file; echo $?".to_owned();
+    assert_eq!(String::from_utf8_lossy(&run(&job, &[]).await.captured[0]), "fits\n153\n");
+    job.argv[2] = "true".to_owned();
     // More than the worker may have itself is no mistake, and less than it has.
     job.limits = Limits { open_files_max: Some(u64::MAX - 1), ..Limits::default() };
     assert_eq!(run(&job, &[]).await.report.return_code, Some(0));

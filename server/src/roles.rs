@@ -15,7 +15,7 @@ use petrel_executor::live::LiveOptions;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::objects::Objects;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
-use petrel_executor::runner::{ContainerOptions, HttpOptions, PythonOptions, SshOptions};
+use petrel_executor::runner::{ContainerOptions, HttpOptions, PythonOptions, RunnerOptions, SshOptions};
 use petrel_executor::supervise;
 use petrel_executor::worker::{Neighbour, WorkerHandle, WorkerOptions, WorkerService};
 use petrel_ingest::sensors::{SensorOptions, Sensors, SensorsHandle};
@@ -24,7 +24,7 @@ use petrel_rules::{MatchCounters, MatchOptions, MatchStage};
 use petrel_schemas::Topics;
 
 use crate::cli::args::Role;
-use crate::config::Config;
+use crate::config::{Config, FileAccess};
 use crate::engine::Engine;
 use crate::metrics::Exported;
 use crate::secrets::Vault;
@@ -246,6 +246,11 @@ impl Parts<'_> {
                 attempt_bytes_max: self.config.worker.live_bytes_max,
                 flush_ms: self.config.worker.live_flush_ms,
                 ..LiveOptions::default()
+            },
+            runner: RunnerOptions {
+                confines_files: self.config.executor.confine == FileAccess::Confined,
+                kept: self.config.kept_from_actions(),
+                ..RunnerOptions::default()
             },
             http: HttpOptions {
                 guard: self.config.executor.http.guard()?,

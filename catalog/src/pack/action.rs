@@ -46,6 +46,7 @@ const ACTION: Shape = Shape {
         "output",
         "may",
         "limits",
+        "confine",
         "message",
         "duration",
         "trigger",

@@ -1,15 +1,20 @@
 //! `pack.yaml`: what the pack is called.
 
+use petrel_execution::runner;
 use petrel_schemas::{EXECUTION_SPACE, SHARED_SPACE};
+use serde_json::Value;
 
 use crate::limits::PRODUCES_MAX;
 use crate::problems::Code;
-use crate::walk::{Fields, Located, Report, Shape};
+use crate::walk::{Fields, Located, Report, Shape, check_free};
 use crate::yaml::{self, Data, Node};
+
+use super::runner::code;
+use super::schema::node_in;
 
 const SHAPE: Shape = Shape {
     what: "a pack",
-    known: &["name", "version", "description", "produces"],
+    known: &["name", "version", "description", "produces", "confine"],
     later: &[
         "ref",
         "keywords",
@@ -49,6 +54,7 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<Manifest> {
     let description = fields.description(report);
     let version = version.map(|version| version.value).unwrap_or_default();
     let produces = read_produces(&fields, report);
+    check_confine(&fields, report);
     Some(Manifest { name: name?, version, description, produces })
 }
 
@@ -68,6 +74,22 @@ fn read_produces(fields: &Fields<'_>, report: &mut Report<'_>) -> Vec<Located<St
         report.add(produces[PRODUCES_MAX].place.at, Code::TooLarge, message);
     }
     produces
+}
+
+/// What processes of the pack may reach: each of them reads it beside what it says itself.
+fn check_confine(fields: &Fields<'_>, report: &mut Report<'_>) {
+    let Some(confine) = fields.get("confine", report) else { return };
+    check_free(confine, report);
+    for error in runner::check_confine(&confine.to_json()) {
+        report.add(node_in(confine, &error.at).at, code(&error.mistake), error.message);
+    }
+}
+
+/// What a pack says of that, as far as its `pack.yaml` can be read.
+pub(super) fn confine(text: &[u8]) -> Option<Value> {
+    let node = yaml::parse(text).ok()?;
+    let Data::Map(entries) = &node.data else { return None };
+    entries.iter().find(|(key, _)| key.text == "confine").map(|(_, confine)| confine.to_json())
 }
 
 /// Topics to which a pack says that it writes, as far as its `pack.yaml` can be read; what is wrong with it is told where

@@ -63,6 +63,11 @@ impl PackFiles for Files<'_> {
             .unwrap_or_default()
     }
 
+    fn confine(&self) -> Option<Value> {
+        let manifest = self.files.iter().find(|file| file.path == "pack.yaml")?;
+        manifest::confine(&manifest.bytes)
+    }
+
     fn constants(&self) -> Option<&dyn Constants> {
         Some(self.config)
     }
@@ -176,9 +181,9 @@ fn check(fields: &Fields<'_>, runner: &str, files: Files<'_>, report: &mut Repor
     }
 }
 
-/// Reports a mistake where it stands in the file.
-fn tell(fields: &Fields<'_>, error: &SpecError, report: &mut Report<'_>) {
-    let code = match &error.mistake {
+/// The code of a mistake.
+pub(super) fn code(mistake: &Mistake) -> Code {
+    match mistake {
         Mistake::Missing => Code::Missing,
         Mistake::WrongType => Code::WrongType,
         Mistake::BadValue => Code::BadValue,
@@ -187,12 +192,18 @@ fn tell(fields: &Fields<'_>, error: &SpecError, report: &mut Report<'_>) {
         Mistake::UnknownKey => Code::UnknownKey,
         Mistake::TooLarge => Code::TooLarge,
         Mistake::BadSchema => Code::BadSchema,
-        Mistake::Expression(expression) => {
-            let (at, verbatim) = place(fields, &error.at);
-            let text = Located { value: String::new(), place: report.place(at), verbatim };
-            return tell_all([expression], &text, report.problems());
-        }
-    };
+        Mistake::Expression(_) => Code::BadExpression,
+    }
+}
+
+/// Reports a mistake where it stands in the file.
+fn tell(fields: &Fields<'_>, error: &SpecError, report: &mut Report<'_>) {
+    if let Mistake::Expression(expression) = &error.mistake {
+        let (at, verbatim) = place(fields, &error.at);
+        let text = Located { value: String::new(), place: report.place(at), verbatim };
+        return tell_all([expression], &text, report.problems());
+    }
+    let code = code(&error.mistake);
     let at = match &error.mistake {
         Mistake::BadName | Mistake::UnknownKey => key_at(fields, &error.at),
         _ => place(fields, &error.at).0,

@@ -42,7 +42,7 @@ impl fmt::Debug for CommandCall {
 impl Spec for CommandSpec {
     const NAME: &'static str = "command";
     const KEYS: &'static [&'static str] =
-        &["command", "env", "cwd", "user", "stdin", "success_codes", "output", "may", "limits"];
+        &["command", "env", "cwd", "user", "stdin", "success_codes", "output", "may", "limits", "confine"];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
         let mut keys = Keys::new(keys, files);

@@ -48,7 +48,9 @@ pub use kafka::{KafkaCall, KafkaSpec};
 pub use keys::{Mistake, SpecError};
 pub use limits::Limits;
 pub use noop::NoopSpec;
-pub use process::{Folder, Format, May, Output, ProcessCall, ResultError};
+pub use process::{
+    Confine, FileAccess, Folder, Format, Guarantee, May, Output, ProcessCall, ResultError, check_confine,
+};
 pub use python::{Callee, PythonCall, PythonSpec, REQUIREMENTS, depends_on_files, refused as refused_requirement};
 pub use script::{ScriptCall, ScriptSpec};
 pub use shape::{ExtractError, Shape};
@@ -100,6 +102,11 @@ pub trait PackFiles {
     /// The action's parameters.
     fn parameters(&self) -> &[ParameterPlace] {
         &[]
+    }
+
+    /// What processes of the pack may reach, as its own file says it.
+    fn confine(&self) -> Option<Value> {
+        None
     }
 
     /// Compiles a JSON schema.

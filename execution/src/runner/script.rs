@@ -70,6 +70,7 @@ impl Spec for ScriptSpec {
         "output",
         "may",
         "limits",
+        "confine",
     ];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {

@@ -69,8 +69,20 @@ impl fmt::Debug for ShellCall {
 
 impl Spec for ShellSpec {
     const NAME: &'static str = "shell";
-    const KEYS: &'static [&'static str] =
-        &["script", "shell", "args", "env", "cwd", "user", "stdin", "success_codes", "output", "may", "limits"];
+    const KEYS: &'static [&'static str] = &[
+        "script",
+        "shell",
+        "args",
+        "env",
+        "cwd",
+        "user",
+        "stdin",
+        "success_codes",
+        "output",
+        "may",
+        "limits",
+        "confine",
+    ];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
         let mut keys = Keys::new(keys, files);

@@ -96,7 +96,8 @@ fn every_mistake_of_a_command_is_told_where_it_is() {
         (json!({"command": ["ls"], "limits": 5}), "/limits: expected \"limits\" as a mapping, found a number"),
         (
             json!({"command": ["ls"], "limits": {"fun": 5}}),
-            "/limits/fun: \"fun\" is no limit: cpu_s_max, file_bytes_max, memory_bytes_max, open_files_max, processes_max",
+            "/limits/fun: \"fun\" is no limit: cpu_s_max, file_bytes_max, memory_bytes_max, open_files_max, processes_max, tree_cpus_max, \
+             tree_memory_bytes_max, tree_processes_max",
         ),
         (
             json!({"command": ["ls"], "limits": {"cpu_s_max": "5s"}}),

@@ -19,7 +19,7 @@ use crate::containers::{
     WORKER_LABEL, Wanted,
 };
 use crate::live::Live;
-use crate::supervise::{self, Finding, Job, STDIN_BYTES_MAX, StreamSpec, Supervisor, Telling};
+use crate::supervise::{self, Confinement, Finding, Job, STDIN_BYTES_MAX, StreamSpec, Supervisor, Telling};
 
 /// How much longer than its container a holder may take to end, in milliseconds.
 const HOLDER_GRACE_MS: u64 = 3_000;
@@ -217,6 +217,7 @@ impl Containers<'_> {
             limits: Limits::default(),
             may: May::default(),
             container: Some(left),
+            confinement: Confinement::default(),
         }
     }
 
@@ -345,7 +346,7 @@ fn exit(ended: Ended, memory: Option<u64>) -> Exit {
     let told: Option<Told> = serde_json::from_slice(&told.bytes).ok();
     let (by_itself, return_code, error) = judged_by(told, memory);
     let why = match was {
-        supervise::Why::NotStarted | supervise::Why::NotBegun => Why::GivenBack { begun: false },
+        supervise::Why::NotStarted | supervise::Why::NotConfined | supervise::Why::NotBegun => Why::GivenBack { begun: false },
         supervise::Why::Exited => by_itself,
         supervise::Why::Timeout => Why::Timeout,
         supervise::Why::Canceled => Why::Stopped,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// How actions are run.
 #[derive(Debug, Clone)]
@@ -19,6 +20,10 @@ pub struct RunnerOptions {
     pub result_bytes_max: usize,
     /// From SIGTERM to SIGKILL, in milliseconds.
     pub kill_grace_ms: u64,
+    /// Whether actions that do not say otherwise are held to their pack and their work directory.
+    pub confines_files: bool,
+    /// Folders and files of Petrel's own: no action that is held to files can be given what is in or over them.
+    pub kept: Vec<PathBuf>,
 }
 
 impl Default for RunnerOptions {
@@ -30,6 +35,8 @@ impl Default for RunnerOptions {
             output_bytes_max: 64 << 10,
             result_bytes_max: 0,
             kill_grace_ms: 5_000,
+            confines_files: false,
+            kept: Vec::new(),
         }
     }
 }

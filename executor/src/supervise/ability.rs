@@ -2,8 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::confine::{ABI_REFER, ABI_SCOPES, is_root, landlock_abi};
-use super::filter::Filter;
+use petrel_execution::runner::Guarantee;
+
+use super::confine::{ABI_FILES, ABI_REFER, ABI_SCOPES, is_root, landlock_abi};
+use super::filter::filters;
+use super::group::Delegated;
+use super::network;
 
 /// What there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +18,12 @@ pub struct Ability {
     pub filters_calls: bool,
     /// Whether this process is root.
     pub is_root: bool,
-    /// The own control group, where this user may make others in it and the kernel can kill one as a whole.
+    /// The control group in which this user may make others, where the kernel can kill one as a whole.
     pub cgroup: Option<PathBuf>,
+    /// What such groups give.
+    pub of_groups: Vec<Guarantee>,
+    /// Whether an action can have a network of its own, in which nothing is.
+    pub has_network_namespaces: bool,
     /// Whether the kernel lists the children of a process.
     pub lists_children: bool,
 }
@@ -32,11 +40,14 @@ pub struct Finding {
 impl Ability {
     /// Looks at this machine and this process.
     pub fn look() -> Self {
+        let delegated = Delegated::find();
         Self {
             landlock_abi: landlock_abi(),
-            filters_calls: Filter::new().is_some(),
+            filters_calls: filters(),
             is_root: is_root(),
-            cgroup: own_cgroup().filter(|cgroup| can_delegate(cgroup)),
+            of_groups: delegated.iter().flat_map(Delegated::guarantees).collect(),
+            cgroup: delegated.map(|delegated| delegated.path().to_owned()),
+            has_network_namespaces: network::can_leave(),
             lists_children: Path::new("/proc/thread-self/children").exists(),
         }
     }
@@ -84,48 +95,86 @@ impl Ability {
             true => "Processes of an action are found by the kernel's lists of children.",
             false => "This kernel lists no children (CONFIG_PROC_CHILDREN): ending an action reads all of /proc.",
         };
-        vec![
+        let mut findings = vec![
             finding(abi >= ABI_SCOPES, signals),
             finding(self.filters_calls, calls),
             finding(abi >= ABI_REFER || !self.is_root, secrets),
+            self.files(),
+            self.network(),
             finding(!self.is_root, root),
             finding(self.lists_children, children),
-            match &self.cgroup {
-                Some(cgroup) => Finding {
-                    is_given: true,
-                    sentence: format!(
-                        "Control groups can be made in {}; this release makes none yet, and ends actions process by process.",
-                        cgroup.display()
-                    ),
-                },
-                None => finding(
-                    false,
-                    "No control group was delegated to this user (cgroup v2; `Delegate=yes` in a service of systemd): \
-                     memory and processes of an action have no limit in common.",
-                ),
-            },
-        ]
+        ];
+        findings.extend(self.groups());
+        findings
     }
-}
 
-/// By cgroup v2 alone.
-fn own_cgroup() -> Option<PathBuf> {
-    let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = own.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
-    let mount = mounts.lines().find_map(|line| {
-        let mut fields = line.split(' ').skip(1);
-        let (at, kind) = (fields.next()?, fields.next()?);
-        (kind == "cgroup2").then(|| PathBuf::from(at))
-    })?;
-    Some(mount.join(path))
-}
+    fn files(&self) -> Finding {
+        let sentence = match self.landlock_abi {
+            abi if abi >= ABI_FILES => {
+                "An action with \"files: confined\" reads its pack and the system's programs, and writes its work directory \
+                 (Landlock)."
+            }
+            abi if abi >= ABI_REFER => {
+                "An action with \"files: confined\" is held to its files, but can empty others of its user (truncate): this \
+                 kernel's Landlock cannot forbid it (Linux 6.2 can)."
+            }
+            _ => {
+                "An action with \"files: confined\" is held to no files: this kernel has no Landlock (Linux 5.19 has)."
+            }
+        };
+        Finding { is_given: self.landlock_abi >= ABI_FILES, sentence: sentence.to_owned() }
+    }
 
-/// Whether the user may make groups in it, and move itself there. The root group is nobody's to share out.
-fn can_delegate(cgroup: &Path) -> bool {
-    use nix::unistd::{AccessFlags, access};
-    let may_write = |path: &Path| access(path, AccessFlags::W_OK).is_ok();
-    cgroup.join("cgroup.kill").exists() && may_write(cgroup) && may_write(&cgroup.join("cgroup.procs"))
+    fn network(&self) -> Finding {
+        let sentence = match (self.filters_calls, self.has_network_namespaces) {
+            (true, true) => {
+                "An action with \"network: none\" is in a network of its own, in which it can speak to itself only."
+            }
+            (true, false) => {
+                "An action with \"network: none\" makes no sockets of networks, not even to speak to itself (seccomp): this \
+                 user may make no network namespaces."
+            }
+            (false, true) => {
+                "An action with \"network: none\" is in a network of its own, but reaches what is in no such namespace, as \
+                 the host of a virtual machine (vsock): there is no seccomp."
+            }
+            (false, false) => {
+                "An action with \"network: none\" has a network, but for connections of TCP where Landlock knows of them \
+                 (Linux 6.7): there is no seccomp, and this user may make no network namespaces."
+            }
+        };
+        Finding { is_given: self.filters_calls, sentence: sentence.to_owned() }
+    }
+
+    fn groups(&self) -> Vec<Finding> {
+        let Some(cgroup) = &self.cgroup else {
+            let sentence = "No control group was delegated to this user (cgroup v2; `Delegate=yes` and `DelegateSubgroup=petrel` \
+                            in a service of systemd): memory, processes and processors of an action have no limit in common.";
+            return vec![Finding { is_given: false, sentence: sentence.to_owned() }];
+        };
+        let at = cgroup.display();
+        let mut findings = vec![Finding {
+            is_given: true,
+            sentence: format!("What an action starts can be ended in one step, by a control group in {at}."),
+        }];
+        let limits = [
+            (Guarantee::TreeMemory, "tree_memory_bytes_max", "memory"),
+            (Guarantee::TreeProcesses, "tree_processes_max", "pids"),
+            (Guarantee::TreeCpus, "tree_cpus_max", "cpu"),
+        ];
+        findings.extend(limits.into_iter().map(|(guarantee, limit, controller)| {
+            let is_given = self.of_groups.contains(&guarantee);
+            let sentence = match is_given {
+                true => format!("The limit {limit} holds for all that an action starts."),
+                false => format!(
+                    "The limit {limit} does not hold: {at} has no controller {controller} (cgroup v2) for groups in it, or \
+                     processes of its own (`DelegateSubgroup=`)."
+                ),
+            };
+            Finding { is_given, sentence }
+        }));
+        findings
+    }
 }
 
 #[cfg(test)]
@@ -134,19 +183,33 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let nothing =
-            Ability { landlock_abi: 0, filters_calls: false, is_root: true, cgroup: None, lists_children: false };
+        let nothing = Ability {
+            landlock_abi: 0,
+            filters_calls: false,
+            is_root: true,
+            cgroup: None,
+            of_groups: Vec::new(),
+            has_network_namespaces: false,
+            lists_children: false,
+        };
         assert!(nothing.findings().iter().all(|finding| !finding.is_given));
         let all = Ability {
             landlock_abi: 6,
             filters_calls: true,
             is_root: false,
             cgroup: Some("/x".into()),
+            of_groups: Guarantee::ALL.to_vec(),
+            has_network_namespaces: true,
             lists_children: true,
         };
         assert!(all.findings().iter().all(|finding| finding.is_given));
-        let old = Ability { landlock_abi: 5, is_root: false, ..nothing };
-        let given: Vec<_> = old.findings().iter().map(|f| f.is_given).collect();
-        assert_eq!(given, [false, false, true, true, false, false]);
+        let given = |ability: &Ability| ability.findings().iter().map(|f| f.is_given).collect::<Vec<_>>();
+        let old = Ability { landlock_abi: 5, is_root: false, ..nothing.clone() };
+        assert_eq!(given(&old), [false, false, true, true, false, true, false, false]);
+        let older = Ability { landlock_abi: ABI_REFER, filters_calls: true, ..nothing };
+        assert_eq!(given(&older), [false, true, true, false, true, false, false, false]);
+        // Of limits of the tree, some may be given.
+        let some = Ability { of_groups: vec![Guarantee::Kill, Guarantee::TreeProcesses], ..all };
+        assert_eq!(given(&some)[7..], [true, false, true, false]);
     }
 }

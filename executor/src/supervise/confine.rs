@@ -1,12 +1,16 @@
-//! What the kernel keeps an action from: Landlock.
+//! What the kernel keeps an action from: Landlock. `reach` has the files of one that is held to some.
 #![allow(unsafe_code)] // libc has no functions for Landlock.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
+
+use super::confinement::Reach;
+use super::reach::{handled, rules};
 
 /// `struct landlock_ruleset_attr`, as of the sixth version of its interface.
 #[repr(C)]
@@ -28,12 +32,18 @@ const CREATE_RULESET_VERSION: libc::c_uint = 1;
 const RULE_PATH_BENEATH: libc::c_int = 1;
 const SCOPE_ABSTRACT_UNIX_SOCKET: u64 = 1 << 0;
 const SCOPE_SIGNAL: u64 = 1 << 1;
+const ACCESS_NET_BIND_TCP: u64 = 1 << 0;
+const ACCESS_NET_CONNECT_TCP: u64 = 1 << 1;
 const ACCESS_FS_WRITE_FILE: u64 = 1 << 1;
 const ACCESS_FS_REFER: u64 = 1 << 13;
 /// Where control groups are, on every system that has them.
 const CGROUPS: &str = "/sys/fs/cgroup";
 /// The first version that can hold signals and abstract sockets back.
 pub const ABI_SCOPES: u32 = 6;
+/// The first version that knows of TCP.
+const ABI_TCP: u32 = 4;
+/// The first version that holds a file back from every way to write to it.
+pub const ABI_FILES: u32 = 3;
 /// The first version with a right that may be handled without forbidding anything.
 pub const ABI_REFER: u32 = 2;
 
@@ -57,24 +67,47 @@ pub struct Domain {
     ruleset: OwnedFd,
 }
 
+/// What a domain is to hold back beside other processes' memory.
+#[derive(Clone, Copy, Default)]
+pub struct Wanted<'j> {
+    /// Signals to other processes are not.
+    pub signal_others: bool,
+    /// All files but these.
+    pub reach: Option<&'j Reach>,
+    /// Connections of TCP.
+    pub no_tcp: bool,
+}
+
 impl Domain {
     /// A Landlock domain. What is in it cannot look into a process outside of it (`ptrace`, `/proc/<pid>/environ`, `mem`,
     /// `fd`), be it of the same user or by root's rights. Unless `signal_others`, from the sixth version on it cannot
     /// signal one either; and it cannot write to control groups where this user may, for who freezes the group of a worker
-    /// stops whatever watches. From the sixth version on it cannot reach an abstract socket that was bound outside. What
-    /// can be reached by other means is not changed. Nothing, where the kernel has no such domains.
+    /// stops whatever watches. From the sixth version on it cannot reach an abstract socket that was bound outside. Of files
+    /// it reaches those that are wanted, of which control groups are never to be written to. What can be reached by other
+    /// means is not changed. Nothing, where the kernel has no such domains.
     ///
     /// # Errors
-    /// What the system says: most of all that there are no descriptors left.
-    pub fn new(abi: u32, signal_others: bool) -> io::Result<Option<Self>> {
+    /// What the system says: most of all that there are no descriptors left. A path that is wanted and cannot be opened
+    /// is named.
+    pub fn new(abi: u32, wanted: Wanted<'_>) -> io::Result<Option<Self>> {
         if abi < ABI_REFER {
             return Ok(None);
         }
-        let kept_from = (!signal_others && are_cgroups_writable()).then(|| Path::new(CGROUPS));
+        let Wanted { signal_others, reach, no_tcp } = wanted;
         let mut attr = RulesetAttr::default();
         if abi >= ABI_SCOPES {
             attr.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | if signal_others { 0 } else { SCOPE_SIGNAL };
         }
+        if no_tcp && abi >= ABI_TCP {
+            attr.handled_access_net = ACCESS_NET_BIND_TCP | ACCESS_NET_CONNECT_TCP;
+        }
+        if let Some(reach) = reach {
+            attr.handled_access_fs = handled(abi);
+            let domain = Self { ruleset: create_ruleset(&attr)? };
+            domain.allow_reach(reach, abi)?;
+            return Ok(Some(domain));
+        }
+        let kept_from = (!signal_others && are_cgroups_writable()).then(|| Path::new(CGROUPS));
         if kept_from.is_some() {
             attr.handled_access_fs = ACCESS_FS_WRITE_FILE | ACCESS_FS_REFER;
         } else if abi < ABI_SCOPES {
@@ -100,6 +133,23 @@ impl Domain {
         // SAFETY: no pointers.
         let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, self.ruleset.as_raw_fd(), 0) };
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    fn allow_reach(&self, reach: &Reach, abi: u32) -> io::Result<()> {
+        for rule in rules(reach) {
+            let opened = open(&rule.path).and_then(|file| Ok((file.metadata()?.is_dir(), file)));
+            match opened {
+                Ok((is_folder, file)) => self.allow_opened(&file, rule.rights(abi, is_folder))?,
+                Err(e) if rule.is_listed => {
+                    return Err(io::Error::new(e.kind(), format!("{}: {e}", rule.path.display())));
+                }
+                // What the system has not, or its user may not open.
+                Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {}
+                Err(e) if e.raw_os_error() == Some(libc::ENXIO) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
     }
 
     /// Allows writing and moving everywhere but beneath that folder. Rules can only allow, and hold for what is beneath:
@@ -131,7 +181,10 @@ impl Domain {
     }
 
     fn allow(&self, path: &Path, access: u64) -> io::Result<()> {
-        let parent = std::fs::File::options().read(true).custom_flags(libc::O_PATH).open(path)?;
+        self.allow_opened(&open(path)?, access)
+    }
+
+    fn allow_opened(&self, parent: &File, access: u64) -> io::Result<()> {
         let attr = PathBeneathAttr { allowed_access: access, parent_fd: parent.as_raw_fd() };
         let ruleset = self.ruleset.as_raw_fd();
         // SAFETY: the kernel reads the struct, which lives until the call returns.
@@ -139,6 +192,10 @@ impl Domain {
             unsafe { libc::syscall(libc::SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &raw const attr, 0) };
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    File::options().read(true).custom_flags(libc::O_PATH).open(path)
 }
 
 fn create_ruleset(attr: &RulesetAttr) -> io::Result<OwnedFd> {
@@ -184,7 +241,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut shell = Command::new("sh");
         shell.args(["-c", text]).current_dir(dir.path());
-        let domain = Domain::new(abi, signal_others).unwrap().unwrap();
+        let domain = Domain::new(abi, Wanted { signal_others, ..Wanted::default() }).unwrap().unwrap();
         // SAFETY: it only makes system calls.
         unsafe { shell.pre_exec(move || set_no_new_privs().map_err(io::Error::from).and_then(|()| domain.enter())) };
         String::from_utf8(shell.output().unwrap().stdout).unwrap()
@@ -194,7 +251,7 @@ mod tests {
     fn a_domain_holds_back_what_its_version_can() {
         let abi = landlock_abi();
         if abi < ABI_REFER {
-            return assert!(Domain::new(abi, false).unwrap().is_none());
+            return assert!(Domain::new(abi, Wanted::default()).unwrap().is_none());
         }
         // As an older kernel would.
         assert_eq!(try_in_domain(ABI_REFER, false), "signallinked");
@@ -208,7 +265,7 @@ mod tests {
     fn a_folder_is_kept_from_what_may_write_everywhere_else() {
         let abi = landlock_abi();
         if abi < ABI_REFER {
-            return assert!(Domain::new(abi, false).unwrap().is_none());
+            return assert!(Domain::new(abi, Wanted::default()).unwrap().is_none());
         }
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().canonicalize().unwrap();

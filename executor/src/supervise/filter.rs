@@ -11,6 +11,8 @@ use std::io;
 
 use libc::sock_filter;
 
+use super::sockets::{self, Network};
+
 #[cfg(not(target_endian = "little"))]
 compile_error!("the halves of arguments are read where a little-endian machine has them");
 
@@ -23,6 +25,25 @@ struct Numbers {
     by_group: [(u32, u32); 2],
     /// With a process as first argument: `sched_setparam`, `sched_setscheduler`, `sched_setaffinity`, `sched_setattr`.
     by_process: [u32; 4],
+    sockets: sockets::Numbers,
+}
+
+/// What a filter is to hold back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// What can be done to other processes by their numbers.
+    pub levers: bool,
+    /// Networks.
+    pub network: Network,
+    /// Whether sockets for services of this machine are not.
+    pub unix_sockets: bool,
+}
+
+impl Held {
+    /// Whether it is anything at all.
+    fn is_any(self) -> bool {
+        self.levers || self.network != Network::Host || !self.unix_sockets
+    }
 }
 
 const PRIO_USER: u32 = 2;
@@ -36,12 +57,20 @@ const ARCHITECTURES: [Numbers; 2] = [
         prlimit64: 302,
         by_group: [(141, PRIO_USER), (251, IOPRIO_WHO_USER)],
         by_process: [142, 144, 203, 314],
+        sockets: sockets::Numbers { socket: 41, socketpair: 53, socketcall: None, io_uring_setup: 425, setns: 308 },
     },
     Numbers {
         architecture: 0x4000_0003,
         prlimit64: 340,
         by_group: [(97, PRIO_USER), (289, IOPRIO_WHO_USER)],
         by_process: [154, 156, 241, 351],
+        sockets: sockets::Numbers {
+            socket: 359,
+            socketpair: 360,
+            socketcall: Some(102),
+            io_uring_setup: 425,
+            setns: 346,
+        },
     },
 ];
 /// This program's own, and then the 32-bit one that the same kernel runs.
@@ -52,12 +81,20 @@ const ARCHITECTURES: [Numbers; 2] = [
         prlimit64: 261,
         by_group: [(140, PRIO_USER), (30, IOPRIO_WHO_USER)],
         by_process: [118, 119, 122, 274],
+        sockets: sockets::Numbers { socket: 198, socketpair: 199, socketcall: None, io_uring_setup: 425, setns: 268 },
     },
     Numbers {
         architecture: 0x4000_0028,
         prlimit64: 369,
         by_group: [(97, PRIO_USER), (314, IOPRIO_WHO_USER)],
         by_process: [154, 156, 241, 380],
+        sockets: sockets::Numbers {
+            socket: 281,
+            socketpair: 288,
+            socketcall: Some(102),
+            io_uring_setup: 425,
+            setns: 375,
+        },
     },
 ];
 /// Elsewhere there is no filter.
@@ -72,17 +109,19 @@ const AT_NUMBER: u32 = 0;
 const AT_ARCHITECTURE: u32 = 4;
 const AT_ARGUMENTS: u32 = 16;
 
-// Instructions: load a word, compare it (then jump by `jt` or `jf`), return.
+// Instructions: load a word, keep some bits of it, compare it (then jump by `jt` or `jf`), return.
 const LOAD: u16 = 0x20;
-const IF_EQUAL: u16 = 0x15;
+pub(super) const AND: u16 = 0x54;
+pub(super) const IF_EQUAL: u16 = 0x15;
 const IF_AT_LEAST: u16 = 0x35;
 const RETURN: u16 = 0x06;
 
-const ALLOW: u32 = 0x7fff_0000;
+pub(super) const ALLOW: u32 = 0x7fff_0000;
 const ERRNO: u32 = 0x0005_0000;
 // Numbers of errors are small and positive.
-const DENY: u32 = ERRNO | libc::EPERM as u32;
-const NO_SUCH_CALL: u32 = ERRNO | libc::ENOSYS as u32;
+pub(super) const DENY: u32 = ERRNO | libc::EPERM as u32;
+pub(super) const NO_SUCH_CALL: u32 = ERRNO | libc::ENOSYS as u32;
+pub(super) const NO_FAMILY: u32 = ERRNO | libc::EAFNOSUPPORT as u32;
 
 // Operations and a flag of `seccomp`.
 const SET_MODE_FILTER: libc::c_uint = 1;
@@ -94,9 +133,9 @@ const FLAG_SPEC_ALLOW: libc::c_ulong = 1 << 2;
 pub struct Filter(Vec<sock_filter>);
 
 impl Filter {
-    /// The filter; nothing where the kernel has none, or this program does not know the numbers of its calls.
-    pub fn new() -> Option<Self> {
-        (is_known() && !ARCHITECTURES.is_empty()).then(|| Self(program()))
+    /// The filter; nothing where there is nothing to hold back, and where there can be [no filters](filters).
+    pub fn new(held: Held) -> Option<Self> {
+        (held.is_any() && filters()).then(|| Self(program(held)))
     }
 
     /// Sets it for the calling thread and what it will start; it cannot be taken away again.
@@ -116,17 +155,21 @@ impl Filter {
     }
 }
 
-/// Whether the kernel can answer a call with an error on behalf of a filter.
-fn is_known() -> bool {
+/// Whether there can be filters: the kernel can answer a call with an error on behalf of one, and this program knows the
+/// numbers of its calls.
+pub fn filters() -> bool {
     let action = ERRNO;
+    if ARCHITECTURES.is_empty() {
+        return false;
+    }
     // SAFETY: the kernel reads one number.
     unsafe { libc::syscall(libc::SYS_seccomp, GET_ACTION_AVAIL, 0, &raw const action) == 0 }
 }
 
-fn program() -> Vec<sock_filter> {
+fn program(held: Held) -> Vec<sock_filter> {
     let mut program = vec![load(AT_ARCHITECTURE)];
     for numbers in ARCHITECTURES {
-        let calls = calls(&numbers);
+        let calls = calls(&numbers, held);
         program.push(unless_equal(numbers.architecture, skip(&calls)));
         program.extend(calls);
     }
@@ -136,11 +179,21 @@ fn program() -> Vec<sock_filter> {
 }
 
 /// What is looked at of the calls of one architecture; ends with a return.
-fn calls(numbers: &Numbers) -> Vec<sock_filter> {
+fn calls(numbers: &Numbers, held: Held) -> Vec<sock_filter> {
     let mut program = Vec::new();
     if cfg!(target_arch = "x86_64") && numbers.architecture == ARCHITECTURES[0].architecture {
         program.extend([load(AT_NUMBER), jump(IF_AT_LEAST, X32_BIT, 0, 1), give(NO_SUCH_CALL)]);
     }
+    if held.levers {
+        program.extend(levers(numbers));
+    }
+    program.extend(sockets::held_back(&numbers.sockets, held.network, held.unix_sockets));
+    program.push(give(ALLOW));
+    program
+}
+
+/// What changes a process by its number; falls through where none of it is called.
+fn levers(numbers: &Numbers) -> Vec<sock_filter> {
     // The caller's own limits, or another's read only.
     let prlimit64 = [
         load(argument(0)),
@@ -152,7 +205,7 @@ fn calls(numbers: &Numbers) -> Vec<sock_filter> {
         give(ALLOW),
         give(DENY),
     ];
-    program.extend(call(numbers.prlimit64, &prlimit64));
+    let mut program = call(numbers.prlimit64, &prlimit64);
     for (number, user) in numbers.by_group {
         // The caller or its own process group; not all processes of its user.
         let own = [
@@ -169,27 +222,26 @@ fn calls(numbers: &Numbers) -> Vec<sock_filter> {
         let own = [load(argument(0)), jump(IF_EQUAL, 0, 0, 1), give(ALLOW), give(DENY)];
         program.extend(call(number, &own));
     }
-    program.push(give(ALLOW));
     program
 }
 
 /// What is done at one call, and ends with a return.
-fn call(number: u32, body: &[sock_filter]) -> Vec<sock_filter> {
+pub(super) fn call(number: u32, body: &[sock_filter]) -> Vec<sock_filter> {
     let mut program = vec![load(AT_NUMBER), unless_equal(number, skip(body))];
     program.extend_from_slice(body);
     program
 }
 
 /// The lower half of an argument. The kernel takes no more of a process or a `which`, so that the upper one means nothing.
-const fn argument(index: u32) -> u32 {
+pub(super) const fn argument(index: u32) -> u32 {
     AT_ARGUMENTS + 8 * index
 }
 
-const fn load(at: u32) -> sock_filter {
+pub(super) const fn load(at: u32) -> sock_filter {
     jump(LOAD, at, 0, 0)
 }
 
-const fn give(action: u32) -> sock_filter {
+pub(super) const fn give(action: u32) -> sock_filter {
     jump(RETURN, action, 0, 0)
 }
 
@@ -197,7 +249,7 @@ const fn unless_equal(value: u32, skipped: u8) -> sock_filter {
     jump(IF_EQUAL, value, 0, skipped)
 }
 
-const fn jump(code: u16, k: u32, jt: u8, jf: u8) -> sock_filter {
+pub(super) const fn jump(code: u16, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code, jt, jf, k }
 }
 
@@ -211,21 +263,31 @@ fn skip(part: &[sock_filter]) -> u8 {
 mod tests {
     use super::*;
 
-    /// What the kernel's machine would answer.
+    const LEVERS: Held = Held { levers: true, network: Network::Host, unix_sockets: true };
+
     fn run(architecture: u32, number: u32, arguments: [u64; 3]) -> u32 {
+        run_with(LEVERS, architecture, number, arguments)
+    }
+
+    /// What the kernel's machine would answer.
+    fn run_with(held: Held, architecture: u32, number: u32, arguments: [u64; 3]) -> u32 {
         let mut data = [0_u8; 64];
         data[..4].copy_from_slice(&number.to_le_bytes());
         data[4..8].copy_from_slice(&architecture.to_le_bytes());
         for (index, argument) in arguments.iter().enumerate() {
             data[16 + 8 * index..24 + 8 * index].copy_from_slice(&argument.to_le_bytes());
         }
-        let (program, mut at, mut word) = (program(), 0, 0);
+        let (program, mut at, mut word) = (program(held), 0, 0);
         loop {
             let sock_filter { code, jt, jf, k } = program[at];
             let jump = |is_true| 1 + usize::from(if is_true { jt } else { jf });
             at += match code {
                 LOAD => {
                     word = u32::from_le_bytes(data[k as usize..k as usize + 4].try_into().unwrap());
+                    1
+                }
+                AND => {
+                    word &= k;
                     1
                 }
                 IF_EQUAL => jump(word == k),
@@ -264,6 +326,45 @@ mod tests {
         assert_eq!(run(0x1234, 1, [0; 3]), NO_SUCH_CALL);
     }
 
+    #[test]
+    fn families_of_sockets_are_held_back_as_asked() {
+        const CLOEXEC: u64 = 0o2_000_000;
+        let (inet, unix, netlink, vsock) = (2, 1, 16, 40);
+        for numbers in ARCHITECTURES {
+            let n = &numbers.sockets;
+            let of = |network, unix_sockets| {
+                let held = Held { levers: false, network, unix_sockets };
+                move |number, arguments| run_with(held, numbers.architecture, number, arguments)
+            };
+            let families = |call: &dyn Fn(u32, [u64; 3]) -> u32| {
+                [unix, inet, netlink, vsock].map(|family| call(n.socket, [family, 1, 0]) == ALLOW)
+            };
+            let [host, no_unix] = [true, false].map(|unix_sockets| of(Network::Host, unix_sockets));
+            assert_eq!(families(&host), [true; 4]);
+            assert_eq!(host(n.io_uring_setup, [8, 0, 0]), ALLOW);
+            assert_eq!(families(&no_unix), [false, true, true, true]);
+            assert_eq!(families(&of(Network::None, true)), [true, false, false, false]);
+            assert_eq!(families(&of(Network::None, false)), [false; 4]);
+            assert_eq!(families(&of(Network::Namespace, true)), [true, true, true, false]);
+            assert_eq!(families(&of(Network::Namespace, false)), [false, true, true, false]);
+            assert_eq!(no_unix(n.socket, [unix, 1, 0]), NO_FAMILY);
+            // Pairs: streams and packets in order, whatever the flags; of datagrams only where others may be spoken to.
+            let pair = |call: &dyn Fn(u32, [u64; 3]) -> u32| {
+                [1, 5 | CLOEXEC, 2, 3].map(|kind| call(n.socketpair, [unix, kind, 0]) == ALLOW)
+            };
+            assert_eq!(pair(&no_unix), [true, true, false, false]);
+            assert_eq!(pair(&of(Network::None, true)), [true; 4]);
+            assert_eq!(of(Network::None, true)(n.socketpair, [30, 1, 0]), NO_FAMILY);
+            for held in [&no_unix as &dyn Fn(u32, [u64; 3]) -> u32, &of(Network::None, true)] {
+                assert_eq!(held(n.io_uring_setup, [8, 0, 0]), NO_SUCH_CALL);
+                assert!(n.socketcall.is_none_or(|number| held(number, [1, 0, 0]) == NO_SUCH_CALL));
+                assert_eq!(held(n.setns, [3, 0, 0]), ALLOW);
+                assert_eq!(held(numbers.by_process[0], [9, 1, 1]), ALLOW);
+            }
+            assert_eq!(of(Network::Namespace, true)(n.setns, [3, 0, 0]), DENY);
+        }
+    }
+
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn the_numbers_are_those_of_this_architecture() {
@@ -278,6 +379,10 @@ mod tests {
             libc::SYS_sched_setattr,
         ];
         assert_eq!(known.map(|number| u32::try_from(number).unwrap()), own.by_process);
+        let known = [libc::SYS_socket, libc::SYS_socketpair, libc::SYS_io_uring_setup, libc::SYS_setns];
+        let sockets = &own.sockets;
+        let ours = [sockets.socket, sockets.socketpair, sockets.io_uring_setup, sockets.setns];
+        assert_eq!(known.map(|number| u32::try_from(number).unwrap()), ours);
         assert_eq!(run(own.architecture, X32_BIT | own.prlimit64, [9, 7, 1]), NO_SUCH_CALL);
     }
 }

@@ -19,8 +19,10 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::{Pid, setsid};
 
 use super::action::Action;
+use super::bounds::Bounds;
 use super::capture::{Capture, Kept};
 use super::clock::boot_ms;
+use super::group::Group;
 use super::line::Line;
 use super::outbox::Outbox;
 use super::protocol::{Control, Job, Report, STARTED, STARTING, Why};
@@ -57,13 +59,19 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
     if let Some(why) = why_not(&mut job, &controls, worker.closed, started_ms) {
         return refuse(&mut worker, Why::NotBegun, why.to_owned());
     }
+    let Bounds { group, cell } = match Bounds::new(&job) {
+        Ok(bounds) => bounds,
+        Err(refused) => return refuse(&mut worker, refused.why, refused.error),
+    };
     worker.tell(format!("{STARTING}\n").as_bytes());
-    match spawn::spawn(&job, None) {
+    match spawn::spawn(&job, cell, None) {
         Ok(spawn::Started { child, streams, stdin: pipe }) => {
             worker.tell(format!("{STARTED}\n").as_bytes());
             let main = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
             let (action, stdin) = (Action::Child { main, end: None }, Some((pipe, stdin)));
-            Guard::new(job, action, (streams, stdin), (worker, supervisor, signals), started_ms)?.run()
+            let mut guard = Guard::new(job, action, (streams, stdin), (worker, supervisor, signals), started_ms)?;
+            guard.group = group;
+            guard.run()
         }
         Err(e) => {
             let why = if spawn::is_its_own(&e) { Why::NotStarted } else { Why::NotBegun };
@@ -173,6 +181,8 @@ struct Guard {
     stdin: Option<Feed>,
     streams: Vec<Capture<File>>,
     outbox: Outbox,
+    /// Its control group, if it asks for one.
+    group: Option<Group>,
 }
 
 /// Whether what an action writes there is told while it runs.
@@ -232,6 +242,7 @@ impl Guard {
             stdin: stdin.map(|(pipe, bytes)| Feed::new(pipe, bytes)).transpose()?,
             streams: streams.collect::<io::Result<_>>()?,
             outbox: Outbox::new(job.telling.live_bytes_max),
+            group: None,
             job,
         })
     }
@@ -288,6 +299,7 @@ impl Guard {
 
     /// Kills what there is; how long to wait until the next round, in milliseconds.
     fn kill_round(&mut self) -> u64 {
+        self.group.iter().for_each(Group::kill);
         let left = self.action.kill();
         // As long as there are fewer each time, the rounds get through.
         if left.zip(self.left).is_some_and(|(now, before)| now < before) {
@@ -365,7 +377,9 @@ impl Guard {
         // Of what is gone by itself with the action, nothing has to be ended.
         let left_others = self.ending.is_some();
         let why = self.ending.map_or(Why::Exited, |e| e.why);
-        let error = self.job.container.as_ref().and_then(|left| left.end_behind(return_code).err());
+        let is_over = self.group.as_ref().is_some_and(Group::was_out_of_memory);
+        let over = is_over.then(|| "ended by the kernel: it was over tree_memory_bytes_max".to_owned());
+        let error = self.job.container.as_ref().and_then(|left| left.end_behind(return_code).err()).or(over);
         let record = Report { why, return_code, signal, left_others, error, streams: streams.collect() };
         report(&mut self.worker, &record, &captured)
     }
@@ -377,6 +391,7 @@ mod tests {
 
     use petrel_execution::runner::{Limits, May};
 
+    use super::super::confinement::Confinement;
     use super::super::protocol::Telling;
     use super::*;
 
@@ -396,6 +411,7 @@ mod tests {
             limits: Limits::default(),
             may: May::default(),
             container: None,
+            confinement: Confinement::default(),
         };
         let mut may_begin =
             |controls: &[Control], is_gone, now_ms| why_not(&mut job, controls, is_gone, now_ms).is_none();

@@ -18,25 +18,33 @@
 //!
 //! Code that is to be imported once and called often has a *nursery* in the place of a guard (`nursery`, `kept`).
 //!
-//! An action is kept from all of them by the kernel, where it can (`confine`, `filter`). Processes here have one thread and no
+//! An action is kept from all of them by the kernel, where it can (`bounds`: `confine`, `filter`, `network`, `group`).
+//! Processes here have one thread and no
 //! async runtime; only `client` belongs to the worker.
 
 mod ability;
 mod action;
+mod bounds;
 mod capture;
 mod client;
 mod clock;
 mod confine;
+mod confinement;
 mod filter;
 mod fork;
+mod group;
 mod guard;
 mod kept;
 mod line;
 mod message;
+mod network;
 mod nursery;
 mod outbox;
 mod pidfd;
 mod protocol;
+mod reach;
+mod rights;
+mod sockets;
 mod spawn;
 mod supervisor;
 mod tree;
@@ -50,6 +58,7 @@ pub use ability::{Ability, Finding};
 pub use client::{GuardEnd, Guarded, Supervisor, give};
 pub use clock::boot_ms;
 pub use confine::{ABI_SCOPES as LANDLOCK_SCOPES, landlock_abi};
+pub use confinement::{Confinement, Reach};
 pub use protocol::{
     Control, JOB_BYTES_MAX, Job, Piece, READY, Report, STARTED, STARTING, STDIN_BYTES_MAX, StreamReport, StreamSpec,
     Telling, User, Why,

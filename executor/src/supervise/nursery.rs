@@ -27,6 +27,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, pipe2, setsid};
 
+use super::bounds::Bounds;
 use super::capture::{Capture, Kept};
 use super::clock::boot_ms;
 use super::fork::{self, Side};
@@ -79,7 +80,8 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
     let (ours, theirs) = message::pair()?;
     let (life, alive) = pipe2(OFlag::O_CLOEXEC)?;
     worker.tell(format!("{STARTING}\n").as_bytes());
-    let started = spawn::spawn(&job, Some(theirs))?;
+    let cell = Bounds::new(&job).map_err(|refused| io::Error::other(refused.error))?.cell;
+    let started = spawn::spawn(&job, cell, Some(theirs))?;
     worker.tell(format!("{STARTED}\n").as_bytes());
     let streams = started.streams.into_iter().zip(&job.streams);
     let streams = streams.map(|(pipe, spec)| Capture::new(File::from(pipe), spec.bytes_max, 0));

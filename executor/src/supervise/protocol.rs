@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use petrel_execution::runner::{Limits, May};
 use serde::{Deserialize, Serialize};
 
+use super::confinement::Confinement;
 use crate::containers::Left;
 
 /// Longest line with a job, in bytes: argv and environment together are far below it on every system.
@@ -57,6 +58,8 @@ pub struct Job {
     pub limits: Limits,
     /// What it may do beyond its own processes.
     pub may: May,
+    /// What it may reach.
+    pub confinement: Confinement,
     /// The container that it may leave, which is ended once its processes are gone.
     #[serde(default)]
     pub container: Option<Left>,
@@ -181,6 +184,8 @@ pub enum Why {
     NotStarted,
     /// It was not started, for no reason of its own: its lease had passed, or the system had no room for it.
     NotBegun,
+    /// It was not started: its worker's kernel cannot hold it to what it requires.
+    NotConfined,
     /// By itself.
     Exited,
     /// Its time was up.
@@ -317,6 +322,7 @@ mod tests {
             limits: Limits::default(),
             may: May::default(),
             container: None,
+            confinement: Confinement::default(),
         };
         let shown = format!("{job:?}");
         assert!(shown.contains("curl") && shown.contains("TOKEN") && !shown.contains("secret"), "{shown}");

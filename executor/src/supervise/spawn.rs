@@ -15,9 +15,8 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{pipe2, setsid};
 use petrel_execution::runner::Limits;
 
+use super::bounds::Cell;
 use super::clock::boot_ms;
-use super::confine::{Domain, landlock_abi};
-use super::filter::Filter;
 use super::protocol::{Job, STREAM_FD_MAX};
 
 /// The kernel's lack of memory ends an action before it ends the worker.
@@ -40,13 +39,12 @@ pub struct Started {
 }
 
 /// Starts the job's program in a session of its own. It dies with its guard, finds signals, umask and descriptors
-/// as POSIX has them, and is confined as far as the kernel can and the job does not ask otherwise. `given` is its standard
-/// input in the place of the job's.
+/// as POSIX has them, and is put into this cell. `given` is its standard input in the place of the job's.
 ///
 /// # Errors
 /// What the system says: no such file, not executable, too many arguments. [`is_its_own`] tells them from what is no
 /// fault of the action.
-pub fn spawn(job: &Job, given: Option<OwnedFd>) -> io::Result<Started> {
+pub fn spawn(job: &Job, cell: Cell, given: Option<OwnedFd>) -> io::Result<Started> {
     let (program, arguments) =
         job.argv.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "empty command"))?;
     let mut command = Command::new(program_path(program, &job.directory));
@@ -88,19 +86,19 @@ pub fn spawn(job: &Job, given: Option<OwnedFd>) -> io::Result<Started> {
             _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "no such stream")),
         }
     }
-    let domain = Domain::new(landlock_abi(), job.may.signal_others)?;
     let (may, limits, lease_deadline_ms) = (job.may, job.limits, job.lease_deadline_ms);
-    let filter = if may.signal_others { None } else { Filter::new() };
     // SAFETY: between fork and exec only async-signal-safe functions may be called; all that `prepare` does are system
     // calls, and neither it nor the wrappers allocate or lock.
     unsafe {
         command.pre_exec(move || {
             set_defaults()?;
             limit(&limits)?;
+            cell.join()?;
+            let has_left = cell.leave_network()?;
             if !may.gain_privileges {
                 set_no_new_privs()?;
             }
-            let confined = confine(domain.as_ref(), filter.as_ref());
+            let confined = cell.close(has_left);
             // An action that may gain rights cannot be confined by a worker that is not root.
             if !may.gain_privileges {
                 confined?;
@@ -166,11 +164,6 @@ fn set_defaults() -> io::Result<()> {
     Ok(())
 }
 
-fn confine(domain: Option<&Domain>, filter: Option<&Filter>) -> io::Result<()> {
-    domain.map_or(Ok(()), Domain::enter)?;
-    filter.map_or(Ok(()), Filter::set)
-}
-
 fn limit(limits: &Limits) -> io::Result<()> {
     let values = [
         (libc::RLIMIT_NOFILE, limits.open_files_max),
@@ -218,6 +211,8 @@ mod tests {
 
     use petrel_execution::runner::May;
 
+    use super::super::bounds::Bounds;
+    use super::super::confinement::Confinement;
     use super::super::protocol::Telling;
     use super::*;
 
@@ -238,11 +233,13 @@ mod tests {
             limits: Limits::default(),
             may: May::default(),
             container: None,
+            confinement: Confinement::default(),
         };
-        let error = spawn(&job, None).err().unwrap();
+        let spawn = |job: &Job| spawn(job, Bounds::new(job).unwrap().cell, None);
+        let error = spawn(&job).err().unwrap();
         assert!(error.raw_os_error() == Some(TOO_LATE as i32) && !is_its_own(&error));
         assert!(!dir.path().join("ran").exists());
-        let mut started = spawn(&Job { lease_deadline_ms: boot_ms() + 60_000, ..job }, None).unwrap();
+        let mut started = spawn(&Job { lease_deadline_ms: boot_ms() + 60_000, ..job }).unwrap();
         assert!(started.child.wait().unwrap().success());
         assert!(dir.path().join("ran").exists());
     }

@@ -16,6 +16,7 @@ use nix::unistd::{Pid, getpid, pipe2, setsid};
 
 use super::clock::boot_ms;
 use super::fork::{self, Side};
+use super::group::Delegated;
 use super::guard::KILL_ROUND_MS;
 use super::protocol::{Answer, Order};
 use super::wait::wait;
@@ -212,8 +213,13 @@ impl Supervisor {
             ended.empty_looks = if is_empty { ended.empty_looks + 1 } else { 0 };
         }
         let is_late = |since_ms: u64| now_ms >= since_ms.saturating_add(UNKILLABLE_MS);
-        let over = self.ended.extract_if(.., |ended| ended.empty_looks >= EMPTY_LOOKS || is_late(ended.since_ms));
-        self.outbox.extend(over.map(|ended| match ended.empty_looks >= EMPTY_LOOKS {
+        let over: Vec<_> =
+            self.ended.extract_if(.., |ended| ended.empty_looks >= EMPTY_LOOKS || is_late(ended.since_ms)).collect();
+        if !over.is_empty() {
+            // Their control groups, if they had any.
+            Delegated::find().iter().for_each(Delegated::sweep);
+        }
+        self.outbox.extend(over.into_iter().map(|ended| match ended.empty_looks >= EMPTY_LOOKS {
             true => (Answer::Gone(ended.id), None),
             false => (Answer::Left(ended.id), None),
         }));

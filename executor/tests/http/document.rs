@@ -163,6 +163,7 @@ async fn the_examples_of_the_document_do_what_stands_there() {
         "shell",
         "sleep",
         "ssh",
+        "shell",
     ];
     assert_eq!(runners, documented);
     assert_eq!(mail.taken().len(), 1);
@@ -196,6 +197,7 @@ fn resolve(action: &str, more: &[(String, String)]) -> Arc<ActionPlan> {
         file("actions/cloud-ca.pem", ""),
         file("actions/known_hosts", ""),
         file("actions/report.py", ""),
+        file("actions/render.sh", ""),
     ];
     files.extend(more.iter().map(|(name, text)| file(&format!("actions/{name}"), text)));
     let source = PackSource { label: "demo".into(), files, special: Vec::new() };

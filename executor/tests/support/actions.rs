@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use petrel_execution::runner::{Limits, May};
 use petrel_execution::worker::{Exit, Holding, Remembered};
 use petrel_executor::runner::{Command, RunnerOptions, run};
-use petrel_executor::supervise::{Supervisor, boot_ms};
+use petrel_executor::supervise::{Confinement, Supervisor, boot_ms};
 use petrel_schemas::Task;
 use tokio::sync::watch;
 
@@ -40,6 +40,7 @@ pub fn command(argv: &[&str], directory: &Path) -> Command {
         timeout_ms: 20_000,
         may: May::default(),
         limits: Limits::default(),
+        confinement: Confinement::default(),
     }
 }
 

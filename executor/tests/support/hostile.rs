@@ -26,6 +26,7 @@ pub fn play() {
     match std::env::var(NAME).as_deref() {
         Ok("leaderless") => leaderless(),
         Ok("regroup") => regroup(),
+        Ok("sockets") => sockets(),
         Ok(other) => panic!("no attack {other}"),
         Err(_) => {}
     }
@@ -52,6 +53,44 @@ fn leaderless() {
     while !Path::new("leaderless").exists() {
         std::thread::yield_now();
     }
+}
+
+/// Tries what leads to others over sockets, from a service of this machine at `service` to a network at the port of
+/// that name, and prints what it could do.
+fn sockets() {
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+    let port: u16 = std::fs::read_to_string("port").unwrap().trim().parse().unwrap();
+    let inside = || TcpListener::bind("127.0.0.1:0").and_then(|own| TcpStream::connect(own.local_addr()?));
+    // SAFETY: numbers, and a struct of which the kernel reads nothing but zeros.
+    let (vsock, uring) = unsafe {
+        let parameters = [0_u8; 120];
+        (
+            libc::socket(libc::AF_VSOCK, libc::SOCK_STREAM, 0),
+            libc::syscall(libc::SYS_io_uring_setup, 2, parameters.as_ptr()),
+        )
+    };
+    let network = std::fs::File::open("network").map_err(drop).and_then(|file| {
+        use std::os::fd::AsRawFd;
+        // SAFETY: numbers.
+        if unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) } == 0 { Ok(()) } else { Err(()) }
+    });
+    for (what, is_done) in [
+        ("service", UnixStream::connect("service").is_ok()),
+        ("datagram", UnixDatagram::unbound().is_ok()),
+        ("pair of streams", UnixStream::pair().is_ok()),
+        ("pair of datagrams", UnixDatagram::pair().is_ok()),
+        ("network", TcpStream::connect(("127.0.0.1", port)).is_ok()),
+        ("itself", inside().is_ok()),
+        ("vsock", vsock >= 0),
+        ("io_uring", uring >= 0),
+        ("another network", network.is_ok()),
+    ] {
+        if is_done {
+            println!("can: {what}");
+        }
+    }
+    std::process::exit(0);
 }
 
 /// A child tries to join the process group of the guard, which is spared when groups are signalled; ends by what the

@@ -61,7 +61,8 @@ impl Bench {
         Self::of(RunnerOptions { supervisor: vec![program], ..options() })
     }
 
-    fn of(options: RunnerOptions) -> Self {
+    /// The same with other settings.
+    pub fn of(options: RunnerOptions) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("pack/actions")).unwrap();
         let work = WorkDirectories::open(dir.path().join("work")).unwrap();

@@ -19,7 +19,7 @@ pub use hidden::Hidden;
 pub(crate) use load::is_option;
 pub use load::load;
 pub use objects::Objects;
-pub use runners::{Container, Http, Python, Ssh};
+pub use runners::{Container, FileAccess, Http, Python, Ssh};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -181,6 +181,8 @@ pub struct Executor {
     pub lost_leases_max: u32,
     /// How long a task may wait for a worker until its execution ends, in milliseconds.
     pub schedule_to_start_ms: i64,
+    /// Whether actions that do not say otherwise are held to the files of their pack and their work directory.
+    pub confine: FileAccess,
     /// Requests of the runner `http`.
     pub http: Http,
     /// Hosts of the runner `ssh`.
@@ -192,6 +194,14 @@ pub struct Executor {
 }
 
 impl Config {
+    /// Folders and files that no action that is held to files can be given: they have Petrel's own state and its secrets.
+    pub fn kept_from_actions(&self) -> Vec<PathBuf> {
+        let secrets = &self.secrets;
+        let files = [&self.token_file, &self.clickhouse.password_file, &secrets.master_key_file].into_iter().flatten();
+        let files = files.chain(&secrets.earlier_master_key_files).chain(self.kafka.property_files.values());
+        std::iter::once(&self.data_dir).chain(files).cloned().collect()
+    }
+
     /// Hosts and ports of Petrel's own services, as far as they stand here.
     pub fn own_services(&self) -> Vec<(String, u16)> {
         let url = self.clickhouse.url.as_deref().and_then(|url| reqwest::Url::parse(url).ok());
@@ -376,6 +386,7 @@ impl Default for Executor {
             lease_ms: 20_000,
             lost_leases_max: 5,
             schedule_to_start_ms: 24 * 3_600_000,
+            confine: FileAccess::default(),
             http: Http::default(),
             ssh: Ssh::default(),
             container: Container::default(),

@@ -7,6 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use super::Hidden;
 
+/// What an action may reach of the files of its worker's machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileAccess {
+    /// What its user may.
+    #[default]
+    Unconfined,
+    /// Its pack, the system's programs, and its work directory.
+    Confined,
+}
+
 /// Options of the runner `python`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -1,7 +1,7 @@
 //! Actions that are processes: their schemas, files and positions.
 
 use petrel_execution::Stream;
-use petrel_execution::runner::{Rendering, RunnerCall};
+use petrel_execution::runner::{FileAccess, Guarantee, Rendering, RunnerCall};
 use serde_json::{Value, json};
 
 use super::{check, disk_with, load};
@@ -112,4 +112,42 @@ fn a_script_is_given_its_parameters_by_their_positions_and_names() {
         "standard output does not fit output.schema: /1: the value is not of type \"integer\"; \
          /2: the value is greater than the maximum of 9"
     );
+}
+
+#[test]
+fn what_processes_may_reach_is_said_by_the_action_and_before_it_by_the_pack() {
+    const PACK: &str = "name: disk\nversion: 1.0.0\n\
+        confine: { files: confined, reads: [/srv/data], network: none, required: true }\n";
+    let reached = |action: &'static str| {
+        let revision = load(vec![disk_with(&[("pack.yaml", PACK), (PATH, action)])]);
+        let rendering =
+            Rendering { parameters: &json!({"host": "h"}), secrets: &Value::Null, execution_id: "e", attempt: 1 };
+        // As a worker reads it.
+        let stored = crate::Actions::new().resolve(&revision.content().packs()[0], "clean").unwrap().unwrap();
+        match stored.plan.runner.render(rendering).unwrap() {
+            RunnerCall::Script(call) => call.process.confine,
+            other => panic!("{other:?}"),
+        }
+    };
+    let of_pack = reached(script!("parameters: { host: {}, older_than: {} }\n"));
+    assert_eq!((of_pack.files, &of_pack.reads[..]), (FileAccess::Confined, &["/srv/data".to_owned()][..]));
+    assert_eq!((of_pack.no_network, &of_pack.required[..]), (true, &[Guarantee::Files, Guarantee::Network][..]));
+    let own =
+        reached(script!("confine: { network: host, writes: [/srv/out] }\nparameters: { host: {}, older_than: {} }\n"));
+    assert_eq!((own.files, &own.reads, own.no_network), (FileAccess::Confined, &of_pack.reads, false));
+    assert_eq!((&own.writes[..], &own.required[..]), (&["/srv/out".to_owned()][..], &[Guarantee::Files][..]));
+    check(&[
+        (
+            "pack.yaml",
+            "name: disk\nversion: 1.0.0\nconfine: { file: confined, reads: [tmp], required: [moon] }\n",
+            "pack.yaml:3:12: unknown key \"file\" in \"confine\", which has files, reads, writes, unix_sockets, network, required\n\
+             pack.yaml:3:36: \"tmp\" is no absolute path\n\
+             pack.yaml:3:53: \"moon\" is nothing that can be required: files, network, signals, kill, tree_memory, tree_processes, tree_cpus",
+        ),
+        (
+            PATH,
+            script!("confine: { files: confined, writes: [/proc/sys] }\nparameters: { host: {}, older_than: {} }\n"),
+            "actions/clean.yaml:4:38: who writes beneath /proc is not confined: say \"files: unconfined\"",
+        ),
+    ]);
 }

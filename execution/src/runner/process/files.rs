@@ -90,6 +90,6 @@ pub(in super::super) fn check_file(
 }
 
 /// Whether a path has names alone.
-fn is_plain(path: &str) -> bool {
+pub(super) fn is_plain(path: &str) -> bool {
     !path.contains('\0') && !path.split('/').any(|part| part.is_empty() || part == "." || part == "..")
 }

@@ -1,7 +1,8 @@
 //! What the runners of processes have in common: the keys that say how a process is started and what is made of its end.
 //!
-//! `may` (what it may do), `files` (what of its pack it names), `output` (what is parsed of its standard output).
+//! `may` (what it may do), `confine` (what it may reach), `files` (what of its pack it names), `output` (what is parsed of its standard output).
 
+mod confine;
 mod files;
 mod may;
 mod output;
@@ -21,6 +22,7 @@ use super::shape::Shape;
 use super::{PackFiles, RenderError};
 use crate::limits::COMMAND_ARGS_MAX;
 
+pub use confine::{Confine, FileAccess, Guarantee, check_confine};
 pub use files::Folder;
 pub(super) use files::{check_constant, check_file};
 pub use may::May;
@@ -37,6 +39,7 @@ pub(super) struct ProcessSpec {
     output: Option<Arc<Output>>,
     may: May,
     limits: Limits,
+    confine: Arc<Confine>,
 }
 
 /// How a process is started beside its arguments, and what is made of its end.
@@ -58,6 +61,8 @@ pub struct ProcessCall {
     pub may: May,
     /// What it may use up.
     pub limits: Limits,
+    /// What it may reach.
+    pub confine: Arc<Confine>,
 }
 
 /// Without the values of variables and what it reads: there may be secrets in them.
@@ -75,11 +80,13 @@ impl fmt::Debug for ProcessCall {
 impl ProcessSpec {
     /// Names of the keys that are read here.
     #[cfg(test)]
-    pub(super) const KEYS: [&'static str; 8] =
-        ["env", "cwd", "user", "stdin", "success_codes", "output", "may", "limits"];
+    pub(super) const KEYS: [&'static str; 9] =
+        ["env", "cwd", "user", "stdin", "success_codes", "output", "may", "limits", "confine"];
 
     pub(super) fn read(keys: &mut Keys<'_>, files: &dyn PackFiles) -> Self {
         let success = read_success(keys);
+        let (may, limits) = (may::read(keys), limits::read(keys));
+        let confine = Arc::new(confine::read(keys, files, may, &limits));
         Self {
             env: read_env(keys),
             cwd: Folder::read(keys, files),
@@ -87,8 +94,9 @@ impl ProcessSpec {
             stdin: keys.get("stdin").and_then(|stdin| keys.template_of(stdin, "/stdin")),
             success,
             output: Output::read(keys, files).map(Arc::new),
-            may: may::read(keys),
-            limits: limits::read(keys),
+            may,
+            limits,
+            confine,
         }
     }
 
@@ -104,6 +112,7 @@ impl ProcessSpec {
             output: Output::read(keys, files).map(Arc::new),
             may: May::default(),
             limits: Limits::default(),
+            confine: Arc::default(),
         }
     }
 
@@ -125,6 +134,7 @@ impl ProcessSpec {
             output: self.output.clone(),
             may: self.may,
             limits: self.limits,
+            confine: self.confine.clone(),
         })
     }
 }

@@ -308,3 +308,100 @@ fn every_mistake_of_a_shell_and_a_script_is_told_where_it_is() {
         assert_eq!(errors.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected], "{runner} {keys}");
     }
 }
+
+fn confined(keys: Value) -> Result<Confine, Vec<String>> {
+    let mut all = json!({"script": "ls"});
+    all.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+    let spec = parse("shell", all).map_err(|errors| errors.iter().map(SpecError::to_string).collect::<Vec<_>>())?;
+    match render(&spec, json!({})).unwrap() {
+        RunnerCall::Shell(call) => Ok(Confine::clone(&call.process.confine)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_a_process_may_reach_is_read_with_what_must_be_given() {
+    assert_eq!(confined(json!({})), Ok(Confine::default()));
+    let all = json!({
+        "files": "confined", "reads": ["/opt/tool"], "writes": ["/srv/out"], "unix_sockets": true, "network": "none",
+    });
+    let read = confined(json!({"confine": all})).unwrap();
+    let (reads, writes) = (vec!["/opt/tool".to_owned()], vec!["/srv/out".to_owned()]);
+    let files = FileAccess::Confined;
+    assert_eq!(read, Confine { files, reads, writes, unix_sockets: true, no_network: true, required: vec![] });
+    // `true` stands for what is asked for.
+    let limits = json!({"tree_cpus_max": 0.5, "tree_memory_bytes_max": 1 << 30, "cpu_s_max": 5});
+    let read = confined(json!({"confine": {"network": "none", "required": true}, "limits": limits})).unwrap();
+    assert_eq!(read.required, [Guarantee::Network, Guarantee::TreeMemory, Guarantee::TreeCpus]);
+    let read = confined(json!({"confine": {"required": ["kill", "signals"]}})).unwrap();
+    assert_eq!(read.required, [Guarantee::Kill, Guarantee::Signals]);
+    let limits = shell(json!({"script": "ls", "limits": {"tree_cpus_max": 1.5, "tree_processes_max": 9}}), json!({}));
+    let limits = limits.process.limits;
+    assert_eq!((limits.tree_cpu_milli_max, limits.tree_processes_max, limits.has_tree()), (Some(1_500), Some(9), true));
+    assert!(!Limits { cpu_s_max: Some(1), ..Limits::default() }.has_tree());
+}
+
+#[test]
+fn mistakes_in_what_a_process_may_reach_are_told_where_they_are() {
+    let cases = [
+        (json!({"confine": 5}), "/confine: expected \"confine\" as a mapping, found a number"),
+        (json!({"confine": {"files": "some"}}), "/confine/files: \"files\" must be confined or unconfined"),
+        (json!({"confine": {"network": true}}), "/confine/network: \"network\" must be none or host"),
+        (json!({"confine": {"reads": "/x"}}), "/confine/reads: expected \"reads\" as a list of paths, found a string"),
+        (json!({"confine": {"reads": [5]}}), "/confine/reads/0: a path must be a string, found a number"),
+        (json!({"confine": {"reads": ["/"]}}), "/confine/reads/0: \"/\" is everything: say \"files: unconfined\""),
+        (
+            json!({"confine": {"reads": ["/a/../b"]}}),
+            "/confine/reads/0: \"/a/../b\" must be written without \".\", \"..\" and empty parts",
+        ),
+        (
+            json!({"confine": {"writes": ["/x/${parameters.a}"]}}),
+            "/confine/writes/0: a path must be a constant, so that a parameter cannot choose it",
+        ),
+        (
+            json!({"confine": {"writes": ["/sys"]}}),
+            "/confine/writes/0: who writes beneath /sys is not confined: say \"files: unconfined\"",
+        ),
+        (
+            json!({"confine": {"reads": vec!["/x"; 65]}}),
+            "/confine/reads: \"reads\" has 65 paths, more than the limit of 64",
+        ),
+        (
+            json!({"confine": {"unix_sockets": 1}}),
+            "/confine/unix_sockets: \"unix_sockets\" must be true or false, found a number",
+        ),
+        (
+            json!({"confine": {"files": "unconfined", "writes": ["/x"]}}),
+            "/confine/writes: \"writes\" means nothing beside \"files: unconfined\"",
+        ),
+        (json!({"confine": {"required": "all"}}), "/confine/required: \"required\" must be true, false or a list"),
+        (
+            json!({"confine": {"required": true}}),
+            "/confine/required: \"required: true\" stands for what the action asks of files, network and limits of its tree, \
+             and it asks for nothing of that",
+        ),
+        (
+            json!({"confine": {"required": ["network"]}}),
+            "/confine/required: \"network\" is required, but not asked for: network: none",
+        ),
+        (
+            json!({"confine": {"required": ["kill"]}, "may": ["signal_others"]}),
+            "/confine/required: \"kill\" is required, but not asked for: without may: [signal_others]",
+        ),
+        (
+            json!({"confine": {"network": "none"}, "may": ["gain_privileges"]}),
+            "/confine: what gains rights by other programs (\"may: [gain_privileges]\") cannot be confined",
+        ),
+        (
+            json!({"limits": {"tree_cpus_max": 0}}),
+            "/limits/tree_cpus_max: \"tree_cpus_max\" must be a number of processors such as 0.5, from 0.01 to 4096",
+        ),
+        (
+            json!({"limits": {"tree_memory_bytes_max": 5}}),
+            "/limits/tree_memory_bytes_max: \"tree_memory_bytes_max\" must be at least 16777216, or no program can start",
+        ),
+    ];
+    for (keys, expected) in cases {
+        assert_eq!(confined(keys).unwrap_err(), [expected]);
+    }
+}

@@ -83,7 +83,7 @@ impl fmt::Debug for PythonCall {
 impl Spec for PythonSpec {
     const NAME: &'static str = "python";
     const KEYS: &'static [&'static str] =
-        &["file", "function", "class", "python", "env", "cwd", "success_codes", "output", "may", "limits"];
+        &["file", "function", "class", "python", "env", "cwd", "success_codes", "output", "may", "limits", "confine"];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
         let mut keys = Keys::new(keys, files);

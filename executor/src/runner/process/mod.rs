@@ -1,8 +1,9 @@
 //! Processes of actions: what the runners `command`, `shell` and `script` have in common.
 //!
-//! `sizes` (what the system can give a process), `user` (who it runs as), `work` (a directory for each attempt), `remove`
-//! (what goes of it), `judged` (what is made of its end).
+//! `confined` (what it may reach), `sizes` (what the system can give a process), `user` (who it runs as), `work` (a directory
+//! for each attempt), `remove` (what goes of it), `judged` (what is made of its end).
 
+mod confined;
 mod judged;
 mod remove;
 mod sizes;
@@ -24,7 +25,8 @@ use super::limited::{Leave, limited};
 use super::supervised::{self, Ended, Failed};
 use super::{Context, RunnerOptions};
 use crate::live::Live;
-use crate::supervise::{Job, StreamSpec, Supervisor, Telling, User, Why};
+use crate::supervise::{Confinement, Job, StreamSpec, Supervisor, Telling, User, Why};
+pub(super) use confined::{confined, variables as confined_variables};
 pub(super) use judged::judged;
 use sizes::Sizes;
 use user::{As, Refused};
@@ -49,6 +51,8 @@ pub struct Command {
     pub may: May,
     /// What it may use up.
     pub limits: Limits,
+    /// What it may reach.
+    pub confinement: Confinement,
 }
 
 /// Without arguments, the values of variables, and what it reads: there may be secrets in them.
@@ -149,6 +153,7 @@ pub(super) fn job(options: &RunnerOptions, command: Command, lease_deadline_ms: 
         limits: command.limits,
         may: command.may,
         container: None,
+        confinement: command.confinement,
     };
     (job, command.stdin)
 }
@@ -158,6 +163,7 @@ pub(super) fn exit(ended: Ended) -> Exit {
     let error = report.error.clone().or_else(|| report.signal.map(|s| format!("ended by signal {s}")));
     let why = match report.why {
         Why::NotStarted => worker::Why::NotStarted(code::NOT_STARTED),
+        Why::NotConfined => worker::Why::NotStarted(code::NOT_CONFINED),
         Why::NotBegun => worker::Why::GivenBack { begun: false },
         Why::Exited => worker::Why::Exited,
         Why::Timeout => worker::Why::Timeout,
@@ -272,7 +278,14 @@ impl Processes<'_> {
             Ok(prepared) => prepared,
             Err(exit) => return exit,
         };
+        let confinement = match confined(&call.confine, call.may, self.options, &actions, work.as_ref()) {
+            Ok(confinement) => confinement,
+            Err(error) => return not_started(error),
+        };
         let mut environment = becoming.variables();
+        if let Some(work) = work.as_ref().filter(|_| confinement.files.is_some()) {
+            environment.extend(confined::variables(work));
+        }
         environment.extend(std::mem::take(&mut call.env));
         environment.extend(attempt.variables);
         environment.insert("PETREL_ACTION_DIR".to_owned(), actions.to_string_lossy().into_owned());
@@ -288,6 +301,7 @@ impl Processes<'_> {
             timeout_ms: attempt.timeout_ms,
             may: call.may,
             limits: call.limits,
+            confinement,
         };
         let result_bytes_max = call.output.as_ref().and_then(|output| output.shape.bytes_max).unwrap_or(0);
         let output_bytes_max = attempt.output_bytes_max;
@@ -415,6 +429,7 @@ mod tests {
             timeout_ms: 1,
             may: May::default(),
             limits: Limits::default(),
+            confinement: Confinement::default(),
         };
         let shown = format!("{command:?} {:?}", job(&RunnerOptions::default(), command.clone(), 0).0);
         assert_eq!((shown.matches("TOKEN").count(), shown.matches("s3cret").count()), (2, 0), "{shown}");

@@ -93,6 +93,7 @@ mod tests {
     use petrel_execution::runner::{Limits, May};
 
     use super::*;
+    use crate::supervise::Confinement;
 
     fn job(argv: Vec<String>, environment: &[(&str, String)]) -> Job {
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
@@ -110,6 +111,7 @@ mod tests {
             limits: Limits::default(),
             may: May::default(),
             container: None,
+            confinement: Confinement::default(),
         }
     }
 

@@ -181,6 +181,7 @@ mod tests {
     use petrel_execution::runner::Limits;
 
     use super::*;
+    use crate::supervise::Confinement;
 
     fn account(uid: u32) -> Account {
         Account { name: "deploy".to_owned(), home: "/srv".to_owned(), user: User { uid, gid: uid } }
@@ -215,6 +216,7 @@ mod tests {
             timeout_ms: 5,
             may: May::default(),
             limits: Limits::default(),
+            confinement: Confinement::default(),
         };
         let before = ["sudo", "--non-interactive", "--set-home", "--user=deploy", "--preserve-env=A,B", "--"];
         let argv = by_sudo(&account(5), command.clone()).argv;

@@ -26,7 +26,7 @@ use super::super::RunnerOptions;
 use super::super::limited::{Leave, limited};
 use super::super::process::{self, Command, Processes};
 use super::PythonOptions;
-use crate::supervise::boot_ms;
+use crate::supervise::{Confinement, boot_ms};
 
 /// Says that an environment is whole.
 const COMPLETE: &str = ".complete";
@@ -76,6 +76,11 @@ struct Wanted {
 }
 
 impl InUse {
+    /// The folder that it stands in, if it is no interpreter as it is.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     /// What a process finds that runs in it.
     pub(super) fn variables(&self, options: &RunnerOptions) -> BTreeMap<String, String> {
         let Some(folder) = &self.folder else { return BTreeMap::new() };
@@ -268,6 +273,7 @@ impl Environments {
             timeout_ms: self.options.build_ms_max,
             may: May::default(),
             limits: Limits::default(),
+            confinement: Confinement::default(),
         };
         let options = RunnerOptions { output_bytes_max: OUTPUT_BYTES_MAX, ..processes.options.clone() };
         let exit = process::run(processes.supervisor, &options, command, held.clone(), || {}).await;

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use super::process::{self, Command, ProcessAttempt, Processes, WorkDirectory};
 use super::supervised::{self, Ended, Failed};
 use super::{Context, RunnerOptions};
-use crate::supervise::{Job, LANDLOCK_SCOPES, StreamSpec, Telling, landlock_abi};
+use crate::supervise::{Confinement, Job, LANDLOCK_SCOPES, StreamSpec, Telling, landlock_abi};
 use environment::{Environments, InUse};
 pub use options::PythonOptions;
 use zygotes::{NewZygote, Zygotes};
@@ -126,7 +126,11 @@ impl PythonRunner {
 
     /// What imports the file of a call once, for all that come; none where each has to run by itself.
     fn zygote(&self, call: &PythonCall, job: &Job) -> Option<NewZygote> {
-        if self.options.zygotes_max == 0 || call.process.may != May::default() || landlock_abi() < LANDLOCK_SCOPES {
+        // What a fork enters is a domain and nothing else: no control group, no files of its own.
+        let is_bound = call.process.may != May::default()
+            || call.process.limits.has_tree()
+            || job.confinement != Confinement::default();
+        if self.options.zygotes_max == 0 || is_bound || landlock_abi() < LANDLOCK_SCOPES {
             return None;
         }
         let import_s = std::time::Duration::from_millis(self.options.import_ms_max).as_secs_f64();
@@ -154,9 +158,19 @@ impl PythonRunner {
         let directory = process::directory(&call.process.cwd, &actions, Some(&work)).await;
         let directory = directory.map_err(process::not_started)?;
         let lease_deadline_ms = held.borrow().lease_deadline_ms();
+        let confine = (&*call.process.confine, call.process.may);
+        let mut confinement = process::confined(confine.0, confine.1, processes.options, &actions, Some(&work))
+            .map_err(process::not_started)?;
+        if let Some(files) = &mut confinement.files {
+            // What runs the code, which no pack has written.
+            files.reads.extend(environment.folder().map(Path::to_owned).into_iter().chain([shim.to_owned()]));
+        }
         let payload = self.payload(call, (&actions, &directory), &work, attempt, lease_deadline_ms);
         let fixed = |(name, value): &(String, String)| call.fixed.contains(name).then(|| (name.clone(), value.clone()));
         let mut variables: BTreeMap<String, String> = call.process.env.iter().filter_map(fixed).collect();
+        if confinement.files.is_some() {
+            variables.extend(process::confined_variables(&work));
+        }
         variables.extend(environment.variables(processes.options));
         let interpreter = environment.interpreter.to_string_lossy().into_owned();
         let argv = [&*interpreter, "-s", "-B", &*shim.to_string_lossy()].map(str::to_owned).to_vec();
@@ -169,6 +183,7 @@ impl PythonRunner {
             timeout_ms: attempt.timeout_ms,
             may: call.process.may,
             limits: call.process.limits,
+            confinement,
         };
         Ok(Prepared { command, environment, work })
     }
