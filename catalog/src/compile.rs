@@ -228,6 +228,7 @@ pub(crate) fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Prob
     let parameters = Arc::new(parameters.ok()?);
     let plan = ActionPlan {
         pool: draft.pool,
+        class: draft.class,
         delivery: draft.delivery,
         timeout_ms: draft.timeout_ms,
         output_bytes_max: usize::try_from(draft.output_bytes_max).unwrap_or(usize::MAX),

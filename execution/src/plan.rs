@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use petrel_schemas::Class;
 use serde_json::Value;
 
 use crate::delivery::Delivery;
@@ -56,6 +57,8 @@ pub struct ParameterError {
 pub struct ActionPlan {
     /// Worker pool.
     pub pool: String,
+    /// Class of its executions, unless one is asked for.
+    pub class: Class,
     /// How often it may run.
     pub delivery: Delivery,
     /// Longest run, in milliseconds.

@@ -167,6 +167,7 @@ async fn up(
     let serves_api = roles.contains(&Role::Api);
     if serves_api {
         live.spawn(&follows, topics.executions());
+        exported.queues(live.clone(), config.pools.clone(), clock.clone());
     }
     let missing = match is_local {
         true => {

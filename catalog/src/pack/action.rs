@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use petrel_execution::Delivery;
 use petrel_execution::runner::{ParameterPlace, RunnerSpec};
-use petrel_schemas::SecretRef;
+use petrel_schemas::{Class, SecretRef};
 use serde_json::{Map, Value};
 
 use crate::limits::{OUTPUT_BYTES_DEFAULT, OUTPUT_BYTES_MAX, TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX};
@@ -49,6 +49,7 @@ const ACTION: Shape = Shape {
         "timeout",
         "delivery",
         "pool",
+        "class",
         "output_bytes_max",
     ],
     later: &[
@@ -69,6 +70,10 @@ const ACTION: Shape = Shape {
         "secrets",
     ],
 };
+
+/// The classes, as packs name them.
+pub(super) const CLASSES: [(&str, Class); Class::ALL.len()] =
+    [("urgent", Class::Urgent), ("normal", Class::Normal), ("bulk", Class::Bulk)];
 
 /// A parameter of an action.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,6 +107,7 @@ pub(crate) struct ActionDraft {
     pub(crate) timeout_ms: i64,
     pub(crate) delivery: Delivery,
     pub(crate) pool: String,
+    pub(crate) class: Class,
     pub(crate) output_bytes_max: u64,
     /// The secrets that its templates and defaults name.
     pub(crate) secrets: Vec<Located<SecretRef>>,
@@ -129,6 +135,7 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
     let words = [("at_least_once", Delivery::AtLeastOnce), ("at_most_once", Delivery::AtMostOnce)];
     let delivery = fields.word("delivery", &words, Delivery::AtLeastOnce, report);
     let pool = read_pool(&fields, report);
+    let class = fields.word("class", &CLASSES, Class::Normal, report);
     let output_bytes_max = read_output_limit(&fields, report);
     let mut secrets = runner::secrets(&fields, &runner, report);
     secrets.extend(default_secrets(parameters_node, &parameters, report));
@@ -144,6 +151,7 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
         timeout_ms,
         delivery,
         pool,
+        class,
         output_bytes_max,
         secrets,
     })

@@ -51,6 +51,7 @@ impl Owner<'_> {
                     let mut from = from;
                     from.core.parameters = parameters;
                     from.core.terms = Some(terms);
+                    from.core.subject.class.get_or_insert(plan.class);
                     self.dispatch(from, Note::NONE, None);
                 }
                 Err(note) => self.refuse(from, note),

@@ -1,10 +1,11 @@
 //! What the claim stage may know beside the tasks: the catalog, and how the worker stands.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use petrel_bus::{GlobalsSource, StageStats, Versioned};
 use petrel_execution::worker::{Said, workers_of};
+use petrel_schemas::Class;
 
 use super::attempts::Attempts;
 use super::slots::Slots;
@@ -16,6 +17,8 @@ use crate::supervise::boot_ms;
 pub struct WorkerInputs<G> {
     /// The catalog.
     pub view: Arc<G>,
+    /// Number of the turn, consecutive, from 1.
+    pub turn: u64,
     /// Slots that were free.
     pub free_slots: usize,
     /// Whether the owners' orders are followed.
@@ -38,7 +41,9 @@ pub(super) struct Inputs<G> {
     pub(super) slots: Slots,
     pub(super) attempts: Arc<Attempts>,
     pub(super) secrets: Arc<dyn SecretSource>,
-    /// Partitions of the pool's tasks.
+    /// Number of the last turn.
+    pub(super) turn: AtomicU64,
+    /// Partitions of the pool's tasks, of one class.
     pub(super) partitions: u32,
     /// Tells how many of them this worker has; nothing before the stage's thread is started.
     pub(super) stats: Arc<OnceLock<Arc<StageStats>>>,
@@ -52,8 +57,10 @@ where
         let boot_ms = boot_ms();
         let Versioned { version, value: view } = self.view.current();
         let own = self.stats.get().map_or(0, |stats| stats.assigned.load(Ordering::Relaxed));
+        let own = own.div_ceil(Class::ALL.len() as u64);
         let inputs = WorkerInputs {
             view,
+            turn: self.turn.fetch_add(1, Ordering::Relaxed) + 1,
             free_slots: self.slots.free(),
             following: self.attempts.is_following(),
             secrets_unread: self.secrets.is_unread(),
@@ -78,12 +85,13 @@ mod tests {
             slots: Slots::new(1),
             attempts: Arc::new(Attempts::new("w1".into())),
             secrets: Arc::new(crate::worker::attempt::tests::NoSecrets::default()),
+            turn: AtomicU64::default(),
             partitions: 64,
             stats: stats.clone(),
         };
         assert_eq!(inputs.current().value.workers, 64, "it has none yet");
         let of_stage: &Arc<StageStats> = stats.get_or_init(Arc::default);
-        of_stage.assigned.store(22, Ordering::Relaxed);
+        of_stage.assigned.store(66, Ordering::Relaxed);
         assert_eq!(inputs.current().value.workers, 3);
     }
 }

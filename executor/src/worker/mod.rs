@@ -128,6 +128,7 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
             slots: slots.clone(),
             attempts: attempts.clone(),
             secrets: secrets.clone(),
+            turn: Default::default(),
             partitions: options.topics.task_partitions(),
             stats: stats.clone(),
         };

@@ -6,7 +6,7 @@ use petrel_bus::{Batch, Context, Facts, Output, PartitionState, Record, Stage, T
 use petrel_execution::runner::{NoopSpec, PackFiles, RunnerSpec};
 use petrel_execution::worker::Stop;
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Note, ParameterError, code};
-use petrel_schemas::{Claim, DeadLetter, Declined, Order, Task, TaskResult, Topics, decode, encode, kind_of};
+use petrel_schemas::{Claim, Class, DeadLetter, Declined, Order, Task, TaskResult, Topics, decode, encode, kind_of};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -80,6 +80,7 @@ impl ExecutorView for View {
         }
         let plan = ActionPlan {
             pool: "default".to_owned(),
+            class: Class::Normal,
             delivery: Delivery::AtLeastOnce,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
@@ -131,25 +132,21 @@ impl Worker {
 
     /// How many records were taken, and what was written.
     fn step(&mut self, values: &[Vec<u8>]) -> (usize, Vec<Output>) {
+        self.looked_ms += 1_000;
+        self.offer(Class::Normal, values)
+    }
+
+    /// In the same turn.
+    fn offer(&mut self, class: Class, values: &[Vec<u8>]) -> (usize, Vec<Output>) {
         let records: Vec<Record<'_>> = values
             .iter()
             .enumerate()
             .map(|(i, value)| Record { offset: i as i64, timestamp_ms: 0, key: None, value: Some(value) })
             .collect();
-        let topic = self.topics.tasks("default");
+        let topic = self.topics.tasks("default", class);
         let batch = Batch { topic: &topic, partition: 3, records: &records };
         let (mut state, mut outputs) = (PartitionState::default(), Vec::new());
-        self.looked_ms += 1_000;
-        let inputs = WorkerInputs {
-            view: Arc::new(View),
-            free_slots: self.slots.free(),
-            following: self.following,
-            secrets_unread: self.secrets_unread,
-            said: self.attempts.said(self.looked_ms),
-            workers: self.workers,
-            draining: self.slots.is_closed(),
-            boot_ms: BOOT_MS,
-        };
+        let inputs = self.inputs();
         let facts = Facts { partition: 3, now_ms: NOW_MS, blocked_ms: self.blocked_ms, is_careful: false };
         let mut context = Context::new(facts, &inputs, &mut state, &mut outputs);
         let consumed = match self.stage.records(batch, &mut context) {
@@ -158,6 +155,20 @@ impl Worker {
         };
         assert!(state.is_empty(), "a claim stage has no state");
         (consumed, outputs)
+    }
+
+    fn inputs(&self) -> WorkerInputs<View> {
+        WorkerInputs {
+            view: Arc::new(View),
+            turn: self.looked_ms / 1_000,
+            free_slots: self.slots.free(),
+            following: self.following,
+            secrets_unread: self.secrets_unread,
+            said: self.attempts.said(self.looked_ms),
+            workers: self.workers,
+            draining: self.slots.is_closed(),
+            boot_ms: BOOT_MS,
+        }
     }
 
     /// Executions that the pool was given.
@@ -241,6 +252,37 @@ fn claims_of_the_open_transaction_take_slots_and_an_abort_gives_them_back() {
     worker.stage.committed();
     assert_eq!(worker.handed_over().len(), 2);
     assert_eq!(worker.slots.busy(), 0);
+}
+
+#[test]
+fn slots_go_to_the_classes_by_their_turns() {
+    let mut worker = Worker::new(1);
+    worker.step(&[now("first")]);
+    worker.stage.committed();
+    let mut running = worker.handed_over();
+    let mut claimed = Vec::new();
+    for turn in 0..=13 {
+        worker.looked_ms += 1_000;
+        // What is the least urgent comes first from the log.
+        for class in [Class::Bulk, Class::Normal, Class::Urgent] {
+            let (consumed, outputs) = worker.offer(class, &[now(class.as_str()), now(class.as_str())]);
+            claimed.extend(told(&outputs));
+            assert_eq!(consumed, outputs.len());
+        }
+        assert_eq!(claimed.len(), turn, "one slot each turn, but for the first");
+        worker.stage.committed();
+        running.clear();
+        drop(worker.handed_over());
+    }
+    let count = |claim: &str| claimed.iter().filter(|claimed| *claimed == claim).count();
+    assert_eq!(["claim urgent", "claim normal", "claim bulk"].map(count), [8, 4, 1]);
+    let inputs = worker.stage.inputs(&worker.inputs());
+    let names: Vec<(&str, Option<&str>)> = inputs.iter().map(|input| (&*input.name, input.with.as_deref())).collect();
+    let leader = Some("petrel.tasks.default");
+    assert_eq!(
+        names,
+        [("petrel.tasks.default.urgent", leader), ("petrel.tasks.default", None), ("petrel.tasks.default.bulk", leader)]
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use petrel_bus::{Output, To};
-use petrel_schemas::{ActionRequest, CancelRequest, ExecutionId, KvEntry, encode};
+use petrel_schemas::{ActionRequest, CancelRequest, Class, ExecutionId, KvEntry, encode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -33,7 +33,7 @@ pub struct ListQuery {
 }
 
 /// Shape of the body of a manual run.
-const RUN_BODY: &str = "{\"parameters\": {…}}";
+const RUN_BODY: &str = "{\"parameters\": {…}, \"class\": \"urgent\"}";
 
 /// Body of a manual run.
 #[derive(Debug, Deserialize)]
@@ -41,6 +41,8 @@ const RUN_BODY: &str = "{\"parameters\": {…}}";
 struct RunBody {
     #[serde(default)]
     parameters: Map<String, Value>,
+    /// Its class; none takes that of the action.
+    class: Option<String>,
     /// Names of those that the caller takes to be sealed: one that would be shown is refused.
     #[serde(default)]
     sealed: Vec<String>,
@@ -135,7 +137,8 @@ pub async fn run(
         None => ExecutionId::of_manual(&uuid::Uuid::now_v7().to_string()),
     };
     let bytes = body::bytes(request, BODY_BYTES_MAX, core.request_timeout()).await?;
-    let RunBody { parameters, sealed } = body::json_unquoted(&bytes, RUN_BODY)?;
+    let RunBody { parameters, class, sealed } = body::json_unquoted(&bytes, RUN_BODY)?;
+    let class = class.map(|class| parse_class(&class)).transpose()?;
     // From here on, secrets have only names.
     let asked = core.world.action_in_force(&action)?;
     let given = core.door.take(&action, &asked.plan, Value::Object(parameters), &sealed).await?;
@@ -163,6 +166,7 @@ pub async fn run(
         requested_at_ms: core.clock.now_ms(),
         requested_by: user(),
         cause_depth: 0,
+        class: class.map(|class| class.as_str().to_owned()),
     };
     core.publisher.publish(vec![Output::keyed(&core.topics.requests(), id.as_str(), encode(&request))]).await?;
     let mut answer = json!({ "execution_id": id.as_str() });
@@ -233,6 +237,11 @@ fn parse(id: &str) -> Result<ExecutionId, ApiError> {
     ExecutionId::parse(id).map_err(|e| ApiError::bad_request("malformed_id", format!("{id:?}: {e}")))
 }
 
+fn parse_class(class: &str) -> Result<Class, ApiError> {
+    let unknown = || format!("{class:?} is no class: there are {}", Class::ALL.map(Class::as_str).join(", "));
+    Class::parse(class).ok_or_else(|| ApiError::bad_request("unknown_class", unknown()))
+}
+
 fn unknown(id: &ExecutionId) -> ApiError {
     ApiError::not_found("unknown_execution", format!("there is no execution {id} (a new one appears within a moment)"))
 }
@@ -250,6 +259,8 @@ pub(super) fn shown(e: &LiveExecution) -> Value {
         "status": e.status(),
         "code": code,
         "action": state.map(|s| &s.action),
+        "pool": state.map(|s| &s.pool).filter(|pool| !pool.is_empty()),
+        "class": state.and_then(|s| s.class.clone()),
         "parameters": state.and_then(|s| serde_json::from_str::<Value>(&s.parameters).ok()),
         "rule": state.and_then(|s| s.rule.clone()),
         "trigger": state.and_then(|s| s.trigger.clone()),

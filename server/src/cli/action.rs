@@ -18,7 +18,7 @@ const OUTPUT_MAX: Duration = Duration::from_secs(2);
 const UNKNOWN_MAX: Duration = Duration::from_secs(30);
 
 pub fn run(command: ActionCommand, client: &Client, format: Output) -> Result<(), Failure> {
-    let ActionCommand::Run { action, parameters, secret, wait } = command;
+    let ActionCommand::Run { action, parameters, secret, class, wait } = command;
     let mut parameters = parse(&parameters)?;
     let (visible, mut sealed) = (parameters.keys().cloned().collect::<Vec<_>>(), Vec::new());
     for word in &secret {
@@ -27,7 +27,7 @@ pub fn run(command: ActionCommand, client: &Client, format: Output) -> Result<()
         parameters.insert(name.to_owned(), super::secret::text(name, Some(Path::new(file)))?.as_str().into());
         sealed.push(name);
     }
-    let body = json!({ "parameters": parameters, "sealed": sealed });
+    let body = json!({ "parameters": parameters, "sealed": sealed, "class": class });
     // Whatever happens on the way, it is asked for once.
     let key = uuid::Uuid::now_v7().to_string();
     let answer = client.post_once(&["v1", "actions", &action, "run"], &key, &body)?;

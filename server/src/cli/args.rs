@@ -367,6 +367,9 @@ pub enum ActionCommand {
         /// A parameter that holds a secret, for this execution alone: its value stands in a file; - for standard input
         #[arg(long, value_name = "NAME=FILE")]
         secret: Vec<String>,
+        /// Its class: urgent, normal or bulk; else that of the action
+        #[arg(long)]
+        class: Option<String>,
         /// Wait for the result
         #[arg(long)]
         wait: bool,

@@ -201,7 +201,13 @@ fn worker(world: &Rc<World>, seat: &Seat, catalog: Arc<Catalog>) -> (WorkerBody,
         claims: sender.downgrade(),
     };
     let stage: ClaimStage<Known> = ClaimStage::new(&options, slots.clone(), sender, metrics());
-    let inputs = Inputs { catalog, slots: slots.clone(), attempts: attempts.clone(), boot: world.clock.clone() };
+    let inputs = Inputs {
+        catalog,
+        turn: Default::default(),
+        slots: slots.clone(),
+        attempts: attempts.clone(),
+        boot: world.clock.clone(),
+    };
     let claims = StageBody::new(stage, seat.clone(), Arc::new(inputs));
     let body = WorkerBody::new(WorkerParts {
         world: world.clone(),

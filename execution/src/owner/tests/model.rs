@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use petrel_schemas::{ActionRequest, ExecutionId, HandedOver, TaskResult, TriggerEvent};
+use petrel_schemas::{ActionRequest, Class, ExecutionId, HandedOver, TaskResult, TriggerEvent};
 use serde_json::{Value, json};
 
 use super::super::*;
@@ -94,6 +94,7 @@ impl Actions for Catalog {
         };
         Resolution::Ready(Arc::new(ActionPlan {
             pool: if action == "demo.elsewhere" { "gpu" } else { "default" }.to_owned(),
+            class: if action == "demo.bulk" { Class::Bulk } else { Class::Normal },
             delivery,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
@@ -289,10 +290,11 @@ impl Model {
             }
             Effect::Wait(key) => assert!(self.waiting.insert(key)),
             Effect::Unwait(key) => assert!(self.waiting.remove(&key)),
-            Effect::Dispatch { pool, partition, task } => {
+            Effect::Dispatch { pool, class, partition, task } => {
                 assert_eq!((&*pool, task.attempt as i64), ("default", task.token));
                 self.tasks.push((partition, task.start_by_ms));
-                return Some(format!("task {}", task.token));
+                let of = if class == Class::Normal { String::new() } else { format!(" {class}") };
+                return Some(format!("task {}{of}", task.token));
             }
             Effect::Start(task) => return Some(format!("start {}", task.token)),
             Effect::Order { pool, order } => {
@@ -359,6 +361,7 @@ fn request(n: u8, action: &str, revision: &str) -> ActionRequest {
         requested_at_ms: 500_000 + i64::from(n),
         requested_by: "rule".to_owned(),
         cause_depth: 3,
+        class: None,
     }
 }
 

@@ -1,5 +1,6 @@
 use petrel_execution::runner::{PackFiles, RunnerSpec};
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError};
+use petrel_schemas::Class;
 
 use super::*;
 use crate::secrets::Opening;
@@ -63,6 +64,7 @@ async fn open_so_many(runner: &str, count: usize) -> Result<Opened, NotOpened> {
     let task = Task { parameters, ..crate::worker::attempt::tests::task() };
     let plan = ActionPlan {
         pool: "default".to_owned(),
+        class: Class::Normal,
         delivery: Delivery::AtLeastOnce,
         timeout_ms: 1_000,
         output_bytes_max: 1_000,

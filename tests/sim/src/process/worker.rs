@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use petrel_bus::sim::SimBus;
@@ -32,6 +33,8 @@ const TELL_MS: i64 = 2_000;
 pub struct Inputs {
     /// The catalog.
     pub catalog: Arc<Catalog>,
+    /// Number of the last turn.
+    pub turn: AtomicU64,
     /// The worker's slots.
     pub slots: Slots,
     /// What it holds.
@@ -45,6 +48,7 @@ impl GlobalsSource<WorkerInputs<Known>> for Inputs {
         let Versioned { version, value: view } = self.catalog.current();
         let inputs = WorkerInputs {
             view,
+            turn: self.turn.fetch_add(1, Ordering::Relaxed) + 1,
             free_slots: self.slots.free(),
             following: self.attempts.is_following(),
             secrets_unread: false,
