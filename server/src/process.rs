@@ -190,6 +190,7 @@ async fn up(
     let presence = Presence {
         instance: instance.to_owned(),
         roles: roles.iter().map(|role| role.name().to_owned()).collect(),
+        worker: running.worker().map(|worker| (config.worker.pool.clone(), worker.slots().clone())),
         format: world.format().clone(),
         topic: topics.processes(),
         publisher: publisher.clone(),

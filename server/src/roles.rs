@@ -118,6 +118,11 @@ impl Running {
         stages
     }
 
+    /// The worker of this process.
+    pub fn worker(&self) -> Option<&WorkerHandle> {
+        self.worker.as_ref()
+    }
+
     /// The embedded engine, if this process has one.
     pub fn engine(&self) -> Option<&Engine> {
         self.engine.as_ref()

@@ -13,6 +13,7 @@ struct Inner {
     total: usize,
     busy: AtomicUsize,
     closed: AtomicBool,
+    drained: AtomicBool,
     /// Threads of owners in the same process.
     owners: AtomicUsize,
 }
@@ -28,6 +29,7 @@ impl Slots {
             total,
             busy: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            drained: AtomicBool::new(false),
             owners: AtomicUsize::new(0),
         }))
     }
@@ -61,6 +63,21 @@ impl Slots {
         (self.all_free() / 2).checked_div(self.0.owners.load(Ordering::SeqCst)).unwrap_or(0)
     }
 
+    /// Nothing is to be claimed until further notice, or is again. Whether that is news.
+    pub(super) fn set_drained(&self, is_drained: bool) -> bool {
+        self.0.drained.swap(is_drained, Ordering::SeqCst) != is_drained
+    }
+
+    /// Whether nothing is to be claimed until further notice.
+    pub fn is_drained(&self) -> bool {
+        self.0.drained.load(Ordering::SeqCst)
+    }
+
+    /// How many there are.
+    pub fn total(&self) -> usize {
+        self.0.total
+    }
+
     /// The worker is about to stop: nothing is to be claimed any more.
     pub fn close(&self) {
         self.0.closed.store(true, Ordering::SeqCst);
@@ -77,7 +94,7 @@ impl Slots {
     }
 
     fn all_free(&self) -> usize {
-        if self.is_closed() { 0 } else { self.0.total.saturating_sub(self.busy()) }
+        if self.is_closed() || self.is_drained() { 0 } else { self.0.total.saturating_sub(self.busy()) }
     }
 }
 
@@ -102,6 +119,10 @@ mod tests {
         assert_eq!((slots.free(), slots.free_beside()), (1, 0));
         taken.extend(slots.take());
         assert!(slots.take().is_none() && slots.busy() == 5 && slots.free() == 0);
+        slots.set_drained(true);
+        taken.pop();
+        assert_eq!((slots.free(), slots.free_beside(), slots.total()), (0, 0, 5));
+        slots.set_drained(false);
         taken.clear();
         assert_eq!((slots.busy(), slots.free()), (0, 3));
         slots.close();

@@ -151,6 +151,15 @@ impl<G: ExecutorView> ClaimStage<G> {
             self.decline(&task, DeclineReason::ShuttingDown, context);
             return Ok(());
         }
+        if inputs.drained {
+            // Others are asked at once; where there are none, it does not go round without a pause.
+            if task.declines == 0 {
+                self.decline(&task, DeclineReason::ShuttingDown, context);
+                return Ok(());
+            }
+            let why = "the worker is drained";
+            return self.wait_or_decline(&task, DeclineReason::ShuttingDown, why, context);
+        }
         if !inputs.following {
             return self.wait_or_decline(
                 &task,

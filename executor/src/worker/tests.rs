@@ -167,6 +167,7 @@ impl Worker {
             said: self.attempts.said(self.looked_ms),
             workers: self.workers,
             draining: self.slots.is_closed(),
+            drained: self.slots.is_drained(),
             boot_ms: BOOT_MS,
         }
     }
@@ -252,6 +253,20 @@ fn claims_of_the_open_transaction_take_slots_and_an_abort_gives_them_back() {
     worker.stage.committed();
     assert_eq!(worker.handed_over().len(), 2);
     assert_eq!(worker.slots.busy(), 0);
+}
+
+#[test]
+fn a_drained_worker_sends_tasks_elsewhere_and_not_round_without_a_pause() {
+    let mut worker = Worker::new(1);
+    worker.slots.set_drained(true);
+    let again = encode(&Task { declines: 1, ..task("b", "now") });
+    let noop = encode(&task("c", "noop"));
+    let (consumed, outputs) = worker.step(&[now("a"), noop, again.clone()]);
+    assert_eq!((consumed, told(&outputs)), (2, vec!["shutting_down a".to_owned(), "shutting_down c".to_owned()]));
+    worker.blocked_ms = 2_000;
+    assert_eq!(told(&worker.step(&[again]).1), ["shutting_down b"]);
+    worker.slots.set_drained(false);
+    assert_eq!(told(&worker.step(&[now("a")]).1), ["claim a"]);
 }
 
 #[test]

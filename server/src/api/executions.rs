@@ -7,11 +7,12 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use petrel_bus::{Output, To};
+use petrel_execution::Status;
 use petrel_schemas::{ActionRequest, CancelRequest, Class, ExecutionId, KvEntry, encode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{ApiError, App, body, user};
+use super::{ApiError, App, body, user, workers};
 use crate::live::LiveExecution;
 use crate::world::{DISPATCH_KEY, rfc3339};
 
@@ -91,6 +92,12 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
         Some(live) => filled(shown(&live), core.sql()?.history(id.as_str()).await.ok().flatten().as_ref()),
         None => core.sql()?.history(id.as_str()).await?.ok_or_else(|| unknown(&id))?,
     };
+    if execution["status"] == Status::Scheduled.as_str()
+        && let Some(pool) = execution["pool"].as_str()
+        && let Some(why) = workers::why_unclaimed(core, pool).await
+    {
+        execution["waits_for"] = format!("a worker: {why}").into();
+    }
     // The audit trail is a little behind, or down: the execution is shown all the same.
     if let Ok(output) = core.sql()?.output(id.as_str()).await
         && let Value::Object(into) = &mut execution

@@ -55,6 +55,7 @@ impl GlobalsSource<WorkerInputs<Known>> for Inputs {
             said: self.attempts.said(boot_ms(&*self.boot)),
             workers: u32::try_from(MEMBERS).unwrap_or(u32::MAX),
             draining: self.slots.is_closed(),
+            drained: self.slots.is_drained(),
             boot_ms: boot_ms(&*self.boot),
         };
         Versioned { version, value: Arc::new(inputs) }
