@@ -1,6 +1,8 @@
 //! From and to the records: the one place where an execution is made of strings.
 
-use petrel_schemas::{Class, DecodeError, ExecutionEnded, ExecutionId, ExecutionState, ExecutionsRecord, IdError, encode};
+use petrel_schemas::{
+    Class, DecodeError, ExecutionEnded, ExecutionId, ExecutionState, ExecutionsRecord, IdError, encode,
+};
 
 use crate::attempt::{Attempt, Counts};
 use crate::delivery::Delivery;

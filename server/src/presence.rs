@@ -98,6 +98,9 @@ impl Presence {
 
     /// Resolves when that has changed: somebody may wait for it to be told.
     async fn stands_otherwise(&self, before: Option<(bool, bool)>) {
+        if before.is_none() {
+            return std::future::pending().await;
+        }
         while self.stands() == before {
             tokio::time::sleep(LOOK_EVERY).await;
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use petrel_bus::{Bus, BusError, Clock, Publisher, TopicSpec, Troubles};
 use petrel_catalog::Retention;
+use petrel_execution::Labels;
 use petrel_executor::supervise::keep_secrets;
 use petrel_ingest::admission::{Admission, AdmissionOptions};
 use petrel_ingest::bindings::MissingTopic;
@@ -229,7 +230,7 @@ async fn up(
         topic_writer: is_local.then(|| TopicWriter::new(topics.clone(), TopicOptions::default(), ingest_metrics)),
         world: world.clone(),
         live,
-        applier: Applier::new(bus, topics, clock, world, retention_of(config), missing),
+        applier: Applier::new(bus, topics, clock, world, retention_of(config), missing).with_pools(pools_of(config)),
         sql,
         secrets,
         door,
@@ -246,6 +247,12 @@ async fn publisher(bus: &Arc<dyn Bus>, instance: &str, format: &InForce) -> anyh
     let name = instance.to_owned();
     let publisher = blocking(bus, move |bus| bus.publisher(&name)).await?;
     Ok(Arc::new(Formatted { publisher, format: format.clone() }))
+}
+
+/// The pools with their labels.
+fn pools_of(config: &Config) -> Vec<(String, Labels)> {
+    let labels = |pool: &String| config.pool_labels.get(pool).cloned().unwrap_or_default();
+    config.pools.iter().map(|pool| (pool.clone(), labels(pool))).collect()
 }
 
 fn retention_of(config: &Config) -> Retention {

@@ -206,6 +206,7 @@ impl Parts<'_> {
         let defaults = OwnerOptions::new(self.topics.clone(), self.config.task_partitions);
         let limits = Limits {
             pools: self.config.pools.iter().map(|pool| pool.as_str().into()).collect(),
+            pool_labels: self.config.pool_labels.clone(),
             lease_ms: self.config.executor.lease_ms,
             request_dedup_ms: self.config.request_dedup_ms,
             lost_leases_max: i32::try_from(self.config.executor.lost_leases_max).unwrap_or(i32::MAX),

@@ -136,12 +136,7 @@ impl<G: ExecutorView> ClaimStage<G> {
         Class::ALL.into_iter().find(|class| *self.tasks[class.index()] == *topic).unwrap_or_default()
     }
 
-    fn task(
-        &mut self,
-        task: Task,
-        class: Class,
-        context: &mut Context<'_, WorkerInputs<G>>,
-    ) -> Result<(), NotYet> {
+    fn task(&mut self, task: Task, class: Class, context: &mut Context<'_, WorkerInputs<G>>) -> Result<(), NotYet> {
         let inputs = context.globals();
         if context.now_ms() > task.start_by_ms {
             self.decline(&task, DeclineReason::Late, context);

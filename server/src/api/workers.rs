@@ -105,7 +105,8 @@ async fn put(core: &Core, whose: Drained, body: Option<Body>) -> Result<Json<Val
             Some(DrainOrder { reason, by: user(), at_ms: now_ms, hand_over_at_ms })
         }
     };
-    let entry = |order: &DrainOrder| KvEntry { value: json!(order).to_string(), updated_at_ms: now_ms, updated_by: user() };
+    let entry =
+        |order: &DrainOrder| KvEntry { value: json!(order).to_string(), updated_at_ms: now_ms, updated_by: user() };
     let record = Output {
         topic: core.topics.kv(),
         to: To::Partition(0),
@@ -125,8 +126,10 @@ async fn put(core: &Core, whose: Drained, body: Option<Body>) -> Result<Json<Val
 /// The workers that run, by name.
 pub(super) async fn running(core: &Core) -> Result<Vec<ProcessAlive>, ApiError> {
     let (topics, now_ms) = (core.topics.clone(), core.clock.now_ms());
-    let processes = blocking(&core.bus, move |bus| Ok(presence::running(bus, &topics, now_ms))).await?;
-    let processes = processes.map_err(|error| ApiError::unavailable("processes_unknown", format!("{error:#}")))?;
+    let unknown = |why: String| ApiError::unavailable("processes_unknown", why);
+    let processes = blocking(&core.bus, move |bus| Ok(presence::running(bus, &topics, now_ms))).await;
+    let processes = processes.map_err(|error| unknown(error.to_string()))?;
+    let processes = processes.map_err(|error| unknown(format!("{error:#}")))?;
     Ok(processes.into_iter().filter(|alive| alive.pool.is_some()).collect())
 }
 

@@ -1,5 +1,4 @@
 //! `petrel worker list|drain|resume`.
-#![expect(clippy::disallowed_methods, reason = "how long a person waits for an answer")]
 
 use std::time::Duration;
 
@@ -102,7 +101,10 @@ mod tests {
     #[test]
     fn durations_have_a_unit() {
         let read = |text| duration_ms(text).ok();
-        assert_eq!([read("0s"), read("250ms"), read("10m"), read("2h")], [Some(0), Some(250), Some(600_000), Some(7_200_000)]);
+        assert_eq!(
+            [read("0s"), read("250ms"), read("10m"), read("2h")],
+            [Some(0), Some(250), Some(600_000), Some(7_200_000)]
+        );
         assert_eq!([read("10"), read("m"), read("-1s"), read("5000h")], [None; 4]);
     }
 }

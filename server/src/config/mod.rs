@@ -42,6 +42,8 @@ pub struct Config {
     pub task_partitions: u32,
     /// Pools of workers: each has topics of tasks, and actions may name it.
     pub pools: Vec<String>,
+    /// Labels of pools, by pool: an action may require some instead of naming its pool. The same for every process.
+    pub pool_labels: BTreeMap<String, BTreeMap<String, String>>,
     /// How long Petrel's own topics (but the compacted ones) keep records, in milliseconds.
     pub retention_ms: i64,
     /// How long tombstones of Petrel's compacted topics stay, in milliseconds: longer than any restore and
@@ -316,6 +318,7 @@ impl Default for Config {
             partitions: 8,
             task_partitions: 24,
             pools: vec!["default".into()],
+            pool_labels: BTreeMap::new(),
             retention_ms: 7 * 24 * 3_600_000,
             delete_retention_ms: 7 * 24 * 3_600_000,
             record_bytes_max: 1_000_000,

@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn a_worker_is_drained_by_its_own_entry_or_its_pool_s() {
-        let (mut drains, worker, pool) = (Drains::default(), Drained::Worker("w-1".into()), Drained::Pool("gpu".into()));
+        let (mut drains, worker, pool) =
+            (Drains::default(), Drained::Worker("w-1".into()), Drained::Pool("gpu".into()));
         assert_eq!(drains.wanted("w-1", "gpu"), None);
         let order = |hand_over_at_ms| {
             let order = DrainOrder { reason: None, by: "api".to_owned(), at_ms: 5, hand_over_at_ms };

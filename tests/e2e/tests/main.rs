@@ -12,3 +12,4 @@ mod requests;
 mod rights;
 mod secrets;
 mod upgrade;
+mod workers;

@@ -7,8 +7,8 @@ use petrel_audit::MemoryRow;
 use petrel_bus::sim::SimBus;
 use petrel_bus::{Bus, Clock, OwnedRecord};
 use petrel_schemas::{
-    ActionRequest, AuditRecord, Class, DeadLetter, DecodeError, ENDS_TRIGGER, EventId, ExecutionChanged, OutputCaptured,
-    RequestsRecord, RuleMatched, Task, TriggerEvent, decode,
+    ActionRequest, AuditRecord, Class, DeadLetter, DecodeError, ENDS_TRIGGER, EventId, ExecutionChanged,
+    OutputCaptured, RequestsRecord, RuleMatched, Task, TriggerEvent, decode,
 };
 use serde_json::Value;
 

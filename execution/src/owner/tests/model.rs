@@ -93,8 +93,13 @@ impl Actions for Catalog {
             _ => Delivery::AtLeastOnce,
         };
         Resolution::Ready(Arc::new(ActionPlan {
-            pool: if action == "demo.elsewhere" { "gpu" } else { "default" }.to_owned(),
+            pool: if matches!(action, "demo.elsewhere" | "demo.zone") { "gpu" } else { "default" }.to_owned(),
             class: if action == "demo.bulk" { Class::Bulk } else { Class::Normal },
+            requires: match action {
+                "demo.zone" => BTreeMap::from([("zone".to_owned(), "dmz".to_owned())]),
+                "demo.nozone" => BTreeMap::from([("zone".to_owned(), "moon".to_owned())]),
+                _ => BTreeMap::new(),
+            },
             delivery,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
@@ -148,6 +153,10 @@ impl Model {
             beside: None,
             limits: Limits {
                 pools: vec!["default".into()],
+                pool_labels: BTreeMap::from([(
+                    "default".to_owned(),
+                    BTreeMap::from([("zone".to_owned(), "dmz".to_owned())]),
+                )]),
                 task_partitions: 16,
                 lease_ms: LEASE_MS,
                 request_dedup_ms: DEDUP_MS,

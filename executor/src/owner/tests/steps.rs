@@ -134,6 +134,7 @@ impl ExecutorView for View {
         let plan = ActionPlan {
             pool: "default".to_owned(),
             class: Class::Normal,
+            requires: Default::default(),
             delivery,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,

@@ -176,6 +176,7 @@ fn command(delivery: Delivery, token: Value) -> ResolvedAction {
     let plan = ActionPlan {
         pool: "default".to_owned(),
         class: Class::Normal,
+        requires: Default::default(),
         delivery,
         timeout_ms: 1_000,
         output_bytes_max: 1_000,

@@ -65,6 +65,7 @@ async fn open_so_many(runner: &str, count: usize) -> Result<Opened, NotOpened> {
     let plan = ActionPlan {
         pool: "default".to_owned(),
         class: Class::Normal,
+        requires: Default::default(),
         delivery: Delivery::AtLeastOnce,
         timeout_ms: 1_000,
         output_bytes_max: 1_000,
