@@ -5,13 +5,18 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use petrel_e2e_tests::{Cli, Cluster, Single, Size, get as page, write_pack};
-use petrel_testkit::{KafkaBroker, kafka_or_skip, poll_until, wait_until};
+use petrel_testkit::{KafkaBroker, kafka_or_skip, poll_until};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(60);
 
 /// Nothing is declined while the test looks: there is nobody to decline for.
 const ENVIRONMENT: [(&str, &str); 2] = [("PETREL_WORKER__SLOTS", "1"), ("PETREL_WORKER__DECLINE_MS", "600000")];
+
+/// Whether something becomes true.
+fn soon(mut condition: impl FnMut() -> bool) -> bool {
+    poll_until(SOON, || condition().then_some(())).is_some()
+}
 
 /// A process with a pack whose action says that it runs, waits for a file, and writes its name.
 fn start(dir: &Path) -> Result<Single> {
@@ -56,7 +61,7 @@ fn lines(dir: &Path) -> Vec<String> {
 }
 
 fn has_run(dir: &Path, name: &str) -> Result<()> {
-    ensure!(wait_until(SOON, || lines(dir).iter().any(|line| line == name)), "{name} is not in {:?}", lines(dir));
+    ensure!(soon(|| lines(dir).iter().any(|line| line == name)), "{name} is not in {:?}", lines(dir));
     Ok(())
 }
 
@@ -89,7 +94,7 @@ fn what_is_urgent_runs_before_what_waits_longer_and_nothing_starves() -> Result<
     let told = |bulk, normal, urgent| {
         let all = [("bulk", bulk), ("normal", normal), ("urgent", urgent)];
         let is_told = |status: Value| all.iter().all(|(class, length)| waiting(&status, class) == Some(*length));
-        wait_until(SOON, || cli.json(&["status"]).is_ok_and(is_told))
+        soon(|| cli.json(&["status"]).is_ok_and(is_told))
     };
     ensure!(told(1, 0, 0), "{:?}", cli.json(&["status"]));
     ask(cli, dir.path(), "bulk", &["--class", "bulk"])?;
@@ -112,7 +117,7 @@ fn what_is_urgent_runs_before_what_waits_longer_and_nothing_starves() -> Result<
         "{unknown:?}"
     );
     std::fs::write(dir.path().join("gate"), "")?;
-    ensure!(wait_until(SOON, || lines(dir.path()).len() == 12), "{:?}", lines(dir.path()));
+    ensure!(soon(|| lines(dir.path()).len() == 12), "{:?}", lines(dir.path()));
     let ran: Vec<String> = lines(dir.path()).into_iter().filter(|line| !line.starts_with('+')).collect();
     let place = |name: &str| ran.iter().position(|ran| ran == name);
     assert_eq!((place("first"), place("urgent")), (Some(0), Some(1)), "{ran:?}");
@@ -131,7 +136,7 @@ fn a_drained_worker_takes_nothing_hands_over_and_goes_on() -> Result<()> {
     let runs = ask(cli, dir.path(), "first", &[])?;
     has_run(dir.path(), "+first")?;
     cli.run(&["worker", "drain", &worker, "--reason", "a new disk"])?;
-    let is = |status: &str| wait_until(SOON, || workers().is_ok_and(|answer| answer["workers"][0]["status"] == status));
+    let is = |status: &str| soon(|| workers().is_ok_and(|answer| answer["workers"][0]["status"] == status));
     ensure!(is("draining"), "{:?}", workers());
     assert_eq!(workers()?["workers"][0]["order"]["reason"], "a new disk");
     let waits = ask(cli, dir.path(), "second", &["--class", "urgent"])?;
@@ -179,7 +184,7 @@ fn on_kafka_every_class_runs_and_a_drained_worker_is_left_out() -> Result<()> {
     let classes = ["bulk", "normal", "urgent"];
     let ids = classes.map(|class| ask(cli, dir.path(), class, &["--class", class]));
     let told = || cli.json(&["status"]).is_ok_and(|told| classes.iter().all(|class| waiting(&told, class) == Some(1)));
-    ensure!(wait_until(SOON, told), "{:?}", cli.json(&["status"]));
+    ensure!(soon(told), "{:?}", cli.json(&["status"]));
     std::fs::write(dir.path().join("gate"), "")?;
     for id in ids {
         until(cli, &id?, |e| e["status"] == "succeeded")?;
