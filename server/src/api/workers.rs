@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use petrel_bus::{Output, To};
 use petrel_schemas::{KvEntry, ProcessAlive, encode};
 use serde::Deserialize;

@@ -97,6 +97,7 @@ async fn who_runs_is_told_by_the_log() {
     let presence = |name: &str| Presence {
         instance: name.to_owned(),
         roles: vec!["api".to_owned()],
+        worker: None,
         format: InForce::default(),
         topic: rig.topics.processes(),
         publisher: publisher.clone(),
