@@ -9,7 +9,8 @@ use petrel_schemas::Class;
 
 use super::LiveExecution;
 
-/// Most waiting executions that are kept; what is over it is not counted, and the oldest are known all the same.
+/// Most waiting executions that are kept; what is over it is not counted, and the oldest of each queue are known all the
+/// same.
 const WAITING_MAX: usize = 200_000;
 
 /// A pool and a class.
@@ -53,14 +54,21 @@ impl Queues {
         let at_ms = state.scheduled_at_ms.unwrap_or(state.requested_at_ms);
         let class = state.class.as_deref().and_then(Class::parse).unwrap_or_default();
         let name = (state.pool.clone(), class);
-        if self.places.len() >= WAITING_MAX {
-            // The newest of its queue makes room; one that is newer than all is not kept.
-            let newest = self.waiting.get_mut(&name).filter(|queue| queue.last().is_some_and(|(ms, _)| *ms > at_ms));
-            let Some((_, id)) = newest.and_then(BTreeSet::pop_last) else { return };
-            self.places.remove(&id);
+        if self.places.len() >= WAITING_MAX && !self.make_room(&name, at_ms) {
+            return;
         }
         self.places.insert(execution.id.clone(), (name.clone(), at_ms));
         self.waiting.entry(name).or_default().insert((at_ms, execution.id.clone()));
+    }
+
+    /// The newest of the longest queue is not kept any more, so that a short queue beside it is known as a whole; one
+    /// that would be that one itself is not kept.
+    fn make_room(&mut self, name: &Name, at_ms: i64) -> bool {
+        let Some((longest, queue)) = self.waiting.iter_mut().max_by_key(|(_, queue)| queue.len()) else { return false };
+        if longest == name && queue.last().is_none_or(|(newest_ms, _)| *newest_ms <= at_ms) {
+            return false;
+        }
+        queue.pop_last().is_some_and(|(_, id)| self.places.remove(&id).is_some())
     }
 
     /// Every class of these pools, and of others of which something waits.

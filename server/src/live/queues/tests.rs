@@ -82,4 +82,9 @@ fn over_the_limit_the_oldest_are_known() {
     queues.take(&execution(2, "scheduled", "default", None, 500));
     assert_eq!(told(&queues, &[]), [("default/normal".to_owned(), WAITING_MAX, Some(500))]);
     assert_eq!(queues.places.len(), WAITING_MAX);
+    // Another queue is not hidden by one that is so long.
+    queues.take(&execution(3, "scheduled", "default", Some("urgent"), 3_000));
+    let entry = |name: &str, length, oldest_ms| (format!("default/{name}"), length, Some(oldest_ms));
+    assert_eq!(told(&queues, &[]), [entry("urgent", 1, 3_000), entry("normal", WAITING_MAX - 1, 500)]);
+    assert_eq!(queues.places.len(), WAITING_MAX);
 }
