@@ -56,6 +56,8 @@ pub enum Resolution {
 /// What is wanted of a worker that is drained: it takes nothing more, and what it runs may end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drain {
+    /// When it was ordered, in milliseconds since the epoch: it is named by that.
+    pub at_ms: i64,
     /// From when what still runs is ended and handed over to others, in milliseconds since the epoch; none waits for as
     /// long as it takes.
     pub hand_over_at_ms: Option<i64>,

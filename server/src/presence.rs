@@ -90,14 +90,15 @@ impl Presence {
         Present { stop, telling }
     }
 
-    /// Whether its worker is drained, and whether it runs nothing.
-    fn stands(&self) -> Option<(bool, bool)> {
+    /// By which order its worker is drained, and whether it runs nothing then.
+    fn stands(&self) -> Option<(Option<i64>, bool)> {
         let (_, slots) = self.worker.as_ref()?;
-        Some((slots.is_drained(), slots.is_drained() && slots.busy() == 0))
+        let drained_by_ms = slots.drained_by_ms();
+        Some((drained_by_ms, drained_by_ms.is_some() && slots.busy() == 0))
     }
 
     /// Resolves when that has changed: somebody may wait for it to be told.
-    async fn stands_otherwise(&self, before: Option<(bool, bool)>) {
+    async fn stands_otherwise(&self, before: Option<(Option<i64>, bool)>) {
         if before.is_none() {
             return std::future::pending().await;
         }
@@ -109,6 +110,8 @@ impl Presence {
     async fn tell(&self, ended: bool) {
         let number = |format: Format| i32::try_from(format.number()).unwrap_or(i32::MAX);
         let count = |slots: usize| i32::try_from(slots).unwrap_or(i32::MAX);
+        // Read before the slots that are taken: what was claimed after the order is given back, and may be counted.
+        let drained_by_ms = self.worker.as_ref().and_then(|(_, slots)| slots.drained_by_ms());
         let alive = ProcessAlive {
             instance: self.instance.clone(),
             release: release(),
@@ -121,7 +124,7 @@ impl Presence {
             pool: self.worker.as_ref().map(|(pool, _)| pool.clone()),
             slots: self.worker.as_ref().map_or(0, |(_, slots)| count(slots.total())),
             slots_busy: self.worker.as_ref().map_or(0, |(_, slots)| count(slots.busy())),
-            drained: self.worker.as_ref().is_some_and(|(_, slots)| slots.is_drained()),
+            drained_by_ms,
         };
         let record = Output::keyed(&self.topic, self.instance.as_str(), encode(&alive));
         if let Err(error) = self.publisher.publish(vec![record]).await {

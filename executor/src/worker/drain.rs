@@ -28,19 +28,22 @@ impl Draining {
         if self.slots.is_closed() {
             return;
         }
-        if self.slots.set_drained(wanted.is_some()) {
-            match wanted {
-                Some(_) => {
-                    tracing::info!("this worker is drained: it claims nothing more");
-                    self.attempts.drain();
-                }
-                None => {
-                    tracing::info!("this worker claims tasks again");
-                    self.is_over.store(false, Ordering::SeqCst);
-                    self.attempts.resume();
-                }
+        let by_ms = wanted.map(|drain| drain.at_ms);
+        // What is claimed in between is given back before it begins: whoever reads that the worker is drained, and that
+        // nothing runs, may rely on it.
+        match (self.slots.is_drained(), by_ms) {
+            (false, Some(_)) => {
+                tracing::info!("this worker is drained: it claims nothing more");
+                self.attempts.drain();
             }
+            (true, None) => {
+                tracing::info!("this worker claims tasks again");
+                self.is_over.store(false, Ordering::SeqCst);
+                self.attempts.resume();
+            }
+            _ => {}
         }
+        self.slots.set_drained(by_ms);
         let hand_over_at_ms = wanted.and_then(|drain| drain.hand_over_at_ms);
         if hand_over_at_ms.is_some_and(|at_ms| now_ms >= at_ms) && !self.is_over.swap(true, Ordering::SeqCst) {
             tracing::info!(attempts = self.slots.busy(), "what still runs here is handed over");
@@ -65,9 +68,9 @@ mod tests {
         runs.send_modify(|held| assert_eq!(held.begin(1), Begin::Now));
         draining.look(None, 10);
         assert_eq!((slots.free(), waits.borrow().stop()), (2, None));
-        let wanted = Some(Drain { hand_over_at_ms: Some(100) });
+        let wanted = Some(Drain { at_ms: 5, hand_over_at_ms: Some(100) });
         draining.look(wanted, 10);
-        assert_eq!((slots.free(), slots.is_drained()), (0, true));
+        assert_eq!((slots.free(), slots.drained_by_ms()), (0, Some(5)));
         assert_eq!((runs.borrow().stop(), waits.borrow().stop()), (None, Some(Stop::ShuttingDown)));
         draining.look(wanted, 99);
         assert_eq!(runs.borrow().stop(), None);
@@ -77,7 +80,7 @@ mod tests {
         let next = attempts.hold(&of("c"), 0);
         assert_eq!((slots.free(), next.borrow().stop()), (2, None));
         // Once more, without an end.
-        draining.look(Some(Drain { hand_over_at_ms: None }), i64::MAX);
+        draining.look(Some(Drain { at_ms: 201, hand_over_at_ms: None }), i64::MAX);
         assert_eq!(next.borrow().stop(), Some(Stop::ShuttingDown), "it has not begun");
         // Who stops is not called back.
         slots.close();

@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_turn_sees_what_people_want_and_turns_are_numbered() {
-        for (wanted, free_slots) in [(None, 1), (Some(Drain { hand_over_at_ms: None }), 0)] {
+        for (wanted, free_slots) in [(None, 1), (Some(Drain { at_ms: 1, hand_over_at_ms: None }), 0)] {
             let inputs = inputs(wanted, Arc::default());
             let (first, second) = (inputs.current().value, inputs.current().value);
             assert_eq!((first.turn, second.turn, first.free_slots), (1, 2, free_slots));

@@ -29,8 +29,8 @@ pub struct ProcessAlive {
     pub slots: i32,
     /// Attempts that its worker runs.
     pub slots_busy: i32,
-    /// Whether its worker takes nothing more until further notice.
-    pub drained: bool,
+    /// Instant of the order by which its worker takes nothing more, in milliseconds since the epoch; none while it does.
+    pub drained_by_ms: Option<i64>,
 }
 
 stored!(ProcessAlive, "ProcessAlive");

@@ -137,7 +137,7 @@ fn an_upgrade_is_not_finished_over_processes_that_could_not_go_on() {
         pool: None,
         slots: 0,
         slots_busy: 0,
-        drained: false,
+        drained_by_ms: None,
     };
     let running = vec![alive("old", newest - 1), alive("this", newest), alive("newer", newest + 1)];
     let state = State { format: Format::oldest(), running };

@@ -69,7 +69,7 @@ impl Drains {
         if self.0.is_empty() {
             return None;
         }
-        self.of(worker, pool).map(|order| Drain { hand_over_at_ms: order.hand_over_at_ms })
+        self.of(worker, pool).map(|order| Drain { at_ms: order.at_ms, hand_over_at_ms: order.hand_over_at_ms })
     }
 
     /// Takes an entry, or its end.
