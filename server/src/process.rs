@@ -230,6 +230,7 @@ async fn up(
         topic_writer: is_local.then(|| TopicWriter::new(topics.clone(), TopicOptions::default(), ingest_metrics)),
         world: world.clone(),
         live,
+        workers_seen: Default::default(),
         applier: Applier::new(bus, topics, clock, world, retention_of(config), missing).with_pools(pools_of(config)),
         sql,
         secrets,

@@ -147,8 +147,8 @@ impl<G: ExecutorView> ClaimStage<G> {
             return Ok(());
         }
         if inputs.drained {
-            // Others are asked at once; where there are none, it does not go round without a pause.
-            if task.declines == 0 {
+            // All the others are asked at once; where there are none, it does not go round without a pause.
+            if u32::try_from(task.declines).unwrap_or(u32::MAX) < inputs.workers {
                 self.decline(&task, DeclineReason::ShuttingDown, context);
                 return Ok(());
             }

@@ -86,7 +86,9 @@ pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Res
 pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
     let core = app.core()?;
     let id = parse(&id)?;
-    let mut execution = match core.live.get(id.as_str()) {
+    let live = core.live.get(id.as_str());
+    let scheduled_at_ms = live.as_ref().and_then(|live| live.state.as_ref()?.scheduled_at_ms);
+    let mut execution = match live {
         Some(live) if !live.is_over() => shown(&live),
         // Why it ended so, and with which result, is told by the audit trail alone.
         Some(live) => filled(shown(&live), core.sql()?.history(id.as_str()).await.ok().flatten().as_ref()),
@@ -94,6 +96,7 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
     };
     if execution["status"] == Status::Scheduled.as_str()
         && let Some(pool) = execution["pool"].as_str()
+        && scheduled_at_ms.is_some_and(|at_ms| core.clock.now_ms() >= at_ms + workers::SOON_MS)
         && let Some(why) = workers::why_unclaimed(core, pool).await
     {
         execution["waits_for"] = format!("a worker: {why}").into();

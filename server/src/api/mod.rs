@@ -77,6 +77,8 @@ pub struct Core {
     pub world: Arc<World>,
     /// Live executions.
     pub live: Arc<LiveView>,
+    /// The workers, as they were seen last.
+    pub workers_seen: workers::Seen,
     /// Puts revisions into force.
     pub applier: Applier,
     /// The audit trail; none without the role `api`.

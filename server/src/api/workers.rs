@@ -15,6 +15,11 @@ use crate::world::{DrainOrder, Drained, rfc3339};
 
 /// Largest body of these requests, in bytes.
 const BODY_BYTES_MAX: usize = 16 << 10;
+/// How long a task waits at least until it is asked why, in milliseconds: workers take most of them much sooner, and
+/// their clients ask again and again.
+pub(super) const SOON_MS: i64 = 1_000;
+/// How old an answer about that may be, in milliseconds: to read who runs costs a connection to the log.
+const SEEN_MS: i64 = 1_000;
 /// Longest name of a worker, in bytes.
 const NAME_BYTES_MAX: usize = 255;
 
@@ -122,8 +127,12 @@ async fn put(core: &Core, whose: Drained, body: Option<Body>) -> Result<Json<Val
     Ok(Json(json!({ "drained": order.is_some(), "order": order.as_ref().map(told) })))
 }
 
+/// The workers that were seen last, for many who ask at once.
+#[derive(Debug, Default)]
+pub struct Seen(tokio::sync::Mutex<Option<(i64, Vec<ProcessAlive>)>>);
+
 /// The workers that run, by name.
-pub(super) async fn running(core: &Core) -> Result<Vec<ProcessAlive>, ApiError> {
+async fn running(core: &Core) -> Result<Vec<ProcessAlive>, ApiError> {
     let (topics, now_ms) = (core.topics.clone(), core.clock.now_ms());
     let unknown = |why: String| ApiError::unavailable("processes_unknown", why);
     let processes = blocking(&core.bus, move |bus| Ok(presence::running(bus, &topics, now_ms))).await;
@@ -140,7 +149,7 @@ fn shown(alive: &ProcessAlive, order: Option<&DrainOrder>) -> Value {
     json!({
         "worker": alive.instance,
         "pool": alive.pool,
-        "status": status(alive, order.is_some()),
+        "status": status(alive, order.map(|order| order.at_ms)),
         "slots": alive.slots,
         "slots_busy": alive.slots_busy,
         "release": alive.release,
@@ -149,13 +158,14 @@ fn shown(alive: &ProcessAlive, order: Option<&DrainOrder>) -> Value {
     })
 }
 
-/// `draining` until the worker itself has said that it takes nothing more and runs nothing.
-fn status(alive: &ProcessAlive, is_wanted: bool) -> &'static str {
-    match (is_wanted, alive.drained) {
-        (true, true) if alive.slots_busy == 0 => "drained",
-        (true, _) => "draining",
-        (false, true) => "resuming",
-        (false, false) => "running",
+/// `draining` until the worker itself has said that it takes nothing more and runs nothing, by this order and not by one
+/// before it: in between it may have claimed something.
+fn status(alive: &ProcessAlive, wanted_by_ms: Option<i64>) -> &'static str {
+    match (wanted_by_ms, alive.drained_by_ms) {
+        (Some(wanted), Some(drained)) if wanted == drained && alive.slots_busy == 0 => "drained",
+        (Some(_), _) => "draining",
+        (None, Some(_)) => "resuming",
+        (None, None) => "running",
     }
 }
 
@@ -170,7 +180,14 @@ fn told(order: &DrainOrder) -> Value {
 
 /// Why nobody starts what waits for a worker of a pool, if so.
 pub(super) async fn why_unclaimed(core: &Core, pool: &str) -> Option<String> {
-    let workers = running(core).await.ok()?;
+    let mut seen = core.workers_seen.0.lock().await;
+    let workers = match &mut *seen {
+        Some((at_ms, workers)) if (0..SEEN_MS).contains(&(core.clock.now_ms() - *at_ms)) => workers,
+        older => {
+            let workers = running(core).await.ok()?;
+            &mut older.insert((core.clock.now_ms(), workers)).1
+        }
+    };
     let globals = core.world.globals();
     let mut of_pool = workers.iter().filter(|alive| alive.pool.as_deref() == Some(pool)).peekable();
     if of_pool.peek().is_none() {
@@ -186,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_worker_is_drained_once_it_says_so() {
-        let alive = |slots_busy, drained| ProcessAlive {
+        let alive = |slots_busy, drained_by_ms| ProcessAlive {
             instance: "w".to_owned(),
             release: "1".to_owned(),
             roles: Vec::new(),
@@ -198,11 +215,12 @@ mod tests {
             pool: Some("default".to_owned()),
             slots: 4,
             slots_busy,
-            drained,
+            drained_by_ms,
         };
-        // It may not have read the order yet.
-        assert_eq!(status(&alive(0, false), true), "draining");
-        assert_eq!((status(&alive(1, true), true), status(&alive(0, true), true)), ("draining", "drained"));
-        assert_eq!((status(&alive(0, true), false), status(&alive(2, false), false)), ("resuming", "running"));
+        let told = |slots_busy, drained_by_ms, wanted_by_ms| status(&alive(slots_busy, drained_by_ms), wanted_by_ms);
+        // It may not have read the order yet, and know of one before it.
+        assert_eq!((told(0, None, Some(9)), told(0, Some(5), Some(9))), ("draining", "draining"));
+        assert_eq!((told(1, Some(9), Some(9)), told(0, Some(9), Some(9))), ("draining", "drained"));
+        assert_eq!((told(0, Some(9), None), told(2, None, None)), ("resuming", "running"));
     }
 }

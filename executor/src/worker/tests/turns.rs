@@ -5,14 +5,18 @@ use super::*;
 #[test]
 fn a_drained_worker_sends_tasks_elsewhere_and_not_round_without_a_pause() {
     let mut worker = Worker::new(1);
-    worker.slots.set_drained(true);
-    let again = encode(&Task { declines: 1, ..task("b", "now") });
+    worker.slots.set_drained(Some(1));
+    worker.workers = 3;
+    let round = |declines| encode(&Task { declines, ..task("b", "now") });
     let noop = encode(&task("c", "noop"));
-    let (consumed, outputs) = worker.step(&[now("a"), noop, again.clone()]);
-    assert_eq!((consumed, told(&outputs)), (2, vec!["shutting_down a".to_owned(), "shutting_down c".to_owned()]));
-    worker.blocked_ms = 2_000;
-    assert_eq!(told(&worker.step(&[again]).1), ["shutting_down b"]);
-    worker.slots.set_drained(false);
+    let (consumed, outputs) = worker.step(&[now("a"), noop, round(2), round(3)]);
+    assert_eq!((consumed, told(&outputs)), (3, ["a", "c", "b"].map(|id| format!("shutting_down {id}")).to_vec()));
+    // All have declined it once, and it has waited for twice as long as before a worker that is full.
+    worker.blocked_ms = 3_999;
+    assert_eq!(told(&worker.step(&[round(3)]).1), [""; 0]);
+    worker.blocked_ms = 4_000;
+    assert_eq!(told(&worker.step(&[round(3)]).1), ["shutting_down b"]);
+    worker.slots.set_drained(None);
     assert_eq!(told(&worker.step(&[now("a")]).1), ["claim a"]);
 }
 
