@@ -12,7 +12,7 @@ use petrel_execution::runner::{Rendering, RunnerCall};
 use petrel_execution::worker::{Begin, Exit, Final, Holding, Verdict, Why, heartbeat_again_ms, heartbeat_every_ms};
 use petrel_execution::{Note, Outcome, Status, Stream, code};
 use petrel_executor::ResolvedAction;
-use petrel_executor::worker::{Attempts, ClaimStage, Claimed, Owner, Slot, Slots, Telling, WorkerInputs};
+use petrel_executor::worker::{Attempts, ClaimStage, Claimed, Draining, Owner, Slot, Slots, Telling, WorkerInputs};
 use petrel_schemas::{Order, Task, decode, encode};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
@@ -99,6 +99,7 @@ pub struct WorkerBody {
     claims: Box<StageBody<ClaimStage<Known>>>,
     claimed: mpsc::UnboundedReceiver<Claimed>,
     slots: Slots,
+    draining: Draining,
     attempts: Arc<Attempts>,
     reports: petrel_execution::worker::Reports,
     orders: Option<Box<dyn Tail>>,
@@ -129,8 +130,9 @@ impl WorkerBody {
     /// A worker that has not begun.
     pub fn new(parts: WorkerParts) -> Self {
         let WorkerParts { world, name, clock, claims, claimed, slots, attempts, reports } = parts;
-        let claims = Box::new(claims);
-        Self { world, name, clock, claims, claimed, slots, attempts, reports, orders: None, running: Vec::new() }
+        let (claims, draining) = (Box::new(claims), Draining::new(slots.clone(), attempts.clone()));
+        let running = Vec::new();
+        Self { world, name, clock, claims, claimed, slots, draining, attempts, reports, orders: None, running }
     }
 
     /// From now on nothing more is claimed, and what has not begun is given back.
@@ -233,6 +235,10 @@ impl WorkerBody {
                         self.told(&attempt.task, verdict, None)
                     }
                     Begin::Now => {
+                        if self.slots.is_drained() {
+                            let why = format!("{} began {} while it was drained", self.name, attempt.task.execution_id);
+                            self.world.violations.borrow_mut().push(why);
+                        }
                         attempt.started_at_ms = Some(self.clock.now_ms());
                         let call = (**call).clone();
                         self.begin(attempt, call)
@@ -365,6 +371,7 @@ fn exit_of(task: &Task, why: Why, return_code: i32) -> Exit {
 
 impl Body for WorkerBody {
     fn tick(&mut self) -> Turn {
+        self.draining.look(self.world.drain_of(&self.name), self.world.clock.now_ms());
         let mut busy = self.follow();
         match self.claims.tick() {
             Turn::Idle => {}
