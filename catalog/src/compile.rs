@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use petrel_execution::ActionPlan;
+use petrel_execution::{ActionPlan, Labels, labels_text, pool_with};
 use petrel_rules::{Binding, MatchPlan, TriggerPlan};
 use petrel_schemas::{ENDS_TRIGGER, TriggerBinding};
 use serde_json::Value;
@@ -145,6 +145,25 @@ impl CompiledRevision {
         self.configs.get(pack)
     }
 
+    /// Whether for every action that requires labels there is a pool that has them.
+    ///
+    /// # Errors
+    /// Every action for which there is none.
+    pub fn check_pools(&self, pools: &[(String, Labels)]) -> Result<(), Problems> {
+        let mut problems = Problems::new();
+        for action in self.actions.values() {
+            let Some(place) = &action.requires_place else { continue };
+            let named = pools.iter().map(|(pool, labels)| (pool.as_str(), Some(labels)));
+            if pool_with(named, &action.plan.requires).is_none() {
+                let wanted = labels_text(&action.plan.requires);
+                let message =
+                    format!("{} requires a pool with {wanted}, and no configured pool has that", action.reference);
+                problems.add(place, Code::UnknownReference, message);
+            }
+        }
+        problems.or(())
+    }
+
     /// Tests of a rule, in the order of its file.
     pub(crate) fn tests_of(&self, rule: &str) -> &[TestDraft] {
         self.tests.get(rule).map_or(&[], Vec::as_slice)
@@ -229,6 +248,8 @@ pub(crate) fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Prob
     let parameters = Arc::new(parameters.ok()?);
     let plan = ActionPlan {
         pool: draft.pool,
+        requires: draft.requires.as_ref().map(|labels| labels.value.clone()).unwrap_or_default(),
+        class: draft.class,
         delivery: draft.delivery,
         timeout_ms: draft.timeout_ms,
         output_bytes_max: usize::try_from(draft.output_bytes_max).unwrap_or(usize::MAX),
@@ -241,6 +262,7 @@ pub(crate) fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Prob
         description: draft.description,
         parameters,
         plan: Arc::new(plan),
+        requires_place: draft.requires.map(|labels| labels.place),
     })
 }
 

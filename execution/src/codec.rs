@@ -1,6 +1,8 @@
 //! From and to the records: the one place where an execution is made of strings.
 
-use petrel_schemas::{DecodeError, ExecutionEnded, ExecutionId, ExecutionState, ExecutionsRecord, IdError, encode};
+use petrel_schemas::{
+    Class, DecodeError, ExecutionEnded, ExecutionId, ExecutionState, ExecutionsRecord, IdError, encode,
+};
 
 use crate::attempt::{Attempt, Counts};
 use crate::delivery::Delivery;
@@ -114,6 +116,7 @@ fn record(execution: &Execution) -> ExecutionState {
         canceled_by: None,
         error: core.note.error.clone(),
         cause_depth: subject.cause_depth,
+        class: subject.class.map(|class| class.as_str().to_owned()),
     };
     match execution {
         Execution::Delayed(In { state, .. }) => {
@@ -193,6 +196,7 @@ fn core(record: &ExecutionState) -> Result<Core, CodecError> {
             requested_by: record.requested_by.clone(),
             requested_at_ms: record.requested_at_ms,
             cause_depth: record.cause_depth,
+            class: record.class.as_deref().and_then(Class::parse),
         },
         parameters: record.parameters.clone(),
         terms,

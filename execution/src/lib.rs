@@ -34,7 +34,7 @@ pub use execution::{Ended, Execution, Known};
 pub use family::ChildEnded;
 pub use inject::Injected;
 pub use outcome::{Outcome, Stream, StreamEnd};
-pub use plan::{ActionPlan, Actions, CompleteParameters, ParameterError, Resolution};
+pub use plan::{ActionPlan, Actions, CompleteParameters, Labels, ParameterError, Resolution, labels_text, pool_with};
 pub use status::Status;
 pub use subject::{Core, Note, Subject, Terms};
 pub use timer::{TimerKind, parse_timer_key, timer_key};

@@ -1,12 +1,32 @@
 //! What a decision needs to know of the catalog.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use petrel_schemas::Class;
 use serde_json::Value;
 
 use crate::delivery::Delivery;
 use crate::runner::RunnerSpec;
+
+/// Labels of a pool, or those that are required of one: names and values.
+pub type Labels = BTreeMap<String, String>;
+
+/// The first pool that has all the labels that are required.
+pub fn pool_with<'p>(
+    mut pools: impl Iterator<Item = (&'p str, Option<&'p Labels>)>,
+    requires: &Labels,
+) -> Option<&'p str> {
+    let label = |labels: Option<&'p Labels>, name: &String| labels.and_then(|labels| labels.get(name));
+    let has_all = |labels: Option<&'p Labels>| requires.iter().all(|(name, value)| label(labels, name) == Some(value));
+    pools.find(|(_, labels)| has_all(*labels)).map(|(pool, _)| pool)
+}
+
+/// Labels as people write them.
+pub fn labels_text(labels: &Labels) -> String {
+    labels.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ")
+}
 
 /// Checks the parameters of a call against the action's schema.
 pub trait CompleteParameters: Debug + Send + Sync {
@@ -54,8 +74,12 @@ pub struct ParameterError {
 /// An action of a revision: all that owners and workers need of it.
 #[derive(Debug, Clone)]
 pub struct ActionPlan {
-    /// Worker pool.
+    /// Worker pool; of no meaning where labels are required.
     pub pool: String,
+    /// Labels that its pool must have; where there are any, the first pool that has them all is meant.
+    pub requires: Labels,
+    /// Class of its executions, unless one is asked for.
+    pub class: Class,
     /// How often it may run.
     pub delivery: Delivery,
     /// Longest run, in milliseconds.

@@ -1,12 +1,12 @@
 //! What an execution is about, and what all its states have in common.
 
-use petrel_schemas::{ActionRequest, ExecutionId, IdError};
+use petrel_schemas::{ActionRequest, Class, ExecutionId, IdError};
 
 use crate::attempt::{Attempt, Counts};
 use crate::delivery::Delivery;
 use crate::limits::{ERROR_BYTES_MAX, head};
 
-/// What was asked for; it never changes.
+/// What was asked for; it never changes, but for the class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subject {
     /// Its id; the idempotency key that the action sees.
@@ -31,6 +31,8 @@ pub struct Subject {
     pub requested_at_ms: i64,
     /// How many executions stand in the chain that caused it; 0 for a manual run and for events from outside.
     pub cause_depth: i32,
+    /// Class that was asked for; none until the action, once it is resolved, says which.
+    pub class: Option<Class>,
 }
 
 impl Subject {
@@ -51,6 +53,8 @@ impl Subject {
             requested_by: request.requested_by,
             requested_at_ms: request.requested_at_ms,
             cause_depth: request.cause_depth,
+            // What a newer release may add is as good as nothing: then the action says.
+            class: request.class.as_deref().and_then(Class::parse),
         };
         Ok((subject, request.parameters))
     }
@@ -142,6 +146,11 @@ impl Core {
     /// Its id.
     pub fn id(&self) -> &ExecutionId {
         &self.subject.id
+    }
+
+    /// Its class, as far as it is known.
+    pub fn class(&self) -> Class {
+        self.subject.class.unwrap_or_default()
     }
 
     /// Whether its action never runs again by itself. One that is not resolved yet has not run at all.

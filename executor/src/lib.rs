@@ -37,4 +37,4 @@ pub mod worker;
 
 pub use catalog_view::resolve_in;
 pub use secrets::{NoSecret, Opening, SecretSource};
-pub use view::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
+pub use view::{Drain, EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};

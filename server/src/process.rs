@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use petrel_bus::{Bus, BusError, Clock, Publisher, TopicSpec, Troubles};
 use petrel_catalog::Retention;
+use petrel_execution::Labels;
 use petrel_executor::supervise::keep_secrets;
 use petrel_ingest::admission::{Admission, AdmissionOptions};
 use petrel_ingest::bindings::MissingTopic;
@@ -172,6 +173,7 @@ async fn up(
     if serves_api {
         live.spawn(&follows, topics.executions());
         output.spawn(&follows, topics.output());
+        exported.queues(live.clone(), config.pools.clone(), clock.clone());
     }
     let missing = match is_local {
         true => {
@@ -194,6 +196,7 @@ async fn up(
     let presence = Presence {
         instance: instance.to_owned(),
         roles: roles.iter().map(|role| role.name().to_owned()).collect(),
+        worker: running.worker().map(|worker| (config.worker.pool.clone(), worker.slots().clone())),
         format: world.format().clone(),
         topic: topics.processes(),
         publisher: publisher.clone(),
@@ -234,7 +237,8 @@ async fn up(
         live,
         output,
         stop: stop.clone(),
-        applier: Applier::new(bus, topics, clock, world, retention_of(config), missing),
+        workers_seen: Default::default(),
+        applier: Applier::new(bus, topics, clock, world, retention_of(config), missing).with_pools(pools_of(config)),
         sql,
         secrets,
         objects,
@@ -252,6 +256,12 @@ async fn publisher(bus: &Arc<dyn Bus>, instance: &str, format: &InForce) -> anyh
     let name = instance.to_owned();
     let publisher = blocking(bus, move |bus| bus.publisher(&name)).await?;
     Ok(Arc::new(Formatted { publisher, format: format.clone() }))
+}
+
+/// The pools with their labels.
+fn pools_of(config: &Config) -> Vec<(String, Labels)> {
+    let labels = |pool: &String| config.pool_labels.get(pool).cloned().unwrap_or_default();
+    config.pools.iter().map(|pool| (pool.clone(), labels(pool))).collect()
 }
 
 fn retention_of(config: &Config) -> Retention {

@@ -122,6 +122,11 @@ impl Running {
         stages
     }
 
+    /// The worker of this process.
+    pub fn worker(&self) -> Option<&WorkerHandle> {
+        self.worker.as_ref()
+    }
+
     /// The embedded engine, if this process has one.
     pub fn engine(&self) -> Option<&Engine> {
         self.engine.as_ref()
@@ -205,6 +210,7 @@ impl Parts<'_> {
         let defaults = OwnerOptions::new(self.topics.clone(), self.config.task_partitions);
         let limits = Limits {
             pools: self.config.pools.iter().map(|pool| pool.as_str().into()).collect(),
+            pool_labels: self.config.pool_labels.clone(),
             lease_ms: self.config.executor.lease_ms,
             request_dedup_ms: self.config.request_dedup_ms,
             lost_leases_max: i32::try_from(self.config.executor.lost_leases_max).unwrap_or(i32::MAX),

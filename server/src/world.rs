@@ -6,6 +6,7 @@
 //! are. The switch that pauses dispatch is a key of the store and depends on nothing of the catalog.
 
 mod catalog;
+mod drains;
 mod head;
 mod kv;
 mod lookups;
@@ -33,6 +34,7 @@ use crate::follow::Follows;
 use crate::format::{self, InForce, Told};
 
 pub use catalog::Catalog;
+pub use drains::{DrainOrder, Drained};
 use head::Heads;
 pub use head::{Head, Needs};
 use kv::Entry;
@@ -83,6 +85,7 @@ impl World {
             head: Arc::new(Head::unread()),
             kv: Arc::new(Kv::empty()),
             kv_version: 0,
+            drains: Arc::default(),
             paused: false,
             unusable: Arc::default(),
             problem: None,

@@ -1,3 +1,4 @@
+mod placement;
 mod processes;
 
 use crate::problems::Code;

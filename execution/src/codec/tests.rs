@@ -20,6 +20,7 @@ fn request(id: &str) -> In<Requested> {
         requested_at_ms: 7,
         requested_by: "rule".to_owned(),
         cause_depth: 5,
+        class: None,
     })
     .unwrap();
     In::new(subject, parameters)

@@ -1,6 +1,6 @@
 //! Dispatch: a task for the workers, or a start beside the owner, at once or when a pause of all dispatch ends.
 
-use petrel_schemas::{ExecutionId, Task};
+use petrel_schemas::{Class, ExecutionId, Task};
 
 use super::enter::Left;
 use super::{Effect, Owner};
@@ -37,9 +37,9 @@ impl<'f> Owner<'f> {
     }
 
     /// The worker in this process that can start it at once. Only a first attempt: what was lost or given back once
-    /// goes to others.
+    /// goes to others. What is done when there is time overtakes nothing, and takes its turn with all else.
     fn beside(&self, core: &Core) -> Option<&'f str> {
-        let beside = self.facts.beside.filter(|_| core.attempt.number <= 1)?;
+        let beside = self.facts.beside.filter(|_| core.attempt.number <= 1 && core.class() != Class::Bulk)?;
         let of_its_pool = core.terms.as_ref().is_some_and(|terms| terms.pool == beside.pool);
         let subject = &core.subject;
         let fits = || match self.facts.actions.resolve(&subject.revision, &subject.action) {
@@ -97,8 +97,8 @@ impl<'f> Owner<'f> {
 
     fn hand_out(&mut self, scheduled: &In<Scheduled>) {
         let pool = scheduled.core.terms.as_ref().map(|t| t.pool.clone()).unwrap_or_default();
-        let task = self.task(scheduled);
-        self.push(Effect::Dispatch { pool, partition: scheduled.state.partition, task });
+        let (class, task) = (scheduled.core.class(), self.task(scheduled));
+        self.push(Effect::Dispatch { pool, class, partition: scheduled.state.partition, task });
     }
 
     fn task(&self, scheduled: &In<Scheduled>) -> Task {

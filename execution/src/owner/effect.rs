@@ -1,6 +1,6 @@
 //! What an owner wants done.
 
-use petrel_schemas::{ExecutionId, Order, OutputCaptured, Task, TriggerEvent};
+use petrel_schemas::{Class, ExecutionId, Order, OutputCaptured, Task, TriggerEvent};
 
 use crate::execution::Execution;
 use crate::family::ChildEnded;
@@ -41,7 +41,9 @@ pub enum Effect {
     Dispatch {
         /// Worker pool.
         pool: String,
-        /// Partition of its topic.
+        /// Class.
+        class: Class,
+        /// Partition of their topic.
         partition: u32,
         /// The task.
         task: Task,

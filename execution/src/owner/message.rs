@@ -69,7 +69,7 @@ pub enum DeclineReason {
     Full,
     /// By its clock, the task's latest start has passed.
     Late,
-    /// It shuts down.
+    /// It shuts down, or is drained.
     ShuttingDown,
     /// It did not hear its owners' orders, or could not read the secrets that the task needs, for too long.
     NotFollowing,

@@ -21,9 +21,10 @@ mod silence;
 mod tests;
 mod waiting;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::plan::Actions;
+use crate::plan::{Actions, Labels};
 
 pub use effect::{Counted, Effect};
 pub use message::{About, DeclineReason, Message, Report};
@@ -35,6 +36,8 @@ pub use waiting::{WAITING, Waiting, is_waiting_key, next_revision};
 pub struct Limits {
     /// Pools that have topics.
     pub pools: Vec<Arc<str>>,
+    /// Labels of those pools that have any.
+    pub pool_labels: BTreeMap<String, Labels>,
     /// Partitions of each pool's task topic.
     pub task_partitions: u32,
     /// Length of a lease, in milliseconds: a worker that is silent for longer has lost its task.

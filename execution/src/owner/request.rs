@@ -6,7 +6,7 @@ use super::enter::Left;
 use super::{Counted, Effect, Owner};
 use crate::code;
 use crate::execution::{Execution, Known};
-use crate::plan::{ActionPlan, Resolution};
+use crate::plan::{ActionPlan, Resolution, labels_text, pool_with};
 use crate::state::{DelayReason, Delayed, End, Failed, In, LeadsTo, Requested, Scheduled, State};
 use crate::subject::{Note, Subject, Terms};
 
@@ -51,6 +51,7 @@ impl Owner<'_> {
                     let mut from = from;
                     from.core.parameters = parameters;
                     from.core.terms = Some(terms);
+                    from.core.subject.class.get_or_insert(plan.class);
                     self.dispatch(from, Note::NONE, None);
                 }
                 Err(note) => self.refuse(from, note),
@@ -88,8 +89,7 @@ impl Owner<'_> {
             let why = format!("parameters of {} bytes are over the limit of {most}", parameters.len());
             return Err(Note::new(code::PARAMETERS_TOO_LARGE, why));
         }
-        self.has_pool(&plan.pool)?;
-        let terms = Terms { pool: plan.pool.clone(), delivery: plan.delivery, timeout_ms: plan.timeout_ms };
+        let terms = Terms { pool: self.pool_for(plan)?, delivery: plan.delivery, timeout_ms: plan.timeout_ms };
         Ok((parameters, terms))
     }
 
@@ -101,6 +101,18 @@ impl Owner<'_> {
         }
         let left = Left::of(&from);
         self.enter(left, from.fail(End::unheld(self.now_ms()), note));
+    }
+
+    /// The pool of an action.
+    fn pool_for(&self, plan: &ActionPlan) -> Result<String, Note> {
+        if plan.requires.is_empty() {
+            return self.has_pool(&plan.pool).map(|()| plan.pool.clone());
+        }
+        let limits = self.limits();
+        let pools = limits.pools.iter().map(|pool| (&**pool, limits.pool_labels.get(&**pool)));
+        let none = || format!("no worker pool has the labels {}", labels_text(&plan.requires));
+        let pool = pool_with(pools, &plan.requires).ok_or_else(|| Note::new(code::NO_SUCH_POOL, none()))?;
+        Ok(pool.to_owned())
     }
 
     /// Whether a pool has topics; if not, how its executions end.

@@ -147,9 +147,9 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 }
             }
             Effect::Unwait(key) => self.context.delete(&key),
-            Effect::Dispatch { pool, partition, task } => {
+            Effect::Dispatch { pool, class, partition, task } => {
                 let key = task.execution_id.as_bytes();
-                let topic = self.options.topics.tasks(&pool);
+                let topic = self.options.topics.tasks(&pool, class);
                 self.context.emit(Output::to_partition(&topic, partition, key, Some(encode(&task))));
             }
             Effect::Start(task) => self.start(task),

@@ -22,7 +22,8 @@ use petrel_executor::{
     EachFile, ExecutorView, NoSecret, Opening, PackContent, Resolution, ResolvedAction, SecretSource,
 };
 use petrel_schemas::{
-    ActionRequest, AuditRecord, CancelRequest, Cleanup, ExecutionChanged, ExecutionId, OutputCaptured, Topics, encode,
+    ActionRequest, AuditRecord, CancelRequest, Class, Cleanup, ExecutionChanged, ExecutionId, OutputCaptured, Topics,
+    encode,
 };
 use petrel_secrets::SecretValue;
 use serde_json::{Value, json};
@@ -97,6 +98,8 @@ impl ExecutorView for View {
         let Value::Object(keys) = keys else { unreachable!() };
         let plan = ActionPlan {
             pool: "default".to_owned(),
+            class: Class::Normal,
+            requires: Default::default(),
             delivery,
             timeout_ms: 60_000,
             output_bytes_max: 1024,
@@ -363,6 +366,7 @@ impl Rig {
             requested_at_ms: 0,
             requested_by: "test".to_owned(),
             cause_depth: 0,
+            class: None,
         };
         self.ask(id, encode(&request));
     }
@@ -384,7 +388,7 @@ impl Rig {
 
     /// How many tasks were written.
     pub fn tasks(&self) -> usize {
-        let ends = self.bus.end_offsets(&self.topics.tasks("default")).unwrap();
+        let ends = self.bus.end_offsets(&self.topics.tasks("default", Class::Normal)).unwrap();
         usize::try_from(ends.iter().sum::<i64>()).unwrap()
     }
 

@@ -80,6 +80,8 @@ pub struct ExecutionState {
     pub error: Option<String>,
     /// That of the event that caused it; 0 for a manual run.
     pub cause_depth: i32,
+    /// Class that it was asked for with; that of its action once it is resolved.
+    pub class: Option<String>,
 }
 
 stored!(ExecutionState, "ExecutionState");

@@ -16,6 +16,7 @@ mod secrets;
 mod sql;
 mod status;
 mod upgrade;
+mod workers;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -85,6 +86,8 @@ pub struct Core {
     pub output: Arc<OutputView>,
     /// Told when the process ends.
     pub stop: Stop,
+    /// The workers, as they were seen last.
+    pub workers_seen: workers::Seen,
     /// Puts revisions into force.
     pub applier: Applier,
     /// The audit trail; none without the role `api`.
@@ -193,6 +196,11 @@ pub fn router(app: App, guard: Guard) -> Router {
         .route("/v1/secrets/{name}", put(secrets::set).delete(secrets::delete))
         .route("/v1/secrets/{name}/rotate", post(secrets::rotate))
         .route("/v1/sql", post(sql::sql))
+        .route("/v1/workers", get(workers::list))
+        .route("/v1/workers/{worker}/drain", post(workers::drain))
+        .route("/v1/workers/{worker}/resume", post(workers::resume))
+        .route("/v1/pools/{pool}/drain", post(workers::drain_pool))
+        .route("/v1/pools/{pool}/resume", post(workers::resume_pool))
         .route("/v1/upgrade", get(upgrade::status))
         .route("/v1/upgrade/finish", post(upgrade::finish))
         .fallback(|| async { ApiError::not_found("no_such_route", "there is no such route; docs/API.md lists them") })

@@ -20,6 +20,7 @@ mod sql;
 mod tail;
 mod terminal;
 mod upgrade;
+mod worker;
 
 use crate::memory::keep_little;
 use std::process::ExitCode;
@@ -123,6 +124,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Rule(command) => rule::run(command, &client, cli.connection.output),
         Command::Action(command) => action::run(command, &client()?, cli.connection.output),
         Command::Execution(command) => execution::run(command, &client()?, cli.connection.output),
+        Command::Worker(command) => worker::run(command, &client()?, cli.connection.output),
         Command::Pause { reason } => action::dispatch(&client()?, true, reason),
         Command::Resume => action::dispatch(&client()?, false, None),
         Command::Config(command) => config::run(command, &client()?, cli.connection.output),

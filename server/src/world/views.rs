@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use petrel_executor::{ExecutorView, Resolution};
+use petrel_executor::{Drain, ExecutorView, Resolution};
 use petrel_rules::{Kv, MatchPlan, MatchView};
 
 use super::catalog::Catalog;
+use super::drains::Drains;
 use super::head::Head;
 use super::kv;
 
@@ -21,6 +22,8 @@ pub struct Globals {
     pub(super) head: Arc<Head>,
     pub(super) kv: Arc<Kv>,
     pub(super) kv_version: i64,
+    /// Which workers are drained.
+    pub(super) drains: Arc<Drains>,
     /// What the switch says; see [`Self::is_paused`].
     pub(super) paused: bool,
     /// Keys of the store whose latest record cannot be used, and why.
@@ -35,6 +38,11 @@ impl Globals {
     /// The revision in force.
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// Which workers are drained.
+    pub fn drains(&self) -> &Drains {
+        &self.drains
     }
 
     /// Whether dispatch is paused: by the switch, or because the switch, or another one of Petrel's own that this
@@ -86,5 +94,9 @@ impl ExecutorView for Globals {
 
     fn tells_ends(&self) -> bool {
         self.head.tells_ends
+    }
+
+    fn drain(&self, worker: &str, pool: &str) -> Option<Drain> {
+        self.drains.wanted(worker, pool)
     }
 }

@@ -14,3 +14,4 @@ mod results;
 mod rights;
 mod secrets;
 mod upgrade;
+mod workers;

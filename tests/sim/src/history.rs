@@ -7,8 +7,8 @@ use petrel_audit::MemoryRow;
 use petrel_bus::sim::SimBus;
 use petrel_bus::{Bus, Clock, OwnedRecord};
 use petrel_schemas::{
-    ActionRequest, AuditRecord, DeadLetter, DecodeError, ENDS_TRIGGER, EventId, ExecutionChanged, OutputCaptured,
-    RequestsRecord, RuleMatched, Task, TriggerEvent, decode,
+    ActionRequest, AuditRecord, Class, DeadLetter, DecodeError, ENDS_TRIGGER, EventId, ExecutionChanged,
+    OutputCaptured, RequestsRecord, RuleMatched, Task, TriggerEvent, decode,
 };
 use serde_json::Value;
 
@@ -148,7 +148,10 @@ impl History {
                 _ => {}
             }
         }
-        self.tasks = self.each(bus, &topics.tasks(POOL), decode::<Task>);
+        for class in Class::ALL {
+            let tasks = self.each(bus, &topics.tasks(POOL, class), decode::<Task>);
+            self.tasks.extend(tasks);
+        }
         self.dead_letters = self.each(bus, &topics.dead_letters(), decode::<DeadLetter>);
     }
 

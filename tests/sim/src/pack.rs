@@ -217,14 +217,14 @@ fn source(number: usize) -> PackSource {
         ("triggers/tick.yaml".into(), "name: tick\nsource: { interval: { every: 5s, catch_up: all } }\n".into()),
     ];
     let command = "runner: command\ncommand: [\"true\"]\ntimeout: 15s\n";
-    for (name, runner, delivery, pool) in [
-        ("clean", command, "at_least_once", POOL),
-        ("page", command, "at_most_once", POOL),
-        ("note", "runner: noop\n", "at_least_once", POOL),
-        ("stray", command, "at_least_once", DESERTED_POOL),
+    for (name, runner, delivery, pool, class) in [
+        ("clean", command, "at_least_once", POOL, "normal"),
+        ("page", command, "at_most_once", POOL, "urgent"),
+        ("note", "runner: noop\n", "at_least_once", POOL, "normal"),
+        ("stray", command, "at_least_once", DESERTED_POOL, "bulk"),
     ] {
         let text = format!(
-            "name: {name}\n{runner}pool: {pool}\nparameters:\n  host: {{ type: string, default: none }}\n\
+            "name: {name}\n{runner}pool: {pool}\nclass: {class}\nparameters:\n  host: {{ type: string, default: none }}\n\
              delivery: {delivery}\n"
         );
         files.push((format!("actions/{name}.yaml"), text));
@@ -238,7 +238,10 @@ fn source(number: usize) -> PackSource {
         let criteria =
             if oracles[0].above < 0.0 { "true".into() } else { format!("trigger.used_pct > {:.1}", oracles[0].above) };
         let parameters = if oracles[0].trigger == "sim.alert" { "{ host: \"${trigger.host}\" }" } else { "{}" };
-        let mut text = format!("name: {name}\ntrigger: {}\ncriteria: {criteria}\nactions:\n", oracles[0].trigger);
+        // The same action is of another class where a rule says so.
+        let class = if name == "report" { "class: bulk\n" } else { "" };
+        let mut text =
+            format!("name: {name}\ntrigger: {}\ncriteria: {criteria}\n{class}actions:\n", oracles[0].trigger);
         for oracle in oracles {
             text.push_str(&format!("  - {{ ref: {}, parameters: {parameters} }}\n", oracle.asks.action));
         }

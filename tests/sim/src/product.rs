@@ -59,7 +59,7 @@ pub fn populate(world: &Rc<World>, options: &Options) {
         for member in 0..MEMBERS {
             let number = world.processes.borrow().len();
             let (clock, catalog) = (ProcessClock::new(world.clock.clone()), Arc::<Catalog>::default());
-            let name = format!("{role:?}-{member}").to_lowercase();
+            let name = name(role, member);
             let disk = MemoryStores::with_age_ms_max(SimOptions::default().delete_retention_ms / 2);
             let driver = DriverOptions {
                 stores: Some(Arc::new(disk.clone())),
@@ -89,6 +89,16 @@ pub fn populate(world: &Rc<World>, options: &Options) {
             });
         }
     }
+}
+
+fn name(role: Role, member: usize) -> String {
+    format!("{role:?}-{member}").to_lowercase()
+}
+
+/// Names of the workers: one is beside an owner.
+pub fn workers() -> Vec<String> {
+    let alone = (0..MEMBERS).map(|member| name(Role::Worker, member));
+    std::iter::once(name(Role::Owner, 0)).chain(alone).collect()
 }
 
 /// Name of the consumer group of a role.
@@ -201,7 +211,13 @@ fn worker(world: &Rc<World>, seat: &Seat, catalog: Arc<Catalog>) -> (WorkerBody,
         claims: sender.downgrade(),
     };
     let stage: ClaimStage<Known> = ClaimStage::new(&options, slots.clone(), sender, metrics());
-    let inputs = Inputs { catalog, slots: slots.clone(), attempts: attempts.clone(), boot: world.clock.clone() };
+    let inputs = Inputs {
+        catalog,
+        turn: Default::default(),
+        slots: slots.clone(),
+        attempts: attempts.clone(),
+        boot: world.clock.clone(),
+    };
     let claims = StageBody::new(stage, seat.clone(), Arc::new(inputs));
     let body = WorkerBody::new(WorkerParts {
         world: world.clone(),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use petrel_schemas::{ActionRequest, ExecutionId, HandedOver, TaskResult, TriggerEvent};
+use petrel_schemas::{ActionRequest, Class, ExecutionId, HandedOver, TaskResult, TriggerEvent};
 use serde_json::{Value, json};
 
 use super::super::*;
@@ -93,7 +93,13 @@ impl Actions for Catalog {
             _ => Delivery::AtLeastOnce,
         };
         Resolution::Ready(Arc::new(ActionPlan {
-            pool: if action == "demo.elsewhere" { "gpu" } else { "default" }.to_owned(),
+            pool: if matches!(action, "demo.elsewhere" | "demo.zone") { "gpu" } else { "default" }.to_owned(),
+            class: if action == "demo.bulk" { Class::Bulk } else { Class::Normal },
+            requires: match action {
+                "demo.zone" => BTreeMap::from([("zone".to_owned(), "dmz".to_owned())]),
+                "demo.nozone" => BTreeMap::from([("zone".to_owned(), "moon".to_owned())]),
+                _ => BTreeMap::new(),
+            },
             delivery,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
@@ -147,6 +153,10 @@ impl Model {
             beside: None,
             limits: Limits {
                 pools: vec!["default".into()],
+                pool_labels: BTreeMap::from([(
+                    "default".to_owned(),
+                    BTreeMap::from([("zone".to_owned(), "dmz".to_owned())]),
+                )]),
                 task_partitions: 16,
                 lease_ms: LEASE_MS,
                 request_dedup_ms: DEDUP_MS,
@@ -289,10 +299,11 @@ impl Model {
             }
             Effect::Wait(key) => assert!(self.waiting.insert(key)),
             Effect::Unwait(key) => assert!(self.waiting.remove(&key)),
-            Effect::Dispatch { pool, partition, task } => {
+            Effect::Dispatch { pool, class, partition, task } => {
                 assert_eq!((&*pool, task.attempt as i64), ("default", task.token));
                 self.tasks.push((partition, task.start_by_ms));
-                return Some(format!("task {}", task.token));
+                let of = if class == Class::Normal { String::new() } else { format!(" {class}") };
+                return Some(format!("task {}{of}", task.token));
             }
             Effect::Start(task) => return Some(format!("start {}", task.token)),
             Effect::Order { pool, order } => {
@@ -359,6 +370,7 @@ fn request(n: u8, action: &str, revision: &str) -> ActionRequest {
         requested_at_ms: 500_000 + i64::from(n),
         requested_by: "rule".to_owned(),
         cause_depth: 3,
+        class: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::model::{DEDUP_MS, Do, LEASE_MS, Model, PAUSE_MS, START_MS, id};
 use crate::execution::Known;
 use crate::owner::DeclineReason;
+use crate::plan::{Labels, pool_with};
 use crate::status::Status;
 use crate::timer::TimerKind;
 
@@ -324,12 +325,30 @@ fn what_cannot_be_run_fails_with_its_code() {
         ("demo.missing", "dead no_such_action, failed(no_such_action)"),
         ("demo.bad", "failed(invalid_parameters)"),
         ("demo.elsewhere", "failed(no_such_pool)"),
+        ("demo.nozone", "failed(no_such_pool)"),
         ("demo.large", "failed(parameters_too_large)"),
     ];
     for (action, expected) in cases {
         let request = Do::Request(1, action, "now");
         check(&[(request.clone(), expected), (request, "")], Some(Status::Failed));
     }
+}
+
+#[test]
+fn labels_choose_the_first_pool_that_has_them() {
+    // The action's plan names another pool, which is not asked.
+    check(&[(Do::Request(1, "demo.zone", "now"), "task 1, scheduled")], Some(Status::Scheduled));
+    let labels = |text: &str| -> Labels {
+        text.split_whitespace().filter_map(|label| label.split_once('=')).map(|(n, v)| (n.into(), v.into())).collect()
+    };
+    let (bare, some, more) = (labels(""), labels("zone=dmz"), labels("zone=dmz os=linux"));
+    let pools = || [("bare", None), ("some", Some(&some)), ("more", Some(&more))].into_iter();
+    let chosen = |requires: &str| pool_with(pools(), &labels(requires));
+    assert_eq!(
+        (chosen("zone=dmz"), chosen("os=linux"), chosen("os=linux zone=dmz")),
+        (Some("some"), Some("more"), Some("more"))
+    );
+    assert_eq!((chosen("zone=lan"), chosen("rack=1"), pool_with(pools(), &bare)), (None, None, Some("bare")));
 }
 
 #[test]

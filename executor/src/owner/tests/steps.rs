@@ -5,7 +5,7 @@ use std::sync::Arc;
 use petrel_execution::codec::from_bytes;
 use petrel_execution::runner::{NoopSpec, RunnerSpec};
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Known, ParameterError};
-use petrel_schemas::{ActionRequest, CancelRequest, Claim, Declined, Heartbeat, TaskResult, Topics, encode};
+use petrel_schemas::{ActionRequest, CancelRequest, Claim, Class, Declined, Heartbeat, TaskResult, Topics, encode};
 use serde_json::Value;
 
 use crate::metrics::ExecutorMetrics;
@@ -133,6 +133,8 @@ impl ExecutorView for View {
         };
         let plan = ActionPlan {
             pool: "default".to_owned(),
+            class: Class::Normal,
+            requires: Default::default(),
             delivery,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
@@ -196,6 +198,7 @@ pub(super) fn request(n: u8, action: &str, revision: &str) -> ActionRequest {
         requested_at_ms: 500_000 + i64::from(n),
         requested_by: "rule".to_owned(),
         cause_depth: 3,
+        class: None,
     }
 }
 
