@@ -6,7 +6,7 @@
 //! Reading order: `status`, `subject` (what an execution is about), `attempt`, `state` (one file for each
 //! typed state, and the transitions that compile), `execution` (any of them), `timer`, `family` (parents and
 //! children), `plan` and `runner` (what its action is), `outcome`, `codec` (from and to the records), then
-//! `owner` (what an owner decides) and `worker` (what a worker decides).
+//! `owner` (what an owner decides), `worker` (what a worker decides) and `gate` (who may start).
 //!
 //! Pure: no clock, no I/O, no random numbers; the time of a decision is an argument.
 
@@ -16,6 +16,7 @@ pub mod codec;
 mod delivery;
 mod execution;
 mod family;
+pub mod gate;
 pub mod limits;
 mod outcome;
 pub mod owner;
