@@ -10,9 +10,9 @@ use crate::status::Status;
 impl Owner<'_> {
     /// Sets it aside until its next attempt, or gives back what is over. What runs at most once is never repeated,
     /// whatever its action says.
-    pub(super) fn again(&mut self, mut running: In<Running>, mut said: Said) -> Result<(), (In<Running>, Said)> {
+    pub(super) fn again(&mut self, mut running: In<Running>, mut said: Said) -> Option<(In<Running>, Said)> {
         if !matches!(said.status, Status::Failed | Status::Timeout) || running.core.is_at_most_once() {
-            return Err((running, said));
+            return Some((running, said));
         }
         let subject = &running.core.subject;
         let retry = match self.facts.actions.resolve(&subject.revision, &subject.action) {
@@ -30,7 +30,7 @@ impl Owner<'_> {
         let retries = running.core.counts.failures;
         let next_ms =
             |retry: crate::Retry| retry.next_ms(said.status, running.core.id(), retries, first_ms, self.facts.now_ms);
-        let Some(until_ms) = retry.and_then(next_ms) else { return Err((running, said)) };
+        let Some(until_ms) = retry.and_then(next_ms) else { return Some((running, said)) };
         running.core.counts.failures = retries.saturating_add(1);
         let what = match said.status {
             Status::Timeout => "timed out",
@@ -41,6 +41,6 @@ impl Owner<'_> {
         let left = Left::of(&running);
         let delayed = Delayed { reason: DelayReason::BackOff, until_ms: Some(until_ms), start_by_ms: None };
         self.enter(left, running.delay(delayed, Some(why)));
-        Ok(())
+        None
     }
 }
