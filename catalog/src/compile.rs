@@ -203,6 +203,7 @@ pub(crate) fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Prob
         delivery: draft.delivery,
         timeout_ms: draft.timeout_ms,
         output_bytes_max: usize::try_from(draft.output_bytes_max).unwrap_or(usize::MAX),
+        retry: draft.retry,
         runner: draft.runner,
         parameters: parameters.clone(),
     };

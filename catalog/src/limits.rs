@@ -28,6 +28,10 @@ pub const EVERY_MS_MAX: i64 = 366 * 24 * 3_600_000;
 pub const TIMEOUT_MS_DEFAULT: i64 = 60_000;
 /// Most time that an action may ask for, in milliseconds: 7 days.
 pub const TIMEOUT_MS_MAX: i64 = 7 * 24 * 3_600_000;
+/// Most repetitions of an execution by its action's `retry`.
+pub const RETRIES_MAX: i64 = 100;
+/// Longest pause between two attempts, in milliseconds: one day.
+pub const RETRY_DELAY_MS_MAX: i64 = 24 * 3_600_000;
 /// Captured output of each stream of an attempt if the action does not say, in bytes.
 pub const OUTPUT_BYTES_DEFAULT: u64 = 64 * 1024;
 /// Most captured output of each stream that an action may ask for, in bytes.

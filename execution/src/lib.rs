@@ -5,8 +5,8 @@
 //!
 //! Reading order: `status`, `subject` (what an execution is about), `attempt`, `state` (one file for each
 //! typed state, and the transitions that compile), `execution` (any of them), `timer`, `family` (parents and
-//! children), `plan` and `runner` (what its action is), `outcome`, `codec` (from and to the records), then
-//! `owner` (what an owner decides) and `worker` (what a worker decides).
+//! children), `plan`, `retry` and `runner` (what its action is), `outcome`, `codec` (from and to the records), then
+//! `owner` (what an owner decides), `worker` (what a worker decides) and `gate` (who may start).
 //!
 //! Pure: no clock, no I/O, no random numbers; the time of a decision is an argument.
 
@@ -16,10 +16,12 @@ pub mod codec;
 mod delivery;
 mod execution;
 mod family;
+pub mod gate;
 pub mod limits;
 mod outcome;
 pub mod owner;
 mod plan;
+mod retry;
 pub mod runner;
 pub mod state;
 mod status;
@@ -33,6 +35,7 @@ pub use execution::{Ended, Execution, Known};
 pub use family::ChildEnded;
 pub use outcome::{Outcome, Stream};
 pub use plan::{ActionPlan, Actions, CompleteParameters, ParameterError, Resolution};
+pub use retry::{BackOff, Retry};
 pub use status::Status;
 pub use subject::{Core, Note, Subject, Terms};
 pub use timer::{TimerKind, parse_timer_key, timer_key};

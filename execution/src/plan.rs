@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::delivery::Delivery;
+use crate::retry::Retry;
 use crate::runner::RunnerSpec;
 
 /// Checks the parameters of a call against the action's schema.
@@ -38,6 +39,8 @@ pub struct ActionPlan {
     pub timeout_ms: i64,
     /// Captured output of each stream, in bytes.
     pub output_bytes_max: usize,
+    /// Whether what ends badly is tried again.
+    pub retry: Option<Retry>,
     /// How it is carried out.
     pub runner: Arc<RunnerSpec>,
     /// Its parameters.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use petrel_execution::Delivery;
 use petrel_execution::runner::RunnerSpec;
+use petrel_execution::{Delivery, Retry};
 use serde_json::{Map, Value};
 
 use crate::limits::{OUTPUT_BYTES_DEFAULT, OUTPUT_BYTES_MAX, TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX};
@@ -12,7 +12,7 @@ use crate::walk::{Fields, Located, Report, Shape, check_free, check_name, entrie
 use crate::yaml::{Data, Key, Node};
 
 use super::files::PackFile;
-use super::{runner, schema};
+use super::{retry, runner, schema};
 
 const ACTION: Shape = Shape {
     what: "an action",
@@ -27,6 +27,7 @@ const ACTION: Shape = Shape {
         "delivery",
         "pool",
         "output_bytes_max",
+        "retry",
     ],
     later: &[
         "pack",
@@ -37,7 +38,6 @@ const ACTION: Shape = Shape {
         "tags",
         "notify",
         "policies",
-        "retry",
         "retries",
         "metadata_file",
         "lock",
@@ -74,6 +74,7 @@ pub(crate) struct ActionDraft {
     pub(crate) delivery: Delivery,
     pub(crate) pool: String,
     pub(crate) output_bytes_max: u64,
+    pub(crate) retry: Option<Retry>,
 }
 
 pub(super) fn read(node: &Node, files: &[PackFile], report: &mut Report<'_>) -> Option<ActionDraft> {
@@ -88,6 +89,7 @@ pub(super) fn read(node: &Node, files: &[PackFile], report: &mut Report<'_>) -> 
     let delivery = fields.word("delivery", &words, Delivery::AtLeastOnce, report);
     let pool = read_pool(&fields, report);
     let output_bytes_max = read_output_limit(&fields, report);
+    let retry = retry::read(&fields, delivery, report);
     let parameters_place = report.place(parameters_node.map_or(fields.at(), |node| node.at));
     Some(ActionDraft {
         name: name?,
@@ -99,6 +101,7 @@ pub(super) fn read(node: &Node, files: &[PackFile], report: &mut Report<'_>) -> 
         delivery,
         pool,
         output_bytes_max,
+        retry,
     })
 }
 

@@ -6,6 +6,7 @@
 mod action;
 mod files;
 mod manifest;
+mod retry;
 mod rule;
 mod rule_test;
 mod runner;

@@ -2,9 +2,10 @@
 //! facts of the step, to effects. The stage around it only loads, asks, and writes.
 //!
 //! `message` (what it is told), `effect` (what it wants done), `request`, `dispatch`, `report`, `cancel`, `loss`,
-//! `silence` (timers) and `child` (decisions by occasion), `waiting` (the index of what waits), `row` (what
+//! `again`, `silence` (timers) and `child` (decisions by occasion), `waiting` (the index of what waits), `row` (what
 //! the audit trail says of it).
 
+mod again;
 mod cancel;
 mod child;
 mod dispatch;

@@ -81,6 +81,7 @@ impl ExecutorView for View {
             delivery: Delivery::AtLeastOnce,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
+            retry: None,
             runner: Arc::new(if revision == "noop" { RunnerSpec::Noop(NoopSpec) } else { command() }),
             parameters: Arc::new(Nothing),
         };

@@ -59,6 +59,7 @@ impl ExecutorView for View {
             delivery,
             timeout_ms: 60_000,
             output_bytes_max: 1024,
+            retry: None,
             runner: Arc::new(RunnerSpec::parse(runner, &keys, &NoFiles).unwrap()),
             parameters: Arc::new(AsGiven),
         };

@@ -20,6 +20,10 @@ pub const POOL: &str = "default";
 pub const DESERTED_POOL: &str = "deserted";
 /// The action that runs at most once.
 pub const AT_MOST_ONCE: &str = "sim.page";
+/// The action that is tried again when it fails or times out.
+pub const RETRIED: &str = "sim.clean";
+/// How often.
+pub const RETRIES: usize = 2;
 /// The bound topic.
 pub const ALERTS: &str = "monitoring.alerts";
 /// Partitions of the bound topic.
@@ -202,8 +206,10 @@ fn source(number: usize) -> PackSource {
         ("triggers/tick.yaml".into(), "name: tick\nsource: { interval: { every: 5s, catch_up: all } }\n".into()),
     ];
     let command = "runner: command\ncommand: [\"true\"]\ntimeout: 15s\n";
+    let retried =
+        format!("{command}retry: {{ times: {RETRIES}, delay: 500ms, backoff: exponential, jitter_percent: 50 }}\n");
     for (name, runner, delivery, pool) in [
-        ("clean", command, "at_least_once", POOL),
+        ("clean", &*retried, "at_least_once", POOL),
         ("page", command, "at_most_once", POOL),
         ("note", "runner: noop\n", "at_least_once", POOL),
         ("stray", command, "at_least_once", DESERTED_POOL),

@@ -14,6 +14,7 @@ use crate::codec::{from_bytes, to_bytes};
 use crate::delivery::Delivery;
 use crate::execution::{Execution, Known};
 use crate::plan::{ActionPlan, CompleteParameters, ParameterError, Resolution};
+use crate::retry::{BackOff, Retry};
 use crate::runner::{NoopSpec, PackFiles, RunnerSpec};
 use crate::status::Status;
 use crate::subject::Subject;
@@ -50,6 +51,18 @@ pub enum Do {
     /// A worker of that pool stands beside the owner and has room, or none does.
     Beside(Option<&'static str>),
 }
+
+/// Two repetitions, after a second and after two.
+const AGAIN: Retry = Retry {
+    on_failure: true,
+    on_timeout: true,
+    retries_max: 2,
+    delay_ms: 1_000,
+    back_off: BackOff::Exponential,
+    delay_ms_max: 10_000,
+    jitter_percent: 0,
+    total_ms_max: None,
+};
 
 #[derive(Debug, Default, Clone)]
 struct Catalog {
@@ -92,6 +105,7 @@ impl Actions for Catalog {
             delivery,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
+            retry: matches!(action, "demo.again" | "demo.once").then_some(AGAIN),
             runner: if action == "demo.noop" { Arc::new(RunnerSpec::Noop(NoopSpec)) } else { command() },
             parameters: Arc::new(Filled(if action == "demo.large" { 300 << 10 } else { 1 })),
         }))

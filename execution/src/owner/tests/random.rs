@@ -9,7 +9,7 @@ use crate::status::Status;
 
 fn step() -> impl Strategy<Value = Do> {
     let execution = 0..3_u8;
-    let action = prop::sample::select(vec!["demo.ok", "demo.once", "demo.bad", "demo.missing"]);
+    let action = prop::sample::select(vec!["demo.ok", "demo.again", "demo.once", "demo.bad", "demo.missing"]);
     let revision = prop::sample::select(vec!["now", "now", "later"]);
     let ended = prop::sample::select(vec!["succeeded", "failed", "timeout", "canceled", "abandoned"]);
     let reason = prop::sample::select(vec![

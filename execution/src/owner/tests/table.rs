@@ -1,7 +1,7 @@
 //! Sequences of messages, and what an owner decides after each.
 
 use super::model::{DEDUP_MS, Do, LEASE_MS, Model, PAUSE_MS, START_MS, id};
-use crate::execution::Known;
+use crate::execution::{Execution, Known};
 use crate::owner::DeclineReason;
 use crate::status::Status;
 use crate::timer::TimerKind;
@@ -31,6 +31,54 @@ fn from_request_to_result() {
         ];
         check(&steps, Status::parse(status));
     }
+}
+
+#[test]
+fn what_fails_is_tried_again_after_its_pause_and_at_last_ends() {
+    let again = Do::Request(1, "demo.again", "now");
+    let failed = |token| Do::Result(1, token, "failed");
+    let steps = [
+        (again, "task 1, scheduled"),
+        (Do::Claim(1, 1), "running"),
+        (failed(1), "stdout=out, delayed"),
+        (Do::Wait(999), ""),
+        (failed(1), ""),
+        (Do::Wait(1), "task 2, scheduled"),
+        (Do::Claim(1, 2), "running"),
+        (Do::Result(1, 2, "timeout"), "stdout=out, delayed"),
+        (Do::Pause, ""),
+        (Do::Wait(2_000), "delayed"),
+        (Do::Resume, "task 3, scheduled"),
+        (Do::Claim(1, 3), "running"),
+        (failed(3), "stdout=out, failed"),
+    ];
+    check(&steps, Some(Status::Failed));
+    let Execution::Delayed(delayed) = check(&steps[..3], Some(Status::Delayed)).live(1) else { panic!() };
+    assert_eq!(delayed.state.until_ms, Some(1_001_000));
+    assert!(
+        delayed.core.note.error.as_ref().is_some_and(|e| e.starts_with("attempt 1 failed")),
+        "{:?}",
+        delayed.core.note
+    );
+}
+
+#[test]
+fn what_succeeds_or_is_canceled_or_runs_at_most_once_is_not_tried_again() {
+    for (action, status) in [("demo.again", "succeeded"), ("demo.again", "canceled"), ("demo.once", "failed")] {
+        let mut model = Model::new();
+        model.act(&Do::Request(1, action, "now"));
+        model.act(&Do::Claim(1, 1));
+        model.act(&Do::Result(1, 1, status));
+        assert_eq!(model.status(1), Status::parse(status), "{action}");
+    }
+    let canceled = [
+        (Do::Request(1, "demo.again", "now"), "task 1, scheduled"),
+        (Do::Claim(1, 1), "running"),
+        (Do::Result(1, 1, "failed"), "stdout=out, delayed"),
+        (Do::Cancel(1), "canceled"),
+        (Do::Wait(5_000), ""),
+    ];
+    check(&canceled, Some(Status::Canceled));
 }
 
 #[test]

@@ -125,6 +125,7 @@ impl ExecutorView for View {
             delivery,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
+            retry: None,
             runner: Arc::new(RunnerSpec::Noop(NoopSpec)),
             parameters: Arc::new(AsGiven),
         };

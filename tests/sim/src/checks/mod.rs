@@ -8,6 +8,7 @@ mod leases;
 mod matches;
 mod prompt;
 mod requests;
+mod retries;
 mod tables;
 mod ticks;
 
@@ -17,7 +18,7 @@ use crate::history::History;
 pub type Check = fn(&History) -> Vec<String>;
 
 /// What must never be wrong, whenever one looks.
-pub const SAFETY: [(&str, Check); 11] = [
+pub const SAFETY: [(&str, Check); 12] = [
     ("requests", requests::never_too_many),
     ("dead letters", dead_letters::only_poison_and_once),
     ("ticks", ticks::none_twice),
@@ -27,6 +28,7 @@ pub const SAFETY: [(&str, Check); 11] = [
     ("at most once", attempts::at_most_once),
     ("fencing", fencing::nothing_stale),
     ("leases", leases::kept_by_the_unharmed),
+    ("retries", retries::never_too_many),
     ("tables", tables::none_twice),
     ("prompt", prompt::decided_soon),
 ];
@@ -35,13 +37,14 @@ pub const SAFETY: [(&str, Check); 11] = [
 ///
 /// Of one transaction some records can be seen before others, which an open transaction of somebody else
 /// still holds back: what compares topics is among these.
-pub const LIVENESS: [(&str, Check); 7] = [
+pub const LIVENESS: [(&str, Check); 8] = [
     ("requests", requests::none_missing),
     ("matches", matches::one_row_a_request),
     ("dead letters", dead_letters::none_missing),
     ("ticks", ticks::none_missing),
     ("asked for", executions::asked_for),
     ("executions", executions::all_over),
+    ("retries", retries::none_missing),
     ("tables", tables::complete),
 ];
 

@@ -1,0 +1,86 @@
+//! What a gate remembers of itself: a few numbers, whatever waits.
+
+use super::{Breaker, Bucket, Class};
+
+/// The state of a gate beside its permits, starts and waiters. A gate that has nothing to remember has none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Head {
+    /// Permits that are out.
+    pub permits: u32,
+    /// Starts that still count in a window.
+    pub hits: u32,
+    /// When the last of them stops to count, in milliseconds since the epoch.
+    pub last_hit_until_ms: i64,
+    /// Who waits, by class.
+    pub waiting: [u64; 3],
+    /// Whose turn it is among the classes.
+    pub turn: u8,
+    /// Tokens; none for a gate without a rate, or whose bucket is full.
+    pub bucket: Option<Bucket>,
+    /// Its breaker.
+    pub breaker: Breaker,
+    /// Nothing passes until then, in milliseconds since the epoch.
+    pub closed_until_ms: Option<i64>,
+    /// Nothing passes until a person opens it.
+    pub paused: bool,
+    /// When its timer is due, if one is set, in milliseconds since the epoch.
+    pub timer_ms: Option<i64>,
+}
+
+/// How often each class comes first where all wait: 8:4:1, so that none starves.
+const TURNS: [Class; 13] = {
+    use Class::{Bulk, Normal, Urgent};
+    [Urgent, Urgent, Normal, Urgent, Urgent, Normal, Urgent, Bulk, Urgent, Normal, Urgent, Urgent, Normal]
+};
+
+impl Head {
+    /// Everybody who waits.
+    pub fn waiters(&self) -> u64 {
+        self.waiting.iter().fold(0, |sum, n| sum.saturating_add(*n))
+    }
+
+    /// The class that is next, if anybody waits.
+    pub(super) fn next_class(&self) -> Option<Class> {
+        let waits = |class: &Class| self.waiting[*class as usize] > 0;
+        let turn = TURNS[usize::from(self.turn) % TURNS.len()];
+        std::iter::once(turn).chain(Class::ALL).find(waits)
+    }
+
+    /// It has been somebody's turn.
+    pub(super) fn turned(&mut self) {
+        self.turn = u8::try_from((usize::from(self.turn) + 1) % TURNS.len()).unwrap_or(0);
+    }
+
+    /// Whether a gate without any state would decide the same.
+    pub(super) fn is_forgettable(&self) -> bool {
+        let Self { permits, hits, breaker, closed_until_ms, paused, bucket, .. } = self;
+        *permits == 0
+            && *hits == 0
+            && self.waiters() == 0
+            && bucket.is_none()
+            && *breaker == Breaker::default()
+            && closed_until_ms.is_none()
+            && !paused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_are_eight_to_four_to_one_and_nobody_is_waited_for() {
+        let mut head = Head { waiting: [9, 9, 9], ..Head::default() };
+        let mut seen = [0; 3];
+        for _ in 0..13 {
+            seen[head.next_class().unwrap() as usize] += 1;
+            head.turned();
+        }
+        assert_eq!((seen, head.turn), ([8, 4, 1], 0));
+        for turn in 0..13 {
+            let bulk_only = Head { waiting: [0, 0, 1], turn, ..Head::default() };
+            assert_eq!(bulk_only.next_class(), Some(Class::Bulk));
+        }
+        assert_eq!(Head::default().next_class(), None);
+    }
+}
