@@ -1,21 +1,26 @@
 //! A circuit breaker: closed, open, half open.
 
-/// What a breaker has seen. One that has seen nothing is closed.
+/// For how long a breaker that nobody tells anything remembers failures, or a trial, in milliseconds.
+pub const BREAKER_MEMORY_MS: i64 = 3_600_000;
+
+/// What a breaker has seen. One that has seen nothing is closed. Instants are by the gate's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breaker {
     /// Everything passes.
     Closed {
         /// Failures since the last success.
         failures: u32,
+        /// When the last of them was.
+        last_ms: i64,
     },
     /// Nothing passes.
     Open {
-        /// Until then, in milliseconds since the epoch.
+        /// Until then.
         until_ms: i64,
     },
     /// A few pass on trial.
     HalfOpen {
-        /// Since when: which trial it is, in milliseconds since the epoch.
+        /// Since when: which trial it is.
         trial_ms: i64,
         /// Probes that are under way.
         under_way: u32,
@@ -26,7 +31,7 @@ pub enum Breaker {
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self::Closed { failures: 0 }
+        Self::Closed { failures: 0, last_ms: 0 }
     }
 }
 
@@ -39,14 +44,27 @@ pub(super) struct Trip {
 }
 
 impl Breaker {
-    /// The same later: an open one may be tried again.
+    /// The same later: an open one may be tried again, and what was long ago says nothing any more.
     pub(super) fn at(self, now_ms: i64) -> Self {
-        match self {
+        let tried = match self {
             Self::Open { until_ms } if now_ms >= until_ms => {
                 Self::HalfOpen { trial_ms: until_ms, under_way: 0, succeeded: 0 }
             }
             other => other,
-        }
+        };
+        if tried.forgotten_at_ms().is_some_and(|at_ms| now_ms >= at_ms) { Self::default() } else { tried }
+    }
+
+    /// When it is as one that has seen nothing, if time alone does it.
+    pub(super) fn forgotten_at_ms(self) -> Option<i64> {
+        let since_ms = match self {
+            Self::Closed { failures: 0, .. } => return None,
+            Self::Closed { last_ms, .. } => last_ms,
+            Self::Open { until_ms } => until_ms,
+            Self::HalfOpen { trial_ms, under_way: 0, .. } => trial_ms,
+            Self::HalfOpen { .. } => return None,
+        };
+        Some(since_ms.saturating_add(BREAKER_MEMORY_MS))
     }
 
     /// Somebody passes; as a probe of which trial, if of one.
@@ -64,9 +82,9 @@ impl Breaker {
         let open = Self::Open { until_ms: now_ms.saturating_add(trip.open_ms) };
         match (self, good) {
             (Self::Closed { .. }, Some(true)) => Self::default(),
-            (Self::Closed { failures }, Some(false)) => match failures.saturating_add(1) {
+            (Self::Closed { failures, .. }, Some(false)) => match failures.saturating_add(1) {
                 failures if failures >= trip.failures_max => open,
-                failures => Self::Closed { failures },
+                failures => Self::Closed { failures, last_ms: now_ms },
             },
             // Only its own probes tell whether it has become better: what passed before says nothing.
             (Self::HalfOpen { trial_ms, .. }, Some(false)) if probe == Some(trial_ms) => open,
@@ -93,7 +111,7 @@ mod tests {
         let trying = |under_way, succeeded| Breaker::HalfOpen { trial_ms: 110, under_way, succeeded };
         let closed = Breaker::default();
         let once = closed.heard(TRIP, None, Some(false), 0);
-        assert_eq!(once, Breaker::Closed { failures: 1 });
+        assert_eq!(once, Breaker::Closed { failures: 1, last_ms: 0 });
         assert_eq!(once.heard(TRIP, None, None, 0), once, "a canceled one says nothing");
         assert_eq!(once.heard(TRIP, None, Some(true), 0), closed);
         let open = once.heard(TRIP, None, Some(false), 10);
@@ -109,5 +127,17 @@ mod tests {
         assert_eq!(two.heard(TRIP, probe, Some(true), 230), closed);
         assert_eq!(two.heard(TRIP, probe, Some(false), 230), Breaker::Open { until_ms: 330 });
         assert_eq!(two.heard(TRIP, probe, None, 230), one, "a probe that was canceled leaves its place to another");
+    }
+
+    #[test]
+    fn what_was_long_ago_is_forgotten() {
+        let once = Breaker::default().heard(TRIP, None, Some(false), 7);
+        assert_eq!(once.at(6 + BREAKER_MEMORY_MS), once);
+        assert_eq!(once.at(7 + BREAKER_MEMORY_MS), Breaker::default());
+        let open = Breaker::Open { until_ms: 110 };
+        assert!(matches!(open.at(109 + BREAKER_MEMORY_MS), Breaker::HalfOpen { .. }));
+        assert_eq!(open.at(110 + BREAKER_MEMORY_MS), Breaker::default());
+        let (trying, _) = open.at(110).passed();
+        assert_eq!(trying.at(i64::MAX), trying, "a probe that is under way is waited for");
     }
 }

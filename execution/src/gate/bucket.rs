@@ -6,7 +6,7 @@
 pub struct Bucket {
     /// Parts that were in it then.
     pub parts: i64,
-    /// When that was, in milliseconds since the epoch.
+    /// When that was, by the gate's clock.
     pub at_ms: i64,
     /// Parts of a whole token.
     pub per_ms: i64,
@@ -29,7 +29,7 @@ impl Fill {
         i64::from(self.burst).saturating_mul(self.per_ms())
     }
 
-    /// When a bucket will hold so many parts, in milliseconds since the epoch; never, as the end of time, where
+    /// When a bucket will hold so many parts, by the gate's clock; never, as the end of time, where
     /// none come or it never holds as many.
     fn when(self, bucket: Bucket, parts: i64) -> i64 {
         let missing = parts.saturating_sub(bucket.parts);
@@ -48,7 +48,7 @@ impl Bucket {
         Self { parts: fill.full(), at_ms: now_ms, per_ms: fill.per_ms() }
     }
 
-    /// The same at a later time, under the terms that hold now. A clock that goes back adds nothing and takes nothing.
+    /// The same at a later time, under the terms that hold now.
     pub(super) fn at(self, fill: Fill, now_ms: i64) -> Self {
         let parts = match self.per_ms == fill.per_ms() {
             true => self.parts,
@@ -62,12 +62,12 @@ impl Bucket {
         Self { parts: parts.saturating_add(come).clamp(0, fill.full()), at_ms, per_ms: fill.per_ms() }
     }
 
-    /// When it holds a whole token, in milliseconds since the epoch.
+    /// When it holds a whole token, by the gate's clock.
     pub(super) fn token_at_ms(self, fill: Fill) -> i64 {
         fill.when(self, fill.per_ms())
     }
 
-    /// When it is full, in milliseconds since the epoch.
+    /// When it is full, by the gate's clock.
     pub(super) fn full_at_ms(self, fill: Fill) -> i64 {
         fill.when(self, fill.full())
     }
@@ -76,6 +76,11 @@ impl Bucket {
     pub(super) fn take(self) -> Self {
         debug_assert!(self.parts >= self.per_ms, "a token is taken only where there is one");
         Self { parts: self.parts - self.per_ms, ..self }
+    }
+
+    /// A token that was not used comes back, unless it is full.
+    pub(super) fn put_back(self, fill: Fill) -> Self {
+        Self { parts: self.parts.saturating_add(self.per_ms).min(fill.full()), ..self }
     }
 }
 
@@ -94,7 +99,8 @@ mod tests {
         let tokens = |now_ms| empty.at(fill, now_ms).parts / 10;
         assert_eq!([103, 104, 106, 107, 109, 110, 999].map(tokens), [0, 1, 1, 2, 2, 3, 3]);
         assert_eq!(empty.full_at_ms(fill), 110);
-        assert_eq!(empty.at(fill, 50), empty, "a clock that goes back changes nothing");
+        assert_eq!(empty.put_back(fill).parts, 10);
+        assert_eq!(empty.at(fill, 999).put_back(fill).parts, 30, "a full one holds no more");
         let none = Fill { tokens: 0, ..fill };
         assert_eq!(empty.token_at_ms(none), i64::MAX);
         assert_eq!(empty.token_at_ms(Fill { burst: 0, ..fill }), i64::MAX);

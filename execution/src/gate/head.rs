@@ -1,28 +1,44 @@
 //! What a gate remembers of itself: a few numbers, whatever waits.
 
-use super::{Breaker, Bucket, Class};
+use petrel_schemas::ExecutionId;
+
+use super::{Breaker, Bucket, Class, Clock, InForce};
 
 /// The state of a gate beside its permits, starts and waiters. A gate that has nothing to remember has none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Head {
+    /// Its clock: all instants here are by it, but for that of the timer.
+    pub clock: Clock,
     /// Permits that are out.
     pub permits: u32,
-    /// Starts that still count in a window.
+    /// Starts that count in the window.
     pub hits: u32,
-    /// When the last of them stops to count, in milliseconds since the epoch.
+    /// Starts that are remembered and do not count any more, for a person has opened the gate since.
+    pub void: u32,
+    /// Which window it is.
+    pub window: u32,
+    /// When the last start stops to count.
     pub last_hit_until_ms: i64,
     /// Who waits, by class.
     pub waiting: [u64; 3],
+    /// The ticket of who comes next.
+    pub ticket: u64,
     /// Whose turn it is among the classes.
     pub turn: u8,
     /// Tokens; none for a gate without a rate, or whose bucket is full.
     pub bucket: Option<Bucket>,
     /// Its breaker.
     pub breaker: Breaker,
-    /// Nothing passes until then, in milliseconds since the epoch.
+    /// Nothing passes until then.
     pub closed_until_ms: Option<i64>,
     /// Nothing passes until a person opens it.
     pub paused: bool,
+    /// Revisions that are not known here yet, by which somebody has asked: nothing passes until they are.
+    pub awaits: Vec<InForce>,
+    /// When holders of permits are asked whether they still hold them.
+    pub ask_at_ms: Option<i64>,
+    /// Who was asked last, while not all of them are.
+    pub asked: Option<ExecutionId>,
     /// When its timer is due, if one is set, in milliseconds since the epoch.
     pub timer_ms: Option<i64>,
 }
@@ -34,6 +50,11 @@ const TURNS: [Class; 13] = {
 };
 
 impl Head {
+    /// The head of a gate that has none, now.
+    pub(super) fn begin(now_ms: i64) -> Self {
+        Self { clock: Clock::begin(now_ms), ..Self::default() }
+    }
+
     /// Everybody who waits.
     pub fn waiters(&self) -> u64 {
         self.waiting.iter().fold(0, |sum, n| sum.saturating_add(*n))
@@ -53,14 +74,16 @@ impl Head {
 
     /// Whether a gate without any state would decide the same.
     pub(super) fn is_forgettable(&self) -> bool {
-        let Self { permits, hits, breaker, closed_until_ms, paused, bucket, .. } = self;
+        let Self { permits, hits, void, breaker, closed_until_ms, paused, bucket, awaits, .. } = self;
         *permits == 0
             && *hits == 0
+            && *void == 0
             && self.waiters() == 0
             && bucket.is_none()
             && *breaker == Breaker::default()
             && closed_until_ms.is_none()
             && !paused
+            && awaits.is_empty()
     }
 }
 

@@ -1,20 +1,94 @@
 //! Whether one more may pass a gate, and what that does to it.
 
+use petrel_schemas::ExecutionId;
+
 use super::breaker::Trip;
 use super::bucket::{Bucket, Fill};
-use super::{Breaker, GateId, GateStore, Head, Hit, Limit, Permit, Place, Terms};
+use super::{ACTIONS_MAX, Breaker, Charge, GateId, GateStore, Head, Hit, Limit, Outcome, Permit, Stamp, Terms};
+
+/// Most starts that leave a window in one decision, more than can come in by it.
+pub(super) const HITS_PER_STEP_MAX: usize = 2 * super::GRANTS_PER_STEP_MAX;
+
+/// Why nobody passes at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// All permits are out.
+    Concurrency,
+    /// The bucket holds no token.
+    Rate,
+    /// The window is full.
+    Radius,
+    /// The breaker is open.
+    Breaker,
+    /// The breaker is half open, and its probes are under way.
+    Probes,
+    /// The other side asked for a pause.
+    Closed,
+    /// It is shut until a person opens it.
+    Person,
+    /// Somebody has asked by a revision that is not known here yet.
+    Revision,
+    /// Others came before.
+    Turn,
+}
+
+impl Why {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Concurrency,
+        Self::Rate,
+        Self::Radius,
+        Self::Breaker,
+        Self::Probes,
+        Self::Closed,
+        Self::Person,
+        Self::Revision,
+        Self::Turn,
+    ];
+
+    /// Its stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Concurrency => "concurrency",
+            Self::Rate => "rate",
+            Self::Radius => "radius",
+            Self::Breaker => "breaker_open",
+            Self::Probes => "breaker_probes",
+            Self::Closed => "retry_after",
+            Self::Person => "paused",
+            Self::Revision => "revision_not_here",
+            Self::Turn => "others_before",
+        }
+    }
+
+    /// Whether it is the policy's limit that is used up, and its excess says what becomes of who comes.
+    pub(super) const fn is_excess(self) -> bool {
+        !matches!(self, Self::Closed | Self::Revision | Self::Turn)
+    }
+}
 
 /// Whether one more may pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Room {
     /// Now.
     Now,
-    /// Not before that instant, in milliseconds since the epoch.
-    At(i64),
-    /// Not before a permit comes back.
-    Release,
-    /// Not before a person opens the gate.
-    Person,
+    /// Not yet.
+    Not {
+        /// Why.
+        why: Why,
+        /// Not before that instant, by the gate's clock; none if it is not time that is waited for.
+        until_ms: Option<i64>,
+    },
+}
+
+impl Room {
+    const fn until(why: Why, until_ms: i64) -> Self {
+        Self::Not { why, until_ms: Some(until_ms) }
+    }
+
+    const fn not(why: Why) -> Self {
+        Self::Not { why, until_ms: None }
+    }
 }
 
 impl Limit {
@@ -36,15 +110,13 @@ impl Limit {
 }
 
 /// Brings a head to the present: tokens come, starts stop to count, what was open for a time may be tried.
-pub(super) fn refresh(
-    head: &mut Head,
-    store: &mut impl GateStore,
-    gate: &GateId,
-    terms: Option<&Terms>,
-    hits_max: usize,
-    now_ms: i64,
-) {
+pub(super) fn refresh(head: &mut Head, store: &mut impl GateStore, gate: &GateId, terms: Option<&Terms>) {
+    let now_ms = head.clock.time_ms;
     head.closed_until_ms = head.closed_until_ms.filter(|until_ms| now_ms < *until_ms);
+    if terms.is_none() && head.awaits.is_empty() {
+        // What was shut by a policy is open without it.
+        (head.closed_until_ms, head.paused) = (None, false);
+    }
     head.breaker = match terms.and_then(|terms| terms.limit.trip()) {
         Some(_) => head.breaker.at(now_ms),
         None => Breaker::default(),
@@ -53,89 +125,147 @@ pub(super) fn refresh(
         let bucket = head.bucket?.at(fill, now_ms);
         (bucket.full_at_ms(fill) > now_ms).then_some(bucket)
     });
-    for _ in 0..hits_max {
-        match store.first_hit(gate).filter(|hit| head.hits > 0 && hit.until_ms <= now_ms) {
-            Some(hit) => {
-                store.remove_hit(gate, &hit);
-                head.hits -= 1;
-            }
+    for _ in 0..HITS_PER_STEP_MAX {
+        if head.hits == 0 && head.void == 0 {
+            break;
+        }
+        match store.first_hit(gate).filter(|hit| hit.until_ms <= now_ms || hit.window != head.window) {
+            Some(hit) => forget_hit(head, store, gate, &hit),
             None => break,
         }
     }
 }
 
+fn forget_hit(head: &mut Head, store: &mut impl GateStore, gate: &GateId, hit: &Hit) {
+    if store.remove_hit(gate, hit) {
+        let count = if hit.window == head.window { &mut head.hits } else { &mut head.void };
+        *count = count.saturating_sub(1);
+    }
+}
+
 /// Whether one more may pass a gate whose head is of now.
-pub(super) fn room(head: &Head, store: &impl GateStore, gate: &GateId, terms: &Terms, now_ms: i64) -> Room {
+pub(super) fn room(head: &Head, store: &impl GateStore, gate: &GateId, terms: Option<&Terms>) -> Room {
+    if !head.awaits.is_empty() {
+        return Room::not(Why::Revision);
+    }
+    let Some(terms) = terms else { return Room::Now };
     if head.paused {
-        return Room::Person;
+        return Room::not(Why::Person);
     }
     if let Some(until_ms) = head.closed_until_ms {
-        return Room::At(until_ms);
+        return Room::until(Why::Closed, until_ms);
     }
-    let under = |count: u32, max: u32| if count < max { Room::Now } else { Room::Release };
+    let now_ms = head.clock.time_ms;
     match terms.limit {
-        Limit::Concurrency { permits_max } => under(head.permits, permits_max),
+        Limit::Concurrency { permits_max } if head.permits < permits_max => Room::Now,
+        Limit::Concurrency { .. } => Room::not(Why::Concurrency),
         Limit::Rate { tokens, per_ms, burst } => {
             let fill = Fill { tokens, per_ms, burst };
-            let due_ms = head.bucket.unwrap_or_else(|| Bucket::full(fill, now_ms)).token_at_ms(fill);
-            if due_ms <= now_ms { Room::Now } else { Room::At(due_ms) }
+            match head.bucket.unwrap_or_else(|| Bucket::full(fill, now_ms)).token_at_ms(fill) {
+                i64::MAX => Room::not(Why::Rate),
+                due_ms if due_ms <= now_ms => Room::Now,
+                due_ms => Room::until(Why::Rate, due_ms),
+            }
         }
-        Limit::Radius { actions_max, .. } => match head.hits < actions_max {
-            true => Room::Now,
-            false => store.first_hit(gate).map_or(Room::Person, |hit| Room::At(hit.until_ms)),
-        },
+        Limit::Radius { actions_max, .. } if head.hits < actions_max.min(ACTIONS_MAX) => Room::Now,
+        Limit::Radius { .. } => {
+            let until_ms = store.first_hit(gate).map(|hit| hit.until_ms);
+            Room::Not { why: Why::Radius, until_ms }
+        }
         Limit::Breaker { probes, .. } => match head.breaker {
             Breaker::Closed { .. } => Room::Now,
-            Breaker::Open { until_ms } => Room::At(until_ms),
-            Breaker::HalfOpen { under_way, succeeded, .. } => under(under_way.saturating_add(succeeded), probes.max(1)),
+            Breaker::Open { until_ms } => Room::until(Why::Breaker, until_ms),
+            Breaker::HalfOpen { under_way, succeeded, .. } => match under_way.saturating_add(succeeded) < probes.max(1) {
+                true => Room::Now,
+                false => Room::not(Why::Probes),
+            },
         },
     }
 }
 
-/// Somebody passes: what it takes from the gate.
+/// Somebody passes: what it takes from the gate. Without terms it takes nothing, and has a permit all the same.
 pub(super) fn take(
     head: &mut Head,
     store: &mut impl GateStore,
     gate: &GateId,
-    terms: &Terms,
-    (place, acquired): (&Place, u64),
-    now_ms: i64,
+    terms: Option<&Terms>,
+    (execution, acquisition): (&ExecutionId, Stamp),
 ) {
-    let execution = &place.execution;
-    let mut permit = |head: &mut Head, probe| {
-        head.permits += 1;
-        store.set_permit(gate, execution, Some(Permit { acquired, probe }));
-    };
-    match terms.limit {
-        Limit::Concurrency { .. } => permit(head, None),
-        Limit::Breaker { .. } => {
-            let (breaker, probe) = head.breaker.passed();
+    let now_ms = head.clock.time_ms;
+    let charge = match terms.map(|terms| terms.limit) {
+        None | Some(Limit::Concurrency { .. }) => Charge::Nothing,
+        Some(Limit::Breaker { .. }) => {
+            let (breaker, trial) = head.breaker.passed();
             head.breaker = breaker;
-            permit(head, probe);
+            trial.map_or(Charge::Nothing, Charge::Probe)
         }
-        Limit::Rate { tokens, per_ms, burst } => {
+        Some(Limit::Rate { tokens, per_ms, burst }) => {
             let fill = Fill { tokens, per_ms, burst };
             head.bucket = Some(head.bucket.unwrap_or_else(|| Bucket::full(fill, now_ms)).take());
+            Charge::Token
         }
-        Limit::Radius { per_ms, .. } => {
-            let until_ms = now_ms.saturating_add(per_ms);
-            store.add_hit(gate, &Hit { until_ms, execution: execution.clone(), acquired });
+        Some(Limit::Radius { per_ms, .. }) => {
+            let (until_ms, window) = (now_ms.saturating_add(per_ms), head.window);
+            store.add_hit(gate, &Hit { until_ms, acquisition, execution: execution.clone(), window });
             head.hits += 1;
             head.last_hit_until_ms = head.last_hit_until_ms.max(until_ms);
+            Charge::Hit { until_ms, window }
         }
+    };
+    head.permits += 1;
+    store.set_permit(gate, execution, Some(&Permit { acquisition, charge }));
+}
+
+/// A permit came back: what a breaker makes of it, and what was not used is there for others.
+pub(super) fn give_back(
+    head: &mut Head,
+    store: &mut impl GateStore,
+    gate: &GateId,
+    terms: Option<&Terms>,
+    (execution, permit): (&ExecutionId, &Permit),
+    outcome: Outcome,
+) {
+    store.set_permit(gate, execution, None);
+    head.permits = head.permits.saturating_sub(1);
+    let now_ms = head.clock.time_ms;
+    let limit = terms.map(|terms| terms.limit);
+    if let Some(trip) = limit.and_then(Limit::trip) {
+        let probe = match permit.charge {
+            Charge::Probe(trial_ms) => Some(trial_ms),
+            _ => None,
+        };
+        let good = match outcome {
+            Outcome::Succeeded => Some(true),
+            Outcome::Failed => Some(false),
+            Outcome::NotStarted | Outcome::Silent => None,
+        };
+        head.breaker = head.breaker.heard(trip, probe, good, now_ms);
+    }
+    if outcome != Outcome::NotStarted {
+        return;
+    }
+    match permit.charge {
+        Charge::Token => {
+            let put_back = |fill| head.bucket.map(|bucket: Bucket| bucket.put_back(fill));
+            head.bucket = limit.and_then(Limit::fill).and_then(put_back);
+        }
+        Charge::Hit { until_ms, window } => {
+            let (acquisition, execution) = (permit.acquisition, execution.clone());
+            forget_hit(head, store, gate, &Hit { until_ms, acquisition, execution, window });
+        }
+        Charge::Nothing | Charge::Probe(_) => {}
     }
 }
 
-/// A permit came back: what a breaker makes of it.
-pub(super) fn heard(head: &mut Head, terms: Option<&Terms>, permit: Permit, good: Option<bool>, now_ms: i64) {
-    if let Some(trip) = terms.and_then(|terms| terms.limit.trip()) {
-        head.breaker = head.breaker.heard(trip, permit.probe, good, now_ms);
-    }
-}
-
-/// When a gate that nobody waits at has nothing to remember any more, if time alone does it.
+/// When a gate that nobody waits at has nothing to remember any more, if time alone does it; by the gate's clock.
 pub(super) fn idle_at_ms(head: &Head, terms: Option<&Terms>) -> Option<i64> {
     let full_at_ms = || Some(head.bucket?.full_at_ms(terms?.limit.fill()?));
     let hits_until_ms = (head.hits > 0).then_some(head.last_hit_until_ms);
-    [full_at_ms().filter(|at_ms| *at_ms < i64::MAX), hits_until_ms, head.closed_until_ms].into_iter().flatten().max()
+    let times = [
+        full_at_ms().filter(|at_ms| *at_ms < i64::MAX),
+        hits_until_ms,
+        head.closed_until_ms,
+        head.breaker.forgotten_at_ms(),
+    ];
+    times.into_iter().flatten().max()
 }

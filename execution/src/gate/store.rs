@@ -2,67 +2,99 @@
 
 use petrel_schemas::ExecutionId;
 
-use super::{Class, GateId, Head, Place};
+use super::{Class, GateId, Head, Stamp};
+
+/// What a start has used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charge {
+    /// Nothing: a permit is all of it.
+    Nothing,
+    /// A token.
+    Token,
+    /// A place in a window, which is that of its [`Hit`].
+    Hit {
+        /// See [`Hit::until_ms`].
+        until_ms: i64,
+        /// See [`Hit::window`].
+        window: u32,
+    },
+    /// It is a probe of the trial that began then; see [`super::Breaker::HalfOpen`].
+    Probe(i64),
+}
 
 /// A permit that is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permit {
-    /// Number of its acquisition.
-    pub acquired: u64,
-    /// The trial that it was given on, by a breaker that was half open; see [`super::Breaker::HalfOpen`].
-    pub probe: Option<i64>,
+    /// Which acquisition it was given to.
+    pub acquisition: Stamp,
+    /// What it took beside.
+    pub charge: Charge,
 }
 
-/// Somebody who waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiter {
-    /// Where.
-    pub place: Place,
-    /// Number of the acquisition.
-    pub acquired: u64,
+/// The place of somebody who waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seat {
+    /// For which acquisition.
+    pub acquisition: Stamp,
+    /// Its class.
+    pub class: Class,
+    /// Its place in the queue of its class.
+    pub ticket: u64,
 }
 
-/// A start that counts in a window.
+/// A start that counts in a window. In their order those of windows before come first, and of one window what stops to
+/// count first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hit {
-    /// Until when it counts, in milliseconds since the epoch.
+    /// Which of the gate's windows it counts in: a person who opens the gate begins another one.
+    pub window: u32,
+    /// Until when it counts, by the gate's clock.
     pub until_ms: i64,
-    /// Who started.
+    /// Which acquisition started.
+    pub acquisition: Stamp,
+    /// Who.
     pub execution: ExecutionId,
-    /// Number of its acquisition.
-    pub acquired: u64,
 }
 
 /// The state of the gates of one partition. Each call is one access to one key, or the first of a range.
 pub trait GateStore {
-    /// Number of the last message that was taken of a sender; 0 for none.
-    fn last_of(&self, sender: u32) -> u64;
+    /// The last message that was taken of a sender.
+    fn last_of(&self, sender: u32) -> Option<Stamp>;
     /// A message of a sender is taken.
-    fn set_last_of(&mut self, sender: u32, number: u64);
+    fn set_last_of(&mut self, sender: u32, stamp: Stamp);
+
+    /// How many gates of this partition have a head.
+    fn gates(&self) -> u64;
+    /// Sets that number.
+    fn set_gates(&mut self, gates: u64);
 
     /// A gate's head.
     fn head(&self, gate: &GateId) -> Option<Head>;
     /// Sets a gate's head, or removes it.
     fn set_head(&mut self, gate: &GateId, head: Option<&Head>);
+    /// The first gate of a policy that has a head, or the one that follows a gate; in any order that stays the same.
+    fn next_gate(&self, policy: &str, after: Option<&GateId>) -> Option<GateId>;
 
     /// The permit of an execution.
     fn permit(&self, gate: &GateId, execution: &ExecutionId) -> Option<Permit>;
     /// Sets a permit, or removes it.
-    fn set_permit(&mut self, gate: &GateId, execution: &ExecutionId, permit: Option<Permit>);
+    fn set_permit(&mut self, gate: &GateId, execution: &ExecutionId, permit: Option<&Permit>);
+    /// The first permit that is out, or the one that follows that of an execution; in any order that stays the same.
+    fn next_permit(&self, gate: &GateId, after: Option<&ExecutionId>) -> Option<(ExecutionId, Permit)>;
 
-    /// Number of the acquisition of who waits at that place.
-    fn waiter(&self, gate: &GateId, place: &Place) -> Option<u64>;
-    /// The first who waits in a class, in the order of the places.
-    fn first_waiter(&self, gate: &GateId, class: Class) -> Option<Waiter>;
-    /// Somebody waits at that place, under that number, or nobody any more.
-    fn set_waiter(&mut self, gate: &GateId, place: &Place, acquired: Option<u64>);
+    /// The place of an execution that waits.
+    fn seat(&self, gate: &GateId, execution: &ExecutionId) -> Option<Seat>;
+    /// Sets the place of an execution, in the queue too, or removes it from both; `before` is what [`Self::seat`] says.
+    fn set_seat(&mut self, gate: &GateId, execution: &ExecutionId, before: Option<&Seat>, seat: Option<&Seat>);
+    /// The first in the queue of a class.
+    fn first_waiting(&self, gate: &GateId, class: Class) -> Option<(ExecutionId, Seat)>;
 
-    /// The start that stops to count first.
+    /// The first start, in their order.
     fn first_hit(&self, gate: &GateId) -> Option<Hit>;
     /// Adds a start.
     fn add_hit(&mut self, gate: &GateId, hit: &Hit);
-    /// Removes a start.
-    fn remove_hit(&mut self, gate: &GateId, hit: &Hit);
+    /// Removes a start. False if it is not there (any more).
+    fn remove_hit(&mut self, gate: &GateId, hit: &Hit) -> bool;
 
     /// Sets the one timer of a gate, or removes it; in milliseconds since the epoch.
     fn set_timer(&mut self, gate: &GateId, due_ms: Option<i64>);

@@ -1,6 +1,6 @@
 //! Gates against a model of what they promise.
 
 mod memory;
-mod nested;
-mod random;
 mod table;
+mod terms;
+mod world;
