@@ -104,9 +104,6 @@ impl Decision {
 
     /// Whether it belongs into the audit trail: what only says again what was decided before does not.
     pub const fn is_news(&self) -> bool {
-        !matches!(
-            self.decided,
-            Decided::Asked | Decided::Granted { again: true } | Decided::Waits { again: true, .. }
-        )
+        !matches!(self.decided, Decided::Asked | Decided::Granted { again: true } | Decided::Waits { again: true, .. })
     }
 }

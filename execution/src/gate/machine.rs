@@ -5,8 +5,8 @@ use petrel_schemas::ExecutionId;
 use super::decision::{Decided, Decision, Refusal};
 use super::room::{give_back, idle_at_ms, refresh, room, take};
 use super::{
-    About, Breaker, Class, Excess, GateId, GateMessage, GateStore, Head, InForce, Outcome, Permit, Policies,
-    Room, Seat, Terms, What, Why,
+    About, Breaker, Class, Excess, GateId, GateMessage, GateStore, Head, InForce, Outcome, Permit, Policies, Room,
+    Seat, Terms, What, Why,
 };
 
 /// Most grants of one decision; what is left is granted by the gate's timer, at once.
@@ -352,13 +352,7 @@ impl<'s, S: GateStore, P: Policies> Gates<'s, S, P> {
     }
 
     fn grant(&mut self, open: &mut Open<'_>, about: &About) {
-        take(
-            &mut open.head,
-            self.store,
-            open.gate,
-            open.terms.as_ref(),
-            (&about.execution, about.acquisition),
-        );
+        take(&mut open.head, self.store, open.gate, open.terms.as_ref(), (&about.execution, about.acquisition));
         self.decide(open, Some(about), Decided::Granted { again: false });
     }
 
@@ -373,4 +367,3 @@ impl<'s, S: GateStore, P: Policies> Gates<'s, S, P> {
         self.decisions.push(Decision { gate: open.gate.clone(), about: about.cloned(), decided });
     }
 }
-

@@ -175,7 +175,8 @@ pub(super) fn room(head: &Head, store: &impl GateStore, gate: &GateId, terms: Op
         Limit::Breaker { probes, .. } => match head.breaker {
             Breaker::Closed { .. } => Room::Now,
             Breaker::Open { until_ms } => Room::until(Why::Breaker, until_ms),
-            Breaker::HalfOpen { under_way, succeeded, .. } => match under_way.saturating_add(succeeded) < probes.max(1) {
+            Breaker::HalfOpen { under_way, succeeded, .. } => match under_way.saturating_add(succeeded) < probes.max(1)
+            {
                 true => Room::Now,
                 false => Room::not(Why::Probes),
             },

@@ -70,7 +70,8 @@ impl Memory {
         for gate in gates {
             let head = self.heads.get(gate).unwrap_or(&empty);
             let permits = self.permits.keys().filter(|(g, _)| g == gate).count();
-            let hits = |counts| self.hits.iter().filter(|(g, h)| g == gate && (h.window == head.window) == counts).count();
+            let hits =
+                |counts| self.hits.iter().filter(|(g, h)| g == gate && (h.window == head.window) == counts).count();
             let counted = (head.permits as usize, head.hits as usize, head.void as usize);
             assert_eq!(counted, (permits, hits(true), hits(false)), "{gate}");
             for class in Class::ALL {

@@ -5,7 +5,7 @@ use petrel_schemas::ExecutionId;
 use super::memory::{Known, Memory};
 use crate::gate::{
     ASK_HOLDERS_MS, About, Class, Decided, Decision, Excess, GRANTS_PER_STEP_MAX, GateId, GateMessage, Gates, Heard,
-    InForce, Limit, Outcome, Refusal, REVISION_LOOK_MS, Stamp, Terms, What, Why,
+    InForce, Limit, Outcome, REVISION_LOOK_MS, Refusal, Stamp, Terms, What, Why,
 };
 
 pub(super) const GRANTED: Decided = Decided::Granted { again: false };
@@ -258,8 +258,7 @@ fn a_limit_that_changes_holds_for_who_waits_already() {
 #[test]
 fn all_gates_of_a_policy_hear_of_its_terms_some_at_a_time() {
     let mut one = One::new(Limit::Concurrency { permits_max: 0 }, Excess::Wait);
-    let gates: Vec<GateId> =
-        (0..5).map(|n| GateId::of_key("p.one", one.gate.kind, &n.to_string()).unwrap()).collect();
+    let gates: Vec<GateId> = (0..5).map(|n| GateId::of_key("p.one", one.gate.kind, &n.to_string()).unwrap()).collect();
     for gate in &gates {
         one.gate = gate.clone();
         let terms = Terms { limit: Limit::Concurrency { permits_max: 0 }, excess: Excess::Wait };
@@ -317,7 +316,9 @@ fn a_gate_that_opens_to_very_many_lets_them_pass_in_steps() {
     assert_eq!(one.retune(1, None), GRANTS_PER_STEP_MAX);
     let mut late = One { store: one.store.clone(), known: one.known.clone(), ..One::new(ONE, Excess::Wait) };
     late.stamp = one.stamp;
-    late.known.terms.insert(late.gate.clone(), Terms { limit: Limit::Concurrency { permits_max: 9_999 }, excess: Excess::Drop });
+    late.known
+        .terms
+        .insert(late.gate.clone(), Terms { limit: Limit::Concurrency { permits_max: 9_999 }, excess: Excess::Drop });
     let decided = late.acquire(1, "late");
     assert_eq!(decided[0], waits(Why::Turn), "who comes while there is room and others wait is no excess");
     assert_eq!(one.granted(1), GRANTS_PER_STEP_MAX + 1, "the rest in further steps, without waiting");

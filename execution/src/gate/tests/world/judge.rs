@@ -62,7 +62,9 @@ impl Judge {
                     self.unqueue(gate, about);
                 }
                 // A person's word begins everything anew.
-                (None, Decided::Opened { .. }) => _ = self.starts.remove(gate),
+                (None, Decided::Opened { .. }) => {
+                    self.starts.remove(gate);
+                }
                 _ => {}
             }
         }
@@ -92,7 +94,9 @@ impl Judge {
     fn granted(&mut self, gate: &GateId, about: &About, known: &Known, at: Instant) {
         self.grants += 1;
         match self.queue_of(gate, about) {
-            Some((class, before)) => assert_eq!(before, 0, "{about:?} was let pass at {gate} before others of {class:?}"),
+            Some((class, before)) => {
+                assert_eq!(before, 0, "{about:?} was let pass at {gate} before others of {class:?}")
+            }
             None => {
                 let waits = |(of, _): &(GateId, Class)| of == gate;
                 let waiting = self.queues.iter().filter(|(of, _)| waits(of)).map(|(_, queue)| queue.len());
@@ -109,7 +113,8 @@ impl Judge {
         let out = out.len();
         let Some(terms) = known.terms.get(gate) else { return };
         let starts = self.starts.entry(gate.clone()).or_default();
-        let since = |starts: &[(i64, About)], from_ms: i64| starts.iter().filter(|(ms, _)| *ms >= from_ms).count() as i64;
+        let since =
+            |starts: &[(i64, About)], from_ms: i64| starts.iter().filter(|(ms, _)| *ms >= from_ms).count() as i64;
         match terms.limit {
             Limit::Concurrency { permits_max } => {
                 assert!(out <= permits_max as usize, "{out} permits of {gate} are out, {permits_max} are allowed");
@@ -142,7 +147,10 @@ impl Judge {
         for (gate, _) in store.seats.keys() {
             let head = &store.heads[gate];
             let is_shut = head.paused || head.closed_until_ms.is_some() || !head.awaits.is_empty();
-            assert!(head.permits > 0 || head.paused || store.timers.contains_key(gate) || nobody(known, gate), "{gate}");
+            assert!(
+                head.permits > 0 || head.paused || store.timers.contains_key(gate) || nobody(known, gate),
+                "{gate}"
+            );
             if let Some(Limit::Concurrency { permits_max }) = known.terms.get(gate).map(|terms| terms.limit)
                 && !is_shut
             {

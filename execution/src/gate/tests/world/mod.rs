@@ -11,9 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::memory::{Known, Memory};
-use crate::gate::{
-    About, Answer, Class, Excess, GateId, GateMessage, Gates, Heard, Kind, Limit, Outcome, Terms, What,
-};
+use crate::gate::{About, Answer, Class, Excess, GateId, GateMessage, Gates, Heard, Kind, Limit, Outcome, Terms, What};
 use judge::Judge;
 use owner::{Owner, Plan};
 
@@ -47,28 +45,62 @@ fn terms(gate: &GateId, excess: Excess) -> Terms {
 
 #[derive(Debug, Clone)]
 enum Do {
-    Start { owner: usize, plan: PlanOf },
+    Start {
+        owner: usize,
+        plan: PlanOf,
+    },
     /// The next message of an owner arrives, or is lost.
-    Arrive { owner: usize },
-    Lose { owner: usize },
+    Arrive {
+        owner: usize,
+    },
+    Lose {
+        owner: usize,
+    },
     /// Some message of an owner arrives once more.
-    Again { owner: usize, which: Index },
+    Again {
+        owner: usize,
+        which: Index,
+    },
     /// Some answer arrives, whichever, is lost, or comes once more.
-    Answer { owner: usize, which: Index },
-    LoseAnswer { owner: usize, which: Index },
-    AnswerAgain { owner: usize, which: Index },
+    Answer {
+        owner: usize,
+        which: Index,
+    },
+    LoseAnswer {
+        owner: usize,
+        which: Index,
+    },
+    AnswerAgain {
+        owner: usize,
+        which: Index,
+    },
     /// An execution without open children ends, or is canceled, whatever it does.
-    End { owner: usize, which: Index, outcome: Outcome },
+    End {
+        owner: usize,
+        which: Index,
+        outcome: Outcome,
+    },
     /// A revision with other terms is applied: owners know it, gates do not yet.
-    Apply { gate: usize, max: Option<u32>, excess: Excess },
+    Apply {
+        gate: usize,
+        max: Option<u32>,
+        excess: Excess,
+    },
     Learn,
-    Open { gate: usize },
-    Close { gate: usize, for_ms: i64 },
+    Open {
+        gate: usize,
+    },
+    Close {
+        gate: usize,
+        for_ms: i64,
+    },
     Pass(i64),
     /// The clocks go back.
     Back(i64),
     /// An owner's state is gone, and its executions are asked for again.
-    Forget { owner: usize },
+    Forget {
+        owner: usize,
+    },
 }
 
 /// A plan in numbers of gates.
@@ -181,8 +213,12 @@ impl World {
                 let (plan, now_ms) = (plan.plan(), self.at.wall_ms);
                 self.owner(*owner, |owner| owner.start(id, plan, &[], now_ms));
             }
-            Do::Arrive { owner } => _ = self.arrive(*owner),
-            Do::Lose { owner } => _ = self.to_gates[*owner].pop_front(),
+            Do::Arrive { owner } => {
+                self.arrive(*owner);
+            }
+            Do::Lose { owner } => {
+                self.to_gates[*owner].pop_front();
+            }
             Do::Again { owner, which } => {
                 if !self.arrived[*owner].is_empty() {
                     let message = self.arrived[*owner][which.index(self.arrived[*owner].len())].clone();
@@ -273,7 +309,7 @@ impl World {
     fn deliver(&mut self, decisions: &[crate::gate::Decision]) {
         for decision in decisions {
             let Some((about, answer)) = decision.answer() else { continue };
-            let root: ExecutionId = ExecutionId::parse(about.execution.root()).unwrap();
+            let root = about.execution.root();
             let owner = (0..OWNERS).find(|n| self.roots[*n].contains_key(&root)).unwrap();
             self.to_owner[owner].push((decision.gate.clone(), about.clone(), answer));
         }
@@ -282,7 +318,9 @@ impl World {
     /// Some answer arrives, and what was said of its owner's numbers.
     fn answer(&mut self, owner: usize, at: usize) {
         if let Some(epoch) = self.behind[owner].take() {
-            self.owner(owner, |owner| _ = owner.numbers.behind(epoch));
+            self.owner(owner, |owner| {
+                owner.numbers.behind(epoch);
+            });
         }
         if self.to_owner[owner].is_empty() {
             return;
@@ -309,7 +347,10 @@ impl World {
             (Kind::Radius, Some(actions_max)) => Limit::Radius { actions_max, per_ms: 2_000 },
             (Kind::Breaker, Some(failures_max)) => Limit::Breaker { failures_max, open_ms: 5_000, probes: 1 },
             (Kind::Rate, _) => return,
-            (_, None) => return _ = self.applied.terms.remove(&gate),
+            (_, None) => {
+                self.applied.terms.remove(&gate);
+                return;
+            }
         };
         self.applied.terms.insert(gate, Terms { limit, excess });
     }
