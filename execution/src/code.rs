@@ -26,6 +26,8 @@ pub const NO_SUCH_POOL: &str = "no_such_pool";
 
 /// Canceled, or being canceled: somebody asked for it.
 pub const CANCELED: &str = "canceled";
+/// Failed: an attempt ended badly, and the time in which its retry allows another one passed before it could begin.
+pub const RETRY_TIME: &str = "retry_time";
 /// Timeout: no worker started it in time.
 pub const SCHEDULE_TO_START: &str = "schedule_to_start";
 /// Scheduled again or abandoned: the worker of the attempt before was lost.

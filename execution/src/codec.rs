@@ -5,6 +5,7 @@ use petrel_schemas::{DecodeError, ExecutionEnded, ExecutionId, ExecutionState, E
 use crate::attempt::{Attempt, Counts};
 use crate::delivery::Delivery;
 use crate::execution::{Ended, Execution, Known};
+use crate::retry::{BackOff, Retry};
 use crate::state::{
     Canceling, DelayReason, Delayed, Holder, In, Paused, Pausing, Pending, Requested, Resuming, Running, Scheduled,
 };
@@ -77,6 +78,7 @@ fn over(record: ExecutionEnded) -> Result<Ended, CodecError> {
 fn record(execution: &Execution) -> ExecutionState {
     let core = execution.core();
     let (subject, terms, id) = (&core.subject, core.terms.as_ref(), core.id());
+    let retry = terms.and_then(|terms| terms.retry);
     let mut record = ExecutionState {
         execution_id: id.to_string(),
         root_execution_id: id.root().into(),
@@ -97,6 +99,13 @@ fn record(execution: &Execution) -> ExecutionState {
         pool: terms.map(|t| t.pool.clone()).unwrap_or_default(),
         delivery: terms.map(|t| t.delivery.as_str().to_owned()).unwrap_or_default(),
         timeout_ms: terms.map(|t| t.timeout_ms).unwrap_or_default(),
+        retries_max: retry.map(|r| r.retries_max).unwrap_or_default(),
+        retry_on: retry.map(retried).unwrap_or_default(),
+        retry_delay_ms: retry.map(|r| r.delay_ms).unwrap_or_default(),
+        retry_back_off: retry.map(|r| r.back_off.as_str().to_owned()).unwrap_or_default(),
+        retry_delay_ms_max: retry.map(|r| r.delay_ms_max).unwrap_or_default(),
+        retry_jitter_percent: retry.map(|r| i32::from(r.jitter_percent)).unwrap_or_default(),
+        retry_total_ms_max: retry.and_then(|r| r.total_ms_max),
         attempt: core.attempt.number,
         token: core.attempt.token,
         lost_leases: core.counts.lost_leases,
@@ -131,6 +140,32 @@ fn record(execution: &Execution) -> ExecutionState {
         _ => {}
     }
     record
+}
+
+const ON_FAILURE: &str = "failure";
+const ON_TIMEOUT: &str = "timeout";
+
+fn retried(retry: Retry) -> Vec<String> {
+    let on = [(retry.on_failure, ON_FAILURE), (retry.on_timeout, ON_TIMEOUT)];
+    on.into_iter().filter(|(is_on, _)| *is_on).map(|(_, what)| what.to_owned()).collect()
+}
+
+fn retry(record: &ExecutionState) -> Result<Option<Retry>, CodecError> {
+    if record.retry_back_off.is_empty() {
+        return Ok(None);
+    }
+    let missing = |field: &'static str| CodecError::Field { status: record.status.clone(), field };
+    let on = |wanted: &str| record.retry_on.iter().any(|what| what == wanted);
+    Ok(Some(Retry {
+        on_failure: on(ON_FAILURE),
+        on_timeout: on(ON_TIMEOUT),
+        retries_max: record.retries_max,
+        delay_ms: record.retry_delay_ms,
+        back_off: BackOff::parse(&record.retry_back_off).ok_or_else(|| missing("retry_back_off"))?,
+        delay_ms_max: record.retry_delay_ms_max,
+        jitter_percent: u8::try_from(record.retry_jitter_percent).map_err(|_| missing("retry_jitter_percent"))?,
+        total_ms_max: record.retry_total_ms_max,
+    }))
 }
 
 fn live(record: ExecutionState) -> Result<Execution, CodecError> {
@@ -176,6 +211,7 @@ fn core(record: &ExecutionState) -> Result<Core, CodecError> {
             delivery: Delivery::parse(delivery)
                 .ok_or_else(|| CodecError::Field { status: record.status.clone(), field: "delivery" })?,
             timeout_ms: record.timeout_ms,
+            retry: retry(record)?,
         }),
     };
     Ok(Core {

@@ -63,6 +63,8 @@ pub(crate) struct Said {
     pub(crate) result: Option<String>,
     pub(crate) worker: String,
     pub(crate) started_at_ms: Option<i64>,
+    /// Whether another attempt may end better.
+    pub(crate) retriable: bool,
 }
 
 impl Said {
@@ -75,6 +77,7 @@ impl Said {
             result: result.result.clone(),
             worker: result.worker.clone(),
             started_at_ms: result.started_at_ms,
+            retriable: result.retriable,
         })
     }
 }

@@ -13,6 +13,21 @@ pub enum BackOff {
     Exponential,
 }
 
+impl BackOff {
+    /// As records write it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Constant => "constant",
+            Self::Exponential => "exponential",
+        }
+    }
+
+    /// Reads it back.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::Constant, Self::Exponential].into_iter().find(|back_off| back_off.as_str() == text)
+    }
+}
+
 /// What an action's `retry:` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
@@ -31,7 +46,7 @@ pub struct Retry {
     /// By how much of itself a pause may be shorter, in hundredths, so that what failed together does not come
     /// back together.
     pub jitter_percent: u8,
-    /// Longest time from the first dispatch to the beginning of a pause's end, in milliseconds.
+    /// Longest time from the first dispatch to the beginning of another attempt, in milliseconds.
     pub total_ms_max: Option<i64>,
 }
 

@@ -26,7 +26,18 @@ fn request(id: &str) -> In<Requested> {
 
 fn scheduled(id: &str) -> In<Scheduled> {
     let mut requested = request(id);
-    requested.core.terms = Some(Terms { pool: "gpu".to_owned(), delivery: Delivery::AtMostOnce, timeout_ms: 9 });
+    let retry = Some(Retry {
+        on_failure: false,
+        on_timeout: true,
+        retries_max: 10,
+        delay_ms: 11,
+        back_off: BackOff::Exponential,
+        delay_ms_max: 12,
+        jitter_percent: 13,
+        total_ms_max: Some(14),
+    });
+    let (pool, delivery) = ("gpu".to_owned(), Delivery::AtMostOnce);
+    requested.core.terms = Some(Terms { pool, delivery, timeout_ms: 9, retry });
     requested.core.counts = Counts { lost_leases: 1, failures: 2, hand_overs: 3 };
     requested.core.children_open = 4;
     requested.schedule(
@@ -108,6 +119,8 @@ fn a_record_that_contradicts_itself_says_where() {
     assert_eq!(field(&|s| s.task_partition = None), "task_partition");
     assert_eq!(field(&|s| s.start_by_ms = None), "start_by_ms");
     assert_eq!(field(&|s| s.delivery = "now and then".to_owned()), "delivery");
+    assert_eq!(field(&|s| s.retry_back_off = "sometimes".to_owned()), "retry_back_off");
+    assert_eq!(field(&|s| s.retry_jitter_percent = -1), "retry_jitter_percent");
     let mut state = record(&scheduled(ID).into());
     state.execution_id = "x".to_owned();
     assert_eq!(from_bytes(&encode(&state)), Err(CodecError::Id(IdError::NotAnExecution)));

@@ -2,31 +2,22 @@
 
 use super::Owner;
 use super::enter::Left;
+use crate::code;
 use crate::outcome::Said;
-use crate::plan::Resolution;
-use crate::state::{DelayReason, Delayed, In, Running};
+use crate::state::{DelayReason, Delayed, Failed, In, LeadsTo, Running};
 use crate::status::Status;
+use crate::subject::Note;
 
 impl Owner<'_> {
     /// Sets it aside until its next attempt, or gives back what is over. What runs at most once is never repeated,
-    /// whatever its action says.
-    pub(super) fn again(&mut self, mut running: In<Running>, mut said: Said) -> Option<(In<Running>, Said)> {
-        if !matches!(said.status, Status::Failed | Status::Timeout) || running.core.is_at_most_once() {
+    /// whatever its action says, and neither is what its worker says would end the same way.
+    pub(super) fn again(&mut self, mut running: In<Running>, said: Said) -> Option<(In<Running>, Said)> {
+        let ended_badly = matches!(said.status, Status::Failed | Status::Timeout);
+        if !ended_badly || !said.retriable || running.core.is_at_most_once() {
             return Some((running, said));
         }
-        let subject = &running.core.subject;
-        let retry = match self.facts.actions.resolve(&subject.revision, &subject.action) {
-            Resolution::Ready(plan) => plan.retry,
-            Resolution::Removed | Resolution::NoSuchAction => None,
-            // Waiting for it would lose what the attempt said.
-            Resolution::NotYet | Resolution::Broken(_) => {
-                let error = said.note.error.take().unwrap_or_else(|| "the attempt failed".to_owned());
-                let why = "whether it is to be tried again could not be read";
-                said.note.error = Some(format!("{error}; {why}: revision {} is not here", subject.revision));
-                None
-            }
-        };
-        let first_ms = running.core.scheduled_at_ms.unwrap_or(subject.requested_at_ms);
+        let retry = running.core.terms.as_ref().and_then(|terms| terms.retry);
+        let first_ms = running.core.scheduled_at_ms.unwrap_or(running.core.subject.requested_at_ms);
         let retries = running.core.counts.failures;
         let next_ms =
             |retry: crate::Retry| retry.next_ms(said.status, running.core.id(), retries, first_ms, self.facts.now_ms);
@@ -42,5 +33,12 @@ impl Owner<'_> {
         let delayed = Delayed { reason: DelayReason::BackOff, until_ms: Some(until_ms), start_by_ms: None };
         self.enter(left, running.delay(delayed, Some(why)));
         None
+    }
+
+    /// The time in which it could have been tried again has passed, as in a long pause of all dispatch.
+    pub(super) fn too_late_again<S: LeadsTo<Failed>>(&mut self, from: In<S>, note: Note) {
+        let before = note.error.map(|error| format!("{error}; ")).unwrap_or_default();
+        let why = format!("{before}the time in which it could be tried again has passed");
+        self.refuse(from, Note::new(code::RETRY_TIME, why));
     }
 }

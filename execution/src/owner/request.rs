@@ -89,7 +89,8 @@ impl Owner<'_> {
             return Err(Note::new(code::PARAMETERS_TOO_LARGE, why));
         }
         self.has_pool(&plan.pool)?;
-        let terms = Terms { pool: plan.pool.clone(), delivery: plan.delivery, timeout_ms: plan.timeout_ms };
+        let (pool, delivery, timeout_ms, retry) = (plan.pool.clone(), plan.delivery, plan.timeout_ms, plan.retry);
+        let terms = Terms { pool, delivery, timeout_ms, retry };
         Ok((parameters, terms))
     }
 

@@ -46,6 +46,20 @@ pub struct ExecutionState {
     pub delivery: String,
     /// Longest run of the action, in milliseconds.
     pub timeout_ms: i64,
+    /// How often what ends badly is tried again, by its action; 0 for never.
+    pub retries_max: i32,
+    /// How an attempt must have ended to be tried again: `failure`, `timeout`.
+    pub retry_on: Vec<String>,
+    /// The first pause before another attempt, in milliseconds.
+    pub retry_delay_ms: i64,
+    /// How the other pauses follow: `constant` or `exponential`; empty where nothing is tried again.
+    pub retry_back_off: String,
+    /// Longest pause, in milliseconds.
+    pub retry_delay_ms_max: i64,
+    /// By how much of itself a pause may be shorter, in hundredths.
+    pub retry_jitter_percent: i32,
+    /// Longest time from the first dispatch to the beginning of another attempt, in milliseconds.
+    pub retry_total_ms_max: Option<i64>,
     /// Current attempt, 0 before the first.
     pub attempt: i32,
     /// Current fencing token, 0 before the first.

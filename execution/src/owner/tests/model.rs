@@ -37,6 +37,10 @@ pub enum Do {
     /// A heartbeat of one that waits for its grant.
     Ask(u8, i64),
     Result(u8, i64, &'static str),
+    /// It ended so, and would end the same way again.
+    Final(u8, i64, &'static str),
+    /// The timer of its pause fires, whatever the time is.
+    Early(u8),
     Decline(u8, i64, DeclineReason),
     HandOver(u8, i64, bool),
     Cancel(u8),
@@ -105,7 +109,11 @@ impl Actions for Catalog {
             delivery,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
-            retry: matches!(action, "demo.again" | "demo.once").then_some(AGAIN),
+            retry: match action {
+                "demo.again" | "demo.once" => Some(AGAIN),
+                "demo.soon" => Some(Retry { total_ms_max: Some(5_000), ..AGAIN }),
+                _ => None,
+            },
             runner: if action == "demo.noop" { Arc::new(RunnerSpec::Noop(NoopSpec)) } else { command() },
             parameters: Arc::new(Filled(if action == "demo.large" { 300 << 10 } else { 1 })),
         }))
@@ -200,6 +208,11 @@ impl Model {
             Do::Resume => self.switch(|c| c.paused = false),
             Do::Arrive => self.switch(|c| c.later = Some(true)),
             Do::Vanish => self.switch(|c| c.later = Some(false)),
+            Do::Early(n) => {
+                let known = self.known(&id(*n));
+                self.timers.remove(&timer_key(&id(*n), TimerKind::BackOff));
+                self.decide(|owner| owner.timer(TimerKind::BackOff, known))
+            }
             Do::Beside(pool) => {
                 self.beside = *pool;
                 Vec::new()
@@ -327,6 +340,10 @@ pub fn message_of(what: &Do) -> Message {
         Do::Ask(n, token) => Message::Report(about(n, token, "w"), Report::Alive { pool, awaits_grant: true }),
         Do::Result(n, token, status) => {
             Message::Report(about(n, token, "w"), Report::Ended(result(*n, *token, status)))
+        }
+        Do::Final(n, token, status) => {
+            let ended = TaskResult { retriable: false, ..result(*n, *token, status) };
+            Message::Report(about(n, token, "w"), Report::Ended(ended))
         }
         Do::Decline(n, token, reason) => Message::Report(about(n, token, "w"), Report::Declined(*reason)),
         Do::HandOver(n, token, begun) => {

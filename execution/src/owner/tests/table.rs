@@ -40,14 +40,15 @@ fn what_fails_is_tried_again_after_its_pause_and_at_last_ends() {
     let steps = [
         (again, "task 1, scheduled"),
         (Do::Claim(1, 1), "running"),
-        (failed(1), "stdout=out, delayed"),
+        (failed(1), "stdout=out, delayed(back_off)"),
         (Do::Wait(999), ""),
         (failed(1), ""),
+        (Do::Early(1), ""),
         (Do::Wait(1), "task 2, scheduled"),
         (Do::Claim(1, 2), "running"),
-        (Do::Result(1, 2, "timeout"), "stdout=out, delayed"),
+        (Do::Result(1, 2, "timeout"), "stdout=out, delayed(back_off)"),
         (Do::Pause, ""),
-        (Do::Wait(2_000), "delayed"),
+        (Do::Wait(2_000), "delayed(dispatch_paused)"),
         (Do::Resume, "task 3, scheduled"),
         (Do::Claim(1, 3), "running"),
         (failed(3), "stdout=out, failed"),
@@ -63,22 +64,66 @@ fn what_fails_is_tried_again_after_its_pause_and_at_last_ends() {
 }
 
 #[test]
-fn what_succeeds_or_is_canceled_or_runs_at_most_once_is_not_tried_again() {
-    for (action, status) in [("demo.again", "succeeded"), ("demo.again", "canceled"), ("demo.once", "failed")] {
+fn what_succeeds_or_is_canceled_or_runs_at_most_once_or_is_final_is_not_tried_again() {
+    let result = |status| Do::Result(1, 1, status);
+    for (action, end, status) in [
+        ("demo.again", result("succeeded"), Status::Succeeded),
+        ("demo.again", result("canceled"), Status::Canceled),
+        ("demo.once", result("failed"), Status::Failed),
+        ("demo.again", Do::Final(1, 1, "failed"), Status::Failed),
+        ("demo.again", Do::Final(1, 1, "timeout"), Status::Timeout),
+    ] {
         let mut model = Model::new();
         model.act(&Do::Request(1, action, "now"));
         model.act(&Do::Claim(1, 1));
-        model.act(&Do::Result(1, 1, status));
-        assert_eq!(model.status(1), Status::parse(status), "{action}");
+        model.act(&end);
+        assert_eq!(model.status(1), Some(status), "{action} {end:?}");
     }
     let canceled = [
         (Do::Request(1, "demo.again", "now"), "task 1, scheduled"),
         (Do::Claim(1, 1), "running"),
-        (Do::Result(1, 1, "failed"), "stdout=out, delayed"),
+        (Do::Result(1, 1, "failed"), "stdout=out, delayed(back_off)"),
         (Do::Cancel(1), "canceled"),
         (Do::Wait(5_000), ""),
     ];
     check(&canceled, Some(Status::Canceled));
+}
+
+#[test]
+fn a_retry_is_what_the_action_said_when_it_was_accepted() {
+    let steps = [
+        (Do::Arrive, ""),
+        (Do::Request(1, "demo.again", "later"), "task 1, scheduled"),
+        (Do::Claim(1, 1), "running"),
+        // The revision is gone.
+        (Do::Vanish, ""),
+        (Do::Result(1, 1, "failed"), "stdout=out, delayed(back_off)"),
+        (Do::Wait(1_000), "task 2, scheduled"),
+    ];
+    check(&steps, Some(Status::Scheduled));
+}
+
+#[test]
+fn no_further_attempt_begins_after_the_time_of_its_retry() {
+    let begun = [
+        (Do::Request(1, "demo.soon", "now"), "task 1, scheduled"),
+        (Do::Claim(1, 1), "running"),
+        (Do::Result(1, 1, "failed"), "stdout=out, delayed(back_off)"),
+    ];
+    let ends = |steps: &[(Do, &'static str)], status| check(&[&begun[..], steps].concat(), Some(status));
+    let paused = [
+        (Do::Pause, ""),
+        (Do::Wait(1_000), "delayed(dispatch_paused)"),
+        (Do::Wait(4_001), ""),
+        (Do::Resume, "failed(retry_time)"),
+    ];
+    ends(&paused, Status::Failed);
+    let Execution::Scheduled(again) = ends(&[(Do::Wait(1_000), "task 2, scheduled")], Status::Scheduled).live(1) else {
+        panic!()
+    };
+    assert_eq!(again.state.start_by_ms, 1_005_000, "five seconds from the first dispatch");
+    let unclaimed = [(Do::Wait(1_000), "task 2, scheduled"), (Do::Wait(4_000), "timeout(schedule_to_start)")];
+    ends(&unclaimed, Status::Timeout);
 }
 
 #[test]

@@ -30,10 +30,8 @@ pub fn none_missing(history: &History) -> Vec<String> {
         let (last, before) = rows.split_last()?;
         let ran = before.last().is_some_and(|row| row.status == "running");
         let badly = ran && matches!(last.status.as_str(), "failed" | "timeout") && last.action == RETRIED;
-        // An owner that has not got the revision yet says so.
-        let unread = last.error.as_ref().is_some_and(|error| error.contains("could not be read"));
         let found = repetitions(rows);
-        (badly && !unread && found < RETRIES)
+        (badly && found < RETRIES)
             .then(|| format!("{id} is {} after {found} repetitions: {:?}", last.status, last.error))
     };
     history.changes.iter().filter_map(given_up).collect()
