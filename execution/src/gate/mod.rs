@@ -7,7 +7,8 @@
 //!
 //! Reading order: `id` (which gate, and the fixed order of gates), `terms` (what a policy allows), `message` (what
 //! owners and gates tell each other), `numbers` (how owners stamp what they tell), `time` (the clock of a gate), `head`
-//! (what a gate remembers of itself), `bucket` and `breaker` (two of its parts), `store` (what it remembers of others),
+//! (what a gate remembers of itself), `bucket` and `breaker` (two of its parts), `store` (what it remembers of others), `keys` (and under
+//! which keys),
 //! `room` (whether one more may pass), `decision`, `machine` (what it decides), `passage` (the other side: what an
 //! execution still has to pass).
 
@@ -16,6 +17,7 @@ mod bucket;
 mod decision;
 mod head;
 mod id;
+pub mod keys;
 mod machine;
 mod message;
 mod numbers;
