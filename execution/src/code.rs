@@ -8,6 +8,8 @@ pub const ACTION_BROKEN: &str = "action_broken";
 pub const DISPATCH_PAUSED: &str = "dispatch_paused";
 /// Delayed: it is to be tried again after a while.
 pub const BACK_OFF: &str = "back_off";
+/// Delayed: a gate of its policies has not let it pass yet; the error names the gate.
+pub const GATE: &str = "gate";
 /// Scheduled: a worker did not take its task, which is sent elsewhere in a moment.
 pub const DECLINED: &str = "declined";
 

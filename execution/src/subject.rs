@@ -4,6 +4,7 @@ use petrel_schemas::{ActionRequest, ExecutionId, IdError};
 
 use crate::attempt::{Attempt, Counts};
 use crate::delivery::Delivery;
+use crate::gate::Passage;
 use crate::limits::{ERROR_BYTES_MAX, head};
 use crate::retry::Retry;
 
@@ -119,6 +120,8 @@ pub struct Core {
     pub children_open: i32,
     /// When the first task was dispatched, in milliseconds since the epoch.
     pub scheduled_at_ms: Option<i64>,
+    /// Its way through the gates of its policies; none where it has none to pass, and before it is resolved.
+    pub passage: Option<Passage>,
     /// Why it took its status.
     pub note: Note,
 }
@@ -135,6 +138,7 @@ impl Core {
             counts: Counts::default(),
             children_open: 0,
             scheduled_at_ms: None,
+            passage: None,
             note: Note::NONE,
         }
     }

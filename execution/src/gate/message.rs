@@ -1,5 +1,6 @@
 //! What owners and gates tell each other. The record of decisions 0024 has the whole of it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use petrel_schemas::ExecutionId;
@@ -43,6 +44,21 @@ pub struct Stamp {
     pub epoch: i64,
     /// Grows by one with each message, from 1.
     pub number: u64,
+}
+
+impl Stamp {
+    /// Reads what [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (epoch, number) = text.rsplit_once('/')?;
+        Some(Self { epoch: epoch.parse().ok()?, number: number.parse().ok()? })
+    }
+}
+
+/// Epoch and number, with a slash between.
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.epoch, self.number)
+    }
 }
 
 /// The revision by which an owner decided.

@@ -60,6 +60,20 @@ pub struct ExecutionState {
     pub retry_jitter_percent: i32,
     /// Longest time from the first dispatch to the beginning of another attempt, in milliseconds.
     pub retry_total_ms_max: Option<i64>,
+    /// Its class at the gates of its policies: `urgent`, `normal` or `bulk`; empty where it has none to pass.
+    pub gate_class: String,
+    /// The gates that it has to pass, in the order in which it does.
+    pub gates: Vec<String>,
+    /// Names of its acquisitions of the first so many of them.
+    pub gates_acquired: Vec<String>,
+    /// Whether the last of those is not answered yet.
+    pub gates_awaits: bool,
+    /// How often it was asked for again.
+    pub gates_asked_again: i32,
+    /// How often it was turned away for the order of gates.
+    pub gates_turned_away: i32,
+    /// The gates that it passes with its ancestors' permits.
+    pub gates_inherited: Vec<String>,
     /// Current attempt, 0 before the first.
     pub attempt: i32,
     /// Current fencing token, 0 before the first.
