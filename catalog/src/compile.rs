@@ -204,6 +204,7 @@ pub(crate) fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Prob
         timeout_ms: draft.timeout_ms,
         output_bytes_max: usize::try_from(draft.output_bytes_max).unwrap_or(usize::MAX),
         retry: draft.retry,
+        policies: None,
         runner: draft.runner,
         parameters: parameters.clone(),
     };

@@ -21,6 +21,16 @@ pub const NO_SUCH_ACTION: &str = "no_such_action";
 pub const INVALID_PARAMETERS: &str = "invalid_parameters";
 /// Failed: its parameters are over the limit.
 pub const PARAMETERS_TOO_LARGE: &str = "parameters_too_large";
+/// Failed: a policy's limit is used up, and it drops what is over it.
+pub const POLICY_EXCESS: &str = "policy_excess";
+/// Failed: it wanted a gate that comes before one that its ancestors hold, and there was no room for too long.
+pub const POLICY_OUT_OF_ORDER: &str = "policy_out_of_order";
+/// Failed: too many wait at a gate of its policies already.
+pub const POLICY_TOO_MANY_WAIT: &str = "policy_too_many_wait";
+/// Failed: too many gates have something to remember already.
+pub const POLICY_TOO_MANY_GATES: &str = "policy_too_many_gates";
+/// Failed: the key of a policy has no value for its parameters.
+pub const POLICY_KEY: &str = "policy_key";
 /// Failed: what its owner would have to remember of it is over the log's limit.
 pub const STATE_TOO_LARGE: &str = "state_too_large";
 /// Failed: no topic carries the tasks of its action's pool.

@@ -34,7 +34,7 @@ pub use delivery::Delivery;
 pub use execution::{Ended, Execution, Known};
 pub use family::ChildEnded;
 pub use outcome::{Outcome, Stream};
-pub use plan::{ActionPlan, Actions, CompleteParameters, ParameterError, Resolution};
+pub use plan::{ActionPlan, Actions, CompleteParameters, NameGates, ParameterError, Resolution};
 pub use retry::{BackOff, Retry};
 pub use status::Status;
 pub use subject::{Core, Note, Subject, Terms};

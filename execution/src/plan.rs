@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::delivery::Delivery;
+use crate::gate::{Class, GateId};
 use crate::retry::Retry;
 use crate::runner::RunnerSpec;
 
@@ -16,6 +17,15 @@ pub trait CompleteParameters: Debug + Send + Sync {
     /// # Errors
     /// Every reason why they do not fit.
     fn complete(&self, given: &Value) -> Result<Value, ParameterError>;
+}
+
+/// Names the gates of a call.
+pub trait NameGates: Debug + Send + Sync {
+    /// Its class, and the gates that it has to pass with these parameters, defaults filled in.
+    ///
+    /// # Errors
+    /// Why a policy's key has no value, for people.
+    fn gates(&self, parameters: &Value) -> Result<(Class, Vec<GateId>), String>;
 }
 
 /// Why parameters do not fit an action: one or more reasons.
@@ -41,6 +51,8 @@ pub struct ActionPlan {
     pub output_bytes_max: usize,
     /// Whether what ends badly is tried again.
     pub retry: Option<Retry>,
+    /// The policies whose gates its executions have to pass.
+    pub policies: Option<Arc<dyn NameGates>>,
     /// How it is carried out.
     pub runner: Arc<RunnerSpec>,
     /// Its parameters.

@@ -1,5 +1,7 @@
 //! What a gate has decided, and why: for owners, and for the audit trail.
 
+use crate::code;
+
 use super::{About, Answer, GateId, Outcome, Why};
 
 /// Why somebody was turned away.
@@ -19,11 +21,17 @@ impl Refusal {
     /// Its stable code.
     pub const fn code(self) -> &'static str {
         match self {
-            Self::Excess(_) => "policy_excess",
-            Self::OutOfOrder(_) => "policy_out_of_order",
-            Self::TooManyWait => "policy_too_many_wait",
-            Self::TooManyGates => "policy_too_many_gates",
+            Self::Excess(_) => code::POLICY_EXCESS,
+            Self::OutOfOrder(_) => code::POLICY_OUT_OF_ORDER,
+            Self::TooManyWait => code::POLICY_TOO_MANY_WAIT,
+            Self::TooManyGates => code::POLICY_TOO_MANY_GATES,
         }
+    }
+
+    /// Reads it back.
+    pub fn parse(text: &str, why: Option<Why>) -> Option<Self> {
+        let all = [why.map(Self::Excess), why.map(Self::OutOfOrder), Some(Self::TooManyWait), Some(Self::TooManyGates)];
+        all.into_iter().flatten().find(|refusal| refusal.code() == text)
     }
 
     /// What was not to be had, where that is the reason.

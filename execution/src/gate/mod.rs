@@ -10,7 +10,7 @@
 //! (what a gate remembers of itself), `bucket` and `breaker` (two of its parts), `store` (what it remembers of others), `keys` (and under
 //! which keys),
 //! `room` (whether one more may pass), `decision`, `machine` (what it decides), `passage` (the other side: what an
-//! execution still has to pass).
+//! execution still has to pass), `record` and `record_head` (all of it as records).
 
 mod breaker;
 mod bucket;
@@ -22,6 +22,8 @@ mod machine;
 mod message;
 mod numbers;
 mod passage;
+pub mod record;
+mod record_head;
 mod room;
 mod store;
 mod terms;
@@ -43,6 +45,8 @@ pub use numbers::Numbers;
 pub use passage::{
     ASK_AGAIN_MS, ASK_AGAIN_MS_MAX, OUT_OF_ORDER_MAX, OUT_OF_ORDER_PAUSE_MS, OUT_OF_ORDER_PAUSE_MS_MAX, Passage, Step,
 };
+pub use record::GateRecordError;
+pub use record_head::{head as head_of_record, of_head};
 pub use room::{Room, Why};
 pub use store::{Charge, GateStore, Hit, Permit, Seat};
 pub use terms::{ACTIONS_MAX, Excess, Limit, Policies, Terms};

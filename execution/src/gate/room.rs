@@ -61,6 +61,11 @@ impl Why {
         }
     }
 
+    /// Reads it back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|why| why.code() == text)
+    }
+
     /// Whether it is the policy's limit that is used up, and its excess says what becomes of who comes.
     pub(super) const fn is_excess(self) -> bool {
         !matches!(self, Self::Closed | Self::Revision | Self::Turn)

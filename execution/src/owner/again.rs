@@ -3,6 +3,7 @@
 use super::Owner;
 use super::enter::Left;
 use crate::code;
+use crate::gate::Outcome;
 use crate::outcome::Said;
 use crate::state::{DelayReason, Delayed, Failed, In, LeadsTo, Running};
 use crate::status::Status;
@@ -29,6 +30,8 @@ impl Owner<'_> {
         };
         let error = said.note.error.or(said.note.code).map(|error| format!(": {error}")).unwrap_or_default();
         let why = format!("attempt {} {what}{error}", running.core.attempt.number);
+        // Others may have its permits while it waits; and a breaker hears of each attempt.
+        self.give_back(&mut running.core, Outcome::Failed);
         let left = Left::of(&running);
         let delayed = Delayed { reason: DelayReason::BackOff, until_ms: Some(until_ms), start_by_ms: None };
         self.enter(left, running.delay(delayed, Some(why)));

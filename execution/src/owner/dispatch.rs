@@ -26,6 +26,9 @@ impl<'f> Owner<'f> {
         if self.facts.actions.dispatch_paused() {
             return self.hold_back(from, note, start_by_ms);
         }
+        if Self::has_gates_before(&from.core) {
+            return self.ask_gate(from);
+        }
         let left = Left::of(&from);
         let start_by_ms = start_by_ms.unwrap_or_else(|| now_ms.saturating_add(self.limits().schedule_to_start_ms));
         let start_by_ms = retry_by_ms.map_or(start_by_ms, |by_ms| by_ms.min(start_by_ms));

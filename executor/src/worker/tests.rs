@@ -82,6 +82,7 @@ impl ExecutorView for View {
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
             retry: None,
+            policies: None,
             runner: Arc::new(if revision == "noop" { RunnerSpec::Noop(NoopSpec) } else { command() }),
             parameters: Arc::new(Nothing),
         };

@@ -60,6 +60,7 @@ impl ExecutorView for View {
             timeout_ms: 60_000,
             output_bytes_max: 1024,
             retry: None,
+            policies: None,
             runner: Arc::new(RunnerSpec::parse(runner, &keys, &NoFiles).unwrap()),
             parameters: Arc::new(AsGiven),
         };

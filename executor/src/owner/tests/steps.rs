@@ -126,6 +126,7 @@ impl ExecutorView for View {
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
             retry: None,
+            policies: None,
             runner: Arc::new(RunnerSpec::Noop(NoopSpec)),
             parameters: Arc::new(AsGiven),
         };
