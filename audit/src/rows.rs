@@ -35,6 +35,8 @@ pub enum Table {
     ExecutionOutput,
     /// `catalog_revisions`.
     CatalogRevisions,
+    /// `gate_decisions`.
+    GateDecisions,
     /// `dead_letters`.
     DeadLetters,
 }
@@ -158,6 +160,16 @@ rows! {
         applied_at: i64,
         applied_by: String,
     }
+    GateRow GateDecisions gate_decisions {
+        gate: String,
+        policy: String,
+        execution_id: String,
+        root_execution_id: String,
+        acquisition: String,
+        decided: String,
+        reason: String,
+        decided_at: i64,
+    }
     DeadLetterRow DeadLetters dead_letters {
         stage: String,
         reason: String,
@@ -275,6 +287,16 @@ impl Rows {
                 packs: r.packs,
                 applied_at: instant(r.applied_at_ms),
                 applied_by: r.applied_by,
+            })),
+            AuditRecord::GateDecided(r) => self.gate_decisions.push(row!(GateRow, source, record, {
+                gate: r.gate,
+                policy: r.policy,
+                execution_id: r.execution_id.unwrap_or_default(),
+                root_execution_id: r.root_execution_id.unwrap_or_default(),
+                acquisition: r.acquisition.unwrap_or_default(),
+                decided: r.decided,
+                reason: r.reason.unwrap_or_default(),
+                decided_at: instant(r.decided_at_ms),
             })),
         }
     }

@@ -3,8 +3,8 @@
 use crate::codec::{DecodeError, Stored, decode, kind_of};
 use crate::records::{
     ActionRequest, CancelRequest, Claim, CriteriaFailed, Declined, EventAudited, ExecutionChanged, ExecutionEnded,
-    ExecutionState, GateAnswer, GateBehind, HandedOver, Heartbeat, OutputCaptured, RevisionApplied, RuleMatched,
-    TaskResult,
+    ExecutionState, GateAnswer, GateBehind, GateDecided, HandedOver, Heartbeat, OutputCaptured, RevisionApplied,
+    RuleMatched, TaskResult,
 };
 
 macro_rules! stream {
@@ -46,5 +46,5 @@ stream! {
 }
 stream! {
     /// `petrel.audit`.
-    AuditRecord { EventAudited, RuleMatched, CriteriaFailed, ExecutionChanged, OutputCaptured, RevisionApplied }
+    AuditRecord { EventAudited, RuleMatched, CriteriaFailed, ExecutionChanged, OutputCaptured, RevisionApplied, GateDecided }
 }

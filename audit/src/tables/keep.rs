@@ -29,6 +29,8 @@ pub struct KeepDays {
     pub execution_output: u32,
     /// `catalog_revisions`: small, and what every other row names.
     pub catalog_revisions: u32,
+    /// `gate_decisions`.
+    pub gate_decisions: u32,
     /// `dead_letters`.
     pub dead_letters: u32,
 }
@@ -42,6 +44,7 @@ impl Default for KeepDays {
             executions: 365,
             execution_output: 90,
             catalog_revisions: 0,
+            gate_decisions: 90,
             dead_letters: 365,
         }
     }
@@ -56,6 +59,7 @@ impl KeepDays {
         executions: 0,
         execution_output: 0,
         catalog_revisions: 0,
+        gate_decisions: 0,
         dead_letters: 0,
     };
 
@@ -68,6 +72,7 @@ impl KeepDays {
             Table::Executions => self.executions,
             Table::ExecutionOutput => self.execution_output,
             Table::CatalogRevisions => self.catalog_revisions,
+            Table::GateDecisions => self.gate_decisions,
             Table::DeadLetters => self.dead_letters,
         }
     }

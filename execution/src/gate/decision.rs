@@ -87,6 +87,40 @@ pub enum Decided {
     Recovered,
 }
 
+impl Decided {
+    /// Its name in the audit trail.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Granted { .. } => "granted",
+            Self::Waits { .. } => "waits",
+            Self::Refused(_) => "refused",
+            Self::Returned(_) => "returned",
+            Self::Left => "left",
+            Self::Asked => "asked",
+            Self::Shut(_) => "shut",
+            Self::Opened { .. } => "opened",
+            Self::Closed { .. } => "closed",
+            Self::Tripped { .. } => "tripped",
+            Self::Recovered => "recovered",
+        }
+    }
+
+    /// Why, how it ended, who did it or until when it holds, as the audit trail says it.
+    pub fn reason(&self) -> Option<String> {
+        Some(match self {
+            Self::Waits { why, .. } | Self::Shut(why) => why.code().to_owned(),
+            Self::Refused(refusal) => match refusal.why() {
+                Some(why) => format!("{}: {}", refusal.code(), why.code()),
+                None => refusal.code().to_owned(),
+            },
+            Self::Returned(outcome) => outcome.as_str().to_owned(),
+            Self::Opened { by } => by.clone(),
+            Self::Closed { until_ms } | Self::Tripped { until_ms } => until_ms.to_string(),
+            Self::Granted { .. } | Self::Left | Self::Asked | Self::Recovered => return None,
+        })
+    }
+}
+
 /// One decision of a gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {

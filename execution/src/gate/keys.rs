@@ -25,6 +25,9 @@ pub fn last_key(sender: u32) -> Vec<u8> {
     key
 }
 
+/// What the keys of the heads of all gates begin with.
+pub const HEADS: &[u8] = &[HEAD, SPACE];
+
 /// What the keys of the heads of all gates of a policy begin with.
 pub fn heads_of(policy: &str) -> Vec<u8> {
     let mut key = vec![HEAD, SPACE];

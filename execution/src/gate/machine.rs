@@ -107,17 +107,17 @@ impl<'s, S: GateStore, P: Policies> Gates<'s, S, P> {
         self.close(open);
     }
 
-    /// The terms of a policy may have changed: so many of its gates look at them, from the one that follows `after`.
-    /// Where to go on, if there are more.
-    pub fn retuned(&mut self, policy: &str, after: Option<&GateId>, gates_max: usize) -> Option<GateId> {
+    /// The terms of policies may have changed: so many gates look at them, from the one that follows `after`. Where to
+    /// go on, if there are more.
+    pub fn retuned(&mut self, after: Option<&GateId>, gates_max: usize) -> Option<GateId> {
         let mut last = after.cloned();
         for _ in 0..gates_max {
-            let gate = self.store.next_gate(policy, last.as_ref())?;
+            let gate = self.store.next_gate(last.as_ref())?;
             let open = self.open(&gate);
             self.close(open);
             last = Some(gate);
         }
-        last.filter(|last| self.store.next_gate(policy, Some(last)).is_some())
+        last.filter(|last| self.store.next_gate(Some(last)).is_some())
     }
 
     fn open<'t>(&mut self, gate: &'t GateId) -> Open<'t> {

@@ -41,7 +41,7 @@ pub fn of_message(message: &GateMessage) -> MessageRecord {
         until_ms: None,
         by: None,
     };
-    let mut about = |record: &mut MessageRecord, about: &About| {
+    let about = |record: &mut MessageRecord, about: &About| {
         record.execution_id = Some(about.execution.to_string());
         record.acquisition = Some(about.acquisition.to_string());
     };

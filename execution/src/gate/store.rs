@@ -72,8 +72,8 @@ pub trait GateStore {
     fn head(&self, gate: &GateId) -> Option<Head>;
     /// Sets a gate's head, or removes it.
     fn set_head(&mut self, gate: &GateId, head: Option<&Head>);
-    /// The first gate of a policy that has a head, or the one that follows a gate; in any order that stays the same.
-    fn next_gate(&self, policy: &str, after: Option<&GateId>) -> Option<GateId>;
+    /// The first gate that has a head, or the one that follows a gate; in any order that stays the same.
+    fn next_gate(&self, after: Option<&GateId>) -> Option<GateId>;
 
     /// The permit of an execution.
     fn permit(&self, gate: &GateId, execution: &ExecutionId) -> Option<Permit>;

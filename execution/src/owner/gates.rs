@@ -11,7 +11,7 @@ use crate::timer::TimerKind;
 
 impl Owner<'_> {
     /// A gate has answered about an acquisition.
-    pub fn answer(&mut self, gate: &GateId, about: &About, answer: Answer, known: Option<Known>) {
+    pub fn gate_answered(&mut self, gate: &GateId, about: &About, answer: Answer, known: Option<Known>) {
         let live = known.and_then(|known| match known {
             Known::Live(execution) if execution.core().passage.is_some() => Some(execution),
             _ => None,

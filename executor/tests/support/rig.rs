@@ -11,6 +11,7 @@ use petrel_bus::{
     Versioned, receipt,
 };
 use petrel_bus_local::{LocalBus, LocalOptions};
+use petrel_execution::gate::InForce;
 use petrel_execution::runner::{PackFiles, RunnerSpec};
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError};
 use petrel_executor::metrics::ExecutorMetrics;
@@ -43,6 +44,10 @@ impl GlobalsSource<View> for Globals {
 }
 
 impl ExecutorView for View {
+    fn in_force(&self) -> InForce {
+        InForce { revision: "now".into(), since_ms: 0 }
+    }
+
     fn dispatch_paused(&self) -> bool {
         self.paused.load(Ordering::Relaxed)
     }

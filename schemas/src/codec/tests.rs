@@ -123,6 +123,7 @@ fn every_shipped_version_decodes() {
         + check::<RuleMatched>()
         + check::<CriteriaFailed>()
         + check::<ExecutionChanged>()
+        + check::<GateDecided>()
         + check::<OutputCaptured>()
         + check::<RevisionApplied>()
         + check::<GroupPosition>();

@@ -14,7 +14,9 @@ mod request;
 mod task;
 mod timer;
 
-pub use audit::{CriteriaFailed, EventAudited, ExecutionChanged, OutputCaptured, RevisionApplied, RuleMatched};
+pub use audit::{
+    CriteriaFailed, EventAudited, ExecutionChanged, GateDecided, OutputCaptured, RevisionApplied, RuleMatched,
+};
 pub use catalog::{CatalogBlob, CatalogHead, CatalogRevision, TriggerBinding};
 pub use dead_letter::DeadLetter;
 pub use event::TriggerEvent;

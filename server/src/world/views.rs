@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use petrel_execution::gate::InForce;
 use petrel_executor::{ExecutorView, Resolution};
 use petrel_rules::{Kv, MatchPlan, MatchView};
 
@@ -29,6 +30,8 @@ pub struct Globals {
     pub(super) problem: Option<Arc<str>>,
     /// The revision that the log told last.
     pub(super) told: Arc<str>,
+    /// When that was applied, in milliseconds since the epoch.
+    pub(super) told_since_ms: i64,
 }
 
 impl Globals {
@@ -76,6 +79,10 @@ impl MatchView for Globals {
 }
 
 impl ExecutorView for Globals {
+    fn in_force(&self) -> InForce {
+        InForce { revision: self.told.clone(), since_ms: self.told_since_ms }
+    }
+
     fn dispatch_paused(&self) -> bool {
         self.is_paused()
     }

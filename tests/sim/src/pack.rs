@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use petrel_bus::TopicSpec;
 use petrel_bus::sim::SimOptions;
 use petrel_catalog::{CompiledRevision, PackFile, PackSource, Revision};
+use petrel_execution::gate::InForce;
 use petrel_executor::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
 use petrel_rules::{Kv, MatchPlan, MatchView};
 use petrel_schemas::{Cleanup, Topics, TriggerBinding};
@@ -141,6 +142,11 @@ impl MatchView for Known {
 }
 
 impl ExecutorView for Known {
+    fn in_force(&self) -> InForce {
+        let number = i64::try_from(self.number).unwrap_or(i64::MAX);
+        InForce { revision: self.compiled.hash().into(), since_ms: number }
+    }
+
     fn dispatch_paused(&self) -> bool {
         false
     }

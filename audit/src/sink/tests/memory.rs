@@ -73,7 +73,16 @@ impl Writer for Tables {
                 }
             };
         }
-        take!(events, rule_matches, criteria_errors, executions, execution_output, catalog_revisions, dead_letters);
+        take!(
+            events,
+            rule_matches,
+            criteria_errors,
+            executions,
+            execution_output,
+            catalog_revisions,
+            gate_decisions,
+            dead_letters
+        );
         Ok(())
     }
 

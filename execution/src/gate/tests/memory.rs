@@ -128,10 +128,9 @@ impl GateStore for Memory {
         };
     }
 
-    fn next_gate(&self, policy: &str, after: Option<&GateId>) -> Option<GateId> {
+    fn next_gate(&self, after: Option<&GateId>) -> Option<GateId> {
         self.access();
-        let mut of_policy = self.heads.keys().filter(|gate| gate.policy == policy);
-        of_policy.find(|gate| after.is_none_or(|after| *gate > after)).cloned()
+        self.heads.keys().find(|gate| after.is_none_or(|after| *gate > after)).cloned()
     }
 
     fn permit(&self, gate: &GateId, execution: &ExecutionId) -> Option<Permit> {

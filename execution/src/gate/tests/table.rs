@@ -98,7 +98,7 @@ impl One {
         self.known.terms.clear();
         self.known.terms.extend(limit.map(|limit| (self.gate.clone(), Terms { limit, excess: Excess::Wait })));
         let mut gates = Gates::new(&mut self.store, &self.known, now_ms);
-        assert_eq!(gates.retuned("p.one", None, 10), None);
+        assert_eq!(gates.retuned(None, 10), None);
         let granted = gates.into_decisions().iter().filter(|decision| decision.decided == GRANTED).count();
         self.store.check();
         granted
@@ -256,7 +256,7 @@ fn a_limit_that_changes_holds_for_who_waits_already() {
 }
 
 #[test]
-fn all_gates_of_a_policy_hear_of_its_terms_some_at_a_time() {
+fn all_gates_hear_of_other_terms_some_at_a_time() {
     let mut one = One::new(Limit::Concurrency { permits_max: 0 }, Excess::Wait);
     let gates: Vec<GateId> = (0..5).map(|n| GateId::of_key("p.one", one.gate.kind, &n.to_string()).unwrap()).collect();
     for gate in &gates {
@@ -269,7 +269,7 @@ fn all_gates_of_a_policy_hear_of_its_terms_some_at_a_time() {
     let (mut after, mut granted, mut rounds) = (None, 0, 0);
     loop {
         let mut decide = Gates::new(&mut one.store, &one.known, 1);
-        after = decide.retuned("p.one", after.as_ref(), 2);
+        after = decide.retuned(after.as_ref(), 2);
         granted += decide.into_decisions().len();
         rounds += 1;
         if after.is_none() {

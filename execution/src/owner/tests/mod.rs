@@ -2,6 +2,7 @@
 
 mod beside;
 mod cancels;
+mod gates;
 mod model;
 mod random;
 mod table;

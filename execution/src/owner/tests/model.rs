@@ -13,7 +13,8 @@ use crate::code;
 use crate::codec::{from_bytes, to_bytes};
 use crate::delivery::Delivery;
 use crate::execution::{Execution, Known};
-use crate::plan::{ActionPlan, CompleteParameters, ParameterError, Resolution};
+use crate::gate::{Class, GateId, InForce, Kind, Numbers, Stamp, What};
+use crate::plan::{ActionPlan, CompleteParameters, NameGates, ParameterError, Resolution};
 use crate::retry::{BackOff, Retry};
 use crate::runner::{NoopSpec, PackFiles, RunnerSpec};
 use crate::status::Status;
@@ -72,6 +73,8 @@ const AGAIN: Retry = Retry {
 struct Catalog {
     paused: bool,
     later: Option<bool>,
+    /// Whether what is gated is tried again.
+    retries: bool,
 }
 
 #[derive(Debug)]
@@ -111,12 +114,47 @@ impl Actions for Catalog {
             output_bytes_max: 1_000,
             retry: match action {
                 "demo.again" | "demo.once" => Some(AGAIN),
+                "demo.gated" if self.retries => Some(AGAIN),
                 "demo.soon" => Some(Retry { total_ms_max: Some(5_000), ..AGAIN }),
+                _ => None,
+            },
+            policies: match action {
+                "demo.gated" => Some(Arc::new(TwoGates("host"))),
+                "demo.keyless" => Some(Arc::new(TwoGates("nothing"))),
                 _ => None,
             },
             runner: if action == "demo.noop" { Arc::new(RunnerSpec::Noop(NoopSpec)) } else { command() },
             parameters: Arc::new(Filled(if action == "demo.large" { 300 << 10 } else { 1 })),
         }))
+    }
+}
+
+/// What a gated action has to pass: the key that its parameter says, and the whole.
+#[derive(Debug)]
+struct TwoGates(&'static str);
+
+impl NameGates for TwoGates {
+    fn gates(&self, parameters: &Value) -> Result<(Class, Vec<GateId>), String> {
+        let host = parameters[self.0].as_str().ok_or("the key is no string")?;
+        let key = GateId::of_key("demo.one", Kind::Concurrency, host).map_err(|e| e.to_string())?;
+        Ok((Class::Normal, vec![GateId::total("demo.one", Kind::Rate), key]))
+    }
+}
+
+/// An owner as gates see it.
+struct Speaker(Option<Stamp>, i64);
+
+impl Sender for Speaker {
+    fn partition(&self) -> u32 {
+        3
+    }
+
+    fn numbers(&self) -> Numbers {
+        self.0.map_or_else(|| Numbers::begin(self.1), Numbers::after)
+    }
+
+    fn in_force(&self) -> InForce {
+        InForce { revision: "now".into(), since_ms: 1 }
     }
 }
 
@@ -145,6 +183,8 @@ pub struct Model {
     pub limits: Limits,
     /// A worker beside the owner, of that pool, that has room.
     pub beside: Option<&'static str>,
+    /// The last stamp of what was told to gates.
+    pub last: Option<Stamp>,
     catalog: Catalog,
     pub now_ms: i64,
     pub states: BTreeMap<String, Vec<u8>>,
@@ -161,6 +201,7 @@ impl Model {
     pub fn new() -> Self {
         Self {
             beside: None,
+            last: None,
             limits: Limits {
                 pools: vec!["default".into()],
                 task_partitions: 16,
@@ -180,6 +221,10 @@ impl Model {
             tasks: Vec::new(),
             parents_told: Vec::new(),
         }
+    }
+
+    pub fn retries(&mut self, retries: bool) {
+        self.catalog.retries = retries;
     }
 
     pub fn known(&self, id: &ExecutionId) -> Option<Known> {
@@ -225,11 +270,13 @@ impl Model {
     }
 
     pub fn tell(&mut self, message: Message) -> Vec<String> {
-        let known = self.known(message.execution());
+        let known = message.execution().and_then(|id| self.known(id));
         self.decide(|owner| match message {
             Message::Request { subject, parameters } => owner.request(subject, parameters, known.as_ref()),
             Message::Cancel { by, .. } => owner.cancel(&by, known),
             Message::Report(about, report) => owner.report(&about, report, known),
+            Message::Gate { gate, about, answer } => owner.gate_answered(&gate, &about, answer, known),
+            Message::Behind { epoch } => owner.behind(epoch),
         })
     }
 
@@ -267,7 +314,9 @@ impl Model {
         let catalog = self.catalog.clone();
         let limits = self.limits.clone();
         let beside = self.beside.map(|pool| Beside { worker: "w", pool });
-        let mut owner = Owner::new(Facts { now_ms: self.now_ms, limits: &limits, actions: &catalog, beside });
+        let gates = Speaker(self.last, self.now_ms);
+        let facts = Facts { now_ms: self.now_ms, limits: &limits, actions: &catalog, beside, gates: &gates };
+        let mut owner = Owner::new(facts);
         what(&mut owner);
         owner.into_effects().into_iter().filter_map(|effect| self.apply(effect)).collect()
     }
@@ -313,6 +362,19 @@ impl Model {
                 let to = order.worker.filter(|w| w != "w").map(|w| format!(" of {w}")).unwrap_or_default();
                 return Some(format!("{} {}{to}", order.order, order.token));
             }
+            Effect::ToGate(message) => {
+                assert!(self.last.is_none_or(|last| last < message.stamp), "stamps go up");
+                self.last = Some(message.stamp);
+                let what = match &message.what {
+                    What::Acquire { about, .. } => format!("ask {} {}", message.gate, about.acquisition.number),
+                    What::Release { about, outcome } => {
+                        format!("return {} {} {}", message.gate, about.acquisition.number, outcome.as_str())
+                    }
+                    other => format!("{other:?}"),
+                };
+                return Some(what);
+            }
+            Effect::Number(stamp) => self.last = Some(stamp),
             Effect::Output(row) => return Some(format!("{}={}", row.stream, row.content)),
             Effect::Parent(told) => self.parents_told.push(told),
             Effect::GiveUp { code, .. } => return Some(format!("dead {code}")),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use petrel_execution::codec::from_bytes;
+use petrel_execution::gate::InForce;
 use petrel_execution::runner::{NoopSpec, RunnerSpec};
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Known, ParameterError};
 use petrel_schemas::{ActionRequest, CancelRequest, Claim, Declined, Heartbeat, TaskResult, Topics, encode};
@@ -101,6 +102,10 @@ impl CompleteParameters for AsGiven {
 }
 
 impl ExecutorView for View {
+    fn in_force(&self) -> InForce {
+        InForce { revision: "now".into(), since_ms: 0 }
+    }
+
     fn dispatch_paused(&self) -> bool {
         self.paused
     }

@@ -358,17 +358,15 @@ impl World {
     /// The gates hear of what was applied.
     fn learn(&mut self) {
         self.known = self.applied.clone();
-        for policy in ["p.a", "p.b"] {
-            let mut after = None;
-            loop {
-                let mut gates = Gates::new(&mut self.store, &self.known, self.at.wall_ms);
-                after = gates.retuned(policy, after.as_ref(), 2);
-                let decisions = gates.into_decisions();
-                self.judge.judge(None, &decisions, &self.known, &self.store, self.at);
-                self.deliver(&decisions);
-                if after.is_none() {
-                    break;
-                }
+        let mut after = None;
+        loop {
+            let mut gates = Gates::new(&mut self.store, &self.known, self.at.wall_ms);
+            after = gates.retuned(after.as_ref(), 2);
+            let decisions = gates.into_decisions();
+            self.judge.judge(None, &decisions, &self.known, &self.store, self.at);
+            self.deliver(&decisions);
+            if after.is_none() {
+                break;
             }
         }
     }
