@@ -12,9 +12,11 @@ use crate::action::{ActionDef, Parameters, may_be};
 use crate::engine::call_template;
 use crate::model::{ActionCall, PackSummary, RuleDef, TriggerDef};
 use crate::pack::{
-    ActionDraft, CallDraft, PackDraft, RuleDraft, TestDraft, TriggerSource, compile_schema, describe_errors, unique,
+    ActionDraft, CallDraft, PackDraft, PolicyDraft, RuleDraft, TestDraft, TriggerSource, compile_schema,
+    describe_errors, unique,
 };
 use crate::plans::Planner;
+use crate::policies;
 use crate::problems::{Code, Place, Problems, did_you_mean};
 use crate::triggers::{Triggers, compile_trigger};
 use crate::walk::Located;
@@ -167,8 +169,11 @@ pub(crate) fn compile(
             let trigger = compile_trigger(&pack, trigger, problems);
             triggers.insert(trigger.reference.clone(), trigger);
         }
+        let named: BTreeSet<String> =
+            draft.actions.iter().map(|action| format!("{pack}.{}", action.name.value)).collect();
+        policies::check(&pack, &draft.policies, |action| named.contains(action) || told.explains(action), problems);
         for action in draft.actions {
-            if let Some(action) = compile_action(&pack, action, problems) {
+            if let Some(action) = compile_action(&pack, action, &draft.policies, problems) {
                 revision.actions.insert(action.reference.clone(), action);
             }
         }
@@ -189,7 +194,12 @@ pub(crate) fn compile(
     revision
 }
 
-pub(crate) fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Problems) -> Option<ActionDef> {
+pub(crate) fn compile_action(
+    pack: &str,
+    draft: ActionDraft,
+    policies: &[PolicyDraft],
+    problems: &mut Problems,
+) -> Option<ActionDef> {
     let properties: Map<String, Value> =
         draft.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.schema.clone())).collect();
     let schema = json!({ "type": "object", "properties": properties });
@@ -204,7 +214,7 @@ pub(crate) fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Prob
         timeout_ms: draft.timeout_ms,
         output_bytes_max: usize::try_from(draft.output_bytes_max).unwrap_or(usize::MAX),
         retry: draft.retry,
-        policies: None,
+        policies: policies::of_action(pack, policies, &reference),
         runner: draft.runner,
         parameters: parameters.clone(),
     };

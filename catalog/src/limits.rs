@@ -20,6 +20,10 @@ pub const PROBLEMS_MAX: usize = 1_000;
 pub const NAME_BYTES_MAX: usize = 64;
 /// Most actions of a rule.
 pub const RULE_ACTIONS_MAX: usize = 32;
+/// Most actions that one policy names.
+pub const POLICY_ACTIONS_MAX: usize = 100;
+/// Longest time that a policy names, in milliseconds.
+pub const POLICY_MS_MAX: i64 = 7 * 24 * 3_600_000;
 /// Shortest interval of a timer or a polling sensor, in milliseconds.
 pub const EVERY_MS_MIN: i64 = 1_000;
 /// Longest interval of a timer or a polling sensor, in milliseconds: 366 days.

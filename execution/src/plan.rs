@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use petrel_schemas::ExecutionId;
 use serde_json::Value;
 
 use crate::delivery::Delivery;
@@ -21,11 +22,11 @@ pub trait CompleteParameters: Debug + Send + Sync {
 
 /// Names the gates of a call.
 pub trait NameGates: Debug + Send + Sync {
-    /// Its class, and the gates that it has to pass with these parameters, defaults filled in.
+    /// Its class, and the gates that an execution has to pass with these parameters, defaults filled in.
     ///
     /// # Errors
     /// Why a policy's key has no value, for people.
-    fn gates(&self, parameters: &Value) -> Result<(Class, Vec<GateId>), String>;
+    fn gates(&self, execution: &ExecutionId, parameters: &Value) -> Result<(Class, Vec<GateId>), String>;
 }
 
 /// Why parameters do not fit an action: one or more reasons.

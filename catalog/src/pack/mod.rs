@@ -6,6 +6,7 @@
 mod action;
 mod files;
 mod manifest;
+mod policy;
 mod retry;
 mod rule;
 mod rule_test;
@@ -25,6 +26,7 @@ pub(crate) use action::ActionDraft;
 pub use action::ParameterDef;
 pub(crate) use files::check_path;
 pub use files::{PackFile, PackSource};
+pub(crate) use policy::PolicyDraft;
 pub(crate) use rule::{CallDraft, RuleDraft};
 pub(crate) use rule_test::{ExpectDraft, TestDraft};
 pub(crate) use schema::{compile_schema, describe_errors, node_in};
@@ -40,6 +42,7 @@ pub(crate) struct PackDraft {
     pub(crate) triggers: Vec<TriggerDraft>,
     pub(crate) rules: Vec<RuleDraft>,
     pub(crate) actions: Vec<ActionDraft>,
+    pub(crate) policies: Vec<PolicyDraft>,
     /// All files of the pack, sorted by path.
     pub(crate) files: Vec<PackFile>,
     /// Hash of the files; empty if they cannot be packed, which is told elsewhere.
@@ -69,6 +72,12 @@ pub(crate) fn read_triggers(name: &str, files: Vec<PackFile>, problems: &mut Pro
     read_only(source, |kind| matches!(kind, files::Kind::Trigger), problems).triggers
 }
 
+/// Reads of a stored pack what its policies are, and nothing else.
+pub(crate) fn read_policies(name: &str, files: Vec<PackFile>, problems: &mut Problems) -> Vec<PolicyDraft> {
+    let source = PackSource { label: name.to_owned(), files, special: Vec::new() };
+    read_only(source, |kind| matches!(kind, files::Kind::Policy), problems).policies
+}
+
 fn read_only(source: PackSource, wanted: impl Fn(files::Kind) -> bool, problems: &mut Problems) -> PackDraft {
     let label = source.label.clone();
     let files = files::check(source, problems);
@@ -92,12 +101,13 @@ fn read_only(source: PackSource, wanted: impl Fn(files::Kind) -> bool, problems:
     unique("trigger", parts.triggers.iter().map(|t| &t.name), problems);
     unique("rule", parts.rules.iter().map(|r| &r.name), problems);
     unique("action", parts.actions.iter().map(|a| &a.name), problems);
-    let Parts { manifest, triggers, rules, actions, broken } = parts;
+    unique("policy", parts.policies.iter().map(|p| &p.name), problems);
+    let Parts { manifest, triggers, rules, actions, policies, broken } = parts;
     let nameless = manifest.is_none();
     let manifest = manifest.unwrap_or_else(|| guessed_manifest(&label));
     let (name, version, description) = (manifest.name, manifest.version, manifest.description);
     let content_hash = content_hash(&files).unwrap_or_default();
-    PackDraft { name, version, description, triggers, rules, actions, files, content_hash, broken, nameless }
+    PackDraft { name, version, description, triggers, rules, actions, policies, files, content_hash, broken, nameless }
 }
 
 /// Reads one action of a stored pack and none of its other files: from the file that is called as the action,
@@ -151,6 +161,7 @@ struct Parts {
     triggers: Vec<TriggerDraft>,
     rules: Vec<RuleDraft>,
     actions: Vec<ActionDraft>,
+    policies: Vec<PolicyDraft>,
     broken: Vec<String>,
 }
 
@@ -162,6 +173,7 @@ impl Parts {
             files::Kind::Trigger => put(trigger::read(node, report), |it| self.triggers.push(it)),
             files::Kind::Rule => put(rule::read(node, report), |it| self.rules.push(it)),
             files::Kind::Action => put(action::read(node, files, report), |it| self.actions.push(it)),
+            files::Kind::Policy => put(policy::read(node, report), |it| self.policies.push(it)),
         }
     }
 }

@@ -92,7 +92,7 @@ impl Owner<'_> {
             return Err(Note::new(code::PARAMETERS_TOO_LARGE, why));
         }
         self.has_pool(&plan.pool)?;
-        let named = plan.policies.as_ref().map(|policies| policies.gates(&completed)).transpose();
+        let named = plan.policies.as_ref().map(|policies| policies.gates(from.core.id(), &completed)).transpose();
         let named = named.map_err(|why| Note::new(code::POLICY_KEY, why))?;
         let passage = named.map(|(class, gates)| Passage::new(class, gates, &[]));
         let (pool, delivery, timeout_ms, retry) = (plan.pool.clone(), plan.delivery, plan.timeout_ms, plan.retry);

@@ -134,7 +134,7 @@ impl Actions for Catalog {
 struct TwoGates(&'static str);
 
 impl NameGates for TwoGates {
-    fn gates(&self, parameters: &Value) -> Result<(Class, Vec<GateId>), String> {
+    fn gates(&self, _: &ExecutionId, parameters: &Value) -> Result<(Class, Vec<GateId>), String> {
         let host = parameters[self.0].as_str().ok_or("the key is no string")?;
         let key = GateId::of_key("demo.one", Kind::Concurrency, host).map_err(|e| e.to_string())?;
         Ok((Class::Normal, vec![GateId::total("demo.one", Kind::Rate), key]))
