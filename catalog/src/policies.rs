@@ -156,7 +156,7 @@ mod tests {
     const ALL: &str = "name: careful\nactions: [disk.clean]\n\
         concurrency: { max: 10, by: parameters.host, max_per_key: 1 }\n\
         rate: { starts: 5, per: 1m, burst: 2, on_exceed: drop }\n\
-        limits: { max_actions: 20, per: 5m, by: parameters.older_than, on_exceed: pause }\n\
+        limits: { max_actions: 20, per: 5m, by: parameters.older_than }\n\
         breaker: { failures: 3, open: 30s }\n";
 
     fn policy(text: &'static str) -> (&'static str, &'static str) {
@@ -191,7 +191,7 @@ mod tests {
             (Limit::Concurrency { permits_max: 10 }, Excess::Wait),
             (Limit::Breaker { failures_max: 3, open_ms: 30_000, probes: 1 }, Excess::Wait),
             (Limit::Rate { tokens: 5, per_ms: 60_000, burst: 2 }, Excess::Drop),
-            (Limit::Radius { actions_max: 20, per_ms: 300_000 }, Excess::Pause),
+            (Limit::Radius { actions_max: 20, per_ms: 300_000 }, Excess::Wait),
         ];
         assert_eq!(limits, wanted);
         assert_eq!(terms.of(&GateId::total("disk.careful", Kind::Radius)), None, "only each key has a limit");
@@ -254,11 +254,15 @@ mod tests {
             ),
             (
                 "name: careful\nactions: [disk.clean]\nbreaker: { failures: 1, open: 1m, on_exceed: stop }\n",
-                "3:46: \"on_exceed\" must be one of \"delay\", \"drop\", \"pause\", found \"stop\"",
+                "3:46: \"on_exceed\" must be one of \"delay\", \"drop\", found \"stop\"",
             ),
             (
                 "name: careful\nactions: [disk.clean]\nbreaker: { failures: 1, open: 1m, by: \"${parameters.host}\" }\n",
                 "3:39: \"by\" is an expression over the parameters such as parameters.host, without braces",
+            ),
+            (
+                "name: careful\nactions: [disk.clean]\nlimits: { max_actions: 1, per: 1s, on_exceed: pause }\n",
+                "3:36: \"on_exceed: pause\" is not supported in this version",
             ),
             (
                 "name: careful\nactions: [disk.clean]\nwindows: x\nrate: { starts: 1, per: 1s }\n",

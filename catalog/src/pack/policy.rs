@@ -139,7 +139,14 @@ fn open<'n>(fields: &Fields<'n>, key: &str, shape: &Shape, report: &mut Report<'
 }
 
 fn excess(fields: &Fields<'_>, report: &mut Report<'_>) -> Excess {
-    let words = [("delay", Excess::Wait), ("drop", Excess::Drop), ("pause", Excess::Pause)];
+    // Nobody could open the gate again.
+    if let Some((key, node)) = fields.entry("on_exceed")
+        && matches!(&node.data, Data::Text(text, _) if text == "pause")
+    {
+        report.add(key.at, Code::NotSupported, "\"on_exceed: pause\" is not supported in this version");
+        return Excess::Pause;
+    }
+    let words = [("delay", Excess::Wait), ("drop", Excess::Drop)];
     fields.word("on_exceed", &words, Excess::Wait, report)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use petrel_execution::gate::InForce;
+use petrel_execution::gate::{GateId, InForce, Policies, Terms};
 use petrel_executor::{ExecutorView, Resolution};
 use petrel_rules::{Kv, MatchPlan, MatchView};
 
@@ -75,6 +75,16 @@ impl MatchView for Globals {
 
     fn coming(&self) -> Option<&str> {
         Some(&*self.told).filter(|told| *told != self.head.revision)
+    }
+}
+
+impl Policies for Globals {
+    fn terms(&self, gate: &GateId) -> Option<Terms> {
+        self.head.policies.as_ref()?.of(gate)
+    }
+
+    fn knows(&self, in_force: &InForce) -> bool {
+        self.head.policies.is_some() && self.head.is_as_late_as(in_force)
     }
 }
 
