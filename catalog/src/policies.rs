@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(terms.of(&GateId::total("disk.careful", Kind::Radius)), None, "only each key has a limit");
         // What is resolved one by one says the same.
         let content = revision.content();
-        let pack = content.packs().next().unwrap();
+        let pack = &content.packs()[0];
         let alone = Actions::new().resolve(pack, "clean").unwrap().unwrap();
         let (_, mut again) = named(&alone.plan);
         again.sort();
