@@ -80,7 +80,7 @@ impl KeepDays {
     /// How many days back all tables that [`reconcile`](crate::SqlClient::reconcile) compares still have
     /// everything; 0 is all of it.
     pub fn comparable(&self) -> u32 {
-        let compared = [self.events, self.rule_matches, self.executions, self.dead_letters];
+        let compared = [self.events, self.rule_matches, self.executions, self.gate_decisions, self.dead_letters];
         compared.into_iter().filter(|days| *days > 0).min().unwrap_or(0)
     }
 }

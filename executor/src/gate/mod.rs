@@ -9,6 +9,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -31,15 +32,19 @@ const AGAIN: &[u8] = b"again/";
 pub const GATES_PER_STEP_MAX: usize = 500;
 
 /// What gates need to know of their process, the same for a whole step.
-pub trait GateView: Policies + Send + Sync {}
-
-impl<T: Policies + Send + Sync> GateView for T {}
+pub trait GateView: Policies + Send + Sync {
+    /// Names what the policies are of, as by their revision: under the same name they say the same.
+    fn policies_of(&self) -> Arc<str>;
+}
 
 /// The gates' stage.
 pub struct GateStage<G> {
     spec: StageSpec,
     topics: Topics,
     input: Arc<str>,
+    /// By which policies all gates of a partition have been looked at, as far as this member knows; forgotten where a
+    /// look may have been undone. Most changes of the globals are none of policies.
+    looked: BTreeMap<u32, Arc<str>>,
     globals: PhantomData<fn(&G)>,
 }
 
@@ -52,7 +57,7 @@ impl<G: GateView> GateStage<G> {
             silence: None,
             dead_letters: topics.dead_letters(),
         };
-        Self { spec, input: topics.gates(), topics, globals: PhantomData }
+        Self { spec, input: topics.gates(), topics, looked: BTreeMap::new(), globals: PhantomData }
     }
 
     fn record(&self, batch: &Batch<'_>, record: &Record<'_>, context: &mut Context<'_, G>) -> Result<(), NotYet> {
@@ -180,6 +185,18 @@ impl<G: GateView> Stage for GateStage<G> {
     }
 
     fn globals_changed(&mut self, context: &mut Context<'_, G>) {
-        self.look_at_all(None, context);
+        let policies = context.globals().policies_of();
+        if self.looked.get(&context.partition()) != Some(&policies) {
+            self.look_at_all(None, context);
+            self.looked.insert(context.partition(), policies);
+        }
+    }
+
+    fn aborted(&mut self) {
+        self.looked.clear();
+    }
+
+    fn revoked(&mut self, partition: u32) {
+        self.looked.remove(&partition);
     }
 }

@@ -14,7 +14,7 @@ use petrel_bus_local::{LocalBus, LocalOptions};
 use petrel_execution::gate::{Class, Excess, GateId, InForce, Kind, Limit, Policies, Terms};
 use petrel_execution::runner::{PackFiles, RunnerSpec};
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, NameGates, ParameterError};
-use petrel_executor::gate::GateStage;
+use petrel_executor::gate::{GateStage, GateView};
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
 use petrel_executor::worker::{WorkerHandle, WorkerOptions, WorkerService};
@@ -94,6 +94,12 @@ impl Policies for View {
 
     fn knows(&self, _: &InForce) -> bool {
         true
+    }
+}
+
+impl GateView for View {
+    fn policies_of(&self) -> Arc<str> {
+        "always".into()
     }
 }
 

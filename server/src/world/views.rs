@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use petrel_execution::gate::{GateId, InForce, Policies, Terms};
+use petrel_executor::gate::GateView;
 use petrel_executor::{ExecutorView, Resolution};
 use petrel_rules::{Kv, MatchPlan, MatchView};
 
@@ -85,6 +86,15 @@ impl Policies for Globals {
 
     fn knows(&self, in_force: &InForce) -> bool {
         self.head.policies.is_some() && self.head.is_as_late_as(in_force)
+    }
+}
+
+impl GateView for Globals {
+    fn policies_of(&self) -> Arc<str> {
+        match self.head.policies {
+            Some(_) => self.head.revision.as_str().into(),
+            None => "unknown".into(),
+        }
     }
 }
 
