@@ -78,6 +78,11 @@ impl Bucket {
         Self { parts: self.parts - self.per_ms, ..self }
     }
 
+    /// Whether it would be full, or more, with so many tokens more.
+    pub(super) fn is_full_with(self, fill: Fill, tokens: u32) -> bool {
+        self.parts.saturating_add(i64::from(tokens).saturating_mul(fill.per_ms())) > fill.full()
+    }
+
     /// A token that was not used comes back, unless it is full.
     pub(super) fn put_back(self, fill: Fill) -> Self {
         Self { parts: self.parts.saturating_add(self.per_ms).min(fill.full()), ..self }

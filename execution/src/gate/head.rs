@@ -27,6 +27,11 @@ pub struct Head {
     pub turn: u8,
     /// Tokens; none for a gate without a rate, or whose bucket is full.
     pub bucket: Option<Bucket>,
+    /// How often the bucket would have been full, had the tokens come back that are out: those that were taken before
+    /// have been replaced by time already.
+    pub era: u32,
+    /// Tokens that were taken since and may still come back.
+    pub tokens_out: u32,
     /// Its breaker.
     pub breaker: Breaker,
     /// Nothing passes until then.

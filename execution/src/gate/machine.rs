@@ -3,7 +3,7 @@
 use petrel_schemas::ExecutionId;
 
 use super::decision::{Decided, Decision, Refusal};
-use super::room::{give_back, idle_at_ms, refresh, room, take};
+use super::room::{begin_era, give_back, idle_at_ms, refresh, room, take};
 use super::{
     About, Breaker, Class, Excess, GateId, GateMessage, GateStore, Head, InForce, Outcome, Permit, Policies, Room,
     Seat, Terms, What, Why,
@@ -256,6 +256,7 @@ impl<'s, S: GateStore, P: Policies> Gates<'s, S, P> {
         head.void = head.void.saturating_add(head.hits);
         head.hits = 0;
         head.window = head.window.wrapping_add(1);
+        begin_era(head);
         open.breaker_before = Breaker::default();
         self.decide(open, None, Decided::Opened { by: by.to_owned() });
     }

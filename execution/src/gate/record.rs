@@ -157,7 +157,7 @@ pub fn sender(record: &GateSender) -> Result<Stamp, GateRecordError> {
 pub fn of_permit(permit: &Permit) -> GatePermit {
     let (charge, until_ms, window) = match permit.charge {
         Charge::Nothing => ("nothing", None, None),
-        Charge::Token => ("token", None, None),
+        Charge::Token { era } => ("token", None, Some(i64::from(era))),
         Charge::Hit { until_ms, window } => ("hit", Some(until_ms), Some(i64::from(window))),
         Charge::Probe(trial_ms) => ("probe", Some(trial_ms), None),
     };
@@ -170,13 +170,11 @@ pub fn of_permit(permit: &Permit) -> GatePermit {
 /// [`GateRecordError`].
 pub fn permit(record: &GatePermit) -> Result<Permit, GateRecordError> {
     let until_ms = record.until_ms.ok_or(field("until_ms"));
+    let window = record.window.and_then(|window| u32::try_from(window).ok()).ok_or(field("window"));
     let charge = match record.charge.as_str() {
         "nothing" => Charge::Nothing,
-        "token" => Charge::Token,
-        "hit" => {
-            let window = record.window.and_then(|window| u32::try_from(window).ok()).ok_or(field("window"))?;
-            Charge::Hit { until_ms: until_ms?, window }
-        }
+        "token" => Charge::Token { era: window? },
+        "hit" => Charge::Hit { until_ms: until_ms?, window: window? },
         "probe" => Charge::Probe(until_ms?),
         _ => return Err(field("charge")),
     };
@@ -276,8 +274,12 @@ mod tests {
     #[test]
     fn permits_places_and_stamps_are_read_back() {
         let acquisition = about().acquisition;
-        let charges =
-            [Charge::Nothing, Charge::Token, Charge::Probe(-5), Charge::Hit { until_ms: 6, window: u32::MAX }];
+        let charges = [
+            Charge::Nothing,
+            Charge::Token { era: 3 },
+            Charge::Probe(-5),
+            Charge::Hit { until_ms: 6, window: u32::MAX },
+        ];
         for charge in charges {
             let wanted = Permit { acquisition, charge };
             assert_eq!(permit(&of_permit(&wanted)), Ok(wanted));

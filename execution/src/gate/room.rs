@@ -126,10 +126,15 @@ pub(super) fn refresh(head: &mut Head, store: &mut impl GateStore, gate: &GateId
         Some(_) => head.breaker.at(now_ms),
         None => Breaker::default(),
     };
-    head.bucket = terms.and_then(|terms| terms.limit.fill()).and_then(|fill| {
+    let fill = terms.and_then(|terms| terms.limit.fill());
+    head.bucket = fill.and_then(|fill| {
         let bucket = head.bucket?.at(fill, now_ms);
         (bucket.full_at_ms(fill) > now_ms).then_some(bucket)
     });
+    let would_be_full = fill.zip(head.bucket).is_none_or(|(fill, bucket)| bucket.is_full_with(fill, head.tokens_out));
+    if head.tokens_out > 0 && would_be_full {
+        begin_era(head);
+    }
     for _ in 0..HITS_PER_STEP_MAX {
         if head.hits == 0 && head.void == 0 {
             break;
@@ -139,6 +144,12 @@ pub(super) fn refresh(head: &mut Head, store: &mut impl GateStore, gate: &GateId
             None => break,
         }
     }
+}
+
+/// What is out of the bucket has been replaced, and comes back to nothing.
+pub(super) fn begin_era(head: &mut Head) {
+    head.era = head.era.wrapping_add(1);
+    head.tokens_out = 0;
 }
 
 fn forget_hit(head: &mut Head, store: &mut impl GateStore, gate: &GateId, hit: &Hit) {
@@ -208,7 +219,8 @@ pub(super) fn take(
         Some(Limit::Rate { tokens, per_ms, burst }) => {
             let fill = Fill { tokens, per_ms, burst };
             head.bucket = Some(head.bucket.unwrap_or_else(|| Bucket::full(fill, now_ms)).take());
-            Charge::Token
+            head.tokens_out += 1;
+            Charge::Token { era: head.era }
         }
         Some(Limit::Radius { per_ms, .. }) => {
             let (until_ms, window) = (now_ms.saturating_add(per_ms), head.window);
@@ -247,19 +259,20 @@ pub(super) fn give_back(
         };
         head.breaker = head.breaker.heard(trip, probe, good, now_ms);
     }
-    if outcome != Outcome::NotStarted {
-        return;
-    }
+    let comes_back = outcome == Outcome::NotStarted;
     match permit.charge {
-        Charge::Token => {
-            let put_back = |fill| head.bucket.map(|bucket: Bucket| bucket.put_back(fill));
-            head.bucket = limit.and_then(Limit::fill).and_then(put_back);
+        Charge::Token { era } if era == head.era => {
+            head.tokens_out = head.tokens_out.saturating_sub(1);
+            if comes_back {
+                let put_back = |fill| head.bucket.map(|bucket: Bucket| bucket.put_back(fill));
+                head.bucket = limit.and_then(Limit::fill).and_then(put_back);
+            }
         }
-        Charge::Hit { until_ms, window } => {
+        Charge::Hit { until_ms, window } if comes_back => {
             let (acquisition, execution) = (permit.acquisition, execution.clone());
             forget_hit(head, store, gate, &Hit { until_ms, acquisition, execution, window });
         }
-        Charge::Nothing | Charge::Probe(_) => {}
+        _ => {}
     }
 }
 

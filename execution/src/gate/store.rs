@@ -10,7 +10,10 @@ pub enum Charge {
     /// Nothing: a permit is all of it.
     Nothing,
     /// A token.
-    Token,
+    Token {
+        /// See [`Head::era`].
+        era: u32,
+    },
     /// A place in a window, which is that of its [`Hit`].
     Hit {
         /// See [`Hit::until_ms`].

@@ -100,7 +100,7 @@ pub struct GatePermit {
     pub charge: String,
     /// Until when its hit counts, or when its trial began, by the gate's clock.
     pub until_ms: Option<i64>,
-    /// In which window its hit counts.
+    /// In which window its hit counts, or of which era its token is.
     pub window: Option<i64>,
 }
 
@@ -152,6 +152,10 @@ pub struct GateHead {
     pub bucket_at_ms: Option<i64>,
     /// Parts of a whole token.
     pub bucket_per_ms: Option<i64>,
+    /// How often the bucket would have been full, had the tokens come back that are out.
+    pub era: i64,
+    /// Tokens that were taken since and may still come back.
+    pub tokens_out: i64,
     /// `closed`, `open` or `half_open`.
     pub breaker: String,
     /// Failures in a row, where it is closed.

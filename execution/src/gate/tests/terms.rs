@@ -71,6 +71,17 @@ fn what_did_not_start_gives_its_token_and_its_place_in_the_window_back_once() {
 }
 
 #[test]
+fn a_token_that_time_has_replaced_does_not_come_back() {
+    let mut rate = One::new(Limit::Rate { tokens: 1, per_ms: 100, burst: 2 }, Excess::Wait);
+    assert_eq!(rate.acquire(0, "a"), [GRANTED]);
+    assert_eq!(rate.acquire(150, "b"), [GRANTED], "out of a full bucket");
+    rate.release(150, "a", 1, Outcome::NotStarted);
+    assert_eq!(rate.acquire(150, "c"), [GRANTED]);
+    assert_eq!(rate.acquire(150, "d"), [waits(Why::Rate)], "two at once and not three");
+    assert_eq!(rate.release(150, "c", 4, Outcome::NotStarted), [returned(Outcome::NotStarted), GRANTED]);
+}
+
+#[test]
 fn a_gate_that_was_closed_by_retry_after_opens_by_itself_after_a_day_at_most() {
     let mut rate = One::new(Limit::Rate { tokens: 10, per_ms: 10, burst: 5 }, Excess::Wait);
     assert_eq!(rate.send(0, What::Close { until_ms: 500 }), [Decided::Closed { until_ms: 500 }]);

@@ -454,7 +454,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 2_000, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::with_cases(1_500) })]
     #[test]
     fn owners_and_gates_keep_what_they_promise(steps in prop::collection::vec(step(), 1..250)) {
         let mut world = World::new();
