@@ -78,14 +78,14 @@ impl Bucket {
         Self { parts: self.parts - self.per_ms, ..self }
     }
 
-    /// Whether it would be full, or more, with so many tokens more.
-    pub(super) fn is_full_with(self, fill: Fill, tokens: u32) -> bool {
-        self.parts.saturating_add(i64::from(tokens).saturating_mul(fill.per_ms())) > fill.full()
+    /// How many parts it lacks.
+    pub(super) fn missing(self, fill: Fill) -> i64 {
+        fill.full().saturating_sub(self.parts).max(0)
     }
 
-    /// A token that was not used comes back, unless it is full.
-    pub(super) fn put_back(self, fill: Fill) -> Self {
-        Self { parts: self.parts.saturating_add(self.per_ms).min(fill.full()), ..self }
+    /// So much of a token that was not used comes back, unless it is full.
+    pub(super) fn put_back(self, fill: Fill, parts: i64) -> Self {
+        Self { parts: self.parts.saturating_add(parts).min(fill.full()), ..self }
     }
 }
 
@@ -104,8 +104,8 @@ mod tests {
         let tokens = |now_ms| empty.at(fill, now_ms).parts / 10;
         assert_eq!([103, 104, 106, 107, 109, 110, 999].map(tokens), [0, 1, 1, 2, 2, 3, 3]);
         assert_eq!(empty.full_at_ms(fill), 110);
-        assert_eq!(empty.put_back(fill).parts, 10);
-        assert_eq!(empty.at(fill, 999).put_back(fill).parts, 30, "a full one holds no more");
+        assert_eq!((empty.put_back(fill, 10).parts, empty.missing(fill)), (10, 30));
+        assert_eq!(empty.at(fill, 999).put_back(fill, 10).parts, 30, "a full one holds no more");
         let none = Fill { tokens: 0, ..fill };
         assert_eq!(empty.token_at_ms(none), i64::MAX);
         assert_eq!(empty.token_at_ms(Fill { burst: 0, ..fill }), i64::MAX);

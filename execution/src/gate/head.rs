@@ -27,11 +27,12 @@ pub struct Head {
     pub turn: u8,
     /// Tokens; none for a gate without a rate, or whose bucket is full.
     pub bucket: Option<Bucket>,
-    /// How often the bucket would have been full, had the tokens come back that are out: those that were taken before
-    /// have been replaced by time already.
+    /// How often time has replaced the tokens that were out: those that were taken before do not come back.
     pub era: u32,
     /// Tokens that were taken since and may still come back.
     pub tokens_out: u32,
+    /// How many parts of a token each of them is worth: with all of them the bucket would never have been over its burst.
+    pub token_worth: i64,
     /// Its breaker.
     pub breaker: Breaker,
     /// Nothing passes until then.

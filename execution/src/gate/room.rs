@@ -127,14 +127,12 @@ pub(super) fn refresh(head: &mut Head, store: &mut impl GateStore, gate: &GateId
         None => Breaker::default(),
     };
     let fill = terms.and_then(|terms| terms.limit.fill());
+    let before = head.bucket;
     head.bucket = fill.and_then(|fill| {
         let bucket = head.bucket?.at(fill, now_ms);
         (bucket.full_at_ms(fill) > now_ms).then_some(bucket)
     });
-    let would_be_full = fill.zip(head.bucket).is_none_or(|(fill, bucket)| bucket.is_full_with(fill, head.tokens_out));
-    if head.tokens_out > 0 && would_be_full {
-        begin_era(head);
-    }
+    devalue(head, fill, before);
     for _ in 0..HITS_PER_STEP_MAX {
         if head.hits == 0 && head.void == 0 {
             break;
@@ -146,10 +144,26 @@ pub(super) fn refresh(head: &mut Head, store: &mut impl GateStore, gate: &GateId
     }
 }
 
+/// Tokens that are out are worth less as time fills the bucket without them, and nothing once half of each is replaced.
+fn devalue(head: &mut Head, fill: Option<Fill>, before: Option<Bucket>) {
+    if head.tokens_out == 0 {
+        return;
+    }
+    match (fill, before, head.bucket) {
+        (Some(fill), Some(before), Some(bucket)) if before.per_ms == bucket.per_ms => {
+            head.token_worth = head.token_worth.min(bucket.missing(fill) / i64::from(head.tokens_out));
+            if head.token_worth < bucket.per_ms / 2 {
+                begin_era(head);
+            }
+        }
+        _ => begin_era(head),
+    }
+}
+
 /// What is out of the bucket has been replaced, and comes back to nothing.
 pub(super) fn begin_era(head: &mut Head) {
     head.era = head.era.wrapping_add(1);
-    head.tokens_out = 0;
+    (head.tokens_out, head.token_worth) = (0, 0);
 }
 
 fn forget_hit(head: &mut Head, store: &mut impl GateStore, gate: &GateId, hit: &Hit) {
@@ -218,8 +232,12 @@ pub(super) fn take(
         }
         Some(Limit::Rate { tokens, per_ms, burst }) => {
             let fill = Fill { tokens, per_ms, burst };
-            head.bucket = Some(head.bucket.unwrap_or_else(|| Bucket::full(fill, now_ms)).take());
+            let bucket = head.bucket.unwrap_or_else(|| Bucket::full(fill, now_ms)).take();
+            if head.tokens_out == 0 {
+                head.token_worth = bucket.per_ms;
+            }
             head.tokens_out += 1;
+            head.bucket = Some(bucket);
             Charge::Token { era: head.era }
         }
         Some(Limit::Radius { per_ms, .. }) => {
@@ -264,7 +282,8 @@ pub(super) fn give_back(
         Charge::Token { era } if era == head.era => {
             head.tokens_out = head.tokens_out.saturating_sub(1);
             if comes_back {
-                let put_back = |fill| head.bucket.map(|bucket: Bucket| bucket.put_back(fill));
+                let worth = head.token_worth;
+                let put_back = |fill| head.bucket.map(|bucket: Bucket| bucket.put_back(fill, worth));
                 head.bucket = limit.and_then(Limit::fill).and_then(put_back);
             }
         }

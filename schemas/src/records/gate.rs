@@ -152,10 +152,12 @@ pub struct GateHead {
     pub bucket_at_ms: Option<i64>,
     /// Parts of a whole token.
     pub bucket_per_ms: Option<i64>,
-    /// How often the bucket would have been full, had the tokens come back that are out.
+    /// How often time has replaced the tokens that were out.
     pub era: i64,
     /// Tokens that were taken since and may still come back.
     pub tokens_out: i64,
+    /// How many parts of a token each of them is worth.
+    pub token_worth: i64,
     /// `closed`, `open` or `half_open`.
     pub breaker: String,
     /// Failures in a row, where it is closed.
