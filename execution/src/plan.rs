@@ -3,9 +3,12 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use petrel_schemas::ExecutionId;
 use serde_json::Value;
 
 use crate::delivery::Delivery;
+use crate::gate::{Class, GateId};
+use crate::retry::Retry;
 use crate::runner::RunnerSpec;
 
 /// Checks the parameters of a call against the action's schema.
@@ -41,6 +44,15 @@ pub trait CompleteParameters: Debug + Send + Sync {
     }
 }
 
+/// Names the gates of a call.
+pub trait NameGates: Debug + Send + Sync {
+    /// Its class, and the gates that an execution has to pass with these parameters, defaults filled in.
+    ///
+    /// # Errors
+    /// Why a policy's key has no value, for people.
+    fn gates(&self, execution: &ExecutionId, parameters: &Value) -> Result<(Class, Vec<GateId>), String>;
+}
+
 /// Why parameters do not fit an action: one or more reasons.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{action}: {}", reasons.join("; "))]
@@ -62,6 +74,10 @@ pub struct ActionPlan {
     pub timeout_ms: i64,
     /// Captured output of each stream, in bytes.
     pub output_bytes_max: usize,
+    /// Whether what ends badly is tried again.
+    pub retry: Option<Retry>,
+    /// The policies whose gates its executions have to pass.
+    pub policies: Option<Arc<dyn NameGates>>,
     /// How it is carried out.
     pub runner: Arc<RunnerSpec>,
     /// Its parameters.

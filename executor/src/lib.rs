@@ -20,9 +20,10 @@
 //!   watches it even if the worker is stopped or gone.
 //! - Nothing here reads a time of day to decide about leases across machines.
 //!
-//! Reading order: `view`, `secrets`, `owner`, `worker`, `runner`, `supervise`, `packs_cache`.
+//! Reading order: `view`, `secrets`, `owner`, `gate`, `worker`, `runner`, `supervise`, `packs_cache`.
 
 mod catalog_view;
+pub mod gate;
 pub mod metrics;
 pub mod owner;
 pub mod packs_cache;

@@ -259,7 +259,8 @@ fn needs_of(roles: &BTreeSet<Role>) -> Needs {
     let need = |role: &Role| match role {
         Role::Rules | Role::Api => Needs::Rules,
         Role::Ingest => Needs::Triggers,
-        Role::Executor | Role::Worker | Role::Audit => Needs::Nothing,
+        Role::Executor => Needs::Policies,
+        Role::Worker | Role::Audit => Needs::Nothing,
     };
     roles.iter().map(need).max().unwrap_or(Needs::Nothing)
 }

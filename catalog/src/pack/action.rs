@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use petrel_execution::Delivery;
 use petrel_execution::runner::{ParameterPlace, RunnerSpec};
+use petrel_execution::{Delivery, Retry};
 use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ use crate::yaml::{Data, Key, Node};
 
 use super::config::Config;
 use super::files::PackFile;
-use super::{runner, schema};
+use super::{retry, runner, schema};
 
 const ACTION: Shape = Shape {
     what: "an action",
@@ -50,6 +50,7 @@ const ACTION: Shape = Shape {
         "delivery",
         "pool",
         "output_bytes_max",
+        "retry",
     ],
     later: &[
         "pack",
@@ -60,7 +61,6 @@ const ACTION: Shape = Shape {
         "tags",
         "notify",
         "policies",
-        "retry",
         "retries",
         "metadata_file",
         "lock",
@@ -105,6 +105,7 @@ pub(crate) struct ActionDraft {
     pub(crate) output_bytes_max: u64,
     /// The secrets that its templates and defaults name.
     pub(crate) secrets: Vec<Located<SecretRef>>,
+    pub(crate) retry: Option<Retry>,
 }
 
 pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mut Report<'_>) -> Option<ActionDraft> {
@@ -132,6 +133,7 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
     let output_bytes_max = read_output_limit(&fields, report);
     let mut secrets = runner::secrets(&fields, &runner, report);
     secrets.extend(default_secrets(parameters_node, &parameters, report));
+    let retry = retry::read(&fields, delivery, report);
     let parameters_place = report.place(parameters_node.map_or(fields.at(), |node| node.at));
     let trigger_place = report.place(fields.entry("trigger").map_or(fields.at(), |(_, node)| node.at));
     Some(ActionDraft {
@@ -146,6 +148,7 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
         pool,
         output_bytes_max,
         secrets,
+        retry,
     })
 }
 

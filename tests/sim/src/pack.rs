@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use petrel_bus::TopicSpec;
 use petrel_bus::sim::SimOptions;
 use petrel_catalog::{CompiledRevision, PackFile, PackSource, Revision};
+use petrel_execution::gate::InForce;
 use petrel_executor::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
 use petrel_rules::{Kv, MatchPlan, MatchView};
 use petrel_schemas::{Cleanup, Topics, TriggerBinding};
@@ -20,6 +21,10 @@ pub const POOL: &str = "default";
 pub const DESERTED_POOL: &str = "deserted";
 /// The action that runs at most once.
 pub const AT_MOST_ONCE: &str = "sim.page";
+/// The action that is tried again when it fails or times out.
+pub const RETRIED: &str = "sim.clean";
+/// How often.
+pub const RETRIES: usize = 2;
 /// The bound topic.
 pub const ALERTS: &str = "monitoring.alerts";
 /// Partitions of the bound topic.
@@ -137,6 +142,11 @@ impl MatchView for Known {
 }
 
 impl ExecutorView for Known {
+    fn in_force(&self) -> InForce {
+        let number = i64::try_from(self.number).unwrap_or(i64::MAX);
+        InForce { revision: self.compiled.hash().into(), since_ms: number }
+    }
+
     fn dispatch_paused(&self) -> bool {
         false
     }
@@ -217,8 +227,10 @@ fn source(number: usize) -> PackSource {
         ("triggers/tick.yaml".into(), "name: tick\nsource: { interval: { every: 5s, catch_up: all } }\n".into()),
     ];
     let command = "runner: command\ncommand: [\"true\"]\ntimeout: 15s\n";
+    let retried =
+        format!("{command}retry: {{ times: {RETRIES}, delay: 500ms, backoff: exponential, jitter_percent: 50 }}\n");
     for (name, runner, delivery, pool) in [
-        ("clean", command, "at_least_once", POOL),
+        ("clean", &*retried, "at_least_once", POOL),
         ("page", command, "at_most_once", POOL),
         ("note", "runner: noop\n", "at_least_once", POOL),
         ("stray", command, "at_least_once", DESERTED_POOL),

@@ -62,6 +62,8 @@ async fn open_so_many(runner: &str, count: usize) -> Result<Opened, NotOpened> {
     let parameters = Value::Object(given.collect()).to_string();
     let task = Task { parameters, ..crate::worker::attempt::tests::task() };
     let plan = ActionPlan {
+        retry: None,
+        policies: None,
         pool: "default".to_owned(),
         delivery: Delivery::AtLeastOnce,
         timeout_ms: 1_000,

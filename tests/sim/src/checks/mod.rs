@@ -9,6 +9,7 @@ mod leases;
 mod matches;
 mod prompt;
 mod requests;
+mod retries;
 mod rounds;
 mod tables;
 mod ticks;
@@ -19,7 +20,7 @@ use crate::history::History;
 pub type Check = fn(&History) -> Vec<String>;
 
 /// What must never be wrong, whenever one looks.
-pub const SAFETY: [(&str, Check); 12] = [
+pub const SAFETY: [(&str, Check); 13] = [
     ("requests", requests::never_too_many),
     ("dead letters", dead_letters::only_poison_and_once),
     ("ticks", ticks::none_twice),
@@ -30,6 +31,7 @@ pub const SAFETY: [(&str, Check); 12] = [
     ("at most once", attempts::at_most_once),
     ("fencing", fencing::nothing_stale),
     ("leases", leases::kept_by_the_unharmed),
+    ("retries", retries::never_too_many),
     ("tables", tables::none_twice),
     ("prompt", prompt::decided_soon),
 ];
@@ -38,7 +40,7 @@ pub const SAFETY: [(&str, Check); 12] = [
 ///
 /// Of one transaction some records can be seen before others, which an open transaction of somebody else
 /// still holds back: what compares topics is among these.
-pub const LIVENESS: [(&str, Check); 8] = [
+pub const LIVENESS: [(&str, Check); 9] = [
     ("requests", requests::none_missing),
     ("matches", matches::one_row_a_request),
     ("dead letters", dead_letters::none_missing),
@@ -46,6 +48,7 @@ pub const LIVENESS: [(&str, Check); 8] = [
     ("asked for", executions::asked_for),
     ("executions", executions::all_over),
     ("ends", ends::told_once),
+    ("retries", retries::none_missing),
     ("tables", tables::complete),
 ];
 
