@@ -196,7 +196,12 @@ pub(crate) fn compile(
         }
         let named: BTreeSet<String> =
             draft.actions.iter().map(|action| format!("{pack}.{}", action.name.value)).collect();
-        policies::check(&pack, &draft.policies, |action| named.contains(action) || told.explains(action), problems);
+        let ruled: BTreeSet<String> = draft.rules.iter().map(|rule| format!("{pack}.{}", rule.name.value)).collect();
+        let has = |kind: &str, reference: &str| {
+            let known = if kind == "rule" { &ruled } else { &named };
+            known.contains(reference) || told.explains(reference)
+        };
+        policies::check(&pack, &draft.policies, &draft.actions, has, problems);
         for action in draft.actions {
             if let Some(trigger) = action.runner.injects() {
                 injects.push(Located::new(trigger.to_owned(), action.trigger_place.clone()));

@@ -29,6 +29,8 @@ mod outcome;
 mod pack;
 mod plans;
 mod policies;
+#[cfg(test)]
+mod policies_md;
 mod problems;
 mod publish;
 mod resolve;

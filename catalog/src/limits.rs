@@ -26,6 +26,10 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const RULE_ACTIONS_MAX: usize = 32;
 /// Most actions that one policy names.
 pub const POLICY_ACTIONS_MAX: usize = 100;
+/// Most parameters that give the key of a policy of StackStorm's form.
+pub const POLICY_ATTRIBUTES_MAX: usize = 16;
+/// Longest name of a policy of StackStorm's form, in bytes.
+pub const POLICY_NAME_BYTES_MAX: usize = 128;
 /// Longest time that a policy names, in milliseconds.
 pub const POLICY_MS_MAX: i64 = 7 * 24 * 3_600_000;
 /// Shortest interval of a timer or a polling sensor, in milliseconds.

@@ -46,11 +46,17 @@ pub trait CompleteParameters: Debug + Send + Sync {
 
 /// Names the gates of a call.
 pub trait NameGates: Debug + Send + Sync {
-    /// Its class, and the gates that an execution has to pass with these parameters, defaults filled in.
+    /// Its class, and the gates that an execution has to pass with these parameters, defaults filled in; by the rule
+    /// that asked for it, too, if one did.
     ///
     /// # Errors
     /// Why a policy's key has no value, for people.
-    fn gates(&self, execution: &ExecutionId, parameters: &Value) -> Result<(Class, Vec<GateId>), String>;
+    fn gates(
+        &self,
+        execution: &ExecutionId,
+        rule: Option<&str>,
+        parameters: &Value,
+    ) -> Result<(Class, Vec<GateId>), String>;
 }
 
 /// Why parameters do not fit an action: one or more reasons.

@@ -21,6 +21,7 @@ pub(crate) const SCHEMAS: &[(&str, u32, u32, &str)] = &[
     ("GateMessage", 1, 1, include_str!("../avsc/GateMessage.v1.avsc")),
     ("GateAnswer", 1, 1, include_str!("../avsc/GateAnswer.v1.avsc")),
     ("GateBehind", 1, 1, include_str!("../avsc/GateBehind.v1.avsc")),
+    ("GateOrder", 1, 1, include_str!("../avsc/GateOrder.v1.avsc")),
     ("GateSender", 1, 1, include_str!("../avsc/GateSender.v1.avsc")),
     ("GateCount", 1, 1, include_str!("../avsc/GateCount.v1.avsc")),
     ("GatePermit", 1, 1, include_str!("../avsc/GatePermit.v1.avsc")),

@@ -3,8 +3,8 @@
 use crate::codec::{DecodeError, Stored, decode, kind_of};
 use crate::records::{
     ActionRequest, CancelRequest, Claim, CriteriaFailed, Declined, EventAudited, ExecutionChanged, ExecutionEnded,
-    ExecutionState, GateAnswer, GateBehind, GateDecided, HandedOver, Heartbeat, OutputCaptured, RevisionApplied,
-    RuleMatched, SecretChanged, TaskResult,
+    ExecutionState, GateAnswer, GateBehind, GateDecided, GateOrder, HandedOver, Heartbeat, OutputCaptured,
+    RevisionApplied, RuleMatched, SecretChanged, TaskResult,
 };
 
 macro_rules! stream {
@@ -34,7 +34,7 @@ macro_rules! stream {
 
 stream! {
     /// `petrel.requests`.
-    RequestsRecord { ActionRequest, CancelRequest, GateAnswer, GateBehind }
+    RequestsRecord { ActionRequest, CancelRequest, GateAnswer, GateBehind, GateOrder }
 }
 stream! {
     /// `petrel.results`.

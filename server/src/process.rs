@@ -23,6 +23,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::follow::Follows;
 use crate::format::{Formatted, InForce};
+use crate::gates::GatesView;
 use crate::live::LiveView;
 use crate::metrics::Exported;
 use crate::presence::{Presence, Present};
@@ -163,10 +164,12 @@ async fn up(
     };
     let ingest_metrics = petrel_ingest::Metrics::register(exported.registry()).context("metrics")?;
     let running = Running::start(&parts, roles, &ingest_metrics, &mut exported).await?;
+    let gates = Arc::new(GatesView::default());
     let live = Arc::new(LiveView::new(config.api.live_executions_max));
     let serves_api = roles.contains(&Role::Api);
     if serves_api {
         live.spawn(&follows, topics.executions());
+        gates.spawn(&follows, topics.gate_state());
     }
     let missing = match is_local {
         true => {
@@ -227,6 +230,7 @@ async fn up(
         topic_writer: is_local.then(|| TopicWriter::new(topics.clone(), TopicOptions::default(), ingest_metrics)),
         world: world.clone(),
         live,
+        gates,
         applier: Applier::new(bus, topics, clock, world, retention_of(config), missing),
         sql,
         secrets,

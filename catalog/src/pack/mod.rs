@@ -13,6 +13,7 @@ mod rule;
 mod rule_test;
 mod runner;
 mod schema;
+mod stackstorm_policy;
 mod trigger;
 
 use std::collections::HashMap;

@@ -8,24 +8,12 @@ use crate::walk::{Fields, Located, Report, Shape, duration_of};
 use crate::yaml::{Data, Node};
 
 use super::rule::check_reference;
+use super::stackstorm_policy;
 
 const POLICY: Shape = Shape {
     what: "a policy",
-    known: &["name", "description", "actions", "concurrency", "rate", "limits", "breaker"],
-    later: &[
-        "pack",
-        "class",
-        "enabled",
-        "resource_ref",
-        "policy_type",
-        "parameters",
-        "rules",
-        "windows",
-        "deadline",
-        "switch",
-        "tags",
-        "metadata_file",
-    ],
+    known: &["name", "description", "actions", "rules", "concurrency", "rate", "limits", "breaker"],
+    later: &["pack", "class", "enabled", "windows", "deadline", "switch", "tags", "metadata_file"],
 };
 
 const CONCURRENCY: Shape =
@@ -53,13 +41,21 @@ pub(crate) struct PolicyDraft {
     /// References of the actions that it is for.
     pub(crate) actions: Vec<Located<String>>,
     pub(crate) limits: Vec<LimitDraft>,
+    /// References of the rules whose executions alone it is for; none where it is for all.
+    pub(crate) rules: Vec<Located<String>>,
+    /// Names of parameters that every one of its actions must have.
+    pub(crate) attributes: Vec<Located<String>>,
 }
 
 pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<PolicyDraft> {
+    if stackstorm_policy::is_one(node) {
+        return stackstorm_policy::read(node, report);
+    }
     let fields = Fields::open(node, &POLICY, report)?;
     let name = fields.need_name(report);
     let _ = fields.description(report);
     let actions = read_actions(&fields, report);
+    let rules = read_rules(&fields, report);
     let mut limits = Vec::new();
     concurrency(&fields, &mut limits, report);
     limits.extend(rate(&fields, report));
@@ -69,7 +65,7 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<PolicyDraft> 
     if !says {
         report.add(fields.at(), Code::Missing, "a policy needs \"concurrency\", \"rate\", \"limits\" or \"breaker\"");
     }
-    Some(PolicyDraft { name: name?, actions, limits })
+    Some(PolicyDraft { name: name?, actions, limits, rules, attributes: Vec::new() })
 }
 
 fn read_actions(fields: &Fields<'_>, report: &mut Report<'_>) -> Vec<Located<String>> {
@@ -80,6 +76,16 @@ fn read_actions(fields: &Fields<'_>, report: &mut Report<'_>) -> Vec<Located<Str
         report.add(node.at, Code::TooLarge, message);
     }
     actions.into_iter().filter_map(|action| check_reference(&action, "action", report)).collect()
+}
+
+fn read_rules(fields: &Fields<'_>, report: &mut Report<'_>) -> Vec<Located<String>> {
+    let Some((_, node)) = fields.entry("rules") else { return Vec::new() };
+    let rules = fields.texts("rules", report);
+    if matches!(&node.data, Data::List(items) if items.is_empty() || items.len() > POLICY_ACTIONS_MAX) {
+        let message = format!("\"rules\" must have from 1 to {POLICY_ACTIONS_MAX} entries");
+        report.add(node.at, Code::TooLarge, message);
+    }
+    rules.into_iter().filter_map(|rule| check_reference(&rule, "rule", report)).collect()
 }
 
 /// A total, a limit of each key, or both.
@@ -139,14 +145,7 @@ fn open<'n>(fields: &Fields<'n>, key: &str, shape: &Shape, report: &mut Report<'
 }
 
 fn excess(fields: &Fields<'_>, report: &mut Report<'_>) -> Excess {
-    // Nobody could open the gate again.
-    if let Some((key, node)) = fields.entry("on_exceed")
-        && matches!(&node.data, Data::Text(text, _) if text == "pause")
-    {
-        report.add(key.at, Code::NotSupported, "\"on_exceed: pause\" is not supported in this version");
-        return Excess::Pause;
-    }
-    let words = [("delay", Excess::Wait), ("drop", Excess::Drop)];
+    let words = [("delay", Excess::Wait), ("drop", Excess::Drop), ("pause", Excess::Pause)];
     fields.word("on_exceed", &words, Excess::Wait, report)
 }
 
@@ -159,7 +158,7 @@ fn need_time(fields: &Fields<'_>, key: &str, report: &mut Report<'_>) -> Option<
     duration_of(node, key, 1, POLICY_MS_MAX, report)
 }
 
-fn need_count(fields: &Fields<'_>, key: &str, max: i64, report: &mut Report<'_>) -> Option<u32> {
+pub(super) fn need_count(fields: &Fields<'_>, key: &str, max: i64, report: &mut Report<'_>) -> Option<u32> {
     count_of(fields.need(key, report)?, key, max, report)
 }
 

@@ -68,9 +68,14 @@ pub enum Decided {
     Asked,
     /// The gate is shut until a person opens it.
     Shut(Why),
+    /// A person has shut it.
+    ShutBy {
+        /// Who, and why.
+        by: String,
+    },
     /// A person has opened it.
     Opened {
-        /// Who.
+        /// Who, and why.
         by: String,
     },
     /// Nothing passes for a time.
@@ -97,7 +102,7 @@ impl Decided {
             Self::Returned(_) => "returned",
             Self::Left => "left",
             Self::Asked => "asked",
-            Self::Shut(_) => "shut",
+            Self::Shut(_) | Self::ShutBy { .. } => "shut",
             Self::Opened { .. } => "opened",
             Self::Closed { .. } => "closed",
             Self::Tripped { .. } => "tripped",
@@ -114,7 +119,7 @@ impl Decided {
                 None => refusal.code().to_owned(),
             },
             Self::Returned(outcome) => outcome.as_str().to_owned(),
-            Self::Opened { by } => by.clone(),
+            Self::Opened { by } | Self::ShutBy { by } => by.clone(),
             Self::Closed { until_ms } | Self::Tripped { until_ms } => until_ms.to_string(),
             Self::Granted { .. } | Self::Left | Self::Asked | Self::Recovered => return None,
         })

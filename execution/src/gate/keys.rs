@@ -98,6 +98,12 @@ pub fn parse_holder(gate: &GateId, key: &[u8]) -> Option<ExecutionId> {
     ExecutionId::parse(std::str::from_utf8(rest).ok()?).ok()
 }
 
+/// The permit of that key: of which gate, and whose.
+pub fn parse_permit(key: &[u8]) -> Option<(GateId, ExecutionId)> {
+    let (gate, rest) = parse_gate(key.strip_prefix(&[PERMIT, SPACE])?)?;
+    Some((gate, ExecutionId::parse(std::str::from_utf8(rest).ok()?).ok()?))
+}
+
 /// The ticket of an entry of that queue.
 pub fn parse_ticket(gate: &GateId, class: Class, key: &[u8]) -> Option<u64> {
     let rest = key.strip_prefix(&*queue_of(gate, class))?;
@@ -224,6 +230,8 @@ mod tests {
         let id = ExecutionId::of_manual("x").child(2).unwrap();
         assert_eq!(parse_holder(&gate, &permit_key(&gate, &id)), Some(id.clone()));
         assert_eq!(parse_holder(&gate, &seat_key(&gate, &id)), Some(id.clone()));
+        assert_eq!(parse_permit(&permit_key(&gate, &id)), Some((gate.clone(), id.clone())));
+        assert_eq!(parse_permit(&seat_key(&gate, &id)), None);
         assert_eq!(parse_ticket(&gate, Class::Bulk, &queue_key(&gate, Class::Bulk, 7)), Some(7));
         assert_eq!(parse_ticket(&gate, Class::Normal, &queue_key(&gate, Class::Bulk, 7)), None);
         let hit = |window, until_ms, epoch| Hit {

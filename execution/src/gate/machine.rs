@@ -93,6 +93,7 @@ impl<'s, S: GateStore, P: Policies> Gates<'s, S, P> {
             }
             What::Release { about, outcome } => self.release(&mut open, about, *outcome),
             What::Close { until_ms } => self.shut_until(&mut open, *until_ms),
+            What::Shut { by } => self.shut_by(&mut open, by),
             What::Open { by } => self.open_by(&mut open, by),
         }
         self.close(open);
@@ -246,6 +247,14 @@ impl<'s, S: GateStore, P: Policies> Gates<'s, S, P> {
             open.head.closed_until_ms = Some(until_ms);
             let until_ms = clock.wall(until_ms);
             self.decide(open, None, Decided::Closed { until_ms });
+        }
+    }
+
+    /// Once is enough, and a gate that no policy is for has nobody to keep out.
+    fn shut_by(&mut self, open: &mut Open<'_>, by: &str) {
+        if !open.head.paused && open.terms.is_some() {
+            open.head.paused = true;
+            self.decide(open, None, Decided::ShutBy { by: by.to_owned() });
         }
     }
 

@@ -139,9 +139,14 @@ pub enum What {
         /// When it opens by itself, in milliseconds since the epoch; [`super::CLOSE_MS_MAX`] from now at most.
         until_ms: i64,
     },
+    /// A person shuts a gate: nothing passes until a person opens it.
+    Shut {
+        /// Who, and why, for the audit trail.
+        by: String,
+    },
     /// A person opens a gate that was shut: pauses, breakers and closures end, and windows begin anew.
     Open {
-        /// Who, for the audit trail.
+        /// Who, and why, for the audit trail.
         by: String,
     },
 }

@@ -1,6 +1,8 @@
 //! From and to the records of `petrel.gates`, of `petrel.gate_state`, and of answers on `petrel.requests`.
 
-use petrel_schemas::{ExecutionId, GateAnswer, GateMessage as MessageRecord, GatePermit, GateSeat, GateSender};
+use petrel_schemas::{
+    ExecutionId, GateAnswer, GateMessage as MessageRecord, GateOrder, GatePermit, GateSeat, GateSender,
+};
 
 use super::{
     About, Answer, Charge, Class, GateId, GateMessage, InForce, Outcome, Permit, Refusal, Seat, Stamp, What, Why,
@@ -22,6 +24,7 @@ const ACQUIRE: &str = "acquire";
 const RELEASE: &str = "release";
 const CLOSE: &str = "close";
 const OPEN: &str = "open";
+const SHUT: &str = "shut";
 
 /// The record of a message.
 pub fn of_message(message: &GateMessage) -> MessageRecord {
@@ -63,6 +66,10 @@ pub fn of_message(message: &GateMessage) -> MessageRecord {
             record.what = CLOSE.to_owned();
             record.until_ms = Some(*until_ms);
         }
+        What::Shut { by } => {
+            record.what = SHUT.to_owned();
+            record.by = Some(by.clone());
+        }
         What::Open { by } => {
             record.what = OPEN.to_owned();
             record.by = Some(by.clone());
@@ -93,6 +100,7 @@ pub fn message(record: &MessageRecord) -> Result<GateMessage, GateRecordError> {
         },
         CLOSE => What::Close { until_ms: record.until_ms.ok_or(field("until_ms"))? },
         OPEN => What::Open { by: record.by.clone().ok_or(field("by"))? },
+        SHUT => What::Shut { by: record.by.clone().ok_or(field("by"))? },
         _ => return Err(field("what")),
     };
     Ok(GateMessage {
@@ -101,6 +109,23 @@ pub fn message(record: &MessageRecord) -> Result<GateMessage, GateRecordError> {
         gate: gate(&record.gate)?,
         what,
     })
+}
+
+/// The order of a person, as a message to its gate, and when it was given.
+///
+/// # Errors
+/// [`GateRecordError`].
+pub fn order(record: &GateOrder) -> Result<(GateId, What, i64), GateRecordError> {
+    let by = match &record.reason {
+        Some(reason) => format!("{}: {reason}", record.requested_by),
+        None => record.requested_by.clone(),
+    };
+    let what = match record.order.as_str() {
+        OPEN => What::Open { by },
+        SHUT => What::Shut { by },
+        _ => return Err(field("order")),
+    };
+    Ok((gate(&record.gate)?, what, record.requested_at_ms))
 }
 
 /// The record of an answer.
@@ -245,6 +270,7 @@ mod tests {
         let mut all = vec![
             What::Close { until_ms: 9 },
             What::Open { by: "ann".to_owned() },
+            What::Shut { by: "ann".to_owned() },
             What::Acquire { about: about(), class: Class::Bulk, may_wait: true, in_force: in_force.clone() },
             What::Acquire { about: about(), class: Class::Urgent, may_wait: false, in_force },
         ];

@@ -23,7 +23,7 @@ impl Clock {
     }
 
     /// When the partition's clock will say it, in milliseconds since the epoch.
-    pub(super) fn wall(self, time_ms: i64) -> i64 {
+    pub fn wall(self, time_ms: i64) -> i64 {
         match time_ms {
             i64::MAX => i64::MAX,
             _ => self.wall_ms.saturating_add(time_ms.saturating_sub(self.time_ms)),

@@ -96,6 +96,8 @@ pub enum Counted {
     CancelInVain,
     /// An answer of a gate that nobody waited for.
     StaleGrant,
+    /// An order to a gate that was read too late.
+    LateOrder,
     /// A child that ended without a parent that waits for it.
     Orphan,
 }

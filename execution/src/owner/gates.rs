@@ -9,6 +9,9 @@ use crate::status::Status;
 use crate::subject::{Core, Note};
 use crate::timer::TimerKind;
 
+/// For how long an order to a gate holds until an owner has read it, in milliseconds.
+pub const GATE_ORDER_MS_MAX: i64 = 600_000;
+
 impl Owner<'_> {
     /// A gate has answered about an acquisition.
     pub fn gate_answered(&mut self, gate: &GateId, about: &About, answer: Answer, known: Option<Known>) {
@@ -34,6 +37,15 @@ impl Owner<'_> {
             Step::Next | Step::Through => self.let_in(execution),
             Step::Pause { for_ms } => self.turned_away(execution, for_ms),
             Step::Ends(refusal) => self.refused(execution, gate, refusal),
+        }
+    }
+
+    /// A person wants a gate open or shut: this owner numbers it like all that it tells gates. One that comes late is of
+    /// no account, for who gave it saw another gate; so one that is read again much later opens nothing.
+    pub fn gate_ordered(&mut self, gate: GateId, what: What, at_ms: i64) {
+        match self.now_ms().saturating_sub(at_ms) > GATE_ORDER_MS_MAX {
+            true => self.count(Counted::LateOrder),
+            false => self.tell(gate, what),
         }
     }
 

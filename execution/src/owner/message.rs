@@ -36,6 +36,15 @@ pub enum Message {
         /// What.
         answer: Answer,
     },
+    /// A person opens or shuts a gate.
+    GateOrder {
+        /// Which.
+        gate: GateId,
+        /// What, for the gate.
+        what: gate::What,
+        /// When it was wanted, in milliseconds since the epoch.
+        at_ms: i64,
+    },
     /// A gate has heard later numbers of this owner than it uses.
     Behind {
         /// Their epoch.
@@ -128,7 +137,7 @@ impl Message {
             Self::Request { subject, .. } => Some(&subject.id),
             Self::Cancel { id, .. } | Self::Report(About { id, .. }, _) => Some(id),
             Self::Gate { about, .. } => Some(&about.execution),
-            Self::Behind { .. } => None,
+            Self::Behind { .. } | Self::GateOrder { .. } => None,
         }
     }
 
@@ -148,6 +157,10 @@ impl Message {
             RequestsRecord::GateAnswer(record) => {
                 let (gate, about, answer) = gate::record::answer(&record)?;
                 Self::Gate { gate, about, answer }
+            }
+            RequestsRecord::GateOrder(record) => {
+                let (gate, what, at_ms) = gate::record::order(&record)?;
+                Self::GateOrder { gate, what, at_ms }
             }
             RequestsRecord::GateBehind(record) => Self::Behind { epoch: record.epoch },
         })

@@ -29,6 +29,7 @@ use crate::gate::{InForce, Numbers};
 use crate::plan::Actions;
 
 pub use effect::{Counted, Effect};
+pub use gates::GATE_ORDER_MS_MAX;
 pub use message::{About, DeclineReason, Message, MessageError, Report};
 pub use row::changed;
 pub use waiting::{WAITING, Waiting, is_waiting_key, next_revision};

@@ -92,8 +92,11 @@ impl Owner<'_> {
             return Err(Note::new(code::PARAMETERS_TOO_LARGE, why));
         }
         self.has_pool(&plan.pool)?;
-        let named = plan.policies.as_ref().map(|policies| policies.gates(from.core.id(), &completed)).transpose();
+        let (id, rule) = (from.core.id(), from.core.subject.rule.as_deref());
+        let named = plan.policies.as_ref().map(|policies| policies.gates(id, rule, &completed)).transpose();
         let named = named.map_err(|why| Note::new(code::POLICY_KEY, why))?;
+        // None of its policies may be for that rule.
+        let named = named.filter(|(_, gates)| !gates.is_empty());
         let passage = named.map(|(class, gates)| Passage::new(class, gates, &[]));
         let (pool, delivery, timeout_ms, retry) = (plan.pool.clone(), plan.delivery, plan.timeout_ms, plan.retry);
         let terms = Terms { pool, delivery, timeout_ms, retry };

@@ -72,6 +72,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             Message::Cancel { by, .. } => owner.cancel(&by, known),
             Message::Report(about, report) => owner.report(&about, report, known),
             Message::Gate { gate, about, answer } => owner.gate_answered(&gate, &about, answer, known),
+            Message::GateOrder { gate, what, at_ms } => owner.gate_ordered(gate, what, at_ms),
             Message::Behind { epoch } => owner.behind(epoch),
         });
         if let Some(source) = source {

@@ -115,7 +115,7 @@ const GATED: &str = "demo.one_at_a_time";
 struct OneAtATime;
 
 impl NameGates for OneAtATime {
-    fn gates(&self, _: &ExecutionId, _: &Value) -> Result<(Class, Vec<GateId>), String> {
+    fn gates(&self, _: &ExecutionId, _: Option<&str>, _: &Value) -> Result<(Class, Vec<GateId>), String> {
         Ok((Class::Normal, vec![GateId::total(GATED, Kind::Concurrency)]))
     }
 }

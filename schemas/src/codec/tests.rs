@@ -105,6 +105,7 @@ fn every_shipped_version_decodes() {
         + check::<GateMessage>()
         + check::<GateAnswer>()
         + check::<GateBehind>()
+        + check::<GateOrder>()
         + check::<GateSender>()
         + check::<GateCount>()
         + check::<GatePermit>()

@@ -15,7 +15,7 @@ pub struct GateMessage {
     pub number: i64,
     /// To which gate.
     pub gate: String,
-    /// `acquire`, `release`, `close` or `open`.
+    /// `acquire`, `release`, `close`, `shut` or `open`.
     pub what: String,
     /// Whom it is about, for an acquire or a release.
     pub execution_id: Option<String>,
@@ -33,7 +33,7 @@ pub struct GateMessage {
     pub outcome: Option<String>,
     /// Until when a close holds, in milliseconds since the epoch.
     pub until_ms: Option<i64>,
-    /// Who opens.
+    /// Who opens or shuts, and why.
     pub by: Option<String>,
 }
 
@@ -70,6 +70,23 @@ pub struct GateBehind {
 }
 
 stored!(GateBehind, "GateBehind");
+
+/// Somebody opens or shuts a gate, on `petrel.requests`; keyed by the gate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GateOrder {
+    /// Which gate.
+    pub gate: String,
+    /// `open` or `shut`.
+    pub order: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Who.
+    pub requested_by: String,
+    /// When, in milliseconds since the epoch.
+    pub requested_at_ms: i64,
+}
+
+stored!(GateOrder, "GateOrder");
 
 /// The last stamp of a sender: as owners' partitions remember their own, and partitions of gates those of others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

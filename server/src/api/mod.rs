@@ -6,6 +6,7 @@ mod error;
 mod events;
 mod executions;
 pub mod explain;
+mod gates;
 mod guard;
 mod health;
 mod metrics;
@@ -33,6 +34,7 @@ pub use guard::Guard;
 use crate::apply::Applier;
 use crate::config::Config;
 use crate::follow;
+use crate::gates::GatesView;
 use crate::live::LiveView;
 use crate::metrics::Exported;
 use crate::secrets::{Changes, Door};
@@ -76,6 +78,8 @@ pub struct Core {
     pub world: Arc<World>,
     /// Live executions.
     pub live: Arc<LiveView>,
+    /// Gates of policies.
+    pub gates: Arc<GatesView>,
     /// Puts revisions into force.
     pub applier: Applier,
     /// The audit trail; none without the role `api`.
@@ -172,6 +176,10 @@ pub fn router(app: App, guard: Guard) -> Router {
         .route("/v1/executions", get(executions::list))
         .route("/v1/executions/{id}", get(executions::get))
         .route("/v1/executions/{id}/cancel", post(executions::cancel))
+        .route("/v1/gates", get(gates::list))
+        .route("/v1/gates/{gate}", get(gates::get))
+        .route("/v1/gates/{gate}/open", post(gates::open))
+        .route("/v1/gates/{gate}/shut", post(gates::shut))
         .route("/v1/dispatch/pause", post(executions::pause))
         .route("/v1/dispatch/resume", post(executions::resume))
         .route("/v1/config/{pack}", get(config::get).post(config::change))

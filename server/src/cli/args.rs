@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::execution::ExecutionCommand;
+use super::gate::GateCommand;
+
 /// Event-driven automation for high-volume event feeds.
 #[derive(Debug, Parser)]
 #[command(
@@ -74,6 +77,9 @@ pub enum Command {
     /// Look at executions and cancel them
     #[command(subcommand)]
     Execution(ExecutionCommand),
+    /// Look at the gates of policies, shut and open them
+    #[command(subcommand)]
+    Gate(GateCommand),
     /// Look at what packs are configured with, and change it
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -370,32 +376,6 @@ pub enum ActionCommand {
         /// Wait for the result
         #[arg(long)]
         wait: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum ExecutionCommand {
-    /// List recent executions, latest first
-    List {
-        /// Only of this status
-        #[arg(long)]
-        status: Option<String>,
-        /// Only of this rule
-        #[arg(long)]
-        rule: Option<String>,
-        /// At most this many
-        #[arg(long, default_value_t = 20)]
-        limit: usize,
-    },
-    /// Show one execution with its output
-    Get {
-        /// Id of the execution
-        id: String,
-    },
-    /// Cancel an execution
-    Cancel {
-        /// Id of the execution
-        id: String,
     },
 }
 

@@ -71,7 +71,8 @@ impl Head {
 
     /// Whether it is the revision that was in force since then, or a later one.
     pub fn is_as_late_as(&self, in_force: &InForce) -> bool {
-        let was = |(revision, until_ms): &(String, i64)| **revision == *in_force.revision && in_force.since_ms < *until_ms;
+        let was =
+            |(revision, until_ms): &(String, i64)| **revision == *in_force.revision && in_force.since_ms < *until_ms;
         in_force.since_ms <= self.since_ms || self.history.iter().any(was)
     }
 

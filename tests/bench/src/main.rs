@@ -9,6 +9,7 @@ mod cell;
 mod clock;
 mod cost;
 mod executions;
+mod gates;
 mod kafka;
 mod latency;
 mod machine;
@@ -46,6 +47,8 @@ enum Command {
     /// What executions cost, how many one machine carries and how soon it is back; writes
     /// target/bench/executions.json
     Executions(executions::Options),
+    /// What gates of policies grant in a second, on the local bus; writes target/bench/gates.json
+    Gates(gates::Options),
     /// What the match stage costs by itself, in memory
     Match,
     /// What the measured action runs: tells ADDRESS that NAME has started
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Pipeline(options) => broker().and_then(|kafka| pipeline::run(&options, &kafka)),
         Command::Latency(options) => broker().and_then(|kafka| latency::run(&options, &kafka)),
         Command::Executions(options) => executions::run(&options),
+        Command::Gates(options) => gates::run(&options),
         Command::Match => alone::measure().map(|alone| alone.print()),
         Command::Started { address, name } => latency::tell(&address, &name),
     };

@@ -7,8 +7,8 @@ use petrel_audit::MemoryRow;
 use petrel_bus::sim::SimBus;
 use petrel_bus::{Bus, Clock, OwnedRecord};
 use petrel_schemas::{
-    ActionRequest, AuditRecord, DeadLetter, DecodeError, ENDS_TRIGGER, EventId, ExecutionChanged, OutputCaptured,
-    RequestsRecord, RuleMatched, Task, TriggerEvent, decode,
+    ActionRequest, AuditRecord, DeadLetter, DecodeError, ENDS_TRIGGER, EventId, ExecutionChanged, GateDecided,
+    OutputCaptured, RequestsRecord, RuleMatched, Task, TriggerEvent, decode,
 };
 use serde_json::Value;
 
@@ -45,6 +45,10 @@ pub struct History {
     pub matches: Vec<RuleMatched>,
     /// Rows about status changes, of each execution in the order in which they were written.
     pub changes: BTreeMap<String, Vec<ExecutionChanged>>,
+    /// Rows about decisions of gates, each with when it was written, in true milliseconds since the epoch.
+    pub decisions: Vec<(i64, GateDecided)>,
+    /// What gates remembered and forgot, in the order of their partitions: when, the key, whether it was there.
+    pub gate_state: Vec<(i64, Vec<u8>, bool)>,
     /// Rows about what attempts wrote, by execution.
     pub outputs: BTreeMap<String, Vec<OutputCaptured>>,
     /// Tasks that owners gave out.
@@ -142,11 +146,16 @@ impl History {
                     self.written_ms.insert((row.execution_id.clone(), row.sequence), written_ms);
                     self.changes.entry(row.execution_id.clone()).or_default().push(row);
                 }
+                AuditRecord::GateDecided(row) => self.decisions.push((written_ms, row)),
                 AuditRecord::OutputCaptured(row) => {
                     self.outputs.entry(row.execution_id.clone()).or_default().push(row);
                 }
                 _ => {}
             }
+        }
+        for (_, record) in bus.records(&topics.gate_state()) {
+            let is_there = record.value.is_some();
+            self.gate_state.push((record.timestamp_ms, record.key.unwrap_or_default(), is_there));
         }
         self.tasks = self.each(bus, &topics.tasks(POOL), decode::<Task>);
         self.dead_letters = self.each(bus, &topics.dead_letters(), decode::<DeadLetter>);

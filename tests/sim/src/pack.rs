@@ -5,8 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use petrel_bus::TopicSpec;
 use petrel_bus::sim::SimOptions;
-use petrel_catalog::{CompiledRevision, PackFile, PackSource, Revision};
-use petrel_execution::gate::InForce;
+use petrel_catalog::{CompiledRevision, PackFile, PackSource, PolicyTerms, Revision};
+use petrel_execution::gate::{GateId, InForce, Policies, Terms};
+use petrel_executor::gate::GateView;
 use petrel_executor::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
 use petrel_rules::{Kv, MatchPlan, MatchView};
 use petrel_schemas::{Cleanup, Topics, TriggerBinding};
@@ -23,6 +24,12 @@ pub const DESERTED_POOL: &str = "deserted";
 pub const AT_MOST_ONCE: &str = "sim.page";
 /// The action that is tried again when it fails or times out.
 pub const RETRIED: &str = "sim.clean";
+/// The action that passes gates.
+pub const GATED: &str = "sim.clean";
+/// Most of it at once.
+pub const PERMITS_MAX: usize = 3;
+/// Most of it at once on one host.
+pub const PERMITS_OF_A_HOST: usize = 2;
 /// How often.
 pub const RETRIES: usize = 2;
 /// The bound topic.
@@ -120,6 +127,7 @@ pub struct Known {
     /// The revision.
     pub compiled: Arc<CompiledRevision>,
     plan: MatchPlan,
+    policies: PolicyTerms,
     kv: Kv,
 }
 
@@ -138,6 +146,23 @@ impl MatchView for Known {
 
     fn kv_version(&self) -> i64 {
         0
+    }
+}
+
+impl Policies for Known {
+    fn terms(&self, gate: &GateId) -> Option<Terms> {
+        self.policies.of(gate)
+    }
+
+    /// Revisions are applied in the order of their numbers.
+    fn knows(&self, in_force: &InForce) -> bool {
+        usize::try_from(in_force.since_ms).is_ok_and(|number| number <= self.number)
+    }
+}
+
+impl GateView for Known {
+    fn policies_of(&self) -> Arc<str> {
+        self.compiled.hash().into()
     }
 }
 
@@ -201,7 +226,7 @@ fn known(number: usize) -> Known {
     let compiled = revision.compiled().clone();
     let bindings = BTreeMap::from([(binding.trigger.clone(), binding)]);
     let plan = compiled.match_plan(&bindings).unwrap_or_else(|e| panic!("{e}"));
-    Known { number, compiled, plan, kv: Kv::empty() }
+    Known { number, compiled, plan, policies: PolicyTerms::read(revision.content()), kv: Kv::empty() }
 }
 
 /// The pack that has the trigger of ends.
@@ -222,6 +247,13 @@ fn source(number: usize) -> PackSource {
             "name: alert\nsource: { kafka: { topic: monitoring.alerts, format: json, start: earliest } }\n\
              schema: { type: object, required: [host, used_pct], properties: { host: { type: string }, used_pct: { type: number } } }\n"
                 .into(),
+        ),
+        (
+            "policies/careful.yaml".into(),
+            format!(
+                "name: careful\nactions: [{GATED}]\n\
+                 concurrency: {{ max: {PERMITS_MAX}, by: parameters.host, max_per_key: {PERMITS_OF_A_HOST} }}\n"
+            ),
         ),
         ("triggers/report.yaml".into(), "name: report\nsource: { http: {} }\n".into()),
         ("triggers/tick.yaml".into(), "name: tick\nsource: { interval: { every: 5s, catch_up: all } }\n".into()),

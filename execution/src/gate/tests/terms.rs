@@ -44,6 +44,19 @@ fn excess_shuts_a_gate_until_a_person_opens_it_and_the_window_begins_anew() {
 }
 
 #[test]
+fn a_person_shuts_a_gate_until_a_person_opens_it_whatever_its_policy_says_of_excess() {
+    let shut = || What::Shut { by: "ann".to_owned() };
+    let mut gate = One::new(Limit::Concurrency { permits_max: 2 }, Excess::Drop);
+    assert_eq!(gate.acquire(0, "a"), [GRANTED]);
+    assert_eq!(gate.send(0, shut()), [Decided::ShutBy { by: "ann".to_owned() }]);
+    assert_eq!(gate.send(0, shut()), [], "it is shut once");
+    assert_eq!(gate.acquire(1, "b"), [waits(Why::Person)], "nobody is dropped for what a person did");
+    assert_eq!(gate.release(2, "a", 1, Outcome::Succeeded).len(), 1);
+    assert_eq!(gate.granted(1_000_000), 0, "time alone opens nothing");
+    assert_eq!(gate.send(1_000_001, open()), [opened(), GRANTED]);
+}
+
+#[test]
 fn a_rate_lets_its_burst_pass_and_then_one_at_a_time() {
     let mut rate = One::new(Limit::Rate { tokens: 1, per_ms: 100, burst: 2 }, Excess::Wait);
     let decided: Vec<Decided> = (0..4).flat_map(|n| rate.acquire(0, &n.to_string())).collect();

@@ -1,8 +1,8 @@
 //! Executions with gates to pass: how they wait, go on, and give back.
 
 use super::model::{Do, LEASE_MS, Model, START_MS, id};
-use crate::gate::{ASK_AGAIN_MS, About, Answer, GateId, Kind, Refusal, Stamp, Why};
-use crate::owner::Message;
+use crate::gate::{ASK_AGAIN_MS, About, Answer, GateId, Kind, Refusal, Stamp, What, Why};
+use crate::owner::{GATE_ORDER_MS_MAX, Message};
 use crate::status::Status;
 
 const GATED: Do = Do::Request(1, "demo.gated", "now");
@@ -140,4 +140,18 @@ fn an_owner_whose_numbers_are_behind_goes_on_behind_those_that_were_heard() {
 fn a_key_without_a_value_ends_it() {
     let mut model = Model::new();
     assert_eq!(act(&mut model, &Do::Request(1, "demo.keyless", "now")), "failed(policy_key)");
+}
+
+#[test]
+fn what_a_person_wants_of_a_gate_is_numbered_like_all_else_and_of_no_account_when_it_comes_late() {
+    let mut model = Model::new();
+    act(&mut model, &GATED);
+    let order = |model: &mut Model, at_ms| {
+        let what = What::Shut { by: "ann: it floods".to_owned() };
+        model.tell(Message::GateOrder { gate: total(), what, at_ms }).join(", ")
+    };
+    assert_eq!(order(&mut model, EPOCH), "Shut { by: \"ann: it floods\" }");
+    let next = answer(&mut model, key(), 1, Answer::Granted);
+    assert_eq!(next, "ask demo.one/rate/total 3, delayed(gate)", "the order had the second stamp");
+    assert_eq!(order(&mut model, EPOCH - GATE_ORDER_MS_MAX - 1), "");
 }

@@ -139,7 +139,7 @@ impl Actions for Catalog {
 struct TwoGates(&'static str);
 
 impl NameGates for TwoGates {
-    fn gates(&self, _: &ExecutionId, parameters: &Value) -> Result<(Class, Vec<GateId>), String> {
+    fn gates(&self, _: &ExecutionId, _: Option<&str>, parameters: &Value) -> Result<(Class, Vec<GateId>), String> {
         let host = parameters[self.0].as_str().ok_or("the key is no string")?;
         let key = GateId::of_key("demo.one", Kind::Concurrency, host).map_err(|e| e.to_string())?;
         Ok((Class::Normal, vec![GateId::total("demo.one", Kind::Rate), key]))
@@ -290,6 +290,7 @@ impl Model {
             Message::Cancel { by, .. } => owner.cancel(&by, known),
             Message::Report(about, report) => owner.report(&about, report, known),
             Message::Gate { gate, about, answer } => owner.gate_answered(&gate, &about, answer, known),
+            Message::GateOrder { gate, what, at_ms } => owner.gate_ordered(gate, what, at_ms),
             Message::Behind { epoch } => owner.behind(epoch),
         })
     }

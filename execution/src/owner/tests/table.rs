@@ -228,7 +228,9 @@ fn what_no_worker_can_begin_goes_round_ever_slower() {
             return 0;
         }
         assert_eq!(told, "delayed(back_off)");
-        (1..100_000).find(|_| model.act(&Do::Wait(1)) == [format!("task {}", token + 1), "scheduled".to_owned()]).unwrap()
+        (1..100_000)
+            .find(|_| model.act(&Do::Wait(1)) == [format!("task {}", token + 1), "scheduled".to_owned()])
+            .unwrap()
     };
     let rounds: Vec<i64> = (0..8).map(|_| round(&mut model, false)).collect();
     assert_eq!(rounds, [0, 0, 1, 2, 4, 4, 4, 4].map(|pauses| pauses * PAUSE_MS));

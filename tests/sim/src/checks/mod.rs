@@ -5,6 +5,7 @@ mod dead_letters;
 mod ends;
 mod executions;
 mod fencing;
+mod gates;
 mod leases;
 mod matches;
 mod prompt;
@@ -20,7 +21,7 @@ use crate::history::History;
 pub type Check = fn(&History) -> Vec<String>;
 
 /// What must never be wrong, whenever one looks.
-pub const SAFETY: [(&str, Check); 13] = [
+pub const SAFETY: [(&str, Check); 16] = [
     ("requests", requests::never_too_many),
     ("dead letters", dead_letters::only_poison_and_once),
     ("ticks", ticks::none_twice),
@@ -34,13 +35,16 @@ pub const SAFETY: [(&str, Check); 13] = [
     ("retries", retries::never_too_many),
     ("tables", tables::none_twice),
     ("prompt", prompt::decided_soon),
+    ("gates", gates::never_too_many_out),
+    ("gates", gates::nothing_starts_without),
+    ("gates", gates::granted_once_in_order),
 ];
 
 /// What must be done once nothing goes wrong any more.
 ///
 /// Of one transaction some records can be seen before others, which an open transaction of somebody else
 /// still holds back: what compares topics is among these.
-pub const LIVENESS: [(&str, Check); 9] = [
+pub const LIVENESS: [(&str, Check); 10] = [
     ("requests", requests::none_missing),
     ("matches", matches::one_row_a_request),
     ("dead letters", dead_letters::none_missing),
@@ -49,6 +53,7 @@ pub const LIVENESS: [(&str, Check); 9] = [
     ("executions", executions::all_over),
     ("ends", ends::told_once),
     ("retries", retries::none_missing),
+    ("gates", gates::none_leaked),
     ("tables", tables::complete),
 ];
 

@@ -53,6 +53,8 @@ pub enum Role {
     Timers,
     /// The owners of executions.
     Owner,
+    /// The gates of policies.
+    Gate,
     /// The workers.
     Worker,
     /// The audit sinks.
