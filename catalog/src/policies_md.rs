@@ -24,7 +24,7 @@ fn pack(path: &str, text: &str) -> PackSource {
     let file = |path: &str, text: &str, executable| PackFile { path: path.into(), bytes: text.into(), executable };
     let mut files = vec![
         file("pack.yaml", "name: disk\nversion: 1.0.0\n", false),
-        file("clean.sh", "#!/bin/sh\n", true),
+        file("actions/clean.sh", "#!/bin/sh\n", true),
         file("actions/clean.yaml", CLEAN, false),
         file("triggers/alert.yaml", "name: alert\nsource: { http: {} }\n", false),
         file("rules/full.yaml", FULL, false),

@@ -68,7 +68,7 @@ impl Why {
 
     /// Whether it is the policy's limit that is used up, and its excess says what becomes of who comes.
     pub(super) const fn is_excess(self) -> bool {
-        !matches!(self, Self::Closed | Self::Revision | Self::Turn)
+        !matches!(self, Self::Closed | Self::Person | Self::Revision | Self::Turn)
     }
 }
 
