@@ -4,7 +4,7 @@
 use petrel_schemas::ExecutionChanged;
 
 use crate::history::History;
-use crate::product::SCHEDULE_TO_START_MS;
+use crate::product::{NOT_BEGUN_PAUSE_MS_MAX, SCHEDULE_TO_START_MS};
 
 /// The steps that an execution may take, told without the code that takes them.
 const EDGES: [(&str, &[&str]); 5] = [
@@ -67,10 +67,17 @@ pub fn all_over(history: &History) -> Vec<String> {
     wrong
 }
 
-/// Whether it still waits for a worker because the clock of the owner that dispatched it was ahead of that of the
-/// owner that it has now: for no longer than it was. Declines do not give it more time.
+/// Whether it still waits for a worker, or in a pause between two attempts, because the clock of the owner that
+/// dispatched it, or began the pause, was ahead of that of the owner that it has now: for no longer than it was.
+/// Declines do not give it more time.
 fn waits_by_a_clock_ahead(history: &History, id: &str) -> bool {
     let rows = history.changes.get(id).map_or(&[][..], Vec::as_slice);
+    // Pauses of retries are shorter.
+    let pauses = |row: &&ExecutionChanged| row.code.as_deref() == Some("back_off");
+    let pause = rows.last().filter(pauses).filter(|row| row.status == "delayed");
+    if pause.is_some_and(|row| row.changed_at_ms + NOT_BEGUN_PAUSE_MS_MAX > history.owners_ms) {
+        return true;
+    }
     let is_waiting = |row: &&ExecutionChanged| matches!(row.status.as_str(), "delayed" | "scheduled" | "canceling");
     let waiting = rows.iter().rev().take_while(is_waiting);
     let first = waiting.filter(|row| row.status == "scheduled").last();
