@@ -164,7 +164,7 @@ async fn up(
     };
     let ingest_metrics = petrel_ingest::Metrics::register(exported.registry()).context("metrics")?;
     let running = Running::start(&parts, roles, &ingest_metrics, &mut exported).await?;
-    let gates = Arc::new(GatesView::default());
+    let gates = Arc::new(GatesView::new(config.api.live_gates_max));
     let live = Arc::new(LiveView::new(config.api.live_executions_max));
     let serves_api = roles.contains(&Role::Api);
     if serves_api {

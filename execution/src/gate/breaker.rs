@@ -55,6 +55,15 @@ impl Breaker {
         if tried.forgotten_at_ms().is_some_and(|at_ms| now_ms >= at_ms) { Self::default() } else { tried }
     }
 
+    /// The same by the terms that hold now: they may want fewer probes than have succeeded, and no other one would come
+    /// whose end closes it.
+    pub(super) fn by(self, trip: Trip) -> Self {
+        match self {
+            Self::HalfOpen { succeeded, .. } if succeeded >= trip.probes => Self::default(),
+            other => other,
+        }
+    }
+
     /// When it is as one that has seen nothing, if time alone does it.
     pub(super) fn forgotten_at_ms(self) -> Option<i64> {
         let since_ms = match self {

@@ -92,6 +92,13 @@ pub fn parse_head(key: &[u8]) -> Option<GateId> {
     rest.is_empty().then_some(gate)
 }
 
+/// The key of the head of the gate that has the entry of that key: a permit, a place, one in a queue or a start.
+pub fn head_key_of_entry(key: &[u8]) -> Option<Vec<u8>> {
+    let of_gate = key.get(2..).filter(|_| [PERMIT, SEAT, QUEUE, HIT].contains(&key[0]) && key[1] == SPACE)?;
+    let (_, rest) = parse_gate(of_gate)?;
+    Some([HEADS, &of_gate[..of_gate.len() - rest.len()]].concat())
+}
+
 /// Who has the permit, or the place, of that key.
 pub fn parse_holder(gate: &GateId, key: &[u8]) -> Option<ExecutionId> {
     let rest = key.strip_prefix(&*permits_of(gate)).or_else(|| key.strip_prefix(&*prefix(SEAT, gate)))?;
@@ -234,6 +241,11 @@ mod tests {
         assert_eq!(parse_permit(&seat_key(&gate, &id)), None);
         assert_eq!(parse_ticket(&gate, Class::Bulk, &queue_key(&gate, Class::Bulk, 7)), Some(7));
         assert_eq!(parse_ticket(&gate, Class::Normal, &queue_key(&gate, Class::Bulk, 7)), None);
+        let entries = [permit_key(&gate, &id), seat_key(&gate, &id), queue_key(&gate, Class::Bulk, 7)];
+        assert!(entries.iter().all(|key| head_key_of_entry(key) == Some(head_key(&gate))));
+        for key in [&head_key(&gate), GATES_KEY, b"p", b"p:", &last_key(0)] {
+            assert_eq!(head_key_of_entry(key), None);
+        }
         let hit = |window, until_ms, epoch| Hit {
             window,
             until_ms,

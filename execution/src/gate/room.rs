@@ -123,7 +123,7 @@ pub(super) fn refresh(head: &mut Head, store: &mut impl GateStore, gate: &GateId
         (head.closed_until_ms, head.paused) = (None, false);
     }
     head.breaker = match terms.and_then(|terms| terms.limit.trip()) {
-        Some(_) => head.breaker.at(now_ms),
+        Some(trip) => head.breaker.at(now_ms).by(trip),
         None => Breaker::default(),
     };
     let fill = terms.and_then(|terms| terms.limit.fill());

@@ -141,9 +141,11 @@ impl Owner<'_> {
             return;
         }
         let (status, counts) = (ended.status(), ended.core().counts);
+        // Attempts before a retry gave back what they had; this one has not even passed all gates.
+        let is_through = !Self::has_gates_before(ended.core());
         let has_run = ended.end().is_some_and(|end| end.holder.is_some()) || counts != Default::default();
         let outcome = match status {
-            _ if !has_run => Outcome::NotStarted,
+            _ if !has_run || !is_through => Outcome::NotStarted,
             Status::Succeeded => Outcome::Succeeded,
             Status::Failed | Status::Timeout | Status::Abandoned => Outcome::Failed,
             _ => Outcome::Silent,

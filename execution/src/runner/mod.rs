@@ -202,6 +202,8 @@ macro_rules! runners {
     ) => {
         /// What a runner needs of an action, checked and compiled.
         #[derive(Debug)]
+        // There is one for each action of a revision, behind an `Arc`.
+        #[allow(clippy::large_enum_variant)]
         pub enum RunnerSpec {
             $($(#[$end_doc])* $End($end),)+
             $($(#[$doc])* $Runner($spec),)+

@@ -40,9 +40,10 @@ struct OrderBody {
 /// `GET /v1/gates`: those that have something to remember.
 pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Result<Json<Value>, ApiError> {
     let limit = query.limit.unwrap_or(100).min(LIST_MAX);
-    let found = app.core()?.gates.list(query.policy.as_deref(), limit);
+    let view = &app.core()?.gates;
+    let found = view.list(query.policy.as_deref(), limit);
     let gates: Vec<Value> = found.iter().map(|(gate, head)| shown(gate, head)).collect();
-    Ok(Json(json!({ "gates": gates })))
+    Ok(Json(json!({ "gates": gates, "complete": view.knows_all_gates() })))
 }
 
 /// `GET /v1/gates/{gate}`: with who holds permits and who waits, the first first.
@@ -55,6 +56,7 @@ pub async fn get(State(app): State<App>, Path(gate): Path<String>) -> Result<Jso
     let waiters =
         Class::ALL.map(|class| (class.as_str().to_owned(), json!(core.gates.waiters(&gate, class, SHOWN_MAX))));
     answer["waiters"] = Value::Object(waiters.into_iter().collect());
+    answer["complete"] = json!(core.gates.knows_all_of(&gate));
     Ok(Json(answer))
 }
 
@@ -101,7 +103,7 @@ pub(super) fn waits_for(core: &Core, state: &ExecutionState) -> Option<Value> {
     }
     let text = state.gates.get(state.gates_acquired.len().checked_sub(1)?)?;
     let (gate, id) = (GateId::parse(text).ok()?, ExecutionId::parse(&state.execution_id).ok()?);
-    // It may have been let pass a moment ago, or its gate has not heard of it yet.
+    // It may have been let pass a moment ago, its gate has not heard of it yet, or the view does not know all there.
     let place = core.gates.place(&gate, &id, BEFORE_MAX);
     let (class, number, before) = match place {
         Some(place) => (json!(place.class.as_str()), json!(place.number), json!(place.before)),

@@ -58,6 +58,9 @@ pub fn run(command: GateCommand, client: &Client, format: Output) -> Result<(), 
                 ("starts_in_window", "starts"),
             ];
             super::rule::show(&answer, "gates", format, &columns);
+            if answer["complete"] == json!(false) {
+                output::note("this server does not know all gates: more than its api.live_gates_max are in use");
+            }
         }
         GateCommand::Show { gate } => execution::show(&client.get(&["v1", "gates", &gate], &[])?, format),
         GateCommand::Open { gate, reason } => order(client, &gate, "open", reason, format)?,

@@ -31,8 +31,10 @@ pub struct Sent {
 /// What is on the log, and what happened to the world.
 #[derive(Debug, Default)]
 pub struct History {
-    /// When it was looked at, by the slowest clock of an owner, in milliseconds since the epoch.
-    pub owners_ms: i64,
+    /// When it was looked at, by the clock of who owns each partition, in milliseconds since the epoch.
+    pub owners_ms: BTreeMap<u32, i64>,
+    /// In which partition each execution is.
+    pub partitions: BTreeMap<String, u32>,
     /// Records of the bound topic and of `petrel.triggers`.
     pub sent: Vec<Sent>,
     /// Requests, in the order of their partitions.
@@ -92,7 +94,10 @@ impl History {
         let owners = processes.iter().filter(|process| process.role == Role::Owner);
         let rules = processes.iter().filter(|process| process.role == Role::Rules);
         history.rules_unharmed_ms = rules.map(until_ms).chain([world.held_back_ms.get()]).min().unwrap_or(i64::MIN);
-        history.owners_ms = owners.map(|process| process.clock.now_ms()).min().unwrap_or(i64::MAX);
+        for process in owners {
+            let owned = process.body.borrow().as_ref().map_or_else(Vec::new, |body| body.owns());
+            history.owners_ms.extend(owned.into_iter().map(|partition| (partition, process.clock.now_ms())));
+        }
         history.unharmed_ms = processes.iter().map(|p| (p.name.clone(), until_ms(p))).collect();
         history
     }
@@ -139,6 +144,10 @@ impl History {
                 self.requests.push(request);
             }
         }
+        for (partition, record) in bus.records(&topics.requests()) {
+            let root = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
+            self.partitions.insert(root, partition);
+        }
         for (written_ms, record) in self.each_when(bus, &topics.audit(), AuditRecord::decode) {
             match record {
                 AuditRecord::RuleMatched(row) => self.matches.push(row),
@@ -159,6 +168,11 @@ impl History {
         }
         self.tasks = self.each(bus, &topics.tasks(POOL), decode::<Task>);
         self.dead_letters = self.each(bus, &topics.dead_letters(), decode::<DeadLetter>);
+    }
+
+    /// When it was looked at, by the clock of who owns an execution: the end of time, if nobody does.
+    pub fn owner_ms(&self, id: &str) -> i64 {
+        self.partitions.get(id).and_then(|partition| self.owners_ms.get(partition)).copied().unwrap_or(i64::MAX)
     }
 
     /// How often each event was sent, and what it says.

@@ -144,6 +144,23 @@ fn a_probe_that_never_started_leaves_its_place_to_another() {
 }
 
 #[test]
+fn a_trial_that_has_as_many_successes_as_new_terms_want_is_over() {
+    let breaker = |probes| Limit::Breaker { failures_max: 1, open_ms: 100, probes };
+    let mut gate = One::new(breaker(3), Excess::Wait);
+    gate.acquire(0, "a");
+    gate.release(0, "a", 1, Outcome::Failed);
+    gate.acquire(1, "b");
+    gate.acquire(1, "c");
+    assert_eq!(gate.granted(100), 2);
+    gate.release(101, "b", 3, Outcome::Succeeded);
+    gate.release(101, "c", 4, Outcome::Succeeded);
+    gate.retune(102, Some(breaker(2)));
+    for name in ["d", "e", "f"] {
+        assert_eq!(gate.acquire(103, name), [GRANTED], "no probe is left whose end would let {name} pass");
+    }
+}
+
+#[test]
 fn a_clock_that_goes_back_neither_ends_a_window_early_nor_keeps_it_for_ever() {
     let mut radius = One::new(RADIUS, Excess::Wait);
     radius.acquire(1_000_000, "a");

@@ -94,6 +94,10 @@ fn a_lost_worker_keeps_its_permits_and_a_failure_that_is_tried_again_asks_anew()
     act(&mut again, &Do::Claim(1, 1));
     assert_eq!(act(&mut again, &Do::Result(1, 1, "failed")), format!("stdout=out, {back}, delayed(back_off)"));
     assert_eq!(act(&mut again, &Do::Wait(1_000)), "ask demo.one/concurrency/key/db 5, delayed(gate)");
+    // What ends before it has passed them again has not run with these permits, whatever was before.
+    assert_eq!(answer(&mut again, key(), 5, Answer::Granted), "ask demo.one/rate/total 6, delayed(gate)");
+    let refused = answer(&mut again, total(), 6, Answer::Refused(Refusal::Excess(Why::Rate)));
+    assert_eq!(refused, "return demo.one/concurrency/key/db 5 not_started, failed(policy_excess)");
 }
 
 #[test]

@@ -69,14 +69,14 @@ fn check(address: &str) -> Result<(), String> {
 }
 
 /// The addresses of a value: a text with commas between them, or a list of texts. Null is none.
-pub(super) fn all(value: &Value, what: &str) -> Result<Vec<Mailbox>, RenderError> {
+pub(super) fn all<'v>(value: &'v Value, what: &str) -> Result<Vec<Mailbox>, RenderError> {
     let wrong = |why: String| RenderError(format!("{what}: {why}"));
     let texts: Vec<&str> = match value {
         Value::Null => Vec::new(),
         Value::String(text) => split(text),
         Value::Array(items) => {
-            let text = |item| match item {
-                &Value::String(ref text) => Ok(text.as_str()),
+            let text = |item: &'v Value| match item {
+                Value::String(text) => Ok(text.as_str()),
                 other => Err(wrong(format!("an address must be a string, found {}", kind(other)))),
             };
             items.iter().map(text).collect::<Result<_, _>>()?

@@ -30,7 +30,7 @@ pub fn told_once(history: &History) -> Vec<String> {
     let ended = ended(history);
     let wrong = |event: &&String| told.get(*event) != ended.get(*event);
     let events: std::collections::BTreeSet<&String> = told.keys().chain(ended.keys()).collect();
-    let wrong = events.iter().copied().filter(|event| wrong(&event));
+    let wrong = events.iter().copied().filter(|event| wrong(event));
     let times = |map: &BTreeMap<String, usize>, event: &String| map.get(event).copied().unwrap_or(0);
     wrong
         .map(|event| format!("{event} was told {} times, and {} ended so", times(&told, event), times(&ended, event)))

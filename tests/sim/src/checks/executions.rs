@@ -6,6 +6,9 @@ use petrel_schemas::ExecutionChanged;
 use crate::history::History;
 use crate::product::{NOT_BEGUN_PAUSE_MS_MAX, SCHEDULE_TO_START_MS};
 
+/// Longest pause between two attempts, in milliseconds: those of retries are shorter.
+const PAUSE_MS_MAX: i64 = NOT_BEGUN_PAUSE_MS_MAX;
+
 /// The steps that an execution may take, told without the code that takes them.
 const EDGES: [(&str, &[&str]); 5] = [
     ("", &["delayed", "scheduled", "failed", "canceled"]),
@@ -71,17 +74,15 @@ pub fn all_over(history: &History) -> Vec<String> {
 /// dispatched it, or began the pause, was ahead of that of the owner that it has now: for no longer than it was.
 /// Declines do not give it more time.
 fn waits_by_a_clock_ahead(history: &History, id: &str) -> bool {
-    let rows = history.changes.get(id).map_or(&[][..], Vec::as_slice);
-    // Pauses of retries are shorter.
-    let pauses = |row: &&ExecutionChanged| row.code.as_deref() == Some("back_off");
-    let pause = rows.last().filter(pauses).filter(|row| row.status == "delayed");
-    if pause.is_some_and(|row| row.changed_at_ms + NOT_BEGUN_PAUSE_MS_MAX > history.owners_ms) {
-        return true;
+    let (rows, now_ms) = (history.changes.get(id).map_or(&[][..], Vec::as_slice), history.owner_ms(id));
+    let is_pause = |row: &&ExecutionChanged| row.status == "delayed" && row.code.as_deref() == Some("back_off");
+    if let Some(pause) = rows.last().filter(is_pause) {
+        return now_ms < pause.changed_at_ms + PAUSE_MS_MAX;
     }
     let is_waiting = |row: &&ExecutionChanged| matches!(row.status.as_str(), "delayed" | "scheduled" | "canceling");
     let waiting = rows.iter().rev().take_while(is_waiting);
     let first = waiting.filter(|row| row.status == "scheduled").last();
-    first.is_some_and(|row| row.changed_at_ms + SCHEDULE_TO_START_MS > history.owners_ms)
+    first.is_some_and(|row| now_ms < row.changed_at_ms + SCHEDULE_TO_START_MS)
 }
 
 /// Nobody runs what nobody has asked for.
