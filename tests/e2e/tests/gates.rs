@@ -64,7 +64,7 @@ fn people_see_who_waits_for_whom_and_shut_and_open_gates() -> Result<()> {
     assert_eq!(waits_for, wanted);
     let at_gate = gate(&cli);
     assert_eq!((&at_gate["permits_out"], &at_gate["waiting"]), (&json!(1), &json!(2)), "{at_gate}");
-    assert_eq!(at_gate["holders"], json!([&first]));
+    assert_eq!((&at_gate["holders"], &at_gate["complete"]), (&json!([&first]), &json!(true)));
     assert_eq!(at_gate["waiters"]["normal"], json!([&second, &third]));
     let listed = cli.json(&["gate", "list", "--policy", "safe.one_each"])?;
     assert_eq!((listed[0]["gate"].as_str(), &listed[1]), (Some(GATE), &Value::Null));

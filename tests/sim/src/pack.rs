@@ -32,6 +32,10 @@ pub const PERMITS_MAX: usize = 3;
 pub const PERMITS_OF_A_HOST: usize = 2;
 /// How often.
 pub const RETRIES: usize = 2;
+/// The first pause before that, in milliseconds; each is twice the one before.
+const RETRY_DELAY_MS: i64 = 500;
+/// The longest one, in milliseconds.
+pub const RETRY_PAUSE_MS_MAX: i64 = RETRY_DELAY_MS << (RETRIES - 1);
 /// The bound topic.
 pub const ALERTS: &str = "monitoring.alerts";
 /// Partitions of the bound topic.
@@ -259,8 +263,9 @@ fn source(number: usize) -> PackSource {
         ("triggers/tick.yaml".into(), "name: tick\nsource: { interval: { every: 5s, catch_up: all } }\n".into()),
     ];
     let command = "runner: command\ncommand: [\"true\"]\ntimeout: 15s\n";
-    let retried =
-        format!("{command}retry: {{ times: {RETRIES}, delay: 500ms, backoff: exponential, jitter_percent: 50 }}\n");
+    let retried = format!(
+        "{command}retry: {{ times: {RETRIES}, delay: {RETRY_DELAY_MS}ms, backoff: exponential, jitter_percent: 50 }}\n"
+    );
     for (name, runner, delivery, pool) in [
         ("clean", &*retried, "at_least_once", POOL),
         ("page", command, "at_most_once", POOL),

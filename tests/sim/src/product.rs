@@ -33,7 +33,7 @@ pub const LEASE_MS: i64 = 12_000;
 pub const SCHEDULE_TO_START_MS: i64 = 25_000;
 /// Longest wait for an attempt behind several that never began, in milliseconds: short beside the end of a run, in which
 /// everything has to end.
-pub const NOT_BEGUN_PAUSE_MS_MAX: i64 = 4_000;
+const NOT_BEGUN_PAUSE_MS_MAX: i64 = 4_000;
 /// Slots of a worker: few, so that it is full now and then.
 const SLOTS: usize = 3;
 /// Furthest that a clock jumps, in milliseconds: between two of them still less than owners remember ids, an hour.

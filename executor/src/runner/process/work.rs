@@ -253,8 +253,8 @@ mod tests {
         fs::write(dir.path().join("other/file"), "x").unwrap();
         symlink(dir.path().join("outside"), top.join("link")).unwrap();
         symlink(dir.path().join("other"), top.join("a/link")).unwrap();
-        fs::set_permissions(top.join("closed/inside"), Permissions::from_mode(0)).unwrap();
-        fs::set_permissions(top.join("closed"), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(top.join("closed/inside"), Permissions::from_mode(0o0)).unwrap();
+        fs::set_permissions(top.join("closed"), Permissions::from_mode(0o0)).unwrap();
         // Deeper than a path can be: each folder is put into a new one.
         let (deep, next) = (dir.path().join("deep"), dir.path().join("next"));
         fs::create_dir(&deep).unwrap();
