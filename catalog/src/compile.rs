@@ -12,10 +12,11 @@ use crate::action::{ActionDef, Parameters, may_be};
 use crate::engine::call_template;
 use crate::model::{ActionCall, PackSummary, RuleDef, TriggerDef};
 use crate::pack::{
-    ActionDraft, CallDraft, Config, PackDraft, RuleDraft, TestDraft, TriggerSource, compile_schema, describe_errors,
-    unique,
+    ActionDraft, CallDraft, Config, PackDraft, PolicyDraft, RuleDraft, TestDraft, TriggerSource, compile_schema,
+    describe_errors, unique,
 };
 use crate::plans::Planner;
+use crate::policies;
 use crate::problems::{Code, Place, Problems, did_you_mean};
 use crate::secrets;
 use crate::triggers::{Triggers, compile_trigger};
@@ -212,11 +213,19 @@ pub(crate) fn compile(
             let trigger = compile_trigger(&pack, trigger, problems);
             triggers.insert(trigger.reference.clone(), trigger);
         }
+        let named: BTreeSet<String> =
+            draft.actions.iter().map(|action| format!("{pack}.{}", action.name.value)).collect();
+        let ruled: BTreeSet<String> = draft.rules.iter().map(|rule| format!("{pack}.{}", rule.name.value)).collect();
+        let has = |kind: &str, reference: &str| {
+            let known = if kind == "rule" { &ruled } else { &named };
+            known.contains(reference) || told.explains(reference)
+        };
+        policies::check(&pack, &draft.policies, &draft.actions, has, problems);
         for action in draft.actions {
             if let Some(trigger) = action.runner.injects() {
                 injects.push(Located::new(trigger.to_owned(), action.trigger_place.clone()));
             }
-            if let Some(action) = compile_action(&pack, action, problems) {
+            if let Some(action) = compile_action(&pack, action, &draft.policies, problems) {
                 revision.actions.insert(action.reference.clone(), action);
             }
         }
@@ -240,7 +249,12 @@ pub(crate) fn compile(
     revision
 }
 
-pub(crate) fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Problems) -> Option<ActionDef> {
+pub(crate) fn compile_action(
+    pack: &str,
+    draft: ActionDraft,
+    policies: &[PolicyDraft],
+    problems: &mut Problems,
+) -> Option<ActionDef> {
     secrets::check_action(pack, &draft, problems);
     let reference = format!("{pack}.{}", draft.name.value);
     let parameters = Parameters::compile(reference.clone(), draft.parameters);
@@ -253,6 +267,8 @@ pub(crate) fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Prob
         delivery: draft.delivery,
         timeout_ms: draft.timeout_ms,
         output_bytes_max: usize::try_from(draft.output_bytes_max).unwrap_or(usize::MAX),
+        retry: draft.retry,
+        policies: policies::of_action(pack, policies, &reference),
         runner: draft.runner,
         parameters: parameters.clone(),
     };

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use petrel_schemas::Class;
+use petrel_schemas::{Class, ExecutionId};
 use serde_json::Value;
 
 use crate::delivery::Delivery;
+use crate::gate::GateId;
+use crate::retry::Retry;
 use crate::runner::RunnerSpec;
 
 /// Labels of a pool, or those that are required of one: names and values.
@@ -61,6 +63,21 @@ pub trait CompleteParameters: Debug + Send + Sync {
     }
 }
 
+/// Names the gates of a call.
+pub trait NameGates: Debug + Send + Sync {
+    /// The gates that an execution has to pass with these parameters, defaults filled in; by the rule
+    /// that asked for it, too, if one did.
+    ///
+    /// # Errors
+    /// Why a policy's key has no value, for people.
+    fn gates(
+        &self,
+        execution: &ExecutionId,
+        rule: Option<&str>,
+        parameters: &Value,
+    ) -> Result<Vec<GateId>, String>;
+}
+
 /// Why parameters do not fit an action: one or more reasons.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{action}: {}", reasons.join("; "))]
@@ -86,6 +103,10 @@ pub struct ActionPlan {
     pub timeout_ms: i64,
     /// Captured output of each stream, in bytes.
     pub output_bytes_max: usize,
+    /// Whether what ends badly is tried again.
+    pub retry: Option<Retry>,
+    /// The policies whose gates its executions have to pass.
+    pub policies: Option<Arc<dyn NameGates>>,
     /// How it is carried out.
     pub runner: Arc<RunnerSpec>,
     /// Its parameters.

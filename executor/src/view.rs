@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use petrel_execution::ActionPlan;
+use petrel_execution::gate::InForce;
 
 use crate::worker::{Beside, Letter};
 
@@ -82,6 +83,9 @@ pub trait ExecutorView: Send + Sync {
         let _ = (worker, pool);
         None
     }
+
+    /// The revision in force, as the catalog's log told it last: gates do not decide by an older one.
+    fn in_force(&self) -> InForce;
 
     /// A worker in the same process that an owner may let start actions.
     fn beside(&self) -> Option<&Beside> {

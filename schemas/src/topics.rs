@@ -57,6 +57,8 @@ impl Topics {
         requests => "requests", "Action requests and cancels.";
         results => "results", "What workers report: claims, heartbeats, results, what they decline or hand over.";
         executions => "executions", "The owners' state.";
+        gates => "gates", "What owners want of gates.";
+        gate_state => "gate_state", "The gates' state.";
         windows => "windows", "The correlation stage's state.";
         catalog => "catalog", "The catalog's log; one partition.";
         secrets => "secrets", "Sealed secrets; one partition.";
@@ -101,6 +103,8 @@ impl Topics {
             own(self.requests(), keyed, Cleanup::Delete),
             own(self.results(), keyed, Cleanup::Delete),
             own(self.executions(), keyed, Cleanup::Compact),
+            own(self.gates(), keyed, Cleanup::Delete),
+            own(self.gate_state(), keyed, Cleanup::Compact),
             own(self.windows(), keyed, Cleanup::Compact),
             own(self.catalog(), 1, Cleanup::Compact),
             own(self.kv(), 1, Cleanup::Compact),

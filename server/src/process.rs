@@ -24,6 +24,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::follow::Follows;
 use crate::format::{Formatted, InForce};
+use crate::gates::GatesView;
 use crate::live::LiveView;
 use crate::metrics::Exported;
 use crate::output::OutputView;
@@ -167,6 +168,7 @@ async fn up(
     };
     let ingest_metrics = petrel_ingest::Metrics::register(exported.registry()).context("metrics")?;
     let running = Running::start(&parts, roles, &ingest_metrics, &mut exported).await?;
+    let gates = Arc::new(GatesView::new(config.api.live_gates_max));
     let live = Arc::new(LiveView::new(config.api.live_executions_max));
     let serves_api = roles.contains(&Role::Api);
     let output = Arc::new(OutputView::new(&config.api));
@@ -174,6 +176,7 @@ async fn up(
         live.spawn(&follows, topics.executions());
         output.spawn(&follows, topics.output());
         exported.queues(live.clone(), config.pools.clone(), clock.clone());
+        gates.spawn(&follows, topics.gate_state());
     }
     let missing = match is_local {
         true => {
@@ -235,6 +238,7 @@ async fn up(
         topic_writer: is_local.then(|| TopicWriter::new(topics.clone(), TopicOptions::default(), ingest_metrics)),
         world: world.clone(),
         live,
+        gates,
         output,
         stop: stop.clone(),
         workers_seen: Default::default(),
@@ -277,7 +281,8 @@ fn needs_of(roles: &BTreeSet<Role>) -> Needs {
     let need = |role: &Role| match role {
         Role::Rules | Role::Api => Needs::Rules,
         Role::Ingest => Needs::Triggers,
-        Role::Executor | Role::Worker | Role::Audit => Needs::Nothing,
+        Role::Executor => Needs::Policies,
+        Role::Worker | Role::Audit => Needs::Nothing,
     };
     roles.iter().map(need).max().unwrap_or(Needs::Nothing)
 }

@@ -11,6 +11,7 @@ use petrel_bus::{
     Versioned, spawn_stage,
 };
 use petrel_execution::owner::Limits;
+use petrel_executor::gate::GateStage;
 use petrel_executor::live::LiveOptions;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::objects::Objects;
@@ -65,6 +66,7 @@ pub struct Running {
     rules: Vec<StageHandle>,
     worker: Option<WorkerHandle>,
     owners: Option<OwnerHandle>,
+    gates: Vec<StageHandle>,
     sink: Option<SinkHandle>,
     engine: Option<Engine>,
 }
@@ -98,6 +100,7 @@ impl Running {
         if roles.contains(&Role::Executor) {
             let neighbour = running.worker.as_ref().map(|worker| worker.neighbour().clone());
             running.owners = Some(parts.owners(metrics, neighbour));
+            running.gates = vec![parts.gates()];
         }
         if roles.contains(&Role::Rules) {
             running.rules = parts.rules(exported);
@@ -118,6 +121,7 @@ impl Running {
         let mut stages = named("match", of(&self.rules));
         stages.extend(named("timers", of(&self.timers)));
         stages.extend(named("owner", self.owners.as_ref().map(OwnerHandle::stats).unwrap_or_default()));
+        stages.extend(named("gate", of(&self.gates)));
         stages.extend(named("claim", self.worker.iter().map(|w| w.stats().clone()).collect()));
         stages
     }
@@ -134,7 +138,7 @@ impl Running {
 
     /// Ends every role: what makes new work first, what remembers it last.
     pub async fn shutdown(self) {
-        let Self { sensors, timers, rules, worker, owners, sink, engine } = self;
+        let Self { sensors, timers, rules, worker, owners, gates, sink, engine } = self;
         let intake = move || {
             drop(sensors);
             timers.iter().chain(&rules).for_each(StageHandle::stop);
@@ -145,6 +149,11 @@ impl Running {
             worker.shutdown().await;
         }
         off_runtime("owners", move || owners.map(OwnerHandle::shutdown)).await;
+        let gates = move || {
+            gates.iter().for_each(StageHandle::stop);
+            gates.into_iter().for_each(StageHandle::join);
+        };
+        off_runtime("gates", gates).await;
         off_runtime("sink", move || sink.map(SinkHandle::join)).await;
         off_runtime("engine", move || engine.map(Engine::stop)).await;
     }
@@ -192,6 +201,10 @@ impl Parts<'_> {
         // It follows no globals, so it is never behind any.
         let nothing: Arc<dyn GlobalsSource<()>> = Arc::new(Versioned { version: u64::MAX, value: Arc::new(()) });
         self.stage(TimerStage::new(self.topics, TimerOptions::default()), 0, nothing)
+    }
+
+    fn gates(&self) -> StageHandle {
+        self.stage(GateStage::new(self.topics.clone()), 0, self.globals())
     }
 
     fn rules(&self, exported: &mut Exported) -> Vec<StageHandle> {

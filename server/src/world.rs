@@ -90,6 +90,7 @@ impl World {
             unusable: Arc::default(),
             problem: None,
             told: "".into(),
+            told_since_ms: 0,
         };
         Arc::new(Self {
             needs,
@@ -206,7 +207,8 @@ impl World {
             Change::Head => {
                 let state = self.catalog.state();
                 let told: Arc<str> = state.head().map_or("", |head| &head.revision).into();
-                self.change(Tell::Nobody, |latest| latest.told = told);
+                let since_ms = state.head().map_or(0, |head| head.applied_at_ms);
+                self.change(Tell::Nobody, |latest| (latest.told, latest.told_since_ms) = (told, since_ms));
                 self.heads.tell(&state);
             }
             Change::Revision | Change::Blob => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use petrel_execution::runner::{ParameterPlace, RunnerSpec};
-use petrel_execution::{Delivery, Labels};
+use petrel_execution::{Delivery, Labels, Retry};
 use petrel_schemas::{Class, SecretRef};
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ use crate::yaml::{Data, Key, Node};
 
 use super::config::Config;
 use super::files::PackFile;
-use super::{manifest, runner, schema};
+use super::{manifest, retry, runner, schema};
 
 const ACTION: Shape = Shape {
     what: "an action",
@@ -71,6 +71,7 @@ const ACTION: Shape = Shape {
         "requires",
         "class",
         "output_bytes_max",
+        "retry",
     ],
     later: &[
         "pack",
@@ -81,7 +82,6 @@ const ACTION: Shape = Shape {
         "tags",
         "notify",
         "policies",
-        "retry",
         "retries",
         "metadata_file",
         "lock",
@@ -132,6 +132,7 @@ pub(crate) struct ActionDraft {
     pub(crate) output_bytes_max: u64,
     /// The secrets that its templates and defaults name.
     pub(crate) secrets: Vec<Located<SecretRef>>,
+    pub(crate) retry: Option<Retry>,
 }
 
 pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mut Report<'_>) -> Option<ActionDraft> {
@@ -160,6 +161,7 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
     let output_bytes_max = read_output_limit(&fields, report);
     let mut secrets = runner::secrets(&fields, &runner, report);
     secrets.extend(default_secrets(parameters_node, &parameters, report));
+    let retry = retry::read(&fields, delivery, report);
     let parameters_place = report.place(parameters_node.map_or(fields.at(), |node| node.at));
     let trigger_place = report.place(fields.entry("trigger").map_or(fields.at(), |(_, node)| node.at));
     Some(ActionDraft {
@@ -176,6 +178,7 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
         class,
         output_bytes_max,
         secrets,
+        retry,
     })
 }
 

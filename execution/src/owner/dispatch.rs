@@ -19,12 +19,19 @@ impl<'f> Owner<'f> {
         if let Err(note) = self.pool_of(&from.core) {
             return self.refuse(from, note);
         }
+        let (now_ms, retry_by_ms) = (self.now_ms(), from.core.retry_by_ms());
+        if retry_by_ms.is_some_and(|by_ms| now_ms > by_ms) {
+            return self.too_late_again(from, note);
+        }
         if self.facts.actions.dispatch_paused() {
             return self.hold_back(from, note, start_by_ms);
         }
+        if Self::has_gates_before(&from.core) {
+            return self.ask_gate(from);
+        }
         let left = Left::of(&from);
-        let now_ms = self.now_ms();
         let start_by_ms = start_by_ms.unwrap_or_else(|| now_ms.saturating_add(self.limits().schedule_to_start_ms));
+        let start_by_ms = retry_by_ms.map_or(start_by_ms, |by_ms| by_ms.min(start_by_ms));
         let partition = self.next_partition(&from.core);
         let scheduled = from.schedule(Scheduled { partition, start_by_ms, declines: 0, again_ms: None }, now_ms, note);
         match self.beside(&scheduled.core) {

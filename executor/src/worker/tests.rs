@@ -5,6 +5,7 @@ mod turns;
 use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, Facts, Output, PartitionState, Record, Stage, Taken};
+use petrel_execution::gate::InForce;
 use petrel_execution::runner::{NoopSpec, PackFiles, RunnerSpec};
 use petrel_execution::worker::Stop;
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Note, ParameterError, code};
@@ -68,6 +69,10 @@ fn command(token: &str) -> RunnerSpec {
 }
 
 impl ExecutorView for View {
+    fn in_force(&self) -> InForce {
+        InForce { revision: "now".into(), since_ms: 0 }
+    }
+
     fn dispatch_paused(&self) -> bool {
         false
     }
@@ -87,6 +92,8 @@ impl ExecutorView for View {
             delivery: Delivery::AtLeastOnce,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
+            retry: None,
+            policies: None,
             runner: Arc::new(match revision {
                 "noop" => RunnerSpec::Noop(NoopSpec),
                 "secret" => command("${secret.demo.token}"),

@@ -104,6 +104,10 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
     {
         execution["waits_for"] = format!("a worker: {why}").into();
     }
+    let waiting = core.live.get(id.as_str()).filter(|live| !live.is_over()).and_then(|live| live.state);
+    if let Some(waits_for) = waiting.and_then(|state| super::gates::waits_for(core, &state)) {
+        execution["waits_for"] = waits_for;
+    }
     // The audit trail is a little behind, or down: the execution is shown all the same.
     if let Ok(output) = core.sql()?.output(id.as_str()).await
         && let Value::Object(into) = &mut execution

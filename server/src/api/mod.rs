@@ -6,6 +6,7 @@ mod error;
 mod events;
 mod executions;
 pub mod explain;
+mod gates;
 mod guard;
 mod health;
 mod metrics;
@@ -37,6 +38,7 @@ pub use guard::Guard;
 use crate::apply::Applier;
 use crate::config::Config;
 use crate::follow;
+use crate::gates::GatesView;
 use crate::live::LiveView;
 use crate::metrics::Exported;
 use crate::output::OutputView;
@@ -88,6 +90,8 @@ pub struct Core {
     pub stop: Stop,
     /// The workers, as they were seen last.
     pub workers_seen: workers::Seen,
+    /// Gates of policies.
+    pub gates: Arc<GatesView>,
     /// Puts revisions into force.
     pub applier: Applier,
     /// The audit trail; none without the role `api`.
@@ -188,6 +192,10 @@ pub fn router(app: App, guard: Guard) -> Router {
         .route("/v1/executions/{id}/output", get(output::output))
         .route("/v1/executions/{id}/cancel", post(executions::cancel))
         .route("/v1/executions/{id}/result", get(results::get))
+        .route("/v1/gates", get(gates::list))
+        .route("/v1/gates/{gate}", get(gates::get))
+        .route("/v1/gates/{gate}/open", post(gates::open))
+        .route("/v1/gates/{gate}/shut", post(gates::shut))
         .route("/v1/dispatch/pause", post(executions::pause))
         .route("/v1/dispatch/resume", post(executions::resume))
         .route("/v1/config/{pack}", get(config::get).post(config::change))

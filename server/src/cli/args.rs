@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::execution::ExecutionCommand;
+use super::gate::GateCommand;
 pub use upgrade::UpgradeCommand;
 pub use worker::{WorkerCommand, WorkerName};
 
@@ -81,6 +82,9 @@ pub enum Command {
     /// Look at executions and cancel them
     #[command(subcommand)]
     Execution(ExecutionCommand),
+    /// Look at the gates of policies, shut and open them
+    #[command(subcommand)]
+    Gate(GateCommand),
     /// Look at what packs are configured with, and change it
     #[command(subcommand)]
     Config(ConfigCommand),

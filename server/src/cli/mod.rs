@@ -7,6 +7,7 @@ mod doctor;
 mod event;
 mod execution;
 mod explain;
+mod gate;
 mod http;
 mod input;
 mod lint;
@@ -125,6 +126,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Action(command) => action::run(command, &client()?, cli.connection.output),
         Command::Execution(command) => execution::run(command, &client()?, cli.connection.output),
         Command::Worker(command) => worker::run(command, &client()?, cli.connection.output),
+        Command::Gate(command) => gate::run(command, &client()?, cli.connection.output),
         Command::Pause { reason } => action::dispatch(&client()?, true, reason),
         Command::Resume => action::dispatch(&client()?, false, None),
         Command::Config(command) => config::run(command, &client()?, cli.connection.output),

@@ -251,6 +251,8 @@ pub struct Api {
     pub packs_bytes_max: usize,
     /// Executions in the live view.
     pub live_executions_max: usize,
+    /// Gates in the live view, and as many permits, places and entries of queues.
+    pub live_gates_max: usize,
     /// Longest run of a query, in milliseconds.
     pub sql_time_max_ms: u64,
     /// Most rows of a query's answer.
@@ -414,6 +416,7 @@ impl Default for Api {
             batch_bytes_max: 8 << 20,
             packs_bytes_max: 32 << 20,
             live_executions_max: 10_000,
+            live_gates_max: 50_000,
             sql_time_max_ms: 30_000,
             sql_rows_max: 100_000,
             request_timeout_ms: 30_000,

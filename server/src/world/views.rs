@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use petrel_execution::gate::{GateId, InForce, Policies, Terms};
+use petrel_executor::gate::GateView;
 use petrel_executor::{Drain, ExecutorView, Resolution};
 use petrel_rules::{Kv, MatchPlan, MatchView};
 
@@ -32,6 +34,8 @@ pub struct Globals {
     pub(super) problem: Option<Arc<str>>,
     /// The revision that the log told last.
     pub(super) told: Arc<str>,
+    /// When that was applied, in milliseconds since the epoch.
+    pub(super) told_since_ms: i64,
 }
 
 impl Globals {
@@ -83,7 +87,30 @@ impl MatchView for Globals {
     }
 }
 
+impl Policies for Globals {
+    fn terms(&self, gate: &GateId) -> Option<Terms> {
+        self.head.policies.as_ref()?.of(gate)
+    }
+
+    fn knows(&self, in_force: &InForce) -> bool {
+        self.head.policies.is_some() && self.head.is_as_late_as(in_force)
+    }
+}
+
+impl GateView for Globals {
+    fn policies_of(&self) -> Arc<str> {
+        match self.head.policies {
+            Some(_) => self.head.revision.as_str().into(),
+            None => "unknown".into(),
+        }
+    }
+}
+
 impl ExecutorView for Globals {
+    fn in_force(&self) -> InForce {
+        InForce { revision: self.told.clone(), since_ms: self.told_since_ms }
+    }
+
     fn dispatch_paused(&self) -> bool {
         self.is_paused()
     }

@@ -5,6 +5,7 @@ mod config;
 mod core;
 mod crash;
 mod embedded;
+mod gates;
 mod guard;
 mod hostile;
 mod outage;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use petrel_execution::codec::from_bytes;
+use petrel_execution::gate::InForce;
 use petrel_execution::runner::{NoopSpec, RunnerSpec};
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Known, ParameterError};
 use petrel_schemas::{ActionRequest, CancelRequest, Claim, Class, Declined, Heartbeat, TaskResult, Topics, encode};
@@ -108,6 +109,10 @@ impl CompleteParameters for AsGiven {
 }
 
 impl ExecutorView for View {
+    fn in_force(&self) -> InForce {
+        InForce { revision: "now".into(), since_ms: 0 }
+    }
+
     fn dispatch_paused(&self) -> bool {
         self.paused
     }
@@ -138,6 +143,8 @@ impl ExecutorView for View {
             delivery,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
+            retry: None,
+            policies: None,
             runner: Arc::new(RunnerSpec::Noop(NoopSpec)),
             parameters: Arc::new(AsGiven),
         };

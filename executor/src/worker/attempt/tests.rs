@@ -202,6 +202,8 @@ async fn an_end_holds_its_slot_until_the_owner_beside_has_committed_it() {
 fn command(delivery: Delivery, token: Value) -> ResolvedAction {
     let Value::Object(keys) = json!({ "command": ["true"], "env": { "TOKEN": token } }) else { unreachable!() };
     let plan = ActionPlan {
+        retry: None,
+        policies: None,
         pool: "default".to_owned(),
         class: Class::Normal,
         requires: Default::default(),

@@ -58,6 +58,8 @@ fn action() -> ResolvedAction {
         pool: "default".to_owned(),
         class: Class::Normal,
         requires: Default::default(),
+        retry: None,
+        policies: None,
         delivery: Delivery::AtLeastOnce,
         timeout_ms: 1_000,
         output_bytes_max: 1_000,

@@ -62,6 +62,8 @@ async fn open_so_many(runner: &str, count: usize) -> Result<Opened, NotOpened> {
     let given = names.iter().map(|name| (name.clone(), Value::from(format!("${{secret.demo.{name}}}"))));
     let (parameters, task) = (Value::Object(given.collect()), crate::worker::attempt::tests::task());
     let plan = ActionPlan {
+        retry: None,
+        policies: None,
         pool: "default".to_owned(),
         class: Class::Normal,
         requires: Default::default(),
