@@ -37,6 +37,8 @@ pub enum Table {
     CatalogRevisions,
     /// `secret_changes`.
     SecretChanges,
+    /// `gate_decisions`.
+    GateDecisions,
     /// `dead_letters`.
     DeadLetters,
 }
@@ -171,6 +173,16 @@ rows! {
         changed_at: i64,
         changed_by: String,
     }
+    GateRow GateDecisions gate_decisions {
+        gate: String,
+        policy: String,
+        execution_id: String,
+        root_execution_id: String,
+        acquisition: String,
+        decided: String,
+        reason: String,
+        decided_at: i64,
+    }
     DeadLetterRow DeadLetters dead_letters {
         stage: String,
         reason: String,
@@ -297,6 +309,16 @@ impl Rows {
                 change: r.change,
                 changed_at: instant(r.changed_at_ms),
                 changed_by: r.changed_by,
+            })),
+            AuditRecord::GateDecided(r) => self.gate_decisions.push(row!(GateRow, source, record, {
+                gate: r.gate,
+                policy: r.policy,
+                execution_id: r.execution_id.unwrap_or_default(),
+                root_execution_id: r.root_execution_id.unwrap_or_default(),
+                acquisition: r.acquisition.unwrap_or_default(),
+                decided: r.decided,
+                reason: r.reason.unwrap_or_default(),
+                decided_at: instant(r.decided_at_ms),
             })),
         }
     }

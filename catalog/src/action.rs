@@ -9,7 +9,7 @@ use petrel_schemas::{OBJECTS_KEY, ObjectRef, SecretRef};
 use serde_json::{Map, Value, json};
 
 use crate::pack::{ParameterDef, compile_schema, describe_errors};
-use crate::problems::did_you_mean;
+use crate::problems::{Place, did_you_mean};
 
 /// An action.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct ActionDef {
     pub parameters: Arc<Parameters>,
     /// What owners and workers need of it.
     pub plan: Arc<ActionPlan>,
+    /// Where the labels stand that its pool must have.
+    pub(crate) requires_place: Option<Place>,
 }
 
 /// The parameters of an action.

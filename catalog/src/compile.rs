@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use petrel_execution::ActionPlan;
+use petrel_execution::{ActionPlan, Labels, labels_text, pool_with};
 use petrel_rules::{Binding, MatchPlan, TriggerPlan};
 use petrel_schemas::{ENDS_TRIGGER, TriggerBinding};
 use serde_json::Value;
@@ -12,10 +12,11 @@ use crate::action::{ActionDef, Parameters, may_be};
 use crate::engine::call_template;
 use crate::model::{ActionCall, PackSummary, RuleDef, TriggerDef};
 use crate::pack::{
-    ActionDraft, CallDraft, Config, PackDraft, RuleDraft, TestDraft, TriggerSource, compile_schema, describe_errors,
-    unique,
+    ActionDraft, CallDraft, Config, PackDraft, PolicyDraft, RuleDraft, TestDraft, TriggerSource, compile_schema,
+    describe_errors, unique,
 };
 use crate::plans::Planner;
+use crate::policies;
 use crate::problems::{Code, Place, Problems, did_you_mean};
 use crate::secrets;
 use crate::triggers::{Triggers, compile_trigger};
@@ -145,6 +146,25 @@ impl CompiledRevision {
         self.configs.get(pack)
     }
 
+    /// Whether for every action that requires labels there is a pool that has them.
+    ///
+    /// # Errors
+    /// Every action for which there is none.
+    pub fn check_pools(&self, pools: &[(String, Labels)]) -> Result<(), Problems> {
+        let mut problems = Problems::new();
+        for action in self.actions.values() {
+            let Some(place) = &action.requires_place else { continue };
+            let named = pools.iter().map(|(pool, labels)| (pool.as_str(), Some(labels)));
+            if pool_with(named, &action.plan.requires).is_none() {
+                let wanted = labels_text(&action.plan.requires);
+                let message =
+                    format!("{} requires a pool with {wanted}, and no configured pool has that", action.reference);
+                problems.add(place, Code::UnknownReference, message);
+            }
+        }
+        problems.or(())
+    }
+
     /// Tests of a rule, in the order of its file.
     pub(crate) fn tests_of(&self, rule: &str) -> &[TestDraft] {
         self.tests.get(rule).map_or(&[], Vec::as_slice)
@@ -193,11 +213,19 @@ pub(crate) fn compile(
             let trigger = compile_trigger(&pack, trigger, problems);
             triggers.insert(trigger.reference.clone(), trigger);
         }
+        let named: BTreeSet<String> =
+            draft.actions.iter().map(|action| format!("{pack}.{}", action.name.value)).collect();
+        let ruled: BTreeSet<String> = draft.rules.iter().map(|rule| format!("{pack}.{}", rule.name.value)).collect();
+        let has = |kind: &str, reference: &str| {
+            let known = if kind == "rule" { &ruled } else { &named };
+            known.contains(reference) || told.explains(reference)
+        };
+        policies::check(&pack, &draft.policies, &draft.actions, has, problems);
         for action in draft.actions {
             if let Some(trigger) = action.runner.injects() {
                 injects.push(Located::new(trigger.to_owned(), action.trigger_place.clone()));
             }
-            if let Some(action) = compile_action(&pack, action, problems) {
+            if let Some(action) = compile_action(&pack, action, &draft.policies, problems) {
                 revision.actions.insert(action.reference.clone(), action);
             }
         }
@@ -221,7 +249,12 @@ pub(crate) fn compile(
     revision
 }
 
-pub(crate) fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Problems) -> Option<ActionDef> {
+pub(crate) fn compile_action(
+    pack: &str,
+    draft: ActionDraft,
+    policies: &[PolicyDraft],
+    problems: &mut Problems,
+) -> Option<ActionDef> {
     secrets::check_action(pack, &draft, problems);
     let reference = format!("{pack}.{}", draft.name.value);
     let parameters = Parameters::compile(reference.clone(), draft.parameters);
@@ -229,9 +262,13 @@ pub(crate) fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Prob
     let parameters = Arc::new(parameters.ok()?);
     let plan = ActionPlan {
         pool: draft.pool,
+        requires: draft.requires.as_ref().map(|labels| labels.value.clone()).unwrap_or_default(),
+        class: draft.class,
         delivery: draft.delivery,
         timeout_ms: draft.timeout_ms,
         output_bytes_max: usize::try_from(draft.output_bytes_max).unwrap_or(usize::MAX),
+        retry: draft.retry,
+        policies: policies::of_action(pack, policies, &reference),
         runner: draft.runner,
         parameters: parameters.clone(),
     };
@@ -241,6 +278,7 @@ pub(crate) fn compile_action(pack: &str, draft: ActionDraft, problems: &mut Prob
         description: draft.description,
         parameters,
         plan: Arc::new(plan),
+        requires_place: draft.requires.map(|labels| labels.place),
     })
 }
 

@@ -28,6 +28,9 @@ mod model;
 mod outcome;
 mod pack;
 mod plans;
+mod policies;
+#[cfg(test)]
+mod policies_md;
 mod problems;
 mod publish;
 mod resolve;
@@ -51,6 +54,7 @@ pub use pack::{
     given_config,
 };
 pub use petrel_execution::ParameterError;
+pub use policies::PolicyTerms;
 pub use problems::{At, Code, Place, Problem, Problems, did_you_mean};
 pub use publish::{Application, Entry, NeededBinding, Publication, PublishError, needed_bindings, publish};
 pub use resolve::{Actions, Found};

@@ -24,6 +24,14 @@ pub const PROBLEMS_MAX: usize = 1_000;
 pub const NAME_BYTES_MAX: usize = 64;
 /// Most actions of a rule.
 pub const RULE_ACTIONS_MAX: usize = 32;
+/// Most actions that one policy names.
+pub const POLICY_ACTIONS_MAX: usize = 100;
+/// Most parameters that give the key of a policy of StackStorm's form.
+pub const POLICY_ATTRIBUTES_MAX: usize = 16;
+/// Longest name of a policy of StackStorm's form, in bytes.
+pub const POLICY_NAME_BYTES_MAX: usize = 128;
+/// Longest time that a policy names, in milliseconds.
+pub const POLICY_MS_MAX: i64 = 7 * 24 * 3_600_000;
 /// Shortest interval of a timer or a polling sensor, in milliseconds.
 pub const EVERY_MS_MIN: i64 = 1_000;
 /// Longest interval of a timer or a polling sensor, in milliseconds: 366 days.
@@ -32,6 +40,10 @@ pub const EVERY_MS_MAX: i64 = 366 * 24 * 3_600_000;
 pub const TIMEOUT_MS_DEFAULT: i64 = 60_000;
 /// Most time that an action may ask for, in milliseconds: 7 days.
 pub const TIMEOUT_MS_MAX: i64 = 7 * 24 * 3_600_000;
+/// Most repetitions of an execution by its action's `retry`.
+pub const RETRIES_MAX: i64 = 100;
+/// Longest pause between two attempts, in milliseconds: one day.
+pub const RETRY_DELAY_MS_MAX: i64 = 24 * 3_600_000;
 /// Captured output of each stream of an attempt if the action does not say, in bytes.
 pub const OUTPUT_BYTES_DEFAULT: u64 = 64 * 1024;
 /// Most captured output of each stream that an action may ask for, in bytes.

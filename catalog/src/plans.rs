@@ -60,7 +60,8 @@ impl Planner {
         let actions = draft.calls.iter().zip(templates);
         let actions =
             actions.map(|(call, parameters)| ActionPlan { action: call.action.value.as_str().into(), parameters });
-        let plan = RulePlan { rule: reference.into(), pack: pack.into(), actions: actions.collect() };
+        let plan =
+            RulePlan { rule: reference.into(), pack: pack.into(), class: draft.class, actions: actions.collect() };
         let planned = PlannedRule { criteria: draft.criteria.clone(), plan };
         self.rules.entry(trigger.to_owned()).or_default().insert(reference.to_owned(), planned);
     }

@@ -89,7 +89,11 @@ impl Default for Actions {
 fn compile_one(pack: &StoredPack, files: &[PackFile], name: &str) -> Found {
     let mut problems = Problems::new();
     let draft = pack::read_action(pack.name(), files, name, &mut problems);
-    let action = draft.and_then(|draft| compile_action(pack.name(), draft, &mut problems)).map(Arc::new);
+    let policies = match &draft {
+        Some(_) => pack::read_policies(pack.name(), files.to_vec(), &mut problems),
+        None => Vec::new(),
+    };
+    let action = draft.and_then(|draft| compile_action(pack.name(), draft, &policies, &mut problems)).map(Arc::new);
     problems.or(action).map_err(|problems| problems.to_string())
 }
 

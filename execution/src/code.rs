@@ -8,6 +8,8 @@ pub const ACTION_BROKEN: &str = "action_broken";
 pub const DISPATCH_PAUSED: &str = "dispatch_paused";
 /// Delayed: it is to be tried again after a while.
 pub const BACK_OFF: &str = "back_off";
+/// Delayed: a gate of its policies has not let it pass yet; the error names the gate.
+pub const GATE: &str = "gate";
 /// Scheduled: a worker did not take its task, which is sent elsewhere in a moment.
 pub const DECLINED: &str = "declined";
 
@@ -19,6 +21,16 @@ pub const NO_SUCH_ACTION: &str = "no_such_action";
 pub const INVALID_PARAMETERS: &str = "invalid_parameters";
 /// Failed: its parameters are over the limit.
 pub const PARAMETERS_TOO_LARGE: &str = "parameters_too_large";
+/// Failed: a policy's limit is used up, and it drops what is over it.
+pub const POLICY_EXCESS: &str = "policy_excess";
+/// Failed: it wanted a gate that comes before one that its ancestors hold, and there was no room for too long.
+pub const POLICY_OUT_OF_ORDER: &str = "policy_out_of_order";
+/// Failed: too many wait at a gate of its policies already.
+pub const POLICY_TOO_MANY_WAIT: &str = "policy_too_many_wait";
+/// Failed: too many gates have something to remember already.
+pub const POLICY_TOO_MANY_GATES: &str = "policy_too_many_gates";
+/// Failed: the key of a policy has no value for its parameters.
+pub const POLICY_KEY: &str = "policy_key";
 /// Failed: what its owner would have to remember of it is over the log's limit.
 pub const STATE_TOO_LARGE: &str = "state_too_large";
 /// Failed: no topic carries the tasks of its action's pool.
@@ -26,6 +38,8 @@ pub const NO_SUCH_POOL: &str = "no_such_pool";
 
 /// Canceled, or being canceled: somebody asked for it.
 pub const CANCELED: &str = "canceled";
+/// Failed: an attempt ended badly, and the time in which its retry allows another one passed before it could begin.
+pub const RETRY_TIME: &str = "retry_time";
 /// Timeout: no worker started it in time.
 pub const SCHEDULE_TO_START: &str = "schedule_to_start";
 /// Scheduled again or abandoned: the worker of the attempt before was lost.

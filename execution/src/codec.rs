@@ -1,10 +1,14 @@
 //! From and to the records: the one place where an execution is made of strings.
 
-use petrel_schemas::{DecodeError, ExecutionEnded, ExecutionId, ExecutionState, ExecutionsRecord, IdError, encode};
+use petrel_schemas::{
+    Class, DecodeError, ExecutionEnded, ExecutionId, ExecutionState, ExecutionsRecord, IdError, encode,
+};
 
 use crate::attempt::{Attempt, Counts};
 use crate::delivery::Delivery;
 use crate::execution::{Ended, Execution, Known};
+use crate::gate::{GateId, Passage, Stamp};
+use crate::retry::{BackOff, Retry};
 use crate::state::{
     Canceling, DelayReason, Delayed, Holder, In, Paused, Pausing, Pending, Requested, Resuming, Running, Scheduled,
 };
@@ -77,6 +81,7 @@ fn over(record: ExecutionEnded) -> Result<Ended, CodecError> {
 fn record(execution: &Execution) -> ExecutionState {
     let core = execution.core();
     let (subject, terms, id) = (&core.subject, core.terms.as_ref(), core.id());
+    let retry = terms.and_then(|terms| terms.retry);
     let mut record = ExecutionState {
         execution_id: id.to_string(),
         root_execution_id: id.root().into(),
@@ -97,6 +102,20 @@ fn record(execution: &Execution) -> ExecutionState {
         pool: terms.map(|t| t.pool.clone()).unwrap_or_default(),
         delivery: terms.map(|t| t.delivery.as_str().to_owned()).unwrap_or_default(),
         timeout_ms: terms.map(|t| t.timeout_ms).unwrap_or_default(),
+        retries_max: retry.map(|r| r.retries_max).unwrap_or_default(),
+        retry_on: retry.map(retried).unwrap_or_default(),
+        retry_delay_ms: retry.map(|r| r.delay_ms).unwrap_or_default(),
+        retry_back_off: retry.map(|r| r.back_off.as_str().to_owned()).unwrap_or_default(),
+        retry_delay_ms_max: retry.map(|r| r.delay_ms_max).unwrap_or_default(),
+        retry_jitter_percent: retry.map(|r| i32::from(r.jitter_percent)).unwrap_or_default(),
+        retry_total_ms_max: retry.and_then(|r| r.total_ms_max),
+        gate_class: String::new(),
+        gates: Vec::new(),
+        gates_acquired: Vec::new(),
+        gates_awaits: false,
+        gates_asked_again: 0,
+        gates_turned_away: 0,
+        gates_inherited: Vec::new(),
         attempt: core.attempt.number,
         token: core.attempt.token,
         lost_leases: core.counts.lost_leases,
@@ -114,7 +133,17 @@ fn record(execution: &Execution) -> ExecutionState {
         canceled_by: None,
         error: core.note.error.clone(),
         cause_depth: subject.cause_depth,
+        class: subject.class.map(|class| class.as_str().to_owned()),
     };
+    if let Some(passage) = &core.passage {
+        record.gate_class = passage.class.as_str().to_owned();
+        record.gates = passage.gates.iter().map(GateId::to_string).collect();
+        record.gates_acquired = passage.acquired.iter().map(Stamp::to_string).collect();
+        record.gates_awaits = passage.awaits;
+        record.gates_asked_again = i32::try_from(passage.asked_again).unwrap_or(i32::MAX);
+        record.gates_turned_away = i32::try_from(passage.turned_away).unwrap_or(i32::MAX);
+        record.gates_inherited = passage.inherited.iter().map(GateId::to_string).collect();
+    }
     match execution {
         Execution::Delayed(In { state, .. }) => {
             record.delayed_until_ms = state.until_ms;
@@ -133,6 +162,57 @@ fn record(execution: &Execution) -> ExecutionState {
         _ => {}
     }
     record
+}
+
+const ON_FAILURE: &str = "failure";
+const ON_TIMEOUT: &str = "timeout";
+
+fn retried(retry: Retry) -> Vec<String> {
+    let on = [(retry.on_failure, ON_FAILURE), (retry.on_timeout, ON_TIMEOUT)];
+    on.into_iter().filter(|(is_on, _)| *is_on).map(|(_, what)| what.to_owned()).collect()
+}
+
+fn retry(record: &ExecutionState) -> Result<Option<Retry>, CodecError> {
+    if record.retry_back_off.is_empty() {
+        return Ok(None);
+    }
+    let missing = |field: &'static str| CodecError::Field { status: record.status.clone(), field };
+    let on = |wanted: &str| record.retry_on.iter().any(|what| what == wanted);
+    Ok(Some(Retry {
+        on_failure: on(ON_FAILURE),
+        on_timeout: on(ON_TIMEOUT),
+        retries_max: record.retries_max,
+        delay_ms: record.retry_delay_ms,
+        back_off: BackOff::parse(&record.retry_back_off).ok_or_else(|| missing("retry_back_off"))?,
+        delay_ms_max: record.retry_delay_ms_max,
+        jitter_percent: u8::try_from(record.retry_jitter_percent).map_err(|_| missing("retry_jitter_percent"))?,
+        total_ms_max: record.retry_total_ms_max,
+    }))
+}
+
+fn passage(record: &ExecutionState) -> Result<Option<Passage>, CodecError> {
+    if record.gate_class.is_empty() {
+        return Ok(None);
+    }
+    let missing = |field: &'static str| CodecError::Field { status: record.status.clone(), field };
+    let gates = |texts: &[String], field: &'static str| {
+        texts.iter().map(|text| GateId::parse(text).map_err(|_| missing(field))).collect::<Result<Vec<_>, _>>()
+    };
+    let stamp = |text: &String| Stamp::parse(text).ok_or_else(|| missing("gates_acquired"));
+    let passage = Passage {
+        class: Class::parse(&record.gate_class).ok_or_else(|| missing("gate_class"))?,
+        gates: gates(&record.gates, "gates")?,
+        acquired: record.gates_acquired.iter().map(stamp).collect::<Result<_, _>>()?,
+        awaits: record.gates_awaits,
+        asked_again: u32::try_from(record.gates_asked_again).map_err(|_| missing("gates_asked_again"))?,
+        turned_away: u32::try_from(record.gates_turned_away).map_err(|_| missing("gates_turned_away"))?,
+        inherited: gates(&record.gates_inherited, "gates_inherited")?,
+    };
+    let is_awaited = !passage.awaits || !passage.acquired.is_empty();
+    if passage.acquired.len() > passage.gates.len() || !is_awaited {
+        return Err(missing("gates_acquired"));
+    }
+    Ok(Some(passage))
 }
 
 fn live(record: ExecutionState) -> Result<Execution, CodecError> {
@@ -178,6 +258,7 @@ fn core(record: &ExecutionState) -> Result<Core, CodecError> {
             delivery: Delivery::parse(delivery)
                 .ok_or_else(|| CodecError::Field { status: record.status.clone(), field: "delivery" })?,
             timeout_ms: record.timeout_ms,
+            retry: retry(record)?,
         }),
     };
     Ok(Core {
@@ -193,6 +274,7 @@ fn core(record: &ExecutionState) -> Result<Core, CodecError> {
             requested_by: record.requested_by.clone(),
             requested_at_ms: record.requested_at_ms,
             cause_depth: record.cause_depth,
+            class: record.class.as_deref().and_then(Class::parse),
         },
         parameters: record.parameters.clone(),
         terms,
@@ -206,6 +288,7 @@ fn core(record: &ExecutionState) -> Result<Core, CodecError> {
         },
         children_open: record.children_open,
         scheduled_at_ms: record.scheduled_at_ms,
+        passage: passage(record)?,
         note: Note { code: record.code.clone(), error: record.error.clone() },
     })
 }

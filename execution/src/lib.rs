@@ -5,8 +5,9 @@
 //!
 //! Reading order: `status`, `subject` (what an execution is about), `attempt`, `state` (one file for each
 //! typed state, and the transitions that compile), `execution` (any of them), `timer`, `family` (parents and
-//! children), `inject` (events that executions cause), `plan` and `runner` (what its action is), `outcome`, `codec` (from and to the records), then
-//! `owner` (what an owner decides) and `worker` (what a worker decides).
+//! children), `inject` (events that executions cause), `plan`, `retry` and `runner` (what its action is), `outcome`,
+//! `codec` (from and to the records), then `owner` (what an owner decides), `worker` (what a worker decides) and
+//! `gate` (who may start).
 //!
 //! Pure: no clock, no I/O, no random numbers; the time of a decision is an argument.
 
@@ -16,11 +17,13 @@ pub mod codec;
 mod delivery;
 mod execution;
 mod family;
+pub mod gate;
 mod inject;
 pub mod limits;
 mod outcome;
 pub mod owner;
 mod plan;
+mod retry;
 pub mod runner;
 pub mod state;
 mod status;
@@ -34,7 +37,10 @@ pub use execution::{Ended, Execution, Known};
 pub use family::ChildEnded;
 pub use inject::Injected;
 pub use outcome::{Outcome, Stream, StreamEnd};
-pub use plan::{ActionPlan, Actions, CompleteParameters, ParameterError, Resolution};
+pub use plan::{
+    ActionPlan, Actions, CompleteParameters, Labels, NameGates, ParameterError, Resolution, labels_text, pool_with,
+};
+pub use retry::{BackOff, Retry};
 pub use status::Status;
 pub use subject::{Core, Note, Subject, Terms};
 pub use timer::{TimerKind, parse_timer_key, timer_key};

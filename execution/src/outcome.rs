@@ -101,6 +101,8 @@ pub(crate) struct Said {
     pub(crate) worker: String,
     pub(crate) started_at_ms: Option<i64>,
     pub(crate) events: Vec<String>,
+    /// Whether another attempt may end better.
+    pub(crate) retriable: bool,
 }
 
 impl Said {
@@ -116,6 +118,7 @@ impl Said {
             worker: result.worker.clone(),
             started_at_ms: result.started_at_ms,
             events: result.events.clone(),
+            retriable: result.retriable,
         })
     }
 }

@@ -1,12 +1,34 @@
 //! What a decision needs to know of the catalog.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use petrel_schemas::{Class, ExecutionId};
 use serde_json::Value;
 
 use crate::delivery::Delivery;
+use crate::gate::GateId;
+use crate::retry::Retry;
 use crate::runner::RunnerSpec;
+
+/// Labels of a pool, or those that are required of one: names and values.
+pub type Labels = BTreeMap<String, String>;
+
+/// The first pool that has all the labels that are required.
+pub fn pool_with<'p>(
+    mut pools: impl Iterator<Item = (&'p str, Option<&'p Labels>)>,
+    requires: &Labels,
+) -> Option<&'p str> {
+    let label = |labels: Option<&'p Labels>, name: &String| labels.and_then(|labels| labels.get(name));
+    let has_all = |labels: Option<&'p Labels>| requires.iter().all(|(name, value)| label(labels, name) == Some(value));
+    pools.find(|(_, labels)| has_all(*labels)).map(|(pool, _)| pool)
+}
+
+/// Labels as people write them.
+pub fn labels_text(labels: &Labels) -> String {
+    labels.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ")
+}
 
 /// Checks the parameters of a call against the action's schema.
 pub trait CompleteParameters: Debug + Send + Sync {
@@ -41,6 +63,21 @@ pub trait CompleteParameters: Debug + Send + Sync {
     }
 }
 
+/// Names the gates of a call.
+pub trait NameGates: Debug + Send + Sync {
+    /// The gates that an execution has to pass with these parameters, defaults filled in; by the rule
+    /// that asked for it, too, if one did.
+    ///
+    /// # Errors
+    /// Why a policy's key has no value, for people.
+    fn gates(
+        &self,
+        execution: &ExecutionId,
+        rule: Option<&str>,
+        parameters: &Value,
+    ) -> Result<Vec<GateId>, String>;
+}
+
 /// Why parameters do not fit an action: one or more reasons.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{action}: {}", reasons.join("; "))]
@@ -54,14 +91,22 @@ pub struct ParameterError {
 /// An action of a revision: all that owners and workers need of it.
 #[derive(Debug, Clone)]
 pub struct ActionPlan {
-    /// Worker pool.
+    /// Worker pool; of no meaning where labels are required.
     pub pool: String,
+    /// Labels that its pool must have; where there are any, the first pool that has them all is meant.
+    pub requires: Labels,
+    /// Class of its executions, unless one is asked for.
+    pub class: Class,
     /// How often it may run.
     pub delivery: Delivery,
     /// Longest run, in milliseconds.
     pub timeout_ms: i64,
     /// Captured output of each stream, in bytes.
     pub output_bytes_max: usize,
+    /// Whether what ends badly is tried again.
+    pub retry: Option<Retry>,
+    /// The policies whose gates its executions have to pass.
+    pub policies: Option<Arc<dyn NameGates>>,
     /// How it is carried out.
     pub runner: Arc<RunnerSpec>,
     /// Its parameters.

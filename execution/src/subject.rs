@@ -1,12 +1,14 @@
 //! What an execution is about, and what all its states have in common.
 
-use petrel_schemas::{ActionRequest, ExecutionId, IdError};
+use petrel_schemas::{ActionRequest, Class, ExecutionId, IdError};
 
 use crate::attempt::{Attempt, Counts};
 use crate::delivery::Delivery;
+use crate::gate::Passage;
 use crate::limits::{ERROR_BYTES_MAX, head};
+use crate::retry::Retry;
 
-/// What was asked for; it never changes.
+/// What was asked for; it never changes, but for the class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subject {
     /// Its id; the idempotency key that the action sees.
@@ -31,6 +33,8 @@ pub struct Subject {
     pub requested_at_ms: i64,
     /// How many executions stand in the chain that caused it; 0 for a manual run and for events from outside.
     pub cause_depth: i32,
+    /// Class that was asked for; none until the action, once it is resolved, says which.
+    pub class: Option<Class>,
 }
 
 impl Subject {
@@ -51,6 +55,8 @@ impl Subject {
             requested_by: request.requested_by,
             requested_at_ms: request.requested_at_ms,
             cause_depth: request.cause_depth,
+            // What a newer release may add is as good as nothing: then the action says.
+            class: request.class.as_deref().and_then(Class::parse),
         };
         Ok((subject, request.parameters))
     }
@@ -65,6 +71,8 @@ pub struct Terms {
     pub delivery: Delivery,
     /// Longest run, in milliseconds.
     pub timeout_ms: i64,
+    /// Whether what ends badly is tried again.
+    pub retry: Option<Retry>,
 }
 
 /// Why an execution took its status.
@@ -119,6 +127,8 @@ pub struct Core {
     pub children_open: i32,
     /// When the first task was dispatched, in milliseconds since the epoch.
     pub scheduled_at_ms: Option<i64>,
+    /// Its way through the gates of its policies; none where it has none to pass, and before it is resolved.
+    pub passage: Option<Passage>,
     /// Why it took its status.
     pub note: Note,
 }
@@ -135,6 +145,7 @@ impl Core {
             counts: Counts::default(),
             children_open: 0,
             scheduled_at_ms: None,
+            passage: None,
             note: Note::NONE,
         }
     }
@@ -144,8 +155,20 @@ impl Core {
         &self.subject.id
     }
 
+    /// Its class, as far as it is known.
+    pub fn class(&self) -> Class {
+        self.subject.class.unwrap_or_default()
+    }
+
     /// Whether its action never runs again by itself. One that is not resolved yet has not run at all.
     pub fn is_at_most_once(&self) -> bool {
         self.terms.as_ref().is_some_and(|t| t.delivery == Delivery::AtMostOnce)
+    }
+
+    /// Until when an attempt that follows one that ended badly may begin, in milliseconds since the epoch; none for the
+    /// first, and where its action names no such time.
+    pub fn retry_by_ms(&self) -> Option<i64> {
+        let retry = self.terms.as_ref()?.retry.filter(|_| self.counts.failures > 0)?;
+        Some(self.scheduled_at_ms?.saturating_add(retry.total_ms_max?))
     }
 }

@@ -44,6 +44,7 @@ impl PackContent for Files {
 mod tests {
     use petrel_catalog::{PackFile, PackSource, Revision};
     use petrel_execution::Delivery;
+    use petrel_execution::gate::InForce;
     use petrel_execution::runner::{Rendering, RunnerCall};
     use serde_json::json;
 
@@ -71,6 +72,10 @@ delivery: at_most_once
     }
 
     impl ExecutorView for View {
+        fn in_force(&self) -> InForce {
+            InForce { revision: "here".into(), since_ms: 0 }
+        }
+
         fn dispatch_paused(&self) -> bool {
             false
         }

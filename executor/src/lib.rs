@@ -20,10 +20,11 @@
 //!   watches it even if the worker is stopped or gone.
 //! - Nothing here reads a time of day to decide about leases across machines.
 //!
-//! Reading order: `view`, `secrets`, `owner`, `worker`, `runner`, `live`, `supervise`, `containers`, `objects`, `packs_cache`.
+//! Reading order: `view`, `secrets`, `owner`, `gate`, `worker`, `runner`, `live`, `supervise`, `containers`, `objects`, `packs_cache`.
 
 mod catalog_view;
 pub mod containers;
+pub mod gate;
 pub mod live;
 pub mod metrics;
 pub mod objects;
@@ -37,4 +38,4 @@ pub mod worker;
 
 pub use catalog_view::resolve_in;
 pub use secrets::{NoSecret, Opening, SecretSource};
-pub use view::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
+pub use view::{Drain, EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};

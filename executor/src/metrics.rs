@@ -19,6 +19,10 @@ pub const DECLINES: &str = "petrel_executor_declines_total";
 pub const HAND_OVERS: &str = "petrel_executor_hand_overs_total";
 /// Cancels of executions that are not known, or over.
 pub const CANCELS_IN_VAIN: &str = "petrel_executor_cancels_in_vain_total";
+/// Orders of people to gates that came too late.
+pub const LATE_ORDERS: &str = "petrel_executor_late_gate_orders_total";
+/// Answers of gates that nobody waited for.
+pub const STALE_GRANTS: &str = "petrel_executor_stale_grants_total";
 /// Children that ended without a parent that waits for them.
 pub const ORPHANS: &str = "petrel_executor_orphans_total";
 /// Records that owners and workers gave up.
@@ -52,6 +56,8 @@ pub struct ExecutorMetrics {
     declines: IntCounter,
     hand_overs: IntCounter,
     cancels_in_vain: IntCounter,
+    late_orders: IntCounter,
+    stale_grants: IntCounter,
     orphans: IntCounter,
     pub(crate) dead_letters: IntCounter,
     pub(crate) slots: IntGauge,
@@ -79,6 +85,8 @@ impl ExecutorMetrics {
             declines: IntCounter::new(DECLINES, "Tasks that a worker did not take")?,
             hand_overs: IntCounter::new(HAND_OVERS, "Attempts that a worker handed over because it shut down")?,
             cancels_in_vain: IntCounter::new(CANCELS_IN_VAIN, "Cancels of executions that are not known, or over")?,
+            late_orders: IntCounter::new(LATE_ORDERS, "Orders of people to gates that came too late")?,
+            stale_grants: IntCounter::new(STALE_GRANTS, "Answers of gates that nobody waited for")?,
             orphans: IntCounter::new(ORPHANS, "Children that ended without a parent that waits for them")?,
             dead_letters: IntCounter::new(DEAD_LETTERS, "Records that owners and workers gave up")?,
             slots: IntGauge::new(SLOTS, "Attempts that this worker may run at once")?,
@@ -96,6 +104,8 @@ impl ExecutorMetrics {
             &metrics.declines,
             &metrics.hand_overs,
             &metrics.cancels_in_vain,
+            &metrics.late_orders,
+            &metrics.stale_grants,
             &metrics.orphans,
             &metrics.dead_letters,
         ];
@@ -123,6 +133,8 @@ impl ExecutorMetrics {
             Counted::Declined => &self.declines,
             Counted::HandedOver => &self.hand_overs,
             Counted::CancelInVain => &self.cancels_in_vain,
+            Counted::StaleGrant => &self.stale_grants,
+            Counted::LateOrder => &self.late_orders,
             Counted::Orphan => &self.orphans,
         };
         counter.inc_by(count);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use petrel_execution::ActionPlan;
+use petrel_execution::gate::InForce;
 
 use crate::worker::{Beside, Letter};
 
@@ -53,6 +54,16 @@ pub enum Resolution {
     Broken(String),
 }
 
+/// What is wanted of a worker that is drained: it takes nothing more, and what it runs may end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// When it was ordered, in milliseconds since the epoch: it is named by that.
+    pub at_ms: i64,
+    /// From when what still runs is ended and handed over to others, in milliseconds since the epoch; none waits for as
+    /// long as it takes.
+    pub hand_over_at_ms: Option<i64>,
+}
+
 /// Implemented by what the whole process shares: every revision that may still be named, and the
 /// key-value store. The same arguments give the same answer, but for a revision that arrives.
 pub trait ExecutorView: Send + Sync {
@@ -66,6 +77,15 @@ pub trait ExecutorView: Send + Sync {
     fn tells_ends(&self) -> bool {
         false
     }
+
+    /// Whether a worker of a pool is to be drained, and how.
+    fn drain(&self, worker: &str, pool: &str) -> Option<Drain> {
+        let _ = (worker, pool);
+        None
+    }
+
+    /// The revision in force, as the catalog's log told it last: gates do not decide by an older one.
+    fn in_force(&self) -> InForce;
 
     /// A worker in the same process that an owner may let start actions.
     fn beside(&self) -> Option<&Beside> {

@@ -215,3 +215,46 @@ async fn what_a_worker_beside_the_owner_has_room_for_needs_no_task() {
     next.shutdown().await;
     tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gated_runs_one_at_a_time_and_every_permit_comes_back() {
+    let rig = Rig::new(30_000);
+    let log = rig.dir.path().join("log");
+    let (owner, worker) = (rig.owner(), rig.worker(8, 10_000));
+    let mut gates = rig.gates();
+    let ids: Vec<String> = (0..6).map(|n| format!("g{n}")).collect();
+    let line = format!("echo begin >> {0}; sleep 0.3; echo end >> {0}", log.display());
+    ids.iter().for_each(|id| rig.request(id, "demo.gated", &line));
+    eventually("all have come", || rig.gate_rows().len() >= ids.len()).await;
+    // It waits behind all of them.
+    rig.request("last", "demo.gated", &line);
+    let waits = ("waits".to_owned(), execution("last"));
+    eventually("the last one waits", || rig.gate_rows().contains(&waits)).await;
+    rig.cancel("last");
+    rig.until("last", "canceled").await;
+    // Another member takes the gates over, in the middle of it.
+    gates.stop();
+    tokio::task::spawn_blocking(|| gates.join()).await.unwrap();
+    gates = rig.gates();
+    for id in &ids {
+        rig.until(id, "succeeded").await;
+    }
+    let lines = lines(&log);
+    assert!(lines.chunks(2).all(|pair| pair == ["begin", "end"]), "two ran at once: {lines:?}");
+    let left = || {
+        let mut out = BTreeSet::new();
+        for (decided, execution) in rig.gate_rows() {
+            match decided.as_str() {
+                "granted" => assert!(out.insert(execution), "a permit is given once"),
+                "returned" => assert!(out.remove(&execution), "what was not out came back"),
+                _ => {}
+            }
+        }
+        out.is_empty()
+    };
+    eventually("every permit is back", left).await;
+    gates.stop();
+    tokio::task::spawn_blocking(|| gates.join()).await.unwrap();
+    worker.shutdown().await;
+    tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();
+}

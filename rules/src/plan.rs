@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use petrel_bus::{InputTopic, Start};
+use petrel_schemas::Class;
 
 use petrel_cel::{Paths, SlotId};
 
@@ -31,6 +32,8 @@ pub struct RulePlan {
     pub rule: Arc<str>,
     /// Pack that it is from.
     pub pack: Arc<str>,
+    /// Class of its executions; none takes those of the actions.
+    pub class: Option<Class>,
     /// Its actions; their places are part of the executions' ids.
     pub actions: Vec<ActionPlan>,
 }

@@ -9,6 +9,7 @@
 //!
 //! Pure: no clock, no I/O, no random numbers.
 
+mod class;
 mod codec;
 mod format;
 mod ids;
@@ -21,6 +22,7 @@ mod secret_ref;
 mod streams;
 mod topics;
 
+pub use class::Class;
 pub use codec::{DecodeError, Stored, decode, encode, fingerprint, kind_of};
 pub use format::{Format, NoSuchKind, NotWritable};
 pub use ids::{EventId, ExecutionId, IdError, cause_depth_max, child_depth_max, end_cause_depth, event_id_bytes_max};

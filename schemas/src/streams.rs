@@ -3,7 +3,8 @@
 use crate::codec::{DecodeError, Stored, decode, kind_of};
 use crate::records::{
     ActionRequest, CancelRequest, Claim, CriteriaFailed, Declined, EventAudited, ExecutionChanged, ExecutionEnded,
-    ExecutionState, HandedOver, Heartbeat, OutputCaptured, RevisionApplied, RuleMatched, SecretChanged, TaskResult,
+    ExecutionState, GateAnswer, GateBehind, GateDecided, GateOrder, HandedOver, Heartbeat, OutputCaptured,
+    RevisionApplied, RuleMatched, SecretChanged, TaskResult,
 };
 
 macro_rules! stream {
@@ -33,7 +34,7 @@ macro_rules! stream {
 
 stream! {
     /// `petrel.requests`.
-    RequestsRecord { ActionRequest, CancelRequest }
+    RequestsRecord { ActionRequest, CancelRequest, GateAnswer, GateBehind, GateOrder }
 }
 stream! {
     /// `petrel.results`.
@@ -45,5 +46,5 @@ stream! {
 }
 stream! {
     /// `petrel.audit`.
-    AuditRecord { EventAudited, RuleMatched, CriteriaFailed, ExecutionChanged, OutputCaptured, RevisionApplied, SecretChanged }
+    AuditRecord { EventAudited, RuleMatched, CriteriaFailed, ExecutionChanged, OutputCaptured, RevisionApplied, SecretChanged, GateDecided }
 }

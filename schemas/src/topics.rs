@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::Class;
+
 /// How a topic forgets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cleanup {
@@ -38,12 +40,12 @@ macro_rules! names {
 
 impl Topics {
     /// `prefix` as configured, with its final dot (`petrel.`); `partitions` of `requests`,
-    /// `results`, `executions` and the other keyed topics; `task_partitions` of each pool's topic.
+    /// `results`, `executions` and the other keyed topics; `task_partitions` of each topic of tasks.
     pub fn new(prefix: &str, partitions: u32, task_partitions: u32) -> Self {
         Self { prefix: prefix.to_owned(), partitions, task_partitions }
     }
 
-    /// Partitions of each pool's topic of tasks.
+    /// Partitions of each topic of tasks: of every pool and class.
     pub fn task_partitions(&self) -> u32 {
         self.task_partitions
     }
@@ -55,6 +57,8 @@ impl Topics {
         requests => "requests", "Action requests and cancels.";
         results => "results", "What workers report: claims, heartbeats, results, what they decline or hand over.";
         executions => "executions", "The owners' state.";
+        gates => "gates", "What owners want of gates.";
+        gate_state => "gate_state", "The gates' state.";
         windows => "windows", "The correlation stage's state.";
         catalog => "catalog", "The catalog's log; one partition.";
         secrets => "secrets", "Sealed secrets; one partition.";
@@ -66,9 +70,12 @@ impl Topics {
         dead_letters => "dead_letters", "What could not be used.";
     }
 
-    /// Tasks of a worker pool.
-    pub fn tasks(&self, pool: &str) -> Arc<str> {
-        self.named(&format!("tasks.{pool}"))
+    /// Tasks of a class of a worker pool. Those of the class `normal` have the pool's name alone (docs/adr/0032).
+    pub fn tasks(&self, pool: &str, class: Class) -> Arc<str> {
+        match class {
+            Class::Normal => self.named(&format!("tasks.{pool}")),
+            Class::Urgent | Class::Bulk => self.named(&format!("tasks.{pool}.{class}")),
+        }
     }
 
     /// What owners want of the workers of a pool, read by every one of them; one partition.
@@ -96,6 +103,8 @@ impl Topics {
             own(self.requests(), keyed, Cleanup::Delete),
             own(self.results(), keyed, Cleanup::Delete),
             own(self.executions(), keyed, Cleanup::Compact),
+            own(self.gates(), keyed, Cleanup::Delete),
+            own(self.gate_state(), keyed, Cleanup::Compact),
             own(self.windows(), keyed, Cleanup::Compact),
             own(self.catalog(), 1, Cleanup::Compact),
             own(self.kv(), 1, Cleanup::Compact),
@@ -107,7 +116,9 @@ impl Topics {
             own(self.dead_letters(), keyed, Cleanup::Delete),
         ];
         for pool in pools {
-            topics.push(own(self.tasks(pool), self.task_partitions, Cleanup::Delete));
+            for class in Class::ALL {
+                topics.push(own(self.tasks(pool, class), self.task_partitions, Cleanup::Delete));
+            }
             topics.push(own(self.orders(pool), 1, Cleanup::Delete));
         }
         topics

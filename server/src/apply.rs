@@ -10,6 +10,7 @@ use petrel_catalog::{
     Application, CatalogState, CompiledRevision, Content, PackFile, PackSource, Publication, PublishError, Retention,
     Revision, config_file, given_config, needed_bindings, publish,
 };
+use petrel_execution::Labels;
 use petrel_ingest::bindings::{BindingError, MissingTopic, ensure_produced, start_offsets};
 use petrel_ingest::timers::is_definition;
 use petrel_schemas::{CatalogHead, Topics, encode};
@@ -117,6 +118,8 @@ pub struct Applier {
     world: Arc<World>,
     retention: Retention,
     missing_topics: MissingTopic,
+    /// The pools with their labels, which actions may require.
+    pools: Vec<(String, Labels)>,
     one_at_a_time: Mutex<()>,
 }
 
@@ -131,7 +134,13 @@ impl Applier {
         retention: Retention,
         missing_topics: MissingTopic,
     ) -> Self {
-        Self { bus, topics, clock, world, retention, missing_topics, one_at_a_time: Mutex::new(()) }
+        let (pools, one_at_a_time) = (Vec::new(), Mutex::new(()));
+        Self { bus, topics, clock, world, retention, missing_topics, pools, one_at_a_time }
+    }
+
+    /// With these pools.
+    pub fn with_pools(self, pools: Vec<(String, Labels)>) -> Self {
+        Self { pools, ..self }
     }
 
     /// Validates, compiles and publishes; returns once this process uses the revision.
@@ -206,7 +215,8 @@ impl Applier {
                 Some(stored.map_err(|e| ApiError::not_found("unknown_revision", e.to_string()))?)
             }
         };
-        let work = move || match (what, stored, content) {
+        let pools = self.pools.clone();
+        let compile = move || match (what, stored, content) {
             (What::Packs { sources, prune: false }, _, Some(content)) => {
                 Revision::load_into(&content, before.as_deref(), sources)
             }
@@ -217,6 +227,10 @@ impl Applier {
             (What::Revision(_), Some(stored), _) => Revision::of_content(stored, before.as_deref()),
             (What::Revision(_), None, _) => unreachable!("its content was found above"),
             (What::Config(_), ..) => unreachable!("it is a pack since"),
+        };
+        let work = move || {
+            let revision = compile()?;
+            revision.compiled().check_pools(&pools).map(|()| revision)
         };
         blocking("packs could not be compiled", work).await?.map_err(|problems| {
             let lines: Vec<String> = problems.to_string().lines().map(str::to_owned).collect();

@@ -14,6 +14,7 @@ mod engine;
 mod environment;
 mod follow;
 mod format;
+mod gates;
 mod instance;
 mod live;
 mod memory;

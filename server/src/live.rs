@@ -1,4 +1,7 @@
-//! The live view of executions: the latest states, from the compacted topic that the owners write.
+//! The live view of executions: the latest states, from the compacted topic that the owners write; and of what waits for
+//! a worker, however old it is.
+
+mod queues;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,6 +11,8 @@ use petrel_execution::Status;
 use petrel_schemas::{ExecutionEnded, ExecutionState, ExecutionsRecord, Stored, kind_of};
 
 use crate::follow::Follows;
+pub use queues::Queue;
+use queues::Queues;
 
 /// The latest executions by time of request, at most a configured number.
 #[derive(Debug)]
@@ -20,6 +25,7 @@ pub struct LiveView {
 struct Inner {
     by_id: HashMap<String, LiveExecution>,
     by_time: BTreeSet<(i64, String)>,
+    queues: Queues,
 }
 
 /// What the view knows of an execution: owners write a snapshot while it is not over, and then little more than
@@ -73,6 +79,11 @@ impl LiveView {
         latest.filter(|e| filter(e)).take(limit).cloned().collect()
     }
 
+    /// What waits for a worker: of each of these pools, and of others of which something does, every class.
+    pub fn queues(&self, pools: &[String]) -> Vec<Queue> {
+        self.read().queues.all(pools)
+    }
+
     /// A tombstone means that the owners forgot an execution, not that it did not happen: it stays
     /// until newer ones push it out.
     fn take(&self, record: &Record<'_>) {
@@ -103,6 +114,7 @@ impl LiveView {
 
     fn put(&self, execution: LiveExecution) {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        inner.queues.take(&execution);
         let place = (execution.at_ms, execution.id.clone());
         if let Some(before) = inner.by_id.insert(execution.id.clone(), execution) {
             inner.by_time.remove(&(before.at_ms, before.id));

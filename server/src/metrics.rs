@@ -6,12 +6,18 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use petrel_audit::SinkStats;
-use petrel_bus::{BlockedPartition, StageStats, Troubles};
+use petrel_bus::{BlockedPartition, Clock, StageStats, Troubles};
 use petrel_rules::{MatchCounters, MatchTotals, RuleSetStats};
 use prometheus::{Encoder, Registry, TextEncoder};
 
+use crate::live::{LiveView, Queue};
 use crate::world::World;
 use crate::{follow, sink};
+
+/// Executions that wait for a worker, by `pool` and `class`.
+const QUEUE_LENGTH: &str = "petrel_queue_length";
+/// For how long the oldest of them has waited, in seconds.
+const QUEUE_AGE: &str = "petrel_queue_age_seconds";
 
 /// What the audit sink is called among the stages.
 pub const AUDIT: &str = "audit";
@@ -23,6 +29,14 @@ pub struct Exported {
     matches: Option<(Arc<MatchCounters>, Arc<World>)>,
     sink: Option<Arc<SinkStats>>,
     troubles: Vec<Troubles>,
+    queues: Option<QueueSource>,
+}
+
+/// Where the queues are known.
+struct QueueSource {
+    live: Arc<LiveView>,
+    pools: Vec<String>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Exported {
@@ -39,6 +53,22 @@ impl Exported {
     /// Adds the counters of the audit sink.
     pub fn sink(&mut self, stats: Arc<SinkStats>) {
         self.sink = Some(stats);
+    }
+
+    /// Adds what waits for workers, of these pools at least.
+    pub fn queues(&mut self, live: Arc<LiveView>, pools: Vec<String>, clock: Arc<dyn Clock>) {
+        self.queues = Some(QueueSource { live, pools, clock });
+    }
+
+    /// What waits for workers, and for how long the oldest has, in milliseconds; nothing where it is not known.
+    pub fn waiting(&self) -> Vec<(Queue, i64)> {
+        let of = |source: &QueueSource| {
+            let now_ms = source.clock.now_ms();
+            let age_ms = |queue: &Queue| queue.oldest_ms.map_or(0, |ms| now_ms.saturating_sub(ms).max(0));
+            let queues = source.live.queues(&source.pools).into_iter();
+            queues.map(|queue| (queue.clone(), age_ms(&queue))).collect()
+        };
+        self.queues.as_ref().map(of).unwrap_or_default()
     }
 
     /// Adds services of which what is wrong is told.
@@ -75,6 +105,9 @@ impl Exported {
         }
         commit_histogram(&mut text, stages);
         blocked(&mut text, &self.blocked(stages));
+        if self.queues.is_some() {
+            queues(&mut text, &self.waiting());
+        }
         if let Some((counters, world)) = &self.matches {
             match_totals(&mut text, &counters.totals());
             let (rules, compile) = world.rules();
@@ -204,6 +237,19 @@ fn blocked(text: &mut String, stages: &[(String, Vec<BlockedPartition>)]) {
             let _ = writeln!(text, "{SINCE}{{stage=\"{stage}\",topic=\"{topic}\",partition=\"{partition}\"}} {since}");
         }
     }
+}
+
+/// What waits for workers: something to scale pools by, also from nothing.
+fn queues(text: &mut String, waiting: &[(Queue, i64)]) {
+    let mut gauge = |name: &str, help: &str, value: &dyn Fn(&(Queue, i64)) -> f64| {
+        head(text, name, "gauge", help);
+        for queue in waiting {
+            let (pool, class) = (&queue.0.pool, queue.0.class);
+            let _ = writeln!(text, "{name}{{pool=\"{pool}\",class=\"{class}\"}} {}", value(queue));
+        }
+    };
+    gauge(QUEUE_LENGTH, "Executions that wait for a worker.", &|(queue, _)| queue.length as f64);
+    gauge(QUEUE_AGE, "For how long the oldest of them has waited.", &|(_, age_ms)| *age_ms as f64 / 1e3);
 }
 
 fn match_totals(text: &mut String, totals: &MatchTotals) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use petrel_bus::{Bus, Clock, Output, Publisher, Record};
+use petrel_executor::worker::Slots;
 use petrel_schemas::{Format, ProcessAlive, Topics, decode, encode};
 
 use tokio::task::JoinHandle;
@@ -19,6 +20,8 @@ use crate::stop::Stop;
 
 /// How often a process says that it runs.
 const TELL_EVERY: Duration = Duration::from_secs(5);
+/// How often it looks whether its worker stands otherwise.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long ago a process that runs may have said so, in milliseconds.
 pub const ALIVE_MS: i64 = 20_000;
 /// Longest wait for the last word of a process.
@@ -41,6 +44,8 @@ pub struct Presence {
     pub instance: String,
     /// Its roles.
     pub roles: Vec<String>,
+    /// Its worker's pool and slots, if it has one.
+    pub worker: Option<(String, Slots)>,
     /// The format that it writes.
     pub format: InForce,
     /// The topic.
@@ -75,16 +80,38 @@ impl Presence {
         let told = stop.clone();
         let telling = tokio::spawn(async move {
             while !told.is_set() {
+                let stands = self.stands();
                 self.tell(false).await;
-                tokio::select! { () = tokio::time::sleep(TELL_EVERY) => {}, () = told.wait() => {} }
+                let due = tokio::time::sleep(TELL_EVERY);
+                tokio::select! { () = due => {}, () = self.stands_otherwise(stands) => {}, () = told.wait() => {} }
             }
             self.tell(true).await;
         });
         Present { stop, telling }
     }
 
+    /// By which order its worker is drained, and whether it runs nothing then.
+    fn stands(&self) -> Option<(Option<i64>, bool)> {
+        let (_, slots) = self.worker.as_ref()?;
+        let drained_by_ms = slots.drained_by_ms();
+        Some((drained_by_ms, drained_by_ms.is_some() && slots.busy() == 0))
+    }
+
+    /// Resolves when that has changed: somebody may wait for it to be told.
+    async fn stands_otherwise(&self, before: Option<(Option<i64>, bool)>) {
+        if before.is_none() {
+            return std::future::pending().await;
+        }
+        while self.stands() == before {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     async fn tell(&self, ended: bool) {
         let number = |format: Format| i32::try_from(format.number()).unwrap_or(i32::MAX);
+        let count = |slots: usize| i32::try_from(slots).unwrap_or(i32::MAX);
+        // Read before the slots that are taken: what was claimed after the order is given back, and may be counted.
+        let drained_by_ms = self.worker.as_ref().and_then(|(_, slots)| slots.drained_by_ms());
         let alive = ProcessAlive {
             instance: self.instance.clone(),
             release: release(),
@@ -94,6 +121,10 @@ impl Presence {
             format: number(self.format.get()),
             ended,
             told_at_ms: self.clock.now_ms(),
+            pool: self.worker.as_ref().map(|(pool, _)| pool.clone()),
+            slots: self.worker.as_ref().map_or(0, |(_, slots)| count(slots.total())),
+            slots_busy: self.worker.as_ref().map_or(0, |(_, slots)| count(slots.busy())),
+            drained_by_ms,
         };
         let record = Output::keyed(&self.topic, self.instance.as_str(), encode(&alive));
         if let Err(error) = self.publisher.publish(vec![record]).await {

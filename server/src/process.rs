@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use petrel_bus::{Bus, BusError, Clock, Publisher, TopicSpec, Troubles};
 use petrel_catalog::Retention;
+use petrel_execution::Labels;
 use petrel_executor::supervise::keep_secrets;
 use petrel_ingest::admission::{Admission, AdmissionOptions};
 use petrel_ingest::bindings::MissingTopic;
@@ -23,6 +24,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::follow::Follows;
 use crate::format::{Formatted, InForce};
+use crate::gates::GatesView;
 use crate::live::LiveView;
 use crate::metrics::Exported;
 use crate::output::OutputView;
@@ -166,12 +168,15 @@ async fn up(
     };
     let ingest_metrics = petrel_ingest::Metrics::register(exported.registry()).context("metrics")?;
     let running = Running::start(&parts, roles, &ingest_metrics, &mut exported).await?;
+    let gates = Arc::new(GatesView::new(config.api.live_gates_max));
     let live = Arc::new(LiveView::new(config.api.live_executions_max));
     let serves_api = roles.contains(&Role::Api);
     let output = Arc::new(OutputView::new(&config.api));
     if serves_api {
         live.spawn(&follows, topics.executions());
         output.spawn(&follows, topics.output());
+        exported.queues(live.clone(), config.pools.clone(), clock.clone());
+        gates.spawn(&follows, topics.gate_state());
     }
     let missing = match is_local {
         true => {
@@ -194,6 +199,7 @@ async fn up(
     let presence = Presence {
         instance: instance.to_owned(),
         roles: roles.iter().map(|role| role.name().to_owned()).collect(),
+        worker: running.worker().map(|worker| (config.worker.pool.clone(), worker.slots().clone())),
         format: world.format().clone(),
         topic: topics.processes(),
         publisher: publisher.clone(),
@@ -232,9 +238,11 @@ async fn up(
         topic_writer: is_local.then(|| TopicWriter::new(topics.clone(), TopicOptions::default(), ingest_metrics)),
         world: world.clone(),
         live,
+        gates,
         output,
         stop: stop.clone(),
-        applier: Applier::new(bus, topics, clock, world, retention_of(config), missing),
+        workers_seen: Default::default(),
+        applier: Applier::new(bus, topics, clock, world, retention_of(config), missing).with_pools(pools_of(config)),
         sql,
         secrets,
         objects,
@@ -254,6 +262,12 @@ async fn publisher(bus: &Arc<dyn Bus>, instance: &str, format: &InForce) -> anyh
     Ok(Arc::new(Formatted { publisher, format: format.clone() }))
 }
 
+/// The pools with their labels.
+fn pools_of(config: &Config) -> Vec<(String, Labels)> {
+    let labels = |pool: &String| config.pool_labels.get(pool).cloned().unwrap_or_default();
+    config.pools.iter().map(|pool| (pool.clone(), labels(pool))).collect()
+}
+
 fn retention_of(config: &Config) -> Retention {
     Retention {
         revisions_max: config.catalog_revisions_max,
@@ -267,7 +281,8 @@ fn needs_of(roles: &BTreeSet<Role>) -> Needs {
     let need = |role: &Role| match role {
         Role::Rules | Role::Api => Needs::Rules,
         Role::Ingest => Needs::Triggers,
-        Role::Executor | Role::Worker | Role::Audit => Needs::Nothing,
+        Role::Executor => Needs::Policies,
+        Role::Worker | Role::Audit => Needs::Nothing,
     };
     roles.iter().map(need).max().unwrap_or(Needs::Nothing)
 }

@@ -11,6 +11,7 @@ use petrel_bus::{
     Versioned, spawn_stage,
 };
 use petrel_execution::owner::Limits;
+use petrel_executor::gate::GateStage;
 use petrel_executor::live::LiveOptions;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::objects::Objects;
@@ -65,6 +66,7 @@ pub struct Running {
     rules: Vec<StageHandle>,
     worker: Option<WorkerHandle>,
     owners: Option<OwnerHandle>,
+    gates: Vec<StageHandle>,
     sink: Option<SinkHandle>,
     engine: Option<Engine>,
 }
@@ -98,6 +100,7 @@ impl Running {
         if roles.contains(&Role::Executor) {
             let neighbour = running.worker.as_ref().map(|worker| worker.neighbour().clone());
             running.owners = Some(parts.owners(metrics, neighbour));
+            running.gates = vec![parts.gates()];
         }
         if roles.contains(&Role::Rules) {
             running.rules = parts.rules(exported);
@@ -118,8 +121,14 @@ impl Running {
         let mut stages = named("match", of(&self.rules));
         stages.extend(named("timers", of(&self.timers)));
         stages.extend(named("owner", self.owners.as_ref().map(OwnerHandle::stats).unwrap_or_default()));
+        stages.extend(named("gate", of(&self.gates)));
         stages.extend(named("claim", self.worker.iter().map(|w| w.stats().clone()).collect()));
         stages
+    }
+
+    /// The worker of this process.
+    pub fn worker(&self) -> Option<&WorkerHandle> {
+        self.worker.as_ref()
     }
 
     /// The embedded engine, if this process has one.
@@ -129,7 +138,7 @@ impl Running {
 
     /// Ends every role: what makes new work first, what remembers it last.
     pub async fn shutdown(self) {
-        let Self { sensors, timers, rules, worker, owners, sink, engine } = self;
+        let Self { sensors, timers, rules, worker, owners, gates, sink, engine } = self;
         let intake = move || {
             drop(sensors);
             timers.iter().chain(&rules).for_each(StageHandle::stop);
@@ -140,6 +149,11 @@ impl Running {
             worker.shutdown().await;
         }
         off_runtime("owners", move || owners.map(OwnerHandle::shutdown)).await;
+        let gates = move || {
+            gates.iter().for_each(StageHandle::stop);
+            gates.into_iter().for_each(StageHandle::join);
+        };
+        off_runtime("gates", gates).await;
         off_runtime("sink", move || sink.map(SinkHandle::join)).await;
         off_runtime("engine", move || engine.map(Engine::stop)).await;
     }
@@ -189,6 +203,10 @@ impl Parts<'_> {
         self.stage(TimerStage::new(self.topics, TimerOptions::default()), 0, nothing)
     }
 
+    fn gates(&self) -> StageHandle {
+        self.stage(GateStage::new(self.topics.clone()), 0, self.globals())
+    }
+
     fn rules(&self, exported: &mut Exported) -> Vec<StageHandle> {
         let options = MatchOptions {
             record_all_events: self.config.rules.record_all_events,
@@ -205,6 +223,7 @@ impl Parts<'_> {
         let defaults = OwnerOptions::new(self.topics.clone(), self.config.task_partitions);
         let limits = Limits {
             pools: self.config.pools.iter().map(|pool| pool.as_str().into()).collect(),
+            pool_labels: self.config.pool_labels.clone(),
             lease_ms: self.config.executor.lease_ms,
             request_dedup_ms: self.config.request_dedup_ms,
             lost_leases_max: i32::try_from(self.config.executor.lost_leases_max).unwrap_or(i32::MAX),

@@ -28,7 +28,7 @@ pub(crate) async fn open_stores(
     if !roles.contains(&Role::Executor) && !roles.contains(&Role::Ingest) {
         return Ok(None);
     }
-    let changelogs = [topics.executions(), topics.timers(), topics.windows()];
+    let changelogs = [topics.executions(), topics.gate_state(), topics.timers(), topics.windows()];
     let incarnations = blocking(bus, move |bus| bus.incarnations(&changelogs)).await?;
     let is_durable = config.kafka.bootstrap.is_some() || config.local.fsync == Fsync::Commit;
     let boot = || std::fs::read_to_string(BOOT_ID).ok();

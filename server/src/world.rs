@@ -6,6 +6,7 @@
 //! are. The switch that pauses dispatch is a key of the store and depends on nothing of the catalog.
 
 mod catalog;
+mod drains;
 mod head;
 mod kv;
 mod lookups;
@@ -33,6 +34,7 @@ use crate::follow::Follows;
 use crate::format::{self, InForce, Told};
 
 pub use catalog::Catalog;
+pub use drains::{DrainOrder, Drained};
 use head::Heads;
 pub use head::{Head, Needs};
 use kv::Entry;
@@ -83,10 +85,12 @@ impl World {
             head: Arc::new(Head::unread()),
             kv: Arc::new(Kv::empty()),
             kv_version: 0,
+            drains: Arc::default(),
             paused: false,
             unusable: Arc::default(),
             problem: None,
             told: "".into(),
+            told_since_ms: 0,
         };
         Arc::new(Self {
             needs,
@@ -203,7 +207,8 @@ impl World {
             Change::Head => {
                 let state = self.catalog.state();
                 let told: Arc<str> = state.head().map_or("", |head| &head.revision).into();
-                self.change(Tell::Nobody, |latest| latest.told = told);
+                let since_ms = state.head().map_or(0, |head| head.applied_at_ms);
+                self.change(Tell::Nobody, |latest| (latest.told, latest.told_since_ms) = (told, since_ms));
                 self.heads.tell(&state);
             }
             Change::Revision | Change::Blob => {

@@ -34,6 +34,12 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// What gates of policies grant in a second, at one hot key and at 100,000 keys; writes target/bench/gates.json
+    Gates {
+        /// Passed on to the benchmark: --hot, --permits, --keys
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// The rule engine against engines that others wrote; writes target/bench/rules.json
     Rules {
         /// Passed on to the benchmark: --quick takes a few minutes, --help lists the rest
@@ -47,6 +53,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Pipeline { arguments } => pipeline(arguments),
         Bench::Executions { arguments } => executions(arguments),
         Bench::Actions { arguments } => actions(arguments),
+        Bench::Gates { arguments } => gates(arguments),
         Bench::Rules { arguments } => rules(arguments),
     }
 }
@@ -72,6 +79,14 @@ fn actions(arguments: &[String]) -> Result<()> {
     prepare()?;
     fetch_openssh()?;
     run_command(&mut benchmark("actions", arguments)?)
+}
+
+/// On the local bus, and without a server.
+fn gates(arguments: &[String]) -> Result<()> {
+    require(&TO_BUILD)?;
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--release", "--package", "petrel-bench", "--", "gates"]).args(arguments);
+    run_command(&mut command)
 }
 
 /// What the program `petrel-bench` needs.

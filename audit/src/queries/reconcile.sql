@@ -1,4 +1,4 @@
--- What does not add up between events, matches, requests and executions. No row means: all is well.
+-- What does not add up between events, matches, requests, executions and permits of gates. No row means: all is well.
 -- Parameters: grace_s, the age in seconds below which something may still be on its way; horizon_days, how
 -- many days back all tables still have everything (0: as far as they reach): what began before is left out.
 -- Columns: problem, event_id, execution_id, rule, since, detail.
@@ -29,6 +29,16 @@ WITH
     ),
     -- By when it was requested: the first rows of an old one may be gone already.
     watched AS (SELECT * FROM run WHERE requested >= horizon),
+    permits AS
+    (
+        SELECT
+            gate, execution_id, acquisition, countIf(decided = 'granted') AS granted,
+            countIf(decided = 'returned') AS returned, min(recorded_at) AS began, max(recorded_at) AS last
+        FROM gate_decisions
+        WHERE execution_id != ''
+        GROUP BY gate, execution_id, acquisition
+        HAVING began >= horizon AND last < settled
+    ),
     given_up AS (SELECT execution_id FROM dead_letters WHERE execution_id != '')
 SELECT problem, event_id, execution_id, rule, since, detail
 FROM
@@ -92,5 +102,17 @@ FROM
     FROM asked
     WHERE event_id NOT IN (SELECT event_id FROM events)
         AND event_id NOT IN (SELECT event_id FROM dead_letters WHERE event_id != '')
+    UNION ALL
+    SELECT
+        'permit not returned', '', execution_id, '', last,
+        concat('the execution is over, and gate ', gate, ' has not got it back')
+    FROM permits
+    WHERE granted > returned AND execution_id IN (SELECT execution_id FROM run WHERE finishes > 0 AND last < settled)
+    UNION ALL
+    SELECT
+        'permit given or returned twice', '', execution_id, '', last,
+        concat('gate ', gate, ' gave it ', toString(granted), ' times and got it back ', toString(returned), ' times')
+    FROM permits
+    WHERE granted > 1 OR returned > granted
 )
 ORDER BY since, problem, execution_id

@@ -31,6 +31,8 @@ pub struct KeepDays {
     pub catalog_revisions: u32,
     /// `secret_changes`: few, and wanted years later.
     pub secret_changes: u32,
+    /// `gate_decisions`.
+    pub gate_decisions: u32,
     /// `dead_letters`.
     pub dead_letters: u32,
 }
@@ -45,6 +47,7 @@ impl Default for KeepDays {
             execution_output: 90,
             catalog_revisions: 0,
             secret_changes: 0,
+            gate_decisions: 90,
             dead_letters: 365,
         }
     }
@@ -60,6 +63,7 @@ impl KeepDays {
         execution_output: 0,
         catalog_revisions: 0,
         secret_changes: 0,
+        gate_decisions: 0,
         dead_letters: 0,
     };
 
@@ -73,6 +77,7 @@ impl KeepDays {
             Table::ExecutionOutput => self.execution_output,
             Table::CatalogRevisions => self.catalog_revisions,
             Table::SecretChanges => self.secret_changes,
+            Table::GateDecisions => self.gate_decisions,
             Table::DeadLetters => self.dead_letters,
         }
     }
@@ -80,7 +85,7 @@ impl KeepDays {
     /// How many days back all tables that [`reconcile`](crate::SqlClient::reconcile) compares still have
     /// everything; 0 is all of it.
     pub fn comparable(&self) -> u32 {
-        let compared = [self.events, self.rule_matches, self.executions, self.dead_letters];
+        let compared = [self.events, self.rule_matches, self.executions, self.gate_decisions, self.dead_letters];
         compared.into_iter().filter(|days| *days > 0).min().unwrap_or(0)
     }
 }

@@ -110,6 +110,29 @@ async fn reconciliation_names_what_does_not_add_up_and_nothing_else() {
         "INSERT INTO petrel.dead_letters (stage, reason, event_id, rule) \
               VALUES ('match', 'parameters_not_rendered', 'unrendered', 'p.r')",
     );
+    let gate = |execution: &str, acquisition: &str, decided: &str| {
+        // Each is a record of its own.
+        let offset = format!("{execution}{acquisition}{decided}")
+            .bytes()
+            .fold(7_i64, |sum, byte| (sum * 31 + i64::from(byte)) % 1_000_003);
+        run(
+            &at,
+            &format!(
+                "INSERT INTO petrel.gate_decisions (gate, execution_id, acquisition, decided, log_offset) \
+                 VALUES ('p.one/concurrency/total', '{execution}', '{acquisition}', '{decided}', {offset})"
+            ),
+        );
+    };
+    // Two attempts, each with a permit that came back, and one that was turned away.
+    for acquisition in ["1/1", "1/5"] {
+        gate("x0", acquisition, "granted");
+        gate("x0", acquisition, "returned");
+    }
+    gate("x0", "1/9", "refused");
+    gate("x1", "1/2", "granted");
+    gate("x2", "1/3", "returned");
+    // It runs.
+    gate("x3", "1/4", "granted");
     // Too young to be judged.
     run(&at, "INSERT INTO petrel.rule_matches (event_id, execution_id, recorded_at) VALUES ('young', 'x7', now64(3))");
     let mut found = problems().await;
@@ -125,6 +148,8 @@ async fn reconciliation_names_what_does_not_add_up_and_nothing_else() {
             "match without execution/lost/x2",
             "match without execution/unseen/x5",
             "not finished/stuck/x3",
+            "permit given or returned twice//x2",
+            "permit not returned//x1",
         ]
     );
     // Nothing is asked of days of which some table may have thrown rows away.

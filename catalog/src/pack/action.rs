@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use petrel_execution::Delivery;
 use petrel_execution::runner::{ParameterPlace, RunnerSpec};
-use petrel_schemas::SecretRef;
+use petrel_execution::{Delivery, Labels, Retry};
+use petrel_schemas::{Class, SecretRef};
 use serde_json::{Map, Value};
 
 use crate::limits::{OUTPUT_BYTES_DEFAULT, OUTPUT_BYTES_MAX, TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX};
@@ -14,7 +14,7 @@ use crate::yaml::{Data, Key, Node};
 
 use super::config::Config;
 use super::files::PackFile;
-use super::{runner, schema};
+use super::{manifest, retry, runner, schema};
 
 const ACTION: Shape = Shape {
     what: "an action",
@@ -69,7 +69,10 @@ const ACTION: Shape = Shape {
         "timeout",
         "delivery",
         "pool",
+        "requires",
+        "class",
         "output_bytes_max",
+        "retry",
     ],
     later: &[
         "pack",
@@ -80,7 +83,6 @@ const ACTION: Shape = Shape {
         "tags",
         "notify",
         "policies",
-        "retry",
         "retries",
         "metadata_file",
         "lock",
@@ -88,6 +90,10 @@ const ACTION: Shape = Shape {
         "secrets",
     ],
 };
+
+/// The classes, as packs name them.
+pub(super) const CLASSES: [(&str, Class); Class::ALL.len()] =
+    [("urgent", Class::Urgent), ("normal", Class::Normal), ("bulk", Class::Bulk)];
 
 /// A parameter of an action.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,9 +127,13 @@ pub(crate) struct ActionDraft {
     pub(crate) timeout_ms: i64,
     pub(crate) delivery: Delivery,
     pub(crate) pool: String,
+    /// Labels that its pool must have, and where that stands.
+    pub(crate) requires: Option<Located<Labels>>,
+    pub(crate) class: Class,
     pub(crate) output_bytes_max: u64,
     /// The secrets that its templates and defaults name.
     pub(crate) secrets: Vec<Located<SecretRef>>,
+    pub(crate) retry: Option<Retry>,
 }
 
 pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mut Report<'_>) -> Option<ActionDraft> {
@@ -147,10 +157,12 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
     let timeout_ms = fields.duration_ms("timeout", 100, TIMEOUT_MS_MAX, report).unwrap_or(TIMEOUT_MS_DEFAULT);
     let words = [("at_least_once", Delivery::AtLeastOnce), ("at_most_once", Delivery::AtMostOnce)];
     let delivery = fields.word("delivery", &words, Delivery::AtLeastOnce, report);
-    let pool = read_pool(&fields, report);
+    let (pool, requires) = read_pool(&fields, files, report);
+    let class = fields.word("class", &CLASSES, Class::Normal, report);
     let output_bytes_max = read_output_limit(&fields, report);
     let mut secrets = runner::secrets(&fields, &runner, report);
     secrets.extend(default_secrets(parameters_node, &parameters, report));
+    let retry = retry::read(&fields, delivery, report);
     let parameters_place = report.place(parameters_node.map_or(fields.at(), |node| node.at));
     let trigger_place = report.place(fields.entry("trigger").map_or(fields.at(), |(_, node)| node.at));
     Some(ActionDraft {
@@ -163,8 +175,11 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
         timeout_ms,
         delivery,
         pool,
+        requires,
+        class,
         output_bytes_max,
         secrets,
+        retry,
     })
 }
 
@@ -296,12 +311,23 @@ fn read_position(node: &Node, report: &mut Report<'_>) -> Option<u32> {
     position
 }
 
-fn read_pool(fields: &Fields<'_>, report: &mut Report<'_>) -> String {
-    let Some(pool) = fields.text("pool", report) else { return "default".to_owned() };
+/// The pool that it names, or the labels that it, or else its pack, requires of one.
+fn read_pool(fields: &Fields<'_>, files: &[PackFile], report: &mut Report<'_>) -> (String, Option<Located<Labels>>) {
+    let default = || "default".to_owned();
+    let own = manifest::read_requires(fields, report);
+    let Some(pool) = fields.text("pool", report) else {
+        let of_pack = || Some(manifest::required(files)).filter(|labels| !labels.is_empty());
+        let of_pack = || of_pack().map(|labels| Located::new(labels, report.place(fields.at())));
+        return (default(), own.or_else(of_pack));
+    };
     if let Err(message) = check_name(&pool.value) {
         report.add(pool.place.at, Code::BadName, message);
     }
-    pool.value
+    if own.is_some() {
+        let message = "\"pool\" names a pool and \"requires\" looks for one: say one of them";
+        report.add(pool.place.at, Code::BadValue, message);
+    }
+    (pool.value, None)
 }
 
 fn read_output_limit(fields: &Fields<'_>, report: &mut Report<'_>) -> u64 {

@@ -48,6 +48,7 @@ pub(super) enum Kind {
     Trigger,
     Rule,
     Action,
+    Policy,
 }
 
 /// The path of a file as the user knows it.
@@ -68,6 +69,7 @@ pub(super) fn kind_of(path: &str) -> Option<Kind> {
         "triggers" => Some(Kind::Trigger),
         "rules" => Some(Kind::Rule),
         "actions" => Some(Kind::Action),
+        "policies" => Some(Kind::Policy),
         _ => None,
     }
 }
@@ -138,19 +140,22 @@ fn check_place<'p>(path: &'p str, folders_told: &mut Vec<&'p str>) -> Result<(),
     match folder {
         "actions" if !name.contains('/') && name.ends_with(".yml") => Err(yml(path)),
         "actions" => Ok(()),
-        "triggers" | "rules" if name.ends_with(".yml") => Err(yml(path)),
-        "triggers" | "rules" if name.contains('/') || !name.ends_with(".yaml") => {
+        "triggers" | "rules" | "policies" if name.ends_with(".yml") => Err(yml(path)),
+        "triggers" | "rules" | "policies" if name.contains('/') || !name.ends_with(".yaml") => {
             Err((Code::BadPath, format!("{folder}/ holds *.yaml files only, and no folders")))
         }
-        "triggers" | "rules" => Ok(()),
+        "triggers" | "rules" | "policies" => Ok(()),
         _ if folders_told.contains(&folder) => Ok(()),
-        "workflows" | "sensors" | "aliases" | "policies" | "tests" | "etc" | "icon" | "lib" => {
+        "workflows" | "sensors" | "aliases" | "tests" | "etc" | "icon" | "lib" => {
             folders_told.push(folder);
             Err((Code::NotSupported, format!("the folder {folder}/ is not supported in this version")))
         }
         _ => {
             folders_told.push(folder);
-            Err((Code::BadPath, format!("a pack has the folders triggers/, rules/ and actions/, not {folder}/")))
+            Err((
+                Code::BadPath,
+                format!("a pack has the folders triggers/, rules/, actions/ and policies/, not {folder}/"),
+            ))
         }
     }
 }

@@ -1,20 +1,23 @@
 //! `pack.yaml`: what the pack is called.
 
-use petrel_execution::runner;
+use std::sync::Arc;
+
+use petrel_execution::{Labels, runner};
 use petrel_schemas::{EXECUTION_SPACE, SHARED_SPACE};
 use serde_json::Value;
 
 use crate::limits::PRODUCES_MAX;
-use crate::problems::Code;
-use crate::walk::{Fields, Located, Report, Shape, check_free};
+use crate::problems::{Code, Problems};
+use crate::walk::{Fields, Located, Report, Shape, check_free, check_name, entries_of, text_of};
 use crate::yaml::{self, Data, Node};
 
+use super::files::PackFile;
 use super::runner::code;
 use super::schema::node_in;
 
 const SHAPE: Shape = Shape {
     what: "a pack",
-    known: &["name", "version", "description", "produces", "confine"],
+    known: &["name", "version", "description", "produces", "requires", "confine"],
     later: &[
         "ref",
         "keywords",
@@ -55,7 +58,38 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<Manifest> {
     let version = version.map(|version| version.value).unwrap_or_default();
     let produces = read_produces(&fields, report);
     check_confine(&fields, report);
+    // Each action looks at it itself.
+    read_requires(&fields, report);
     Some(Manifest { name: name?, version, description, produces })
+}
+
+/// Labels that the pool of an action must have; nothing if the key is not there, or has a problem.
+pub(super) fn read_requires(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<Located<Labels>> {
+    let node = fields.get("requires", report)?;
+    let before = report.count();
+    let mut labels = Labels::new();
+    for (name, value) in entries_of(node, "\"requires\"", report)? {
+        if let Err(message) = check_name(&name.text) {
+            report.add(name.at, Code::BadName, message);
+        }
+        let value = text_of(value, &format!("requires.{}", name.text), report);
+        labels.extend(value.map(|value| (name.text.clone(), value.value)));
+    }
+    if labels.is_empty() && report.count() == before {
+        report.add(node.at, Code::BadValue, "\"requires\" names no label; leave the key out to require nothing");
+    }
+    (report.count() == before).then(|| Located::new(labels, report.place(node.at)))
+}
+
+/// Labels that a pack requires for all of its actions, as far as its `pack.yaml` can be read; what is wrong with it is
+/// told where that is read.
+pub(super) fn required(files: &[PackFile]) -> Labels {
+    let manifest = files.iter().find(|file| file.path == "pack.yaml");
+    let Some(Ok(node)) = manifest.map(|file| yaml::parse(&file.bytes)) else { return Labels::new() };
+    let (mut problems, path) = (Problems::new(), Arc::from("pack.yaml"));
+    let mut report = Report::new(path, &mut problems);
+    let fields = Fields::open(&node, &SHAPE, &mut report);
+    fields.and_then(|fields| read_requires(&fields, &mut report)).map(|labels| labels.value).unwrap_or_default()
 }
 
 fn read_produces(fields: &Fields<'_>, report: &mut Report<'_>) -> Vec<Located<String>> {

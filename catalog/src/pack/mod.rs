@@ -7,11 +7,14 @@ mod action;
 mod config;
 mod files;
 mod manifest;
+mod policy;
 mod refs;
+mod retry;
 mod rule;
 mod rule_test;
 mod runner;
 mod schema;
+mod stackstorm_policy;
 mod trigger;
 
 use std::collections::HashMap;
@@ -28,6 +31,7 @@ pub(crate) use config::keep_given;
 pub use config::{Config, config_file, given_config};
 pub(crate) use files::check_path;
 pub use files::{PackFile, PackSource};
+pub(crate) use policy::PolicyDraft;
 pub(crate) use rule::{CallDraft, RuleDraft};
 pub(crate) use rule_test::{ExpectDraft, TestDraft};
 pub(crate) use schema::{compile_schema, describe_errors, node_in};
@@ -45,6 +49,7 @@ pub(crate) struct PackDraft {
     pub(crate) triggers: Vec<TriggerDraft>,
     pub(crate) rules: Vec<RuleDraft>,
     pub(crate) actions: Vec<ActionDraft>,
+    pub(crate) policies: Vec<PolicyDraft>,
     /// What it needs to know of where it runs, and what that is.
     pub(crate) config: Arc<Config>,
     /// All files of the pack, sorted by path.
@@ -83,6 +88,12 @@ pub(crate) fn read_triggers(name: &str, files: Vec<PackFile>, problems: &mut Pro
     read_only(source, |kind| matches!(kind, files::Kind::Trigger), problems).triggers
 }
 
+/// Reads of a stored pack what its policies are, and nothing else.
+pub(crate) fn read_policies(name: &str, files: Vec<PackFile>, problems: &mut Problems) -> Vec<PolicyDraft> {
+    let source = PackSource { label: name.to_owned(), files, special: Vec::new() };
+    read_only(source, |kind| matches!(kind, files::Kind::Policy), problems).policies
+}
+
 fn read_only(source: PackSource, wanted: impl Fn(files::Kind) -> bool, problems: &mut Problems) -> PackDraft {
     let label = source.label.clone();
     let files = files::check(source, problems);
@@ -110,7 +121,8 @@ fn read_only(source: PackSource, wanted: impl Fn(files::Kind) -> bool, problems:
     unique("trigger", parts.triggers.iter().map(|t| &t.name), problems);
     unique("rule", parts.rules.iter().map(|r| &r.name), problems);
     unique("action", parts.actions.iter().map(|a| &a.name), problems);
-    let Parts { manifest, triggers, rules, actions, broken } = parts;
+    unique("policy", parts.policies.iter().map(|p| &p.name), problems);
+    let Parts { manifest, triggers, rules, actions, policies, broken } = parts;
     let nameless = manifest.is_none();
     let manifest = manifest.unwrap_or_else(|| guessed_manifest(&label));
     let (name, version, description) = (manifest.name, manifest.version, manifest.description);
@@ -124,6 +136,7 @@ fn read_only(source: PackSource, wanted: impl Fn(files::Kind) -> bool, problems:
         triggers,
         rules,
         actions,
+        policies,
         config,
         files,
         content_hash,
@@ -185,6 +198,7 @@ struct Parts {
     triggers: Vec<TriggerDraft>,
     rules: Vec<RuleDraft>,
     actions: Vec<ActionDraft>,
+    policies: Vec<PolicyDraft>,
     broken: Vec<String>,
 }
 
@@ -203,6 +217,7 @@ impl Parts {
             files::Kind::Trigger => put(trigger::read(node, report), |it| self.triggers.push(it)),
             files::Kind::Rule => put(rule::read(node, report), |it| self.rules.push(it)),
             files::Kind::Action => put(action::read(node, files, config, report), |it| self.actions.push(it)),
+            files::Kind::Policy => put(policy::read(node, report), |it| self.policies.push(it)),
         }
     }
 }

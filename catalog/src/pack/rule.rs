@@ -1,15 +1,18 @@
 //! `rules/*.yaml`: when this happens, do that.
 
+use petrel_schemas::Class;
+
 use crate::limits::RULE_ACTIONS_MAX;
 use crate::problems::{Code, Place};
 use crate::walk::{Fields, Located, Report, Shape, check_free, check_name, entries_of, text_of, wrong_type};
 use crate::yaml::{Data, Node};
 
+use super::action::CLASSES;
 use super::rule_test::{self, TestDraft};
 
 const RULE: Shape = Shape {
     what: "a rule",
-    known: &["name", "description", "trigger", "criteria", "action", "actions", "enabled", "tags", "tests"],
+    known: &["name", "description", "trigger", "criteria", "action", "actions", "class", "enabled", "tags", "tests"],
     later: &[
         "pack",
         "type",
@@ -72,6 +75,8 @@ pub(crate) struct RuleDraft {
     pub(crate) trigger: Option<Located<String>>,
     pub(crate) criteria: Option<Located<String>>,
     pub(crate) calls: Vec<CallDraft>,
+    /// Class of its executions; none takes those of the actions.
+    pub(crate) class: Option<Class>,
     pub(crate) enabled: bool,
     pub(crate) tags: Vec<String>,
     pub(crate) tests: Vec<TestDraft>,
@@ -86,10 +91,11 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<RuleDraft> {
     let trigger = read_trigger(&fields, report);
     let criteria = read_criteria(&fields, report);
     let calls = read_calls(&fields, report);
+    let class = fields.entry("class").map(|_| fields.word("class", &CLASSES, Class::Normal, report));
     let enabled = fields.flag("enabled", true, report);
     let tags = fields.texts("tags", report).into_iter().map(|tag| tag.value).collect();
     let tests = fields.get("tests", report).map(|node| rule_test::read(node, report)).unwrap_or_default();
-    Some(RuleDraft { name, description, trigger, criteria, calls, enabled, tags, tests })
+    Some(RuleDraft { name, description, trigger, criteria, calls, class, enabled, tags, tests })
 }
 
 fn read_trigger(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<Located<String>> {

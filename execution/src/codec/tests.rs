@@ -1,6 +1,7 @@
 use petrel_schemas::ActionRequest;
 
 use super::*;
+use crate::gate::Kind;
 use crate::state::{End, LeadsTo, State};
 
 fn request(id: &str) -> In<Requested> {
@@ -20,6 +21,7 @@ fn request(id: &str) -> In<Requested> {
         requested_at_ms: 7,
         requested_by: "rule".to_owned(),
         cause_depth: 5,
+        class: None,
     })
     .unwrap();
     In::new(subject, parameters)
@@ -27,9 +29,30 @@ fn request(id: &str) -> In<Requested> {
 
 fn scheduled(id: &str) -> In<Scheduled> {
     let mut requested = request(id);
-    requested.core.terms = Some(Terms { pool: "gpu".to_owned(), delivery: Delivery::AtMostOnce, timeout_ms: 9 });
+    let retry = Some(Retry {
+        on_failure: false,
+        on_timeout: true,
+        retries_max: 10,
+        delay_ms: 11,
+        back_off: BackOff::Exponential,
+        delay_ms_max: 12,
+        jitter_percent: 13,
+        total_ms_max: Some(14),
+    });
+    let (pool, delivery) = ("gpu".to_owned(), Delivery::AtMostOnce);
+    requested.core.terms = Some(Terms { pool, delivery, timeout_ms: 9, retry });
     requested.core.counts = Counts { lost_leases: 1, failures: 2, hand_overs: 3, not_begun: 4 };
     requested.core.children_open = 4;
+    let key = GateId::of_key("demo.one", Kind::Concurrency, "a/b ü").unwrap();
+    requested.core.passage = Some(Passage {
+        class: Class::Bulk,
+        gates: vec![key.clone(), GateId::total("demo.one", Kind::Radius)],
+        acquired: vec![Stamp { epoch: -5, number: 7 }, Stamp { epoch: 5, number: 8 }],
+        awaits: true,
+        asked_again: 9,
+        turned_away: 10,
+        inherited: vec![key],
+    });
     requested.schedule(
         Scheduled { partition: 5, start_by_ms: 99, declines: 6, again_ms: Some(7) },
         8,
@@ -116,6 +139,14 @@ fn a_record_that_contradicts_itself_says_where() {
     assert_eq!(field(&|s| s.task_partition = None), "task_partition");
     assert_eq!(field(&|s| s.start_by_ms = None), "start_by_ms");
     assert_eq!(field(&|s| s.delivery = "now and then".to_owned()), "delivery");
+    assert_eq!(field(&|s| s.retry_back_off = "sometimes".to_owned()), "retry_back_off");
+    assert_eq!(field(&|s| s.gate_class = "vip".to_owned()), "gate_class");
+    assert_eq!(field(&|s| s.gates[0] = "x".to_owned()), "gates");
+    assert_eq!(field(&|s| s.gates_acquired[0] = "x".to_owned()), "gates_acquired");
+    assert_eq!(field(&|s| s.gates.truncate(1)), "gates_acquired");
+    assert_eq!(field(&|s| s.gates_acquired.clear()), "gates_acquired");
+    assert_eq!(field(&|s| s.gates_turned_away = -1), "gates_turned_away");
+    assert_eq!(field(&|s| s.retry_jitter_percent = -1), "retry_jitter_percent");
     let mut state = record(&scheduled(ID).into());
     state.execution_id = "x".to_owned();
     assert_eq!(from_bytes(&encode(&state)), Err(CodecError::Id(IdError::NotAnExecution)));

@@ -1,6 +1,6 @@
 //! Dispatch: a task for the workers, or a start beside the owner, at once or when a pause of all dispatch ends.
 
-use petrel_schemas::{ExecutionId, Task};
+use petrel_schemas::{Class, ExecutionId, Task};
 
 use super::enter::Left;
 use super::{Effect, Owner};
@@ -19,12 +19,19 @@ impl<'f> Owner<'f> {
         if let Err(note) = self.pool_of(&from.core) {
             return self.refuse(from, note);
         }
+        let (now_ms, retry_by_ms) = (self.now_ms(), from.core.retry_by_ms());
+        if retry_by_ms.is_some_and(|by_ms| now_ms > by_ms) {
+            return self.too_late_again(from, note);
+        }
         if self.facts.actions.dispatch_paused() {
             return self.hold_back(from, note, start_by_ms);
         }
+        if Self::has_gates_before(&from.core) {
+            return self.ask_gate(from);
+        }
         let left = Left::of(&from);
-        let now_ms = self.now_ms();
         let start_by_ms = start_by_ms.unwrap_or_else(|| now_ms.saturating_add(self.limits().schedule_to_start_ms));
+        let start_by_ms = retry_by_ms.map_or(start_by_ms, |by_ms| by_ms.min(start_by_ms));
         let partition = self.next_partition(&from.core);
         let scheduled = from.schedule(Scheduled { partition, start_by_ms, declines: 0, again_ms: None }, now_ms, note);
         match self.beside(&scheduled.core) {
@@ -37,9 +44,9 @@ impl<'f> Owner<'f> {
     }
 
     /// The worker in this process that can start it at once. Only a first attempt: what was lost or given back once
-    /// goes to others.
+    /// goes to others. What is done when there is time overtakes nothing, and takes its turn with all else.
     fn beside(&self, core: &Core) -> Option<&'f str> {
-        let beside = self.facts.beside.filter(|_| core.attempt.number <= 1)?;
+        let beside = self.facts.beside.filter(|_| core.attempt.number <= 1 && core.class() != Class::Bulk)?;
         let of_its_pool = core.terms.as_ref().is_some_and(|terms| terms.pool == beside.pool);
         let subject = &core.subject;
         let fits = || match self.facts.actions.resolve(&subject.revision, &subject.action) {
@@ -97,8 +104,8 @@ impl<'f> Owner<'f> {
 
     fn hand_out(&mut self, scheduled: &In<Scheduled>) {
         let pool = scheduled.core.terms.as_ref().map(|t| t.pool.clone()).unwrap_or_default();
-        let task = self.task(scheduled);
-        self.push(Effect::Dispatch { pool, partition: scheduled.state.partition, task });
+        let (class, task) = (scheduled.core.class(), self.task(scheduled));
+        self.push(Effect::Dispatch { pool, class, partition: scheduled.state.partition, task });
     }
 
     fn task(&self, scheduled: &In<Scheduled>) -> Task {

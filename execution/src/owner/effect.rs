@@ -1,9 +1,10 @@
 //! What an owner wants done.
 
-use petrel_schemas::{ExecutionId, Order, OutputCaptured, Task, TriggerEvent};
+use petrel_schemas::{Class, ExecutionId, Order, OutputCaptured, Task, TriggerEvent};
 
 use crate::execution::Execution;
 use crate::family::ChildEnded;
+use crate::gate::{GateMessage, Stamp};
 use crate::timer::TimerKind;
 
 /// One thing to do, all of it in the transaction of the step.
@@ -41,7 +42,9 @@ pub enum Effect {
     Dispatch {
         /// Worker pool.
         pool: String,
-        /// Partition of its topic.
+        /// Class.
+        class: Class,
+        /// Partition of their topic.
         partition: u32,
         /// The task.
         task: Task,
@@ -55,6 +58,10 @@ pub enum Effect {
         /// What they are told.
         order: Order,
     },
+    /// Tell a gate; the stamp is the last of this sender from now on.
+    ToGate(GateMessage),
+    /// The next stamp of this sender follows that one.
+    Number(Stamp),
     /// Write down what an attempt wrote.
     Output(OutputCaptured),
     /// Emit an event: the execution injects it, or has ended.
@@ -89,6 +96,10 @@ pub enum Counted {
     HandedOver,
     /// A wish to cancel an execution that is not known, or that is over.
     CancelInVain,
+    /// An answer of a gate that nobody waited for.
+    StaleGrant,
+    /// An order to a gate that was read too late.
+    LateOrder,
     /// A child that ended without a parent that waits for it.
     Orphan,
 }

@@ -24,7 +24,10 @@ impl Left {
 impl Owner<'_> {
     /// The execution takes a new state.
     pub(super) fn enter(&mut self, left: Left, next: impl Into<Execution>) {
-        let next = next.into();
+        let mut next = next.into();
+        if next.status().is_final() {
+            self.leave_gates(&mut next);
+        }
         let id = next.id().clone();
         if let Some(waiting) = left.waiting {
             self.push(Effect::Unwait(waiting.key()));

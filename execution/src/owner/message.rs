@@ -3,6 +3,7 @@
 use petrel_schemas::{ExecutionId, HandedOver, IdError, RequestsRecord, ResultsRecord, TaskResult};
 
 use crate::attempt::Attempt;
+use crate::gate::{self, Answer, GateId, GateRecordError};
 use crate::subject::Subject;
 
 /// A record of `petrel.requests` or `petrel.results`.
@@ -26,6 +27,40 @@ pub enum Message {
     },
     /// A worker reports.
     Report(About, Report),
+    /// A gate has answered.
+    Gate {
+        /// Which.
+        gate: GateId,
+        /// About whom.
+        about: gate::About,
+        /// What.
+        answer: Answer,
+    },
+    /// A person opens or shuts a gate.
+    GateOrder {
+        /// Which.
+        gate: GateId,
+        /// What, for the gate.
+        what: gate::What,
+        /// When it was wanted, in milliseconds since the epoch.
+        at_ms: i64,
+    },
+    /// A gate has heard later numbers of this owner than it uses.
+    Behind {
+        /// Their epoch.
+        epoch: i64,
+    },
+}
+
+/// Why a record of `petrel.requests` is no message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// It names no execution.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// It is no proper answer of a gate.
+    #[error(transparent)]
+    Gate(#[from] GateRecordError),
 }
 
 /// What every report says of itself.
@@ -69,7 +104,7 @@ pub enum DeclineReason {
     Full,
     /// By its clock, the task's latest start has passed.
     Late,
-    /// It shuts down.
+    /// It shuts down, or is drained.
     ShuttingDown,
     /// It did not hear its owners' orders, or could not read the secrets that the task needs, for too long.
     NotFollowing,
@@ -96,19 +131,21 @@ impl DeclineReason {
 }
 
 impl Message {
-    /// Whom it is about.
-    pub fn execution(&self) -> &ExecutionId {
+    /// Whom it is about, if it is about an execution.
+    pub fn execution(&self) -> Option<&ExecutionId> {
         match self {
-            Self::Request { subject, .. } => &subject.id,
-            Self::Cancel { id, .. } | Self::Report(About { id, .. }, _) => id,
+            Self::Request { subject, .. } => Some(&subject.id),
+            Self::Cancel { id, .. } | Self::Report(About { id, .. }, _) => Some(id),
+            Self::Gate { about, .. } => Some(&about.execution),
+            Self::Behind { .. } | Self::GateOrder { .. } => None,
         }
     }
 
     /// A record of `petrel.requests`.
     ///
     /// # Errors
-    /// If it names no execution.
-    pub fn of_request(record: RequestsRecord) -> Result<Self, IdError> {
+    /// [`MessageError`].
+    pub fn of_request(record: RequestsRecord) -> Result<Self, MessageError> {
         Ok(match record {
             RequestsRecord::ActionRequest(request) => {
                 let (subject, parameters) = Subject::of_request(request)?;
@@ -117,6 +154,15 @@ impl Message {
             RequestsRecord::CancelRequest(cancel) => {
                 Self::Cancel { id: ExecutionId::parse(&cancel.execution_id)?, by: cancel.requested_by }
             }
+            RequestsRecord::GateAnswer(record) => {
+                let (gate, about, answer) = gate::record::answer(&record)?;
+                Self::Gate { gate, about, answer }
+            }
+            RequestsRecord::GateOrder(record) => {
+                let (gate, what, at_ms) = gate::record::order(&record)?;
+                Self::GateOrder { gate, what, at_ms }
+            }
+            RequestsRecord::GateBehind(record) => Self::Behind { epoch: record.epoch },
         })
     }
 

@@ -2,14 +2,16 @@
 //! facts of the step, to effects. The stage around it only loads, asks, and writes.
 //!
 //! `message` (what it is told), `effect` (what it wants done), `request`, `dispatch`, `report`, `cancel`, `loss`,
-//! `silence` (timers) and `child` (decisions by occasion), `waiting` (the index of what waits), `row` (what
+//! `again`, `gates`, `silence` (timers) and `child` (decisions by occasion), `waiting` (the index of what waits), `row` (what
 //! the audit trail says of it).
 
+mod again;
 mod cancel;
 mod child;
 mod dispatch;
 mod effect;
 mod enter;
+mod gates;
 mod large;
 mod loss;
 mod message;
@@ -21,12 +23,15 @@ mod silence;
 mod tests;
 mod waiting;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::plan::Actions;
+use crate::gate::{InForce, Numbers};
+use crate::plan::{Actions, Labels};
 
 pub use effect::{Counted, Effect};
-pub use message::{About, DeclineReason, Message, Report};
+pub use gates::GATE_ORDER_MS_MAX;
+pub use message::{About, DeclineReason, Message, MessageError, Report};
 pub use row::changed;
 pub use waiting::{WAITING, Waiting, is_waiting_key, next_revision};
 
@@ -35,6 +40,8 @@ pub use waiting::{WAITING, Waiting, is_waiting_key, next_revision};
 pub struct Limits {
     /// Pools that have topics.
     pub pools: Vec<Arc<str>>,
+    /// Labels of those pools that have any.
+    pub pool_labels: BTreeMap<String, Labels>,
     /// Partitions of each pool's task topic.
     pub task_partitions: u32,
     /// Length of a lease, in milliseconds: a worker that is silent for longer has lost its task.
@@ -78,18 +85,32 @@ pub struct Facts<'f> {
     pub actions: &'f dyn Actions,
     /// A worker that could start one action at once.
     pub beside: Option<Beside<'f>>,
+    /// As whom it talks to gates.
+    pub gates: &'f dyn Sender,
+}
+
+/// What an owner needs to talk to gates. It is asked only where an execution has gates to pass.
+pub trait Sender {
+    /// Number of the owner's partition.
+    fn partition(&self) -> u32;
+    /// Its numbering, as [`Effect::ToGate`] and [`Effect::Number`] have left it, or a new one.
+    fn numbers(&self) -> Numbers;
+    /// The revision in force, as the owner's process knows it.
+    fn in_force(&self) -> InForce;
 }
 
 /// Decides, and collects the effects in the order in which they are to be written.
 pub struct Owner<'f> {
     facts: Facts<'f>,
     effects: Vec<Effect>,
+    /// The numbering of what it tells gates, once it has told something.
+    numbers: Option<Numbers>,
 }
 
 impl<'f> Owner<'f> {
     /// An owner that has decided nothing yet.
     pub fn new(facts: Facts<'f>) -> Self {
-        Self { facts, effects: Vec::new() }
+        Self { facts, effects: Vec::new(), numbers: None }
     }
 
     /// What it wants done.

@@ -116,7 +116,9 @@ impl Owner<'_> {
             let why = said.note.error.unwrap_or_else(|| "the attempt was given up".to_owned());
             return self.lost(running, Loss::Lease, why);
         }
-        self.finish(running, said);
+        if let Some((running, said)) = self.again(running, said) {
+            self.finish(running, said);
+        }
     }
 
     fn canceling_ended(&mut self, canceling: In<Canceling>, mut said: Said) {

@@ -6,7 +6,8 @@ use super::enter::Left;
 use super::{Counted, Effect, Owner};
 use crate::code;
 use crate::execution::{Execution, Known};
-use crate::plan::{ActionPlan, Resolution};
+use crate::gate::Passage;
+use crate::plan::{ActionPlan, Resolution, labels_text, pool_with};
 use crate::state::{DelayReason, Delayed, End, Failed, In, LeadsTo, Requested, Scheduled, State};
 use crate::subject::{Note, Subject, Terms};
 
@@ -47,10 +48,12 @@ impl Owner<'_> {
         let (revision, action) = (subject.revision.clone(), subject.action.clone());
         match self.facts.actions.resolve(&revision, &action) {
             Resolution::Ready(plan) => match self.accept(&from, &plan) {
-                Ok((parameters, terms)) => {
+                Ok((parameters, terms, passage)) => {
                     let mut from = from;
                     from.core.parameters = parameters;
                     from.core.terms = Some(terms);
+                    from.core.subject.class.get_or_insert(plan.class);
+                    from.core.passage = passage;
                     self.dispatch(from, Note::NONE, None);
                 }
                 Err(note) => self.refuse(from, note),
@@ -77,20 +80,29 @@ impl Owner<'_> {
         self.enter(left, from.delay(Delayed { reason, until_ms: None, start_by_ms: None }, Some(why)));
     }
 
-    /// Parameters and terms, or why it cannot be dispatched.
-    fn accept<S: State>(&self, from: &In<S>, plan: &ActionPlan) -> Result<(String, Terms), Note> {
+    /// Parameters, terms and gates, or why it cannot be dispatched.
+    fn accept<S: State>(&self, from: &In<S>, plan: &ActionPlan) -> Result<(String, Terms, Option<Passage>), Note> {
         let invalid = |why: String| Note::new(code::INVALID_PARAMETERS, why);
         let given: Value = serde_json::from_str(&from.core.parameters)
             .map_err(|e| invalid(format!("the parameters are no JSON: {e}")))?;
-        let parameters = plan.parameters.complete(&given).map_err(|e| invalid(e.to_string()))?.to_string();
+        let completed = plan.parameters.complete(&given).map_err(|e| invalid(e.to_string()))?;
+        let parameters = completed.to_string();
         let most = self.limits().parameters_bytes_max;
         if parameters.len() > most {
             let why = format!("parameters of {} bytes are over the limit of {most}", parameters.len());
             return Err(Note::new(code::PARAMETERS_TOO_LARGE, why));
         }
-        self.has_pool(&plan.pool)?;
-        let terms = Terms { pool: plan.pool.clone(), delivery: plan.delivery, timeout_ms: plan.timeout_ms };
-        Ok((parameters, terms))
+        let pool = self.pool_for(plan)?;
+        let subject = &from.core.subject;
+        let gates =
+            plan.policies.as_ref().map(|named| named.gates(from.core.id(), subject.rule.as_deref(), &completed));
+        let gates = gates.transpose().map_err(|why| Note::new(code::POLICY_KEY, why))?;
+        // None of its policies may be for that rule.
+        let gates = gates.filter(|gates| !gates.is_empty());
+        let passage = gates.map(|gates| Passage::new(subject.class.unwrap_or(plan.class), gates, &[]));
+        let (delivery, timeout_ms, retry) = (plan.delivery, plan.timeout_ms, plan.retry);
+        let terms = Terms { pool, delivery, timeout_ms, retry };
+        Ok((parameters, terms, passage))
     }
 
     /// The execution ends without a further attempt.
@@ -101,6 +113,18 @@ impl Owner<'_> {
         }
         let left = Left::of(&from);
         self.enter(left, from.fail(End::unheld(self.now_ms()), note));
+    }
+
+    /// The pool of an action.
+    fn pool_for(&self, plan: &ActionPlan) -> Result<String, Note> {
+        if plan.requires.is_empty() {
+            return self.has_pool(&plan.pool).map(|()| plan.pool.clone());
+        }
+        let limits = self.limits();
+        let pools = limits.pools.iter().map(|pool| (&**pool, limits.pool_labels.get(&**pool)));
+        let none = || format!("no worker pool has the labels {}", labels_text(&plan.requires));
+        let pool = pool_with(pools, &plan.requires).ok_or_else(|| Note::new(code::NO_SUCH_POOL, none()))?;
+        Ok(pool.to_owned())
     }
 
     /// Whether a pool has topics; if not, how its executions end.

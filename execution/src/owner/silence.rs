@@ -7,7 +7,7 @@ use super::loss::Loss;
 use super::{Counted, Effect, Owner};
 use crate::code;
 use crate::execution::{Execution, Known};
-use crate::state::{End, In, Scheduled};
+use crate::state::{DelayReason, End, In, Scheduled};
 use crate::subject::Note;
 use crate::timer::TimerKind;
 
@@ -32,12 +32,17 @@ impl Owner<'_> {
                 _ => {}
             },
             (TimerKind::BackOff, Some(Known::Live(Execution::Scheduled(scheduled)))) => self.goes_on(scheduled),
+            // One that comes early, whatever made it, ends no pause.
             (TimerKind::BackOff, Some(Known::Live(Execution::Delayed(delayed))))
                 if delayed.state.until_ms.is_some_and(|until_ms| self.now_ms() < until_ms) =>
             {
-                // This one comes early, too.
                 let due_ms = delayed.state.until_ms.unwrap_or_default();
                 self.push(Effect::SetTimer { id: delayed.core.id().clone(), kind: TimerKind::BackOff, due_ms });
+            }
+            (TimerKind::BackOff, Some(Known::Live(Execution::Delayed(delayed))))
+                if delayed.state.reason == DelayReason::Gate =>
+            {
+                self.gate_silent(delayed);
             }
             (TimerKind::BackOff, known) => self.release(known),
             // Deadlines are for policies, and the others belong to a state that was left.

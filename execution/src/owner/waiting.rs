@@ -28,7 +28,7 @@ impl Waiting {
         let revision = match reason {
             DelayReason::RevisionNotHere | DelayReason::ActionBroken => Some(core.subject.revision.clone()),
             DelayReason::DispatchPaused => None,
-            DelayReason::BackOff => return None,
+            DelayReason::BackOff | DelayReason::Gate => return None,
         };
         // What lies before the epoch is as old as the epoch.
         Some(Self { revision, requested_at_ms: core.subject.requested_at_ms.max(0), id: core.id().clone() })

@@ -17,11 +17,14 @@ pub enum DelayReason {
     DispatchPaused,
     /// It is to be tried again after a while.
     BackOff,
+    /// A gate of its policies has not let it pass yet.
+    Gate,
 }
 
 impl DelayReason {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::RevisionNotHere, Self::ActionBroken, Self::DispatchPaused, Self::BackOff];
+    pub const ALL: [Self; 5] =
+        [Self::RevisionNotHere, Self::ActionBroken, Self::DispatchPaused, Self::BackOff, Self::Gate];
 
     /// Its stable code.
     pub const fn code(self) -> &'static str {
@@ -30,6 +33,7 @@ impl DelayReason {
             Self::ActionBroken => code::ACTION_BROKEN,
             Self::DispatchPaused => code::DISPATCH_PAUSED,
             Self::BackOff => code::BACK_OFF,
+            Self::Gate => code::GATE,
         }
     }
 

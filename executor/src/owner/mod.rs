@@ -4,12 +4,14 @@
 //! the state of their executions. It loads what a message is about, asks, and writes what it is told to: state,
 //! tasks, orders, audit rows and dead letters commit in one transaction with the input's offsets.
 //!
-//! State keys: an execution's id, and `waiting/…` for what waits for a revision or the end of a pause. Timer keys:
+//! State keys: an execution's id, `waiting/…` for what waits for a revision or the end of a pause, and `sender` for the
+//! numbering of what is told to gates. Timer keys:
 //! an execution's id and a kind, `waiting/from/…` where the release of what waits goes on, and `waiting/one/…` what is
 //! released alone.
 
 mod options;
 mod release;
+mod sender;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -22,7 +24,7 @@ use petrel_bus::{
     About, Batch, Context, DueTimer, InputTopic, Longest, NotYet, Reason, Record, Silence, Stage, StageSpec,
     Start as StartAt, Taken, Unreadable,
 };
-use petrel_execution::owner::Message;
+use petrel_execution::owner::{Message, MessageError};
 use petrel_execution::{TimerKind, parse_timer_key};
 use petrel_schemas::{RequestsRecord, ResultsRecord};
 
@@ -97,12 +99,16 @@ impl<G: ExecutorView> OwnerStage<G> {
         let mut turn = self.turn(context);
         let message = match is_request {
             true => RequestsRecord::decode(value).map(Message::of_request),
-            false => ResultsRecord::decode(value).map(Message::of_result),
+            false => ResultsRecord::decode(value).map(|record| Message::of_result(record).map_err(MessageError::from)),
         };
         let message = match message.map_err(Unreadable::from) {
             Ok(Ok(message)) => message,
             Ok(Err(e)) => {
-                turn.give_up(source, Reason::new("malformed_id", e.to_string()));
+                let code = match &e {
+                    MessageError::Id(_) => "malformed_id",
+                    MessageError::Gate(_) => "malformed_answer",
+                };
+                turn.give_up(source, Reason::new(code, e.to_string()));
                 return Ok(());
             }
             Err(Unreadable::Newer(why)) => return Err(why),
@@ -111,11 +117,15 @@ impl<G: ExecutorView> OwnerStage<G> {
                 return Ok(());
             }
         };
-        match turn.load(message.execution()) {
+        let Some(id) = message.execution().cloned() else {
+            turn.message(message, None, Some(source));
+            return Ok(());
+        };
+        match turn.load(&id) {
             Ok(known) => turn.message(message, known, Some(source)),
             Err(Unreadable::Newer(why)) => return Err(why),
             Err(Unreadable::Damaged(reason)) => {
-                let execution_id = Some(message.execution().to_string());
+                let execution_id = Some(id.to_string());
                 turn.give_up(source, reason.about(About { execution_id, ..About::default() }));
             }
         }
@@ -126,7 +136,7 @@ impl<G: ExecutorView> OwnerStage<G> {
     fn letter(&mut self, letter: &Arc<Letter>, context: &mut Context<'_, G>) -> bool {
         let mut turn = self.turn(context);
         let Ok(message) = letter.message() else { return false };
-        let Ok(known) = turn.load(message.execution()) else { return false };
+        let Some(known) = message.execution().and_then(|id| turn.load(id).ok()) else { return false };
         turn.message(message, known, None);
         true
     }

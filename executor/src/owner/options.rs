@@ -1,5 +1,7 @@
 //! What an owner is told.
 
+use std::collections::BTreeMap;
+
 use petrel_execution::owner::Limits;
 use petrel_schemas::Topics;
 
@@ -21,6 +23,7 @@ impl OwnerOptions {
             topics,
             limits: Limits {
                 pools: vec!["default".into()],
+                pool_labels: BTreeMap::new(),
                 task_partitions,
                 lease_ms: 30_000,
                 request_dedup_ms: 3_600_000,

@@ -5,11 +5,13 @@ use std::collections::HashMap;
 
 use petrel_bus::{About, Batch, Context, Output, Reason, Record, StageSpec, StateTooLarge, Unreadable};
 use petrel_execution::codec::{self, CodecError};
+use petrel_execution::gate::record;
 use petrel_execution::owner::{Beside, Counted, Effect, Facts, Message, Owner, changed};
 use petrel_execution::{Execution, Known, Note, Status, TimerKind, code, timer_key};
 use petrel_schemas::{ExecutionId, Task, encode};
 
 use super::options::OwnerOptions;
+use super::sender::{self, AsSender};
 use crate::metrics::ExecutorMetrics;
 use crate::view::{Asked, ExecutorView, Resolution};
 use crate::worker::{self, Start};
@@ -69,6 +71,9 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             Message::Request { subject, parameters } => owner.request(subject, parameters, known.as_ref()),
             Message::Cancel { by, .. } => owner.cancel(&by, known),
             Message::Report(about, report) => owner.report(&about, report, known),
+            Message::Gate { gate, about, answer } => owner.gate_answered(&gate, &about, answer, known),
+            Message::GateOrder { gate, what, at_ms } => owner.gate_ordered(gate, what, at_ms),
+            Message::Behind { epoch } => owner.behind(epoch),
         });
         if let Some(source) = source {
             for (id, reason) in given_up(&mut effects) {
@@ -122,7 +127,14 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         let room = |beside: &&worker::Beside| beside.free_slots() > self.starts.len();
         let beside = self.context.globals().beside().filter(room);
         let beside = beside.map(|beside| Beside { worker: beside.worker(), pool: beside.pool() });
-        let facts = Facts { now_ms: self.context.now_ms(), limits: &self.options.limits, actions: &actions, beside };
+        let gates = AsSender(&*self.context);
+        let facts = Facts {
+            now_ms: self.context.now_ms(),
+            limits: &self.options.limits,
+            actions: &actions,
+            beside,
+            gates: &gates,
+        };
         let mut owner = Owner::new(facts);
         what(&mut owner);
         owner.into_effects()
@@ -147,9 +159,9 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 }
             }
             Effect::Unwait(key) => self.context.delete(&key),
-            Effect::Dispatch { pool, partition, task } => {
+            Effect::Dispatch { pool, class, partition, task } => {
                 let key = task.execution_id.as_bytes();
-                let topic = self.options.topics.tasks(&pool);
+                let topic = self.options.topics.tasks(&pool, class);
                 self.context.emit(Output::to_partition(&topic, partition, key, Some(encode(&task))));
             }
             Effect::Start(task) => self.start(task),
@@ -160,6 +172,12 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 let topic = self.options.topics.orders(&pool);
                 self.context.emit(Output::keyed(&topic, order.execution_id.as_bytes(), encode(&order)));
             }
+            Effect::ToGate(message) => {
+                sender::remember(self.context, message.stamp);
+                let (topic, key) = (self.options.topics.gates(), message.gate.to_string());
+                self.context.emit(Output::keyed(&topic, key, encode(&record::of_message(&message))));
+            }
+            Effect::Number(stamp) => sender::remember(self.context, stamp),
             Effect::Output(row) => {
                 let root = row.execution_id.split('.').next().unwrap_or_default().to_owned();
                 self.audit(&root, encode(&row));

@@ -117,6 +117,12 @@ impl Attempts {
         inner.held.values().for_each(|held| held.send_modify(Holding::drain));
     }
 
+    /// It does not stop after all: what is claimed from now on may run.
+    pub fn resume(&self) {
+        let mut inner = self.lock();
+        (inner.draining, inner.ending) = (false, false);
+    }
+
     /// The worker waits no longer.
     pub fn end_all(&self) {
         let mut inner = self.lock();

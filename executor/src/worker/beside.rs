@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use petrel_bus::{GlobalsSource, Versioned, Waker};
 use petrel_execution::Note;
+use petrel_execution::gate::InForce;
 use petrel_execution::worker::Remembered;
 use petrel_schemas::{Order, Task};
 use tokio::sync::mpsc;
@@ -139,6 +140,10 @@ impl<G: ExecutorView> ExecutorView for OwnerInputs<G> {
 
     fn tells_ends(&self) -> bool {
         self.view.tells_ends()
+    }
+
+    fn in_force(&self) -> InForce {
+        self.view.in_force()
     }
 
     fn beside(&self) -> Option<&Beside> {

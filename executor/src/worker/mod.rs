@@ -2,13 +2,14 @@
 //!
 //! `stage` claims on a thread of its own, from what `inputs` and `slots` tell it, and ends at once what needs no slot;
 //! `beside` takes what an owner in the same process starts, and `told` what that owner is told of its end; `attempt` runs what was claimed on the async runtime; `call`
-//! is what they do; `secrets` opens what they need and masks what they write; `large` puts large results away, and `referenced` fetches those that parameters name; `follower` reads the owners' orders into `attempts`. What they decide is in
+//! is what they do; `drain` is what people want of a worker; `secrets` opens what they need and masks what they write; `large` puts large results away, and `referenced` fetches those that parameters name; `follower` reads the owners' orders into `attempts`. What they decide is in
 //! [`petrel_execution::worker`].
 
 mod attempt;
 mod attempts;
 mod beside;
 mod call;
+mod drain;
 mod follower;
 mod inputs;
 mod large;
@@ -42,6 +43,7 @@ use attempt::Shared;
 pub use attempts::Attempts;
 pub(crate) use beside::BesideSource;
 pub use beside::{Beside, Neighbour, OwnerInputs, Start};
+pub use drain::Draining;
 use follower::Follower;
 use inputs::Inputs;
 pub use inputs::WorkerInputs;
@@ -132,9 +134,13 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         let stats = Arc::new(OnceLock::new());
         let inputs = Inputs {
             view: globals,
+            reports: options.reports(),
+            clock: clock.clone(),
+            draining: Draining::new(slots.clone(), attempts.clone()),
             slots: slots.clone(),
             attempts: attempts.clone(),
             secrets: secrets.clone(),
+            turn: Default::default(),
             partitions: options.topics.task_partitions(),
             stats: stats.clone(),
         };
@@ -228,6 +234,11 @@ impl WorkerHandle {
     /// How owners in this process reach it.
     pub fn neighbour(&self) -> &Neighbour {
         &self.neighbour
+    }
+
+    /// Its slots: how many there are and are taken, and whether it is drained.
+    pub fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// Attempts that run now.

@@ -2,7 +2,10 @@
 //! owners beside it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+
+/// In the place of an order's instant: there is none.
+const NONE: i64 = i64::MIN;
 
 /// The slots of a worker.
 #[derive(Debug, Clone)]
@@ -13,6 +16,8 @@ struct Inner {
     total: usize,
     busy: AtomicUsize,
     closed: AtomicBool,
+    /// Instant of the order by which it is drained, or [`NONE`].
+    drained_by_ms: AtomicI64,
     /// Threads of owners in the same process.
     owners: AtomicUsize,
 }
@@ -28,6 +33,7 @@ impl Slots {
             total,
             busy: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            drained_by_ms: AtomicI64::new(NONE),
             owners: AtomicUsize::new(0),
         }))
     }
@@ -61,6 +67,27 @@ impl Slots {
         (self.all_free() / 2).checked_div(self.0.owners.load(Ordering::SeqCst)).unwrap_or(0)
     }
 
+    /// By the order of that instant, in milliseconds since the epoch, nothing is to be claimed until further notice; or
+    /// it is again.
+    pub(super) fn set_drained(&self, by_ms: Option<i64>) {
+        self.0.drained_by_ms.store(by_ms.unwrap_or(NONE), Ordering::SeqCst);
+    }
+
+    /// Instant of the order by which nothing is to be claimed, in milliseconds since the epoch.
+    pub fn drained_by_ms(&self) -> Option<i64> {
+        Some(self.0.drained_by_ms.load(Ordering::SeqCst)).filter(|by_ms| *by_ms != NONE)
+    }
+
+    /// Whether nothing is to be claimed until further notice.
+    pub fn is_drained(&self) -> bool {
+        self.drained_by_ms().is_some()
+    }
+
+    /// How many there are.
+    pub fn total(&self) -> usize {
+        self.0.total
+    }
+
     /// The worker is about to stop: nothing is to be claimed any more.
     pub fn close(&self) {
         self.0.closed.store(true, Ordering::SeqCst);
@@ -77,7 +104,7 @@ impl Slots {
     }
 
     fn all_free(&self) -> usize {
-        if self.is_closed() { 0 } else { self.0.total.saturating_sub(self.busy()) }
+        if self.is_closed() || self.is_drained() { 0 } else { self.0.total.saturating_sub(self.busy()) }
     }
 }
 
@@ -102,6 +129,11 @@ mod tests {
         assert_eq!((slots.free(), slots.free_beside()), (1, 0));
         taken.extend(slots.take());
         assert!(slots.take().is_none() && slots.busy() == 5 && slots.free() == 0);
+        slots.set_drained(Some(7));
+        taken.pop();
+        assert_eq!((slots.free(), slots.free_beside(), slots.total()), (0, 0, 5));
+        assert_eq!(slots.drained_by_ms(), Some(7));
+        slots.set_drained(None);
         taken.clear();
         assert_eq!((slots.busy(), slots.free()), (0, 3));
         slots.close();

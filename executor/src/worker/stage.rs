@@ -5,7 +5,8 @@
 //! lease passes and the owner decides. Orders are not looked at here: the worker does, before it begins.
 //!
 //! How many slots are free is part of its globals, as they were when the turn began; what it claims in the open
-//! transaction is counted on top. A slot is really taken when the claim has committed.
+//! transaction is counted on top. A slot is really taken when the claim has committed. Which class of tasks has the next
+//! one is said by [`Turns`].
 //!
 //! An attempt that starts nothing needs no slot and no lease: its result commits in the place of its claim. Only one
 //! that is not to run, as its owner has said, is claimed like the others.
@@ -15,9 +16,9 @@ use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, InputTopic, NotYet, Output, Record, Stage, StageSpec, Start, Taken, Unreadable};
 use petrel_execution::owner::DeclineReason;
-use petrel_execution::worker::{Remembered, Reports, Verdict, patience_ms};
+use petrel_execution::worker::{Remembered, Reports, Turns, Verdict, patience_ms};
 use petrel_execution::{Note, code};
-use petrel_schemas::{Task, decode, encode};
+use petrel_schemas::{Class, Task, decode, encode};
 use tokio::sync::mpsc;
 
 use super::call::{at_once, label};
@@ -65,7 +66,9 @@ struct Ended {
 /// The stage that claims tasks.
 pub struct ClaimStage<G> {
     spec: StageSpec,
-    tasks: Arc<str>,
+    /// Topics of tasks, by the places of their classes.
+    tasks: [Arc<str>; Class::ALL.len()],
+    turns: Turns,
     results: Arc<str>,
     reports: Reports,
     /// See [`WorkerOptions::decline_ms`].
@@ -96,7 +99,8 @@ impl<G: ExecutorView> ClaimStage<G> {
                 silence: None,
                 dead_letters: options.topics.dead_letters(),
             },
-            tasks: options.topics.tasks(&options.pool),
+            tasks: Class::ALL.map(|class| options.topics.tasks(&options.pool, class)),
+            turns: Turns::default(),
             results: options.topics.results(),
             reports: options.reports(),
             decline_ms: options.decline_ms,
@@ -118,7 +122,7 @@ impl<G: ExecutorView> ClaimStage<G> {
         context: &mut Context<'_, WorkerInputs<G>>,
     ) -> Result<(), NotYet> {
         match decode::<Task>(record.value.unwrap_or_default()).map_err(Unreadable::from) {
-            Ok(task) => self.task(task, context),
+            Ok(task) => self.task(task, self.class_of(batch.topic), context),
             Err(Unreadable::Newer(why)) => Err(why),
             Err(Unreadable::Damaged(reason)) => {
                 self.open_dead_letters += 1;
@@ -128,7 +132,11 @@ impl<G: ExecutorView> ClaimStage<G> {
         }
     }
 
-    fn task(&mut self, task: Task, context: &mut Context<'_, WorkerInputs<G>>) -> Result<(), NotYet> {
+    fn class_of(&self, topic: &str) -> Class {
+        Class::ALL.into_iter().find(|class| *self.tasks[class.index()] == *topic).unwrap_or_default()
+    }
+
+    fn task(&mut self, task: Task, class: Class, context: &mut Context<'_, WorkerInputs<G>>) -> Result<(), NotYet> {
         let inputs = context.globals();
         if context.now_ms() > task.start_by_ms {
             self.decline(&task, DeclineReason::Late, context);
@@ -138,6 +146,15 @@ impl<G: ExecutorView> ClaimStage<G> {
             self.decline(&task, DeclineReason::ShuttingDown, context);
             return Ok(());
         }
+        if inputs.drained {
+            // All the others are asked at once; where there are none, it does not go round without a pause.
+            if u32::try_from(task.declines).unwrap_or(u32::MAX) < inputs.workers {
+                self.decline(&task, DeclineReason::ShuttingDown, context);
+                return Ok(());
+            }
+            let why = "the worker is drained";
+            return self.wait_or_decline(&task, DeclineReason::ShuttingDown, why, context);
+        }
         if !inputs.following {
             return self.wait_or_decline(
                 &task,
@@ -146,7 +163,6 @@ impl<G: ExecutorView> ClaimStage<G> {
                 context,
             );
         }
-        let is_full = inputs.free_slots <= self.open.len();
         let action = match inputs.view.resolve(&task.revision, &task.action) {
             Resolution::Ready(action) => Ok(action),
             Resolution::NotYet => {
@@ -169,13 +185,15 @@ impl<G: ExecutorView> ClaimStage<G> {
             self.end(&task, verdict, context);
             return Ok(());
         }
-        if is_full {
-            return self.wait_or_decline(&task, DeclineReason::Full, "no slot is free", context);
-        }
         // It would hold a slot while it waits for what nobody reads.
         if inputs.secrets_unread && action.as_ref().is_ok_and(may_name_secrets) {
             let why = "the topic of secrets is not read";
             return self.wait_or_decline(&task, DeclineReason::NotFollowing, why, context);
+        }
+        self.turns.begin(inputs.turn, inputs.free_slots.saturating_sub(self.open.len()));
+        if !self.turns.take(class) {
+            let why = "no slot is free, or it is another class's turn";
+            return self.wait_or_decline(&task, DeclineReason::Full, why, context);
         }
         let now_ms = context.now_ms();
         let claim = self.reports.claim(&task, now_ms);
@@ -230,7 +248,11 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
     }
 
     fn inputs(&self, _: &WorkerInputs<G>) -> Vec<InputTopic> {
-        vec![InputTopic { name: self.tasks.clone(), start: Start::Beginning, with: None }]
+        // A worker has the same partitions of all of them, so that it knows of every class what waits.
+        let leader = &self.tasks[Class::Normal.index()];
+        let with = |name: &Arc<str>| (name != leader).then(|| leader.clone());
+        let input = |name: &Arc<str>| InputTopic { name: name.clone(), start: Start::Beginning, with: with(name) };
+        self.tasks.iter().map(input).collect()
     }
 
     fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, WorkerInputs<G>>) -> Taken {
@@ -238,6 +260,7 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
     }
 
     fn committed(&mut self) {
+        self.turns.committed();
         self.metrics.dead_letters.inc_by(std::mem::take(&mut self.open_dead_letters));
         self.open_declines.drain(..).for_each(|reason| self.metrics.task_declined(reason));
         for Ended { status, waited_ms, since_event_ms } in self.open_ended.drain(..) {
@@ -257,6 +280,7 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
     }
 
     fn aborted(&mut self) {
+        self.turns.aborted();
         self.open.clear();
         self.open_ended.clear();
         self.open_declines.clear();

@@ -1,12 +1,15 @@
 //! The claim stage as a function, and what an owner's orders reach.
 
+mod turns;
+
 use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, Facts, Output, PartitionState, Record, Stage, Taken};
+use petrel_execution::gate::InForce;
 use petrel_execution::runner::{NoopSpec, PackFiles, RunnerSpec};
 use petrel_execution::worker::Stop;
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Note, ParameterError, code};
-use petrel_schemas::{Claim, DeadLetter, Declined, Order, Task, TaskResult, Topics, decode, encode, kind_of};
+use petrel_schemas::{Claim, Class, DeadLetter, Declined, Order, Task, TaskResult, Topics, decode, encode, kind_of};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -66,6 +69,10 @@ fn command(token: &str) -> RunnerSpec {
 }
 
 impl ExecutorView for View {
+    fn in_force(&self) -> InForce {
+        InForce { revision: "now".into(), since_ms: 0 }
+    }
+
     fn dispatch_paused(&self) -> bool {
         false
     }
@@ -80,9 +87,13 @@ impl ExecutorView for View {
         }
         let plan = ActionPlan {
             pool: "default".to_owned(),
+            class: Class::Normal,
+            requires: Default::default(),
             delivery: Delivery::AtLeastOnce,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
+            retry: None,
+            policies: None,
             runner: Arc::new(match revision {
                 "noop" => RunnerSpec::Noop(NoopSpec),
                 "secret" => command("${secret.demo.token}"),
@@ -131,25 +142,21 @@ impl Worker {
 
     /// How many records were taken, and what was written.
     fn step(&mut self, values: &[Vec<u8>]) -> (usize, Vec<Output>) {
+        self.looked_ms += 1_000;
+        self.offer(Class::Normal, values)
+    }
+
+    /// In the same turn.
+    fn offer(&mut self, class: Class, values: &[Vec<u8>]) -> (usize, Vec<Output>) {
         let records: Vec<Record<'_>> = values
             .iter()
             .enumerate()
             .map(|(i, value)| Record { offset: i as i64, timestamp_ms: 0, key: None, value: Some(value) })
             .collect();
-        let topic = self.topics.tasks("default");
+        let topic = self.topics.tasks("default", class);
         let batch = Batch { topic: &topic, partition: 3, records: &records };
         let (mut state, mut outputs) = (PartitionState::default(), Vec::new());
-        self.looked_ms += 1_000;
-        let inputs = WorkerInputs {
-            view: Arc::new(View),
-            free_slots: self.slots.free(),
-            following: self.following,
-            secrets_unread: self.secrets_unread,
-            said: self.attempts.said(self.looked_ms),
-            workers: self.workers,
-            draining: self.slots.is_closed(),
-            boot_ms: BOOT_MS,
-        };
+        let inputs = self.inputs();
         let facts = Facts { partition: 3, now_ms: NOW_MS, blocked_ms: self.blocked_ms, is_careful: false };
         let mut context = Context::new(facts, &inputs, &mut state, &mut outputs);
         let consumed = match self.stage.records(batch, &mut context) {
@@ -158,6 +165,21 @@ impl Worker {
         };
         assert!(state.is_empty(), "a claim stage has no state");
         (consumed, outputs)
+    }
+
+    fn inputs(&self) -> WorkerInputs<View> {
+        WorkerInputs {
+            view: Arc::new(View),
+            turn: self.looked_ms / 1_000,
+            free_slots: self.slots.free(),
+            following: self.following,
+            secrets_unread: self.secrets_unread,
+            said: self.attempts.said(self.looked_ms),
+            workers: self.workers,
+            draining: self.slots.is_closed(),
+            drained: self.slots.is_drained(),
+            boot_ms: BOOT_MS,
+        }
     }
 
     /// Executions that the pool was given.

@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use petrel_bus::{
-    Bus, Clock, DriverOptions, GlobalsSource, Output, OwnedRecord, PublishError, Publisher, Receipt, TopicSpec,
-    Versioned, receipt,
+    Bus, Clock, DriverOptions, GlobalsSource, Output, OwnedRecord, PublishError, Publisher, Receipt, SessionOptions,
+    StageHandle, TopicSpec, Versioned, receipt, spawn_stage,
 };
 use petrel_bus_local::{LocalBus, LocalOptions};
+use petrel_execution::gate::{Excess, GateId, InForce, Kind, Limit, Policies, Terms};
 use petrel_execution::runner::{PackFiles, RunnerSpec};
-use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError};
+use petrel_execution::{ActionPlan, CompleteParameters, Delivery, NameGates, ParameterError};
+use petrel_executor::gate::{GateStage, GateView};
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::objects::{ObjectOptions, Objects, Place};
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
@@ -22,7 +24,8 @@ use petrel_executor::{
     EachFile, ExecutorView, NoSecret, Opening, PackContent, Resolution, ResolvedAction, SecretSource,
 };
 use petrel_schemas::{
-    ActionRequest, AuditRecord, CancelRequest, Cleanup, ExecutionChanged, ExecutionId, OutputCaptured, Topics, encode,
+    ActionRequest, AuditRecord, CancelRequest, Class, Cleanup, ExecutionChanged, ExecutionId, OutputCaptured, Topics,
+    encode,
 };
 use petrel_secrets::SecretValue;
 use serde_json::{Value, json};
@@ -48,6 +51,10 @@ impl GlobalsSource<View> for Globals {
 }
 
 impl ExecutorView for View {
+    fn in_force(&self) -> InForce {
+        InForce { revision: "now".into(), since_ms: 0 }
+    }
+
     fn dispatch_paused(&self) -> bool {
         self.paused.load(Ordering::Relaxed)
     }
@@ -97,13 +104,46 @@ impl ExecutorView for View {
         let Value::Object(keys) = keys else { unreachable!() };
         let plan = ActionPlan {
             pool: "default".to_owned(),
+            class: Class::Normal,
+            requires: Default::default(),
             delivery,
             timeout_ms: 60_000,
             output_bytes_max: 1024,
+            retry: None,
+            policies: (action == "demo.gated").then(|| -> Arc<dyn NameGates> { Arc::new(OneAtATime) }),
             runner: Arc::new(RunnerSpec::parse(runner, &keys, &NoFiles).unwrap()),
             parameters: Arc::new(AsGiven { secrets: ["token", "account"].map(str::to_owned).to_vec() }),
         };
         Resolution::Ready(ResolvedAction { plan: Arc::new(plan), pack: Arc::new(EmptyPack) })
+    }
+}
+
+/// The policy of what is gated.
+const GATED: &str = "demo.one_at_a_time";
+
+#[derive(Debug)]
+struct OneAtATime;
+
+impl NameGates for OneAtATime {
+    fn gates(&self, _: &ExecutionId, _: Option<&str>, _: &Value) -> Result<Vec<GateId>, String> {
+        Ok(vec![GateId::total(GATED, Kind::Concurrency)])
+    }
+}
+
+impl Policies for View {
+    fn terms(&self, gate: &GateId) -> Option<Terms> {
+        let terms = Terms { limit: Limit::Concurrency { permits_max: 1 }, excess: Excess::Wait };
+        (*gate == GateId::total(GATED, Kind::Concurrency)).then_some(terms)
+    }
+
+    fn knows(&self, _: &InForce) -> bool {
+        true
+    }
+}
+
+impl GateView for View {
+    fn policies_of(&self) -> Arc<str> {
+        "always".into()
     }
 }
 
@@ -304,6 +344,23 @@ impl Rig {
         service.run()
     }
 
+    /// The gates of all partitions.
+    pub fn gates(&self) -> StageHandle {
+        let stage = GateStage::new(self.topics.clone());
+        let session = SessionOptions { group: "petrel.gate".into(), member: "i1-gate".into(), transactional: true };
+        let (bus, globals) = (Arc::new(self.bus.clone()), Arc::new(Globals(self.view.clone())));
+        spawn_stage(bus, stage, session, DriverOptions::default(), globals, self.clock.clone())
+    }
+
+    /// What gates have decided about executions, in order: what, and the execution's id.
+    pub fn gate_rows(&self) -> Vec<(String, String)> {
+        let rows = self.audit().filter_map(|record| match record {
+            AuditRecord::GateDecided(row) => Some((row.decided, row.execution_id.unwrap_or_default())),
+            _ => None,
+        });
+        rows.collect()
+    }
+
     pub fn worker(&self, slots: usize, shutdown_grace_ms: u64) -> WorkerHandle {
         self.worker_called("i1", slots, shutdown_grace_ms)
     }
@@ -363,6 +420,7 @@ impl Rig {
             requested_at_ms: 0,
             requested_by: "test".to_owned(),
             cause_depth: 0,
+            class: None,
         };
         self.ask(id, encode(&request));
     }
@@ -384,7 +442,7 @@ impl Rig {
 
     /// How many tasks were written.
     pub fn tasks(&self) -> usize {
-        let ends = self.bus.end_offsets(&self.topics.tasks("default")).unwrap();
+        let ends = self.bus.end_offsets(&self.topics.tasks("default", Class::Normal)).unwrap();
         usize::try_from(ends.iter().sum::<i64>()).unwrap()
     }
 

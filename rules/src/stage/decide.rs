@@ -161,6 +161,7 @@ impl<G: MatchView> MatchStage<G> {
             requested_at_ms: context.now_ms(),
             requested_by: "rule".to_owned(),
             cause_depth: event.cause_depth,
+            class: matched.rule.class.map(|class| class.as_str().to_owned()),
         }
     }
 

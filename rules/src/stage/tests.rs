@@ -52,6 +52,7 @@ fn trigger(name: &str, schema: serde_json::Value, rules: &[(&str, &str, serde_js
     let plans = rules.iter().map(|(rule, _, parameters)| RulePlan {
         rule: format!("disk.{rule}").into(),
         pack: "disk".into(),
+        class: None,
         actions: vec![ActionPlan { action: "disk.clean".into(), parameters: Template::rule(parameters).unwrap() }],
     });
     Arc::new(TriggerPlan::new(name.into(), set, plans.collect()))
@@ -166,6 +167,7 @@ fn a_match_becomes_a_request_and_audit_rows() {
         requested_at_ms: NOW_MS,
         requested_by: "rule".into(),
         cause_depth: 0,
+        class: None,
     };
     assert_eq!(requests(&outputs), [expected]);
     let request = outputs.iter().find(|o| &*o.topic == "petrel.requests").unwrap();

@@ -187,3 +187,26 @@ pub struct SecretChanged {
 }
 
 stored!(SecretChanged, "SecretChanged");
+
+/// What a gate has decided, on `petrel.audit`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GateDecided {
+    /// Which gate.
+    pub gate: String,
+    /// Its policy.
+    pub policy: String,
+    /// Whom it is about; none where it is about the gate itself.
+    pub execution_id: Option<String>,
+    /// Its root execution.
+    pub root_execution_id: Option<String>,
+    /// Which of the execution's acquisitions.
+    pub acquisition: Option<String>,
+    /// `granted`, `waits`, `refused`, `returned`, `left`, `shut`, `opened`, `closed`, `tripped` or `recovered`.
+    pub decided: String,
+    /// Why, or how it ended, or who opened, or until when.
+    pub reason: Option<String>,
+    /// When, in milliseconds since the epoch.
+    pub decided_at_ms: i64,
+}
+
+stored!(GateDecided, "GateDecided");

@@ -46,6 +46,34 @@ pub struct ExecutionState {
     pub delivery: String,
     /// Longest run of the action, in milliseconds.
     pub timeout_ms: i64,
+    /// How often what ends badly is tried again, by its action; 0 for never.
+    pub retries_max: i32,
+    /// How an attempt must have ended to be tried again: `failure`, `timeout`.
+    pub retry_on: Vec<String>,
+    /// The first pause before another attempt, in milliseconds.
+    pub retry_delay_ms: i64,
+    /// How the other pauses follow: `constant` or `exponential`; empty where nothing is tried again.
+    pub retry_back_off: String,
+    /// Longest pause, in milliseconds.
+    pub retry_delay_ms_max: i64,
+    /// By how much of itself a pause may be shorter, in hundredths.
+    pub retry_jitter_percent: i32,
+    /// Longest time from the first dispatch to the beginning of another attempt, in milliseconds.
+    pub retry_total_ms_max: Option<i64>,
+    /// Its class at the gates of its policies: `urgent`, `normal` or `bulk`; empty where it has none to pass.
+    pub gate_class: String,
+    /// The gates that it has to pass, in the order in which it does.
+    pub gates: Vec<String>,
+    /// Names of its acquisitions of the first so many of them.
+    pub gates_acquired: Vec<String>,
+    /// Whether the last of those is not answered yet.
+    pub gates_awaits: bool,
+    /// How often it was asked for again.
+    pub gates_asked_again: i32,
+    /// How often it was turned away for the order of gates.
+    pub gates_turned_away: i32,
+    /// The gates that it passes with its ancestors' permits.
+    pub gates_inherited: Vec<String>,
     /// Current attempt, 0 before the first.
     pub attempt: i32,
     /// Current fencing token, 0 before the first.
@@ -80,6 +108,8 @@ pub struct ExecutionState {
     pub error: Option<String>,
     /// That of the event that caused it; 0 for a manual run.
     pub cause_depth: i32,
+    /// Class that it was asked for with; that of its action once it is resolved.
+    pub class: Option<String>,
 }
 
 stored!(ExecutionState, "ExecutionState");

@@ -5,6 +5,7 @@ mod catalog;
 mod dead_letter;
 mod event;
 mod execution;
+mod gate;
 mod kv;
 mod output;
 mod position;
@@ -16,12 +17,14 @@ mod task;
 mod timer;
 
 pub use audit::{
-    CriteriaFailed, EventAudited, ExecutionChanged, OutputCaptured, RevisionApplied, RuleMatched, SecretChanged,
+    CriteriaFailed, EventAudited, ExecutionChanged, GateDecided, OutputCaptured, RevisionApplied, RuleMatched,
+    SecretChanged,
 };
 pub use catalog::{CatalogBlob, CatalogHead, CatalogRevision, TriggerBinding};
 pub use dead_letter::DeadLetter;
 pub use event::{ENDS_TRIGGER, TriggerEvent};
 pub use execution::{ExecutionEnded, ExecutionState};
+pub use gate::{GateAnswer, GateBehind, GateCount, GateHead, GateMessage, GateOrder, GatePermit, GateSeat, GateSender};
 pub use kv::KvEntry;
 pub use output::OutputChunk;
 pub use position::GroupPosition;

@@ -23,6 +23,14 @@ pub struct ProcessAlive {
     pub ended: bool,
     /// When, by its clock, in milliseconds since the epoch.
     pub told_at_ms: i64,
+    /// Pool of its worker; none without one.
+    pub pool: Option<String>,
+    /// Attempts that its worker may run at once.
+    pub slots: i32,
+    /// Attempts that its worker runs.
+    pub slots_busy: i32,
+    /// Instant of the order by which its worker takes nothing more, in milliseconds since the epoch; none while it does.
+    pub drained_by_ms: Option<i64>,
 }
 
 stored!(ProcessAlive, "ProcessAlive");

@@ -37,6 +37,8 @@ pub struct ActionRequest {
     pub requested_by: String,
     /// That of its event; 0 for a manual run.
     pub cause_depth: i32,
+    /// Class that is asked for; none takes that of the action.
+    pub class: Option<String>,
 }
 
 stored!(ActionRequest, "ActionRequest");

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::stored;
 
-/// One attempt at an execution, on `petrel.tasks.<pool>`; whoever commits its claim runs it.
+/// One attempt at an execution, on the topic of tasks of its pool and class; whoever commits its claim runs it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// Execution that it is an attempt of; also the idempotency key that the action sees.

@@ -7,11 +7,12 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use petrel_bus::{Output, To};
-use petrel_schemas::{ActionRequest, CancelRequest, ExecutionId, KvEntry, encode};
+use petrel_execution::Status;
+use petrel_schemas::{ActionRequest, CancelRequest, Class, ExecutionId, KvEntry, encode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{ApiError, App, body, results, user};
+use super::{ApiError, App, body, results, user, workers};
 use crate::live::LiveExecution;
 use crate::world::{DISPATCH_KEY, rfc3339};
 
@@ -33,7 +34,7 @@ pub struct ListQuery {
 }
 
 /// Shape of the body of a manual run.
-const RUN_BODY: &str = "{\"parameters\": {…}}";
+const RUN_BODY: &str = "{\"parameters\": {…}, \"class\": \"urgent\"}";
 
 /// Body of a manual run.
 #[derive(Debug, Deserialize)]
@@ -41,6 +42,8 @@ const RUN_BODY: &str = "{\"parameters\": {…}}";
 struct RunBody {
     #[serde(default)]
     parameters: Map<String, Value>,
+    /// Its class; none takes that of the action.
+    class: Option<String>,
     /// Names of those that the caller takes to be sealed: one that would be shown is refused.
     #[serde(default)]
     sealed: Vec<String>,
@@ -86,12 +89,25 @@ pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Res
 pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
     let core = app.core()?;
     let id = parse(&id)?;
-    let mut execution = match core.live.get(id.as_str()) {
+    let live = core.live.get(id.as_str());
+    let scheduled_at_ms = live.as_ref().and_then(|live| live.state.as_ref()?.scheduled_at_ms);
+    let mut execution = match live {
         Some(live) if !live.is_over() => shown(&live),
         // Why it ended so, and with which result, is told by the audit trail alone.
         Some(live) => filled(shown(&live), core.sql()?.history(id.as_str()).await.ok().flatten().as_ref()),
         None => core.sql()?.history(id.as_str()).await?.ok_or_else(|| unknown(&id))?,
     };
+    if execution["status"] == Status::Scheduled.as_str()
+        && let Some(pool) = execution["pool"].as_str()
+        && scheduled_at_ms.is_some_and(|at_ms| core.clock.now_ms() >= at_ms + workers::SOON_MS)
+        && let Some(why) = workers::why_unclaimed(core, pool).await
+    {
+        execution["waits_for"] = format!("a worker: {why}").into();
+    }
+    let waiting = core.live.get(id.as_str()).filter(|live| !live.is_over()).and_then(|live| live.state);
+    if let Some(waits_for) = waiting.and_then(|state| super::gates::waits_for(core, &state)) {
+        execution["waits_for"] = waits_for;
+    }
     // The audit trail is a little behind, or down: the execution is shown all the same.
     if let Ok(output) = core.sql()?.output(id.as_str()).await
         && let Value::Object(into) = &mut execution
@@ -138,7 +154,8 @@ pub async fn run(
         None => ExecutionId::of_manual(&uuid::Uuid::now_v7().to_string()),
     };
     let bytes = body::bytes(request, BODY_BYTES_MAX, core.request_timeout()).await?;
-    let RunBody { mut parameters, sealed, results: given } = body::json_unquoted(&bytes, RUN_BODY)?;
+    let RunBody { mut parameters, class, sealed, results: given } = body::json_unquoted(&bytes, RUN_BODY)?;
+    let class = class.map(|class| parse_class(&class)).transpose()?;
     results::give(core, &mut parameters, &given).await?;
     // From here on, secrets have only names.
     let asked = core.world.action_in_force(&action)?;
@@ -167,6 +184,7 @@ pub async fn run(
         requested_at_ms: core.clock.now_ms(),
         requested_by: user(),
         cause_depth: 0,
+        class: class.map(|class| class.as_str().to_owned()),
     };
     core.publisher.publish(vec![Output::keyed(&core.topics.requests(), id.as_str(), encode(&request))]).await?;
     let mut answer = json!({ "execution_id": id.as_str() });
@@ -237,6 +255,11 @@ pub(super) fn parse(id: &str) -> Result<ExecutionId, ApiError> {
     ExecutionId::parse(id).map_err(|e| ApiError::bad_request("malformed_id", format!("{id:?}: {e}")))
 }
 
+fn parse_class(class: &str) -> Result<Class, ApiError> {
+    let unknown = || format!("{class:?} is no class: there are {}", Class::ALL.map(Class::as_str).join(", "));
+    Class::parse(class).ok_or_else(|| ApiError::bad_request("unknown_class", unknown()))
+}
+
 pub(super) fn unknown(id: &ExecutionId) -> ApiError {
     ApiError::not_found("unknown_execution", format!("there is no execution {id} (a new one appears within a moment)"))
 }
@@ -254,6 +277,8 @@ pub(super) fn shown(e: &LiveExecution) -> Value {
         "status": e.status(),
         "code": code,
         "action": state.map(|s| &s.action),
+        "pool": state.map(|s| &s.pool).filter(|pool| !pool.is_empty()),
+        "class": state.and_then(|s| s.class.clone()),
         "parameters": state.and_then(|s| serde_json::from_str::<Value>(&s.parameters).ok()),
         "rule": state.and_then(|s| s.rule.clone()),
         "trigger": state.and_then(|s| s.trigger.clone()),

@@ -6,6 +6,7 @@ mod error;
 mod events;
 mod executions;
 pub mod explain;
+mod gates;
 mod guard;
 mod health;
 mod metrics;
@@ -16,6 +17,7 @@ mod secrets;
 mod sql;
 mod status;
 mod upgrade;
+mod workers;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -36,6 +38,7 @@ pub use guard::Guard;
 use crate::apply::Applier;
 use crate::config::Config;
 use crate::follow;
+use crate::gates::GatesView;
 use crate::live::LiveView;
 use crate::metrics::Exported;
 use crate::output::OutputView;
@@ -85,6 +88,10 @@ pub struct Core {
     pub output: Arc<OutputView>,
     /// Told when the process ends.
     pub stop: Stop,
+    /// The workers, as they were seen last.
+    pub workers_seen: workers::Seen,
+    /// Gates of policies.
+    pub gates: Arc<GatesView>,
     /// Puts revisions into force.
     pub applier: Applier,
     /// The audit trail; none without the role `api`.
@@ -185,6 +192,10 @@ pub fn router(app: App, guard: Guard) -> Router {
         .route("/v1/executions/{id}/output", get(output::output))
         .route("/v1/executions/{id}/cancel", post(executions::cancel))
         .route("/v1/executions/{id}/result", get(results::get))
+        .route("/v1/gates", get(gates::list))
+        .route("/v1/gates/{gate}", get(gates::get))
+        .route("/v1/gates/{gate}/open", post(gates::open))
+        .route("/v1/gates/{gate}/shut", post(gates::shut))
         .route("/v1/dispatch/pause", post(executions::pause))
         .route("/v1/dispatch/resume", post(executions::resume))
         .route("/v1/config/{pack}", get(config::get).post(config::change))
@@ -193,6 +204,11 @@ pub fn router(app: App, guard: Guard) -> Router {
         .route("/v1/secrets/{name}", put(secrets::set).delete(secrets::delete))
         .route("/v1/secrets/{name}/rotate", post(secrets::rotate))
         .route("/v1/sql", post(sql::sql))
+        .route("/v1/workers", get(workers::list))
+        .route("/v1/workers/{worker}/drain", post(workers::drain))
+        .route("/v1/workers/{worker}/resume", post(workers::resume))
+        .route("/v1/pools/{pool}/drain", post(workers::drain_pool))
+        .route("/v1/pools/{pool}/resume", post(workers::resume_pool))
         .route("/v1/upgrade", get(upgrade::status))
         .route("/v1/upgrade/finish", post(upgrade::finish))
         .fallback(|| async { ApiError::not_found("no_such_route", "there is no such route; docs/API.md lists them") })

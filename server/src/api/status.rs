@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::health::{core_problems, sink_problems, stage_problems, stage_warnings};
 use super::packs::in_force;
 use super::{ApiError, App};
+use crate::live::Queue;
 use crate::metrics::{AUDIT, Exported};
 use crate::world::rfc3339;
 
@@ -26,9 +27,19 @@ pub async fn status(State(app): State<App>) -> Result<Json<Value>, ApiError> {
         "log": core.bus.usage().map(|usage| json!({ "bytes": usage.bytes, "bytes_max": usage.bytes_max })),
         "revision": in_force(globals.head()),
         "dispatch": if globals.is_paused() { "paused" } else { "running" },
+        "queues": core.exported.waiting().iter().map(queue).collect::<Vec<_>>(),
         "stages": stages(&core.stages, &core.exported, core.clock.now_ms()),
         "problems": core_problems(core),
     })))
+}
+
+fn queue((queue, age_ms): &(Queue, i64)) -> Value {
+    json!({
+        "pool": queue.pool,
+        "class": queue.class.as_str(),
+        "length": queue.length,
+        "oldest_age_ms": queue.oldest_ms.map(|_| age_ms),
+    })
 }
 
 /// What each stage tells, and the audit sink, which is none and tells the same.

@@ -18,7 +18,7 @@ const OUTPUT_MAX: Duration = Duration::from_secs(2);
 const UNKNOWN_MAX: Duration = Duration::from_secs(30);
 
 pub fn run(command: ActionCommand, client: &Client, format: Output) -> Result<(), Failure> {
-    let ActionCommand::Run { action, parameters, secret, result, wait } = command;
+    let ActionCommand::Run { action, parameters, secret, result, class, wait } = command;
     let mut parameters = parse(&parameters)?;
     let (visible, mut sealed) = (parameters.keys().cloned().collect::<Vec<_>>(), Vec::new());
     for word in &secret {
@@ -32,7 +32,7 @@ pub fn run(command: ActionCommand, client: &Client, format: Output) -> Result<()
         word.split_once('=').map(|(name, id)| (name.to_owned(), Value::from(id))).ok_or_else(usage)
     });
     let results = results.collect::<Result<Map<_, _>, _>>()?;
-    let mut body = json!({ "parameters": parameters, "sealed": sealed });
+    let mut body = json!({ "parameters": parameters, "sealed": sealed, "class": class });
     if !results.is_empty() {
         body["results"] = Value::Object(results);
     }

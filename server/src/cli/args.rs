@@ -1,11 +1,17 @@
 //! The words of the command line. One definition feeds the parser and the help.
 
+mod upgrade;
+mod worker;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::execution::ExecutionCommand;
+use super::gate::GateCommand;
+pub use upgrade::UpgradeCommand;
+pub use worker::{WorkerCommand, WorkerName};
 
 /// Event-driven automation for high-volume event feeds.
 #[derive(Debug, Parser)]
@@ -76,12 +82,18 @@ pub enum Command {
     /// Look at executions and cancel them
     #[command(subcommand)]
     Execution(ExecutionCommand),
+    /// Look at the gates of policies, shut and open them
+    #[command(subcommand)]
+    Gate(GateCommand),
     /// Look at what packs are configured with, and change it
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Set and rotate secrets; no command shows one
     #[command(subcommand)]
     Secret(SecretCommand),
+    /// Look at workers, and let them take nothing more before they are stopped
+    #[command(subcommand)]
+    Worker(WorkerCommand),
     /// Stop dispatching actions; events are still decided and requests kept
     Pause {
         /// Why, for the others
@@ -273,18 +285,6 @@ pub enum PackCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum UpgradeCommand {
-    /// Show the format in force, what this release can write, and which processes run
-    Status,
-    /// Write this release's newest format from now on: there is no way back to the release before
-    #[command(
-        after_help = "Until then every release can be taken back: what a newer release writes, the one before can read.\n\
-                      It is refused while a process of an older release runs. See docs/UPGRADING.md."
-    )]
-    Finish,
-}
-
-#[derive(Debug, Subcommand)]
 pub enum RuleCommand {
     /// List the rules in force
     List,
@@ -372,6 +372,9 @@ pub enum ActionCommand {
         /// A parameter whose value is the result of another execution, however large that is
         #[arg(long, value_name = "NAME=EXECUTION")]
         result: Vec<String>,
+        /// Its class: urgent, normal or bulk; else that of the action
+        #[arg(long)]
+        class: Option<String>,
         /// Wait for the result
         #[arg(long)]
         wait: bool,

@@ -65,6 +65,33 @@ pub enum ExecutionCommand {
     },
 }
 
+/// The words after `petrel execution`.
+#[derive(Debug, Subcommand)]
+pub enum ExecutionCommand {
+    /// List recent executions, latest first
+    List {
+        /// Only of this status
+        #[arg(long)]
+        status: Option<String>,
+        /// Only of this rule
+        #[arg(long)]
+        rule: Option<String>,
+        /// At most this many
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Show one execution with its output
+    Get {
+        /// Id of the execution
+        id: String,
+    },
+    /// Cancel an execution
+    Cancel {
+        /// Id of the execution
+        id: String,
+    },
+}
+
 pub fn run(command: ExecutionCommand, client: &Client, format: Output) -> Result<(), Failure> {
     match command {
         ExecutionCommand::List { status, rule, limit } => {

@@ -7,6 +7,7 @@ mod doctor;
 mod event;
 mod execution;
 mod explain;
+mod gate;
 mod http;
 mod input;
 mod lint;
@@ -20,6 +21,7 @@ mod sql;
 mod tail;
 mod terminal;
 mod upgrade;
+mod worker;
 
 use crate::memory::keep_little;
 use std::process::ExitCode;
@@ -123,6 +125,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Rule(command) => rule::run(command, &client, cli.connection.output),
         Command::Action(command) => action::run(command, &client()?, cli.connection.output),
         Command::Execution(command) => execution::run(command, &client()?, cli.connection.output),
+        Command::Worker(command) => worker::run(command, &client()?, cli.connection.output),
+        Command::Gate(command) => gate::run(command, &client()?, cli.connection.output),
         Command::Pause { reason } => action::dispatch(&client()?, true, reason),
         Command::Resume => action::dispatch(&client()?, false, None),
         Command::Config(command) => config::run(command, &client()?, cli.connection.output),

@@ -49,8 +49,23 @@ fn overview(status: &Value) -> Vec<String> {
     lines.push(String::new());
     let columns = ["stage", "ready", "partitions", "records", "commits", "lag", "problems"].map(|name| (name, name));
     lines.extend(output::table_lines(&items(&status["stages"]), &columns));
+    lines.extend(queues(&items(&status["queues"])));
     lines.extend(waiting(status));
     lines
+}
+
+/// What waits for workers, if anything does.
+fn queues(queues: &[Value]) -> Vec<String> {
+    let mut waiting: Vec<Value> = queues.iter().filter(|queue| queue["length"] != 0).cloned().collect();
+    if waiting.is_empty() {
+        return Vec::new();
+    }
+    for queue in &mut waiting {
+        queue["oldest"] = format!("{:.1} s", queue["oldest_age_ms"].as_f64().unwrap_or_default() / 1e3).into();
+    }
+    let columns = [("pool", "pool"), ("class", "class"), ("length", "waiting"), ("oldest", "oldest for")];
+    let table = output::table_lines(&waiting, &columns);
+    std::iter::once(String::new()).chain(table).collect()
 }
 
 fn items(value: &Value) -> Vec<Value> {

@@ -187,6 +187,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if !config.pools.iter().all(named) {
         return wrong("pools", "a pool's name consists of a-z, 0-9 and _");
     }
+    if let Some(pool) = config.pool_labels.keys().find(|pool| !config.pools.contains(pool)) {
+        return wrong("pool_labels", &format!("{pool} is none of `pools`"));
+    }
     if !config.pools.contains(&config.worker.pool) {
         return wrong("worker.pool", "must be one of `pools`");
     }

@@ -41,10 +41,12 @@ pub struct Config {
     pub topic_prefix: String,
     /// Partitions of Petrel's keyed topics; cannot change once they exist.
     pub partitions: u32,
-    /// Partitions of each pool's task topic; cannot change once they exist.
+    /// Partitions of each topic of tasks, of which every pool has three; cannot change once they exist.
     pub task_partitions: u32,
-    /// Pools of workers: each has a topic of tasks, and actions may name it.
+    /// Pools of workers: each has topics of tasks, and actions may name it.
     pub pools: Vec<String>,
+    /// Labels of pools, by pool: an action may require some instead of naming its pool. The same for every process.
+    pub pool_labels: BTreeMap<String, BTreeMap<String, String>>,
     /// How long Petrel's own topics (but the compacted ones) keep records, in milliseconds.
     pub retention_ms: i64,
     /// How long what running actions write is kept for whoever follows it, in milliseconds.
@@ -259,6 +261,8 @@ pub struct Api {
     pub packs_bytes_max: usize,
     /// Executions in the live view.
     pub live_executions_max: usize,
+    /// Gates in the live view, and as many permits, places and entries of queues.
+    pub live_gates_max: usize,
     /// Longest run of a query, in milliseconds.
     pub sql_time_max_ms: u64,
     /// Most rows of a query's answer.
@@ -320,8 +324,9 @@ impl Default for Config {
             hosts: Vec::new(),
             topic_prefix: "petrel.".into(),
             partitions: 8,
-            task_partitions: 64,
+            task_partitions: 24,
             pools: vec!["default".into()],
+            pool_labels: BTreeMap::new(),
             retention_ms: 7 * 24 * 3_600_000,
             output_retention_ms: 24 * 3_600_000,
             delete_retention_ms: 7 * 24 * 3_600_000,
@@ -422,6 +427,7 @@ impl Default for Api {
             batch_bytes_max: 8 << 20,
             packs_bytes_max: 32 << 20,
             live_executions_max: 10_000,
+            live_gates_max: 50_000,
             sql_time_max_ms: 30_000,
             sql_rows_max: 100_000,
             request_timeout_ms: 30_000,

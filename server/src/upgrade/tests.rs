@@ -97,6 +97,7 @@ async fn who_runs_is_told_by_the_log() {
     let presence = |name: &str| Presence {
         instance: name.to_owned(),
         roles: vec!["api".to_owned()],
+        worker: None,
         format: InForce::default(),
         topic: rig.topics.processes(),
         publisher: publisher.clone(),
@@ -133,6 +134,10 @@ fn an_upgrade_is_not_finished_over_processes_that_could_not_go_on() {
         format: 1,
         ended: false,
         told_at_ms: 0,
+        pool: None,
+        slots: 0,
+        slots_busy: 0,
+        drained_by_ms: None,
     };
     let running = vec![alive("old", newest - 1), alive("this", newest), alive("newer", newest + 1)];
     let state = State { format: Format::oldest(), running };

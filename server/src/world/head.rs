@@ -10,9 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use petrel_catalog::{CatalogState, CompiledRevision, Content, Missing, Triggers};
+use petrel_catalog::{CatalogState, CompiledRevision, Content, Missing, PolicyTerms, Triggers};
+use petrel_execution::gate::InForce;
 use petrel_rules::{Binding, MatchPlan};
-use petrel_schemas::TriggerBinding;
+use petrel_schemas::{CatalogHead, TriggerBinding};
 
 use crate::stop::Stop;
 
@@ -24,6 +25,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub enum Needs {
     /// Nothing: owners and workers resolve actions one by one.
     Nothing,
+    /// Its policies: gates.
+    Policies,
     /// Its triggers: sensors and admission.
     Triggers,
     /// All of it: the match stage, and the API, which explains and applies.
@@ -39,6 +42,12 @@ pub struct Head {
     pub packs: Vec<String>,
     /// All of it, where this process needs that and this release can compile it.
     pub compiled: Option<Arc<CompiledRevision>>,
+    /// When it was applied, in milliseconds since the epoch.
+    pub since_ms: i64,
+    /// Revisions that were in force before, and until when, in milliseconds since the epoch.
+    pub history: Vec<(String, i64)>,
+    /// What holds at the gates of its policies, where this process needs them and this release can read them all.
+    pub policies: Option<Arc<PolicyTerms>>,
     /// Its triggers, where this process needs them.
     pub triggers: Arc<Triggers>,
     /// What the match stage decides by, or why it must not.
@@ -62,6 +71,13 @@ impl Head {
         }
     }
 
+    /// Whether it is the revision that was in force since then, or a later one.
+    pub fn is_as_late_as(&self, in_force: &InForce) -> bool {
+        let was =
+            |(revision, until_ms): &(String, i64)| **revision == *in_force.revision && in_force.since_ms < *until_ms;
+        in_force.since_ms <= self.since_ms || self.history.iter().any(was)
+    }
+
     /// Why nothing can be decided by it, if so.
     pub fn problem(&self) -> Option<&str> {
         self.plan.why_undecided()
@@ -72,6 +88,8 @@ impl Head {
 #[derive(Debug, Clone, Default)]
 struct Told {
     revision: String,
+    since_ms: i64,
+    history: Vec<(String, i64)>,
     packs: Vec<String>,
     content: Option<Result<Content, Missing>>,
     bindings: Arc<BTreeMap<String, TriggerBinding>>,
@@ -105,8 +123,13 @@ impl Heads {
         let packs = state.revisions().get(&revision).map(|record| record.packs.clone()).unwrap_or_default();
         let content = head.map(|head| state.content(&head.revision));
         let incomplete = matches!(content, Some(Err(_)));
+        let history = |head: &CatalogHead| {
+            head.history.iter().cloned().zip(head.history_until_ms.iter().copied()).collect::<Vec<_>>()
+        };
         let told = Told {
             revision,
+            since_ms: head.map_or(0, |head| head.applied_at_ms),
+            history: head.map(history).unwrap_or_default(),
             packs,
             content,
             bindings: state.bindings().clone(),
@@ -164,13 +187,19 @@ impl Heads {
 
 #[expect(clippy::disallowed_methods, reason = "how long a compilation took is told")]
 fn make(told: Told, needs: Needs, before: Option<&Arc<CompiledRevision>>) -> Head {
-    let Told { revision, packs, content, bindings, problem, is_stale } = told;
-    let head = Head { revision, packs, ..Head::default() };
+    let Told { revision, since_ms, history, packs, content, bindings, problem, is_stale } = told;
+    let policies = match &content {
+        _ if is_stale || needs < Needs::Policies => None,
+        Some(Ok(content)) => policies_of(content),
+        Some(Err(_)) => None,
+        None => Some(Arc::default()),
+    };
+    let head = Head { revision, since_ms, history, packs, policies, ..Head::default() };
     if let Some(why) = problem {
         // Which triggers there are is known as long as it is known which revision is in force.
         let known = content.and_then(Result::ok).filter(|_| !is_stale);
         let tells_ends = known.as_ref().is_none_or(tells_ends_of);
-        let known = known.filter(|_| needs > Needs::Nothing);
+        let known = known.filter(|_| needs >= Needs::Triggers);
         let triggers = known.map_or_else(|| Arc::new(Triggers::unknown(why.clone())), |content| triggers_of(&content));
         return Head { triggers, plan: undecided(why, &bindings), tells_ends, ..head };
     }
@@ -185,7 +214,7 @@ fn make(told: Told, needs: Needs, before: Option<&Arc<CompiledRevision>>) -> Hea
         }
     };
     if needs < Needs::Rules {
-        let triggers = if needs == Needs::Nothing { Arc::default() } else { triggers_of(&content) };
+        let triggers = if needs < Needs::Triggers { Arc::default() } else { triggers_of(&content) };
         return Head { triggers, tells_ends: tells_ends_of(&content), took: began.elapsed(), ..head };
     }
     // A mistake in this release's compiler is one more thing that it cannot compile.
@@ -204,6 +233,21 @@ fn make(told: Told, needs: Needs, before: Option<&Arc<CompiledRevision>>) -> Hea
             Head { triggers, plan: undecided(why, &bindings), tells_ends, took, ..head }
         }
     }
+}
+
+/// What holds at the gates of a revision; nothing, loudly, where this release cannot read all of it: gates let nobody
+/// pass by half of the terms.
+fn policies_of(content: &Content) -> Option<Arc<PolicyTerms>> {
+    let read = catch_unwind(AssertUnwindSafe(|| PolicyTerms::read(content)));
+    let why = match read {
+        Ok(terms) => match terms.why_incomplete() {
+            None => return Some(Arc::new(terms)),
+            Some(why) => why.to_owned(),
+        },
+        Err(_) => "the reader of policies panicked, see the log".to_owned(),
+    };
+    tracing::error!(revision = content.hash(), why, "policies cannot be read, and their gates let nobody pass");
+    None
 }
 
 /// The triggers of a revision; a mistake in this release's reader ends no thread.

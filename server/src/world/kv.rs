@@ -7,6 +7,7 @@ use petrel_bus::Record;
 use petrel_schemas::{KvEntry, decode};
 use serde_json::Value;
 
+use super::drains::DRAIN_KEYS;
 use super::{DISPATCH_KEY, Globals};
 use crate::format::FORMAT_KEY;
 
@@ -55,6 +56,8 @@ impl Globals {
     fn fold(&mut self, key: &str, value: Option<&str>) -> Result<(), String> {
         if key == DISPATCH_KEY {
             self.paused = value.map(says_paused).transpose()?.unwrap_or(false);
+        } else if key.starts_with(DRAIN_KEYS) {
+            Arc::make_mut(&mut self.drains).take(key, value)?;
         } else if !key.starts_with(OWN_KEYS) {
             self.kv = Arc::new(self.kv.changed(key, value).map_err(|error| error.to_string())?);
         } else if value.is_some() && key != FORMAT_KEY {

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use petrel_executor::{ExecutorView, Resolution};
+use petrel_execution::gate::{GateId, InForce, Policies, Terms};
+use petrel_executor::gate::GateView;
+use petrel_executor::{Drain, ExecutorView, Resolution};
 use petrel_rules::{Kv, MatchPlan, MatchView};
 
 use super::catalog::Catalog;
+use super::drains::Drains;
 use super::head::Head;
 use super::kv;
 
@@ -21,6 +24,8 @@ pub struct Globals {
     pub(super) head: Arc<Head>,
     pub(super) kv: Arc<Kv>,
     pub(super) kv_version: i64,
+    /// Which workers are drained.
+    pub(super) drains: Arc<Drains>,
     /// What the switch says; see [`Self::is_paused`].
     pub(super) paused: bool,
     /// Keys of the store whose latest record cannot be used, and why.
@@ -29,12 +34,19 @@ pub struct Globals {
     pub(super) problem: Option<Arc<str>>,
     /// The revision that the log told last.
     pub(super) told: Arc<str>,
+    /// When that was applied, in milliseconds since the epoch.
+    pub(super) told_since_ms: i64,
 }
 
 impl Globals {
     /// The revision in force.
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// Which workers are drained.
+    pub fn drains(&self) -> &Drains {
+        &self.drains
     }
 
     /// Whether dispatch is paused: by the switch, or because the switch, or another one of Petrel's own that this
@@ -75,7 +87,30 @@ impl MatchView for Globals {
     }
 }
 
+impl Policies for Globals {
+    fn terms(&self, gate: &GateId) -> Option<Terms> {
+        self.head.policies.as_ref()?.of(gate)
+    }
+
+    fn knows(&self, in_force: &InForce) -> bool {
+        self.head.policies.is_some() && self.head.is_as_late_as(in_force)
+    }
+}
+
+impl GateView for Globals {
+    fn policies_of(&self) -> Arc<str> {
+        match self.head.policies {
+            Some(_) => self.head.revision.as_str().into(),
+            None => "unknown".into(),
+        }
+    }
+}
+
 impl ExecutorView for Globals {
+    fn in_force(&self) -> InForce {
+        InForce { revision: self.told.clone(), since_ms: self.told_since_ms }
+    }
+
     fn dispatch_paused(&self) -> bool {
         self.is_paused()
     }
@@ -86,5 +121,9 @@ impl ExecutorView for Globals {
 
     fn tells_ends(&self) -> bool {
         self.head.tells_ends
+    }
+
+    fn drain(&self, worker: &str, pool: &str) -> Option<Drain> {
+        self.drains.wanted(worker, pool)
     }
 }

@@ -10,6 +10,7 @@ mod cell;
 mod clock;
 mod cost;
 mod executions;
+mod gates;
 mod kafka;
 mod latency;
 mod machine;
@@ -49,6 +50,8 @@ enum Command {
     Executions(executions::Options),
     /// From the claim of an action to its first own instruction, by runner; writes target/bench/actions.json
     Actions(actions::Options),
+    /// What gates of policies grant in a second, on the local bus; writes target/bench/gates.json
+    Gates(gates::Options),
     /// What the match stage costs by itself, in memory
     Match,
     /// What the measured action runs: tells ADDRESS that NAME has started
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Latency(options) => broker().and_then(|kafka| latency::run(&options, &kafka)),
         Command::Executions(options) => executions::run(&options),
         Command::Actions(options) => actions::run(&options),
+        Command::Gates(options) => gates::run(&options),
         Command::Match => alone::measure().map(|alone| alone.print()),
         Command::Started { address, name } => latency::tell(&address, &name),
     };

@@ -27,7 +27,7 @@ impl View {
         let plan = |number: usize| -> Result<RulePlan> {
             let parameters = Template::rule(&parameters).map_err(|e| anyhow!("parameters: {e:?}"))?;
             let actions = vec![ActionPlan { action: "bench.clean".into(), parameters }];
-            Ok(RulePlan { rule: reference(number), pack: "bench".into(), actions })
+            Ok(RulePlan { rule: reference(number), pack: "bench".into(), class: None, actions })
         };
         let plans = (0..rules).map(plan).collect::<Result<Vec<_>>>()?;
         let trigger = Arc::new(TriggerPlan::new("bench.alert".into(), set, plans));

@@ -33,11 +33,13 @@ pub enum FaultKind {
     HangingTransaction,
     /// Nobody reaches the log for a while.
     Unreachable,
+    /// People let a worker take nothing more for a while.
+    Drain,
 }
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Kill,
         Self::Pause,
         Self::Duplicate,
@@ -50,11 +52,12 @@ impl FaultKind {
         Self::ClockJump,
         Self::HangingTransaction,
         Self::Unreachable,
+        Self::Drain,
     ];
 
-    /// Whether it happens to one process; the others happen to the log.
+    /// Whether it happens to one process; the others happen to the log, or are nobody's fault.
     pub fn is_of_a_process(self) -> bool {
-        !matches!(self, Self::Duplicate | Self::Revision | Self::HangingTransaction | Self::Unreachable)
+        !matches!(self, Self::Duplicate | Self::Revision | Self::HangingTransaction | Self::Unreachable | Self::Drain)
     }
 
     /// Whether it is one of a commit, and happens only there.

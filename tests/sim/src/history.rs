@@ -7,8 +7,8 @@ use petrel_audit::MemoryRow;
 use petrel_bus::sim::SimBus;
 use petrel_bus::{Bus, Clock, OwnedRecord};
 use petrel_schemas::{
-    ActionRequest, AuditRecord, DeadLetter, DecodeError, ENDS_TRIGGER, EventId, ExecutionChanged, OutputCaptured,
-    RequestsRecord, RuleMatched, Task, TriggerEvent, decode,
+    ActionRequest, AuditRecord, Class, DeadLetter, DecodeError, ENDS_TRIGGER, EventId, ExecutionChanged, GateDecided,
+    OutputCaptured, RequestsRecord, RuleMatched, Task, TriggerEvent, decode,
 };
 use serde_json::Value;
 
@@ -31,8 +31,10 @@ pub struct Sent {
 /// What is on the log, and what happened to the world.
 #[derive(Debug, Default)]
 pub struct History {
-    /// When it was looked at, by the slowest clock of an owner, in milliseconds since the epoch.
-    pub owners_ms: i64,
+    /// When it was looked at, by the clock of who owns each partition, in milliseconds since the epoch.
+    pub owners_ms: BTreeMap<u32, i64>,
+    /// In which partition each execution is.
+    pub partitions: BTreeMap<String, u32>,
     /// Records of the bound topic and of `petrel.triggers`.
     pub sent: Vec<Sent>,
     /// Requests, in the order of their partitions.
@@ -45,6 +47,10 @@ pub struct History {
     pub matches: Vec<RuleMatched>,
     /// Rows about status changes, of each execution in the order in which they were written.
     pub changes: BTreeMap<String, Vec<ExecutionChanged>>,
+    /// Rows about decisions of gates, each with when it was written, in true milliseconds since the epoch.
+    pub decisions: Vec<(i64, GateDecided)>,
+    /// What gates remembered and forgot, in the order of their partitions: when, the key, whether it was there.
+    pub gate_state: Vec<(i64, Vec<u8>, bool)>,
     /// Rows about what attempts wrote, by execution.
     pub outputs: BTreeMap<String, Vec<OutputCaptured>>,
     /// Tasks that owners gave out.
@@ -88,7 +94,10 @@ impl History {
         let owners = processes.iter().filter(|process| process.role == Role::Owner);
         let rules = processes.iter().filter(|process| process.role == Role::Rules);
         history.rules_unharmed_ms = rules.map(until_ms).chain([world.held_back_ms.get()]).min().unwrap_or(i64::MIN);
-        history.owners_ms = owners.map(|process| process.clock.now_ms()).min().unwrap_or(i64::MAX);
+        for process in owners {
+            let owned = process.body.borrow().as_ref().map_or_else(Vec::new, |body| body.owns());
+            history.owners_ms.extend(owned.into_iter().map(|partition| (partition, process.clock.now_ms())));
+        }
         history.unharmed_ms = processes.iter().map(|p| (p.name.clone(), until_ms(p))).collect();
         history
     }
@@ -135,6 +144,10 @@ impl History {
                 self.requests.push(request);
             }
         }
+        for (partition, record) in bus.records(&topics.requests()) {
+            let root = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
+            self.partitions.insert(root, partition);
+        }
         for (written_ms, record) in self.each_when(bus, &topics.audit(), AuditRecord::decode) {
             match record {
                 AuditRecord::RuleMatched(row) => self.matches.push(row),
@@ -142,14 +155,27 @@ impl History {
                     self.written_ms.insert((row.execution_id.clone(), row.sequence), written_ms);
                     self.changes.entry(row.execution_id.clone()).or_default().push(row);
                 }
+                AuditRecord::GateDecided(row) => self.decisions.push((written_ms, row)),
                 AuditRecord::OutputCaptured(row) => {
                     self.outputs.entry(row.execution_id.clone()).or_default().push(row);
                 }
                 _ => {}
             }
         }
-        self.tasks = self.each(bus, &topics.tasks(POOL), decode::<Task>);
+        for (_, record) in bus.records(&topics.gate_state()) {
+            let is_there = record.value.is_some();
+            self.gate_state.push((record.timestamp_ms, record.key.unwrap_or_default(), is_there));
+        }
+        for class in Class::ALL {
+            let tasks = self.each(bus, &topics.tasks(POOL, class), decode::<Task>);
+            self.tasks.extend(tasks);
+        }
         self.dead_letters = self.each(bus, &topics.dead_letters(), decode::<DeadLetter>);
+    }
+
+    /// When it was looked at, by the clock of who owns an execution: the end of time, if nobody does.
+    pub fn owner_ms(&self, id: &str) -> i64 {
+        self.partitions.get(id).and_then(|partition| self.owners_ms.get(partition)).copied().unwrap_or(i64::MAX)
     }
 
     /// How often each event was sent, and what it says.

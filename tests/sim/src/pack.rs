@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use petrel_bus::TopicSpec;
 use petrel_bus::sim::SimOptions;
-use petrel_catalog::{CompiledRevision, PackFile, PackSource, Revision};
+use petrel_catalog::{CompiledRevision, PackFile, PackSource, PolicyTerms, Revision};
+use petrel_execution::gate::{GateId, InForce, Policies, Terms};
+use petrel_executor::gate::GateView;
 use petrel_executor::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
 use petrel_rules::{Kv, MatchPlan, MatchView};
 use petrel_schemas::{Cleanup, Topics, TriggerBinding};
@@ -20,6 +22,20 @@ pub const POOL: &str = "default";
 pub const DESERTED_POOL: &str = "deserted";
 /// The action that runs at most once.
 pub const AT_MOST_ONCE: &str = "sim.page";
+/// The action that is tried again when it fails or times out.
+pub const RETRIED: &str = "sim.clean";
+/// The action that passes gates.
+pub const GATED: &str = "sim.clean";
+/// Most of it at once.
+pub const PERMITS_MAX: usize = 3;
+/// Most of it at once on one host.
+pub const PERMITS_OF_A_HOST: usize = 2;
+/// How often.
+pub const RETRIES: usize = 2;
+/// The first pause before that, in milliseconds; each is twice the one before.
+const RETRY_DELAY_MS: i64 = 500;
+/// The longest one, in milliseconds.
+pub const RETRY_PAUSE_MS_MAX: i64 = RETRY_DELAY_MS << (RETRIES - 1);
 /// The bound topic.
 pub const ALERTS: &str = "monitoring.alerts";
 /// Partitions of the bound topic.
@@ -115,6 +131,7 @@ pub struct Known {
     /// The revision.
     pub compiled: Arc<CompiledRevision>,
     plan: MatchPlan,
+    policies: PolicyTerms,
     kv: Kv,
 }
 
@@ -136,7 +153,29 @@ impl MatchView for Known {
     }
 }
 
+impl Policies for Known {
+    fn terms(&self, gate: &GateId) -> Option<Terms> {
+        self.policies.of(gate)
+    }
+
+    /// Revisions are applied in the order of their numbers.
+    fn knows(&self, in_force: &InForce) -> bool {
+        usize::try_from(in_force.since_ms).is_ok_and(|number| number <= self.number)
+    }
+}
+
+impl GateView for Known {
+    fn policies_of(&self) -> Arc<str> {
+        self.compiled.hash().into()
+    }
+}
+
 impl ExecutorView for Known {
+    fn in_force(&self) -> InForce {
+        let number = i64::try_from(self.number).unwrap_or(i64::MAX);
+        InForce { revision: self.compiled.hash().into(), since_ms: number }
+    }
+
     fn dispatch_paused(&self) -> bool {
         false
     }
@@ -191,7 +230,7 @@ fn known(number: usize) -> Known {
     let compiled = revision.compiled().clone();
     let bindings = BTreeMap::from([(binding.trigger.clone(), binding)]);
     let plan = compiled.match_plan(&bindings).unwrap_or_else(|e| panic!("{e}"));
-    Known { number, compiled, plan, kv: Kv::empty() }
+    Known { number, compiled, plan, policies: PolicyTerms::read(revision.content()), kv: Kv::empty() }
 }
 
 /// The pack that has the trigger of ends.
@@ -213,18 +252,28 @@ fn source(number: usize) -> PackSource {
              schema: { type: object, required: [host, used_pct], properties: { host: { type: string }, used_pct: { type: number } } }\n"
                 .into(),
         ),
+        (
+            "policies/careful.yaml".into(),
+            format!(
+                "name: careful\nactions: [{GATED}]\n\
+                 concurrency: {{ max: {PERMITS_MAX}, by: parameters.host, max_per_key: {PERMITS_OF_A_HOST} }}\n"
+            ),
+        ),
         ("triggers/report.yaml".into(), "name: report\nsource: { http: {} }\n".into()),
         ("triggers/tick.yaml".into(), "name: tick\nsource: { interval: { every: 5s, catch_up: all } }\n".into()),
     ];
     let command = "runner: command\ncommand: [\"true\"]\ntimeout: 15s\n";
-    for (name, runner, delivery, pool) in [
-        ("clean", command, "at_least_once", POOL),
-        ("page", command, "at_most_once", POOL),
-        ("note", "runner: noop\n", "at_least_once", POOL),
-        ("stray", command, "at_least_once", DESERTED_POOL),
+    let retried = format!(
+        "{command}retry: {{ times: {RETRIES}, delay: {RETRY_DELAY_MS}ms, backoff: exponential, jitter_percent: 50 }}\n"
+    );
+    for (name, runner, delivery, pool, class) in [
+        ("clean", &*retried, "at_least_once", POOL, "normal"),
+        ("page", command, "at_most_once", POOL, "urgent"),
+        ("note", "runner: noop\n", "at_least_once", POOL, "normal"),
+        ("stray", command, "at_least_once", DESERTED_POOL, "bulk"),
     ] {
         let text = format!(
-            "name: {name}\n{runner}pool: {pool}\nparameters:\n  host: {{ type: string, default: none }}\n\
+            "name: {name}\n{runner}pool: {pool}\nclass: {class}\nparameters:\n  host: {{ type: string, default: none }}\n\
              delivery: {delivery}\n"
         );
         files.push((format!("actions/{name}.yaml"), text));
@@ -238,7 +287,10 @@ fn source(number: usize) -> PackSource {
         let criteria =
             if oracles[0].above < 0.0 { "true".into() } else { format!("trigger.used_pct > {:.1}", oracles[0].above) };
         let parameters = if oracles[0].trigger == "sim.alert" { "{ host: \"${trigger.host}\" }" } else { "{}" };
-        let mut text = format!("name: {name}\ntrigger: {}\ncriteria: {criteria}\nactions:\n", oracles[0].trigger);
+        // The same action is of another class where a rule says so.
+        let class = if name == "report" { "class: bulk\n" } else { "" };
+        let mut text =
+            format!("name: {name}\ntrigger: {}\ncriteria: {criteria}\n{class}actions:\n", oracles[0].trigger);
         for oracle in oracles {
             text.push_str(&format!("  - {{ ref: {}, parameters: {parameters} }}\n", oracle.asks.action));
         }

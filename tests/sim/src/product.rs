@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use petrel_audit::{MemoryTables, SinkOptions, SinkTopics};
 use petrel_bus::sim::{ProcessClock, SimOptions};
 use petrel_bus::{DriverOptions, MemoryStores, SessionOptions, Versioned};
+use petrel_executor::gate::GateStage;
 use petrel_executor::metrics::ExecutorMetrics;
 use petrel_executor::owner::{OwnerOptions, OwnerStage};
 use petrel_executor::worker::{Attempts, ClaimStage, Neighbour, Slots, Told, WorkerOptions};
@@ -16,7 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::pack::{self, CLUSTER, Known, TASK_PARTITIONS};
 use crate::plan::Target;
-use crate::planted::{GullibleOwner, Planted};
+use crate::planted::{GullibleGate, GullibleOwner, Planted};
 use crate::process::{
     Body, Catalog, Inputs, OwnerBody, OwnerSource, Process, Role, Seat, SinkBody, StageBody, Start, WorkerBody,
     WorkerParts,
@@ -38,17 +39,17 @@ const SLOTS: usize = 3;
 /// Furthest that a clock jumps, in milliseconds: between two of them still less than owners remember ids, an hour.
 const JUMP_MS: i64 = 1_700_000;
 /// As far as the clock may jump of whoever waits by it: of the timers, for what one fired early it does not fire
-/// again, and of the rules, which wait for an unknown trigger.
+/// again, of the rules, which wait for an unknown trigger, and of the gates, at which others wait.
 const WAITING_JUMP_MS: i64 = 20_000;
 
 /// The roles, in the order of the processes.
-pub const ROLES: [Role; 5] = [Role::Rules, Role::Timers, Role::Owner, Role::Worker, Role::Sink];
+pub const ROLES: [Role; 6] = [Role::Rules, Role::Timers, Role::Owner, Role::Gate, Role::Worker, Role::Sink];
 
 /// The processes as plans must know them.
 pub fn targets() -> Vec<Target> {
     let of = |role: &Role| Target {
         has_driver: *role != Role::Sink,
-        jump_ms_max: if matches!(role, Role::Timers | Role::Rules) { WAITING_JUMP_MS } else { JUMP_MS },
+        jump_ms_max: if matches!(role, Role::Timers | Role::Rules | Role::Gate) { WAITING_JUMP_MS } else { JUMP_MS },
     };
     ROLES.iter().flat_map(|role| std::iter::repeat_n(of(role), MEMBERS)).collect()
 }
@@ -59,7 +60,7 @@ pub fn populate(world: &Rc<World>, options: &Options) {
         for member in 0..MEMBERS {
             let number = world.processes.borrow().len();
             let (clock, catalog) = (ProcessClock::new(world.clock.clone()), Arc::<Catalog>::default());
-            let name = format!("{role:?}-{member}").to_lowercase();
+            let name = name(role, member);
             let disk = MemoryStores::with_age_ms_max(SimOptions::default().delete_retention_ms / 2);
             let driver = DriverOptions {
                 stores: Some(Arc::new(disk.clone())),
@@ -89,6 +90,16 @@ pub fn populate(world: &Rc<World>, options: &Options) {
             });
         }
     }
+}
+
+fn name(role: Role, member: usize) -> String {
+    format!("{role:?}-{member}").to_lowercase()
+}
+
+/// Names of the workers: one is beside an owner.
+pub fn workers() -> Vec<String> {
+    let alone = (0..MEMBERS).map(|member| name(Role::Worker, member));
+    std::iter::once(name(Role::Owner, 0)).chain(alone).collect()
 }
 
 /// Name of the consumer group of a role.
@@ -140,6 +151,10 @@ fn start(
                 Box::new(owner(&world, &seat, catalog.clone(), planted, worker)) as Box<dyn Body>
             })
         }
+        Role::Gate => Rc::new(move || {
+            let stage = GullibleGate::new(GateStage::new(topics.clone()), planted);
+            Box::new(StageBody::new(stage, seat.clone(), catalog.clone())) as Box<dyn Body>
+        }),
         Role::Worker => {
             let world = world.clone();
             Rc::new(move || Box::new(worker(&world, &seat, catalog.clone()).0) as Box<dyn Body>)
@@ -201,7 +216,13 @@ fn worker(world: &Rc<World>, seat: &Seat, catalog: Arc<Catalog>) -> (WorkerBody,
         claims: sender.downgrade(),
     };
     let stage: ClaimStage<Known> = ClaimStage::new(&options, slots.clone(), sender, metrics());
-    let inputs = Inputs { catalog, slots: slots.clone(), attempts: attempts.clone(), boot: world.clock.clone() };
+    let inputs = Inputs {
+        catalog,
+        turn: Default::default(),
+        slots: slots.clone(),
+        attempts: attempts.clone(),
+        boot: world.clock.clone(),
+    };
     let claims = StageBody::new(stage, seat.clone(), Arc::new(inputs));
     let body = WorkerBody::new(WorkerParts {
         world: world.clone(),

@@ -65,6 +65,8 @@ pub struct Report {
     pub hash: u64,
     /// The last lines of the trace, if they were kept.
     pub lines: Vec<String>,
+    /// How often somebody had to wait at a gate.
+    pub gate_waits: usize,
     /// Events that were sent.
     pub events: usize,
     /// How long it took, in milliseconds of virtual time.
@@ -88,7 +90,8 @@ pub fn run(seed: u64, options: &Options) -> Report {
     if violations.is_empty() {
         violations.extend(checks::run(&checks::LIVENESS, &history));
     }
-    let report = report(&plan, &world, violations);
+    let gate_waits = history.decisions.iter().filter(|(_, row)| row.decided == "waits").count();
+    let report = Report { gate_waits, ..report(&plan, &world, violations) };
     // Workers know their world, and it knows them: one of the two must let go.
     world.processes.borrow_mut().clear();
     report
@@ -133,6 +136,7 @@ fn report(plan: &Plan, world: &World, violations: Vec<String>) -> Report {
         coverage: world.coverage.borrow().clone(),
         hash: trace.hash(),
         lines: trace.lines().map(str::to_owned).collect(),
+        gate_waits: 0,
         events: plan.events(),
         took_ms: world.elapsed_ms(),
     }

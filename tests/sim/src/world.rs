@@ -5,13 +5,14 @@
 //! inside it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use petrel_audit::MemoryTables;
 use petrel_bus::sim::{SimBus, SimClock, SimOptions};
 use petrel_bus::{Bus, Clock, DriverPoint, Output, Publisher};
+use petrel_executor::Drain;
 use petrel_ingest::event;
 use petrel_schemas::{CancelRequest, TriggerEvent, encode};
 
@@ -65,6 +66,8 @@ pub struct World {
     pub all_harmed_ms: Cell<i64>,
     /// When a transaction was left open for the first time, in true milliseconds since the epoch.
     pub held_back_ms: Cell<i64>,
+    /// Workers that are drained, by name: how, and until when, in true milliseconds since the epoch.
+    drains: RefCell<BTreeMap<String, (Drain, i64)>>,
     /// Whether the log has forgotten what the sinks have written.
     pub sinks_forgotten: Cell<bool>,
     depth: Cell<usize>,
@@ -93,6 +96,7 @@ impl World {
             sent: RefCell::default(),
             all_harmed_ms: Cell::new(i64::MAX),
             held_back_ms: Cell::new(i64::MAX),
+            drains: RefCell::default(),
             sinks_forgotten: Cell::new(false),
             depth: Cell::new(0),
             calm: Cell::new(false),
@@ -299,8 +303,27 @@ impl World {
             }
             FaultKind::HangingTransaction => self.leave_open(),
             FaultKind::Unreachable => self.bus.unreachable_for(fault.ms.min(20_000)),
+            FaultKind::Drain => self.drain(fault.ms),
         }
         false
+    }
+
+    /// Somebody lets a worker take nothing more for so long; what it runs may end, or is handed over half-way.
+    fn drain(&self, ms: i64) {
+        let now_ms = self.clock.now_ms();
+        let (name, hands_over) = {
+            let mut rng = self.rng.borrow_mut();
+            (rng.pick(&product::workers()).clone(), rng.percent(50))
+        };
+        self.note(format_args!("{now_ms} {name} is drained, handing over: {hands_over}"));
+        let drain = Drain { at_ms: now_ms, hand_over_at_ms: hands_over.then_some(now_ms + ms / 2) };
+        self.drains.borrow_mut().insert(name, (drain, now_ms + ms));
+    }
+
+    /// What people want of a worker.
+    pub fn drain_of(&self, worker: &str) -> Option<Drain> {
+        let until = |(_, until_ms): &&(Drain, i64)| self.clock.now_ms() < *until_ms;
+        self.drains.borrow().get(worker).filter(until).map(|(drain, _)| *drain)
     }
 
     /// The process that is in its turn now stands still; the others go on.
@@ -443,6 +466,7 @@ impl World {
     pub fn calm(&self) {
         self.calm.set(true);
         self.bus.set_reachable(true);
+        self.drains.borrow_mut().clear();
         for process in self.processes.borrow().iter() {
             process.armed.borrow_mut().clear();
             process.away_until_ms.set(i64::MIN);

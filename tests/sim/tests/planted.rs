@@ -33,6 +33,16 @@ fn a_stale_result_that_is_accepted() {
 }
 
 #[test]
+fn a_gate_that_forgets_who_has_passed() {
+    check(Planted::ForgottenPermits, &["gates: "]);
+}
+
+#[test]
+fn a_gate_that_does_not_hear_what_comes_back() {
+    check(Planted::LostRelease, &["executions: ", "gates: "]);
+}
+
+#[test]
 fn a_duplicate_request_that_is_accepted() {
     check(Planted::DuplicateRequest, &["executions: "]);
 }

@@ -81,6 +81,7 @@ impl Writer for Tables {
             execution_output,
             catalog_revisions,
             secret_changes,
+            gate_decisions,
             dead_letters
         );
         Ok(())

@@ -175,6 +175,27 @@ PARTITION BY toYYYYMM(recorded_at)
 ORDER BY (name, changed_at, log_topic, log_partition, log_offset, log_row)
 SETTINGS non_replicated_deduplication_window = 10000;
 
+CREATE TABLE IF NOT EXISTS gate_decisions
+(
+    gate              String                  COMMENT 'Gate, as policy/kind/key/VALUE or policy/kind/total',
+    policy            LowCardinality(String)  COMMENT 'Its policy',
+    execution_id      String                  COMMENT 'Whom it is about; empty where it is about the gate itself',
+    root_execution_id String                  COMMENT 'Its root execution',
+    acquisition       String                  COMMENT 'Which of the execution''s acquisitions, as epoch/number of its owner''s partition',
+    decided           LowCardinality(String)  COMMENT 'granted, waits, refused, returned, left, shut, opened, closed, tripped or recovered',
+    reason            String                  COMMENT 'Why; how the execution ended; who opened; until when',
+    decided_at        DateTime64(3, 'UTC')    COMMENT 'When it was decided',
+    recorded_at       DateTime64(3, 'UTC')    COMMENT 'Timestamp of the audit record',
+    log_topic         LowCardinality(String)  COMMENT 'Topic of the audit record',
+    log_partition     UInt32                  COMMENT 'Its partition',
+    log_offset        Int64                   COMMENT 'Its offset',
+    log_row           UInt16                  COMMENT 'Row within the record'
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(recorded_at)
+ORDER BY (gate, decided_at, log_topic, log_partition, log_offset, log_row)
+SETTINGS non_replicated_deduplication_window = 10000;
+
 CREATE TABLE IF NOT EXISTS dead_letters
 (
     stage            LowCardinality(String)  COMMENT 'Stage that gave the record up; "audit" is the sink itself',

@@ -24,6 +24,17 @@ fn what_it_has_room_for_is_started_in_one_step() {
 }
 
 #[test]
+fn what_is_bulk_takes_its_turn_with_all_else() {
+    let steps = [
+        (HERE, ""),
+        (Do::Request(1, "demo.bulk", "now"), "task 1 bulk, scheduled"),
+        (Do::Decline(1, 1, crate::owner::DeclineReason::Full), "task 2 bulk"),
+        (Do::Claim(1, 2), "running"),
+    ];
+    check(&steps, Some(Status::Running));
+}
+
+#[test]
 fn it_is_fenced_as_any_other_attempt() {
     let steps = [
         (HERE, ""),

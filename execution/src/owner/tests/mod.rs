@@ -3,6 +3,7 @@
 mod beside;
 mod cancels;
 mod events;
+mod gates;
 mod model;
 mod random;
 mod table;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use petrel_schemas::{ActionRequest, ExecutionId, HandedOver, TaskResult, TriggerEvent};
+use petrel_schemas::{ActionRequest, Class, ExecutionId, HandedOver, TaskResult, TriggerEvent};
 use serde_json::{Value, json};
 
 use super::super::*;
@@ -13,7 +13,9 @@ use crate::code;
 use crate::codec::{from_bytes, to_bytes};
 use crate::delivery::Delivery;
 use crate::execution::{Execution, Known};
-use crate::plan::{ActionPlan, CompleteParameters, ParameterError, Resolution};
+use crate::gate::{GateId, InForce, Kind, Numbers, Stamp, What};
+use crate::plan::{ActionPlan, CompleteParameters, NameGates, ParameterError, Resolution};
+use crate::retry::{BackOff, Retry};
 use crate::runner::{NoopSpec, PackFiles, RunnerSpec};
 use crate::status::Status;
 use crate::subject::Subject;
@@ -36,6 +38,10 @@ pub enum Do {
     /// A heartbeat of one that waits for its grant.
     Ask(u8, i64),
     Result(u8, i64, &'static str),
+    /// It ended so, and would end the same way again.
+    Final(u8, i64, &'static str),
+    /// The timer of its pause fires, whatever the time is.
+    Early(u8),
     Decline(u8, i64, DeclineReason),
     HandOver(u8, i64, bool),
     Cancel(u8),
@@ -51,11 +57,25 @@ pub enum Do {
     Beside(Option<&'static str>),
 }
 
+/// Two repetitions, after a second and after two.
+const AGAIN: Retry = Retry {
+    on_failure: true,
+    on_timeout: true,
+    retries_max: 2,
+    delay_ms: 1_000,
+    back_off: BackOff::Exponential,
+    delay_ms_max: 10_000,
+    jitter_percent: 0,
+    total_ms_max: None,
+};
+
 #[derive(Debug, Default, Clone)]
 struct Catalog {
     tells_ends: bool,
     paused: bool,
     later: Option<bool>,
+    /// Whether what is gated is tried again.
+    retries: bool,
 }
 
 #[derive(Debug)]
@@ -93,13 +113,59 @@ impl Actions for Catalog {
             _ => Delivery::AtLeastOnce,
         };
         Resolution::Ready(Arc::new(ActionPlan {
-            pool: if action == "demo.elsewhere" { "gpu" } else { "default" }.to_owned(),
+            pool: if matches!(action, "demo.elsewhere" | "demo.zone") { "gpu" } else { "default" }.to_owned(),
+            class: if action == "demo.bulk" { Class::Bulk } else { Class::Normal },
+            requires: match action {
+                "demo.zone" => BTreeMap::from([("zone".to_owned(), "dmz".to_owned())]),
+                "demo.nozone" => BTreeMap::from([("zone".to_owned(), "moon".to_owned())]),
+                _ => BTreeMap::new(),
+            },
             delivery,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
+            retry: match action {
+                "demo.again" | "demo.once" => Some(AGAIN),
+                "demo.gated" if self.retries => Some(AGAIN),
+                "demo.soon" => Some(Retry { total_ms_max: Some(5_000), ..AGAIN }),
+                _ => None,
+            },
+            policies: match action {
+                "demo.gated" => Some(Arc::new(TwoGates("host"))),
+                "demo.keyless" => Some(Arc::new(TwoGates("nothing"))),
+                _ => None,
+            },
             runner: if action == "demo.noop" { Arc::new(RunnerSpec::Noop(NoopSpec)) } else { command() },
             parameters: Arc::new(Filled(if action == "demo.large" { 300 << 10 } else { 1 })),
         }))
+    }
+}
+
+/// What a gated action has to pass: the key that its parameter says, and the whole.
+#[derive(Debug)]
+struct TwoGates(&'static str);
+
+impl NameGates for TwoGates {
+    fn gates(&self, _: &ExecutionId, _: Option<&str>, parameters: &Value) -> Result<Vec<GateId>, String> {
+        let host = parameters[self.0].as_str().ok_or("the key is no string")?;
+        let key = GateId::of_key("demo.one", Kind::Concurrency, host).map_err(|e| e.to_string())?;
+        Ok(vec![GateId::total("demo.one", Kind::Rate), key])
+    }
+}
+
+/// An owner as gates see it.
+struct Speaker(Option<Stamp>, i64);
+
+impl Sender for Speaker {
+    fn partition(&self) -> u32 {
+        3
+    }
+
+    fn numbers(&self) -> Numbers {
+        self.0.map_or_else(|| Numbers::begin(self.1), Numbers::after)
+    }
+
+    fn in_force(&self) -> InForce {
+        InForce { revision: "now".into(), since_ms: 1 }
     }
 }
 
@@ -128,6 +194,8 @@ pub struct Model {
     pub limits: Limits,
     /// A worker beside the owner, of that pool, that has room.
     pub beside: Option<&'static str>,
+    /// The last stamp of what was told to gates.
+    pub last: Option<Stamp>,
     catalog: Catalog,
     pub now_ms: i64,
     pub states: BTreeMap<String, Vec<u8>>,
@@ -145,8 +213,13 @@ impl Model {
     pub fn new() -> Self {
         Self {
             beside: None,
+            last: None,
             limits: Limits {
                 pools: vec!["default".into()],
+                pool_labels: BTreeMap::from([(
+                    "default".to_owned(),
+                    BTreeMap::from([("zone".to_owned(), "dmz".to_owned())]),
+                )]),
                 task_partitions: 16,
                 lease_ms: LEASE_MS,
                 request_dedup_ms: DEDUP_MS,
@@ -172,6 +245,10 @@ impl Model {
     /// From now on rules react to how executions end.
     pub fn tell_ends(&mut self) {
         self.catalog.tells_ends = true;
+    }
+
+    pub fn retries(&mut self, retries: bool) {
+        self.catalog.retries = retries;
     }
 
     pub fn known(&self, id: &ExecutionId) -> Option<Known> {
@@ -200,6 +277,11 @@ impl Model {
             Do::Resume => self.switch(|c| c.paused = false),
             Do::Arrive => self.switch(|c| c.later = Some(true)),
             Do::Vanish => self.switch(|c| c.later = Some(false)),
+            Do::Early(n) => {
+                let known = self.known(&id(*n));
+                self.timers.remove(&timer_key(&id(*n), TimerKind::BackOff));
+                self.decide(|owner| owner.timer(TimerKind::BackOff, known))
+            }
             Do::Beside(pool) => {
                 self.beside = *pool;
                 Vec::new()
@@ -212,11 +294,14 @@ impl Model {
     }
 
     pub fn tell(&mut self, message: Message) -> Vec<String> {
-        let known = self.known(message.execution());
+        let known = message.execution().and_then(|id| self.known(id));
         self.decide(|owner| match message {
             Message::Request { subject, parameters } => owner.request(subject, parameters, known.as_ref()),
             Message::Cancel { by, .. } => owner.cancel(&by, known),
             Message::Report(about, report) => owner.report(&about, report, known),
+            Message::Gate { gate, about, answer } => owner.gate_answered(&gate, &about, answer, known),
+            Message::GateOrder { gate, what, at_ms } => owner.gate_ordered(gate, what, at_ms),
+            Message::Behind { epoch } => owner.behind(epoch),
         })
     }
 
@@ -254,7 +339,9 @@ impl Model {
         let catalog = self.catalog.clone();
         let limits = self.limits.clone();
         let beside = self.beside.map(|pool| Beside { worker: "w", pool });
-        let mut owner = Owner::new(Facts { now_ms: self.now_ms, limits: &limits, actions: &catalog, beside });
+        let gates = Speaker(self.last, self.now_ms);
+        let facts = Facts { now_ms: self.now_ms, limits: &limits, actions: &catalog, beside, gates: &gates };
+        let mut owner = Owner::new(facts);
         what(&mut owner);
         owner.into_effects().into_iter().filter_map(|effect| self.apply(effect)).collect()
     }
@@ -289,10 +376,11 @@ impl Model {
             }
             Effect::Wait(key) => assert!(self.waiting.insert(key)),
             Effect::Unwait(key) => assert!(self.waiting.remove(&key)),
-            Effect::Dispatch { pool, partition, task } => {
+            Effect::Dispatch { pool, class, partition, task } => {
                 assert_eq!((&*pool, task.attempt as i64), ("default", task.token));
                 self.tasks.push((partition, task.start_by_ms));
-                return Some(format!("task {}", task.token));
+                let of = if class == Class::Normal { String::new() } else { format!(" {class}") };
+                return Some(format!("task {}{of}", task.token));
             }
             Effect::Start(task) => return Some(format!("start {}", task.token)),
             Effect::Order { pool, order } => {
@@ -300,6 +388,19 @@ impl Model {
                 let to = order.worker.filter(|w| w != "w").map(|w| format!(" of {w}")).unwrap_or_default();
                 return Some(format!("{} {}{to}", order.order, order.token));
             }
+            Effect::ToGate(message) => {
+                assert!(self.last.is_none_or(|last| last < message.stamp), "stamps go up");
+                self.last = Some(message.stamp);
+                let what = match &message.what {
+                    What::Acquire { about, .. } => format!("ask {} {}", message.gate, about.acquisition.number),
+                    What::Release { about, outcome } => {
+                        format!("return {} {} {}", message.gate, about.acquisition.number, outcome.as_str())
+                    }
+                    other => format!("{other:?}"),
+                };
+                return Some(what);
+            }
+            Effect::Number(stamp) => self.last = Some(stamp),
             Effect::Output(row) => return Some(format!("{}={}", row.stream, row.content)),
             Effect::Event(event) => {
                 let told = format!("event {}", event.trigger);
@@ -333,6 +434,10 @@ pub fn message_of(what: &Do) -> Message {
         Do::Result(n, token, status) => {
             Message::Report(about(n, token, "w"), Report::Ended(result(*n, *token, status)))
         }
+        Do::Final(n, token, status) => {
+            let ended = TaskResult { retriable: false, ..result(*n, *token, status) };
+            Message::Report(about(n, token, "w"), Report::Ended(ended))
+        }
         Do::Decline(n, token, reason) => Message::Report(about(n, token, "w"), Report::Declined(*reason)),
         Do::HandOver(n, token, begun) => {
             Message::Report(about(n, token, "w"), Report::HandedOver(handed_over(*n, *token, *begun)))
@@ -359,6 +464,7 @@ fn request(n: u8, action: &str, revision: &str) -> ActionRequest {
         requested_at_ms: 500_000 + i64::from(n),
         requested_by: "rule".to_owned(),
         cause_depth: 3,
+        class: None,
     }
 }
 

@@ -9,7 +9,8 @@ use crate::status::Status;
 
 fn step() -> impl Strategy<Value = Do> {
     let execution = 0..3_u8;
-    let action = prop::sample::select(vec!["demo.ok", "demo.once", "demo.bad", "demo.missing"]);
+    let action =
+        prop::sample::select(vec!["demo.ok", "demo.again", "demo.soon", "demo.once", "demo.bad", "demo.missing"]);
     let revision = prop::sample::select(vec!["now", "now", "later"]);
     let ended = prop::sample::select(vec!["succeeded", "failed", "timeout", "canceled", "abandoned"]);
     let reason = prop::sample::select(vec![
@@ -26,6 +27,8 @@ fn step() -> impl Strategy<Value = Do> {
         2 => report.clone().prop_map(|(n, token)| Do::Beat(n, token)),
         1 => report.clone().prop_map(|(n, token)| Do::Ask(n, token)),
         3 => (report.clone(), ended).prop_map(|((n, token), status)| Do::Result(n, token, status)),
+        1 => report.clone().prop_map(|(n, token)| Do::Final(n, token, "failed")),
+        1 => execution.clone().prop_map(Do::Early),
         2 => (report.clone(), reason).prop_map(|((n, token), reason)| Do::Decline(n, token, reason)),
         2 => (report, any::<bool>()).prop_map(|((n, token), begun)| Do::HandOver(n, token, begun)),
         1 => execution.prop_map(Do::Cancel),

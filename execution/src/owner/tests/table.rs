@@ -1,8 +1,9 @@
 //! Sequences of messages, and what an owner decides after each.
 
 use super::model::{DEDUP_MS, Do, LEASE_MS, Model, PAUSE_MS, START_MS, id};
-use crate::execution::Known;
+use crate::execution::{Execution, Known};
 use crate::owner::DeclineReason;
+use crate::plan::{Labels, pool_with};
 use crate::status::Status;
 use crate::timer::TimerKind;
 
@@ -31,6 +32,99 @@ fn from_request_to_result() {
         ];
         check(&steps, Status::parse(status));
     }
+}
+
+#[test]
+fn what_fails_is_tried_again_after_its_pause_and_at_last_ends() {
+    let again = Do::Request(1, "demo.again", "now");
+    let failed = |token| Do::Result(1, token, "failed");
+    let steps = [
+        (again, "task 1, scheduled"),
+        (Do::Claim(1, 1), "running"),
+        (failed(1), "stdout=out, delayed(back_off)"),
+        (Do::Wait(999), ""),
+        (failed(1), ""),
+        (Do::Early(1), ""),
+        (Do::Wait(1), "task 2, scheduled"),
+        (Do::Claim(1, 2), "running"),
+        (Do::Result(1, 2, "timeout"), "stdout=out, delayed(back_off)"),
+        (Do::Pause, ""),
+        (Do::Wait(2_000), "delayed(dispatch_paused)"),
+        (Do::Resume, "task 3, scheduled"),
+        (Do::Claim(1, 3), "running"),
+        (failed(3), "stdout=out, failed"),
+    ];
+    check(&steps, Some(Status::Failed));
+    let Execution::Delayed(delayed) = check(&steps[..3], Some(Status::Delayed)).live(1) else { panic!() };
+    assert_eq!(delayed.state.until_ms, Some(1_001_000));
+    assert!(
+        delayed.core.note.error.as_ref().is_some_and(|e| e.starts_with("attempt 1 failed")),
+        "{:?}",
+        delayed.core.note
+    );
+}
+
+#[test]
+fn what_succeeds_or_is_canceled_or_runs_at_most_once_or_is_final_is_not_tried_again() {
+    let result = |status| Do::Result(1, 1, status);
+    for (action, end, status) in [
+        ("demo.again", result("succeeded"), Status::Succeeded),
+        ("demo.again", result("canceled"), Status::Canceled),
+        ("demo.once", result("failed"), Status::Failed),
+        ("demo.again", Do::Final(1, 1, "failed"), Status::Failed),
+        ("demo.again", Do::Final(1, 1, "timeout"), Status::Timeout),
+    ] {
+        let mut model = Model::new();
+        model.act(&Do::Request(1, action, "now"));
+        model.act(&Do::Claim(1, 1));
+        model.act(&end);
+        assert_eq!(model.status(1), Some(status), "{action} {end:?}");
+    }
+    let canceled = [
+        (Do::Request(1, "demo.again", "now"), "task 1, scheduled"),
+        (Do::Claim(1, 1), "running"),
+        (Do::Result(1, 1, "failed"), "stdout=out, delayed(back_off)"),
+        (Do::Cancel(1), "canceled"),
+        (Do::Wait(5_000), ""),
+    ];
+    check(&canceled, Some(Status::Canceled));
+}
+
+#[test]
+fn a_retry_is_what_the_action_said_when_it_was_accepted() {
+    let steps = [
+        (Do::Arrive, ""),
+        (Do::Request(1, "demo.again", "later"), "task 1, scheduled"),
+        (Do::Claim(1, 1), "running"),
+        // The revision is gone.
+        (Do::Vanish, ""),
+        (Do::Result(1, 1, "failed"), "stdout=out, delayed(back_off)"),
+        (Do::Wait(1_000), "task 2, scheduled"),
+    ];
+    check(&steps, Some(Status::Scheduled));
+}
+
+#[test]
+fn no_further_attempt_begins_after_the_time_of_its_retry() {
+    let begun = [
+        (Do::Request(1, "demo.soon", "now"), "task 1, scheduled"),
+        (Do::Claim(1, 1), "running"),
+        (Do::Result(1, 1, "failed"), "stdout=out, delayed(back_off)"),
+    ];
+    let ends = |steps: &[(Do, &'static str)], status| check(&[&begun[..], steps].concat(), Some(status));
+    let paused = [
+        (Do::Pause, ""),
+        (Do::Wait(1_000), "delayed(dispatch_paused)"),
+        (Do::Wait(4_001), ""),
+        (Do::Resume, "failed(retry_time)"),
+    ];
+    ends(&paused, Status::Failed);
+    let Execution::Scheduled(again) = ends(&[(Do::Wait(1_000), "task 2, scheduled")], Status::Scheduled).live(1) else {
+        panic!()
+    };
+    assert_eq!(again.state.start_by_ms, 1_005_000, "five seconds from the first dispatch");
+    let unclaimed = [(Do::Wait(1_000), "task 2, scheduled"), (Do::Wait(4_000), "timeout(schedule_to_start)")];
+    ends(&unclaimed, Status::Timeout);
 }
 
 #[test]
@@ -324,12 +418,30 @@ fn what_cannot_be_run_fails_with_its_code() {
         ("demo.missing", "dead no_such_action, failed(no_such_action)"),
         ("demo.bad", "failed(invalid_parameters)"),
         ("demo.elsewhere", "failed(no_such_pool)"),
+        ("demo.nozone", "failed(no_such_pool)"),
         ("demo.large", "failed(parameters_too_large)"),
     ];
     for (action, expected) in cases {
         let request = Do::Request(1, action, "now");
         check(&[(request.clone(), expected), (request, "")], Some(Status::Failed));
     }
+}
+
+#[test]
+fn labels_choose_the_first_pool_that_has_them() {
+    // The action's plan names another pool, which is not asked.
+    check(&[(Do::Request(1, "demo.zone", "now"), "task 1, scheduled")], Some(Status::Scheduled));
+    let labels = |text: &str| -> Labels {
+        text.split_whitespace().filter_map(|label| label.split_once('=')).map(|(n, v)| (n.into(), v.into())).collect()
+    };
+    let (bare, some, more) = (labels(""), labels("zone=dmz"), labels("zone=dmz os=linux"));
+    let pools = || [("bare", None), ("some", Some(&some)), ("more", Some(&more))].into_iter();
+    let chosen = |requires: &str| pool_with(pools(), &labels(requires));
+    assert_eq!(
+        (chosen("zone=dmz"), chosen("os=linux"), chosen("os=linux zone=dmz")),
+        (Some("some"), Some("more"), Some("more"))
+    );
+    assert_eq!((chosen("zone=lan"), chosen("rack=1"), pool_with(pools(), &bare)), (None, None, Some("bare")));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use petrel_bus::{
     Bus, Driver, DriverError, DriverOptions, GlobalsSource, Output, POISON_TIMER_DELAY_MS, Publisher, SessionOptions,
     Stage, TopicSpec, Versioned,
 };
-use petrel_schemas::{Task, Topics, decode, encode};
+use petrel_schemas::{Class, Task, Topics, decode, encode};
 
 use super::steps::{View, id, request, stage_of};
 use crate::owner::OwnerOptions;
@@ -41,7 +41,8 @@ fn what_waits_behind_an_execution_that_kills_the_owner_goes_on_and_that_one_is_n
         options.release_batch_max = 2;
         let mut owner = stage_of(options);
         let names = [topics.requests(), topics.results(), topics.audit(), topics.dead_letters()];
-        let more = [topics.tasks("default"), topics.orders("default"), owner.spec().changelog.clone().unwrap()];
+        let tasks = topics.tasks("default", Class::Normal);
+        let more = [tasks, topics.orders("default"), owner.spec().changelog.clone().unwrap()];
         let spec = |name: &Arc<str>| TopicSpec {
             name: name.clone(),
             partitions: 1,
@@ -75,7 +76,7 @@ fn what_waits_behind_an_execution_that_kills_the_owner_goes_on_and_that_one_is_n
             panic!("in vain: {what}");
         };
         let tasks = || -> BTreeSet<String> {
-            let tasks = bus.records(&topics.tasks("default")).into_iter();
+            let tasks = bus.records(&topics.tasks("default", Class::Normal)).into_iter();
             tasks.map(|(_, record)| decode::<Task>(&record.value.unwrap()).unwrap().execution_id).collect()
         };
         let letters = || -> Vec<String> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, Facts, Output, PartitionState, Record, Stage, Taken, TimerKind};
-use petrel_schemas::{AuditRecord, DeadLetter, Order, Task, Topics, decode};
+use petrel_schemas::{AuditRecord, Class, DeadLetter, Order, Task, Topics, decode};
 
 use super::steps::{Do, NOW_MS, PARTITION, View, id, record_of, stage, status_in, topics};
 use crate::owner::OwnerStage;
@@ -115,7 +115,7 @@ impl Owner {
                 other => panic!("unexpected {other:?}"),
             };
         }
-        if output.topic == self.topics.tasks("default") {
+        if output.topic == self.topics.tasks("default", Class::Normal) {
             return format!("task {}", decode::<Task>(value).unwrap().token);
         }
         if output.topic == self.topics.orders("default") {

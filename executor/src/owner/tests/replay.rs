@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use petrel_bus::DriverPoint::{self, AfterCommit, Applied, Assigned, BeforeCommit, Restored, Sent, Stepped};
 use petrel_bus::sim::CommitFault::{self, AnswerLost, EndDelayed, EndLost, InDoubt, Lost};
 use petrel_execution::Status;
-use petrel_schemas::{AuditRecord, ExecutionChanged};
+use petrel_schemas::{AuditRecord, Class, ExecutionChanged};
 use proptest::prelude::*;
 use tokio::sync::oneshot::error::TryRecvError;
 
@@ -120,8 +120,8 @@ proptest! {
     #[test]
     fn done_again_is_done_once(steps in prop::collection::vec((step(), fate()), 1..60)) {
         let (disturbed, undisturbed, topics) = (run(&steps, false), run(&steps, true), topics());
-        let written =
-            [topics.tasks("default"), topics.orders("default"), topics.dead_letters(), topics.audit(), topics.triggers()];
+        let tasks = topics.tasks("default", Class::Normal);
+        let written = [tasks, topics.orders("default"), topics.dead_letters(), topics.audit(), topics.triggers()];
         for topic in written {
             prop_assert_eq!(disturbed.written(&topic), undisturbed.written(&topic), "{}", topic);
         }

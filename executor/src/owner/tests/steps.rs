@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use petrel_execution::codec::from_bytes;
+use petrel_execution::gate::InForce;
 use petrel_execution::runner::{NoopSpec, RunnerSpec};
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Known, ParameterError};
-use petrel_schemas::{ActionRequest, CancelRequest, Claim, Declined, Heartbeat, TaskResult, Topics, encode};
+use petrel_schemas::{ActionRequest, CancelRequest, Claim, Class, Declined, Heartbeat, TaskResult, Topics, encode};
 use serde_json::Value;
 
 use crate::metrics::ExecutorMetrics;
@@ -108,6 +109,10 @@ impl CompleteParameters for AsGiven {
 }
 
 impl ExecutorView for View {
+    fn in_force(&self) -> InForce {
+        InForce { revision: "now".into(), since_ms: 0 }
+    }
+
     fn dispatch_paused(&self) -> bool {
         self.paused
     }
@@ -133,9 +138,13 @@ impl ExecutorView for View {
         };
         let plan = ActionPlan {
             pool: "default".to_owned(),
+            class: Class::Normal,
+            requires: Default::default(),
             delivery,
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
+            retry: None,
+            policies: None,
             runner: Arc::new(RunnerSpec::Noop(NoopSpec)),
             parameters: Arc::new(AsGiven),
         };
@@ -196,6 +205,7 @@ pub(super) fn request(n: u8, action: &str, revision: &str) -> ActionRequest {
         requested_at_ms: 500_000 + i64::from(n),
         requested_by: "rule".to_owned(),
         cause_depth: 3,
+        class: None,
     }
 }
 

@@ -6,7 +6,7 @@ use petrel_bus::{Acknowledge, Clock, Output, PublishError, Publisher, Receipt, r
 use petrel_execution::runner::{PackFiles, RunnerSpec};
 use petrel_execution::worker::{Remembered, Reports};
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Note, ParameterError};
-use petrel_schemas::Topics;
+use petrel_schemas::{Class, Topics};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -202,7 +202,11 @@ async fn an_end_holds_its_slot_until_the_owner_beside_has_committed_it() {
 fn command(delivery: Delivery, token: Value) -> ResolvedAction {
     let Value::Object(keys) = json!({ "command": ["true"], "env": { "TOKEN": token } }) else { unreachable!() };
     let plan = ActionPlan {
+        retry: None,
+        policies: None,
         pool: "default".to_owned(),
+        class: Class::Normal,
+        requires: Default::default(),
         delivery,
         timeout_ms: 1_000,
         output_bytes_max: 1_000,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use petrel_bus::sim::SimClock;
 use petrel_execution::runner::{PackFiles, RunnerSpec};
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError};
+use petrel_schemas::Class;
 use serde_json::json;
 
 use super::*;
@@ -55,6 +56,10 @@ impl PackContent for Nothing {
 fn action() -> ResolvedAction {
     let plan = ActionPlan {
         pool: "default".to_owned(),
+        class: Class::Normal,
+        requires: Default::default(),
+        retry: None,
+        policies: None,
         delivery: Delivery::AtLeastOnce,
         timeout_ms: 1_000,
         output_bytes_max: 1_000,

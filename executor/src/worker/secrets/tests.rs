@@ -1,5 +1,6 @@
 use petrel_execution::runner::{PackFiles, RunnerSpec};
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError};
+use petrel_schemas::Class;
 
 use super::*;
 use crate::secrets::Opening;
@@ -61,7 +62,11 @@ async fn open_so_many(runner: &str, count: usize) -> Result<Opened, NotOpened> {
     let given = names.iter().map(|name| (name.clone(), Value::from(format!("${{secret.demo.{name}}}"))));
     let (parameters, task) = (Value::Object(given.collect()), crate::worker::attempt::tests::task());
     let plan = ActionPlan {
+        retry: None,
+        policies: None,
         pool: "default".to_owned(),
+        class: Class::Normal,
+        requires: Default::default(),
         delivery: Delivery::AtLeastOnce,
         timeout_ms: 1_000,
         output_bytes_max: 1_000,

@@ -4,6 +4,7 @@
 use petrel_schemas::ExecutionChanged;
 
 use crate::history::History;
+use crate::pack::{RETRIED, RETRY_PAUSE_MS_MAX};
 use crate::product::SCHEDULE_TO_START_MS;
 
 /// The steps that an execution may take, told without the code that takes them.
@@ -67,14 +68,27 @@ pub fn all_over(history: &History) -> Vec<String> {
     wrong
 }
 
-/// Whether it still waits for a worker because the clock of the owner that dispatched it was ahead of that of the
-/// owner that it has now: for no longer than it was. Declines do not give it more time.
+/// Whether it still waits for a worker, or for its retry, because the clock of the owner that dispatched it, or began
+/// the pause, was ahead of that of the owner that it has now: for no longer than it was. Declines do not give it more
+/// time.
 fn waits_by_a_clock_ahead(history: &History, id: &str) -> bool {
-    let rows = history.changes.get(id).map_or(&[][..], Vec::as_slice);
+    let (rows, now_ms) = (history.changes.get(id).map_or(&[][..], Vec::as_slice), history.owner_ms(id));
+    if let Some(pause) = rows.last().filter(|row| is_pause_of_a_retry(row)) {
+        return now_ms < pause.changed_at_ms + RETRY_PAUSE_MS_MAX;
+    }
     let is_waiting = |row: &&ExecutionChanged| matches!(row.status.as_str(), "delayed" | "scheduled" | "canceling");
     let waiting = rows.iter().rev().take_while(is_waiting);
     let first = waiting.filter(|row| row.status == "scheduled").last();
-    first.is_some_and(|row| row.changed_at_ms + SCHEDULE_TO_START_MS > history.owners_ms)
+    first.is_some_and(|row| now_ms < row.changed_at_ms + SCHEDULE_TO_START_MS)
+}
+
+/// Others back off, too, such as what no worker has begun.
+fn is_pause_of_a_retry(row: &ExecutionChanged) -> bool {
+    let ended_badly = format!("attempt {} ", row.attempt);
+    row.action == RETRIED
+        && row.status == "delayed"
+        && row.code.as_deref() == Some("back_off")
+        && row.error.as_ref().is_some_and(|error| error.starts_with(&ended_badly))
 }
 
 /// Nobody runs what nobody has asked for.
@@ -82,4 +96,62 @@ pub fn asked_for(history: &History) -> Vec<String> {
     let asked: std::collections::BTreeSet<&str> = history.requests.iter().map(|r| r.execution_id.as_str()).collect();
     let unasked = history.changes.keys().filter(|id| !asked.contains(id.as_str()));
     unasked.map(|id| format!("{id} was never asked for")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const BEGAN_MS: i64 = 1_000_000;
+
+    /// One execution that was asked for, with this as its last row; by the clock of its owner, which is not the only one.
+    fn left(owner_ms: i64, change: impl FnOnce(&mut ExecutionChanged)) -> Vec<String> {
+        let common = json!({
+            "execution_id": "x", "root_execution_id": "x", "action": RETRIED, "parameters": "{}", "revision": "r",
+            "requested_by": "rule", "requested_at_ms": 0,
+        });
+        let with = |more: Value| {
+            let mut record = common.clone();
+            record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            record
+        };
+        let request = json!({ "action_index": 0, "redrive": 0, "kv_version": 0, "cause_depth": 0 });
+        let row = json!({
+            "sequence": 9, "status": "delayed", "code": "back_off", "changed_at_ms": BEGAN_MS, "attempt": 2,
+            "error": "attempt 2 failed: exit_code",
+        });
+        let request = serde_json::from_value(with(request)).unwrap();
+        let mut row = serde_json::from_value(with(row)).unwrap();
+        change(&mut row);
+        all_over(&History {
+            requests: vec![request],
+            changes: [("x".to_owned(), vec![row])].into(),
+            partitions: [("x".to_owned(), 1)].into(),
+            owners_ms: [(0, BEGAN_MS - 700_000), (1, owner_ms)].into(),
+            ..History::default()
+        })
+    }
+
+    #[test]
+    fn a_pause_is_excused_until_it_is_over_by_the_clock_of_its_own_owner() {
+        assert_eq!(left(BEGAN_MS - 700_000, |_| {}), [""; 0]);
+        assert_eq!(left(BEGAN_MS + RETRY_PAUSE_MS_MAX - 1, |_| {}), [""; 0]);
+        assert_eq!(left(BEGAN_MS + RETRY_PAUSE_MS_MAX, |_| {}).len(), 1, "whatever the clocks of others say");
+    }
+
+    #[test]
+    fn no_other_wait_without_a_task_is_excused() {
+        let early_ms = BEGAN_MS - 700_000;
+        let changes: [fn(&mut ExecutionChanged); 3] = [
+            |row| row.code = Some("gate".to_owned()),
+            |row| row.error = Some("worker w gave attempt 2 back before it began".to_owned()),
+            |row| row.action = "sim.page".to_owned(),
+        ];
+        for change in changes {
+            assert_eq!(left(early_ms, change).len(), 1);
+        }
+        assert_eq!(left(early_ms, |row| row.status = "scheduled".to_owned()), [""; 0]);
+    }
 }

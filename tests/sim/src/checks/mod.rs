@@ -5,10 +5,12 @@ mod dead_letters;
 mod ends;
 mod executions;
 mod fencing;
+mod gates;
 mod leases;
 mod matches;
 mod prompt;
 mod requests;
+mod retries;
 mod rounds;
 mod tables;
 mod ticks;
@@ -19,7 +21,7 @@ use crate::history::History;
 pub type Check = fn(&History) -> Vec<String>;
 
 /// What must never be wrong, whenever one looks.
-pub const SAFETY: [(&str, Check); 12] = [
+pub const SAFETY: [(&str, Check); 16] = [
     ("requests", requests::never_too_many),
     ("dead letters", dead_letters::only_poison_and_once),
     ("ticks", ticks::none_twice),
@@ -30,15 +32,19 @@ pub const SAFETY: [(&str, Check); 12] = [
     ("at most once", attempts::at_most_once),
     ("fencing", fencing::nothing_stale),
     ("leases", leases::kept_by_the_unharmed),
+    ("retries", retries::never_too_many),
     ("tables", tables::none_twice),
     ("prompt", prompt::decided_soon),
+    ("gates", gates::never_too_many_out),
+    ("gates", gates::nothing_starts_without),
+    ("gates", gates::granted_once_in_order),
 ];
 
 /// What must be done once nothing goes wrong any more.
 ///
 /// Of one transaction some records can be seen before others, which an open transaction of somebody else
 /// still holds back: what compares topics is among these.
-pub const LIVENESS: [(&str, Check); 8] = [
+pub const LIVENESS: [(&str, Check); 10] = [
     ("requests", requests::none_missing),
     ("matches", matches::one_row_a_request),
     ("dead letters", dead_letters::none_missing),
@@ -46,6 +52,8 @@ pub const LIVENESS: [(&str, Check); 8] = [
     ("asked for", executions::asked_for),
     ("executions", executions::all_over),
     ("ends", ends::told_once),
+    ("retries", retries::none_missing),
+    ("gates", gates::none_leaked),
     ("tables", tables::complete),
 ];
 

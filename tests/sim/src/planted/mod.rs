@@ -1,8 +1,10 @@
 //! Mistakes that are built in on purpose, to see that the checkers find them.
 
+mod gate;
 mod offsets;
 mod owner;
 
+pub use gate::GullibleGate;
 pub use offsets::OffsetsFirst;
 pub use owner::GullibleOwner;
 
@@ -15,4 +17,8 @@ pub enum Planted {
     StaleResult,
     /// Owners take a request that they have seen before for a new one.
     DuplicateRequest,
+    /// Gates forget who has passed, whenever somebody comes.
+    ForgottenPermits,
+    /// Gates do not hear what comes back.
+    LostRelease,
 }

@@ -42,6 +42,11 @@ pub trait Body {
 
     /// Ends in order. Dropping it instead is a kill.
     fn leave(self: Box<Self>);
+
+    /// Partitions of executions that it owns.
+    fn owns(&self) -> Vec<u32> {
+        Vec::new()
+    }
 }
 
 /// The roles of the product.
@@ -53,6 +58,8 @@ pub enum Role {
     Timers,
     /// The owners of executions.
     Owner,
+    /// The gates of policies.
+    Gate,
     /// The workers.
     Worker,
     /// The audit sinks.

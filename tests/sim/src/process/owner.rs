@@ -54,6 +54,10 @@ impl Body for OwnerBody {
         }
     }
 
+    fn owns(&self) -> Vec<u32> {
+        self.owner.partitions()
+    }
+
     fn leave(mut self: Box<Self>) {
         let Some(mut worker) = self.worker else { return self.owner.leave_in_place() };
         // The worker ends first, and tells the owner beside it how.

@@ -112,6 +112,11 @@ impl<S: Stage + 'static> Body for StageBody<S> {
 }
 
 impl<S: Stage + 'static> StageBody<S> {
+    /// Partitions that it has.
+    pub fn partitions(&self) -> Vec<u32> {
+        self.driver.as_ref().map_or_else(Vec::new, Driver::partitions)
+    }
+
     /// Commits what is open and leaves the group.
     pub fn leave_in_place(&mut self) {
         if let Some(driver) = self.driver.take() {

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use petrel_bus::sim::SimBus;
@@ -11,7 +12,7 @@ use petrel_execution::runner::{Rendering, RunnerCall};
 use petrel_execution::worker::{Begin, Exit, Final, Holding, Verdict, Why, heartbeat_again_ms, heartbeat_every_ms};
 use petrel_execution::{Note, Outcome, Status, Stream, code};
 use petrel_executor::ResolvedAction;
-use petrel_executor::worker::{Attempts, ClaimStage, Claimed, Owner, Slot, Slots, Telling, WorkerInputs};
+use petrel_executor::worker::{Attempts, ClaimStage, Claimed, Draining, Owner, Slot, Slots, Telling, WorkerInputs};
 use petrel_schemas::{Order, Task, decode, encode};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
@@ -32,6 +33,8 @@ const TELL_MS: i64 = 2_000;
 pub struct Inputs {
     /// The catalog.
     pub catalog: Arc<Catalog>,
+    /// Number of the last turn.
+    pub turn: AtomicU64,
     /// The worker's slots.
     pub slots: Slots,
     /// What it holds.
@@ -45,12 +48,14 @@ impl GlobalsSource<WorkerInputs<Known>> for Inputs {
         let Versioned { version, value: view } = self.catalog.current();
         let inputs = WorkerInputs {
             view,
+            turn: self.turn.fetch_add(1, Ordering::Relaxed) + 1,
             free_slots: self.slots.free(),
             following: self.attempts.is_following(),
             secrets_unread: false,
             said: self.attempts.said(boot_ms(&*self.boot)),
             workers: u32::try_from(MEMBERS).unwrap_or(u32::MAX),
             draining: self.slots.is_closed(),
+            drained: self.slots.is_drained(),
             boot_ms: boot_ms(&*self.boot),
         };
         Versioned { version, value: Arc::new(inputs) }
@@ -94,6 +99,7 @@ pub struct WorkerBody {
     claims: Box<StageBody<ClaimStage<Known>>>,
     claimed: mpsc::UnboundedReceiver<Claimed>,
     slots: Slots,
+    draining: Draining,
     attempts: Arc<Attempts>,
     reports: petrel_execution::worker::Reports,
     orders: Option<Box<dyn Tail>>,
@@ -124,8 +130,9 @@ impl WorkerBody {
     /// A worker that has not begun.
     pub fn new(parts: WorkerParts) -> Self {
         let WorkerParts { world, name, clock, claims, claimed, slots, attempts, reports } = parts;
-        let claims = Box::new(claims);
-        Self { world, name, clock, claims, claimed, slots, attempts, reports, orders: None, running: Vec::new() }
+        let (claims, draining) = (Box::new(claims), Draining::new(slots.clone(), attempts.clone()));
+        let running = Vec::new();
+        Self { world, name, clock, claims, claimed, slots, draining, attempts, reports, orders: None, running }
     }
 
     /// From now on nothing more is claimed, and what has not begun is given back.
@@ -228,6 +235,10 @@ impl WorkerBody {
                         self.told(&attempt.task, verdict, None)
                     }
                     Begin::Now => {
+                        if self.slots.is_drained() {
+                            let why = format!("{} began {} while it was drained", self.name, attempt.task.execution_id);
+                            self.world.violations.borrow_mut().push(why);
+                        }
                         attempt.started_at_ms = Some(self.clock.now_ms());
                         let call = (**call).clone();
                         self.begin(attempt, call)
@@ -360,6 +371,7 @@ fn exit_of(task: &Task, why: Why, return_code: i32) -> Exit {
 
 impl Body for WorkerBody {
     fn tick(&mut self) -> Turn {
+        self.draining.look(self.world.drain_of(&self.name), self.world.clock.now_ms());
         let mut busy = self.follow();
         match self.claims.tick() {
             Turn::Idle => {}

@@ -1,0 +1,92 @@
+//! Where actions run and how early: pools, labels and classes.
+
+use std::collections::BTreeMap;
+
+use petrel_execution::Labels;
+use petrel_rules::{Kv, Matcher, RuleIndex, Verdict};
+use petrel_schemas::Class;
+
+use super::{check, disk_with, load};
+
+const PATH: &str = "actions/clean.yaml";
+macro_rules! action {
+    ($text:literal) => {
+        concat!(
+            "name: clean\nrunner: command\ncommand: [./clean.sh]\nparameters: { host: {}, older_than: {} }\n",
+            $text
+        )
+    };
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn what_says_nothing_sensible_is_told() {
+    check(&[
+        (
+            PATH,
+            action!("class: urgnt\npool: gpu\nrequires: { zone: dmz }\n"),
+            "actions/clean.yaml:5:8: \"class\" must be one of \"urgent\", \"normal\", \"bulk\", found \"urgnt\", did you mean \"urgent\"?\n\
+             actions/clean.yaml:6:7: \"pool\" names a pool and \"requires\" looks for one: say one of them",
+        ),
+        (
+            PATH,
+            action!("requires: { Zone: dmz, rack: 7 }\n"),
+            "actions/clean.yaml:5:13: \"Zone\" is no name: use lower-case letters, digits and underscores\n\
+             actions/clean.yaml:5:30: \"requires.rack\" must be a string, found the number 7; write \"7\" in quotes",
+        ),
+        (
+            PATH,
+            action!("requires: {}\n"),
+            "actions/clean.yaml:5:11: \"requires\" names no label; leave the key out to require nothing",
+        ),
+    ]);
+}
+
+#[test]
+fn labels_of_an_action_or_its_pack_choose_a_pool_at_an_apply() {
+    let manifest = ("pack.yaml", "name: disk\nversion: 1.0.0\nrequires: { zone: dmz }\n");
+    let pools = |zone: &str| [("default".to_owned(), BTreeMap::new()), ("far".to_owned(), labels(&[("zone", zone)]))];
+    for (changes, wanted, at) in [
+        (vec![(PATH, action!("requires: { zone: dmz }\n"))], Some("dmz"), "5:11"),
+        (vec![manifest, (PATH, action!(""))], Some("dmz"), "1:1"),
+        (vec![manifest, (PATH, action!("requires: { zone: lan }\n"))], Some("lan"), "5:11"),
+        (vec![manifest, (PATH, action!("pool: default\n"))], None, ""),
+    ] {
+        let revision = load(vec![disk_with(&changes)]);
+        let compiled = revision.compiled();
+        let requires = &compiled.action("disk.clean").unwrap().plan.requires;
+        assert_eq!(requires.get("zone").map(String::as_str), wanted);
+        assert_eq!(compiled.check_pools(&pools(wanted.unwrap_or("any"))), Ok(()));
+        let told = compiled.check_pools(&pools("moon")).map_err(|problems| problems.to_string());
+        let problem = wanted.map(|zone| {
+            format!(
+                "actions/clean.yaml:{at}: disk.clean requires a pool with zone: {zone}, and no configured pool has that"
+            )
+        });
+        assert_eq!(told.err(), problem);
+    }
+}
+
+#[test]
+fn a_rule_says_how_early_or_else_the_action_does() {
+    const RULE: &str = "name: clean_tmp\ntrigger: disk.alert\naction: { ref: disk.clean, parameters: { host: a } }\n";
+    const URGENT: &str =
+        "name: clean_tmp\ntrigger: disk.alert\nclass: urgent\naction: { ref: disk.clean, parameters: { host: a } }\n";
+    for (rule, wanted) in [(RULE, None), (URGENT, Some(Class::Urgent))] {
+        let changes = [("rules/clean_tmp.yaml", rule), (PATH, action!("class: bulk\n"))];
+        let revision = load(vec![disk_with(&changes)]);
+        let compiled = revision.compiled();
+        let plan = compiled.plan("disk.alert").unwrap();
+        let mut found = Vec::new();
+        let on = &mut |index: RuleIndex, verdict: Verdict<'_>| {
+            found.extend((verdict == Verdict::True).then(|| plan.rule_of(index).class));
+        };
+        let event = br#"{"host":"db-1","mount":"/tmp","used_pct":95.0}"#;
+        Matcher::new().run(plan.rules(), event, 0, &Kv::empty(), on).unwrap();
+        assert_eq!(found, [wanted]);
+        assert_eq!(compiled.action("disk.clean").unwrap().plan.class, Class::Bulk);
+    }
+}
