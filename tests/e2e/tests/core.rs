@@ -67,7 +67,12 @@ fn start(dir: &Path) -> Result<Single> {
     let petrel = Single::start(dir, &[])?;
     let core = workspace_root().join("packs/core").display().to_string();
     petrel.cli().run(&["pack", "apply", &core])?;
-    petrel.cli().run(&["pack", "apply", &write_pack(dir, "watch", &WATCH)?.display().to_string()])?;
+    let cli = petrel.cli().clone();
+    cli.run(&["pack", "apply", &write_pack(dir, "watch", &WATCH)?.display().to_string()])?;
+    // A rule reacts to what ends once its revision is compiled.
+    wait_until("the rules are in force", SOON, || {
+        cli.output(&["rule", "list"]).is_ok_and(|told| String::from_utf8_lossy(&told.stdout).contains("watch.failed"))
+    });
     Ok(petrel)
 }
 
