@@ -1,7 +1,6 @@
 //! What is fetched into target/dev: Apache Kafka by Maven; the ClickHouse engine library and the CEL
 //! specification's tests and a server of mail by npm; for one benchmark AWS Event Ruler by Maven. OpenSSH's server and
-//! Docker's daemon are
-//! installed by the system's packages.
+//! Docker's daemon are installed by the system's packages.
 //!
 //! All are pinned by files in deploy/dev. A stamp beside what was fetched holds a copy of those
 //! files, and is written last: equal means that there is nothing to do, and a fetch that was
