@@ -225,7 +225,7 @@ async fn output_is_kept_up_to_its_limit_and_as_it_is() {
     let exit = test.sh("yes | head -c 20000000; yes n | head -c 10000000 >&2", json!({})).await;
     assert_eq!((exit.why, exit.return_code), (Why::Exited, Some(0)));
     for stream in [&exit.stdout, &exit.stderr] {
-        assert_eq!((stream.bytes.len(), stream.truncated), (test.bench.attempt.output_bytes_max, true));
+        assert_eq!((stream.kept_bytes(), stream.truncated), (test.bench.attempt.output_bytes_max, true));
     }
     // What closes its output goes on.
     let exit = test.sh("echo a; exec >&- 2>&-; sleep 1; exit 5", json!({})).await;

@@ -28,7 +28,7 @@ pub const CRITERIA_ERROR_ROWS_MAX: u32 = 10;
 pub const TRIGGER_WAIT_MS: i64 = 10_000;
 
 /// How long such an event waits that an action has injected, whose name nobody has looked at, in milliseconds: one that
-/// does not exist holds up all that stands behind it.
+/// does not exist holds up all that stands behind it. So does the end of an execution that nobody asks for.
 pub const INJECTED_WAIT_MS: i64 = 1_000;
 
 /// Most executions in the chain that causes an event; one that more have caused is a dead letter.

@@ -221,12 +221,13 @@ impl<G: MatchView> MatchStage<G> {
                 format!("trigger {trigger} is not in revision {revision}, and revision {coming} is being compiled");
             return Err(NotYet(why));
         }
-        let wait_ms = match event.source.starts_with(INJECTED) {
+        // Who writes these goes by a revision that comes here at once.
+        let wait_ms = match event.source.starts_with(INJECTED) || *trigger == ENDS_TRIGGER {
             true => self.options.trigger_wait_ms.min(limits::INJECTED_WAIT_MS),
             false => self.options.trigger_wait_ms,
         };
         let age_ms = context.now_ms().saturating_sub(source.record.timestamp_ms);
-        if *trigger != ENDS_TRIGGER && age_ms < wait_ms {
+        if age_ms < wait_ms {
             return Err(NotYet(format!("trigger {trigger} is not in revision {revision}, a newer one may come")));
         }
         Ok(())

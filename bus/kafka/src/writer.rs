@@ -179,7 +179,7 @@ impl Writer {
         let count = self.count(&output.topic)?;
         match (output.to, &output.key) {
             (To::Partition(partition), _) if partition >= count => {
-                Err(PublishError::UnknownTopic(format!("{}, partition {partition}", output.topic)))
+                Err(PublishError::Unavailable(format!("{} has no partition {partition}", output.topic)))
             }
             (To::Partition(partition), _) => Ok(partition),
             (To::Key, Some(key)) => Ok(partition_of(key, count)),

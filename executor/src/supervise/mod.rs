@@ -64,8 +64,8 @@ pub use protocol::{
     Telling, User, Why,
 };
 
-/// What the sub-command `supervise` does, and with one argument more a holder of a container. To be called before anything else of the program, with no other
-/// thread running: it hears the worker over what it got as standard input.
+/// What the sub-command `supervise` does, and with one argument more a holder of a container. To be called before anything
+/// else of the program, with no other thread running: it hears the worker over what it got as standard input.
 pub fn main() -> ExitCode {
     if std::env::args_os().next_back().is_some_and(|last| last == containers::HOLDER) {
         return containers::main();

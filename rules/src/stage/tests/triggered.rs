@@ -113,13 +113,25 @@ fn a_rule_does_not_react_to_itself_however_deep_the_result_is() {
     assert_eq!(started_by("disk.http", deep.as_bytes()), None);
 }
 
-/// An owner writes all ends as long as it cannot tell whether anybody asks for them.
+/// An owner writes all ends as long as it cannot tell whether anybody asks for them; and it may know of somebody who does
+/// before this stage knows.
 #[test]
-fn ends_that_nobody_asks_for_are_passed_over_at_once() {
+fn ends_that_nobody_asks_for_are_passed_over_once_nobody_can_ask_any_more() {
     let (mut stage, _) = stage(options());
-    let values = [triggered("core.execution", "a", "{}")];
-    let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
-    assert!(step_at(&mut stage, &view(Vec::new()), "petrel.triggers", &records(0, &values), AT_MS).is_empty());
+    let value = triggered("core.execution", "a", "{}");
+    let records = records(0, &[value.as_slice()]);
+    let topic: Arc<str> = "petrel.triggers".into();
+    let view = view(Vec::new());
+    let mut taken = |now_ms: i64| {
+        let records: Vec<Record<'_>> = records.iter().map(OwnedRecord::as_record).collect();
+        let (mut state, mut outputs) = (PartitionState::default(), Vec::new());
+        let mut context = Context::new(facts(now_ms), &view, &mut state, &mut outputs);
+        let taken = stage.records(Batch { topic: &topic, partition: 0, records: &records }, &mut context);
+        assert!(outputs.is_empty());
+        matches!(taken, Taken::All)
+    };
+    assert!(!taken(AT_MS + limits::INJECTED_WAIT_MS - 1));
+    assert!(taken(AT_MS + limits::INJECTED_WAIT_MS));
 }
 
 #[test]
