@@ -75,12 +75,7 @@ struct NamedLimit {
 }
 
 impl NameGates for ActionPolicies {
-    fn gates(
-        &self,
-        execution: &ExecutionId,
-        rule: Option<&str>,
-        parameters: &Value,
-    ) -> Result<Vec<GateId>, String> {
+    fn gates(&self, execution: &ExecutionId, rule: Option<&str>, parameters: &Value) -> Result<Vec<GateId>, String> {
         let limits = self.0.iter().filter(|limit| limit.is_for(rule));
         limits.map(|limit| limit.gate(execution, parameters)).collect()
     }
@@ -237,7 +232,7 @@ mod tests {
         let content = revision.content();
         let pack = &content.packs()[0];
         let alone = Actions::new().resolve(pack, "clean").unwrap().unwrap();
-        let (_, mut again) = named(&alone.plan);
+        let mut again = named(&alone.plan);
         again.sort();
         assert_eq!(again, gates);
     }

@@ -70,12 +70,7 @@ pub trait NameGates: Debug + Send + Sync {
     ///
     /// # Errors
     /// Why a policy's key has no value, for people.
-    fn gates(
-        &self,
-        execution: &ExecutionId,
-        rule: Option<&str>,
-        parameters: &Value,
-    ) -> Result<Vec<GateId>, String>;
+    fn gates(&self, execution: &ExecutionId, rule: Option<&str>, parameters: &Value) -> Result<Vec<GateId>, String>;
 }
 
 /// Why parameters do not fit an action: one or more reasons.

@@ -316,8 +316,9 @@ async fn an_action_in_a_control_group_of_its_own_is_ended_by_it_and_leaves_none(
     let told = String::from_utf8_lossy(&exit.stdout.bytes).into_owned();
     assert!(told.contains("/petrel-actions/") && !told.contains("moved"), "{told}");
     assert_gone("grouped");
-    let left = std::fs::read_dir(group.0.join("petrel-actions")).unwrap().flatten().filter(|e| e.path().is_dir());
-    assert_eq!(left.count(), 0);
+    let actions = group.0.join("petrel-actions");
+    let left = std::fs::read_dir(&actions).unwrap().flatten().filter(|e| e.path().is_dir()).count();
+    assert_eq!(left, 0);
 }
 
 /// An action that is held to its files and has no network.

@@ -68,7 +68,9 @@ async fn limits_hold() {
     assert_eq!(String::from_utf8_lossy(&ended.captured[0]), "50\n1024\n1048576\n7\n");
     // The number of processes is read without starting one: it is that of the user, who may have more already.
     job.limits = Limits { processes_max: Some(3_000), ..Limits::default() };
-    job.argv[2] = "while read -r a b c d; do case \"$a $b\" in 'Max processes') echo $c ;; esac; done < /proc/self/limits".to_owned();
+    job.argv[2] =
+        "while read -r a b c d; do case \"$a $b\" in 'Max processes') echo $c ;; esac; done < /proc/self/limits"
+            .to_owned();
     assert_eq!(String::from_utf8_lossy(&run(&job, &[]).await.captured[0]), "3000\n");
     job.limits = Limits { file_bytes_max: Some(1_024), ..Limits::default() };
     job.argv[2] = "head -c 1024 /dev/zero > file && echo fits; head -c 1025 /dev/zero > file; echo $?".to_owned();

@@ -319,24 +319,3 @@ async fn a_killed_zygote_or_keeper_is_noticed_and_the_next_call_runs() {
     assert_eq!(returned(&exit), json!("orphan"));
     assert!(warm(&bench, "zy-kill").await);
 }
-
-/// Not a bar: what a busy machine takes is no mistake of this code. What is measured is printed.
-#[tokio::test]
-async fn a_fork_begins_sooner_than_an_interpreter() {
-    let bench = Bench::warm(CODE, |_| {});
-    let cold = Instant::now();
-    call(&bench, "is_fork", "zy-time", json!({})).await;
-    let cold = cold.elapsed();
-    if !warm(&bench, "zy-time").await {
-        return;
-    }
-    let mut times = Vec::new();
-    for _ in 0..50 {
-        let began = Instant::now();
-        call(&bench, "is_fork", "zy-time", json!({})).await;
-        times.push(began.elapsed());
-    }
-    times.sort();
-    println!("cold {cold:?}, warm median {:?}, 9 of 10 {:?}", times[25], times[45]);
-    assert!(times[25] < cold, "{times:?}");
-}

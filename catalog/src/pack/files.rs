@@ -178,9 +178,7 @@ fn check_root(path: &str) -> Result<(), (Code, String)> {
     }
     match path {
         "pack.yml" | "config.schema.yml" | "config.yml" => Err(yml(path)),
-        "icon.png" => {
-            Err((Code::NotSupported, format!("the file {path} is not supported in this version")))
-        }
+        "icon.png" => Err((Code::NotSupported, format!("the file {path} is not supported in this version"))),
         _ => Err((Code::BadPath, "only pack.yaml and texts such as README.md stand in a pack's own folder".to_owned())),
     }
 }

@@ -346,7 +346,9 @@ fn exit(ended: Ended, memory: Option<u64>) -> Exit {
     let told: Option<Told> = serde_json::from_slice(&told.bytes).ok();
     let (by_itself, return_code, error) = judged_by(told, memory);
     let why = match was {
-        supervise::Why::NotStarted | supervise::Why::NotConfined | supervise::Why::NotBegun => Why::GivenBack { begun: false },
+        supervise::Why::NotStarted | supervise::Why::NotConfined | supervise::Why::NotBegun => {
+            Why::GivenBack { begun: false }
+        }
         supervise::Why::Exited => by_itself,
         supervise::Why::Timeout => Why::Timeout,
         supervise::Why::Canceled => Why::Stopped,

@@ -89,12 +89,16 @@ mod tests {
     use petrel_bus::sim::SimClock;
 
     use super::*;
-    use crate::view::{Drain, Resolution};
+    use crate::view::{Drain, InForce, Resolution};
 
     /// People may want it to be drained.
     struct Wanted(Option<Drain>);
 
     impl ExecutorView for Wanted {
+        fn in_force(&self) -> InForce {
+            InForce { revision: "now".into(), since_ms: 0 }
+        }
+
         fn dispatch_paused(&self) -> bool {
             false
         }

@@ -12,6 +12,7 @@ use super::http::{Body, Client};
 use super::output;
 use super::{EXIT_USAGE, Failure};
 
+/// The words after `petrel execution`.
 #[derive(Debug, Subcommand)]
 pub enum ExecutionCommand {
     /// List recent executions, latest first
@@ -57,33 +58,6 @@ pub enum ExecutionCommand {
         /// Write it to this file, which must not be there
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
-    },
-    /// Cancel an execution
-    Cancel {
-        /// Id of the execution
-        id: String,
-    },
-}
-
-/// The words after `petrel execution`.
-#[derive(Debug, Subcommand)]
-pub enum ExecutionCommand {
-    /// List recent executions, latest first
-    List {
-        /// Only of this status
-        #[arg(long)]
-        status: Option<String>,
-        /// Only of this rule
-        #[arg(long)]
-        rule: Option<String>,
-        /// At most this many
-        #[arg(long, default_value_t = 20)]
-        limit: usize,
-    },
-    /// Show one execution with its output
-    Get {
-        /// Id of the execution
-        id: String,
     },
     /// Cancel an execution
     Cancel {

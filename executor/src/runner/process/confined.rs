@@ -12,7 +12,7 @@ use crate::supervise::{Confinement, Reach};
 ///
 /// # Errors
 /// If it asks for what this worker keeps to itself.
-pub(super) fn confined(
+pub(in crate::runner) fn confined(
     confine: &Confine,
     may: May,
     options: &RunnerOptions,
@@ -46,7 +46,7 @@ pub(super) fn confined(
 }
 
 /// Where a process finds room for what it writes beside, if it may not write where others do.
-pub(super) fn variables(work: &WorkDirectory) -> impl Iterator<Item = (String, String)> {
+pub(in crate::runner) fn variables(work: &WorkDirectory) -> impl Iterator<Item = (String, String)> {
     let path = work.path().to_string_lossy().into_owned();
     ["HOME", "TMPDIR"].into_iter().map(move |name| (name.to_owned(), path.clone()))
 }

@@ -180,7 +180,7 @@ pub(super) fn exit(ended: Ended) -> Exit {
 /// What is made of an end. What it results in may be long to parse and to check, and the runtime's threads keep the leases of
 /// other attempts.
 pub(super) async fn judged_beside(call: ProcessCall, exit: impl FnOnce() -> Exit + Send + 'static) -> Exit {
-    let judged = tokio::task::spawn_blocking(move || judged::judged(exit(), &call));
+    let judged = tokio::task::spawn_blocking(move || judged(exit(), &call));
     judged.await.unwrap_or_else(|_| Exit::bare(worker::Why::Unknown, Some(NOT_JUDGED.to_owned())))
 }
 
@@ -395,11 +395,7 @@ fn no_work(error: &io::Error) -> Exit {
 }
 
 /// Where a process begins.
-pub(super) async fn directory(
-    cwd: &Folder,
-    actions: &Path,
-    work: Option<&WorkDirectory>,
-) -> Result<PathBuf, String> {
+pub(super) async fn directory(cwd: &Folder, actions: &Path, work: Option<&WorkDirectory>) -> Result<PathBuf, String> {
     let directory = match (cwd, work) {
         (Folder::Actions, _) => actions.to_owned(),
         (Folder::Pack(inside), _) => actions.join(inside),

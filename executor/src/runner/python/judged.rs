@@ -47,7 +47,7 @@ pub(super) fn returned_bytes_max(call: &PythonCall) -> usize {
 /// Judges a call by what its interpreter told, and where that told nothing, by how it ended. The last of the captured
 /// streams is what it told.
 pub(super) fn judged(mut ended: Ended, call: &PythonCall, import_ms_max: u64) -> Exit {
-    let told = (ended.captured.len() > 2).then(|| ended.captured.remove(2)).unwrap_or_default();
+    let told = if ended.captured.len() > 2 { ended.captured.remove(2) } else { Default::default() };
     let is_truncated = ended.report.streams.get(2).is_some_and(|stream| stream.truncated);
     let exit = process::exit(ended);
     if exit.why != Why::Exited || exit.return_code.is_none() {

@@ -124,6 +124,7 @@ impl Rig {
                     delivery: Delivery::AtLeastOnce,
                     timeout_ms: TIMEOUT_MS,
                     output_bytes_max: OUTPUT_BYTES_MAX,
+                    is_whole: false,
                     pack: None,
                     clock: &SystemClock,
                     mask: &self.mask,
