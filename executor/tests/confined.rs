@@ -311,7 +311,8 @@ async fn an_action_in_a_control_group_of_its_own_is_ended_by_it_and_leaves_none(
         }
         director.send_modify(|holding| holding.order(CANCEL));
     };
-    let (exit, ()) = tokio::join!(run(&supervisor, &options(), command, directives, || {}), cancel);
+    let options = options();
+    let (exit, ()) = tokio::join!(run(&supervisor, &options, command, directives, || {}), cancel);
     assert_eq!(exit.why, Why::Stopped, "{exit:?}");
     let told = String::from_utf8_lossy(&exit.stdout.bytes).into_owned();
     assert!(told.contains("/petrel-actions/") && !told.contains("moved"), "{told}");

@@ -87,9 +87,10 @@ where
 #[cfg(test)]
 mod tests {
     use petrel_bus::sim::SimClock;
+    use petrel_execution::gate::InForce;
 
     use super::*;
-    use crate::view::{Drain, InForce, Resolution};
+    use crate::view::{Drain, Resolution};
 
     /// People may want it to be drained.
     struct Wanted(Option<Drain>);
