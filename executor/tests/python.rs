@@ -69,11 +69,11 @@ async fn what_is_returned_is_the_result() {
     ] {
         assert_eq!(returned(&bench.function(name).await), expected, "{name}");
     }
-    let exit = bench.run(json!({ "class": "Plain" }), json!({ "x": 1 })).await;
+    let exit = bench.run(json!({ "class_name": "Plain" }), json!({ "x": 1 })).await;
     assert_eq!(returned(&exit), json!([1, {}]));
-    let exit = bench.run(json!({ "class": "Given" }), json!({})).await;
+    let exit = bench.run(json!({ "class_name": "Given" }), json!({})).await;
     assert_eq!(returned(&exit), Value::Null);
-    let exit = bench.run(json!({ "class": "Storm" }), json!({ "x": "it" })).await;
+    let exit = bench.run(json!({ "class_name": "Storm" }), json!({ "x": "it" })).await;
     assert_eq!(returned(&exit), json!("it"));
     assert!(String::from_utf8_lossy(&exit.stderr.bytes).contains("about it"), "{exit:?}");
     let exit = bench.function("bad").await;
