@@ -1,7 +1,5 @@
 //! The examples of docs/POLICIES.md are taken as they stand there.
 
-use std::path::Path;
-
 use crate::pack::{PackFile, PackSource};
 use crate::revision::Revision;
 

@@ -81,7 +81,9 @@ pub fn granted_once_in_order(history: &History) -> Vec<String> {
         let rows = history.changes.get(execution).map_or(&[][..], Vec::as_slice);
         rows.iter().any(|row| row.rule.as_deref() == Some(BULK_RULE))
     };
-    let mut waited: BTreeMap<(&str, bool), Vec<(i64, i64, &str)>> = BTreeMap::new();
+    /// When it came, when it was granted, and who it was.
+    type Waiter<'h> = (i64, i64, &'h str);
+    let mut waited: BTreeMap<(&str, bool), Vec<Waiter<'_>>> = BTreeMap::new();
     for ((gate, decided, execution, acquisition), came_ms) in &seen {
         let granted_ms = seen.get(&(*gate, "granted", *execution, *acquisition));
         if let ("waits", Some(granted_ms)) = (*decided, granted_ms) {
