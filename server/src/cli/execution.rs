@@ -113,7 +113,7 @@ fn result(id: &str, file: Option<&Path>, client: &Client) -> Result<(), Failure>
     Ok(())
 }
 
-/// A field of what an execution waits for or was told, if there is something.
+/// A field of what an execution waits for, if there is something.
 fn named(name: &str, value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
@@ -134,7 +134,7 @@ pub fn show(execution: &Value, format: Output) {
             // Only what there is, and only a cut that was made.
             Value::Null | Value::Bool(false) => continue,
             Value::String(text) if text.is_empty() => continue,
-            Value::Object(fields) => {
+            Value::Object(fields) if name == "waits_for" => {
                 fields.iter().filter_map(|(name, value)| named(name, value)).collect::<Vec<_>>().join(", ")
             }
             Value::String(text) if text.contains('\n') => format!("\n{}", text.trim_end()),
