@@ -25,6 +25,7 @@ use crate::view::{EachFile, ExecutorView, PackContent, Resolution, ResolvedActio
 
 const NOW_MS: i64 = 9_000;
 const BOOT_MS: u64 = 77;
+const PARTITIONS: u32 = 24;
 
 struct View;
 
@@ -176,6 +177,7 @@ impl Worker {
             secrets_unread: self.secrets_unread,
             said: self.attempts.said(self.looked_ms),
             workers: self.workers,
+            partitions: PARTITIONS,
             draining: self.slots.is_closed(),
             drained: self.slots.is_drained(),
             boot_ms: BOOT_MS,
