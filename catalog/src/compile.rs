@@ -146,12 +146,14 @@ impl CompiledRevision {
         self.configs.get(pack)
     }
 
-    /// Whether for every action that requires labels there is a pool that has them.
+    /// Whether for every action that requires labels there is a pool that has them. Those for which there is none,
+    /// though they require the same in the revision `before`: pools have changed since, and whoever changes another pack
+    /// cannot help it.
     ///
     /// # Errors
-    /// Every action for which there is none.
-    pub fn check_pools(&self, pools: &[(String, Labels)]) -> Result<(), Problems> {
-        let mut problems = Problems::new();
+    /// Every other action for which there is none.
+    pub fn check_pools(&self, pools: &[(String, Labels)], before: Option<&Self>) -> Result<Problems, Problems> {
+        let (mut problems, mut known) = (Problems::new(), Problems::new());
         for action in self.actions.values() {
             let Some(place) = &action.requires_place else { continue };
             let named = pools.iter().map(|(pool, labels)| (pool.as_str(), Some(labels)));
@@ -159,10 +161,13 @@ impl CompiledRevision {
                 let wanted = labels_text(&action.plan.requires);
                 let message =
                     format!("{} requires a pool with {wanted}, and no configured pool has that", action.reference);
-                problems.add(place, Code::UnknownReference, message);
+                let same = before.and_then(|before| before.action(&action.reference));
+                let is_same = same.is_some_and(|same| same.plan.requires == action.plan.requires);
+                let told = if is_same { &mut known } else { &mut problems };
+                told.add(place, Code::UnknownReference, message);
             }
         }
-        problems.or(())
+        problems.or(known)
     }
 
     /// Tests of a rule, in the order of its file.

@@ -106,6 +106,16 @@ impl Note {
     pub fn code(code: &str) -> Self {
         Self::of(Some(code.to_owned()), None)
     }
+
+    /// With something else to say, behind what is said already; the code is the first one.
+    #[must_use]
+    pub fn and(self, code: &str, error: &str) -> Self {
+        let error = match self.error {
+            Some(before) => format!("{before}; {error}"),
+            None => error.to_owned(),
+        };
+        Self::of(self.code.or_else(|| Some(code.to_owned())), Some(error))
+    }
 }
 
 /// What every state of an execution has.

@@ -56,7 +56,8 @@ async fn a_bucket_takes_and_gives_objects_to_who_has_its_key() {
     let objects = imitation.objects(|_| {});
     let large = serde_json::to_vec(&vec!["x".repeat(1_000); 3_000]).unwrap();
     let object = objects.put(large.clone(), JSON).await.unwrap();
-    assert_eq!((&*object.store, object.bytes), ("s3/results", large.len() as u64));
+    let store = format!("s3/127.0.0.1:{}/results/petrel/", imitation.port);
+    assert_eq!((&object.store, object.bytes), (&store, large.len() as u64));
     assert_eq!(objects.get(&object).await, Ok(large));
 
     let missing = ObjectRef { sha256: "0".repeat(64), ..object.clone() };
@@ -76,6 +77,11 @@ async fn a_bucket_takes_and_gives_objects_to_who_has_its_key() {
     }
     let elsewhere = imitation.objects(|options| options.bucket = "other".to_owned());
     assert!(matches!(elsewhere.put(b"{}".to_vec(), JSON).await, Err(NotStored::Away(_))));
+    assert_eq!(elsewhere.get(&object).await, Err(NotFetched::Elsewhere(store.clone())));
+    // A bucket that is not there has lost nothing: it may come back.
+    let of_it = ObjectRef { store: store.replace("results", "other"), ..object };
+    let NotFetched::Away(why) = elsewhere.get(&of_it).await.unwrap_err() else { panic!("it is gone") };
+    assert!(why.contains("404") && why.contains("NoSuchBucket"), "{why}");
 }
 
 #[tokio::test]

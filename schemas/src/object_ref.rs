@@ -16,7 +16,7 @@ const SHA256_DIGITS: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectRef {
-    /// Which store it is in, such as `files` or `s3/bucket`.
+    /// Which store it is in, such as `files/1f0c…` or `s3/host/bucket/prefix/`.
     pub store: String,
     /// SHA-256 of its bytes, 64 hexadecimal digits.
     pub sha256: String,

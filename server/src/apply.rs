@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use petrel_bus::{Bus, Clock, Output, SoleWriteError, SoleWriter, To};
 use petrel_catalog::{
-    Application, CatalogState, CompiledRevision, Content, PackFile, PackSource, Publication, PublishError, Retention,
-    Revision, config_file, given_config, needed_bindings, publish,
+    Application, CatalogState, CompiledRevision, Content, PackFile, PackSource, Problems, Publication, PublishError,
+    Retention, Revision, config_file, given_config, needed_bindings, publish,
 };
 use petrel_execution::Labels;
 use petrel_ingest::bindings::{BindingError, MissingTopic, ensure_produced, start_offsets};
@@ -228,11 +228,16 @@ impl Applier {
             (What::Revision(_), None, _) => unreachable!("its content was found above"),
             (What::Config(_), ..) => unreachable!("it is a pack since"),
         };
+        let in_force = base.compiled.clone();
         let work = move || {
             let revision = compile()?;
-            revision.compiled().check_pools(&pools).map(|()| revision)
+            let known = revision.compiled().check_pools(&pools, in_force.as_deref())?;
+            if !known.is_empty() {
+                tracing::warn!(%known, "actions that were there before have no pool any more");
+            }
+            Ok(revision)
         };
-        blocking("packs could not be compiled", work).await?.map_err(|problems| {
+        blocking("packs could not be compiled", work).await?.map_err(|problems: Problems| {
             let lines: Vec<String> = problems.to_string().lines().map(str::to_owned).collect();
             let message = format!("the packs have {} problem(s); nothing was applied", problems.len());
             ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_packs", message).with_details(lines)

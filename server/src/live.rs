@@ -85,36 +85,47 @@ impl LiveView {
     }
 
     /// A tombstone means that the owners forgot an execution, not that it did not happen: it stays
-    /// until newer ones push it out.
+    /// until newer ones push it out. It does not wait any more, even if how it ended was not seen.
     fn take(&self, record: &Record<'_>) {
-        let Some(value) = record.value else { return };
+        let Some(value) = record.value else {
+            if let Some(id) = record.key.and_then(|key| std::str::from_utf8(key).ok()) {
+                self.write().queues.forget(id);
+            }
+            return;
+        };
         // Timers, and the index of what waits, are in the same topic.
         if !matches!(kind_of(value), Ok(ExecutionState::NAME | ExecutionEnded::NAME)) {
             return;
         }
         match ExecutionsRecord::decode(value) {
-            Ok(ExecutionsRecord::ExecutionState(state)) => self.put(LiveExecution {
-                id: state.execution_id.clone(),
-                at_ms: state.requested_at_ms,
-                state: Some(state),
-                ended: None,
-            }),
+            Ok(ExecutionsRecord::ExecutionState(state)) => self.put(
+                LiveExecution {
+                    id: state.execution_id.clone(),
+                    at_ms: state.requested_at_ms,
+                    state: Some(state),
+                    ended: None,
+                },
+                record.timestamp_ms,
+            ),
             Ok(ExecutionsRecord::ExecutionEnded(ended)) => {
                 let known = self.get(&ended.execution_id);
-                self.put(LiveExecution {
-                    id: ended.execution_id.clone(),
-                    at_ms: known.as_ref().map_or(ended.ended_at_ms, |k| k.at_ms),
-                    state: known.and_then(|k| k.state),
-                    ended: Some(ended),
-                });
+                self.put(
+                    LiveExecution {
+                        id: ended.execution_id.clone(),
+                        at_ms: known.as_ref().map_or(ended.ended_at_ms, |k| k.at_ms),
+                        state: known.and_then(|k| k.state),
+                        ended: Some(ended),
+                    },
+                    record.timestamp_ms,
+                );
             }
             Err(error) => tracing::warn!(%error, offset = record.offset, "execution state cannot be read"),
         }
     }
 
-    fn put(&self, execution: LiveExecution) {
-        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        inner.queues.take(&execution);
+    fn put(&self, execution: LiveExecution, changed_ms: i64) {
+        let mut inner = self.write();
+        inner.queues.take(&execution, changed_ms);
         let place = (execution.at_ms, execution.id.clone());
         if let Some(before) = inner.by_id.insert(execution.id.clone(), execution) {
             inner.by_time.remove(&(before.at_ms, before.id));
@@ -124,6 +135,10 @@ impl LiveView {
             let Some((_, oldest)) = inner.by_time.pop_first() else { break };
             inner.by_id.remove(&oldest);
         }
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Inner> {

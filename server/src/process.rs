@@ -69,6 +69,7 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
 }
 
 async fn start(setup: Setup) -> anyhow::Result<()> {
+    let shutdown = Duration::from_millis(setup.config.shutdown_ms);
     let Setup { config, roles, live, packs } = setup;
     let stop = Stop::default();
     end_on_signals(stop.clone())?;
@@ -109,8 +110,14 @@ async fn start(setup: Setup) -> anyhow::Result<()> {
     running.shutdown().await;
     // Only now: a process that still runs actions reads and writes, and an upgrade is not finished over its head.
     present.ended().await;
-    if let Err(error) = serving.await.context("the API failed")? {
-        tracing::warn!(%error, "the API ended with an error");
+    match tokio::time::timeout(shutdown, serving).await {
+        Ok(served) => {
+            if let Err(error) = served.context("the API failed")? {
+                tracing::warn!(%error, "the API ended with an error");
+            }
+        }
+        // Somebody who reads slowly keeps nobody's process.
+        Err(_) => tracing::warn!("the API did not answer everybody in time"),
     }
     // What starts it again learns from its end that something has to be done.
     refusal.map_or(Ok(()), |why| Err(anyhow::anyhow!("{why}")))
@@ -145,6 +152,13 @@ async fn up(
     let vault = Vault::new(secrets::load_keys(&config.secrets)?, clock.clone());
     if roles.contains(&Role::Worker) || roles.contains(&Role::Api) {
         vault.spawn(&follows, &topics);
+    }
+    if !is_local && (roles.contains(&Role::Worker) || roles.contains(&Role::Api)) && config.objects.is_of_one_machine()
+    {
+        tracing::warn!(
+            "large results are put into a folder of data_dir, where other machines do not find them: with several, set \
+             objects.folder to one that they share, or objects.store to s3"
+        );
     }
     let objects = Arc::new(config.objects.open(&config.data_dir, clock.clone())?);
     app.wait_for("starting the stages".into());

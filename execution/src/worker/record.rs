@@ -145,10 +145,10 @@ impl Reports {
     }
 }
 
-/// What is told of an attempt whose result is left out, unless there is worse to tell.
+/// What is told of an attempt whose result is left out.
 fn without_result(note: Note, bytes: usize) -> Note {
     let why = format!("its result of {bytes} bytes is over the limit and was left out");
-    if note.code.is_some() { note } else { Note::new(code::RESULT_TOO_LARGE, why) }
+    note.and(code::RESULT_TOO_LARGE, &why)
 }
 
 impl Final {
@@ -166,9 +166,13 @@ impl Final {
             return true;
         }
         if told.extracted.take().is_some() {
+            // What is decided by it must not go on without it.
+            if told.status == Status::Succeeded.as_str() {
+                told.status = Status::Failed.as_str().to_owned();
+                told.retriable = false;
+            }
             let why = "the log does not take what its action takes of the result, which was left out";
-            let note = Note::of(told.code.take(), told.error.take());
-            let note = if note.code.is_some() { note } else { Note::new(code::RESULT_TOO_LARGE, why) };
+            let note = Note::of(told.code.take(), told.error.take()).and(code::RESULT_TOO_LARGE, why);
             (told.code, told.error) = (note.code, note.error);
             return true;
         }

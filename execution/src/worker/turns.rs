@@ -6,7 +6,8 @@
 //! declines do, gets its share all the same.
 //!
 //! Which classes wait is known from the turn of the driver before, for in each turn every task that waits is offered:
-//! whoever was refused waits. So a share that nobody takes is lost for one turn of the driver, and no longer.
+//! whoever was refused waits. So a share that nobody takes is lost for one turn of the driver, and no longer. Where nobody
+//! waited, a class takes no more than its share of all: another may be just behind it in the log.
 
 use petrel_schemas::Class;
 
@@ -21,9 +22,9 @@ pub struct Turns {
     number: u64,
     /// Who was refused in it.
     waits: [bool; CLASSES],
-    /// Slots that it has for each class.
+    /// Slots that it has for each class at most.
     shares: [usize; CLASSES],
-    /// Slots that it has for whoever comes first.
+    /// Slots that it has.
     free: usize,
 }
 
@@ -35,20 +36,22 @@ impl Turns {
         }
         let was_last = self.number.checked_add(1) == Some(number);
         let waited = if was_last { self.waits } else { [false; CLASSES] };
-        (self.number, self.waits, self.shares, self.free) = (number, [false; CLASSES], [0; CLASSES], 0);
+        (self.number, self.waits, self.shares, self.free) = (number, [false; CLASSES], [0; CLASSES], slots);
         if waited.contains(&true) {
             (0..slots).for_each(|_| self.shares[self.next(waited)] += 1);
         } else {
-            self.free = slots;
+            let weight = |class: Class| usize::try_from(class.weight()).unwrap_or_default();
+            let all: usize = Class::ALL.into_iter().map(weight).sum();
+            self.shares = Class::ALL.map(|class| slots.saturating_mul(weight(class)).div_ceil(all));
         }
     }
 
     /// Takes a slot for a task of a class; else it waits.
     pub fn take(&mut self, class: Class) -> bool {
         let share = &mut self.shares[class.index()];
-        let from = if *share > 0 { share } else { &mut self.free };
-        let is_taken = *from > 0;
-        *from -= usize::from(is_taken);
+        let is_taken = *share > 0 && self.free > 0;
+        *share -= usize::from(is_taken);
+        self.free -= usize::from(is_taken);
         self.waits[class.index()] |= !is_taken;
         is_taken
     }

@@ -75,7 +75,8 @@ impl S3 {
         // A machine without certificates of authorities reaches one that needs none.
         let client = if endpoint.scheme() == "http" { client.tls_certs_only([]) } else { client };
         let client = client.build().map_err(|e| chain(&e))?;
-        Ok(Self { name: format!("s3/{}", options.bucket), endpoint, options, client })
+        let name = format!("s3/{}/{}/{}", host(&endpoint), options.bucket, options.prefix);
+        Ok(Self { name, endpoint, options, client })
     }
 
     /// As references name it.
@@ -90,7 +91,8 @@ impl S3 {
 
     pub(super) async fn get(&self, object: &ObjectRef, now_ms: i64) -> Result<Option<Vec<u8>>, String> {
         match self.ask(Method::GET, object, None, now_ms).await? {
-            (StatusCode::NOT_FOUND, _) => Ok(None),
+            // A bucket that is not there has no objects either, and comes to be there.
+            (StatusCode::NOT_FOUND, answer) if is_no_key(&answer) => Ok(None),
             (status, answer) if status.is_success() => Ok(Some(answer)),
             (status, answer) => Err(refusal(status, &answer)),
         }
@@ -108,10 +110,7 @@ impl S3 {
         let path = format!("/{bucket}/{prefix}{}", object.sha256);
         let mut url = self.endpoint.clone();
         url.set_path(&path);
-        let host = match (url.host_str(), url.port()) {
-            (Some(host), Some(port)) => format!("{host}:{port}"),
-            (host, _) => host.unwrap_or_default().to_owned(),
-        };
+        let host = host(&url);
         let date = jiff::Timestamp::from_millisecond(now_ms).map_err(|e| e.to_string())?;
         let date = date.strftime("%Y%m%dT%H%M%SZ").to_string();
         let body_sha256 = if body.is_some() { object.sha256.clone() } else { sha256(b"") };
@@ -137,6 +136,19 @@ impl S3 {
         }
         Ok((status, read))
     }
+}
+
+/// As requests name it.
+fn host(url: &Url) -> String {
+    match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (host, _) => host.unwrap_or_default().to_owned(),
+    }
+}
+
+/// Whether "not found" is said of the object.
+fn is_no_key(answer: &[u8]) -> bool {
+    answer.is_empty() || String::from_utf8_lossy(answer).contains("<Code>NoSuchKey</Code>")
 }
 
 fn refusal(status: StatusCode, answer: &[u8]) -> String {

@@ -52,10 +52,10 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: Claimed) {
             Ok(action) => carry_out(&shared, &task, &action, &held, &started_at_ms).await,
             Err(note) => Verdict::Ended(Outcome::bare(Status::Failed, note, false)),
         };
-        let verdict = large::put_away(&shared.objects, verdict).await;
+        let ended_at_ms = shared.reporter.clock.now_ms();
+        let verdict = large::put_away(&shared.objects, &held, verdict).await;
         shared.metrics.attempt_ended(label(&verdict));
-        let end =
-            shared.reporter.reports.end(&task, verdict, started_at_ms.get().copied(), shared.reporter.clock.now_ms());
+        let end = shared.reporter.reports.end(&task, verdict, started_at_ms.get().copied(), ended_at_ms);
         shared.reporter.end(&task, end, owner).await;
     };
     // The lease is kept until the end is acknowledged: while the log is away, both wait.
@@ -189,7 +189,7 @@ async fn give_back(task: &Task, held: &watch::Sender<Holding>, why: &str) -> Ver
 }
 
 /// Waits until it must not begin any more, if that comes.
-async fn told_to_stop(held: &watch::Sender<Holding>) {
+pub(super) async fn told_to_stop(held: &watch::Sender<Holding>) {
     // The sender lives as long as the attempt.
     let _ = held.subscribe().wait_for(|h| h.stop().is_some()).await;
 }

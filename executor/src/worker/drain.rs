@@ -3,10 +3,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use petrel_bus::{Clock, GlobalsSource};
+use petrel_execution::worker::Reports;
+use tokio::task::JoinHandle;
 
 use super::attempts::Attempts;
 use super::slots::Slots;
-use crate::view::Drain;
+use crate::view::{Drain, ExecutorView};
+
+/// How often it is looked what is wanted.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Lets a worker do what is wanted of it.
 #[derive(Debug)]
@@ -21,6 +29,24 @@ impl Draining {
     /// Nothing is wanted yet.
     pub fn new(slots: Slots, attempts: Arc<Attempts>) -> Self {
         Self { slots, attempts, is_over: AtomicBool::new(false) }
+    }
+
+    /// Looks at once, and then again and again until it is aborted: neither the claim stage nor the owners beside it have
+    /// to have reached the log for that, or be able to.
+    pub fn follow<G: ExecutorView + 'static>(
+        self,
+        view: Arc<dyn GlobalsSource<G>>,
+        whose: Reports,
+        clock: Arc<dyn Clock>,
+    ) -> JoinHandle<()> {
+        let look = move || self.look(view.current().value.drain(&whose.worker, &whose.pool), clock.now_ms());
+        look();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                look();
+            }
+        })
     }
 
     /// This is wanted now, in milliseconds since the epoch. A worker that stops anyway goes on with that.
@@ -54,10 +80,69 @@ impl Draining {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use petrel_bus::Versioned;
+    use petrel_bus::sim::SimClock;
+    use petrel_execution::gate::InForce;
     use petrel_execution::worker::{Begin, Stop};
 
     use super::*;
+    use crate::view::Resolution;
     use crate::worker::attempt::tests::task;
+
+    /// What people want.
+    #[derive(Clone)]
+    struct Wanted(Option<Drain>);
+
+    impl ExecutorView for Wanted {
+        fn in_force(&self) -> InForce {
+            InForce { revision: "now".into(), since_ms: 0 }
+        }
+
+        fn dispatch_paused(&self) -> bool {
+            false
+        }
+
+        fn resolve(&self, _: &str, _: &str) -> Resolution {
+            Resolution::NotYet
+        }
+
+        fn drain(&self, worker: &str, pool: &str) -> Option<Drain> {
+            self.0.filter(|_| (worker, pool) == ("w", "default"))
+        }
+    }
+
+    struct View(Mutex<Wanted>);
+
+    impl GlobalsSource<Wanted> for View {
+        fn current(&self) -> Versioned<Wanted> {
+            Versioned { version: 1, value: Arc::new(self.0.lock().unwrap().clone()) }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_is_there_before_anything_starts_and_goes_on_without_a_claim_stage() {
+        let (slots, attempts) = (Slots::new(4), Arc::new(Attempts::new("w".into())));
+        slots.share_with_owners(1);
+        let runs = attempts.hold(&task(), 0);
+        runs.send_modify(|held| assert_eq!(held.begin(1), Begin::Now));
+        let wanted = |hand_over_at_ms| Wanted(Some(Drain { at_ms: 5, hand_over_at_ms }));
+        let (view, clock) = (Arc::new(View(Mutex::new(wanted(None)))), SimClock::at(10));
+        let whose = Reports { worker: "w".into(), pool: "default".into() };
+        let following = Draining::new(slots.clone(), attempts.clone()).follow(view.clone(), whose, clock);
+        // As on a restart, when an owner beside it is there first.
+        assert_eq!((slots.free_beside(), slots.drained_by_ms()), (0, Some(5)));
+        *view.0.lock().unwrap() = wanted(Some(10));
+        let mut changes = runs.subscribe();
+        changes.wait_for(|held| held.stop() == Some(Stop::ShuttingDown)).await.unwrap();
+        *view.0.lock().unwrap() = Wanted(None);
+        while slots.is_drained() {
+            tokio::time::sleep(LOOK).await;
+        }
+        assert_eq!(slots.free_beside(), 2);
+        following.abort();
+    }
 
     #[test]
     fn what_runs_may_end_until_it_is_handed_over_and_a_resume_undoes_it() {

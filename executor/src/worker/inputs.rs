@@ -3,12 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use petrel_bus::{Clock, GlobalsSource, StageStats, Versioned};
-use petrel_execution::worker::{Reports, Said, workers_of};
+use petrel_bus::{GlobalsSource, StageStats, Versioned};
+use petrel_execution::worker::{Said, workers_of};
 use petrel_schemas::Class;
 
 use super::attempts::Attempts;
-use super::drain::Draining;
 use super::slots::Slots;
 use crate::SecretSource;
 use crate::supervise::boot_ms;
@@ -31,6 +30,8 @@ pub struct WorkerInputs<G> {
     pub said: Said,
     /// How many workers the pool has, as far as this one can tell.
     pub workers: u32,
+    /// Partitions of the pool's tasks, of one class.
+    pub partitions: u32,
     /// Whether the worker is about to stop.
     pub draining: bool,
     /// Whether people want it to take nothing more.
@@ -42,10 +43,6 @@ pub struct WorkerInputs<G> {
 /// Looks at the catalog and the slots together.
 pub(super) struct Inputs<G> {
     pub(super) view: Arc<dyn GlobalsSource<G>>,
-    /// The worker and its pool.
-    pub(super) reports: Reports,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) draining: Draining,
     pub(super) slots: Slots,
     pub(super) attempts: Arc<Attempts>,
     pub(super) secrets: Arc<dyn SecretSource>,
@@ -64,8 +61,6 @@ where
     fn current(&self) -> Versioned<WorkerInputs<G>> {
         let boot_ms = boot_ms();
         let Versioned { version, value: view } = self.view.current();
-        let wanted = view.drain(&self.reports.worker, &self.reports.pool);
-        self.draining.look(wanted, self.clock.now_ms());
         let own = self.stats.get().map_or(0, |stats| stats.assigned.load(Ordering::Relaxed));
         let own = own.div_ceil(Class::ALL.len() as u64);
         let inputs = WorkerInputs {
@@ -76,6 +71,7 @@ where
             secrets_unread: self.secrets.is_unread(),
             said: self.attempts.said(boot_ms),
             workers: workers_of(self.partitions, u32::try_from(own).unwrap_or(u32::MAX)),
+            partitions: self.partitions,
             draining: self.slots.is_closed(),
             drained: self.slots.is_drained(),
             boot_ms,
@@ -86,16 +82,14 @@ where
 
 #[cfg(test)]
 mod tests {
-    use petrel_bus::sim::SimClock;
     use petrel_execution::gate::InForce;
 
     use super::*;
-    use crate::view::{Drain, Resolution};
+    use crate::view::Resolution;
 
-    /// People may want it to be drained.
-    struct Wanted(Option<Drain>);
+    struct View;
 
-    impl ExecutorView for Wanted {
+    impl ExecutorView for View {
         fn in_force(&self) -> InForce {
             InForce { revision: "now".into(), since_ms: 0 }
         }
@@ -107,19 +101,12 @@ mod tests {
         fn resolve(&self, _: &str, _: &str) -> Resolution {
             Resolution::NotYet
         }
-
-        fn drain(&self, worker: &str, pool: &str) -> Option<Drain> {
-            self.0.filter(|_| (worker, pool) == ("w1", "default"))
-        }
     }
 
-    fn inputs(wanted: Option<Drain>, stats: Arc<OnceLock<Arc<StageStats>>>) -> Inputs<Wanted> {
+    fn inputs(stats: Arc<OnceLock<Arc<StageStats>>>) -> Inputs<View> {
         let (slots, attempts) = (Slots::new(1), Arc::new(Attempts::new("w1".into())));
         Inputs {
-            view: Arc::new(Versioned { version: 1, value: Arc::new(Wanted(wanted)) }),
-            reports: Reports { worker: "w1".into(), pool: "default".into() },
-            clock: SimClock::at(1_000),
-            draining: Draining::new(slots.clone(), attempts.clone()),
+            view: Arc::new(Versioned { version: 1, value: Arc::new(View) }),
             slots,
             attempts,
             secrets: Arc::new(crate::worker::attempt::tests::NoSecrets::default()),
@@ -132,7 +119,7 @@ mod tests {
     #[test]
     fn a_worker_knows_the_others_by_its_share() {
         let stats = Arc::new(OnceLock::new());
-        let inputs = inputs(None, stats.clone());
+        let inputs = inputs(stats.clone());
         assert_eq!(inputs.current().value.workers, 64, "it has none yet");
         let of_stage: &Arc<StageStats> = stats.get_or_init(Arc::default);
         of_stage.assigned.store(66, Ordering::Relaxed);
@@ -140,12 +127,12 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_sees_what_people_want_and_turns_are_numbered() {
-        for (wanted, free_slots) in [(None, 1), (Some(Drain { at_ms: 1, hand_over_at_ms: None }), 0)] {
-            let inputs = inputs(wanted, Arc::default());
-            let (first, second) = (inputs.current().value, inputs.current().value);
-            assert_eq!((first.turn, second.turn, first.free_slots), (1, 2, free_slots));
-            assert_eq!(first.drained, wanted.is_some());
-        }
+    fn a_turn_sees_that_the_worker_is_drained_and_turns_are_numbered() {
+        let inputs = inputs(Arc::default());
+        let first = inputs.current().value;
+        inputs.slots.set_drained(Some(1));
+        let second = inputs.current().value;
+        assert_eq!((first.turn, first.free_slots, first.drained), (1, 1, false));
+        assert_eq!((second.turn, second.free_slots, second.drained), (2, 0, true));
     }
 }

@@ -132,11 +132,10 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         };
         let stage: ClaimStage<G> = ClaimStage::new(&options, slots.clone(), sender, metrics.clone());
         let stats = Arc::new(OnceLock::new());
+        let draining = Draining::new(slots.clone(), attempts.clone());
+        let draining = draining.follow(globals.clone(), options.reports(), clock.clone());
         let inputs = Inputs {
             view: globals,
-            reports: options.reports(),
-            clock: clock.clone(),
-            draining: Draining::new(slots.clone(), attempts.clone()),
             slots: slots.clone(),
             attempts: attempts.clone(),
             secrets: secrets.clone(),
@@ -178,7 +177,8 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         let pool = tokio::spawn(run_claims(claims, Arc::new(shared)));
         let stage = spawn_stage(bus, stage, session, driver, Arc::new(inputs), clock);
         stats.get_or_init(|| stage.stats().clone());
-        Ok(WorkerHandle { stage, follower, slots, attempts, pool, options, neighbour, sweeping })
+        let looking = [draining, sweeping];
+        Ok(WorkerHandle { stage, follower, slots, attempts, pool, options, neighbour, looking })
     }
 }
 
@@ -216,8 +216,8 @@ pub struct WorkerHandle {
     pool: JoinHandle<()>,
     options: WorkerOptions,
     neighbour: Neighbour,
-    /// Removes objects that are over their time.
-    sweeping: JoinHandle<()>,
+    /// Looks whether people want it to be drained, and removes objects that are over their time.
+    looking: [JoinHandle<()>; 2],
 }
 
 impl WorkerHandle {
@@ -249,8 +249,8 @@ impl WorkerHandle {
     /// Claims nothing more, gives back what has not begun, waits for what runs, ends what still runs after
     /// `shutdown_grace_ms`, and hands it over, so that another worker tries where the action allows.
     pub async fn shutdown(self) {
-        let Self { stage, follower, slots, attempts, mut pool, options, neighbour: _, sweeping } = self;
-        sweeping.abort();
+        let Self { stage, follower, slots, attempts, mut pool, options, neighbour: _, looking } = self;
+        looking.iter().for_each(JoinHandle::abort);
         slots.close();
         attempts.drain();
         stage.stop();

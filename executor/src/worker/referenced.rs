@@ -43,6 +43,8 @@ pub(super) async fn resolve(
             format!("the objects of its parameters have {bytes} bytes, more than the limit of {OBJECTS_BYTES_MAX}");
         return Err(unusable(why));
     }
+    // Values are several times as large as their texts: only so many attempts make some at the same time.
+    let _turn = objects.turn_to_read().await.map_err(|why| NotResolved::Away(format!("objects are read: {why}")))?;
     let mut fetched = Map::new();
     for (name, reference) in read {
         let value = fetch(objects, &name, &reference).await?;
@@ -63,7 +65,8 @@ async fn fetch(objects: &Objects, name: &str, reference: &ObjectRef) -> Result<V
     let bytes = objects.get(reference).await.map_err(|error| {
         let why = format!("parameter {name:?} is the object {}: {error}", reference.sha256);
         match error {
-            NotFetched::Away(_) => NotResolved::Away(why),
+            // A worker that has another store may have company that has this one.
+            NotFetched::Away(_) | NotFetched::Elsewhere(_) => NotResolved::Away(why),
             _ => unusable(why),
         }
     })?;

@@ -147,8 +147,9 @@ impl<G: ExecutorView> ClaimStage<G> {
             return Ok(());
         }
         if inputs.drained {
-            // All the others are asked at once; where there are none, it does not go round without a pause.
-            if u32::try_from(task.declines).unwrap_or(u32::MAX) < inputs.workers {
+            // All the others are asked at once, whichever partitions they have; where there are none, it does not go round
+            // without a pause.
+            if u32::try_from(task.declines).unwrap_or(u32::MAX) < inputs.partitions {
                 self.decline(&task, DeclineReason::ShuttingDown, context);
                 return Ok(());
             }
@@ -221,7 +222,10 @@ impl<G: ExecutorView> ClaimStage<G> {
         why: &str,
         context: &mut Context<'_, WorkerInputs<G>>,
     ) -> Result<(), NotYet> {
-        if context.blocked_ms() < patience_ms(self.decline_ms, task.declines, context.globals().workers) {
+        let inputs = context.globals();
+        // Drained workers send it round by every partition, not by every worker.
+        let round = if inputs.drained { inputs.partitions } else { inputs.workers };
+        if context.blocked_ms() < patience_ms(self.decline_ms, task.declines, round) {
             return Err(NotYet(why.to_owned()));
         }
         self.decline(task, reason, context);

@@ -25,6 +25,7 @@ use crate::view::{EachFile, ExecutorView, PackContent, Resolution, ResolvedActio
 
 const NOW_MS: i64 = 9_000;
 const BOOT_MS: u64 = 77;
+const PARTITIONS: u32 = 24;
 
 struct View;
 
@@ -176,6 +177,7 @@ impl Worker {
             secrets_unread: self.secrets_unread,
             said: self.attempts.said(self.looked_ms),
             workers: self.workers,
+            partitions: PARTITIONS,
             draining: self.slots.is_closed(),
             drained: self.slots.is_drained(),
             boot_ms: BOOT_MS,
@@ -253,13 +255,13 @@ fn a_claim_is_written_and_the_task_handed_over_once_committed() {
 #[test]
 fn claims_of_the_open_transaction_take_slots_and_an_abort_gives_them_back() {
     let mut worker = Worker::new(2);
-    assert_eq!(worker.step(&[now("a")]).0, 1);
+    assert_eq!(worker.offer(Class::Urgent, &[now("a")]).0, 1);
     // The snapshot says two, and one of them is spoken for.
-    assert_eq!(worker.step(&[now("b"), now("c")]).0, 1);
+    assert_eq!(worker.offer(Class::Urgent, &[now("b"), now("c")]).0, 1);
     worker.stage.aborted();
     worker.stage.committed();
     assert!(worker.handed_over().is_empty());
-    assert_eq!((worker.slots.busy(), worker.step(&[now("a"), now("b"), now("c")]).0), (0, 2));
+    assert_eq!((worker.slots.busy(), worker.offer(Class::Urgent, &[now("a"), now("b"), now("c")]).0), (0, 2));
     worker.stage.committed();
     assert_eq!(worker.handed_over().len(), 2);
     assert_eq!(worker.slots.busy(), 0);

@@ -157,8 +157,9 @@ pub async fn run(
     let RunBody { mut parameters, class, sealed, results: given } = body::json_unquoted(&bytes, RUN_BODY)?;
     let class = class.map(|class| parse_class(&class)).transpose()?;
     results::give(core, &mut parameters, &given).await?;
-    // From here on, secrets have only names.
     let asked = core.world.action_in_force(&action)?;
+    results::check_not_secret(&action, asked.plan.parameters.secrets(), &given)?;
+    // From here on, secrets have only names.
     let given = core.door.take(&action, &asked.plan, Value::Object(parameters), &sealed).await?;
     let parameters = given.parameters.clone();
     let completed = asked.check(&action, &parameters)?;

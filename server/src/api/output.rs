@@ -266,28 +266,28 @@ fn events(mut reader: Reader, seat: Seat) -> Response {
                     (events, is_over)
                 }
             };
-            if !is_taken(&sender, event).await || is_over || reader.is_stopping() {
+            if !is_taken(&sender, event.into()).await || is_over || reader.is_stopping() {
                 return;
             }
         }
     });
     let headers = [(header::CONTENT_TYPE, EVENT_STREAM), (header::CACHE_CONTROL, "no-store")];
-    (headers, Body::new(Events(receiver))).into_response()
+    (headers, Body::new(Parts(receiver))).into_response()
 }
 
-/// Whether the reader has room for an event; one that is gone, or does not read, has none.
-async fn is_taken(sender: &mpsc::Sender<Bytes>, event: String) -> bool {
-    matches!(tokio::time::timeout(STALLED, sender.send(event.into())).await, Ok(Ok(())))
+/// Whether the reader has room for a part of its answer; one that is gone, or does not read, has none.
+pub(super) async fn is_taken(sender: &mpsc::Sender<Bytes>, part: Bytes) -> bool {
+    matches!(tokio::time::timeout(STALLED, sender.send(part)).await, Ok(Ok(())))
 }
 
 fn event_of(chunk: &Arc<OutputChunk>) -> String {
     format!("id: {}\nevent: output\ndata: {}\n\n", place(chunk), shown(chunk))
 }
 
-/// The body of such an answer.
-struct Events(mpsc::Receiver<Bytes>);
+/// The body of an answer that comes in parts.
+pub(super) struct Parts(pub(super) mpsc::Receiver<Bytes>);
 
-impl http_body::Body for Events {
+impl http_body::Body for Parts {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
@@ -304,17 +304,17 @@ mod tests {
     async fn a_reader_that_takes_nothing_is_cut_off_and_one_that_is_slow_is_not() {
         let (sender, mut receiver) = mpsc::channel(EVENTS_MAX);
         for _ in 0..EVENTS_MAX {
-            assert!(is_taken(&sender, "event".to_owned()).await);
+            assert!(is_taken(&sender, "event".into()).await);
         }
-        assert!(!is_taken(&sender, "one too many".to_owned()).await);
+        assert!(!is_taken(&sender, "one too many".into()).await);
         let slow = async {
             tokio::time::sleep(STALLED / 2).await;
             receiver.recv().await
         };
-        let (taken, received) = tokio::join!(is_taken(&sender, "late".to_owned()), slow);
+        let (taken, received) = tokio::join!(is_taken(&sender, "late".into()), slow);
         assert!(taken && received.is_some());
         drop(receiver);
-        assert!(!is_taken(&sender, "gone".to_owned()).await);
+        assert!(!is_taken(&sender, "gone".into()).await);
     }
 
     #[test]

@@ -2,19 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use petrel_executor::objects::{JSON, NotFetched};
 use petrel_schemas::{ExecutionId, OBJECTS_KEY, ObjectRef};
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::executions::{parse, unknown};
+use super::output::{Parts, is_taken};
 use super::{ApiError, App, Core};
 
-/// Objects that are read at the same time, for each is in memory until it is looked at.
+/// Objects that are read at the same time, for each is in memory until its reader has it.
 const READ_AT_ONCE: usize = 4;
+
+/// How much of one is sent at once, in bytes.
+const PART_BYTES: usize = 256 << 10;
 
 /// Those that may be read now.
 static READING: Semaphore = Semaphore::const_new(READ_AT_ONCE);
@@ -32,9 +36,19 @@ pub(super) enum Told {
 pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<(HeaderMap, Body), ApiError> {
     let core = app.core()?;
     let id = parse(&id)?;
-    let (bytes, media_type, sha256) = match told(core, &id).await? {
-        Told::Inline(text) => (text.into_bytes(), JSON.to_owned(), None),
-        Told::Object(object) => (fetch(core, &object).await?, object.media_type, Some(object.sha256)),
+    let (body, media_type, object) = match told(core, &id).await? {
+        Told::Inline(text) => (text.into(), JSON.to_owned(), None),
+        Told::Object(object) => {
+            // It is never closed.
+            let reading =
+                tokio::time::timeout(core.request_timeout(), READING.acquire()).await.ok().and_then(Result::ok);
+            let reading = reading.ok_or_else(|| {
+                let message = format!("{READ_AT_ONCE} results are read already");
+                ApiError::unavailable("too_many_readers", message)
+            })?;
+            let bytes = fetch(core, &object).await?;
+            (sent(bytes.into(), reading), object.media_type, Some((object.sha256, object.bytes)))
+        }
     };
     let mut headers = HeaderMap::new();
     let value =
@@ -42,10 +56,28 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<(Head
     headers.insert(header::CONTENT_TYPE, value(&media_type));
     // Whatever an action says its result to be, no browser takes it for a page of this server.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Some(sha256) = sha256 {
+    if let Some((sha256, bytes)) = object {
         headers.insert(header::ETAG, value(&format!("\"{sha256}\"")));
+        // Whoever gets less knows it.
+        headers.insert(header::CONTENT_LENGTH, bytes.into());
     }
-    Ok((headers, bytes.into()))
+    Ok((headers, body))
+}
+
+/// An answer with these bytes, as its reader takes them; who takes nothing is cut off. Until then nobody else reads in its
+/// place.
+fn sent(mut bytes: Bytes, reading: SemaphorePermit<'static>) -> Body {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let _reading = reading;
+        while !bytes.is_empty() {
+            let part = bytes.split_to(bytes.len().min(PART_BYTES));
+            if !is_taken(&sender, part).await {
+                return;
+            }
+        }
+    });
+    Body::new(Parts(receiver))
 }
 
 /// Where the result of an execution is.
@@ -100,10 +132,24 @@ pub(super) async fn give(
     Ok(())
 }
 
+/// No result is a secret, nor the name of one: an action may give whatever an event told it.
+pub(super) fn check_not_secret(
+    action: &str,
+    secrets: &[String],
+    given: &BTreeMap<String, String>,
+) -> Result<(), ApiError> {
+    let reasons = secrets.iter().filter(|name| given.contains_key(*name));
+    let reasons = reasons.map(|name| format!("parameter {name:?} holds a secret, which no result is"));
+    let reasons: Vec<String> = reasons.collect();
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the parameters do not fit {action}: {}", reasons.join("; "));
+    Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_parameters", message).with_details(reasons))
+}
+
 /// The bytes of an object.
 async fn fetch(core: &Core, object: &ObjectRef) -> Result<Vec<u8>, ApiError> {
-    // It is never closed.
-    let _reading = READING.acquire().await.ok();
     core.objects.get(object).await.map_err(|error| {
         let message = format!("the result of {} bytes with the SHA-256 {}: {error}", object.bytes, object.sha256);
         match error {
@@ -114,4 +160,42 @@ async fn fetch(core: &Core, object: &ObjectRef) -> Result<Vec<u8>, ApiError> {
             NotFetched::Away(_) => ApiError::unavailable("objects_unavailable", message),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+
+    use axum::body::to_bytes;
+    use http_body::Body as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_reads_slowly_holds_the_place_and_whoever_does_not_is_cut_off() {
+        let seats = Box::leak(Box::new(Semaphore::new(1)));
+        let text = Bytes::from(vec![b'x'; 3 * PART_BYTES + 1]);
+        let body = sent(text.clone(), seats.acquire().await.unwrap());
+        assert_eq!(seats.available_permits(), 0);
+        assert_eq!(to_bytes(body, usize::MAX).await.unwrap(), text);
+        let _ = seats.acquire().await.unwrap();
+
+        let mut body = sent(text.clone(), seats.acquire().await.unwrap());
+        let first = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        let first = first.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(first.len(), PART_BYTES);
+        // It has its place until it is cut off, and less than it was promised.
+        let _ = seats.acquire().await.unwrap();
+        let rest = to_bytes(body, usize::MAX).await.unwrap();
+        assert!(first.len() + rest.len() < text.len(), "{}", rest.len());
+    }
+
+    #[test]
+    fn no_result_is_a_secret() {
+        let given = |name: &str| BTreeMap::from([(name.to_owned(), "id".to_owned())]);
+        let secrets = ["password".to_owned()];
+        assert!(check_not_secret("ops.login", &secrets, &given("host")).is_ok());
+        let refused = check_not_secret("ops.login", &secrets, &given("password")).unwrap_err();
+        assert!(format!("{refused:?}").contains("holds a secret, which no result is"), "{refused:?}");
+    }
 }

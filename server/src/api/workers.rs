@@ -1,5 +1,8 @@
 //! Workers: which there are, and draining them.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -20,6 +23,8 @@ const BODY_BYTES_MAX: usize = 16 << 10;
 pub(super) const SOON_MS: i64 = 1_000;
 /// How old an answer about that may be, in milliseconds: to read who runs costs a connection to the log.
 const SEEN_MS: i64 = 1_000;
+/// How long such an answer is waited for: without it an execution is shown all the same.
+const SEE_MAX: Duration = Duration::from_secs(2);
 /// Longest name of a worker, in bytes.
 const NAME_BYTES_MAX: usize = 255;
 
@@ -42,11 +47,8 @@ pub async fn list(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     let core = app.core()?;
     let workers = running(core).await?;
     let globals = core.world.globals();
-    let shown = workers.iter().map(|alive| shown(alive, globals.drains().of(&alive.instance, pool_of(alive))));
-    let drained = core.config.pools.iter().filter_map(|pool| {
-        let order = globals.drains().get(&Drained::Pool(pool.clone()))?;
-        Some(json!({ "pool": pool, "order": told(order) }))
-    });
+    let shown = workers.iter().map(|alive| shown(alive, globals.drains().of(&alive.instance, pool_of(alive)).as_ref()));
+    let drained = globals.drains().pools().map(|(pool, order)| json!({ "pool": pool, "order": told(order) }));
     Ok(Json(json!({ "workers": shown.collect::<Vec<_>>(), "pools_drained": drained.collect::<Vec<_>>() })))
 }
 
@@ -68,7 +70,16 @@ pub async fn drain(State(app): State<App>, Path(worker): Path<String>, body: Bod
 pub async fn resume(State(app): State<App>, Path(worker): Path<String>, body: Body) -> Result<Json<Value>, ApiError> {
     let core = app.core()?;
     let ResumeBody {} = body::json(&body::bytes(body, BODY_BYTES_MAX, core.request_timeout()).await?)?;
-    put(core, Drained::Worker(worker), None).await
+    let mut answer = lift(core, Drained::Worker(worker.clone())).await?;
+    // Which pool it has is known while it runs.
+    let workers = seen(core).await.unwrap_or_default();
+    let pool = workers.iter().find(|alive| alive.instance == worker).map(pool_of);
+    let pool = pool.map(|pool| Drained::Pool(pool.to_owned()));
+    if let Some(order) = pool.and_then(|pool| core.world.globals().drains().get(&pool).map(told)) {
+        answer["drained"] = true.into();
+        answer["order"] = order;
+    }
+    Ok(Json(answer))
 }
 
 /// `POST /v1/pools/{pool}/drain`: every worker of the pool, also one that is started later.
@@ -85,9 +96,21 @@ pub async fn resume_pool(
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
     let core = app.core()?;
-    check_pool(core, &pool)?;
+    let whose = Drained::Pool(pool.clone());
+    // One that is not configured any more would be drained when it comes back.
+    if core.world.globals().drains().get(&whose).is_none() {
+        check_pool(core, &pool)?;
+    }
     let ResumeBody {} = body::json(&body::bytes(body, BODY_BYTES_MAX, core.request_timeout()).await?)?;
-    put(core, Drained::Pool(pool), None).await
+    Ok(Json(lift(core, whose).await?))
+}
+
+/// Takes the entry away, and says whether there was one.
+async fn lift(core: &Core, whose: Drained) -> Result<Value, ApiError> {
+    let was_drained = core.world.globals().drains().get(&whose).is_some();
+    let Json(mut answer) = put(core, whose, None).await?;
+    answer["was_drained"] = was_drained.into();
+    Ok(answer)
 }
 
 fn check_pool(core: &Core, pool: &str) -> Result<(), ApiError> {
@@ -129,7 +152,21 @@ async fn put(core: &Core, whose: Drained, body: Option<Body>) -> Result<Json<Val
 
 /// The workers that were seen last, for many who ask at once.
 #[derive(Debug, Default)]
-pub struct Seen(tokio::sync::Mutex<Option<(i64, Vec<ProcessAlive>)>>);
+pub struct Seen(tokio::sync::Mutex<Option<(i64, Option<Arc<[ProcessAlive]>>)>>);
+
+/// The workers that run, as they were a moment ago; nothing where that cannot be read soon, which is remembered, too.
+async fn seen(core: &Core) -> Option<Arc<[ProcessAlive]>> {
+    let mut seen = tokio::time::timeout(SEE_MAX, core.workers_seen.0.lock()).await.ok()?;
+    if let Some((at_ms, workers)) = &*seen
+        && (0..SEEN_MS).contains(&(core.clock.now_ms() - at_ms))
+    {
+        return workers.clone();
+    }
+    let found = tokio::time::timeout(SEE_MAX, running(core)).await.ok().and_then(Result::ok);
+    let workers = found.map(Arc::from);
+    *seen = Some((core.clock.now_ms(), workers.clone()));
+    workers
+}
 
 /// The workers that run, by name.
 async fn running(core: &Core) -> Result<Vec<ProcessAlive>, ApiError> {
@@ -180,14 +217,7 @@ fn told(order: &DrainOrder) -> Value {
 
 /// Why nobody starts what waits for a worker of a pool, if so.
 pub(super) async fn why_unclaimed(core: &Core, pool: &str) -> Option<String> {
-    let mut seen = core.workers_seen.0.lock().await;
-    let workers = match &mut *seen {
-        Some((at_ms, workers)) if (0..SEEN_MS).contains(&(core.clock.now_ms() - *at_ms)) => workers,
-        older => {
-            let workers = running(core).await.ok()?;
-            &mut older.insert((core.clock.now_ms(), workers)).1
-        }
-    };
+    let workers = seen(core).await?;
     let globals = core.world.globals();
     let mut of_pool = workers.iter().filter(|alive| alive.pool.as_deref() == Some(pool)).peekable();
     if of_pool.peek().is_none() {

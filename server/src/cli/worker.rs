@@ -34,10 +34,20 @@ pub fn run(command: WorkerCommand, client: &Client, format: Output) -> Result<()
             let answer = client.post(&path(&whose, "resume"), &json!({}))?;
             match format {
                 Output::Json => output::json(&answer),
-                Output::Table => output::line("tasks are claimed there again"),
+                Output::Table => output::line(resumed(&answer)),
             }
             Ok(())
         }
+    }
+}
+
+/// What a resume did.
+fn resumed(answer: &Value) -> &'static str {
+    match (answer["drained"] == true, answer["was_drained"] == false) {
+        (true, false) => "its own drain has ended; its pool is drained, so that nothing is claimed there yet",
+        (true, true) => "it has no drain of its own; its pool is drained, so that nothing is claimed there",
+        (false, true) => "nobody had drained it",
+        (false, false) => "tasks are claimed there again",
     }
 }
 
@@ -100,6 +110,13 @@ fn duration_ms(text: &str) -> Result<u32, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_resume_says_what_still_holds() {
+        let told = |drained, was_drained| resumed(&json!({ "drained": drained, "was_drained": was_drained }));
+        assert_eq!((told(false, true), told(false, false)), ("tasks are claimed there again", "nobody had drained it"));
+        assert!(told(true, true).contains("its pool is drained") && told(true, false).contains("its pool is drained"));
+    }
 
     #[test]
     fn durations_have_a_unit() {

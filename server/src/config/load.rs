@@ -260,6 +260,15 @@ mod tests {
     }
 
     #[test]
+    fn no_action_is_given_where_results_are_or_the_key_of_the_store() {
+        let file = "objects: { folder: /srv/objects, s3: { secret_access_key_file: /run/secrets/s3 } }\n";
+        let kept = from(file, &[], &[]).unwrap().kept_from_actions();
+        for path in ["/srv/objects", "/run/secrets/s3"] {
+            assert!(kept.iter().any(|kept| kept == Path::new(path)), "{path}: {kept:?}");
+        }
+    }
+
+    #[test]
     fn later_sources_win() {
         let config = from(
             "kafka: {bootstrap: 'file:1', replication: 3}\npartitions: 4\n",

@@ -201,6 +201,7 @@ impl Config {
         let secrets = &self.secrets;
         let files = [&self.token_file, &self.clickhouse.password_file, &secrets.master_key_file].into_iter().flatten();
         let files = files.chain(&secrets.earlier_master_key_files).chain(self.kafka.property_files.values());
+        let files = files.chain(&self.objects.folder).chain(&self.objects.s3.secret_access_key_file);
         std::iter::once(&self.data_dir).chain(files).cloned().collect()
     }
 

@@ -82,6 +82,11 @@ impl Default for S3 {
 }
 
 impl Objects {
+    /// Whether only processes of one machine reach it.
+    pub fn is_of_one_machine(&self) -> bool {
+        self.store == ObjectsStore::Files && self.folder.is_none()
+    }
+
     /// The store with these options.
     ///
     /// # Errors

@@ -39,19 +39,17 @@ pub(super) struct Queues {
 }
 
 impl Queues {
-    /// Takes what is known of an execution now.
-    pub(super) fn take(&mut self, execution: &LiveExecution) {
-        if let Some((name, at_ms)) = self.places.remove(&execution.id)
-            && let Some(queue) = self.waiting.get_mut(&name)
-        {
-            queue.remove(&(at_ms, execution.id.clone()));
-            if queue.is_empty() {
-                self.waiting.remove(&name);
-            }
-        }
+    /// Takes what is known of an execution since that instant, in milliseconds since the epoch.
+    pub(super) fn take(&mut self, execution: &LiveExecution, changed_ms: i64) {
+        let waited_ms = self.forget(&execution.id);
         let is_waiting = execution.status() == Status::Scheduled.as_str();
         let Some(state) = execution.state.as_ref().filter(|_| is_waiting) else { return };
-        let at_ms = state.scheduled_at_ms.unwrap_or(state.requested_at_ms);
+        // What ran before, and was handed over or is tried again, waits anew; what was declined goes on waiting.
+        let has_run = [state.failures, state.hand_overs, state.lost_leases].iter().any(|count| *count > 0);
+        let at_ms = waited_ms.unwrap_or_else(|| match has_run {
+            true => changed_ms,
+            false => state.scheduled_at_ms.unwrap_or(state.requested_at_ms),
+        });
         let class = state.class.as_deref().and_then(Class::parse).unwrap_or_default();
         let name = (state.pool.clone(), class);
         if self.places.len() >= WAITING_MAX && !self.make_room(&name, at_ms) {
@@ -59,6 +57,18 @@ impl Queues {
         }
         self.places.insert(execution.id.clone(), (name.clone(), at_ms));
         self.waiting.entry(name).or_default().insert((at_ms, execution.id.clone()));
+    }
+
+    /// An execution does not wait any more; since when it did.
+    pub(super) fn forget(&mut self, id: &str) -> Option<i64> {
+        let (name, at_ms) = self.places.remove(id)?;
+        if let Some(queue) = self.waiting.get_mut(&name) {
+            queue.remove(&(at_ms, id.to_owned()));
+            if queue.is_empty() {
+                self.waiting.remove(&name);
+            }
+        }
+        Some(at_ms)
     }
 
     /// The newest of the longest queue is not kept any more, so that a short queue beside it is known as a whole; one

@@ -53,10 +53,22 @@ pub struct DrainOrder {
 pub struct Drains(BTreeMap<Drained, DrainOrder>);
 
 impl Drains {
-    /// What is wanted of a worker: its own entry counts before that of its pool.
-    pub fn of(&self, worker: &str, pool: &str) -> Option<&DrainOrder> {
-        let own = self.0.get(&Drained::Worker(worker.to_owned()));
-        own.or_else(|| self.0.get(&Drained::Pool(pool.to_owned())))
+    /// What is wanted of a worker, by its own entry and that of its pool: it is drained while there is one, by the later
+    /// of two, and hands over what runs at the earlier of two instants.
+    pub fn of(&self, worker: &str, pool: &str) -> Option<DrainOrder> {
+        let whose = [Drained::Worker(worker.to_owned()), Drained::Pool(pool.to_owned())];
+        let orders = || whose.iter().filter_map(|whose| self.0.get(whose));
+        let later = orders().max_by_key(|order| order.at_ms)?;
+        let hand_over_at_ms = orders().filter_map(|order| order.hand_over_at_ms).min();
+        Some(DrainOrder { hand_over_at_ms, ..later.clone() })
+    }
+
+    /// Pools that are drained.
+    pub fn pools(&self) -> impl Iterator<Item = (&str, &DrainOrder)> {
+        self.0.iter().filter_map(|(whose, order)| match whose {
+            Drained::Pool(pool) => Some((pool.as_str(), order)),
+            Drained::Worker(_) => None,
+        })
     }
 
     /// What an entry says.
@@ -95,12 +107,24 @@ mod tests {
         let (mut drains, worker, pool) =
             (Drains::default(), Drained::Worker("w-1".into()), Drained::Pool("gpu".into()));
         assert_eq!(drains.wanted("w-1", "gpu"), None);
-        let order = |hand_over_at_ms| {
-            let order = DrainOrder { reason: None, by: "api".to_owned(), at_ms: 5, hand_over_at_ms };
+        let order_at = |at_ms, hand_over_at_ms| {
+            let order = DrainOrder { reason: None, by: "api".to_owned(), at_ms, hand_over_at_ms };
             serde_json::to_string(&order).unwrap()
         };
+        let order = |hand_over_at_ms| order_at(5, hand_over_at_ms);
         drains.take(&pool.key(), Some(&order(None))).unwrap();
         drains.take(&worker.key(), Some(&order(Some(9)))).unwrap();
+        // Neither hides what the other one wants.
+        let both = |pool_s: &str, own: &str| {
+            let mut drains = Drains::default();
+            drains.take(&pool.key(), Some(pool_s)).unwrap();
+            drains.take(&worker.key(), Some(own)).unwrap();
+            drains.wanted("w-1", "gpu").map(|drain| (drain.at_ms, drain.hand_over_at_ms))
+        };
+        assert_eq!(both(&order_at(8, Some(20)), &order_at(5, None)), Some((8, Some(20))));
+        assert_eq!(both(&order_at(5, Some(20)), &order_at(8, Some(9))), Some((8, Some(9))));
+        let pools: Vec<&str> = drains.pools().map(|(pool, _)| pool).collect();
+        assert_eq!(pools, ["gpu"]);
         let told = |drains: &Drains, worker, pool| drains.wanted(worker, pool).map(|drain| drain.hand_over_at_ms);
         assert_eq!(told(&drains, "w-1", "gpu"), Some(Some(9)));
         assert_eq!((told(&drains, "w-2", "gpu"), told(&drains, "w-2", "default")), (Some(None), None));

@@ -84,8 +84,11 @@ fn list(cli: &Cli, dir: &Path, rows: usize) -> Result<Value> {
 fn objects(data: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for folder in fs::read_dir(data.join("objects"))? {
-        for file in fs::read_dir(folder?.path())? {
-            found.push(file?.path());
+        let folder = folder?.path();
+        if folder.is_dir() {
+            for file in fs::read_dir(folder)? {
+                found.push(file?.path());
+            }
         }
     }
     Ok(found)
@@ -129,7 +132,8 @@ fn a_result_of_three_megabytes_is_an_object_that_is_fetched_whole_and_without_se
     let extracted: Value = serde_json::from_str(listed["extracted"].as_str().context("nothing extracted")?)?;
     assert_eq!((&extracted["count"], &extracted["last"]), (&json!(ROWS), &json!(ROWS - 1)));
     let object: Value = serde_json::from_str(listed["result_object"].as_str().context("no object")?)?;
-    assert_eq!((&object["store"], &object["media_type"]), (&json!("files"), &json!("application/json")));
+    assert_eq!(object["media_type"], "application/json");
+    ensure!(object["store"].as_str().is_some_and(|store| store.starts_with("files/")), "{object}");
     ensure!(object["bytes"].as_u64().is_some_and(|bytes| bytes > 3_000_000), "{object}");
 
     // The whole of it, by the command line and as a file.
@@ -216,6 +220,10 @@ fn what_looks_like_a_reference_is_a_value_and_what_is_taken_has_to_be_there() ->
     let number = tallied["execution_id"].as_str().context("no id")?;
     let refused = cli.output(&["action", "run", "big.tally", "--result", &format!("list={number}")])?;
     ensure!(String::from_utf8_lossy(&refused.stderr).contains("/list: the value is not of type"), "{refused:?}");
+    // What an action was told by an event does not become the name of a secret.
+    let given = format!("token={small}");
+    let refused = cli.output(&["action", "run", "big.list", "rows=3", "--result", &given])?;
+    ensure!(String::from_utf8_lossy(&refused.stderr).contains("holds a secret, which no result is"), "{refused:?}");
     // Nobody but Petrel writes a reference.
     let forged = json!({ "parameters": { "$objects": { "list": serde_json::from_str::<Value>(reference)? } } });
     let url = format!("{}/v1/actions/big.tally/run", cli.api());

@@ -222,6 +222,7 @@ fn worker(world: &Rc<World>, seat: &Seat, catalog: Arc<Catalog>) -> (WorkerBody,
         slots: slots.clone(),
         attempts: attempts.clone(),
         boot: world.clock.clone(),
+        partitions: TASK_PARTITIONS,
     };
     let claims = StageBody::new(stage, seat.clone(), Arc::new(inputs));
     let body = WorkerBody::new(WorkerParts {

@@ -115,7 +115,7 @@ impl Run {
             wrap: Rc::new(|session| session),
         };
         let (catalog, boot) = (Arc::<Catalog>::default(), self.clock.clone());
-        let inputs = Inputs { catalog, turn: Default::default(), slots, attempts, boot };
+        let inputs = Inputs { catalog, turn: Default::default(), slots, attempts, boot, partitions: TASK_PARTITIONS };
         Life { claims: StageBody::new(stage, seat, Arc::new(inputs)), claimed, running: Vec::new() }
     }
 

@@ -7,6 +7,7 @@ use petrel_rules::{Kv, Matcher, RuleIndex, Verdict};
 use petrel_schemas::Class;
 
 use super::{check, disk_with, load};
+use crate::problems::Problems;
 
 const PATH: &str = "actions/clean.yaml";
 macro_rules! action {
@@ -59,8 +60,15 @@ fn labels_of_an_action_or_its_pack_choose_a_pool_at_an_apply() {
         let compiled = revision.compiled();
         let requires = &compiled.action("disk.clean").unwrap().plan.requires;
         assert_eq!(requires.get("zone").map(String::as_str), wanted);
-        assert_eq!(compiled.check_pools(&pools(wanted.unwrap_or("any"))), Ok(()));
-        let told = compiled.check_pools(&pools("moon")).map_err(|problems| problems.to_string());
+        let text = |problems: Problems| problems.to_string();
+        let told_of = |zone: &str, before| compiled.check_pools(&pools(zone), before).map(text).map_err(text);
+        assert_eq!(told_of(wanted.unwrap_or("any"), None), Ok(String::new()));
+        let told = told_of("moon", None);
+        // What required the same before is not refused for pools that have changed since.
+        let again = told_of("moon", Some(compiled)).ok();
+        assert_eq!(again.filter(|known| !known.is_empty()), told.clone().err());
+        let other = load(vec![disk_with(&[(PATH, action!("requires: { zone: sun }\n"))])]);
+        assert_eq!(told_of("moon", Some(other.compiled())), told);
         let problem = wanted.map(|zone| {
             format!(
                 "actions/clean.yaml:{at}: disk.clean requires a pool with zone: {zone}, and no configured pool has that"

@@ -105,10 +105,11 @@ fn a_result_that_is_elsewhere_is_told_with_what_was_taken_of_it() {
     let Final::Result(told) = &end else { panic!() };
     assert_eq!((told.extracted.as_deref(), told.result.as_deref()), (Some("{\"id\":7}"), None));
     assert_eq!(told.result_object.as_deref().and_then(ObjectRef::parse), Some(object.clone()));
-    // A log that does not take it does without what was taken, and says so; the reference stays.
+    // Where the log does not take it, it has failed: others count on what was taken. The reference stays.
     assert!(end.shorten());
     let Final::Result(told) = &end else { panic!() };
     assert_eq!((told.extracted.as_deref(), told.code.as_deref()), (None, Some("result_too_large")));
+    assert_eq!((&*told.status, told.retriable), ("failed", false));
     assert_eq!(told.result_object.as_deref().and_then(ObjectRef::parse), Some(object));
 }
 

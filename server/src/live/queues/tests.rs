@@ -45,10 +45,10 @@ fn told(queues: &Queues, pools: &[&str]) -> Vec<(String, usize, Option<i64>)> {
 #[test]
 fn what_is_scheduled_waits_until_it_is_something_else() {
     let mut queues = Queues::default();
-    queues.take(&execution(1, "scheduled", "default", None, 20));
-    queues.take(&execution(2, "scheduled", "default", Some("normal"), 10));
-    queues.take(&execution(3, "scheduled", "gpu", Some("bulk"), 30));
-    queues.take(&execution(4, "delayed", "gpu", Some("bulk"), 1));
+    queues.take(&execution(1, "scheduled", "default", None, 20), 90);
+    queues.take(&execution(2, "scheduled", "default", Some("normal"), 10), 90);
+    queues.take(&execution(3, "scheduled", "gpu", Some("bulk"), 30), 90);
+    queues.take(&execution(4, "delayed", "gpu", Some("bulk"), 1), 90);
     let entry = |name: &str, length, oldest_ms| (name.to_owned(), length, oldest_ms);
     assert_eq!(
         told(&queues, &["default"]),
@@ -61,11 +61,30 @@ fn what_is_scheduled_waits_until_it_is_something_else() {
         ]
     );
     // Declined, and sent elsewhere: it waits since then.
-    queues.take(&execution(2, "scheduled", "default", Some("normal"), 10));
-    queues.take(&execution(2, "running", "default", Some("normal"), 10));
-    queues.take(&execution(3, "canceled", "gpu", Some("bulk"), 30));
+    queues.take(&execution(2, "scheduled", "default", Some("normal"), 10), 90);
+    queues.take(&execution(2, "running", "default", Some("normal"), 10), 90);
+    queues.take(&execution(3, "canceled", "gpu", Some("bulk"), 30), 90);
     assert_eq!(told(&queues, &[]), [entry("default/normal", 1, Some(20))]);
-    queues.take(&execution(1, "canceling", "default", None, 20));
+    queues.take(&execution(1, "canceling", "default", None, 20), 90);
+    assert!(told(&queues, &[]).is_empty() && queues.places.is_empty());
+}
+
+#[test]
+fn what_ran_waits_anew_and_what_is_declined_goes_on_waiting() {
+    let mut queues = Queues::default();
+    let oldest = |queues: &Queues| told(queues, &[]).first().and_then(|(_, _, oldest_ms)| *oldest_ms);
+    let first = execution(1, "scheduled", "default", None, 10);
+    queues.take(&first, 10);
+    // Declined, and sent elsewhere.
+    queues.take(&first, 500);
+    assert_eq!(oldest(&queues), Some(10));
+    queues.take(&execution(1, "running", "default", None, 10), 600);
+    let mut again = first.clone();
+    again.state.as_mut().unwrap().hand_overs = 1;
+    queues.take(&again, 21_000);
+    queues.take(&again, 22_000);
+    assert_eq!(oldest(&queues), Some(21_000));
+    assert_eq!((queues.forget(&again.id), queues.forget(&again.id)), (Some(21_000), None));
     assert!(told(&queues, &[]).is_empty() && queues.places.is_empty());
 }
 
@@ -77,13 +96,13 @@ fn over_the_limit_the_oldest_are_known() {
         queues.places.insert(n.to_string(), (name.clone(), 1_000));
         queues.waiting.entry(name).or_default().insert((1_000, n.to_string()));
     }
-    queues.take(&execution(1, "scheduled", "default", None, 2_000));
+    queues.take(&execution(1, "scheduled", "default", None, 2_000), 90);
     assert_eq!(told(&queues, &[]), [("default/normal".to_owned(), WAITING_MAX, Some(1_000))]);
-    queues.take(&execution(2, "scheduled", "default", None, 500));
+    queues.take(&execution(2, "scheduled", "default", None, 500), 90);
     assert_eq!(told(&queues, &[]), [("default/normal".to_owned(), WAITING_MAX, Some(500))]);
     assert_eq!(queues.places.len(), WAITING_MAX);
     // Another queue is not hidden by one that is so long.
-    queues.take(&execution(3, "scheduled", "default", Some("urgent"), 3_000));
+    queues.take(&execution(3, "scheduled", "default", Some("urgent"), 3_000), 90);
     let entry = |name: &str, length, oldest_ms| (format!("default/{name}"), length, Some(oldest_ms));
     assert_eq!(told(&queues, &[]), [entry("urgent", 1, 3_000), entry("normal", WAITING_MAX - 1, 500)]);
     assert_eq!(queues.places.len(), WAITING_MAX);

@@ -41,6 +41,8 @@ pub struct Inputs {
     pub attempts: Arc<Attempts>,
     /// A clock that nobody sets.
     pub boot: Arc<dyn Clock>,
+    /// Partitions of the pool's tasks.
+    pub partitions: u32,
 }
 
 impl GlobalsSource<WorkerInputs<Known>> for Inputs {
@@ -54,6 +56,7 @@ impl GlobalsSource<WorkerInputs<Known>> for Inputs {
             secrets_unread: false,
             said: self.attempts.said(boot_ms(&*self.boot)),
             workers: u32::try_from(MEMBERS).unwrap_or(u32::MAX),
+            partitions: self.partitions,
             draining: self.slots.is_closed(),
             drained: self.slots.is_drained(),
             boot_ms: boot_ms(&*self.boot),
