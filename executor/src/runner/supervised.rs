@@ -250,7 +250,8 @@ async fn directed(
         (true, Some(why)) => {
             let error = "its guard did not end it in time, and it was ended from outside".to_owned();
             let (return_code, signal, error) = (None, None, Some(error));
-            let report = Report { why, return_code, signal, left_others: true, error, waits: false, streams: Vec::new() };
+            let report =
+                Report { why, return_code, signal, left_others: true, error, waits: false, streams: Vec::new() };
             Ok(Ended { report, captured: Vec::new(), ends: Vec::new() })
         }
     }

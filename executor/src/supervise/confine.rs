@@ -95,7 +95,9 @@ impl Domains {
             return Ok(Domain::new(abi, wanted)?.map(Rc::new));
         }
         let (made, now_ms) = (&mut self.made[usize::from(wanted.signal_others)], boot_ms());
-        if let Some((since_ms, domain)) = made && now_ms < since_ms.saturating_add(BELIEVED_MS) {
+        if let Some((since_ms, domain)) = made
+            && now_ms < since_ms.saturating_add(BELIEVED_MS)
+        {
             return Ok(Some(domain.clone()));
         }
         let domain = Domain::new(abi, wanted)?.map(Rc::new);

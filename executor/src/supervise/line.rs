@@ -69,7 +69,9 @@ impl Line {
     pub fn await_job(&mut self, end_ms: u64, other: BorrowedFd<'_>) -> bool {
         loop {
             let begins = |line: &[u8]| std::str::from_utf8(line).ok().and_then(Control::parse).is_none();
-            while let Some(end) = self.unread.iter().position(|byte| *byte == b'\n').filter(|end| !begins(&self.unread[..*end])) {
+            while let Some(end) =
+                self.unread.iter().position(|byte| *byte == b'\n').filter(|end| !begins(&self.unread[..*end]))
+            {
                 self.unread.drain(..=end);
             }
             self.seen = 0;
@@ -164,5 +166,33 @@ impl Line {
 impl AsFd for Line {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::pipe;
+
+    use super::*;
+
+    #[test]
+    fn what_was_meant_for_the_action_before_is_no_job_and_ends_none() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let (other, other_end) = pipe().unwrap();
+        let mut line = Line::new(theirs);
+        ours.write_all(b"lease 5\ncancel\nlea").unwrap();
+        assert!(!line.await_job(boot_ms() + 50, other.as_fd()));
+        ours.write_all(b"se 6\n{\"argv\"").unwrap();
+        assert!(line.await_job(boot_ms() + 10_000, other.as_fd()));
+        // A job alone begins like this.
+        assert!(line.unread.starts_with(b"{\"argv\"") && line.next().is_none());
+        let mut line = Line::new(ours);
+        drop(other_end);
+        assert!(!line.await_job(u64::MAX, other.as_fd()));
+        drop(line);
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (other, _other_end) = pipe().unwrap();
+        drop(ours);
+        assert!(!Line::new(theirs).await_job(u64::MAX, other.as_fd()));
     }
 }

@@ -247,7 +247,8 @@ impl Nursery {
         let (return_code, signal) = guard::code_and_signal(self.zygote_end);
         let captured: Vec<Kept> = self.streams.into_iter().map(Capture::finish).collect();
         let streams = self.fds.iter().zip(&captured).map(|(fd, kept)| kept.report(*fd)).collect();
-        let record = Report { why: Why::Exited, return_code, signal, left_others: false, error: None, waits: false, streams };
+        let record =
+            Report { why: Why::Exited, return_code, signal, left_others: false, error: None, waits: false, streams };
         guard::report(&mut self.worker, &record, &captured)
     }
 }
