@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 /// What a process can tell of what it was given: all of it but numbers of processes and of pipes.
 const LOOK: &str = "env | sort; pwd; umask; ulimit -a; cat /proc/$$/limits /proc/$$/cgroup /proc/$$/oom_score_adj\n\
-    grep -E '^(Sig|Shd|Cap|NoNewPrivs|Seccomp|THP|CoreDumping|Uid|Gid|Groups|Cpus_allowed:)' /proc/$$/status\n\
+    grep -E '^(Sig[BIP]|ShdPnd|Cap|NoNewPrivs|Seccomp|THP|CoreDumping|Uid|Gid|Groups|Cpus_allowed:)' /proc/self/status\n\
     cut -d' ' -f18,19,41 /proc/$$/stat; cat /proc/$$/timerslack_ns; cat /proc/$$/personality\n\
     for fd in /proc/$$/fd/*; do printf '%s ' \"${fd##*/}\"; readlink \"$fd\" | sed 's/[0-9]\\+/N/g'; done\n\
     for fd in 0 1 2; do grep flags /proc/$$/fdinfo/$fd; done\n";
@@ -143,14 +143,11 @@ async fn a_guard_that_is_killed_while_it_waits_is_followed_by_another() {
 #[tokio::test]
 async fn guards_that_wait_end_with_their_supervisor_and_with_their_worker() {
     let supervisor = supervisor();
+    let sleep = || async {
+        let sleep = marked(command(&["sh", "-c", "sleep 0.2; echo $PPID"], Path::new("/")), "wait");
+        run_under(&supervisor, &options(), sleep).await
+    };
     let guards = || async {
-        let sleep = || {
-            run_under(
-                &supervisor,
-                &options(),
-                marked(command(&["sh", "-c", "sleep 0.2; echo $PPID"], Path::new("/")), "wait"),
-            )
-        };
         let (one, two, three) = tokio::join!(sleep(), sleep(), sleep());
         [one, two, three].map(|exit| text(&exit).trim().parse::<i32>().unwrap())
     };

@@ -142,7 +142,8 @@ struct Program {
     /// The same for a shell; behind its name goes the path.
     shell_argv: Vec<*const c_char>,
     environment: Vec<*const c_char>,
-    _texts: Vec<CString>,
+    /// What is pointed to.
+    _texts: [Vec<CString>; 2],
 }
 
 impl Program {
@@ -157,7 +158,7 @@ impl Program {
         let shell_argv = [&[SHELL.as_ptr(), null()], &argv[1..]].concat();
         let environment = [pointers(&variables), vec![null()]].concat();
         let paths = program_paths(program, job).iter().map(|path| text(path)).collect::<io::Result<_>>()?;
-        Ok(Self { paths, argv, shell_argv, environment, _texts: [arguments, variables].concat() })
+        Ok(Self { paths, argv, shell_argv, environment, _texts: [arguments, variables] })
     }
 
     /// Returns only if nothing could be executed: why. Makes system calls alone.
