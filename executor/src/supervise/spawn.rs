@@ -27,6 +27,8 @@ use super::protocol::{Job, STREAM_FD_MAX, User};
 const OOM_SCORE_ADJ: &CStr = c"500";
 /// What the child says whose lease has passed; no call that it makes says that.
 const TOO_LATE: Errno = Errno::ETIME;
+/// Standard input, output and error.
+const STANDARD: usize = 3;
 /// Highest number of a signal.
 const SIGNAL_MAX: libc::c_int = 64;
 /// Bytes of the kernel's `sigset_t`.
@@ -80,10 +82,12 @@ pub fn spawn(launcher: &mut Launcher, job: &Job, cell: &Cell, given: Option<Owne
             theirs.push((open("/dev/null", kind | OFlag::O_CLOEXEC, Mode::empty())?, fd));
         }
     }
+    theirs.sort_by_key(|(_, number)| *number);
     let main = launch(launcher, job, cell, &theirs)?;
     Ok(Started { main, streams, stdin })
 }
 
+/// `theirs` begins with the standard streams.
 fn launch(launcher: &mut Launcher, job: &Job, cell: &Cell, theirs: &[(OwnedFd, RawFd)]) -> io::Result<Pid> {
     let mut program = Program::new(job)?;
     let directory = text(job.directory.as_os_str().as_bytes())?;
@@ -93,6 +97,9 @@ fn launch(launcher: &mut Launcher, job: &Job, cell: &Cell, theirs: &[(OwnedFd, R
     let mut has_scored = false;
     let mut prepare = || -> io::Result<()> {
         has_scored = set_defaults(shares_memory)?;
+        // Before there are limits; and last of all the others, which may have the numbers of what is needed until then.
+        let (standard, others) = theirs.split_at(STANDARD);
+        take(standard)?;
         job.user.as_ref().map_or(Ok(()), become_user)?;
         // SAFETY: a path that ends in NUL.
         check(unsafe { libc::chdir(directory.as_ptr()) })?;
@@ -108,7 +115,8 @@ fn launch(launcher: &mut Launcher, job: &Job, cell: &Cell, theirs: &[(OwnedFd, R
         if !job.may.gain_privileges {
             confined?;
         }
-        take_streams(theirs)?;
+        keep_from_others();
+        take(others)?;
         // What comes before may have taken long, on a machine that slept, say.
         if boot_ms() >= job.lease_deadline_ms { Err(TOO_LATE.into()) } else { Ok(()) }
     };
@@ -290,19 +298,21 @@ fn limit(limits: &Limits) -> io::Result<()> {
     Ok(())
 }
 
-/// Leaves open what is passed on, under the numbers that it has there: 0, 1, 2 and those of the other streams.
-fn take_streams(theirs: &[(OwnedFd, RawFd)]) -> io::Result<()> {
-    // SAFETY: numbers only. Kernels before 5.11 do not know the first call; there, what a library opened without
-    // O_CLOEXEC is passed on.
+/// Of the descriptors that this process has but for the standard ones, what it executes gets none.
+fn keep_from_others() {
+    // SAFETY: numbers only. Kernels before 5.11 do not know the call; there, what a library opened without O_CLOEXEC is
+    // passed on.
     unsafe {
         libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
-        // The standard ones first: theirs may have the numbers of others. Those of the others are above all numbers.
-        for is_standard in [true, false] {
-            for (from, to) in theirs.iter().filter(|(_, to)| (*to <= 2) == is_standard) {
-                if libc::dup2(from.as_raw_fd(), *to) < 0 {
-                    return Err(Errno::last().into());
-                }
-            }
+    }
+}
+
+/// Passes descriptors on under these numbers.
+fn take(theirs: &[(OwnedFd, RawFd)]) -> io::Result<()> {
+    for (from, to) in theirs {
+        // SAFETY: numbers only.
+        if unsafe { libc::dup2(from.as_raw_fd(), *to) } < 0 {
+            return Err(Errno::last().into());
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ const CODE: &str = "import asyncio, concurrent.futures, decimal, difflib, doctes
     import http.server, imaplib, logging.config, multiprocessing.managers, pydoc, smtplib, sqlite3, ssl, statistics\n\
     import tarfile, unittest.mock, urllib.request, wsgiref.simple_server, xml.dom.minidom, xml.sax.expatreader\n\
     import xmlrpc.server, zipfile, os, re, time\n\
-    PATTERNS = [re.compile(r'^(?P<host>[a-z0-9.-]+) +%d: (?P<what>up|down)( for (\\d+) s)?$' % n) for n in range(400)]\n\
+    PATTERNS = [re.compile(r'^(?P<host>[a-z0-9.-]+) +%d: (?P<what>up|down)( for (\\d+) s)?$' % n) for n in range(1500)]\n\
     IMPORTED_BY = os.getpid()\n\
     def act():\n    return [time.time_ns(), IMPORTED_BY != os.getpid()]\n";
 /// What a call takes that begins with an interpreter is at least that, in milliseconds: else there is nothing to save.
