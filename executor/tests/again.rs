@@ -26,8 +26,8 @@ const LOOK: &str = "env | sort; pwd; umask; ulimit -a; cat /proc/$$/limits /proc
     for fd in /proc/$$/fd/*; do printf '%s ' \"${fd##*/}\"; readlink \"$fd\" | sed 's/[0-9]\\+/N/g'; done\n\
     for fd in 0 1 2; do grep flags /proc/$$/fdinfo/$fd; done\n";
 /// What an action can change of its own.
-const LITTER: &str = "export LEFT=secret; umask 077; cd /; ulimit -n 50; ulimit -c 7; ulimit -t 1000; trap '' TERM HUP USR1\n\
-    exec 5>left 7</dev/zero; renice -n 5 -p $$ >/dev/null; taskset -p 1 $$ >/dev/null 2>&1; cat; echo secret >&2\n";
+const LITTER: &str = "export LEFT=secret; umask 077; exec 5>left; cd /; ulimit -n 50; ulimit -c 7; ulimit -t 1000; trap '' TERM HUP USR1\n\
+    exec 7</dev/zero; renice -n 5 -p $$ >/dev/null; taskset -p 1 $$ >/dev/null 2>&1; cat; echo secret >&2\n";
 
 fn can_scope() -> bool {
     let ability = Ability::look();

@@ -21,8 +21,6 @@ use super::spawn;
 pub struct Bounds {
     /// Its control group, where it asks for one and there can be any.
     pub group: Option<Group>,
-    /// Whether its guard has left the network for it.
-    pub has_left_network: bool,
     /// What it is put into.
     pub cell: Cell,
 }
@@ -101,7 +99,6 @@ impl Bounds {
         let door = door.map_err(|e| cannot("its control group cannot be entered", &e))?;
         Ok(Self {
             group,
-            has_left_network: network == Network::Namespace,
             cell: Cell { domain, filter: filter(network), door, drops_rights: confinement.files.is_some(), way_out },
         })
     }

@@ -124,7 +124,7 @@ fn serve((mut worker, supervisor, signals): Heard, tools: &mut Tools, may_wait: 
 fn leaves_as_it_was(job: &Job, bounds: &Bounds) -> bool {
     job.may == May::default()
         && bounds.cell.keeps_from_guard()
-        && !bounds.has_left_network
+        && !job.confinement.no_network
         && bounds.group.is_none()
         && job.user.is_none()
         && job.container.is_none()

@@ -15,6 +15,8 @@ use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
+use super::score::Score;
+
 /// Bytes for the stack of a child, which makes system calls and little else, and for what it says.
 const STACK_BYTES: usize = 256 << 10;
 
@@ -22,6 +24,7 @@ const STACK_BYTES: usize = 256 << 10;
 pub struct Launcher {
     /// Shared with a child that has a memory of its own, too.
     area: *mut c_void,
+    score: Option<Score>,
 }
 
 /// What a child does before its program; it returns only if it could not execute that.
@@ -41,10 +44,21 @@ impl Launcher {
     /// # Errors
     /// What the system says.
     pub fn new() -> io::Result<Self> {
+        let score = Score::open()?;
         let (rights, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
         // SAFETY: new pages, which nobody else knows.
         let area = unsafe { libc::mmap(std::ptr::null_mut(), STACK_BYTES, rights, kind, -1, 0) };
-        if area == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(Self { area }) }
+        if area == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(Self { area, score }) }
+    }
+
+    /// What is started now has the score of an action from its beginning; whether it has.
+    pub fn raise_score(&self) -> bool {
+        self.score.as_ref().is_some_and(Score::raise)
+    }
+
+    /// This process has its own score again.
+    pub fn lower_score(&self) {
+        self.score.iter().for_each(Score::lower);
     }
 
     /// Starts a child, and waits until it has executed its program.

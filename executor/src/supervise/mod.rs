@@ -47,6 +47,7 @@ mod pidfd;
 mod protocol;
 mod reach;
 mod rights;
+mod score;
 mod sockets;
 mod spawn;
 mod supervisor;

@@ -77,13 +77,14 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    let mut launcher = Launcher::new()?;
     let mut worker = Line::new(stream);
     let Some((job, _)) = worker.read_job()? else { return Ok(()) };
     let (ours, theirs) = message::pair()?;
     let (life, alive) = pipe2(OFlag::O_CLOEXEC)?;
     worker.tell(format!("{STARTING}\n").as_bytes());
     let bounds = Bounds::new(&job, &mut Domains::default()).map_err(|refused| io::Error::other(refused.error))?;
-    let started = spawn::spawn(&mut Launcher::new()?, &job, &bounds.cell, Some(theirs))?;
+    let started = spawn::spawn(&mut launcher, &job, &bounds.cell, Some(theirs))?;
     drop(bounds);
     worker.tell(format!("{STARTED}\n").as_bytes());
     let streams = started.streams.into_iter().zip(&job.streams);

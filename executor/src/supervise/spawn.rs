@@ -19,12 +19,10 @@ use petrel_execution::runner::Limits;
 
 use super::bounds::Cell;
 use super::clock::boot_ms;
-use super::confine::is_root;
 use super::launch::Launcher;
 use super::protocol::{Job, STREAM_FD_MAX, User};
+use super::score::OF_ACTIONS;
 
-/// The kernel's lack of memory ends an action before it ends the worker.
-const OOM_SCORE_ADJ: &CStr = c"500";
 /// What the child says whose lease has passed; no call that it makes says that.
 const TOO_LATE: Errno = Errno::ETIME;
 /// Standard input, output and error.
@@ -91,12 +89,14 @@ pub fn spawn(launcher: &mut Launcher, job: &Job, cell: &Cell, given: Option<Owne
 fn launch(launcher: &mut Launcher, job: &Job, cell: &Cell, theirs: &[(OwnedFd, RawFd)]) -> io::Result<Pid> {
     let mut program = Program::new(job)?;
     let directory = text(job.directory.as_os_str().as_bytes())?;
-    let shares_memory = may_share_memory(job, cell);
+    let shares_memory = may_share_memory(job, cell) && launcher.raise_score();
     // What a guard's allocator has switched off for itself is on for the action. Without huge pages it runs, too.
     let has_huge_pages = !get_thp_disable().unwrap_or(false);
-    let mut has_scored = false;
-    let mut prepare = || -> io::Result<()> {
-        has_scored = set_defaults(shares_memory)?;
+    let prepare = || -> io::Result<()> {
+        set_defaults()?;
+        if !shares_memory {
+            set_score()?;
+        }
         // Before there are limits; and last of all the others, which may have the numbers of what is needed until then.
         let (standard, others) = theirs.split_at(STANDARD);
         take(standard)?;
@@ -126,19 +126,16 @@ fn launch(launcher: &mut Launcher, job: &Job, cell: &Cell, theirs: &[(OwnedFd, R
         Err(error) => error,
     });
     let _ = set_thp_disable(!has_huge_pages);
-    let main = started?;
-    if shares_memory && !has_scored {
-        // From here its file is its user's. Where it does not work, nothing is lost.
-        let _ = std::fs::write(format!("/proc/{main}/oom_score_adj"), OOM_SCORE_ADJ.to_bytes());
+    if shares_memory {
+        launcher.lower_score();
     }
-    Ok(main)
+    started
 }
 
 /// Whether an action may begin in its guard's memory. Not one that becomes another user, for whom some systems make a memory
-/// readable; nor what leaves the network by a user namespace, for the kernel refuses that. And before it executes a
-/// program that gains rights, its score can be set by a process alone that is dumpable, which a guard is not to be.
+/// readable; nor what leaves the network by a user namespace, for the kernel refuses that.
 fn may_share_memory(job: &Job, cell: &Cell) -> bool {
-    job.user.is_none() && !cell.needs_memory_of_its_own() && (is_root() || !job.may.gain_privileges)
+    job.user.is_none() && !cell.needs_memory_of_its_own()
 }
 
 /// What is executed, as `execvp` would in the directory and the environment of the job: texts that end in NUL, and lists of
@@ -241,8 +238,8 @@ fn above_streams(fd: &OwnedFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
 }
 
-/// What POSIX promises; whether the kernel knows now whom to end first.
-fn set_defaults(shares_memory: bool) -> io::Result<bool> {
+/// What POSIX promises.
+fn set_defaults() -> io::Result<()> {
     // No process of the action can then join the group of its guard, which is spared when groups are signalled.
     setsid()?;
     for signal in 1..=SIGNAL_MAX {
@@ -256,20 +253,23 @@ fn set_defaults(shares_memory: bool) -> io::Result<bool> {
     SigSet::empty().thread_set_mask()?;
     // SAFETY: it sets a number.
     unsafe { libc::umask(0o022) };
-    if !shares_memory {
-        // The file belongs to root while this process is not dumpable, which `exec` ends anyway.
-        set_dumpable(true)?;
-    }
-    // SAFETY: constants that end in NUL; a descriptor that nobody else knows. Where it does not work, nothing is lost.
+    Ok(())
+}
+
+/// Sets the score that was not inherited, in a memory of its own.
+fn set_score() -> io::Result<()> {
+    // The file belongs to root while this process is not dumpable, which `exec` ends anyway.
+    set_dumpable(true)?;
+    // SAFETY: constants, one of which ends in NUL; a descriptor that nobody else knows. Where it does not work, nothing is
+    // lost.
     unsafe {
         let file = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
-        if file < 0 {
-            return Ok(false);
+        if file >= 0 {
+            libc::write(file, OF_ACTIONS.as_ptr().cast(), OF_ACTIONS.len());
+            libc::close(file);
         }
-        let written = libc::write(file, OOM_SCORE_ADJ.as_ptr().cast(), OOM_SCORE_ADJ.count_bytes());
-        libc::close(file);
-        Ok(written > 0)
     }
+    Ok(())
 }
 
 fn limit(limits: &Limits) -> io::Result<()> {
