@@ -82,19 +82,28 @@ impl PacksCache {
         Ok(Self { directory, serial: AtomicU64::new(0), in_use: Arc::default(), hashes: Mutex::default() })
     }
 
+    /// The folder of a pack that was laid out here before, if it is there: what is done for nearly every execution.
+    pub fn find(&self, pack: &dyn PackContent) -> Option<LaidOut> {
+        let hash = lock(&self.hashes).get(&pack.name())?.clone();
+        let laid_out = self.in_use(hash);
+        laid_out.path.is_dir().then_some(laid_out)
+    }
+
+    /// Nobody of this process removes it meanwhile.
+    fn in_use(&self, hash: String) -> LaidOut {
+        lock(&self.in_use).push(hash.clone());
+        LaidOut { path: self.directory.join(&hash), hash, in_use: self.in_use.clone() }
+    }
+
     /// The folder of a pack. Blocks on the disk when the pack is new.
     ///
     /// # Errors
     /// See [`CacheError`].
     pub fn lay_out(&self, pack: &dyn PackContent) -> Result<LaidOut, CacheError> {
         let hash = &*self.hash(pack)?;
-        if hash.is_empty() || !hash.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(CacheError::Content { hash: hash.to_owned(), reason: "its hash is no file name".to_owned() });
-        }
         let io = |source| CacheError::Io { hash: hash.to_owned(), directory: self.directory.clone(), source };
         // In use first, so that nobody of this process removes it in between.
-        lock(&self.in_use).push(hash.to_owned());
-        let laid_out = LaidOut { path: self.directory.join(hash), hash: hash.to_owned(), in_use: self.in_use.clone() };
+        let laid_out = self.in_use(hash.to_owned());
         if !laid_out.path.is_dir() {
             self.make(pack, hash, &laid_out.path)?;
             self.evict().map_err(io)?;
@@ -108,6 +117,9 @@ impl PacksCache {
             return Ok(hash.clone());
         }
         let hash = pack.hash().map_err(|reason| CacheError::Content { hash: name.clone(), reason })?;
+        if hash.is_empty() || !hash.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(CacheError::Content { hash, reason: "its hash is no file name".to_owned() });
+        }
         let mut hashes = lock(&self.hashes);
         if hashes.len() >= PACKS_MAX {
             hashes.clear();

@@ -34,7 +34,9 @@ fn names(directory: &Path) -> Vec<String> {
 fn a_pack_is_laid_out_once_and_read_only() {
     let dir = tempfile::tempdir().unwrap();
     let cache = PacksCache::open(dir.path().join("packs")).unwrap();
+    assert!(cache.find(&pack("abc")).is_none());
     let first = cache.lay_out(&pack("abc")).unwrap();
+    assert_eq!(cache.find(&pack("abc")).unwrap().path(), first.path());
     for (name, mode) in [("pack.yaml", 0o444), ("actions/run.sh", 0o555)] {
         let metadata = fs::metadata(first.path().join(name)).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o777, mode, "{name}");
@@ -55,6 +57,7 @@ fn what_leaves_the_pack_is_refused_and_nothing_stays() {
     }
     for hash in ["..", "a/b", "", ".hidden"] {
         assert!(matches!(cache.lay_out(&pack(hash)), Err(CacheError::Content { .. })), "{hash}");
+        assert!(cache.find(&pack(hash)).is_none(), "{hash}");
     }
     assert!(names(&dir.path().join("packs")).is_empty());
     assert_eq!(names(dir.path()), ["packs"]);

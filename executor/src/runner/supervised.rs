@@ -121,14 +121,31 @@ pub async fn run_told(
     started: impl FnOnce() + Send,
     live: &Live,
 ) -> Result<Ended, Failed> {
-    if boot_ms() >= held.borrow().lease_deadline_ms() {
-        return Err(Failed::NotBegun("its lease passed before it could start".to_owned()));
-    }
-    // What this worker lacks is no end of the action, which another one may start.
     let lacking = |e: std::io::Error| Failed::NotBegun(format!("there is no guard for it: {e}"));
-    let end_at_ms = lease_overdue_ms(&held.borrow());
-    let (stream, guard) = supervisor.guard(end_at_ms).await.map_err(lacking)?.into_parts();
-    run_over((stream, guard), job, stdin, held, started, live).await
+    let mut started = Some(started);
+    let mut is_told = || started.take().into_iter().for_each(|started| started());
+    let mut wants_new = false;
+    loop {
+        if boot_ms() >= held.borrow().lease_deadline_ms() {
+            return Err(Failed::NotBegun("its lease passed before it could start".to_owned()));
+        }
+        let end_at_ms = lease_overdue_ms(&held.borrow());
+        // What this worker lacks is no end of the action, which another one may start.
+        let guarded = match wants_new {
+            true => supervisor.new_guard(end_at_ms).await,
+            false => supervisor.guard(end_at_ms).await,
+        };
+        let (stream, guard) = guarded.map_err(lacking)?.into_parts();
+        let (ended, left) = guarded_by((stream, guard.clone()), job, stdin, held.clone(), &mut is_told, live).await;
+        if let Some(stream) = left {
+            supervisor.take_back(stream, guard, end_at_ms);
+        } else if matches!(ended, Err(Failed::NotBegun(_))) && guard.is_used() && held.borrow().stop().is_none() {
+            // It may have ended while it waited. What is the action's own, a new one will say, too.
+            wants_new = true;
+            continue;
+        }
+        return ended;
+    }
 }
 
 /// The same with a guard that waits for its job at the other end of this stream.
@@ -136,22 +153,63 @@ pub async fn run_told(
 /// # Errors
 /// As above.
 pub async fn run_over(
-    (stream, mut guard): (std::os::unix::net::UnixStream, GuardEnd),
+    guarded: (std::os::unix::net::UnixStream, GuardEnd),
     job: &Job,
     stdin: &[u8],
     held: watch::Receiver<Holding>,
     started: impl FnOnce() + Send,
     live: &Live,
 ) -> Result<Ended, Failed> {
-    let lacking = |e: std::io::Error| Failed::NotBegun(format!("there is no guard for it: {e}"));
-    stream.set_nonblocking(true).map_err(lacking)?;
-    let (output, mut control) = UnixStream::from_std(stream).map_err(lacking)?.into_split();
+    let mut started = Some(started);
+    let mut is_told = || started.take().into_iter().for_each(|started| started());
+    guarded_by(guarded, job, stdin, held, &mut is_told, live).await.0
+}
+
+/// What became of it, and the stream if its guard waits for another job there.
+async fn guarded_by(
+    (stream, mut guard): (std::os::unix::net::UnixStream, GuardEnd),
+    job: &Job,
+    stdin: &[u8],
+    held: watch::Receiver<Holding>,
+    started: &mut (dyn FnMut() + Send),
+    live: &Live,
+) -> (Result<Ended, Failed>, Option<std::os::unix::net::UnixStream>) {
+    let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
+    let (output, mut control) = match stream {
+        Ok(stream) => stream.into_split(),
+        Err(e) => return (Err(Failed::NotBegun(format!("there is no guard for it: {e}"))), None),
+    };
+    let (mut output, is_cut_short) = (BufReader::new(output), AtomicBool::new(false));
+    let ended = {
+        let line = (&mut output, &mut control, &is_cut_short);
+        directed(line, &mut guard, job, stdin, held, started, live).await
+    };
+    let waits = ended.as_ref().is_ok_and(|ended| ended.report.waits);
+    // What it was told half, and what it has told beyond its report, nobody would understand.
+    if !waits || is_cut_short.into_inner() || !output.buffer().is_empty() {
+        return (ended, None);
+    }
+    let stream = output.into_inner().reunite(control).ok().and_then(|stream| stream.into_std().ok());
+    (ended, stream)
+}
+
+/// Has a guard run it, and tells it what the worker wants. Beside both directions of the stream: whether what was said there
+/// was not said to its end.
+async fn directed(
+    (output, control, is_cut_short): (&mut BufReader<OwnedReadHalf>, &mut OwnedWriteHalf, &AtomicBool),
+    guard: &mut GuardEnd,
+    job: &Job,
+    stdin: &[u8],
+    held: watch::Receiver<Holding>,
+    started: &mut (dyn FnMut() + Send),
+    live: &Live,
+) -> Result<Ended, Failed> {
     let has_begun = AtomicBool::new(false);
     let listen = listen(output, job, started, &has_begun, live);
     tokio::pin!(listen);
     let in_time = {
         let overdue = overdue(job, held.clone());
-        let tell = tell(&mut control, &guard, job, stdin, held.clone());
+        let tell = tell(control, is_cut_short, guard, job, stdin, held.clone());
         tokio::pin!(tell, overdue);
         tokio::select! {
             // A worker that stood still finds a report and a deadline that has passed: the report is what happened.
@@ -165,7 +223,8 @@ pub async fn run_over(
         Ok(answer) => (Some(answer), None),
         Err(why) => {
             // Who has not begun now never will: it sees that nobody wants it any more.
-            drop(control);
+            is_cut_short.store(true, Ordering::SeqCst);
+            let _ = control.shutdown().await;
             (tokio::time::timeout(LAST_LISTEN, &mut listen).await.ok(), Some(why))
         }
     };
@@ -191,7 +250,8 @@ pub async fn run_over(
         (true, Some(why)) => {
             let error = "its guard did not end it in time, and it was ended from outside".to_owned();
             let (return_code, signal, error) = (None, None, Some(error));
-            let report = Report { why, return_code, signal, left_others: true, error, streams: Vec::new() };
+            let report =
+                Report { why, return_code, signal, left_others: true, error, waits: false, streams: Vec::new() };
             Ok(Ended { report, captured: Vec::new(), ends: Vec::new() })
         }
     }
@@ -247,6 +307,7 @@ fn overdue(job: &Job, mut held: watch::Receiver<Holding>) -> impl Future<Output 
 /// Sends the job and then what the worker wants of it, whenever that changes.
 async fn tell(
     control: &mut OwnedWriteHalf,
+    is_cut_short: &AtomicBool,
     guard: &GuardEnd,
     job: &Job,
     stdin: &[u8],
@@ -256,7 +317,9 @@ async fn tell(
     let mut line = serde_json::to_vec(job).unwrap_or_default();
     line.push(b'\n');
     line.extend_from_slice(stdin);
+    is_cut_short.store(true, Ordering::SeqCst);
     let mut is_heard = control.write_all(&line).await.is_ok();
+    is_cut_short.store(!is_heard, Ordering::SeqCst);
     let mut told = (job.lease_deadline_ms, false);
     while is_heard {
         let (wanted, end_at_ms) = {
@@ -272,7 +335,10 @@ async fn tell(
             lines.push_str(&Control::Cancel.line());
         }
         told = wanted;
-        is_heard = control.write_all(lines.as_bytes()).await.is_ok() && held.changed().await.is_ok();
+        is_cut_short.store(true, Ordering::SeqCst);
+        is_heard = control.write_all(lines.as_bytes()).await.is_ok();
+        is_cut_short.store(!is_heard, Ordering::SeqCst);
+        is_heard = is_heard && held.changed().await.is_ok();
     }
     // A guard that is gone shows at the other end; where nobody directs it any more, what was said last holds.
     std::future::pending().await
@@ -280,28 +346,23 @@ async fn tell(
 
 /// Hears the guard to its end.
 async fn listen(
-    output: OwnedReadHalf,
+    output: &mut BufReader<OwnedReadHalf>,
     job: &Job,
-    started: impl FnOnce(),
+    started: &mut (dyn FnMut() + Send),
     has_begun: &AtomicBool,
     live: &Live,
 ) -> std::io::Result<Ended> {
-    let mut output = BufReader::new(output);
-    let (mut line, mut started, mut piece_bytes) = (String::new(), Some(started), Vec::new());
+    let (mut line, mut piece_bytes) = (String::new(), Vec::new());
     loop {
         line.clear();
-        (&mut output).take(LINE_BYTES_MAX).read_line(&mut line).await?;
+        output.take(LINE_BYTES_MAX).read_line(&mut line).await?;
         match line.trim_end() {
             "" => return Err(std::io::Error::other("it ended without a report")),
             STARTING => has_begun.store(true, Ordering::SeqCst),
-            STARTED => {
-                if let Some(started) = started.take() {
-                    started();
-                }
-            }
+            STARTED => started(),
             said => match Piece::parse(said) {
                 Some(piece) => {
-                    read(&mut output, piece.bytes.min(PIECE_BYTES_MAX), &mut piece_bytes).await?;
+                    read(output, piece.bytes.min(PIECE_BYTES_MAX), &mut piece_bytes).await?;
                     live.tell(piece.fd, piece.offset, &piece_bytes);
                 }
                 None => break,
@@ -313,9 +374,9 @@ async fn listen(
     for (stream, spec) in report.streams.iter().zip(&job.streams) {
         let StreamReport { bytes, lead_bytes, tail_bytes, .. } = *stream;
         let (mut head, mut end) = (Vec::new(), CapturedEnd::default());
-        read(&mut output, bytes.min(spec.bytes_max), &mut head).await?;
-        read(&mut output, lead_bytes.min(job.telling.lead_bytes), &mut end.lead).await?;
-        read(&mut output, tail_bytes.min(spec.bytes_max), &mut end.tail).await?;
+        read(output, bytes.min(spec.bytes_max), &mut head).await?;
+        read(output, lead_bytes.min(job.telling.lead_bytes), &mut end.lead).await?;
+        read(output, tail_bytes.min(spec.bytes_max), &mut end.tail).await?;
         captured.push(head);
         ends.push(end);
     }

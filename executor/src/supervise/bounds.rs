@@ -3,11 +3,12 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::rc::Rc;
 
 use nix::unistd::getpid;
 use petrel_execution::runner::Guarantee;
 
-use super::confine::{ABI_FILES, ABI_SCOPES, Domain, Wanted, landlock_abi};
+use super::confine::{ABI_FILES, ABI_SCOPES, Domain, Domains, Wanted, landlock_abi};
 use super::filter::{Filter, Held, filters};
 use super::group::{Delegated, Group};
 use super::network::{self, UserNamespace};
@@ -26,7 +27,7 @@ pub struct Bounds {
 
 /// What an action enters between `fork` and `exec`.
 pub struct Cell {
-    domain: Option<Domain>,
+    domain: Option<Rc<Domain>>,
     filter: Option<Filter>,
     /// The way into its control group.
     door: Option<File>,
@@ -46,11 +47,12 @@ pub struct Refused {
 }
 
 impl Bounds {
-    /// What this job asks for. A guard that is to have no network for its action leaves it here, for itself as well.
+    /// What this job asks for, of domains that were made already where there are such. A guard that is to have no network
+    /// for its action leaves it here, for itself as well.
     ///
     /// # Errors
     /// If the kernel cannot give what the job requires, one of its paths cannot be used, or the system has no room.
-    pub fn new(job: &Job) -> Result<Self, Refused> {
+    pub fn new(job: &Job, domains: &mut Domains) -> Result<Self, Refused> {
         let (may, confinement, abi) = (job.may, &job.confinement, landlock_abi());
         let (group, mut missing) = group(job);
         if abi < ABI_SCOPES {
@@ -88,7 +90,7 @@ impl Bounds {
             // Inside a namespace it may speak to itself.
             no_tcp: network == Network::None && !filters(),
         };
-        let domain = Domain::new(abi, wanted).map_err(|e| cannot("it cannot be confined", &e))?;
+        let domain = domains.get(abi, wanted).map_err(|e| cannot("it cannot be confined", &e))?;
         let filter = |network| {
             Filter::new(Held { levers: !may.signal_others, network, unix_sockets: !confinement.no_unix_sockets })
         };
@@ -129,6 +131,16 @@ impl Cell {
         self.door.as_ref().map_or(Ok(()), |mut door| door.write_all(b"0"))
     }
 
+    /// Whether what enters it must share its memory with nobody.
+    pub fn needs_memory_of_its_own(&self) -> bool {
+        self.way_out.is_some()
+    }
+
+    /// Whether what is in it can do nothing to its guard: neither signal it nor change its limits.
+    pub fn keeps_from_guard(&self) -> bool {
+        self.domain.as_ref().is_some_and(|domain| domain.scopes_signals()) && self.filter.is_some()
+    }
+
     /// Leaves the network, where its guard could not; whether it has.
     ///
     /// # Errors
@@ -145,7 +157,7 @@ impl Cell {
         if self.drops_rights {
             drop_rights();
         }
-        self.domain.as_ref().map_or(Ok(()), Domain::enter)?;
+        self.domain.as_ref().map_or(Ok(()), |domain| domain.enter())?;
         let inside = self.way_out.as_ref().filter(|_| has_left).map(|(_, filter)| filter);
         inside.unwrap_or(&self.filter).as_ref().map_or(Ok(()), Filter::set)
     }

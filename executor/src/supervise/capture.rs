@@ -99,7 +99,7 @@ impl<R: Read + AsFd> Capture<R> {
                 return;
             }
             match stream.read(&mut buffer[..buffer_bytes]) {
-                Ok(0) => return,
+                Ok(0) => self.stream = None,
                 Ok(read) => {
                     self.keep(&buffer[..read], told);
                     read_bytes += read;
@@ -108,6 +108,11 @@ impl<R: Read + AsFd> Capture<R> {
                 Err(_) => return,
             }
         }
+    }
+
+    /// Whether nobody can write to it any more, and all was read.
+    pub fn has_ended(&self) -> bool {
+        self.stream.is_none()
     }
 
     /// What was kept.

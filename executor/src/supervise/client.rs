@@ -16,6 +16,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use tokio::sync::watch;
 
+use super::idle::Idle;
 use super::pidfd::PidFd;
 use super::protocol::{Answer, Order};
 use super::{message, tree};
@@ -44,6 +45,8 @@ pub struct Supervisor(Arc<Starter>);
 struct Starter {
     program: Vec<OsString>,
     inner: Mutex<Inner>,
+    /// Never locked while anything is waited for.
+    idle: Mutex<Idle>,
 }
 
 #[derive(Debug, Default)]
@@ -78,6 +81,8 @@ pub struct Guarded {
     /// The worker's end of the stream to it.
     pub stream: UnixStream,
     end: GuardEnd,
+    /// When its supervisor ends it at the earliest, in milliseconds of `CLOCK_BOOTTIME`.
+    end_at_ms: u64,
 }
 
 /// Ends a guard from outside. Dropping it does not.
@@ -88,6 +93,8 @@ pub struct GuardEnd {
     gone: watch::Receiver<bool>,
     /// It is a nursery, in which other attempts may run.
     is_nursery: bool,
+    /// It has had an action before this one.
+    is_used: bool,
 }
 
 impl Guarded {
@@ -95,12 +102,29 @@ impl Guarded {
     pub fn into_parts(self) -> (UnixStream, GuardEnd) {
         (self.stream, self.end)
     }
+
+    /// When its supervisor ends it at the earliest, in milliseconds of `CLOCK_BOOTTIME`; at once if it is gone.
+    pub(super) fn lives_until_ms(&self) -> u64 {
+        if self.end.life.is_over() || *self.end.gone.borrow() { 0 } else { self.end_at_ms }
+    }
+
+    /// The supervisor is to end it at that instant, for it has another action.
+    fn begin_again(mut self, end_at_ms: u64) -> io::Result<Self> {
+        message::send(self.end.life.control.as_fd(), &Order::Again(self.end.id, end_at_ms).message(), None)?;
+        (self.end_at_ms, self.end.is_used) = (end_at_ms, true);
+        Ok(self)
+    }
 }
 
 impl GuardEnd {
     /// Whether other attempts may end with it.
     pub fn is_nursery(&self) -> bool {
         self.is_nursery
+    }
+
+    /// Whether it has had another action before.
+    pub fn is_used(&self) -> bool {
+        self.is_used
     }
 
     /// The supervisor ends the guard, should it still be there, at this instant of `CLOCK_BOOTTIME` and no sooner, in
@@ -129,7 +153,7 @@ impl GuardEnd {
 impl Supervisor {
     /// Will run this program, with these first arguments, when it is needed.
     pub fn new(program: Vec<OsString>) -> Self {
-        Self(Arc::new(Starter { program, inner: Mutex::default() }))
+        Self(Arc::new(Starter { program, inner: Mutex::default(), idle: Mutex::default() }))
     }
 
     /// Starts the process, unless it runs; blocks until it does.
@@ -140,14 +164,31 @@ impl Supervisor {
         self.0.life(&mut self.0.lock()).map(drop)
     }
 
+    /// A guard that waits, or else a new one.
+    ///
+    /// # Errors
+    /// As [`Self::new_guard`].
+    pub async fn guard(&self, end_at_ms: u64) -> io::Result<Guarded> {
+        let idle = self.0.idle().take().and_then(|idle| idle.begin_again(end_at_ms).ok());
+        match idle {
+            Some(idle) => Ok(idle),
+            None => self.new_guard(end_at_ms).await,
+        }
+    }
+
+    /// Takes a guard back that waits for another action, until that instant of `CLOCK_BOOTTIME`, in milliseconds, at least.
+    pub fn take_back(&self, stream: UnixStream, end: GuardEnd, end_at_ms: u64) {
+        self.0.idle().keep(Guarded { stream, end, end_at_ms });
+    }
+
     /// A new guard, which its supervisor ends at this instant of `CLOCK_BOOTTIME`, in milliseconds, should it still be
     /// there. If the supervisor has ended, another one is started first, off the runtime, whose threads keep the leases of
     /// other attempts.
     ///
     /// # Errors
     /// What the system says: most of all that this process has no descriptors left.
-    pub async fn guard(&self, end_at_ms: u64) -> io::Result<Guarded> {
-        self.ordered(move |id| Order::Start(id, end_at_ms)).await
+    pub async fn new_guard(&self, end_at_ms: u64) -> io::Result<Guarded> {
+        self.ordered(end_at_ms, move |id| Order::Start(id, end_at_ms)).await
     }
 
     /// The same with a nursery.
@@ -155,16 +196,16 @@ impl Supervisor {
     /// # Errors
     /// As above.
     pub async fn nursery(&self, end_at_ms: u64) -> io::Result<Guarded> {
-        self.ordered(move |id| Order::Nursery(id, end_at_ms)).await
+        self.ordered(end_at_ms, move |id| Order::Nursery(id, end_at_ms)).await
     }
 
-    async fn ordered(&self, order: impl Fn(u64) -> Order + Send + 'static) -> io::Result<Guarded> {
+    async fn ordered(&self, end_at_ms: u64, order: impl Fn(u64) -> Order + Send + 'static) -> io::Result<Guarded> {
         if self.0.runs() {
-            return self.0.guard(order);
+            return self.0.guard(end_at_ms, order);
         }
         let starter = self.0.clone();
         let panicked = |_| io::Error::other("what starts the supervisor panicked");
-        tokio::task::spawn_blocking(move || starter.guard(order)).await.map_err(panicked)?
+        tokio::task::spawn_blocking(move || starter.guard(end_at_ms, order)).await.map_err(panicked)?
     }
 
     /// The process, while there is one.
@@ -181,7 +222,7 @@ impl Starter {
         self.inner.try_lock().is_ok_and(life)
     }
 
-    fn guard(&self, order: impl Fn(u64) -> Order) -> io::Result<Guarded> {
+    fn guard(&self, end_at_ms: u64, order: impl Fn(u64) -> Order) -> io::Result<Guarded> {
         let mut inner = self.lock();
         inner.last_id += 1;
         let id = inner.last_id;
@@ -193,7 +234,10 @@ impl Starter {
             let is_nursery = matches!(order(id), Order::Nursery(..));
             tries_left -= 1;
             match message::send(life.control.as_fd(), &order(id).message(), Some(theirs.as_fd())) {
-                Ok(()) => return Ok(Guarded { stream: ours, end: GuardEnd { id, life, gone, is_nursery } }),
+                Ok(()) => {
+                    let end = GuardEnd { id, life, gone, is_nursery, is_used: false };
+                    return Ok(Guarded { stream: ours, end, end_at_ms });
+                }
                 Err(e) => {
                     life.lock().remove(&id);
                     if tries_left == 0 || e.kind() == ErrorKind::WouldBlock {
@@ -213,6 +257,10 @@ impl Starter {
         let life = Life::begin(&self.program)?;
         inner.life = Some(life.clone());
         Ok(life)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -410,7 +458,7 @@ mod tests {
             is_hindered: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         };
-        let mut end = GuardEnd { id: 7, gone: life.expect(7), life: Arc::new(life), is_nursery: false };
+        let mut end = GuardEnd { id: 7, gone: life.expect(7), life: Arc::new(life), is_nursery: false, is_used: false };
         let life = end.life.clone();
         while message::send(life.control.as_fd(), &Order::Ping.message(), None).is_ok() {}
         let ending = tokio::spawn(async move { end.end().await });

@@ -6,9 +6,12 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::rc::Rc;
+use std::sync::OnceLock;
 
 use nix::unistd::{AccessFlags, access};
 
+use super::clock::boot_ms;
 use super::confinement::Reach;
 use super::reach::{handled, rules};
 
@@ -49,11 +52,14 @@ pub const ABI_REFER: u32 = 2;
 
 /// The version of Landlock's interface that this kernel has; 0 if it has none, or it is switched off.
 pub fn landlock_abi() -> u32 {
-    // SAFETY: with this flag, the call takes no pointer and makes nothing.
-    let abi = unsafe {
-        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0_usize, CREATE_RULESET_VERSION)
-    };
-    u32::try_from(abi).unwrap_or(0)
+    static ABI: OnceLock<u32> = OnceLock::new();
+    *ABI.get_or_init(|| {
+        // SAFETY: with this flag, the call takes no pointer and makes nothing.
+        let abi = unsafe {
+            libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0_usize, CREATE_RULESET_VERSION)
+        };
+        u32::try_from(abi).unwrap_or(0)
+    })
 }
 
 /// Whether this process has root's rights.
@@ -65,6 +71,39 @@ pub fn is_root() -> bool {
 /// What keeps an action from other processes, ready to be entered between `fork` and `exec`.
 pub struct Domain {
     ruleset: OwnedFd,
+    scopes_signals: bool,
+}
+
+/// How long it is believed what was found of the machine's folders and control groups, in milliseconds.
+const BELIEVED_MS: u64 = 1_000;
+
+/// Domains of actions that are held to no files of their own, for looking at the machine takes longer than starting one.
+/// All that is in a domain is in one of its own, for entering it makes one.
+#[derive(Default)]
+pub struct Domains {
+    /// Without signals to others, and with them; since when, in milliseconds of `CLOCK_BOOTTIME`.
+    made: [Option<(u64, Rc<Domain>)>; 2],
+}
+
+impl Domains {
+    /// One that was made of late, or a new one.
+    ///
+    /// # Errors
+    /// As [`Domain::new`].
+    pub fn get(&mut self, abi: u32, wanted: Wanted<'_>) -> io::Result<Option<Rc<Domain>>> {
+        if wanted.reach.is_some() || wanted.no_tcp {
+            return Ok(Domain::new(abi, wanted)?.map(Rc::new));
+        }
+        let (made, now_ms) = (&mut self.made[usize::from(wanted.signal_others)], boot_ms());
+        if let Some((since_ms, domain)) = made
+            && now_ms < since_ms.saturating_add(BELIEVED_MS)
+        {
+            return Ok(Some(domain.clone()));
+        }
+        let domain = Domain::new(abi, wanted)?.map(Rc::new);
+        *made = domain.clone().map(|domain| (now_ms, domain));
+        Ok(domain)
+    }
 }
 
 /// What a domain is to hold back beside other processes' memory.
@@ -103,7 +142,7 @@ impl Domain {
         }
         if let Some(reach) = reach {
             attr.handled_access_fs = handled(abi);
-            let domain = Self { ruleset: create_ruleset(&attr)? };
+            let domain = Self::empty(&attr)?;
             domain.allow_reach(reach, abi)?;
             return Ok(Some(domain));
         }
@@ -114,13 +153,22 @@ impl Domain {
             // A domain has to handle something.
             attr.handled_access_fs = ACCESS_FS_REFER;
         }
-        let domain = Self { ruleset: create_ruleset(&attr)? };
+        let domain = Self::empty(&attr)?;
         match kept_from {
             Some(path) => domain.allow_all_but(path)?,
             None if attr.handled_access_fs != 0 => domain.allow(Path::new("/"), attr.handled_access_fs)?,
             None => {}
         }
         Ok(Some(domain))
+    }
+
+    fn empty(attr: &RulesetAttr) -> io::Result<Self> {
+        Ok(Self { ruleset: create_ruleset(attr)?, scopes_signals: attr.scoped & SCOPE_SIGNAL != 0 })
+    }
+
+    /// Whether what is in it can signal nothing outside of it.
+    pub fn scopes_signals(&self) -> bool {
+        self.scopes_signals
     }
 
     /// Puts the calling thread, and what it will start, into it.
@@ -273,7 +321,7 @@ mod tests {
             std::fs::create_dir(path.join(folder)).unwrap();
         }
         let attr = RulesetAttr { handled_access_fs: ACCESS_FS_WRITE_FILE | ACCESS_FS_REFER, ..RulesetAttr::default() };
-        let domain = Domain { ruleset: create_ruleset(&attr).unwrap() };
+        let domain = Domain::empty(&attr).unwrap();
         domain.allow_all_but(&path.join("kept")).unwrap();
         let text = "(echo > kept/a) 2>/dev/null && printf kept; echo > free/a && mv free/a free/b && ln free/b free/c && \
                     printf free; cat kept/* && echo > /dev/null && printf null";

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)] // libc has no function for seccomp.
 
 use std::io;
+use std::sync::OnceLock;
 
 use libc::sock_filter;
 
@@ -158,12 +159,13 @@ impl Filter {
 /// Whether there can be filters: the kernel can answer a call with an error on behalf of one, and this program knows the
 /// numbers of its calls.
 pub fn filters() -> bool {
-    let action = ERRNO;
-    if ARCHITECTURES.is_empty() {
-        return false;
-    }
-    // SAFETY: the kernel reads one number.
-    unsafe { libc::syscall(libc::SYS_seccomp, GET_ACTION_AVAIL, 0, &raw const action) == 0 }
+    static FILTERS: OnceLock<bool> = OnceLock::new();
+    *FILTERS.get_or_init(|| {
+        let action = ERRNO;
+        // SAFETY: the kernel reads one number.
+        let is_known = unsafe { libc::syscall(libc::SYS_seccomp, GET_ACTION_AVAIL, 0, &raw const action) == 0 };
+        is_known && !ARCHITECTURES.is_empty()
+    })
 }
 
 fn program(held: Held) -> Vec<sock_filter> {

@@ -16,16 +16,19 @@ use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::WaitStatus;
-use nix::unistd::{Pid, setsid};
+use nix::unistd::setsid;
+use petrel_execution::runner::May;
 
 use super::action::Action;
 use super::bounds::Bounds;
 use super::capture::{Capture, Kept};
 use super::clock::boot_ms;
+use super::confine::Domains;
 use super::group::Group;
+use super::launch::Launcher;
 use super::line::Line;
 use super::outbox::Outbox;
-use super::protocol::{Control, Job, Report, STARTED, STARTING, Why};
+use super::protocol::{Control, Job, Report, STARTED, STARTING, TAKEN_MS_MAX, Why};
 use super::wait::wait;
 use super::{kept, spawn};
 
@@ -39,7 +42,15 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// Read of a stream once no process is left: the most that a pipe holds, unless root has said otherwise.
 pub const DRAINED_BYTES_MAX: usize = 1 << 20;
 
+/// How long a guard waits for another job, in milliseconds: longer than a worker takes it for.
+const IDLE_MS_MAX: u64 = 2 * TAKEN_MS_MAX;
+/// Most actions of one guard.
+const ACTIONS_MAX: u32 = 1_000;
+
 /// What a guard does from its fork to its end. `supervisor` is readable, at its end, once the supervisor is gone.
+///
+/// An action that could do nothing to it and has left nothing is followed by another one, if the worker sends it soon:
+/// a guard that waits has nothing of the action before but memory, which no action sees.
 ///
 /// # Errors
 /// What the system says, or what is wrong with the job: the worker sees that no report comes.
@@ -49,36 +60,74 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
     set_child_subreaper(true)?;
     // Should it be stopped when the supervisor ends, it goes on, to see that.
     set_pdeathsig(Signal::SIGCONT)?;
+    let mut heard = (Line::new(stream), supervisor, ends_of_children()?);
+    let mut tools = Tools { launcher: Launcher::new()?, domains: Domains::default() };
+    for left in (0..ACTIONS_MAX).rev() {
+        match serve(heard, &mut tools, left > 0)? {
+            Some(again) => heard = again,
+            None => return Ok(()),
+        }
+        let (worker, supervisor, _) = &mut heard;
+        if !worker.await_job(boot_ms().saturating_add(IDLE_MS_MAX), supervisor.as_fd()) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// What a guard keeps from action to action.
+struct Tools {
+    launcher: Launcher,
+    domains: Domains,
+}
+
+fn ends_of_children() -> io::Result<SignalFd> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
-    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    let mut worker = Line::new(stream);
-    let Some((mut job, stdin)) = worker.read_job()? else { return Ok(()) };
+    Ok(SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
+}
+
+/// Guards one action to its end; whom to hear for another one, if there may be any.
+fn serve((mut worker, supervisor, signals): Heard, tools: &mut Tools, may_wait: bool) -> io::Result<Option<Heard>> {
+    let Some((mut job, stdin)) = worker.read_job()? else { return Ok(None) };
     let controls = worker.hear_at_once();
     let started_ms = boot_ms();
     if let Some(why) = why_not(&mut job, &controls, worker.closed, started_ms) {
-        return refuse(&mut worker, Why::NotBegun, why.to_owned());
+        return refuse(&mut worker, Why::NotBegun, why.to_owned()).map(|()| None);
     }
-    let Bounds { group, cell } = match Bounds::new(&job) {
+    let bounds = match Bounds::new(&job, &mut tools.domains) {
         Ok(bounds) => bounds,
-        Err(refused) => return refuse(&mut worker, refused.why, refused.error),
+        Err(refused) => return refuse(&mut worker, refused.why, refused.error).map(|()| None),
     };
     worker.tell(format!("{STARTING}\n").as_bytes());
-    match spawn::spawn(&job, cell, None) {
-        Ok(spawn::Started { child, streams, stdin: pipe }) => {
+    match spawn::spawn(&mut tools.launcher, &job, &bounds.cell, None) {
+        Ok(spawn::Started { main, streams, stdin: pipe }) => {
             worker.tell(format!("{STARTED}\n").as_bytes());
-            let main = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+            let may_wait = may_wait && leaves_as_it_was(&job, &bounds);
             let (action, stdin) = (Action::Child { main, end: None }, Some((pipe, stdin)));
             let mut guard = Guard::new(job, action, (streams, stdin), (worker, supervisor, signals), started_ms)?;
-            guard.group = group;
+            (guard.group, guard.may_wait) = (bounds.group, may_wait);
             guard.run()
         }
         Err(e) => {
             let why = if spawn::is_its_own(&e) { Why::NotStarted } else { Why::NotBegun };
             let program = job.argv.first().map_or("", String::as_str);
-            refuse(&mut worker, why, format!("cannot start {program:?} in {}: {e}", job.directory.display()))
+            let error = format!("cannot start {program:?} in {}: {e}", job.directory.display());
+            refuse(&mut worker, why, error).map(|()| None)
         }
     }
+}
+
+/// Whether an action can change nothing of its guard, and nothing was changed of that for it. What it may not signal, it
+/// does not stop or kill; what holds calls back keeps it from limits, priorities and processors of others; and it cannot
+/// gain rights with which it could.
+fn leaves_as_it_was(job: &Job, bounds: &Bounds) -> bool {
+    job.may == May::default()
+        && bounds.cell.keeps_from_guard()
+        && !job.confinement.no_network
+        && bounds.group.is_none()
+        && job.user.is_none()
+        && job.container.is_none()
 }
 
 /// The same for an attempt that a zygote forks: `connection` leads to its fork, and `nursery` is readable, at its end, once
@@ -89,10 +138,7 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
 pub fn run_kept(stream: UnixStream, nursery: OwnedFd, connection: OwnedFd, zygote: i32) -> io::Result<()> {
     setsid()?;
     set_pdeathsig(Signal::SIGCONT)?;
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGCHLD);
-    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    let mut worker = Line::new(stream);
+    let (signals, mut worker) = (ends_of_children()?, Line::new(stream));
     let Some((mut job, stdin)) = worker.read_job()? else { return Ok(()) };
     let started_ms = boot_ms();
     let kept = kept::Kept::meet(connection, zygote, &job).and_then(|kept| Ok((kept.open(&job)?, kept)));
@@ -107,7 +153,7 @@ pub fn run_kept(stream: UnixStream, nursery: OwnedFd, connection: OwnedFd, zygot
     }
     worker.tell(format!("{STARTING}\n{STARTED}\n").as_bytes());
     let (action, stdin) = (Action::Kept(kept), Some((Some(pipes.stdin), stdin)));
-    Guard::new(job, action, (pipes.streams, stdin), (worker, nursery, signals), started_ms)?.run()
+    Guard::new(job, action, (pipes.streams, stdin), (worker, nursery, signals), started_ms)?.run().map(drop)
 }
 
 /// Why a job must not begin any more, after what the worker has said behind it: a supervisor that was stopped may bring it
@@ -128,7 +174,15 @@ fn why_not(job: &mut Job, controls: &[Control], is_worker_gone: bool, now_ms: u6
 fn refuse(worker: &mut Line, why: Why, error: String) -> io::Result<()> {
     report(
         worker,
-        &Report { why, return_code: None, signal: None, left_others: false, error: Some(error), streams: vec![] },
+        &Report {
+            why,
+            return_code: None,
+            signal: None,
+            left_others: false,
+            error: Some(error),
+            waits: false,
+            streams: vec![],
+        },
         &[],
     )
 }
@@ -183,6 +237,8 @@ struct Guard {
     outbox: Outbox,
     /// Its control group, if it asks for one.
     group: Option<Group>,
+    /// It may have another action behind this one.
+    may_wait: bool,
 }
 
 /// Whether what an action writes there is told while it runs.
@@ -243,12 +299,13 @@ impl Guard {
             streams: streams.collect::<io::Result<_>>()?,
             outbox: Outbox::new(job.telling.live_bytes_max),
             group: None,
+            may_wait: false,
             job,
         })
     }
 
-    /// Until no process is left; then reports.
-    fn run(mut self) -> io::Result<()> {
+    /// Until no process is left; then reports. Whom to hear for another action, if it waits for one.
+    fn run(mut self) -> io::Result<Option<Heard>> {
         let mut buffer = vec![0; BUFFER_BYTES];
         while self.action.reap()? {
             let wait_ms = self.act(boot_ms());
@@ -370,18 +427,23 @@ impl Guard {
         }
     }
 
-    fn report(mut self) -> io::Result<()> {
+    fn report(mut self) -> io::Result<Option<Heard>> {
         let (return_code, signal) = code_and_signal(self.action.end());
-        let captured: Vec<Kept> = self.streams.into_iter().map(Capture::finish).collect();
-        let streams = self.job.streams.iter().zip(&captured).map(|(spec, kept)| kept.report(spec.fd));
         // Of what is gone by itself with the action, nothing has to be ended.
         let left_others = self.ending.is_some();
+        let is_heard = !self.worker.closed && !self.supervisor_gone && !self.cancel_wanted;
+        // Who still could write to what it wrote to was given that by the action, and is somewhere.
+        let has_left_nothing = !left_others && self.streams.iter().all(Capture::has_ended);
+        let waits = self.may_wait && is_heard && has_left_nothing;
+        let captured: Vec<Kept> = self.streams.into_iter().map(Capture::finish).collect();
+        let streams = self.job.streams.iter().zip(&captured).map(|(spec, kept)| kept.report(spec.fd));
         let why = self.ending.map_or(Why::Exited, |e| e.why);
         let is_over = self.group.as_ref().is_some_and(Group::was_out_of_memory);
         let over = is_over.then(|| "ended by the kernel: it was over tree_memory_bytes_max".to_owned());
         let error = self.job.container.as_ref().and_then(|left| left.end_behind(return_code).err()).or(over);
-        let record = Report { why, return_code, signal, left_others, error, streams: streams.collect() };
-        report(&mut self.worker, &record, &captured)
+        let record = Report { why, return_code, signal, left_others, error, waits, streams: streams.collect() };
+        report(&mut self.worker, &record, &captured)?;
+        Ok(waits.then_some((self.worker, self.supervisor, self.signals)))
     }
 }
 
@@ -389,7 +451,7 @@ impl Guard {
 mod tests {
     use std::collections::BTreeMap;
 
-    use petrel_execution::runner::{Limits, May};
+    use petrel_execution::runner::Limits;
 
     use super::super::confinement::Confinement;
     use super::super::protocol::Telling;

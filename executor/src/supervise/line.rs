@@ -6,7 +6,12 @@ use std::os::unix::net::UnixStream;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::clock::boot_ms;
 use super::protocol::{Control, JOB_BYTES_MAX, Job, STDIN_BYTES_MAX};
+use super::wait::wait;
+
+/// The first byte of a job.
+const JOB_BEGINS: u8 = b'{';
 
 /// Lines from the worker, and what is told to it.
 pub struct Line {
@@ -24,7 +29,8 @@ impl Line {
         Self { stream, unread: Vec::new(), seen: 0, closed: false }
     }
 
-    /// Waits for the job and for the bytes of its standard input; nothing if the worker is gone before.
+    /// Waits for the job and for the bytes of its standard input; nothing if the worker is gone before. What it has said
+    /// until then was for the action before.
     ///
     /// # Errors
     /// If it is over a limit, or no job.
@@ -32,7 +38,10 @@ impl Line {
         let too_large = || io::Error::new(ErrorKind::InvalidData, "a job is over its limit");
         let job: Job = loop {
             if let Some(line) = self.next_line() {
-                break serde_json::from_slice(&line)?;
+                match std::str::from_utf8(&line).ok().and_then(Control::parse) {
+                    Some(_) => continue,
+                    None => break serde_json::from_slice(&line)?,
+                }
             }
             if self.closed {
                 return Ok(None);
@@ -53,6 +62,36 @@ impl Line {
         }
         let stdin = self.unread.drain(..job.stdin_bytes).collect();
         Ok(Some((job, stdin)))
+    }
+
+    /// Waits for a job to begin to come, until that instant of `CLOCK_BOOTTIME`, in milliseconds, and for as long as neither
+    /// the worker is gone nor this has anything; whether it does. What was meant for the action before is left out.
+    pub fn await_job(&mut self, end_ms: u64, other: BorrowedFd<'_>) -> bool {
+        loop {
+            let begins = |line: &[u8]| std::str::from_utf8(line).ok().and_then(Control::parse).is_none();
+            while let Some(end) =
+                self.unread.iter().position(|byte| *byte == b'\n').filter(|end| !begins(&self.unread[..*end]))
+            {
+                self.unread.drain(..=end);
+            }
+            self.seen = 0;
+            if self.unread.first() == Some(&JOB_BEGINS) {
+                return true;
+            }
+            let now_ms = boot_ms();
+            if self.closed || now_ms >= end_ms {
+                return false;
+            }
+            let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN), PollFd::new(other, PollFlags::POLLIN)];
+            wait(&mut fds, PollTimeout::try_from(end_ms - now_ms).unwrap_or(PollTimeout::MAX));
+            let [says, is_other] = fds.map(|fd| fd.revents().is_some_and(|events| !events.is_empty()));
+            if is_other {
+                return false;
+            }
+            if says {
+                self.fill();
+            }
+        }
     }
 
     /// Reads once; blocks only if there is nothing.
@@ -127,5 +166,33 @@ impl Line {
 impl AsFd for Line {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::pipe;
+
+    use super::*;
+
+    #[test]
+    fn what_was_meant_for_the_action_before_is_no_job_and_ends_none() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let (other, other_end) = pipe().unwrap();
+        let mut line = Line::new(theirs);
+        ours.write_all(b"lease 5\ncancel\nlea").unwrap();
+        assert!(!line.await_job(boot_ms() + 50, other.as_fd()));
+        ours.write_all(b"se 6\n{\"argv\"").unwrap();
+        assert!(line.await_job(boot_ms() + 10_000, other.as_fd()));
+        // A job alone begins like this.
+        assert!(line.unread.starts_with(b"{\"argv\"") && line.next().is_none());
+        let mut line = Line::new(ours);
+        drop(other_end);
+        assert!(!line.await_job(u64::MAX, other.as_fd()));
+        drop(line);
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (other, _other_end) = pipe().unwrap();
+        drop(ours);
+        assert!(!Line::new(theirs).await_job(u64::MAX, other.as_fd()));
     }
 }

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! The *supervisor* is the own binary, executed once (`petrel supervise`) with an empty environment, and again if it
-//! ends. For each action it forks a *guard*: no `exec`, so that it costs little, and a process of its own, so that every
-//! orphan of an action has one place to go to. The guard talks to the worker over a stream of its own, which no action
+//! ends. It forks *guards*, each for one action at a time: no `exec`, so that it costs little, and a process of its own, so
+//! that every orphan of an action has one place to go to. A guard whose action could not change it, and left nothing, may
+//! have another one (`idle`). The guard talks to the worker over a stream of its own, which no action
 //! ever gets. Everybody watches everybody else:
 //!
 //! - A guard ends its action at its time-out, at the end of its lease, when the worker says so, and when worker or
@@ -34,7 +35,9 @@ mod filter;
 mod fork;
 mod group;
 mod guard;
+mod idle;
 mod kept;
+mod launch;
 mod line;
 mod message;
 mod network;
@@ -44,6 +47,7 @@ mod pidfd;
 mod protocol;
 mod reach;
 mod rights;
+mod score;
 mod sockets;
 mod spawn;
 mod supervisor;

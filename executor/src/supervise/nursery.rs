@@ -30,8 +30,10 @@ use nix::unistd::{Pid, getpid, pipe2, setsid};
 use super::bounds::Bounds;
 use super::capture::{Capture, Kept};
 use super::clock::boot_ms;
+use super::confine::Domains;
 use super::fork::{self, Side};
 use super::guard::{self, KILL_ROUND_MS};
+use super::launch::Launcher;
 use super::line::Line;
 use super::protocol::{READY, Report, STARTED, STARTING, Why};
 use super::wait::wait;
@@ -75,18 +77,20 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    let mut launcher = Launcher::new()?;
     let mut worker = Line::new(stream);
     let Some((job, _)) = worker.read_job()? else { return Ok(()) };
     let (ours, theirs) = message::pair()?;
     let (life, alive) = pipe2(OFlag::O_CLOEXEC)?;
     worker.tell(format!("{STARTING}\n").as_bytes());
-    let cell = Bounds::new(&job).map_err(|refused| io::Error::other(refused.error))?.cell;
-    let started = spawn::spawn(&job, cell, Some(theirs))?;
+    let bounds = Bounds::new(&job, &mut Domains::default()).map_err(|refused| io::Error::other(refused.error))?;
+    let started = spawn::spawn(&mut launcher, &job, &bounds.cell, Some(theirs))?;
+    drop(bounds);
     worker.tell(format!("{STARTED}\n").as_bytes());
     let streams = started.streams.into_iter().zip(&job.streams);
     let streams = streams.map(|(pipe, spec)| Capture::new(File::from(pipe), spec.bytes_max, 0));
     let nursery = Nursery {
-        zygote: Pid::from_raw(i32::try_from(started.child.id()).map_err(io::Error::other)?),
+        zygote: started.main,
         zygote_end: None,
         control: Some(ours),
         streams: streams.collect::<io::Result<_>>()?,
@@ -244,7 +248,8 @@ impl Nursery {
         let (return_code, signal) = guard::code_and_signal(self.zygote_end);
         let captured: Vec<Kept> = self.streams.into_iter().map(Capture::finish).collect();
         let streams = self.fds.iter().zip(&captured).map(|(fd, kept)| kept.report(*fd)).collect();
-        let record = Report { why: Why::Exited, return_code, signal, left_others: false, error: None, streams };
+        let record =
+            Report { why: Why::Exited, return_code, signal, left_others: false, error: None, waits: false, streams };
         guard::report(&mut self.worker, &record, &captured)
     }
 }

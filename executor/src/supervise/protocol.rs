@@ -5,7 +5,8 @@
 //! standard input, then lines of [`Control`]. The guard writes the line `starting` before it starts the action, and
 //! `started` once it has; then, as far as the job asks for it and the worker keeps up, a line with a [`Piece`] and its
 //! bytes for what the action writes to its standard output and error; and, when no process of the action is left, a line
-//! with a [`Report`] in JSON, and behind it the captured bytes.
+//! with a [`Report`] in JSON, and behind it the captured bytes. A guard whose report says so waits for another job then,
+//! which comes over the same stream; lines that were meant for the action before are none of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +22,8 @@ use crate::containers::Left;
 pub const JOB_BYTES_MAX: usize = 8 << 20;
 /// Most bytes of standard input.
 pub const STDIN_BYTES_MAX: usize = 64 << 20;
+/// How long after its report a guard that waits is taken for another action, in milliseconds.
+pub const TAKEN_MS_MAX: u64 = 5_000;
 /// Highest descriptor of an action that is captured: a runner may read results there, beside both outputs.
 pub const STREAM_FD_MAX: i32 = 9;
 
@@ -145,8 +148,10 @@ pub enum Order {
     Start(u64, u64),
     /// The same with a nursery in the place of the guard.
     Nursery(u64, u64),
-    /// That instant is another one now: the lease was extended.
+    /// That instant is a later one now: the lease was extended.
     Until(u64, u64),
+    /// That guard has another attempt now, which it is to be ended for at that instant and no other.
+    Again(u64, u64),
     /// Ends the guard and all that is under it, at once: it did not do what was due.
     End(u64),
     /// To be answered.
@@ -213,6 +218,9 @@ pub struct Report {
     pub left_others: bool,
     /// What went wrong at the start.
     pub error: Option<String>,
+    /// Whether its guard is as it was before, and waits for another job behind what follows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
     /// What was captured; the bytes follow the report, in this order.
     pub streams: Vec<StreamReport>,
 }
@@ -241,6 +249,7 @@ impl Order {
             Self::Start(id, end_at_ms) => format!("start {id} {end_at_ms}"),
             Self::Nursery(id, end_at_ms) => format!("nursery {id} {end_at_ms}"),
             Self::Until(id, end_at_ms) => format!("until {id} {end_at_ms}"),
+            Self::Again(id, end_at_ms) => format!("again {id} {end_at_ms}"),
             Self::End(id) => format!("end {id}"),
             Self::Ping => "ping".to_owned(),
         }
@@ -253,6 +262,7 @@ impl Order {
             ["start", id, end_at_ms] => Self::Start(id.parse().ok()?, end_at_ms.parse().ok()?),
             ["nursery", id, end_at_ms] => Self::Nursery(id.parse().ok()?, end_at_ms.parse().ok()?),
             ["until", id, end_at_ms] => Self::Until(id.parse().ok()?, end_at_ms.parse().ok()?),
+            ["again", id, end_at_ms] => Self::Again(id.parse().ok()?, end_at_ms.parse().ok()?),
             ["end", id] => Self::End(id.parse().ok()?),
             ["ping"] => Self::Ping,
             _ => return None,
@@ -333,9 +343,14 @@ mod tests {
         for control in [Control::Lease(0), Control::Lease(u64::MAX), Control::Cancel] {
             assert_eq!(Control::parse(control.line().trim_end()), Some(control));
         }
-        for order in
-            [Order::Start(u64::MAX, 0), Order::Nursery(3, 4), Order::Until(1, u64::MAX), Order::End(0), Order::Ping]
-        {
+        for order in [
+            Order::Start(u64::MAX, 0),
+            Order::Nursery(3, 4),
+            Order::Until(1, u64::MAX),
+            Order::Again(2, 5),
+            Order::End(0),
+            Order::Ping,
+        ] {
             assert_eq!(Order::parse(&order.message()), Some(order));
         }
         for answer in [Answer::Started(1, 2), Answer::Gone(3), Answer::Left(4), Answer::Pong] {

@@ -274,6 +274,7 @@ impl Supervisor {
                 (Some(Order::Start(id, end_at_ms)), Some(stream)) => self.start(id, end_at_ms, &stream, guard::run),
                 (Some(Order::Nursery(id, end_at_ms)), Some(stream)) => self.start(id, end_at_ms, &stream, nursery::run),
                 (Some(Order::Until(id, end_at_ms)), _) => self.extend(id, end_at_ms),
+                (Some(Order::Again(id, end_at_ms)), _) => self.begin_again(id, end_at_ms),
                 (Some(Order::End(id)), _) => self.end(id),
                 (Some(Order::Ping), _) => self.outbox.push_back((Answer::Pong, None)),
                 // Without a descriptor, this process has none left: as if the guard had ended at once.
@@ -302,6 +303,13 @@ impl Supervisor {
     fn extend(&mut self, id: u64, end_at_ms: u64) {
         if let Some(guard) = self.guards.values_mut().find(|guard| guard.id == id) {
             guard.end_at_ms = guard.end_at_ms.max(end_at_ms);
+        }
+    }
+
+    /// A guard that has ended an action, and left nothing, has another one.
+    fn begin_again(&mut self, id: u64, end_at_ms: u64) {
+        if let Some(guard) = self.guards.values_mut().find(|guard| guard.id == id) {
+            (guard.end_at_ms, guard.stops) = (end_at_ms, 0);
         }
     }
 

@@ -168,6 +168,9 @@ enum NotLaidOut {
 }
 
 async fn lay_out(packs: &Arc<PacksCache>, pack: Arc<dyn PackContent>) -> Result<LaidOut, NotLaidOut> {
+    if let Some(laid_out) = packs.find(&*pack) {
+        return Ok(laid_out);
+    }
     let packs = packs.clone();
     match tokio::task::spawn_blocking(move || packs.lay_out(&*pack)).await {
         Ok(laid_out) => laid_out.map_err(|error| match error {

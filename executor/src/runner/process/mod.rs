@@ -1,9 +1,10 @@
 //! Processes of actions: what the runners `command`, `shell` and `script` have in common.
 //!
 //! `confined` (what it may reach), `sizes` (what the system can give a process), `user` (who it runs as), `work` (a directory
-//! for each attempt), `remove` (what goes of it), `judged` (what is made of its end).
+//! for each attempt), `empty` (one that is used again), `remove` (what goes of it), `judged` (what is made of its end).
 
 mod confined;
+mod empty;
 mod judged;
 mod remove;
 mod sizes;
@@ -282,6 +283,8 @@ impl Processes<'_> {
             Ok(confinement) => confinement,
             Err(error) => return not_started(error),
         };
+        // What other rights may still reach it by, or is bound to it, is not told by the folder itself.
+        let is_plain = call.may == May::default() && confinement == Confinement::default();
         let mut environment = becoming.variables();
         if let Some(work) = work.as_ref().filter(|_| confinement.files.is_some()) {
             environment.extend(confined::variables(work));
@@ -313,6 +316,13 @@ impl Processes<'_> {
         let directory = command.directory.clone();
         let telling = (&attempt.live, attempt.lead_bytes);
         let exit = run_told(self.supervisor, &options, command, held, started, telling).await;
+        // Nothing of it runs that has ended by itself.
+        if let Some(work) = work.filter(|_| is_plain && exit.why == worker::Why::Exited && !exit.is_cut) {
+            self.work.take_back(work);
+        }
+        if becoming == As::Own && call.output.is_none() {
+            return judged(exit, &call);
+        }
         judged_beside(call, move || becoming.explained(exit, &directory)).await
     }
 
@@ -334,11 +344,7 @@ impl Processes<'_> {
             // Who is another one by `sudo` may not write where the worker's user may.
             let work = match becoming {
                 As::Sudo(_) => None,
-                As::Own | As::User(_) => {
-                    let (path, owner) = (self.work.next(), becoming.user().cloned());
-                    let made = tokio::task::spawn_blocking(move || WorkDirectory::make(path, owner.as_ref())).await;
-                    Some(made.map_err(io::Error::other).flatten().map_err(|error| no_work(&error))?)
-                }
+                As::Own | As::User(_) => Some(self.work_for(&becoming).await.map_err(|error| no_work(&error))?),
             };
             let directory = directory(&call.cwd, actions, work.as_ref()).await.map_err(not_started)?;
             Ok::<_, Exit>(Prepared { becoming, work, directory })
@@ -348,6 +354,16 @@ impl Processes<'_> {
             Err(worker::Why::Timeout) => Err(lacking("its user or its folders were not found in time".to_owned())),
             Err(_) => Err(lacking("it ended before it had begun".to_owned())),
         }
+    }
+
+    /// Its work directory: one that is empty, or a new one.
+    async fn work_for(&self, becoming: &As) -> io::Result<WorkDirectory> {
+        if let Some(kept) = becoming.user().is_none().then(|| self.work.take_kept()).flatten() {
+            return Ok(kept);
+        }
+        let (path, owner) = (self.work.next(), becoming.user().cloned());
+        let made = tokio::task::spawn_blocking(move || WorkDirectory::make(path, owner.as_ref())).await;
+        made.map_err(io::Error::other).flatten()
     }
 
     /// The command as `sudo` starts it, where it has to; before that, whether it does.
@@ -403,7 +419,12 @@ pub(super) async fn directory(cwd: &Folder, actions: &Path, work: Option<&WorkDi
         (Folder::Work, Some(work)) => work.path().to_owned(),
         (Folder::Work, None) => return Err("who becomes another user by sudo has no work directory".to_owned()),
     };
-    match tokio::fs::metadata(&directory).await {
+    // What a worker has itself is near; what else there is on the machine may be far away.
+    let found = match cwd {
+        Folder::Actions | Folder::Work => std::fs::metadata(&directory),
+        Folder::Pack(_) | Folder::Machine(_) => tokio::fs::metadata(&directory).await,
+    };
+    match found {
         Ok(found) if found.is_dir() => Ok(directory),
         Ok(_) => Err(format!("the working directory {} is no folder", directory.display())),
         Err(error) => Err(format!("the working directory {} cannot be used: {error}", directory.display())),

@@ -5,7 +5,7 @@
 //! <work>/<process id>-<number>/<number>  one attempt's
 //! ```
 //!
-//! What a worker has left that was killed is removed by the next one that begins in that folder: nobody holds its lock.
+//! One that an action left empty is kept for the next (`empty`). What a worker has left that was killed is removed by the next one that begins in that folder: nobody holds its lock.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
+use super::empty::{AsMade, Kept};
 use super::remove::remove_tree;
 use crate::supervise::User;
 
@@ -39,12 +40,15 @@ pub struct WorkDirectories {
     folder: PathBuf,
     _lock: File,
     serial: AtomicU64,
+    kept: Kept,
 }
 
 /// The work directory of an attempt; dropping it removes it with all that is in it.
 #[derive(Debug)]
 pub struct WorkDirectory {
     path: PathBuf,
+    /// How it was made, where it may be kept.
+    as_made: Option<AsMade>,
 }
 
 impl WorkDirectories {
@@ -82,7 +86,7 @@ impl WorkDirectories {
                 left.iter().for_each(|(path, _lock)| remove(path));
             })?;
         }
-        Ok(Self { folder: own, _lock: lock, serial: AtomicU64::new(0) })
+        Ok(Self { folder: own, _lock: lock, serial: AtomicU64::new(0), kept: Kept::default() })
     }
 
     /// The folder that is locked for as long as this worker lives.
@@ -106,6 +110,24 @@ impl WorkDirectories {
         WorkDirectory::make(self.next(), owner)
     }
 
+    /// One that an attempt has left empty, and that nobody has touched since. This user alone may use it.
+    pub(super) fn take_kept(&self) -> Option<WorkDirectory> {
+        loop {
+            let (path, as_made, is_untouched) = self.kept.take()?;
+            let directory = WorkDirectory { path, as_made: Some(as_made) };
+            if is_untouched {
+                return Some(directory);
+            }
+        }
+    }
+
+    /// Keeps one for another attempt if it is as it was made, and removes it otherwise. Nothing of its attempt runs.
+    pub(super) fn take_back(&self, mut directory: WorkDirectory) {
+        if directory.as_made.is_some_and(|as_made| self.kept.keep(&directory.path, as_made)) {
+            directory.path = PathBuf::new();
+        }
+    }
+
     /// Where the next one is to be.
     pub(super) fn next(&self) -> PathBuf {
         self.folder.join(self.serial.fetch_add(1, Ordering::Relaxed).to_string())
@@ -115,6 +137,9 @@ impl WorkDirectories {
 /// What is removed last: a worker that stops waits for its attempts, so that nothing is in there.
 impl Drop for WorkDirectories {
     fn drop(&mut self) {
+        while let Some((path, ..)) = self.kept.take() {
+            remove(&path);
+        }
         let _ = fs::remove_file(self.folder.join(LOCK));
         let _ = fs::remove_dir(&self.folder);
     }
@@ -124,9 +149,10 @@ impl WorkDirectory {
     /// Makes one there. May wait for a disk that is far away.
     pub(super) fn make(path: PathBuf, owner: Option<&User>) -> io::Result<Self> {
         fs::DirBuilder::new().mode(OWN).create(&path)?;
-        let directory = Self { path };
-        if let Some(User { uid, gid }) = owner {
-            chown(&directory.path, Some(*uid), Some(*gid))?;
+        let mut directory = Self { path, as_made: None };
+        match owner {
+            Some(User { uid, gid }) => chown(&directory.path, Some(*uid), Some(*gid))?,
+            None => directory.as_made = AsMade::of(&directory.path).ok(),
         }
         Ok(directory)
     }
@@ -139,8 +165,8 @@ impl WorkDirectory {
 
 impl Drop for WorkDirectory {
     fn drop(&mut self) {
-        // Mostly it is empty.
-        if fs::remove_dir(&self.path).is_ok() {
+        // It is kept by its path, or else mostly empty.
+        if self.path.as_os_str().is_empty() || fs::remove_dir(&self.path).is_ok() {
             return;
         }
         let path = std::mem::take(&mut self.path);
@@ -272,6 +298,27 @@ mod tests {
         drop(one);
         assert!(!path.exists() && two.path().exists());
         drop((two, work));
+        assert_eq!(names(&dir.path().join("work")), [LOCK]);
+    }
+
+    #[test]
+    fn one_that_was_left_empty_is_another_attempts_and_no_other_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let work = WorkDirectories::open(dir.path().join("work")).unwrap();
+        let (empty, full) = (work.make(None).unwrap(), work.make(None).unwrap());
+        let paths = [empty.path(), full.path()].map(Path::to_owned);
+        fs::write(full.path().join("file"), "x").unwrap();
+        work.take_back(full);
+        work.take_back(empty);
+        assert!(paths[0].exists() && !paths[1].exists());
+        let again = work.take_kept().unwrap();
+        assert_eq!((again.path(), work.take_kept().is_none()), (&*paths[0], true));
+        work.take_back(again);
+        // Somebody writes to it meanwhile.
+        fs::create_dir(paths[0].join("folder")).unwrap();
+        assert!(work.take_kept().is_none() && !paths[0].exists());
+        work.take_back(work.make(None).unwrap());
+        drop(work);
         assert_eq!(names(&dir.path().join("work")), [LOCK]);
     }
 

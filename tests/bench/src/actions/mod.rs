@@ -5,6 +5,7 @@
 //! What an action runs is `date`, which tells when it began; a request has begun when its server has read it.
 
 mod attempt;
+mod python;
 mod servers;
 mod starts;
 mod table;

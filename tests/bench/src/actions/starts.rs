@@ -29,18 +29,18 @@ const NOW: [&str; 2] = ["date", "+%s%N"];
 /// A command may take so many times as long as a process that is started without Petrel.
 const COMMAND_TIMES_MAX: f64 = 3.0;
 /// Starts before anything is measured.
-const WARM_UP: usize = 20;
+pub(super) const WARM_UP: usize = 20;
 /// Connections and logins are slow: so many times fewer of them.
-const COLD_FEWER: usize = 10;
+pub(super) const COLD_FEWER: usize = 10;
 /// Kept of each stream, and of a body.
-const OUTPUT_BYTES_MAX: usize = 64 << 10;
+pub(super) const OUTPUT_BYTES_MAX: usize = 64 << 10;
 
 /// The runners of a worker.
 pub(crate) struct Rig {
-    folder: tempfile::TempDir,
-    options: RunnerOptions,
-    supervisor: Supervisor,
-    work: WorkDirectories,
+    pub(super) folder: tempfile::TempDir,
+    pub(super) options: RunnerOptions,
+    pub(super) supervisor: Supervisor,
+    pub(super) work: WorkDirectories,
     http: HttpRunner,
     ssh: SshRunner,
     mask: Arc<Mask>,
@@ -75,6 +75,7 @@ impl Rig {
         let bare_times =
             |p50: f64| Some((format!("{:.2} x without Petrel; StackStorm's: 19 ms", p50 / bare), p50 < 19.0));
         table.times("shell", self.processes(starts, &shell).await?, bare_times);
+        self.pythons(starts, table).await?;
         self.requests(starts, table).await?;
         self.hosts(starts, table).await
     }
@@ -193,6 +194,6 @@ fn told(stdout: &[u8]) -> Result<SystemTime> {
     Ok(UNIX_EPOCH + Duration::from_nanos(nanoseconds))
 }
 
-fn ms(called: SystemTime, began: SystemTime) -> Result<f64> {
+pub(super) fn ms(called: SystemTime, began: SystemTime) -> Result<f64> {
     Ok(began.duration_since(called).context("the clock was set meanwhile")?.as_secs_f64() * 1e3)
 }
