@@ -16,6 +16,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
 use super::narrator::Narrator;
+use super::services::INSTANCE;
 
 /// Who may come.
 pub const USER: &str = "petrel";
@@ -125,6 +126,7 @@ impl Handler for Guest {
     async fn exec_request(&mut self, id: ChannelId, command: &[u8], session: &mut Session) -> Result<(), Self::Error> {
         let started = self.channels.remove(&id).map(|channel| (channel, self.host.start(command)));
         let Some((channel, Ok(child))) = started else { return session.channel_failure(id) };
+        self.host.narrator.say(&format!("{INSTANCE}: {USER} has come by SSH and runs a command"));
         session.channel_success(id)?;
         tokio::spawn(run(child, channel, session.handle()));
         Ok(())

@@ -204,6 +204,17 @@ impl Petrel {
         Ok(())
     }
 
+    /// A query, as somebody would type it, with what it answers.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub fn show_query(&self, query: &str) -> anyhow::Result<()> {
+        self.narrator.say("$ petrel sql - <<'SQL'");
+        self.narrator.show(&format!("{query}\nSQL"));
+        self.narrator.show(&self.ask(&["sql", "-"], Some(query))?);
+        Ok(())
+    }
+
     /// Rows of a query, one object each.
     ///
     /// # Errors

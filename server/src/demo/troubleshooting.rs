@@ -21,6 +21,8 @@ use crate::cli::{EXIT_FAILED, Failure};
 const SOON: Duration = Duration::from_secs(90);
 /// The whole story of one alert.
 const STORY: &str = include_str!("story.sql");
+/// What the policies have decided.
+const GATES: &str = include_str!("gates.sql");
 
 /// Plays it.
 pub fn run(args: TroubleshootingArgs) -> Result<(), Failure> {
@@ -208,11 +210,8 @@ impl Scene<'_> {
     fn ask(&self) -> anyhow::Result<()> {
         self.narrator.headline("All of it, in SQL");
         let story = STORY.replace("{id}", &alert_id(0));
-        self.petrel.show(&["sql", story.trim()], None)?;
-        self.petrel.show(
-            &["sql", "SELECT policy, decided, count() AS times, any(reason) AS reason FROM gate_decisions GROUP BY policy, decided ORDER BY policy, decided"],
-            None,
-        )?;
+        self.petrel.show_query(story.trim())?;
+        self.petrel.show_query(GATES.trim())?;
         self.petrel.wait("everything adds up", SOON, || {
             Ok(self.petrel.ask(&["sql", "--reconcile", "--grace", "0", "--format", "json"], None)?.trim().is_empty())
         })?;

@@ -105,7 +105,7 @@ impl ProducerContext<NoCustomPartitioner> for Told {
 fn write(broker: &KafkaBroker, role: &str, topic: &str, value: &[u8]) -> Result<bool> {
     let producer: BaseProducer<Told> =
         client(broker, role).set("message.timeout.ms", "30000").create_with_context(Told::default())?;
-    let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).partition(0).key(b"k").payload(value);
+    let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).partition(0).key(&b"k"[..]).payload(value);
     producer.send(record).map_err(|(error, _)| error)?;
     let told = poll_until(SOON, || {
         producer.poll(Duration::from_millis(50));
@@ -120,8 +120,10 @@ fn write(broker: &KafkaBroker, role: &str, topic: &str, value: &[u8]) -> Result<
 
 /// Whether the broker lets that role read a topic.
 fn read(broker: &KafkaBroker, role: &str, topic: &str) -> Result<bool> {
-    let consumer: BaseConsumer =
-        client(broker, role).set("group.id", format!("petrel-tail-{role}-x")).set("enable.partition.eof", "true").create()?;
+    let consumer: BaseConsumer = client(broker, role)
+        .set("group.id", format!("petrel-tail-{role}-x"))
+        .set("enable.partition.eof", "true")
+        .create()?;
     let mut all = TopicPartitionList::new();
     all.add_partition_offset(topic, 0, Offset::Beginning)?;
     consumer.assign(&all)?;
@@ -138,7 +140,9 @@ fn takes_id(broker: &KafkaBroker, role: &str, id: &str) -> Result<bool> {
     let producer: BaseProducer = client(broker, role).set("transactional.id", id).create()?;
     match producer.init_transactions(Duration::from_secs(30)) {
         Ok(()) => Ok(true),
-        Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed) => Ok(false),
+        Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed) => {
+            Ok(false)
+        }
         Err(error) => bail!("{role} takes {id}: {error}"),
     }
 }
@@ -197,7 +201,9 @@ fn roles_do_their_work_with_their_own_rights_and_a_worker_writes_no_request_no_a
     }
     let own = ["dead_letters", "output", "processes", "results", "worker_positions"];
     assert_eq!(written, own.iter().map(|name| cluster.topic(name)).collect::<BTreeSet<_>>());
-    for (topic, may_read) in [("requests", false), ("executions", false), ("audit", false), ("gates", false), ("kv", true)] {
+    for (topic, may_read) in
+        [("requests", false), ("executions", false), ("audit", false), ("gates", false), ("kv", true)]
+    {
         assert_eq!(read(&broker, "worker", &cluster.topic(topic))?, may_read, "{topic}");
     }
     // Nobody is put out by a transactional id of his: those of servers are not a worker's.

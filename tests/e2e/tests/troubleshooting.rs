@@ -82,7 +82,9 @@ fn check_messages(received: &[Value]) -> Result<()> {
 fn check_story(said: &str) {
     for action in ["ping", "host_state", "cloud_state", "slack", "jira"] {
         let ended = |line: &&str| {
-            line.contains(&format!("troubleshooting.{action} ")) && line.contains("succeeded") && line.contains("execution")
+            line.contains(&format!("troubleshooting.{action} "))
+                && line.contains("succeeded")
+                && line.contains("execution")
         };
         assert_eq!(said.lines().filter(ended).count(), 1, "{action}\n{said}");
     }
