@@ -66,6 +66,9 @@ allow "$SERVERS" 'Read Describe' group prefixed "$PREFIX" petrel-tail-
 allow "$SERVERS" 'Write Describe' transactional-id prefixed "$PREFIX"
 # shellcheck disable=SC2086
 allow_topics "$SERVERS" 'Read Describe DescribeConfigs' $EVENTS
+# Whether topics that packs produce to are there, they look when a pack is applied.
+# shellcheck disable=SC2086
+allow_topics "$SERVERS" Describe $PRODUCED
 
 # Workers take tasks and report. They write no request, no answer of a gate, no order and no cancel.
 tasks='' groups='' ids=''

@@ -99,7 +99,9 @@ mod kafka {
 
     impl Cluster {
         pub fn open(bootstrap: &str, run: &str) -> anyhow::Result<Self> {
-            let config = config::load(None, std::env::vars(), &[("kafka.bootstrap", json!(bootstrap))])?;
+            // Only how Kafka is reached: everything else there is about another server.
+            let kafka = std::env::vars().filter(|(name, _)| name.starts_with("PETREL_KAFKA__"));
+            let config = config::load(None, kafka, &[("kafka.bootstrap", json!(bootstrap))])?;
             let bus = KafkaBus::new(kafka_options(&config, bootstrap, &format!("demo-{run}")))?;
             let topics = Topics::new(&format!("{PREFIX}{run}."), 1, 1);
             let topic: Arc<str> = format!("{PREFIX}{run}-sensu-events").into();
