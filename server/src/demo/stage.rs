@@ -11,16 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::narrator::Narrator;
 
 /// Longest wait for the server to be ready.
 const READY_MS: i64 = 120_000;
-/// Longest wait for its end, after which it is killed.
-const END_MS: i64 = 60_000;
+/// What runs the server, and ends it with the demo, whatever ends that.
+const KEEP: &str = include_str!("keep.sh");
 /// Pause before something is looked at again.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Variables of Petrel's that the server of a demo is given: the others are about another one.
@@ -134,13 +132,14 @@ impl Petrel {
         let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let (file, log) = (folder.at("petrel.yaml"), folder.at("petrel.log"));
         super::files::write(&file, &serde_json::to_string_pretty(config)?, 0o600)?;
-        let mut command = program()?;
-        command.arg("up").arg("--config").arg(&file).args(["--listen", &listen.to_string(), "--quiet"]);
+        let mut command = without_others(Command::new("/bin/sh"));
+        command.args(["-c", KEEP, "sh"]).arg(this()?).arg("up").arg("--config").arg(&file);
+        command.args(["--listen", &listen.to_string(), "--quiet"]);
         if let Some(library) = library {
             command.arg("--clickhouse-library").arg(library);
         }
         command.env("PETREL_TOKEN", &token).current_dir(folder.path());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(File::create(&log)?);
         let child = command.spawn().context("petrel cannot be started")?;
         let (narrator, asked) = (narrator.clone(), asked.clone());
         let mut petrel = Self { child, api: format!("http://{listen}"), token, log, narrator, asked };
@@ -179,7 +178,7 @@ impl Petrel {
     /// # Errors
     /// If it does not succeed; with what it says.
     pub fn ask(&self, arguments: &[&str], input: Option<&str>) -> anyhow::Result<String> {
-        let mut command = program()?;
+        let mut command = without_others(Command::new(this()?));
         command.args(arguments).args(["--api", &self.api]).env("PETREL_API_TOKEN", &self.token);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().context("petrel cannot be started")?;
@@ -250,33 +249,25 @@ impl Petrel {
 impl Drop for Petrel {
     /// As a service manager ends it: what runs is ended, and so is its engine.
     fn drop(&mut self) {
-        let ask = |child: &Child| {
-            let pid = i32::try_from(child.id()).ok().map(Pid::from_raw);
-            pid.is_some_and(|pid| kill(pid, Signal::SIGTERM).is_ok())
-        };
-        let until_ms = self.narrator.now_ms() + END_MS;
-        let mut is_ended = !matches!(self.child.try_wait(), Ok(None)) || !ask(&self.child);
-        while !is_ended && self.narrator.now_ms() < until_ms {
-            std::thread::sleep(PAUSE);
-            is_ended = !matches!(self.child.try_wait(), Ok(None));
-        }
-        if !is_ended {
-            let _ = self.child.kill();
-        }
+        drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
 }
 
-/// This program, without what its environment says of another server.
-fn program() -> anyhow::Result<Command> {
-    let mut command = Command::new(std::env::current_exe().context("cannot find this program's own file")?);
+/// This program's own file.
+fn this() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("cannot find this program's own file")
+}
+
+/// A command without what the environment says of another server.
+fn without_others(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         if name.starts_with("PETREL_") && !KEPT.iter().any(|kept| name.starts_with(kept)) {
             command.env_remove(name);
         }
     }
-    Ok(command)
+    command
 }
 
 /// An argument as a shell takes it.

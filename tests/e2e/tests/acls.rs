@@ -176,10 +176,16 @@ fn roles_do_their_work_with_their_own_rights_and_a_worker_writes_no_request_no_a
     broker.create_topic("incidents", 1, &[])?;
     make_rights(&broker)?;
     let dir = tempfile::tempdir()?;
-    let size = Size { workers: 1, credentials: Some(CREDENTIALS), ..Size::default() };
-    let cluster = Cluster::start_with(dir.path(), &broker.named_bootstrap(), PREFIX, size)?;
+    let size = Size { workers: 1, ingest: 1, credentials: Some(CREDENTIALS), ..Size::default() };
+    let mut cluster = Cluster::start_with(dir.path(), &broker.named_bootstrap(), PREFIX, size)?;
     let cli = cluster.cli().clone();
     work(&cli, &broker, dir.path())?;
+    // Nor was anything refused that it went without.
+    for member in cluster.petrels() {
+        let log = std::fs::read_to_string(member.log())?;
+        let refused = log.lines().find(|line| line.to_lowercase().contains("authoriz"));
+        assert_eq!(refused, None, "{}", member.name());
+    }
 
     // What stood on the topic: requests, answers of a gate and a cancel. A worker's credentials write none of it again.
     let mut kinds: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();

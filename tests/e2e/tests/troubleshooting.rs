@@ -2,12 +2,15 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use petrel_e2e_tests::topics_of;
-use petrel_testkit::{engine_library, kafka_or_skip, petrel_binary, shared_kafka};
+use petrel_testkit::{Proc, engine_library, kafka_or_skip, petrel_binary, shared_kafka, wait_until};
 use serde_json::Value;
 
+/// How long a step may take on a busy machine.
+const SOON: Duration = Duration::from_secs(120);
 /// Repetitions of the alert.
 const REPEATS: usize = 12;
 
@@ -28,10 +31,19 @@ fn play(dir: &Path, more: &[&str]) -> Result<(String, Vec<Value>)> {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let log = std::fs::read_to_string(kept.join("petrel.log")).unwrap_or_default();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(that_name(&kept), Vec::<String>::new());
     ensure!(output.status.success(), "{}: {error}\n{said}\n{log}", output.status);
     let received = std::fs::read_to_string(kept.join("received.ndjson"))?;
     let received: Result<Vec<Value>, _> = received.lines().map(serde_json::from_str).collect();
     Ok((said, received?))
+}
+
+/// Command lines of processes that name a folder.
+fn that_name(folder: &Path) -> Vec<String> {
+    let folder = folder.display().to_string();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| line.contains(&folder)).collect()
 }
 
 /// The only request that one of them got.
@@ -121,5 +133,31 @@ fn on_kafka_it_is_the_same_and_nothing_of_it_is_left_there() -> Result<()> {
     check_messages(&received)?;
     check_story(&said);
     assert_eq!(topics_of(bootstrap, "petrel-demo-")?, Vec::<String>::new());
+    Ok(())
+}
+
+/// The server and its engine, and what runs on the host.
+#[test]
+fn whatever_ends_it_nothing_that_it_started_goes_on() -> Result<()> {
+    for kills in [false, true] {
+        let dir = tempfile::tempdir()?;
+        let (kept, log) = (dir.path().join("kept"), dir.path().join("demo.log"));
+        let mut command = Command::new(petrel_binary()?);
+        command.args(["demo", "troubleshooting", "--repeats", "1000", "--keep"]).arg(&kept);
+        command.env("PETREL_CHDB_LIB", engine_library()?).current_dir(dir.path());
+        let mut demo = Proc::start("the demo", &mut command, &log)?;
+        wait_until("the server runs", SOON, || {
+            std::fs::read_to_string(&log).is_ok_and(|said| said.contains("petrel is ready"))
+        });
+        assert!(that_name(&kept).iter().any(|line| line.contains("clickhouse")), "{:?}", that_name(&kept));
+        if kills {
+            demo.kill9();
+            wait_until("nothing of it runs", SOON, || that_name(&kept).is_empty());
+        } else {
+            demo.terminate()?;
+            let status = demo.wait(SOON)?;
+            assert_eq!((status.code(), that_name(&kept)), (Some(1), Vec::new()), "{}", demo.log_tail());
+        }
+    }
     Ok(())
 }
