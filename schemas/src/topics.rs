@@ -64,6 +64,7 @@ impl Topics {
         secrets => "secrets", "Sealed secrets; one partition.";
         kv => "kv", "The key-value store; one partition.";
         positions => "positions", "Positions of stages without a changelog.";
+        worker_positions => "worker_positions", "The same of workers, who have no right to write those of others.";
         processes => "processes", "Which processes run; one partition.";
         output => "output", "What running actions write, as it comes.";
         audit => "audit", "The audit trail.";
@@ -110,6 +111,7 @@ impl Topics {
             own(self.kv(), 1, Cleanup::Compact),
             own(self.secrets(), 1, Cleanup::Compact),
             own(self.positions(), keyed, Cleanup::Compact),
+            own(self.worker_positions(), keyed, Cleanup::Compact),
             own(self.processes(), 1, Cleanup::Delete),
             own(self.output(), keyed, Cleanup::Delete),
             own(self.audit(), keyed, Cleanup::Delete),

@@ -53,8 +53,9 @@ fn open_kafka(_: &Config, bootstrap: &str, _: &str) -> anyhow::Result<OpenBus> {
     )
 }
 
+/// How a process calls Kafka.
 #[cfg(feature = "kafka")]
-fn kafka_options(config: &Config, bootstrap: &str, instance: &str) -> KafkaOptions {
+pub(crate) fn kafka_options(config: &Config, bootstrap: &str, instance: &str) -> KafkaOptions {
     KafkaOptions {
         properties: config.kafka.properties.clone(),
         transactional_id_prefix: config.topic_prefix.clone(),

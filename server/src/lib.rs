@@ -10,6 +10,7 @@ mod bus;
 mod cli;
 mod clock;
 mod config;
+mod demo;
 mod engine;
 mod environment;
 mod follow;

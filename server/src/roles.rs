@@ -294,7 +294,7 @@ impl Parts<'_> {
         };
         let service = WorkerService {
             options,
-            driver: self.driver(),
+            driver: DriverOptions { positions: Some(self.topics.worker_positions()), ..self.driver() },
             bus: self.bus.clone(),
             publisher: self.publisher.clone(),
             globals: self.globals(),

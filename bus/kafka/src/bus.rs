@@ -50,6 +50,14 @@ impl KafkaBus {
         Ok(Self { options: Arc::new(options), questions })
     }
 
+    /// Deletes topics, for good; those that are not there are passed over.
+    ///
+    /// # Errors
+    /// If the cluster does not answer, or refuses one of them.
+    pub fn delete_topics(&self, names: &[Arc<str>]) -> Result<(), BusError> {
+        topics::delete(&self.options, names)
+    }
+
     /// The options it was made with.
     pub fn options(&self) -> &KafkaOptions {
         &self.options

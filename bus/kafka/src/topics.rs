@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "deadlines of calls to the broker")]
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use petrel_bus::{BusError, TopicSpec};
@@ -112,6 +113,27 @@ fn new_topic<'a>(options: &KafkaOptions, topic: &'a TopicSpec, settings: &'a [Se
     let partitions = topic.partitions as i32;
     let new = NewTopic::new(&topic.name, partitions, TopicReplication::Fixed(options.replication));
     settings.iter().fold(new, |new, setting| new.set(setting.name, &setting.value))
+}
+
+/// Deletes topics; those that are not there are passed over.
+pub(crate) fn delete(options: &KafkaOptions, names: &[Arc<str>]) -> Result<(), BusError> {
+    let admin: Result<AdminClient<Context>, _> = options.questioner().create_with_context(Context::new("topics"));
+    let admin = admin.map_err(|e| bus_error("no client", &e))?;
+    let wait = AdminOptions::new()
+        .request_timeout(Some(options.request_timeout()))
+        .operation_timeout(Some(options.request_timeout()));
+    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+    let answers = futures_executor::block_on(admin.delete_topics(&names, &wait));
+    for answer in answers.map_err(|e| bus_error("cannot delete topics", &e))? {
+        match answer {
+            Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+            Err((name, code)) => {
+                let error = rdkafka::error::KafkaError::AdminOp(code);
+                return Err(BusError::Unavailable(format!("cannot delete topic {name}: {error}")));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn wait_until_known(options: &KafkaOptions, questions: &Questions, topics: &[&TopicSpec]) -> Result<(), BusError> {

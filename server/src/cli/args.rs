@@ -1,5 +1,6 @@
 //! The words of the command line. One definition feeds the parser and the help.
 
+mod demo;
 mod upgrade;
 mod worker;
 
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::execution::ExecutionCommand;
 use super::gate::GateCommand;
+pub use demo::{DemoCommand, TroubleshootingArgs};
 pub use upgrade::UpgradeCommand;
 pub use worker::{WorkerCommand, WorkerName};
 
@@ -59,6 +61,9 @@ pub enum Command {
         after_help = "Examples:\n  petrel up --packs packs\n  petrel up --kafka localhost:9092 --data-dir /var/lib/petrel"
     )]
     Up(UpArgs),
+    /// See Petrel at work, against stand-ins that it brings along
+    #[command(subcommand)]
+    Demo(DemoCommand),
     /// Run some roles of a cluster on Kafka and ClickHouse
     #[command(after_help = "Example:\n  petrel serve --roles rules,executor --config /etc/petrel.yaml")]
     Serve(ServeArgs),

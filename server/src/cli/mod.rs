@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command};
+use args::{Cli, Command, DemoCommand};
 
 /// Everything went well.
 pub const EXIT_OK: u8 = 0;
@@ -117,6 +117,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     let client = || http::Client::new(&cli.connection);
     match cli.command {
         Command::Up(args) => run::up(args),
+        Command::Demo(DemoCommand::Troubleshooting(args)) => crate::demo::troubleshooting(args),
         Command::Serve(args) => run::serve(args),
         Command::Clickhouse(args) => run::clickhouse(args),
         Command::Event(command) => event::event(command, &client()?),

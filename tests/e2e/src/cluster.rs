@@ -3,13 +3,16 @@
 // What the processes said belongs into the output of a test that fails.
 #![allow(clippy::print_stderr)]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use petrel_testkit::{engine_library, free_port};
+use petrel_testkit::{engine_library, free_port, poll_until};
+use rdkafka::ClientConfig;
 
 use crate::cli::Cli;
+use crate::kafka::topics_of_with;
 use crate::member::Member;
 
 /// How long a start may take on a busy machine.
@@ -30,11 +33,33 @@ pub struct Size {
     pub replication: i32,
     /// Length of a lease, in milliseconds.
     pub lease_ms: u64,
+    /// How processes come in at a Kafka with an authorizer.
+    pub credentials: Option<Credentials>,
+}
+
+/// How processes come in at Kafka.
+#[derive(Debug, Clone, Copy)]
+pub struct Credentials {
+    /// Name and password of a role.
+    pub of_role: fn(&str) -> (&'static str, String),
+}
+
+impl Credentials {
+    /// Options of librdkafka's for a role.
+    pub fn properties(&self, role: &str) -> [(&'static str, String); 4] {
+        let (name, password) = (self.of_role)(role);
+        [
+            ("security.protocol", "SASL_PLAINTEXT".to_owned()),
+            ("sasl.mechanisms", "PLAIN".to_owned()),
+            ("sasl.username", name.to_owned()),
+            ("sasl.password", password),
+        ]
+    }
 }
 
 impl Default for Size {
     fn default() -> Self {
-        Self { workers: 2, slots: 4, all_twice: false, ingest: 0, replication: 1, lease_ms: 6_000 }
+        Self { workers: 2, slots: 4, all_twice: false, ingest: 0, replication: 1, lease_ms: 6_000, credentials: None }
     }
 }
 
@@ -75,11 +100,35 @@ impl Cluster {
             (serve(dir, &config, "api", &format!("api-{n}"), &listen), Cli::new(format!("http://{listen}")))
         };
         let mut cluster = Self { members, apis: (1..=twice).map(api).collect(), prefix: prefix.to_owned(), size };
-        for member in cluster.apis.iter_mut().map(|(member, _)| member).chain(&mut cluster.members) {
+        if let Some(credentials) = size.credentials {
+            cluster.make_topics(bootstrap, credentials)?;
+        }
+        let all = cluster.apis.iter_mut().map(|(member, _)| member).chain(&mut cluster.members);
+        for member in all.filter(|member| !member.was_started()) {
             member.start()?;
         }
         cluster.wait_ready()?;
         Ok(cluster)
+    }
+
+    /// Gives each process its role's credentials. Only some of them may make topics, so one of these comes first.
+    fn make_topics(&mut self, bootstrap: &str, credentials: Credentials) -> Result<()> {
+        for member in self.petrels() {
+            let role = member.name().split('-').next().unwrap_or_default().to_owned();
+            let properties: BTreeMap<&str, String> = credentials.properties(&role).into_iter().collect();
+            member.set_environment("PETREL_KAFKA__PROPERTIES", Some(&serde_json::to_string(&properties)?));
+        }
+        let (first, _) = self.apis.first_mut().context("there is no API")?;
+        first.start()?;
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", bootstrap);
+        for (name, value) in credentials.properties("api") {
+            client.set(name, value);
+        }
+        let last = format!("{}orders.default", self.prefix);
+        let made = || topics_of_with(&client, &last).ok().filter(|topics| !topics.is_empty());
+        ensure!(poll_until(START, made).is_some(), "there is no topic {last}: {}", self.apis[0].0.log_tail());
+        Ok(())
     }
 
     fn wait_ready(&mut self) -> Result<()> {

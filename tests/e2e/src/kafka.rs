@@ -150,7 +150,12 @@ impl Feed {
 
 /// Names of all topics that begin so.
 pub fn topics_of(bootstrap: &str, prefix: &str) -> Result<Vec<String>> {
-    let consumer: BaseConsumer = client(bootstrap).create()?;
+    topics_of_with(&client(bootstrap), prefix)
+}
+
+/// The same by a client that is told how it comes in.
+pub fn topics_of_with(client: &ClientConfig, prefix: &str) -> Result<Vec<String>> {
+    let consumer: BaseConsumer = client.create()?;
     let metadata = consumer.fetch_metadata(None, TIMEOUT)?;
     Ok(metadata.topics().iter().map(|t| t.name().to_owned()).filter(|name| name.starts_with(prefix)).collect())
 }

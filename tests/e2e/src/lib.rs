@@ -11,7 +11,7 @@ mod random;
 mod single;
 
 pub use cli::Cli;
-pub use cluster::{Cluster, Size};
+pub use cluster::{Cluster, Credentials, Size};
 pub use http::{Answer, get, get_with, post};
 pub use kafka::{Feed, committed_values, create_replicated_topic, create_topic, takes_ms, topics_of, wait_in_sync};
 pub use member::Member;

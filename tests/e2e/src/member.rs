@@ -36,6 +36,11 @@ impl Member {
         &self.name
     }
 
+    /// Whether it was started once.
+    pub fn was_started(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Starts it, if it does not run.
     pub fn start(&mut self) -> Result<()> {
         let mut command = Command::new(petrel_binary()?);

@@ -1,5 +1,6 @@
 //! End to end: Petrel as its users run it, on real parts.
 
+mod acls;
 mod bad_input;
 mod config;
 mod core;
@@ -14,5 +15,6 @@ mod requests;
 mod results;
 mod rights;
 mod secrets;
+mod troubleshooting;
 mod upgrade;
 mod workers;

@@ -65,7 +65,14 @@ impl KafkaBroker {
         Self::start_as(Settings::with_rights)
     }
 
-    fn start_as(settings: fn() -> Settings) -> Result<KafkaBroker> {
+    /// The same for clients that have one of these names and its password, `<name>-password`, and come to
+    /// [`KafkaBroker::named_bootstrap`] by SASL: they may do what rules allow. [`KafkaBroker::bootstrap`] and
+    /// [`KafkaBroker::tool`] may do everything.
+    pub fn start_with_names(names: &[&str]) -> Result<KafkaBroker> {
+        Self::start_as(|| Settings::with_names(names))
+    }
+
+    fn start_as(settings: impl Fn() -> Settings) -> Result<KafkaBroker> {
         let libs = kafka_libs_dir();
         ensure!(
             libs.join(".stamp").is_file(),
@@ -153,6 +160,26 @@ impl KafkaBroker {
     /// `host:port`, as clients call `bootstrap.servers`.
     pub fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// `host:port` for clients that have a name.
+    ///
+    /// # Panics
+    /// If the broker knows no names.
+    pub fn named_bootstrap(&self) -> String {
+        let port = self.settings.named_port().unwrap_or_else(|| panic!("this broker knows no names"));
+        format!("127.0.0.1:{port}")
+    }
+
+    /// The command of one of Kafka's tools with this broker's address, for a script that calls it.
+    pub fn tool_command(&self, class: &str) -> String {
+        let libs = kafka_libs_dir().join("*").display().to_string();
+        let config = self.dir.path().join("log4j2.xml").display().to_string();
+        let options = SHORT_LIVED.join(" ");
+        format!(
+            "java -Dlog4j2.configurationFile={config} -cp {libs} {options} {class} --bootstrap-server {}",
+            self.bootstrap()
+        )
     }
 
     /// The file with what the broker logs, all its lives in one.

@@ -63,7 +63,15 @@ impl Plan {
     /// The installation on Kafka.
     pub(super) fn size(&self) -> Size {
         let slots = self.slots.div_ceil(WORKERS);
-        Size { workers: WORKERS, slots, all_twice: self.for_good, ingest: 0, replication: 1, lease_ms: self.lease_ms }
+        Size {
+            workers: WORKERS,
+            slots,
+            all_twice: self.for_good,
+            ingest: 0,
+            replication: 1,
+            lease_ms: self.lease_ms,
+            credentials: None,
+        }
     }
 }
 

@@ -20,6 +20,11 @@ const ALONE: &str = "node.id=1\noffsets.topic.replication.factor=1\ntransaction.
 const RIGHTS: &str = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
     allow.everyone.if.no.acl.found=true\n";
 
+/// Nobody may do anything that is not allowed, but who comes by the listener without names, for tests set rights there.
+const NAMES: &str = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+    super.users=User:ANONYMOUS\nsasl.enabled.mechanisms=PLAIN\n\
+    listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,NAMED:SASL_PLAINTEXT\n";
+
 /// What one node is told.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -28,23 +33,47 @@ pub(super) struct Settings {
     controller_port: u16,
     /// The controllers, `id@host:port`; none for a node that is alone.
     voters: Option<String>,
+    /// Where those come that have a name and a password.
+    named_port: Option<u16>,
 }
 
 impl Settings {
     /// A development broker.
     pub(super) fn development() -> Self {
-        Self { text: DEVELOPMENT.to_owned(), heap: "-Xmx512m", controller_port: free_port(), voters: None }
+        Self {
+            text: DEVELOPMENT.to_owned(),
+            heap: "-Xmx512m",
+            controller_port: free_port(),
+            voters: None,
+            named_port: None,
+        }
     }
 
     /// A broker with Kafka's defaults.
     pub(super) fn defaults() -> Self {
         let text = format!("{DEFAULTS}{ALONE}");
-        Self { text, heap: "-Xmx1g", controller_port: free_port(), voters: None }
+        Self { text, heap: "-Xmx1g", controller_port: free_port(), voters: None, named_port: None }
     }
 
     /// A development broker that can deny rights.
     pub(super) fn with_rights() -> Self {
         Self { text: format!("{DEVELOPMENT}{RIGHTS}"), ..Self::development() }
+    }
+
+    /// A development broker that knows those names, each with `<name>-password`, and allows them nothing.
+    pub(super) fn with_names(names: &[&str]) -> Self {
+        let users: Vec<String> = names.iter().map(|name| format!("user_{name}=\"{name}-password\"")).collect();
+        let login = "org.apache.kafka.common.security.plain.PlainLoginModule";
+        let text = format!(
+            "{DEVELOPMENT}{NAMES}listener.name.named.plain.sasl.jaas.config={login} required {};\n",
+            users.join(" ")
+        );
+        Self { text, named_port: Some(free_port()), ..Self::development() }
+    }
+
+    /// Port for those that have a name.
+    pub(super) fn named_port(&self) -> Option<u16> {
+        self.named_port
     }
 
     /// Nodes of one cluster with Kafka's defaults: what is written is on two of three replicas before it is
@@ -57,6 +86,7 @@ impl Settings {
             heap: "-Xmx1g",
             controller_port,
             voters: Some(voters.join(",")),
+            named_port: None,
         };
         ports.into_iter().map(node).collect()
     }
@@ -73,7 +103,10 @@ impl Settings {
     /// `server.properties`, without the data directory, for a node whose clients use that port.
     pub(super) fn properties(&self, port: u16) -> String {
         let controller_port = self.controller_port;
-        let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}");
+        let mut listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}");
+        if let Some(port) = self.named_port {
+            listeners.push_str(&format!(",NAMED://127.0.0.1:{port}"));
+        }
         let mut text = format!("{}\nlisteners={listeners}\nadvertised.listeners={listeners}\n", self.text);
         // Writing to a string cannot fail.
         let _ = match &self.voters {

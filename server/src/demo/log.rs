@@ -1,0 +1,140 @@
+//! Where the alerts are written: the log of the demo's own Petrel, or Kafka, as a monitoring system would.
+
+use super::stage::Petrel;
+
+/// Topic of the alerts in the pack.
+pub const TOPIC: &str = "sensu.events";
+/// Beginning of the names of everything on a Kafka that others use, too.
+const PREFIX: &str = "petrel-demo-";
+
+/// A log.
+pub enum Log {
+    /// That of the server.
+    Local,
+    /// A cluster.
+    #[cfg(feature = "kafka")]
+    Kafka(kafka::Cluster),
+}
+
+impl Log {
+    /// On Kafka makes the topic of the alerts; the server makes its own. `run` tells this run from others.
+    ///
+    /// # Errors
+    /// If the cluster does not answer or refuses.
+    pub fn open(kafka: Option<&str>, run: &str) -> anyhow::Result<Self> {
+        match kafka {
+            None => Ok(Self::Local),
+            #[cfg(feature = "kafka")]
+            Some(bootstrap) => Ok(Self::Kafka(kafka::Cluster::open(bootstrap, run)?)),
+            #[cfg(not(feature = "kafka"))]
+            Some(bootstrap) => anyhow::bail!("this petrel was built without Kafka and cannot use {bootstrap} ({run})"),
+        }
+    }
+
+    /// The topic of the alerts.
+    pub fn topic(&self) -> &str {
+        match self {
+            Self::Local => TOPIC,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(cluster) => cluster.topic(),
+        }
+    }
+
+    /// Prefix of Petrel's own topics, where it is not the usual one.
+    pub fn prefix(&self) -> Option<&str> {
+        match self {
+            Self::Local => None,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(cluster) => Some(cluster.prefix()),
+        }
+    }
+
+    /// Writes alerts, one after the other.
+    ///
+    /// # Errors
+    /// If they are not written.
+    pub fn write(&self, petrel: &Petrel, key: &str, alerts: &[String]) -> anyhow::Result<()> {
+        match self {
+            Self::Local => {
+                petrel.ask(&["topic", "send", TOPIC, "-", "--key", key, "--lines"], Some(&alerts.join("\n"))).map(drop)
+            }
+            #[cfg(feature = "kafka")]
+            Self::Kafka(cluster) => cluster.write(key, alerts),
+        }
+    }
+
+    /// What has to go once the server has ended.
+    ///
+    /// # Errors
+    /// If it stays.
+    pub fn clear(self) -> anyhow::Result<()> {
+        match self {
+            Self::Local => Ok(()),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(cluster) => cluster.clear(),
+        }
+    }
+}
+
+#[cfg(feature = "kafka")]
+mod kafka {
+    use std::sync::Arc;
+
+    use anyhow::Context as _;
+    use petrel_bus::{Bus as _, Output, TopicSpec};
+    use petrel_bus_kafka::KafkaBus;
+    use petrel_schemas::Topics;
+    use serde_json::json;
+
+    use super::PREFIX;
+    use crate::bus::kafka_options;
+    use crate::config;
+
+    /// A cluster, and what the demo has there.
+    pub struct Cluster {
+        bus: KafkaBus,
+        topic: Arc<str>,
+        topics: Topics,
+    }
+
+    impl Cluster {
+        pub fn open(bootstrap: &str, run: &str) -> anyhow::Result<Self> {
+            // Only how Kafka is reached: everything else there is about another server.
+            let kafka = std::env::vars().filter(|(name, _)| name.starts_with("PETREL_KAFKA__"));
+            let config = config::load(None, kafka, &[("kafka.bootstrap", json!(bootstrap))])?;
+            let bus = KafkaBus::new(kafka_options(&config, bootstrap, &format!("demo-{run}")))?;
+            let topics = Topics::new(&format!("{PREFIX}{run}."), 1, 1);
+            let topic: Arc<str> = format!("{PREFIX}{run}-sensu-events").into();
+            let spec = TopicSpec {
+                name: topic.clone(),
+                partitions: 1,
+                compacted: false,
+                retention_ms: Some(config.retention_ms),
+                delete_retention_ms: None,
+            };
+            bus.ensure_topics(&[spec]).with_context(|| format!("the topic {topic} cannot be made at {bootstrap}"))?;
+            Ok(Self { bus, topic, topics })
+        }
+
+        pub fn topic(&self) -> &str {
+            &self.topic
+        }
+
+        pub fn prefix(&self) -> &str {
+            self.topics.prefix()
+        }
+
+        pub fn write(&self, key: &str, alerts: &[String]) -> anyhow::Result<()> {
+            let output = |alert: &String| Output::keyed(&self.topic, key, alert.clone().into_bytes());
+            let publisher = self.bus.publisher("alerts")?;
+            publisher.publish(alerts.iter().map(output).collect()).wait()?;
+            Ok(())
+        }
+
+        pub fn clear(self) -> anyhow::Result<()> {
+            let own = self.topics.all(&["default"]).into_iter().map(|topic| topic.name);
+            let all: Vec<Arc<str>> = own.chain([self.topic.clone()]).collect();
+            Ok(self.bus.delete_topics(&all)?)
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Stand-ins for Compute Engine, Slack and Jira: the calls that the demo makes, in the shapes that these document.
+//!
+//! - `instances.get`: <https://cloud.google.com/compute/docs/reference/rest/v1/instances/get>
+//! - `chat.postMessage`: <https://docs.slack.dev/reference/methods/chat.postMessage>
+//! - `POST /rest/api/3/issue`: <https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues>
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::narrator::Narrator;
+
+/// Project, zone, channel, account and key that they know.
+pub const PROJECT: &str = "shop";
+/// Zone of the instance.
+pub const ZONE: &str = "europe-west3-a";
+/// The channel.
+pub const CHANNEL: &str = "#ops";
+/// Account of the ticket system.
+pub const ACCOUNT: &str = "petrel@shop.example";
+/// Key of its project.
+pub const TICKETS: &str = "OPS";
+/// The instance.
+pub const INSTANCE: &str = "checkout-1";
+/// Longest text of a section of a message, in characters.
+const SECTION_CHARS_MAX: usize = 3000;
+
+/// What was asked of the stand-ins, and what they need to know to answer.
+#[derive(Clone)]
+pub struct Services(Arc<Inner>);
+
+struct Inner {
+    narrator: Arc<Narrator>,
+    tokens: Tokens,
+    asked: Mutex<Vec<Asked>>,
+}
+
+/// By what the stand-ins know who asks.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// Compute Engine's.
+    pub cloud: String,
+    /// Slack's.
+    pub slack: String,
+    /// Jira's.
+    pub jira: String,
+}
+
+/// One request that a stand-in got.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Which of them.
+    pub service: &'static str,
+    /// When, in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// What was answered.
+    pub status: u16,
+    /// The request's body; null where it had none.
+    pub body: Value,
+}
+
+impl Services {
+    /// Stand-ins that nobody has asked yet.
+    pub fn new(narrator: Arc<Narrator>, tokens: Tokens) -> Self {
+        Self(Arc::new(Inner { narrator, tokens, asked: Mutex::default() }))
+    }
+
+    /// Their calls.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/compute/v1/projects/{project}/zones/{zone}/instances/{instance}", get(instance))
+            .route("/api/chat.postMessage", post(message))
+            .route("/rest/api/3/issue", post(issue))
+            .with_state(self.clone())
+    }
+
+    /// All that was asked so far.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.0.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often one of them took what it was told.
+    pub fn taken(&self, service: &str) -> usize {
+        self.asked().iter().filter(|asked| asked.service == service && asked.status < 400).count()
+    }
+
+    fn note(&self, service: &'static str, what: &str, answer: (StatusCode, Value), body: Value) -> Response {
+        let (status, value) = answer;
+        self.0.narrator.say(&format!("{service}: {what} -> {}", status.as_u16()));
+        let asked = Asked { service, at_ms: self.0.narrator.now_ms(), status: status.as_u16(), body };
+        self.0.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
+        (status, Json(value)).into_response()
+    }
+}
+
+fn has(headers: &HeaderMap, authorization: &str) -> bool {
+    headers.get("authorization").is_some_and(|value| value.as_bytes() == authorization.as_bytes())
+}
+
+async fn instance(
+    State(services): State<Services>,
+    Path((project, zone, instance)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let error = |code: StatusCode, status: &str, message: &str| {
+        (code, json!({ "error": { "code": code.as_u16(), "message": message, "status": status } }))
+    };
+    let answer = if !has(&headers, &format!("Bearer {}", services.0.tokens.cloud)) {
+        error(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
+    } else if (&*project, &*zone, &*instance) != (PROJECT, ZONE, INSTANCE) {
+        error(StatusCode::NOT_FOUND, "NOT_FOUND", "The resource was not found")
+    } else {
+        let zone = format!("https://www.googleapis.com/compute/v1/projects/{project}/zones/{zone}");
+        let value = json!({
+            "kind": "compute#instance",
+            "id": "5141418466139124541",
+            "name": instance,
+            "status": "RUNNING",
+            "machineType": format!("{zone}/machineTypes/e2-medium"),
+            "selfLink": format!("{zone}/instances/{instance}"),
+            "zone": zone,
+            "lastStartTimestamp": "2026-01-12T07:31:07.221-08:00",
+            "labels": { "service": "checkout" },
+        });
+        (StatusCode::OK, value)
+    };
+    services.note("Compute Engine", &format!("state of {instance}"), answer, Value::Null)
+}
+
+async fn message(State(services): State<Services>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
+    // All of it is 200, and `ok` says what it is.
+    let answer = if !has(&headers, &format!("Bearer {}", services.0.tokens.slack)) {
+        json!({ "ok": false, "error": "invalid_auth" })
+    } else if body["channel"] != CHANNEL {
+        json!({ "ok": false, "error": "channel_not_found" })
+    } else if let Some(why) = unusable_blocks(&body) {
+        json!({ "ok": false, "error": why })
+    } else {
+        let now_ms = services.0.narrator.now_ms();
+        let ts = format!("{}.{:06}", now_ms / 1000, now_ms % 1000 * 1000);
+        json!({ "ok": true, "channel": "C024BE91L", "ts": ts, "message": { "type": "message", "text": body["text"] } })
+    };
+    services.note("Slack", "a message", (StatusCode::OK, answer), body)
+}
+
+/// Why Slack would not take a message: no text, a block without a text, or one that is too long.
+fn unusable_blocks(body: &Value) -> Option<&'static str> {
+    if body["text"].as_str().is_none_or(str::is_empty) {
+        return Some("no_text");
+    }
+    let text_of = |text: &Value| text["text"].as_str().map_or(0, |text| text.chars().count());
+    let is_usable = |block: &Value| match (block["type"].as_str(), block["fields"].as_array()) {
+        (Some("header"), _) => (1..=150).contains(&text_of(&block["text"])),
+        (Some("section"), None) => (1..=SECTION_CHARS_MAX).contains(&text_of(&block["text"])),
+        (Some("section"), Some(fields)) => fields.iter().all(|field| (1..=2000).contains(&text_of(field))),
+        _ => false,
+    };
+    let blocks = body["blocks"].as_array();
+    blocks.is_none_or(|blocks| !blocks.iter().all(is_usable)).then_some("invalid_blocks")
+}
+
+async fn issue(State(services): State<Services>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
+    let basic = STANDARD.encode(format!("{ACCOUNT}:{}", services.0.tokens.jira));
+    let fields = &body["fields"];
+    let error =
+        |code: StatusCode, field: &str, why: &str| (code, json!({ "errorMessages": [], "errors": { field: why } }));
+    let answer = if !has(&headers, &format!("Basic {basic}")) {
+        error(StatusCode::UNAUTHORIZED, "account", "Client must be authenticated to access this resource.")
+    } else if fields["project"]["key"] != TICKETS {
+        error(StatusCode::BAD_REQUEST, "project", "valid project is required")
+    } else if fields["summary"].as_str().is_none_or(|summary| summary.is_empty() || summary.contains('\n')) {
+        error(StatusCode::BAD_REQUEST, "summary", "The summary is invalid because it contains newline characters.")
+    } else if fields["description"]["type"] != "doc" || fields["description"]["version"] != 1 {
+        error(StatusCode::BAD_REQUEST, "description", "Operation value must be an Atlassian Document")
+    } else {
+        let value = json!({ "id": "10000", "key": format!("{TICKETS}-24"), "self": "https://shop.example/rest/api/3/issue/10000" });
+        (StatusCode::CREATED, value)
+    };
+    services.note("Jira", "a ticket", answer, body)
+}
