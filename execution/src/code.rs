@@ -35,6 +35,8 @@ pub const POLICY_KEY: &str = "policy_key";
 pub const STATE_TOO_LARGE: &str = "state_too_large";
 /// Failed: no topic carries the tasks of its action's pool.
 pub const NO_SUCH_POOL: &str = "no_such_pool";
+/// Failed: no worker of its action's pool has what the action needs, even with nothing else to do.
+pub const NO_ROOM: &str = "no_room";
 
 /// Canceled, or being canceled: somebody asked for it.
 pub const CANCELED: &str = "canceled";

@@ -179,7 +179,8 @@ impl Owner<'_> {
                 }
                 match reason {
                     DeclineReason::Late => self.set_aside(scheduled, &about.worker),
-                    _ => self.redispatch(scheduled),
+                    DeclineReason::TooSmall => self.too_small(scheduled, &about.worker),
+                    _ => self.redispatch(scheduled, false),
                 }
             }
             // Nobody has it, and nobody will: its only task is passed.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use petrel_bus::{Clock, GlobalsSource, StageStats, Versioned};
+use petrel_execution::Needs;
 use petrel_execution::worker::{Reports, Said, workers_of};
 use petrel_schemas::Class;
 
@@ -23,6 +24,10 @@ pub struct WorkerInputs<G> {
     pub turn: u64,
     /// Slots that were free.
     pub free_slots: usize,
+    /// Memory and processors that nothing needed.
+    pub free_room: Needs,
+    /// Memory and processors that the worker has.
+    pub room: Needs,
     /// Whether the owners' orders are followed.
     pub following: bool,
     /// Whether no secret can be opened for the moment.
@@ -72,6 +77,8 @@ where
             view,
             turn: self.turn.fetch_add(1, Ordering::Relaxed) + 1,
             free_slots: self.slots.free(),
+            free_room: self.slots.free_room(),
+            room: self.slots.room(),
             following: self.attempts.is_following(),
             secrets_unread: self.secrets.is_unread(),
             said: self.attempts.said(boot_ms),

@@ -22,3 +22,4 @@ mod server;
 #[allow(dead_code, reason = "what other tests need of it")]
 mod sshd;
 mod trust;
+mod workers;

@@ -13,6 +13,7 @@ mod output;
 mod requests;
 mod results;
 mod rights;
+mod runners;
 mod secrets;
 mod upgrade;
 mod workers;

@@ -115,6 +115,10 @@ impl Actions for Catalog {
         Resolution::Ready(Arc::new(ActionPlan {
             pool: if matches!(action, "demo.elsewhere" | "demo.zone") { "gpu" } else { "default" }.to_owned(),
             class: if action == "demo.bulk" { Class::Bulk } else { Class::Normal },
+            needs: match action {
+                "demo.large_needs" => Needs { memory_bytes: 1 << 40, cpu_milli: 0 },
+                _ => Needs::default(),
+            },
             requires: match action {
                 "demo.zone" => BTreeMap::from([("zone".to_owned(), "dmz".to_owned())]),
                 "demo.nozone" => BTreeMap::from([("zone".to_owned(), "moon".to_owned())]),

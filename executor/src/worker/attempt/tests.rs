@@ -206,6 +206,7 @@ fn command(delivery: Delivery, token: Value) -> ResolvedAction {
         policies: None,
         pool: "default".to_owned(),
         class: Class::Normal,
+        needs: Default::default(),
         requires: Default::default(),
         delivery,
         timeout_ms: 1_000,
