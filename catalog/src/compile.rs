@@ -180,7 +180,8 @@ impl CompiledRevision {
             let size = pool.and_then(|pool| Some((pool, sizes.get(pool)?)));
             if let Some((pool, size)) = size.filter(|(_, size)| !plan.needs.fits(size)) {
                 let (reference, needs) = (&action.reference, plan.needs);
-                let message = format!("{reference} needs {needs}, and the largest worker of the pool {pool} has {size}");
+                let message =
+                    format!("{reference} needs {needs}, and the largest worker of the pool {pool} has {size}");
                 problems.add(place, Code::TooLarge, message);
             }
         }

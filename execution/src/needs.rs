@@ -58,10 +58,16 @@ impl fmt::Display for Needs {
         let Self { memory_bytes, cpu_milli } = self;
         let unit = UNITS.iter().find(|(_, bytes)| *memory_bytes > 0 && memory_bytes % bytes == 0);
         match unit {
-            Some((unit, bytes)) => write!(f, "{} {unit}", memory_bytes / bytes)?,
-            None => write!(f, "{memory_bytes} bytes")?,
+            Some((unit, bytes)) => write!(f, "{} {unit} of memory", memory_bytes / bytes)?,
+            None if *memory_bytes > 0 || *cpu_milli == 0 => write!(f, "{memory_bytes} bytes of memory")?,
+            None => {}
         }
-        write!(f, " of memory and {} processors", *cpu_milli as f64 / 1_000.0)
+        let and = if *memory_bytes > 0 { " and " } else { "" };
+        match cpu_milli {
+            0 => Ok(()),
+            1_000 => write!(f, "{and}1 processor"),
+            milli => write!(f, "{and}{} processors", *milli as f64 / 1_000.0),
+        }
     }
 }
 
@@ -113,6 +119,6 @@ mod tests {
         let (waits, room) = (of(8, 0), of(4, 2_000));
         assert!(of(0, 1_000).fits_beside(&waits, &room) && !of(1, 0).fits_beside(&waits, &room));
         assert_eq!(of(2 << 30, 1_500).to_string(), "2 GiB of memory and 1.5 processors");
-        assert_eq!(of(0, 500).to_string(), "0 bytes of memory and 0.5 processors");
+        assert_eq!([of(0, 500), of(3, 0)].map(|needs| needs.to_string()), ["0.5 processors", "3 bytes of memory"]);
     }
 }

@@ -242,7 +242,8 @@ async fn up(
         output,
         stop: stop.clone(),
         workers_seen: Default::default(),
-        applier: Applier::new(bus, topics, clock, world, retention_of(config), missing).with_pools(pools_of(config), sizes_of(config)),
+        applier: Applier::new(bus, topics, clock, world, retention_of(config), missing)
+            .with_pools(pools_of(config), sizes_of(config)),
         sql,
         secrets,
         objects,

@@ -21,8 +21,7 @@ pub(super) fn read(fields: &Fields<'_>, is_instant: bool, report: &mut Report<'_
         let message = "\"needs\" names neither \"memory\" nor \"cpu\"; leave the key out to need nothing";
         report.add(node.at, Code::BadValue, message);
     }
-    let needs =
-        Needs { memory_bytes: memory_bytes.unwrap_or_default(), cpu_milli: cpu_milli.unwrap_or_default() };
+    let needs = Needs { memory_bytes: memory_bytes.unwrap_or_default(), cpu_milli: cpu_milli.unwrap_or_default() };
     (report.count() == before).then(|| Located::new(needs, report.place(node.at)))
 }
 

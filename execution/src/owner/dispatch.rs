@@ -34,7 +34,11 @@ impl<'f> Owner<'f> {
         let start_by_ms = start_by_ms.unwrap_or_else(|| now_ms.saturating_add(self.limits().schedule_to_start_ms));
         let start_by_ms = retry_by_ms.map_or(start_by_ms, |by_ms| by_ms.min(start_by_ms));
         let partition = self.next_partition(&from.core);
-        let scheduled = from.schedule(Scheduled { partition, start_by_ms, declines: 0, too_small: 0, again_ms: None }, now_ms, note);
+        let scheduled = from.schedule(
+            Scheduled { partition, start_by_ms, declines: 0, too_small: 0, again_ms: None },
+            now_ms,
+            note,
+        );
         match self.beside(&scheduled.core) {
             Some(worker) => self.start_beside(left, scheduled, worker),
             None => {

@@ -1,21 +1,27 @@
 //! Who waits for room: how a worker shares memory and processors between actions that say what they need.
 //!
 //! What needs much would wait for ever beside much that needs little: whatever becomes free, something small is there
-//! to take it. So the first for which there is no room stands in line, and until it has its room nothing else takes any of
-//! what it waits for. Others that wait do so behind it, each for as long as a worker's patience lasts, and so does it: once
-//! it was declined it may have gone elsewhere, or come back. Its place is kept for a while if everybody has declined it.
+//! to take it. So those for which there is no room stand in line, in the order in which they came, and until the first has
+//! its room nothing else takes any of what it waits for. Each keeps its place as long as it asks again, and a while longer:
+//! once a full worker has declined it, it may have gone elsewhere, or come back.
+
+use std::collections::VecDeque;
 
 use crate::needs::Needs;
+
+/// Most that stand in line. Who comes when it is that long has no place, and may have one later.
+const LINE_MAX: usize = 256;
 
 /// The line of one worker. What happens in a transaction that is aborted has not happened.
 #[derive(Debug, Default)]
 pub struct Line {
-    first: Option<First>,
-    first_committed: Option<First>,
+    waiting: VecDeque<Waiting>,
+    waiting_committed: VecDeque<Waiting>,
+    has_changed: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct First {
+struct Waiting {
     execution: String,
     needs: Needs,
     /// Until when its place is kept, in milliseconds since the epoch.
@@ -23,42 +29,56 @@ struct First {
 }
 
 impl Line {
-    /// Whether an execution may have its room now. If there is no room and nobody is in line, it is from here on; its place
-    /// is kept until an instant, in milliseconds since the epoch, unless it asks again.
+    /// Whether an execution may have its room now. If there is none, it stands in line from here on; its place is kept until
+    /// an instant, in milliseconds since the epoch, unless it asks again.
     pub fn may_have(&mut self, execution: &str, needs: Needs, room: &Needs, now_ms: i64, until_ms: i64) -> bool {
         if needs.is_none() {
             return true;
         }
-        self.first.take_if(|first| now_ms > first.until_ms);
-        match &mut self.first {
+        self.change(|waiting| waiting.retain(|one| now_ms <= one.until_ms));
+        let fits = match self.waiting.front() {
             Some(first) if first.execution != execution => needs.fits_beside(&first.needs, room),
-            Some(first) => {
-                first.until_ms = first.until_ms.max(until_ms);
-                needs.fits(room)
-            }
-            None => {
-                let fits = needs.fits(room);
-                if !fits {
-                    self.first = Some(First { execution: execution.to_owned(), needs, until_ms });
-                }
-                fits
-            }
+            _ => needs.fits(room),
+        };
+        if !fits {
+            self.stand(execution, needs, until_ms);
         }
+        fits
     }
 
     /// It has its room, or is not to wait here any more.
     pub fn leave(&mut self, execution: &str) {
-        self.first.take_if(|first| first.execution == execution);
+        self.change(|waiting| waiting.retain(|one| one.execution != execution));
     }
 
     /// What happened is committed.
     pub fn committed(&mut self) {
-        self.first_committed.clone_from(&self.first);
+        if std::mem::take(&mut self.has_changed) {
+            self.waiting_committed.clone_from(&self.waiting);
+        }
     }
 
     /// What happened since the last commit has not.
     pub fn aborted(&mut self) {
-        self.first.clone_from(&self.first_committed);
+        if std::mem::take(&mut self.has_changed) {
+            self.waiting.clone_from(&self.waiting_committed);
+        }
+    }
+
+    /// Stands where it stood, or behind all others.
+    fn stand(&mut self, execution: &str, needs: Needs, until_ms: i64) {
+        self.has_changed = true;
+        if let Some(own) = self.waiting.iter_mut().find(|one| one.execution == execution) {
+            own.until_ms = own.until_ms.max(until_ms);
+        } else if self.waiting.len() < LINE_MAX {
+            self.waiting.push_back(Waiting { execution: execution.to_owned(), needs, until_ms });
+        }
+    }
+
+    fn change(&mut self, what: impl FnOnce(&mut VecDeque<Waiting>)) {
+        let before = self.waiting.len();
+        what(&mut self.waiting);
+        self.has_changed |= self.waiting.len() != before;
     }
 }
 
@@ -108,14 +128,29 @@ mod tests {
         assert!(!line.may_have("small", of(1, 0), &of(4, 4), 50, 60), "all of it is spoken for");
         assert!(line.may_have("other", of(0, 4), &of(4, 4), 50, 60), "it waits for no processor");
         assert!(line.may_have("none", of(0, 0), &of(0, 0), 50, 60));
+        line.leave("small");
         line.committed();
         assert!(line.may_have("small", of(1, 0), &of(4, 4), 51, 60));
         line.aborted();
         assert!(!line.may_have("small", of(1, 0), &of(4, 4), 50, 60), "it stands there still");
-        line.leave("small");
-        assert!(!line.may_have("small", of(1, 0), &of(4, 4), 50, 60));
         assert!(line.may_have("large", of(8, 0), &of(8, 0), 50, 60));
         line.leave("large");
         assert!(line.may_have("small", of(1, 0), &of(4, 4), 50, 60));
+    }
+
+    #[test]
+    fn who_waits_has_the_turn_in_which_it_came_and_the_line_has_an_end() {
+        let (mut line, full) = (Line::default(), of(0, 0));
+        assert!(!line.may_have("a", of(2, 0), &full, 0, 9) && !line.may_have("b", of(8, 0), &full, 0, 9));
+        assert!(!line.may_have("c", of(2, 0), &full, 0, 9));
+        // The first has its room, and then it is the second's turn, though the third would fit.
+        assert!(!line.may_have("c", of(2, 0), &of(3, 0), 1, 9));
+        assert!(line.may_have("a", of(2, 0), &of(3, 0), 1, 9));
+        line.leave("a");
+        assert!(!line.may_have("c", of(2, 0), &of(7, 0), 1, 9));
+        assert!(line.may_have("b", of(8, 0), &of(8, 0), 1, 9));
+        let many: Vec<String> = (0..2 * LINE_MAX).map(|number| number.to_string()).collect();
+        many.iter().for_each(|id| assert!(!line.may_have(id, of(8, 0), &full, 1, 9)));
+        assert_eq!(line.waiting.len(), LINE_MAX);
     }
 }

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use petrel_bus::{GlobalsSource, Versioned, Waker};
-use petrel_execution::{Needs, Note};
 use petrel_execution::gate::InForce;
 use petrel_execution::worker::Remembered;
+use petrel_execution::{Needs, Note};
 use petrel_schemas::{Order, Task};
 use tokio::sync::mpsc;
 

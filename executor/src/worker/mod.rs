@@ -118,7 +118,8 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         let grace = Duration::from_millis(options.runner.kill_grace_ms);
         let work = WorkDirectories::open_after(options.work_directory.clone(), grace)
             .map_err(|source| WorkerError::Work { directory: options.work_directory.display().to_string(), source })?;
-        let (slots, attempts) = (Slots::with_room(options.slots, options.room), Arc::new(Attempts::new(options.instance.clone())));
+        let (slots, attempts) =
+            (Slots::with_room(options.slots, options.room), Arc::new(Attempts::new(options.instance.clone())));
         metrics.slots.add(i64::try_from(options.slots).unwrap_or(i64::MAX));
         let orders = options.topics.orders(&options.pool);
         let follower =

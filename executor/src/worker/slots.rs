@@ -1,8 +1,8 @@
 //! How many attempts a worker runs at once, and how its free slots are shared between its claim stage and the
 //! owners beside it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use petrel_execution::Needs;
 

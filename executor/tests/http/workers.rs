@@ -121,7 +121,8 @@ async fn a_stopped_worker_sends_nothing_once_its_lease_has_passed() {
 #[tokio::test]
 async fn a_killed_worker_sends_no_mail() {
     let server = MailServer::start(None, false, Odd::HangAtHello).await;
-    let mut worker = Worker::start(json!({ "server": { "host": "127.0.0.1", "port": server.port, "security": "none" } }));
+    let mut worker =
+        Worker::start(json!({ "server": { "host": "127.0.0.1", "port": server.port, "security": "none" } }));
     eventually("it says hello", || !server.heard().is_empty()).await;
     worker.process.kill().unwrap();
     worker.process.wait().unwrap();
@@ -132,7 +133,8 @@ async fn a_killed_worker_sends_no_mail() {
 #[tokio::test]
 async fn a_stopped_worker_sends_no_mail_once_its_lease_has_passed() {
     let server = MailServer::start(None, false, Odd::HelloIsLate).await;
-    let mut worker = Worker::start(json!({ "server": { "host": "127.0.0.1", "port": server.port, "security": "none" } }));
+    let mut worker =
+        Worker::start(json!({ "server": { "host": "127.0.0.1", "port": server.port, "security": "none" } }));
     eventually("it says hello", || !server.heard().is_empty()).await;
     let told = worker.is_stopped_until("the server has answered", || server.has_answered()).await;
     assert_eq!(told, "LeaseLost");

@@ -65,13 +65,15 @@ async fn what_one_host_writes_is_told_before_the_command_ends() {
     let servers = Servers::start(1);
     let (asking, log) = asking(Mask::NOTHING, LiveOptions::default());
     let flag = servers.path("flag");
-    let script = format!("printf begun; echo oops >&2; while [ ! -e {} ]; do sleep 0.05; done; echo '. done'", flag.display());
+    let script =
+        format!("printf begun; echo oops >&2; while [ ! -e {} ]; do sleep 0.05; done; echo '. done'", flag.display());
     let keys = json!({
         "hosts": servers.names(), "ssh": servers.ssh(), "command": ["sh", "-c", script],
         "download": [servers.path("id.pub").display().to_string()],
     });
     let seen = async {
-        eventually("it is told while it runs", || log.told("stdout") == "begun" && log.told("stderr") == "oops\n").await;
+        eventually("it is told while it runs", || log.told("stdout") == "begun" && log.told("stderr") == "oops\n")
+            .await;
         assert!(!log.has_ended());
         std::fs::write(&flag, "").unwrap();
     };
@@ -104,7 +106,11 @@ async fn what_several_write_is_told_in_lines_of_theirs_without_secrets() {
         };
         let lines = own(&stdout);
         assert_eq!(lines[..3], ["half line 1", "half line 2", "half line 3"], "{stdout}");
-        assert_eq!((lines.last().map(String::as_str), own(&stderr)), (Some("no end"), vec!["err".to_owned()]), "{stdout}");
+        assert_eq!(
+            (lines.last().map(String::as_str), own(&stderr)),
+            (Some("no end"), vec!["err".to_owned()]),
+            "{stdout}"
+        );
     }
     let is_labelled = |line: &str| servers.names().iter().any(|name| line.starts_with(&format!("{name}: ")));
     assert!(stdout.lines().all(is_labelled), "{stdout}");
@@ -137,7 +143,8 @@ async fn more_than_is_told_leaves_a_gap_and_what_is_stopped_ends_there() {
     assert_eq!(exit.why, Why::Stopped);
     eventually("the end is told", || log.has_ended()).await;
     let told = log.told("stdout");
-    let without_gaps: usize = told.split('<').map(|part| part.split_once('>').map_or(part, |(_, rest)| rest).len()).sum();
+    let without_gaps: usize =
+        told.split('<').map(|part| part.split_once('>').map_or(part, |(_, rest)| rest).len()).sum();
     assert!(told.contains('<') && without_gaps <= 4_000, "{without_gaps}");
     assert_eq!(asking.left(), [0; 0]);
 }

@@ -20,7 +20,8 @@ const RUNNERS: [&str; 6] = ["command", "shell", "script", "python", "ssh", "http
 const ASKED_MAX: usize = 16;
 
 /// Writes that it begins, that it goes on, and ends with the gate.
-const HOLD: &str = "echo \"+$ATTEMPT\" >> \"$LOG\"; while [ ! -e \"$GATE\" ]; do echo \"$ATTEMPT\" >> \"$LOG\"; sleep 0.1; done";
+const HOLD: &str =
+    "echo \"+$ATTEMPT\" >> \"$LOG\"; while [ ! -e \"$GATE\" ]; do echo \"$ATTEMPT\" >> \"$LOG\"; sleep 0.1; done";
 
 const PYTHON: &str = r#"
 import os, time
@@ -47,7 +48,8 @@ impl Sshd {
         std::fs::create_dir(&dir)?;
         let _ = std::fs::create_dir_all("/run/sshd");
         for key in ["id", "host_key"] {
-            let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(dir.join(key)).status();
+            let made =
+                Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(dir.join(key)).status();
             ensure!(made.context("`cargo xtask deps --openssh` brings it")?.success(), "no key {key} was made");
         }
         let (port, at) = (free_port(), dir.display());
@@ -161,7 +163,8 @@ impl Held<'_> {
         let (path, gate) = (self.dir.join(&log), self.dir.join("gate"));
         let (path, gate, mark) =
             (format!("log={}", path.display()), format!("gate={}", gate.display()), format!("mark={}", self.mark));
-        let id = self.cli.run(&["action", "run", &format!("hold.{runner}"), &path, &gate, &mark, &format!("name={log}")])?;
+        let id =
+            self.cli.run(&["action", "run", &format!("hold.{runner}"), &path, &gate, &mark, &format!("name={log}")])?;
         self.ids.insert(log.clone(), id.trim().to_owned());
         Ok(log)
     }

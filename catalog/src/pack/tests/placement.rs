@@ -103,7 +103,8 @@ fn what_no_worker_of_a_pool_has_is_refused_at_an_apply() {
         let checked = |default: Needs, far: Needs| {
             compiled.check_sizes(&pools, &sizes(default, far)).map_err(|problems| problems.to_string()).err()
         };
-        let (fits, other) = if pool == "far" { ((small, large), (large, small)) } else { ((large, small), (small, large)) };
+        let (fits, other) =
+            if pool == "far" { ((small, large), (large, small)) } else { ((large, small), (small, large)) };
         assert_eq!(checked(fits.0, fits.1), None);
         assert_eq!(compiled.check_sizes(&pools, &BTreeMap::new()), Ok(()), "nobody knows");
         let why = format!(

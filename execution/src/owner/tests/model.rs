@@ -14,6 +14,7 @@ use crate::codec::{from_bytes, to_bytes};
 use crate::delivery::Delivery;
 use crate::execution::{Execution, Known};
 use crate::gate::{GateId, InForce, Kind, Numbers, Stamp, What};
+use crate::needs::Needs;
 use crate::plan::{ActionPlan, CompleteParameters, NameGates, ParameterError, Resolution};
 use crate::retry::{BackOff, Retry};
 use crate::runner::{NoopSpec, PackFiles, RunnerSpec};
@@ -44,6 +45,8 @@ pub enum Do {
     Early(u8),
     Decline(u8, i64, DeclineReason),
     HandOver(u8, i64, bool),
+    /// Its worker lacked something once it had begun.
+    HandOverLacking(u8, i64),
     Cancel(u8),
     /// Time passes, and timers fire.
     Wait(i64),
@@ -446,6 +449,10 @@ pub fn message_of(what: &Do) -> Message {
         Do::HandOver(n, token, begun) => {
             Message::Report(about(n, token, "w"), Report::HandedOver(handed_over(*n, *token, *begun)))
         }
+        Do::HandOverLacking(n, token) => {
+            let gave = HandedOver { lacks: true, ..handed_over(*n, *token, true) };
+            Message::Report(about(n, token, "w"), Report::HandedOver(gave))
+        }
         Do::Cancel(n) => Message::Cancel { id: id(*n), by: "eve".to_owned() },
         other => unreachable!("{other:?} is no message"),
     }
@@ -509,6 +516,7 @@ fn handed_over(n: u8, token: i64, begun: bool) -> HandedOver {
         token,
         worker: "w".to_owned(),
         begun,
+        lacks: false,
         stdout: if begun { "part" } else { "" }.to_owned(),
         stderr: String::new(),
         stdout_truncated: false,

@@ -123,7 +123,7 @@ impl Rig {
             task: task(),
             action: Err(Note::new(code::NO_SUCH_ACTION, "it is not there")),
             claim_began_ms: boot_ms(),
-            slot: self.slots.take(),
+            slot: self.slots.take(Default::default()),
             said: Remembered::default(),
             owner: told.map(|told| told.owner(3)),
         };

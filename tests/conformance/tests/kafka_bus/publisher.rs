@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use petrel_bus::{Bus, Output, PublishError};
 use petrel_testkit::{free_port, shared_kafka};
 
-use crate::support::{PATIENCE, add_partitions, bus, bus_with, committed, delete, drain, fill, numbered, output, topic, unique};
+use crate::support::{
+    PATIENCE, add_partitions, bus, bus_with, committed, delete, drain, fill, numbered, output, topic, unique,
+};
 
 #[test]
 fn calls_are_committed_together_and_each_is_told_where_its_records_are() {
