@@ -72,8 +72,8 @@ impl Drop for Worker {
 async fn worker_role() {
     let (Ok(job), Ok(folder)) = (std::env::var(JOB), std::env::var(FOLDER)) else { return };
     let (job, folder): (Value, PathBuf) = (serde_json::from_str(&job).unwrap(), folder.into());
-    let _director = lease(&folder);
-    let held = _director.subscribe();
+    let director = lease(&folder);
+    let held = director.subscribe();
     let exit = match job.get("server") {
         Some(server) => Sending::new().send_held(server.clone(), message(), held).await,
         None => Asking::new().ask_held(job, None, held).await,

@@ -228,11 +228,11 @@ impl Held<'_> {
 /// Processes that have this variable.
 fn marked(mark: &str) -> usize {
     let wanted = format!("MARK={mark}");
-    let has_it = |entry: std::fs::DirEntry| {
+    let has_it = |entry: &std::fs::DirEntry| {
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|one| one == wanted.as_bytes())
     };
-    std::fs::read_dir("/proc").into_iter().flatten().flatten().map(has_it).filter(|has| *has).count()
+    std::fs::read_dir("/proc").into_iter().flatten().flatten().filter(has_it).count()
 }
 
 #[test]

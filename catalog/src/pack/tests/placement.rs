@@ -46,8 +46,8 @@ fn what_says_nothing_sensible_is_told() {
             PATH,
             action!("needs: { memory: 2GB, cpu: two, gpu: 1 }\n"),
             "actions/clean.yaml:5:18: \"needs.memory\" must be a whole number of KiB, MiB, GiB or TiB, such as 2GiB, or of bytes\n\
-             actions/clean.yaml:5:28: \"needs.cpu\" must be a number of processors such as 0.5, found a text\n\
-             actions/clean.yaml:5:33: unknown key \"gpu\" in \"needs\"",
+             actions/clean.yaml:5:28: \"needs.cpu\" must be a number of processors such as 0.5, found a string\n\
+             actions/clean.yaml:5:33: unknown key \"gpu\", did you mean \"cpu\"?",
         ),
         (
             PATH,
