@@ -6,4 +6,5 @@ mod events;
 mod gates;
 mod model;
 mod random;
+mod room;
 mod table;

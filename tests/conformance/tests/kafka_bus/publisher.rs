@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use petrel_bus::{Bus, Output, PublishError};
-use petrel_testkit::{free_port, shared_kafka};
+use petrel_testkit::{free_port, poll_until, shared_kafka};
 
 use crate::support::{
     PATIENCE, add_partitions, bus, bus_with, committed, delete, drain, fill, numbered, output, topic, unique,
@@ -81,11 +81,8 @@ fn a_partition_that_was_added_is_written_to() {
     assert_eq!(publisher.publish(vec![output(&to, 1, "b0")]).wait(), none);
     add_partitions(address, &to, 2);
     // The broker hears of it a moment later, and the writer asks once in a while.
-    let until = Instant::now() + PATIENCE;
-    while publisher.publish(vec![output(&to, 1, "b0")]).wait() == none {
-        assert!(Instant::now() < until, "it is never seen");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let is_seen = || (publisher.publish(vec![output(&to, 1, "b0")]).wait() != none).then_some(());
+    assert!(poll_until(PATIENCE, is_seen).is_some(), "it is never seen");
     publisher.publish(vec![output(&to, 1, "b1")]).wait().unwrap();
     let found = committed(&bus, &to);
     assert_eq!((&found[&0], &found[&1]), (&numbered("a", 1), &numbered("b", 2)));
