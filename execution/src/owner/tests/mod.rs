@@ -4,6 +4,7 @@ mod beside;
 mod cancels;
 mod events;
 mod gates;
+mod messages;
 mod model;
 mod random;
 mod room;
