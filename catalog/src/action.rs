@@ -26,6 +26,8 @@ pub struct ActionDef {
     pub plan: Arc<ActionPlan>,
     /// Where the labels stand that its pool must have.
     pub(crate) requires_place: Option<Place>,
+    /// Where it stands what it needs of its worker.
+    pub(crate) needs_place: Option<Place>,
 }
 
 /// The parameters of an action.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use petrel_execution::{ActionPlan, Labels, labels_text, pool_with};
+use petrel_execution::{ActionPlan, Labels, Needs, labels_text, pool_with};
 use petrel_rules::{Binding, MatchPlan, TriggerPlan};
 use petrel_schemas::{ENDS_TRIGGER, TriggerBinding};
 use serde_json::Value;
@@ -170,6 +170,29 @@ impl CompiledRevision {
         problems.or(known)
     }
 
+    /// Whether each action needs no more than the largest worker of its pool has, where that is known: `sizes` has it by
+    /// pool.
+    ///
+    /// # Errors
+    /// Every action that needs more.
+    pub fn check_sizes(&self, pools: &[(String, Labels)], sizes: &BTreeMap<String, Needs>) -> Result<(), Problems> {
+        let mut problems = Problems::new();
+        for action in self.actions.values() {
+            let (Some(place), plan) = (&action.needs_place, &action.plan) else { continue };
+            let named = pools.iter().map(|(pool, labels)| (pool.as_str(), Some(labels)));
+            let of_labels = || pool_with(named, &plan.requires);
+            let pool = if plan.requires.is_empty() { Some(plan.pool.as_str()) } else { of_labels() };
+            let size = pool.and_then(|pool| Some((pool, sizes.get(pool)?)));
+            if let Some((pool, size)) = size.filter(|(_, size)| !plan.needs.fits(size)) {
+                let (reference, needs) = (&action.reference, plan.needs);
+                let message =
+                    format!("{reference} needs {needs}, and the largest worker of the pool {pool} has {size}");
+                problems.add(place, Code::TooLarge, message);
+            }
+        }
+        problems.or(())
+    }
+
     /// Tests of a rule, in the order of its file.
     pub(crate) fn tests_of(&self, rule: &str) -> &[TestDraft] {
         self.tests.get(rule).map_or(&[], Vec::as_slice)
@@ -268,6 +291,7 @@ pub(crate) fn compile_action(
     let plan = ActionPlan {
         pool: draft.pool,
         requires: draft.requires.as_ref().map(|labels| labels.value.clone()).unwrap_or_default(),
+        needs: draft.needs.as_ref().map(|needs| needs.value).unwrap_or_default(),
         class: draft.class,
         delivery: draft.delivery,
         timeout_ms: draft.timeout_ms,
@@ -284,6 +308,7 @@ pub(crate) fn compile_action(
         parameters,
         plan: Arc::new(plan),
         requires_place: draft.requires.map(|labels| labels.place),
+        needs_place: draft.needs.map(|needs| needs.place),
     })
 }
 

@@ -27,6 +27,7 @@ pub struct Counts {
     pub failures: i32,
     /// Attempts that a worker gave back, because it shut down or lacked what they take.
     pub hand_overs: i32,
-    /// Attempts, up to the last one and one after the other, that were given back before they began.
+    /// Attempts, up to the last one and one after the other, that were given back before they began or because their
+    /// workers lacked something.
     pub not_begun: i32,
 }

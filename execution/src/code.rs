@@ -35,6 +35,8 @@ pub const POLICY_KEY: &str = "policy_key";
 pub const STATE_TOO_LARGE: &str = "state_too_large";
 /// Failed: no topic carries the tasks of its action's pool.
 pub const NO_SUCH_POOL: &str = "no_such_pool";
+/// Failed: no worker of its action's pool has what the action needs, even with nothing else to do.
+pub const NO_ROOM: &str = "no_room";
 
 /// Canceled, or being canceled: somebody asked for it.
 pub const CANCELED: &str = "canceled";
@@ -83,7 +85,7 @@ pub const EMAIL_UNKNOWN: &str = "email_unknown";
 pub const RECORD_TOO_LARGE: &str = "record_too_large";
 /// Failed: its record may have been written, and must not be written twice.
 pub const RECORD_UNKNOWN: &str = "record_unknown";
-/// Failed: there is no topic of that name.
+/// Failed: there is no topic of that name, or it does not have the partition.
 pub const NO_SUCH_TOPIC: &str = "no_such_topic";
 /// Failed: it failed on more hosts than may fail.
 pub const SSH_HOSTS: &str = "ssh_hosts";

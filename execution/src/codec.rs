@@ -125,6 +125,7 @@ fn record(execution: &Execution) -> ExecutionState {
         task_partition: None,
         start_by_ms: None,
         declines: 0,
+        too_small: 0,
         worker: execution.holder().map(|h| h.worker.clone()),
         requested_at_ms: subject.requested_at_ms,
         scheduled_at_ms: core.scheduled_at_ms,
@@ -153,6 +154,7 @@ fn record(execution: &Execution) -> ExecutionState {
             record.task_partition = i32::try_from(state.partition).ok();
             record.start_by_ms = Some(state.start_by_ms);
             record.declines = state.declines;
+            record.too_small = state.too_small;
             record.delayed_until_ms = state.again_ms;
         }
         Execution::Canceling(In { state, .. }) => {
@@ -231,8 +233,8 @@ fn live(record: ExecutionState) -> Result<Execution, CodecError> {
             let partition = record.task_partition.and_then(|p| u32::try_from(p).ok());
             let partition = partition.ok_or_else(|| missing("task_partition"))?;
             let start_by_ms = record.start_by_ms.ok_or_else(|| missing("start_by_ms"))?;
-            let (declines, again_ms) = (record.declines, record.delayed_until_ms);
-            In { core, state: Scheduled { partition, start_by_ms, declines, again_ms } }.into()
+            let (declines, too_small, again_ms) = (record.declines, record.too_small, record.delayed_until_ms);
+            In { core, state: Scheduled { partition, start_by_ms, declines, too_small, again_ms } }.into()
         }
         Status::Running => In { core, state: Running { holder: holder.ok_or_else(|| missing("worker"))? } }.into(),
         Status::Pausing => In { core, state: Pausing { holder } }.into(),

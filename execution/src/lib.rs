@@ -5,7 +5,7 @@
 //!
 //! Reading order: `status`, `subject` (what an execution is about), `attempt`, `state` (one file for each
 //! typed state, and the transitions that compile), `execution` (any of them), `timer`, `family` (parents and
-//! children), `inject` (events that executions cause), `plan`, `retry` and `runner` (what its action is), `outcome`,
+//! children), `inject` (events that executions cause), `plan`, `needs`, `retry` and `runner` (what its action is), `outcome`,
 //! `codec` (from and to the records), then `owner` (what an owner decides), `worker` (what a worker decides) and
 //! `gate` (who may start).
 //!
@@ -20,6 +20,7 @@ mod family;
 pub mod gate;
 mod inject;
 pub mod limits;
+mod needs;
 mod outcome;
 pub mod owner;
 mod plan;
@@ -36,6 +37,7 @@ pub use delivery::Delivery;
 pub use execution::{Ended, Execution, Known};
 pub use family::ChildEnded;
 pub use inject::Injected;
+pub use needs::{Needs, cpu_milli, memory_bytes};
 pub use outcome::{Outcome, Stream, StreamEnd};
 pub use plan::{
     ActionPlan, Actions, CompleteParameters, Labels, NameGates, ParameterError, Resolution, labels_text, pool_with,

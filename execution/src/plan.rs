@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::delivery::Delivery;
 use crate::gate::GateId;
+use crate::needs::Needs;
 use crate::retry::Retry;
 use crate::runner::RunnerSpec;
 
@@ -90,6 +91,8 @@ pub struct ActionPlan {
     pub pool: String,
     /// Labels that its pool must have; where there are any, the first pool that has them all is meant.
     pub requires: Labels,
+    /// What it takes of its worker while it runs, as far as it says.
+    pub needs: Needs,
     /// Class of its executions, unless one is asked for.
     pub class: Class,
     /// How often it may run.

@@ -212,9 +212,16 @@ fn write_all(pack: &dyn PackContent, directory: &Path) -> Result<(), Written> {
         if !is_plain(Path::new(path)) {
             return Err(format!("{path:?} leaves the pack"));
         }
-        write_file(&directory.join(path), content, executable).map_err(|e| {
+        let (written, is_its_own) = match create_file(&directory.join(path), executable) {
+            Ok(mut file) => (file.write_all(content).and_then(|()| file.sync_all()), false),
+            Err(e) => {
+                let is_its_own = is_its_own(&e);
+                (Err(e), is_its_own)
+            }
+        };
+        written.map_err(|e| {
             let text = format!("{path:?}: {e}");
-            if !is_its_own(&e) {
+            if !is_its_own {
                 failed = Some(e);
             }
             text
@@ -227,21 +234,21 @@ fn write_all(pack: &dyn PackContent, directory: &Path) -> Result<(), Written> {
     }
 }
 
-/// Whether a file cannot be written, in a folder that is new, for what the pack is: two files of one name, one that is
-/// also a folder, or a name that is too long. Anything else may be what this machine lacks at this moment.
+/// Whether a file cannot be made, in a folder that is new, for what the pack is: two files of one name, one that is
+/// also a folder, or a name that is too long or that the file system does not take. Anything else may be what this
+/// machine lacks at this moment.
 fn is_its_own(error: &io::Error) -> bool {
-    use io::ErrorKind::{AlreadyExists, InvalidFilename, IsADirectory, NotADirectory};
-    matches!(error.kind(), AlreadyExists | InvalidFilename | IsADirectory | NotADirectory)
+    use io::ErrorKind::{AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory};
+    matches!(error.kind(), AlreadyExists | InvalidFilename | InvalidInput | IsADirectory | NotADirectory)
+        || error.raw_os_error() == Some(libc::EILSEQ)
 }
 
-fn write_file(path: &Path, content: &[u8], executable: bool) -> io::Result<()> {
+fn create_file(path: &Path, executable: bool) -> io::Result<fs::File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     let mode = if executable { 0o555 } else { 0o444 };
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+    fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
 }
 
 fn sync(directory: &Path) -> io::Result<()> {

@@ -319,3 +319,71 @@ async fn a_killed_zygote_or_keeper_is_noticed_and_the_next_call_runs() {
     assert_eq!(returned(&exit), json!("orphan"));
     assert!(warm(&bench, "zy-kill").await);
 }
+
+/// A process that calls a fork as a worker does: this very program, executed again.
+fn worker_process(folder: &std::path::Path, mark: &str, lease_ms: u64) -> std::process::Child {
+    std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["worker_role", "--exact", "--nocapture"])
+        .env("ZYGOTE_TEST_FOLDER", folder)
+        .env("ZYGOTE_TEST_MARK", mark)
+        .env("ZYGOTE_TEST_LEASE_MS", lease_ms.to_string())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Does nothing unless a test below starts it.
+#[tokio::test]
+async fn worker_role() {
+    let Ok(folder) = std::env::var("ZYGOTE_TEST_FOLDER") else { return };
+    let value = |name: &str| std::env::var(name).unwrap();
+    let (bench, mark) = (Bench::warm(CODE, |_| {}), value("ZYGOTE_TEST_MARK"));
+    warm(&bench, &mark).await;
+    let mut stubborn = bench.call(keys("waits", &mark), json!({ "given": "it" }));
+    stubborn.parameters = json!({ "folder": folder, "name": "stubborn" });
+    let (_director, held) = watch::channel(holding(value("ZYGOTE_TEST_LEASE_MS").parse().unwrap()));
+    let exit = bench.run_call(stubborn, held, || {}).await;
+    std::fs::write(format!("{folder}/told"), format!("{:?}", exit.why)).unwrap();
+}
+
+#[tokio::test]
+async fn a_killed_worker_takes_its_forks_and_zygotes_along() {
+    if landlock_abi() < LANDLOCK_SCOPES {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut worker = worker_process(folder.path(), "zy-worker-killed", 60_000);
+    let fork = pid_in(&folder.path().join("stubborn")).await;
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    await_death(fork).await;
+    let end = Instant::now() + LIMIT;
+    while !alive_with("zy-worker-killed").is_empty() {
+        assert!(Instant::now() < end, "{:?}", alive_with("zy-worker-killed"));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!folder.path().join("told").exists());
+}
+
+#[tokio::test]
+async fn a_stopped_worker_loses_its_fork_when_the_lease_passes() {
+    use nix::sys::signal::{Signal, kill};
+    if landlock_abi() < LANDLOCK_SCOPES {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut worker = worker_process(folder.path(), "zy-worker-stopped", 3_000);
+    let fork = pid_in(&folder.path().join("stubborn")).await;
+    let began = Instant::now();
+    let pid = nix::unistd::Pid::from_raw(worker.id() as i32);
+    kill(pid, Signal::SIGSTOP).unwrap();
+    assert!(actions::is_alive(fork));
+    await_death(fork).await;
+    let lasted = began.elapsed();
+    assert!(lasted < Duration::from_secs(6), "it died long after its lease passed: {lasted:?}");
+    kill(pid, Signal::SIGCONT).unwrap();
+    worker.wait().unwrap();
+    // What goes on behind that knows that it has lost.
+    assert_eq!(std::fs::read_to_string(folder.path().join("told")).unwrap(), "LeaseLost");
+    assert_gone("zy-worker-stopped");
+}

@@ -10,7 +10,7 @@ use petrel_catalog::{
     Application, CatalogState, CompiledRevision, Content, PackFile, PackSource, Problems, Publication, PublishError,
     Retention, Revision, config_file, given_config, needed_bindings, publish,
 };
-use petrel_execution::Labels;
+use petrel_execution::{Labels, Needs};
 use petrel_ingest::bindings::{BindingError, MissingTopic, ensure_produced, start_offsets};
 use petrel_ingest::timers::is_definition;
 use petrel_schemas::{CatalogHead, Topics, encode};
@@ -120,6 +120,8 @@ pub struct Applier {
     missing_topics: MissingTopic,
     /// The pools with their labels, which actions may require.
     pools: Vec<(String, Labels)>,
+    /// What the largest worker of a pool has, where that is said.
+    sizes: BTreeMap<String, Needs>,
     one_at_a_time: Mutex<()>,
 }
 
@@ -134,13 +136,13 @@ impl Applier {
         retention: Retention,
         missing_topics: MissingTopic,
     ) -> Self {
-        let (pools, one_at_a_time) = (Vec::new(), Mutex::new(()));
-        Self { bus, topics, clock, world, retention, missing_topics, pools, one_at_a_time }
+        let (pools, sizes, one_at_a_time) = (Vec::new(), BTreeMap::new(), Mutex::new(()));
+        Self { bus, topics, clock, world, retention, missing_topics, pools, sizes, one_at_a_time }
     }
 
-    /// With these pools.
-    pub fn with_pools(self, pools: Vec<(String, Labels)>) -> Self {
-        Self { pools, ..self }
+    /// With these pools, and the sizes of their largest workers as far as they are known.
+    pub fn with_pools(self, pools: Vec<(String, Labels)>, sizes: BTreeMap<String, Needs>) -> Self {
+        Self { pools, sizes, ..self }
     }
 
     /// Validates, compiles and publishes; returns once this process uses the revision.
@@ -215,7 +217,7 @@ impl Applier {
                 Some(stored.map_err(|e| ApiError::not_found("unknown_revision", e.to_string()))?)
             }
         };
-        let pools = self.pools.clone();
+        let (pools, sizes) = (self.pools.clone(), self.sizes.clone());
         let compile = move || match (what, stored, content) {
             (What::Packs { sources, prune: false }, _, Some(content)) => {
                 Revision::load_into(&content, before.as_deref(), sources)
@@ -235,7 +237,7 @@ impl Applier {
             if !known.is_empty() {
                 tracing::warn!(%known, "actions that were there before have no pool any more");
             }
-            Ok(revision)
+            revision.compiled().check_sizes(&pools, &sizes).map(|()| revision)
         };
         blocking("packs could not be compiled", work).await?.map_err(|problems: Problems| {
             let lines: Vec<String> = problems.to_string().lines().map(str::to_owned).collect();

@@ -1,6 +1,6 @@
 //! A process from its start to its end: `petrel up` and `petrel serve`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::bus::{OpenBus, open};
 use crate::cli::args::Role;
 use crate::cli::output;
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, PoolSize};
 use crate::follow::Follows;
 use crate::format::{Formatted, InForce};
 use crate::gates::GatesView;
@@ -256,7 +256,8 @@ async fn up(
         output,
         stop: stop.clone(),
         workers_seen: Default::default(),
-        applier: Applier::new(bus, topics, clock, world, retention_of(config), missing).with_pools(pools_of(config)),
+        applier: Applier::new(bus, topics, clock, world, retention_of(config), missing)
+            .with_pools(pools_of(config), sizes_of(config)),
         sql,
         secrets,
         objects,
@@ -280,6 +281,15 @@ async fn publisher(bus: &Arc<dyn Bus>, instance: &str, format: &InForce) -> anyh
 fn pools_of(config: &Config) -> Vec<(String, Labels)> {
     let labels = |pool: &String| config.pool_labels.get(pool).cloned().unwrap_or_default();
     config.pools.iter().map(|pool| (pool.clone(), labels(pool))).collect()
+}
+
+/// What the largest worker of a pool has, where that is said.
+fn sizes_of(config: &Config) -> BTreeMap<String, petrel_execution::Needs> {
+    let size = |size: &PoolSize| petrel_execution::Needs {
+        memory_bytes: size.memory_bytes,
+        cpu_milli: petrel_execution::cpu_milli(size.cpus).unwrap_or(u64::MAX),
+    };
+    config.pool_sizes.iter().map(|(pool, of)| (pool.clone(), size(of))).collect()
 }
 
 fn retention_of(config: &Config) -> Retention {

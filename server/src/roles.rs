@@ -11,6 +11,7 @@ use petrel_bus::{
     Versioned, spawn_stage,
 };
 use petrel_execution::owner::Limits;
+use petrel_execution::{Needs, cpu_milli};
 use petrel_executor::gate::GateStage;
 use petrel_executor::live::LiveOptions;
 use petrel_executor::metrics::ExecutorMetrics;
@@ -25,7 +26,7 @@ use petrel_rules::{MatchCounters, MatchOptions, MatchStage};
 use petrel_schemas::Topics;
 
 use crate::cli::args::Role;
-use crate::config::{Config, FileAccess};
+use crate::config::{self, Config, FileAccess};
 use crate::engine::Engine;
 use crate::metrics::Exported;
 use crate::secrets::Vault;
@@ -256,6 +257,7 @@ impl Parts<'_> {
             pool: self.config.worker.pool.as_str().into(),
             decline_ms: self.config.worker.decline_ms,
             slots: if self.config.worker.slots == 0 { defaults.slots } else { self.config.worker.slots },
+            room: room_of(&self.config.worker, defaults.room),
             shutdown_grace_ms: self.config.worker.shutdown_grace_ms,
             container: match &self.config.executor.container.socket {
                 Some(socket) => ContainerOptions { socket: socket.clone() },
@@ -317,5 +319,13 @@ impl Parts<'_> {
             metrics,
         );
         sensors.spawn().context("cannot start the sensors' thread")
+    }
+}
+
+/// What a worker has for actions that say what they need: as the configuration says, or all of the machine.
+fn room_of(worker: &config::Worker, machine: Needs) -> Needs {
+    Needs {
+        memory_bytes: if worker.memory_bytes == 0 { machine.memory_bytes } else { worker.memory_bytes },
+        cpu_milli: cpu_milli(worker.cpus).unwrap_or(machine.cpu_milli),
     }
 }

@@ -178,13 +178,27 @@ impl Writer {
     fn partition_of(&mut self, output: &Output) -> Result<u32, PublishError> {
         let count = self.count(&output.topic)?;
         match (output.to, &output.key) {
-            (To::Partition(partition), _) if partition >= count => {
-                Err(PublishError::Unavailable(format!("{} has no partition {partition}", output.topic)))
-            }
+            (To::Partition(partition), _) if partition >= count => self.further(&output.topic, partition),
             (To::Partition(partition), _) => Ok(partition),
             (To::Key, Some(key)) => Ok(partition_of(key, count)),
             (To::Key, None) => Ok(0),
         }
+    }
+
+    /// A partition that a topic did not have when it was asked: it may have grown since.
+    fn further(&mut self, topic: &Arc<str>, partition: u32) -> Result<u32, PublishError> {
+        let place: Arc<str> = format!("{topic}, partition {partition}").into();
+        self.unknown.retain(|_, (since, _)| since.elapsed() < UNKNOWN_TOPIC_AGE_MAX);
+        if let Some((_, error)) = self.unknown.get(&place) {
+            return Err(error.clone());
+        }
+        self.partitions.remove(topic);
+        if partition < self.count(topic)? {
+            return Ok(partition);
+        }
+        let error = PublishError::UnknownTopic(place.to_string());
+        self.unknown.insert(place, (Instant::now(), error.clone()));
+        Err(error)
     }
 
     fn count(&mut self, topic: &Arc<str>) -> Result<u32, PublishError> {

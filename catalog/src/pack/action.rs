@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use petrel_execution::runner::{ParameterPlace, RunnerSpec};
-use petrel_execution::{Delivery, Labels, Retry};
+use petrel_execution::{Delivery, Labels, Needs, Retry};
 use petrel_schemas::{Class, SecretRef};
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ use crate::yaml::{Data, Key, Node};
 
 use super::config::Config;
 use super::files::PackFile;
-use super::{manifest, retry, runner, schema};
+use super::{manifest, needs, retry, runner, schema};
 
 const ACTION: Shape = Shape {
     what: "an action",
@@ -67,6 +67,7 @@ const ACTION: Shape = Shape {
         "delivery",
         "pool",
         "requires",
+        "needs",
         "class",
         "output_bytes_max",
         "retry",
@@ -126,6 +127,8 @@ pub(crate) struct ActionDraft {
     pub(crate) pool: String,
     /// Labels that its pool must have, and where that stands.
     pub(crate) requires: Option<Located<Labels>>,
+    /// What it takes of its worker, and where that stands.
+    pub(crate) needs: Option<Located<Needs>>,
     pub(crate) class: Class,
     pub(crate) output_bytes_max: u64,
     /// The secrets that its templates and defaults name.
@@ -155,6 +158,7 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
     let words = [("at_least_once", Delivery::AtLeastOnce), ("at_most_once", Delivery::AtMostOnce)];
     let delivery = fields.word("delivery", &words, Delivery::AtLeastOnce, report);
     let (pool, requires) = read_pool(&fields, files, report);
+    let needs = needs::read(&fields, runner.is_instant(), report);
     let class = fields.word("class", &CLASSES, Class::Normal, report);
     let output_bytes_max = read_output_limit(&fields, report);
     let mut secrets = runner::secrets(&fields, &runner, report);
@@ -173,6 +177,7 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
         delivery,
         pool,
         requires,
+        needs,
         class,
         output_bytes_max,
         secrets,

@@ -7,6 +7,7 @@ mod action;
 mod config;
 mod files;
 mod manifest;
+mod needs;
 mod policy;
 mod refs;
 mod retry;

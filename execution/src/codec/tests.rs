@@ -54,7 +54,7 @@ fn scheduled(id: &str) -> In<Scheduled> {
         inherited: vec![key],
     });
     requested.schedule(
-        Scheduled { partition: 5, start_by_ms: 99, declines: 6, again_ms: Some(7) },
+        Scheduled { partition: 5, start_by_ms: 99, declines: 6, too_small: 5, again_ms: Some(7) },
         8,
         Note::new("lease_lost", "w was lost"),
     )

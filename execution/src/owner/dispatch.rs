@@ -4,6 +4,7 @@ use petrel_schemas::{Class, ExecutionId, Task};
 
 use super::enter::Left;
 use super::{Effect, Owner};
+use crate::code;
 use crate::delivery::Delivery;
 use crate::plan::Resolution;
 use crate::state::{DelayReason, Delayed, Failed, Holder, In, LeadsTo, Scheduled};
@@ -33,7 +34,11 @@ impl<'f> Owner<'f> {
         let start_by_ms = start_by_ms.unwrap_or_else(|| now_ms.saturating_add(self.limits().schedule_to_start_ms));
         let start_by_ms = retry_by_ms.map_or(start_by_ms, |by_ms| by_ms.min(start_by_ms));
         let partition = self.next_partition(&from.core);
-        let scheduled = from.schedule(Scheduled { partition, start_by_ms, declines: 0, again_ms: None }, now_ms, note);
+        let scheduled = from.schedule(
+            Scheduled { partition, start_by_ms, declines: 0, too_small: 0, again_ms: None },
+            now_ms,
+            note,
+        );
         match self.beside(&scheduled.core) {
             Some(worker) => self.start_beside(left, scheduled, worker),
             None => {
@@ -50,8 +55,8 @@ impl<'f> Owner<'f> {
         let of_its_pool = core.terms.as_ref().is_some_and(|terms| terms.pool == beside.pool);
         let subject = &core.subject;
         let fits = || match self.facts.actions.resolve(&subject.revision, &subject.action) {
-            // What is over with its claim needs no slot.
-            Resolution::Ready(plan) => !plan.runner.is_instant(),
+            // What is over with its claim needs no slot; what needs room waits in the worker's line for it.
+            Resolution::Ready(plan) => !plan.runner.is_instant() && plan.needs.is_none(),
             _ => false,
         };
         (of_its_pool && fits()).then_some(beside.worker)
@@ -74,8 +79,25 @@ impl<'f> Owner<'f> {
         self.enter(left, from.delay(delayed, note.error));
     }
 
+    /// A worker is too small for it. Each further task goes to another partition, to all of them before one comes again:
+    /// when those of all were declined for that, one after the other, there is no worker that is large enough.
+    pub(super) fn too_small(&mut self, scheduled: In<Scheduled>, worker: &str) {
+        let seen = u32::try_from(scheduled.state.too_small).unwrap_or(0).saturating_add(1);
+        if seen < self.limits().task_partitions {
+            return self.redispatch(scheduled, true);
+        }
+        let subject = &scheduled.core.subject;
+        let needs = match self.facts.actions.resolve(&subject.revision, &subject.action) {
+            Resolution::Ready(plan) => plan.needs.to_string(),
+            _ => "more".to_owned(),
+        };
+        let pool = scheduled.core.terms.as_ref().map(|terms| terms.pool.as_str()).unwrap_or_default();
+        let why = format!("it needs {needs}, which no worker of the pool {pool} has; {worker} was asked last");
+        self.refuse(scheduled, Note::new(code::NO_ROOM, why));
+    }
+
     /// A declined task goes elsewhere. What is paused meanwhile waits with the others.
-    pub(super) fn redispatch(&mut self, scheduled: In<Scheduled>) {
+    pub(super) fn redispatch(&mut self, scheduled: In<Scheduled>, is_too_small: bool) {
         if self.facts.actions.dispatch_paused() {
             // Its task is passed: after the pause it gets its full time, as all others do.
             return self.hold_back(scheduled, Note::NONE, None);
@@ -84,7 +106,7 @@ impl<'f> Owner<'f> {
             return self.refuse(scheduled, note);
         }
         let partition = self.next_partition(&scheduled.core);
-        let scheduled = scheduled.elsewhere(partition);
+        let scheduled = scheduled.elsewhere(partition, is_too_small);
         self.hand_out(&scheduled);
         self.push(Effect::Update(scheduled.into()));
     }

@@ -6,7 +6,7 @@ use crate::code;
 use crate::state::{Canceling, DelayReason, Delayed, End, In, Running};
 use crate::subject::Note;
 
-/// Attempts that were given back before they began, one after the other, of which each is followed by the next at once:
+/// Attempts that were given back before they began, or for what their workers lacked, one after the other, of which each is followed by the next at once:
 /// so many workers may shut down one after the other, or have no room, and none of them is the action's doing.
 const NOT_BEGUN_AT_ONCE: i32 = 2;
 
@@ -15,10 +15,12 @@ const NOT_BEGUN_AT_ONCE: i32 = 2;
 pub(super) enum Loss {
     /// Its worker was silent for a lease, or gave the attempt up because its own lease had passed.
     Lease,
-    /// Its worker was shut down, in order; nothing of the attempt runs any more.
+    /// Its worker was shut down, in order, or lacked something; nothing of the attempt runs any more.
     HandOver {
         /// Whether the action had been started.
         begun: bool,
+        /// Whether its worker lacked what it takes.
+        lacks: bool,
     },
 }
 
@@ -26,17 +28,17 @@ impl Owner<'_> {
     /// What becomes of the execution. `why` says what happened, for people.
     pub(super) fn lost(&mut self, mut running: In<Running>, loss: Loss, why: String) {
         let counts = &mut running.core.counts;
-        let (mut code, may_have_run) = match loss {
+        let (mut code, may_have_run, is_fruitless) = match loss {
             Loss::Lease => {
                 counts.lost_leases += 1;
-                (code::LEASE_LOST, true)
+                (code::LEASE_LOST, true, false)
             }
-            Loss::HandOver { begun } => {
+            Loss::HandOver { begun, lacks } => {
                 counts.hand_overs += 1;
-                (code::HANDED_OVER, begun)
+                (code::HANDED_OVER, begun, !begun || lacks)
             }
         };
-        counts.not_begun = if may_have_run { 0 } else { counts.not_begun.saturating_add(1) };
+        counts.not_begun = if is_fruitless { counts.not_begun.saturating_add(1) } else { 0 };
         let lost = counts.lost_leases;
         let why = if may_have_run && running.core.is_at_most_once() {
             format!("{why}; outcome unknown, and the action runs at most once: a human decides")
@@ -54,7 +56,7 @@ impl Owner<'_> {
         self.enter(left, running.abandon(end, Note::new(code, why)));
     }
 
-    /// How long to wait until the next attempt, in milliseconds, after so many that never began.
+    /// How long to wait until the next attempt, in milliseconds, after so many that came to nothing.
     fn pause_ms(&self, not_begun: i32) -> Option<i64> {
         let doubled = u32::try_from(not_begun - NOT_BEGUN_AT_ONCE - 1).ok()?;
         let limits = self.limits();
@@ -62,7 +64,7 @@ impl Owner<'_> {
         Some(pause_ms.min(limits.not_begun_pause_ms_max))
     }
 
-    /// What no worker can begin, for a reason that none of them takes for the action's, would go round for ever, as fast
+    /// What no worker can begin, or bring to an end, for a reason that none of them takes for the action's, would go round for ever, as fast
     /// as it goes: it waits, and each time for longer.
     fn back_off(&mut self, running: In<Running>, pause_ms: i64, why: String) {
         let left = Left::of(&running);

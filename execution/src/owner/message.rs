@@ -108,6 +108,8 @@ pub enum DeclineReason {
     ShuttingDown,
     /// It did not hear its owners' orders, or could not read the secrets that the task needs, for too long.
     NotFollowing,
+    /// It has less memory or fewer processors than the action needs, also when it does nothing else.
+    TooSmall,
 }
 
 impl DeclineReason {
@@ -118,12 +120,13 @@ impl DeclineReason {
             Self::Late => "late",
             Self::ShuttingDown => "shutting_down",
             Self::NotFollowing => "not_following",
+            Self::TooSmall => "too_small",
         }
     }
 
     /// Reads it back. What a newer release may add is as good as being full: the task goes elsewhere.
     fn parse(text: &str) -> Self {
-        [Self::Late, Self::ShuttingDown, Self::NotFollowing]
+        [Self::Late, Self::ShuttingDown, Self::NotFollowing, Self::TooSmall]
             .into_iter()
             .find(|r| r.as_str() == text)
             .unwrap_or(Self::Full)

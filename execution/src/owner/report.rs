@@ -179,7 +179,8 @@ impl Owner<'_> {
                 }
                 match reason {
                     DeclineReason::Late => self.set_aside(scheduled, &about.worker),
-                    _ => self.redispatch(scheduled),
+                    DeclineReason::TooSmall => self.too_small(scheduled, &about.worker),
+                    _ => self.redispatch(scheduled, false),
                 }
             }
             // Nobody has it, and nobody will: its only task is passed.
@@ -202,16 +203,16 @@ impl Owner<'_> {
 
     /// A worker shuts down, or lacks what the attempt takes, and gives it back.
     fn handed_over(&mut self, about: &About, gave: HandedOver, execution: Execution) {
-        let begun = gave.begun;
+        let (begun, lacks) = (gave.begun, gave.lacks);
         match execution {
             Execution::Scheduled(scheduled) => {
                 let running = self.claimed(about, scheduled);
                 self.output(Written::of_hand_over(gave));
-                self.given_back(running, begun);
+                self.given_back(running, begun, lacks);
             }
             Execution::Running(running) if running.state.holder.worker == about.worker => {
                 self.output(Written::of_hand_over(gave));
-                self.given_back(running, begun);
+                self.given_back(running, begun, lacks);
             }
             Execution::Canceling(canceling) if may_have(&canceling, about) => {
                 self.count(Counted::HandedOver);
@@ -222,14 +223,14 @@ impl Owner<'_> {
         }
     }
 
-    fn given_back(&mut self, running: In<Running>, begun: bool) {
+    fn given_back(&mut self, running: In<Running>, begun: bool, lacks: bool) {
         self.count(Counted::HandedOver);
         let Holder { worker, .. } = &running.state.holder;
         let why = match begun {
             true => format!("worker {worker} gave attempt {} back while it ran", running.core.attempt.number),
             false => format!("worker {worker} gave attempt {} back before it began", running.core.attempt.number),
         };
-        self.lost(running, Loss::HandOver { begun }, why);
+        self.lost(running, Loss::HandOver { begun, lacks }, why);
     }
 
     /// Rows of what an attempt wrote.

@@ -62,7 +62,7 @@ impl Owner<'_> {
                 self.push(Effect::SetTimer { id: scheduled.core.id().clone(), kind: TimerKind::BackOff, due_ms });
             }
             Some(_) if self.now_ms() >= scheduled.state.start_by_ms => self.not_started(scheduled),
-            Some(_) => self.redispatch(scheduled),
+            Some(_) => self.redispatch(scheduled, false),
             None => {}
         }
     }

@@ -15,6 +15,8 @@ pub struct Scheduled {
     pub start_by_ms: i64,
     /// How often workers declined it.
     pub declines: i32,
+    /// How many of them, the last ones and one after the other, because they are too small for it.
+    pub too_small: i32,
     /// When its next task is dispatched, in milliseconds since the epoch; until then nobody has one.
     pub again_ms: Option<i64>,
 }
@@ -37,13 +39,15 @@ impl<S: LeadsTo<Scheduled>> In<S> {
 }
 
 impl In<Scheduled> {
-    /// A worker declined its task, which goes elsewhere as the next attempt. It is not another status.
-    pub fn elsewhere(mut self, partition: u32) -> Self {
+    /// A worker declined its task, because it is too small for it or not, and it goes elsewhere as the next attempt. It
+    /// is not another status.
+    pub fn elsewhere(mut self, partition: u32, is_too_small: bool) -> Self {
         self.core.attempt = self.core.attempt.next();
         if self.state.again_ms.take().is_some() {
             self.core.note = Note::NONE;
         }
         self.state.partition = partition;
+        self.state.too_small = if is_too_small { self.state.too_small.saturating_add(1) } else { 0 };
         self.state.declines = self.state.declines.saturating_add(1);
         self
     }

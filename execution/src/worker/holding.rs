@@ -115,6 +115,8 @@ pub enum Verdict {
     HandedOver {
         /// Whether the action had been started.
         begun: bool,
+        /// Whether this worker lacks what it takes.
+        lacks: bool,
         /// What it had written.
         stdout: Stream,
         /// What it had written.
@@ -234,7 +236,7 @@ impl Holding {
             // Its lease passed before it could start, or its owner's grant did not come: nothing was done, and
             // it is as good as new to the next worker.
             Some(Stop::ShuttingDown) | None => {
-                Verdict::HandedOver { begun: false, stdout: Stream::default(), stderr: Stream::default() }
+                Verdict::HandedOver { begun: false, lacks: false, stdout: Stream::default(), stderr: Stream::default() }
             }
         }
     }
@@ -259,12 +261,12 @@ impl Holding {
                 (Status::Timeout, Note::new(code::RUN_TIMEOUT, why), may_run_again)
             }
             Why::Stopped => match self.stop {
-                Some(Stop::ShuttingDown) => return Verdict::HandedOver { begun: true, stdout, stderr },
+                Some(Stop::ShuttingDown) => return Verdict::HandedOver { begun: true, lacks: false, stdout, stderr },
                 _ => return Verdict::Ended(canceled(stdout, stderr)),
             },
             Why::GivenBack { begun } => match self.stop {
                 Some(Stop::Canceled) => return Verdict::Ended(canceled(stdout, stderr)),
-                _ => return Verdict::HandedOver { begun, stdout, stderr },
+                _ => return Verdict::HandedOver { begun, lacks: self.stop.is_none(), stdout, stderr },
             },
             Why::LeaseLost => {
                 let why = "ended because its lease passed unacknowledged";

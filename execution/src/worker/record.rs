@@ -83,7 +83,7 @@ impl Reports {
     pub fn end(&self, task: &Task, verdict: Verdict, started_at_ms: Option<i64>, now_ms: i64) -> Final {
         match verdict {
             Verdict::Ended(outcome) => Final::Result(self.result(task, outcome, started_at_ms, now_ms)),
-            Verdict::HandedOver { begun, stdout, stderr } => {
+            Verdict::HandedOver { begun, lacks, stdout, stderr } => {
                 let [stdout, stderr] = [stdout, stderr].map(|stream| Text::of(stream, STREAM_BYTES_MAX));
                 Final::HandedOver(HandedOver {
                     execution_id: task.execution_id.clone(),
@@ -92,6 +92,7 @@ impl Reports {
                     token: task.token,
                     worker: self.worker.to_string(),
                     begun,
+                    lacks,
                     stdout: stdout.content,
                     stderr: stderr.content,
                     stdout_truncated: stdout.truncated,

@@ -69,11 +69,19 @@ fn what_the_pack_is_and_what_the_disk_lacks_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();
     let cache = PacksCache::open(dir.path().join("packs")).unwrap();
     let long: &'static str = "n".repeat(300).leak();
-    for files in
-        [vec![("a", "", false), ("a", "", false)], vec![("a", "", false), ("a/b", "", false)], vec![(long, "", false)]]
-    {
+    for files in [
+        vec![("a", "", false), ("a", "", false)],
+        vec![("a", "", false), ("a/b", "", false)],
+        vec![(long, "", false)],
+        // No system takes that name.
+        vec![("a\0b", "", false)],
+    ] {
         let error = cache.lay_out(&Pack("abc".into(), files)).unwrap_err();
         assert!(matches!(error, CacheError::Content { .. }), "{error}");
+    }
+    // Names that one file system takes and another one does not.
+    for (errno, is_own) in [(libc::EILSEQ, true), (libc::EINVAL, true), (libc::EACCES, false), (libc::ENOSPC, false)] {
+        assert_eq!(is_its_own(&io::Error::from_raw_os_error(errno)), is_own, "{errno}");
     }
     fs::remove_dir(dir.path().join("packs")).unwrap();
     fs::write(dir.path().join("packs"), "").unwrap();

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use petrel_bus::{GlobalsSource, Versioned, Waker};
-use petrel_execution::Note;
 use petrel_execution::gate::InForce;
 use petrel_execution::worker::Remembered;
+use petrel_execution::{Needs, Note};
 use petrel_schemas::{Order, Task};
 use tokio::sync::mpsc;
 
@@ -107,7 +107,8 @@ impl Start {
     /// The step has committed.
     pub fn committed(self) {
         let Self { task, action, beside, partition, canceled } = self;
-        let slot = action.as_ref().ok().and_then(|_| beside.slots.take());
+        // Nothing that needs room is started here: it waits in line with what came over the log.
+        let slot = action.as_ref().ok().and_then(|_| beside.slots.take(Needs::default()));
         let said = Remembered { grant: true, cancel: canceled };
         let owner = Some(beside.told.owner(partition));
         let claimed = Claimed { task, action, claim_began_ms: beside.boot_ms, slot, said, owner };

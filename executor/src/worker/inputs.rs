@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use petrel_bus::{GlobalsSource, StageStats, Versioned};
+use petrel_execution::Needs;
 use petrel_execution::worker::{Said, workers_of};
 use petrel_schemas::Class;
 
@@ -22,6 +23,10 @@ pub struct WorkerInputs<G> {
     pub turn: u64,
     /// Slots that were free.
     pub free_slots: usize,
+    /// Memory and processors that nothing needed.
+    pub free_room: Needs,
+    /// Memory and processors that the worker has.
+    pub room: Needs,
     /// Whether the owners' orders are followed.
     pub following: bool,
     /// Whether no secret can be opened for the moment.
@@ -67,6 +72,8 @@ where
             view,
             turn: self.turn.fetch_add(1, Ordering::Relaxed) + 1,
             free_slots: self.slots.free(),
+            free_room: self.slots.free_room(),
+            room: self.slots.room(),
             following: self.attempts.is_following(),
             secrets_unread: self.secrets.is_unread(),
             said: self.attempts.said(boot_ms),

@@ -1,6 +1,6 @@
 //! Workers: they claim tasks of one pool, run them, and tell the owners.
 //!
-//! `stage` claims on a thread of its own, from what `inputs` and `slots` tell it, and ends at once what needs no slot;
+//! `stage` claims on a thread of its own, from what `inputs` and `slots` tell it (and `size` these), and ends at once what needs no slot;
 //! `beside` takes what an owner in the same process starts, and `told` what that owner is told of its end; `attempt` runs what was claimed on the async runtime; `call`
 //! is what they do; `drain` is what people want of a worker; `secrets` opens what they need and masks what they write; `large` puts large results away, and `referenced` fetches those that parameters name; `follower` reads the owners' orders into `attempts`. What they decide is in
 //! [`petrel_execution::worker`].
@@ -17,6 +17,7 @@ mod options;
 mod referenced;
 mod report;
 mod secrets;
+mod size;
 mod slots;
 mod stage;
 #[cfg(test)]
@@ -117,7 +118,8 @@ impl<G: ExecutorView + 'static> WorkerService<G> {
         let grace = Duration::from_millis(options.runner.kill_grace_ms);
         let work = WorkDirectories::open_after(options.work_directory.clone(), grace)
             .map_err(|source| WorkerError::Work { directory: options.work_directory.display().to_string(), source })?;
-        let (slots, attempts) = (Slots::new(options.slots), Arc::new(Attempts::new(options.instance.clone())));
+        let (slots, attempts) =
+            (Slots::with_room(options.slots, options.room), Arc::new(Attempts::new(options.instance.clone())));
         metrics.slots.add(i64::try_from(options.slots).unwrap_or(i64::MAX));
         let orders = options.topics.orders(&options.pool);
         let follower =

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use petrel_execution::Needs;
 use petrel_execution::worker::Reports;
 use petrel_schemas::Topics;
 
@@ -20,6 +21,8 @@ pub struct WorkerOptions {
     pub instance: Arc<str>,
     /// Attempts that it runs at once.
     pub slots: usize,
+    /// Memory and processors for actions that say what they need.
+    pub room: Needs,
     /// How long a task stands before a full worker until it is sent elsewhere, in milliseconds.
     pub decline_ms: i64,
     /// Folder for the packs that it lays out as files.
@@ -50,7 +53,7 @@ pub struct WorkerOptions {
 const SLOTS_PER_CORE: usize = 16;
 
 impl WorkerOptions {
-    /// The defaults: [`SLOTS_PER_CORE`] slots for each core; work directories and Python environments stand beside the
+    /// The defaults: [`SLOTS_PER_CORE`] slots for each core, and the room of the machine; work directories and Python environments stand beside the
     /// packs.
     pub fn new(topics: Topics, instance: Arc<str>, packs_directory: PathBuf) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -59,6 +62,7 @@ impl WorkerOptions {
             pool: "default".into(),
             instance,
             slots: SLOTS_PER_CORE * cores,
+            room: super::size::machine(),
             decline_ms: 2_000,
             work_directory: packs_directory.with_file_name("work"),
             python: PythonOptions::new(packs_directory.with_file_name("python")),

@@ -1,8 +1,10 @@
 //! How many attempts a worker runs at once, and how its free slots are shared between its claim stage and the
 //! owners beside it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use petrel_execution::Needs;
 
 /// In the place of an order's instant: there is none.
 const NONE: i64 = i64::MIN;
@@ -14,7 +16,11 @@ pub struct Slots(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     total: usize,
+    /// Memory and processors that actions may need together.
+    room: Needs,
     busy: AtomicUsize,
+    /// What those that run need.
+    needed: Mutex<Needs>,
     closed: AtomicBool,
     /// Instant of the order by which it is drained, or [`NONE`].
     drained_by_ms: AtomicI64,
@@ -22,16 +28,26 @@ struct Inner {
     owners: AtomicUsize,
 }
 
-/// A taken slot; free again when dropped.
+/// A taken slot, with what its action needs; free again when dropped.
 #[derive(Debug)]
-pub struct Slot(Arc<Inner>);
+pub struct Slot {
+    slots: Arc<Inner>,
+    needs: Needs,
+}
 
 impl Slots {
-    /// That many slots, all free, and all for the claim stage.
+    /// That many slots, all free, and all for the claim stage, with as much room as anything may need.
     pub fn new(total: usize) -> Self {
+        Self::with_room(total, Needs { memory_bytes: u64::MAX, cpu_milli: u64::MAX })
+    }
+
+    /// That many slots, for actions that need no more than that together.
+    pub fn with_room(total: usize, room: Needs) -> Self {
         Self(Arc::new(Inner {
             total,
+            room,
             busy: AtomicUsize::new(0),
+            needed: Mutex::default(),
             closed: AtomicBool::new(false),
             drained_by_ms: AtomicI64::new(NONE),
             owners: AtomicUsize::new(0),
@@ -46,11 +62,27 @@ impl Slots {
 
     /// Takes a slot for a claim that has committed. None if there is no free one any more: whoever counted on it has
     /// met somebody who was faster.
-    pub fn take(&self) -> Option<Slot> {
+    /// So it is where there is no room any more for what its action needs.
+    pub fn take(&self, needs: Needs) -> Option<Slot> {
         let total = self.0.total;
+        let mut needed = self.0.needed();
+        if !needs.fits(&self.0.room.minus(&needed)) {
+            return None;
+        }
         let one_more = |busy: usize| (busy < total).then_some(busy + 1);
-        let taken = self.0.busy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more);
-        taken.ok().map(|_| Slot(self.0.clone()))
+        self.0.busy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).ok()?;
+        *needed = needed.plus(&needs);
+        Some(Slot { slots: self.0.clone(), needs })
+    }
+
+    /// Memory and processors that nothing needs for the moment.
+    pub fn free_room(&self) -> Needs {
+        self.0.room.minus(&self.0.needed())
+    }
+
+    /// Memory and processors that actions may need together.
+    pub fn room(&self) -> Needs {
+        self.0.room
     }
 
     /// Free slots that the claim stage may fill; none once they are closed.
@@ -108,9 +140,17 @@ impl Slots {
     }
 }
 
+impl Inner {
+    fn needed(&self) -> MutexGuard<'_, Needs> {
+        self.needed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::SeqCst);
+        let mut needed = self.slots.needed();
+        *needed = needed.minus(&self.needs);
+        self.slots.busy.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -119,16 +159,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_runs_needs_no_more_than_there_is() {
+        let of = |memory_bytes: u64, cpu_milli: u64| Needs { memory_bytes, cpu_milli };
+        let slots = Slots::with_room(3, of(8, 2_000));
+        let first = slots.take(of(6, 500)).unwrap();
+        assert!(slots.take(of(3, 0)).is_none() && slots.take(of(0, 1_600)).is_none());
+        assert_eq!((slots.busy(), slots.free_room(), slots.room()), (1, of(2, 1_500), of(8, 2_000)));
+        let others = [of(2, 1_500), of(0, 0)].map(|needs| slots.take(needs).unwrap());
+        drop(first);
+        // A slot that is not there needs nothing either.
+        let third = slots.take(of(1, 0)).unwrap();
+        assert!(slots.take(of(1, 0)).is_none());
+        drop((others, third));
+        assert_eq!((slots.busy(), slots.free_room()), (0, of(8, 2_000)));
+    }
+
+    #[test]
     fn no_more_slots_are_taken_than_there_are_and_both_have_their_share() {
         let slots = Slots::new(5);
         assert_eq!((slots.free(), slots.free_beside()), (5, 0));
         slots.share_with_owners(2);
         assert_eq!((slots.free(), slots.free_beside()), (3, 1));
-        let mut taken: Vec<Slot> = (0..4).filter_map(|_| slots.take()).collect();
+        let mut taken: Vec<Slot> = (0..4).filter_map(|_| slots.take(Needs::default())).collect();
         // The last one is for what came over the log.
         assert_eq!((slots.free(), slots.free_beside()), (1, 0));
-        taken.extend(slots.take());
-        assert!(slots.take().is_none() && slots.busy() == 5 && slots.free() == 0);
+        taken.extend(slots.take(Needs::default()));
+        assert!(slots.take(Needs::default()).is_none() && slots.busy() == 5 && slots.free() == 0);
         slots.set_drained(Some(7));
         taken.pop();
         assert_eq!((slots.free(), slots.free_beside(), slots.total()), (0, 0, 5));

@@ -6,7 +6,7 @@
 //!
 //! How many slots are free is part of its globals, as they were when the turn began; what it claims in the open
 //! transaction is counted on top. A slot is really taken when the claim has committed. Which class of tasks has the next
-//! one is said by [`Turns`].
+//! one is said by [`Turns`]; who has the next room, where actions say what they need, by [`Line`].
 //!
 //! An attempt that starts nothing needs no slot and no lease: its result commits in the place of its claim. Only one
 //! that is not to run, as its owner has said, is claimed like the others.
@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, InputTopic, NotYet, Output, Record, Stage, StageSpec, Start, Taken, Unreadable};
 use petrel_execution::owner::DeclineReason;
-use petrel_execution::worker::{Remembered, Reports, Turns, Verdict, patience_ms};
-use petrel_execution::{Note, code};
+use petrel_execution::worker::{Line, Remembered, Reports, Turns, Verdict, patience_ms};
+use petrel_execution::{Needs, Note, code};
 use petrel_schemas::{Class, Task, decode, encode};
 use tokio::sync::mpsc;
 
@@ -54,6 +54,7 @@ struct Open {
     action: Result<ResolvedAction, Note>,
     claim_began_ms: u64,
     waited_ms: i64,
+    needs: Needs,
 }
 
 /// An attempt that ended in the open transaction.
@@ -69,6 +70,7 @@ pub struct ClaimStage<G> {
     /// Topics of tasks, by the places of their classes.
     tasks: [Arc<str>; Class::ALL.len()],
     turns: Turns,
+    line: Line,
     results: Arc<str>,
     reports: Reports,
     /// See [`WorkerOptions::decline_ms`].
@@ -101,6 +103,7 @@ impl<G: ExecutorView> ClaimStage<G> {
             },
             tasks: Class::ALL.map(|class| options.topics.tasks(&options.pool, class)),
             turns: Turns::default(),
+            line: Line::default(),
             results: options.topics.results(),
             reports: options.reports(),
             decline_ms: options.decline_ms,
@@ -139,6 +142,7 @@ impl<G: ExecutorView> ClaimStage<G> {
     fn task(&mut self, task: Task, class: Class, context: &mut Context<'_, WorkerInputs<G>>) -> Result<(), NotYet> {
         let inputs = context.globals();
         if context.now_ms() > task.start_by_ms {
+            self.line.leave(&task.execution_id);
             self.decline(&task, DeclineReason::Late, context);
             return Ok(());
         }
@@ -191,6 +195,15 @@ impl<G: ExecutorView> ClaimStage<G> {
             let why = "the topic of secrets is not read";
             return self.wait_or_decline(&task, DeclineReason::NotFollowing, why, context);
         }
+        let needs = action.as_ref().map_or(Needs::default(), |action| action.plan.needs);
+        if !needs.fits(&inputs.room) {
+            self.decline(&task, DeclineReason::TooSmall, context);
+            return Ok(());
+        }
+        if !self.has_room(&task, needs, context) {
+            let why = "there is no room for what it needs, or something that needs more is in line before it";
+            return self.wait_or_decline(&task, DeclineReason::Full, why, context);
+        }
         self.turns.begin(inputs.turn, inputs.free_slots.saturating_sub(self.open.len()));
         if !self.turns.take(class) {
             let why = "no slot is free, or it is another class's turn";
@@ -200,8 +213,20 @@ impl<G: ExecutorView> ClaimStage<G> {
         let claim = self.reports.claim(&task, now_ms);
         context.emit(Output::keyed(&self.results, task.root_execution_id.as_bytes(), encode(&claim)));
         let waited_ms = now_ms.saturating_sub(task.dispatched_at_ms);
-        self.open.push(Open { task, action, claim_began_ms: inputs.boot_ms, waited_ms });
+        self.line.leave(&task.execution_id);
+        self.open.push(Open { task, action, claim_began_ms: inputs.boot_ms, waited_ms, needs });
         Ok(())
+    }
+
+    /// Whether there is room for what a task needs; if not, it stands in line. Where all workers have declined it, its
+    /// place is kept while it comes round once more.
+    fn has_room(&mut self, task: &Task, needs: Needs, context: &Context<'_, WorkerInputs<G>>) -> bool {
+        let inputs = context.globals();
+        let room = self.open.iter().fold(inputs.free_room, |room, open| room.minus(&open.needs));
+        let round = i64::from(inputs.workers).saturating_add(1);
+        let patience_ms = patience_ms(self.decline_ms, task.declines, inputs.workers);
+        let until_ms = context.now_ms().saturating_add(patience_ms.saturating_mul(round));
+        self.line.may_have(&task.execution_id, needs, &room, context.now_ms(), until_ms)
     }
 
     /// The result takes the place of the claim.
@@ -227,6 +252,10 @@ impl<G: ExecutorView> ClaimStage<G> {
         let round = if inputs.drained { inputs.partitions } else { inputs.workers };
         if context.blocked_ms() < patience_ms(self.decline_ms, task.declines, round) {
             return Err(NotYet(why.to_owned()));
+        }
+        if u32::try_from(task.declines).unwrap_or(u32::MAX).saturating_add(1) < context.globals().workers {
+            // Others are asked first, and one of them may have room.
+            self.line.leave(&task.execution_id);
         }
         self.decline(task, reason, context);
         Ok(())
@@ -265,6 +294,7 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
 
     fn committed(&mut self) {
         self.turns.committed();
+        self.line.committed();
         self.metrics.dead_letters.inc_by(std::mem::take(&mut self.open_dead_letters));
         self.open_declines.drain(..).for_each(|reason| self.metrics.task_declined(reason));
         for Ended { status, waited_ms, since_event_ms } in self.open_ended.drain(..) {
@@ -272,9 +302,9 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
             since_event_ms.into_iter().for_each(|since_ms| self.metrics.action_started(since_ms));
             self.metrics.attempt_ended(status);
         }
-        for Open { task, action, claim_began_ms, waited_ms } in self.open.drain(..) {
+        for Open { task, action, claim_began_ms, waited_ms, needs } in self.open.drain(..) {
             self.metrics.claimed(waited_ms);
-            let (slot, said) = (self.slots.take(), Remembered::default());
+            let (slot, said) = (self.slots.take(needs), Remembered::default());
             let claimed = Claimed { task, action, claim_began_ms, slot, said, owner: None };
             // A worker that has stopped leaves the attempt to the lease.
             if self.pool.send(claimed).is_err() {
@@ -285,6 +315,7 @@ impl<G: ExecutorView> Stage for ClaimStage<G> {
 
     fn aborted(&mut self) {
         self.turns.aborted();
+        self.line.aborted();
         self.open.clear();
         self.open_ended.clear();
         self.open_declines.clear();

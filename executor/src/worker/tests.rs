@@ -1,5 +1,6 @@
 //! The claim stage as a function, and what an owner's orders reach.
 
+mod room;
 mod turns;
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use petrel_bus::{Batch, Context, Facts, Output, PartitionState, Record, Stage, T
 use petrel_execution::gate::InForce;
 use petrel_execution::runner::{NoopSpec, PackFiles, RunnerSpec};
 use petrel_execution::worker::Stop;
-use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Note, ParameterError, code};
+use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Needs, Note, ParameterError, code};
 use petrel_schemas::{Claim, Class, DeadLetter, Declined, Order, Task, TaskResult, Topics, decode, encode, kind_of};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -69,6 +70,12 @@ fn command(token: &str) -> RunnerSpec {
     RunnerSpec::parse("command", &keys, &Nothing).unwrap()
 }
 
+/// `needs 2` is a revision whose actions need two bytes of memory.
+fn needs_of(revision: &str) -> Needs {
+    let bytes = revision.strip_prefix("needs ").map_or(0, |bytes| bytes.parse().unwrap());
+    Needs { memory_bytes: bytes, cpu_milli: 0 }
+}
+
 impl ExecutorView for View {
     fn in_force(&self) -> InForce {
         InForce { revision: "now".into(), since_ms: 0 }
@@ -89,6 +96,7 @@ impl ExecutorView for View {
         let plan = ActionPlan {
             pool: "default".to_owned(),
             class: Class::Normal,
+            needs: needs_of(revision),
             requires: Default::default(),
             delivery: Delivery::AtLeastOnce,
             timeout_ms: 5_000,
@@ -122,9 +130,12 @@ struct Worker {
 
 impl Worker {
     fn new(slots: usize) -> Self {
+        Self::with_slots(Slots::new(slots))
+    }
+
+    fn with_slots(slots: Slots) -> Self {
         let topics = Topics::new("petrel.", 4, 16);
         let options = WorkerOptions::new(topics.clone(), "w1".into(), "unused".into());
-        let slots = Slots::new(slots);
         let (sender, claims) = mpsc::unbounded_channel();
         let metrics = Arc::new(ExecutorMetrics::new(&prometheus::Registry::new()).unwrap());
         Self {
@@ -173,6 +184,8 @@ impl Worker {
             view: Arc::new(View),
             turn: self.looked_ms / 1_000,
             free_slots: self.slots.free(),
+            free_room: self.slots.free_room(),
+            room: self.slots.room(),
             following: self.following,
             secrets_unread: self.secrets_unread,
             said: self.attempts.said(self.looked_ms),

@@ -284,6 +284,7 @@ async fn carry_out(action: &str, given: &Value, pack: &Path, files: &[(String, S
                 output_bytes_max: 64 << 10,
                 pack: Some(pack),
                 mask: &Arc::new(petrel_secrets::Mask::NOTHING),
+                live: &Live::default(),
             };
             SshRunner::default().run(&call, request, held).await
         }

@@ -39,7 +39,7 @@ impl Sending {
         self.send_held(server, message, held).await
     }
 
-    async fn send_held(
+    pub async fn send_held(
         &self,
         server: Value,
         message: Value,
@@ -67,7 +67,7 @@ fn call(server: Value, message: Value) -> EmailCall {
     *call
 }
 
-fn message() -> Value {
+pub fn message() -> Value {
     json!({
         "from": "Petrel <petrel@example.com>", "to": ["ann@example.com", "Bob <bob@example.com>"],
         "bcc": "eve@example.com", "subject": "größer als 90 %", "text": "ein\n.\nText",

@@ -1,6 +1,8 @@
 //! A server of mail that does what a test says, also what no server should.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -27,6 +29,8 @@ pub enum Odd {
     /// Says nothing from then on: when it is greeted, or when the message has ended.
     HangAtHello,
     HangAtEnd,
+    /// Answers the greeting a second later than it is asked to.
+    HelloIsLate,
     /// Closes the connection when the message has ended.
     CloseAtEnd,
     /// Refuses the message when it has ended, with that code.
@@ -50,6 +54,8 @@ pub struct MailServer {
     /// Every line that was heard, bodies left out.
     heard: Arc<Mutex<Vec<String>>>,
     odd: Odd,
+    /// Whether a command was answered.
+    has_answered: Arc<AtomicBool>,
 }
 
 /// How a conversation goes on.
@@ -63,7 +69,7 @@ impl MailServer {
     pub async fn start(tls: Option<rustls::ServerConfig>, is_implicit: bool, odd: Odd) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let server = Self { port, taken: Arc::default(), heard: Arc::default(), odd };
+        let server = Self { port, taken: Arc::default(), heard: Arc::default(), odd, has_answered: Arc::default() };
         let (own, acceptor) = (server.clone(), tls.map(|config| TlsAcceptor::from(Arc::new(config))));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -80,6 +86,11 @@ impl MailServer {
 
     pub fn heard(&self) -> Vec<String> {
         self.heard.lock().unwrap().clone()
+    }
+
+    /// Whether a command was answered.
+    pub fn has_answered(&self) -> bool {
+        self.has_answered.load(Ordering::SeqCst)
     }
 
     async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>, is_implicit: bool) {
@@ -122,6 +133,9 @@ impl MailServer {
             let answer = match line.split(' ').next().unwrap_or_default() {
                 "EHLO" if self.odd == Odd::HangAtHello => std::future::pending().await,
                 "EHLO" => {
+                    if self.odd == Odd::HelloIsLate {
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
                     let ways = if self.odd == Odd::LoginOnly { "LOGIN" } else { "PLAIN LOGIN" };
                     let starttls = if offers_tls { "250-STARTTLS\r\n" } else { "" };
                     format!("250-mail.test\r\n{starttls}250-AUTH {ways}\r\n250 8BITMIME")
@@ -177,6 +191,7 @@ impl MailServer {
                 _ => "500 what".to_owned(),
             };
             say(&mut stream, &answer).await;
+            self.has_answered.store(true, Ordering::SeqCst);
         }
     }
 

@@ -25,3 +25,4 @@ mod sources;
 #[allow(dead_code, reason = "what other tests need of it")]
 mod sshd;
 mod trust;
+mod workers;

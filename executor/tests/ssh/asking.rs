@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use petrel_execution::Delivery;
 use petrel_execution::runner::{PackFiles, Rendering, RunnerCall, RunnerSpec, SshCall};
 use petrel_execution::worker::{Exit, Holding, Remembered};
+use petrel_executor::live::Live;
 use petrel_executor::runner::{SshOptions, SshRequest, SshRunner};
 use petrel_executor::supervise::boot_ms;
 use petrel_schemas::Task;
@@ -22,9 +23,9 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 
 pub const CANCEL: Remembered = Remembered { cancel: true, grant: false };
 
-/// An attempt whose lease lasts from now for that long.
-pub fn holding(lease_ms: u64) -> Holding {
-    let task = Task {
+/// Its task.
+pub fn task() -> Task {
+    Task {
         execution_id: "e".to_owned(),
         root_execution_id: "e".to_owned(),
         event_id: None,
@@ -41,8 +42,12 @@ pub fn holding(lease_ms: u64) -> Holding {
         dispatched_at_ms: 0,
         start_by_ms: 0,
         declines: 0,
-    };
-    Holding::new(&task, boot_ms() + lease_ms, Remembered::default())
+    }
+}
+
+/// An attempt whose lease lasts from now for that long.
+pub fn holding(lease_ms: u64) -> Holding {
+    Holding::new(&task(), boot_ms() + lease_ms, Remembered::default())
 }
 
 /// A runner, and a variable that all has that it starts.
@@ -53,6 +58,7 @@ pub struct Asking {
     pub delivery: Delivery,
     pub mark: String,
     pub mask: Arc<Mask>,
+    pub live: Live,
 }
 
 impl Asking {
@@ -70,6 +76,7 @@ impl Asking {
             delivery: Delivery::AtLeastOnce,
             mark,
             mask: Arc::new(Mask::NOTHING),
+            live: Live::default(),
         }
     }
 
@@ -96,6 +103,7 @@ impl Asking {
             output_bytes_max: self.output_bytes_max,
             pack,
             mask: &self.mask,
+            live: &self.live,
         };
         tokio::time::timeout(LIMIT, self.runner.run(call, request, held)).await.expect("the runner hangs")
     }

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use crate::asking::{Asking, CANCEL, eventually, holding};
 use crate::sshd::{Servers, kill, marked};
 
-/// Runs until it is ended; a second process of it is in a session of its own.
-const LONG: &str = "setsid sleep 300 & echo begun; sleep 300";
+/// Runs until it is ended; a second process of it is in a session of its own, and is there once it has said so.
+const LONG: &str = "echo begun; setsid sleep 300 & sleep 300";
 
 fn long(servers: &Servers, script: &str) -> Value {
     json!({ "hosts": servers.names(), "ssh": servers.ssh(), "command": ["sh", "-c", script] })

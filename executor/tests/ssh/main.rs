@@ -6,6 +6,7 @@ mod commands;
 mod ends;
 mod files;
 mod hosts;
+mod live;
 #[path = "../support/sshd.rs"]
 #[allow(dead_code, reason = "what other tests need of it")]
 mod sshd;

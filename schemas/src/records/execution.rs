@@ -92,6 +92,8 @@ pub struct ExecutionState {
     pub start_by_ms: Option<i64>,
     /// How often workers declined the current task.
     pub declines: i32,
+    /// How many workers, the last ones and one after the other, declined it because they are too small for it.
+    pub too_small: i32,
     /// Worker that claimed the current attempt.
     pub worker: Option<String>,
     /// When it was requested.

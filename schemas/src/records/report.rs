@@ -141,6 +141,8 @@ pub struct HandedOver {
     pub worker: String,
     /// Whether the action had been started.
     pub begun: bool,
+    /// Whether its worker lacked what the attempt takes; else it shuts down, or was not let start it.
+    pub lacks: bool,
     /// Captured standard output, invalid UTF-8 replaced.
     pub stdout: String,
     /// Captured standard error, invalid UTF-8 replaced.

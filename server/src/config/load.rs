@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use petrel_audit::Table;
+use petrel_execution::cpu_milli;
 use petrel_executor::runner::AddressGuard;
 use serde_json::{Map, Value};
 
@@ -189,6 +190,15 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if let Some(pool) = config.pool_labels.keys().find(|pool| !config.pools.contains(pool)) {
         return wrong("pool_labels", &format!("{pool} is none of `pools`"));
+    }
+    if let Some(pool) = config.pool_sizes.keys().find(|pool| !config.pools.contains(pool)) {
+        return wrong("pool_sizes", &format!("{pool} is none of `pools`"));
+    }
+    if config.pool_sizes.values().any(|size| cpu_milli(size.cpus).is_none() || size.memory_bytes == 0) {
+        return wrong("pool_sizes", "a worker has `memory_bytes` of at least 1, and `cpus` from 0.01 to 4096");
+    }
+    if config.worker.cpus != 0.0 && cpu_milli(config.worker.cpus).is_none() {
+        return wrong("worker.cpus", "must be from 0.01 to 4096, or 0 for those of the machine");
     }
     if !config.pools.contains(&config.worker.pool) {
         return wrong("worker.pool", "must be one of `pools`");

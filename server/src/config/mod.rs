@@ -47,6 +47,9 @@ pub struct Config {
     pub pools: Vec<String>,
     /// Labels of pools, by pool: an action may require some instead of naming its pool. The same for every process.
     pub pool_labels: BTreeMap<String, BTreeMap<String, String>>,
+    /// What the largest worker of a pool has, by pool: an apply of an action that needs more is refused. The same for
+    /// every process.
+    pub pool_sizes: BTreeMap<String, PoolSize>,
     /// How long Petrel's own topics (but the compacted ones) keep records, in milliseconds.
     pub retention_ms: i64,
     /// How long what running actions write is kept for whoever follows it, in milliseconds.
@@ -216,6 +219,16 @@ impl Config {
     }
 }
 
+/// What the largest worker of a pool has.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolSize {
+    /// Memory, in bytes.
+    pub memory_bytes: u64,
+    /// Processors.
+    pub cpus: f64,
+}
+
 /// Options of the worker role.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -224,6 +237,10 @@ pub struct Worker {
     pub pool: String,
     /// Actions that run at the same time; 0 is 16 for each processor.
     pub slots: usize,
+    /// Memory for actions that say how much they need, in bytes; 0 is that of the machine, or of the control group.
+    pub memory_bytes: u64,
+    /// Processors for actions that say how many they need; 0 is those of the machine.
+    pub cpus: f64,
     /// How long a task stands before a worker without a free slot until it is sent elsewhere, in milliseconds.
     pub decline_ms: i64,
     /// Longest wait for running actions at shutdown, in milliseconds; then they are killed.
@@ -328,6 +345,7 @@ impl Default for Config {
             task_partitions: 24,
             pools: vec!["default".into()],
             pool_labels: BTreeMap::new(),
+            pool_sizes: BTreeMap::new(),
             retention_ms: 7 * 24 * 3_600_000,
             output_retention_ms: 24 * 3_600_000,
             delete_retention_ms: 7 * 24 * 3_600_000,
@@ -406,6 +424,8 @@ impl Default for Worker {
         Self {
             pool: "default".into(),
             slots: 0,
+            memory_bytes: 0,
+            cpus: 0.0,
             decline_ms: 2_000,
             shutdown_grace_ms: 10_000,
             live_bytes_max: 8 << 20,

@@ -71,9 +71,24 @@ pub fn unheld_invariants(document: &Source, is_test: impl Fn(&str) -> bool) -> V
     problems
 }
 
+/// Tests that the rows of a document's tables name, between backticks, and that `is_test` denies.
+pub fn absent_tests(document: &Source, is_test: impl Fn(&str) -> bool) -> Vec<String> {
+    let rows = document.text.lines().enumerate().filter(|(_, line)| line.starts_with("| "));
+    let named = rows.flat_map(|(at, line)| line.split('`').skip(1).step_by(2).map(move |name| (at, name)));
+    let absent = named.filter(|(_, name)| !is_test(name));
+    absent.map(|(at, name)| format!("{}:{}: {name} is no test", document.path.display(), at + 1)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tables_name_tests_that_are_there() {
+        let text = "`gone`\n| a | `there`, `gone` |\n|---|---|\n";
+        let problems = absent_tests(&Source::new("docs/X.md", text), |test| test == "there");
+        assert_eq!(problems, ["docs/X.md:2: gone is no test"]);
+    }
 
     #[test]
     fn invariants_name_tests_that_are_there() {

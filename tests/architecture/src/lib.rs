@@ -14,7 +14,7 @@ mod tidy;
 mod workspace;
 
 pub use crates::{BUILT_MAX, LOCKED_MAX, NameAndVersion, built_for, locked, number_problems, version_problems};
-pub use documents::{broken_links, missing_paths, unheld_invariants, unnamed_crates};
+pub use documents::{absent_tests, broken_links, missing_paths, unheld_invariants, unnamed_crates};
 pub use levels::{level_problems, owner_problems};
 pub use purity::{closure_of, closure_problems, direct_problems, source_problems, stage_problems};
 pub use sources::{Source, sources};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use petrel_architecture_tests::{
-    BUILT_MAX, LOCKED_MAX, NameAndVersion, Source, broken_links, built_for, closure_of, closure_problems,
+    BUILT_MAX, LOCKED_MAX, NameAndVersion, Source, absent_tests, broken_links, built_for, closure_of, closure_problems,
     direct_problems, level_problems, lints_problems, lock_file_problems, locked, missing_paths, number_problems,
     owner_problems, root, rust_problems, source_problems, sources, stage_problems, text_problems, unheld_invariants,
     unnamed_crates, version_problems, workspace,
@@ -100,8 +100,9 @@ fn the_architecture_document_names_what_exists_and_every_crate() {
 }
 
 #[test]
-fn every_invariant_names_the_tests_that_hold_it() {
-    let text = std::fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
+fn every_invariant_and_every_case_of_a_runner_names_the_tests_that_hold_it() {
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
+    let (text, cases) = (read("docs/ARCHITECTURE.md"), read("docs/RUNNER_TESTS.md"));
     let sources = sources().unwrap();
     let tests: Vec<&str> = sources
         .iter()
@@ -115,6 +116,7 @@ fn every_invariant_names_the_tests_that_hold_it() {
         tests.iter().any(|line| names.iter().any(|name| line.contains(name)))
     };
     assert_none(&unheld_invariants(&Source::new("docs/ARCHITECTURE.md", &text), is_test));
+    assert_none(&absent_tests(&Source::new("docs/RUNNER_TESTS.md", &cases), is_test));
 }
 
 #[test]

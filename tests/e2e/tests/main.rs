@@ -14,6 +14,7 @@ mod output;
 mod requests;
 mod results;
 mod rights;
+mod runners;
 mod secrets;
 mod troubleshooting;
 mod upgrade;

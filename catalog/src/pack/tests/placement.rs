@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use petrel_execution::Labels;
+use petrel_execution::{Labels, Needs};
 use petrel_rules::{Kv, Matcher, RuleIndex, Verdict};
 use petrel_schemas::Class;
 
@@ -43,6 +43,23 @@ fn what_says_nothing_sensible_is_told() {
             action!("requires: {}\n"),
             "actions/clean.yaml:5:11: \"requires\" names no label; leave the key out to require nothing",
         ),
+        (
+            PATH,
+            action!("needs: { memory: 2GB, cpu: two, gpu: 1 }\n"),
+            "actions/clean.yaml:5:18: \"needs.memory\" must be a whole number of KiB, MiB, GiB or TiB, such as 2GiB, or of bytes\n\
+             actions/clean.yaml:5:28: \"needs.cpu\" must be a number of processors such as 0.5, found a string\n\
+             actions/clean.yaml:5:33: unknown key \"gpu\", did you mean \"cpu\"?",
+        ),
+        (
+            PATH,
+            action!("needs: {}\n"),
+            "actions/clean.yaml:5:8: \"needs\" names neither \"memory\" nor \"cpu\"; leave the key out to need nothing",
+        ),
+        (
+            PATH,
+            "name: clean\nrunner: noop\nparameters: { host: {}, older_than: {} }\nneeds: { cpu: 1 }\n",
+            "actions/clean.yaml:4:8: its runner takes no slot of a worker, so it needs nothing",
+        ),
     ]);
 }
 
@@ -75,6 +92,34 @@ fn labels_of_an_action_or_its_pack_choose_a_pool_at_an_apply() {
             )
         });
         assert_eq!(told.err(), problem);
+    }
+}
+
+#[test]
+fn what_no_worker_of_a_pool_has_is_refused_at_an_apply() {
+    let size = |memory_bytes: u64, cpu_milli: u64| Needs { memory_bytes, cpu_milli };
+    let pools = [("default".to_owned(), BTreeMap::new()), ("far".to_owned(), labels(&[("zone", "dmz")]))];
+    let sizes = |default: Needs, far: Needs| BTreeMap::from([("default".to_owned(), default), ("far".to_owned(), far)]);
+    let (small, large) = (size(1 << 30, 4_000), size(2 << 30, 1_500));
+    for (text, pool, at) in [
+        (action!("needs: { memory: 2GiB, cpu: 1.5 }\n"), "default", "5:8"),
+        (action!("requires: { zone: dmz }\nneeds: { memory: 2147483648, cpu: 1.5 }\n"), "far", "6:8"),
+    ] {
+        let revision = load(vec![disk_with(&[(PATH, text)])]);
+        let compiled = revision.compiled();
+        assert_eq!(compiled.action("disk.clean").unwrap().plan.needs, large);
+        let checked = |default: Needs, far: Needs| {
+            compiled.check_sizes(&pools, &sizes(default, far)).map_err(|problems| problems.to_string()).err()
+        };
+        let (fits, other) =
+            if pool == "far" { ((small, large), (large, small)) } else { ((large, small), (small, large)) };
+        assert_eq!(checked(fits.0, fits.1), None);
+        assert_eq!(compiled.check_sizes(&pools, &BTreeMap::new()), Ok(()), "nobody knows");
+        let why = format!(
+            "actions/clean.yaml:{at}: disk.clean needs 2 GiB of memory and 1.5 processors, and the largest worker of the \
+             pool {pool} has 1 GiB of memory and 4 processors"
+        );
+        assert_eq!(checked(other.0, other.1), Some(why));
     }
 }
 

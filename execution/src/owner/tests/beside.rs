@@ -35,6 +35,11 @@ fn what_is_bulk_takes_its_turn_with_all_else() {
 }
 
 #[test]
+fn what_needs_room_waits_in_line_for_it() {
+    check(&[(HERE, ""), (Do::Request(1, "demo.large_needs", "now"), "task 1, scheduled")], Some(Status::Scheduled));
+}
+
+#[test]
 fn it_is_fenced_as_any_other_attempt() {
     let steps = [
         (HERE, ""),

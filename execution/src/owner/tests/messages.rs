@@ -34,6 +34,10 @@ pub fn message_of(what: &Do) -> Message {
         Do::HandOver(n, token, begun) => {
             Message::Report(about(n, token, "w"), Report::HandedOver(handed_over(*n, *token, *begun)))
         }
+        Do::HandOverLacking(n, token) => {
+            let gave = HandedOver { lacks: true, ..handed_over(*n, *token, true) };
+            Message::Report(about(n, token, "w"), Report::HandedOver(gave))
+        }
         Do::Cancel(n) => Message::Cancel { id: id(*n), by: "eve".to_owned() },
         other => unreachable!("{other:?} is no message"),
     }
@@ -97,6 +101,7 @@ fn handed_over(n: u8, token: i64, begun: bool) -> HandedOver {
         token,
         worker: "w".to_owned(),
         begun,
+        lacks: false,
         stdout: if begun { "part" } else { "" }.to_owned(),
         stderr: String::new(),
         stdout_truncated: false,

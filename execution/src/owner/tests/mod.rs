@@ -7,4 +7,5 @@ mod gates;
 mod messages;
 mod model;
 mod random;
+mod room;
 mod table;

@@ -14,6 +14,7 @@ use crate::codec::{from_bytes, to_bytes};
 use crate::delivery::Delivery;
 use crate::execution::{Execution, Known};
 use crate::gate::{GateId, InForce, Kind, Numbers, Stamp, What};
+use crate::needs::Needs;
 use crate::plan::{ActionPlan, CompleteParameters, NameGates, ParameterError, Resolution};
 use crate::retry::{BackOff, Retry};
 use crate::runner::{NoopSpec, PackFiles, RunnerSpec};
@@ -43,6 +44,8 @@ pub enum Do {
     Early(u8),
     Decline(u8, i64, DeclineReason),
     HandOver(u8, i64, bool),
+    /// Its worker lacked something once it had begun.
+    HandOverLacking(u8, i64),
     Cancel(u8),
     /// Time passes, and timers fire.
     Wait(i64),
@@ -114,6 +117,10 @@ impl Actions for Catalog {
         Resolution::Ready(Arc::new(ActionPlan {
             pool: if matches!(action, "demo.elsewhere" | "demo.zone") { "gpu" } else { "default" }.to_owned(),
             class: if action == "demo.bulk" { Class::Bulk } else { Class::Normal },
+            needs: match action {
+                "demo.large_needs" => Needs { memory_bytes: 1 << 40, cpu_milli: 0 },
+                _ => Needs::default(),
+            },
             requires: match action {
                 "demo.zone" => BTreeMap::from([("zone".to_owned(), "dmz".to_owned())]),
                 "demo.nozone" => BTreeMap::from([("zone".to_owned(), "moon".to_owned())]),

@@ -18,6 +18,7 @@ fn step() -> impl Strategy<Value = Do> {
         DeclineReason::Late,
         DeclineReason::ShuttingDown,
         DeclineReason::NotFollowing,
+        DeclineReason::TooSmall,
     ]);
     let report = (execution.clone(), 1..4_i64);
     prop_oneof![

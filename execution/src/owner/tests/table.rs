@@ -238,6 +238,11 @@ fn what_no_worker_can_begin_goes_round_ever_slower() {
     // One that began says that it can be begun.
     let rounds: Vec<i64> = [true, false, false, false].map(|begun| round(&mut model, begun)).to_vec();
     assert_eq!(rounds, [0, 0, 0, PAUSE_MS]);
+    // One that began, and then lacked something, does not.
+    model.act(&Do::Claim(1, token + 1));
+    assert_eq!(model.act(&Do::HandOverLacking(1, token + 1)), ["stdout=part", "delayed(back_off)"]);
+    assert_eq!(model.act(&Do::Wait(2 * PAUSE_MS)), [format!("task {}", token + 2), "scheduled".to_owned()]);
+    token += 1;
     // While it waits it can be canceled, and nothing is left of the wait.
     assert_eq!(model.act(&Do::Claim(1, token + 1)), ["running"]);
     assert_eq!(model.act(&Do::HandOver(1, token + 1, false)), ["delayed(back_off)"]);

@@ -33,7 +33,10 @@ fn told(verdict: Verdict) -> String {
             Some(code) => format!("{} {code}", outcome.status.as_str()),
             None => outcome.status.as_str().to_owned(),
         },
-        Verdict::HandedOver { begun, .. } => format!("handed over, {}", if begun { "begun" } else { "not begun" }),
+        Verdict::HandedOver { begun, lacks, .. } => {
+            let lacks = if lacks { ", for want" } else { "" };
+            format!("handed over, {}{lacks}", if begun { "begun" } else { "not begun" })
+        }
     }
 }
 
@@ -139,8 +142,8 @@ fn what_a_worker_lacks_is_no_end() {
     let mut held = holding("at_most_once", GRANT);
     assert_eq!(held.begin(100), Begin::Now);
     let exit = |begun| Exit::bare(Why::GivenBack { begun }, Some("no descriptors".to_owned()));
-    assert_eq!(told(held.ended(exit(false))), "handed over, not begun");
-    assert_eq!(told(held.ended(exit(true))), "handed over, begun");
+    assert_eq!(told(held.ended(exit(false))), "handed over, not begun, for want");
+    assert_eq!(told(held.ended(exit(true))), "handed over, begun, for want");
     held.order(CANCEL);
     assert_eq!(told(held.ended(exit(false))), "canceled canceled");
 }

@@ -115,8 +115,9 @@ fn a_result_that_is_elsewhere_is_told_with_what_was_taken_of_it() {
 
 #[test]
 fn what_is_given_back_keeps_its_output() {
-    let verdict = Verdict::HandedOver { begun: true, stdout: stream(b"part"), stderr: Stream::default() };
+    let verdict = Verdict::HandedOver { begun: true, lacks: true, stdout: stream(b"part"), stderr: Stream::default() };
     let Final::HandedOver(gave) = reports().end(&task(), verdict, None, 9) else { panic!() };
+    assert!(gave.lacks);
     assert_eq!((gave.begun, &*gave.stdout, gave.token, gave.handed_over_at_ms), (true, "part", 5, 9));
     let heartbeat = reports().heartbeat(&task(), true, 4);
     assert_eq!((heartbeat.awaits_grant, &*heartbeat.pool, heartbeat.token), (true, "gpu", 5));

@@ -139,6 +139,7 @@ impl ExecutorView for View {
         let plan = ActionPlan {
             pool: "default".to_owned(),
             class: Class::Normal,
+            needs: Default::default(),
             requires: Default::default(),
             delivery,
             timeout_ms: 5_000,

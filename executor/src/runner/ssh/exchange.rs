@@ -8,6 +8,7 @@ use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 
 use super::connect::Connection;
+use super::live::HostTelling;
 use super::wire::Said;
 
 /// Most of what others say before a host says that it is ready, in bytes.
@@ -42,6 +43,8 @@ pub(super) struct Exchange {
     /// Whether everything from now on is output.
     is_output: bool,
     bytes_max: usize,
+    /// Where its output is told while it comes.
+    telling: Option<HostTelling>,
     pub(super) stdout: Stream,
     pub(super) stderr: Stream,
     /// Exit code of the command, once it has ended. A signal's number comes on top of 128, as shells have it.
@@ -69,6 +72,7 @@ impl Exchange {
             noise_bytes: 0,
             is_output: false,
             bytes_max,
+            telling: None,
             stdout: Stream::default(),
             stderr: Stream::default(),
             code: None,
@@ -100,6 +104,17 @@ impl Exchange {
         Ok(said?)
     }
 
+    /// From now on its output is told while it comes, with what was written to standard error before.
+    pub(super) fn tell(&mut self, mut telling: HostTelling) {
+        telling.wrote(1, &self.stderr.bytes);
+        self.telling = Some(telling);
+    }
+
+    /// Its command has ended by itself: all is told.
+    pub(super) fn told(&mut self) {
+        self.telling.take().into_iter().for_each(HostTelling::finish);
+    }
+
     /// There is nothing more to say.
     pub(super) async fn end_of_input(&self) -> Result<(), Lost> {
         Ok(self.write.eof().await?)
@@ -116,7 +131,7 @@ impl Exchange {
                         if matches!(said, Said::Run | Said::Size(_)) {
                             self.is_output = true;
                             let rest = std::mem::take(&mut self.head);
-                            keep(&mut self.stdout, &rest, self.bytes_max);
+                            self.output(0, &rest);
                         }
                         return Ok(said);
                     }
@@ -148,17 +163,26 @@ impl Exchange {
 
     fn take_in(&mut self, message: ChannelMsg) {
         match message {
-            ChannelMsg::Data { data } if self.is_output => keep(&mut self.stdout, &data, self.bytes_max),
+            ChannelMsg::Data { data } if self.is_output => self.output(0, &data),
             ChannelMsg::Data { data } => self.head.extend_from_slice(&data),
-            ChannelMsg::ExtendedData { data, ext: EXT_STDERR } => keep(&mut self.stderr, &data, self.bytes_max),
+            ChannelMsg::ExtendedData { data, ext: EXT_STDERR } => self.output(1, &data),
             ChannelMsg::ExitStatus { exit_status } => self.code = Some(i32::try_from(exit_status).unwrap_or(i32::MAX)),
             ChannelMsg::ExitSignal { signal_name, error_message, .. } => {
                 self.code = Some(128);
-                keep(&mut self.stderr, format!("{signal_name:?}: {error_message}\n").as_bytes(), self.bytes_max);
+                self.output(1, format!("{signal_name:?}: {error_message}\n").as_bytes());
             }
             ChannelMsg::Failure => self.is_refused = true,
             ChannelMsg::Close => self.is_closed = true,
             _ => {}
+        }
+    }
+
+    /// Keeps what came for standard output (0) or error (1), and tells it.
+    fn output(&mut self, stream: usize, bytes: &[u8]) {
+        let kept = if stream == 0 { &mut self.stdout } else { &mut self.stderr };
+        keep(kept, bytes, self.bytes_max);
+        if let Some(telling) = &mut self.telling {
+            telling.wrote(stream, bytes);
         }
     }
 

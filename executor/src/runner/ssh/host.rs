@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::super::limited::{Leave, limited};
 use super::connect::{Connector, NotConnected, Way};
 use super::exchange::{Exchange, Lost};
+use super::live::Telling;
 use super::pool::{Pool, Used};
 use super::told::{FileRead, OnHost, outcome};
 use super::wire::{Job, Said, get, put, script_directory, script_path};
@@ -43,6 +44,7 @@ pub(super) struct Doing {
     pub(super) kill_grace_ms: u64,
     pub(super) leave: Leave,
     pub(super) held: watch::Receiver<Holding>,
+    pub(super) telling: Arc<Telling>,
     pub(super) connector: Arc<Connector>,
     pub(super) pool: Arc<Pool>,
 }
@@ -162,6 +164,8 @@ impl Work<'_> {
         let clock = self.ready(&job.line(), number, self.doing.bytes_max).await?;
         let mut held = self.doing.held.clone();
         self.is_command = true;
+        let telling = self.doing.telling.host(&self.target.name);
+        self.exchange()?.tell(telling);
         self.go(clock, &mut held).await?;
         match self.exchange()?.hear().await {
             Ok(Said::Run) => {}
@@ -174,6 +178,9 @@ impl Work<'_> {
         let deadline = self.watch(clock, &mut held).await?;
         let exchange = self.exchange()?;
         let (code, stdout, stderr) = (exchange.code, exchange.stdout.clone(), exchange.stderr.clone());
+        if code.is_some() {
+            exchange.told();
+        }
         (self.told.return_code, self.told.stdout, self.told.stderr) = (code, stdout, stderr);
         self.done().await;
         match code {

@@ -2,7 +2,7 @@
 //!
 //! `wire` (what is said to a host, and the programs of the shell that it carries out), `known` (hosts' keys),
 //! `connect` (connections), `pool` (connections that are kept), `exchange` (one channel), `host` (the work on one
-//! host), `told` (what is made of it).
+//! host), `live` (what is told while it runs), `told` (what is made of it).
 //!
 //! What runs on a host ends when its connection does, and at the latest when the lease passes: the host itself
 //! watches for that, by its own clock, so that nothing of an attempt goes on beside the next one, whatever became of
@@ -12,6 +12,7 @@ mod connect;
 mod exchange;
 mod host;
 mod known;
+mod live;
 mod pool;
 mod prompt;
 mod told;
@@ -31,9 +32,11 @@ use tokio::task::JoinSet;
 
 use super::Context;
 use super::limited::Leave;
+use crate::live::Live;
 use connect::{Connector, NotConnected, read};
 use host::{Doing, in_pack, work_on};
 use known::{KNOWN_BYTES_MAX, Remembered};
+use live::Telling;
 use pool::Pool;
 use told::{OnHost, error, outcome, result, streams};
 
@@ -93,6 +96,8 @@ pub struct SshRequest<'a> {
     pub pack: Option<&'a Path>,
     /// Masks the secrets that it was given.
     pub mask: &'a Arc<Mask>,
+    /// Where it tells what hosts write, while they write it.
+    pub live: &'a Live,
 }
 
 pub(super) async fn carry_out(call: Box<SshCall>, context: &Context<'_>) -> Exit {
@@ -102,6 +107,7 @@ pub(super) async fn carry_out(call: Box<SshCall>, context: &Context<'_>) -> Exit
         output_bytes_max: context.plan.output_bytes_max,
         pack: context.pack,
         mask: context.mask,
+        live: context.live,
     };
     (context.started)();
     context.runners.ssh.run(&call, request, context.held.subscribe()).await
@@ -129,6 +135,7 @@ impl SshRunner {
             Err(why) => return Exit::bare(Why::NotStarted(code::NOT_STARTED), Some(why)),
         };
         let (hosts, mask) = (on_all(&doing).await, request.mask.clone());
+        doing.telling.end(hosts.iter().all(|host| host.stopped_by.is_none()));
         // It takes a while, and this thread keeps the leases of other attempts.
         let masked = move || hosts.into_iter().map(|host| host.masked(&mask)).collect::<Vec<_>>();
         let hosts = match tokio::task::spawn_blocking(masked).await {
@@ -172,6 +179,7 @@ impl SshRunner {
             kill_grace_ms: self.options.kill_grace_ms,
             leave,
             held,
+            telling: Telling::new(request.live, request.mask, call.hosts.len()),
             connector: self.connector.clone(),
             pool: self.pool.clone(),
         })

@@ -123,7 +123,7 @@ impl Rig {
             task: task(),
             action: Err(Note::new(code::NO_SUCH_ACTION, "it is not there")),
             claim_began_ms: boot_ms(),
-            slot: self.slots.take(),
+            slot: self.slots.take(Default::default()),
             said: Remembered::default(),
             owner: told.map(|told| told.owner(3)),
         };
@@ -206,6 +206,7 @@ fn command(delivery: Delivery, token: Value) -> ResolvedAction {
         policies: None,
         pool: "default".to_owned(),
         class: Class::Normal,
+        needs: Default::default(),
         requires: Default::default(),
         delivery,
         timeout_ms: 1_000,

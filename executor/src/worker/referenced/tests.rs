@@ -57,6 +57,7 @@ fn action() -> ResolvedAction {
     let plan = ActionPlan {
         pool: "default".to_owned(),
         class: Class::Normal,
+        needs: Default::default(),
         requires: Default::default(),
         retry: None,
         policies: None,

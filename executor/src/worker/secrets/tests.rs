@@ -66,6 +66,7 @@ async fn open_so_many(runner: &str, count: usize) -> Result<Opened, NotOpened> {
         policies: None,
         pool: "default".to_owned(),
         class: Class::Normal,
+        needs: Default::default(),
         requires: Default::default(),
         delivery: Delivery::AtLeastOnce,
         timeout_ms: 1_000,

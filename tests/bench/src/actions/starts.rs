@@ -159,6 +159,7 @@ impl Rig {
                     output_bytes_max: OUTPUT_BYTES_MAX,
                     pack: None,
                     mask: &self.mask,
+                    live: &Live::default(),
                 };
                 let exit = new.as_ref().unwrap_or(&self.ssh).run(&call, request, held).await;
                 taken.push(ms(called, began(&exit)?)?);

@@ -4,9 +4,11 @@
 use std::time::{Duration, Instant};
 
 use petrel_bus::{Bus, Output, PublishError};
-use petrel_testkit::{free_port, shared_kafka};
+use petrel_testkit::{free_port, poll_until, shared_kafka};
 
-use crate::support::{PATIENCE, bus, bus_with, committed, delete, drain, fill, numbered, output, topic, unique};
+use crate::support::{
+    PATIENCE, add_partitions, bus, bus_with, committed, delete, drain, fill, numbered, output, topic, unique,
+};
 
 #[test]
 fn calls_are_committed_together_and_each_is_told_where_its_records_are() {
@@ -52,7 +54,7 @@ fn what_cannot_be_written_is_refused_and_spoils_nothing() {
     let answers = answers.map(petrel_bus::Receipt::wait);
     assert_eq!(answers[0], Err(PublishError::TooLarge { bytes: 1_000_001, limit_bytes: 1_000_000 }));
     assert_eq!(answers[1], Err(PublishError::UnknownTopic(none.to_string())));
-    assert!(matches!(answers[2], Err(PublishError::Unavailable(_))), "{:?}", answers[2]);
+    assert_eq!(answers[2], Err(PublishError::UnknownTopic(format!("{to}, partition 7"))));
     assert_eq!(answers[3], Ok(Vec::new()));
     good.wait().unwrap();
     publisher.publish(vec![largest]).wait().unwrap();
@@ -66,6 +68,24 @@ fn what_cannot_be_written_is_refused_and_spoils_nothing() {
     assert!(written >= 50 && written < answers.len(), "{written}");
     assert_eq!(committed(&bus, &to)[&0].len(), 2 + written);
     drop(publisher);
+}
+
+#[test]
+fn a_partition_that_was_added_is_written_to() {
+    let Some(address) = shared_kafka() else { return };
+    let bus = bus(address);
+    let to = topic(&bus, "grows", 1);
+    let publisher = bus.publisher(&unique("p")).unwrap();
+    publisher.publish(vec![output(&to, 0, "a0")]).wait().unwrap();
+    let none = Err(PublishError::UnknownTopic(format!("{to}, partition 1")));
+    assert_eq!(publisher.publish(vec![output(&to, 1, "b0")]).wait(), none);
+    add_partitions(address, &to, 2);
+    // The broker hears of it a moment later, and the writer asks once in a while.
+    let is_seen = || (publisher.publish(vec![output(&to, 1, "b0")]).wait() != none).then_some(());
+    assert!(poll_until(PATIENCE, is_seen).is_some(), "it is never seen");
+    publisher.publish(vec![output(&to, 1, "b1")]).wait().unwrap();
+    let found = committed(&bus, &to);
+    assert_eq!((&found[&0], &found[&1]), (&numbered("a", 1), &numbered("b", 2)));
 }
 
 /// A call whose partition takes nothing does not delay the others, nor what a transaction after them writes.

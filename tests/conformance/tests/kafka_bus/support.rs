@@ -12,7 +12,7 @@ use petrel_bus::{
 };
 use petrel_bus_kafka::{KafkaBus, KafkaOptions};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 
 /// Longest wait for anything.
@@ -40,6 +40,15 @@ pub fn delete(address: &str, topic: &str) {
         ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
     let deleted = futures_executor::block_on(admin.delete_topics(&[topic], &AdminOptions::new())).unwrap();
     deleted.into_iter().for_each(|answer| assert!(answer.is_ok(), "{answer:?}"));
+}
+
+/// Gives a topic more partitions.
+pub fn add_partitions(address: &str, topic: &str, partitions: usize) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
+    let more = [NewPartitions::new(topic, partitions)];
+    let added = futures_executor::block_on(admin.create_partitions(&more, &AdminOptions::new())).unwrap();
+    added.into_iter().for_each(|answer| assert!(answer.is_ok(), "{answer:?}"));
 }
 
 pub fn topic(bus: &dyn Bus, name: &str, partitions: u32) -> Arc<str> {

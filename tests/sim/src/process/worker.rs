@@ -52,6 +52,8 @@ impl GlobalsSource<WorkerInputs<Known>> for Inputs {
             view,
             turn: self.turn.fetch_add(1, Ordering::Relaxed) + 1,
             free_slots: self.slots.free(),
+            free_room: self.slots.free_room(),
+            room: self.slots.room(),
             following: self.attempts.is_following(),
             secrets_unread: false,
             said: self.attempts.said(boot_ms(&*self.boot)),
