@@ -73,6 +73,7 @@ const ACTION: Shape = Shape {
         "class",
         "output_bytes_max",
         "retry",
+        "policies",
     ],
     later: &[
         "pack",
@@ -82,7 +83,6 @@ const ACTION: Shape = Shape {
         "output_schema",
         "tags",
         "notify",
-        "policies",
         "retries",
         "metadata_file",
         "lock",

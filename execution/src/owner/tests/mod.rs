@@ -5,5 +5,6 @@ mod cancels;
 mod events;
 mod gates;
 mod model;
+mod policies;
 mod random;
 mod table;

@@ -14,12 +14,14 @@ use crate::codec::{from_bytes, to_bytes};
 use crate::delivery::Delivery;
 use crate::execution::{Execution, Known};
 use crate::gate::{GateId, InForce, Kind, Numbers, Stamp, What};
-use crate::plan::{ActionPlan, CompleteParameters, NameGates, ParameterError, Resolution};
+use crate::plan::{ActionPlan, CompleteParameters, NameGates, OwnTerms, ParameterError, Resolution};
 use crate::retry::{BackOff, Retry};
 use crate::runner::{NoopSpec, PackFiles, RunnerSpec};
 use crate::status::Status;
 use crate::subject::Subject;
+use crate::switch::SwitchedOff;
 use crate::timer::{TimerKind, timer_key};
+use crate::windows::{Span, Windows};
 
 pub const LEASE_MS: i64 = 1_000;
 pub const DEDUP_MS: i64 = 60_000;
@@ -49,6 +51,10 @@ pub enum Do {
     Wait(i64),
     Pause,
     Resume,
+    /// Somebody switches a scope off, until then, and says whether what comes is dropped.
+    Off(&'static str, Option<i64>, bool),
+    /// Somebody switches it on.
+    On(&'static str),
     /// The revision `later` arrives.
     Arrive,
     /// The revision `later` turns out to be gone.
@@ -61,6 +67,9 @@ pub enum Do {
 const AGAIN: Retry = Retry {
     on_failure: true,
     on_timeout: true,
+    on_lost_worker: false,
+    when: None,
+    heeds_server: true,
     retries_max: 2,
     delay_ms: 1_000,
     back_off: BackOff::Exponential,
@@ -76,6 +85,8 @@ struct Catalog {
     later: Option<bool>,
     /// Whether what is gated is tried again.
     retries: bool,
+    /// Scopes that are switched off, until when, and whether what comes is dropped.
+    off: BTreeMap<&'static str, (Option<i64>, bool)>,
 }
 
 #[derive(Debug)]
@@ -91,6 +102,37 @@ impl CompleteParameters for Filled {
     }
 }
 
+/// Terms that owners decide by themselves, of the actions of those names. Model time is a thousand seconds after the epoch,
+/// which was a Thursday, and executions are requested at half of that.
+#[derive(Debug)]
+struct Own(String);
+
+impl NameGates for Own {
+    fn gates(&self, id: &ExecutionId, rule: Option<&str>, parameters: &Value) -> Result<Vec<GateId>, String> {
+        match &*self.0 {
+            "demo.careful" => TwoGates("host").gates(id, rule, parameters),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn own_terms(&self, _: Option<&str>) -> OwnTerms {
+        let thursday = |from_minute, to_minute| Span::Weekly { days: vec![4], from_minute, to_minute };
+        let windows = |open, drops| Windows {
+            policy: "demo.hours".to_owned(),
+            time_zone: "UTC".to_owned(),
+            open: vec![open],
+            closed: Vec::new(),
+            drops,
+        };
+        match &*self.0 {
+            "demo.late" => OwnTerms { deadline_ms: Some(510_000), ..OwnTerms::default() },
+            // From 00:20 on, which is 1,200 s.
+            "demo.strict" => OwnTerms { windows: vec![windows(thursday(20, 30), true)], ..OwnTerms::default() },
+            _ => OwnTerms { windows: vec![windows(thursday(20, 30), false)], ..OwnTerms::default() },
+        }
+    }
+}
+
 impl Actions for Catalog {
     fn dispatch_paused(&self) -> bool {
         self.paused
@@ -98,6 +140,16 @@ impl Actions for Catalog {
 
     fn tells_ends(&self) -> bool {
         self.tells_ends
+    }
+
+    fn has_switches(&self) -> bool {
+        !self.off.is_empty()
+    }
+
+    fn switched_off(&self, scope: &str, now_ms: i64) -> Option<SwitchedOff> {
+        let (until_ms, drops) = *self.off.get(scope)?;
+        let off = || SwitchedOff { by: "eve".to_owned(), reason: "it burns".to_owned(), until_ms, drops };
+        until_ms.is_none_or(|until_ms| now_ms < until_ms).then(off)
     }
 
     fn resolve(&self, revision: &str, action: &str) -> Resolution {
@@ -126,12 +178,19 @@ impl Actions for Catalog {
             retry: match action {
                 "demo.again" | "demo.once" => Some(AGAIN),
                 "demo.gated" if self.retries => Some(AGAIN),
+                "demo.late" => Some(AGAIN),
                 "demo.soon" => Some(Retry { total_ms_max: Some(5_000), ..AGAIN }),
+                "demo.lost" => Some(Retry { on_lost_worker: true, retries_max: 1, ..AGAIN }),
+                "demo.polls" => {
+                    let when = Some("result.state == 'pending'".into());
+                    Some(Retry { on_failure: false, on_timeout: false, when, ..AGAIN })
+                }
                 _ => None,
             },
             policies: match action {
                 "demo.gated" => Some(Arc::new(TwoGates("host"))),
                 "demo.keyless" => Some(Arc::new(TwoGates("nothing"))),
+                "demo.late" | "demo.office" | "demo.strict" | "demo.careful" => Some(Arc::new(Own(action.to_owned()))),
                 _ => None,
             },
             runner: if action == "demo.noop" { Arc::new(RunnerSpec::Noop(NoopSpec)) } else { command() },
@@ -275,6 +334,8 @@ impl Model {
             Do::Wait(ms) => self.wait(*ms),
             Do::Pause => self.switch(|c| c.paused = true),
             Do::Resume => self.switch(|c| c.paused = false),
+            Do::Off(scope, until_ms, drops) => self.switch(|c| _ = c.off.insert(scope, (*until_ms, *drops))),
+            Do::On(scope) => self.switch(|c| _ = c.off.remove(scope)),
             Do::Arrive => self.switch(|c| c.later = Some(true)),
             Do::Vanish => self.switch(|c| c.later = Some(false)),
             Do::Early(n) => {
@@ -326,7 +387,11 @@ impl Model {
         let mut told = Vec::new();
         for key in self.waiting.clone() {
             let waiting = Waiting::parse(&key).unwrap();
-            if waiting.revision.is_none() && self.catalog.paused {
+            let is_off = |switch: &String| self.catalog.switched_off(switch, self.now_ms).is_some();
+            if waiting.switch.as_ref().is_some_and(is_off) {
+                continue;
+            }
+            if waiting.revision.is_none() && waiting.switch.is_none() && self.catalog.paused {
                 continue;
             }
             let known = self.known(&waiting.id);
@@ -494,6 +559,7 @@ fn result(n: u8, token: i64, status: &str) -> TaskResult {
         started_at_ms: Some(3),
         ended_at_ms: 4,
         events: Vec::new(),
+        retry_after_ms: None,
     }
 }
 
