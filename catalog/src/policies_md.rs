@@ -53,6 +53,7 @@ fn the_examples_of_the_page_are_right_each_by_itself_and_all_at_once() {
     };
     all.files.extend(examples.iter().filter(|(path, _)| path.starts_with("policies/")).map(file));
     all.files.push(file(&("actions/clean.yaml".to_owned(), CLEAN.to_owned())));
+    all.files.push(file(&("rules/full.yaml".to_owned(), FULL.to_owned())));
     let revision = Revision::load(vec![all]).unwrap_or_else(|problems| panic!("{problems}"));
     assert!(revision.compiled().action("disk.clean").unwrap().plan.policies.is_some());
 }

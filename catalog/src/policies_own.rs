@@ -148,28 +148,28 @@ fn what_is_wrong_is_told_where_it_stands() {
         ),
         (
             format!("{zone}{{ from: \"8:00\", to: \"09:00\" }}] }}\n"),
-            "3:44: \"8:00\" is no time: write 08:00, or 2026-12-24, or 2026-12-24T18:00, without an offset",
+            "3:43: \"8:00\" is no time: write 08:00, or 2026-12-24, or 2026-12-24T18:00, without an offset",
         ),
         (
             format!("{zone}{{ from: 2026-12-24, to: \"09:00\" }}] }}\n"),
-            "3:60: \"from\" and \"to\" are both times of a day, as 08:00, or both dates, as 2026-12-24",
+            "3:59: \"from\" and \"to\" are both times of a day, as 08:00, or both dates, as 2026-12-24",
         ),
         (
             format!("{zone}{{ from: 2026-12-24, to: 2026-12-24 }}] }}\n"),
-            "3:60: a window that is once ends behind its begin",
+            "3:59: a window that is once ends behind its begin",
         ),
         (
             format!("{zone}{{ days: [mon], from: 2026-12-24, to: 2026-12-25 }}] }}\n"),
-            "3:36: a window that is once has no \"days\"",
+            "3:35: a window that is once has no \"days\"",
         ),
         (
             format!("{zone}{{ days: [monday], from: \"08:00\", to: \"09:00\" }}] }}\n"),
-            "3:45: \"monday\" is no day: write mon, tue, wed, thu, fri, sat, sun or mon-fri",
+            "3:44: \"monday\" is no day: write mon, tue, wed, thu, fri, sat, sun or mon-fri",
         ),
         (format!("{zone}] }}\n"), "3:34: \"open\" must have from 1 to 64 entries"),
         (
             format!("{zone}{{ cron: x }}] }}\n"),
-            "3:38: \"cron\" is not supported in this version\npolicies/careful.yaml:3:36: a window needs \"from\"\npolicies/careful.yaml:3:36: a window needs \"to\"",
+            "3:37: \"cron\" is not supported in this version\npolicies/careful.yaml:3:35: a window needs \"from\"\npolicies/careful.yaml:3:35: a window needs \"to\"",
         ),
     ];
     for (text, wanted) in policies {

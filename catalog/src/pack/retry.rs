@@ -181,7 +181,7 @@ mod tests {
             ("retry: { times: 1, delay: 2d }", "actions/a.yaml:3:27: \"delay\" must be from 0ms to 1d, found 2d"),
             (
                 "retry: { times: 1, when: x == 1 }",
-                "actions/a.yaml:3:26: unknown name \"x\": only \"result\", \"attempt\" and \"extracted\" are known here",
+                "actions/a.yaml:3:26: unknown variable `x`; there are `result`, `attempt`, `extracted`",
             ),
             (
                 "delivery: at_most_once\nretry: { times: 1 }",

@@ -2,6 +2,7 @@
 
 mod beside;
 mod cancels;
+mod catalog;
 mod events;
 mod gates;
 mod model;
