@@ -1,7 +1,5 @@
 //! The examples of docs/POLICIES.md are taken as they stand there.
 
-use std::path::Path;
-
 use crate::pack::{PackFile, PackSource};
 use crate::revision::Revision;
 
@@ -36,8 +34,7 @@ fn pack(path: &str, text: &str) -> PackSource {
 
 #[test]
 fn the_examples_of_the_page_are_right_each_by_itself_and_all_at_once() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/POLICIES.md");
-    let examples = examples(&std::fs::read_to_string(page).unwrap());
+    let examples = examples(include_str!("../../docs/POLICIES.md"));
     assert!(examples.len() >= 11, "{examples:?}");
     for (path, text) in &examples {
         let revision = Revision::load(vec![pack(path, text)]).unwrap_or_else(|problems| panic!("{path}: {problems}"));

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use petrel_execution::{Labels, runner};
+use petrel_execution::Labels;
+use petrel_execution::runner::{self, Mistake};
 use petrel_schemas::{EXECUTION_SPACE, SHARED_SPACE};
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use crate::yaml::{self, Data, Node};
 
 use super::files::PackFile;
 use super::runner::code;
-use super::schema::node_in;
+use super::schema::{key_in, node_in};
 
 const SHAPE: Shape = Shape {
     what: "a pack",
@@ -115,7 +116,11 @@ fn check_confine(fields: &Fields<'_>, report: &mut Report<'_>) {
     let Some(confine) = fields.get("confine", report) else { return };
     check_free(confine, report);
     for error in runner::check_confine(&confine.to_json()) {
-        report.add(node_in(confine, &error.at).at, code(&error.mistake), error.message);
+        let at = match error.mistake {
+            Mistake::UnknownKey => key_in(confine, &error.at),
+            _ => node_in(confine, &error.at).at,
+        };
+        report.add(at, code(&error.mistake), error.message);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::yaml::{Data, Node, Verbatim};
 use super::config::Config;
 use super::files::PackFile;
 use super::manifest;
-use super::schema::{check_keywords, compile_located, describe_errors, node_in};
+use super::schema::{check_keywords, compile_located, describe_errors, key_in, node_in};
 
 /// Runners of the design that this version does not have.
 const RUNNERS_LATER: &[&str] = &[
@@ -242,12 +242,5 @@ fn place(fields: &Fields<'_>, pointer: &str) -> (At, Verbatim) {
 /// Place of the key that a pointer ends with.
 fn key_at(fields: &Fields<'_>, pointer: &str) -> At {
     let (above, last) = pointer.rsplit_once('/').unwrap_or_default();
-    let name = last.replace("~1", "/").replace("~0", "~");
-    match node(fields, above).map(|node| (&node.data, node.at)) {
-        Some((Data::Map(entries), at)) => {
-            entries.iter().find(|(key, _)| key.text == name).map_or(at, |(key, _)| key.at)
-        }
-        Some((_, at)) => at,
-        None => fields.at(),
-    }
+    node(fields, above).map_or(fields.at(), |node| key_in(node, &format!("/{last}")))
 }

@@ -3,7 +3,7 @@
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
-use crate::problems::{Code, did_you_mean};
+use crate::problems::{At, Code, did_you_mean};
 use crate::walk::{Report, entries_of};
 use crate::yaml::{Data, Node};
 
@@ -186,6 +186,15 @@ pub(crate) fn node_in<'n>(node: &'n Node, pointer: &str) -> &'n Node {
         }
     }
     here
+}
+
+/// Where the key that a JSON pointer ends with stands, as near as the tree goes.
+pub(super) fn key_in(node: &Node, pointer: &str) -> At {
+    let (above, last) = pointer.rsplit_once('/').unwrap_or_default();
+    let name = last.replace("~1", "/").replace("~0", "~");
+    let here = node_in(node, above);
+    let Data::Map(entries) = &here.data else { return here.at };
+    entries.iter().find(|(key, _)| key.text == name).map_or(here.at, |(key, _)| key.at)
 }
 
 /// Why a schema refuses a value, the first few reasons with their paths.

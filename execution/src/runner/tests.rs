@@ -172,7 +172,7 @@ fn sleep_knows_how_long() {
 
 #[test]
 fn runners_know_their_keys() {
-    let of_command = ["command", "env", "cwd", "user", "stdin", "success_codes", "output", "may", "limits"];
+    let of_command = ["command", "env", "cwd", "user", "stdin", "success_codes", "output", "may", "limits", "confine"];
     assert_eq!(RunnerSpec::keys("command"), Some(&of_command[..]));
     assert_eq!(RunnerSpec::keys("noop"), Some(&[][..]));
     assert_eq!(RunnerSpec::keys("telnet"), None);

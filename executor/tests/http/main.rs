@@ -18,6 +18,9 @@ mod requests;
 mod rig;
 mod secrets;
 mod server;
+#[path = "../support/sources.rs"]
+#[allow(dead_code, reason = "what other tests need of it")]
+mod sources;
 #[path = "../support/sshd.rs"]
 #[allow(dead_code, reason = "what other tests need of it")]
 mod sshd;

@@ -104,7 +104,8 @@ async fn secrets_reach_the_server_and_are_masked_in_whatever_it_says() {
     assert_eq!(result("/headers")["headers"]["x-echo"], "Bearer ********");
     assert_eq!(result("/text")["body"].as_str().map(|body| body.contains("Bearer ********")), Some(true));
     assert!(result("/cut")["body"].as_str().unwrap().ends_with("x********"), "{}", result("/cut")["body"]);
-    assert!(rig.output("/cut")[0].content.ends_with("x********"));
+    // What is told of it is cut behind its masking.
+    assert!(rig.output("/cut")[0].content.ends_with("x*******"));
     worker.shutdown().await;
     assert_clean(&rig);
     tokio::task::spawn_blocking(|| owner.shutdown()).await.unwrap();

@@ -1,3 +1,4 @@
 //! A log in a directory, real time, and a catalog of shell lines.
 
 pub mod rig;
+pub mod sources;

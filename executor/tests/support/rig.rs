@@ -20,15 +20,14 @@ use petrel_executor::objects::{ObjectOptions, Objects, Place};
 use petrel_executor::owner::{OwnerHandle, OwnerOptions, OwnerService};
 use petrel_executor::runner::{AddressGuard, ContainerOptions};
 use petrel_executor::worker::{WorkerHandle, WorkerOptions, WorkerService};
-use petrel_executor::{
-    EachFile, ExecutorView, NoSecret, Opening, PackContent, Resolution, ResolvedAction, SecretSource,
-};
+use petrel_executor::{ExecutorView, Resolution, ResolvedAction};
 use petrel_schemas::{
     ActionRequest, AuditRecord, CancelRequest, Class, Cleanup, ExecutionChanged, ExecutionId, OutputCaptured, Topics,
     encode,
 };
-use petrel_secrets::SecretValue;
 use serde_json::{Value, json};
+
+use super::sources::{EmptyPack, Known};
 
 /// Nothing here takes that long unless it hangs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -177,68 +176,6 @@ impl CompleteParameters for AsGiven {
     /// An account is an object, a token a text.
     fn secret_value(&self, name: &str, text: &str) -> Result<Value, ParameterError> {
         Ok(if name == "account" { serde_json::from_str(text).unwrap() } else { text.into() })
-    }
-}
-
-/// Secrets that are there from the beginning.
-pub struct Known {
-    values: Vec<(&'static str, &'static str)>,
-    /// How many more times nobody knows what there is.
-    pub unread: AtomicU64,
-    /// Whether nobody is answered.
-    pub hangs: AtomicBool,
-}
-
-impl Known {
-    fn find(&self, key: &str) -> Result<SecretValue, NoSecret> {
-        let found = self.values.iter().find(|(known, _)| *known == key);
-        found.map(|(_, value)| SecretValue::new((*value).to_owned()).unwrap()).ok_or(NoSecret::Missing(key.to_owned()))
-    }
-}
-
-impl SecretSource for Known {
-    fn open<'s>(&'s self, keys: &'s [String], _: i64) -> Opening<'s> {
-        Box::pin(async {
-            if self.hangs.load(Ordering::Relaxed) {
-                std::future::pending::<()>().await;
-            }
-            let one_less = |left: u64| left.checked_sub(1);
-            match self.unread.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
-                Ok(_) => Err(NoSecret::Unread),
-                Err(_) => keys.iter().map(|key| self.find(key)).collect(),
-            }
-        })
-    }
-}
-
-struct EmptyPack;
-
-/// Tells what it is given in every way that there is.
-const TELLS: &[u8] = br#"
-import os, sys
-
-def run(line, token):
-    told = {"token": token, token: [os.environ["KEY"]]}
-    print(told, os.environ["KEY"])
-    print(token, file=sys.stderr)
-    if line == "returns": return told
-    if line == "fails": return False, told
-    if line == "exits": sys.exit(token)
-    raise ValueError(token + " and " + os.environ["KEY"])
-"#;
-
-impl PackContent for EmptyPack {
-    fn name(&self) -> String {
-        "revision/demo".to_owned()
-    }
-
-    fn hash(&self) -> Result<String, String> {
-        Ok("abc".to_owned())
-    }
-
-    fn files(&self, each: &mut EachFile<'_>) -> Result<(), String> {
-        each("actions/x.yaml", b"name: x", false)?;
-        each("actions/tells.py", TELLS, false)
     }
 }
 

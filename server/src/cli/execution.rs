@@ -113,6 +113,16 @@ fn result(id: &str, file: Option<&Path>, client: &Client) -> Result<(), Failure>
     Ok(())
 }
 
+/// A field of what an execution waits for, if there is something.
+fn named(name: &str, value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::Array(items) if items.is_empty() => None,
+        Value::String(text) => Some(format!("{name} {text}")),
+        other => Some(format!("{name} {other}")),
+    }
+}
+
 /// One execution with its output.
 pub fn show(execution: &Value, format: Output) {
     if format == Output::Json {
@@ -123,6 +133,10 @@ pub fn show(execution: &Value, format: Output) {
         let text = match value {
             // Only what there is, and only a cut that was made.
             Value::Null | Value::Bool(false) => continue,
+            Value::String(text) if text.is_empty() => continue,
+            Value::Object(fields) if name == "waits_for" => {
+                fields.iter().filter_map(|(name, value)| named(name, value)).collect::<Vec<_>>().join(", ")
+            }
             Value::String(text) if text.contains('\n') => format!("\n{}", text.trim_end()),
             Value::String(text) => text.clone(),
             other => other.to_string(),

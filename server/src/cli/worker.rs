@@ -59,11 +59,14 @@ fn list(client: &Client, format: Output) -> Result<(), Failure> {
         ("release", "release"),
         ("told_at", "seen"),
     ];
+    if format == Output::Json {
+        // With the pools that are drained.
+        output::json(&answer);
+        return Ok(());
+    }
     super::rule::show(&answer, "workers", format, &columns);
-    if format == Output::Table {
-        for pool in answer["pools_drained"].as_array().into_iter().flatten() {
-            output::line(&format!("pool {} is drained", pool["pool"].as_str().unwrap_or_default()));
-        }
+    for pool in answer["pools_drained"].as_array().into_iter().flatten() {
+        output::line(&format!("pool {} is drained", pool["pool"].as_str().unwrap_or_default()));
     }
     Ok(())
 }

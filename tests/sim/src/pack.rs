@@ -25,6 +25,8 @@ pub const DESERTED_POOL: &str = "deserted";
 pub const AT_MOST_ONCE: &str = "sim.page";
 /// The action that is tried again when it fails or times out.
 pub const RETRIED: &str = "sim.clean";
+/// What this rule asks for is of the class `bulk`, whatever its action is.
+pub const BULK_RULE: &str = "sim.report";
 /// The action that passes gates.
 pub const GATED: &str = "sim.clean";
 /// Most of it at once.
@@ -310,7 +312,7 @@ fn source(number: usize) -> PackSource {
             if oracles[0].above < 0.0 { "true".into() } else { format!("trigger.used_pct > {:.1}", oracles[0].above) };
         let parameters = if oracles[0].trigger == "sim.alert" { "{ host: \"${trigger.host}\" }" } else { "{}" };
         // The same action is of another class where a rule says so.
-        let class = if name == "report" { "class: bulk\n" } else { "" };
+        let class = if reference == BULK_RULE { "class: bulk\n" } else { "" };
         let mut text =
             format!("name: {name}\ntrigger: {}\ncriteria: {criteria}\n{class}actions:\n", oracles[0].trigger);
         for oracle in oracles {

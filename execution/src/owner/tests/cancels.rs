@@ -104,10 +104,10 @@ fn whoever_asked_for_the_cancel_is_told_of() {
 /// A child of execution 1, asked for and claimed.
 fn child(model: &mut Model) -> (ExecutionId, About) {
     let child = id(1).child(3).unwrap();
-    let Message::Request { subject, parameters } = super::model::message_of(&OK) else { unreachable!() };
+    let Message::Request { subject, parameters } = super::messages::message_of(&OK) else { unreachable!() };
     let subject = Subject { id: child.clone(), ..subject };
     assert_eq!(model.tell(Message::Request { subject, parameters }), ["task 1", "scheduled"]);
-    let Message::Report(about, claimed) = super::model::message_of(&Do::Claim(1, 1)) else { unreachable!() };
+    let Message::Report(about, claimed) = super::messages::message_of(&Do::Claim(1, 1)) else { unreachable!() };
     let about = About { id: child.clone(), ..about };
     assert_eq!(model.tell(Message::Report(about.clone(), claimed)), ["running"]);
     (child, about)
@@ -117,7 +117,7 @@ fn child(model: &mut Model) -> (ExecutionId, About) {
 fn a_parent_is_told_when_a_child_ends_and_a_root_has_none() {
     let mut model = Model::new();
     let (child, about) = child(&mut model);
-    let Message::Report(_, Report::Ended(result)) = super::model::message_of(&Do::Result(1, 1, "succeeded")) else {
+    let Message::Report(_, Report::Ended(result)) = super::messages::message_of(&Do::Result(1, 1, "succeeded")) else {
         unreachable!()
     };
     let object = petrel_schemas::ObjectRef {

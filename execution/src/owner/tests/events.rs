@@ -4,7 +4,8 @@ use petrel_schemas::{EventId, TaskResult};
 use serde_json::{Value, json};
 
 use super::super::*;
-use super::model::{Do, LEASE_MS, Model, START_MS, id, message_of};
+use super::messages::message_of;
+use super::model::{Do, LEASE_MS, Model, START_MS, id};
 use crate::inject::Injected;
 
 const OK: Do = Do::Request(1, "demo.ok", "now");

@@ -5,6 +5,7 @@ mod cancels;
 mod catalog;
 mod events;
 mod gates;
+mod messages;
 mod model;
 mod policies;
 mod random;

@@ -1,6 +1,7 @@
 //! What owners decide of policies by themselves: retries, deadlines, windows and switches.
 
-use super::model::{DEDUP_MS, Do, LEASE_MS, Model, message_of};
+use super::messages::message_of;
+use super::model::{DEDUP_MS, Do, LEASE_MS, Model};
 use super::table::check;
 use crate::execution::Execution;
 use crate::owner::{DeclineReason, Message, Report};

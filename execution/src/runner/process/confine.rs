@@ -95,19 +95,24 @@ pub fn check_confine(mapping: &Value) -> Vec<SpecError> {
 pub(super) fn read(keys: &mut Keys<'_>, files: &dyn PackFiles, may: May, limits: &Limits) -> Confine {
     let mut reader = Reader::default();
     let own = keys.get("confine").and_then(|mapping| reader.entries(mapping)).unwrap_or_default();
-    // Its mistakes are told where the pack is read.
     let mut entries = match files.confine() {
         Some(Value::Object(entries)) => entries,
         _ => Map::new(),
     };
+    // Mistakes that the pack's mapping has by itself are told where the pack is read.
+    let of_pack = check_confine(&Value::Object(entries.clone()));
     entries.extend(own.clone());
     let mut confine = reader.read(&entries);
     confine.required = reader.check(&confine, entries.get("required"), may, limits);
     for error in reader.errors {
         // What is wrong with it only beside what its pack says has no place of its own in the action.
-        let is_own = |key: &str| key.is_empty() || own.contains_key(key);
+        let key = error.at.split('/').nth(1).unwrap_or_default();
+        let is_own = key.is_empty() || own.contains_key(key);
+        if !is_own && of_pack.contains(&error) {
+            continue;
+        }
         let at = match keys.get("confine") {
-            Some(_) if is_own(error.at.split('/').nth(1).unwrap_or_default()) => format!("/confine{}", error.at),
+            Some(_) if is_own => format!("/confine{}", error.at),
             Some(_) => "/confine".to_owned(),
             None => String::new(),
         };

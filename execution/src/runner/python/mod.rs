@@ -82,8 +82,19 @@ impl fmt::Debug for PythonCall {
 
 impl Spec for PythonSpec {
     const NAME: &'static str = "python";
-    const KEYS: &'static [&'static str] =
-        &["file", "function", "class", "python", "env", "cwd", "success_codes", "output", "may", "limits", "confine"];
+    const KEYS: &'static [&'static str] = &[
+        "file",
+        "function",
+        "class_name",
+        "python",
+        "env",
+        "cwd",
+        "success_codes",
+        "output",
+        "may",
+        "limits",
+        "confine",
+    ];
 
     fn parse(keys: &Map<String, Value>, files: &dyn PackFiles) -> Result<Self, Vec<SpecError>> {
         let mut keys = Keys::new(keys, files);
@@ -156,14 +167,14 @@ fn read_file(keys: &mut Keys<'_>, files: &dyn PackFiles) -> Option<String> {
 }
 
 fn read_callee(keys: &mut Keys<'_>) -> Option<Callee> {
-    let class = keys.get("class");
+    let class = keys.get("class_name");
     if class.is_some() && keys.get("function").is_some() {
-        let message = "\"function\" stands beside \"class\", of which the method \"run\" is called";
+        let message = "\"function\" stands beside \"class_name\", of which the method \"run\" is called";
         keys.error("/function", Mistake::BadValue, message);
         return None;
     }
     match (class, keys.get("function")) {
-        (Some(class), _) => read_name(keys, class, "class").map(Callee::Class),
+        (Some(class), _) => read_name(keys, class, "class_name").map(Callee::Class),
         (None, Some(function)) => read_name(keys, function, "function").map(Callee::Function),
         (None, None) => Some(Callee::Function(CALLED.to_owned())),
     }
@@ -181,7 +192,7 @@ fn read_name(keys: &mut Keys<'_>, value: &Value, key: &str) -> Option<String> {
     }
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     if name.is_empty() || name.as_bytes()[0].is_ascii_digit() || !name.bytes().all(allowed) {
-        keys.error(at, Mistake::BadName, format!("{name:?} is no name of a {key}"));
+        keys.error(at, Mistake::BadName, format!("{name:?} is no name for {key:?}"));
         return None;
     }
     Some(name.clone())
@@ -298,5 +309,5 @@ fn configuration(keys: &mut Keys<'_>, files: &dyn PackFiles) -> Option<Template>
     let values = names.iter().map(|name| (name.clone(), format!("${{config.{name}}}").into()));
     let values: Map<String, Value> = values.collect();
     // Mistakes of it are told where the configuration is read.
-    keys.template_of(&Value::Object(values), "/class")
+    keys.template_of(&Value::Object(values), "/class_name")
 }

@@ -78,11 +78,11 @@ fn a_function_is_called_with_its_parameters_and_no_configuration() {
 #[test]
 fn a_class_is_given_the_configuration_with_its_secrets() {
     let python = json!({ "interpreter": "/opt/python", "requirements": ["six", "./a.whl"] });
-    let keys = json!({ "file": "report.py", "class": "Report", "python": python });
+    let keys = json!({ "file": "report.py", "class_name": "Report", "python": python });
     let spec = parse(keys.clone()).unwrap();
     assert_eq!(
         spec.secrets().iter().map(|(at, s)| format!("{at} {s}")).collect::<Vec<_>>(),
-        ["/class/token demo.token"]
+        ["/class_name/token demo.token"]
     );
     let call = render(keys, json!({}));
     assert_eq!(call.config, json!({ "region": { "name": "eu-1", "zones": [1, 2] }, "token": "s3cret" }));
@@ -103,10 +103,10 @@ fn every_mistake_is_told_where_it_is() {
             "/file: the file must be a constant, so that a parameter cannot choose it",
         ),
         (
-            json!({ "file": "report.py", "class": "A", "function": "b" }),
-            "/function: \"function\" stands beside \"class\", of which the method \"run\" is called",
+            json!({ "file": "report.py", "class_name": "A", "function": "b" }),
+            "/function: \"function\" stands beside \"class_name\", of which the method \"run\" is called",
         ),
-        (json!({ "file": "report.py", "function": "a.b" }), "/function: \"a.b\" is no name of a function"),
+        (json!({ "file": "report.py", "function": "a.b" }), "/function: \"a.b\" is no name for \"function\""),
         (
             json!({ "file": "report.py", "python": 3.11 }),
             "/python: \"python\" must be a string, found the number 3.11; write \"3.11\" in quotes",

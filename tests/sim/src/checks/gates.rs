@@ -7,7 +7,7 @@ use petrel_execution::gate::{GateId, Level};
 
 use crate::checks::executions::is_final;
 use crate::history::History;
-use crate::pack::{GATED, PERMITS_MAX, PERMITS_OF_A_HOST};
+use crate::pack::{BULK_RULE, GATED, PERMITS_MAX, PERMITS_OF_A_HOST};
 
 /// Permits of one gate that were out from one instant on, in true milliseconds since the epoch.
 type Out = BTreeMap<i64, BTreeSet<String>>;
@@ -66,7 +66,7 @@ pub fn nothing_starts_without(history: &History) -> Vec<String> {
     wrong
 }
 
-/// Each acquisition is granted once and comes back once, and who comes first is served first.
+/// Each acquisition is granted once and comes back once, and who comes first is served first within its class.
 pub fn granted_once_in_order(history: &History) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut seen: BTreeMap<(&str, &str, &str, &str), i64> = BTreeMap::new();
@@ -77,14 +77,20 @@ pub fn granted_once_in_order(history: &History) -> Vec<String> {
             wrong.push(format!("{} of {execution} at {} came twice", row.decided, row.gate));
         }
     }
-    let mut waited: BTreeMap<&str, Vec<(i64, i64, &str)>> = BTreeMap::new();
+    let is_bulk = |execution: &str| {
+        let rows = history.changes.get(execution).map_or(&[][..], Vec::as_slice);
+        rows.iter().any(|row| row.rule.as_deref() == Some(BULK_RULE))
+    };
+    /// When it came, when it was granted, and who it was.
+    type Waiter<'h> = (i64, i64, &'h str);
+    let mut waited: BTreeMap<(&str, bool), Vec<Waiter<'_>>> = BTreeMap::new();
     for ((gate, decided, execution, acquisition), came_ms) in &seen {
         let granted_ms = seen.get(&(*gate, "granted", *execution, *acquisition));
         if let ("waits", Some(granted_ms)) = (*decided, granted_ms) {
-            waited.entry(*gate).or_default().push((*came_ms, *granted_ms, *execution));
+            waited.entry((*gate, is_bulk(execution))).or_default().push((*came_ms, *granted_ms, *execution));
         }
     }
-    for (gate, mut waiters) in waited {
+    for ((gate, _), mut waiters) in waited {
         waiters.sort_unstable();
         let mut latest = (i64::MIN, i64::MIN, "");
         for waiter in waiters {
