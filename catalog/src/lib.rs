@@ -31,6 +31,8 @@ mod plans;
 mod policies;
 #[cfg(test)]
 mod policies_md;
+#[cfg(test)]
+mod policies_own;
 mod problems;
 mod publish;
 mod resolve;

@@ -32,6 +32,8 @@ pub const POLICY_ATTRIBUTES_MAX: usize = 16;
 pub const POLICY_NAME_BYTES_MAX: usize = 128;
 /// Longest time that a policy names, in milliseconds.
 pub const POLICY_MS_MAX: i64 = 7 * 24 * 3_600_000;
+/// Shortest deadline of executions, in milliseconds.
+pub const DEADLINE_MS_MIN: i64 = 100;
 /// Shortest interval of a timer or a polling sensor, in milliseconds.
 pub const EVERY_MS_MIN: i64 = 1_000;
 /// Longest interval of a timer or a polling sensor, in milliseconds: 366 days.
@@ -42,6 +44,8 @@ pub const TIMEOUT_MS_DEFAULT: i64 = 60_000;
 pub const TIMEOUT_MS_MAX: i64 = 7 * 24 * 3_600_000;
 /// Most repetitions of an execution by its action's `retry`.
 pub const RETRIES_MAX: i64 = 100;
+/// Longest expression of an action's `retry`, in bytes.
+pub const RETRY_WHEN_BYTES_MAX: usize = 2_048;
 /// Longest pause between two attempts, in milliseconds: one day.
 pub const RETRY_DELAY_MS_MAX: i64 = 24 * 3_600_000;
 /// Captured output of each stream of an attempt if the action does not say, in bytes.

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use petrel_execution::NameGates;
 use petrel_execution::gate::{GateId, Kind, Level, Terms};
+use petrel_execution::windows::Windows;
+use petrel_execution::{Delivery, NameGates, OwnTerms};
 use petrel_rules::{CompileError, Scope, Template};
 use petrel_schemas::ExecutionId;
 use serde_json::Value;
 
 use crate::content::{Content, tell};
 use crate::engine::tell_all;
-use crate::pack::{self, ActionDraft, PolicyDraft};
+use crate::pack::{self, ActionDraft, OwnDraft, PolicyDraft};
 use crate::problems::{Code, Problems};
 use crate::walk::Located;
 
@@ -63,7 +64,18 @@ fn add_terms(policy: &str, draft: &PolicyDraft, by_gate: &mut BTreeMap<(String, 
 
 /// The policies of one action.
 #[derive(Debug)]
-pub(crate) struct ActionPolicies(Vec<NamedLimit>);
+pub(crate) struct ActionPolicies {
+    limits: Vec<NamedLimit>,
+    own: Vec<NamedOwn>,
+}
+
+/// What a policy leaves to owners.
+#[derive(Debug)]
+struct NamedOwn {
+    terms: OwnTerms,
+    /// Whose executions alone it is for; none where it is for all.
+    rules: Arc<[String]>,
+}
 
 #[derive(Debug)]
 struct NamedLimit {
@@ -76,16 +88,29 @@ struct NamedLimit {
 
 impl NameGates for ActionPolicies {
     fn gates(&self, execution: &ExecutionId, rule: Option<&str>, parameters: &Value) -> Result<Vec<GateId>, String> {
-        let limits = self.0.iter().filter(|limit| limit.is_for(rule));
+        let limits = self.limits.iter().filter(|limit| is_for(&limit.rules, rule));
         limits.map(|limit| limit.gate(execution, parameters)).collect()
+    }
+
+    fn own_terms(&self, rule: Option<&str>) -> OwnTerms {
+        let mut all = OwnTerms::default();
+        // What is for single rules says more about their executions than what is for all.
+        let (of_rules, of_all): (Vec<_>, Vec<_>) =
+            self.own.iter().filter(|own| is_for(&own.rules, rule)).partition(|own| !own.rules.is_empty());
+        for OwnTerms { retry, deadline_ms, windows } in of_rules.into_iter().chain(of_all).map(|own| &own.terms) {
+            all.retry = all.retry.or_else(|| retry.clone());
+            all.deadline_ms = all.deadline_ms.into_iter().chain(*deadline_ms).min();
+            all.windows.extend_from_slice(windows);
+        }
+        all
     }
 }
 
-impl NamedLimit {
-    fn is_for(&self, rule: Option<&str>) -> bool {
-        self.rules.is_empty() || rule.is_some_and(|rule| self.rules.iter().any(|named| named == rule))
-    }
+fn is_for(rules: &[String], rule: Option<&str>) -> bool {
+    rules.is_empty() || rule.is_some_and(|rule| rules.iter().any(|named| named == rule))
+}
 
+impl NamedLimit {
     fn gate(&self, execution: &ExecutionId, parameters: &Value) -> Result<GateId, String> {
         let Some(by) = &self.by else { return Ok(GateId::total(&self.policy, self.kind)) };
         let of_policy = |why: &dyn std::fmt::Display| format!("the key of policy {}: {why}", self.policy);
@@ -103,9 +128,13 @@ impl NamedLimit {
 /// Those of a pack's policies that are for an action. Mistakes in expressions are told once, by [`check`].
 pub(crate) fn of_action(pack: &str, policies: &[PolicyDraft], action: &str) -> Option<Arc<dyn NameGates>> {
     let is_for = |policy: &&PolicyDraft| policy.actions.iter().any(|named| named.value == action);
-    let mut limits = Vec::new();
+    let (mut limits, mut own) = (Vec::new(), Vec::new());
     for policy in policies.iter().filter(is_for) {
         let rules: Arc<[String]> = policy.rules.iter().map(|rule| rule.value.clone()).collect();
+        let terms = own_terms(&format!("{pack}.{}", policy.name.value), &policy.own);
+        if terms != OwnTerms::default() {
+            own.push(NamedOwn { terms, rules: rules.clone() });
+        }
         for limit in &policy.limits {
             let by = match &limit.by {
                 Some(by) => Some(compile(by).ok()?),
@@ -115,7 +144,49 @@ pub(crate) fn of_action(pack: &str, policies: &[PolicyDraft], action: &str) -> O
             limits.push(NamedLimit { policy, kind: limit.terms.limit.kind(), by, rules: rules.clone() });
         }
     }
-    (!limits.is_empty()).then(|| -> Arc<dyn NameGates> { Arc::new(ActionPolicies(limits)) })
+    let says = !limits.is_empty() || !own.is_empty();
+    says.then(|| -> Arc<dyn NameGates> { Arc::new(ActionPolicies { limits, own }) })
+}
+
+fn own_terms(policy: &str, draft: &OwnDraft) -> OwnTerms {
+    let windows = draft.windows.iter().cloned().map(|windows| Windows { policy: policy.to_owned(), ..windows });
+    OwnTerms {
+        retry: draft.retry.as_ref().map(|retry| retry.value.clone()),
+        deadline_ms: draft.deadline_ms,
+        windows: windows.collect(),
+    }
+}
+
+/// Reports policies that say what is tried again of an action that says it itself, or is never started again, or of which
+/// another policy does.
+fn check_retries(pack: &str, policies: &[PolicyDraft], actions: &[ActionDraft], problems: &mut Problems) {
+    let mut said: BTreeMap<(&str, Option<&str>), &PolicyDraft> = BTreeMap::new();
+    for policy in policies {
+        let Some(retry) = &policy.own.retry else { continue };
+        for named in &policy.actions {
+            let is_it = |action: &&ActionDraft| named.value == format!("{pack}.{}", action.name.value);
+            if let Some(action) = actions.iter().find(is_it) {
+                if action.retry.is_some() {
+                    let message = format!("action {} says by its own \"retry\" what is tried again", action.name.value);
+                    problems.add(&retry.place, Code::Duplicate, message);
+                } else if action.delivery == Delivery::AtMostOnce {
+                    let message = format!("action {} runs at most once, and is never started again", action.name.value);
+                    problems.add(&retry.place, Code::BadValue, message);
+                }
+            }
+            let mut rules: Vec<Option<&str>> = policy.rules.iter().map(|rule| Some(rule.value.as_str())).collect();
+            if rules.is_empty() {
+                rules.push(None);
+            }
+            for rule in rules {
+                if let Some(earlier) = said.insert((&named.value, rule), policy) {
+                    let message =
+                        format!("policy {} says already what is tried again of {}", earlier.name.value, named.value);
+                    problems.add(&retry.place, Code::Duplicate, message);
+                }
+            }
+        }
+    }
 }
 
 /// Reports what is wrong with a pack's policies beside their own files' form: expressions, and actions and rules that
@@ -127,6 +198,7 @@ pub(crate) fn check(
     has: impl Fn(&str, &str) -> bool,
     problems: &mut Problems,
 ) {
+    check_retries(pack, policies, actions, problems);
     for policy in policies {
         for attribute in &policy.attributes {
             let is_for = |action: &&ActionDraft| {
@@ -140,7 +212,9 @@ pub(crate) fn check(
         }
         let actions = policy.actions.iter().map(|action| ("action", action));
         let named = actions.chain(policy.rules.iter().map(|rule| ("rule", rule)));
-        for (kind, named) in named.filter(|(kind, named)| !has(kind, &named.value)) {
+        // What an action or a rule calls itself is there, and what a rule calls is seen to with the rule.
+        let is_own = |named: &str| policy.is_inline && named.split('.').next() == Some(pack);
+        for (kind, named) in named.filter(|(kind, named)| !is_own(&named.value) && !has(kind, &named.value)) {
             let message = match named.value.split_once('.') {
                 Some((of, _)) if of != pack => {
                     format!("{:?} is of another pack: a policy is for {kind}s of its own", named.value)
@@ -267,7 +341,8 @@ mod tests {
         let cases = [
             (
                 "name: careful\nactions: [disk.clean]\n",
-                "1:1: a policy needs \"concurrency\", \"rate\", \"limits\" or \"breaker\"",
+                "1:1: a policy needs \"concurrency\", \"rate\", \"limits\", \"breaker\", \"retry\", \"deadline\" or \
+                 \"windows\"",
             ),
             ("name: careful\nconcurrency: { max: 1 }\n", "1:1: a policy needs \"actions\""),
             (
@@ -312,8 +387,8 @@ mod tests {
                 "3:39: \"by\" names no secret: a key is shown to everybody who asks about its gate",
             ),
             (
-                "name: careful\nactions: [disk.clean]\nwindows: x\nrate: { starts: 1, per: 1s }\n",
-                "3:1: \"windows\" is not supported in this version",
+                "name: careful\nactions: [disk.clean]\nswitch: x\nrate: { starts: 1, per: 1s }\n",
+                "3:1: \"switch\" is not supported in this version",
             ),
         ];
         for (text, wanted) in cases {
@@ -364,13 +439,9 @@ mod tests {
             ("action: cancel", "action: drop", "8:11: \"action\" must be one of \"delay\", \"cancel\", found \"drop\""),
             (
                 "policy_type: action.concurrency",
-                "policy_type: action.retry",
-                "6:14: \"action.retry\" is not supported in this version: write \"retry\" into the action",
-            ),
-            (
-                "policy_type: action.concurrency",
                 "policy_type: action.other",
-                "6:14: \"policy_type\" must be action.concurrency or action.concurrency.attr, found \"action.other\"",
+                "6:14: \"policy_type\" must be action.concurrency, action.concurrency.attr or action.retry, found \
+                 \"action.other\"",
             ),
             ("resource_ref: disk.clean", "resource_ref: disk.cleen", "5:15: there is no action \"disk.cleen\""),
             (

@@ -7,7 +7,7 @@ use crate::action::ActionDef;
 use crate::compile::compile_action;
 use crate::content::StoredPack;
 use crate::limits::{ACTIONS_CACHED_MAX, LISTINGS_CACHED_MAX};
-use crate::pack::{self, PackFile};
+use crate::pack::{self, PackFile, PolicyDraft};
 use crate::problems::Problems;
 
 /// An action of a pack: none if the pack has no such action, or why this release cannot use it.
@@ -29,17 +29,22 @@ struct Kept {
     actions: Recent<(Arc<str>, String), Found>,
     /// Of packs of which an action was read: their files, but for what only programs say.
     listings: Recent<Arc<str>, Listing>,
+    /// Of the same packs: their policies, which stand in many files.
+    policies: Recent<Arc<str>, Policies>,
     /// How many actions were compiled.
     compiled: u64,
 }
 
 type Listing = Result<Arc<[PackFile]>, String>;
 
+type Policies = Result<Arc<[PolicyDraft]>, String>;
+
 impl Actions {
     /// Nothing resolved yet.
     pub fn new() -> Self {
         let (actions, listings) = (Recent::new(ACTIONS_CACHED_MAX), Recent::new(LISTINGS_CACHED_MAX));
-        Self { kept: Mutex::new(Kept { actions, listings, compiled: 0 }) }
+        let policies = Recent::new(LISTINGS_CACHED_MAX);
+        Self { kept: Mutex::new(Kept { actions, listings, policies, compiled: 0 }) }
     }
 
     /// The action of a pack that is called `name`, without the pack's own. Reads and compiles that one action,
@@ -52,7 +57,10 @@ impl Actions {
         if let Some(found) = self.lock().actions.get(&key) {
             return found.clone();
         }
-        let found = self.listing(pack).and_then(|files| compile_one(pack, &files, name));
+        let found = self.listing(pack).and_then(|files| {
+            let policies = self.policies(pack, &files)?;
+            compile_one(pack, &files, &policies, name)
+        });
         let mut kept = self.lock();
         kept.compiled += 1;
         kept.actions.put(key, found.clone());
@@ -74,6 +82,17 @@ impl Actions {
         listing
     }
 
+    fn policies(&self, pack: &StoredPack, files: &[PackFile]) -> Policies {
+        if let Some(policies) = self.lock().policies.get(pack.hash()) {
+            return policies.clone();
+        }
+        let mut problems = Problems::new();
+        let policies = pack::read_policies(pack.name(), files.to_vec(), &mut problems);
+        let policies = problems.or(policies.into()).map_err(|problems| problems.to_string());
+        self.lock().policies.put(pack.hash().clone(), policies.clone());
+        policies
+    }
+
     fn lock(&self) -> MutexGuard<'_, Kept> {
         // It is whole at every moment, also if a holder of the lock panicked.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
@@ -86,14 +105,10 @@ impl Default for Actions {
     }
 }
 
-fn compile_one(pack: &StoredPack, files: &[PackFile], name: &str) -> Found {
+fn compile_one(pack: &StoredPack, files: &[PackFile], policies: &[PolicyDraft], name: &str) -> Found {
     let mut problems = Problems::new();
     let draft = pack::read_action(pack.name(), files, name, &mut problems);
-    let policies = match &draft {
-        Some(_) => pack::read_policies(pack.name(), files.to_vec(), &mut problems),
-        None => Vec::new(),
-    };
-    let action = draft.and_then(|draft| compile_action(pack.name(), draft, &policies, &mut problems)).map(Arc::new);
+    let action = draft.and_then(|draft| compile_action(pack.name(), draft, policies, &mut problems)).map(Arc::new);
     problems.or(action).map_err(|problems| problems.to_string())
 }
 

@@ -10,6 +10,18 @@ pub const DISPATCH_PAUSED: &str = "dispatch_paused";
 pub const BACK_OFF: &str = "back_off";
 /// Delayed: a gate of its policies has not let it pass yet; the error names the gate.
 pub const GATE: &str = "gate";
+/// Delayed: the times in which its attempts may begin are over for now.
+pub const WINDOW: &str = "window";
+/// Delayed, or failed: somebody has switched everything off.
+pub const EVERYTHING_OFF: &str = "everything_off";
+/// Delayed, or failed: somebody has switched the pack of its action off.
+pub const PACK_OFF: &str = "pack_off";
+/// Delayed, or failed: somebody has switched the pack of its rule off.
+pub const RULE_PACK_OFF: &str = "rule_pack_off";
+/// Delayed, or failed: somebody has switched its action off.
+pub const ACTION_OFF: &str = "action_off";
+/// Delayed, or failed: somebody has switched its rule off.
+pub const RULE_OFF: &str = "rule_off";
 /// Scheduled: a worker did not take its task, which is sent elsewhere in a moment.
 pub const DECLINED: &str = "declined";
 
@@ -40,6 +52,12 @@ pub const NO_ROOM: &str = "no_room";
 
 /// Canceled, or being canceled: somebody asked for it.
 pub const CANCELED: &str = "canceled";
+/// Failed: it came while its attempts may not begin, and its policy drops what does.
+pub const WINDOW_CLOSED: &str = "window_closed";
+/// Timeout, or being ended for that: its whole time is over.
+pub const DEADLINE: &str = "deadline";
+/// Failed: its attempt succeeded, its retry's expression asked for another one, and there is none any more.
+pub const RETRY_UNMET: &str = "retry_unmet";
 /// Failed: an attempt ended badly, and the time in which its retry allows another one passed before it could begin.
 pub const RETRY_TIME: &str = "retry_time";
 /// Timeout: no worker started it in time.

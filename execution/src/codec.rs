@@ -14,6 +14,7 @@ use crate::state::{
 };
 use crate::status::Status;
 use crate::subject::{Core, Note, Subject, Terms};
+use crate::windows::Windows;
 
 /// Why bytes are no execution.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +82,7 @@ fn over(record: ExecutionEnded) -> Result<Ended, CodecError> {
 fn record(execution: &Execution) -> ExecutionState {
     let core = execution.core();
     let (subject, terms, id) = (&core.subject, core.terms.as_ref(), core.id());
-    let retry = terms.and_then(|terms| terms.retry);
+    let retry = terms.and_then(|terms| terms.retry.as_ref());
     let mut record = ExecutionState {
         execution_id: id.to_string(),
         root_execution_id: id.root().into(),
@@ -109,6 +110,10 @@ fn record(execution: &Execution) -> ExecutionState {
         retry_delay_ms_max: retry.map(|r| r.delay_ms_max).unwrap_or_default(),
         retry_jitter_percent: retry.map(|r| i32::from(r.jitter_percent)).unwrap_or_default(),
         retry_total_ms_max: retry.and_then(|r| r.total_ms_max),
+        retry_when: retry.and_then(|r| r.when.as_deref()).map(str::to_owned),
+        retry_heeds_server: retry.is_none_or(|r| r.heeds_server),
+        deadline_ms: terms.and_then(|terms| terms.deadline_ms),
+        windows: terms.map(|terms| terms.windows.iter().map(windows_text).collect()).unwrap_or_default(),
         gate_class: String::new(),
         gates: Vec::new(),
         gates_acquired: Vec::new(),
@@ -168,9 +173,15 @@ fn record(execution: &Execution) -> ExecutionState {
 
 const ON_FAILURE: &str = "failure";
 const ON_TIMEOUT: &str = "timeout";
+const ON_LOST_WORKER: &str = "lost_worker";
 
-fn retried(retry: Retry) -> Vec<String> {
-    let on = [(retry.on_failure, ON_FAILURE), (retry.on_timeout, ON_TIMEOUT)];
+fn windows_text(windows: &Windows) -> String {
+    // Names, numbers and times of a calendar: there is nothing in it that JSON does not have.
+    serde_json::to_string(windows).unwrap_or_default()
+}
+
+fn retried(retry: &Retry) -> Vec<String> {
+    let on = [(retry.on_failure, ON_FAILURE), (retry.on_timeout, ON_TIMEOUT), (retry.on_lost_worker, ON_LOST_WORKER)];
     on.into_iter().filter(|(is_on, _)| *is_on).map(|(_, what)| what.to_owned()).collect()
 }
 
@@ -183,6 +194,9 @@ fn retry(record: &ExecutionState) -> Result<Option<Retry>, CodecError> {
     Ok(Some(Retry {
         on_failure: on(ON_FAILURE),
         on_timeout: on(ON_TIMEOUT),
+        on_lost_worker: on(ON_LOST_WORKER),
+        when: record.retry_when.as_deref().map(Into::into),
+        heeds_server: record.retry_heeds_server,
         retries_max: record.retries_max,
         delay_ms: record.retry_delay_ms,
         back_off: BackOff::parse(&record.retry_back_off).ok_or_else(|| missing("retry_back_off"))?,
@@ -190,6 +204,11 @@ fn retry(record: &ExecutionState) -> Result<Option<Retry>, CodecError> {
         jitter_percent: u8::try_from(record.retry_jitter_percent).map_err(|_| missing("retry_jitter_percent"))?,
         total_ms_max: record.retry_total_ms_max,
     }))
+}
+
+fn windows(record: &ExecutionState) -> Result<Vec<Windows>, CodecError> {
+    let field = || CodecError::Field { status: record.status.clone(), field: "windows" };
+    record.windows.iter().map(|text| serde_json::from_str(text).map_err(|_| field())).collect()
 }
 
 fn passage(record: &ExecutionState) -> Result<Option<Passage>, CodecError> {
@@ -260,7 +279,9 @@ fn core(record: &ExecutionState) -> Result<Core, CodecError> {
             delivery: Delivery::parse(delivery)
                 .ok_or_else(|| CodecError::Field { status: record.status.clone(), field: "delivery" })?,
             timeout_ms: record.timeout_ms,
-            retry: retry(record)?,
+            retry: retry(&record)?,
+            deadline_ms: record.deadline_ms,
+            windows: windows(record)?,
         }),
     };
     Ok(Core {

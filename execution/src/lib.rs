@@ -5,7 +5,8 @@
 //!
 //! Reading order: `status`, `subject` (what an execution is about), `attempt`, `state` (one file for each
 //! typed state, and the transitions that compile), `execution` (any of them), `timer`, `family` (parents and
-//! children), `inject` (events that executions cause), `plan`, `needs`, `retry` and `runner` (what its action is), `outcome`,
+//! children), `inject` (events that executions cause), `plan`, `needs`, `retry`, `windows`, `switch` and `runner` (what its
+//! action is, and what keeps it from starting), `outcome`,
 //! `codec` (from and to the records), then `owner` (what an owner decides), `worker` (what a worker decides) and
 //! `gate` (who may start).
 //!
@@ -29,7 +30,9 @@ pub mod runner;
 pub mod state;
 mod status;
 mod subject;
+mod switch;
 mod timer;
+pub mod windows;
 pub mod worker;
 
 pub use attempt::{Attempt, Counts};
@@ -40,9 +43,11 @@ pub use inject::Injected;
 pub use needs::{Needs, cpu_milli, memory_bytes};
 pub use outcome::{Outcome, Stream, StreamEnd};
 pub use plan::{
-    ActionPlan, Actions, CompleteParameters, Labels, NameGates, ParameterError, Resolution, labels_text, pool_with,
+    ActionPlan, Actions, CompleteParameters, Labels, NameGates, OwnTerms, ParameterError, Resolution, labels_text,
+    pool_with,
 };
 pub use retry::{BackOff, Retry};
 pub use status::Status;
 pub use subject::{Core, Note, Subject, Terms};
+pub use switch::{EVERYTHING, Switch, SwitchedOff};
 pub use timer::{TimerKind, parse_timer_key, timer_key};

@@ -39,6 +39,9 @@ pub const RECORD_HEADERS_BYTES_MAX: usize = 16 << 10;
 /// Longest value of such a record, in bytes.
 pub const RECORD_VALUE_BYTES_MAX: usize = 768 << 10;
 
+/// Longest pause that a server may ask for between two attempts, in milliseconds: one day.
+pub const RETRY_AFTER_MS_MAX: i64 = 24 * 3_600_000;
+
 /// Most arguments of a command.
 pub const COMMAND_ARGS_MAX: usize = 256;
 

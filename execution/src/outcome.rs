@@ -64,6 +64,8 @@ pub struct Outcome {
     pub retriable: bool,
     /// Events that its owner emits if it succeeded, in the transaction that ends the execution.
     pub events: Vec<Injected>,
+    /// How long the server that it asked wants to be left alone, in milliseconds.
+    pub retry_after_ms: Option<u64>,
 }
 
 impl Outcome {
@@ -80,6 +82,7 @@ impl Outcome {
             stderr: Stream::default(),
             retriable,
             events: Vec::new(),
+            retry_after_ms: None,
         }
     }
 
@@ -103,6 +106,8 @@ pub(crate) struct Said {
     pub(crate) events: Vec<String>,
     /// Whether another attempt may end better.
     pub(crate) retriable: bool,
+    /// How long a server wants to be left alone, in milliseconds.
+    pub(crate) retry_after_ms: Option<i64>,
 }
 
 impl Said {
@@ -119,6 +124,7 @@ impl Said {
             started_at_ms: result.started_at_ms,
             events: result.events.clone(),
             retriable: result.retriable,
+            retry_after_ms: result.retry_after_ms,
         })
     }
 }

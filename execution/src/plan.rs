@@ -12,6 +12,8 @@ use crate::gate::GateId;
 use crate::needs::Needs;
 use crate::retry::Retry;
 use crate::runner::RunnerSpec;
+use crate::switch::SwitchedOff;
+use crate::windows::Windows;
 
 /// Labels of a pool, or those that are required of one: names and values.
 pub type Labels = BTreeMap<String, String>;
@@ -72,6 +74,23 @@ pub trait NameGates: Debug + Send + Sync {
     /// # Errors
     /// Why a policy's key has no value, for people.
     fn gates(&self, execution: &ExecutionId, rule: Option<&str>, parameters: &Value) -> Result<Vec<GateId>, String>;
+
+    /// What they leave to its owner, by the rule that asked for it, too, if one did.
+    fn own_terms(&self, rule: Option<&str>) -> OwnTerms {
+        let _ = rule;
+        OwnTerms::default()
+    }
+}
+
+/// What the policies of an execution say that its owner decides by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnTerms {
+    /// What is tried again, where its action does not say.
+    pub retry: Option<Retry>,
+    /// How long after its request it ends whatever it does, in milliseconds.
+    pub deadline_ms: Option<i64>,
+    /// When its attempts may begin; all of them hold.
+    pub windows: Vec<Windows>,
 }
 
 /// Why parameters do not fit an action: one or more reasons.
@@ -132,6 +151,18 @@ pub enum Resolution {
 pub trait Actions {
     /// Whether dispatch is paused for everybody.
     fn dispatch_paused(&self) -> bool;
+
+    /// What the switch of a scope ([`crate::Switch::scope`]) says, if it is off at that time, in milliseconds since the
+    /// epoch.
+    fn switched_off(&self, scope: &str, now_ms: i64) -> Option<SwitchedOff> {
+        let _ = (scope, now_ms);
+        None
+    }
+
+    /// Whether any switch may be off.
+    fn has_switches(&self) -> bool {
+        false
+    }
 
     /// An action in a revision.
     fn resolve(&self, revision: &str, action: &str) -> Resolution;

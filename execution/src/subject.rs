@@ -7,6 +7,7 @@ use crate::delivery::Delivery;
 use crate::gate::Passage;
 use crate::limits::{ERROR_BYTES_MAX, head};
 use crate::retry::Retry;
+use crate::windows::Windows;
 
 /// What was asked for; it never changes, but for the class.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +74,10 @@ pub struct Terms {
     pub timeout_ms: i64,
     /// Whether what ends badly is tried again.
     pub retry: Option<Retry>,
+    /// How long after its request it ends whatever it does, in milliseconds.
+    pub deadline_ms: Option<i64>,
+    /// When its attempts may begin; all of them hold.
+    pub windows: Vec<Windows>,
 }
 
 /// Why an execution took its status.
@@ -178,7 +183,12 @@ impl Core {
     /// Until when an attempt that follows one that ended badly may begin, in milliseconds since the epoch; none for the
     /// first, and where its action names no such time.
     pub fn retry_by_ms(&self) -> Option<i64> {
-        let retry = self.terms.as_ref()?.retry.filter(|_| self.counts.failures > 0)?;
+        let retry = self.terms.as_ref()?.retry.as_ref().filter(|_| self.counts.failures > 0)?;
         Some(self.scheduled_at_ms?.saturating_add(retry.total_ms_max?))
+    }
+
+    /// When it ends whatever it does, in milliseconds since the epoch; none where nobody says.
+    pub fn deadline_at_ms(&self) -> Option<i64> {
+        Some(self.subject.requested_at_ms.saturating_add(self.terms.as_ref()?.deadline_ms?))
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use petrel_execution::ActionPlan;
 use petrel_execution::gate::InForce;
+use petrel_execution::{ActionPlan, SwitchedOff};
 
 use crate::worker::{Beside, Letter};
 
@@ -78,6 +78,17 @@ pub trait ExecutorView: Send + Sync {
         false
     }
 
+    /// What the switch of a scope says, if it is off at that time, in milliseconds since the epoch.
+    fn switched_off(&self, scope: &str, now_ms: i64) -> Option<SwitchedOff> {
+        let _ = (scope, now_ms);
+        None
+    }
+
+    /// Whether any switch may be off.
+    fn has_switches(&self) -> bool {
+        false
+    }
+
     /// Whether a worker of a pool is to be drained, and how.
     fn drain(&self, worker: &str, pool: &str) -> Option<Drain> {
         let _ = (worker, pool);
@@ -108,6 +119,14 @@ impl<G: ExecutorView> petrel_execution::Actions for Asked<'_, G> {
 
     fn tells_ends(&self) -> bool {
         self.0.tells_ends()
+    }
+
+    fn switched_off(&self, scope: &str, now_ms: i64) -> Option<SwitchedOff> {
+        self.0.switched_off(scope, now_ms)
+    }
+
+    fn has_switches(&self) -> bool {
+        self.0.has_switches()
     }
 
     fn resolve(&self, revision: &str, action: &str) -> petrel_execution::Resolution {

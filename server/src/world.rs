@@ -10,6 +10,7 @@ mod drains;
 mod head;
 mod kv;
 mod lookups;
+mod switches;
 #[cfg(test)]
 pub(crate) mod tests;
 mod views;
@@ -38,6 +39,7 @@ pub use drains::{DrainOrder, Drained};
 use head::Heads;
 pub use head::{Head, Needs};
 use kv::Entry;
+pub use switches::{SwitchOrder, is_scope, switch_key};
 pub use views::Globals;
 
 /// Key of the entry that pauses dispatch. Keys that begin with `petrel/` are not visible to rules.
@@ -86,6 +88,7 @@ impl World {
             kv: Arc::new(Kv::empty()),
             kv_version: 0,
             drains: Arc::default(),
+            switches: Arc::default(),
             paused: false,
             unusable: Arc::default(),
             problem: None,
@@ -294,15 +297,19 @@ impl World {
         Ok(ActionInForce { plan, revision: globals.head().revision.clone(), kv_version: globals.kv_version() })
     }
 
-    /// Waits until every stage of this process sees the switch as it was just set.
+    /// Waits until every stage of this process goes by a switch that was just set.
     ///
     /// # Errors
     /// If one does not within half a minute.
-    pub async fn wait_for_dispatch(&self, paused: bool, stages: &[(String, Arc<StageStats>)]) -> Result<(), ApiError> {
+    pub async fn wait_for_stages(
+        &self,
+        is_set: impl Fn(&Globals) -> bool,
+        stages: &[(String, Arc<StageStats>)],
+    ) -> Result<(), ApiError> {
         let behind = |what: &str| {
             ApiError::unavailable("kv_behind", format!("the switch is set, and {what} has not seen it yet"))
         };
-        self.wait_until(|g| g.is_paused() == paused).await.map_err(|_| behind("this process"))?;
+        self.wait_until(is_set).await.map_err(|_| behind("this process"))?;
         let wanted = {
             // Whoever made the change may not have told of it yet.
             let _whole = self.latest.lock().unwrap_or_else(PoisonError::into_inner);

@@ -71,6 +71,7 @@ const ACTION: Shape = Shape {
         "class",
         "output_bytes_max",
         "retry",
+        "policies",
     ],
     later: &[
         "pack",
@@ -80,7 +81,6 @@ const ACTION: Shape = Shape {
         "output_schema",
         "tags",
         "notify",
-        "policies",
         "retries",
         "metadata_file",
         "lock",

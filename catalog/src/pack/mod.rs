@@ -17,6 +17,7 @@ mod runner;
 mod schema;
 mod stackstorm_policy;
 mod trigger;
+mod windows;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub(crate) use config::keep_given;
 pub use config::{Config, config_file, given_config};
 pub(crate) use files::check_path;
 pub use files::{PackFile, PackSource};
-pub(crate) use policy::PolicyDraft;
+pub(crate) use policy::{OwnDraft, PolicyDraft};
 pub(crate) use rule::{CallDraft, RuleDraft};
 pub(crate) use rule_test::{ExpectDraft, TestDraft};
 pub(crate) use schema::{compile_schema, describe_errors, node_in};
@@ -91,8 +92,28 @@ pub(crate) fn read_triggers(name: &str, files: Vec<PackFile>, problems: &mut Pro
 
 /// Reads of a stored pack what its policies are, and nothing else.
 pub(crate) fn read_policies(name: &str, files: Vec<PackFile>, problems: &mut Problems) -> Vec<PolicyDraft> {
+    // Of the others, only what is a policy: all else of them was seen to when they were applied.
+    let mut inline = Vec::new();
+    for file in files.iter().filter(|file| holds_policy(&file.bytes)) {
+        let Some(kind) = files::kind_of(&file.path) else { continue };
+        let Ok(node) = yaml::parse(&file.bytes) else { continue };
+        let mut report = Report::new(files::shown(name, &file.path).into(), problems);
+        inline.extend(match kind {
+            files::Kind::Action => policy::of_action(name, &node, &mut report),
+            files::Kind::Rule => policy::of_rule(name, &node, &mut report),
+            _ => None,
+        });
+    }
     let source = PackSource { label: name.to_owned(), files, special: Vec::new() };
-    read_only(source, |kind| matches!(kind, files::Kind::Policy), problems).policies
+    let mut policies = read_only(source, |kind| matches!(kind, files::Kind::Policy), problems).policies;
+    policies.extend(inline);
+    policies
+}
+
+/// Whether the text of an action or a rule may hold a policy: most do not, and are not read for it.
+fn holds_policy(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    text.contains("policies") || text.contains("limits")
 }
 
 fn read_only(source: PackSource, wanted: impl Fn(files::Kind) -> bool, problems: &mut Problems) -> PackDraft {
@@ -106,11 +127,14 @@ fn read_only(source: PackSource, wanted: impl Fn(files::Kind) -> bool, problems:
     for file in &files {
         let Some(kind) = files::kind_of(&file.path).filter(|kind| wanted(*kind)) else { continue };
         let path: Arc<str> = files::shown(&label, &file.path).into();
-        let mut report = Report::new(path, problems);
+        let mut report = Report::new(path.clone(), problems);
         match yaml::parse(&file.bytes) {
             Ok(node) => {
                 if !parts.read(kind, &node, &files, &config, &mut report) {
                     parts.broken.extend(names_of(&file.path, Some(&node)));
+                }
+                if matches!(kind, files::Kind::Action | files::Kind::Rule) && holds_policy(&file.bytes) {
+                    parts.nodes.push((path, kind, node));
                 }
             }
             Err(error) => {
@@ -123,9 +147,17 @@ fn read_only(source: PackSource, wanted: impl Fn(files::Kind) -> bool, problems:
     unique("rule", parts.rules.iter().map(|r| &r.name), problems);
     unique("action", parts.actions.iter().map(|a| &a.name), problems);
     unique("policy", parts.policies.iter().map(|p| &p.name), problems);
-    let Parts { manifest, triggers, rules, actions, policies, broken } = parts;
+    let Parts { manifest, triggers, rules, actions, mut policies, broken, nodes } = parts;
     let nameless = manifest.is_none();
     let manifest = manifest.unwrap_or_else(|| guessed_manifest(&label));
+    for (path, kind, node) in &nodes {
+        let mut report = Report::new(path.clone(), problems);
+        let pack = &manifest.name.value;
+        policies.extend(match kind {
+            files::Kind::Action => policy::of_action(pack, node, &mut report),
+            _ => policy::of_rule(pack, node, &mut report),
+        });
+    }
     let (name, version, description) = (manifest.name, manifest.version, manifest.description);
     let produces = manifest.produces.into_iter().map(|topic| topic.value).collect();
     let content_hash = content_hash(&files).unwrap_or_default();
@@ -201,6 +233,8 @@ struct Parts {
     actions: Vec<ActionDraft>,
     policies: Vec<PolicyDraft>,
     broken: Vec<String>,
+    /// Actions and rules that may hold policies of their own, which take their names from the pack.
+    nodes: Vec<(Arc<str>, files::Kind, yaml::Node)>,
 }
 
 impl Parts {

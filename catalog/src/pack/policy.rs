@@ -1,20 +1,39 @@
 //! `policies/*.yaml`: what holds for executions of a pack's actions, over all processes.
 
 use petrel_execution::gate::{ACTIONS_MAX, Excess, Limit, Terms};
+use petrel_execution::windows::Windows;
+use petrel_execution::{Delivery, Retry};
 
-use crate::limits::{POLICY_ACTIONS_MAX, POLICY_MS_MAX};
+use crate::limits::{DEADLINE_MS_MIN, POLICY_ACTIONS_MAX, POLICY_MS_MAX};
 use crate::problems::Code;
 use crate::walk::{Fields, Located, Report, Shape, duration_of};
 use crate::yaml::{Data, Node};
 
 use super::rule::check_reference;
-use super::stackstorm_policy;
+use super::{retry, stackstorm_policy, windows};
 
 const POLICY: Shape = Shape {
     what: "a policy",
-    known: &["name", "description", "actions", "rules", "concurrency", "rate", "limits", "breaker"],
-    later: &["pack", "class", "enabled", "windows", "deadline", "switch", "tags", "metadata_file"],
+    known: &[
+        "name",
+        "description",
+        "actions",
+        "rules",
+        "concurrency",
+        "rate",
+        "limits",
+        "breaker",
+        "retry",
+        "deadline",
+        "windows",
+    ],
+    later: &["pack", "class", "enabled", "switch", "tags", "metadata_file"],
 };
+
+/// What a policy says of its executions; an action's own says nothing of `retry`, which has a key beside it.
+const TERMS: [&str; 7] = ["concurrency", "rate", "limits", "breaker", "deadline", "windows", "retry"];
+const OF_ACTION: Shape = Shape { what: "\"policies\" of an action", known: TERMS.split_at(6).0, later: &[] };
+const OF_RULE: Shape = Shape { what: "\"policies\" of a rule", known: &TERMS, later: &[] };
 
 const CONCURRENCY: Shape =
     Shape { what: "\"concurrency\"", known: &["max", "by", "max_per_key", "on_exceed"], later: &[] };
@@ -45,6 +64,18 @@ pub(crate) struct PolicyDraft {
     pub(crate) rules: Vec<Located<String>>,
     /// Names of parameters that every one of its actions must have.
     pub(crate) attributes: Vec<Located<String>>,
+    /// What it leaves to owners.
+    pub(crate) own: OwnDraft,
+    /// Whether it stands in an action or in a rule.
+    pub(crate) is_inline: bool,
+}
+
+/// What a policy leaves to owners.
+#[derive(Debug, Default)]
+pub(crate) struct OwnDraft {
+    pub(crate) retry: Option<Located<Retry>>,
+    pub(crate) deadline_ms: Option<i64>,
+    pub(crate) windows: Option<Windows>,
 }
 
 pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<PolicyDraft> {
@@ -56,16 +87,92 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<PolicyDraft> 
     let _ = fields.description(report);
     let actions = read_actions(&fields, report);
     let rules = read_rules(&fields, report);
-    let mut limits = Vec::new();
-    concurrency(&fields, &mut limits, report);
-    limits.extend(rate(&fields, report));
-    limits.extend(radius(&fields, report));
-    limits.extend(breaker(&fields, report));
-    let says = ["concurrency", "rate", "limits", "breaker"].iter().any(|key| fields.entry(key).is_some());
-    if !says {
-        report.add(fields.at(), Code::Missing, "a policy needs \"concurrency\", \"rate\", \"limits\" or \"breaker\"");
+    let (limits, own) = terms(&fields, report);
+    let name = name?;
+    Some(PolicyDraft { name, actions, limits, rules, attributes: Vec::new(), own, is_inline: false })
+}
+
+/// The policy that stands in an action, if one does.
+pub(super) fn of_action(pack: &str, node: &Node, report: &mut Report<'_>) -> Option<PolicyDraft> {
+    let (name, policies) = (text_in(node, "name")?, entry_in(node, "policies")?);
+    let fields = Fields::open(policies, &OF_ACTION, report)?;
+    let (limits, own) = terms(&fields, report);
+    let located = |text: String| Located::new(text, report.place(policies.at));
+    Some(PolicyDraft {
+        name: located(format!("action:{name}")),
+        actions: vec![located(format!("{pack}.{name}"))],
+        limits,
+        rules: Vec::new(),
+        attributes: Vec::new(),
+        own,
+        is_inline: true,
+    })
+}
+
+/// The policy that stands in a rule, if one does, under `policies` or as `limits` alone. It is for what the rule asks for.
+pub(super) fn of_rule(pack: &str, node: &Node, report: &mut Report<'_>) -> Option<PolicyDraft> {
+    let name = text_in(node, "name")?;
+    let (policies, alone) = (entry_in(node, "policies"), entry_in(node, "limits"));
+    let place = report.place(policies.or(alone)?.at);
+    let (mut limits, own) = match policies.and_then(|policies| Fields::open(policies, &OF_RULE, report)) {
+        Some(fields) => terms(&fields, report),
+        None => Default::default(),
+    };
+    if let Some(node) = alone {
+        if policies.is_some_and(|policies| entry_in(policies, "limits").is_some()) {
+            report.add(node.at, Code::Duplicate, "\"limits\" stands in \"policies\" already");
+        }
+        limits.extend(radius_of(node, report));
     }
-    Some(PolicyDraft { name: name?, actions, limits, rules, attributes: Vec::new() })
+    let calls = match (entry_in(node, "action"), entry_in(node, "actions").map(|node| &node.data)) {
+        (Some(call), _) => vec![call],
+        (None, Some(Data::List(calls))) => calls.iter().collect(),
+        _ => Vec::new(),
+    };
+    let mut actions: Vec<Located<String>> = Vec::new();
+    for reference in calls.into_iter().filter_map(|call| entry_in(call, "ref")) {
+        let Data::Text(text, _) = &reference.data else { continue };
+        if actions.iter().all(|action| action.value != *text) {
+            actions.push(Located::new(text.clone(), report.place(reference.at)));
+        }
+    }
+    let rules = vec![Located::new(format!("{pack}.{name}"), place.clone())];
+    let name = Located::new(format!("rule:{name}"), place);
+    Some(PolicyDraft { name, actions, limits, rules, attributes: Vec::new(), own, is_inline: true })
+}
+
+/// A value of a mapping that is read elsewhere.
+fn entry_in<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    let Data::Map(entries) = &node.data else { return None };
+    entries.iter().find(|(name, _)| name.text == key).map(|(_, value)| value)
+}
+
+fn text_in<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
+    match &entry_in(node, key)?.data {
+        Data::Text(text, _) => Some(text),
+        _ => None,
+    }
+}
+
+/// What holds for its executions.
+fn terms(fields: &Fields<'_>, report: &mut Report<'_>) -> (Vec<LimitDraft>, OwnDraft) {
+    let mut limits = Vec::new();
+    concurrency(fields, &mut limits, report);
+    limits.extend(rate(fields, report));
+    limits.extend(radius(fields, report));
+    limits.extend(breaker(fields, report));
+    let retry = fields.entry("retry").and_then(|(key, _)| {
+        let place = report.place(key.at);
+        Some(Located::new(retry::read(fields, Delivery::AtLeastOnce, report)?, place))
+    });
+    let deadline_ms = fields.duration_ms("deadline", DEADLINE_MS_MIN, POLICY_MS_MAX, report);
+    let own = OwnDraft { retry, deadline_ms, windows: windows::read(fields, report) };
+    if !TERMS.iter().any(|key| fields.entry(key).is_some()) {
+        let message = "a policy needs \"concurrency\", \"rate\", \"limits\", \"breaker\", \"retry\", \"deadline\" or \
+                       \"windows\"";
+        report.add(fields.at(), Code::Missing, message);
+    }
+    (limits, own)
 }
 
 fn read_actions(fields: &Fields<'_>, report: &mut Report<'_>) -> Vec<Located<String>> {
@@ -118,7 +225,12 @@ fn rate(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<LimitDraft> {
 }
 
 fn radius(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<LimitDraft> {
-    let fields = open(fields, "limits", &RADIUS, report)?;
+    let (_, node) = fields.entry("limits")?;
+    radius_of(node, report)
+}
+
+fn radius_of(node: &Node, report: &mut Report<'_>) -> Option<LimitDraft> {
+    let fields = Fields::open(node, &RADIUS, report)?;
     let (excess, by) = (excess(&fields, report), by(&fields, report));
     let actions_max = need_count(&fields, "max_actions", i64::from(ACTIONS_MAX), report);
     let per_ms = need_time(&fields, "per", report);

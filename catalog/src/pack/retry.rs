@@ -1,20 +1,27 @@
 //! `retry:` of an action: what is tried again, how often, after which pauses.
 
+use std::sync::Arc;
+
+use petrel_cel::Template;
 use petrel_execution::{BackOff, Delivery, Retry};
 
-use crate::limits::{RETRIES_MAX, RETRY_DELAY_MS_MAX, TIMEOUT_MS_MAX};
+use crate::engine::tell_all;
+use crate::limits::{RETRIES_MAX, RETRY_DELAY_MS_MAX, RETRY_WHEN_BYTES_MAX, TIMEOUT_MS_MAX};
 use crate::problems::Code;
 use crate::walk::{Fields, Report, Shape};
 use crate::yaml::Data;
 
 const RETRY: Shape = Shape {
     what: "\"retry\"",
-    known: &["on", "times", "delay", "backoff", "delay_max", "jitter_percent", "within"],
-    later: &["when", "retry_after"],
+    known: &["on", "when", "times", "delay", "backoff", "delay_max", "jitter_percent", "within", "retry_after"],
+    later: &[],
 };
 
-/// What is tried again if it does not say.
-const ON: [&str; 2] = ["failure", "timeout"];
+/// How an attempt may have ended, as `on` names it.
+const ON: [&str; 3] = ["failure", "timeout", "lost_worker"];
+
+/// What is read of `on`: a failure, a time-out, a lost worker.
+type On = (bool, bool, bool);
 
 pub(super) fn read(fields: &Fields<'_>, delivery: Delivery, report: &mut Report<'_>) -> Option<Retry> {
     let (key, node) = fields.entry("retry")?;
@@ -23,7 +30,11 @@ pub(super) fn read(fields: &Fields<'_>, delivery: Delivery, report: &mut Report<
         let message = "an action with \"delivery: at_most_once\" is never started again: leave \"retry\" out";
         report.add(key.at, Code::BadValue, message);
     }
-    let (on_failure, on_timeout) = read_on(&fields, report);
+    let when = read_when(&fields, report);
+    // One that has an expression is by default tried again for that alone.
+    let default = if fields.entry("when").is_some() { (false, false, false) } else { (true, true, false) };
+    let (on_failure, on_timeout, on_lost_worker) = read_on(&fields, default, report);
+    let heeds_server = fields.flag("retry_after", true, report);
     let retries_max = whole(&fields, "times", (1, RETRIES_MAX), report);
     if fields.entry("times").is_none() {
         report.add(fields.at(), Code::Missing, "\"retry\" needs \"times\"");
@@ -37,6 +48,9 @@ pub(super) fn read(fields: &Fields<'_>, delivery: Delivery, report: &mut Report<
     Some(Retry {
         on_failure,
         on_timeout,
+        on_lost_worker,
+        when,
+        heeds_server,
         retries_max: i32::try_from(retries_max?).ok()?,
         delay_ms,
         back_off,
@@ -46,20 +60,41 @@ pub(super) fn read(fields: &Fields<'_>, delivery: Delivery, report: &mut Report<
     })
 }
 
-fn read_on(fields: &Fields<'_>, report: &mut Report<'_>) -> (bool, bool) {
-    let Some((_, node)) = fields.entry("on") else { return (true, true) };
+/// An expression over how an attempt ended, compiled to see whether it is one.
+fn read_when(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<Arc<str>> {
+    let when = fields.text("when", report)?;
+    if when.value.len() > RETRY_WHEN_BYTES_MAX {
+        let message =
+            format!("\"when\" must have at most {RETRY_WHEN_BYTES_MAX} bytes, for it travels with executions");
+        report.add(when.place.at, Code::TooLarge, message);
+        return None;
+    }
+    if let Err(errors) = Template::attempt(&when.value) {
+        tell_all(&errors, &when, report.problems());
+        return None;
+    }
+    Some(when.value.as_str().into())
+}
+
+fn read_on(fields: &Fields<'_>, default: On, report: &mut Report<'_>) -> On {
+    let Some((_, node)) = fields.entry("on") else { return default };
     let words = fields.texts("on", report);
     if matches!(&node.data, Data::List(items) if items.is_empty()) {
-        report.add(node.at, Code::BadValue, "\"on\" names nothing; leave it out to try both again");
+        report.add(
+            node.at,
+            Code::BadValue,
+            "\"on\" names nothing; leave it out, or say \"failure\", \"timeout\" or \"lost_worker\"",
+        );
     }
     for word in &words {
         if !ON.contains(&word.value.as_str()) {
-            let message = format!("\"on\" must hold \"failure\" or \"timeout\", found {:?}", word.value);
+            let message =
+                format!("\"on\" must hold \"failure\", \"timeout\" or \"lost_worker\", found {:?}", word.value);
             report.add(word.place.at, Code::BadValue, message);
         }
     }
     let holds = |wanted: &str| words.iter().any(|word| word.value == wanted);
-    (holds(ON[0]), holds(ON[1]))
+    (holds(ON[0]), holds(ON[1]), holds(ON[2]))
 }
 
 fn whole(fields: &Fields<'_>, key: &str, (min, max): (i64, i64), report: &mut Report<'_>) -> Option<i64> {
@@ -91,11 +126,14 @@ mod tests {
             let text = action(text);
             let revision =
                 load(vec![source("", &[("pack.yaml", "name: p\nversion: 1.0.0\n"), ("actions/a.yaml", &text)])]);
-            revision.compiled().action("p.a").unwrap().plan.retry
+            revision.compiled().action("p.a").unwrap().plan.retry.clone()
         };
         let least = Retry {
             on_failure: true,
             on_timeout: true,
+            on_lost_worker: false,
+            when: None,
+            heeds_server: true,
             retries_max: 3,
             delay_ms: 1_000,
             back_off: BackOff::Constant,
@@ -104,7 +142,12 @@ mod tests {
             total_ms_max: None,
         };
         assert_eq!(retry(""), None);
-        assert_eq!(retry("retry: { times: 3 }"), Some(least));
+        assert_eq!(retry("retry: { times: 3 }"), Some(least.clone()));
+        let wanted = Retry { on_failure: false, on_timeout: false, when: Some("result.n < 3".into()), ..least.clone() };
+        assert_eq!(retry("retry: { times: 3, when: result.n < 3 }"), Some(wanted.clone()));
+        let wanted = Retry { on_lost_worker: true, heeds_server: false, ..wanted };
+        let text = "retry: { times: 3, when: result.n < 3, on: [lost_worker], retry_after: false }";
+        assert_eq!(retry(text), Some(wanted));
         let all = "retry: { on: [timeout], times: 5, delay: 2s, backoff: exponential, delay_max: 1m, \
                    jitter_percent: 20, within: 1h }";
         let wanted = Retry {
@@ -128,15 +171,18 @@ mod tests {
             ("retry: { times: 0 }", "actions/a.yaml:3:17: \"times\" must be a whole number from 1 to 100"),
             (
                 "retry: { times: 1, on: [lost] }",
-                "actions/a.yaml:3:25: \"on\" must hold \"failure\" or \"timeout\", found \"lost\"",
+                "actions/a.yaml:3:25: \"on\" must hold \"failure\", \"timeout\" or \"lost_worker\", found \"lost\"",
             ),
             (
                 "retry: { times: 1, on: [] }",
-                "actions/a.yaml:3:24: \"on\" names nothing; leave it out to try both again",
+                "actions/a.yaml:3:24: \"on\" names nothing; leave it out, or say \"failure\", \"timeout\" or \"lost_worker\"",
             ),
             ("retry: { times: 1, dealy: 1s }", "actions/a.yaml:3:20: unknown key \"dealy\", did you mean \"delay\"?"),
             ("retry: { times: 1, delay: 2d }", "actions/a.yaml:3:27: \"delay\" must be from 0ms to 1d, found 2d"),
-            ("retry: { times: 1, when: x }", "actions/a.yaml:3:20: \"when\" is not supported in this version"),
+            (
+                "retry: { times: 1, when: x == 1 }",
+                "actions/a.yaml:3:26: unknown variable `x`; there are `result`, `attempt`, `extracted`",
+            ),
             (
                 "delivery: at_most_once\nretry: { times: 1 }",
                 "actions/a.yaml:4:1: an action with \"delivery: at_most_once\" is never started again: leave \"retry\" out",

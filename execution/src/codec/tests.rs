@@ -1,8 +1,11 @@
 use petrel_schemas::ActionRequest;
 
+use jiff::civil::date;
+
 use super::*;
 use crate::gate::Kind;
 use crate::state::{End, LeadsTo, State};
+use crate::windows::Span;
 
 fn request(id: &str) -> In<Requested> {
     let (subject, parameters) = Subject::of_request(ActionRequest {
@@ -32,6 +35,9 @@ fn scheduled(id: &str) -> In<Scheduled> {
     let retry = Some(Retry {
         on_failure: false,
         on_timeout: true,
+        on_lost_worker: true,
+        when: Some("result.n == 1".into()),
+        heeds_server: false,
         retries_max: 10,
         delay_ms: 11,
         back_off: BackOff::Exponential,
@@ -39,8 +45,15 @@ fn scheduled(id: &str) -> In<Scheduled> {
         jitter_percent: 13,
         total_ms_max: Some(14),
     });
+    let windows = vec![Windows {
+        policy: "demo.two".to_owned(),
+        time_zone: "Europe/Berlin".to_owned(),
+        open: vec![Span::Weekly { days: vec![1, 5], from_minute: 60, to_minute: 90 }],
+        closed: vec![Span::Once { from: date(2026, 12, 24).at(0, 0, 0, 0), to: date(2027, 1, 2).at(1, 30, 0, 0) }],
+        drops: true,
+    }];
     let (pool, delivery) = ("gpu".to_owned(), Delivery::AtMostOnce);
-    requested.core.terms = Some(Terms { pool, delivery, timeout_ms: 9, retry });
+    requested.core.terms = Some(Terms { pool, delivery, timeout_ms: 9, retry, deadline_ms: Some(10), windows });
     requested.core.counts = Counts { lost_leases: 1, failures: 2, hand_overs: 3, not_begun: 4 };
     requested.core.children_open = 4;
     let key = GateId::of_key("demo.one", Kind::Concurrency, "a/b ü").unwrap();

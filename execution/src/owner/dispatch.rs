@@ -7,7 +7,7 @@ use super::{Effect, Owner};
 use crate::code;
 use crate::delivery::Delivery;
 use crate::plan::Resolution;
-use crate::state::{DelayReason, Delayed, Failed, Holder, In, LeadsTo, Scheduled};
+use crate::state::{DelayReason, Delayed, Failed, Holder, In, LeadsTo, Scheduled, Timeout};
 use crate::subject::{Core, Note};
 
 impl<'f> Owner<'f> {
@@ -15,10 +15,13 @@ impl<'f> Owner<'f> {
     /// a task that was declined; any other one gets its full time.
     pub(super) fn dispatch<S>(&mut self, from: In<S>, note: Note, start_by_ms: Option<i64>)
     where
-        S: LeadsTo<Scheduled> + LeadsTo<Delayed> + LeadsTo<Failed>,
+        S: LeadsTo<Scheduled> + LeadsTo<Delayed> + LeadsTo<Failed> + LeadsTo<Timeout>,
     {
         if let Err(note) = self.pool_of(&from.core) {
             return self.refuse(from, note);
+        }
+        if self.is_late(&from.core) {
+            return self.out_of_time(from);
         }
         let (now_ms, retry_by_ms) = (self.now_ms(), from.core.retry_by_ms());
         if retry_by_ms.is_some_and(|by_ms| now_ms > by_ms) {
@@ -27,12 +30,16 @@ impl<'f> Owner<'f> {
         if self.facts.actions.dispatch_paused() {
             return self.hold_back(from, note, start_by_ms);
         }
+        if let Some(closed) = self.closed(&from.core) {
+            return self.keep_out(from, closed, note);
+        }
         if Self::has_gates_before(&from.core) {
             return self.ask_gate(from);
         }
         let left = Left::of(&from);
         let start_by_ms = start_by_ms.unwrap_or_else(|| now_ms.saturating_add(self.limits().schedule_to_start_ms));
-        let start_by_ms = retry_by_ms.map_or(start_by_ms, |by_ms| by_ms.min(start_by_ms));
+        let limits_ms = [retry_by_ms, from.core.deadline_at_ms()];
+        let start_by_ms = limits_ms.into_iter().flatten().fold(start_by_ms, i64::min);
         let partition = self.next_partition(&from.core);
         let scheduled = from.schedule(
             Scheduled { partition, start_by_ms, declines: 0, too_small: 0, again_ms: None },
@@ -101,6 +108,9 @@ impl<'f> Owner<'f> {
         if self.facts.actions.dispatch_paused() {
             // Its task is passed: after the pause it gets its full time, as all others do.
             return self.hold_back(scheduled, Note::NONE, None);
+        }
+        if let Some(closed) = self.closed(&scheduled.core) {
+            return self.keep_out(scheduled, closed, Note::NONE);
         }
         if let Err(note) = self.pool_of(&scheduled.core) {
             return self.refuse(scheduled, note);

@@ -46,6 +46,9 @@ impl Owner<'_> {
             let due_ms = self.due_ms(kind, &next);
             self.push(Effect::SetTimer { id: id.clone(), kind, due_ms });
         }
+        if next.status().is_final() && next.core().deadline_at_ms().is_some() {
+            self.push(Effect::CancelTimer { id: id.clone(), kind: TimerKind::Deadline });
+        }
         if next.status().is_final() {
             let due_ms = self.now_ms().saturating_add(self.limits().request_dedup_ms);
             self.push(Effect::SetTimer { id, kind: TimerKind::Remember, due_ms });

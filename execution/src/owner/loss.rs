@@ -3,7 +3,9 @@
 use super::Owner;
 use super::enter::Left;
 use crate::code;
-use crate::state::{Canceling, DelayReason, Delayed, End, In, Running};
+use crate::gate::Outcome;
+use crate::retry::Retry;
+use crate::state::{Canceling, End, In, Running};
 use crate::subject::Note;
 
 /// Attempts that were given back before they began, or for what their workers lacked, one after the other, of which each is followed by the next at once:
@@ -45,10 +47,21 @@ impl Owner<'_> {
         } else if loss == Loss::Lease && lost >= self.limits().lost_leases_max {
             code = code::LOST_LEASES_MAX;
             format!("{why}; outcome unknown after {lost} lost workers, the most allowed")
+        } else if let Some(retry) = self.retry_of_lost(&running, loss) {
+            match self.next_attempt_ms(&retry, &running, None) {
+                Some(until_ms) => {
+                    running.core.counts.failures = running.core.counts.failures.saturating_add(1);
+                    self.give_back(&mut running.core, Outcome::Failed);
+                    return self.pause(running, until_ms, why);
+                }
+                None => format!("{why}; outcome unknown, and its retry allows no further attempt"),
+            }
         } else {
             return match self.pause_ms(running.core.counts.not_begun) {
                 None => self.dispatch(running, Note::new(code, why), None),
-                Some(pause_ms) => self.back_off(running, pause_ms, why),
+                // What no worker can begin, for a reason that none of them takes for the action's, would go round for
+                // ever, as fast as it goes: it waits, and each time for longer.
+                Some(pause_ms) => self.pause(running, self.now_ms().saturating_add(pause_ms), why),
             };
         };
         let left = Left::of(&running);
@@ -64,20 +77,16 @@ impl Owner<'_> {
         Some(pause_ms.min(limits.not_begun_pause_ms_max))
     }
 
-    /// What no worker can begin, or bring to an end, for a reason that none of them takes for the action's, would go round for ever, as fast
-    /// as it goes: it waits, and each time for longer.
-    fn back_off(&mut self, running: In<Running>, pause_ms: i64, why: String) {
-        let left = Left::of(&running);
-        let until_ms = Some(self.now_ms().saturating_add(pause_ms));
-        let delayed = Delayed { reason: DelayReason::BackOff, until_ms, start_by_ms: None };
-        self.enter(left, running.delay(delayed, Some(why)));
+    /// The retry that counts a lost worker among its attempts, if its action's does.
+    fn retry_of_lost(&self, running: &In<Running>, loss: Loss) -> Option<Retry> {
+        let retry = running.core.terms.as_ref()?.retry.clone();
+        retry.filter(|retry| retry.on_lost_worker && loss == Loss::Lease)
     }
 
     /// Nobody has what is being canceled: it is over.
     pub(super) fn end_canceling(&mut self, canceling: In<Canceling>) {
-        let left = Left::of(&canceling);
         let end = End::silent(self.now_ms(), canceling.state.holder.clone());
         let note = canceling.core.note.clone();
-        self.enter(left, canceling.end_canceled(end, note));
+        self.ended_on_order(canceling, end, note);
     }
 }

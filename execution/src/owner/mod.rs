@@ -2,12 +2,14 @@
 //! facts of the step, to effects. The stage around it only loads, asks, and writes.
 //!
 //! `message` (what it is told), `effect` (what it wants done), `request`, `dispatch`, `report`, `cancel`, `loss`,
-//! `again`, `gates`, `silence` (timers) and `child` (decisions by occasion), `waiting` (the index of what waits), `row` (what
+//! `again`, `closed` (switches and windows), `deadline`, `gates`, `silence` (timers) and `child` (decisions by occasion), `waiting` (the index of what waits), `row` (what
 //! the audit trail says of it).
 
 mod again;
 mod cancel;
 mod child;
+mod closed;
+mod deadline;
 mod dispatch;
 mod effect;
 mod enter;
@@ -33,7 +35,7 @@ pub use effect::{Counted, Effect};
 pub use gates::GATE_ORDER_MS_MAX;
 pub use message::{About, DeclineReason, Message, MessageError, Report};
 pub use row::changed;
-pub use waiting::{WAITING, Waiting, is_waiting_key, next_revision};
+pub use waiting::{WAITING, Waiting, is_waiting_key, next_revision, next_switch};
 
 /// The settings of owners.
 #[derive(Debug, Clone)]

@@ -133,6 +133,10 @@ impl Owner<'_> {
             }
             _ => {}
         }
+        if said.status == Status::Canceled && canceling.is_late() {
+            said.status = Status::Timeout;
+            said.note.code = Some(code::DEADLINE.to_owned());
+        }
         self.finish(canceling, said);
     }
 

@@ -8,7 +8,7 @@ use crate::code;
 use crate::execution::{Execution, Known};
 use crate::gate::Passage;
 use crate::plan::{ActionPlan, Resolution, labels_text, pool_with};
-use crate::state::{DelayReason, Delayed, End, Failed, In, LeadsTo, Requested, Scheduled, State};
+use crate::state::{DelayReason, Delayed, End, Failed, In, LeadsTo, Requested, Scheduled, State, Timeout};
 use crate::subject::{Note, Subject, Terms};
 
 impl Owner<'_> {
@@ -27,6 +27,8 @@ impl Owner<'_> {
             // It is asked for again when it has come.
             DelayReason::RevisionNotHere | DelayReason::ActionBroken if !self.has_come(&delayed) => {}
             _ if delayed.core.terms.is_none() => self.prepare(delayed),
+            // What it waited for is not why it starts.
+            DelayReason::SwitchedOff(_) | DelayReason::Window => self.dispatch(delayed, Note::NONE, None),
             _ => {
                 let (note, start_by_ms) = (delayed.core.note.clone(), delayed.state.start_by_ms);
                 self.dispatch(delayed, Note { code: None, ..note }, start_by_ms);
@@ -42,7 +44,7 @@ impl Owner<'_> {
 
     fn prepare<S>(&mut self, from: In<S>)
     where
-        S: LeadsTo<Delayed> + LeadsTo<Scheduled> + LeadsTo<Failed>,
+        S: LeadsTo<Delayed> + LeadsTo<Scheduled> + LeadsTo<Failed> + LeadsTo<Timeout>,
     {
         let subject = &from.core.subject;
         let (revision, action) = (subject.revision.clone(), subject.action.clone());
@@ -54,6 +56,9 @@ impl Owner<'_> {
                     from.core.terms = Some(terms);
                     from.core.subject.class.get_or_insert(plan.class);
                     from.core.passage = passage;
+                    if !self.is_late(&from.core) {
+                        self.watch_deadline(&from.core);
+                    }
                     self.dispatch(from, Note::NONE, None);
                 }
                 Err(note) => self.refuse(from, note),
@@ -100,8 +105,9 @@ impl Owner<'_> {
         // None of its policies may be for that rule.
         let gates = gates.filter(|gates| !gates.is_empty());
         let passage = gates.map(|gates| Passage::new(subject.class.unwrap_or(plan.class), gates, &[]));
-        let (delivery, timeout_ms, retry) = (plan.delivery, plan.timeout_ms, plan.retry);
-        let terms = Terms { pool, delivery, timeout_ms, retry };
+        let own = plan.policies.as_ref().map(|named| named.own_terms(subject.rule.as_deref())).unwrap_or_default();
+        let (delivery, timeout_ms, retry) = (plan.delivery, plan.timeout_ms, plan.retry.clone().or(own.retry));
+        let terms = Terms { pool, delivery, timeout_ms, retry, deadline_ms: own.deadline_ms, windows: own.windows };
         Ok((parameters, terms, passage))
     }
 

@@ -45,7 +45,8 @@ impl Owner<'_> {
                 self.gate_silent(delayed);
             }
             (TimerKind::BackOff, known) => self.release(known),
-            // Deadlines are for policies, and the others belong to a state that was left.
+            (TimerKind::Deadline, Some(Known::Live(execution))) => self.deadline(execution),
+            // The others belong to a state that was left.
             _ => {}
         }
     }
@@ -81,7 +82,6 @@ impl Owner<'_> {
             Execution::Canceling(canceling) => {
                 self.count(Counted::LeaseLost);
                 self.order_everybody(&canceling.core, self.now_ms());
-                let left = Left::of(&canceling);
                 let holder = canceling.state.holder.clone();
                 let worker = holder.as_ref().map_or("unknown", |h| h.worker.as_str());
                 let why = format!(
@@ -89,7 +89,7 @@ impl Owner<'_> {
                     canceling.core.attempt.number
                 );
                 let end = End::silent(self.now_ms(), holder);
-                self.enter(left, canceling.end_canceled(end, Note::new(code::CANCELED, why)));
+                self.ended_on_order(canceling, end, Note::new(code::CANCELED, why));
             }
             _ => {}
         }
@@ -99,6 +99,9 @@ impl Owner<'_> {
     /// stop.
     pub(super) fn not_started(&mut self, scheduled: In<Scheduled>) {
         self.nobody_goes_on(&scheduled);
+        if self.is_late(&scheduled.core) {
+            return self.out_of_time(scheduled);
+        }
         let left = Left::of(&scheduled);
         let why = format!("no worker started attempt {} in time", scheduled.core.attempt.number);
         let end = End::unheld(self.now_ms());

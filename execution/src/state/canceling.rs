@@ -35,9 +35,19 @@ impl<S: LeadsTo<Canceling>> In<S> {
         let note = Note::new(code::CANCELED, format!("canceled by {}", canceling.by));
         self.to(canceling, note)
     }
+
+    /// Its whole time is over.
+    pub fn cancel_late(self, canceling: Canceling, why: String) -> In<Canceling> {
+        self.to(canceling, Note::new(code::DEADLINE, why))
+    }
 }
 
 impl In<Canceling> {
+    /// Whether its time is over, rather than that somebody wants it to end.
+    pub fn is_late(&self) -> bool {
+        self.core.note.code.as_deref() == Some(code::DEADLINE)
+    }
+
     /// A worker had claimed it before the order reached it. It is not another status.
     pub fn held(mut self, holder: Holder) -> Self {
         self.state.holder = Some(holder);

@@ -4,6 +4,7 @@ use super::{In, LeadsTo, State};
 use crate::code;
 use crate::status::Status;
 use crate::subject::Note;
+use crate::switch::Switch;
 use crate::timer::TimerKind;
 
 /// What it waits for.
@@ -19,12 +20,27 @@ pub enum DelayReason {
     BackOff,
     /// A gate of its policies has not let it pass yet.
     Gate,
+    /// Somebody has switched it off.
+    SwitchedOff(Switch),
+    /// The times in which its attempts may begin are over for now.
+    Window,
 }
 
 impl DelayReason {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::RevisionNotHere, Self::ActionBroken, Self::DispatchPaused, Self::BackOff, Self::Gate];
+    pub const ALL: [Self; 11] = [
+        Self::RevisionNotHere,
+        Self::ActionBroken,
+        Self::DispatchPaused,
+        Self::BackOff,
+        Self::Gate,
+        Self::SwitchedOff(Switch::Everything),
+        Self::SwitchedOff(Switch::ActionPack),
+        Self::SwitchedOff(Switch::RulePack),
+        Self::SwitchedOff(Switch::Action),
+        Self::SwitchedOff(Switch::Rule),
+        Self::Window,
+    ];
 
     /// Its stable code.
     pub const fn code(self) -> &'static str {
@@ -34,6 +50,8 @@ impl DelayReason {
             Self::DispatchPaused => code::DISPATCH_PAUSED,
             Self::BackOff => code::BACK_OFF,
             Self::Gate => code::GATE,
+            Self::SwitchedOff(switch) => switch.code(),
+            Self::Window => code::WINDOW,
         }
     }
 

@@ -103,13 +103,13 @@ macro_rules! edges {
 }
 
 edges! {
-    Requested => Delayed | Scheduled | Failed;
+    Requested => Delayed | Scheduled | Failed | Timeout;
     Delayed => Delayed | Scheduled | Paused | Failed | Timeout | Canceled;
     Scheduled => Delayed | Running | Pausing | Canceling | Failed | Timeout;
     Running => Delayed | Scheduled | Pausing | Pending | Canceling | Succeeded | Failed | Timeout | Canceled | Abandoned;
     Pausing => Paused | Canceling | Succeeded | Failed | Timeout | Canceled | Abandoned;
     Paused => Resuming | Timeout | Canceled;
-    Resuming => Delayed | Scheduled | Running | Canceling | Canceled;
+    Resuming => Delayed | Scheduled | Running | Canceling | Timeout | Canceled;
     Pending => Running | Canceling | Succeeded | Failed | Timeout | Canceled;
     Canceling => Succeeded | Failed | Timeout | Canceled;
 }

@@ -243,8 +243,7 @@ impl Holding {
 
     /// What the owner is told when the runner has ended.
     pub fn ended(&self, exit: Exit) -> Verdict {
-        // Owners have no policy yet that waits for as long as an answer asks.
-        let Exit { why, return_code, error, result, retry_after_ms: _, is_cut: _, stdout, stderr } = exit;
+        let Exit { why, return_code, error, result, retry_after_ms, is_cut: _, stdout, stderr } = exit;
         // Of one that may have run, nobody knows how far it came: where it may run once, that is nothing to try again.
         let may_run_again = self.delivery == Delivery::AtLeastOnce;
         let (status, note, retriable) = match why {
@@ -274,7 +273,8 @@ impl Holding {
             }
             Why::Unknown => (Status::Abandoned, Note::of(Some(code::SUPERVISOR_LOST.to_owned()), error), may_run_again),
         };
-        Verdict::Ended(Outcome { return_code, result, stdout, stderr, ..Outcome::bare(status, note, retriable) })
+        let bare = Outcome::bare(status, note, retriable);
+        Verdict::Ended(Outcome { return_code, result, retry_after_ms, stdout, stderr, ..bare })
     }
 }
 

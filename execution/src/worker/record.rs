@@ -108,8 +108,8 @@ impl Reports {
     }
 
     fn result(&self, task: &Task, outcome: Outcome, started_at_ms: Option<i64>, now_ms: i64) -> TaskResult {
-        let Outcome { status, note, return_code, result, extracted, result_object, stdout, stderr, retriable, events } =
-            outcome;
+        let Outcome { status, note, return_code, result, extracted, result_object, stdout, stderr, .. } = outcome;
+        let Outcome { retriable, events, retry_after_ms, .. } = outcome;
         let [stdout, stderr] = [stdout, stderr].map(|stream| Text::of(stream, STREAM_BYTES_MAX));
         let result = result.map(|value| value.to_string());
         // No part of a JSON value is a JSON value: what is too long is left out, and that is said.
@@ -142,6 +142,7 @@ impl Reports {
             started_at_ms,
             ended_at_ms: now_ms,
             events: events.iter().map(Injected::encode).collect(),
+            retry_after_ms: retry_after_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! What waits for a revision or the end of a pause is asked again when the globals change, a bounded number at a
+//! What waits for a revision, a switch or the end of a pause is asked again when the globals change, a bounded number at a
 //! time.
 //!
 //! Once one of them has killed the owner, each gets a timer of its own, until that one is found: its timer is moved
 //! back, and the others go on.
 
-use petrel_execution::owner::{WAITING, Waiting, is_waiting_key, next_revision};
+use petrel_execution::owner::{WAITING, Waiting, is_waiting_key, next_revision, next_switch};
 use petrel_execution::{Execution, Known, Status};
 
 use super::turn::Turn;
@@ -83,7 +83,12 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     fn release_one(&mut self, key: &[u8]) -> Vec<u8> {
         let behind = behind(key);
         let Some(waiting) = Waiting::parse(key) else { return behind };
-        if waiting.revision.is_none() && self.context.globals().dispatch_paused() {
+        if let Some(switch) = &waiting.switch {
+            let now_ms = self.context.now_ms();
+            if let Some(off) = self.context.globals().switched_off(switch, now_ms) {
+                return self.leave_off(switch, off.until_ms);
+            }
+        } else if waiting.revision.is_none() && self.context.globals().dispatch_paused() {
             return BEHIND_PAUSE.to_vec();
         }
         // What cannot be read by this release waits on, for one that can.
@@ -96,6 +101,16 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             return next_revision(revision);
         }
         self.decide(|owner| owner.release(known));
+        behind
+    }
+
+    /// Nobody who waits for the same switch has to be asked before it is on, by hand or because its time has come: what
+    /// waits may have come before anybody said how long.
+    fn leave_off(&mut self, switch: &str, until_ms: Option<i64>) -> Vec<u8> {
+        let (first, behind) = next_switch(switch);
+        if let Some(until_ms) = until_ms {
+            self.context.set_timer(&[FROM, &first].concat(), until_ms);
+        }
         behind
     }
 

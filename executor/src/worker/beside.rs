@@ -6,7 +6,7 @@ use std::sync::Arc;
 use petrel_bus::{GlobalsSource, Versioned, Waker};
 use petrel_execution::gate::InForce;
 use petrel_execution::worker::Remembered;
-use petrel_execution::{Needs, Note};
+use petrel_execution::{Needs, Note, SwitchedOff};
 use petrel_schemas::{Order, Task};
 use tokio::sync::mpsc;
 
@@ -145,6 +145,14 @@ impl<G: ExecutorView> ExecutorView for OwnerInputs<G> {
 
     fn in_force(&self) -> InForce {
         self.view.in_force()
+    }
+
+    fn switched_off(&self, scope: &str, now_ms: i64) -> Option<SwitchedOff> {
+        self.view.switched_off(scope, now_ms)
+    }
+
+    fn has_switches(&self) -> bool {
+        self.view.has_switches()
     }
 
     fn beside(&self) -> Option<&Beside> {

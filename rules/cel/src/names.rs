@@ -11,5 +11,8 @@ pub(crate) const ACTION: Names<'static> = Names { event: None, vars: &["paramete
 /// What an action's file takes of its result: by number `result`.
 pub(crate) const RESULT: Names<'static> = Names { event: None, vars: &["result"] };
 
+/// What says whether another attempt follows: by number `result`, `attempt` and `extracted`.
+pub(crate) const ATTEMPT: Names<'static> = Names { event: None, vars: &["result", "attempt", "extracted"] };
+
 /// What secrets are named under: `secret.<space>.<name>`.
 pub(crate) const SECRET: &str = "secret";

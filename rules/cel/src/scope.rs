@@ -21,6 +21,7 @@ enum Kind<'s> {
     Rule { event: Value<'s>, now: Timestamp, kv: Value<'s> },
     Action { parameters: OwnedValue, execution: OwnedValue, secrets: OwnedValue },
     Result(OwnedValue),
+    Attempt { result: OwnedValue, attempt: OwnedValue, extracted: OwnedValue },
 }
 
 /// Of what kind a scope is, and which one a template was compiled for.
@@ -32,6 +33,8 @@ pub(crate) enum Sees {
     Action,
     /// The result of an action.
     Result,
+    /// How an attempt ended.
+    Attempt,
 }
 
 impl Sees {
@@ -41,6 +44,7 @@ impl Sees {
             Self::Rule => names::RULE,
             Self::Action => names::ACTION,
             Self::Result => names::RESULT,
+            Self::Attempt => names::ATTEMPT,
         }
     }
 }
@@ -64,12 +68,20 @@ impl<'s> Scope<'s> {
         Self(Kind::Result(from_json(result)))
     }
 
+    /// What says whether another attempt follows sees the `result` of this one, the `attempt` itself, and what was
+    /// `extracted` of the result.
+    pub fn attempt(result: &Json, attempt: &Json, extracted: &Json) -> Self {
+        let [result, attempt, extracted] = [result, attempt, extracted].map(from_json);
+        Self(Kind::Attempt { result, attempt, extracted })
+    }
+
     /// Of what kind it is.
     pub(crate) fn sees(&self) -> Sees {
         match self.0 {
             Kind::Rule { .. } => Sees::Rule,
             Kind::Action { .. } => Sees::Action,
             Kind::Result(_) => Sees::Result,
+            Kind::Attempt { .. } => Sees::Attempt,
         }
     }
 
@@ -79,6 +91,7 @@ impl<'s> Scope<'s> {
             Kind::Rule { now, kv, .. } => [Value::Timestamp(*now), *kv, Value::Null],
             Kind::Action { parameters, execution, secrets } => [parameters.value(), execution.value(), secrets.value()],
             Kind::Result(result) => [result.value(), Value::Null, Value::Null],
+            Kind::Attempt { result, attempt, extracted } => [result.value(), attempt.value(), extracted.value()],
         }
     }
 

@@ -85,9 +85,22 @@ impl Template {
     /// # Errors
     /// As [`Template::rule`].
     pub fn result(source: &str) -> Result<Self, Vec<CompileError>> {
-        let mut compiler = Compiler::new(Sees::Result, None);
+        Self::single(source, Sees::Result)
+    }
+
+    /// Compiles one expression over how an attempt ended, which sees `result`, `attempt` and `extracted`
+    /// ([`Scope::attempt`]). It is written without `${…}`.
+    ///
+    /// # Errors
+    /// As [`Template::rule`].
+    pub fn attempt(source: &str) -> Result<Self, Vec<CompileError>> {
+        Self::single(source, Sees::Attempt)
+    }
+
+    fn single(source: &str, sees: Sees) -> Result<Self, Vec<CompileError>> {
+        let mut compiler = Compiler::new(sees, None);
         let expr = on_parser_thread(|| compiler.expression(source, "", source, 0));
-        compiler.compiled(Sees::Result, expr.map_or(Node::Literal(Json::Null), Node::Value))
+        compiler.compiled(sees, expr.map_or(Node::Literal(Json::Null), Node::Value))
     }
 
     fn compile(json: &Json, sees: Sees, constants: Option<&dyn Constants>) -> Result<Self, Vec<CompileError>> {

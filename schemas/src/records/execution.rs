@@ -48,7 +48,7 @@ pub struct ExecutionState {
     pub timeout_ms: i64,
     /// How often what ends badly is tried again, by its action; 0 for never.
     pub retries_max: i32,
-    /// How an attempt must have ended to be tried again: `failure`, `timeout`.
+    /// How an attempt must have ended to be tried again: `failure`, `timeout`, `lost_worker`.
     pub retry_on: Vec<String>,
     /// The first pause before another attempt, in milliseconds.
     pub retry_delay_ms: i64,
@@ -60,6 +60,14 @@ pub struct ExecutionState {
     pub retry_jitter_percent: i32,
     /// Longest time from the first dispatch to the beginning of another attempt, in milliseconds.
     pub retry_total_ms_max: Option<i64>,
+    /// Expression over how an attempt ended; where it is true, another one follows.
+    pub retry_when: Option<String>,
+    /// Whether a pause is at least as long as the server of an attempt asked for.
+    pub retry_heeds_server: bool,
+    /// How long after its request it ends whatever it does, in milliseconds.
+    pub deadline_ms: Option<i64>,
+    /// In which times its attempts may begin, each a JSON object; all of them hold.
+    pub windows: Vec<String>,
     /// Its class at the gates of its policies: `urgent`, `normal` or `bulk`; empty where it has none to pass.
     pub gate_class: String,
     /// The gates that it has to pass, in the order in which it does.

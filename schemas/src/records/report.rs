@@ -101,6 +101,8 @@ pub struct TaskResult {
     /// Events that it injects, each a JSON object with `trigger` and `payload`, a JSON text; their numbers are their
     /// places here.
     pub events: Vec<String>,
+    /// How long the server that it asked wants to be left alone, in milliseconds.
+    pub retry_after_ms: Option<i64>,
 }
 
 stored!(TaskResult, "TaskResult");

@@ -105,7 +105,9 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
         execution["waits_for"] = format!("a worker: {why}").into();
     }
     let waiting = core.live.get(id.as_str()).filter(|live| !live.is_over()).and_then(|live| live.state);
-    if let Some(waits_for) = waiting.and_then(|state| super::gates::waits_for(core, &state)) {
+    let at_gate = waiting.as_ref().and_then(|state| super::gates::waits_for(core, state));
+    let by_owner = || waiting.as_ref().and_then(super::switches::waits_for).map(Value::from);
+    if let Some(waits_for) = at_gate.or_else(by_owner) {
         execution["waits_for"] = waits_for;
     }
     // The audit trail is a little behind, or down: the execution is shown all the same.
@@ -220,7 +222,7 @@ async fn dispatch(app: &App, request: Body, paused: bool) -> Result<Json<Value>,
         headers: Vec::new(),
     };
     core.publisher.publish(vec![record]).await?;
-    core.world.wait_for_dispatch(paused, &core.stages).await?;
+    core.world.wait_for_stages(|globals| globals.is_paused() == paused, &core.stages).await?;
     Ok(Json(value))
 }
 

@@ -16,6 +16,7 @@ mod results;
 mod secrets;
 mod sql;
 mod status;
+mod switches;
 mod upgrade;
 mod workers;
 
@@ -204,6 +205,9 @@ pub fn router(app: App, guard: Guard) -> Router {
         .route("/v1/secrets/{name}", put(secrets::set).delete(secrets::delete))
         .route("/v1/secrets/{name}/rotate", post(secrets::rotate))
         .route("/v1/sql", post(sql::sql))
+        .route("/v1/switches", get(switches::list))
+        .route("/v1/switches/off", post(switches::off))
+        .route("/v1/switches/on", post(switches::on))
         .route("/v1/workers", get(workers::list))
         .route("/v1/workers/{worker}/drain", post(workers::drain))
         .route("/v1/workers/{worker}/resume", post(workers::resume))

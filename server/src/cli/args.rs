@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::execution::ExecutionCommand;
 use super::gate::GateCommand;
+use super::switch::SwitchCommand;
 pub use demo::{DemoCommand, TroubleshootingArgs};
 pub use upgrade::UpgradeCommand;
 pub use worker::{WorkerCommand, WorkerName};
@@ -99,6 +100,9 @@ pub enum Command {
     /// Look at workers, and let them take nothing more before they are stopped
     #[command(subcommand)]
     Worker(WorkerCommand),
+    /// Switch off what must not start any more, and on again
+    #[command(subcommand)]
+    Switch(SwitchCommand),
     /// Stop dispatching actions; events are still decided and requests kept
     Pause {
         /// Why, for the others

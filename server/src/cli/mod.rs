@@ -18,6 +18,7 @@ mod rule;
 mod run;
 mod secret;
 mod sql;
+mod switch;
 mod tail;
 mod terminal;
 mod upgrade;
@@ -128,6 +129,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Execution(command) => execution::run(command, &client()?, cli.connection.output),
         Command::Worker(command) => worker::run(command, &client()?, cli.connection.output),
         Command::Gate(command) => gate::run(command, &client()?, cli.connection.output),
+        Command::Switch(command) => switch::run(command, &client()?, cli.connection.output),
         Command::Pause { reason } => action::dispatch(&client()?, true, reason),
         Command::Resume => action::dispatch(&client()?, false, None),
         Command::Config(command) => config::run(command, &client()?, cli.connection.output),

@@ -98,7 +98,7 @@ fn wait_for(client: &Client, whose: &WorkerName) -> Result<(), Failure> {
 }
 
 /// `90s`, `10m`, `2h`: a whole number and a unit.
-fn duration_ms(text: &str) -> Result<u32, Failure> {
+pub(super) fn duration_ms(text: &str) -> Result<u32, Failure> {
     let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
     let parsed = units.iter().find_map(|(unit, ms)| {
         let number: u32 = text.strip_suffix(unit)?.parse().ok()?;

@@ -8,6 +8,7 @@ use petrel_schemas::{KvEntry, decode};
 use serde_json::Value;
 
 use super::drains::DRAIN_KEYS;
+use super::switches::SWITCH_KEYS;
 use super::{DISPATCH_KEY, Globals};
 use crate::format::FORMAT_KEY;
 
@@ -50,7 +51,7 @@ impl Globals {
             Arc::make_mut(&mut self.unusable).remove(&key);
         }
         self.problem = problem(&self.unusable);
-        key == DISPATCH_KEY || was_in_the_way || taken.is_err()
+        key == DISPATCH_KEY || key.starts_with(SWITCH_KEYS) || was_in_the_way || taken.is_err()
     }
 
     fn fold(&mut self, key: &str, value: Option<&str>) -> Result<(), String> {
@@ -58,6 +59,8 @@ impl Globals {
             self.paused = value.map(says_paused).transpose()?.unwrap_or(false);
         } else if key.starts_with(DRAIN_KEYS) {
             Arc::make_mut(&mut self.drains).take(key, value)?;
+        } else if key.starts_with(SWITCH_KEYS) {
+            Arc::make_mut(&mut self.switches).take(key, value)?;
         } else if !key.starts_with(OWN_KEYS) {
             self.kv = Arc::new(self.kv.changed(key, value).map_err(|error| error.to_string())?);
         } else if value.is_some() && key != FORMAT_KEY {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use petrel_execution::SwitchedOff;
 use petrel_execution::gate::{GateId, InForce, Policies, Terms};
 use petrel_executor::gate::GateView;
 use petrel_executor::{Drain, ExecutorView, Resolution};
@@ -12,6 +13,7 @@ use super::catalog::Catalog;
 use super::drains::Drains;
 use super::head::Head;
 use super::kv;
+use super::switches::Switches;
 
 /// Everything that stages may know beside their inputs and state; fixed for the length of a step.
 ///
@@ -26,6 +28,8 @@ pub struct Globals {
     pub(super) kv_version: i64,
     /// Which workers are drained.
     pub(super) drains: Arc<Drains>,
+    /// What people have switched off.
+    pub(super) switches: Arc<Switches>,
     /// What the switch says; see [`Self::is_paused`].
     pub(super) paused: bool,
     /// Keys of the store whose latest record cannot be used, and why.
@@ -47,6 +51,11 @@ impl Globals {
     /// Which workers are drained.
     pub fn drains(&self) -> &Drains {
         &self.drains
+    }
+
+    /// What people have switched off.
+    pub fn switches(&self) -> &Switches {
+        &self.switches
     }
 
     /// Whether dispatch is paused: by the switch, or because the switch, or another one of Petrel's own that this
@@ -121,6 +130,14 @@ impl ExecutorView for Globals {
 
     fn tells_ends(&self) -> bool {
         self.head.tells_ends
+    }
+
+    fn switched_off(&self, scope: &str, now_ms: i64) -> Option<SwitchedOff> {
+        self.switches.off(scope, now_ms)
+    }
+
+    fn has_switches(&self) -> bool {
+        !self.switches.is_empty()
     }
 
     fn drain(&self, worker: &str, pool: &str) -> Option<Drain> {

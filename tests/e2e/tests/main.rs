@@ -11,6 +11,7 @@ mod guard;
 mod hostile;
 mod outage;
 mod output;
+mod policies;
 mod requests;
 mod results;
 mod rights;

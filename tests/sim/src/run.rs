@@ -67,6 +67,8 @@ pub struct Report {
     pub lines: Vec<String>,
     /// How often somebody had to wait at a gate.
     pub gate_waits: usize,
+    /// How often an execution had to wait for a switch.
+    pub switch_waits: usize,
     /// Events that were sent.
     pub events: usize,
     /// How long it took, in milliseconds of virtual time.
@@ -91,7 +93,9 @@ pub fn run(seed: u64, options: &Options) -> Report {
         violations.extend(checks::run(&checks::LIVENESS, &history));
     }
     let gate_waits = history.decisions.iter().filter(|(_, row)| row.decided == "waits").count();
-    let report = Report { gate_waits, ..report(&plan, &world, violations) };
+    let is_off = |row: &&petrel_schemas::ExecutionChanged| row.code.as_deref() == Some("action_off");
+    let switch_waits = history.changes.values().flatten().filter(is_off).count();
+    let report = Report { gate_waits, switch_waits, ..report(&plan, &world, violations) };
     // Workers know their world, and it knows them: one of the two must let go.
     world.processes.borrow_mut().clear();
     report
@@ -137,6 +141,7 @@ fn report(plan: &Plan, world: &World, violations: Vec<String>) -> Report {
         hash: trace.hash(),
         lines: trace.lines().map(str::to_owned).collect(),
         gate_waits: 0,
+        switch_waits: 0,
         events: plan.events(),
         took_ms: world.elapsed_ms(),
     }

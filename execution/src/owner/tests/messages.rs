@@ -90,6 +90,7 @@ fn result(n: u8, token: i64, status: &str) -> TaskResult {
         started_at_ms: Some(3),
         ended_at_ms: 4,
         events: Vec::new(),
+        retry_after_ms: None,
     }
 }
 

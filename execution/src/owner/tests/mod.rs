@@ -2,10 +2,12 @@
 
 mod beside;
 mod cancels;
+mod catalog;
 mod events;
 mod gates;
 mod messages;
 mod model;
+mod policies;
 mod random;
 mod room;
 mod table;

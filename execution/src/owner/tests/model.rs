@@ -2,22 +2,16 @@
 //! as short texts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use petrel_schemas::{Class, ExecutionId, TriggerEvent};
-use serde_json::{Value, json};
 
 use super::super::*;
+use super::catalog::Catalog;
 use super::messages::message_of;
 use crate::code;
 use crate::codec::{from_bytes, to_bytes};
-use crate::delivery::Delivery;
 use crate::execution::{Execution, Known};
-use crate::gate::{GateId, InForce, Kind, Numbers, Stamp, What};
-use crate::needs::Needs;
-use crate::plan::{ActionPlan, CompleteParameters, NameGates, ParameterError, Resolution};
-use crate::retry::{BackOff, Retry};
-use crate::runner::{NoopSpec, PackFiles, RunnerSpec};
+use crate::gate::{InForce, Numbers, Stamp, What};
 use crate::status::Status;
 use crate::timer::{TimerKind, timer_key};
 
@@ -51,111 +45,16 @@ pub enum Do {
     Wait(i64),
     Pause,
     Resume,
+    /// Somebody switches a scope off, until then, and says whether what comes is dropped.
+    Off(&'static str, Option<i64>, bool),
+    /// Somebody switches it on.
+    On(&'static str),
     /// The revision `later` arrives.
     Arrive,
     /// The revision `later` turns out to be gone.
     Vanish,
     /// A worker of that pool stands beside the owner and has room, or none does.
     Beside(Option<&'static str>),
-}
-
-/// Two repetitions, after a second and after two.
-const AGAIN: Retry = Retry {
-    on_failure: true,
-    on_timeout: true,
-    retries_max: 2,
-    delay_ms: 1_000,
-    back_off: BackOff::Exponential,
-    delay_ms_max: 10_000,
-    jitter_percent: 0,
-    total_ms_max: None,
-};
-
-#[derive(Debug, Default, Clone)]
-struct Catalog {
-    tells_ends: bool,
-    paused: bool,
-    later: Option<bool>,
-    /// Whether what is gated is tried again.
-    retries: bool,
-}
-
-#[derive(Debug)]
-struct Filled(usize);
-
-impl CompleteParameters for Filled {
-    fn complete(&self, given: &Value) -> Result<Value, ParameterError> {
-        let required = "parameter \"host\" is required".to_owned();
-        match given["host"] {
-            Value::Null => Err(ParameterError { action: "demo.bad".to_owned(), reasons: vec![required] }),
-            _ => Ok(json!({ "host": given["host"], "filled": "x".repeat(self.0) })),
-        }
-    }
-}
-
-impl Actions for Catalog {
-    fn dispatch_paused(&self) -> bool {
-        self.paused
-    }
-
-    fn tells_ends(&self) -> bool {
-        self.tells_ends
-    }
-
-    fn resolve(&self, revision: &str, action: &str) -> Resolution {
-        match (revision, self.later) {
-            ("later", None) => return Resolution::NotYet,
-            ("later", Some(false)) => return Resolution::Removed,
-            _ => {}
-        }
-        let delivery = match action {
-            "demo.missing" => return Resolution::NoSuchAction,
-            "demo.broken" => return Resolution::Broken("it does not compile".to_owned()),
-            "demo.once" => Delivery::AtMostOnce,
-            _ => Delivery::AtLeastOnce,
-        };
-        Resolution::Ready(Arc::new(ActionPlan {
-            pool: if matches!(action, "demo.elsewhere" | "demo.zone") { "gpu" } else { "default" }.to_owned(),
-            class: if action == "demo.bulk" { Class::Bulk } else { Class::Normal },
-            needs: match action {
-                "demo.large_needs" => Needs { memory_bytes: 1 << 40, cpu_milli: 0 },
-                _ => Needs::default(),
-            },
-            requires: match action {
-                "demo.zone" => BTreeMap::from([("zone".to_owned(), "dmz".to_owned())]),
-                "demo.nozone" => BTreeMap::from([("zone".to_owned(), "moon".to_owned())]),
-                _ => BTreeMap::new(),
-            },
-            delivery,
-            timeout_ms: 5_000,
-            output_bytes_max: 1_000,
-            retry: match action {
-                "demo.again" | "demo.once" => Some(AGAIN),
-                "demo.gated" if self.retries => Some(AGAIN),
-                "demo.soon" => Some(Retry { total_ms_max: Some(5_000), ..AGAIN }),
-                _ => None,
-            },
-            policies: match action {
-                "demo.gated" => Some(Arc::new(TwoGates("host"))),
-                "demo.keyless" => Some(Arc::new(TwoGates("nothing"))),
-                _ => None,
-            },
-            runner: if action == "demo.noop" { Arc::new(RunnerSpec::Noop(NoopSpec)) } else { command() },
-            parameters: Arc::new(Filled(if action == "demo.large" { 300 << 10 } else { 1 })),
-        }))
-    }
-}
-
-/// What a gated action has to pass: the key that its parameter says, and the whole.
-#[derive(Debug)]
-struct TwoGates(&'static str);
-
-impl NameGates for TwoGates {
-    fn gates(&self, _: &ExecutionId, _: Option<&str>, parameters: &Value) -> Result<Vec<GateId>, String> {
-        let host = parameters[self.0].as_str().ok_or("the key is no string")?;
-        let key = GateId::of_key("demo.one", Kind::Concurrency, host).map_err(|e| e.to_string())?;
-        Ok(vec![GateId::total("demo.one", Kind::Rate), key])
-    }
 }
 
 /// An owner as gates see it.
@@ -172,23 +71,6 @@ impl Sender for Speaker {
 
     fn in_force(&self) -> InForce {
         InForce { revision: "now".into(), since_ms: 1 }
-    }
-}
-
-fn command() -> Arc<RunnerSpec> {
-    let keys = serde_json::Map::from_iter([("command".to_owned(), json!(["true"]))]);
-    Arc::new(RunnerSpec::parse("command", &keys, &NoFiles).unwrap())
-}
-
-struct NoFiles;
-
-impl PackFiles for NoFiles {
-    fn executable(&self, _: &str) -> Option<bool> {
-        None
-    }
-
-    fn hint(&self, _: &str) -> String {
-        String::new()
     }
 }
 
@@ -281,6 +163,8 @@ impl Model {
             Do::Wait(ms) => self.wait(*ms),
             Do::Pause => self.switch(|c| c.paused = true),
             Do::Resume => self.switch(|c| c.paused = false),
+            Do::Off(scope, until_ms, drops) => self.switch(|c| _ = c.off.insert(scope, (*until_ms, *drops))),
+            Do::On(scope) => self.switch(|c| _ = c.off.remove(scope)),
             Do::Arrive => self.switch(|c| c.later = Some(true)),
             Do::Vanish => self.switch(|c| c.later = Some(false)),
             Do::Early(n) => {
@@ -332,7 +216,11 @@ impl Model {
         let mut told = Vec::new();
         for key in self.waiting.clone() {
             let waiting = Waiting::parse(&key).unwrap();
-            if waiting.revision.is_none() && self.catalog.paused {
+            let is_off = |switch: &String| self.catalog.switched_off(switch, self.now_ms).is_some();
+            if waiting.switch.as_ref().is_some_and(is_off) {
+                continue;
+            }
+            if waiting.revision.is_none() && waiting.switch.is_none() && self.catalog.paused {
                 continue;
             }
             let known = self.known(&waiting.id);

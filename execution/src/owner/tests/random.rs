@@ -7,10 +7,20 @@ use crate::owner::DeclineReason;
 use crate::state::EDGES;
 use crate::status::Status;
 
+const SWITCHES: [&str; 3] = ["everything", "action/demo.ok", "rule/demo.rule"];
+
 fn step() -> impl Strategy<Value = Do> {
     let execution = 0..3_u8;
-    let action =
-        prop::sample::select(vec!["demo.ok", "demo.again", "demo.soon", "demo.once", "demo.bad", "demo.missing"]);
+    let action = prop::sample::select(vec![
+        "demo.ok",
+        "demo.again",
+        "demo.soon",
+        "demo.once",
+        "demo.bad",
+        "demo.missing",
+        "demo.late",
+        "demo.lost",
+    ]);
     let revision = prop::sample::select(vec!["now", "now", "later"]);
     let ended = prop::sample::select(vec!["succeeded", "failed", "timeout", "canceled", "abandoned"]);
     let reason = prop::sample::select(vec![
@@ -20,6 +30,7 @@ fn step() -> impl Strategy<Value = Do> {
         DeclineReason::NotFollowing,
         DeclineReason::TooSmall,
     ]);
+    let switch = prop::sample::select(SWITCHES.to_vec());
     let report = (execution.clone(), 1..4_i64);
     prop_oneof![
         4 => (execution.clone(), action, revision).prop_map(|(n, action, revision)| Do::Request(n, action, revision)),
@@ -37,6 +48,9 @@ fn step() -> impl Strategy<Value = Do> {
         1 => (0..2 * START_MS).prop_map(Do::Wait),
         1 => Just(Do::Pause),
         1 => Just(Do::Resume),
+        1 => (switch.clone(), prop::option::of(0..3 * START_MS), any::<bool>())
+            .prop_map(|(scope, for_ms, drops)| Do::Off(scope, for_ms.map(|ms| 1_000_000 + ms), drops)),
+        1 => switch.prop_map(Do::On),
         1 => Just(Do::Arrive),
         1 => Just(Do::Vanish),
         1 => prop::sample::select(vec![None, Some("default")]).prop_map(Do::Beside),
@@ -63,6 +77,9 @@ proptest! {
         // Nobody says anything any more: everything ends, and is forgotten.
         model.act(&Do::Beside(None));
         model.act(&Do::Resume);
+        for switch in SWITCHES {
+            model.act(&Do::On(switch));
+        }
         model.act(&Do::Vanish);
         model.act(&Do::Wait(3 * (START_MS + LEASE_MS) + DEDUP_MS));
         prop_assert!(model.states.is_empty(), "{:?}", model.history);

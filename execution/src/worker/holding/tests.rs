@@ -54,6 +54,14 @@ fn nothing_of_what_runs_at_most_once_is_to_be_tried_again_by_itself() {
 }
 
 #[test]
+fn how_long_a_server_wants_to_be_left_alone_is_told() {
+    let why = Why::Failed { code: "http_status", retriable: true };
+    let exit = Exit { retry_after_ms: Some(7), ..Exit::bare(why, None) };
+    let Verdict::Ended(outcome) = holding("at_least_once", NOTHING).ended(exit) else { panic!() };
+    assert_eq!(outcome.retry_after_ms, Some(7));
+}
+
+#[test]
 fn at_least_once_begins_with_its_claim_and_at_most_once_with_its_grant() {
     assert_eq!(holding("at_least_once", NOTHING).begin(100), Begin::Now);
     assert_eq!(holding("at_most_once", GRANT).begin(100), Begin::Now);

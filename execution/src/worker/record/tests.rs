@@ -40,6 +40,7 @@ fn an_outcome_becomes_a_result() {
         return_code: Some(3),
         result: Some(json!({"a": [1]})),
         stdout: stream(b"out"),
+        retry_after_ms: Some(u64::MAX),
         ..Outcome::bare(Status::Failed, Note::new("exit_code", "bad"), true)
     };
     let Final::Result(result) = reports().end(&task(), Verdict::Ended(outcome), Some(7), 9) else { panic!() };
@@ -47,6 +48,7 @@ fn an_outcome_becomes_a_result() {
     assert_eq!((&*result.status, result.code.as_deref(), result.return_code), ("failed", Some("exit_code"), Some(3)));
     assert_eq!((result.result.as_deref(), &*result.stdout, result.retriable), (Some("{\"a\":[1]}"), "out", true));
     assert_eq!((result.started_at_ms, result.ended_at_ms, &*result.worker), (Some(7), 9, "w"));
+    assert_eq!(result.retry_after_ms, Some(i64::MAX));
     assert_eq!(petrel_schemas::decode::<TaskResult>(&Final::Result(result.clone()).encode()), Ok(result));
 }
 

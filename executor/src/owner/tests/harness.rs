@@ -53,7 +53,7 @@ impl Owner {
     fn step(&mut self, what: &Do) {
         match what {
             Do::Wait(ms, heard) => self.wait(*ms, *heard),
-            Do::Pause | Do::Resume | Do::Arrive => {
+            Do::Pause | Do::Resume | Do::Arrive | Do::Off(..) | Do::On(_) => {
                 self.view.change(what);
                 self.in_context(|stage, context| stage.globals_changed(context));
             }

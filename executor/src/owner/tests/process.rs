@@ -130,7 +130,7 @@ impl Process {
                 }
                 self.clock.advance(*ms);
             }
-            Do::Pause | Do::Resume | Do::Arrive => self.source.set(what),
+            Do::Pause | Do::Resume | Do::Arrive | Do::Off(..) | Do::On(_) => self.source.set(what),
             record => {
                 let (topic, value) = record_of(&self.topics, record);
                 self.bus.publish(vec![Output::to_partition(&topic, PARTITION, "", Some(value))]).wait().unwrap();

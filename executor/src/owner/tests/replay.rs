@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::process::{Process, Turn};
-use super::steps::{Do, LEASE_MS, result, topics};
+use super::steps::{Do, LEASE_MS, NOW_MS, result, topics};
 
 /// What becomes of a step.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +48,8 @@ fn step() -> impl Strategy<Value = Do> {
         1 => execution.prop_map(Do::Cancel),
         3 => (0..2 * LEASE_MS, any::<bool>()).prop_map(|(ms, caught_up)| Do::Wait(ms, caught_up)),
         1 => Just(Do::Pause),
+        1 => prop::option::of(0..4 * LEASE_MS).prop_map(|for_ms| Do::Off("action/demo.ok", for_ms.map(|ms| NOW_MS + ms))),
+        1 => Just(Do::On("action/demo.ok")),
         1 => Just(Do::Resume),
         1 => Just(Do::Arrive),
         1 => any::<bool>().prop_map(Do::Rubbish),

@@ -8,7 +8,7 @@ use petrel_schemas::{DeadLetter, TaskResult, TriggerEvent, decode, encode};
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::harness::Owner;
-use super::steps::{DEDUP_MS, Do, LEASE_MS, PARTITION, START_MS, id, result, status_in, topics};
+use super::steps::{DEDUP_MS, Do, LEASE_MS, NOW_MS, PARTITION, START_MS, id, result, status_in, topics};
 use crate::worker::Told;
 
 const OK: Do = Do::Request(1, "demo.ok", "now");
@@ -104,6 +104,37 @@ fn what_waits_is_released_in_order_and_a_few_at_a_time() {
     assert_eq!([1, 2, 3].map(|n| owner.status(n).unwrap()), ["scheduled", "scheduled", "delayed"]);
     assert_eq!(owner.act(&Do::Wait(0, true)), ["task 1", "scheduled"]);
     assert!(owner.act(&Do::Wait(0, true)).is_empty());
+}
+
+#[test]
+fn what_waits_for_a_switch_is_released_when_it_is_on_whoever_else_waits() {
+    let mut owner = Owner::new();
+    let released = |owner: &mut Owner, what: &Do| {
+        let mut released = owner.act(what);
+        for _ in 0..12 {
+            released.extend(owner.act(&Do::Wait(0, true)));
+        }
+        released.iter().filter(|told| *told == "scheduled").count()
+    };
+    assert!(owner.act(&Do::Off("action/demo.ok", None)).is_empty());
+    assert!(owner.act(&Do::Off("rule/demo.rule", Some(NOW_MS + 9_000))).is_empty());
+    for n in 1..6 {
+        assert_eq!(owner.act(&Do::Request(n, "demo.ok", "now")), ["delayed"]);
+    }
+    for n in 6..12 {
+        assert_eq!(owner.act(&Do::Request(n, "demo.other", "now")), ["delayed"]);
+    }
+    // Of those that waited for one switch some wait for another one then.
+    assert_eq!(released(&mut owner, &Do::On("action/demo.ok")), 0);
+    assert_eq!(released(&mut owner, &Do::Wait(8_999, true)), 0);
+    assert_eq!(released(&mut owner, &Do::Wait(1, true)), 11);
+    // One that nobody said the time of when it was switched off, and somebody does while they wait.
+    assert!(owner.act(&Do::On("rule/demo.rule")).is_empty() && owner.act(&Do::Off("everything", None)).is_empty());
+    assert_eq!(owner.act(&Do::Request(12, "demo.ok", "now")), ["delayed"]);
+    let soon = Do::Off("everything", Some(owner.now_ms + 500));
+    assert_eq!(released(&mut owner, &soon), 0);
+    assert_eq!(released(&mut owner, &Do::Wait(499, true)), 0);
+    assert_eq!(released(&mut owner, &Do::Wait(1, true)), 1);
 }
 
 #[test]

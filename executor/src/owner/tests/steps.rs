@@ -1,11 +1,12 @@
 //! What can happen to an owner, as records and globals.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use petrel_execution::codec::from_bytes;
 use petrel_execution::gate::InForce;
 use petrel_execution::runner::{NoopSpec, RunnerSpec};
-use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Known, ParameterError};
+use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Known, ParameterError, SwitchedOff};
 use petrel_schemas::{ActionRequest, CancelRequest, Claim, Class, Declined, Heartbeat, TaskResult, Topics, encode};
 use serde_json::Value;
 
@@ -39,6 +40,10 @@ pub(super) enum Do {
     /// Time passes and timers fire, those of silence too if everything was heard.
     Wait(i64, bool),
     Pause,
+    /// Somebody switches a scope off, until then.
+    Off(&'static str, Option<i64>),
+    /// Somebody switches it on.
+    On(&'static str),
     Resume,
     /// The revision `later` arrives.
     Arrive,
@@ -54,6 +59,8 @@ pub(super) enum Do {
 #[derive(Debug, Default, Clone)]
 pub(super) struct View {
     paused: bool,
+    /// What is switched off, and until when.
+    off: BTreeMap<&'static str, Option<i64>>,
     later_is_here: bool,
     /// Whether the action `demo.deadly` kills the owner.
     is_deadly: bool,
@@ -76,6 +83,8 @@ impl View {
     pub(super) fn change(&mut self, what: &Do) -> bool {
         match what {
             Do::Pause | Do::Resume => self.paused = *what == Do::Pause,
+            Do::Off(scope, until_ms) => _ = self.off.insert(scope, *until_ms),
+            Do::On(scope) => _ = self.off.remove(scope),
             Do::Arrive => self.later_is_here = true,
             _ => return false,
         }
@@ -115,6 +124,16 @@ impl ExecutorView for View {
 
     fn dispatch_paused(&self) -> bool {
         self.paused
+    }
+
+    fn has_switches(&self) -> bool {
+        !self.off.is_empty()
+    }
+
+    fn switched_off(&self, scope: &str, now_ms: i64) -> Option<SwitchedOff> {
+        let until_ms = *self.off.get(scope)?;
+        let off = || SwitchedOff { by: "eve".to_owned(), reason: "it burns".to_owned(), until_ms, drops: false };
+        until_ms.is_none_or(|until_ms| now_ms < until_ms).then(off)
     }
 
     fn letters(&self) -> &[Arc<Letter>] {
@@ -236,6 +255,7 @@ pub(super) fn result(n: u8, token: i64, status: &str) -> TaskResult {
         started_at_ms: Some(3),
         ended_at_ms: 4,
         events: Vec::new(),
+        retry_after_ms: None,
     }
 }
 

@@ -4,7 +4,7 @@
 use petrel_schemas::ExecutionChanged;
 
 use crate::history::History;
-use crate::pack::{RETRIED, RETRY_PAUSE_MS_MAX};
+use crate::pack::{RETRIED, RETRY_PAUSE_MS_MAX, SWITCHED_MS};
 use crate::product::SCHEDULE_TO_START_MS;
 
 /// The steps that an execution may take, told without the code that takes them.
@@ -68,13 +68,16 @@ pub fn all_over(history: &History) -> Vec<String> {
     wrong
 }
 
-/// Whether it still waits for a worker, or for its retry, because the clock of the owner that dispatched it, or began
+/// Whether it still waits for a worker, for its retry, or for a switch, because the clock of the owner that dispatched it, or began
 /// the pause, was ahead of that of the owner that it has now: for no longer than it was. Declines do not give it more
 /// time.
 fn waits_by_a_clock_ahead(history: &History, id: &str) -> bool {
     let (rows, now_ms) = (history.changes.get(id).map_or(&[][..], Vec::as_slice), history.owner_ms(id));
     if let Some(pause) = rows.last().filter(|row| is_pause_of_a_retry(row)) {
         return now_ms < pause.changed_at_ms + RETRY_PAUSE_MS_MAX;
+    }
+    if let Some(off) = rows.last().filter(|row| row.status == "delayed" && row.code.as_deref() == Some("action_off")) {
+        return now_ms < off.changed_at_ms + SWITCHED_MS;
     }
     let is_waiting = |row: &&ExecutionChanged| matches!(row.status.as_str(), "delayed" | "scheduled" | "canceling");
     let waiting = rows.iter().rev().take_while(is_waiting);

@@ -1,0 +1,88 @@
+//! The time of an execution as a whole: once it is over, what waits ends, and what runs is ended.
+
+use super::enter::Left;
+use super::{Effect, Owner};
+use crate::code;
+use crate::execution::Execution;
+use crate::state::{Canceled, Canceling, End, Holder, In, LeadsTo, Timeout};
+use crate::subject::{Core, Note};
+use crate::timer::TimerKind;
+use crate::windows::instant_text;
+
+/// Who ends what is late, where somebody else would be named.
+const BY: &str = "deadline";
+
+impl Owner<'_> {
+    /// Sees to it that its time ends it.
+    pub(super) fn watch_deadline(&mut self, core: &Core) {
+        if let Some(due_ms) = core.deadline_at_ms() {
+            self.push(Effect::SetTimer { id: core.id().clone(), kind: TimerKind::Deadline, due_ms });
+        }
+    }
+
+    /// Whether its time is over.
+    pub(super) fn is_late(&self, core: &Core) -> bool {
+        core.deadline_at_ms().is_some_and(|due_ms| self.now_ms() >= due_ms)
+    }
+
+    /// Its timer is due.
+    pub(super) fn deadline(&mut self, execution: Execution) {
+        if !self.is_late(execution.core()) {
+            // A timer that comes early, whatever made it, ends nothing.
+            return self.watch_deadline(execution.core());
+        }
+        match execution {
+            Execution::Delayed(delayed) => self.out_of_time(delayed),
+            Execution::Paused(paused) => self.out_of_time(paused),
+            Execution::Pending(pending) => self.out_of_time(pending),
+            Execution::Resuming(resuming) => self.out_of_time(resuming),
+            // No worker starts it any more: its latest start is not behind the end of its time.
+            Execution::Scheduled(scheduled) => {
+                self.nobody_goes_on(&scheduled);
+                self.out_of_time(scheduled);
+            }
+            Execution::Running(running) => {
+                // It may have been claimed in this very step, beside its owner, and not be held yet.
+                self.order_everybody(&running.core, self.now_ms().saturating_add(self.limits().lease_ms));
+                let holder = Some(running.state.holder.clone());
+                self.end_late(running, holder);
+            }
+            Execution::Pausing(pausing) => {
+                self.order_everybody(&pausing.core, self.now_ms());
+                let holder = pausing.state.holder.clone();
+                self.end_late(pausing, holder);
+            }
+            // It is being ended, or it is over.
+            _ => {}
+        }
+    }
+
+    /// It ends without a further attempt.
+    pub(super) fn out_of_time<S: LeadsTo<Timeout>>(&mut self, from: In<S>) {
+        let before = from.core.note.error.as_ref().map(|error| format!("{error}; ")).unwrap_or_default();
+        let (left, why) = (Left::of(&from), format!("{before}{}", late(&from.core)));
+        self.enter(left, from.time_out(End::unheld(self.now_ms()), Note::new(code::DEADLINE, why)));
+    }
+
+    fn end_late<S: LeadsTo<Canceling>>(&mut self, from: In<S>, holder: Option<Holder>) {
+        let (left, why) = (Left::of(&from), late(&from.core));
+        self.enter(left, from.cancel_late(Canceling { by: BY.to_owned(), holder, start_by_ms: None }, why));
+    }
+
+    /// What was being canceled is over: somebody wanted that, or its time was over.
+    pub(super) fn ended_on_order(&mut self, canceling: In<Canceling>, end: End, note: Note)
+    where
+        Canceling: LeadsTo<Canceled> + LeadsTo<Timeout>,
+    {
+        let left = Left::of(&canceling);
+        match canceling.is_late() {
+            true => self.enter(left, canceling.time_out(end, Note { code: Some(code::DEADLINE.to_owned()), ..note })),
+            false => self.enter(left, canceling.end_canceled(end, note)),
+        }
+    }
+}
+
+fn late(core: &Core) -> String {
+    let at = core.deadline_at_ms().map(|ms| format!(", at {}", instant_text(ms))).unwrap_or_default();
+    format!("it is not over by its deadline{at}")
+}
