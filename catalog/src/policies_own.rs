@@ -188,9 +188,9 @@ fn what_is_wrong_is_told_where_it_stands() {
     let told = problems(vec![disk_with(&twice)]).to_string();
     assert_eq!(told, "policies/more.yaml:3:1: policy careful says already what is tried again of disk.clean");
     for (more, wanted) in [
-        ("policies: { retry: { times: 1 } }\n", "11:13: unknown key \"retry\""),
-        ("policies: {}\n", "11:11: a policy needs "),
-        ("policies: { breaker: 3 }\n", "11:22: expected \"breaker\" as a mapping"),
+        ("policies: { retry: { times: 1 } }\n", "9:13: unknown key \"retry\""),
+        ("policies: {}\n", "9:11: a policy needs "),
+        ("policies: { breaker: 3 }\n", "9:22: expected \"breaker\" as a mapping"),
     ] {
         let told = problems(vec![disk_with(&[with("actions/clean.yaml", more)])]).to_string();
         assert!(told.contains(wanted), "{more}: {told}");
