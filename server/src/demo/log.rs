@@ -4,8 +4,6 @@ use super::stage::Petrel;
 
 /// Topic of the alerts in the pack.
 pub const TOPIC: &str = "sensu.events";
-/// Beginning of the names of everything on a Kafka that others use, too.
-const PREFIX: &str = "petrel-demo-";
 
 /// A log.
 pub enum Log {
@@ -86,9 +84,11 @@ mod kafka {
     use petrel_schemas::Topics;
     use serde_json::json;
 
-    use super::PREFIX;
     use crate::bus::kafka_options;
     use crate::config;
+
+    /// Beginning of the names of everything on a Kafka that others use, too.
+    const PREFIX: &str = "petrel-demo-";
 
     /// A cluster, and what the demo has there.
     pub struct Cluster {
