@@ -268,6 +268,7 @@ fn a_claim_is_written_and_the_task_handed_over_once_committed() {
 #[test]
 fn claims_of_the_open_transaction_take_slots_and_an_abort_gives_them_back() {
     let mut worker = Worker::new(2);
+    worker.looked_ms = 1_000;
     assert_eq!(worker.offer(Class::Urgent, &[now("a")]).0, 1);
     // The snapshot says two, and one of them is spoken for.
     assert_eq!(worker.offer(Class::Urgent, &[now("b"), now("c")]).0, 1);
