@@ -62,6 +62,16 @@ where
     G: ExecutorView,
 {
     fn current(&self) -> Versioned<WorkerInputs<G>> {
+        self.look(self.turn.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn anew(&self) -> Arc<WorkerInputs<G>> {
+        self.look(self.turn.load(Ordering::Relaxed)).value
+    }
+}
+
+impl<G: ExecutorView> Inputs<G> {
+    fn look(&self, turn: u64) -> Versioned<WorkerInputs<G>> {
         let boot_ms = boot_ms();
         let Versioned { version, value: view } = self.view.current();
         let wanted = view.drain(&self.reports.worker, &self.reports.pool);
@@ -70,7 +80,7 @@ where
         let own = own.div_ceil(Class::ALL.len() as u64);
         let inputs = WorkerInputs {
             view,
-            turn: self.turn.fetch_add(1, Ordering::Relaxed) + 1,
+            turn,
             free_slots: self.slots.free(),
             following: self.attempts.is_following(),
             secrets_unread: self.secrets.is_unread(),
@@ -143,8 +153,8 @@ mod tests {
     fn a_turn_sees_what_people_want_and_turns_are_numbered() {
         for (wanted, free_slots) in [(None, 1), (Some(Drain { at_ms: 1, hand_over_at_ms: None }), 0)] {
             let inputs = inputs(wanted, Arc::default());
-            let (first, second) = (inputs.current().value, inputs.current().value);
-            assert_eq!((first.turn, second.turn, first.free_slots), (1, 2, free_slots));
+            let (first, anew, second) = (inputs.current().value, inputs.anew(), inputs.current().value);
+            assert_eq!((first.turn, anew.turn, second.turn, first.free_slots), (1, 1, 2, free_slots));
             assert_eq!(first.drained, wanted.is_some());
         }
     }
