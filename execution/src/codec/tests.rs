@@ -52,6 +52,7 @@ fn scheduled(id: &str) -> In<Scheduled> {
         asked_again: 9,
         turned_away: 10,
         inherited: vec![key],
+        begun: true,
     });
     requested.schedule(
         Scheduled { partition: 5, start_by_ms: 99, declines: 6, again_ms: Some(7) },
