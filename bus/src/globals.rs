@@ -22,8 +22,14 @@ pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// Where a driver finds the globals. It looks between two batches and keeps what it saw for a whole one.
 pub trait GlobalsSource<G>: Send + Sync {
-    /// The globals in force now.
+    /// The globals in force now, for a turn of the driver.
     fn current(&self) -> Versioned<G>;
+
+    /// The globals in force now, in the same turn: records have been read since, and whoever wrote them may have waited
+    /// for a change.
+    fn anew(&self) -> Arc<G> {
+        self.current().value
+    }
 
     /// How to wake the driver that looks here, if something has changed that shall be seen at once.
     fn wake_with(&self, waker: Waker) {

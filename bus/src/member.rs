@@ -300,8 +300,10 @@ impl<L: Log> Session for Member<L> {
             if !read.is_empty() || !self.events.is_empty() || is_last || woken {
                 return Ok(self.events.drain(..).collect());
             }
-            // Most changes concern others: go on waiting. Then one last look, for the time is up.
-            is_last = !self.log.wait(seen, wait.saturating_sub(began.elapsed()));
+            // Most changes concern others: go on waiting. Then one last look, for the time is up, however much others
+            // write.
+            let left = wait.saturating_sub(began.elapsed());
+            is_last = left.is_zero() || !self.log.wait(seen, left);
         }
     }
 

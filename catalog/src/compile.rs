@@ -297,7 +297,7 @@ pub(crate) fn compile_action(
         timeout_ms: draft.timeout_ms,
         output_bytes_max: usize::try_from(draft.output_bytes_max).unwrap_or(usize::MAX),
         retry: draft.retry,
-        policies: policies::of_action(pack, policies, &reference),
+        policies: policies::of_action(pack, policies, &reference, problems),
         runner: draft.runner,
         parameters: parameters.clone(),
     };

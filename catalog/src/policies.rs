@@ -6,7 +6,7 @@ use std::sync::Arc;
 use petrel_execution::gate::{GateId, Kind, Level, Terms};
 use petrel_execution::windows::Windows;
 use petrel_execution::{Delivery, NameGates, OwnTerms};
-use petrel_rules::{CompileError, Scope, Template};
+use petrel_rules::{Scope, Template};
 use petrel_schemas::ExecutionId;
 use serde_json::Value;
 
@@ -125,8 +125,14 @@ impl NamedLimit {
     }
 }
 
-/// Those of a pack's policies that are for an action. Mistakes in expressions are told once, by [`check`].
-pub(crate) fn of_action(pack: &str, policies: &[PolicyDraft], action: &str) -> Option<Arc<dyn NameGates>> {
+/// Those of a pack's policies that are for an action. An expression that this release cannot compile is a problem of the
+/// action: without its policies it must not run.
+pub(crate) fn of_action(
+    pack: &str,
+    policies: &[PolicyDraft],
+    action: &str,
+    problems: &mut Problems,
+) -> Option<Arc<dyn NameGates>> {
     let is_for = |policy: &&PolicyDraft| policy.actions.iter().any(|named| named.value == action);
     let (mut limits, mut own) = (Vec::new(), Vec::new());
     for policy in policies.iter().filter(is_for) {
@@ -137,7 +143,7 @@ pub(crate) fn of_action(pack: &str, policies: &[PolicyDraft], action: &str) -> O
         }
         for limit in &policy.limits {
             let by = match &limit.by {
-                Some(by) => Some(compile(by).ok()?),
+                Some(by) => Some(compile(by, problems)?),
                 None => None,
             };
             let policy = format!("{pack}.{}", policy.name.value);
@@ -224,31 +230,32 @@ pub(crate) fn check(
             problems.add(&named.place, Code::UnknownReference, message);
         }
         for by in policy.limits.iter().filter_map(|limit| limit.by.as_ref()) {
-            if by.value.contains(['{', '}']) {
-                let message = "\"by\" is an expression over the parameters such as parameters.host, without braces";
-                problems.add(&by.place, Code::BadExpression, message);
-                continue;
-            }
-            match compile(by) {
-                Err(errors) => tell_all(&errors, by, problems),
-                Ok(template) if !template.secrets().is_empty() => {
-                    let message = "\"by\" names no secret: a key is shown to everybody who asks about its gate";
-                    problems.add(&by.place, Code::BadExpression, message);
-                }
-                Ok(_) => {}
-            }
+            compile(by, problems);
         }
     }
 }
 
-fn compile(by: &Located<String>) -> Result<Template, Vec<CompileError>> {
+/// The expression of a key, or problems: told more than once they are one.
+fn compile(by: &Located<String>, problems: &mut Problems) -> Option<Template> {
+    if by.value.contains(['{', '}']) {
+        let message = "\"by\" is an expression over the parameters such as parameters.host, without braces";
+        problems.add(&by.place, Code::BadExpression, message);
+        return None;
+    }
     let template = Value::String(format!("${{{}}}", by.value));
-    Template::action(&template).map_err(|mut errors| {
+    let template = Template::action(&template).map_err(|mut errors| {
         // Two characters stand before the expression in the template's first line.
         let first = errors.iter_mut().filter(|error| error.line == 1);
         first.for_each(|error| error.column = error.column.saturating_sub(2));
-        errors
-    })
+        tell_all(&errors, by, problems);
+    });
+    let template = template.ok()?;
+    if !template.secrets().is_empty() {
+        let message = "\"by\" names no secret: a key is shown to everybody who asks about its gate";
+        problems.add(&by.place, Code::BadExpression, message);
+        return None;
+    }
+    Some(template)
 }
 
 #[cfg(test)]

@@ -122,13 +122,16 @@ pub fn publish(state: &CatalogState, revision: &Revision, how: &Application<'_>)
         return Err(PublishError::TooLarge { bytes, bytes_max });
     }
     let packs = revision.pack_versions();
-    let Kept { history, removed_early } = how.retention.keep(state, revision, how.now_ms);
+    // Each revision is in force after the one before, whatever clock it is applied by: gates compare these instants, and
+    // would wait for one that was in force at none.
+    let applied_at_ms = state.head().map_or(how.now_ms, |head| how.now_ms.max(head.applied_at_ms.saturating_add(1)));
+    let Kept { history, removed_early } = how.retention.keep(state, revision, applied_at_ms);
     let (history, history_until_ms) = history.into_iter().unzip();
     let head = CatalogHead {
         revision: revision.hash().to_owned(),
         history,
         history_until_ms,
-        applied_at_ms: how.now_ms,
+        applied_at_ms,
         applied_by: how.applied_by.to_owned(),
     };
     // A reader of the log has all that a head needs when it meets the head, and all that the earlier one
@@ -140,7 +143,7 @@ pub fn publish(state: &CatalogState, revision: &Revision, how: &Application<'_>)
     let audit = RevisionApplied {
         revision: revision.hash().to_owned(),
         packs,
-        applied_at_ms: how.now_ms,
+        applied_at_ms,
         applied_by: how.applied_by.to_owned(),
     };
     let (old, has_unknown_timers) = timers_in_force(state);

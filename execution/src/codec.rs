@@ -121,6 +121,7 @@ fn record(execution: &Execution) -> ExecutionState {
         gates_asked_again: 0,
         gates_turned_away: 0,
         gates_inherited: Vec::new(),
+        gates_begun: false,
         attempt: core.attempt.number,
         token: core.attempt.token,
         lost_leases: core.counts.lost_leases,
@@ -149,6 +150,7 @@ fn record(execution: &Execution) -> ExecutionState {
         record.gates_asked_again = i32::try_from(passage.asked_again).unwrap_or(i32::MAX);
         record.gates_turned_away = i32::try_from(passage.turned_away).unwrap_or(i32::MAX);
         record.gates_inherited = passage.inherited.iter().map(GateId::to_string).collect();
+        record.gates_begun = passage.begun;
     }
     match execution {
         Execution::Delayed(In { state, .. }) => {
@@ -228,6 +230,7 @@ fn passage(record: &ExecutionState) -> Result<Option<Passage>, CodecError> {
         asked_again: u32::try_from(record.gates_asked_again).map_err(|_| missing("gates_asked_again"))?,
         turned_away: u32::try_from(record.gates_turned_away).map_err(|_| missing("gates_turned_away"))?,
         inherited: gates(&record.gates_inherited, "gates_inherited")?,
+        begun: record.gates_begun,
     };
     let is_awaited = !passage.awaits || !passage.acquired.is_empty();
     if passage.acquired.len() > passage.gates.len() || !is_awaited {

@@ -125,6 +125,11 @@ pub(crate) struct BoundTrigger {
 }
 
 impl TriggerPlan {
+    /// Whether any rule is about it.
+    pub(crate) fn has_rules(&self) -> bool {
+        self.plans.iter().any(Option::is_some)
+    }
+
     /// Joins compiled criteria with what their rules do.
     ///
     /// # Panics

@@ -170,6 +170,10 @@ impl<G: MatchView> MatchStage<G> {
             }
         };
         let plan = context.globals().plan().trigger(&decoded.trigger);
+        if decoded.trigger == ENDS_TRIGGER && plan.is_some_and(|plan| !plan.has_rules()) {
+            // Its owner may have known of a revision that asks for it.
+            Self::comes(&decoded.trigger, "asked for", context)?;
+        }
         if plan.is_none() {
             self.waits(&decoded, source, context)?;
             // An owner that cannot tell whether anybody asks for ends writes them all.
@@ -216,11 +220,7 @@ impl<G: MatchView> MatchStage<G> {
     /// Whether an event of a trigger that the plan does not have has to wait for a revision that does.
     fn waits(&self, event: &TriggerEvent, source: Source<'_>, context: &Context<'_, G>) -> Result<(), NotYet> {
         let (trigger, revision) = (&event.trigger, context.globals().revision());
-        if let Some(coming) = context.globals().coming() {
-            let why =
-                format!("trigger {trigger} is not in revision {revision}, and revision {coming} is being compiled");
-            return Err(NotYet(why));
-        }
+        Self::comes(trigger, "there", context)?;
         // Who writes these goes by a revision that comes here at once.
         let wait_ms = match event.source.starts_with(INJECTED) || *trigger == ENDS_TRIGGER {
             true => self.options.trigger_wait_ms.min(limits::INJECTED_WAIT_MS),
@@ -231,6 +231,15 @@ impl<G: MatchView> MatchStage<G> {
             return Err(NotYet(format!("trigger {trigger} is not in revision {revision}, a newer one may come")));
         }
         Ok(())
+    }
+
+    /// Waits for the revision that is in force and not in use here yet, for what is not in the one before.
+    fn comes(trigger: &str, what: &str, context: &Context<'_, G>) -> Result<(), NotYet> {
+        let (revision, coming) = (context.globals().revision(), context.globals().coming());
+        coming.map_or(Ok(()), |coming| {
+            let why = format!("trigger {trigger} is not {what} in revision {revision}, and {coming} is being compiled");
+            Err(NotYet(why))
+        })
     }
 
     /// The payload, if there is one and it is not too large.

@@ -391,9 +391,11 @@ impl<'s, S: Stage> Driver<'s, S> {
     fn fetch_and_step(&mut self) -> Result<(usize, usize), Failure> {
         let (wait, max) = (self.wait(), self.options.fetch_records_max);
         let (mut fetched, mut taken, mut panicked) = (0, 0, None);
-        let Self { stage, session, globals, tasks, outputs, clock, events, suspects, .. } = self;
+        let Self { stage, session, source, globals, tasks, outputs, clock, events, suspects, .. } = self;
         let mut each = |batches: &Fetched<'_>| {
             fetched = batches.len();
+            // The fetch may have waited: no record is decided by globals that were replaced before it was written.
+            globals.value = source.anew();
             let (stage, now_ms) = (&mut **stage, clock.now_ms());
             let mut stepping = Stepping { stage, globals: &globals.value, outputs, suspects, now_ms, panicked: None };
             for batch in batches.batches() {

@@ -84,6 +84,18 @@ fn apply_roll_back_and_prune() {
 }
 
 #[test]
+fn a_revision_that_is_applied_by_a_clock_that_is_behind_is_in_force_after_the_one_before() {
+    let mut state = CatalogState::new();
+    step(&mut state, &numbered(1), &how(1_010, 5));
+    step(&mut state, &numbered(2), &how(1_005, 5));
+    let head = state.head().unwrap();
+    assert_eq!((head.applied_at_ms, head.history_until_ms.as_slice()), (1_011, [1_011].as_slice()));
+    step(&mut state, &numbered(3), &how(2_000, 5));
+    let head = state.head().unwrap();
+    assert_eq!((head.applied_at_ms, head.history_until_ms.as_slice()), (2_000, [2_000, 1_011].as_slice()));
+}
+
+#[test]
 fn twenty_revisions_are_kept() {
     let mut state = CatalogState::new();
     let revisions: Vec<Revision> = (0..25).map(numbered).collect();

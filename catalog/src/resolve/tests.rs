@@ -73,6 +73,21 @@ fn what_this_release_cannot_read_breaks_that_action_only() {
     assert!(why.contains("has the hash"), "{why}");
 }
 
+/// A policy whose key is an expression of a release to come: an action without its limits would run as often as it likes.
+#[test]
+fn an_action_does_not_run_without_a_policy_that_this_release_cannot_compile() {
+    let mut files = stored(disk_with(&[])).files().unwrap();
+    let text =
+        "name: later\nactions: [disk.clean]\nlimits: { max_actions: 1, per: 1h, by: fold_hosts(parameters.host) }\n";
+    files.push(file("policies/later.yaml".into(), text));
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    let content = crate::archive::pack(&files).unwrap();
+    let hash = crate::archive::content_hash(&files).unwrap();
+    let blob = petrel_schemas::CatalogBlob { pack: "disk".to_owned(), content };
+    let why = Actions::new().resolve(&StoredPack::new(&hash, Arc::new(blob)), "clean").unwrap_err();
+    assert!(why.contains("disk/policies/later.yaml:3:") && why.contains("fold_hosts"), "{why}");
+}
+
 #[test]
 fn those_that_were_used_last_are_kept() {
     let mut recent = Recent::new(ACTIONS_CACHED_MAX);

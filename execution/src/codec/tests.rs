@@ -65,6 +65,7 @@ fn scheduled(id: &str) -> In<Scheduled> {
         asked_again: 9,
         turned_away: 10,
         inherited: vec![key],
+        begun: true,
     });
     requested.schedule(
         Scheduled { partition: 5, start_by_ms: 99, declines: 6, too_small: 5, again_ms: Some(7) },

@@ -41,6 +41,9 @@ pub struct Head {
     pub paused: bool,
     /// Revisions that are not known here yet, by which somebody has asked: nothing passes until they are.
     pub awaits: Vec<InForce>,
+    /// The latest revision that was known here and by which somebody has asked: it decides by none that is older, whatever
+    /// process has its partition.
+    pub asked_by: Option<InForce>,
     /// When holders of permits are asked whether they still hold them.
     pub ask_at_ms: Option<i64>,
     /// Who was asked last, while not all of them are.
@@ -59,6 +62,13 @@ impl Head {
     /// The head of a gate that has none, now.
     pub(super) fn begin(now_ms: i64) -> Self {
         Self { clock: Clock::begin(now_ms), ..Self::default() }
+    }
+
+    /// Somebody has asked by that revision, which is known.
+    pub(super) fn asked_by(&mut self, in_force: &InForce) {
+        if self.asked_by.as_ref().is_none_or(|before| before.since_ms < in_force.since_ms) {
+            self.asked_by = Some(in_force.clone());
+        }
     }
 
     /// Everybody who waits.

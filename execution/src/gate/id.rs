@@ -51,9 +51,9 @@ pub enum Level {
 /// One gate.
 ///
 /// The order of these ids is the order in which an execution acquires its gates, everywhere: no two executions can each
-/// hold what the other one waits for. What is held until the end comes before what a start uses up, which would else be
-/// used up long before it; of what is held, the gates of keys come before those of all, for whoever waits for a busy
-/// key must not keep others from what all share.
+/// hold what the other one waits for. The gates of keys come before those of all: whoever waits at a key that is busy, or
+/// shut, must not keep others from what all share. Of each, what is held until the end comes before what a start uses up,
+/// which would else be used up long before it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GateId {
     /// Reference of the policy.
@@ -122,11 +122,11 @@ impl GateId {
         let rank = match (self.kind, key.is_some()) {
             (Kind::Concurrency, true) => 0,
             (Kind::Breaker, true) => 1,
-            (Kind::Concurrency, false) => 2,
-            (Kind::Breaker, false) => 3,
-            (Kind::Rate, true) => 4,
-            (Kind::Rate, false) => 5,
-            (Kind::Radius, true) => 6,
+            (Kind::Rate, true) => 2,
+            (Kind::Radius, true) => 3,
+            (Kind::Concurrency, false) => 4,
+            (Kind::Breaker, false) => 5,
+            (Kind::Rate, false) => 6,
             (Kind::Radius, false) => 7,
         };
         (rank, &self.policy, key)
@@ -170,12 +170,12 @@ mod tests {
             key("a.p", Kind::Concurrency, "x/y ü"),
             key("b.p", Kind::Concurrency, "a"),
             key("a.p", Kind::Breaker, "a"),
+            key("a.p", Kind::Rate, "a"),
+            key("a.p", Kind::Radius, "a"),
             GateId::total("a.p", Kind::Concurrency),
             GateId::total("b.p", Kind::Concurrency),
             GateId::total("a.p", Kind::Breaker),
-            key("a.p", Kind::Rate, "a"),
             GateId::total("a.p", Kind::Rate),
-            key("a.p", Kind::Radius, "a"),
             GateId::total("a.p", Kind::Radius),
         ];
         assert!(sorted.is_sorted_by(|a, b| a < b));

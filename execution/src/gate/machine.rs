@@ -27,6 +27,9 @@ pub const CLOSE_MS_MAX: i64 = 86_400_000;
 /// How often a gate that waits for a revision looks whether it has come, in milliseconds.
 pub const REVISION_LOOK_MS: i64 = 1_000;
 
+/// Most decisions after which a look at all gates goes on in another step: each is a record or two of one transaction.
+pub const LOOK_DECISIONS_MAX: usize = 1_024;
+
 /// How often holders of permits are asked whether they still hold them, in milliseconds.
 pub const ASK_HOLDERS_MS: i64 = 600_000;
 
@@ -58,11 +61,23 @@ struct Open<'t> {
     gate: &'t GateId,
     terms: Option<Terms>,
     head: Head,
-    is_new: bool,
+    /// As it was remembered; nothing if the gate had nothing to remember.
+    stored: Option<Head>,
     breaker_before: Breaker,
 }
 
 impl Open<'_> {
+    fn is_new(&self) -> bool {
+        self.stored.is_none()
+    }
+
+    /// Whether it remembers something else than before. That time has passed is none: a clock goes on from where it was
+    /// read last.
+    fn is_changed(&self) -> bool {
+        let as_stored = |stored: &Head| Head { clock: stored.clock, ..self.head.clone() } == *stored;
+        !self.stored.as_ref().is_some_and(as_stored)
+    }
+
     fn room(&self, store: &impl GateStore) -> Room {
         room(&self.head, store, self.gate, self.terms.as_ref())
     }
@@ -113,6 +128,9 @@ impl<'s, S: GateStore, P: Policies> Gates<'s, S, P> {
     pub fn retuned(&mut self, after: Option<&GateId>, gates_max: usize) -> Option<GateId> {
         let mut last = after.cloned();
         for _ in 0..gates_max {
+            if self.decisions.len() >= LOOK_DECISIONS_MAX {
+                break;
+            }
             let gate = self.store.next_gate(last.as_ref())?;
             let open = self.open(&gate);
             self.close(open);
@@ -123,14 +141,19 @@ impl<'s, S: GateStore, P: Policies> Gates<'s, S, P> {
 
     fn open<'t>(&mut self, gate: &'t GateId) -> Open<'t> {
         let stored = self.store.head(gate);
-        let is_new = stored.is_none();
-        let mut head = stored.unwrap_or_else(|| Head::begin(self.now_ms));
+        let mut head = stored.clone().unwrap_or_else(|| Head::begin(self.now_ms));
         head.clock = head.clock.at(self.now_ms);
-        head.awaits.retain(|in_force| !self.policies.knows(in_force));
+        for in_force in std::mem::take(&mut head.awaits).into_iter().chain(head.asked_by.take()) {
+            // Also one that it has decided by: whoever had its partition before was further.
+            match self.policies.knows(&in_force) {
+                true => head.asked_by(&in_force),
+                false => head.awaits.push(in_force),
+            }
+        }
         let terms = self.policies.terms(gate).filter(|terms| terms.limit.kind() == gate.kind);
         let breaker_before = head.breaker;
         refresh(&mut head, self.store, gate, terms.as_ref());
-        Open { gate, terms, head, is_new, breaker_before }
+        Open { gate, terms, head, stored, breaker_before }
     }
 
     fn acquire(&mut self, open: &mut Open<'_>, about: &About, class: Class, may_wait: bool, in_force: &InForce) {
@@ -165,7 +188,7 @@ impl<'s, S: GateStore, P: Policies> Gates<'s, S, P> {
 
     /// Somebody comes whom the gate does not know.
     fn come(&mut self, open: &mut Open<'_>, about: &About, class: Class, may_wait: bool) {
-        if open.is_new && self.store.gates() >= GATES_MAX {
+        if open.is_new() && self.store.gates() >= GATES_MAX {
             return self.decide(open, Some(about), Decided::Refused(Refusal::TooManyGates));
         }
         let why = match open.room(self.store) {
@@ -197,7 +220,10 @@ impl<'s, S: GateStore, P: Policies> Gates<'s, S, P> {
 
     /// Nobody passes by terms that are older than those of who asks.
     fn await_revision(&mut self, open: &mut Open<'_>, in_force: &InForce) {
-        if self.policies.knows(in_force) || open.head.awaits.contains(in_force) {
+        if self.policies.knows(in_force) {
+            return open.head.asked_by(in_force);
+        }
+        if open.head.awaits.contains(in_force) {
             return;
         }
         // Over the limit the gate waits for the others; who asks again is named then.
@@ -261,6 +287,8 @@ impl<'s, S: GateStore, P: Policies> Gates<'s, S, P> {
     fn open_by(&mut self, open: &mut Open<'_>, by: &str) {
         let head = &mut open.head;
         (head.paused, head.closed_until_ms, head.breaker, head.bucket) = (false, None, Breaker::default(), None);
+        // A revision that never comes keeps nobody out for ever.
+        (head.awaits, head.asked_by) = (Vec::new(), None);
         // What has started counts no more, or the next one would shut the gate again.
         head.void = head.void.saturating_add(head.hits);
         head.hits = 0;
@@ -300,11 +328,15 @@ impl<'s, S: GateStore, P: Policies> Gates<'s, S, P> {
             _ => {}
         }
         let timer_before = open.head.timer_ms;
+        if open.terms.is_none() && open.head.awaits.is_empty() && open.head.permits == 0 && open.head.waiters() == 0 {
+            // It keeps nobody out without a policy, which may be gone for one revision only.
+            open.head.paused = false;
+        }
         if open.head.is_forgettable() {
             if timer_before.is_some() {
                 self.store.set_timer(open.gate, None);
             }
-            if !open.is_new {
+            if !open.is_new() {
                 self.store.set_gates(self.store.gates().saturating_sub(1));
                 self.store.set_head(open.gate, None);
             }
@@ -319,10 +351,12 @@ impl<'s, S: GateStore, P: Policies> Gates<'s, S, P> {
             self.store.set_timer(open.gate, Some(due_ms));
             open.head.timer_ms = Some(due_ms);
         }
-        if open.is_new {
+        if open.is_new() {
             self.store.set_gates(self.store.gates().saturating_add(1));
         }
-        self.store.set_head(open.gate, Some(&open.head));
+        if open.is_changed() {
+            self.store.set_head(open.gate, Some(&open.head));
+        }
     }
 
     /// When the gate has to look again, by its clock.

@@ -37,8 +37,8 @@ pub use decision::{Decided, Decision, Refusal};
 pub use head::Head;
 pub use id::{GATE_KEY_BYTES_MAX, GateId, GateIdError, Kind, Level};
 pub use machine::{
-    ASK_HOLDERS_MS, CLOSE_MS_MAX, GATES_MAX, GRANTS_PER_STEP_MAX, Gates, HOLDERS_PER_STEP_MAX, Heard, REVISION_LOOK_MS,
-    REVISIONS_AWAITED_MAX, WAITERS_MAX,
+    ASK_HOLDERS_MS, CLOSE_MS_MAX, GATES_MAX, GRANTS_PER_STEP_MAX, Gates, HOLDERS_PER_STEP_MAX, Heard,
+    LOOK_DECISIONS_MAX, REVISION_LOOK_MS, REVISIONS_AWAITED_MAX, WAITERS_MAX,
 };
 pub use message::{About, Answer, GateMessage, InForce, Outcome, Stamp, What};
 pub use numbers::Numbers;

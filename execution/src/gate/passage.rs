@@ -35,6 +35,8 @@ pub struct Passage {
     pub(crate) turned_away: u32,
     /// What its ancestors hold: it passes there with their permits.
     pub(crate) inherited: Vec<GateId>,
+    /// Whether anything of it has run, or may have, under what it has acquired.
+    pub(crate) begun: bool,
 }
 
 /// What its owner has to do about an answer.
@@ -72,6 +74,7 @@ impl Passage {
             asked_again: 0,
             turned_away: 0,
             inherited: inherited.to_vec(),
+            begun: false,
         }
     }
 
@@ -163,7 +166,7 @@ impl Passage {
 
     /// What it has, or has asked for, is given back, the last first; it may begin anew.
     pub fn give_back(&mut self, execution: &ExecutionId, outcome: Outcome) -> Vec<(GateId, What)> {
-        self.awaits = false;
+        (self.awaits, self.begun) = (false, false);
         let acquired = std::mem::take(&mut self.acquired);
         let release = |(gate, acquisition): (&GateId, Stamp)| {
             let about = About { execution: execution.clone(), acquisition };

@@ -39,6 +39,8 @@ pub fn of_head(gate: &GateId, head: &Head) -> GateHead {
         paused: head.paused,
         awaits: head.awaits.iter().map(|in_force| in_force.revision.to_string()).collect(),
         awaits_since_ms: head.awaits.iter().map(|in_force| in_force.since_ms).collect(),
+        asked_by: head.asked_by.as_ref().map(|in_force| in_force.revision.to_string()),
+        asked_by_since_ms: head.asked_by.as_ref().map(|in_force| in_force.since_ms),
         ask_at_ms: head.ask_at_ms,
         asked: head.asked.as_ref().map(ExecutionId::to_string),
         timer_ms: head.timer_ms,
@@ -69,6 +71,7 @@ pub fn head(record: &GateHead) -> Result<(GateId, Head), GateRecordError> {
         closed_until_ms: record.closed_until_ms,
         paused: record.paused,
         awaits: awaits(record)?,
+        asked_by: asked_by(record)?,
         ask_at_ms: record.ask_at_ms,
         asked,
         timer_ms: record.timer_ms,
@@ -121,6 +124,14 @@ fn awaits(record: &GateHead) -> Result<Vec<InForce>, GateRecordError> {
     Ok(pairs.map(|(revision, since_ms)| InForce { revision: revision.as_str().into(), since_ms: *since_ms }).collect())
 }
 
+fn asked_by(record: &GateHead) -> Result<Option<InForce>, GateRecordError> {
+    match (&record.asked_by, record.asked_by_since_ms) {
+        (None, None) => Ok(None),
+        (Some(revision), Some(since_ms)) => Ok(Some(InForce { revision: revision.as_str().into(), since_ms })),
+        _ => Err(wrong("asked_by")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +158,7 @@ mod tests {
             closed_until_ms: Some(17),
             paused: true,
             awaits: vec![InForce { revision: "r".into(), since_ms: 18 }],
+            asked_by: Some(InForce { revision: "s".into(), since_ms: 28 }),
             ask_at_ms: Some(19),
             asked: Some(ExecutionId::of_manual("x")),
             timer_ms: Some(20),

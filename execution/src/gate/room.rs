@@ -119,8 +119,7 @@ pub(super) fn refresh(head: &mut Head, store: &mut impl GateStore, gate: &GateId
     let now_ms = head.clock.time_ms;
     head.closed_until_ms = head.closed_until_ms.filter(|until_ms| now_ms < *until_ms);
     if terms.is_none() && head.awaits.is_empty() {
-        // What was shut by a policy is open without it.
-        (head.closed_until_ms, head.paused) = (None, false);
+        head.closed_until_ms = None;
     }
     head.breaker = match terms.and_then(|terms| terms.limit.trip()) {
         Some(trip) => head.breaker.at(now_ms).by(trip),

@@ -79,6 +79,6 @@ pub trait Policies {
     fn terms(&self, gate: &GateId) -> Option<Terms>;
 
     /// Whether this process has come as far as an owner had when it asked: its revision in force is that one or a later
-    /// one, or the catalog has been read to its end and does not hold it.
+    /// one.
     fn knows(&self, in_force: &InForce) -> bool;
 }

@@ -79,8 +79,10 @@ impl<'f> Owner<'f> {
         self.push(Effect::Start(task));
     }
 
-    /// It waits for the end of the pause.
-    pub(super) fn hold_back<S: LeadsTo<Delayed>>(&mut self, from: In<S>, note: Note, start_by_ms: Option<i64>) {
+    /// It waits for the end of the pause, and asks its gates anew then: or all that they let pass during a long pause
+    /// would start at once.
+    pub(super) fn hold_back<S: LeadsTo<Delayed>>(&mut self, mut from: In<S>, note: Note, start_by_ms: Option<i64>) {
+        self.stand_back(&mut from.core);
         let left = Left::of(&from);
         let delayed = Delayed { reason: DelayReason::DispatchPaused, until_ms: None, start_by_ms };
         self.enter(left, from.delay(delayed, note.error));

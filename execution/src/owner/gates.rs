@@ -140,17 +140,23 @@ impl Owner<'_> {
         if ended.core().children_open > 0 {
             return;
         }
-        let (status, counts) = (ended.status(), ended.core().counts);
         // Attempts before a retry gave back what they had; this one has not even passed all gates.
         let is_through = !Self::has_gates_before(ended.core());
-        let has_run = ended.end().is_some_and(|end| end.holder.is_some()) || counts != Default::default();
-        let outcome = match status {
+        let has_begun = ended.core().passage.as_ref().is_some_and(|passage| passage.begun);
+        let has_run = ended.end().is_some_and(|end| end.holder.is_some()) || has_begun;
+        let outcome = match ended.status() {
             _ if !has_run || !is_through => Outcome::NotStarted,
             Status::Succeeded => Outcome::Succeeded,
             Status::Failed | Status::Timeout | Status::Abandoned => Outcome::Failed,
             _ => Outcome::Silent,
         };
         self.give_back(ended.core_mut(), outcome);
+    }
+
+    /// It does not start now: others may have its permits, and what a start uses up is used up when it starts.
+    pub(super) fn stand_back(&mut self, core: &mut Core) {
+        let has_begun = core.passage.as_ref().is_some_and(|passage| passage.begun);
+        self.give_back(core, if has_begun { Outcome::Silent } else { Outcome::NotStarted });
     }
 
     /// What it has, or has asked for, goes back; it may ask anew.

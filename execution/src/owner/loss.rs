@@ -42,6 +42,9 @@ impl Owner<'_> {
         };
         counts.not_begun = if is_fruitless { counts.not_begun.saturating_add(1) } else { 0 };
         let lost = counts.lost_leases;
+        if let Some(passage) = running.core.passage.as_mut() {
+            passage.begun |= may_have_run;
+        }
         let why = if may_have_run && running.core.is_at_most_once() {
             format!("{why}; outcome unknown, and the action runs at most once: a human decides")
         } else if loss == Loss::Lease && lost >= self.limits().lost_leases_max {

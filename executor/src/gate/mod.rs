@@ -28,6 +28,9 @@ pub const STAGE: &str = "gate";
 /// Prefix of the timer key that says where the look at all gates goes on.
 const AGAIN: &[u8] = b"again/";
 
+/// How much later a gate looks again whose timer was due while the policies were not known, in milliseconds.
+const LOOK_AGAIN_MS: i64 = 1_000;
+
 /// Most gates that one step looks at after a change of the catalog.
 pub const GATES_PER_STEP_MAX: usize = 500;
 
@@ -35,6 +38,9 @@ pub const GATES_PER_STEP_MAX: usize = 500;
 pub trait GateView: Policies + Send + Sync {
     /// Names what the policies are of, as by their revision: under the same name they say the same.
     fn policies_of(&self) -> Arc<str>;
+
+    /// Why nobody can tell what the policies are, if so: then gates decide nothing. No gate is without terms for that.
+    fn why_unknown(&self) -> Option<&str>;
 }
 
 /// The gates' stage.
@@ -61,6 +67,9 @@ impl<G: GateView> GateStage<G> {
     }
 
     fn record(&self, batch: &Batch<'_>, record: &Record<'_>, context: &mut Context<'_, G>) -> Result<(), NotYet> {
+        if let Some(why) = context.globals().why_unknown() {
+            return Err(NotYet(format!("nobody can tell which policies hold: {why}")));
+        }
         let give_up = |context: &mut Context<'_, G>, reason: Reason| {
             context.emit(self.spec.give_up(batch.topic, batch.partition, record, reason));
         };
@@ -168,6 +177,10 @@ impl<G: GateView> Stage for GateStage<G> {
     }
 
     fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, G>) {
+        if context.globals().why_unknown().is_some() {
+            let again_ms = context.now_ms().saturating_add(LOOK_AGAIN_MS);
+            return due.iter().for_each(|timer| context.set_timer(&timer.key, again_ms));
+        }
         for timer in due {
             if let Some(last) = timer.key.strip_prefix(AGAIN) {
                 self.look_at_all(parse_head(last).as_ref(), context);
@@ -185,6 +198,10 @@ impl<G: GateView> Stage for GateStage<G> {
     }
 
     fn globals_changed(&mut self, context: &mut Context<'_, G>) {
+        if context.globals().why_unknown().is_some() {
+            // As soon as they are known there is another change.
+            return;
+        }
         let policies = context.globals().policies_of();
         if self.looked.get(&context.partition()) != Some(&policies) {
             self.look_at_all(None, context);

@@ -19,8 +19,14 @@ const SENDER: u32 = 5;
 /// So many permits at every gate of concurrency, and three starts in a second at every other; and how it is called.
 struct Permits(u32, Option<&'static str>);
 
+/// How policies are called that nobody knows.
+const UNKNOWN: Option<&str> = Some("unknown");
+
 impl Policies for Permits {
     fn terms(&self, gate: &GateId) -> Option<Terms> {
+        if self.1 == UNKNOWN {
+            return None;
+        }
         let limit = match gate.kind {
             Kind::Concurrency => Limit::Concurrency { permits_max: self.0 },
             _ => Limit::Radius { actions_max: 3, per_ms: 1_000 },
@@ -36,6 +42,10 @@ impl Policies for Permits {
 impl GateView for Permits {
     fn policies_of(&self) -> Arc<str> {
         self.1.map_or_else(|| self.0.to_string().into(), Arc::from)
+    }
+
+    fn why_unknown(&self) -> Option<&str> {
+        self.1.filter(|name| UNKNOWN == Some(*name))
     }
 }
 
@@ -224,6 +234,36 @@ fn the_same_policies_are_looked_at_again_only_where_the_look_may_have_been_undon
     rig.release(&key("a"), "a", 1);
     rig.view.1 = Some("other");
     assert_eq!(look(&mut rig), "", "nobody waits");
+}
+
+#[test]
+fn as_long_as_nobody_can_tell_which_policies_hold_nothing_is_decided() {
+    let mut rig = Rig::new(1);
+    let gate = key("a");
+    rig.acquire(&gate, "a");
+    rig.acquire(&gate, "b");
+    rig.send(&gate, What::Shut { by: "ann".to_owned() });
+    let radius = GateId::total("demo.one", Kind::Radius);
+    for name in ["c", "d", "e", "f"] {
+        rig.acquire(&radius, name);
+    }
+    let heads = |rig: &Rig| [&gate, &radius].map(|gate| rig.state.get(&head_key(gate)).map(|head| head.into_owned()));
+    let before = heads(&rig);
+    rig.view.1 = UNKNOWN;
+    rig.in_context(|stage, context| stage.globals_changed(context));
+    assert_eq!((rig.told().as_str(), rig.wait(500).as_str(), rig.wait(1_000).as_str()), ("", "", ""));
+    rig.number += 1;
+    let about = rig.about("a", 1);
+    let what = What::Release { about, outcome: Outcome::Succeeded };
+    let stamp = Stamp { epoch: 1, number: rig.number };
+    let release = encode(&record::of_message(&GateMessage { sender: SENDER, stamp, gate: gate.clone(), what }));
+    assert!(matches!(rig.record(&release), Taken::Blocked { consumed: 0, .. }));
+    assert_eq!((rig.told(), heads(&rig)), (String::new(), before));
+    // Once they are known it goes on as if nothing had been, and who was shut out stays so.
+    rig.view.1 = None;
+    assert_eq!(rig.wait(1_000), "granted f, (granted f)", "its timer was not lost");
+    assert_eq!(rig.record(&release), Taken::All);
+    assert_eq!(rig.told(), "(returned a succeeded)");
 }
 
 #[test]

@@ -64,13 +64,23 @@ where
     G: ExecutorView,
 {
     fn current(&self) -> Versioned<WorkerInputs<G>> {
+        self.look(self.turn.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn anew(&self) -> Arc<WorkerInputs<G>> {
+        self.look(self.turn.load(Ordering::Relaxed)).value
+    }
+}
+
+impl<G: ExecutorView> Inputs<G> {
+    fn look(&self, turn: u64) -> Versioned<WorkerInputs<G>> {
         let boot_ms = boot_ms();
         let Versioned { version, value: view } = self.view.current();
         let own = self.stats.get().map_or(0, |stats| stats.assigned.load(Ordering::Relaxed));
         let own = own.div_ceil(Class::ALL.len() as u64);
         let inputs = WorkerInputs {
             view,
-            turn: self.turn.fetch_add(1, Ordering::Relaxed) + 1,
+            turn,
             free_slots: self.slots.free(),
             free_room: self.slots.free_room(),
             room: self.slots.room(),
@@ -138,8 +148,9 @@ mod tests {
         let inputs = inputs(Arc::default());
         let first = inputs.current().value;
         inputs.slots.set_drained(Some(1));
-        let second = inputs.current().value;
+        let (anew, second) = (inputs.anew(), inputs.current().value);
         assert_eq!((first.turn, first.free_slots, first.drained), (1, 1, false));
+        assert_eq!((anew.turn, anew.drained), (1, true));
         assert_eq!((second.turn, second.free_slots, second.drained), (2, 0, true));
     }
 }

@@ -145,6 +145,10 @@ impl GateView for View {
     fn policies_of(&self) -> Arc<str> {
         "always".into()
     }
+
+    fn why_unknown(&self) -> Option<&str> {
+        None
+    }
 }
 
 struct NoFiles;

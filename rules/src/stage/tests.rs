@@ -451,6 +451,28 @@ fn an_event_of_a_trigger_to_come_waits_for_it() {
 }
 
 #[test]
+fn an_end_that_no_rule_asks_for_waits_for_the_revision_that_is_being_compiled() {
+    let (mut stage, _) = stage(options());
+    let value = triggered(ENDS_TRIGGER, "a", "{}");
+    let owned = records(0, &[value.as_slice()]);
+    let records: Vec<Record<'_>> = owned.iter().map(OwnedRecord::as_record).collect();
+    let topic: Arc<str> = "petrel.triggers".into();
+    let batch = Batch { topic: &topic, partition: 0, records: &records };
+    let mut take = |view: &View| {
+        let (mut state, mut outputs) = (PartitionState::default(), Vec::new());
+        let step = stage.records(batch, &mut Context::new(facts(AT_MS), view, &mut state, &mut outputs));
+        (step, requests(&outputs).len())
+    };
+    let of = |rules: &[(&str, &str, serde_json::Value)]| view(vec![(trigger(ENDS_TRIGGER, json!({}), rules), None)]);
+    let compiling = View { coming: Some("rev-2"), ..of(&[]) };
+    assert!(matches!(take(&compiling), (Taken::Blocked { consumed: 0, .. }, 0)));
+    let asks = [("r", "true", json!({}))];
+    assert_eq!(take(&of(&asks)), (Taken::All, 1));
+    assert_eq!(take(&View { coming: Some("rev-3"), ..of(&asks) }), (Taken::All, 1), "somebody asks for it already");
+    assert_eq!(take(&of(&[])), (Taken::All, 0), "nothing is coming");
+}
+
+#[test]
 fn an_undecided_plan_blocks_every_topic_and_makes_no_dead_letters() {
     let binding = |offsets: &[i64]| Binding { topic: "alerts".into(), offsets: offsets.to_vec() };
     let plan = MatchPlan::undecided("the revision cannot be compiled", [binding(&[7, 9, 3]), binding(&[8, 2])]);

@@ -82,6 +82,8 @@ pub struct ExecutionState {
     pub gates_turned_away: i32,
     /// The gates that it passes with its ancestors' permits.
     pub gates_inherited: Vec<String>,
+    /// Whether anything has run, or may have, since it has passed its gates.
+    pub gates_begun: bool,
     /// Current attempt, 0 before the first.
     pub attempt: i32,
     /// Current fencing token, 0 before the first.

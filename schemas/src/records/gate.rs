@@ -193,6 +193,10 @@ pub struct GateHead {
     pub awaits: Vec<String>,
     /// Since when each of them was in force, in milliseconds since the epoch.
     pub awaits_since_ms: Vec<i64>,
+    /// The latest revision that it knew and by which somebody has asked.
+    pub asked_by: Option<String>,
+    /// Since when that was in force, in milliseconds since the epoch.
+    pub asked_by_since_ms: Option<i64>,
     /// When holders of permits are asked whether they still hold them.
     pub ask_at_ms: Option<i64>,
     /// Who was asked last.

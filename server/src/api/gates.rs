@@ -78,7 +78,9 @@ async fn order(
     order: &str,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let core = app.core()?;
-    let gate = parse(&gate)?.to_string();
+    let gate = parse(&gate)?;
+    is_known(core, &gate, order)?;
+    let gate = gate.to_string();
     let bytes = body::bytes(request, 64 << 10, core.request_timeout()).await?;
     let OrderBody { reason } = body::json(&bytes)?;
     if reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES_MAX) {
@@ -94,6 +96,19 @@ async fn order(
     };
     core.publisher.publish(vec![Output::keyed(&core.topics.requests(), gate.as_bytes(), encode(&record))]).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "gate": gate, "order": order }))))
+}
+
+/// Refuses an order that would change nothing: one for a gate that no policy in force is for. What such a gate remembers
+/// from before may be cleared.
+fn is_known(core: &Core, gate: &GateId, order: &str) -> Result<(), ApiError> {
+    let globals = core.world.globals();
+    // Where nobody can tell, its process may.
+    let has_policy = globals.head().policies.as_ref().is_none_or(|policies| policies.of(gate).is_some());
+    if has_policy || (order == "open" && core.gates.head(gate).is_some()) {
+        return Ok(());
+    }
+    let message = format!("no policy of the revision in force is for gate {gate}");
+    Err(ApiError::not_found("unknown_gate", message))
 }
 
 /// What an execution waits for, if it is a gate: its place, and who is before it.

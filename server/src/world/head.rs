@@ -235,8 +235,8 @@ fn make(told: Told, needs: Needs, before: Option<&Arc<CompiledRevision>>) -> Hea
     }
 }
 
-/// What holds at the gates of a revision; nothing, loudly, where this release cannot read all of it: gates let nobody
-/// pass by half of the terms.
+/// What holds at the gates of a revision; nothing, loudly, where this release cannot read all of it: gates decide nothing
+/// by half of the terms.
 fn policies_of(content: &Content) -> Option<Arc<PolicyTerms>> {
     let read = catch_unwind(AssertUnwindSafe(|| PolicyTerms::read(content)));
     let why = match read {
@@ -246,7 +246,7 @@ fn policies_of(content: &Content) -> Option<Arc<PolicyTerms>> {
         },
         Err(_) => "the reader of policies panicked, see the log".to_owned(),
     };
-    tracing::error!(revision = content.hash(), why, "policies cannot be read, and their gates let nobody pass");
+    tracing::error!(revision = content.hash(), why, "policies cannot be read, and gates let nobody pass here");
     None
 }
 

@@ -108,9 +108,15 @@ impl Policies for Globals {
 
 impl GateView for Globals {
     fn policies_of(&self) -> Arc<str> {
+        self.head.revision.as_str().into()
+    }
+
+    fn why_unknown(&self) -> Option<&str> {
         match self.head.policies {
-            Some(_) => self.head.revision.as_str().into(),
-            None => "unknown".into(),
+            Some(_) => None,
+            None => {
+                Some(self.head.problem().unwrap_or("this release cannot read all policies of the revision in force"))
+            }
         }
     }
 }
@@ -129,7 +135,9 @@ impl ExecutorView for Globals {
     }
 
     fn tells_ends(&self) -> bool {
-        self.head.tells_ends
+        // Also where rules of a revision may react to them that is not in force here yet: what is not written now is
+        // written by nobody.
+        self.head.tells_ends || *self.told != *self.head.revision
     }
 
     fn switched_off(&self, scope: &str, now_ms: i64) -> Option<SwitchedOff> {
@@ -142,5 +150,33 @@ impl ExecutorView for Globals {
 
     fn drain(&self, worker: &str, pool: &str) -> Option<Drain> {
         self.drains.wanted(worker, pool)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::World;
+    use super::super::head::Needs;
+    use super::*;
+
+    /// Globals of a process with that in force, while the log has told that.
+    fn globals(head: Head, told: &str) -> Globals {
+        Globals { head: Arc::new(head), told: told.into(), ..(*World::new(Needs::Policies).globals()).clone() }
+    }
+
+    fn head(policies: Option<Arc<petrel_catalog::PolicyTerms>>) -> Head {
+        Head { revision: "r1".to_owned(), policies, ..Head::default() }
+    }
+
+    #[test]
+    fn ends_are_told_as_soon_as_the_log_tells_of_another_revision() {
+        assert!(!globals(head(None), "r1").tells_ends());
+        assert!(globals(head(None), "r2").tells_ends(), "rules of it may ask for them once it is in force here");
+    }
+
+    #[test]
+    fn no_policies_that_are_known_is_not_no_policies() {
+        assert!(globals(head(None), "r1").why_unknown().is_some());
+        assert_eq!(globals(head(Some(Arc::default())), "r1").why_unknown(), None);
     }
 }

@@ -61,6 +61,10 @@ impl GateView for View {
     fn policies_of(&self) -> Arc<str> {
         "bench".into()
     }
+
+    fn why_unknown(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// What was measured.

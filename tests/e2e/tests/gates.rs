@@ -88,6 +88,10 @@ fn people_see_who_waits_for_whom_and_shut_and_open_gates() -> Result<()> {
         json!({"decided": "opened", "reason": "api: it is done"}),
     ];
     assert_eq!(cli.sql(by_person)?, wanted);
+    for other in ["safe.one_each/concurrency/total", "safe.one_eech/concurrency/key/db-1"] {
+        let unknown = cli.output(&["gate", "shut", other])?;
+        assert!(!unknown.status.success() && String::from_utf8_lossy(&unknown.stderr).contains("no policy"), "{other}");
+    }
     let refused = cli.output(&["gate", "show", "nothing"])?;
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("is no gate"));
     petrel.down()

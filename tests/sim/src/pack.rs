@@ -173,6 +173,10 @@ impl GateView for Known {
     fn policies_of(&self) -> Arc<str> {
         self.compiled.hash().into()
     }
+
+    fn why_unknown(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl ExecutorView for Known {

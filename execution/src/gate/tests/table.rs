@@ -5,7 +5,7 @@ use petrel_schemas::ExecutionId;
 use super::memory::{Known, Memory};
 use crate::gate::{
     ASK_HOLDERS_MS, About, Class, Decided, Decision, Excess, GRANTS_PER_STEP_MAX, GateId, GateMessage, Gates, Heard,
-    InForce, Limit, Outcome, REVISION_LOOK_MS, Refusal, Stamp, Terms, What, Why,
+    InForce, LOOK_DECISIONS_MAX, Limit, Outcome, REVISION_LOOK_MS, Refusal, Stamp, Terms, What, Why,
 };
 
 pub(super) const GRANTED: Decided = Decided::Granted { again: false };
@@ -253,6 +253,82 @@ fn a_limit_that_changes_holds_for_who_waits_already() {
     }
     one.release(2, "new", 6, Outcome::Succeeded);
     assert!(one.store.is_empty());
+}
+
+#[test]
+fn what_a_person_has_shut_is_shut_when_its_policy_is_back() {
+    let mut one = One::new(ONE, Excess::Wait);
+    one.acquire(0, "a");
+    one.send(0, What::Shut { by: "ann".to_owned() });
+    one.acquire(0, "b");
+    assert_eq!(one.retune(1, None), 1, "without a policy nobody is kept out");
+    assert_eq!(one.retune(2, Some(Limit::Concurrency { permits_max: 9 })), 0);
+    assert_eq!(one.acquire(2, "c"), [waits(Why::Person)]);
+    one.retune(3, None);
+    for (name, number) in [("a", 1), ("b", 3), ("c", 4)] {
+        one.release(4, name, number, Outcome::Succeeded);
+    }
+    assert!(one.store.is_empty(), "nobody holds anything or waits: nothing is remembered");
+}
+
+#[test]
+fn no_process_decides_by_terms_that_are_older_than_those_by_which_another_one_has_decided() {
+    let mut one = One::new(Limit::Concurrency { permits_max: 0 }, Excess::Wait);
+    one.known.since_ms = 20;
+    let about = about("a", one.stamp.number + 1);
+    let acquire = What::Acquire { about, class: Class::Normal, may_wait: true, in_force: in_force(20) };
+    assert_eq!(one.send(0, acquire), [waits(Why::Concurrency)]);
+    // Its partition goes to a process that has not come as far: by the revision before, everybody may pass.
+    one.known.since_ms = 10;
+    assert_eq!(one.retune(1, None), 0);
+    assert_eq!(one.granted(1 + REVISION_LOOK_MS), 0);
+    assert_eq!(one.acquire(2 + REVISION_LOOK_MS, "b"), [waits(Why::Revision)]);
+    one.known.since_ms = 20;
+    assert_eq!(one.retune(9_000, Some(ONE)), 1);
+}
+
+#[test]
+fn a_person_opens_a_gate_that_waits_for_a_revision_that_never_comes() {
+    let mut one = One::new(ONE, Excess::Wait);
+    let about = about("a", one.stamp.number + 1);
+    let acquire = What::Acquire { about, class: Class::Normal, may_wait: true, in_force: in_force(7) };
+    assert_eq!(one.send(0, acquire), [waits(Why::Revision)]);
+    assert_eq!(one.granted(1_000_000), 0);
+    let opened = Decided::Opened { by: "ann".to_owned() };
+    assert_eq!(one.send(1_000_001, What::Open { by: "ann".to_owned() }), [opened, GRANTED]);
+}
+
+#[test]
+fn who_waits_at_the_gate_of_a_key_that_is_shut_holds_nothing_that_others_need() {
+    use crate::gate::{Kind, Passage};
+    let key = |kind| GateId::of_key("p.one", kind, "host-1").unwrap();
+    let totals = Kind::ALL.map(|kind| GateId::total("a.one", kind));
+    for kind in Kind::ALL {
+        let mut passage = Passage::new(Class::Normal, totals.iter().cloned().chain([key(kind)]), &[]);
+        let asked = passage.ask(&id("x"), Stamp { epoch: 1, number: 1 }, &in_force(0));
+        assert_eq!(asked.map(|(gate, _)| gate), Some(key(kind)), "before all that executions of other hosts pass");
+    }
+}
+
+#[test]
+fn a_look_that_changes_nothing_writes_nothing_and_one_that_decides_much_is_cut() {
+    let mut one = One::new(ONE, Excess::Wait);
+    one.acquire(0, "a");
+    one.acquire(0, "b");
+    let before = one.store.heads.clone();
+    assert_eq!(one.retune(50, Some(ONE)), 0);
+    assert_eq!(one.store.heads, before, "not even what time it is");
+    let mut many = One::new(Limit::Concurrency { permits_max: 0 }, Excess::Wait);
+    for gate in 0..8 {
+        many.gate = GateId::of_key("p.one", many.gate.kind, &gate.to_string()).unwrap();
+        let terms = Terms { limit: Limit::Concurrency { permits_max: 0 }, excess: Excess::Wait };
+        many.known.terms.insert(many.gate.clone(), terms);
+        (0..GRANTS_PER_STEP_MAX).for_each(|n| drop(many.acquire(0, &format!("{gate}/{n}"))));
+    }
+    many.known.terms.clear();
+    let mut gates = Gates::new(&mut many.store, &many.known, 1);
+    assert!(gates.retuned(None, 1_000).is_some(), "the rest is looked at in another step");
+    assert_eq!(gates.into_decisions().len(), LOOK_DECISIONS_MAX);
 }
 
 #[test]

@@ -101,14 +101,64 @@ fn a_lost_worker_keeps_its_permits_and_a_failure_that_is_tried_again_asks_anew()
 }
 
 #[test]
-fn dispatch_that_is_paused_asks_nothing_and_what_was_granted_meanwhile_is_kept() {
+fn dispatch_that_is_paused_asks_nothing_and_what_is_granted_meanwhile_goes_back() {
     let mut model = Model::new();
     model.act(&Do::Pause);
     assert_eq!(act(&mut model, &GATED), "delayed(dispatch_paused)");
     assert_eq!(act(&mut model, &Do::Resume), "ask demo.one/concurrency/key/db 1, delayed(gate)");
     model.act(&Do::Pause);
-    assert_eq!(answer(&mut model, key(), 1, Answer::Granted), "delayed(dispatch_paused)");
-    assert_eq!(act(&mut model, &Do::Resume), "ask demo.one/rate/total 2, delayed(gate)");
+    let back = "return demo.one/concurrency/key/db 1 not_started";
+    assert_eq!(answer(&mut model, key(), 1, Answer::Granted), format!("{back}, delayed(dispatch_paused)"));
+    assert_eq!(act(&mut model, &Do::Resume), "ask demo.one/concurrency/key/db 3, delayed(gate)");
+    assert_eq!(answer(&mut model, key(), 3, Answer::Granted), "ask demo.one/rate/total 4, delayed(gate)");
+    // The last of its gates lets it pass: after an hour of pause all of those would start at once.
+    model.act(&Do::Pause);
+    let back = "return demo.one/rate/total 4 not_started, return demo.one/concurrency/key/db 3 not_started";
+    assert_eq!(answer(&mut model, total(), 4, Answer::Granted), format!("{back}, delayed(dispatch_paused)"));
+    assert_eq!(act(&mut model, &Do::Resume), "ask demo.one/concurrency/key/db 7, delayed(gate)");
+}
+
+#[test]
+fn what_may_have_run_before_a_pause_uses_up_what_it_started_with() {
+    let mut model = through();
+    act(&mut model, &Do::Claim(1, 1));
+    model.act(&Do::Pause);
+    let back = "return demo.one/rate/total 2 silent, return demo.one/concurrency/key/db 1 silent";
+    assert_eq!(act(&mut model, &Do::Wait(LEASE_MS)), format!("cancel 1, {back}, delayed(dispatch_paused)"));
+}
+
+#[test]
+fn an_outage_of_workers_is_no_failure_of_the_action() {
+    let back = |outcome: &str, first: u64| {
+        format!(
+            "return demo.one/rate/total {} {outcome}, return demo.one/concurrency/key/db {first} {outcome}",
+            first + 1
+        )
+    };
+    // A worker gave it back before it began, and no other one takes it.
+    let mut model = through();
+    act(&mut model, &Do::Claim(1, 1));
+    act(&mut model, &Do::HandOver(1, 1, false));
+    let ended = act(&mut model, &Do::Wait(START_MS));
+    assert_eq!(ended, format!("{}, timeout(schedule_to_start)", back("not_started", 1)));
+    // It was begun: nobody knows how far it came.
+    let mut model = through();
+    act(&mut model, &Do::Claim(1, 1));
+    act(&mut model, &Do::Wait(LEASE_MS));
+    assert_eq!(act(&mut model, &Do::Wait(START_MS)), format!("{}, timeout(schedule_to_start)", back("failed", 1)));
+    // What an attempt was before a retry, which gave back what it had, says nothing of the one after it.
+    let mut model = Model::new();
+    model.retries(true);
+    act(&mut model, &GATED);
+    answer(&mut model, key(), 1, Answer::Granted);
+    answer(&mut model, total(), 2, Answer::Granted);
+    act(&mut model, &Do::Claim(1, 1));
+    act(&mut model, &Do::Result(1, 1, "failed"));
+    act(&mut model, &Do::Wait(1_000));
+    answer(&mut model, key(), 5, Answer::Granted);
+    answer(&mut model, total(), 6, Answer::Granted);
+    let ended = act(&mut model, &Do::Wait(START_MS));
+    assert!(ended.starts_with(&back("not_started", 5)), "{ended}");
 }
 
 #[test]

@@ -47,10 +47,20 @@ pub struct Inputs {
 
 impl GlobalsSource<WorkerInputs<Known>> for Inputs {
     fn current(&self) -> Versioned<WorkerInputs<Known>> {
+        self.look(self.turn.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn anew(&self) -> Arc<WorkerInputs<Known>> {
+        self.look(self.turn.load(Ordering::Relaxed)).value
+    }
+}
+
+impl Inputs {
+    fn look(&self, turn: u64) -> Versioned<WorkerInputs<Known>> {
         let Versioned { version, value: view } = self.catalog.current();
         let inputs = WorkerInputs {
             view,
-            turn: self.turn.fetch_add(1, Ordering::Relaxed) + 1,
+            turn,
             free_slots: self.slots.free(),
             free_room: self.slots.free_room(),
             room: self.slots.room(),

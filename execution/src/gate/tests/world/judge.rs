@@ -64,6 +64,7 @@ impl Judge {
                 // A person's word begins everything anew.
                 (None, Decided::Opened { .. }) => {
                     self.starts.remove(gate);
+                    self.asked_by_ms.remove(gate);
                 }
                 _ => {}
             }
