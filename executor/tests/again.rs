@@ -152,6 +152,11 @@ async fn guards_that_wait_end_with_their_supervisor_and_with_their_worker() {
         [one, two, three].map(|exit| text(&exit).trim().parse::<i32>().unwrap())
     };
     let first = guards().await;
+    // What the kernel ends first is the action, and not who waits for another one.
+    let score = |process: &str| std::fs::read_to_string(format!("/proc/{process}/oom_score_adj")).unwrap();
+    if can_scope() {
+        assert!(first.iter().all(|guard| score(&guard.to_string()) == score("self")));
+    }
     kill(Pid::from_raw(i32::try_from(supervisor.process().unwrap()).unwrap()), Signal::SIGKILL).unwrap();
     for guard in first {
         actions::await_death(guard).await;

@@ -54,18 +54,3 @@ impl Score {
         let _ = self.file.write_all_at(&self.own, 0);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_child_inherits_it_and_its_parent_has_its_own_again() {
-        let Some(score) = Score::open().unwrap() else { return };
-        let own = std::fs::read(PATH).unwrap();
-        assert!(score.raise());
-        let child = std::process::Command::new("cat").arg(PATH).output().unwrap();
-        score.lower();
-        assert_eq!((child.stdout.trim_ascii(), std::fs::read(PATH).unwrap()), (OF_ACTIONS, own));
-    }
-}
