@@ -274,14 +274,11 @@ impl Processes<'_> {
         started: impl FnOnce() + Send,
     ) -> Exit {
         let Process { argv, mut call, actions } = process;
-        let Prepared { becoming, work, directory } = match self.prepared(&mut call, &actions, &attempt, &held).await {
-            Ok(prepared) => prepared,
-            Err(exit) => return exit,
-        };
-        let confinement = match confined(&call.confine, call.may, self.options, &actions, work.as_ref()) {
-            Ok(confinement) => confinement,
-            Err(error) => return not_started(error),
-        };
+        let Prepared { becoming, work, directory, confinement } =
+            match self.prepared(&mut call, &actions, &attempt, &held).await {
+                Ok(prepared) => prepared,
+                Err(exit) => return exit,
+            };
         let mut environment = becoming.variables();
         if let Some(work) = work.as_ref().filter(|_| confinement.files.is_some()) {
             environment.extend(confined::variables(work));
@@ -341,7 +338,15 @@ impl Processes<'_> {
                 }
             };
             let directory = directory(&call.cwd, actions, work.as_ref()).await.map_err(not_started)?;
-            Ok::<_, Exit>(Prepared { becoming, work, directory })
+            let (confine, may) = (call.confine.clone(), call.may);
+            let (options, actions) = (self.options.clone(), actions.to_owned());
+            let (work, confinement) = tokio::task::spawn_blocking(move || {
+                let confinement = confined(&confine, may, &options, &actions, work.as_ref());
+                (work, confinement)
+            })
+            .await
+            .map_err(|error| lacking(error.to_string()))?;
+            Ok::<_, Exit>(Prepared { becoming, work, directory, confinement: confinement.map_err(not_started)? })
         };
         match limited(Leave::new(held.clone(), attempt.timeout_ms), prepare).await {
             Ok(prepared) => prepared,
@@ -375,6 +380,7 @@ struct Prepared {
     becoming: As,
     work: Option<WorkDirectory>,
     directory: PathBuf,
+    confinement: Confinement,
 }
 
 /// Told where what judges a process panicked.

@@ -107,7 +107,7 @@ impl WorkDirectories {
     }
 
     /// Where the next one is to be.
-    pub(super) fn next(&self) -> PathBuf {
+    pub(in crate::runner) fn next(&self) -> PathBuf {
         self.folder.join(self.serial.fetch_add(1, Ordering::Relaxed).to_string())
     }
 }
@@ -122,7 +122,7 @@ impl Drop for WorkDirectories {
 
 impl WorkDirectory {
     /// Makes one there. May wait for a disk that is far away.
-    pub(super) fn make(path: PathBuf, owner: Option<&User>) -> io::Result<Self> {
+    pub(in crate::runner) fn make(path: PathBuf, owner: Option<&User>) -> io::Result<Self> {
         fs::DirBuilder::new().mode(OWN).create(&path)?;
         let directory = Self { path };
         if let Some(User { uid, gid }) = owner {
