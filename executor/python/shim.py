@@ -16,6 +16,7 @@ import importlib.util
 import inspect
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -29,6 +30,10 @@ FIRST_OWN_FD = 64
 # Most characters of a traceback or message. What is longer is left out as a whole: of a secret that is cut in two,
 # nobody would find what is left.
 TEXT_MAX = 1 << 20
+
+
+# The action's file may put others in their place, for what it runs itself.
+fork, waitpid, sleep, set_signal = os.fork, os.waitpid, time.sleep, signal.signal
 
 
 class NoJson(Exception):
@@ -243,10 +248,10 @@ def guarded(teller, stage, work):
 
 def call(teller, module, job):
     """Calls what the job says, and ends this process."""
-    os.environ.update(job["environment"])
-    os.chdir(job["directory"])
 
     def work():
+        os.environ.update(job["environment"])
+        os.chdir(job["directory"])
         callee = callee_of(module, job)
         return returned(callee(**job["parameters"]))
 
@@ -288,7 +293,7 @@ def within(seconds, teller, work):
 
 def once():
     teller = Teller(END_FD)
-    job = json.loads(read_all(0).decode("utf-8"))
+    job = guarded(teller, "start", lambda: json.loads(read_all(0).decode("utf-8")))
     empty_stdin()
     streams_as_petrel_reads_them()
     module = within(job["import_s"], teller, lambda: import_file(job["file"]))
@@ -378,7 +383,8 @@ def set_limits(limits):
             continue
         which = getattr(resource, name)
         hard = resource.getrlimit(which)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        # No number that Python can tell the kernel is larger.
+        most = min(most, sys.maxsize) if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(which, (most, most))
 
 
@@ -393,10 +399,17 @@ def child(kernel, module, job_fd, out_fd, err_fd, end_fd, keeper):
     os.close(out_fd)
     os.close(err_fd)
     teller = Teller(end_fd)
-    job = json.loads(read_all(job_fd).decode("utf-8"))
-    os.close(job_fd)
-    kernel.enter_domain()
-    set_limits(job["limits"])
+    # What the file has registered when it was imported is the zygote's, and done at its end.
+    atexit._clear()
+
+    def begin():
+        job = json.loads(read_all(job_fd).decode("utf-8"))
+        os.close(job_fd)
+        kernel.enter_domain()
+        set_limits(job["limits"])
+        return job
+
+    job = guarded(teller, "start", begin)
     # What comes before may have taken long, on a machine that slept, say.
     if time.clock_gettime(time.CLOCK_BOOTTIME) * 1000 >= job["lease_deadline_ms"]:
         leave(teller, {"end": "late"}, 1)
@@ -407,7 +420,7 @@ def has_left():
     """Whether a child is left, beside those that have ended."""
     while True:
         try:
-            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+            if waitpid(-1, os.WNOHANG)[0] == 0:
                 return True
         except ChildProcessError:
             return False
@@ -416,17 +429,15 @@ def has_left():
 def keep(kernel, module, connection):
     """The process over one fork: whatever that leaves comes here, so that the guard finds it. It tells how the fork ended,
     and ends when nothing is left."""
-    import signal
-
     os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    set_signal(signal.SIGCHLD, signal.SIG_DFL)
     kernel.be_subreaper()
     connection.send(b"%d" % os.getpid())
     fds = [receive(connection)[1] for _ in range(4)]
     if None in fds:
         os._exit(1)
     keeper = os.getpid()
-    main = os.fork()
+    main = fork()
     if main == 0:
         connection.close()
         child(kernel, module, fds[0], fds[1], fds[2], fds[3], keeper)
@@ -434,7 +445,7 @@ def keep(kernel, module, connection):
         os.close(fd)
     while True:
         try:
-            pid, status = os.waitpid(-1, 0)
+            pid, status = waitpid(-1, 0)
         except ChildProcessError:
             os._exit(0)
         if pid == main:
@@ -447,16 +458,15 @@ def is_one_thread():
     while len(os.listdir("/proc/self/task")) > 1:
         if time.monotonic() >= end:
             return False
-        time.sleep(0.001)
+        sleep(0.001)
     return True
 
 
 def zygote(path, import_s):
     import gc
-    import signal
-    import socket
+    from socket import socket
 
-    control = socket.socket(fileno=fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, FIRST_OWN_FD))
+    control = socket(fileno=fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, FIRST_OWN_FD))
     empty_stdin()
     teller = Teller(END_FD)
     streams_as_petrel_reads_them()
@@ -469,17 +479,18 @@ def zygote(path, import_s):
     sys.stderr.flush()
     gc.collect()
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    set_signal(signal.SIGCHLD, signal.SIG_IGN)
     control.send(b"ready")
     while True:
         message, fd = receive(control)
         if not message:
+            atexit._run_exitfuncs()
             os._exit(0)
         if fd is None:
             continue
-        connection = socket.socket(fileno=fd)
+        connection = socket(fileno=fd)
         try:
-            is_fork = os.fork() == 0
+            is_fork = fork() == 0
         except OSError:
             # The guard sees by the end of its connection that there is no room for another process.
             is_fork = False

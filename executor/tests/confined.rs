@@ -267,6 +267,49 @@ async fn what_an_action_requires_and_this_machine_cannot_give_ends_it_before_it_
     }
 }
 
+/// A supervisor that is started by root so, and becomes one of another user; none where this machine does not let it.
+fn started_by(dir: &Path, before: &str) -> Option<Supervisor> {
+    let program = dir.join("supervise");
+    std::fs::copy(env!("CARGO_BIN_EXE_petrel-supervise"), &program).unwrap();
+    for path in [dir, &program] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let become_other = format!("--reuid {NOBODY} --regid {NOBODY} --clear-groups");
+    let text = before.replace("SETPRIV", &format!("exec setpriv {become_other}"));
+    let starts = |program: &str| ["unshare", "-m", "sh", "-c", &text, program].map(OsString::from);
+    let [unshare, arguments @ ..] = starts("true");
+    let can = std::process::Command::new(unshare).args(arguments).output().is_ok_and(|ended| ended.status.success());
+    can.then(|| Supervisor::new(starts(program.to_str().unwrap()).into()))
+}
+
+/// As on systems that give anybody a user namespace, in which nobody may do anything.
+#[tokio::test]
+async fn an_action_without_a_network_runs_where_a_user_namespace_is_of_no_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = "mount --bind /proc /proc && mount -o remount,bind,ro /proc && SETPRIV \"$0\"";
+    let Some(supervisor) = started_by(dir.path(), before) else { return };
+    let mut command = command(&["sh", "-c", "echo ran"], Path::new("/"));
+    command.confinement.no_network = true;
+    let exit = run_under(&supervisor, &options(), command).await;
+    assert_eq!((exit.why, text(&exit).as_str()), (Why::Exited, "ran\n"), "{exit:?}");
+}
+
+#[tokio::test]
+async fn rights_that_a_manager_gives_a_worker_are_passed_on_to_no_action() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = "SETPRIV --inh-caps +net_raw --ambient-caps +net_raw \"$0\"";
+    let Some(supervisor) = started_by(dir.path(), before) else { return };
+    let rights = |may: May| {
+        let script = "awk '/^Cap(Inh|Prm|Eff|Amb)/ { print $2 }' /proc/self/status | sort -u";
+        let command = Command { may, ..command(&["sh", "-c", script], Path::new("/")) };
+        let supervisor = &supervisor;
+        async move { text(&run_under(supervisor, &options(), command).await) }
+    };
+    assert_eq!(rights(May::default()).await, "0000000000000000\n");
+    let gains = May { gain_privileges: true, ..May::default() };
+    assert_eq!(rights(gains).await, "0000000000002000\n");
+}
+
 /// A group of cgroup v2 that goes with the test.
 struct Delegated(PathBuf);
 

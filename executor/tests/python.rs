@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use actions::{CANCEL, alive_with, assert_gone, await_death, holding, pid_in};
 use petrel_execution::code;
 use petrel_execution::worker::{Exit, Why};
+use petrel_executor::supervise::landlock_abi;
 use python::{Bench, failure, returned, wheel};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -111,6 +112,15 @@ def leaves(): sys.exit(3)
 def leaves_well(): sys.exit()
 def goes(): os._exit(4)
 def goes_well(): os._exit(0)
+def ten(): return "x" * 10
+def eleven(): return "x" * 11
+def forges():
+    for fd in range(64, 80):
+        try:
+            os.write(fd, b'{"end": "late"}')
+        except OSError:
+            pass
+    os._exit(1)
 def crashes():
     sys.stdout.write("before")
     sys.stdout.flush()
@@ -147,6 +157,18 @@ async fn every_end_is_told_as_what_it_is() {
     assert_eq!((exit.why, exit.return_code, exit.result), (Why::Exited, Some(0), None));
     let exit = bench.run(json!({ "function": "leaves", "success_codes": [3] }), json!({})).await;
     assert_eq!(exit.why, Why::Succeeded);
+    // As an interpreter ends that crashes: nobody said that it is well.
+    let without = (code::OUTPUT_INVALID, "it ended without returning".to_owned());
+    let exit = bench.run(json!({ "function": "goes", "success_codes": [4] }), json!({})).await;
+    assert_eq!(failure(&exit), without);
+    // What only a fork may say, of which nothing was called.
+    assert_eq!(failure(&bench.function("forges").await).0, code::OUTPUT_INVALID);
+    // An exception may be longer than what is returned, and is no result.
+    let short = |name: &str| bench.run(json!({ "function": name, "output": { "bytes_max": 12 } }), json!({}));
+    assert_eq!(failure(&short("raises").await), (code::EXCEPTION, "Trouble: it is bad".to_owned()));
+    assert_eq!(returned(&short("ten").await), json!("xxxxxxxxxx"));
+    let longer = (code::OUTPUT_INVALID, "what it returned is longer than 12 bytes of JSON".to_owned());
+    assert_eq!(failure(&short("eleven").await), longer);
     let exit = bench.function("goes").await;
     assert_eq!((exit.why, exit.return_code), (Why::Exited, Some(4)));
     let expected = (code::OUTPUT_INVALID, "it ended without returning".to_owned());
@@ -332,7 +354,95 @@ async fn an_environment_that_cannot_be_made_is_told_and_tried_again_and_never_ha
     complete.set_modified(SystemTime::now() - Duration::from_secs(31 * 86_400)).unwrap();
     let python = json!({ "interpreter": python::interpreter(), "requirements": ["petrel-test-part<2"] });
     assert_eq!(returned(&bench.run(json!({ "python": python }), json!({})).await), json!("1.0"));
-    assert!(old.len() == 1 && !old[0].exists());
+    assert_eq!(old.len(), 1);
+    let end = Instant::now() + Duration::from_secs(20);
+    while old[0].exists() {
+        assert!(Instant::now() < end, "an old environment stays");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let exit = bench.run(json!({ "python": "/nowhere/python" }), json!({})).await;
     assert_eq!(failure(&exit), (code::ENVIRONMENT_UNUSABLE, "there is no interpreter /nowhere/python".to_owned()));
+}
+
+/// An action that is confined, and needs that.
+fn confined(interpreter: &str, requirement: &str) -> Value {
+    let reads = [python::prefix().to_str().unwrap(), interpreter];
+    json!({
+        "python": { "interpreter": interpreter, "requirements": [requirement] },
+        "confine": { "files": "confined", "reads": reads, "network": "none" },
+        "env": { "TMPDIR": "/own" },
+    })
+}
+
+#[tokio::test]
+async fn the_environment_of_a_confined_call_is_made_held_to_the_same_and_of_wheels_alone() {
+    let wheels = tempfile::tempdir().unwrap();
+    wheel(wheels.path(), "petrel_test_part", "1.0", "VERSION = '1.0'\n");
+    let links = vec![wheels.path().to_str().unwrap().to_owned()];
+    let text = "import os, petrel_test_part\ndef run(): return [petrel_test_part.VERSION, os.environ['TMPDIR']]\n";
+    let bench = Bench::with(text, |options| options.find_links = links);
+    std::fs::write(bench.dir.path().join("secret"), "s3cret").unwrap();
+    // The pack says what runs it, and so what makes its environment.
+    let steals =
+        format!("[ \"$2\" = venv ] && (cat {}) > \"$3/stolen\" 2>/dev/null", bench.dir.path().join("secret").display());
+    let interpreter = python::wrapper(&bench.dir.path().join("interpreter"), &steals);
+    let exit = bench.run(confined(&interpreter, "petrel-test-part"), json!({})).await;
+    assert_eq!(returned(&exit), json!(["1.0", "/own"]));
+    let folders = std::fs::read_dir(bench.dir.path().join("python")).unwrap().map(|entry| entry.unwrap().path());
+    let stolen: Vec<_> = folders.filter_map(|folder| std::fs::read_to_string(folder.join("stolen")).ok()).collect();
+    if landlock_abi() >= 3 {
+        assert_eq!(stolen, [""]);
+    }
+    let folder = bench.pack().join("part");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("setup.py"), "open('/tmp/petrel-built', 'w')\n").unwrap();
+    for built in ["./part", "--no-binary :all:", "part-1.0.tar.gz"] {
+        let (code, error) = failure(&bench.run(confined(&interpreter, built), json!({})).await);
+        assert!(code == code::ENVIRONMENT_UNUSABLE && error.contains("nothing but wheels"), "{built}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_environment_that_is_being_made_keeps_nobody_for_long_and_ends_with_its_attempt() {
+    let bench = Bench::new("def run(): return 1\n");
+    let begun = bench.dir.path().join("begun");
+    let text = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 600", begun.display());
+    let interpreter = python::wrapper(&bench.dir.path().join("interpreter"), &text);
+    let keys = json!({ "python": { "interpreter": interpreter, "requirements": ["petrel-test-part"] } });
+    let (director, held) = watch::channel(holding(60_000));
+    let makes = bench.run_held(keys.clone(), json!({}), held);
+    let others = async {
+        let pid = pid_in(&begun).await;
+        let exit = bench.run(keys.clone(), json!({})).await;
+        let being = (Why::GivenBack { begun: false }, Some("its environment is being made".to_owned()));
+        assert_eq!((exit.why, exit.error), being);
+        director.send_modify(|held| held.order(CANCEL));
+        pid
+    };
+    // Nothing of the action has begun, also where its worker shuts down.
+    let (exit, pid) = tokio::join!(makes, others);
+    assert_eq!(exit.why, Why::GivenBack { begun: false }, "{exit:?}");
+    assert!(!actions::is_alive(pid));
+    // What takes too long is not tried again at once, and nothing of it stays.
+    let bench = Bench::with("def run(): return 1\n", |options| options.build_ms_max = 500);
+    let exit = bench.run(keys.clone(), json!({})).await;
+    let slow = "its environment took longer than 500 ms to be made";
+    assert_eq!(failure(&exit), (code::ENVIRONMENT_UNUSABLE, slow.to_owned()));
+    let again = failure(&bench.run(keys, json!({})).await).1;
+    assert_eq!(again, format!("{slow} (it is tried again after a while)"));
+    let entries = std::fs::read_dir(bench.dir.path().join("python")).unwrap();
+    assert_eq!(entries.filter(|entry| entry.as_ref().unwrap().path().is_dir()).count(), 0);
+}
+
+/// Attempts of one process, and workers in containers that have the same number.
+#[tokio::test]
+async fn first_calls_at_once_run_a_whole_program() {
+    for _ in 0..5 {
+        let bench = Bench::new("def run(): return 1\n");
+        let call = || bench.function("run");
+        let (a, b, c, d) = tokio::join!(call(), call(), call(), call());
+        for exit in [a, b, c, d] {
+            assert_eq!(returned(&exit), json!(1));
+        }
+    }
 }

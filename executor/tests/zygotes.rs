@@ -276,7 +276,11 @@ async fn a_zygote_ends_when_it_is_idle_or_its_worker_is_gone() {
 
 #[tokio::test]
 async fn the_zygote_goes_that_was_not_called_for_longest() {
-    let bench = Bench::warm(CODE, |options| options.zygotes_max = 1);
+    // One that was called a moment ago is not ended for another one's sake.
+    let bench = Bench::warm(CODE, |options| {
+        options.zygotes_max = 1;
+        options.idle_ms = 30_000;
+    });
     if !warm(&bench, "zy-first").await {
         return;
     }
@@ -386,4 +390,65 @@ async fn a_stopped_worker_loses_its_fork_when_the_lease_passes() {
     // What goes on behind that knows that it has lost.
     assert_eq!(std::fs::read_to_string(folder.path().join("told")).unwrap(), "LeaseLost");
     assert_gone("zy-worker-stopped");
+}
+
+const IMPORTED: &str = r#"
+import os, tempfile
+
+# As libraries do that bring threads of their own.
+real_fork, real_waitpid = os.fork, os.waitpid
+os.fork = os.waitpid = None
+
+FOLDER = tempfile.TemporaryDirectory()
+with open(os.path.dirname(__file__) + "/imported", "a") as file:
+    file.write("x")
+
+def is_fork(): return b"zygote" in open("/proc/self/cmdline", "rb").read().split(b"\0")
+def there(): return os.path.exists(FOLDER.name)
+def waits(folder, name):
+    open(folder + "/" + name, "w").write(str(os.getpid()))
+    import time
+    while not os.path.exists(folder + "/go"): time.sleep(0.01)
+"#;
+
+#[tokio::test]
+async fn what_is_called_once_is_imported_once_and_a_fork_ends_nothing_of_its_zygote() {
+    let bench = Bench::warm(IMPORTED, |_| {});
+    let imported = || std::fs::read_to_string(bench.pack().join("actions/imported")).unwrap();
+    call(&bench, "is_fork", "zy-once", json!({})).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(imported(), "x");
+    if !warm(&bench, "zy-once").await {
+        return;
+    }
+    // Of what the file has registered for its end, nothing is done by a call.
+    for _ in 0..3 {
+        assert_eq!(returned(&call(&bench, "there", "zy-once", json!({})).await), json!(true));
+    }
+    assert_eq!(returned(&call(&bench, "is_fork", "zy-once", json!({})).await), json!(true));
+}
+
+#[tokio::test]
+async fn a_zygote_that_does_not_fork_is_waited_for_once() {
+    let bench = Bench::warm(CODE, |_| {});
+    if !warm(&bench, "zy-stop").await {
+        return;
+    }
+    let folder = bench.dir.path().to_str().unwrap();
+    let waits = call(&bench, "waits", "zy-stop", json!({ "folder": folder, "name": "runs" }));
+    let stops = async {
+        let zygote = parent_of(parent_of(pid_in(&bench.dir.path().join("runs")).await));
+        let pid = nix::unistd::Pid::from_raw(zygote);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSTOP).unwrap();
+        std::fs::write(bench.dir.path().join("go"), "").unwrap();
+        zygote
+    };
+    let (exit, zygote) = tokio::join!(waits, stops);
+    assert_eq!(returned(&exit), json!("runs"));
+    // One call has waited for it, and is made without it; so are the next, at once.
+    assert_eq!(returned(&call(&bench, "is_fork", "zy-stop", json!({})).await), json!(false));
+    let began = Instant::now();
+    assert_eq!(returned(&call(&bench, "is_fork", "zy-stop", json!({})).await), json!(false));
+    assert!(began.elapsed() < Duration::from_millis(4_500), "{:?}", began.elapsed());
+    await_death(zygote).await;
 }

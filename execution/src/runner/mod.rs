@@ -51,7 +51,10 @@ pub use noop::NoopSpec;
 pub use process::{
     Confine, FileAccess, Folder, Format, Guarantee, May, Output, ProcessCall, ResultError, check_confine,
 };
-pub use python::{Callee, PythonCall, PythonSpec, REQUIREMENTS, depends_on_files, refused as refused_requirement};
+pub use python::{
+    Callee, PythonCall, PythonSpec, REQUIREMENTS, builds as builds_requirement, depends_on_files,
+    named_file as requirement_file, refused as refused_requirement,
+};
 pub use script::{ScriptCall, ScriptSpec};
 pub use shape::{ExtractError, Shape};
 pub use shell::{Shell, ShellCall, ShellSpec};

@@ -24,6 +24,8 @@ const PIECE_BYTES_MAX: usize = 256 << 10;
 /// How much later than it should have, a guard may report the end of its action, in milliseconds; then the worker has it
 /// ended from outside.
 const OVERDUE_MS: u64 = 1_000;
+/// The same behind a time-out or a cancel for the guard of a fork: with it all other forks of its nursery are ended.
+const NURSERY_OVERDUE_MS: u64 = 10_000;
 /// Behind the end of a lease it may be no more than one part of so many of the margin to the owner's: the rest is for the
 /// end from outside.
 const OVERDUE_OF_MARGIN: u64 = 3;
@@ -208,7 +210,7 @@ async fn directed(
     let listen = listen(output, job, started, &has_begun, live);
     tokio::pin!(listen);
     let in_time = {
-        let overdue = overdue(job, held.clone());
+        let overdue = overdue(job, guard.is_nursery(), held.clone());
         let tell = tell(control, is_cut_short, guard, job, stdin, held.clone());
         tokio::pin!(tell, overdue);
         tokio::select! {
@@ -274,9 +276,9 @@ fn lease_overdue_ms(held: &Holding) -> u64 {
 }
 
 /// Until the guard should have reported the end long ago; why the action had to end.
-fn overdue(job: &Job, mut held: watch::Receiver<Holding>) -> impl Future<Output = Why> + use<> {
+fn overdue(job: &Job, is_nursery: bool, mut held: watch::Receiver<Holding>) -> impl Future<Output = Why> + use<> {
     let (grace_ms, mut stop_at_ms) = (job.kill_grace_ms, None);
-    let late_ms = grace_ms.saturating_add(OVERDUE_MS);
+    let late_ms = grace_ms.saturating_add(if is_nursery { NURSERY_OVERDUE_MS } else { OVERDUE_MS });
     let timeout_at_ms = boot_ms().saturating_add(job.timeout_ms).saturating_add(late_ms);
     async move {
         loop {
@@ -321,6 +323,10 @@ async fn tell(
     let mut is_heard = control.write_all(&line).await.is_ok();
     is_cut_short.store(!is_heard, Ordering::SeqCst);
     let mut told = (job.lease_deadline_ms, false);
+    if guard.is_nursery() {
+        // It is there for as long as a worker says so every few seconds; the attempt's lease may last longer.
+        guard.extend(lease_overdue_ms(&held.borrow()));
+    }
     while is_heard {
         let (wanted, end_at_ms) = {
             let held = held.borrow_and_update();

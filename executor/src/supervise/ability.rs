@@ -173,6 +173,11 @@ impl Ability {
             };
             Finding { is_given, sentence }
         }));
+        if self.landlock_abi < ABI_REFER {
+            let sentence = "An action whose user may write to control groups can leave its own, so that none of that can be \
+                            required: this kernel has no Landlock (Linux 5.19 has).";
+            findings.push(Finding { is_given: false, sentence: sentence.to_owned() });
+        }
         findings
     }
 }
@@ -211,5 +216,8 @@ mod tests {
         // Of limits of the tree, some may be given.
         let some = Ability { of_groups: vec![Guarantee::Kill, Guarantee::TreeProcesses], ..all };
         assert_eq!(given(&some)[7..], [true, false, true, false]);
+        // None of them can be required where an action can leave its group.
+        let open = Ability { landlock_abi: 0, ..some };
+        assert_eq!(given(&open).last(), Some(&false));
     }
 }

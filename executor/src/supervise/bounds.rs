@@ -8,14 +8,18 @@ use std::rc::Rc;
 use nix::unistd::getpid;
 use petrel_execution::runner::Guarantee;
 
-use super::confine::{ABI_FILES, ABI_SCOPES, Domain, Domains, Wanted, landlock_abi};
+use super::confine::{ABI_FILES, ABI_REFER, ABI_SCOPES, Domain, Domains, Wanted, landlock_abi};
 use super::filter::{Filter, Held, filters};
 use super::group::{Delegated, Group};
 use super::network::{self, UserNamespace};
 use super::protocol::{Job, Why};
-use super::rights::drop_rights;
+use super::rights::{drop_inherited, drop_rights};
 use super::sockets::Network;
 use super::spawn;
+
+/// What a control group gives.
+const OF_GROUPS: [Guarantee; 4] =
+    [Guarantee::Kill, Guarantee::TreeMemory, Guarantee::TreeProcesses, Guarantee::TreeCpus];
 
 /// What holds an action.
 pub struct Bounds {
@@ -33,6 +37,8 @@ pub struct Cell {
     door: Option<File>,
     /// It keeps few of root's rights.
     drops_rights: bool,
+    /// It keeps the rights that its worker passes on.
+    inherits_rights: bool,
     /// How it leaves the network, where its guard could not; and what holds it back where it cannot, either.
     way_out: Option<(UserNamespace, Option<Filter>)>,
 }
@@ -58,7 +64,12 @@ impl Bounds {
         if abi < ABI_SCOPES {
             missing.push(Guarantee::Signals);
         }
-        if abi < ABI_FILES {
+        // A way out of its group is what it may write to.
+        if abi < ABI_REFER {
+            missing.extend(OF_GROUPS);
+        }
+        // Over a socket of a service it reaches the files of that.
+        if abi < ABI_FILES || (confinement.no_unix_sockets && !filters()) {
             missing.push(Guarantee::Files);
         }
         if !filters() {
@@ -82,8 +93,9 @@ impl Bounds {
             true if network::leave().is_ok() => Network::Namespace,
             true => Network::None,
         };
-        // In a namespace of users an action has no user but the worker's.
-        let can_become = network == Network::None && job.user.is_none();
+        // In a namespace of users an action has no user but the worker's. It is tried first: some systems give one in which
+        // nothing may be done.
+        let can_become = network == Network::None && job.user.is_none() && network::can_leave();
         let wanted = Wanted {
             signal_others: may.signal_others,
             reach: confinement.files.as_ref(),
@@ -99,14 +111,20 @@ impl Bounds {
         let door = door.map_err(|e| cannot("its control group cannot be entered", &e))?;
         Ok(Self {
             group,
-            cell: Cell { domain, filter: filter(network), door, drops_rights: confinement.files.is_some(), way_out },
+            cell: Cell {
+                domain,
+                filter: filter(network),
+                door,
+                drops_rights: confinement.files.is_some(),
+                inherits_rights: may.gain_privileges,
+                way_out,
+            },
         })
     }
 }
 
 /// The group of a job that asks for one, and what it lacks.
 fn group(job: &Job) -> (Option<Group>, Vec<Guarantee>) {
-    let of_groups = [Guarantee::Kill, Guarantee::TreeMemory, Guarantee::TreeProcesses, Guarantee::TreeCpus];
     if !job.limits.has_tree() && !job.confinement.required.contains(&Guarantee::Kill) {
         return (None, Vec::new());
     }
@@ -115,7 +133,7 @@ fn group(job: &Job) -> (Option<Group>, Vec<Guarantee>) {
             let missing = group.limit(&job.limits);
             (Some(group), missing)
         }
-        None => (None, of_groups.to_vec()),
+        None => (None, OF_GROUPS.to_vec()),
     }
 }
 
@@ -156,6 +174,9 @@ impl Cell {
     pub fn close(&self, has_left: bool) -> io::Result<()> {
         if self.drops_rights {
             drop_rights();
+        }
+        if !self.inherits_rights {
+            drop_inherited();
         }
         self.domain.as_ref().map_or(Ok(()), |domain| domain.enter())?;
         let inside = self.way_out.as_ref().filter(|_| has_left).map(|(_, filter)| filter);

@@ -8,18 +8,24 @@
 //! By cgroup v2 alone. What is in the group of a guard that is gone is killed by the next one that looks there.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::kill;
 use nix::unistd::{AccessFlags, Pid, access};
 use petrel_execution::runner::{Guarantee, Limits};
+
+use super::clock::boot_ms;
 
 /// The folder of all groups of actions.
 const ACTIONS: &str = "petrel-actions";
 /// Microseconds of a period in which processors are shared out.
 const PERIOD_US: u64 = 100_000;
+/// How long a group that is to be removed may have somebody in it, in milliseconds: what was killed takes a moment to end.
+const EMPTY_MS_MAX: u64 = 200;
 /// Names of controllers, and what each of them gives.
 const CONTROLLERS: [(&str, Guarantee); 3] =
     [("memory", Guarantee::TreeMemory), ("pids", Guarantee::TreeProcesses), ("cpu", Guarantee::TreeCpus)];
@@ -28,7 +34,7 @@ const CONTROLLERS: [(&str, Guarantee); 3] =
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delegated(PathBuf);
 
-/// The group of one action. Dropping it removes it, once nothing is in it.
+/// The group of one action. Dropping it kills what is in it, and removes it once nothing is.
 pub struct Group {
     path: PathBuf,
     kill: File,
@@ -152,10 +158,36 @@ impl Group {
         let events = fs::read_to_string(self.path.join("memory.events")).unwrap_or_default();
         events.lines().filter_map(|line| line.strip_prefix("oom_kill ")).any(|count| count != "0")
     }
+
+    /// Until nothing is in it, or for so long.
+    fn await_empty(&self) -> io::Result<()> {
+        let mut events = File::open(self.path.join("cgroup.events"))?;
+        let end_ms = boot_ms().saturating_add(EMPTY_MS_MAX);
+        let mut text = String::new();
+        loop {
+            text.clear();
+            events.rewind()?;
+            events.read_to_string(&mut text)?;
+            let left_ms = end_ms.saturating_sub(boot_ms());
+            if !text.lines().any(|line| line == "populated 1") || left_ms == 0 {
+                return Ok(());
+            }
+            // The kernel says so when that changes.
+            let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLPRI)];
+            let timeout = PollTimeout::try_from(left_ms).unwrap_or(PollTimeout::ZERO);
+            match poll(&mut fds, timeout) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
+        self.kill();
+        // What cannot be looked at, or does not end, is left to who sweeps next.
+        let _ = self.await_empty();
         let _ = fs::remove_dir(&self.path);
     }
 }
@@ -250,12 +282,11 @@ mod tests {
         let Some(base) = Base::make("kill") else { return };
         let (dir, group) = (tempfile::tempdir().unwrap(), base.0.make(i32::MAX).unwrap());
         let (mut shell, daemon) = daemon_in(&group, dir.path());
-        group.kill();
-        assert!(!shell.wait().unwrap().success());
-        await_end(daemon);
         let path = group.path.clone();
         drop(group);
         assert!(!path.exists());
+        assert!(!shell.wait().unwrap().success());
+        await_end(daemon);
     }
 
     #[test]

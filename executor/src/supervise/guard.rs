@@ -441,6 +441,8 @@ impl Guard {
         let is_over = self.group.as_ref().is_some_and(Group::was_out_of_memory);
         let over = is_over.then(|| "ended by the kernel: it was over tree_memory_bytes_max".to_owned());
         let error = self.job.container.as_ref().and_then(|left| left.end_behind(return_code).err()).or(over);
+        // Whoever hears of the end finds nothing of it.
+        drop(self.group.take());
         let record = Report { why, return_code, signal, left_others, error, waits, streams: streams.collect() };
         report(&mut self.worker, &record, &captured)?;
         Ok(waits.then_some((self.worker, self.supervisor, self.signals)))

@@ -207,10 +207,10 @@ impl Nursery {
     }
 
     /// Forks the guard of an attempt, and has the zygote fork the attempt. Where there is no room for either, the other one
-    /// sees the end of the connection between them.
+    /// sees the end of the connection between them, and the worker that of its own, where there is none for that.
     fn begin(&mut self, attempt: &OwnedFd) -> io::Result<()> {
         let Some(control) = &self.control else { return Ok(()) };
-        let (ours, theirs) = message::pair()?;
+        let Ok((ours, theirs)) = message::pair() else { return Ok(()) };
         match fork::fork(&[attempt.as_fd(), self.life.as_fd(), ours.as_fd()]) {
             Ok(Side::Parent(pid)) => {
                 self.guards.insert(pid, 0);

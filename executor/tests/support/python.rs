@@ -27,6 +27,19 @@ pub fn interpreter() -> &'static str {
     })
 }
 
+/// What an action that is confined has to read for it.
+pub fn prefix() -> &'static Path {
+    Path::new(interpreter()).parent().and_then(Path::parent).expect("an interpreter stands in a folder")
+}
+
+/// An interpreter that does this before anything else.
+pub fn wrapper(path: &Path, text: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, format!("#!/bin/sh\n{text}\nexec {} \"$@\"\n", interpreter())).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
 /// What a worker has.
 pub struct Bench {
     pub dir: tempfile::TempDir,

@@ -82,6 +82,7 @@ pub fn load(
     }
     let mut config: Config = serde_path_to_error::deserialize(Value::Object(merged))
         .map_err(|e| option_error(&e.path().to_string(), e.inner().to_string()))?;
+    config.file = file.map(Path::to_owned);
     read_secrets(&mut config)?;
     check(&config)?;
     Ok(config)
@@ -327,6 +328,19 @@ mod tests {
         let config = from(&file, &[], &[]).unwrap();
         assert_eq!(config.token.as_deref(), Some("0123456789abcdef"));
         assert_eq!(config.kafka.properties["sasl.password"], "0123456789abcdef");
+    }
+
+    #[test]
+    fn what_has_secrets_in_it_is_kept_from_actions() {
+        let text = "data_dir: /d\nkafka: { properties: { ssl.key.location: /k/key, ssl.ca.location: /k/ca, sasl.password: key } }\n\
+                    objects: { folder: /o, s3: { secret_access_key_file: /k/s3 } }\nsecrets: { master_key_file: /k/master }\n";
+        let config = from(text, &[], &[]).unwrap();
+        let mut kept = config.kept_from_actions();
+        let file = config.file.unwrap();
+        kept.retain(|path| *path != file);
+        kept.sort();
+        assert_eq!(kept, ["/d", "/k/key", "/k/master", "/k/s3", "/o"].map(PathBuf::from));
+        assert_eq!(Config::default().kept_from_actions().len(), 1);
     }
 
     #[test]

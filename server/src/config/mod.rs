@@ -25,6 +25,9 @@ pub use runners::{Container, FileAccess, Http, Python, Ssh};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// The file that this was read from, which is no option of it.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// Name of this process, unique among all; none takes one that is kept in `data_dir`.
     pub instance_id: Option<String>,
     /// Folder for everything local: the local bus, the embedded engine, caches, the instance's name.
@@ -202,10 +205,14 @@ impl Config {
     /// Folders and files that no action that is held to files can be given: they have Petrel's own state and its secrets.
     pub fn kept_from_actions(&self) -> Vec<PathBuf> {
         let secrets = &self.secrets;
-        let files = [&self.token_file, &self.clickhouse.password_file, &secrets.master_key_file].into_iter().flatten();
+        let objects = [&self.objects.folder, &self.objects.s3.secret_access_key_file];
+        let files = [&self.file, &self.token_file, &self.clickhouse.password_file, &secrets.master_key_file];
+        let files = files.into_iter().chain(objects).flatten();
         let files = files.chain(&secrets.earlier_master_key_files).chain(self.kafka.property_files.values());
-        let files = files.chain(&self.objects.folder).chain(&self.objects.s3.secret_access_key_file);
-        std::iter::once(&self.data_dir).chain(files).cloned().collect()
+        // What librdkafka itself reads keys from: `ssl.key.location`, `ssl.keystore.location`, `sasl.kerberos.keytab`.
+        let is_key = |(name, value): &(&String, &String)| name.contains("key") && value.starts_with('/');
+        let keys = self.kafka.properties.iter().filter(is_key).map(|(_, value)| PathBuf::from(value));
+        std::iter::once(&self.data_dir).chain(files).cloned().chain(keys).collect()
     }
 
     /// Hosts and ports of Petrel's own services, as far as they stand here.
@@ -334,6 +341,7 @@ pub enum LogFormat {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            file: None,
             instance_id: None,
             data_dir: PathBuf::from("petrel-data"),
             listen: SocketAddr::from(([127, 0, 0, 1], 7373)),

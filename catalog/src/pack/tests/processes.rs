@@ -136,6 +136,10 @@ fn what_processes_may_reach_is_said_by_the_action_and_before_it_by_the_pack() {
         reached(script!("confine: { network: host, writes: [/srv/out] }\nparameters: { host: {}, older_than: {} }\n"));
     assert_eq!((own.files, &own.reads, own.no_network), (FileAccess::Confined, &of_pack.reads, false));
     assert_eq!((&own.writes[..], &own.required[..]), (&["/srv/out".to_owned()][..], &[Guarantee::Files][..]));
+    // Of what is held to nothing, the pack's paths mean nothing, and what it requires of it is nothing.
+    let free =
+        reached(script!("confine: { files: unconfined, network: host }\nparameters: { host: {}, older_than: {} }\n"));
+    assert_eq!((free.files, free.reads.len(), free.required.len()), (FileAccess::Unconfined, 0, 0));
     check(&[
         (
             "pack.yaml",

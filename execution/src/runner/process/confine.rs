@@ -101,8 +101,17 @@ pub(super) fn read(keys: &mut Keys<'_>, files: &dyn PackFiles, may: May, limits:
     };
     // Mistakes that the pack's mapping has by itself are told where the pack is read.
     let of_pack = check_confine(&Value::Object(entries.clone()));
+    // What the pack lists beside means nothing for an action that is not held to files.
+    if own.get("files").and_then(Value::as_str) == Some("unconfined") {
+        ["reads", "writes", "unix_sockets"].into_iter().for_each(|key| drop(entries.remove(key)));
+    }
     entries.extend(own.clone());
     let mut confine = reader.read(&entries);
+    // A pack that requires all that its actions ask for requires nothing of one that asks for nothing.
+    let asks_for_any = || asked_for(&confine, may, limits).into_iter().any(|one| !always(one));
+    if entries.get("required") == Some(&Value::Bool(true)) && !own.contains_key("required") && !asks_for_any() {
+        entries.remove("required");
+    }
     confine.required = reader.check(&confine, entries.get("required"), may, limits);
     for error in reader.errors {
         // What is wrong with it only beside what its pack says has no place of its own in the action.
@@ -240,10 +249,23 @@ impl Reader {
             let message = format!("{:?} is required, but not asked for: {}", guarantee.name(), how(*guarantee));
             self.error("/required", Mistake::BadValue, message);
         }
-        if required != Some(&Value::Bool(true)) {
-            return confine.required.clone();
+        let is_all = required == Some(&Value::Bool(true));
+        let all: Vec<Guarantee> = match is_all {
+            true => asked.into_iter().filter(|one| !always(*one)).collect(),
+            false => confine.required.clone(),
+        };
+        if may != May::default() {
+            for guarantee in all.iter().filter(|one| is_of_tree(**one)) {
+                let message = format!(
+                    "{:?} cannot be required beside \"may\": what may signal others or gain rights gets out of its group",
+                    guarantee.name()
+                );
+                self.error("/required", Mistake::BadValue, message);
+            }
         }
-        let all: Vec<Guarantee> = asked.into_iter().filter(|one| !always(*one)).collect();
+        if !is_all {
+            return all;
+        }
         if all.is_empty() {
             let message = "\"required: true\" stands for what the action asks of files, network and limits of its tree, \
                            and it asks for nothing of that";
@@ -258,11 +280,16 @@ fn always(guarantee: Guarantee) -> bool {
     matches!(guarantee, Guarantee::Signals | Guarantee::Kill)
 }
 
+fn is_of_tree(guarantee: Guarantee) -> bool {
+    matches!(guarantee, Guarantee::TreeMemory | Guarantee::TreeProcesses | Guarantee::TreeCpus)
+}
+
 fn asked_for(confine: &Confine, may: May, limits: &Limits) -> Vec<Guarantee> {
     let is_asked = |guarantee: &Guarantee| match guarantee {
         Guarantee::Files => confine.files == FileAccess::Confined,
         Guarantee::Network => confine.no_network,
-        Guarantee::Signals | Guarantee::Kill => !may.signal_others,
+        // A worker that is not root can confine nothing that gains rights by other programs.
+        Guarantee::Signals | Guarantee::Kill => !may.signal_others && !may.gain_privileges,
         Guarantee::TreeMemory => limits.tree_memory_bytes_max.is_some(),
         Guarantee::TreeProcesses => limits.tree_processes_max.is_some(),
         Guarantee::TreeCpus => limits.tree_cpu_milli_max.is_some(),
@@ -275,7 +302,7 @@ fn how(guarantee: Guarantee) -> &'static str {
     match guarantee {
         Guarantee::Files => "files: confined",
         Guarantee::Network => "network: none",
-        Guarantee::Signals | Guarantee::Kill => "without may: [signal_others]",
+        Guarantee::Signals | Guarantee::Kill => "without may: [signal_others, gain_privileges]",
         Guarantee::TreeMemory => "limits: { tree_memory_bytes_max: … }",
         Guarantee::TreeProcesses => "limits: { tree_processes_max: … }",
         Guarantee::TreeCpus => "limits: { tree_cpus_max: … }",

@@ -386,11 +386,20 @@ fn mistakes_in_what_a_process_may_reach_are_told_where_they_are() {
         ),
         (
             json!({"confine": {"required": ["kill"]}, "may": ["signal_others"]}),
-            "/confine/required: \"kill\" is required, but not asked for: without may: [signal_others]",
+            "/confine/required: \"kill\" is required, but not asked for: without may: [signal_others, gain_privileges]",
+        ),
+        (
+            json!({"confine": {"required": ["signals"]}, "may": ["gain_privileges"]}),
+            "/confine/required: \"signals\" is required, but not asked for: without may: [signal_others, gain_privileges]",
         ),
         (
             json!({"confine": {"network": "none"}, "may": ["gain_privileges"]}),
             "/confine: what gains rights by other programs (\"may: [gain_privileges]\") cannot be confined",
+        ),
+        (
+            json!({"confine": {"required": true}, "limits": {"tree_cpus_max": 1}, "may": ["signal_others"]}),
+            "/confine/required: \"tree_cpus\" cannot be required beside \"may\": what may signal others or gain rights gets \
+             out of its group",
         ),
         (
             json!({"limits": {"tree_cpus_max": 0}}),

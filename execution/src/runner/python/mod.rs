@@ -17,7 +17,7 @@ use super::process::{ProcessCall, ProcessSpec, check_constant, check_file};
 use super::shape::Shape;
 use super::{Call, PackFiles, RenderError, Rendering, Spec, SpecError, Works};
 
-pub use requirements::{depends_on_files, refused};
+pub use requirements::{builds, depends_on_files, named_file, refused};
 
 /// The file at the top of a pack that says what its Python code needs, one requirement a line.
 pub const REQUIREMENTS: &str = "requirements.txt";

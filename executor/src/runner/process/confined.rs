@@ -35,6 +35,9 @@ pub(in crate::runner) fn confined(
         for path in confine.reads.iter().chain(&confine.writes) {
             check(Path::new(path), &options.kept)?;
         }
+        if let Some(path) = confine.writes.iter().find(|path| leads_into_the_kernel(Path::new(path))) {
+            return Err(format!("\"confine\" asks to write {path}, which leads into /proc or /sys"));
+        }
         let paths = |own: &Path, listed: &[String]| {
             std::iter::once(own.to_owned()).chain(listed.iter().map(PathBuf::from)).collect()
         };
@@ -57,6 +60,11 @@ fn pack_of(actions: &Path) -> &Path {
         Some(pack) if actions.ends_with("actions") => pack,
         _ => actions,
     }
+}
+
+/// As its text says where it stands itself, a link does not say that.
+fn leads_into_the_kernel(path: &Path) -> bool {
+    path.canonicalize().is_ok_and(|real| ["/proc", "/sys"].iter().any(|root| real.starts_with(root)))
 }
 
 /// Links lead where they lead: what is compared is what would be opened.
@@ -118,6 +126,8 @@ mod tests {
             assert!(check(&path.join(asked), &kept).is_err(), "{asked}");
         }
         assert_eq!(check(&path.join("free"), &kept), Ok(()));
+        std::os::unix::fs::symlink("/proc/self/task", path.join("kernel")).unwrap();
+        assert!(leads_into_the_kernel(&path.join("kernel")) && !leads_into_the_kernel(&path.join("link")));
         // It may come to be.
         assert!(check(&path.join("data/none"), &kept).is_err());
     }

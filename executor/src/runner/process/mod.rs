@@ -275,14 +275,11 @@ impl Processes<'_> {
         started: impl FnOnce() + Send,
     ) -> Exit {
         let Process { argv, mut call, actions } = process;
-        let Prepared { becoming, work, directory } = match self.prepared(&mut call, &actions, &attempt, &held).await {
-            Ok(prepared) => prepared,
-            Err(exit) => return exit,
-        };
-        let confinement = match confined(&call.confine, call.may, self.options, &actions, work.as_ref()) {
-            Ok(confinement) => confinement,
-            Err(error) => return not_started(error),
-        };
+        let Prepared { becoming, work, directory, confinement } =
+            match self.prepared(&mut call, &actions, &attempt, &held).await {
+                Ok(prepared) => prepared,
+                Err(exit) => return exit,
+            };
         // What other rights may still reach it by, or is bound to it, is not told by the folder itself.
         let is_plain = call.may == May::default() && confinement == Confinement::default();
         let mut environment = becoming.variables();
@@ -347,7 +344,15 @@ impl Processes<'_> {
                 As::Own | As::User(_) => Some(self.work_for(&becoming).await.map_err(|error| no_work(&error))?),
             };
             let directory = directory(&call.cwd, actions, work.as_ref()).await.map_err(not_started)?;
-            Ok::<_, Exit>(Prepared { becoming, work, directory })
+            let (confine, may) = (call.confine.clone(), call.may);
+            let (options, actions) = (self.options.clone(), actions.to_owned());
+            let (work, confinement) = tokio::task::spawn_blocking(move || {
+                let confinement = confined(&confine, may, &options, &actions, work.as_ref());
+                (work, confinement)
+            })
+            .await
+            .map_err(|error| lacking(error.to_string()))?;
+            Ok::<_, Exit>(Prepared { becoming, work, directory, confinement: confinement.map_err(not_started)? })
         };
         match limited(Leave::new(held.clone(), attempt.timeout_ms), prepare).await {
             Ok(prepared) => prepared,
@@ -391,6 +396,7 @@ struct Prepared {
     becoming: As,
     work: Option<WorkDirectory>,
     directory: PathBuf,
+    confinement: Confinement,
 }
 
 /// Told where what judges a process panicked.

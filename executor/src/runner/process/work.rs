@@ -129,7 +129,7 @@ impl WorkDirectories {
     }
 
     /// Where the next one is to be.
-    pub(super) fn next(&self) -> PathBuf {
+    pub(in crate::runner) fn next(&self) -> PathBuf {
         self.folder.join(self.serial.fetch_add(1, Ordering::Relaxed).to_string())
     }
 }
@@ -147,7 +147,7 @@ impl Drop for WorkDirectories {
 
 impl WorkDirectory {
     /// Makes one there. May wait for a disk that is far away.
-    pub(super) fn make(path: PathBuf, owner: Option<&User>) -> io::Result<Self> {
+    pub(in crate::runner) fn make(path: PathBuf, owner: Option<&User>) -> io::Result<Self> {
         fs::DirBuilder::new().mode(OWN).create(&path)?;
         let mut directory = Self { path, as_made: None };
         match owner {

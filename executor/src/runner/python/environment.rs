@@ -7,37 +7,46 @@
 //! ```
 //!
 //! An environment knows its own path, so that it cannot be made elsewhere and moved: it is made in its place, and counts
-//! only once `.complete` is there, which is written last. What a crash has left half made is made anew.
+//! only once `.complete` is there, which is written last. What a crash has left half made is made anew. How it is made is
+//! in `steps`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, FileTimes, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use nix::libc::O_NOFOLLOW;
 use petrel_execution::code;
-use petrel_execution::runner::{Limits, May, PythonCall, REQUIREMENTS, depends_on_files, refused_requirement};
+use petrel_execution::runner::{
+    PythonCall, REQUIREMENTS, builds_requirement, depends_on_files, refused_requirement, requirement_file,
+};
 use petrel_execution::worker::{Exit, Holding, Why};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::super::RunnerOptions;
 use super::super::limited::{Leave, limited};
-use super::super::process::{self, Command, Processes};
+use super::super::process::{self, Processes};
 use super::PythonOptions;
+use super::steps::Steps;
 use crate::supervise::{Confinement, boot_ms};
 
 /// Says that an environment is whole.
 const COMPLETE: &str = ".complete";
-/// What is installed, in an environment that is being made.
-const LIST: &str = "petrel-requirements.txt";
-/// Kept of what is written while an environment is made.
-const OUTPUT_BYTES_MAX: usize = 1 << 20;
-/// Told of that.
-const TAIL_BYTES: usize = 2 << 10;
 /// Between two tries for a lock that another process holds.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
+/// How long an attempt waits for an environment that another one makes, in milliseconds: then others have its slot.
+const WAIT_MS_MAX: u64 = 5_000;
+/// How long a half of an environment stands that nobody makes whole.
+const HALF_AGE_MAX: Duration = Duration::from_secs(86_400);
+/// Others than the worker's user go through the folder of environments, and see nothing of it.
+const PASSAGE: u32 = 0o711;
+/// Nobody else may open a lock: whoever can holds it for as long as they like.
+const OWN_FILE: u32 = 0o600;
 
 /// The environments of this machine.
 #[derive(Debug)]
@@ -69,10 +78,19 @@ pub(super) struct InUse {
 }
 
 /// What an environment is made of.
-struct Wanted {
-    interpreter: PathBuf,
-    requirements: String,
+pub(super) struct Wanted {
+    pub(super) interpreter: PathBuf,
+    pub(super) requirements: String,
     hash: String,
+}
+
+/// Who may go on with an environment.
+enum Claim {
+    Whole(InUse),
+    /// It is to be made by who holds this lock.
+    Mine(File),
+    /// Another process makes it.
+    Busy,
 }
 
 impl InUse {
@@ -98,16 +116,30 @@ impl Environments {
         Self { options: PythonOptions { directory, ..options }, making: Mutex::default() }
     }
 
-    /// The environment of a call, which is made if it is not there. Whatever is run for that ends with the attempt.
+    /// The environment of a call that is held to this, which is made if it is not there. Whatever is run for that is held
+    /// to it as well, and ends with the attempt.
     pub(super) async fn get(
         &self,
         call: &PythonCall,
         pack: &Path,
+        confinement: &Confinement,
         processes: Processes<'_>,
         held: &watch::Receiver<Holding>,
     ) -> Result<InUse, Exit> {
-        let unusable = |error| Exit::bare(Why::NotStarted(code::ENVIRONMENT_UNUSABLE), Some(error));
-        let wanted = self.wanted(call, pack, processes.options).map_err(unusable)?;
+        // A waiting attempt makes nothing, and keeps a slot from what could be done in it.
+        let mut leave = Leave::new(held.clone(), WAIT_MS_MAX);
+        let not_waited = |why| match why {
+            Why::Timeout => process::lacking("its environment is being made".to_owned()),
+            _ => process::lacking("it ended before it had begun".to_owned()),
+        };
+        let wanted = {
+            let (call, pack, options) =
+                (call.clone(), pack.to_owned(), (self.options.clone(), processes.options.clone()));
+            let is_held = is_held(confinement);
+            let wanted = beside(move || wanted(&call, &pack, &options.0, &options.1, is_held));
+            let wanted = limited(leave.clone(), wanted).await.map_err(not_waited)?;
+            wanted?.map_err(|error| Exit::bare(Why::NotStarted(code::ENVIRONMENT_UNUSABLE), Some(error)))?
+        };
         if wanted.requirements.is_empty() {
             return Ok(InUse { interpreter: wanted.interpreter, folder: None, _lock: None });
         }
@@ -115,272 +147,250 @@ impl Environments {
             let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
             making.entry(wanted.hash.clone()).or_default().clone()
         };
-        let leave = Leave::new(held.clone(), self.options.build_ms_max);
-        let work = async {
-            let mut failure = making.lock().await;
-            if let Some(failure) = failure.as_ref().filter(|failure| self.is_fresh(failure)) {
-                return Err(failed(format!("{} (it is tried again after a while)", failure.error)));
-            }
-            let got = self.get_alone(&wanted, pack, processes, held).await;
-            *failure = match &got {
+        let mut failure = limited(leave.clone(), making.lock()).await.map_err(not_waited)?;
+        if let Some(failure) = failure.as_ref().filter(|failure| self.is_fresh(failure)) {
+            return Err(failed(format!("{} (it is tried again after a while)", failure.error)));
+        }
+        loop {
+            let lock = match limited(leave.clone(), self.claim(&wanted.hash)).await.map_err(not_waited)?? {
+                Claim::Whole(in_use) => return Ok(in_use),
+                Claim::Mine(lock) => lock,
+                Claim::Busy => continue,
+            };
+            let steps = Steps::new(&self.options, confinement, pack, processes, held);
+            let made = self.make(&wanted, &steps).await;
+            *failure = match &made {
                 Err(Exit { why: Why::Failed { .. }, error: Some(error), .. }) => {
                     Some(Failure { at_ms: boot_ms(), error: error.clone() })
                 }
                 _ => None,
             };
-            got
-        };
-        match limited(leave, work).await {
-            Ok(got) => got,
-            Err(Why::Timeout) => Err(failed(self.took_too_long())),
-            Err(why) => Err(Exit::bare(why, None)),
+            drop(lock);
+            made?;
+            // It did not wait meanwhile.
+            leave = Leave::new(held.clone(), WAIT_MS_MAX);
         }
     }
 
     /// Writes a text into a file whose name says what is in it; where it is.
-    pub(super) fn write_once(&self, stem: &str, suffix: &str, text: &str) -> io::Result<PathBuf> {
-        let folder = &self.options.directory;
+    pub(super) fn write_once(folder: &Path, stem: &str, suffix: &str, text: &str) -> io::Result<PathBuf> {
         let path = folder.join(format!("{stem}-{}.{suffix}", hash_of(&[text])));
         if !path.is_file() {
-            fs::create_dir_all(folder)?;
+            make_folder(folder)?;
             write_whole(&path, text)?;
         }
         Ok(path)
+    }
+
+    /// Where all of them are.
+    pub(super) fn directory(&self) -> &Path {
+        &self.options.directory
     }
 
     fn is_fresh(&self, failure: &Failure) -> bool {
         boot_ms() < failure.at_ms.saturating_add(self.options.build_retry_ms)
     }
 
-    fn took_too_long(&self) -> String {
-        format!("its environment took longer than {} ms to be made", self.options.build_ms_max)
-    }
-
-    fn wanted(&self, call: &PythonCall, pack: &Path, options: &RunnerOptions) -> Result<Wanted, String> {
-        let interpreter = find(&call.interpreter, options)?;
-        let text = match &call.requirements {
-            Some(lines) => lines.join("\n"),
-            None => match fs::read_to_string(pack.join(REQUIREMENTS)) {
-                Ok(text) => text,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
-                Err(e) => return Err(format!("{REQUIREMENTS} cannot be read: {e}")),
-            },
-        };
-        if let Some(why) = text.lines().find_map(refused_requirement) {
-            return Err(format!("a requirement is refused: {why}"));
+    async fn claim(&self, hash: &str) -> Result<Claim, Exit> {
+        let (directory, hash) = (self.options.directory.clone(), hash.to_owned());
+        let claim = beside(move || claim(&directory, &hash)).await?.map_err(|error| no_room(&error))?;
+        if let Claim::Busy = claim {
+            tokio::time::sleep(LOCK_PAUSE).await;
         }
-        let is_said = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-        let requirements = text.lines().filter(is_said).collect::<Vec<_>>().join("\n");
-        let real = fs::canonicalize(&interpreter).unwrap_or_else(|_| interpreter.clone());
-        let files = if depends_on_files(&requirements) { pack.to_string_lossy() } else { "".into() };
-        let index = self.options.index_url.as_deref().unwrap_or_default();
-        let links = self.options.find_links.join("\n");
-        let hash = hash_of(&[&real.to_string_lossy(), &requirements, index, &links, &files]);
-        Ok(Wanted { interpreter, requirements, hash })
+        Ok(claim)
     }
 
-    async fn get_alone(
-        &self,
-        wanted: &Wanted,
-        pack: &Path,
-        processes: Processes<'_>,
-        held: &watch::Receiver<Holding>,
-    ) -> Result<InUse, Exit> {
-        let lacking = |e: io::Error| process::lacking(format!("there is no room for its environment: {e}"));
+    /// Makes an environment in its place, whose lock is held: whole or not at all. It is not given up before what makes it
+    /// has ended, which ends with the attempt.
+    async fn make(&self, wanted: &Wanted, steps: &Steps<'_>) -> Result<(), Exit> {
         let folder = self.options.directory.join(&wanted.hash);
+        let emptied = folder.clone();
+        beside(move || remove_all(&emptied)).await?.map_err(|error| no_room(&error))?;
+        if let Err(exit) = steps.make(wanted, &folder).await {
+            // Half of it is of no use; what cannot be removed now is so later.
+            let _ = beside(move || remove_all(&folder)).await;
+            return Err(exit);
+        }
         let complete = folder.join(COMPLETE);
-        fs::create_dir_all(&self.options.directory).map_err(lacking)?;
-        loop {
-            let lock = self.lock(&wanted.hash).map_err(lacking)?;
-            if matches!(lock.try_lock_shared(), Ok(())) && touch(&complete) {
-                let interpreter = folder.join("bin/python");
-                return Ok(InUse { interpreter, folder: Some(folder), _lock: Some(lock) });
-            }
-            drop(lock);
-            let lock = self.lock(&wanted.hash).map_err(lacking)?;
-            match lock.try_lock() {
-                // Another process makes it.
-                Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
-                Err(TryLockError::Error(e)) => return Err(lacking(e)),
-                Ok(()) if complete.exists() => {}
-                Ok(()) => {
-                    self.make(wanted, &folder, pack, processes, held).await?;
-                    write_whole(&complete, "").map_err(lacking)?;
-                    self.remove_unused(&wanted.hash);
-                }
+        beside(move || write_whole(&complete, "")).await?.map_err(|error| no_room(&error))?;
+        let (options, but) = (self.options.clone(), wanted.hash.clone());
+        tokio::task::spawn_blocking(move || remove_unused(&options, &but));
+        Ok(())
+    }
+}
+
+/// Does work on files away from the threads that keep the leases of attempts.
+pub(super) async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Exit> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| process::lacking("what makes its environment ready panicked".to_owned()))
+}
+
+/// Whether a call is held to anything: then nothing of its pack is run while its environment is made.
+pub(super) fn is_held(confinement: &Confinement) -> bool {
+    confinement.files.is_some() || confinement.no_network
+}
+
+fn wanted(
+    call: &PythonCall,
+    pack: &Path,
+    python: &PythonOptions,
+    options: &RunnerOptions,
+    is_held: bool,
+) -> Result<Wanted, String> {
+    let interpreter = find(&call.interpreter, options)?;
+    let text = match &call.requirements {
+        Some(lines) => lines.join("\n"),
+        None => match fs::read_to_string(pack.join(REQUIREMENTS)) {
+            Ok(text) => text,
+            Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(format!("{REQUIREMENTS} cannot be read: {e}")),
+        },
+    };
+    if let Some(why) = text.lines().find_map(refused_requirement) {
+        return Err(format!("a requirement is refused: {why}"));
+    }
+    let is_folder = |line: &str| {
+        let name = requirement_file(line)?;
+        pack.join(name.strip_prefix("file://").unwrap_or(name)).is_dir().then(|| format!("{name:?} is a folder"))
+    };
+    let built = |line: &str| builds_requirement(line).or_else(|| is_folder(line));
+    if let Some(why) = text.lines().find_map(built).filter(|_| is_held) {
+        return Err(format!(
+            "a requirement is refused, for an action that is confined is given nothing but wheels: {why}"
+        ));
+    }
+    let is_said = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    let requirements = text.lines().filter(is_said).collect::<Vec<_>>().join("\n");
+    let real = fs::canonicalize(&interpreter).unwrap_or_else(|_| interpreter.clone());
+    // What was installed for one version is not what another one reads that stands in its place.
+    let version = fs::metadata(&real).map(|found| format!("{} {}", found.len(), found.mtime())).unwrap_or_default();
+    let files = if depends_on_files(&requirements) { pack.to_string_lossy() } else { "".into() };
+    let index = python.index_url.as_deref().unwrap_or_default();
+    let links = python.find_links.join("\n");
+    let held = if is_held { "held" } else { "" };
+    let hash = hash_of(&[&real.to_string_lossy(), &version, &requirements, index, &links, &files, held]);
+    Ok(Wanted { interpreter, requirements, hash })
+}
+
+fn claim(directory: &Path, hash: &str) -> io::Result<Claim> {
+    make_folder(directory)?;
+    let folder = directory.join(hash);
+    let complete = folder.join(COMPLETE);
+    let shared = lock(directory, hash)?;
+    if shared.try_lock_shared().is_ok() {
+        match touch(&complete) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // One that cannot be dated is used all the same.
+            _ => {
+                return Ok(Claim::Whole(InUse {
+                    interpreter: folder.join("bin/python"),
+                    folder: Some(folder),
+                    _lock: Some(shared),
+                }));
             }
         }
     }
-
-    fn lock(&self, hash: &str) -> io::Result<File> {
-        File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(self.options.directory.join(format!("{hash}.lock")))
+    drop(shared);
+    let own = lock(directory, hash)?;
+    match own.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(Claim::Busy),
+        Err(TryLockError::Error(error)) => Err(error),
+        // It has come to be meanwhile, and is used in the next round.
+        Ok(()) if complete.exists() => Ok(Claim::Busy),
+        Ok(()) => Ok(Claim::Mine(own)),
     }
+}
 
-    /// Makes an environment in its place, whose lock is held.
-    async fn make(
-        &self,
-        wanted: &Wanted,
-        folder: &Path,
-        pack: &Path,
-        processes: Processes<'_>,
-        held: &watch::Receiver<Holding>,
-    ) -> Result<(), Exit> {
-        let lacking = |e: io::Error| process::lacking(format!("there is no room for its environment: {e}"));
-        remove_all(folder).await.map_err(lacking)?;
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let (interpreter, at) = (text(&wanted.interpreter), text(folder));
-        let (list, python) = (text(&folder.join(LIST)), text(&folder.join("bin/python")));
-        let uv = find("uv", processes.options).ok().map(|uv| text(&uv));
-        let make = match &uv {
-            Some(uv) => vec![uv, "venv", "--python", &interpreter, &at],
-            None => vec![&*interpreter, "-m", "venv", &at],
+fn lock(directory: &Path, hash: &str) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true).mode(OWN_FILE).custom_flags(O_NOFOLLOW);
+    options.open(directory.join(format!("{hash}.lock")))
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(PASSAGE).create(path)
+}
+
+/// Removes environments that nobody has used for long, and what was left half made; but not this one.
+fn remove_unused(options: &PythonOptions, but: &str) {
+    #[expect(clippy::disallowed_methods, reason = "ages of files are measured by the clock that dates them")]
+    let now = SystemTime::now();
+    let age_max = Duration::from_secs(u64::from(options.environment_days_max) * 86_400);
+    for entry in fs::read_dir(&options.directory).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == but || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let dated = |path: PathBuf| fs::metadata(path).and_then(|found| found.modified());
+        let is_over =
+            |at: io::Result<SystemTime>, most| at.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > most));
+        let complete = entry.path().join(COMPLETE);
+        let is_old = match dated(complete) {
+            Err(error) if error.kind() == ErrorKind::NotFound => is_over(dated(entry.path()), HALF_AGE_MAX),
+            used => is_over(used, age_max),
         };
-        self.step(&make, pack, processes, held).await?;
-        fs::write(&list, format!("{}\n", wanted.requirements)).map_err(lacking)?;
-        let mut install = match &uv {
-            Some(uv) => vec![&**uv, "pip", "install", "--python", &python],
-            None => vec![&*python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"],
-        };
-        if self.options.index_url.is_none() {
-            install.push("--no-index");
+        if !is_old {
+            continue;
         }
-        for link in &self.options.find_links {
-            install.extend(["--find-links", link]);
+        let Ok(lock) = lock(&options.directory, &name) else { continue };
+        if lock.try_lock().is_err() {
+            continue;
         }
-        install.extend(["-r", &list]);
-        self.step(&install, pack, processes, held).await
-    }
-
-    /// Runs a program that an environment is made with, as an action of the same attempt.
-    async fn step(
-        &self,
-        argv: &[&str],
-        pack: &Path,
-        processes: Processes<'_>,
-        held: &watch::Receiver<Holding>,
-    ) -> Result<(), Exit> {
-        let command = Command {
-            argv: argv.iter().map(|part| (*part).to_owned()).collect(),
-            // What a requirement names of the pack is meant from there.
-            directory: pack.to_owned(),
-            environment: self.variables(),
-            stdin: Vec::new(),
-            user: None,
-            timeout_ms: self.options.build_ms_max,
-            may: May::default(),
-            limits: Limits::default(),
-            confinement: Confinement::default(),
-        };
-        let options = RunnerOptions { output_bytes_max: OUTPUT_BYTES_MAX, ..processes.options.clone() };
-        let exit = process::run(processes.supervisor, &options, command, held.clone(), || {}).await;
-        match exit.why {
-            Why::Exited if exit.return_code == Some(0) => Ok(()),
-            Why::Exited | Why::NotStarted(_) => Err(failed(self.told(argv, &exit))),
-            Why::Timeout => Err(failed(self.took_too_long())),
-            // Nothing of the action has begun.
-            Why::Unknown => Err(process::lacking("what makes its environment was lost".to_owned())),
-            why => Err(Exit::bare(why, exit.error)),
-        }
-    }
-
-    /// Where packages come from, and nothing of what the machine says about that.
-    fn variables(&self) -> BTreeMap<String, String> {
-        let mut variables =
-            vec![("PIP_CONFIG_FILE", "/dev/null"), ("UV_NO_CONFIG", "1"), ("UV_PYTHON_DOWNLOADS", "never")];
-        if let Some(url) = &self.options.index_url {
-            // On a command line everybody could read its password.
-            variables.extend([("PIP_INDEX_URL", &**url), ("UV_DEFAULT_INDEX", &**url)]);
-        }
-        variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-    }
-
-    /// What is told of a step that failed: the end of what it wrote, without the index's password.
-    fn told(&self, argv: &[&str], exit: &Exit) -> String {
-        let what = argv.iter().take(4).copied().collect::<Vec<_>>().join(" ");
-        let how = match (&exit.error, exit.return_code) {
-            (Some(error), _) => error.clone(),
-            (None, code) => format!("exit code {}", code.unwrap_or_default()),
-        };
-        let mut written = String::new();
-        for stream in [&exit.stdout, &exit.stderr] {
-            let text = String::from_utf8_lossy(&stream.bytes);
-            // A line that is cut may hold a part of what is left out below.
-            let whole = if stream.truncated { text.rsplit_once('\n').map_or("", |(whole, _)| whole) } else { &*text };
-            written.push_str(whole.trim_end());
-            written.push('\n');
-            let end = stream.end.as_ref().map(|end| String::from_utf8_lossy(&end.bytes)).unwrap_or_default();
-            written.push_str(end.split_once('\n').map_or("", |(_, whole)| whole).trim_end());
-            written.push('\n');
-        }
-        let url = self.options.index_url.as_deref().and_then(|url| url::Url::parse(url).ok());
-        if let Some(password) = url.as_ref().and_then(url::Url::password) {
-            written = written.replace(password, "***");
-        }
-        let written = written.trim();
-        let mut from = written.len().saturating_sub(TAIL_BYTES);
-        while !written.is_char_boundary(from) {
-            from += 1;
-        }
-        format!("its environment cannot be made: {what} …: {how}: {}", &written[from..])
-    }
-
-    /// Removes environments that nobody has used for long, but not this one.
-    fn remove_unused(&self, but: &str) {
-        #[expect(clippy::disallowed_methods, reason = "ages of files are measured by the clock that dates them")]
-        let now = SystemTime::now();
-        let age_max = Duration::from_secs(u64::from(self.options.environment_days_max) * 86_400);
-        for entry in fs::read_dir(&self.options.directory).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let used = fs::metadata(entry.path().join(COMPLETE)).and_then(|found| found.modified());
-            let is_old = used.is_ok_and(|used| now.duration_since(used).is_ok_and(|age| age > age_max));
-            if !is_old || name == but {
-                continue;
-            }
-            let Ok(lock) = self.lock(&name) else { continue };
-            if lock.try_lock().is_err() {
-                continue;
-            }
-            // Without it, what a crash leaves of the rest is made anew.
-            let removed = fs::remove_file(entry.path().join(COMPLETE)).and_then(|()| fs::remove_dir_all(entry.path()));
-            if let Err(error) = removed {
-                tracing::warn!(environment = name, %error, "a Python environment that nobody uses cannot be removed");
-            }
+        // Without that file, what a crash leaves of the rest is made anew.
+        let _ = fs::remove_file(entry.path().join(COMPLETE));
+        if let Err(error) = fs::remove_dir_all(entry.path()) {
+            tracing::warn!(environment = name, %error, "a Python environment that nobody uses cannot be removed");
         }
     }
 }
 
-fn failed(error: String) -> Exit {
+pub(super) fn failed(error: String) -> Exit {
     Exit::bare(Why::Failed { code: code::ENVIRONMENT_UNUSABLE, retriable: true }, Some(error))
 }
 
-async fn remove_all(folder: &Path) -> io::Result<()> {
-    match tokio::fs::remove_dir_all(folder).await {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+pub(super) fn no_room(error: &io::Error) -> Exit {
+    process::lacking(format!("there is no room for its environment: {error}"))
+}
+
+fn remove_all(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     }
 }
 
-/// Dates a file now; whether it is there.
-fn touch(path: &Path) -> bool {
+/// Dates a file now.
+fn touch(path: &Path) -> io::Result<()> {
     #[expect(clippy::disallowed_methods, reason = "ages of files are measured by the clock that dates them")]
     let now = SystemTime::now();
-    let Ok(file) = File::options().write(true).open(path) else { return false };
-    file.set_times(FileTimes::new().set_modified(now)).is_ok()
+    File::options().write(true).open(path)?.set_times(FileTimes::new().set_modified(now))
 }
 
-/// A file that is there is whole.
+/// A file that is there is whole, whoever else writes it.
 fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}", std::process::id()));
-    let unfinished = path.with_file_name(name);
-    let mut file = File::create(&unfinished)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(unfinished, path)
+    static SERIAL: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}-{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed)));
+        let unfinished = path.with_file_name(name);
+        // Two workers in containers may have the same number.
+        let mut file = match File::create_new(&unfinished) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+            created => created?,
+        };
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        return fs::rename(unfinished, path);
+    }
+}
+
+/// The programs of an environment, the first of a list, before those of another one.
+pub(super) fn first_of(programs: &str, path: &str) -> String {
+    let own = programs.split(':').next().unwrap_or_default();
+    match path == programs {
+        true => path.to_owned(),
+        false => format!("{own}:{path}"),
+    }
 }
 
 /// `PATH` as an action finds it.
@@ -391,7 +401,7 @@ fn path_of(options: &RunnerOptions) -> Option<String> {
 }
 
 /// A program by its name, as an action would find it, or by its path.
-fn find(name: &str, options: &RunnerOptions) -> Result<PathBuf, String> {
+pub(super) fn find(name: &str, options: &RunnerOptions) -> Result<PathBuf, String> {
     use std::os::unix::fs::PermissionsExt;
     let is_program =
         |path: &Path| fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);

@@ -1,17 +1,19 @@
 //! The runner `python`: an interpreter that calls a function or a class of a pack's file.
 //!
-//! `environment` (interpreters with what packs require), `judged` (what is made of the end of a call). What the
-//! interpreter itself runs is `python/shim.py` in this crate.
+//! `environment` (interpreters with what packs require) and `steps` (how they are made), `zygotes` (processes that have
+//! imported a file), `judged` (what is made of the end of a call). What the interpreter itself runs is `python/shim.py` in
+//! this crate.
 
 mod environment;
 mod judged;
 mod options;
+mod steps;
 mod zygotes;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use petrel_execution::code;
 use petrel_execution::runner::{Callee, Limits, May, PythonCall};
@@ -19,6 +21,7 @@ use petrel_execution::worker::{Exit, Holding, Why};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::limited::{Leave, limited};
 use super::process::{self, Command, ProcessAttempt, Processes, WorkDirectory};
 use super::supervised::{self, Ended, Failed};
 use super::{Context, RunnerOptions};
@@ -37,7 +40,7 @@ const END_FD: i32 = 3;
 pub struct PythonRunner {
     options: PythonOptions,
     environments: Environments,
-    shim: OnceLock<PathBuf>,
+    shim: Arc<OnceLock<PathBuf>>,
     zygotes: Zygotes,
 }
 
@@ -53,7 +56,7 @@ impl PythonRunner {
     /// A runner with these settings. Nothing is made before it is needed.
     pub fn new(options: PythonOptions) -> Self {
         let zygotes = Zygotes::new(options.idle_ms, options.zygotes_max);
-        Self { environments: Environments::new(options.clone()), options, shim: OnceLock::new(), zygotes }
+        Self { environments: Environments::new(options.clone()), options, shim: Arc::default(), zygotes }
     }
 
     /// Makes a call, to its end. `pack` is its pack's folder; `started` is called once its interpreter runs. Dropping the
@@ -75,7 +78,7 @@ impl PythonRunner {
         let options = RunnerOptions { output_bytes_max: attempt.output_bytes_max, ..processes.options.clone() };
         let (mut job, stdin) = process::job(&options, command, held.borrow().lease_deadline_ms());
         job.telling = Telling { live_bytes_max: attempt.live.bytes_max(), lead_bytes: attempt.lead_bytes };
-        job.streams.push(StreamSpec { fd: END_FD, bytes_max: judged::returned_bytes_max(&call) });
+        job.streams.push(StreamSpec { fd: END_FD, bytes_max: judged::told_bytes_max(&call) });
         if let Some(error) = process::too_large(&job) {
             return process::not_started(error);
         }
@@ -89,6 +92,7 @@ impl PythonRunner {
             };
             ended = forking.run(&job, &stdin, held.clone(), told, &attempt.live).await;
         }
+        let is_fork = ended.is_some();
         let ended = match (ended, started) {
             (Some(ended), _) => ended,
             // It had not begun.
@@ -104,12 +108,12 @@ impl PythonRunner {
         let exit = match ended {
             Ok(ended) => {
                 attempt.live.end(ended.read_bytes(), ended.is_whole());
-                self.judged(ended, call).await
+                self.judged(ended, call, is_fork).await
             }
             Err(Failed::NotBegun(why)) => process::lacking(why),
             Err(Failed::Lost(why)) => Exit::bare(Why::Unknown, Some(why)),
         };
-        // What could be called once is kept for the next call.
+        // What is called again and again is kept for the next call.
         if let Some(zygote) = zygote.filter(|_| judged::was_called(&exit)) {
             self.zygotes.start(zygote, processes.supervisor);
         }
@@ -118,9 +122,9 @@ impl PythonRunner {
     }
 
     /// What is made of an end, away from the threads that keep the leases of other attempts: what was returned may be long.
-    async fn judged(&self, ended: Ended, call: PythonCall) -> Exit {
+    async fn judged(&self, ended: Ended, call: PythonCall, is_fork: bool) -> Exit {
         let import_ms_max = self.options.import_ms_max;
-        let judged = tokio::task::spawn_blocking(move || judged::judged(ended, &call, import_ms_max));
+        let judged = tokio::task::spawn_blocking(move || judged::judged(ended, &call, is_fork, import_ms_max));
         judged.await.unwrap_or_else(|_| Exit::bare(Why::Unknown, Some(process::NOT_JUDGED.to_owned())))
     }
 
@@ -150,28 +154,27 @@ impl PythonRunner {
         attempt: &ProcessAttempt,
         held: &watch::Receiver<Holding>,
     ) -> Result<Prepared, Exit> {
-        let lacking = |what: &str, error: &io::Error| process::lacking(format!("there is no {what} for it: {error}"));
-        let shim = self.shim().map_err(|error| lacking("room for what its interpreter runs", &error))?;
-        let environment = self.environments.get(call, pack, processes, held).await?;
-        let work = processes.work.make(None).map_err(|error| lacking("work directory", &error))?;
-        let actions = process::actions_of(pack);
+        let Ready { shim, work, actions, mut confinement } = self.ready(call, pack, processes, attempt, held).await?;
+        let environment = self.environments.get(call, pack, &confinement, processes, held).await?;
         let directory = process::directory(&call.process.cwd, &actions, Some(&work)).await;
         let directory = directory.map_err(process::not_started)?;
         let lease_deadline_ms = held.borrow().lease_deadline_ms();
-        let confine = (&*call.process.confine, call.process.may);
-        let mut confinement = process::confined(confine.0, confine.1, processes.options, &actions, Some(&work))
-            .map_err(process::not_started)?;
         if let Some(files) = &mut confinement.files {
             // What runs the code, which no pack has written.
-            files.reads.extend(environment.folder().map(Path::to_owned).into_iter().chain([shim.to_owned()]));
+            files.reads.extend(environment.folder().map(Path::to_owned).into_iter().chain([shim.clone()]));
         }
         let payload = self.payload(call, (&actions, &directory), &work, attempt, lease_deadline_ms);
         let fixed = |(name, value): &(String, String)| call.fixed.contains(name).then(|| (name.clone(), value.clone()));
-        let mut variables: BTreeMap<String, String> = call.process.env.iter().filter_map(fixed).collect();
+        let mut variables = environment.variables(processes.options);
         if confinement.files.is_some() {
             variables.extend(process::confined_variables(&work));
         }
-        variables.extend(environment.variables(processes.options));
+        // What an action says itself goes before it; only what it requires is found first in any case.
+        let programs = variables.get("PATH").cloned();
+        variables.extend(call.process.env.iter().filter_map(fixed));
+        if let (Some(programs), Some(path)) = (programs, variables.get_mut("PATH")) {
+            *path = environment::first_of(&programs, path);
+        }
         let interpreter = environment.interpreter.to_string_lossy().into_owned();
         let argv = [&*interpreter, "-s", "-B", &*shim.to_string_lossy()].map(str::to_owned).to_vec();
         let command = Command {
@@ -220,14 +223,55 @@ impl PythonRunner {
         })
     }
 
-    /// The file that an interpreter runs, which is written once for each text that it ever had.
-    fn shim(&self) -> io::Result<&Path> {
-        if let Some(path) = self.shim.get() {
-            return Ok(path);
+    /// What is made for a call on disks, on no thread of the runtime, and for as long as its attempt may go on.
+    async fn ready(
+        &self,
+        call: &PythonCall,
+        pack: &Path,
+        processes: Processes<'_>,
+        attempt: &ProcessAttempt,
+        held: &watch::Receiver<Holding>,
+    ) -> Result<Ready, Exit> {
+        let (written, folder) = (self.shim.clone(), self.environments.directory().to_owned());
+        let (path, options, pack) = (processes.work.next(), processes.options.clone(), pack.to_owned());
+        let (confine, may) = (call.process.confine.clone(), call.process.may);
+        let ready = environment::beside(move || {
+            let lacking = |what: &str, error: &io::Error| {
+                Box::new(process::lacking(format!("there is no {what} for it: {error}")))
+            };
+            let shim = shim(&written, &folder);
+            let shim = shim.map_err(|error| lacking("room for what its interpreter runs", &error))?;
+            let work = WorkDirectory::make(path, None).map_err(|error| lacking("work directory", &error))?;
+            let actions = process::actions_of(&pack);
+            let confinement = process::confined(&confine, may, &options, &actions, Some(&work));
+            let confinement = confinement.map_err(|error| Box::new(process::not_started(error)))?;
+            Ok(Ready { shim, work, confinement, actions })
+        });
+        match limited(Leave::new(held.clone(), attempt.timeout_ms), ready).await {
+            Ok(ready) => ready?.map_err(|exit: Box<Exit>| *exit),
+            Err(Why::Timeout) => Err(process::lacking("its folders were not found in time".to_owned())),
+            Err(_) => Err(process::lacking("it ended before it had begun".to_owned())),
         }
-        let path = self.environments.write_once("shim", "py", SHIM)?;
-        Ok(self.shim.get_or_init(|| path))
     }
+}
+
+/// What a call needs on disks before its environment.
+struct Ready {
+    /// What the interpreter runs.
+    shim: PathBuf,
+    work: WorkDirectory,
+    /// The folder of its pack's programs.
+    actions: PathBuf,
+    confinement: Confinement,
+}
+
+/// The file that an interpreter runs, which is written once for each text that it ever had.
+fn shim(written: &OnceLock<PathBuf>, folder: &Path) -> io::Result<PathBuf> {
+    if let Some(path) = written.get() {
+        return Ok(path.clone());
+    }
+    let path = Environments::write_once(folder, "shim", "py", SHIM)?;
+    Ok(written.get_or_init(|| path).clone())
 }
 
 /// Calls what an attempt says, to its end.
