@@ -197,3 +197,65 @@ fn on_kafka_every_class_runs_and_a_drained_worker_is_left_out() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn what_needs_much_waits_for_room_and_what_no_worker_has_fails() -> Result<()> {
+    let environment = [
+        ("PETREL_WORKER__SLOTS", "8"),
+        ("PETREL_WORKER__MEMORY_BYTES", "4294967296"),
+        ("PETREL_WORKER__CPUS", "2"),
+        ("PETREL_WORKER__DECLINE_MS", "200"),
+        ("PETREL_TASK_PARTITIONS", "4"),
+    ];
+    let dir = tempfile::tempdir()?;
+    let mut petrel = Single::prepare(dir.path(), &[], &environment)?;
+    petrel.up()?;
+    let (cli, dir) = (petrel.cli(), dir.path());
+    apply_pack(cli, dir)?;
+    let needing = |name: &str, needs: &str| {
+        let text = "runner: command\ncommand: [./hold.sh, \"${parameters.name}\", \"${parameters.gate}\", \"${parameters.log}\"]\n\
+                    parameters: { name: {}, gate: {}, log: {} }\n";
+        std::fs::write(dir.join(format!("hold/actions/{name}.yaml")), format!("name: {name}\n{text}needs: {needs}\n"))
+    };
+    needing("large", "{ memory: 3GiB, cpu: 0.5 }")?;
+    needing("huge", "{ memory: 5GiB }")?;
+    cli.run(&["pack", "apply", &dir.join("hold").display().to_string()])?;
+    let large = |name: &str, action: &str| -> Result<String> {
+        let (gate, log) =
+            (format!("gate={}", dir.join("gate").display()), format!("log={}", dir.join("log").display()));
+        Ok(cli.run(&["action", "run", action, &format!("name={name}"), &gate, &log])?.trim().to_owned())
+    };
+    let first = large("first", "hold.large")?;
+    has_run(dir, "+first")?;
+    let second = large("second", "hold.large")?;
+    // It has a slot, and no room; what needs none runs.
+    ask(cli, dir, "small", &[])?;
+    has_run(dir, "+small")?;
+    let huge = large("huge", "hold.huge")?;
+    // Why is told by the audit trail, a moment later.
+    let failed = until(cli, &huge, |e| e["status"] == "failed" && e["error"].is_string())?;
+    let why = failed["error"].as_str().unwrap_or_default();
+    ensure!(
+        failed["code"] == "no_room" && why.contains("needs 5 GiB of memory, which no worker of the pool default has"),
+        "{failed}"
+    );
+    assert_eq!(get(cli, &second)?["status"], "scheduled");
+    std::fs::write(dir.join("gate"), "")?;
+    for id in [&first, &second] {
+        until(cli, id, |e| e["status"] == "succeeded")?;
+    }
+    let ran = lines(dir);
+    let place = |line: &str| ran.iter().position(|ran| ran == line);
+    ensure!(place("+second") > place("first") && place("+huge").is_none(), "{ran:?}");
+    // Where the size of the pool is said, what is over it is not taken in.
+    petrel.down()?;
+    let sizes = [("PETREL_POOL_SIZES", "{ default: { memory_bytes: 4294967296, cpus: 2 } }")];
+    let other = tempfile::tempdir()?;
+    let mut petrel = Single::prepare(other.path(), &[], &sizes)?;
+    petrel.up()?;
+    let refused = petrel.cli().output(&["pack", "apply", &dir.join("hold").display().to_string()])?;
+    let told = String::from_utf8_lossy(&refused.stderr);
+    let why = "hold.huge needs 5 GiB of memory, and the largest worker of the pool default has 4 GiB of memory and 2 processors";
+    ensure!(!refused.status.success() && told.contains(why) && told.contains("actions/huge.yaml:5:8"), "{told}");
+    Ok(())
+}
