@@ -232,7 +232,8 @@ fn what_needs_much_waits_for_room_and_what_no_worker_has_fails() -> Result<()> {
     ask(cli, dir, "small", &[])?;
     has_run(dir, "+small")?;
     let huge = large("huge", "hold.huge")?;
-    let failed = until(cli, &huge, |e| e["status"] == "failed")?;
+    // Why is told by the audit trail, a moment later.
+    let failed = until(cli, &huge, |e| e["status"] == "failed" && e["error"].is_string())?;
     let why = failed["error"].as_str().unwrap_or_default();
     ensure!(
         failed["code"] == "no_room" && why.contains("needs 5 GiB of memory, which no worker of the pool default has"),
