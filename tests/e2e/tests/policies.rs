@@ -35,7 +35,7 @@ fn shown(cli: &Cli, id: &str) -> Value {
 
 fn is(cli: &Cli, id: &str, status: &str, code: &Value) -> bool {
     let shown = shown(cli, id);
-    shown["status"] == status && shown["code"] == *code
+    shown["status"] == status && (code.is_null() || shown["code"] == *code)
 }
 
 fn apply(cli: &Cli, dir: &Path, closed_at: u64) -> Result<()> {
