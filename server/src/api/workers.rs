@@ -150,12 +150,15 @@ async fn put(core: &Core, whose: Drained, body: Option<Body>) -> Result<Json<Val
     Ok(Json(json!({ "drained": order.is_some(), "order": order.as_ref().map(told) })))
 }
 
+/// Those that run; nothing where that could not be read.
+type Workers = Option<Arc<[ProcessAlive]>>;
+
 /// The workers that were seen last, for many who ask at once.
 #[derive(Debug, Default)]
-pub struct Seen(tokio::sync::Mutex<Option<(i64, Option<Arc<[ProcessAlive]>>)>>);
+pub struct Seen(tokio::sync::Mutex<Option<(i64, Workers)>>);
 
 /// The workers that run, as they were a moment ago; nothing where that cannot be read soon, which is remembered, too.
-async fn seen(core: &Core) -> Option<Arc<[ProcessAlive]>> {
+async fn seen(core: &Core) -> Workers {
     let mut seen = tokio::time::timeout(SEE_MAX, core.workers_seen.0.lock()).await.ok()?;
     if let Some((at_ms, workers)) = &*seen
         && (0..SEEN_MS).contains(&(core.clock.now_ms() - at_ms))
