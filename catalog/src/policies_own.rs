@@ -177,7 +177,8 @@ fn what_is_wrong_is_told_where_it_stands() {
         let mut lines: Vec<&str> = told.lines().collect();
         let wanted = format!("policies/careful.yaml:{wanted}");
         let mut expected: Vec<&str> = wanted.lines().collect();
-        (lines.sort_unstable(), expected.sort_unstable());
+        lines.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(lines, expected, "{text}");
     }
     let retry = policy("retry: { times: 1 }\n");

@@ -282,7 +282,7 @@ fn core(record: &ExecutionState) -> Result<Core, CodecError> {
             delivery: Delivery::parse(delivery)
                 .ok_or_else(|| CodecError::Field { status: record.status.clone(), field: "delivery" })?,
             timeout_ms: record.timeout_ms,
-            retry: retry(&record)?,
+            retry: retry(record)?,
             deadline_ms: record.deadline_ms,
             windows: windows(record)?,
         }),

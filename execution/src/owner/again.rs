@@ -64,7 +64,7 @@ impl Owner<'_> {
         let first_ms = core.scheduled_at_ms.unwrap_or(core.subject.requested_at_ms);
         let next_ms = retry.next_ms(core.id(), core.counts.failures, first_ms, self.now_ms(), asked_ms)?;
         // What would begin when its whole time is over is over now.
-        (!core.deadline_at_ms().is_some_and(|by_ms| next_ms >= by_ms)).then_some(next_ms)
+        core.deadline_at_ms().is_none_or(|by_ms| next_ms < by_ms).then_some(next_ms)
     }
 
     /// It waits for its next attempt.

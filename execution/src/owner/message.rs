@@ -76,6 +76,8 @@ pub struct About {
 
 /// What a worker reports.
 #[derive(Debug, Clone, PartialEq)]
+// It is as short-lived as its message.
+#[allow(clippy::large_enum_variant)]
 pub enum Report {
     /// It took the task, and reads the orders of this pool.
     Claimed {
