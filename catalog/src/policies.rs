@@ -290,10 +290,10 @@ mod tests {
         let texts: Vec<String> = gates.iter().map(GateId::to_string).collect();
         let wanted = [
             "disk.careful/concurrency/key/db/1",
+            "disk.careful/radius/key/7",
             "disk.careful/concurrency/total",
             "disk.careful/breaker/total",
             "disk.careful/rate/total",
-            "disk.careful/radius/key/7",
         ];
         assert_eq!(texts, wanted.map(String::from).to_vec());
         let terms = PolicyTerms::read(revision.content());
@@ -302,10 +302,10 @@ mod tests {
             gates.iter().map(|gate| terms.of(gate).map(|terms| (terms.limit, terms.excess)).unwrap()).collect();
         let wanted = [
             (Limit::Concurrency { permits_max: 1 }, Excess::Wait),
+            (Limit::Radius { actions_max: 20, per_ms: 300_000 }, Excess::Wait),
             (Limit::Concurrency { permits_max: 10 }, Excess::Wait),
             (Limit::Breaker { failures_max: 3, open_ms: 30_000, probes: 1 }, Excess::Wait),
             (Limit::Rate { tokens: 5, per_ms: 60_000, burst: 2 }, Excess::Drop),
-            (Limit::Radius { actions_max: 20, per_ms: 300_000 }, Excess::Wait),
         ];
         assert_eq!(limits, wanted);
         assert_eq!(terms.of(&GateId::total("disk.careful", Kind::Radius)), None, "only each key has a limit");
