@@ -199,6 +199,7 @@ fn resolve(action: &str, more: &[(String, String)]) -> Arc<ActionPlan> {
         file("actions/cloud-ca.pem", ""),
         file("actions/known_hosts", ""),
         file("actions/report.py", ""),
+        file("actions/rebuild_index.sh", ""),
         file("actions/render.sh", ""),
     ];
     files.extend(more.iter().map(|(name, text)| file(&format!("actions/{name}"), text)));
