@@ -89,7 +89,7 @@ fn people_see_who_waits_for_whom_and_shut_and_open_gates() -> Result<()> {
     ];
     assert_eq!(cli.sql(by_person)?, wanted);
     for other in ["safe.one_each/concurrency/total", "safe.one_eech/concurrency/key/db-1"] {
-        let unknown = cli.output(&["gate", "shut", other])?;
+        let unknown = cli.output(&["gate", "shut", other, "--reason", "it is no gate"])?;
         assert!(!unknown.status.success() && String::from_utf8_lossy(&unknown.stderr).contains("no policy"), "{other}");
     }
     let refused = cli.output(&["gate", "show", "nothing"])?;

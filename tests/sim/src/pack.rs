@@ -13,6 +13,8 @@ use petrel_executor::{EachFile, ExecutorView, PackContent, Resolution, ResolvedA
 use petrel_rules::{Kv, MatchPlan, MatchView};
 use petrel_schemas::{Cleanup, Topics, TriggerBinding};
 
+use crate::world::START_MS;
+
 /// Partitions of Petrel's keyed topics.
 pub const PARTITIONS: u32 = 3;
 /// Partitions of a pool's tasks.
@@ -35,6 +37,8 @@ pub const PERMITS_MAX: usize = 3;
 pub const PERMITS_OF_A_HOST: usize = 2;
 /// For how long it is switched off each time, in milliseconds.
 pub const SWITCHED_MS: i64 = 2_000;
+/// For how long people do that, from the beginning on, in milliseconds.
+const SWITCHING_MS: i64 = 60_000;
 /// How often it is tried again.
 pub const RETRIES: usize = 2;
 /// The first pause before that, in milliseconds; each is twice the one before.
@@ -189,9 +193,11 @@ impl ExecutorView for Known {
         false
     }
 
-    /// From the second revision on, people switch what passes gates off for a few seconds, again and again.
+    /// From the second revision on, people switch what passes gates off for a few seconds, again and again, and stop some day:
+    /// each time is a wait of its own, and what no worker takes for its clock would wait for ever.
     fn switched_off(&self, scope: &str, now_ms: i64) -> Option<SwitchedOff> {
-        if self.number == 0 || scope.strip_prefix("action/") != Some(GATED) {
+        let is_now = (START_MS..START_MS + SWITCHING_MS).contains(&now_ms);
+        if self.number == 0 || !is_now || scope.strip_prefix("action/") != Some(GATED) {
             return None;
         }
         let (turn, ms) = (now_ms.div_euclid(SWITCHED_MS), SWITCHED_MS);
