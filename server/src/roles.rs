@@ -229,6 +229,7 @@ impl Parts<'_> {
             request_dedup_ms: self.config.request_dedup_ms,
             lost_leases_max: i32::try_from(self.config.executor.lost_leases_max).unwrap_or(i32::MAX),
             schedule_to_start_ms: self.config.executor.schedule_to_start_ms,
+            no_room_ms: self.config.executor.no_room_ms,
             ..defaults.limits
         };
         let options = OwnerOptions { limits, topics: defaults.topics, release_batch_max: defaults.release_batch_max };

@@ -15,6 +15,8 @@ impl Owner<'_> {
     /// whatever its action says, and neither is what its worker says would end the same way.
     pub(super) fn again(&mut self, mut running: In<Running>, mut said: Said) -> Option<(In<Running>, Said)> {
         let has_succeeded = said.status == Status::Succeeded;
+        // Declines and hand-overs have numbers of attempts, too, and none of them has ended.
+        let tried = running.core.counts.failures.saturating_add(1);
         let may_differ = match said.status {
             Status::Failed | Status::Timeout => said.retriable,
             Status::Succeeded => true,
@@ -25,7 +27,7 @@ impl Owner<'_> {
             return Some((running, said));
         };
         if !retry.is_on(said.status) {
-            match retry.is_wanted(&said, running.core.attempt.number) {
+            match retry.is_wanted(&said, tried) {
                 Ok(true) => {}
                 Ok(false) => return Some((running, said)),
                 Err(why) => {
@@ -38,8 +40,7 @@ impl Owner<'_> {
         let Some(until_ms) = self.next_attempt_ms(&retry, &running, said.retry_after_ms) else {
             if has_succeeded {
                 said.status = Status::Failed;
-                let why =
-                    format!("after {} attempts its result still asks for another one", running.core.attempt.number);
+                let why = format!("after {tried} attempts its result still asks for another one");
                 said.note = Note::new(code::RETRY_UNMET, why);
             }
             return Some((running, said));
@@ -52,6 +53,7 @@ impl Owner<'_> {
         let error = said.note.error.or(said.note.code).map(|error| format!(": {error}")).unwrap_or_default();
         let why = format!("attempt {} {what}{error}", running.core.attempt.number);
         running.core.counts.failures = running.core.counts.failures.saturating_add(1);
+        running.core.counts.not_begun = 0;
         // Others may have its permits while it waits; and a breaker hears of each attempt.
         self.give_back(&mut running.core, if has_succeeded { Outcome::Succeeded } else { Outcome::Failed });
         self.pause(running, until_ms, why);

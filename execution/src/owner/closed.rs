@@ -3,7 +3,6 @@
 use super::Owner;
 use super::enter::Left;
 use crate::code;
-use crate::gate::Outcome;
 use crate::state::{DelayReason, Delayed, Failed, In, LeadsTo};
 use crate::subject::{Core, Note};
 use crate::switch::{Switch, SwitchedOff};
@@ -86,7 +85,7 @@ impl Owner<'_> {
         match closed {
             Closed::Drop(code, why) => self.refuse(from, Note::new(code, format!("{before}{why}"))),
             Closed::Wait { reason, until_ms, why } => {
-                self.give_back(&mut from.core, Outcome::NotStarted);
+                self.stand_back(&mut from.core);
                 let left = Left::of(&from);
                 let delayed = Delayed { reason, until_ms, start_by_ms: None };
                 self.enter(left, from.delay(delayed, Some(format!("{before}{why}"))));

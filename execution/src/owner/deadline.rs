@@ -36,21 +36,28 @@ impl Owner<'_> {
             Execution::Paused(paused) => self.out_of_time(paused),
             Execution::Pending(pending) => self.out_of_time(pending),
             Execution::Resuming(resuming) => self.out_of_time(resuming),
-            // No worker starts it any more: its latest start is not behind the end of its time.
-            Execution::Scheduled(scheduled) => {
+            // Nobody has a task of it.
+            Execution::Scheduled(scheduled) if scheduled.state.again_ms.is_some() => {
                 self.nobody_goes_on(&scheduled);
                 self.out_of_time(scheduled);
+            }
+            // It may have been claimed, or have run to its end, in records that are not read yet: it ends once workers have
+            // been heard, and what one of them has told counts.
+            Execution::Scheduled(scheduled) => {
+                let start_by_ms = scheduled.state.start_by_ms;
+                self.order_everybody(&scheduled.core, start_by_ms);
+                self.end_late(scheduled, None, Some(start_by_ms));
             }
             Execution::Running(running) => {
                 // It may have been claimed in this very step, beside its owner, and not be held yet.
                 self.order_everybody(&running.core, self.now_ms().saturating_add(self.limits().lease_ms));
                 let holder = Some(running.state.holder.clone());
-                self.end_late(running, holder);
+                self.end_late(running, holder, None);
             }
             Execution::Pausing(pausing) => {
                 self.order_everybody(&pausing.core, self.now_ms());
                 let holder = pausing.state.holder.clone();
-                self.end_late(pausing, holder);
+                self.end_late(pausing, holder, None);
             }
             // It is being ended, or it is over.
             _ => {}
@@ -64,9 +71,9 @@ impl Owner<'_> {
         self.enter(left, from.time_out(End::unheld(self.now_ms()), Note::new(code::DEADLINE, why)));
     }
 
-    fn end_late<S: LeadsTo<Canceling>>(&mut self, from: In<S>, holder: Option<Holder>) {
+    fn end_late<S: LeadsTo<Canceling>>(&mut self, from: In<S>, holder: Option<Holder>, start_by_ms: Option<i64>) {
         let (left, why) = (Left::of(&from), late(&from.core));
-        self.enter(left, from.cancel_late(Canceling { by: BY.to_owned(), holder, start_by_ms: None }, why));
+        self.enter(left, from.cancel_late(Canceling { by: BY.to_owned(), holder, start_by_ms }, why));
     }
 
     /// What was being canceled is over: somebody wanted that, or its time was over.

@@ -10,6 +10,9 @@ use crate::plan::Resolution;
 use crate::state::{DelayReason, Delayed, Failed, Holder, In, LeadsTo, Scheduled, Timeout};
 use crate::subject::{Core, Note};
 
+/// The longest pause between two rounds of workers that are all too small, in milliseconds.
+const NO_ROOM_PAUSE_MS_MAX: i64 = 30_000;
+
 impl<'f> Owner<'f> {
     /// Hands the next attempt to the workers, or lets it wait while dispatch is paused. `start_by_ms` is that of
     /// a task that was declined; any other one gets its full time.
@@ -89,19 +92,30 @@ impl<'f> Owner<'f> {
     }
 
     /// A worker is too small for it. Each further task goes to another partition, to all of them before one comes again:
-    /// when those of all were declined for that, one after the other, there is no worker that is large enough.
+    /// when those of all were declined for that, one after the other, no worker that is there is large enough. One that is
+    /// may be starting again, so all are asked anew, ever more seldom, until it has waited for long enough.
     pub(super) fn too_small(&mut self, scheduled: In<Scheduled>, worker: &str) {
         let seen = u32::try_from(scheduled.state.too_small).unwrap_or(0).saturating_add(1);
         if seen < self.limits().task_partitions {
             return self.redispatch(scheduled, true);
         }
-        let subject = &scheduled.core.subject;
+        let (core, start_by_ms) = (&scheduled.core, scheduled.state.start_by_ms);
+        let waited_ms = match core.deadline_at_ms() {
+            // It tells when the execution is over, and not since when it waits.
+            Some(deadline_ms) if deadline_ms <= start_by_ms => 0,
+            _ => self.now_ms() - start_by_ms.saturating_sub(self.limits().schedule_to_start_ms),
+        };
+        let subject = &core.subject;
         let needs = match self.facts.actions.resolve(&subject.revision, &subject.action) {
             Resolution::Ready(plan) => plan.needs.to_string(),
             _ => "more".to_owned(),
         };
         let pool = scheduled.core.terms.as_ref().map(|terms| terms.pool.as_str()).unwrap_or_default();
         let why = format!("it needs {needs}, which no worker of the pool {pool} has; {worker} was asked last");
+        if waited_ms < self.limits().no_room_ms {
+            let pause_ms = waited_ms.min(NO_ROOM_PAUSE_MS_MAX).max(self.limits().decline_pause_ms);
+            return self.set_aside(scheduled, pause_ms, why);
+        }
         self.refuse(scheduled, Note::new(code::NO_ROOM, why));
     }
 

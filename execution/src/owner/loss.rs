@@ -64,7 +64,11 @@ impl Owner<'_> {
                 None => self.dispatch(running, Note::new(code, why), None),
                 // What no worker can begin, for a reason that none of them takes for the action's, would go round for
                 // ever, as fast as it goes: it waits, and each time for longer.
-                Some(pause_ms) => self.pause(running, self.now_ms().saturating_add(pause_ms), why),
+                // Others may have what it has of its gates meanwhile.
+                Some(pause_ms) => {
+                    self.stand_back(&mut running.core);
+                    self.pause(running, self.now_ms().saturating_add(pause_ms), why)
+                }
             };
         };
         let left = Left::of(&running);

@@ -54,6 +54,9 @@ pub struct Limits {
     pub lost_leases_max: i32,
     /// How long a task may wait for a worker before its execution ends, in milliseconds.
     pub schedule_to_start_ms: i64,
+    /// How long an execution is offered to workers that are all too small for it before it ends, in milliseconds: a larger
+    /// one may be starting again.
+    pub no_room_ms: i64,
     /// How long a task that a worker declined for another reason than being full stays with its owner, in
     /// milliseconds.
     pub decline_pause_ms: i64,

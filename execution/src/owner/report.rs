@@ -182,7 +182,11 @@ impl Owner<'_> {
                     return self.not_started(scheduled);
                 }
                 match reason {
-                    DeclineReason::Late => self.set_aside(scheduled, &about.worker),
+                    // The worker's clock is ahead of this one.
+                    DeclineReason::Late => {
+                        let why = format!("by the clock of worker {} it was too late to start it", about.worker);
+                        self.set_aside(scheduled, self.limits().decline_pause_ms, why);
+                    }
                     DeclineReason::TooSmall => self.too_small(scheduled, &about.worker),
                     _ => self.redispatch(scheduled, false),
                 }
@@ -196,12 +200,11 @@ impl Owner<'_> {
         }
     }
 
-    /// The worker's clock is ahead of this one. What goes round at once would go round for ever, and a row of each
-    /// round would be all that the audit trail has: it stays scheduled, and goes elsewhere a moment later.
-    fn set_aside(&mut self, scheduled: In<Scheduled>, worker: &str) {
-        let again_ms = self.now_ms().saturating_add(self.limits().decline_pause_ms);
+    /// What goes round at once would go round for ever, and a row of each round would be all that the audit trail has: it
+    /// stays scheduled, and goes elsewhere a moment later.
+    pub(super) fn set_aside(&mut self, scheduled: In<Scheduled>, pause_ms: i64, why: String) {
+        let again_ms = self.now_ms().saturating_add(pause_ms);
         self.push(Effect::SetTimer { id: scheduled.core.id().clone(), kind: TimerKind::BackOff, due_ms: again_ms });
-        let why = format!("by the clock of worker {worker} it was too late to start it");
         self.push(Effect::Update(scheduled.set_aside(again_ms, why).into()));
     }
 

@@ -29,6 +29,7 @@ impl OwnerOptions {
                 request_dedup_ms: 3_600_000,
                 lost_leases_max: 5,
                 schedule_to_start_ms: 24 * 3_600_000,
+                no_room_ms: 600_000,
                 decline_pause_ms: 1_000,
                 not_begun_pause_ms: 1_000,
                 not_begun_pause_ms_max: 300_000,

@@ -85,7 +85,8 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         let Some(waiting) = Waiting::parse(key) else { return behind };
         if let Some(switch) = &waiting.switch {
             let now_ms = self.context.now_ms();
-            if let Some(off) = self.context.globals().switched_off(switch, now_ms) {
+            // One that drops what comes drops what has waited for it, too.
+            if let Some(off) = self.context.globals().switched_off(switch, now_ms).filter(|off| !off.drops) {
                 return self.leave_off(switch, off.until_ms);
             }
         } else if waiting.revision.is_none() && self.context.globals().dispatch_paused() {

@@ -226,6 +226,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if executor.schedule_to_start_ms < executor.lease_ms || executor.schedule_to_start_ms > config.retention_ms {
         return wrong("executor.schedule_to_start_ms", "must be from executor.lease_ms to retention_ms");
     }
+    if executor.no_room_ms < 0 || executor.no_room_ms > executor.schedule_to_start_ms {
+        return wrong("executor.no_room_ms", "must be from 0 to executor.schedule_to_start_ms");
+    }
     if executor.container.socket.as_ref().is_some_and(|socket| !socket.is_absolute()) {
         return wrong("executor.container.socket", "must be an absolute path");
     }

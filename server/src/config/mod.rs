@@ -189,6 +189,8 @@ pub struct Executor {
     pub lost_leases_max: u32,
     /// How long a task may wait for a worker until its execution ends, in milliseconds.
     pub schedule_to_start_ms: i64,
+    /// How long an execution is offered to workers that are all too small for it until it ends, in milliseconds.
+    pub no_room_ms: i64,
     /// Whether actions that do not say otherwise are held to the files of their pack and their work directory.
     pub confine: FileAccess,
     /// Requests of the runner `http`.
@@ -418,6 +420,7 @@ impl Default for Executor {
             lease_ms: 20_000,
             lost_leases_max: 5,
             schedule_to_start_ms: 24 * 3_600_000,
+            no_room_ms: 600_000,
             confine: FileAccess::default(),
             http: Http::default(),
             ssh: Ssh::default(),

@@ -206,6 +206,8 @@ fn what_needs_much_waits_for_room_and_what_no_worker_has_fails() -> Result<()> {
         ("PETREL_WORKER__CPUS", "2"),
         ("PETREL_WORKER__DECLINE_MS", "200"),
         ("PETREL_TASK_PARTITIONS", "4"),
+        // A larger worker is not waited for as long as in production.
+        ("PETREL_EXECUTOR__NO_ROOM_MS", "2000"),
     ];
     let dir = tempfile::tempdir()?;
     let mut petrel = Single::prepare(dir.path(), &[], &environment)?;

@@ -18,6 +18,7 @@ use crate::timer::{TimerKind, timer_key};
 pub const LEASE_MS: i64 = 1_000;
 pub const DEDUP_MS: i64 = 60_000;
 pub const START_MS: i64 = 20_000;
+pub const NO_ROOM_MS: i64 = 5_000;
 pub const PAUSE_MS: i64 = 500;
 
 /// What can happen to an owner. Executions are named by a digit, attempts by their token; `w` is the worker unless
@@ -113,6 +114,7 @@ impl Model {
                 request_dedup_ms: DEDUP_MS,
                 lost_leases_max: 3,
                 schedule_to_start_ms: START_MS,
+                no_room_ms: NO_ROOM_MS,
                 decline_pause_ms: PAUSE_MS,
                 not_begun_pause_ms: PAUSE_MS,
                 not_begun_pause_ms_max: 4 * PAUSE_MS,

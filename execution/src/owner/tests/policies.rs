@@ -85,7 +85,8 @@ fn a_deadline_ends_what_waits_and_what_is_scheduled() {
         (Do::Resume, ""),
     ];
     check(&waits, Some(Status::Timeout));
-    let scheduled = [(asks("demo.late"), "task 1, scheduled"), (Do::Wait(LATE_MS), "timeout(deadline)")];
+    let over = "cancel 1, canceling(deadline), timeout(deadline)";
+    let scheduled = [(asks("demo.late"), "task 1, scheduled"), (Do::Wait(LATE_MS), over)];
     let model = check(&scheduled, Some(Status::Timeout));
     assert_eq!(model.tasks[0].1, 1_000_000 + LATE_MS, "no worker starts it later than that");
     let too_late = [(Do::Wait(LATE_MS), ""), (asks("demo.late"), "timeout(deadline)")];

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::model::{Do, Model};
+use super::model::{Do, Model, NO_ROOM_MS};
 use crate::owner::DeclineReason;
 use crate::status::Status;
 
@@ -21,6 +21,13 @@ fn what_all_workers_are_too_small_for_ends() {
     }
     let asked: BTreeSet<u32> = model.tasks[16..].iter().map(|(partition, _)| *partition).collect();
     assert_eq!(asked.len(), 16, "those of every partition were asked");
-    assert_eq!(decline(&mut model, 32, DeclineReason::TooSmall), ["failed(no_room)"]);
+    // A larger one may be starting again: all are asked anew.
+    assert_eq!(decline(&mut model, 32, DeclineReason::TooSmall), [""; 0]);
+    assert_eq!(model.status(1), Some(Status::Scheduled));
+    assert_eq!(model.act(&Do::Wait(NO_ROOM_MS)), ["task 33"]);
+    for token in 33..48 {
+        assert_eq!(decline(&mut model, token, DeclineReason::TooSmall), [format!("task {}", token + 1)]);
+    }
+    assert_eq!(decline(&mut model, 48, DeclineReason::TooSmall), ["failed(no_room)"]);
     assert_eq!(model.status(1), Some(Status::Failed));
 }
