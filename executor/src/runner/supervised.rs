@@ -126,7 +126,9 @@ pub async fn run_told(
     let lacking = |e: std::io::Error| Failed::NotBegun(format!("there is no guard for it: {e}"));
     let mut started = Some(started);
     let mut is_told = || started.take().into_iter().for_each(|started| started());
-    let mut wants_new = false;
+    // One that becomes another user, or leaves the network, begins as a copy of its guard's memory: of one that has had no
+    // other action's secrets, and has no other action behind it.
+    let mut wants_new = job.user.is_some() || job.confinement.no_network;
     loop {
         if boot_ms() >= held.borrow().lease_deadline_ms() {
             return Err(Failed::NotBegun("its lease passed before it could start".to_owned()));

@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
+use nix::sys::prctl::{set_child_subreaper, set_pdeathsig, set_timerslack};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::WaitStatus;
@@ -75,6 +75,9 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
+/// How late the kernel may wake a guard and its action, in nanoseconds: what it is for whoever does not say otherwise.
+const TIMER_SLACK_NS: u64 = 50_000;
+
 /// What a guard keeps from action to action.
 struct Tools {
     launcher: Launcher,
@@ -90,6 +93,8 @@ fn ends_of_children() -> io::Result<SignalFd> {
 /// Guards one action to its end; whom to hear for another one, if there may be any.
 fn serve((mut worker, supervisor, signals): Heard, tools: &mut Tools, may_wait: bool) -> io::Result<Option<Heard>> {
     let Some((mut job, stdin)) = worker.read_job()? else { return Ok(None) };
+    // Children inherit it, and with the rights of root the action before could set it over `/proc`.
+    set_timerslack(TIMER_SLACK_NS)?;
     let controls = worker.hear_at_once();
     let started_ms = boot_ms();
     if let Some(why) = why_not(&mut job, &controls, worker.closed, started_ms) {

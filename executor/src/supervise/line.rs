@@ -12,6 +12,8 @@ use super::wait::wait;
 
 /// The first byte of a job.
 const JOB_BEGINS: u8 = b'{';
+/// Room for what is not read yet that is kept from action to action, in bytes.
+const KEPT_BYTES: usize = 64 << 10;
 
 /// Lines from the worker, and what is told to it.
 pub struct Line {
@@ -67,6 +69,8 @@ impl Line {
     /// Waits for a job to begin to come, until that instant of `CLOCK_BOOTTIME`, in milliseconds, and for as long as neither
     /// the worker is gone nor this has anything; whether it does. What was meant for the action before is left out.
     pub fn await_job(&mut self, end_ms: u64, other: BorrowedFd<'_>) -> bool {
+        // The input of one action may have been large, and room for it is not kept for as long as there are others.
+        self.unread.shrink_to(KEPT_BYTES);
         loop {
             let begins = |line: &[u8]| std::str::from_utf8(line).ok().and_then(Control::parse).is_none();
             while let Some(end) =

@@ -20,15 +20,15 @@ pub struct Score {
 
 impl Score {
     /// The file of it, where this process may have it. It belongs to root while the process is not dumpable; who is not root
-    /// opens it while it is, which is no time for secrets to be in memory, and only where the kernel keeps actions from
-    /// looking into it then.
+    /// opens it while it is, which is no time for secrets to be in memory, and only where the kernel keeps actions, and all
+    /// else of that user, from looking into it then: who looks in once may look for as long as the process lives.
     ///
     /// # Errors
     /// If the process could not be made what it was.
     pub fn open() -> std::io::Result<Option<Self>> {
         let was_dumpable = get_dumpable()?;
         let opens = !was_dumpable && !is_root();
-        if opens && landlock_abi() < ABI_REFER {
+        if opens && (landlock_abi() < ABI_REFER || !keeps_out_its_own_user()) {
             return Ok(None);
         }
         if opens {
@@ -53,4 +53,10 @@ impl Score {
         // What may be set once may be set again; else this process goes when its action does.
         let _ = self.file.write_all_at(&self.own, 0);
     }
+}
+
+/// Whether a process is kept from looking into others of its user that it has not started itself.
+fn keeps_out_its_own_user() -> bool {
+    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    scope.trim().parse::<u8>().is_ok_and(|scope| scope >= 1)
 }

@@ -26,6 +26,7 @@ pub(super) struct AsMade {
     links: u32,
     bytes: u64,
     attributes: u64,
+    flags: libc::c_long,
 }
 
 /// Folders that nobody uses.
@@ -96,7 +97,22 @@ fn look(folder: &File) -> io::Result<AsMade> {
         links: found.stx_nlink,
         bytes: found.stx_size,
         attributes: found.stx_attributes,
+        flags: flags(folder)?,
     })
+}
+
+/// What `chattr` sets and what is made in the folder inherits, most of which `statx` does not tell.
+fn flags(folder: &File) -> io::Result<libc::c_long> {
+    let mut flags: libc::c_long = 0;
+    // SAFETY: the kernel writes no more than there is.
+    if unsafe { libc::ioctl(folder.as_raw_fd(), libc::FS_IOC_GETFLAGS, &raw mut flags) } == 0 {
+        return Ok(flags);
+    }
+    match io::Error::last_os_error() {
+        // There are none on such a file system.
+        error if matches!(error.raw_os_error(), Some(libc::ENOTTY | libc::EOPNOTSUPP)) => Ok(0),
+        error => Err(error),
+    }
 }
 
 /// Whether somebody has given it names with values, lists of who may do what among them.
@@ -144,6 +160,18 @@ mod tests {
             let path = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
             libc::setxattr(path.as_ptr(), c"user.left".as_ptr(), b"x".as_ptr().cast(), 1, 0)
         };
+        assert_eq!(is_kept(), set != 0);
+        // SAFETY: texts that end in NUL.
+        unsafe {
+            let path = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+            libc::removexattr(path.as_ptr(), c"user.left".as_ptr());
+        }
+        assert!(is_kept());
+        // Whatever is made in it would be written to the disk at once.
+        let folder = open(&path).unwrap();
+        let synchronous = as_made.flags | 8;
+        // SAFETY: the kernel reads a number.
+        let set = unsafe { libc::ioctl(folder.as_raw_fd(), libc::FS_IOC_SETFLAGS, &raw const synchronous) };
         assert_eq!(is_kept(), set != 0);
         // Another one of its name, and a link to one.
         fs::rename(&path, dir.path().join("moved")).unwrap();
