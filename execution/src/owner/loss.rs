@@ -8,8 +8,9 @@ use crate::retry::Retry;
 use crate::state::{Canceling, End, In, Running};
 use crate::subject::Note;
 
-/// Attempts that were given back before they began, or for what their workers lacked, one after the other, of which each is followed by the next at once:
-/// so many workers may shut down one after the other, or have no room, and none of them is the action's doing.
+/// Attempts that were given back before they began, or for what their workers lacked, one after the other, of which each
+/// is followed by the next at once: so many workers may shut down one after the other, or have no room, and none of them
+/// is the action's doing.
 const NOT_BEGUN_AT_ONCE: i32 = 2;
 
 /// How an attempt was lost.
