@@ -287,37 +287,23 @@ struct Text {
 
 impl Written {
     fn of_result(r: TaskResult) -> Self {
-        let stdout = Text {
-            content: r.stdout,
-            truncated: r.stdout_truncated,
-            tail: r.stdout_tail,
-            omitted_bytes: r.stdout_omitted_bytes,
-        };
-        let stderr = Text {
-            content: r.stderr,
-            truncated: r.stderr_truncated,
-            tail: r.stderr_tail,
-            omitted_bytes: r.stderr_omitted_bytes,
-        };
+        let stdout = Text::new(r.stdout, r.stdout_truncated, r.stdout_tail, r.stdout_omitted_bytes);
+        let stderr = Text::new(r.stderr, r.stderr_truncated, r.stderr_tail, r.stderr_omitted_bytes);
         let streams = [("stdout", stdout), ("stderr", stderr)];
         Self { execution_id: r.execution_id, attempt: r.attempt, at_ms: r.ended_at_ms, streams }
     }
 
     fn of_hand_over(r: HandedOver) -> Self {
-        let stdout = Text {
-            content: r.stdout,
-            truncated: r.stdout_truncated,
-            tail: r.stdout_tail,
-            omitted_bytes: r.stdout_omitted_bytes,
-        };
-        let stderr = Text {
-            content: r.stderr,
-            truncated: r.stderr_truncated,
-            tail: r.stderr_tail,
-            omitted_bytes: r.stderr_omitted_bytes,
-        };
+        let stdout = Text::new(r.stdout, r.stdout_truncated, r.stdout_tail, r.stdout_omitted_bytes);
+        let stderr = Text::new(r.stderr, r.stderr_truncated, r.stderr_tail, r.stderr_omitted_bytes);
         let streams = [("stdout", stdout), ("stderr", stderr)];
         Self { execution_id: r.execution_id, attempt: r.attempt, at_ms: r.handed_over_at_ms, streams }
+    }
+}
+
+impl Text {
+    fn new(content: String, truncated: bool, tail: String, omitted_bytes: i64) -> Self {
+        Self { content, truncated, tail, omitted_bytes }
     }
 }
 

@@ -10,6 +10,8 @@ mod attempts;
 mod beside;
 mod call;
 mod drain;
+#[cfg(test)]
+mod example;
 mod follower;
 mod inputs;
 mod large;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, Facts, Output, PartitionState, Record, Stage, Taken};
 use petrel_execution::gate::InForce;
-use petrel_execution::runner::{NoopSpec, PackFiles, RunnerSpec};
+use petrel_execution::runner::{NoopSpec, RunnerSpec};
 use petrel_execution::worker::Stop;
 use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Needs, Note, ParameterError, code};
 use petrel_schemas::{Claim, Class, DeadLetter, Declined, Order, Task, TaskResult, Topics, decode, encode, kind_of};
@@ -16,13 +16,14 @@ use tokio::sync::mpsc;
 
 use super::attempts::Attempts;
 use super::beside::{Neighbour, Start};
+use super::example::EmptyPack;
 use super::inputs::WorkerInputs;
 use super::options::WorkerOptions;
 use super::slots::Slots;
 use super::stage::{ClaimStage, Claimed};
 use super::told::Told;
 use crate::metrics::ExecutorMetrics;
-use crate::view::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
+use crate::view::{ExecutorView, Resolution, ResolvedAction};
 
 const NOW_MS: i64 = 9_000;
 const BOOT_MS: u64 = 77;
@@ -39,35 +40,11 @@ impl CompleteParameters for Nothing {
     }
 }
 
-impl PackContent for Nothing {
-    fn name(&self) -> String {
-        "revision/demo".to_owned()
-    }
-
-    fn hash(&self) -> Result<String, String> {
-        Ok("abc".to_owned())
-    }
-
-    fn files(&self, _: &mut EachFile<'_>) -> Result<(), String> {
-        Ok(())
-    }
-}
-
-impl PackFiles for Nothing {
-    fn executable(&self, _: &str) -> Option<bool> {
-        None
-    }
-
-    fn hint(&self, _: &str) -> String {
-        String::new()
-    }
-}
-
 fn command(token: &str) -> RunnerSpec {
     let Value::Object(keys) = serde_json::json!({ "command": ["true"], "env": { "TOKEN": token } }) else {
         unreachable!()
     };
-    RunnerSpec::parse("command", &keys, &Nothing).unwrap()
+    RunnerSpec::parse("command", &keys, &EmptyPack).unwrap()
 }
 
 /// `needs 2` is a revision whose actions need two bytes of memory.
@@ -110,7 +87,7 @@ impl ExecutorView for View {
             }),
             parameters: Arc::new(Nothing),
         };
-        Resolution::Ready(ResolvedAction { plan: Arc::new(plan), pack: Arc::new(Nothing) })
+        Resolution::Ready(ResolvedAction { plan: Arc::new(plan), pack: Arc::new(EmptyPack) })
     }
 }
 

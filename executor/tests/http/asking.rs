@@ -159,9 +159,6 @@ pub fn holding(lease_ms: u64) -> Holding {
     let task = Task {
         execution_id: "e-1".to_owned(),
         root_execution_id: "e-1".to_owned(),
-        event_id: None,
-        event_at_ms: None,
-        rule: None,
         action: "demo.x".to_owned(),
         revision: "r".to_owned(),
         parameters: "{}".to_owned(),
@@ -169,10 +166,7 @@ pub fn holding(lease_ms: u64) -> Holding {
         token: 1,
         delivery: "at_least_once".to_owned(),
         timeout_ms: 20_000,
-        lease_ms: 0,
-        dispatched_at_ms: 0,
-        start_by_ms: 0,
-        declines: 0,
+        ..Task::default()
     };
     Holding::new(&task, boot_ms() + lease_ms, Remembered::default())
 }

@@ -28,9 +28,6 @@ pub fn task() -> Task {
     Task {
         execution_id: "e".to_owned(),
         root_execution_id: "e".to_owned(),
-        event_id: None,
-        event_at_ms: None,
-        rule: None,
         action: "demo.x".to_owned(),
         revision: "r".to_owned(),
         parameters: "{}".to_owned(),
@@ -38,10 +35,7 @@ pub fn task() -> Task {
         token: 1,
         delivery: "at_least_once".to_owned(),
         timeout_ms: 20_000,
-        lease_ms: 0,
-        dispatched_at_ms: 0,
-        start_by_ms: 0,
-        declines: 0,
+        ..Task::default()
     }
 }
 

@@ -52,9 +52,6 @@ pub fn holding(lease_ms: u64) -> Holding {
     let task = Task {
         execution_id: "e".to_owned(),
         root_execution_id: "e".to_owned(),
-        event_id: None,
-        event_at_ms: None,
-        rule: None,
         action: "demo.x".to_owned(),
         revision: "r".to_owned(),
         parameters: "{}".to_owned(),
@@ -63,9 +60,7 @@ pub fn holding(lease_ms: u64) -> Holding {
         delivery: "at_least_once".to_owned(),
         timeout_ms: 20_000,
         lease_ms: OWNERS_LEASE_MS,
-        dispatched_at_ms: 0,
-        start_by_ms: 0,
-        declines: 0,
+        ..Task::default()
     };
     let mut holding = Holding::new(&task, 0, Remembered::default());
     holding.acknowledged((boot_ms() + lease_ms).saturating_sub(holding.lease_deadline_ms()));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec::stored;
 
 /// One attempt at an execution, on the topic of tasks of its pool and class; whoever commits its claim runs it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// Execution that it is an attempt of; also the idempotency key that the action sees.
     pub execution_id: String,

@@ -4,9 +4,6 @@ fn holding(delivery: &str, said: Remembered) -> Holding {
     let task = Task {
         execution_id: "e".to_owned(),
         root_execution_id: "e".to_owned(),
-        event_id: None,
-        event_at_ms: None,
-        rule: None,
         action: "demo.x".to_owned(),
         revision: "r".to_owned(),
         parameters: "{}".to_owned(),
@@ -15,9 +12,8 @@ fn holding(delivery: &str, said: Remembered) -> Holding {
         delivery: delivery.to_owned(),
         timeout_ms: 500,
         lease_ms: 1_000,
-        dispatched_at_ms: 0,
         start_by_ms: 10,
-        declines: 0,
+        ..Task::default()
     };
     Holding::new(&task, 100, said)
 }

@@ -1,8 +1,8 @@
 //! The runner `python`: an interpreter that calls a function or a class of a pack's file.
 //!
 //! `environment` (interpreters with what packs require) and `steps` (how they are made), `zygotes` (processes that have
-//! imported a file), `judged` (what is made of the end of a call). What the interpreter itself runs is `python/shim.py` in
-//! this crate.
+//! imported a file), `judged` (what is made of the end of a call). What the interpreter itself runs is `python/` in this
+//! crate.
 
 mod environment;
 mod judged;
@@ -31,7 +31,7 @@ pub use options::PythonOptions;
 use zygotes::{NewZygote, Zygotes};
 
 /// What an interpreter runs.
-const SHIM: &str = include_str!("../../../python/shim.py");
+const SHIM: &str = concat!(include_str!("../../../python/shim.py"), include_str!("../../../python/zygote.py"));
 /// Where it tells how a call ended.
 const END_FD: i32 = 3;
 

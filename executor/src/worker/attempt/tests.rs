@@ -3,13 +3,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use petrel_bus::{Acknowledge, Clock, Output, PublishError, Publisher, Receipt, receipt};
-use petrel_execution::runner::{PackFiles, RunnerSpec};
+use petrel_execution::runner::RunnerSpec;
 use petrel_execution::worker::{Remembered, Reports};
-use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Note, ParameterError};
-use petrel_schemas::{Class, Topics};
+use petrel_execution::{CompleteParameters, Delivery, Note, ParameterError};
+use petrel_schemas::Topics;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::super::example::{EmptyPack, action};
 use super::super::slots::Slots;
 use super::super::told::Told;
 use super::*;
@@ -19,7 +20,6 @@ use crate::runner::{
     ContainerOptions, HttpOptions, KafkaRunner, Parts, PythonOptions, RunnerOptions, SshOptions, WorkDirectories,
 };
 use crate::secrets::{NoSecret, Opening};
-use crate::view::EachFile;
 
 struct NoTime;
 
@@ -201,20 +201,8 @@ async fn an_end_holds_its_slot_until_the_owner_beside_has_committed_it() {
 /// An action that runs a command with a secret in its environment, or with none.
 fn command(delivery: Delivery, token: Value) -> ResolvedAction {
     let Value::Object(keys) = json!({ "command": ["true"], "env": { "TOKEN": token } }) else { unreachable!() };
-    let plan = ActionPlan {
-        retry: None,
-        policies: None,
-        pool: "default".to_owned(),
-        class: Class::Normal,
-        needs: Default::default(),
-        requires: Default::default(),
-        delivery,
-        timeout_ms: 1_000,
-        output_bytes_max: 1_000,
-        runner: Arc::new(RunnerSpec::parse("command", &keys, &Nothing).unwrap()),
-        parameters: Arc::new(NoParameters),
-    };
-    ResolvedAction { plan: Arc::new(plan), pack: Arc::new(Nothing) }
+    let runner = RunnerSpec::parse("command", &keys, &EmptyPack).unwrap();
+    action(runner, delivery, Arc::new(NoParameters))
 }
 
 #[derive(Debug)]
@@ -223,32 +211,6 @@ struct NoParameters;
 impl CompleteParameters for NoParameters {
     fn complete(&self, given: &Value) -> Result<Value, ParameterError> {
         Ok(given.clone())
-    }
-}
-
-struct Nothing;
-
-impl PackFiles for Nothing {
-    fn executable(&self, _: &str) -> Option<bool> {
-        None
-    }
-
-    fn hint(&self, _: &str) -> String {
-        String::new()
-    }
-}
-
-impl PackContent for Nothing {
-    fn name(&self) -> String {
-        "revision/demo".to_owned()
-    }
-
-    fn hash(&self) -> Result<String, String> {
-        Ok("abc".to_owned())
-    }
-
-    fn files(&self, _: &mut EachFile<'_>) -> Result<(), String> {
-        Ok(())
     }
 }
 

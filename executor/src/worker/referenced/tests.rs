@@ -2,14 +2,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use petrel_bus::sim::SimClock;
-use petrel_execution::runner::{PackFiles, RunnerSpec};
-use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError};
-use petrel_schemas::Class;
+use petrel_execution::runner::RunnerSpec;
+use petrel_execution::{CompleteParameters, Delivery, ParameterError};
 use serde_json::json;
 
 use super::*;
 use crate::objects::{ObjectOptions, Place};
-use crate::view::{EachFile, PackContent};
+use crate::worker::example::{self, EmptyPack};
 
 /// Takes a list as `rows`, and anything else.
 #[derive(Debug)]
@@ -26,48 +25,9 @@ impl CompleteParameters for Rows {
     }
 }
 
-#[derive(Debug)]
-struct Nothing;
-
-impl PackFiles for Nothing {
-    fn executable(&self, _: &str) -> Option<bool> {
-        None
-    }
-
-    fn hint(&self, _: &str) -> String {
-        String::new()
-    }
-}
-
-impl PackContent for Nothing {
-    fn name(&self) -> String {
-        "demo of r".to_owned()
-    }
-
-    fn hash(&self) -> Result<String, String> {
-        Ok("00".to_owned())
-    }
-
-    fn files(&self, _: &mut EachFile<'_>) -> Result<(), String> {
-        Ok(())
-    }
-}
-
 fn action() -> ResolvedAction {
-    let plan = ActionPlan {
-        pool: "default".to_owned(),
-        class: Class::Normal,
-        needs: Default::default(),
-        requires: Default::default(),
-        retry: None,
-        policies: None,
-        delivery: Delivery::AtLeastOnce,
-        timeout_ms: 1_000,
-        output_bytes_max: 1_000,
-        runner: Arc::new(RunnerSpec::parse("noop", &Map::new(), &Nothing).unwrap()),
-        parameters: Arc::new(Rows),
-    };
-    ResolvedAction { plan: Arc::new(plan), pack: Arc::new(Nothing) }
+    let runner = RunnerSpec::parse("noop", &Map::new(), &EmptyPack).unwrap();
+    example::action(runner, Delivery::AtLeastOnce, Arc::new(Rows))
 }
 
 fn objects(folder: &Path) -> Objects {

@@ -1,10 +1,9 @@
-use petrel_execution::runner::{PackFiles, RunnerSpec};
-use petrel_execution::{ActionPlan, CompleteParameters, Delivery, ParameterError};
-use petrel_schemas::Class;
+use petrel_execution::runner::RunnerSpec;
+use petrel_execution::{CompleteParameters, Delivery, ParameterError};
 
 use super::*;
 use crate::secrets::Opening;
-use crate::view::{EachFile, PackContent};
+use crate::worker::example::{EmptyPack, action};
 
 /// Every secret is as long as one can be.
 struct Long;
@@ -30,51 +29,13 @@ impl CompleteParameters for Secret {
     }
 }
 
-struct Nothing;
-
-impl PackFiles for Nothing {
-    fn executable(&self, _: &str) -> Option<bool> {
-        None
-    }
-
-    fn hint(&self, _: &str) -> String {
-        String::new()
-    }
-}
-
-impl PackContent for Nothing {
-    fn name(&self) -> String {
-        "revision/demo".to_owned()
-    }
-
-    fn hash(&self) -> Result<String, String> {
-        Ok("abc".to_owned())
-    }
-
-    fn files(&self, _: &mut EachFile<'_>) -> Result<(), String> {
-        Ok(())
-    }
-}
-
 /// Opens that many secrets for an action of this runner.
 async fn open_so_many(runner: &str, count: usize) -> Result<Opened, NotOpened> {
     let names: Vec<String> = (0..count).map(|n| format!("p{n}")).collect();
     let given = names.iter().map(|name| (name.clone(), Value::from(format!("${{secret.demo.{name}}}"))));
     let (parameters, task) = (Value::Object(given.collect()), crate::worker::attempt::tests::task());
-    let plan = ActionPlan {
-        retry: None,
-        policies: None,
-        pool: "default".to_owned(),
-        class: Class::Normal,
-        needs: Default::default(),
-        requires: Default::default(),
-        delivery: Delivery::AtLeastOnce,
-        timeout_ms: 1_000,
-        output_bytes_max: 1_000,
-        runner: Arc::new(RunnerSpec::parse(runner, &Map::new(), &Nothing).unwrap()),
-        parameters: Arc::new(Secret(names)),
-    };
-    let action = ResolvedAction { plan: Arc::new(plan), pack: Arc::new(Nothing) };
+    let runner = RunnerSpec::parse(runner, &Map::new(), &EmptyPack).unwrap();
+    let action = action(runner, Delivery::AtLeastOnce, Arc::new(Secret(names)));
     open(&Long, &task, &action, parameters, 0).await
 }
 
