@@ -87,6 +87,16 @@ impl StoredPack {
         }
         Ok(files)
     }
+
+    /// Whether one of its files defines an action (`actions`) or a rule (`rules`) of that name, as far as the files can tell
+    /// without being compiled. Of what cannot be read it says so.
+    pub fn may_define(&self, folder: &str, name: &str) -> bool {
+        let may = |file: &PackFile| {
+            let path = file.path.strip_prefix(folder).and_then(|path| path.strip_prefix('/'));
+            path.is_some_and(|path| path.ends_with(".yaml") && may_say(&file.bytes, "name", name))
+        };
+        self.files().map_or(true, |files| files.iter().any(may))
+    }
 }
 
 impl Content {
@@ -111,7 +121,8 @@ impl Content {
     /// Whether rules of it may react to how executions end, as far as their files can tell without being compiled: where it
     /// says so and none does, events are written that nobody reads. Of what cannot be read it says so.
     pub fn may_react_to_ends(&self) -> bool {
-        let may_name_it = |file: &PackFile| file.path.starts_with("rules/") && may_be_of_ends(&file.bytes);
+        let may_name_it =
+            |file: &PackFile| file.path.starts_with("rules/") && may_say(&file.bytes, "trigger", ENDS_TRIGGER);
         self.packs.iter().any(|pack| pack.files().map_or(true, |files| files.iter().any(may_name_it)))
     }
 
@@ -121,12 +132,12 @@ impl Content {
     }
 }
 
-/// Whether a rule's file may have the trigger of ends, however it writes that.
-fn may_be_of_ends(rule: &[u8]) -> bool {
-    let Ok(rule) = yaml::parse(rule) else { return true };
-    let Data::Map(entries) = &rule.data else { return true };
-    let is_ends = |node: &Node| matches!(&node.data, Data::Text(text, _) if text == ENDS_TRIGGER);
-    entries.iter().any(|(key, value)| key.text == "trigger" && is_ends(value))
+/// Whether a file may have that text at a key, however it writes it.
+fn may_say(file: &[u8], key: &str, text: &str) -> bool {
+    let Ok(file) = yaml::parse(file) else { return true };
+    let Data::Map(entries) = &file.data else { return true };
+    let is_it = |node: &Node| matches!(&node.data, Data::Text(found, _) if found == text);
+    entries.iter().any(|(found, value)| found.text == key && is_it(value))
 }
 
 /// The hash of a revision whose packs have these hashes, sorted.

@@ -4,10 +4,12 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use petrel_bus::{Output, To};
+use petrel_catalog::{StoredPack, did_you_mean};
 use petrel_execution::EVERYTHING;
 use petrel_schemas::{KvEntry, encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::task::{JoinError, spawn_blocking};
 
 use super::{ApiError, App, Core, body, user};
 use crate::world::{Globals, SwitchOrder, is_scope, rfc3339, switch_key};
@@ -31,6 +33,9 @@ struct OffBody {
     /// Whether what would start meanwhile ends instead of waiting.
     #[serde(default)]
     drop: bool,
+    /// Also where no revision that is kept has it.
+    #[serde(default)]
+    force: bool,
 }
 
 /// Body of switching it on.
@@ -51,9 +56,11 @@ pub async fn list(State(app): State<App>) -> Result<Json<Value>, ApiError> {
 /// `POST /v1/switches/off`.
 pub async fn off(State(app): State<App>, body: Body) -> Result<Json<Value>, ApiError> {
     let core = app.core()?;
-    let OffBody { scope, reason, for_ms, drop } =
+    let OffBody { scope, reason, for_ms, drop, force } =
         body::json(&body::bytes(body, BODY_BYTES_MAX, core.request_timeout()).await?)?;
-    check(&core.world.globals(), &scope)?;
+    if !is_scope(&scope) {
+        return Err(malformed(&scope));
+    }
     if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
         let message = format!("a reason has from 1 to {REASON_BYTES_MAX} bytes");
         return Err(ApiError::bad_request("malformed_reason", message));
@@ -62,11 +69,17 @@ pub async fn off(State(app): State<App>, body: Body) -> Result<Json<Value>, ApiE
         let message = format!("\"for_ms\" is from 1 to {FOR_MS_MAX}");
         return Err(ApiError::bad_request("malformed_duration", message));
     }
+    let known = find(core, &scope).await?;
+    if known == Found::Nowhere && !force {
+        return Err(ApiError::not_found("unknown_scope", nowhere(&core.world.globals(), &scope)));
+    }
     let now_ms = core.clock.now_ms();
     let until_ms = for_ms.map(|ms| now_ms.saturating_add(ms));
     let order = SwitchOrder { reason, by: user(), at_ms: now_ms, until_ms, drops: drop };
     put(core, &scope, Some(&order)).await?;
-    Ok(Json(told(&scope, &order)))
+    let mut answer = told(&scope, &order);
+    answer["warning"] = known.warning(&scope).into();
+    Ok(Json(answer))
 }
 
 /// `POST /v1/switches/on`.
@@ -80,26 +93,76 @@ pub async fn on(State(app): State<App>, body: Body) -> Result<Json<Value>, ApiEr
     Ok(Json(json!({ "scope": scope, "off": false })))
 }
 
-/// A switch of something that is not there would keep nothing from starting, and nobody would know. Where the revision in
-/// force is not known it may be there: switching off depends on nothing of the catalog.
-fn check(globals: &Globals, scope: &str) -> Result<(), ApiError> {
-    if !is_scope(scope) {
-        return Err(malformed(scope));
-    }
-    let Some(compiled) = &globals.head().compiled else { return Ok(()) };
-    let is_there = match scope.split_once('/') {
-        Some(("pack", name)) => compiled.packs().any(|pack| pack.name == name),
-        Some(("action", reference)) => compiled.action(reference).is_some(),
-        Some((_, reference)) => compiled.rule(reference).is_some(),
-        None => true,
-    };
-    match is_there {
-        true => Ok(()),
-        false => {
-            let message = format!("the revision in force has no {}", scope.replacen('/', " ", 1));
-            Err(ApiError::not_found("unknown_scope", message))
+/// Where there is what a switch is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// In the revision in force; or nobody can tell, for that is not known.
+    InForce,
+    /// In an older one, of which executions may go on.
+    Older,
+    /// In none that is kept.
+    Nowhere,
+}
+
+impl Found {
+    /// What somebody who switches it off has to know.
+    fn warning(self, scope: &str) -> Option<String> {
+        let what = scope.replacen('/', " ", 1);
+        match self {
+            Self::InForce => None,
+            Self::Older => Some(format!(
+                "the revision in force has no {what}: this stops executions of older revisions, and of later ones that have it"
+            )),
+            Self::Nowhere => Some(format!("no revision that is kept has {what}: this stops nothing that there is")),
         }
     }
+}
+
+/// A switch of something that is not there keeps nothing from starting, and who misspells it would believe that it does. But
+/// executions of an older revision go on, also where a pack is gone from the one in force.
+async fn find(core: &Core, scope: &str) -> Result<Found, ApiError> {
+    let globals = core.world.globals();
+    let Some(compiled) = &globals.head().compiled else { return Ok(Found::InForce) };
+    let (kind, reference) = scope.split_once('/').unwrap_or((scope, ""));
+    let is_in_force = match kind {
+        "pack" => compiled.packs().any(|pack| pack.name == reference),
+        "action" => compiled.action(reference).is_some(),
+        "rule" => compiled.rule(reference).is_some(),
+        _ => true,
+    };
+    if is_in_force {
+        return Ok(Found::InForce);
+    }
+    let (pack, name) = reference.split_once('.').unwrap_or((reference, ""));
+    let kept: Vec<StoredPack> = {
+        let state = core.world.catalog().state();
+        state
+            .blobs()
+            .iter()
+            .filter(|(_, blob)| blob.pack == pack)
+            .map(|(hash, blob)| StoredPack::new(hash, blob.clone()))
+            .collect()
+    };
+    let (folder, name) = (format!("{kind}s"), name.to_owned());
+    // Packs are unpacked for it.
+    let work = move || kept.iter().any(|pack| name.is_empty() || pack.may_define(&folder, &name));
+    let failed = |e: JoinError| ApiError::unavailable("internal", format!("the catalog could not be searched: {e}"));
+    Ok(if spawn_blocking(work).await.map_err(failed)? { Found::Older } else { Found::Nowhere })
+}
+
+/// Why something is not switched off, and what to do about it.
+fn nowhere(globals: &Globals, scope: &str) -> String {
+    let (kind, reference) = scope.split_once('/').unwrap_or((scope, ""));
+    let compiled = globals.head().compiled.as_deref();
+    let hint = compiled.map_or_else(String::new, |compiled| match kind {
+        "pack" => did_you_mean(reference, compiled.packs().map(|pack| pack.name.as_str())),
+        "action" => did_you_mean(reference, compiled.actions().map(|action| action.reference.as_str())),
+        _ => did_you_mean(reference, compiled.rules().map(|rule| rule.reference.as_str())),
+    });
+    let hint = if hint.is_empty() { "." } else { hint.as_str() };
+    format!(
+        "no revision that is kept has {kind} {reference}{hint} With \"force\" (--force) it is switched off all the same"
+    )
 }
 
 fn malformed(scope: &str) -> ApiError {

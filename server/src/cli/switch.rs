@@ -28,6 +28,9 @@ pub enum SwitchCommand {
         /// End what would start meanwhile, instead of letting it wait
         #[arg(long)]
         drop: bool,
+        /// Also where no revision that is kept has it
+        #[arg(long)]
+        force: bool,
     },
     /// Let it start again; what has waited starts at once
     On {
@@ -71,10 +74,15 @@ pub fn run(command: SwitchCommand, client: &Client, format: Output) -> Result<()
             super::rule::show(&answer, "switches", format, &columns);
             return Ok(());
         }
-        SwitchCommand::Off { what, reason, for_time, drop } => {
+        SwitchCommand::Off { what, reason, for_time, drop, force } => {
             let for_ms = for_time.as_deref().map(worker::duration_ms).transpose()?;
-            let body = json!({ "scope": what.scope(), "reason": reason, "for_ms": for_ms, "drop": drop });
-            (client.post(&["v1", "switches", "off"], &body)?, "off: nothing more of it starts")
+            let scope = what.scope();
+            let body = json!({ "scope": scope, "reason": reason, "for_ms": for_ms, "drop": drop, "force": force });
+            let answer = client.post(&["v1", "switches", "off"], &body)?;
+            if let Some(warning) = answer["warning"].as_str() {
+                output::note(&format!("warning: {warning}"));
+            }
+            (answer, "off: nothing more of it starts")
         }
         SwitchCommand::On { what } => {
             (client.post(&["v1", "switches", "on"], &json!({ "scope": what.scope() }))?, "on")
