@@ -1,7 +1,6 @@
 //! Kill switches: what people have switched off starts nothing until they switch it on, or for as long as they said.
 
 use crate::code;
-use crate::subject::Subject;
 
 /// A switch that an execution's start depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,15 +45,30 @@ impl Switch {
         }
     }
 
-    /// What it switches, as its key has it; none where nothing of the kind asked for the execution.
-    pub fn scope(self, subject: &Subject) -> Option<String> {
+    /// What it switches for executions of an action that a rule has asked for, if one did, as its key has it; none where
+    /// nothing of the kind asked for them.
+    pub fn scope(self, action: &str, rule: Option<&str>) -> Option<String> {
         let pack = |reference: &str| reference.split('.').next().unwrap_or_default().to_owned();
         Some(match self {
             Self::Everything => EVERYTHING.to_owned(),
-            Self::ActionPack => format!("pack/{}", pack(&subject.action)),
-            Self::RulePack => format!("pack/{}", pack(subject.rule.as_deref()?)),
-            Self::Action => format!("action/{}", subject.action),
-            Self::Rule => format!("rule/{}", subject.rule.as_deref()?),
+            Self::ActionPack => format!("pack/{}", pack(action)),
+            Self::RulePack => format!("pack/{}", pack(rule?)),
+            Self::Action => format!("action/{action}"),
+            Self::Rule => format!("rule/{}", rule?),
+        })
+    }
+
+    /// The first switch that keeps executions of an action, and of the rule that has asked for them, if one did, from
+    /// starting; its scope, and what it says. `off` tells what the switch of a scope says, if it is off.
+    pub fn first_off(
+        action: &str,
+        rule: Option<&str>,
+        off: impl Fn(&str) -> Option<SwitchedOff>,
+    ) -> Option<(Self, String, SwitchedOff)> {
+        Self::ALL.into_iter().find_map(|switch| {
+            let scope = switch.scope(action, rule)?;
+            let off = off(&scope)?;
+            Some((switch, scope, off))
         })
     }
 }

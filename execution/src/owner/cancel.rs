@@ -7,8 +7,10 @@ use super::message::About;
 use super::{Counted, Effect, Owner};
 use crate::code;
 use crate::execution::{Execution, Known};
+use crate::plan::Resolution;
 use crate::state::{Canceled, Canceling, End, Holder, In, LeadsTo, Running};
 use crate::subject::{Core, Note};
+use crate::worker::RELEASE;
 
 impl Owner<'_> {
     /// Ends it at once if no worker can have it, else tells whoever has it. A task that nobody has claimed yet
@@ -75,15 +77,22 @@ impl Owner<'_> {
         if self.has_pool(&terms.pool).is_err() {
             return;
         }
-        let order = Order {
-            execution_id: core.id().to_string(),
-            root_execution_id: core.id().root().into(),
-            attempt: core.attempt.number,
-            token: core.attempt.token,
-            worker: None,
-            order: "cancel".to_owned(),
-            start_by_ms,
-        };
+        let order = everybody(core, start_by_ms);
+        self.push(Effect::Order { pool: terms.pool.clone(), order });
+    }
+
+    /// Workers that have declined its task keep room for it, if its action says what it needs: they need not any more. The
+    /// one that has it now has no place for it.
+    pub(super) fn free_places(&mut self, core: &Core) {
+        let Some(terms) = core.terms.as_ref().filter(|terms| self.has_pool(&terms.pool).is_ok()) else { return };
+        let subject = &core.subject;
+        match self.facts.actions.resolve(&subject.revision, &subject.action) {
+            Resolution::Ready(plan) if !plan.needs.is_none() => {}
+            _ => return,
+        }
+        // What is of no use to an older release is forgotten there at once.
+        let start_by_ms = self.now_ms();
+        let order = Order { order: RELEASE.to_owned(), ..everybody(core, start_by_ms) };
         self.push(Effect::Order { pool: terms.pool.clone(), order });
     }
 
@@ -115,5 +124,18 @@ impl Owner<'_> {
             start_by_ms: self.now_ms().saturating_add(self.limits().lease_ms),
         };
         self.push(Effect::Order { pool: pool.to_owned(), order });
+    }
+}
+
+/// That whoever has the current attempt must not run it.
+fn everybody(core: &Core, start_by_ms: i64) -> Order {
+    Order {
+        execution_id: core.id().to_string(),
+        root_execution_id: core.id().root().into(),
+        attempt: core.attempt.number,
+        token: core.attempt.token,
+        worker: None,
+        order: "cancel".to_owned(),
+        start_by_ms,
     }
 }

@@ -4,7 +4,7 @@ use super::Owner;
 use super::enter::Left;
 use crate::code;
 use crate::state::{DelayReason, Delayed, Failed, In, LeadsTo};
-use crate::subject::{Core, Note};
+use crate::subject::{Core, Note, Subject};
 use crate::switch::{Switch, SwitchedOff};
 use crate::windows::{Opening, instant_text, opening};
 
@@ -35,12 +35,10 @@ impl Owner<'_> {
         if !actions.has_switches() {
             return None;
         }
-        let off = |switch: Switch| {
-            let scope = switch.scope(&core.subject)?;
-            let off = actions.switched_off(&scope, self.now_ms())?;
-            Some((switch, scope, off))
-        };
-        let (switch, scope, SwitchedOff { by, reason, until_ms, drops }) = Switch::ALL.into_iter().find_map(off)?;
+        let (Subject { action, rule, .. }, off) =
+            (&core.subject, |scope: &str| actions.switched_off(scope, self.now_ms()));
+        let (switch, scope, off) = Switch::first_off(action, rule.as_deref(), off)?;
+        let SwitchedOff { by, reason, until_ms, drops } = off;
         let until = until_ms.map(|ms| format!(" until {}", instant_text(ms))).unwrap_or_default();
         let why = format!("{by} has switched {} off{until}: {reason}", scope.replacen('/', " ", 1));
         Some(match drops {

@@ -12,12 +12,14 @@ use crate::timer::TimerKind;
 pub(super) struct Left {
     timer: Option<TimerKind>,
     waiting: Option<Waiting>,
+    /// Whether workers may keep room for it.
+    may_have_places: bool,
 }
 
 impl Left {
     pub(super) fn of<S: State>(execution: &In<S>) -> Self {
         let waiting = execution.state.awaits().and_then(|reason| Waiting::of(reason, &execution.core));
-        Self { timer: execution.state.timer(), waiting }
+        Self { timer: execution.state.timer(), waiting, may_have_places: execution.state.may_have_places() }
     }
 }
 
@@ -27,6 +29,9 @@ impl Owner<'_> {
         let mut next = next.into();
         if next.status().is_final() {
             self.leave_gates(&mut next);
+        }
+        if left.may_have_places {
+            self.free_places(next.core());
         }
         let id = next.id().clone();
         if let Some(waiting) = left.waiting {

@@ -112,6 +112,10 @@ pub enum DeclineReason {
     NotFollowing,
     /// It has less memory or fewer processors than the action needs, also when it does nothing else.
     TooSmall,
+    /// As it knows, something of the execution is switched off.
+    SwitchedOff,
+    /// By its clock, the windows in which the execution's attempts may begin are closed.
+    WindowClosed,
 }
 
 impl DeclineReason {
@@ -123,12 +127,14 @@ impl DeclineReason {
             Self::ShuttingDown => "shutting_down",
             Self::NotFollowing => "not_following",
             Self::TooSmall => "too_small",
+            Self::SwitchedOff => "switched_off",
+            Self::WindowClosed => "window_closed",
         }
     }
 
     /// Reads it back. What a newer release may add is as good as being full: the task goes elsewhere.
     fn parse(text: &str) -> Self {
-        [Self::Late, Self::ShuttingDown, Self::NotFollowing, Self::TooSmall]
+        [Self::Late, Self::ShuttingDown, Self::NotFollowing, Self::TooSmall, Self::SwitchedOff, Self::WindowClosed]
             .into_iter()
             .find(|r| r.as_str() == text)
             .unwrap_or(Self::Full)

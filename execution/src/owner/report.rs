@@ -12,7 +12,7 @@ use crate::inject::Injected;
 use crate::outcome::Said;
 use crate::state::{Canceled, Canceling, End, Failed, Holder, In, LeadsTo, Running, Scheduled, Succeeded, Timeout};
 use crate::status::Status;
-use crate::subject::{Note, Subject};
+use crate::subject::{Core, Note, Subject};
 use crate::timer::TimerKind;
 
 impl Owner<'_> {
@@ -188,6 +188,13 @@ impl Owner<'_> {
                         self.set_aside(scheduled, self.limits().decline_pause_ms, why);
                     }
                     DeclineReason::TooSmall => self.too_small(scheduled, &about.worker),
+                    // One of the two has not heard of the switch yet, or their clocks differ.
+                    DeclineReason::SwitchedOff | DeclineReason::WindowClosed if !self.is_kept_out(&scheduled.core) => {
+                        let what =
+                            if reason == DeclineReason::SwitchedOff { "switched off" } else { "outside its windows" };
+                        let why = format!("as worker {} knows, it is {what}", about.worker);
+                        self.set_aside(scheduled, self.limits().decline_pause_ms, why);
+                    }
                     _ => self.redispatch(scheduled, false),
                 }
             }
@@ -198,6 +205,11 @@ impl Owner<'_> {
             }
             _ => self.stale(about, None),
         }
+    }
+
+    /// Whether it would wait, were it dispatched now.
+    fn is_kept_out(&self, core: &Core) -> bool {
+        self.facts.actions.dispatch_paused() || self.closed(core).is_some()
     }
 
     /// What goes round at once would go round for ever, and a row of each round would be all that the audit trail has: it

@@ -4,7 +4,7 @@
 use petrel_schemas::ExecutionId;
 
 use crate::state::DelayReason;
-use crate::subject::Core;
+use crate::subject::{Core, Subject};
 
 /// Key prefix of the index. It sorts behind every execution id, which begins with a hexadecimal digit.
 pub const WAITING: &[u8] = b"waiting/";
@@ -32,7 +32,10 @@ impl Waiting {
         let (revision, switch) = match reason {
             DelayReason::RevisionNotHere | DelayReason::ActionBroken => (Some(core.subject.revision.clone()), None),
             DelayReason::DispatchPaused => (None, None),
-            DelayReason::SwitchedOff(switch) => (None, Some(switch.scope(&core.subject)?)),
+            DelayReason::SwitchedOff(switch) => {
+                let Subject { action, rule, .. } = &core.subject;
+                (None, Some(switch.scope(action, rule.as_deref())?))
+            }
             DelayReason::BackOff | DelayReason::Gate | DelayReason::Window => return None,
         };
         // What lies before the epoch is as old as the epoch.

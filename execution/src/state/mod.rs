@@ -66,6 +66,11 @@ pub trait State: Sized {
     fn awaits(&self) -> Option<DelayReason> {
         None
     }
+
+    /// Whether workers that declined its task may keep room for it.
+    fn may_have_places(&self) -> bool {
+        false
+    }
 }
 
 /// Implemented where an execution may go from one state to another.

@@ -27,6 +27,10 @@ impl State for Scheduled {
     fn timer(&self) -> Option<TimerKind> {
         Some(TimerKind::ScheduleToStart)
     }
+
+    fn may_have_places(&self) -> bool {
+        self.declines > 0
+    }
 }
 
 impl<S: LeadsTo<Scheduled>> In<S> {

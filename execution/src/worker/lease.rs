@@ -41,6 +41,15 @@ pub fn patience_ms(decline_ms: i64, declines: i32, workers: u32) -> i64 {
     decline_ms.saturating_mul(rounds.saturating_add(1).clamp(1, PATIENCE_MAX))
 }
 
+/// How often more, at most, a task for which there is no room may stand before a worker: what is behind it on its partition
+/// may need none, and where the room is that has become free is elsewhere.
+const ROOM_PATIENCE_MAX: i64 = 2;
+
+/// How long a task stands before a worker that has no room for it until it is declined, in milliseconds.
+pub fn room_patience_ms(decline_ms: i64, declines: i32, workers: u32) -> i64 {
+    patience_ms(decline_ms, declines, workers).min(decline_ms.saturating_mul(ROOM_PATIENCE_MAX))
+}
+
 /// How many workers a pool has, as far as one can tell from its own share of the pool's partitions: they are shared
 /// evenly. One at least.
 pub fn workers_of(partitions: u32, own: u32) -> u32 {
@@ -69,6 +78,8 @@ mod tests {
         assert_eq!([-1, 45, i32::MAX].map(patience), [2_000, 32_000, 32_000]);
         assert_eq!([0, 1].map(|declines| patience_ms(2_000, declines, 0)), [2_000, 4_000]);
         assert_eq!(patience_ms(i64::MAX, 100, 1), i64::MAX);
+        let for_room = |declines| room_patience_ms(2_000, declines, 3);
+        assert_eq!([0, 2, 3, 6, i32::MAX].map(for_room), [2_000, 2_000, 4_000, 4_000, 4_000]);
         let workers = [(64, 64), (64, 32), (64, 22), (64, 21), (64, 0), (4, 9)].map(|(all, own)| workers_of(all, own));
         assert_eq!(workers, [1, 2, 3, 4, 64, 1]);
     }

@@ -1,6 +1,6 @@
-//! What owners said about attempts that this worker has not claimed (yet).
+//! What owners said about attempts that this worker has not claimed (yet), and of whom nobody waits for room any more.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use petrel_schemas::Order;
@@ -23,21 +23,37 @@ impl Remembered {
     }
 }
 
+/// The order that says of an attempt, and of all before it, that they wait for room nowhere any more.
+pub const RELEASE: &str = "release";
+
+/// Most executions of which a worker remembers that they wait for no room any more; the latest ones count. Of one that is
+/// forgotten a place in line passes by time.
+const RELEASED_MAX: usize = 1_024;
+
 type Key = (String, i64);
 type Known = HashMap<Key, (Remembered, i64)>;
 
 /// What was said until an instant. It does not change, and is cheap to keep.
 #[derive(Debug, Clone, Default)]
-pub struct Said(Arc<Known>);
+pub struct Said {
+    known: Arc<Known>,
+    /// By execution, the last attempt's token that waits for no room any more.
+    released: Arc<HashMap<String, i64>>,
+}
 
 impl Said {
     /// What was said about an attempt.
     pub fn of(&self, execution: &str, token: i64) -> Remembered {
         // Nearly always nothing was said about any.
-        match self.0.is_empty() {
+        match self.known.is_empty() {
             true => Remembered::default(),
-            false => self.0.get(&(execution.to_owned(), token)).map(|(said, _)| *said).unwrap_or_default(),
+            false => self.known.get(&(execution.to_owned(), token)).map(|(said, _)| *said).unwrap_or_default(),
         }
+    }
+
+    /// Whether an attempt waits for no room any more: it has found some elsewhere, or waits for something else, or is over.
+    pub fn is_released(&self, execution: &str, token: i64) -> bool {
+        self.released.get(execution).is_some_and(|released| token <= *released)
     }
 }
 
@@ -51,16 +67,28 @@ pub struct Orders {
     by_attempt: Arc<Known>,
     /// The same, by until when they are of use.
     by_end: BTreeSet<(i64, Key)>,
+    released: Arc<HashMap<String, i64>>,
+    /// The same executions, the first ones first.
+    released_order: VecDeque<String>,
 }
 
 impl Orders {
     /// None yet, and at most that many.
     pub fn new(most: usize) -> Self {
-        Self { most, by_attempt: Arc::default(), by_end: BTreeSet::new() }
+        Self {
+            most,
+            by_attempt: Arc::default(),
+            by_end: BTreeSet::new(),
+            released: Arc::default(),
+            released_order: VecDeque::new(),
+        }
     }
 
     /// Takes an order.
     pub fn remember(&mut self, order: &Order, now_ms: i64) {
+        if order.order == RELEASE {
+            return self.release(order);
+        }
         if order.start_by_ms >= now_ms {
             let key = (order.execution_id.clone(), order.token);
             let said = Remembered::of(order);
@@ -73,6 +101,22 @@ impl Orders {
             by_attempt.insert(key, (both, until_ms));
         }
         self.forget(now_ms);
+    }
+
+    fn release(&mut self, order: &Order) {
+        let released = Arc::make_mut(&mut self.released);
+        match released.get_mut(&order.execution_id) {
+            Some(token) => *token = order.token.max(*token),
+            None => {
+                released.insert(order.execution_id.clone(), order.token);
+                self.released_order.push_back(order.execution_id.clone());
+            }
+        }
+        if self.released_order.len() > RELEASED_MAX
+            && let Some(first) = self.released_order.pop_front()
+        {
+            released.remove(&first);
+        }
     }
 
     /// What was said about an attempt that has just been claimed; it is forgotten here.
@@ -90,7 +134,7 @@ impl Orders {
 
     /// What was said until now.
     pub fn said(&self) -> Said {
-        Said(self.by_attempt.clone())
+        Said { known: self.by_attempt.clone(), released: self.released.clone() }
     }
 
     /// How many are remembered.
@@ -193,6 +237,24 @@ mod tests {
         assert_eq!(cancels(&said), [true, false]);
         assert_eq!(cancels(&orders.said()), [false, true]);
         assert!(!said.of("other", 1).cancel);
+    }
+
+    #[test]
+    fn who_waits_for_no_room_any_more_is_remembered_for_a_while() {
+        let mut orders = Orders::new(10);
+        let before = orders.said();
+        orders.remember(&order(3, RELEASE, 0), 50);
+        orders.remember(&order(2, RELEASE, 0), 50);
+        let said = orders.said();
+        // One that stands in line again, as a later attempt, does so for itself.
+        assert_eq!([1, 3, 4].map(|token| said.is_released("e", token)), [true, true, false]);
+        assert!(!before.is_released("e", 1) && !said.is_released("other", 1) && orders.is_empty());
+        for n in 0..RELEASED_MAX {
+            orders.remember(&Order { execution_id: n.to_string(), ..order(1, RELEASE, 0) }, 50);
+        }
+        let said = orders.said();
+        assert!(!said.is_released("e", 3) && said.is_released("0", 1));
+        assert_eq!((orders.released.len(), orders.released_order.len()), (RELEASED_MAX, RELEASED_MAX));
     }
 
     #[test]

@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 use petrel_bus::{Batch, Context, InputTopic, NotYet, Output, Record, Stage, StageSpec, Start, Taken, Unreadable};
 use petrel_execution::owner::DeclineReason;
-use petrel_execution::worker::{Line, Remembered, Reports, Turns, Verdict, patience_ms};
+use petrel_execution::worker::{
+    Line, Remembered, Reports, Turns, Verdict, is_outside, is_switched_off, patience_ms, room_patience_ms,
+};
 use petrel_execution::{Needs, Note, code};
 use petrel_schemas::{Class, Task, decode, encode};
 use tokio::sync::mpsc;
@@ -146,6 +148,11 @@ impl<G: ExecutorView> ClaimStage<G> {
             self.decline(&task, DeclineReason::Late, context);
             return Ok(());
         }
+        // Before all that it could wait for: nothing of it is claimed, wherever it stands, and nobody waits behind it.
+        if self.is_switched_off(&task, context) {
+            self.keep_out(&task, DeclineReason::SwitchedOff, context);
+            return Ok(());
+        }
         if inputs.draining {
             self.decline(&task, DeclineReason::ShuttingDown, context);
             return Ok(());
@@ -183,6 +190,10 @@ impl<G: ExecutorView> ClaimStage<G> {
                 Err(Note::new(code::NO_SUCH_ACTION, why))
             }
         };
+        if action.as_ref().is_ok_and(|action| is_outside_windows(&task, action, context.now_ms())) {
+            self.keep_out(&task, DeclineReason::WindowClosed, context);
+            return Ok(());
+        }
         if let Ok(action) = &action
             && !inputs.said.of(&task.execution_id, task.token).cancel
             && let Some(verdict) = at_once(&task, action)
@@ -202,7 +213,8 @@ impl<G: ExecutorView> ClaimStage<G> {
         }
         if !self.has_room(&task, needs, context) {
             let why = "there is no room for what it needs, or something that needs more is in line before it";
-            return self.wait_or_decline(&task, DeclineReason::Full, why, context);
+            let patience_ms = room_patience_ms(self.decline_ms, task.declines, inputs.workers);
+            return self.wait_at_most(patience_ms, &task, DeclineReason::Full, why, context);
         }
         self.turns.begin(inputs.turn, inputs.free_slots.saturating_sub(self.open.len()));
         if !self.turns.take(class) {
@@ -218,15 +230,30 @@ impl<G: ExecutorView> ClaimStage<G> {
         Ok(())
     }
 
+    /// As its process knows at the beginning of the turn, and by its clock.
+    fn is_switched_off(&self, task: &Task, context: &Context<'_, WorkerInputs<G>>) -> bool {
+        let (view, now_ms) = (&context.globals().view, context.now_ms());
+        view.has_switches() && is_switched_off(task, |scope| view.switched_off(scope, now_ms))
+    }
+
+    /// Its owner holds it, or ends it, as it does with what it has not dispatched yet.
+    fn keep_out(&mut self, task: &Task, reason: DeclineReason, context: &mut Context<'_, WorkerInputs<G>>) {
+        self.line.leave(&task.execution_id);
+        self.decline(task, reason, context);
+    }
+
     /// Whether there is room for what a task needs; if not, it stands in line. Where all workers have declined it, its
     /// place is kept while it comes round once more.
     fn has_room(&mut self, task: &Task, needs: Needs, context: &Context<'_, WorkerInputs<G>>) -> bool {
         let inputs = context.globals();
+        if !needs.is_none() {
+            self.line.release(|execution, token| inputs.said.is_released(execution, token));
+        }
         let room = self.open.iter().fold(inputs.free_room, |room, open| room.minus(&open.needs));
         let round = i64::from(inputs.workers).saturating_add(1);
         let patience_ms = patience_ms(self.decline_ms, task.declines, inputs.workers);
         let until_ms = context.now_ms().saturating_add(patience_ms.saturating_mul(round));
-        self.line.may_have(&task.execution_id, needs, &room, context.now_ms(), until_ms)
+        self.line.may_have((&task.execution_id, task.token), needs, &room, context.now_ms(), until_ms)
     }
 
     /// The result takes the place of the claim.
@@ -250,7 +277,18 @@ impl<G: ExecutorView> ClaimStage<G> {
         let inputs = context.globals();
         // Drained workers send it round by every partition, not by every worker.
         let round = if inputs.drained { inputs.partitions } else { inputs.workers };
-        if context.blocked_ms() < patience_ms(self.decline_ms, task.declines, round) {
+        self.wait_at_most(patience_ms(self.decline_ms, task.declines, round), task, reason, why, context)
+    }
+
+    fn wait_at_most(
+        &mut self,
+        patience_ms: i64,
+        task: &Task,
+        reason: DeclineReason,
+        why: &str,
+        context: &mut Context<'_, WorkerInputs<G>>,
+    ) -> Result<(), NotYet> {
+        if context.blocked_ms() < patience_ms {
             return Err(NotYet(why.to_owned()));
         }
         if u32::try_from(task.declines).unwrap_or(u32::MAX).saturating_add(1) < context.globals().workers {
@@ -266,6 +304,12 @@ impl<G: ExecutorView> ClaimStage<G> {
         context.emit(Output::keyed(&self.results, task.root_execution_id.as_bytes(), encode(&declined)));
         self.open_declines.push(reason);
     }
+}
+
+/// Whether an attempt may not begin now, by the windows that the action's revision names: those that its owner goes by.
+fn is_outside_windows(task: &Task, action: &ResolvedAction, now_ms: i64) -> bool {
+    let own = action.plan.policies.as_ref().map(|policies| policies.own_terms(task.rule.as_deref()));
+    own.is_some_and(|own| is_outside(&own.windows, now_ms))
 }
 
 /// Whether an attempt at an action may need secrets: the action names some, or takes some as parameters.

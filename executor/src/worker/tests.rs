@@ -1,5 +1,7 @@
 //! The claim stage as a function, and what an owner's orders reach.
 
+mod closed;
+mod orders;
 mod room;
 mod turns;
 
@@ -9,7 +11,7 @@ use petrel_bus::{Batch, Context, Facts, Output, PartitionState, Record, Stage, T
 use petrel_execution::gate::InForce;
 use petrel_execution::runner::{NoopSpec, RunnerSpec};
 use petrel_execution::worker::Stop;
-use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Needs, Note, ParameterError, code};
+use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Needs, Note, ParameterError, SwitchedOff, code};
 use petrel_schemas::{Claim, Class, DeadLetter, Declined, Order, Task, TaskResult, Topics, decode, encode, kind_of};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -29,7 +31,11 @@ const NOW_MS: i64 = 9_000;
 const BOOT_MS: u64 = 77;
 const PARTITIONS: u32 = 24;
 
-struct View;
+#[derive(Debug, Clone, Default)]
+struct View {
+    /// The scope that is switched off.
+    off: Option<&'static str>,
+}
 
 #[derive(Debug)]
 struct Nothing;
@@ -62,6 +68,16 @@ impl ExecutorView for View {
         false
     }
 
+    fn has_switches(&self) -> bool {
+        self.off.is_some()
+    }
+
+    fn switched_off(&self, scope: &str, now_ms: i64) -> Option<SwitchedOff> {
+        let [by, reason] = ["eve", "it burns"].map(str::to_owned);
+        let off = || SwitchedOff { by, reason, until_ms: Some(NOW_MS + 1), drops: false };
+        (self.off == Some(scope) && now_ms <= NOW_MS).then(off)
+    }
+
     fn resolve(&self, revision: &str, _: &str) -> Resolution {
         match revision {
             "later" => return Resolution::NotYet,
@@ -79,7 +95,7 @@ impl ExecutorView for View {
             timeout_ms: 5_000,
             output_bytes_max: 1_000,
             retry: None,
-            policies: None,
+            policies: closed::policies(revision),
             runner: Arc::new(match revision {
                 "noop" => RunnerSpec::Noop(NoopSpec),
                 "secret" => command("${secret.demo.token}"),
@@ -92,10 +108,12 @@ impl ExecutorView for View {
 }
 
 struct Worker {
+    view: View,
     stage: ClaimStage<View>,
     slots: Slots,
     claims: mpsc::UnboundedReceiver<Claimed>,
     topics: Topics,
+    now_ms: i64,
     blocked_ms: i64,
     following: bool,
     secrets_unread: bool,
@@ -116,10 +134,12 @@ impl Worker {
         let (sender, claims) = mpsc::unbounded_channel();
         let metrics = Arc::new(ExecutorMetrics::new(&prometheus::Registry::new()).unwrap());
         Self {
+            view: View::default(),
             stage: ClaimStage::new(&options, slots.clone(), sender, metrics),
             slots,
             claims,
             topics,
+            now_ms: NOW_MS,
             blocked_ms: 0,
             following: true,
             secrets_unread: false,
@@ -146,7 +166,7 @@ impl Worker {
         let batch = Batch { topic: &topic, partition: 3, records: &records };
         let (mut state, mut outputs) = (PartitionState::default(), Vec::new());
         let inputs = self.inputs();
-        let facts = Facts { partition: 3, now_ms: NOW_MS, blocked_ms: self.blocked_ms, is_careful: false };
+        let facts = Facts { partition: 3, now_ms: self.now_ms, blocked_ms: self.blocked_ms, is_careful: false };
         let mut context = Context::new(facts, &inputs, &mut state, &mut outputs);
         let consumed = match self.stage.records(batch, &mut context) {
             Taken::All => records.len(),
@@ -158,7 +178,7 @@ impl Worker {
 
     fn inputs(&self) -> WorkerInputs<View> {
         WorkerInputs {
-            view: Arc::new(View),
+            view: Arc::new(self.view.clone()),
             turn: self.looked_ms / 1_000,
             free_slots: self.slots.free(),
             free_room: self.slots.free_room(),
@@ -378,98 +398,4 @@ fn order(execution: &str, token: i64, what: &str) -> Order {
         order: what.to_owned(),
         start_by_ms: NOW_MS,
     }
-}
-
-#[test]
-fn orders_reach_what_is_held_and_what_is_about_to_be() {
-    let attempts = Attempts::new("w1".into());
-    attempts.order(&order("a", 5, "cancel"), NOW_MS);
-    let early = attempts.hold(&task("a", "now"), 0);
-    assert_eq!(early.borrow().stop(), Some(Stop::Canceled));
-
-    let late = attempts.hold(&task("b", "now"), 0);
-    attempts.order(&order("b", 4, "cancel"), NOW_MS);
-    attempts.order(&Order { worker: Some("w2".to_owned()), ..order("b", 5, "cancel") }, NOW_MS);
-    assert_eq!(late.borrow().stop(), None);
-    attempts.order(&Order { worker: Some("w1".to_owned()), ..order("b", 5, "cancel") }, NOW_MS);
-    assert_eq!(late.borrow().stop(), Some(Stop::Canceled));
-
-    let once = Task { delivery: "at_most_once".to_owned(), ..task("c", "now") };
-    attempts.order(&order("c", 5, "grant"), NOW_MS);
-    assert!(!attempts.hold(&once, 0).borrow().awaits_grant());
-}
-
-#[test]
-fn an_order_that_was_forgotten_comes_again_as_the_answer_to_the_claim() {
-    let attempts = Attempts::new("w1".into());
-    for n in 0..100_100 {
-        attempts.order(&order(&format!("e{n}"), 5, "cancel"), NOW_MS);
-    }
-    assert_eq!(attempts.hold(&task("e100099", "now"), 0).borrow().stop(), Some(Stop::Canceled));
-    let forgotten = attempts.hold(&task("e0", "now"), 0);
-    assert_eq!(forgotten.borrow().stop(), None);
-    attempts.order(&Order { worker: Some("w1".to_owned()), ..order("e0", 5, "cancel") }, NOW_MS);
-    assert_eq!(forgotten.borrow().stop(), Some(Stop::Canceled));
-}
-
-#[test]
-fn a_worker_that_stops_gives_back_what_has_not_begun_and_then_ends_the_rest() {
-    let attempts = Attempts::new("w1".into());
-    let begun = attempts.hold(&task("a", "now"), 0);
-    begun.send_modify(|h| assert_eq!(h.begin(1), petrel_execution::worker::Begin::Now));
-    let waiting = attempts.hold(&task("b", "now"), 0);
-    attempts.drain();
-    assert_eq!((begun.borrow().stop(), waiting.borrow().stop()), (None, Some(Stop::ShuttingDown)));
-    let next = attempts.hold(&task("c", "now"), 0);
-    assert_eq!(next.borrow().stop(), Some(Stop::ShuttingDown));
-    attempts.end_all();
-    assert_eq!(begun.borrow().stop(), Some(Stop::ShuttingDown));
-}
-
-#[test]
-fn what_is_canceled_or_gone_in_the_step_that_starts_it_does_not_begin() {
-    let worker = Worker::new(2);
-    worker.slots.share_with_owners(1);
-    let attempts = Arc::new(Attempts::new("w1".into()));
-    let (sender, mut claims) = mpsc::unbounded_channel();
-    let told = Told::new(1_000_000);
-    let neighbour = Neighbour {
-        worker: "w1".into(),
-        pool: "default".into(),
-        slots: worker.slots.clone(),
-        attempts: attempts.clone(),
-        claims: sender.downgrade(),
-    };
-    assert!(neighbour.look(&told, BOOT_MS).is_none(), "it does not follow the orders yet");
-    attempts.follow();
-    let beside = neighbour.look(&told, BOOT_MS).unwrap();
-    assert_eq!((beside.free_slots(), beside.worker(), beside.pool()), (1, "w1", "default"));
-    let Resolution::Ready(action) = View.resolve("now", "demo.x") else { panic!("it is there") };
-    let order = |token: i64| Order {
-        execution_id: "a".to_owned(),
-        root_execution_id: "a".to_owned(),
-        attempt: 2,
-        token,
-        worker: None,
-        order: "cancel".to_owned(),
-        start_by_ms: NOW_MS,
-    };
-    let mut started = |start: Start| {
-        start.committed();
-        let claimed = claims.try_recv().unwrap();
-        (claimed.said.grant, claimed.said.cancel, claimed.slot.is_some(), claimed.claim_began_ms)
-    };
-    assert_eq!(started(beside.start(3, task("a", "now"), Ok(action.clone()))), (true, false, true, BOOT_MS));
-    let mut canceled = beside.start(3, task("a", "now"), Ok(action.clone()));
-    canceled.cancel(&order(4));
-    assert!(!started(canceled).1, "that order is for another attempt");
-    let mut canceled = beside.start(3, task("a", "now"), Ok(action));
-    canceled.cancel(&order(5));
-    assert!(started(canceled).1);
-    let gone = Note::new(code::REVISION_NOT_HERE, "gone");
-    assert!(!started(beside.start(3, task("a", "now"), Err(gone))).2, "it takes no slot");
-    worker.slots.close();
-    assert!(neighbour.look(&told, BOOT_MS).is_none());
-    drop(sender);
-    assert!(neighbour.look(&told, BOOT_MS).is_none());
 }

@@ -58,6 +58,30 @@ fn apply(cli: &Cli, dir: &Path, closed_at: u64) -> Result<()> {
     Ok(())
 }
 
+/// What is misspelt is not taken for switched off; what an older revision has, whose executions may wait, is.
+fn switches_of_what_is_not_in_force(cli: &Cli, dir: &Path) -> Result<()> {
+    let off = |scope: &[&str]| cli.output(&[&["switch", "off", "--reason", "x"], scope].concat());
+    let told = |output: &std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let unknown = off(&["--action", "safe.okk"])?;
+    let wanted = "has action safe.okk, did you mean \"safe.ok\"? With";
+    assert!(!unknown.status.success() && told(&unknown).contains(wanted), "{unknown:?}");
+    let forced = off(&["--action", "safe.okk", "--force"])?;
+    assert!(forced.status.success() && told(&forced).contains("stops nothing that there is"), "{forced:?}");
+
+    let files = [("pack.yaml", "name: gone\nversion: 1.0.0\n"), ("actions/ok.yaml", OK)];
+    cli.run(&["pack", "apply", &write_pack(&dir.join("first"), "gone", &files)?.display().to_string()])?;
+    let files = [("pack.yaml", "name: gone\nversion: 2.0.0\n"), ("actions/other.yaml", OTHER)];
+    cli.run(&["pack", "apply", &write_pack(&dir.join("second"), "gone", &files)?.display().to_string()])?;
+    let older = off(&["--action", "gone.ok"])?;
+    assert!(older.status.success() && told(&older).contains("executions of older revisions"), "{older:?}");
+    let in_force = off(&["--action", "gone.other"])?;
+    assert!(in_force.status.success() && told(&in_force).is_empty(), "{in_force:?}");
+    for action in ["safe.okk", "gone.ok", "gone.other"] {
+        cli.run(&["switch", "on", "--action", action])?;
+    }
+    Ok(())
+}
+
 #[test]
 fn people_switch_off_what_must_not_start_and_see_what_waits_for_what() -> Result<()> {
     let dir = tempfile::tempdir()?;
@@ -95,8 +119,7 @@ fn people_switch_off_what_must_not_start_and_see_what_waits_for_what() -> Result
     let wanted = [json!({"error": "api has switched pack safe off: it is wrong"})];
     wait_until("it is in SQL", SOON, || cli.sql(&row).is_ok_and(|rows| rows == wanted));
     cli.run(&["switch", "on", "--pack", "safe"])?;
-    let unknown = cli.output(&["switch", "off", "--action", "safe.okk", "--reason", "x"])?;
-    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no action safe.okk"), "{unknown:?}");
+    switches_of_what_is_not_in_force(&cli, dir.path())?;
 
     let shut = run(&cli, "safe.shut", &[])?;
     wait_until("it waits for its window", SOON, || is(&cli, &shut, "delayed", &json!("window")));
@@ -113,5 +136,47 @@ fn people_switch_off_what_must_not_start_and_see_what_waits_for_what() -> Result
     let latest = format!("SELECT attempt, result FROM executions_latest WHERE execution_id = '{polls}'");
     let wanted = [json!({"attempt": 3, "result": "{\"runs\":3}"})];
     wait_until("its attempts are in SQL", SOON, || cli.sql(&latest).is_ok_and(|rows| rows == wanted));
+    petrel.down()
+}
+
+/// It lies before a worker that has no slot when the switch comes, and that has one while it is off.
+#[test]
+fn what_is_scheduled_does_not_start_while_it_is_switched_off() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    // Nothing is declined for want of a slot, which would ask the switch, too.
+    let environment = [("PETREL_WORKER__SLOTS", "1"), ("PETREL_WORKER__DECLINE_MS", "600000")];
+    let mut petrel = Single::prepare(dir.path(), &[], &environment)?;
+    petrel.up()?;
+    let cli = petrel.cli().clone();
+    let file = dir.path().join("began");
+    let began = format!("name: began\nrunner: shell\nscript: touch {}\n", file.display());
+    let files = [
+        ("pack.yaml", "name: busy\nversion: 1.0.0\n"),
+        ("actions/long.yaml", "name: long\nrunner: command\ncommand: [sleep, \"600\"]\n"),
+        ("actions/began.yaml", &began),
+        ("actions/ok.yaml", OK),
+    ];
+    cli.run(&["pack", "apply", &write_pack(dir.path(), "busy", &files)?.display().to_string()])?;
+    let blocked = |what: &str| -> Result<(String, String)> {
+        let long = run(&cli, "busy.long", &[])?;
+        wait_until("the slot is taken", SOON, || is(&cli, &long, "running", &Value::Null));
+        let waits = run(&cli, what, &[])?;
+        wait_until("it waits for a slot", SOON, || is(&cli, &waits, "scheduled", &Value::Null));
+        Ok((long, waits))
+    };
+    let (long, waits) = blocked("busy.began")?;
+    cli.run(&["switch", "off", "--action", "busy.began", "--reason", "it burns"])?;
+    cli.run(&["execution", "cancel", &long])?;
+    wait_until("it is held", SOON, || is(&cli, &waits, "delayed", &json!("action_off")));
+    assert_eq!(shown(&cli, &waits)["waits_for"], "a switch: api has switched action busy.began off: it burns");
+    assert!(!file.exists(), "it was started");
+    cli.run(&["switch", "on", "--action", "busy.began"])?;
+    wait_until("it runs", SOON, || is(&cli, &waits, "succeeded", &Value::Null));
+    assert!(file.exists());
+
+    let (long, dropped) = blocked("busy.ok")?;
+    cli.run(&["switch", "off", "--pack", "busy", "--drop", "--reason", "it is wrong"])?;
+    cli.run(&["execution", "cancel", &long])?;
+    wait_until("it is dropped", SOON, || is(&cli, &dropped, "failed", &json!("pack_off")));
     petrel.down()
 }

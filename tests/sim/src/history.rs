@@ -8,7 +8,7 @@ use petrel_bus::sim::SimBus;
 use petrel_bus::{Bus, Clock, OwnedRecord};
 use petrel_schemas::{
     ActionRequest, AuditRecord, Class, DeadLetter, DecodeError, ENDS_TRIGGER, EventId, ExecutionChanged, GateDecided,
-    OutputCaptured, RequestsRecord, RuleMatched, Task, TriggerEvent, decode,
+    OutputCaptured, RequestsRecord, ResultsRecord, RuleMatched, Task, TriggerEvent, decode,
 };
 use serde_json::Value;
 
@@ -55,6 +55,8 @@ pub struct History {
     pub outputs: BTreeMap<String, Vec<OutputCaptured>>,
     /// Tasks that owners gave out.
     pub tasks: Vec<Task>,
+    /// Tasks that workers did not claim because they were switched off.
+    pub switched_off: usize,
     /// What workers started.
     pub effects: Vec<Effect>,
     /// Until when nothing had happened to each process, in true milliseconds since the epoch.
@@ -166,6 +168,10 @@ impl History {
             let is_there = record.value.is_some();
             self.gate_state.push((record.timestamp_ms, record.key.unwrap_or_default(), is_there));
         }
+        let results = self.each(bus, &topics.results(), ResultsRecord::decode);
+        let is_off =
+            |record: &&ResultsRecord| matches!(record, ResultsRecord::Declined(r) if r.reason == "switched_off");
+        self.switched_off = results.iter().filter(is_off).count();
         for class in Class::ALL {
             let tasks = self.each(bus, &topics.tasks(POOL, class), decode::<Task>);
             self.tasks.extend(tasks);

@@ -139,6 +139,8 @@ pub struct Known {
     pub number: usize,
     /// The revision.
     pub compiled: Arc<CompiledRevision>,
+    /// Whether it knows what people have switched off.
+    hears_switches: bool,
     plan: MatchPlan,
     policies: PolicyTerms,
     kv: Kv,
@@ -211,7 +213,7 @@ impl ExecutorView for Known {
     }
 
     fn has_switches(&self) -> bool {
-        self.number > 0
+        self.number > 0 && self.hears_switches
     }
 
     /// No rule reacts to them; that they are told is what is looked at.
@@ -249,10 +251,16 @@ impl PackContent for NoFiles {
 /// The revisions, compiled once for all runs of a process.
 pub fn revisions() -> &'static [Arc<Known>] {
     static REVISIONS_COMPILED: OnceLock<Vec<Arc<Known>>> = OnceLock::new();
-    REVISIONS_COMPILED.get_or_init(|| (0..REVISIONS.len()).map(|number| Arc::new(known(number))).collect())
+    REVISIONS_COMPILED.get_or_init(|| (0..REVISIONS.len()).map(|number| Arc::new(known(number, true))).collect())
 }
 
-fn known(number: usize) -> Known {
+/// The same as somebody sees them who does not hear what is switched off.
+pub fn revisions_without_switches() -> &'static [Arc<Known>] {
+    static REVISIONS_DEAF: OnceLock<Vec<Arc<Known>>> = OnceLock::new();
+    REVISIONS_DEAF.get_or_init(|| (0..REVISIONS.len()).map(|number| Arc::new(known(number, false))).collect())
+}
+
+fn known(number: usize, hears_switches: bool) -> Known {
     let revision = Revision::load(vec![source(number), core()]).unwrap_or_else(|problems| panic!("{problems}"));
     let binding = TriggerBinding {
         trigger: "sim.alert".to_owned(),
@@ -264,7 +272,7 @@ fn known(number: usize) -> Known {
     let compiled = revision.compiled().clone();
     let bindings = BTreeMap::from([(binding.trigger.clone(), binding)]);
     let plan = compiled.match_plan(&bindings).unwrap_or_else(|e| panic!("{e}"));
-    Known { number, compiled, plan, policies: PolicyTerms::read(revision.content()), kv: Kv::empty() }
+    Known { number, compiled, hears_switches, plan, policies: PolicyTerms::read(revision.content()), kv: Kv::empty() }
 }
 
 /// The pack that has the trigger of ends.

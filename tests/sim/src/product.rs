@@ -146,7 +146,7 @@ fn start(
             Rc::new(move || {
                 let worker = has_worker.then(|| {
                     let session = session(Role::Worker, &seat.session.member);
-                    worker(&world, &Seat { session, ..seat.clone() }, catalog.clone())
+                    worker(&world, &Seat { session, ..seat.clone() }, catalog.clone(), planted)
                 });
                 Box::new(owner(&world, &seat, catalog.clone(), planted, worker)) as Box<dyn Body>
             })
@@ -157,7 +157,7 @@ fn start(
         }),
         Role::Worker => {
             let world = world.clone();
-            Rc::new(move || Box::new(worker(&world, &seat, catalog.clone()).0) as Box<dyn Body>)
+            Rc::new(move || Box::new(worker(&world, &seat, catalog.clone(), planted).0) as Box<dyn Body>)
         }
         Role::Sink => {
             let tables = world.tables.clone();
@@ -203,7 +203,7 @@ fn owner(
     OwnerBody { owner: StageBody::new(stage, seat.clone(), Arc::new(globals)), worker }
 }
 
-fn worker(world: &Rc<World>, seat: &Seat, catalog: Arc<Catalog>) -> (WorkerBody, Neighbour) {
+fn worker(world: &Rc<World>, seat: &Seat, catalog: Arc<Catalog>, planted: Option<Planted>) -> (WorkerBody, Neighbour) {
     let name = seat.session.member.clone();
     let options = WorkerOptions::new(pack::topics(), name.clone(), std::path::PathBuf::new());
     let (slots, attempts) = (Slots::new(SLOTS), Arc::new(Attempts::new(name.clone())));
@@ -217,18 +217,20 @@ fn worker(world: &Rc<World>, seat: &Seat, catalog: Arc<Catalog>) -> (WorkerBody,
     };
     let stage: ClaimStage<Known> = ClaimStage::new(&options, slots.clone(), sender, metrics());
     let inputs = Inputs {
-        catalog,
+        catalog: catalog.clone(),
         turn: Default::default(),
         slots: slots.clone(),
         attempts: attempts.clone(),
         boot: world.clock.clone(),
         partitions: TASK_PARTITIONS,
+        hears_switches: planted != Some(Planted::SwitchesUnheard),
     };
     let claims = StageBody::new(stage, seat.clone(), Arc::new(inputs));
     let body = WorkerBody::new(WorkerParts {
         world: world.clone(),
         name,
         clock: seat.clock.clone(),
+        catalog,
         claims,
         claimed,
         slots,

@@ -69,6 +69,8 @@ pub struct Report {
     pub gate_waits: usize,
     /// How often an execution had to wait for a switch.
     pub switch_waits: usize,
+    /// How often a worker did not claim a task because it was switched off.
+    pub switch_declines: usize,
     /// Events that were sent.
     pub events: usize,
     /// How long it took, in milliseconds of virtual time.
@@ -95,7 +97,8 @@ pub fn run(seed: u64, options: &Options) -> Report {
     let gate_waits = history.decisions.iter().filter(|(_, row)| row.decided == "waits").count();
     let is_off = |row: &&petrel_schemas::ExecutionChanged| row.code.as_deref() == Some("action_off");
     let switch_waits = history.changes.values().flatten().filter(is_off).count();
-    let report = Report { gate_waits, switch_waits, ..report(&plan, &world, violations) };
+    let switch_declines = history.switched_off;
+    let report = Report { gate_waits, switch_waits, switch_declines, ..report(&plan, &world, violations) };
     // Workers know their world, and it knows them: one of the two must let go.
     world.processes.borrow_mut().clear();
     report
@@ -142,6 +145,7 @@ fn report(plan: &Plan, world: &World, violations: Vec<String>) -> Report {
         lines: trace.lines().map(str::to_owned).collect(),
         gate_waits: 0,
         switch_waits: 0,
+        switch_declines: 0,
         events: plan.events(),
         took_ms: world.elapsed_ms(),
     }

@@ -115,7 +115,8 @@ impl Run {
             wrap: Rc::new(|session| session),
         };
         let (catalog, boot) = (Arc::<Catalog>::default(), self.clock.clone());
-        let inputs = Inputs { catalog, turn: Default::default(), slots, attempts, boot, partitions: TASK_PARTITIONS };
+        let (partitions, hears_switches) = (TASK_PARTITIONS, true);
+        let inputs = Inputs { catalog, turn: Default::default(), slots, attempts, boot, partitions, hears_switches };
         Life { claims: StageBody::new(stage, seat, Arc::new(inputs)), claimed, running: Vec::new() }
     }
 

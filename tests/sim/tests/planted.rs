@@ -46,3 +46,8 @@ fn a_gate_that_does_not_hear_what_comes_back() {
 fn a_duplicate_request_that_is_accepted() {
     check(Planted::DuplicateRequest, &["executions: "]);
 }
+
+#[test]
+fn a_worker_that_does_not_hear_what_is_switched_off() {
+    check(Planted::SwitchesUnheard, &["switches: "]);
+}

@@ -31,18 +31,19 @@ fn run_all(seeds: u64, options: &Options, each: impl Fn(&Report) + Sync) {
 
 #[test]
 fn nothing_is_lost_doubled_or_stranded() {
-    let found = std::sync::Mutex::new((Coverage::default(), Vec::new(), 0, 0));
+    let found = std::sync::Mutex::new((Coverage::default(), Vec::new(), 0, 0, 0));
     run_all(SEEDS, &Options::default(), |report| {
         let mut found = found.lock().unwrap();
         found.0.add(&report.coverage);
         found.2 += report.gate_waits;
         found.3 += report.switch_waits;
+        found.4 += report.switch_declines;
         if let Some(first) = report.violations.first() {
             let replay = format!("cargo xtask sim --seeds 1 --from {} --verbose", report.seed);
             found.1.push(format!("seed {}: {first}\n  replay: {replay}", report.seed));
         }
     });
-    let (coverage, failures, gate_waits, switch_waits) = found.into_inner().unwrap();
+    let (coverage, failures, gate_waits, switch_waits, switch_declines) = found.into_inner().unwrap();
     println!("{coverage}");
     assert!(
         failures.is_empty(),
@@ -60,6 +61,7 @@ fn nothing_is_lost_doubled_or_stranded() {
     }
     assert!(coverage.of(FaultKind::Kill) > SEEDS / 2);
     assert!(switch_waits as u64 > SEEDS / 10, "somebody waited for a switch {switch_waits} times");
+    assert!(switch_declines as u64 > SEEDS / 10, "a worker met a switch {switch_declines} times");
     // Gates keep somebody waiting in every run, by and large.
     assert!(gate_waits as u64 > SEEDS, "somebody waited at a gate {gate_waits} times");
 }

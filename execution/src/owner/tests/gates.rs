@@ -2,7 +2,7 @@
 
 use super::model::{Do, LEASE_MS, Model, START_MS, id};
 use crate::gate::{ASK_AGAIN_MS, About, Answer, GateId, Kind, Refusal, Stamp, What, Why};
-use crate::owner::{GATE_ORDER_MS_MAX, Message};
+use crate::owner::{DeclineReason, GATE_ORDER_MS_MAX, Message};
 use crate::status::Status;
 
 const GATED: Do = Do::Request(1, "demo.gated", "now");
@@ -116,6 +116,21 @@ fn dispatch_that_is_paused_asks_nothing_and_what_is_granted_meanwhile_goes_back(
     let back = "return demo.one/rate/total 4 not_started, return demo.one/concurrency/key/db 3 not_started";
     assert_eq!(answer(&mut model, total(), 4, Answer::Granted), format!("{back}, delayed(dispatch_paused)"));
     assert_eq!(act(&mut model, &Do::Resume), "ask demo.one/concurrency/key/db 7, delayed(gate)");
+}
+
+#[test]
+fn what_no_worker_claims_because_it_is_switched_off_gives_back_all_and_asks_anew() {
+    let mut model = through();
+    model.act(&Do::Off("action/demo.gated", None, false));
+    let back = "return demo.one/rate/total 2 not_started, return demo.one/concurrency/key/db 1 not_started";
+    let declines = Do::Decline(1, 1, DeclineReason::SwitchedOff);
+    assert_eq!(act(&mut model, &declines), format!("{back}, delayed(action_off)"));
+    let on = act(&mut model, &Do::On("action/demo.gated"));
+    assert_eq!(on, "ask demo.one/concurrency/key/db 5, delayed(gate)");
+    // What drops ends it, with all that it has.
+    let mut model = through();
+    model.act(&Do::Off("action/demo.gated", None, true));
+    assert_eq!(act(&mut model, &declines), format!("{back}, failed(action_off)"));
 }
 
 #[test]

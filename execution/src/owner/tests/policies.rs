@@ -1,8 +1,9 @@
 //! What owners decide of policies by themselves: retries, deadlines, windows and switches.
 
 use super::messages::message_of;
-use super::model::{DEDUP_MS, Do, LEASE_MS, Model};
+use super::model::{DEDUP_MS, Do, LEASE_MS, Model, PAUSE_MS, START_MS};
 use super::table::check;
+use crate::attempt::Counts;
 use crate::execution::Execution;
 use crate::owner::{DeclineReason, Message, Report};
 use crate::status::Status;
@@ -243,6 +244,75 @@ fn a_switch_holds_for_further_attempts_and_for_what_goes_round() {
         (Do::On("everything"), "task 2, scheduled"),
     ];
     check(&declined, Some(Status::Scheduled));
+}
+
+/// Its task was in a queue when the switch came, or its window closed: the worker that would have claimed it says so.
+#[test]
+fn what_no_worker_claims_because_of_a_switch_or_a_window_is_held_as_at_its_dispatch() {
+    let off = |drops| Do::Off("rule/demo.rule", None, drops);
+    let declines = |token| Do::Decline(1, token, DeclineReason::SwitchedOff);
+    let switched = [
+        (asks("demo.ok"), "task 1, scheduled"),
+        (off(false), ""),
+        (declines(1), "delayed(rule_off)"),
+        (declines(1), ""),
+        // No time of its start passes meanwhile.
+        (Do::Wait(2 * START_MS), ""),
+        (Do::On("rule/demo.rule"), "task 2, scheduled"),
+        (Do::Claim(1, 2), "running"),
+    ];
+    let model = check(&switched, Some(Status::Running));
+    assert_eq!(model.live(1).core().counts, Counts::default(), "no attempt has failed, and no worker was lost");
+    assert!(model.waiting.is_empty());
+    let dropped = [(asks("demo.ok"), "task 1, scheduled"), (off(true), ""), (declines(1), "failed(rule_off)")];
+    check(&dropped, Some(Status::Failed));
+    let canceled = [
+        (asks("demo.ok"), "task 1, scheduled"),
+        (off(false), ""),
+        (Do::Cancel(1), "cancel 1, canceling"),
+        (declines(1), "canceled"),
+    ];
+    check(&canceled, Some(Status::Canceled));
+    let paused = [
+        (asks("demo.ok"), "task 1, scheduled"),
+        (Do::Pause, ""),
+        (declines(1), "delayed(dispatch_paused)"),
+        (Do::Resume, "task 2, scheduled"),
+    ];
+    check(&paused, Some(Status::Scheduled));
+    let closes = |action, then, status| {
+        let steps = [
+            (Do::Wait(795_000), ""),
+            (asks(action), "task 1, scheduled"),
+            (Do::Wait(5_000), ""),
+            (Do::Decline(1, 1, DeclineReason::WindowClosed), then),
+        ];
+        check(&steps, Some(status))
+    };
+    closes("demo.office", "delayed(window)", Status::Delayed);
+    closes("demo.strict", "failed(window_closed)", Status::Failed);
+}
+
+/// The switch is on again by what its owner knows, or the worker's clock is ahead.
+#[test]
+fn what_a_worker_alone_takes_for_switched_off_goes_elsewhere_after_a_moment() {
+    for reason in [DeclineReason::SwitchedOff, DeclineReason::WindowClosed] {
+        let steps = [
+            (asks("demo.ok"), "task 1, scheduled"),
+            (Do::Decline(1, 1, reason), ""),
+            (Do::Claim(1, 1), "cancel 1"),
+            (Do::Wait(PAUSE_MS - 1), ""),
+            (Do::Wait(1), "task 2"),
+            (Do::Decline(1, 2, reason), ""),
+            // Its owner has heard of it meanwhile.
+            (Do::Off("everything", None, false), ""),
+            (Do::Wait(PAUSE_MS), "delayed(everything_off)"),
+        ];
+        check(&steps, Some(Status::Delayed));
+        let late =
+            [(asks("demo.ok"), "task 1, scheduled"), (Do::Wait(START_MS - 1), ""), (Do::Decline(1, 1, reason), "")];
+        check(&[&late[..], &[(Do::Wait(1), "timeout(schedule_to_start)")]].concat(), Some(Status::Timeout));
+    }
 }
 
 #[test]

@@ -29,6 +29,8 @@ fn step() -> impl Strategy<Value = Do> {
         DeclineReason::ShuttingDown,
         DeclineReason::NotFollowing,
         DeclineReason::TooSmall,
+        DeclineReason::SwitchedOff,
+        DeclineReason::WindowClosed,
     ]);
     let switch = prop::sample::select(SWITCHES.to_vec());
     let report = (execution.clone(), 1..4_i64);

@@ -21,4 +21,6 @@ pub enum Planted {
     ForgottenPermits,
     /// Gates do not hear what comes back.
     LostRelease,
+    /// Workers do not hear what is switched off.
+    SwitchesUnheard,
 }

@@ -10,15 +10,15 @@ use petrel_bus::sim::SimBus;
 use petrel_bus::{Bus, Clock, GlobalsSource, Output, Publisher, Tail, Versioned};
 use petrel_execution::runner::{Rendering, RunnerCall};
 use petrel_execution::worker::{Begin, Exit, Final, Holding, Verdict, Why, heartbeat_again_ms, heartbeat_every_ms};
-use petrel_execution::{Note, Outcome, Status, Stream, code};
-use petrel_executor::ResolvedAction;
+use petrel_execution::{Note, Outcome, Status, Stream, Switch, code};
 use petrel_executor::worker::{Attempts, ClaimStage, Claimed, Draining, Owner, Slot, Slots, Telling, WorkerInputs};
+use petrel_executor::{ExecutorView as _, ResolvedAction};
 use petrel_schemas::{Order, Task, decode, encode};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
 use super::{Body, Catalog, StageBody, Turn};
-use crate::pack::{self, Known};
+use crate::pack::{self, Known, revisions_without_switches};
 use crate::product::MEMBERS;
 use crate::supervisor::{Action, Effect};
 use crate::world::World;
@@ -43,6 +43,8 @@ pub struct Inputs {
     pub boot: Arc<dyn Clock>,
     /// Partitions of the pool's tasks.
     pub partitions: u32,
+    /// Whether it hears what people have switched off.
+    pub hears_switches: bool,
 }
 
 impl GlobalsSource<WorkerInputs<Known>> for Inputs {
@@ -57,7 +59,8 @@ impl GlobalsSource<WorkerInputs<Known>> for Inputs {
 
 impl Inputs {
     fn look(&self, turn: u64) -> Versioned<WorkerInputs<Known>> {
-        let Versioned { version, value: view } = self.catalog.current();
+        let Versioned { version, value: known } = self.catalog.current();
+        let view = if self.hears_switches { known } else { revisions_without_switches()[known.number].clone() };
         let inputs = WorkerInputs {
             view,
             turn,
@@ -111,6 +114,7 @@ pub struct WorkerBody {
     world: Rc<World>,
     name: Arc<str>,
     clock: Arc<dyn Clock>,
+    catalog: Arc<Catalog>,
     claims: Box<StageBody<ClaimStage<Known>>>,
     claimed: mpsc::UnboundedReceiver<Claimed>,
     slots: Slots,
@@ -129,6 +133,8 @@ pub struct WorkerParts {
     pub name: Arc<str>,
     /// Its clock, which may be wrong.
     pub clock: Arc<dyn Clock>,
+    /// What its process knows of the catalog.
+    pub catalog: Arc<Catalog>,
     /// Its claim stage.
     pub claims: StageBody<ClaimStage<Known>>,
     /// What the stage has claimed.
@@ -144,10 +150,10 @@ pub struct WorkerParts {
 impl WorkerBody {
     /// A worker that has not begun.
     pub fn new(parts: WorkerParts) -> Self {
-        let WorkerParts { world, name, clock, claims, claimed, slots, attempts, reports } = parts;
+        let WorkerParts { world, name, clock, catalog, claims, claimed, slots, attempts, reports } = parts;
         let (claims, draining) = (Box::new(claims), Draining::new(slots.clone(), attempts.clone()));
         let running = Vec::new();
-        Self { world, name, clock, claims, claimed, slots, draining, attempts, reports, orders: None, running }
+        Self { world, name, clock, catalog, claims, claimed, slots, draining, attempts, reports, orders: None, running }
     }
 
     /// From now on nothing more is claimed, and what has not begun is given back.
@@ -207,6 +213,19 @@ impl WorkerBody {
             Err(note) => self.told(&task, failed(note), None),
         };
         self.running.push(Attempt { task, held, _slot: slot, beat_ms, phase, started_at_ms: None, owner });
+    }
+
+    /// Nothing is claimed that is switched off at that instant, as its process knew then.
+    fn look_at_switches(&self, claimed: &Claimed, known: &Known, now_ms: i64) {
+        let off = |scope: &str| known.switched_off(scope, now_ms);
+        let Task { execution_id, action, rule, .. } = &claimed.task;
+        // An owner beside it has asked by its own clock.
+        if claimed.owner.is_none()
+            && let Some((_, scope, _)) = Switch::first_off(action, rule.as_deref(), off)
+        {
+            let why = format!("switches: {} claimed {execution_id} while {scope} was switched off", self.name);
+            self.world.violations.borrow_mut().push(why);
+        }
     }
 
     fn told(&self, task: &Task, verdict: Verdict, started_at_ms: Option<i64>) -> Phase {
@@ -388,12 +407,14 @@ impl Body for WorkerBody {
     fn tick(&mut self) -> Turn {
         self.draining.look(self.world.drain_of(&self.name), self.world.clock.now_ms());
         let mut busy = self.follow();
+        let (known, now_ms) = (self.catalog.current().value, self.clock.now_ms());
         match self.claims.tick() {
             Turn::Idle => {}
             Turn::Busy => busy = true,
             ended => return ended,
         }
         while let Ok(claimed) = self.claimed.try_recv() {
+            self.look_at_switches(&claimed, &known, now_ms);
             self.take(claimed);
             busy = true;
         }
