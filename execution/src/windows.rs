@@ -106,6 +106,20 @@ pub fn opening(windows: &[Windows], now_ms: i64) -> Result<Opening, String> {
     Ok(Opening::Closed { policy: closed.policy.clone(), drops, until_ms })
 }
 
+/// Whether all windows are open at an instant, in milliseconds since the epoch; none is looked for that opens later.
+///
+/// # Errors
+/// If this release does not know the time zone of one of them.
+pub fn are_open(windows: &[Windows], now_ms: i64) -> Result<bool, String> {
+    let now = instant(now_ms);
+    for window in windows {
+        if !window.is_open(&time_zone(&window.time_zone)?, now) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// An instant in milliseconds since the epoch, as people read it.
 pub(crate) fn instant_text(ms: i64) -> String {
     instant(ms).to_string()

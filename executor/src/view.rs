@@ -89,6 +89,11 @@ pub trait ExecutorView: Send + Sync {
         false
     }
 
+    /// Whether a switch cannot be read, so that nobody here knows what it keeps from starting.
+    fn has_unreadable_switches(&self) -> bool {
+        false
+    }
+
     /// Whether a worker of a pool is to be drained, and how.
     fn drain(&self, worker: &str, pool: &str) -> Option<Drain> {
         let _ = (worker, pool);

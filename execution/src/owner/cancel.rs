@@ -87,8 +87,10 @@ impl Owner<'_> {
         let Some(terms) = core.terms.as_ref().filter(|terms| self.has_pool(&terms.pool).is_ok()) else { return };
         let subject = &core.subject;
         match self.facts.actions.resolve(&subject.revision, &subject.action) {
-            Resolution::Ready(plan) if !plan.needs.is_none() => {}
-            _ => return,
+            Resolution::Ready(plan) if plan.needs.is_none() => return,
+            Resolution::Removed | Resolution::NoSuchAction => return,
+            // What it needs, if anything, this process does not know yet.
+            _ => {}
         }
         // What is of no use to an older release is forgotten there at once.
         let start_by_ms = self.now_ms();

@@ -10,8 +10,8 @@ use crate::plan::Resolution;
 use crate::state::{DelayReason, Delayed, Failed, Holder, In, LeadsTo, Scheduled, Timeout};
 use crate::subject::{Core, Note};
 
-/// The longest pause between two rounds of workers that are all too small, in milliseconds.
-const NO_ROOM_PAUSE_MS_MAX: i64 = 30_000;
+/// The longest pause between two rounds of workers that do not take a task, in milliseconds.
+const SELDOM_MS_MAX: i64 = 30_000;
 
 impl<'f> Owner<'f> {
     /// Hands the next attempt to the workers, or lets it wait while dispatch is paused. `start_by_ms` is that of
@@ -99,12 +99,8 @@ impl<'f> Owner<'f> {
         if seen < self.limits().task_partitions {
             return self.redispatch(scheduled, true);
         }
-        let (core, start_by_ms) = (&scheduled.core, scheduled.state.start_by_ms);
-        let waited_ms = match core.deadline_at_ms() {
-            // It tells when the execution is over, and not since when it waits.
-            Some(deadline_ms) if deadline_ms <= start_by_ms => 0,
-            _ => self.now_ms() - start_by_ms.saturating_sub(self.limits().schedule_to_start_ms),
-        };
+        let core = &scheduled.core;
+        let waited_ms = self.waited_ms(&scheduled);
         let subject = &core.subject;
         let needs = match self.facts.actions.resolve(&subject.revision, &subject.action) {
             Resolution::Ready(plan) => plan.needs.to_string(),
@@ -113,10 +109,25 @@ impl<'f> Owner<'f> {
         let pool = scheduled.core.terms.as_ref().map(|terms| terms.pool.as_str()).unwrap_or_default();
         let why = format!("it needs {needs}, which no worker of the pool {pool} has; {worker} was asked last");
         if waited_ms < self.limits().no_room_ms {
-            let pause_ms = waited_ms.min(NO_ROOM_PAUSE_MS_MAX).max(self.limits().decline_pause_ms);
+            let pause_ms = self.seldom_ms(&scheduled);
             return self.set_aside(scheduled, pause_ms, why);
         }
         self.refuse(scheduled, Note::new(code::NO_ROOM, why));
+    }
+
+    /// Since when its attempt waits for a worker, in milliseconds.
+    fn waited_ms(&self, scheduled: &In<Scheduled>) -> i64 {
+        let start_by_ms = scheduled.state.start_by_ms;
+        match scheduled.core.deadline_at_ms() {
+            // It tells when the execution is over, and not since when it waits.
+            Some(deadline_ms) if deadline_ms <= start_by_ms => 0,
+            _ => self.now_ms() - start_by_ms.saturating_sub(self.limits().schedule_to_start_ms),
+        }
+    }
+
+    /// How long it rests before it goes round again, in milliseconds: the longer it has waited, the longer.
+    pub(super) fn seldom_ms(&self, scheduled: &In<Scheduled>) -> i64 {
+        self.waited_ms(scheduled).min(SELDOM_MS_MAX).max(self.limits().decline_pause_ms)
     }
 
     /// A declined task goes elsewhere. What is paused meanwhile waits with the others.

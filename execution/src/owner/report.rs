@@ -175,8 +175,12 @@ impl Owner<'_> {
     /// A worker does not take the task: it goes elsewhere.
     fn declined(&mut self, about: &About, reason: DeclineReason, execution: Execution) {
         match execution {
-            Execution::Scheduled(scheduled) => {
+            Execution::Scheduled(mut scheduled) => {
                 self.count(Counted::Declined);
+                // What is kept out says nothing of how full workers are.
+                if !matches!(reason, DeclineReason::SwitchedOff | DeclineReason::WindowClosed) {
+                    scheduled.state.declines = scheduled.state.declines.saturating_add(1);
+                }
                 let start_by_ms = scheduled.state.start_by_ms;
                 if self.now_ms() >= start_by_ms {
                     return self.not_started(scheduled);
@@ -193,7 +197,8 @@ impl Owner<'_> {
                         let what =
                             if reason == DeclineReason::SwitchedOff { "switched off" } else { "outside its windows" };
                         let why = format!("as worker {} knows, it is {what}", about.worker);
-                        self.set_aside(scheduled, self.limits().decline_pause_ms, why);
+                        let pause_ms = self.seldom_ms(&scheduled);
+                        self.set_aside(scheduled, pause_ms, why);
                     }
                     _ => self.redispatch(scheduled, false),
                 }

@@ -52,7 +52,6 @@ impl In<Scheduled> {
         }
         self.state.partition = partition;
         self.state.too_small = if is_too_small { self.state.too_small.saturating_add(1) } else { 0 };
-        self.state.declines = self.state.declines.saturating_add(1);
         self
     }
 

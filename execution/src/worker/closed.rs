@@ -4,7 +4,7 @@
 use petrel_schemas::Task;
 
 use crate::switch::{Switch, SwitchedOff};
-use crate::windows::{Opening, Windows, opening};
+use crate::windows::{Windows, are_open};
 
 /// Whether something that a task is of is switched off. `off` tells what the switch of a scope says, if it is off.
 pub fn is_switched_off(task: &Task, off: impl Fn(&str) -> Option<SwitchedOff>) -> bool {
@@ -14,5 +14,5 @@ pub fn is_switched_off(task: &Task, off: impl Fn(&str) -> Option<SwitchedOff>) -
 /// Whether attempts may not begin at an instant, in milliseconds since the epoch. Where this release does not know a time
 /// zone they may not: nobody here can tell.
 pub fn is_outside(windows: &[Windows], now_ms: i64) -> bool {
-    opening(windows, now_ms) != Ok(Opening::Open)
+    are_open(windows, now_ms) != Ok(true)
 }

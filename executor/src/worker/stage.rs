@@ -153,6 +153,11 @@ impl<G: ExecutorView> ClaimStage<G> {
             self.keep_out(&task, DeclineReason::SwitchedOff, context);
             return Ok(());
         }
+        // Owners dispatch nothing then, and what they have dispatched before may be of it.
+        if inputs.view.has_unreadable_switches() {
+            let why = "a switch cannot be read: it may come from a newer release";
+            return self.wait_or_decline(&task, DeclineReason::NotFollowing, why, context);
+        }
         if inputs.draining {
             self.decline(&task, DeclineReason::ShuttingDown, context);
             return Ok(());

@@ -72,6 +72,10 @@ impl ExecutorView for View {
         self.off.is_some()
     }
 
+    fn has_unreadable_switches(&self) -> bool {
+        self.off == Some("unreadable")
+    }
+
     fn switched_off(&self, scope: &str, now_ms: i64) -> Option<SwitchedOff> {
         let [by, reason] = ["eve", "it burns"].map(str::to_owned);
         let off = || SwitchedOff { by, reason, until_ms: Some(NOW_MS + 1), drops: false };

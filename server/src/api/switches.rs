@@ -69,7 +69,11 @@ pub async fn off(State(app): State<App>, body: Body) -> Result<Json<Value>, ApiE
         let message = format!("\"for_ms\" is from 1 to {FOR_MS_MAX}");
         return Err(ApiError::bad_request("malformed_duration", message));
     }
-    let known = find(core, &scope).await?;
+    let known = match find(core, &scope).await {
+        // Whatever there is in the way.
+        Err(_) if force => Found::InForce,
+        known => known?,
+    };
     if known == Found::Nowhere && !force {
         return Err(ApiError::not_found("unknown_scope", nowhere(&core.world.globals(), &scope)));
     }

@@ -148,6 +148,10 @@ impl ExecutorView for Globals {
         !self.switches.is_empty()
     }
 
+    fn has_unreadable_switches(&self) -> bool {
+        self.unusable.keys().any(|key| key.starts_with(switches::SWITCH_KEYS))
+    }
+
     fn drain(&self, worker: &str, pool: &str) -> Option<Drain> {
         self.drains.wanted(worker, pool)
     }

@@ -51,6 +51,16 @@ fn nothing_is_claimed_of_what_is_switched_off() {
     assert_eq!(told(&worker.step(&[encode(&later)]).1), ["claim a"]);
 }
 
+#[test]
+fn nothing_is_claimed_while_a_switch_cannot_be_read() {
+    let mut worker = Worker::new(4);
+    worker.view.off = Some("unreadable");
+    let (consumed, outputs) = worker.step(&[now("a"), now("b")]);
+    assert_eq!((consumed, told(&outputs).len()), (0, 0));
+    worker.view.off = None;
+    assert_eq!(told(&worker.step(&[now("a")]).1), ["claim a"]);
+}
+
 /// Whatever else keeps it waiting: its owner is to hold it, and nobody waits behind it.
 #[test]
 fn what_is_switched_off_waits_for_nothing_at_a_worker() {
