@@ -13,7 +13,7 @@ use super::catalog::Catalog;
 use super::drains::Drains;
 use super::head::Head;
 use super::kv;
-use super::switches::Switches;
+use super::switches::{SWITCH_KEYS, Switches};
 
 /// Everything that stages may know beside their inputs and state; fixed for the length of a step.
 ///
@@ -149,7 +149,7 @@ impl ExecutorView for Globals {
     }
 
     fn has_unreadable_switches(&self) -> bool {
-        self.unusable.keys().any(|key| key.starts_with(switches::SWITCH_KEYS))
+        self.unusable.keys().any(|key| key.starts_with(SWITCH_KEYS))
     }
 
     fn drain(&self, worker: &str, pool: &str) -> Option<Drain> {
