@@ -115,6 +115,10 @@ pub struct WorkerBody {
     name: Arc<str>,
     clock: Arc<dyn Clock>,
     catalog: Arc<Catalog>,
+    /// Since when its process has known what is switched off, in milliseconds of virtual time.
+    knows_switches_since_ms: Option<u64>,
+    /// By how much its clock has been wrong so far, in milliseconds.
+    wrong_ms: Vec<i64>,
     claims: Box<StageBody<ClaimStage<Known>>>,
     claimed: mpsc::UnboundedReceiver<Claimed>,
     slots: Slots,
@@ -153,7 +157,23 @@ impl WorkerBody {
         let WorkerParts { world, name, clock, catalog, claims, claimed, slots, attempts, reports } = parts;
         let (claims, draining) = (Box::new(claims), Draining::new(slots.clone(), attempts.clone()));
         let running = Vec::new();
-        Self { world, name, clock, catalog, claims, claimed, slots, draining, attempts, reports, orders: None, running }
+        let (knows_switches_since_ms, wrong_ms) = (None, Vec::new());
+        Self {
+            world,
+            name,
+            clock,
+            catalog,
+            knows_switches_since_ms,
+            wrong_ms,
+            claims,
+            claimed,
+            slots,
+            draining,
+            attempts,
+            reports,
+            orders: None,
+            running,
+        }
     }
 
     /// From now on nothing more is claimed, and what has not begun is given back.
@@ -215,14 +235,36 @@ impl WorkerBody {
         self.running.push(Attempt { task, held, _slot: slot, beat_ms, phase, started_at_ms: None, owner });
     }
 
-    /// Nothing is claimed that is switched off at that instant, as its process knew then.
+    /// Remembers since when its process has known what is switched off, and by how much its clock has been wrong.
+    fn look_at_clock(&mut self, known: &Known, now_ms: i64) {
+        let boot = boot_ms(&*self.world.clock);
+        if known.has_switches() {
+            self.knows_switches_since_ms.get_or_insert(boot);
+        }
+        let wrong_ms = now_ms - self.world.clock.now_ms();
+        if self.wrong_ms.last() != Some(&wrong_ms) {
+            self.wrong_ms.push(wrong_ms);
+        }
+    }
+
+    /// Nothing is claimed that is switched off, as its process knows, from the turn that claims it until that is committed:
+    /// when exactly it is decided nobody tells, and the clock may have been set meanwhile.
     fn look_at_switches(&self, claimed: &Claimed, known: &Known, now_ms: i64) {
-        let off = |scope: &str| known.switched_off(scope, now_ms);
         let Task { execution_id, action, rule, .. } = &claimed.task;
+        let knew = self.knows_switches_since_ms.is_some_and(|since_ms| since_ms < claimed.claim_began_ms);
         // An owner beside it has asked by its own clock.
-        if claimed.owner.is_none()
-            && let Some((_, scope, _)) = Switch::first_off(action, rule.as_deref(), off)
-        {
+        if claimed.owner.is_some() || !knew {
+            return;
+        }
+        let began_ms = i64::try_from(claimed.claim_began_ms).unwrap_or(i64::MAX);
+        let instants = self.wrong_ms.iter().map(|wrong_ms| began_ms + wrong_ms).chain([now_ms]);
+        let mut off = instants.map(|at_ms| {
+            let off = |scope: &str| known.switched_off(scope, at_ms);
+            Switch::first_off(action, rule.as_deref(), off).map(|(_, scope, off)| (scope, off.until_ms))
+        });
+        let Some(Some(first)) = off.next() else { return };
+        if off.all(|other| other.as_ref() == Some(&first)) {
+            let (scope, _) = first;
             let why = format!("switches: {} claimed {execution_id} while {scope} was switched off", self.name);
             self.world.violations.borrow_mut().push(why);
         }
@@ -408,11 +450,13 @@ impl Body for WorkerBody {
         self.draining.look(self.world.drain_of(&self.name), self.world.clock.now_ms());
         let mut busy = self.follow();
         let (known, now_ms) = (self.catalog.current().value, self.clock.now_ms());
+        self.look_at_clock(&known, now_ms);
         match self.claims.tick() {
             Turn::Idle => {}
             Turn::Busy => busy = true,
             ended => return ended,
         }
+        let now_ms = self.clock.now_ms();
         while let Ok(claimed) = self.claimed.try_recv() {
             self.look_at_switches(&claimed, &known, now_ms);
             self.take(claimed);
