@@ -19,11 +19,12 @@ use petrel_executor::runner::{Command, run};
 use petrel_executor::supervise::{Ability, Supervisor, User};
 use tokio::sync::watch;
 
-/// What a process can tell of what it was given: all of it but numbers of processes and of pipes.
+/// What a process can tell of what it was given: all of it but numbers of processes. Descriptors are looked at without a pipe,
+/// which would be one more for a moment.
 const LOOK: &str = "env | sort; pwd; umask; ulimit -a; cat /proc/$$/limits /proc/$$/cgroup /proc/$$/oom_score_adj\n\
     grep -E '^(Sig[BIP]|ShdPnd|Cap|NoNewPrivs|Seccomp|THP|CoreDumping|Uid|Gid|Groups|Cpus_allowed:)' /proc/self/status\n\
     cut -d' ' -f18,19,41 /proc/$$/stat; cat /proc/$$/timerslack_ns; cat /proc/$$/personality\n\
-    for fd in /proc/$$/fd/*; do printf '%s ' \"${fd##*/}\"; readlink \"$fd\" | sed 's/[0-9]\\+/N/g'; done\n\
+    for fd in /proc/$$/fd/*; do printf '%s ' \"${fd##*/}\"; readlink \"$fd\"; done\n\
     for fd in 0 1 2; do grep flags /proc/$$/fdinfo/$fd; done\n";
 /// What an action can change of its own, and with the rights of root of its guard.
 const LITTER: &str = "(echo 2000000 > /proc/$PPID/timerslack_ns) 2>/dev/null; export LEFT=secret; umask 077; exec 5>left; cd /; ulimit -n 50; ulimit -c 7; ulimit -t 1000; trap '' TERM HUP USR1\n\
@@ -43,6 +44,12 @@ fn text(exit: &Exit) -> String {
     String::from_utf8_lossy(&exit.stdout.bytes).into_owned()
 }
 
+/// What it told, without the numbers of pipes.
+fn look(exit: &Exit) -> String {
+    let told = text(exit);
+    told.lines().map(|line| line.split_once(":[").map_or(line, |(kind, _)| kind).to_owned() + "\n").collect()
+}
+
 /// The guard of an action that begins now.
 async fn guard_of_next(supervisor: &Supervisor) -> String {
     let exit = run_under(supervisor, &options(), command(&["sh", "-c", "echo $PPID"], Path::new("/"))).await;
@@ -53,9 +60,9 @@ async fn guard_of_next(supervisor: &Supervisor) -> String {
 #[tokio::test]
 async fn an_action_finds_nothing_of_the_one_before_it() {
     let (dir, supervisor) = (tempfile::tempdir().unwrap(), supervisor());
-    let look = || shell(dir.path(), "look.sh", LOOK);
-    let fresh = text(&run_under(&actions::supervisor(), &options(), look()).await);
-    assert!(fresh.contains("Seccomp") && fresh.contains("pipe:"), "{fresh}");
+    let looks = || shell(dir.path(), "look.sh", LOOK);
+    let fresh = look(&run_under(&actions::supervisor(), &options(), looks()).await);
+    assert!(fresh.contains("Seccomp") && fresh.contains("1 pipe\n"), "{fresh}");
     let guard = guard_of_next(&supervisor).await;
     let mut litter = marked(shell(dir.path(), "litter.sh", LITTER), "litter");
     litter.stdin = b"secret\n".repeat(1_000);
@@ -63,7 +70,7 @@ async fn an_action_finds_nothing_of_the_one_before_it() {
     litter.environment.insert("SECRET".to_owned(), "secret".to_owned());
     let exit = run_under(&supervisor, &options(), litter).await;
     assert_eq!((exit.return_code, text(&exit).len()), (Some(0), 7_000), "{exit:?}");
-    assert_eq!(text(&run_under(&supervisor, &options(), look()).await), fresh);
+    assert_eq!(look(&run_under(&supervisor, &options(), looks()).await), fresh);
     // It was the same guard.
     assert_eq!(guard_of_next(&supervisor).await == guard, can_scope());
     assert_gone("litter");
@@ -140,6 +147,25 @@ async fn a_guard_that_is_killed_while_it_waits_is_followed_by_another() {
         let _ = kill(Pid::from_raw(guard), Signal::SIGKILL);
         guard_of_next(&supervisor).await;
     }
+}
+
+/// Whoever stops a guard that waits, and its supervisor, holds the next action up, and not for longer than it may take.
+#[tokio::test]
+async fn a_used_guard_that_hangs_before_the_start_takes_no_more_than_the_time_of_the_attempt() {
+    if !can_scope() {
+        return;
+    }
+    let (dir, supervisor) = (tempfile::tempdir().unwrap(), supervisor());
+    let guard: i32 = guard_of_next(&supervisor).await.trim().parse().unwrap();
+    let hung = [i32::try_from(supervisor.process().unwrap()).unwrap(), guard];
+    hung.iter().for_each(|pid| kill(Pid::from_raw(*pid), Signal::SIGSTOP).unwrap());
+    let mut late = command(&["sh", "-c", "echo > ran"], dir.path());
+    late.timeout_ms = 100;
+    let exit = run_under(&supervisor, &options(), late).await;
+    assert_eq!(exit.why, Why::GivenBack { begun: false }, "{exit:?}");
+    assert!(!dir.path().join("ran").exists());
+    // The worker has let the supervisor go on.
+    assert_ne!(guard_of_next(&supervisor).await.trim(), guard.to_string());
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
+use serde_json::json;
 use support::rig::{Rig, eventually, execution, lines};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,6 +47,25 @@ async fn a_failure_and_its_output_are_told() {
     assert_eq!((&*output[0].stream, output[0].content.len(), output[0].truncated), ("stdout", 512, true));
     assert_eq!((output[0].tail.len(), output[0].omitted_bytes), (512, 5_000 - 1_024));
     assert_eq!((&*output[1].stream, &*output[1].content, output[1].truncated), ("stderr", "\u{FFFD}", false));
+    worker.shutdown().await;
+}
+
+/// In every runner that hands parameters to processes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nul_in_a_parameter_fails_an_execution_before_anything_is_started() {
+    let rig = Rig::with_secrets(30_000, vec![("demo.token", "Zq7kV+9xR2/mBwT"), ("demo.key", "4pLd-WsN8-yHc3-jGf6")]);
+    let (_owner, worker) = (rig.owner(), rig.worker(2, 10_000));
+    let ran = rig.dir.path().join("ran");
+    let line = format!("touch {}; \0", ran.display());
+    for action in ["demo.ok", "demo.secret", "demo.container"] {
+        rig.request_with(action, action, &json!({ "line": line, "token": "${secret.demo.token}" }));
+        rig.until(action, "failed").await;
+        let end = rig.history(action).pop().unwrap();
+        assert_eq!(end.code.as_deref(), Some("render_failed"), "{action} {end:?}");
+        let error = end.error.unwrap_or_default();
+        assert!(error.ends_with("argument 2 of the command holds a NUL character"), "{action} {error}");
+    }
+    assert!(!ran.exists());
     worker.shutdown().await;
 }
 

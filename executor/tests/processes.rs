@@ -6,12 +6,12 @@ mod actions;
 mod processes;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use petrel_execution::code;
 use petrel_execution::worker::{Exit, Why};
 use petrel_executor::runner::WorkDirectories;
-use petrel_executor::supervise::Ability;
+use petrel_executor::supervise::{Ability, boot_ms};
 use processes::{Bench, stdout};
 use serde_json::{Value, json};
 
@@ -254,6 +254,43 @@ async fn each_attempt_has_a_work_directory_that_goes_with_it() {
     let folder = Path::new(stdout(&exit).trim()).to_owned();
     assert!(folder.starts_with(bench.dir.path()));
     processes::eventually("the work directory is gone", || !folder.exists()).await;
+}
+
+/// Where an action ran that did nothing there.
+async fn folder_of_next(bench: &Bench) -> PathBuf {
+    let exit = bench.run("shell", json!({ "script": "pwd -P", "cwd": "work" }), json!({})).await;
+    assert_eq!(exit.why, Why::Exited, "{exit:?}");
+    stdout(&exit).trim().into()
+}
+
+#[tokio::test]
+async fn a_work_directory_is_used_again_unless_somebody_may_still_have_it_open() {
+    let bench = Bench::new();
+    let (began_ms, mut folder) = (boot_ms(), folder_of_next(&bench).await);
+    // It is looked at beside what comes next.
+    loop {
+        let next = folder_of_next(&bench).await;
+        if std::mem::replace(&mut folder, next.clone()) == next {
+            break;
+        }
+        assert!(boot_ms() < began_ms + 60_000, "none is used again");
+    }
+    let pid_file = bench.dir.path().join("pid");
+    let script = "echo $$ > \"$1.new\"; mv \"$1.new\" \"$1\"; while [ -e \"$1\" ]; do sleep 0.01; done; pwd -P";
+    let keys = json!({ "script": script, "args": [pid_file], "cwd": "work" });
+    // Somebody takes an end of what it writes to: one who can do that could have opened its folder.
+    let take = async {
+        let pid = actions::pid_in(&pid_file).await;
+        let taken = std::fs::File::options().write(true).open(format!("/proc/{pid}/fd/1")).unwrap();
+        std::fs::remove_file(&pid_file).unwrap();
+        taken
+    };
+    let (exit, taken) = tokio::join!(bench.run("shell", keys, json!({})), take);
+    assert_eq!((exit.why, exit.return_code), (Why::Exited, Some(0)), "{exit:?}");
+    let held = PathBuf::from(stdout(&exit).trim());
+    processes::eventually("a folder that may be held is gone", || !held.exists()).await;
+    assert_ne!(folder_of_next(&bench).await, held);
+    drop(taken);
 }
 
 const WORK: &str = "PETREL_TEST_WORK";

@@ -106,6 +106,25 @@ async fn a_flood_of_output_is_cut_and_counted_as_such() {
     }
 }
 
+/// More than any memory here, and the worker goes on.
+#[tokio::test]
+async fn ten_gigabytes_of_output_are_counted_and_cut() {
+    const BYTES: u64 = 10_000_000_000;
+    let (dir, supervisor) = (tempfile::tempdir().unwrap(), supervisor());
+    let flood = format!("printf begin; head -c {BYTES} /dev/zero; printf end");
+    let mut command = command(&["sh", "-c", &flood], dir.path());
+    command.timeout_ms = 600_000;
+    let (_director, directives) = watch::channel(holding(600_000));
+    let outcome = run(&supervisor, &options(), command, directives, || {}).await;
+    assert_eq!((outcome.why, outcome.return_code), (Why::Exited, Some(0)), "{:?}", outcome.error);
+    let end = outcome.stdout.end.unwrap();
+    assert_eq!((outcome.stdout.bytes.len(), end.bytes.len(), outcome.stdout.truncated), (32 << 10, 32 << 10, true));
+    assert_eq!(end.omitted_bytes, BYTES + 8 - (64 << 10));
+    assert!(outcome.stdout.bytes.starts_with(b"begin\0") && end.bytes.ends_with(b"\0end"));
+    let alive = run_under(&supervisor, &options(), actions::command(&["true"], dir.path())).await;
+    assert_eq!(alive.return_code, Some(0));
+}
+
 /// The guard's own memory while a command writes without end.
 #[tokio::test]
 async fn a_flood_does_not_grow_the_guard() {

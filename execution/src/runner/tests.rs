@@ -63,6 +63,37 @@ fn a_command_is_rendered_with_its_parameters_and_its_execution() {
     assert_eq!(nul, "argument 1 of the command holds a NUL character");
 }
 
+/// No process can be given one: whatever is before it would be taken for the whole.
+#[test]
+fn no_runner_gives_a_process_a_nul_in_an_argument_or_a_variable() {
+    let given = "${parameters.x}";
+    let (arguments, variable) = (json!(["a", given]), json!({ "X": given }));
+    let ssh = |keys: Value| {
+        let mut all = json!({ "hosts": ["h"], "ssh": { "user": "u", "auth": { "agent": true } }, "command": ["x"] });
+        all.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+        ("ssh", all)
+    };
+    for (runner, keys) in [
+        ("command", json!({ "command": ["ls", given] })),
+        ("command", json!({ "command": ["ls"], "env": variable })),
+        ("shell", json!({ "script": "ls", "args": arguments })),
+        ("shell", json!({ "script": "ls", "env": variable })),
+        ("script", json!({ "file": "clean.sh", "interpreter": "sh", "args": arguments })),
+        ("script", json!({ "file": "clean.sh", "interpreter": "sh", "env": variable })),
+        ("container", json!({ "image": "tools:1", "command": arguments })),
+        ("container", json!({ "image": "tools:1", "entrypoint": arguments, "command": ["x"] })),
+        ("container", json!({ "image": "tools:1", "command": ["x"], "env": variable })),
+        ("python", json!({ "file": "report.py", "env": variable })),
+        ssh(json!({ "command": arguments })),
+        ssh(json!({ "env": variable })),
+    ] {
+        let spec = parse(runner, keys.clone()).unwrap_or_else(|errors| panic!("{runner} {keys}: {errors:?}"));
+        let error = render(&spec, json!({ "x": "a\0; b" })).map(|_| ()).unwrap_err().to_string();
+        assert!(error.ends_with("holds a NUL character"), "{runner} {keys}: {error}");
+        render(&spec, json!({ "x": "a\n; b" })).unwrap_or_else(|error| panic!("{runner} {keys}: {error}"));
+    }
+}
+
 #[test]
 fn every_mistake_of_a_command_is_told_where_it_is() {
     let cases = [

@@ -1,19 +1,17 @@
 //! The end of a container from outside.
 
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::api::Daemon;
 use super::hold::NOTHING_MADE;
-use crate::supervise::boot_ms;
+use crate::supervise::{boot_ms, pause};
 
 /// How long a daemon is asked to end a container that it does not end, in milliseconds.
 const ASKED_MS_MAX: u64 = 30_000;
-/// Between two of these, and between two looks for what its daemon may be about to make.
-const AGAIN: Duration = Duration::from_millis(250);
+/// Between two of these, and between two looks for what its daemon may be about to make, in milliseconds.
+const AGAIN_MS: u64 = 250;
 /// Looks in a row that find no container, until there is none: whoever was killed may have asked for it just before.
 const EMPTY_LOOKS: u32 = 4;
 
@@ -66,6 +64,6 @@ pub(super) fn end(socket: &Path, id: &str, looks: u32) -> Result<(), String> {
             // It is being removed, say, or does not answer for the moment.
             Err(_) => {}
         }
-        sleep(AGAIN);
+        pause(AGAIN_MS);
     }
 }

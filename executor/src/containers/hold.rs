@@ -12,8 +12,7 @@ use std::path::PathBuf;
 use std::process::{ExitCode, exit};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{sleep, spawn};
-use std::time::Duration;
+use std::thread::spawn;
 
 use nix::sys::prctl::set_dumpable;
 use nix::sys::signal::{SigSet, Signal};
@@ -22,6 +21,7 @@ use serde_json::Value;
 
 use super::api::{ApiError, Daemon, Registry};
 use super::{EXECUTION_LABEL, TOKEN_LABEL, end};
+use crate::supervise::pause;
 
 /// The argument that makes a supervisor's program a holder.
 pub const HOLDER: &str = "container";
@@ -223,7 +223,7 @@ impl Holder {
         drop(stage);
         // Who has ended by now cannot be signalled, and if the daemon is away, the guard does the rest.
         let _ = self.daemon.signal(&id, "SIGTERM");
-        sleep(Duration::from_millis(self.wanted.kill_grace_ms));
+        pause(self.wanted.kill_grace_ms);
         let _ = self.daemon.signal(&id, "SIGKILL");
     }
 

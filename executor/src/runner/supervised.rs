@@ -1,5 +1,6 @@
 //! A program under a guard: what every runner that starts processes does in the same way.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -129,6 +130,7 @@ pub async fn run_told(
     // One that becomes another user, or leaves the network, begins as a copy of its guard's memory: of one that has had no
     // other action's secrets, and has no other action behind it.
     let mut wants_new = job.user.is_some() || job.confinement.no_network;
+    let (timeout_at_ms, mut job) = (boot_ms().saturating_add(job.timeout_ms), Cow::Borrowed(job));
     loop {
         if boot_ms() >= held.borrow().lease_deadline_ms() {
             return Err(Failed::NotBegun("its lease passed before it could start".to_owned()));
@@ -140,16 +142,27 @@ pub async fn run_told(
             false => supervisor.guard(end_at_ms).await,
         };
         let (stream, guard) = guarded.map_err(lacking)?.into_parts();
-        let (ended, left) = guarded_by((stream, guard.clone()), job, stdin, held.clone(), &mut is_told, live).await;
+        let (ended, left) = guarded_by((stream, guard.clone()), &job, stdin, held.clone(), &mut is_told, live).await;
         if let Some(stream) = left {
             supervisor.take_back(stream, guard, end_at_ms);
-        } else if matches!(ended, Err(Failed::NotBegun(_))) && guard.is_used() && held.borrow().stop().is_none() {
+        } else if matches!(ended, Err(Failed::NotBegun(_)))
+            && guard.is_used()
+            && held.borrow().stop().is_none()
+            && let Some(again) = within(&job, timeout_at_ms)
+        {
             // It may have ended while it waited. What is the action's own, a new one will say, too.
-            wants_new = true;
+            (wants_new, job) = (true, Cow::Owned(again));
             continue;
         }
         return ended;
     }
+}
+
+/// What is tried once more, as long as that attempt may still take, until that instant of `CLOCK_BOOTTIME` in milliseconds;
+/// nothing if what was tried first has taken all of it.
+pub(super) fn within(job: &Job, timeout_at_ms: u64) -> Option<Job> {
+    let timeout_ms = timeout_at_ms.saturating_sub(boot_ms());
+    (timeout_ms > 0).then(|| Job { timeout_ms, ..job.clone() })
 }
 
 /// The same with a guard that waits for its job at the other end of this stream.
@@ -254,8 +267,16 @@ async fn directed(
         (true, Some(why)) => {
             let error = "its guard did not end it in time, and it was ended from outside".to_owned();
             let (return_code, signal, error) = (None, None, Some(error));
-            let report =
-                Report { why, return_code, signal, left_others: true, error, waits: false, streams: Vec::new() };
+            let report = Report {
+                why,
+                return_code,
+                signal,
+                left_others: true,
+                is_held: false,
+                error,
+                waits: false,
+                streams: Vec::new(),
+            };
             Ok(Ended { report, captured: Vec::new(), ends: Vec::new() })
         }
     }

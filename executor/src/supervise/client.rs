@@ -10,19 +10,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use tokio::sync::watch;
 
+use super::clock::boot_ms;
 use super::idle::Idle;
 use super::pidfd::PidFd;
 use super::protocol::{Answer, Order};
+use super::timer::Timer;
+use super::wait::wait;
 use super::{message, tree};
 
 /// Between two questions to a supervisor whether it is there, in milliseconds.
-const PING_MS: u16 = 1_000;
+const PING_MS: u64 = 1_000;
 /// Questions without an answer until a supervisor is killed with all that is under it. They are counted, not timed: a
 /// worker that was itself stopped for long has asked one.
 const UNANSWERED_MAX: u32 = 10;
@@ -30,8 +33,8 @@ const UNANSWERED_MAX: u32 = 10;
 const END_MAX: Duration = Duration::from_secs(15);
 /// Before a supervisor is asked again that took no order.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
-/// Between two rounds of SIGKILL.
-const KILL_ROUND: Duration = Duration::from_millis(20);
+/// Between two rounds of SIGKILL, in milliseconds.
+const KILL_ROUND_MS: u64 = 20;
 /// Most of them: what cannot be killed by then sleeps in the kernel.
 const KILL_ROUNDS_MAX: u32 = 500;
 /// How many of them guards have whose supervisor is gone, to end their actions by themselves.
@@ -272,8 +275,9 @@ impl Starter {
 impl Drop for Starter {
     fn drop(&mut self) {
         if let Some(life) = self.lock().life.take() {
-            // It sees that the worker is gone; the thread that listens to it ends with it.
-            let _ = say_no_more(&life.control);
+            // It sees that nothing more will come: the worker is gone. The thread that listens to it ends with it.
+            let control = life.control.try_clone().map(UnixStream::from);
+            let _ = control.and_then(|control| control.shutdown(std::net::Shutdown::Write));
         }
     }
 }
@@ -286,16 +290,11 @@ pub fn give(nursery: BorrowedFd<'_>, stream: BorrowedFd<'_>) -> io::Result<()> {
     message::send(nursery, "a", Some(stream))
 }
 
-/// The other end sees that nothing more will come.
-fn say_no_more(control: &OwnedFd) -> io::Result<()> {
-    UnixStream::from(control.try_clone()?).shutdown(std::net::Shutdown::Write)
-}
-
 impl Life {
     fn begin(program: &[OsString]) -> io::Result<Arc<Self>> {
         let (program, arguments) =
             program.split_first().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "no supervisor"))?;
-        let (ours, theirs) = message::pair()?;
+        let ((ours, theirs), timer) = (message::pair()?, Timer::new()?);
         // Nothing of the worker's environment: there may be secrets in it.
         let child = Command::new(program)
             .args(arguments)
@@ -312,7 +311,7 @@ impl Life {
         });
         let listening = life.clone();
         let thread = std::thread::Builder::new().name("supervisor".to_owned());
-        if let Err(e) = thread.spawn(move || listening.listen(child)) {
+        if let Err(e) = thread.spawn(move || listening.listen(child, &timer)) {
             // Nobody would listen to it, nor wait for its end.
             let pid = Pid::from_raw(life.pid);
             let _ = kill(pid, Signal::SIGKILL);
@@ -333,7 +332,7 @@ impl Life {
     }
 
     /// Hears the supervisor until it ends.
-    fn listen(&self, mut child: Child) {
+    fn listen(&self, mut child: Child, timer: &Timer) {
         let mut unanswered = 0;
         while unanswered <= UNANSWERED_MAX && !self.is_hindered.load(Ordering::SeqCst) {
             match message::receive(self.control.as_fd()) {
@@ -344,7 +343,7 @@ impl Life {
                 // A reset is told once, of what the supervisor had not read when it ended; what it had said comes behind it.
                 Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionReset) => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    if !self.wait() {
+                    if !self.wait(timer) {
                         // Should it be stopped, this lets it go on: it then sees what became of its guards meanwhile.
                         if unanswered > 0 {
                             let _ = kill(Pid::from_raw(self.pid), Signal::SIGCONT);
@@ -363,9 +362,9 @@ impl Life {
                 "the supervisor of actions does not do what it is told and is killed with all that it has"
             );
         }
-        self.kill();
+        self.kill(timer);
         let ended = child.wait();
-        self.end_guards();
+        self.end_guards(timer);
         if !self.lock().is_empty() {
             tracing::error!(?ended, "the supervisor of actions has ended; what ran under it is reported as lost");
         }
@@ -374,9 +373,10 @@ impl Life {
     }
 
     /// Whether something can be read before it is time to ask.
-    fn wait(&self) -> bool {
-        let mut fds = [PollFd::new(self.control.as_fd(), PollFlags::POLLIN)];
-        poll(&mut fds, PollTimeout::from(PING_MS)).is_ok_and(|ready| ready > 0)
+    fn wait(&self, timer: &Timer) -> bool {
+        let mut fds = vec![PollFd::new(self.control.as_fd(), PollFlags::POLLIN)];
+        wait(&mut fds, timer, Some(boot_ms().saturating_add(PING_MS)));
+        fds.iter().any(|fd| fd.any() == Some(true))
     }
 
     fn hear(&self, message: &str, passed: Option<OwnedFd>) {
@@ -401,21 +401,21 @@ impl Life {
 
     /// Ends the process and all that is under it, in an order in which nothing gets away: stopped, it still is the one
     /// to which orphans go.
-    fn kill(&self) {
+    fn kill(&self, timer: &Timer) {
         let pid = Pid::from_raw(self.pid);
         let _ = kill(pid, Signal::SIGSTOP);
         for _ in 0..KILL_ROUNDS_MAX {
             if matches!(tree::kill_below(self.pid), Ok(0)) {
                 break;
             }
-            std::thread::sleep(KILL_ROUND);
+            timer.pause(KILL_ROUND_MS);
         }
         let _ = kill(pid, Signal::SIGKILL);
     }
 
     /// Waits until no guard is left of a supervisor that is gone. They end by themselves, each with its action; what was
     /// stopped since, or is stuck, is ended from here.
-    fn end_guards(&self) {
+    fn end_guards(&self, timer: &Timer) {
         let mut guards: Vec<PidFd> = self.lock().values_mut().filter_map(|running| running.guard.take()).collect();
         for round in 0..KILL_ROUNDS_MAX {
             guards.retain(|guard| !guard.has_ended());
@@ -425,7 +425,7 @@ impl Life {
             if round >= ROUNDS_ALONE {
                 guards.iter().for_each(end_guard);
             }
-            std::thread::sleep(KILL_ROUND);
+            timer.pause(KILL_ROUND_MS);
         }
         let left: Vec<i32> = guards.iter().map(|guard| guard.pid).collect();
         tracing::error!(?left, "guards of actions cannot be killed");
@@ -476,6 +476,7 @@ mod tests {
         ending.await.unwrap();
         assert!(heard[..heard.len() - 1].iter().all(|order| *order == Order::Ping));
     }
+
     /// A runtime's thread that waits for another one to start the supervisor keeps no lease meanwhile.
     #[tokio::test]
     async fn no_thread_of_the_runtime_waits_while_a_supervisor_is_started() {

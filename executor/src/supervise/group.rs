@@ -13,12 +13,14 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::kill;
 use nix::unistd::{AccessFlags, Pid, access};
 use petrel_execution::runner::{Guarantee, Limits};
 
 use super::clock::boot_ms;
+use super::timer::Timer;
+use super::wait::wait;
 
 /// The folder of all groups of actions.
 const ACTIONS: &str = "petrel-actions";
@@ -162,23 +164,18 @@ impl Group {
     /// Until nothing is in it, or for so long.
     fn await_empty(&self) -> io::Result<()> {
         let mut events = File::open(self.path.join("cgroup.events"))?;
+        let timer = Timer::new()?;
         let end_ms = boot_ms().saturating_add(EMPTY_MS_MAX);
         let mut text = String::new();
         loop {
             text.clear();
             events.rewind()?;
             events.read_to_string(&mut text)?;
-            let left_ms = end_ms.saturating_sub(boot_ms());
-            if !text.lines().any(|line| line == "populated 1") || left_ms == 0 {
+            if !text.lines().any(|line| line == "populated 1") || boot_ms() >= end_ms {
                 return Ok(());
             }
             // The kernel says so when that changes.
-            let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLPRI)];
-            let timeout = PollTimeout::try_from(left_ms).unwrap_or(PollTimeout::ZERO);
-            match poll(&mut fds, timeout) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+            wait(&mut vec![PollFd::new(events.as_fd(), PollFlags::POLLPRI)], &timer, Some(end_ms));
         }
     }
 }

@@ -6,12 +6,11 @@
 //! begun again by then.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig, set_timerslack};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -24,16 +23,16 @@ use super::bounds::Bounds;
 use super::capture::{Capture, Kept};
 use super::clock::boot_ms;
 use super::confine::Domains;
+use super::feed::Feed;
 use super::group::Group;
 use super::launch::Launcher;
 use super::line::Line;
 use super::outbox::Outbox;
 use super::protocol::{Control, Job, Report, STARTED, STARTING, TAKEN_MS_MAX, Why};
+use super::timer::Timer;
 use super::wait::wait;
 use super::{kept, spawn};
 
-/// Longest wait for something to happen: bounds how late a deadline is seen after the machine slept.
-const POLL_MS_MAX: u64 = 500;
 /// Between two rounds of SIGKILL: first and longest, in milliseconds. Only a process that cannot be killed
 /// (it sleeps in the kernel, or belongs to somebody else) sees more than a few.
 pub const KILL_ROUND_MS: (u64, u64) = (10, 1_000);
@@ -60,15 +59,15 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
     set_child_subreaper(true)?;
     // Should it be stopped when the supervisor ends, it goes on, to see that.
     set_pdeathsig(Signal::SIGCONT)?;
-    let mut heard = (Line::new(stream), supervisor, ends_of_children()?);
+    let mut heard = (Line::new(stream), supervisor, ends_of_children()?, Timer::new()?);
     let mut tools = Tools { launcher: Launcher::new()?, domains: Domains::default() };
     for left in (0..ACTIONS_MAX).rev() {
         match serve(heard, &mut tools, left > 0)? {
             Some(again) => heard = again,
             None => return Ok(()),
         }
-        let (worker, supervisor, _) = &mut heard;
-        if !worker.await_job(boot_ms().saturating_add(IDLE_MS_MAX), supervisor.as_fd()) {
+        let (worker, supervisor, _, timer) = &mut heard;
+        if !worker.await_job(boot_ms().saturating_add(IDLE_MS_MAX), supervisor.as_fd(), timer) {
             return Ok(());
         }
     }
@@ -91,7 +90,8 @@ fn ends_of_children() -> io::Result<SignalFd> {
 }
 
 /// Guards one action to its end; whom to hear for another one, if there may be any.
-fn serve((mut worker, supervisor, signals): Heard, tools: &mut Tools, may_wait: bool) -> io::Result<Option<Heard>> {
+fn serve(heard: Heard, tools: &mut Tools, may_wait: bool) -> io::Result<Option<Heard>> {
+    let (mut worker, supervisor, signals, timer) = heard;
     let Some((mut job, stdin)) = worker.read_job()? else { return Ok(None) };
     // Children inherit it, and with the rights of root the action before could set it over `/proc`.
     set_timerslack(TIMER_SLACK_NS)?;
@@ -110,7 +110,8 @@ fn serve((mut worker, supervisor, signals): Heard, tools: &mut Tools, may_wait: 
             worker.tell(format!("{STARTED}\n").as_bytes());
             let may_wait = may_wait && leaves_as_it_was(&job, &bounds);
             let (action, stdin) = (Action::Child { main, end: None }, Some((pipe, stdin)));
-            let mut guard = Guard::new(job, action, (streams, stdin), (worker, supervisor, signals), started_ms)?;
+            let heard = (worker, supervisor, signals, timer);
+            let mut guard = Guard::new(job, action, (streams, stdin), heard, started_ms)?;
             (guard.group, guard.may_wait) = (bounds.group, may_wait);
             guard.run()
         }
@@ -143,10 +144,10 @@ fn leaves_as_it_was(job: &Job, bounds: &Bounds) -> bool {
 pub fn run_kept(stream: UnixStream, nursery: OwnedFd, connection: OwnedFd, zygote: i32) -> io::Result<()> {
     setsid()?;
     set_pdeathsig(Signal::SIGCONT)?;
-    let (signals, mut worker) = (ends_of_children()?, Line::new(stream));
+    let (signals, timer, mut worker) = (ends_of_children()?, Timer::new()?, Line::new(stream));
     let Some((mut job, stdin)) = worker.read_job()? else { return Ok(()) };
     let started_ms = boot_ms();
-    let kept = kept::Kept::meet(connection, zygote, &job).and_then(|kept| Ok((kept.open(&job)?, kept)));
+    let kept = kept::Kept::meet(connection, zygote, &job, &timer).and_then(|kept| Ok((kept.open(&job)?, kept)));
     let (pipes, kept) = match kept {
         Ok(kept) => kept,
         Err(e) => return refuse(&mut worker, Why::NotBegun, e.to_string()),
@@ -158,7 +159,8 @@ pub fn run_kept(stream: UnixStream, nursery: OwnedFd, connection: OwnedFd, zygot
     }
     worker.tell(format!("{STARTING}\n{STARTED}\n").as_bytes());
     let (action, stdin) = (Action::Kept(kept), Some((Some(pipes.stdin), stdin)));
-    Guard::new(job, action, (pipes.streams, stdin), (worker, nursery, signals), started_ms)?.run().map(drop)
+    let heard = (worker, nursery, signals, timer);
+    Guard::new(job, action, (pipes.streams, stdin), heard, started_ms)?.run().map(drop)
 }
 
 /// Why a job must not begin any more, after what the worker has said behind it: a supervisor that was stopped may bring it
@@ -184,6 +186,7 @@ fn refuse(worker: &mut Line, why: Why, error: String) -> io::Result<()> {
             return_code: None,
             signal: None,
             left_others: false,
+            is_held: false,
             error: Some(error),
             waits: false,
             streams: vec![],
@@ -218,8 +221,8 @@ struct Ending {
 
 /// The guard's ends of an action's pipes, and what is written to its standard input.
 type Pipes = (Vec<OwnedFd>, Option<(Option<OwnedFd>, Vec<u8>)>);
-/// Whom a guard hears: its worker, whoever it is a child of, and the ends of its children.
-type Heard = (Line, OwnedFd, SignalFd);
+/// What a guard hears: its worker, whoever it is a child of, the ends of its children, and the time.
+type Heard = (Line, OwnedFd, SignalFd, Timer);
 
 struct Guard {
     job: Job,
@@ -237,6 +240,7 @@ struct Guard {
     worker: Line,
     supervisor: OwnedFd,
     signals: SignalFd,
+    timer: Timer,
     stdin: Option<Feed>,
     streams: Vec<Capture<File>>,
     outbox: Outbox,
@@ -251,37 +255,9 @@ fn is_told(fd: i32) -> bool {
     matches!(fd, 1 | 2)
 }
 
-/// What is still to be written to the action's standard input.
-struct Feed {
-    pipe: File,
-    bytes: Vec<u8>,
-    written: usize,
-}
-
-impl Feed {
-    fn new(pipe: OwnedFd, bytes: Vec<u8>) -> io::Result<Self> {
-        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Self { pipe: pipe.into(), bytes, written: 0 })
-    }
-
-    /// Writes what there is room for; whether anything is left.
-    fn pump(&mut self) -> bool {
-        while self.written < self.bytes.len() {
-            match self.pipe.write(&self.bytes[self.written..]) {
-                Ok(written) => self.written += written,
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return true,
-                // The action reads no further, and that is its own affair.
-                Err(_) => return false,
-            }
-        }
-        false
-    }
-}
-
 impl Guard {
     fn new(job: Job, action: Action, pipes: Pipes, heard: Heard, started_ms: u64) -> io::Result<Self> {
-        let ((streams, stdin), (worker, supervisor, signals)) = (pipes, heard);
+        let ((streams, stdin), (worker, supervisor, signals, timer)) = (pipes, heard);
         let stdin = stdin.and_then(|(pipe, bytes)| Some((pipe?, bytes)));
         let streams = streams.into_iter().zip(&job.streams);
         let streams =
@@ -300,6 +276,7 @@ impl Guard {
             worker,
             supervisor,
             signals,
+            timer,
             stdin: stdin.map(|(pipe, bytes)| Feed::new(pipe, bytes)).transpose()?,
             streams: streams.collect::<io::Result<_>>()?,
             outbox: Outbox::new(job.telling.live_bytes_max),
@@ -313,8 +290,8 @@ impl Guard {
     fn run(mut self) -> io::Result<Option<Heard>> {
         let mut buffer = vec![0; BUFFER_BYTES];
         while self.action.reap()? {
-            let wait_ms = self.act(boot_ms());
-            self.wait(wait_ms);
+            let at_ms = self.act(boot_ms());
+            self.wait(at_ms);
             while matches!(self.signals.read_signal(), Ok(Some(_))) {}
             self.read(|stream, told| _ = stream.pump(&mut buffer, told));
             self.outbox.pump(&mut self.worker);
@@ -340,12 +317,11 @@ impl Guard {
         }
     }
 
-    /// Does what the time asks for; how long there is nothing else to do, in milliseconds.
+    /// Does what the time asks for; until when there is nothing else to do, in milliseconds of `CLOCK_BOOTTIME`.
     fn act(&mut self, now_ms: u64) -> u64 {
         if self.ending.is_none() {
             let Some(why) = self.reason_to_end(now_ms) else {
-                let deadline_ms = self.timeout_at_ms.min(self.lease_deadline_ms);
-                return deadline_ms.saturating_sub(now_ms).clamp(1, POLL_MS_MAX);
+                return self.timeout_at_ms.min(self.lease_deadline_ms);
             };
             self.ending = Some(Ending { why, kill_at_ms: now_ms.saturating_add(self.job.kill_grace_ms) });
             self.action.signal(Signal::SIGTERM);
@@ -353,13 +329,10 @@ impl Guard {
             self.action.signal(Signal::SIGCONT);
         }
         let kill_at_ms = self.ending.as_ref().map_or(now_ms, |e| e.kill_at_ms).min(self.lease_deadline_ms);
-        if now_ms < kill_at_ms {
-            return (kill_at_ms - now_ms).clamp(1, POLL_MS_MAX);
-        }
-        self.kill_round()
+        if now_ms < kill_at_ms { kill_at_ms } else { self.kill_round() }
     }
 
-    /// Kills what there is; how long to wait until the next round, in milliseconds.
+    /// Kills what there is; when the next round is due, in milliseconds of `CLOCK_BOOTTIME`.
     fn kill_round(&mut self) -> u64 {
         self.group.iter().for_each(Group::kill);
         let left = self.action.kill();
@@ -370,7 +343,7 @@ impl Guard {
         self.left = left;
         let wait_ms = self.kill_round_ms;
         self.kill_round_ms = (wait_ms * 2).min(KILL_ROUND_MS.1);
-        wait_ms
+        boot_ms().saturating_add(wait_ms)
     }
 
     fn reason_to_end(&self, now_ms: u64) -> Option<Why> {
@@ -392,8 +365,8 @@ impl Guard {
         (now_ms >= self.timeout_at_ms).then_some(Why::Timeout)
     }
 
-    /// Until something comes or the time is up.
-    fn wait(&mut self, wait_ms: u64) {
+    /// Until something comes, or until that instant of `CLOCK_BOOTTIME`, in milliseconds.
+    fn wait(&mut self, at_ms: u64) {
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         let polled = (!self.worker.closed, !self.supervisor_gone);
         if polled.0 {
@@ -407,8 +380,8 @@ impl Guard {
         if let Action::Kept(kept) = &self.action {
             fds.extend(kept.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         }
-        fds.extend(self.stdin.iter().map(|feed| PollFd::new(feed.pipe.as_fd(), PollFlags::POLLOUT)));
-        wait(&mut fds, PollTimeout::try_from(wait_ms).unwrap_or(PollTimeout::MAX));
+        fds.extend(self.stdin.iter().map(|feed| PollFd::new(feed.as_fd(), PollFlags::POLLOUT)));
+        wait(&mut fds, &self.timer, Some(at_ms));
         let is_ready = |at: usize| fds.get(at).and_then(PollFd::revents).is_some_and(|events| !events.is_empty());
         // That it takes more says nothing of what it says.
         let says = |events: PollFlags| !events.difference(PollFlags::POLLOUT).is_empty();
@@ -437,9 +410,8 @@ impl Guard {
         // Of what is gone by itself with the action, nothing has to be ended.
         let left_others = self.ending.is_some();
         let is_heard = !self.worker.closed && !self.supervisor_gone && !self.cancel_wanted;
-        // Who still could write to what it wrote to was given that by the action, and is somewhere.
-        let has_left_nothing = !left_others && self.streams.iter().all(Capture::has_ended);
-        let waits = self.may_wait && is_heard && has_left_nothing;
+        let is_held = !self.streams.iter().all(Capture::has_ended);
+        let waits = self.may_wait && is_heard && !left_others && !is_held;
         let captured: Vec<Kept> = self.streams.into_iter().map(Capture::finish).collect();
         let streams = self.job.streams.iter().zip(&captured).map(|(spec, kept)| kept.report(spec.fd));
         let why = self.ending.map_or(Why::Exited, |e| e.why);
@@ -448,9 +420,10 @@ impl Guard {
         let error = self.job.container.as_ref().and_then(|left| left.end_behind(return_code).err()).or(over);
         // Whoever hears of the end finds nothing of it.
         drop(self.group.take());
-        let record = Report { why, return_code, signal, left_others, error, waits, streams: streams.collect() };
+        let record =
+            Report { why, return_code, signal, left_others, is_held, error, waits, streams: streams.collect() };
         report(&mut self.worker, &record, &captured)?;
-        Ok(waits.then_some((self.worker, self.supervisor, self.signals)))
+        Ok(waits.then_some((self.worker, self.supervisor, self.signals, self.timer)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::{Pid, pipe2};
@@ -12,6 +12,7 @@ use nix::unistd::{Pid, pipe2};
 use super::clock::boot_ms;
 use super::pidfd::{self, PidFd};
 use super::protocol::Job;
+use super::timer::Timer;
 use super::wait::wait;
 use super::{message, tree};
 
@@ -44,17 +45,15 @@ impl Kept {
     ///
     /// # Errors
     /// What the system says.
-    pub fn meet(connection: OwnedFd, zygote: i32, job: &Job) -> io::Result<Self> {
+    pub fn meet(connection: OwnedFd, zygote: i32, job: &Job, timer: &Timer) -> io::Result<Self> {
         let lacking = |what: &str| io::Error::other(what.to_owned());
         let began_ms = boot_ms();
         let end_ms = began_ms.saturating_add(FORK_MS_MAX).min(job.lease_deadline_ms);
         let pid = loop {
-            let now_ms = boot_ms();
-            if now_ms >= end_ms {
+            if boot_ms() >= end_ms {
                 return Err(lacking("the zygote does not fork"));
             }
-            let mut fds = [PollFd::new(connection.as_fd(), PollFlags::POLLIN)];
-            wait(&mut fds, PollTimeout::try_from(end_ms - now_ms).unwrap_or(PollTimeout::MAX));
+            wait(&mut vec![PollFd::new(connection.as_fd(), PollFlags::POLLIN)], timer, Some(end_ms));
             match message::receive(connection.as_fd()) {
                 Ok(Some((text, _))) => {
                     break text.parse::<i32>().map_err(|_| lacking("the zygote tells no process"))?;

@@ -8,6 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::clock::boot_ms;
 use super::protocol::{Control, JOB_BYTES_MAX, Job, STDIN_BYTES_MAX};
+use super::timer::Timer;
 use super::wait::wait;
 
 /// The first byte of a job.
@@ -68,7 +69,7 @@ impl Line {
 
     /// Waits for a job to begin to come, until that instant of `CLOCK_BOOTTIME`, in milliseconds, and for as long as neither
     /// the worker is gone nor this has anything; whether it does. What was meant for the action before is left out.
-    pub fn await_job(&mut self, end_ms: u64, other: BorrowedFd<'_>) -> bool {
+    pub fn await_job(&mut self, end_ms: u64, other: BorrowedFd<'_>, timer: &Timer) -> bool {
         // The input of one action may have been large, and room for it is not kept for as long as there are others.
         self.unread.shrink_to(KEPT_BYTES);
         loop {
@@ -82,13 +83,14 @@ impl Line {
             if self.unread.first() == Some(&JOB_BEGINS) {
                 return true;
             }
-            let now_ms = boot_ms();
-            if self.closed || now_ms >= end_ms {
+            if self.closed || boot_ms() >= end_ms {
                 return false;
             }
-            let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN), PollFd::new(other, PollFlags::POLLIN)];
-            wait(&mut fds, PollTimeout::try_from(end_ms - now_ms).unwrap_or(PollTimeout::MAX));
-            let [says, is_other] = fds.map(|fd| fd.revents().is_some_and(|events| !events.is_empty()));
+            let stream = PollFd::new(self.stream.as_fd(), PollFlags::POLLIN);
+            let mut fds = vec![stream, PollFd::new(other, PollFlags::POLLIN)];
+            wait(&mut fds, timer, Some(end_ms));
+            let is_ready = |at: usize| fds.get(at).and_then(PollFd::revents).is_some_and(|events| !events.is_empty());
+            let (says, is_other) = (is_ready(0), is_ready(1));
             if is_other {
                 return false;
             }
@@ -183,20 +185,20 @@ mod tests {
     fn what_was_meant_for_the_action_before_is_no_job_and_ends_none() {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let (other, other_end) = pipe().unwrap();
-        let mut line = Line::new(theirs);
+        let (mut line, timer) = (Line::new(theirs), Timer::new().unwrap());
         ours.write_all(b"lease 5\ncancel\nlea").unwrap();
-        assert!(!line.await_job(boot_ms() + 50, other.as_fd()));
+        assert!(!line.await_job(boot_ms() + 50, other.as_fd(), &timer));
         ours.write_all(b"se 6\n{\"argv\"").unwrap();
-        assert!(line.await_job(boot_ms() + 10_000, other.as_fd()));
+        assert!(line.await_job(boot_ms() + 10_000, other.as_fd(), &timer));
         // A job alone begins like this.
         assert!(line.unread.starts_with(b"{\"argv\"") && line.next().is_none());
         let mut line = Line::new(ours);
         drop(other_end);
-        assert!(!line.await_job(u64::MAX, other.as_fd()));
+        assert!(!line.await_job(u64::MAX, other.as_fd(), &timer));
         drop(line);
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (other, _other_end) = pipe().unwrap();
         drop(ours);
-        assert!(!Line::new(theirs).await_job(u64::MAX, other.as_fd()));
+        assert!(!Line::new(theirs).await_job(u64::MAX, other.as_fd(), &timer));
     }
 }

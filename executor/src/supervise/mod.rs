@@ -31,6 +31,7 @@ mod client;
 mod clock;
 mod confine;
 mod confinement;
+mod feed;
 mod filter;
 mod fork;
 mod group;
@@ -51,6 +52,7 @@ mod score;
 mod sockets;
 mod spawn;
 mod supervisor;
+mod timer;
 mod tree;
 mod wait;
 
@@ -67,6 +69,7 @@ pub use protocol::{
     Control, JOB_BYTES_MAX, Job, Piece, READY, Report, STARTED, STARTING, STDIN_BYTES_MAX, StreamReport, StreamSpec,
     Telling, User, Why,
 };
+pub(crate) use timer::pause;
 
 /// What the sub-command `supervise` does, and with one argument more a holder of a container. To be called before anything
 /// else of the program, with no other thread running: it hears the worker over what it got as standard input.

@@ -20,7 +20,7 @@ use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -36,11 +36,10 @@ use super::guard::{self, KILL_ROUND_MS};
 use super::launch::Launcher;
 use super::line::Line;
 use super::protocol::{READY, Report, STARTED, STARTING, Why};
+use super::timer::Timer;
 use super::wait::wait;
 use super::{message, spawn, tree};
 
-/// Longest wait for something to happen.
-const POLL_MS_MAX: u64 = 1_000;
 /// How long guards may take to end their attempts once worker or supervisor are gone, in milliseconds.
 const GONE_MS_MAX: u64 = 60_000;
 /// What the zygote is told with the connection of a new attempt.
@@ -50,6 +49,7 @@ struct Nursery {
     worker: Line,
     supervisor: OwnedFd,
     signals: SignalFd,
+    timer: Timer,
     zygote: Pid,
     zygote_end: Option<WaitStatus>,
     /// To the zygote; none once it is to end.
@@ -77,7 +77,7 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    let mut launcher = Launcher::new()?;
+    let (mut launcher, timer) = (Launcher::new()?, Timer::new()?);
     let mut worker = Line::new(stream);
     let Some((job, _)) = worker.read_job()? else { return Ok(()) };
     let (ours, theirs) = message::pair()?;
@@ -99,6 +99,7 @@ pub fn run(stream: UnixStream, supervisor: OwnedFd) -> io::Result<()> {
         worker,
         supervisor,
         signals,
+        timer,
         life,
         _alive: alive,
         gone_ms: None,
@@ -164,7 +165,7 @@ impl Nursery {
         let control_at = fds.len();
         fds.extend(self.control.as_ref().map(|control| PollFd::new(control.as_fd(), PollFlags::POLLIN)));
         fds.extend(self.streams.iter().filter_map(Capture::fd).map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-        wait(&mut fds, PollTimeout::try_from(POLL_MS_MAX).unwrap_or(PollTimeout::MAX));
+        wait(&mut fds, &self.timer, self.gone_ms.map(|gone_ms| gone_ms.saturating_add(GONE_MS_MAX)));
         let is_ready = |at: usize| fds.get(at).and_then(PollFd::revents).is_some_and(|events| !events.is_empty());
         let (worker, supervisor) = (is_open && is_ready(1), is_open && is_ready(2));
         let control = self.control.is_some() && is_ready(control_at);
@@ -239,7 +240,7 @@ impl Nursery {
                 break;
             }
             let _ = tree::kill_below(getpid().as_raw());
-            std::thread::sleep(std::time::Duration::from_millis(round_ms));
+            self.timer.pause(round_ms);
             round_ms = (round_ms * 2).min(KILL_ROUND_MS.1);
         }
         for stream in &mut self.streams {
@@ -248,8 +249,16 @@ impl Nursery {
         let (return_code, signal) = guard::code_and_signal(self.zygote_end);
         let captured: Vec<Kept> = self.streams.into_iter().map(Capture::finish).collect();
         let streams = self.fds.iter().zip(&captured).map(|(fd, kept)| kept.report(*fd)).collect();
-        let record =
-            Report { why: Why::Exited, return_code, signal, left_others: false, error: None, waits: false, streams };
+        let record = Report {
+            why: Why::Exited,
+            return_code,
+            signal,
+            left_others: false,
+            is_held: false,
+            error: None,
+            waits: false,
+            streams,
+        };
         guard::report(&mut self.worker, &record, &captured)
     }
 }

@@ -216,6 +216,10 @@ pub struct Report {
     pub signal: Option<i32>,
     /// Whether it left processes behind that had to be ended: what they wrote may be cut anywhere.
     pub left_others: bool,
+    /// Whether somebody who is none of its processes had an end of what it wrote to when these were gone: it was handed out
+    /// by them, or taken, and so may be whatever else they had open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_held: bool,
     /// What went wrong at the start.
     pub error: Option<String>,
     /// Whether its guard is as it was before, and waits for another job behind what follows.

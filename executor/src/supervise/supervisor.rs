@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl::{set_child_subreaper, set_dumpable, set_pdeathsig};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -19,15 +19,13 @@ use super::fork::{self, Side};
 use super::group::Delegated;
 use super::guard::KILL_ROUND_MS;
 use super::protocol::{Answer, Order};
+use super::timer::Timer;
 use super::wait::wait;
 use super::{guard, message, nursery, pidfd, tree};
 
 /// How long guards may take to end their actions once the worker is gone, in milliseconds: far longer than the grace of
 /// one that works.
 const WORKER_GONE_MS_MAX: u64 = 60_000;
-
-/// Longest wait while there are guards: bounds how late the end of a lease is seen after the machine slept.
-const WAIT_MS_MAX: u64 = 5_000;
 
 /// How long something is killed until it is given up, in milliseconds: it sleeps in the kernel, on a network file system
 /// that does not answer, say. First what is under a guard, and then what has become an orphan.
@@ -61,6 +59,7 @@ pub fn run() -> io::Result<()> {
     let mut supervisor = Supervisor {
         control,
         signals,
+        timer: Timer::new()?,
         life,
         _alive: alive,
         guards: HashMap::new(),
@@ -114,6 +113,7 @@ impl Running {
 struct Supervisor {
     control: OwnedFd,
     signals: SignalFd,
+    timer: Timer,
     /// Guards see by its end that the supervisor is gone, for nobody else holds the other one.
     life: OwnedFd,
     _alive: OwnedFd,
@@ -138,8 +138,8 @@ impl Supervisor {
             if !is_busy && self.worker_gone_ms.is_some() && self.guards.is_empty() {
                 return Ok(());
             }
-            let wait_ms = self.wait_ms(is_busy);
-            self.wait(wait_ms);
+            let at_ms = self.next_ms(is_busy);
+            self.wait(at_ms);
             while matches!(self.signals.read_signal(), Ok(Some(_))) {}
             self.hear()?;
         }
@@ -226,27 +226,26 @@ impl Supervisor {
         !self.ended.is_empty()
     }
 
-    fn wait_ms(&mut self, is_busy: bool) -> Option<u64> {
+    /// When there is something to do, whatever comes, in milliseconds of `CLOCK_BOOTTIME`; nothing if never.
+    fn next_ms(&mut self, is_busy: bool) -> Option<u64> {
         if !is_busy {
             self.kill_round_ms = KILL_ROUND_MS.0;
             // A worker that does not read is asked again later.
-            let again_ms = (self.worker_gone_ms.is_some() || !self.outbox.is_empty()).then_some(KILL_ROUND_MS.1);
-            let end_at_ms = self.guards.values().map(|guard| guard.end_at_ms).min();
-            let left_ms = end_at_ms.map(|at_ms| at_ms.saturating_sub(boot_ms()).clamp(1, WAIT_MS_MAX));
-            return again_ms.into_iter().chain(left_ms).min();
+            let again_ms = (self.worker_gone_ms.is_some() || !self.outbox.is_empty())
+                .then(|| boot_ms().saturating_add(KILL_ROUND_MS.1));
+            return again_ms.into_iter().chain(self.guards.values().map(|guard| guard.end_at_ms)).min();
         }
         let wait_ms = self.kill_round_ms;
         self.kill_round_ms = (wait_ms * 2).min(KILL_ROUND_MS.1);
-        Some(wait_ms)
+        Some(boot_ms().saturating_add(wait_ms))
     }
 
-    fn wait(&self, wait_ms: Option<u64>) {
+    fn wait(&self, at_ms: Option<u64>) {
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         if self.worker_gone_ms.is_none() {
             fds.push(PollFd::new(self.control.as_fd(), PollFlags::POLLIN));
         }
-        let timeout = wait_ms.map_or(PollTimeout::NONE, |ms| PollTimeout::try_from(ms).unwrap_or(PollTimeout::MAX));
-        wait(&mut fds, timeout);
+        wait(&mut fds, &self.timer, at_ms);
     }
 
     fn send(&mut self) {

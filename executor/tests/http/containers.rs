@@ -24,7 +24,10 @@ fn rig(lease_ms: i64) -> (Arc<Docker>, Rig, PathBuf) {
 async fn executions_in_containers_show_no_secret_and_wait_for_their_daemon() {
     let (docker, rig, socket) = rig(30_000);
     let (_owner, worker) = (rig.owner(), rig.worker(2, 10_000));
-    let line = "echo $TOKEN and $KEY of $PETREL_ACTION in attempt $PETREL_ATTEMPT";
+    // Whole, in base64 at all alignments, and in two writes.
+    let line = "echo $TOKEN and $KEY of $PETREL_ACTION in attempt $PETREL_ATTEMPT; \
+                for b in '' a ab; do printf '%s%s' \"$b\" \"$TOKEN\" | busybox base64; done; \
+                printf 'split: %s' \"${TOKEN%9xR*}\"; sleep 1; echo \"9xR${TOKEN#*9xR}\" end";
     rig.request_with("masked", "demo.container", &json!({ "line": line, "token": "${secret.demo.token}" }));
     // Without its daemon it is given back, again and again.
     eventually("it is given back", || rig.statuses("masked").len() >= 5).await;
@@ -32,8 +35,9 @@ async fn executions_in_containers_show_no_secret_and_wait_for_their_daemon() {
     rig.until("masked", "succeeded").await;
     let output = rig.output("masked").into_iter().map(|row| format!("{row:?}")).collect::<String>();
     assert!(output.contains("of demo.container in attempt"), "{output}");
+    assert!(output.contains("split: ******** end"), "{output}");
     let log = rig.log();
-    for secret in ["Zq7kV", "4pLd-W"] {
+    for secret in ["Zq7kV", "4pLd-W", "WnE3a1Yr", "pxN2tWKz", "cTdrVis5", "9xR2"] {
         assert!(!log.windows(secret.len()).any(|part| part == secret.as_bytes()), "{secret} stands in the log");
     }
     worker.shutdown().await;

@@ -29,9 +29,16 @@ pub(super) struct AsMade {
     flags: libc::c_long,
 }
 
-/// Folders that nobody uses.
+/// Folders that nobody uses. What looks at them may wait for a disk.
 #[derive(Debug, Default)]
-pub(super) struct Kept(Mutex<Vec<(PathBuf, AsMade)>>);
+pub(super) struct Kept(Mutex<Folders>);
+
+#[derive(Debug, Default)]
+struct Folders {
+    kept: Vec<(PathBuf, AsMade)>,
+    /// Its worker ends, and takes none any more.
+    is_over: bool,
+}
 
 impl Kept {
     /// Keeps one, if it is as it was made and there are not enough; whether it does.
@@ -39,22 +46,29 @@ impl Kept {
         if !is_untouched(path, as_made) {
             return false;
         }
-        let mut kept = self.lock();
-        let has_room = kept.len() < KEPT_MAX;
+        let mut folders = self.lock();
+        let has_room = !folders.is_over && folders.kept.len() < KEPT_MAX;
         if has_room {
-            kept.push((path.to_owned(), as_made));
+            folders.kept.push((path.to_owned(), as_made));
         }
         has_room
     }
 
     /// The one that was kept last, and whether it still is as it was made.
     pub(super) fn take(&self) -> Option<(PathBuf, AsMade, bool)> {
-        let (path, as_made) = self.lock().pop()?;
+        let (path, as_made) = self.lock().kept.pop()?;
         let is_untouched = is_untouched(&path, as_made);
         Some((path, as_made, is_untouched))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(PathBuf, AsMade)>> {
+    /// Keeps none any more; those that were kept.
+    pub(super) fn close(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let mut folders = self.lock();
+        folders.is_over = true;
+        std::mem::take(&mut folders.kept).into_iter().map(|(path, _)| path)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Folders> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -191,5 +205,14 @@ mod tests {
         assert!(kept.keep(&path, as_made));
         fs::write(path.join("file"), "").unwrap();
         assert!(kept.take().is_some_and(|(_, _, is_untouched)| !is_untouched) && kept.take().is_none());
+    }
+
+    #[test]
+    fn a_worker_that_has_ended_keeps_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let (kept, as_made) = (Kept::default(), AsMade::of(dir.path()).unwrap());
+        assert!(kept.keep(dir.path(), as_made));
+        assert_eq!(kept.close().collect::<Vec<_>>(), [dir.path()]);
+        assert!(!kept.keep(dir.path(), as_made) && kept.take().is_none());
     }
 }

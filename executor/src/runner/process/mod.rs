@@ -76,11 +76,12 @@ pub async fn run(
     held: watch::Receiver<Holding>,
     started: impl FnOnce() + Send,
 ) -> Exit {
-    run_told(supervisor, options, command, held, started, (&Live::default(), 0)).await
+    run_told(supervisor, options, command, held, started, (&Live::default(), 0)).await.0
 }
 
 /// The same, and what the program writes is told while it runs. Beside where to: how much of what stood before an end that
-/// is kept has to be known, in bytes.
+/// is kept has to be known, in bytes. Beside how it ended: whether it did so by itself, and is known to have left nothing
+/// anywhere.
 async fn run_told(
     supervisor: &Supervisor,
     options: &RunnerOptions,
@@ -88,22 +89,23 @@ async fn run_told(
     held: watch::Receiver<Holding>,
     started: impl FnOnce() + Send,
     (live, lead_bytes): (&Live, usize),
-) -> Exit {
+) -> (Exit, bool) {
     if let Some(error) = refusal(&command) {
-        return not_started(error);
+        return (not_started(error), false);
     }
     let (mut job, stdin) = job(options, command, held.borrow().lease_deadline_ms());
     job.telling = Telling { live_bytes_max: live.bytes_max(), lead_bytes };
     if let Some(error) = too_large(&job) {
-        return not_started(error);
+        return (not_started(error), false);
     }
     match supervised::run_told(supervisor, &job, &stdin, held, started, live).await {
         Ok(ended) => {
             live.end(ended.read_bytes(), ended.is_whole());
-            exit(ended)
+            let is_all_gone = ended.is_whole() && !ended.report.is_held;
+            (exit(ended), is_all_gone)
         }
-        Err(Failed::NotBegun(why)) => lacking(why),
-        Err(Failed::Lost(why)) => Exit::bare(worker::Why::Unknown, Some(why)),
+        Err(Failed::NotBegun(why)) => (lacking(why), false),
+        Err(Failed::Lost(why)) => (Exit::bare(worker::Why::Unknown, Some(why)), false),
     }
 }
 
@@ -312,9 +314,9 @@ impl Processes<'_> {
         };
         let directory = command.directory.clone();
         let telling = (&attempt.live, attempt.lead_bytes);
-        let exit = run_told(self.supervisor, &options, command, held, started, telling).await;
-        // Nothing of it runs that has ended by itself.
-        if let Some(work) = work.filter(|_| is_plain && exit.why == worker::Why::Exited && !exit.is_cut) {
+        let (exit, is_all_gone) = run_told(self.supervisor, &options, command, held, started, telling).await;
+        // Who has something of an action, and is none of its processes, may have its folder open, too.
+        if let Some(work) = work.filter(|_| is_plain && is_all_gone) {
             self.work.take_back(work);
         }
         if becoming == As::Own && call.output.is_none() {
@@ -339,36 +341,26 @@ impl Processes<'_> {
                 Some(name) => user::find(name, call.may).await.map_err(refused)?,
             };
             // Who is another one by `sudo` may not write where the worker's user may.
-            let work = match becoming {
+            let place = match becoming {
                 As::Sudo(_) => None,
-                As::Own | As::User(_) => Some(self.work_for(&becoming).await.map_err(|error| no_work(&error))?),
+                As::Own | As::User(_) => Some(self.work.place()),
             };
-            let directory = directory(&call.cwd, actions, work.as_ref()).await.map_err(not_started)?;
-            let (confine, may) = (call.confine.clone(), call.may);
+            let (cwd, confine, may) = (call.cwd.clone(), call.confine.clone(), call.may);
             let (options, actions) = (self.options.clone(), actions.to_owned());
-            let (work, confinement) = tokio::task::spawn_blocking(move || {
-                let confinement = confined(&confine, may, &options, &actions, work.as_ref());
-                (work, confinement)
-            })
-            .await
-            .map_err(|error| lacking(error.to_string()))?;
-            Ok::<_, Exit>(Prepared { becoming, work, directory, confinement: confinement.map_err(not_started)? })
+            let made = tokio::task::spawn_blocking(move || {
+                let work = place.map(|place| place.take(becoming.user())).transpose();
+                let work = work.map_err(|error| no_work(&error))?;
+                let directory = directory(&cwd, &actions, work.as_ref()).map_err(not_started)?;
+                let confinement = confined(&confine, may, &options, &actions, work.as_ref()).map_err(not_started)?;
+                Ok(Prepared { becoming, work, directory, confinement })
+            });
+            made.await.map_err(|error| lacking(error.to_string()))?.map_err(|exit: Box<Exit>| *exit)
         };
         match limited(Leave::new(held.clone(), attempt.timeout_ms), prepare).await {
             Ok(prepared) => prepared,
             Err(worker::Why::Timeout) => Err(lacking("its user or its folders were not found in time".to_owned())),
             Err(_) => Err(lacking("it ended before it had begun".to_owned())),
         }
-    }
-
-    /// Its work directory: one that is empty, or a new one.
-    async fn work_for(&self, becoming: &As) -> io::Result<WorkDirectory> {
-        if let Some(kept) = becoming.user().is_none().then(|| self.work.take_kept()).flatten() {
-            return Ok(kept);
-        }
-        let (path, owner) = (self.work.next(), becoming.user().cloned());
-        let made = tokio::task::spawn_blocking(move || WorkDirectory::make(path, owner.as_ref())).await;
-        made.map_err(io::Error::other).flatten()
     }
 
     /// The command as `sudo` starts it, where it has to; before that, whether it does.
@@ -416,8 +408,8 @@ fn no_work(error: &io::Error) -> Exit {
     if is_never { not_started(why) } else { lacking(why) }
 }
 
-/// Where a process begins.
-pub(super) async fn directory(cwd: &Folder, actions: &Path, work: Option<&WorkDirectory>) -> Result<PathBuf, String> {
+/// Where a process begins. May wait for a disk that is far away.
+pub(super) fn directory(cwd: &Folder, actions: &Path, work: Option<&WorkDirectory>) -> Result<PathBuf, String> {
     let directory = match (cwd, work) {
         (Folder::Actions, _) => actions.to_owned(),
         (Folder::Pack(inside), _) => actions.join(inside),
@@ -425,12 +417,7 @@ pub(super) async fn directory(cwd: &Folder, actions: &Path, work: Option<&WorkDi
         (Folder::Work, Some(work)) => work.path().to_owned(),
         (Folder::Work, None) => return Err("who becomes another user by sudo has no work directory".to_owned()),
     };
-    // What a worker has itself is near; what else there is on the machine may be far away.
-    let found = match cwd {
-        Folder::Actions | Folder::Work => std::fs::metadata(&directory),
-        Folder::Pack(_) | Folder::Machine(_) => tokio::fs::metadata(&directory).await,
-    };
-    match found {
+    match std::fs::metadata(&directory) {
         Ok(found) if found.is_dir() => Ok(directory),
         Ok(_) => Err(format!("the working directory {} is no folder", directory.display())),
         Err(error) => Err(format!("the working directory {} cannot be used: {error}", directory.display())),

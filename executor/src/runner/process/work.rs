@@ -5,12 +5,15 @@
 //! <work>/<process id>-<number>/<number>  one attempt's
 //! ```
 //!
-//! One that an action left empty is kept for the next (`empty`). What a worker has left that was killed is removed by the next one that begins in that folder: nobody holds its lock.
+//! One that an action left empty is kept for the next (`empty`). What waits for a disk runs on no thread of the async
+//! runtime, for these keep the leases of all attempts. What a worker has left that was killed is removed by the next one that
+//! begins in that folder: nobody holds its lock.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -40,7 +43,14 @@ pub struct WorkDirectories {
     folder: PathBuf,
     _lock: File,
     serial: AtomicU64,
-    kept: Kept,
+    kept: Arc<Kept>,
+}
+
+/// Where an attempt is to have its work directory.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    kept: Arc<Kept>,
 }
 
 /// The work directory of an attempt; dropping it removes it with all that is in it.
@@ -86,7 +96,7 @@ impl WorkDirectories {
                 left.iter().for_each(|(path, _lock)| remove(path));
             })?;
         }
-        Ok(Self { folder: own, _lock: lock, serial: AtomicU64::new(0), kept: Kept::default() })
+        Ok(Self { folder: own, _lock: lock, serial: AtomicU64::new(0), kept: Arc::default() })
     }
 
     /// The folder that is locked for as long as this worker lives.
@@ -110,22 +120,20 @@ impl WorkDirectories {
         WorkDirectory::make(self.next(), owner)
     }
 
-    /// One that an attempt has left empty, and that nobody has touched since. This user alone may use it.
-    pub(super) fn take_kept(&self) -> Option<WorkDirectory> {
-        loop {
-            let (path, as_made, is_untouched) = self.kept.take()?;
-            let directory = WorkDirectory { path, as_made: Some(as_made) };
-            if is_untouched {
-                return Some(directory);
-            }
-        }
+    /// Where the next attempt is to have one.
+    pub(super) fn place(&self) -> Place {
+        Place { path: self.next(), kept: self.kept.clone() }
     }
 
     /// Keeps one for another attempt if it is as it was made, and removes it otherwise. Nothing of its attempt runs.
     pub(super) fn take_back(&self, mut directory: WorkDirectory) {
-        if directory.as_made.is_some_and(|as_made| self.kept.keep(&directory.path, as_made)) {
-            directory.path = PathBuf::new();
-        }
+        let kept = self.kept.clone();
+        beside(move || {
+            let path = std::mem::take(&mut directory.path);
+            if !directory.as_made.is_some_and(|as_made| kept.keep(&path, as_made)) {
+                remove(&path);
+            }
+        });
     }
 
     /// Where the next one is to be.
@@ -137,11 +145,28 @@ impl WorkDirectories {
 /// What is removed last: a worker that stops waits for its attempts, so that nothing is in there.
 impl Drop for WorkDirectories {
     fn drop(&mut self) {
-        while let Some((path, ..)) = self.kept.take() {
-            remove(&path);
-        }
+        self.kept.close().for_each(|path| remove(&path));
         let _ = fs::remove_file(self.folder.join(LOCK));
         let _ = fs::remove_dir(&self.folder);
+    }
+}
+
+impl Place {
+    /// One for an attempt of the worker's own user that another attempt has left empty, and that nobody has touched since;
+    /// else a new one. Only who it is for may use it. May wait for a disk that is far away.
+    ///
+    /// # Errors
+    /// What the system says: no room, most of all.
+    pub(super) fn take(self, owner: Option<&User>) -> io::Result<WorkDirectory> {
+        while owner.is_none()
+            && let Some((path, as_made, is_untouched)) = self.kept.take()
+        {
+            if is_untouched {
+                return Ok(WorkDirectory { path, as_made: Some(as_made) });
+            }
+            remove(&path);
+        }
+        WorkDirectory::make(self.path, owner)
     }
 }
 
@@ -165,15 +190,19 @@ impl WorkDirectory {
 
 impl Drop for WorkDirectory {
     fn drop(&mut self) {
-        // It is kept by its path, or else mostly empty.
-        if self.path.as_os_str().is_empty() || fs::remove_dir(&self.path).is_ok() {
-            return;
-        }
         let path = std::mem::take(&mut self.path);
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => _ = runtime.spawn_blocking(move || remove(&path)),
-            Err(_) => remove(&path),
+        // It may be kept by its path.
+        if !path.as_os_str().is_empty() {
+            beside(move || remove(&path));
         }
+    }
+}
+
+/// Does what may wait for a disk, on no thread of the runtime; here where there is none.
+fn beside(work: impl FnOnce() + Send + 'static) {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => _ = runtime.spawn_blocking(work),
+        Err(_) => work(),
     }
 }
 
@@ -263,6 +292,10 @@ fn create_new(folder: &Path, name: &str) -> io::Result<PathBuf> {
 }
 
 fn remove(path: &Path) {
+    // It is mostly empty.
+    if fs::remove_dir(path).is_ok() {
+        return;
+    }
     match remove_tree(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             let path = path.display();
@@ -311,15 +344,43 @@ mod tests {
         work.take_back(full);
         work.take_back(empty);
         assert!(paths[0].exists() && !paths[1].exists());
-        let again = work.take_kept().unwrap();
-        assert_eq!((again.path(), work.take_kept().is_none()), (&*paths[0], true));
+        let (again, new) = (work.place().take(None).unwrap(), work.place().take(None).unwrap());
+        assert!(again.path() == paths[0] && !paths.contains(&new.path().to_owned()));
         work.take_back(again);
         // Somebody writes to it meanwhile.
         fs::create_dir(paths[0].join("folder")).unwrap();
-        assert!(work.take_kept().is_none() && !paths[0].exists());
+        let other = work.place().take(None).unwrap();
+        assert!(other.path() != paths[0] && !paths[0].exists());
+        drop((new, other));
         work.take_back(work.make(None).unwrap());
         drop(work);
         assert_eq!(names(&dir.path().join("work")), [LOCK]);
+    }
+
+    #[tokio::test]
+    async fn no_thread_of_the_runtime_looks_at_a_directory_or_removes_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let work = WorkDirectories::open(dir.path().join("work")).unwrap();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        beside(move || tell.send(thread::current().id()).unwrap());
+        assert_ne!(told.await.unwrap(), thread::current().id());
+        // Nothing is waited for here, and all of it is done by and by.
+        let (empty, full) = (work.make(None).unwrap(), work.make(None).unwrap());
+        let kept = empty.path().to_owned();
+        fs::write(full.path().join("file"), "x").unwrap();
+        drop(full);
+        work.take_back(empty);
+        let again = loop {
+            let again = work.place().take(None).unwrap();
+            if again.path() == kept {
+                break again;
+            }
+            tokio::task::yield_now().await;
+        };
+        drop(again);
+        while names(work.life()) != [LOCK] {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[test]
@@ -339,6 +400,7 @@ mod tests {
         left.iter().for_each(|(path, _)| remove(path));
         assert!(!gone.exists() && !unborn.exists() && lives.join("0/deep").exists());
     }
+
     #[test]
     fn what_is_no_lock_keeps_no_worker_from_starting() {
         let dir = tempfile::tempdir().unwrap();

@@ -25,7 +25,7 @@ use super::limited::{Leave, limited};
 use super::process::{self, Command, ProcessAttempt, Processes, WorkDirectory};
 use super::supervised::{self, Ended, Failed};
 use super::{Context, RunnerOptions};
-use crate::supervise::{Confinement, Job, LANDLOCK_SCOPES, StreamSpec, Telling, landlock_abi};
+use crate::supervise::{Confinement, Job, LANDLOCK_SCOPES, StreamSpec, Telling, boot_ms, landlock_abi};
 use environment::{Environments, InUse};
 pub use options::PythonOptions;
 use zygotes::{NewZygote, Zygotes};
@@ -82,7 +82,7 @@ impl PythonRunner {
         if let Some(error) = process::too_large(&job) {
             return process::not_started(error);
         }
-        let zygote = self.zygote(&call, &job);
+        let (zygote, timeout_at_ms) = (self.zygote(&call, &job), boot_ms().saturating_add(job.timeout_ms));
         let (mut started, mut ended) = (Some(started), None);
         if let Some(forking) = zygote.as_ref().and_then(|zygote| self.zygotes.get(&zygote.key)) {
             let told = || {
@@ -96,14 +96,13 @@ impl PythonRunner {
         let ended = match (ended, started) {
             (Some(ended), _) => ended,
             // It had not begun.
-            (None, started) => {
-                let told = || {
-                    if let Some(started) = started {
-                        started();
-                    }
-                };
-                supervised::run_told(processes.supervisor, &job, &stdin, held, told, &attempt.live).await
-            }
+            (None, started) => match supervised::within(&job, timeout_at_ms) {
+                Some(job) => {
+                    let told = || started.into_iter().for_each(|started| started());
+                    supervised::run_told(processes.supervisor, &job, &stdin, held, told, &attempt.live).await
+                }
+                None => Err(Failed::NotBegun("what was to fork it took all of its time".to_owned())),
+            },
         };
         let exit = match ended {
             Ok(ended) => {
@@ -154,10 +153,9 @@ impl PythonRunner {
         attempt: &ProcessAttempt,
         held: &watch::Receiver<Holding>,
     ) -> Result<Prepared, Exit> {
-        let Ready { shim, work, actions, mut confinement } = self.ready(call, pack, processes, attempt, held).await?;
+        let ready = self.ready(call, pack, processes, attempt, held).await?;
+        let Ready { shim, work, actions, directory, mut confinement } = ready;
         let environment = self.environments.get(call, pack, &confinement, processes, held).await?;
-        let directory = process::directory(&call.process.cwd, &actions, Some(&work)).await;
-        let directory = directory.map_err(process::not_started)?;
         let lease_deadline_ms = held.borrow().lease_deadline_ms();
         if let Some(files) = &mut confinement.files {
             // What runs the code, which no pack has written.
@@ -234,7 +232,7 @@ impl PythonRunner {
     ) -> Result<Ready, Exit> {
         let (written, folder) = (self.shim.clone(), self.environments.directory().to_owned());
         let (path, options, pack) = (processes.work.next(), processes.options.clone(), pack.to_owned());
-        let (confine, may) = (call.process.confine.clone(), call.process.may);
+        let (cwd, confine, may) = (call.process.cwd.clone(), call.process.confine.clone(), call.process.may);
         let ready = environment::beside(move || {
             let lacking = |what: &str, error: &io::Error| {
                 Box::new(process::lacking(format!("there is no {what} for it: {error}")))
@@ -243,9 +241,11 @@ impl PythonRunner {
             let shim = shim.map_err(|error| lacking("room for what its interpreter runs", &error))?;
             let work = WorkDirectory::make(path, None).map_err(|error| lacking("work directory", &error))?;
             let actions = process::actions_of(&pack);
+            let directory = process::directory(&cwd, &actions, Some(&work));
+            let directory = directory.map_err(|error| Box::new(process::not_started(error)))?;
             let confinement = process::confined(&confine, may, &options, &actions, Some(&work));
             let confinement = confinement.map_err(|error| Box::new(process::not_started(error)))?;
-            Ok(Ready { shim, work, confinement, actions })
+            Ok(Ready { shim, work, confinement, actions, directory })
         });
         match limited(Leave::new(held.clone(), attempt.timeout_ms), ready).await {
             Ok(ready) => ready?.map_err(|exit: Box<Exit>| *exit),
@@ -262,6 +262,8 @@ struct Ready {
     work: WorkDirectory,
     /// The folder of its pack's programs.
     actions: PathBuf,
+    /// Where it begins.
+    directory: PathBuf,
     confinement: Confinement,
 }
 
