@@ -124,7 +124,8 @@ impl Services {
         let until_ms = self.0.narrator.now_ms() - INDEXED_MS;
         let tickets = self.asked().into_iter().filter(|asked| asked.service == JIRA && asked.status == 201).enumerate();
         let labels = |asked: &Asked| asked.body["fields"]["labels"].as_array().cloned().unwrap_or_default();
-        let known = tickets.filter(|(_, asked)| asked.at_ms <= until_ms && labels(asked).iter().any(|one| one == label));
+        let known =
+            tickets.filter(|(_, asked)| asked.at_ms <= until_ms && labels(asked).iter().any(|one| one == label));
         known.map(|(number, _)| ticket_key(number)).collect()
     }
 }
@@ -225,9 +226,8 @@ fn refused(services: &Services, headers: &HeaderMap) -> Option<(StatusCode, Valu
 
 async fn issue(State(services): State<Services>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
     let fields = &body["fields"];
-    let error = |field: &str, why: &str| {
-        (StatusCode::BAD_REQUEST, json!({ "errorMessages": [], "errors": { field: why } }))
-    };
+    let error =
+        |field: &str, why: &str| (StatusCode::BAD_REQUEST, json!({ "errorMessages": [], "errors": { field: why } }));
     let answer = if let Some(answer) = refused(&services, &headers) {
         answer
     } else if fields["project"]["key"] != TICKETS {

@@ -64,8 +64,7 @@ fn long_actions_of_every_runner_outlive_workers_and_owners_and_never_overlap() -
     held.moved(&before, "worker-1")?;
     held.check()?;
 
-    let attempts: Vec<(String, i64)> =
-        held.all()?.into_iter().map(|(log, (_, attempt))| (log, attempt)).collect();
+    let attempts: Vec<(String, i64)> = held.all()?.into_iter().map(|(log, (_, attempt))| (log, attempt)).collect();
     held.open()?;
     topic.leader.start_again()?;
     for (log, last) in &attempts {

@@ -71,8 +71,7 @@ impl Servers {
     }
 
     fn actions(&self) -> Result<Vec<(String, String)>> {
-        let parameters =
-            "parameters: { log: { type: string }, gate: { type: string }, mark: { type: string }, name: { type: string } }";
+        let parameters = "parameters: { log: { type: string }, gate: { type: string }, mark: { type: string }, name: { type: string } }";
         let env = "env: { LOG: \"${parameters.log}\", GATE: \"${parameters.gate}\", MARK: \"${parameters.mark}\", ATTEMPT: \"${execution.attempt}\" }";
         let text = serde_json::to_string(HOLD)?;
         let keys = |runner: &str| {
@@ -97,7 +96,9 @@ impl Servers {
                      to: \"${{parameters.name}}.${{execution.attempt}}@hold.test\", subject: held, text: held }}",
                     self.mail
                 ),
-                "kafka" => format!("record: {{ topic: {}, json: {{ attempt: \"${{execution.attempt}}\" }} }}", topic::NAME),
+                "kafka" => {
+                    format!("record: {{ topic: {}, json: {{ attempt: \"${{execution.attempt}}\" }} }}", topic::NAME)
+                }
                 other => anyhow::bail!("there is no action of {other}"),
             })
         };
@@ -106,8 +107,10 @@ impl Servers {
             Ok((name.to_owned(), text))
         };
         let all = RUNNERS.iter().map(|runner| of(runner, runner, "timeout: 20m"));
-        let limited =
-            [of("limited", "command", "timeout: 15s"), of("due", "command", "timeout: 20m\npolicies: { deadline: 15s }")];
+        let limited = [
+            of("limited", "command", "timeout: 15s"),
+            of("due", "command", "timeout: 20m\npolicies: { deadline: 15s }"),
+        ];
         all.chain(limited).collect()
     }
 }

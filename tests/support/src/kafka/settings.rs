@@ -61,7 +61,14 @@ impl Settings {
             .text
             .replace("process.roles=broker,controller", "process.roles=broker")
             .replace(&format!("node.id={}\n", IDS.0), &format!("node.id={}\n", IDS.1));
-        Self { text, heap: self.heap, controller_port: self.controller_port, voters: None, named_port: None, is_led: true }
+        Self {
+            text,
+            heap: self.heap,
+            controller_port: self.controller_port,
+            voters: None,
+            named_port: None,
+            is_led: true,
+        }
     }
 
     /// Its number in its cluster; of a node of several that are started together, that of the first.
