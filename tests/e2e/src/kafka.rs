@@ -225,7 +225,7 @@ pub fn committed_records(bootstrap: &str, topic: &str) -> Result<Vec<Record>> {
 }
 
 fn record(message: &BorrowedMessage<'_>) -> Record {
-    let headers = message.headers().into_iter().flat_map(Headers::iter);
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
     Record {
         key: message.key().unwrap_or_default().to_vec(),
         value: message.payload().unwrap_or_default().to_vec(),

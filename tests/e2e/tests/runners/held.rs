@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
 use petrel_e2e_tests::Cli;
@@ -68,6 +69,11 @@ impl Held {
     /// How much has been written of it.
     pub fn length(&self, log: &str) -> usize {
         self.lines(log).len()
+    }
+
+    /// When it was written to last, by the machine's own clock.
+    pub fn written_last(&self, log: &str) -> Result<SystemTime> {
+        Ok(std::fs::metadata(self.dir.join(log))?.modified()?)
     }
 
     /// Whose it is, once an attempt behind that many has begun, and its number. A record that is held up is not seen: of

@@ -104,7 +104,7 @@ impl Servers {
         };
         let of = |name: &str, runner: &str, more: &str| {
             let text = format!("name: {name}\nrunner: {runner}\n{}\n{parameters}\n{more}\n", keys(runner)?);
-            Ok((name.to_owned(), text))
+            anyhow::Ok((name.to_owned(), text))
         };
         let all = RUNNERS.iter().map(|runner| of(runner, runner, "timeout: 20m"));
         let limited = [

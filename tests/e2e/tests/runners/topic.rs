@@ -30,7 +30,7 @@ impl HeldTopic {
         let attempt = |record: &Record| {
             anyhow::ensure!(record.key == execution.as_bytes(), "{record:?} has another key than its execution");
             let value: Value = serde_json::from_slice(&record.value)?;
-            Ok(value["attempt"].as_i64().unwrap_or(-1))
+            anyhow::Ok(value["attempt"].as_i64().unwrap_or(-1))
         };
         records.iter().filter(is_of).map(attempt).collect()
     }
