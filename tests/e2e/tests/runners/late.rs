@@ -105,14 +105,16 @@ fn a_record_of_a_stopped_worker_is_written_in_its_time_with_the_key_of_the_next_
     // It is written although nobody hears of that, and another worker begins only once the lease is over.
     let is_written = || topic.attempts(&id).is_ok_and(|attempts| attempts == [1]).then_some(());
     ensure!(poll_until(SOON, is_written).is_some(), "{:?}", topic.attempts(&id));
-    let ended = teller.until(&id, |shown| shown["status"] == "succeeded")?;
+    // What it has resulted in is told once its row is there.
+    let has_all = |shown: &Value| shown["status"] == "succeeded" && !shown["result"].is_null();
+    let ended = teller.until(&id, has_all)?;
     ensure!(ended["attempt"] == 2 && ended["lost_leases"] == 1 && ended["worker"] != first.as_str(), "{ended}");
     ensure!(topic.attempts(&id)? == [1, 2], "both records bear the key: {:?}", topic.attempts(&id)?);
 
     // The first worker hears of its record, and goes on with others: that changes nothing of what is over.
     cluster.member(&first)?.process().resume()?;
     teller.written_by(Some(&first))?;
-    let after = teller.get(&id)?;
+    let after = teller.until(&id, has_all)?;
     ensure!(after == ended, "a late result has changed it: {ended} {after}");
     ensure!(topic.attempts(&id)? == [1, 2], "{:?}", topic.attempts(&id)?);
     Ok(())
