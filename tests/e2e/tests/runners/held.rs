@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use petrel_e2e_tests::Cli;
@@ -71,9 +71,10 @@ impl Held {
         self.lines(log).len()
     }
 
-    /// When it was written to last, by the machine's own clock.
-    pub fn written_last(&self, log: &str) -> Result<SystemTime> {
-        Ok(std::fs::metadata(self.dir.join(log))?.modified()?)
+    /// From the first to the last that was written of it, by the machine's own clock.
+    pub fn lasted(&self, log: &str) -> Result<Duration> {
+        let file = std::fs::metadata(self.dir.join(log))?;
+        Ok(file.modified()?.duration_since(file.created()?)?)
     }
 
     /// Whose it is, once an attempt behind that many has begun, and its number. A record that is held up is not seen: of
