@@ -1,4 +1,4 @@
-//! A Docker daemon of a test program's own, shared by its tests, and what is left in it.
+//! A Docker daemon of a test program's own, shared by its tests, and what is left in it. The end-to-end tests use it, too.
 // Each test program uses a part of it.
 #![allow(dead_code)]
 
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use petrel_executor::containers::{Daemon, EXECUTION_LABEL};
-
 /// The only image that it has: busybox, linked statically.
 pub const IMAGE: &str = "petrel-test:1";
+/// What names the execution of a container, as docs/ACTIONS.md says.
+const EXECUTION_LABEL: &str = "io.petrel.execution";
 /// Looks, of a tenth of a second each, after which a start hangs.
 const LOOKS_MAX: u32 = 600;
 /// Programs that the image calls by name.
@@ -84,12 +84,22 @@ impl Docker {
 
     /// Containers of that execution, those that do not run included.
     pub fn containers_of(&self, execution: &str) -> usize {
-        Daemon::new(&self.socket).labelled(EXECUTION_LABEL, execution).unwrap().len()
+        self.labelled(&["--all"], &format!("{EXECUTION_LABEL}={execution}")).len()
+    }
+
+    /// All that Petrel has started there, those that do not run included.
+    pub fn containers(&self) -> Vec<String> {
+        self.labelled(&["--all"], EXECUTION_LABEL)
     }
 
     /// Ids of those that run.
     pub fn running(&self, execution: &str) -> Vec<String> {
-        let ids = self.ask(&["ps", "--quiet", "--filter", &format!("label={EXECUTION_LABEL}={execution}")]);
+        self.labelled(&[], &format!("{EXECUTION_LABEL}={execution}"))
+    }
+
+    fn labelled(&self, more: &[&str], label: &str) -> Vec<String> {
+        let filter = format!("label={label}");
+        let ids = self.ask(&[&["ps", "--quiet", "--filter", &filter], more].concat());
         ids.lines().map(str::to_owned).collect()
     }
 

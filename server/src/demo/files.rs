@@ -32,6 +32,7 @@ pub const TROUBLESHOOTING: &[File] = files! { "deploy/demo/troubleshooting":
     "actions/cloud_state.yaml" 0o644,
     "actions/slack.yaml" 0o644,
     "actions/jira.yaml" 0o644,
+    "actions/jira.py" 0o755,
     "policies/once.yaml" 0o644,
     "policies/gentle.yaml" 0o644,
     "policies/quiet.yaml" 0o644,

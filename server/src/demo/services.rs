@@ -3,10 +3,14 @@
 //! - `instances.get`: <https://cloud.google.com/compute/docs/reference/rest/v1/instances/get>
 //! - `chat.postMessage`: <https://docs.slack.dev/reference/methods/chat.postMessage>
 //! - `POST /rest/api/3/issue`: <https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues>
+//! - `GET /rest/api/3/search/jql`: <https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-search>
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task;
 
-use axum::extract::{Path, State};
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -31,6 +35,14 @@ pub const TICKETS: &str = "OPS";
 pub const INSTANCE: &str = "checkout-1";
 /// Longest text of a section of a message, in characters.
 const SECTION_CHARS_MAX: usize = 3000;
+/// What the stand-ins of Slack and Jira are called where it is told what they got.
+pub const SLACK: &str = "Slack";
+/// The other one.
+pub const JIRA: &str = "Jira";
+/// How long it takes until Jira's search knows a new ticket, in milliseconds: a moment, as in Atlassian's cloud.
+const INDEXED_MS: i64 = 1_000;
+/// Number of the first ticket.
+const FIRST_TICKET: usize = 24;
 
 /// What was asked of the stand-ins, and what they need to know to answer.
 #[derive(Clone)]
@@ -39,6 +51,8 @@ pub struct Services(Arc<Inner>);
 struct Inner {
     narrator: Arc<Narrator>,
     tokens: Tokens,
+    /// Whether Slack and Jira take what comes first and close the connection without an answer.
+    loses_answers: bool,
     asked: Mutex<Vec<Asked>>,
 }
 
@@ -68,8 +82,8 @@ pub struct Asked {
 
 impl Services {
     /// Stand-ins that nobody has asked yet.
-    pub fn new(narrator: Arc<Narrator>, tokens: Tokens) -> Self {
-        Self(Arc::new(Inner { narrator, tokens, asked: Mutex::default() }))
+    pub fn new(narrator: Arc<Narrator>, tokens: Tokens, loses_answers: bool) -> Self {
+        Self(Arc::new(Inner { narrator, tokens, loses_answers, asked: Mutex::default() }))
     }
 
     /// Their calls.
@@ -78,6 +92,7 @@ impl Services {
             .route("/compute/v1/projects/{project}/zones/{zone}/instances/{instance}", get(instance))
             .route("/api/chat.postMessage", post(message))
             .route("/rest/api/3/issue", post(issue))
+            .route("/rest/api/3/search/jql", get(search))
             .with_state(self.clone())
     }
 
@@ -93,10 +108,45 @@ impl Services {
 
     fn note(&self, service: &'static str, what: &str, answer: (StatusCode, Value), body: Value) -> Response {
         let (status, value) = answer;
-        self.0.narrator.say(&format!("{service}: {what} -> {}", status.as_u16()));
+        let is_lost = self.0.loses_answers && [SLACK, JIRA].contains(&service) && self.taken(service) == 0;
+        let told = if is_lost { " (this answer is lost)" } else { "" };
+        self.0.narrator.say(&format!("{service}: {what} -> {}{told}", status.as_u16()));
         let asked = Asked { service, at_ms: self.0.narrator.now_ms(), status: status.as_u16(), body };
         self.0.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
-        (status, Json(value)).into_response()
+        match is_lost {
+            true => Body::new(Lost).into_response(),
+            false => (status, Json(value)).into_response(),
+        }
+    }
+
+    /// Keys of the tickets that bear a label and that the search knows by now.
+    fn tickets(&self, label: &str) -> Vec<String> {
+        let until_ms = self.0.narrator.now_ms() - INDEXED_MS;
+        let tickets = self.asked().into_iter().filter(|asked| asked.service == JIRA && asked.status == 201).enumerate();
+        let labels = |asked: &Asked| asked.body["fields"]["labels"].as_array().cloned().unwrap_or_default();
+        let known =
+            tickets.filter(|(_, asked)| asked.at_ms <= until_ms && labels(asked).iter().any(|one| one == label));
+        known.map(|(number, _)| ticket_key(number)).collect()
+    }
+}
+
+/// The key of a ticket that so many were made before.
+fn ticket_key(number: usize) -> String {
+    format!("{TICKETS}-{}", FIRST_TICKET + number)
+}
+
+/// What is sent of an answer before the connection is closed: nothing.
+struct Lost;
+
+impl HttpBody for Lost {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut task::Context<'_>,
+    ) -> task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+        task::Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
     }
 }
 
@@ -147,7 +197,7 @@ async fn message(State(services): State<Services>, headers: HeaderMap, Json(body
         let ts = format!("{}.{:06}", now_ms / 1000, now_ms % 1000 * 1000);
         json!({ "ok": true, "channel": "C024BE91L", "ts": ts, "message": { "type": "message", "text": body["text"] } })
     };
-    services.note("Slack", "a message", (StatusCode::OK, answer), body)
+    services.note(SLACK, "a message", (StatusCode::OK, answer), body)
 }
 
 /// Why Slack would not take a message: no text, a block without a text, or one that is too long.
@@ -166,22 +216,59 @@ fn unusable_blocks(body: &Value) -> Option<&'static str> {
     blocks.is_none_or(|blocks| !blocks.iter().all(is_usable)).then_some("invalid_blocks")
 }
 
-async fn issue(State(services): State<Services>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
+/// Whether it is Jira's account that asks; else the answer.
+fn refused(services: &Services, headers: &HeaderMap) -> Option<(StatusCode, Value)> {
     let basic = STANDARD.encode(format!("{ACCOUNT}:{}", services.0.tokens.jira));
+    let why = "Client must be authenticated to access this resource.";
+    let answer = (StatusCode::UNAUTHORIZED, json!({ "errorMessages": [why], "errors": {} }));
+    (!has(headers, &format!("Basic {basic}"))).then_some(answer)
+}
+
+async fn issue(State(services): State<Services>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
     let fields = &body["fields"];
     let error =
-        |code: StatusCode, field: &str, why: &str| (code, json!({ "errorMessages": [], "errors": { field: why } }));
-    let answer = if !has(&headers, &format!("Basic {basic}")) {
-        error(StatusCode::UNAUTHORIZED, "account", "Client must be authenticated to access this resource.")
+        |field: &str, why: &str| (StatusCode::BAD_REQUEST, json!({ "errorMessages": [], "errors": { field: why } }));
+    let answer = if let Some(answer) = refused(&services, &headers) {
+        answer
     } else if fields["project"]["key"] != TICKETS {
-        error(StatusCode::BAD_REQUEST, "project", "valid project is required")
+        error("project", "valid project is required")
     } else if fields["summary"].as_str().is_none_or(|summary| summary.is_empty() || summary.contains('\n')) {
-        error(StatusCode::BAD_REQUEST, "summary", "The summary is invalid because it contains newline characters.")
+        error("summary", "The summary is invalid because it contains newline characters.")
     } else if fields["description"]["type"] != "doc" || fields["description"]["version"] != 1 {
-        error(StatusCode::BAD_REQUEST, "description", "Operation value must be an Atlassian Document")
+        error("description", "Operation value must be an Atlassian Document")
+    } else if fields["labels"].as_array().is_some_and(|all| all.iter().any(|label| !is_label(label))) {
+        error("labels", "The label contains spaces which is invalid.")
     } else {
-        let value = json!({ "id": "10000", "key": format!("{TICKETS}-24"), "self": "https://shop.example/rest/api/3/issue/10000" });
+        let key = ticket_key(services.taken(JIRA));
+        let value = json!({ "id": "10000", "key": key, "self": "https://shop.example/rest/api/3/issue/10000" });
         (StatusCode::CREATED, value)
     };
-    services.note("Jira", "a ticket", answer, body)
+    services.note(JIRA, "a ticket", answer, body)
+}
+
+fn is_label(label: &Value) -> bool {
+    label.as_str().is_some_and(|label| !label.is_empty() && !label.contains(' '))
+}
+
+#[derive(serde::Deserialize)]
+struct Wanted {
+    jql: String,
+}
+
+/// Of JQL it knows tickets with a label.
+async fn search(State(services): State<Services>, headers: HeaderMap, Query(wanted): Query<Wanted>) -> Response {
+    let label = wanted.jql.strip_prefix("labels = \"").and_then(|jql| jql.split_once('"')).map(|(label, _)| label);
+    let answer = match (refused(&services, &headers), label) {
+        (Some(answer), _) => answer,
+        (None, None) => {
+            let why = "Error in the JQL Query";
+            (StatusCode::BAD_REQUEST, json!({ "errorMessages": [why], "errors": {} }))
+        }
+        (None, Some(label)) => {
+            let issue = |key: String| json!({ "id": "10000", "key": key, "fields": {} });
+            let issues: Vec<Value> = services.tickets(label).into_iter().map(issue).collect();
+            (StatusCode::OK, json!({ "isLast": true, "issues": issues }))
+        }
+    };
+    services.note("Jira's search", "tickets with the label of the execution", answer, Value::Null)
 }

@@ -82,6 +82,17 @@ impl Cluster {
 
     /// The same with processes of another number.
     pub fn start_with(dir: &Path, bootstrap: &str, prefix: &str, size: Size) -> Result<Self> {
+        Self::start_changed(dir, bootstrap, prefix, size, |_| {})
+    }
+
+    /// The same with what each of Petrel's own processes is told before it starts.
+    pub fn start_changed(
+        dir: &Path,
+        bootstrap: &str,
+        prefix: &str,
+        size: Size,
+        change: impl FnMut(&mut Member),
+    ) -> Result<Self> {
         let engine_port = free_port();
         let config = dir.join("petrel.yaml");
         std::fs::write(&config, configuration(bootstrap, prefix, engine_port, size))?;
@@ -100,6 +111,7 @@ impl Cluster {
             (serve(dir, &config, "api", &format!("api-{n}"), &listen), Cli::new(format!("http://{listen}")))
         };
         let mut cluster = Self { members, apis: (1..=twice).map(api).collect(), prefix: prefix.to_owned(), size };
+        cluster.petrels().into_iter().for_each(change);
         if let Some(credentials) = size.credentials {
             cluster.make_topics(bootstrap, credentials)?;
         }

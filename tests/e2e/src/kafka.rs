@@ -13,7 +13,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -160,9 +160,31 @@ pub fn topics_of_with(client: &ClientConfig, prefix: &str) -> Result<Vec<String>
     Ok(metadata.topics().iter().map(|t| t.name().to_owned()).filter(|name| name.starts_with(prefix)).collect())
 }
 
+/// A record as a consumer is shown it.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    /// Its key; empty if it has none.
+    pub key: Vec<u8>,
+    /// Its value; empty if it has none.
+    pub value: Vec<u8>,
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Record {
+    /// The value of its first header of that name.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_slice())
+    }
+}
+
 /// Values of all records that a read_committed consumer is shown, from the topic's beginning to the
 /// end that it has when this is called.
 pub fn committed_values(bootstrap: &str, topic: &str) -> Result<Vec<Vec<u8>>> {
+    Ok(committed_records(bootstrap, topic)?.into_iter().map(|record| record.value).collect())
+}
+
+/// The same with their keys and headers.
+pub fn committed_records(bootstrap: &str, topic: &str) -> Result<Vec<Record>> {
     let consumer: BaseConsumer = client(bootstrap)
         .set("group.id", format!("check-{topic}"))
         .set("enable.auto.commit", "false")
@@ -178,7 +200,7 @@ pub fn committed_values(bootstrap: &str, topic: &str) -> Result<Vec<Vec<u8>>> {
         left.insert(*partition, consumer.fetch_watermarks(topic, *partition, TIMEOUT)?.1);
     }
     consumer.assign(&assignment)?;
-    let (mut values, began) = (Vec::new(), Instant::now());
+    let (mut records, began) = (Vec::new(), Instant::now());
     while !left.is_empty() {
         if began.elapsed() > TIMEOUT * 2 {
             bail!("the end of {topic} was not reached: {left:?} of {} partitions", partitions.len());
@@ -189,7 +211,7 @@ pub fn committed_values(bootstrap: &str, topic: &str) -> Result<Vec<Vec<u8>>> {
                 // Where somebody goes on writing, the end is not told, but passed.
                 let end = left.get(&message.partition()).copied().unwrap_or(0);
                 if message.offset() < end {
-                    values.push(message.payload().unwrap_or_default().to_vec());
+                    records.push(record(&message));
                 }
                 if message.offset() + 1 >= end {
                     left.remove(&message.partition());
@@ -199,7 +221,16 @@ pub fn committed_values(bootstrap: &str, topic: &str) -> Result<Vec<Vec<u8>>> {
             Some(Err(error)) => return Err(error).context("cannot read"),
         }
     }
-    Ok(values)
+    Ok(records)
+}
+
+fn record(message: &BorrowedMessage<'_>) -> Record {
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    Record {
+        key: message.key().unwrap_or_default().to_vec(),
+        value: message.payload().unwrap_or_default().to_vec(),
+        headers: headers.map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect(),
+    }
 }
 
 fn client(bootstrap: &str) -> ClientConfig {

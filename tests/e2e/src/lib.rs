@@ -13,7 +13,10 @@ mod single;
 pub use cli::Cli;
 pub use cluster::{Cluster, Credentials, Size};
 pub use http::{Answer, get, get_with, post};
-pub use kafka::{Feed, committed_values, create_replicated_topic, create_topic, takes_ms, topics_of, wait_in_sync};
+pub use kafka::{
+    Feed, Record, committed_records, committed_values, create_replicated_topic, create_topic, takes_ms, topics_of,
+    wait_in_sync,
+};
 pub use member::Member;
 pub use packs::{CRASH_TRIGGER, write_pack, write_reporting_pack};
 pub use random::Random;

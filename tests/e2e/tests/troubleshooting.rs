@@ -46,12 +46,18 @@ fn that_name(folder: &Path) -> Vec<String> {
     lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| line.contains(&folder)).collect()
 }
 
+/// What one of them got, which took it each time.
+fn all<'a>(received: &'a [Value], service: &str, status: u64) -> Result<Vec<&'a Value>> {
+    let of: Vec<&Value> = received.iter().filter(|asked| asked["service"] == service).collect();
+    ensure!(of.iter().all(|asked| asked["status"] == status), "{of:?}");
+    Ok(of.iter().map(|asked| &asked["body"]).collect())
+}
+
 /// The only request that one of them got.
 fn only<'a>(received: &'a [Value], service: &str, status: u64) -> Result<&'a Value> {
-    let of: Vec<&Value> = received.iter().filter(|asked| asked["service"] == service).collect();
+    let of = all(received, service, status)?;
     ensure!(of.len() == 1, "{service} was asked {} times: {of:?}", of.len());
-    ensure!(of[0]["status"] == status, "{:?}", of[0]);
-    Ok(&of[0]["body"])
+    Ok(of[0])
 }
 
 fn text(value: &Value) -> &str {
@@ -119,6 +125,22 @@ fn an_alert_is_looked_after_once_and_told_once_in_one_message_and_one_ticket() -
     for secret in ["xoxb-", "ya29.", "ATATT", "PRIVATE KEY"] {
         assert!(!said.contains(secret) && !log.contains(secret), "{secret}");
     }
+    Ok(())
+}
+
+/// Slack and Jira have done what they were asked to, and nobody hears of it.
+#[test]
+fn answers_that_are_lost_cost_no_second_ticket() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (said, received) = play(dir.path(), &["--lose-answers"])?;
+    check_story(&said);
+    assert_eq!(said.lines().filter(|line| line.ends_with("(this answer is lost)")).count(), 2, "{said}");
+    let ticket = only(&received, "Jira", 201)?;
+    let searches = all(&received, "Jira's search", 200)?.len();
+    assert_eq!(searches, 2, "it was looked for before each request: {ticket}");
+    // Slack has no key to know a message again by: it is there twice, and is the same both times.
+    let messages = all(&received, "Slack", 200)?;
+    assert_eq!((messages.len(), messages[0]), (2, messages[1]));
     Ok(())
 }
 

@@ -46,6 +46,7 @@ pub struct KafkaBroker {
     dir: TempDir,
     port: u16,
     settings: Settings,
+    cluster_id: String,
 }
 
 impl KafkaBroker {
@@ -72,7 +73,23 @@ impl KafkaBroker {
         Self::start_as(|| Settings::with_names(names))
     }
 
+    /// Starts one more broker of this one's cluster, for a test that stops a leader and nothing else: what was made before
+    /// is all here, and a topic is there alone that was made with it as its only replica.
+    pub fn start_another(&self) -> Result<KafkaBroker> {
+        Self::start_in(|| self.settings.another(), Some(&self.cluster_id))
+    }
+
+    /// The number by which replicas are assigned to it.
+    pub fn id(&self) -> u32 {
+        self.settings.id()
+    }
+
     fn start_as(settings: impl Fn() -> Settings) -> Result<KafkaBroker> {
+        Self::start_in(settings, None)
+    }
+
+    /// In a cluster of its own where none is named.
+    fn start_in(settings: impl Fn() -> Settings, cluster_id: Option<&str>) -> Result<KafkaBroker> {
         let libs = kafka_libs_dir();
         ensure!(
             libs.join(".stamp").is_file(),
@@ -81,7 +98,8 @@ impl KafkaBroker {
         );
         let mut attempt = 1;
         loop {
-            let mut broker = KafkaBroker::format(settings(), free_port(), &random_cluster_id())?;
+            let id = cluster_id.map_or_else(random_cluster_id, str::to_owned);
+            let mut broker = KafkaBroker::format(settings(), free_port(), &id)?;
             match broker.start_again() {
                 Ok(()) => return Ok(broker),
                 Err(error) if attempt < PORT_ATTEMPTS && broker.port_was_taken() => {
@@ -97,7 +115,7 @@ impl KafkaBroker {
     fn format(settings: Settings, port: u16, cluster_id: &str) -> Result<KafkaBroker> {
         let dir =
             tempfile::Builder::new().prefix("kafka-").tempdir_in(scratch_dir()?).context("no temporary directory")?;
-        let broker = KafkaBroker { process: None, dir, port, settings };
+        let broker = KafkaBroker { process: None, dir, port, settings, cluster_id: cluster_id.to_owned() };
         let file = |name: &str| broker.dir.path().join(name);
         std::fs::write(file("server.properties"), broker.server_properties()).context("cannot configure the broker")?;
         std::fs::write(file("log4j2.xml"), LOG4J2).context("cannot configure the broker's log")?;
@@ -197,6 +215,16 @@ impl KafkaBroker {
         if let Some(mut process) = self.process.take() {
             process.kill9();
         }
+    }
+
+    /// SIGSTOP: it answers nobody, and knows nothing of it.
+    pub fn pause(&mut self) -> Result<()> {
+        self.process.as_mut().context("the broker does not run")?.pause()
+    }
+
+    /// SIGCONT: it goes on where it was stopped, also with what it was sent meanwhile.
+    pub fn resume(&mut self) -> Result<()> {
+        self.process.as_mut().context("the broker does not run")?.resume()
     }
 
     /// Asks the broker to end and waits for it; after 30 s it is killed and that is an error.

@@ -25,6 +25,9 @@ pub struct TroubleshootingArgs {
     /// How often the alert comes again
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeats: u32,
+    /// Let Slack and Jira close the connection instead of answering to what they take first
+    #[arg(long)]
+    pub lose_answers: bool,
     /// Library of the embedded ClickHouse engine
     #[arg(long, env = "PETREL_CHDB_LIB", value_name = "FILE")]
     pub clickhouse_library: Option<PathBuf>,

@@ -35,7 +35,12 @@ pub(super) struct Settings {
     voters: Option<String>,
     /// Where those come that have a name and a password.
     named_port: Option<u16>,
+    /// Whether it is no controller, but goes by that of another node.
+    is_led: bool,
 }
+
+/// Number of the node that is alone, and of the one beside it.
+const IDS: (u32, u32) = (1, 2);
 
 impl Settings {
     /// A development broker.
@@ -46,13 +51,35 @@ impl Settings {
             controller_port: free_port(),
             voters: None,
             named_port: None,
+            is_led: false,
         }
+    }
+
+    /// A second node beside this one.
+    pub(super) fn another(&self) -> Self {
+        let text = self
+            .text
+            .replace("process.roles=broker,controller", "process.roles=broker")
+            .replace(&format!("node.id={}\n", IDS.0), &format!("node.id={}\n", IDS.1));
+        Self {
+            text,
+            heap: self.heap,
+            controller_port: self.controller_port,
+            voters: None,
+            named_port: None,
+            is_led: true,
+        }
+    }
+
+    /// Its number in its cluster; of a node of several that are started together, that of the first.
+    pub(super) fn id(&self) -> u32 {
+        if self.is_led { IDS.1 } else { IDS.0 }
     }
 
     /// A broker with Kafka's defaults.
     pub(super) fn defaults() -> Self {
         let text = format!("{DEFAULTS}{ALONE}");
-        Self { text, heap: "-Xmx1g", controller_port: free_port(), voters: None, named_port: None }
+        Self { text, heap: "-Xmx1g", controller_port: free_port(), voters: None, named_port: None, is_led: false }
     }
 
     /// A development broker that can deny rights.
@@ -87,12 +114,13 @@ impl Settings {
             controller_port,
             voters: Some(voters.join(",")),
             named_port: None,
+            is_led: false,
         };
         ports.into_iter().map(node).collect()
     }
 
     pub(super) fn is_alone(&self) -> bool {
-        self.voters.is_none()
+        self.voters.is_none() && !self.is_led
     }
 
     /// Java's option for the size of its heap.
@@ -103,7 +131,10 @@ impl Settings {
     /// `server.properties`, without the data directory, for a node whose clients use that port.
     pub(super) fn properties(&self, port: u16) -> String {
         let controller_port = self.controller_port;
-        let mut listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}");
+        let mut listeners = format!("PLAINTEXT://127.0.0.1:{port}");
+        if !self.is_led {
+            listeners.push_str(&format!(",CONTROLLER://127.0.0.1:{controller_port}"));
+        }
         if let Some(port) = self.named_port {
             listeners.push_str(&format!(",NAMED://127.0.0.1:{port}"));
         }
