@@ -160,8 +160,11 @@ async fn a_used_guard_that_hangs_before_the_start_takes_no_more_than_the_time_of
     let hung = [i32::try_from(supervisor.process().unwrap()).unwrap(), guard];
     hung.iter().for_each(|pid| kill(Pid::from_raw(*pid), Signal::SIGSTOP).unwrap());
     let mut late = command(&["sh", "-c", "echo > ran"], dir.path());
+    // The worker lets the supervisor go on after two seconds of silence, and the guard with it.
     late.timeout_ms = 100;
-    let exit = run_under(&supervisor, &options(), late).await;
+    let mut options = options();
+    options.kill_grace_ms = 0;
+    let exit = run_under(&supervisor, &options, late).await;
     assert_eq!(exit.why, Why::GivenBack { begun: false }, "{exit:?}");
     assert!(!dir.path().join("ran").exists());
     // The worker has let the supervisor go on.

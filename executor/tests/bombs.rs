@@ -109,12 +109,15 @@ async fn a_fork_of_a_zygote_that_doubles_ends_with_its_attempt_and_the_zygote_st
     if landlock_abi() < LANDLOCK_SCOPES {
         return;
     }
-    loop {
-        let exit = bench.run(json!({ "function": "is_fork", "env": { "MARK": mark } }), json!({})).await;
-        if python::returned(&exit) == json!(true) {
-            break;
+    let is_kept = async {
+        loop {
+            let exit = bench.run(json!({ "function": "is_fork", "env": { "MARK": mark } }), json!({})).await;
+            if python::returned(&exit) == json!(true) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(180), is_kept).await.expect("its file is kept imported");
     python_bomb(bench, mark).await;
 }

@@ -82,7 +82,7 @@ async fn slackened_worker_role() {
     run(&supervisor(), &options(), command, directives, || {}).await;
 }
 
-/// Nobody but the supervisor is left to see the end of the lease.
+/// The guard is stopped, so that it sees nothing of the end of the lease unless its supervisor sees to it.
 #[tokio::test]
 async fn a_supervisor_that_was_slackened_ends_what_has_lost_its_lease_in_time() {
     if !Ability::look().is_root {

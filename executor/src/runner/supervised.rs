@@ -148,7 +148,7 @@ pub async fn run_told(
         } else if matches!(ended, Err(Failed::NotBegun(_)))
             && guard.is_used()
             && held.borrow().stop().is_none()
-            && let Some(again) = within(&job, timeout_at_ms)
+            && let Some(again) = within(&job, timeout_at_ms, &held)
         {
             // It may have ended while it waited. What is the action's own, a new one will say, too.
             (wants_new, job) = (true, Cow::Owned(again));
@@ -158,11 +158,13 @@ pub async fn run_told(
     }
 }
 
-/// What is tried once more, as long as that attempt may still take, until that instant of `CLOCK_BOOTTIME` in milliseconds;
-/// nothing if what was tried first has taken all of it.
-pub(super) fn within(job: &Job, timeout_at_ms: u64) -> Option<Job> {
+/// What is tried once more, for as long as the attempt may still take, until that instant of `CLOCK_BOOTTIME` in
+/// milliseconds; nothing if what was tried first has taken half of it or more: what begins and is ended soon for that has
+/// done a part of its work, and what has not begun may be begun elsewhere with all its time.
+pub(super) fn within(job: &Job, timeout_at_ms: u64, held: &watch::Receiver<Holding>) -> Option<Job> {
     let timeout_ms = timeout_at_ms.saturating_sub(boot_ms());
-    (timeout_ms > 0).then(|| Job { timeout_ms, ..job.clone() })
+    let lease_deadline_ms = held.borrow().lease_deadline_ms();
+    (timeout_ms > job.timeout_ms / 2).then(|| Job { timeout_ms, lease_deadline_ms, ..job.clone() })
 }
 
 /// The same with a guard that waits for its job at the other end of this stream.

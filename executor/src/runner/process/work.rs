@@ -142,12 +142,12 @@ impl WorkDirectories {
     }
 }
 
-/// What is removed last: a worker that stops waits for its attempts, so that nothing is in there.
+/// What is removed last, with all that was to be removed and was not yet: a worker that stops waits for its attempts, so
+/// that nobody uses anything in there.
 impl Drop for WorkDirectories {
     fn drop(&mut self) {
         self.kept.close().for_each(|path| remove(&path));
-        let _ = fs::remove_file(self.folder.join(LOCK));
-        let _ = fs::remove_dir(&self.folder);
+        remove(&self.folder);
     }
 }
 
@@ -164,7 +164,8 @@ impl Place {
             if is_untouched {
                 return Ok(WorkDirectory { path, as_made: Some(as_made) });
             }
-            remove(&path);
+            // There may be very much in it by now, which is none of this attempt's time.
+            beside(move || remove(&path));
         }
         WorkDirectory::make(self.path, owner)
     }
@@ -370,17 +371,20 @@ mod tests {
         fs::write(full.path().join("file"), "x").unwrap();
         drop(full);
         work.take_back(empty);
-        let again = loop {
-            let again = work.place().take(None).unwrap();
-            if again.path() == kept {
-                break again;
+        let all = async {
+            let again = loop {
+                let again = work.place().take(None).unwrap();
+                if again.path() == kept {
+                    break again;
+                }
+                tokio::task::yield_now().await;
+            };
+            drop(again);
+            while names(work.life()) != [LOCK] {
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
         };
-        drop(again);
-        while names(work.life()) != [LOCK] {
-            tokio::task::yield_now().await;
-        }
+        tokio::time::timeout(Duration::from_secs(60), all).await.expect("all of it is done by and by");
     }
 
     #[test]

@@ -96,12 +96,12 @@ impl PythonRunner {
         let ended = match (ended, started) {
             (Some(ended), _) => ended,
             // It had not begun.
-            (None, started) => match supervised::within(&job, timeout_at_ms) {
+            (None, started) => match supervised::within(&job, timeout_at_ms, &held) {
                 Some(job) => {
                     let told = || started.into_iter().for_each(|started| started());
                     supervised::run_told(processes.supervisor, &job, &stdin, held, told, &attempt.live).await
                 }
-                None => Err(Failed::NotBegun("what was to fork it took all of its time".to_owned())),
+                None => Err(Failed::NotBegun("what was to fork it took half of its time or more".to_owned())),
             },
         };
         let exit = match ended {
