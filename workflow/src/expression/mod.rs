@@ -1,0 +1,19 @@
+//! Expressions of workflows: `<% YAQL %>`, `{{ Jinja }}` and, in native workflows, `${CEL}`.
+//!
+//! Reading order: `value` (what a workflow computes with), `scope` (what an expression sees), `template` (a value
+//! with expressions in it, compiled once), `error` (how one fails, and what a validation finds), `limits`.
+//!
+//! What an expression yields is data and is never evaluated, whatever text it holds: Orquesta evaluates it again,
+//! which lets an event or the output of an action run expressions.
+
+mod error;
+mod limits;
+mod scope;
+mod template;
+mod value;
+
+pub use error::{EvaluationError, Language, Problem};
+pub use limits::Limits;
+pub use scope::{CurrentTask, NoTasks, Scope, Tasks, Variables};
+pub use template::{Dialect, Template, Variable};
+pub use value::{List, Map, Value};
