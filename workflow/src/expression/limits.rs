@@ -1,25 +1,23 @@
-//! What an expression may cost.
+//! What an expression may cost. What would go over one of these fails, with an error that names it.
 
-/// The limits of one evaluation of a template. An expression that would go over one fails with an error that names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Steps of one expression: calls, operations, turns of loops.
-    pub expression_steps_max: u64,
-    /// Bytes that the result of one expression, or a text that it makes on the way, may have.
-    pub expression_output_bytes_max: usize,
-    /// How deep brackets, lists and calls of one expression may nest.
-    pub expression_nesting_max: usize,
-    /// Bytes of one text with its expressions.
-    pub expression_text_bytes_max: usize,
-}
+/// Steps of one Jinja or YAQL expression: calls, operations, turns of loops, and one for each 64 bytes of text that it
+/// makes. CEL has its own budgets.
+pub const EXPRESSION_STEPS_MAX: u64 = 500_000;
 
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            expression_steps_max: 1_000_000,
-            expression_output_bytes_max: 16 * 1024 * 1024,
-            expression_nesting_max: 100,
-            expression_text_bytes_max: 256 * 1024,
-        }
-    }
-}
+/// Bytes that a text with its expressions may have before it is evaluated.
+pub const EXPRESSION_TEXT_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes that the text may have which an evaluation yields.
+pub const EXPRESSION_OUTPUT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How deep calls of macros, loops and blocks of one Jinja text may nest while they run.
+pub const JINJA_RECURSION_MAX: usize = 64;
+
+/// How deep brackets and operators of a Jinja expression may nest.
+pub const JINJA_NESTING_MAX: usize = 64;
+
+/// How deep lists and maps of a result may nest.
+pub const RESULT_NESTING_MAX: usize = 128;
+
+/// Bytes of a compiled regular expression.
+pub const REGEX_BYTES_MAX: usize = 256 * 1024;

@@ -7,13 +7,12 @@
 //! which lets an event or the output of an action run expressions.
 
 mod error;
-mod limits;
+pub mod limits;
 mod scope;
 mod template;
 mod value;
 
 pub use error::{EvaluationError, Language, Problem};
-pub use limits::Limits;
 pub use scope::{CurrentTask, NoTasks, Scope, Tasks, Variables};
 pub use template::{Dialect, Template, Variable};
 pub use value::{List, Map, Value};

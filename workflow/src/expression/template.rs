@@ -1,6 +1,6 @@
 //! A value with expressions in it, compiled once.
 
-use super::{EvaluationError, Language, Limits, Problem, Scope, Value};
+use super::{EvaluationError, Language, Problem, Scope, Value};
 
 /// Which languages a text may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub struct Variable {
 }
 
 impl Template {
-    /// Compiles a value. The limits are those of every evaluation.
-    pub fn compile(source: &Value, _dialect: Dialect, _limits: &Limits) -> Template {
+    /// Compiles a value.
+    pub fn compile(source: &Value, _dialect: Dialect) -> Template {
         Template { source: source.clone() }
     }
 
