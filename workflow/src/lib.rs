@@ -1,3 +1,10 @@
 //! Workflows: what their texts say and how they go on, without a clock, I/O or random numbers.
 
 pub mod expression;
+pub mod limits;
+mod yaml;
+
+pub use yaml::At;
+mod spec;
+
+pub use spec::{SpecError, WorkflowSpec};
