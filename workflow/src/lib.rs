@@ -8,3 +8,7 @@ pub use yaml::At;
 mod spec;
 
 pub use spec::{SpecError, WorkflowSpec};
+mod definition;
+mod inspect;
+
+pub use inspect::{Finding, Inspection, inspect};

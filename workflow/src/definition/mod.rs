@@ -1,0 +1,2 @@
+mod shape;
+pub(crate) use shape::Shape;
