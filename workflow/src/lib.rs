@@ -11,4 +11,5 @@ pub use spec::{SpecError, WorkflowSpec};
 mod definition;
 mod inspect;
 
+pub use definition::Definition;
 pub use inspect::{Finding, Inspection, inspect};
