@@ -93,7 +93,6 @@ impl<'spec> Compiler<'spec> {
             input: self.spec.input.as_list().unwrap_or_default().iter().filter_map(parameter).collect(),
             vars: named(&self.spec.vars),
             output: named(&self.spec.output),
-            dialect: self.spec.dialect,
             names: self.names,
         }
     }

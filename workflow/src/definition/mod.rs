@@ -9,7 +9,7 @@ mod shape;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::expression::{Dialect, Template};
+use crate::expression::Template;
 
 pub(crate) use shape::Shape;
 
@@ -27,7 +27,6 @@ pub struct Definition {
     pub(crate) input: Vec<(Arc<str>, Option<Template>)>,
     pub(crate) vars: Vec<(Arc<str>, Template)>,
     pub(crate) output: Vec<(Arc<str>, Template)>,
-    pub(crate) dialect: Dialect,
 }
 
 /// What the engine does itself.

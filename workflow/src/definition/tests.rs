@@ -1,4 +1,5 @@
 use super::*;
+use crate::expression::Dialect;
 
 fn definition(text: &str) -> Definition {
     Definition::read(&format!("version: 1.0\n{text}"), Dialect::Orquesta).unwrap()
