@@ -8,6 +8,7 @@
 
 mod error;
 mod functions;
+mod jinja;
 pub mod limits;
 pub(crate) mod python;
 mod scope;
