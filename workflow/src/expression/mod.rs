@@ -7,12 +7,16 @@
 //! which lets an event or the output of an action run expressions.
 
 mod error;
+mod functions;
+mod jinja;
 pub mod limits;
+pub(crate) mod python;
 mod scope;
 mod template;
 mod value;
 
 pub use error::{EvaluationError, Language, Problem};
+pub use functions::{FunctionError, call_function};
 pub use scope::{CurrentTask, NoTasks, Scope, Tasks, Variables};
 pub use template::{Dialect, Template, Variable};
 pub use value::{List, Map, Value};

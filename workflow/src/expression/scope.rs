@@ -1,5 +1,6 @@
 //! What an expression sees: variables, the current task and item, the statuses of tasks.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::Value;
@@ -51,6 +52,19 @@ impl Tasks for NoTasks {
     }
 }
 
+/// A task's status in a route, and the route in which it has one: where the route has none, the nearest earlier one that
+/// the route goes on from.
+pub(crate) fn status_in_route<'t>(tasks: &'t dyn Tasks, task: &str, route: usize) -> Option<(usize, &'t str)> {
+    let mut route = route;
+    loop {
+        if let Some(status) = tasks.status(task, route) {
+            return Some((route, status));
+        }
+        let steps = tasks.route(route);
+        route = (0..route).rev().find(|earlier| tasks.route(*earlier).iter().all(|step| steps.contains(step)))?;
+    }
+}
+
 /// The task that an expression belongs to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CurrentTask {
@@ -77,6 +91,13 @@ pub struct Scope {
     pub item: Option<Value>,
     /// The time for functions that ask for it, in milliseconds since 1970; none refuses them.
     pub now_ms: Option<i64>,
+}
+
+impl fmt::Debug for Scope {
+    /// Variables are left out: they may be large, and secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").field("task", &self.task.as_ref().map(|task| &task.id)).finish_non_exhaustive()
+    }
 }
 
 impl Scope {

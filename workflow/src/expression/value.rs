@@ -27,15 +27,43 @@ pub enum Value {
 
 /// A shared list.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct List(Arc<Vec<Value>>);
+pub struct List(Arc<ListItems>);
 
 /// A shared map.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Map(Arc<IndexMap<Arc<str>, Value>>);
+pub struct Map(Arc<MapEntries>);
+
+/// What a list holds, as engines of expressions hold it.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct ListItems {
+    items: Vec<Value>,
+}
+
+/// What a map holds.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct MapEntries {
+    entries: IndexMap<Arc<str>, Value>,
+}
+
+impl ListItems {
+    pub fn items(&self) -> &[Value] {
+        &self.items
+    }
+}
+
+impl MapEntries {
+    pub fn entries(&self) -> &IndexMap<Arc<str>, Value> {
+        &self.entries
+    }
+}
 
 impl List {
     /// The items.
     pub fn items(&self) -> &[Value] {
+        &self.0.items
+    }
+
+    pub(super) fn shared(&self) -> &Arc<ListItems> {
         &self.0
     }
 }
@@ -43,35 +71,63 @@ impl List {
 impl Map {
     /// One entry by its key.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.get(key)
+        self.0.entries.get(key)
     }
 
     /// The entries in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Value)> {
-        self.0.iter()
+        self.0.entries.iter()
     }
 
     /// How many entries it has.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.entries.len()
     }
 
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.entries.is_empty()
+    }
+
+    pub(super) fn shared(&self) -> &Arc<MapEntries> {
+        &self.0
+    }
+}
+
+impl From<Arc<ListItems>> for List {
+    fn from(shared: Arc<ListItems>) -> Self {
+        List(shared)
+    }
+}
+
+impl From<Arc<MapEntries>> for Map {
+    fn from(shared: Arc<MapEntries>) -> Self {
+        Map(shared)
+    }
+}
+
+impl From<Vec<Value>> for List {
+    fn from(items: Vec<Value>) -> Self {
+        List(Arc::new(ListItems { items }))
+    }
+}
+
+impl From<IndexMap<Arc<str>, Value>> for Map {
+    fn from(entries: IndexMap<Arc<str>, Value>) -> Self {
+        Map(Arc::new(MapEntries { entries }))
     }
 }
 
 impl FromIterator<Value> for List {
     fn from_iter<I: IntoIterator<Item = Value>>(items: I) -> Self {
-        List(Arc::new(items.into_iter().collect()))
+        List::from(items.into_iter().collect::<Vec<_>>())
     }
 }
 
 impl FromIterator<(Arc<str>, Value)> for Map {
     /// The last of equal keys wins.
     fn from_iter<I: IntoIterator<Item = (Arc<str>, Value)>>(entries: I) -> Self {
-        Map(Arc::new(entries.into_iter().collect()))
+        Map::from(entries.into_iter().collect::<IndexMap<_, _>>())
     }
 }
 
@@ -148,6 +204,12 @@ impl Value {
             Value::List(list) => list.items().iter().map(Value::to_json).collect(),
             Value::Map(map) => map.iter().map(|(key, value)| (key.to_string(), value.to_json())).collect(),
         }
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Value::Number(value.into())
     }
 }
 
@@ -233,7 +295,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
         while let Some(item) = items.next_element()? {
             list.push(item);
         }
-        Ok(Value::List(List(Arc::new(list))))
+        Ok(Value::List(list.into()))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
@@ -241,6 +303,6 @@ impl<'de> Visitor<'de> for ValueVisitor {
         while let Some((key, value)) = entries.next_entry::<String, Value>()? {
             map.insert(key.into(), value);
         }
-        Ok(Value::Map(Map(Arc::new(map))))
+        Ok(Value::Map(map.into()))
     }
 }

@@ -1,0 +1,16 @@
+//! Functions: what parameters they have, which one a call means, and what it gets.
+
+mod binding;
+mod definition;
+mod kind;
+mod mapping;
+mod registry;
+mod signature;
+
+pub(crate) use binding::{Bound, Invocation, RuleArgument, Slots, bind};
+pub(crate) use definition::{Definition, Payload};
+pub(crate) use kind::{Kind, Type};
+pub(crate) use mapping::{Mapping, map_arguments};
+pub(crate) use registry::{Layer, Register};
+pub use signature::SignatureError;
+pub(crate) use signature::{Absent, Parameter, Signature};
