@@ -21,3 +21,9 @@ pub const RESULT_NESTING_MAX: usize = 128;
 
 /// Bytes of a compiled regular expression.
 pub const REGEX_BYTES_MAX: usize = 256 * 1024;
+
+/// How deep a YAQL expression may nest.
+pub const YAQL_NESTING_MAX: usize = 100;
+
+/// Bytes that all values together may take which one YAQL expression makes.
+pub const YAQL_MEMORY_BYTES_MAX: u64 = 64 * 1024 * 1024;

@@ -6,14 +6,20 @@
 //! What an expression yields is data and is never evaluated, whatever text it holds: Orquesta evaluates it again,
 //! which lets an event or the output of an action run expressions.
 
+mod accessor;
+mod cel;
+mod compiled;
 mod error;
 mod functions;
 mod jinja;
 pub mod limits;
-pub(crate) mod python;
+mod python;
 mod scope;
 mod template;
+mod text;
 mod value;
+mod variables;
+mod yaql;
 
 pub use error::{EvaluationError, Language, Problem};
 pub use functions::{FunctionError, call_function};

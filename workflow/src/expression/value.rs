@@ -1,6 +1,6 @@
 //! JSON values that share what they hold.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use indexmap::IndexMap;
 use serde::de::{MapAccess, SeqAccess, Visitor};
@@ -34,15 +34,32 @@ pub struct List(Arc<ListItems>);
 pub struct Map(Arc<MapEntries>);
 
 /// What a list holds, as engines of expressions hold it.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub(super) struct ListItems {
     items: Vec<Value>,
+    /// The same as YAQL sees it, once that was asked for.
+    pub yaql: OnceLock<petrel_yaql::Value>,
 }
 
 /// What a map holds.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub(super) struct MapEntries {
     entries: IndexMap<Arc<str>, Value>,
+    /// The same as YAQL sees it, once that was asked for.
+    pub yaql: OnceLock<petrel_yaql::Value>,
+}
+
+impl PartialEq for ListItems {
+    fn eq(&self, other: &Self) -> bool {
+        self.items == other.items
+    }
+}
+
+/// The order of entries does not count.
+impl PartialEq for MapEntries {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
 }
 
 impl ListItems {
@@ -108,13 +125,13 @@ impl From<Arc<MapEntries>> for Map {
 
 impl From<Vec<Value>> for List {
     fn from(items: Vec<Value>) -> Self {
-        List(Arc::new(ListItems { items }))
+        List(Arc::new(ListItems { items, yaql: OnceLock::new() }))
     }
 }
 
 impl From<IndexMap<Arc<str>, Value>> for Map {
     fn from(entries: IndexMap<Arc<str>, Value>) -> Self {
-        Map(Arc::new(MapEntries { entries }))
+        Map(Arc::new(MapEntries { entries, yaql: OnceLock::new() }))
     }
 }
 

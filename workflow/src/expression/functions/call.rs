@@ -34,6 +34,13 @@ impl FunctionError {
     }
 }
 
+/// A function is the same as another of its name.
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
 /// What a function answers.
 pub(super) type Answer = Result<Value, FunctionError>;
 
@@ -42,9 +49,7 @@ pub(super) type Answer = Result<Value, FunctionError>;
 pub(crate) struct Function {
     /// How it is called.
     pub name: &'static str,
-    /// The names of its parameters, in order; the required ones first.
     parameters: &'static [&'static str],
-    /// How many of them are required.
     required: usize,
     /// Whether further arguments by place are taken, as [`Arguments::rest`].
     variadic: bool,
@@ -79,6 +84,21 @@ impl Function {
         call: fn(&Arguments<'_>) -> Answer,
     ) -> Self {
         Function { name, parameters: named, required: 0, variadic: true, call }
+    }
+
+    /// The names of its parameters, in order; the required ones first.
+    pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.parameters.iter().copied()
+    }
+
+    /// How many of them are required.
+    pub fn required(&self) -> usize {
+        self.required
+    }
+
+    /// Whether it takes further arguments by place.
+    pub fn is_variadic(&self) -> bool {
+        self.variadic
     }
 
     /// Calls it.
