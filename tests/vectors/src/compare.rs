@@ -17,7 +17,8 @@ pub(crate) fn difference_of_sets(expected: &Value, got: &Value) -> Option<String
     let (expected, got) = (sorted(expected), sorted(got));
     let missing: Vec<_> = without(&expected, &got);
     let more: Vec<_> = without(&got, &expected);
-    (!missing.is_empty() || !more.is_empty()).then(|| format!("missing [{}], more [{}]", missing.join(", "), more.join(", ")))
+    (!missing.is_empty() || !more.is_empty())
+        .then(|| format!("missing [{}], more [{}]", missing.join(", "), more.join(", ")))
 }
 
 fn without(these: &[String], those: &[String]) -> Vec<String> {
@@ -39,8 +40,10 @@ pub(crate) fn canonical(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
         Value::Object(entries) => {
-            let mut texts: Vec<String> =
-                entries.iter().map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), canonical(value))).collect();
+            let mut texts: Vec<String> = entries
+                .iter()
+                .map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), canonical(value)))
+                .collect();
             texts.sort();
             format!("{{{}}}", texts.join(","))
         }

@@ -64,8 +64,7 @@ pub(crate) fn run(row: &Value) -> Result<Option<String>> {
 /// Starts what is offered and ends it as mocked, until nothing is offered any more.
 fn rehearse(host: &mut Host, rehearsal: &Value) -> Result<()> {
     let mocks = rehearsal["mock_action_executions"].as_array().into_iter().flatten();
-    let mut mocks: Vec<Mock> =
-        mocks.map(|row| Mock { row, left: row["num_iter"].as_u64().unwrap_or(1) }).collect();
+    let mut mocks: Vec<Mock> = mocks.map(|row| Mock { row, left: row["num_iter"].as_u64().unwrap_or(1) }).collect();
     let mut results: std::collections::BTreeMap<String, Vec<Data>> = std::collections::BTreeMap::new();
     for _ in 0..ROUNDS_MAX {
         let tasks = host.conductor.next_tasks();

@@ -98,6 +98,7 @@ fn set(row: &Value) -> Result<Option<String>> {
         "completed_statuses" => Status::is_completed,
         other => bail!("unknown set {other}"),
     };
-    let ours: Vec<Value> = Status::ALL.into_iter().filter(|status| is_in(*status)).map(|status| status.name().into()).collect();
+    let ours: Vec<Value> =
+        Status::ALL.into_iter().filter(|status| is_in(*status)).map(|status| status.name().into()).collect();
     Ok(crate::compare::difference_of_sets(&row["statuses"], &ours.into()))
 }

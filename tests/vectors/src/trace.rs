@@ -128,7 +128,8 @@ pub(crate) fn end_difference(expected: &Value, got: &Value) -> Option<String> {
             return Some(format!("{field}: {problem}"));
         }
     }
-    difference_of_sets(&errors(&expected["errors"]), &errors(&got["errors"])).map(|problem| format!("errors: {problem}"))
+    difference_of_sets(&errors(&expected["errors"]), &errors(&got["errors"]))
+        .map(|problem| format!("errors: {problem}"))
 }
 
 /// What was seen last of what is only recorded when it has changed.
@@ -176,7 +177,8 @@ fn run_step(host: &mut Host, step: &Value, seen: &mut Seen) -> Result<Option<Str
             *last = now.clone();
         }
     }
-    let problem = difference_of_sets(&errors(&seen.errors), &errors(&host.errors())).map(|what| format!("errors: {what}"));
+    let problem =
+        difference_of_sets(&errors(&seen.errors), &errors(&host.errors())).map(|what| format!("errors: {what}"));
     let problem = problem.or_else(|| difference(&seen.log, &host.log()).map(|what| format!("log: {what}")));
     Ok(problem.or_else(|| difference(&seen.output, &host.output()).map(|what| format!("output: {what}"))))
 }

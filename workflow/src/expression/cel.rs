@@ -14,8 +14,7 @@ use super::scope::status_in_route;
 use super::{Scope, Value, functions};
 
 /// The variables, by number.
-const NAMES: [&str; 9] =
-    ["ctx", "result", "item", "task", "tasks", "now", "succeeded()", "failed()", "completed()"];
+const NAMES: [&str; 9] = ["ctx", "result", "item", "task", "tasks", "now", "succeeded()", "failed()", "completed()"];
 
 /// A single expression, without its delimiters.
 #[derive(Debug)]
@@ -170,7 +169,8 @@ impl Held {
         // Names come out of a sorted set, so that the entries are in the order of maps.
         let variables = self.variables.iter().map(|(name, value)| (Cel::String(name), value.value()));
         let variables: Vec<_> = variables.collect();
-        let of_task = |status: &'a str| Cel::Map(Map::Values(arena.slice(&[(Cel::String("status"), Cel::String(status))])));
+        let of_task =
+            |status: &'a str| Cel::Map(Map::Values(arena.slice(&[(Cel::String("status"), Cel::String(status))])));
         let tasks: Vec<_> = self.tasks.iter().map(|(name, status)| (Cel::String(name), of_task(status))).collect();
         let task = scope.task.as_ref().map_or(Cel::Null, |task| {
             let entries = [
@@ -181,7 +181,8 @@ impl Held {
             Cel::Map(Map::Values(arena.slice(&entries)))
         });
         let asked = |name: &str| {
-            let function = functions::all().find(|function| function.name == name && reads.roots.contains(&*format!("{name}()")));
+            let function =
+                functions::all().find(|function| function.name == name && reads.roots.contains(&*format!("{name}()")));
             let answer = function.and_then(|function| function.call(&[], &[], scope).ok());
             answer.map_or(Cel::Null, |answer| Cel::Bool(answer.is_true()))
         };
