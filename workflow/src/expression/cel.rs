@@ -10,7 +10,7 @@ use petrel_cel::compile::{Names, on_parser_thread, outside_strings, parse};
 use petrel_cel::expr::Expr;
 use petrel_cel::{Arena, Cx, EvalError, Map, OwnedValue, Paths, Value as Cel, instant, to_json};
 
-use super::scope::status_in_route;
+use super::scope::{INTERNAL, status_in_route};
 use super::{Scope, Value, functions};
 
 /// The variables, by number.
@@ -148,7 +148,7 @@ impl Held {
         match &reads.variables {
             Some(names) => {
                 let found = |name: &String| Some((name.clone(), to_cel(&scope.variables.get(name)?)));
-                held.variables = names.iter().filter(|name| !name.starts_with("__")).filter_map(found).collect();
+                held.variables = names.iter().filter(|name| !name.starts_with(INTERNAL)).filter_map(found).collect();
             }
             None => held.whole = Some(to_cel(&scope.variables.all())),
         }
