@@ -156,7 +156,10 @@ mod tests {
             (json!("it's"), "it's"),
             (json!(["a", null]), "['a', None]"),
             (json!({"k": 2, "l": {"m": []}}), "{'k': 2, 'l': {'m': []}}"),
-            (json!(["it's", "say \"it's\"", "a\nb\\", "\u{7f}\u{e9}\u{a0}"]), r#"["it's", 'say "it\'s"', 'a\nb\\', '\x7fé\xa0']"#),
+            (
+                json!(["it's", "say \"it's\"", "a\nb\\", "\u{7f}\u{e9}\u{a0}"]),
+                r#"["it's", 'say "it\'s"', 'a\nb\\', '\x7fé\xa0']"#,
+            ),
         ] {
             assert_eq!(to_str(&Value::from(json.clone())).as_deref(), Ok(expected), "{json}");
         }

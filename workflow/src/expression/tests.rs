@@ -76,7 +76,10 @@ fn cel_names_the_scope_its_own_way() {
         &[
             (json!("${task.id + task.status}"), Ok(json!("heresucceeded"))),
             (json!("${task.route}"), Ok(json!(0))),
-            (json!("n is ${ctx.n}, t is ${ctx.t}, list is ${ctx.list}"), Ok(json!("n is 1, t is true, list is [1,2.0]"))),
+            (
+                json!("n is ${ctx.n}, t is ${ctx.t}, list is ${ctx.list}"),
+                Ok(json!("n is 1, t is true, list is [1,2.0]")),
+            ),
             (json!("${has(ctx.x) ? ctx.x : 'none'}"), Ok(json!("none"))),
             (json!("${size(ctx)}"), Ok(json!(3))),
             (json!("${ctx['n']}"), Ok(json!(1))),
@@ -110,8 +113,16 @@ fn data_that_looks_like_an_expression_stays_data() {
             ("{{ ctx().v.text }}", "{{ result().text }} and {{ item().text }}", "{{ item() }}"),
             ("{{ ctx().v.text ~ '' }}", "{{ result().list[0] }} and {{ item('text') }}", "{{ ctx().v }}"),
             ("${ctx.v.text}", "${result.text} and ${item.text}", "${item}"),
-            ("{% set x = ctx().v.text %}{{ x }}", "{% if true %}{{ result().text }}{% endif %} and {{ item().text }}", "{{ result() }}"),
-            ("{{ result().list | first }}", "{{ result().list | join }} and {{ item().map.values() | first }}", "{{ item() }}"),
+            (
+                "{% set x = ctx().v.text %}{{ x }}",
+                "{% if true %}{{ result().text }}{% endif %} and {{ item().text }}",
+                "{{ result() }}",
+            ),
+            (
+                "{{ result().list | first }}",
+                "{{ result().list | join }} and {{ item().map.values() | first }}",
+                "{{ item() }}",
+            ),
         ] {
             let got = evaluate_as(Dialect::Native, &json!([whole, text, map]), &scope);
             assert_eq!(got, Ok(json!([injected, format!("{injected} and {injected}"), data])), "{whole} {text} {map}");
@@ -157,7 +168,10 @@ fn bombs_end_at_a_limit_that_is_named() {
     let cases = [
         ("{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}", &*steps),
         ("{{ 'x' * 999999999 }}", &steps),
-        ("{{ range(99999) | map('string') | join | length + (range(99999) | list | length) * 99 }}{{ 'x' * 99999999 }}", &steps),
+        (
+            "{{ range(99999) | map('string') | join | length + (range(99999) | list | length) * 99 }}{{ 'x' * 99999999 }}",
+            &steps,
+        ),
         ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "recursion"),
         ("{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}", &steps),
     ];
@@ -180,7 +194,11 @@ fn texts_and_results_have_a_length() {
     let scope = scope(&json!({"mega": "x".repeat(1 << 20)}), &json!(null));
     let long = format!("{{{{ ctx().mega }}}}{}", " ".repeat(EXPRESSION_TEXT_BYTES_MAX));
     let error = evaluate(&json!(long), &scope).unwrap_err();
-    assert!(error.contains(&format!("longer than {EXPRESSION_TEXT_BYTES_MAX} bytes")), "{}", &error[error.len() - 100..]);
+    assert!(
+        error.contains(&format!("longer than {EXPRESSION_TEXT_BYTES_MAX} bytes")),
+        "{}",
+        &error[error.len() - 100..]
+    );
     for one in ["{{ ctx().mega }}", "<% ctx().mega %>", "${ctx.mega}"] {
         let error = evaluate_as(Dialect::Native, &json!(one.repeat(17)), &scope).unwrap_err();
         assert!(error.contains(&format!("longer than {EXPRESSION_OUTPUT_BYTES_MAX} bytes")), "{error}");
@@ -206,7 +224,9 @@ fn deep_texts_are_mistakes_and_not_a_full_stack() {
             nested("", "ctx().a", "[0]", 20_000),
         ];
         for source in sources {
-            for template in [format!("{{{{ {source} }}}}"), format!("<% {source} %>"), format!("{{% if {source} %}}{{% endif %}}")] {
+            for template in
+                [format!("{{{{ {source} }}}}"), format!("<% {source} %>"), format!("{{% if {source} %}}{{% endif %}}")]
+            {
                 let template = Template::compile(&Value::text(template), Dialect::Orquesta);
                 assert!(template.problems().len() <= 2 && template.evaluate(&scope).is_err(), "{}", &source[..20]);
             }
@@ -226,7 +246,9 @@ fn what_is_just_within_the_limits_is_evaluated() {
             format!("{}{middle}{}", open.repeat(times), close.repeat(times))
         };
         let wide = nested("", "1", " + 1", JINJA_OPERATORS_MAX);
-        for source in [nested("(", "1", ")", JINJA_NESTING_MAX - 2), wide, nested("", "[1]", "|list", JINJA_OPERATORS_MAX / 2)] {
+        for source in
+            [nested("(", "1", ")", JINJA_NESTING_MAX - 2), wide, nested("", "[1]", "|list", JINJA_OPERATORS_MAX / 2)]
+        {
             let got = evaluate(&json!(format!("{{{{ {source} }}}}")), &scope);
             assert!(got.is_ok(), "{got:?}");
         }
@@ -270,7 +292,8 @@ fn every_function_is_in_the_document() {
 fn values_are_shared_and_not_copied() {
     let scope = scope(&json!({"big": [[1, 2], [3]]}), &json!(null));
     let held = scope.variables.get("big").unwrap();
-    for template in ["<% ctx().big %>", "{{ ctx().big }}", "{{ ctx('big') }}", "<% ctx(big) %>", "{{ [ctx().big][0] }}"] {
+    for template in ["<% ctx().big %>", "{{ ctx().big }}", "{{ ctx('big') }}", "<% ctx(big) %>", "{{ [ctx().big][0] }}"]
+    {
         let template = Template::compile(&Value::text(template), Dialect::Orquesta);
         let got = template.evaluate(&scope).unwrap();
         assert!(std::ptr::eq(got.as_list().unwrap(), held.as_list().unwrap()), "{template:?}");

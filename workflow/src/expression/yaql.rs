@@ -3,11 +3,15 @@
 use std::sync::{Arc, LazyLock};
 
 use indexmap::IndexMap;
-use petrel_yaql::{Arguments, Dict, Engine, EvaluationError, Expression, Host, Key, Limits, Options, Value as Yaql, Variables};
+use petrel_yaql::{
+    Arguments, Dict, Engine, EvaluationError, Expression, Host, Key, Limits, Options, Value as Yaql, Variables,
+};
 use serde_json::Number;
 
 use super::functions::{self, Function};
-use super::limits::{EXPRESSION_STEPS_MAX, REGEX_BYTES_MAX, RESULT_NESTING_MAX, YAQL_MEMORY_BYTES_MAX, YAQL_NESTING_MAX};
+use super::limits::{
+    EXPRESSION_STEPS_MAX, REGEX_BYTES_MAX, RESULT_NESTING_MAX, YAQL_MEMORY_BYTES_MAX, YAQL_NESTING_MAX,
+};
 use super::{List, Map, Scope, Value};
 
 /// The engine of all expressions, without options, as Orquesta has it, but for sets: they have no form in JSON, so a
@@ -135,10 +139,10 @@ pub(super) fn to_yaql(value: &Value) -> Yaql {
         },
         Value::String(text) => Yaql::String(text.clone()),
         Value::List(list) => {
-            let convert = || Yaql::tuple(list.items().iter().map(to_yaql).collect());
-            list.shared().yaql.get_or_init(convert).clone()
+            let convert = || Box::new(Yaql::tuple(list.items().iter().map(to_yaql).collect()));
+            (**list.shared().seen.yaql.get_or_init(convert)).clone()
         }
-        Value::Map(map) => map.shared().yaql.get_or_init(|| dict(map)).clone(),
+        Value::Map(map) => (**map.shared().seen.yaql.get_or_init(|| Box::new(dict(map)))).clone(),
     }
 }
 
@@ -178,9 +182,9 @@ fn nested(value: &Yaql, depth: usize) -> Result<Value, Failure> {
             None => return refused("ValueError", format!("{double} has no form in JSON")),
         },
         Yaql::String(text) => Value::String(text.clone()),
-        Yaql::List(list) => Value::List(
-            list.items().iter().map(|item| nested(item, depth + 1)).collect::<Result<List, Failure>>()?,
-        ),
+        Yaql::List(list) => {
+            Value::List(list.items().iter().map(|item| nested(item, depth + 1)).collect::<Result<List, Failure>>()?)
+        }
         Yaql::Dict(dict) => {
             let mut entries = IndexMap::with_capacity(dict.len());
             for (key, value) in dict.entries() {

@@ -14,8 +14,8 @@ mod version;
 mod workflow;
 mod yaml_text;
 
-pub use call::FunctionError;
 pub(crate) use call::Function;
+pub use call::FunctionError;
 
 use super::{Scope, Value};
 

@@ -80,11 +80,8 @@ fn regex_substring(args: &Arguments<'_>) -> Answer {
         Value::Null => 0,
         value => value.as_i64().ok_or_else(|| FunctionError::of_type("list indices must be integers or slices"))?,
     };
-    let place = if index < 0 {
-        i64::try_from(regex.find_iter(&text).count()).unwrap_or(i64::MAX) + index
-    } else {
-        index
-    };
+    let place =
+        if index < 0 { i64::try_from(regex.find_iter(&text).count()).unwrap_or(i64::MAX) + index } else { index };
     let found = usize::try_from(place).ok().and_then(|place| regex.captures_iter(&text).nth(place));
     let Some(found) = found else {
         return Err(FunctionError::new("IndexError", "list index out of range"));

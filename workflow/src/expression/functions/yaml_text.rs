@@ -185,7 +185,11 @@ mod tests {
     #[test]
     fn documents_are_read() {
         check(&[
-            ("from_yaml_string", json!(["a: [1, 1.5, x, null]\nb: true"]), Ok(json!({"a": [1, 1.5, "x", null], "b": true}))),
+            (
+                "from_yaml_string",
+                json!(["a: [1, 1.5, x, null]\nb: true"]),
+                Ok(json!({"a": [1, 1.5, "x", null], "b": true})),
+            ),
             ("yaml_parse", json!([""]), Ok(json!(null))),
             ("yaml_parse", json!(["a: ["]), Err("YAMLError")),
             ("yaml_parse", json!(["[".repeat(1000)]), Err("YAMLError")),
@@ -195,9 +199,17 @@ mod tests {
     #[test]
     fn documents_are_written_in_blocks() {
         check(&[
-            ("to_yaml_string", json!([{"b": [1, {"c": null, "d": "x"}], "a": {}}]), Ok(json!("a: {}\nb:\n- 1\n- c: null\n  d: x\n"))),
+            (
+                "to_yaml_string",
+                json!([{"b": [1, {"c": null, "d": "x"}], "a": {}}]),
+                Ok(json!("a: {}\nb:\n- 1\n- c: null\n  d: x\n")),
+            ),
             ("yaml_dump", json!([{"a": {"b": [[1, 2], []]}}]), Ok(json!("a:\n  b:\n  - - 1\n    - 2\n  - []\n"))),
-            ("to_yaml_string", json!([["yes", "1", "a: b", "it's", "", "-", "- a", "\n", "a-b", "1.2.3"]]), Ok(json!("- 'yes'\n- '1'\n- 'a: b'\n- it's\n- ''\n- '-'\n- '- a'\n- \"\\n\"\n- a-b\n- '1.2.3'\n"))),
+            (
+                "to_yaml_string",
+                json!([["yes", "1", "a: b", "it's", "", "-", "- a", "\n", "a-b", "1.2.3"]]),
+                Ok(json!("- 'yes'\n- '1'\n- 'a: b'\n- it's\n- ''\n- '-'\n- '- a'\n- \"\\n\"\n- a-b\n- '1.2.3'\n")),
+            ),
             ("to_yaml_string", json!([true]), Ok(json!("true\n...\n"))),
         ]);
     }

@@ -99,5 +99,7 @@ fn call(function: &Function, state: &State<'_, '_>, args: &[Jinja]) -> Result<Ji
         with_names.push((name.to_owned(), convert(&named.get::<Jinja>(name)?)?));
     }
     let answer = function.call(&positional, &with_names, &scope.0);
-    answer.map(|value| to_jinja(&value)).map_err(|e| Error::new(ErrorKind::InvalidOperation, e.message.clone()).with_source(e))
+    answer
+        .map(|value| to_jinja(&value))
+        .map_err(|e| Error::new(ErrorKind::InvalidOperation, e.message.clone()).with_source(e))
 }

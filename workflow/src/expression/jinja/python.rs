@@ -12,7 +12,9 @@ use crate::expression::value::{ListItems, MapEntries};
 /// Writes what a print statement yields.
 pub(super) fn format(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Jinja) -> Result<(), Error> {
     match value.kind() {
-        ValueKind::Bool | ValueKind::None | ValueKind::String | ValueKind::Undefined => escape_formatter(out, state, value),
+        ValueKind::Bool | ValueKind::None | ValueKind::String | ValueKind::Undefined => {
+            escape_formatter(out, state, value)
+        }
         ValueKind::Number if value.is_integer() => escape_formatter(out, state, value),
         _ => {
             let mut text = String::new();

@@ -160,8 +160,11 @@ impl<'t> Lexer<'t> {
                 self.at = self.source.len() - after.len();
                 continue;
             }
-            let (state, kind) =
-                if rest.starts_with("{{") { (State::Print, Kind::PrintBegin) } else { (State::Block, Kind::BlockBegin) };
+            let (state, kind) = if rest.starts_with("{{") {
+                (State::Print, Kind::PrintBegin)
+            } else {
+                (State::Block, Kind::BlockBegin)
+            };
             self.state = state;
             let sign = usize::from(rest[2..].starts_with(['-', '+']));
             return Ok(self.take(kind, 2 + sign));
