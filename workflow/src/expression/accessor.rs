@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::scope::INTERNAL;
 use super::{Language, Scope, Value, functions};
 
 /// A look-up.
@@ -43,7 +44,7 @@ impl Accessor {
                 None => fields.remove(0),
             };
             // Internal variables have an error of their own.
-            return (!variable.starts_with("__")).then_some(Accessor { root: Root::Variable(variable), fields });
+            return (!variable.starts_with(INTERNAL)).then_some(Accessor { root: Root::Variable(variable), fields });
         }
         let function = CALLS.contains(&name).then(|| functions::all().find(|function| function.name == name)).flatten();
         function.filter(|_| argument.is_none()).map(|function| Accessor { root: Root::Call(function), fields })

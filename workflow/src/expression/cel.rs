@@ -10,7 +10,7 @@ use petrel_cel::compile::{Names, on_parser_thread, outside_strings, parse};
 use petrel_cel::expr::Expr;
 use petrel_cel::{Arena, Cx, EvalError, Map, OwnedValue, Paths, Value as Cel, instant, to_json};
 
-use super::scope::status_in_route;
+use super::scope::{INTERNAL, status_in_route};
 use super::{Scope, Value, functions};
 
 /// The variables, by number.
@@ -132,10 +132,10 @@ fn words(source: &str) -> Vec<(usize, &str)> {
 /// What an evaluation borrows from.
 #[derive(Default)]
 struct Held {
-    variables: Vec<(String, OwnedValue)>,
-    whole: Option<OwnedValue>,
-    result: Option<OwnedValue>,
-    item: Option<OwnedValue>,
+    variables: Vec<(String, Value)>,
+    whole: Option<Value>,
+    result: Option<Value>,
+    item: Option<Value>,
     tasks: Vec<(String, String)>,
     status: Option<String>,
 }
@@ -143,20 +143,15 @@ struct Held {
 impl Held {
     fn of(reads: &Reads, scope: &Scope) -> Self {
         let mut held = Held::default();
-        let wants = |root| reads.roots.contains(root);
         match &reads.variables {
             Some(names) => {
-                let found = |name: &String| Some((name.clone(), to_cel(&scope.variables.get(name)?)));
-                held.variables = names.iter().filter(|name| !name.starts_with("__")).filter_map(found).collect();
+                let found = |name: &String| Some((name.clone(), scope.variables.get(name)?));
+                held.variables = names.iter().filter(|name| !name.starts_with(INTERNAL)).filter_map(found).collect();
             }
-            None => held.whole = Some(to_cel(&scope.variables.all())),
+            None => held.whole = Some(scope.variables.all()),
         }
-        if wants("result") {
-            held.result = scope.task.as_ref().and_then(|task| task.result.as_ref()).map(to_cel);
-        }
-        if wants("item") {
-            held.item = scope.item.as_ref().map(to_cel);
-        }
+        held.result = scope.task.as_ref().and_then(|task| task.result.clone());
+        held.item = scope.item.clone();
         let route = scope.task.as_ref().map_or(0, |task| task.route);
         let status = |name: &str| status_in_route(&*scope.tasks, name, route).map(|(_, status)| status.to_owned());
         held.tasks = reads.tasks.iter().filter_map(|name| Some((name.clone(), status(name)?))).collect();
@@ -165,10 +160,13 @@ impl Held {
     }
 
     fn vars<'a>(&'a self, reads: &Reads, arena: &'a Arena, scope: &'a Scope) -> [Cel<'a>; 9] {
-        let or_null = |value: &'a Option<OwnedValue>| value.as_ref().map_or(Cel::Null, OwnedValue::value);
-        // Names come out of a sorted set, so that the entries are in the order of maps.
-        let variables = self.variables.iter().map(|(name, value)| (Cel::String(name), value.value()));
-        let variables: Vec<_> = variables.collect();
+        // What nobody reads is not converted.
+        let read = |root, value: &'a Option<Value>| match value {
+            Some(value) if reads.roots.contains(root) => to_cel(value),
+            _ => Cel::Null,
+        };
+        // Names come out of sorted sets, so that the entries are in the order of maps.
+        let variables: Vec<_> = self.variables.iter().map(|(name, value)| (Cel::String(name), to_cel(value))).collect();
         let of_task =
             |status: &'a str| Cel::Map(Map::Values(arena.slice(&[(Cel::String("status"), Cel::String(status))])));
         let tasks: Vec<_> = self.tasks.iter().map(|(name, status)| (Cel::String(name), of_task(status))).collect();
@@ -180,28 +178,43 @@ impl Held {
             ];
             Cel::Map(Map::Values(arena.slice(&entries)))
         });
-        let asked = |name: &str| {
-            let function =
-                functions::all().find(|function| function.name == name && reads.roots.contains(&*format!("{name}()")));
+        let asked = |written: &str, name: &str| {
+            let function = functions::all().find(|function| function.name == name && reads.roots.contains(written));
             let answer = function.and_then(|function| function.call(&[], &[], scope).ok());
             answer.map_or(Cel::Null, |answer| Cel::Bool(answer.is_true()))
         };
         [
-            self.whole.as_ref().map_or_else(|| Cel::Map(Map::Values(arena.slice(&variables))), OwnedValue::value),
-            or_null(&self.result),
-            or_null(&self.item),
+            self.whole.as_ref().map_or_else(|| Cel::Map(Map::Values(arena.slice(&variables))), to_cel),
+            read("result", &self.result),
+            read("item", &self.item),
             task,
             Cel::Map(Map::Values(arena.slice(&tasks))),
             scope.now_ms.map_or(Cel::Null, |ms| Cel::Timestamp(instant(ms))),
-            asked("succeeded"),
-            asked("failed"),
-            asked("completed"),
+            asked("succeeded()", "succeeded"),
+            asked("failed()", "failed"),
+            asked("completed()", "completed"),
         ]
     }
 }
 
-/// A value as CEL sees it.
-fn to_cel(value: &Value) -> OwnedValue {
+/// A value as CEL sees it. What a list or map becomes is kept with it, so that it is converted once.
+fn to_cel(value: &Value) -> Cel<'_> {
+    match value {
+        Value::Null => Cel::Null,
+        Value::Bool(value) => Cel::Bool(*value),
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(int), _) => Cel::Int(int),
+            (None, Some(uint)) => Cel::Uint(uint),
+            (None, None) => Cel::Double(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::String(text) => Cel::String(text),
+        Value::List(list) => list.shared().seen.cel.get_or_init(|| Box::new(owned(value))).value(),
+        Value::Map(map) => map.shared().seen.cel.get_or_init(|| Box::new(owned(value))).value(),
+    }
+}
+
+/// A copy as CEL holds it.
+fn owned(value: &Value) -> OwnedValue {
     match value {
         Value::Null => OwnedValue::Null,
         Value::Bool(value) => OwnedValue::Bool(*value),
@@ -211,9 +224,9 @@ fn to_cel(value: &Value) -> OwnedValue {
             (None, None) => OwnedValue::Double(number.as_f64().unwrap_or(f64::NAN)),
         },
         Value::String(text) => OwnedValue::string(text),
-        Value::List(list) => OwnedValue::list(list.items().iter().map(to_cel)),
+        Value::List(list) => OwnedValue::list(list.items().iter().map(owned)),
         Value::Map(map) => {
-            let entries = map.iter().map(|(key, value)| (OwnedValue::string(key), to_cel(value)));
+            let entries = map.iter().map(|(key, value)| (OwnedValue::string(key), owned(value)));
             // Keys are texts, and no two are equal.
             OwnedValue::map(entries).unwrap_or(OwnedValue::Null)
         }

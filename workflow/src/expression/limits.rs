@@ -16,6 +16,9 @@ pub const JINJA_RECURSION_MAX: usize = 64;
 /// How deep brackets and operators of a Jinja expression may nest.
 pub const JINJA_NESTING_MAX: usize = 64;
 
+/// Operators, filters, calls and subscripts of one Jinja expression.
+pub const JINJA_OPERATORS_MAX: usize = 500;
+
 /// How deep lists and maps of a result may nest.
 pub const RESULT_NESTING_MAX: usize = 128;
 

@@ -26,3 +26,17 @@ pub use functions::{FunctionError, call_function};
 pub use scope::{CurrentTask, NoTasks, Scope, Tasks, Variables};
 pub use template::{Dialect, Template, Variable};
 pub use value::{List, Map, Value};
+
+/// The references to variables in the expressions of a text, as far as one is written without a space, sorted, each
+/// once: `ctx().foo.bar`, `ctx(foo)[0]`.
+pub fn references(text: &str, language: Language) -> Vec<String> {
+    let delimiters = compiled::delimiters(language);
+    let inside = text::expressions(text, delimiters).map(|expression| text::stripped(expression, delimiters));
+    let mut references: Vec<String> = inside.flat_map(variables::references).collect();
+    references.sort();
+    references.dedup();
+    references
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,14 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Value;
+use super::{Map, Value};
+
+/// How the names of variables begin that are internal.
+pub(super) const INTERNAL: &str = "__";
 
 /// The variables of a context. Names that begin with two underscores are internal and never asked for.
 pub trait Variables: Send + Sync {
     /// One variable by its name. Cheap: no other variable is looked at, and a value is shared, not copied.
     fn get(&self, name: &str) -> Option<Value>;
 
-    /// All of them as one map, for `ctx()`. A map is shared: whoever holds contexts keeps what it has merged once.
+    /// All of them as one map, for `ctx()`, without internal ones. A map is shared: whoever holds contexts keeps what it has merged once.
     fn all(&self) -> Value;
 }
 
@@ -20,7 +23,14 @@ impl Variables for Value {
     }
 
     fn all(&self) -> Value {
-        self.clone()
+        match self {
+            Value::Map(map) if map.iter().any(|(name, _)| name.starts_with(INTERNAL)) => {
+                let open = map.iter().filter(|(name, _)| !name.starts_with(INTERNAL));
+                Value::Map(open.map(|(name, value)| (name.clone(), value.clone())).collect())
+            }
+            Value::Null => Value::Map(Map::default()),
+            other => other.clone(),
+        }
     }
 }
 

@@ -33,20 +33,25 @@ pub struct List(Arc<ListItems>);
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Map(Arc<MapEntries>);
 
+/// How the engines see a list or map, each once it was asked for: it is converted once, however many expressions read it.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub yaql: OnceLock<Box<petrel_yaql::Value>>,
+    pub cel: OnceLock<Box<petrel_cel::OwnedValue>>,
+}
+
 /// What a list holds, as engines of expressions hold it.
 #[derive(Debug, Default)]
 pub(super) struct ListItems {
     items: Vec<Value>,
-    /// The same as YAQL sees it, once that was asked for.
-    pub yaql: OnceLock<petrel_yaql::Value>,
+    pub seen: Seen,
 }
 
 /// What a map holds.
 #[derive(Debug, Default)]
 pub(super) struct MapEntries {
     entries: IndexMap<Arc<str>, Value>,
-    /// The same as YAQL sees it, once that was asked for.
-    pub yaql: OnceLock<petrel_yaql::Value>,
+    pub seen: Seen,
 }
 
 impl PartialEq for ListItems {
@@ -125,13 +130,13 @@ impl From<Arc<MapEntries>> for Map {
 
 impl From<Vec<Value>> for List {
     fn from(items: Vec<Value>) -> Self {
-        List(Arc::new(ListItems { items, yaql: OnceLock::new() }))
+        List(Arc::new(ListItems { items, seen: Seen::default() }))
     }
 }
 
 impl From<IndexMap<Arc<str>, Value>> for Map {
     fn from(entries: IndexMap<Arc<str>, Value>) -> Self {
-        Map(Arc::new(MapEntries { entries, yaql: OnceLock::new() }))
+        Map(Arc::new(MapEntries { entries, seen: Seen::default() }))
     }
 }
 

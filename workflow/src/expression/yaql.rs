@@ -139,10 +139,10 @@ pub(super) fn to_yaql(value: &Value) -> Yaql {
         },
         Value::String(text) => Yaql::String(text.clone()),
         Value::List(list) => {
-            let convert = || Yaql::tuple(list.items().iter().map(to_yaql).collect());
-            list.shared().yaql.get_or_init(convert).clone()
+            let convert = || Box::new(Yaql::tuple(list.items().iter().map(to_yaql).collect()));
+            (**list.shared().seen.yaql.get_or_init(convert)).clone()
         }
-        Value::Map(map) => map.shared().yaql.get_or_init(|| dict(map)).clone(),
+        Value::Map(map) => (**map.shared().seen.yaql.get_or_init(|| Box::new(dict(map)))).clone(),
     }
 }
 

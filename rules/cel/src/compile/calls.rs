@@ -65,7 +65,10 @@ impl<'c> Compiler<'c> {
     }
 
     fn function(&mut self, id: u64, name: &str, target: Option<&'c Expression>, args: &'c [Expression]) -> Typed {
-        if target.is_none() && args.is_empty() && let Some(var) = self.called_variable(name) {
+        if target.is_none()
+            && args.is_empty()
+            && let Some(var) = self.called_variable(name)
+        {
             return Typed { expr: Expr { id, kind: Kind::Var(var) }, types: Types::ANY, open: true };
         }
         let known = overloads(name);

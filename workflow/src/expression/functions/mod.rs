@@ -27,6 +27,12 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Function> {
     TABLES.into_iter().flatten()
 }
 
+/// JSON with its keys in order, in lines of this indentation where one is given.
+pub(crate) fn sorted_json(value: &Value, indent: Option<i64>) -> Result<String, FunctionError> {
+    let indent = indent.map_or(Value::Null, Value::from);
+    json_text::write(value, &json_text::Style::of(&indent, true, Some(&Value::Null))?)
+}
+
 /// Calls a function by its name, with arguments by place and by name.
 ///
 /// # Errors

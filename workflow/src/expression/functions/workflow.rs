@@ -1,7 +1,7 @@
 //! Functions that ask the scope: variables, the current task and item, the statuses of tasks.
 
 use super::call::{Answer, Arguments, Function, FunctionError};
-use crate::expression::scope::{CurrentTask, status_in_route};
+use crate::expression::scope::{CurrentTask, INTERNAL, status_in_route};
 use crate::expression::{Scope, Value};
 
 pub(super) const TABLE: &[Function] = &[
@@ -19,9 +19,6 @@ pub(super) const TABLE: &[Function] = &[
 
 /// The statuses of a task that has ended.
 const COMPLETED: [&str; 5] = ["succeeded", "failed", "timeout", "abandoned", "canceled"];
-
-/// Names that begin so are internal.
-const INTERNAL: &str = "__";
 
 fn ctx(args: &Arguments<'_>) -> Answer {
     let key = args.value(0);

@@ -9,6 +9,7 @@ use minijinja_contrib::filters::{filesizeformat, striptags, truncate};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
 use super::convert::{from_jinja, to_jinja};
+use super::failure::Failure;
 use super::python;
 use crate::expression::functions::{self, Function};
 use crate::expression::limits::{EXPRESSION_STEPS_MAX, JINJA_RECURSION_MAX};
@@ -60,12 +61,30 @@ fn environment() -> Environment<'static> {
     environment.add_filter("filesizeformat", filesizeformat);
     environment.add_filter("striptags", striptags);
     environment.add_filter("truncate", truncate);
+    environment.add_filter("tojson", to_json);
     for function in functions::all() {
         let call = move |state: &mut State<'_, '_>, args: Rest<Jinja>| call(function, state, &args);
         environment.add_function(function.name, call);
         environment.add_filter(function.name, call);
     }
     environment
+}
+
+/// Jinja's `tojson`: keys sorted, and nothing in it that HTML would read.
+fn to_json(value: &Jinja, indent: Option<i64>) -> Result<Jinja, Error> {
+    let value = from_jinja(value).map_err(Failure::into_error)?;
+    let text = functions::sorted_json(&value, indent).map_err(|e| Failure::new(e.class, e.message).into_error())?;
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => safe.push_str("\\u003c"),
+            '>' => safe.push_str("\\u003e"),
+            '&' => safe.push_str("\\u0026"),
+            '\'' => safe.push_str("\\u0027"),
+            c => safe.push(c),
+        }
+    }
+    Ok(Jinja::from(safe))
 }
 
 /// Calls a shared function.

@@ -7,10 +7,10 @@ mod mapping;
 mod registry;
 mod signature;
 
-pub(crate) use binding::{Bound, Invocation, RuleArgument, Slots, bind};
+pub(crate) use binding::{Bound, Invocation, Slots, bind};
 pub(crate) use definition::{Definition, Payload};
-pub(crate) use kind::{Kind, Type};
+pub(crate) use kind::is_iterable;
 pub(crate) use mapping::{Mapping, map_arguments};
-pub(crate) use registry::{Layer, Register};
+pub(crate) use registry::{Layer, Native, Register};
 pub use signature::SignatureError;
-pub(crate) use signature::{Absent, Parameter, Signature};
+pub(crate) use signature::Signature;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::Outcome;
 use crate::error::EvaluationError;
 use crate::evaluate::{Argument, Cursor};
 use crate::function::{Definition, Invocation, Payload, Register, Signature};
 use crate::value::{Iterate, Value};
 
-type Result = std::result::Result<Value, EvaluationError>;
+
 
 pub(super) fn register(library: &mut Register<'_>, delegates: bool) {
     let function = |definition: &mut Definition| definition.is_function = true;
@@ -39,22 +40,22 @@ pub(super) fn register_fallbacks(library: &mut Register<'_>) {
     library.function("#operator_.", "obj: any?, name: keyword", property);
 }
 
-fn variable(invocation: &mut Invocation<'_, '_>) -> Result {
+fn variable(invocation: &mut Invocation<'_, '_>) -> Outcome {
     Ok(invocation.context.get(&invocation.text(0)))
 }
 
-fn dot(invocation: &mut Invocation<'_, '_>) -> Result {
+fn dot(invocation: &mut Invocation<'_, '_>) -> Outcome {
     invocation.lambda(1)?.call_on(invocation.evaluator, &invocation.value(0), None)
 }
 
-fn elvis(invocation: &mut Invocation<'_, '_>) -> Result {
+fn elvis(invocation: &mut Invocation<'_, '_>) -> Outcome {
     let receiver = invocation.value(0);
     let Some(node) = invocation.node(1).filter(|_| !receiver.is_null()) else { return Ok(Value::Null) };
     let arguments = vec![Argument::Value(receiver), Argument::Node(node)];
     invocation.evaluator.call("#operator_.", &invocation.context, None, arguments, Vec::new())
 }
 
-fn send_context(invocation: &mut Invocation<'_, '_>) -> Result {
+fn send_context(invocation: &mut Invocation<'_, '_>) -> Outcome {
     let Value::Context(context) = invocation.value(0) else { return Ok(Value::Null) };
     invocation.lambda(1)?.call_in(invocation.evaluator, &context, &[])
 }
@@ -64,7 +65,7 @@ fn own_scope(invocation: &Invocation<'_, '_>) -> Value {
     Value::Context(Arc::clone(&invocation.context))
 }
 
-fn unpack(invocation: &mut Invocation<'_, '_>) -> Result {
+fn unpack(invocation: &mut Invocation<'_, '_>) -> Outcome {
     let evaluator = invocation.evaluator;
     let names = invocation.rest_values();
     let mut cursor = invocation.cursor(0)?;
@@ -94,14 +95,14 @@ fn unpack(invocation: &mut Invocation<'_, '_>) -> Result {
     Ok(own_scope(invocation))
 }
 
-fn with(invocation: &mut Invocation<'_, '_>) -> Result {
+fn with(invocation: &mut Invocation<'_, '_>) -> Outcome {
     for (index, value) in invocation.rest_values().into_iter().enumerate() {
         invocation.context.set(&(index + 1).to_string(), value);
     }
     Ok(own_scope(invocation))
 }
 
-fn let_(invocation: &mut Invocation<'_, '_>) -> Result {
+fn let_(invocation: &mut Invocation<'_, '_>) -> Outcome {
     with(invocation)?;
     for (name, value) in invocation.named_values() {
         invocation.context.set(&name, value);
@@ -109,7 +110,7 @@ fn let_(invocation: &mut Invocation<'_, '_>) -> Result {
     Ok(own_scope(invocation))
 }
 
-fn def(invocation: &mut Invocation<'_, '_>) -> Result {
+fn def(invocation: &mut Invocation<'_, '_>) -> Outcome {
     let parameters = Signature::parse("*args: any?, **kwargs: any?");
     let signature = parameters.map_err(|error| EvaluationError::of_value(error.to_string()))?;
     let function = Arc::new(invocation.lambda(1)?);
@@ -143,7 +144,7 @@ fn camel_case(name: &str) -> String {
     converted
 }
 
-fn assert(invocation: &mut Invocation<'_, '_>) -> Result {
+fn assert(invocation: &mut Invocation<'_, '_>) -> Outcome {
     let object = memorized(invocation.value(0));
     let holds = invocation.lambda(1)?.call(invocation.evaluator, std::slice::from_ref(&object))?;
     if !holds.is_true() {
@@ -160,7 +161,7 @@ pub(super) fn memorized(value: Value) -> Value {
     }
 }
 
-fn call(invocation: &mut Invocation<'_, '_>) -> Result {
+fn call(invocation: &mut Invocation<'_, '_>) -> Outcome {
     let evaluator = invocation.evaluator;
     let positional = evaluator.collect(&invocation.value(1))?.into_iter().map(Argument::Value).collect();
     let mut named = Vec::new();
@@ -186,19 +187,19 @@ fn is_keyword(text: &str) -> bool {
     text.starts_with(first) && !text.starts_with("__")
 }
 
-fn call_value(invocation: &mut Invocation<'_, '_>) -> Result {
+fn call_value(invocation: &mut Invocation<'_, '_>) -> Outcome {
     let Value::Function(function) = invocation.value(0) else { return Ok(Value::Null) };
     function.call_named(invocation.evaluator, &invocation.rest_values(), &invocation.named_values())
 }
 
-fn lambda(invocation: &mut Invocation<'_, '_>) -> Result {
+fn lambda(invocation: &mut Invocation<'_, '_>) -> Outcome {
     match invocation.optional_lambda(0) {
         Some(lambda) => Ok(Value::Function(Arc::new(lambda))),
         None => Ok(Value::Null),
     }
 }
 
-fn property(invocation: &mut Invocation<'_, '_>) -> Result {
+fn property(invocation: &mut Invocation<'_, '_>) -> Outcome {
     let name = format!("#property#{}", invocation.text(1));
     invocation.delegate(&name, vec![invocation.value(0)])
 }

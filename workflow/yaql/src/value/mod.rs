@@ -15,6 +15,7 @@ mod time;
 use std::sync::Arc;
 
 pub use collections::{Dict, List, ListKind, Set};
+pub(crate) use iterator::Field;
 pub use iterator::{Iterate, Ordering};
 pub(crate) use key::equal;
 pub use key::{Key, Unhashable};

@@ -66,6 +66,7 @@ impl Parser<'_> {
     fn conditional(&mut self) -> Parsed<Shape> {
         let mut shape = self.or()?;
         while self.skip_name("if")? {
+            self.count_operator()?;
             self.or()?;
             if self.skip_name("else")? {
                 self.expression()?;
@@ -78,6 +79,7 @@ impl Parser<'_> {
     fn or(&mut self) -> Parsed<Shape> {
         let mut shape = self.and()?;
         while self.skip_name("or")? {
+            self.count_operator()?;
             self.and()?;
             shape = Shape::Other("or");
         }
@@ -87,6 +89,7 @@ impl Parser<'_> {
     fn and(&mut self) -> Parsed<Shape> {
         let mut shape = self.not()?;
         while self.skip_name("and")? {
+            self.count_operator()?;
             self.not()?;
             shape = Shape::Other("and");
         }
@@ -112,6 +115,7 @@ impl Parser<'_> {
             } else if !self.skip_name("in")? {
                 return Ok(shape);
             }
+            self.count_operator()?;
             self.sum()?;
             shape = Shape::Other("compare");
         }
@@ -137,6 +141,7 @@ impl Parser<'_> {
     fn chain(&mut self, operators: &[&str], operand: fn(&mut Self) -> Parsed<Shape>) -> Parsed<Shape> {
         let mut shape = operand(self)?;
         while self.current.kind == Kind::Operator && operators.contains(&self.current.text) {
+            self.count_operator()?;
             self.advance()?;
             operand(self)?;
             shape = Shape::Other("binexpr");
@@ -269,6 +274,9 @@ impl Parser<'_> {
 
     fn postfix(&mut self, mut shape: Shape) -> Parsed<Shape> {
         loop {
+            if self.current.kind == Kind::Operator && matches!(self.current.text, "." | "[" | "(") {
+                self.count_operator()?;
+            }
             if self.is_operator(".") {
                 self.advance()?;
                 let kind = self.current.kind;
@@ -356,6 +364,9 @@ impl Parser<'_> {
 
     fn filters_and_tests(&mut self, mut shape: Shape) -> Parsed<Shape> {
         loop {
+            if self.is_operator("|") || self.is_name("is") || self.is_operator("(") {
+                self.count_operator()?;
+            }
             if self.is_operator("|") {
                 self.filters(false)?;
                 shape = Shape::Other("filter");
@@ -377,6 +388,7 @@ impl Parser<'_> {
             if !std::mem::take(&mut inline) {
                 self.advance()?;
             }
+            self.count_operator()?;
             self.dotted_name()?;
             if self.is_operator("(") {
                 self.arguments()?;

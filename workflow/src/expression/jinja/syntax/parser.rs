@@ -1,7 +1,7 @@
 //! The stream of tokens, and the words for what is wrong with it.
 
 use super::lexer::{Kind, Lexer, State, Token};
-use crate::expression::limits::JINJA_NESTING_MAX;
+use crate::expression::limits::{JINJA_NESTING_MAX, JINJA_OPERATORS_MAX};
 use crate::expression::python::quoted;
 
 /// What is wrong, in Jinja's words.
@@ -18,6 +18,8 @@ pub(super) struct Parser<'t> {
     pub current: Token<'t>,
     /// How deep what is parsed nests.
     depth: usize,
+    /// How many operators the current expression has so far.
+    operators: usize,
     /// The tags that are open.
     pub tags: Vec<&'t str>,
     /// For each open block, the tags that would go on with it.
@@ -28,7 +30,7 @@ impl<'t> Parser<'t> {
     pub fn new(source: &'t str, state: State) -> Parsed<Self> {
         let mut lexer = Lexer::new(source, state);
         let current = lexer.next()?;
-        Ok(Parser { lexer, current, depth: 0, tags: Vec::new(), ends: Vec::new() })
+        Ok(Parser { lexer, current, depth: 0, operators: 0, tags: Vec::new(), ends: Vec::new() })
     }
 
     /// The current token; the stream goes on.
@@ -94,6 +96,20 @@ impl<'t> Parser<'t> {
             Kind::Name | Kind::Operator => self.current.text,
             kind => kind_text(kind),
         }
+    }
+
+    /// An expression begins that stands by itself.
+    pub fn begin_expression(&mut self) {
+        self.operators = 0;
+    }
+
+    /// One more operator, filter, call or subscript: each of them may put all that stands before it one level deeper.
+    pub fn count_operator(&mut self) -> Parsed {
+        self.operators += 1;
+        if self.operators > JINJA_OPERATORS_MAX {
+            return Err(Mistake(format!("the expression has more than {JINJA_OPERATORS_MAX} operators")));
+        }
+        Ok(())
     }
 
     /// One level deeper, while `parse` runs.

@@ -17,11 +17,13 @@ impl Parser<'_> {
             match self.current.kind {
                 Kind::End => return Ok(()),
                 Kind::PrintBegin => {
+                    self.begin_expression();
                     self.advance()?;
                     self.tuple(TupleRules::PLAIN)?;
                     self.expect(Kind::PrintEnd)?;
                 }
                 Kind::BlockBegin => {
+                    self.begin_expression();
                     self.advance()?;
                     if ends.is_some_and(|ends| ends.iter().any(|end| self.is_name(end))) {
                         return Ok(());
