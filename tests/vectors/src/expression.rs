@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use petrel_workflow::expression::{
-    CurrentTask, Dialect, Language, Scope, Tasks, Template, Value as Data, call_function,
+    CurrentTask, Dialect, Language, Scope, Tasks, Template, Value as Data, call_function, references,
 };
 use serde_json::{Value, json};
 
@@ -53,6 +53,10 @@ fn problems(row: &Value) -> Value {
 }
 
 fn variables(row: &Value) -> Value {
+    if row["api"] == "evaluator" {
+        let language = if row["language"] == "yaql" { Language::Yaql } else { Language::Jinja };
+        return references(row["expression"].as_str().unwrap_or_default(), language).into();
+    }
     let found = template(row).variables().into_iter();
     found.map(|variable| json!([variable.language.name(), variable.text, variable.name])).collect()
 }

@@ -118,7 +118,8 @@ impl Variables for View {
             let own = self.root.iter().filter(|(name, _)| !self.changed.contains_key(*name));
             let own = own.map(|(name, value)| (name.clone(), value.clone()));
             let changed = self.changed.iter().map(|(name, changed)| (name.clone(), changed.value.clone()));
-            Value::Map(own.chain(changed).collect())
+            // Names that begin with two underscores are internal.
+            Value::Map(own.chain(changed).filter(|(name, _)| !name.starts_with("__")).collect())
         };
         self.all.get_or_init(merged).clone()
     }

@@ -54,11 +54,12 @@ impl Happened {
         }
     }
 
-    fn into_results(self) -> (Value, Value) {
+    /// What becomes the task's result.
+    fn into_result(self) -> Value {
         match self {
-            Happened::Action { result, .. } => (result.clone(), result),
-            Happened::Item { result, accumulated, .. } => (result, accumulated),
-            Happened::Engine(_) => (Value::Null, Value::Null),
+            Happened::Action { result, .. } => result,
+            Happened::Item { accumulated, .. } => accumulated,
+            Happened::Engine(_) => Value::Null,
         }
     }
 }
@@ -115,8 +116,7 @@ impl Conductor {
         }
         let mut commands = VecDeque::new();
         if to.is_completed() {
-            let (_, result) = happened.into_results();
-            let result = self.result_of(task, result);
+            let result = self.result_of(task, happened.into_result());
             self.unstage_ended(task, route, to);
             if self.status.is_active() && self.wants_retry(run, to, &result)? {
                 return self.handle(task, route, Happened::Engine(EngineRequest::Retry));

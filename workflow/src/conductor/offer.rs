@@ -9,7 +9,7 @@ use super::log::LogEntry;
 use super::staged::StagedId;
 use super::status::Status;
 use crate::definition::{Task, With};
-use crate::expression::{CurrentTask, Map, Scope, Template, Value, Variables};
+use crate::expression::{CurrentTask, Scope, Template, Value, Variables};
 
 /// A task that is to be started, and is offered until an event says that it has begun.
 #[derive(Debug, Clone)]
@@ -32,9 +32,7 @@ pub struct NextTask {
 impl NextTask {
     /// The task's variables as one map, without internal ones.
     pub fn variables(&self) -> Value {
-        let all = self.context.all();
-        let own = all.as_map().into_iter().flat_map(Map::iter).filter(|(name, _)| !name.starts_with("__"));
-        Value::Map(own.map(|(name, value)| (name.clone(), value.clone())).collect())
+        self.context.all()
     }
 }
 
