@@ -14,4 +14,5 @@ pub(super) fn register(library: &mut Register<'_>) {
     sets::register(library);
 }
 
+pub(super) use dicts::from_pairs;
 pub(super) use lists::{chain, element, slice};

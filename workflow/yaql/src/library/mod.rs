@@ -4,8 +4,12 @@ mod boolean;
 mod branching;
 mod collections;
 mod common;
+mod datetime;
+mod legacy;
 mod math;
 mod queries;
+mod regex;
+mod strings;
 mod system;
 
 use crate::error::EvaluationError;
@@ -29,6 +33,9 @@ pub(crate) fn standard(delegates: bool) -> Layer {
     collections::register(&mut library);
     queries::register(&mut library);
     branching::register(&mut library);
+    strings::register(&mut library);
+    regex::register(&mut library);
+    datetime::register(&mut library);
     layer
 }
 
@@ -40,8 +47,8 @@ pub(crate) fn fallbacks() -> Layer {
 }
 
 /// The functions of YAQL 0.2.
-pub(crate) fn legacy(_standard: &Layer, _tuples: bool) -> Layer {
-    Layer::default()
+pub(crate) fn legacy(standard: &Layer, tuples: bool) -> Layer {
+    legacy::layer(standard, tuples)
 }
 
 /// How deep the deepest of what an iterator holds is.

@@ -12,6 +12,8 @@ mod select;
 
 use crate::function::Register;
 
+pub(super) use generate::counted;
+
 pub(super) fn register(library: &mut Register<'_>) {
     select::register(library);
     combine::register(library);

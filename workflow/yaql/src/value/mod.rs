@@ -21,7 +21,8 @@ pub(crate) use key::equal;
 pub use key::{Key, Unhashable};
 pub(crate) use number::{compare_int_float, float_text, parse_float, parse_int};
 pub use regex::Pattern;
-pub(crate) use text::{repr, str_text};
+pub(crate) use regex::Flags;
+pub(crate) use text::{iso_text, offset_text, repr, str_text};
 pub use time::{DateTime, Timespan};
 pub(crate) use time::{MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND, civil_from_days, days_from_civil};
 

@@ -40,6 +40,9 @@ pub struct DateTime {
 }
 
 impl DateTime {
+    /// 1970 in UTC.
+    pub const EPOCH: DateTime = DateTime { local: 0, offset: Some(0) };
+
     /// What a clock says, `local` microseconds after 1970, that is `offset` microseconds ahead of UTC. `None` if the
     /// year is not between 1 and 9999, or the offset a day or more.
     #[must_use]

@@ -21,7 +21,7 @@ pub(super) fn register(library: &mut Register<'_>) {
     };
     library.add("dict", "*args: rule", from_rules, function);
     library.add("#map", "*args: rule", from_rules, function);
-    library.add("dict", "items: iterable", from_pairs, function);
+    library.add("dict", "items: iterable", |call| from_pairs(call.evaluator, &call.value(0)), function);
     library.method("toDict", "collection: iterable, keySelector: lambda, valueSelector: lambda = null", to_dict);
     library.function("#operator_.", "dict: dict, key: keyword", required);
     library.function("#indexer", "dict: dict, key: any?", required);
@@ -77,9 +77,9 @@ fn from_rules(call: &mut Invocation<'_, '_>) -> Outcome {
     Ok(frozen(entries))
 }
 
-fn from_pairs(call: &mut Invocation<'_, '_>) -> Outcome {
-    let evaluator = call.evaluator;
-    let mut pairs = call.cursor(0)?;
+/// A dictionary of keys with their values.
+pub(in super::super) fn from_pairs(evaluator: &Evaluator<'_>, pairs: &Value) -> Outcome {
+    let mut pairs = Cursor::over(pairs, evaluator)?;
     let mut entries = IndexMap::new();
     while let Some(pair) = pairs.next(evaluator)? {
         let mut pair = Cursor::over(&pair, evaluator)?;

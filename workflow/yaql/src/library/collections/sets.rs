@@ -26,14 +26,14 @@ pub(super) fn register(library: &mut Register<'_>) {
         compared(call, |left, right| right.within(left))
     });
     library.method("add", "set: set, *values: any?", |call| {
-        union(call.evaluator, &frozen(call, "union")?, &Value::tuple(call.rest_values()))
+        union(call.evaluator, &*frozen(call, "union")?, &Value::tuple(call.rest_values()))
     });
     library.method("remove", "set: set, *values: any?", |call| {
         let taken = elements(call.evaluator, &Value::tuple(call.rest_values()))?;
-        kept(&frozen(call, "difference")?, |element| !taken.contains(element))
+        kept(&*frozen(call, "difference")?, |element| !taken.contains(element))
     });
     library.method("union", "left: set, right: set", |call| {
-        union(call.evaluator, &frozen(call, "union")?, &call.value(1))
+        union(call.evaluator, &*frozen(call, "union")?, &call.value(1))
     });
     library.method("intersect", "left: set, right: set", intersect);
     library.method("difference", "left: set, right: set", difference);
@@ -101,12 +101,12 @@ fn kept(set: &Set, keep: impl Fn(&Key) -> bool) -> Outcome {
 
 fn intersect(call: &mut Invocation<'_, '_>) -> Outcome {
     let other = elements(call.evaluator, &call.value(1))?;
-    kept(&frozen(call, "intersection")?, |element| other.contains(element))
+    kept(&*frozen(call, "intersection")?, |element| other.contains(element))
 }
 
 fn difference(call: &mut Invocation<'_, '_>) -> Outcome {
     let other = elements(call.evaluator, &call.value(1))?;
-    kept(&frozen(call, "difference")?, |element| !other.contains(element))
+    kept(&*frozen(call, "difference")?, |element| !other.contains(element))
 }
 
 fn symmetric_difference(call: &mut Invocation<'_, '_>) -> Outcome {
