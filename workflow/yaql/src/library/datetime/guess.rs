@@ -213,7 +213,7 @@ impl Guess {
     /// Which of the numbers is the year, which the month, and which the day.
     fn date(&self) -> Option<(Option<i128>, Option<i128>, Option<i128>)> {
         let sure = self.month_at;
-        Some(match (*self.dates.as_slice(), sure) {
+        Some(match *self.dates.as_slice() {
             [] => (None, None, None),
             [month] if sure.is_some() => (None, Some(month), None),
             [other] if other > 31 || self.year_at.is_some() => (Some(other), None, None),
