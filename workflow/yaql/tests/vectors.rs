@@ -50,7 +50,12 @@ fn check(file: &Path) -> Result<()> {
             let actual = outcome(&case, options);
             if !agrees(&case, expected, &actual) {
                 failed += 1;
-                writeln!(failures, "{}: {}\n  expected {expected}\n  actual   {actual}", case["name"], case["expression"])?;
+                let expected: Vec<String> = ["result", "error", "result_not_json"]
+                    .iter()
+                    .filter_map(|name| Some(format!("{name} {}", expected.get(name)?)))
+                    .collect();
+                let (name, expression) = (&case["name"], &case["expression"]);
+                writeln!(failures, "{name}: {expression}\n  expected {}\n  actual   {actual}", expected.join(", "))?;
             }
         }
     }

@@ -71,7 +71,7 @@ impl Evaluator<'_> {
             return Err(no_match(name, receiver.as_ref()));
         };
         let scope = if definition.scoped { self.scope(context)? } else { Arc::clone(context) };
-        let mut invocation = slots.convert(definition, receiver, scope, self)?;
+        let mut invocation = slots.convert(definition, receiver.as_ref(), scope, self)?;
         invoke(&mut invocation)
     }
 

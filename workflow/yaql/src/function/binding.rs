@@ -93,18 +93,18 @@ impl Slots {
     pub(crate) fn convert<'e, 'h>(
         self,
         definition: &'e Arc<Definition>,
-        receiver: Option<Value>,
+        receiver: Option<&Value>,
         context: Arc<Context>,
         evaluator: &'e Evaluator<'h>,
     ) -> Result<Invocation<'e, 'h>, EvaluationError> {
         let convert = |(argument, accepts): (Argument, Type)| {
-            convert(argument, accepts, receiver.as_ref(), &context, evaluator)
+            convert(argument, accepts, receiver, &context, evaluator)
         };
         let positional = self.positional.into_iter().map(convert).collect::<Result<_, _>>()?;
         let rest = self.rest.into_iter().map(convert).collect::<Result<_, _>>()?;
         let names = self.names.into_iter().map(|(name, argument, accepts)| Ok((name, convert((argument, accepts))?)));
         let names = names.collect::<Result<_, EvaluationError>>()?;
-        Ok(Invocation { evaluator, definition, receiver, context, positional, rest, names })
+        Ok(Invocation { evaluator, definition, context, positional, rest, names })
     }
 }
 
@@ -168,7 +168,6 @@ fn with_offset(value: Value) -> Value {
 pub(crate) struct Invocation<'e, 'h> {
     pub(crate) evaluator: &'e Evaluator<'h>,
     pub(crate) definition: &'e Arc<Definition>,
-    pub(crate) receiver: Option<Value>,
     pub(crate) context: Arc<Context>,
     positional: Vec<Bound>,
     rest: Vec<Bound>,

@@ -1,7 +1,5 @@
 //! What a parameter takes.
 
-use std::sync::Arc;
-
 use crate::evaluate::{Argument, Evaluator};
 use crate::syntax::{Call, Node};
 use crate::value::{ListKind, Value};
@@ -175,12 +173,4 @@ pub(crate) fn is_iterable(value: &Value) -> bool {
         value,
         Value::List(_) | Value::Set(_) | Value::Values(_) | Value::Iterator(_) | Value::Ordering(_)
     )
-}
-
-/// The word of a node that is a bare one.
-pub(crate) fn keyword(node: &Node) -> Option<&Arc<str>> {
-    match node {
-        Node::Keyword(word) => Some(word),
-        _ => None,
-    }
 }

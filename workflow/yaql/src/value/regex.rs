@@ -26,10 +26,6 @@ impl Pattern {
         &self.text
     }
 
-    pub(crate) fn flags(&self) -> Flags {
-        self.flags
-    }
-
     pub(crate) fn compiled(&self) -> &Regex {
         &self.compiled
     }

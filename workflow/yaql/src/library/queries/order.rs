@@ -32,8 +32,8 @@ fn reverse(call: &mut Invocation<'_, '_>) -> Outcome {
     let Value::List(list) = list else { return Ok(Value::Null) };
     let mut left = list.items().len();
     Ok(iterator("reversed", depth, move |_| {
-        left = left.saturating_sub(1);
-        let item = list.items().get(left).cloned();
-        Ok(item)
+        let Some(next) = left.checked_sub(1) else { return Ok(None) };
+        left = next;
+        Ok(list.items().get(left).cloned())
     }))
 }
