@@ -69,7 +69,11 @@ fn function(row: &Value) -> Result<Value, Value> {
         result: task.get("result").map(|result| Data::from(result.clone())),
     };
     let mut scope = Scope::new(Arc::new(Data::from(context["vars"].clone())));
-    scope.tasks = Arc::new(Statuses(context.clone()));
+    let steps = |route: &Value| {
+        route.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let routes = context["routes"].as_array().into_iter().flatten().map(steps).collect();
+    scope.tasks = Arc::new(Recorded { statuses: context["task_statuses"].clone(), routes });
     scope.item = context.get("current_item").map(|item| Data::from(item.clone()));
     scope.task = context["current_task"].as_object().map(task);
     let arguments: Vec<Data> = row["args"].as_array().into_iter().flatten().cloned().map(Data::from).collect();
@@ -81,14 +85,17 @@ fn function(row: &Value) -> Result<Value, Value> {
 }
 
 /// The statuses and routes of a case.
-struct Statuses(Value);
+struct Recorded {
+    statuses: Value,
+    routes: Vec<Vec<String>>,
+}
 
-impl Tasks for Statuses {
+impl Tasks for Recorded {
     fn status(&self, task: &str, route: usize) -> Option<&str> {
-        self.0["task_statuses"][format!("{task}__r{route}")].as_str()
+        self.statuses[format!("{task}__r{route}")].as_str()
     }
 
-    fn route(&self, _route: usize) -> &[String] {
-        &[]
+    fn route(&self, route: usize) -> &[String] {
+        self.routes.get(route).map_or(&[], Vec::as_slice)
     }
 }
