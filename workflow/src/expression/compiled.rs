@@ -142,7 +142,8 @@ impl Text {
             }
         }
         if whole.is_none() && !refused {
-            for (expression, message) in self.mistakes() {
+            // What Jinja takes and the engine does not.
+            for (expression, message) in self.mistakes().into_iter().filter(|(_, message)| *message != jinja::CHUNK) {
                 add(language, expression, message);
             }
         }

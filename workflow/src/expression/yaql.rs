@@ -83,12 +83,15 @@ impl Host for ScopeHost<'_> {
 impl Function {
     /// Its parameters as the engine reads them.
     fn signature(&self) -> String {
-        let named = self.parameters().enumerate().map(|(place, name)| {
+        if self.is_variadic() {
+            // By place the engine would give the first arguments to parameters that are only named.
+            return "*rest: any?".to_owned();
+        }
+        let parameters = self.parameters().enumerate().map(|(place, name)| {
             let default = if place < self.required() { "" } else { " = null" };
             format!("{}: any?{default}", camel_case(name))
         });
-        let rest = self.is_variadic().then(|| "*rest: any?".to_owned());
-        named.chain(rest).collect::<Vec<_>>().join(", ")
+        parameters.collect::<Vec<_>>().join(", ")
     }
 
     /// Calls it with what the engine has; `null` where an argument may be left out is one that was.
@@ -101,7 +104,8 @@ impl Function {
         let convert = |value: &Yaql| from_yaql(value).map_err(|e| EvaluationError::new(e.class, e.message));
         let mut positional = Vec::with_capacity(self.required());
         let mut named = Vec::new();
-        for (place, name) in self.parameters().enumerate() {
+        let parameters = self.parameters().enumerate().filter(|_| !self.is_variadic());
+        for (place, name) in parameters {
             let value = argument(place);
             if place < self.required() {
                 positional.push(convert(value)?);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Object, Rest, from_args};
+use minijinja::value::{Kwargs, Object, Rest, ValueOrKwargs};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value as Jinja};
 use minijinja_contrib::filters::{filesizeformat, striptags, truncate};
 use minijinja_contrib::pycompat::unknown_method_callback;
@@ -63,7 +63,7 @@ fn environment() -> Environment<'static> {
     environment.add_filter("truncate", truncate);
     environment.add_filter("tojson", to_json);
     for function in functions::all() {
-        let call = move |state: &mut State<'_, '_>, args: Rest<Jinja>| call(function, state, &args);
+        let call = move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| call(function, state, args.0);
         environment.add_function(function.name, call);
         environment.add_filter(function.name, call);
     }
@@ -88,8 +88,12 @@ fn to_json(value: &Jinja, indent: Option<i64>) -> Result<Jinja, Error> {
 }
 
 /// Calls a shared function.
-fn call(function: &Function, state: &State<'_, '_>, args: &[Jinja]) -> Result<Jinja, Error> {
-    let (positional, named): (&[Jinja], Kwargs) = from_args(args)?;
+fn call(function: &Function, state: &State<'_, '_>, args: Vec<ValueOrKwargs>) -> Result<Jinja, Error> {
+    let mut positional: Vec<Jinja> = args.into_iter().map(Jinja::from).collect();
+    let named = match positional.pop_if(|last| last.is_kwargs()) {
+        Some(named) => Kwargs::try_from(named)?,
+        None => Kwargs::from_iter(std::iter::empty::<(&str, Jinja)>()),
+    };
     let scope = state.lookup(SCOPE_NAME).and_then(|scope| scope.downcast_object::<ScopeObject>());
     let scope = scope.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "there is no scope here"))?;
     let convert = |value: &Jinja| from_jinja(value).map_err(|failure| failure.into_error());

@@ -15,6 +15,7 @@ use minijinja::{Environment, Expression};
 
 use environment::{ENVIRONMENT, ScopeObject};
 pub(super) use failure::Failure;
+pub(super) use syntax::CHUNK;
 
 use super::{Scope, Value};
 

@@ -41,8 +41,6 @@ pub(super) struct TupleRules {
     pub simplified: bool,
     /// `a if b` may stand in it.
     pub with_condition: bool,
-    /// A name behind which no tuple goes on.
-    pub end: Option<&'static str>,
     /// It stands in brackets of its own, and may be empty.
     pub bracketed: bool,
     /// `name.attribute` may stand in a simplified one.
@@ -51,7 +49,7 @@ pub(super) struct TupleRules {
 
 impl TupleRules {
     pub const PLAIN: TupleRules =
-        TupleRules { simplified: false, with_condition: true, end: None, bracketed: false, with_namespace: false };
+        TupleRules { simplified: false, with_condition: true, bracketed: false, with_namespace: false };
 }
 
 /// Binary operators from those that bind least; `~` stands between the third and the fourth.
@@ -233,7 +231,7 @@ impl Parser<'_> {
                 self.expect_operator(",")?;
             }
             let ends = matches!(self.current.kind, Kind::PrintEnd | Kind::BlockEnd) || self.is_operator(")");
-            if ends || rules.end.is_some_and(|end| self.is_name(end)) {
+            if ends {
                 break;
             }
             let shape = match rules {

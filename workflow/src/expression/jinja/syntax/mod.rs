@@ -24,6 +24,9 @@ pub(super) fn expression_mistake(text: &str) -> Option<String> {
     Parser::new(text, State::Print).and_then(|mut parser| parser.expression()).err().map(|mistake| mistake.0)
 }
 
+/// Jinja's word for what follows an expression that is to be evaluated. Its inspections do not look for that.
+pub(in crate::expression) const CHUNK: &str = "chunk after expression";
+
 /// What is wrong with a single expression that is to be evaluated: something may not follow it.
 pub(super) fn whole_expression_mistake(text: &str) -> Option<String> {
     let parsed = Parser::new(text, State::Print).and_then(|mut parser| {

@@ -125,7 +125,7 @@ impl<'t> Parser<'t> {
 
     /// Nothing follows.
     pub fn end_of_expression(&self) -> Parsed {
-        if self.current.kind == Kind::End { Ok(()) } else { Err(Mistake("chunk after expression".to_owned())) }
+        if self.current.kind == Kind::End { Ok(()) } else { Err(Mistake(super::CHUNK.to_owned())) }
     }
 }
 

@@ -116,9 +116,9 @@ impl Parser<'_> {
 
     fn for_loop(&mut self) -> Parsed {
         self.advance()?;
-        self.target(TupleRules { end: Some("in"), ..TupleRules::PLAIN })?;
+        self.target(TupleRules::PLAIN)?;
         self.expect_name("in")?;
-        self.tuple(TupleRules { with_condition: false, end: Some("recursive"), ..TupleRules::PLAIN })?;
+        self.tuple(TupleRules { with_condition: false, ..TupleRules::PLAIN })?;
         if self.skip_name("if")? {
             self.expression()?;
         }
