@@ -93,12 +93,7 @@ impl Expression {
     /// # Errors
     ///
     /// Where YAQL would raise an exception, and if the evaluation takes more than the limits allow.
-    pub fn evaluate(
-        &self,
-        data: Value,
-        variables: &Variables,
-        host: &dyn Host,
-    ) -> Result<Value, EvaluationError> {
+    pub fn evaluate(&self, data: Value, variables: &Variables, host: &dyn Host) -> Result<Value, EvaluationError> {
         let evaluator = Evaluator::new(Arc::clone(&self.setup), host);
         evaluator.admit(&data)?;
         let context = Context::root(variables, data);

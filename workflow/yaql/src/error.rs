@@ -114,7 +114,9 @@ impl From<Unhashable> for EvaluationError {
 
 /// A value that JSON cannot hold.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("a value of the kind \"{kind}\" has no JSON form: convert it in the expression, for example with toList() or str()")]
+#[error(
+    "a value of the kind \"{kind}\" has no JSON form: convert it in the expression, for example with toList() or str()"
+)]
 pub struct NotJson {
     /// The name of the kind: `set`, `datetime`, `function` …
     pub kind: &'static str,

@@ -78,8 +78,7 @@ impl Evaluator<'_> {
     /// The functions of this name, those of inner scopes first.
     fn layers(&self, name: &str, context: &Arc<Context>, method: bool) -> Vec<Vec<Arc<Definition>>> {
         let name = name.trim_end_matches('_');
-        let wanted =
-            |definition: &Arc<Definition>| if method { definition.is_method } else { definition.is_function };
+        let wanted = |definition: &Arc<Definition>| if method { definition.is_method } else { definition.is_function };
         let mut layers = Vec::new();
         let mut scope = Some(context);
         while let Some(context) = scope {

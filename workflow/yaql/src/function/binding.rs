@@ -97,9 +97,7 @@ impl Slots {
         context: Arc<Context>,
         evaluator: &'e Evaluator<'h>,
     ) -> Result<Invocation<'e, 'h>, EvaluationError> {
-        let convert = |(argument, accepts): (Argument, Type)| {
-            convert(argument, accepts, receiver, &context, evaluator)
-        };
+        let convert = |(argument, accepts): (Argument, Type)| convert(argument, accepts, receiver, &context, evaluator);
         let positional = self.positional.into_iter().map(convert).collect::<Result<_, _>>()?;
         let rest = self.rest.into_iter().map(convert).collect::<Result<_, _>>()?;
         let names = self.names.into_iter().map(|(name, argument, accepts)| Ok((name, convert((argument, accepts))?)));

@@ -169,8 +169,5 @@ impl Type {
 
 /// Whether a value can be read element by element; texts and dictionaries cannot.
 pub(crate) fn is_iterable(value: &Value) -> bool {
-    matches!(
-        value,
-        Value::List(_) | Value::Set(_) | Value::Values(_) | Value::Iterator(_) | Value::Ordering(_)
-    )
+    matches!(value, Value::List(_) | Value::Set(_) | Value::Values(_) | Value::Iterator(_) | Value::Ordering(_))
 }

@@ -12,5 +12,5 @@ pub(crate) use definition::{Definition, Payload};
 pub(crate) use kind::is_iterable;
 pub(crate) use mapping::{Mapping, map_arguments};
 pub(crate) use registry::{Layer, Native, Register};
-pub use signature::SignatureError;
 pub(crate) use signature::Signature;
+pub use signature::SignatureError;

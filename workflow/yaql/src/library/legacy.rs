@@ -11,8 +11,7 @@ use crate::syntax::Node;
 use crate::value::{List, ListKind, Value};
 
 /// What is a method in the standard library and both here, or the other way round.
-const EXTENSIONS: [&str; 10] =
-    ["get", "list", "bool", "int", "float", "select", "where", "join", "sum", "takeWhile"];
+const EXTENSIONS: [&str; 10] = ["get", "list", "bool", "int", "float", "select", "where", "join", "sum", "takeWhile"];
 
 /// The functions of YAQL 0.2, over the standard library; with `tuples` also what makes them.
 pub(super) fn layer(standard: &Layer, tuples: bool) -> Layer {

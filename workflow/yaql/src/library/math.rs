@@ -231,6 +231,10 @@ fn random_between(call: &mut Invocation<'_, '_>) -> Outcome {
     let width = to.checked_sub(from).and_then(|width| width.checked_add(1));
     match width {
         Some(width) if width > 0 => Ok(Value::Int(from + i128::from(random_bits(call)?) % width)),
-        _ => Err(EvaluationError::of_value(format!("empty range for randrange() ({from}, {}, {})", to + 1, to - from + 1))),
+        _ => Err(EvaluationError::of_value(format!(
+            "empty range for randrange() ({from}, {}, {})",
+            to + 1,
+            to - from + 1
+        ))),
     }
 }

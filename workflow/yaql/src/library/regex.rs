@@ -28,20 +28,17 @@ pub(super) fn register(library: &mut Register<'_>) {
     library.method("matches", "string: string, regexp: string", |call| matches(call, 1, 0));
     for signature in ["string: string, regexp: regex", "string: string, pattern: string"] {
         library.function("#operator_=~", signature, |call| matches(call, 1, 0));
-        library.function("#operator_!~", signature, |call| {
-            matches(call, 1, 0).map(|found| Value::Bool(!found.is_true()))
-        });
+        library
+            .function("#operator_!~", signature, |call| matches(call, 1, 0).map(|found| Value::Bool(!found.is_true())));
     }
     library.method("search", "regexp: regex, string: string, selector: scoped = null", search);
     library.method("searchAll", "regexp: regex, string: string, selector: scoped = null", search_all);
     library.method("split", "regexp: regex, string: string, maxSplit: int = 0", |call| split(call, 0, 1));
     library.method("split", "string: string, regexp: regex, maxSplit: int = 0", |call| split(call, 1, 0));
-    library.method("replace", "regexp: regex, string: string, repl: string, count: int = 0", |call| {
-        replace(call, 0, 1)
-    });
-    library.method("replace", "string: string, regexp: regex, repl: string, count: int = 0", |call| {
-        replace(call, 1, 0)
-    });
+    library
+        .method("replace", "regexp: regex, string: string, repl: string, count: int = 0", |call| replace(call, 0, 1));
+    library
+        .method("replace", "string: string, regexp: regex, repl: string, count: int = 0", |call| replace(call, 1, 0));
     let scoped = |definition: &mut Definition| {
         definition.is_method = true;
         definition.scoped = true;

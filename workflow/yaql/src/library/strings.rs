@@ -13,12 +13,10 @@ use crate::value::{Value, str_text};
 pub(super) fn register(library: &mut Register<'_>) {
     library.function("#operator_>", "left: string, right: string", |call| Ok(Value::Bool(call.text(0) > call.text(1))));
     library.function("#operator_<", "left: string, right: string", |call| Ok(Value::Bool(call.text(0) < call.text(1))));
-    library.function("#operator_>=", "left: string, right: string", |call| {
-        Ok(Value::Bool(call.text(0) >= call.text(1)))
-    });
-    library.function("#operator_<=", "left: string, right: string", |call| {
-        Ok(Value::Bool(call.text(0) <= call.text(1)))
-    });
+    library
+        .function("#operator_>=", "left: string, right: string", |call| Ok(Value::Bool(call.text(0) >= call.text(1))));
+    library
+        .function("#operator_<=", "left: string, right: string", |call| Ok(Value::Bool(call.text(0) <= call.text(1))));
     library.function("#operator_in", "left: string, right: string", |call| {
         Ok(Value::Bool(call.text(1).contains(&*call.text(0))))
     });
@@ -30,12 +28,8 @@ pub(super) fn register(library: &mut Register<'_>) {
     library.method("toUpper", "string: string", |call| Ok(Value::string(call.text(0).to_uppercase())));
     library.method("toLower", "string: string", |call| Ok(Value::string(call.text(0).to_lowercase())));
     library.extension("len", "string: string", |call| Ok(Value::Int(call.text(0).chars().count() as i128)));
-    library.method("join", "sequence: iterable, separator: string", |call| {
-        join(call, &call.value(0), &call.text(1))
-    });
-    library.method("join", "separator: string, sequence: iterable", |call| {
-        join(call, &call.value(1), &call.text(0))
-    });
+    library.method("join", "sequence: iterable, separator: string", |call| join(call, &call.value(0), &call.text(1)));
+    library.method("join", "separator: string, sequence: iterable", |call| join(call, &call.value(1), &call.text(0)));
     library.function("str", "value: any?", |call| text_of(call.evaluator, &call.value(0)).map(Value::string));
     library.method("replace", "string: string, old: string, new: string, count: int = -1", |call| {
         replaced(call.evaluator, &call.text(0), &call.text(1), &call.text(2), call.int(3)).map(Value::string)

@@ -8,8 +8,6 @@ use crate::evaluate::{Argument, Cursor};
 use crate::function::{Definition, Invocation, Payload, Register, Signature};
 use crate::value::{Iterate, Value};
 
-
-
 pub(super) fn register(library: &mut Register<'_>, delegates: bool) {
     let function = |definition: &mut Definition| definition.is_function = true;
     let scoped_function = |definition: &mut Definition| {

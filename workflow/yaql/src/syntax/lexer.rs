@@ -164,9 +164,9 @@ impl Lexer {
     }
 
     fn symbol(&mut self) -> Option<TokenKind> {
-        let symbol = SYMBOLS.iter().find(|symbol| {
-            symbol.chars().enumerate().all(|(ahead, character)| self.peek(ahead) == Some(character))
-        })?;
+        let symbol = SYMBOLS
+            .iter()
+            .find(|symbol| symbol.chars().enumerate().all(|(ahead, character)| self.peek(ahead) == Some(character)))?;
         self.position += symbol.len();
         Some(TokenKind::Operator(symbol))
     }

@@ -187,11 +187,8 @@ fn span_text(span: Timespan) -> String {
 fn write_span(span: Timespan, out: &mut String) {
     let days = span.microseconds().div_euclid(MICROSECONDS_PER_DAY);
     let rest = span.microseconds().rem_euclid(MICROSECONDS_PER_DAY);
-    let parts = [
-        ("days", days),
-        ("seconds", rest / MICROSECONDS_PER_SECOND),
-        ("microseconds", rest % MICROSECONDS_PER_SECOND),
-    ];
+    let parts =
+        [("days", days), ("seconds", rest / MICROSECONDS_PER_SECOND), ("microseconds", rest % MICROSECONDS_PER_SECOND)];
     let named: Vec<String> =
         parts.iter().filter(|(_, part)| *part != 0).map(|(name, part)| format!("{name}={part}")).collect();
     let _ = write!(out, "datetime.timedelta({})", if named.is_empty() { "0".to_owned() } else { named.join(", ") });

@@ -125,9 +125,7 @@ pub(super) fn within(evaluator: &Evaluator<'_>, value: &Value, collection: &Valu
 fn combine(call: &mut Invocation<'_, '_>) -> Outcome {
     let (left, right) = (call.value(0), call.value(1));
     match (&left, &right) {
-        (Value::List(one), Value::List(other))
-            if one.kind() == ListKind::Tuple && other.kind() == ListKind::Tuple =>
-        {
+        (Value::List(one), Value::List(other)) if one.kind() == ListKind::Tuple && other.kind() == ListKind::Tuple => {
             call.evaluator.check_quotas(&[(1, &left), (1, &right)])?;
             Ok(Value::tuple(one.items().iter().chain(other.items()).cloned().collect()))
         }

@@ -22,9 +22,7 @@ pub(super) fn register(library: &mut Register<'_>) {
     library.function("#operator_<", "left: set, right: set", |call| compared(call, less));
     library.function("#operator_<=", "left: set, right: set", |call| compared(call, Set::within));
     library.function("#operator_>", "left: set, right: set", |call| compared(call, |left, right| less(right, left)));
-    library.function("#operator_>=", "left: set, right: set", |call| {
-        compared(call, |left, right| right.within(left))
-    });
+    library.function("#operator_>=", "left: set, right: set", |call| compared(call, |left, right| right.within(left)));
     library.method("add", "set: set, *values: any?", |call| {
         union(call.evaluator, &*frozen(call, "union")?, &Value::tuple(call.rest_values()))
     });

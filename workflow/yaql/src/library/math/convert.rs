@@ -28,7 +28,8 @@ fn int(call: &mut Invocation<'_, '_>) -> Outcome {
         },
         other => {
             let kind = other.type_name();
-            let message = format!("int() argument must be a string, a bytes-like object or a real number, not '{kind}'");
+            let message =
+                format!("int() argument must be a string, a bytes-like object or a real number, not '{kind}'");
             Err(EvaluationError::of_type(message))
         }
     }

@@ -27,11 +27,7 @@ fn count(call: &mut Invocation<'_, '_>) -> Outcome {
     Ok(Value::Int(count))
 }
 
-fn reduce(
-    call: &Invocation<'_, '_>,
-    seed: Option<Value>,
-    combine: impl Fn(Value, Value) -> Outcome,
-) -> Outcome {
+fn reduce(call: &Invocation<'_, '_>, seed: Option<Value>, combine: impl Fn(Value, Value) -> Outcome) -> Outcome {
     let mut cursor = call.cursor(0)?;
     let mut total = match seed {
         Some(seed) => seed,
@@ -66,9 +62,9 @@ fn accumulate(call: &mut Invocation<'_, '_>) -> Outcome {
         let next = match &total {
             None => match seed.take() {
                 Some(seed) => seed,
-                None => cursor.next(evaluator)?.ok_or_else(|| {
-                    EvaluationError::of_type("accumulate() of empty sequence with no initial value")
-                })?,
+                None => cursor
+                    .next(evaluator)?
+                    .ok_or_else(|| EvaluationError::of_type("accumulate() of empty sequence with no initial value"))?,
             },
             Some(total) => match cursor.next(evaluator)? {
                 Some(item) => selector.call(evaluator, &[total.clone(), item])?,

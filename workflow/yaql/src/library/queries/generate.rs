@@ -10,9 +10,8 @@ use crate::value::{Key, Value};
 
 pub(super) fn register(library: &mut Register<'_>) {
     library.function("range", "stop: int", |call| range(0, call.int(0), 1));
-    library.function("range", "start: int, stop: int, step: int = 1", |call| {
-        range(call.int(0), call.int(1), call.int(2))
-    });
+    library
+        .function("range", "start: int, stop: int, step: int = 1", |call| range(call.int(0), call.int(1), call.int(2)));
     library.function("sequence", "start: int = 0, step: int = 1", |call| Ok(counted(call.int(0), call.int(1))));
     library.method("repeat", "value: any?, times: int = -1", repeat);
     library.method("cycle", "collection: iterable", cycle);

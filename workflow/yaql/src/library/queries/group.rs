@@ -102,4 +102,3 @@ fn length(value: &Value) -> Option<usize> {
         _ => None,
     }
 }
-

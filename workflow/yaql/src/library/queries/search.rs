@@ -86,11 +86,7 @@ fn index_where(call: &mut Invocation<'_, '_>, last: bool) -> Outcome {
     index(call, last, |item| Ok(predicate.call(call.evaluator, &[item])?.is_true()))
 }
 
-fn index(
-    call: &Invocation<'_, '_>,
-    last: bool,
-    wanted: impl Fn(Value) -> Result<bool, EvaluationError>,
-) -> Outcome {
+fn index(call: &Invocation<'_, '_>, last: bool, wanted: impl Fn(Value) -> Result<bool, EvaluationError>) -> Outcome {
     let mut cursor = call.cursor(0)?;
     let mut found = -1;
     let mut at = 0;

@@ -8,13 +8,10 @@ use crate::value::Value;
 pub(super) fn register(library: &mut Register<'_>) {
     library.method("substring", "string: string, start: int, length: int = -1", substring);
     library.method("indexOf", "string: string, sub: string, start: int = 0", |call| index_of(call, false));
-    library.method("indexOf", "string: string, sub: string, start: int, length: int", |call| {
-        index_within(call, false)
-    });
+    library.method("indexOf", "string: string, sub: string, start: int, length: int", |call| index_within(call, false));
     library.method("lastIndexOf", "string: string, sub: string, start: int = 0", |call| index_of(call, true));
-    library.method("lastIndexOf", "string: string, sub: string, start: int, length: int", |call| {
-        index_within(call, true)
-    });
+    library
+        .method("lastIndexOf", "string: string, sub: string, start: int, length: int", |call| index_within(call, true));
     library.method("toCharArray", "string: string", |call| {
         let text = call.text(0);
         call.evaluator.use_memory((text.len() * size_of::<Value>()) as u64)?;

@@ -7,7 +7,8 @@ use crate::function::{Invocation, Register};
 use crate::value::Value;
 
 pub(super) fn register(library: &mut Register<'_>) {
-    library.method("split", "string: string, separator: string? = null, maxSplits: int = -1", |call| split(call, false));
+    library
+        .method("split", "string: string, separator: string? = null, maxSplits: int = -1", |call| split(call, false));
     library.method("rightSplit", "string: string, separator: string? = null, maxSplits: int = -1", |call| {
         split(call, true)
     });
