@@ -69,9 +69,8 @@ fn function(row: &Value) -> Result<Value, Value> {
         result: task.get("result").map(|result| Data::from(result.clone())),
     };
     let mut scope = Scope::new(Arc::new(Data::from(context["vars"].clone())));
-    let steps = |route: &Value| {
-        route.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-    };
+    let steps =
+        |route: &Value| route.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
     let routes = context["routes"].as_array().into_iter().flatten().map(steps).collect();
     scope.tasks = Arc::new(Recorded { statuses: context["task_statuses"].clone(), routes });
     scope.item = context.get("current_item").map(|item| Data::from(item.clone()));

@@ -218,7 +218,7 @@ impl Conductor {
         let Some(staged) = self.staging.get(staged) else {
             return Err(ConductorError::NotStaged(self.definition.task(task).name.clone()));
         };
-        let (context, before) = (staged.context, staged.before.clone());
+        let (context, before) = (staged.context, staged.led_by_runs());
         self.add_run(task, route, context, before)
     }
 

@@ -181,7 +181,7 @@ impl Conductor {
             task: self.definition.task(staged.task).name.clone(),
             route: staged.route,
             context: staged.context,
-            before: staged.before.clone(),
+            before: staged.led_by_runs(),
             ready: staged.ready,
             completed: staged.completed,
             run_on_fail: staged.run_on_fail,

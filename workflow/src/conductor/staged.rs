@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use super::context::ContextId;
 use super::items::Items;
 use super::offer::Rendered;
@@ -17,8 +19,8 @@ pub(crate) struct Staged {
     pub(crate) task: TaskIndex,
     pub(crate) route: u32,
     pub(crate) context: ContextId,
-    /// The runs that led to it, by the steps that they took.
-    pub(crate) before: Vec<(Arc<str>, u32)>,
+    /// The runs that led to it, by the steps that they took. Very many may lead to a join.
+    pub(crate) before: IndexMap<Arc<str>, u32>,
     /// Whether everything that it waits for has arrived.
     pub(crate) ready: bool,
     /// It has ended badly, and its items are kept for a rerun.
@@ -39,7 +41,7 @@ impl Staged {
             task,
             route,
             context,
-            before,
+            before: before.into_iter().collect(),
             ready: true,
             completed: false,
             run_on_fail: false,
@@ -49,14 +51,18 @@ impl Staged {
         }
     }
 
+    /// The runs that led to it, as a run of it keeps them.
+    pub(crate) fn led_by_runs(&self) -> Vec<(Arc<str>, u32)> {
+        self.before.iter().map(|(step, run)| (step.clone(), *run)).collect()
+    }
+
     fn is_open(&self) -> bool {
         self.ready && !self.completed
     }
 
     /// Remembers which run led here, in the place of an earlier one that took the same step.
     pub(crate) fn led_by(&mut self, step: &Arc<str>, run: u32) {
-        self.before.retain(|(known, _)| known != step);
-        self.before.push((step.clone(), run));
+        self.before.insert(step.clone(), run);
     }
 }
 
