@@ -103,10 +103,10 @@ impl Reads {
             });
             match (*root, next) {
                 ("ctx", Some((_, name))) => {
-                    reads.variables.iter_mut().for_each(|names| drop(names.insert((*name).to_owned())));
+                    reads.variables.iter_mut().for_each(|names| names.extend([(*name).to_owned()]));
                 }
                 ("ctx", None) => reads.variables = None,
-                ("tasks", Some((_, name))) => drop(reads.tasks.insert((*name).to_owned())),
+                ("tasks", Some((_, name))) => reads.tasks.extend([(*name).to_owned()]),
                 ("tasks", None) => return Err("write `tasks.NAME.status`: tasks are asked for by name".to_owned()),
                 _ => {}
             }

@@ -282,7 +282,7 @@ fn the_document_has_the_limits_of_the_code() {
 #[test]
 fn every_function_is_in_the_document() {
     let document = include_str!("../../../docs/EXPRESSIONS.md");
-    for function in super::functions::all() {
+    for function in functions::all() {
         let name = function.name;
         assert!(document.contains(&format!("`{name}")), "{name}");
     }
