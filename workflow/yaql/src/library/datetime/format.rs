@@ -100,7 +100,7 @@ fn directed(time: DateTime, directive: char, text: &mut String) -> bool {
         'z' => write!(text, "{}", time.offset().map(|offset| offset_text(offset, "")).unwrap_or_default()),
         'Z' => write!(text, "{}", if time.offset() == Some(0) { "UTC" } else { "" }),
         's' => write!(text, "{}", time.local().div_euclid(MICROSECONDS_PER_SECOND)),
-        'n' => write!(text, "\n"),
+        'n' => writeln!(text),
         't' => write!(text, "\t"),
         '%' => write!(text, "%"),
         _ => return false,
@@ -184,7 +184,7 @@ impl Reader<'_> {
     }
 
     fn field(&mut self, directive: char, format: &str) -> Result<Option<()>, EvaluationError> {
-        Ok((|| -> Option<Result<(), EvaluationError>> {
+        (|| -> Option<Result<(), EvaluationError>> {
             match directive {
                 'Y' => self.fields.year = self.number(4, 4, 0..=9999)?,
                 'y' => {
@@ -222,7 +222,7 @@ impl Reader<'_> {
             }
             Some(Ok(()))
         })()
-        .transpose()?)
+        .transpose()
     }
 
     /// A number of so many digits, as long a one as is within the range.

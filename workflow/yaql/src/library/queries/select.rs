@@ -1,7 +1,8 @@
 //! Which elements, and what of them.
 
-use std::collections::HashSet;
 use std::sync::Arc;
+
+use indexmap::IndexSet;
 
 use super::super::{Outcome, depth_of, memorized};
 use crate::error::EvaluationError;
@@ -115,7 +116,7 @@ fn distinct(call: &mut Invocation<'_, '_>) -> Outcome {
     let key_of = call.optional_lambda(1);
     let depth = depth_of(&[&call.value(0)], key_of.as_slice());
     let mut cursor = call.cursor(0)?;
-    let mut known: HashSet<Key> = HashSet::new();
+    let mut known: IndexSet<Key> = IndexSet::new();
     Ok(iterator("generator", depth, move |evaluator| {
         while let Some(item) = cursor.next(evaluator)? {
             let key = match &key_of {
