@@ -37,7 +37,7 @@ pub(super) struct Text {
 #[derive(Debug)]
 enum Body {
     /// One expression and nothing else: what it yields keeps its type.
-    Whole(Expression),
+    Whole(Box<Expression>),
     /// Text between expressions.
     Parts(Vec<Piece>),
     /// Jinja with blocks, which is rendered as a whole.
@@ -49,7 +49,7 @@ enum Body {
 #[derive(Debug)]
 enum Piece {
     Plain(Box<str>),
-    Expression(Expression),
+    Expression(Box<Expression>),
 }
 
 /// One expression.
@@ -166,12 +166,12 @@ impl Text {
     /// Its expressions, where it is not rendered as a whole.
     fn expressions(&self) -> impl Iterator<Item = &Expression> {
         let (whole, pieces) = match &self.body {
-            Body::Whole(expression) => (Some(expression), &[][..]),
+            Body::Whole(expression) => (Some(&**expression), &[][..]),
             Body::Parts(pieces) => (None, &pieces[..]),
             _ => (None, &[][..]),
         };
         whole.into_iter().chain(pieces.iter().filter_map(|piece| match piece {
-            Piece::Expression(expression) => Some(expression),
+            Piece::Expression(expression) => Some(&**expression),
             Piece::Plain(_) => None,
         }))
     }
@@ -220,7 +220,7 @@ impl Text {
                 Piece::Expression(expression) => {
                     let written = expression.write(scope, &mut out);
                     if written == Ok(false) {
-                        undefined.push(expression);
+                        undefined.push(&**expression);
                     }
                     written
                 }
@@ -268,11 +268,11 @@ impl Body {
             language => split(source, delimiters(language)),
         };
         if let [Part::Expression(expression)] = parts[..] {
-            return Body::Whole(Expression::compile(expression, language));
+            return Body::Whole(Box::new(Expression::compile(expression, language)));
         }
         let pieces = parts.into_iter().map(|part| match part {
             Part::Plain(text) => Piece::Plain(text.into()),
-            Part::Expression(expression) => Piece::Expression(Expression::compile(expression, language)),
+            Part::Expression(expression) => Piece::Expression(Box::new(Expression::compile(expression, language))),
         });
         Body::Parts(pieces.collect())
     }

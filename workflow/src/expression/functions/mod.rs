@@ -91,7 +91,7 @@ pub(crate) mod tests {
         let scope = Scope::new(Arc::new(Value::Null));
         let text = Value::text;
         let ignorecase = ("ignorecase".to_owned(), Value::Bool(true));
-        let got = call_function("regex_match", &[text("ABC"), text("abc")], &[ignorecase.clone()], &scope);
+        let got = call_function("regex_match", &[text("ABC"), text("abc")], std::slice::from_ref(&ignorecase), &scope);
         assert_eq!(got, Ok(Value::Bool(true)));
         for (args, named, expected) in [
             (vec![text("ABC")], vec![], "TypeError: regex_match() missing 1 required positional argument: 'pattern'"),
