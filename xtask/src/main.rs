@@ -13,6 +13,7 @@ mod machine;
 mod sim;
 mod steps;
 mod up;
+mod vectors;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,8 @@ enum Command {
     Sim(sim::Options),
     /// Feed mutated rules and events to the rule engine, one target after the other
     Fuzz(fuzz::Options),
+    /// Run recorded behaviour of Orquesta and YAQL against Petrel's: every file of vectors in a folder
+    Vectors(vectors::Options),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Outage(options) => e2e::outage(&options),
         Command::Sim(options) => sim::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Vectors(options) => vectors::run(&options),
         Command::Bench(bench) => bench::run(&bench),
     };
     match done {

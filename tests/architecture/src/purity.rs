@@ -8,7 +8,8 @@ use crate::sources::Source;
 use crate::workspace::{Crate, Kind, root};
 
 /// The folders of the pure crates.
-const PURE: [&str; 7] = ["schemas", "bus", "secrets", "rules/cel", "execution", "rules", "catalog"];
+const PURE: [&str; 9] =
+    ["schemas", "bus", "secrets", "rules/cel", "workflow/yaql", "execution", "rules", "workflow", "catalog"];
 
 /// What a pure crate must not declare.
 const DENIED: [&str; 40] = [

@@ -8,6 +8,7 @@ mod alerts;
 mod alone;
 mod cell;
 mod clock;
+mod conductor;
 mod cost;
 mod executions;
 mod gates;
@@ -52,6 +53,8 @@ enum Command {
     Actions(actions::Options),
     /// What gates of policies grant in a second, on the local bus; writes target/bench/gates.json
     Gates(gates::Options),
+    /// What the conductor of workflows does in a second, alone and in memory
+    Conductor(conductor::Options),
     /// What the match stage costs by itself, in memory
     Match,
     /// What the measured action runs: tells ADDRESS that NAME has started
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Executions(options) => executions::run(&options),
         Command::Actions(options) => actions::run(&options),
         Command::Gates(options) => gates::run(&options),
+        Command::Conductor(options) => conductor::run(&options),
         Command::Match => alone::measure().map(|alone| alone.print()),
         Command::Started { address, name } => latency::tell(&address, &name),
     };

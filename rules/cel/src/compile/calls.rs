@@ -65,6 +65,12 @@ impl<'c> Compiler<'c> {
     }
 
     fn function(&mut self, id: u64, name: &str, target: Option<&'c Expression>, args: &'c [Expression]) -> Typed {
+        if target.is_none()
+            && args.is_empty()
+            && let Some(var) = self.called_variable(name)
+        {
+            return Typed { expr: Expr { id, kind: Kind::Var(var) }, types: Types::ANY, open: true };
+        }
         let known = overloads(name);
         let matches = name == "matches" && args.len() + usize::from(target.is_some()) == 2;
         if known.is_empty() && !matches {
@@ -96,6 +102,11 @@ impl<'c> Compiler<'c> {
         let folded = self.folded(Typed { expr: Expr { id, kind }, types, open }, constant);
         // `dyn` says that anything may be meant, also where it is a constant.
         if name == "dyn" { Typed { types: Types::ANY, ..folded } } else { folded }
+    }
+
+    /// The variable that is written as a call without arguments.
+    fn called_variable(&self, name: &str) -> Option<usize> {
+        self.names.vars.iter().position(|var| var.strip_suffix("()") == Some(name))
     }
 
     /// `text.matches("constant")`

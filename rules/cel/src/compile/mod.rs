@@ -33,7 +33,8 @@ pub use lex::outside_strings;
 pub struct Names<'n> {
     /// The name of the event, whose fields become slots: `trigger`.
     pub event: Option<&'n str>,
-    /// The other variables; their places are the numbers in [`crate::expr::Kind::Var`].
+    /// The other variables; their places are the numbers in [`crate::expr::Kind::Var`]. One whose name ends in `()` is
+    /// written as a call without arguments.
     pub vars: &'n [&'n str],
 }
 

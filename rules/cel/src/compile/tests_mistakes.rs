@@ -125,3 +125,14 @@ fn namespaces_suggest() {
     assert_eq!(mistakes("math.pi"), ["1:1: unknown variable `math`; there are `trigger`, `now`, `kv`, `x.y`, `x.y.z`"]);
     assert_eq!(mistakes("optional.of()"), ["1:12: `optional.of` takes 1 argument, not 0"]);
 }
+
+#[test]
+fn a_variable_can_be_written_as_a_call_without_arguments() {
+    let names = Names { event: None, vars: &["status", "succeeded()"] };
+    let compiled = |source: &str| {
+        let parsed = crate::compile::on_parser_thread(|| parse(source)).unwrap();
+        parsed.compile(names, &mut Paths::new(), None).map(|compiled| format!("{:?}", compiled.expr))
+    };
+    assert_eq!(compiled("succeeded()").unwrap(), "Var(1)");
+    assert!(compiled("succeeded(1)").is_err() && compiled("succeeded").is_err() && compiled("status()").is_err());
+}

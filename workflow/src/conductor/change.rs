@@ -1,0 +1,126 @@
+//! The changes of the state. Each one is remembered, so that what has changed can be stored.
+
+use std::sync::Arc;
+
+use super::Conductor;
+use super::context::ContextId;
+use super::items::ITEMS_IN_CHUNK;
+use super::pieces::Piece;
+use super::runs::{Run, RunId};
+use super::staged::{Staged, StagedId};
+use super::status::Status;
+
+fn chunk_of(item: usize) -> u32 {
+    u32::try_from(item / ITEMS_IN_CHUNK).unwrap_or(u32::MAX)
+}
+
+impl Conductor {
+    pub(super) fn workflow_changed(&mut self) {
+        self.changed.insert(Piece::Workflow);
+    }
+
+    pub(super) fn set_status(&mut self, status: Status) {
+        self.status = status;
+        self.workflow_changed();
+    }
+
+    pub(super) fn run_changed(&mut self, run: RunId) {
+        self.changed.insert(Piece::Run(run));
+    }
+
+    pub(super) fn set_run_status(&mut self, run: RunId, status: Status) {
+        self.runs_mut().set_status(run, status);
+        self.run_changed(run);
+    }
+
+    pub(super) fn set_next(&mut self, run: RunId, transition: usize, taken: bool) {
+        self.runs_mut().set_next(run, transition, taken);
+        self.run_changed(run);
+    }
+
+    pub(super) fn set_terminal(&mut self, run: RunId, terminal: bool) {
+        if self.runs.get(run).terminal != terminal {
+            self.change_run(run, |run| run.terminal = terminal);
+        }
+    }
+
+    pub(super) fn change_run(&mut self, run: RunId, change: impl FnOnce(&mut Run)) {
+        self.runs_mut().change(run, change);
+        self.run_changed(run);
+    }
+
+    pub(super) fn add_route(&mut self, steps: Vec<String>) -> u32 {
+        let route = Arc::make_mut(&mut self.runs).push_route(steps);
+        self.changed.insert(Piece::Route(route));
+        route
+    }
+
+    pub(super) fn context_added(&mut self, context: ContextId) {
+        self.changed.insert(Piece::Context(context));
+    }
+
+    pub(super) fn stage(&mut self, staged: Staged) -> StagedId {
+        let id = self.staging.add(staged);
+        self.changed.insert(Piece::Staged(id));
+        id
+    }
+
+    pub(super) fn change_staged(&mut self, id: StagedId, change: impl FnOnce(&mut Staged)) {
+        self.staging.change(id, change);
+        self.changed.insert(Piece::Staged(id));
+    }
+
+    /// Changes a task that is staged and begins anew: its items have not run, and it is rendered again.
+    pub(super) fn restage(&mut self, id: StagedId, change: impl FnOnce(&mut Staged)) {
+        self.items_changed(id, 0..self.item_count(id));
+        self.change_staged(id, |staged| {
+            change(staged);
+            staged.items = None;
+            staged.rendered = None;
+            staged.completed = false;
+        });
+    }
+
+    /// Removes a staged task, unless items of it are active.
+    pub(super) fn unstage(&mut self, id: StagedId) {
+        let items = self.item_count(id);
+        if self.staging.remove(id) {
+            self.changed.insert(Piece::Staged(id));
+            self.items_changed(id, 0..items);
+        }
+    }
+
+    fn item_count(&self, id: StagedId) -> usize {
+        self.staging.get(id).and_then(|staged| staged.items.as_ref()).map_or(0, super::items::Items::len)
+    }
+
+    fn items_changed(&mut self, id: StagedId, items: std::ops::Range<usize>) {
+        let chunks = items.step_by(ITEMS_IN_CHUNK).map(|item| Piece::Items(id, chunk_of(item)));
+        self.changed.extend(chunks);
+    }
+
+    pub(super) fn items_prepared(&mut self, id: StagedId, count: usize) {
+        self.changed.insert(Piece::Staged(id));
+        self.items_changed(id, 0..count);
+    }
+
+    pub(super) fn set_item(&mut self, id: StagedId, item: usize, status: Status) {
+        self.staging.change(id, |staged| {
+            if let Some(items) = &mut staged.items {
+                items.set(item, status);
+            }
+        });
+        self.changed.insert(Piece::Items(id, chunk_of(item)));
+    }
+
+    pub(super) fn reset_items(&mut self, id: StagedId, all: bool) {
+        let reset = |staged: &mut Staged| staged.items.as_mut().map(|items| items.reset(all));
+        let again = self.staging.change(id, reset).flatten().unwrap_or_default();
+        self.changed.extend(again.into_iter().map(|item| Piece::Items(id, chunk_of(item))));
+    }
+
+    pub(super) fn forget_errors_of(&mut self, task: &str) {
+        let gone = self.errors.remove_of(task);
+        self.changed.extend(gone.into_iter().map(Piece::Error));
+    }
+}

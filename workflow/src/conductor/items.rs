@@ -1,0 +1,103 @@
+//! The items of a task: which have run, and how.
+
+use std::collections::BTreeSet;
+
+use super::machine::task::OtherItems;
+use super::status::Status;
+
+/// Items whose statuses are stored together.
+pub(crate) const ITEMS_IN_CHUNK: usize = 256;
+
+/// The statuses of the items, counted so that a change costs the same with many as with few.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Items {
+    statuses: Vec<Status>,
+    unset: BTreeSet<usize>,
+    counts: [usize; Status::ALL.len()],
+}
+
+impl Items {
+    pub(crate) fn new(count: usize) -> Self {
+        Self::of(vec![Status::Unset; count])
+    }
+
+    pub(crate) fn of(statuses: Vec<Status>) -> Self {
+        let mut items = Items::default();
+        for (item, status) in statuses.iter().enumerate() {
+            items.counts[*status as usize] += 1;
+            if *status == Status::Unset {
+                items.unset.insert(item);
+            }
+        }
+        items.statuses = statuses;
+        items
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.statuses.len()
+    }
+
+    pub(crate) fn statuses(&self) -> &[Status] {
+        &self.statuses
+    }
+
+    pub(crate) fn set(&mut self, item: usize, status: Status) {
+        let Some(old) = self.statuses.get_mut(item) else { return };
+        self.counts[*old as usize] -= 1;
+        self.counts[status as usize] += 1;
+        *old = status;
+        if status == Status::Unset {
+            self.unset.insert(item);
+        } else {
+            self.unset.remove(&item);
+        }
+    }
+
+    fn count(&self, of: impl Fn(Status) -> bool) -> usize {
+        Status::ALL.into_iter().filter(|status| of(*status)).map(|status| self.counts[status as usize]).sum()
+    }
+
+    /// How many are active.
+    pub(crate) fn active(&self) -> usize {
+        self.count(Status::is_active)
+    }
+
+    /// Whether one has not ended.
+    pub(crate) fn are_incomplete(&self) -> bool {
+        self.count(|status| !status.is_completed()) > 0
+    }
+
+    /// Those that have not been begun, in order.
+    pub(crate) fn unset(&self) -> impl Iterator<Item = usize> {
+        self.unset.iter().copied()
+    }
+
+    /// How all but one of them stand.
+    pub(crate) fn others(&self, item: usize) -> OtherItems {
+        let own = self.statuses.get(item).copied();
+        let there = |of: fn(Status) -> bool| self.count(of) > usize::from(own.is_some_and(of));
+        if there(Status::is_active) {
+            OtherItems::Active
+        } else if there(|status| matches!(status, Status::Pending | Status::Paused)) {
+            OtherItems::Paused
+        } else if there(|status| status == Status::Canceled) {
+            OtherItems::Canceled
+        } else if there(Status::is_abended) {
+            OtherItems::Failed
+        } else if there(|status| !status.is_completed()) {
+            OtherItems::Incomplete
+        } else {
+            OtherItems::Completed
+        }
+    }
+
+    /// Sets those back that ended badly, or all of them, and says which.
+    pub(crate) fn reset(&mut self, all: bool) -> Vec<usize> {
+        let again = |(item, status): (usize, &Status)| (all || status.is_abended()).then_some(item);
+        let again: Vec<usize> = self.statuses.iter().enumerate().filter_map(again).collect();
+        for item in &again {
+            self.set(*item, Status::Unset);
+        }
+        again
+    }
+}

@@ -1,0 +1,236 @@
+//! Which tasks are to be started, with what.
+
+use std::sync::Arc;
+
+use super::Conductor;
+use super::context::View;
+use super::items::Items;
+use super::log::LogEntry;
+use super::staged::StagedId;
+use super::status::Status;
+use crate::definition::{Task, With};
+use crate::expression::{CurrentTask, Scope, Template, Value, Variables};
+
+/// A task that is to be started, and is offered until an event says that it has begun.
+#[derive(Debug, Clone)]
+pub struct NextTask {
+    /// Its name.
+    pub id: Arc<str>,
+    /// Its route's number.
+    pub route: u32,
+    /// What runs for it: one action, or one for each item that is to be started now.
+    pub actions: Vec<ActionSpec>,
+    /// Seconds to wait before it starts.
+    pub delay: Option<i64>,
+    /// Of a task with items, how many it has in all. Of none, nothing is started: the task itself gets its events.
+    pub items_count: Option<usize>,
+    /// How many of its items may run at the same time; none for no limit.
+    pub concurrency: Option<i64>,
+    context: Arc<View>,
+}
+
+impl NextTask {
+    /// The task's variables as one map, without internal ones.
+    pub fn variables(&self) -> Value {
+        self.context.all()
+    }
+}
+
+/// An action to start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActionSpec {
+    /// The action's reference; `null` if the task has none.
+    pub action: Value,
+    /// Its parameters; `null` if the task has none.
+    pub input: Value,
+    /// The number of the item that it is for.
+    pub item: Option<usize>,
+}
+
+/// A task whose expressions have been evaluated. It is kept as long as the task is staged.
+#[derive(Debug)]
+pub(crate) struct Rendered {
+    actions: Vec<ActionSpec>,
+    delay: Option<i64>,
+    concurrency: Value,
+}
+
+impl Conductor {
+    /// The tasks to start, by name and route. They are offered again until an event tells that they have begun. A task
+    /// that cannot be rendered fails the workflow, and nothing is offered.
+    pub fn next_tasks(&mut self) -> Vec<NextTask> {
+        let remediation = |(id, staged): (StagedId, &super::staged::Staged)| staged.run_on_fail.then_some(id);
+        let failed = self.status == Status::Failed;
+        let mut ids: Vec<StagedId> =
+            if failed { self.staging.open().filter_map(remediation).collect() } else { Vec::new() };
+        if !self.status.is_running() && ids.is_empty() {
+            return Vec::new();
+        }
+        if ids.is_empty() {
+            ids = self.staging.open().map(|(id, _)| id).collect();
+        }
+        let mut tasks = Vec::new();
+        let mut errors = Vec::new();
+        for id in ids {
+            match self.offer(id) {
+                Ok(task) => tasks.extend(task),
+                Err(message) => errors.push((id, message)),
+            }
+        }
+        if errors.is_empty() {
+            tasks.sort_by(|one, other| (&one.id, one.route).cmp(&(&other.id, other.route)));
+            return tasks;
+        }
+        for (id, message) in errors {
+            let Some(staged) = self.staging.get(id) else { continue };
+            let (task_id, route) = (self.definition.task(staged.task).name.clone(), staged.route);
+            self.log_error(LogEntry { task_id: Some(task_id), route: Some(route), ..LogEntry::error(message) });
+        }
+        self.fail();
+        Vec::new()
+    }
+
+    fn offer(&mut self, id: StagedId) -> Result<Option<NextTask>, String> {
+        let Some(staged) = self.staging.get(id) else { return Ok(None) };
+        let definition = Arc::clone(&self.definition);
+        let task = definition.task(staged.task);
+        let rendered = match &staged.rendered {
+            Some(rendered) if !task.reads_statuses => Arc::clone(rendered),
+            _ => {
+                let rendered = Arc::new(self.render(task, id)?);
+                self.staging.change(id, |staged| staged.rendered = Some(Arc::clone(&rendered)));
+                rendered
+            }
+        };
+        let Some(staged) = self.staging.get(id) else { return Ok(None) };
+        let mut next = NextTask {
+            id: task.name.clone(),
+            route: staged.route,
+            actions: Vec::new(),
+            delay: staged.retry_delay.or(rendered.delay),
+            items_count: None,
+            concurrency: None,
+            context: Arc::clone(self.contexts.view(staged.context)),
+        };
+        if task.with.is_none() {
+            next.actions.clone_from(&rendered.actions);
+            return Ok(Some(next));
+        }
+        let concurrency = concurrency(&rendered.concurrency);
+        self.prepare_items(id, rendered.actions.len());
+        next.concurrency = concurrency?;
+        next.items_count = Some(rendered.actions.len());
+        let items = self.staging.get(id).and_then(|staged| staged.items.as_ref());
+        if let Some(items) = items {
+            let room = next
+                .concurrency
+                .map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(items.active()));
+            let unset = items.unset().take(room).filter_map(|item| rendered.actions.get(item));
+            next.actions = unset.cloned().collect();
+        }
+        let nothing_now = next.actions.is_empty() && !rendered.actions.is_empty();
+        Ok((!nothing_now).then_some(next))
+    }
+
+    fn prepare_items(&mut self, id: StagedId, count: usize) {
+        let prepared = self.staging.get(id).and_then(|staged| staged.items.as_ref());
+        if prepared.is_none_or(|items| items.len() == 0) {
+            let is_new = prepared.is_none();
+            self.staging.change(id, |staged| staged.items = Some(Items::new(count)));
+            if is_new || count > 0 {
+                self.items_prepared(id, count);
+            }
+        }
+    }
+
+    fn render(&self, task: &Task, id: StagedId) -> Result<Rendered, String> {
+        let staged = self.staging.get(id).ok_or("the task is not staged")?;
+        let variables: Arc<dyn Variables> = self.contexts.view(staged.context).clone();
+        let current = CurrentTask { id: task.name.clone(), route: staged.route as usize, result: None };
+        let scope = self.scope(variables, Some(current));
+        let evaluate = |template: &Template, scope: &Scope| template.evaluate(scope).map_err(|e| e.to_string());
+        let actions = match &task.with {
+            None => vec![ActionSpec {
+                action: evaluate(&task.action, &scope)?,
+                input: evaluate(&task.input, &scope)?,
+                item: None,
+            }],
+            Some(with) => self.render_items(task, with, &scope)?,
+        };
+        let delay = match &task.delay {
+            None => None,
+            Some(delay) => {
+                let not_integer = || "TypeError: The value of task delay is not type of integer.".to_owned();
+                Some(integer(&evaluate(delay, &scope)?).ok_or_else(not_integer)?)
+            }
+        };
+        let concurrency = task.with.as_ref().and_then(|with| with.concurrency.as_ref());
+        let concurrency = concurrency.map(|template| evaluate(template, &scope)).transpose()?.unwrap_or_default();
+        Ok(Rendered { actions, delay, concurrency })
+    }
+
+    fn render_items(&self, task: &Task, with: &With, scope: &Scope) -> Result<Vec<ActionSpec>, String> {
+        let items = with.items.evaluate(scope).map_err(|e| e.to_string())?;
+        let Some(items) = items.as_list() else {
+            return Err(format!("TypeError: The value of \"{}\" is not type of list.", with.text));
+        };
+        if items.len() > self.limits.items_max {
+            return Err(format!(
+                "LimitExceeded: The task \"{}\" has {} items, the limit ITEMS_MAX is {}.",
+                task.name,
+                items.len(),
+                self.limits.items_max
+            ));
+        }
+        let mut scope = scope.clone();
+        let mut actions = Vec::with_capacity(items.len());
+        for (number, item) in items.iter().enumerate() {
+            scope.item = Some(named_item(with.names.as_deref(), item));
+            actions.push(ActionSpec {
+                action: task.action.evaluate(&scope).map_err(|e| e.to_string())?,
+                input: task.input.evaluate(&scope).map_err(|e| e.to_string())?,
+                item: Some(number),
+            });
+        }
+        Ok(actions)
+    }
+}
+
+/// Names for the parts of an item that is a list, or one name for all of it.
+fn named_item(names: Option<&[Arc<str>]>, item: &Value) -> Value {
+    match (names, item) {
+        (Some(names), Value::List(parts)) => {
+            Value::Map(names.iter().cloned().zip(parts.items().iter().cloned()).collect())
+        }
+        (Some([name]), item) => Value::Map([(name.clone(), item.clone())].into_iter().collect()),
+        _ => item.clone(),
+    }
+}
+
+/// An integer as Python takes one: a boolean is one, too.
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Bool(value) => Some(i64::from(*value)),
+        other => other.as_i64(),
+    }
+}
+
+/// How many items may run at once; what is below one is one.
+fn concurrency(value: &Value) -> Result<Option<i64>, String> {
+    let kind = match value {
+        Value::Null => return Ok(None),
+        Value::String(_) => "str",
+        Value::List(_) => "list",
+        Value::Map(_) => "dict",
+        other => {
+            let below_one =
+                matches!(other, Value::Number(number) if number.as_f64().is_some_and(|number| number <= 0.0));
+            return match integer(other) {
+                Some(most) => Ok(Some(most.max(1))),
+                None if below_one => Ok(Some(1)),
+                None => Err("TypeError: slice indices must be integers or None or have an __index__ method".to_owned()),
+            };
+        }
+    };
+    Err(format!("TypeError: '<=' not supported between instances of '{kind}' and 'int'"))
+}

@@ -1,0 +1,107 @@
+//! What a workflow begins with, and what it results in.
+
+use std::sync::Arc;
+
+use super::Conductor;
+use super::context::{Contexts, Rolling, View, merged};
+use super::log::LogEntry;
+use super::staged::Staged;
+use super::status::Status;
+use crate::expression::{EvaluationError, Map, Template, Value, Variables};
+
+impl Conductor {
+    /// Evaluates the parameters and variables and stages the first tasks. A mistake in them fails the workflow before
+    /// it begins.
+    pub(super) fn begin(&mut self, inputs: &Map, context: Map) {
+        let definition = Arc::clone(&self.definition);
+        let mut errors = Vec::new();
+        let parent = Arc::new(Value::Map(context.clone()));
+        let mut rolling = Rolling::on(parent);
+        for (name, default) in &definition.input {
+            // What is given is data and is not evaluated.
+            let value = match (inputs.get(name), default) {
+                (Some(given), _) => Ok(given.clone()),
+                (None, Some(default)) => self.evaluate_on(default, &rolling),
+                (None, None) => Ok(Value::Null),
+            };
+            match value {
+                Ok(value) => rolling.assign(name, value),
+                Err(error) => errors.push(error),
+            }
+        }
+        let with_inputs = merged(&context, &rolling.into_map());
+        let (vars, mistakes) = self.evaluate_all(&definition.vars, Arc::new(Value::Map(with_inputs.clone())));
+        errors.extend(mistakes);
+        if !errors.is_empty() {
+            for error in errors {
+                self.log_error(LogEntry::error(error.to_string()));
+            }
+            self.fail();
+            return;
+        }
+        self.contexts = Contexts::new(merged(&with_inputs, &vars));
+        self.context_added(0);
+        self.add_route(Vec::new());
+        for task in &definition.starts {
+            self.stage(Staged::new(*task, 0, 0, Vec::new()));
+        }
+    }
+
+    /// Evaluates the output of a workflow that has ended and has none yet.
+    pub fn render_output(&mut self) {
+        if !self.status.is_completed() || self.output.is_some() {
+            return;
+        }
+        let definition = Arc::clone(&self.definition);
+        let variables = self.terminal_variables();
+        let (output, errors) = self.evaluate_all(&definition.output, variables);
+        if !output.is_empty() {
+            self.output = Some(Value::Map(output));
+            self.workflow_changed();
+        }
+        if errors.is_empty() {
+            return;
+        }
+        for error in errors {
+            self.log_error(LogEntry::error(error.to_string()));
+        }
+        if !matches!(self.status, Status::Timeout | Status::Abandoned | Status::Canceled) {
+            self.fail();
+        }
+    }
+
+    /// The variables of all tasks that nothing comes behind, merged in the order in which they began.
+    fn terminal_variables(&self) -> Arc<dyn Variables> {
+        let mut terminal = self.runs.iter().filter(|(_, run)| run.terminal).map(|(_, run)| run.context);
+        let Some(first) = terminal.next() else { return Arc::new(Value::Map(Map::default())) };
+        let mut view = Arc::clone(self.contexts.view(first));
+        for context in terminal.filter(|context| *context != 0) {
+            view = Arc::new(View::concatenated(&view, self.contexts.view(context)));
+        }
+        view
+    }
+
+    /// Evaluates variables one after the other, each seeing the former.
+    fn evaluate_all(
+        &self,
+        variables: &[(Arc<str>, Template)],
+        below: Arc<dyn Variables>,
+    ) -> (Map, Vec<EvaluationError>) {
+        let mut rolling = Rolling::on(below);
+        let mut errors = Vec::new();
+        for (name, template) in variables {
+            match self.evaluate_on(template, &rolling) {
+                Ok(value) => rolling.assign(name, value),
+                Err(error) => errors.push(error),
+            }
+        }
+        (rolling.into_map(), errors)
+    }
+
+    fn evaluate_on(&self, template: &Template, rolling: &Rolling) -> Result<Value, EvaluationError> {
+        if !template.has_expressions() {
+            return Ok(template.source().clone());
+        }
+        template.evaluate(&self.scope(Arc::new(rolling.clone()), None))
+    }
+}

@@ -1,0 +1,308 @@
+//! The state in pieces, so that whoever keeps it writes what has changed and nothing else.
+//!
+//! A piece is a short key and a JSON text. There is one for the workflow as a whole, one for each run of a task, each
+//! context, route, entry of a log and staged task, and one for each 256 items of a staged task.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::context::Origin;
+use super::items::{ITEMS_IN_CHUNK, Items};
+use super::log::LogEntry;
+use super::runs::{RetryState, Run, RunId};
+use super::staged::{Staged, StagedId};
+use super::status::Status;
+use super::{Conductor, context::ContextId};
+use crate::definition::Definition;
+use crate::expression::Value;
+use crate::limits::Limits;
+
+/// A part of the state, in the order in which parts are restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Piece {
+    Workflow,
+    Error(u32),
+    Log(u32),
+    Context(ContextId),
+    Route(u32),
+    Run(RunId),
+    Staged(StagedId),
+    Items(StagedId, u32),
+}
+
+/// A piece that has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its key: `workflow`, `run/12`, `items/3/0`. At most 32 characters.
+    pub key: String,
+    /// What it is now, as JSON; none if it is gone.
+    pub value: Option<String>,
+}
+
+/// Pieces that make no state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// A key that no piece has.
+    #[error("{0} is no piece of a workflow's state")]
+    Key(String),
+    /// A piece that cannot be read.
+    #[error("the piece {key} of a workflow's state cannot be read: {message}")]
+    Value {
+        /// Its key.
+        key: String,
+        /// Why.
+        message: String,
+    },
+    /// A piece that others need is not there.
+    #[error("the piece {0} of a workflow's state is missing")]
+    Missing(String),
+    /// A task that the definition does not have: it is not the one that the workflow began with.
+    #[error("the workflow has no task {0}: it was begun with another definition")]
+    Task(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct WorkflowPiece {
+    status: Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output: Option<Value>,
+    published_bytes: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RunPiece {
+    task: Arc<str>,
+    route: u32,
+    context: ContextId,
+    before: Vec<(Arc<str>, RunId)>,
+    next: Vec<Option<bool>>,
+    status: Status,
+    /// Count, delay, tally.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retry: Option<(i64, i64, i64)>,
+    terminal: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StagedPiece {
+    task: Arc<str>,
+    route: u32,
+    context: ContextId,
+    before: Vec<(Arc<str>, RunId)>,
+    ready: bool,
+    completed: bool,
+    run_on_fail: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retry_delay: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    items: Option<usize>,
+}
+
+impl Piece {
+    fn key(self) -> String {
+        match self {
+            Piece::Workflow => "workflow".to_owned(),
+            Piece::Error(number) => format!("error/{number}"),
+            Piece::Log(number) => format!("log/{number}"),
+            Piece::Context(number) => format!("context/{number}"),
+            Piece::Route(number) => format!("route/{number}"),
+            Piece::Run(number) => format!("run/{number}"),
+            Piece::Staged(number) => format!("staged/{number}"),
+            Piece::Items(number, chunk) => format!("items/{number}/{chunk}"),
+        }
+    }
+
+    fn of(key: &str) -> Option<Piece> {
+        let mut parts = key.split('/');
+        let kind = parts.next()?;
+        let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok());
+        let piece = match kind {
+            "workflow" => Piece::Workflow,
+            "error" => Piece::Error(number()?),
+            "log" => Piece::Log(number()?),
+            "context" => Piece::Context(number()?),
+            "route" => Piece::Route(number()?),
+            "run" => Piece::Run(number()?),
+            "staged" => Piece::Staged(number()?),
+            "items" => Piece::Items(number()?, number()?),
+            _ => return None,
+        };
+        parts.next().is_none().then_some(piece)
+    }
+}
+
+fn json(value: &impl Serialize) -> Option<String> {
+    serde_json::to_string(value).ok()
+}
+
+impl Conductor {
+    /// What has changed since this was asked last, in the order of the pieces.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|piece| Change { key: piece.key(), value: self.piece(piece) }).collect()
+    }
+
+    fn piece(&self, piece: Piece) -> Option<String> {
+        match piece {
+            Piece::Workflow => {
+                let (output, published_bytes) = (self.output.clone(), self.published_bytes);
+                json(&WorkflowPiece { status: self.status, output, published_bytes })
+            }
+            Piece::Error(number) => self.errors.get(number).and_then(json),
+            Piece::Log(number) => self.log.get(number).and_then(json),
+            Piece::Context(number) => self.contexts.origin(number).and_then(json),
+            Piece::Route(number) => self.runs.routes().get(number as usize).and_then(json),
+            Piece::Run(number) => json(&self.run_piece(self.runs.get(number))),
+            Piece::Staged(number) => self.staging.get(number).and_then(|staged| json(&self.staged_piece(staged))),
+            Piece::Items(number, chunk) => {
+                let items = self.staging.get(number)?.items.as_ref()?;
+                json(&items.statuses().chunks(ITEMS_IN_CHUNK).nth(chunk as usize)?)
+            }
+        }
+    }
+
+    fn run_piece(&self, run: &Run) -> RunPiece {
+        RunPiece {
+            task: self.definition.task(run.task).name.clone(),
+            route: run.route,
+            context: run.context,
+            before: run.before.clone(),
+            next: run.next.clone(),
+            status: run.status,
+            retry: run.retry.map(|retry| (retry.count, retry.delay, retry.tally)),
+            terminal: run.terminal,
+        }
+    }
+
+    fn staged_piece(&self, staged: &Staged) -> StagedPiece {
+        StagedPiece {
+            task: self.definition.task(staged.task).name.clone(),
+            route: staged.route,
+            context: staged.context,
+            before: staged.led_by_runs(),
+            ready: staged.ready,
+            completed: staged.completed,
+            run_on_fail: staged.run_on_fail,
+            retry_delay: staged.retry_delay,
+            items: staged.items.as_ref().map(Items::len),
+        }
+    }
+
+    /// A workflow as its pieces tell it, in any order; those that are gone left out.
+    ///
+    /// # Errors
+    /// Pieces that cannot be read, that are missing, or that are of another definition.
+    pub fn restore<'piece>(
+        definition: Arc<Definition>,
+        limits: Limits,
+        pieces: impl IntoIterator<Item = (&'piece str, &'piece str)>,
+    ) -> Result<Conductor, RestoreError> {
+        let mut sorted: BTreeMap<Piece, &str> = BTreeMap::new();
+        for (key, value) in pieces {
+            sorted.insert(Piece::of(key).ok_or_else(|| RestoreError::Key(key.to_owned()))?, value);
+        }
+        if !sorted.contains_key(&Piece::Workflow) {
+            return Err(RestoreError::Missing(Piece::Workflow.key()));
+        }
+        let mut conductor = Conductor::blank(definition, limits);
+        let mut items: HashMap<StagedId, (usize, Vec<Status>)> = HashMap::new();
+        for (piece, text) in sorted {
+            conductor.restore_piece(piece, text, &mut items)?;
+        }
+        for (id, (count, statuses)) in items {
+            if statuses.len() != count {
+                return Err(RestoreError::Missing(Piece::Items(id, 0).key()));
+            }
+            conductor.staging.change(id, |staged| staged.items = Some(Items::of(statuses)));
+        }
+        Ok(conductor)
+    }
+
+    fn restore_piece(
+        &mut self,
+        piece: Piece,
+        text: &str,
+        items: &mut HashMap<StagedId, (usize, Vec<Status>)>,
+    ) -> Result<(), RestoreError> {
+        fn read<'text, T: Deserialize<'text>>(piece: Piece, text: &'text str) -> Result<T, RestoreError> {
+            let unreadable = |e: serde_json::Error| RestoreError::Value { key: piece.key(), message: e.to_string() };
+            serde_json::from_str(text).map_err(unreadable)
+        }
+        match piece {
+            Piece::Workflow => {
+                let workflow: WorkflowPiece = read(piece, text)?;
+                self.status = workflow.status;
+                self.output = workflow.output;
+                self.published_bytes = workflow.published_bytes;
+            }
+            Piece::Error(number) => self.errors.restore(number, read::<LogEntry>(piece, text)?),
+            Piece::Log(number) => self.log.restore(number, read::<LogEntry>(piece, text)?),
+            Piece::Context(number) => {
+                expect_next(Piece::Context, number, self.contexts.len())?;
+                self.contexts.restore(read::<Origin>(piece, text)?);
+            }
+            Piece::Route(number) => {
+                expect_next(Piece::Route, number, self.runs.routes().len())?;
+                self.runs_mut().push_route(read(piece, text)?);
+            }
+            Piece::Run(number) => {
+                expect_next(Piece::Run, number, self.runs.len())?;
+                let run = self.run_of(read(piece, text)?)?;
+                self.runs_mut().push(run);
+            }
+            Piece::Staged(number) => {
+                let staged: StagedPiece = read(piece, text)?;
+                if let Some(count) = staged.items {
+                    items.insert(number, (count, Vec::new()));
+                }
+                let staged = self.staged_of(staged)?;
+                self.staging.restore(number, staged);
+            }
+            Piece::Items(number, _) => {
+                let Some((_, statuses)) = items.get_mut(&number) else {
+                    return Err(RestoreError::Missing(Piece::Staged(number).key()));
+                };
+                statuses.extend(read::<Vec<Status>>(piece, text)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn run_of(&self, piece: RunPiece) -> Result<Run, RestoreError> {
+        let index = self.definition.task_index(&piece.task);
+        let task = index.ok_or_else(|| RestoreError::Task(piece.task.to_string()))?;
+        if piece.next.len() != self.definition.task(task).next.len() {
+            return Err(RestoreError::Task(piece.task.to_string()));
+        }
+        Ok(Run {
+            task,
+            route: piece.route,
+            context: piece.context,
+            before: piece.before,
+            next: piece.next,
+            status: piece.status,
+            retry: piece.retry.map(|(count, delay, tally)| RetryState { count, delay, tally }),
+            terminal: piece.terminal,
+        })
+    }
+
+    fn staged_of(&self, piece: StagedPiece) -> Result<Staged, RestoreError> {
+        let index = self.definition.task_index(&piece.task);
+        let task = index.ok_or_else(|| RestoreError::Task(piece.task.to_string()))?;
+        Ok(Staged {
+            ready: piece.ready,
+            completed: piece.completed,
+            run_on_fail: piece.run_on_fail,
+            retry_delay: piece.retry_delay,
+            ..Staged::new(task, piece.route, piece.context, piece.before)
+        })
+    }
+}
+
+/// Pieces that are counted through have no gaps.
+fn expect_next(piece: fn(u32) -> Piece, number: u32, next: usize) -> Result<(), RestoreError> {
+    let expected = u32::try_from(next).unwrap_or(u32::MAX);
+    if number == expected { Ok(()) } else { Err(RestoreError::Missing(piece(expected).key())) }
+}

@@ -1,0 +1,114 @@
+//! Running a workflow that has ended once more, from tasks that failed or from named ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::runs::RunId;
+use super::staged::Staged;
+use super::status::Status;
+use super::{Conductor, ConductorError};
+use crate::definition::TaskIndex;
+
+/// A task to run again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rerun {
+    /// The task's name.
+    pub task: String,
+    /// Its route's number.
+    pub route: u32,
+    /// Of a task with items, whether all of them run again, and not only those that ended badly or never ran.
+    pub reset_items: bool,
+}
+
+impl Conductor {
+    /// Lets a workflow that has ended run again: from these tasks, or from all that ended badly with nothing behind
+    /// them. It is `resuming` then; its tasks are offered as always.
+    ///
+    /// # Errors
+    /// A workflow that has not ended, and tasks that never ran. Nothing changes then.
+    pub fn rerun(&mut self, tasks: &[Rerun]) -> Result<(), ConductorError> {
+        if !self.status.is_completed() {
+            return Err(ConductorError::StillActive);
+        }
+        let candidates = if tasks.is_empty() { self.failed_ends() } else { self.named(tasks)? };
+        for ((task, route), reset_items) in candidates {
+            self.rerun_task(task, route, reset_items)?;
+        }
+        let is_continued = |id: &RunId| {
+            let run = self.runs.get(*id);
+            run.terminal && run.next.contains(&Some(true))
+        };
+        let continued: Vec<RunId> = self.runs.iter().map(|(id, _)| id).filter(is_continued).collect();
+        for id in continued {
+            self.set_terminal(id, false);
+        }
+        self.output = None;
+        self.set_status(Status::Resuming);
+        Ok(())
+    }
+
+    /// The tasks that ended badly with nothing behind them.
+    fn failed_ends(&self) -> BTreeMap<(TaskIndex, u32), bool> {
+        let ends = self.runs.iter().filter(|(_, run)| run.terminal && run.status.is_abended());
+        ends.map(|(_, run)| ((run.task, run.route), false)).collect()
+    }
+
+    /// The named tasks without those that come behind another one of them anyway.
+    fn named(&self, tasks: &[Rerun]) -> Result<BTreeMap<(TaskIndex, u32), bool>, ConductorError> {
+        let mut known = BTreeMap::new();
+        let mut unknown: Vec<String> = Vec::new();
+        for rerun in tasks {
+            let task = self.definition.task_index(&rerun.task);
+            match task.and_then(|task| Some((task, self.runs.latest(task, rerun.route)?))) {
+                Some((task, run)) => {
+                    let behind = self.directly_behind(run);
+                    known.insert((task, rerun.route), (rerun.reset_items, behind));
+                }
+                None => unknown.push(format!("{}|{}", rerun.task, rerun.route)),
+            }
+        }
+        if !unknown.is_empty() {
+            unknown.dedup();
+            return Err(ConductorError::NotRerunnable(unknown.join(", ")));
+        }
+        if known.len() > 1 {
+            let behind: Vec<BTreeSet<RunId>> = known.values().map(|(_, behind)| behind.clone()).collect();
+            known.retain(|_, (_, own)| behind.iter().any(|other| !own.is_subset(other)));
+        }
+        Ok(known.into_iter().map(|(key, (reset_items, _))| (key, reset_items)).collect())
+    }
+
+    /// A run, and those that it led to.
+    fn directly_behind(&self, run: RunId) -> BTreeSet<RunId> {
+        let (task, route) = (self.runs.get(run).task, self.runs.get(run).route);
+        let is_own = |id: RunId| self.runs.get(id).task == task && self.runs.get(id).route == route;
+        let led_to = self.runs.iter().filter(|(_, other)| other.before.iter().any(|(_, before)| is_own(*before)));
+        led_to.map(|(id, _)| id).chain([run]).collect()
+    }
+
+    fn rerun_task(&mut self, task: TaskIndex, route: u32, reset_items: bool) -> Result<(), ConductorError> {
+        let Some(run) = self.runs.latest(task, route) else { return Ok(()) };
+        let (context, before) = (self.runs.get(run).context, self.runs.get(run).before.clone());
+        self.set_terminal(run, false);
+        let staged = self.staging.find(task, route);
+        if let Some(id) = staged {
+            self.change_staged(id, |staged| staged.completed = false);
+        }
+        let definition = std::sync::Arc::clone(&self.definition);
+        self.forget_errors_of(&definition.task(task).name);
+        match staged {
+            Some(id) if definition.task(task).with.is_some() => self.reset_items(id, reset_items),
+            _ => {
+                if definition.task(task).with.is_none() {
+                    self.add_run(task, route, context, before.clone())?;
+                }
+                self.stage(Staged::new(task, route, context, before));
+            }
+        }
+        if let Some(latest) = self.runs.latest(task, route) {
+            for id in self.directly_behind(latest) {
+                self.set_terminal(id, false);
+            }
+        }
+        Ok(())
+    }
+}

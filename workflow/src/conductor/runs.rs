@@ -1,0 +1,203 @@
+//! Every run of every task, in the order in which they began, and the routes that they belong to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::context::ContextId;
+use super::status::Status;
+use crate::definition::{Definition, TaskIndex};
+use crate::expression::Tasks;
+
+/// The number of a run.
+pub(crate) type RunId = u32;
+
+/// A task that has begun.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) task: TaskIndex,
+    pub(crate) route: u32,
+    pub(crate) context: ContextId,
+    /// The runs that led to it, by the steps that they took.
+    pub(crate) before: Vec<(Arc<str>, RunId)>,
+    /// Which of its transitions were taken; none for one that has not been decided.
+    pub(crate) next: Vec<Option<bool>>,
+    pub(crate) status: Status,
+    pub(crate) retry: Option<RetryState>,
+    /// Whether nothing comes behind it: its variables are those that the workflow's output sees.
+    pub(crate) terminal: bool,
+}
+
+/// How often a run is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RetryState {
+    pub(crate) count: i64,
+    /// In seconds.
+    pub(crate) delay: i64,
+    pub(crate) tally: i64,
+}
+
+/// What has arrived at a join in one route.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Arrived {
+    /// Tasks whose latest run has taken a transition to it.
+    satisfied: usize,
+    /// Tasks that lead to it and have run.
+    seen: usize,
+}
+
+/// How a join stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JoinStatus {
+    Met,
+    /// Some that lead to it may still come.
+    Open,
+    /// Nobody comes any more.
+    Unmet,
+}
+
+/// All runs. Whoever evaluates expressions shares them.
+#[derive(Debug, Clone)]
+pub(crate) struct Runs {
+    definition: Arc<Definition>,
+    list: Vec<Run>,
+    latest: BTreeMap<(TaskIndex, u32), RunId>,
+    routes: Vec<Vec<String>>,
+    /// How many latest runs have each status.
+    counts: [usize; Status::ALL.len()],
+    arrived: BTreeMap<(TaskIndex, u32), Arrived>,
+}
+
+impl Runs {
+    pub(crate) fn new(definition: Arc<Definition>) -> Self {
+        Runs {
+            definition,
+            list: Vec::new(),
+            latest: BTreeMap::new(),
+            routes: Vec::new(),
+            counts: [0; Status::ALL.len()],
+            arrived: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, run: Run) -> RunId {
+        let id = RunId::try_from(self.list.len()).unwrap_or(RunId::MAX);
+        let (task, route) = (run.task, run.route);
+        let old = self.latest.insert((task, route), id);
+        if let Some(old) = old {
+            self.counts[self.list[old as usize].status as usize] -= 1;
+        }
+        self.counts[run.status as usize] += 1;
+        for join in &self.definition.task(task).joins {
+            let gone = old.is_some_and(|old| self.leads_to(&self.list[old as usize], *join));
+            let comes = self.leads_to(&run, *join);
+            let arrived = self.arrived.entry((*join, route)).or_default();
+            arrived.seen += usize::from(old.is_none());
+            arrived.satisfied += usize::from(comes);
+            arrived.satisfied -= usize::from(gone);
+        }
+        self.list.push(run);
+        id
+    }
+
+    /// Whether a run has taken a transition to a join.
+    fn leads_to(&self, run: &Run, join: TaskIndex) -> bool {
+        let next = &self.definition.task(run.task).next;
+        next.iter().zip(&run.next).any(|(transition, taken)| transition.to == join && *taken == Some(true))
+    }
+
+    fn is_latest(&self, id: RunId) -> bool {
+        let run = &self.list[id as usize];
+        self.latest.get(&(run.task, run.route)) == Some(&id)
+    }
+
+    pub(crate) fn set_status(&mut self, id: RunId, status: Status) {
+        if self.is_latest(id) {
+            self.counts[self.list[id as usize].status as usize] -= 1;
+            self.counts[status as usize] += 1;
+        }
+        self.list[id as usize].status = status;
+    }
+
+    /// Says whether a run has taken a transition.
+    pub(crate) fn set_next(&mut self, id: RunId, transition: usize, taken: bool) {
+        let run = &self.list[id as usize];
+        let (task, route) = (run.task, run.route);
+        let to = self.definition.task(task).next[transition].to;
+        let arrives = taken
+            && self.definition.task(to).join.is_some()
+            && self.is_latest(id)
+            && !self.leads_to(&self.list[id as usize], to);
+        self.list[id as usize].next[transition] = Some(taken);
+        if arrives {
+            self.arrived.entry((to, route)).or_default().satisfied += 1;
+        }
+    }
+
+    pub(crate) fn change(&mut self, id: RunId, change: impl FnOnce(&mut Run)) {
+        let run = &mut self.list[id as usize];
+        let status = run.status;
+        change(run);
+        debug_assert_eq!(run.status, status, "a status is set by set_status, which counts");
+    }
+
+    pub(crate) fn get(&self, id: RunId) -> &Run {
+        &self.list[id as usize]
+    }
+
+    pub(crate) fn latest(&self, task: TaskIndex, route: u32) -> Option<RunId> {
+        self.latest.get(&(task, route)).copied()
+    }
+
+    /// The latest runs of each task in each route, in the order in which they began.
+    pub(crate) fn latest_in_order(&self) -> Vec<RunId> {
+        let mut latest: Vec<RunId> = self.latest.values().copied().collect();
+        latest.sort_unstable();
+        latest
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (RunId, &Run)> {
+        (0..).zip(&self.list)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// How many tasks have, as it stands last, such a status.
+    pub(crate) fn count(&self, of: impl Fn(Status) -> bool) -> usize {
+        Status::ALL.into_iter().filter(|status| of(*status)).map(|status| self.counts[status as usize]).sum()
+    }
+
+    pub(crate) fn join_status(&self, join: TaskIndex, route: u32, something_left: bool) -> JoinStatus {
+        let Some(wanted) = self.definition.task(join).join else { return JoinStatus::Met };
+        let arrived = self.arrived.get(&(join, route)).copied().unwrap_or_default();
+        if arrived.satisfied >= wanted.needed {
+            JoinStatus::Met
+        } else if arrived.seen < wanted.inbound && something_left {
+            JoinStatus::Open
+        } else {
+            JoinStatus::Unmet
+        }
+    }
+
+    pub(crate) fn push_route(&mut self, steps: Vec<String>) -> u32 {
+        self.routes.push(steps);
+        u32::try_from(self.routes.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn routes(&self) -> &[Vec<String>] {
+        &self.routes
+    }
+}
+
+impl Tasks for Runs {
+    fn status(&self, task: &str, route: usize) -> Option<&str> {
+        let task = self.definition.task_index(task)?;
+        let run = self.latest(task, u32::try_from(route).ok()?)?;
+        Some(self.get(run).status.name())
+    }
+
+    fn route(&self, route: usize) -> &[String] {
+        self.routes.get(route).map_or(&[], Vec::as_slice)
+    }
+}
