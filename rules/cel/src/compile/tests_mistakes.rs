@@ -130,7 +130,7 @@ fn namespaces_suggest() {
 fn a_variable_can_be_written_as_a_call_without_arguments() {
     let names = Names { event: None, vars: &["status", "succeeded()"] };
     let compiled = |source: &str| {
-        let parsed = crate::compile::on_parser_thread(|| parse(source)).unwrap();
+        let parsed = on_parser_thread(|| parse(source)).unwrap();
         parsed.compile(names, &mut Paths::new(), None).map(|compiled| format!("{:?}", compiled.expr))
     };
     assert_eq!(compiled("succeeded()").unwrap(), "Var(1)");
