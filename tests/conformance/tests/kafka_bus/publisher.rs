@@ -80,9 +80,9 @@ fn a_partition_that_was_added_is_written_to() {
     let none = Err(PublishError::UnknownTopic(format!("{to}, partition 1")));
     assert_eq!(publisher.publish(vec![output(&to, 1, "b0")]).wait(), none);
     add_partitions(address, &to, 2);
-    // The broker hears of it a moment later, has a leader for it another one later, and the writer asks once in a while.
+    // The broker hears of it a moment later, has a leader for it another one later, and the writer asks once a minute.
     let is_seen = || publisher.publish(vec![output(&to, 1, "b0")]).wait().ok();
-    assert!(poll_until(PATIENCE, is_seen).is_some(), "it is never seen");
+    assert!(poll_until(3 * PATIENCE, is_seen).is_some(), "it is never seen");
     publisher.publish(vec![output(&to, 1, "b1")]).wait().unwrap();
     let found = committed(&bus, &to);
     assert_eq!((&found[&0], &found[&1]), (&numbered("a", 1), &numbered("b", 2)));
