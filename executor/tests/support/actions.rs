@@ -15,7 +15,7 @@ use petrel_schemas::Task;
 use tokio::sync::watch;
 
 /// Nothing here takes that long unless it hangs.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(180);
 
 /// A supervisor that is this crate's own program.
 pub fn supervisor() -> Supervisor {
