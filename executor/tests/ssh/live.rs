@@ -124,7 +124,7 @@ async fn a_secret_is_masked_in_all_that_a_host_writes() {
     let servers = Servers::start(1);
     let mask = Mask::new([&SecretValue::new(TOKEN.to_owned()).unwrap()]);
     let (asking, log) = asking(mask, LiveOptions::default());
-    let script = "echo \"raw: $TOKEN\"; printf 'split: %s' \"${TOKEN%kV*}\"; sleep 0.2; echo \"kV${TOKEN#*kV}\"; \
+    let script = "echo \"raw: $TOKEN\"; printf 'split: %s' \"$${TOKEN%kV*}\"; sleep 0.2; echo \"kV$${TOKEN#*kV}\"; \
                   for w in 0 11; do for b in '' a ab; do printf '%s%s' \"$b\" \"$TOKEN\" | base64 -w $w; echo; done; done; \
                   echo 'url: Zq7%23kV%209xR%2F2mB%2BwT' >&2; exit 3";
     let keys = json!({
