@@ -7,7 +7,7 @@
 //! typed state, and the transitions that compile), `execution` (any of them), `timer`, `family` (parents and
 //! children), `inject` (events that executions cause), `plan`, `needs`, `retry`, `windows`, `switch` and `runner` (what its
 //! action is, and what keeps it from starting), `outcome`,
-//! `codec` (from and to the records), then `owner` (what an owner decides), `worker` (what a worker decides) and
+//! `workflow` (what owners conduct), `codec` (from and to the records), then `owner` (what an owner decides), `worker` (what a worker decides) and
 //! `gate` (who may start).
 //!
 //! Pure: no clock, no I/O, no random numbers; the time of a decision is an argument.
@@ -34,6 +34,7 @@ mod switch;
 mod timer;
 pub mod windows;
 pub mod worker;
+pub mod workflow;
 
 pub use attempt::{Attempt, Counts};
 pub use delivery::Delivery;

@@ -25,6 +25,7 @@ mod sleep;
 mod ssh;
 #[cfg(test)]
 mod tests;
+mod workflow;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use petrel_schemas::{EventId, ExecutionId, IdError, SecretRef};
 use serde_json::{Map, Value};
 
 use crate::outcome::Outcome;
+use crate::workflow::Workflow;
 
 pub use codes::Codes;
 pub use command::{CommandCall, CommandSpec};
@@ -60,6 +62,7 @@ pub use shape::{ExtractError, Shape};
 pub use shell::{Shell, ShellCall, ShellSpec};
 pub use sleep::{SleepCall, SleepSpec};
 pub use ssh::{FailAt, Hop, KeySource, KnownHosts, Run, SshAuth, SshCall, SshSpec, Target, Upload, UploadFrom};
+pub use workflow::{OrquestaSpec, WorkflowLanguage, WorkflowSpec};
 
 /// The files of the pack that an action belongs to, and what else of the action its runner may have to know.
 pub trait PackFiles {
@@ -119,6 +122,16 @@ pub trait PackFiles {
     fn schema(&self, schema: &Value) -> Result<Arc<dyn CheckValue>, SchemaMistake> {
         let _ = schema;
         Err(SchemaMistake { at: String::new(), message: "there are no schemas here".to_owned() })
+    }
+
+    /// Reads and compiles the workflow that stands in a file of the pack, by its path.
+    ///
+    /// # Errors
+    /// What is wrong with the path, or that there are no workflows here. What is wrong with the workflow itself is told
+    /// by whoever reads it, where it stands.
+    fn workflow(&self, path: &str, language: WorkflowLanguage) -> Result<Arc<dyn Workflow>, Vec<SpecError>> {
+        let _ = (path, language);
+        Err(vec![SpecError::new("/workflow", Mistake::BadValue, "there are no workflows here")])
     }
 }
 
@@ -349,6 +362,10 @@ runners! {
         Inject(InjectSpec),
         /// Nothing at all.
         Noop(NoopSpec),
+        /// A workflow in Orquesta's language.
+        Orquesta(OrquestaSpec),
+        /// A workflow in Petrel's language.
+        Workflow(WorkflowSpec),
     }
     works {
         /// A program with arguments.
@@ -379,6 +396,15 @@ impl RunnerSpec {
     pub fn injects(&self) -> Option<&str> {
         match self {
             Self::Inject(spec) => spec.trigger(),
+            _ => None,
+        }
+    }
+
+    /// What its owner conducts, if it is a workflow.
+    pub fn workflow(&self) -> Option<&Arc<dyn Workflow>> {
+        match self {
+            Self::Orquesta(spec) => Some(spec.workflow()),
+            Self::Workflow(spec) => Some(spec.workflow()),
             _ => None,
         }
     }

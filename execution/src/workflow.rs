@@ -1,0 +1,159 @@
+//! What an owner needs of workflows: an action that no worker runs, because its owner conducts it.
+//!
+//! The workflow of an action ([`Workflow`]) is begun, or restored from what was stored of it; what runs ([`Conduct`]) is
+//! told how its children end and what people want, and answers with the children to start, how it stands, and which of
+//! its pieces have changed. Neither has a clock or does I/O: the time of a step is told.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::status::Status;
+use crate::subject::Note;
+
+/// The workflow of an action of a revision.
+pub trait Workflow: fmt::Debug + Send + Sync {
+    /// Begins one.
+    ///
+    /// # Errors
+    /// Why it cannot begin: it is too deep, say.
+    fn begin(&self, begin: Begin<'_>) -> Result<Box<dyn Conduct>, Note>;
+
+    /// One as its pieces tell it, in any order.
+    ///
+    /// # Errors
+    /// Why the pieces make none, for people.
+    fn restore(&self, pieces: &[Piece]) -> Result<Box<dyn Conduct>, String>;
+}
+
+/// What a workflow is begun with.
+#[derive(Debug, Clone, Copy)]
+pub struct Begin<'b> {
+    /// Its parameters, defaults filled in.
+    pub parameters: &'b Map<String, Value>,
+    /// What its expressions may ask about the execution, by name.
+    pub about: &'b Map<String, Value>,
+    /// How many workflows stand above it.
+    pub depth: u32,
+    /// The time, in milliseconds since the epoch.
+    pub now_ms: i64,
+}
+
+/// A part of what is stored of a workflow that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Its key: letters, digits, `_` and `/`, at most 40 bytes.
+    pub key: String,
+    /// JSON.
+    pub value: String,
+}
+
+/// A piece that has changed; without a value, it is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Its key, as in [`Piece`].
+    pub key: String,
+    /// What it is now.
+    pub value: Option<String>,
+}
+
+/// A child to start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    /// Its number, which no other child of the execution ever has.
+    pub number: u32,
+    /// What it runs for, for people: a task, and of one with items which: `evacuate[3]`.
+    pub task: String,
+    /// Reference of its action.
+    pub action: String,
+    /// Its parameters, a JSON object.
+    pub parameters: Value,
+    /// How long it waits before it starts, in milliseconds.
+    pub delay_ms: Option<i64>,
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChildEnd {
+    /// A final status.
+    pub status: Status,
+    /// What it resulted in, as expressions see it.
+    pub result: Value,
+}
+
+/// What somebody asks of a workflow.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// To start nothing more, and to rest once what runs has ended.
+    Pause,
+    /// To go on.
+    Resume,
+    /// To end once what runs has ended.
+    Cancel,
+}
+
+/// How a workflow stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    /// It goes on.
+    Running,
+    /// Somebody wants it to rest, or it wants to itself, and something still runs.
+    Pausing,
+    /// It rests.
+    Paused,
+    /// It waits for answers alone.
+    Pending,
+    /// It is to end, and something still runs.
+    Canceling,
+    /// It is over. Children may still run; how they end changes nothing of this.
+    Over {
+        /// A final status.
+        status: Status,
+        /// Why, where it did not succeed.
+        note: Note,
+        /// What it results in: `output`, and `errors` where there are any.
+        result: Value,
+    },
+}
+
+/// A workflow that runs.
+pub trait Conduct: Send {
+    /// The time of the calls that follow, in milliseconds since the epoch.
+    fn set_now(&mut self, now_ms: i64);
+
+    /// The next children to start, at most so many; each is told once.
+    fn starts(&mut self, most: usize) -> Vec<Start>;
+
+    /// Whether it has more to start than it was allowed to.
+    fn has_more(&self) -> bool;
+
+    /// A child has ended.
+    ///
+    /// # Errors
+    /// Nobody waits for a child of that number.
+    fn child_ended(&mut self, number: u32, end: ChildEnd) -> Result<(), String>;
+
+    /// Somebody asks something of it.
+    ///
+    /// # Errors
+    /// Why that cannot be, for people; nothing has changed.
+    fn ask(&mut self, asked: &Asked) -> Result<(), String>;
+
+    /// Numbers of children that are to be ended, each told once.
+    fn take_stops(&mut self) -> Vec<u32>;
+
+    /// Numbers of the children that have not ended.
+    fn open(&self) -> Vec<u32>;
+
+    /// When it wants to be asked next whatever happens, in milliseconds since the epoch.
+    fn due_ms(&self) -> Option<i64>;
+
+    /// That time has come, or another: what is due happens.
+    fn time_passed(&mut self);
+
+    /// How it stands.
+    fn standing(&self) -> Standing;
+
+    /// What has changed since this was asked last.
+    fn take_changes(&mut self) -> Vec<Changed>;
+}
