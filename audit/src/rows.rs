@@ -149,6 +149,7 @@ rows! {
         extracted: String,
         result_object: String,
         error: String,
+        task: String,
     }
     OutputRow ExecutionOutput execution_output {
         execution_id: String,
@@ -349,6 +350,7 @@ impl Rows {
             extracted: r.extracted.unwrap_or_default(),
             result_object: r.result_object.unwrap_or_default(),
             error: r.error.unwrap_or_default(),
+            task: r.task.unwrap_or_default(),
         }));
     }
 

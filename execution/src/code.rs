@@ -12,6 +12,8 @@ pub const BACK_OFF: &str = "back_off";
 pub const GATE: &str = "gate";
 /// Delayed: the times in which its attempts may begin are over for now.
 pub const WINDOW: &str = "window";
+/// Delayed: the task of a workflow that it runs for waits for a while before it starts.
+pub const TASK_DELAY: &str = "task_delay";
 /// Delayed, or failed: somebody has switched everything off.
 pub const EVERYTHING_OFF: &str = "everything_off";
 /// Delayed, or failed: somebody has switched the pack of its action off.
@@ -45,6 +47,12 @@ pub const POLICY_TOO_MANY_GATES: &str = "policy_too_many_gates";
 pub const POLICY_KEY: &str = "policy_key";
 /// Failed: what its owner would have to remember of it is over the log's limit.
 pub const STATE_TOO_LARGE: &str = "state_too_large";
+/// Failed: a task of its workflow failed, and nothing in the workflow handles that.
+pub const WORKFLOW_FAILED: &str = "workflow_failed";
+/// Failed: its workflow cannot begin.
+pub const WORKFLOW_NOT_BEGUN: &str = "workflow_not_begun";
+/// Failed: what is stored of its workflow cannot be read.
+pub const WORKFLOW_UNREADABLE: &str = "workflow_unreadable";
 /// Failed: no topic carries the tasks of its action's pool.
 pub const NO_SUCH_POOL: &str = "no_such_pool";
 /// Failed: no worker of its action's pool has what the action needs, even with nothing else to do.

@@ -51,6 +51,10 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Known, CodecError> {
     match ExecutionsRecord::decode(bytes)? {
         ExecutionsRecord::ExecutionState(record) => live(record).map(Known::Live),
         ExecutionsRecord::ExecutionEnded(record) => over(record).map(Known::Over),
+        // It stands at another key.
+        ExecutionsRecord::WorkflowPiece(piece) => {
+            Err(CodecError::Field { status: piece.execution_id, field: "status" })
+        }
     }
 }
 
@@ -63,6 +67,7 @@ fn ended_record(ended: &Ended) -> ExecutionEnded {
         code: ended.code.clone(),
         return_code: ended.return_code,
         ended_at_ms: ended.ended_at_ms,
+        conducted: ended.conducted,
     }
 }
 
@@ -76,6 +81,7 @@ fn over(record: ExecutionEnded) -> Result<Ended, CodecError> {
         code: record.code,
         return_code: record.return_code,
         ended_at_ms: record.ended_at_ms,
+        conducted: record.conducted,
     })
 }
 
@@ -141,6 +147,7 @@ fn record(execution: &Execution) -> ExecutionState {
         error: core.note.error.clone(),
         cause_depth: subject.cause_depth,
         class: subject.class.map(|class| class.as_str().to_owned()),
+        task: subject.task.clone(),
     };
     if let Some(passage) = &core.passage {
         record.gate_class = passage.class.as_str().to_owned();
@@ -258,7 +265,8 @@ fn live(record: ExecutionState) -> Result<Execution, CodecError> {
             let (declines, too_small, again_ms) = (record.declines, record.too_small, record.delayed_until_ms);
             In { core, state: Scheduled { partition, start_by_ms, declines, too_small, again_ms } }.into()
         }
-        Status::Running => In { core, state: Running { holder: holder.ok_or_else(|| missing("worker"))? } }.into(),
+        Status::Running if holder.is_none() && !core.is_conducted() => return Err(missing("worker")),
+        Status::Running => In { core, state: Running { holder } }.into(),
         Status::Pausing => In { core, state: Pausing { holder } }.into(),
         Status::Paused => In { core, state: Paused }.into(),
         Status::Resuming => In { core, state: Resuming }.into(),
@@ -301,6 +309,7 @@ fn core(record: &ExecutionState) -> Result<Core, CodecError> {
             requested_at_ms: record.requested_at_ms,
             cause_depth: record.cause_depth,
             class: record.class.as_deref().and_then(Class::parse),
+            task: record.task.clone(),
         },
         parameters: record.parameters.clone(),
         terms,

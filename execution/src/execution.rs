@@ -64,11 +64,16 @@ impl Execution {
     /// Who has its current attempt, or had the last.
     pub fn holder(&self) -> Option<&Holder> {
         match self {
-            Self::Running(running) => Some(&running.state.holder),
+            Self::Running(running) => running.state.holder.as_ref(),
             Self::Pausing(pausing) => pausing.state.holder.as_ref(),
             Self::Canceling(canceling) => canceling.state.holder.as_ref(),
             _ => self.end().and_then(|end| end.holder.as_ref()),
         }
+    }
+
+    /// Whether its owner conducts it: it is a workflow.
+    pub fn is_conducted(&self) -> bool {
+        self.core().is_conducted()
     }
 
     /// How it ended, if it is over.
@@ -93,6 +98,7 @@ impl Execution {
             code: self.core().note.code.clone(),
             return_code: end.return_code,
             ended_at_ms: end.at_ms,
+            conducted: self.is_conducted(),
         })
     }
 }
@@ -112,6 +118,8 @@ pub struct Ended {
     pub return_code: Option<i32>,
     /// When it ended, in milliseconds since the epoch.
     pub ended_at_ms: i64,
+    /// Whether it was a workflow.
+    pub conducted: bool,
 }
 
 /// What an owner knows of an id.

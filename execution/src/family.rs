@@ -1,9 +1,27 @@
 //! Parents and children. A child's id says who its parent and its root are; all of them have the same owner.
 
 use petrel_schemas::{ExecutionId, ObjectRef};
+use serde_json::{Map, Value, json};
 
 use crate::execution::Ended;
+use crate::gate::GateId;
+use crate::limits::{STREAM_FOR_PARENT_BYTES_MAX, head};
 use crate::state::End;
+use crate::status::Status;
+use crate::subject::{Note, Subject};
+
+/// A child that its parent wants to run, in the same step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Child {
+    /// What is asked for.
+    pub subject: Subject,
+    /// Its parameters, a JSON object.
+    pub parameters: String,
+    /// The gates that it passes with the permits of its ancestors.
+    pub inherited: Vec<GateId>,
+    /// How long it waits before it starts, in milliseconds.
+    pub delay_ms: Option<i64>,
+}
 
 /// What a parent is told when a child ends, in the same step: they share the root, and so the owner.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,23 +30,59 @@ pub struct ChildEnded {
     pub parent: ExecutionId,
     /// How the child ended.
     pub child: Ended,
+    /// What was wrong, for people.
+    pub error: Option<String>,
     /// The child's structured result, a JSON value.
     pub result: Option<String>,
     /// What the child's action takes of it, a JSON object.
     pub extracted: Option<String>,
     /// Where the child's result is instead, if it is too large to stand here.
     pub result_object: Option<ObjectRef>,
+    /// What it wrote to its standard output, up to [`STREAM_FOR_PARENT_BYTES_MAX`].
+    pub stdout: String,
+    /// What it wrote to its standard error, likewise.
+    pub stderr: String,
 }
 
 impl ChildEnded {
     /// The message for the parent of what ended; nothing for a root.
-    pub fn of(child: &Ended, end: &End) -> Option<Self> {
+    pub fn of(child: &Ended, end: &End, note: &Note) -> Option<Self> {
+        let stream = |text: &str| head(text, STREAM_FOR_PARENT_BYTES_MAX).to_owned();
         Some(Self {
             parent: child.id.parent()?,
             child: child.clone(),
+            error: note.error.clone(),
             result: end.result.clone(),
             extracted: end.extracted.clone(),
             result_object: end.result_object.as_deref().and_then(ObjectRef::parse),
+            stdout: stream(&end.stdout),
+            stderr: stream(&end.stderr),
         })
+    }
+
+    /// What the task that it ran for has resulted in, as expressions see it: its structured result, or where that is; of an
+    /// action that has none what it wrote, as StackStorm's local runners tell it; else what was wrong.
+    pub fn value(&self) -> Value {
+        let json = |text: &String| serde_json::from_str::<Value>(text).ok();
+        if let Some(result) = self.result.as_ref().and_then(json).filter(|result| !result.is_null()) {
+            return result;
+        }
+        if let Some(object) = &self.result_object {
+            return object.to_value();
+        }
+        let has_succeeded = self.child.status == Status::Succeeded;
+        let mut value = Map::new();
+        if self.child.return_code.is_some() || !self.stdout.is_empty() || !self.stderr.is_empty() {
+            value.insert("stdout".to_owned(), self.stdout.trim_end_matches('\n').into());
+            value.insert("stderr".to_owned(), self.stderr.trim_end_matches('\n').into());
+            value.insert("return_code".to_owned(), json!(self.child.return_code));
+            value.insert("succeeded".to_owned(), has_succeeded.into());
+            value.insert("failed".to_owned(), (!has_succeeded).into());
+        }
+        if !has_succeeded {
+            value.insert("code".to_owned(), json!(self.child.code));
+            value.insert("error".to_owned(), json!(self.error));
+        }
+        if value.is_empty() { Value::Null } else { Value::Object(value) }
     }
 }

@@ -6,6 +6,9 @@ pub const ERROR_BYTES_MAX: usize = 4 << 10;
 /// Longest structured result of an attempt, in bytes of JSON text.
 pub const RESULT_BYTES_MAX: usize = 64 << 10;
 
+/// How much of what a child writes to each of its streams its parent is told, in bytes.
+pub const STREAM_FOR_PARENT_BYTES_MAX: usize = 32 << 10;
+
 /// Longest standard output or body of an answer that becomes a result, in bytes.
 pub const RESULT_SOURCE_BYTES_MAX: usize = 16 << 20;
 

@@ -108,12 +108,20 @@ pub(crate) struct Said {
     pub(crate) retriable: bool,
     /// How long a server wants to be left alone, in milliseconds.
     pub(crate) retry_after_ms: Option<i64>,
+    /// What a child wrote, for its parent.
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Said {
     /// Nothing for a status that an attempt cannot end with.
     pub(crate) fn of(result: &TaskResult) -> Option<Self> {
+        // Nobody else has a parent that asks for it.
+        let is_child = result.execution_id.contains('.');
+        let wrote = |text: &String| if is_child { text.clone() } else { String::new() };
         Some(Self {
+            stdout: wrote(&result.stdout),
+            stderr: wrote(&result.stderr),
             status: Status::parse(&result.status).filter(|s| s.is_final())?,
             note: Note::of(result.code.clone(), result.error.clone()),
             return_code: result.return_code,

@@ -36,6 +36,8 @@ pub struct Subject {
     pub cause_depth: i32,
     /// Class that was asked for; none until the action, once it is resolved, says which.
     pub class: Option<Class>,
+    /// Of a child, the task of its parent's workflow that it runs for, and of one with items which: `evacuate[3]`.
+    pub task: Option<String>,
 }
 
 impl Subject {
@@ -58,6 +60,7 @@ impl Subject {
             cause_depth: request.cause_depth,
             // What a newer release may add is as good as nothing: then the action says.
             class: request.class.as_deref().and_then(Class::parse),
+            task: None,
         };
         Ok((subject, request.parameters))
     }
@@ -66,7 +69,7 @@ impl Subject {
 /// What the execution's action, once it is resolved, says about all attempts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Terms {
-    /// Worker pool.
+    /// Worker pool; empty for a workflow, which no worker has.
     pub pool: String,
     /// How often it may run.
     pub delivery: Delivery,
@@ -173,6 +176,11 @@ impl Core {
     /// Its class, as far as it is known.
     pub fn class(&self) -> Class {
         self.subject.class.unwrap_or_default()
+    }
+
+    /// Whether its owner conducts it: it is a workflow, and no worker has it.
+    pub fn is_conducted(&self) -> bool {
+        self.terms.as_ref().is_some_and(|terms| terms.pool.is_empty())
     }
 
     /// Whether its action never runs again by itself. One that is not resolved yet has not run at all.

@@ -13,13 +13,16 @@ pub enum TimerKind {
     ScheduleToStart,
     /// It must be over by then, whatever it does.
     Deadline,
+    /// Its workflow has something to do by then.
+    Conduct,
     /// It is over, and its id may be forgotten.
     Remember,
 }
 
 impl TimerKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Lease, Self::BackOff, Self::ScheduleToStart, Self::Deadline, Self::Remember];
+    pub const ALL: [Self; 6] =
+        [Self::Lease, Self::BackOff, Self::ScheduleToStart, Self::Deadline, Self::Conduct, Self::Remember];
 
     /// How the keys of its timers end.
     pub const fn key_end(self) -> &'static str {
@@ -28,6 +31,7 @@ impl TimerKind {
             Self::BackOff => "/back_off",
             Self::ScheduleToStart => "/schedule_to_start",
             Self::Deadline => "/deadline",
+            Self::Conduct => "/conduct",
             Self::Remember => "/remember",
         }
     }

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use petrel_schemas::ExecutionId;
 use serde_json::{Map, Value};
 
 use crate::status::Status;
@@ -114,6 +115,46 @@ pub enum Standing {
         /// What it results in: `output`, and `errors` where there are any.
         result: Value,
     },
+}
+
+/// The workflows of an owner's partition, as of a step.
+pub trait Workflows {
+    /// What runs for an execution, if it is at hand; it is not any more.
+    fn take(&self, id: &ExecutionId) -> Option<Box<dyn Conduct>>;
+
+    /// Keeps it at hand. What is kept in a step that is undone is forgotten.
+    fn keep(&self, id: &ExecutionId, conduct: Box<dyn Conduct>);
+
+    /// What is stored of it, those pieces included that its owner wrote beside it.
+    fn pieces(&self, id: &ExecutionId) -> Vec<Piece>;
+
+    /// How many children may still start in this step.
+    fn starts_left(&self) -> usize;
+
+    /// So many children start in this step.
+    fn started(&self, count: usize);
+}
+
+/// For who knows of no workflows.
+#[derive(Debug, Clone, Copy)]
+pub struct NoWorkflows;
+
+impl Workflows for NoWorkflows {
+    fn take(&self, _: &ExecutionId) -> Option<Box<dyn Conduct>> {
+        None
+    }
+
+    fn keep(&self, _: &ExecutionId, _: Box<dyn Conduct>) {}
+
+    fn pieces(&self, _: &ExecutionId) -> Vec<Piece> {
+        Vec::new()
+    }
+
+    fn starts_left(&self) -> usize {
+        0
+    }
+
+    fn started(&self, _: usize) {}
 }
 
 /// A workflow that runs.

@@ -230,6 +230,7 @@ impl Parts<'_> {
             lost_leases_max: i32::try_from(self.config.executor.lost_leases_max).unwrap_or(i32::MAX),
             schedule_to_start_ms: self.config.executor.schedule_to_start_ms,
             no_room_ms: self.config.executor.no_room_ms,
+            rerun_within_ms: self.config.executor.rerun_within_ms,
             ..defaults.limits
         };
         let options = OwnerOptions { limits, topics: defaults.topics, release_batch_max: defaults.release_batch_max };

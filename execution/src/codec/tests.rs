@@ -118,14 +118,7 @@ fn of_what_is_over_only_its_end_is_read_back() {
     }
     fn reaches<To: State>(_: impl LeadsTo<To>) {}
     let running = || scheduled(ID).claimed(Holder { worker: "w".to_owned(), started_at_ms: None });
-    let end = || End {
-        at_ms: 50,
-        holder: None,
-        return_code: Some(3),
-        result: Some("{}".to_owned()),
-        extracted: None,
-        result_object: None,
-    };
+    let end = || End { return_code: Some(3), result: Some("{}".to_owned()), ..End::unheld(50) };
     let note = || Note::new("exit_code", "it failed");
     let failed = over(running().fail(end(), note()));
     assert_eq!((failed.sequence, failed.code.as_deref(), failed.return_code), (3, Some("exit_code"), Some(3)));
@@ -174,6 +167,7 @@ fn a_record_that_contradicts_itself_says_where() {
             code: None,
             return_code: None,
             ended_at_ms: 1,
+            conducted: true,
         })
     };
     assert!(matches!(from_bytes(&encode(&ended)), Err(CodecError::Field { field: "status", .. })));

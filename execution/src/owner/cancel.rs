@@ -18,6 +18,9 @@ impl Owner<'_> {
     /// nobody may start it any more.
     pub fn cancel(&mut self, by: &str, known: Option<Known>) {
         let Some(Known::Live(execution)) = known else { return self.count(Counted::CancelInVain) };
+        if execution.is_conducted() {
+            return self.cancel_workflow(execution, by);
+        }
         match execution {
             Execution::Delayed(delayed) => self.cancel_at_once(delayed, by),
             Execution::Paused(paused) => self.cancel_at_once(paused, by),
@@ -41,7 +44,7 @@ impl Owner<'_> {
                 let held_by_ms = self.now_ms().saturating_add(self.limits().lease_ms);
                 self.order_everybody(&running.core, held_by_ms);
                 let holder = running.state.holder.clone();
-                self.cancel_held(running, by, Some(holder), None);
+                self.cancel_held(running, by, holder, None);
             }
             Execution::Pausing(pausing) => {
                 self.order_everybody(&pausing.core, self.now_ms());
@@ -53,7 +56,7 @@ impl Owner<'_> {
         }
     }
 
-    fn cancel_at_once<S: LeadsTo<Canceled>>(&mut self, from: In<S>, by: &str) {
+    pub(super) fn cancel_at_once<S: LeadsTo<Canceled>>(&mut self, from: In<S>, by: &str) {
         let left = Left::of(&from);
         let note = Note::new(code::CANCELED, format!("canceled by {by}"));
         self.enter(left, from.end_canceled(End::unheld(self.now_ms()), note));

@@ -10,7 +10,7 @@ use crate::timer::TimerKind;
 use crate::windows::instant_text;
 
 /// Who ends what is late, where somebody else would be named.
-const BY: &str = "deadline";
+pub(super) const BY: &str = "deadline";
 
 impl Owner<'_> {
     /// Sees to it that its time ends it.
@@ -30,6 +30,9 @@ impl Owner<'_> {
         if !self.is_late(execution.core()) {
             // A timer that comes early, whatever made it, ends nothing.
             return self.watch_deadline(execution.core());
+        }
+        if execution.is_conducted() {
+            return self.workflow_is_late(execution);
         }
         match execution {
             Execution::Delayed(delayed) => self.out_of_time(delayed),
@@ -51,7 +54,7 @@ impl Owner<'_> {
             Execution::Running(running) => {
                 // It may have been claimed in this very step, beside its owner, and not be held yet.
                 self.order_everybody(&running.core, self.now_ms().saturating_add(self.limits().lease_ms));
-                let holder = Some(running.state.holder.clone());
+                let holder = running.state.holder.clone();
                 self.end_late(running, holder, None);
             }
             Execution::Pausing(pausing) => {
@@ -89,7 +92,7 @@ impl Owner<'_> {
     }
 }
 
-fn late(core: &Core) -> String {
+pub(super) fn late(core: &Core) -> String {
     let at = core.deadline_at_ms().map(|ms| format!(", at {}", instant_text(ms))).unwrap_or_default();
     format!("it is not over by its deadline{at}")
 }

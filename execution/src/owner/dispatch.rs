@@ -39,6 +39,9 @@ impl<'f> Owner<'f> {
         if Self::has_gates_before(&from.core) {
             return self.ask_gate(from);
         }
+        if from.core.is_conducted() {
+            return self.begin_workflow(from);
+        }
         let left = Left::of(&from);
         let start_by_ms = start_by_ms.unwrap_or_else(|| now_ms.saturating_add(self.limits().schedule_to_start_ms));
         let limits_ms = [retry_by_ms, from.core.deadline_at_ms()];
@@ -150,7 +153,7 @@ impl<'f> Owner<'f> {
 
     /// The pool that its task goes to, if it is (still) one of those that have topics.
     fn pool_of(&self, core: &Core) -> Result<(), Note> {
-        match &core.terms {
+        match core.terms.as_ref().filter(|_| !core.is_conducted()) {
             Some(terms) => self.has_pool(&terms.pool),
             None => Ok(()),
         }

@@ -3,9 +3,10 @@
 use petrel_schemas::{Class, ExecutionId, Order, OutputCaptured, Task, TriggerEvent};
 
 use crate::execution::Execution;
-use crate::family::ChildEnded;
+use crate::family::{Child, ChildEnded};
 use crate::gate::{GateMessage, Stamp};
 use crate::timer::TimerKind;
+use crate::workflow::Changed;
 
 /// One thing to do, all of it in the transaction of the step.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +18,28 @@ pub enum Effect {
     /// Write the execution; its status is the same.
     Update(Execution),
     /// Forget the execution.
-    Forget(ExecutionId),
+    Forget {
+        /// Which.
+        id: ExecutionId,
+        /// Whether it was a workflow, of which pieces are stored, too.
+        conducted: bool,
+    },
+    /// Write, or remove, a piece of a workflow.
+    Piece {
+        /// Whose.
+        id: ExecutionId,
+        /// Which, and what it is now.
+        changed: Changed,
+    },
+    /// Take a child's request, in this step.
+    Child(Child),
+    /// End a child, in this step.
+    StopChild {
+        /// Which.
+        id: ExecutionId,
+        /// Who wants it to end.
+        by: String,
+    },
     /// Set a timer; a silence timer where its kind is one ([`TimerKind::is_silence`]).
     SetTimer {
         /// Whose.

@@ -55,11 +55,16 @@ impl Owner<'_> {
             self.push(Effect::CancelTimer { id: id.clone(), kind: TimerKind::Deadline });
         }
         if next.status().is_final() {
-            let due_ms = self.now_ms().saturating_add(self.limits().request_dedup_ms);
+            let mut for_ms = self.limits().request_dedup_ms;
+            if next.is_conducted() {
+                for_ms = for_ms.max(self.limits().rerun_within_ms);
+                self.push(Effect::CancelTimer { id: id.clone(), kind: TimerKind::Conduct });
+            }
+            let due_ms = self.now_ms().saturating_add(for_ms);
             self.push(Effect::SetTimer { id, kind: TimerKind::Remember, due_ms });
         }
         let ended = if self.facts.actions.tells_ends() { inject::ended(&next) } else { None };
-        let told = next.ended().and_then(|ended| ChildEnded::of(&ended, next.end()?));
+        let told = next.ended().and_then(|ended| ChildEnded::of(&ended, next.end()?, &next.core().note));
         self.push(Effect::Save(next));
         self.effects.extend(ended.map(Effect::Event));
         if let Some(told) = told {

@@ -18,6 +18,8 @@ impl Owner<'_> {
             Execution::Pausing(pausing) => self.end_too_large(pausing, why),
             Execution::Pending(pending) => self.end_too_large(pending, why),
             Execution::Canceling(canceling) => self.end_too_large(canceling, why),
+            Execution::Paused(paused) => self.end_too_large(paused, why),
+            Execution::Resuming(resuming) => self.end_too_large(resuming, why),
             // The others hold no more than those before them, and of what is over hardly anything is remembered.
             _ => {}
         }

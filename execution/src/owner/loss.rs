@@ -73,7 +73,7 @@ impl Owner<'_> {
             };
         };
         let left = Left::of(&running);
-        let end = End::silent(self.now_ms(), Some(running.state.holder.clone()));
+        let end = End::silent(self.now_ms(), running.state.holder.clone());
         self.enter(left, running.abandon(end, Note::new(code, why)));
     }
 

@@ -2,13 +2,14 @@
 //! facts of the step, to effects. The stage around it only loads, asks, and writes.
 //!
 //! `message` (what it is told), `effect` (what it wants done), `request`, `dispatch`, `report`, `cancel`, `loss`,
-//! `again`, `closed` (switches and windows), `deadline`, `gates`, `silence` (timers) and `child` (decisions by occasion), `waiting` (the index of what waits), `row` (what
+//! `again`, `closed` (switches and windows), `deadline`, `gates`, `silence` (timers), `conduct` and `steer`
+//! (workflows; decisions by occasion), `waiting` (the index of what waits), `row` (what
 //! the audit trail says of it).
 
 mod again;
 mod cancel;
-mod child;
 mod closed;
+mod conduct;
 mod deadline;
 mod dispatch;
 mod effect;
@@ -21,6 +22,7 @@ mod report;
 mod request;
 mod row;
 mod silence;
+mod steer;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 
 use crate::gate::{InForce, Numbers};
 use crate::plan::{Actions, Labels};
+use crate::workflow::Workflows;
 
 pub use effect::{Counted, Effect};
 pub use gates::GATE_ORDER_MS_MAX;
@@ -65,6 +68,8 @@ pub struct Limits {
     pub not_begun_pause_ms: i64,
     /// The longest of these waits, in milliseconds.
     pub not_begun_pause_ms_max: i64,
+    /// How long what is stored of a workflow that has ended is kept, so that it can be run again, in milliseconds.
+    pub rerun_within_ms: i64,
     /// Largest parameters of an execution, defaults filled in, in bytes.
     pub parameters_bytes_max: usize,
 }
@@ -92,6 +97,8 @@ pub struct Facts<'f> {
     pub beside: Option<Beside<'f>>,
     /// As whom it talks to gates.
     pub gates: &'f dyn Sender,
+    /// The workflows of its partition.
+    pub workflows: &'f dyn Workflows,
 }
 
 /// What an owner needs to talk to gates. It is asked only where an execution has gates to pass.

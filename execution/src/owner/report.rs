@@ -45,7 +45,7 @@ impl Owner<'_> {
                 let running = self.claimed(about, scheduled);
                 self.grant(about, pool, &running);
             }
-            Execution::Running(running) if running.state.holder.worker == about.worker => {
+            Execution::Running(running) if running.is_held_by(&about.worker) => {
                 if asks_for_grant {
                     self.grant(about, pool, &running);
                 }
@@ -99,7 +99,7 @@ impl Owner<'_> {
                 self.output(Written::of_result(result));
                 self.running_ended(running, said);
             }
-            Execution::Running(running) if running.state.holder.worker == about.worker => {
+            Execution::Running(running) if running.is_held_by(&about.worker) => {
                 self.output(Written::of_result(result));
                 self.running_ended(running, said);
             }
@@ -147,8 +147,8 @@ impl Owner<'_> {
     {
         let left = Left::of(&from);
         let holder = Some(Holder { worker: said.worker, started_at_ms: said.started_at_ms });
-        let Said { return_code, result, extracted, result_object, .. } = said;
-        let end = End { at_ms: self.now_ms(), holder, return_code, result, extracted, result_object };
+        let Said { return_code, result, extracted, result_object, stdout, stderr, .. } = said;
+        let end = End { at_ms: self.now_ms(), holder, return_code, result, extracted, result_object, stdout, stderr };
         let note = said.note;
         match said.status {
             Status::Succeeded => {
@@ -234,7 +234,7 @@ impl Owner<'_> {
                 self.output(Written::of_hand_over(gave));
                 self.given_back(running, begun, lacks);
             }
-            Execution::Running(running) if running.state.holder.worker == about.worker => {
+            Execution::Running(running) if running.is_held_by(&about.worker) => {
                 self.output(Written::of_hand_over(gave));
                 self.given_back(running, begun, lacks);
             }
@@ -249,7 +249,7 @@ impl Owner<'_> {
 
     fn given_back(&mut self, running: In<Running>, begun: bool, lacks: bool) {
         self.count(Counted::HandedOver);
-        let Holder { worker, .. } = &running.state.holder;
+        let worker = running.holder_text();
         let why = match begun {
             true => format!("worker {worker} gave attempt {} back while it ran", running.core.attempt.number),
             false => format!("worker {worker} gave attempt {} back before it began", running.core.attempt.number),

@@ -6,6 +6,7 @@ use super::enter::Left;
 use super::{Counted, Effect, Owner};
 use crate::code;
 use crate::execution::{Execution, Known};
+use crate::family::Child;
 use crate::gate::Passage;
 use crate::plan::{ActionPlan, Resolution, labels_text, pool_with};
 use crate::state::{DelayReason, Delayed, End, Failed, In, LeadsTo, Requested, Scheduled, State, Timeout};
@@ -73,14 +74,37 @@ impl Owner<'_> {
             }
             Resolution::NoSuchAction => {
                 let why = format!("revision {revision} has no action {action}");
-                let id = from.core.id().clone();
-                self.push(Effect::GiveUp { id, code: code::NO_SUCH_ACTION, detail: why.clone() });
+                // A child's parent is told.
+                if from.core.id().parent().is_none() {
+                    let id = from.core.id().clone();
+                    self.push(Effect::GiveUp { id, code: code::NO_SUCH_ACTION, detail: why.clone() });
+                }
                 self.refuse(from, Note::new(code::NO_SUCH_ACTION, why));
             }
         }
     }
 
-    fn wait<S: LeadsTo<Delayed>>(&mut self, from: In<S>, reason: DelayReason, why: String) {
+    /// A parent wants a child to run, in the step in which it asks for it.
+    pub fn child(&mut self, child: Child, known: Option<&Known>) {
+        let Child { subject, parameters, inherited, delay_ms } = child;
+        if known.is_some() {
+            return self.count(Counted::Duplicate);
+        }
+        let mut requested = In::<Requested>::new(subject, parameters);
+        if !inherited.is_empty() {
+            requested.core.passage = Some(Passage::new(requested.core.class(), [], &inherited));
+        }
+        match delay_ms.filter(|delay_ms| *delay_ms > 0) {
+            None => self.prepare(requested),
+            Some(delay_ms) => {
+                let until_ms = Some(self.now_ms().saturating_add(delay_ms));
+                let delayed = Delayed { reason: DelayReason::Task, until_ms, start_by_ms: None };
+                self.enter(Left::of(&requested), requested.delay(delayed, None));
+            }
+        }
+    }
+
+    pub(super) fn wait<S: LeadsTo<Delayed>>(&mut self, from: In<S>, reason: DelayReason, why: String) {
         let left = Left::of(&from);
         self.enter(left, from.delay(Delayed { reason, until_ms: None, start_by_ms: None }, Some(why)));
     }
@@ -97,16 +121,20 @@ impl Owner<'_> {
             let why = format!("parameters of {} bytes are over the limit of {most}", parameters.len());
             return Err(Note::new(code::PARAMETERS_TOO_LARGE, why));
         }
-        let pool = self.pool_for(plan)?;
+        let is_conducted = plan.runner.workflow().is_some();
+        let pool = if is_conducted { String::new() } else { self.pool_for(plan)? };
         let subject = &from.core.subject;
         let gates =
             plan.policies.as_ref().map(|named| named.gates(from.core.id(), subject.rule.as_deref(), &completed));
         let gates = gates.transpose().map_err(|why| Note::new(code::POLICY_KEY, why))?;
-        // None of its policies may be for that rule.
-        let gates = gates.filter(|gates| !gates.is_empty());
-        let passage = gates.map(|gates| Passage::new(subject.class.unwrap_or(plan.class), gates, &[]));
+        let inherited = from.core.passage.as_ref().map(|passage| passage.inherited.clone()).unwrap_or_default();
+        // None of its policies may be for that rule. What its ancestors hold its descendants pass with, too.
+        let passage = Passage::new(subject.class.unwrap_or(plan.class), gates.unwrap_or_default(), &inherited);
+        let passage = (!passage.gates.is_empty() || !inherited.is_empty()).then_some(passage);
         let own = plan.policies.as_ref().map(|named| named.own_terms(subject.rule.as_deref())).unwrap_or_default();
-        let (delivery, timeout_ms, retry) = (plan.delivery, plan.timeout_ms, plan.retry.clone().or(own.retry));
+        let (delivery, timeout_ms) = (plan.delivery, plan.timeout_ms);
+        // Of a workflow the tasks are tried again.
+        let retry = plan.retry.clone().or(own.retry).filter(|_| !is_conducted);
         let terms = Terms { pool, delivery, timeout_ms, retry, deadline_ms: own.deadline_ms, windows: own.windows };
         Ok((parameters, terms, passage))
     }

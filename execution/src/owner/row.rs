@@ -33,5 +33,6 @@ pub fn changed(execution: &Execution, now_ms: i64) -> ExecutionChanged {
         extracted: end.and_then(|e| e.extracted.clone()),
         result_object: end.and_then(|e| e.result_object.clone()),
         error: core.note.error.clone(),
+        task: subject.task.clone(),
     }
 }

@@ -15,7 +15,10 @@ impl Owner<'_> {
     /// A timer of an execution is due.
     pub fn timer(&mut self, kind: TimerKind, known: Option<Known>) {
         match (kind, known) {
-            (TimerKind::Remember, Some(Known::Over(ended))) => self.push(Effect::Forget(ended.id)),
+            (TimerKind::Remember, Some(Known::Over(ended))) => {
+                let conducted = ended.conducted;
+                self.push(Effect::Forget { id: ended.id, conducted });
+            }
             (TimerKind::Lease, Some(Known::Live(execution))) => self.lease_passed(execution),
             (TimerKind::ScheduleToStart, Some(Known::Live(execution))) => match execution {
                 // A timer that comes early, whatever made it, ends nothing.
@@ -46,6 +49,7 @@ impl Owner<'_> {
             }
             (TimerKind::BackOff, known) => self.release(known),
             (TimerKind::Deadline, Some(Known::Live(execution))) => self.deadline(execution),
+            (TimerKind::Conduct, Some(Known::Live(execution))) => self.conduct_due(execution),
             // The others belong to a state that was left.
             _ => {}
         }
@@ -75,7 +79,7 @@ impl Owner<'_> {
                 self.count(Counted::LeaseLost);
                 // Should the worker live after all, it is told that this attempt is nobody's any more.
                 self.order_everybody(&running.core, self.now_ms());
-                let (worker, number) = (&running.state.holder.worker, running.core.attempt.number);
+                let (worker, number) = (running.holder_text(), running.core.attempt.number);
                 let why = format!("worker {worker} was lost in attempt {number}");
                 self.lost(running, Loss::Lease, why);
             }

@@ -36,7 +36,7 @@ impl Waiting {
                 let Subject { action, rule, .. } = &core.subject;
                 (None, Some(switch.scope(action, rule.as_deref())?))
             }
-            DelayReason::BackOff | DelayReason::Gate | DelayReason::Window => return None,
+            DelayReason::BackOff | DelayReason::Gate | DelayReason::Window | DelayReason::Task => return None,
         };
         // What lies before the epoch is as old as the epoch.
         Some(Self { revision, switch, requested_at_ms: core.subject.requested_at_ms.max(0), id: core.id().clone() })

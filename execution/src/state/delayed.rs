@@ -24,11 +24,13 @@ pub enum DelayReason {
     SwitchedOff(Switch),
     /// The times in which its attempts may begin are over for now.
     Window,
+    /// The task of a workflow that it runs for waits for a while before it starts.
+    Task,
 }
 
 impl DelayReason {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::RevisionNotHere,
         Self::ActionBroken,
         Self::DispatchPaused,
@@ -40,6 +42,7 @@ impl DelayReason {
         Self::SwitchedOff(Switch::Action),
         Self::SwitchedOff(Switch::Rule),
         Self::Window,
+        Self::Task,
     ];
 
     /// Its stable code.
@@ -52,6 +55,7 @@ impl DelayReason {
             Self::Gate => code::GATE,
             Self::SwitchedOff(switch) => switch.code(),
             Self::Window => code::WINDOW,
+            Self::Task => code::TASK_DELAY,
         }
     }
 

@@ -17,12 +17,25 @@ pub struct End {
     pub extracted: Option<String>,
     /// Where the result is instead, if it is too large to stand here: a [`petrel_schemas::ObjectRef`].
     pub result_object: Option<String>,
+    /// What a child wrote to its standard output, up to the limit; for its parent, and stored nowhere here.
+    pub stdout: String,
+    /// What it wrote to its standard error, likewise.
+    pub stderr: String,
 }
 
 impl End {
     /// It ended at that instant, and no worker had it.
     pub fn unheld(at_ms: i64) -> Self {
-        Self { at_ms, holder: None, return_code: None, result: None, extracted: None, result_object: None }
+        Self {
+            at_ms,
+            holder: None,
+            return_code: None,
+            result: None,
+            extracted: None,
+            result_object: None,
+            stdout: String::new(),
+            stderr: String::new(),
+        }
     }
 
     /// It ended at that instant with this worker, which said nothing.

@@ -112,9 +112,9 @@ edges! {
     Delayed => Delayed | Scheduled | Paused | Failed | Timeout | Canceled;
     Scheduled => Delayed | Running | Pausing | Canceling | Failed | Timeout;
     Running => Delayed | Scheduled | Pausing | Pending | Canceling | Succeeded | Failed | Timeout | Canceled | Abandoned;
-    Pausing => Paused | Canceling | Succeeded | Failed | Timeout | Canceled | Abandoned;
-    Paused => Resuming | Timeout | Canceled;
-    Resuming => Delayed | Scheduled | Running | Canceling | Timeout | Canceled;
-    Pending => Running | Canceling | Succeeded | Failed | Timeout | Canceled;
+    Pausing => Running | Paused | Pending | Canceling | Succeeded | Failed | Timeout | Canceled | Abandoned;
+    Paused => Resuming | Canceling | Failed | Timeout | Canceled;
+    Resuming => Delayed | Scheduled | Running | Canceling | Failed | Timeout | Canceled;
+    Pending => Running | Pausing | Paused | Canceling | Succeeded | Failed | Timeout | Canceled;
     Canceling => Succeeded | Failed | Timeout | Canceled;
 }

@@ -1,4 +1,4 @@
-//! Paused: it rests. Nothing does that yet.
+//! Paused: it rests.
 
 use super::{In, LeadsTo, State};
 use crate::status::Status;

@@ -1,4 +1,4 @@
-//! Pausing: its worker was asked to let it rest. Nothing does that yet.
+//! Pausing: its worker was asked to let it rest, or it is a workflow of which something still runs.
 
 use super::{Holder, In, LeadsTo, State};
 use crate::status::Status;

@@ -1,4 +1,4 @@
-//! Pending: it waits for an answer, of a person say. Nothing does that yet.
+//! Pending: it waits for an answer, of a person say.
 
 use super::{In, LeadsTo, State};
 use crate::status::Status;

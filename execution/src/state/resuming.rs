@@ -1,4 +1,4 @@
-//! Resuming: somebody resumed it, and it does not run yet. Nothing does that yet.
+//! Resuming: somebody resumed it, and it does not run yet.
 
 use super::{In, LeadsTo, State};
 use crate::status::Status;

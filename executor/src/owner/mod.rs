@@ -5,7 +5,7 @@
 //! tasks, orders, audit rows and dead letters commit in one transaction with the input's offsets.
 //!
 //! State keys: an execution's id, `waiting/…` for what waits for a revision or the end of a pause, and `sender` for the
-//! numbering of what is told to gates. Timer keys:
+//! numbering of what is told to gates, and `<id>/w/…` for the pieces of a workflow. Timer keys:
 //! an execution's id and a kind, `waiting/from/…` where the release of what waits goes on, and `waiting/one/…` what is
 //! released alone.
 
@@ -16,6 +16,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod workflows;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub use options::OwnerOptions;
 use release::Release;
 pub use service::{OwnerHandle, OwnerService};
 use turn::{Counts, Source, Turn};
+use workflows::AtHand;
 
 /// Name of the stage.
 const STAGE: &str = "owner";
@@ -51,6 +53,7 @@ pub struct OwnerStage<G> {
     starts: Vec<Start>,
     /// What that worker told in the open transaction.
     letters: Vec<Arc<Letter>>,
+    workflows: AtHand,
     globals: PhantomData<fn(&G)>,
 }
 
@@ -80,12 +83,14 @@ impl<G: ExecutorView> OwnerStage<G> {
             counts: Counts::default(),
             starts: Vec::new(),
             letters: Vec::new(),
+            workflows: AtHand::default(),
             globals: PhantomData,
         }
     }
 
     fn turn<'t, 'c>(&'t mut self, context: &'t mut Context<'c, G>) -> Turn<'t, 'c, G> {
-        Turn { context, spec: &self.spec, options: &self.options, counts: &mut self.counts, starts: &mut self.starts }
+        let fixed = (&self.spec, &self.options);
+        Turn::new(context, fixed, &mut self.counts, &mut self.starts, &self.workflows)
     }
 
     fn has_taken(&self, letter: &Arc<Letter>) -> bool {
@@ -209,5 +214,10 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
         self.starts.clear();
         self.letters.clear();
         self.counts = Counts::default();
+        self.workflows.clear();
+    }
+
+    fn revoked(&mut self, partition: u32) {
+        self.workflows.revoked(partition);
     }
 }

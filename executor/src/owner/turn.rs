@@ -1,17 +1,19 @@
 //! One step of an owner: loading executions, asking for decisions, and writing their effects.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use petrel_bus::{About, Batch, Context, Output, Reason, Record, StageSpec, StateTooLarge, Unreadable};
 use petrel_execution::codec::{self, CodecError};
 use petrel_execution::gate::record;
 use petrel_execution::owner::{Beside, Counted, Effect, Facts, Message, Owner, changed};
-use petrel_execution::{Execution, Known, Note, Status, TimerKind, code, timer_key};
+use petrel_execution::workflow::Changed;
+use petrel_execution::{Child, ChildEnded, Execution, Known, Note, Status, TimerKind, code, timer_key};
 use petrel_schemas::{ExecutionId, Task, encode};
 
 use super::options::OwnerOptions;
 use super::sender::{self, AsSender};
+use super::workflows::{self, AtHand, FORGOTTEN_MAX, OfStep};
 use crate::metrics::ExecutorMetrics;
 use crate::view::{Asked, ExecutorView, Resolution};
 use crate::worker::{self, Start};
@@ -43,6 +45,14 @@ pub(super) struct Source<'r> {
     pub(super) record: &'r Record<'r>,
 }
 
+/// What one execution of a family has for another one. They have the same owner, and it is done in the same step, one
+/// after the other: what a child's end leads to may end another one.
+enum Next {
+    Child(Child),
+    Ended(ChildEnded),
+    Stop { id: ExecutionId, by: String },
+}
+
 pub(super) struct Turn<'t, 'c, G> {
     pub(super) context: &'t mut Context<'c, G>,
     pub(super) spec: &'t StageSpec,
@@ -50,6 +60,20 @@ pub(super) struct Turn<'t, 'c, G> {
     pub(super) counts: &'t mut Counts,
     /// What is started beside this owner once the open transaction has committed.
     pub(super) starts: &'t mut Vec<Start>,
+    pub(super) at_hand: &'t AtHand,
+    next: VecDeque<Next>,
+}
+
+impl<'t, 'c, G: ExecutorView> Turn<'t, 'c, G> {
+    pub(super) fn new(
+        context: &'t mut Context<'c, G>,
+        (spec, options): (&'t StageSpec, &'t OwnerOptions),
+        counts: &'t mut Counts,
+        starts: &'t mut Vec<Start>,
+        at_hand: &'t AtHand,
+    ) -> Self {
+        Self { context, spec, options, counts, starts, at_hand, next: VecDeque::new() }
+    }
 }
 
 impl<G: ExecutorView> Turn<'_, '_, G> {
@@ -81,6 +105,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             }
         }
         self.carry_out(effects);
+        self.go_on();
     }
 
     pub(super) fn timer(&mut self, id: &ExecutionId, kind: TimerKind) {
@@ -102,6 +127,29 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     pub(super) fn decide(&mut self, what: impl FnOnce(&mut Owner<'_>)) {
         let effects = self.ask(what);
         self.carry_out(effects);
+        self.go_on();
+    }
+
+    /// What has been asked for within the family, in order, until nothing is left.
+    fn go_on(&mut self) {
+        while let Some(next) = self.next.pop_front() {
+            let id = match &next {
+                Next::Child(child) => &child.subject.id,
+                Next::Ended(told) => &told.parent,
+                Next::Stop { id, .. } => id,
+            };
+            let Ok(known) = self.load(id) else {
+                self.count(Counted::Orphan);
+                continue;
+            };
+            let effects = self.ask(|owner| match next {
+                Next::Child(child) => owner.child(child, known.as_ref()),
+                Next::Ended(told) => owner.child_ended(&told, known),
+                Next::Stop { by, .. } => owner.cancel(&by, known),
+            });
+            self.carry_out(effects);
+        }
+        self.at_hand.begin_step();
     }
 
     /// All of it, or, where the log cannot take the state, the end of the execution in its stead.
@@ -110,11 +158,18 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             self.give_up_state(&id, reason);
         }
         for effect in &effects {
-            if let Effect::Save(execution) | Effect::Update(execution) = effect
-                && let Err(error) = self.put(execution)
-            {
-                let execution = execution.clone();
-                return self.decide(|owner| owner.too_large(execution, &error.to_string()));
+            let (put, id) = match effect {
+                Effect::Save(execution) | Effect::Update(execution) => (self.put(execution), execution.id()),
+                Effect::Piece { id, changed } => (self.put_piece(id, changed), id),
+                _ => continue,
+            };
+            if let Err(error) = put {
+                let execution = latest(&effects, id).cloned();
+                // It is not as the log has it.
+                self.at_hand.drop_one(id);
+                let Some(execution) = execution else { continue };
+                let effects = self.ask(|owner| owner.too_large(execution, &error.to_string()));
+                return self.carry_out(effects);
             }
         }
         for effect in effects {
@@ -128,12 +183,14 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         let beside = self.context.globals().beside().filter(room);
         let beside = beside.map(|beside| Beside { worker: beside.worker(), pool: beside.pool() });
         let gates = AsSender(&*self.context);
+        let workflows = OfStep { context: &*self.context, at_hand: self.at_hand };
         let facts = Facts {
             now_ms: self.context.now_ms(),
             limits: &self.options.limits,
             actions: &actions,
             beside,
             gates: &gates,
+            workflows: &workflows,
         };
         let mut owner = Owner::new(facts);
         what(&mut owner);
@@ -147,9 +204,9 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 *self.counts.changes.entry(execution.status()).or_default() += 1;
                 self.audit(&row.root_execution_id, encode(&row));
             }
-            // It was put before all else.
-            Effect::Update(_) => {}
-            Effect::Forget(id) => self.context.delete(id.as_str().as_bytes()),
+            // They were put before all else.
+            Effect::Update(_) | Effect::Piece { .. } => {}
+            Effect::Forget { id, conducted } => self.forget(&id, conducted),
             Effect::SetTimer { id, kind, due_ms } => self.set_timer(&id, kind, due_ms),
             Effect::CancelTimer { id, kind } => self.context.cancel_timer(&timer_key(&id, kind)),
             Effect::Wait(key) => {
@@ -186,10 +243,9 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 let triggers = self.options.topics.triggers();
                 self.context.emit(Output::keyed(&triggers, event.event_id.as_bytes(), encode(&event)));
             }
-            Effect::Parent(told) => match self.load(&told.parent) {
-                Ok(parent) => self.decide(|owner| owner.child_ended(&told, parent)),
-                Err(_) => self.count(Counted::Orphan),
-            },
+            Effect::Parent(told) => self.next.push_back(Next::Ended(told)),
+            Effect::Child(child) => self.next.push_back(Next::Child(child)),
+            Effect::StopChild { id, by } => self.next.push_back(Next::Stop { id, by }),
             Effect::Count(what) => self.count(what),
             // It was told before all else.
             Effect::GiveUp { .. } => {}
@@ -209,6 +265,31 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
 
     fn put(&mut self, execution: &Execution) -> Result<(), StateTooLarge> {
         self.context.put(execution.id().as_str().as_bytes(), codec::to_bytes(execution))
+    }
+
+    fn put_piece(&mut self, id: &ExecutionId, changed: &Changed) -> Result<(), StateTooLarge> {
+        let key = workflows::key(id, &changed.key);
+        match workflows::stored(id, changed) {
+            Some(value) => self.context.put(&key, value),
+            None => {
+                self.context.delete(&key);
+                Ok(())
+            }
+        }
+    }
+
+    /// What was a workflow has pieces, and goes with the last of them.
+    fn forget(&mut self, id: &ExecutionId, conducted: bool) {
+        if conducted {
+            let prefix = workflows::prefix(id);
+            let keys = self.context.scan(&prefix).map(|(key, _)| key.into_owned());
+            let keys: Vec<Vec<u8>> = keys.take_while(|key| key.starts_with(&prefix)).take(FORGOTTEN_MAX).collect();
+            keys.iter().for_each(|key| self.context.delete(key));
+            if keys.len() == FORGOTTEN_MAX {
+                return self.set_timer(id, TimerKind::Remember, self.context.now_ms());
+            }
+        }
+        self.context.delete(id.as_str().as_bytes());
     }
 
     fn set_timer(&mut self, id: &ExecutionId, kind: TimerKind, due_ms: i64) {
@@ -246,6 +327,14 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     fn audit(&mut self, root: &str, row: Vec<u8>) {
         self.context.emit(Output::keyed(&self.options.topics.audit(), root.as_bytes(), row));
     }
+}
+
+/// The execution as the effects write it last.
+fn latest<'e>(effects: &'e [Effect], id: &ExecutionId) -> Option<&'e Execution> {
+    effects.iter().rev().find_map(|effect| match effect {
+        Effect::Save(execution) | Effect::Update(execution) if execution.id() == id => Some(execution),
+        _ => None,
+    })
 }
 
 /// Takes out what is given up: whom it is about, and why.

@@ -102,6 +102,7 @@ fn every_shipped_version_decodes() {
         + check::<HandedOver>()
         + check::<ExecutionState>()
         + check::<ExecutionEnded>()
+        + check::<WorkflowPiece>()
         + check::<GateMessage>()
         + check::<GateAnswer>()
         + check::<GateBehind>()

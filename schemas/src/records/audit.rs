@@ -129,6 +129,8 @@ pub struct ExecutionChanged {
     pub result_object: Option<String>,
     /// What went wrong, for people.
     pub error: Option<String>,
+    /// Of a child, the task of its parent's workflow that it runs for.
+    pub task: Option<String>,
 }
 
 stored!(ExecutionChanged, "ExecutionChanged");

@@ -122,6 +122,8 @@ pub struct ExecutionState {
     pub cause_depth: i32,
     /// Class that it was asked for with; that of its action once it is resolved.
     pub class: Option<String>,
+    /// Of a child, the task of its parent's workflow that it runs for.
+    pub task: Option<String>,
 }
 
 stored!(ExecutionState, "ExecutionState");
@@ -143,6 +145,21 @@ pub struct ExecutionEnded {
     pub return_code: Option<i32>,
     /// When it ended, in milliseconds since the epoch.
     pub ended_at_ms: i64,
+    /// Whether it was a workflow, of which pieces are stored.
+    pub conducted: bool,
 }
 
 stored!(ExecutionEnded, "ExecutionEnded");
+
+/// A part of what an owner remembers of a workflow, on `petrel.executions`, beside the execution itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowPiece {
+    /// Id of the execution; the record's key is that, `/w/` and the piece's key.
+    pub execution_id: String,
+    /// The piece's key.
+    pub key: String,
+    /// JSON.
+    pub value: String,
+}
+
+stored!(WorkflowPiece, "WorkflowPiece");

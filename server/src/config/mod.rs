@@ -191,6 +191,8 @@ pub struct Executor {
     pub schedule_to_start_ms: i64,
     /// How long an execution is offered to workers that are all too small for it until it ends, in milliseconds.
     pub no_room_ms: i64,
+    /// How long a workflow that has ended can be run again, in milliseconds: what is stored of it is kept for so long.
+    pub rerun_within_ms: i64,
     /// Whether actions that do not say otherwise are held to the files of their pack and their work directory.
     pub confine: FileAccess,
     /// Requests of the runner `http`.
@@ -421,6 +423,7 @@ impl Default for Executor {
             lost_leases_max: 5,
             schedule_to_start_ms: 24 * 3_600_000,
             no_room_ms: 600_000,
+            rerun_within_ms: 7 * 24 * 3_600_000,
             confine: FileAccess::default(),
             http: Http::default(),
             ssh: Ssh::default(),

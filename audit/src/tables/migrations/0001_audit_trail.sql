@@ -104,6 +104,7 @@ CREATE TABLE IF NOT EXISTS executions
     extracted         String                          COMMENT 'What its action takes of the result, a JSON object, or empty' CODEC(ZSTD(1)),
     result_object     String                          COMMENT 'Where a large result is instead, a JSON object with its sha256, or empty' CODEC(ZSTD(1)),
     error             String                          COMMENT 'What went wrong, for people, or empty',
+    task              LowCardinality(String)          COMMENT 'Of a child, the task of its parent''s workflow that it runs for, or empty',
     recorded_at       DateTime64(3, 'UTC')            COMMENT 'Timestamp of the audit record',
     log_topic         LowCardinality(String)          COMMENT 'Topic of the audit record',
     log_partition     UInt32                          COMMENT 'Its partition',
@@ -250,6 +251,7 @@ SELECT
     latest.20 AS parent_execution_id,
     latest.21 AS extracted,
     latest.22 AS result_object,
+    latest.23 AS task,
     changes,
     finishes
 FROM
@@ -260,7 +262,7 @@ FROM
         argMax(tuple(
             status, changed_at, root_execution_id, event_id, trigger, rule, action, parameters, revision,
             requested_by, attempt, worker, requested_at, started_at, ended_at, return_code, error,
-            code, result, parent_execution_id, extracted, result_object
+            code, result, parent_execution_id, extracted, result_object, task
         ), sequence) AS latest,
         uniqExact(sequence) AS changes,
         uniqExactIf(sequence, ended_at IS NOT NULL) AS finishes

@@ -156,10 +156,14 @@ fn a_parent_counts_the_children_that_it_waits_for() {
             code: None,
             return_code: None,
             ended_at_ms: 1,
+            conducted: false,
         },
+        error: None,
         result: None,
         extracted: None,
         result_object: None,
+        stdout: String::new(),
+        stderr: String::new(),
     };
     for (open, left) in [(0, 0), (2, 1), (1, 0)] {
         let mut parent = model.live(1);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use petrel_schemas::{Class, ExecutionId};
 use serde_json::{Value, json};
 
+use super::family;
 use crate::delivery::Delivery;
 use crate::gate::{GateId, Kind};
 use crate::needs::Needs;
@@ -144,12 +145,18 @@ impl Actions for Catalog {
                 _ => None,
             },
             policies: match action {
-                "demo.gated" => Some(Arc::new(TwoGates("host"))),
+                "demo.gated" | "demo.gated_chain" => Some(Arc::new(TwoGates("host"))),
                 "demo.keyless" => Some(Arc::new(TwoGates("nothing"))),
                 "demo.late" | "demo.office" | "demo.strict" | "demo.careful" => Some(Arc::new(Own(action.to_owned()))),
                 _ => None,
             },
-            runner: if action == "demo.noop" { Arc::new(RunnerSpec::Noop(NoopSpec)) } else { command() },
+            runner: match action {
+                "demo.noop" => Arc::new(RunnerSpec::Noop(NoopSpec)),
+                "demo.chain" | "demo.gated_chain" => family::runner(1, 3),
+                "demo.fan" => family::runner(5, 5),
+                "demo.deep" => family::runner(1, 0),
+                _ => command(),
+            },
             parameters: Arc::new(Filled(if action == "demo.large" { 300 << 10 } else { 1 })),
         }))
     }

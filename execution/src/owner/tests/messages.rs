@@ -64,7 +64,7 @@ fn request(n: u8, action: &str, revision: &str) -> ActionRequest {
     }
 }
 
-fn result(n: u8, token: i64, status: &str) -> TaskResult {
+pub fn result(n: u8, token: i64, status: &str) -> TaskResult {
     TaskResult {
         execution_id: id(n).into(),
         root_execution_id: id(n).into(),

@@ -1,12 +1,13 @@
 //! The smallest thing around the decisions that keeps executions, timers and the index; what is decided comes out
 //! as short texts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use petrel_schemas::{Class, ExecutionId, TriggerEvent};
 
 use super::super::*;
 use super::catalog::Catalog;
+use super::family::{FakeWorkflows, Family};
 use super::messages::message_of;
 use crate::code;
 use crate::codec::{from_bytes, to_bytes};
@@ -54,6 +55,8 @@ pub enum Do {
     Arrive,
     /// The revision `later` turns out to be gone.
     Vanish,
+    /// A process goes on that has not got the revision `later` yet.
+    Leave,
     /// A worker of that pool stands beside the owner and has room, or none does.
     Beside(Option<&'static str>),
 }
@@ -96,6 +99,9 @@ pub struct Model {
     pub tasks: Vec<(u32, i64)>,
     pub parents_told: Vec<crate::family::ChildEnded>,
     pub events: Vec<TriggerEvent>,
+    /// What executions of a family have for each other in the step.
+    family: VecDeque<Family>,
+    pub workflows: FakeWorkflows,
 }
 
 impl Model {
@@ -118,6 +124,7 @@ impl Model {
                 decline_pause_ms: PAUSE_MS,
                 not_begun_pause_ms: PAUSE_MS,
                 not_begun_pause_ms_max: 4 * PAUSE_MS,
+                rerun_within_ms: 2 * DEDUP_MS,
                 parameters_bytes_max: 256 << 10,
             },
             catalog: Catalog::default(),
@@ -129,6 +136,8 @@ impl Model {
             tasks: Vec::new(),
             parents_told: Vec::new(),
             events: Vec::new(),
+            family: VecDeque::new(),
+            workflows: FakeWorkflows::default(),
         }
     }
 
@@ -169,6 +178,7 @@ impl Model {
             Do::On(scope) => self.switch(|c| _ = c.off.remove(scope)),
             Do::Arrive => self.switch(|c| c.later = Some(true)),
             Do::Vanish => self.switch(|c| c.later = Some(false)),
+            Do::Leave => self.switch(|c| c.later = None),
             Do::Early(n) => {
                 let known = self.known(&id(*n));
                 self.timers.remove(&timer_key(&id(*n), TimerKind::BackOff));
@@ -232,11 +242,23 @@ impl Model {
     }
 
     pub fn decide(&mut self, what: impl FnOnce(&mut Owner<'_>)) -> Vec<String> {
+        self.workflows.begin_step();
+        let mut told = self.ask(what);
+        while let Some(next) = self.family.pop_front() {
+            let known = self.known(next.id());
+            told.extend(self.ask(|owner| next.tell(owner, known)));
+        }
+        told
+    }
+
+    fn ask(&mut self, what: impl FnOnce(&mut Owner<'_>)) -> Vec<String> {
         let catalog = self.catalog.clone();
         let limits = self.limits.clone();
         let beside = self.beside.map(|pool| Beside { worker: "w", pool });
         let gates = Speaker(self.last, self.now_ms);
-        let facts = Facts { now_ms: self.now_ms, limits: &limits, actions: &catalog, beside, gates: &gates };
+        let workflows = self.workflows.clone();
+        let (now_ms, limits, actions) = (self.now_ms, &limits, &catalog);
+        let facts = Facts { now_ms, limits, actions, beside, gates: &gates, workflows: &workflows };
         let mut owner = Owner::new(facts);
         what(&mut owner);
         owner.into_effects().into_iter().filter_map(|effect| self.apply(effect)).collect()
@@ -259,7 +281,9 @@ impl Model {
             Effect::Update(execution) => {
                 self.states.insert(execution.id().to_string(), to_bytes(&execution));
             }
-            Effect::Forget(id) => {
+            Effect::Forget { id, conducted } => {
+                // One that never began has none.
+                assert!(!self.workflows.forget(&id) || conducted, "{id}");
                 self.states.remove(id.as_str());
                 self.history.remove(id.as_str());
             }
@@ -303,7 +327,13 @@ impl Model {
                 self.events.push(event);
                 return Some(told);
             }
-            Effect::Parent(told) => self.parents_told.push(told),
+            Effect::Parent(told) => {
+                self.parents_told.push(told.clone());
+                self.family.push_back(Family::Ended(told));
+            }
+            Effect::Child(child) => self.family.push_back(Family::Child(child)),
+            Effect::StopChild { id, by } => self.family.push_back(Family::Stop(id, by)),
+            Effect::Piece { id, changed } => self.workflows.put(&id, changed),
             Effect::GiveUp { code, .. } => return Some(format!("dead {code}")),
             Effect::Count(_) => {}
         }

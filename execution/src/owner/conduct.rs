@@ -1,0 +1,276 @@
+//! Conducting a workflow: it is begun, told how its children end, and asked what is to start.
+
+use petrel_schemas::ExecutionId;
+use serde_json::{Map, Value, json};
+
+use super::enter::Left;
+use super::{Counted, Effect, Owner};
+use crate::code;
+use crate::execution::{Execution, Known};
+use crate::family::{Child, ChildEnded};
+use crate::plan::Resolution;
+use crate::state::{DelayReason, Delayed, Failed, In, LeadsTo, Scheduled};
+use crate::status::Status;
+use crate::subject::{Note, Subject};
+use crate::timer::TimerKind;
+use crate::workflow::{Begin, Changed, ChildEnd, Conduct, Piece, Start};
+
+/// When a workflow is asked again whose revision is not here, in milliseconds.
+const ASK_AGAIN_MS: i64 = 5_000;
+
+/// Prefix of the pieces that an owner writes beside those of the workflow.
+const OWN: &str = "owner/";
+
+/// Prefix of those that tell how children ended while the workflow could not be asked.
+const TOLD: &str = "owner/told/";
+
+/// Why a workflow that has begun is not at hand.
+pub(super) enum Missing {
+    /// Its revision has not arrived here, or this release cannot use it.
+    NotNow,
+    /// Nobody can go on with it.
+    Never(String),
+}
+
+impl Owner<'_> {
+    /// It has passed everything: it runs.
+    pub(super) fn begin_workflow<S>(&mut self, mut from: In<S>)
+    where
+        S: LeadsTo<Scheduled> + LeadsTo<Delayed> + LeadsTo<Failed>,
+    {
+        let subject = &from.core.subject;
+        let (revision, action) = (&subject.revision, &subject.action);
+        let plan = match self.facts.actions.resolve(revision, action) {
+            Resolution::Ready(plan) => plan,
+            Resolution::NotYet => {
+                let why = format!("revision {revision} has not arrived yet");
+                return self.wait(from, DelayReason::RevisionNotHere, why);
+            }
+            Resolution::Broken(why) => return self.wait(from, DelayReason::ActionBroken, why),
+            Resolution::Removed | Resolution::NoSuchAction => {
+                let why = format!("revision {revision} was removed before it began");
+                return self.refuse(from, Note::new(code::REVISION_REMOVED, why));
+            }
+        };
+        let Some(workflow) = plan.runner.workflow() else {
+            let why = format!("{action} is no workflow in revision {revision}");
+            return self.refuse(from, Note::new(code::WORKFLOW_NOT_BEGUN, why));
+        };
+        let parameters = match serde_json::from_str(&from.core.parameters) {
+            Ok(Value::Object(parameters)) => parameters,
+            _ => Map::new(),
+        };
+        let about = about(subject);
+        let depth = u32::try_from(from.core.id().path().count()).unwrap_or(u32::MAX);
+        let begin = Begin { parameters: &parameters, about: &about, depth, now_ms: self.now_ms() };
+        let conduct = match workflow.begin(begin) {
+            Ok(conduct) => conduct,
+            Err(note) => return self.refuse(from, note),
+        };
+        if let Some(passage) = from.core.passage.as_mut() {
+            passage.begun = true;
+        }
+        let (left, now_ms) = (Left::of(&from), self.now_ms());
+        let nowhere = Scheduled { partition: 0, start_by_ms: now_ms, declines: 0, too_small: 0, again_ms: None };
+        let scheduled = from.schedule(nowhere, now_ms, Note::NONE);
+        // Nobody has to come for it: what would wait for a worker is not set up.
+        self.push(Effect::Save(scheduled.clone().into()));
+        let running = scheduled.conduct();
+        self.enter(left, running.clone());
+        self.go_on(running.into(), conduct);
+    }
+
+    /// A child has ended: its parent is told, in the same step.
+    pub fn child_ended(&mut self, told: &ChildEnded, parent: Option<Known>) {
+        let Some(Known::Live(mut parent)) = parent.filter(|parent| has_children(parent)) else {
+            return self.count(Counted::Orphan);
+        };
+        parent.core_mut().children_open -= 1;
+        if !parent.is_conducted() {
+            return self.push(Effect::Update(parent));
+        }
+        let Some(number) = told.child.id.path().last() else { return self.count(Counted::Orphan) };
+        let end = ChildEnd { status: told.child.status, result: told.value() };
+        match self.conduct_of(&parent) {
+            Ok(mut conduct) => {
+                if conduct.child_ended(number, end).is_err() {
+                    self.count(Counted::Orphan);
+                }
+                self.go_on(parent, conduct);
+            }
+            Err(Missing::NotNow) => {
+                let key = format!("{TOLD}{number}");
+                let value = json!({ "status": end.status.as_str(), "result": end.result }).to_string();
+                self.piece(parent.id(), Changed { key, value: Some(value) });
+                self.ask_again(parent.id());
+                self.push(Effect::Update(parent));
+            }
+            Err(Missing::Never(why)) => self.unreadable(parent, &why),
+        }
+    }
+
+    /// Its timer is due: it has more to start than one step may, wanted to be asked, or was not at hand.
+    pub(super) fn conduct_due(&mut self, execution: Execution) {
+        if !execution.is_conducted() || execution.status().is_final() {
+            return;
+        }
+        match self.conduct_of(&execution) {
+            Ok(mut conduct) => {
+                conduct.time_passed();
+                self.steer_again(&execution, conduct.as_mut());
+                self.go_on(execution, conduct);
+            }
+            Err(Missing::NotNow) => self.ask_again(execution.id()),
+            Err(Missing::Never(why)) => self.unreadable(execution, &why),
+        }
+    }
+
+    /// What runs for an execution, as it is at hand or stored, with how children ended that it was not told yet.
+    pub(super) fn conduct_of(&mut self, execution: &Execution) -> Result<Box<dyn Conduct>, Missing> {
+        let id = execution.id();
+        let mut conduct = match self.facts.workflows.take(id) {
+            Some(conduct) => conduct,
+            None => self.restored(execution)?,
+        };
+        conduct.set_now(self.now_ms());
+        Ok(conduct)
+    }
+
+    fn restored(&mut self, execution: &Execution) -> Result<Box<dyn Conduct>, Missing> {
+        let subject = &execution.core().subject;
+        let plan = match self.facts.actions.resolve(&subject.revision, &subject.action) {
+            Resolution::Ready(plan) => plan,
+            Resolution::NotYet | Resolution::Broken(_) => return Err(Missing::NotNow),
+            Resolution::Removed | Resolution::NoSuchAction => {
+                return Err(Missing::Never(format!("revision {} was removed while it ran", subject.revision)));
+            }
+        };
+        let workflow = plan.runner.workflow().ok_or_else(|| Missing::Never("its action is no workflow".to_owned()))?;
+        let is_own = |piece: &Piece| piece.key.starts_with(OWN);
+        let (own, pieces): (Vec<_>, Vec<_>) = self.facts.workflows.pieces(execution.id()).into_iter().partition(is_own);
+        let mut conduct = workflow.restore(&pieces).map_err(Missing::Never)?;
+        conduct.set_now(self.now_ms());
+        for piece in own {
+            let Some(number) = piece.key.strip_prefix(TOLD).and_then(|number| number.parse().ok()) else { continue };
+            if told(&piece.value).is_none_or(|end| conduct.child_ended(number, end).is_err()) {
+                self.count(Counted::Orphan);
+            }
+            self.piece(execution.id(), Changed { key: piece.key, value: None });
+        }
+        Ok(conduct)
+    }
+
+    /// It starts what it has to start, as much as one step may, and the execution takes the status that it has come to.
+    pub(super) fn go_on(&mut self, mut execution: Execution, mut conduct: Box<dyn Conduct>) {
+        let id = execution.id().clone();
+        self.start_children(&mut execution, conduct.as_mut());
+        for number in conduct.take_stops() {
+            self.stop_child(&id, number, "its workflow");
+        }
+        self.watch(&id, conduct.as_ref());
+        for changed in conduct.take_changes() {
+            self.piece(&id, changed);
+        }
+        let is_over = self.settle(execution, conduct.as_ref());
+        if !is_over {
+            self.facts.workflows.keep(&id, conduct);
+        }
+    }
+
+    fn start_children(&mut self, execution: &mut Execution, conduct: &mut dyn Conduct) {
+        loop {
+            let most = self.facts.workflows.starts_left();
+            let starts = conduct.starts(most);
+            if starts.is_empty() {
+                return;
+            }
+            self.facts.workflows.started(starts.len());
+            for start in starts {
+                let (number, core) = (start.number, execution.core_mut());
+                match child_of(core.id(), number) {
+                    Ok(id) => {
+                        core.children_open = core.children_open.saturating_add(1);
+                        let inherited = core.passage.as_ref().map(|passage| passage.held()).unwrap_or_default();
+                        let child = child(&core.subject, id, start, inherited, self.facts.now_ms);
+                        self.push(Effect::Child(child));
+                    }
+                    Err(why) => {
+                        let end = ChildEnd { status: Status::Failed, result: json!({ "error": why }) };
+                        if conduct.child_ended(number, end).is_err() {
+                            self.count(Counted::Orphan);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Its timer is set to when it is to be asked next, whatever happens.
+    fn watch(&mut self, id: &ExecutionId, conduct: &dyn Conduct) {
+        let due_ms = if conduct.has_more() { Some(self.now_ms()) } else { conduct.due_ms() };
+        let (id, kind) = (id.clone(), TimerKind::Conduct);
+        self.push(match due_ms {
+            Some(due_ms) => Effect::SetTimer { id, kind, due_ms },
+            None => Effect::CancelTimer { id, kind },
+        });
+    }
+
+    pub(super) fn ask_again(&mut self, id: &ExecutionId) {
+        let due_ms = self.now_ms().saturating_add(ASK_AGAIN_MS);
+        self.push(Effect::SetTimer { id: id.clone(), kind: TimerKind::Conduct, due_ms });
+    }
+
+    pub(super) fn stop_child(&mut self, id: &ExecutionId, number: u32, by: &str) {
+        if let Ok(id) = id.child(number) {
+            self.push(Effect::StopChild { id, by: by.to_owned() });
+        }
+    }
+
+    fn piece(&mut self, id: &ExecutionId, changed: Changed) {
+        self.push(Effect::Piece { id: id.clone(), changed });
+    }
+}
+
+/// Whether children of it have not ended.
+fn has_children(parent: &Known) -> bool {
+    matches!(parent, Known::Live(parent) if parent.core().children_open > 0)
+}
+
+fn child_of(parent: &ExecutionId, number: u32) -> Result<ExecutionId, String> {
+    parent.child(number).map_err(|e| format!("its child {number} cannot be: {e}"))
+}
+
+/// A child for what a workflow wants to start. It is of the same event, rule and revision as its parent.
+fn child(parent: &Subject, id: ExecutionId, start: Start, inherited: Vec<crate::gate::GateId>, now_ms: i64) -> Child {
+    let Start { task, action, parameters, delay_ms, .. } = start;
+    let subject = Subject { id, action, requested_at_ms: now_ms, task: Some(task), ..parent.clone() };
+    Child { subject, parameters: parameters.to_string(), inherited, delay_ms }
+}
+
+/// How a child ended, as it was kept for a workflow that was not at hand.
+fn told(text: &str) -> Option<ChildEnd> {
+    let mut told: Value = serde_json::from_str(text).ok()?;
+    let status = Status::parse(told["status"].as_str()?)?;
+    Some(ChildEnd { status, result: told["result"].take() })
+}
+
+/// What expressions may ask about the execution.
+fn about(subject: &Subject) -> Map<String, Value> {
+    let pack = subject.action.split('.').next().unwrap_or_default();
+    let about = json!({
+        "execution_id": subject.id.as_str(),
+        "action_execution_id": subject.id.as_str(),
+        "root_execution_id": subject.id.root().as_str(),
+        "action": subject.action,
+        "pack": pack,
+        "user": subject.requested_by,
+        "rule": subject.rule,
+        "trigger": subject.trigger,
+        "event_id": subject.event_id,
+        "revision": subject.revision,
+    });
+    match about {
+        Value::Object(about) => about,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,129 @@
+//! The workflows of an owner's partitions: those that are at hand, and the pieces that are stored of all.
+//!
+//! What is at hand is as the open transaction has it. When that is undone, all of it is thrown away, so that nothing
+//! survives that was not committed; so is what is of a partition that another member has now.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+
+use petrel_bus::Context;
+use petrel_execution::workflow::{Changed, Conduct, Piece, Workflows};
+use petrel_schemas::{ExecutionId, WorkflowPiece, decode, encode};
+
+/// Most children of workflows that begin in one step: the others have their turn in steps of their own, and what else is
+/// to be done comes in between.
+pub(super) const STARTS_MAX: usize = 100;
+
+/// Most workflows that a thread of owners has at hand; the others are restored when they are asked.
+const AT_HAND_MAX: usize = 4_000;
+
+/// Most pieces that are removed in one step.
+pub(super) const FORGOTTEN_MAX: usize = 1_000;
+
+/// The workflows that are at hand, of all partitions of a thread.
+#[derive(Default)]
+pub(super) struct AtHand {
+    inner: RefCell<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// With the partition, and when each was asked last.
+    by_id: HashMap<ExecutionId, (u32, u64, Box<dyn Conduct>)>,
+    by_use: BTreeMap<u64, ExecutionId>,
+    uses: u64,
+    starts: usize,
+}
+
+impl AtHand {
+    /// Nothing is at hand any more.
+    pub(super) fn clear(&self) {
+        *self.inner.borrow_mut() = Inner::default();
+    }
+
+    /// Another member has that partition.
+    pub(super) fn revoked(&self, partition: u32) {
+        let mut inner = self.inner.borrow_mut();
+        let gone = inner.by_id.extract_if(|_, (of, ..)| *of == partition).map(|(_, (_, used, _))| used);
+        let gone: Vec<u64> = gone.collect();
+        gone.iter().for_each(|used| drop(inner.by_use.remove(used)));
+    }
+
+    /// A new step begins.
+    pub(super) fn begin_step(&self) {
+        self.inner.borrow_mut().starts = 0;
+    }
+
+    /// It is not to be gone on with as it is.
+    pub(super) fn drop_one(&self, id: &ExecutionId) {
+        self.inner.borrow_mut().take(id);
+    }
+}
+
+impl Inner {
+    fn take(&mut self, id: &ExecutionId) -> Option<Box<dyn Conduct>> {
+        let (_, used, conduct) = self.by_id.remove(id)?;
+        self.by_use.remove(&used);
+        Some(conduct)
+    }
+
+    fn keep(&mut self, partition: u32, id: &ExecutionId, conduct: Box<dyn Conduct>) {
+        self.take(id);
+        self.uses += 1;
+        self.by_use.insert(self.uses, id.clone());
+        self.by_id.insert(id.clone(), (partition, self.uses, conduct));
+        if self.by_id.len() > AT_HAND_MAX
+            && let Some((_, eldest)) = self.by_use.pop_first()
+        {
+            self.by_id.remove(&eldest);
+        }
+    }
+}
+
+/// The workflows of a partition, as a step asks for them.
+pub(super) struct OfStep<'a, 'c, G> {
+    pub(super) context: &'a Context<'c, G>,
+    pub(super) at_hand: &'a AtHand,
+}
+
+impl<G> Workflows for OfStep<'_, '_, G> {
+    fn take(&self, id: &ExecutionId) -> Option<Box<dyn Conduct>> {
+        self.at_hand.inner.borrow_mut().take(id)
+    }
+
+    fn keep(&self, id: &ExecutionId, conduct: Box<dyn Conduct>) {
+        self.at_hand.inner.borrow_mut().keep(self.context.partition(), id, conduct);
+    }
+
+    fn pieces(&self, id: &ExecutionId) -> Vec<Piece> {
+        let prefix = prefix(id);
+        let stored = self.context.scan(&prefix).take_while(|(key, _)| key.starts_with(&prefix));
+        // What cannot be read is missed by whoever restores it.
+        let piece = |value: &[u8]| decode::<WorkflowPiece>(value).ok();
+        stored.filter_map(|(_, value)| piece(&value)).map(|p| Piece { key: p.key, value: p.value }).collect()
+    }
+
+    fn starts_left(&self) -> usize {
+        STARTS_MAX.saturating_sub(self.at_hand.inner.borrow().starts)
+    }
+
+    fn started(&self, count: usize) {
+        self.at_hand.inner.borrow_mut().starts += count;
+    }
+}
+
+/// What the keys of an execution's pieces begin with.
+pub(super) fn prefix(id: &ExecutionId) -> Vec<u8> {
+    format!("{id}/w/").into_bytes()
+}
+
+/// State key of a piece.
+pub(super) fn key(id: &ExecutionId, piece: &str) -> Vec<u8> {
+    format!("{id}/w/{piece}").into_bytes()
+}
+
+/// What is stored of it; nothing where it is gone.
+pub(super) fn stored(id: &ExecutionId, changed: &Changed) -> Option<Vec<u8>> {
+    let value = changed.value.clone()?;
+    Some(encode(&WorkflowPiece { execution_id: id.to_string(), key: changed.key.clone(), value }))
+}
