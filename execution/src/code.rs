@@ -45,6 +45,12 @@ pub const POLICY_TOO_MANY_GATES: &str = "policy_too_many_gates";
 pub const POLICY_KEY: &str = "policy_key";
 /// Failed: what its owner would have to remember of it is over the log's limit.
 pub const STATE_TOO_LARGE: &str = "state_too_large";
+/// Failed: a task of its workflow failed, and nothing in the workflow handles that.
+pub const WORKFLOW_FAILED: &str = "workflow_failed";
+/// Failed: its workflow cannot begin.
+pub const WORKFLOW_NOT_BEGUN: &str = "workflow_not_begun";
+/// Failed: what is stored of its workflow cannot be read.
+pub const WORKFLOW_UNREADABLE: &str = "workflow_unreadable";
 /// Failed: no topic carries the tasks of its action's pool.
 pub const NO_SUCH_POOL: &str = "no_such_pool";
 /// Failed: no worker of its action's pool has what the action needs, even with nothing else to do.
