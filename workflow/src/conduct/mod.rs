@@ -15,3 +15,5 @@ mod starts;
 mod workflow;
 
 pub use workflow::{ActionReference, PackWorkflow};
+#[cfg(test)]
+mod tests;

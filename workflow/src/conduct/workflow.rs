@@ -58,6 +58,12 @@ impl PackWorkflow {
         Ok(PackWorkflow { definition, dialect, limits: Limits::default(), actions })
     }
 
+    /// One that is run though it may have mistakes.
+    #[cfg(test)]
+    pub(super) fn uninspected(definition: Definition, dialect: Dialect) -> PackWorkflow {
+        PackWorkflow { definition: Arc::new(definition), dialect, limits: Limits::default(), actions: Vec::new() }
+    }
+
     /// The same one with other limits.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> PackWorkflow {
