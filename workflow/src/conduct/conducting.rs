@@ -13,6 +13,8 @@ pub(super) struct Conducting {
     pub(super) children: Children,
     /// How many children it may have in all.
     pub(super) children_max: u32,
+    /// The status that its tasks have been told of.
+    pub(super) told: Status,
     /// Whether the last call for starts left some.
     pub(super) more: bool,
     /// How many errors there were when it was over.
@@ -23,6 +25,7 @@ pub(super) struct Conducting {
 impl Conducting {
     pub(super) fn blank(conductor: Conductor, children_max: u32) -> Self {
         Conducting {
+            told: conductor.status(),
             conductor,
             children: Children::default(),
             children_max,
@@ -161,6 +164,7 @@ impl Conduct for Conducting {
             Asked::Cancel => Status::Canceled,
         };
         self.conductor.request(status).map_err(|error| error.to_string())?;
+        self.told = self.conductor.status();
         if *asked == Asked::Resume {
             self.resume_tasks();
         }

@@ -14,12 +14,30 @@ const ERRORS_IN_NOTE: usize = 3;
 impl Conducting {
     /// Ends a workflow that has nothing more to start. What it comes to is fixed then, though children may still run.
     pub(super) fn settle(&mut self) {
+        self.tell_tasks();
         if self.over.is_some() || !self.conductor.status().is_completed() || self.conductor.remediates() {
             return;
         }
         self.conductor.render_output();
         self.over = Some(self.conductor.errors().count());
         self.over_changed = true;
+    }
+
+    /// A workflow that is to rest or to end because of one of its children tells that its tasks with items, as when
+    /// somebody asks for it. Else they would wait for items that are not started any more.
+    fn tell_tasks(&mut self) {
+        let status = self.conductor.status();
+        if std::mem::replace(&mut self.told, status) == status {
+            return;
+        }
+        let asked = match status {
+            Status::Pausing => Status::Paused,
+            Status::Canceling => Status::Canceled,
+            _ => return,
+        };
+        // It is on its way there, so that this is never refused.
+        let _ = self.conductor.request(asked);
+        self.told = self.conductor.status();
     }
 
     pub(super) fn stands(&self) -> Standing {
