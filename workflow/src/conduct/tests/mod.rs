@@ -98,7 +98,7 @@ fn a_task_without_items_is_done_at_once_and_so_is_one_without_an_action() {
     let mut host = begin(
         "output: [{all: <% ctx(all) %>}]\nvars: [{all: none}]\ntasks:\n  a: {with: i in <% list() %>, action: x, next: \
          [{publish: [{all: <% result() %>}], do: b}]}\n  b: {next: [{when: <% succeeded() and result() = null %>, do: \
-         c}]}\n  c: {with: i in <% range(3) %>, next: [{do: d}]}\n  d: {action: x}\n",
+         c}]}\n  c: {with: i in <% range(3) %>, action: <% null %>, next: [{do: d}]}\n  d: {action: x}\n",
     );
     assert_eq!(host.labels(100), [(3, "d".to_owned())]);
     host.end(3, Status::Succeeded, Value::Null);
@@ -121,8 +121,8 @@ fn what_is_done_at_once_counts_as_started() {
 fn an_action_or_input_of_the_wrong_kind_fails_its_task() {
     let mut host = begin(
         "vars: [{n: 5}]\ntasks:\n  a: {action: <% ctx(n) %>, next: [{when: <% failed() %>, do: b}]}\n  b: {action: x, \
-         input: <% ctx(n) %>, next: [{when: <% failed() %>, do: c}]}\n  c: {with: i in <% list(x, 1, '') %>, action: <% \
-         item(i) %>}\n",
+         input: <% ctx(n) %>, next: [{when: <% failed() %>, do: c}]}\n  c:\n    with: i in <% list(x, 1, '') %>\n    \
+         action: <% item(i) %>\n",
     );
     assert_eq!(host.labels(100), [(0, "c[0]".to_owned())]);
     host.end(0, Status::Succeeded, Value::Null);
