@@ -13,4 +13,5 @@ mod inspect;
 
 pub use definition::Definition;
 pub use inspect::{Finding, Inspection, inspect};
+pub mod conduct;
 pub mod conductor;

@@ -25,6 +25,9 @@ pub const ITEMS_MAX: usize = 100_000;
 /// Bytes of all that a workflow's tasks may publish, written as JSON.
 pub const PUBLISHED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Children that one workflow may start: tasks, items and what is tried again, each counted.
+pub const CHILDREN_MAX: u32 = 1_000_000;
+
 /// How deep workflows may start each other; one that nobody started has the depth 0.
 pub const SUBWORKFLOW_DEPTH_MAX: u32 = 16;
 
@@ -37,6 +40,8 @@ pub struct Limits {
     pub items_max: usize,
     /// See [`PUBLISHED_BYTES_MAX`].
     pub published_bytes_max: usize,
+    /// See [`CHILDREN_MAX`].
+    pub children_max: u32,
     /// See [`SUBWORKFLOW_DEPTH_MAX`].
     pub subworkflow_depth_max: u32,
 }
@@ -47,6 +52,7 @@ impl Default for Limits {
             runs_max: RUNS_MAX,
             items_max: ITEMS_MAX,
             published_bytes_max: PUBLISHED_BYTES_MAX,
+            children_max: CHILDREN_MAX,
             subworkflow_depth_max: SUBWORKFLOW_DEPTH_MAX,
         }
     }

@@ -5,13 +5,14 @@
 //!
 //! Reading order: `status` and `machine` (which status follows which), `event` (what happens when a task or an item
 //! changes), `complete` (what comes behind a task), `request` (what somebody asks of the workflow), `offer` (what is to
-//! be started), `rerun`, `output`; and of the state `runs`, `staged`, `items`, `context`, `log`, `pieces`.
+//! be started), `host` (what whoever drives it asks besides), `rerun`, `output`; and of the state `runs`, `staged`, `items`, `context`, `log`, `pieces`.
 
 mod change;
 mod complete;
 mod context;
 mod error;
 mod event;
+mod host;
 mod items;
 mod log;
 pub mod machine;

@@ -59,38 +59,58 @@ impl Conductor {
     /// The tasks to start, by name and route. They are offered again until an event tells that they have begun. A task
     /// that cannot be rendered fails the workflow, and nothing is offered.
     pub fn next_tasks(&mut self) -> Vec<NextTask> {
-        let remediation = |(id, staged): (StagedId, &super::staged::Staged)| staged.run_on_fail.then_some(id);
-        let failed = self.status == Status::Failed;
-        let mut ids: Vec<StagedId> =
-            if failed { self.staging.open().filter_map(remediation).collect() } else { Vec::new() };
-        if !self.status.is_running() && ids.is_empty() {
-            return Vec::new();
-        }
-        if ids.is_empty() {
-            ids = self.staging.open().map(|(id, _)| id).collect();
-        }
+        self.offer_at_most(usize::MAX).0
+    }
+
+    /// As [`Conductor::next_tasks`], but at most so many tasks and items, the first ones, and whether there are more.
+    /// What is over the limit is not copied.
+    pub fn offer_at_most(&mut self, most: usize) -> (Vec<NextTask>, bool) {
+        let mut left = most;
+        let mut more = false;
         let mut tasks = Vec::new();
         let mut errors = Vec::new();
-        for id in ids {
-            match self.offer(id) {
-                Ok(task) => tasks.extend(task),
+        for id in self.to_offer() {
+            match self.offer(id, left.saturating_add(1)) {
+                Ok(None) => {}
+                Ok(Some(mut task)) => {
+                    let wanted = task.actions.len().max(1);
+                    more |= wanted > left;
+                    task.actions.truncate(left);
+                    if left > 0 {
+                        tasks.push(task);
+                    }
+                    left = left.saturating_sub(wanted);
+                }
                 Err(message) => errors.push((id, message)),
             }
         }
         if errors.is_empty() {
-            tasks.sort_by(|one, other| (&one.id, one.route).cmp(&(&other.id, other.route)));
-            return tasks;
+            return (tasks, more);
         }
+        errors.sort_by_key(|(id, _)| *id);
         for (id, message) in errors {
             let Some(staged) = self.staging.get(id) else { continue };
             let (task_id, route) = (self.definition.task(staged.task).name.clone(), staged.route);
             self.log_error(LogEntry { task_id: Some(task_id), route: Some(route), ..LogEntry::error(message) });
         }
         self.fail();
-        Vec::new()
+        (Vec::new(), false)
     }
 
-    fn offer(&mut self, id: StagedId) -> Result<Option<NextTask>, String> {
+    /// What can be offered, by task and route. Of a workflow that has failed that is what deals with the failure.
+    fn to_offer(&self) -> Vec<StagedId> {
+        let failed = self.status == Status::Failed;
+        if !failed && !self.status.is_running() {
+            return Vec::new();
+        }
+        let open = self.staging.open().filter(|(_, staged)| !failed || staged.run_on_fail);
+        let mut ids: Vec<_> = open.map(|(id, staged)| ((staged.task, staged.route), id)).collect();
+        ids.sort_unstable();
+        ids.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Offers a task, of one with items at most so many of them.
+    fn offer(&mut self, id: StagedId, most: usize) -> Result<Option<NextTask>, String> {
         let Some(staged) = self.staging.get(id) else { return Ok(None) };
         let definition = Arc::clone(&self.definition);
         let task = definition.task(staged.task);
@@ -125,7 +145,7 @@ impl Conductor {
             let room = next
                 .concurrency
                 .map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(items.active()));
-            let unset = items.unset().take(room).filter_map(|item| rendered.actions.get(item));
+            let unset = items.unset().take(room.min(most)).filter_map(|item| rendered.actions.get(item));
             next.actions = unset.cloned().collect();
         }
         let nothing_now = next.actions.is_empty() && !rendered.actions.is_empty();

@@ -1,0 +1,168 @@
+//! What is remembered of the children of a workflow: for what the open ones run, and of a task with items what those
+//! that have ended have resulted in, until the task ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::pieces::OwnPiece;
+use crate::conductor::Status;
+use crate::expression::{List, Value};
+
+/// What a child runs for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Child {
+    /// The task.
+    pub(super) task: Arc<str>,
+    /// The task's route.
+    pub(super) route: u32,
+    /// The item of the task, if it has items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) item: Option<usize>,
+}
+
+impl Child {
+    /// What people call it: `evacuate`, `evacuate[3]`, and on another route than the first one `evacuate~2[3]`.
+    pub(super) fn label(&self) -> String {
+        let route = if self.route == 0 { String::new() } else { format!("~{}", self.route) };
+        let item = self.item.map(|item| format!("[{item}]")).unwrap_or_default();
+        format!("{}{route}{item}", self.task)
+    }
+
+    fn of_task(&self) -> (Arc<str>, u32) {
+        (self.task.clone(), self.route)
+    }
+}
+
+/// How an item has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Done {
+    /// What ran for it.
+    pub(super) child: Child,
+    pub(super) status: Status,
+    pub(super) result: Value,
+}
+
+/// All of them, by number.
+#[derive(Debug, Default)]
+pub(super) struct Children {
+    next: u32,
+    open: BTreeMap<u32, Child>,
+    done: BTreeMap<u32, Done>,
+    /// The numbers of what is done, by task, route and item.
+    items: BTreeMap<(Arc<str>, u32), BTreeMap<usize, u32>>,
+    changed: BTreeSet<OwnPiece>,
+}
+
+impl Children {
+    /// Of a workflow that begins.
+    pub(super) fn new() -> Self {
+        Children { changed: BTreeSet::from([OwnPiece::Next]), ..Children::default() }
+    }
+
+    /// How many numbers have been given.
+    pub(super) fn next(&self) -> u32 {
+        self.next
+    }
+
+    pub(super) fn restore_next(&mut self, next: u32) {
+        self.next = next;
+    }
+
+    pub(super) fn restore_open(&mut self, number: u32, child: Child) {
+        self.open.insert(number, child);
+    }
+
+    pub(super) fn restore_done(&mut self, number: u32, done: Done) {
+        if let Some(item) = done.child.item {
+            self.items.entry(done.child.of_task()).or_default().insert(item, number);
+        }
+        self.done.insert(number, done);
+    }
+
+    /// A number that no other child has.
+    pub(super) fn take_number(&mut self) -> u32 {
+        let number = self.next;
+        self.next = self.next.saturating_add(1);
+        self.changed.insert(OwnPiece::Next);
+        number
+    }
+
+    /// A child that begins; its number.
+    pub(super) fn open(&mut self, child: Child) -> u32 {
+        let number = self.take_number();
+        self.open.insert(number, child);
+        self.changed.insert(OwnPiece::Child(number));
+        number
+    }
+
+    /// A child that has ended is not open any more.
+    pub(super) fn close(&mut self, number: u32) -> Option<Child> {
+        let child = self.open.remove(&number)?;
+        self.changed.insert(OwnPiece::Child(number));
+        Some(child)
+    }
+
+    /// The open ones, by number.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Child)> {
+        self.open.iter().map(|(number, child)| (*number, child))
+    }
+
+    /// Remembers how an item has ended, in the place of what was known of it.
+    pub(super) fn finish_item(&mut self, number: u32, item: usize, done: Done) {
+        let before = self.items.entry(done.child.of_task()).or_default().insert(item, number);
+        if let Some(before) = before {
+            self.done.remove(&before);
+            self.changed.insert(OwnPiece::Done(before));
+        }
+        self.done.insert(number, done);
+        self.changed.insert(OwnPiece::Done(number));
+    }
+
+    /// The results of a task's items in their order, `null` where there is none.
+    pub(super) fn results(&self, task: &Child, count: usize) -> Value {
+        let mut results = vec![Value::Null; count];
+        for (item, number) in self.items.get(&task.of_task()).into_iter().flatten() {
+            if let (Some(place), Some(done)) = (results.get_mut(*item), self.done.get(number)) {
+                *place = done.result.clone();
+            }
+        }
+        Value::List(List::from(results))
+    }
+
+    /// Forgets the items of a task, but for those that are kept.
+    pub(super) fn forget_items(&mut self, task: &Child, keep: impl Fn(usize) -> bool) {
+        let key = task.of_task();
+        let Some(items) = self.items.get_mut(&key) else { return };
+        let (done, changed) = (&mut self.done, &mut self.changed);
+        items.retain(|item, number| {
+            let keep = keep(*item);
+            if !keep {
+                done.remove(number);
+                changed.insert(OwnPiece::Done(*number));
+            }
+            keep
+        });
+        if items.is_empty() {
+            self.items.remove(&key);
+        }
+    }
+
+    /// Whether something is remembered of the items of a task.
+    pub(super) fn has_items_of(&self, task: &Child) -> bool {
+        self.items.contains_key(&task.of_task())
+    }
+
+    pub(super) fn take_changed(&mut self) -> BTreeSet<OwnPiece> {
+        std::mem::take(&mut self.changed)
+    }
+
+    pub(super) fn get(&self, number: u32) -> Option<&Child> {
+        self.open.get(&number)
+    }
+
+    pub(super) fn done(&self, number: u32) -> Option<&Done> {
+        self.done.get(&number)
+    }
+}

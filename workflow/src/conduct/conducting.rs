@@ -1,0 +1,196 @@
+//! A workflow that runs: what its owner tells it, told to the conductor.
+
+use petrel_execution::workflow::{Asked, Changed, ChildEnd, Conduct, Standing, Start};
+
+use super::children::{Child, Children, Done};
+use super::workflow::status_of;
+use crate::conductor::{Conductor, Event, Level, LogEntry, Status};
+use crate::expression::Value;
+
+/// A conductor, and the children that run for it.
+pub(super) struct Conducting {
+    pub(super) conductor: Conductor,
+    pub(super) children: Children,
+    /// How many children it may have in all.
+    pub(super) children_max: u32,
+    /// The status that its tasks have been told of.
+    pub(super) told: Status,
+    /// Whether the last call for starts left some.
+    pub(super) more: bool,
+    /// How many errors there were when it was over.
+    pub(super) over: Option<usize>,
+    pub(super) over_changed: bool,
+}
+
+impl Conducting {
+    pub(super) fn blank(conductor: Conductor, children_max: u32) -> Self {
+        Conducting {
+            told: conductor.status(),
+            conductor,
+            children: Children::default(),
+            children_max,
+            more: false,
+            over: None,
+            over_changed: false,
+        }
+    }
+
+    /// One that begins.
+    pub(super) fn begun(conductor: Conductor, children_max: u32) -> Self {
+        let mut begun = Conducting { children: Children::new(), ..Conducting::blank(conductor, children_max) };
+        begun.settle();
+        begun
+    }
+
+    /// What ran for a task or an item has ended. What ran without a child has no number yet.
+    pub(super) fn ended(&mut self, child: &Child, number: Option<u32>, status: Status, result: Value) {
+        let (task, route) = (&child.task, child.route);
+        let Some(item) = child.item else {
+            if let Err(error) = self.conductor.update(task, route, Event::Action { status, result }) {
+                self.fail_at(child, error.to_string());
+            }
+            return;
+        };
+        let number = number.unwrap_or_else(|| self.children.take_number());
+        let done = Done { child: child.clone(), status, result: result.clone() };
+        self.children.finish_item(number, item, done);
+        let ends = self.conductor.ends_with(task, route, item, status);
+        let accumulated = if ends {
+            let count = self.conductor.item_count_of(task, route).unwrap_or_default();
+            self.children.results(child, count)
+        } else {
+            Value::Null
+        };
+        let told = self.conductor.update(task, route, Event::Item { item, status, result, accumulated });
+        if ends || told.is_err() {
+            // A task that ended badly keeps its items, so that it can be run again from those that failed.
+            self.forget_lost_items(child);
+        }
+        if let Err(error) = told {
+            self.fail_at(child, error.to_string());
+        }
+    }
+
+    /// Forgets what items have resulted in that the conductor does not know any more, or that have to run again.
+    pub(super) fn forget_lost_items(&mut self, task: &Child) {
+        let Conducting { conductor, children, .. } = self;
+        let keep = |item| {
+            let status = conductor.item_status(&task.task, task.route, item);
+            status.is_some_and(|status| status != Status::Unset)
+        };
+        children.forget_items(task, keep);
+    }
+
+    /// Fails the workflow with an error at a task. What comes when it is over changes nothing of what it came to.
+    pub(super) fn fail_at(&mut self, child: &Child, message: String) {
+        self.log_error_at(child, message);
+        if !self.conductor.status().is_completed() {
+            // Whatever is not over can fail.
+            let _ = self.conductor.request(Status::Failed);
+        }
+    }
+
+    pub(super) fn log_error_at(&mut self, child: &Child, message: String) {
+        self.conductor.add_log_entry(LogEntry {
+            level: Level::Error,
+            task_id: Some(child.task.clone()),
+            route: Some(child.route),
+            ..LogEntry::error(message)
+        });
+    }
+
+    /// Lets a task with items go on that was to rest once the items that run have ended. Else it would rest then, and
+    /// its workflow with it, though somebody has resumed that.
+    fn resume_tasks(&mut self) {
+        let mut resting: Vec<Child> = Vec::new();
+        for (_, child) in self.children.iter() {
+            let pausing = self.conductor.task_status(&child.task, child.route) == Some(Status::Pausing);
+            let same = |other: &Child| (&other.task, other.route) == (&child.task, child.route);
+            if child.item.is_some() && pausing && !resting.last().is_some_and(same) && !resting.iter().any(same) {
+                resting.push(child.clone());
+            }
+        }
+        for task in resting {
+            for status in [Status::Resuming, Status::Running] {
+                let event = Event::Action { status, result: Value::Null };
+                if let Err(error) = self.conductor.update(&task.task, task.route, event) {
+                    self.fail_at(&task, error.to_string());
+                }
+            }
+        }
+    }
+
+    /// Why somebody cannot ask that now, for people.
+    fn refusal(&self, asked: &Asked) -> Option<String> {
+        let status = self.conductor.status();
+        let (can, what) = match asked {
+            Asked::Pause => (status.is_running() || status.is_pause(), "paused"),
+            Asked::Resume => (status.is_pause(), "resumed"),
+            Asked::Cancel => (!status.is_completed(), "canceled"),
+        };
+        (!can).then(|| format!("The workflow is {status} and cannot be {what}."))
+    }
+}
+
+impl Conduct for Conducting {
+    fn set_now(&mut self, now_ms: i64) {
+        self.conductor.set_now(Some(now_ms));
+    }
+
+    fn starts(&mut self, most: usize) -> Vec<Start> {
+        self.next_starts(most)
+    }
+
+    fn has_more(&self) -> bool {
+        self.more
+    }
+
+    fn child_ended(&mut self, number: u32, end: ChildEnd) -> Result<(), String> {
+        let status = status_of(end.status)
+            .ok_or_else(|| format!("The child {number} has not ended, it is {}.", end.status.as_str()))?;
+        let child = self.children.close(number).ok_or_else(|| format!("The workflow has no open child {number}."))?;
+        self.ended(&child, Some(number), status, end.result.into());
+        self.settle();
+        Ok(())
+    }
+
+    fn ask(&mut self, asked: &Asked) -> Result<(), String> {
+        if let Some(refusal) = self.refusal(asked) {
+            return Err(refusal);
+        }
+        let status = match asked {
+            Asked::Pause => Status::Paused,
+            Asked::Resume => Status::Resuming,
+            Asked::Cancel => Status::Canceled,
+        };
+        self.conductor.request(status).map_err(|error| error.to_string())?;
+        self.told = self.conductor.status();
+        if *asked == Asked::Resume {
+            self.resume_tasks();
+        }
+        self.settle();
+        Ok(())
+    }
+
+    fn take_stops(&mut self) -> Vec<u32> {
+        Vec::new()
+    }
+
+    fn open(&self) -> Vec<u32> {
+        self.children.iter().map(|(number, _)| number).collect()
+    }
+
+    fn due_ms(&self) -> Option<i64> {
+        None
+    }
+
+    fn time_passed(&mut self) {}
+
+    fn standing(&self) -> Standing {
+        self.stands()
+    }
+
+    fn take_changes(&mut self) -> Vec<Changed> {
+        self.changes()
+    }
+}

@@ -1,0 +1,96 @@
+//! How a workflow stands, and what it comes to.
+
+use petrel_execution::workflow::Standing;
+use petrel_execution::{Note, Status as Final, code};
+use serde_json::{Value as Json, json};
+
+use super::conducting::Conducting;
+use crate::conductor::{LogEntry, Status};
+use crate::expression::Value;
+
+/// The errors that are told in the note of a workflow that failed; all of them are in its result.
+const ERRORS_IN_NOTE: usize = 3;
+
+impl Conducting {
+    /// Ends a workflow that has nothing more to start. What it comes to is fixed then, though children may still run.
+    pub(super) fn settle(&mut self) {
+        self.tell_tasks();
+        if self.over.is_some() || !self.conductor.status().is_completed() || self.conductor.remediates() {
+            return;
+        }
+        self.conductor.render_output();
+        self.over = Some(self.conductor.errors().count());
+        self.over_changed = true;
+    }
+
+    /// A workflow that is to rest or to end because of one of its children tells that its tasks with items, as when
+    /// somebody asks for it. Else they would wait for items that are not started any more.
+    fn tell_tasks(&mut self) {
+        let status = self.conductor.status();
+        if std::mem::replace(&mut self.told, status) == status {
+            return;
+        }
+        let asked = match status {
+            Status::Pausing => Status::Paused,
+            Status::Canceling => Status::Canceled,
+            _ => return,
+        };
+        // It is on its way there, so that this is never refused.
+        let _ = self.conductor.request(asked);
+        self.told = self.conductor.status();
+    }
+
+    pub(super) fn stands(&self) -> Standing {
+        let Some(errors) = self.over else {
+            return match self.conductor.status() {
+                Status::Pausing => Standing::Pausing,
+                Status::Paused => Standing::Paused,
+                Status::Pending => Standing::Pending,
+                Status::Canceling => Standing::Canceling,
+                // What deals with a failure is still to be started where it has ended.
+                _ => Standing::Running,
+            };
+        };
+        let status = match self.conductor.status() {
+            Status::Succeeded => Final::Succeeded,
+            Status::Canceled => Final::Canceled,
+            Status::Timeout => Final::Timeout,
+            _ => Final::Failed,
+        };
+        Standing::Over { status, note: self.note(status, errors), result: self.result(errors) }
+    }
+
+    fn note(&self, status: Final, errors: usize) -> Note {
+        let told: Vec<String> = self.conductor.errors().take(errors.min(ERRORS_IN_NOTE)).map(told).collect();
+        let more = errors.saturating_sub(told.len());
+        let mut text = told.join("; ");
+        if more > 0 {
+            text += &format!("; and {more} more");
+        }
+        let code = match status {
+            Final::Succeeded => return Note::NONE,
+            Final::Canceled => code::CANCELED,
+            Final::Timeout => code::RUN_TIMEOUT,
+            _ => code::WORKFLOW_FAILED,
+        };
+        Note::of(Some(code.to_owned()), (!text.is_empty()).then_some(text))
+    }
+
+    /// The result as StackStorm has it: the output, and the errors where there are any.
+    fn result(&self, errors: usize) -> Json {
+        let mut result = json!({"output": self.conductor.output().map_or(Json::Null, Value::to_json)});
+        if errors > 0 {
+            let entry = |entry: &LogEntry| serde_json::to_value(entry).unwrap_or_default();
+            result["errors"] = self.conductor.errors().take(errors).map(entry).collect();
+        }
+        result
+    }
+}
+
+/// An error in one line, with the task that it is about.
+fn told(error: &LogEntry) -> String {
+    match &error.task_id {
+        Some(task) => format!("{task}: {}", error.message),
+        None => error.message.clone(),
+    }
+}

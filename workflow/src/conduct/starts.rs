@@ -1,0 +1,156 @@
+//! From what the conductor offers to children.
+//!
+//! Whatever begins is told to the conductor as `running`: Orquesta's machine takes a success from a task that runs alone,
+//! rests only tasks with items that run, and begins a task that is tried again with nothing else.
+
+use petrel_execution::workflow::Start;
+use serde_json::Value as Json;
+
+use super::children::Child;
+use super::conducting::Conducting;
+use crate::conductor::{ActionSpec, Event, NextTask, Status};
+use crate::expression::Value;
+
+/// What begins and has ended with it, without a child.
+struct AtOnce {
+    child: Child,
+    /// Why it failed; none if it is done.
+    error: Option<String>,
+}
+
+/// What an action comes to.
+enum Begins {
+    Child { action: String, parameters: Json },
+    Done,
+    Failed(String),
+}
+
+impl Conducting {
+    /// The next children, at most so many; what needs no child is counted as well, so that a call does no more than that.
+    pub(super) fn next_starts(&mut self, most: usize) -> Vec<Start> {
+        let mut starts = Vec::new();
+        let mut left = most;
+        self.more = false;
+        while self.over.is_none() {
+            let (tasks, more) = self.conductor.offer_at_most(left);
+            self.more = more;
+            if tasks.is_empty() {
+                if !more {
+                    // What deals with a failure and cannot be rendered would be offered for ever.
+                    self.conductor.give_up_remediation();
+                }
+                break;
+            }
+            let mut at_once = Vec::new();
+            for task in tasks {
+                left = left.saturating_sub(task.actions.len().max(1));
+                if !self.begin(&task, &mut starts, &mut at_once) {
+                    self.conductor.give_up_remediation();
+                    break;
+                }
+            }
+            // All have begun before one ends, because an end may lead to what begins.
+            for AtOnce { child, error } in at_once {
+                let status = if error.is_some() { Status::Failed } else { Status::Succeeded };
+                if let Some(error) = error {
+                    self.log_error_at(&child, error);
+                }
+                self.ended(&child, None, status, Value::Null);
+            }
+        }
+        self.settle();
+        starts
+    }
+
+    /// Begins a task, or the items of it that are offered. Whether the workflow goes on.
+    fn begin(&mut self, task: &NextTask, starts: &mut Vec<Start>, at_once: &mut Vec<AtOnce>) -> bool {
+        let whole = Child { task: task.id.clone(), route: task.route, item: None };
+        if task.items_count == Some(0) {
+            if !self.tell_begun(&whole) {
+                return false;
+            }
+            at_once.push(AtOnce { child: whole, error: None });
+            return true;
+        }
+        self.forget_items_of_a_former_run(&whole);
+        for action in &task.actions {
+            let child = Child { item: action.item, ..whole.clone() };
+            if self.children.next() >= self.children_max {
+                let max = self.children_max;
+                let message =
+                    format!("LimitExceeded: The workflow has started {max} children, the limit CHILDREN_MAX is {max}.");
+                self.fail_at(&child, message);
+                return false;
+            }
+            if !self.tell_begun(&child) {
+                return false;
+            }
+            match begins(action, &child) {
+                Begins::Done => at_once.push(AtOnce { child, error: None }),
+                Begins::Failed(error) => at_once.push(AtOnce { child, error: Some(error) }),
+                Begins::Child { action, parameters } => {
+                    let label = child.label();
+                    let number = self.children.open(child);
+                    let delay_ms = task.delay.filter(|delay| *delay > 0).map(|delay| delay.saturating_mul(1_000));
+                    starts.push(Start { number, task: label, action, parameters, delay_ms });
+                }
+            }
+        }
+        true
+    }
+
+    /// Tells that what runs for a task or an item has begun. Whether the workflow goes on.
+    fn tell_begun(&mut self, child: &Child) -> bool {
+        let (status, result) = (Status::Running, Value::Null);
+        let event = match child.item {
+            None => Event::Action { status, result },
+            Some(item) => Event::Item { item, status, result, accumulated: Value::Null },
+        };
+        let told = self.conductor.update(&child.task, child.route, event);
+        told.map_err(|error| self.fail_at(child, error.to_string())).is_ok()
+    }
+
+    /// A task with items that begins anew has kept what those have resulted in that do not run again.
+    fn forget_items_of_a_former_run(&mut self, task: &Child) {
+        if !self.children.has_items_of(task) {
+            return;
+        }
+        let status = self.conductor.task_status(&task.task, task.route);
+        if status.is_none_or(|status| status.is_completed() || status == Status::Retrying) {
+            self.forget_lost_items(task);
+        }
+    }
+}
+
+fn begins(spec: &ActionSpec, child: &Child) -> Begins {
+    let kind = |value: &Value| match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::List(_) => "a list",
+        Value::Map(_) => "an object",
+    };
+    let action = match &spec.action {
+        Value::Null => return Begins::Done,
+        Value::String(action) if !action.is_empty() => action.to_string(),
+        Value::String(_) => {
+            return Begins::Failed(format!(
+                "The action of {} is an empty text; it is an action's name.",
+                child.label()
+            ));
+        }
+        other => {
+            let (label, kind) = (child.label(), kind(other));
+            return Begins::Failed(format!("The action of {label} is {kind}; it is an action's name, a text."));
+        }
+    };
+    match &spec.input {
+        Value::Null => Begins::Child { action, parameters: Json::Object(serde_json::Map::new()) },
+        input @ Value::Map(_) => Begins::Child { action, parameters: input.to_json() },
+        other => {
+            let (label, kind) = (child.label(), kind(other));
+            Begins::Failed(format!("The input of {label} is {kind}; it is an object of the action's parameters."))
+        }
+    }
+}

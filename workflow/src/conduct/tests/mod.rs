@@ -1,0 +1,343 @@
+//! What children are started for, what becomes of how they end, and what is told of a workflow.
+
+mod host;
+mod random;
+
+use petrel_execution::workflow::{Asked, Begin, ChildEnd, Piece, Standing, Start, Workflow};
+use petrel_execution::{Status, code};
+use serde_json::{Value, json};
+
+use super::PackWorkflow;
+use crate::expression::Dialect;
+use crate::limits::Limits;
+use host::{Host, begin, workflow};
+
+fn succeeded(_: &Start) -> (Status, Value) {
+    (Status::Succeeded, Value::Null)
+}
+
+#[test]
+fn children_are_started_with_their_actions_and_parameters() {
+    let mut host = begin(
+        "vars: [{who: you}]\ntasks:\n  a: {action: core.echo message=<% ctx(who) %>, next: [{do: b}]}\n  b: {action: \
+         core.noop, delay: 3}\n",
+    );
+    let starts = host.starts(100);
+    let first = Start {
+        number: 0,
+        task: "a".into(),
+        action: "core.echo".into(),
+        parameters: json!({"message": "you"}),
+        delay_ms: None,
+    };
+    assert_eq!((starts, host.starts(100)), (vec![first], Vec::new()));
+    assert_eq!((host.conduct.open(), host.standing()), (vec![0], Standing::Running));
+    host.end(0, Status::Succeeded, Value::Null);
+    let starts = host.starts(100);
+    assert_eq!((starts[0].number, &starts[0].parameters, starts[0].delay_ms), (1, &json!({}), Some(3_000)));
+    host.end(1, Status::Succeeded, Value::Null);
+    let over = Standing::Over {
+        status: Status::Succeeded,
+        note: petrel_execution::Note::NONE,
+        result: json!({"output": null}),
+    };
+    assert_eq!((host.standing(), host.conduct.open()), (over, Vec::new()));
+}
+
+#[test]
+fn a_task_that_is_tried_again_has_another_child() {
+    let mut host = begin("tasks:\n  a: {action: x, retry: {count: 1, delay: 7}}\n");
+    assert_eq!(host.starts(100)[0].delay_ms, None);
+    host.end(0, Status::Failed, json!("first"));
+    host.restore();
+    let again = host.starts(100);
+    assert_eq!((again[0].number, again[0].delay_ms), (1, Some(7_000)));
+    host.end(1, Status::Timeout, json!("second"));
+    let Standing::Over { status, note, result } = host.standing() else { panic!("not over") };
+    assert_eq!((status, note.code.as_deref()), (Status::Failed, Some(code::WORKFLOW_FAILED)));
+    assert_eq!(note.error.as_deref(), Some("a: Execution failed. See result for details."));
+    assert_eq!(result["errors"][0]["result"], "first");
+}
+
+const ITEMS: &str = "output: [{all: <% ctx(all) %>}]\nvars: [{all: none}]\ntasks:\n  a:\n    with: {items: i in <% \
+                     range(5) %>, concurrency: 2}\n    action: x\n    input: {i: <% item(i) %>}\n    next: [{when: <% \
+                     completed() %>, publish: [{all: <% result() %>}]}]\n";
+
+#[test]
+fn the_results_of_items_come_together_in_their_order() {
+    let mut host = begin(ITEMS);
+    assert_eq!(host.labels(100), [(0, "a[0]".to_owned()), (1, "a[1]".to_owned())]);
+    host.end(1, Status::Succeeded, json!("one"));
+    assert_eq!(host.labels(100), [(2, "a[2]".to_owned())]);
+    host.restore();
+    assert!(host.stored.contains_key("done/1") && host.stored.contains_key("child/2"), "{:?}", host.stored);
+    host.end(2, Status::Succeeded, json!("two"));
+    host.end(0, Status::Succeeded, json!("zero"));
+    for (number, _) in host.labels(100) {
+        host.end(number, Status::Succeeded, json!(number));
+    }
+    let Standing::Over { status, result, .. } = host.standing() else { panic!("not over") };
+    assert_eq!((status, result), (Status::Succeeded, json!({"output": {"all": ["zero", "one", "two", 3, 4]}})));
+    host.store();
+    let of_items = |key: &&String| key.starts_with("done/") || key.starts_with("child/");
+    assert_eq!(host.stored.keys().filter(of_items).count(), 0, "{:?}", host.stored);
+}
+
+#[test]
+fn what_items_that_never_ran_would_have_resulted_in_is_null() {
+    let mut host = begin(ITEMS);
+    host.starts(100);
+    host.end(0, Status::Succeeded, json!("zero"));
+    host.end(1, Status::Failed, json!("one"));
+    let (_, result) = host.run(|_| (Status::Failed, Value::Null));
+    assert_eq!(result["output"]["all"], json!(["zero", "one", null, null, null]));
+}
+
+#[test]
+fn a_task_without_items_is_done_at_once_and_so_is_one_without_an_action() {
+    let mut host = begin(
+        "output: [{all: <% ctx(all) %>}]\nvars: [{all: none}]\ntasks:\n  a: {with: i in <% list() %>, action: x, next: \
+         [{publish: [{all: <% result() %>}], do: b}]}\n  b: {next: [{when: <% succeeded() and result() = null %>, do: \
+         c}]}\n  c: {with: i in <% range(3) %>, action: <% null %>, next: [{do: d}]}\n  d: {action: x}\n",
+    );
+    assert_eq!(host.labels(100), [(3, "d".to_owned())]);
+    host.end(3, Status::Succeeded, Value::Null);
+    let Standing::Over { result, .. } = host.standing() else { panic!("not over") };
+    assert_eq!(result, json!({"output": {"all": []}}));
+}
+
+#[test]
+fn what_is_done_at_once_counts_as_started() {
+    let mut host = begin("tasks:\n  a: {next: [{do: a2}]}\n  a2: {next: [{do: a2}]}\n");
+    for _ in 0..5 {
+        assert!(host.starts(10).is_empty() && host.conduct.has_more());
+    }
+    host.store();
+    let runs = host.stored.keys().filter(|key| key.starts_with("run/")).count();
+    assert_eq!((runs, host.standing()), (50, Standing::Running));
+}
+
+#[test]
+fn an_action_or_input_of_the_wrong_kind_fails_its_task() {
+    let mut host = begin(
+        "vars: [{n: 5}]\ntasks:\n  a: {action: <% ctx(n) %>, next: [{when: <% failed() %>, do: b}]}\n  b: {action: x, \
+         input: <% ctx(n) %>, next: [{when: <% failed() %>, do: c}]}\n  c:\n    with: i in <% list(x, 1, '') %>\n    \
+         action: <% item(i) %>\n",
+    );
+    assert_eq!(host.labels(100), [(0, "c[0]".to_owned())]);
+    host.end(0, Status::Succeeded, Value::Null);
+    let Standing::Over { status, note, result } = host.standing() else { panic!("not over") };
+    assert_eq!(status, Status::Failed);
+    let errors = result["errors"].as_array().unwrap();
+    let told: Vec<_> = errors.iter().map(|error| error["message"].as_str().unwrap()).collect();
+    assert_eq!(
+        told,
+        [
+            "The action of a is a number; it is an action's name, a text.",
+            "Execution failed. See result for details.",
+            "The input of b is a number; it is an object of the action's parameters.",
+            "Execution failed. See result for details.",
+            "The action of c[1] is a number; it is an action's name, a text.",
+            "Execution failed. See result for details.",
+            "The action of c[2] is an empty text; it is an action's name.",
+        ]
+    );
+    assert_eq!((&errors[0]["task_id"], &errors[0]["route"]), (&json!("a"), &json!(0)));
+    assert!(note.error.unwrap().ends_with("; and 4 more"));
+}
+
+#[test]
+fn what_deals_with_a_failure_is_started_before_the_workflow_is_over() {
+    let mut host = begin("tasks:\n  a: {action: x, next: [{do: [mail, fail]}]}\n  mail: {action: x}\n");
+    host.starts(100);
+    host.end(0, Status::Succeeded, Value::Null);
+    assert_eq!(host.standing(), Standing::Running);
+    host.restore();
+    assert_eq!(host.labels(100), [(1, "mail".to_owned())]);
+    let Standing::Over { status, .. } = host.standing() else { panic!("not over") };
+    assert_eq!((status, host.conduct.open()), (Status::Failed, vec![1]));
+}
+
+#[test]
+fn what_deals_with_a_failure_and_cannot_be_rendered_does_not_hold_it() {
+    let text = "vars: [{n: 5}]\ntasks:\n  a: {action: x, next: [{do: [mail, fail]}]}\n  mail: {action: x to=<% \
+                ctx(n).what %>}\n";
+    let mut host = begin(text);
+    host.starts(100);
+    host.end(0, Status::Succeeded, Value::Null);
+    assert!(host.starts(100).is_empty() && !host.conduct.has_more());
+    let Standing::Over { status, result, .. } = host.standing() else { panic!("not over") };
+    let tasks: Vec<_> = result["errors"].as_array().unwrap().iter().map(|error| &error["task_id"]).collect();
+    assert_eq!((status, tasks), (Status::Failed, vec![&json!("fail"), &json!("mail")]));
+}
+
+#[test]
+fn how_children_end_when_it_is_over_changes_nothing_of_it() {
+    let mut host =
+        begin("output: [{n: 1}]\ntasks:\n  a: {action: x}\n  b: {action: x, next: [{do: c}]}\n  c: {action: x}\n");
+    host.starts(100);
+    host.end(0, Status::Failed, json!("it broke"));
+    let over = host.standing();
+    assert!(matches!(over, Standing::Over { status: Status::Failed, .. }), "{over:?}");
+    host.restore();
+    assert_eq!((host.standing(), host.conduct.open()), (over.clone(), vec![1]));
+    host.end(1, Status::Failed, json!("it broke, too"));
+    assert_eq!((host.standing(), host.starts(100)), (over, Vec::new()));
+    assert_eq!(host.conduct.ask(&Asked::Cancel).unwrap_err(), "The workflow is failed and cannot be canceled.");
+}
+
+#[test]
+fn a_pause_lets_what_runs_end_and_a_resume_goes_on() {
+    let mut host = begin("tasks:\n  a: {action: x, next: [{do: b}]}\n  b: {action: x}\n");
+    host.starts(100);
+    assert!(host.conduct.ask(&Asked::Resume).is_err());
+    host.ask(Asked::Pause);
+    assert_eq!(host.standing(), Standing::Pausing);
+    host.end(0, Status::Succeeded, Value::Null);
+    assert_eq!((host.standing(), host.starts(100)), (Standing::Paused, Vec::new()));
+    host.restore();
+    host.ask(Asked::Resume);
+    assert_eq!(host.run(succeeded).0, Status::Succeeded);
+}
+
+#[test]
+fn tasks_with_items_that_were_to_rest_go_on_when_it_is_resumed_before_they_do() {
+    let mut host = begin(
+        "tasks:\n  a: {action: x, with: {items: i in <% range(3) %>, concurrency: 1}}\n  b: {action: x, with: {items: i \
+         in <% range(3) %>, concurrency: 1}}\n",
+    );
+    assert_eq!(host.labels(100).len(), 2);
+    host.ask(Asked::Pause);
+    host.ask(Asked::Resume);
+    assert_eq!(host.starts(100), Vec::new());
+    for expected in [2, 3, 4, 5] {
+        host.end(expected - 2, Status::Succeeded, Value::Null);
+        assert_eq!(host.starts(100)[0].number, expected);
+    }
+    host.end(4, Status::Succeeded, Value::Null);
+    host.end(5, Status::Succeeded, Value::Null);
+    assert!(matches!(host.standing(), Standing::Over { status: Status::Succeeded, .. }));
+}
+
+#[test]
+fn a_cancel_ends_it_once_what_runs_has_ended() {
+    let mut host = begin(ITEMS);
+    host.starts(100);
+    host.ask(Asked::Cancel);
+    assert_eq!((host.standing(), host.starts(100)), (Standing::Canceling, Vec::new()));
+    assert!(host.conduct.ask(&Asked::Pause).is_err() && host.conduct.ask(&Asked::Cancel).is_ok());
+    host.end(0, Status::Canceled, Value::Null);
+    host.end(1, Status::Succeeded, Value::Null);
+    let Standing::Over { status, note, .. } = host.standing() else { panic!("not over") };
+    assert_eq!((status, note.code.as_deref()), (Status::Canceled, Some(code::CANCELED)));
+}
+
+#[test]
+fn ends_that_nobody_waits_for_are_refused() {
+    let mut host = begin("tasks:\n  a: {action: x}\n");
+    host.starts(100);
+    host.store();
+    let end = |status| ChildEnd { status, result: Value::Null };
+    assert_eq!(host.conduct.child_ended(7, end(Status::Failed)).unwrap_err(), "The workflow has no open child 7.");
+    assert_eq!(
+        host.conduct.child_ended(0, end(Status::Paused)).unwrap_err(),
+        "The child 0 has not ended, it is paused."
+    );
+    assert_eq!(host.conduct.take_changes(), []);
+    host.end(0, Status::Succeeded, Value::Null);
+    assert!(host.conduct.child_ended(0, end(Status::Failed)).is_err());
+}
+
+#[test]
+fn expressions_see_the_execution() {
+    let text = "version: 1.0\ntasks:\n  a: {action: \"core.echo\", input: {id: <% ctx(st2).action_execution_id %>";
+    let orquesta = PackWorkflow::read(&format!("{text}}}}}\n"), Dialect::Orquesta).unwrap();
+    let mut host = Host::begin(orquesta, &json!({}));
+    assert_eq!(host.starts(1)[0].parameters, json!({"id": "be42"}));
+    let native = format!("{text}, user: <% ctx(execution).user %>}}}}\n");
+    let mut host = Host::begin(PackWorkflow::read(&native, Dialect::Native).unwrap(), &json!({}));
+    assert_eq!(host.starts(1)[0].parameters, json!({"id": "be42", "user": "ops"}));
+    let findings = PackWorkflow::read(&native, Dialect::Orquesta).unwrap_err();
+    assert!(findings[0].message.contains("execution"), "{findings:?}");
+}
+
+#[test]
+fn a_text_that_is_no_workflow_is_told_where() {
+    let findings = PackWorkflow::read("version: 1.0\ntasks: [\n", Dialect::Native).unwrap_err();
+    assert_eq!((findings.len(), findings[0].spec_path.as_str()), (1, ""));
+    assert!(findings[0].at.line >= 2, "{findings:?}");
+    let text = "version: 1.0\ntasks:\n  a: {action: x, next: [{do: nowhere}]}\n";
+    let findings = PackWorkflow::read(text, Dialect::Native).unwrap_err();
+    assert_eq!(findings[0].spec_path, "tasks.a.next[0].do");
+}
+
+#[test]
+fn the_actions_that_are_named_as_they_are_can_be_asked_for() {
+    let workflow = workflow(
+        "vars: [{n: x}]\ntasks:\n  a: {action: core.echo message=5, next: [{do: [b, c]}]}\n  b:\n    action: \
+         demo.evacuate\n  c: {action: <% ctx(n) %>}\n",
+    );
+    let actions: Vec<_> =
+        workflow.actions().iter().map(|action| (&*action.task, &*action.action, action.at.line)).collect();
+    assert_eq!(actions, [("a", "core.echo", 4), ("b", "demo.evacuate", 6)]);
+}
+
+#[test]
+fn one_that_is_too_deep_does_not_begin_and_one_with_bad_variables_has_failed() {
+    let deep = Begin { parameters: &serde_json::Map::new(), about: &serde_json::Map::new(), depth: 17, now_ms: 0 };
+    let Err(note) = workflow("tasks:\n  a: {action: x}\n").begin(deep) else { panic!("it has begun") };
+    assert_eq!(note.code.as_deref(), Some(code::WORKFLOW_NOT_BEGUN));
+    assert!(note.error.unwrap().contains("SUBWORKFLOW_DEPTH_MAX is 16"));
+    let mut host = begin("input: [{a: 1}]\nvars: [{b: <% ctx(a).what %>}]\ntasks:\n  a: {action: x}\n");
+    assert!(matches!(host.standing(), Standing::Over { status: Status::Failed, .. }));
+    assert_eq!(host.starts(100), Vec::new());
+}
+
+#[test]
+fn children_have_a_limit() {
+    let workflow = workflow("tasks:\n  a: {action: x, with: i in <% range(5) %>}\n");
+    let mut host = Host::begin(workflow.with_limits(Limits { children_max: 3, ..Limits::default() }), &json!({}));
+    assert_eq!(host.labels(100).len(), 3);
+    let Standing::Over { note, .. } = host.standing() else { panic!("not over") };
+    let expected = "a: LimitExceeded: The workflow has started 3 children, the limit CHILDREN_MAX is 3.";
+    assert_eq!(note.error.as_deref(), Some(expected));
+}
+
+#[test]
+fn a_large_task_starts_in_chunks_and_the_end_of_a_child_changes_few_pieces() {
+    let mut host = begin("tasks:\n  a: {action: x, with: i in <% range(10000) %>, input: {i: <% item(i) %>}}\n");
+    let mut numbers = Vec::new();
+    for chunk in 0..100 {
+        let starts = host.starts(100);
+        assert_eq!((starts.len(), host.conduct.has_more()), (100, chunk < 99));
+        let changed = host.store();
+        assert!(chunk == 0 || changed.len() <= 105, "{changed:?}");
+        numbers.extend(starts.into_iter().map(|start| start.number));
+    }
+    assert_eq!(numbers, (0..10_000).collect::<Vec<_>>());
+    for number in 0..9_999 {
+        host.end(number, Status::Succeeded, json!(number));
+        assert!(host.starts(100).is_empty());
+        let changed = host.store();
+        assert!(changed.len() <= 6, "{changed:?}");
+    }
+    host.end(9_999, Status::Succeeded, Value::Null);
+    assert!(matches!(host.standing(), Standing::Over { status: Status::Succeeded, .. }));
+}
+
+#[test]
+fn pieces_that_make_no_workflow_are_refused() {
+    let mut host = begin("tasks:\n  a: {action: x}\n");
+    host.starts(100);
+    host.store();
+    let restore = |key: &str, value: Option<&str>| {
+        let mut pieces: Vec<Piece> = host.pieces().into_iter().filter(|piece| piece.key != key).collect();
+        pieces.extend(value.map(|value| Piece { key: key.to_owned(), value: value.to_owned() }));
+        workflow("tasks:\n  a: {action: x}\n").restore(&pieces).err()
+    };
+    assert_eq!(restore("none/of/these", None), None);
+    assert_eq!(restore("next", None).unwrap(), "the piece next of a workflow is missing");
+    assert!(restore("child/0", Some("{")).unwrap().starts_with("the piece child/0 of a workflow cannot be read"));
+    assert_eq!(restore("workflow", None).unwrap(), "the piece workflow of a workflow's state is missing");
+    assert_eq!(restore("what/1", Some("1")).unwrap(), "what/1 is no piece of a workflow's state");
+}
