@@ -14,3 +14,4 @@ mod inspect;
 pub use definition::Definition;
 pub use inspect::{Finding, Inspection, inspect};
 pub mod conductor;
+pub mod outline;
