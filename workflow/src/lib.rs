@@ -15,3 +15,4 @@ pub use definition::Definition;
 pub use inspect::{Finding, Inspection, inspect};
 pub mod conductor;
 pub mod outline;
+pub mod rehearsal;
