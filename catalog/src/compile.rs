@@ -12,8 +12,8 @@ use crate::action::{ActionDef, Parameters, may_be};
 use crate::engine::call_template;
 use crate::model::{ActionCall, PackSummary, RuleDef, TriggerDef};
 use crate::pack::{
-    ActionDraft, CallDraft, Config, PackDraft, PolicyDraft, RuleDraft, TestDraft, TriggerSource, compile_schema,
-    describe_errors, unique,
+    ActionDraft, CallDraft, Config, PackDraft, PolicyDraft, RuleDraft, TestDraft, TriggerSource, WorkflowDraft,
+    compile_schema, describe_errors, unique,
 };
 use crate::plans::Planner;
 use crate::policies;
@@ -21,6 +21,7 @@ use crate::problems::{Code, Place, Problems, did_you_mean};
 use crate::secrets;
 use crate::triggers::{Triggers, compile_trigger};
 use crate::walk::Located;
+use crate::workflows;
 use crate::yaml::Node;
 
 /// A whole catalog, compiled: what every role works with. Looking up never fails for lack of a check.
@@ -34,6 +35,8 @@ pub struct CompiledRevision {
     tests: BTreeMap<String, Vec<TestDraft>>,
     /// By pack.
     configs: BTreeMap<String, Arc<Config>>,
+    /// By the reference of its action.
+    workflows: BTreeMap<String, WorkflowDraft>,
     plans: Vec<Arc<TriggerPlan>>,
     warnings: Problems,
 }
@@ -193,6 +196,11 @@ impl CompiledRevision {
         problems.or(())
     }
 
+    /// The workflows of its actions, by the action's reference.
+    pub(crate) fn workflows(&self) -> &BTreeMap<String, WorkflowDraft> {
+        &self.workflows
+    }
+
     /// Tests of a rule, in the order of its file.
     pub(crate) fn tests_of(&self, rule: &str) -> &[TestDraft] {
         self.tests.get(rule).map_or(&[], Vec::as_slice)
@@ -217,6 +225,7 @@ pub(crate) fn compile(
         actions: BTreeMap::new(),
         tests: BTreeMap::new(),
         configs: BTreeMap::new(),
+        workflows: BTreeMap::new(),
         plans: Vec::new(),
         warnings: Problems::new(),
     };
@@ -249,7 +258,9 @@ pub(crate) fn compile(
             known.contains(reference) || told.explains(reference)
         };
         policies::check(&pack, &draft.policies, &draft.actions, has, problems);
-        for action in draft.actions {
+        for mut action in draft.actions {
+            let workflow = action.workflow.take();
+            revision.workflows.extend(workflow.map(|workflow| (format!("{pack}.{}", action.name.value), workflow)));
             if let Some(trigger) = action.runner.injects() {
                 injects.push(Located::new(trigger.to_owned(), action.trigger_place.clone()));
             }
@@ -261,6 +272,7 @@ pub(crate) fn compile(
     }
     revision.triggers = Arc::new(Triggers::new(hash, triggers));
     injects.iter().for_each(|trigger| check_trigger(trigger, &revision, &told, problems));
+    workflows::check(&revision, &told, problems);
     let mut planner = Planner::default();
     for (pack, rule) in rules {
         let reference = format!("{pack}.{}", rule.name.value);
@@ -330,7 +342,7 @@ fn rule_def(reference: String, draft: RuleDraft) -> (RuleDef, Vec<TestDraft>) {
 }
 
 /// What is missing because of a problem that is told already, and must not be told again at each reference.
-struct Told {
+pub(crate) struct Told {
     broken: BTreeSet<String>,
     packs: BTreeSet<String>,
     some_pack_is_nameless: bool,
@@ -345,7 +357,7 @@ impl Told {
         }
     }
 
-    fn explains(&self, reference: &str) -> bool {
+    pub(crate) fn explains(&self, reference: &str) -> bool {
         let pack = reference.split('.').next().unwrap_or_default();
         self.broken.contains(reference) || (self.some_pack_is_nameless && !self.packs.contains(pack))
     }

@@ -44,6 +44,7 @@ mod state;
 mod testkit;
 mod triggers;
 mod walk;
+mod workflows;
 mod yaml;
 
 pub use action::{ActionDef, Parameters};

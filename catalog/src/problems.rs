@@ -68,6 +68,8 @@ pub enum Code {
     BadParameter,
     /// A path that leaves its pack, or a file in a place that means nothing.
     BadPath,
+    /// A workflow that cannot be run: its schema, its tasks, its joins.
+    BadWorkflow,
     /// Something over its limit.
     TooLarge,
 }
@@ -90,6 +92,7 @@ impl Code {
             Self::BadSchema => "bad_schema",
             Self::BadParameter => "bad_parameter",
             Self::BadPath => "bad_path",
+            Self::BadWorkflow => "bad_workflow",
             Self::TooLarge => "too_large",
         }
     }
@@ -219,7 +222,7 @@ mod tests {
 
     #[test]
     fn codes_are_the_same_in_json_and_in_text() {
-        for code in [Code::Yaml, Code::UnknownKey, Code::NotSupported, Code::BadParameter, Code::TooLarge] {
+        for code in [Code::Yaml, Code::UnknownKey, Code::NotSupported, Code::BadParameter, Code::BadWorkflow] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }
     }

@@ -50,7 +50,7 @@ pub(crate) fn check_value(
     true
 }
 
-fn check_space(pack: &str, secret: &SecretRef, place: &Place, problems: &mut Problems) {
+pub(crate) fn check_space(pack: &str, secret: &SecretRef, place: &Place, problems: &mut Problems) {
     if !secret.may_be_named_in(pack) {
         let message = format!(
             "pack {pack} cannot name the secret {secret}: a pack has its own, secret.{pack}.…, and those of everybody, \

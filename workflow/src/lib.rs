@@ -15,3 +15,5 @@ pub use definition::Definition;
 pub use inspect::{Finding, Inspection, inspect};
 pub mod conduct;
 pub mod conductor;
+pub mod outline;
+pub mod rehearsal;

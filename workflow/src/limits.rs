@@ -31,6 +31,12 @@ pub const CHILDREN_MAX: u32 = 1_000_000;
 /// How deep workflows may start each other; one that nobody started has the depth 0.
 pub const SUBWORKFLOW_DEPTH_MAX: u32 = 16;
 
+/// Rounds of one of Orquesta's rehearsals: in each, all that is offered begins and ends.
+pub const REHEARSAL_ROUNDS_MAX: usize = 10_000;
+
+/// Ends of tasks and items in one scenario.
+pub const SCENARIO_ENDS_MAX: usize = 200_000;
+
 /// The limits of a running workflow. `Default` are the constants of this module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

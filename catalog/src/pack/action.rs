@@ -14,6 +14,7 @@ use crate::yaml::{Data, Key, Node};
 
 use super::config::Config;
 use super::files::PackFile;
+use super::workflow::{self, WorkflowDraft};
 use super::{manifest, needs, retry, runner, schema};
 
 const ACTION: Shape = Shape {
@@ -55,6 +56,7 @@ const ACTION: Shape = Shape {
         "server",
         "request",
         "success_codes",
+        "workflow",
         "hosts",
         "ssh",
         "sudo",
@@ -134,6 +136,10 @@ pub(crate) struct ActionDraft {
     /// The secrets that its templates and defaults name.
     pub(crate) secrets: Vec<Located<SecretRef>>,
     pub(crate) retry: Option<Retry>,
+    /// The path of its workflow in the pack, if it is one.
+    pub(crate) workflow_file: Option<String>,
+    /// Its workflow, if it is one that has no mistake.
+    pub(crate) workflow: Option<WorkflowDraft>,
 }
 
 pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mut Report<'_>) -> Option<ActionDraft> {
@@ -141,9 +147,11 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
     let name = fields.need_name(report);
     let description = fields.description(report);
     let parameters_node = fields.get("parameters", report);
-    let parameters = parameters_node.map(|node| read_parameters(node, report)).unwrap_or_default();
+    let workflow = workflow::read(&fields, files, report);
+    workflow::check_keys(&fields, report);
+    let parameters = read_all_parameters(parameters_node, workflow.as_ref(), report);
     let places: Vec<ParameterPlace> = parameters.iter().map(ParameterDef::place).collect();
-    let runner = runner::read(&fields, runner::Files { files, parameters: &places, config }, report);
+    let runner = runner::read(&fields, runner::Files { files, parameters: &places, config, workflow: workflow.as_ref() }, report);
     if let Some(node) = parameters_node {
         let is_script = fields.entry("runner").is_some_and(|(_, node)| {
             // Of the file: another runner stands in for one with a problem.
@@ -154,10 +162,14 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
             check_arguments(node, &parameters, report);
         }
     }
-    let timeout_ms = fields.duration_ms("timeout", 100, TIMEOUT_MS_MAX, report).unwrap_or(TIMEOUT_MS_DEFAULT);
+    // No worker has a workflow: what it may take is said in it.
+    let timeout_ms = if workflow.is_some() { TIMEOUT_MS_MAX } else { TIMEOUT_MS_DEFAULT };
+    let timeout_ms = fields.duration_ms("timeout", 100, TIMEOUT_MS_MAX, report).unwrap_or(timeout_ms);
     let words = [("at_least_once", Delivery::AtLeastOnce), ("at_most_once", Delivery::AtMostOnce)];
     let delivery = fields.word("delivery", &words, Delivery::AtLeastOnce, report);
+    let workflow_file = workflow::named(&fields).map(|(path, _)| path.to_owned());
     let (pool, requires) = read_pool(&fields, files, report);
+    let requires = requires.filter(|_| workflow_file.is_none());
     let needs = needs::read(&fields, runner.is_instant(), report);
     let class = fields.word("class", &CLASSES, Class::Normal, report);
     let output_bytes_max = read_output_limit(&fields, report);
@@ -182,6 +194,8 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
         output_bytes_max,
         secrets,
         retry,
+        workflow_file,
+        workflow,
     })
 }
 
@@ -229,6 +243,23 @@ fn default_secrets(node: Option<&Node>, parameters: &[ParameterDef], report: &Re
         Some(Located::new(secret, report.place(at)))
     };
     parameters.iter().filter_map(of).collect()
+}
+
+/// The parameters as the file says them; a workflow that says none has those of its inputs.
+fn read_all_parameters(
+    node: Option<&Node>,
+    workflow: Option<&WorkflowDraft>,
+    report: &mut Report<'_>,
+) -> Vec<ParameterDef> {
+    let Some(node) = node else {
+        return workflow.map(|workflow| workflow::parameters(workflow, report)).unwrap_or_default();
+    };
+    let before = report.count();
+    let parameters = read_parameters(node, report);
+    if let Some(workflow) = workflow.filter(|_| report.count() == before) {
+        workflow::check_parameters(workflow, node, &parameters, report);
+    }
+    parameters
 }
 
 fn read_parameters(node: &Node, report: &mut Report<'_>) -> Vec<ParameterDef> {

@@ -18,6 +18,7 @@ mod schema;
 mod stackstorm_policy;
 mod trigger;
 mod windows;
+mod workflow;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub(crate) use rule::{CallDraft, RuleDraft};
 pub(crate) use rule_test::{ExpectDraft, TestDraft};
 pub(crate) use schema::{compile_schema, describe_errors, node_in};
 pub(crate) use trigger::TriggerDraft;
+pub(crate) use workflow::{WorkflowDraft, known, message_of};
 pub use trigger::{CatchUp, KafkaSource, Start, TriggerSource, Validate};
 
 /// A pack as its files say it.
@@ -142,6 +144,9 @@ fn read_only(source: PackSource, wanted: impl Fn(files::Kind) -> bool, problems:
                 parts.broken.extend(names_of(&file.path, None));
             }
         }
+    }
+    if wanted(files::Kind::Action) {
+        parts.check_workflows(&label, &files, problems);
     }
     unique("trigger", parts.triggers.iter().map(|t| &t.name), problems);
     unique("rule", parts.rules.iter().map(|r| &r.name), problems);
@@ -253,6 +258,18 @@ impl Parts {
             files::Kind::Rule => put(rule::read(node, report), |it| self.rules.push(it)),
             files::Kind::Action => put(action::read(node, files, config, report), |it| self.actions.push(it)),
             files::Kind::Policy => put(policy::read(node, report), |it| self.policies.push(it)),
+        }
+    }
+}
+
+impl Parts {
+    /// Reports files of workflows that no action runs. Where an action cannot be used, nobody knows.
+    fn check_workflows(&self, label: &str, files: &[PackFile], problems: &mut Problems) {
+        let is_run = |path: &str| self.actions.iter().any(|action| action.workflow_file.as_deref() == Some(path));
+        let all = files.iter().map(|file| file.path.as_str()).filter(|path| path.starts_with("workflows/"));
+        for path in all.filter(|path| self.broken.is_empty() && !is_run(path)) {
+            let message = "no action runs this workflow: one with `runner: workflow` or `runner: orquesta` names its file";
+            problems.add_at(&files::shown(label, path), At::START, Code::BadPath, message);
         }
     }
 }

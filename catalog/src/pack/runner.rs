@@ -5,8 +5,9 @@ use std::sync::Arc;
 use jsonschema::Validator;
 use petrel_cel::Constants;
 use petrel_execution::runner::{
-    CheckValue, Mistake, NoopSpec, PackFiles, ParameterPlace, RunnerSpec, SchemaMistake, SpecError,
+    CheckValue, Mistake, NoopSpec, PackFiles, ParameterPlace, RunnerSpec, SchemaMistake, SpecError, WorkflowLanguage,
 };
+use petrel_execution::workflow::Workflow;
 use petrel_schemas::SecretRef;
 use serde_json::{Map, Value};
 
@@ -18,6 +19,7 @@ use crate::yaml::{Data, Node, Verbatim};
 use super::config::Config;
 use super::files::PackFile;
 use super::manifest;
+use super::workflow::{self, WorkflowDraft};
 use super::schema::{check_keywords, compile_located, describe_errors, key_in, node_in};
 
 /// Runners of the design that this version does not have.
@@ -28,8 +30,6 @@ const RUNNERS_LATER: &[&str] = &[
     "local-shell-script",
     "remote-shell-cmd",
     "remote-shell-script",
-    "workflow",
-    "orquesta",
     "inquirer",
     "announcement",
     "kubernetes",
@@ -42,6 +42,8 @@ pub(super) struct Files<'p> {
     pub(super) parameters: &'p [ParameterPlace],
     /// The pack's configuration.
     pub(super) config: &'p Config,
+    /// The action's workflow, if it is one that has no mistake.
+    pub(super) workflow: Option<&'p WorkflowDraft>,
 }
 
 impl PackFiles for Files<'_> {
@@ -98,6 +100,14 @@ impl PackFiles for Files<'_> {
     fn schema(&self, schema: &Value) -> Result<Arc<dyn CheckValue>, SchemaMistake> {
         let compiled = compile_located(schema).map_err(|(at, message)| SchemaMistake { at, message })?;
         Ok(Arc::new(Schema(compiled)))
+    }
+
+    /// What is wrong in a workflow that could be found is told already, where it stands.
+    fn workflow(&self, path: &str, _: WorkflowLanguage) -> Result<Arc<dyn Workflow>, Vec<SpecError>> {
+        match self.workflow {
+            Some(workflow) => Ok(workflow.conducted.clone()),
+            None => Err(workflow::text_of(path, self.files).err().into_iter().collect()),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 mod placement;
 mod processes;
+mod workflows;
 
 use crate::problems::Code;
 use crate::testkit::{disk_with, load, problems, source};
@@ -59,7 +60,7 @@ fn ten_mistakes_are_told_at_once() {
                  timeout: 10 minutes\n",
             ),
             ("actions/clean.sh", "#!/bin/sh\n"),
-            ("workflows/heal.yaml", "version: 1.0\n"),
+            ("sensors/heal.py", "pass\n"),
         ],
     );
     let problems = problems(vec![pack]);
@@ -76,8 +77,8 @@ packs/disk/rules/clean_tmp.yaml:8:5: action disk.clean has no parameter "hots", 
 packs/disk/rules/clean_tmp.yaml:9:17: the value of "older_than" breaks the action's schema: the value is not of type "string"
 packs/disk/rules/twice.yaml:1:7: rule "clean_tmp" stands here again, first at packs/disk/rules/clean_tmp.yaml:1:7
 packs/disk/rules/twice.yaml:3:16: there is no action "disk.wipe"
-packs/disk/triggers/alert.yaml:2:43: format "avro" is not supported in this version
-packs/disk/workflows/heal.yaml:1:1: the folder workflows/ is not supported in this version"#
+packs/disk/sensors/heal.py:1:1: the folder sensors/ is not supported in this version
+packs/disk/triggers/alert.yaml:2:43: format "avro" is not supported in this version"#
     );
     let codes: std::collections::BTreeSet<Code> = problems.as_slice().iter().map(|problem| problem.code).collect();
     assert_eq!(codes.len(), 8, "{codes:?}");
@@ -280,8 +281,8 @@ fn actions() {
     check(&[
         (
             PATH,
-            "name: clean\nrunner: orquesta\ncommand: [../clean.sh]\nparameters: { host: {}, older_than: {} }\n",
-            "actions/clean.yaml:2:9: runner \"orquesta\" is not supported in this version, only \"echo\", \"fail\", \"inject_trigger\", \"noop\", \"command\", \"container\", \"email\", \"http\", \"kafka\", \"python\", \"script\", \"shell\", \"sleep\" and \"ssh\"\n\
+            "name: clean\nrunner: inquirer\ncommand: [../clean.sh]\nparameters: { host: {}, older_than: {} }\n",
+            "actions/clean.yaml:2:9: runner \"inquirer\" is not supported in this version, only \"echo\", \"fail\", \"inject_trigger\", \"noop\", \"orquesta\", \"workflow\", \"command\", \"container\", \"email\", \"http\", \"kafka\", \"python\", \"script\", \"shell\", \"sleep\" and \"ssh\"\n\
              actions/clean.yaml:3:11: \"../clean.sh\" leaves the pack",
         ),
         (
@@ -388,7 +389,7 @@ fn paths() {
     check(&[
         ("rules/a.yml", "x", "rules/a.yml:1:1: only *.yaml is read: rename it to rules/a.yaml"),
         ("rules/deep/a.yaml", "x", "rules/deep/a.yaml:1:1: rules/ holds *.yaml files only, and no folders"),
-        ("stuff/a", "x", "stuff/a:1:1: a pack has the folders triggers/, rules/, actions/ and policies/, not stuff/"),
+        ("stuff/a", "x", "stuff/a:1:1: a pack has the folders triggers/, rules/, actions/, workflows/ and policies/, not stuff/"),
         ("sensors/a.py", "x", "sensors/a.py:1:1: the folder sensors/ is not supported in this version"),
         ("notes", "x", "notes:1:1: only pack.yaml and texts such as README.md stand in a pack's own folder"),
         (

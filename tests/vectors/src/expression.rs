@@ -8,7 +8,7 @@ use petrel_workflow::expression::{
 };
 use serde_json::{Value, json};
 
-use crate::compare::{difference, difference_of_sets, message};
+use petrel_workflow::rehearsal::compare::{difference, difference_of_sets, message};
 
 /// Runs one case, and says where it differs.
 pub(crate) fn run(row: &Value) -> Result<Option<String>> {

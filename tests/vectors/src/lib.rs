@@ -5,7 +5,6 @@
 //! `compare`.
 
 mod case;
-mod compare;
 mod expression;
 mod file;
 mod rehearsal;

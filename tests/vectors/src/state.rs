@@ -100,5 +100,5 @@ fn set(row: &Value) -> Result<Option<String>> {
     };
     let ours: Vec<Value> =
         Status::ALL.into_iter().filter(|status| is_in(*status)).map(|status| status.name().into()).collect();
-    Ok(crate::compare::difference_of_sets(&row["statuses"], &ours.into()))
+    Ok(petrel_workflow::rehearsal::compare::difference_of_sets(&row["statuses"], &ours.into()))
 }

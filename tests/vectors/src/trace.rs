@@ -1,16 +1,14 @@
 //! Traces: calls of a conductor, one after the other, each with what could be seen behind it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use petrel_workflow::conductor::{Conductor, ConductorError, Event, Level, LogEntry, NextTask, Rerun, Start, Status};
+use petrel_workflow::conductor::{ConductorError, Event, Level, LogEntry, NextTask, Rerun, Start, Status};
 use petrel_workflow::expression::{Dialect, Map, Value as Data};
-use petrel_workflow::limits::Limits;
+use petrel_workflow::rehearsal::Stage;
+use petrel_workflow::rehearsal::compare::{difference, difference_of_sets, errors, message};
 use petrel_workflow::{Definition, WorkflowSpec};
 use serde_json::{Value, json};
-
-use crate::compare::{difference, difference_of_sets, errors, message};
 
 /// What a call refuses, with the name of Orquesta's exception.
 struct Refused {
@@ -34,81 +32,32 @@ fn status_of(value: &Value) -> Result<Status, Refused> {
         .ok_or_else(|| Refused { class: "InvalidStatus", message: format!("Status \"{name}\" is not valid.") })
 }
 
-/// A conductor with its state stored as pieces, as whoever hosts it does.
-pub(crate) struct Host {
-    pub(crate) conductor: Conductor,
-    stored: BTreeMap<String, String>,
-}
-
 fn map(value: &Value) -> Map {
     Data::from(value.clone()).as_map().cloned().unwrap_or_default()
 }
 
-impl Host {
-    /// A workflow that begins; the inner error says why its text cannot be run.
-    pub(crate) fn start(row: &Value) -> Result<Result<Host, String>> {
-        let text = row["definition"].as_str().context("no definition")?;
-        let spec = match WorkflowSpec::read_unversioned(text, Dialect::Orquesta) {
-            Ok(spec) => spec,
-            Err(error) => return Ok(Err(error.to_string())),
-        };
-        let definition = match Definition::compile(&spec) {
-            Ok(definition) => Arc::new(definition),
-            Err(findings) => return Ok(Err(format!("{findings:?}"))),
-        };
-        let start = Start { inputs: map(&row["inputs"]), context: map(&row["context"]), ..Start::default() };
-        let conductor = Conductor::start(definition, Limits::default(), start)?;
-        Ok(Ok(Host { conductor, stored: BTreeMap::new() }))
-    }
+/// A workflow that begins; the inner error says why its text cannot be run.
+pub(crate) fn start(row: &Value) -> Result<Result<Stage, String>> {
+    let text = row["definition"].as_str().context("no definition")?;
+    let spec = match WorkflowSpec::read_unversioned(text, Dialect::Orquesta) {
+        Ok(spec) => spec,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let definition = match Definition::compile(&spec) {
+        Ok(definition) => Arc::new(definition),
+        Err(findings) => return Ok(Err(format!("{findings:?}"))),
+    };
+    let start = Start { inputs: map(&row["inputs"]), context: map(&row["context"]), ..Start::default() };
+    Ok(Ok(Stage::set(definition, start)?))
+}
 
-    /// Stores what has changed, and goes on with what is stored.
-    pub(crate) fn persist(&mut self) -> Result<()> {
-        for change in self.conductor.take_changes() {
-            match change.value {
-                Some(value) => self.stored.insert(change.key, value),
-                None => self.stored.remove(&change.key),
-            };
-        }
-        let definition = Arc::clone(self.conductor.definition());
-        let pieces = self.stored.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        self.conductor = Conductor::restore(definition, Limits::default(), pieces)?;
-        Ok(())
-    }
-
-    pub(crate) fn errors(&self) -> Value {
-        self.conductor.errors().map(|entry| serde_json::to_value(entry).unwrap_or_default()).collect()
-    }
-
-    fn log(&self) -> Value {
-        self.conductor.log().map(|entry| serde_json::to_value(entry).unwrap_or_default()).collect()
-    }
-
-    pub(crate) fn output(&self) -> Value {
-        self.conductor.output().map_or(Value::Null, Data::to_json)
-    }
-
-    /// What the end of a trace shows.
-    pub(crate) fn end(&self) -> Value {
-        let runs: Vec<_> = self.conductor.task_runs().collect();
-        let name = |run: &petrel_workflow::conductor::TaskRun| format!("{}__r{}", run.task, run.route);
-        let mut terminal: Vec<String> = runs.iter().filter(|run| run.terminal).map(name).collect();
-        terminal.sort();
-        let status = |status: Status| if status == Status::Unset { Value::Null } else { status.name().into() };
-        json!({
-            "status": self.conductor.status().name(),
-            "errors": self.errors(),
-            "output": self.output(),
-            "sequence": runs.iter().map(name).collect::<Vec<_>>(),
-            "task_statuses": runs.iter().map(|run| status(run.status)).collect::<Vec<_>>(),
-            "routes": self.conductor.routes(),
-            "terminal_tasks": terminal,
-        })
-    }
+fn log(stage: &Stage) -> Value {
+    stage.conductor.log().map(|entry| serde_json::to_value(entry).unwrap_or_default()).collect()
 }
 
 /// Runs a trace, and says where it differs.
 pub(crate) fn run(row: &Value) -> Result<Option<String>> {
-    let mut host = match Host::start(row)? {
+    let mut host = match start(row)? {
         Ok(host) => host,
         Err(why) => return Ok(Some(format!("cannot be run: {why}"))),
     };
@@ -139,7 +88,7 @@ struct Seen {
     output: Value,
 }
 
-fn run_step(host: &mut Host, step: &Value, seen: &mut Seen) -> Result<Option<String>> {
+fn run_step(host: &mut Stage, step: &Value, seen: &mut Seen) -> Result<Option<String>> {
     let called = call(host, step)?;
     let observed = &step["obs"];
     match (&called, step.get("exception")) {
@@ -179,12 +128,12 @@ fn run_step(host: &mut Host, step: &Value, seen: &mut Seen) -> Result<Option<Str
     }
     let problem =
         difference_of_sets(&errors(&seen.errors), &errors(&host.errors())).map(|what| format!("errors: {what}"));
-    let problem = problem.or_else(|| difference(&seen.log, &host.log()).map(|what| format!("log: {what}")));
+    let problem = problem.or_else(|| difference(&seen.log, &log(host)).map(|what| format!("log: {what}")));
     Ok(problem.or_else(|| difference(&seen.output, &host.output()).map(|what| format!("output: {what}"))))
 }
 
 /// One call; what it yields are the tasks to start, if that was asked.
-fn call(host: &mut Host, step: &Value) -> Result<Result<Option<Value>, Refused>> {
+fn call(host: &mut Stage, step: &Value) -> Result<Result<Option<Value>, Refused>> {
     let conductor = &mut host.conductor;
     let done = match step["op"].as_str().context("no op")? {
         "status" => status_of(&step["status"]).and_then(|status| Ok(conductor.request(status)?)),

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use petrel_yaql::{Dialect, Engine, Host, Options, Value as Data, Variables};
 use serde_json::{Value, json};
 
-use crate::compare::{difference, difference_of_sets};
+use petrel_workflow::rehearsal::compare::{difference, difference_of_sets};
 
 /// The time and the chance that expressions are given. What depends on them is not recorded.
 struct Fixed;

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 /// Where two values differ; none if they are equal. Integers and doubles differ, the order of keys does not matter.
-pub(crate) fn difference(expected: &Value, got: &Value) -> Option<String> {
+pub fn difference(expected: &Value, got: &Value) -> Option<String> {
     (expected != got).then(|| format!("expected {} and got {}", short(expected), short(got)))
 }
 
 /// Where two lists differ whose order does not matter.
-pub(crate) fn difference_of_sets(expected: &Value, got: &Value) -> Option<String> {
+pub fn difference_of_sets(expected: &Value, got: &Value) -> Option<String> {
     let sorted = |value: &Value| {
         let mut texts: Vec<String> = value.as_array().into_iter().flatten().map(canonical).collect();
         texts.sort();
@@ -36,7 +36,7 @@ fn without(these: &[String], those: &[String]) -> Vec<String> {
 }
 
 /// A value's text with sorted keys.
-pub(crate) fn canonical(value: &Value) -> String {
+pub fn canonical(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
         Value::Object(entries) => {
@@ -52,13 +52,13 @@ pub(crate) fn canonical(value: &Value) -> String {
 }
 
 /// A message without what only Python says in these words: what follows the expression that could not be evaluated.
-pub(crate) fn message(text: &str) -> &str {
+pub fn message(text: &str) -> &str {
     let Some(at) = text.find("Unable to evaluate expression '") else { return text };
     text[at..].find("'. ").map_or(text, |end| &text[..at + end + 2])
 }
 
 /// Errors of a workflow, with messages as [`message`] has them.
-pub(crate) fn errors(entries: &Value) -> Value {
+pub fn errors(entries: &Value) -> Value {
     let comparable = |entry: &Value| {
         let mut entry = entry.clone();
         if let Some(text) = entry["message"].as_str() {
@@ -69,7 +69,7 @@ pub(crate) fn errors(entries: &Value) -> Value {
     entries.as_array().into_iter().flatten().map(comparable).collect()
 }
 
-fn short(value: &Value) -> String {
+pub(super) fn short(value: &Value) -> String {
     const CHARS_MAX: usize = 400;
     let text = value.to_string();
     if text.chars().count() <= CHARS_MAX {

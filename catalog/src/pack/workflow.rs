@@ -1,0 +1,261 @@
+//! The workflow of an action: which file of the pack it is, what is wrong in it, and which actions it calls.
+
+use std::sync::Arc;
+
+use petrel_execution::runner::{Mistake, SpecError, WorkflowLanguage};
+use petrel_execution::workflow::Workflow;
+use petrel_workflow::expression::Dialect;
+use petrel_workflow::outline::{Call, Parameter};
+use petrel_workflow::{Definition, Finding, Inspection, WorkflowSpec, inspect};
+use serde_json::{Map, Value};
+
+use crate::problems::{At, Code, Place, did_you_mean};
+use crate::walk::{Fields, Report, check_name};
+use crate::yaml::{Data, Node};
+
+use super::action::ParameterDef;
+use super::files::PackFile;
+use super::schema::key_in;
+
+/// Keys of an action that are about workers, which no workflow has, and what to do instead.
+const OF_WORKERS: [(&str, &str); 6] = [
+    ("timeout", "say \"timeout:\" in the workflow"),
+    ("pool", "the actions that it calls have pools"),
+    ("requires", "the actions that it calls have pools"),
+    ("needs", "the actions that it calls have needs"),
+    ("retry", "say \"retry:\" at its tasks"),
+    ("output_bytes_max", "what it results in is its \"output:\""),
+];
+
+/// A workflow as its file says it.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkflowDraft {
+    /// Its path in the pack.
+    pub(crate) file: String,
+    /// What stands before the places in it, as users know the file.
+    pub(crate) path: Arc<str>,
+    pub(crate) dialect: Dialect,
+    /// The whole text.
+    pub(crate) text: Arc<str>,
+    /// The calls of its tasks that are constant.
+    pub(crate) calls: Vec<Call>,
+    /// What owners conduct.
+    pub(super) conducted: Arc<dyn Workflow>,
+    inputs: Vec<Parameter>,
+}
+
+impl WorkflowDraft {
+    /// A place in the workflow's file.
+    pub(crate) fn place(&self, at: petrel_workflow::At) -> Place {
+        Place { path: self.path.clone(), at: at_of(at) }
+    }
+}
+
+/// The language of a runner, if it is one of workflows.
+pub(super) fn language_of(runner: &str) -> Option<WorkflowLanguage> {
+    match runner {
+        "workflow" => Some(WorkflowLanguage::Native),
+        "orquesta" => Some(WorkflowLanguage::Orquesta),
+        _ => None,
+    }
+}
+
+/// Which languages of expressions a workflow may hold.
+pub(crate) fn dialect_of(language: WorkflowLanguage) -> Dialect {
+    match language {
+        WorkflowLanguage::Native => Dialect::Native,
+        WorkflowLanguage::Orquesta => Dialect::Orquesta,
+    }
+}
+
+/// The path of a file of the pack as users know it, beside that of an action's file.
+fn beside(action: &str, file: &str) -> String {
+    let folder = action.rfind("actions/").map_or("", |at| &action[..at]);
+    format!("{folder}{file}")
+}
+
+/// The runner of the action, as its file says it.
+fn runner_of<'n>(fields: &Fields<'n>) -> Option<&'n str> {
+    match &fields.entry("runner")?.1.data {
+        Data::Text(text, _) => Some(text),
+        _ => None,
+    }
+}
+
+/// The path of the workflow that an action names, and its language; nothing for any other action.
+pub(super) fn named<'n>(fields: &Fields<'n>) -> Option<(&'n str, WorkflowLanguage)> {
+    let language = language_of(runner_of(fields)?)?;
+    match &fields.entry("workflow")?.1.data {
+        Data::Text(path, _) => Some((path, language)),
+        _ => None,
+    }
+}
+
+/// Reads the workflow of an action, if it is one. What is wrong in the workflow's file is told there.
+pub(super) fn read(fields: &Fields<'_>, files: &[PackFile], report: &mut Report<'_>) -> Option<WorkflowDraft> {
+    let (file, language) = named(fields)?;
+    let text = text_of(file, files).ok()?;
+    let dialect = dialect_of(language);
+    let path: Arc<str> = beside(&report.place(At::START).path, file).into();
+    let told = |findings: &[Finding], code: Code, report: &mut Report<'_>| {
+        for finding in findings {
+            report.problems().add_at(&path, at_of(finding.at), code, message_of(finding));
+        }
+    };
+    let spec = match WorkflowSpec::read(text, dialect) {
+        Ok(spec) => spec,
+        Err(error) => {
+            report.problems().add_at(&path, at_of(error.at), Code::BadWorkflow, error.message);
+            return None;
+        }
+    };
+    let inspection = inspect(&spec, known(dialect));
+    each_kind(&inspection, |findings, code| told(findings, code, report));
+    if !inspection.is_clean() {
+        return None;
+    }
+    let conducted = match conducted(&spec) {
+        Ok(conducted) => conducted,
+        Err(findings) => {
+            told(&findings, Code::BadWorkflow, report);
+            return None;
+        }
+    };
+    let (calls, inputs) = (spec.calls(), spec.parameters());
+    Some(WorkflowDraft { file: file.to_owned(), path, dialect, text: text.into(), calls, conducted, inputs })
+}
+
+/// What owners conduct of a workflow that was inspected.
+fn conducted(spec: &WorkflowSpec) -> Result<Arc<dyn Workflow>, Vec<Finding>> {
+    let definition = Definition::compile(spec)?;
+    Ok(Arc::new(stand_in::Unconducted { definition }))
+}
+
+/// What stands for the conductor's adapter until that is there.
+mod stand_in {
+    use petrel_execution::Note;
+    use petrel_execution::workflow::{Begin, Conduct, Piece, Workflow};
+    use petrel_workflow::Definition;
+
+    #[derive(Debug)]
+    pub(super) struct Unconducted {
+        pub(super) definition: Definition,
+    }
+
+    impl Workflow for Unconducted {
+        fn begin(&self, _: Begin<'_>) -> Result<Box<dyn Conduct>, Note> {
+            let tasks = self.definition.task_names().count();
+            Err(Note::new("workflow", format!("a workflow of {tasks} tasks is not conducted in this version")))
+        }
+
+        fn restore(&self, _: &[Piece]) -> Result<Box<dyn Conduct>, String> {
+            Err("a workflow is not conducted in this version".to_owned())
+        }
+    }
+}
+
+/// Variables that every workflow begins with.
+pub(crate) fn known(dialect: Dialect) -> &'static [&'static str] {
+    match dialect {
+        Dialect::Orquesta => &["st2"],
+        Dialect::Native => &["st2", "execution"],
+    }
+}
+
+/// The findings of an inspection, kind by kind, with the code of each kind.
+pub(crate) fn each_kind(inspection: &Inspection, mut tell: impl FnMut(&[Finding], Code)) {
+    tell(&inspection.syntax, Code::BadWorkflow);
+    tell(&inspection.semantics, Code::BadWorkflow);
+    tell(&inspection.expressions, Code::BadExpression);
+    tell(&inspection.context, Code::BadExpression);
+    tell(&inspection.joins, Code::BadWorkflow);
+}
+
+/// A finding in a line, with the part of the workflow that it is about.
+pub(crate) fn message_of(finding: &Finding) -> String {
+    let part = if finding.spec_path.is_empty() { String::new() } else { format!("{}: ", finding.spec_path) };
+    format!("{part}{}", finding.message)
+}
+
+/// A place in a workflow, as those of all other files are told.
+pub(crate) fn at_of(at: petrel_workflow::At) -> At {
+    let clamp = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    At { line: clamp(at.line), column: clamp(at.column) }
+}
+
+/// The text of a workflow's file.
+pub(super) fn text_of<'p>(path: &str, files: &'p [PackFile]) -> Result<&'p str, SpecError> {
+    let wrong = |mistake: Mistake, message: String| SpecError { at: "/workflow".to_owned(), mistake, message };
+    if !path.ends_with(".yaml") {
+        let message = format!("{path:?} is no *.yaml file of the pack, such as workflows/heal.yaml");
+        return Err(wrong(Mistake::BadPath, message));
+    }
+    let Some(file) = files.iter().find(|file| file.path == path) else {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let beside = files.iter().map(|file| file.path.as_str()).filter(|file| file.starts_with(folder));
+        let message = format!("the pack has no file {path}{}", did_you_mean(path, beside));
+        return Err(wrong(Mistake::BadPath, message));
+    };
+    std::str::from_utf8(&file.bytes).map_err(|_| wrong(Mistake::BadValue, format!("{path} is not UTF-8")))
+}
+
+/// Reports the keys of an action that make no sense for a workflow.
+pub(super) fn check_keys(fields: &Fields<'_>, report: &mut Report<'_>) {
+    if runner_of(fields).and_then(language_of).is_none() {
+        return;
+    }
+    for (key, instead) in OF_WORKERS {
+        if let Some((key, _)) = fields.entry(key) {
+            let message = format!("{:?} is for actions that a worker runs, and no worker runs a workflow: {instead}", key.text);
+            report.add(key.at, Code::BadValue, message);
+        }
+    }
+    if let Some((_, node)) = fields.entry("delivery")
+        && matches!(&node.data, Data::Text(text, _) if text == "at_most_once")
+    {
+        let message = "a workflow is conducted by its owner and is never lost: say \"at_most_once\" in the actions that it calls";
+        report.add(node.at, Code::BadValue, message);
+    }
+}
+
+/// The parameters of an action that says none: the inputs of its workflow.
+pub(super) fn parameters(workflow: &WorkflowDraft, report: &mut Report<'_>) -> Vec<ParameterDef> {
+    let mut parameters: Vec<ParameterDef> = Vec::new();
+    for input in &workflow.inputs {
+        if let Err(message) = check_name(&input.name) {
+            report.problems().add(&workflow.place(input.at), Code::BadName, message);
+            continue;
+        }
+        // What has to be evaluated is for the workflow to fill in.
+        let default = input.default.as_ref().filter(|_| !input.is_evaluated).map(|default| default.to_json());
+        parameters.retain(|known| known.name != *input.name);
+        parameters.push(ParameterDef {
+            name: input.name.to_string(),
+            description: String::new(),
+            required: input.default.is_none(),
+            default,
+            schema: Value::Object(Map::new()),
+            position: None,
+            secret: false,
+        });
+    }
+    parameters
+}
+
+/// Checks the parameters of an action that says some against the inputs of its workflow.
+pub(super) fn check_parameters(workflow: &WorkflowDraft, node: &Node, parameters: &[ParameterDef], report: &mut Report<'_>) {
+    let names = || workflow.inputs.iter().map(|input| &*input.name);
+    for parameter in parameters {
+        if !names().any(|name| name == parameter.name) {
+            let hint = did_you_mean(&parameter.name, names());
+            let message = format!("{} has no input {:?}{hint}", workflow.file, parameter.name);
+            report.add(key_in(node, &format!("/{}", parameter.name)), Code::UnknownReference, message);
+        }
+    }
+    for input in workflow.inputs.iter().filter(|input| input.default.is_none()) {
+        if !parameters.iter().any(|parameter| parameter.name == *input.name) {
+            let message = format!("the input {:?} has no default, and its action has no parameter of that name", input.name);
+            report.problems().add(&workflow.place(input.at), Code::BadParameter, message);
+        }
+    }
+}

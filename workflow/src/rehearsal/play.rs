@@ -1,0 +1,269 @@
+//! Plays a scenario: what is offered begins, and ends when its mock says so, on a clock that jumps to the next end.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::scenario::{Mock, Scenario};
+use super::stage::{Stage, StageError};
+use crate::conductor::{ActionSpec, Event, NextTask, Start, Status};
+use crate::definition::Definition;
+use crate::expression::{List, Map, Value};
+use crate::limits::SCENARIO_ENDS_MAX;
+use crate::spec::COMMANDS;
+
+/// Plays a scenario, and says where it differs: a line each, and then the path that was taken. None if nothing differs.
+pub fn test(definition: &Arc<Definition>, scenario: &Scenario) -> Vec<String> {
+    let tasks = scenario.mocks.keys().filter(|task| definition.task_index(task).is_none());
+    let absent: Vec<String> = tasks.map(|task| format!("the workflow has no task {task:?}, which is mocked")).collect();
+    if !absent.is_empty() {
+        return absent;
+    }
+    match play(Arc::clone(definition), scenario) {
+        Ok(played) => scenario.expect.differences(&played),
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+/// When scenarios begin: 2026-01-01T00:00:00Z, in milliseconds since the epoch.
+const START_MS: i64 = 1_767_225_600_000;
+
+/// A call of an action.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Called {
+    /// The task.
+    pub task: String,
+    /// The number of the item, of a task with items.
+    pub item: Option<usize>,
+    /// The action's reference.
+    pub action: String,
+    /// What it was given; `null` if nothing.
+    pub input: Json,
+}
+
+/// What a workflow did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Played {
+    /// How it ended.
+    pub status: Status,
+    /// Its output.
+    pub output: Json,
+    /// The tasks in the order in which they began, commands left out.
+    pub path: Vec<String>,
+    /// The calls of actions, in their order.
+    pub calls: Vec<Called>,
+    /// What went wrong, in Orquesta's form.
+    pub errors: Json,
+    /// How long it took, in milliseconds.
+    pub took_ms: i64,
+}
+
+/// Plays a scenario to the end.
+///
+/// # Errors
+/// What the conductor refuses, and [`SCENARIO_ENDS_MAX`].
+pub fn play(definition: Arc<Definition>, scenario: &Scenario) -> Result<Played, StageError> {
+    let map = |json: &serde_json::Map<String, Json>| -> Map {
+        json.iter().map(|(name, value)| (Arc::from(name.as_str()), Value::from(value.clone()))).collect()
+    };
+    let start = Start {
+        inputs: map(&scenario.inputs),
+        context: map(&scenario.context),
+        now_ms: Some(START_MS),
+        ..Start::default()
+    };
+    let mut play = Play {
+        stage: Stage::set(definition, start)?,
+        mocks: &scenario.mocks,
+        now_ms: START_MS,
+        ends: BTreeMap::new(),
+        counted: 0,
+        attempts: HashMap::new(),
+        items: HashMap::new(),
+        calls: Vec::new(),
+    };
+    // A mistake in its parameters or variables has failed it before it began.
+    if !play.stage.conductor.status().is_completed() {
+        play.stage.conductor.request(Status::Running)?;
+    }
+    play.to_the_end()?;
+    Ok(play.played())
+}
+
+/// What is to end at some time.
+struct End {
+    task: Arc<str>,
+    route: u32,
+    item: Option<usize>,
+    status: Status,
+    result: Value,
+}
+
+/// The items of a task that runs.
+#[derive(Default)]
+struct Items {
+    attempt: usize,
+    /// When the first of them start, in milliseconds since the epoch.
+    from_ms: i64,
+    begun: Vec<bool>,
+    results: Vec<Value>,
+}
+
+struct Play<'s> {
+    stage: Stage,
+    mocks: &'s BTreeMap<String, Mock>,
+    now_ms: i64,
+    /// By time and, at the same time, in the order in which they began.
+    ends: BTreeMap<(i64, usize), End>,
+    counted: usize,
+    /// How often each task has begun.
+    attempts: HashMap<Arc<str>, usize>,
+    items: HashMap<(Arc<str>, u32), Items>,
+    calls: Vec<Called>,
+}
+
+impl Play<'_> {
+    fn to_the_end(&mut self) -> Result<(), StageError> {
+        loop {
+            self.begin_all()?;
+            let Some(((at_ms, _), end)) = self.ends.pop_first() else { break };
+            self.now_ms = at_ms;
+            self.stage.conductor.set_now(Some(at_ms));
+            self.end(end)?;
+        }
+        self.stage.conductor.render_output();
+        Ok(())
+    }
+
+    /// Begins what is offered, until nothing more is.
+    fn begin_all(&mut self) -> Result<(), StageError> {
+        loop {
+            let mut has_begun = false;
+            for task in self.stage.conductor.next_tasks() {
+                has_begun |= match task.items_count {
+                    None => self.begin(&task)?,
+                    Some(0) => self.begin_without_items(&task)?,
+                    Some(_) => self.begin_items(&task)?,
+                };
+            }
+            if !has_begun {
+                return Ok(());
+            }
+        }
+    }
+
+    fn begin(&mut self, task: &NextTask) -> Result<bool, StageError> {
+        self.tell(task, Event::Action { status: Status::Running, result: Value::Null })?;
+        let attempt = self.next_attempt(&task.id);
+        task.actions.iter().for_each(|action| self.note(task, action));
+        self.end_later(task, attempt, None, self.now_ms.saturating_add(delay_ms(task)))?;
+        Ok(true)
+    }
+
+    fn begin_without_items(&mut self, task: &NextTask) -> Result<bool, StageError> {
+        self.tell(task, Event::Action { status: Status::Running, result: Value::Null })?;
+        self.tell(task, Event::Action { status: Status::Succeeded, result: Value::List(List::default()) })?;
+        Ok(true)
+    }
+
+    fn begin_items(&mut self, task: &NextTask) -> Result<bool, StageError> {
+        let key = (task.id.clone(), task.route);
+        for action in &task.actions {
+            let item = action.item.unwrap_or_default();
+            let has_begun = self.items.get(&key).is_some_and(|items| items.begun.get(item) == Some(&true));
+            // What is offered once more is of another attempt.
+            if has_begun || !self.items.contains_key(&key) {
+                let from_ms = self.now_ms.saturating_add(delay_ms(task));
+                let items = Items { attempt: self.next_attempt(&task.id), from_ms, ..Items::default() };
+                self.items.insert(key.clone(), items);
+            }
+            let items = self.items.entry(key.clone()).or_default();
+            let count = task.items_count.unwrap_or_default().max(item + 1);
+            items.begun.resize(count, false);
+            items.results.resize(count, Value::Null);
+            items.begun[item] = true;
+            let (attempt, from_ms, accumulated) = (items.attempt, items.from_ms, results(items));
+            self.tell(task, Event::Item { item, status: Status::Running, result: Value::Null, accumulated })?;
+            self.note(task, action);
+            self.end_later(task, attempt, Some(item), from_ms.max(self.now_ms))?;
+        }
+        Ok(!task.actions.is_empty())
+    }
+
+    fn tell(&mut self, task: &NextTask, event: Event) -> Result<(), StageError> {
+        self.stage.conductor.update(&task.id, task.route, event)?;
+        Ok(())
+    }
+
+    fn next_attempt(&mut self, task: &Arc<str>) -> usize {
+        let begun = self.attempts.entry(task.clone()).or_default();
+        *begun += 1;
+        *begun - 1
+    }
+
+    /// A task without an action calls nothing.
+    fn note(&mut self, task: &NextTask, action: &ActionSpec) {
+        let Some(reference) = action.action.as_str() else { return };
+        let input = action.input.to_json();
+        self.calls.push(Called { task: task.id.to_string(), item: action.item, action: reference.to_owned(), input });
+    }
+
+    fn end_later(
+        &mut self,
+        task: &NextTask,
+        attempt: usize,
+        item: Option<usize>,
+        from_ms: i64,
+    ) -> Result<(), StageError> {
+        self.counted += 1;
+        if self.counted > SCENARIO_ENDS_MAX {
+            return Err(StageError::TooLong { count: SCENARIO_ENDS_MAX, what: "ends", limit: "SCENARIO_ENDS_MAX" });
+        }
+        let nothing = Mock::default();
+        let mock = self.mocks.get(&*task.id).unwrap_or(&nothing).of(attempt, item);
+        let at_ms = from_ms.saturating_add(mock.takes_ms);
+        let (status, result) = (mock.status, mock.result.clone());
+        let end = End { task: task.id.clone(), route: task.route, item, status, result };
+        self.ends.insert((at_ms, self.counted), end);
+        Ok(())
+    }
+
+    fn end(&mut self, end: End) -> Result<(), StageError> {
+        let End { task, route, item, status, result } = end;
+        let event = match item {
+            None => Event::Action { status, result },
+            Some(item) => {
+                let items = self.items.entry((task.clone(), route)).or_default();
+                if let Some(kept) = items.results.get_mut(item) {
+                    *kept = result.clone();
+                }
+                Event::Item { item, status, result, accumulated: results(items) }
+            }
+        };
+        self.stage.conductor.update(&task, route, event)?;
+        Ok(())
+    }
+
+    fn played(self) -> Played {
+        let runs = self.stage.conductor.task_runs();
+        let path = runs.map(|run| run.task.to_string()).filter(|task| !COMMANDS.contains(&task.as_str()));
+        Played {
+            status: self.stage.conductor.status(),
+            output: self.stage.output(),
+            path: path.collect(),
+            errors: self.stage.errors(),
+            took_ms: self.now_ms - START_MS,
+            calls: self.calls,
+        }
+    }
+}
+
+/// The wait before a task begins, which is written in seconds.
+fn delay_ms(task: &NextTask) -> i64 {
+    task.delay.unwrap_or_default().max(0).saturating_mul(1_000)
+}
+
+fn results(items: &Items) -> Value {
+    Value::List(items.results.iter().cloned().collect())
+}
