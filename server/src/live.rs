@@ -3,7 +3,7 @@
 
 mod queues;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use petrel_bus::Record;
@@ -23,7 +23,7 @@ pub struct LiveView {
 
 #[derive(Debug, Default)]
 struct Inner {
-    by_id: HashMap<String, LiveExecution>,
+    by_id: BTreeMap<String, LiveExecution>,
     by_time: BTreeSet<(i64, String)>,
     queues: Queues,
 }
@@ -77,6 +77,17 @@ impl LiveView {
         let inner = self.read();
         let latest = inner.by_time.iter().rev().filter_map(|(_, id)| inner.by_id.get(id));
         latest.filter(|e| filter(e)).take(limit).cloned().collect()
+    }
+
+    /// At most `limit` of what descends from an execution, in the order in which it was started, and how many there are.
+    pub fn descendants(&self, id: &str, limit: usize) -> (Vec<LiveExecution>, usize) {
+        // `/` follows `.`.
+        let (from, to) = (format!("{id}."), format!("{id}/"));
+        let inner = self.read();
+        let mut found: Vec<&LiveExecution> = inner.by_id.range(from..to).map(|(_, execution)| execution).collect();
+        let number = |step: &str| step.parse::<u32>().unwrap_or(u32::MAX);
+        found.sort_by_cached_key(|execution| execution.id.split('.').skip(1).map(number).collect::<Vec<u32>>());
+        (found.iter().take(limit).map(|execution| (*execution).clone()).collect(), found.len())
     }
 
     /// What waits for a worker: of each of these pools, and of others of which something does, every class.

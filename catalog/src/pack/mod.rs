@@ -39,8 +39,8 @@ pub(crate) use rule::{CallDraft, RuleDraft};
 pub(crate) use rule_test::{ExpectDraft, TestDraft};
 pub(crate) use schema::{compile_schema, describe_errors, node_in};
 pub(crate) use trigger::TriggerDraft;
-pub(crate) use workflow::{WorkflowDraft, known, message_of};
 pub use trigger::{CatchUp, KafkaSource, Start, TriggerSource, Validate};
+pub(crate) use workflow::{WorkflowDraft, known, message_of};
 
 /// A pack as its files say it.
 #[derive(Debug)]
@@ -268,7 +268,8 @@ impl Parts {
         let is_run = |path: &str| self.actions.iter().any(|action| action.workflow_file.as_deref() == Some(path));
         let all = files.iter().map(|file| file.path.as_str()).filter(|path| path.starts_with("workflows/"));
         for path in all.filter(|path| self.broken.is_empty() && !is_run(path)) {
-            let message = "no action runs this workflow: one with `runner: workflow` or `runner: orquesta` names its file";
+            let message =
+                "no action runs this workflow: one with `runner: workflow` or `runner: orquesta` names its file";
             problems.add_at(&files::shown(label, path), At::START, Code::BadPath, message);
         }
     }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use petrel_execution::runner::{Mistake, SpecError, WorkflowLanguage};
 use petrel_execution::workflow::Workflow;
+use petrel_workflow::conduct::PackWorkflow;
 use petrel_workflow::expression::Dialect;
 use petrel_workflow::outline::{Call, Parameter};
-use petrel_workflow::{Definition, Finding, Inspection, WorkflowSpec, inspect};
+use petrel_workflow::{Finding, Inspection, WorkflowSpec, inspect};
 use serde_json::{Map, Value};
 
 use crate::problems::{At, Code, Place, did_you_mean};
@@ -114,8 +115,8 @@ pub(super) fn read(fields: &Fields<'_>, files: &[PackFile], report: &mut Report<
     if !inspection.is_clean() {
         return None;
     }
-    let conducted = match conducted(&spec) {
-        Ok(conducted) => conducted,
+    let conducted: Arc<dyn Workflow> = match PackWorkflow::of(&spec, dialect) {
+        Ok(conducted) => Arc::new(conducted),
         Err(findings) => {
             told(&findings, Code::BadWorkflow, report);
             return None;
@@ -123,35 +124,6 @@ pub(super) fn read(fields: &Fields<'_>, files: &[PackFile], report: &mut Report<
     };
     let (calls, inputs) = (spec.calls(), spec.parameters());
     Some(WorkflowDraft { file: file.to_owned(), path, dialect, text: text.into(), calls, conducted, inputs })
-}
-
-/// What owners conduct of a workflow that was inspected.
-fn conducted(spec: &WorkflowSpec) -> Result<Arc<dyn Workflow>, Vec<Finding>> {
-    let definition = Definition::compile(spec)?;
-    Ok(Arc::new(stand_in::Unconducted { definition }))
-}
-
-/// What stands for the conductor's adapter until that is there.
-mod stand_in {
-    use petrel_execution::Note;
-    use petrel_execution::workflow::{Begin, Conduct, Piece, Workflow};
-    use petrel_workflow::Definition;
-
-    #[derive(Debug)]
-    pub(super) struct Unconducted {
-        pub(super) definition: Definition,
-    }
-
-    impl Workflow for Unconducted {
-        fn begin(&self, _: Begin<'_>) -> Result<Box<dyn Conduct>, Note> {
-            let tasks = self.definition.task_names().count();
-            Err(Note::new("workflow", format!("a workflow of {tasks} tasks is not conducted in this version")))
-        }
-
-        fn restore(&self, _: &[Piece]) -> Result<Box<dyn Conduct>, String> {
-            Err("a workflow is not conducted in this version".to_owned())
-        }
-    }
 }
 
 /// Variables that every workflow begins with.
@@ -206,14 +178,16 @@ pub(super) fn check_keys(fields: &Fields<'_>, report: &mut Report<'_>) {
     }
     for (key, instead) in OF_WORKERS {
         if let Some((key, _)) = fields.entry(key) {
-            let message = format!("{:?} is for actions that a worker runs, and no worker runs a workflow: {instead}", key.text);
+            let message =
+                format!("{:?} is for actions that a worker runs, and no worker runs a workflow: {instead}", key.text);
             report.add(key.at, Code::BadValue, message);
         }
     }
     if let Some((_, node)) = fields.entry("delivery")
         && matches!(&node.data, Data::Text(text, _) if text == "at_most_once")
     {
-        let message = "a workflow is conducted by its owner and is never lost: say \"at_most_once\" in the actions that it calls";
+        let message =
+            "a workflow is conducted by its owner and is never lost: say \"at_most_once\" in the actions that it calls";
         report.add(node.at, Code::BadValue, message);
     }
 }
@@ -243,7 +217,12 @@ pub(super) fn parameters(workflow: &WorkflowDraft, report: &mut Report<'_>) -> V
 }
 
 /// Checks the parameters of an action that says some against the inputs of its workflow.
-pub(super) fn check_parameters(workflow: &WorkflowDraft, node: &Node, parameters: &[ParameterDef], report: &mut Report<'_>) {
+pub(super) fn check_parameters(
+    workflow: &WorkflowDraft,
+    node: &Node,
+    parameters: &[ParameterDef],
+    report: &mut Report<'_>,
+) {
     let names = || workflow.inputs.iter().map(|input| &*input.name);
     for parameter in parameters {
         if !names().any(|name| name == parameter.name) {
@@ -254,7 +233,8 @@ pub(super) fn check_parameters(workflow: &WorkflowDraft, node: &Node, parameters
     }
     for input in workflow.inputs.iter().filter(|input| input.default.is_none()) {
         if !parameters.iter().any(|parameter| parameter.name == *input.name) {
-            let message = format!("the input {:?} has no default, and its action has no parameter of that name", input.name);
+            let message =
+                format!("the input {:?} has no default, and its action has no parameter of that name", input.name);
             report.problems().add(&workflow.place(input.at), Code::BadParameter, message);
         }
     }

@@ -293,7 +293,8 @@ fn every_runner_tells_which_secrets_it_names_and_where_and_shows_none_of_their_v
     };
     let values = ["a", "b", "c", "d", "e", "f", "g", "h", "i"].map(|name| (name.to_owned(), Value::from("71717")));
     let secrets = json!({ "demo": Value::Object(values.into_iter().collect()) });
-    for runner in RunnerSpec::NAMES {
+    // A workflow names none: the actions that its tasks run do.
+    for runner in RunnerSpec::NAMES.iter().filter(|runner| !matches!(**runner, "orquesta" | "workflow")) {
         let spec = parse(runner, keys(runner)).unwrap_or_else(|errors| panic!("{runner}: {errors:?}"));
         let named = spec.secrets().iter().map(|(at, secret)| format!("{at} {}", secret.name()));
         assert_eq!(named.collect::<Vec<_>>().join(", "), places(runner), "{runner}");

@@ -18,6 +18,8 @@ use crate::world::{DISPATCH_KEY, rfc3339};
 
 /// Most executions of one answer.
 const LIST_MAX: usize = 1_000;
+/// Most descendants that are shown with an execution.
+const DESCENDANTS_MAX: usize = 500;
 /// Largest body of these requests, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
@@ -109,6 +111,11 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
     let by_owner = || waiting.as_ref().and_then(super::switches::waits_for).map(Value::from);
     if let Some(waits_for) = at_gate.or_else(by_owner) {
         execution["waits_for"] = waits_for;
+    }
+    let (descendants, count) = core.live.descendants(id.as_str(), DESCENDANTS_MAX);
+    if count > 0 {
+        execution["descendants"] = descendants.iter().map(|e| descendant(core, e)).collect();
+        execution["descendants_count"] = count.into();
     }
     // The audit trail is a little behind, or down: the execution is shown all the same.
     if let Ok(output) = core.sql()?.output(id.as_str()).await
@@ -267,6 +274,26 @@ pub(super) fn unknown(id: &ExecutionId) -> ApiError {
     ApiError::not_found("unknown_execution", format!("there is no execution {id} (a new one appears within a moment)"))
 }
 
+/// What a workflow has started, as it is shown with the workflow: where it stands, and what it waits for.
+fn descendant(core: &Core, e: &LiveExecution) -> Value {
+    let state = e.state.as_ref();
+    let waiting = state.filter(|_| !e.is_over());
+    let at_gate = waiting.and_then(|state| super::gates::waits_for(core, state));
+    let waits_for = at_gate.or_else(|| waiting.and_then(super::switches::waits_for).map(Value::from));
+    json!({
+        "execution_id": e.id,
+        "task": state.and_then(|s| s.task.clone()),
+        "action": state.map(|s| &s.action),
+        "status": e.status(),
+        "code": e.ended.as_ref().map_or_else(|| state.and_then(|s| s.code.clone()), |ended| ended.code.clone()),
+        "attempt": state.map(|s| s.attempt),
+        "worker": state.and_then(|s| s.worker.clone()),
+        "requested_at": state.map(|s| rfc3339(s.requested_at_ms)),
+        "ended_at": e.ended.as_ref().map(|ended| rfc3339(ended.ended_at_ms)),
+        "waits_for": waits_for,
+    })
+}
+
 /// An execution as the API shows it.
 pub(super) fn shown(e: &LiveExecution) -> Value {
     let (state, ended) = (e.state.as_ref(), e.ended.as_ref());
@@ -277,6 +304,7 @@ pub(super) fn shown(e: &LiveExecution) -> Value {
     json!({
         "execution_id": e.id,
         "parent_execution_id": state.and_then(|s| s.parent_execution_id.clone()),
+        "task": state.and_then(|s| s.task.clone()),
         "status": e.status(),
         "code": code,
         "action": state.map(|s| &s.action),

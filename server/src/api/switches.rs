@@ -214,6 +214,7 @@ pub(super) fn waits_for(state: &petrel_schemas::ExecutionState) -> Option<String
         code::WINDOW => "a window",
         code::EVERYTHING_OFF | code::PACK_OFF | code::RULE_PACK_OFF | code::ACTION_OFF | code::RULE_OFF => "a switch",
         code::BACK_OFF => "its next attempt",
+        code::TASK_DELAY => "the delay of its task",
         code::DISPATCH_PAUSED => "the end of the pause of all dispatch",
         code::REVISION_NOT_HERE | code::ACTION_BROKEN => "its revision",
         _ => return None,

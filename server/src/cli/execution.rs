@@ -134,6 +134,8 @@ pub fn show(execution: &Value, format: Output) {
             // Only what there is, and only a cut that was made.
             Value::Null | Value::Bool(false) => continue,
             Value::String(text) if text.is_empty() => continue,
+            // Below all else.
+            _ if name == "descendants" || name == "descendants_count" => continue,
             Value::Object(fields) if name == "waits_for" => {
                 fields.iter().filter_map(|(name, value)| named(name, value)).collect::<Vec<_>>().join(", ")
             }
@@ -142,5 +144,33 @@ pub fn show(execution: &Value, format: Output) {
             other => other.to_string(),
         };
         output::line(&format!("{name:<14} {text}"));
+    }
+    tree(execution);
+}
+
+/// What it has started, one in a line, below each other as they stand in the family.
+fn tree(execution: &Value) {
+    let Some(descendants) = execution["descendants"].as_array() else { return };
+    let depth = |id: &Value| id.as_str().map_or(0, |id| id.matches('.').count());
+    let root = depth(&execution["execution_id"]);
+    output::line("tasks");
+    for one in descendants {
+        let text = |name: &str| one[name].as_str().unwrap_or_default();
+        let number = text("execution_id").rsplit('.').next().unwrap_or_default();
+        let waits_for = match &one["waits_for"] {
+            Value::Object(fields) => {
+                fields.iter().filter_map(|(name, value)| named(name, value)).collect::<Vec<_>>().join(", ")
+            }
+            Value::String(text) => text.clone(),
+            _ => text("code").to_owned(),
+        };
+        let indent = "  ".repeat(depth(&one["execution_id"]).saturating_sub(root));
+        let line =
+            format!("{indent}{number} {:<20} {:<28} {:<10} {waits_for}", text("task"), text("action"), text("status"));
+        output::line(line.trim_end());
+    }
+    let count = execution["descendants_count"].as_u64().unwrap_or_default();
+    if count > descendants.len() as u64 {
+        output::line(&format!("  and {} more", count - descendants.len() as u64));
     }
 }

@@ -20,3 +20,4 @@ mod secrets;
 mod troubleshooting;
 mod upgrade;
 mod workers;
+mod workflows;

@@ -14,6 +14,7 @@ mod pieces;
 mod starts;
 mod workflow;
 
-pub use workflow::{ActionReference, PackWorkflow};
 #[cfg(test)]
 mod tests;
+
+pub use workflow::PackWorkflow;

@@ -14,7 +14,6 @@ use crate::expression::{Dialect, Map, Value};
 use crate::inspect::{Finding, inspect};
 use crate::limits::Limits;
 use crate::spec::{SpecError, WorkflowSpec};
-use crate::yaml::At;
 
 /// The variable that holds what is known of the execution, in every workflow: `ctx(st2).action_execution_id`.
 const EXECUTION_OF_STACKSTORM: &str = "st2";
@@ -28,18 +27,6 @@ pub struct PackWorkflow {
     definition: Arc<Definition>,
     dialect: Dialect,
     limits: Limits,
-    actions: Vec<ActionReference>,
-}
-
-/// An action that a task names as it is, without an expression.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ActionReference {
-    /// The task.
-    pub task: Arc<str>,
-    /// The action's reference.
-    pub action: Arc<str>,
-    /// Where the task names it.
-    pub at: At,
 }
 
 impl PackWorkflow {
@@ -53,15 +40,22 @@ impl PackWorkflow {
         if !inspection.is_clean() {
             return Err(inspection.findings().map(|(_, finding)| finding.clone()).collect());
         }
-        let definition = Arc::new(Definition::compile(&spec)?);
-        let actions = actions(&definition, &spec);
-        Ok(PackWorkflow { definition, dialect, limits: Limits::default(), actions })
+        PackWorkflow::of(&spec, dialect)
+    }
+
+    /// One that was inspected.
+    ///
+    /// # Errors
+    /// Expressions that do not compile.
+    pub fn of(spec: &WorkflowSpec, dialect: Dialect) -> Result<PackWorkflow, Vec<Finding>> {
+        let definition = Arc::new(Definition::compile(spec)?);
+        Ok(PackWorkflow { definition, dialect, limits: Limits::default() })
     }
 
     /// One that is run though it may have mistakes.
     #[cfg(test)]
     pub(super) fn uninspected(definition: Definition, dialect: Dialect) -> PackWorkflow {
-        PackWorkflow { definition: Arc::new(definition), dialect, limits: Limits::default(), actions: Vec::new() }
+        PackWorkflow { definition: Arc::new(definition), dialect, limits: Limits::default() }
     }
 
     /// The same one with other limits.
@@ -73,11 +67,6 @@ impl PackWorkflow {
     /// What it runs.
     pub fn definition(&self) -> &Arc<Definition> {
         &self.definition
-    }
-
-    /// The actions that its tasks name without an expression, by task.
-    pub fn actions(&self) -> &[ActionReference] {
-        &self.actions
     }
 
     /// The variables that it begins with.
@@ -104,15 +93,6 @@ fn unreadable(error: SpecError) -> Finding {
         schema_path: String::new(),
         at: error.at,
     }
-}
-
-fn actions(definition: &Definition, spec: &WorkflowSpec) -> Vec<ActionReference> {
-    let named = definition.tasks.iter().filter(|task| !task.action.has_expressions());
-    let reference = |task: &crate::definition::Task| {
-        let at = spec.place(&format!("tasks.{}.action", task.name));
-        Some(ActionReference { task: task.name.clone(), action: Arc::from(task.action.source().as_str()?), at })
-    };
-    named.filter_map(reference).collect()
 }
 
 impl Workflow for PackWorkflow {

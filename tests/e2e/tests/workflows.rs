@@ -1,0 +1,216 @@
+//! Workflows as their users run them: from the pack to the output, over a kill, with every transition in SQL.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use petrel_e2e_tests::{Cli, Single, write_pack};
+use petrel_testkit::wait_until;
+use serde_json::{Value, json};
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// Items, a fork, a join, a workflow below it, and what one task publishes for another.
+const HEAL: &str = "\
+version: 1.0
+input: [hosts]
+vars: [said: null, left: null]
+tasks:
+  each:
+    with: { items: host in <% ctx(hosts) %>, concurrency: 2 }
+    action: flow.say
+    input: { word: <% item(host) %> }
+    next:
+      - when: <% succeeded() %>
+        publish: [said: '<% result().select($.stdout) %>']
+        do: [left, right]
+  left:
+    action: flow.say
+    input: { word: left }
+    next: [{ when: '<% succeeded() %>', publish: [left: <% result().stdout %>], do: both }]
+  right:
+    action: flow.below
+    input: { word: right }
+    next: [{ when: '<% succeeded() %>', publish: [right: <% result().output.word %>], do: both }]
+  both:
+    join: all
+    action: core.noop
+output:
+  - said: <% ctx(said) %>
+  - left: <% ctx(left) %>
+  - right: <% ctx(right) %>
+";
+const BELOW: &str = "\
+version: 1.0
+input: [word]
+tasks:
+  only:
+    action: flow.say
+    input: { word: <% ctx(word) %> }
+    next: [{ when: '<% succeeded() %>', publish: [word: '<% result().stdout.toUpper() %>'] }]
+output: [word: <% ctx(word) %>]
+";
+/// The second one holds until its file is there.
+const CHAIN: &str = "\
+version: 1.0
+input: [dir]
+tasks:
+  first: { action: flow.mark, input: { dir: <% ctx(dir) %>, name: first }, next: [{ when: '<% succeeded() %>', do: held }] }
+  held: { action: flow.hold, input: { dir: <% ctx(dir) %> }, next: [{ when: '<% succeeded() %>', do: last }] }
+  last: { action: flow.mark, input: { dir: <% ctx(dir) %>, name: last } }
+";
+/// One fails, and nobody handles it.
+const BREAKS: &str = "\
+version: 1.0
+tasks:
+  good: { action: core.noop }
+  bad: { action: flow.bad }
+";
+
+const SAY: &str = "\
+name: say
+runner: shell
+script: printf '%s\\n' \"$word\"
+env: { word: \"${parameters.word}\" }
+parameters: { word: { type: string, required: true } }
+";
+const MARK: &str = "\
+name: mark
+runner: shell
+script: echo \"$PETREL_EXECUTION_ID\" >> \"$dir/$name\"
+env: { dir: \"${parameters.dir}\", name: \"${parameters.name}\" }
+parameters: { dir: { type: string, required: true }, name: { type: string, required: true } }
+";
+const HOLD: &str = "\
+name: hold
+runner: shell
+script: while [ ! -e \"$dir/go\" ]; do sleep 0.1; done
+env: { dir: \"${parameters.dir}\" }
+parameters: { dir: { type: string, required: true } }
+";
+
+fn start(dir: &Path) -> Result<Single> {
+    let petrel = Single::start(dir, &[])?;
+    let action = |name: &str| format!("name: {name}\nrunner: orquesta\nworkflow: workflows/{name}.yaml\n");
+    let dirs = "parameters: { dir: { type: string, required: true } }\n";
+    let files = [
+        ("pack.yaml", "name: flow\nversion: 1.0.0\n"),
+        ("actions/say.yaml", SAY),
+        ("actions/mark.yaml", MARK),
+        ("actions/hold.yaml", HOLD),
+        ("actions/bad.yaml", "name: bad\nrunner: fail\nmessage: it burns\n"),
+        ("actions/heal.yaml", &action("heal")),
+        ("actions/below.yaml", &action("below")),
+        ("actions/chain.yaml", &(action("chain") + dirs)),
+        ("actions/breaks.yaml", &action("breaks")),
+        ("workflows/heal.yaml", HEAL),
+        ("workflows/below.yaml", BELOW),
+        ("workflows/chain.yaml", CHAIN),
+        ("workflows/breaks.yaml", BREAKS),
+    ];
+    petrel.cli().run(&["pack", "apply", &write_pack(dir, "flow", &files)?.display().to_string()])?;
+    Ok(petrel)
+}
+
+fn run(cli: &Cli, action: &str, parameters: &[&str]) -> Result<String> {
+    let answer = cli.json(&[&["action", "run", action], parameters].concat())?;
+    Ok(answer["execution_id"].as_str().context("no id")?.to_owned())
+}
+
+fn shown(cli: &Cli, id: &str) -> Value {
+    cli.json(&["execution", "get", id]).unwrap_or_default()
+}
+
+fn ends(cli: &Cli, id: &str, status: &str) -> Value {
+    wait_until(&format!("it has {status}"), SOON, || shown(cli, id)["status"] == status);
+    let told = format!("SELECT count() FROM executions_latest WHERE execution_id = '{id}' AND ended_at IS NOT NULL");
+    wait_until("its end is in SQL", SOON, || cli.number(&told).is_ok_and(|ends| ends == 1));
+    shown(cli, id)
+}
+
+#[test]
+fn a_workflow_runs_its_tasks_and_its_result_is_its_output() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let petrel = start(dir.path())?;
+    let cli = petrel.cli();
+    let id = run(cli, "flow.heal", &["hosts=[\"db-1\", \"db-2\", \"db-3\"]"])?;
+    let ended = ends(cli, &id, "succeeded");
+    let result: Value = match &ended["result"] {
+        Value::String(text) => serde_json::from_str(text)?,
+        other => other.clone(),
+    };
+    let wanted = json!({ "output": { "said": ["db-1", "db-2", "db-3"], "left": "left", "right": "RIGHT" } });
+    assert_eq!(result, wanted, "{ended}");
+    let tasks: Vec<&str> =
+        ended["descendants"].as_array().context("no tree")?.iter().filter_map(|e| e["task"].as_str()).collect();
+    let mut sorted = tasks.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, ["both", "each[0]", "each[1]", "each[2]", "left", "only", "right"]);
+
+    let rows = format!(
+        "SELECT task, parent_execution_id != '' AS below FROM executions_latest WHERE root_execution_id = '{id}' \
+         AND status = 'succeeded' ORDER BY task"
+    );
+    let wanted = ["", "both", "each[0]", "each[1]", "each[2]", "left", "only", "right"];
+    let wanted: Vec<Value> =
+        wanted.iter().map(|task| json!({ "task": task, "below": u8::from(!task.is_empty()) })).collect();
+    wait_until("all of it is in SQL", SOON, || cli.sql(&rows).is_ok_and(|rows| rows == wanted));
+    let table = cli.run(&["execution", "get", &id])?;
+    assert!(table.contains("each[2]") && table.contains("flow.below"), "{table}");
+
+    let broken = run(cli, "flow.breaks", &[])?;
+    let ended = ends(cli, &broken, "failed");
+    assert_eq!(ended["code"], "workflow_failed", "{ended}");
+    assert!(ended["result"].to_string().contains("it burns"), "{ended}");
+    Ok(())
+}
+
+#[test]
+fn a_workflow_goes_on_after_a_kill_and_runs_nothing_twice_that_has_ended() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut petrel = start(dir.path())?;
+    let cli = petrel.cli().clone();
+    let at = dir.path().join("marks");
+    fs::create_dir(&at)?;
+    let id = run(&cli, "flow.chain", &[&format!("dir={}", at.display())])?;
+    wait_until("the second task holds", SOON, || {
+        shown(&cli, &id)["descendants"]
+            .as_array()
+            .is_some_and(|tasks| tasks.iter().any(|t| t["task"] == "held" && t["status"] == "running"))
+    });
+    petrel.process().crash()?;
+    fs::write(at.join("go"), "")?;
+    petrel.up()?;
+    let cli = petrel.cli().clone();
+    let waits_long = Duration::from_secs(180);
+    wait_until("it has ended", waits_long, || shown(&cli, &id)["status"] == "succeeded");
+    for name in ["first", "last"] {
+        let marks = fs::read_to_string(at.join(name))?;
+        assert_eq!(marks.lines().count(), 1, "{name}: {marks}");
+    }
+    let twice =
+        "SELECT count() FROM (SELECT execution_id, sequence FROM executions GROUP BY ALL HAVING uniqExact(status) > 1)";
+    assert_eq!(cli.number(twice)?, 0);
+    Ok(())
+}
+
+#[test]
+fn a_workflow_that_is_canceled_ends_what_it_has_started() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let petrel = start(dir.path())?;
+    let cli = petrel.cli();
+    let at = dir.path().join("marks");
+    fs::create_dir(&at)?;
+    let id = run(cli, "flow.chain", &[&format!("dir={}", at.display())])?;
+    let holds = |status: &str| {
+        let tasks = shown(cli, &id)["descendants"].clone();
+        tasks.as_array().is_some_and(|tasks| tasks.iter().any(|t| t["task"] == "held" && t["status"] == status))
+    };
+    wait_until("the second task holds", SOON, || holds("running"));
+    cli.run(&["execution", "cancel", &id])?;
+    ends(cli, &id, "canceled");
+    assert!(holds("canceled"));
+    assert!(!at.join("last").exists());
+    Ok(())
+}
