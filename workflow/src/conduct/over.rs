@@ -4,8 +4,9 @@ use petrel_execution::workflow::Standing;
 use petrel_execution::{Note, Status as Final, code};
 use serde_json::{Value as Json, json};
 
+use super::children::Child;
 use super::conducting::Conducting;
-use crate::conductor::{LogEntry, Status};
+use crate::conductor::{Event, LogEntry, Status};
 use crate::expression::Value;
 
 /// The errors that are told in the note of a workflow that failed; all of them are in its result.
@@ -15,6 +16,7 @@ impl Conducting {
     /// Ends a workflow that has nothing more to start. What it comes to is fixed then, though children may still run.
     pub(super) fn settle(&mut self) {
         self.tell_tasks();
+        self.cancel_rest();
         if self.over.is_some() || !self.conductor.status().is_completed() || self.conductor.remediates() {
             return;
         }
@@ -40,9 +42,30 @@ impl Conducting {
         self.told = self.conductor.status();
     }
 
+    /// Ends the tasks of a workflow that is to end and has no child any more. A task with items that something else has led
+    /// to while they ran begins them anew, and would run without any for ever.
+    fn cancel_rest(&mut self) {
+        if self.conductor.status() != Status::Canceling || self.children.iter().next().is_some() {
+            return;
+        }
+        let active =
+            |child: &Child| self.conductor.task_status(&child.task, child.route).is_some_and(Status::is_active);
+        let runs = self.conductor.task_runs().map(|run| Child { task: run.task, route: run.route, item: None });
+        for task in Vec::from_iter(runs.filter(active)) {
+            // A task that has ended since, because it ran more often, refuses this.
+            let _ = self.conductor.update(
+                &task.task,
+                task.route,
+                Event::Action { status: Status::Canceled, result: Value::Null },
+            );
+        }
+    }
+
     pub(super) fn stands(&self) -> Standing {
         let Some(errors) = self.over else {
             return match self.conductor.status() {
+                // A task with items that begins them anew when it is resumed still counts as one that runs.
+                Status::Pausing if self.children.iter().next().is_none() => Standing::Paused,
                 Status::Pausing => Standing::Pausing,
                 Status::Paused => Standing::Paused,
                 Status::Pending => Standing::Pending,
