@@ -25,6 +25,9 @@ pub const ITEMS_MAX: usize = 100_000;
 /// Bytes of all that a workflow's tasks may publish, written as JSON.
 pub const PUBLISHED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// The longest time that a workflow may name, in milliseconds: 3,650 days.
+pub const DURATION_MS_MAX: i64 = 3_650 * 24 * 60 * 60 * 1_000;
+
 /// How deep workflows may start each other; one that nobody started has the depth 0.
 pub const SUBWORKFLOW_DEPTH_MAX: u32 = 16;
 

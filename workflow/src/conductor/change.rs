@@ -20,6 +20,10 @@ impl Conductor {
     }
 
     pub(super) fn set_status(&mut self, status: Status) {
+        self.pause_time(status);
+        if status.is_completed() {
+            self.thaw();
+        }
         self.status = status;
         self.workflow_changed();
     }

@@ -77,6 +77,9 @@ impl Conductor {
             Event::Action { status, result } => Happened::Action { status, result },
             Event::Item { item, status, result, accumulated } => Happened::Item { item, status, result, accumulated },
         };
+        if let Some(ended) = self.ignored(index, route, happened.status()) {
+            return Ok(ended);
+        }
         self.handle(index, route, happened)
     }
 
@@ -87,6 +90,14 @@ impl Conductor {
         let staged = self.staging.find(index, route).and_then(|id| self.staging.get(id));
         let Some(items) = staged.and_then(|staged| staged.items.as_ref()) else { return false };
         task::on_item(from, status, items.others(item)).is_some_and(Status::is_completed)
+    }
+
+    /// The status of a run that was stopped, if this is only what ran for it and reports late.
+    fn ignored(&self, task: TaskIndex, route: u32, status: Status) -> Option<Status> {
+        let run = self.runs.latest(task, route).map(|run| self.runs.get(run)).filter(|run| run.stopped)?;
+        let staged = self.staging.find(task, route).and_then(|staged| self.staging.get(staged));
+        let begins_anew = status.is_starting() && staged.is_some_and(|staged| !staged.completed);
+        (!begins_anew).then_some(run.status)
     }
 
     fn handle(&mut self, task: TaskIndex, route: u32, happened: Happened) -> Result<Status, ConductorError> {
@@ -116,6 +127,7 @@ impl Conductor {
         }
         let mut commands = VecDeque::new();
         if to.is_completed() {
+            self.tell_of_time(run, happened.status());
             let result = self.result_of(task, happened.into_result());
             self.unstage_ended(task, route, to);
             if self.status.is_active() && self.wants_retry(run, to, &result)? {
@@ -125,12 +137,43 @@ impl Conductor {
                 commands = self.complete(run, result);
             }
         }
-        self.settle(task, route, to);
+        self.follow(run, to, commands)?;
+        Ok(to)
+    }
+
+    /// What follows when a run has been ended by something else than an event.
+    pub(super) fn end_run(&mut self, run: RunId, status: Status, result: Value) -> Result<(), ConductorError> {
+        let result = self.result_of(self.runs.get(run).task, result);
+        let commands = self.complete(run, result);
+        self.follow(run, status, commands)
+    }
+
+    /// What a run's status means for the workflow, and what the engine does itself behind it.
+    fn follow(
+        &mut self,
+        run: RunId,
+        status: Status,
+        commands: VecDeque<(TaskIndex, u32)>,
+    ) -> Result<(), ConductorError> {
+        let (task, route) = (self.runs.get(run).task, self.runs.get(run).route);
+        if status.is_completed() {
+            self.set_due(run, None);
+        }
+        let behind = Behind::of(self, task, route);
+        self.task_changed(run, status, behind);
         self.run_commands(commands)?;
         if self.status.is_completed() {
             self.set_terminal(run, true);
         }
-        Ok(to)
+        Ok(())
+    }
+
+    /// Remembers of a native workflow's run that its action took too long, which is no status of its own.
+    fn tell_of_time(&mut self, run: RunId, action: Status) {
+        let took_too_long = action == Status::Timeout && self.definition.native.is_some();
+        if self.runs.get(run).took_too_long != took_too_long {
+            self.change_run(run, |run| run.took_too_long = took_too_long);
+        }
     }
 
     /// The task's status behind an event; nothing is changed yet.
@@ -192,7 +235,7 @@ impl Conductor {
     }
 
     /// Removes an ended task from those that are staged. One with items that ended badly stays there for a rerun.
-    fn unstage_ended(&mut self, task: TaskIndex, route: u32, status: Status) {
+    pub(super) fn unstage_ended(&mut self, task: TaskIndex, route: u32, status: Status) {
         let Some(id) = self.staging.find(task, route) else { return };
         if self.definition.task(task).with.is_some() && status.is_abended() {
             self.change_staged(id, |staged| staged.completed = true);
@@ -230,9 +273,23 @@ impl Conductor {
         before: Vec<(Arc<str>, RunId)>,
     ) -> Result<RunId, ConductorError> {
         let retry = self.retry_state(task, context)?;
+        let due_ms = self.run_due(task, route, context)?;
         let next = vec![None; self.definition.task(task).next.len()];
-        let run = Run { task, route, context, before, next, status: Status::Unset, retry, terminal: false };
+        let run = Run {
+            task,
+            route,
+            context,
+            before,
+            next,
+            status: Status::Unset,
+            retry,
+            terminal: false,
+            due_ms,
+            stopped: false,
+            took_too_long: false,
+        };
         let id = Arc::make_mut(&mut self.runs).push(run);
+        self.native.due.extend(due_ms.map(|due_ms| (due_ms, id)));
         self.run_changed(id);
         Ok(id)
     }
@@ -289,12 +346,6 @@ impl Conductor {
             self.unstage(old);
         }
         self.stage(staged);
-    }
-
-    /// What the workflow makes of a task's status.
-    fn settle(&mut self, task: TaskIndex, route: u32, status: Status) {
-        let behind = Behind::of(self, task, route);
-        self.task_changed(status, behind);
     }
 
     pub(super) fn runs_mut(&mut self) -> &mut Runs {

@@ -57,6 +57,12 @@ impl Items {
         Status::ALL.into_iter().filter(|status| of(*status)).map(|status| self.counts[status as usize]).sum()
     }
 
+    /// Those that have begun and have not ended, in order.
+    pub(crate) fn begun(&self) -> Vec<usize> {
+        let begun = |status: &Status| *status != Status::Unset && !status.is_completed();
+        self.statuses.iter().enumerate().filter_map(|(item, status)| begun(status).then_some(item)).collect()
+    }
+
     /// How many are active.
     pub(crate) fn active(&self) -> usize {
         self.count(Status::is_active)

@@ -5,16 +5,21 @@
 //!
 //! Reading order: `status` and `machine` (which status follows which), `event` (what happens when a task or an item
 //! changes), `complete` (what comes behind a task), `request` (what somebody asks of the workflow), `offer` (what is to
-//! be started), `rerun`, `output`; and of the state `runs`, `staged`, `items`, `context`, `log`, `pieces`.
+//! be started), `rerun`, `output`; of native workflows `due` (what happens when time passes)
+//! and `freeze` (what waits for a person); and of the state `runs`,
+//! `staged`, `items`, `context`, `log`, `native`, `pieces`.
 
 mod change;
 mod complete;
 mod context;
+mod due;
 mod error;
 mod event;
+mod freeze;
 mod items;
 mod log;
 pub mod machine;
+mod native;
 mod offer;
 mod output;
 mod pieces;
@@ -29,6 +34,7 @@ use std::sync::Arc;
 
 use context::Contexts;
 use log::Log;
+use native::Native;
 use pieces::Piece;
 use runs::Runs;
 use staged::Staging;
@@ -39,6 +45,7 @@ use crate::limits::Limits;
 
 pub use error::ConductorError;
 pub use event::Event;
+pub use freeze::{Decision, Frozen, FrozenItems, FrozenTask};
 pub use log::{Level, LogEntry};
 pub use offer::{ActionSpec, NextTask};
 pub use pieces::{Change, RestoreError};
@@ -71,6 +78,7 @@ pub struct Conductor {
     contexts: Contexts,
     runs: Arc<Runs>,
     staging: Staging,
+    native: Native,
     changed: BTreeSet<Piece>,
 }
 
@@ -116,6 +124,7 @@ impl Conductor {
             log: Log::default(),
             contexts: Contexts::default(),
             staging: Staging::default(),
+            native: Native::default(),
             changed: BTreeSet::new(),
         }
     }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::Conductor;
-use super::context::View;
+use super::context::{View, merged};
 use super::items::Items;
 use super::log::LogEntry;
 use super::staged::StagedId;
 use super::status::Status;
 use crate::definition::{Task, With};
-use crate::expression::{CurrentTask, Scope, Template, Value, Variables};
+use crate::expression::{CurrentTask, Map, Scope, Template, Value, Variables};
 
 /// A task that is to be started, and is offered until an event says that it has begun.
 #[derive(Debug, Clone)]
@@ -152,10 +152,10 @@ impl Conductor {
         let actions = match &task.with {
             None => vec![ActionSpec {
                 action: evaluate(&task.action, &scope)?,
-                input: evaluate(&task.input, &scope)?,
+                input: changed(evaluate(&task.input, &scope)?, &staged.input),
                 item: None,
             }],
-            Some(with) => self.render_items(task, with, &scope)?,
+            Some(with) => self.render_items(task, with, &scope, &staged.input)?,
         };
         let delay = match &task.delay {
             None => None,
@@ -164,12 +164,15 @@ impl Conductor {
                 Some(integer(&evaluate(delay, &scope)?).ok_or_else(not_integer)?)
             }
         };
+        if let (Some(timeout), Some(index)) = (&task.native.timeout, self.definition.task_index(&task.name)) {
+            self.timeout_ms(timeout, index, staged.route, staged.context)?;
+        }
         let concurrency = task.with.as_ref().and_then(|with| with.concurrency.as_ref());
         let concurrency = concurrency.map(|template| evaluate(template, &scope)).transpose()?.unwrap_or_default();
         Ok(Rendered { actions, delay, concurrency })
     }
 
-    fn render_items(&self, task: &Task, with: &With, scope: &Scope) -> Result<Vec<ActionSpec>, String> {
+    fn render_items(&self, task: &Task, with: &With, scope: &Scope, input: &Map) -> Result<Vec<ActionSpec>, String> {
         let items = with.items.evaluate(scope).map_err(|e| e.to_string())?;
         let Some(items) = items.as_list() else {
             return Err(format!("TypeError: The value of \"{}\" is not type of list.", with.text));
@@ -188,12 +191,20 @@ impl Conductor {
             scope.item = Some(named_item(with.names.as_deref(), item));
             actions.push(ActionSpec {
                 action: task.action.evaluate(&scope).map_err(|e| e.to_string())?,
-                input: task.input.evaluate(&scope).map_err(|e| e.to_string())?,
+                input: changed(task.input.evaluate(&scope).map_err(|e| e.to_string())?, input),
                 item: Some(number),
             });
         }
         Ok(actions)
     }
+}
+
+/// What a task gives its action, with what a person has changed of it.
+fn changed(input: Value, by: &Map) -> Value {
+    if by.is_empty() {
+        return input;
+    }
+    Value::Map(merged(input.as_map().unwrap_or(&Map::default()), by))
 }
 
 /// Names for the parts of an item that is a list, or one name for all of it.

@@ -41,6 +41,11 @@ impl Conductor {
         }
         self.contexts = Contexts::new(merged(&with_inputs, &vars));
         self.context_added(0);
+        if let Err(message) = self.begin_time() {
+            self.log_error(LogEntry::error(message));
+            self.fail();
+            return;
+        }
         self.add_route(Vec::new());
         for task in &definition.starts {
             self.stage(Staged::new(*task, 0, 0, Vec::new()));

@@ -1,7 +1,8 @@
 //! The state in pieces, so that whoever keeps it writes what has changed and nothing else.
 //!
-//! A piece is a short key and a JSON text. There is one for the workflow as a whole, one for each run of a task, each
-//! context, route, entry of a log and staged task, and one for each 256 items of a staged task.
+//! A piece is a short key and a JSON text. There is one for the workflow as a whole, one for the native keys of one that
+//! uses them, one for each run of a task, each context, route, entry of a log and staged task, and one for each 256 items
+//! of a staged task.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::limits::Limits;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Piece {
     Workflow,
+    Native,
     Error(u32),
     Log(u32),
     Context(ContextId),
@@ -83,6 +85,12 @@ struct RunPiece {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry: Option<(i64, i64, i64)>,
     terminal: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    stopped: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    took_too_long: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,6 +104,8 @@ struct StagedPiece {
     run_on_fail: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry_delay: Option<i64>,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    input: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     items: Option<usize>,
 }
@@ -104,6 +114,7 @@ impl Piece {
     fn key(self) -> String {
         match self {
             Piece::Workflow => "workflow".to_owned(),
+            Piece::Native => "native".to_owned(),
             Piece::Error(number) => format!("error/{number}"),
             Piece::Log(number) => format!("log/{number}"),
             Piece::Context(number) => format!("context/{number}"),
@@ -120,6 +131,7 @@ impl Piece {
         let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok());
         let piece = match kind {
             "workflow" => Piece::Workflow,
+            "native" => Piece::Native,
             "error" => Piece::Error(number()?),
             "log" => Piece::Log(number()?),
             "context" => Piece::Context(number()?),
@@ -150,6 +162,7 @@ impl Conductor {
                 let (output, published_bytes) = (self.output.clone(), self.published_bytes);
                 json(&WorkflowPiece { status: self.status, output, published_bytes })
             }
+            Piece::Native => json(&self.native.kept),
             Piece::Error(number) => self.errors.get(number).and_then(json),
             Piece::Log(number) => self.log.get(number).and_then(json),
             Piece::Context(number) => self.contexts.origin(number).and_then(json),
@@ -173,6 +186,9 @@ impl Conductor {
             status: run.status,
             retry: run.retry.map(|retry| (retry.count, retry.delay, retry.tally)),
             terminal: run.terminal,
+            due_ms: run.due_ms,
+            stopped: run.stopped,
+            took_too_long: run.took_too_long,
         }
     }
 
@@ -186,6 +202,7 @@ impl Conductor {
             completed: staged.completed,
             run_on_fail: staged.run_on_fail,
             retry_delay: staged.retry_delay,
+            input: if staged.input.is_empty() { Value::Null } else { Value::Map(staged.input.clone()) },
             items: staged.items.as_ref().map(Items::len),
         }
     }
@@ -237,6 +254,7 @@ impl Conductor {
                 self.output = workflow.output;
                 self.published_bytes = workflow.published_bytes;
             }
+            Piece::Native => self.native.kept = read(piece, text)?,
             Piece::Error(number) => self.errors.restore(number, read::<LogEntry>(piece, text)?),
             Piece::Log(number) => self.log.restore(number, read::<LogEntry>(piece, text)?),
             Piece::Context(number) => {
@@ -250,6 +268,7 @@ impl Conductor {
             Piece::Run(number) => {
                 expect_next(Piece::Run, number, self.runs.len())?;
                 let run = self.run_of(read(piece, text)?)?;
+                self.native.due.extend(run.due_ms.map(|due_ms| (due_ms, number)));
                 self.runs_mut().push(run);
             }
             Piece::Staged(number) => {
@@ -285,6 +304,9 @@ impl Conductor {
             status: piece.status,
             retry: piece.retry.map(|(count, delay, tally)| RetryState { count, delay, tally }),
             terminal: piece.terminal,
+            due_ms: piece.due_ms,
+            stopped: piece.stopped,
+            took_too_long: piece.took_too_long,
         })
     }
 
@@ -296,6 +318,7 @@ impl Conductor {
             completed: piece.completed,
             run_on_fail: piece.run_on_fail,
             retry_delay: piece.retry_delay,
+            input: piece.input.as_map().cloned().unwrap_or_default(),
             ..Staged::new(task, piece.route, piece.context, piece.before)
         })
     }

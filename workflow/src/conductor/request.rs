@@ -4,13 +4,14 @@ use super::complete::Behind;
 use super::log::LogEntry;
 use super::machine::task;
 use super::machine::workflow::{self, Outlook, TaskChange};
-use super::runs::JoinStatus;
+use super::runs::{JoinStatus, RunId};
 use super::status::Status;
 use super::{Conductor, ConductorError};
+use crate::expression::Map;
 
 impl Conductor {
     /// Asks for a status of the workflow: `running` to begin, `pausing` or `paused`, `resuming`, `canceling` or
-    /// `canceled`, `failed`.
+    /// `canceled`, `failed`. To resume a frozen workflow takes all that failed as dealt with, see [`Conductor::decide`].
     ///
     /// # Errors
     /// A status that cannot be asked for, or that the workflow cannot come to.
@@ -19,6 +20,12 @@ impl Conductor {
             return Err(ConductorError::NoSuchRequest(asked));
         }
         let from = self.status;
+        if matches!(asked, Status::Running | Status::Resuming)
+            && from == Status::Paused
+            && !self.native.kept.frozen.is_empty()
+        {
+            return self.resume(&Map::default());
+        }
         if asked.is_pause() || asked.is_cancel() {
             self.tell_tasks(asked);
         }
@@ -39,7 +46,7 @@ impl Conductor {
     }
 
     /// Tells the active tasks that the workflow is to be paused or canceled.
-    fn tell_tasks(&mut self, asked: Status) {
+    pub(super) fn tell_tasks(&mut self, asked: Status) {
         for id in self.runs.latest_in_order() {
             let run = self.runs.get(id);
             if !run.status.is_active() {
@@ -50,6 +57,9 @@ impl Conductor {
             let items = items.map(|items| (items.active() > 0, items.are_incomplete()));
             if let Some(to) = task::on_workflow(run.status, asked, items) {
                 self.set_run_status(id, to);
+                if to.is_completed() {
+                    self.set_due(id, None);
+                }
             }
         }
     }
@@ -62,7 +72,15 @@ impl Conductor {
     }
 
     /// What the workflow makes of the status of a task.
-    pub(super) fn task_changed(&mut self, status: Status, behind: Behind) {
+    pub(super) fn task_changed(&mut self, run: RunId, status: Status, behind: Behind) {
+        if status.is_abended() && !behind.any && self.definition.native.is_some() {
+            if self.freezes(self.runs.get(run).task) {
+                return self.freeze(run);
+            }
+            if self.status == Status::Paused {
+                return self.fail();
+            }
+        }
         let change = if status.is_abended() && (behind.next || behind.any) {
             TaskChange::Remediated
         } else {
@@ -86,7 +104,7 @@ impl Conductor {
     }
 
     /// A join that some have arrived at and that nobody else comes to fails the workflow that ends.
-    fn fail_unmet_joins(&mut self) {
+    pub(super) fn fail_unmet_joins(&mut self) {
         let unmet = self.staging.iter().filter(|staged| {
             let told = self.definition.task(staged.task).join.is_some_and(|join| join.told);
             told && !staged.ready && self.join_status(staged.task, staged.route) == JoinStatus::Unmet

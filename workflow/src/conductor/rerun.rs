@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::log::LogEntry;
 use super::runs::RunId;
 use super::staged::Staged;
 use super::status::Status;
@@ -43,6 +44,10 @@ impl Conductor {
         }
         self.output = None;
         self.set_status(Status::Resuming);
+        if let Err(message) = self.begin_time() {
+            self.log_error(LogEntry::error(message));
+            self.fail();
+        }
         Ok(())
     }
 
@@ -85,7 +90,7 @@ impl Conductor {
         led_to.map(|(id, _)| id).chain([run]).collect()
     }
 
-    fn rerun_task(&mut self, task: TaskIndex, route: u32, reset_items: bool) -> Result<(), ConductorError> {
+    pub(super) fn rerun_task(&mut self, task: TaskIndex, route: u32, reset_items: bool) -> Result<(), ConductorError> {
         let Some(run) = self.runs.latest(task, route) else { return Ok(()) };
         let (context, before) = (self.runs.get(run).context, self.runs.get(run).before.clone());
         self.set_terminal(run, false);

@@ -25,6 +25,12 @@ pub(crate) struct Run {
     pub(crate) retry: Option<RetryState>,
     /// Whether nothing comes behind it: its variables are those that the workflow's output sees.
     pub(crate) terminal: bool,
+    /// When it is over its time, in milliseconds since 1970; none once it has ended.
+    pub(crate) due_ms: Option<i64>,
+    /// It was ended whatever ran for it, and what that reports is ignored.
+    pub(crate) stopped: bool,
+    /// It, or its action, took too long. Native workflows alone tell.
+    pub(crate) took_too_long: bool,
 }
 
 /// How often a run is tried again.
@@ -195,6 +201,12 @@ impl Tasks for Runs {
         let task = self.definition.task_index(task)?;
         let run = self.latest(task, u32::try_from(route).ok()?)?;
         Some(self.get(run).status.name())
+    }
+
+    fn took_too_long(&self, task: &str, route: usize) -> bool {
+        let run = self.definition.task_index(task).zip(u32::try_from(route).ok());
+        let run = run.and_then(|(task, route)| self.latest(task, route));
+        run.is_some_and(|run| self.get(run).took_too_long)
     }
 
     fn route(&self, route: usize) -> &[String] {

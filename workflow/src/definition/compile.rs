@@ -3,7 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Command, Definition, Entry, Join, Retry, Shape, Task, TaskIndex, Transition, With};
+use super::{
+    Command, Definition, Entry, Join, NativeTask, NativeWorkflow, OnError, Retry, Shape, Task, TaskIndex, Transition,
+    With,
+};
 use crate::expression::{Dialect, Template, Value};
 use crate::inspect::{Finding, inspect};
 use crate::spec::{SpecError, TaskSpec, TransitionSpec, WorkflowSpec};
@@ -12,7 +15,7 @@ use crate::spec::{SpecError, TaskSpec, TransitionSpec, WorkflowSpec};
 const RETRY_COMMAND_COUNT: u32 = 3;
 
 /// Functions whose value changes while a task is offered.
-const STATUS_FUNCTIONS: [&str; 5] = ["task_status", "succeeded", "failed", "completed", "task("];
+const STATUS_FUNCTIONS: [&str; 6] = ["task_status", "succeeded", "failed", "completed", "timed_out", "task("];
 
 impl Definition {
     /// Compiles a workflow that may have other faults than those of its schema and tasks that are not there, as
@@ -93,6 +96,7 @@ impl<'spec> Compiler<'spec> {
             input: self.spec.input.as_list().unwrap_or_default().iter().filter_map(parameter).collect(),
             vars: named(&self.spec.vars),
             output: named(&self.spec.output),
+            native: (self.spec.dialect == Dialect::Native).then(|| self.native()),
             names: self.names,
         }
     }
@@ -129,7 +133,20 @@ impl<'spec> Compiler<'spec> {
             delay: self.optional(&spec.delay),
             retry: self.retry(name, spec),
             reads_statuses: reads_statuses(spec),
+            native: self.native_task(spec),
         }
+    }
+
+    fn native(&self) -> NativeWorkflow {
+        let native = &self.spec.native;
+        NativeWorkflow {
+            timeout: self.optional(&native.timeout),
+            on_error: OnError::of(&native.on_error).unwrap_or_default(),
+        }
+    }
+
+    fn native_task(&self, spec: &TaskSpec) -> NativeTask {
+        NativeTask { timeout: self.optional(&spec.native.timeout), on_error: OnError::of(&spec.native.on_error) }
     }
 
     /// The transitions of a task, each (target, entry) once, sorted by target.

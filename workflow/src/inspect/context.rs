@@ -17,6 +17,7 @@ pub(super) fn inspect(spec: &WorkflowSpec, known: &[&str]) -> Vec<Finding> {
     let mut names: Names = known.iter().map(|name| Arc::from(*name)).collect();
     walk.property("input", &spec.input, "", "", &mut names, true);
     walk.property("vars", &spec.vars, "", "", &mut names, true);
+    walk.property("timeout", &spec.native.timeout, "", "", &mut names, false);
     walk.tasks(&mut names);
     walk.property("output", &spec.output, "", "", &mut names, true);
     walk.findings
@@ -85,6 +86,7 @@ impl Walk<'_> {
             self.property("items", &with.items, &path, &schema, names, false);
             self.property("concurrency", &with.concurrency, &path, &schema, names, false);
         }
+        self.property("timeout", &task.native.timeout, path, TASK_SCHEMA, names, false);
         self.property("action", &task.action, path, TASK_SCHEMA, names, false);
         self.property("input", &task.input, path, TASK_SCHEMA, names, false);
     }

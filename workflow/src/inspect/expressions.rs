@@ -9,6 +9,7 @@ pub(super) fn inspect(spec: &WorkflowSpec) -> Vec<Finding> {
     for (name, value) in [("vars", &spec.vars), ("input", &spec.input), ("output", &spec.output)] {
         walk.check(value, name.to_owned(), format!("properties.{name}"));
     }
+    walk.check(&spec.native.timeout, "timeout".to_owned(), "properties.timeout".to_owned());
     for (name, task) in &spec.tasks {
         walk.task(task, &format!("tasks.{name}"));
     }
@@ -24,6 +25,7 @@ impl Walk<'_> {
     fn task(&mut self, task: &TaskSpec, path: &str) {
         let own = [("delay", &task.delay), ("action", &task.action), ("input", &task.input)];
         self.all(&own, path, TASK_SCHEMA);
+        self.all(&[("timeout", &task.native.timeout)], path, TASK_SCHEMA);
         if let Some(with) = &task.with {
             let with = [("items", &with.items), ("concurrency", &with.concurrency)];
             self.all(&with, &format!("{path}.with"), &format!("{TASK_SCHEMA}.properties.with"));

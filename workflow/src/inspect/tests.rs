@@ -3,7 +3,11 @@ use crate::expression::Dialect;
 
 /// The findings of a workflow as `kind line path: message`.
 fn found(text: &str) -> Vec<String> {
-    let spec = WorkflowSpec::read(text, Dialect::Orquesta).unwrap();
+    found_in(text, Dialect::Orquesta)
+}
+
+fn found_in(text: &str, dialect: Dialect) -> Vec<String> {
+    let spec = WorkflowSpec::read(text, dialect).unwrap();
     let inspection = inspect(&spec, &[]);
     let line = |(kind, finding): (&str, &Finding)| {
         format!("{kind} {} {}: {}", finding.at.line, finding.spec_path, finding.message)
@@ -74,4 +78,52 @@ fn more_ways_than_can_be_inspected_name_the_limit() {
     }
     text += "  a24: {action: x}\n  b24: {action: x}\n";
     assert!(found(&text).iter().any(|line| line.contains("INSPECTION_STEPS_MAX")));
+}
+
+/// What is found in a native workflow of one task `a`, whose keys are these, and these of the workflow.
+fn found_natively(workflow: &str, task: &str) -> Vec<String> {
+    let text = format!("version: 1.0\ntasks:\n  a:\n    action: x\n{task}\n  b: {{action: x}}\n{workflow}\n");
+    found_in(&text, Dialect::Native)
+}
+
+#[test]
+fn native_keys_are_unknown_to_orquesta() {
+    let text = "version: 1.0\ntimeout: 1h\ntasks:\n  a: {action: x, timeout: 1h, next: [{on: failed, do: noop}]}\n";
+    let unexpected = found(text);
+    for (line, key) in [(1, "timeout"), (4, "timeout"), (4, "True")] {
+        let told = format!("('{key}' was unexpected)");
+        assert!(
+            unexpected.iter().any(|one| one.starts_with(&format!("syntax {line} ")) && one.contains(&told)),
+            "{unexpected:?}"
+        );
+    }
+    assert_eq!(found_in(text, Dialect::Native), Vec::<String>::new());
+}
+
+#[test]
+fn native_keys_are_judged() {
+    for (workflow, task, expected) in [
+        ("timeout: soon", "", "syntax 7 timeout: \"soon\" is no length of time"),
+        ("", "    timeout: 0", "syntax 5 tasks.a.timeout: 0 is not above zero"),
+        ("", "    timeout: [1]", "syntax 5 tasks.a.timeout: [1] is no length of time"),
+        ("", "    timeout: 4000d", "syntax 5 tasks.a.timeout: \"4000d\" is longer than the limit DURATION_MS_MAX"),
+        ("on_error: stop", "", "syntax 7 on_error: \"stop\" is not one of fail, pause"),
+        ("", "    on_error: [pause]", "syntax 5 tasks.a.on_error: [\"pause\"] is not one of fail, pause"),
+        ("", "    timeout: <% 1 + %>", "expressions 5 tasks.a.timeout: "),
+        ("", "    timeout: <% ctx(gone) %>", "context 5 tasks.a.timeout: Variable \"gone\" is referenced before"),
+        ("timeout: <% ctx(gone) %>", "", "context 7 timeout: Variable \"gone\" is referenced before"),
+        (
+            "",
+            "    next:\n      - on: late\n        do: b",
+            "syntax 6 tasks.a.next[0].True: \"late\" is not one of succeeded",
+        ),
+        (
+            "",
+            "    next:\n      - on: failed\n        when: <% failed() %>\n        do: b",
+            "syntax 6 tasks.a.next[0].True: `on` and `when` are both conditions",
+        ),
+    ] {
+        let found = found_natively(workflow, task);
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{task} {workflow}: {found:?}");
+    }
 }
