@@ -25,6 +25,9 @@ pub const ITEMS_MAX: usize = 100_000;
 /// Bytes of all that a workflow's tasks may publish, written as JSON.
 pub const PUBLISHED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// The shortest time between two reminders of a question, in milliseconds.
+pub const REMINDER_MS_MIN: i64 = 60_000;
+
 /// The longest time that a workflow may name, in milliseconds: 3,650 days.
 pub const DURATION_MS_MAX: i64 = 3_650 * 24 * 60 * 60 * 1_000;
 

@@ -23,6 +23,7 @@ impl Conductor {
         self.pause_time(status);
         if status.is_completed() {
             self.thaw();
+            self.withdraw_questions();
         }
         self.status = status;
         self.workflow_changed();

@@ -22,8 +22,9 @@ impl Conductor {
             return None;
         }
         let run = self.native.due.first().map(|(due_ms, _)| *due_ms);
+        let reminder = self.native.reminders.first().map(|(remind_ms, _)| *remind_ms);
         let workflow = self.native.kept.due_ms.filter(|_| !self.status.is_completed());
-        run.into_iter().chain(workflow).min()
+        run.into_iter().chain(reminder).chain(workflow).min()
     }
 
     /// Makes what is due happen, at the time that was set last; nothing if none was.
@@ -38,8 +39,13 @@ impl Conductor {
                 self.workflow_overdue();
                 continue;
             }
-            let Some((_, run)) = self.native.due.first().copied() else { break };
-            self.run_overdue(run)?;
+            match self.native.due.first().copied() {
+                Some((run_ms, run)) if run_ms == due_ms => self.run_overdue(run)?,
+                _ => {
+                    let Some((_, run)) = self.native.reminders.first().copied() else { break };
+                    self.remind(run);
+                }
+            }
         }
         Ok(())
     }
@@ -62,7 +68,8 @@ impl Conductor {
     /// When a run of a task that begins now is over its time.
     pub(super) fn run_due(&self, index: TaskIndex, route: u32, context: u32) -> Result<Option<i64>, ConductorError> {
         let task = self.definition.task(index);
-        let Some(timeout) = &task.native.timeout else { return Ok(None) };
+        let expires = task.native.ask.as_ref().and_then(|ask| ask.expires.as_ref());
+        let Some(timeout) = task.native.timeout.as_ref().or(expires) else { return Ok(None) };
         let ms = self.timeout_ms(timeout, index, route, context);
         Ok(self.due_after(ms.map_err(|message| ConductorError::Timeout { task: task.name.clone(), message })?))
     }
@@ -123,6 +130,9 @@ impl Conductor {
         for (due_ms, run) in std::mem::take(&mut self.native.due) {
             self.set_due(run, Some(due_ms.saturating_add(ms)));
         }
+        for (remind_ms, run) in std::mem::take(&mut self.native.reminders) {
+            self.set_reminder(run, Some(remind_ms.saturating_add(ms)));
+        }
     }
 
     /// When a run is over its time.
@@ -139,9 +149,17 @@ impl Conductor {
     }
 
     fn run_overdue(&mut self, id: RunId) -> Result<(), ConductorError> {
+        self.set_due(id, None);
+        if self.runs.get(id).status.is_completed() || self.take_default(id)? {
+            return Ok(());
+        }
         let run = self.runs.get(id);
-        let (task_id, route) = (self.definition.task(run.task).name.clone(), run.route);
-        let error = LogEntry::error("TaskTimeout: The task took longer than its timeout.");
+        let task = self.definition.task(run.task);
+        let (task_id, route) = (task.name.clone(), run.route);
+        let error = LogEntry::error(match &task.native.ask {
+            Some(_) => "TaskTimeout: Nobody has answered the question before it expired.",
+            None => "TaskTimeout: The task took longer than its timeout.",
+        });
         self.log_error(LogEntry { task_id: Some(task_id), route: Some(route), ..error });
         self.stop(id, Status::Timeout);
         self.end_run(id, Status::Timeout, Value::Null)
@@ -173,13 +191,16 @@ impl Conductor {
         }
         if let Some(staged) = self.staging.find(index, route) {
             let items = self.staging.get(staged).and_then(|staged| staged.items.as_ref());
+            // An item of a task that is run again runs again if it ended badly.
+            let item_to = if to == Status::Canceled { Status::Abandoned } else { to };
             for item in items.map(Items::begun).unwrap_or_default() {
-                self.set_item(staged, item, to);
+                self.set_item(staged, item, item_to);
             }
-            // What else is staged of a task that runs is its next run, which something has led to meanwhile.
-            let of_this_run = matches!(from, Status::Retrying | Status::Unset);
-            if self.definition.task(index).with.is_some() || of_this_run {
-                self.unstage_ended(index, route, to);
+            if self.definition.task(index).with.is_some() {
+                self.change_staged(staged, |staged| staged.completed = true);
+            } else if matches!(from, Status::Retrying | Status::Unset) {
+                // What else is staged of a task that runs is its next run, which something has led to meanwhile.
+                self.unstage(staged);
             }
         }
         self.change_run(id, |run| {
@@ -187,6 +208,7 @@ impl Conductor {
             run.took_too_long = to == Status::Timeout;
         });
         self.set_due(id, None);
+        self.set_reminder(id, None);
         self.set_run_status(id, to);
     }
 }

@@ -158,6 +158,7 @@ impl Conductor {
         let (task, route) = (self.runs.get(run).task, self.runs.get(run).route);
         if status.is_completed() {
             self.set_due(run, None);
+            self.set_reminder(run, None);
         }
         let behind = Behind::of(self, task, route);
         self.task_changed(run, status, behind);
@@ -285,6 +286,7 @@ impl Conductor {
             retry,
             terminal: false,
             due_ms,
+            remind_ms: None,
             stopped: false,
             took_too_long: false,
         };

@@ -144,7 +144,7 @@ impl Conductor {
             self.change_native(|native| native.frozen.push(run));
         }
         self.tell_tasks(Status::Pausing);
-        let active = self.runs.count(Status::is_active) > 0;
+        let active = self.is_active(true);
         self.set_status(if active { Status::Pausing } else { Status::Paused });
     }
 

@@ -5,10 +5,11 @@
 //!
 //! Reading order: `status` and `machine` (which status follows which), `event` (what happens when a task or an item
 //! changes), `complete` (what comes behind a task), `request` (what somebody asks of the workflow), `offer` (what is to
-//! be started), `rerun`, `output`; of native workflows `due` (what happens when time passes)
-//! and `freeze` (what waits for a person); and of the state `runs`,
+//! be started), `rerun`, `output`; of native workflows `due` (what happens when time passes),
+//! `freeze` (what waits for a decision) and `ask` (what waits for an answer); and of the state `runs`,
 //! `staged`, `items`, `context`, `log`, `native`, `pieces`.
 
+mod ask;
 mod change;
 mod complete;
 mod context;
@@ -43,6 +44,7 @@ use crate::definition::Definition;
 use crate::expression::{CurrentTask, Map, Scope, Tasks, Value, Variables};
 use crate::limits::Limits;
 
+pub use ask::{Ask, Notice};
 pub use error::ConductorError;
 pub use event::Event;
 pub use freeze::{Decision, Frozen, FrozenItems, FrozenTask};

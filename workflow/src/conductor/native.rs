@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Conductor;
+use super::ask::Notice;
 use super::pieces::Piece;
 use super::runs::RunId;
 
@@ -16,6 +17,8 @@ pub(crate) struct Native {
     pub(crate) kept: Kept,
     /// When runs are over their time, in order. It is made of the runs when the state is restored.
     pub(crate) due: BTreeSet<(i64, RunId)>,
+    /// When people are reminded of questions, likewise.
+    pub(crate) reminders: BTreeSet<(i64, RunId)>,
 }
 
 /// What is stored of it, in the piece `native`.
@@ -34,6 +37,9 @@ pub(crate) struct Kept {
     /// The runs that failed and that a person has not decided about, in the order in which they failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) frozen: Vec<RunId>,
+    /// What tells people of questions, and whose host has not been told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notices: Vec<Notice>,
 }
 
 impl Conductor {

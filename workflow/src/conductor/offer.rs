@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Conductor;
+use super::ask::Ask;
 use super::context::{View, merged};
 use super::items::Items;
 use super::log::LogEntry;
@@ -26,6 +27,9 @@ pub struct NextTask {
     pub items_count: Option<usize>,
     /// How many of its items may run at the same time; none for no limit.
     pub concurrency: Option<i64>,
+    /// What it asks a person, in place of an action. The task is to be made `pending`, and its answer is the result
+    /// that it succeeds with.
+    pub ask: Option<Ask>,
     context: Arc<View>,
 }
 
@@ -53,6 +57,7 @@ pub(crate) struct Rendered {
     actions: Vec<ActionSpec>,
     delay: Option<i64>,
     concurrency: Value,
+    ask: Option<Ask>,
 }
 
 impl Conductor {
@@ -110,6 +115,7 @@ impl Conductor {
             delay: staged.retry_delay.or(rendered.delay),
             items_count: None,
             concurrency: None,
+            ask: rendered.ask.clone(),
             context: Arc::clone(self.contexts.view(staged.context)),
         };
         if task.with.is_none() {
@@ -149,7 +155,9 @@ impl Conductor {
         let current = CurrentTask { id: task.name.clone(), route: staged.route as usize, result: None };
         let scope = self.scope(variables, Some(current));
         let evaluate = |template: &Template, scope: &Scope| template.evaluate(scope).map_err(|e| e.to_string());
+        let ask = task.native.ask.as_ref().map(|ask| self.render_ask(ask, &scope)).transpose()?;
         let actions = match &task.with {
+            None if ask.is_some() => Vec::new(),
             None => vec![ActionSpec {
                 action: evaluate(&task.action, &scope)?,
                 input: changed(evaluate(&task.input, &scope)?, &staged.input),
@@ -169,7 +177,7 @@ impl Conductor {
         }
         let concurrency = task.with.as_ref().and_then(|with| with.concurrency.as_ref());
         let concurrency = concurrency.map(|template| evaluate(template, &scope)).transpose()?.unwrap_or_default();
-        Ok(Rendered { actions, delay, concurrency })
+        Ok(Rendered { actions, delay, concurrency, ask })
     }
 
     fn render_items(&self, task: &Task, with: &With, scope: &Scope, input: &Map) -> Result<Vec<ActionSpec>, String> {

@@ -87,6 +87,8 @@ struct RunPiece {
     terminal: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remind_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     stopped: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -187,6 +189,7 @@ impl Conductor {
             retry: run.retry.map(|retry| (retry.count, retry.delay, retry.tally)),
             terminal: run.terminal,
             due_ms: run.due_ms,
+            remind_ms: run.remind_ms,
             stopped: run.stopped,
             took_too_long: run.took_too_long,
         }
@@ -269,6 +272,7 @@ impl Conductor {
                 expect_next(Piece::Run, number, self.runs.len())?;
                 let run = self.run_of(read(piece, text)?)?;
                 self.native.due.extend(run.due_ms.map(|due_ms| (due_ms, number)));
+                self.native.reminders.extend(run.remind_ms.map(|remind_ms| (remind_ms, number)));
                 self.runs_mut().push(run);
             }
             Piece::Staged(number) => {
@@ -305,6 +309,7 @@ impl Conductor {
             retry: piece.retry.map(|(count, delay, tally)| RetryState { count, delay, tally }),
             terminal: piece.terminal,
             due_ms: piece.due_ms,
+            remind_ms: piece.remind_ms,
             stopped: piece.stopped,
             took_too_long: piece.took_too_long,
         })

@@ -29,8 +29,8 @@ impl Conductor {
         if asked.is_pause() || asked.is_cancel() {
             self.tell_tasks(asked);
         }
-        let active = self.runs.count(Status::is_active) > 0;
-        let done = !active
+        let active = self.is_active(asked.is_pause());
+        let done = !self.is_active(false)
             && !self.staging.has_open()
             && self.runs.count(|status| matches!(status, Status::Paused | Status::Pending)) == 0;
         if let Some(to) = workflow::on_request(from, asked, active, done) {
@@ -47,6 +47,9 @@ impl Conductor {
 
     /// Tells the active tasks that the workflow is to be paused or canceled.
     pub(super) fn tell_tasks(&mut self, asked: Status) {
+        if asked.is_cancel() {
+            self.withdraw_questions();
+        }
         for id in self.runs.latest_in_order() {
             let run = self.runs.get(id);
             if !run.status.is_active() {
@@ -73,6 +76,11 @@ impl Conductor {
 
     /// What the workflow makes of the status of a task.
     pub(super) fn task_changed(&mut self, run: RunId, status: Status, behind: Behind) {
+        if status == Status::Pending && self.asked(run) {
+            return;
+        }
+        // A question of a workflow that is canceled was withdrawn at once.
+        let status = if status == Status::Pending { self.runs.get(run).status } else { status };
         if status.is_abended() && !behind.any && self.definition.native.is_some() {
             if self.freezes(self.runs.get(run).task) {
                 return self.freeze(run);
@@ -96,7 +104,8 @@ impl Conductor {
         } else {
             Outlook::Completed
         };
-        let Some(to) = workflow::on_task(self.status, change, is_any(Status::is_active), outlook) else { return };
+        let active = self.is_active(self.status == Status::Pausing);
+        let Some(to) = workflow::on_task(self.status, change, active, outlook) else { return };
         self.set_status(to);
         if to.is_completed() {
             self.fail_unmet_joins();

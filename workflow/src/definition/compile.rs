@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{
-    Command, Definition, Entry, Join, NativeTask, NativeWorkflow, OnError, Retry, Shape, Task, TaskIndex, Transition,
+    AskTask, Command, Definition, Entry, Join, NativeTask, NativeWorkflow, OnError, Retry, Shape, Task, TaskIndex, Transition,
     With,
 };
 use crate::expression::{Dialect, Template, Value};
@@ -146,7 +146,12 @@ impl<'spec> Compiler<'spec> {
     }
 
     fn native_task(&self, spec: &TaskSpec) -> NativeTask {
-        NativeTask { timeout: self.optional(&spec.native.timeout), on_error: OnError::of(&spec.native.on_error) }
+        let native = &spec.native;
+        NativeTask {
+            timeout: self.optional(&native.timeout),
+            on_error: OnError::of(&native.on_error),
+            ask: (!native.approve.is_null()).then(|| Box::new(AskTask::of(&native.approve, self.spec.dialect))),
+        }
     }
 
     /// The transitions of a task, each (target, entry) once, sorted by target.

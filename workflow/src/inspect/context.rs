@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Finding, TASK_SCHEMA, finding};
 use crate::definition::Shape;
-use crate::expression::{Template, Value};
+use crate::expression::{Map, Template, Value};
 use crate::limits::INSPECTION_STEPS_MAX;
 use crate::spec::{COMMANDS, TaskSpec, TransitionSpec, WorkflowSpec, parameters};
 
@@ -87,6 +87,9 @@ impl Walk<'_> {
             self.property("concurrency", &with.concurrency, &path, &schema, names, false);
         }
         self.property("timeout", &task.native.timeout, path, TASK_SCHEMA, names, false);
+        for (key, value) in task.native.approve.as_map().into_iter().flat_map(Map::iter) {
+            self.value(value, &format!("{path}.approve.{key}"), &format!("{TASK_SCHEMA}.properties.approve"), names);
+        }
         self.property("action", &task.action, path, TASK_SCHEMA, names, false);
         self.property("input", &task.input, path, TASK_SCHEMA, names, false);
     }

@@ -1,7 +1,7 @@
 //! Expressions that do not parse.
 
 use super::{Finding, TASK_SCHEMA, finding};
-use crate::expression::{Template, Value};
+use crate::expression::{Map, Template, Value};
 use crate::spec::{TaskSpec, WorkflowSpec};
 
 pub(super) fn inspect(spec: &WorkflowSpec) -> Vec<Finding> {
@@ -26,6 +26,9 @@ impl Walk<'_> {
         let own = [("delay", &task.delay), ("action", &task.action), ("input", &task.input)];
         self.all(&own, path, TASK_SCHEMA);
         self.all(&[("timeout", &task.native.timeout)], path, TASK_SCHEMA);
+        for (key, value) in task.native.approve.as_map().into_iter().flat_map(Map::iter) {
+            self.check(value, format!("{path}.approve.{key}"), format!("{TASK_SCHEMA}.properties.approve"));
+        }
         if let Some(with) = &task.with {
             let with = [("items", &with.items), ("concurrency", &with.concurrency)];
             self.all(&with, &format!("{path}.with"), &format!("{TASK_SCHEMA}.properties.with"));

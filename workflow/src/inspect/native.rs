@@ -1,11 +1,18 @@
 //! What is wrong with the keys that native workflows have and Orquesta's do not.
 
 use super::{Finding, TASK_SCHEMA, finding};
-use crate::expression::{Dialect, Template, Value};
-use crate::spec::{CONDITIONS, NativeTaskSpec, WorkflowSpec, duration};
+use crate::expression::{Dialect, Map, Template, Value};
+use crate::limits::REMINDER_MS_MIN;
+use crate::spec::{CONDITIONS, NativeTaskSpec, TaskSpec, WorkflowSpec, duration};
 
 /// What a failure leads to.
 const ON_ERROR: [&str; 2] = ["fail", "pause"];
+
+/// The keys of a question.
+const APPROVE: [&str; 6] = ["question", "schema", "expires", "default", "remind", "notify"];
+
+/// Those that need to know who people are.
+const NOT_YET: [&str; 3] = ["who", "two_persons", "not_requester"];
 
 pub(super) fn inspect(spec: &WorkflowSpec) -> Vec<Finding> {
     let mut walk = Walk { spec, findings: Vec::new() };
@@ -14,6 +21,7 @@ pub(super) fn inspect(spec: &WorkflowSpec) -> Vec<Finding> {
     for (name, task) in &spec.tasks {
         let path = format!("tasks.{name}");
         walk.on(&task.native, &path);
+        walk.approve(task, &path);
         walk.one_of(&task.native.on_error, &ON_ERROR, &format!("{path}.on_error"), &of_task("on_error"));
         walk.duration(&task.native.timeout, &format!("{path}.timeout"), &of_task("timeout"));
     }
@@ -46,6 +54,96 @@ impl Walk<'_> {
         }
         if let Err(message) = duration::ms_of(value) {
             self.report(message, path, schema_path);
+        }
+    }
+
+    /// A mapping that has no other keys than these.
+    fn mapping<'value>(
+        &mut self,
+        value: &'value Value,
+        known: &[&str],
+        path: &str,
+        schema: &str,
+    ) -> Option<&'value Map> {
+        let Value::Map(map) = value else {
+            self.report(format!("{} is no mapping of {}", value.to_json(), known.join(", ")), path, schema);
+            return None;
+        };
+        for (key, _) in map.iter().filter(|(key, _)| !known.contains(&&***key)) {
+            self.report(format!("`{key}` is not one of {}", known.join(", ")), &format!("{path}.{key}"), schema);
+        }
+        Some(map)
+    }
+
+    /// `{action, input}`, with more keys that are judged elsewhere.
+    fn call(&mut self, value: &Value, more: &[&str], path: &str, schema: &str) {
+        let known: Vec<&str> = more.iter().copied().chain(["action", "input"]).collect();
+        let Some(map) = self.mapping(value, &known, path, schema) else { return };
+        if !map.get("action").and_then(Value::as_str).is_some_and(|action| !action.is_empty()) {
+            self.report("`action` names the action that runs", path, schema);
+        }
+        let input = map.get("input").unwrap_or(&Value::Null);
+        if !matches!(input, Value::Null | Value::Map(_)) && !has_expressions(input) {
+            self.report("`input` is a mapping or an expression", &format!("{path}.input"), schema);
+        }
+    }
+
+    fn approve(&mut self, task: &TaskSpec, path: &str) {
+        let approve = &task.native.approve;
+        if approve.is_null() {
+            return;
+        }
+        for (key, written) in [
+            ("action", !task.action.is_null()),
+            ("input", !task.input.is_null()),
+            ("with", task.with.is_some()),
+            ("retry", task.retry.is_some()),
+            ("timeout", !task.native.timeout.is_null()),
+        ] {
+            if written {
+                let message = format!("`{key}` has no meaning for a task that asks a person with `approve`");
+                self.report(message, &format!("{path}.{key}"), &of_task(key));
+            }
+        }
+        let (path, schema) = (format!("{path}.approve"), of_task("approve"));
+        let known: Vec<&str> = APPROVE.into_iter().chain(NOT_YET).collect();
+        let Some(map) = self.mapping(approve, &known, &path, &schema) else { return };
+        for key in NOT_YET.into_iter().filter(|key| map.get(key).is_some()) {
+            let message = format!("`{key}` is not supported in this version: whoever may answer at all may answer");
+            self.report(message, &format!("{path}.{key}"), &schema);
+        }
+        if !map.get("question").and_then(Value::as_str).is_some_and(|question| !question.is_empty()) {
+            self.report("`question` is the text that people are asked", &path, &schema);
+        }
+        if map.get("schema").is_some_and(|schema| !matches!(schema, Value::Map(_)) && !has_expressions(schema)) {
+            self.report("`schema` is a JSON schema of the answer", &format!("{path}.schema"), &schema);
+        }
+        let expires = map.get("expires").cloned().unwrap_or_default();
+        self.duration(&expires, &format!("{path}.expires"), &schema);
+        if expires.is_null() && map.get("default").is_some() {
+            let message = "`default` is the answer when the question expires: say when with `expires`";
+            self.report(message, &format!("{path}.default"), &schema);
+        }
+        if let Some(notify) = map.get("notify") {
+            self.call(notify, &[], &format!("{path}.notify"), &schema);
+        }
+        if let Some(remind) = map.get("remind") {
+            let path = format!("{path}.remind");
+            self.call(remind, &["every"], &path, &schema);
+            self.reminders(remind.get("every").unwrap_or(&Value::Null), &path, &schema);
+        }
+    }
+
+    fn reminders(&mut self, every: &Value, path: &str, schema: &str) {
+        if every.is_null() {
+            return self.report("`every` is the time between two reminders", path, schema);
+        }
+        let path = format!("{path}.every");
+        self.duration(every, &path, schema);
+        if duration::ms_of(every).is_ok_and(|ms| ms < REMINDER_MS_MIN) {
+            let message =
+                format!("{} is shorter than the limit REMINDER_MS_MIN of {REMINDER_MS_MIN} ms", every.to_json());
+            self.report(message, &path, schema);
         }
     }
 

@@ -109,6 +109,7 @@ fn native_keys_are_judged() {
         ("", "    timeout: 4000d", "syntax 5 tasks.a.timeout: \"4000d\" is longer than the limit DURATION_MS_MAX"),
         ("on_error: stop", "", "syntax 7 on_error: \"stop\" is not one of fail, pause"),
         ("", "    on_error: [pause]", "syntax 5 tasks.a.on_error: [\"pause\"] is not one of fail, pause"),
+        ("", "    approve: {question: ok}", "syntax 4 tasks.a.action: `action` has no meaning for a task that asks"),
         ("", "    timeout: <% 1 + %>", "expressions 5 tasks.a.timeout: "),
         ("", "    timeout: <% ctx(gone) %>", "context 5 tasks.a.timeout: Variable \"gone\" is referenced before"),
         ("timeout: <% ctx(gone) %>", "", "context 7 timeout: Variable \"gone\" is referenced before"),
@@ -125,5 +126,42 @@ fn native_keys_are_judged() {
     ] {
         let found = found_natively(workflow, task);
         assert!(found.len() == 1 && found[0].starts_with(expected), "{task} {workflow}: {found:?}");
+    }
+}
+
+#[test]
+fn questions_are_judged() {
+    let whole = "{question: 'Really, {{ ctx().n }}?', schema: {type: boolean}, expires: 1h, default: false, notify: \
+                 {action: mail, input: {n: <% ctx(n) %>}}, remind: {every: 10m, action: mail}}";
+    for (approve, expected) in [
+        (whole, None),
+        ("yes", Some("syntax 5 tasks.a.approve: true is no mapping of question")),
+        ("{schema: {}}", Some("syntax 5 tasks.a.approve: `question` is the text that people are asked")),
+        ("{question: x, else: 1}", Some("syntax 5 tasks.a.approve.else: `else` is not one of question")),
+        ("{question: x, who: me}", Some("syntax 5 tasks.a.approve.who: `who` is not supported in this version")),
+        (
+            "{question: x, two_persons: yes}",
+            Some("syntax 5 tasks.a.approve.two_persons: `two_persons` is not supported"),
+        ),
+        ("{question: x, not_requester: yes}", Some("syntax 5 tasks.a.approve.not_requester: `not_requester` is not")),
+        ("{question: x, schema: 1}", Some("syntax 5 tasks.a.approve.schema: `schema` is a JSON schema")),
+        ("{question: x, expires: soon}", Some("syntax 5 tasks.a.approve.expires: \"soon\" is no length of time")),
+        ("{question: x, default: 1}", Some("syntax 5 tasks.a.approve.default: `default` is the answer when")),
+        ("{question: x, notify: {input: {}}}", Some("syntax 5 tasks.a.approve.notify: `action` names the action")),
+        ("{question: x, notify: {action: m, input: 1}}", Some("syntax 5 tasks.a.approve.notify.input: `input` is a")),
+        ("{question: x, remind: {action: m}}", Some("syntax 5 tasks.a.approve.remind: `every` is the time between")),
+        (
+            "{question: x, remind: {every: 1s, action: m}}",
+            Some("syntax 5 tasks.a.approve.remind.every: \"1s\" is shorter"),
+        ),
+        ("{question: <% 1 + %>}", Some("expressions 5 tasks.a.approve.question: ")),
+        ("{question: <% ctx(gone) %>}", Some("context 5 tasks.a.approve.question: Variable \"gone\" is referenced")),
+    ] {
+        let text = format!("version: 1.0\nvars: [{{n: 1}}]\ntasks:\n  a:\n    approve: {approve}\n");
+        let found = found_in(&text, Dialect::Native);
+        match expected {
+            None => assert_eq!(found, Vec::<String>::new()),
+            Some(expected) => assert!(found.len() == 1 && found[0].starts_with(expected), "{approve}: {found:?}"),
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::expression::{Map, Value};
 const WORKFLOW: [&str; 2] = ["timeout", "on_error"];
 
 /// The keys of a task.
-const TASK: [&str; 2] = ["timeout", "on_error"];
+const TASK: [&str; 3] = ["timeout", "on_error", "approve"];
 
 /// What `on` stands for in an entry of `next`.
 pub(crate) const CONDITIONS: [(&str, &str); 4] = [
@@ -32,6 +32,7 @@ pub(crate) struct NativeSpec {
 pub(crate) struct NativeTaskSpec {
     pub(crate) timeout: Value,
     pub(crate) on_error: Value,
+    pub(crate) approve: Value,
     /// The entries of `next` that have the short form of a condition.
     pub(crate) on: Vec<OnSpec>,
 }
@@ -64,8 +65,12 @@ pub(super) fn of_workflow(written: &Map) -> (Map, NativeSpec) {
 
 /// A task without its native keys, and those. The short form of a condition is written out.
 pub(super) fn of_task(written: &Map) -> (Map, NativeTaskSpec) {
-    let mut native =
-        NativeTaskSpec { timeout: field(written, "timeout"), on_error: field(written, "on_error"), on: Vec::new() };
+    let mut native = NativeTaskSpec {
+        timeout: field(written, "timeout"),
+        on_error: field(written, "on_error"),
+        approve: field(written, "approve"),
+        on: Vec::new(),
+    };
     let plain = without(written, &TASK);
     let Some(entries) = plain.get("next").and_then(Value::as_list) else { return (plain, native) };
     let entries: Vec<Value> =

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::expression::Dialect;
 
+mod ask;
 mod freeze;
 mod rehearsal;
 mod time;
