@@ -25,6 +25,9 @@ pub const ITEMS_MAX: usize = 100_000;
 /// Bytes of all that a workflow's tasks may publish, written as JSON.
 pub const PUBLISHED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Entries of a workflow's `finally`.
+pub const FINALLY_MAX: usize = 100;
+
 /// The shortest time between two reminders of a question, in milliseconds.
 pub const REMINDER_MS_MIN: i64 = 60_000;
 

@@ -90,7 +90,7 @@ impl Conductor {
         let definition = Arc::clone(&self.definition);
         let run = self.runs.get(id);
         let Some(ask) = definition.task(run.task).native.ask.as_deref() else { return false };
-        if self.status.is_cancel() || self.status.is_completed() {
+        if self.status.is_cancel() || self.has_ended() {
             self.stop(id, Status::Canceled);
             return false;
         }

@@ -20,11 +20,18 @@ impl Conductor {
     }
 
     pub(super) fn set_status(&mut self, status: Status) {
-        self.pause_time(status);
-        if status.is_completed() {
+        let had_ended = self.has_ended();
+        let status = self.status_on_the_way(status);
+        if !had_ended && (status.is_completed() || self.is_ending()) {
             self.thaw();
             self.withdraw_questions();
         }
+        self.come_to(status);
+    }
+
+    /// Sets the status as it is, whatever is left to do.
+    pub(super) fn come_to(&mut self, status: Status) {
+        self.pause_time(status);
         self.status = status;
         self.workflow_changed();
     }

@@ -23,8 +23,11 @@ impl Conductor {
         }
         let run = self.native.due.first().map(|(due_ms, _)| *due_ms);
         let reminder = self.native.reminders.first().map(|(remind_ms, _)| *remind_ms);
-        let workflow = self.native.kept.due_ms.filter(|_| !self.status.is_completed());
-        run.into_iter().chain(reminder).chain(workflow).min()
+        run.into_iter().chain(reminder).chain(self.workflow_due()).min()
+    }
+
+    fn workflow_due(&self) -> Option<i64> {
+        self.native.kept.due_ms.filter(|_| !self.has_ended())
     }
 
     /// Makes what is due happen, at the time that was set last; nothing if none was.
@@ -35,7 +38,7 @@ impl Conductor {
         let Some(now_ms) = self.now_ms else { return Ok(()) };
         while let Some(due_ms) = self.due_ms().filter(|due_ms| *due_ms <= now_ms) {
             // The workflow's own time comes first: what it stops has no time of its own any more.
-            if self.native.kept.due_ms == Some(due_ms) {
+            if self.workflow_due() == Some(due_ms) {
                 self.workflow_overdue();
                 continue;
             }
@@ -47,6 +50,7 @@ impl Conductor {
                 }
             }
         }
+        self.advance_ending();
         Ok(())
     }
 
@@ -127,6 +131,9 @@ impl Conductor {
             native.paused_ms = None;
             native.due_ms = native.due_ms.map(|due_ms| due_ms.saturating_add(ms));
         });
+        if ms == 0 {
+            return;
+        }
         for (due_ms, run) in std::mem::take(&mut self.native.due) {
             self.set_due(run, Some(due_ms.saturating_add(ms)));
         }

@@ -72,6 +72,9 @@ impl Conductor {
     /// A task or an item that is not there or not offered, of which nothing changes; an expression of a retry that
     /// fails.
     pub fn update(&mut self, task: &str, route: u32, event: Event) -> Result<Status, ConductorError> {
+        if let Some(of_ending) = self.update_ending(task, &event) {
+            return of_ending;
+        }
         let index = self.definition.task_index(task).ok_or_else(|| ConductorError::NoSuchTask(task.to_owned()))?;
         let happened = match event {
             Event::Action { status, result } => Happened::Action { status, result },
@@ -80,7 +83,9 @@ impl Conductor {
         if let Some(ended) = self.ignored(index, route, happened.status()) {
             return Ok(ended);
         }
-        self.handle(index, route, happened)
+        let status = self.handle(index, route, happened);
+        self.advance_ending();
+        status
     }
 
     /// Whether an item's event ends its task, so that it has to carry the results of all items.
@@ -117,6 +122,7 @@ impl Conductor {
             (_, Some(staged)) => self.begin_run(task, route, staged)?,
             (_, None) => return Err(ConductorError::NotStaged(self.definition.task(task).name.clone())),
         };
+        self.remember_item(run, staged, &happened);
         self.mark_staged(staged, &happened);
         if happened.status() == Status::Failed {
             self.log_failure(task, &happened);
@@ -130,10 +136,13 @@ impl Conductor {
             self.tell_of_time(run, happened.status());
             let result = self.result_of(task, happened.into_result());
             self.unstage_ended(task, route, to);
-            if self.status.is_active() && self.wants_retry(run, to, &result)? {
+            if self.status.is_active() && !self.is_ending() && self.wants_retry(run, to, &result)? {
                 return self.handle(task, route, Happened::Engine(EngineRequest::Retry));
             }
             if to != from {
+                if to == Status::Succeeded && self.definition.task(task).with.is_none() {
+                    self.remember_undo(run, None, &result);
+                }
                 commands = self.complete(run, result);
             }
         }
@@ -163,7 +172,7 @@ impl Conductor {
         let behind = Behind::of(self, task, route);
         self.task_changed(run, status, behind);
         self.run_commands(commands)?;
-        if self.status.is_completed() {
+        if self.has_ended() {
             self.set_terminal(run, true);
         }
         Ok(())
@@ -202,6 +211,17 @@ impl Conductor {
                 Err(ConductorError::NotBegun { task: name(), status: happened.status() })
             }
             to => Ok(to),
+        }
+    }
+
+    /// Remembers what undoes an item that has just succeeded.
+    fn remember_item(&mut self, run: RunId, staged: Option<StagedId>, happened: &Happened) {
+        let (Happened::Item { item, status: Status::Succeeded, result, .. }, Some(id)) = (happened, staged) else {
+            return;
+        };
+        let items = self.staging.get(id).and_then(|staged| staged.items.as_ref());
+        if items.and_then(|items| items.statuses().get(*item)) != Some(&Status::Succeeded) {
+            self.remember_undo(run, Some((id, *item)), result);
         }
     }
 

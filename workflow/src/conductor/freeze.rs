@@ -83,6 +83,8 @@ pub enum Decision {
         /// Merged into what the task gives its action, of each item.
         input: Map,
     },
+    /// What was done is undone, whatever the workflow's `rollback` says, and the workflow has failed.
+    Rollback,
 }
 
 impl Conductor {
@@ -135,7 +137,8 @@ impl Conductor {
     pub(super) fn freezes(&self, task: TaskIndex) -> bool {
         let Some(native) = &self.definition.native else { return false };
         let task = self.definition.task(task);
-        let goes_on = matches!(self.status, Status::Running | Status::Resuming | Status::Pausing | Status::Paused);
+        let goes_on = !self.is_ending()
+            && matches!(self.status, Status::Running | Status::Resuming | Status::Pausing | Status::Paused);
         task.command.is_none() && goes_on && task.native.on_error.unwrap_or(native.on_error) == OnError::Pause
     }
 
@@ -168,11 +171,17 @@ impl Conductor {
         if self.native.kept.frozen.is_empty() || self.status != Status::Paused {
             return Err(ConductorError::NotFrozen(self.status));
         }
-        match decision {
+        let done = match decision {
             Decision::Resume { variables } => self.resume(&variables),
             Decision::Skip { task, route, result } => self.skip(&task, route, result),
             Decision::Retry { task, route, reset_items, input } => self.retry_frozen(&task, route, reset_items, input),
-        }
+            Decision::Rollback => {
+                self.roll_back();
+                Ok(())
+            }
+        };
+        self.advance_ending();
+        done
     }
 
     /// Lets a frozen workflow go on with these variables.

@@ -6,7 +6,7 @@
 //! Reading order: `status` and `machine` (which status follows which), `event` (what happens when a task or an item
 //! changes), `complete` (what comes behind a task), `request` (what somebody asks of the workflow), `offer` (what is to
 //! be started), `rerun`, `output`; of native workflows `due` (what happens when time passes),
-//! `freeze` (what waits for a decision) and `ask` (what waits for an answer); and of the state `runs`,
+//! `freeze` (what waits for a decision), `ask` (what waits for an answer), `undo` and `ending`; and of the state `runs`,
 //! `staged`, `items`, `context`, `log`, `native`, `pieces`.
 
 mod ask;
@@ -14,6 +14,7 @@ mod change;
 mod complete;
 mod context;
 mod due;
+mod ending;
 mod error;
 mod event;
 mod freeze;
@@ -29,6 +30,7 @@ mod rerun;
 mod runs;
 mod staged;
 mod status;
+mod undo;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,6 +47,7 @@ use crate::expression::{CurrentTask, Map, Scope, Tasks, Value, Variables};
 use crate::limits::Limits;
 
 pub use ask::{Ask, Notice};
+pub use ending::RolledBack;
 pub use error::ConductorError;
 pub use event::Event;
 pub use freeze::{Decision, Frozen, FrozenItems, FrozenTask};

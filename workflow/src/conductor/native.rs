@@ -1,15 +1,17 @@
 //! What native workflows remember beyond what Orquesta's do. Nothing of it is touched by a workflow that uses none of
 //! the native keys.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Conductor;
 use super::ask::Notice;
+use super::ending::{Ending, RolledBack};
 use super::pieces::Piece;
 use super::runs::RunId;
+use super::undo::Undo;
 
 /// The state of native keys as a whole; what belongs to one run is kept with it.
 #[derive(Debug, Default)]
@@ -19,6 +21,8 @@ pub(crate) struct Native {
     pub(crate) due: BTreeSet<(i64, RunId)>,
     /// When people are reminded of questions, likewise.
     pub(crate) reminders: BTreeSet<(i64, RunId)>,
+    /// What undoes that which has succeeded, in the order of its ends.
+    pub(crate) undos: BTreeMap<u32, Undo>,
 }
 
 /// What is stored of it, in the piece `native`.
@@ -40,6 +44,11 @@ pub(crate) struct Kept {
     /// What tells people of questions, and whose host has not been told.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) notices: Vec<Notice>,
+    /// How far the end has come, of a workflow that takes a while to end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ending: Option<Ending>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rolled_back: Option<RolledBack>,
 }
 
 impl Conductor {

@@ -8,7 +8,6 @@ use super::context::{View, merged};
 use super::items::Items;
 use super::log::LogEntry;
 use super::staged::StagedId;
-use super::status::Status;
 use crate::definition::{Task, With};
 use crate::expression::{CurrentTask, Map, Scope, Template, Value, Variables};
 
@@ -30,10 +29,28 @@ pub struct NextTask {
     /// What it asks a person, in place of an action. The task is to be made `pending`, and its answer is the result
     /// that it succeeds with.
     pub ask: Option<Ask>,
+    /// Whether it undoes a task. Its name is not that of a task then, but the one that its events are told with.
+    pub undo: bool,
     context: Arc<View>,
 }
 
 impl NextTask {
+    /// One action that is no task of the definition.
+    pub(super) fn plain(id: Arc<str>, route: u32, action: ActionSpec, context: Arc<View>) -> Self {
+        let actions = vec![action];
+        NextTask {
+            id,
+            route,
+            actions,
+            delay: None,
+            items_count: None,
+            concurrency: None,
+            ask: None,
+            undo: false,
+            context,
+        }
+    }
+
     /// The task's variables as one map, without internal ones.
     pub fn variables(&self) -> Value {
         self.context.all()
@@ -58,17 +75,25 @@ pub(crate) struct Rendered {
     delay: Option<i64>,
     concurrency: Value,
     ask: Option<Ask>,
+    /// The items, where something but the actions of the items asks for them.
+    items: Vec<Value>,
 }
 
 impl Conductor {
     /// The tasks to start, by name and route. They are offered again until an event tells that they have begun. A task
     /// that cannot be rendered fails the workflow, and nothing is offered.
     pub fn next_tasks(&mut self) -> Vec<NextTask> {
+        if self.is_ending() {
+            let of_ending = self.next_of_ending();
+            if !of_ending.is_empty() || !self.ends_failed() {
+                return of_ending;
+            }
+        }
         let remediation = |(id, staged): (StagedId, &super::staged::Staged)| staged.run_on_fail.then_some(id);
-        let failed = self.status == Status::Failed;
+        let failed = self.ends_failed();
         let mut ids: Vec<StagedId> =
             if failed { self.staging.open().filter_map(remediation).collect() } else { Vec::new() };
-        if !self.status.is_running() && ids.is_empty() {
+        if (!self.status.is_running() || self.is_ending()) && ids.is_empty() {
             return Vec::new();
         }
         if ids.is_empty() {
@@ -90,8 +115,15 @@ impl Conductor {
             let Some(staged) = self.staging.get(id) else { continue };
             let (task_id, route) = (self.definition.task(staged.task).name.clone(), staged.route);
             self.log_error(LogEntry { task_id: Some(task_id), route: Some(route), ..LogEntry::error(message) });
+            if self.is_ending() {
+                // It would be in the way of what follows.
+                self.change_staged(id, |staged| staged.run_on_fail = false);
+            }
         }
         self.fail();
+        if self.is_ending() {
+            return self.next_of_ending();
+        }
         Vec::new()
     }
 
@@ -116,6 +148,7 @@ impl Conductor {
             items_count: None,
             concurrency: None,
             ask: rendered.ask.clone(),
+            undo: false,
             context: Arc::clone(self.contexts.view(staged.context)),
         };
         if task.with.is_none() {
@@ -149,6 +182,20 @@ impl Conductor {
         }
     }
 
+    /// What `item()` is for an item of a staged task. It is rendered again where it was rendered before a restart.
+    pub(super) fn item_value(&mut self, task: &Task, id: StagedId, item: usize) -> Result<Value, String> {
+        let rendered = self.staging.get(id).and_then(|staged| staged.rendered.clone());
+        let rendered = match rendered {
+            Some(rendered) => rendered,
+            None => {
+                let rendered = Arc::new(self.render(task, id)?);
+                self.staging.change(id, |staged| staged.rendered = Some(Arc::clone(&rendered)));
+                rendered
+            }
+        };
+        rendered.items.get(item).cloned().ok_or_else(|| format!("the task has no item {item}"))
+    }
+
     fn render(&self, task: &Task, id: StagedId) -> Result<Rendered, String> {
         let staged = self.staging.get(id).ok_or("the task is not staged")?;
         let variables: Arc<dyn Variables> = self.contexts.view(staged.context).clone();
@@ -156,6 +203,7 @@ impl Conductor {
         let scope = self.scope(variables, Some(current));
         let evaluate = |template: &Template, scope: &Scope| template.evaluate(scope).map_err(|e| e.to_string());
         let ask = task.native.ask.as_ref().map(|ask| self.render_ask(ask, &scope)).transpose()?;
+        let mut items = Vec::new();
         let actions = match &task.with {
             None if ask.is_some() => Vec::new(),
             None => vec![ActionSpec {
@@ -163,7 +211,7 @@ impl Conductor {
                 input: changed(evaluate(&task.input, &scope)?, &staged.input),
                 item: None,
             }],
-            Some(with) => self.render_items(task, with, &scope, &staged.input)?,
+            Some(with) => self.render_items(task, with, &scope, &staged.input, &mut items)?,
         };
         let delay = match &task.delay {
             None => None,
@@ -177,10 +225,17 @@ impl Conductor {
         }
         let concurrency = task.with.as_ref().and_then(|with| with.concurrency.as_ref());
         let concurrency = concurrency.map(|template| evaluate(template, &scope)).transpose()?.unwrap_or_default();
-        Ok(Rendered { actions, delay, concurrency, ask })
+        Ok(Rendered { actions, delay, concurrency, ask, items })
     }
 
-    fn render_items(&self, task: &Task, with: &With, scope: &Scope, input: &Map) -> Result<Vec<ActionSpec>, String> {
+    fn render_items(
+        &self,
+        task: &Task,
+        with: &With,
+        scope: &Scope,
+        input: &Map,
+        kept: &mut Vec<Value>,
+    ) -> Result<Vec<ActionSpec>, String> {
         let items = with.items.evaluate(scope).map_err(|e| e.to_string())?;
         let Some(items) = items.as_list() else {
             return Err(format!("TypeError: The value of \"{}\" is not type of list.", with.text));
@@ -196,7 +251,11 @@ impl Conductor {
         let mut scope = scope.clone();
         let mut actions = Vec::with_capacity(items.len());
         for (number, item) in items.iter().enumerate() {
-            scope.item = Some(named_item(with.names.as_deref(), item));
+            let named = named_item(with.names.as_deref(), item);
+            if task.native.undo.is_some() {
+                kept.push(named.clone());
+            }
+            scope.item = Some(named);
             actions.push(ActionSpec {
                 action: task.action.evaluate(&scope).map_err(|e| e.to_string())?,
                 input: changed(task.input.evaluate(&scope).map_err(|e| e.to_string())?, input),

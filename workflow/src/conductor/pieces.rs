@@ -1,8 +1,8 @@
 //! The state in pieces, so that whoever keeps it writes what has changed and nothing else.
 //!
 //! A piece is a short key and a JSON text. There is one for the workflow as a whole, one for the native keys of one that
-//! uses them, one for each run of a task, each context, route, entry of a log and staged task, and one for each 256 items
-//! of a staged task.
+//! uses them, one for each run of a task, each context, route, entry of a log, staged task and what undoes something, and
+//! one for each 256 items of a staged task.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -32,6 +32,7 @@ pub(crate) enum Piece {
     Run(RunId),
     Staged(StagedId),
     Items(StagedId, u32),
+    Undo(u32),
 }
 
 /// A piece that has changed.
@@ -124,6 +125,7 @@ impl Piece {
             Piece::Run(number) => format!("run/{number}"),
             Piece::Staged(number) => format!("staged/{number}"),
             Piece::Items(number, chunk) => format!("items/{number}/{chunk}"),
+            Piece::Undo(number) => format!("undo/{number}"),
         }
     }
 
@@ -141,6 +143,7 @@ impl Piece {
             "run" => Piece::Run(number()?),
             "staged" => Piece::Staged(number()?),
             "items" => Piece::Items(number()?, number()?),
+            "undo" => Piece::Undo(number()?),
             _ => return None,
         };
         parts.next().is_none().then_some(piece)
@@ -175,6 +178,7 @@ impl Conductor {
                 let items = self.staging.get(number)?.items.as_ref()?;
                 json(&items.statuses().chunks(ITEMS_IN_CHUNK).nth(chunk as usize)?)
             }
+            Piece::Undo(number) => self.native.undos.get(&number).and_then(json),
         }
     }
 
@@ -288,6 +292,9 @@ impl Conductor {
                     return Err(RestoreError::Missing(Piece::Staged(number).key()));
                 };
                 statuses.extend(read::<Vec<Status>>(piece, text)?);
+            }
+            Piece::Undo(number) => {
+                self.native.undos.insert(number, read(piece, text)?);
             }
         }
         Ok(())

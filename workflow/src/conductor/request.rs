@@ -20,11 +20,17 @@ impl Conductor {
             return Err(ConductorError::NoSuchRequest(asked));
         }
         let from = self.status;
+        if let Some(ending) = &self.native.kept.ending {
+            let is_done = asked.is_cancel() && ending.status == Status::Canceled;
+            return if is_done { Ok(()) } else { Err(ConductorError::WorkflowStatus { from, asked }) };
+        }
         if matches!(asked, Status::Running | Status::Resuming)
             && from == Status::Paused
             && !self.native.kept.frozen.is_empty()
         {
-            return self.resume(&Map::default());
+            self.resume(&Map::default())?;
+            self.advance_ending();
+            return Ok(());
         }
         if asked.is_pause() || asked.is_cancel() {
             self.tell_tasks(asked);
@@ -36,12 +42,13 @@ impl Conductor {
         if let Some(to) = workflow::on_request(from, asked, active, done) {
             self.set_status(to);
         }
-        let unchanged = self.status == from;
+        let unchanged = self.status == from && !self.is_ending();
         let repeated =
             matches!((asked, from), (Status::Paused, Status::Pausing) | (Status::Canceled, Status::Canceling));
         if asked != from && unchanged && !repeated {
             return Err(ConductorError::WorkflowStatus { from, asked });
         }
+        self.advance_ending();
         Ok(())
     }
 
@@ -81,6 +88,9 @@ impl Conductor {
         }
         // A question of a workflow that is canceled was withdrawn at once.
         let status = if status == Status::Pending { self.runs.get(run).status } else { status };
+        if self.is_ending() {
+            return;
+        }
         if status.is_abended() && !behind.any && self.definition.native.is_some() {
             if self.freezes(self.runs.get(run).task) {
                 return self.freeze(run);

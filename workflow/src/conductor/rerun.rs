@@ -48,6 +48,7 @@ impl Conductor {
             self.log_error(LogEntry::error(message));
             self.fail();
         }
+        self.advance_ending();
         Ok(())
     }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{
-    AskTask, Command, Definition, Entry, Join, NativeTask, NativeWorkflow, OnError, Retry, Shape, Task, TaskIndex, Transition,
-    With,
+    AskTask, Call, Command, Definition, Entry, Finally, Join, NativeTask, NativeWorkflow, OnError, Retry, Rollback,
+    Shape, Task, TaskIndex, Transition, With,
 };
 use crate::expression::{Dialect, Template, Value};
 use crate::inspect::{Finding, inspect};
@@ -142,6 +142,9 @@ impl<'spec> Compiler<'spec> {
         NativeWorkflow {
             timeout: self.optional(&native.timeout),
             on_error: OnError::of(&native.on_error).unwrap_or_default(),
+            rollback: Rollback::of(&native.rollback),
+            has_undo: self.spec.tasks.values().any(|task| !task.native.undo.is_null()),
+            finally: Finally::of(self.spec),
         }
     }
 
@@ -150,6 +153,7 @@ impl<'spec> Compiler<'spec> {
         NativeTask {
             timeout: self.optional(&native.timeout),
             on_error: OnError::of(&native.on_error),
+            undo: (!native.undo.is_null()).then(|| Box::new(Call::of(&native.undo, self.spec.dialect))),
             ask: (!native.approve.is_null()).then(|| Box::new(AskTask::of(&native.approve, self.spec.dialect))),
         }
     }

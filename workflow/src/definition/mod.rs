@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::expression::Template;
 
-pub(crate) use native::{AskTask, Call, NativeTask, NativeWorkflow, OnError};
+pub(crate) use native::{AskTask, Call, Finally, NativeTask, NativeWorkflow, OnError, Rollback};
 pub(crate) use shape::Shape;
 
 /// The number of a task in its definition.

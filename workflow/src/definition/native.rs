@@ -1,6 +1,9 @@
 //! The keys that native workflows have and Orquesta's do not, compiled.
 
+use std::sync::Arc;
+
 use crate::expression::{Dialect, Template, Value};
+use crate::spec::WorkflowSpec;
 
 /// Those of a workflow. Orquesta's workflows have none of them.
 #[derive(Debug, Default)]
@@ -9,6 +12,61 @@ pub(crate) struct NativeWorkflow {
     pub(crate) timeout: Option<Template>,
     /// What tasks do that say nothing about it.
     pub(crate) on_error: OnError,
+    pub(crate) rollback: Rollback,
+    /// Whether a task has something that undoes it.
+    pub(crate) has_undo: bool,
+    /// What runs at the very end, in order.
+    pub(crate) finally: Vec<Finally>,
+}
+
+/// When a workflow that ends is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rollback {
+    pub(crate) on_fail: bool,
+    pub(crate) on_cancel: bool,
+}
+
+impl Default for Rollback {
+    fn default() -> Self {
+        Rollback { on_fail: true, on_cancel: true }
+    }
+}
+
+impl Rollback {
+    /// What is written; always where nothing is.
+    pub(super) fn of(value: &Value) -> Self {
+        let (on_fail, on_cancel) = match value.as_str() {
+            Some("on_fail") => (true, false),
+            Some("on_cancel") => (false, true),
+            Some("never") => (false, false),
+            _ => (true, true),
+        };
+        Rollback { on_fail, on_cancel }
+    }
+}
+
+/// An entry of `finally`.
+#[derive(Debug)]
+pub(crate) struct Finally {
+    /// The task whose action it is; none if the entry has its own.
+    pub(crate) task: Option<Arc<str>>,
+    pub(crate) call: Call,
+}
+
+impl Finally {
+    /// The entries of `finally`; a task that is not there was found by the inspection.
+    pub(super) fn of(spec: &WorkflowSpec) -> Vec<Self> {
+        let entry = |value: &Value| match value {
+            Value::String(name) => {
+                let task = spec.tasks.get(name)?;
+                let template = |value: &Value| Template::compile(value, spec.dialect);
+                let call = Call { action: template(&task.action), input: template(&task.input) };
+                Some(Finally { task: Some(name.clone()), call })
+            }
+            other => Some(Finally { task: None, call: Call::of(other, spec.dialect) }),
+        };
+        spec.native.finally.as_list().unwrap_or_default().iter().filter_map(entry).collect()
+    }
 }
 
 /// What the failure of a task leads to that nothing remedies.
@@ -40,6 +98,8 @@ pub(crate) struct NativeTask {
     pub(crate) on_error: Option<OnError>,
     /// What it asks a person in place of running an action.
     pub(crate) ask: Option<Box<AskTask>>,
+    /// What undoes it.
+    pub(crate) undo: Option<Box<Call>>,
 }
 
 /// A question.

@@ -19,6 +19,7 @@ pub(super) fn inspect(spec: &WorkflowSpec, known: &[&str]) -> Vec<Finding> {
     walk.property("vars", &spec.vars, "", "", &mut names, true);
     walk.property("timeout", &spec.native.timeout, "", "", &mut names, false);
     walk.tasks(&mut names);
+    walk.finally(&names);
     walk.property("output", &spec.output, "", "", &mut names, true);
     walk.findings
 }
@@ -87,11 +88,25 @@ impl Walk<'_> {
             self.property("concurrency", &with.concurrency, &path, &schema, names, false);
         }
         self.property("timeout", &task.native.timeout, path, TASK_SCHEMA, names, false);
+        self.property("undo", &task.native.undo, path, TASK_SCHEMA, names, false);
         for (key, value) in task.native.approve.as_map().into_iter().flat_map(Map::iter) {
             self.value(value, &format!("{path}.approve.{key}"), &format!("{TASK_SCHEMA}.properties.approve"), names);
         }
         self.property("action", &task.action, path, TASK_SCHEMA, names, false);
         self.property("input", &task.input, path, TASK_SCHEMA, names, false);
+    }
+
+    /// What runs at the end sees all variables, as far as they have come to be, and how the workflow stands.
+    fn finally(&mut self, names: &Names) {
+        let mut names = names.clone();
+        names.insert(Arc::from("workflow"));
+        let spec = self.spec;
+        for (number, entry) in spec.native.finally.as_list().unwrap_or_default().iter().enumerate() {
+            match entry.as_str().and_then(|name| Some((name, spec.tasks.get(name)?))) {
+                Some((name, task)) => self.task(task, &format!("tasks.{name}"), &mut names),
+                None => self.value(entry, &format!("finally[{number}]"), "properties.finally", &names),
+            }
+        }
     }
 
     /// The names that are assigned behind a transition.

@@ -9,6 +9,7 @@ pub(super) fn inspect(spec: &WorkflowSpec) -> Vec<Finding> {
     for (name, value) in [("vars", &spec.vars), ("input", &spec.input), ("output", &spec.output)] {
         walk.check(value, name.to_owned(), format!("properties.{name}"));
     }
+    walk.check(&spec.native.finally, "finally".to_owned(), "properties.finally".to_owned());
     walk.check(&spec.native.timeout, "timeout".to_owned(), "properties.timeout".to_owned());
     for (name, task) in &spec.tasks {
         walk.task(task, &format!("tasks.{name}"));
@@ -26,6 +27,7 @@ impl Walk<'_> {
         let own = [("delay", &task.delay), ("action", &task.action), ("input", &task.input)];
         self.all(&own, path, TASK_SCHEMA);
         self.all(&[("timeout", &task.native.timeout)], path, TASK_SCHEMA);
+        self.all(&[("undo", &task.native.undo)], path, TASK_SCHEMA);
         for (key, value) in task.native.approve.as_map().into_iter().flat_map(Map::iter) {
             self.check(value, format!("{path}.approve.{key}"), format!("{TASK_SCHEMA}.properties.approve"));
         }

@@ -2,7 +2,7 @@
 
 use super::{Finding, TASK_SCHEMA, finding};
 use crate::expression::{Dialect, Map, Template, Value};
-use crate::limits::REMINDER_MS_MIN;
+use crate::limits::{FINALLY_MAX, REMINDER_MS_MIN};
 use crate::spec::{CONDITIONS, NativeTaskSpec, TaskSpec, WorkflowSpec, duration};
 
 /// What a failure leads to.
@@ -14,14 +14,20 @@ const APPROVE: [&str; 6] = ["question", "schema", "expires", "default", "remind"
 /// Those that need to know who people are.
 const NOT_YET: [&str; 3] = ["who", "two_persons", "not_requester"];
 
+/// When a workflow that ends is undone.
+const ROLLBACK: [&str; 3] = ["on_fail", "on_cancel", "never"];
+
 pub(super) fn inspect(spec: &WorkflowSpec) -> Vec<Finding> {
     let mut walk = Walk { spec, findings: Vec::new() };
     walk.duration(&spec.native.timeout, "timeout", "properties.timeout");
+    walk.one_of(&spec.native.rollback, &ROLLBACK, "rollback", "properties.rollback");
+    walk.finally();
     walk.one_of(&spec.native.on_error, &ON_ERROR, "on_error", "properties.on_error");
     for (name, task) in &spec.tasks {
         let path = format!("tasks.{name}");
         walk.on(&task.native, &path);
         walk.approve(task, &path);
+        walk.undo(task, &path);
         walk.one_of(&task.native.on_error, &ON_ERROR, &format!("{path}.on_error"), &of_task("on_error"));
         walk.duration(&task.native.timeout, &format!("{path}.timeout"), &of_task("timeout"));
     }
@@ -88,6 +94,73 @@ impl Walk<'_> {
         }
     }
 
+    fn undo(&mut self, task: &TaskSpec, path: &str) {
+        if !task.native.undo.is_null() {
+            self.call(&task.native.undo, &[], &format!("{path}.undo"), &of_task("undo"));
+        }
+    }
+
+    fn finally(&mut self) {
+        let (path, schema) = ("finally", "properties.finally");
+        let spec = self.spec;
+        let entries = match &spec.native.finally {
+            Value::Null => return,
+            Value::List(list) if list.items().len() > FINALLY_MAX => {
+                let message = format!("{} entries, the limit FINALLY_MAX is {FINALLY_MAX}", list.items().len());
+                return self.report(message, path, schema);
+            }
+            Value::List(list) => list.items(),
+            other => {
+                let message = format!("{} is no list of actions and names of tasks", other.to_json());
+                return self.report(message, path, schema);
+            }
+        };
+        for (number, entry) in entries.iter().enumerate() {
+            let path = format!("{path}[{number}]");
+            match entry {
+                Value::String(name) => self.finally_task(name, &path, schema),
+                other => self.call(other, &[], &path, schema),
+            }
+        }
+    }
+
+    /// A task that `finally` names: it is an action and nothing else, and nothing leads to it.
+    fn finally_task(&mut self, name: &str, path: &str, schema: &str) {
+        let spec = self.spec;
+        let Some(task) = spec.tasks.get(name) else {
+            return self.report(format!("The task \"{name}\" is not defined."), path, schema);
+        };
+        if !task.action.is_true() {
+            self.report(format!("The task \"{name}\" has no action"), path, schema);
+        }
+        let native = &task.native;
+        for (key, written) in [
+            ("join", !task.join.is_null()),
+            ("with", task.with.is_some()),
+            ("retry", task.retry.is_some()),
+            ("delay", !task.delay.is_null()),
+            ("next", !task.next.is_empty()),
+            ("timeout", !native.timeout.is_null()),
+            ("on_error", !native.on_error.is_null()),
+            ("approve", !native.approve.is_null()),
+            ("undo", !native.undo.is_null()),
+        ] {
+            if written {
+                let message = format!("`{key}` has no meaning for a task that `finally` names");
+                self.report(message, &format!("tasks.{name}.{key}"), schema);
+            }
+        }
+        let leading =
+            spec.tasks.iter().find(|(_, task)| task.next.iter().any(|next| next.to.iter().any(|to| **to == *name)));
+        if let Some((other, _)) = leading {
+            self.report(
+                format!("The task \"{name}\" is one that \"{other}\" leads to: it cannot run at the end as well"),
+                path,
+                schema,
+            );
+        }
+    }
+
     fn approve(&mut self, task: &TaskSpec, path: &str) {
         let approve = &task.native.approve;
         if approve.is_null() {
@@ -99,6 +172,7 @@ impl Walk<'_> {
             ("with", task.with.is_some()),
             ("retry", task.retry.is_some()),
             ("timeout", !task.native.timeout.is_null()),
+            ("undo", !task.native.undo.is_null()),
         ] {
             if written {
                 let message = format!("`{key}` has no meaning for a task that asks a person with `approve`");

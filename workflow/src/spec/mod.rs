@@ -115,6 +115,11 @@ impl WorkflowSpec {
         self.places.of(path)
     }
 
+    /// Whether `finally` names a task: it runs then and at no other time.
+    pub(crate) fn runs_finally(&self, task: &str) -> bool {
+        self.native.finally.as_list().is_some_and(|entries| entries.iter().any(|entry| entry.as_str() == Some(task)))
+    }
+
     /// The transitions of a task as (target, number of its entry in `next`), sorted by target. None of an unknown task.
     pub(crate) fn next_of(&self, task: &str) -> Vec<(&str, usize)> {
         let Some(task) = self.tasks.get(task) else { return Vec::new() };

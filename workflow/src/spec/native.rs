@@ -7,10 +7,10 @@ use std::sync::Arc;
 use crate::expression::{Map, Value};
 
 /// The keys of a workflow.
-const WORKFLOW: [&str; 2] = ["timeout", "on_error"];
+const WORKFLOW: [&str; 4] = ["timeout", "on_error", "rollback", "finally"];
 
 /// The keys of a task.
-const TASK: [&str; 3] = ["timeout", "on_error", "approve"];
+const TASK: [&str; 4] = ["timeout", "on_error", "approve", "undo"];
 
 /// What `on` stands for in an entry of `next`.
 pub(crate) const CONDITIONS: [(&str, &str); 4] = [
@@ -25,6 +25,8 @@ pub(crate) const CONDITIONS: [(&str, &str); 4] = [
 pub(crate) struct NativeSpec {
     pub(crate) timeout: Value,
     pub(crate) on_error: Value,
+    pub(crate) rollback: Value,
+    pub(crate) finally: Value,
 }
 
 /// The native keys of a task; what is not written is null.
@@ -33,6 +35,7 @@ pub(crate) struct NativeTaskSpec {
     pub(crate) timeout: Value,
     pub(crate) on_error: Value,
     pub(crate) approve: Value,
+    pub(crate) undo: Value,
     /// The entries of `next` that have the short form of a condition.
     pub(crate) on: Vec<OnSpec>,
 }
@@ -59,7 +62,12 @@ fn without(map: &Map, keys: &[&str]) -> Map {
 
 /// A workflow without its native keys, and those.
 pub(super) fn of_workflow(written: &Map) -> (Map, NativeSpec) {
-    let native = NativeSpec { timeout: field(written, "timeout"), on_error: field(written, "on_error") };
+    let native = NativeSpec {
+        timeout: field(written, "timeout"),
+        on_error: field(written, "on_error"),
+        rollback: field(written, "rollback"),
+        finally: field(written, "finally"),
+    };
     (without(written, &WORKFLOW), native)
 }
 
@@ -69,6 +77,7 @@ pub(super) fn of_task(written: &Map) -> (Map, NativeTaskSpec) {
         timeout: field(written, "timeout"),
         on_error: field(written, "on_error"),
         approve: field(written, "approve"),
+        undo: field(written, "undo"),
         on: Vec::new(),
     };
     let plain = without(written, &TASK);

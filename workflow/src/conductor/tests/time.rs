@@ -167,6 +167,9 @@ fn time_stands_still_while_a_workflow_is_paused() {
         one.run("a", serde_json::Value::Null);
         one.at(600 * SECOND);
         one.request(Status::Paused);
+        one.request(Status::Resuming);
+        assert_eq!(one.conductor.due_ms(), Some(3_600 * SECOND));
+        one.request(Status::Paused);
         assert_eq!((one.status(), one.conductor.due_ms()), (Status::Paused, None));
         one.at(10_000 * SECOND);
         assert_eq!(one.status(), Status::Paused);
