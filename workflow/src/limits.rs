@@ -25,6 +25,12 @@ pub const ITEMS_MAX: usize = 100_000;
 /// Bytes of all that a workflow's tasks may publish, written as JSON.
 pub const PUBLISHED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// How many items of a task with `map` are offered at a time if it does not say.
+pub const MAP_CHUNK: usize = 100;
+
+/// How many of them may be offered at a time.
+pub const MAP_CHUNK_MAX: usize = 1_000;
+
 /// Entries of a workflow's `finally`.
 pub const FINALLY_MAX: usize = 100;
 

@@ -32,6 +32,10 @@ impl Conductor {
     /// Sets the status as it is, whatever is left to do.
     pub(super) fn come_to(&mut self, status: Status) {
         self.pause_time(status);
+        let goes_on = matches!(status, Status::Running | Status::Resuming) && !self.is_ending();
+        if goes_on && self.definition.native.is_some() && (self.status.is_pause() || self.status.is_completed()) {
+            self.resume_items();
+        }
         self.status = status;
         self.workflow_changed();
     }

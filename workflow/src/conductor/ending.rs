@@ -98,6 +98,8 @@ impl Conductor {
             native.ending = Some(ending);
             native.rolled_back = None;
         });
+        // Items that have not begun will not, and nothing waits for them.
+        self.tell_tasks(Status::Pausing);
         if status == Status::Canceled { Status::Canceling } else { Status::Running }
     }
 

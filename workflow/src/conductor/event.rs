@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::complete::Behind;
-use super::log::LogEntry;
+use super::items::Items;
+use super::log::{Level, LogEntry};
 use super::machine::task::{self, EngineRequest};
 use super::runs::{RetryState, Run, RunId, Runs};
 use super::staged::{Staged, StagedId};
@@ -94,7 +95,7 @@ impl Conductor {
         let from = self.runs.latest(index, route).map_or(Status::Unset, |run| self.runs.get(run).status);
         let staged = self.staging.find(index, route).and_then(|id| self.staging.get(id));
         let Some(items) = staged.and_then(|staged| staged.items.as_ref()) else { return false };
-        task::on_item(from, status, items.others(item)).is_some_and(Status::is_completed)
+        items.task_after(from, item, status).is_some_and(Status::is_completed)
     }
 
     /// The status of a run that was stopped, if this is only what ran for it and reports late.
@@ -125,7 +126,7 @@ impl Conductor {
         self.remember_item(run, staged, &happened);
         self.mark_staged(staged, &happened);
         if happened.status() == Status::Failed {
-            self.log_failure(task, &happened);
+            self.log_failure(task, staged, &happened);
         }
         self.set_run_status(run, to);
         if to == Status::Retrying {
@@ -134,7 +135,7 @@ impl Conductor {
         let mut commands = VecDeque::new();
         if to.is_completed() {
             self.tell_of_time(run, happened.status());
-            let result = self.result_of(task, happened.into_result());
+            let result = self.result_of(task, staged, happened.into_result());
             self.unstage_ended(task, route, to);
             if self.status.is_active() && !self.is_ending() && self.wants_retry(run, to, &result)? {
                 return self.handle(task, route, Happened::Engine(EngineRequest::Retry));
@@ -152,7 +153,8 @@ impl Conductor {
 
     /// What follows when a run has been ended by something else than an event.
     pub(super) fn end_run(&mut self, run: RunId, status: Status, result: Value) -> Result<(), ConductorError> {
-        let result = self.result_of(self.runs.get(run).task, result);
+        let (task, route) = (self.runs.get(run).task, self.runs.get(run).route);
+        let result = self.result_of(task, self.staging.find(task, route), result);
         let commands = self.complete(run, result);
         self.follow(run, status, commands)
     }
@@ -203,7 +205,7 @@ impl Conductor {
                 let Some(items) = items.filter(|items| *item < items.len()) else {
                     return Err(ConductorError::NoSuchItem { task: name(), item: *item });
                 };
-                task::on_item(from, *status, items.others(*item))
+                items.task_after(from, *item, *status)
             }
         };
         match to.unwrap_or(from) {
@@ -235,7 +237,10 @@ impl Conductor {
         }
     }
 
-    fn log_failure(&mut self, task: TaskIndex, happened: &Happened) {
+    /// Tells that what ran for a task failed: among the errors, or as a warning if so many items may fail.
+    fn log_failure(&mut self, task: TaskIndex, staged: Option<StagedId>, happened: &Happened) {
+        let items = staged.and_then(|id| self.staging.get(id)).and_then(|staged| staged.items.as_ref());
+        let tolerated = items.is_some_and(|items| items.failures_max().is_some() && !items.are_given_up());
         let result = match happened {
             Happened::Action { result, .. } | Happened::Item { result, .. } if !result.is_null() => {
                 Some(result.clone())
@@ -243,12 +248,17 @@ impl Conductor {
             _ => None,
         };
         let task_id = Some(self.definition.task(task).name.clone());
-        let error = LogEntry::error("Execution failed. See result for details.");
-        self.log_error(LogEntry { task_id, result, ..error });
+        let error = LogEntry { task_id, result, ..LogEntry::error("Execution failed. See result for details.") };
+        if tolerated { self.add_log_entry(LogEntry { level: Level::Warn, ..error }) } else { self.log_error(error) }
     }
 
     /// A task with items has a list as its result, though there may be none.
-    fn result_of(&self, task: TaskIndex, result: Value) -> Value {
+    fn result_of(&self, task: TaskIndex, staged: Option<StagedId>, result: Value) -> Value {
+        let with = self.definition.task(task).with.as_ref();
+        if with.is_some_and(|with| with.map.is_some()) {
+            let items = staged.and_then(|id| self.staging.get(id)).and_then(|staged| staged.items.as_ref());
+            return result_of_map(result.as_list().unwrap_or_default(), items);
+        }
         if self.definition.task(task).with.is_some() && !result.is_true() {
             return Value::List(std::iter::empty::<Value>().collect());
         }
@@ -373,4 +383,21 @@ impl Conductor {
     pub(super) fn runs_mut(&mut self) -> &mut Runs {
         Arc::make_mut(&mut self.runs)
     }
+}
+
+/// The results of a task with `map`: those of the items in order, null where one did not succeed, and the numbers of
+/// the items that failed.
+fn result_of_map(results: &[Value], items: Option<&Items>) -> Value {
+    let statuses = items.map(Items::statuses).unwrap_or_default();
+    let result = |(item, status): (usize, &Status)| match status {
+        Status::Succeeded => results.get(item).cloned().unwrap_or_default(),
+        _ => Value::Null,
+    };
+    let results: Vec<Value> = statuses.iter().enumerate().map(result).collect();
+    let failed = statuses.iter().enumerate().filter(|(_, status)| status.is_abended());
+    let failed: Vec<Value> = failed.map(|(item, _)| Value::from(i64::try_from(item).unwrap_or(i64::MAX))).collect();
+    let entries = [("results", results), ("failures", failed)];
+    Value::Map(
+        entries.into_iter().map(|(name, list)| (Arc::from(name), Value::List(list.into_iter().collect()))).collect(),
+    )
 }

@@ -4,7 +4,7 @@
 //! same state. What a call costs follows what it changes, not how many tasks the workflow has.
 //!
 //! Reading order: `status` and `machine` (which status follows which), `event` (what happens when a task or an item
-//! changes), `complete` (what comes behind a task), `request` (what somebody asks of the workflow), `offer` (what is to
+//! changes), `complete` (what comes behind a task), `request` (what somebody asks of the workflow), `offer` and `render` (what is to
 //! be started), `rerun`, `output`; of native workflows `due` (what happens when time passes),
 //! `freeze` (what waits for a decision), `ask` (what waits for an answer), `undo` and `ending`; and of the state `runs`,
 //! `staged`, `items`, `context`, `log`, `native`, `pieces`.
@@ -25,6 +25,7 @@ mod native;
 mod offer;
 mod output;
 mod pieces;
+mod render;
 mod request;
 mod rerun;
 mod runs;

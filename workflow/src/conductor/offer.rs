@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use super::Conductor;
 use super::ask::Ask;
-use super::context::{View, merged};
+use super::context::View;
 use super::items::Items;
 use super::log::LogEntry;
 use super::staged::StagedId;
-use crate::definition::{Task, With};
-use crate::expression::{CurrentTask, Map, Scope, Template, Value, Variables};
+use crate::expression::{Value, Variables};
 
 /// A task that is to be started, and is offered until an event says that it has begun.
 #[derive(Debug, Clone)]
@@ -66,17 +65,6 @@ pub struct ActionSpec {
     pub input: Value,
     /// The number of the item that it is for.
     pub item: Option<usize>,
-}
-
-/// A task whose expressions have been evaluated. It is kept as long as the task is staged.
-#[derive(Debug)]
-pub(crate) struct Rendered {
-    actions: Vec<ActionSpec>,
-    delay: Option<i64>,
-    concurrency: Value,
-    ask: Option<Ask>,
-    /// The items, where something but the actions of the items asks for them.
-    items: Vec<Value>,
 }
 
 impl Conductor {
@@ -156,137 +144,41 @@ impl Conductor {
             return Ok(Some(next));
         }
         let concurrency = concurrency(&rendered.concurrency);
-        self.prepare_items(id, rendered.actions.len());
+        let count = rendered.item_count();
+        self.prepare_items(id, count, rendered.map.map(|map| map.failures_max));
         next.concurrency = concurrency?;
-        next.items_count = Some(rendered.actions.len());
+        next.items_count = Some(count);
         let items = self.staging.get(id).and_then(|staged| staged.items.as_ref());
         if let Some(items) = items {
             let room = next
                 .concurrency
                 .map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(items.active()));
-            let unset = items.unset().take(room).filter_map(|item| rendered.actions.get(item));
-            next.actions = unset.cloned().collect();
+            let chunk = rendered.map.map_or(usize::MAX, |map| map.chunk);
+            let most = if items.are_given_up() { 0 } else { room.min(chunk) };
+            let unset: Vec<usize> = items.unset().take(most).collect();
+            next.actions = match rendered.map {
+                Some(_) => self.render_chunk(task, id, &rendered, &unset)?,
+                None => unset.into_iter().filter_map(|item| rendered.actions.get(item).cloned()).collect(),
+            };
         }
-        let nothing_now = next.actions.is_empty() && !rendered.actions.is_empty();
+        let nothing_now = next.actions.is_empty() && count > 0;
         Ok((!nothing_now).then_some(next))
     }
 
-    fn prepare_items(&mut self, id: StagedId, count: usize) {
+    fn prepare_items(&mut self, id: StagedId, count: usize, failures_max: Option<usize>) {
         let prepared = self.staging.get(id).and_then(|staged| staged.items.as_ref());
         if prepared.is_none_or(|items| items.len() == 0) {
             let is_new = prepared.is_none();
-            self.staging.change(id, |staged| staged.items = Some(Items::new(count)));
+            self.staging.change(id, |staged| staged.items = Some(Items::new(count).tolerating(failures_max)));
             if is_new || count > 0 {
                 self.items_prepared(id, count);
             }
         }
     }
-
-    /// What `item()` is for an item of a staged task. It is rendered again where it was rendered before a restart.
-    pub(super) fn item_value(&mut self, task: &Task, id: StagedId, item: usize) -> Result<Value, String> {
-        let rendered = self.staging.get(id).and_then(|staged| staged.rendered.clone());
-        let rendered = match rendered {
-            Some(rendered) => rendered,
-            None => {
-                let rendered = Arc::new(self.render(task, id)?);
-                self.staging.change(id, |staged| staged.rendered = Some(Arc::clone(&rendered)));
-                rendered
-            }
-        };
-        rendered.items.get(item).cloned().ok_or_else(|| format!("the task has no item {item}"))
-    }
-
-    fn render(&self, task: &Task, id: StagedId) -> Result<Rendered, String> {
-        let staged = self.staging.get(id).ok_or("the task is not staged")?;
-        let variables: Arc<dyn Variables> = self.contexts.view(staged.context).clone();
-        let current = CurrentTask { id: task.name.clone(), route: staged.route as usize, result: None };
-        let scope = self.scope(variables, Some(current));
-        let evaluate = |template: &Template, scope: &Scope| template.evaluate(scope).map_err(|e| e.to_string());
-        let ask = task.native.ask.as_ref().map(|ask| self.render_ask(ask, &scope)).transpose()?;
-        let mut items = Vec::new();
-        let actions = match &task.with {
-            None if ask.is_some() => Vec::new(),
-            None => vec![ActionSpec {
-                action: evaluate(&task.action, &scope)?,
-                input: changed(evaluate(&task.input, &scope)?, &staged.input),
-                item: None,
-            }],
-            Some(with) => self.render_items(task, with, &scope, &staged.input, &mut items)?,
-        };
-        let delay = match &task.delay {
-            None => None,
-            Some(delay) => {
-                let not_integer = || "TypeError: The value of task delay is not type of integer.".to_owned();
-                Some(integer(&evaluate(delay, &scope)?).ok_or_else(not_integer)?)
-            }
-        };
-        if let (Some(timeout), Some(index)) = (&task.native.timeout, self.definition.task_index(&task.name)) {
-            self.timeout_ms(timeout, index, staged.route, staged.context)?;
-        }
-        let concurrency = task.with.as_ref().and_then(|with| with.concurrency.as_ref());
-        let concurrency = concurrency.map(|template| evaluate(template, &scope)).transpose()?.unwrap_or_default();
-        Ok(Rendered { actions, delay, concurrency, ask, items })
-    }
-
-    fn render_items(
-        &self,
-        task: &Task,
-        with: &With,
-        scope: &Scope,
-        input: &Map,
-        kept: &mut Vec<Value>,
-    ) -> Result<Vec<ActionSpec>, String> {
-        let items = with.items.evaluate(scope).map_err(|e| e.to_string())?;
-        let Some(items) = items.as_list() else {
-            return Err(format!("TypeError: The value of \"{}\" is not type of list.", with.text));
-        };
-        if items.len() > self.limits.items_max {
-            return Err(format!(
-                "LimitExceeded: The task \"{}\" has {} items, the limit ITEMS_MAX is {}.",
-                task.name,
-                items.len(),
-                self.limits.items_max
-            ));
-        }
-        let mut scope = scope.clone();
-        let mut actions = Vec::with_capacity(items.len());
-        for (number, item) in items.iter().enumerate() {
-            let named = named_item(with.names.as_deref(), item);
-            if task.native.undo.is_some() {
-                kept.push(named.clone());
-            }
-            scope.item = Some(named);
-            actions.push(ActionSpec {
-                action: task.action.evaluate(&scope).map_err(|e| e.to_string())?,
-                input: changed(task.input.evaluate(&scope).map_err(|e| e.to_string())?, input),
-                item: Some(number),
-            });
-        }
-        Ok(actions)
-    }
-}
-
-/// What a task gives its action, with what a person has changed of it.
-fn changed(input: Value, by: &Map) -> Value {
-    if by.is_empty() {
-        return input;
-    }
-    Value::Map(merged(input.as_map().unwrap_or(&Map::default()), by))
-}
-
-/// Names for the parts of an item that is a list, or one name for all of it.
-fn named_item(names: Option<&[Arc<str>]>, item: &Value) -> Value {
-    match (names, item) {
-        (Some(names), Value::List(parts)) => {
-            Value::Map(names.iter().cloned().zip(parts.items().iter().cloned()).collect())
-        }
-        (Some([name]), item) => Value::Map([(name.clone(), item.clone())].into_iter().collect()),
-        _ => item.clone(),
-    }
 }
 
 /// An integer as Python takes one: a boolean is one, too.
-fn integer(value: &Value) -> Option<i64> {
+pub(super) fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::Bool(value) => Some(i64::from(*value)),
         other => other.as_i64(),

@@ -111,6 +111,15 @@ struct StagedPiece {
     input: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     items: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failures_max: Option<usize>,
+}
+
+/// The items of a staged task, as far as their pieces have been read.
+struct ItemsPieces {
+    count: usize,
+    failures_max: Option<usize>,
+    statuses: Vec<Status>,
 }
 
 impl Piece {
@@ -211,6 +220,7 @@ impl Conductor {
             retry_delay: staged.retry_delay,
             input: if staged.input.is_empty() { Value::Null } else { Value::Map(staged.input.clone()) },
             items: staged.items.as_ref().map(Items::len),
+            failures_max: staged.items.as_ref().and_then(Items::failures_max),
         }
     }
 
@@ -231,15 +241,15 @@ impl Conductor {
             return Err(RestoreError::Missing(Piece::Workflow.key()));
         }
         let mut conductor = Conductor::blank(definition, limits);
-        let mut items: HashMap<StagedId, (usize, Vec<Status>)> = HashMap::new();
+        let mut items: HashMap<StagedId, ItemsPieces> = HashMap::new();
         for (piece, text) in sorted {
             conductor.restore_piece(piece, text, &mut items)?;
         }
-        for (id, (count, statuses)) in items {
+        for (id, ItemsPieces { count, failures_max, statuses }) in items {
             if statuses.len() != count {
                 return Err(RestoreError::Missing(Piece::Items(id, 0).key()));
             }
-            conductor.staging.change(id, |staged| staged.items = Some(Items::of(statuses)));
+            conductor.staging.change(id, |staged| staged.items = Some(Items::of(statuses).tolerating(failures_max)));
         }
         Ok(conductor)
     }
@@ -248,7 +258,7 @@ impl Conductor {
         &mut self,
         piece: Piece,
         text: &str,
-        items: &mut HashMap<StagedId, (usize, Vec<Status>)>,
+        items: &mut HashMap<StagedId, ItemsPieces>,
     ) -> Result<(), RestoreError> {
         fn read<'text, T: Deserialize<'text>>(piece: Piece, text: &'text str) -> Result<T, RestoreError> {
             let unreadable = |e: serde_json::Error| RestoreError::Value { key: piece.key(), message: e.to_string() };
@@ -282,16 +292,17 @@ impl Conductor {
             Piece::Staged(number) => {
                 let staged: StagedPiece = read(piece, text)?;
                 if let Some(count) = staged.items {
-                    items.insert(number, (count, Vec::new()));
+                    let (failures_max, statuses) = (staged.failures_max, Vec::new());
+                    items.insert(number, ItemsPieces { count, failures_max, statuses });
                 }
                 let staged = self.staged_of(staged)?;
                 self.staging.restore(number, staged);
             }
             Piece::Items(number, _) => {
-                let Some((_, statuses)) = items.get_mut(&number) else {
+                let Some(items) = items.get_mut(&number) else {
                     return Err(RestoreError::Missing(Piece::Staged(number).key()));
                 };
-                statuses.extend(read::<Vec<Status>>(piece, text)?);
+                items.statuses.extend(read::<Vec<Status>>(piece, text)?);
             }
             Piece::Undo(number) => {
                 self.native.undos.insert(number, read(piece, text)?);

@@ -117,8 +117,25 @@ impl Conductor {
         let active = self.is_active(self.status == Status::Pausing);
         let Some(to) = workflow::on_task(self.status, change, active, outlook) else { return };
         self.set_status(to);
+        if to == Status::Pausing && self.definition.native.is_some() {
+            // Orquesta leaves tasks that have items to begin running, and waits for them without an end.
+            self.tell_tasks(to);
+            if !self.is_active(true) {
+                self.set_status(Status::Paused);
+            }
+        }
         if to.is_completed() {
             self.fail_unmet_joins();
+        }
+    }
+
+    /// Tasks whose items have waited for the workflow go on with it.
+    pub(super) fn resume_items(&mut self) {
+        for id in self.runs.latest_in_order() {
+            let run = self.runs.get(id);
+            if run.status.is_pause() && self.definition.task(run.task).with.is_some() {
+                self.set_run_status(id, Status::Running);
+            }
         }
     }
 

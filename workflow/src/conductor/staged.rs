@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use super::context::ContextId;
 use super::items::Items;
-use super::offer::Rendered;
+use super::render::Rendered;
 use crate::definition::TaskIndex;
 use crate::expression::Map;
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{
-    AskTask, Call, Command, Definition, Entry, Finally, Join, NativeTask, NativeWorkflow, OnError, Retry, Rollback,
-    Shape, Task, TaskIndex, Transition, With,
+    AskTask, Call, Command, Definition, Entry, Finally, Join, MapLimits, NativeTask, NativeWorkflow, OnError, Retry,
+    Rollback, Shape, Task, TaskIndex, Transition, With,
 };
 use crate::expression::{Dialect, Template, Value};
 use crate::inspect::{Finding, inspect};
@@ -129,7 +129,10 @@ impl<'spec> Compiler<'spec> {
             entries: spec.next.iter().map(|entry| self.entry(entry)).collect(),
             action: self.template(&spec.action),
             input: self.template(&spec.input),
-            with: spec.with.as_ref().map(|with| self.with(&with.items, &with.concurrency)),
+            with: match &spec.with {
+                Some(with) => Some(self.with(&with.items, &with.concurrency)),
+                None => self.map(&spec.native.map),
+            },
             delay: self.optional(&spec.delay),
             retry: self.retry(name, spec),
             reads_statuses: reads_statuses(spec),
@@ -208,7 +211,25 @@ impl<'spec> Compiler<'spec> {
             items: self.template(&Value::text(text)),
             names,
             concurrency: (!concurrency.is_null()).then(|| self.template(concurrency)),
+            map: None,
         }
+    }
+
+    /// The items of a task with `map`.
+    fn map(&self, map: &Value) -> Option<With> {
+        let Value::Map(_) = map else { return None };
+        let field = |name| map.get(name).cloned().unwrap_or_default();
+        let (items, concurrency) = (field("items"), field("concurrency"));
+        Some(With {
+            text: Arc::from(items.as_str().unwrap_or("map.items")),
+            items: self.template(&items),
+            names: map.get("as").and_then(Value::as_str).map(|name| vec![Arc::from(name)]),
+            concurrency: (!concurrency.is_null()).then(|| self.template(&concurrency)),
+            map: Some(MapLimits {
+                chunk: self.template(&field("chunk")),
+                failures_max: self.template(&field("failures_max")),
+            }),
+        })
     }
 
     /// The last transition to `retry` replaces what the task says of retries.
@@ -233,7 +254,7 @@ impl<'spec> Compiler<'spec> {
 
 fn reads_statuses(spec: &TaskSpec) -> bool {
     let with = spec.with.iter().flat_map(|with| [&with.items, &with.concurrency]);
-    let mut values = [&spec.action, &spec.input, &spec.delay].into_iter().chain(with);
+    let mut values = [&spec.action, &spec.input, &spec.delay, &spec.native.map].into_iter().chain(with);
     values.any(|value| {
         let text = value.to_json().to_string();
         STATUS_FUNCTIONS.iter().any(|function| text.contains(function))

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::expression::Template;
 
-pub(crate) use native::{AskTask, Call, Finally, NativeTask, NativeWorkflow, OnError, Rollback};
+pub(crate) use native::{AskTask, Call, Finally, MapLimits, NativeTask, NativeWorkflow, OnError, Rollback};
 pub(crate) use shape::Shape;
 
 /// The number of a task in its definition.
@@ -118,6 +118,8 @@ pub(crate) struct With {
     /// The names before `in`; none if there are none.
     pub(crate) names: Option<Vec<Arc<str>>>,
     pub(crate) concurrency: Option<Template>,
+    /// Of `map`: how many items are offered at a time, and how many may fail.
+    pub(crate) map: Option<MapLimits>,
 }
 
 /// When and how often a task is tried again.

@@ -114,6 +114,13 @@ pub(crate) struct AskTask {
     pub(crate) notify: Option<Call>,
 }
 
+/// What a task with `map` says beyond its items and their concurrency.
+#[derive(Debug)]
+pub(crate) struct MapLimits {
+    pub(crate) chunk: Template,
+    pub(crate) failures_max: Template,
+}
+
 /// An action and its parameters.
 #[derive(Debug)]
 pub(crate) struct Call {

@@ -89,8 +89,11 @@ impl Walk<'_> {
         }
         self.property("timeout", &task.native.timeout, path, TASK_SCHEMA, names, false);
         self.property("undo", &task.native.undo, path, TASK_SCHEMA, names, false);
-        for (key, value) in task.native.approve.as_map().into_iter().flat_map(Map::iter) {
-            self.value(value, &format!("{path}.approve.{key}"), &format!("{TASK_SCHEMA}.properties.approve"), names);
+        for (name, map) in [("approve", &task.native.approve), ("map", &task.native.map)] {
+            let schema = format!("{TASK_SCHEMA}.properties.{name}");
+            for (key, value) in map.as_map().into_iter().flat_map(Map::iter) {
+                self.value(value, &format!("{path}.{name}.{key}"), &schema, names);
+            }
         }
         self.property("action", &task.action, path, TASK_SCHEMA, names, false);
         self.property("input", &task.input, path, TASK_SCHEMA, names, false);

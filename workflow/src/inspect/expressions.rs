@@ -28,8 +28,10 @@ impl Walk<'_> {
         self.all(&own, path, TASK_SCHEMA);
         self.all(&[("timeout", &task.native.timeout)], path, TASK_SCHEMA);
         self.all(&[("undo", &task.native.undo)], path, TASK_SCHEMA);
-        for (key, value) in task.native.approve.as_map().into_iter().flat_map(Map::iter) {
-            self.check(value, format!("{path}.approve.{key}"), format!("{TASK_SCHEMA}.properties.approve"));
+        for (name, map) in [("approve", &task.native.approve), ("map", &task.native.map)] {
+            for (key, value) in map.as_map().into_iter().flat_map(Map::iter) {
+                self.check(value, format!("{path}.{name}.{key}"), format!("{TASK_SCHEMA}.properties.{name}"));
+            }
         }
         if let Some(with) = &task.with {
             let with = [("items", &with.items), ("concurrency", &with.concurrency)];

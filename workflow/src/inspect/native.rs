@@ -3,7 +3,7 @@
 use super::{Finding, TASK_SCHEMA, finding};
 use crate::expression::{Dialect, Map, Template, Value};
 use crate::limits::{FINALLY_MAX, REMINDER_MS_MIN};
-use crate::spec::{CONDITIONS, NativeTaskSpec, TaskSpec, WorkflowSpec, duration};
+use crate::spec::{CONDITIONS, NativeTaskSpec, TaskSpec, WorkflowSpec, duration, map};
 
 /// What a failure leads to.
 const ON_ERROR: [&str; 2] = ["fail", "pause"];
@@ -13,6 +13,9 @@ const APPROVE: [&str; 6] = ["question", "schema", "expires", "default", "remind"
 
 /// Those that need to know who people are.
 const NOT_YET: [&str; 3] = ["who", "two_persons", "not_requester"];
+
+/// The keys of items that may fail.
+const MAP: [&str; 5] = ["items", "as", "chunk", "concurrency", "failures_max"];
 
 /// When a workflow that ends is undone.
 const ROLLBACK: [&str; 3] = ["on_fail", "on_cancel", "never"];
@@ -28,6 +31,7 @@ pub(super) fn inspect(spec: &WorkflowSpec) -> Vec<Finding> {
         walk.on(&task.native, &path);
         walk.approve(task, &path);
         walk.undo(task, &path);
+        walk.map(task, &path);
         walk.one_of(&task.native.on_error, &ON_ERROR, &format!("{path}.on_error"), &of_task("on_error"));
         walk.duration(&task.native.timeout, &format!("{path}.timeout"), &of_task("timeout"));
     }
@@ -100,6 +104,44 @@ impl Walk<'_> {
         }
     }
 
+    fn map(&mut self, task: &TaskSpec, path: &str) {
+        if task.native.map.is_null() {
+            return;
+        }
+        let (path, schema) = (format!("{path}.map"), of_task("map"));
+        if task.with.is_some() {
+            self.report("`map` and `with` both name items: write one of them", &path, &schema);
+        }
+        if !task.action.is_true() && task.native.approve.is_null() {
+            self.report("The action property is required for a task with map.", &path, &schema);
+        }
+        let Some(map) = self.mapping(&task.native.map, &MAP, &path, &schema) else { return };
+        let written = |key: &str| map.get(key).cloned().unwrap_or_default();
+        let items = written("items");
+        if !matches!(items, Value::List(_)) && !has_expressions(&items) {
+            self.report("`items` is a list, or an expression that gives one", &format!("{path}.items"), &schema);
+        }
+        let is_name = |name: &str| !name.is_empty() && name.chars().all(|one| one.is_alphanumeric() || one == '_');
+        if map.get("as").is_some_and(|name| !name.as_str().is_some_and(is_name)) {
+            self.report("`as` is the name of an item, of letters, digits and _", &format!("{path}.as"), &schema);
+        }
+        let concurrency = written("concurrency");
+        let many = concurrency.is_null() || concurrency.as_i64().is_some_and(|most| most > 0);
+        if !many && !has_expressions(&concurrency) {
+            let message = "`concurrency` is how many items run at the same time, from 1 on";
+            self.report(message, &format!("{path}.concurrency"), &schema);
+        }
+        let limits = [
+            ("chunk", map::chunk(&written("chunk")).err()),
+            ("failures_max", map::failures_max(&written("failures_max"), 0).err()),
+        ];
+        for (key, mistake) in limits {
+            if let Some(message) = mistake.filter(|_| !has_expressions(&written(key))) {
+                self.report(message, &format!("{path}.{key}"), &schema);
+            }
+        }
+    }
+
     fn finally(&mut self) {
         let (path, schema) = ("finally", "properties.finally");
         let spec = self.spec;
@@ -144,6 +186,7 @@ impl Walk<'_> {
             ("on_error", !native.on_error.is_null()),
             ("approve", !native.approve.is_null()),
             ("undo", !native.undo.is_null()),
+            ("map", !native.map.is_null()),
         ] {
             if written {
                 let message = format!("`{key}` has no meaning for a task that `finally` names");
@@ -173,6 +216,7 @@ impl Walk<'_> {
             ("retry", task.retry.is_some()),
             ("timeout", !task.native.timeout.is_null()),
             ("undo", !task.native.undo.is_null()),
+            ("map", !task.native.map.is_null()),
         ] {
             if written {
                 let message = format!("`{key}` has no meaning for a task that asks a person with `approve`");

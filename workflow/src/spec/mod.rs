@@ -5,6 +5,7 @@
 
 pub(crate) mod duration;
 mod inline;
+pub(crate) mod map;
 mod native;
 pub(crate) mod python;
 mod read;

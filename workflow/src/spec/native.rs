@@ -10,7 +10,7 @@ use crate::expression::{Map, Value};
 const WORKFLOW: [&str; 4] = ["timeout", "on_error", "rollback", "finally"];
 
 /// The keys of a task.
-const TASK: [&str; 4] = ["timeout", "on_error", "approve", "undo"];
+const TASK: [&str; 5] = ["timeout", "on_error", "approve", "undo", "map"];
 
 /// What `on` stands for in an entry of `next`.
 pub(crate) const CONDITIONS: [(&str, &str); 4] = [
@@ -36,6 +36,7 @@ pub(crate) struct NativeTaskSpec {
     pub(crate) on_error: Value,
     pub(crate) approve: Value,
     pub(crate) undo: Value,
+    pub(crate) map: Value,
     /// The entries of `next` that have the short form of a condition.
     pub(crate) on: Vec<OnSpec>,
 }
@@ -78,6 +79,7 @@ pub(super) fn of_task(written: &Map) -> (Map, NativeTaskSpec) {
         on_error: field(written, "on_error"),
         approve: field(written, "approve"),
         undo: field(written, "undo"),
+        map: field(written, "map"),
         on: Vec::new(),
     };
     let plain = without(written, &TASK);

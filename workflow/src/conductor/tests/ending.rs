@@ -306,3 +306,23 @@ fn a_workflow_that_never_began_ends_at_once() {
     let conductor = Conductor::start(Arc::new(definition), Limits::default(), Start::default()).unwrap();
     assert_eq!((conductor.status(), conductor.errors().count()), (Status::Failed, 1));
 }
+
+#[test]
+fn items_that_have_not_begun_are_not_waited_for() {
+    let text = "tasks:\n  bad: {action: x}\n  many: {with: {items: \"x in <% range(3) %>\", concurrency: 1}, action: x, undo: \
+                {action: u}}\n";
+    rehearse(text, |one| {
+        one.begin("bad");
+        one.offered();
+        one.item("many", 0, Status::Running, serde_json::Value::Null);
+        one.end("bad", Status::Failed);
+        assert_eq!(one.offered(), Vec::<String>::new());
+        one.item("many", 0, Status::Succeeded, serde_json::Value::Null);
+        assert_eq!(one.offered(), ["undo/0/many"]);
+        one.run("undo/0/many", serde_json::Value::Null);
+        assert_eq!(one.status(), Status::Failed);
+        // With a rerun they begin.
+        one.step(|conductor| conductor.rerun(&[]).unwrap());
+        assert_eq!(one.offered(), ["bad", "many[1]"]);
+    });
+}

@@ -273,3 +273,20 @@ fn variables_that_it_goes_on_with_count_as_published() {
         assert_eq!((one.status(), one.conductor.frozen().is_some()), (Status::Paused, true));
     });
 }
+
+#[test]
+fn a_pause_that_a_task_brings_about_does_not_wait_for_items_that_have_not_begun() {
+    let text =
+        "tasks:\n  many: {with: {items: \"x in <% range(2) %>\", concurrency: 1}, action: x}\n  sub: {action: x}\n";
+    rehearse(text, |one| {
+        one.offered();
+        one.item("many", 0, Status::Running, serde_json::Value::Null);
+        one.begin("sub");
+        one.end("sub", Status::Pending);
+        assert_eq!((one.status(), one.task("many")), (Status::Pausing, Some(Status::Pausing)));
+        one.item("many", 0, Status::Succeeded, serde_json::Value::Null);
+        assert_eq!((one.status(), one.task("many")), (Status::Paused, Some(Status::Paused)));
+        one.request(Status::Resuming);
+        assert_eq!((one.task("many"), one.offered()), (Some(Status::Running), vec!["many[1]".to_owned()]));
+    });
+}

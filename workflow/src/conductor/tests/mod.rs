@@ -9,6 +9,8 @@ use crate::expression::Dialect;
 mod ask;
 mod ending;
 mod freeze;
+mod map;
+mod random;
 mod rehearsal;
 mod time;
 
