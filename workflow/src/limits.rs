@@ -28,6 +28,21 @@ pub const PUBLISHED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Children that one workflow may start: tasks, items and what is tried again, each counted.
 pub const CHILDREN_MAX: u32 = 1_000_000;
 
+/// How many items of a task with `map` are offered at a time if it does not say.
+pub const MAP_CHUNK: usize = 100;
+
+/// How many of them may be offered at a time.
+pub const MAP_CHUNK_MAX: usize = 1_000;
+
+/// Entries of a workflow's `finally`.
+pub const FINALLY_MAX: usize = 100;
+
+/// The shortest time between two reminders of a question, in milliseconds.
+pub const REMINDER_MS_MIN: i64 = 60_000;
+
+/// The longest time that a workflow may name, in milliseconds: 3,650 days.
+pub const DURATION_MS_MAX: i64 = 3_650 * 24 * 60 * 60 * 1_000;
+
 /// How deep workflows may start each other; one that nobody started has the depth 0.
 pub const SUBWORKFLOW_DEPTH_MAX: u32 = 16;
 

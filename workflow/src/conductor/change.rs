@@ -20,6 +20,22 @@ impl Conductor {
     }
 
     pub(super) fn set_status(&mut self, status: Status) {
+        let had_ended = self.has_ended();
+        let status = self.status_on_the_way(status);
+        if !had_ended && (status.is_completed() || self.is_ending()) {
+            self.thaw();
+            self.withdraw_questions();
+        }
+        self.come_to(status);
+    }
+
+    /// Sets the status as it is, whatever is left to do.
+    pub(super) fn come_to(&mut self, status: Status) {
+        self.pause_time(status);
+        let goes_on = matches!(status, Status::Running | Status::Resuming) && !self.is_ending();
+        if goes_on && self.definition.native.is_some() && (self.status.is_pause() || self.status.is_completed()) {
+            self.resume_items();
+        }
         self.status = status;
         self.workflow_changed();
     }

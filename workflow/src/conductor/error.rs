@@ -60,6 +60,30 @@ pub enum ConductorError {
         /// `count` or `delay`.
         what: &'static str,
     },
+    /// Nobody can decide about a workflow that has not frozen, or in which something still runs.
+    #[error("The workflow is not frozen with everything in it ended: it is \"{0}\".")]
+    NotFrozen(Status),
+    /// The task is none of those that a frozen workflow waits for a decision about. It is written as `task|route`.
+    #[error("The task|route \"{0}\" is none of those that failed and wait for a decision.")]
+    NotFrozenTask(String),
+    /// The variables that a workflow is to go on with are too many.
+    #[error(
+        "The tasks of the workflow have published {bytes} bytes with these, the limit PUBLISHED_BYTES_MAX is {limit}."
+    )]
+    TooManyVariables {
+        /// How many bytes there would be.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The timeout of a task is none.
+    #[error("The timeout for task \"{task}\" cannot be told: {message}")]
+    Timeout {
+        /// The task.
+        task: Arc<str>,
+        /// Why.
+        message: String,
+    },
     /// Workflows have started each other more often than allowed.
     #[error("The workflow is started {depth} workflows deep, the limit SUBWORKFLOW_DEPTH_MAX is {limit}.")]
     TooDeep {
@@ -81,9 +105,13 @@ impl ConductorError {
                 "InvalidTaskStateEntry"
             }
             ConductorError::StillActive => "WorkflowIsActiveAndNotRerunableError",
-            ConductorError::NotRerunnable(_) => "InvalidTaskRerunRequest",
+            ConductorError::NotRerunnable(_) | ConductorError::NotFrozenTask(_) => "InvalidTaskRerunRequest",
+            ConductorError::NotFrozen(_) => "InvalidWorkflowStatusTransition",
             ConductorError::Expression(error) => error.class(),
-            ConductorError::RetryNotInteger { .. } | ConductorError::TooDeep { .. } => "ValueError",
+            ConductorError::RetryNotInteger { .. }
+            | ConductorError::Timeout { .. }
+            | ConductorError::TooManyVariables { .. }
+            | ConductorError::TooDeep { .. } => "ValueError",
         }
     }
 }

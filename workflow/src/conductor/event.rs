@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::complete::Behind;
-use super::log::LogEntry;
+use super::items::Items;
+use super::log::{Level, LogEntry};
 use super::machine::task::{self, EngineRequest};
 use super::runs::{RetryState, Run, RunId, Runs};
 use super::staged::{Staged, StagedId};
@@ -72,12 +73,20 @@ impl Conductor {
     /// A task or an item that is not there or not offered, of which nothing changes; an expression of a retry that
     /// fails.
     pub fn update(&mut self, task: &str, route: u32, event: Event) -> Result<Status, ConductorError> {
+        if let Some(of_ending) = self.update_ending(task, &event) {
+            return of_ending;
+        }
         let index = self.definition.task_index(task).ok_or_else(|| ConductorError::NoSuchTask(task.to_owned()))?;
         let happened = match event {
             Event::Action { status, result } => Happened::Action { status, result },
             Event::Item { item, status, result, accumulated } => Happened::Item { item, status, result, accumulated },
         };
-        self.handle(index, route, happened)
+        if let Some(ended) = self.ignored(index, route, happened.status()) {
+            return Ok(ended);
+        }
+        let status = self.handle(index, route, happened);
+        self.advance_ending();
+        status
     }
 
     /// Whether an item's event ends its task, so that it has to carry the results of all items.
@@ -86,7 +95,15 @@ impl Conductor {
         let from = self.runs.latest(index, route).map_or(Status::Unset, |run| self.runs.get(run).status);
         let staged = self.staging.find(index, route).and_then(|id| self.staging.get(id));
         let Some(items) = staged.and_then(|staged| staged.items.as_ref()) else { return false };
-        task::on_item(from, status, items.others(item)).is_some_and(Status::is_completed)
+        items.task_after(from, item, status).is_some_and(Status::is_completed)
+    }
+
+    /// The status of a run that was stopped, if this is only what ran for it and reports late.
+    fn ignored(&self, task: TaskIndex, route: u32, status: Status) -> Option<Status> {
+        let run = self.runs.latest(task, route).map(|run| self.runs.get(run)).filter(|run| run.stopped)?;
+        let staged = self.staging.find(task, route).and_then(|staged| self.staging.get(staged));
+        let begins_anew = status.is_starting() && staged.is_some_and(|staged| !staged.completed);
+        (!begins_anew).then_some(run.status)
     }
 
     fn handle(&mut self, task: TaskIndex, route: u32, happened: Happened) -> Result<Status, ConductorError> {
@@ -106,9 +123,10 @@ impl Conductor {
             (_, Some(staged)) => self.begin_run(task, route, staged)?,
             (_, None) => return Err(ConductorError::NotStaged(self.definition.task(task).name.clone())),
         };
+        self.remember_item(run, staged, &happened);
         self.mark_staged(staged, &happened);
         if happened.status() == Status::Failed {
-            self.log_failure(task, &happened);
+            self.log_failure(task, staged, &happened);
         }
         self.set_run_status(run, to);
         if to == Status::Retrying {
@@ -116,21 +134,58 @@ impl Conductor {
         }
         let mut commands = VecDeque::new();
         if to.is_completed() {
-            let result = self.result_of(task, happened.into_result());
+            self.tell_of_time(run, happened.status());
+            let result = self.result_of(task, staged, happened.into_result());
             self.unstage_ended(task, route, to);
-            if self.status.is_active() && self.wants_retry(run, to, &result)? {
+            if self.status.is_active() && !self.is_ending() && self.wants_retry(run, to, &result)? {
                 return self.handle(task, route, Happened::Engine(EngineRequest::Retry));
             }
             if to != from {
+                if to == Status::Succeeded && self.definition.task(task).with.is_none() {
+                    self.remember_undo(run, None, &result);
+                }
                 commands = self.complete(run, result);
             }
         }
-        self.settle(task, route, to);
+        self.follow(run, to, commands)?;
+        Ok(to)
+    }
+
+    /// What follows when a run has been ended by something else than an event.
+    pub(super) fn end_run(&mut self, run: RunId, status: Status, result: Value) -> Result<(), ConductorError> {
+        let (task, route) = (self.runs.get(run).task, self.runs.get(run).route);
+        let result = self.result_of(task, self.staging.find(task, route), result);
+        let commands = self.complete(run, result);
+        self.follow(run, status, commands)
+    }
+
+    /// What a run's status means for the workflow, and what the engine does itself behind it.
+    fn follow(
+        &mut self,
+        run: RunId,
+        status: Status,
+        commands: VecDeque<(TaskIndex, u32)>,
+    ) -> Result<(), ConductorError> {
+        let (task, route) = (self.runs.get(run).task, self.runs.get(run).route);
+        if status.is_completed() {
+            self.set_due(run, None);
+            self.set_reminder(run, None);
+        }
+        let behind = Behind::of(self, task, route);
+        self.task_changed(run, status, behind);
         self.run_commands(commands)?;
-        if self.status.is_completed() {
+        if self.has_ended() {
             self.set_terminal(run, true);
         }
-        Ok(to)
+        Ok(())
+    }
+
+    /// Remembers of a native workflow's run that its action took too long, which is no status of its own.
+    fn tell_of_time(&mut self, run: RunId, action: Status) {
+        let took_too_long = action == Status::Timeout && self.definition.native.is_some();
+        if self.runs.get(run).took_too_long != took_too_long {
+            self.change_run(run, |run| run.took_too_long = took_too_long);
+        }
     }
 
     /// The task's status behind an event; nothing is changed yet.
@@ -150,7 +205,7 @@ impl Conductor {
                 let Some(items) = items.filter(|items| *item < items.len()) else {
                     return Err(ConductorError::NoSuchItem { task: name(), item: *item });
                 };
-                task::on_item(from, *status, items.others(*item))
+                items.task_after(from, *item, *status)
             }
         };
         match to.unwrap_or(from) {
@@ -158,6 +213,17 @@ impl Conductor {
                 Err(ConductorError::NotBegun { task: name(), status: happened.status() })
             }
             to => Ok(to),
+        }
+    }
+
+    /// Remembers what undoes an item that has just succeeded.
+    fn remember_item(&mut self, run: RunId, staged: Option<StagedId>, happened: &Happened) {
+        let (Happened::Item { item, status: Status::Succeeded, result, .. }, Some(id)) = (happened, staged) else {
+            return;
+        };
+        let items = self.staging.get(id).and_then(|staged| staged.items.as_ref());
+        if items.and_then(|items| items.statuses().get(*item)) != Some(&Status::Succeeded) {
+            self.remember_undo(run, Some((id, *item)), result);
         }
     }
 
@@ -171,7 +237,10 @@ impl Conductor {
         }
     }
 
-    fn log_failure(&mut self, task: TaskIndex, happened: &Happened) {
+    /// Tells that what ran for a task failed: among the errors, or as a warning if so many items may fail.
+    fn log_failure(&mut self, task: TaskIndex, staged: Option<StagedId>, happened: &Happened) {
+        let items = staged.and_then(|id| self.staging.get(id)).and_then(|staged| staged.items.as_ref());
+        let tolerated = items.is_some_and(|items| items.failures_max().is_some() && !items.are_given_up());
         let result = match happened {
             Happened::Action { result, .. } | Happened::Item { result, .. } if !result.is_null() => {
                 Some(result.clone())
@@ -179,12 +248,17 @@ impl Conductor {
             _ => None,
         };
         let task_id = Some(self.definition.task(task).name.clone());
-        let error = LogEntry::error("Execution failed. See result for details.");
-        self.log_error(LogEntry { task_id, result, ..error });
+        let error = LogEntry { task_id, result, ..LogEntry::error("Execution failed. See result for details.") };
+        if tolerated { self.add_log_entry(LogEntry { level: Level::Warn, ..error }) } else { self.log_error(error) }
     }
 
     /// A task with items has a list as its result, though there may be none.
-    fn result_of(&self, task: TaskIndex, result: Value) -> Value {
+    fn result_of(&self, task: TaskIndex, staged: Option<StagedId>, result: Value) -> Value {
+        let with = self.definition.task(task).with.as_ref();
+        if with.is_some_and(|with| with.map.is_some()) {
+            let items = staged.and_then(|id| self.staging.get(id)).and_then(|staged| staged.items.as_ref());
+            return result_of_map(result.as_list().unwrap_or_default(), items);
+        }
         if self.definition.task(task).with.is_some() && !result.is_true() {
             return Value::List(std::iter::empty::<Value>().collect());
         }
@@ -192,7 +266,7 @@ impl Conductor {
     }
 
     /// Removes an ended task from those that are staged. One with items that ended badly stays there for a rerun.
-    fn unstage_ended(&mut self, task: TaskIndex, route: u32, status: Status) {
+    pub(super) fn unstage_ended(&mut self, task: TaskIndex, route: u32, status: Status) {
         let Some(id) = self.staging.find(task, route) else { return };
         if self.definition.task(task).with.is_some() && status.is_abended() {
             self.change_staged(id, |staged| staged.completed = true);
@@ -230,9 +304,24 @@ impl Conductor {
         before: Vec<(Arc<str>, RunId)>,
     ) -> Result<RunId, ConductorError> {
         let retry = self.retry_state(task, context)?;
+        let due_ms = self.run_due(task, route, context)?;
         let next = vec![None; self.definition.task(task).next.len()];
-        let run = Run { task, route, context, before, next, status: Status::Unset, retry, terminal: false };
+        let run = Run {
+            task,
+            route,
+            context,
+            before,
+            next,
+            status: Status::Unset,
+            retry,
+            terminal: false,
+            due_ms,
+            remind_ms: None,
+            stopped: false,
+            took_too_long: false,
+        };
         let id = Arc::make_mut(&mut self.runs).push(run);
+        self.native.due.extend(due_ms.map(|due_ms| (due_ms, id)));
         self.run_changed(id);
         Ok(id)
     }
@@ -291,13 +380,24 @@ impl Conductor {
         self.stage(staged);
     }
 
-    /// What the workflow makes of a task's status.
-    fn settle(&mut self, task: TaskIndex, route: u32, status: Status) {
-        let behind = Behind::of(self, task, route);
-        self.task_changed(status, behind);
-    }
-
     pub(super) fn runs_mut(&mut self) -> &mut Runs {
         Arc::make_mut(&mut self.runs)
     }
+}
+
+/// The results of a task with `map`: those of the items in order, null where one did not succeed, and the numbers of
+/// the items that failed.
+fn result_of_map(results: &[Value], items: Option<&Items>) -> Value {
+    let statuses = items.map(Items::statuses).unwrap_or_default();
+    let result = |(item, status): (usize, &Status)| match status {
+        Status::Succeeded => results.get(item).cloned().unwrap_or_default(),
+        _ => Value::Null,
+    };
+    let results: Vec<Value> = statuses.iter().enumerate().map(result).collect();
+    let failed = statuses.iter().enumerate().filter(|(_, status)| status.is_abended());
+    let failed: Vec<Value> = failed.map(|(item, _)| Value::from(i64::try_from(item).unwrap_or(i64::MAX))).collect();
+    let entries = [("results", results), ("failures", failed)];
+    Value::Map(
+        entries.into_iter().map(|(name, list)| (Arc::from(name), Value::List(list.into_iter().collect()))).collect(),
+    )
 }

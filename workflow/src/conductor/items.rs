@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::machine::task::OtherItems;
+use super::machine::task::{self, OtherItems};
 use super::status::Status;
 
 /// Items whose statuses are stored together.
@@ -14,6 +14,8 @@ pub(crate) struct Items {
     statuses: Vec<Status>,
     unset: BTreeSet<usize>,
     counts: [usize; Status::ALL.len()],
+    /// How many may fail without failing the task; none where each fails it.
+    failures_max: Option<usize>,
 }
 
 impl Items {
@@ -31,6 +33,32 @@ impl Items {
         }
         items.statuses = statuses;
         items
+    }
+
+    /// With so many that may fail.
+    pub(crate) fn tolerating(self, failures_max: Option<usize>) -> Self {
+        Items { failures_max, ..self }
+    }
+
+    pub(crate) fn failures_max(&self) -> Option<usize> {
+        self.failures_max
+    }
+
+    /// Whether more have failed than may, so that no other is begun.
+    pub(crate) fn are_given_up(&self) -> bool {
+        self.failures_max.is_some_and(|most| self.count(Status::is_abended) > most)
+    }
+
+    /// The status of the task after one of them has another status.
+    pub(crate) fn task_after(&self, from: Status, item: usize, status: Status) -> Option<Status> {
+        let own = self.statuses.get(item).is_some_and(|own| own.is_abended());
+        let failed = self.count(Status::is_abended) - usize::from(own) + usize::from(status.is_abended());
+        if self.failures_max.is_none_or(|most| failed > most) {
+            return task::on_item(from, status, self.others(item, false));
+        }
+        // A failure that may be is an end like others.
+        let status = if status.is_abended() { Status::Succeeded } else { status };
+        task::on_item(from, status, self.others(item, true))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -57,6 +85,12 @@ impl Items {
         Status::ALL.into_iter().filter(|status| of(*status)).map(|status| self.counts[status as usize]).sum()
     }
 
+    /// Those that have begun and have not ended, in order.
+    pub(crate) fn begun(&self) -> Vec<usize> {
+        let begun = |status: &Status| *status != Status::Unset && !status.is_completed();
+        self.statuses.iter().enumerate().filter_map(|(item, status)| begun(status).then_some(item)).collect()
+    }
+
     /// How many are active.
     pub(crate) fn active(&self) -> usize {
         self.count(Status::is_active)
@@ -72,8 +106,8 @@ impl Items {
         self.unset.iter().copied()
     }
 
-    /// How all but one of them stand.
-    pub(crate) fn others(&self, item: usize) -> OtherItems {
+    /// How all but one of them stand, failures not counted if they may be.
+    fn others(&self, item: usize, tolerating: bool) -> OtherItems {
         let own = self.statuses.get(item).copied();
         let there = |of: fn(Status) -> bool| self.count(of) > usize::from(own.is_some_and(of));
         if there(Status::is_active) {
@@ -82,7 +116,7 @@ impl Items {
             OtherItems::Paused
         } else if there(|status| status == Status::Canceled) {
             OtherItems::Canceled
-        } else if there(Status::is_abended) {
+        } else if !tolerating && there(Status::is_abended) {
             OtherItems::Failed
         } else if there(|status| !status.is_completed()) {
             OtherItems::Incomplete

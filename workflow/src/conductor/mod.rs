@@ -4,32 +4,42 @@
 //! same state. What a call costs follows what it changes, not how many tasks the workflow has.
 //!
 //! Reading order: `status` and `machine` (which status follows which), `event` (what happens when a task or an item
-//! changes), `complete` (what comes behind a task), `request` (what somebody asks of the workflow), `offer` (what is to
-//! be started), `host` (what whoever drives it asks besides), `rerun`, `output`; and of the state `runs`, `staged`, `items`, `context`, `log`, `pieces`.
+//! changes), `complete` (what comes behind a task), `request` (what somebody asks of the workflow), `offer` and `render`
+//! (what is to be started), `host` (what whoever drives it asks besides), `rerun`, `output`; of native workflows `due`
+//! (what happens when time passes), `freeze` (what waits for a decision), `ask` (what waits for an answer), `undo` and
+//! `ending`; and of the state `runs`, `staged`, `items`, `context`, `log`, `native`, `pieces`.
 
+mod ask;
 mod change;
 mod complete;
 mod context;
+mod due;
+mod ending;
 mod error;
 mod event;
+mod freeze;
 mod host;
 mod items;
 mod log;
 pub mod machine;
+mod native;
 mod offer;
 mod output;
 mod pieces;
+mod render;
 mod request;
 mod rerun;
 mod runs;
 mod staged;
 mod status;
+mod undo;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use context::Contexts;
 use log::Log;
+use native::Native;
 use pieces::Piece;
 use runs::Runs;
 use staged::Staging;
@@ -38,8 +48,11 @@ use crate::definition::Definition;
 use crate::expression::{CurrentTask, Map, Scope, Tasks, Value, Variables};
 use crate::limits::Limits;
 
+pub use ask::{Ask, Notice};
+pub use ending::RolledBack;
 pub use error::ConductorError;
 pub use event::Event;
+pub use freeze::{Decision, Frozen, FrozenItems, FrozenTask};
 pub use log::{Level, LogEntry};
 pub use offer::{ActionSpec, NextTask};
 pub use pieces::{Change, RestoreError};
@@ -72,6 +85,7 @@ pub struct Conductor {
     contexts: Contexts,
     runs: Arc<Runs>,
     staging: Staging,
+    native: Native,
     changed: BTreeSet<Piece>,
 }
 
@@ -117,6 +131,7 @@ impl Conductor {
             log: Log::default(),
             contexts: Contexts::default(),
             staging: Staging::default(),
+            native: Native::default(),
             changed: BTreeSet::new(),
         }
     }

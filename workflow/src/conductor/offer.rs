@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use super::Conductor;
+use super::ask::Ask;
 use super::context::View;
 use super::items::Items;
 use super::log::LogEntry;
 use super::staged::StagedId;
-use super::status::Status;
-use crate::definition::{Task, With};
-use crate::expression::{CurrentTask, Scope, Template, Value, Variables};
+use crate::expression::{Value, Variables};
 
 /// A task that is to be started, and is offered until an event says that it has begun.
 #[derive(Debug, Clone)]
@@ -26,10 +25,31 @@ pub struct NextTask {
     pub items_count: Option<usize>,
     /// How many of its items may run at the same time; none for no limit.
     pub concurrency: Option<i64>,
+    /// What it asks a person, in place of an action. The task is to be made `pending`, and its answer is the result
+    /// that it succeeds with.
+    pub ask: Option<Ask>,
+    /// Whether it undoes a task. Its name is not that of a task then, but the one that its events are told with.
+    pub undo: bool,
     context: Arc<View>,
 }
 
 impl NextTask {
+    /// One action that is no task of the definition.
+    pub(super) fn plain(id: Arc<str>, route: u32, action: ActionSpec, context: Arc<View>) -> Self {
+        let actions = vec![action];
+        NextTask {
+            id,
+            route,
+            actions,
+            delay: None,
+            items_count: None,
+            concurrency: None,
+            ask: None,
+            undo: false,
+            context,
+        }
+    }
+
     /// The task's variables as one map, without internal ones.
     pub fn variables(&self) -> Value {
         self.context.all()
@@ -47,14 +67,6 @@ pub struct ActionSpec {
     pub item: Option<usize>,
 }
 
-/// A task whose expressions have been evaluated. It is kept as long as the task is staged.
-#[derive(Debug)]
-pub(crate) struct Rendered {
-    actions: Vec<ActionSpec>,
-    delay: Option<i64>,
-    concurrency: Value,
-}
-
 impl Conductor {
     /// The tasks to start, by name and route. They are offered again until an event tells that they have begun. A task
     /// that cannot be rendered fails the workflow, and nothing is offered.
@@ -65,6 +77,12 @@ impl Conductor {
     /// As [`Conductor::next_tasks`], but at most so many tasks and items, the first ones, and whether there are more.
     /// What is over the limit is not copied.
     pub fn offer_at_most(&mut self, most: usize) -> (Vec<NextTask>, bool) {
+        if self.is_ending() {
+            let of_ending = self.next_of_ending();
+            if !of_ending.is_empty() || !self.ends_failed() {
+                return first(of_ending, most);
+            }
+        }
         let mut left = most;
         let mut more = false;
         let mut tasks = Vec::new();
@@ -92,21 +110,31 @@ impl Conductor {
             let Some(staged) = self.staging.get(id) else { continue };
             let (task_id, route) = (self.definition.task(staged.task).name.clone(), staged.route);
             self.log_error(LogEntry { task_id: Some(task_id), route: Some(route), ..LogEntry::error(message) });
+            if self.is_ending() {
+                // It would be in the way of what follows.
+                self.change_staged(id, |staged| staged.run_on_fail = false);
+            }
         }
         self.fail();
+        if self.is_ending() {
+            return first(self.next_of_ending(), most);
+        }
         (Vec::new(), false)
     }
 
     /// What can be offered, by task and route. Of a workflow that has failed that is what deals with the failure.
     fn to_offer(&self) -> Vec<StagedId> {
-        let failed = self.status == Status::Failed;
-        if !failed && !self.status.is_running() {
-            return Vec::new();
+        let failed = self.ends_failed();
+        let mut open: Vec<(StagedId, &super::staged::Staged)> =
+            self.staging.open().filter(|(_, staged)| failed && staged.run_on_fail).collect();
+        if open.is_empty() {
+            if !self.status.is_running() || self.is_ending() {
+                return Vec::new();
+            }
+            open = self.staging.open().collect();
         }
-        let open = self.staging.open().filter(|(_, staged)| !failed || staged.run_on_fail);
-        let mut ids: Vec<_> = open.map(|(id, staged)| ((staged.task, staged.route), id)).collect();
-        ids.sort_unstable();
-        ids.into_iter().map(|(_, id)| id).collect()
+        open.sort_unstable_by_key(|(id, staged)| (staged.task, staged.route, *id));
+        open.into_iter().map(|(id, _)| id).collect()
     }
 
     /// Offers a task, of one with items at most so many of them.
@@ -130,6 +158,8 @@ impl Conductor {
             delay: staged.retry_delay.or(rendered.delay),
             items_count: None,
             concurrency: None,
+            ask: rendered.ask.clone(),
+            undo: false,
             context: Arc::clone(self.contexts.view(staged.context)),
         };
         if task.with.is_none() {
@@ -137,98 +167,41 @@ impl Conductor {
             return Ok(Some(next));
         }
         let concurrency = concurrency(&rendered.concurrency);
-        self.prepare_items(id, rendered.actions.len());
+        let count = rendered.item_count();
+        self.prepare_items(id, count, rendered.map.map(|map| map.failures_max));
         next.concurrency = concurrency?;
-        next.items_count = Some(rendered.actions.len());
+        next.items_count = Some(count);
         let items = self.staging.get(id).and_then(|staged| staged.items.as_ref());
         if let Some(items) = items {
             let room = next
                 .concurrency
                 .map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(items.active()));
-            let unset = items.unset().take(room.min(most)).filter_map(|item| rendered.actions.get(item));
-            next.actions = unset.cloned().collect();
+            let chunk = rendered.map.map_or(usize::MAX, |map| map.chunk);
+            let most = if items.are_given_up() { 0 } else { room.min(chunk).min(most) };
+            let unset: Vec<usize> = items.unset().take(most).collect();
+            next.actions = match rendered.map {
+                Some(_) => self.render_chunk(task, id, &rendered, &unset)?,
+                None => unset.into_iter().filter_map(|item| rendered.actions.get(item).cloned()).collect(),
+            };
         }
-        let nothing_now = next.actions.is_empty() && !rendered.actions.is_empty();
+        let nothing_now = next.actions.is_empty() && count > 0;
         Ok((!nothing_now).then_some(next))
     }
 
-    fn prepare_items(&mut self, id: StagedId, count: usize) {
+    fn prepare_items(&mut self, id: StagedId, count: usize, failures_max: Option<usize>) {
         let prepared = self.staging.get(id).and_then(|staged| staged.items.as_ref());
         if prepared.is_none_or(|items| items.len() == 0) {
             let is_new = prepared.is_none();
-            self.staging.change(id, |staged| staged.items = Some(Items::new(count)));
+            self.staging.change(id, |staged| staged.items = Some(Items::new(count).tolerating(failures_max)));
             if is_new || count > 0 {
                 self.items_prepared(id, count);
             }
         }
     }
-
-    fn render(&self, task: &Task, id: StagedId) -> Result<Rendered, String> {
-        let staged = self.staging.get(id).ok_or("the task is not staged")?;
-        let variables: Arc<dyn Variables> = self.contexts.view(staged.context).clone();
-        let current = CurrentTask { id: task.name.clone(), route: staged.route as usize, result: None };
-        let scope = self.scope(variables, Some(current));
-        let evaluate = |template: &Template, scope: &Scope| template.evaluate(scope).map_err(|e| e.to_string());
-        let actions = match &task.with {
-            None => vec![ActionSpec {
-                action: evaluate(&task.action, &scope)?,
-                input: evaluate(&task.input, &scope)?,
-                item: None,
-            }],
-            Some(with) => self.render_items(task, with, &scope)?,
-        };
-        let delay = match &task.delay {
-            None => None,
-            Some(delay) => {
-                let not_integer = || "TypeError: The value of task delay is not type of integer.".to_owned();
-                Some(integer(&evaluate(delay, &scope)?).ok_or_else(not_integer)?)
-            }
-        };
-        let concurrency = task.with.as_ref().and_then(|with| with.concurrency.as_ref());
-        let concurrency = concurrency.map(|template| evaluate(template, &scope)).transpose()?.unwrap_or_default();
-        Ok(Rendered { actions, delay, concurrency })
-    }
-
-    fn render_items(&self, task: &Task, with: &With, scope: &Scope) -> Result<Vec<ActionSpec>, String> {
-        let items = with.items.evaluate(scope).map_err(|e| e.to_string())?;
-        let Some(items) = items.as_list() else {
-            return Err(format!("TypeError: The value of \"{}\" is not type of list.", with.text));
-        };
-        if items.len() > self.limits.items_max {
-            return Err(format!(
-                "LimitExceeded: The task \"{}\" has {} items, the limit ITEMS_MAX is {}.",
-                task.name,
-                items.len(),
-                self.limits.items_max
-            ));
-        }
-        let mut scope = scope.clone();
-        let mut actions = Vec::with_capacity(items.len());
-        for (number, item) in items.iter().enumerate() {
-            scope.item = Some(named_item(with.names.as_deref(), item));
-            actions.push(ActionSpec {
-                action: task.action.evaluate(&scope).map_err(|e| e.to_string())?,
-                input: task.input.evaluate(&scope).map_err(|e| e.to_string())?,
-                item: Some(number),
-            });
-        }
-        Ok(actions)
-    }
-}
-
-/// Names for the parts of an item that is a list, or one name for all of it.
-fn named_item(names: Option<&[Arc<str>]>, item: &Value) -> Value {
-    match (names, item) {
-        (Some(names), Value::List(parts)) => {
-            Value::Map(names.iter().cloned().zip(parts.items().iter().cloned()).collect())
-        }
-        (Some([name]), item) => Value::Map([(name.clone(), item.clone())].into_iter().collect()),
-        _ => item.clone(),
-    }
 }
 
 /// An integer as Python takes one: a boolean is one, too.
-fn integer(value: &Value) -> Option<i64> {
+pub(super) fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::Bool(value) => Some(i64::from(*value)),
         other => other.as_i64(),
@@ -253,4 +226,11 @@ fn concurrency(value: &Value) -> Result<Option<i64>, String> {
         }
     };
     Err(format!("TypeError: '<=' not supported between instances of '{kind}' and 'int'"))
+}
+
+/// The first so many, and whether there are more.
+fn first(mut tasks: Vec<NextTask>, most: usize) -> (Vec<NextTask>, bool) {
+    let more = tasks.len() > most;
+    tasks.truncate(most);
+    (tasks, more)
 }

@@ -41,6 +41,11 @@ impl Conductor {
         }
         self.contexts = Contexts::new(merged(&with_inputs, &vars));
         self.context_added(0);
+        if let Err(message) = self.begin_time() {
+            self.log_error(LogEntry::error(message));
+            self.fail();
+            return;
+        }
         self.add_route(Vec::new());
         for task in &definition.starts {
             self.stage(Staged::new(*task, 0, 0, Vec::new()));
@@ -71,9 +76,9 @@ impl Conductor {
     }
 
     /// The variables of all tasks that nothing comes behind, merged in the order in which they began.
-    fn terminal_variables(&self) -> Arc<dyn Variables> {
+    pub(super) fn terminal_variables(&self) -> Arc<View> {
         let mut terminal = self.runs.iter().filter(|(_, run)| run.terminal).map(|(_, run)| run.context);
-        let Some(first) = terminal.next() else { return Arc::new(Value::Map(Map::default())) };
+        let Some(first) = terminal.next() else { return Arc::default() };
         let mut view = Arc::clone(self.contexts.view(first));
         for context in terminal.filter(|context| *context != 0) {
             view = Arc::new(View::concatenated(&view, self.contexts.view(context)));

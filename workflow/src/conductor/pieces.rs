@@ -1,7 +1,8 @@
 //! The state in pieces, so that whoever keeps it writes what has changed and nothing else.
 //!
-//! A piece is a short key and a JSON text. There is one for the workflow as a whole, one for each run of a task, each
-//! context, route, entry of a log and staged task, and one for each 256 items of a staged task.
+//! A piece is a short key and a JSON text. There is one for the workflow as a whole, one for the native keys of one that
+//! uses them, one for each run of a task, each context, route, entry of a log, staged task and what undoes something, and
+//! one for each 256 items of a staged task.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::limits::Limits;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Piece {
     Workflow,
+    Native,
     Error(u32),
     Log(u32),
     Context(ContextId),
@@ -30,6 +32,7 @@ pub(crate) enum Piece {
     Run(RunId),
     Staged(StagedId),
     Items(StagedId, u32),
+    Undo(u32),
 }
 
 /// A piece that has changed.
@@ -83,6 +86,14 @@ struct RunPiece {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry: Option<(i64, i64, i64)>,
     terminal: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remind_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    stopped: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    took_too_long: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,14 +107,26 @@ struct StagedPiece {
     run_on_fail: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry_delay: Option<i64>,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    input: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     items: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failures_max: Option<usize>,
+}
+
+/// The items of a staged task, as far as their pieces have been read.
+struct ItemsPieces {
+    count: usize,
+    failures_max: Option<usize>,
+    statuses: Vec<Status>,
 }
 
 impl Piece {
     fn key(self) -> String {
         match self {
             Piece::Workflow => "workflow".to_owned(),
+            Piece::Native => "native".to_owned(),
             Piece::Error(number) => format!("error/{number}"),
             Piece::Log(number) => format!("log/{number}"),
             Piece::Context(number) => format!("context/{number}"),
@@ -111,6 +134,7 @@ impl Piece {
             Piece::Run(number) => format!("run/{number}"),
             Piece::Staged(number) => format!("staged/{number}"),
             Piece::Items(number, chunk) => format!("items/{number}/{chunk}"),
+            Piece::Undo(number) => format!("undo/{number}"),
         }
     }
 
@@ -120,6 +144,7 @@ impl Piece {
         let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok());
         let piece = match kind {
             "workflow" => Piece::Workflow,
+            "native" => Piece::Native,
             "error" => Piece::Error(number()?),
             "log" => Piece::Log(number()?),
             "context" => Piece::Context(number()?),
@@ -127,6 +152,7 @@ impl Piece {
             "run" => Piece::Run(number()?),
             "staged" => Piece::Staged(number()?),
             "items" => Piece::Items(number()?, number()?),
+            "undo" => Piece::Undo(number()?),
             _ => return None,
         };
         parts.next().is_none().then_some(piece)
@@ -150,6 +176,7 @@ impl Conductor {
                 let (output, published_bytes) = (self.output.clone(), self.published_bytes);
                 json(&WorkflowPiece { status: self.status, output, published_bytes })
             }
+            Piece::Native => json(&self.native.kept),
             Piece::Error(number) => self.errors.get(number).and_then(json),
             Piece::Log(number) => self.log.get(number).and_then(json),
             Piece::Context(number) => self.contexts.origin(number).and_then(json),
@@ -160,6 +187,7 @@ impl Conductor {
                 let items = self.staging.get(number)?.items.as_ref()?;
                 json(&items.statuses().chunks(ITEMS_IN_CHUNK).nth(chunk as usize)?)
             }
+            Piece::Undo(number) => self.native.undos.get(&number).and_then(json),
         }
     }
 
@@ -173,6 +201,10 @@ impl Conductor {
             status: run.status,
             retry: run.retry.map(|retry| (retry.count, retry.delay, retry.tally)),
             terminal: run.terminal,
+            due_ms: run.due_ms,
+            remind_ms: run.remind_ms,
+            stopped: run.stopped,
+            took_too_long: run.took_too_long,
         }
     }
 
@@ -186,7 +218,9 @@ impl Conductor {
             completed: staged.completed,
             run_on_fail: staged.run_on_fail,
             retry_delay: staged.retry_delay,
+            input: if staged.input.is_empty() { Value::Null } else { Value::Map(staged.input.clone()) },
             items: staged.items.as_ref().map(Items::len),
+            failures_max: staged.items.as_ref().and_then(Items::failures_max),
         }
     }
 
@@ -207,15 +241,15 @@ impl Conductor {
             return Err(RestoreError::Missing(Piece::Workflow.key()));
         }
         let mut conductor = Conductor::blank(definition, limits);
-        let mut items: HashMap<StagedId, (usize, Vec<Status>)> = HashMap::new();
+        let mut items: HashMap<StagedId, ItemsPieces> = HashMap::new();
         for (piece, text) in sorted {
             conductor.restore_piece(piece, text, &mut items)?;
         }
-        for (id, (count, statuses)) in items {
+        for (id, ItemsPieces { count, failures_max, statuses }) in items {
             if statuses.len() != count {
                 return Err(RestoreError::Missing(Piece::Items(id, 0).key()));
             }
-            conductor.staging.change(id, |staged| staged.items = Some(Items::of(statuses)));
+            conductor.staging.change(id, |staged| staged.items = Some(Items::of(statuses).tolerating(failures_max)));
         }
         Ok(conductor)
     }
@@ -224,7 +258,7 @@ impl Conductor {
         &mut self,
         piece: Piece,
         text: &str,
-        items: &mut HashMap<StagedId, (usize, Vec<Status>)>,
+        items: &mut HashMap<StagedId, ItemsPieces>,
     ) -> Result<(), RestoreError> {
         fn read<'text, T: Deserialize<'text>>(piece: Piece, text: &'text str) -> Result<T, RestoreError> {
             let unreadable = |e: serde_json::Error| RestoreError::Value { key: piece.key(), message: e.to_string() };
@@ -237,6 +271,7 @@ impl Conductor {
                 self.output = workflow.output;
                 self.published_bytes = workflow.published_bytes;
             }
+            Piece::Native => self.native.kept = read(piece, text)?,
             Piece::Error(number) => self.errors.restore(number, read::<LogEntry>(piece, text)?),
             Piece::Log(number) => self.log.restore(number, read::<LogEntry>(piece, text)?),
             Piece::Context(number) => {
@@ -250,21 +285,27 @@ impl Conductor {
             Piece::Run(number) => {
                 expect_next(Piece::Run, number, self.runs.len())?;
                 let run = self.run_of(read(piece, text)?)?;
+                self.native.due.extend(run.due_ms.map(|due_ms| (due_ms, number)));
+                self.native.reminders.extend(run.remind_ms.map(|remind_ms| (remind_ms, number)));
                 self.runs_mut().push(run);
             }
             Piece::Staged(number) => {
                 let staged: StagedPiece = read(piece, text)?;
                 if let Some(count) = staged.items {
-                    items.insert(number, (count, Vec::new()));
+                    let (failures_max, statuses) = (staged.failures_max, Vec::new());
+                    items.insert(number, ItemsPieces { count, failures_max, statuses });
                 }
                 let staged = self.staged_of(staged)?;
                 self.staging.restore(number, staged);
             }
             Piece::Items(number, _) => {
-                let Some((_, statuses)) = items.get_mut(&number) else {
+                let Some(items) = items.get_mut(&number) else {
                     return Err(RestoreError::Missing(Piece::Staged(number).key()));
                 };
-                statuses.extend(read::<Vec<Status>>(piece, text)?);
+                items.statuses.extend(read::<Vec<Status>>(piece, text)?);
+            }
+            Piece::Undo(number) => {
+                self.native.undos.insert(number, read(piece, text)?);
             }
         }
         Ok(())
@@ -285,6 +326,10 @@ impl Conductor {
             status: piece.status,
             retry: piece.retry.map(|(count, delay, tally)| RetryState { count, delay, tally }),
             terminal: piece.terminal,
+            due_ms: piece.due_ms,
+            remind_ms: piece.remind_ms,
+            stopped: piece.stopped,
+            took_too_long: piece.took_too_long,
         })
     }
 
@@ -296,6 +341,7 @@ impl Conductor {
             completed: piece.completed,
             run_on_fail: piece.run_on_fail,
             retry_delay: piece.retry_delay,
+            input: piece.input.as_map().cloned().unwrap_or_default(),
             ..Staged::new(task, piece.route, piece.context, piece.before)
         })
     }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::runs::RunId;
+use super::log::LogEntry;
+use super::runs::{Run, RunId};
 use super::staged::Staged;
 use super::status::Status;
 use super::{Conductor, ConductorError};
@@ -21,7 +22,7 @@ pub struct Rerun {
 
 impl Conductor {
     /// Lets a workflow that has ended run again: from these tasks, or from all that ended badly with nothing behind
-    /// them. It is `resuming` then; its tasks are offered as always.
+    /// them or were stopped when it ended. It is `resuming` then; its tasks are offered as always.
     ///
     /// # Errors
     /// A workflow that has not ended, and tasks that never ran. Nothing changes then.
@@ -43,12 +44,21 @@ impl Conductor {
         }
         self.output = None;
         self.set_status(Status::Resuming);
+        if let Err(message) = self.begin_time() {
+            self.log_error(LogEntry::error(message));
+            self.fail();
+        }
+        self.advance_ending();
         Ok(())
     }
 
-    /// The tasks that ended badly with nothing behind them.
+    /// The tasks that ended badly with nothing behind them, and those that were stopped when the workflow ended.
     fn failed_ends(&self) -> BTreeMap<(TaskIndex, u32), bool> {
-        let ends = self.runs.iter().filter(|(_, run)| run.terminal && run.status.is_abended());
+        let is_latest = |id, run: &Run| self.runs.latest(run.task, run.route) == Some(id);
+        let ends = self.runs.iter().filter(|(id, run)| {
+            let stopped = run.stopped && run.status == Status::Canceled && is_latest(*id, run);
+            stopped || (run.terminal && run.status.is_abended())
+        });
         ends.map(|(_, run)| ((run.task, run.route), false)).collect()
     }
 
@@ -85,7 +95,7 @@ impl Conductor {
         led_to.map(|(id, _)| id).chain([run]).collect()
     }
 
-    fn rerun_task(&mut self, task: TaskIndex, route: u32, reset_items: bool) -> Result<(), ConductorError> {
+    pub(super) fn rerun_task(&mut self, task: TaskIndex, route: u32, reset_items: bool) -> Result<(), ConductorError> {
         let Some(run) = self.runs.latest(task, route) else { return Ok(()) };
         let (context, before) = (self.runs.get(run).context, self.runs.get(run).before.clone());
         self.set_terminal(run, false);

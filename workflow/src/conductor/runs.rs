@@ -25,6 +25,14 @@ pub(crate) struct Run {
     pub(crate) retry: Option<RetryState>,
     /// Whether nothing comes behind it: its variables are those that the workflow's output sees.
     pub(crate) terminal: bool,
+    /// When it is over its time, in milliseconds since 1970; none once it has ended.
+    pub(crate) due_ms: Option<i64>,
+    /// When people are reminded of its question next.
+    pub(crate) remind_ms: Option<i64>,
+    /// It was ended whatever ran for it, and what that reports is ignored.
+    pub(crate) stopped: bool,
+    /// It, or its action, took too long. Native workflows alone tell.
+    pub(crate) took_too_long: bool,
 }
 
 /// How often a run is tried again.
@@ -64,6 +72,8 @@ pub(crate) struct Runs {
     routes: Vec<Vec<String>>,
     /// How many latest runs have each status.
     counts: [usize; Status::ALL.len()],
+    /// How many of them are questions that are open. They are counted as running.
+    asking: usize,
     arrived: BTreeMap<(TaskIndex, u32), Arrived>,
 }
 
@@ -75,6 +85,7 @@ impl Runs {
             latest: BTreeMap::new(),
             routes: Vec::new(),
             counts: [0; Status::ALL.len()],
+            asking: 0,
             arrived: BTreeMap::new(),
         }
     }
@@ -84,9 +95,9 @@ impl Runs {
         let (task, route) = (run.task, run.route);
         let old = self.latest.insert((task, route), id);
         if let Some(old) = old {
-            self.counts[self.list[old as usize].status as usize] -= 1;
+            self.uncount(self.list[old as usize].status, task);
         }
-        self.counts[run.status as usize] += 1;
+        self.count_in(run.status, task);
         for join in &self.definition.task(task).joins {
             let gone = old.is_some_and(|old| self.leads_to(&self.list[old as usize], *join));
             let comes = self.leads_to(&run, *join);
@@ -112,10 +123,39 @@ impl Runs {
 
     pub(crate) fn set_status(&mut self, id: RunId, status: Status) {
         if self.is_latest(id) {
-            self.counts[self.list[id as usize].status as usize] -= 1;
-            self.counts[status as usize] += 1;
+            let run = &self.list[id as usize];
+            let (task, old) = (run.task, run.status);
+            self.uncount(old, task);
+            self.count_in(status, task);
         }
         self.list[id as usize].status = status;
+    }
+
+    fn is_open_question(&self, status: Status, task: TaskIndex) -> bool {
+        status == Status::Pending && self.definition.task(task).native.ask.is_some()
+    }
+
+    fn count_in(&mut self, status: Status, task: TaskIndex) {
+        if self.is_open_question(status, task) {
+            self.asking += 1;
+            self.counts[Status::Running as usize] += 1;
+        } else {
+            self.counts[status as usize] += 1;
+        }
+    }
+
+    fn uncount(&mut self, status: Status, task: TaskIndex) {
+        if self.is_open_question(status, task) {
+            self.asking -= 1;
+            self.counts[Status::Running as usize] -= 1;
+        } else {
+            self.counts[status as usize] -= 1;
+        }
+    }
+
+    /// How many questions are open.
+    pub(crate) fn asking(&self) -> usize {
+        self.asking
     }
 
     /// Says whether a run has taken a transition.
@@ -163,7 +203,7 @@ impl Runs {
         self.list.len()
     }
 
-    /// How many tasks have, as it stands last, such a status.
+    /// How many tasks have, as it stands last, such a status. An open question counts as running.
     pub(crate) fn count(&self, of: impl Fn(Status) -> bool) -> usize {
         Status::ALL.into_iter().filter(|status| of(*status)).map(|status| self.counts[status as usize]).sum()
     }
@@ -195,6 +235,12 @@ impl Tasks for Runs {
         let task = self.definition.task_index(task)?;
         let run = self.latest(task, u32::try_from(route).ok()?)?;
         Some(self.get(run).status.name())
+    }
+
+    fn took_too_long(&self, task: &str, route: usize) -> bool {
+        let run = self.definition.task_index(task).zip(u32::try_from(route).ok());
+        let run = run.and_then(|(task, route)| self.latest(task, route));
+        run.is_some_and(|run| self.get(run).took_too_long)
     }
 
     fn route(&self, route: usize) -> &[String] {

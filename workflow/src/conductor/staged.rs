@@ -7,8 +7,9 @@ use indexmap::IndexMap;
 
 use super::context::ContextId;
 use super::items::Items;
-use super::offer::Rendered;
+use super::render::Rendered;
 use crate::definition::TaskIndex;
+use crate::expression::Map;
 
 /// The number of a staged task, in the order of staging.
 pub(crate) type StagedId = u32;
@@ -29,6 +30,8 @@ pub(crate) struct Staged {
     pub(crate) run_on_fail: bool,
     /// It is tried again, after this delay in seconds.
     pub(crate) retry_delay: Option<i64>,
+    /// What a person has changed of what it gives its action.
+    pub(crate) input: Map,
     /// Its items, once they have been offered.
     pub(crate) items: Option<Items>,
     /// What is offered of it, once it has been rendered.
@@ -46,6 +49,7 @@ impl Staged {
             completed: false,
             run_on_fail: false,
             retry_delay: None,
+            input: Map::default(),
             items: None,
             rendered: None,
         }
@@ -136,6 +140,11 @@ impl Staging {
 
     pub(crate) fn has_open(&self) -> bool {
         !self.open.is_empty()
+    }
+
+    /// All numbers, in the order of staging.
+    pub(crate) fn ids(&self) -> Vec<StagedId> {
+        self.list.keys().copied().collect()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Staged> {

@@ -3,7 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Command, Definition, Entry, Join, Retry, Shape, Task, TaskIndex, Transition, With};
+use super::{
+    AskTask, Call, Command, Definition, Entry, Finally, Join, MapLimits, NativeTask, NativeWorkflow, OnError, Retry,
+    Rollback, Shape, Task, TaskIndex, Transition, With,
+};
 use crate::expression::{Dialect, Template, Value};
 use crate::inspect::{Finding, inspect};
 use crate::spec::{SpecError, TaskSpec, TransitionSpec, WorkflowSpec};
@@ -12,7 +15,7 @@ use crate::spec::{SpecError, TaskSpec, TransitionSpec, WorkflowSpec};
 const RETRY_COMMAND_COUNT: u32 = 3;
 
 /// Functions whose value changes while a task is offered.
-const STATUS_FUNCTIONS: [&str; 5] = ["task_status", "succeeded", "failed", "completed", "task("];
+const STATUS_FUNCTIONS: [&str; 6] = ["task_status", "succeeded", "failed", "completed", "timed_out", "task("];
 
 impl Definition {
     /// Compiles a workflow that may have other faults than those of its schema and tasks that are not there, as
@@ -93,6 +96,7 @@ impl<'spec> Compiler<'spec> {
             input: self.spec.input.as_list().unwrap_or_default().iter().filter_map(parameter).collect(),
             vars: named(&self.spec.vars),
             output: named(&self.spec.output),
+            native: (self.spec.dialect == Dialect::Native).then(|| self.native()),
             names: self.names,
         }
     }
@@ -125,10 +129,35 @@ impl<'spec> Compiler<'spec> {
             entries: spec.next.iter().map(|entry| self.entry(entry)).collect(),
             action: self.template(&spec.action),
             input: self.template(&spec.input),
-            with: spec.with.as_ref().map(|with| self.with(&with.items, &with.concurrency)),
+            with: match &spec.with {
+                Some(with) => Some(self.with(&with.items, &with.concurrency)),
+                None => self.map(&spec.native.map),
+            },
             delay: self.optional(&spec.delay),
             retry: self.retry(name, spec),
             reads_statuses: reads_statuses(spec),
+            native: self.native_task(spec),
+        }
+    }
+
+    fn native(&self) -> NativeWorkflow {
+        let native = &self.spec.native;
+        NativeWorkflow {
+            timeout: self.optional(&native.timeout),
+            on_error: OnError::of(&native.on_error).unwrap_or_default(),
+            rollback: Rollback::of(&native.rollback),
+            has_undo: self.spec.tasks.values().any(|task| !task.native.undo.is_null()),
+            finally: Finally::of(self.spec),
+        }
+    }
+
+    fn native_task(&self, spec: &TaskSpec) -> NativeTask {
+        let native = &spec.native;
+        NativeTask {
+            timeout: self.optional(&native.timeout),
+            on_error: OnError::of(&native.on_error),
+            undo: (!native.undo.is_null()).then(|| Box::new(Call::of(&native.undo, self.spec.dialect))),
+            ask: (!native.approve.is_null()).then(|| Box::new(AskTask::of(&native.approve, self.spec.dialect))),
         }
     }
 
@@ -182,7 +211,25 @@ impl<'spec> Compiler<'spec> {
             items: self.template(&Value::text(text)),
             names,
             concurrency: (!concurrency.is_null()).then(|| self.template(concurrency)),
+            map: None,
         }
+    }
+
+    /// The items of a task with `map`.
+    fn map(&self, map: &Value) -> Option<With> {
+        let Value::Map(_) = map else { return None };
+        let field = |name| map.get(name).cloned().unwrap_or_default();
+        let (items, concurrency) = (field("items"), field("concurrency"));
+        Some(With {
+            text: Arc::from(items.as_str().unwrap_or("map.items")),
+            items: self.template(&items),
+            names: map.get("as").and_then(Value::as_str).map(|name| vec![Arc::from(name)]),
+            concurrency: (!concurrency.is_null()).then(|| self.template(&concurrency)),
+            map: Some(MapLimits {
+                chunk: self.template(&field("chunk")),
+                failures_max: self.template(&field("failures_max")),
+            }),
+        })
     }
 
     /// The last transition to `retry` replaces what the task says of retries.
@@ -207,7 +254,7 @@ impl<'spec> Compiler<'spec> {
 
 fn reads_statuses(spec: &TaskSpec) -> bool {
     let with = spec.with.iter().flat_map(|with| [&with.items, &with.concurrency]);
-    let mut values = [&spec.action, &spec.input, &spec.delay].into_iter().chain(with);
+    let mut values = [&spec.action, &spec.input, &spec.delay, &spec.native.map].into_iter().chain(with);
     values.any(|value| {
         let text = value.to_json().to_string();
         STATUS_FUNCTIONS.iter().any(|function| text.contains(function))

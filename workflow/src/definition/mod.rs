@@ -4,6 +4,7 @@
 //! them. Commands (`noop`, `fail`, `continue`) that transitions lead to are tasks as well.
 
 mod compile;
+mod native;
 mod shape;
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use crate::expression::Template;
 
+pub(crate) use native::{AskTask, Call, Finally, MapLimits, NativeTask, NativeWorkflow, OnError, Rollback};
 pub(crate) use shape::Shape;
 
 /// The number of a task in its definition.
@@ -27,6 +29,8 @@ pub struct Definition {
     pub(crate) input: Vec<(Arc<str>, Option<Template>)>,
     pub(crate) vars: Vec<(Arc<str>, Template)>,
     pub(crate) output: Vec<(Arc<str>, Template)>,
+    /// None of a workflow in Orquesta's dialect.
+    pub(crate) native: Option<NativeWorkflow>,
 }
 
 /// What the engine does itself.
@@ -72,6 +76,7 @@ pub(crate) struct Task {
     pub(crate) retry: Option<Retry>,
     /// Whether what is offered depends on the statuses of tasks, and is rendered anew whenever it is asked for.
     pub(crate) reads_statuses: bool,
+    pub(crate) native: NativeTask,
 }
 
 /// What a join waits for.
@@ -113,6 +118,8 @@ pub(crate) struct With {
     /// The names before `in`; none if there are none.
     pub(crate) names: Option<Vec<Arc<str>>>,
     pub(crate) concurrency: Option<Template>,
+    /// Of `map`: how many items are offered at a time, and how many may fail.
+    pub(crate) map: Option<MapLimits>,
 }
 
 /// When and how often a task is tried again.

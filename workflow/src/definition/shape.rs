@@ -30,7 +30,7 @@ impl<'spec> Shape<'spec> {
             }
         }
         let mut starts: Vec<&str> = spec.tasks.keys().map(|name| &**name).collect();
-        starts.retain(|name| !inbound.contains_key(name));
+        starts.retain(|name| !inbound.contains_key(name) && !spec.runs_finally(name));
         starts.sort_unstable();
         let cyclic = cyclic(&next);
         Shape { next, inbound, cyclic, joins, starts }

@@ -24,7 +24,7 @@ enum Root {
 }
 
 /// Functions without arguments that may stand at the beginning.
-const CALLS: [&str; 5] = ["result", "item", "succeeded", "failed", "completed"];
+const CALLS: [&str; 6] = ["result", "item", "succeeded", "failed", "timed_out", "completed"];
 
 /// Names that are methods of Python's dictionaries, which Jinja takes before entries.
 const METHODS: [&str; 11] =

@@ -1,8 +1,8 @@
 //! `${CEL}` in native workflows: the same scope under CEL's names.
 //!
 //! `ctx` are the variables, `result` is that of the current task, `item` the current item, `task` has `id`, `route` and
-//! `status`, `tasks.NAME` has the `status` of another task; `succeeded()`, `failed()` and `completed()` ask for the
-//! current task. Of `ctx` and `tasks` only what an expression names is looked up; `ctx` by itself is all of it.
+//! `status`, `tasks.NAME` has the `status` of another task; `succeeded()`, `failed()`, `timed_out()` and `completed()`
+//! ask for the current task. Of `ctx` and `tasks` only what an expression names is looked up; `ctx` by itself is all of it.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,8 @@ use super::scope::{INTERNAL, status_in_route};
 use super::{Scope, Value, functions};
 
 /// The variables, by number.
-const NAMES: [&str; 9] = ["ctx", "result", "item", "task", "tasks", "now", "succeeded()", "failed()", "completed()"];
+const NAMES: [&str; 10] =
+    ["ctx", "result", "item", "task", "tasks", "now", "succeeded()", "failed()", "completed()", "timed_out()"];
 
 /// A single expression, without its delimiters.
 #[derive(Debug)]
@@ -159,7 +160,7 @@ impl Held {
         held
     }
 
-    fn vars<'a>(&'a self, reads: &Reads, arena: &'a Arena, scope: &'a Scope) -> [Cel<'a>; 9] {
+    fn vars<'a>(&'a self, reads: &Reads, arena: &'a Arena, scope: &'a Scope) -> [Cel<'a>; 10] {
         // What nobody reads is not converted.
         let read = |root, value: &'a Option<Value>| match value {
             Some(value) if reads.roots.contains(root) => to_cel(value),
@@ -193,6 +194,7 @@ impl Held {
             asked("succeeded()", "succeeded"),
             asked("failed()", "failed"),
             asked("completed()", "completed"),
+            asked("timed_out()", "timed_out"),
         ]
     }
 }

@@ -42,6 +42,12 @@ pub trait Tasks: Send + Sync {
     /// The transitions that make up a route, for example `["t2__t0"]`; empty for the first route.
     fn route(&self, route: usize) -> &[String];
 
+    /// Whether a task's latest run in exactly this route ended because it, or its action, took too long. Native
+    /// workflows alone tell.
+    fn took_too_long(&self, _task: &str, _route: usize) -> bool {
+        false
+    }
+
     /// What StackStorm's `task(name)` tells of a task's latest run: `task_id`, `task_name`, `route`, `status`, `result`.
     fn describe(&self, _task: &str, _route: usize) -> Option<Value> {
         None

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Finding, TASK_SCHEMA, finding};
 use crate::definition::Shape;
-use crate::expression::{Template, Value};
+use crate::expression::{Map, Template, Value};
 use crate::limits::INSPECTION_STEPS_MAX;
 use crate::spec::{COMMANDS, TaskSpec, TransitionSpec, WorkflowSpec, parameters};
 
@@ -17,7 +17,9 @@ pub(super) fn inspect(spec: &WorkflowSpec, known: &[&str]) -> Vec<Finding> {
     let mut names: Names = known.iter().map(|name| Arc::from(*name)).collect();
     walk.property("input", &spec.input, "", "", &mut names, true);
     walk.property("vars", &spec.vars, "", "", &mut names, true);
+    walk.property("timeout", &spec.native.timeout, "", "", &mut names, false);
     walk.tasks(&mut names);
+    walk.finally(&names);
     walk.property("output", &spec.output, "", "", &mut names, true);
     walk.findings
 }
@@ -85,8 +87,29 @@ impl Walk<'_> {
             self.property("items", &with.items, &path, &schema, names, false);
             self.property("concurrency", &with.concurrency, &path, &schema, names, false);
         }
+        self.property("timeout", &task.native.timeout, path, TASK_SCHEMA, names, false);
+        self.property("undo", &task.native.undo, path, TASK_SCHEMA, names, false);
+        for (name, map) in [("approve", &task.native.approve), ("map", &task.native.map)] {
+            let schema = format!("{TASK_SCHEMA}.properties.{name}");
+            for (key, value) in map.as_map().into_iter().flat_map(Map::iter) {
+                self.value(value, &format!("{path}.{name}.{key}"), &schema, names);
+            }
+        }
         self.property("action", &task.action, path, TASK_SCHEMA, names, false);
         self.property("input", &task.input, path, TASK_SCHEMA, names, false);
+    }
+
+    /// What runs at the end sees all variables, as far as they have come to be, and how the workflow stands.
+    fn finally(&mut self, names: &Names) {
+        let mut names = names.clone();
+        names.insert(Arc::from("workflow"));
+        let spec = self.spec;
+        for (number, entry) in spec.native.finally.as_list().unwrap_or_default().iter().enumerate() {
+            match entry.as_str().and_then(|name| Some((name, spec.tasks.get(name)?))) {
+                Some((name, task)) => self.task(task, &format!("tasks.{name}"), &mut names),
+                None => self.value(entry, &format!("finally[{number}]"), "properties.finally", &names),
+            }
+        }
     }
 
     /// The names that are assigned behind a transition.

@@ -1,7 +1,7 @@
 //! Expressions that do not parse.
 
 use super::{Finding, TASK_SCHEMA, finding};
-use crate::expression::{Template, Value};
+use crate::expression::{Map, Template, Value};
 use crate::spec::{TaskSpec, WorkflowSpec};
 
 pub(super) fn inspect(spec: &WorkflowSpec) -> Vec<Finding> {
@@ -9,6 +9,8 @@ pub(super) fn inspect(spec: &WorkflowSpec) -> Vec<Finding> {
     for (name, value) in [("vars", &spec.vars), ("input", &spec.input), ("output", &spec.output)] {
         walk.check(value, name.to_owned(), format!("properties.{name}"));
     }
+    walk.check(&spec.native.finally, "finally".to_owned(), "properties.finally".to_owned());
+    walk.check(&spec.native.timeout, "timeout".to_owned(), "properties.timeout".to_owned());
     for (name, task) in &spec.tasks {
         walk.task(task, &format!("tasks.{name}"));
     }
@@ -24,6 +26,13 @@ impl Walk<'_> {
     fn task(&mut self, task: &TaskSpec, path: &str) {
         let own = [("delay", &task.delay), ("action", &task.action), ("input", &task.input)];
         self.all(&own, path, TASK_SCHEMA);
+        self.all(&[("timeout", &task.native.timeout)], path, TASK_SCHEMA);
+        self.all(&[("undo", &task.native.undo)], path, TASK_SCHEMA);
+        for (name, map) in [("approve", &task.native.approve), ("map", &task.native.map)] {
+            for (key, value) in map.as_map().into_iter().flat_map(Map::iter) {
+                self.check(value, format!("{path}.{name}.{key}"), format!("{TASK_SCHEMA}.properties.{name}"));
+            }
+        }
         if let Some(with) = &task.with {
             let with = [("items", &with.items), ("concurrency", &with.concurrency)];
             self.all(&with, &format!("{path}.with"), &format!("{TASK_SCHEMA}.properties.with"));

@@ -2,6 +2,7 @@
 
 mod context;
 mod expressions;
+mod native;
 mod schema;
 mod semantics;
 mod syntax;
@@ -30,7 +31,7 @@ pub struct Finding {
 /// Everything that is wrong with a workflow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inspection {
-    /// What breaks the schema of workflows.
+    /// What breaks the schema of workflows, native keys included.
     pub syntax: Vec<Finding>,
     /// Tasks that are not defined, not reachable, named like commands, or nothing to start with.
     pub semantics: Vec<Finding>,
@@ -63,8 +64,10 @@ impl Inspection {
 
 /// Inspects a workflow. `known` are names of variables that the one who starts it brings along.
 pub fn inspect(spec: &WorkflowSpec, known: &[&str]) -> Inspection {
+    let mut syntax = syntax::inspect(spec);
+    syntax.extend(native::inspect(spec));
     Inspection {
-        syntax: syntax::inspect(spec),
+        syntax,
         semantics: semantics::inspect(spec),
         expressions: expressions::inspect(spec),
         context: context::inspect(spec, known),

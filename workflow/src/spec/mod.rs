@@ -3,7 +3,10 @@
 //! `read` takes a text apart as leniently as Orquesta's constructors do; what is wrong with the parts is for
 //! `inspect` to say. What cannot be taken apart at all is a [`SpecError`].
 
+pub(crate) mod duration;
 mod inline;
+pub(crate) mod map;
+mod native;
 pub(crate) mod python;
 mod read;
 
@@ -15,6 +18,7 @@ use crate::expression::{Dialect, Value};
 use crate::yaml::{At, Places};
 
 pub(crate) use inline::parameters;
+pub(crate) use native::{CONDITIONS, NativeSpec, NativeTaskSpec};
 
 /// The names that transitions may lead to without a task of that name.
 pub(crate) const COMMANDS: [&str; 4] = ["continue", "fail", "noop", "retry"];
@@ -40,6 +44,8 @@ pub struct WorkflowSpec {
     pub(crate) tasks: IndexMap<Arc<str>, TaskSpec>,
     pub(crate) places: Places,
     pub(crate) dialect: Dialect,
+    /// Empty in Orquesta's dialect, where its keys are refused.
+    pub(crate) native: NativeSpec,
 }
 
 /// One task.
@@ -52,6 +58,7 @@ pub(crate) struct TaskSpec {
     pub(crate) input: Value,
     pub(crate) retry: Option<RetrySpec>,
     pub(crate) next: Vec<TransitionSpec>,
+    pub(crate) native: NativeTaskSpec,
 }
 
 /// Which items a task runs for.
@@ -107,6 +114,11 @@ impl WorkflowSpec {
     /// Where a part of the text stands, by its path, for example `tasks.t1.next[0].do`.
     pub fn place(&self, path: &str) -> At {
         self.places.of(path)
+    }
+
+    /// Whether `finally` names a task: it runs then and at no other time.
+    pub(crate) fn runs_finally(&self, task: &str) -> bool {
+        self.native.finally.as_list().is_some_and(|entries| entries.iter().any(|entry| entry.as_str() == Some(task)))
     }
 
     /// The transitions of a task as (target, number of its entry in `next`), sorted by target. None of an unknown task.

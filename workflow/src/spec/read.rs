@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::native::{self, NativeSpec, NativeTaskSpec};
 use super::{RetrySpec, SpecError, TaskSpec, TransitionSpec, WithSpec, WorkflowSpec, inline, python};
 use crate::expression::{Dialect, Map, Value};
 use crate::limits::TASKS_MAX;
@@ -19,7 +20,7 @@ pub(super) fn read(text: &str, dialect: Dialect, versioned: bool) -> Result<Work
         at: error.at,
         message: format!("Failed to load workflow definition because {}.", error.message),
     })?;
-    let reader = Reader { places: document.places };
+    let reader = Reader { places: document.places, dialect };
     let Value::Map(all) = &document.value else {
         return Err(plain("Unable to convert workflow definition into dict."));
     };
@@ -41,6 +42,10 @@ pub(super) fn read(text: &str, dialect: Dialect, versioned: bool) -> Result<Work
     if raw.is_empty() {
         return Err(plain("Workflow definition contains no workflow."));
     }
+    let (raw, native) = match dialect {
+        Dialect::Orquesta => (raw, NativeSpec::default()),
+        Dialect::Native => native::of_workflow(&raw),
+    };
     let (raw, tasks) = reader.tasks(raw)?;
     let field = |name: &str| raw.get(name).cloned().unwrap_or_default();
     Ok(WorkflowSpec {
@@ -50,12 +55,14 @@ pub(super) fn read(text: &str, dialect: Dialect, versioned: bool) -> Result<Work
         tasks,
         places: reader.places,
         dialect,
+        native,
         raw: Value::Map(raw.clone()),
     })
 }
 
 struct Reader {
     places: Places,
+    dialect: Dialect,
 }
 
 impl Reader {
@@ -91,7 +98,11 @@ impl Reader {
                 );
             }
             let task = with_items_written_out(self.map(task, &path)?);
-            tasks.insert(name.clone(), self.task(&task, &path)?);
+            let (task, native) = match self.dialect {
+                Dialect::Orquesta => (task, NativeTaskSpec::default()),
+                Dialect::Native => native::of_task(&task),
+            };
+            tasks.insert(name.clone(), TaskSpec { native, ..self.task(&task, &path)? });
             full.push((name.clone(), Value::Map(task)));
         }
         let full = Value::Map(full.into_iter().collect());
@@ -111,6 +122,7 @@ impl Reader {
             input: field("input"),
             retry: self.retry(written.get("retry"), path)?,
             next: self.next(written.get("next"), path)?,
+            native: NativeTaskSpec::default(),
         };
         let action = task.action.as_str().unwrap_or_default();
         let parameters = inline::parameters(action);

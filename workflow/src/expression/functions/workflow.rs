@@ -10,6 +10,7 @@ pub(super) const TABLE: &[Function] = &[
     Function::new("task_status", &["task_id", "route"], 1, task_status),
     Function::new("succeeded", &[], 0, succeeded),
     Function::new("failed", &[], 0, failed),
+    Function::new("timed_out", &[], 0, timed_out),
     Function::new("completed", &[], 0, completed),
     Function::new("result", &[], 0, result),
     Function::new("task", &["task_id", "route"], 0, task),
@@ -86,8 +87,19 @@ fn succeeded(args: &Arguments<'_>) -> Answer {
     Ok(Value::Bool(own_status(args.scope)? == "succeeded"))
 }
 
+/// A native task that took too long has failed as well; in Orquesta's workflows `timeout` is another status.
 fn failed(args: &Arguments<'_>) -> Answer {
-    Ok(Value::Bool(own_status(args.scope)? == "failed"))
+    Ok(Value::Bool(own_status(args.scope)? == "failed" || took_too_long(args.scope)?))
+}
+
+fn timed_out(args: &Arguments<'_>) -> Answer {
+    Ok(Value::Bool(own_status(args.scope)? == "timeout" || took_too_long(args.scope)?))
+}
+
+fn took_too_long(scope: &Scope) -> Result<bool, FunctionError> {
+    let task = current_task(scope)?;
+    let found = status_in_route(&*scope.tasks, &task.id, task.route);
+    Ok(found.is_some_and(|(route, _)| scope.tasks.took_too_long(&task.id, route)))
 }
 
 fn completed(args: &Arguments<'_>) -> Answer {

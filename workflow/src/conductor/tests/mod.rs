@@ -1,9 +1,18 @@
-//! Limits, pieces and refusals. What tasks lead to is held by recorded behaviour, in `tests/vectors`.
+//! Limits, pieces and refusals. What tasks lead to is held by recorded behaviour, in `tests/vectors`; what native
+//! workflows do beyond that, by the modules here.
 
 use std::collections::BTreeMap;
 
 use super::*;
 use crate::expression::Dialect;
+
+mod ask;
+mod ending;
+mod freeze;
+mod map;
+mod random;
+mod rehearsal;
+mod time;
 
 fn definition(text: &str) -> Arc<Definition> {
     Arc::new(Definition::read(&format!("version: 1.0\n{text}"), Dialect::Orquesta).unwrap())
