@@ -45,6 +45,8 @@ mod testkit;
 mod triggers;
 mod walk;
 mod workflows;
+#[cfg(test)]
+mod workflows_md;
 mod yaml;
 
 pub use action::{ActionDef, Parameters};
