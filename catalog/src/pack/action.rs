@@ -151,7 +151,11 @@ pub(super) fn read(node: &Node, files: &[PackFile], config: &Config, report: &mu
     workflow::check_keys(&fields, report);
     let parameters = read_all_parameters(parameters_node, workflow.as_ref(), report);
     let places: Vec<ParameterPlace> = parameters.iter().map(ParameterDef::place).collect();
-    let runner = runner::read(&fields, runner::Files { files, parameters: &places, config, workflow: workflow.as_ref() }, report);
+    let runner = runner::read(
+        &fields,
+        runner::Files { files, parameters: &places, config, workflow: workflow.as_ref() },
+        report,
+    );
     if let Some(node) = parameters_node {
         let is_script = fields.entry("runner").is_some_and(|(_, node)| {
             // Of the file: another runner stands in for one with a problem.

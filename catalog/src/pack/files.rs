@@ -159,7 +159,9 @@ fn check_place<'p>(path: &'p str, folders_told: &mut Vec<&'p str>) -> Result<(),
             folders_told.push(folder);
             Err((
                 Code::BadPath,
-                format!("a pack has the folders triggers/, rules/, actions/, workflows/, tests/ and policies/, not {folder}/"),
+                format!(
+                    "a pack has the folders triggers/, rules/, actions/, workflows/, tests/ and policies/, not {folder}/"
+                ),
             ))
         }
     }

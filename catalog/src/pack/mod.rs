@@ -40,10 +40,10 @@ pub(crate) use rule::{CallDraft, RuleDraft};
 pub(crate) use rule_test::{ExpectDraft, TestDraft};
 pub(crate) use schema::{compile_schema, describe_errors, node_in};
 pub(crate) use trigger::TriggerDraft;
+pub use trigger::{CatchUp, KafkaSource, Start, TriggerSource, Validate};
 pub(crate) use workflow::{WorkflowDraft, at_of, dialect_of, known};
 pub use workflow::{inspect_workflow, known_variables, workflow_language};
 pub(crate) use workflow_test::{WorkflowTestDraft, read_tests};
-pub use trigger::{CatchUp, KafkaSource, Start, TriggerSource, Validate};
 
 /// A pack as its files say it.
 #[derive(Debug)]
@@ -272,13 +272,7 @@ impl Parts {
 
 impl Parts {
     /// Reports files of workflows that no action runs and no test rehearses. Where an action cannot be used, nobody knows.
-    fn check_workflows(
-        &self,
-        label: &str,
-        files: &[PackFile],
-        tests: &[WorkflowTestDraft],
-        problems: &mut Problems,
-    ) {
+    fn check_workflows(&self, label: &str, files: &[PackFile], tests: &[WorkflowTestDraft], problems: &mut Problems) {
         let is_run = |path: &str| {
             let is_rehearsed = |test: &WorkflowTestDraft| test.rehearsed.as_ref().is_some_and(|(file, _)| file == path);
             let is_named = self.actions.iter().any(|action| action.workflow_file.as_deref() == Some(path));
@@ -286,7 +280,8 @@ impl Parts {
         };
         let all = files.iter().map(|file| file.path.as_str()).filter(|path| path.starts_with("workflows/"));
         for path in all.filter(|path| self.broken.is_empty() && !is_run(path)) {
-            let message = "no action runs this workflow: one with `runner: workflow` or `runner: orquesta` names its file";
+            let message =
+                "no action runs this workflow: one with `runner: workflow` or `runner: orquesta` names its file";
             problems.add_at(&files::shown(label, path), At::START, Code::BadPath, message);
         }
     }

@@ -19,8 +19,8 @@ use crate::yaml::{Data, Node, Verbatim};
 use super::config::Config;
 use super::files::PackFile;
 use super::manifest;
-use super::workflow::{self, WorkflowDraft};
 use super::schema::{check_keywords, compile_located, describe_errors, key_in, node_in};
+use super::workflow::{self, WorkflowDraft};
 
 /// Runners of the design that this version does not have.
 const RUNNERS_LATER: &[&str] = &[

@@ -389,7 +389,11 @@ fn paths() {
     check(&[
         ("rules/a.yml", "x", "rules/a.yml:1:1: only *.yaml is read: rename it to rules/a.yaml"),
         ("rules/deep/a.yaml", "x", "rules/deep/a.yaml:1:1: rules/ holds *.yaml files only, and no folders"),
-        ("stuff/a", "x", "stuff/a:1:1: a pack has the folders triggers/, rules/, actions/, workflows/, tests/ and policies/, not stuff/"),
+        (
+            "stuff/a",
+            "x",
+            "stuff/a:1:1: a pack has the folders triggers/, rules/, actions/, workflows/, tests/ and policies/, not stuff/",
+        ),
         ("sensors/a.py", "x", "sensors/a.py:1:1: the folder sensors/ is not supported in this version"),
         ("notes", "x", "notes:1:1: only pack.yaml and texts such as README.md stand in a pack's own folder"),
         (

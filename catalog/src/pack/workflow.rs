@@ -227,14 +227,16 @@ pub(super) fn check_keys(fields: &Fields<'_>, report: &mut Report<'_>) {
     }
     for (key, instead) in OF_WORKERS {
         if let Some((key, _)) = fields.entry(key) {
-            let message = format!("{:?} is for actions that a worker runs, and no worker runs a workflow: {instead}", key.text);
+            let message =
+                format!("{:?} is for actions that a worker runs, and no worker runs a workflow: {instead}", key.text);
             report.add(key.at, Code::BadValue, message);
         }
     }
     if let Some((_, node)) = fields.entry("delivery")
         && matches!(&node.data, Data::Text(text, _) if text == "at_most_once")
     {
-        let message = "a workflow is conducted by its owner and is never lost: say \"at_most_once\" in the actions that it calls";
+        let message =
+            "a workflow is conducted by its owner and is never lost: say \"at_most_once\" in the actions that it calls";
         report.add(node.at, Code::BadValue, message);
     }
 }
@@ -264,7 +266,12 @@ pub(super) fn parameters(workflow: &WorkflowDraft, report: &mut Report<'_>) -> V
 }
 
 /// Checks the parameters of an action that says some against the inputs of its workflow.
-pub(super) fn check_parameters(workflow: &WorkflowDraft, node: &Node, parameters: &[ParameterDef], report: &mut Report<'_>) {
+pub(super) fn check_parameters(
+    workflow: &WorkflowDraft,
+    node: &Node,
+    parameters: &[ParameterDef],
+    report: &mut Report<'_>,
+) {
     let names = || workflow.inputs.iter().map(|input| &*input.name);
     for parameter in parameters {
         if !names().any(|name| name == parameter.name) {
@@ -275,7 +282,8 @@ pub(super) fn check_parameters(workflow: &WorkflowDraft, node: &Node, parameters
     }
     for input in workflow.inputs.iter().filter(|input| input.default.is_none()) {
         if !parameters.iter().any(|parameter| parameter.name == *input.name) {
-            let message = format!("the input {:?} has no default, and its action has no parameter of that name", input.name);
+            let message =
+                format!("the input {:?} has no default, and its action has no parameter of that name", input.name);
             report.problems().add(&workflow.place(input.at), Code::BadParameter, message);
         }
     }

@@ -38,12 +38,7 @@ pub(super) fn read(label: &str, files: &[PackFile], problems: &mut Problems) -> 
     tests.filter_map(|file| read_one(label, file, files, problems)).collect()
 }
 
-fn read_one(
-    label: &str,
-    file: &PackFile,
-    files: &[PackFile],
-    problems: &mut Problems,
-) -> Option<WorkflowTestDraft> {
+fn read_one(label: &str, file: &PackFile, files: &[PackFile], problems: &mut Problems) -> Option<WorkflowTestDraft> {
     let path: Arc<str> = shown(label, &file.path).into();
     let tests = read_tests(&path, &String::from_utf8_lossy(&file.bytes), problems)?;
     let mut draft = WorkflowTestDraft { path, file: tests, rehearsed: None };

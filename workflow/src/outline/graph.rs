@@ -140,7 +140,9 @@ fn edge_label(transition: &Transition) -> Option<String> {
 
 fn edges(outline: &Outline) -> impl Iterator<Item = (&str, &Transition, &str)> {
     outline.tasks.iter().flat_map(|task| {
-        task.next.iter().flat_map(move |transition| transition.to.iter().map(move |to| (&*task.name, transition, &**to)))
+        task.next
+            .iter()
+            .flat_map(move |transition| transition.to.iter().map(move |to| (&*task.name, transition, &**to)))
     })
 }
 

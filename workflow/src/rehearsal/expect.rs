@@ -59,7 +59,11 @@ fn compare_calls(expected: &[ExpectedCall], found: &[Called], lines: &mut Vec<St
             let given = found.input.get(name);
             if !given.is_some_and(|given| same(value, given)) {
                 let given = given.map_or("nothing".to_owned(), short);
-                lines.push(format!("{which}, of {}, input {name}: expected {}, found {given}", found.task, short(value)));
+                lines.push(format!(
+                    "{which}, of {}, input {name}: expected {}, found {given}",
+                    found.task,
+                    short(value)
+                ));
             }
         }
     }

@@ -59,8 +59,7 @@ const REHEARSAL: [&str; 10] = [
     "expected_errors",
     "expected_output",
 ];
-const REHEARSAL_MOCK: [&str; 8] =
-    ["task_id", "route", "seq_id", "item_id", "iter_id", "num_iter", "status", "result"];
+const REHEARSAL_MOCK: [&str; 8] = ["task_id", "route", "seq_id", "item_id", "iter_id", "num_iter", "status", "result"];
 
 /// Reads a file of tests.
 ///

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{compare, inspection_difference};
 use super::stage::{Stage, StageError};
+use super::{compare, inspection_difference};
 use crate::conductor::{Event, Start, Status};
 use crate::definition::Definition;
 use crate::expression::{List, Value as Data};
@@ -76,7 +76,8 @@ pub fn rehearse(spec: &WorkflowSpec, known: &[&str], rehearsal: &Rehearsal) -> V
     if !absent.is_empty() {
         return absent.iter().map(|task| format!("the workflow has no task {task:?}, which is mocked")).collect();
     }
-    match begin(spec, &rehearsal.inputs).and_then(|mut stage| play(&mut stage, &rehearsal.mocks).map(|()| stage.end())) {
+    match begin(spec, &rehearsal.inputs).and_then(|mut stage| play(&mut stage, &rehearsal.mocks).map(|()| stage.end()))
+    {
         Err(error) => vec![error.to_string()],
         Ok(end) => {
             let mut differences = rehearsal.expected.differences(&end);

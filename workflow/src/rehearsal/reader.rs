@@ -114,12 +114,17 @@ impl<'d> Reader<'d> {
     }
 
     /// A status; none where there is none.
-    pub(super) fn status(&mut self, map: &'d Map, path: &str, key: &str, allowed: fn(Status) -> bool) -> Option<Status> {
+    pub(super) fn status(
+        &mut self,
+        map: &'d Map,
+        path: &str,
+        key: &str,
+        allowed: fn(Status) -> bool,
+    ) -> Option<Status> {
         let text = self.text(map, path, key)?;
         let status = Status::of(text).filter(|status| allowed(*status));
         if status.is_none() {
-            let all: Vec<&str> =
-                Status::ALL.into_iter().filter(|status| allowed(*status)).map(Status::name).collect();
+            let all: Vec<&str> = Status::ALL.into_iter().filter(|status| allowed(*status)).map(Status::name).collect();
             self.wrong(&entry(path, key), format!("{key:?} must be one of {}, found {text:?}", all.join(", ")));
         }
         status

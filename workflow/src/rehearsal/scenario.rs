@@ -42,13 +42,7 @@ pub struct Mock {
 
 impl Default for Mock {
     fn default() -> Self {
-        Self {
-            status: Status::Succeeded,
-            result: Value::Null,
-            takes_ms: 0,
-            items: Vec::new(),
-            attempts: Vec::new(),
-        }
+        Self { status: Status::Succeeded, result: Value::Null, takes_ms: 0, items: Vec::new(), attempts: Vec::new() }
     }
 }
 

@@ -169,13 +169,28 @@ fn mistakes_in_files_of_tests_are_located() {
         ("expect: {}\n", "1:1: a file of tests needs \"workflow\""),
         ("workflow: a.b\n", "1:1: a test needs \"expect\""),
         ("workflow: a.b\ntests: []\n", "2:1: \"tests\" has no test"),
-        ("workflow: a.b\ninputs: {}\ntests: [{expect: {}}]\n", "2:1: \"inputs\" is of one test: write it into \"tests\""),
-        ("workflow: a.b\nexpcet: {}\nexpect: {}\n", "2:1: unknown key \"expcet\", a file of tests has workflow, tests, name, inputs, context, mocks, expect"),
-        ("workflow: a.b\nmocks:\n  t: {status: running}\nexpect: {}\n", "3:7: \"status\" must be one of succeeded, failed, timeout, abandoned, canceled, found \"running\""),
-        ("workflow: a.b\nmocks:\n  t: {takes: soon}\nexpect: {}\n", "3:7: \"soon\" is not a duration: write a whole number and a unit (ms, s, m, h, d), such as 10s or 7d"),
+        (
+            "workflow: a.b\ninputs: {}\ntests: [{expect: {}}]\n",
+            "2:1: \"inputs\" is of one test: write it into \"tests\"",
+        ),
+        (
+            "workflow: a.b\nexpcet: {}\nexpect: {}\n",
+            "2:1: unknown key \"expcet\", a file of tests has workflow, tests, name, inputs, context, mocks, expect",
+        ),
+        (
+            "workflow: a.b\nmocks:\n  t: {status: running}\nexpect: {}\n",
+            "3:7: \"status\" must be one of succeeded, failed, timeout, abandoned, canceled, found \"running\"",
+        ),
+        (
+            "workflow: a.b\nmocks:\n  t: {takes: soon}\nexpect: {}\n",
+            "3:7: \"soon\" is not a duration: write a whole number and a unit (ms, s, m, h, d), such as 10s or 7d",
+        ),
         ("workflow: a.b\nexpect:\n  calls: [{}]\n", "3:11: a call needs \"task\""),
         ("workflow: x.yaml\nexpected_output: {}\n", "1:1: a rehearsal needs \"expected_task_sequence\""),
-        ("workflow: x.yaml\nexpected_task_sequence: []\nmock_action_executions:\n  - {result: 1}\n", "4:5: a mocked execution needs \"task_id\""),
+        (
+            "workflow: x.yaml\nexpected_task_sequence: []\nmock_action_executions:\n  - {result: 1}\n",
+            "4:5: a mocked execution needs \"task_id\"",
+        ),
     ];
     for (text, wanted) in cases {
         let told: Vec<String> = read(text).unwrap_err().iter().map(ToString::to_string).collect();

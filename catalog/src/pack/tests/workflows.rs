@@ -28,7 +28,8 @@ fn a_workflow_is_an_action_with_its_inputs_as_parameters() {
         .collect();
     assert_eq!(parameters, [("host", true, None), ("older", false, Some("7d".into())), ("who", false, None)]);
     let native = "name: heal\nrunner: workflow\nworkflow: workflows/heal.yaml\nparameters:\n  host: { type: string, required: true }\n";
-    let text = "version: 1.0\ninput: [host]\ntasks:\n  clean:\n    action: disk.clean\n    input: { host: \"${ctx.host}\" }\n";
+    let text =
+        "version: 1.0\ninput: [host]\ntasks:\n  clean:\n    action: disk.clean\n    input: { host: \"${ctx.host}\" }\n";
     let revision = load(vec![disk_with(&[(ACTION, native), (FILE, text)])]);
     let action = revision.compiled().action("disk.heal").unwrap();
     assert_eq!(action.parameter("host").unwrap().schema, serde_json::json!({"type": "string"}));
@@ -44,7 +45,10 @@ fn owners_read_a_workflow_by_itself() {
 #[test]
 fn what_is_wrong_in_a_workflow_is_told_where_it_stands() {
     let cases = [
-        ("version: 2\ntasks: {}\n", "workflows/heal.yaml:1:1: Workflow definition is not the supported version \"1.0\"."),
+        (
+            "version: 2\ntasks: {}\n",
+            "workflows/heal.yaml:1:1: Workflow definition is not the supported version \"1.0\".",
+        ),
         ("version: 1.0\ntasks: [\n", "workflows/heal.yaml:3:1: Failed to load workflow definition because "),
         (
             "version: 1.0\ntasks:\n  a:\n    action: disk.clean host=<% ctx().hots %>\n    next:\n      - when: <% succeded( %>\n        do: b\n",
@@ -58,7 +62,10 @@ fn what_is_wrong_in_a_workflow_is_told_where_it_stands() {
     ];
     for (text, wanted) in cases {
         let told = healing(HEAL, text);
-        assert!(told.contains(wanted.split('\n').next_back().unwrap()) && told.starts_with(&wanted[..30]), "{text}\n{told}");
+        assert!(
+            told.contains(wanted.split('\n').next_back().unwrap()) && told.starts_with(&wanted[..30]),
+            "{text}\n{told}"
+        );
     }
 }
 
@@ -66,7 +73,9 @@ fn what_is_wrong_in_a_workflow_is_told_where_it_stands() {
 fn what_a_workflow_calls_is_checked() {
     let told = |text| healing(HEAL, text);
     assert_eq!(
-        told("version: 1.0\ntasks:\n  a:\n    action: disk.claen\n    input: { host: db-1 }\n  b:\n    action: core.gone x=1\n"),
+        told(
+            "version: 1.0\ntasks:\n  a:\n    action: disk.claen\n    input: { host: db-1 }\n  b:\n    action: core.gone x=1\n"
+        ),
         "workflows/heal.yaml:4:5: there is no action \"disk.claen\", did you mean \"disk.clean\"?\n\
          workflows/heal.yaml:7:5: there is no action \"core.gone\""
     );
@@ -170,7 +179,11 @@ fn a_workflow_has_a_file_and_a_file_has_an_action() {
             "version: 1.0\n",
             "workflows/heal.yaml:1:1: no action runs this workflow: one with `runner: workflow` or `runner: orquesta` names its file",
         ),
-        ("workflows/more/heal.yaml", "x", "workflows/more/heal.yaml:1:1: workflows/ holds *.yaml files only, and no folders"),
+        (
+            "workflows/more/heal.yaml",
+            "x",
+            "workflows/more/heal.yaml:1:1: workflows/ holds *.yaml files only, and no folders",
+        ),
     ]);
 }
 
@@ -182,6 +195,9 @@ fn inputs_and_parameters_are_of_the_same_names() {
         "actions/heal.yaml:5:3: workflows/heal.yaml has no input \"hots\", did you mean \"host\"?\n\
          workflows/heal.yaml:3:5: the input \"host\" has no default, and its action has no parameter of that name"
     );
-    let told = healing(HEAL, "version: 1.0\ninput:\n  - vmName\ntasks:\n  a:\n    action: disk.clean host=<% ctx().vmName %>\n");
+    let told = healing(
+        HEAL,
+        "version: 1.0\ninput:\n  - vmName\ntasks:\n  a:\n    action: disk.clean host=<% ctx().vmName %>\n",
+    );
     assert_eq!(told, "workflows/heal.yaml:3:5: \"vmName\" is no name: use lower-case letters, digits and underscores");
 }

@@ -20,8 +20,10 @@ pub enum WorkflowCommand {
         runner: Option<Runner>,
     },
     /// Show a workflow's inputs and tasks, how they hang together, and what is wrong with it
-    #[command(after_help = "The exit code is 1 if anything is wrong. With --json, \"errors\" has the form of Orquesta's \
-                            inspection.")]
+    #[command(
+        after_help = "The exit code is 1 if anything is wrong. With --json, \"errors\" has the form of Orquesta's \
+                            inspection."
+    )]
     Inspect {
         #[command(flatten)]
         file: WorkflowFile,

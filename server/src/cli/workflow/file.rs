@@ -71,3 +71,51 @@ fn language_of(path: &Path) -> Result<Option<WorkflowLanguage>, Failure> {
     let sources = packs::read(&[pack]).map_err(|e| Failure::new(EXIT_USAGE, format!("{e:#}")))?;
     Ok(sources.first().and_then(|source| workflow_language(source, &inside)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pack on disk with a workflow that only one of the two runners takes.
+    fn pack(runner: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("pack.yaml", "name: disk\nversion: 1.0.0\n");
+        write("actions/heal.yaml", &format!("name: heal\nrunner: {runner}\nworkflow: workflows/heal.yaml\n"));
+        write("workflows/heal.yaml", "version: 1.0\ntasks:\n  a:\n    action: core.local cmd=\"echo ${HOME:-/}\"\n");
+        dir
+    }
+
+    #[test]
+    fn the_runner_is_that_of_the_action_that_names_the_file() {
+        for (runner, told, is_right) in [
+            ("orquesta", None, true),
+            ("workflow", None, false),
+            ("workflow", Some(Runner::Orquesta), true),
+            ("orquesta", Some(Runner::Workflow), false),
+        ] {
+            let dir = pack(runner);
+            let file = SourceFile::read(&dir.path().join("workflows/heal.yaml"), told).unwrap();
+            assert_eq!(file.problems().is_empty(), is_right, "{runner} {told:?}: {}", file.problems());
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let alone = dir.path().join("alone.yaml");
+        std::fs::write(&alone, "version: 1.0\ntasks: {a: {action: x.y}}\n").unwrap();
+        assert_eq!(SourceFile::read(&alone, None).unwrap().language(), WorkflowLanguage::Native);
+    }
+
+    #[test]
+    fn what_is_no_workflow_is_a_failure_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.yaml");
+        std::fs::write(&path, "version: 1.0\ntasks:\n  a: 5\n").unwrap();
+        let Err(failure) = SourceFile::read(&path, None).unwrap().spec() else { panic!("taken") };
+        assert_eq!(failure.code, EXIT_FAILED);
+        assert!(failure.message.contains("x.yaml:3:3: tasks.a is a mapping that is not empty"), "{}", failure.message);
+        assert_eq!(SourceFile::read(&dir.path().join("gone.yaml"), None).map(|_| ()).unwrap_err().code, EXIT_USAGE);
+    }
+}

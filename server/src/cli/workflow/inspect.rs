@@ -45,8 +45,7 @@ fn lines(shown: &Value) -> Vec<String> {
         named.join(", ")
     };
     let cycles: Vec<String> = list("cycles").iter().map(names).collect();
-    let transitions: usize =
-        tasks.iter().map(|task| task["next"].as_array().map_or(0, Vec::len)).sum();
+    let transitions: usize = tasks.iter().map(|task| task["next"].as_array().map_or(0, Vec::len)).sum();
     let all = [
         ("inputs", inputs.join(", ")),
         ("tasks", tasks.len().to_string()),
@@ -61,4 +60,33 @@ fn lines(shown: &Value) -> Vec<String> {
     ];
     let shown = all.into_iter().filter(|(_, value)| !value.is_empty());
     shown.map(|(name, value)| format!("{name:<12} {value}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use petrel_workflow::WorkflowSpec;
+    use petrel_workflow::expression::Dialect;
+
+    use super::*;
+
+    #[test]
+    fn people_are_told_what_it_is_made_of() {
+        let text = "version: 1.0\ninput: [host, {age: 7d}]\ntasks:\n  a: {next: [{do: [b, c]}]}\n  b: {next: [{do: d}]}\n  \
+                    c: {with: <% ctx().host %>, action: x.y, next: [{do: d}, {when: <% failed() %>, do: retry}]}\n  \
+                    d: {join: all}\noutput: [{x: 1}]\n";
+        let spec = WorkflowSpec::read(text, Dialect::Orquesta).unwrap();
+        assert_eq!(
+            lines(&outline::json(&spec.outline())),
+            [
+                "inputs       host, age (\"7d\")",
+                "tasks        4",
+                "transitions  4",
+                "begins with  a",
+                "joins        d",
+                "with items   c",
+                "tried again  c",
+                "output       x",
+            ]
+        );
+    }
 }

@@ -18,9 +18,7 @@ use file::SourceFile;
 pub fn run(command: WorkflowCommand, format: Output) -> Result<(), Failure> {
     match command {
         WorkflowCommand::Validate { paths, runner } => validate(&paths, runner, format),
-        WorkflowCommand::Inspect { file, json } => {
-            inspect::run(&file, if json { Output::Json } else { format })
-        }
+        WorkflowCommand::Inspect { file, json } => inspect::run(&file, if json { Output::Json } else { format }),
         WorkflowCommand::Graph { file, format } => graph(&file, format),
         WorkflowCommand::Test { paths } => test::run(&paths, format),
     }
