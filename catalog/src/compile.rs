@@ -13,7 +13,7 @@ use crate::engine::call_template;
 use crate::model::{ActionCall, PackSummary, RuleDef, TriggerDef};
 use crate::pack::{
     ActionDraft, CallDraft, Config, PackDraft, PolicyDraft, RuleDraft, TestDraft, TriggerSource, WorkflowDraft,
-    compile_schema, describe_errors, unique,
+    WorkflowTestDraft, compile_schema, describe_errors, unique,
 };
 use crate::plans::Planner;
 use crate::policies;
@@ -37,6 +37,7 @@ pub struct CompiledRevision {
     configs: BTreeMap<String, Arc<Config>>,
     /// By the reference of its action.
     workflows: BTreeMap<String, WorkflowDraft>,
+    workflow_tests: Vec<WorkflowTestDraft>,
     plans: Vec<Arc<TriggerPlan>>,
     warnings: Problems,
 }
@@ -196,6 +197,16 @@ impl CompiledRevision {
         problems.or(())
     }
 
+    /// References of the actions that are workflows.
+    pub fn workflow_names(&self) -> impl Iterator<Item = &str> {
+        self.workflows.keys().map(String::as_str)
+    }
+
+    /// Tests of workflows, file by file.
+    pub(crate) fn workflow_tests(&self) -> &[WorkflowTestDraft] {
+        &self.workflow_tests
+    }
+
     /// The workflows of its actions, by the action's reference.
     pub(crate) fn workflows(&self) -> &BTreeMap<String, WorkflowDraft> {
         &self.workflows
@@ -226,6 +237,7 @@ pub(crate) fn compile(
         tests: BTreeMap::new(),
         configs: BTreeMap::new(),
         workflows: BTreeMap::new(),
+        workflow_tests: Vec::new(),
         plans: Vec::new(),
         warnings: Problems::new(),
     };
@@ -268,6 +280,7 @@ pub(crate) fn compile(
                 revision.actions.insert(action.reference.clone(), action);
             }
         }
+        revision.workflow_tests.extend(draft.workflow_tests);
         rules.extend(draft.rules.into_iter().map(|rule| (pack.clone(), rule)));
     }
     revision.triggers = Arc::new(Triggers::new(hash, triggers));

@@ -14,7 +14,7 @@ macro_rules! files {
     };
 }
 
-fn core() -> PackSource {
+pub(crate) fn core() -> PackSource {
     let files = files![
         "pack.yaml",
         "config.schema.yaml",

@@ -45,18 +45,21 @@ mod testkit;
 mod triggers;
 mod walk;
 mod workflows;
+#[cfg(test)]
+mod workflows_md;
 mod yaml;
 
 pub use action::{ActionDef, Parameters};
 pub use compile::BindingMissing;
 pub use content::{Content, ContentError, StoredPack};
 pub use model::{ActionCall, PackSummary, RuleDef, TriggerDef};
-pub use outcome::{TEST_NOW_MS, TestOutcome, run_tests};
+pub use outcome::{TEST_NOW_MS, TestOutcome, Tested, rehearse_file, run_tests};
 pub use pack::{
     CatchUp, Config, KafkaSource, PackFile, PackSource, ParameterDef, Start, TriggerSource, Validate, config_file,
-    given_config,
+    given_config, inspect_workflow, known_variables, workflow_language,
 };
 pub use petrel_execution::ParameterError;
+pub use petrel_execution::runner::WorkflowLanguage;
 pub use policies::PolicyTerms;
 pub use problems::{At, Code, Place, Problem, Problems, did_you_mean};
 pub use publish::{Application, Entry, NeededBinding, Publication, PublishError, needed_bindings, publish};

@@ -1,4 +1,7 @@
-//! Runs the `tests:` of rules: one event each, the rule's own criteria and templates, no other part.
+//! Runs the `tests:` of rules: one event each, the rule's own criteria and templates, no other part. Those of workflows
+//! are in `workflow`.
+
+mod workflow;
 
 use std::fmt;
 
@@ -14,12 +17,25 @@ use crate::problems::Place;
 /// `now` of a test that says no time: 2026-01-01T00:00:00Z, in milliseconds since the epoch.
 pub const TEST_NOW_MS: i64 = 1_767_225_600_000;
 
+pub use workflow::rehearse_file;
+
+/// What is tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tested {
+    /// A rule.
+    Rule,
+    /// A workflow.
+    Workflow,
+}
+
 /// What became of one test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestOutcome {
-    /// Reference of the rule.
-    pub rule: String,
-    /// Number of the test in its rule, from 0.
+    /// What is tested.
+    pub tested: Tested,
+    /// Reference of the rule or workflow; of a rehearsal of Orquesta's, the path of the workflow.
+    pub subject: String,
+    /// Number of the test in its rule or file, from 0.
     pub index: usize,
     /// The test's name, or its number such as `#1`.
     pub name: String,
@@ -30,7 +46,7 @@ pub struct TestOutcome {
 }
 
 impl TestOutcome {
-    /// Whether the rule did what the test expects.
+    /// Whether it did what the test expects.
     pub fn passed(&self) -> bool {
         self.failure.is_none()
     }
@@ -39,19 +55,21 @@ impl TestOutcome {
 impl fmt::Display for TestOutcome {
     /// `ok disk.clean_tmp: name`, or `FAILED …` with the place and the indented differences.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(failure) = &self.failure else { return write!(f, "ok {}: {}", self.rule, self.name) };
-        write!(f, "FAILED {}: {} ({})", self.rule, self.name, self.place)?;
+        let Some(failure) = &self.failure else { return write!(f, "ok {}: {}", self.subject, self.name) };
+        write!(f, "FAILED {}: {} ({})", self.subject, self.name, self.place)?;
         failure.lines().try_for_each(|line| write!(f, "\n  {line}"))
     }
 }
 
-/// Runs every test of every rule, disabled rules included, in the order of the rules' references.
+/// Runs every test of every rule, disabled rules included, in the order of the rules' references, and then those of
+/// workflows, in the order of packs and files.
 pub fn run_tests(revision: &CompiledRevision) -> Vec<TestOutcome> {
     let mut outcomes = Vec::new();
     for rule in revision.rules() {
         for (index, test) in revision.tests_of(&rule.reference).iter().enumerate() {
             outcomes.push(TestOutcome {
-                rule: rule.reference.clone(),
+                tested: Tested::Rule,
+                subject: rule.reference.clone(),
                 index,
                 name: test.name.clone().unwrap_or_else(|| format!("#{}", index + 1)),
                 place: test.place.clone(),
@@ -59,6 +77,7 @@ pub fn run_tests(revision: &CompiledRevision) -> Vec<TestOutcome> {
             });
         }
     }
+    outcomes.extend(revision.workflow_tests().iter().flat_map(|draft| workflow::run(revision, draft)));
     outcomes
 }
 

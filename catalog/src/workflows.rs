@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use petrel_schemas::SecretRef;
 use petrel_workflow::outline::{Argument, Call, Input};
+use petrel_workflow::rehearsal::Tests;
 
 use crate::action::ActionDef;
 use crate::compile::{CompiledRevision, Told};
@@ -11,7 +12,8 @@ use crate::pack::{ParameterDef, WorkflowDraft, compile_schema, describe_errors};
 use crate::problems::{Code, Problems, did_you_mean};
 use crate::secrets;
 
-/// Checks every constant call of every workflow, and that no workflow calls itself without an end.
+/// Checks every constant call of every workflow, that no workflow calls itself without an end, and that
+/// tests are of workflows that are there.
 pub(crate) fn check(revision: &CompiledRevision, told: &Told, problems: &mut Problems) {
     for (reference, workflow) in revision.workflows() {
         let pack = reference.split('.').next().unwrap_or_default();
@@ -28,6 +30,14 @@ pub(crate) fn check(revision: &CompiledRevision, told: &Told, problems: &mut Pro
         }
     }
     check_recursion(revision.workflows(), problems);
+    for draft in revision.workflow_tests().iter().filter(|draft| matches!(draft.file.tests, Tests::Scenarios(_))) {
+        let reference = &draft.file.workflow;
+        if !revision.workflows().contains_key(reference) && !told.explains(reference) {
+            let hint = did_you_mean(reference, revision.workflow_names());
+            let message = format!("there is no workflow {reference:?}{hint}");
+            problems.add(&draft.workflow_place(), Code::UnknownReference, message);
+        }
+    }
 }
 
 fn check_call(pack: &str, workflow: &WorkflowDraft, call: &Call, action: &ActionDef, problems: &mut Problems) {

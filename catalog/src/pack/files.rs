@@ -140,13 +140,18 @@ fn check_place<'p>(path: &'p str, folders_told: &mut Vec<&'p str>) -> Result<(),
     match folder {
         "actions" if !name.contains('/') && name.ends_with(".yml") => Err(yml(path)),
         "actions" => Ok(()),
+        "tests" if name.ends_with(".yml") => Err(yml(path)),
+        "tests" if !name.ends_with(".yaml") => {
+            Err((Code::BadPath, "tests/ holds *.yaml files only: tests of workflows".to_owned()))
+        }
+        "tests" => Ok(()),
         "triggers" | "rules" | "policies" | "workflows" if name.ends_with(".yml") => Err(yml(path)),
         "triggers" | "rules" | "policies" | "workflows" if name.contains('/') || !name.ends_with(".yaml") => {
             Err((Code::BadPath, format!("{folder}/ holds *.yaml files only, and no folders")))
         }
         "triggers" | "rules" | "policies" | "workflows" => Ok(()),
         _ if folders_told.contains(&folder) => Ok(()),
-        "sensors" | "aliases" | "tests" | "etc" | "icon" | "lib" => {
+        "sensors" | "aliases" | "etc" | "icon" | "lib" => {
             folders_told.push(folder);
             Err((Code::NotSupported, format!("the folder {folder}/ is not supported in this version")))
         }
@@ -154,7 +159,9 @@ fn check_place<'p>(path: &'p str, folders_told: &mut Vec<&'p str>) -> Result<(),
             folders_told.push(folder);
             Err((
                 Code::BadPath,
-                format!("a pack has the folders triggers/, rules/, actions/, workflows/ and policies/, not {folder}/"),
+                format!(
+                    "a pack has the folders triggers/, rules/, actions/, workflows/, tests/ and policies/, not {folder}/"
+                ),
             ))
         }
     }

@@ -19,6 +19,7 @@ mod stackstorm_policy;
 mod trigger;
 mod windows;
 mod workflow;
+mod workflow_test;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,7 +41,9 @@ pub(crate) use rule_test::{ExpectDraft, TestDraft};
 pub(crate) use schema::{compile_schema, describe_errors, node_in};
 pub(crate) use trigger::TriggerDraft;
 pub use trigger::{CatchUp, KafkaSource, Start, TriggerSource, Validate};
-pub(crate) use workflow::{WorkflowDraft, known, message_of};
+pub(crate) use workflow::{WorkflowDraft, at_of, dialect_of, known};
+pub use workflow::{inspect_workflow, known_variables, workflow_language};
+pub(crate) use workflow_test::{WorkflowTestDraft, read_tests};
 
 /// A pack as its files say it.
 #[derive(Debug)]
@@ -54,6 +57,8 @@ pub(crate) struct PackDraft {
     pub(crate) rules: Vec<RuleDraft>,
     pub(crate) actions: Vec<ActionDraft>,
     pub(crate) policies: Vec<PolicyDraft>,
+    /// Tests of workflows.
+    pub(crate) workflow_tests: Vec<WorkflowTestDraft>,
     /// What it needs to know of where it runs, and what that is.
     pub(crate) config: Arc<Config>,
     /// All files of the pack, sorted by path.
@@ -145,8 +150,10 @@ fn read_only(source: PackSource, wanted: impl Fn(files::Kind) -> bool, problems:
             }
         }
     }
+    let mut workflow_tests = Vec::new();
     if wanted(files::Kind::Action) {
-        parts.check_workflows(&label, &files, problems);
+        workflow_tests = workflow_test::read(&label, &files, problems);
+        parts.check_workflows(&label, &files, &workflow_tests, problems);
     }
     unique("trigger", parts.triggers.iter().map(|t| &t.name), problems);
     unique("rule", parts.rules.iter().map(|r| &r.name), problems);
@@ -175,6 +182,7 @@ fn read_only(source: PackSource, wanted: impl Fn(files::Kind) -> bool, problems:
         rules,
         actions,
         policies,
+        workflow_tests,
         config,
         files,
         content_hash,
@@ -263,9 +271,13 @@ impl Parts {
 }
 
 impl Parts {
-    /// Reports files of workflows that no action runs. Where an action cannot be used, nobody knows.
-    fn check_workflows(&self, label: &str, files: &[PackFile], problems: &mut Problems) {
-        let is_run = |path: &str| self.actions.iter().any(|action| action.workflow_file.as_deref() == Some(path));
+    /// Reports files of workflows that no action runs and no test rehearses. Where an action cannot be used, nobody knows.
+    fn check_workflows(&self, label: &str, files: &[PackFile], tests: &[WorkflowTestDraft], problems: &mut Problems) {
+        let is_run = |path: &str| {
+            let is_rehearsed = |test: &WorkflowTestDraft| test.rehearsed.as_ref().is_some_and(|(file, _)| file == path);
+            let is_named = self.actions.iter().any(|action| action.workflow_file.as_deref() == Some(path));
+            is_named || tests.iter().any(is_rehearsed)
+        };
         let all = files.iter().map(|file| file.path.as_str()).filter(|path| path.starts_with("workflows/"));
         for path in all.filter(|path| self.broken.is_empty() && !is_run(path)) {
             let message =

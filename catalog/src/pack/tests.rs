@@ -392,7 +392,7 @@ fn paths() {
         (
             "stuff/a",
             "x",
-            "stuff/a:1:1: a pack has the folders triggers/, rules/, actions/, workflows/ and policies/, not stuff/",
+            "stuff/a:1:1: a pack has the folders triggers/, rules/, actions/, workflows/, tests/ and policies/, not stuff/",
         ),
         ("sensors/a.py", "x", "sensors/a.py:1:1: the folder sensors/ is not supported in this version"),
         ("notes", "x", "notes:1:1: only pack.yaml and texts such as README.md stand in a pack's own folder"),

@@ -7,15 +7,15 @@ use petrel_execution::workflow::Workflow;
 use petrel_workflow::conduct::PackWorkflow;
 use petrel_workflow::expression::Dialect;
 use petrel_workflow::outline::{Call, Parameter};
-use petrel_workflow::{Finding, Inspection, WorkflowSpec, inspect};
+use petrel_workflow::{Finding, SpecError as SpecFault, WorkflowSpec, inspect};
 use serde_json::{Map, Value};
 
-use crate::problems::{At, Code, Place, did_you_mean};
+use crate::problems::{At, Code, Place, Problems, did_you_mean};
 use crate::walk::{Fields, Report, check_name};
-use crate::yaml::{Data, Node};
+use crate::yaml::{self, Data, Node};
 
 use super::action::ParameterDef;
-use super::files::PackFile;
+use super::files::{Kind, PackFile, PackSource, kind_of};
 use super::schema::key_in;
 
 /// Keys of an action that are about workers, which no workflow has, and what to do instead.
@@ -96,34 +96,71 @@ pub(super) fn named<'n>(fields: &Fields<'n>) -> Option<(&'n str, WorkflowLanguag
 pub(super) fn read(fields: &Fields<'_>, files: &[PackFile], report: &mut Report<'_>) -> Option<WorkflowDraft> {
     let (file, language) = named(fields)?;
     let text = text_of(file, files).ok()?;
-    let dialect = dialect_of(language);
     let path: Arc<str> = beside(&report.place(At::START).path, file).into();
-    let told = |findings: &[Finding], code: Code, report: &mut Report<'_>| {
-        for finding in findings {
-            report.problems().add_at(&path, at_of(finding.at), code, message_of(finding));
-        }
-    };
-    let spec = match WorkflowSpec::read(text, dialect) {
-        Ok(spec) => spec,
-        Err(error) => {
-            report.problems().add_at(&path, at_of(error.at), Code::BadWorkflow, error.message);
-            return None;
-        }
-    };
-    let inspection = inspect(&spec, known(dialect));
-    each_kind(&inspection, |findings, code| told(findings, code, report));
-    if !inspection.is_clean() {
+    let before = report.count();
+    let spec = inspected(&path, text, language, report.problems())?;
+    if report.count() > before {
         return None;
     }
+    let dialect = dialect_of(language);
     let conducted: Arc<dyn Workflow> = match PackWorkflow::of(&spec, dialect) {
         Ok(conducted) => Arc::new(conducted),
         Err(findings) => {
-            told(&findings, Code::BadWorkflow, report);
+            tell(&path, &findings, Code::BadWorkflow, report.problems());
             return None;
         }
     };
     let (calls, inputs) = (spec.calls(), spec.parameters());
+    let dialect = dialect_of(language);
     Some(WorkflowDraft { file: file.to_owned(), path, dialect, text: text.into(), calls, conducted, inputs })
+}
+
+/// A workflow, and everything that is wrong with it; none if its text cannot be taken apart.
+fn inspected(path: &str, text: &str, language: WorkflowLanguage, problems: &mut Problems) -> Option<WorkflowSpec> {
+    let dialect = dialect_of(language);
+    let tell_error = |error: SpecFault| {
+        problems.add_at(path, at_of(error.at), Code::BadWorkflow, error.message);
+    };
+    let spec = WorkflowSpec::read(text, dialect).map_err(tell_error).ok()?;
+    let inspection = inspect(&spec, known(dialect));
+    tell(path, &inspection.syntax, Code::BadWorkflow, problems);
+    tell(path, &inspection.semantics, Code::BadWorkflow, problems);
+    tell(path, &inspection.expressions, Code::BadExpression, problems);
+    tell(path, &inspection.context, Code::BadExpression, problems);
+    tell(path, &inspection.joins, Code::BadWorkflow, problems);
+    Some(spec)
+}
+
+fn tell(path: &str, findings: &[Finding], code: Code, problems: &mut Problems) {
+    for finding in findings {
+        let part = if finding.spec_path.is_empty() { String::new() } else { format!("{}: ", finding.spec_path) };
+        problems.add_at(path, at_of(finding.at), code, format!("{part}{}", finding.message));
+    }
+}
+
+/// A workflow's text by itself, and everything that is wrong in it; none if it cannot be taken apart. `path` is what the
+/// problems call it.
+pub fn inspect_workflow(path: &str, text: &str, language: WorkflowLanguage) -> (Option<WorkflowSpec>, Problems) {
+    let mut problems = Problems::new();
+    let spec = inspected(path, text, language, &mut problems);
+    (spec, problems)
+}
+
+/// Variables that every workflow in a language begins with.
+pub fn known_variables(language: WorkflowLanguage) -> &'static [&'static str] {
+    known(dialect_of(language))
+}
+
+/// The language of the action of a pack that names a file as its workflow; none if none does.
+pub fn workflow_language(pack: &PackSource, path: &str) -> Option<WorkflowLanguage> {
+    let actions = pack.files.iter().filter(|file| matches!(kind_of(&file.path), Some(Kind::Action)));
+    let nodes = actions.filter_map(|file| yaml::parse(&file.bytes).ok());
+    let text = |node: &Node, key: &str| match &node.data {
+        Data::Map(entries) => entries.iter().find(|(name, _)| name.text == key).map(|(_, value)| value.to_json()),
+        _ => None,
+    };
+    let names = |node: &Node| text(node, "workflow").is_some_and(|named| named == path);
+    nodes.filter(names).find_map(|node| language_of(text(&node, "runner")?.as_str()?))
 }
 
 /// Variables that every workflow begins with.
@@ -132,21 +169,6 @@ pub(crate) fn known(dialect: Dialect) -> &'static [&'static str] {
         Dialect::Orquesta => &["st2"],
         Dialect::Native => &["st2", "execution"],
     }
-}
-
-/// The findings of an inspection, kind by kind, with the code of each kind.
-pub(crate) fn each_kind(inspection: &Inspection, mut tell: impl FnMut(&[Finding], Code)) {
-    tell(&inspection.syntax, Code::BadWorkflow);
-    tell(&inspection.semantics, Code::BadWorkflow);
-    tell(&inspection.expressions, Code::BadExpression);
-    tell(&inspection.context, Code::BadExpression);
-    tell(&inspection.joins, Code::BadWorkflow);
-}
-
-/// A finding in a line, with the part of the workflow that it is about.
-pub(crate) fn message_of(finding: &Finding) -> String {
-    let part = if finding.spec_path.is_empty() { String::new() } else { format!("{}: ", finding.spec_path) };
-    format!("{part}{}", finding.message)
 }
 
 /// A place in a workflow, as those of all other files are told.

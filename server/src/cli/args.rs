@@ -3,6 +3,7 @@
 mod demo;
 mod upgrade;
 mod worker;
+mod workflow;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use super::switch::SwitchCommand;
 pub use demo::{DemoCommand, TroubleshootingArgs};
 pub use upgrade::UpgradeCommand;
 pub use worker::{WorkerCommand, WorkerName};
+pub use workflow::{GraphFormat, Runner, WorkflowCommand, WorkflowFile};
 
 /// Event-driven automation for high-volume event feeds.
 #[derive(Debug, Parser)]
@@ -85,6 +87,9 @@ pub enum Command {
     /// Run actions by hand
     #[command(subcommand)]
     Action(ActionCommand),
+    /// Check, draw and test workflows
+    #[command(subcommand)]
+    Workflow(WorkflowCommand),
     /// Look at executions and cancel them
     #[command(subcommand)]
     Execution(ExecutionCommand),

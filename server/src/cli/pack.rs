@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use petrel_catalog::{PackSource, Problems, Revision, run_tests};
+use petrel_catalog::{PackSource, Problems, Revision, TestOutcome, Tested, run_tests};
 use serde_json::{Value, json};
 
 use super::args::{Output, PackCommand};
@@ -74,18 +74,28 @@ fn invalid(problems: &Problems, format: Output) -> Failure {
 
 fn test(paths: &[PathBuf], config: Option<&Path>, format: Output) -> Result<(), Failure> {
     let revision = load_with(paths, config, format)?;
-    let outcomes = run_tests(revision.compiled());
+    tell_outcomes(&run_tests(revision.compiled()), format)
+}
+
+/// Tells how tests went; it is a failure if one failed.
+pub(super) fn tell_outcomes(outcomes: &[TestOutcome], format: Output) -> Result<(), Failure> {
     let failed = outcomes.iter().filter(|o| !o.passed()).count();
     match format {
         Output::Json => {
             let rows: Vec<Value> = outcomes
                 .iter()
-                .map(|o| json!({ "rule": o.rule, "test": o.index, "passed": o.passed(), "difference": o.failure }))
+                .map(|o| {
+                    let what = match o.tested {
+                        Tested::Rule => "rule",
+                        Tested::Workflow => "workflow",
+                    };
+                    json!({ what: o.subject, "test": o.index, "passed": o.passed(), "difference": o.failure })
+                })
                 .collect();
             output::json(&Value::Array(rows));
         }
         Output::Table => {
-            for outcome in &outcomes {
+            for outcome in outcomes {
                 output::line(&outcome.to_string());
             }
             output::line(&format!("{} passed, {failed} failed", outcomes.len() - failed));
