@@ -93,6 +93,22 @@ pub enum Asked {
     Cancel,
 }
 
+impl Asked {
+    /// As records write it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Cancel => "cancel",
+        }
+    }
+
+    /// Reads back what somebody orders by a record of its own; a cancel is another one.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Pause, Self::Resume].into_iter().find(|asked| asked.as_str() == text)
+    }
+}
+
 /// How a workflow stands.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Standing {

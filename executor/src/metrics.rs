@@ -19,6 +19,8 @@ pub const DECLINES: &str = "petrel_executor_declines_total";
 pub const HAND_OVERS: &str = "petrel_executor_hand_overs_total";
 /// Cancels of executions that are not known, or over.
 pub const CANCELS_IN_VAIN: &str = "petrel_executor_cancels_in_vain_total";
+/// What was asked of workflows that cannot do it as they stand, or of what is none.
+pub const ASKED_IN_VAIN: &str = "petrel_executor_asked_in_vain_total";
 /// Orders of people to gates that came too late.
 pub const LATE_ORDERS: &str = "petrel_executor_late_gate_orders_total";
 /// Answers of gates that nobody waited for.
@@ -56,6 +58,7 @@ pub struct ExecutorMetrics {
     declines: IntCounter,
     hand_overs: IntCounter,
     cancels_in_vain: IntCounter,
+    asked_in_vain: IntCounter,
     late_orders: IntCounter,
     stale_grants: IntCounter,
     orphans: IntCounter,
@@ -85,6 +88,7 @@ impl ExecutorMetrics {
             declines: IntCounter::new(DECLINES, "Tasks that a worker did not take")?,
             hand_overs: IntCounter::new(HAND_OVERS, "Attempts that a worker handed over because it shut down")?,
             cancels_in_vain: IntCounter::new(CANCELS_IN_VAIN, "Cancels of executions that are not known, or over")?,
+            asked_in_vain: IntCounter::new(ASKED_IN_VAIN, "Asked of workflows that cannot do it as they stand")?,
             late_orders: IntCounter::new(LATE_ORDERS, "Orders of people to gates that came too late")?,
             stale_grants: IntCounter::new(STALE_GRANTS, "Answers of gates that nobody waited for")?,
             orphans: IntCounter::new(ORPHANS, "Children that ended without a parent that waits for them")?,
@@ -104,6 +108,7 @@ impl ExecutorMetrics {
             &metrics.declines,
             &metrics.hand_overs,
             &metrics.cancels_in_vain,
+            &metrics.asked_in_vain,
             &metrics.late_orders,
             &metrics.stale_grants,
             &metrics.orphans,
@@ -133,6 +138,7 @@ impl ExecutorMetrics {
             Counted::Declined => &self.declines,
             Counted::HandedOver => &self.hand_overs,
             Counted::CancelInVain => &self.cancels_in_vain,
+            Counted::AskedInVain => &self.asked_in_vain,
             Counted::StaleGrant => &self.stale_grants,
             Counted::LateOrder => &self.late_orders,
             Counted::Orphan => &self.orphans,

@@ -9,6 +9,7 @@ pub(crate) const SCHEMAS: &[(&str, u32, u32, &str)] = &[
     ("TriggerEvent", 1, 1, include_str!("../avsc/TriggerEvent.v1.avsc")),
     ("ActionRequest", 1, 1, include_str!("../avsc/ActionRequest.v1.avsc")),
     ("CancelRequest", 1, 1, include_str!("../avsc/CancelRequest.v1.avsc")),
+    ("WorkflowOrder", 1, 1, include_str!("../avsc/WorkflowOrder.v1.avsc")),
     ("Task", 1, 1, include_str!("../avsc/Task.v1.avsc")),
     ("Order", 1, 1, include_str!("../avsc/Order.v1.avsc")),
     ("Claim", 1, 1, include_str!("../avsc/Claim.v1.avsc")),

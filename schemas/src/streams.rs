@@ -4,7 +4,7 @@ use crate::codec::{DecodeError, Stored, decode, kind_of};
 use crate::records::{
     ActionRequest, CancelRequest, Claim, CriteriaFailed, Declined, EventAudited, ExecutionChanged, ExecutionEnded,
     ExecutionState, GateAnswer, GateBehind, GateDecided, GateOrder, HandedOver, Heartbeat, OutputCaptured,
-    RevisionApplied, RuleMatched, SecretChanged, TaskResult, WorkflowPiece,
+    RevisionApplied, RuleMatched, SecretChanged, TaskResult, WorkflowOrder, WorkflowPiece,
 };
 
 macro_rules! stream {
@@ -34,7 +34,7 @@ macro_rules! stream {
 
 stream! {
     /// `petrel.requests`.
-    RequestsRecord { ActionRequest, CancelRequest, GateAnswer, GateBehind, GateOrder }
+    RequestsRecord { ActionRequest, CancelRequest, GateAnswer, GateBehind, GateOrder, WorkflowOrder }
 }
 stream! {
     /// `petrel.results`.

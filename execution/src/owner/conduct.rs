@@ -13,7 +13,7 @@ use crate::state::{DelayReason, Delayed, Failed, In, LeadsTo, Scheduled};
 use crate::status::Status;
 use crate::subject::{Note, Subject};
 use crate::timer::TimerKind;
-use crate::workflow::{Begin, Changed, ChildEnd, Conduct, Piece, Start};
+use crate::workflow::{Asked, Begin, Changed, ChildEnd, Conduct, Piece, Start};
 
 /// When a workflow is asked again whose revision is not here, in milliseconds.
 const ASK_AGAIN_MS: i64 = 5_000;
@@ -23,6 +23,9 @@ const OWN: &str = "owner/";
 
 /// Prefix of those that tell how children ended while the workflow could not be asked.
 const TOLD: &str = "owner/told/";
+
+/// The piece that tells what was asked meanwhile.
+const ASKED: &str = "owner/asked";
 
 /// Why a workflow that has begun is not at hand.
 pub(super) enum Missing {
@@ -151,6 +154,15 @@ impl Owner<'_> {
         let mut conduct = workflow.restore(&pieces).map_err(Missing::Never)?;
         conduct.set_now(self.now_ms());
         for piece in own {
+            if piece.key == ASKED {
+                // What it cannot do any more is of no account.
+                let asked = Asked::parse(&piece.value);
+                if asked.is_none_or(|asked| conduct.ask(&asked).is_err()) {
+                    self.count(Counted::AskedInVain);
+                }
+                self.piece(execution.id(), Changed { key: piece.key, value: None });
+                continue;
+            }
             let Some(number) = piece.key.strip_prefix(TOLD).and_then(|number| number.parse().ok()) else { continue };
             if told(&piece.value).is_none_or(|end| conduct.child_ended(number, end).is_err()) {
                 self.count(Counted::Orphan);
@@ -213,6 +225,11 @@ impl Owner<'_> {
             Some(due_ms) => Effect::SetTimer { id, kind, due_ms },
             None => Effect::CancelTimer { id, kind },
         });
+    }
+
+    /// It is told what was asked once it is at hand.
+    pub(super) fn ask_later(&mut self, id: &ExecutionId, asked: &Asked) {
+        self.piece(id, Changed { key: ASKED.to_owned(), value: Some(asked.as_str().to_owned()) });
     }
 
     pub(super) fn ask_again(&mut self, id: &ExecutionId) {

@@ -6,7 +6,7 @@ use crate::execution::Execution;
 use crate::family::{Child, ChildEnded};
 use crate::gate::{GateMessage, Stamp};
 use crate::timer::TimerKind;
-use crate::workflow::Changed;
+use crate::workflow::{Asked, Changed};
 
 /// One thing to do, all of it in the transaction of the step.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,15 @@ pub enum Effect {
     },
     /// Take a child's request, in this step.
     Child(Child),
+    /// Ask something of a child, in this step, if it is a workflow.
+    AskChild {
+        /// Which.
+        id: ExecutionId,
+        /// What.
+        asked: Asked,
+        /// Who asks.
+        by: String,
+    },
     /// End a child, in this step.
     StopChild {
         /// Which.
@@ -118,6 +127,8 @@ pub enum Counted {
     HandedOver,
     /// A wish to cancel an execution that is not known, or that is over.
     CancelInVain,
+    /// Something that was asked of a workflow that cannot do it as it stands, or of what is none.
+    AskedInVain,
     /// An answer of a gate that nobody waited for.
     StaleGrant,
     /// An order to a gate that was read too late.

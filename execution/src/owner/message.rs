@@ -5,6 +5,7 @@ use petrel_schemas::{ExecutionId, HandedOver, IdError, RequestsRecord, ResultsRe
 use crate::attempt::Attempt;
 use crate::gate::{self, Answer, GateId, GateRecordError};
 use crate::subject::Subject;
+use crate::workflow::Asked;
 
 /// A record of `petrel.requests` or `petrel.results`.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,15 @@ pub enum Message {
     Cancel {
         /// Which.
         id: ExecutionId,
+        /// Who.
+        by: String,
+    },
+    /// Somebody asks something of a workflow.
+    Workflow {
+        /// Which.
+        id: ExecutionId,
+        /// What.
+        asked: Asked,
         /// Who.
         by: String,
     },
@@ -58,6 +68,9 @@ pub enum MessageError {
     /// It names no execution.
     #[error(transparent)]
     Id(#[from] IdError),
+    /// It asks of a workflow what no workflow knows.
+    #[error("{0:?} is nothing that can be asked of a workflow")]
+    Order(String),
     /// It is no proper answer of a gate.
     #[error(transparent)]
     Gate(#[from] GateRecordError),
@@ -146,7 +159,7 @@ impl Message {
     pub fn execution(&self) -> Option<&ExecutionId> {
         match self {
             Self::Request { subject, .. } => Some(&subject.id),
-            Self::Cancel { id, .. } | Self::Report(About { id, .. }, _) => Some(id),
+            Self::Cancel { id, .. } | Self::Workflow { id, .. } | Self::Report(About { id, .. }, _) => Some(id),
             Self::Gate { about, .. } => Some(&about.execution),
             Self::Behind { .. } | Self::GateOrder { .. } => None,
         }
@@ -164,6 +177,10 @@ impl Message {
             }
             RequestsRecord::CancelRequest(cancel) => {
                 Self::Cancel { id: ExecutionId::parse(&cancel.execution_id)?, by: cancel.requested_by }
+            }
+            RequestsRecord::WorkflowOrder(order) => {
+                let asked = Asked::parse(&order.order).ok_or_else(|| MessageError::Order(order.order.clone()))?;
+                Self::Workflow { id: ExecutionId::parse(&order.execution_id)?, asked, by: order.requested_by }
             }
             RequestsRecord::GateAnswer(record) => {
                 let (gate, about, answer) = gate::record::answer(&record)?;

@@ -117,12 +117,14 @@ pub struct Owner<'f> {
     effects: Vec<Effect>,
     /// The numbering of what it tells gates, once it has told something.
     numbers: Option<Numbers>,
+    /// Who has asked for what is decided, where the audit trail tells it.
+    asked_by: Option<String>,
 }
 
 impl<'f> Owner<'f> {
     /// An owner that has decided nothing yet.
     pub fn new(facts: Facts<'f>) -> Self {
-        Self { facts, effects: Vec::new(), numbers: None }
+        Self { facts, effects: Vec::new(), numbers: None, asked_by: None }
     }
 
     /// What it wants done.

@@ -1,18 +1,26 @@
 //! What becomes of a workflow's execution: the status that its workflow has come to, and what people ask of it.
 
+use petrel_schemas::ExecutionId;
 use serde_json::Value;
 
 use super::conduct::Missing;
 use super::deadline::{BY, late};
 use super::enter::Left;
-use super::{Effect, Owner};
+use super::{Counted, Effect, Owner};
 use crate::code;
-use crate::execution::Execution;
+use crate::execution::{Execution, Known};
 use crate::limits::RESULT_BYTES_MAX;
 use crate::state::{Canceled, Canceling, End, Failed, In, LeadsTo, Succeeded, Timeout};
 use crate::status::Status;
 use crate::subject::{Core, Note};
 use crate::workflow::{Asked, Conduct, Standing};
+
+/// Whether it is a workflow that has begun, and that nobody ends.
+fn has_begun(known: &Known) -> bool {
+    let Known::Live(execution) = known else { return false };
+    let goes_on = [Status::Running, Status::Pausing, Status::Paused, Status::Pending, Status::Resuming];
+    execution.is_conducted() && goes_on.contains(&execution.status())
+}
 
 /// How a workflow ended.
 struct Over {
@@ -37,7 +45,7 @@ impl Owner<'_> {
         match (standing, execution) {
             (Standing::Running, Execution::Paused(paused)) => {
                 let left = Left::of(&paused);
-                let resuming = paused.resume();
+                let resuming = self.asked(paused.resume());
                 self.enter(left, resuming.clone());
                 let left = Left::of(&resuming);
                 self.enter(left, resuming.conduct());
@@ -45,16 +53,16 @@ impl Owner<'_> {
             (Standing::Running, Execution::Pausing(from)) => self.enter(Left::of(&from), from.conduct()),
             (Standing::Running, Execution::Pending(from)) => self.enter(Left::of(&from), from.conduct()),
             (Standing::Running, Execution::Resuming(from)) => self.enter(Left::of(&from), from.conduct()),
-            (Standing::Pausing, Execution::Running(from)) => self.enter(Left::of(&from), from.pause(None)),
-            (Standing::Pausing, Execution::Pending(from)) => self.enter(Left::of(&from), from.pause(None)),
+            (Standing::Pausing, Execution::Running(from)) => self.enter(Left::of(&from), self.asked(from.pause(None))),
+            (Standing::Pausing, Execution::Pending(from)) => self.enter(Left::of(&from), self.asked(from.pause(None))),
             (Standing::Paused, Execution::Running(from)) => {
                 let left = Left::of(&from);
-                let pausing = from.pause(None);
+                let pausing = self.asked(from.pause(None));
                 self.enter(left, pausing.clone());
-                self.enter(Left::of(&pausing), pausing.rest());
+                self.enter(Left::of(&pausing), self.asked(pausing.rest()));
             }
-            (Standing::Paused, Execution::Pausing(from)) => self.enter(Left::of(&from), from.rest()),
-            (Standing::Paused, Execution::Pending(from)) => self.enter(Left::of(&from), from.rest()),
+            (Standing::Paused, Execution::Pausing(from)) => self.enter(Left::of(&from), self.asked(from.rest())),
+            (Standing::Paused, Execution::Pending(from)) => self.enter(Left::of(&from), self.asked(from.rest())),
             (Standing::Pending, Execution::Running(from)) => self.enter(Left::of(&from), from.ask()),
             (Standing::Pending, Execution::Pausing(from)) => self.enter(Left::of(&from), from.ask()),
             (Standing::Canceling, Execution::Running(from)) => self.canceling(from, "its workflow"),
@@ -63,6 +71,51 @@ impl Owner<'_> {
             (_, execution) => self.push(Effect::Update(execution)),
         }
         false
+    }
+
+    /// With who asked for it.
+    fn asked<S>(&self, mut execution: In<S>) -> In<S> {
+        execution.core.note.error = self.asked_by.as_ref().map(|by| format!("asked for by {by}"));
+        execution
+    }
+
+    /// Somebody asks something of a workflow.
+    pub fn ask(&mut self, asked: &Asked, by: &str, known: Option<Known>) {
+        let Some(Known::Live(execution)) = known.filter(|known| has_begun(known)) else {
+            return self.count(Counted::AskedInVain);
+        };
+        self.asked_by = Some(by.to_owned());
+        match self.conduct_of(&execution) {
+            Ok(mut conduct) => {
+                let id = execution.id().clone();
+                match conduct.ask(asked) {
+                    Ok(()) => self.ask_children(&id, asked, by, conduct.as_ref()),
+                    Err(_) => self.count(Counted::AskedInVain),
+                }
+                self.go_on(execution, conduct);
+            }
+            Err(Missing::NotNow) => {
+                self.ask_later(execution.id(), asked);
+                self.ask_again(execution.id());
+            }
+            Err(Missing::Never(why)) => self.unreadable(execution, &why),
+        }
+    }
+
+    /// The workflow above asks it of a child, which may be none, or be over already.
+    pub fn ask_child(&mut self, asked: &Asked, by: &str, known: Option<Known>) {
+        if known.as_ref().is_some_and(has_begun) {
+            self.ask(asked, by, known);
+        }
+    }
+
+    /// Workflows below it rest and go on with it.
+    fn ask_children(&mut self, id: &ExecutionId, asked: &Asked, by: &str, conduct: &dyn Conduct) {
+        for number in conduct.open() {
+            if let Ok(id) = id.child(number) {
+                self.push(Effect::AskChild { id, asked: asked.clone(), by: by.to_owned() });
+            }
+        }
     }
 
     fn over(&mut self, execution: Execution, status: Status, mut note: Note, result: &Value) {

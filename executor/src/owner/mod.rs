@@ -112,6 +112,7 @@ impl<G: ExecutorView> OwnerStage<G> {
                 let code = match &e {
                     MessageError::Id(_) => "malformed_id",
                     MessageError::Gate(_) => "malformed_answer",
+                    MessageError::Order(_) => "unknown_order",
                 };
                 turn.give_up(source, Reason::new(code, e.to_string()));
                 return Ok(());

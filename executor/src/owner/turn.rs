@@ -7,7 +7,7 @@ use petrel_bus::{About, Batch, Context, Output, Reason, Record, StageSpec, State
 use petrel_execution::codec::{self, CodecError};
 use petrel_execution::gate::record;
 use petrel_execution::owner::{Beside, Counted, Effect, Facts, Message, Owner, changed};
-use petrel_execution::workflow::Changed;
+use petrel_execution::workflow::{Asked, Changed};
 use petrel_execution::{Child, ChildEnded, Execution, Known, Note, Status, TimerKind, code, timer_key};
 use petrel_schemas::{ExecutionId, Task, encode};
 
@@ -51,6 +51,7 @@ enum Next {
     Child(Child),
     Ended(ChildEnded),
     Stop { id: ExecutionId, by: String },
+    Ask { id: ExecutionId, asked: Asked, by: String },
 }
 
 pub(super) struct Turn<'t, 'c, G> {
@@ -94,6 +95,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         let mut effects = self.ask(|owner| match message {
             Message::Request { subject, parameters } => owner.request(subject, parameters, known.as_ref()),
             Message::Cancel { by, .. } => owner.cancel(&by, known),
+            Message::Workflow { asked, by, .. } => owner.ask(&asked, &by, known),
             Message::Report(about, report) => owner.report(&about, report, known),
             Message::Gate { gate, about, answer } => owner.gate_answered(&gate, &about, answer, known),
             Message::GateOrder { gate, what, at_ms } => owner.gate_ordered(gate, what, at_ms),
@@ -136,7 +138,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             let id = match &next {
                 Next::Child(child) => &child.subject.id,
                 Next::Ended(told) => &told.parent,
-                Next::Stop { id, .. } => id,
+                Next::Stop { id, .. } | Next::Ask { id, .. } => id,
             };
             let Ok(known) = self.load(id) else {
                 self.count(Counted::Orphan);
@@ -146,6 +148,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 Next::Child(child) => owner.child(child, known.as_ref()),
                 Next::Ended(told) => owner.child_ended(&told, known),
                 Next::Stop { by, .. } => owner.cancel(&by, known),
+                Next::Ask { asked, by, .. } => owner.ask_child(&asked, &by, known),
             });
             self.carry_out(effects);
         }
@@ -246,6 +249,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             Effect::Parent(told) => self.next.push_back(Next::Ended(told)),
             Effect::Child(child) => self.next.push_back(Next::Child(child)),
             Effect::StopChild { id, by } => self.next.push_back(Next::Stop { id, by }),
+            Effect::AskChild { id, asked, by } => self.next.push_back(Next::Ask { id, asked, by }),
             Effect::Count(what) => self.count(what),
             // It was told before all else.
             Effect::GiveUp { .. } => {}

@@ -93,6 +93,7 @@ fn every_shipped_version_decodes() {
     let versions = check::<TriggerEvent>()
         + check::<ActionRequest>()
         + check::<CancelRequest>()
+        + check::<WorkflowOrder>()
         + check::<Task>()
         + check::<Order>()
         + check::<Claim>()

@@ -30,7 +30,7 @@ pub use output::OutputChunk;
 pub use position::GroupPosition;
 pub use process::ProcessAlive;
 pub use report::{Claim, Declined, HandedOver, Heartbeat, TaskResult};
-pub use request::{ActionRequest, CancelRequest};
+pub use request::{ActionRequest, CancelRequest, WorkflowOrder};
 pub use secret::SecretSealed;
 pub use task::{Order, Task};
 pub use timer::{TimerDefinition, TimerState};

@@ -57,3 +57,22 @@ pub struct CancelRequest {
 }
 
 stored!(CancelRequest, "CancelRequest");
+
+/// What somebody asks of a workflow, on `petrel.requests`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowOrder {
+    /// Execution of the workflow.
+    pub execution_id: String,
+    /// Its root execution; the record's key.
+    pub root_execution_id: String,
+    /// `pause` or `resume`.
+    pub order: String,
+    /// Who asked.
+    pub requested_by: String,
+    /// When, in milliseconds since the epoch.
+    pub requested_at_ms: i64,
+    /// What else there is to say, a JSON object.
+    pub data: String,
+}
+
+stored!(WorkflowOrder, "WorkflowOrder");

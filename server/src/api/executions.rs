@@ -8,7 +8,10 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use petrel_bus::{Output, To};
 use petrel_execution::Status;
-use petrel_schemas::{ActionRequest, CancelRequest, Class, ExecutionId, KvEntry, encode};
+use petrel_execution::workflow::Asked;
+use petrel_schemas::{
+    ActionRequest, CancelRequest, Class, ExecutionId, ExecutionState, KvEntry, WorkflowOrder, encode,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -124,6 +127,47 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
         into.extend(output);
     }
     Ok(Json(execution))
+}
+
+/// `POST /v1/executions/{id}/pause`: a workflow, and those below it.
+pub async fn pause(State(app): State<App>, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), ApiError> {
+    order(&app, &id, &Asked::Pause).await
+}
+
+/// `POST /v1/executions/{id}/resume`.
+pub async fn resume(State(app): State<App>, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), ApiError> {
+    order(&app, &id, &Asked::Resume).await
+}
+
+/// Asks something of a workflow. What this server knows to be none, or to be over, is refused here; the owner decides.
+async fn order(app: &App, id: &str, asked: &Asked) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let core = app.core()?;
+    let id = parse(id)?;
+    let known = core.live.get(id.as_str());
+    let what = asked.as_str();
+    let refused =
+        |why: &str| ApiError::new(StatusCode::CONFLICT, "not_possible", format!("{id} {why}, and cannot {what}"));
+    if let Some(live) = &known {
+        if live.is_over() {
+            return Err(refused("is over"));
+        }
+        let is_task = |state: &ExecutionState| !state.delivery.is_empty() && !state.pool.is_empty();
+        if live.state.as_ref().is_some_and(is_task) {
+            return Err(refused("is no workflow"));
+        }
+    }
+    let root = id.root();
+    let record = WorkflowOrder {
+        execution_id: id.to_string(),
+        root_execution_id: root.to_string(),
+        order: what.to_owned(),
+        requested_by: user(),
+        requested_at_ms: core.clock.now_ms(),
+        data: "{}".to_owned(),
+    };
+    core.publisher.publish(vec![Output::keyed(&core.topics.requests(), root.as_str(), encode(&record))]).await?;
+    let status = known.as_ref().map(LiveExecution::status);
+    Ok((StatusCode::ACCEPTED, Json(json!({ "status": status, "message": format!("{what} requested") }))))
 }
 
 /// `POST /v1/executions/{id}/cancel`: reaches any execution that is not over, for its id says whose it is.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::args::{ActionCommand, Output};
+use super::args::{ActionCommand, ActionRun, Output};
 use super::http::Client;
 use super::{EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE, Failure, output};
 
@@ -18,7 +18,7 @@ const OUTPUT_MAX: Duration = Duration::from_secs(2);
 const UNKNOWN_MAX: Duration = Duration::from_secs(30);
 
 pub fn run(command: ActionCommand, client: &Client, format: Output) -> Result<(), Failure> {
-    let ActionCommand::Run { action, parameters, secret, result, class, wait } = command;
+    let ActionCommand::Run(ActionRun { action, parameters, secret, result, class, wait }) = command;
     let mut parameters = parse(&parameters)?;
     let (visible, mut sealed) = (parameters.keys().cloned().collect::<Vec<_>>(), Vec::new());
     for word in &secret {

@@ -1,5 +1,6 @@
 //! The words of the command line. One definition feeds the parser and the help.
 
+mod action;
 mod demo;
 mod upgrade;
 mod worker;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::execution::ExecutionCommand;
 use super::gate::GateCommand;
 use super::switch::SwitchCommand;
+pub use action::ActionRun;
 pub use demo::{DemoCommand, TroubleshootingArgs};
 pub use upgrade::UpgradeCommand;
 pub use worker::{WorkerCommand, WorkerName};
@@ -375,24 +377,7 @@ pub struct MatchArgs {
 pub enum ActionCommand {
     /// Run an action once
     #[command(after_help = "Example:\n  petrel action run disk.clean host=db-1 older_than=7d --wait")]
-    Run {
-        /// Action, as pack.name
-        action: String,
-        /// Parameters, name=value; a value that is JSON keeps its type
-        parameters: Vec<String>,
-        /// A parameter that holds a secret, for this execution alone: its value stands in a file; - for standard input
-        #[arg(long, value_name = "NAME=FILE")]
-        secret: Vec<String>,
-        /// A parameter whose value is the result of another execution, however large that is
-        #[arg(long, value_name = "NAME=EXECUTION")]
-        result: Vec<String>,
-        /// Its class: urgent, normal or bulk; else that of the action
-        #[arg(long)]
-        class: Option<String>,
-        /// Wait for the result
-        #[arg(long)]
-        wait: bool,
-    },
+    Run(ActionRun),
 }
 
 #[derive(Debug, Subcommand)]

@@ -127,7 +127,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Pack(command) => pack::run(command, &client, cli.connection.output),
         Command::Rule(command) => rule::run(command, &client, cli.connection.output),
         Command::Action(command) => action::run(command, &client()?, cli.connection.output),
-        Command::Workflow(command) => workflow::run(command, cli.connection.output),
+        Command::Workflow(command) => workflow::run(command, &client, cli.connection.output),
         Command::Execution(command) => execution::run(command, &client()?, cli.connection.output),
         Command::Worker(command) => worker::run(command, &client()?, cli.connection.output),
         Command::Gate(command) => gate::run(command, &client()?, cli.connection.output),

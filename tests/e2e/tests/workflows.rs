@@ -214,3 +214,33 @@ fn a_workflow_that_is_canceled_ends_what_it_has_started() -> Result<()> {
     assert!(!at.join("last").exists());
     Ok(())
 }
+
+#[test]
+fn a_workflow_rests_when_it_is_asked_to_and_goes_on_over_a_restart() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut petrel = start(dir.path())?;
+    let cli = petrel.cli().clone();
+    let at = dir.path().join("marks");
+    fs::create_dir(&at)?;
+    let id = run(&cli, "flow.chain", &[&format!("dir={}", at.display())])?;
+    let held = |cli: &Cli| {
+        let tasks = shown(cli, &id)["descendants"].clone();
+        tasks.as_array().is_some_and(|tasks| tasks.iter().any(|t| t["task"] == "held" && t["status"] == "running"))
+    };
+    wait_until("the second task holds", SOON, || held(&cli));
+    cli.run(&["workflow", "pause", &id])?;
+    wait_until("it is to rest", SOON, || shown(&cli, &id)["status"] == "pausing");
+    fs::write(at.join("go"), "")?;
+    wait_until("it rests", SOON, || shown(&cli, &id)["status"] == "paused");
+    petrel.down()?;
+    petrel.up()?;
+    let cli = petrel.cli().clone();
+    assert_eq!(shown(&cli, &id)["status"], "paused");
+    assert!(!at.join("last").exists());
+    cli.run(&["workflow", "resume", &id])?;
+    ends(&cli, &id, "succeeded");
+    assert_eq!(fs::read_to_string(at.join("last"))?.lines().count(), 1);
+    let over = cli.output(&["workflow", "pause", &id])?;
+    assert!(!over.status.success() && String::from_utf8_lossy(&over.stderr).contains("is over"), "{over:?}");
+    Ok(())
+}

@@ -20,6 +20,9 @@ pub(super) struct Child {
     /// The item of the task, if it has items.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) item: Option<usize>,
+    /// Whether its task has ended without it. How it ends is of no account.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) stopped: bool,
 }
 
 impl Child {
@@ -58,7 +61,8 @@ pub(super) struct Children {
 impl Children {
     /// Of a workflow that begins.
     pub(super) fn new() -> Self {
-        Children { changed: BTreeSet::from([OwnPiece::Next]), ..Children::default() }
+        // Numbers of children begin with 1.
+        Children { next: 1, changed: BTreeSet::from([OwnPiece::Next]), ..Children::default() }
     }
 
     /// How many numbers have been given.
@@ -102,6 +106,18 @@ impl Children {
         let child = self.open.remove(&number)?;
         self.changed.insert(OwnPiece::Child(number));
         Some(child)
+    }
+
+    /// A task has ended without what runs for it: those children are stopped, and told once.
+    pub(super) fn stop(&mut self, task: &str, route: u32) -> Vec<u32> {
+        let of_task = |child: &Child| *child.task == *task && child.route == route && !child.stopped;
+        let stopped = self.open.iter_mut().filter(|(_, child)| of_task(child)).map(|(number, child)| {
+            child.stopped = true;
+            *number
+        });
+        let stopped: Vec<u32> = stopped.collect();
+        self.changed.extend(stopped.iter().map(|number| OwnPiece::Child(*number)));
+        stopped
     }
 
     /// The open ones, by number.

@@ -149,7 +149,9 @@ impl Conduct for Conducting {
         let status = status_of(end.status)
             .ok_or_else(|| format!("The child {number} has not ended, it is {}.", end.status.as_str()))?;
         let child = self.children.close(number).ok_or_else(|| format!("The workflow has no open child {number}."))?;
-        self.ended(&child, Some(number), status, end.result.into());
+        if !child.stopped {
+            self.ended(&child, Some(number), status, end.result.into());
+        }
         self.settle();
         Ok(())
     }
@@ -173,7 +175,8 @@ impl Conduct for Conducting {
     }
 
     fn take_stops(&mut self) -> Vec<u32> {
-        Vec::new()
+        let stops = self.conductor.take_stops();
+        stops.into_iter().flat_map(|(task, route)| self.children.stop(&task, route)).collect()
     }
 
     fn open(&self) -> Vec<u32> {
@@ -181,10 +184,17 @@ impl Conduct for Conducting {
     }
 
     fn due_ms(&self) -> Option<i64> {
-        None
+        self.conductor.due_ms().filter(|_| self.over.is_none())
     }
 
-    fn time_passed(&mut self) {}
+    fn time_passed(&mut self) {
+        if let Err(error) = self.conductor.time_passed() {
+            self.conductor.add_log_entry(LogEntry::error(error.to_string()));
+            // Whatever is not over can fail.
+            let _ = self.conductor.request(Status::Failed);
+        }
+        self.settle();
+    }
 
     fn standing(&self) -> Standing {
         self.stands()

@@ -50,7 +50,12 @@ impl Conducting {
         }
         let active =
             |child: &Child| self.conductor.task_status(&child.task, child.route).is_some_and(Status::is_active);
-        let runs = self.conductor.task_runs().map(|run| Child { task: run.task, route: run.route, item: None });
+        let runs = self.conductor.task_runs().map(|run| Child {
+            task: run.task,
+            route: run.route,
+            item: None,
+            stopped: false,
+        });
         for task in Vec::from_iter(runs.filter(active)) {
             // A task that has ended since, because it ran more often, refuses this.
             let _ = self.conductor.update(

@@ -64,7 +64,7 @@ impl Conducting {
 
     /// Begins a task, or the items of it that are offered. Whether the workflow goes on.
     fn begin(&mut self, task: &NextTask, starts: &mut Vec<Start>, at_once: &mut Vec<AtOnce>) -> bool {
-        let whole = Child { task: task.id.clone(), route: task.route, item: None };
+        let whole = Child { task: task.id.clone(), route: task.route, item: None, stopped: false };
         if task.items_count == Some(0) {
             if !self.tell_begun(&whole) {
                 return false;

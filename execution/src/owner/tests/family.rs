@@ -25,6 +25,7 @@ pub enum Family {
     Child(Child),
     Ended(ChildEnded),
     Stop(ExecutionId, String),
+    Ask(ExecutionId, Asked, String),
 }
 
 impl Family {
@@ -32,7 +33,7 @@ impl Family {
         match self {
             Self::Child(child) => &child.subject.id,
             Self::Ended(told) => &told.parent,
-            Self::Stop(id, _) => id,
+            Self::Stop(id, _) | Self::Ask(id, ..) => id,
         }
     }
 
@@ -41,6 +42,7 @@ impl Family {
             Self::Child(child) => owner.child(child, known.as_ref()),
             Self::Ended(told) => owner.child_ended(&told, known),
             Self::Stop(_, by) => owner.cancel(&by, known),
+            Self::Ask(_, asked, by) => owner.ask_child(&asked, &by, known),
         }
     }
 }

@@ -200,6 +200,7 @@ impl Model {
         self.decide(|owner| match message {
             Message::Request { subject, parameters } => owner.request(subject, parameters, known.as_ref()),
             Message::Cancel { by, .. } => owner.cancel(&by, known),
+            Message::Workflow { asked, by, .. } => owner.ask(&asked, &by, known),
             Message::Report(about, report) => owner.report(&about, report, known),
             Message::Gate { gate, about, answer } => owner.gate_answered(&gate, &about, answer, known),
             Message::GateOrder { gate, what, at_ms } => owner.gate_ordered(gate, what, at_ms),
@@ -333,6 +334,7 @@ impl Model {
             }
             Effect::Child(child) => self.family.push_back(Family::Child(child)),
             Effect::StopChild { id, by } => self.family.push_back(Family::Stop(id, by)),
+            Effect::AskChild { id, asked, by } => self.family.push_back(Family::Ask(id, asked, by)),
             Effect::Piece { id, changed } => self.workflows.put(&id, changed),
             Effect::GiveUp { code, .. } => return Some(format!("dead {code}")),
             Effect::Count(_) => {}

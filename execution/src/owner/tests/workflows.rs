@@ -9,6 +9,7 @@ use crate::attempt::Attempt;
 use crate::execution::Known;
 use crate::state::EDGES;
 use crate::status::Status;
+use crate::workflow::Asked;
 
 fn child(parent: u8, number: u32) -> ExecutionId {
     id(parent).child(number).unwrap()
@@ -100,6 +101,40 @@ fn a_workflow_whose_revision_is_not_here_hears_of_its_children_once_it_is() {
     assert_eq!(status(&model, &child(1, 2)), Some(Status::Scheduled));
 }
 
+fn asked(model: &mut Model, asked: Asked) -> Vec<String> {
+    model.tell(Message::Workflow { id: id(1), asked, by: "eve".to_owned() })
+}
+
+#[test]
+fn a_workflow_rests_once_what_runs_has_ended_and_goes_on() {
+    let mut model = Model::new();
+    model.act(&Do::Request(1, "demo.chain", "now"));
+    assert_eq!(asked(&mut model, Asked::Pause).join(", "), "pausing");
+    assert_eq!(model.live(1).core().note.error.as_deref(), Some("asked for by eve"));
+    reported(&mut model, &child(1, 1), "succeeded");
+    assert_eq!(model.status(1), Some(Status::Paused));
+    model.workflows.drop_all();
+    let resumed = asked(&mut model, Asked::Resume);
+    assert_eq!(resumed.join(", "), "resuming, running, delayed(task_delay)");
+    // What is none, or is over, does nothing.
+    assert_eq!(model.tell(Message::Workflow { id: child(1, 2), asked: Asked::Pause, by: "eve".to_owned() }).len(), 0);
+    assert_eq!(model.tell(Message::Workflow { id: id(2), asked: Asked::Pause, by: "eve".to_owned() }).len(), 0);
+}
+
+#[test]
+fn what_is_asked_of_a_workflow_that_is_not_here_is_told_it_later() {
+    let mut model = Model::new();
+    model.act(&Do::Arrive);
+    model.act(&Do::Request(1, "demo.chain", "later"));
+    model.workflows.drop_all();
+    model.act(&Do::Leave);
+    asked(&mut model, Asked::Pause);
+    assert_eq!(model.status(1), Some(Status::Running));
+    model.act(&Do::Arrive);
+    model.act(&Do::Wait(10_000));
+    assert_eq!(model.status(1), Some(Status::Pausing));
+}
+
 #[test]
 fn workflows_that_start_themselves_come_to_an_end() {
     let mut model = Model::new();
@@ -115,6 +150,7 @@ enum Step {
     /// A worker says so of a child, if it has an attempt.
     Child(u8, u32, &'static str),
     CancelChild(u8, u32),
+    Ask(u8, Asked),
     /// Another process goes on.
     Restart,
 }
@@ -131,6 +167,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (root, number).prop_map(|(n, number)| Step::CancelChild(n, number)),
         3 => (0..2 * LEASE_MS).prop_map(|ms| Step::Act(Do::Wait(ms))),
         2 => Just(Step::Restart),
+        2 => (0..2_u8, prop::sample::select(vec![Asked::Pause, Asked::Resume])).prop_map(|(n, asked)| Step::Ask(n, asked)),
         1 => prop::sample::select(vec![Do::Pause, Do::Resume, Do::Arrive, Do::Leave]).prop_map(Step::Act),
     ]
 }
@@ -141,6 +178,9 @@ fn run(model: &mut Model, step: &Step) {
         Step::Child(root, number, said) => drop(reported(model, &child(*root, *number), said)),
         Step::CancelChild(root, number) => {
             drop(model.tell(Message::Cancel { id: child(*root, *number), by: "eve".to_owned() }));
+        }
+        Step::Ask(root, asked) => {
+            drop(model.tell(Message::Workflow { id: id(*root), asked: asked.clone(), by: "eve".to_owned() }));
         }
         Step::Restart => model.workflows.drop_all(),
     }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::action::ActionRun;
+
 #[derive(Debug, Subcommand)]
 pub enum WorkflowCommand {
     /// Find everything that is wrong with workflows, without a server
@@ -50,6 +52,19 @@ pub enum WorkflowCommand {
         /// Folders of packs, of folders of packs, or files of Orquesta's rehearsals
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
+    },
+    /// Run a workflow once, as `petrel action run` does
+    #[command(after_help = "Example:\n  petrel workflow run web.release service=shop --wait")]
+    Run(ActionRun),
+    /// Let a workflow start nothing more, and rest once what runs has ended; those below it do the same
+    Pause {
+        /// Id of its execution
+        id: String,
+    },
+    /// Let a workflow go on that was paused
+    Resume {
+        /// Id of its execution
+        id: String,
     },
 }
 

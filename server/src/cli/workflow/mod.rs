@@ -1,4 +1,4 @@
-//! `petrel workflow validate|inspect|graph|test`: workflows without a server.
+//! `petrel workflow validate|inspect|graph|test`: workflows without a server; `run|pause|resume`: with one.
 
 mod file;
 mod inspect;
@@ -10,18 +10,36 @@ use petrel_catalog::{Problem, Revision};
 use petrel_workflow::outline;
 use serde_json::{Value, json};
 
-use super::args::{GraphFormat, Output, Runner, WorkflowCommand, WorkflowFile};
-use super::{EXIT_FAILED, EXIT_USAGE, Failure, output};
+use super::args::{ActionCommand, GraphFormat, Output, Runner, WorkflowCommand, WorkflowFile};
+use super::http::Client;
+use super::{EXIT_FAILED, EXIT_USAGE, Failure, action, output};
 use crate::packs;
 use file::SourceFile;
 
-pub fn run(command: WorkflowCommand, format: Output) -> Result<(), Failure> {
+pub fn run(
+    command: WorkflowCommand,
+    client: &dyn Fn() -> Result<Client, Failure>,
+    format: Output,
+) -> Result<(), Failure> {
     match command {
+        WorkflowCommand::Run(run) => action::run(ActionCommand::Run(run), &client()?, format),
+        WorkflowCommand::Pause { id } => order(&id, "pause", &client()?, format),
+        WorkflowCommand::Resume { id } => order(&id, "resume", &client()?, format),
         WorkflowCommand::Validate { paths, runner } => validate(&paths, runner, format),
         WorkflowCommand::Inspect { file, json } => inspect::run(&file, if json { Output::Json } else { format }),
         WorkflowCommand::Graph { file, format } => graph(&file, format),
         WorkflowCommand::Test { paths } => test::run(&paths, format),
     }
+}
+
+/// Asks something of a workflow that runs.
+fn order(id: &str, what: &str, client: &Client, format: Output) -> Result<(), Failure> {
+    let answer = client.post(&["v1", "executions", id, what], &json!({}))?;
+    match format {
+        Output::Json => output::json(&answer),
+        Output::Table => output::line(answer["message"].as_str().unwrap_or_default()),
+    }
+    Ok(())
 }
 
 fn validate(paths: &[PathBuf], runner: Option<Runner>, format: Output) -> Result<(), Failure> {
