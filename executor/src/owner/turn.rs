@@ -15,7 +15,7 @@ use super::options::OwnerOptions;
 use super::sender::{self, AsSender};
 use super::workflows::{self, AtHand, FORGOTTEN_MAX, OfStep};
 use crate::metrics::ExecutorMetrics;
-use crate::view::{Asked, ExecutorView, Resolution};
+use crate::view::{self, ExecutorView, Resolution};
 use crate::worker::{self, Start};
 
 /// What the steps since the last commit did, for the metrics.
@@ -181,7 +181,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     }
 
     fn ask(&self, what: impl FnOnce(&mut Owner<'_>)) -> Vec<Effect> {
-        let actions = Asked(self.context.globals());
+        let actions = view::Asked(self.context.globals());
         let room = |beside: &&worker::Beside| beside.free_slots() > self.starts.len();
         let beside = self.context.globals().beside().filter(room);
         let beside = beside.map(|beside| Beside { worker: beside.worker(), pool: beside.pool() });
