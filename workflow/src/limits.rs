@@ -22,7 +22,8 @@ pub const RUNS_MAX: usize = 100_000;
 /// Items of one task.
 pub const ITEMS_MAX: usize = 100_000;
 
-/// Bytes of all that a workflow's tasks may publish, written as JSON.
+/// Bytes of all that a workflow's tasks may publish, written as JSON; what undoes tasks and what people bring along
+/// count as well.
 pub const PUBLISHED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Children that one workflow may start: tasks, items and what is tried again, each counted.

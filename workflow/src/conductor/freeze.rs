@@ -166,7 +166,7 @@ impl Conductor {
     ///
     /// # Errors
     /// A workflow that is not frozen, one in which something still runs, a task that is none of those that failed, too
-    /// many bytes of variables. Nothing changes then.
+    /// many bytes of variables or input. Nothing changes then.
     pub fn decide(&mut self, decision: Decision) -> Result<(), ConductorError> {
         if self.native.kept.frozen.is_empty() || self.status != Status::Paused {
             return Err(ConductorError::NotFrozen(self.status));
@@ -186,10 +186,7 @@ impl Conductor {
 
     /// Lets a frozen workflow go on with these variables.
     pub(super) fn resume(&mut self, variables: &Map) -> Result<(), ConductorError> {
-        let bytes = self.published_bytes + json_bytes(&Value::Map(variables.clone()));
-        if !variables.is_empty() && bytes > self.limits.published_bytes_max {
-            return Err(ConductorError::TooManyVariables { bytes, limit: self.limits.published_bytes_max });
-        }
+        let bytes = self.bytes_with(variables)?;
         self.thaw();
         if !variables.is_empty() {
             self.published_bytes = bytes;
@@ -205,6 +202,16 @@ impl Conductor {
             self.set_status(Status::Resuming);
         }
         Ok(())
+    }
+
+    /// How many bytes are published with these, which a person brings along.
+    fn bytes_with(&self, variables: &Map) -> Result<usize, ConductorError> {
+        if variables.is_empty() {
+            return Ok(self.published_bytes);
+        }
+        let bytes = self.published_bytes + json_bytes(&Value::Map(variables.clone()));
+        let limit = self.limits.published_bytes_max;
+        if bytes > limit { Err(ConductorError::TooManyVariables { bytes, limit }) } else { Ok(bytes) }
     }
 
     /// Merges variables into all contexts that something will still look at.
@@ -278,8 +285,11 @@ impl Conductor {
 
     fn retry_frozen(&mut self, task: &str, route: u32, reset_items: bool, input: Map) -> Result<(), ConductorError> {
         let id = self.frozen_run(task, route)?;
+        let bytes = self.bytes_with(&input)?;
         let index = self.runs.get(id).task;
         self.rerun_task(index, route, reset_items)?;
+        self.published_bytes = bytes;
+        self.workflow_changed();
         if let Some(staged) = self.staging.find(index, route).filter(|_| !input.is_empty()) {
             self.change_staged(staged, |staged| {
                 staged.input = input;

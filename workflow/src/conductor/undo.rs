@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Conductor;
 use super::ask::evaluate_call;
+use super::complete::json_bytes;
 use super::context::ContextId;
+use super::log::LogEntry;
 use super::pieces::Piece;
 use super::runs::RunId;
 use super::staged::StagedId;
@@ -52,6 +54,13 @@ impl Conductor {
             Ok(spec) => (spec.action, spec.input, None),
             Err(message) => (Value::Null, Value::Null, Some(message)),
         };
+        let bytes = self.published_bytes + json_bytes(&action) + json_bytes(&input);
+        if bytes > self.limits.published_bytes_max {
+            return self.too_much_to_undo(id, bytes);
+        }
+        self.published_bytes = bytes;
+        self.workflow_changed();
+        let run = self.runs.get(id);
         let undo = Undo {
             task: task.name.clone(),
             route: run.route,
@@ -64,6 +73,20 @@ impl Conductor {
         let number = self.native.undos.last_key_value().map_or(0, |(last, _)| last + 1);
         self.native.undos.insert(number, undo);
         self.changed.insert(Piece::Undo(number));
+    }
+
+    /// What undoes a task counts as published. Where it is too much the workflow fails, and says of which task it keeps
+    /// nothing.
+    fn too_much_to_undo(&mut self, id: RunId, bytes: usize) {
+        let run = self.runs.get(id);
+        let (task_id, route) = (Some(self.definition.task(run.task).name.clone()), Some(run.route));
+        let message = format!(
+            "LimitExceeded: What the tasks of the workflow have published, and what undoes them, has {bytes} bytes, the \
+             limit PUBLISHED_BYTES_MAX is {}. What this task did will not be undone.",
+            self.limits.published_bytes_max
+        );
+        self.log_error(LogEntry { task_id, route, ..LogEntry::error(message) });
+        self.fail();
     }
 
     pub(super) fn forget_undo(&mut self, number: u32) -> Option<Undo> {

@@ -89,7 +89,7 @@ impl Walk<'_> {
     fn call(&mut self, value: &Value, more: &[&str], path: &str, schema: &str) {
         let known: Vec<&str> = more.iter().copied().chain(["action", "input"]).collect();
         let Some(map) = self.mapping(value, &known, path, schema) else { return };
-        if !map.get("action").and_then(Value::as_str).is_some_and(|action| !action.is_empty()) {
+        if map.get("action").and_then(Value::as_str).is_none_or(str::is_empty) {
             self.report("`action` names the action that runs", path, schema);
         }
         let input = map.get("input").unwrap_or(&Value::Null);
@@ -230,7 +230,7 @@ impl Walk<'_> {
             let message = format!("`{key}` is not supported in this version: whoever may answer at all may answer");
             self.report(message, &format!("{path}.{key}"), &schema);
         }
-        if !map.get("question").and_then(Value::as_str).is_some_and(|question| !question.is_empty()) {
+        if map.get("question").and_then(Value::as_str).is_none_or(str::is_empty) {
             self.report("`question` is the text that people are asked", &path, &schema);
         }
         if map.get("schema").is_some_and(|schema| !matches!(schema, Value::Map(_)) && !has_expressions(schema)) {

@@ -98,6 +98,16 @@ fn native_keys_are_unknown_to_orquesta() {
         );
     }
     assert_eq!(found_in(text, Dialect::Native), Vec::<String>::new());
+    for key in ["on_error: fail", "rollback: never", "finally: [{action: x}]"] {
+        let told = format!("('{}' was unexpected)", key.split(':').next().unwrap());
+        let found = found(&format!("version: 1.0\ntasks: {{a: {{action: x}}}}\n{key}\n"));
+        assert!(found.len() == 1 && found[0].contains(&told), "{found:?}");
+    }
+    for key in ["on_error: fail", "approve: {question: q}", "undo: {action: y}", "map: {items: [1]}"] {
+        let told = format!("('{}' was unexpected)", key.split(':').next().unwrap());
+        let found = found(&format!("version: 1.0\ntasks: {{a: {{action: x, {key}}}}}\n"));
+        assert!(found.len() == 1 && found[0].contains(&told), "{found:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Undoing, `finally`, and how both come behind the end of a workflow.
 
-use super::rehearsal::{Rehearsal, SECOND, rehearse};
+use super::rehearsal::{Rehearsal, SECOND, rehearse, rehearse_with};
 use super::*;
 
 /// Two tasks that can be undone, one behind the other, and a third that cannot.
@@ -324,5 +324,21 @@ fn items_that_have_not_begun_are_not_waited_for() {
         // With a rerun they begin.
         one.step(|conductor| conductor.rerun(&[]).unwrap());
         assert_eq!(one.offered(), ["bad", "many[1]"]);
+    });
+}
+
+#[test]
+fn what_undoes_tasks_has_a_limit() {
+    let text = "tasks:\n  a: {action: x, undo: {action: u, input: {r: <% result() %>}}, next: [{on: succeeded, do: b}]}\n  b: \
+                {action: x, undo: {action: u, input: {r: <% result() %>}}}\n";
+    let limits = Limits { published_bytes_max: 100, ..Limits::default() };
+    rehearse_with(text, limits, serde_json::json!({}), |one| {
+        one.run("a", serde_json::json!("y".repeat(50)));
+        assert_eq!(one.offered(), ["b"]);
+        one.run("b", serde_json::json!("y".repeat(50)));
+        assert!(one.errors()[0].contains("the limit PUBLISHED_BYTES_MAX is 100."), "{:?}", one.errors());
+        assert_eq!(one.offered(), ["undo/0/a"]);
+        one.run("undo/0/a", serde_json::Value::Null);
+        assert_eq!(one.status(), Status::Failed);
     });
 }

@@ -270,6 +270,8 @@ fn variables_that_it_goes_on_with_count_as_published() {
         let large = resume(serde_json::json!({"v": "y".repeat(200)}));
         let refused = one.step(|conductor| conductor.decide(large).unwrap_err());
         assert!(refused.to_string().ends_with("the limit PUBLISHED_BYTES_MAX is 100."), "{refused}");
+        let large = retry("a", false, serde_json::json!({"v": "y".repeat(200)}));
+        one.step(|conductor| conductor.decide(large).unwrap_err());
         assert_eq!((one.status(), one.conductor.frozen().is_some()), (Status::Paused, true));
     });
 }

@@ -294,3 +294,31 @@ fn the_event_that_ends_a_task_with_items_is_told_beforehand() {
     assert!(conductor.ends_with("a", 0, 1, Status::Succeeded) && conductor.ends_with("a", 0, 1, Status::Failed));
     assert!(!conductor.ends_with("a", 0, 1, Status::Running));
 }
+
+#[test]
+fn a_workflow_without_native_keys_stores_nothing_of_them() {
+    for dialect in [Dialect::Orquesta, Dialect::Native] {
+        let definition = Definition::read(&format!("version: 1.0\n{}", chain(3)), dialect).unwrap();
+        let start = Start { now_ms: Some(0), ..Start::default() };
+        let mut conductor = Conductor::start(Arc::new(definition), Limits::default(), start).unwrap();
+        conductor.request(Status::Running).unwrap();
+        let mut store = Store::default();
+        for task in ["t0", "t1", "t2"] {
+            offered(&mut conductor);
+            run(&mut conductor, task, serde_json::json!(1));
+            conductor.time_passed().unwrap();
+            store.take(&mut conductor);
+        }
+        tell(&mut conductor, "t3", Status::Running, serde_json::Value::Null);
+        tell(&mut conductor, "t3", Status::Failed, serde_json::Value::Null);
+        store.take(&mut conductor);
+        assert_eq!((conductor.status(), conductor.due_ms(), conductor.take_stops()), (Status::Failed, None, vec![]));
+        assert!(
+            store.0.keys().all(|key| !key.starts_with("native") && !key.starts_with("undo")),
+            "{:?}",
+            store.0.keys()
+        );
+        let native = ["due_ms", "remind_ms", "stopped", "took_too_long", "failures_max"];
+        assert!(store.0.values().all(|value| native.iter().all(|field| !value.contains(field))), "{:?}", store.0);
+    }
+}
