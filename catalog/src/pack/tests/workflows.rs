@@ -49,7 +49,7 @@ fn what_is_wrong_in_a_workflow_is_told_where_it_stands() {
             "version: 2\ntasks: {}\n",
             "workflows/heal.yaml:1:1: Workflow definition is not the supported version \"1.0\".",
         ),
-        ("version: 1.0\ntasks: [\n", "workflows/heal.yaml:3:1: Failed to load workflow definition because "),
+        ("version: 1.0\ntasks: [\n", "workflows/heal.yaml:2:8: Failed to load workflow definition because unclosed bracket"),
         (
             "version: 1.0\ntasks:\n  a:\n    action: disk.clean host=<% ctx().hots %>\n    next:\n      - when: <% succeded( %>\n        do: b\n",
             "workflows/heal.yaml:4:5: tasks.a.input: Variable \"hots\" is referenced before assignment.\n\
