@@ -74,6 +74,12 @@ pub(super) fn kind_of(path: &str) -> Option<Kind> {
     }
 }
 
+/// Whether a file stands where workflows do.
+pub(super) fn is_workflow(path: &str) -> bool {
+    let name = path.strip_prefix("workflows/").unwrap_or_default();
+    name.ends_with(".yaml") && !name.contains('/')
+}
+
 /// The files of the pack, sorted by path; what may not be there is reported.
 ///
 /// Files and folders whose name begins with a dot are left out: they belong to tools, not to the pack.

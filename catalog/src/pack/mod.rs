@@ -278,7 +278,7 @@ impl Parts {
             let is_named = self.actions.iter().any(|action| action.workflow_file.as_deref() == Some(path));
             is_named || tests.iter().any(is_rehearsed)
         };
-        let all = files.iter().map(|file| file.path.as_str()).filter(|path| path.starts_with("workflows/"));
+        let all = files.iter().map(|file| file.path.as_str()).filter(|path| files::is_workflow(path));
         for path in all.filter(|path| self.broken.is_empty() && !is_run(path)) {
             let message =
                 "no action runs this workflow: one with `runner: workflow` or `runner: orquesta` names its file";

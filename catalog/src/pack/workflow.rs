@@ -106,7 +106,9 @@ pub(super) fn read(fields: &Fields<'_>, files: &[PackFile], report: &mut Report<
     let conducted: Arc<dyn Workflow> = match PackWorkflow::of(&spec, dialect) {
         Ok(conducted) => Arc::new(conducted),
         Err(findings) => {
-            tell(&path, &findings, Code::BadWorkflow, report.problems());
+            for finding in &findings {
+                tell(&path, finding.at, finding, Code::BadWorkflow, report.problems());
+            }
             return None;
         }
     };
@@ -123,19 +125,30 @@ fn inspected(path: &str, text: &str, language: WorkflowLanguage, problems: &mut 
     };
     let spec = WorkflowSpec::read(text, dialect).map_err(tell_error).ok()?;
     let inspection = inspect(&spec, known(dialect));
-    tell(path, &inspection.syntax, Code::BadWorkflow, problems);
-    tell(path, &inspection.semantics, Code::BadWorkflow, problems);
-    tell(path, &inspection.expressions, Code::BadExpression, problems);
-    tell(path, &inspection.context, Code::BadExpression, problems);
-    tell(path, &inspection.joins, Code::BadWorkflow, problems);
+    let kinds = [
+        (&inspection.syntax, Code::BadWorkflow),
+        (&inspection.semantics, Code::BadWorkflow),
+        (&inspection.expressions, Code::BadExpression),
+        (&inspection.context, Code::BadExpression),
+        (&inspection.joins, Code::BadWorkflow),
+    ];
+    for (findings, code) in kinds {
+        findings.iter().for_each(|finding| tell(path, place_in(&spec, finding), finding, code, problems));
+    }
     Some(spec)
 }
 
-fn tell(path: &str, findings: &[Finding], code: Code, problems: &mut Problems) {
-    for finding in findings {
-        let part = if finding.spec_path.is_empty() { String::new() } else { format!("{}: ", finding.spec_path) };
-        problems.add_at(path, at_of(finding.at), code, format!("{part}{}", finding.message));
+/// Where a finding stands. Parameters that are written behind an action have no place but the action's.
+fn place_in(spec: &WorkflowSpec, finding: &Finding) -> petrel_workflow::At {
+    match finding.spec_path.strip_suffix(".input") {
+        Some(task) if spec.place(task) == finding.at => spec.place(&format!("{task}.action")),
+        _ => finding.at,
     }
+}
+
+fn tell(path: &str, at: petrel_workflow::At, finding: &Finding, code: Code, problems: &mut Problems) {
+    let part = if finding.spec_path.is_empty() { String::new() } else { format!("{}: ", finding.spec_path) };
+    problems.add_at(path, at_of(at), code, format!("{part}{}", finding.message));
 }
 
 /// A workflow's text by itself, and everything that is wrong in it; none if it cannot be taken apart. `path` is what the

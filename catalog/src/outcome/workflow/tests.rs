@@ -68,8 +68,9 @@ tests:
         [
             "ok disk.heal: frees space",
             "FAILED disk.heal: #2 (tests/heal.yaml:9:5)\n  status: expected succeeded, found failed\n  it went clean\n  \
-             error of clean: Execution failed. See result for details.",
-            "FAILED disk.heal: #3 (tests/heal.yaml:12:5)\n  action disk.heal: unknown parameter \"hots\", did you mean \
+             error of clean: Execution failed. See result for details.\n  error: YaqlEvaluationException: Unable to resolve key \
+             'freed' in expression '<% ctx().freed %>' from context.",
+            "FAILED disk.heal: #3 (tests/heal.yaml:12:5)\n  disk.heal: unknown parameter \"hots\", did you mean \
              \"host\"?; parameter \"host\" is required",
         ]
     );
@@ -97,8 +98,8 @@ fn what_is_wrong_in_tests_is_a_problem_of_the_pack() {
         ("tests/a.yaml", "workflow: disk.haul\nexpect: {}\n"),
         ("tests/b.yaml", "workflow: disk.heal\nexpcet: {}\nexpect: {}\n"),
         ("tests/c.yaml", "workflow: workflows/heel.yaml\nexpected_task_sequence: []\n"),
-        ("tests/d.yml", ""),
-        ("tests/e.py", ""),
+        ("tests/d.yml", "x"),
+        ("tests/e.py", "x"),
     ])]);
     assert_eq!(
         told.to_string(),
