@@ -130,6 +130,8 @@ impl LiveView {
                     record.timestamp_ms,
                 );
             }
+            // It is of an owner alone.
+            Ok(ExecutionsRecord::WorkflowPiece(_)) => {}
             Err(error) => tracing::warn!(%error, offset = record.offset, "execution state cannot be read"),
         }
     }

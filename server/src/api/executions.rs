@@ -8,21 +8,16 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use petrel_bus::{Output, To};
 use petrel_execution::Status;
-use petrel_execution::workflow::Asked;
-use petrel_schemas::{
-    ActionRequest, CancelRequest, Class, ExecutionId, ExecutionState, KvEntry, WorkflowOrder, encode,
-};
+use petrel_schemas::{ActionRequest, CancelRequest, Class, ExecutionId, KvEntry, encode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{ApiError, App, body, results, user, workers};
+use super::{ApiError, App, body, results, user, workers, workflows};
 use crate::live::LiveExecution;
 use crate::world::{DISPATCH_KEY, rfc3339};
 
 /// Most executions of one answer.
 const LIST_MAX: usize = 1_000;
-/// Most descendants that are shown with an execution.
-const DESCENDANTS_MAX: usize = 500;
 /// Largest body of these requests, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
@@ -115,11 +110,7 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
     if let Some(waits_for) = at_gate.or_else(by_owner) {
         execution["waits_for"] = waits_for;
     }
-    let (descendants, count) = core.live.descendants(id.as_str(), DESCENDANTS_MAX);
-    if count > 0 {
-        execution["descendants"] = descendants.iter().map(|e| descendant(core, e)).collect();
-        execution["descendants_count"] = count.into();
-    }
+    workflows::show_descendants(core, &id, &mut execution);
     // The audit trail is a little behind, or down: the execution is shown all the same.
     if let Ok(output) = core.sql()?.output(id.as_str()).await
         && let Value::Object(into) = &mut execution
@@ -127,47 +118,6 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
         into.extend(output);
     }
     Ok(Json(execution))
-}
-
-/// `POST /v1/executions/{id}/pause`: a workflow, and those below it.
-pub async fn pause(State(app): State<App>, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), ApiError> {
-    order(&app, &id, &Asked::Pause).await
-}
-
-/// `POST /v1/executions/{id}/resume`.
-pub async fn resume(State(app): State<App>, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), ApiError> {
-    order(&app, &id, &Asked::Resume).await
-}
-
-/// Asks something of a workflow. What this server knows to be none, or to be over, is refused here; the owner decides.
-async fn order(app: &App, id: &str, asked: &Asked) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let core = app.core()?;
-    let id = parse(id)?;
-    let known = core.live.get(id.as_str());
-    let what = asked.as_str();
-    let refused =
-        |why: &str| ApiError::new(StatusCode::CONFLICT, "not_possible", format!("{id} {why}, and cannot {what}"));
-    if let Some(live) = &known {
-        if live.is_over() {
-            return Err(refused("is over"));
-        }
-        let is_task = |state: &ExecutionState| !state.delivery.is_empty() && !state.pool.is_empty();
-        if live.state.as_ref().is_some_and(is_task) {
-            return Err(refused("is no workflow"));
-        }
-    }
-    let root = id.root();
-    let record = WorkflowOrder {
-        execution_id: id.to_string(),
-        root_execution_id: root.to_string(),
-        order: what.to_owned(),
-        requested_by: user(),
-        requested_at_ms: core.clock.now_ms(),
-        data: "{}".to_owned(),
-    };
-    core.publisher.publish(vec![Output::keyed(&core.topics.requests(), root.as_str(), encode(&record))]).await?;
-    let status = known.as_ref().map(LiveExecution::status);
-    Ok((StatusCode::ACCEPTED, Json(json!({ "status": status, "message": format!("{what} requested") }))))
 }
 
 /// `POST /v1/executions/{id}/cancel`: reaches any execution that is not over, for its id says whose it is.
@@ -316,26 +266,6 @@ fn parse_class(class: &str) -> Result<Class, ApiError> {
 
 pub(super) fn unknown(id: &ExecutionId) -> ApiError {
     ApiError::not_found("unknown_execution", format!("there is no execution {id} (a new one appears within a moment)"))
-}
-
-/// What a workflow has started, as it is shown with the workflow: where it stands, and what it waits for.
-fn descendant(core: &Core, e: &LiveExecution) -> Value {
-    let state = e.state.as_ref();
-    let waiting = state.filter(|_| !e.is_over());
-    let at_gate = waiting.and_then(|state| super::gates::waits_for(core, state));
-    let waits_for = at_gate.or_else(|| waiting.and_then(super::switches::waits_for).map(Value::from));
-    json!({
-        "execution_id": e.id,
-        "task": state.and_then(|s| s.task.clone()),
-        "action": state.map(|s| &s.action),
-        "status": e.status(),
-        "code": e.ended.as_ref().map_or_else(|| state.and_then(|s| s.code.clone()), |ended| ended.code.clone()),
-        "attempt": state.map(|s| s.attempt),
-        "worker": state.and_then(|s| s.worker.clone()),
-        "requested_at": state.map(|s| rfc3339(s.requested_at_ms)),
-        "ended_at": e.ended.as_ref().map(|ended| rfc3339(ended.ended_at_ms)),
-        "waits_for": waits_for,
-    })
 }
 
 /// An execution as the API shows it.

@@ -19,6 +19,7 @@ mod status;
 mod switches;
 mod upgrade;
 mod workers;
+mod workflows;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -192,8 +193,8 @@ pub fn router(app: App, guard: Guard) -> Router {
         .route("/v1/executions/{id}", get(executions::get))
         .route("/v1/executions/{id}/output", get(output::output))
         .route("/v1/executions/{id}/cancel", post(executions::cancel))
-        .route("/v1/executions/{id}/pause", post(executions::pause))
-        .route("/v1/executions/{id}/resume", post(executions::resume))
+        .route("/v1/executions/{id}/pause", post(workflows::pause))
+        .route("/v1/executions/{id}/resume", post(workflows::resume))
         .route("/v1/executions/{id}/result", get(results::get))
         .route("/v1/gates", get(gates::list))
         .route("/v1/gates/{gate}", get(gates::get))

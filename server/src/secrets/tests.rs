@@ -270,6 +270,7 @@ async fn what_was_given_goes_when_the_execution_is_over_or_the_time_is() {
         code: None,
         return_code: Some(0),
         ended_at_ms: 1,
+        conducted: false,
     };
     let output = petrel_bus::Output::keyed(&rig.topics.executions(), ids[0].as_str(), petrel_schemas::encode(&ended));
     rig.publisher.publish(vec![output]).await.unwrap();
