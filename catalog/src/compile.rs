@@ -390,11 +390,11 @@ fn check_rule(pack: &str, rule: &RuleDraft, revision: &CompiledRevision, told: &
     }
     for call in &rule.calls {
         match revision.actions.get(&call.action.value) {
+            _ if told.explains(&call.action.value) => {}
             Some(action) => {
                 let config = revision.config(pack).cloned().unwrap_or_default();
                 check_call(pack, &config, call, action, problems);
             }
-            None if told.explains(&call.action.value) => {}
             None => {
                 let hint = did_you_mean(&call.action.value, revision.actions.keys().map(String::as_str));
                 let message = format!("there is no action {:?}{hint}", call.action.value);

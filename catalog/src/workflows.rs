@@ -19,8 +19,8 @@ pub(crate) fn check(revision: &CompiledRevision, told: &Told, problems: &mut Pro
         let pack = reference.split('.').next().unwrap_or_default();
         for call in &workflow.calls {
             match revision.action(&call.action) {
+                _ if told.explains(&call.action) => {}
                 Some(action) => check_call(pack, workflow, call, action, problems),
-                None if told.explains(&call.action) => {}
                 None => {
                     let hint = did_you_mean(&call.action, revision.actions().map(|action| action.reference.as_str()));
                     let message = format!("there is no action {:?}{hint}", &*call.action);

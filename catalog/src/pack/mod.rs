@@ -72,9 +72,11 @@ pub(crate) struct PackDraft {
 }
 
 impl PackDraft {
-    /// References to what this pack meant to define and could not.
+    /// References to what this pack meant to define and could not, actions whose workflow has a mistake included.
     pub(crate) fn broken_references(&self) -> Vec<String> {
-        self.broken.iter().map(|name| format!("{}.{name}", self.name.value)).collect()
+        let is_broken = |action: &&ActionDraft| action.workflow_file.is_some() && action.workflow.is_none();
+        let workflows = self.actions.iter().filter(is_broken).map(|action| &action.name.value);
+        self.broken.iter().chain(workflows).map(|name| format!("{}.{name}", self.name.value)).collect()
     }
 }
 

@@ -87,7 +87,7 @@ pub fn play(definition: Arc<Definition>, scenario: &Scenario) -> Result<Played, 
     if !play.stage.conductor.status().is_completed() {
         play.stage.conductor.request(Status::Running)?;
     }
-    play.to_the_end()?;
+    play.run_to_end()?;
     Ok(play.played())
 }
 
@@ -124,7 +124,7 @@ struct Play<'s> {
 }
 
 impl Play<'_> {
-    fn to_the_end(&mut self) -> Result<(), StageError> {
+    fn run_to_end(&mut self) -> Result<(), StageError> {
         loop {
             self.begin_all()?;
             let Some(((at_ms, _), end)) = self.ends.pop_first() else { break };

@@ -73,6 +73,21 @@ fn what_is_wrong_in_a_workflow_is_told_where_it_stands() {
 }
 
 #[test]
+fn a_workflow_with_a_mistake_is_told_once() {
+    let rule = "name: r\ntrigger: disk.alert\naction: { ref: disk.heal, parameters: { host: a } }\n";
+    let files = [
+        (ACTION, HEAL),
+        (FILE, "version: 1.0\ninput: [host]\ntasks:\n  a: {}\n"),
+        ("rules/heal.yaml", rule),
+        ("tests/heal.yaml", "workflow: disk.heal\nexpect: {}\n"),
+    ];
+    assert_eq!(
+        problems(vec![disk_with(&files)]).to_string(),
+        "workflows/heal.yaml:4:3: tasks.a is a mapping that is not empty, not {}"
+    );
+}
+
+#[test]
 fn what_a_workflow_calls_is_checked() {
     let told = |text| healing(HEAL, text);
     assert_eq!(
