@@ -35,7 +35,7 @@ tasks:
     next: [{ when: '<% succeeded() %>', publish: [right: <% result().output.word %>], do: both }]
   both:
     join: all
-    action: core.noop
+    action: flow.nothing
 output:
   - said: <% ctx(said) %>
   - left: <% ctx(left) %>
@@ -64,7 +64,7 @@ tasks:
 const BREAKS: &str = "\
 version: 1.0
 tasks:
-  good: { action: core.noop }
+  good: { action: flow.nothing }
   bad: { action: flow.bad }
 ";
 
@@ -99,6 +99,7 @@ fn start(dir: &Path) -> Result<Single> {
         ("actions/say.yaml", SAY),
         ("actions/mark.yaml", MARK),
         ("actions/hold.yaml", HOLD),
+        ("actions/nothing.yaml", "name: nothing\nrunner: noop\n"),
         ("actions/bad.yaml", "name: bad\nrunner: fail\nmessage: it burns\n"),
         ("actions/heal.yaml", &action("heal")),
         ("actions/below.yaml", &action("below")),
