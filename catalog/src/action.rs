@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jsonschema::Validator;
-use petrel_execution::{ActionPlan, CompleteParameters, ParameterError};
+use petrel_execution::{ActionPlan, COMPUTED_KEY, CompleteParameters, ParameterError};
 use petrel_schemas::{OBJECTS_KEY, ObjectRef, SecretRef};
 use serde_json::{Map, Value, json};
 
@@ -28,6 +28,12 @@ pub struct ActionDef {
     pub(crate) requires_place: Option<Place>,
     /// Where it stands what it needs of its worker.
     pub(crate) needs_place: Option<Place>,
+}
+
+/// Whether an expression of a workflow has made that value of data.
+fn is_computed(given: &Map<String, Value>, name: &str) -> bool {
+    let computed = given.get(COMPUTED_KEY).and_then(Value::as_array);
+    computed.is_some_and(|names| names.iter().any(|computed| computed == name))
 }
 
 /// The parameters of an action.
@@ -127,7 +133,7 @@ impl Parameters {
             Value::Null => &empty,
             _ => return Err(self.refuse(vec!["parameters must be an object".to_owned()])),
         };
-        let named = given.keys().filter(|name| *name != OBJECTS_KEY);
+        let named = given.keys().filter(|name| *name != OBJECTS_KEY && *name != COMPUTED_KEY);
         let mut reasons: Vec<String> = named.filter_map(|name| self.unknown(name)).collect();
         let mut resolved = Map::new();
         let objects = given.get(OBJECTS_KEY).map(|objects| self.objects(objects, given, &mut reasons));
@@ -137,6 +143,11 @@ impl Parameters {
                 continue;
             }
             match given.get(&parameter.name).or(parameter.default.as_ref()) {
+                Some(_) if parameter.secret && is_computed(given, &parameter.name) => reasons.push(format!(
+                    "parameter {:?} holds a secret, and the name of this one was made of data: it stands in the workflow \
+                     itself, or comes in as a parameter that holds a secret",
+                    parameter.name
+                )),
                 Some(value) if parameter.secret => match value.as_str().and_then(SecretRef::of_text) {
                     Some(secret) => {
                         resolved.insert(parameter.name.clone(), Value::String(secret.text()));

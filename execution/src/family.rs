@@ -10,6 +10,11 @@ use crate::state::End;
 use crate::status::Status;
 use crate::subject::{Note, Subject};
 
+/// Name under which the parameters of a child list those, beside them, whose text an expression has made of data and reads
+/// like the name of a secret. None of them can be a parameter that holds a secret: else whoever writes what a workflow
+/// reads would choose which secret an action gets. Only Petrel writes it.
+pub const COMPUTED_KEY: &str = "$computed";
+
 /// A child that its parent wants to run, in the same step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Child {

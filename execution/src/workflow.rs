@@ -69,6 +69,8 @@ pub struct Start {
     pub action: String,
     /// Its parameters, a JSON object.
     pub parameters: Value,
+    /// Names of those that stand in the workflow's text as they are, as far as they read like the name of a secret.
+    pub constants: Vec<String>,
     /// How long it waits before it starts, in milliseconds.
     pub delay_ms: Option<i64>,
 }

@@ -110,3 +110,19 @@ fn commands_are_argument_lists() {
         assert_eq!(refused.to_string(), "argument 1 of the command holds a NUL character");
     });
 }
+
+#[test]
+fn the_name_of_a_secret_that_was_made_of_data_is_none() {
+    let login =
+        "name: login\nrunner: noop\nparameters:\n  token: { type: string, secret: true }\n  user: { type: string }\n";
+    let revision = load(vec![disk_with(&[("actions/login.yaml", login)])]);
+    let action = revision.compiled().action("disk.login").unwrap();
+    let name = "${secret.disk.token}";
+    let given = json!({ "token": name, "user": name });
+    assert_eq!(action.resolve_parameters(&given).unwrap(), given);
+    let of_user = json!({ "token": name, "user": name, "$computed": ["user"] });
+    assert_eq!(action.resolve_parameters(&of_user).unwrap(), given, "it is only a text");
+    let of_token = json!({ "token": name, "$computed": ["token"] });
+    let refused = action.resolve_parameters(&of_token).unwrap_err().to_string();
+    assert!(refused.contains("was made of data"), "{refused}");
+}

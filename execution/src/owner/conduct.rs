@@ -1,13 +1,13 @@
 //! Conducting a workflow: it is begun, told how its children end, and asked what is to start.
 
-use petrel_schemas::ExecutionId;
+use petrel_schemas::{ExecutionId, OBJECTS_KEY, SecretRef};
 use serde_json::{Map, Value, json};
 
 use super::enter::Left;
 use super::{Counted, Effect, Owner};
 use crate::code;
 use crate::execution::{Execution, Known};
-use crate::family::{Child, ChildEnded};
+use crate::family::{COMPUTED_KEY, Child, ChildEnded};
 use crate::plan::Resolution;
 use crate::state::{DelayReason, Delayed, Failed, In, LeadsTo, Scheduled};
 use crate::status::Status;
@@ -197,9 +197,11 @@ impl Owner<'_> {
                 return;
             }
             self.facts.workflows.started(starts.len());
-            for start in starts {
-                let (number, core) = (start.number, execution.core_mut());
-                match child_of(core.id(), number) {
+            for mut start in starts {
+                let number = start.number;
+                let trusted = self.mark_computed(execution, &mut start);
+                let core = execution.core_mut();
+                match trusted.and_then(|()| child_of(core.id(), number)) {
                     Ok(id) => {
                         core.children_open = core.children_open.saturating_add(1);
                         let inherited = core.passage.as_ref().map(|passage| passage.held()).unwrap_or_default();
@@ -215,6 +217,39 @@ impl Owner<'_> {
                 }
             }
         }
+    }
+
+    /// Marks what an expression has made of data and reads like the name of a secret; what came in as a secret, and what
+    /// stands in the workflow itself, is what it says.
+    fn mark_computed(&self, execution: &Execution, start: &mut Start) -> Result<(), String> {
+        let Some(parameters) = start.parameters.as_object_mut() else { return Ok(()) };
+        if let Some(name) = [OBJECTS_KEY, COMPUTED_KEY].into_iter().find(|name| parameters.contains_key(*name)) {
+            return Err(format!("{name:?} is no parameter that a task can give"));
+        }
+        let reads_like_one = |value: &Value| value.as_str().and_then(SecretRef::of_text).is_some();
+        let suspicious =
+            parameters.iter().filter(|(name, value)| reads_like_one(value) && !start.constants.contains(name));
+        let mut computed: Vec<(String, Value)> =
+            suspicious.map(|(name, value)| (name.clone(), value.clone())).collect();
+        if !computed.is_empty() {
+            let known = self.secrets_of(execution);
+            computed.retain(|(_, value)| !known.contains(value));
+        }
+        if !computed.is_empty() {
+            let names = computed.into_iter().map(|(name, _)| Value::String(name)).collect();
+            parameters.insert(COMPUTED_KEY.to_owned(), Value::Array(names));
+        }
+        Ok(())
+    }
+
+    /// The names of secrets that an execution was given in parameters that hold secrets.
+    fn secrets_of(&self, execution: &Execution) -> Vec<Value> {
+        let core = execution.core();
+        let Resolution::Ready(plan) = self.facts.actions.resolve(&core.subject.revision, &core.subject.action) else {
+            return Vec::new();
+        };
+        let Ok(parameters) = serde_json::from_str::<Value>(&core.parameters) else { return Vec::new() };
+        plan.parameters.secrets().iter().filter_map(|name| parameters.get(name)).cloned().collect()
     }
 
     /// Its timer is set to when it is to be asked next, whatever happens.

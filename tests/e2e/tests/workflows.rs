@@ -68,6 +68,21 @@ tasks:
   bad: { action: flow.bad }
 ";
 
+/// What it is given would be the name of a secret, were it not data.
+const LEAK: &str = "\
+version: 1.0
+input: [word]
+tasks:
+  only: { action: flow.login, input: { token: <% ctx(word) %> } }
+";
+const LOGIN: &str = "\
+name: login
+runner: shell
+script: echo \"$token\"
+env: { token: \"${parameters.token}\" }
+parameters: { token: { type: string, secret: true } }
+";
+
 const SAY: &str = "\
 name: say
 runner: shell
@@ -101,10 +116,13 @@ fn start(dir: &Path) -> Result<Single> {
         ("actions/hold.yaml", HOLD),
         ("actions/nothing.yaml", "name: nothing\nrunner: noop\n"),
         ("actions/bad.yaml", "name: bad\nrunner: fail\nmessage: it burns\n"),
+        ("actions/login.yaml", LOGIN),
+        ("actions/leak.yaml", &action("leak")),
         ("actions/heal.yaml", &action("heal")),
         ("actions/below.yaml", &action("below")),
         ("actions/chain.yaml", &(action("chain") + dirs)),
         ("actions/breaks.yaml", &action("breaks")),
+        ("workflows/leak.yaml", LEAK),
         ("workflows/heal.yaml", HEAL),
         ("workflows/below.yaml", BELOW),
         ("workflows/chain.yaml", CHAIN),
@@ -164,6 +182,10 @@ fn a_workflow_runs_its_tasks_and_its_result_is_its_output() -> Result<()> {
     let ended = ends(cli, &broken, "failed");
     assert_eq!(ended["code"], "workflow_failed", "{ended}");
     assert!(ended["result"].to_string().contains("it burns"), "{ended}");
+
+    let leaks = run(cli, "flow.leak", &["word=${secret.flow.token}"])?;
+    let ended = ends(cli, &leaks, "failed");
+    assert!(ended["result"].to_string().contains("was made of data"), "{ended}");
     Ok(())
 }
 

@@ -90,9 +90,10 @@ impl Conducting {
                 Begins::Failed(error) => at_once.push(AtOnce { child, error: Some(error) }),
                 Begins::Child { action, parameters } => {
                     let label = child.label();
+                    let constants = self.conductor.names_of_secrets(&child.task, &parameters);
                     let number = self.children.open(child);
                     let delay_ms = task.delay.filter(|delay| *delay > 0).map(|delay| delay.saturating_mul(1_000));
-                    starts.push(Start { number, task: label, action, parameters, delay_ms });
+                    starts.push(Start { number, task: label, action, parameters, constants, delay_ms });
                 }
             }
         }

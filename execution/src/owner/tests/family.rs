@@ -107,7 +107,14 @@ impl Conduct for Run {
             let number = run.started as u32;
             run.open.insert(number);
             let (task, action) = (format!("t{number}"), action.to_owned());
-            Start { number, task, action, parameters: json!({ "host": "db" }), delay_ms: (number == 2).then_some(700) }
+            Start {
+                number,
+                task,
+                action,
+                parameters: json!({ "host": "db" }),
+                constants: Vec::new(),
+                delay_ms: (number == 2).then_some(700),
+            }
         };
         (0..count).map(|_| start(self)).collect()
     }
