@@ -75,7 +75,7 @@ impl Conducting {
         self.forget_items_of_a_former_run(&whole);
         for action in &task.actions {
             let child = Child { item: action.item, ..whole.clone() };
-            if self.children.next() >= self.children_max {
+            if self.children.next() > self.children_max {
                 let max = self.children_max;
                 let message =
                     format!("LimitExceeded: The workflow has started {max} children, the limit CHILDREN_MAX is {max}.");

@@ -24,18 +24,19 @@ fn children_are_started_with_their_actions_and_parameters() {
     );
     let starts = host.starts(100);
     let first = Start {
-        number: 0,
+        number: 1,
         task: "a".into(),
         action: "core.echo".into(),
         parameters: json!({"message": "you"}),
+        constants: Vec::new(),
         delay_ms: None,
     };
     assert_eq!((starts, host.starts(100)), (vec![first], Vec::new()));
-    assert_eq!((host.conduct.open(), host.standing()), (vec![0], Standing::Running));
-    host.end(0, Status::Succeeded, Value::Null);
-    let starts = host.starts(100);
-    assert_eq!((starts[0].number, &starts[0].parameters, starts[0].delay_ms), (1, &json!({}), Some(3_000)));
+    assert_eq!((host.conduct.open(), host.standing()), (vec![1], Standing::Running));
     host.end(1, Status::Succeeded, Value::Null);
+    let starts = host.starts(100);
+    assert_eq!((starts[0].number, &starts[0].parameters, starts[0].delay_ms), (2, &json!({}), Some(3_000)));
+    host.end(2, Status::Succeeded, Value::Null);
     let over = Standing::Over {
         status: Status::Succeeded,
         note: petrel_execution::Note::NONE,
@@ -48,11 +49,11 @@ fn children_are_started_with_their_actions_and_parameters() {
 fn a_task_that_is_tried_again_has_another_child() {
     let mut host = begin("tasks:\n  a: {action: x, retry: {count: 1, delay: 7}}\n");
     assert_eq!(host.starts(100)[0].delay_ms, None);
-    host.end(0, Status::Failed, json!("first"));
+    host.end(1, Status::Failed, json!("first"));
     host.restore();
     let again = host.starts(100);
-    assert_eq!((again[0].number, again[0].delay_ms), (1, Some(7_000)));
-    host.end(1, Status::Timeout, json!("second"));
+    assert_eq!((again[0].number, again[0].delay_ms), (2, Some(7_000)));
+    host.end(2, Status::Timeout, json!("second"));
     let Standing::Over { status, note, result } = host.standing() else { panic!("not over") };
     assert_eq!((status, note.code.as_deref()), (Status::Failed, Some(code::WORKFLOW_FAILED)));
     assert_eq!(note.error.as_deref(), Some("a: Execution failed. See result for details."));
@@ -66,18 +67,18 @@ const ITEMS: &str = "output: [{all: <% ctx(all) %>}]\nvars: [{all: none}]\ntasks
 #[test]
 fn the_results_of_items_come_together_in_their_order() {
     let mut host = begin(ITEMS);
-    assert_eq!(host.labels(100), [(0, "a[0]".to_owned()), (1, "a[1]".to_owned())]);
-    host.end(1, Status::Succeeded, json!("one"));
-    assert_eq!(host.labels(100), [(2, "a[2]".to_owned())]);
+    assert_eq!(host.labels(100), [(1, "a[0]".to_owned()), (2, "a[1]".to_owned())]);
+    host.end(2, Status::Succeeded, json!("one"));
+    assert_eq!(host.labels(100), [(3, "a[2]".to_owned())]);
     host.restore();
-    assert!(host.stored.contains_key("done/1") && host.stored.contains_key("child/2"), "{:?}", host.stored);
-    host.end(2, Status::Succeeded, json!("two"));
-    host.end(0, Status::Succeeded, json!("zero"));
+    assert!(host.stored.contains_key("done/2") && host.stored.contains_key("child/3"), "{:?}", host.stored);
+    host.end(3, Status::Succeeded, json!("two"));
+    host.end(1, Status::Succeeded, json!("zero"));
     for (number, _) in host.labels(100) {
         host.end(number, Status::Succeeded, json!(number));
     }
     let Standing::Over { status, result, .. } = host.standing() else { panic!("not over") };
-    assert_eq!((status, result), (Status::Succeeded, json!({"output": {"all": ["zero", "one", "two", 3, 4]}})));
+    assert_eq!((status, result), (Status::Succeeded, json!({"output": {"all": ["zero", "one", "two", 4, 5]}})));
     host.store();
     let of_items = |key: &&String| key.starts_with("done/") || key.starts_with("child/");
     assert_eq!(host.stored.keys().filter(of_items).count(), 0, "{:?}", host.stored);
@@ -87,8 +88,8 @@ fn the_results_of_items_come_together_in_their_order() {
 fn what_items_that_never_ran_would_have_resulted_in_is_null() {
     let mut host = begin(ITEMS);
     host.starts(100);
-    host.end(0, Status::Succeeded, json!("zero"));
-    host.end(1, Status::Failed, json!("one"));
+    host.end(1, Status::Succeeded, json!("zero"));
+    host.end(2, Status::Failed, json!("one"));
     let (_, result) = host.run(|_| (Status::Failed, Value::Null));
     assert_eq!(result["output"]["all"], json!(["zero", "one", null, null, null]));
 }
@@ -100,8 +101,8 @@ fn a_task_without_items_is_done_at_once_and_so_is_one_without_an_action() {
          [{publish: [{all: <% result() %>}], do: b}]}\n  b: {next: [{when: <% succeeded() and result() = null %>, do: \
          c}]}\n  c: {with: i in <% range(3) %>, action: <% null %>, next: [{do: d}]}\n  d: {action: x}\n",
     );
-    assert_eq!(host.labels(100), [(3, "d".to_owned())]);
-    host.end(3, Status::Succeeded, Value::Null);
+    assert_eq!(host.labels(100), [(4, "d".to_owned())]);
+    host.end(4, Status::Succeeded, Value::Null);
     let Standing::Over { result, .. } = host.standing() else { panic!("not over") };
     assert_eq!(result, json!({"output": {"all": []}}));
 }
@@ -124,8 +125,8 @@ fn an_action_or_input_of_the_wrong_kind_fails_its_task() {
          input: <% ctx(n) %>, next: [{when: <% failed() %>, do: c}]}\n  c:\n    with: i in <% list(x, 1, '') %>\n    \
          action: <% item(i) %>\n",
     );
-    assert_eq!(host.labels(100), [(0, "c[0]".to_owned())]);
-    host.end(0, Status::Succeeded, Value::Null);
+    assert_eq!(host.labels(100), [(1, "c[0]".to_owned())]);
+    host.end(1, Status::Succeeded, Value::Null);
     let Standing::Over { status, note, result } = host.standing() else { panic!("not over") };
     assert_eq!(status, Status::Failed);
     let errors = result["errors"].as_array().unwrap();
@@ -150,10 +151,10 @@ fn an_action_or_input_of_the_wrong_kind_fails_its_task() {
 fn what_deals_with_a_failure_is_started_before_the_workflow_is_over() {
     let mut host = begin("tasks:\n  a: {action: x, next: [{do: [mail, fail]}]}\n  mail: {action: x}\n");
     host.starts(100);
-    host.end(0, Status::Succeeded, Value::Null);
+    host.end(1, Status::Succeeded, Value::Null);
     assert_eq!(host.standing(), Standing::Running);
     host.restore();
-    assert_eq!(host.labels(100), [(1, "mail".to_owned())]);
+    assert_eq!(host.labels(100), [(2, "mail".to_owned())]);
     let Standing::Over { status, .. } = host.standing() else { panic!("not over") };
     assert_eq!((status, host.conduct.open()), (Status::Failed, vec![1]));
 }
@@ -164,7 +165,7 @@ fn what_deals_with_a_failure_and_cannot_be_rendered_does_not_hold_it() {
                 ctx(n).what %>}\n";
     let mut host = begin(text);
     host.starts(100);
-    host.end(0, Status::Succeeded, Value::Null);
+    host.end(1, Status::Succeeded, Value::Null);
     assert!(host.starts(100).is_empty() && !host.conduct.has_more());
     let Standing::Over { status, result, .. } = host.standing() else { panic!("not over") };
     let tasks: Vec<_> = result["errors"].as_array().unwrap().iter().map(|error| &error["task_id"]).collect();
@@ -176,12 +177,12 @@ fn how_children_end_when_it_is_over_changes_nothing_of_it() {
     let mut host =
         begin("output: [{n: 1}]\ntasks:\n  a: {action: x}\n  b: {action: x, next: [{do: c}]}\n  c: {action: x}\n");
     host.starts(100);
-    host.end(0, Status::Failed, json!("it broke"));
+    host.end(1, Status::Failed, json!("it broke"));
     let over = host.standing();
     assert!(matches!(over, Standing::Over { status: Status::Failed, .. }), "{over:?}");
     host.restore();
     assert_eq!((host.standing(), host.conduct.open()), (over.clone(), vec![1]));
-    host.end(1, Status::Failed, json!("it broke, too"));
+    host.end(2, Status::Failed, json!("it broke, too"));
     assert_eq!((host.standing(), host.starts(100)), (over, Vec::new()));
     assert_eq!(host.conduct.ask(&Asked::Cancel).unwrap_err(), "The workflow is failed and cannot be canceled.");
 }
@@ -193,7 +194,7 @@ fn a_pause_lets_what_runs_end_and_a_resume_goes_on() {
     assert!(host.conduct.ask(&Asked::Resume).is_err());
     host.ask(Asked::Pause);
     assert_eq!(host.standing(), Standing::Pausing);
-    host.end(0, Status::Succeeded, Value::Null);
+    host.end(1, Status::Succeeded, Value::Null);
     assert_eq!((host.standing(), host.starts(100)), (Standing::Paused, Vec::new()));
     host.restore();
     host.ask(Asked::Resume);
@@ -214,8 +215,8 @@ fn tasks_with_items_that_were_to_rest_go_on_when_it_is_resumed_before_they_do() 
         host.end(expected - 2, Status::Succeeded, Value::Null);
         assert_eq!(host.starts(100)[0].number, expected);
     }
-    host.end(4, Status::Succeeded, Value::Null);
     host.end(5, Status::Succeeded, Value::Null);
+    host.end(6, Status::Succeeded, Value::Null);
     assert!(matches!(host.standing(), Standing::Over { status: Status::Succeeded, .. }));
 }
 
@@ -226,8 +227,8 @@ fn a_cancel_ends_it_once_what_runs_has_ended() {
     host.ask(Asked::Cancel);
     assert_eq!((host.standing(), host.starts(100)), (Standing::Canceling, Vec::new()));
     assert!(host.conduct.ask(&Asked::Pause).is_err() && host.conduct.ask(&Asked::Cancel).is_ok());
-    host.end(0, Status::Canceled, Value::Null);
-    host.end(1, Status::Succeeded, Value::Null);
+    host.end(1, Status::Canceled, Value::Null);
+    host.end(2, Status::Succeeded, Value::Null);
     let Standing::Over { status, note, .. } = host.standing() else { panic!("not over") };
     assert_eq!((status, note.code.as_deref()), (Status::Canceled, Some(code::CANCELED)));
 }
@@ -244,7 +245,7 @@ fn ends_that_nobody_waits_for_are_refused() {
         "The child 0 has not ended, it is paused."
     );
     assert_eq!(host.conduct.take_changes(), []);
-    host.end(0, Status::Succeeded, Value::Null);
+    host.end(1, Status::Succeeded, Value::Null);
     assert!(host.conduct.child_ended(0, end(Status::Failed)).is_err());
 }
 
@@ -269,17 +270,6 @@ fn a_text_that_is_no_workflow_is_told_where() {
     let text = "version: 1.0\ntasks:\n  a: {action: x, next: [{do: nowhere}]}\n";
     let findings = PackWorkflow::read(text, Dialect::Native).unwrap_err();
     assert_eq!(findings[0].spec_path, "tasks.a.next[0].do");
-}
-
-#[test]
-fn the_actions_that_are_named_as_they_are_can_be_asked_for() {
-    let workflow = workflow(
-        "vars: [{n: x}]\ntasks:\n  a: {action: core.echo message=5, next: [{do: [b, c]}]}\n  b:\n    action: \
-         demo.evacuate\n  c: {action: <% ctx(n) %>}\n",
-    );
-    let actions: Vec<_> =
-        workflow.actions().iter().map(|action| (&*action.task, &*action.action, action.at.line)).collect();
-    assert_eq!(actions, [("a", "core.echo", 4), ("b", "demo.evacuate", 6)]);
 }
 
 #[test]
@@ -314,14 +304,14 @@ fn a_large_task_starts_in_chunks_and_the_end_of_a_child_changes_few_pieces() {
         assert!(chunk == 0 || changed.len() <= 105, "{changed:?}");
         numbers.extend(starts.into_iter().map(|start| start.number));
     }
-    assert_eq!(numbers, (0..10_000).collect::<Vec<_>>());
-    for number in 0..9_999 {
+    assert_eq!(numbers, (1..=10_000).collect::<Vec<_>>());
+    for number in 1..10_000 {
         host.end(number, Status::Succeeded, json!(number));
         assert!(host.starts(100).is_empty());
         let changed = host.store();
         assert!(changed.len() <= 6, "{changed:?}");
     }
-    host.end(9_999, Status::Succeeded, Value::Null);
+    host.end(10_000, Status::Succeeded, Value::Null);
     assert!(matches!(host.standing(), Standing::Over { status: Status::Succeeded, .. }));
 }
 
