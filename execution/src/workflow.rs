@@ -183,7 +183,7 @@ pub trait Conduct: Send {
     /// The next children to start, at most so many; each is told once.
     fn starts(&mut self, most: usize) -> Vec<Start>;
 
-    /// Whether it has more to start than it was allowed to.
+    /// Whether it has more to start, or to end, than it was allowed to.
     fn has_more(&self) -> bool;
 
     /// A child has ended.
@@ -200,6 +200,10 @@ pub trait Conduct: Send {
 
     /// Numbers of children that are to be ended, each told once.
     fn take_stops(&mut self) -> Vec<u32>;
+
+    /// Numbers of the next children that are to end because the workflow is to end, at most so many, each told once. What
+    /// runs whatever the end is is not among them.
+    fn to_end(&mut self, most: usize) -> Vec<u32>;
 
     /// Numbers of the children that have not ended.
     fn open(&self) -> Vec<u32>;

@@ -45,11 +45,16 @@ impl Owner<'_> {
         let (revision, action) = (&subject.revision, &subject.action);
         let plan = match self.facts.actions.resolve(revision, action) {
             Resolution::Ready(plan) => plan,
+            // Others may have what it has of its gates meanwhile.
             Resolution::NotYet => {
                 let why = format!("revision {revision} has not arrived yet");
+                self.stand_back(&mut from.core);
                 return self.wait(from, DelayReason::RevisionNotHere, why);
             }
-            Resolution::Broken(why) => return self.wait(from, DelayReason::ActionBroken, why),
+            Resolution::Broken(why) => {
+                self.stand_back(&mut from.core);
+                return self.wait(from, DelayReason::ActionBroken, why);
+            }
             Resolution::Removed | Resolution::NoSuchAction => {
                 let why = format!("revision {revision} was removed before it began");
                 return self.refuse(from, Note::new(code::REVISION_REMOVED, why));
@@ -96,6 +101,7 @@ impl Owner<'_> {
         let end = ChildEnd { status: told.child.status, result: told.value() };
         match self.conduct_of(&parent) {
             Ok(mut conduct) => {
+                self.steer_again(&parent, conduct.as_mut());
                 if conduct.child_ended(number, end).is_err() {
                     self.count(Counted::Orphan);
                 }
@@ -156,9 +162,9 @@ impl Owner<'_> {
         for piece in own {
             if piece.key == ASKED {
                 // What it cannot do any more is of no account.
-                let asked = Asked::parse(&piece.value);
-                if asked.is_none_or(|asked| conduct.ask(&asked).is_err()) {
-                    self.count(Counted::AskedInVain);
+                match Asked::parse(&piece.value).filter(|asked| conduct.ask(asked).is_ok()) {
+                    Some(asked) => self.ask_children(execution.id(), &asked, "its workflow", conduct.as_ref()),
+                    None => self.count(Counted::AskedInVain),
                 }
                 self.piece(execution.id(), Changed { key: piece.key, value: None });
                 continue;
@@ -226,9 +232,13 @@ impl Owner<'_> {
         if let Some(name) = [OBJECTS_KEY, COMPUTED_KEY].into_iter().find(|name| parameters.contains_key(*name)) {
             return Err(format!("{name:?} is no parameter that a task can give"));
         }
-        let reads_like_one = |value: &Value| value.as_str().and_then(SecretRef::of_text).is_some();
-        let suspicious =
-            parameters.iter().filter(|(name, value)| reads_like_one(value) && !start.constants.contains(name));
+        // What stands in a file of a pack names what that pack may name.
+        let pack = execution.core().subject.action.split('.').next().unwrap_or_default();
+        let is_suspicious = |name: &String, value: &Value| {
+            let secret = value.as_str().and_then(SecretRef::of_text);
+            secret.is_some_and(|secret| !(start.constants.contains(name) && secret.may_be_named_in(pack)))
+        };
+        let suspicious = parameters.iter().filter(|(name, value)| is_suspicious(name, value));
         let mut computed: Vec<(String, Value)> =
             suspicious.map(|(name, value)| (name.clone(), value.clone())).collect();
         if !computed.is_empty() {

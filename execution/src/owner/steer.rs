@@ -110,7 +110,7 @@ impl Owner<'_> {
     }
 
     /// Workflows below it rest and go on with it.
-    fn ask_children(&mut self, id: &ExecutionId, asked: &Asked, by: &str, conduct: &dyn Conduct) {
+    pub(super) fn ask_children(&mut self, id: &ExecutionId, asked: &Asked, by: &str, conduct: &dyn Conduct) {
         for number in conduct.open() {
             if let Ok(id) = id.child(number) {
                 self.push(Effect::AskChild { id, asked: asked.clone(), by: by.to_owned() });
@@ -233,20 +233,21 @@ impl Owner<'_> {
     }
 
     fn cancel_conduct(&mut self, core: &Core, conduct: &mut dyn Conduct, by: &str) {
-        // One that is over says so.
+        // One that is over, or on its way to another end, says so, and what it has started is ended all the same.
         let _ = conduct.ask(&Asked::Cancel);
-        for number in conduct.open() {
+        let most = self.facts.workflows.starts_left();
+        let numbers = conduct.to_end(most);
+        self.facts.workflows.started(numbers.len());
+        for number in numbers {
             self.stop_child(core.id(), number, by);
         }
     }
 
-    /// What was asked while the workflow was not at hand.
+    /// What was asked while the workflow was not at hand, and the children that are still to be told.
     pub(super) fn steer_again(&mut self, execution: &Execution, conduct: &mut dyn Conduct) {
         let Execution::Canceling(canceling) = execution else { return };
-        if !matches!(conduct.standing(), Standing::Canceling | Standing::Over { .. }) {
-            let by = canceling.state.by.clone();
-            self.cancel_conduct(&canceling.core, conduct, &by);
-        }
+        let by = canceling.state.by.clone();
+        self.cancel_conduct(&canceling.core, conduct, &by);
     }
 
     /// Nobody can go on with it. What it has started ends by itself.

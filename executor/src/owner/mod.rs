@@ -208,6 +208,7 @@ impl<G: ExecutorView> Stage for OwnerStage<G> {
             self.metrics.claimed(0);
             start.committed();
         }
+        self.workflows.committed();
         std::mem::take(&mut self.counts).tell(&self.metrics);
     }
 

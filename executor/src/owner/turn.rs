@@ -168,9 +168,16 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             };
             if let Err(error) = put {
                 let execution = latest(&effects, id).cloned();
+                let Some(execution) = execution else { continue };
+                if let Effect::Piece { id, changed } = effect
+                    && execution.status().is_final()
+                {
+                    // It is over: what is stored of it is of no use but to be run again, and that cannot be then.
+                    self.context.delete(&workflows::key(id, &changed.key));
+                    continue;
+                }
                 // It is not as the log has it.
                 self.at_hand.drop_one(id);
-                let Some(execution) = execution else { continue };
                 let effects = self.ask(|owner| owner.too_large(execution, &error.to_string()));
                 return self.carry_out(effects);
             }

@@ -14,6 +14,9 @@ use petrel_schemas::{ExecutionId, WorkflowPiece, decode, encode};
 /// to be done comes in between.
 pub(super) const STARTS_MAX: usize = 100;
 
+/// Most of them in one transaction, which may have many steps.
+const TRANSACTION_STARTS_MAX: usize = 1_000;
+
 /// Most workflows that a thread of owners has at hand; the others are restored when they are asked.
 const AT_HAND_MAX: usize = 4_000;
 
@@ -33,12 +36,19 @@ struct Inner {
     by_use: BTreeMap<u64, ExecutionId>,
     uses: u64,
     starts: usize,
+    /// Those of the steps since the last commit.
+    open_starts: usize,
 }
 
 impl AtHand {
     /// Nothing is at hand any more.
     pub(super) fn clear(&self) {
         *self.inner.borrow_mut() = Inner::default();
+    }
+
+    /// The open transaction is committed.
+    pub(super) fn committed(&self) {
+        self.inner.borrow_mut().open_starts = 0;
     }
 
     /// Another member has that partition.
@@ -104,11 +114,15 @@ impl<G> Workflows for OfStep<'_, '_, G> {
     }
 
     fn starts_left(&self) -> usize {
-        STARTS_MAX.saturating_sub(self.at_hand.inner.borrow().starts)
+        let inner = self.at_hand.inner.borrow();
+        let of_transaction = TRANSACTION_STARTS_MAX.saturating_sub(inner.open_starts);
+        STARTS_MAX.saturating_sub(inner.starts).min(of_transaction)
     }
 
     fn started(&self, count: usize) {
-        self.at_hand.inner.borrow_mut().starts += count;
+        let mut inner = self.at_hand.inner.borrow_mut();
+        inner.starts += count;
+        inner.open_starts += count;
     }
 }
 

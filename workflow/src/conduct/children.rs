@@ -23,6 +23,9 @@ pub(super) struct Child {
     /// Whether its task has ended without it. How it ends is of no account.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) stopped: bool,
+    /// Whether it is to be ended with its workflow, and was not told yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) to_end: bool,
 }
 
 impl Child {
@@ -31,6 +34,11 @@ impl Child {
         let route = if self.route == 0 { String::new() } else { format!("~{}", self.route) };
         let item = self.item.map(|item| format!("[{item}]")).unwrap_or_default();
         format!("{}{route}{item}", self.task)
+    }
+
+    /// Whether it undoes something, or is of `finally`: that runs whatever the end is.
+    pub(super) fn is_of_end(&self) -> bool {
+        self.task.contains('/')
     }
 
     fn of_task(&self) -> (Arc<str>, u32) {
@@ -56,6 +64,8 @@ pub(super) struct Children {
     /// The numbers of what is done, by task, route and item.
     items: BTreeMap<(Arc<str>, u32), BTreeMap<usize, u32>>,
     changed: BTreeSet<OwnPiece>,
+    /// Those that are to be ended and were not told yet.
+    to_end: BTreeSet<u32>,
 }
 
 impl Children {
@@ -75,6 +85,9 @@ impl Children {
     }
 
     pub(super) fn restore_open(&mut self, number: u32, child: Child) {
+        if child.to_end {
+            self.to_end.insert(number);
+        }
         self.open.insert(number, child);
     }
 
@@ -104,6 +117,7 @@ impl Children {
     /// A child that has ended is not open any more.
     pub(super) fn close(&mut self, number: u32) -> Option<Child> {
         let child = self.open.remove(&number)?;
+        self.to_end.remove(&number);
         self.changed.insert(OwnPiece::Child(number));
         Some(child)
     }
@@ -118,6 +132,34 @@ impl Children {
         let stopped: Vec<u32> = stopped.collect();
         self.changed.extend(stopped.iter().map(|number| OwnPiece::Child(*number)));
         stopped
+    }
+
+    /// The workflow is to end: what runs for its tasks is to be ended, but for what runs whatever the end is.
+    pub(super) fn end_all(&mut self) {
+        for (number, child) in self.open.iter_mut().filter(|(_, child)| !child.is_of_end() && !child.to_end) {
+            child.to_end = true;
+            self.to_end.insert(*number);
+            self.changed.insert(OwnPiece::Child(*number));
+        }
+    }
+
+    /// The next ones that are to be ended, at most so many, each told once.
+    pub(super) fn to_end(&mut self, most: usize) -> Vec<u32> {
+        let told: Vec<u32> = self.to_end.iter().take(most).copied().collect();
+        for number in &told {
+            self.to_end.remove(number);
+        }
+        told
+    }
+
+    /// Whether some are to be ended that were not told yet.
+    pub(super) fn has_to_end(&self) -> bool {
+        !self.to_end.is_empty()
+    }
+
+    /// Whether what runs for tasks that have ended without it has not ended yet.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.open.values().any(|child| child.stopped)
     }
 
     /// The open ones, by number.

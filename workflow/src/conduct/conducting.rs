@@ -20,6 +20,8 @@ pub(super) struct Conducting {
     /// How many errors there were when it was over.
     pub(super) over: Option<usize>,
     pub(super) over_changed: bool,
+    /// Children that are to be ended and were not told yet.
+    pub(super) stops: Vec<u32>,
 }
 
 impl Conducting {
@@ -32,6 +34,7 @@ impl Conducting {
             more: false,
             over: None,
             over_changed: false,
+            stops: Vec::new(),
         }
     }
 
@@ -120,6 +123,13 @@ impl Conducting {
         }
     }
 
+    /// What runs for tasks that have ended without it is stopped, before anything begins under the same name.
+    pub(super) fn collect_stops(&mut self) {
+        for (task, route) in self.conductor.take_stops() {
+            self.stops.extend(self.children.stop(&task, route));
+        }
+    }
+
     /// Why somebody cannot ask that now, for people.
     fn refusal(&self, asked: &Asked) -> Option<String> {
         let status = self.conductor.status();
@@ -142,7 +152,7 @@ impl Conduct for Conducting {
     }
 
     fn has_more(&self) -> bool {
-        self.more
+        self.more || self.children.has_to_end()
     }
 
     fn child_ended(&mut self, number: u32, end: ChildEnd) -> Result<(), String> {
@@ -165,6 +175,10 @@ impl Conduct for Conducting {
             Asked::Resume => Status::Resuming,
             Asked::Cancel => Status::Canceled,
         };
+        if *asked == Asked::Cancel {
+            // Also where the conductor is on its way to another end already.
+            self.children.end_all();
+        }
         self.conductor.request(status).map_err(|error| error.to_string())?;
         self.told = self.conductor.status();
         if *asked == Asked::Resume {
@@ -175,8 +189,12 @@ impl Conduct for Conducting {
     }
 
     fn take_stops(&mut self) -> Vec<u32> {
-        let stops = self.conductor.take_stops();
-        stops.into_iter().flat_map(|(task, route)| self.children.stop(&task, route)).collect()
+        self.collect_stops();
+        std::mem::take(&mut self.stops)
+    }
+
+    fn to_end(&mut self, most: usize) -> Vec<u32> {
+        self.children.to_end(most)
     }
 
     fn open(&self) -> Vec<u32> {
@@ -184,7 +202,8 @@ impl Conduct for Conducting {
     }
 
     fn due_ms(&self) -> Option<i64> {
-        self.conductor.due_ms().filter(|_| self.over.is_none())
+        // What runs though the workflow is over has its time, too: nobody else would end it.
+        self.conductor.due_ms()
     }
 
     fn time_passed(&mut self) {

@@ -32,6 +32,11 @@ impl Conducting {
         let mut left = most;
         self.more = false;
         while self.over.is_none() {
+            self.collect_stops();
+            if self.conductor.is_past_draining() && self.children.has_stopped() {
+                // What was stopped may still do what would be undone.
+                break;
+            }
             let (tasks, more) = self.conductor.offer_at_most(left);
             self.more = more;
             if tasks.is_empty() {
@@ -64,7 +69,7 @@ impl Conducting {
 
     /// Begins a task, or the items of it that are offered. Whether the workflow goes on.
     fn begin(&mut self, task: &NextTask, starts: &mut Vec<Start>, at_once: &mut Vec<AtOnce>) -> bool {
-        let whole = Child { task: task.id.clone(), route: task.route, item: None, stopped: false };
+        let whole = Child { task: task.id.clone(), route: task.route, item: None, stopped: false, to_end: false };
         if task.items_count == Some(0) {
             if !self.tell_begun(&whole) {
                 return false;
@@ -75,7 +80,8 @@ impl Conducting {
         self.forget_items_of_a_former_run(&whole);
         for action in &task.actions {
             let child = Child { item: action.item, ..whole.clone() };
-            if self.children.next() > self.children_max {
+            // What undoes tasks and what runs at the end is bounded by them.
+            if !whole.is_of_end() && self.children.next() > self.children_max {
                 let max = self.children_max;
                 let message =
                     format!("LimitExceeded: The workflow has started {max} children, the limit CHILDREN_MAX is {max}.");

@@ -62,6 +62,11 @@ impl Conductor {
         self.native.kept.ending.is_some()
     }
 
+    /// Whether the workflow ends, and nothing of its tasks is waited for any more.
+    pub(crate) fn is_past_draining(&self) -> bool {
+        self.native.kept.ending.as_ref().is_some_and(|ending| ending.phase != Phase::Draining)
+    }
+
     /// Whether the workflow ends as one that has failed, with what is to run all the same.
     pub(super) fn ends_failed(&self) -> bool {
         match &self.native.kept.ending {

@@ -15,7 +15,9 @@ impl Conductor {
 
     /// Gives up the tasks that would deal with the failure of the workflow, because they cannot be started.
     pub(crate) fn give_up_remediation(&mut self) {
-        let remediation = self.staging.open().filter(|(_, staged)| staged.run_on_fail);
+        // Of a task with items that run, others follow.
+        let rests = |staged: &Staged| staged.items.as_ref().is_none_or(|items| items.active() == 0);
+        let remediation = self.staging.open().filter(|(_, staged)| staged.run_on_fail && rests(staged));
         let given_up: Vec<StagedId> = remediation.map(|(id, _)| id).collect();
         for id in given_up {
             self.change_staged(id, |staged| staged.run_on_fail = false);

@@ -143,7 +143,8 @@ impl Conductor {
         let definition = Arc::clone(&self.definition);
         let task = definition.task(staged.task);
         let rendered = match &staged.rendered {
-            Some(rendered) if !task.reads_statuses => Arc::clone(rendered),
+            // Items that were counted stay what they are.
+            Some(rendered) if !task.reads_statuses || staged.has_items() => Arc::clone(rendered),
             _ => {
                 let rendered = Arc::new(self.render(task, id)?);
                 self.staging.change(id, |staged| staged.rendered = Some(Arc::clone(&rendered)));

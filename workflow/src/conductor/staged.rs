@@ -39,6 +39,11 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
+    /// Whether its items were counted.
+    pub(crate) fn has_items(&self) -> bool {
+        self.items.as_ref().is_some_and(|items| items.len() > 0)
+    }
+
     pub(crate) fn new(task: TaskIndex, route: u32, context: ContextId, before: Vec<(Arc<str>, u32)>) -> Self {
         Staged {
             task,

@@ -147,6 +147,10 @@ impl Conduct for Run {
         Vec::new()
     }
 
+    fn to_end(&mut self, _: usize) -> Vec<u32> {
+        self.open()
+    }
+
     fn open(&self) -> Vec<u32> {
         self.open.iter().copied().collect()
     }
