@@ -167,6 +167,10 @@ impl Conduct for Conducting {
     }
 
     fn ask(&mut self, asked: &Asked) -> Result<(), String> {
+        if *asked == Asked::Cancel {
+            // Also where the workflow is over, or on its way to another end already.
+            self.children.end_all();
+        }
         if let Some(refusal) = self.refusal(asked) {
             return Err(refusal);
         }
@@ -175,10 +179,6 @@ impl Conduct for Conducting {
             Asked::Resume => Status::Resuming,
             Asked::Cancel => Status::Canceled,
         };
-        if *asked == Asked::Cancel {
-            // Also where the conductor is on its way to another end already.
-            self.children.end_all();
-        }
         self.conductor.request(status).map_err(|error| error.to_string())?;
         self.told = self.conductor.status();
         if *asked == Asked::Resume {

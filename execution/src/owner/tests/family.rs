@@ -270,7 +270,7 @@ impl Workflows for FakeWorkflows {
     }
 
     fn starts_left(&self) -> usize {
-        STARTS_MAX - self.0.borrow().starts
+        STARTS_MAX.saturating_sub(self.0.borrow().starts)
     }
 
     fn started(&self, count: usize) {
