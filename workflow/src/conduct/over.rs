@@ -55,6 +55,7 @@ impl Conducting {
             route: run.route,
             item: None,
             stopped: false,
+            to_end: false,
         });
         for task in Vec::from_iter(runs.filter(active)) {
             // A task that has ended since, because it ran more often, refuses this.
