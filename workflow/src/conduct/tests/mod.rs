@@ -156,7 +156,7 @@ fn what_deals_with_a_failure_is_started_before_the_workflow_is_over() {
     host.restore();
     assert_eq!(host.labels(100), [(2, "mail".to_owned())]);
     let Standing::Over { status, .. } = host.standing() else { panic!("not over") };
-    assert_eq!((status, host.conduct.open()), (Status::Failed, vec![1]));
+    assert_eq!((status, host.conduct.open()), (Status::Failed, vec![2]));
 }
 
 #[test]
@@ -181,10 +181,45 @@ fn how_children_end_when_it_is_over_changes_nothing_of_it() {
     let over = host.standing();
     assert!(matches!(over, Standing::Over { status: Status::Failed, .. }), "{over:?}");
     host.restore();
-    assert_eq!((host.standing(), host.conduct.open()), (over.clone(), vec![1]));
+    assert_eq!((host.standing(), host.conduct.open()), (over.clone(), vec![2]));
     host.end(2, Status::Failed, json!("it broke, too"));
     assert_eq!((host.standing(), host.starts(100)), (over, Vec::new()));
     assert_eq!(host.conduct.ask(&Asked::Cancel).unwrap_err(), "The workflow is failed and cannot be canceled.");
+}
+
+#[test]
+fn a_cancel_tells_each_child_once_and_as_many_as_it_may() {
+    let mut host = begin("tasks:\n  a: {action: x, with: i in <% range(5) %>}\n");
+    host.starts(100);
+    host.ask(Asked::Cancel);
+    assert_eq!((host.conduct.to_end(2), host.conduct.has_more()), (vec![1, 2], true));
+    host.end(1, Status::Canceled, Value::Null);
+    host.restore();
+    // Who goes on with it does not know who was told.
+    assert_eq!((host.conduct.to_end(9), host.conduct.has_more()), (vec![2, 3, 4, 5], false));
+    host.ask(Asked::Cancel);
+    assert_eq!(host.conduct.to_end(9), Vec::<u32>::new());
+}
+
+#[test]
+fn what_begins_anew_after_its_time_is_not_stopped_with_what_ran_before() {
+    let text =
+        "tasks:\n  a: {action: x, timeout: 10s, next: [{on: timeout, do: a}]}\n  b: {action: x, next: [{do: a}]}\n";
+    let mut host = begin(text);
+    let begun = host.labels(100);
+    assert_eq!(begun, [(1, "b".to_owned())]);
+    host.end(1, Status::Succeeded, Value::Null);
+    assert_eq!(host.labels(100), [(2, "a".to_owned())]);
+    let due_ms = host.conduct.due_ms().expect("it has a time");
+    host.conduct.set_now(due_ms);
+    host.conduct.time_passed();
+    let again = host.labels(100);
+    assert_eq!((again.len(), host.conduct.take_stops()), (1, vec![2]));
+    // What the first one says late is of no account.
+    host.end(2, Status::Succeeded, Value::Null);
+    assert_eq!(host.standing(), Standing::Running);
+    host.end(again[0].0, Status::Succeeded, Value::Null);
+    assert!(matches!(host.standing(), Standing::Over { status: Status::Succeeded, .. }));
 }
 
 #[test]
@@ -211,7 +246,7 @@ fn tasks_with_items_that_were_to_rest_go_on_when_it_is_resumed_before_they_do() 
     host.ask(Asked::Pause);
     host.ask(Asked::Resume);
     assert_eq!(host.starts(100), Vec::new());
-    for expected in [2, 3, 4, 5] {
+    for expected in [3, 4, 5, 6] {
         host.end(expected - 2, Status::Succeeded, Value::Null);
         assert_eq!(host.starts(100)[0].number, expected);
     }

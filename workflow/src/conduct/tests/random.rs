@@ -137,7 +137,10 @@ fn act(host: &mut Host, action: &Do) -> String {
             host.store();
             let told = host.conduct.ask(asked);
             if told.is_err() {
-                assert_eq!(host.conduct.take_changes(), [], "{told:?}");
+                // A cancel that comes too late still ends what runs.
+                let ends = |key: &str| *asked == Asked::Cancel && key.starts_with("child/");
+                let changed = host.store();
+                assert!(changed.iter().all(|key| ends(key)), "{told:?} {changed:?}");
             }
             format!("{told:?}")
         }
