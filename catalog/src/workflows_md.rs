@@ -1,14 +1,21 @@
 //! The examples of docs/WORKFLOWS.md are taken as they stand there, and their tests are run.
 
+use petrel_execution::runner::WorkflowLanguage;
+
 use crate::core_tests::core;
 use crate::outcome::{Tested, run_tests};
-use crate::pack::{PackFile, PackSource};
+use crate::pack::{PackFile, PackSource, inspect_workflow};
 use crate::revision::Revision;
+
+/// The blocks that open with a line.
+fn blocks(opening: &str) -> impl Iterator<Item = &'static str> {
+    let page = include_str!("../../docs/WORKFLOWS.md");
+    page.split(opening).skip(1).map(|rest| rest.split_once("```").expect("a block ends").0)
+}
 
 /// The blocks that are files, each with the path that its first line names.
 fn examples() -> Vec<(String, String)> {
-    let page = include_str!("../../docs/WORKFLOWS.md");
-    let blocks = page.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").expect("a block ends").0);
+    let blocks = blocks("```yaml\n");
     let named = |block: &str| {
         let (first, _) = block.split_once('\n').expect("a block has lines");
         let path = first.strip_prefix("# ").expect("its first line names its path");
@@ -54,4 +61,15 @@ fn the_examples_of_the_page_load_and_their_tests_pass() {
         }
     }
     assert!(loads >= 8 && passed >= 12, "{loads} {passed}");
+}
+
+#[test]
+fn the_examples_of_native_workflows_have_no_problem() {
+    let mut inspected = 0;
+    for text in blocks("```yaml native\n") {
+        let (spec, problems) = inspect_workflow("example.yaml", text, WorkflowLanguage::Native);
+        assert!(spec.is_some() && problems.as_slice().is_empty(), "{text}\n{:?}", problems.as_slice());
+        inspected += 1;
+    }
+    assert!(inspected >= 7, "{inspected}");
 }

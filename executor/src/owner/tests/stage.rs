@@ -220,7 +220,7 @@ fn a_timer_of_a_damaged_state_is_due_once() {
 fn a_child_has_the_owner_of_its_root_and_tells_it_in_the_same_step() {
     let mut owner = Owner::new();
     owner.act(&OK);
-    assert_eq!(owner.act(&Do::Child(1, "demo.missing")), ["dead no_such_action", "failed"]);
+    assert_eq!(owner.act(&Do::Child(1, "demo.missing")), ["failed"], "its parent is told, and no dead letter");
     let child = format!("{}.1", id(1));
     assert!(owner.state.get(child.as_bytes()).is_some());
     assert_eq!(owner.status(1), Some("scheduled"));
