@@ -205,7 +205,8 @@ fn a_cancel_tells_each_child_once_and_as_many_as_it_may() {
 fn what_begins_anew_after_its_time_is_not_stopped_with_what_ran_before() {
     let text =
         "tasks:\n  a: {action: x, timeout: 10s, next: [{on: timeout, do: a}]}\n  b: {action: x, next: [{do: a}]}\n";
-    let mut host = begin(text);
+    let workflow = PackWorkflow::read(&format!("version: 1.0\n{text}"), Dialect::Native).unwrap();
+    let mut host = Host::begin(workflow, &json!({}));
     let begun = host.labels(100);
     assert_eq!(begun, [(1, "b".to_owned())]);
     host.end(1, Status::Succeeded, Value::Null);
