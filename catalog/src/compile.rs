@@ -370,6 +370,11 @@ impl Told {
         }
     }
 
+    /// Whether a file meant to define it and has a mistake.
+    pub(crate) fn is_broken(&self, reference: &str) -> bool {
+        self.broken.contains(reference)
+    }
+
     pub(crate) fn explains(&self, reference: &str) -> bool {
         let pack = reference.split('.').next().unwrap_or_default();
         self.broken.contains(reference) || (self.some_pack_is_nameless && !self.packs.contains(pack))
@@ -390,7 +395,8 @@ fn check_rule(pack: &str, rule: &RuleDraft, revision: &CompiledRevision, told: &
     }
     for call in &rule.calls {
         match revision.actions.get(&call.action.value) {
-            _ if told.explains(&call.action.value) => {}
+            Some(_) if told.is_broken(&call.action.value) => {}
+            None if told.explains(&call.action.value) => {}
             Some(action) => {
                 let config = revision.config(pack).cloned().unwrap_or_default();
                 check_call(pack, &config, call, action, problems);

@@ -19,7 +19,8 @@ pub(crate) fn check(revision: &CompiledRevision, told: &Told, problems: &mut Pro
         let pack = reference.split('.').next().unwrap_or_default();
         for call in &workflow.calls {
             match revision.action(&call.action) {
-                _ if told.explains(&call.action) => {}
+                Some(_) if told.is_broken(&call.action) => {}
+                None if told.explains(&call.action) => {}
                 Some(action) => check_call(pack, workflow, call, action, problems),
                 None => {
                     let hint = did_you_mean(&call.action, revision.actions().map(|action| action.reference.as_str()));
