@@ -195,7 +195,7 @@ pub trait Conduct: Send {
     /// Somebody asks something of it.
     ///
     /// # Errors
-    /// Why that cannot be, for people; nothing has changed.
+    /// Why that cannot be, for people; nothing has changed, but that a cancel ends what still runs ([`Conduct::to_end`]).
     fn ask(&mut self, asked: &Asked) -> Result<(), String>;
 
     /// Numbers of children that are to be ended, each told once.
