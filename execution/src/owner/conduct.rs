@@ -90,7 +90,7 @@ impl Owner<'_> {
 
     /// A child has ended: its parent is told, in the same step.
     pub fn child_ended(&mut self, told: &ChildEnded, parent: Option<Known>) {
-        let Some(Known::Live(mut parent)) = parent.filter(|parent| has_children(parent)) else {
+        let Some(Known::Live(mut parent)) = parent.filter(has_children) else {
             return self.count(Counted::Orphan);
         };
         parent.core_mut().children_open -= 1;

@@ -81,7 +81,7 @@ impl Owner<'_> {
 
     /// Somebody asks something of a workflow.
     pub fn ask(&mut self, asked: &Asked, by: &str, known: Option<Known>) {
-        let Some(Known::Live(execution)) = known.filter(|known| has_begun(known)) else {
+        let Some(Known::Live(execution)) = known.filter(has_begun) else {
             return self.count(Counted::AskedInVain);
         };
         self.asked_by = Some(by.to_owned());
