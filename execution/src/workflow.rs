@@ -195,7 +195,7 @@ pub trait Conduct: Send {
     /// Somebody asks something of it.
     ///
     /// # Errors
-    /// Why that cannot be, for people; nothing has changed, but that a cancel ends what still runs ([`Conduct::to_end`]).
+    /// Why that cannot be, for people; nothing has changed, but that a cancel ends what still runs ([`Conduct::next_to_end`]).
     fn ask(&mut self, asked: &Asked) -> Result<(), String>;
 
     /// Numbers of children that are to be ended, each told once.
@@ -203,7 +203,7 @@ pub trait Conduct: Send {
 
     /// Numbers of the next children that are to end because the workflow is to end, at most so many, each told once. What
     /// runs whatever the end is is not among them.
-    fn to_end(&mut self, most: usize) -> Vec<u32>;
+    fn next_to_end(&mut self, most: usize) -> Vec<u32>;
 
     /// Numbers of the children that have not ended.
     fn open(&self) -> Vec<u32>;

@@ -236,7 +236,7 @@ impl Owner<'_> {
         // One that is over, or on its way to another end, says so, and what it has started is ended all the same.
         let _ = conduct.ask(&Asked::Cancel);
         let most = self.facts.workflows.starts_left();
-        let numbers = conduct.to_end(most);
+        let numbers = conduct.next_to_end(most);
         self.facts.workflows.started(numbers.len());
         for number in numbers {
             self.stop_child(core.id(), number, by);

@@ -144,7 +144,7 @@ impl Children {
     }
 
     /// The next ones that are to be ended, at most so many, each told once.
-    pub(super) fn to_end(&mut self, most: usize) -> Vec<u32> {
+    pub(super) fn next_to_end(&mut self, most: usize) -> Vec<u32> {
         let told: Vec<u32> = self.to_end.iter().take(most).copied().collect();
         for number in &told {
             self.to_end.remove(number);

@@ -193,8 +193,8 @@ impl Conduct for Conducting {
         std::mem::take(&mut self.stops)
     }
 
-    fn to_end(&mut self, most: usize) -> Vec<u32> {
-        self.children.to_end(most)
+    fn next_to_end(&mut self, most: usize) -> Vec<u32> {
+        self.children.next_to_end(most)
     }
 
     fn open(&self) -> Vec<u32> {

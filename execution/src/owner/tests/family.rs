@@ -147,7 +147,7 @@ impl Conduct for Run {
         Vec::new()
     }
 
-    fn to_end(&mut self, _: usize) -> Vec<u32> {
+    fn next_to_end(&mut self, _: usize) -> Vec<u32> {
         self.open()
     }
 

@@ -192,13 +192,13 @@ fn a_cancel_tells_each_child_once_and_as_many_as_it_may() {
     let mut host = begin("tasks:\n  a: {action: x, with: i in <% range(5) %>}\n");
     host.starts(100);
     host.ask(Asked::Cancel);
-    assert_eq!((host.conduct.to_end(2), host.conduct.has_more()), (vec![1, 2], true));
+    assert_eq!((host.conduct.next_to_end(2), host.conduct.has_more()), (vec![1, 2], true));
     host.end(1, Status::Canceled, Value::Null);
     host.restore();
     // Who goes on with it does not know who was told.
-    assert_eq!((host.conduct.to_end(9), host.conduct.has_more()), (vec![2, 3, 4, 5], false));
+    assert_eq!((host.conduct.next_to_end(9), host.conduct.has_more()), (vec![2, 3, 4, 5], false));
     host.ask(Asked::Cancel);
-    assert_eq!(host.conduct.to_end(9), Vec::<u32>::new());
+    assert_eq!(host.conduct.next_to_end(9), Vec::<u32>::new());
 }
 
 #[test]
