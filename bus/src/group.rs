@@ -45,6 +45,8 @@ struct Member {
     /// What it was told to release.
     revoking: BTreeSet<TopicPartition>,
     seen_ms: i64,
+    /// The generation in which it had nothing to do: it has nothing to do in all of it.
+    at_rest: Option<u64>,
 }
 
 /// The members of one consumer group.
@@ -121,8 +123,12 @@ impl Group {
     /// # Errors
     /// If the member is fenced.
     pub fn poll(&mut self, name: &str, epoch: u64, now_ms: i64) -> Result<Option<GroupEvent>, Fenced> {
+        let generation = self.generation;
         let member = self.member(name, epoch)?;
         member.seen_ms = now_ms;
+        if member.at_rest == Some(generation) {
+            return Ok(None);
+        }
         let leaving: Vec<TopicPartition> =
             member.owned.difference(&member.target).filter(|p| !member.revoking.contains(*p)).cloned().collect();
         if !leaving.is_empty() {
@@ -138,6 +144,7 @@ impl Group {
             if all_free { wanted.into_iter().cloned().collect() } else { Vec::new() }
         };
         if coming.is_empty() {
+            self.member(name, epoch)?.at_rest = Some(generation);
             return Ok(None);
         }
         self.member(name, epoch)?.owned.extend(coming.iter().cloned());

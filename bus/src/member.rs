@@ -54,6 +54,8 @@ pub struct Member<L: Log> {
     cursors: Vec<Cursor>,
     /// Which cursor is read first, so that a full partition does not starve the others.
     turn: usize,
+    /// The version of the log in which these cursors had nothing to read: they have nothing to read in all of it.
+    at_rest: Option<u64>,
     events: VecDeque<GroupEvent>,
     /// What the log does not take before the commit.
     outputs: Vec<(Output, u32)>,
@@ -79,6 +81,7 @@ impl<L: Log> Member<L> {
             assigned: Vec::new(),
             cursors: Vec::new(),
             turn: 0,
+            at_rest: None,
             events: VecDeque::new(),
             outputs: Vec::new(),
             progress: Arc::default(),
@@ -185,7 +188,9 @@ impl<L: Log> Member<L> {
         !cursor.halted && self.log.bounds(&cursor.at).is_some_and(|bounds| cursor.next >= bounds.end)
     }
 
+    /// A cursor that is about to change.
     fn cursor(&mut self, at: &TopicPartition) -> Option<&mut Cursor> {
+        self.at_rest = None;
         self.cursors.iter_mut().find(|c| c.at == *at)
     }
 
@@ -292,9 +297,10 @@ impl<L: Log> Session for Member<L> {
             if !events.is_empty() {
                 return Ok(events);
             }
-            let read = self.read(max)?;
-            if !read.is_empty() {
-                self.hand_out(&read, max, each);
+            let read = if self.at_rest == Some(seen) { Vec::new() } else { self.read(max)? };
+            match read.is_empty() {
+                true => self.at_rest = Some(seen),
+                false => self.hand_out(&read, max, each),
             }
             let woken = self.woken.swap(false, Ordering::SeqCst);
             if !read.is_empty() || !self.events.is_empty() || is_last || woken {
@@ -331,6 +337,7 @@ impl<L: Log> Session for Member<L> {
     }
 
     fn accept(&mut self, positions: &[Position]) -> Result<(), SessionError> {
+        self.at_rest = None;
         for Position { at, offset, .. } in positions {
             self.cursors.retain(|c| c.at != *at);
             self.cursors.push(Cursor { at: at.clone(), next: *offset, paused: false, halted: false });

@@ -199,10 +199,11 @@ impl Log for Shared {
 
     fn group<R>(&self, group: &str, f: impl FnOnce(&mut Group, &Counts<'_>) -> R) -> R {
         let (mut state, name) = (self.lock(), Arc::from(group));
-        state.version += 1;
-        let State { groups, topics, .. } = &mut *state;
+        let State { groups, topics, version, .. } = &mut *state;
         let members = groups.entry(Arc::clone(&name)).or_default();
+        let before = members.generation();
         let answer = f(members, &|topic| topics.get(topic).map(|t| t.spec.partitions));
+        *version += u64::from(members.generation() != before);
         state.note_empty(&name, self.clock.now_ms());
         answer
     }
