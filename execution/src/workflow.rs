@@ -4,6 +4,8 @@
 //! told how its children end and what people want, and answers with the children to start, how it stands, and which of
 //! its pieces have changed. Neither has a clock or does I/O: the time of a step is told.
 
+mod asked;
+
 use std::fmt;
 
 use petrel_schemas::ExecutionId;
@@ -11,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::status::Status;
 use crate::subject::Note;
+pub use asked::{Asked, Decision, RerunTask};
 
 /// The workflow of an action of a revision.
 pub trait Workflow: fmt::Debug + Send + Sync {
@@ -82,33 +85,6 @@ pub struct ChildEnd {
     pub status: Status,
     /// What it resulted in, as expressions see it.
     pub result: Value,
-}
-
-/// What somebody asks of a workflow.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Asked {
-    /// To start nothing more, and to rest once what runs has ended.
-    Pause,
-    /// To go on.
-    Resume,
-    /// To end once what runs has ended.
-    Cancel,
-}
-
-impl Asked {
-    /// As records write it.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-            Self::Cancel => "cancel",
-        }
-    }
-
-    /// Reads back what somebody orders by a record of its own; a cancel is another one.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Pause, Self::Resume].into_iter().find(|asked| asked.as_str() == text)
-    }
 }
 
 /// How a workflow stands.
@@ -216,6 +192,11 @@ pub trait Conduct: Send {
 
     /// How it stands.
     fn standing(&self) -> Standing;
+
+    /// Of one that is frozen, what a person needs to decide with, a JSON object: `tasks` that failed (`task`, `route`,
+    /// `status`, and `items` with the numbers of those that are `done`, `failed` and `not_begun`), what is `open`, the
+    /// `variables` that were gathered, and the `errors`.
+    fn frozen(&self) -> Option<Value>;
 
     /// What has changed since this was asked last.
     fn take_changes(&mut self) -> Vec<Changed>;

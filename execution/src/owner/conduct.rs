@@ -162,7 +162,7 @@ impl Owner<'_> {
         for piece in own {
             if piece.key == ASKED {
                 // What it cannot do any more is of no account.
-                match Asked::parse(&piece.value).filter(|asked| conduct.ask(asked).is_ok()) {
+                match asked(&piece.value).filter(|asked| conduct.ask(asked).is_ok()) {
                     Some(asked) => self.ask_children(execution.id(), &asked, "its workflow", conduct.as_ref()),
                     None => self.count(Counted::AskedInVain),
                 }
@@ -274,7 +274,7 @@ impl Owner<'_> {
 
     /// It is told what was asked once it is at hand.
     pub(super) fn ask_later(&mut self, id: &ExecutionId, asked: &Asked) {
-        self.piece(id, Changed { key: ASKED.to_owned(), value: Some(asked.as_str().to_owned()) });
+        self.piece(id, Changed { key: ASKED.to_owned(), value: Some(kept(asked)) });
     }
 
     pub(super) fn ask_again(&mut self, id: &ExecutionId) {
@@ -307,6 +307,16 @@ fn child(parent: &Subject, id: ExecutionId, start: Start, inherited: Vec<crate::
     let Start { task, action, parameters, delay_ms, .. } = start;
     let subject = Subject { id, action, requested_at_ms: now_ms, task: Some(task), ..parent.clone() };
     Child { subject, parameters: parameters.to_string(), inherited, delay_ms }
+}
+
+/// What was asked, as it is kept for a workflow that is not at hand.
+fn kept(asked: &Asked) -> String {
+    json!({ "asked": asked.as_str(), "data": asked.data() }).to_string()
+}
+
+fn asked(kept: &str) -> Option<Asked> {
+    let kept: Value = serde_json::from_str(kept).ok()?;
+    Asked::parse(kept["asked"].as_str()?, kept["data"].as_str()?).ok()
 }
 
 /// How a child ended, as it was kept for a workflow that was not at hand.

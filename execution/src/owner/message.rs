@@ -68,8 +68,8 @@ pub enum MessageError {
     /// It names no execution.
     #[error(transparent)]
     Id(#[from] IdError),
-    /// It asks of a workflow what no workflow knows.
-    #[error("{0:?} is nothing that can be asked of a workflow")]
+    /// It asks of a workflow what no workflow knows, or not as it has to.
+    #[error("{0}")]
     Order(String),
     /// It is no proper answer of a gate.
     #[error(transparent)]
@@ -179,7 +179,7 @@ impl Message {
                 Self::Cancel { id: ExecutionId::parse(&cancel.execution_id)?, by: cancel.requested_by }
             }
             RequestsRecord::WorkflowOrder(order) => {
-                let asked = Asked::parse(&order.order).ok_or_else(|| MessageError::Order(order.order.clone()))?;
+                let asked = Asked::parse(&order.order, &order.data).map_err(MessageError::Order)?;
                 Self::Workflow { id: ExecutionId::parse(&order.execution_id)?, asked, by: order.requested_by }
             }
             RequestsRecord::GateAnswer(record) => {

@@ -65,7 +65,7 @@ pub struct WorkflowOrder {
     pub execution_id: String,
     /// Its root execution; the record's key.
     pub root_execution_id: String,
-    /// `pause` or `resume`.
+    /// `pause`, `resume`, `rerun`, `decide` or `answer`.
     pub order: String,
     /// Who asked.
     pub requested_by: String,

@@ -50,7 +50,7 @@ async fn order(app: &App, id: &str, asked: &Asked) -> Result<(StatusCode, Json<V
         order: what.to_owned(),
         requested_by: user(),
         requested_at_ms: core.clock.now_ms(),
-        data: "{}".to_owned(),
+        data: asked.data(),
     };
     core.publisher.publish(vec![Output::keyed(&core.topics.requests(), root.as_str(), encode(&record))]).await?;
     let status = known.as_ref().map(LiveExecution::status);

@@ -1,8 +1,10 @@
 //! A workflow that runs: what its owner tells it, told to the conductor.
 
 use petrel_execution::workflow::{Asked, Changed, ChildEnd, Conduct, Standing, Start};
+use serde_json::Value as Json;
 
 use super::children::{Child, Children, Done};
+use super::people::shown;
 use super::workflow::status_of;
 use crate::conductor::{Conductor, Event, Level, LogEntry, Status};
 use crate::expression::Value;
@@ -137,6 +139,8 @@ impl Conducting {
             Asked::Pause => (status.is_running() || status.is_pause(), "paused"),
             Asked::Resume => (status.is_pause(), "resumed"),
             Asked::Cancel => (!status.is_completed(), "canceled"),
+            Asked::Answer(_) => (false, "answered: it is no question"),
+            Asked::Rerun(_) | Asked::Decide(_) => return None,
         };
         (!can).then(|| format!("The workflow is {status} and cannot be {what}."))
     }
@@ -178,6 +182,9 @@ impl Conduct for Conducting {
             Asked::Pause => Status::Paused,
             Asked::Resume => Status::Resuming,
             Asked::Cancel => Status::Canceled,
+            Asked::Decide(decision) => return self.decide(decision),
+            Asked::Rerun(tasks) => return self.rerun(tasks),
+            Asked::Answer(_) => return Ok(()),
         };
         self.conductor.request(status).map_err(|error| error.to_string())?;
         self.told = self.conductor.status();
@@ -217,6 +224,10 @@ impl Conduct for Conducting {
 
     fn standing(&self) -> Standing {
         self.stands()
+    }
+
+    fn frozen(&self) -> Option<Json> {
+        self.conductor.frozen().map(|frozen| shown(&frozen))
     }
 
     fn take_changes(&mut self) -> Vec<Changed> {

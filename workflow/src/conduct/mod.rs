@@ -4,12 +4,13 @@
 //! which child runs for what, what the items of a task have resulted in so far, and what is done without a child.
 //!
 //! Reading order: `workflow` (a text into what owners begin), `conducting` (one that runs), `starts` (from what the
-//! conductor offers to children), `children` (what is remembered of them), `pieces` (how that is stored), `over` (what a
-//! workflow comes to).
+//! conductor offers to children), `children` (what is remembered of them), `pieces` (how that is stored), `people` (what
+//! people decide), `over` (what a workflow comes to).
 
 mod children;
 mod conducting;
 mod over;
+mod people;
 mod pieces;
 mod starts;
 mod workflow;

@@ -94,6 +94,10 @@ impl Run {
 }
 
 impl Conduct for Run {
+    fn frozen(&self) -> Option<Value> {
+        None
+    }
+
     fn set_now(&mut self, now_ms: i64) {
         assert!(now_ms > 0);
     }
@@ -139,6 +143,7 @@ impl Conduct for Run {
             Asked::Pause => self.asked = "pause".to_owned(),
             Asked::Resume => self.asked = String::new(),
             Asked::Cancel => self.asked = "cancel".to_owned(),
+            Asked::Rerun(_) | Asked::Decide(_) | Asked::Answer(_) => return Err("it cannot".to_owned()),
         }
         Ok(())
     }

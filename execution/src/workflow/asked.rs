@@ -1,0 +1,166 @@
+//! What people ask of workflows and of questions, and how records write it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// What somebody asks of a workflow, or of a question.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// To start nothing more, and to rest once what runs has ended.
+    Pause,
+    /// To go on.
+    Resume,
+    /// To end once what runs has ended.
+    Cancel,
+    /// To run again, though it has ended: from these tasks, or, where none are named, from those that failed.
+    Rerun(Vec<RerunTask>),
+    /// What becomes of what failed in a frozen workflow.
+    Decide(Decision),
+    /// To end with this answer: it is a question.
+    Answer(Value),
+}
+
+/// A task to run again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RerunTask {
+    /// Its name.
+    pub task: String,
+    /// Its route's number.
+    #[serde(default)]
+    pub route: u32,
+    /// Of a task with items, whether all of them run again, and not only those that ended badly or never ran.
+    #[serde(default)]
+    pub reset_items: bool,
+}
+
+/// What a person decides about a frozen workflow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Decision {
+    /// It goes on, and whatever failed is taken as dealt with.
+    Resume {
+        /// Variables that are merged into those of all that is to begin.
+        #[serde(default)]
+        variables: Map<String, Value>,
+    },
+    /// A task that failed is taken as done.
+    Skip {
+        /// Its name.
+        task: String,
+        /// Its route's number.
+        #[serde(default)]
+        route: u32,
+        /// What `result()` is behind it.
+        #[serde(default)]
+        result: Value,
+    },
+    /// A task that failed is tried again.
+    Retry {
+        /// Its name.
+        task: String,
+        /// Its route's number.
+        #[serde(default)]
+        route: u32,
+        /// Of a task with items, whether all of them run again.
+        #[serde(default)]
+        reset_items: bool,
+        /// Merged into what the task gives its action.
+        #[serde(default)]
+        input: Map<String, Value>,
+    },
+    /// What was done is undone, and the workflow has failed.
+    Rollback,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tasks {
+    #[serde(default)]
+    tasks: Vec<RerunTask>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answered {
+    answer: Value,
+}
+
+impl Asked {
+    /// Its name, as records write it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Cancel => "cancel",
+            Self::Rerun(_) => "rerun",
+            Self::Decide(_) => "decide",
+            Self::Answer(_) => "answer",
+        }
+    }
+
+    /// What records say beside its name: a JSON object.
+    pub fn data(&self) -> String {
+        let data = match self {
+            Self::Pause | Self::Resume | Self::Cancel => json!({}),
+            Self::Rerun(tasks) => json!({ "tasks": tasks }),
+            Self::Decide(decision) => serde_json::to_value(decision).unwrap_or_default(),
+            Self::Answer(answer) => json!({ "answer": answer }),
+        };
+        data.to_string()
+    }
+
+    /// Reads back what somebody orders by a record of its own; a cancel is another one.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn parse(name: &str, data: &str) -> Result<Self, String> {
+        let unreadable = |error: serde_json::Error| format!("the order {name:?} of a workflow: {error}");
+        match name {
+            "pause" => Ok(Self::Pause),
+            "resume" => Ok(Self::Resume),
+            "rerun" => serde_json::from_str(data).map(|Tasks { tasks }| Self::Rerun(tasks)).map_err(unreadable),
+            "decide" => serde_json::from_str(data).map(Self::Decide).map_err(unreadable),
+            "answer" => serde_json::from_str(data).map(|Answered { answer }| Self::Answer(answer)).map_err(unreadable),
+            _ => Err(format!("{name:?} is nothing that can be asked of a workflow")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_reads_as_it_was_written() {
+        let retry = Decision::Retry { task: "a".into(), route: 2, reset_items: true, input: Map::new() };
+        let skip = Decision::Skip { task: "a".into(), route: 0, result: json!([1, null]) };
+        let variables = Map::from_iter([("x".to_owned(), json!(1))]);
+        for asked in [
+            Asked::Pause,
+            Asked::Resume,
+            Asked::Rerun(Vec::new()),
+            Asked::Rerun(vec![RerunTask { task: "b".into(), route: 1, reset_items: false }]),
+            Asked::Decide(Decision::Resume { variables }),
+            Asked::Decide(skip),
+            Asked::Decide(retry),
+            Asked::Decide(Decision::Rollback),
+            Asked::Answer(Value::Null),
+            Asked::Answer(json!({ "continue": true })),
+        ] {
+            assert_eq!(Asked::parse(asked.as_str(), &asked.data()), Ok(asked.clone()), "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default_and_what_nobody_knows_is_refused() {
+        let retry = Asked::parse("decide", r#"{"decision": "retry", "task": "a"}"#);
+        let expected = Decision::Retry { task: "a".into(), route: 0, reset_items: false, input: Map::new() };
+        assert_eq!(retry, Ok(Asked::Decide(expected)));
+        assert_eq!(Asked::parse("rerun", "{}"), Ok(Asked::Rerun(Vec::new())));
+        for (name, data) in [("cancel", "{}"), ("answer", "{}"), ("decide", r#"{"decision": "hope"}"#), ("rerun", "[")]
+        {
+            assert!(Asked::parse(name, data).is_err(), "{name} {data}");
+        }
+    }
+}
