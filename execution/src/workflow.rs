@@ -7,6 +7,7 @@
 mod asked;
 
 use std::fmt;
+use std::sync::Arc;
 
 use petrel_schemas::ExecutionId;
 use serde_json::{Map, Value};
@@ -151,6 +152,21 @@ impl Workflows for NoWorkflows {
     fn started(&self, _: usize) {}
 }
 
+/// A task of a workflow that has come to another status, as the audit trail has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// Its name.
+    pub task: Arc<str>,
+    /// Its route's number.
+    pub route: u32,
+    /// Which of all runs of tasks it is, from 0.
+    pub run: u32,
+    /// How many changes of this run came before.
+    pub change: u32,
+    /// What it has come to.
+    pub status: &'static str,
+}
+
 /// A workflow that runs.
 pub trait Conduct: Send {
     /// The time of the calls that follow, in milliseconds since the epoch.
@@ -197,6 +213,11 @@ pub trait Conduct: Send {
     /// `status`, and `items` with the numbers of those that are `done`, `failed` and `not_begun`), what is `open`, the
     /// `variables` that were gathered, and the `errors`.
     fn frozen(&self) -> Option<Value>;
+
+    /// Which tasks have come to other statuses since this was asked last, in order. What has no tasks tells of none.
+    fn take_moves(&mut self) -> Vec<Moved> {
+        Vec::new()
+    }
 
     /// What has changed since this was asked last.
     fn take_changes(&mut self) -> Vec<Changed>;

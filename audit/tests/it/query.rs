@@ -56,6 +56,11 @@ async fn a_trace_follows_an_event_to_everything_it_caused() {
     );
     run(
         &at,
+        "INSERT INTO petrel.workflow_tasks (execution_id, task, action, status, moved_at) \
+              VALUES ('x1', 'noop', 'p.a', 'succeeded', '2026-01-02 03:04:05.9')",
+    );
+    run(
+        &at,
         "INSERT INTO petrel.dead_letters (stage, reason, detail, execution_id, recorded_at) \
               VALUES ('owner', 'too_large', 'cut', 'x1', '2026-01-02 03:04:07')",
     );
@@ -66,6 +71,7 @@ async fn a_trace_follows_an_event_to_everything_it_caused() {
 "2026-01-02 03:04:05.678","execution","p.a","scheduled","x1","{}"
 "2026-01-02 03:04:05.678","execution","p.a","running","x1","{}"
 "2026-01-02 03:04:05.678","execution","p.a","succeeded","x1","{}"
+"2026-01-02 03:04:05.900","task","noop","succeeded","x1","of p.a"
 "2026-01-02 03:04:06.000","output","stdout","whole","x1","done"
 "2026-01-02 03:04:07.000","dead letter","owner","too_large","x1","cut"
 "#;

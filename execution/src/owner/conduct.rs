@@ -4,19 +4,22 @@ use petrel_schemas::{ExecutionId, OBJECTS_KEY, SecretRef};
 use serde_json::{Map, Value, json};
 
 use super::enter::Left;
-use super::{Counted, Effect, Owner};
+use super::{Counted, Effect, Owner, row};
 use crate::code;
 use crate::execution::{Execution, Known};
 use crate::family::{COMPUTED_KEY, Child, ChildEnded};
 use crate::plan::Resolution;
 use crate::state::{DelayReason, Delayed, Failed, In, LeadsTo, Scheduled};
 use crate::status::Status;
-use crate::subject::{Note, Subject};
+use crate::subject::{Core, Note, Subject};
 use crate::timer::TimerKind;
 use crate::workflow::{Asked, Begin, Changed, ChildEnd, Conduct, Piece, Start};
 
 /// When a workflow is asked again whose revision is not here, in milliseconds.
 const ASK_AGAIN_MS: i64 = 5_000;
+
+/// Most tasks that one record of the audit trail tells of.
+const MOVES_MAX: usize = 1_000;
 
 /// Prefix of the pieces that an owner writes beside those of the workflow.
 const OWN: &str = "owner/";
@@ -189,9 +192,18 @@ impl Owner<'_> {
         for changed in conduct.take_changes() {
             self.piece(&id, changed);
         }
+        self.tell_moves(execution.core(), conduct.as_mut());
         let is_over = self.settle(execution, conduct.as_ref());
         if !is_over {
             self.facts.workflows.keep(&id, conduct);
+        }
+    }
+
+    /// Each task that has come to another status is told of in the audit trail.
+    fn tell_moves(&mut self, core: &Core, conduct: &mut dyn Conduct) {
+        let moves = conduct.take_moves();
+        for moves in moves.chunks(MOVES_MAX) {
+            self.push(Effect::Moved(row::moved(core, moves, self.now_ms())));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What an owner wants done.
 
-use petrel_schemas::{Class, ExecutionId, Order, OutputCaptured, Task, TriggerEvent};
+use petrel_schemas::{Class, ExecutionId, Order, OutputCaptured, Task, TriggerEvent, WorkflowMoved};
 
 use crate::execution::Execution;
 use crate::family::{Child, ChildEnded};
@@ -93,6 +93,8 @@ pub enum Effect {
     ToGate(GateMessage),
     /// The next stamp of this sender follows that one.
     Number(Stamp),
+    /// Write down which tasks of a workflow have come to other statuses.
+    Moved(WorkflowMoved),
     /// Write down what an attempt wrote.
     Output(OutputCaptured),
     /// Emit an event: the execution injects it, or has ended.

@@ -249,6 +249,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 let root = row.execution_id.split('.').next().unwrap_or_default().to_owned();
                 self.audit(&root, encode(&row));
             }
+            Effect::Moved(row) => self.audit(&row.root_execution_id, encode(&row)),
             Effect::Event(event) => {
                 let triggers = self.options.topics.triggers();
                 self.context.emit(Output::keyed(&triggers, event.event_id.as_bytes(), encode(&event)));

@@ -1,12 +1,12 @@
 //! A workflow that runs: what its owner tells it, told to the conductor.
 
-use petrel_execution::workflow::{Asked, Changed, ChildEnd, Conduct, Standing, Start};
+use petrel_execution::workflow::{Asked, Changed, ChildEnd, Conduct, Moved, Standing, Start};
 use serde_json::Value as Json;
 
 use super::children::{Child, Children, Done};
 use super::people::shown;
 use super::workflow::status_of;
-use crate::conductor::{Conductor, Event, Level, LogEntry, Status};
+use crate::conductor::{self, Conductor, Event, Level, LogEntry, Status};
 use crate::expression::Value;
 
 /// A conductor, and the children that run for it.
@@ -27,7 +27,8 @@ pub(super) struct Conducting {
 }
 
 impl Conducting {
-    pub(super) fn blank(conductor: Conductor, children_max: u32) -> Self {
+    pub(super) fn blank(mut conductor: Conductor, children_max: u32) -> Self {
+        conductor.tell_moves();
         Conducting {
             told: conductor.status(),
             conductor,
@@ -228,6 +229,15 @@ impl Conduct for Conducting {
 
     fn frozen(&self) -> Option<Json> {
         self.conductor.frozen().map(|frozen| shown(&frozen))
+    }
+
+    fn take_moves(&mut self) -> Vec<Moved> {
+        let moves = self.conductor.take_moves().into_iter();
+        let moved = |moved: conductor::Moved| {
+            let conductor::Moved { task, route, run, change, status } = moved;
+            Moved { task, route, run, change, status: status.name() }
+        };
+        moves.map(moved).collect()
     }
 
     fn take_changes(&mut self) -> Vec<Changed> {

@@ -45,8 +45,12 @@ impl Conductor {
     }
 
     pub(super) fn set_run_status(&mut self, run: RunId, status: Status) {
+        let before = self.runs.get(run).status;
         self.runs_mut().set_status(run, status);
         self.run_changed(run);
+        if before != status {
+            self.moved(run);
+        }
     }
 
     pub(super) fn set_next(&mut self, run: RunId, transition: usize, taken: bool) {

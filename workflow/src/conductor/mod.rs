@@ -22,6 +22,7 @@ mod host;
 mod items;
 mod log;
 pub mod machine;
+mod moves;
 mod native;
 mod offer;
 mod output;
@@ -54,6 +55,7 @@ pub use error::ConductorError;
 pub use event::Event;
 pub use freeze::{Decision, Frozen, FrozenItems, FrozenTask};
 pub use log::{Level, LogEntry};
+pub use moves::Moved;
 pub use offer::{ActionSpec, NextTask};
 pub use pieces::{Change, RestoreError};
 pub use rerun::Rerun;
@@ -87,6 +89,8 @@ pub struct Conductor {
     staging: Staging,
     native: Native,
     changed: BTreeSet<Piece>,
+    /// Runs whose status has changed, where somebody wants to know.
+    moves: Option<Vec<Moved>>,
 }
 
 /// How a task's run stands, for whoever looks.
@@ -133,6 +137,7 @@ impl Conductor {
             staging: Staging::default(),
             native: Native::default(),
             changed: BTreeSet::new(),
+            moves: None,
         }
     }
 

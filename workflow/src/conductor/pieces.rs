@@ -94,6 +94,8 @@ struct RunPiece {
     stopped: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     took_too_long: bool,
+    #[serde(default)]
+    changes: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -205,6 +207,7 @@ impl Conductor {
             remind_ms: run.remind_ms,
             stopped: run.stopped,
             took_too_long: run.took_too_long,
+            changes: run.changes,
         }
     }
 
@@ -330,6 +333,7 @@ impl Conductor {
             remind_ms: piece.remind_ms,
             stopped: piece.stopped,
             took_too_long: piece.took_too_long,
+            changes: piece.changes,
         })
     }
 

@@ -322,6 +322,7 @@ impl Model {
                 return Some(what);
             }
             Effect::Number(stamp) => self.last = Some(stamp),
+            Effect::Moved(_) => {}
             Effect::Output(row) => return Some(format!("{}={}", row.stream, row.content)),
             Effect::Event(event) => {
                 let told = format!("event {}", event.trigger);

@@ -3,7 +3,7 @@
 mod host;
 mod random;
 
-use petrel_execution::workflow::{Asked, Begin, ChildEnd, Piece, Standing, Start, Workflow};
+use petrel_execution::workflow::{Asked, Begin, ChildEnd, Moved, Piece, Standing, Start, Workflow};
 use petrel_execution::{Status, code};
 use serde_json::{Value, json};
 
@@ -43,6 +43,48 @@ fn children_are_started_with_their_actions_and_parameters() {
         result: json!({"output": null}),
     };
     assert_eq!((host.standing(), host.conduct.open()), (over, Vec::new()));
+}
+
+#[test]
+fn each_change_of_a_task_is_told_once_whatever_is_restored() {
+    let text =
+        "tasks:\n  a: {action: x, retry: {count: 1}, next: [{do: [noop, b]}]}\n  b: {with: <% [1, 2] %>, action: y}\n";
+    let told = |restores: bool| {
+        let mut host = begin(text);
+        let mut told = Vec::new();
+        let mut tell = |host: &mut Host| {
+            told.extend(host.conduct.take_moves().into_iter().map(|m| {
+                let Moved { task, run, change, status, .. } = m;
+                format!("{task} {run}.{change} {status}")
+            }));
+            if restores {
+                host.restore();
+            }
+        };
+        for (number, status) in
+            [(1, Status::Failed), (2, Status::Succeeded), (3, Status::Succeeded), (4, Status::Succeeded)]
+        {
+            host.starts(100);
+            tell(&mut host);
+            host.end(number, status, Value::Null);
+            tell(&mut host);
+        }
+        host.starts(100);
+        tell(&mut host);
+        told
+    };
+    let wanted = [
+        "a 0.0 running",
+        "a 0.1 failed",
+        "a 0.2 retrying",
+        "a 0.3 running",
+        "a 0.4 succeeded",
+        "noop 1.0 succeeded",
+        "b 2.0 running",
+        "b 2.1 succeeded",
+    ];
+    assert_eq!(told(false), wanted);
+    assert_eq!(told(true), wanted);
 }
 
 #[test]
