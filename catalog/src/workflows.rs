@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use petrel_schemas::SecretRef;
-use petrel_workflow::outline::{Argument, Call, Input};
+use petrel_workflow::outline::{ASK, Argument, Call, Input};
 use petrel_workflow::rehearsal::Tests;
 
 use crate::action::ActionDef;
@@ -22,6 +22,13 @@ pub(crate) fn check(revision: &CompiledRevision, told: &Told, problems: &mut Pro
                 Some(_) if told.is_broken(&call.action) => {}
                 None if told.explains(&call.action) => {}
                 Some(action) => check_call(pack, workflow, call, action, problems),
+                None if call.is_question => {
+                    let message = format!(
+                        "a task with `approve` asks people by the action {ASK}, which the revision does not have: add \
+                         packs/core to it"
+                    );
+                    problems.add(&workflow.place(call.at), Code::UnknownReference, message);
+                }
                 None => {
                     let hint = did_you_mean(&call.action, revision.actions().map(|action| action.reference.as_str()));
                     let message = format!("there is no action {:?}{hint}", &*call.action);

@@ -26,14 +26,24 @@ pub(super) struct Child {
     /// Whether it is to be ended with its workflow, and was not told yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) to_end: bool,
+    /// Whether it calls people about a question of its task, or about a freeze. How it ends is of no account.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) notice: bool,
 }
 
 impl Child {
-    /// What people call it: `evacuate`, `evacuate[3]`, and on another route than the first one `evacuate~2[3]`.
+    /// For a task as a whole.
+    pub(super) fn of(task: Arc<str>, route: u32) -> Child {
+        Child { task, route, item: None, stopped: false, to_end: false, notice: false }
+    }
+
+    /// What people call it: `evacuate`, `evacuate[3]`, on another route than the first one `evacuate~2[3]`, and what calls
+    /// people about the question of a task `ask/notify`.
     pub(super) fn label(&self) -> String {
         let route = if self.route == 0 { String::new() } else { format!("~{}", self.route) };
         let item = self.item.map(|item| format!("[{item}]")).unwrap_or_default();
-        format!("{}{route}{item}", self.task)
+        let notice = if self.notice { "/notify" } else { "" };
+        format!("{}{route}{item}{notice}", self.task)
     }
 
     /// Whether it undoes something, or is of `finally`: that runs whatever the end is.
@@ -122,9 +132,11 @@ impl Children {
         Some(child)
     }
 
-    /// A task has ended without what runs for it: those children are stopped, and told once.
+    /// A task has ended without what runs for it: those children are stopped, and told once. What calls people about it
+    /// runs on.
     pub(super) fn stop(&mut self, task: &str, route: u32) -> Vec<u32> {
-        let of_task = |child: &Child| *child.task == *task && child.route == route && !child.stopped;
+        let of_task =
+            |child: &Child| *child.task == *task && child.route == route && !child.stopped && !child.notice;
         let stopped = self.open.iter_mut().filter(|(_, child)| of_task(child)).map(|(number, child)| {
             child.stopped = true;
             *number
@@ -134,7 +146,8 @@ impl Children {
         stopped
     }
 
-    /// The workflow is to end: what runs for its tasks is to be ended, but for what runs whatever the end is.
+    /// The workflow is to end: what runs for its tasks is to be ended, what calls people as well, but not what runs whatever
+    /// the end is.
     pub(super) fn end_all(&mut self) {
         for (number, child) in self.open.iter_mut().filter(|(_, child)| !child.is_of_end() && !child.to_end) {
             child.to_end = true;
@@ -160,6 +173,16 @@ impl Children {
     /// Whether what runs for tasks that have ended without it has not ended yet.
     pub(super) fn has_stopped(&self) -> bool {
         self.open.values().any(|child| child.stopped)
+    }
+
+    /// Whether something runs for tasks, or because of the end: anything but what calls people.
+    pub(super) fn run_for_tasks(&self) -> bool {
+        self.open.values().any(|child| !child.notice)
+    }
+
+    /// How many are open.
+    pub(super) fn count(&self) -> usize {
+        self.open.len()
     }
 
     /// The open ones, by number.

@@ -4,7 +4,6 @@ use petrel_execution::workflow::{Asked, Changed, ChildEnd, Conduct, Standing, St
 use serde_json::Value as Json;
 
 use super::children::{Child, Children, Done};
-use super::people::shown;
 use super::workflow::status_of;
 use crate::conductor::{Conductor, Event, Level, LogEntry, Status};
 use crate::expression::Value;
@@ -50,7 +49,8 @@ impl Conducting {
     /// What ran for a task or an item has ended. What ran without a child has no number yet.
     pub(super) fn ended(&mut self, child: &Child, number: Option<u32>, status: Status, result: Value) {
         let (task, route) = (&child.task, child.route);
-        let Some(item) = child.item else {
+        // What undoes an item is nothing that the results of its task are made of.
+        let Some(item) = child.item.filter(|_| !child.is_of_end()) else {
             if let Err(error) = self.conductor.update(task, route, Event::Action { status, result }) {
                 self.fail_at(child, error.to_string());
             }
@@ -135,6 +135,9 @@ impl Conducting {
     /// Why somebody cannot ask that now, for people.
     fn refusal(&self, asked: &Asked) -> Option<String> {
         let status = self.conductor.status();
+        if *asked == Asked::Resume && status == Status::Pausing && self.conductor.is_frozen() {
+            return Some(self.freezes());
+        }
         let (can, what) = match asked {
             Asked::Pause => (status.is_running() || status.is_pause(), "paused"),
             Asked::Resume => (status.is_pause(), "resumed"),
@@ -143,6 +146,14 @@ impl Conducting {
             Asked::Rerun(_) | Asked::Decide(_) => return None,
         };
         (!can).then(|| format!("The workflow is {status} and cannot be {what}."))
+    }
+}
+
+/// The answer of a question that has ended with one.
+fn response(result: Json) -> Json {
+    match result {
+        Json::Object(mut result) => result.remove("response").unwrap_or_default(),
+        _ => Json::Null,
     }
 }
 
@@ -156,15 +167,18 @@ impl Conduct for Conducting {
     }
 
     fn has_more(&self) -> bool {
-        self.more || self.children.has_to_end()
+        let calls = self.over.is_none() && self.conductor.has_notices();
+        self.more || calls || self.children.has_to_end()
     }
 
     fn child_ended(&mut self, number: u32, end: ChildEnd) -> Result<(), String> {
         let status = status_of(end.status)
             .ok_or_else(|| format!("The child {number} has not ended, it is {}.", end.status.as_str()))?;
         let child = self.children.close(number).ok_or_else(|| format!("The workflow has no open child {number}."))?;
-        if !child.stopped {
-            self.ended(&child, Some(number), status, end.result.into());
+        if !child.stopped && !child.notice {
+            let answers = status == Status::Succeeded && self.conductor.definition().asks(&child.task);
+            let result = if answers { response(end.result) } else { end.result };
+            self.ended(&child, Some(number), status, result.into());
         }
         self.settle();
         Ok(())
@@ -227,7 +241,7 @@ impl Conduct for Conducting {
     }
 
     fn frozen(&self) -> Option<Json> {
-        self.conductor.frozen().map(|frozen| shown(&frozen))
+        self.conductor.frozen().map(|frozen| frozen.shown())
     }
 
     fn take_changes(&mut self) -> Vec<Changed> {

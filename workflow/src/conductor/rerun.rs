@@ -25,12 +25,37 @@ impl Conductor {
     /// them or were stopped when it ended. It is `resuming` then; its tasks are offered as always.
     ///
     /// # Errors
-    /// A workflow that has not ended, and tasks that never ran. Nothing changes then.
+    /// A workflow that has not ended, one that never began, and tasks that never ran. Nothing changes then.
     pub fn rerun(&mut self, tasks: &[Rerun]) -> Result<(), ConductorError> {
+        self.check_rerun()?;
+        let candidates = if tasks.is_empty() { self.failed_ends() } else { self.named(tasks)? };
+        self.rerun_from(candidates)
+    }
+
+    /// Lets a workflow that has ended run again from whatever keeps it from success: tasks that ended badly with nothing
+    /// behind them, tasks that were stopped or canceled, and those that led to the command `fail`. What had not begun
+    /// when it ended begins as well.
+    ///
+    /// # Errors
+    /// As for [`Conductor::rerun`], and a workflow in which there is none of that.
+    pub fn rerun_what_failed(&mut self) -> Result<(), ConductorError> {
+        self.check_rerun()?;
+        let candidates = self.failed_tasks();
+        if candidates.is_empty() && !self.staging.has_open() {
+            return Err(ConductorError::NothingFailed);
+        }
+        self.rerun_from(candidates)
+    }
+
+    fn check_rerun(&self) -> Result<(), ConductorError> {
         if !self.status.is_completed() {
             return Err(ConductorError::StillActive);
         }
-        let candidates = if tasks.is_empty() { self.failed_ends() } else { self.named(tasks)? };
+        // What has begun has a route.
+        if self.runs.routes().is_empty() { Err(ConductorError::NeverBegan) } else { Ok(()) }
+    }
+
+    fn rerun_from(&mut self, candidates: BTreeMap<(TaskIndex, u32), bool>) -> Result<(), ConductorError> {
         for ((task, route), reset_items) in candidates {
             self.rerun_task(task, route, reset_items)?;
         }
@@ -43,6 +68,11 @@ impl Conductor {
             self.set_terminal(id, false);
         }
         self.output = None;
+        if self.definition.native.is_some() {
+            // What was wrong with the workflow as a whole, its time for one, was so the last time.
+            self.forget_errors_of_the_whole();
+            self.change_native(|native| native.rolled_back = None);
+        }
         self.set_status(Status::Resuming);
         if let Err(message) = self.begin_time() {
             self.log_error(LogEntry::error(message));
@@ -60,6 +90,25 @@ impl Conductor {
             stopped || (run.terminal && run.status.is_abended())
         });
         ends.map(|(_, run)| ((run.task, run.route), false)).collect()
+    }
+
+    /// The latest runs that ended badly or were canceled, and of the command `fail` what led to it.
+    fn failed_tasks(&self) -> BTreeMap<(TaskIndex, u32), bool> {
+        let mut failed = self.failed_ends();
+        failed.retain(|(task, _), _| self.definition.task(*task).command.is_none());
+        for (_, run) in self.runs.iter().filter(|(id, run)| self.runs.latest(run.task, run.route) == Some(*id)) {
+            match self.definition.task(run.task).command {
+                Some(_) if run.terminal && run.status.is_abended() => {
+                    let led = run.before.iter().map(|(_, before)| self.runs.get(*before));
+                    failed.extend(led.map(|before| ((before.task, before.route), false)));
+                }
+                None if run.status == Status::Canceled => {
+                    failed.insert((run.task, run.route), false);
+                }
+                _ => {}
+            }
+        }
+        failed
     }
 
     /// The named tasks without those that come behind another one of them anyway.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{
-    AskTask, Call, Command, Definition, Entry, Finally, Join, MapLimits, NativeTask, NativeWorkflow, OnError, Retry,
+    AskTask, Call, CallOuts, Command, Definition, Entry, Finally, Join, MapLimits, NativeTask, NativeWorkflow, OnError, Retry,
     Rollback, Shape, Task, TaskIndex, Transition, With,
 };
 use crate::expression::{Dialect, Template, Value};
@@ -148,6 +148,7 @@ impl<'spec> Compiler<'spec> {
             rollback: Rollback::of(&native.rollback),
             has_undo: self.spec.tasks.values().any(|task| !task.native.undo.is_null()),
             finally: Finally::of(self.spec),
+            on_freeze: CallOuts::of(&native.on_freeze, self.spec.dialect),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::expression::{Dialect, Template, Value};
 use crate::spec::{TaskSpec, TransitionSpec, WorkflowSpec};
 use crate::yaml::At;
 
-pub use calls::{Argument, Call, Input};
+pub use calls::{ASK, Argument, Call, Input};
 pub use graph::{dot, json, mermaid, text};
 
 /// A workflow's parts.
