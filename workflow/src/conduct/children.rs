@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::pieces::OwnPiece;
-use crate::conductor::Status;
+use crate::conductor::{Status, json_bytes};
 use crate::expression::{List, Value};
 
 /// What a child runs for.
@@ -76,6 +76,8 @@ pub(super) struct Children {
     changed: BTreeSet<OwnPiece>,
     /// Those that are to be ended and were not told yet.
     to_end: BTreeSet<u32>,
+    /// About how many bytes what is done has resulted in, as JSON.
+    done_bytes: usize,
 }
 
 impl Children {
@@ -105,7 +107,13 @@ impl Children {
         if let Some(item) = done.child.item {
             self.items.entry(done.child.of_task()).or_default().insert(item, number);
         }
+        self.done_bytes += json_bytes(&done.result);
         self.done.insert(number, done);
+    }
+
+    /// About how many bytes is remembered of what items have resulted in.
+    pub(super) fn done_bytes(&self) -> usize {
+        self.done_bytes
     }
 
     /// A number that no other child has.
@@ -194,9 +202,9 @@ impl Children {
     pub(super) fn finish_item(&mut self, number: u32, item: usize, done: Done) {
         let before = self.items.entry(done.child.of_task()).or_default().insert(item, number);
         if let Some(before) = before {
-            self.done.remove(&before);
-            self.changed.insert(OwnPiece::Done(before));
+            self.forget(before);
         }
+        self.done_bytes += json_bytes(&done.result);
         self.done.insert(number, done);
         self.changed.insert(OwnPiece::Done(number));
     }
@@ -215,19 +223,24 @@ impl Children {
     /// Forgets the items of a task, but for those that are kept.
     pub(super) fn forget_items(&mut self, task: &Child, keep: impl Fn(usize) -> bool) {
         let key = task.of_task();
-        let Some(items) = self.items.get_mut(&key) else { return };
-        let (done, changed) = (&mut self.done, &mut self.changed);
+        let Some(mut items) = self.items.remove(&key) else { return };
         items.retain(|item, number| {
             let keep = keep(*item);
             if !keep {
-                done.remove(number);
-                changed.insert(OwnPiece::Done(*number));
+                self.forget(*number);
             }
             keep
         });
-        if items.is_empty() {
-            self.items.remove(&key);
+        if !items.is_empty() {
+            self.items.insert(key, items);
         }
+    }
+
+    fn forget(&mut self, number: u32) {
+        if let Some(done) = self.done.remove(&number) {
+            self.done_bytes -= json_bytes(&done.result);
+        }
+        self.changed.insert(OwnPiece::Done(number));
     }
 
     /// Whether something is remembered of the items of a task.

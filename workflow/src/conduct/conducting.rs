@@ -5,15 +5,15 @@ use serde_json::Value as Json;
 
 use super::children::{Child, Children, Done};
 use super::workflow::status_of;
-use crate::conductor::{Conductor, Event, Level, LogEntry, Status};
+use crate::conductor::{Conductor, Event, Level, LogEntry, Status, json_bytes};
 use crate::expression::Value;
+use crate::limits::Limits;
 
 /// A conductor, and the children that run for it.
 pub(super) struct Conducting {
     pub(super) conductor: Conductor,
     pub(super) children: Children,
-    /// How many children it may have in all.
-    pub(super) children_max: u32,
+    pub(super) limits: Limits,
     /// The status that its tasks have been told of.
     pub(super) told: Status,
     /// Whether the last call for starts left some.
@@ -26,12 +26,12 @@ pub(super) struct Conducting {
 }
 
 impl Conducting {
-    pub(super) fn blank(conductor: Conductor, children_max: u32) -> Self {
+    pub(super) fn blank(conductor: Conductor, limits: Limits) -> Self {
         Conducting {
             told: conductor.status(),
             conductor,
             children: Children::default(),
-            children_max,
+            limits,
             more: false,
             over: None,
             over_changed: false,
@@ -40,8 +40,8 @@ impl Conducting {
     }
 
     /// One that begins.
-    pub(super) fn begun(conductor: Conductor, children_max: u32) -> Self {
-        let mut begun = Conducting { children: Children::new(), ..Conducting::blank(conductor, children_max) };
+    pub(super) fn begun(conductor: Conductor, limits: Limits) -> Self {
+        let mut begun = Conducting { children: Children::new(), ..Conducting::blank(conductor, limits) };
         begun.settle();
         begun
     }
@@ -57,6 +57,7 @@ impl Conducting {
             return;
         };
         let number = number.unwrap_or_else(|| self.children.take_number());
+        let result = self.bounded(child, result);
         let done = Done { child: child.clone(), status, result: result.clone() };
         self.children.finish_item(number, item, done);
         let ends = self.conductor.ends_with(task, route, item, status);
@@ -74,6 +75,23 @@ impl Conducting {
         if let Err(error) = told {
             self.fail_at(child, error.to_string());
         }
+    }
+
+    /// What an item has resulted in; nothing, and the workflow fails, if it is too much to remember until its task ends.
+    fn bounded(&mut self, child: &Child, result: Value) -> Value {
+        let bytes = self.conductor.published_bytes() + self.children.done_bytes() + json_bytes(&result);
+        if bytes <= self.limits.published_bytes_max {
+            return result;
+        }
+        self.fail_at(
+            child,
+            format!(
+                "LimitExceeded: What items have resulted in, and what tasks have published, has {bytes} bytes, the limit \
+                 PUBLISHED_BYTES_MAX is {}.",
+                self.limits.published_bytes_max
+            ),
+        );
+        Value::Null
     }
 
     /// Forgets what items have resulted in that the conductor does not know any more, or that have to run again.

@@ -146,10 +146,10 @@ impl Conducting {
     /// Whether there may be one more child; the workflow fails if not.
     fn has_room(&mut self, child: &Child) -> bool {
         // What undoes tasks and what runs at the end is bounded by them.
-        if child.is_of_end() || self.children.next() <= self.children_max {
+        if child.is_of_end() || self.children.next() <= self.limits.children_max {
             return true;
         }
-        let max = self.children_max;
+        let max = self.limits.children_max;
         let message =
             format!("LimitExceeded: The workflow has started {max} children, the limit CHILDREN_MAX is {max}.");
         self.fail_at(child, message);

@@ -111,7 +111,7 @@ impl Workflow for PackWorkflow {
         if !conductor.status().is_completed() {
             conductor.request(Status::Running).map_err(not_begun)?;
         }
-        Ok(Box::new(Conducting::begun(conductor, self.limits.children_max)))
+        Ok(Box::new(Conducting::begun(conductor, self.limits)))
     }
 
     fn restore(&self, pieces: &[Piece]) -> Result<Box<dyn Conduct>, String> {

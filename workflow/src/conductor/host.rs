@@ -48,6 +48,11 @@ impl Conductor {
         }
     }
 
+    /// Bytes of all that has been published.
+    pub(crate) fn published_bytes(&self) -> usize {
+        self.published_bytes
+    }
+
     /// How many items a task has that is staged; none if it has no items that could be told of.
     pub(crate) fn item_count_of(&self, task: &str, route: u32) -> Option<usize> {
         self.staged_of_task(task, route)?.items.as_ref().map(super::items::Items::len)

@@ -50,6 +50,7 @@ use crate::expression::{CurrentTask, Map, Scope, Tasks, Value, Variables};
 use crate::limits::Limits;
 
 pub use ask::Ask;
+pub(crate) use complete::json_bytes;
 pub use ending::RolledBack;
 pub use error::ConductorError;
 pub use event::Event;

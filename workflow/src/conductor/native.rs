@@ -52,6 +52,9 @@ pub(crate) struct Kept {
     pub(crate) ending: Option<Ending>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rolled_back: Option<RolledBack>,
+    /// The tasks and routes that were undone when the workflow ended, of which a rerun runs again.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) undone: BTreeSet<(Arc<str>, u32)>,
 }
 
 impl Conductor {

@@ -33,14 +33,14 @@ impl Conductor {
     }
 
     /// Lets a workflow that has ended run again from whatever keeps it from success: tasks that ended badly with nothing
-    /// behind them, tasks that were stopped or canceled, and those that led to the command `fail`. What had not begun
-    /// when it ended begins as well.
+    /// behind them, tasks that were stopped or canceled, those that led to the command `fail`, and those that were undone.
+    /// Of these, the ones that nothing else of them leads to. What had not begun when it ended begins as well.
     ///
     /// # Errors
     /// As for [`Conductor::rerun`], and a workflow in which there is none of that.
     pub fn rerun_what_failed(&mut self) -> Result<(), ConductorError> {
         self.check_rerun()?;
-        let candidates = self.failed_tasks();
+        let candidates = self.first_of(self.failed_tasks());
         if candidates.is_empty() && !self.staging.has_open() {
             return Err(ConductorError::NothingFailed);
         }
@@ -71,7 +71,10 @@ impl Conductor {
         if self.definition.native.is_some() {
             // What was wrong with the workflow as a whole, its time for one, was so the last time.
             self.forget_errors_of_the_whole();
-            self.change_native(|native| native.rolled_back = None);
+            self.change_native(|native| {
+                native.rolled_back = None;
+                native.undone.clear();
+            });
         }
         self.set_status(Status::Resuming);
         if let Err(message) = self.begin_time() {
@@ -92,23 +95,39 @@ impl Conductor {
         ends.map(|(_, run)| ((run.task, run.route), false)).collect()
     }
 
-    /// The latest runs that ended badly or were canceled, and of the command `fail` what led to it.
-    fn failed_tasks(&self) -> BTreeMap<(TaskIndex, u32), bool> {
-        let mut failed = self.failed_ends();
-        failed.retain(|(task, _), _| self.definition.task(*task).command.is_none());
-        for (_, run) in self.runs.iter().filter(|(id, run)| self.runs.latest(run.task, run.route) == Some(*id)) {
-            match self.definition.task(run.task).command {
-                Some(_) if run.terminal && run.status.is_abended() => {
-                    let led = run.before.iter().map(|(_, before)| self.runs.get(*before));
-                    failed.extend(led.map(|before| ((before.task, before.route), false)));
-                }
-                None if run.status == Status::Canceled => {
-                    failed.insert((run.task, run.route), false);
-                }
-                _ => {}
+    /// The latest runs of tasks that ended badly, were canceled, led to the command `fail` or were undone.
+    fn failed_tasks(&self) -> BTreeSet<RunId> {
+        let is_task = |task: TaskIndex| self.definition.task(task).command.is_none();
+        let ends = self.failed_ends().into_keys().filter(|(task, _)| is_task(*task));
+        let undone = self.native.kept.undone.iter();
+        let undone = undone.filter_map(|(task, route)| Some((self.definition.task_index(task)?, *route)));
+        let mut failed: BTreeSet<RunId> =
+            ends.chain(undone).filter_map(|(task, route)| self.runs.latest(task, route)).collect();
+        for (id, run) in self.runs.iter().filter(|(id, run)| self.runs.latest(run.task, run.route) == Some(*id)) {
+            if is_task(run.task) && run.status == Status::Canceled {
+                failed.insert(id);
+            } else if !is_task(run.task) && run.terminal && run.status.is_abended() {
+                let led = run.before.iter().map(|(_, before)| self.runs.get(*before));
+                failed.extend(led.filter_map(|led| self.runs.latest(led.task, led.route)));
             }
         }
         failed
+    }
+
+    /// Those of some runs that no other one of them leads to, over however many tasks.
+    fn first_of(&self, wanted: BTreeSet<RunId>) -> BTreeMap<(TaskIndex, u32), bool> {
+        let mut reached: BTreeSet<RunId> = BTreeSet::new();
+        let mut first = BTreeMap::new();
+        // What led to a run began before it.
+        for (id, run) in self.runs.iter() {
+            if run.before.iter().any(|(_, before)| reached.contains(before)) {
+                reached.insert(id);
+            } else if wanted.contains(&id) {
+                reached.insert(id);
+                first.insert((run.task, run.route), false);
+            }
+        }
+        first
     }
 
     /// The named tasks without those that come behind another one of them anyway.

@@ -200,7 +200,10 @@ impl<'spec> Compiler<'spec> {
 
     fn with(&self, items: &Value, concurrency: &Value) -> With {
         let written = items.as_str().unwrap_or_default();
-        let (names, text) = match written.split_once(" in ") {
+        // Orquesta takes the first ` in ` for that of the names, be it one within the expression.
+        let is_expression = self.spec.dialect == Dialect::Native
+            && ["<%", "{{", "${"].iter().any(|opening| written.trim_start().starts_with(opening));
+        let (names, text) = match written.split_once(" in ").filter(|_| !is_expression) {
             Some((names, text)) => {
                 let names = names.replace(' ', "");
                 (Some(names.split(',').map(Arc::from).collect()), text.trim())

@@ -272,7 +272,7 @@ impl Play<'_> {
         Ok(true)
     }
 
-    /// A question that is not mocked, or is with a delay alone, is answered by nobody.
+    /// A question whose mock has no answer and does not say how else it ends is answered by nobody.
     fn ask(&mut self, task: &NextTask) -> Result<bool, StageError> {
         self.tell(task, Event::Action { status: Status::Pending, result: Value::Null })?;
         let attempt = self.next_attempt(&task.id);
