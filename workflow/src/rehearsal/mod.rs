@@ -25,4 +25,6 @@ pub use scenario::{Decided, Expect, ExpectedCall, ExpectedError, Mock, Scenario}
 pub use stage::{Stage, StageError};
 
 #[cfg(test)]
+mod people_tests;
+#[cfg(test)]
 mod tests;
