@@ -17,9 +17,16 @@ impl Conductor {
     /// Lets a workflow that freezes and in which nothing runs any more come to rest. A task with items that something else
     /// has led to while they ran begins them anew, and would be waited for without an end.
     pub(crate) fn rest_frozen(&mut self) {
-        if self.status == Status::Pausing && self.is_frozen() {
-            self.set_status(Status::Paused);
+        if self.status != Status::Pausing || !self.is_frozen() {
+            return;
         }
+        for id in self.runs.latest_in_order() {
+            let run = self.runs.get(id);
+            if run.status.is_active() && self.definition.task(run.task).with.is_some() {
+                self.set_run_status(id, Status::Paused);
+            }
+        }
+        self.set_status(Status::Paused);
     }
 
     /// Whether the workflow waits for nothing but the answers of people.

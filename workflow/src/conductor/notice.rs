@@ -89,10 +89,7 @@ impl Conductor {
 
     /// Calls people once a workflow has come to rest frozen, and once more when something else has frozen it since.
     pub(super) fn call_about_freeze(&mut self) {
-        let call_outs = |conductor: &Conductor| {
-            conductor.definition.native.as_ref().is_some_and(|native| !native.on_freeze.is_empty())
-        };
-        if !call_outs(self) {
+        if self.definition.native.as_ref().is_none_or(|native| native.on_freeze.is_empty()) {
             return;
         }
         let rests = self.status == Status::Paused && !self.native.kept.frozen.is_empty();
