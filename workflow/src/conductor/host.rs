@@ -22,7 +22,8 @@ impl Conductor {
         }
         for id in self.runs.latest_in_order() {
             let run = self.runs.get(id);
-            if run.status.is_active() && self.definition.task(run.task).with.is_some() {
+            let runs = matches!(run.status, Status::Running | Status::Pausing);
+            if runs && self.definition.task(run.task).with.is_some() {
                 self.set_run_status(id, Status::Paused);
             }
         }

@@ -231,6 +231,13 @@ fn a_workflow_that_asks_needs_the_action_that_does() {
         "workflows/heal.yaml:4:5: a task with `approve` asks people by the action core.ask, which the revision does not have: \
          add packs/core to it"
     );
+    let named = "version: 1.0\ntasks:\n  ask:\n    action: core.ask\n    input: { users: [ann], roles: [] }\n";
+    let told = problems(vec![disk_with(&[(ACTION, NATIVE), (FILE, named)]), crate::core_tests::core()]).to_string();
+    assert_eq!(
+        told,
+        "workflows/heal.yaml:5:14: \"users\" is not supported in this version, until identities exist: whoever may answer at all may \
+         answer"
+    );
     let revision = load(vec![pack(), crate::core_tests::core()]);
     assert!(revision.compiled().action("disk.heal").unwrap().plan.runner.workflow().is_some());
 }
