@@ -63,6 +63,9 @@ pub const SSH_HOPS_MAX: usize = 8;
 /// Most files that are written to a host, and most that are read from it.
 pub const SSH_FILES_MAX: usize = 64;
 
+/// The longest time for which a question may wait for its answer, in minutes: 3,650 days.
+pub const INQUIRY_TTL_MINUTES_MAX: u64 = 3_650 * 24 * 60;
+
 /// Orders for attempts that a worker has not claimed (yet) that it remembers. What is over the limit is
 /// forgotten, what ends first before the others: the owner answers the claim in its stead.
 pub const ORDERS_MAX: usize = 100_000;

@@ -5,6 +5,7 @@
 //! its pieces have changed. Neither has a clock or does I/O: the time of a step is told.
 
 mod asked;
+mod inquiry;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 use crate::status::Status;
 use crate::subject::Note;
 pub use asked::{Asked, Decision, RerunTask};
+pub use inquiry::{Inquirer, answer_schema};
 
 /// The workflow of an action of a revision.
 pub trait Workflow: fmt::Debug + Send + Sync {

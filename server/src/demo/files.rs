@@ -45,6 +45,7 @@ pub const CORE: &[File] = files! { "packs/core":
     "config.schema.yaml" 0o644,
     "README.md" 0o644,
     "triggers/execution.yaml" 0o644,
+    "actions/ask.yaml" 0o644,
     "actions/echo.yaml" 0o644,
     "actions/error.yaml" 0o644,
     "actions/fail.yaml" 0o644,

@@ -105,7 +105,7 @@ impl Conducting {
         let missing = || format!("the piece {} of a workflow is missing", OwnPiece::Next.key());
         children.restore_next(next.ok_or_else(missing)?);
         let conductor = Conductor::restore(Arc::clone(definition), limits, of_conductor);
-        let mut conducting = Conducting::blank(conductor.map_err(|error| error.to_string())?, limits.children_max);
+        let mut conducting = Conducting::blank(conductor.map_err(|error| error.to_string())?, limits);
         conducting.children = children;
         conducting.over = over;
         Ok(conducting)

@@ -25,6 +25,7 @@ impl Conductor {
         if !had_ended && (status.is_completed() || self.is_ending()) {
             self.thaw();
             self.withdraw_questions();
+            self.drop_notices();
         }
         self.come_to(status);
     }
@@ -38,6 +39,7 @@ impl Conductor {
         }
         self.status = status;
         self.workflow_changed();
+        self.call_about_freeze();
     }
 
     pub(super) fn run_changed(&mut self, run: RunId) {
@@ -139,8 +141,13 @@ impl Conductor {
         self.changed.extend(again.into_iter().map(|item| Piece::Items(id, chunk_of(item))));
     }
 
+    pub(super) fn forget_errors_of_the_whole(&mut self) {
+        let gone = self.errors.remove_where(|entry| entry.task_id.is_none());
+        self.changed.extend(gone.into_iter().map(Piece::Error));
+    }
+
     pub(super) fn forget_errors_of(&mut self, task: &str) {
-        let gone = self.errors.remove_of(task);
+        let gone = self.errors.remove_where(|entry| entry.task_id.as_deref() == Some(task));
         self.changed.extend(gone.into_iter().map(Piece::Error));
     }
 }

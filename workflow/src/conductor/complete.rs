@@ -246,7 +246,7 @@ fn outcome_of(entry: &Entry, scope: &Scope) -> Outcome {
 }
 
 /// About how many bytes a value has as JSON.
-pub(super) fn json_bytes(value: &Value) -> usize {
+pub(crate) fn json_bytes(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 5,
         Value::Number(_) => 8,

@@ -1,7 +1,10 @@
 //! What children are started for, what becomes of how they end, and what is told of a workflow.
 
 mod host;
+mod people;
 mod random;
+mod random_native;
+mod rerun;
 
 use petrel_execution::workflow::{Asked, Begin, ChildEnd, Moved, Piece, Standing, Start, Workflow};
 use petrel_execution::{Status, code};

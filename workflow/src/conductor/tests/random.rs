@@ -143,7 +143,7 @@ fn play(seed: u64, one: &mut Rehearsal) -> Status {
             6 if host.random.below(8) == 0 => drop(one.step(|conductor| conductor.request(Status::Pausing))),
             7 => drop(one.step(|conductor| conductor.request(Status::Resuming))),
             8 if host.random.below(20) == 0 => drop(one.step(|conductor| conductor.request(Status::Canceling))),
-            9 => drop(one.step(Conductor::take_notices)),
+            9 => drop(one.step(|conductor| conductor.take_notices(usize::MAX))),
             _ => {}
         }
         host.stop(one);
