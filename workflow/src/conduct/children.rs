@@ -66,6 +66,8 @@ pub(super) struct Children {
     changed: BTreeSet<OwnPiece>,
     /// Those that are to be ended and were not told yet.
     to_end: BTreeSet<u32>,
+    /// The open ones that rest: workflows that are paused, and questions.
+    rests: BTreeSet<u32>,
 }
 
 impl Children {
@@ -89,6 +91,10 @@ impl Children {
             self.to_end.insert(number);
         }
         self.open.insert(number, child);
+    }
+
+    pub(super) fn restore_rests(&mut self, rests: BTreeSet<u32>) {
+        self.rests = rests;
     }
 
     pub(super) fn restore_done(&mut self, number: u32, done: Done) {
@@ -119,7 +125,29 @@ impl Children {
         let child = self.open.remove(&number)?;
         self.to_end.remove(&number);
         self.changed.insert(OwnPiece::Child(number));
+        self.rest(number, false);
         Some(child)
+    }
+
+    /// A child rests, or goes on again.
+    pub(super) fn rest(&mut self, number: u32, rests: bool) {
+        let has_changed = match rests && self.open.contains_key(&number) {
+            true => self.rests.insert(number),
+            false => self.rests.remove(&number),
+        };
+        if has_changed {
+            self.changed.insert(OwnPiece::Rests);
+        }
+    }
+
+    /// Those that rest.
+    pub(super) fn rests(&self) -> &BTreeSet<u32> {
+        &self.rests
+    }
+
+    /// Whether none of the open ones runs.
+    pub(super) fn all_rest(&self) -> bool {
+        self.rests.len() == self.open.len()
     }
 
     /// A task has ended without what runs for it: those children are stopped, and told once.

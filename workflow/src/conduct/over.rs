@@ -71,7 +71,7 @@ impl Conducting {
         let Some(errors) = self.over else {
             return match self.conductor.status() {
                 // A task with items that begins them anew when it is resumed still counts as one that runs.
-                Status::Pausing if self.children.iter().next().is_none() => Standing::Paused,
+                Status::Pausing if self.children.all_rest() => Standing::Paused,
                 Status::Pausing => Standing::Pausing,
                 Status::Paused => Standing::Paused,
                 Status::Pending => Standing::Pending,

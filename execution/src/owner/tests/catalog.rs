@@ -6,7 +6,7 @@ use std::sync::Arc;
 use petrel_schemas::{Class, ExecutionId};
 use serde_json::{Value, json};
 
-use super::family;
+use super::family::{self, Kind};
 use crate::delivery::Delivery;
 use crate::gate::{GateId, Kind};
 use crate::needs::Needs;
@@ -78,7 +78,7 @@ impl NameGates for Own {
             drops,
         };
         match &*self.0 {
-            "demo.late" => OwnTerms { deadline_ms: Some(510_000), ..OwnTerms::default() },
+            "demo.late" | "demo.late_chain" => OwnTerms { deadline_ms: Some(510_000), ..OwnTerms::default() },
             // From 00:20 on, which is 1,200 s.
             "demo.strict" => OwnTerms { windows: vec![windows(thursday(20, 30), true)], ..OwnTerms::default() },
             _ => OwnTerms { windows: vec![windows(thursday(20, 30), false)], ..OwnTerms::default() },
@@ -145,16 +145,23 @@ impl Actions for Catalog {
                 _ => None,
             },
             policies: match action {
-                "demo.gated" | "demo.gated_chain" => Some(Arc::new(TwoGates("host"))),
+                "demo.gated" | "demo.gated_chain" | "demo.gated_freezes" | "demo.gated_asks" | "demo.gated_nest" => {
+                    Some(Arc::new(TwoGates("host")))
+                }
                 "demo.keyless" => Some(Arc::new(TwoGates("nothing"))),
-                "demo.late" | "demo.office" | "demo.strict" | "demo.careful" => Some(Arc::new(Own(action.to_owned()))),
+                "demo.late" | "demo.late_chain" | "demo.office" | "demo.strict" | "demo.careful" => Some(Arc::new(Own(action.to_owned()))),
                 _ => None,
             },
             runner: match action {
                 "demo.noop" => Arc::new(RunnerSpec::Noop(NoopSpec)),
-                "demo.chain" | "demo.gated_chain" => family::runner(1, 3),
-                "demo.fan" => family::runner(5, 5),
-                "demo.deep" => family::runner(1, 0),
+                "demo.chain" | "demo.gated_chain" | "demo.late_chain" => family::runner(Kind::of(1, 3, "demo.ok")),
+                "demo.fan" => family::runner(Kind::of(5, 5, "demo.ok")),
+                "demo.deep" => family::runner(Kind::of(1, 1, "demo.deep")),
+                "demo.freezes" | "demo.gated_freezes" => family::runner(Kind::of(2, 2, "demo.ok").freezing()),
+                "demo.question" => family::runner(Kind::question()),
+                "demo.asks" | "demo.gated_asks" => family::runner(Kind::of(1, 1, "demo.question")),
+                "demo.nest" | "demo.gated_nest" => family::runner(Kind::of(2, 2, "demo.chain")),
+                "demo.nests_asks" => family::runner(Kind::of(1, 1, "demo.asks")),
                 _ => command(),
             },
             parameters: Arc::new(Filled(if action == "demo.large" { 300 << 10 } else { 1 })),
