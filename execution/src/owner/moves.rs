@@ -4,6 +4,7 @@ use petrel_schemas::ExecutionId;
 
 use super::conduct::Missing;
 use super::kept::{Kept, Move};
+use super::rest::is_rest;
 use super::{Counted, Effect, Owner};
 use crate::code;
 use crate::execution::{Execution, Known};
@@ -45,11 +46,14 @@ impl Owner<'_> {
             return self.move_later(execution, &what);
         }
         match self.conduct_of(&execution) {
-            Ok(taken) => self.moved(execution, taken, &what),
+            Ok(taken) => self.moved(execution, taken, what),
             Err(Missing::NotNow(..)) => {
                 let id = execution.id().clone();
                 let more = match &execution {
-                    Execution::Canceling(canceling) => self.end_children(&id, &canceling.state.by.clone()),
+                    // What still runs is asked for by the timer, and not for each child that ends.
+                    Execution::Canceling(canceling) if matches!(what, Move::Time | Move::Nothing) => {
+                        self.end_children(&id, &canceling.state.by)
+                    }
                     _ => false,
                 };
                 self.move_later(execution, &what);
@@ -72,18 +76,21 @@ impl Owner<'_> {
     }
 
     /// It is told, unless it would go on for that without its permits: then it acquires them first.
-    pub(super) fn moved(&mut self, execution: Execution, taken: Taken, what: &Move) {
+    pub(super) fn moved(&mut self, execution: Execution, taken: Taken, what: Move) {
         let Taken { mut conduct, kept } = taken;
         let mut told = Told::default();
         for Kept { key, what } in kept {
             told.keys.push(key);
             tell(&execution, conduct.as_mut(), what, &mut told);
         }
-        tell(&execution, conduct.as_mut(), what.clone(), &mut told);
-        if self.has_to_wait(&execution, conduct.as_ref(), what) {
+        let unless_it_waits = is_rest(execution.status()).then(|| what.clone());
+        tell(&execution, conduct.as_mut(), what, &mut told);
+        if let Some(what) = unless_it_waits
+            && self.has_to_wait(&execution, conduct.as_ref(), &what)
+        {
             // What it was told is undone with it: its pieces are as they were.
             drop(conduct);
-            return self.wait_or_wake(execution, what);
+            return self.wait_or_wake(execution, &what);
         }
         self.was_told(execution, conduct, told);
     }

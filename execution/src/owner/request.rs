@@ -9,9 +9,7 @@ use crate::execution::{Execution, Known};
 use crate::family::Child;
 use crate::gate::Passage;
 use crate::plan::{ActionPlan, Resolution, labels_text, pool_with};
-use crate::state::{
-    DelayReason, Delayed, End, Failed, In, LeadsTo, Requested, Resuming, Scheduled, State, Timeout,
-};
+use crate::state::{DelayReason, Delayed, End, Failed, In, LeadsTo, Requested, Resuming, Scheduled, State, Timeout};
 use crate::subject::{Core, Note, Subject, Terms};
 
 impl Owner<'_> {

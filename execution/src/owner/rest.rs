@@ -1,5 +1,7 @@
 //! Workflows that rest: they give their permits back, and acquire them again before they go on.
 
+use petrel_schemas::ExecutionId;
+
 use super::conduct::Missing;
 use super::enter::Left;
 use super::kept::Move;
@@ -10,7 +12,6 @@ use crate::status::Status;
 use crate::subject::{Core, Note};
 use crate::timer::TimerKind;
 use crate::workflow::{Asked, Conduct, Standing, shown_frozen};
-use petrel_schemas::ExecutionId;
 
 /// Whether what has that status does nothing until somebody wants it to.
 pub(super) const fn is_rest(status: Status) -> bool {
@@ -22,7 +23,8 @@ impl Owner<'_> {
     pub(super) fn rest<S: LeadsTo<Paused>>(&mut self, from: In<S>, conduct: &dyn Conduct) {
         let left = Left::of(&from);
         // Who wanted that was said when it was told to.
-        let note = self.asked_by.clone().or_else(|| from.core.note.error.clone().filter(|_| S::STATUS == Status::Pausing));
+        let note =
+            self.asked_by.clone().or_else(|| from.core.note.error.clone().filter(|_| S::STATUS == Status::Pausing));
         let frozen = conduct.frozen().as_ref().map(shown_frozen);
         let mut paused = from.rest(Paused { frozen }, Note::of(None, note));
         self.let_go(&mut paused.core, conduct);
@@ -74,11 +76,9 @@ impl Owner<'_> {
     /// Whether it rests, would not any more, and may not run before it has acquired its permits again, or before its parent
     /// goes on.
     pub(super) fn has_to_wait(&self, execution: &Execution, conduct: &dyn Conduct, what: &Move) -> bool {
-        if !is_rest(execution.status()) {
-            return false;
-        }
         let rests_on = match conduct.standing() {
-            Standing::Paused => true,
+            // A child that is ended runs for a while.
+            Standing::Pausing | Standing::Paused => true,
             // A child that waits for the permits of its ancestors wants to go on.
             Standing::Pending => !matches!(what, Move::Rests { rests: false, .. }),
             // It ends at once.
@@ -103,12 +103,20 @@ impl Owner<'_> {
                 execution.core_mut().note = Note::of(None, Some(format!("{asked}; it goes on with its parent")));
             }
             self.push(Effect::Update(execution));
-            return self.push(Effect::Rests { child: id, rests: false });
+            return self.wake_parent(id);
         }
         match execution {
             Execution::Paused(from) => self.wake(from),
             Execution::Pending(from) => self.wake(from),
             other => self.push(Effect::Update(other)),
+        }
+    }
+
+    /// One that only waits for answers goes on when what is below it wants to; one that somebody has paused does not.
+    fn wake_parent(&mut self, child: ExecutionId) {
+        let parent = child.parent().and_then(|parent| self.facts.workflows.known(&parent));
+        if parent.is_some_and(|parent| matches!(parent, Known::Live(Execution::Pending(_)))) {
+            self.push(Effect::Rests { child, rests: false });
         }
     }
 
@@ -153,7 +161,7 @@ impl Owner<'_> {
         }
         let execution = Execution::from(resuming.clone());
         match self.conduct_of(&execution) {
-            Ok(taken) => self.moved(execution, taken, &Move::Time),
+            Ok(taken) => self.moved(execution, taken, Move::Time),
             Err(Missing::NotNow(reason, why)) => {
                 self.stand_back(&mut resuming.core);
                 self.wait(resuming, reason, why);

@@ -11,9 +11,7 @@ use super::{Effect, Owner};
 use crate::code;
 use crate::execution::{Execution, Known};
 use crate::limits::RESULT_BYTES_MAX;
-use crate::state::{
-    Canceled, Canceling, End, Failed, In, LeadsTo, Pausing, Pending, Running, Succeeded, Timeout,
-};
+use crate::state::{Canceled, Canceling, End, Failed, In, LeadsTo, Pausing, Pending, Running, Succeeded, Timeout};
 use crate::status::Status;
 use crate::subject::{Core, Note};
 use crate::workflow::{Asked, Conduct, Standing};
@@ -53,7 +51,7 @@ impl Owner<'_> {
             (Standing::Paused, Execution::Pausing(from)) => self.rest(from, conduct),
             (Standing::Paused, Execution::Pending(from)) => self.rest(from, conduct),
             (Standing::Paused, Execution::Resuming(from)) => self.rest(from, conduct),
-            (Standing::Paused, Execution::Paused(from)) => self.rest_on(from, conduct),
+            (Standing::Paused | Standing::Pausing, Execution::Paused(from)) => self.rest_on(from, conduct),
             (Standing::Pending, Execution::Running(from)) => self.waits(from),
             (Standing::Pending, Execution::Pausing(from)) => self.waits(from),
             (Standing::Canceling, Execution::Running(from)) => self.canceling(from),
@@ -67,7 +65,7 @@ impl Owner<'_> {
     /// One that rested and does not any more runs, whatever it does next.
     fn awake(&mut self, execution: Execution, standing: &Standing) -> Execution {
         let resuming = match execution {
-            Execution::Paused(paused) if *standing != Standing::Paused => {
+            Execution::Paused(paused) if !matches!(standing, Standing::Paused | Standing::Pausing) => {
                 let left = Left::of(&paused);
                 let resuming = self.asked(paused.resume());
                 self.enter(left, resuming.clone());

@@ -149,7 +149,9 @@ impl Actions for Catalog {
                     Some(Arc::new(TwoGates("host")))
                 }
                 "demo.keyless" => Some(Arc::new(TwoGates("nothing"))),
-                "demo.late" | "demo.late_chain" | "demo.office" | "demo.strict" | "demo.careful" => Some(Arc::new(Own(action.to_owned()))),
+                "demo.late" | "demo.late_chain" | "demo.office" | "demo.strict" | "demo.careful" => {
+                    Some(Arc::new(Own(action.to_owned())))
+                }
                 _ => None,
             },
             runner: match action {

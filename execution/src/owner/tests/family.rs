@@ -400,7 +400,9 @@ impl Workflows for FakeWorkflows {
     fn children(&self, id: &ExecutionId) -> Vec<(ExecutionId, Status)> {
         let kept = self.0.borrow();
         let live = kept.states.values().filter_map(|state| match from_bytes(state).unwrap() {
-            Known::Live(child) if child.id().parent().as_ref() == Some(id) => Some((child.id().clone(), child.status())),
+            Known::Live(child) if child.id().parent().as_ref() == Some(id) => {
+                Some((child.id().clone(), child.status()))
+            }
             _ => None,
         });
         live.collect()

@@ -83,7 +83,7 @@ fn the_answer_to_a_question_ends_it_and_says_who_gave_it() {
     assert_eq!(begun.join(", "), "scheduled, running, scheduled, running, pending, pending");
     assert_eq!(ask(&mut model, Asked::Answer(json!(1))).join(", "), "dead asked_in_vain", "it is no question");
     let answered = ask_of(&mut model, &child(1, 1), Asked::Answer(json!({ "continue": true })));
-    assert_eq!(answered.join(", "), "succeeded, running, succeeded");
+    assert_eq!(answered.join(", "), "succeeded, succeeded");
     let told = model.parents_told.first().unwrap();
     assert_eq!((told.error.as_deref(), told.value()), (Some("answered by eve"), json!({ "continue": true })));
     let late = ask_of(&mut model, &child(1, 1), Asked::Answer(json!(2)));
@@ -139,14 +139,15 @@ fn a_decision_is_told_once_its_permits_are_there_and_one_that_changes_nothing_of
 #[test]
 fn one_that_a_gate_turns_away_rests_again_and_loses_nothing() {
     let (mut model, mut gates) = frozen("demo.gated_freezes");
-    ask(&mut model, Asked::Decide(Decision::Resume { variables: Map::new() }));
+    ask(&mut model, skip("t1"));
+    ask(&mut model, retry("t2"));
     let refused = gates.refuse(&mut model, Answer::Refused(Refusal::Excess(Why::Rate)));
     assert_eq!(refused.join(", "), "paused(policy_excess)");
     let row = changed(&model.live(1), model.now_ms);
-    assert!(row.result.unwrap().contains("t1") && row.error.unwrap().contains("turned it away"));
-    ask(&mut model, Asked::Decide(Decision::Resume { variables: Map::new() }));
+    assert!(row.result.unwrap().contains("t2") && row.error.unwrap().contains("turned it away"));
+    ask(&mut model, retry("t2"));
     let passed = gates.answer_all(&mut model).join(", ");
-    assert!(passed.ends_with("running, succeeded"), "{passed}");
+    assert!(passed.ends_with("running, task 1, scheduled"), "{passed}");
 }
 
 #[test]
@@ -155,7 +156,8 @@ fn cancel_and_deadline_end_one_that_waits_for_its_permits() {
         let (mut model, mut gates) = frozen("demo.gated_freezes");
         model.act(&Do::Request(2, "demo.gated", "now"));
         gates.answer_all(&mut model);
-        ask(&mut model, Asked::Resume);
+        ask(&mut model, skip("t1"));
+        ask(&mut model, retry("t2"));
         gates.hear_all(&mut model);
         assert_eq!(model.status(1), Some(Status::Resuming));
         if canceled {
@@ -181,20 +183,32 @@ fn one_that_waits_for_an_answer_for_long_gives_its_permits_back() {
     model.act(&Do::Wait(1));
     gates.hear_all(&mut model);
     assert!(gates.is_empty() && model.status(1) == Some(Status::Pending));
+    // There is another question behind it.
     let answered = ask_of(&mut model, &child(1, 1), Asked::Answer(json!(1))).join(", ");
-    assert!(answered.starts_with("succeeded, resuming") || answered.starts_with("succeeded, succeeded"), "{answered}");
-    gates.answer_all(&mut model);
+    assert!(answered.starts_with("succeeded, resuming, ask ") && answered.ends_with("resuming(gate)"), "{answered}");
+    let passed = gates.answer_all(&mut model).join(", ");
+    assert!(passed.ends_with("running, delayed(task_delay)"), "{passed}");
+    model.act(&Do::Wait(700));
+    ask_of(&mut model, &child(1, 2), Asked::Answer(json!(1)));
+    gates.hear_all(&mut model);
     assert!(gates.is_empty() && model.status(1) == Some(Status::Succeeded));
 }
 
 #[test]
-fn a_question_below_wakes_those_above_it_once_they_have_their_permits() {
-    let (mut model, mut gates) = (Model::new(), Turnstiles::default());
-    model.act(&Do::Request(1, "demo.nests_asks", "now"));
+fn an_answer_below_wakes_what_waits_above_once_that_has_its_permits() {
+    let (mut model, mut gates) = gated("demo.gated_above");
     let question = child(1, 1).child(1).unwrap();
-    assert_eq!(status(&model, &question), Some(Status::Pending));
+    assert_eq!((status(&model, &question), model.status(1)), (Some(Status::Pending), Some(Status::Pending)));
+    model.act(&Do::Wait(FROZEN_MS));
+    gates.hear_all(&mut model);
+    assert!(gates.is_empty());
     ask_of(&mut model, &question, Asked::Answer(json!(1)));
+    assert_eq!(status(&model, &child(1, 1)), Some(Status::Pending), "it waits for those above it");
+    assert_eq!(model.status(1), Some(Status::Resuming));
     gates.answer_all(&mut model);
+    assert_eq!((status(&model, &child(1, 1)), model.status(1)), (Some(Status::Running), Some(Status::Running)));
+    model.act(&Do::Wait(700));
+    ask_of(&mut model, &child(1, 1).child(2).unwrap(), Asked::Answer(json!(1)));
     assert_eq!(model.status(1), Some(Status::Succeeded));
 }
 
@@ -282,6 +296,7 @@ fn one_whose_state_is_too_large_ends_its_children_first() {
     let execution = model.live(1);
     let ended = model.decide(|owner| owner.too_large(execution, 0, "9 bytes"));
     assert!(ended.join(", ").starts_with("canceling(state_too_large), "), "{ended:?}");
+    model.workflows.drop_all();
     model.act(&Do::Wait(START_MS));
     assert_eq!(model.status(1), Some(Status::Failed));
     model.act(&Do::Wait(3 * DEDUP_MS));
