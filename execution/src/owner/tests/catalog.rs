@@ -145,9 +145,8 @@ impl Actions for Catalog {
                 _ => None,
             },
             policies: match action {
-                "demo.gated" | "demo.gated_chain" | "demo.gated_freezes" | "demo.gated_asks" | "demo.gated_nest" => {
-                    Some(Arc::new(TwoGates("host")))
-                }
+                "demo.gated" | "demo.gated_chain" | "demo.gated_freezes" | "demo.gated_asks" | "demo.gated_nest"
+                | "demo.gated_above" => Some(Arc::new(TwoGates("host"))),
                 "demo.keyless" => Some(Arc::new(TwoGates("nothing"))),
                 "demo.late" | "demo.late_chain" | "demo.office" | "demo.strict" | "demo.careful" => {
                     Some(Arc::new(Own(action.to_owned())))
@@ -161,9 +160,10 @@ impl Actions for Catalog {
                 "demo.deep" => family::runner(Kind::of(1, 1, "demo.deep")),
                 "demo.freezes" | "demo.gated_freezes" => family::runner(Kind::of(2, 2, "demo.ok").freezing()),
                 "demo.question" => family::runner(Kind::question()),
-                "demo.asks" | "demo.gated_asks" => family::runner(Kind::of(1, 1, "demo.question")),
+                "demo.asks" => family::runner(Kind::of(1, 1, "demo.question")),
+                "demo.asks_twice" | "demo.gated_asks" => family::runner(Kind::of(1, 2, "demo.question")),
+                "demo.gated_above" => family::runner(Kind::of(1, 1, "demo.asks_twice")),
                 "demo.nest" | "demo.gated_nest" => family::runner(Kind::of(2, 2, "demo.chain")),
-                "demo.nests_asks" => family::runner(Kind::of(1, 1, "demo.asks")),
                 _ => command(),
             },
             parameters: Arc::new(Filled(if action == "demo.large" { 300 << 10 } else { 1 })),

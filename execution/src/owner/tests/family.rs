@@ -77,6 +77,11 @@ impl Kind {
         Self { freezes: true, ..self }
     }
 
+    /// Whether its children are questions, or ask some.
+    fn asks(&self) -> bool {
+        matches!(&*self.child, "demo.question" | "demo.asks_twice")
+    }
+
     pub fn question() -> Self {
         Self { is_question: true, ..Self::of(0, 1, "") }
     }
@@ -288,9 +293,7 @@ impl Conduct for Run {
             "cancel" => Standing::Canceling,
             _ if is_to_rest && rests => Standing::Paused,
             _ if is_to_rest => Standing::Pausing,
-            _ if self.kind.is_question || (self.kind.child == "demo.question" && rests && self.wants() == 0) => {
-                Standing::Pending
-            }
+            _ if self.kind.is_question || (self.kind.asks() && rests && self.wants() == 0) => Standing::Pending,
             _ => Standing::Running,
         }
     }

@@ -195,7 +195,7 @@ fn step() -> impl Strategy<Value = Step> {
         "demo.gated_freezes",
         "demo.gated_asks",
         "demo.gated_nest",
-        "demo.nests_asks",
+        "demo.gated_above",
         "demo.nest",
     ]);
     let revision = prop::sample::select(vec!["now", "now", "later"]);
