@@ -41,7 +41,8 @@ WITH
         GROUP BY gate, execution_id, acquisition
         HAVING began >= horizon AND last < settled
     ),
-    given_up AS (SELECT execution_id FROM dead_letters WHERE execution_id != '')
+    -- What somebody asked in vain says nothing of the execution itself.
+    given_up AS (SELECT execution_id FROM dead_letters WHERE execution_id != '' AND reason != 'asked_in_vain')
 SELECT problem, event_id, execution_id, rule, since, detail
 FROM
 (
