@@ -10,7 +10,7 @@ use crate::code;
 use crate::execution::{Execution, Known};
 use crate::status::Status;
 use crate::subject::Note;
-use crate::workflow::{Asked, Conduct, Decision, Standing};
+use crate::workflow::{Asked, Changed, Conduct, Decision, Standing};
 
 /// A workflow, and what it is to be told before anything else.
 pub(super) struct Taken {
@@ -25,6 +25,8 @@ struct Told {
     keys: Vec<String>,
     /// Who asked what.
     asked: Vec<String>,
+    /// Who asked last.
+    by: Option<String>,
     /// What it cannot do, who asked for it, and why.
     refused: Vec<(Asked, String, String)>,
     /// Ends of children that nobody waited for.
@@ -98,7 +100,7 @@ impl Owner<'_> {
     fn was_told(&mut self, execution: Execution, mut conduct: Box<dyn Conduct>, told: Told) {
         let id = execution.id().clone();
         for key in told.keys {
-            self.piece(&id, crate::workflow::Changed { key, value: None });
+            self.piece(&id, Changed { key, value: None });
         }
         for _ in 0..told.orphans {
             self.count(Counted::Orphan);
@@ -109,7 +111,7 @@ impl Owner<'_> {
         if !told.asked.is_empty() {
             self.asked_by = Some(told.asked.join("; "));
         }
-        let by = self.asked_by.clone().unwrap_or_else(|| BY_WORKFLOW.to_owned());
+        let by = told.by.unwrap_or_else(|| BY_WORKFLOW.to_owned());
         let standing = conduct.standing();
         if told.pauses {
             self.ask_children(&id, &Asked::Pause, &by, conduct.as_ref());
@@ -176,6 +178,7 @@ fn tell(execution: &Execution, conduct: &mut dyn Conduct, what: Move, told: &mut
             match conduct.ask(&asked) {
                 Ok(()) => {
                     told.asked.push(asked.told(&by));
+                    told.by = Some(by);
                     told.pauses = asked == Asked::Pause;
                     if asked == Asked::Decide(Decision::Rollback) {
                         told.stops = open;

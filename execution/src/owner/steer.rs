@@ -253,8 +253,7 @@ impl Owner<'_> {
 
     fn canceling<S: LeadsTo<Canceling>>(&mut self, from: In<S>) {
         let left = Left::of(&from);
-        let by = self.asked_by.clone().unwrap_or_else(|| BY_WORKFLOW.to_owned());
-        self.enter(left, from.cancel(Canceling { by, holder: None, start_by_ms: None }));
+        self.enter(left, from.cancel(Canceling { by: BY_WORKFLOW.to_owned(), holder: None, start_by_ms: None }));
     }
 
     fn cancel_conduct(&mut self, core: &Core, conduct: &mut dyn Conduct, by: &str) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use petrel_schemas::{Class, ExecutionId};
 use serde_json::{Value, json};
 
-use super::family::{self, Kind};
+use super::family::{self, Shape};
 use crate::delivery::Delivery;
 use crate::gate::{GateId, Kind};
 use crate::needs::Needs;
@@ -155,15 +155,15 @@ impl Actions for Catalog {
             },
             runner: match action {
                 "demo.noop" => Arc::new(RunnerSpec::Noop(NoopSpec)),
-                "demo.chain" | "demo.gated_chain" | "demo.late_chain" => family::runner(Kind::of(1, 3, "demo.ok")),
-                "demo.fan" => family::runner(Kind::of(5, 5, "demo.ok")),
-                "demo.deep" => family::runner(Kind::of(1, 1, "demo.deep")),
-                "demo.freezes" | "demo.gated_freezes" => family::runner(Kind::of(2, 2, "demo.ok").freezing()),
-                "demo.question" => family::runner(Kind::question()),
-                "demo.asks" => family::runner(Kind::of(1, 1, "demo.question")),
-                "demo.asks_twice" | "demo.gated_asks" => family::runner(Kind::of(1, 2, "demo.question")),
-                "demo.gated_above" => family::runner(Kind::of(1, 1, "demo.asks_twice")),
-                "demo.nest" | "demo.gated_nest" => family::runner(Kind::of(2, 2, "demo.chain")),
+                "demo.chain" | "demo.gated_chain" | "demo.late_chain" => family::runner(Shape::of(1, 3, "demo.ok")),
+                "demo.fan" => family::runner(Shape::of(5, 5, "demo.ok")),
+                "demo.deep" => family::runner(Shape::of(1, 1, "demo.deep")),
+                "demo.freezes" | "demo.gated_freezes" => family::runner(Shape::of(2, 2, "demo.ok").freezing()),
+                "demo.question" => family::runner(Shape::question()),
+                "demo.asks" => family::runner(Shape::of(1, 1, "demo.question")),
+                "demo.asks_twice" | "demo.gated_asks" => family::runner(Shape::of(1, 2, "demo.question")),
+                "demo.gated_above" => family::runner(Shape::of(1, 1, "demo.asks_twice")),
+                "demo.nest" | "demo.gated_nest" => family::runner(Shape::of(2, 2, "demo.chain")),
                 _ => command(),
             },
             parameters: Arc::new(Filled(if action == "demo.large" { 300 << 10 } else { 1 })),

@@ -55,7 +55,7 @@ impl Family {
 
 /// What a workflow of the model does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Kind {
+pub struct Shape {
     /// So many children at once.
     width: usize,
     /// So many in all.
@@ -68,7 +68,7 @@ pub struct Kind {
     is_question: bool,
 }
 
-impl Kind {
+impl Shape {
     pub fn of(width: usize, total: usize, child: &str) -> Self {
         Self { width, total, child: child.to_owned(), freezes: false, is_question: false }
     }
@@ -88,11 +88,11 @@ impl Kind {
 }
 
 #[derive(Debug)]
-struct Fake(Kind);
+struct Fake(Shape);
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Run {
-    kind: Kind,
+    kind: Shape,
     /// In all its runs.
     started: usize,
     /// In this one.
@@ -307,12 +307,12 @@ impl Conduct for Run {
 }
 
 /// The runner of such a workflow.
-pub fn runner(kind: Kind) -> Arc<RunnerSpec> {
+pub fn runner(kind: Shape) -> Arc<RunnerSpec> {
     let keys = Map::from_iter([("workflow".to_owned(), Value::from("workflows/x.yaml"))]);
     Arc::new(RunnerSpec::parse("workflow", &keys, &Files(kind)).unwrap())
 }
 
-struct Files(Kind);
+struct Files(Shape);
 
 impl PackFiles for Files {
     fn executable(&self, _: &str) -> Option<bool> {
