@@ -6,6 +6,16 @@ pub const ERROR_BYTES_MAX: usize = 4 << 10;
 /// Longest structured result of an attempt, in bytes of JSON text.
 pub const RESULT_BYTES_MAX: usize = 64 << 10;
 
+/// Longest text of what a person needs to decide about a frozen workflow with, in bytes of JSON text.
+pub const FROZEN_BYTES_MAX: usize = 64 << 10;
+
+/// Most of what people ask of a workflow that is kept until it can be told: its revision is not here, or it waits for its
+/// permits.
+pub const ASKED_LATER_MAX: usize = 100;
+
+/// Most children that are ended in one step where their workflow cannot say which; the others follow in further steps.
+pub const CHILDREN_ENDED_MAX: usize = 100;
+
 /// How much of what a child writes to each of its streams its parent is told, in bytes.
 pub const STREAM_FOR_PARENT_BYTES_MAX: usize = 32 << 10;
 

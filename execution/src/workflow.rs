@@ -5,6 +5,7 @@
 //! its pieces have changed. Neither has a clock or does I/O: the time of a step is told.
 
 mod asked;
+mod frozen;
 mod inquiry;
 
 use std::fmt;
@@ -13,9 +14,11 @@ use std::sync::Arc;
 use petrel_schemas::ExecutionId;
 use serde_json::{Map, Value};
 
+use crate::execution::Known;
 use crate::status::Status;
 use crate::subject::Note;
 pub use asked::{Asked, Decision, RerunTask};
+pub use frozen::shown_frozen;
 pub use inquiry::{Inquirer, answer_schema};
 
 /// The workflow of an action of a revision.
@@ -125,6 +128,12 @@ pub trait Workflows {
     /// What is stored of it, those pieces included that its owner wrote beside it.
     fn pieces(&self, id: &ExecutionId) -> Vec<Piece>;
 
+    /// What is known of an execution of the same family.
+    fn known(&self, id: &ExecutionId) -> Option<Known>;
+
+    /// Children of an execution that have not ended, with their statuses, as what is stored tells them.
+    fn children(&self, id: &ExecutionId) -> Vec<(ExecutionId, Status)>;
+
     /// How many children may still start in this step.
     fn starts_left(&self) -> usize;
 
@@ -144,6 +153,14 @@ impl Workflows for NoWorkflows {
     fn keep(&self, _: &ExecutionId, _: Box<dyn Conduct>) {}
 
     fn pieces(&self, _: &ExecutionId) -> Vec<Piece> {
+        Vec::new()
+    }
+
+    fn known(&self, _: &ExecutionId) -> Option<Known> {
+        None
+    }
+
+    fn children(&self, _: &ExecutionId) -> Vec<(ExecutionId, Status)> {
         Vec::new()
     }
 
@@ -185,6 +202,12 @@ pub trait Conduct: Send {
     /// # Errors
     /// Nobody waits for a child of that number.
     fn child_ended(&mut self, number: u32, end: ChildEnd) -> Result<(), String>;
+
+    /// A child that has not ended rests, as a workflow that is paused or a question does, or goes on again. One of which
+    /// all open children rest rests itself, once somebody wants it to.
+    fn child_rests(&mut self, number: u32, rests: bool) {
+        let _ = (number, rests);
+    }
 
     /// Somebody asks something of it.
     ///

@@ -42,6 +42,13 @@ pub enum Effect {
         /// Who asks.
         by: String,
     },
+    /// Tell the parent of a child that has not ended, in this step, that it rests, or goes on, or wants to.
+    Rests {
+        /// Which child.
+        child: ExecutionId,
+        /// Whether it rests.
+        rests: bool,
+    },
     /// End a child, in this step.
     StopChild {
         /// Which.

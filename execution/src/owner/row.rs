@@ -31,7 +31,8 @@ pub fn changed(execution: &Execution, now_ms: i64) -> ExecutionChanged {
         started_at_ms: holder.and_then(|h| h.started_at_ms),
         ended_at_ms: end.map(|e| e.at_ms),
         return_code: end.and_then(|e| e.return_code),
-        result: end.and_then(|e| e.result.clone()),
+        // Of what rests because something failed, what is there to decide with.
+        result: execution.frozen().or_else(|| end?.result.as_deref()).map(str::to_owned),
         extracted: end.and_then(|e| e.extracted.clone()),
         result_object: end.and_then(|e| e.result_object.clone()),
         error: core.note.error.clone(),

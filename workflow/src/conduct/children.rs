@@ -78,6 +78,8 @@ pub(super) struct Children {
     to_end: BTreeSet<u32>,
     /// About how many bytes what is done has resulted in, as JSON.
     done_bytes: usize,
+    /// The open ones that rest: workflows that are paused, and questions.
+    rests: BTreeSet<u32>,
 }
 
 impl Children {
@@ -101,6 +103,10 @@ impl Children {
             self.to_end.insert(number);
         }
         self.open.insert(number, child);
+    }
+
+    pub(super) fn restore_rests(&mut self, rests: BTreeSet<u32>) {
+        self.rests = rests;
     }
 
     pub(super) fn restore_done(&mut self, number: u32, done: Done) {
@@ -137,7 +143,29 @@ impl Children {
         let child = self.open.remove(&number)?;
         self.to_end.remove(&number);
         self.changed.insert(OwnPiece::Child(number));
+        self.rest(number, false);
         Some(child)
+    }
+
+    /// A child rests, or goes on again.
+    pub(super) fn rest(&mut self, number: u32, rests: bool) {
+        let has_changed = match rests && self.open.contains_key(&number) {
+            true => self.rests.insert(number),
+            false => self.rests.remove(&number),
+        };
+        if has_changed {
+            self.changed.insert(OwnPiece::Rests);
+        }
+    }
+
+    /// Those that rest.
+    pub(super) fn rests(&self) -> &BTreeSet<u32> {
+        &self.rests
+    }
+
+    /// Whether none of the open ones runs, but for what calls people.
+    pub(super) fn all_rest(&self) -> bool {
+        self.open.iter().all(|(number, child)| child.notice || self.rests.contains(number))
     }
 
     /// A task has ended without what runs for it: those children are stopped, and told once. What calls people about it

@@ -203,6 +203,10 @@ impl Conduct for Conducting {
         Ok(())
     }
 
+    fn child_rests(&mut self, number: u32, rests: bool) {
+        self.children.rest(number, rests);
+    }
+
     fn ask(&mut self, asked: &Asked) -> Result<(), String> {
         if *asked == Asked::Cancel {
             // Also where the workflow is over, or on its way to another end already.

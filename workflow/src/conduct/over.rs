@@ -17,7 +17,7 @@ impl Conducting {
     pub(super) fn settle(&mut self) {
         self.tell_tasks();
         self.cancel_rest();
-        if !self.children.run_for_tasks() {
+        if self.children.all_rest() {
             self.conductor.rest_frozen();
         }
         if self.over.is_some() || !self.conductor.status().is_completed() || self.conductor.remediates() {
@@ -68,7 +68,7 @@ impl Conducting {
         let Some(errors) = self.over else {
             return match self.conductor.status() {
                 // A task with items that begins them anew when it is resumed still counts as one that runs.
-                Status::Pausing if !self.children.run_for_tasks() => Standing::Paused,
+                Status::Pausing if self.children.all_rest() => Standing::Paused,
                 Status::Pausing => Standing::Pausing,
                 Status::Paused => Standing::Paused,
                 Status::Pending => Standing::Pending,

@@ -283,6 +283,29 @@ fn a_pause_lets_what_runs_end_and_a_resume_goes_on() {
 }
 
 #[test]
+fn one_that_is_to_rest_does_once_its_children_rest_and_not_while_one_runs() {
+    let mut host = begin("tasks:\n  a: {action: x, next: [{do: c}]}\n  b: {action: x}\n  c: {action: x}\n");
+    assert_eq!(host.labels(100).len(), 2);
+    host.conduct.child_rests(1, true);
+    assert_eq!(host.standing(), Standing::Running, "nobody wants it to rest");
+    host.ask(Asked::Pause);
+    assert_eq!(host.standing(), Standing::Pausing);
+    host.conduct.child_rests(2, true);
+    host.restore();
+    assert_eq!((host.standing(), host.conduct.open()), (Standing::Paused, vec![1, 2]));
+    // One ends while the workflow rests, and another goes on.
+    host.end(2, Status::Succeeded, Value::Null);
+    assert_eq!(host.standing(), Standing::Paused);
+    host.conduct.child_rests(1, false);
+    host.conduct.child_rests(7, true);
+    host.restore();
+    assert_eq!((host.standing(), host.stored.contains_key("rests")), (Standing::Pausing, false));
+    host.ask(Asked::Resume);
+    host.end(1, Status::Succeeded, Value::Null);
+    assert_eq!(host.run(succeeded).0, Status::Succeeded);
+}
+
+#[test]
 fn tasks_with_items_that_were_to_rest_go_on_when_it_is_resumed_before_they_do() {
     let mut host = begin(
         "tasks:\n  a: {action: x, with: {items: i in <% range(3) %>, concurrency: 1}}\n  b: {action: x, with: {items: i \
