@@ -156,7 +156,7 @@ impl LiveView {
         }
     }
 
-    fn put(&self, execution: LiveExecution, changed_ms: i64) {
+    pub(crate) fn put(&self, execution: LiveExecution, changed_ms: i64) {
         let mut inner = self.write();
         inner.queues.take(&execution, changed_ms);
         inner.people.take(&execution, changed_ms);

@@ -54,7 +54,8 @@ pub fn refusal(id: &ExecutionId, closed: &Value) -> (&'static str, String) {
     match closed["status"].as_str() {
         Some("answered") => {
             let by = closed["answered_by"].as_str();
-            let by = by.map_or_else(|| "; the audit trail tells in a moment by whom".to_owned(), |by| format!(" by {by}"));
+            let by =
+                by.map_or_else(|| "; the audit trail tells in a moment by whom".to_owned(), |by| format!(" by {by}"));
             ("already_answered", format!("{id} was answered{at}{by}"))
         }
         Some("expired") => ("not_open", format!("{id} expired{at}: nobody had answered in time")),

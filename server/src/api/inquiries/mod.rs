@@ -109,7 +109,8 @@ pub async fn answer(
             Ok((StatusCode::ACCEPTED, Json(told)))
         }
         Some(_) => {
-            let message = format!("{id} is no question: it is frozen, and waits for a decision (…/executions/{id}/decide)");
+            let message =
+                format!("{id} is no question: it is frozen, and waits for a decision (…/executions/{id}/decide)");
             conflict("not_possible", message)
         }
         None => {
