@@ -149,6 +149,10 @@ fn undecidable(status: &str, frozen: Option<&Value>, decision: &Decision) -> Opt
         Decision::Skip { task, route, .. } | Decision::Retry { task, route, .. } => (task, *route),
         Decision::Resume { .. } | Decision::Rollback => return None,
     };
+    // Where there was no room for them, only the workflow knows.
+    if frozen["tasks"].is_null() {
+        return None;
+    }
     let failed: Vec<String> = frozen_tasks(frozen).map(|(name, route)| shown_task(name, route)).collect();
     let wanted = shown_task(task, u64::from(route));
     if failed.contains(&wanted) {

@@ -13,7 +13,7 @@ use super::LiveExecution;
 /// Most of them that are kept.
 const WAITING_MAX: usize = 10_000;
 /// Most bytes of what they say that are kept.
-const WAITING_BYTES_MAX: usize = 256 << 20;
+const WAITING_BYTES_MAX: usize = 64 << 20;
 /// Bytes of one beside its texts, roughly.
 const BYTES_OF_ONE: usize = 1 << 10;
 
@@ -98,28 +98,23 @@ pub fn wanted(state: &ExecutionState) -> Option<Wanted> {
     frozen(state).map(|_| Wanted::Decision)
 }
 
-/// What a frozen workflow has for whoever decides: `tasks`, `open`, `variables`, `errors`; none of what is not frozen, as
-/// one that somebody has paused.
+/// What a frozen workflow has for whoever decides: `tasks`, `open`, `variables`, `errors`, as far as there was room for them,
+/// and the names of what there was none for in `left_out`; none of what is not frozen, as one that somebody has paused.
 pub fn frozen(state: &ExecutionState) -> Option<Value> {
+    let shown: Value = serde_json::from_str(&text_of(state)?).ok()?;
+    shown.is_object().then_some(shown)
+}
+
+fn text_of(state: &ExecutionState) -> Option<String> {
     if state.status != Status::Paused.as_str() {
         return None;
     }
-    read_frozen(&result(state)?)
-}
-
-fn read_frozen(text: &str) -> Option<Value> {
-    let shown: Value = serde_json::from_str(text).ok()?;
-    shown["tasks"].as_array().is_some_and(|tasks| !tasks.is_empty()).then_some(shown)
-}
-
-/// The result that a snapshot carries.
-fn result(state: &ExecutionState) -> Option<String> {
     let fields = serde_json::to_value(state).ok()?;
-    fields["result"].as_str().map(str::to_owned)
+    fields["frozen"].as_str().map(str::to_owned)
 }
 
 fn bytes_of(state: &ExecutionState) -> usize {
-    BYTES_OF_ONE + state.parameters.len() + result(state).map_or(0, |result| result.len())
+    BYTES_OF_ONE + state.parameters.len() + text_of(state).map_or(0, |text| text.len())
 }
 
 #[cfg(test)]

@@ -301,7 +301,7 @@ fn a_workflow_that_failed_runs_again_from_the_task_that_failed() -> Result<()> {
     cli.run(&["workflow", "rerun", &id])?;
     ends(cli, &id, "succeeded");
     assert_eq!((marks(&at, "first"), marks(&at, "last")), (1, 1));
-    is_told(cli, &id, &["api"]);
+    is_told(cli, &id, &["rerun", "api"]);
     // Once more, from a task that had succeeded.
     cli.run(&["workflow", "rerun", &id, "--task", "last"])?;
     wait_until("the last task has run again", SOON, || marks(&at, "last") == 2);

@@ -9,6 +9,8 @@ use crate::live::{LiveExecution, Waiting, Wanted, frozen, wanted};
 use crate::world::rfc3339;
 
 const MINUTE_MS: i64 = 60_000;
+/// Most tasks that are named in a line.
+const NAMED_MAX: usize = 5;
 
 /// An inquiry in a list. `asker` is the execution above it.
 pub fn entry(waiting: &Waiting, asker: Option<&LiveExecution>) -> Value {
@@ -97,7 +99,7 @@ fn freeze(waiting: &Waiting) -> Value {
         "inquiry_id": state.execution_id,
         "kind": "freeze",
         "status": "open",
-        "question": format!("What becomes of {}?", failed(&frozen)),
+        "question": asked(&frozen),
         "since": rfc3339(*since_ms),
         "until": null,
         "route": null,
@@ -108,11 +110,23 @@ fn freeze(waiting: &Waiting) -> Value {
 
 /// The tasks that failed in a frozen workflow, for people.
 fn failed(frozen: &Value) -> String {
-    frozen_tasks(frozen).map(|(task, route)| shown_task(task, route)).collect::<Vec<_>>().join(", ")
+    let mut tasks: Vec<String> = frozen_tasks(frozen).map(|(task, route)| shown_task(task, route)).collect();
+    let more = tasks.len().saturating_sub(NAMED_MAX);
+    tasks.truncate(NAMED_MAX);
+    match (tasks.is_empty(), more) {
+        (true, _) => "what failed".to_owned(),
+        (false, 0) => tasks.join(", "),
+        (false, more) => format!("{} and {more} more", tasks.join(", ")),
+    }
+}
+
+/// What is asked about a frozen workflow.
+pub(super) fn asked(frozen: &Value) -> String {
+    format!("What becomes of {}?", failed(frozen))
 }
 
 /// What can be decided about a frozen workflow, each as the body of a decision.
-fn decisions(frozen: &Value) -> Value {
+pub(super) fn decisions(frozen: &Value) -> Value {
     let of_tasks = frozen_tasks(frozen).flat_map(|(task, route)| {
         ["retry", "skip"].map(|decision| json!({ "decision": decision, "task": task, "route": route }))
     });

@@ -147,6 +147,22 @@ fn what_failed_in_a_frozen_workflow_is_shown_with_its_items() {
     assert_eq!((&shown["task"], &shown["error"]), (&json!("evacuate[3]"), &json!("too slow")));
 }
 
+#[test]
+fn a_frozen_workflow_asks_what_becomes_of_what_failed() {
+    let task = |task: &str, route: u32| json!({ "task": task, "route": route, "status": "failed" });
+    let frozen = json!({ "tasks": [task("evacuate", 0), task("mail", 2)] });
+    assert_eq!(open::asked(&frozen), "What becomes of evacuate, mail~2?");
+    assert_eq!(open::asked(&json!({ "left_out": ["tasks"] })), "What becomes of what failed?");
+    let many: Vec<Value> = (0..8).map(|n| task(&format!("t{n}"), 0)).collect();
+    assert_eq!(open::asked(&json!({ "tasks": many })), "What becomes of t0, t1, t2, t3, t4 and 3 more?");
+    let decisions = open::decisions(&frozen);
+    let bodies: Vec<Asked> =
+        decisions.as_array().unwrap().iter().map(|body| Asked::parse("decide", &body.to_string()).unwrap()).collect();
+    let names: Vec<&str> = decisions.as_array().unwrap().iter().filter_map(|body| body["decision"].as_str()).collect();
+    assert_eq!(names, ["retry", "skip", "retry", "skip", "resume", "rollback"]);
+    assert_eq!(bodies.len(), names.len());
+}
+
 #[tokio::test]
 async fn an_answer_is_checked_by_the_schema_of_its_question() {
     let check_by = |schema: Value, answer: Value| async move {

@@ -67,6 +67,8 @@ fn a_decision_is_about_a_task_that_failed() {
         "waits for decisions about evacuate, mail~2, and for none about evacuat, did you mean \"evacuate\"?"
     );
     assert!(why(&retry("mail", 0)).unwrap().contains("for none about mail"));
+    let too_large = json!({ "left_out": ["variables", "errors", "open", "tasks"] });
+    assert_eq!(undecidable("paused", Some(&too_large), &retry("mail", 0)), None);
 }
 
 #[test]

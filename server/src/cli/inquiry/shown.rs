@@ -89,6 +89,8 @@ pub fn frozen(id: &str, frozen: &Value, executions: &[Value]) -> Vec<String> {
     section(&mut lines, "not ended", open);
     let variables = frozen["variables"].as_object().into_iter().flatten();
     section(&mut lines, "gathered", variables.map(|(name, value)| format!("{name} = {value}")));
+    let left_out = list(&frozen["left_out"]).filter_map(Value::as_str).map(str::to_owned);
+    section(&mut lines, "too large to be kept here", left_out);
     lines.push("decide by one of".to_owned());
     for task in &tasks {
         let task = task.shown();
@@ -204,6 +206,8 @@ mod tests {
         ] {
             assert!(begin(command), "{command}\n{}", lines.join("\n"));
         }
+        let cut = frozen("be", &json!({ "tasks": [], "left_out": ["variables"] }), &[]);
+        assert!(cut.windows(2).any(|two| two == ["too large to be kept here", "  variables"]), "{cut:?}");
         assert!(lines.iter().all(|line| line.chars().count() <= VALUE_MAX + 20), "{}", lines.join("\n"));
     }
 

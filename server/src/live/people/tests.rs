@@ -41,16 +41,6 @@ fn what_waits_for_its_questions_or_was_paused_by_somebody_is_no_inquiry() {
 }
 
 #[test]
-fn what_is_frozen_is_read_from_what_it_shows() {
-    let shown = json!({ "tasks": [{ "task": "b", "route": 0, "status": "failed" }], "errors": [] });
-    assert_eq!(read_frozen(&shown.to_string()), Some(shown));
-    for other in [json!({ "tasks": [] }), json!({ "output": 1 }), json!(null)] {
-        assert_eq!(read_frozen(&other.to_string()), None, "{other}");
-    }
-    assert_eq!(read_frozen("{"), None);
-}
-
-#[test]
 fn what_there_is_no_room_for_is_told_to_be_missing() {
     let mut people = People::default();
     for n in 0..WAITING_MAX as u32 {
