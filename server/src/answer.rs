@@ -58,7 +58,7 @@ pub fn normal(schema: &Value) -> Value {
     let mut normal_entries = Map::new();
     let mut required: Vec<Value> = Vec::new();
     for (key, value) in entries {
-        let value = match value {
+        let value: Value = match value {
             // Said to whoever has it as a property.
             Value::Bool(_) if key == "required" => continue,
             Value::Object(named) if OF_NAMED_SCHEMAS.contains(&key.as_str()) => {

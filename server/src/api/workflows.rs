@@ -175,9 +175,10 @@ pub(super) fn shown_task(task: &str, route: u64) -> String {
 
 /// A task that failed on one route alone is meant by its name.
 fn find_route(decision: &mut Value, frozen: &Value) {
-    let Some(task) = decision["task"].as_str().filter(|_| decision.get("route").is_none()) else { return };
-    let mut routes = frozen_tasks(frozen).filter(|(name, _)| *name == task).map(|(_, route)| route);
-    if let (Some(route), None) = (routes.next(), routes.next()) {
+    let task = decision["task"].as_str().filter(|_| decision.get("route").is_none());
+    let routes: Vec<u64> =
+        frozen_tasks(frozen).filter(|(name, _)| Some(*name) == task).map(|(_, route)| route).collect();
+    if let [route] = routes[..] {
         decision["route"] = route.into();
     }
 }

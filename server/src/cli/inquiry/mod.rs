@@ -2,6 +2,7 @@
 
 mod given;
 pub(super) mod shown;
+mod taken;
 
 use std::io::IsTerminal;
 
@@ -79,9 +80,14 @@ fn send(answer: &Answer, client: &Client, format: Output) -> Result<(), Failure>
         }
     };
     let told = client.post(&["v1", "inquiries", id, "answer"], &json!({ "answer": value }))?;
-    match format {
-        Output::Json => output::json(&told),
-        Output::Table => output::line(told["message"].as_str().unwrap_or_default()),
+    let closed = taken::taken(client, id, &value)?;
+    match (format, &closed) {
+        (Output::Json, _) => output::json(closed.as_ref().unwrap_or(&told)),
+        (Output::Table, Some(_)) => output::line("answered"),
+        (Output::Table, None) => {
+            output::line(told["message"].as_str().unwrap_or_default());
+            output::note(&format!("it is not known yet whether it was taken: petrel inquiry show {id}"));
+        }
     }
     Ok(())
 }
@@ -138,22 +144,24 @@ mod tests {
 
     #[test]
     fn an_answer_is_given_in_one_way() {
-        let Ok(InquiryCommand::Answer(answer)) = command(&["answer", "x", "go=true", "why=now"]) else { panic!() };
-        assert_eq!((answer.properties.len(), answer.json), (2, None));
-        let Ok(InquiryCommand::Answer(answer)) = command(&["answer", "x", "--json", "true"]) else { panic!() };
-        assert_eq!(answer.json.as_deref(), Some("true"));
+        let given = |words: &[&str]| match command(words) {
+            Ok(InquiryCommand::Answer(answer)) => Ok((answer.properties, answer.json)),
+            other => Err(format!("{other:?}")),
+        };
+        let properties = vec!["go=true".to_owned(), "why=now".to_owned()];
+        assert_eq!(given(&["answer", "x", "go=true", "why=now"]), Ok((properties, None)));
+        assert_eq!(given(&["answer", "x", "--json", "true"]), Ok((Vec::new(), Some("true".to_owned()))));
         assert!(command(&["answer", "x", "go=true", "--json", "{}"]).unwrap_err().contains("cannot be used with"));
         assert!(command(&["answer"]).is_err());
     }
 
     #[test]
     fn a_list_is_asked_for_in_the_words_of_the_api() {
-        let Ok(InquiryCommand::List { kind, order, limit, .. }) =
-            command(&["list", "--kind", "freeze", "--order", "latest"])
-        else {
-            panic!()
+        let asked = match command(&["list", "--kind", "freeze", "--order", "latest"]) {
+            Ok(InquiryCommand::List { kind, order, limit, .. }) => Ok((kind.map(name), name(order), limit)),
+            other => Err(format!("{other:?}")),
         };
-        assert_eq!((kind.map(name), name(order), limit), (Some("freeze".to_owned()), "latest".to_owned(), 100));
+        assert_eq!(asked, Ok((Some("freeze".to_owned()), "latest".to_owned(), 100)));
         assert!(command(&["list", "--kind", "riddle"]).is_err());
     }
 }
