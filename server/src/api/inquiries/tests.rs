@@ -86,13 +86,13 @@ fn a_question_is_shown_with_all_that_its_answer_needs() {
     }
     assert!(open::is_of(&shown, "flow.deploy") && open::is_of(&shown, &state.execution_id));
     assert!(!open::is_of(&shown, "flow") && !open::is_of(&shown, &state.execution_id[..8]));
-    assert_eq!(open::waits_for(&state).unwrap(), "an answer: Go?");
-    assert_eq!(open::waits_for(&ExecutionState { children_open: 1, ..workflow }).unwrap(), "an answer to what it asks");
+    assert_eq!(waits_for(&state).unwrap(), "an answer: Go?");
+    assert_eq!(waits_for(&ExecutionState { children_open: 1, ..workflow }).unwrap(), "an answer to what it asks");
 
     let forever = asked(8, json!({ "ttl": 0 }));
     let waiting = view_of_one(&forever);
     assert_eq!(open::entry(&waiting, None)["until"], Value::Null);
-    assert_eq!(open::waits_for(&forever).unwrap(), "an answer");
+    assert_eq!(waits_for(&forever).unwrap(), "an answer");
 }
 
 fn view_of_one(state: &ExecutionState) -> Waiting {
