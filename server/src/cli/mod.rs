@@ -10,6 +10,7 @@ mod explain;
 mod gate;
 mod http;
 mod input;
+mod inquiry;
 mod lint;
 mod matching;
 pub(crate) mod output;
@@ -128,6 +129,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Rule(command) => rule::run(command, &client, cli.connection.output),
         Command::Action(command) => action::run(command, &client()?, cli.connection.output),
         Command::Workflow(command) => workflow::run(command, &client, cli.connection.output),
+        Command::Inquiry(command) => inquiry::run(command, &client()?, cli.connection.output),
         Command::Execution(command) => execution::run(command, &client()?, cli.connection.output),
         Command::Worker(command) => worker::run(command, &client()?, cli.connection.output),
         Command::Gate(command) => gate::run(command, &client()?, cli.connection.output),

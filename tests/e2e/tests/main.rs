@@ -9,6 +9,7 @@ mod embedded;
 mod gates;
 mod guard;
 mod hostile;
+mod inquiries;
 mod outage;
 mod output;
 mod policies;
