@@ -230,7 +230,7 @@ impl Draft {
         self.open(&place.this, place.joins, step, &[("value", "<% item(i) %>".to_owned()), ("outcome", outcome)]);
         let (count, chunk, concurrency) = (2 + self.rng.below(3), 1 + self.rng.below(3), 1 + self.rng.below(3));
         self.tasks += &format!(
-            "    map: {{items: <% range(1, {}) %>, as: i, chunk: {chunk}, concurrency: {concurrency}, failures_max: 1}}\n",
+            "    map: {{items: '<% range(1, {}) %>', as: i, chunk: {chunk}, concurrency: {concurrency}, failures_max: 1}}\n",
             count + 1
         );
         let publish = r#"<% result().results.where($ != null).select(int($.stdout.split(" ").last())).sum() * 10 + result().failures.sum() %>"#;

@@ -2,11 +2,11 @@
 //! parameters say, or as a fault has ended it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use petrel_execution::workflow::{Begin, ChildEnd, Conduct, Standing, Start};
 use petrel_execution::{ActionPlan, Status};
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 
 use super::outcome;
 use crate::world::START_MS;
