@@ -1,6 +1,6 @@
 //! Everything that a run has left on the log, decoded once for all checkers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use petrel_audit::MemoryRow;
@@ -12,6 +12,7 @@ use petrel_schemas::{
 };
 use serde_json::Value;
 
+use crate::checks::executions::is_final;
 use crate::pack::{self, ALERTS, CLUSTER, Facts, POOL};
 use crate::process::{Process, Role};
 use crate::supervisor::Effect;
@@ -61,6 +62,12 @@ pub struct History {
     pub effects: Vec<Effect>,
     /// Until when nothing had happened to each process, in true milliseconds since the epoch.
     pub unharmed_ms: BTreeMap<String, i64>,
+    /// Where the row stands that tells that an execution has ended: those of a family stand in one partition.
+    pub ended_at: BTreeMap<String, i64>,
+    /// Executions that somebody wanted to end.
+    pub canceled: BTreeSet<String>,
+    /// What owners remember, by its key.
+    pub remembered: BTreeSet<Vec<u8>>,
     /// When rows about status changes were written, by execution and number: true time, unlike that in them.
     pub written_ms: BTreeMap<(String, i64), i64>,
     /// Records of the audit trail and dead letters: topic, partition, offset.
@@ -138,31 +145,47 @@ impl History {
 
     fn read_executions(&mut self, bus: &SimBus) {
         let topics = pack::topics();
-        for (written_ms, record) in self.each_when(bus, &topics.requests(), RequestsRecord::decode) {
-            if let RequestsRecord::ActionRequest(request) = record {
-                let event = request.event_id.clone().unwrap_or_default();
-                let first_ms = self.decided_ms.entry(event).or_insert(written_ms);
-                *first_ms = written_ms.min(*first_ms);
-                self.requests.push(request);
+        for (at, record) in self.each_when(bus, &topics.requests(), RequestsRecord::decode) {
+            match record {
+                RequestsRecord::ActionRequest(request) => {
+                    let event = request.event_id.clone().unwrap_or_default();
+                    let first_ms = self.decided_ms.entry(event).or_insert(at.ms);
+                    *first_ms = at.ms.min(*first_ms);
+                    self.requests.push(request);
+                }
+                RequestsRecord::CancelRequest(cancel) => {
+                    self.canceled.insert(cancel.execution_id);
+                }
+                _ => {}
             }
         }
         for (partition, record) in bus.records(&topics.requests()) {
             let root = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
             self.partitions.insert(root, partition);
         }
-        for (written_ms, record) in self.each_when(bus, &topics.audit(), AuditRecord::decode) {
+        for (at, record) in self.each_when(bus, &topics.audit(), AuditRecord::decode) {
             match record {
                 AuditRecord::RuleMatched(row) => self.matches.push(row),
                 AuditRecord::ExecutionChanged(row) => {
-                    self.written_ms.insert((row.execution_id.clone(), row.sequence), written_ms);
+                    self.written_ms.insert((row.execution_id.clone(), row.sequence), at.ms);
+                    if is_final(&row.status) {
+                        self.ended_at.insert(row.execution_id.clone(), at.offset);
+                    }
                     self.changes.entry(row.execution_id.clone()).or_default().push(row);
                 }
-                AuditRecord::GateDecided(row) => self.decisions.push((written_ms, row)),
+                AuditRecord::GateDecided(row) => self.decisions.push((at.ms, row)),
                 AuditRecord::OutputCaptured(row) => {
                     self.outputs.entry(row.execution_id.clone()).or_default().push(row);
                 }
                 _ => {}
             }
+        }
+        for (_, record) in bus.records(&topics.executions()) {
+            let key = record.key.unwrap_or_default();
+            match record.value {
+                Some(_) => self.remembered.insert(key),
+                None => self.remembered.remove(&key),
+            };
         }
         for (_, record) in bus.records(&topics.gate_state()) {
             let is_there = record.value.is_some();
@@ -181,7 +204,8 @@ impl History {
 
     /// When it was looked at, by the clock of who owns an execution: the end of time, if nobody does.
     pub fn owner_ms(&self, id: &str) -> i64 {
-        self.partitions.get(id).and_then(|partition| self.owners_ms.get(partition)).copied().unwrap_or(i64::MAX)
+        let root = id.split('.').next().unwrap_or_default();
+        self.partitions.get(root).and_then(|partition| self.owners_ms.get(partition)).copied().unwrap_or(i64::MAX)
     }
 
     /// How often each event was sent, and what it says.
@@ -197,25 +221,33 @@ impl History {
         self.each_when(bus, topic, read).into_iter().map(|(_, one)| one).collect()
     }
 
-    /// Each with the instant at which it was written, in true milliseconds since the epoch.
+    /// Each with where it stands.
     fn each_when<T>(
         &mut self,
         bus: &SimBus,
         topic: &str,
         read: impl Fn(&[u8]) -> Result<T, DecodeError>,
-    ) -> Vec<(i64, T)> {
+    ) -> Vec<(At, T)> {
         if bus.partitions(topic).ok().flatten().is_none() {
             return Vec::new();
         }
         let mut all = Vec::new();
         for (partition, record) in bus.records(topic) {
             match read(record.value.as_deref().unwrap_or_default()) {
-                Ok(one) => all.push((record.timestamp_ms, one)),
+                Ok(one) => all.push((At { ms: record.timestamp_ms, offset: record.offset }, one)),
                 Err(e) => self.unreadable.push(format!("{topic}/{partition} at {}: {e}", record.offset)),
             }
         }
         all
     }
+}
+
+/// Where a record stands.
+struct At {
+    /// When it was written, in true milliseconds since the epoch.
+    ms: i64,
+    /// Its offset.
+    offset: i64,
 }
 
 fn alert(record: &OwnedRecord) -> Option<Facts> {

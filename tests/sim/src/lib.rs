@@ -19,6 +19,7 @@ pub mod rng;
 pub mod run;
 pub mod supervisor;
 pub mod trace;
+pub mod workflows;
 pub mod world;
 
 pub use run::{Options, Report, run};

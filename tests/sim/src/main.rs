@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use petrel_sim_tests::checks::workflows::Seen;
 use petrel_sim_tests::fault::Coverage;
 use petrel_sim_tests::{Options, run};
 
@@ -35,9 +36,11 @@ fn main() -> ExitCode {
     let options = Options { keeps_lines: cli.verbose, ..Options::default() };
     let began = Instant::now();
     let (mut coverage, mut failed, mut told) = (Coverage::default(), 0_u64, began);
+    let mut workflows = Seen::default();
     for seed in cli.from..cli.from + cli.seeds {
         let report = run(seed, &options);
         coverage.add(&report.coverage);
+        workflows.add(&report.workflows);
         if cli.verbose {
             report.lines.iter().for_each(|line| println!("{line}"));
             println!("seed {seed}: hash {:016x}, {} ms of virtual time", report.hash, report.took_ms);
@@ -55,7 +58,7 @@ fn main() -> ExitCode {
             eprintln!("{done} of {} seeds, {failed} failed; about {:.0} minutes left", cli.seeds, (left / 60.0).ceil());
         }
     }
-    println!("{coverage}");
+    println!("{coverage}\n{workflows:?}");
     let took = began.elapsed();
     println!(
         "{} seeds in {:.1} s, {:.1} ms a seed, {failed} failed",

@@ -6,13 +6,14 @@ use std::sync::{Arc, OnceLock};
 use petrel_bus::TopicSpec;
 use petrel_bus::sim::SimOptions;
 use petrel_catalog::{CompiledRevision, PackFile, PackSource, PolicyTerms, Revision};
-use petrel_execution::SwitchedOff;
 use petrel_execution::gate::{GateId, InForce, Policies, Terms};
+use petrel_execution::{ActionPlan, SwitchedOff};
 use petrel_executor::gate::GateView;
 use petrel_executor::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
 use petrel_rules::{Kv, MatchPlan, MatchView};
 use petrel_schemas::{Cleanup, Topics, TriggerBinding};
 
+use crate::workflows::{self, fixed};
 use crate::world::START_MS;
 
 /// Partitions of Petrel's keyed topics.
@@ -23,14 +24,16 @@ pub const TASK_PARTITIONS: u32 = 4;
 pub const POOL: &str = "default";
 /// A pool without workers.
 pub const DESERTED_POOL: &str = "deserted";
-/// The action that runs at most once.
-pub const AT_MOST_ONCE: &str = "sim.page";
+/// The actions that run at most once.
+pub const AT_MOST_ONCE: [&str; 2] = ["sim.page", workflows::outcome::ONCE];
 /// The action that is tried again when it fails or times out.
 pub const RETRIED: &str = "sim.clean";
 /// What this rule asks for is of the class `bulk`, whatever its action is.
 pub const BULK_RULE: &str = "sim.report";
 /// The action that passes gates.
 pub const GATED: &str = "sim.clean";
+/// Its policy.
+pub const POLICY: &str = "sim.careful";
 /// Most of it at once.
 pub const PERMITS_MAX: usize = 3;
 /// Most of it at once on one host.
@@ -51,6 +54,8 @@ pub const ALERTS: &str = "monitoring.alerts";
 pub const ALERT_PARTITIONS: u32 = 2;
 /// Name of the cluster, as the simulated log gives it.
 pub const CLUSTER: &str = "sim";
+/// Reference of the trigger whose events ask for workflows.
+pub const BATCH: &str = "sim.batch";
 /// Reference of a trigger that no revision has.
 pub const UNKNOWN_TRIGGER: &str = "sim.unknown";
 /// Reference of the interval trigger.
@@ -115,13 +120,15 @@ const WARN: RuleOracle = rule("sim.alert", "sim.warn", 80.0, 0, "sim.note");
 const REPORT: RuleOracle = rule("sim.report", "sim.report", -1.0, 0, "sim.clean");
 const STRAY: RuleOracle = rule("sim.report", "sim.stray", -1.0, 0, "sim.stray");
 const BEAT: RuleOracle = rule(TIMER, "sim.beat", -1.0, 0, "sim.note");
+const PATROLS: RuleOracle = rule(BATCH, "sim.batch", -1.0, 0, fixed::PATROL);
+const ROLLS_OUT: RuleOracle = rule(BATCH, "sim.batch", -1.0, 1, fixed::ROLLOUT);
 
 /// The rules of each revision, in the order in which they can be applied.
 const REVISIONS: [&[&RuleOracle]; 4] = [
-    &[&CLEAN, &PAGE, &REPORT, &STRAY, &BEAT],
-    &[&CLEAN, &PAGE, &WARN, &REPORT, &STRAY, &BEAT],
-    &[&CLEAN_EARLIER, &PAGE, &PAGE_AND_NOTE, &WARN, &REPORT, &STRAY, &BEAT],
-    &[&CLEAN_EARLIER, &PAGE, &REPORT, &STRAY, &BEAT],
+    &[&CLEAN, &PAGE, &REPORT, &STRAY, &BEAT, &PATROLS, &ROLLS_OUT],
+    &[&CLEAN, &PAGE, &WARN, &REPORT, &STRAY, &BEAT, &PATROLS, &ROLLS_OUT],
+    &[&CLEAN_EARLIER, &PAGE, &PAGE_AND_NOTE, &WARN, &REPORT, &STRAY, &BEAT, &PATROLS, &ROLLS_OUT],
+    &[&CLEAN_EARLIER, &PAGE, &REPORT, &STRAY, &BEAT, &PATROLS, &ROLLS_OUT],
 ];
 
 /// What a revision must ask for because of an event.
@@ -224,11 +231,17 @@ impl ExecutorView for Known {
     fn resolve(&self, revision: &str, action: &str) -> Resolution {
         let known = revisions().iter().take(self.number + 1).find(|r| r.compiled.hash() == revision);
         let Some(known) = known else { return Resolution::NotYet };
-        match known.compiled.action(action) {
-            Some(action) => Resolution::Ready(ResolvedAction { plan: action.plan.clone(), pack: Arc::new(NoFiles) }),
+        match plan_of(&known.compiled, action) {
+            Some(plan) => Resolution::Ready(ResolvedAction { plan, pack: Arc::new(NoFiles) }),
             None => Resolution::NoSuchAction,
         }
     }
+}
+
+/// An action of a revision. Of each the random workflows are actions, too.
+pub fn plan_of(revision: &CompiledRevision, action: &str) -> Option<Arc<ActionPlan>> {
+    let of_pack = |action: &str| revision.action(action).map(|action| action.plan.clone());
+    of_pack(action).or_else(|| workflows::plan(action, of_pack))
 }
 
 /// The files of a pack that nobody needs.
@@ -302,6 +315,7 @@ fn source(number: usize) -> PackSource {
             ),
         ),
         ("triggers/report.yaml".into(), "name: report\nsource: { http: {} }\n".into()),
+        ("triggers/batch.yaml".into(), "name: batch\nsource: { http: {} }\n".into()),
         ("triggers/tick.yaml".into(), "name: tick\nsource: { interval: { every: 5s, catch_up: all } }\n".into()),
     ];
     let command = "runner: command\ncommand: [\"true\"]\ntimeout: 15s\n";
@@ -320,6 +334,7 @@ fn source(number: usize) -> PackSource {
         );
         files.push((format!("actions/{name}.yaml"), text));
     }
+    files.extend(fixed::files(POOL));
     let mut rules: BTreeMap<&str, Vec<&RuleOracle>> = BTreeMap::new();
     for oracle in REVISIONS[number] {
         rules.entry(oracle.asks.rule).or_default().push(oracle);
@@ -328,7 +343,11 @@ fn source(number: usize) -> PackSource {
         let name = reference.trim_start_matches("sim.");
         let criteria =
             if oracles[0].above < 0.0 { "true".into() } else { format!("trigger.used_pct > {:.1}", oracles[0].above) };
-        let parameters = if oracles[0].trigger == "sim.alert" { "{ host: \"${trigger.host}\" }" } else { "{}" };
+        let parameters = match oracles[0].trigger {
+            "sim.alert" => "{ host: \"${trigger.host}\" }",
+            BATCH => "{ n: \"${trigger.n}\" }",
+            _ => "{}",
+        };
         // The same action is of another class where a rule says so.
         let class = if reference == BULK_RULE { "class: bulk\n" } else { "" };
         let mut text =

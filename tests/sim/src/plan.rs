@@ -5,6 +5,7 @@ use petrel_bus::sim::CommitFault;
 
 use crate::fault::{Fault, FaultKind, PLACES, Place};
 use crate::rng::Rng;
+use crate::workflows::reference;
 
 /// Fewest events of a run.
 pub const EVENTS_MIN: usize = 50;
@@ -33,6 +34,26 @@ pub enum Event {
     },
     /// Somebody cancels an execution.
     Cancel,
+    /// An event over HTTP that leads to workflows, with an id of the client's.
+    Batch {
+        /// The id.
+        id: String,
+        /// What the workflows are given.
+        n: i64,
+    },
+    /// Somebody asks for a workflow.
+    Workflow {
+        /// Its reference.
+        action: String,
+        /// What it is given.
+        n: i64,
+    },
+    /// Somebody wants one of the workflows that were asked for to rest.
+    Pause,
+    /// Those that were to rest are to go on.
+    Resume,
+    /// Somebody cancels one of the workflows that were asked for.
+    CancelWorkflow,
     /// A record that nobody can use.
     Poison {
         /// Whether it is on the bound topic, else on `petrel.triggers`.
@@ -92,6 +113,7 @@ impl Plan {
             }
             items.push((at_ms, Item::Fault(fault)));
         }
+        items.extend(workflows(seed, calm_ms).into_iter().map(|(at_ms, event)| (at_ms, Item::Event(event))));
         items.sort_by_key(|(at_ms, _)| *at_ms);
         Self { seed, items, calm_ms }
     }
@@ -101,10 +123,46 @@ impl Plan {
         self.items.iter().filter(|(_, item)| matches!(item, Item::Event(_))).count()
     }
 
+    /// Whether somebody or something asks for workflows in it.
+    pub fn has_workflows(&self) -> bool {
+        let asks = |item: &Item| matches!(item, Item::Event(Event::Workflow { .. } | Event::Batch { .. }));
+        self.items.iter().any(|(_, item)| asks(item))
+    }
+
     /// Faults that it orders.
     pub fn faults(&self) -> usize {
         self.items.iter().filter(|(_, item)| matches!(item, Item::Fault(_))).count()
     }
+}
+
+/// Requests for workflows, and what people want of them; in some plans there are none.
+fn workflows(seed: u64, calm_ms: i64) -> Vec<(i64, Event)> {
+    let mut rng = Rng::new(seed ^ 0xF10B_0000_0000_0000);
+    let mut events = Vec::new();
+    if rng.percent(40) {
+        return events;
+    }
+    let last_ms = calm_ms - 5_000;
+    for number in 0..u32::try_from(1 + rng.below(2)).unwrap_or(1) {
+        let action = reference(seed, number);
+        events.push((rng.between(0, last_ms), Event::Workflow { action, n: rng.between(0, 9) }));
+    }
+    if rng.percent(30) {
+        events.push((rng.between(0, last_ms), Event::Batch { id: "batch".to_owned(), n: rng.between(0, 9) }));
+    }
+    for (at_ms, _) in events.clone() {
+        // In the middle of it, as a rule.
+        let mut soon_ms = |share| rng.percent(share).then(|| at_ms + rng.between(20, 4_000));
+        if let Some(pause_ms) = soon_ms(30) {
+            events.push((pause_ms, Event::Pause));
+            events.push((rng.between(pause_ms + 1, calm_ms - 500), Event::Resume));
+        }
+        let mut soon_ms = |share| rng.percent(share).then(|| at_ms + rng.between(20, 4_000));
+        if let Some(cancel_ms) = soon_ms(12) {
+            events.push((cancel_ms, Event::CancelWorkflow));
+        }
+    }
+    events
 }
 
 fn event(n: usize, rng: &mut Rng) -> Event {

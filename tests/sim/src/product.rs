@@ -34,10 +34,12 @@ pub const SCHEDULE_TO_START_MS: i64 = 25_000;
 /// Longest wait for an attempt behind several that never began, in milliseconds: short beside the end of a run, in which
 /// everything has to end.
 const NOT_BEGUN_PAUSE_MS_MAX: i64 = 4_000;
+/// How long owners remember what has ended, in milliseconds: workflows and all else alike.
+pub const REMEMBERED_MS: i64 = 3_600_000;
 /// Slots of a worker: few, so that it is full now and then.
 const SLOTS: usize = 3;
 /// Furthest that a clock jumps, in milliseconds: between two of them still less than owners remember ids, an hour.
-const JUMP_MS: i64 = 1_700_000;
+pub const JUMP_MS: i64 = 1_700_000;
 /// As far as the clock may jump of whoever waits by it: of the timers, for what one fired early it does not fire
 /// again, of the rules, which wait for an unknown trigger, and of the gates, at which others wait.
 const WAITING_JUMP_MS: i64 = 20_000;
@@ -193,11 +195,15 @@ fn owner(
     options.limits.lease_ms = LEASE_MS;
     options.limits.schedule_to_start_ms = SCHEDULE_TO_START_MS;
     options.limits.not_begun_pause_ms_max = NOT_BEGUN_PAUSE_MS_MAX;
+    options.limits.request_dedup_ms = REMEMBERED_MS;
+    options.limits.rerun_within_ms = REMEMBERED_MS;
     options.limits.pools.push(pack::DESERTED_POOL.into());
     let (worker, neighbour) = worker.unzip();
     if let Some(neighbour) = &neighbour {
         neighbour.slots.share_with_owners(1);
     }
+    // What this one does not hear a worker beside it would have to hear, too.
+    let planted = planted.filter(|planted| *planted != Planted::KeptConductors || neighbour.is_none());
     let stage = GullibleOwner::new(OwnerStage::new(options, metrics()), planted);
     let globals = OwnerSource { catalog, neighbour, told: Told::new(1_000_000), boot: world.clock.clone() };
     OwnerBody { owner: StageBody::new(stage, seat.clone(), Arc::new(globals)), worker }

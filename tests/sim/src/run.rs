@@ -20,6 +20,13 @@ const QUIET_MS: i64 = 3_000;
 /// How long it takes at least until the last transaction that hangs is found, in milliseconds of virtual
 /// time: its time-out, and the broker's scan.
 const HANGS_MS: i64 = 26_000;
+/// How long after the calm it is told that something waits by a clock that is ahead, in milliseconds of virtual time: nothing
+/// else takes as long.
+const CLOCKS_MS: i64 = 60_000;
+/// In one of how many runs with workflows the time passes for which they are remembered.
+const FORGETS_EVERY: u64 = 8;
+/// How far a clock is ahead of another one at most, in milliseconds.
+const AHEAD_MS: i64 = 2 * product::JUMP_MS;
 /// How long everything may take once nothing goes wrong any more, in milliseconds of virtual time.
 const PATIENCE_MS: i64 = 180_000;
 
@@ -71,6 +78,8 @@ pub struct Report {
     pub switch_waits: usize,
     /// How often a worker did not claim a task because it was switched off.
     pub switch_declines: usize,
+    /// What there was of workflows.
+    pub workflows: checks::workflows::Seen,
     /// Events that were sent.
     pub events: usize,
     /// How long it took, in milliseconds of virtual time.
@@ -88,25 +97,32 @@ pub fn run(seed: u64, options: &Options) -> Report {
     }
     world.calm();
     define_timer(&world, false);
-    let history = come_to_an_end(&world, plan.calm_ms);
+    let mut history = come_to_an_end(&world, plan.calm_ms);
     let mut violations = world.violations.borrow().clone();
     violations.extend(checks::run(&checks::SAFETY, &history));
     if violations.is_empty() {
         violations.extend(checks::run(&checks::LIVENESS, &history));
     }
+    if violations.is_empty() && plan.has_workflows() && seed.is_multiple_of(FORGETS_EVERY) {
+        history = forget(&world);
+        violations.extend(checks::run(&checks::FORGOTTEN, &history));
+    }
     let gate_waits = history.decisions.iter().filter(|(_, row)| row.decided == "waits").count();
     let is_off = |row: &&petrel_schemas::ExecutionChanged| row.code.as_deref() == Some("action_off");
     let switch_waits = history.changes.values().flatten().filter(is_off).count();
     let switch_declines = history.switched_off;
-    let report = Report { gate_waits, switch_waits, switch_declines, ..report(&plan, &world, violations) };
+    let workflows = checks::workflows::seen(&history);
+    let report = Report { gate_waits, switch_waits, switch_declines, workflows, ..report(&plan, &world, violations) };
     // Workers know their world, and it knows them: one of the two must let go.
     world.processes.borrow_mut().clear();
     report
 }
 
-/// Runs on until everything is done or patience ends.
-fn come_to_an_end(world: &World, calm_ms: i64) -> History {
+/// Runs on until everything is done or patience ends. What a workflow waits for by a clock that is ahead others may wait for,
+/// at its gates: then the whole difference passes, once.
+fn come_to_an_end(world: &World, mut calm_ms: i64) -> History {
     let mut busy_ms = world.elapsed_ms();
+    let mut has_passed = false;
     loop {
         if world.round() {
             busy_ms = world.elapsed_ms();
@@ -114,12 +130,32 @@ fn come_to_an_end(world: &World, calm_ms: i64) -> History {
         let (now_ms, since_ms) = (world.elapsed_ms(), world.elapsed_ms() - calm_ms);
         if now_ms - busy_ms >= QUIET_MS && since_ms > HANGS_MS {
             let history = History::read(world);
-            if since_ms > PATIENCE_MS || checks::run(&checks::LIVENESS, &history).is_empty() {
+            if !has_passed && since_ms > CLOCKS_MS && checks::workflows::wait_by_a_clock_ahead(&history) {
+                has_passed = true;
+                world.clock.advance(AHEAD_MS);
+                calm_ms += AHEAD_MS;
+            } else if since_ms > PATIENCE_MS || checks::run(&checks::LIVENESS, &history).is_empty() {
                 return history;
             }
-            busy_ms = now_ms;
+            busy_ms = world.elapsed_ms();
         }
-        if since_ms > PATIENCE_MS {
+        if world.elapsed_ms() - calm_ms > PATIENCE_MS {
+            return History::read(world);
+        }
+    }
+}
+
+/// Lets the time pass for which owners remember what has ended, by whichever clock.
+fn forget(world: &World) -> History {
+    world.clock.advance(product::REMEMBERED_MS + AHEAD_MS);
+    let began_ms = world.elapsed_ms();
+    let mut busy_ms = began_ms;
+    loop {
+        if world.round() {
+            busy_ms = world.elapsed_ms();
+        }
+        let now_ms = world.elapsed_ms();
+        if now_ms - busy_ms >= QUIET_MS && now_ms - began_ms > HANGS_MS || now_ms - began_ms > PATIENCE_MS {
             return History::read(world);
         }
     }
@@ -146,6 +182,7 @@ fn report(plan: &Plan, world: &World, violations: Vec<String>) -> Report {
         gate_waits: 0,
         switch_waits: 0,
         switch_declines: 0,
+        workflows: checks::workflows::Seen::default(),
         events: plan.events(),
         took_ms: world.elapsed_ms(),
     }

@@ -51,3 +51,23 @@ fn a_duplicate_request_that_is_accepted() {
 fn a_worker_that_does_not_hear_what_is_switched_off() {
     check(Planted::SwitchesUnheard, &["switches: "]);
 }
+
+#[test]
+fn an_owner_that_keeps_its_workflows_over_an_aborted_transaction() {
+    check(Planted::KeptConductors, &["workflows: "]);
+}
+
+#[test]
+fn a_workflow_that_is_told_twice_of_the_end_of_a_child() {
+    check(Planted::ToldTwice, &["workflows: "]);
+}
+
+#[test]
+fn a_workflow_of_which_a_piece_is_lost() {
+    check(Planted::LostPiece, &["workflows: "]);
+}
+
+#[test]
+fn a_workflow_whose_pieces_are_not_forgotten() {
+    check(Planted::ForgottenWithoutPieces, &["workflows: "]);
+}

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use petrel_sim_tests::checks::workflows::Seen;
 use petrel_sim_tests::fault::{Coverage, FaultKind, PLACES, Place};
 use petrel_sim_tests::{Options, Report, run};
 
@@ -31,20 +32,21 @@ fn run_all(seeds: u64, options: &Options, each: impl Fn(&Report) + Sync) {
 
 #[test]
 fn nothing_is_lost_doubled_or_stranded() {
-    let found = std::sync::Mutex::new((Coverage::default(), Vec::new(), 0, 0, 0));
+    let found = std::sync::Mutex::new((Coverage::default(), Vec::new(), 0, 0, 0, Seen::default()));
     run_all(SEEDS, &Options::default(), |report| {
         let mut found = found.lock().unwrap();
         found.0.add(&report.coverage);
         found.2 += report.gate_waits;
         found.3 += report.switch_waits;
         found.4 += report.switch_declines;
+        found.5.add(&report.workflows);
         if let Some(first) = report.violations.first() {
             let replay = format!("cargo xtask sim --seeds 1 --from {} --verbose", report.seed);
             found.1.push(format!("seed {}: {first}\n  replay: {replay}", report.seed));
         }
     });
-    let (coverage, failures, gate_waits, switch_waits, switch_declines) = found.into_inner().unwrap();
-    println!("{coverage}");
+    let (coverage, failures, gate_waits, switch_waits, switch_declines, workflows) = found.into_inner().unwrap();
+    println!("{coverage}\n{workflows:?}");
     assert!(
         failures.is_empty(),
         "{} seeds fail, the first of them:\n{}",
@@ -62,6 +64,13 @@ fn nothing_is_lost_doubled_or_stranded() {
     assert!(coverage.of(FaultKind::Kill) > SEEDS / 2);
     assert!(switch_waits as u64 > SEEDS / 10, "somebody waited for a switch {switch_waits} times");
     assert!(switch_declines as u64 > SEEDS / 10, "a worker met a switch {switch_declines} times");
+    // Most runs have workflows, and some of those rest, are canceled, or have children that faults end.
+    let least = |found: usize, share: u64| assert!(found as u64 > SEEDS / share, "{found} are too few: {workflows:?}");
+    least(workflows.succeeded, 2);
+    least(workflows.failed, 10);
+    least(workflows.canceled, 50);
+    least(workflows.paused, 50);
+    least(workflows.ended_by_faults, 100);
     // Gates keep somebody waiting in every run, by and large.
     assert!(gate_waits as u64 > SEEDS, "somebody waited at a gate {gate_waits} times");
 }

@@ -39,7 +39,7 @@ pub fn each_started_once(history: &History) -> Vec<String> {
 
 /// An action that runs at most once is never started again.
 pub fn at_most_once(history: &History) -> Vec<String> {
-    let of = |effects: &Vec<&Effect>| effects.iter().filter(|e| e.action == AT_MOST_ONCE).count();
+    let of = |effects: &Vec<&Effect>| effects.iter().filter(|e| AT_MOST_ONCE.contains(&e.action.as_str())).count();
     let counts = by_execution(history).into_iter().map(|(id, effects)| (id, of(&effects)));
     counts.filter(|(_, n)| *n > 1).map(|(id, n)| format!("{id} runs at most once, and was started {n} times")).collect()
 }

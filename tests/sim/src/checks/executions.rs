@@ -6,13 +6,20 @@ use petrel_schemas::ExecutionChanged;
 use crate::history::History;
 use crate::pack::{RETRIED, RETRY_PAUSE_MS_MAX, SWITCHED_MS};
 use crate::product::SCHEDULE_TO_START_MS;
+use crate::workflows::random::TASK_DELAY_MS_MAX;
 
 /// The steps that an execution may take, told without the code that takes them.
-const EDGES: [(&str, &[&str]); 5] = [
+const EDGES: [(&str, &[&str]); 8] = [
     ("", &["delayed", "scheduled", "failed", "canceled"]),
     ("delayed", &["delayed", "scheduled", "failed", "timeout", "canceled"]),
     ("scheduled", &["delayed", "running", "canceling", "failed", "timeout"]),
-    ("running", &["delayed", "scheduled", "canceling", "succeeded", "failed", "timeout", "canceled", "abandoned"]),
+    (
+        "running",
+        &["delayed", "scheduled", "pausing", "canceling", "succeeded", "failed", "timeout", "canceled", "abandoned"],
+    ),
+    ("pausing", &["running", "paused", "canceling", "succeeded", "failed", "timeout", "canceled"]),
+    ("paused", &["resuming", "canceling", "failed"]),
+    ("resuming", &["running", "canceling", "failed"]),
     ("canceling", &["succeeded", "failed", "timeout", "canceled"]),
 ];
 
@@ -71,13 +78,17 @@ pub fn all_over(history: &History) -> Vec<String> {
 /// Whether it still waits for a worker, for its retry, or for a switch, because the clock of the owner that dispatched it, or began
 /// the pause, was ahead of that of the owner that it has now: for no longer than it was. Declines do not give it more
 /// time.
-fn waits_by_a_clock_ahead(history: &History, id: &str) -> bool {
+pub fn waits_by_a_clock_ahead(history: &History, id: &str) -> bool {
     let (rows, now_ms) = (history.changes.get(id).map_or(&[][..], Vec::as_slice), history.owner_ms(id));
     if let Some(pause) = rows.last().filter(|row| is_pause_of_a_retry(row)) {
         return now_ms < pause.changed_at_ms + RETRY_PAUSE_MS_MAX;
     }
     if let Some(off) = rows.last().filter(|row| row.status == "delayed" && row.code.as_deref() == Some("action_off")) {
         return now_ms < off.changed_at_ms + SWITCHED_MS;
+    }
+    let is_task = |row: &&ExecutionChanged| row.status == "delayed" && row.code.as_deref() == Some("task_delay");
+    if let Some(delayed) = rows.last().filter(is_task) {
+        return now_ms < delayed.changed_at_ms + TASK_DELAY_MS_MAX;
     }
     let is_waiting = |row: &&ExecutionChanged| matches!(row.status.as_str(), "delayed" | "scheduled" | "canceling");
     let waiting = rows.iter().rev().take_while(is_waiting);
@@ -94,10 +105,11 @@ fn is_pause_of_a_retry(row: &ExecutionChanged) -> bool {
         && row.error.as_ref().is_some_and(|error| error.starts_with(&ended_badly))
 }
 
-/// Nobody runs what nobody has asked for.
+/// Nobody runs what nobody has asked for, or for the sake of it.
 pub fn asked_for(history: &History) -> Vec<String> {
     let asked: std::collections::BTreeSet<&str> = history.requests.iter().map(|r| r.execution_id.as_str()).collect();
-    let unasked = history.changes.keys().filter(|id| !asked.contains(id.as_str()));
+    let is_unasked = |id: &&String| !asked.contains(id.split('.').next().unwrap_or_default());
+    let unasked = history.changes.keys().filter(is_unasked);
     unasked.map(|id| format!("{id} was never asked for")).collect()
 }
 

@@ -7,15 +7,27 @@ use petrel_execution::gate::{GateId, Level};
 
 use crate::checks::executions::is_final;
 use crate::history::History;
-use crate::pack::{BULK_RULE, GATED, PERMITS_MAX, PERMITS_OF_A_HOST};
+use crate::pack::{BULK_RULE, GATED, PERMITS_MAX, PERMITS_OF_A_HOST, POLICY};
+use crate::workflows::fixed::{AT_ONCE_MAX, POLICY_OF_TASKS};
+use crate::workflows::outcome::LIMITED;
 
 /// Permits of one gate that were out from one instant on, in true milliseconds since the epoch.
 type Out = BTreeMap<i64, BTreeSet<String>>;
 
 fn most(gate: &GateId) -> usize {
     match gate.level {
+        _ if gate.policy != POLICY => AT_ONCE_MAX,
         Level::Key(_) => PERMITS_OF_A_HOST,
         Level::Total => PERMITS_MAX,
+    }
+}
+
+/// The policy of an action that workers run, and how many gates it has.
+fn gates_of(action: &str) -> Option<(&'static str, usize)> {
+    match action {
+        GATED => Some((POLICY, 2)),
+        LIMITED => Some((POLICY_OF_TASKS, 1)),
+        _ => None,
     }
 }
 
@@ -51,15 +63,17 @@ pub fn never_too_many_out(history: &History) -> Vec<String> {
 pub fn nothing_starts_without(history: &History) -> Vec<String> {
     let mut wrong = Vec::new();
     let out = out(history);
-    for effect in history.effects.iter().filter(|effect| effect.action == GATED) {
-        let holds = |(_, out): &&(GateId, Out)| {
-            out.range(..=effect.began_ms).next_back().is_some_and(|(_, held)| held.contains(&effect.execution))
+    for effect in &history.effects {
+        let Some((policy, gates)) = gates_of(&effect.action) else { continue };
+        let holds = |(gate, out): &&(GateId, Out)| {
+            gate.policy == policy
+                && out.range(..=effect.began_ms).next_back().is_some_and(|(_, held)| held.contains(&effect.execution))
         };
         let rows = history.changes.get(&effect.execution).map_or(&[][..], Vec::as_slice);
         let left = rows.iter().find(|row| is_final(&row.status) || row.code.as_deref() == Some("back_off"));
         let left_ms = left.and_then(|row| history.written_ms.get(&(row.execution_id.clone(), row.sequence))).copied();
         let passed = out.values().filter(holds).count();
-        if passed != 2 && left_ms.is_none_or(|left_ms| left_ms > effect.began_ms) {
+        if passed != gates && left_ms.is_none_or(|left_ms| left_ms > effect.began_ms) {
             wrong.push(format!("{} began with permits of {passed} gates: {effect:?}", effect.execution));
         }
     }

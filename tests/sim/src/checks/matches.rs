@@ -1,4 +1,4 @@
-//! The audit trail has one row for each request, and none without.
+//! The audit trail has one row for each request of a rule, and none without.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::history::History;
 /// As many rows as requests, for every execution.
 pub fn one_row_a_request(history: &History) -> Vec<String> {
     let mut balance: BTreeMap<&str, i64> = BTreeMap::new();
-    for request in &history.requests {
+    for request in history.requests.iter().filter(|request| request.rule.is_some()) {
         *balance.entry(&request.execution_id).or_default() += 1;
     }
     for row in &history.matches {

@@ -3,7 +3,7 @@
 mod attempts;
 mod dead_letters;
 mod ends;
-mod executions;
+pub mod executions;
 mod fencing;
 mod gates;
 mod leases;
@@ -14,6 +14,7 @@ mod retries;
 mod rounds;
 mod tables;
 mod ticks;
+pub mod workflows;
 
 use crate::history::History;
 
@@ -21,7 +22,7 @@ use crate::history::History;
 pub type Check = fn(&History) -> Vec<String>;
 
 /// What must never be wrong, whenever one looks.
-pub const SAFETY: [(&str, Check); 16] = [
+pub const SAFETY: [(&str, Check); 19] = [
     ("requests", requests::never_too_many),
     ("dead letters", dead_letters::only_poison_and_once),
     ("ticks", ticks::none_twice),
@@ -38,13 +39,16 @@ pub const SAFETY: [(&str, Check); 16] = [
     ("gates", gates::never_too_many_out),
     ("gates", gates::nothing_starts_without),
     ("gates", gates::granted_once_in_order),
+    ("workflows", workflows::children_once),
+    ("workflows", workflows::none_outlives_its_parent),
+    ("workflows", workflows::as_uninterrupted),
 ];
 
 /// What must be done once nothing goes wrong any more.
 ///
 /// Of one transaction some records can be seen before others, which an open transaction of somebody else
 /// still holds back: what compares topics is among these.
-pub const LIVENESS: [(&str, Check); 10] = [
+pub const LIVENESS: [(&str, Check); 12] = [
     ("requests", requests::none_missing),
     ("matches", matches::one_row_a_request),
     ("dead letters", dead_letters::none_missing),
@@ -55,7 +59,12 @@ pub const LIVENESS: [(&str, Check); 10] = [
     ("retries", retries::none_missing),
     ("gates", gates::none_leaked),
     ("tables", tables::complete),
+    ("workflows", workflows::all_over),
+    ("workflows", workflows::nothing_left),
 ];
+
+/// What must be done once the time is over for which owners remember what has ended.
+pub const FORGOTTEN: [(&str, Check); 1] = [("workflows", workflows::all_forgotten)];
 
 /// Runs checkers.
 pub fn run(checks: &[(&str, Check)], history: &History) -> Vec<String> {

@@ -74,9 +74,10 @@ fn rule(request: &ActionRequest) -> &str {
     request.rule.as_deref().unwrap_or_default()
 }
 
+/// Those that rules made.
 fn by_event(requests: &[ActionRequest]) -> BTreeMap<&str, Vec<&ActionRequest>> {
     let mut by_event: BTreeMap<&str, Vec<&ActionRequest>> = BTreeMap::new();
-    for request in requests {
+    for request in requests.iter().filter(|request| request.requested_by == "rule") {
         by_event.entry(request.event_id.as_deref().unwrap_or_default()).or_default().push(request);
     }
     by_event

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use petrel_bus::{Batch, Context, DueTimer, InputTopic, Record, Stage, StageSpec, Taken};
-use petrel_execution::{Known, codec};
+use petrel_execution::{Known, TimerKind, codec, parse_timer_key};
 use petrel_executor::owner::OwnerStage;
 use petrel_executor::worker::OwnerInputs;
-use petrel_schemas::{RequestsRecord, ResultsRecord, encode};
+use petrel_schemas::{ExecutionId, RequestsRecord, ResultsRecord, encode};
 
 use super::Planted;
 use crate::pack::{self, Known as View};
@@ -44,6 +44,34 @@ impl GullibleOwner {
     }
 }
 
+/// One child fewer of the workflow of a result is open.
+fn tell_before(record: &Record<'_>, context: &mut Context<'_, Catalog>) {
+    let Some(id) = execution_of(record) else { return };
+    let Some(parent) = id.parent().map(String::from) else { return };
+    let Some(Ok(Known::Live(mut parent))) = context.get(parent.as_bytes()).map(|bytes| codec::from_bytes(&bytes))
+    else {
+        return;
+    };
+    parent.core_mut().children_open = parent.core().children_open.saturating_sub(1);
+    // It is not larger than it was.
+    let _ = context.put(parent.id().as_str().as_bytes(), codec::to_bytes(&parent));
+}
+
+/// Of the workflow of a result a piece is gone that tells of an open child.
+fn lose_piece(record: &Record<'_>, context: &mut Context<'_, Catalog>) {
+    let Some(parent) = execution_of(record).and_then(|id| id.parent()) else { return };
+    let prefix = format!("{}/w/child/", parent.as_str()).into_bytes();
+    let first = context.scan(&prefix).next().map(|(key, _)| key.into_owned());
+    if let Some(key) = first.filter(|key| key.starts_with(&prefix)) {
+        context.delete(&key);
+    }
+}
+
+fn execution_of(record: &Record<'_>) -> Option<ExecutionId> {
+    let Ok(ResultsRecord::TaskResult(result)) = ResultsRecord::decode(record.value?) else { return None };
+    ExecutionId::parse(&result.execution_id).ok()
+}
+
 impl Stage for GullibleOwner {
     type Globals = Catalog;
 
@@ -58,14 +86,17 @@ impl Stage for GullibleOwner {
     fn records(&mut self, batch: Batch<'_>, context: &mut Context<'_, Catalog>) -> Taken {
         let is_request = *batch.topic == pack::topics().requests();
         match self.planted {
-            Some(Planted::StaleResult) if !is_request => {}
+            Some(Planted::StaleResult | Planted::ToldTwice | Planted::LostPiece) if !is_request => {}
             Some(Planted::DuplicateRequest) if is_request => {}
             _ => return self.inner.records(batch, context),
         }
         for (consumed, record) in batch.records.iter().enumerate() {
-            let changed = if is_request { None } else { Self::as_current(record, context) };
-            if is_request {
-                Self::forget(record, context);
+            let mut changed = None;
+            match self.planted {
+                Some(Planted::StaleResult) => changed = Self::as_current(record, context),
+                Some(Planted::ToldTwice) => tell_before(record, context),
+                Some(Planted::LostPiece) => lose_piece(record, context),
+                _ => Self::forget(record, context),
             }
             let one = [Record { value: changed.as_deref().or(record.value), ..*record }];
             if let Taken::Blocked { reason, .. } = self.inner.records(Batch { records: &one, ..batch }, context) {
@@ -76,6 +107,11 @@ impl Stage for GullibleOwner {
     }
 
     fn timers(&mut self, due: &[DueTimer], context: &mut Context<'_, Catalog>) {
+        if self.planted == Some(Planted::ForgottenWithoutPieces) {
+            let of = due.iter().filter_map(|timer| parse_timer_key(&timer.key));
+            let remembered = of.filter(|(_, kind)| *kind == TimerKind::Remember);
+            remembered.for_each(|(id, _)| context.delete(id.as_str().as_bytes()));
+        }
         self.inner.timers(due, context);
     }
 
@@ -96,6 +132,9 @@ impl Stage for GullibleOwner {
     }
 
     fn aborted(&mut self) {
+        if self.planted == Some(Planted::KeptConductors) {
+            return;
+        }
         self.inner.aborted();
     }
 

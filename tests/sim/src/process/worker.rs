@@ -21,6 +21,7 @@ use super::{Body, Catalog, StageBody, Turn};
 use crate::pack::{self, Known, revisions_without_switches};
 use crate::product::MEMBERS;
 use crate::supervisor::{Action, Effect};
+use crate::workflows::outcome;
 use crate::world::World;
 
 /// Pause before the end is reported again: first and longest, in milliseconds, as at a real worker.
@@ -395,7 +396,7 @@ impl WorkerBody {
                 self.told(task, Verdict::Ended(outcome), attempt.started_at_ms)
             }
             _ => {
-                let (takes_ms, return_code) = self.world.how_it_goes();
+                let (takes_ms, return_code) = self.world.how_it_goes(task);
                 let lease_ms = i64::try_from(attempt.held.borrow().lease_deadline_ms()).unwrap_or(i64::MAX);
                 Phase::Running(self.world.supervisors.start(effect, takes_ms, task.timeout_ms, lease_ms, return_code))
             }
@@ -435,9 +436,12 @@ fn render(task: &Task, action: &ResolvedAction) -> Result<RunnerCall, String> {
     action.plan.runner.render(rendering).map_err(|e| e.to_string())
 }
 
-/// What a simulated action tells: its output names the attempt that wrote it.
+/// What a simulated action tells: its output names the attempt that wrote it, and of a step of a workflow its value.
 fn exit_of(task: &Task, why: Why, return_code: i32) -> Exit {
-    let text = format!("attempt {} token {}", task.attempt, task.token);
+    let mut text = format!("attempt {} token {}", task.attempt, task.token);
+    if outcome::STEPS.contains(&task.action.as_str()) {
+        text += &outcome::says(&serde_json::from_str(&task.parameters).unwrap_or_default());
+    }
     Exit {
         return_code: (why == Why::Exited).then_some(return_code),
         stdout: Stream::whole(text.into_bytes()),

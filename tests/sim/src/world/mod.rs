@@ -4,6 +4,8 @@
 //! the middle of a turn, at a point of its driver, is a call that has not returned: the others go on
 //! inside it.
 
+mod outside;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
@@ -13,17 +15,17 @@ use petrel_audit::MemoryTables;
 use petrel_bus::sim::{SimBus, SimClock, SimOptions};
 use petrel_bus::{Bus, Clock, DriverPoint, Output, Publisher};
 use petrel_executor::Drain;
-use petrel_ingest::event;
-use petrel_schemas::{CancelRequest, TriggerEvent, encode};
+use petrel_schemas::{ExecutionId, Task};
 
 use crate::fault::{Coverage, Fault, FaultKind, Place};
 use crate::pack::{self, ALERTS, revisions};
-use crate::plan::{Event, Item, Plan};
+use crate::plan::{Item, Plan};
 use crate::process::{Process, Role, Turn};
 use crate::product;
 use crate::rng::Rng;
 use crate::supervisor::Supervisors;
 use crate::trace::Trace;
+use crate::workflows::outcome::{self, Ends};
 
 /// When a run begins, in milliseconds since the epoch.
 pub const START_MS: i64 = 1_700_000_000_000;
@@ -35,6 +37,8 @@ const BUSY_MS: i64 = 15;
 const IDLE_MS: (i64, i64) = (40, 400);
 /// How many of the latest records are sent again by a fault that sends again.
 const AGAIN_LATEST: usize = 12;
+/// How long what never ends by itself takes, in milliseconds: longer than any run.
+const NEVER_MS: i64 = 86_400_000;
 /// How long a process may take to learn of a revision, in milliseconds.
 const LEARN_MS: i64 = 3_000;
 
@@ -70,6 +74,8 @@ pub struct World {
     drains: RefCell<BTreeMap<String, (Drain, i64)>>,
     /// Whether the log has forgotten what the sinks have written.
     pub sinks_forgotten: Cell<bool>,
+    /// Workflows that somebody wanted to rest, and nobody yet to go on.
+    paused: RefCell<Vec<ExecutionId>>,
     depth: Cell<usize>,
     calm: Cell<bool>,
 }
@@ -98,6 +104,7 @@ impl World {
             held_back_ms: Cell::new(i64::MAX),
             drains: RefCell::default(),
             sinks_forgotten: Cell::new(false),
+            paused: RefCell::default(),
             depth: Cell::new(0),
             calm: Cell::new(false),
         })
@@ -370,70 +377,25 @@ impl World {
         self.sent.borrow_mut().push(output);
     }
 
-    /// How long an action takes, in milliseconds, and its exit code.
-    pub fn how_it_goes(&self) -> (i64, i32) {
+    /// How long the action of a task takes, in milliseconds, and its exit code. What workflows run takes as long as the others,
+    /// and comes to what its parameters say.
+    pub fn how_it_goes(&self, task: &Task) -> (i64, i32) {
         let mut rng = self.rng.borrow_mut();
+        if outcome::STEPS.contains(&task.action.as_str()) {
+            let parameters = serde_json::from_str(&task.parameters).unwrap_or_default();
+            let takes_ms = if rng.percent(10) { rng.between(500, 5_000) } else { rng.between(1, 50) };
+            return match outcome::ends(&parameters) {
+                Ends::Well => (takes_ms, 0),
+                Ends::Badly => (takes_ms, 1),
+                Ends::Never => (NEVER_MS, 0),
+            };
+        }
         let takes_ms = match rng.below(20) {
             0 => rng.between(10_000, 20_000),
             1..=3 => rng.between(500, 5_000),
             _ => rng.between(1, 50),
         };
         (takes_ms, i32::from(rng.percent(10)))
-    }
-
-    fn send(&self, event: &Event) -> bool {
-        let topics = pack::topics();
-        let output = match event {
-            Event::Alert { host, used_pct } => {
-                let json = format!("{{\"host\":\"{host}\",\"used_pct\":{used_pct:.1}}}");
-                Output::keyed(&ALERTS.into(), host.as_bytes(), json.into_bytes())
-            }
-            Event::Report { id } => {
-                let output = self.over_http(id, "sim.report");
-                self.sent.borrow_mut().push(output.clone());
-                output
-            }
-            Event::Unknown { id } => self.over_http(id, pack::UNKNOWN_TRIGGER),
-            Event::Cancel => match self.cancel() {
-                Some(output) => output,
-                None => return true,
-            },
-            Event::Poison { is_bound, bytes } => {
-                let topic = if *is_bound { ALERTS.into() } else { topics.triggers() };
-                Output::keyed(&topic, "poison", bytes.clone())
-            }
-        };
-        self.bus.publish(vec![output]).wait().is_ok()
-    }
-
-    fn over_http(&self, id: &str, trigger: &str) -> Output {
-        let trigger = TriggerEvent {
-            event_id: id.to_owned(),
-            trigger: trigger.to_owned(),
-            occurred_at_ms: self.clock.now_ms(),
-            payload: "{}".to_owned(),
-            source: event::SOURCE_HTTP.to_owned(),
-            cause_depth: 0,
-        };
-        event::output(&pack::topics().triggers(), None, &trigger)
-    }
-
-    /// Somebody cancels an execution that was asked for.
-    fn cancel(&self) -> Option<Output> {
-        let topic = pack::topics().requests();
-        let requests = self.bus.records(&topic);
-        if requests.is_empty() {
-            return None;
-        }
-        let key = self.rng.borrow_mut().pick(&requests).1.key.clone().unwrap_or_default();
-        let execution_id = String::from_utf8(key).ok()?;
-        let cancel = CancelRequest {
-            root_execution_id: execution_id.clone(),
-            execution_id: execution_id.clone(),
-            requested_by: "sim".to_owned(),
-            requested_at_ms: self.clock.now_ms(),
-        };
-        Some(Output::keyed(&topic, execution_id.as_bytes(), encode(&cancel)))
     }
 
     fn send_again(&self) {
