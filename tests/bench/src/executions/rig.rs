@@ -14,6 +14,9 @@ use super::table::{Bar, Table};
 /// Silence after which a phase is given up.
 const STALL: Duration = Duration::from_secs(120);
 
+/// 500 MB, in MiB.
+const RESIDENT_MIB_MAX: f64 = 477.0;
+
 /// Executions that have ended so.
 pub(crate) const SUCCEEDED: &str = "petrel_execution_status_changes_total{status=\"succeeded\"";
 /// Executions that wait for something else than a worker.
@@ -111,8 +114,8 @@ impl<'t> Rig<'t> {
     /// Rows of what is resident now, and was at most since the last time.
     pub(crate) fn memory(&mut self, when: &str) -> Result<()> {
         let Memory { resident, peak } = Memory::of(self.server.pid()?)?;
-        self.row(&format!("resident {when}"), resident, "MiB", Bar::AtMost(500.0));
-        self.row(&format!("resident at most until {when}"), peak, "MiB", Bar::AtMost(500.0));
+        self.row(&format!("resident {when}"), resident, "MiB", Bar::AtMost(RESIDENT_MIB_MAX));
+        self.row(&format!("resident at most until {when}"), peak, "MiB", Bar::AtMost(RESIDENT_MIB_MAX));
         self.forget_peak()
     }
 
