@@ -179,10 +179,18 @@ fn json(value: &impl Serialize) -> Option<String> {
 }
 
 impl Conductor {
-    /// What has changed since this was asked last, in the order of the pieces.
+    /// What has changed since this was asked last, in the order of the pieces. What came and went meanwhile is not told.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().map(|piece| Change { key: piece.key(), value: self.piece(piece) }).collect()
+        let new = self.staging.take_new();
+        let was_never = |piece: &Piece| match piece {
+            Piece::Staged(id) | Piece::Led(id, _) | Piece::Items(id, _) => {
+                new.contains(id) && self.staging.get(*id).is_none()
+            }
+            _ => false,
+        };
+        let stored = changed.into_iter().filter(|piece| !was_never(piece));
+        stored.map(|piece| Change { key: piece.key(), value: self.piece(piece) }).collect()
     }
 
     fn piece(&self, piece: Piece) -> Option<String> {

@@ -93,13 +93,21 @@ pub(crate) struct Staging {
     of: BTreeMap<(TaskIndex, u32), Vec<StagedId>>,
     open: BTreeSet<StagedId>,
     next: StagedId,
+    /// Those that were added since it was asked last.
+    new: BTreeSet<StagedId>,
 }
 
 impl Staging {
     pub(crate) fn add(&mut self, staged: Staged) -> StagedId {
         let id = self.next;
         self.restore(id, staged);
+        self.new.insert(id);
         id
+    }
+
+    /// Those that were added since this was asked last.
+    pub(crate) fn take_new(&mut self) -> BTreeSet<StagedId> {
+        std::mem::take(&mut self.new)
     }
 
     pub(crate) fn restore(&mut self, id: StagedId, staged: Staged) {

@@ -1,7 +1,7 @@
 //! What the conductor of workflows does in a second, alone, in memory and on one thread.
 //!
-//! A transition is an event that the conductor takes. Each task gets two, as it begins and as it ends, and after each
-//! end the pieces that have changed are taken and the tasks to start are asked for, as an owner does it.
+//! A transition is an event that the conductor takes. Each task gets two, as it begins and as it ends, and behind each
+//! end the tasks to start are asked for and begin, and the pieces that have changed are taken, as an owner does it.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -146,10 +146,10 @@ fn run_once(definition: &Arc<Definition>) -> Result<usize> {
                 transitions += 1;
             }
         }
+        black_box(conductor.take_changes());
         let Some((task, route, item)) = running.pop_front() else { break };
         conductor.update(&task, route, event(item, Status::Succeeded))?;
         transitions += 1;
-        black_box(conductor.take_changes());
     }
     ensure!(conductor.status() == Status::Succeeded, "the workflow is {}", conductor.status());
     Ok(transitions)

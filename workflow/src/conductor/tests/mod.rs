@@ -171,6 +171,21 @@ fn an_event_changes_as_few_pieces_in_a_large_workflow_as_in_a_small_one() {
 }
 
 #[test]
+fn what_is_staged_and_begins_before_it_is_stored_is_not_stored() {
+    let mut conductor = start(&chain(2));
+    let mut store = Store::default();
+    run(&mut conductor, "t0", serde_json::json!(0));
+    store.take(&mut conductor);
+    tell(&mut conductor, "t1", Status::Running, serde_json::Value::Null);
+    assert!(conductor.take_changes().iter().any(|change| change.key == "staged/1" && change.value.is_none()));
+    tell(&mut conductor, "t1", Status::Succeeded, serde_json::json!(1));
+    offered(&mut conductor);
+    tell(&mut conductor, "t2", Status::Running, serde_json::Value::Null);
+    let keys: Vec<_> = conductor.take_changes().into_iter().map(|change| change.key).collect();
+    assert_eq!(keys, ["workflow", "context/2", "run/1", "run/2"]);
+}
+
+#[test]
 fn an_item_changes_the_piece_of_its_chunk_alone() {
     let mut conductor =
         start("tasks:\n  a: {with: \"x in <% range(1000) %>\", action: x, input: {x: <% item(x) %>}}\n");
