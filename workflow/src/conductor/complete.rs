@@ -187,10 +187,12 @@ impl Conductor {
                 if self.contexts.len() > before {
                     self.context_added(joined);
                 }
+                let mut place = 0;
                 self.restage(id, |staged| {
                     staged.context = joined;
-                    staged.led_by(&transition.step, run);
+                    place = staged.led_by(&transition.step, run);
                 });
+                self.led_changed(id, place..place + 1);
                 id
             }
             None => {
