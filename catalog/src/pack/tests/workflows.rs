@@ -246,15 +246,15 @@ fn a_workflow_that_asks_needs_the_action_that_does() {
 fn what_undoes_calls_people_and_ends_a_workflow_is_checked() {
     let told = healing(
         NATIVE,
-        "version: 1.0\non_error: pause\non_freeze:\n  notify: { action: disk.gone }\n  remind: { every: 1h, action: disk.clean, input: \
+        "version: 1.0\non_error: pause\non_freeze:\n  notify: { action: pager.call }\n  remind: { every: 1h, action: disk.clean, input: \
          { hots: a } }\nfinally:\n  - action: disk.claen\ntasks:\n  a:\n    action: disk.clean host=db-1\n    undo: { action: \
          disk.clean }\n",
     );
     assert_eq!(
         told,
-        "workflows/heal.yaml:4:13: there is no action \"disk.gone\"\n\
-         workflows/heal.yaml:5:24: action disk.clean needs the parameter \"host\"\n\
-         workflows/heal.yaml:5:54: action disk.clean has no parameter \"hots\", did you mean \"host\"?\n\
+        "workflows/heal.yaml:4:13: there is no action \"pager.call\"\n\
+         workflows/heal.yaml:5:44: action disk.clean needs the parameter \"host\"\n\
+         workflows/heal.yaml:5:53: action disk.clean has no parameter \"hots\", did you mean \"host\"?\n\
          workflows/heal.yaml:7:5: there is no action \"disk.claen\", did you mean \"disk.clean\"?\n\
          workflows/heal.yaml:11:13: action disk.clean needs the parameter \"host\""
     );

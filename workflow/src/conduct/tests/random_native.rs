@@ -141,7 +141,8 @@ proptest! {
         if host.conduct.ask(&Asked::Rerun(Vec::new())).is_ok() {
             finish(&mut host, &again, &[true]);
         } else {
-            prop_assert!(matches!(host.standing(), Standing::Over { .. }));
+            let is_over = matches!(host.standing(), Standing::Over { .. });
+            prop_assert!(is_over);
         }
     }
 
