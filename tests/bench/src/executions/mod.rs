@@ -5,7 +5,7 @@
 //! audit trail has every change of it.
 
 pub(crate) mod feed;
-pub(crate) mod meters;
+mod meters;
 mod phases;
 pub(crate) mod rig;
 pub(crate) mod server;
