@@ -39,7 +39,10 @@ impl Conducting {
             return Err(format!("The workflow is {status} and not over: only one that is over can run again."));
         }
         if self.children.count() > 0 {
-            return Err(format!("The workflow is over, and {} has not ended: it can run again then.", self.open_ones()));
+            return Err(format!(
+                "The workflow is over, and {} has not ended: it can run again then.",
+                self.open_ones()
+            ));
         }
         let rerun = if tasks.is_empty() {
             self.conductor.rerun_what_failed()
