@@ -1,4 +1,4 @@
-//! What people decide about a workflow that is frozen or has ended, and what they are shown to decide with.
+//! What people decide about a workflow that is frozen or has ended.
 
 use petrel_execution::workflow::{self as asked, RerunTask};
 use serde_json::{Map as JsonMap, Value as Json};
