@@ -1,4 +1,4 @@
-//! The files of the demo, which are part of the program.
+//! The files of the demos, which are part of the program.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 /// A file: where it goes, what is in it, its mode.
-type File = (&'static str, &'static str, u32);
+pub type File = (&'static str, &'static str, u32);
 
 macro_rules! files {
     ($folder:literal: $($path:literal $mode:literal),+ $(,)?) => {
@@ -15,7 +15,7 @@ macro_rules! files {
     };
 }
 
-/// The pack of the demo.
+/// The pack of `troubleshooting`.
 pub const TROUBLESHOOTING: &[File] = files! { "deploy/demo/troubleshooting":
     "pack.yaml" 0o644,
     "config.schema.yaml" 0o644,
@@ -87,4 +87,30 @@ pub fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
         .open(path)
         .with_context(context)?;
     file.write_all(text.as_bytes()).with_context(context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left out of a list is in the folder, and missing in the program.
+    #[test]
+    fn lists_have_all_that_is_in_the_folders() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for (folder, files) in [
+            ("packs/core", CORE),
+            ("deploy/demo/troubleshooting", TROUBLESHOOTING),
+            ("deploy/demo/host", HOST),
+        ] {
+            let folder = root.join(folder);
+            let entries = walkdir::WalkDir::new(&folder).into_iter().map(Result::unwrap);
+            let found = entries.filter(|entry| entry.file_type().is_file());
+            let found = found.map(|entry| entry.path().strip_prefix(&folder).unwrap().display().to_string());
+            let mut found: Vec<String> = found.filter(|path| !path.contains("__pycache__")).collect();
+            let mut listed: Vec<&str> = files.iter().map(|(path, _, _)| *path).collect();
+            found.sort_unstable();
+            listed.sort_unstable();
+            assert_eq!(listed, found, "{}", folder.display());
+        }
+    }
 }

@@ -1,13 +1,14 @@
 //! `petrel demo`: Petrel at work, against small stand-ins for what it would find in a company.
 //!
-//! Reading order: `troubleshooting` (what happens, step by step), `stage` (the folder, the server and what ends them),
-//! `services` and `host` (the stand-ins), `log` (where the alerts are written).
+//! Reading order: `run` (what all demos do), `troubleshooting` (what happens, and its stand-ins), `journal` (what the stand-ins
+//! got), `petrel` and `stage` (the server, the folder, and what ends them), `log` (where the events are written).
 
 mod files;
-mod host;
+mod journal;
 mod log;
 mod narrator;
-mod services;
+mod petrel;
+mod run;
 mod stage;
 mod troubleshooting;
 

@@ -13,22 +13,29 @@ pub enum DemoCommand {
     Troubleshooting(TroubleshootingArgs),
 }
 
-/// Options of `petrel demo troubleshooting`.
+/// Options of all of them.
 #[derive(Debug, Args)]
-pub struct TroubleshootingArgs {
+pub struct StageArgs {
     /// Use this Kafka instead of the local bus; topics of the demo's own are made there, and removed
     #[arg(long, value_name = "HOST:PORT")]
     pub kafka: Option<String>,
     /// Folder that keeps the pack, the configuration, the logs and what the stand-ins got
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
+    /// Library of the embedded ClickHouse engine
+    #[arg(long, env = "PETREL_CHDB_LIB", value_name = "FILE")]
+    pub clickhouse_library: Option<PathBuf>,
+}
+
+/// Options of `petrel demo troubleshooting`.
+#[derive(Debug, Args)]
+pub struct TroubleshootingArgs {
+    #[command(flatten)]
+    pub stage: StageArgs,
     /// How often the alert comes again
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeats: u32,
     /// Let Slack and Jira close the connection instead of answering to what they take first
     #[arg(long)]
     pub lose_answers: bool,
-    /// Library of the embedded ClickHouse engine
-    #[arg(long, env = "PETREL_CHDB_LIB", value_name = "FILE")]
-    pub clickhouse_library: Option<PathBuf>,
 }
