@@ -15,7 +15,9 @@ use super::execution::ExecutionCommand;
 use super::gate::GateCommand;
 use super::switch::SwitchCommand;
 pub use action::ActionRun;
-pub use demo::{DemoCommand, StageArgs, TroubleshootingArgs};
+pub use demo::{
+    DemoCommand, DeployArgs, DeployDecision, RemediationArgs, RemediationDecision, StageArgs, TroubleshootingArgs,
+};
 pub use upgrade::UpgradeCommand;
 pub use worker::{WorkerCommand, WorkerName};
 pub use workflow::{GraphFormat, Runner, WorkflowCommand, WorkflowFile};

@@ -39,6 +39,52 @@ pub const TROUBLESHOOTING: &[File] = files! { "deploy/demo/troubleshooting":
     "policies/cloud.yaml" 0o644,
 };
 
+/// The pack of `remediation`.
+pub const REMEDIATION: &[File] = files! { "deploy/demo/remediation":
+    "pack.yaml" 0o644,
+    "config.schema.yaml" 0o644,
+    "README.md" 0o644,
+    "triggers/masakari.yaml" 0o644,
+    "rules/host_failed.yaml" 0o644,
+    "policies/once.yaml" 0o644,
+    "policies/few.yaml" 0o644,
+    "workflows/evacuate_host.yaml" 0o644,
+    "tests/evacuate_host.yaml" 0o644,
+    "actions/evacuate_host.yaml" 0o644,
+    "actions/service_state.yaml" 0o644,
+    "actions/set_service.yaml" 0o644,
+    "actions/servers.yaml" 0o644,
+    "actions/evacuate.yaml" 0o644,
+    "actions/nova.py" 0o755,
+    "actions/mail.yaml" 0o644,
+    "actions/page.yaml" 0o644,
+    "actions/close_page.yaml" 0o644,
+};
+
+/// The pack of `deploy`.
+pub const DEPLOYMENT: &[File] = files! { "deploy/demo/deployment":
+    "pack.yaml" 0o644,
+    "config.schema.yaml" 0o644,
+    "README.md" 0o644,
+    "triggers/github.yaml" 0o644,
+    "rules/released.yaml" 0o644,
+    "policies/in_turn.yaml" 0o644,
+    "policies/once.yaml" 0o644,
+    "workflows/roll_out.yaml" 0o644,
+    "tests/roll_out.yaml" 0o644,
+    "actions/create_deployment.yaml" 0o644,
+    "actions/create_service.yaml" 0o644,
+    "actions/delete_deployment.yaml" 0o644,
+    "actions/delete_service.yaml" 0o644,
+    "actions/errors.yaml" 0o644,
+    "actions/page.yaml" 0o644,
+    "actions/ready.yaml" 0o644,
+    "actions/report.yaml" 0o644,
+    "actions/roll_out.yaml" 0o644,
+    "actions/route.yaml" 0o644,
+    "actions/shift.yaml" 0o644,
+};
+
 /// What of the pack core its rules need: the trigger that tells how executions end.
 pub const CORE: &[File] = files! { "packs/core":
     "pack.yaml" 0o644,
@@ -100,6 +146,8 @@ mod tests {
         for (folder, files) in [
             ("packs/core", CORE),
             ("deploy/demo/troubleshooting", TROUBLESHOOTING),
+            ("deploy/demo/remediation", REMEDIATION),
+            ("deploy/demo/deployment", DEPLOYMENT),
             ("deploy/demo/host", HOST),
         ] {
             let folder = root.join(folder);
