@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(EventId::of_injected(&execution, 0).as_str(), "5e2c0a0999910caa24f0de1b6a1362e0");
         assert_eq!(EventId::of_injected(&execution, 1).as_str(), "da7166625ead13230414786c5fa23aed");
         assert_eq!(EventId::of_end(&execution).as_str(), "e362ff12058f5b1fc0c68548700fb7e0");
-        assert_eq!(EventId::of_further_end(&execution, 2).as_str(), "TODO");
+        assert_eq!(EventId::of_further_end(&execution, 2).as_str(), "39fcead4c8dcd91433cdf21fdad599f2");
     }
 
     #[test]

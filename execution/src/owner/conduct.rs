@@ -111,8 +111,11 @@ impl Owner<'_> {
         let mut taken = match self.facts.workflows.take(id) {
             Some(conduct) => Taken { conduct, kept: Vec::new() },
             None => {
-                let (pieces, kept) = apart(self.facts.workflows.pieces(id));
-                Taken { conduct: self.restored(&execution.core().subject, pieces)?, kept }
+                let (pieces, mut kept) = apart(self.facts.workflows.pieces(id));
+                let conduct = self.restored(&execution.core().subject, pieces)?;
+                // A decision is about one workflow.
+                kept.append(&mut self.kept);
+                Taken { conduct, kept }
             }
         };
         taken.conduct.set_now(self.now_ms());

@@ -62,7 +62,8 @@ impl Owner<'_> {
             }
             Move::Time | Move::Nothing => return Ok(()),
         };
-        self.piece(id, Changed { key, value: Some(value.to_string()) });
+        self.piece(id, Changed { key: key.clone(), value: Some(value.to_string()) });
+        self.kept.push(Kept { key, what: what.clone() });
         Ok(())
     }
 

@@ -127,12 +127,14 @@ pub struct Owner<'f> {
     numbers: Option<Numbers>,
     /// Who has asked what, where the audit trail tells it.
     asked_by: Option<String>,
+    /// What is kept of a workflow in this decision, which is not stored yet.
+    kept: Vec<kept::Kept>,
 }
 
 impl<'f> Owner<'f> {
     /// An owner that has decided nothing yet.
     pub fn new(facts: Facts<'f>) -> Self {
-        Self { facts, effects: Vec::new(), numbers: None, asked_by: None }
+        Self { facts, effects: Vec::new(), numbers: None, asked_by: None, kept: Vec::new() }
     }
 
     /// What it wants done.

@@ -154,7 +154,8 @@ impl Workflow for Inquirer {
 
     fn restore(&self, pieces: &[Piece]) -> Result<Box<dyn Conduct>, String> {
         let [piece] = pieces else { return Err(format!("a question has one piece, found {}", pieces.len())) };
-        let unreadable = |error: serde_json::Error| format!("the piece {} of a question cannot be read: {error}", piece.key);
+        let unreadable =
+            |error: serde_json::Error| format!("the piece {} of a question cannot be read: {error}", piece.key);
         let inquiry: Inquiry = serde_json::from_str(&piece.value).map_err(unreadable)?;
         Ok(Box::new(inquiry))
     }

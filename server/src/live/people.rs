@@ -101,20 +101,16 @@ pub fn wanted(state: &ExecutionState) -> Option<Wanted> {
 /// What a frozen workflow has for whoever decides: `tasks`, `open`, `variables`, `errors`, as far as there was room for them,
 /// and the names of what there was none for in `left_out`; none of what is not frozen, as one that somebody has paused.
 pub fn frozen(state: &ExecutionState) -> Option<Value> {
-    let shown: Value = serde_json::from_str(&text_of(state)?).ok()?;
+    let shown: Value = serde_json::from_str(text_of(state)?).ok()?;
     shown.is_object().then_some(shown)
 }
 
-fn text_of(state: &ExecutionState) -> Option<String> {
-    if state.status != Status::Paused.as_str() {
-        return None;
-    }
-    let fields = serde_json::to_value(state).ok()?;
-    fields["frozen"].as_str().map(str::to_owned)
+fn text_of(state: &ExecutionState) -> Option<&str> {
+    state.frozen.as_deref().filter(|_| state.status == Status::Paused.as_str())
 }
 
 fn bytes_of(state: &ExecutionState) -> usize {
-    BYTES_OF_ONE + state.parameters.len() + text_of(state).map_or(0, |text| text.len())
+    BYTES_OF_ONE + state.parameters.len() + text_of(state).map_or(0, str::len)
 }
 
 #[cfg(test)]

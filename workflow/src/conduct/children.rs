@@ -171,8 +171,7 @@ impl Children {
     /// A task has ended without what runs for it: those children are stopped, and told once. What calls people about it
     /// runs on.
     pub(super) fn stop(&mut self, task: &str, route: u32) -> Vec<u32> {
-        let of_task =
-            |child: &Child| *child.task == *task && child.route == route && !child.stopped && !child.notice;
+        let of_task = |child: &Child| *child.task == *task && child.route == route && !child.stopped && !child.notice;
         let stopped = self.open.iter_mut().filter(|(_, child)| of_task(child)).map(|(number, child)| {
             child.stopped = true;
             *number

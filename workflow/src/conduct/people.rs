@@ -1,4 +1,4 @@
-//! What people decide about a workflow that is frozen or has ended, and what they are shown to decide with.
+//! What people decide about a workflow that is frozen or has ended.
 
 use petrel_execution::workflow::{self as asked, RerunTask};
 use serde_json::{Map as JsonMap, Value as Json};
@@ -39,7 +39,10 @@ impl Conducting {
             return Err(format!("The workflow is {status} and not over: only one that is over can run again."));
         }
         if self.children.count() > 0 {
-            return Err(format!("The workflow is over, and {} has not ended: it can run again then.", self.open_ones()));
+            return Err(format!(
+                "The workflow is over, and {} has not ended: it can run again then.",
+                self.open_ones()
+            ));
         }
         let rerun = if tasks.is_empty() {
             self.conductor.rerun_what_failed()

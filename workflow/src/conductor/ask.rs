@@ -107,7 +107,8 @@ impl Conductor {
         let definition = Arc::clone(&self.definition);
         let run = self.runs.get(id);
         let ask = definition.task(run.task).native.ask.as_deref();
-        let Some((every, call)) = ask.and_then(|ask| ask.call_outs.remind.as_ref()).filter(|_| run.status == Status::Pending)
+        let Some((every, call)) =
+            ask.and_then(|ask| ask.call_outs.remind.as_ref()).filter(|_| run.status == Status::Pending)
         else {
             return self.set_reminder(id, None);
         };

@@ -75,7 +75,11 @@ impl Conductor {
     /// name of a secret. `notice`: it calls people about the question of that task, or about a freeze.
     pub(crate) fn names_of_secrets(&self, name: &str, notice: bool, input: &Json) -> Vec<String> {
         let reads_like_one = |value: &&str| value.starts_with("${");
-        if !input.as_object().into_iter().flatten().any(|(_, value)| value.as_str().is_some_and(|text| reads_like_one(&text)))
+        if !input
+            .as_object()
+            .into_iter()
+            .flatten()
+            .any(|(_, value)| value.as_str().is_some_and(|text| reads_like_one(&text)))
         {
             return Vec::new();
         }

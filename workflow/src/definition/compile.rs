@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{
-    AskTask, Call, CallOuts, Command, Definition, Entry, Finally, Join, MapLimits, NativeTask, NativeWorkflow, OnError, Retry,
-    Rollback, Shape, Task, TaskIndex, Transition, With,
+    AskTask, Call, CallOuts, Command, Definition, Entry, Finally, Join, MapLimits, NativeTask, NativeWorkflow, OnError,
+    Retry, Rollback, Shape, Task, TaskIndex, Transition, With,
 };
 use crate::expression::{Dialect, Template, Value};
 use crate::inspect::{Finding, inspect};

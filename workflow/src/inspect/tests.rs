@@ -137,8 +137,16 @@ fn native_keys_are_judged() {
         ("on_freeze: {notify: {action: p}}", "", "syntax 7 on_freeze: nothing freezes this workflow"),
         ("on_freeze: 5", "    on_error: pause", "syntax 7 on_freeze: 5 is no mapping of notify, remind"),
         ("on_freeze: {}", "    on_error: pause", "syntax 7 on_freeze: `on_freeze` calls somebody with"),
-        ("on_error: pause\non_freeze: {call: 1, notify: {action: p}}", "", "syntax 8 on_freeze.call: `call` is not one of"),
-        ("on_error: pause\non_freeze: {notify: {input: {}}}", "", "syntax 8 on_freeze.notify: `action` names the action"),
+        (
+            "on_error: pause\non_freeze: {call: 1, notify: {action: p}}",
+            "",
+            "syntax 8 on_freeze.call: `call` is not one of",
+        ),
+        (
+            "on_error: pause\non_freeze: {notify: {input: {}}}",
+            "",
+            "syntax 8 on_freeze.notify: `action` names the action",
+        ),
         (
             "on_error: pause\non_freeze: {remind: {every: 5s, action: p}}",
             "",
@@ -149,11 +157,7 @@ fn native_keys_are_judged() {
             "",
             "context 8 on_freeze.notify: Variable \"gone\" is",
         ),
-        (
-            "on_error: pause\non_freeze: {notify: {action: p, input: {v: <% 1 + %>}}}",
-            "",
-            "expressions 8 on_freeze: ",
-        ),
+        ("on_error: pause\non_freeze: {notify: {action: p, input: {v: <% 1 + %>}}}", "", "expressions 8 on_freeze: "),
         ("", "    with: x in [1]", "syntax 5 tasks.a.with"),
         ("on_error: stop", "", "syntax 7 on_error: \"stop\" is not one of fail, pause"),
         ("", "    on_error: [pause]", "syntax 5 tasks.a.on_error: [\"pause\"] is not one of fail, pause"),
@@ -219,7 +223,9 @@ fn what_calls_people_about_a_freeze_sees_it_and_items_may_be_of_cel() {
     let freeze = "on_error: pause\non_freeze: {notify: {action: p, input: {v: <% ctx(frozen) %>, w: \"${ctx.frozen.tasks}\"}}, \
                   remind: {every: 1h, action: p}}";
     assert_eq!(found_natively(freeze, ""), Vec::<String>::new());
-    for items in ["x in ${[1, 2]}", "x, y in ${[[1, 2]]}", "${[1, 2].filter(x, x in [1])}", "x in <% [1] %>", "{{ [1] }}"] {
+    for items in
+        ["x in ${[1, 2]}", "x, y in ${[[1, 2]]}", "${[1, 2].filter(x, x in [1])}", "x in <% [1] %>", "{{ [1] }}"]
+    {
         assert_eq!(found_natively("", &format!("    with: \"{items}\"")), Vec::<String>::new(), "{items}");
     }
 }

@@ -155,7 +155,13 @@ finally:
             Input::Arguments(arguments) => arguments.len().to_string(),
             Input::Evaluated => "?".to_owned(),
         };
-        format!("{} {}@{} {arguments}{}", call.task, call.action, call.at.line, if call.is_question { " asks" } else { "" })
+        format!(
+            "{} {}@{} {arguments}{}",
+            call.task,
+            call.action,
+            call.at.line,
+            if call.is_question { " asks" } else { "" }
+        )
     };
     assert_eq!(
         calls.iter().map(shown).collect::<Vec<_>>(),

@@ -82,7 +82,8 @@ fn a_freeze_is_decided_about_as_the_test_says() {
                    [evacuate]}\n";
     assert_eq!(tested(FREEZE, resumed), [""; 0]);
     // Nobody decides: it rests.
-    let frozen = "mocks: {evacuate: {status: failed, takes: 1m}}\nexpect: {status: paused, path: [evacuate], takes: 1m}\n";
+    let frozen =
+        "mocks: {evacuate: {status: failed, takes: 1m}}\nexpect: {status: paused, path: [evacuate], takes: 1m}\n";
     assert_eq!(tested(FREEZE, frozen), [""; 0]);
 }
 
@@ -100,10 +101,7 @@ fn decisions_that_do_not_fit_are_told() {
         ("{after: 1m}", "a decision needs \"decide\", one of resume, skip, retry, rollback"),
         ("{decide: hope}", "a decision needs \"decide\", one of resume, skip, retry, rollback"),
         ("{decide: skip}", "the decision \"skip\" needs \"task\""),
-        (
-            "{decide: rollback, task: a}",
-            "unknown key \"task\", the decision \"rollback\" has decide, after",
-        ),
+        ("{decide: rollback, task: a}", "unknown key \"task\", the decision \"rollback\" has decide, after"),
         ("{decide: retry, task: a, input: 5}", "\"input\" must be a mapping"),
     ] {
         let mistakes = read(&format!("workflow: web.x\ndecisions: [{decision}]\nexpect: {{}}\n")).unwrap_err();
@@ -113,7 +111,8 @@ fn decisions_that_do_not_fit_are_told() {
 
 #[test]
 fn reminders_without_an_end_come_to_the_limit() {
-    let workflow = "tasks:\n  a: {action: x, timeout: 3600d}\n  ask: {approve: {question: q, remind: {every: 1m, action: m}}}\n";
+    let workflow =
+        "tasks:\n  a: {action: x, timeout: 3600d}\n  ask: {approve: {question: q, remind: {every: 1m, action: m}}}\n";
     let lines = tested(workflow, "mocks: {a: {takes: 3650d}}\nexpect: {}\n");
     assert_eq!(lines, ["the workflow is not over after 200000 ends, the limit SCENARIO_ENDS_MAX"]);
 }

@@ -179,8 +179,11 @@ fn a_mistake_in_what_calls_people_about_a_freeze_is_none_of_the_workflow() {
     host.end(1, Status::Failed, Value::Null);
     assert_eq!((host.standing(), host.labels(100), host.conduct.due_ms()), (Standing::Paused, vec![], None));
     host.store();
-    let told: Vec<&String> = host.stored.iter().filter(|(key, _)| key.starts_with("log/")).map(|(_, log)| log).collect();
-    assert!(told.len() == 2 && told.iter().all(|log| log.contains("about the freeze") || log.contains("of the freeze")));
+    let told: Vec<&String> =
+        host.stored.iter().filter(|(key, _)| key.starts_with("log/")).map(|(_, log)| log).collect();
+    assert!(
+        told.len() == 2 && told.iter().all(|log| log.contains("about the freeze") || log.contains("of the freeze"))
+    );
     decide(&mut host, skip("b")).unwrap();
     let (status, result) = over(&host);
     assert_eq!((status, result["errors"].as_array().unwrap().len()), (Status::Succeeded, 1));

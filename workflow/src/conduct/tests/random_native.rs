@@ -43,9 +43,8 @@ fn task(own: usize) -> impl Strategy<Value = String> {
     ]);
     let join = if own == 0 { one_of(vec![""]) } else { one_of(vec!["", "", "join: all, ", "join: 1, "]) };
     let nexts = prop::collection::vec(next(own), 0..3);
-    (does, join, nexts).prop_map(move |(does, join, nexts)| {
-        format!("  t{own}: {{{join}{does}, next: [{}]}}\n", nexts.join(", "))
-    })
+    (does, join, nexts)
+        .prop_map(move |(does, join, nexts)| format!("  t{own}: {{{join}{does}, next: [{}]}}\n", nexts.join(", ")))
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -55,7 +54,8 @@ fn text() -> impl Strategy<Value = String> {
         "on_error: pause\non_freeze: {notify: {action: p, input: {f: <% ctx().frozen.tasks %>}}}\n",
         "on_error: pause\non_freeze: {notify: {action: p}, remind: {every: 60s, action: p}}\n",
     ]);
-    let more = one_of(vec!["", "timeout: 200s\n", "finally: [{action: f}]\n", "rollback: on_fail\nfinally: [{action: f}]\n"]);
+    let more =
+        one_of(vec!["", "timeout: 200s\n", "finally: [{action: f}]\n", "rollback: on_fail\nfinally: [{action: f}]\n"]);
     let tasks = (task(0), task(1), task(2), task(3), task(4));
     (whole, more, tasks).prop_map(|(whole, more, (a, b, c, d, e))| {
         format!("version: 1.0\n{whole}{more}vars: [{{v: 0}}]\noutput: [{{v: <% ctx(v) %>}}]\ntasks:\n{a}{b}{c}{d}{e}")

@@ -71,7 +71,9 @@ fn a_workflow_that_never_began_cannot_run_again() {
 
 #[test]
 fn what_led_to_the_command_fail_runs_again() {
-    let mut host = begin("tasks:\n  a: {action: x, next: [{do: b}]}\n  b: {action: x, next: [{when: <% failed() %>, do: fail}]}\n");
+    let mut host = begin(
+        "tasks:\n  a: {action: x, next: [{do: b}]}\n  b: {action: x, next: [{when: <% failed() %>, do: fail}]}\n",
+    );
     host.starts(100);
     ok(&mut host, 1);
     host.starts(100);
