@@ -25,7 +25,7 @@ WITH
             min(requested_at) AS requested, max(recorded_at) AS last, count() AS changes, max(sequence) AS newest, uniqExact(sequence) AS distinct_changes,
             countIf(ended_at IS NOT NULL) AS finishes, toString(argMax(status, sequence)) AS status,
             -- Each time that a workflow runs again is an attempt of its own, which begins by resuming.
-            uniqExactIf(attempt, status = 'resuming' AND attempt > 1) AS reruns
+            uniqExactIf(attempt, executions.status = 'resuming' AND attempt > 1) AS reruns
         FROM executions
         GROUP BY execution_id
     ),

@@ -19,3 +19,4 @@ mod workflow;
 mod tests;
 
 pub use workflow::PackWorkflow;
+pub(crate) use workflow::{EXECUTION, EXECUTION_OF_STACKSTORM};

@@ -16,10 +16,10 @@ use crate::limits::Limits;
 use crate::spec::{SpecError, WorkflowSpec};
 
 /// The variable that holds what is known of the execution, in every workflow: `ctx(st2).action_execution_id`.
-const EXECUTION_OF_STACKSTORM: &str = "st2";
+pub(crate) const EXECUTION_OF_STACKSTORM: &str = "st2";
 
 /// The same one as native workflows call it.
-const EXECUTION: &str = "execution";
+pub(crate) const EXECUTION: &str = "execution";
 
 /// The workflow of an action of a pack.
 #[derive(Debug, Clone)]

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::scenario::{Decided, Mock, Scenario};
 use super::stage::{Stage, StageError};
+use crate::conduct::{EXECUTION, EXECUTION_OF_STACKSTORM};
 use crate::conductor::{ActionSpec, Event, NextTask, Notice, Start, Status};
 use crate::definition::Definition;
 use crate::expression::{List, Map, Value};
@@ -78,6 +79,23 @@ pub struct Played {
     pub took_ms: i64,
 }
 
+/// What a native workflow knows of its execution, where a test does not say: everything is called `test`.
+fn execution() -> Json {
+    let names = [
+        "execution_id",
+        "action_execution_id",
+        "root_execution_id",
+        "action",
+        "pack",
+        "user",
+        "rule",
+        "trigger",
+        "event_id",
+        "revision",
+    ];
+    names.iter().map(|name| ((*name).to_owned(), Json::from("test"))).collect()
+}
+
 /// Plays a scenario to the end.
 ///
 /// # Errors
@@ -86,12 +104,14 @@ pub fn play(definition: Arc<Definition>, scenario: &Scenario) -> Result<Played, 
     let map = |json: &serde_json::Map<String, Json>| -> Map {
         json.iter().map(|(name, value)| (Arc::from(name.as_str()), Value::from(value.clone()))).collect()
     };
-    let start = Start {
-        inputs: map(&scenario.inputs),
-        context: map(&scenario.context),
-        now_ms: Some(START_MS),
-        ..Start::default()
-    };
+    let mut context = scenario.context.clone();
+    if definition.native.is_some() {
+        for name in [EXECUTION_OF_STACKSTORM, EXECUTION] {
+            context.entry(name).or_insert_with(execution);
+        }
+    }
+    let start =
+        Start { inputs: map(&scenario.inputs), context: map(&context), now_ms: Some(START_MS), ..Start::default() };
     let mut play = Play {
         stage: Stage::set(definition, start)?,
         mocks: &scenario.mocks,
