@@ -42,9 +42,9 @@ impl Conducting {
             let (tasks, more) = self.conductor.offer_at_most(left);
             self.more = more;
             if tasks.is_empty() {
-                if !more {
-                    // What deals with a failure and cannot be rendered would be offered for ever.
-                    self.conductor.give_up_remediation();
+                // What deals with a failure and cannot be rendered would be offered for ever.
+                if !more && self.conductor.give_up_remediation() {
+                    continue;
                 }
                 break;
             }

@@ -187,6 +187,7 @@ impl Conductor {
                 if self.contexts.len() > before {
                     self.context_added(joined);
                 }
+                self.stop_items_of_former_arrival(id);
                 let mut place = 0;
                 self.restage(id, |staged| {
                     staged.context = joined;
@@ -204,6 +205,18 @@ impl Conductor {
         let ready = self.join_status(to, route) == JoinStatus::Met;
         self.change_staged(staged, |staged| staged.ready = ready);
         staged
+    }
+
+    /// Stops what runs for the items of a staged task that something else has led to. They begin anew, in a run of their
+    /// own, and nothing would be known any more of those that run. Orquesta lets them run on, and fails by their ends.
+    fn stop_items_of_former_arrival(&mut self, id: StagedId) {
+        let Some(staged) = self.staging.get(id).filter(|staged| staged.items.is_some()) else { return };
+        let Some(run) = self.runs.latest(staged.task, staged.route) else { return };
+        let status = self.runs.get(run).status;
+        let has_begun = !status.is_completed() && !matches!(status, Status::Unset | Status::Retrying);
+        if has_begun && self.definition.native.is_some() {
+            self.stop(run, Status::Abandoned);
+        }
     }
 
     /// A task that splits begins a route of its own for every arrival.

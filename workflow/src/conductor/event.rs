@@ -124,7 +124,7 @@ impl Conductor {
             (_, None) => return Err(ConductorError::NotStaged(self.definition.task(task).name.clone())),
         };
         self.remember_item(run, staged, &happened);
-        self.mark_staged(staged, &happened);
+        self.mark_staged(task, from, staged, &happened);
         if happened.status() == Status::Failed {
             self.log_failure(task, staged, &happened);
         }
@@ -136,7 +136,9 @@ impl Conductor {
         if to.is_completed() {
             self.tell_of_time(run, happened.status());
             let result = self.result_of(task, staged, happened.into_result());
-            self.unstage_ended(task, route, to);
+            if !self.keeps_next_run(task, from) {
+                self.unstage_ended(task, route, to);
+            }
             if self.status.is_active() && !self.is_ending() && self.wants_retry(run, to, &result)? {
                 return self.handle(task, route, Happened::Engine(EngineRequest::Retry));
             }
@@ -228,13 +230,22 @@ impl Conductor {
     }
 
     /// A task that has begun is not offered any more; of items, the one that has.
-    fn mark_staged(&mut self, staged: Option<StagedId>, happened: &Happened) {
+    fn mark_staged(&mut self, task: TaskIndex, from: Status, staged: Option<StagedId>, happened: &Happened) {
         let Some(id) = staged else { return };
         if self.staging.get(id).is_some_and(|staged| staged.items.is_none()) {
-            self.unstage(id);
+            if happened.status().is_starting() || !self.keeps_next_run(task, from) {
+                self.unstage(id);
+            }
         } else if let Happened::Item { item, status, .. } = happened {
             self.set_item(id, *item, *status);
         }
+    }
+
+    /// Whether what is staged of a task that came from this status is its next run, which something has led to while it
+    /// ran. Orquesta forgets that with whatever it is told of the task, and may then wait for it without an end.
+    fn keeps_next_run(&self, task: TaskIndex, from: Status) -> bool {
+        let has_begun = !matches!(from, Status::Unset | Status::Retrying);
+        has_begun && self.definition.native.is_some() && self.definition.task(task).with.is_none()
     }
 
     /// Tells that what ran for a task failed: among the errors, or as a warning if so many items may fail.

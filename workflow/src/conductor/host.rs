@@ -45,14 +45,31 @@ impl Conductor {
         self.status == Status::Failed && self.staging.open().any(|(_, staged)| staged.run_on_fail)
     }
 
-    /// Gives up the tasks that would deal with the failure of the workflow, because they cannot be started.
-    pub(crate) fn give_up_remediation(&mut self) {
+    /// Gives up the tasks that would deal with the failure of the workflow, because they cannot be started. Whether its end
+    /// goes on because of that.
+    pub(crate) fn give_up_remediation(&mut self) -> bool {
         // Of a task with items that run, others follow.
         let rests = |staged: &Staged| staged.items.as_ref().is_none_or(|items| items.active() == 0);
         let remediation = self.staging.open().filter(|(_, staged)| staged.run_on_fail && rests(staged));
         let given_up: Vec<StagedId> = remediation.map(|(id, _)| id).collect();
+        let goes_on = self.is_ending() && !given_up.is_empty();
         for id in given_up {
             self.change_staged(id, |staged| staged.run_on_fail = false);
+            if goes_on {
+                self.rest_items(id);
+            }
+        }
+        self.advance_ending();
+        goes_on
+    }
+
+    /// Lets a task rest of whose items none runs and none is begun any more, so that nothing waits for it.
+    fn rest_items(&mut self, id: StagedId) {
+        let Some(staged) = self.staging.get(id) else { return };
+        let Some(run) = self.runs.latest(staged.task, staged.route) else { return };
+        let runs = matches!(self.runs.get(run).status, Status::Running | Status::Pausing);
+        if runs && self.definition.task(staged.task).with.is_some() {
+            self.set_run_status(run, Status::Paused);
         }
     }
 

@@ -106,6 +106,8 @@ impl Log {
                 }
             }
         }
+        // Numbers go on behind the last one that is left, as they do for whoever restores what is stored.
+        self.next = self.entries.last_key_value().map_or(0, |(last, _)| last + 1);
         numbers
     }
 

@@ -40,10 +40,11 @@ impl Conductor {
     /// As for [`Conductor::rerun`], and a workflow in which there is none of that.
     pub fn rerun_what_failed(&mut self) -> Result<(), ConductorError> {
         self.check_rerun()?;
-        let candidates = self.first_of(self.failed_tasks());
+        let (candidates, reached) = self.first_of(self.failed_tasks());
         if candidates.is_empty() && !self.staging.has_open() {
             return Err(ConductorError::NothingFailed);
         }
+        self.take_back(&candidates, &reached);
         self.rerun_from(candidates)
     }
 
@@ -114,8 +115,9 @@ impl Conductor {
         failed
     }
 
-    /// Those of some runs that no other one of them leads to, over however many tasks.
-    fn first_of(&self, wanted: BTreeSet<RunId>) -> BTreeMap<(TaskIndex, u32), bool> {
+    /// Those of some runs that no other one of them leads to, over however many tasks; and with them the runs that they led
+    /// to.
+    fn first_of(&self, wanted: BTreeSet<RunId>) -> (BTreeMap<(TaskIndex, u32), bool>, BTreeSet<RunId>) {
         let mut reached: BTreeSet<RunId> = BTreeSet::new();
         let mut first = BTreeMap::new();
         // What led to a run began before it.
@@ -127,7 +129,38 @@ impl Conductor {
                 first.insert((run.task, run.route), false);
             }
         }
-        first
+        (first, reached)
+    }
+
+    /// Takes back what came behind tasks that run again, because they lead to it once more: what is about to begin does
+    /// not, and what did not come to an end of its own counts no more. A canceled task would cancel the workflow again.
+    fn take_back(&mut self, candidates: &BTreeMap<(TaskIndex, u32), bool>, reached: &BTreeSet<RunId>) {
+        for id in reached {
+            let run = self.runs.get(*id);
+            let is_latest = self.runs.latest(run.task, run.route) == Some(*id);
+            if !is_latest || candidates.contains_key(&(run.task, run.route)) {
+                continue;
+            }
+            let status = run.status;
+            self.set_terminal(*id, false);
+            if status == Status::Canceled || !status.is_completed() {
+                self.set_run_status(*id, Status::Abandoned);
+            }
+        }
+        for id in self.staging.ids() {
+            let Some(staged) = self.staging.get(id) else { continue };
+            let led_by_them = staged.before.values().filter(|run| reached.contains(run)).count();
+            let runs_itself = candidates.contains_key(&(staged.task, staged.route));
+            if led_by_them == 0 || runs_itself {
+                continue;
+            }
+            if led_by_them == staged.before.len() {
+                self.unstage(id);
+            } else if self.definition.task(staged.task).join.is_some() {
+                // It waits for them to arrive again.
+                self.change_staged(id, |staged| staged.ready = false);
+            }
+        }
     }
 
     /// The named tasks without those that come behind another one of them anyway.

@@ -67,7 +67,7 @@ const FREEZE: &str = "on_error: pause\non_freeze: {notify: {action: page, input:
 #[test]
 fn a_freeze_is_decided_about_as_the_test_says() {
     let text = "mocks:\n  evacuate:\n    attempts:\n      - items: [{takes: 1m}, {status: failed, takes: 2m}]\n      - {takes: \
-                3m}\ndecisions:\n  - {decide: retry, task: evacuate, after: 10m}\nexpect:\n  path: [evacuate, mail]\n  takes: \
+                3m}\ndecisions:\n  - {decide: retry, task: evacuate, after: 10m}\nexpect:\n  path: [evacuate, evacuate, mail]\n  takes: \
                 15m\n  calls:\n    - {task: evacuate, item: 0}\n    - {task: evacuate, item: 1}\n    - {task: on_freeze/notify, input: \
                 {t: [evacuate]}}\n    - {task: on_freeze/notify}\n    - {task: on_freeze/notify}\n    - {task: evacuate, item: \
                 1}\n    - {task: mail}\n";

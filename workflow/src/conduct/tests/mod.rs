@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::PackWorkflow;
 use crate::expression::Dialect;
 use crate::limits::Limits;
-use host::{Host, begin, workflow};
+use host::{Host, begin, begin_native, workflow};
 
 fn succeeded(_: &Start) -> (Status, Value) {
     (Status::Succeeded, Value::Null)
@@ -50,8 +50,7 @@ fn children_are_started_with_their_actions_and_parameters() {
 
 #[test]
 fn each_change_of_a_task_is_told_once_whatever_is_restored() {
-    let text =
-        "tasks:\n  a: {action: x, retry: {count: 1}, next: [{do: [noop, b]}]}\n  b: {with: <% [1, 2] %>, action: y}\n";
+    let text = "tasks:\n  a: {action: x, retry: {count: 1}, next: [{do: [noop, b]}]}\n  b: {with: \"<% [1, 2] %>\", action: y}\n";
     let told = |restores: bool| {
         let mut host = begin(text);
         let mut told = Vec::new();
@@ -266,6 +265,55 @@ fn what_begins_anew_after_its_time_is_not_stopped_with_what_ran_before() {
     assert_eq!(host.standing(), Standing::Running);
     host.end(again[0].0, Status::Succeeded, Value::Null);
     assert!(matches!(host.standing(), Standing::Over { status: Status::Succeeded, .. }));
+}
+
+#[test]
+fn items_that_something_else_leads_to_while_they_run_are_stopped_and_begin_anew() {
+    let text = "tasks:\n  s: {next: [{do: a}]}\n  a: {action: x, next: [{do: [b, many]}]}\n  b: {action: x, next: [{do: many}]}\n  many: {action: x, \
+                with: i in <% range(2) %>, next: [{on: succeeded, do: end}, {on: failed, do: a}]}\n  end: {action: x}\n";
+    let mut host = begin_native(text);
+    host.starts(100);
+    host.end(1, Status::Succeeded, Value::Null);
+    let begun = ["b", "many[0]", "many[1]"].map(str::to_owned);
+    assert_eq!(host.labels(100), Vec::from_iter((2..).zip(begun)));
+    host.end(3, Status::Succeeded, Value::Null);
+    host.end(2, Status::Succeeded, Value::Null);
+    assert_eq!(host.conduct.take_stops(), [4]);
+    host.restore();
+    assert_eq!(host.labels(100), [(5, "many[0]".to_owned()), (6, "many[1]".to_owned())]);
+    for number in [4, 5] {
+        host.end(number, Status::Succeeded, Value::Null);
+        assert_eq!((host.labels(100), host.standing()), (vec![], Standing::Running));
+    }
+    host.end(6, Status::Succeeded, Value::Null);
+    assert_eq!(host.labels(100), [(7, "end".to_owned())]);
+    host.end(7, Status::Succeeded, Value::Null);
+    assert!(matches!(host.standing(), Standing::Over { status: Status::Succeeded, .. }));
+}
+
+#[test]
+fn what_something_else_leads_to_while_it_runs_runs_again() {
+    let text = "tasks:\n  s: {next: [{do: a}]}\n  a: {action: x, next: [{do: [b, c]}]}\n  b: {action: x, next: [{do: c}]}\n  \
+                c: {action: x, next: [{on: failed, do: a}]}\n";
+    // The second run of `c` begins behind the first one, or beside it.
+    for beside in [false, true] {
+        let mut host = begin_native(text);
+        host.starts(100);
+        host.end(1, Status::Succeeded, Value::Null);
+        assert_eq!(host.labels(100), [(2, "b".to_owned()), (3, "c".to_owned())]);
+        host.end(2, Status::Succeeded, Value::Null);
+        host.restore();
+        let again = [(4, "c".to_owned())];
+        if beside {
+            assert_eq!(host.labels(100), again);
+        }
+        host.end(3, Status::Succeeded, Value::Null);
+        if !beside {
+            assert_eq!((host.standing(), host.labels(100)), (Standing::Running, again.to_vec()));
+        }
+        host.end(4, Status::Succeeded, Value::Null);
+        assert!(matches!(host.standing(), Standing::Over { status: Status::Succeeded, .. }));
+    }
 }
 
 #[test]

@@ -119,6 +119,9 @@ proptest! {
     ) {
         let (_, mut host) = drive(begin(&text), &actions, &[]);
         finish(&mut host, &ends, &[]);
+        let Standing::Over { result, .. } = host.standing() else { panic!("not over") };
+        // Nothing that ran was unknown when it ended.
+        prop_assert!(!result.to_string().contains("is not offered"), "{}", result);
     }
 
     #[test]

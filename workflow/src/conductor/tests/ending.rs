@@ -321,9 +321,16 @@ fn items_that_have_not_begun_are_not_waited_for() {
         assert_eq!(one.offered(), ["undo/0/many"]);
         one.run("undo/0/many", serde_json::Value::Null);
         assert_eq!(one.status(), Status::Failed);
-        // With a rerun they begin.
+        // With a rerun they begin, and the one that was undone begins again.
         one.step(|conductor| conductor.rerun(&[]).unwrap());
-        assert_eq!(one.offered(), ["bad", "many[1]"]);
+        assert_eq!(one.offered(), ["bad", "many[0]"]);
+        one.run("bad", serde_json::Value::Null);
+        for item in 0..3 {
+            assert_eq!(one.offered(), [format!("many[{item}]")]);
+            one.item("many", item, Status::Running, serde_json::Value::Null);
+            one.item("many", item, Status::Succeeded, serde_json::Value::Null);
+        }
+        assert_eq!(one.status(), Status::Succeeded);
     });
 }
 
