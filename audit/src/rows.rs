@@ -2,7 +2,7 @@
 
 use clickhouse::Row;
 use petrel_bus::{NotYet, Record, Unreadable, dead_letter};
-use petrel_schemas::{AuditRecord, DeadLetter, ExecutionChanged, decode};
+use petrel_schemas::{AuditRecord, DeadLetter, ExecutionChanged, WorkflowMoved, decode};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Where a row comes from; every table ends in these columns.
@@ -39,6 +39,8 @@ pub enum Table {
     SecretChanges,
     /// `gate_decisions`.
     GateDecisions,
+    /// `workflow_tasks`.
+    WorkflowTasks,
     /// `dead_letters`.
     DeadLetters,
 }
@@ -184,6 +186,20 @@ rows! {
         reason: String,
         decided_at: i64,
     }
+    WorkflowTaskRow WorkflowTasks workflow_tasks {
+        execution_id: String,
+        root_execution_id: String,
+        event_id: String,
+        rule: String,
+        action: String,
+        revision: String,
+        task: String,
+        route: u32,
+        run: u32,
+        change: u32,
+        status: String,
+        moved_at: i64,
+    }
     DeadLetterRow DeadLetters dead_letters {
         stage: String,
         reason: String,
@@ -321,6 +337,28 @@ impl Rows {
                 reason: r.reason.unwrap_or_default(),
                 decided_at: instant(r.decided_at_ms),
             })),
+            AuditRecord::WorkflowMoved(r) => self.add_workflow(source, record, &r),
+        }
+    }
+
+    /// One record has a row for each of its tasks.
+    fn add_workflow(&mut self, source: Source<'_>, record: Record<'_>, r: &WorkflowMoved) {
+        for (number, moved) in (0..).zip(&r.tasks) {
+            let row = row!(WorkflowTaskRow, source, record, {
+                execution_id: r.execution_id.clone(),
+                root_execution_id: r.root_execution_id.clone(),
+                event_id: r.event_id.clone().unwrap_or_default(),
+                rule: r.rule.clone().unwrap_or_default(),
+                action: r.action.clone(),
+                revision: r.revision.clone(),
+                task: moved.task.clone(),
+                route: count(moved.route),
+                run: count(moved.run),
+                change: count(moved.change),
+                status: moved.status.clone(),
+                moved_at: instant(r.moved_at_ms),
+            });
+            self.workflow_tasks.push(WorkflowTaskRow { log_row: number, ..row });
         }
     }
 

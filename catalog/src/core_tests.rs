@@ -20,6 +20,7 @@ pub(crate) fn core() -> PackSource {
         "config.schema.yaml",
         "README.md",
         "triggers/execution.yaml",
+        "actions/ask.yaml",
         "actions/echo.yaml",
         "actions/error.yaml",
         "actions/fail.yaml",
@@ -49,7 +50,7 @@ fn call(revision: &Revision, action: &str, parameters: Value) -> RunnerCall {
 fn the_core_pack_is_right() {
     let revision = load(vec![core()]);
     let compiled = revision.compiled();
-    assert_eq!(compiled.actions().count(), 12);
+    assert_eq!(compiled.actions().count(), 13);
     assert_eq!(compiled.trigger("core.execution").unwrap().source, TriggerSource::Executions);
     let RunnerCall::Email(mail) = call(
         &revision,

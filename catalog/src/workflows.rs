@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use petrel_schemas::SecretRef;
-use petrel_workflow::outline::{Argument, Call, Input};
+use petrel_workflow::outline::{ASK, Argument, Call, Input};
 use petrel_workflow::rehearsal::Tests;
 
 use crate::action::ActionDef;
@@ -22,6 +22,13 @@ pub(crate) fn check(revision: &CompiledRevision, told: &Told, problems: &mut Pro
                 Some(_) if told.is_broken(&call.action) => {}
                 None if told.explains(&call.action) => {}
                 Some(action) => check_call(pack, workflow, call, action, problems),
+                None if call.is_question => {
+                    let message = format!(
+                        "a task with `approve` asks people by the action {ASK}, which the revision does not have: add \
+                         packs/core to it"
+                    );
+                    problems.add(&workflow.place(call.at), Code::UnknownReference, message);
+                }
                 None => {
                     let hint = did_you_mean(&call.action, revision.actions().map(|action| action.reference.as_str()));
                     let message = format!("there is no action {:?}{hint}", &*call.action);
@@ -44,6 +51,14 @@ pub(crate) fn check(revision: &CompiledRevision, told: &Told, problems: &mut Pro
 fn check_call(pack: &str, workflow: &WorkflowDraft, call: &Call, action: &ActionDef, problems: &mut Problems) {
     let Input::Arguments(arguments) = &call.input else { return };
     for argument in arguments {
+        if names_people(action, argument) {
+            let message = format!(
+                "{:?} is not supported in this version, until identities exist: whoever may answer at all may answer",
+                &*argument.name
+            );
+            problems.add(&workflow.place(argument.at), Code::NotSupported, message);
+            continue;
+        }
         match action.parameter(&argument.name) {
             Some(_) if argument.is_evaluated => {}
             Some(parameter) => check_argument(pack, workflow, argument, parameter, problems),
@@ -61,6 +76,14 @@ fn check_call(pack: &str, workflow: &WorkflowDraft, call: &Call, action: &Action
             problems.add(&workflow.place(call.input_at), Code::BadParameter, message);
         }
     }
+}
+
+/// Whether a question is for some people and not for others.
+fn names_people(action: &ActionDef, argument: &Argument) -> bool {
+    let is_question = action.plan.runner.name() == "inquirer";
+    is_question
+        && ["roles", "users"].contains(&&*argument.name)
+        && argument.value.as_list().is_some_and(|names| !names.is_empty())
 }
 
 /// A constant must fit the schema; a secret is named, by its own pack.

@@ -53,6 +53,10 @@ pub const WORKFLOW_FAILED: &str = "workflow_failed";
 pub const WORKFLOW_NOT_BEGUN: &str = "workflow_not_begun";
 /// Failed: what is stored of its workflow cannot be read.
 pub const WORKFLOW_UNREADABLE: &str = "workflow_unreadable";
+/// Timeout: nobody answered the question in time.
+pub const UNANSWERED: &str = "unanswered";
+/// Of a dead letter: what was asked of a workflow cannot be as it stands, or it is none.
+pub const ASKED_IN_VAIN: &str = "asked_in_vain";
 /// Failed: no topic carries the tasks of its action's pool.
 pub const NO_SUCH_POOL: &str = "no_such_pool";
 /// Failed: no worker of its action's pool has what the action needs, even with nothing else to do.

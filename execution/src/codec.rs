@@ -148,6 +148,9 @@ fn record(execution: &Execution) -> ExecutionState {
         cause_depth: subject.cause_depth,
         class: subject.class.map(|class| class.as_str().to_owned()),
         task: subject.task.clone(),
+        frozen: None,
+        runs_again: false,
+        rerun_at_ms: core.rerun_at_ms,
     };
     if let Some(passage) = &core.passage {
         record.gate_class = passage.class.as_str().to_owned();
@@ -163,6 +166,11 @@ fn record(execution: &Execution) -> ExecutionState {
         Execution::Delayed(In { state, .. }) => {
             record.delayed_until_ms = state.until_ms;
             record.start_by_ms = state.start_by_ms;
+        }
+        Execution::Paused(In { state, .. }) => record.frozen.clone_from(&state.frozen),
+        Execution::Resuming(In { state, .. }) => {
+            record.runs_again = state.runs_again;
+            record.delayed_until_ms = state.awaits.as_ref().and_then(|delayed| delayed.until_ms);
         }
         Execution::Scheduled(In { state, .. }) => {
             record.task_partition = i32::try_from(state.partition).ok();
@@ -268,8 +276,13 @@ fn live(record: ExecutionState) -> Result<Execution, CodecError> {
         Status::Running if holder.is_none() && !core.is_conducted() => return Err(missing("worker")),
         Status::Running => In { core, state: Running { holder } }.into(),
         Status::Pausing => In { core, state: Pausing { holder } }.into(),
-        Status::Paused => In { core, state: Paused }.into(),
-        Status::Resuming => In { core, state: Resuming }.into(),
+        Status::Paused => In { core, state: Paused { frozen: record.frozen.clone() } }.into(),
+        Status::Resuming => {
+            let reason = record.code.as_deref().and_then(DelayReason::parse);
+            let until_ms = record.delayed_until_ms;
+            let awaits = reason.map(|reason| Delayed { reason, until_ms, start_by_ms: None });
+            In { core, state: Resuming { runs_again: record.runs_again, awaits } }.into()
+        }
         Status::Pending => In { core, state: Pending }.into(),
         Status::Canceling => {
             let by = record.canceled_by.clone().ok_or_else(|| missing("canceled_by"))?;
@@ -323,6 +336,7 @@ fn core(record: &ExecutionState) -> Result<Core, CodecError> {
         },
         children_open: record.children_open,
         scheduled_at_ms: record.scheduled_at_ms,
+        rerun_at_ms: record.rerun_at_ms,
         passage: passage(record)?,
         note: Note { code: record.code.clone(), error: record.error.clone() },
     })

@@ -76,6 +76,32 @@ impl Execution {
         self.core().is_conducted()
     }
 
+    /// What a person needs to decide with, a JSON object, if it is a workflow that rests because something failed.
+    pub fn frozen(&self) -> Option<&str> {
+        match self {
+            Self::Paused(paused) => paused.state.frozen.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What it waits for, if its owner can name that: it is delayed, or resuming.
+    pub fn waits_for(&self) -> Option<&Delayed> {
+        match self {
+            Self::Delayed(delayed) => Some(&delayed.state),
+            Self::Resuming(resuming) => resuming.state.awaits.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// What it waits for, as [`Self::waits_for`].
+    pub(crate) fn waits_for_mut(&mut self) -> Option<&mut Delayed> {
+        match self {
+            Self::Delayed(delayed) => Some(&mut delayed.state),
+            Self::Resuming(resuming) => resuming.state.awaits.as_mut(),
+            _ => None,
+        }
+    }
+
     /// How it ended, if it is over.
     pub fn end(&self) -> Option<&End> {
         match self {

@@ -107,8 +107,13 @@ pub(crate) fn ended(execution: &Execution) -> Option<TriggerEvent> {
         "started_at_ms": holder.and_then(|h| h.started_at_ms),
         "ended_at_ms": end.at_ms,
     });
+    let event_id = match u32::try_from(core.attempt.number) {
+        // Each run of a workflow is one attempt, and each of them ends.
+        Ok(run) if core.rerun_at_ms.is_some() => EventId::of_further_end(id, run),
+        _ => EventId::of_end(id),
+    };
     Some(TriggerEvent {
-        event_id: EventId::of_end(id).into(),
+        event_id: event_id.into(),
         trigger: ENDS_TRIGGER.to_owned(),
         occurred_at_ms: end.at_ms,
         payload: payload.to_string(),

@@ -6,6 +6,16 @@ pub const ERROR_BYTES_MAX: usize = 4 << 10;
 /// Longest structured result of an attempt, in bytes of JSON text.
 pub const RESULT_BYTES_MAX: usize = 64 << 10;
 
+/// Longest text of what a person needs to decide about a frozen workflow with, in bytes of JSON text.
+pub const FROZEN_BYTES_MAX: usize = 64 << 10;
+
+/// Most of what people ask of a workflow that is kept until it can be told: its revision is not here, or it waits for its
+/// permits.
+pub const ASKED_LATER_MAX: usize = 100;
+
+/// Most children that are ended in one step where their workflow cannot say which; the others follow in further steps.
+pub const CHILDREN_ENDED_MAX: usize = 100;
+
 /// How much of what a child writes to each of its streams its parent is told, in bytes.
 pub const STREAM_FOR_PARENT_BYTES_MAX: usize = 32 << 10;
 
@@ -62,6 +72,9 @@ pub const SSH_HOPS_MAX: usize = 8;
 
 /// Most files that are written to a host, and most that are read from it.
 pub const SSH_FILES_MAX: usize = 64;
+
+/// The longest time for which a question may wait for its answer, in minutes: 3,650 days.
+pub const INQUIRY_TTL_MINUTES_MAX: u64 = 3_650 * 24 * 60;
 
 /// Orders for attempts that a worker has not claimed (yet) that it remembers. What is over the limit is
 /// forgotten, what ends first before the others: the owner answers the claim in its stead.

@@ -77,7 +77,7 @@ impl Status {
         Self::ALL.into_iter().find(|s| s.as_str() == text)
     }
 
-    /// Whether nothing changes it any more.
+    /// Whether it is over: nothing changes it any more, but that a workflow may be run again.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Timeout | Self::Canceled | Self::Abandoned)
     }

@@ -145,6 +145,8 @@ pub struct Core {
     pub children_open: i32,
     /// When the first task was dispatched, in milliseconds since the epoch.
     pub scheduled_at_ms: Option<i64>,
+    /// When it was asked last to run again though it had ended, in milliseconds since the epoch.
+    pub rerun_at_ms: Option<i64>,
     /// Its way through the gates of its policies; none where it has none to pass, and before it is resolved.
     pub passage: Option<Passage>,
     /// Why it took its status.
@@ -163,6 +165,7 @@ impl Core {
             counts: Counts::default(),
             children_open: 0,
             scheduled_at_ms: None,
+            rerun_at_ms: None,
             passage: None,
             note: Note::NONE,
         }
@@ -183,6 +186,16 @@ impl Core {
         self.terms.as_ref().is_some_and(|terms| terms.pool.is_empty())
     }
 
+    /// Whether it has begun: an attempt of it was dispatched, or its workflow runs.
+    pub fn has_begun(&self) -> bool {
+        self.scheduled_at_ms.is_some()
+    }
+
+    /// Whether it holds something of the gates of its policies, or has asked for it.
+    pub(crate) fn has_permits(&self) -> bool {
+        self.passage.as_ref().is_some_and(|passage| !passage.acquired.is_empty())
+    }
+
     /// Whether its action never runs again by itself. One that is not resolved yet has not run at all.
     pub fn is_at_most_once(&self) -> bool {
         self.terms.as_ref().is_some_and(|t| t.delivery == Delivery::AtMostOnce)
@@ -197,6 +210,7 @@ impl Core {
 
     /// When it ends whatever it does, in milliseconds since the epoch; none where nobody says.
     pub fn deadline_at_ms(&self) -> Option<i64> {
-        Some(self.subject.requested_at_ms.saturating_add(self.terms.as_ref()?.deadline_ms?))
+        let asked_at_ms = self.rerun_at_ms.unwrap_or(self.subject.requested_at_ms);
+        Some(asked_at_ms.saturating_add(self.terms.as_ref()?.deadline_ms?))
     }
 }

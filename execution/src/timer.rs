@@ -15,14 +15,23 @@ pub enum TimerKind {
     Deadline,
     /// Its workflow has something to do by then.
     Conduct,
+    /// It has waited for an answer for so long that others may have its permits.
+    Freeze,
     /// It is over, and its id may be forgotten.
     Remember,
 }
 
 impl TimerKind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Lease, Self::BackOff, Self::ScheduleToStart, Self::Deadline, Self::Conduct, Self::Remember];
+    pub const ALL: [Self; 7] = [
+        Self::Lease,
+        Self::BackOff,
+        Self::ScheduleToStart,
+        Self::Deadline,
+        Self::Conduct,
+        Self::Freeze,
+        Self::Remember,
+    ];
 
     /// How the keys of its timers end.
     pub const fn key_end(self) -> &'static str {
@@ -32,6 +41,7 @@ impl TimerKind {
             Self::ScheduleToStart => "/schedule_to_start",
             Self::Deadline => "/deadline",
             Self::Conduct => "/conduct",
+            Self::Freeze => "/freeze",
             Self::Remember => "/remember",
         }
     }

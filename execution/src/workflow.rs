@@ -5,15 +5,21 @@
 //! its pieces have changed. Neither has a clock or does I/O: the time of a step is told.
 
 mod asked;
+mod frozen;
+mod inquiry;
 
 use std::fmt;
+use std::sync::Arc;
 
 use petrel_schemas::ExecutionId;
 use serde_json::{Map, Value};
 
+use crate::execution::Known;
 use crate::status::Status;
 use crate::subject::Note;
 pub use asked::{Asked, Decision, RerunTask};
+pub use frozen::shown_frozen;
+pub use inquiry::{Inquirer, answer_schema};
 
 /// The workflow of an action of a revision.
 pub trait Workflow: fmt::Debug + Send + Sync {
@@ -122,6 +128,12 @@ pub trait Workflows {
     /// What is stored of it, those pieces included that its owner wrote beside it.
     fn pieces(&self, id: &ExecutionId) -> Vec<Piece>;
 
+    /// What is known of an execution of the same family.
+    fn known(&self, id: &ExecutionId) -> Option<Known>;
+
+    /// Children of an execution that have not ended, with their statuses, as what is stored tells them.
+    fn children(&self, id: &ExecutionId) -> Vec<(ExecutionId, Status)>;
+
     /// How many children may still start in this step.
     fn starts_left(&self) -> usize;
 
@@ -144,11 +156,34 @@ impl Workflows for NoWorkflows {
         Vec::new()
     }
 
+    fn known(&self, _: &ExecutionId) -> Option<Known> {
+        None
+    }
+
+    fn children(&self, _: &ExecutionId) -> Vec<(ExecutionId, Status)> {
+        Vec::new()
+    }
+
     fn starts_left(&self) -> usize {
         0
     }
 
     fn started(&self, _: usize) {}
+}
+
+/// A task of a workflow that has come to another status, as the audit trail has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// Its name.
+    pub task: Arc<str>,
+    /// Its route's number.
+    pub route: u32,
+    /// Which of all runs of tasks it is, from 0.
+    pub run: u32,
+    /// How many changes of this run came before.
+    pub change: u32,
+    /// What it has come to.
+    pub status: &'static str,
 }
 
 /// A workflow that runs.
@@ -167,6 +202,12 @@ pub trait Conduct: Send {
     /// # Errors
     /// Nobody waits for a child of that number.
     fn child_ended(&mut self, number: u32, end: ChildEnd) -> Result<(), String>;
+
+    /// A child that has not ended rests, as a workflow that is paused or a question does, or goes on again. One of which
+    /// all open children rest rests itself, once somebody wants it to.
+    fn child_rests(&mut self, number: u32, rests: bool) {
+        let _ = (number, rests);
+    }
 
     /// Somebody asks something of it.
     ///
@@ -197,6 +238,11 @@ pub trait Conduct: Send {
     /// `status`, and `items` with the numbers of those that are `done`, `failed` and `not_begun`), what is `open`, the
     /// `variables` that were gathered, and the `errors`.
     fn frozen(&self) -> Option<Value>;
+
+    /// Which tasks have come to other statuses since this was asked last, in order. What has no tasks tells of none.
+    fn take_moves(&mut self) -> Vec<Moved> {
+        Vec::new()
+    }
 
     /// What has changed since this was asked last.
     fn take_changes(&mut self) -> Vec<Changed>;

@@ -94,6 +94,12 @@ impl EventId {
         Self(digest("event/end", &[execution.0.as_bytes()]))
     }
 
+    /// The event that an execution has ended that had ended before: of a workflow that was run again, by the number of that
+    /// run, from 2.
+    pub fn of_further_end(execution: &ExecutionId, run: u32) -> Self {
+        Self(digest("event/further-end", &[execution.0.as_bytes(), &run.to_be_bytes()]))
+    }
+
     /// An id that somebody else chose: 1 to 128 visible ASCII characters.
     ///
     /// # Errors
@@ -255,6 +261,7 @@ mod tests {
         assert_eq!(EventId::of_injected(&execution, 0).as_str(), "5e2c0a0999910caa24f0de1b6a1362e0");
         assert_eq!(EventId::of_injected(&execution, 1).as_str(), "da7166625ead13230414786c5fa23aed");
         assert_eq!(EventId::of_end(&execution).as_str(), "e362ff12058f5b1fc0c68548700fb7e0");
+        assert_eq!(EventId::of_further_end(&execution, 2).as_str(), "39fcead4c8dcd91433cdf21fdad599f2");
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub(crate) const SCHEMAS: &[(&str, u32, u32, &str)] = &[
     ("CriteriaFailed", 1, 1, include_str!("../avsc/CriteriaFailed.v1.avsc")),
     ("ExecutionChanged", 1, 1, include_str!("../avsc/ExecutionChanged.v1.avsc")),
     ("GateDecided", 1, 1, include_str!("../avsc/GateDecided.v1.avsc")),
+    ("WorkflowMoved", 1, 1, include_str!("../avsc/WorkflowMoved.v1.avsc")),
     ("OutputCaptured", 1, 1, include_str!("../avsc/OutputCaptured.v1.avsc")),
     ("OutputChunk", 1, 1, include_str!("../avsc/OutputChunk.v1.avsc")),
     ("RevisionApplied", 1, 1, include_str!("../avsc/RevisionApplied.v1.avsc")),

@@ -4,7 +4,7 @@ use crate::codec::{DecodeError, Stored, decode, kind_of};
 use crate::records::{
     ActionRequest, CancelRequest, Claim, CriteriaFailed, Declined, EventAudited, ExecutionChanged, ExecutionEnded,
     ExecutionState, GateAnswer, GateBehind, GateDecided, GateOrder, HandedOver, Heartbeat, OutputCaptured,
-    RevisionApplied, RuleMatched, SecretChanged, TaskResult, WorkflowOrder, WorkflowPiece,
+    RevisionApplied, RuleMatched, SecretChanged, TaskResult, WorkflowMoved, WorkflowOrder, WorkflowPiece,
 };
 
 macro_rules! stream {
@@ -46,5 +46,5 @@ stream! {
 }
 stream! {
     /// `petrel.audit`.
-    AuditRecord { EventAudited, RuleMatched, CriteriaFailed, ExecutionChanged, OutputCaptured, RevisionApplied, SecretChanged, GateDecided }
+    AuditRecord { EventAudited, RuleMatched, CriteriaFailed, ExecutionChanged, OutputCaptured, RevisionApplied, SecretChanged, GateDecided, WorkflowMoved }
 }

@@ -82,6 +82,10 @@ fn describe(record: &AuditRecord) -> Option<String> {
         }
         AuditRecord::RevisionApplied(r) => Some(format!("catalog  revision {} ({})", r.revision, r.packs.join(", "))),
         AuditRecord::SecretChanged(s) => Some(format!("secret   {} {}, version {}", s.name, s.change, s.version)),
+        AuditRecord::WorkflowMoved(m) => {
+            let tasks: Vec<String> = m.tasks.iter().map(|t| format!("{} {}", t.task, t.status)).collect();
+            Some(format!("workflow {} {}", m.execution_id, short(&tasks.join(", "))))
+        }
         _ => None,
     }
 }

@@ -4,6 +4,7 @@
 //! and key-value store), `api`.
 
 mod activity;
+mod answer;
 mod api;
 mod apply;
 mod bus;

@@ -1,7 +1,10 @@
 //! The live view of executions: the latest states, from the compacted topic that the owners write; and of what waits for
-//! a worker, however old it is.
+//! a worker or for a person, however old it is.
 
+mod people;
 mod queues;
+#[cfg(test)]
+pub(crate) mod testkit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,6 +14,8 @@ use petrel_execution::Status;
 use petrel_schemas::{ExecutionEnded, ExecutionState, ExecutionsRecord, Stored, kind_of};
 
 use crate::follow::Follows;
+use people::People;
+pub use people::{Waiting, Wanted, frozen, wanted};
 pub use queues::Queue;
 use queues::Queues;
 
@@ -26,6 +31,7 @@ struct Inner {
     by_id: BTreeMap<String, LiveExecution>,
     by_time: BTreeSet<(i64, String)>,
     queues: Queues,
+    people: People,
 }
 
 /// What the view knows of an execution: owners write a snapshot while it is not over, and then little more than
@@ -43,6 +49,11 @@ pub struct LiveExecution {
 }
 
 impl LiveExecution {
+    /// One that is not over.
+    fn of_state(state: ExecutionState) -> Self {
+        Self { id: state.execution_id.clone(), at_ms: state.requested_at_ms, state: Some(state), ended: None }
+    }
+
     /// Its status.
     pub fn status(&self) -> &str {
         let state = || self.state.as_ref().map(|s| s.status.as_str());
@@ -69,7 +80,20 @@ impl LiveView {
 
     /// What is known of one execution.
     pub fn get(&self, id: &str) -> Option<LiveExecution> {
-        self.read().by_id.get(id).cloned()
+        let inner = self.read();
+        let waits = || inner.people.get(id).map(|waiting| LiveExecution::of_state(waiting.state.clone()));
+        inner.by_id.get(id).cloned().or_else(waits)
+    }
+
+    /// An execution that waits for a person.
+    pub fn waiting(&self, id: &str) -> Option<Waiting> {
+        self.read().people.get(id).cloned()
+    }
+
+    /// What waits for a person and passes the filter, in the order of ids; and whether this view knows all that does.
+    pub fn all_waiting(&self, filter: impl Fn(&Waiting) -> bool) -> (Vec<Waiting>, bool) {
+        let inner = self.read();
+        (inner.people.list(filter), inner.people.is_complete())
     }
 
     /// At most `limit` executions that pass the filter, latest first.
@@ -100,7 +124,9 @@ impl LiveView {
     fn take(&self, record: &Record<'_>) {
         let Some(value) = record.value else {
             if let Some(id) = record.key.and_then(|key| std::str::from_utf8(key).ok()) {
-                self.write().queues.forget(id);
+                let mut inner = self.write();
+                inner.queues.forget(id);
+                inner.people.forget(id);
             }
             return;
         };
@@ -109,15 +135,9 @@ impl LiveView {
             return;
         }
         match ExecutionsRecord::decode(value) {
-            Ok(ExecutionsRecord::ExecutionState(state)) => self.put(
-                LiveExecution {
-                    id: state.execution_id.clone(),
-                    at_ms: state.requested_at_ms,
-                    state: Some(state),
-                    ended: None,
-                },
-                record.timestamp_ms,
-            ),
+            Ok(ExecutionsRecord::ExecutionState(state)) => {
+                self.put(LiveExecution::of_state(state), record.timestamp_ms);
+            }
             Ok(ExecutionsRecord::ExecutionEnded(ended)) => {
                 let known = self.get(&ended.execution_id);
                 self.put(
@@ -136,9 +156,10 @@ impl LiveView {
         }
     }
 
-    fn put(&self, execution: LiveExecution, changed_ms: i64) {
+    pub(crate) fn put(&self, execution: LiveExecution, changed_ms: i64) {
         let mut inner = self.write();
         inner.queues.take(&execution, changed_ms);
+        inner.people.take(&execution, changed_ms);
         let place = (execution.at_ms, execution.id.clone());
         if let Some(before) = inner.by_id.insert(execution.id.clone(), execution) {
             inner.by_time.remove(&(before.at_ms, before.id));

@@ -231,6 +231,7 @@ impl Parts<'_> {
             schedule_to_start_ms: self.config.executor.schedule_to_start_ms,
             no_room_ms: self.config.executor.no_room_ms,
             rerun_within_ms: self.config.executor.rerun_within_ms,
+            frozen_after_ms: self.config.executor.frozen_after_ms,
             ..defaults.limits
         };
         let options = OwnerOptions { limits, topics: defaults.topics, release_batch_max: defaults.release_batch_max };

@@ -23,10 +23,10 @@ pub const RUNS_MAX: usize = 100_000;
 pub const ITEMS_MAX: usize = 100_000;
 
 /// Bytes of all that a workflow's tasks may publish, written as JSON; what undoes tasks and what people bring along
-/// count as well.
+/// count as well, and so does what items have resulted in until their task ends.
 pub const PUBLISHED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Children that one workflow may start: tasks, items and what is tried again, each counted.
+/// Children that one workflow may start: tasks, items, what is tried again and what calls people, each counted.
 pub const CHILDREN_MAX: u32 = 1_000_000;
 
 /// How many items of a task with `map` are offered at a time if it does not say.

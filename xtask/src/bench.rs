@@ -40,6 +40,13 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Tasks of workflows beside plain executions, wide ones, many at once, many asleep, on both buses, and the conductor
+    /// alone; writes target/bench/workflows.json
+    Workflows {
+        /// Passed on to the benchmark: --bus local or kafka, --asleep 1000000, --only for a part; --help lists the rest
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// The rule engine against engines that others wrote; writes target/bench/rules.json
     Rules {
         /// Passed on to the benchmark: --quick takes a few minutes, --help lists the rest
@@ -54,6 +61,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Executions { arguments } => executions(arguments),
         Bench::Actions { arguments } => actions(arguments),
         Bench::Gates { arguments } => gates(arguments),
+        Bench::Workflows { arguments } => workflows(arguments),
         Bench::Rules { arguments } => rules(arguments),
     }
 }
@@ -72,6 +80,12 @@ fn pipeline(arguments: &[String]) -> Result<()> {
 fn executions(arguments: &[String]) -> Result<()> {
     prepare()?;
     run_command(&mut benchmark("executions", arguments)?)
+}
+
+/// It starts a broker itself, once it needs one, as `executions` does.
+fn workflows(arguments: &[String]) -> Result<()> {
+    prepare()?;
+    run_command(&mut benchmark("workflows", arguments)?)
 }
 
 /// With OpenSSH's server, for the runner `ssh`.

@@ -20,6 +20,8 @@ pub(crate) fn cargo() -> Command {
     if on_ci() {
         // Nothing is compiled a second time there; the files would only fill the disk.
         command.env("CARGO_INCREMENTAL", "0");
+        // Nobody looks at lines of backtraces there; a panic says where it is without them.
+        command.env("CARGO_PROFILE_DEV_DEBUG", "none");
     }
     command.current_dir(workspace_root());
     command

@@ -35,6 +35,9 @@ pub(crate) struct Load {
     /// Brokers of the test that kills them in turn, and how often it does.
     brokers: Option<u64>,
     broker_kills: Option<u64>,
+    /// Workflows of the test that kills processes under them, and seconds from one kill to the next.
+    workflows: Option<u64>,
+    kill_every_seconds: Option<u64>,
     /// How long Kafka or ClickHouse is away.
     outage_seconds: Option<u64>,
     /// Answers that each property of the rule engine compares.
@@ -54,6 +57,8 @@ impl Load {
         for_good: Some(1),
         brokers: Some(3),
         broker_kills: Some(20),
+        workflows: Some(1_000),
+        kill_every_seconds: Some(10),
         outage_seconds: Some(300),
         comparisons: Some(1_000_000),
     };
@@ -71,6 +76,8 @@ impl Load {
             ("PETREL_E2E_FOR_GOOD", self.for_good),
             ("PETREL_E2E_BROKERS", self.brokers),
             ("PETREL_E2E_BROKER_KILLS", self.broker_kills),
+            ("PETREL_E2E_WORKFLOWS", self.workflows),
+            ("PETREL_E2E_KILL_EVERY_SECONDS", self.kill_every_seconds),
             ("PETREL_E2E_OUTAGE_SECONDS", self.outage_seconds),
             ("PETREL_RULES_COMPARISONS", self.comparisons),
         ];
@@ -120,6 +127,12 @@ pub(crate) struct CrashOptions {
     /// Kill brokers instead, one after the other, of so many (at least three)
     #[arg(long)]
     brokers: Option<u64>,
+    /// Kill one process after the other under so many workflows of 20 tasks instead, on Kafka, until the last has ended
+    #[arg(long, conflicts_with_all = ["events", "kills", "bus", "slow_ms", "away_seconds", "for_good", "brokers"])]
+    workflows: Option<u64>,
+    /// With --workflows: seconds from one kill to the next
+    #[arg(long, default_value_t = 10, requires = "workflows")]
+    every: u64,
 }
 
 #[derive(Debug, clap::Args)]
@@ -142,9 +155,12 @@ pub(crate) fn crash(options: &CrashOptions) -> Result<()> {
         for_good: Some(u64::from(options.for_good)),
         brokers: options.brokers,
         broker_kills: kills,
+        workflows: options.workflows,
+        kill_every_seconds: options.workflows.map(|_| options.every),
         ..Load::default()
     };
     let filters: &[&str] = match options.bus {
+        _ if options.workflows.is_some() => &["crash::workflows"],
         _ if options.brokers.is_some() => &["crash::brokers"],
         None => &["crash::kafka", "crash::local"],
         Some(Bus::Kafka) => &["crash::kafka"],

@@ -23,7 +23,9 @@ WITH
         SELECT
             execution_id, any(event_id) AS event_id, toString(any(rule)) AS rule, min(recorded_at) AS since,
             min(requested_at) AS requested, max(recorded_at) AS last, count() AS changes, max(sequence) AS newest, uniqExact(sequence) AS distinct_changes,
-            countIf(ended_at IS NOT NULL) AS finishes, toString(argMax(status, sequence)) AS status
+            countIf(ended_at IS NOT NULL) AS finishes, toString(argMax(status, sequence)) AS status,
+            -- Each time that a workflow runs again is an attempt of its own, which begins by resuming.
+            uniqExactIf(attempt, status = 'resuming' AND attempt > 1) AS reruns
         FROM executions
         GROUP BY execution_id
     ),
@@ -39,7 +41,8 @@ WITH
         GROUP BY gate, execution_id, acquisition
         HAVING began >= horizon AND last < settled
     ),
-    given_up AS (SELECT execution_id FROM dead_letters WHERE execution_id != '')
+    -- What somebody asked in vain says nothing of the execution itself.
+    given_up AS (SELECT execution_id FROM dead_letters WHERE execution_id != '' AND reason != 'asked_in_vain')
 SELECT problem, event_id, execution_id, rule, since, detail
 FROM
 (
@@ -59,7 +62,7 @@ FROM
         'finished more than once', event_id, execution_id, rule, since,
         concat(toString(finishes), ' changes to a final status')
     FROM watched
-    WHERE finishes > 1
+    WHERE finishes > 1 + reruns
     UNION ALL
     SELECT
         'history with gaps', event_id, execution_id, rule, since,
@@ -71,7 +74,7 @@ FROM
         'not finished', event_id, execution_id, rule, last,
         concat('its status is still ', status)
     FROM watched
-    WHERE finishes = 0 AND last < settled
+    WHERE finishes <= reruns AND last < settled
     UNION ALL
     SELECT
         'event and matches differ', e.event_id, '', '', e.since,
@@ -107,7 +110,7 @@ FROM
         'permit not returned', '', execution_id, '', last,
         concat('the execution is over, and gate ', gate, ' has not got it back')
     FROM permits
-    WHERE granted > returned AND execution_id IN (SELECT execution_id FROM run WHERE finishes > 0 AND last < settled)
+    WHERE granted > returned AND execution_id IN (SELECT execution_id FROM run WHERE finishes > reruns AND last < settled)
     UNION ALL
     SELECT
         'permit given or returned twice', '', execution_id, '', last,

@@ -1,6 +1,6 @@
 -- Everything that one event caused, in order of time.
 -- Parameter: event, the event's id.
--- Columns: at (when), what, name (rule, action, stream or stage), status, execution_id, detail.
+-- Columns: at (when), what, name (rule, action, task, stream or stage), status, execution_id, detail.
 -- A manual run has no event: ask executions by its execution_id instead.
 WITH caused AS
 (
@@ -33,6 +33,12 @@ FROM
         3, sequence, changed_at, 'execution', toString(action),
         toString(status), execution_id, if(error = '', parameters, error)
     FROM executions
+    WHERE execution_id IN (caused)
+    UNION ALL
+    SELECT
+        3, run, moved_at, 'task', toString(task),
+        toString(status), execution_id, concat('of ', toString(action))
+    FROM workflow_tasks
     WHERE execution_id IN (caused)
     UNION ALL
     SELECT

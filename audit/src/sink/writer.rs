@@ -129,6 +129,7 @@ async fn insert(client: &Client, table: Table, rows: &Rows) -> Result<(), clickh
         Table::CatalogRevisions => insert_rows(client, table, &rows.catalog_revisions).await,
         Table::SecretChanges => insert_rows(client, table, &rows.secret_changes).await,
         Table::GateDecisions => insert_rows(client, table, &rows.gate_decisions).await,
+        Table::WorkflowTasks => insert_rows(client, table, &rows.workflow_tasks).await,
         Table::DeadLetters => insert_rows(client, table, &rows.dead_letters).await,
     }
 }

@@ -33,6 +33,8 @@ pub struct KeepDays {
     pub secret_changes: u32,
     /// `gate_decisions`.
     pub gate_decisions: u32,
+    /// `workflow_tasks`.
+    pub workflow_tasks: u32,
     /// `dead_letters`.
     pub dead_letters: u32,
 }
@@ -48,6 +50,7 @@ impl Default for KeepDays {
             catalog_revisions: 0,
             secret_changes: 0,
             gate_decisions: 90,
+            workflow_tasks: 90,
             dead_letters: 365,
         }
     }
@@ -64,6 +67,7 @@ impl KeepDays {
         catalog_revisions: 0,
         secret_changes: 0,
         gate_decisions: 0,
+        workflow_tasks: 0,
         dead_letters: 0,
     };
 
@@ -78,6 +82,7 @@ impl KeepDays {
             Table::CatalogRevisions => self.catalog_revisions,
             Table::SecretChanges => self.secret_changes,
             Table::GateDecisions => self.gate_decisions,
+            Table::WorkflowTasks => self.workflow_tasks,
             Table::DeadLetters => self.dead_letters,
         }
     }

@@ -25,12 +25,15 @@ fn story(at: &Address, event: &str, execution: &str, statuses: &[&str]) {
         "event_id, trigger, rule, event_at, action, execution_id, revision, recorded_at, log_topic, log_offset";
     let values = format!("'{event}', 'p.t', 'p.r', {time}, 'p.a', '{execution}', 'r1', {time}, 'audit', 2");
     row("rule_matches", match_columns, values);
+    let mut attempt = 1;
     for (number, status) in (1..).zip(statuses) {
+        // What has ended and resumes runs again.
+        attempt += i32::from(*status == "resuming");
         let ended = if ["succeeded", "failed"].contains(status) { time } else { "NULL" };
-        let columns = "execution_id, sequence, status, changed_at, event_id, trigger, rule, action, parameters, requested_at, \
+        let columns = "execution_id, sequence, attempt, status, changed_at, event_id, trigger, rule, action, parameters, requested_at, \
                        ended_at, recorded_at, log_topic, log_offset";
         let values = format!(
-            "'{execution}', {number}, '{status}', {time}, '{event}', 'p.t', 'p.r', 'p.a', '{{}}', {time}, {ended}, {time}, 'audit', {}",
+            "'{execution}', {number}, {attempt}, '{status}', {time}, '{event}', 'p.t', 'p.r', 'p.a', '{{}}', {time}, {ended}, {time}, 'audit', {}",
             number + 2
         );
         row("executions", columns, values.clone());
@@ -56,6 +59,11 @@ async fn a_trace_follows_an_event_to_everything_it_caused() {
     );
     run(
         &at,
+        "INSERT INTO petrel.workflow_tasks (execution_id, task, action, status, moved_at) \
+              VALUES ('x1', 'noop', 'p.a', 'succeeded', '2026-01-02 03:04:05.9')",
+    );
+    run(
+        &at,
         "INSERT INTO petrel.dead_letters (stage, reason, detail, execution_id, recorded_at) \
               VALUES ('owner', 'too_large', 'cut', 'x1', '2026-01-02 03:04:07')",
     );
@@ -66,6 +74,7 @@ async fn a_trace_follows_an_event_to_everything_it_caused() {
 "2026-01-02 03:04:05.678","execution","p.a","scheduled","x1","{}"
 "2026-01-02 03:04:05.678","execution","p.a","running","x1","{}"
 "2026-01-02 03:04:05.678","execution","p.a","succeeded","x1","{}"
+"2026-01-02 03:04:05.900","task","noop","succeeded","x1","of p.a"
 "2026-01-02 03:04:06.000","output","stdout","whole","x1","done"
 "2026-01-02 03:04:07.000","dead letter","owner","too_large","x1","cut"
 "#;
@@ -86,7 +95,10 @@ async fn reconciliation_names_what_does_not_add_up_and_nothing_else() {
     };
     let problems = async || problems_of_the_last(0).await;
     story(&at, "good", "x0", &["scheduled", "running", "succeeded"]);
+    story(&at, "again", "x9", &["running", "failed", "resuming", "running", "failed", "resuming", "succeeded"]);
     assert_eq!(problems().await, [""; 0]);
+    story(&at, "open again", "x10", &["running", "failed", "resuming", "running"]);
+    story(&at, "twice again", "x11", &["running", "failed", "resuming", "failed", "succeeded"]);
     story(&at, "twice", "x1", &["scheduled", "running", "succeeded", "failed"]);
     story(&at, "lost", "x2", &[]);
     story(&at, "stuck", "x3", &["scheduled", "running"]);
@@ -142,11 +154,13 @@ async fn reconciliation_names_what_does_not_add_up_and_nothing_else() {
         [
             "event and matches differ/unmatched/",
             "execution without match/unasked/x4",
+            "finished more than once/twice again/x11",
             "finished more than once/twice/x1",
             "history with gaps//manual",
             "match without event/unseen/x5",
             "match without execution/lost/x2",
             "match without execution/unseen/x5",
+            "not finished/open again/x10",
             "not finished/stuck/x3",
             "permit given or returned twice//x2",
             "permit not returned//x1",

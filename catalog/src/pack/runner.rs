@@ -30,7 +30,6 @@ const RUNNERS_LATER: &[&str] = &[
     "local-shell-script",
     "remote-shell-cmd",
     "remote-shell-script",
-    "inquirer",
     "announcement",
     "kubernetes",
 ];

@@ -281,8 +281,8 @@ fn actions() {
     check(&[
         (
             PATH,
-            "name: clean\nrunner: inquirer\ncommand: [../clean.sh]\nparameters: { host: {}, older_than: {} }\n",
-            "actions/clean.yaml:2:9: runner \"inquirer\" is not supported in this version, only \"echo\", \"fail\", \"inject_trigger\", \"noop\", \"orquesta\", \"workflow\", \"command\", \"container\", \"email\", \"http\", \"kafka\", \"python\", \"script\", \"shell\", \"sleep\" and \"ssh\"\n\
+            "name: clean\nrunner: announcement\ncommand: [../clean.sh]\nparameters: { host: {}, older_than: {} }\n",
+            "actions/clean.yaml:2:9: runner \"announcement\" is not supported in this version, only \"echo\", \"fail\", \"inject_trigger\", \"inquirer\", \"noop\", \"orquesta\", \"workflow\", \"command\", \"container\", \"email\", \"http\", \"kafka\", \"python\", \"script\", \"shell\", \"sleep\" and \"ssh\"\n\
              actions/clean.yaml:3:11: \"../clean.sh\" leaves the pack",
         ),
         (

@@ -18,6 +18,9 @@ use super::action::ParameterDef;
 use super::files::{Kind, PackFile, PackSource, kind_of};
 use super::schema::key_in;
 
+/// The runner of questions, which its owner conducts as it does workflows.
+const INQUIRER: &str = "inquirer";
+
 /// Keys of an action that are about workers, which no workflow has, and what to do instead.
 const OF_WORKERS: [(&str, &str); 6] = [
     ("timeout", "say \"timeout:\" in the workflow"),
@@ -208,21 +211,30 @@ pub(super) fn text_of<'p>(path: &str, files: &'p [PackFile]) -> Result<&'p str, 
 
 /// Reports the keys of an action that make no sense for a workflow.
 pub(super) fn check_keys(fields: &Fields<'_>, report: &mut Report<'_>) {
-    if runner_of(fields).and_then(language_of).is_none() {
+    let Some(runner) = runner_of(fields).filter(|runner| *runner == INQUIRER || language_of(runner).is_some()) else {
         return;
-    }
+    };
+    let is_question = runner == INQUIRER;
     for (key, instead) in OF_WORKERS {
         if let Some((key, _)) = fields.entry(key) {
+            let (what, instead) = match key.text.as_str() {
+                "timeout" if is_question => ("question", "its parameter \"ttl\" says how long it waits"),
+                _ if is_question => ("question", "leave it out"),
+                _ => ("workflow", instead),
+            };
             let message =
-                format!("{:?} is for actions that a worker runs, and no worker runs a workflow: {instead}", key.text);
+                format!("{:?} is for actions that a worker runs, and no worker runs a {what}: {instead}", key.text);
             report.add(key.at, Code::BadValue, message);
         }
     }
     if let Some((_, node)) = fields.entry("delivery")
         && matches!(&node.data, Data::Text(text, _) if text == "at_most_once")
     {
-        let message =
-            "a workflow is conducted by its owner and is never lost: say \"at_most_once\" in the actions that it calls";
+        let message = if is_question {
+            "a question is kept by its owner and is never lost: leave \"delivery\" out"
+        } else {
+            "a workflow is conducted by its owner and is never lost: say \"at_most_once\" in the actions that it calls"
+        };
         report.add(node.at, Code::BadValue, message);
     }
 }

@@ -56,6 +56,7 @@ fn scheduled(id: &str) -> In<Scheduled> {
     requested.core.terms = Some(Terms { pool, delivery, timeout_ms: 9, retry, deadline_ms: Some(10), windows });
     requested.core.counts = Counts { lost_leases: 1, failures: 2, hand_overs: 3, not_begun: 4 };
     requested.core.children_open = 4;
+    requested.core.rerun_at_ms = Some(15);
     let key = GateId::of_key("demo.one", Kind::Concurrency, "a/b ü").unwrap();
     requested.core.passage = Some(Passage {
         class: Class::Bulk,
@@ -80,6 +81,7 @@ fn live() -> Vec<Execution> {
     let holder = || Holder { worker: "w".to_owned(), started_at_ms: Some(11) };
     let running = || scheduled(ID).claimed(holder());
     let delayed = Delayed { reason: DelayReason::BackOff, until_ms: Some(5), start_by_ms: Some(6) };
+    let at_gate = Delayed { reason: DelayReason::Gate, until_ms: Some(5), start_by_ms: None };
     let held = Canceling { by: "eve".to_owned(), holder: Some(holder()), start_by_ms: None };
     let unheld = Canceling { by: "eve".to_owned(), holder: None, start_by_ms: Some(99) };
     vec![
@@ -88,8 +90,9 @@ fn live() -> Vec<Execution> {
         scheduled(&format!("{ID}.3.1")).into(),
         running().into(),
         running().pause(Some(holder())).into(),
-        running().pause(None).rest().into(),
-        running().pause(None).rest().resume().into(),
+        running().pause(None).rest(Paused { frozen: Some("{}".to_owned()) }, Note::NONE).into(),
+        running().pause(None).rest(Paused::default(), Note::NONE).resume().into(),
+        running().ask().resume().wait(at_gate, Some("why".to_owned())).into(),
         running().ask().into(),
         running().cancel(held).into(),
         scheduled(ID).cancel(unheld).into(),

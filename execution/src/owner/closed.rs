@@ -1,7 +1,7 @@
 //! What keeps attempts from beginning for a time: switches that people have turned off, and windows that are closed.
 
 use super::Owner;
-use super::enter::Left;
+use super::enter::{Left, MayWait};
 use crate::code;
 use crate::state::{DelayReason, Delayed, Failed, In, LeadsTo};
 use crate::subject::{Core, Note, Subject};
@@ -77,7 +77,7 @@ impl Owner<'_> {
     /// It waits, or ends. Others may have what it has of its gates meanwhile.
     pub(super) fn keep_out<S>(&mut self, mut from: In<S>, closed: Closed, note: Note)
     where
-        S: LeadsTo<Delayed> + LeadsTo<Failed>,
+        S: MayWait + LeadsTo<Failed>,
     {
         let before = note.error.map(|error| format!("{error}; ")).unwrap_or_default();
         match closed {
@@ -86,7 +86,7 @@ impl Owner<'_> {
                 self.stand_back(&mut from.core);
                 let left = Left::of(&from);
                 let delayed = Delayed { reason, until_ms, start_by_ms: None };
-                self.enter(left, from.delay(delayed, Some(format!("{before}{why}"))));
+                self.enter(left, S::wait(from, delayed, Some(format!("{before}{why}"))));
             }
         }
     }

@@ -3,34 +3,30 @@
 use petrel_schemas::{ExecutionId, OBJECTS_KEY, SecretRef};
 use serde_json::{Map, Value, json};
 
-use super::enter::Left;
-use super::{Counted, Effect, Owner};
+use super::enter::{Left, MayWait};
+use super::kept::{Move, apart};
+use super::moves::{BY_WORKFLOW, Taken};
+use super::{Counted, Effect, Owner, row};
 use crate::code;
 use crate::execution::{Execution, Known};
 use crate::family::{COMPUTED_KEY, Child, ChildEnded};
 use crate::plan::Resolution;
-use crate::state::{DelayReason, Delayed, Failed, In, LeadsTo, Scheduled};
+use crate::state::{DelayReason, Failed, In, LeadsTo, Scheduled};
 use crate::status::Status;
-use crate::subject::{Note, Subject};
+use crate::subject::{Core, Note, Subject};
 use crate::timer::TimerKind;
-use crate::workflow::{Asked, Begin, Changed, ChildEnd, Conduct, Piece, Start};
+use crate::workflow::{Begin, ChildEnd, Conduct, Piece, Start};
 
 /// When a workflow is asked again whose revision is not here, in milliseconds.
 const ASK_AGAIN_MS: i64 = 5_000;
 
-/// Prefix of the pieces that an owner writes beside those of the workflow.
-const OWN: &str = "owner/";
-
-/// Prefix of those that tell how children ended while the workflow could not be asked.
-const TOLD: &str = "owner/told/";
-
-/// The piece that tells what was asked meanwhile.
-const ASKED: &str = "owner/asked";
+/// Most tasks that one record of the audit trail tells of.
+const MOVES_MAX: usize = 1_000;
 
 /// Why a workflow that has begun is not at hand.
 pub(super) enum Missing {
-    /// Its revision has not arrived here, or this release cannot use it.
-    NotNow,
+    /// Its revision has not arrived here, or this release cannot use it; for people, too.
+    NotNow(DelayReason, String),
     /// Nobody can go on with it.
     Never(String),
 }
@@ -39,7 +35,7 @@ impl Owner<'_> {
     /// It has passed everything: it runs.
     pub(super) fn begin_workflow<S>(&mut self, mut from: In<S>)
     where
-        S: LeadsTo<Scheduled> + LeadsTo<Delayed> + LeadsTo<Failed>,
+        S: MayWait + LeadsTo<Scheduled> + LeadsTo<Failed>,
     {
         let subject = &from.core.subject;
         let (revision, action) = (&subject.revision, &subject.action);
@@ -99,83 +95,58 @@ impl Owner<'_> {
         }
         let Some(number) = told.child.id.path().last() else { return self.count(Counted::Orphan) };
         let end = ChildEnd { status: told.child.status, result: told.value() };
-        match self.conduct_of(&parent) {
-            Ok(mut conduct) => {
-                self.steer_again(&parent, conduct.as_mut());
-                if conduct.child_ended(number, end).is_err() {
-                    self.count(Counted::Orphan);
-                }
-                self.go_on(parent, conduct);
-            }
-            Err(Missing::NotNow) => {
-                let key = format!("{TOLD}{number}");
-                let value = json!({ "status": end.status.as_str(), "result": end.result }).to_string();
-                self.piece(parent.id(), Changed { key, value: Some(value) });
-                self.ask_again(parent.id());
-                self.push(Effect::Update(parent));
-            }
-            Err(Missing::Never(why)) => self.unreadable(parent, &why),
-        }
+        self.move_on(parent, Move::Ended { number, end });
     }
 
     /// Its timer is due: it has more to start than one step may, wanted to be asked, or was not at hand.
     pub(super) fn conduct_due(&mut self, execution: Execution) {
-        if !execution.is_conducted() || execution.status().is_final() {
-            return;
-        }
-        match self.conduct_of(&execution) {
-            Ok(mut conduct) => {
-                conduct.time_passed();
-                self.steer_again(&execution, conduct.as_mut());
-                self.go_on(execution, conduct);
-            }
-            Err(Missing::NotNow) => self.ask_again(execution.id()),
-            Err(Missing::Never(why)) => self.unreadable(execution, &why),
+        if execution.is_conducted() && execution.core().has_begun() {
+            self.move_on(execution, Move::Time);
         }
     }
 
-    /// What runs for an execution, as it is at hand or stored, with how children ended that it was not told yet.
-    pub(super) fn conduct_of(&mut self, execution: &Execution) -> Result<Box<dyn Conduct>, Missing> {
+    /// What runs for an execution, as it is at hand or stored, with what it was not told yet.
+    pub(super) fn conduct_of(&mut self, execution: &Execution) -> Result<Taken, Missing> {
         let id = execution.id();
-        let mut conduct = match self.facts.workflows.take(id) {
-            Some(conduct) => conduct,
-            None => self.restored(execution)?,
+        let mut taken = match self.facts.workflows.take(id) {
+            Some(conduct) => Taken { conduct, kept: Vec::new() },
+            None => {
+                let (pieces, mut kept) = apart(self.facts.workflows.pieces(id));
+                let conduct = self.restored(&execution.core().subject, pieces)?;
+                // A decision is about one workflow.
+                kept.append(&mut self.kept);
+                Taken { conduct, kept }
+            }
         };
-        conduct.set_now(self.now_ms());
-        Ok(conduct)
+        taken.conduct.set_now(self.now_ms());
+        Ok(taken)
     }
 
-    fn restored(&mut self, execution: &Execution) -> Result<Box<dyn Conduct>, Missing> {
-        let subject = &execution.core().subject;
+    /// A workflow as its pieces tell it.
+    pub(super) fn restored(&self, subject: &Subject, pieces: Vec<Piece>) -> Result<Box<dyn Conduct>, Missing> {
         let plan = match self.facts.actions.resolve(&subject.revision, &subject.action) {
             Resolution::Ready(plan) => plan,
-            Resolution::NotYet | Resolution::Broken(_) => return Err(Missing::NotNow),
+            Resolution::NotYet => {
+                let why = format!("revision {} has not arrived yet", subject.revision);
+                return Err(Missing::NotNow(DelayReason::RevisionNotHere, why));
+            }
+            Resolution::Broken(why) => return Err(Missing::NotNow(DelayReason::ActionBroken, why)),
             Resolution::Removed | Resolution::NoSuchAction => {
                 return Err(Missing::Never(format!("revision {} was removed while it ran", subject.revision)));
             }
         };
         let workflow = plan.runner.workflow().ok_or_else(|| Missing::Never("its action is no workflow".to_owned()))?;
-        let is_own = |piece: &Piece| piece.key.starts_with(OWN);
-        let (own, pieces): (Vec<_>, Vec<_>) = self.facts.workflows.pieces(execution.id()).into_iter().partition(is_own);
         let mut conduct = workflow.restore(&pieces).map_err(Missing::Never)?;
         conduct.set_now(self.now_ms());
-        for piece in own {
-            if piece.key == ASKED {
-                // What it cannot do any more is of no account.
-                match asked(&piece.value).filter(|asked| conduct.ask(asked).is_ok()) {
-                    Some(asked) => self.ask_children(execution.id(), &asked, "its workflow", conduct.as_ref()),
-                    None => self.count(Counted::AskedInVain),
-                }
-                self.piece(execution.id(), Changed { key: piece.key, value: None });
-                continue;
-            }
-            let Some(number) = piece.key.strip_prefix(TOLD).and_then(|number| number.parse().ok()) else { continue };
-            if told(&piece.value).is_none_or(|end| conduct.child_ended(number, end).is_err()) {
-                self.count(Counted::Orphan);
-            }
-            self.piece(execution.id(), Changed { key: piece.key, value: None });
-        }
         Ok(conduct)
+    }
+
+    /// Whether an action is a workflow, as far as this process knows its revision.
+    pub(super) fn is_workflow(&self, revision: &str, action: &str) -> bool {
+        match self.facts.actions.resolve(revision, action) {
+            Resolution::Ready(plan) => plan.runner.workflow().is_some(),
+            _ => false,
+        }
     }
 
     /// It starts what it has to start, as much as one step may, and the execution takes the status that it has come to.
@@ -183,15 +154,24 @@ impl Owner<'_> {
         let id = execution.id().clone();
         self.start_children(&mut execution, conduct.as_mut());
         for number in conduct.take_stops() {
-            self.stop_child(&id, number, "its workflow");
+            self.stop_child(&id, number, BY_WORKFLOW);
         }
         self.watch(&id, conduct.as_ref());
         for changed in conduct.take_changes() {
             self.piece(&id, changed);
         }
+        self.tell_moves(execution.core(), conduct.as_mut());
         let is_over = self.settle(execution, conduct.as_ref());
         if !is_over {
             self.facts.workflows.keep(&id, conduct);
+        }
+    }
+
+    /// Each task that has come to another status is told of in the audit trail.
+    fn tell_moves(&mut self, core: &Core, conduct: &mut dyn Conduct) {
+        let moves = conduct.take_moves();
+        for moves in moves.chunks(MOVES_MAX) {
+            self.push(Effect::Moved(row::moved(core, moves, self.now_ms())));
         }
     }
 
@@ -272,13 +252,9 @@ impl Owner<'_> {
         });
     }
 
-    /// It is told what was asked once it is at hand.
-    pub(super) fn ask_later(&mut self, id: &ExecutionId, asked: &Asked) {
-        self.piece(id, Changed { key: ASKED.to_owned(), value: Some(kept(asked)) });
-    }
-
-    pub(super) fn ask_again(&mut self, id: &ExecutionId) {
-        let due_ms = self.now_ms().saturating_add(ASK_AGAIN_MS);
+    /// It is asked again after a while, or, where something is left to do, in the next step.
+    pub(super) fn ask_again(&mut self, id: &ExecutionId, at_once: bool) {
+        let due_ms = self.now_ms().saturating_add(if at_once { 0 } else { ASK_AGAIN_MS });
         self.push(Effect::SetTimer { id: id.clone(), kind: TimerKind::Conduct, due_ms });
     }
 
@@ -286,10 +262,6 @@ impl Owner<'_> {
         if let Ok(id) = id.child(number) {
             self.push(Effect::StopChild { id, by: by.to_owned() });
         }
-    }
-
-    fn piece(&mut self, id: &ExecutionId, changed: Changed) {
-        self.push(Effect::Piece { id: id.clone(), changed });
     }
 }
 
@@ -307,23 +279,6 @@ fn child(parent: &Subject, id: ExecutionId, start: Start, inherited: Vec<crate::
     let Start { task, action, parameters, delay_ms, .. } = start;
     let subject = Subject { id, action, requested_at_ms: now_ms, task: Some(task), ..parent.clone() };
     Child { subject, parameters: parameters.to_string(), inherited, delay_ms }
-}
-
-/// What was asked, as it is kept for a workflow that is not at hand.
-fn kept(asked: &Asked) -> String {
-    json!({ "asked": asked.as_str(), "data": asked.data() }).to_string()
-}
-
-fn asked(kept: &str) -> Option<Asked> {
-    let kept: Value = serde_json::from_str(kept).ok()?;
-    Asked::parse(kept["asked"].as_str()?, kept["data"].as_str()?).ok()
-}
-
-/// How a child ended, as it was kept for a workflow that was not at hand.
-fn told(text: &str) -> Option<ChildEnd> {
-    let mut told: Value = serde_json::from_str(text).ok()?;
-    let status = Status::parse(told["status"].as_str()?)?;
-    Some(ChildEnd { status, result: told["result"].take() })
 }
 
 /// What expressions may ask about the execution.

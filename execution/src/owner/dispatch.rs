@@ -2,7 +2,7 @@
 
 use petrel_schemas::{Class, ExecutionId, Task};
 
-use super::enter::Left;
+use super::enter::{Left, MayWait};
 use super::{Effect, Owner};
 use crate::code;
 use crate::delivery::Delivery;
@@ -18,7 +18,7 @@ impl<'f> Owner<'f> {
     /// a task that was declined; any other one gets its full time.
     pub(super) fn dispatch<S>(&mut self, from: In<S>, note: Note, start_by_ms: Option<i64>)
     where
-        S: LeadsTo<Scheduled> + LeadsTo<Delayed> + LeadsTo<Failed> + LeadsTo<Timeout>,
+        S: MayWait + LeadsTo<Scheduled> + LeadsTo<Failed> + LeadsTo<Timeout>,
     {
         if let Err(note) = self.pool_of(&from.core) {
             return self.refuse(from, note);
@@ -87,11 +87,11 @@ impl<'f> Owner<'f> {
 
     /// It waits for the end of the pause, and asks its gates anew then: or all that they let pass during a long pause
     /// would start at once.
-    pub(super) fn hold_back<S: LeadsTo<Delayed>>(&mut self, mut from: In<S>, note: Note, start_by_ms: Option<i64>) {
+    pub(super) fn hold_back<S: MayWait>(&mut self, mut from: In<S>, note: Note, start_by_ms: Option<i64>) {
         self.stand_back(&mut from.core);
         let left = Left::of(&from);
         let delayed = Delayed { reason: DelayReason::DispatchPaused, until_ms: None, start_by_ms };
-        self.enter(left, from.delay(delayed, note.error));
+        self.enter(left, S::wait(from, delayed, note.error));
     }
 
     /// A worker is too small for it. Each further task goes to another partition, to all of them before one comes again:

@@ -1,6 +1,6 @@
 //! What an owner wants done.
 
-use petrel_schemas::{Class, ExecutionId, Order, OutputCaptured, Task, TriggerEvent};
+use petrel_schemas::{Class, ExecutionId, Order, OutputCaptured, Task, TriggerEvent, WorkflowMoved};
 
 use crate::execution::Execution;
 use crate::family::{Child, ChildEnded};
@@ -41,6 +41,13 @@ pub enum Effect {
         asked: Asked,
         /// Who asks.
         by: String,
+    },
+    /// Tell the parent of a child that has not ended, in this step, that it rests, or goes on, or wants to.
+    Rests {
+        /// Which child.
+        child: ExecutionId,
+        /// Whether it rests.
+        rests: bool,
     },
     /// End a child, in this step.
     StopChild {
@@ -93,6 +100,8 @@ pub enum Effect {
     ToGate(GateMessage),
     /// The next stamp of this sender follows that one.
     Number(Stamp),
+    /// Write down which tasks of a workflow have come to other statuses.
+    Moved(WorkflowMoved),
     /// Write down what an attempt wrote.
     Output(OutputCaptured),
     /// Emit an event: the execution injects it, or has ended.

@@ -1,6 +1,6 @@
 //! The gates that an execution has to pass before it is dispatched, and what gates answer.
 
-use super::enter::Left;
+use super::enter::{Left, MayWait};
 use super::{Counted, Effect, Owner};
 use crate::execution::{Execution, Known};
 use crate::gate::{About, Answer, GateId, GateMessage, Numbers, Outcome, Passage, Refusal, Step, What};
@@ -62,8 +62,12 @@ impl Owner<'_> {
     fn let_in(&mut self, execution: Execution) {
         match execution {
             Execution::Delayed(delayed) if delayed.state.reason == DelayReason::Gate => {
-                self.dispatch(delayed, Note::NONE, None);
+                match self.rests_with_parent(&delayed) {
+                    true => self.rest_unbegun(delayed),
+                    false => self.dispatch(delayed, Note::NONE, None),
+                }
             }
+            Execution::Resuming(resuming) if resuming.waits_at_gate() => self.pass_again(resuming),
             other => self.push(Effect::Update(other)),
         }
     }
@@ -72,10 +76,13 @@ impl Owner<'_> {
     fn turned_away(&mut self, mut execution: Execution, for_ms: i64) {
         self.give_back(execution.core_mut(), Outcome::NotStarted);
         let until_ms = self.now_ms().saturating_add(for_ms);
+        let why = || "it would have to wait for a gate that comes before one that its ancestors hold".to_owned();
         match execution {
             Execution::Delayed(delayed) if delayed.state.reason == DelayReason::Gate => {
-                let why = "it would have to wait for a gate that comes before one that its ancestors hold".to_owned();
-                self.wait_at_gate(delayed, until_ms, why);
+                self.wait_at_gate(delayed, until_ms, why());
+            }
+            Execution::Resuming(resuming) if resuming.waits_at_gate() => {
+                self.wait_at_gate(resuming, until_ms, why());
             }
             other => self.push(Effect::Update(other)),
         }
@@ -86,6 +93,11 @@ impl Owner<'_> {
         let note = Note::new(refusal.code(), format!("gate {gate} turned it away{why}"));
         match execution {
             Execution::Delayed(delayed) => self.refuse(delayed, note),
+            // It has begun, and loses nothing for that.
+            Execution::Resuming(resuming) if resuming.core.has_begun() && !resuming.state.runs_again => {
+                self.rest_again(resuming, note);
+            }
+            Execution::Resuming(resuming) => self.refuse(resuming, note),
             other => self.push(Effect::Update(other)),
         }
     }
@@ -98,7 +110,7 @@ impl Owner<'_> {
     /// Asks its next gate, and waits for the answer.
     pub(super) fn ask_gate<S>(&mut self, mut from: In<S>)
     where
-        S: LeadsTo<Delayed> + LeadsTo<Failed>,
+        S: MayWait + LeadsTo<Failed>,
     {
         let (id, in_force, mut numbers) = (from.core.id().clone(), self.facts.gates.in_force(), self.numbers());
         // Under the stamp of the message that is sent next.
@@ -115,23 +127,25 @@ impl Owner<'_> {
 
     /// Its timer is due while it waits at a gate: no answer has come for long, or the pause after it was turned away is
     /// over.
-    pub(super) fn gate_silent(&mut self, mut delayed: In<Delayed>) {
-        let (id, in_force) = (delayed.core.id().clone(), self.facts.gates.in_force());
-        let Some(passage) = delayed.core.passage.as_mut() else { return };
+    pub(super) fn gate_silent(&mut self, mut execution: Execution) {
+        let (id, in_force) = (execution.id().clone(), self.facts.gates.in_force());
+        let Some(passage) = execution.core_mut().passage.as_mut() else { return };
         let Some((gate, what)) = passage.ask_again(&id, &in_force) else {
-            return self.dispatch(delayed, Note::NONE, None);
+            return self.let_in(execution);
         };
         let due_ms = self.facts.now_ms.saturating_add(passage.ask_again_ms());
         self.tell(gate, what);
-        delayed.state.until_ms = Some(due_ms);
+        if let Some(delayed) = execution.waits_for_mut() {
+            delayed.until_ms = Some(due_ms);
+        }
         self.push(Effect::SetTimer { id, kind: TimerKind::BackOff, due_ms });
-        self.push(Effect::Update(delayed.into()));
+        self.push(Effect::Update(execution));
     }
 
-    fn wait_at_gate<S: LeadsTo<Delayed>>(&mut self, from: In<S>, until_ms: i64, why: String) {
+    fn wait_at_gate<S: MayWait>(&mut self, from: In<S>, until_ms: i64, why: String) {
         let left = Left::of(&from);
         let delayed = Delayed { reason: DelayReason::Gate, until_ms: Some(until_ms), start_by_ms: None };
-        self.enter(left, from.delay(delayed, Some(why)));
+        self.enter(left, S::wait(from, delayed, Some(why)));
     }
 
     /// It is over: its permits go back, unless its children still pass with them. Those of a parent that ends before

@@ -34,6 +34,8 @@ pub enum Message {
         asked: Asked,
         /// Who.
         by: String,
+        /// When, in milliseconds since the epoch, by the clock of whom they asked.
+        at_ms: i64,
     },
     /// A worker reports.
     Report(About, Report),
@@ -180,7 +182,8 @@ impl Message {
             }
             RequestsRecord::WorkflowOrder(order) => {
                 let asked = Asked::parse(&order.order, &order.data).map_err(MessageError::Order)?;
-                Self::Workflow { id: ExecutionId::parse(&order.execution_id)?, asked, by: order.requested_by }
+                let (id, by) = (ExecutionId::parse(&order.execution_id)?, order.requested_by);
+                Self::Workflow { id, asked, by, at_ms: order.requested_at_ms }
             }
             RequestsRecord::GateAnswer(record) => {
                 let (gate, about, answer) = gate::record::answer(&record)?;

@@ -2,8 +2,9 @@
 //! facts of the step, to effects. The stage around it only loads, asks, and writes.
 //!
 //! `message` (what it is told), `effect` (what it wants done), `request`, `dispatch`, `report`, `cancel`, `loss`,
-//! `again`, `closed` (switches and windows), `deadline`, `gates`, `silence` (timers), `conduct` and `steer`
-//! (workflows; decisions by occasion), `waiting` (the index of what waits), `row` (what
+//! `again`, `closed` (switches and windows), `deadline`, `gates`, `silence` (timers); of workflows `conduct` (what they
+//! start), `moves` (what happens to them), `kept` (what they are told later), `steer` (what they come to), `rest` (the
+//! permits of one that rests), `rerun`, `stop` (decisions by occasion); `waiting` (the index of what waits), `row` (what
 //! the audit trail says of it).
 
 mod again;
@@ -15,14 +16,19 @@ mod dispatch;
 mod effect;
 mod enter;
 mod gates;
+mod kept;
 mod large;
 mod loss;
 mod message;
+mod moves;
 mod report;
 mod request;
+mod rerun;
+mod rest;
 mod row;
 mod silence;
 mod steer;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -70,6 +76,8 @@ pub struct Limits {
     pub not_begun_pause_ms_max: i64,
     /// How long what is stored of a workflow that has ended is kept, so that it can be run again, in milliseconds.
     pub rerun_within_ms: i64,
+    /// How long a workflow waits for answers before it gives its permits back, in milliseconds.
+    pub frozen_after_ms: i64,
     /// Largest parameters of an execution, defaults filled in, in bytes.
     pub parameters_bytes_max: usize,
 }
@@ -117,14 +125,16 @@ pub struct Owner<'f> {
     effects: Vec<Effect>,
     /// The numbering of what it tells gates, once it has told something.
     numbers: Option<Numbers>,
-    /// Who has asked for what is decided, where the audit trail tells it.
+    /// Who has asked what, where the audit trail tells it.
     asked_by: Option<String>,
+    /// What is kept of a workflow in this decision, which is not stored yet.
+    kept: Vec<kept::Kept>,
 }
 
 impl<'f> Owner<'f> {
     /// An owner that has decided nothing yet.
     pub fn new(facts: Facts<'f>) -> Self {
-        Self { facts, effects: Vec::new(), numbers: None, asked_by: None }
+        Self { facts, effects: Vec::new(), numbers: None, asked_by: None, kept: Vec::new() }
     }
 
     /// What it wants done.

@@ -21,6 +21,8 @@ impl Owner<'_> {
         let current = known.and_then(|known| match known {
             // Of an attempt that was declined nobody has a task any more.
             Known::Live(Execution::Scheduled(scheduled)) if scheduled.state.again_ms.is_some() => None,
+            // No worker has a workflow.
+            Known::Live(execution) if execution.is_conducted() => None,
             Known::Live(execution) if execution.core().attempt == about.attempt => Some(execution),
             _ => None,
         });

@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-use super::enter::Left;
+use super::enter::{Left, MayWait};
 use super::{Counted, Effect, Owner};
 use crate::code;
 use crate::execution::{Execution, Known};
 use crate::family::Child;
 use crate::gate::Passage;
 use crate::plan::{ActionPlan, Resolution, labels_text, pool_with};
-use crate::state::{DelayReason, Delayed, End, Failed, In, LeadsTo, Requested, Scheduled, State, Timeout};
-use crate::subject::{Note, Subject, Terms};
+use crate::state::{DelayReason, Delayed, End, Failed, In, LeadsTo, Requested, Resuming, Scheduled, State, Timeout};
+use crate::subject::{Core, Note, Subject, Terms};
 
 impl Owner<'_> {
     /// Somebody wants an action to run: it is dispatched, unless it is known already or cannot be.
@@ -23,10 +23,17 @@ impl Owner<'_> {
 
     /// What it waited for may have come: its revision, or the end of a pause.
     pub fn release(&mut self, known: Option<Known>) {
-        let Some(Known::Live(Execution::Delayed(delayed))) = known else { return };
+        let delayed = match known {
+            Some(Known::Live(Execution::Delayed(delayed))) => delayed,
+            Some(Known::Live(Execution::Resuming(resuming))) => return self.release_resuming(resuming),
+            _ => return,
+        };
+        if self.rests_with_parent(&delayed) {
+            return self.rest_unbegun(delayed);
+        }
         match delayed.state.reason {
             // It is asked for again when it has come.
-            DelayReason::RevisionNotHere | DelayReason::ActionBroken if !self.has_come(&delayed) => {}
+            DelayReason::RevisionNotHere | DelayReason::ActionBroken if !self.has_come(&delayed.core) => {}
             _ if delayed.core.terms.is_none() => self.prepare(delayed),
             // What it waited for is not why it starts.
             DelayReason::SwitchedOff(_) | DelayReason::Window => self.dispatch(delayed, Note::NONE, None),
@@ -37,15 +44,23 @@ impl Owner<'_> {
         }
     }
 
-    fn has_come(&self, delayed: &In<Delayed>) -> bool {
-        let subject = &delayed.core.subject;
+    fn release_resuming(&mut self, resuming: In<Resuming>) {
+        match resuming.state.awaits.as_ref().map(|delayed| delayed.reason) {
+            None => {}
+            Some(DelayReason::RevisionNotHere | DelayReason::ActionBroken) if !self.has_come(&resuming.core) => {}
+            Some(_) => self.pass_again(resuming),
+        }
+    }
+
+    fn has_come(&self, core: &Core) -> bool {
+        let subject = &core.subject;
         let resolution = self.facts.actions.resolve(&subject.revision, &subject.action);
         !matches!(resolution, Resolution::NotYet | Resolution::Broken(_))
     }
 
-    fn prepare<S>(&mut self, from: In<S>)
+    pub(super) fn prepare<S>(&mut self, from: In<S>)
     where
-        S: LeadsTo<Delayed> + LeadsTo<Scheduled> + LeadsTo<Failed> + LeadsTo<Timeout>,
+        S: MayWait + LeadsTo<Scheduled> + LeadsTo<Failed> + LeadsTo<Timeout>,
     {
         let subject = &from.core.subject;
         let (revision, action) = (subject.revision.clone(), subject.action.clone());
@@ -104,9 +119,9 @@ impl Owner<'_> {
         }
     }
 
-    pub(super) fn wait<S: LeadsTo<Delayed>>(&mut self, from: In<S>, reason: DelayReason, why: String) {
+    pub(super) fn wait<S: MayWait>(&mut self, from: In<S>, reason: DelayReason, why: String) {
         let left = Left::of(&from);
-        self.enter(left, from.delay(Delayed { reason, until_ms: None, start_by_ms: None }, Some(why)));
+        self.enter(left, S::wait(from, Delayed { reason, until_ms: None, start_by_ms: None }, Some(why)));
     }
 
     /// Parameters, terms and gates, or why it cannot be dispatched.

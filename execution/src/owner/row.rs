@@ -1,8 +1,10 @@
 //! What the audit trail says of an execution.
 
-use petrel_schemas::ExecutionChanged;
+use petrel_schemas::{ExecutionChanged, TaskMoved, WorkflowMoved};
 
 use crate::execution::Execution;
+use crate::subject::Core;
+use crate::workflow::Moved;
 
 /// The row of an execution that has just taken its status.
 pub fn changed(execution: &Execution, now_ms: i64) -> ExecutionChanged {
@@ -29,10 +31,34 @@ pub fn changed(execution: &Execution, now_ms: i64) -> ExecutionChanged {
         started_at_ms: holder.and_then(|h| h.started_at_ms),
         ended_at_ms: end.map(|e| e.at_ms),
         return_code: end.and_then(|e| e.return_code),
-        result: end.and_then(|e| e.result.clone()),
+        // Of what rests because something failed, what is there to decide with.
+        result: execution.frozen().or_else(|| end?.result.as_deref()).map(str::to_owned),
         extracted: end.and_then(|e| e.extracted.clone()),
         result_object: end.and_then(|e| e.result_object.clone()),
         error: core.note.error.clone(),
         task: subject.task.clone(),
+    }
+}
+
+/// The rows of tasks of a workflow that have come to other statuses.
+pub(super) fn moved(core: &Core, moves: &[Moved], now_ms: i64) -> WorkflowMoved {
+    let (subject, id) = (&core.subject, core.id());
+    let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+    let task = |moved: &Moved| TaskMoved {
+        task: moved.task.to_string(),
+        route: number(moved.route),
+        run: number(moved.run),
+        change: number(moved.change),
+        status: moved.status.to_owned(),
+    };
+    WorkflowMoved {
+        execution_id: id.to_string(),
+        root_execution_id: id.root().into(),
+        event_id: subject.event_id.clone(),
+        rule: subject.rule.clone(),
+        action: subject.action.clone(),
+        revision: subject.revision.clone(),
+        moved_at_ms: now_ms,
+        tasks: moves.iter().map(task).collect(),
     }
 }

@@ -35,23 +35,25 @@ impl Owner<'_> {
                 _ => {}
             },
             (TimerKind::BackOff, Some(Known::Live(Execution::Scheduled(scheduled)))) => self.goes_on(scheduled),
-            // One that comes early, whatever made it, ends no pause.
-            (TimerKind::BackOff, Some(Known::Live(Execution::Delayed(delayed))))
-                if delayed.state.until_ms.is_some_and(|until_ms| self.now_ms() < until_ms) =>
-            {
-                let due_ms = delayed.state.until_ms.unwrap_or_default();
-                self.push(Effect::SetTimer { id: delayed.core.id().clone(), kind: TimerKind::BackOff, due_ms });
-            }
-            (TimerKind::BackOff, Some(Known::Live(Execution::Delayed(delayed))))
-                if delayed.state.reason == DelayReason::Gate =>
-            {
-                self.gate_silent(delayed);
-            }
-            (TimerKind::BackOff, known) => self.release(known),
+            (TimerKind::BackOff, Some(Known::Live(execution))) => self.waited(execution),
             (TimerKind::Deadline, Some(Known::Live(execution))) => self.deadline(execution),
             (TimerKind::Conduct, Some(Known::Live(execution))) => self.conduct_due(execution),
+            (TimerKind::Freeze, Some(Known::Live(Execution::Pending(pending)))) => self.frozen_long(pending),
             // The others belong to a state that was left.
             _ => {}
+        }
+    }
+
+    /// It has waited for so long.
+    fn waited(&mut self, execution: Execution) {
+        let Some(delayed) = execution.waits_for() else { return };
+        if let Some(due_ms) = delayed.until_ms.filter(|until_ms| self.now_ms() < *until_ms) {
+            // A timer that comes early, whatever made it, ends no pause.
+            return self.push(Effect::SetTimer { id: execution.id().clone(), kind: TimerKind::BackOff, due_ms });
+        }
+        match delayed.reason {
+            DelayReason::Gate => self.gate_silent(execution),
+            _ => self.release(Some(Known::Live(execution))),
         }
     }
 

@@ -3,24 +3,18 @@
 use petrel_schemas::ExecutionId;
 use serde_json::Value;
 
-use super::conduct::Missing;
 use super::deadline::{BY, late};
 use super::enter::Left;
-use super::{Counted, Effect, Owner};
+use super::kept::Move;
+use super::moves::BY_WORKFLOW;
+use super::{Effect, Owner};
 use crate::code;
 use crate::execution::{Execution, Known};
 use crate::limits::RESULT_BYTES_MAX;
-use crate::state::{Canceled, Canceling, End, Failed, In, LeadsTo, Succeeded, Timeout};
+use crate::state::{Canceled, Canceling, End, Failed, In, LeadsTo, Pausing, Pending, Running, Succeeded, Timeout};
 use crate::status::Status;
 use crate::subject::{Core, Note};
 use crate::workflow::{Asked, Conduct, Standing};
-
-/// Whether it is a workflow that has begun, and that nobody ends.
-fn has_begun(known: &Known) -> bool {
-    let Known::Live(execution) = known else { return false };
-    let goes_on = [Status::Running, Status::Pausing, Status::Paused, Status::Pending, Status::Resuming];
-    execution.is_conducted() && goes_on.contains(&execution.status())
-}
 
 /// How a workflow ended.
 struct Over {
@@ -33,87 +27,131 @@ impl Owner<'_> {
     /// The execution takes the status that its workflow has come to, or is written as it is; whether it is over.
     pub(super) fn settle(&mut self, execution: Execution, conduct: &dyn Conduct) -> bool {
         let standing = conduct.standing();
-        if let Standing::Over { status, note, result } = standing {
-            // What it has started is waited for: nobody else would hear of it.
-            if execution.core().children_open > 0 {
-                self.push(Effect::Update(execution));
-                return false;
-            }
-            self.over(execution, status, note, &result);
-            return true;
-        }
+        let execution = self.awake(execution, &standing);
         match (standing, execution) {
-            (Standing::Running, Execution::Paused(paused)) => {
-                let left = Left::of(&paused);
-                let resuming = self.asked(paused.resume());
-                self.enter(left, resuming.clone());
-                let left = Left::of(&resuming);
-                self.enter(left, resuming.conduct());
+            (Standing::Over { status, note, result }, execution) => {
+                // What it has started is waited for: nobody else would hear of it.
+                if execution.core().children_open > 0 {
+                    self.stays(execution);
+                    return false;
+                }
+                self.over(execution, status, note, &result);
+                return true;
             }
-            (Standing::Running, Execution::Pausing(from)) => self.enter(Left::of(&from), from.conduct()),
-            (Standing::Running, Execution::Pending(from)) => self.enter(Left::of(&from), from.conduct()),
-            (Standing::Running, Execution::Resuming(from)) => self.enter(Left::of(&from), from.conduct()),
-            (Standing::Pausing, Execution::Running(from)) => self.enter(Left::of(&from), self.asked(from.pause(None))),
-            (Standing::Pausing, Execution::Pending(from)) => self.enter(Left::of(&from), self.asked(from.pause(None))),
+            (Standing::Running, Execution::Pausing(from)) => self.runs(from),
+            (Standing::Running, Execution::Pending(from)) => self.runs(from),
+            (Standing::Pausing, Execution::Running(from)) => self.pauses(from),
+            (Standing::Pausing, Execution::Pending(from)) => self.pauses(from),
             (Standing::Paused, Execution::Running(from)) => {
                 let left = Left::of(&from);
                 let pausing = self.asked(from.pause(None));
                 self.enter(left, pausing.clone());
-                self.enter(Left::of(&pausing), self.asked(pausing.rest()));
+                self.rest(pausing, conduct);
             }
-            (Standing::Paused, Execution::Pausing(from)) => self.enter(Left::of(&from), self.asked(from.rest())),
-            (Standing::Paused, Execution::Pending(from)) => self.enter(Left::of(&from), self.asked(from.rest())),
-            (Standing::Pending, Execution::Running(from)) => self.enter(Left::of(&from), from.ask()),
-            (Standing::Pending, Execution::Pausing(from)) => self.enter(Left::of(&from), from.ask()),
-            (Standing::Canceling, Execution::Running(from)) => self.canceling(from, "its workflow"),
-            (Standing::Canceling, Execution::Pausing(from)) => self.canceling(from, "its workflow"),
-            (Standing::Canceling, Execution::Pending(from)) => self.canceling(from, "its workflow"),
-            (_, execution) => self.push(Effect::Update(execution)),
+            (Standing::Paused, Execution::Pausing(from)) => self.rest(from, conduct),
+            (Standing::Paused, Execution::Pending(from)) => self.rest(from, conduct),
+            (Standing::Paused, Execution::Resuming(from)) => self.rest(from, conduct),
+            (Standing::Paused | Standing::Pausing, Execution::Paused(from)) => self.rest_on(from, conduct),
+            (Standing::Pending, Execution::Running(from)) => self.waits(from),
+            (Standing::Pending, Execution::Pausing(from)) => self.waits(from),
+            (Standing::Canceling, Execution::Running(from)) => self.canceling(from),
+            (Standing::Canceling, Execution::Pausing(from)) => self.canceling(from),
+            (Standing::Canceling, Execution::Pending(from)) => self.canceling(from),
+            (_, execution) => self.stays(execution),
         }
         false
     }
 
+    /// One that rested and does not any more runs, whatever it does next.
+    fn awake(&mut self, execution: Execution, standing: &Standing) -> Execution {
+        let resuming = match execution {
+            Execution::Paused(paused) if !matches!(standing, Standing::Paused | Standing::Pausing) => {
+                let left = Left::of(&paused);
+                let resuming = self.asked(paused.resume());
+                self.enter(left, resuming.clone());
+                resuming
+            }
+            Execution::Resuming(resuming) if *standing != Standing::Paused => resuming,
+            other => return other,
+        };
+        let left = Left::of(&resuming);
+        let running = resuming.conduct();
+        self.enter(left, running.clone());
+        running.into()
+    }
+
+    fn runs<S: LeadsTo<Running>>(&mut self, from: In<S>) {
+        let left = Left::of(&from);
+        let running = self.asked(from.conduct());
+        self.enter(left, running);
+    }
+
+    fn pauses<S: LeadsTo<Pausing>>(&mut self, from: In<S>) {
+        let left = Left::of(&from);
+        let pausing = self.asked(from.pause(None));
+        self.enter(left, pausing);
+    }
+
+    fn waits<S: LeadsTo<Pending>>(&mut self, from: In<S>) {
+        let left = Left::of(&from);
+        let pending = self.asked(from.ask());
+        self.enter(left, pending);
+    }
+
+    /// It is written as it is, with who has asked something. Of one that is being ended it is worth most who ends it.
+    fn stays(&mut self, mut execution: Execution) {
+        if let Some(asked) = self.asked_by.clone().filter(|_| execution.status() != Status::Canceling) {
+            execution.core_mut().note = Note::of(None, Some(asked));
+        }
+        self.push(Effect::Update(execution));
+    }
+
     /// With who asked for it.
-    fn asked<S>(&self, mut execution: In<S>) -> In<S> {
-        execution.core.note.error = self.asked_by.as_ref().map(|by| format!("asked for by {by}"));
+    pub(super) fn asked<S>(&self, mut execution: In<S>) -> In<S> {
+        execution.core.note = Note::of(None, self.asked_by.clone());
         execution
     }
 
-    /// Somebody asks something of a workflow.
-    pub fn ask(&mut self, asked: &Asked, by: &str, known: Option<Known>) {
-        let Some(Known::Live(execution)) = known.filter(has_begun) else {
-            return self.count(Counted::AskedInVain);
-        };
-        self.asked_by = Some(by.to_owned());
-        match self.conduct_of(&execution) {
-            Ok(mut conduct) => {
-                let id = execution.id().clone();
-                match conduct.ask(asked) {
-                    Ok(()) => self.ask_children(&id, asked, by, conduct.as_ref()),
-                    Err(_) => self.count(Counted::AskedInVain),
+    /// Somebody asks something of a workflow, or of a question, at that time by his clock, in milliseconds since the epoch.
+    pub fn ask(&mut self, id: &ExecutionId, asked: &Asked, by: &str, at_ms: i64, known: Option<Known>) {
+        let why = match known {
+            Some(Known::Live(execution)) => match cannot(&execution, asked) {
+                None => return self.take(execution, asked, by, false),
+                Some(why) => why,
+            },
+            Some(Known::Over(ended)) if matches!(asked, Asked::Rerun(_)) => {
+                match self.rerun(&ended, asked, by, at_ms) {
+                    Ok(()) => return,
+                    Err(why) => why,
                 }
-                self.go_on(execution, conduct);
             }
-            Err(Missing::NotNow) => {
-                self.ask_later(execution.id(), asked);
-                self.ask_again(execution.id());
-            }
-            Err(Missing::Never(why)) => self.unreadable(execution, &why),
-        }
+            Some(Known::Over(ended)) => format!("it is over, it is {}", ended.status.as_str()),
+            None => "it is not known: it never was, or nothing is kept of it any more".to_owned(),
+        };
+        self.in_vain(id, asked, by, &why);
     }
 
     /// The workflow above asks it of a child, which may be none, or be over already.
     pub fn ask_child(&mut self, asked: &Asked, by: &str, known: Option<Known>) {
-        if known.as_ref().is_some_and(has_begun) {
-            self.ask(asked, by, known);
+        match known {
+            Some(Known::Live(Execution::Delayed(delayed)))
+                if *asked == Asked::Pause && delayed.core.is_conducted() && self.rests_with_parent(&delayed) =>
+            {
+                self.rest_unbegun(delayed);
+            }
+            Some(Known::Live(execution)) if cannot(&execution, asked).is_none() => {
+                self.take(execution, asked, by, true);
+            }
+            _ => {}
         }
     }
 
-    /// Workflows below it rest and go on with it.
-    pub(super) fn ask_children(&mut self, id: &ExecutionId, asked: &Asked, by: &str, conduct: &dyn Conduct) {
-        for number in conduct.open() {
-            if let Ok(id) = id.child(number) {
-                self.push(Effect::AskChild { id, asked: asked.clone(), by: by.to_owned() });
+    fn take(&mut self, execution: Execution, asked: &Asked, by: &str, from_above: bool) {
+        match execution {
+            Execution::Paused(paused) if !paused.core.has_begun() => self.ask_unbegun(paused, asked, by, from_above),
+            other => {
+                let (asked, by) = (asked.clone(), by.to_owned());
+                self.move_on(other, Move::Asked { asked, by, from_above });
             }
         }
     }
@@ -127,6 +165,10 @@ impl Owner<'_> {
             let why =
                 format!("its result of {} bytes is over the limit of {RESULT_BYTES_MAX}, and left out", text.len());
             note = note.and(code::RESULT_TOO_LARGE, &why);
+        }
+        if let Some(asked) = self.asked_by.take().filter(|_| execution.status() != Status::Canceling) {
+            let error = note.error.map_or(asked.clone(), |error| format!("{error}; {asked}"));
+            note = Note::of(note.code, Some(error));
         }
         let over = Over { status, note, end };
         match execution {
@@ -143,15 +185,6 @@ impl Owner<'_> {
                     Status::Canceled => self.end_as(from, Over { note, ..over }),
                     _ => self.end_as(from, over),
                 }
-            }
-            Execution::Paused(from) => {
-                let left = Left::of(&from);
-                let resuming = from.resume();
-                self.enter(left, resuming.clone());
-                let left = Left::of(&resuming);
-                let running = resuming.conduct();
-                self.enter(left, running.clone());
-                self.end_as(running, over);
             }
             // It is over already, or has not begun.
             other => self.push(Effect::Update(other)),
@@ -175,8 +208,10 @@ impl Owner<'_> {
     /// Somebody wants a workflow to end: what it has started is ended, and then it ends itself.
     pub(super) fn cancel_workflow(&mut self, execution: Execution, by: &str) {
         match execution {
-            // It has not begun.
+            // Nothing of it runs.
             Execution::Delayed(delayed) => self.cancel_at_once(delayed, by),
+            Execution::Paused(paused) if !paused.core.has_begun() => self.cancel_at_once(paused, by),
+            Execution::Resuming(resuming) if resuming.has_nothing() => self.cancel_at_once(resuming, by),
             Execution::Running(from) => self.cancel_begun(from, by),
             Execution::Pausing(from) => self.cancel_begun(from, by),
             Execution::Paused(from) => self.cancel_begun(from, by),
@@ -191,13 +226,15 @@ impl Owner<'_> {
         let left = Left::of(&from);
         let canceling = from.cancel(Canceling { by: by.to_owned(), holder: None, start_by_ms: None });
         self.enter(left, canceling.clone());
-        self.stop(canceling, by);
+        self.move_on(canceling.into(), Move::Nothing);
     }
 
     /// Its whole time is over.
     pub(super) fn workflow_is_late(&mut self, execution: Execution) {
         match execution {
             Execution::Delayed(delayed) => self.out_of_time(delayed),
+            Execution::Paused(paused) if !paused.core.has_begun() => self.out_of_time(paused),
+            Execution::Resuming(resuming) if resuming.has_nothing() => self.out_of_time(resuming),
             Execution::Running(from) => self.late_begun(from),
             Execution::Pausing(from) => self.late_begun(from),
             Execution::Paused(from) => self.late_begun(from),
@@ -211,25 +248,12 @@ impl Owner<'_> {
         let (left, why) = (Left::of(&from), late(&from.core));
         let canceling = from.cancel_late(Canceling { by: BY.to_owned(), holder: None, start_by_ms: None }, why);
         self.enter(left, canceling.clone());
-        self.stop(canceling, BY);
+        self.move_on(canceling.into(), Move::Nothing);
     }
 
-    fn canceling<S: LeadsTo<Canceling>>(&mut self, from: In<S>, by: &str) {
+    fn canceling<S: LeadsTo<Canceling>>(&mut self, from: In<S>) {
         let left = Left::of(&from);
-        self.enter(left, from.cancel(Canceling { by: by.to_owned(), holder: None, start_by_ms: None }));
-    }
-
-    fn stop(&mut self, canceling: In<Canceling>, by: &str) {
-        let execution = Execution::from(canceling);
-        match self.conduct_of(&execution) {
-            Ok(mut conduct) => {
-                self.cancel_conduct(execution.core(), conduct.as_mut(), by);
-                self.go_on(execution, conduct);
-            }
-            // Once it is at hand.
-            Err(Missing::NotNow) => self.ask_again(execution.id()),
-            Err(Missing::Never(why)) => self.unreadable(execution, &why),
-        }
+        self.enter(left, from.cancel(Canceling { by: BY_WORKFLOW.to_owned(), holder: None, start_by_ms: None }));
     }
 
     fn cancel_conduct(&mut self, core: &Core, conduct: &mut dyn Conduct, by: &str) {
@@ -249,24 +273,19 @@ impl Owner<'_> {
         let by = canceling.state.by.clone();
         self.cancel_conduct(&canceling.core, conduct, &by);
     }
+}
 
-    /// Nobody can go on with it. What it has started ends by itself.
-    pub(super) fn unreadable(&mut self, execution: Execution, why: &str) {
-        let open = execution.core().children_open;
-        let what = format!("its workflow cannot go on: {why}; {open} of what it has started may still run");
-        self.fail_workflow(execution, Note::new(code::WORKFLOW_UNREADABLE, what));
-    }
-
-    /// It ends, whatever it waits for.
-    pub(super) fn fail_workflow(&mut self, execution: Execution, note: Note) {
-        match execution {
-            Execution::Running(from) => self.refuse(from, note),
-            Execution::Pausing(from) => self.refuse(from, note),
-            Execution::Paused(from) => self.refuse(from, note),
-            Execution::Resuming(from) => self.refuse(from, note),
-            Execution::Pending(from) => self.refuse(from, note),
-            Execution::Canceling(from) => self.refuse(from, note),
-            other => self.push(Effect::Update(other)),
-        }
-    }
+/// Why what somebody asks of a live execution cannot be.
+fn cannot(execution: &Execution, asked: &Asked) -> Option<String> {
+    let (status, core) = (execution.status(), execution.core());
+    let goes_on = [Status::Running, Status::Pausing, Status::Paused, Status::Pending, Status::Resuming];
+    Some(match status {
+        _ if matches!(asked, Asked::Rerun(_)) => format!("it has not ended, it is {}", status.as_str()),
+        // It rests with its parent.
+        Status::Paused if !core.has_begun() => return None,
+        _ if core.terms.is_some() && !core.is_conducted() => "it is no workflow, and no question".to_owned(),
+        Status::Canceling => "it is being ended".to_owned(),
+        _ if !goes_on.contains(&status) => format!("it has not begun, it is {}", status.as_str()),
+        _ => return None,
+    })
 }

@@ -12,6 +12,7 @@ mod email;
 mod fail;
 mod http;
 mod inject;
+mod inquirer;
 mod kafka;
 mod keys;
 mod limits;
@@ -46,6 +47,7 @@ pub use email::{EmailCall, EmailSpec, MailServer, Mailbox, Security};
 pub use fail::FailSpec;
 pub use http::{Auth, Body, Hidden, HttpCall, HttpSpec, Proxy, Retry, Tls, is_untouched};
 pub use inject::InjectSpec;
+pub use inquirer::InquirerSpec;
 pub use kafka::{KafkaCall, KafkaSpec};
 pub use keys::{Mistake, SpecError};
 pub use limits::Limits;
@@ -360,6 +362,8 @@ runners! {
         Fail(FailSpec),
         /// An event of a trigger.
         Inject(InjectSpec),
+        /// A question to people.
+        Inquirer(InquirerSpec),
         /// Nothing at all.
         Noop(NoopSpec),
         /// A workflow in Orquesta's language.
@@ -400,9 +404,10 @@ impl RunnerSpec {
         }
     }
 
-    /// What its owner conducts, if it is a workflow.
+    /// What its owner conducts, if it is a workflow or a question.
     pub fn workflow(&self) -> Option<&Arc<dyn Workflow>> {
         match self {
+            Self::Inquirer(spec) => Some(spec.workflow()),
             Self::Orquesta(spec) => Some(spec.workflow()),
             Self::Workflow(spec) => Some(spec.workflow()),
             _ => None,

@@ -36,6 +36,11 @@ impl<S: LeadsTo<Canceling>> In<S> {
         self.to(canceling, note)
     }
 
+    /// Nobody can go on with it: it ends once what it has started has, and then it says why.
+    pub(crate) fn give_up(self, canceling: Canceling, why: Note) -> In<Canceling> {
+        self.to(canceling, why)
+    }
+
     /// Its whole time is over.
     pub fn cancel_late(self, canceling: Canceling, why: String) -> In<Canceling> {
         self.to(canceling, Note::new(code::DEADLINE, why))

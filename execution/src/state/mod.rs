@@ -113,8 +113,12 @@ edges! {
     Scheduled => Delayed | Running | Pausing | Canceling | Failed | Timeout;
     Running => Delayed | Scheduled | Pausing | Pending | Canceling | Succeeded | Failed | Timeout | Canceled | Abandoned;
     Pausing => Running | Paused | Pending | Canceling | Succeeded | Failed | Timeout | Canceled | Abandoned;
-    Paused => Resuming | Canceling | Failed | Timeout | Canceled;
-    Resuming => Delayed | Scheduled | Running | Canceling | Failed | Timeout | Canceled;
-    Pending => Running | Pausing | Paused | Canceling | Succeeded | Failed | Timeout | Canceled;
-    Canceling => Succeeded | Failed | Timeout | Canceled;
+    Paused => Paused | Resuming | Canceling | Failed | Timeout | Canceled;
+    Resuming => Resuming | Scheduled | Running | Paused | Canceling | Failed | Timeout | Canceled;
+    Pending => Running | Pausing | Paused | Resuming | Canceling | Succeeded | Failed | Timeout | Canceled;
+    Canceling => Canceling | Succeeded | Failed | Timeout | Canceled;
+    Succeeded => Resuming;
+    Failed => Resuming;
+    Timeout => Resuming;
+    Canceled => Resuming;
 }

@@ -5,8 +5,12 @@ use crate::status::Status;
 use crate::subject::Note;
 
 /// It rests until somebody resumes it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Paused;
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Paused {
+    /// Of a workflow that rests because something failed, what a person needs to decide with, a JSON object
+    /// ([`crate::workflow::shown_frozen`]).
+    pub frozen: Option<String>,
+}
 
 impl State for Paused {
     const STATUS: Status = Status::Paused;
@@ -14,7 +18,7 @@ impl State for Paused {
 
 impl<S: LeadsTo<Paused>> In<S> {
     /// It rests.
-    pub fn rest(self) -> In<Paused> {
-        self.to(Paused, Note::NONE)
+    pub fn rest(self, paused: Paused, note: Note) -> In<Paused> {
+        self.to(paused, note)
     }
 }

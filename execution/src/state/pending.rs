@@ -3,6 +3,7 @@
 use super::{In, LeadsTo, State};
 use crate::status::Status;
 use crate::subject::Note;
+use crate::timer::TimerKind;
 
 /// It waits for an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +11,10 @@ pub struct Pending;
 
 impl State for Pending {
     const STATUS: Status = Status::Pending;
+
+    fn timer(&self) -> Option<TimerKind> {
+        Some(TimerKind::Freeze)
+    }
 }
 
 impl<S: LeadsTo<Pending>> In<S> {

@@ -28,10 +28,10 @@ fn the_documentation_draws_every_transition_and_no_other() {
 }
 
 #[test]
-fn what_is_final_leads_nowhere_and_everything_else_to_an_end() {
+fn what_is_final_leads_at_most_to_another_run_and_everything_else_to_an_end() {
     for status in Status::ALL {
         let next: Vec<Status> = EDGES.iter().filter(|(from, _)| *from == status).map(|(_, to)| *to).collect();
-        assert_eq!(next.is_empty(), status.is_final(), "{status:?}");
+        assert_eq!(next.is_empty() || next == [Status::Resuming], status.is_final(), "{status:?}");
         let mut reached: BTreeSet<Status> = [status].into();
         while let Some((_, to)) = EDGES.iter().find(|(from, to)| reached.contains(from) && !reached.contains(to)) {
             reached.insert(*to);

@@ -1,5 +1,7 @@
 //! What people ask of workflows and of questions, and how records write it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -86,6 +88,22 @@ struct Answered {
     answer: Value,
 }
 
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resume { .. } => f.write_str("resume"),
+            Self::Skip { task, route, .. } => write!(f, "skip of {}", run_of(task, *route)),
+            Self::Retry { task, route, .. } => write!(f, "retry of {}", run_of(task, *route)),
+            Self::Rollback => f.write_str("rollback"),
+        }
+    }
+}
+
+/// A task, and its route where it is not the first one, as children are called.
+fn run_of(task: &str, route: u32) -> String {
+    if route == 0 { task.to_owned() } else { format!("{task}~{route}") }
+}
+
 impl Asked {
     /// Its name, as records write it.
     pub const fn as_str(&self) -> &'static str {
@@ -108,6 +126,19 @@ impl Asked {
             Self::Answer(answer) => json!({ "answer": answer }),
         };
         data.to_string()
+    }
+
+    /// Who asked what, for people.
+    pub fn told(&self, by: &str) -> String {
+        match self {
+            Self::Answer(_) => format!("answered by {by}"),
+            Self::Decide(decision) => format!("{decision} decided by {by}"),
+            Self::Rerun(tasks) if !tasks.is_empty() => {
+                let tasks: Vec<String> = tasks.iter().map(|of| run_of(&of.task, of.route)).collect();
+                format!("rerun of {} asked for by {by}", tasks.join(", "))
+            }
+            other => format!("{} asked for by {by}", other.as_str()),
+        }
     }
 
     /// Reads back what somebody orders by a record of its own; a cancel is another one.
@@ -161,6 +192,22 @@ mod tests {
         for (name, data) in [("cancel", "{}"), ("answer", "{}"), ("decide", r#"{"decision": "hope"}"#), ("rerun", "[")]
         {
             assert!(Asked::parse(name, data).is_err(), "{name} {data}");
+        }
+    }
+
+    #[test]
+    fn who_asked_what_is_told() {
+        let retry = Decision::Retry { task: "a".into(), route: 2, reset_items: true, input: Map::new() };
+        let rerun = |task: &str| RerunTask { task: task.into(), route: 0, reset_items: false };
+        for (asked, expected) in [
+            (Asked::Pause, "pause asked for by eve"),
+            (Asked::Rerun(Vec::new()), "rerun asked for by eve"),
+            (Asked::Rerun(vec![rerun("a"), rerun("b")]), "rerun of a, b asked for by eve"),
+            (Asked::Decide(retry), "retry of a~2 decided by eve"),
+            (Asked::Decide(Decision::Rollback), "rollback decided by eve"),
+            (Asked::Answer(json!({ "secret": 1 })), "answered by eve"),
+        ] {
+            assert_eq!(asked.told("eve"), expected);
         }
     }
 }

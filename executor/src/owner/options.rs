@@ -34,6 +34,7 @@ impl OwnerOptions {
                 not_begun_pause_ms: 1_000,
                 not_begun_pause_ms_max: 300_000,
                 rerun_within_ms: 7 * 24 * 3_600_000,
+                frozen_after_ms: 300_000,
                 parameters_bytes_max: 256 << 10,
             },
             release_batch_max: 500,

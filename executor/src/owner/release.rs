@@ -5,7 +5,7 @@
 //! back, and the others go on.
 
 use petrel_execution::owner::{WAITING, Waiting, is_waiting_key, next_revision, next_switch};
-use petrel_execution::{Execution, Known, Status};
+use petrel_execution::{Execution, Known};
 
 use super::turn::Turn;
 use crate::view::{ExecutorView, Resolution};
@@ -117,7 +117,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
 
     fn has_not_come(&self, execution: &Execution) -> bool {
         let subject = &execution.core().subject;
-        execution.status() == Status::Delayed
+        execution.waits_for().is_some()
             && matches!(self.context.globals().resolve(&subject.revision, &subject.action), Resolution::NotYet)
     }
 }

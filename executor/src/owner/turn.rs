@@ -52,6 +52,19 @@ enum Next {
     Ended(ChildEnded),
     Stop { id: ExecutionId, by: String },
     Ask { id: ExecutionId, asked: Asked, by: String },
+    Rests { parent: ExecutionId, child: ExecutionId, rests: bool },
+}
+
+impl Next {
+    /// Whom it is for.
+    fn id(&self) -> &ExecutionId {
+        match self {
+            Self::Child(child) => &child.subject.id,
+            Self::Ended(told) => &told.parent,
+            Self::Stop { id, .. } | Self::Ask { id, .. } => id,
+            Self::Rests { parent, .. } => parent,
+        }
+    }
 }
 
 pub(super) struct Turn<'t, 'c, G> {
@@ -95,7 +108,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         let mut effects = self.ask(|owner| match message {
             Message::Request { subject, parameters } => owner.request(subject, parameters, known.as_ref()),
             Message::Cancel { by, .. } => owner.cancel(&by, known),
-            Message::Workflow { asked, by, .. } => owner.ask(&asked, &by, known),
+            Message::Workflow { id, asked, by, at_ms } => owner.ask(&id, &asked, &by, at_ms, known),
             Message::Report(about, report) => owner.report(&about, report, known),
             Message::Gate { gate, about, answer } => owner.gate_answered(&gate, &about, answer, known),
             Message::GateOrder { gate, what, at_ms } => owner.gate_ordered(gate, what, at_ms),
@@ -135,12 +148,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     /// What has been asked for within the family, in order, until nothing is left.
     fn go_on(&mut self) {
         while let Some(next) = self.next.pop_front() {
-            let id = match &next {
-                Next::Child(child) => &child.subject.id,
-                Next::Ended(told) => &told.parent,
-                Next::Stop { id, .. } | Next::Ask { id, .. } => id,
-            };
-            let Ok(known) = self.load(id) else {
+            let Ok(known) = self.load(next.id()) else {
                 self.count(Counted::Orphan);
                 continue;
             };
@@ -149,6 +157,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 Next::Ended(told) => owner.child_ended(&told, known),
                 Next::Stop { by, .. } => owner.cancel(&by, known),
                 Next::Ask { asked, by, .. } => owner.ask_child(&asked, &by, known),
+                Next::Rests { child, rests, .. } => owner.child_rests(&child, rests, known),
             });
             self.carry_out(effects);
         }
@@ -178,8 +187,13 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 }
                 // It is not as the log has it.
                 self.at_hand.drop_one(id);
-                let effects = self.ask(|owner| owner.too_large(execution, &error.to_string()));
-                return self.carry_out(effects);
+                let changes = effects.iter().filter(|effect| matches!(effect, Effect::Save(of) if of.id() == id));
+                let unwritten = i64::try_from(changes.count()).unwrap_or(i64::MAX);
+                let end = self.ask(|owner| owner.too_large(execution, unwritten, &error.to_string()));
+                // What it waited for in the state that the log has, it does not wait for any more.
+                let is_left = |effect: &Effect| matches!(effect, Effect::Unwait(_) | Effect::CancelTimer { .. });
+                let left = effects.into_iter().filter(is_left);
+                return self.carry_out(left.chain(end).collect());
             }
         }
         for effect in effects {
@@ -249,6 +263,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                 let root = row.execution_id.split('.').next().unwrap_or_default().to_owned();
                 self.audit(&root, encode(&row));
             }
+            Effect::Moved(row) => self.audit(&row.root_execution_id, encode(&row)),
             Effect::Event(event) => {
                 let triggers = self.options.topics.triggers();
                 self.context.emit(Output::keyed(&triggers, event.event_id.as_bytes(), encode(&event)));
@@ -257,6 +272,11 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             Effect::Child(child) => self.next.push_back(Next::Child(child)),
             Effect::StopChild { id, by } => self.next.push_back(Next::Stop { id, by }),
             Effect::AskChild { id, asked, by } => self.next.push_back(Next::Ask { id, asked, by }),
+            Effect::Rests { child, rests } => {
+                if let Some(parent) = child.parent() {
+                    self.next.push_back(Next::Rests { parent, child, rests });
+                }
+            }
             Effect::Count(what) => self.count(what),
             // It was told before all else.
             Effect::GiveUp { .. } => {}

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use petrel_bus::Context;
 use petrel_execution::workflow::{Changed, Conduct, Piece, Workflows};
+use petrel_execution::{Known, Status, codec};
 use petrel_schemas::{ExecutionId, WorkflowPiece, decode, encode};
 
 /// Most children of workflows that begin in one step: the others have their turn in steps of their own, and what else is
@@ -111,6 +112,23 @@ impl<G> Workflows for OfStep<'_, '_, G> {
         // What cannot be read is missed by whoever restores it.
         let piece = |value: &[u8]| decode::<WorkflowPiece>(value).ok();
         stored.filter_map(|(_, value)| piece(&value)).map(|p| Piece { key: p.key, value: p.value }).collect()
+    }
+
+    fn known(&self, id: &ExecutionId) -> Option<Known> {
+        codec::from_bytes(&self.context.get(id.as_str().as_bytes())?).ok()
+    }
+
+    fn children(&self, id: &ExecutionId) -> Vec<(ExecutionId, Status)> {
+        let prefix = format!("{id}.").into_bytes();
+        let below = self.context.scan(&prefix).take_while(|(key, _)| key.starts_with(&prefix));
+        // Theirs, and pieces, stand at longer keys.
+        let is_child = |key: &[u8]| key[prefix.len()..].iter().all(u8::is_ascii_digit);
+        let of_children = below.filter(|(key, _)| is_child(key));
+        let live = of_children.filter_map(|(_, value)| match codec::from_bytes(&value) {
+            Ok(Known::Live(execution)) => Some((execution.id().clone(), execution.status())),
+            _ => None,
+        });
+        live.collect()
     }
 
     fn starts_left(&self) -> usize {

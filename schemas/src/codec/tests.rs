@@ -35,6 +35,7 @@ fn sample_of(schema: &Schema, name: &str, n: i64) -> Value {
         Schema::Double => json!(n as f64 + 0.5),
         Schema::Bytes => json!([0, 255, n]),
         Schema::Array(of) => json!([sample_of(&of.items, name, n), sample_of(&of.items, name, n + 1)]),
+        Schema::Record(_) => sample(schema),
         Schema::Union(of) => sample_of(&of.variants()[1], name, n),
         other => panic!("no sample for {other:?}"),
     }
@@ -127,6 +128,7 @@ fn every_shipped_version_decodes() {
         + check::<CriteriaFailed>()
         + check::<ExecutionChanged>()
         + check::<GateDecided>()
+        + check::<WorkflowMoved>()
         + check::<OutputCaptured>()
         + check::<OutputChunk>()
         + check::<RevisionApplied>()

@@ -190,6 +190,44 @@ pub struct SecretChanged {
 
 stored!(SecretChanged, "SecretChanged");
 
+/// Tasks of a workflow have come to other statuses, on `petrel.audit`: those of one step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowMoved {
+    /// Execution of the workflow.
+    pub execution_id: String,
+    /// Its root execution; the record's key.
+    pub root_execution_id: String,
+    /// The event that caused it, if one did.
+    pub event_id: Option<String>,
+    /// Its rule, if one asked for it.
+    pub rule: Option<String>,
+    /// The workflow's action.
+    pub action: String,
+    /// Revision that it runs on.
+    pub revision: String,
+    /// When, in milliseconds since the epoch.
+    pub moved_at_ms: i64,
+    /// Which tasks, in the order in which they moved.
+    pub tasks: Vec<TaskMoved>,
+}
+
+stored!(WorkflowMoved, "WorkflowMoved");
+
+/// A task that has come to another status, within [`WorkflowMoved`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskMoved {
+    /// Its name.
+    pub task: String,
+    /// Its route's number.
+    pub route: i32,
+    /// Which of all runs of tasks of the workflow it is, from 0.
+    pub run: i32,
+    /// How many changes of this run came before.
+    pub change: i32,
+    /// What it has come to.
+    pub status: String,
+}
+
 /// What a gate has decided, on `petrel.audit`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GateDecided {

@@ -124,6 +124,12 @@ pub struct ExecutionState {
     pub class: Option<String>,
     /// Of a child, the task of its parent's workflow that it runs for.
     pub task: Option<String>,
+    /// Of a workflow that rests because something failed, what a person needs to decide with, a JSON object.
+    pub frozen: Option<String>,
+    /// Of one that is resuming, whether it had ended.
+    pub runs_again: bool,
+    /// When a workflow that had ended was asked last to run again, in milliseconds since the epoch.
+    pub rerun_at_ms: Option<i64>,
 }
 
 stored!(ExecutionState, "ExecutionState");

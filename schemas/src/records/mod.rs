@@ -18,7 +18,7 @@ mod timer;
 
 pub use audit::{
     CriteriaFailed, EventAudited, ExecutionChanged, GateDecided, OutputCaptured, RevisionApplied, RuleMatched,
-    SecretChanged,
+    SecretChanged, TaskMoved, WorkflowMoved,
 };
 pub use catalog::{CatalogBlob, CatalogHead, CatalogRevision, TriggerBinding};
 pub use dead_letter::DeadLetter;

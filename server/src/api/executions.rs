@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{ApiError, App, body, results, user, workers, workflows};
-use crate::live::LiveExecution;
+use crate::live::{LiveExecution, frozen};
 use crate::world::{DISPATCH_KEY, rfc3339};
 
 /// Most executions of one answer.
@@ -105,10 +105,11 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
         execution["waits_for"] = format!("a worker: {why}").into();
     }
     let waiting = core.live.get(id.as_str()).filter(|live| !live.is_over()).and_then(|live| live.state);
-    let at_gate = waiting.as_ref().and_then(|state| super::gates::waits_for(core, state));
-    let by_owner = || waiting.as_ref().and_then(super::switches::waits_for).map(Value::from);
-    if let Some(waits_for) = at_gate.or_else(by_owner) {
+    if let Some(waits_for) = waiting.as_ref().and_then(|state| workflows::waits_for(core, state)) {
         execution["waits_for"] = waits_for;
+    }
+    if let Some(frozen) = waiting.as_ref().and_then(frozen) {
+        execution["frozen"] = frozen;
     }
     workflows::show_descendants(core, &id, &mut execution);
     // The audit trail is a little behind, or down: the execution is shown all the same.

@@ -9,6 +9,7 @@ pub mod explain;
 mod gates;
 mod guard;
 mod health;
+mod inquiries;
 mod metrics;
 mod output;
 mod packs;
@@ -195,11 +196,16 @@ pub fn router(app: App, guard: Guard) -> Router {
         .route("/v1/executions/{id}/cancel", post(executions::cancel))
         .route("/v1/executions/{id}/pause", post(workflows::pause))
         .route("/v1/executions/{id}/resume", post(workflows::resume))
+        .route("/v1/executions/{id}/rerun", post(workflows::rerun))
+        .route("/v1/executions/{id}/decide", post(workflows::decide))
         .route("/v1/executions/{id}/result", get(results::get))
         .route("/v1/gates", get(gates::list))
         .route("/v1/gates/{gate}", get(gates::get))
         .route("/v1/gates/{gate}/open", post(gates::open))
         .route("/v1/gates/{gate}/shut", post(gates::shut))
+        .route("/v1/inquiries", get(inquiries::list))
+        .route("/v1/inquiries/{id}", get(inquiries::get))
+        .route("/v1/inquiries/{id}/answer", post(inquiries::answer))
         .route("/v1/dispatch/pause", post(executions::pause))
         .route("/v1/dispatch/resume", post(executions::resume))
         .route("/v1/config/{pack}", get(config::get).post(config::change))

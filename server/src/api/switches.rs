@@ -209,7 +209,8 @@ fn told(scope: &str, order: &SwitchOrder) -> Value {
 /// What keeps an execution from starting that its owner knows by itself, if it waits for something like that.
 pub(super) fn waits_for(state: &petrel_schemas::ExecutionState) -> Option<String> {
     use petrel_execution::code;
-    let code = state.code.as_deref().filter(|_| state.status == "delayed")?;
+    // What goes on again waits as what begins.
+    let code = state.code.as_deref().filter(|_| ["delayed", "resuming"].contains(&state.status.as_str()))?;
     let what = match code {
         code::WINDOW => "a window",
         code::EVERYTHING_OFF | code::PACK_OFF | code::RULE_PACK_OFF | code::ACTION_OFF | code::RULE_OFF => "a switch",

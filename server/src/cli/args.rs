@@ -2,6 +2,7 @@
 
 mod action;
 mod demo;
+mod inquiry;
 mod upgrade;
 mod worker;
 mod workflow;
@@ -15,10 +16,13 @@ use super::execution::ExecutionCommand;
 use super::gate::GateCommand;
 use super::switch::SwitchCommand;
 pub use action::ActionRun;
-pub use demo::{DemoCommand, TroubleshootingArgs};
+pub use demo::{
+    DemoCommand, DeployArgs, DeployDecision, RemediationArgs, RemediationDecision, StageArgs, TroubleshootingArgs,
+};
+pub use inquiry::{Answer, InquiryCommand};
 pub use upgrade::UpgradeCommand;
 pub use worker::{WorkerCommand, WorkerName};
-pub use workflow::{GraphFormat, Runner, WorkflowCommand, WorkflowFile};
+pub use workflow::{FrozenTask, GraphFormat, Runner, TaskName, WorkflowCommand, WorkflowFile};
 
 /// Event-driven automation for high-volume event feeds.
 #[derive(Debug, Parser)]
@@ -89,9 +93,12 @@ pub enum Command {
     /// Run actions by hand
     #[command(subcommand)]
     Action(ActionCommand),
-    /// Check, draw and test workflows
+    /// Check, draw, test and run workflows, and decide about those that are frozen
     #[command(subcommand)]
     Workflow(WorkflowCommand),
+    /// See what waits for a person, and answer
+    #[command(subcommand)]
+    Inquiry(InquiryCommand),
     /// Look at executions and cancel them
     #[command(subcommand)]
     Execution(ExecutionCommand),

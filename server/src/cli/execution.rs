@@ -135,7 +135,7 @@ pub fn show(execution: &Value, format: Output) {
             Value::Null | Value::Bool(false) => continue,
             Value::String(text) if text.is_empty() => continue,
             // Below all else.
-            _ if name == "descendants" || name == "descendants_count" => continue,
+            _ if ["descendants", "descendants_count", "frozen"].contains(&name.as_str()) => continue,
             Value::Object(fields) if name == "waits_for" => {
                 fields.iter().filter_map(|(name, value)| named(name, value)).collect::<Vec<_>>().join(", ")
             }
@@ -146,6 +146,10 @@ pub fn show(execution: &Value, format: Output) {
         output::line(&format!("{name:<14} {text}"));
     }
     tree(execution);
+    if execution["frozen"].is_object() {
+        let id = execution["execution_id"].as_str().unwrap_or_default();
+        super::inquiry::shown::frozen(id, &execution["frozen"], &[]).iter().for_each(|line| output::line(line));
+    }
 }
 
 /// What it has started, one in a line, below each other as they stand in the family.

@@ -10,6 +10,7 @@ mod explain;
 mod gate;
 mod http;
 mod input;
+mod inquiry;
 mod lint;
 mod matching;
 pub(crate) mod output;
@@ -120,6 +121,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Up(args) => run::up(args),
         Command::Demo(DemoCommand::Troubleshooting(args)) => crate::demo::troubleshooting(args),
+        Command::Demo(DemoCommand::Deploy(args)) => crate::demo::deployment(args),
+        Command::Demo(DemoCommand::Remediation(args)) => crate::demo::remediation(args),
         Command::Serve(args) => run::serve(args),
         Command::Clickhouse(args) => run::clickhouse(args),
         Command::Event(command) => event::event(command, &client()?),
@@ -128,6 +131,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Rule(command) => rule::run(command, &client, cli.connection.output),
         Command::Action(command) => action::run(command, &client()?, cli.connection.output),
         Command::Workflow(command) => workflow::run(command, &client, cli.connection.output),
+        Command::Inquiry(command) => inquiry::run(command, &client()?, cli.connection.output),
         Command::Execution(command) => execution::run(command, &client()?, cli.connection.output),
         Command::Worker(command) => worker::run(command, &client()?, cli.connection.output),
         Command::Gate(command) => gate::run(command, &client()?, cli.connection.output),

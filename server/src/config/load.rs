@@ -229,6 +229,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if executor.no_room_ms < 0 || executor.no_room_ms > executor.schedule_to_start_ms {
         return wrong("executor.no_room_ms", "must be from 0 to executor.schedule_to_start_ms");
     }
+    if executor.frozen_after_ms < 0 {
+        return wrong("executor.frozen_after_ms", "must not be negative");
+    }
     if executor.container.socket.as_ref().is_some_and(|socket| !socket.is_absolute()) {
         return wrong("executor.container.socket", "must be an absolute path");
     }

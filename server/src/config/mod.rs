@@ -193,6 +193,8 @@ pub struct Executor {
     pub no_room_ms: i64,
     /// How long a workflow that has ended can be run again, in milliseconds: what is stored of it is kept for so long.
     pub rerun_within_ms: i64,
+    /// How long a workflow waits for answers before it gives its permits back, in milliseconds.
+    pub frozen_after_ms: i64,
     /// Whether actions that do not say otherwise are held to the files of their pack and their work directory.
     pub confine: FileAccess,
     /// Requests of the runner `http`.
@@ -424,6 +426,7 @@ impl Default for Executor {
             schedule_to_start_ms: 24 * 3_600_000,
             no_room_ms: 600_000,
             rerun_within_ms: 7 * 24 * 3_600_000,
+            frozen_after_ms: 300_000,
             confine: FileAccess::default(),
             http: Http::default(),
             ssh: Ssh::default(),

@@ -8,7 +8,6 @@ mod alerts;
 mod alone;
 mod cell;
 mod clock;
-mod conductor;
 mod cost;
 mod executions;
 mod gates;
@@ -23,6 +22,7 @@ mod settings;
 mod stage;
 mod timed;
 mod view;
+mod workflows;
 
 use std::process::ExitCode;
 
@@ -53,8 +53,9 @@ enum Command {
     Actions(actions::Options),
     /// What gates of policies grant in a second, on the local bus; writes target/bench/gates.json
     Gates(gates::Options),
-    /// What the conductor of workflows does in a second, alone and in memory
-    Conductor(conductor::Options),
+    /// What workflows cost beside plain executions, how wide and how many they may be, and the conductor alone;
+    /// writes target/bench/workflows.json
+    Workflows(workflows::Options),
     /// What the match stage costs by itself, in memory
     Match,
     /// What the measured action runs: tells ADDRESS that NAME has started
@@ -69,7 +70,7 @@ fn main() -> ExitCode {
         Command::Executions(options) => executions::run(&options),
         Command::Actions(options) => actions::run(&options),
         Command::Gates(options) => gates::run(&options),
-        Command::Conductor(options) => conductor::run(&options),
+        Command::Workflows(options) => workflows::run(&options),
         Command::Match => alone::measure().map(|alone| alone.print()),
         Command::Started { address, name } => latency::tell(&address, &name),
     };

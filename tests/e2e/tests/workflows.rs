@@ -175,6 +175,13 @@ fn a_workflow_runs_its_tasks_and_its_result_is_its_output() -> Result<()> {
     let wanted: Vec<Value> =
         wanted.iter().map(|task| json!({ "task": task, "below": u8::from(!task.is_empty()) })).collect();
     wait_until("all of it is in SQL", SOON, || cli.sql(&rows).is_ok_and(|rows| rows == wanted));
+    let moves = format!(
+        "SELECT toUInt32(count()) AS n, toUInt32(uniqExact(run, change)) AS each, toUInt32(countIf(status = 'succeeded')) AS done \
+         FROM workflow_tasks WHERE root_execution_id = '{id}' AND execution_id = '{id}'"
+    );
+    let told = cli.sql(&moves)?;
+    let n = told[0]["n"].as_u64().context("no count")?;
+    assert!(n >= 8 && told[0]["each"] == n && told[0]["done"] == 4, "{told:?}");
     let table = cli.run(&["execution", "get", &id])?;
     assert!(table.contains("each[2]") && table.contains("flow.below"), "{table}");
 

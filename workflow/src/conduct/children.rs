@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::pieces::OwnPiece;
-use crate::conductor::Status;
+use crate::conductor::{Status, json_bytes};
 use crate::expression::{List, Value};
 
 /// What a child runs for.
@@ -26,14 +26,24 @@ pub(super) struct Child {
     /// Whether it is to be ended with its workflow, and was not told yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) to_end: bool,
+    /// Whether it calls people about a question of its task, or about a freeze. How it ends is of no account.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) notice: bool,
 }
 
 impl Child {
-    /// What people call it: `evacuate`, `evacuate[3]`, and on another route than the first one `evacuate~2[3]`.
+    /// For a task as a whole.
+    pub(super) fn of(task: Arc<str>, route: u32) -> Child {
+        Child { task, route, item: None, stopped: false, to_end: false, notice: false }
+    }
+
+    /// What people call it: `evacuate`, `evacuate[3]`, on another route than the first one `evacuate~2[3]`, and what calls
+    /// people about the question of a task `ask/notify`.
     pub(super) fn label(&self) -> String {
         let route = if self.route == 0 { String::new() } else { format!("~{}", self.route) };
         let item = self.item.map(|item| format!("[{item}]")).unwrap_or_default();
-        format!("{}{route}{item}", self.task)
+        let notice = if self.notice { "/notify" } else { "" };
+        format!("{}{route}{item}{notice}", self.task)
     }
 
     /// Whether it undoes something, or is of `finally`: that runs whatever the end is.
@@ -66,6 +76,10 @@ pub(super) struct Children {
     changed: BTreeSet<OwnPiece>,
     /// Those that are to be ended and were not told yet.
     to_end: BTreeSet<u32>,
+    /// About how many bytes what is done has resulted in, as JSON.
+    done_bytes: usize,
+    /// The open ones that rest: workflows that are paused, and questions.
+    rests: BTreeSet<u32>,
 }
 
 impl Children {
@@ -91,11 +105,21 @@ impl Children {
         self.open.insert(number, child);
     }
 
+    pub(super) fn restore_rests(&mut self, rests: BTreeSet<u32>) {
+        self.rests = rests;
+    }
+
     pub(super) fn restore_done(&mut self, number: u32, done: Done) {
         if let Some(item) = done.child.item {
             self.items.entry(done.child.of_task()).or_default().insert(item, number);
         }
+        self.done_bytes += json_bytes(&done.result);
         self.done.insert(number, done);
+    }
+
+    /// About how many bytes is remembered of what items have resulted in.
+    pub(super) fn done_bytes(&self) -> usize {
+        self.done_bytes
     }
 
     /// A number that no other child has.
@@ -119,12 +143,35 @@ impl Children {
         let child = self.open.remove(&number)?;
         self.to_end.remove(&number);
         self.changed.insert(OwnPiece::Child(number));
+        self.rest(number, false);
         Some(child)
     }
 
-    /// A task has ended without what runs for it: those children are stopped, and told once.
+    /// A child rests, or goes on again.
+    pub(super) fn rest(&mut self, number: u32, rests: bool) {
+        let has_changed = match rests && self.open.contains_key(&number) {
+            true => self.rests.insert(number),
+            false => self.rests.remove(&number),
+        };
+        if has_changed {
+            self.changed.insert(OwnPiece::Rests);
+        }
+    }
+
+    /// Those that rest.
+    pub(super) fn rests(&self) -> &BTreeSet<u32> {
+        &self.rests
+    }
+
+    /// Whether none of the open ones runs, but for what calls people.
+    pub(super) fn all_rest(&self) -> bool {
+        self.open.iter().all(|(number, child)| child.notice || self.rests.contains(number))
+    }
+
+    /// A task has ended without what runs for it: those children are stopped, and told once. What calls people about it
+    /// runs on.
     pub(super) fn stop(&mut self, task: &str, route: u32) -> Vec<u32> {
-        let of_task = |child: &Child| *child.task == *task && child.route == route && !child.stopped;
+        let of_task = |child: &Child| *child.task == *task && child.route == route && !child.stopped && !child.notice;
         let stopped = self.open.iter_mut().filter(|(_, child)| of_task(child)).map(|(number, child)| {
             child.stopped = true;
             *number
@@ -134,7 +181,8 @@ impl Children {
         stopped
     }
 
-    /// The workflow is to end: what runs for its tasks is to be ended, but for what runs whatever the end is.
+    /// The workflow is to end: what runs for its tasks is to be ended, what calls people as well, but not what runs whatever
+    /// the end is.
     pub(super) fn end_all(&mut self) {
         for (number, child) in self.open.iter_mut().filter(|(_, child)| !child.is_of_end() && !child.to_end) {
             child.to_end = true;
@@ -162,6 +210,16 @@ impl Children {
         self.open.values().any(|child| child.stopped)
     }
 
+    /// Whether something runs for tasks, or because of the end: anything but what calls people.
+    pub(super) fn run_for_tasks(&self) -> bool {
+        self.open.values().any(|child| !child.notice)
+    }
+
+    /// How many are open.
+    pub(super) fn count(&self) -> usize {
+        self.open.len()
+    }
+
     /// The open ones, by number.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Child)> {
         self.open.iter().map(|(number, child)| (*number, child))
@@ -171,9 +229,9 @@ impl Children {
     pub(super) fn finish_item(&mut self, number: u32, item: usize, done: Done) {
         let before = self.items.entry(done.child.of_task()).or_default().insert(item, number);
         if let Some(before) = before {
-            self.done.remove(&before);
-            self.changed.insert(OwnPiece::Done(before));
+            self.forget(before);
         }
+        self.done_bytes += json_bytes(&done.result);
         self.done.insert(number, done);
         self.changed.insert(OwnPiece::Done(number));
     }
@@ -192,19 +250,24 @@ impl Children {
     /// Forgets the items of a task, but for those that are kept.
     pub(super) fn forget_items(&mut self, task: &Child, keep: impl Fn(usize) -> bool) {
         let key = task.of_task();
-        let Some(items) = self.items.get_mut(&key) else { return };
-        let (done, changed) = (&mut self.done, &mut self.changed);
+        let Some(mut items) = self.items.remove(&key) else { return };
         items.retain(|item, number| {
             let keep = keep(*item);
             if !keep {
-                done.remove(number);
-                changed.insert(OwnPiece::Done(*number));
+                self.forget(*number);
             }
             keep
         });
-        if items.is_empty() {
-            self.items.remove(&key);
+        if !items.is_empty() {
+            self.items.insert(key, items);
         }
+    }
+
+    fn forget(&mut self, number: u32) {
+        if let Some(done) = self.done.remove(&number) {
+            self.done_bytes -= json_bytes(&done.result);
+        }
+        self.changed.insert(OwnPiece::Done(number));
     }
 
     /// Whether something is remembered of the items of a task.

@@ -1,20 +1,19 @@
 //! A workflow that runs: what its owner tells it, told to the conductor.
 
-use petrel_execution::workflow::{Asked, Changed, ChildEnd, Conduct, Standing, Start};
+use petrel_execution::workflow::{Asked, Changed, ChildEnd, Conduct, Moved, Standing, Start};
 use serde_json::Value as Json;
 
 use super::children::{Child, Children, Done};
-use super::people::shown;
 use super::workflow::status_of;
-use crate::conductor::{Conductor, Event, Level, LogEntry, Status};
+use crate::conductor::{self, Conductor, Event, Level, LogEntry, Status, json_bytes};
 use crate::expression::Value;
+use crate::limits::Limits;
 
 /// A conductor, and the children that run for it.
 pub(super) struct Conducting {
     pub(super) conductor: Conductor,
     pub(super) children: Children,
-    /// How many children it may have in all.
-    pub(super) children_max: u32,
+    pub(super) limits: Limits,
     /// The status that its tasks have been told of.
     pub(super) told: Status,
     /// Whether the last call for starts left some.
@@ -27,12 +26,13 @@ pub(super) struct Conducting {
 }
 
 impl Conducting {
-    pub(super) fn blank(conductor: Conductor, children_max: u32) -> Self {
+    pub(super) fn blank(mut conductor: Conductor, limits: Limits) -> Self {
+        conductor.tell_moves();
         Conducting {
             told: conductor.status(),
             conductor,
             children: Children::default(),
-            children_max,
+            limits,
             more: false,
             over: None,
             over_changed: false,
@@ -41,8 +41,8 @@ impl Conducting {
     }
 
     /// One that begins.
-    pub(super) fn begun(conductor: Conductor, children_max: u32) -> Self {
-        let mut begun = Conducting { children: Children::new(), ..Conducting::blank(conductor, children_max) };
+    pub(super) fn begun(conductor: Conductor, limits: Limits) -> Self {
+        let mut begun = Conducting { children: Children::new(), ..Conducting::blank(conductor, limits) };
         begun.settle();
         begun
     }
@@ -50,13 +50,15 @@ impl Conducting {
     /// What ran for a task or an item has ended. What ran without a child has no number yet.
     pub(super) fn ended(&mut self, child: &Child, number: Option<u32>, status: Status, result: Value) {
         let (task, route) = (&child.task, child.route);
-        let Some(item) = child.item else {
+        // What undoes an item is nothing that the results of its task are made of.
+        let Some(item) = child.item.filter(|_| !child.is_of_end()) else {
             if let Err(error) = self.conductor.update(task, route, Event::Action { status, result }) {
                 self.fail_at(child, error.to_string());
             }
             return;
         };
         let number = number.unwrap_or_else(|| self.children.take_number());
+        let result = self.bounded(child, result);
         let done = Done { child: child.clone(), status, result: result.clone() };
         self.children.finish_item(number, item, done);
         let ends = self.conductor.ends_with(task, route, item, status);
@@ -74,6 +76,23 @@ impl Conducting {
         if let Err(error) = told {
             self.fail_at(child, error.to_string());
         }
+    }
+
+    /// What an item has resulted in; nothing, and the workflow fails, if it is too much to remember until its task ends.
+    fn bounded(&mut self, child: &Child, result: Value) -> Value {
+        let bytes = self.conductor.published_bytes() + self.children.done_bytes() + json_bytes(&result);
+        if bytes <= self.limits.published_bytes_max {
+            return result;
+        }
+        self.fail_at(
+            child,
+            format!(
+                "LimitExceeded: What items have resulted in, and what tasks have published, has {bytes} bytes, the limit \
+                 PUBLISHED_BYTES_MAX is {}.",
+                self.limits.published_bytes_max
+            ),
+        );
+        Value::Null
     }
 
     /// Forgets what items have resulted in that the conductor does not know any more, or that have to run again.
@@ -135,6 +154,9 @@ impl Conducting {
     /// Why somebody cannot ask that now, for people.
     fn refusal(&self, asked: &Asked) -> Option<String> {
         let status = self.conductor.status();
+        if *asked == Asked::Resume && status == Status::Pausing && self.conductor.is_frozen() {
+            return Some(self.freezes());
+        }
         let (can, what) = match asked {
             Asked::Pause => (status.is_running() || status.is_pause(), "paused"),
             Asked::Resume => (status.is_pause(), "resumed"),
@@ -143,6 +165,14 @@ impl Conducting {
             Asked::Rerun(_) | Asked::Decide(_) => return None,
         };
         (!can).then(|| format!("The workflow is {status} and cannot be {what}."))
+    }
+}
+
+/// The answer of a question that has ended with one.
+fn response(result: Json) -> Json {
+    match result {
+        Json::Object(mut result) => result.remove("response").unwrap_or_default(),
+        _ => Json::Null,
     }
 }
 
@@ -156,18 +186,25 @@ impl Conduct for Conducting {
     }
 
     fn has_more(&self) -> bool {
-        self.more || self.children.has_to_end()
+        let calls = self.over.is_none() && self.conductor.has_notices();
+        self.more || calls || self.children.has_to_end()
     }
 
     fn child_ended(&mut self, number: u32, end: ChildEnd) -> Result<(), String> {
         let status = status_of(end.status)
             .ok_or_else(|| format!("The child {number} has not ended, it is {}.", end.status.as_str()))?;
         let child = self.children.close(number).ok_or_else(|| format!("The workflow has no open child {number}."))?;
-        if !child.stopped {
-            self.ended(&child, Some(number), status, end.result.into());
+        if !child.stopped && !child.notice {
+            let answers = status == Status::Succeeded && self.conductor.definition().asks(&child.task);
+            let result = if answers { response(end.result) } else { end.result };
+            self.ended(&child, Some(number), status, result.into());
         }
         self.settle();
         Ok(())
+    }
+
+    fn child_rests(&mut self, number: u32, rests: bool) {
+        self.children.rest(number, rests);
     }
 
     fn ask(&mut self, asked: &Asked) -> Result<(), String> {
@@ -227,7 +264,16 @@ impl Conduct for Conducting {
     }
 
     fn frozen(&self) -> Option<Json> {
-        self.conductor.frozen().map(|frozen| shown(&frozen))
+        self.conductor.frozen().map(|frozen| frozen.shown())
+    }
+
+    fn take_moves(&mut self) -> Vec<Moved> {
+        let moves = self.conductor.take_moves().into_iter();
+        let moved = |moved: conductor::Moved| {
+            let conductor::Moved { task, route, run, change, status } = moved;
+            Moved { task, route, run, change, status: status.name() }
+        };
+        moves.map(moved).collect()
     }
 
     fn take_changes(&mut self) -> Vec<Changed> {

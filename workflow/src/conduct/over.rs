@@ -17,6 +17,9 @@ impl Conducting {
     pub(super) fn settle(&mut self) {
         self.tell_tasks();
         self.cancel_rest();
+        if self.children.all_rest() {
+            self.conductor.rest_frozen();
+        }
         if self.over.is_some() || !self.conductor.status().is_completed() || self.conductor.remediates() {
             return;
         }
@@ -45,18 +48,12 @@ impl Conducting {
     /// Ends the tasks of a workflow that is to end and has no child any more. A task with items that something else has led
     /// to while they ran begins them anew, and would run without any for ever.
     fn cancel_rest(&mut self) {
-        if self.conductor.status() != Status::Canceling || self.children.iter().next().is_some() {
+        if self.conductor.status() != Status::Canceling || self.children.run_for_tasks() {
             return;
         }
         let active =
             |child: &Child| self.conductor.task_status(&child.task, child.route).is_some_and(Status::is_active);
-        let runs = self.conductor.task_runs().map(|run| Child {
-            task: run.task,
-            route: run.route,
-            item: None,
-            stopped: false,
-            to_end: false,
-        });
+        let runs = self.conductor.task_runs().map(|run| Child::of(run.task, run.route));
         for task in Vec::from_iter(runs.filter(active)) {
             // A task that has ended since, because it ran more often, refuses this.
             let _ = self.conductor.update(
@@ -71,11 +68,12 @@ impl Conducting {
         let Some(errors) = self.over else {
             return match self.conductor.status() {
                 // A task with items that begins them anew when it is resumed still counts as one that runs.
-                Status::Pausing if self.children.iter().next().is_none() => Standing::Paused,
+                Status::Pausing if self.children.all_rest() => Standing::Paused,
                 Status::Pausing => Standing::Pausing,
                 Status::Paused => Standing::Paused,
                 Status::Pending => Standing::Pending,
                 Status::Canceling => Standing::Canceling,
+                _ if self.conductor.waits_for_answers_alone() => Standing::Pending,
                 // What deals with a failure is still to be started where it has ended.
                 _ => Standing::Running,
             };

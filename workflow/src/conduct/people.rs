@@ -1,27 +1,71 @@
-//! What people decide about a workflow that is frozen or has ended, and what they are shown to decide with.
+//! What people decide about a workflow that is frozen or has ended.
 
 use petrel_execution::workflow::{self as asked, RerunTask};
-use serde_json::{Map as JsonMap, Value as Json, json};
+use serde_json::{Map as JsonMap, Value as Json};
 
 use super::conducting::Conducting;
-use crate::conductor::{Decision, Frozen, FrozenItems, FrozenTask, Rerun};
+use crate::conductor::{Decision, Rerun, Status};
 use crate::expression::{Map, Value};
+
+/// How many of the children that are waited for are named.
+const NAMED: usize = 5;
 
 impl Conducting {
     pub(super) fn decide(&mut self, decision: &asked::Decision) -> Result<(), String> {
+        let status = self.conductor.status();
+        match status {
+            _ if !self.conductor.is_frozen() => {
+                return Err(format!("The workflow is {status} and not frozen: nothing waits for a decision."));
+            }
+            Status::Pausing => return Err(self.freezes()),
+            _ => {}
+        }
         self.conductor.decide(decision_of(decision)).map_err(|error| error.to_string())?;
         self.told = self.conductor.status();
         self.settle();
         Ok(())
     }
 
+    /// Why nobody can decide yet about a workflow that freezes.
+    pub(super) fn freezes(&self) -> String {
+        format!("The workflow freezes, and {} has not ended: decide once it has.", self.open_ones())
+    }
+
+    /// Lets a workflow that is over run again, from these tasks or from what failed. Its children have numbers behind those
+    /// that it had.
     pub(super) fn rerun(&mut self, tasks: &[RerunTask]) -> Result<(), String> {
-        let tasks: Vec<Rerun> = tasks.iter().map(rerun_of).collect();
-        self.conductor.rerun(&tasks).map_err(|error| error.to_string())?;
+        if self.over.is_none() {
+            let status = self.conductor.status();
+            return Err(format!("The workflow is {status} and not over: only one that is over can run again."));
+        }
+        if self.children.count() > 0 {
+            return Err(format!(
+                "The workflow is over, and {} has not ended: it can run again then.",
+                self.open_ones()
+            ));
+        }
+        let rerun = if tasks.is_empty() {
+            self.conductor.rerun_what_failed()
+        } else {
+            self.conductor.rerun(&tasks.iter().map(rerun_of).collect::<Vec<_>>())
+        };
+        rerun.map_err(|error| error.to_string())?;
         self.told = self.conductor.status();
-        self.over_changed |= self.over.take().is_some();
+        self.over = None;
+        self.over_changed = true;
         self.settle();
         Ok(())
+    }
+
+    /// The children that have not ended, for people.
+    fn open_ones(&self) -> String {
+        let waited_for = || self.children.iter().filter(|(_, child)| !child.notice || self.over.is_some());
+        let mut names: Vec<String> = waited_for().take(NAMED).map(|(_, child)| child.label()).collect();
+        let more = waited_for().count().saturating_sub(names.len());
+        if more > 0 {
+            names.push(format!("{more} more"));
+        }
+        names.join(", ")
     }
 }
 
@@ -43,26 +87,4 @@ fn decision_of(decision: &asked::Decision) -> Decision {
 
 fn map(json: JsonMap<String, Json>) -> Map {
     Value::from(Json::Object(json)).as_map().cloned().unwrap_or_default()
-}
-
-/// What a person is shown of a frozen workflow.
-pub(super) fn shown(frozen: &Frozen) -> Json {
-    let Frozen { tasks, open, variables, errors } = frozen;
-    let open = open.iter().map(|(task, route)| json!({ "task": **task, "route": route }));
-    let errors = errors.iter().map(|error| serde_json::to_value(error).unwrap_or_default());
-    json!({
-        "tasks": tasks.iter().map(shown_task).collect::<Vec<_>>(),
-        "open": open.collect::<Vec<_>>(),
-        "variables": variables.to_json(),
-        "errors": errors.collect::<Vec<_>>(),
-    })
-}
-
-fn shown_task(task: &FrozenTask) -> Json {
-    let FrozenTask { task, route, status, items } = task;
-    let mut shown = json!({ "task": **task, "route": route, "status": status.to_string() });
-    if let Some(FrozenItems { done, failed, not_begun }) = items {
-        shown["items"] = json!({ "done": done, "failed": failed, "not_begun": not_begun });
-    }
-    shown
 }

@@ -19,6 +19,8 @@ pub(super) enum OwnPiece {
     Next,
     /// How many errors there were when the workflow was over. There is none before.
     Over,
+    /// Which open children rest. There is none where none does.
+    Rests,
     /// What an open child runs for.
     Child(u32),
     /// How a child has ended that ran for an item, until its task ends.
@@ -30,6 +32,7 @@ impl OwnPiece {
         match self {
             OwnPiece::Next => "next".to_owned(),
             OwnPiece::Over => "over".to_owned(),
+            OwnPiece::Rests => "rests".to_owned(),
             OwnPiece::Child(number) => format!("child/{number}"),
             OwnPiece::Done(number) => format!("done/{number}"),
         }
@@ -40,6 +43,7 @@ impl OwnPiece {
         match key.split_once('/') {
             None if key == "next" => Some(OwnPiece::Next),
             None if key == "over" => Some(OwnPiece::Over),
+            None if key == "rests" => Some(OwnPiece::Rests),
             Some(("child", number)) => number.parse().ok().map(OwnPiece::Child),
             Some(("done", number)) => number.parse().ok().map(OwnPiece::Done),
             _ => None,
@@ -75,6 +79,7 @@ impl Conducting {
         match piece {
             OwnPiece::Next => json(&self.children.next()),
             OwnPiece::Over => self.over.as_ref().and_then(json),
+            OwnPiece::Rests => Some(self.children.rests()).filter(|rests| !rests.is_empty()).and_then(json),
             OwnPiece::Child(number) => self.children.get(number).and_then(json),
             OwnPiece::Done(number) => self.children.done(number).and_then(json),
         }
@@ -97,6 +102,7 @@ impl Conducting {
             match OwnPiece::of(&piece.key) {
                 Some(OwnPiece::Next) => next = Some(read(piece)?),
                 Some(OwnPiece::Over) => over = Some(read(piece)?),
+                Some(OwnPiece::Rests) => children.restore_rests(read(piece)?),
                 Some(OwnPiece::Child(number)) => children.restore_open(number, read(piece)?),
                 Some(OwnPiece::Done(number)) => children.restore_done(number, read(piece)?),
                 None => of_conductor.push((piece.key.as_str(), piece.value.as_str())),
@@ -105,7 +111,7 @@ impl Conducting {
         let missing = || format!("the piece {} of a workflow is missing", OwnPiece::Next.key());
         children.restore_next(next.ok_or_else(missing)?);
         let conductor = Conductor::restore(Arc::clone(definition), limits, of_conductor);
-        let mut conducting = Conducting::blank(conductor.map_err(|error| error.to_string())?, limits.children_max);
+        let mut conducting = Conducting::blank(conductor.map_err(|error| error.to_string())?, limits);
         conducting.children = children;
         conducting.over = over;
         Ok(conducting)

@@ -4,12 +4,13 @@
 //! rests only tasks with items that run, and begins a task that is tried again with nothing else.
 
 use petrel_execution::workflow::Start;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::children::Child;
 use super::conducting::Conducting;
-use crate::conductor::{ActionSpec, Event, NextTask, Status};
+use crate::conductor::{ActionSpec, Ask, Event, Level, LogEntry, NextTask, Notice, Status};
 use crate::expression::Value;
+use crate::outline::ASK;
 
 /// What begins and has ended with it, without a child.
 struct AtOnce {
@@ -33,6 +34,7 @@ impl Conducting {
         self.more = false;
         while self.over.is_none() {
             self.collect_stops();
+            left = left.saturating_sub(self.call_people(left, &mut starts));
             if self.conductor.is_past_draining() && self.children.has_stopped() {
                 // What was stopped may still do what would be undone.
                 break;
@@ -67,11 +69,35 @@ impl Conducting {
         starts
     }
 
+    /// Starts what calls people, at most so many, and says how many that were. It starts in a pause as well.
+    fn call_people(&mut self, most: usize, starts: &mut Vec<Start>) -> usize {
+        let notices = self.conductor.take_notices(most);
+        let count = notices.len();
+        for Notice { task, route, action, input } in notices {
+            let child = Child { notice: true, ..Child::of(task, route) };
+            if !self.has_room(&child) {
+                break;
+            }
+            match begins(&ActionSpec { action, input, item: None }, &child) {
+                Begins::Done => {}
+                Begins::Failed(message) => {
+                    let entry = LogEntry { level: Level::Warn, ..LogEntry::error(message) };
+                    self.conductor.add_log_entry(entry);
+                }
+                Begins::Child { action, parameters } => starts.push(self.start(child, action, parameters, None)),
+            }
+        }
+        count
+    }
+
     /// Begins a task, or the items of it that are offered. Whether the workflow goes on.
     fn begin(&mut self, task: &NextTask, starts: &mut Vec<Start>, at_once: &mut Vec<AtOnce>) -> bool {
-        let whole = Child { task: task.id.clone(), route: task.route, item: None, stopped: false, to_end: false };
+        let whole = Child::of(task.id.clone(), task.route);
+        if let Some(ask) = &task.ask {
+            return self.begin_question(whole, ask, task.delay, starts);
+        }
         if task.items_count == Some(0) {
-            if !self.tell_begun(&whole) {
+            if !self.tell(&whole, Status::Running) {
                 return false;
             }
             at_once.push(AtOnce { child: whole, error: None });
@@ -80,35 +106,59 @@ impl Conducting {
         self.forget_items_of_a_former_run(&whole);
         for action in &task.actions {
             let child = Child { item: action.item, ..whole.clone() };
-            // What undoes tasks and what runs at the end is bounded by them.
-            if !whole.is_of_end() && self.children.next() > self.children_max {
-                let max = self.children_max;
-                let message =
-                    format!("LimitExceeded: The workflow has started {max} children, the limit CHILDREN_MAX is {max}.");
-                self.fail_at(&child, message);
-                return false;
-            }
-            if !self.tell_begun(&child) {
+            if !self.has_room(&child) || !self.tell(&child, Status::Running) {
                 return false;
             }
             match begins(action, &child) {
                 Begins::Done => at_once.push(AtOnce { child, error: None }),
                 Begins::Failed(error) => at_once.push(AtOnce { child, error: Some(error) }),
                 Begins::Child { action, parameters } => {
-                    let label = child.label();
-                    let constants = self.conductor.names_of_secrets(&child.task, &parameters);
-                    let number = self.children.open(child);
-                    let delay_ms = task.delay.filter(|delay| *delay > 0).map(|delay| delay.saturating_mul(1_000));
-                    starts.push(Start { number, task: label, action, parameters, constants, delay_ms });
+                    starts.push(self.start(child, action, parameters, task.delay));
                 }
             }
         }
         true
     }
 
-    /// Tells that what runs for a task or an item has begun. Whether the workflow goes on.
-    fn tell_begun(&mut self, child: &Child) -> bool {
-        let (status, result) = (Status::Running, Value::Null);
+    /// Asks people by a child that ends with their answer. How long it waits is for the conductor to say. Whether the
+    /// workflow goes on.
+    fn begin_question(&mut self, child: Child, ask: &Ask, delay: Option<i64>, starts: &mut Vec<Start>) -> bool {
+        if !self.has_room(&child) || !self.tell(&child, Status::Pending) {
+            return false;
+        }
+        let question = ask.question.as_str().map_or_else(|| ask.question.to_json().to_string(), str::to_owned);
+        let any = || json!({});
+        let schema = if ask.schema.is_null() { any() } else { ask.schema.to_json() };
+        let parameters = json!({ "question": question, "schema": schema, "ttl": 0 });
+        starts.push(self.start(child, ASK.to_owned(), parameters, delay));
+        true
+    }
+
+    /// A child that starts. `delay` is in seconds.
+    fn start(&mut self, child: Child, action: String, parameters: Json, delay: Option<i64>) -> Start {
+        let task = child.label();
+        let constants = self.conductor.names_of_secrets(&child.task, child.notice, &parameters);
+        let number = self.children.open(child);
+        let delay_ms = delay.filter(|delay| *delay > 0).map(|delay| delay.saturating_mul(1_000));
+        Start { number, task, action, parameters, constants, delay_ms }
+    }
+
+    /// Whether there may be one more child; the workflow fails if not.
+    fn has_room(&mut self, child: &Child) -> bool {
+        // What undoes tasks and what runs at the end is bounded by them.
+        if child.is_of_end() || self.children.next() <= self.limits.children_max {
+            return true;
+        }
+        let max = self.limits.children_max;
+        let message =
+            format!("LimitExceeded: The workflow has started {max} children, the limit CHILDREN_MAX is {max}.");
+        self.fail_at(child, message);
+        false
+    }
+
+    /// Tells the status of what begins for a task or an item. Whether the workflow goes on.
+    fn tell(&mut self, child: &Child, status: Status) -> bool {
+        let result = Value::Null;
         let event = match child.item {
             None => Event::Action { status, result },
             Some(item) => Event::Item { item, status, result, accumulated: Value::Null },

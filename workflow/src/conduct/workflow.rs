@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::conducting::Conducting;
 use crate::conductor::{Conductor, Start, Status};
-use crate::definition::{Definition, OnError};
+use crate::definition::Definition;
 use crate::expression::{Dialect, Map, Value};
 use crate::inspect::{Finding, inspect};
 use crate::limits::Limits;
@@ -49,10 +49,6 @@ impl PackWorkflow {
     /// Expressions that do not compile.
     pub fn of(spec: &WorkflowSpec, dialect: Dialect) -> Result<PackWorkflow, Vec<Finding>> {
         let definition = Arc::new(Definition::compile(spec)?);
-        let unsupported = unsupported(&definition, spec);
-        if !unsupported.is_empty() {
-            return Err(unsupported);
-        }
         Ok(PackWorkflow { definition, dialect, limits: Limits::default() })
     }
 
@@ -88,28 +84,6 @@ fn known(dialect: Dialect) -> &'static [&'static str] {
     }
 }
 
-/// What waits for a person, whom nobody can hear in this version.
-fn unsupported(definition: &Definition, spec: &WorkflowSpec) -> Vec<Finding> {
-    let finding = |path: String, what: &str| Finding {
-        language: None,
-        expression: None,
-        message: format!("{what} is not supported in this version: nobody could answer"),
-        at: spec.place(&path),
-        spec_path: path,
-        schema_path: String::new(),
-    };
-    let pauses = |on_error: Option<OnError>| on_error == Some(OnError::Pause);
-    let whole = definition.native.as_ref().is_some_and(|native| pauses(Some(native.on_error)));
-    let whole = whole.then(|| finding("on_error".to_owned(), "\"on_error: pause\""));
-    let tasks = definition.tasks.iter().flat_map(|task| {
-        let asks = task.native.ask.is_some().then(|| finding(format!("tasks.{}.approve", task.name), "\"approve\""));
-        let pauses = pauses(task.native.on_error)
-            .then(|| finding(format!("tasks.{}.on_error", task.name), "\"on_error: pause\""));
-        asks.into_iter().chain(pauses)
-    });
-    whole.into_iter().chain(tasks).collect()
-}
-
 fn unreadable(error: SpecError) -> Finding {
     Finding {
         language: None,
@@ -137,7 +111,7 @@ impl Workflow for PackWorkflow {
         if !conductor.status().is_completed() {
             conductor.request(Status::Running).map_err(not_begun)?;
         }
-        Ok(Box::new(Conducting::begun(conductor, self.limits.children_max)))
+        Ok(Box::new(Conducting::begun(conductor, self.limits)))
     }
 
     fn restore(&self, pieces: &[Piece]) -> Result<Box<dyn Conduct>, String> {

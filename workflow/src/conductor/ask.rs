@@ -5,16 +5,14 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::log::{Level, LogEntry};
+use super::notice::every_ms;
 use super::offer::ActionSpec;
 use super::runs::{Run, RunId};
 use super::status::Status;
 use super::{Conductor, ConductorError};
 use crate::definition::{AskTask, Call, TaskIndex};
 use crate::expression::{CurrentTask, Scope, Template, Value, Variables};
-use crate::limits::REMINDER_MS_MIN;
 use crate::spec::duration;
 
 /// A question, with its expressions evaluated.
@@ -30,28 +28,7 @@ pub struct Ask {
     pub default: Option<Value>,
 }
 
-/// An action to start for a question, whose end the workflow does not wait for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Notice {
-    /// The task that asks.
-    pub task: Arc<str>,
-    /// Its route's number.
-    pub route: u32,
-    /// The action's reference.
-    pub action: Value,
-    /// Its parameters; `null` if there are none.
-    pub input: Value,
-}
-
 impl Conductor {
-    /// The actions that tell people of questions, and remind them, each offered once.
-    pub fn take_notices(&mut self) -> Vec<Notice> {
-        if self.native.kept.notices.is_empty() {
-            return Vec::new();
-        }
-        self.change_native(|native| std::mem::take(&mut native.notices))
-    }
-
     fn ask_of(&self, task: TaskIndex) -> Option<&AskTask> {
         self.definition.task(task).native.ask.as_deref()
     }
@@ -66,10 +43,10 @@ impl Conductor {
     /// found now.
     pub(super) fn render_ask(&self, ask: &AskTask, scope: &Scope) -> Result<Ask, String> {
         let evaluate = |template: &Template| template.evaluate(scope).map_err(|error| error.to_string());
-        if let Some(notify) = &ask.notify {
+        if let Some(notify) = &ask.call_outs.notify {
             evaluate_call(notify, scope)?;
         }
-        if let Some((every, remind)) = &ask.remind {
+        if let Some((every, remind)) = &ask.call_outs.remind {
             every_ms(every, scope)?;
             evaluate_call(remind, scope)?;
         }
@@ -95,31 +72,16 @@ impl Conductor {
             return false;
         }
         let scope = self.scope_in(run);
-        if let Some(notify) = &ask.notify {
+        if let Some(notify) = &ask.call_outs.notify {
             self.notice(id, notify, &scope);
         }
-        if let Some((every, _)) = &ask.remind {
+        if let Some((every, _)) = &ask.call_outs.remind {
             self.remind_after(id, every, &scope);
         }
         if self.status == Status::Resuming {
             self.set_status(Status::Running);
         }
         true
-    }
-
-    fn notice(&mut self, id: RunId, call: &Call, scope: &Scope) {
-        let run = self.runs.get(id);
-        let (task, route) = (self.definition.task(run.task).name.clone(), run.route);
-        match evaluate_call(call, scope) {
-            Ok(ActionSpec { action, input, .. }) => {
-                let notice = Notice { task, route, action, input };
-                self.change_native(|native| native.notices.push(notice));
-            }
-            Err(message) => {
-                let entry = LogEntry { task_id: Some(task), route: Some(route), ..LogEntry::error(message) };
-                self.add_log_entry(LogEntry { level: Level::Warn, ..entry });
-            }
-        }
     }
 
     fn remind_after(&mut self, id: RunId, every: &Template, scope: &Scope) {
@@ -145,7 +107,8 @@ impl Conductor {
         let definition = Arc::clone(&self.definition);
         let run = self.runs.get(id);
         let ask = definition.task(run.task).native.ask.as_deref();
-        let Some((every, call)) = ask.and_then(|ask| ask.remind.as_ref()).filter(|_| run.status == Status::Pending)
+        let Some((every, call)) =
+            ask.and_then(|ask| ask.call_outs.remind.as_ref()).filter(|_| run.status == Status::Pending)
         else {
             return self.set_reminder(id, None);
         };
@@ -191,17 +154,6 @@ impl Conductor {
             }
         }
     }
-}
-
-fn every_ms(every: &Template, scope: &Scope) -> Result<i64, String> {
-    let every = every.evaluate(scope).map_err(|error| error.to_string())?;
-    let ms = duration::ms_of(&every).map_err(|message| format!("ValueError: Reminders: {message}"))?;
-    if ms < REMINDER_MS_MIN {
-        return Err(format!(
-            "LimitExceeded: Reminders come every {ms} ms, the limit REMINDER_MS_MIN is {REMINDER_MS_MIN}."
-        ));
-    }
-    Ok(ms)
 }
 
 /// An action with its parameters.

@@ -7,11 +7,15 @@ use super::context::ContextId;
 use super::items::ITEMS_IN_CHUNK;
 use super::pieces::Piece;
 use super::runs::{Run, RunId};
-use super::staged::{Staged, StagedId};
+use super::staged::{LED_IN_CHUNK, Staged, StagedId};
 use super::status::Status;
 
 fn chunk_of(item: usize) -> u32 {
     u32::try_from(item / ITEMS_IN_CHUNK).unwrap_or(u32::MAX)
+}
+
+fn led_chunk_of(place: usize) -> u32 {
+    u32::try_from(place / LED_IN_CHUNK).unwrap_or(u32::MAX)
 }
 
 impl Conductor {
@@ -25,6 +29,7 @@ impl Conductor {
         if !had_ended && (status.is_completed() || self.is_ending()) {
             self.thaw();
             self.withdraw_questions();
+            self.drop_notices();
         }
         self.come_to(status);
     }
@@ -38,6 +43,7 @@ impl Conductor {
         }
         self.status = status;
         self.workflow_changed();
+        self.call_about_freeze();
     }
 
     pub(super) fn run_changed(&mut self, run: RunId) {
@@ -45,8 +51,12 @@ impl Conductor {
     }
 
     pub(super) fn set_run_status(&mut self, run: RunId, status: Status) {
+        let before = self.runs.get(run).status;
         self.runs_mut().set_status(run, status);
         self.run_changed(run);
+        if before != status {
+            self.moved(run);
+        }
     }
 
     pub(super) fn set_next(&mut self, run: RunId, transition: usize, taken: bool) {
@@ -76,9 +86,17 @@ impl Conductor {
     }
 
     pub(super) fn stage(&mut self, staged: Staged) -> StagedId {
+        let led_by = staged.before.len();
         let id = self.staging.add(staged);
         self.changed.insert(Piece::Staged(id));
+        self.led_changed(id, 0..led_by);
         id
+    }
+
+    /// What led to a staged task has changed at these places. The first of them are in its own piece.
+    pub(super) fn led_changed(&mut self, id: StagedId, places: std::ops::Range<usize>) {
+        let chunks = led_chunk_of(places.start)..=led_chunk_of(places.end.saturating_sub(1));
+        self.changed.extend(chunks.filter(|chunk| *chunk > 0).map(|chunk| Piece::Led(id, chunk)));
     }
 
     pub(super) fn change_staged(&mut self, id: StagedId, change: impl FnOnce(&mut Staged)) {
@@ -100,8 +118,10 @@ impl Conductor {
     /// Removes a staged task, unless items of it are active.
     pub(super) fn unstage(&mut self, id: StagedId) {
         let items = self.item_count(id);
+        let led_by = self.staging.get(id).map_or(0, |staged| staged.before.len());
         if self.staging.remove(id) {
             self.changed.insert(Piece::Staged(id));
+            self.led_changed(id, 0..led_by);
             self.items_changed(id, 0..items);
         }
     }
@@ -135,8 +155,13 @@ impl Conductor {
         self.changed.extend(again.into_iter().map(|item| Piece::Items(id, chunk_of(item))));
     }
 
+    pub(super) fn forget_errors_of_the_whole(&mut self) {
+        let gone = self.errors.remove_where(|entry| entry.task_id.is_none());
+        self.changed.extend(gone.into_iter().map(Piece::Error));
+    }
+
     pub(super) fn forget_errors_of(&mut self, task: &str) {
-        let gone = self.errors.remove_of(task);
+        let gone = self.errors.remove_where(|entry| entry.task_id.as_deref() == Some(task));
         self.changed.extend(gone.into_iter().map(Piece::Error));
     }
 }

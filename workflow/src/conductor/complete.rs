@@ -187,10 +187,12 @@ impl Conductor {
                 if self.contexts.len() > before {
                     self.context_added(joined);
                 }
+                let mut place = 0;
                 self.restage(id, |staged| {
                     staged.context = joined;
-                    staged.led_by(&transition.step, run);
+                    place = staged.led_by(&transition.step, run);
                 });
+                self.led_changed(id, place..place + 1);
                 id
             }
             None => {
@@ -246,7 +248,7 @@ fn outcome_of(entry: &Entry, scope: &Scope) -> Outcome {
 }
 
 /// About how many bytes a value has as JSON.
-pub(super) fn json_bytes(value: &Value) -> usize {
+pub(crate) fn json_bytes(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 5,
         Value::Number(_) => 8,

@@ -78,11 +78,41 @@ struct Changed {
     patch: Patch,
 }
 
+/// The variables that differ from the root, sorted by name. Every publication makes such a list, and most are short.
+#[derive(Debug, Clone, Default)]
+struct Changes(Vec<(Arc<str>, Changed)>);
+
+impl Changes {
+    /// Where a variable stands, else where it would.
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(own, _)| (**own).cmp(name))
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.place(name).ok().map(|place| &self.0[place].1.value)
+    }
+
+    /// Does what is to be done to a variable, which is one of the root if it is not here.
+    fn patch(&mut self, name: &Arc<str>, patch: Patch, root: &Map) {
+        match self.place(name) {
+            Ok(place) => {
+                let Changed { value, patch: before } = &mut self.0[place].1;
+                *value = patch.apply(Some(value));
+                *before = before.then(&patch);
+            }
+            Err(place) => {
+                let value = patch.apply(root.get(name));
+                self.0.insert(place, (name.clone(), Changed { value, patch }));
+            }
+        }
+    }
+}
+
 /// All variables of a context.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct View {
     root: Map,
-    changed: Arc<BTreeMap<Arc<str>, Changed>>,
+    changed: Arc<Changes>,
     all: OnceLock<Value>,
 }
 
@@ -92,32 +122,29 @@ impl View {
     }
 
     fn patched<'patch>(&self, patches: impl Iterator<Item = (&'patch Arc<str>, Patch)>) -> View {
-        let mut changed = Arc::clone(&self.changed);
-        let entries = Arc::make_mut(&mut changed);
+        let mut changed = Changes::clone(&self.changed);
         for (name, patch) in patches {
-            let value = patch.apply(entries.get(name).map(|old| &old.value).or_else(|| self.root.get(name)));
-            let patch = entries.get(name).map_or_else(|| patch.clone(), |old| old.patch.then(&patch));
-            entries.insert(name.clone(), Changed { value, patch });
+            changed.patch(name, patch, &self.root);
         }
-        View { root: self.root.clone(), changed, all: OnceLock::new() }
+        View { root: self.root.clone(), changed: Arc::new(changed), all: OnceLock::new() }
     }
 
     /// This one's deltas, and then the other's.
     pub(crate) fn concatenated(&self, other: &View) -> View {
-        self.patched(other.changed.iter().map(|(name, changed)| (name, changed.patch.clone())))
+        self.patched(other.changed.0.iter().map(|(name, changed)| (name, changed.patch.clone())))
     }
 }
 
 impl Variables for View {
     fn get(&self, name: &str) -> Option<Value> {
-        self.changed.get(name).map(|changed| &changed.value).or_else(|| self.root.get(name)).cloned()
+        self.changed.get(name).or_else(|| self.root.get(name)).cloned()
     }
 
     fn all(&self) -> Value {
         let merged = || {
-            let own = self.root.iter().filter(|(name, _)| !self.changed.contains_key(*name));
+            let own = self.root.iter().filter(|(name, _)| self.changed.place(name).is_err());
             let own = own.map(|(name, value)| (name.clone(), value.clone()));
-            let changed = self.changed.iter().map(|(name, changed)| (name.clone(), changed.value.clone()));
+            let changed = self.changed.0.iter().map(|(name, changed)| (name.clone(), changed.value.clone()));
             // Names that begin with two underscores are internal.
             Value::Map(own.chain(changed).filter(|(name, _)| !name.starts_with("__")).collect())
         };

@@ -1,7 +1,8 @@
 //! Time: what is due, and what happens then.
 //!
 //! The conductor has no clock. Its host says what time it is, asks when it wants to be asked next, and lets the time
-//! pass. While a workflow is paused its time stands still: what is due is due later by as long as the pause took.
+//! pass. While a workflow is paused its time stands still: what is due is due later by as long as the pause took. Only
+//! people whom a freeze waits for are reminded all the same.
 
 use std::sync::Arc;
 
@@ -19,11 +20,20 @@ impl Conductor {
     /// nothing is due. It may change with every call.
     pub fn due_ms(&self) -> Option<i64> {
         if self.native.kept.paused_ms.is_some() {
+            return self.freeze_remind_ms();
+        }
+        let reminder = self.native.reminders.first().map(|(remind_ms, _)| *remind_ms);
+        reminder.into_iter().chain(self.over_ms()).min()
+    }
+
+    /// When time brings something to an end next, be it a task, a question or the workflow, in milliseconds since 1970; of
+    /// what only reminds people nothing is told. None in a pause.
+    pub(crate) fn over_ms(&self) -> Option<i64> {
+        if self.native.kept.paused_ms.is_some() {
             return None;
         }
         let run = self.native.due.first().map(|(due_ms, _)| *due_ms);
-        let reminder = self.native.reminders.first().map(|(remind_ms, _)| *remind_ms);
-        run.into_iter().chain(reminder).chain(self.workflow_due()).min()
+        run.into_iter().chain(self.workflow_due()).min()
     }
 
     fn workflow_due(&self) -> Option<i64> {
@@ -37,6 +47,10 @@ impl Conductor {
     pub fn time_passed(&mut self) -> Result<(), ConductorError> {
         let Some(now_ms) = self.now_ms else { return Ok(()) };
         while let Some(due_ms) = self.due_ms().filter(|due_ms| *due_ms <= now_ms) {
+            if self.freeze_remind_ms() == Some(due_ms) {
+                self.remind_of_freeze();
+                continue;
+            }
             // The workflow's own time comes first: what it stops has no time of its own any more.
             if self.workflow_due() == Some(due_ms) {
                 self.workflow_overdue();

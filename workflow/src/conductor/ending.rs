@@ -177,12 +177,30 @@ impl Conductor {
                 Ok(()) => told.undone += 1,
                 Err(_) => told.failed += 1,
             }
+            if end.is_ok() && undo.item.is_none() {
+                native.undone.insert((undo.task.clone(), undo.route));
+            }
         });
+        if let (Ok(()), Some(item)) = (&end, undo.item) {
+            self.item_undone(&undo.task, undo.route, item);
+        }
         if let Err((message, result)) = end {
             let message = format!("UndoFailed: What the task did is not undone: {message}");
             let result = (!result.is_null()).then_some(result);
             let (task_id, route) = (Some(undo.task), Some(undo.route));
             self.log_error(LogEntry { task_id, route, result, ..LogEntry::error(message) });
+        }
+    }
+
+    /// An item that is undone has to run again, should its task: of one that failed its items are kept, any other runs again
+    /// as a whole.
+    fn item_undone(&mut self, task: &Arc<str>, route: u32, item: usize) {
+        let staged = self.definition.task_index(task).and_then(|index| self.staging.find(index, route));
+        match staged {
+            Some(staged) => self.set_item(staged, item, Status::Unset),
+            None => self.change_native(|native| {
+                native.undone.insert((task.clone(), route));
+            }),
         }
     }
 

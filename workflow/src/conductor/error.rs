@@ -46,6 +46,15 @@ pub enum ConductorError {
     /// Only a workflow that has ended can be run again.
     #[error("Unable to rerun workflow because it is not in a completed state.")]
     StillActive,
+    /// A workflow that failed in its parameters or variables has nothing that could run again.
+    #[error(
+        "The workflow failed before it began, because of its parameters or variables: nothing of it can run again. Start \
+         a new one."
+    )]
+    NeverBegan,
+    /// Nothing failed from which the workflow could run again.
+    #[error("No task of the workflow failed, was stopped or was canceled: name the tasks that are to run again.")]
+    NothingFailed,
     /// These tasks never ran. Each is written as `task|route`.
     #[error("Unable to rerun task|route(s) because it doesn't exist or isn't rerunnable: {0}")]
     NotRerunnable(String),
@@ -105,7 +114,10 @@ impl ConductorError {
                 "InvalidTaskStateEntry"
             }
             ConductorError::StillActive => "WorkflowIsActiveAndNotRerunableError",
-            ConductorError::NotRerunnable(_) | ConductorError::NotFrozenTask(_) => "InvalidTaskRerunRequest",
+            ConductorError::NotRerunnable(_)
+            | ConductorError::NeverBegan
+            | ConductorError::NothingFailed
+            | ConductorError::NotFrozenTask(_) => "InvalidTaskRerunRequest",
             ConductorError::NotFrozen(_) => "InvalidWorkflowStatusTransition",
             ConductorError::Expression(error) => error.class(),
             ConductorError::RetryNotInteger { .. }

@@ -319,6 +319,7 @@ impl Conductor {
             remind_ms: None,
             stopped: false,
             took_too_long: false,
+            changes: 0,
         };
         let id = Arc::make_mut(&mut self.runs).push(run);
         self.native.due.extend(due_ms.map(|due_ms| (due_ms, id)));

@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde_json::{Value as Json, json};
+
 use super::complete::json_bytes;
 use super::context::{ContextId, View};
 use super::log::LogEntry;
@@ -51,6 +53,33 @@ pub struct FrozenItems {
     pub failed: Vec<usize>,
     /// Those that never began.
     pub not_begun: Vec<usize>,
+}
+
+impl Frozen {
+    /// As a person is shown it, and as `ctx().frozen`: `tasks` (`task`, `route`, `status`, and `items` with the numbers
+    /// of those that are `done`, `failed` and `not_begun`), `open` (`task`, `route`), `variables` and `errors`.
+    pub fn shown(&self) -> Json {
+        let Frozen { tasks, open, variables, errors } = self;
+        let open = open.iter().map(|(task, route)| json!({ "task": **task, "route": route }));
+        let errors = errors.iter().map(|error| serde_json::to_value(error).unwrap_or_default());
+        json!({
+            "tasks": tasks.iter().map(FrozenTask::shown).collect::<Vec<_>>(),
+            "open": open.collect::<Vec<_>>(),
+            "variables": variables.to_json(),
+            "errors": errors.collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl FrozenTask {
+    fn shown(&self) -> Json {
+        let FrozenTask { task, route, status, items } = self;
+        let mut shown = json!({ "task": **task, "route": route, "status": status.to_string() });
+        if let Some(FrozenItems { done, failed, not_begun }) = items {
+            shown["items"] = json!({ "done": done, "failed": failed, "not_begun": not_begun });
+        }
+        shown
+    }
 }
 
 /// What a person decides about a frozen workflow.
@@ -99,7 +128,7 @@ impl Conductor {
         Some(Frozen {
             tasks: self.native.kept.frozen.iter().map(|id| self.frozen_task(*id)).collect(),
             open: open.map(|run| (self.definition.task(run.task).name.clone(), run.route)).collect(),
-            variables: self.gathered(),
+            variables: self.gathered().all(),
             errors: self.errors.iter().cloned().collect(),
         })
     }
@@ -122,7 +151,7 @@ impl Conductor {
     }
 
     /// The variables of every end of the workflow so far.
-    fn gathered(&self) -> Value {
+    pub(super) fn gathered(&self) -> Arc<View> {
         let is_end = |(id, run): &(RunId, &super::runs::Run)| run.terminal || self.native.kept.frozen.contains(id);
         let ends = self.runs.iter().filter(is_end).map(|(_, run)| run.context);
         let contexts = ends.chain(self.staging.iter().map(|staged| staged.context));
@@ -130,7 +159,7 @@ impl Conductor {
         for context in contexts.filter(|context| *context != 0) {
             view = Arc::new(view.concatenated(self.contexts.view(context)));
         }
-        view.all()
+        view
     }
 
     /// Whether a failure of a task freezes the workflow. One that a command asks for does not.
@@ -144,7 +173,10 @@ impl Conductor {
 
     pub(super) fn freeze(&mut self, run: RunId) {
         if !self.native.kept.frozen.contains(&run) {
-            self.change_native(|native| native.frozen.push(run));
+            self.change_native(|native| {
+                native.frozen.push(run);
+                native.called = None;
+            });
         }
         self.tell_tasks(Status::Pausing);
         let active = self.is_active(true);

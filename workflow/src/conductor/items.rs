@@ -8,6 +8,22 @@ use super::status::Status;
 /// Items whose statuses are stored together.
 pub(crate) const ITEMS_IN_CHUNK: usize = 256;
 
+/// How the statuses of items are stored, a letter for each in the order of [`Status::ALL`]: a chunk is written whenever
+/// one of its items changes.
+const LETTERS: [char; Status::ALL.len()] =
+    ['.', 'q', 's', 'd', 'r', 'w', 'p', 'P', 'u', 'o', 'f', 't', 'a', 'y', 'c', 'C'];
+
+/// Statuses as they are stored.
+pub(crate) fn letters(statuses: &[Status]) -> String {
+    statuses.iter().map(|status| LETTERS[*status as usize]).collect()
+}
+
+/// The statuses of letters; none if one of them is none.
+pub(crate) fn statuses(letters: &str) -> Option<Vec<Status>> {
+    let status = |letter: char| Some(Status::ALL[LETTERS.iter().position(|own| *own == letter)?]);
+    letters.chars().map(status).collect()
+}
+
 /// The statuses of the items, counted so that a change costs the same with many as with few.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Items {
@@ -133,5 +149,18 @@ impl Items {
             self.set(*item, Status::Unset);
         }
         again
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_a_letter_of_its_own() {
+        let text = letters(&Status::ALL);
+        assert_eq!(text, ".qsdrwpPuoftaycC");
+        assert_eq!(statuses(&text).unwrap(), Status::ALL);
+        assert_eq!(statuses("o?"), None);
     }
 }

@@ -92,11 +92,10 @@ impl Log {
         self.next = self.next.max(number + 1);
     }
 
-    /// Removes what is told of a task, and says the numbers.
-    pub(crate) fn remove_of(&mut self, task: &str) -> Vec<u32> {
-        let of_task = |entry: &LogEntry| entry.task_id.as_deref() == Some(task);
+    /// Removes such entries, and says the numbers.
+    pub(crate) fn remove_where(&mut self, gone: impl Fn(&LogEntry) -> bool) -> Vec<u32> {
         let numbers: Vec<u32> =
-            self.entries.iter().filter(|(_, entry)| of_task(entry)).map(|(number, _)| *number).collect();
+            self.entries.iter().filter(|(_, entry)| gone(entry)).map(|(number, _)| *number).collect();
         for number in &numbers {
             let Some(entry) = self.entries.remove(number) else { continue };
             let hash = hash(&entry);

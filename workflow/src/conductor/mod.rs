@@ -6,7 +6,7 @@
 //! Reading order: `status` and `machine` (which status follows which), `event` (what happens when a task or an item
 //! changes), `complete` (what comes behind a task), `request` (what somebody asks of the workflow), `offer` and `render`
 //! (what is to be started), `host` (what whoever drives it asks besides), `rerun`, `output`; of native workflows `due`
-//! (what happens when time passes), `freeze` (what waits for a decision), `ask` (what waits for an answer), `undo` and
+//! (what happens when time passes), `freeze` (what waits for a decision), `ask` (what waits for an answer), `notice` (what calls people), `undo` and
 //! `ending`; and of the state `runs`, `staged`, `items`, `context`, `log`, `native`, `pieces`.
 
 mod ask;
@@ -22,7 +22,9 @@ mod host;
 mod items;
 mod log;
 pub mod machine;
+mod moves;
 mod native;
+mod notice;
 mod offer;
 mod output;
 mod pieces;
@@ -48,12 +50,15 @@ use crate::definition::Definition;
 use crate::expression::{CurrentTask, Map, Scope, Tasks, Value, Variables};
 use crate::limits::Limits;
 
-pub use ask::{Ask, Notice};
+pub use ask::Ask;
+pub(crate) use complete::json_bytes;
 pub use ending::RolledBack;
 pub use error::ConductorError;
 pub use event::Event;
 pub use freeze::{Decision, Frozen, FrozenItems, FrozenTask};
 pub use log::{Level, LogEntry};
+pub use moves::Moved;
+pub use notice::Notice;
 pub use offer::{ActionSpec, NextTask};
 pub use pieces::{Change, RestoreError};
 pub use rerun::Rerun;
@@ -87,6 +92,8 @@ pub struct Conductor {
     staging: Staging,
     native: Native,
     changed: BTreeSet<Piece>,
+    /// Runs whose status has changed, where somebody wants to know.
+    moves: Option<Vec<Moved>>,
 }
 
 /// How a task's run stands, for whoever looks.
@@ -133,6 +140,7 @@ impl Conductor {
             staging: Staging::default(),
             native: Native::default(),
             changed: BTreeSet::new(),
+            moves: None,
         }
     }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Conductor;
-use super::ask::Notice;
 use super::ending::{Ending, RolledBack};
+use super::notice::{Called, Notice};
 use super::pieces::Piece;
 use super::runs::RunId;
 use super::undo::Undo;
@@ -41,7 +41,10 @@ pub(crate) struct Kept {
     /// The runs that failed and that a person has not decided about, in the order in which they failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) frozen: Vec<RunId>,
-    /// What tells people of questions, and whose host has not been told.
+    /// That people have been called about what is frozen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) called: Option<Called>,
+    /// What calls people, and whose host has not been told.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) notices: Vec<Notice>,
     /// How far the end has come, of a workflow that takes a while to end.
@@ -49,6 +52,9 @@ pub(crate) struct Kept {
     pub(crate) ending: Option<Ending>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rolled_back: Option<RolledBack>,
+    /// The tasks and routes that were undone when the workflow ended, of which a rerun runs again.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) undone: BTreeSet<(Arc<str>, u32)>,
 }
 
 impl Conductor {

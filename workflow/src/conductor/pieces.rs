@@ -1,8 +1,8 @@
 //! The state in pieces, so that whoever keeps it writes what has changed and nothing else.
 //!
 //! A piece is a short key and a JSON text. There is one for the workflow as a whole, one for the native keys of one that
-//! uses them, one for each run of a task, each context, route, entry of a log, staged task and what undoes something, and
-//! one for each 256 items of a staged task.
+//! uses them, one for each run of a task, each context, route, entry of a log, staged task and what undoes something, one
+//! for each 256 items of a staged task, and of what led to a staged task one for each eight runs behind the first ones.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::context::Origin;
-use super::items::{ITEMS_IN_CHUNK, Items};
+use super::items::{ITEMS_IN_CHUNK, Items, letters, statuses};
 use super::log::LogEntry;
 use super::runs::{RetryState, Run, RunId};
-use super::staged::{Staged, StagedId};
+use super::staged::{LED_IN_CHUNK, Staged, StagedId};
 use super::status::Status;
 use super::{Conductor, context::ContextId};
 use crate::definition::Definition;
@@ -31,6 +31,7 @@ pub(crate) enum Piece {
     Route(u32),
     Run(RunId),
     Staged(StagedId),
+    Led(StagedId, u32),
     Items(StagedId, u32),
     Undo(u32),
 }
@@ -94,6 +95,8 @@ struct RunPiece {
     stopped: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     took_too_long: bool,
+    #[serde(default)]
+    changes: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,7 +104,11 @@ struct StagedPiece {
     task: Arc<str>,
     route: u32,
     context: ContextId,
+    /// The first of the runs that led to it.
     before: Vec<(Arc<str>, RunId)>,
+    /// How many led to it, if that is not all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    led_by: Option<usize>,
     ready: bool,
     completed: bool,
     run_on_fail: bool,
@@ -115,7 +122,15 @@ struct StagedPiece {
     failures_max: Option<usize>,
 }
 
-/// The items of a staged task, as far as their pieces have been read.
+/// What staged tasks have in pieces of their own, as far as those have been read.
+#[derive(Default)]
+struct Parts {
+    items: HashMap<StagedId, ItemsPieces>,
+    /// How many runs led to those that very many led to.
+    led_by: HashMap<StagedId, usize>,
+}
+
+/// The items of a staged task.
 struct ItemsPieces {
     count: usize,
     failures_max: Option<usize>,
@@ -133,6 +148,7 @@ impl Piece {
             Piece::Route(number) => format!("route/{number}"),
             Piece::Run(number) => format!("run/{number}"),
             Piece::Staged(number) => format!("staged/{number}"),
+            Piece::Led(number, chunk) => format!("led/{number}/{chunk}"),
             Piece::Items(number, chunk) => format!("items/{number}/{chunk}"),
             Piece::Undo(number) => format!("undo/{number}"),
         }
@@ -151,6 +167,7 @@ impl Piece {
             "route" => Piece::Route(number()?),
             "run" => Piece::Run(number()?),
             "staged" => Piece::Staged(number()?),
+            "led" => Piece::Led(number()?, number()?),
             "items" => Piece::Items(number()?, number()?),
             "undo" => Piece::Undo(number()?),
             _ => return None,
@@ -164,10 +181,18 @@ fn json(value: &impl Serialize) -> Option<String> {
 }
 
 impl Conductor {
-    /// What has changed since this was asked last, in the order of the pieces.
+    /// What has changed since this was asked last, in the order of the pieces. What came and went meanwhile is not told.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().map(|piece| Change { key: piece.key(), value: self.piece(piece) }).collect()
+        let new = self.staging.take_new();
+        let was_never = |piece: &Piece| match piece {
+            Piece::Staged(id) | Piece::Led(id, _) | Piece::Items(id, _) => {
+                new.contains(id) && self.staging.get(*id).is_none()
+            }
+            _ => false,
+        };
+        let stored = changed.into_iter().filter(|piece| !was_never(piece));
+        stored.map(|piece| Change { key: piece.key(), value: self.piece(piece) }).collect()
     }
 
     fn piece(&self, piece: Piece) -> Option<String> {
@@ -183,9 +208,13 @@ impl Conductor {
             Piece::Route(number) => self.runs.routes().get(number as usize).and_then(json),
             Piece::Run(number) => json(&self.run_piece(self.runs.get(number))),
             Piece::Staged(number) => self.staging.get(number).and_then(|staged| json(&self.staged_piece(staged))),
+            Piece::Led(number, chunk) => {
+                let led = self.staging.get(number)?.led_in_chunk(chunk as usize);
+                if led.is_empty() { None } else { json(&led) }
+            }
             Piece::Items(number, chunk) => {
                 let items = self.staging.get(number)?.items.as_ref()?;
-                json(&items.statuses().chunks(ITEMS_IN_CHUNK).nth(chunk as usize)?)
+                json(&letters(items.statuses().chunks(ITEMS_IN_CHUNK).nth(chunk as usize)?))
             }
             Piece::Undo(number) => self.native.undos.get(&number).and_then(json),
         }
@@ -205,6 +234,7 @@ impl Conductor {
             remind_ms: run.remind_ms,
             stopped: run.stopped,
             took_too_long: run.took_too_long,
+            changes: run.changes,
         }
     }
 
@@ -213,7 +243,8 @@ impl Conductor {
             task: self.definition.task(staged.task).name.clone(),
             route: staged.route,
             context: staged.context,
-            before: staged.led_by_runs(),
+            before: staged.led_in_chunk(0),
+            led_by: (staged.before.len() > LED_IN_CHUNK).then_some(staged.before.len()),
             ready: staged.ready,
             completed: staged.completed,
             run_on_fail: staged.run_on_fail,
@@ -241,11 +272,16 @@ impl Conductor {
             return Err(RestoreError::Missing(Piece::Workflow.key()));
         }
         let mut conductor = Conductor::blank(definition, limits);
-        let mut items: HashMap<StagedId, ItemsPieces> = HashMap::new();
+        let mut parts = Parts::default();
         for (piece, text) in sorted {
-            conductor.restore_piece(piece, text, &mut items)?;
+            conductor.restore_piece(piece, text, &mut parts)?;
         }
-        for (id, ItemsPieces { count, failures_max, statuses }) in items {
+        for (id, led_by) in parts.led_by {
+            if conductor.staging.get(id).is_none_or(|staged| staged.before.len() != led_by) {
+                return Err(RestoreError::Missing(Piece::Led(id, 1).key()));
+            }
+        }
+        for (id, ItemsPieces { count, failures_max, statuses }) in parts.items {
             if statuses.len() != count {
                 return Err(RestoreError::Missing(Piece::Items(id, 0).key()));
             }
@@ -254,12 +290,7 @@ impl Conductor {
         Ok(conductor)
     }
 
-    fn restore_piece(
-        &mut self,
-        piece: Piece,
-        text: &str,
-        items: &mut HashMap<StagedId, ItemsPieces>,
-    ) -> Result<(), RestoreError> {
+    fn restore_piece(&mut self, piece: Piece, text: &str, parts: &mut Parts) -> Result<(), RestoreError> {
         fn read<'text, T: Deserialize<'text>>(piece: Piece, text: &'text str) -> Result<T, RestoreError> {
             let unreadable = |e: serde_json::Error| RestoreError::Value { key: piece.key(), message: e.to_string() };
             serde_json::from_str(text).map_err(unreadable)
@@ -293,16 +324,24 @@ impl Conductor {
                 let staged: StagedPiece = read(piece, text)?;
                 if let Some(count) = staged.items {
                     let (failures_max, statuses) = (staged.failures_max, Vec::new());
-                    items.insert(number, ItemsPieces { count, failures_max, statuses });
+                    parts.items.insert(number, ItemsPieces { count, failures_max, statuses });
                 }
+                parts.led_by.extend(staged.led_by.map(|led_by| (number, led_by)));
                 let staged = self.staged_of(staged)?;
                 self.staging.restore(number, staged);
             }
+            Piece::Led(number, _) => {
+                let more: Vec<(Arc<str>, RunId)> = read(piece, text)?;
+                let known = self.staging.change(number, |staged| staged.before.extend(more));
+                known.ok_or_else(|| RestoreError::Missing(Piece::Staged(number).key()))?;
+            }
             Piece::Items(number, _) => {
-                let Some(items) = items.get_mut(&number) else {
+                let Some(items) = parts.items.get_mut(&number) else {
                     return Err(RestoreError::Missing(Piece::Staged(number).key()));
                 };
-                items.statuses.extend(read::<Vec<Status>>(piece, text)?);
+                let text: String = read(piece, text)?;
+                let unknown = || RestoreError::Value { key: piece.key(), message: format!("no statuses: {text}") };
+                items.statuses.extend(statuses(&text).ok_or_else(unknown)?);
             }
             Piece::Undo(number) => {
                 self.native.undos.insert(number, read(piece, text)?);
@@ -330,6 +369,7 @@ impl Conductor {
             remind_ms: piece.remind_ms,
             stopped: piece.stopped,
             took_too_long: piece.took_too_long,
+            changes: piece.changes,
         })
     }
 

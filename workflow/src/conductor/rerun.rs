@@ -25,12 +25,37 @@ impl Conductor {
     /// them or were stopped when it ended. It is `resuming` then; its tasks are offered as always.
     ///
     /// # Errors
-    /// A workflow that has not ended, and tasks that never ran. Nothing changes then.
+    /// A workflow that has not ended, one that never began, and tasks that never ran. Nothing changes then.
     pub fn rerun(&mut self, tasks: &[Rerun]) -> Result<(), ConductorError> {
+        self.check_rerun()?;
+        let candidates = if tasks.is_empty() { self.failed_ends() } else { self.named(tasks)? };
+        self.rerun_from(candidates)
+    }
+
+    /// Lets a workflow that has ended run again from whatever keeps it from success: tasks that ended badly with nothing
+    /// behind them, tasks that were stopped or canceled, those that led to the command `fail`, and those that were undone.
+    /// Of these, the ones that nothing else of them leads to. What had not begun when it ended begins as well.
+    ///
+    /// # Errors
+    /// As for [`Conductor::rerun`], and a workflow in which there is none of that.
+    pub fn rerun_what_failed(&mut self) -> Result<(), ConductorError> {
+        self.check_rerun()?;
+        let candidates = self.first_of(self.failed_tasks());
+        if candidates.is_empty() && !self.staging.has_open() {
+            return Err(ConductorError::NothingFailed);
+        }
+        self.rerun_from(candidates)
+    }
+
+    fn check_rerun(&self) -> Result<(), ConductorError> {
         if !self.status.is_completed() {
             return Err(ConductorError::StillActive);
         }
-        let candidates = if tasks.is_empty() { self.failed_ends() } else { self.named(tasks)? };
+        // What has begun has a route.
+        if self.runs.routes().is_empty() { Err(ConductorError::NeverBegan) } else { Ok(()) }
+    }
+
+    fn rerun_from(&mut self, candidates: BTreeMap<(TaskIndex, u32), bool>) -> Result<(), ConductorError> {
         for ((task, route), reset_items) in candidates {
             self.rerun_task(task, route, reset_items)?;
         }
@@ -43,6 +68,14 @@ impl Conductor {
             self.set_terminal(id, false);
         }
         self.output = None;
+        if self.definition.native.is_some() {
+            // What was wrong with the workflow as a whole, its time for one, was so the last time.
+            self.forget_errors_of_the_whole();
+            self.change_native(|native| {
+                native.rolled_back = None;
+                native.undone.clear();
+            });
+        }
         self.set_status(Status::Resuming);
         if let Err(message) = self.begin_time() {
             self.log_error(LogEntry::error(message));
@@ -60,6 +93,41 @@ impl Conductor {
             stopped || (run.terminal && run.status.is_abended())
         });
         ends.map(|(_, run)| ((run.task, run.route), false)).collect()
+    }
+
+    /// The latest runs of tasks that ended badly, were canceled, led to the command `fail` or were undone.
+    fn failed_tasks(&self) -> BTreeSet<RunId> {
+        let is_task = |task: TaskIndex| self.definition.task(task).command.is_none();
+        let ends = self.failed_ends().into_keys().filter(|(task, _)| is_task(*task));
+        let undone = self.native.kept.undone.iter();
+        let undone = undone.filter_map(|(task, route)| Some((self.definition.task_index(task)?, *route)));
+        let mut failed: BTreeSet<RunId> =
+            ends.chain(undone).filter_map(|(task, route)| self.runs.latest(task, route)).collect();
+        for (id, run) in self.runs.iter().filter(|(id, run)| self.runs.latest(run.task, run.route) == Some(*id)) {
+            if is_task(run.task) && run.status == Status::Canceled {
+                failed.insert(id);
+            } else if !is_task(run.task) && run.terminal && run.status.is_abended() {
+                let led = run.before.iter().map(|(_, before)| self.runs.get(*before));
+                failed.extend(led.filter_map(|led| self.runs.latest(led.task, led.route)));
+            }
+        }
+        failed
+    }
+
+    /// Those of some runs that no other one of them leads to, over however many tasks.
+    fn first_of(&self, wanted: BTreeSet<RunId>) -> BTreeMap<(TaskIndex, u32), bool> {
+        let mut reached: BTreeSet<RunId> = BTreeSet::new();
+        let mut first = BTreeMap::new();
+        // What led to a run began before it.
+        for (id, run) in self.runs.iter() {
+            if run.before.iter().any(|(_, before)| reached.contains(before)) {
+                reached.insert(id);
+            } else if wanted.contains(&id) {
+                reached.insert(id);
+                first.insert((run.task, run.route), false);
+            }
+        }
+        first
     }
 
     /// The named tasks without those that come behind another one of them anyway.

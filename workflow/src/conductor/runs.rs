@@ -33,6 +33,8 @@ pub(crate) struct Run {
     pub(crate) stopped: bool,
     /// It, or its action, took too long. Native workflows alone tell.
     pub(crate) took_too_long: bool,
+    /// How often its status has changed.
+    pub(crate) changes: u32,
 }
 
 /// How often a run is tried again.
@@ -128,7 +130,9 @@ impl Runs {
             self.uncount(old, task);
             self.count_in(status, task);
         }
-        self.list[id as usize].status = status;
+        let run = &mut self.list[id as usize];
+        run.changes += u32::from(run.status != status);
+        run.status = status;
     }
 
     fn is_open_question(&self, status: Status, task: TaskIndex) -> bool {

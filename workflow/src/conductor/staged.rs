@@ -14,6 +14,10 @@ use crate::expression::Map;
 /// The number of a staged task, in the order of staging.
 pub(crate) type StagedId = u32;
 
+/// Of the runs that led to a staged task, how many are stored together, so that one that arrives at a join is written
+/// with few others. The first ones are in the piece of the staged task itself.
+pub(crate) const LED_IN_CHUNK: usize = 8;
+
 /// A task that something has led to.
 #[derive(Debug, Clone)]
 pub(crate) struct Staged {
@@ -69,9 +73,16 @@ impl Staged {
         self.ready && !self.completed
     }
 
-    /// Remembers which run led here, in the place of an earlier one that took the same step.
-    pub(crate) fn led_by(&mut self, step: &Arc<str>, run: u32) {
-        self.before.insert(step.clone(), run);
+    /// Remembers which run led here, in the place of an earlier one that took the same step, and says its place.
+    pub(crate) fn led_by(&mut self, step: &Arc<str>, run: u32) -> usize {
+        self.before.insert_full(step.clone(), run).0
+    }
+
+    /// The runs that led here, those of one chunk.
+    pub(crate) fn led_in_chunk(&self, chunk: usize) -> Vec<(Arc<str>, u32)> {
+        let first = chunk.saturating_mul(LED_IN_CHUNK);
+        let of_chunk = (first..first + LED_IN_CHUNK).map_while(|place| self.before.get_index(place));
+        of_chunk.map(|(step, run)| (step.clone(), *run)).collect()
     }
 }
 
@@ -82,13 +93,21 @@ pub(crate) struct Staging {
     of: BTreeMap<(TaskIndex, u32), Vec<StagedId>>,
     open: BTreeSet<StagedId>,
     next: StagedId,
+    /// Those that were added since it was asked last.
+    new: BTreeSet<StagedId>,
 }
 
 impl Staging {
     pub(crate) fn add(&mut self, staged: Staged) -> StagedId {
         let id = self.next;
         self.restore(id, staged);
+        self.new.insert(id);
         id
+    }
+
+    /// Those that were added since this was asked last.
+    pub(crate) fn take_new(&mut self) -> BTreeSet<StagedId> {
+        std::mem::take(&mut self.new)
     }
 
     pub(crate) fn restore(&mut self, id: StagedId, staged: Staged) {

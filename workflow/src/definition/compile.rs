@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{
-    AskTask, Call, Command, Definition, Entry, Finally, Join, MapLimits, NativeTask, NativeWorkflow, OnError, Retry,
-    Rollback, Shape, Task, TaskIndex, Transition, With,
+    AskTask, Call, CallOuts, Command, Definition, Entry, Finally, Join, MapLimits, NativeTask, NativeWorkflow, OnError,
+    Retry, Rollback, Shape, Task, TaskIndex, Transition, With,
 };
 use crate::expression::{Dialect, Template, Value};
 use crate::inspect::{Finding, inspect};
@@ -148,6 +148,7 @@ impl<'spec> Compiler<'spec> {
             rollback: Rollback::of(&native.rollback),
             has_undo: self.spec.tasks.values().any(|task| !task.native.undo.is_null()),
             finally: Finally::of(self.spec),
+            on_freeze: CallOuts::of(&native.on_freeze, self.spec.dialect),
         }
     }
 
@@ -199,7 +200,10 @@ impl<'spec> Compiler<'spec> {
 
     fn with(&self, items: &Value, concurrency: &Value) -> With {
         let written = items.as_str().unwrap_or_default();
-        let (names, text) = match written.split_once(" in ") {
+        // Orquesta takes the first ` in ` for that of the names, be it one within the expression.
+        let is_expression = self.spec.dialect == Dialect::Native
+            && ["<%", "{{", "${"].iter().any(|opening| written.trim_start().starts_with(opening));
+        let (names, text) = match written.split_once(" in ").filter(|_| !is_expression) {
             Some((names, text)) => {
                 let names = names.replace(' ', "");
                 (Some(names.split(',').map(Arc::from).collect()), text.trim())

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::expression::Template;
 
-pub(crate) use native::{AskTask, Call, Finally, MapLimits, NativeTask, NativeWorkflow, OnError, Rollback};
+pub(crate) use native::{AskTask, Call, CallOuts, Finally, MapLimits, NativeTask, NativeWorkflow, OnError, Rollback};
 pub(crate) use shape::Shape;
 
 /// The number of a task in its definition.
@@ -148,6 +148,11 @@ impl Definition {
     /// Whether a task runs once for each of several items.
     pub fn has_items(&self, task: &str) -> bool {
         self.task_index(task).is_some_and(|index| self.task(index).with.is_some())
+    }
+
+    /// Whether a task asks people.
+    pub(crate) fn asks(&self, task: &str) -> bool {
+        self.task_index(task).is_some_and(|index| self.task(index).native.ask.is_some())
     }
 
     /// The names of the workflow's parameters.

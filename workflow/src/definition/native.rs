@@ -17,6 +17,38 @@ pub(crate) struct NativeWorkflow {
     pub(crate) has_undo: bool,
     /// What runs at the very end, in order.
     pub(crate) finally: Vec<Finally>,
+    /// What calls people when the workflow has frozen.
+    pub(crate) on_freeze: CallOuts,
+}
+
+/// What calls people who are waited for: once, and again and again.
+#[derive(Debug, Default)]
+pub(crate) struct CallOuts {
+    pub(crate) notify: Option<Call>,
+    /// How often people are reminded, and by what.
+    pub(crate) remind: Option<(Template, Call)>,
+}
+
+impl CallOuts {
+    /// Of a mapping with `notify` and `remind`, and whatever else.
+    pub(super) fn of(value: &Value, dialect: Dialect) -> Self {
+        let written = |name| value.get(name).filter(|value| !value.is_null());
+        let every = |remind: &Value| Template::compile(remind.get("every").unwrap_or(&Value::Null), dialect);
+        CallOuts {
+            notify: written("notify").map(|notify| Call::of(notify, dialect)),
+            remind: written("remind").map(|remind| (every(remind), Call::of(remind, dialect))),
+        }
+    }
+
+    /// Whether nobody is called.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.notify.is_none() && self.remind.is_none()
+    }
+
+    /// The calls, which may be none.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.notify.iter().chain(self.remind.iter().map(|(_, call)| call))
+    }
 }
 
 /// When a workflow that ends is undone.
@@ -109,9 +141,7 @@ pub(crate) struct AskTask {
     pub(crate) schema: Template,
     pub(crate) expires: Option<Template>,
     pub(crate) default: Option<Template>,
-    /// How often people are reminded, and by what.
-    pub(crate) remind: Option<(Template, Call)>,
-    pub(crate) notify: Option<Call>,
+    pub(crate) call_outs: CallOuts,
 }
 
 /// What a task with `map` says beyond its items and their concurrency.
@@ -146,9 +176,7 @@ impl AskTask {
             schema: template(value.get("schema").unwrap_or(&Value::Null)),
             expires: written("expires").map(template),
             default: written("default").map(template),
-            remind: written("remind")
-                .map(|remind| (template(remind.get("every").unwrap_or(&Value::Null)), Call::of(remind, dialect))),
-            notify: written("notify").map(|notify| Call::of(notify, dialect)),
+            call_outs: CallOuts::of(value, dialect),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use petrel_schemas::SecretRef;
 
 use super::compiled::Text;
 use super::python::number_text;
@@ -13,7 +14,8 @@ use super::{EvaluationError, Language, Problem, Scope, Value};
 pub enum Dialect {
     /// Orquesta's: YAQL and Jinja. A text that holds both is Jinja; `${…}` is plain text, as shells write it.
     Orquesta,
-    /// Native: CEL, YAQL and Jinja, one of them in each text. `$${` stands for `${`.
+    /// Native: CEL, YAQL and Jinja, one of them in each text. `$${` stands for `${`. A text that is the name of a secret
+    /// and nothing else (`${secret.web.token}`) is plain text.
     Native,
 }
 
@@ -111,6 +113,8 @@ impl Template {
 
 fn compile(source: &Value, dialect: Dialect) -> Node {
     match source {
+        // The name of a secret is no expression: it stands for itself until a worker opens it.
+        Value::String(text) if SecretRef::of_text(text).is_some() => Node::Literal(source.clone()),
         Value::String(text) => match Text::compile(text, dialect) {
             Some(text) => Node::Text(text),
             None => Node::Literal(source.clone()),

@@ -20,6 +20,7 @@ pub(super) fn inspect(spec: &WorkflowSpec, known: &[&str]) -> Vec<Finding> {
     walk.property("timeout", &spec.native.timeout, "", "", &mut names, false);
     walk.tasks(&mut names);
     walk.finally(&names);
+    walk.on_freeze(&names);
     walk.property("output", &spec.output, "", "", &mut names, true);
     walk.findings
 }
@@ -109,6 +110,16 @@ impl Walk<'_> {
                 Some((name, task)) => self.task(task, &format!("tasks.{name}"), &mut names),
                 None => self.value(entry, &format!("finally[{number}]"), "properties.finally", &names),
             }
+        }
+    }
+
+    /// What calls people sees the variables that were gathered, and what the workflow waits for.
+    fn on_freeze(&mut self, names: &Names) {
+        let mut names = names.clone();
+        names.insert(Arc::from("frozen"));
+        let spec = self.spec;
+        for (key, value) in spec.native.on_freeze.as_map().into_iter().flat_map(Map::iter) {
+            self.value(value, &format!("on_freeze.{key}"), "properties.on_freeze", &names);
         }
     }
 

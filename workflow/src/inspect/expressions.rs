@@ -10,6 +10,7 @@ pub(super) fn inspect(spec: &WorkflowSpec) -> Vec<Finding> {
         walk.check(value, name.to_owned(), format!("properties.{name}"));
     }
     walk.check(&spec.native.finally, "finally".to_owned(), "properties.finally".to_owned());
+    walk.check(&spec.native.on_freeze, "on_freeze".to_owned(), "properties.on_freeze".to_owned());
     walk.check(&spec.native.timeout, "timeout".to_owned(), "properties.timeout".to_owned());
     for (name, task) in &spec.tasks {
         walk.task(task, &format!("tasks.{name}"));

@@ -11,6 +11,9 @@ const ON_ERROR: [&str; 2] = ["fail", "pause"];
 /// The keys of a question.
 const APPROVE: [&str; 6] = ["question", "schema", "expires", "default", "remind", "notify"];
 
+/// The keys of what calls people when the workflow has frozen.
+const ON_FREEZE: [&str; 2] = ["notify", "remind"];
+
 /// Those that need to know who people are.
 const NOT_YET: [&str; 3] = ["who", "two_persons", "not_requester"];
 
@@ -25,6 +28,7 @@ pub(super) fn inspect(spec: &WorkflowSpec) -> Vec<Finding> {
     walk.duration(&spec.native.timeout, "timeout", "properties.timeout");
     walk.one_of(&spec.native.rollback, &ROLLBACK, "rollback", "properties.rollback");
     walk.finally();
+    walk.on_freeze();
     walk.one_of(&spec.native.on_error, &ON_ERROR, "on_error", "properties.on_error");
     for (name, task) in &spec.tasks {
         let path = format!("tasks.{name}");
@@ -242,14 +246,37 @@ impl Walk<'_> {
             let message = "`default` is the answer when the question expires: say when with `expires`";
             self.report(message, &format!("{path}.default"), &schema);
         }
+        self.call_outs(map, &path, &schema);
+    }
+
+    /// `notify` and `remind`.
+    fn call_outs(&mut self, map: &Map, path: &str, schema: &str) {
         if let Some(notify) = map.get("notify") {
-            self.call(notify, &[], &format!("{path}.notify"), &schema);
+            self.call(notify, &[], &format!("{path}.notify"), schema);
         }
         if let Some(remind) = map.get("remind") {
             let path = format!("{path}.remind");
-            self.call(remind, &["every"], &path, &schema);
-            self.reminders(remind.get("every").unwrap_or(&Value::Null), &path, &schema);
+            self.call(remind, &["every"], &path, schema);
+            self.reminders(remind.get("every").unwrap_or(&Value::Null), &path, schema);
         }
+    }
+
+    fn on_freeze(&mut self) {
+        let (path, schema) = ("on_freeze", "properties.on_freeze");
+        let spec = self.spec;
+        if spec.native.on_freeze.is_null() {
+            return;
+        }
+        let pauses = |on_error: &Value| on_error.as_str() == Some("pause");
+        if !pauses(&spec.native.on_error) && !spec.tasks.values().any(|task| pauses(&task.native.on_error)) {
+            let message = "nothing freezes this workflow: `on_freeze` goes with `on_error: pause`, of it or of a task";
+            self.report(message, path, schema);
+        }
+        let Some(map) = self.mapping(&spec.native.on_freeze, &ON_FREEZE, path, schema) else { return };
+        if map.is_empty() {
+            self.report("`on_freeze` calls somebody with `notify`, `remind` or both", path, schema);
+        }
+        self.call_outs(map, path, schema);
     }
 
     fn reminders(&mut self, every: &Value, path: &str, schema: &str) {

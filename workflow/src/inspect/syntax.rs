@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::schema::{Kind, Schema, WORKFLOW};
 use super::{Finding, finding};
-use crate::expression::{Map, Value};
+use crate::expression::{Dialect, Map, Value};
 use crate::spec::WorkflowSpec;
 use crate::spec::python::{repr, repr_text};
 
@@ -17,6 +17,13 @@ const ITEMS_PATTERN: &str =
 static ITEMS: LazyLock<Regex> = LazyLock::new(|| {
     let escaped = ITEMS_PATTERN.replace("{{", r"\{\{").replace("}}", r"\}\}");
     Regex::new(&escaped).expect("the pattern is a constant")
+});
+
+/// The form of the items of a native task.
+static NATIVE_ITEMS: LazyLock<Regex> = LazyLock::new(|| {
+    let expression = r"(\{\{.*?\}\}|<%.*?%>|\$\{.*\})";
+    let pattern = format!(r"(?s)^\s*((\w+\s*,\s*)*\w+\s+in\s+)?{expression}\s*$");
+    Regex::new(&pattern).expect("the pattern is a constant")
 });
 
 pub(super) fn inspect(spec: &WorkflowSpec) -> Vec<Finding> {
@@ -84,7 +91,16 @@ impl Walk<'_> {
         if schema.not_empty && text.is_empty() {
             self.report("'' should be non-empty".to_owned(), path, schema_path, "minLength");
         }
-        if schema.items_form && !ITEMS.is_match(text) {
+        if schema.items_form && self.spec.dialect == Dialect::Native {
+            if !NATIVE_ITEMS.is_match(text) {
+                let message = format!(
+                    "{} is no list of items: an expression that gives one, or names before it, such as `x in <% ctx(xs) \
+                     %>` or `x in ${{ctx.xs}}`",
+                    repr_text(text)
+                );
+                self.report(message, path, schema_path, "pattern");
+            }
+        } else if schema.items_form && !ITEMS.is_match(text) {
             let message =
                 format!("{} does not match {}", repr_text(text), repr_text(ITEMS_PATTERN).replace("\\\\", "\\"));
             self.report(message, path, schema_path, "pattern");

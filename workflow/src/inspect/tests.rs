@@ -98,7 +98,7 @@ fn native_keys_are_unknown_to_orquesta() {
         );
     }
     assert_eq!(found_in(text, Dialect::Native), Vec::<String>::new());
-    for key in ["on_error: fail", "rollback: never", "finally: [{action: x}]"] {
+    for key in ["on_error: fail", "rollback: never", "on_freeze: {notify: {action: x}}", "finally: [{action: x}]"] {
         let told = format!("('{}' was unexpected)", key.split(':').next().unwrap());
         let found = found(&format!("version: 1.0\ntasks: {{a: {{action: x}}}}\n{key}\n"));
         assert!(found.len() == 1 && found[0].contains(&told), "{found:?}");
@@ -134,6 +134,31 @@ fn native_keys_are_judged() {
         ("", "    map: {items: [1], more: 1}", "syntax 5 tasks.a.map.more: `more` is not one of items"),
         ("", "    map: {items: <% ctx(gone) %>}", "context 5 tasks.a.map.items: Variable \"gone\" is"),
         ("", "    with: <% [1] %>\n    map: {items: [1]}", "syntax 6 tasks.a.map: `map` and `with` both name items"),
+        ("on_freeze: {notify: {action: p}}", "", "syntax 7 on_freeze: nothing freezes this workflow"),
+        ("on_freeze: 5", "    on_error: pause", "syntax 7 on_freeze: 5 is no mapping of notify, remind"),
+        ("on_freeze: {}", "    on_error: pause", "syntax 7 on_freeze: `on_freeze` calls somebody with"),
+        (
+            "on_error: pause\non_freeze: {call: 1, notify: {action: p}}",
+            "",
+            "syntax 8 on_freeze.call: `call` is not one of",
+        ),
+        (
+            "on_error: pause\non_freeze: {notify: {input: {}}}",
+            "",
+            "syntax 8 on_freeze.notify: `action` names the action",
+        ),
+        (
+            "on_error: pause\non_freeze: {remind: {every: 5s, action: p}}",
+            "",
+            "syntax 8 on_freeze.remind.every: \"5s\" is shorter than the limit REMINDER_MS_MIN",
+        ),
+        (
+            "on_error: pause\non_freeze: {notify: {action: p, input: {v: <% ctx(gone) %>}}}",
+            "",
+            "context 8 on_freeze.notify: Variable \"gone\" is",
+        ),
+        ("on_error: pause\non_freeze: {notify: {action: p, input: {v: <% 1 + %>}}}", "", "expressions 8 on_freeze: "),
+        ("", "    with: x in [1]", "syntax 5 tasks.a.with"),
         ("on_error: stop", "", "syntax 7 on_error: \"stop\" is not one of fail, pause"),
         ("", "    on_error: [pause]", "syntax 5 tasks.a.on_error: [\"pause\"] is not one of fail, pause"),
         ("", "    approve: {question: ok}", "syntax 4 tasks.a.action: `action` has no meaning for a task that asks"),
@@ -190,5 +215,17 @@ fn questions_are_judged() {
             None => assert_eq!(found, Vec::<String>::new()),
             Some(expected) => assert!(found.len() == 1 && found[0].starts_with(expected), "{approve}: {found:?}"),
         }
+    }
+}
+
+#[test]
+fn what_calls_people_about_a_freeze_sees_it_and_items_may_be_of_cel() {
+    let freeze = "on_error: pause\non_freeze: {notify: {action: p, input: {v: <% ctx(frozen) %>, w: \"${ctx.frozen.tasks}\"}}, \
+                  remind: {every: 1h, action: p}}";
+    assert_eq!(found_natively(freeze, ""), Vec::<String>::new());
+    for items in
+        ["x in ${[1, 2]}", "x, y in ${[[1, 2]]}", "${[1, 2].filter(x, x in [1])}", "x in <% [1] %>", "{{ [1] }}"]
+    {
+        assert_eq!(found_natively("", &format!("    with: \"{items}\"")), Vec::<String>::new(), "{items}");
     }
 }

@@ -12,7 +12,7 @@ use crate::expression::{Dialect, Template, Value};
 use crate::spec::{TaskSpec, TransitionSpec, WorkflowSpec};
 use crate::yaml::At;
 
-pub use calls::{Argument, Call, Input};
+pub use calls::{ASK, Argument, Call, Input};
 pub use graph::{dot, json, mermaid, text};
 
 /// A workflow's parts.
@@ -109,7 +109,8 @@ impl WorkflowSpec {
         Task {
             name: name.clone(),
             at: self.place(&format!("tasks.{name}")),
-            action: text(&task.action),
+            // A question is asked by an action that nobody writes.
+            action: if task.native.approve.is_null() { text(&task.action) } else { Some(Arc::from(ASK)) },
             items: task.with.as_ref().and_then(|with| text(&with.items)),
             join: task.is_join().then(|| plain(&task.join)),
             is_split: shape.is_split(name) && !shape.in_cycle(name),

@@ -125,3 +125,55 @@ report  (join all)
     assert_eq!(json["inputs"][1], serde_json::json!({"name": "older", "required": false, "default": "7d"}));
     assert_eq!(json["cycles"], serde_json::json!([["clean", "check"]]));
 }
+
+#[test]
+fn what_undoes_calls_people_and_ends_a_workflow_is_called_as_well() {
+    let text = "version: 1.0
+on_error: pause
+tasks:
+  ask:
+    approve:
+      question: Really?
+      notify: {action: chat.post, input: {text: now}}
+      remind:
+        every: 1h
+        action: chat.again
+  work:
+    action: vm.create
+    undo: {action: vm.delete, input: {id: 1}}
+  unlock: {action: lock.release}
+on_freeze:
+  notify: {action: page.call}
+  remind: {every: 1h, action: <% ctx().who %>}
+finally:
+  - unlock
+  - action: mail.send
+";
+    let calls = WorkflowSpec::read(text, Dialect::Native).unwrap().calls();
+    let shown = |call: &Call| {
+        let arguments = match &call.input {
+            Input::Arguments(arguments) => arguments.len().to_string(),
+            Input::Evaluated => "?".to_owned(),
+        };
+        format!(
+            "{} {}@{} {arguments}{}",
+            call.task,
+            call.action,
+            call.at.line,
+            if call.is_question { " asks" } else { "" }
+        )
+    };
+    assert_eq!(
+        calls.iter().map(shown).collect::<Vec<_>>(),
+        [
+            "ask core.ask@5 ? asks",
+            "ask chat.post@7 1",
+            "ask chat.again@10 0",
+            "work vm.create@12 0",
+            "work vm.delete@13 1",
+            "unlock lock.release@14 0",
+            "on_freeze page.call@16 0",
+            "finally[1] mail.send@20 0",
+        ]
+    );
+}

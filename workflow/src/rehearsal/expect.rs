@@ -28,6 +28,9 @@ impl Expect {
         if let Some(takes_ms) = self.takes_ms.filter(|takes_ms| *takes_ms != played.took_ms) {
             lines.push(format!("takes: expected {takes_ms} ms, found {} ms", played.took_ms));
         }
+        if played.undecided > 0 {
+            lines.push(format!("decisions: nobody was asked for the last {} of them", played.undecided));
+        }
         if lines.is_empty() {
             return lines;
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
+use super::decisions;
 use super::orquesta::{Expected, Mock as RehearsalMock, Rehearsal};
 use super::reader::{Reader, entry};
 use super::scenario::{Expect, ExpectedCall, ExpectedError, Mock, Scenario};
@@ -41,9 +42,9 @@ pub struct Mistake {
     pub message: String,
 }
 
-const FILE: [&str; 7] = ["workflow", "tests", "name", "inputs", "context", "mocks", "expect"];
-const SCENARIO: [&str; 5] = ["name", "inputs", "context", "mocks", "expect"];
-const MOCK: [&str; 5] = ["status", "result", "takes", "items", "attempts"];
+const FILE: [&str; 8] = ["workflow", "tests", "name", "inputs", "context", "mocks", "decisions", "expect"];
+const SCENARIO: [&str; 6] = ["name", "inputs", "context", "mocks", "decisions", "expect"];
+const MOCK: [&str; 6] = ["status", "result", "answer", "takes", "items", "attempts"];
 const EXPECT: [&str; 6] = ["status", "output", "path", "calls", "errors", "takes"];
 const CALL: [&str; 4] = ["task", "item", "action", "input"];
 const ERROR: [&str; 2] = ["task", "message"];
@@ -140,6 +141,7 @@ fn scenario<'d>(reader: &mut Reader<'d>, map: &'d Map, path: &str) -> Scenario {
         inputs: reader.free(map, path, "inputs"),
         context: reader.free(map, path, "context"),
         mocks,
+        decisions: decisions::read(reader, map, path),
         expect,
     }
 }
@@ -161,6 +163,7 @@ fn mock<'d>(reader: &mut Reader<'d>, value: &'d Value, path: &str, depth: usize)
     Mock {
         status: reader.status(map, path, "status", Status::is_completed).unwrap_or(Status::Succeeded),
         result: map.get("result").cloned().unwrap_or_default(),
+        answer: map.get("answer").cloned(),
         takes_ms: reader.duration_ms(map, path, "takes").unwrap_or_default(),
         items,
         attempts,

@@ -1,13 +1,14 @@
-//! Plays a scenario: what is offered begins, and ends when its mock says so, on a clock that jumps to the next end.
+//! Plays a scenario: what is offered begins, and ends when its mock says so, on a clock that jumps to whatever happens
+//! next: an end, an answer, a time that is over, or a decision.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::scenario::{Mock, Scenario};
+use super::scenario::{Decided, Mock, Scenario};
 use super::stage::{Stage, StageError};
-use crate::conductor::{ActionSpec, Event, NextTask, Start, Status};
+use crate::conductor::{ActionSpec, Event, NextTask, Notice, Start, Status};
 use crate::definition::Definition;
 use crate::expression::{List, Map, Value};
 use crate::limits::SCENARIO_ENDS_MAX;
@@ -17,6 +18,7 @@ use crate::spec::COMMANDS;
 pub fn test(definition: &Arc<Definition>, scenario: &Scenario) -> Vec<String> {
     let tasks = scenario.mocks.keys().filter(|task| definition.task_index(task).is_none());
     let absent: Vec<String> = tasks.map(|task| format!("the workflow has no task {task:?}, which is mocked")).collect();
+    let absent = absent.into_iter().chain(mistaken(definition, &scenario.mocks)).collect::<Vec<_>>();
     if !absent.is_empty() {
         return absent;
     }
@@ -24,6 +26,21 @@ pub fn test(definition: &Arc<Definition>, scenario: &Scenario) -> Vec<String> {
         Ok(played) => scenario.expect.differences(&played),
         Err(error) => vec![error.to_string()],
     }
+}
+
+/// Mocks that do not fit their tasks: a question is answered, and nothing else is.
+fn mistaken(definition: &Definition, mocks: &BTreeMap<String, Mock>) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    for (task, mock) in mocks {
+        let asks = definition.asks(task);
+        if !asks && mock.any(|mock| mock.answer.is_some()) {
+            mistakes.push(format!("the task {task:?} asks nobody: only one with `approve` has an answer"));
+        }
+        if asks && mock.any(|mock| !mock.result.is_null()) {
+            mistakes.push(format!("the task {task:?} asks people: say what they answer with `answer`"));
+        }
+    }
+    mistakes
 }
 
 /// When scenarios begin: 2026-01-01T00:00:00Z, in milliseconds since the epoch.
@@ -45,14 +62,16 @@ pub struct Called {
 /// What a workflow did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Played {
-    /// How it ended.
+    /// How it ended; `pending` if it waits for answers that nobody gives.
     pub status: Status,
     /// Its output.
     pub output: Json,
     /// The tasks in the order in which they began, commands left out.
     pub path: Vec<String>,
-    /// The calls of actions, in their order.
+    /// The calls of actions, in their order, what calls people included (`task/notify`).
     pub calls: Vec<Called>,
+    /// How many decisions nobody was asked for.
+    pub undecided: usize,
     /// What went wrong, in Orquesta's form.
     pub errors: Json,
     /// How long it took, in milliseconds.
@@ -76,6 +95,9 @@ pub fn play(definition: Arc<Definition>, scenario: &Scenario) -> Result<Played, 
     let mut play = Play {
         stage: Stage::set(definition, start)?,
         mocks: &scenario.mocks,
+        decisions: &scenario.decisions,
+        decided_ms: START_MS,
+        rests: false,
         now_ms: START_MS,
         ends: BTreeMap::new(),
         counted: 0,
@@ -89,6 +111,16 @@ pub fn play(definition: Arc<Definition>, scenario: &Scenario) -> Result<Played, 
     }
     play.run_to_end()?;
     Ok(play.played())
+}
+
+/// What happens next.
+enum Next {
+    /// What is to end first ends.
+    End,
+    /// Something is due at this time, in milliseconds since the epoch.
+    Due(i64),
+    /// A person decides at this time.
+    Decision(i64),
 }
 
 /// What is to end at some time.
@@ -113,6 +145,12 @@ struct Items {
 struct Play<'s> {
     stage: Stage,
     mocks: &'s BTreeMap<String, Mock>,
+    /// Those that are still to come.
+    decisions: &'s [Decided],
+    /// When the last one was made, or the workflow has come to rest since.
+    decided_ms: i64,
+    /// Whether it rests frozen.
+    rests: bool,
     now_ms: i64,
     /// By time and, at the same time, in the order in which they began.
     ends: BTreeMap<(i64, usize), End>,
@@ -127,19 +165,77 @@ impl Play<'_> {
     fn run_to_end(&mut self) -> Result<(), StageError> {
         loop {
             self.begin_all()?;
-            let Some(((at_ms, _), end)) = self.ends.pop_first() else { break };
-            self.now_ms = at_ms;
-            self.stage.conductor.set_now(Some(at_ms));
-            self.end(end)?;
+            self.look_whether_it_rests();
+            match self.next() {
+                None => break,
+                Some(Next::End) => {
+                    let Some(((at_ms, _), end)) = self.ends.pop_first() else { break };
+                    self.move_to(at_ms);
+                    self.end(end)?;
+                }
+                Some(Next::Due(due_ms)) => {
+                    self.count()?;
+                    self.move_to(due_ms);
+                    self.stage.conductor.time_passed()?;
+                }
+                Some(Next::Decision(at_ms)) => {
+                    let Some((decided, rest)) = self.decisions.split_first() else { break };
+                    self.decisions = rest;
+                    self.move_to(at_ms);
+                    self.decided_ms = at_ms;
+                    self.stage.conductor.decide(decided.decision.clone())?;
+                }
+            }
+            self.forget_stopped();
         }
         self.stage.conductor.render_output();
         Ok(())
     }
 
+    /// What happens next. What only reminds people does if something else is to come, for it ends nothing. What ends or is
+    /// decided just in time is in time.
+    fn next(&self) -> Option<Next> {
+        let conductor = &self.stage.conductor;
+        let end_ms = self.ends.first_key_value().map(|((at_ms, _), _)| *at_ms);
+        let decided = self.decisions.first().filter(|_| self.rests);
+        let decision_ms = decided.map(|decided| self.decided_ms.saturating_add(decided.after_ms));
+        let next_ms = [end_ms, conductor.over_ms(), decision_ms].into_iter().flatten().min()?;
+        let due_ms = conductor.due_ms();
+        match due_ms {
+            Some(due_ms) if due_ms < next_ms => Some(Next::Due(due_ms)),
+            _ if end_ms == Some(next_ms) => Some(Next::End),
+            _ if decision_ms == Some(next_ms) => Some(Next::Decision(next_ms)),
+            _ => Some(Next::Due(next_ms)),
+        }
+    }
+
+    fn move_to(&mut self, now_ms: i64) {
+        self.now_ms = self.now_ms.max(now_ms);
+        self.stage.conductor.set_now(Some(self.now_ms));
+    }
+
+    /// A person is called once the workflow has come to rest frozen, and decides from then on.
+    fn look_whether_it_rests(&mut self) {
+        let conductor = &self.stage.conductor;
+        let rests = conductor.status() == Status::Paused && conductor.is_frozen();
+        if rests && !self.rests {
+            self.decided_ms = self.now_ms;
+        }
+        self.rests = rests;
+    }
+
+    /// What ran for tasks that have ended without it does not end any more.
+    fn forget_stopped(&mut self) {
+        for (task, route) in self.stage.conductor.take_stops() {
+            self.ends.retain(|_, end| *end.task != *task || end.route != route);
+            self.items.remove(&(task, route));
+        }
+    }
+
     /// Begins what is offered, until nothing more is.
     fn begin_all(&mut self) -> Result<(), StageError> {
         loop {
-            let mut has_begun = false;
+            let mut has_begun = self.call_people()?;
             for task in self.stage.conductor.next_tasks() {
                 has_begun |= match task.items_count {
                     None => self.begin(&task)?,
@@ -153,11 +249,41 @@ impl Play<'_> {
         }
     }
 
+    /// What calls people ends unheard.
+    fn call_people(&mut self) -> Result<bool, StageError> {
+        let notices = self.stage.conductor.take_notices(usize::MAX);
+        for Notice { task, action, input, .. } in &notices {
+            self.count()?;
+            let Some(action) = action.as_str() else { continue };
+            let (task, action) = (format!("{task}/notify"), action.to_owned());
+            self.calls.push(Called { task, item: None, action, input: input.to_json() });
+        }
+        Ok(!notices.is_empty())
+    }
+
     fn begin(&mut self, task: &NextTask) -> Result<bool, StageError> {
+        if task.ask.is_some() {
+            return self.ask(task);
+        }
         self.tell(task, Event::Action { status: Status::Running, result: Value::Null })?;
         let attempt = self.next_attempt(&task.id);
         task.actions.iter().for_each(|action| self.note(task, action));
         self.end_later(task, attempt, None, self.now_ms.saturating_add(delay_ms(task)))?;
+        Ok(true)
+    }
+
+    /// A question whose mock has no answer and does not say how else it ends is answered by nobody.
+    fn ask(&mut self, task: &NextTask) -> Result<bool, StageError> {
+        self.tell(task, Event::Action { status: Status::Pending, result: Value::Null })?;
+        let attempt = self.next_attempt(&task.id);
+        let Some(mock) = self.mocks.get(&*task.id).map(|mock| mock.of(attempt, None)) else { return Ok(true) };
+        let (status, result) = match &mock.answer {
+            Some(answer) => (Status::Succeeded, answer.clone()),
+            None if mock.status == Status::Succeeded => return Ok(true),
+            None => (mock.status, Value::Null),
+        };
+        let at_ms = self.now_ms.saturating_add(delay_ms(task)).saturating_add(mock.takes_ms);
+        self.end_at(at_ms, End { task: task.id.clone(), route: task.route, item: None, status, result })?;
         Ok(true)
     }
 
@@ -175,7 +301,9 @@ impl Play<'_> {
             // What is offered once more is of another attempt.
             if has_begun || !self.items.contains_key(&key) {
                 let from_ms = self.now_ms.saturating_add(delay_ms(task));
-                let items = Items { attempt: self.next_attempt(&task.id), from_ms, ..Items::default() };
+                let results = self.items.remove(&key).map(|items| items.results).unwrap_or_default();
+                let results = self.kept(task, results);
+                let items = Items { attempt: self.next_attempt(&task.id), from_ms, results, ..Items::default() };
                 self.items.insert(key.clone(), items);
             }
             let items = self.items.entry(key.clone()).or_default();
@@ -189,6 +317,16 @@ impl Play<'_> {
             self.end_later(task, attempt, Some(item), from_ms.max(self.now_ms))?;
         }
         Ok(!task.actions.is_empty())
+    }
+
+    /// The results of the items that do not run again.
+    fn kept(&self, task: &NextTask, results: Vec<Value>) -> Vec<Value> {
+        let runs_again = |item| {
+            let status = self.stage.conductor.item_status(&task.id, task.route, item);
+            status.is_none_or(|status| status == Status::Unset)
+        };
+        let kept = |(item, result)| if runs_again(item) { Value::Null } else { result };
+        results.into_iter().enumerate().map(kept).collect()
     }
 
     fn tell(&mut self, task: &NextTask, event: Event) -> Result<(), StageError> {
@@ -216,16 +354,25 @@ impl Play<'_> {
         item: Option<usize>,
         from_ms: i64,
     ) -> Result<(), StageError> {
-        self.counted += 1;
-        if self.counted > SCENARIO_ENDS_MAX {
-            return Err(StageError::TooLong { count: SCENARIO_ENDS_MAX, what: "ends", limit: "SCENARIO_ENDS_MAX" });
-        }
         let nothing = Mock::default();
         let mock = self.mocks.get(&*task.id).unwrap_or(&nothing).of(attempt, item);
         let at_ms = from_ms.saturating_add(mock.takes_ms);
         let (status, result) = (mock.status, mock.result.clone());
-        let end = End { task: task.id.clone(), route: task.route, item, status, result };
+        self.end_at(at_ms, End { task: task.id.clone(), route: task.route, item, status, result })
+    }
+
+    fn end_at(&mut self, at_ms: i64, end: End) -> Result<(), StageError> {
+        self.count()?;
         self.ends.insert((at_ms, self.counted), end);
+        Ok(())
+    }
+
+    /// One thing more that happens.
+    fn count(&mut self) -> Result<(), StageError> {
+        self.counted += 1;
+        if self.counted > SCENARIO_ENDS_MAX {
+            return Err(StageError::TooLong { count: SCENARIO_ENDS_MAX, what: "ends", limit: "SCENARIO_ENDS_MAX" });
+        }
         Ok(())
     }
 
@@ -248,8 +395,10 @@ impl Play<'_> {
     fn played(self) -> Played {
         let runs = self.stage.conductor.task_runs();
         let path = runs.map(|run| run.task.to_string()).filter(|task| !COMMANDS.contains(&task.as_str()));
+        let waits = self.stage.conductor.waits_for_answers_alone();
         Played {
-            status: self.stage.conductor.status(),
+            status: if waits { Status::Pending } else { self.stage.conductor.status() },
+            undecided: self.decisions.len(),
             output: self.stage.output(),
             path: path.collect(),
             errors: self.stage.errors(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
 
-use crate::conductor::Status;
+use crate::conductor::{Decision, Status};
 use crate::expression::Value;
 use crate::yaml::At;
 
@@ -19,10 +19,21 @@ pub struct Scenario {
     pub inputs: Map<String, Json>,
     /// Variables that the workflow begins with, such as `st2`.
     pub context: Map<String, Json>,
-    /// How tasks end, by name. One that is not there succeeds at once, with `null`.
+    /// How tasks end, by name. One that is not there succeeds at once, with `null`; nobody answers a question that is not.
     pub mocks: BTreeMap<String, Mock>,
+    /// What a person decides, in order, whenever the workflow has come to rest frozen.
+    pub decisions: Vec<Decided>,
     /// What is expected.
     pub expect: Expect,
+}
+
+/// What a person decides about a workflow that is frozen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decided {
+    /// How long that takes, in milliseconds: from when the workflow has come to rest, or from the decision before.
+    pub after_ms: i64,
+    /// What.
+    pub decision: Decision,
 }
 
 /// How a task ends.
@@ -32,6 +43,8 @@ pub struct Mock {
     pub status: Status,
     /// What it results in.
     pub result: Value,
+    /// What somebody answers; for tasks that ask with `approve`.
+    pub answer: Option<Value>,
     /// How long it takes, in milliseconds.
     pub takes_ms: i64,
     /// Of its first items, in their order; the others end as this one.
@@ -42,11 +55,23 @@ pub struct Mock {
 
 impl Default for Mock {
     fn default() -> Self {
-        Self { status: Status::Succeeded, result: Value::Null, takes_ms: 0, items: Vec::new(), attempts: Vec::new() }
+        Self {
+            status: Status::Succeeded,
+            result: Value::Null,
+            answer: None,
+            takes_ms: 0,
+            items: Vec::new(),
+            attempts: Vec::new(),
+        }
     }
 }
 
 impl Mock {
+    /// Whether it, or one of those in it, is such a one.
+    pub(super) fn any(&self, is: fn(&Mock) -> bool) -> bool {
+        is(self) || self.items.iter().chain(&self.attempts).any(|mock| mock.any(is))
+    }
+
     /// The one of an attempt, from 0, and of an item.
     pub(super) fn of(&self, attempt: usize, item: Option<usize>) -> &Mock {
         let mut mock = self;

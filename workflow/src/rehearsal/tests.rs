@@ -165,7 +165,10 @@ fn a_rehearsal_of_orquesta_runs_as_it_is() {
 #[test]
 fn mistakes_in_files_of_tests_are_located() {
     let cases = [
-        ("[]", "1:1: a file of tests is a mapping with workflow, tests, name, inputs, context, mocks, expect"),
+        (
+            "[]",
+            "1:1: a file of tests is a mapping with workflow, tests, name, inputs, context, mocks, decisions, expect",
+        ),
         ("expect: {}\n", "1:1: a file of tests needs \"workflow\""),
         ("workflow: a.b\n", "1:1: a test needs \"expect\""),
         ("workflow: a.b\ntests: []\n", "2:1: \"tests\" has no test"),
@@ -175,7 +178,7 @@ fn mistakes_in_files_of_tests_are_located() {
         ),
         (
             "workflow: a.b\nexpcet: {}\nexpect: {}\n",
-            "2:1: unknown key \"expcet\", a file of tests has workflow, tests, name, inputs, context, mocks, expect",
+            "2:1: unknown key \"expcet\", a file of tests has workflow, tests, name, inputs, context, mocks, decisions, expect",
         ),
         (
             "workflow: a.b\nmocks:\n  t: {status: running}\nexpect: {}\n",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::expression::{Map, Value};
 
 /// The keys of a workflow.
-const WORKFLOW: [&str; 4] = ["timeout", "on_error", "rollback", "finally"];
+const WORKFLOW: [&str; 5] = ["timeout", "on_error", "rollback", "finally", "on_freeze"];
 
 /// The keys of a task.
 const TASK: [&str; 5] = ["timeout", "on_error", "approve", "undo", "map"];
@@ -27,6 +27,7 @@ pub(crate) struct NativeSpec {
     pub(crate) on_error: Value,
     pub(crate) rollback: Value,
     pub(crate) finally: Value,
+    pub(crate) on_freeze: Value,
 }
 
 /// The native keys of a task; what is not written is null.
@@ -68,6 +69,7 @@ pub(super) fn of_workflow(written: &Map) -> (Map, NativeSpec) {
         on_error: field(written, "on_error"),
         rollback: field(written, "rollback"),
         finally: field(written, "finally"),
+        on_freeze: field(written, "on_freeze"),
     };
     (without(written, &WORKFLOW), native)
 }

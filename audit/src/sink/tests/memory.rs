@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use petrel_bus::sim::SimClock;
 use petrel_bus::{GroupEvent, TopicPartition};
+use petrel_schemas::{TaskMoved, WorkflowMoved, encode};
 
 use super::super::service::SinkOptions;
 use super::super::stats::SinkStats;
@@ -82,6 +83,7 @@ impl Writer for Tables {
             catalog_revisions,
             secret_changes,
             gate_decisions,
+            workflow_tasks,
             dead_letters
         );
         Ok(())
@@ -168,6 +170,27 @@ fn an_outage_loses_nothing_and_is_told() {
     sink.finish(&mut |_| false).expect("it ends");
     assert!(told && stats.problems().is_empty());
     assert_eq!((tables.all(), tables.distinct()), (60, 60));
+}
+
+#[test]
+fn a_record_of_many_tasks_is_a_row_for_each() {
+    let task =
+        |change: i32, status: &str| TaskMoved { task: "a".into(), route: 1, run: 7, change, status: status.into() };
+    let moved = WorkflowMoved {
+        execution_id: "x".into(),
+        root_execution_id: "x".into(),
+        event_id: None,
+        rule: Some("p.r".into()),
+        action: "p.flow".into(),
+        revision: "r".into(),
+        moved_at_ms: 5,
+        tasks: vec![task(0, "running"), task(1, "succeeded")],
+    };
+    let (mut rows, value) = (Rows::default(), encode(&moved));
+    let record = petrel_bus::Record { offset: 9, timestamp_ms: 5, key: None, value: Some(&value) };
+    assert_eq!(rows.add(Source { topic: "petrel.audit", partition: 3, dead_letters: false }, record), Ok(()));
+    let told: Vec<_> = rows.workflow_tasks.iter().map(|r| (r.change, &*r.status, r.log_offset, r.log_row)).collect();
+    assert_eq!(told, [(0, "running", 9, 0), (1, "succeeded", 9, 1)]);
 }
 
 #[test]

@@ -197,6 +197,32 @@ PARTITION BY toYYYYMM(recorded_at)
 ORDER BY (gate, decided_at, log_topic, log_partition, log_offset, log_row)
 SETTINGS non_replicated_deduplication_window = 10000;
 
+CREATE TABLE IF NOT EXISTS workflow_tasks
+(
+    execution_id      String                  COMMENT 'Execution of the workflow',
+    root_execution_id String                  COMMENT 'Its root execution',
+    event_id          String                  COMMENT 'Event that caused it, or empty',
+    rule              LowCardinality(String)  COMMENT 'Rule that asked for it, or empty',
+    action            LowCardinality(String)  COMMENT 'Action of the workflow',
+    revision          LowCardinality(String)  COMMENT 'Revision that it runs on',
+    task              LowCardinality(String)  COMMENT 'Task, or command of the engine such as noop',
+    route             UInt32                  COMMENT 'Number of the task''s route',
+    run               UInt32                  COMMENT 'Which of all runs of tasks of the workflow it is, from 0',
+    change            UInt32                  COMMENT 'How many changes of this run came before',
+    status            LowCardinality(String)  COMMENT 'What the task has come to',
+    moved_at          DateTime64(3, 'UTC')    COMMENT 'When it did',
+    recorded_at       DateTime64(3, 'UTC')    COMMENT 'Timestamp of the audit record',
+    log_topic         LowCardinality(String)  COMMENT 'Topic of the audit record',
+    log_partition     UInt32                  COMMENT 'Its partition',
+    log_offset        Int64                   COMMENT 'Its offset',
+    log_row           UInt16                  COMMENT 'Row within the record',
+    INDEX by_event event_id TYPE bloom_filter GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(recorded_at)
+ORDER BY (execution_id, run, change, log_topic, log_partition, log_offset, log_row)
+SETTINGS non_replicated_deduplication_window = 10000;
+
 CREATE TABLE IF NOT EXISTS dead_letters
 (
     stage            LowCardinality(String)  COMMENT 'Stage that gave the record up; "audit" is the sink itself',

@@ -219,3 +219,68 @@ fn inputs_and_parameters_are_of_the_same_names() {
     );
     assert_eq!(told, "workflows/heal.yaml:3:5: \"vmName\" is no name: use lower-case letters, digits and underscores");
 }
+
+const NATIVE: &str = "name: heal\nrunner: workflow\nworkflow: workflows/heal.yaml\n";
+
+#[test]
+fn a_workflow_that_asks_needs_the_action_that_does() {
+    let text = "version: 1.0\ntasks:\n  ask:\n    approve: {question: Really?}\n";
+    let pack = || disk_with(&[(ACTION, NATIVE), (FILE, text)]);
+    assert_eq!(
+        problems(vec![pack()]).to_string(),
+        "workflows/heal.yaml:4:5: a task with `approve` asks people by the action core.ask, which the revision does not have: \
+         add packs/core to it"
+    );
+    let named = "version: 1.0\ntasks:\n  ask:\n    action: core.ask\n    input: { users: [ann], roles: [] }\n";
+    let told = problems(vec![disk_with(&[(ACTION, NATIVE), (FILE, named)]), crate::core_tests::core()]).to_string();
+    assert_eq!(
+        told,
+        "workflows/heal.yaml:5:14: \"users\" is not supported in this version, until identities exist: whoever may answer at all may \
+         answer"
+    );
+    let revision = load(vec![pack(), crate::core_tests::core()]);
+    assert!(revision.compiled().action("disk.heal").unwrap().plan.runner.workflow().is_some());
+}
+
+#[test]
+fn what_undoes_calls_people_and_ends_a_workflow_is_checked() {
+    let told = healing(
+        NATIVE,
+        "version: 1.0\non_error: pause\non_freeze:\n  notify: { action: pager.call }\n  remind: { every: 1h, action: disk.clean, input: \
+         { hots: a } }\nfinally:\n  - action: disk.claen\ntasks:\n  a:\n    action: disk.clean host=db-1\n    undo: { action: \
+         disk.clean }\n",
+    );
+    assert_eq!(
+        told,
+        "workflows/heal.yaml:4:13: there is no action \"pager.call\"\n\
+         workflows/heal.yaml:5:44: action disk.clean needs the parameter \"host\"\n\
+         workflows/heal.yaml:5:53: action disk.clean has no parameter \"hots\", did you mean \"host\"?\n\
+         workflows/heal.yaml:7:5: there is no action \"disk.claen\", did you mean \"disk.clean\"?\n\
+         workflows/heal.yaml:11:13: action disk.clean needs the parameter \"host\""
+    );
+}
+
+#[test]
+fn a_question_is_an_action_of_its_own() {
+    use petrel_execution::workflow::answer_schema;
+
+    let revision = load(vec![crate::core_tests::core()]);
+    let ask = revision.compiled().action("core.ask").unwrap();
+    assert!(ask.plan.runner.workflow().is_some());
+    let completed = ask.plan.parameters.complete(&serde_json::json!({ "question": "Go on?" })).unwrap();
+    let completed = completed.as_object().unwrap();
+    let required = |schema: serde_json::Value| (schema["type"].clone(), schema["required"].clone());
+    assert_eq!(required(answer_schema(completed)), required(answer_schema(&serde_json::Map::new())));
+    assert_eq!((&completed["ttl"], &completed["roles"]), (&1440.into(), &serde_json::json!([])));
+
+    let action = "name: heal\nrunner: inquirer\ntimeout: 10m\npool: gpu\ndelivery: at_most_once\ncommand: [x]\n";
+    let told = healing(action, "version: 1.0\n");
+    for wanted in [
+        "actions/heal.yaml:3:1: \"timeout\" is for actions that a worker runs, and no worker runs a question: its parameter",
+        "actions/heal.yaml:4:1: \"pool\" is for actions that a worker runs, and no worker runs a question: leave it out",
+        "actions/heal.yaml:5:11: a question is kept by its owner and is never lost: leave \"delivery\" out",
+        "actions/heal.yaml:6:1: \"command\" is no key of the runner \"inquirer\"",
+    ] {
+        assert!(told.contains(wanted), "{wanted}\n{told}");
+    }
+}

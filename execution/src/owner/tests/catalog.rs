@@ -6,7 +6,7 @@ use std::sync::Arc;
 use petrel_schemas::{Class, ExecutionId};
 use serde_json::{Value, json};
 
-use super::family;
+use super::family::{self, Shape};
 use crate::delivery::Delivery;
 use crate::gate::{GateId, Kind};
 use crate::needs::Needs;
@@ -78,7 +78,7 @@ impl NameGates for Own {
             drops,
         };
         match &*self.0 {
-            "demo.late" => OwnTerms { deadline_ms: Some(510_000), ..OwnTerms::default() },
+            "demo.late" | "demo.late_chain" => OwnTerms { deadline_ms: Some(510_000), ..OwnTerms::default() },
             // From 00:20 on, which is 1,200 s.
             "demo.strict" => OwnTerms { windows: vec![windows(thursday(20, 30), true)], ..OwnTerms::default() },
             _ => OwnTerms { windows: vec![windows(thursday(20, 30), false)], ..OwnTerms::default() },
@@ -145,16 +145,25 @@ impl Actions for Catalog {
                 _ => None,
             },
             policies: match action {
-                "demo.gated" | "demo.gated_chain" => Some(Arc::new(TwoGates("host"))),
+                "demo.gated" | "demo.gated_chain" | "demo.gated_freezes" | "demo.gated_asks" | "demo.gated_nest"
+                | "demo.gated_above" => Some(Arc::new(TwoGates("host"))),
                 "demo.keyless" => Some(Arc::new(TwoGates("nothing"))),
-                "demo.late" | "demo.office" | "demo.strict" | "demo.careful" => Some(Arc::new(Own(action.to_owned()))),
+                "demo.late" | "demo.late_chain" | "demo.office" | "demo.strict" | "demo.careful" => {
+                    Some(Arc::new(Own(action.to_owned())))
+                }
                 _ => None,
             },
             runner: match action {
                 "demo.noop" => Arc::new(RunnerSpec::Noop(NoopSpec)),
-                "demo.chain" | "demo.gated_chain" => family::runner(1, 3),
-                "demo.fan" => family::runner(5, 5),
-                "demo.deep" => family::runner(1, 0),
+                "demo.chain" | "demo.gated_chain" | "demo.late_chain" => family::runner(Shape::of(1, 3, "demo.ok")),
+                "demo.fan" => family::runner(Shape::of(5, 5, "demo.ok")),
+                "demo.deep" => family::runner(Shape::of(1, 1, "demo.deep")),
+                "demo.freezes" | "demo.gated_freezes" => family::runner(Shape::of(2, 2, "demo.ok").freezing()),
+                "demo.question" => family::runner(Shape::question()),
+                "demo.asks" => family::runner(Shape::of(1, 1, "demo.question")),
+                "demo.asks_twice" | "demo.gated_asks" => family::runner(Shape::of(1, 2, "demo.question")),
+                "demo.gated_above" => family::runner(Shape::of(1, 1, "demo.asks_twice")),
+                "demo.nest" | "demo.gated_nest" => family::runner(Shape::of(2, 2, "demo.chain")),
                 _ => command(),
             },
             parameters: Arc::new(Filled(if action == "demo.large" { 300 << 10 } else { 1 })),

@@ -12,7 +12,7 @@ use super::messages::message_of;
 use crate::code;
 use crate::codec::{from_bytes, to_bytes};
 use crate::execution::{Execution, Known};
-use crate::gate::{InForce, Numbers, Stamp, What};
+use crate::gate::{GateMessage, InForce, Numbers, Stamp, What};
 use crate::status::Status;
 use crate::timer::{TimerKind, timer_key};
 
@@ -21,6 +21,7 @@ pub const DEDUP_MS: i64 = 60_000;
 pub const START_MS: i64 = 20_000;
 pub const NO_ROOM_MS: i64 = 5_000;
 pub const PAUSE_MS: i64 = 500;
+pub const FROZEN_MS: i64 = 3_000;
 
 /// What can happen to an owner. Executions are named by a digit, attempts by their token; `w` is the worker unless
 /// another one is named.
@@ -97,6 +98,10 @@ pub struct Model {
     pub history: BTreeMap<String, Vec<(i64, Status)>>,
     /// Partitions of the tasks, and their latest starts.
     pub tasks: Vec<(u32, i64)>,
+    /// What gates were told.
+    pub told_gates: Vec<GateMessage>,
+    /// The errors of the rows of each execution, empty where there is none.
+    notes: BTreeMap<String, Vec<String>>,
     pub parents_told: Vec<crate::family::ChildEnded>,
     pub events: Vec<TriggerEvent>,
     /// What executions of a family have for each other in the step.
@@ -125,6 +130,7 @@ impl Model {
                 not_begun_pause_ms: PAUSE_MS,
                 not_begun_pause_ms_max: 4 * PAUSE_MS,
                 rerun_within_ms: 2 * DEDUP_MS,
+                frozen_after_ms: FROZEN_MS,
                 parameters_bytes_max: 256 << 10,
             },
             catalog: Catalog::default(),
@@ -134,6 +140,8 @@ impl Model {
             waiting: BTreeSet::new(),
             history: BTreeMap::new(),
             tasks: Vec::new(),
+            told_gates: Vec::new(),
+            notes: BTreeMap::new(),
             parents_told: Vec::new(),
             events: Vec::new(),
             family: VecDeque::new(),
@@ -168,6 +176,23 @@ impl Model {
         })
     }
 
+    /// The errors of its rows, in order.
+    pub fn notes(&self, execution: u8) -> Vec<String> {
+        self.notes[id(execution).as_str()].clone()
+    }
+
+    /// Its deadline passes, and nothing else happens meanwhile.
+    pub fn pass_deadline(&mut self, execution: u8) -> Vec<String> {
+        let (key, mut live) = (timer_key(&id(execution), TimerKind::Deadline), self.live(execution));
+        let terms = live.core_mut().terms.as_mut().unwrap();
+        if terms.deadline_ms.is_none() {
+            terms.deadline_ms = Some(1);
+        }
+        self.now_ms = self.now_ms.max(live.core().deadline_at_ms().unwrap());
+        self.timers.remove(&key);
+        self.decide(|owner| owner.timer(TimerKind::Deadline, Some(Known::Live(live))))
+    }
+
     /// What is decided, in order.
     pub fn act(&mut self, what: &Do) -> Vec<String> {
         match what {
@@ -200,7 +225,7 @@ impl Model {
         self.decide(|owner| match message {
             Message::Request { subject, parameters } => owner.request(subject, parameters, known.as_ref()),
             Message::Cancel { by, .. } => owner.cancel(&by, known),
-            Message::Workflow { asked, by, .. } => owner.ask(&asked, &by, known),
+            Message::Workflow { id, asked, by, at_ms } => owner.ask(&id, &asked, &by, at_ms, known),
             Message::Report(about, report) => owner.report(&about, report, known),
             Message::Gate { gate, about, answer } => owner.gate_answered(&gate, &about, answer, known),
             Message::GateOrder { gate, what, at_ms } => owner.gate_ordered(gate, what, at_ms),
@@ -257,6 +282,7 @@ impl Model {
         let limits = self.limits.clone();
         let beside = self.beside.map(|pool| Beside { worker: "w", pool });
         let gates = Speaker(self.last, self.now_ms);
+        self.workflows.see(&self.states);
         let workflows = self.workflows.clone();
         let (now_ms, limits, actions) = (self.now_ms, &limits, &catalog);
         let facts = Facts { now_ms, limits, actions, beside, gates: &gates, workflows: &workflows };
@@ -271,6 +297,8 @@ impl Model {
                 let row = changed(&execution, self.now_ms);
                 let history = self.history.entry(row.execution_id.clone()).or_default();
                 history.push((row.sequence, execution.status()));
+                let notes = self.notes.entry(row.execution_id.clone()).or_default();
+                notes.push(row.error.clone().unwrap_or_default());
                 self.states.insert(row.execution_id.clone(), to_bytes(&execution));
                 return Some(match row.code {
                     // It says nothing that the status does not.
@@ -287,6 +315,7 @@ impl Model {
                 assert!(!self.workflows.forget(&id) || conducted, "{id}");
                 self.states.remove(id.as_str());
                 self.history.remove(id.as_str());
+                self.notes.remove(id.as_str());
             }
             Effect::SetTimer { id, kind, due_ms } => {
                 self.timers.insert(timer_key(&id, kind), (due_ms, id, kind));
@@ -312,6 +341,7 @@ impl Model {
             Effect::ToGate(message) => {
                 assert!(self.last.is_none_or(|last| last < message.stamp), "stamps go up");
                 self.last = Some(message.stamp);
+                self.told_gates.push(message.clone());
                 let what = match &message.what {
                     What::Acquire { about, .. } => format!("ask {} {}", message.gate, about.acquisition.number),
                     What::Release { about, outcome } => {
@@ -322,6 +352,7 @@ impl Model {
                 return Some(what);
             }
             Effect::Number(stamp) => self.last = Some(stamp),
+            Effect::Moved(_) => {}
             Effect::Output(row) => return Some(format!("{}={}", row.stream, row.content)),
             Effect::Event(event) => {
                 let told = format!("event {}", event.trigger);
@@ -335,6 +366,10 @@ impl Model {
             Effect::Child(child) => self.family.push_back(Family::Child(child)),
             Effect::StopChild { id, by } => self.family.push_back(Family::Stop(id, by)),
             Effect::AskChild { id, asked, by } => self.family.push_back(Family::Ask(id, asked, by)),
+            Effect::Rests { child, rests } => {
+                let parent = child.parent().unwrap();
+                self.family.push_back(Family::Rests { parent, child, rests });
+            }
             Effect::Piece { id, changed } => self.workflows.put(&id, changed),
             Effect::GiveUp { code, .. } => return Some(format!("dead {code}")),
             Effect::Count(_) => {}

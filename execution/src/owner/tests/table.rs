@@ -475,7 +475,7 @@ fn what_the_log_cannot_remember_ends_and_leaves_nothing_running() {
             model.act(what);
         }
         let execution = model.live(1);
-        assert_eq!(model.decide(|owner| owner.too_large(execution, "9 bytes")), ["failed(state_too_large)"]);
+        assert_eq!(model.decide(|owner| owner.too_large(execution, 1, "9 bytes")), ["failed(state_too_large)"]);
         let Some(Known::Over(ended)) = model.known(&id(1)) else { panic!("not over") };
         assert_eq!(ended.sequence, sequence, "{steps:?}");
         assert!(model.waiting.is_empty() && model.timers.keys().all(|key| key.ends_with(b"/remember")));

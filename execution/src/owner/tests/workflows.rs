@@ -2,21 +2,23 @@
 
 use petrel_schemas::ExecutionId;
 use proptest::prelude::*;
+use serde_json::{Map, Value};
 
 use super::super::*;
 use super::model::{DEDUP_MS, Do, LEASE_MS, Model, START_MS, id};
+use super::turnstile::Turnstiles;
 use crate::attempt::Attempt;
 use crate::execution::Known;
 use crate::state::EDGES;
 use crate::status::Status;
-use crate::workflow::Asked;
+use crate::workflow::{Asked, Decision};
 
-fn child(parent: u8, number: u32) -> ExecutionId {
+pub fn child(parent: u8, number: u32) -> ExecutionId {
     id(parent).child(number).unwrap()
 }
 
 /// What a worker says of an execution's current attempt; nothing where no worker has one.
-fn reported(model: &mut Model, id: &ExecutionId, status: &str) -> Vec<String> {
+pub fn reported(model: &mut Model, id: &ExecutionId, status: &str) -> Vec<String> {
     let Some(Known::Live(execution)) = model.known(id) else { return Vec::new() };
     let Attempt { number, token } = execution.core().attempt;
     let about = About { id: id.clone(), attempt: Attempt { number, token }, worker: "w".to_owned() };
@@ -31,7 +33,7 @@ fn reported(model: &mut Model, id: &ExecutionId, status: &str) -> Vec<String> {
     model.tell(Message::Report(about, report))
 }
 
-fn status(model: &Model, id: &ExecutionId) -> Option<Status> {
+pub fn status(model: &Model, id: &ExecutionId) -> Option<Status> {
     model.known(id).map(|known| match known {
         Known::Live(execution) => execution.status(),
         Known::Over(ended) => ended.status,
@@ -101,24 +103,33 @@ fn a_workflow_whose_revision_is_not_here_hears_of_its_children_once_it_is() {
     assert_eq!(status(&model, &child(1, 2)), Some(Status::Scheduled));
 }
 
-fn asked(model: &mut Model, asked: Asked) -> Vec<String> {
-    model.tell(Message::Workflow { id: id(1), asked, by: "eve".to_owned() })
+/// Somebody asks that of the first root.
+pub fn ask(model: &mut Model, asked: Asked) -> Vec<String> {
+    ask_of(model, &id(1), asked)
+}
+
+/// Somebody asks that of an execution.
+pub fn ask_of(model: &mut Model, id: &ExecutionId, asked: Asked) -> Vec<String> {
+    let at_ms = model.now_ms;
+    model.tell(Message::Workflow { id: id.clone(), asked, by: "eve".to_owned(), at_ms })
 }
 
 #[test]
 fn a_workflow_rests_once_what_runs_has_ended_and_goes_on() {
     let mut model = Model::new();
     model.act(&Do::Request(1, "demo.chain", "now"));
-    assert_eq!(asked(&mut model, Asked::Pause).join(", "), "pausing");
-    assert_eq!(model.live(1).core().note.error.as_deref(), Some("asked for by eve"));
+    assert_eq!(ask(&mut model, Asked::Pause).join(", "), "pausing");
+    assert_eq!(model.live(1).core().note.error.as_deref(), Some("pause asked for by eve"));
     reported(&mut model, &child(1, 1), "succeeded");
     assert_eq!(model.status(1), Some(Status::Paused));
     model.workflows.drop_all();
-    let resumed = asked(&mut model, Asked::Resume);
+    let resumed = ask(&mut model, Asked::Resume);
     assert_eq!(resumed.join(", "), "resuming, running, delayed(task_delay)");
-    // What is none, or is over, does nothing.
-    assert_eq!(model.tell(Message::Workflow { id: child(1, 2), asked: Asked::Pause, by: "eve".to_owned() }).len(), 0);
-    assert_eq!(model.tell(Message::Workflow { id: id(2), asked: Asked::Pause, by: "eve".to_owned() }).len(), 0);
+    assert_eq!(model.notes(1)[4..], ["resume asked for by eve", ""]);
+    // What is none, or is not known, cannot be asked.
+    for none in [child(1, 2), id(2)] {
+        assert_eq!(ask_of(&mut model, &none, Asked::Pause).join(", "), "dead asked_in_vain");
+    }
 }
 
 #[test]
@@ -128,7 +139,7 @@ fn what_is_asked_of_a_workflow_that_is_not_here_is_told_it_later() {
     model.act(&Do::Request(1, "demo.chain", "later"));
     model.workflows.drop_all();
     model.act(&Do::Leave);
-    asked(&mut model, Asked::Pause);
+    ask(&mut model, Asked::Pause);
     assert_eq!(model.status(1), Some(Status::Running));
     model.act(&Do::Arrive);
     model.act(&Do::Wait(10_000));
@@ -150,14 +161,43 @@ enum Step {
     /// A worker says so of a child, if it has an attempt.
     Child(u8, u32, &'static str),
     CancelChild(u8, u32),
-    Ask(u8, Asked),
+    Ask(u8, Option<u32>, Asked),
+    /// A gate answers, if it was asked.
+    Answer,
     /// Another process goes on.
     Restart,
 }
 
+fn asked() -> impl Strategy<Value = Asked> {
+    let skip = Decision::Skip { task: "t1".to_owned(), route: 0, result: Value::Null };
+    let retry = Decision::Retry { task: "t2".to_owned(), route: 0, reset_items: false, input: Map::new() };
+    prop::sample::select(vec![
+        Asked::Pause,
+        Asked::Pause,
+        Asked::Resume,
+        Asked::Resume,
+        Asked::Rerun(Vec::new()),
+        Asked::Decide(skip),
+        Asked::Decide(retry),
+        Asked::Decide(Decision::Resume { variables: Map::new() }),
+        Asked::Decide(Decision::Rollback),
+        Asked::Answer(Value::Bool(true)),
+    ])
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let (root, number) = (0..2_u8, 1..6_u32);
-    let action = prop::sample::select(vec!["demo.chain", "demo.fan", "demo.deep", "demo.gated_chain"]);
+    let action = prop::sample::select(vec![
+        "demo.chain",
+        "demo.fan",
+        "demo.deep",
+        "demo.gated_chain",
+        "demo.gated_freezes",
+        "demo.gated_asks",
+        "demo.gated_nest",
+        "demo.gated_above",
+        "demo.nest",
+    ]);
     let revision = prop::sample::select(vec!["now", "now", "later"]);
     let said = prop::sample::select(vec!["claimed", "succeeded", "succeeded", "succeeded", "failed", "abandoned"]);
     prop_oneof![
@@ -167,23 +207,50 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (root, number).prop_map(|(n, number)| Step::CancelChild(n, number)),
         3 => (0..2 * LEASE_MS).prop_map(|ms| Step::Act(Do::Wait(ms))),
         2 => Just(Step::Restart),
-        2 => (0..2_u8, prop::sample::select(vec![Asked::Pause, Asked::Resume])).prop_map(|(n, asked)| Step::Ask(n, asked)),
+        6 => (0..2_u8, prop::option::of(1..3_u32), asked()).prop_map(|(n, of, asked)| Step::Ask(n, of, asked)),
+        6 => Just(Step::Answer),
         1 => prop::sample::select(vec![Do::Pause, Do::Resume, Do::Arrive, Do::Leave]).prop_map(Step::Act),
     ]
 }
 
-fn run(model: &mut Model, step: &Step) {
+/// Children of children, too: the second one of each number is the first one's first.
+fn run(model: &mut Model, gates: &mut Turnstiles, step: &Step) {
     match step {
         Step::Act(what) => drop(model.act(what)),
-        Step::Child(root, number, said) => drop(reported(model, &child(*root, *number), said)),
+        Step::Child(root, number, said) => {
+            drop(reported(model, &child(*root, *number), said));
+            drop(reported(model, &child(*root, 1).child(*number).unwrap(), said));
+        }
         Step::CancelChild(root, number) => {
             drop(model.tell(Message::Cancel { id: child(*root, *number), by: "eve".to_owned() }));
         }
-        Step::Ask(root, asked) => {
-            drop(model.tell(Message::Workflow { id: id(*root), asked: asked.clone(), by: "eve".to_owned() }));
+        Step::Ask(root, of, asked) => {
+            let id = of.map_or_else(|| id(*root), |number| child(*root, number));
+            drop(ask_of(model, &id, asked.clone()));
+            if let Asked::Answer(_) = asked {
+                drop(ask_of(model, &id.child(1).unwrap(), asked.clone()));
+            }
         }
+        Step::Answer => drop(gates.answer(model)),
         Step::Restart => model.workflows.drop_all(),
     }
+    gates.hear_all(model);
+}
+
+/// Below what rests, or waits for its permits, nothing runs.
+fn nothing_runs_below_what_rests(model: &Model) -> Result<(), String> {
+    let live = model.states.keys().filter_map(|id| match model.known(&ExecutionId::parse(id).unwrap()) {
+        Some(Known::Live(execution)) => Some(execution),
+        _ => None,
+    });
+    for execution in live {
+        let runs = matches!(execution.status(), Status::Scheduled | Status::Running | Status::Pausing);
+        let parent = execution.id().parent().and_then(|parent| status(model, &parent));
+        if runs && matches!(parent, Some(Status::Paused | Status::Resuming)) {
+            return Err(format!("{} is {:?} below one that is {parent:?}", execution.id(), execution.status()));
+        }
+    }
+    Ok(())
 }
 
 proptest! {
@@ -191,9 +258,9 @@ proptest! {
 
     #[test]
     fn families_end_and_leave_nothing(steps in prop::collection::vec(step(), 1..80)) {
-        let mut model = Model::new();
+        let (mut model, mut gates) = (Model::new(), Turnstiles::default());
         for step in &steps {
-            run(&mut model, step);
+            run(&mut model, &mut gates, step);
             for history in model.history.values() {
                 let mut before = Status::Requested;
                 for (number, (sequence, status)) in history.iter().enumerate() {
@@ -202,15 +269,20 @@ proptest! {
                     before = *status;
                 }
             }
+            prop_assert_eq!(gates.check(&model), Ok(()));
+            prop_assert_eq!(nothing_runs_below_what_rests(&model), Ok(()));
         }
         model.act(&Do::Resume);
         model.act(&Do::Vanish);
-        // Those that wait at a gate that nobody answers end by hand.
+        // Those that rest, or wait at a gate, end by hand.
         for root in 0..2 {
             model.act(&Do::Cancel(root));
         }
+        gates.answer_all(&mut model);
         model.act(&Do::Wait(10 * (START_MS + LEASE_MS) + 3 * DEDUP_MS));
         prop_assert!(model.states.is_empty(), "{:?}", model.history);
         prop_assert!(model.timers.is_empty() && model.waiting.is_empty() && model.workflows.is_empty());
+        gates.answer_all(&mut model);
+        prop_assert!(gates.is_empty());
     }
 }

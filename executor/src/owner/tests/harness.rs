@@ -112,6 +112,7 @@ impl Owner {
             return match AuditRecord::decode(value).unwrap() {
                 AuditRecord::ExecutionChanged(row) => row.status,
                 AuditRecord::OutputCaptured(row) => format!("{}={}", row.stream, row.content),
+                AuditRecord::WorkflowMoved(row) => format!("{} moved", row.tasks.len()),
                 other => panic!("unexpected {other:?}"),
             };
         }

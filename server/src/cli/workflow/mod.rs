@@ -1,5 +1,6 @@
-//! `petrel workflow validate|inspect|graph|test`: workflows without a server; `run|pause|resume`: with one.
+//! `petrel workflow validate|inspect|graph|test`: workflows without a server; the other words: with one.
 
+mod decide;
 mod file;
 mod inspect;
 mod test;
@@ -23,23 +24,27 @@ pub fn run(
 ) -> Result<(), Failure> {
     match command {
         WorkflowCommand::Run(run) => action::run(ActionCommand::Run(run), &client()?, format),
-        WorkflowCommand::Pause { id } => order(&id, "pause", &client()?, format),
-        WorkflowCommand::Resume { id } => order(&id, "resume", &client()?, format),
+        WorkflowCommand::Pause { id } => decide::order(&id, "pause", &json!({}), &client()?, format),
+        WorkflowCommand::Resume { id, set, variables } => {
+            decide::order(&id, "resume", &decide::resume(&set, variables.as_deref())?, &client()?, format)
+        }
+        WorkflowCommand::Retry { id, task, reset_items, input } => {
+            decide::order(&id, "decide", &decide::retry(task, reset_items, &input)?, &client()?, format)
+        }
+        WorkflowCommand::Skip { id, task, result } => {
+            decide::order(&id, "decide", &decide::skip(task, result.as_deref())?, &client()?, format)
+        }
+        WorkflowCommand::Rollback { id } => {
+            decide::order(&id, "decide", &json!({ "decision": "rollback" }), &client()?, format)
+        }
+        WorkflowCommand::Rerun { id, tasks, reset_items } => {
+            decide::order(&id, "rerun", &decide::rerun(tasks, reset_items), &client()?, format)
+        }
         WorkflowCommand::Validate { paths, runner } => validate(&paths, runner, format),
         WorkflowCommand::Inspect { file, json } => inspect::run(&file, if json { Output::Json } else { format }),
         WorkflowCommand::Graph { file, format } => graph(&file, format),
         WorkflowCommand::Test { paths } => test::run(&paths, format),
     }
-}
-
-/// Asks something of a workflow that runs.
-fn order(id: &str, what: &str, client: &Client, format: Output) -> Result<(), Failure> {
-    let answer = client.post(&["v1", "executions", id, what], &json!({}))?;
-    match format {
-        Output::Json => output::json(&answer),
-        Output::Table => output::line(answer["message"].as_str().unwrap_or_default()),
-    }
-    Ok(())
 }
 
 fn validate(paths: &[PathBuf], runner: Option<Runner>, format: Output) -> Result<(), Failure> {

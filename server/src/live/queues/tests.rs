@@ -1,37 +1,15 @@
-use petrel_execution::codec;
-use petrel_execution::state::{In, Requested};
-use petrel_execution::{Execution, Subject};
-use petrel_schemas::{ActionRequest, ExecutionId, ExecutionState, decode};
+use petrel_schemas::ExecutionState;
 
 use super::*;
+use crate::live::testkit::state;
 
 fn execution(n: u32, status: &str, pool: &str, class: Option<&str>, at_ms: i64) -> LiveExecution {
-    let request = ActionRequest {
-        execution_id: ExecutionId::of_manual(&n.to_string()).to_string(),
-        root_execution_id: String::new(),
-        event_id: None,
-        event_at_ms: None,
-        trigger: None,
-        rule: None,
-        action_index: 0,
-        redrive: 0,
-        action: "demo.a".to_owned(),
-        parameters: "{}".to_owned(),
-        revision: "r".to_owned(),
-        kv_version: 0,
-        requested_at_ms: at_ms - 5,
-        requested_by: "rule".to_owned(),
-        cause_depth: 0,
-        class: class.map(str::to_owned),
-    };
-    let (subject, parameters) = Subject::of_request(request).unwrap();
-    let bytes = codec::to_bytes(&Execution::from(In::<Requested>::new(subject, parameters)));
-    let state: ExecutionState = decode(&bytes).unwrap();
     let state = ExecutionState {
-        status: status.to_owned(),
         pool: pool.to_owned(),
+        class: class.map(str::to_owned),
+        requested_at_ms: at_ms - 5,
         scheduled_at_ms: (status == "scheduled").then_some(at_ms),
-        ..state
+        ..state(n, status)
     };
     LiveExecution { id: state.execution_id.clone(), at_ms, state: Some(state), ended: None }
 }

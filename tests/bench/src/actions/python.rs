@@ -25,8 +25,9 @@ const CODE: &str = "import asyncio, concurrent.futures, decimal, difflib, doctes
     def act():\n    return [time.time_ns(), IMPORTED_BY != os.getpid()]\n";
 /// What a call takes that begins with an interpreter is at least that, in milliseconds: else there is nothing to save.
 const COLD_MS_MIN: f64 = 150.0;
-/// And what it takes where all is imported, at most.
-const WARM_MS_MAX: f64 = 15.0;
+/// And what it takes where all is imported, at most, of what that takes: 15 ms of 150. Machines differ, and one machine
+/// from day to day; the ratio of one run does not.
+const WARM_PART_MAX: f64 = 0.1;
 /// How long it may take until code is kept imported.
 const WARM_WAIT: Duration = Duration::from_secs(60);
 
@@ -62,8 +63,9 @@ impl Rig {
             taken.extend((at >= WARM_UP).then_some(took));
         }
         table.times("python, kept imported", taken, |p50| {
-            let note = format!("of {cold:.0} ms (at most {WARM_MS_MAX} ms)");
-            Some((note, p50 <= WARM_MS_MAX && cold >= COLD_MS_MIN))
+            let most = cold * WARM_PART_MAX;
+            let note = format!("of {cold:.0} ms (at most {most:.1} ms, a tenth)");
+            Some((note, p50 <= most && cold >= COLD_MS_MIN))
         });
         Ok(())
     }

@@ -18,8 +18,13 @@ const STALL: Duration = Duration::from_secs(120);
 /// How long a batch may be refused because the server has too much to do.
 const REFUSED: Duration = Duration::from_secs(300);
 
-/// Sends `count` events whose ids are made of `name`: the same name, the same events.
+/// Sends `count` events of the pack's first trigger whose ids are made of `name`: the same name, the same events.
 pub(crate) fn send(http: &Http, name: &str, count: u64) -> Result<()> {
+    send_to(http, TRIGGER, name, count)
+}
+
+/// The same for another trigger.
+pub(crate) fn send_to(http: &Http, trigger: &str, name: &str, count: u64) -> Result<()> {
     let next = AtomicU64::new(0);
     let client = || -> Result<()> {
         loop {
@@ -27,7 +32,7 @@ pub(crate) fn send(http: &Http, name: &str, count: u64) -> Result<()> {
             if first >= count {
                 return Ok(());
             }
-            batch(http, name, first, (first + BATCH).min(count))?;
+            batch(http, trigger, name, first, (first + BATCH).min(count))?;
         }
     };
     std::thread::scope(|scope| {
@@ -36,14 +41,14 @@ pub(crate) fn send(http: &Http, name: &str, count: u64) -> Result<()> {
     })
 }
 
-fn batch(http: &Http, name: &str, first: u64, end: u64) -> Result<()> {
+fn batch(http: &Http, trigger: &str, name: &str, first: u64, end: u64) -> Result<()> {
     let mut body = String::new();
     for n in first..end {
         // Writing to a string cannot fail.
         let _ = writeln!(body, r#"{{"n":{n},"host":"web-{:03}"}}"#, n % 997);
     }
     let headers = format!("Content-Type: application/x-ndjson\r\nEvent-Id: {name}-{first}\r\n");
-    let path = format!("/v1/events/{TRIGGER}");
+    let path = format!("/v1/events/{trigger}");
     let began = Instant::now();
     loop {
         match http.post(&path, &headers, &body)? {

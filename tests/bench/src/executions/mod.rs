@@ -7,8 +7,9 @@
 pub(crate) mod feed;
 mod meters;
 mod phases;
+pub(crate) mod rig;
 pub(crate) mod server;
-mod table;
+pub(crate) mod table;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -16,7 +17,7 @@ use petrel_testkit::shared_kafka;
 use serde_json::json;
 
 use crate::executions::phases::Run;
-pub(crate) use crate::executions::phases::SUCCEEDED;
+pub(crate) use crate::executions::rig::SUCCEEDED;
 use crate::executions::table::Table;
 use crate::kafka::Kafka;
 use crate::machine;
@@ -46,10 +47,6 @@ impl Options {
     fn rate_count(&self) -> u64 {
         self.rate_count.unwrap_or(self.count / 5).max(1)
     }
-
-    fn buses(&self) -> Vec<On> {
-        self.bus.map_or_else(|| vec![On::Local, On::Kafka], |bus| vec![bus])
-    }
 }
 
 /// A bus to measure on.
@@ -62,11 +59,25 @@ pub(crate) enum On {
 }
 
 impl On {
-    fn name(self) -> &'static str {
+    /// What is run on it: the broker, of one that needs it.
+    pub(crate) fn broker(self) -> Result<Option<Kafka>> {
+        if self == Self::Local {
+            return Ok(None);
+        }
+        let bootstrap = shared_kafka().context("Kafka's jars are missing: cargo xtask deps --kafka")?;
+        Ok(Some(Kafka { bootstrap: bootstrap.to_owned() }))
+    }
+
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
             Self::Kafka => "kafka",
         }
+    }
+
+    /// This one, else all of them.
+    pub(crate) fn only(bus: Option<On>) -> Vec<On> {
+        bus.map_or_else(|| vec![On::Local, On::Kafka], |bus| vec![bus])
     }
 
     /// Executions per second that the project promises.
@@ -82,14 +93,8 @@ impl On {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut table = Table::default();
     let mut facts = None;
-    for bus in options.buses() {
-        let kafka = match bus {
-            On::Local => None,
-            On::Kafka => {
-                let bootstrap = shared_kafka().context("Kafka's jars are missing: cargo xtask deps --kafka")?;
-                Some(Kafka { bootstrap: bootstrap.to_owned() })
-            }
-        };
+    for bus in On::only(options.bus) {
+        let kafka = bus.broker()?;
         if let Some(kafka) = &kafka {
             facts = Some(machine::facts(kafka)?);
         }

@@ -18,8 +18,10 @@ use crate::kafka::Kafka;
 const READY: Duration = Duration::from_secs(600);
 /// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(120);
-/// The trigger of the pack.
+/// The trigger whose events lead to the pack's action.
 pub(crate) const TRIGGER: &str = "scale.order";
+/// The pack's `pack.yaml`.
+pub(crate) const MANIFEST: &str = "name: scale\nversion: 1.0.0\ndescription: Does nothing, often\n";
 
 /// What an event leads to.
 #[derive(Debug, Clone, Copy)]
@@ -46,8 +48,13 @@ impl Server {
         Self::start_of(&petrel_binary()?, Action::Noop, kafka)
     }
 
-    /// Starts that program and applies the pack.
+    /// Starts that program and applies a pack whose action is that one.
     pub(crate) fn start_of(program: &Path, action: Action, kafka: Option<&Kafka>) -> Result<Self> {
+        Self::start_with(program, &pack_of(action), kafka)
+    }
+
+    /// Starts that program and applies a pack of these files.
+    pub(crate) fn start_with(program: &Path, files: &[(String, String)], kafka: Option<&Kafka>) -> Result<Self> {
         let mut server = Self {
             program: program.to_owned(),
             http: Http { address: format!("127.0.0.1:{}", free_port()) },
@@ -57,7 +64,7 @@ impl Server {
             dir: tempfile::Builder::new().prefix("executions-").tempdir_in(scratch_dir()?)?,
         };
         server.begin()?;
-        let pack = write_pack(server.dir.path(), action)?.display().to_string();
+        let pack = write_pack(server.dir.path(), files)?.display().to_string();
         // The API may be ready a moment before the catalog takes writes.
         let applied = poll_until(ANSWER, || server.cli(&["pack", "apply", &pack]).ok());
         applied.with_context(|| format!("the pack cannot be applied: {}", server.log_tail()))?;
@@ -183,8 +190,7 @@ impl Http {
 }
 
 /// A pack whose rule asks for an action at every event.
-fn write_pack(dir: &Path, action: Action) -> Result<PathBuf> {
-    let root = dir.join("scale");
+fn pack_of(action: Action) -> Vec<(String, String)> {
     let runner = match action {
         Action::Noop => "runner: noop",
         Action::True => "runner: command\ncommand: [\"true\"]",
@@ -192,20 +198,27 @@ fn write_pack(dir: &Path, action: Action) -> Result<PathBuf> {
     let action = format!(
         "name: nothing\n{runner}\ndelivery: at_least_once\nparameters:\n  host: {{ type: string, required: true }}\n"
     );
-    let files = [
-        ("pack.yaml", "name: scale\nversion: 1.0.0\ndescription: Does nothing, often\n"),
-        (
-            "triggers/order.yaml",
-            "name: order\nsource: { http: {} }\nschema: { type: object, required: [n, host], \
-             properties: { n: { type: integer }, host: { type: string } } }\n",
-        ),
-        (
-            "rules/every.yaml",
-            "name: every\ntrigger: scale.order\ncriteria: trigger.n >= 0\n\
-             action: { ref: scale.nothing, parameters: { host: \"${trigger.host}\" } }\n",
-        ),
-        ("actions/nothing.yaml", action.as_str()),
-    ];
+    let mut files = vec![("pack.yaml".to_owned(), MANIFEST.to_owned()), ("actions/nothing.yaml".to_owned(), action)];
+    files.extend(rule_at(TRIGGER, "nothing"));
+    files
+}
+
+/// The files of a trigger of the pack, and of a rule that asks for an action of the pack at each of its events.
+pub(crate) fn rule_at(trigger: &str, action: &str) -> [(String, String); 2] {
+    let name = trigger.split_once('.').map_or(trigger, |(_, name)| name);
+    let source = format!(
+        "name: {name}\nsource: {{ http: {{}} }}\nschema: {{ type: object, required: [n, host], \
+         properties: {{ n: {{ type: integer }}, host: {{ type: string }} }} }}\n"
+    );
+    let rule = format!(
+        "name: every_{name}\ntrigger: {trigger}\ncriteria: trigger.n >= 0\n\
+         action: {{ ref: scale.{action}, parameters: {{ host: \"${{trigger.host}}\" }} }}\n"
+    );
+    [(format!("triggers/{name}.yaml"), source), (format!("rules/every_{name}.yaml"), rule)]
+}
+
+fn write_pack(dir: &Path, files: &[(String, String)]) -> Result<PathBuf> {
+    let root = dir.join("scale");
     for (path, text) in files {
         let path = root.join(path);
         std::fs::create_dir_all(path.parent().unwrap_or(&root))?;

@@ -24,8 +24,8 @@ impl Bar {
 
     fn text(self) -> String {
         match self {
-            Self::AtLeast(least) => format!(">= {least:.0}"),
-            Self::AtMost(most) => format!("<= {most:.0}"),
+            Self::AtLeast(least) => format!(">= {least}"),
+            Self::AtMost(most) => format!("<= {most}"),
             Self::None => String::new(),
         }
     }
@@ -75,7 +75,9 @@ fn line(row: &Row) -> String {
         None => "",
     };
     let Row { bus, what, value, unit, bar } = row;
-    format!("{bus:<6} {what:<52} {value:>12.1} {unit:<6} {:>9} {verdict}", bar.text())
+    // Of ratios the second digit counts, too.
+    let digits = if value.abs() < 10.0 { 2 } else { 1 };
+    format!("{bus:<6} {what:<52} {value:>12.digits$} {unit:<6} {:>9} {verdict}", bar.text())
 }
 
 #[cfg(test)]

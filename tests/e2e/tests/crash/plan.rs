@@ -31,6 +31,10 @@ pub(super) struct Plan {
     pub brokers: usize,
     /// `PETREL_E2E_BROKER_KILLS`: how often one of them is killed, in turn.
     pub broker_kills: usize,
+    /// `PETREL_E2E_WORKFLOWS`: workflows of the test that kills processes under them.
+    pub workflows: u64,
+    /// `PETREL_E2E_KILL_EVERY_SECONDS`: time from one of its kills to the next.
+    pub every: Duration,
 }
 
 impl Plan {
@@ -48,6 +52,8 @@ impl Plan {
             for_good: count_from_env("PETREL_E2E_FOR_GOOD", 0) > 0,
             brokers: count_from_env("PETREL_E2E_BROKERS", 3),
             broker_kills: count_from_env("PETREL_E2E_BROKER_KILLS", 3),
+            workflows: count_from_env("PETREL_E2E_WORKFLOWS", 60) as u64,
+            every: Duration::from_secs(count_from_env("PETREL_E2E_KILL_EVERY_SECONDS", 3) as u64),
         };
         let Self { events, kills, slots, slow_ms, away, .. } = &plan;
         // Shown when the test fails, so that the run can be repeated.

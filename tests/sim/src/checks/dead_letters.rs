@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use petrel_execution::code::ASKED_IN_VAIN;
+
 use crate::history::History;
 
 type At = (String, u32, i64);
@@ -26,6 +28,10 @@ pub fn only_poison_and_once(history: &History) -> Vec<String> {
     for (at, count) in letters(history) {
         if !poison.contains(&at) {
             let letter = history.dead_letters.iter().find(|l| (&l.topic, l.offset) == (&at.0, at.2));
+            // What is asked of a workflow may come too late, or once more.
+            if letter.is_some_and(|letter| letter.reason == ASKED_IN_VAIN) {
+                continue;
+            }
             let why = letter.map(|l| format!("{}: {}", l.reason, l.detail)).unwrap_or_default();
             wrong.push(format!("{at:?} was given up, and is no poison: {why}"));
         }

@@ -9,18 +9,19 @@ use crate::product::SCHEDULE_TO_START_MS;
 use crate::workflows::random::TASK_DELAY_MS_MAX;
 
 /// The steps that an execution may take, told without the code that takes them.
-const EDGES: [(&str, &[&str]); 8] = [
+const EDGES: [(&str, &[&str]); 9] = [
     ("", &["delayed", "scheduled", "failed", "canceled"]),
-    ("delayed", &["delayed", "scheduled", "failed", "timeout", "canceled"]),
+    ("delayed", &["delayed", "scheduled", "paused", "failed", "timeout", "canceled"]),
     ("scheduled", &["delayed", "running", "canceling", "failed", "timeout"]),
     (
         "running",
-        &["delayed", "scheduled", "pausing", "canceling", "succeeded", "failed", "timeout", "canceled", "abandoned"],
+        &["delayed", "scheduled", "pausing", "pending", "canceling", "succeeded", "failed", "timeout", "canceled", "abandoned"],
     ),
-    ("pausing", &["running", "paused", "canceling", "succeeded", "failed", "timeout", "canceled"]),
-    ("paused", &["resuming", "canceling", "failed"]),
-    ("resuming", &["running", "canceling", "failed"]),
-    ("canceling", &["succeeded", "failed", "timeout", "canceled"]),
+    ("pausing", &["running", "paused", "pending", "canceling", "succeeded", "failed", "timeout", "canceled"]),
+    ("pending", &["running", "pausing", "paused", "resuming", "canceling", "succeeded", "failed", "timeout", "canceled"]),
+    ("paused", &["paused", "resuming", "canceling", "failed", "timeout", "canceled"]),
+    ("resuming", &["resuming", "scheduled", "running", "paused", "canceling", "failed", "timeout", "canceled"]),
+    ("canceling", &["canceling", "succeeded", "failed", "timeout", "canceled"]),
 ];
 
 const FINAL: [&str; 5] = ["succeeded", "failed", "timeout", "canceled", "abandoned"];

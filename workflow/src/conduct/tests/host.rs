@@ -7,6 +7,7 @@ use petrel_execution::workflow::{Asked, Begin, ChildEnd, Conduct, Piece, Standin
 use serde_json::{Map, Value, json};
 
 use crate::conduct::PackWorkflow;
+use crate::expression::Dialect;
 
 pub(super) struct Host {
     workflow: PackWorkflow,
@@ -37,9 +38,22 @@ impl Host {
                 None => self.stored.remove(&change.key),
             };
         }
+        keys
+    }
+
+    /// Lets a second pass.
+    pub(super) fn tick(&mut self) {
         self.now_ms += 1_000;
         self.conduct.set_now(self.now_ms);
-        keys
+    }
+
+    /// Lets time come to what is due next, if anything is.
+    pub(super) fn wait(&mut self) {
+        if let Some(due_ms) = self.conduct.due_ms() {
+            self.now_ms = self.now_ms.max(due_ms);
+            self.conduct.set_now(self.now_ms);
+            self.conduct.time_passed();
+        }
     }
 
     pub(super) fn pieces(&self) -> Vec<Piece> {
@@ -96,8 +110,20 @@ impl Host {
 
 /// A workflow that is inspected.
 pub(super) fn workflow(text: &str) -> PackWorkflow {
-    let text = format!("version: 1.0\n{text}");
-    PackWorkflow::read(&text, crate::expression::Dialect::Orquesta).unwrap_or_else(|findings| panic!("{findings:?}"))
+    read(text, Dialect::Orquesta)
+}
+
+/// A native one.
+pub(super) fn native(text: &str) -> PackWorkflow {
+    read(text, Dialect::Native)
+}
+
+fn read(text: &str, dialect: Dialect) -> PackWorkflow {
+    PackWorkflow::read(&format!("version: 1.0\n{text}"), dialect).unwrap_or_else(|findings| panic!("{findings:?}"))
+}
+
+pub(super) fn begin_native(text: &str) -> Host {
+    Host::begin(native(text), &Value::Object(Map::new()))
 }
 
 pub(super) fn begin(text: &str) -> Host {

@@ -1,9 +1,12 @@
 //! What children are started for, what becomes of how they end, and what is told of a workflow.
 
 mod host;
+mod people;
 mod random;
+mod random_native;
+mod rerun;
 
-use petrel_execution::workflow::{Asked, Begin, ChildEnd, Piece, Standing, Start, Workflow};
+use petrel_execution::workflow::{Asked, Begin, ChildEnd, Moved, Piece, Standing, Start, Workflow};
 use petrel_execution::{Status, code};
 use serde_json::{Value, json};
 
@@ -43,6 +46,48 @@ fn children_are_started_with_their_actions_and_parameters() {
         result: json!({"output": null}),
     };
     assert_eq!((host.standing(), host.conduct.open()), (over, Vec::new()));
+}
+
+#[test]
+fn each_change_of_a_task_is_told_once_whatever_is_restored() {
+    let text =
+        "tasks:\n  a: {action: x, retry: {count: 1}, next: [{do: [noop, b]}]}\n  b: {with: <% [1, 2] %>, action: y}\n";
+    let told = |restores: bool| {
+        let mut host = begin(text);
+        let mut told = Vec::new();
+        let mut tell = |host: &mut Host| {
+            told.extend(host.conduct.take_moves().into_iter().map(|m| {
+                let Moved { task, run, change, status, .. } = m;
+                format!("{task} {run}.{change} {status}")
+            }));
+            if restores {
+                host.restore();
+            }
+        };
+        for (number, status) in
+            [(1, Status::Failed), (2, Status::Succeeded), (3, Status::Succeeded), (4, Status::Succeeded)]
+        {
+            host.starts(100);
+            tell(&mut host);
+            host.end(number, status, Value::Null);
+            tell(&mut host);
+        }
+        host.starts(100);
+        tell(&mut host);
+        told
+    };
+    let wanted = [
+        "a 0.0 running",
+        "a 0.1 failed",
+        "a 0.2 retrying",
+        "a 0.3 running",
+        "a 0.4 succeeded",
+        "noop 1.0 succeeded",
+        "b 2.0 running",
+        "b 2.1 succeeded",
+    ];
+    assert_eq!(told(false), wanted);
+    assert_eq!(told(true), wanted);
 }
 
 #[test]
@@ -234,6 +279,29 @@ fn a_pause_lets_what_runs_end_and_a_resume_goes_on() {
     assert_eq!((host.standing(), host.starts(100)), (Standing::Paused, Vec::new()));
     host.restore();
     host.ask(Asked::Resume);
+    assert_eq!(host.run(succeeded).0, Status::Succeeded);
+}
+
+#[test]
+fn one_that_is_to_rest_does_once_its_children_rest_and_not_while_one_runs() {
+    let mut host = begin("tasks:\n  a: {action: x, next: [{do: c}]}\n  b: {action: x}\n  c: {action: x}\n");
+    assert_eq!(host.labels(100).len(), 2);
+    host.conduct.child_rests(1, true);
+    assert_eq!(host.standing(), Standing::Running, "nobody wants it to rest");
+    host.ask(Asked::Pause);
+    assert_eq!(host.standing(), Standing::Pausing);
+    host.conduct.child_rests(2, true);
+    host.restore();
+    assert_eq!((host.standing(), host.conduct.open()), (Standing::Paused, vec![1, 2]));
+    // One ends while the workflow rests, and another goes on.
+    host.end(2, Status::Succeeded, Value::Null);
+    assert_eq!(host.standing(), Standing::Paused);
+    host.conduct.child_rests(1, false);
+    host.conduct.child_rests(7, true);
+    host.restore();
+    assert_eq!((host.standing(), host.stored.contains_key("rests")), (Standing::Pausing, false));
+    host.ask(Asked::Resume);
+    host.end(1, Status::Succeeded, Value::Null);
     assert_eq!(host.run(succeeded).0, Status::Succeeded);
 }
 

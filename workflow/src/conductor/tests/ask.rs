@@ -20,7 +20,7 @@ fn ask(one: &mut Rehearsal) {
 }
 
 fn notices(one: &mut Rehearsal) -> Vec<String> {
-    let notices = one.step(Conductor::take_notices);
+    let notices = one.step(|conductor| conductor.take_notices(usize::MAX));
     notices.iter().map(|one| format!("{} {} {}", one.task, one.action.to_json(), one.input.to_json())).collect()
 }
 

@@ -61,13 +61,17 @@ impl Store {
     fn take(&mut self, conductor: &mut Conductor) -> usize {
         let changes = conductor.take_changes();
         let count = changes.len();
+        self.put(changes);
+        count
+    }
+
+    fn put(&mut self, changes: Vec<Change>) {
         for change in changes {
             match change.value {
                 Some(value) => self.0.insert(change.key, value),
                 None => self.0.remove(&change.key),
             };
         }
-        count
     }
 
     fn pieces(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -167,6 +171,21 @@ fn an_event_changes_as_few_pieces_in_a_large_workflow_as_in_a_small_one() {
 }
 
 #[test]
+fn what_is_staged_and_begins_before_it_is_stored_is_not_stored() {
+    let mut conductor = start(&chain(2));
+    let mut store = Store::default();
+    run(&mut conductor, "t0", serde_json::json!(0));
+    store.take(&mut conductor);
+    tell(&mut conductor, "t1", Status::Running, serde_json::Value::Null);
+    assert!(conductor.take_changes().iter().any(|change| change.key == "staged/1" && change.value.is_none()));
+    tell(&mut conductor, "t1", Status::Succeeded, serde_json::json!(1));
+    offered(&mut conductor);
+    tell(&mut conductor, "t2", Status::Running, serde_json::Value::Null);
+    let keys: Vec<_> = conductor.take_changes().into_iter().map(|change| change.key).collect();
+    assert_eq!(keys, ["workflow", "context/2", "run/1", "run/2"]);
+}
+
+#[test]
 fn an_item_changes_the_piece_of_its_chunk_alone() {
     let mut conductor =
         start("tasks:\n  a: {with: \"x in <% range(1000) %>\", action: x, input: {x: <% item(x) %>}}\n");
@@ -180,7 +199,60 @@ fn an_item_changes_the_piece_of_its_chunk_alone() {
         changed.contains(&"items/0/2".to_owned()) && changed.iter().all(|key| !key.starts_with("items/0/0")),
         "{changed:?}"
     );
-    assert!(store.0.values().all(|value| value.len() < 4_000));
+    // A letter for each item of the chunk, and the quotation marks.
+    assert_eq!(store.0["items/0/0"].len(), 258);
+}
+
+/// One task, so many behind it, and one that joins them.
+fn fan(tasks: usize) -> String {
+    let names: Vec<_> = (0..tasks).map(|task| format!("t{task}")).collect();
+    let mut text = format!("tasks:\n  a: {{action: x, next: [{{do: [{}]}}]}}\n", names.join(", "));
+    for name in names {
+        text += &format!("  {name}: {{action: x, next: [{{do: z}}]}}\n");
+    }
+    text + "  z: {join: all, action: x}\n"
+}
+
+/// A fork of so many tasks that have all arrived at their join, its pieces, and the most bytes that one arrival changed.
+fn arrived(tasks: usize) -> (Conductor, Store, usize) {
+    let mut conductor = start(&fan(tasks));
+    offered(&mut conductor);
+    run(&mut conductor, "a", serde_json::Value::Null);
+    assert_eq!(offered(&mut conductor).len(), tasks);
+    let (mut store, mut most) = (Store::default(), 0);
+    store.take(&mut conductor);
+    for task in (0..tasks).rev() {
+        run(&mut conductor, &format!("t{task}"), serde_json::Value::Null);
+        let changes = conductor.take_changes();
+        most = most.max(changes.iter().map(|change| change.value.as_ref().map_or(0, String::len)).sum());
+        store.put(changes);
+    }
+    (conductor, store, most)
+}
+
+#[test]
+fn what_arrives_at_a_join_is_written_with_few_others() {
+    let (few, many) = (arrived(20).2, arrived(300).2);
+    assert!(many < few + few / 4, "{many} bytes at most behind 300 tasks, {few} behind 20");
+}
+
+#[test]
+fn a_join_is_restored_with_all_that_led_to_it_in_order() {
+    let (mut conductor, store, _) = arrived(20);
+    let restore = |pieces: &Store| Conductor::restore(definition(&fan(20)), Limits::default(), pieces.pieces());
+    let mut restored = restore(&store).unwrap();
+    for conductor in [&mut conductor, &mut restored] {
+        assert_eq!(offered(conductor), ["z"]);
+        tell(conductor, "z", Status::Running, serde_json::Value::Null);
+    }
+    let changes = conductor.take_changes();
+    assert_eq!(changes, restored.take_changes());
+    let gone = |key: &str| changes.iter().any(|change| change.key.starts_with(key) && change.value.is_none());
+    assert!(gone("staged/") && gone("led/"), "{changes:?}");
+    let mut part = store;
+    part.0.retain(|key, _| !(key.starts_with("led/") && key.ends_with("/2")));
+    let missing = restore(&part).err().map(|error| error.to_string()).unwrap();
+    assert!(missing.starts_with("the piece led/") && missing.ends_with("is missing"), "{missing}");
 }
 
 #[test]

@@ -7,7 +7,8 @@ use super::rehearsal::{Rehearsal, SECOND, rehearse};
 use super::*;
 
 /// Everything at once.
-const ALL: &str = "timeout: 2h\non_error: pause\nvars: [{v: 1}]\noutput: [{v: <% ctx(v) %>}]\ntasks:\n  a:\n    action: x\n    \
+const ALL: &str = "timeout: 2h\non_error: pause\non_freeze: {notify: {action: p, input: {f: <% ctx().frozen %>}}, remind: {every: \
+                   60s, action: p}}\nvars: [{v: 1}]\noutput: [{v: <% ctx(v) %>}]\ntasks:\n  a:\n    action: x\n    \
                    timeout: 60s\n    retry: {count: 1}\n    undo: {action: ua, input: {r: <% result() %>}}\n    next: [{on: \
                    succeeded, publish: [{v: 2}], do: [many, ask]}, {on: timeout, do: late}]\n  many:\n    map: {items: <% \
                    range(7) %>, as: n, chunk: 4, concurrency: 3, failures_max: 2}\n    action: x\n    timeout: 100s\n    undo: \
@@ -143,7 +144,7 @@ fn play(seed: u64, one: &mut Rehearsal) -> Status {
             6 if host.random.below(8) == 0 => drop(one.step(|conductor| conductor.request(Status::Pausing))),
             7 => drop(one.step(|conductor| conductor.request(Status::Resuming))),
             8 if host.random.below(20) == 0 => drop(one.step(|conductor| conductor.request(Status::Canceling))),
-            9 => drop(one.step(Conductor::take_notices)),
+            9 => drop(one.step(|conductor| conductor.take_notices(usize::MAX))),
             _ => {}
         }
         host.stop(one);
