@@ -104,7 +104,7 @@ fn what_is_wrong_in_tests_is_a_problem_of_the_pack() {
     assert_eq!(
         told.to_string(),
         "tests/a.yaml:1:1: there is no workflow \"disk.haul\", did you mean \"disk.heal\"?\n\
-         tests/b.yaml:2:1: unknown key \"expcet\", a file of tests has workflow, tests, name, inputs, context, mocks, expect\n\
+         tests/b.yaml:2:1: unknown key \"expcet\", a file of tests has workflow, tests, name, inputs, context, mocks, decisions, expect\n\
          tests/c.yaml:1:1: the pack has no file workflows/heel.yaml, did you mean \"workflows/heal.yaml\"?\n\
          tests/d.yml:1:1: only *.yaml is read: rename it to tests/d.yaml\n\
          tests/e.py:1:1: tests/ holds *.yaml files only: tests of workflows"

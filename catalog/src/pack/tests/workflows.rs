@@ -247,8 +247,8 @@ fn what_undoes_calls_people_and_ends_a_workflow_is_checked() {
     let told = healing(
         NATIVE,
         "version: 1.0\non_error: pause\non_freeze:\n  notify: { action: pager.call }\n  remind: { every: 1h, action: disk.clean, input: \
-         { hots: a } }\nfinally:\n  - action: disk.claen\ntasks:\n  a:\n    action: disk.clean host=db-1\n    undo: { action: \
-         disk.clean }\n",
+         { hots: a } }\nfinally:\n  - action: disk.claen\ntasks:\n  a:\n    action: disk.clean\n    input: { host: db-1 }\n    undo: { \
+         action: disk.clean }\n",
     );
     assert_eq!(
         told,
@@ -256,7 +256,7 @@ fn what_undoes_calls_people_and_ends_a_workflow_is_checked() {
          workflows/heal.yaml:5:44: action disk.clean needs the parameter \"host\"\n\
          workflows/heal.yaml:5:53: action disk.clean has no parameter \"hots\", did you mean \"host\"?\n\
          workflows/heal.yaml:7:5: there is no action \"disk.claen\", did you mean \"disk.clean\"?\n\
-         workflows/heal.yaml:11:13: action disk.clean needs the parameter \"host\""
+         workflows/heal.yaml:12:13: action disk.clean needs the parameter \"host\""
     );
 }
 
