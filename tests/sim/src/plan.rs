@@ -13,7 +13,7 @@ pub const EVENTS_MIN: usize = 50;
 pub const FAULTS_MIN: usize = 10;
 
 /// How many of a hundred plans have no workflows.
-const WITHOUT_WORKFLOWS_PERCENT: u64 = 60;
+const WITHOUT_WORKFLOWS_PERCENT: usize = 60;
 
 /// Something that the outside world sends.
 #[derive(Debug, Clone)]
