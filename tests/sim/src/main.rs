@@ -31,14 +31,38 @@ struct Cli {
     verbose: bool,
 }
 
+/// What seeds of a kind cost.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cost {
+    seeds: u32,
+    took: Duration,
+}
+
+impl Cost {
+    fn add(&mut self, took: Duration) {
+        self.seeds += 1;
+        self.took += took;
+    }
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let each_ms = self.took.as_secs_f64() * 1e3 / f64::from(self.seeds.max(1));
+        write!(f, "{} seeds, {each_ms:.1} ms each", self.seeds)
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let options = Options { keeps_lines: cli.verbose, ..Options::default() };
     let began = Instant::now();
     let (mut coverage, mut failed, mut told) = (Coverage::default(), 0_u64, began);
     let mut workflows = Seen::default();
+    let mut costs = [Cost::default(); 2];
     for seed in cli.from..cli.from + cli.seeds {
+        let run_at = Instant::now();
         let report = run(seed, &options);
+        costs[usize::from(report.workflows.requested > 0)].add(run_at.elapsed());
         coverage.add(&report.coverage);
         workflows.add(&report.workflows);
         if cli.verbose {
@@ -59,6 +83,7 @@ fn main() -> ExitCode {
         }
     }
     println!("{coverage}\n{workflows:?}");
+    println!("without workflows {}, with some {}", costs[0], costs[1]);
     let took = began.elapsed();
     println!(
         "{} seeds in {:.1} s, {:.1} ms a seed, {failed} failed",

@@ -12,6 +12,9 @@ pub const EVENTS_MIN: usize = 50;
 /// Fewest faults of a run.
 pub const FAULTS_MIN: usize = 10;
 
+/// How many of a hundred plans have no workflows.
+const WITHOUT_WORKFLOWS_PERCENT: usize = 60;
+
 /// Something that the outside world sends.
 #[derive(Debug, Clone)]
 pub enum Event {
@@ -135,11 +138,11 @@ impl Plan {
     }
 }
 
-/// Requests for workflows, and what people want of them; in some plans there are none.
+/// Requests for workflows, and what people want of them; in most plans there are none: one with workflows takes longer.
 fn workflows(seed: u64, calm_ms: i64) -> Vec<(i64, Event)> {
     let mut rng = Rng::new(seed ^ 0xF10B_0000_0000_0000);
     let mut events = Vec::new();
-    if rng.percent(40) {
+    if rng.percent(WITHOUT_WORKFLOWS_PERCENT) {
         return events;
     }
     let last_ms = calm_ms - 5_000;

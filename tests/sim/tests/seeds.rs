@@ -64,9 +64,9 @@ fn nothing_is_lost_doubled_or_stranded() {
     assert!(coverage.of(FaultKind::Kill) > SEEDS / 2);
     assert!(switch_waits as u64 > SEEDS / 10, "somebody waited for a switch {switch_waits} times");
     assert!(switch_declines as u64 > SEEDS / 10, "a worker met a switch {switch_declines} times");
-    // Most runs have workflows, and some of those rest, are canceled, or have children that faults end.
+    // Many runs have workflows, and some of those rest, are canceled, or have children that faults end.
     let least = |found: usize, share: u64| assert!(found as u64 > SEEDS / share, "{found} are too few: {workflows:?}");
-    least(workflows.succeeded, 2);
+    least(workflows.succeeded, 4);
     least(workflows.failed, 10);
     least(workflows.canceled, 50);
     least(workflows.paused, 50);

@@ -23,7 +23,7 @@ pub enum Planted {
     LostRelease,
     /// Workers do not hear what is switched off.
     SwitchesUnheard,
-    /// Owners keep the workflows that are at hand when what they were told is undone.
+    /// Owners keep the workflows that are at hand when what they were told is undone, also where their session goes with it.
     KeptConductors,
     /// Owners tell a workflow twice that a child of it has ended.
     ToldTwice,

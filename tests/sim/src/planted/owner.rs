@@ -139,6 +139,10 @@ impl Stage for GullibleOwner {
     }
 
     fn revoked(&mut self, partition: u32) {
+        // Behind a session that is lost its partitions are, too.
+        if self.planted == Some(Planted::KeptConductors) {
+            return;
+        }
         self.inner.revoked(partition);
     }
 }

@@ -132,6 +132,13 @@ vars:
 output:
   - out: <% ctx(round) %>
 tasks:
+  enter:
+    action: sim.say
+    input:
+      message: 0
+    next:
+      - when: <% succeeded() %>
+        do: again
   again:
     action: sim.say
     input:

@@ -50,6 +50,11 @@ pub fn is_exact(action: &str) -> bool {
     made(action).map_or_else(|| fixed::EXACT.contains(&action), |made| made.exact)
 }
 
+/// Whether a workflow may have called fewer items of a task than another time, though it has succeeded.
+pub fn calls_vary(action: &str) -> bool {
+    made(action).is_some_and(|made| made.calls_vary)
+}
+
 /// The plan of a random workflow, made of that of an action of the pack, whose policies and parameters it has.
 pub fn plan(reference: &str, of_pack: impl Fn(&str) -> Option<Arc<ActionPlan>>) -> Option<Arc<ActionPlan>> {
     thread_local! {

@@ -24,6 +24,8 @@ pub struct Made {
     pub dialect: Dialect,
     /// Whether what it comes to when it fails is the same whatever ends first.
     pub exact: bool,
+    /// Whether it may have called fewer items of a task than another time, though it has succeeded.
+    pub calls_vary: bool,
     /// Whether it fails though nothing interferes.
     pub fails: bool,
     /// Whether it passes a gate.
@@ -34,8 +36,16 @@ pub struct Made {
 pub fn make(seed: u64, number: u32) -> Made {
     let mut rng = Rng::new(seed.wrapping_mul(0x9E37_79B1) ^ (u64::from(number) << 48) ^ 0xF10B);
     let native = rng.percent(60);
-    let mut draft =
-        Draft { rng, native, of: (seed, number), tasks: String::new(), names: 0, exact: true, fails: false };
+    let mut draft = Draft {
+        rng,
+        native,
+        of: (seed, number),
+        tasks: String::new(),
+        names: 0,
+        exact: true,
+        calls_vary: false,
+        fails: false,
+    };
     let entry = draft.name();
     let last = draft.rng.percent(20).then(|| draft.name());
     let mut seen = vec!["n".to_owned()];
@@ -77,6 +87,7 @@ struct Draft {
     tasks: String,
     names: usize,
     exact: bool,
+    calls_vary: bool,
     fails: bool,
 }
 
@@ -164,9 +175,10 @@ impl Draft {
         self.close(place, variable, &[Next { on: "succeeded", publish }]);
     }
 
-    /// Which of its items have run when one fails is nobody's promise.
+    /// Which of its items have run when one fails is nobody's promise: a pause in the middle keeps others from beginning.
     fn items_that_fail(&mut self, place: &Place, variable: &str, step: &str) {
         self.exact = false;
+        self.calls_vary = true;
         let outcome = r#"<% switch(item(i) = 2 => "fail", true => "ok") %>"#.to_owned();
         self.open(&place.this, place.joins, step, &[("value", "<% item(i) %>".to_owned()), ("outcome", outcome)]);
         self.with_items();
@@ -322,7 +334,8 @@ impl Draft {
             text += &format!("finally:\n  - action: {SAY}\n    input:\n      message: <% ctx().workflow.status %>\n");
         }
         let dialect = if self.native { Dialect::Native } else { Dialect::Orquesta };
-        Made { text, dialect, exact: self.exact, fails: self.fails, is_gated: self.rng.percent(30) }
+        let is_gated = self.rng.percent(30);
+        Made { text, dialect, exact: self.exact, calls_vary: self.calls_vary, fails: self.fails, is_gated }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::pack::{plan_of, revisions};
 use crate::rng::Rng;
 
 /// Random workflows that are looked at: of as many seeds, so many each.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 150;
 const OF_SEED: u32 = 2;
 
 /// Nothing interferes.
