@@ -23,8 +23,6 @@ pub enum Planted {
     LostRelease,
     /// Workers do not hear what is switched off.
     SwitchesUnheard,
-    /// Owners keep the workflows that are at hand when what they were told is undone, also where their session goes with it.
-    KeptConductors,
     /// Owners tell a workflow twice that a child of it has ended.
     ToldTwice,
     /// Owners lose a piece of what is stored of a workflow.

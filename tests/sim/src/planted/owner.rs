@@ -132,17 +132,10 @@ impl Stage for GullibleOwner {
     }
 
     fn aborted(&mut self) {
-        if self.planted == Some(Planted::KeptConductors) {
-            return;
-        }
         self.inner.aborted();
     }
 
     fn revoked(&mut self, partition: u32) {
-        // Behind a session that is lost its partitions are, too.
-        if self.planted == Some(Planted::KeptConductors) {
-            return;
-        }
         self.inner.revoked(partition);
     }
 }
