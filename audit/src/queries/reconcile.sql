@@ -22,7 +22,7 @@ WITH
     (
         SELECT
             execution_id, any(event_id) AS event_id, toString(any(rule)) AS rule, min(recorded_at) AS since,
-            min(requested_at) AS requested, max(recorded_at) AS last, count() AS changes, max(sequence) AS newest, uniqExact(sequence) AS distinct_changes,
+            any(parent_execution_id) AS parent, min(requested_at) AS requested, max(recorded_at) AS last, count() AS changes, max(sequence) AS newest, uniqExact(sequence) AS distinct_changes,
             countIf(ended_at IS NOT NULL) AS finishes, toString(argMax(status, sequence)) AS status,
             -- Each time that a workflow runs again is an attempt of its own, which begins by resuming.
             uniqExactIf(attempt, executions.status = 'resuming' AND attempt > 1) AS reruns
@@ -56,7 +56,8 @@ FROM
         'execution without match', event_id, execution_id, rule, since,
         'it names a rule, and no match asked for it'
     FROM watched
-    WHERE rule != '' AND since < settled AND execution_id NOT IN (SELECT execution_id FROM matched)
+    -- What a workflow has started nobody but the workflow asked for.
+    WHERE rule != '' AND parent = '' AND since < settled AND execution_id NOT IN (SELECT execution_id FROM matched)
     UNION ALL
     SELECT
         'finished more than once', event_id, execution_id, rule, since,
