@@ -6,12 +6,14 @@
 //! there meanwhile. Those that another user had, or that were the place of a confined action, are not kept.
 #![allow(unsafe_code)] // libc alone tells attributes of a file.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nix::dir::Dir;
 
 /// Most of them.
 const KEPT_MAX: usize = 64;
@@ -84,9 +86,19 @@ fn is_untouched(path: &Path, as_made: AsMade) -> bool {
     let look = || {
         let folder = open(path)?;
         let is_same = look(&folder)? == as_made && !has_attributes_of_its_own(&folder)?;
-        Ok::<_, io::Error>(is_same && fs::read_dir(path)?.next().is_none())
+        Ok::<_, io::Error>(is_same && is_empty(folder)?)
     };
     look().unwrap_or(false)
+}
+
+/// Reads the folder that was looked at, which is not looked for a second time: paths are long.
+fn is_empty(folder: File) -> io::Result<bool> {
+    for entry in Dir::from_fd(folder.into())?.iter() {
+        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -146,7 +158,7 @@ fn has_attributes_of_its_own(folder: &File) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
+    use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
