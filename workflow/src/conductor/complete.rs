@@ -52,7 +52,8 @@ enum Outcome {
     NotTaken,
     /// What it publishes could not be evaluated.
     Unpublished(Vec<String>),
-    Taken(Map),
+    /// With what it publishes, if that is anything.
+    Taken(Option<Map>),
 }
 
 impl Conductor {
@@ -75,7 +76,7 @@ impl Conductor {
         let mut published: Vec<Option<ContextId>> = vec![None; task.entries.len()];
         for (number, transition) in task.next.iter().enumerate() {
             let variables = match &outcomes[transition.entry] {
-                Some(Outcome::Taken(variables)) => variables,
+                Some(Outcome::Taken(variables)) => variables.as_ref(),
                 Some(Outcome::Undecided(message)) => {
                     self.fail_transition(task, route, transition, std::slice::from_ref(message));
                     continue;
@@ -123,7 +124,7 @@ impl Conductor {
             }
             let entry = &task.entries[transition.entry];
             let outcome = if entry.when.is_none() && entry.publish.is_empty() {
-                Outcome::Taken(Map::default())
+                Outcome::Taken(None)
             } else {
                 let scope = scope.get_or_insert_with(|| self.scope_of(self.runs.get(run), result));
                 outcome_of(entry, scope)
@@ -146,9 +147,9 @@ impl Conductor {
     }
 
     /// Why nothing may come behind this transition: too much has been published, or too many tasks have begun.
-    fn over_limit(&self, variables: &Map, counted: bool) -> Option<String> {
-        let more = if counted { 0 } else { json_bytes(&Value::Map(variables.clone())) };
-        if !variables.is_empty() && self.published_bytes + more > self.limits.published_bytes_max {
+    fn over_limit(&self, variables: Option<&Map>, counted: bool) -> Option<String> {
+        let more = variables.filter(|_| !counted).map_or(0, |variables| json_bytes(&Value::Map(variables.clone())));
+        if variables.is_some() && self.published_bytes + more > self.limits.published_bytes_max {
             return Some(format!(
                 "LimitExceeded: The tasks of the workflow have published {} bytes, the limit PUBLISHED_BYTES_MAX is {}.",
                 self.published_bytes + more,
@@ -164,10 +165,8 @@ impl Conductor {
         })
     }
 
-    fn publish(&mut self, context: ContextId, variables: &Map) -> ContextId {
-        if variables.is_empty() {
-            return context;
-        }
+    fn publish(&mut self, context: ContextId, variables: Option<&Map>) -> ContextId {
+        let Some(variables) = variables else { return context };
         self.published_bytes += json_bytes(&Value::Map(variables.clone()));
         self.workflow_changed();
         let behind = self.contexts.publish(context, variables.clone());
@@ -188,12 +187,8 @@ impl Conductor {
                     self.context_added(joined);
                 }
                 self.stop_items_of_former_arrival(id);
-                let mut place = 0;
-                self.restage(id, |staged| {
-                    staged.context = joined;
-                    place = staged.led_by(&transition.step, run);
-                });
-                self.led_changed(id, place..place + 1);
+                self.restage(id, |staged| staged.context = joined);
+                self.led_by(id, &transition.step, run);
                 id
             }
             None => {
@@ -244,6 +239,9 @@ fn outcome_of(entry: &Entry, scope: &Scope) -> Outcome {
         Ok(false) => return Outcome::NotTaken,
         Err(error) => return Outcome::Undecided(error.to_string()),
     }
+    if entry.publish.is_empty() {
+        return Outcome::Taken(None);
+    }
     let mut rolling = Rolling::on(Arc::clone(&scope.variables));
     let mut errors = Vec::new();
     for (name, template) in &entry.publish {
@@ -257,7 +255,7 @@ fn outcome_of(entry: &Entry, scope: &Scope) -> Outcome {
             Err(error) => errors.push(error.to_string()),
         }
     }
-    if errors.is_empty() { Outcome::Taken(rolling.into_map()) } else { Outcome::Unpublished(errors) }
+    if errors.is_empty() { Outcome::Taken(Some(rolling.into_map())) } else { Outcome::Unpublished(errors) }
 }
 
 /// About how many bytes a value has as JSON.

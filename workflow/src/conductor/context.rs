@@ -112,7 +112,7 @@ impl Changes {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct View {
     root: Map,
-    changed: Arc<Changes>,
+    changed: Changes,
     all: OnceLock<Value>,
 }
 
@@ -121,17 +121,20 @@ impl View {
         View { root, ..View::default() }
     }
 
-    fn patched<'patch>(&self, patches: impl Iterator<Item = (&'patch Arc<str>, Patch)>) -> View {
-        let mut changed = Changes::clone(&self.changed);
-        for (name, patch) in patches {
-            changed.patch(name, patch, &self.root);
-        }
-        View { root: self.root.clone(), changed: Arc::new(changed), all: OnceLock::new() }
+    /// One with the same variables, to be changed before anybody looks at it.
+    pub(crate) fn copy(&self) -> View {
+        View { root: self.root.clone(), changed: self.changed.clone(), all: OnceLock::new() }
     }
 
-    /// This one's deltas, and then the other's.
-    pub(crate) fn concatenated(&self, other: &View) -> View {
-        self.patched(other.changed.0.iter().map(|(name, changed)| (name, changed.patch.clone())))
+    fn patch(&mut self, name: &Arc<str>, patch: Patch) {
+        self.changed.patch(name, patch, &self.root);
+    }
+
+    /// The deltas of another one, behind its own.
+    pub(crate) fn append(&mut self, other: &View) {
+        for (name, changed) in &other.changed.0 {
+            self.patch(name, changed.patch.clone());
+        }
     }
 }
 
@@ -221,12 +224,14 @@ impl Contexts {
         let view = if self.list.is_empty() {
             View::of_root(origin.published.as_map().cloned().unwrap_or_default())
         } else {
-            let mut view = self.view(origin.of.first().copied().unwrap_or_default()).as_ref().clone();
+            let mut view = self.view(origin.of.first().copied().unwrap_or_default()).copy();
             for more in origin.of.iter().skip(1) {
-                view = view.concatenated(self.view(*more));
+                view.append(self.view(*more));
             }
-            let published = origin.published.as_map();
-            view.patched(published.into_iter().flat_map(Map::iter).map(|(name, value)| (name, Patch::of(value))))
+            for (name, value) in origin.published.as_map().into_iter().flat_map(Map::iter) {
+                view.patch(name, Patch::of(value));
+            }
+            view
         };
         self.list.push(Context { origin, view: Arc::new(view) });
     }

@@ -155,11 +155,11 @@ impl Conductor {
         let is_end = |(id, run): &(RunId, &super::runs::Run)| run.terminal || self.native.kept.frozen.contains(id);
         let ends = self.runs.iter().filter(is_end).map(|(_, run)| run.context);
         let contexts = ends.chain(self.staging.iter().map(|staged| staged.context));
-        let mut view: Arc<View> = Arc::clone(self.contexts.view(0));
+        let mut view = self.contexts.view(0).copy();
         for context in contexts.filter(|context| *context != 0) {
-            view = Arc::new(view.concatenated(self.contexts.view(context)));
+            view.append(self.contexts.view(context));
         }
-        view
+        Arc::new(view)
     }
 
     /// Whether a failure of a task freezes the workflow. One that a command asks for does not.
@@ -324,7 +324,7 @@ impl Conductor {
         self.workflow_changed();
         if let Some(staged) = self.staging.find(index, route).filter(|_| !input.is_empty()) {
             self.change_staged(staged, |staged| {
-                staged.input = input;
+                staged.input = Value::Map(input);
                 staged.rendered = None;
             });
         }

@@ -79,11 +79,11 @@ impl Conductor {
     pub(super) fn terminal_variables(&self) -> Arc<View> {
         let mut terminal = self.runs.iter().filter(|(_, run)| run.terminal).map(|(_, run)| run.context);
         let Some(first) = terminal.next() else { return Arc::default() };
-        let mut view = Arc::clone(self.contexts.view(first));
+        let mut view = self.contexts.view(first).copy();
         for context in terminal.filter(|context| *context != 0) {
-            view = Arc::new(View::concatenated(&view, self.contexts.view(context)));
+            view.append(self.contexts.view(context));
         }
-        view
+        Arc::new(view)
     }
 
     /// Evaluates variables one after the other, each seeing the former.
