@@ -47,7 +47,7 @@ impl Conducting {
         let rerun = if tasks.is_empty() {
             self.conductor.rerun_what_failed()
         } else {
-            self.conductor.rerun(&tasks.iter().map(rerun_of).collect::<Vec<_>>())
+            self.conductor.rerun_tasks(&tasks.iter().map(rerun_of).collect::<Vec<_>>())
         };
         rerun.map_err(|error| error.to_string())?;
         self.told = self.conductor.status();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Conductor;
 use super::context::ContextId;
 use super::items::ITEMS_IN_CHUNK;
-use super::led::LED_IN_CHUNK;
+use super::led::{LED_IN_CHUNK, Led};
 use super::pieces::Piece;
 use super::runs::{Run, RunId};
 use super::staged::{Staged, StagedId};
@@ -73,6 +73,21 @@ impl Conductor {
         }
     }
 
+    /// A run counts no more, because what led to it runs again.
+    pub(super) fn take_back_run(&mut self, run: RunId) {
+        self.set_due(run, None);
+        self.set_reminder(run, None);
+        self.set_terminal(run, false);
+        self.runs_mut().take_back(run);
+        self.run_changed(run);
+    }
+
+    /// What came behind a run does not count until its task has run again.
+    pub(super) fn forget_next(&mut self, run: RunId) {
+        self.runs_mut().forget_next(run);
+        self.run_changed(run);
+    }
+
     pub(super) fn change_run(&mut self, run: RunId, change: impl FnOnce(&mut Run)) {
         self.runs_mut().change(run, change);
         self.run_changed(run);
@@ -115,6 +130,13 @@ impl Conductor {
             return;
         };
         self.led_changed(id, led_by, place..place + 1);
+    }
+
+    /// Remembers that only these runs led to a staged task, of those that did.
+    pub(super) fn led_only_by(&mut self, id: StagedId, before: Led) {
+        let led_by = self.staging.get(id).map_or(0, |staged| staged.before.len());
+        self.led_changed(id, led_by, 0..led_by);
+        self.change_staged(id, |staged| staged.before = before);
     }
 
     pub(super) fn change_staged(&mut self, id: StagedId, change: impl FnOnce(&mut Staged)) {

@@ -37,10 +37,6 @@ impl Led {
         self.list.len() > LED_IN_CHUNK
     }
 
-    pub(crate) fn runs(&self) -> impl Iterator<Item = RunId> {
-        self.list.iter().map(|(_, run)| *run)
-    }
-
     pub(crate) fn as_slice(&self) -> &[(Arc<str>, RunId)] {
         &self.list
     }
@@ -94,7 +90,8 @@ mod tests {
             assert_eq!((led.insert(&step, run + 100), led.len()), (run as usize, run as usize + 1));
             assert_eq!(led.insert(&Arc::from("t0__t0"), 7), 0);
         }
-        assert_eq!(led.runs().take(3).collect::<Vec<_>>(), [7, 101, 102]);
+        let runs: Vec<RunId> = led.as_slice().iter().map(|(_, run)| *run).collect();
+        assert_eq!(runs[..3], [7, 101, 102]);
         assert_eq!((led.chunk(0).len(), led.chunk(2).len(), led.chunk(3).len()), (8, 4, 0));
         assert_eq!(Led::of(led.as_slice().to_vec()).insert(&Arc::from("t19__t0"), 1), 19);
     }
