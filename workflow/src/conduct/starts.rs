@@ -43,7 +43,7 @@ impl Conducting {
             self.more = more;
             if tasks.is_empty() {
                 // What deals with a failure and cannot be rendered would be offered for ever.
-                if !more && self.conductor.give_up_remediation() {
+                if !more && (self.conductor.give_up_remediation() || self.fail_stranded()) {
                     continue;
                 }
                 break;
@@ -95,6 +95,9 @@ impl Conducting {
         let whole = Child::of(task.id.clone(), task.route);
         if let Some(ask) = &task.ask {
             return self.begin_question(whole, ask, task.delay, starts);
+        }
+        if task.items_count.is_some() {
+            self.stop_former_items(&whole);
         }
         if task.items_count == Some(0) {
             if !self.tell(&whole, Status::Running) {

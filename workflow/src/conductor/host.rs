@@ -83,6 +83,12 @@ impl Conductor {
         self.staged_of_task(task, route)?.items.as_ref().map(super::items::Items::len)
     }
 
+    /// Whether one of the items of a task that is staged has begun.
+    pub(crate) fn items_have_begun(&self, task: &str, route: u32) -> bool {
+        let items = self.staged_of_task(task, route).and_then(|staged| staged.items.as_ref());
+        items.is_some_and(super::items::Items::have_begun)
+    }
+
     /// The status of one of the items of a task that is staged.
     pub(crate) fn item_status(&self, task: &str, route: u32, item: usize) -> Option<Status> {
         self.staged_of_task(task, route)?.items.as_ref()?.statuses().get(item).copied()

@@ -1,5 +1,6 @@
 //! What children are started for, what becomes of how they end, and what is told of a workflow.
 
+mod arrivals;
 mod host;
 mod people;
 mod random;
