@@ -140,7 +140,9 @@ fn undecidable(status: &str, frozen: Option<&Value>, decision: &Decision) -> Opt
     let Some(frozen) = frozen else {
         let hint = match Status::parse(status) {
             Some(Status::Paused) => "paused and not frozen: petrel workflow resume lets it go on as it is".to_owned(),
-            Some(Status::Pausing) => "pausing: decide once what runs has ended".to_owned(),
+            // Of one that freezes, the workflow alone knows what has failed.
+            Some(Status::Pausing) if is_about_one_task(decision) => return None,
+            Some(Status::Pausing) => "pausing: it goes on, or is rolled back, once what runs has ended".to_owned(),
             _ => format!("{status} and not frozen, so that there is nothing to decide"),
         };
         return Some(format!("is {hint}"));
@@ -160,6 +162,10 @@ fn undecidable(status: &str, frozen: Option<&Value>, decision: &Decision) -> Opt
     }
     let hint = did_you_mean(&wanted, failed.iter().map(String::as_str));
     Some(format!("waits for decisions about {}, and for none about {wanted}{hint}", failed.join(", ")))
+}
+
+fn is_about_one_task(decision: &Decision) -> bool {
+    matches!(decision, Decision::Skip { .. } | Decision::Retry { .. })
 }
 
 /// The tasks that failed in a frozen workflow, with their routes.

@@ -1,7 +1,8 @@
 //! The freeze: a workflow whose task failed with nothing to remedy it waits for a person, with all that it has.
 //!
-//! What runs when a task fails goes on to its end; nothing new begins. Then a person says of each task that failed
-//! whether it is tried again or taken as done, or that the workflow goes on without them.
+//! What runs when a task fails goes on to its end; nothing new begins. A person says of each task that failed whether it
+//! is tried again or taken as done, be it while something runs: what waits for a person far below it may run for long. That
+//! the workflow goes on without what failed, or is rolled back, can be said once it rests.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -116,6 +117,13 @@ pub enum Decision {
     Rollback,
 }
 
+impl Decision {
+    /// Whether it is about one of the tasks that failed, and not about the workflow as a whole.
+    pub(crate) fn is_about_one_task(&self) -> bool {
+        matches!(self, Decision::Skip { .. } | Decision::Retry { .. })
+    }
+}
+
 impl Conductor {
     /// What failed and what is there to decide with; none of a workflow that is not frozen. One is `pausing` until what
     /// runs has ended, then `paused`.
@@ -197,10 +205,12 @@ impl Conductor {
     /// then, or has ended if nothing is left to do.
     ///
     /// # Errors
-    /// A workflow that is not frozen, one in which something still runs, a task that is none of those that failed, too
-    /// many bytes of variables or input. Nothing changes then.
+    /// A workflow that is not frozen, one in which something still runs if it is to go on or to be rolled back as a
+    /// whole, a task that is none of those that failed, too many bytes of variables or input. Nothing changes then.
     pub fn decide(&mut self, decision: Decision) -> Result<(), ConductorError> {
-        if self.native.kept.frozen.is_empty() || self.status != Status::Paused {
+        let rests = self.status == Status::Paused;
+        let freezes = self.status == Status::Pausing && decision.is_about_one_task();
+        if self.native.kept.frozen.is_empty() || !(rests || freezes) {
             return Err(ConductorError::NotFrozen(self.status));
         }
         let done = match decision {

@@ -99,7 +99,7 @@ fn a_workflow_in_which_nothing_happens_any_more_fails_and_says_so() {
     // The end of the second child, told as it is, takes the loop away, and the machine waits for it without an end.
     let (running, succeeded) = (conductor::Status::Running, conductor::Status::Succeeded);
     let told = [
-        ("s", running, 0),
+        ("s", running, 0_i64),
         ("s", succeeded, 0),
         ("a", running, 0),
         ("b", running, 0),
