@@ -1,7 +1,7 @@
 //! From the parts of a text to a workflow that can be run.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{
@@ -53,6 +53,8 @@ struct Compiler<'spec> {
     sorted: Vec<&'spec str>,
     /// What was compiled, by its text: tasks of large workflows have much in common, and share it.
     templates: RefCell<HashMap<String, Template>>,
+    /// The names of variables, likewise.
+    variables: RefCell<HashSet<Arc<str>>>,
 }
 
 impl<'spec> Compiler<'spec> {
@@ -77,7 +79,8 @@ impl<'spec> Compiler<'spec> {
         let sorted: Vec<&str> = known.into_iter().collect();
         let number = |(index, name): (usize, &&str)| (Arc::from(*name), TaskIndex::try_from(index).unwrap_or_default());
         let names = sorted.iter().enumerate().map(number).collect();
-        Compiler { spec, shape, names, inbound, sorted, templates: RefCell::default() }
+        let (templates, variables) = (RefCell::default(), RefCell::default());
+        Compiler { spec, shape, names, inbound, sorted, templates, variables }
     }
 
     fn compile(self) -> Definition {
@@ -110,6 +113,15 @@ impl<'spec> Compiler<'spec> {
             Ok(text) => self.templates.borrow_mut().entry(text).or_insert_with(compile).clone(),
             Err(_) => compile(),
         }
+    }
+
+    fn variable(&self, name: &Arc<str>) -> Arc<str> {
+        let mut variables = self.variables.borrow_mut();
+        if let Some(known) = variables.get(name) {
+            return known.clone();
+        }
+        variables.insert(name.clone());
+        name.clone()
     }
 
     fn optional(&self, value: &Value) -> Option<Template> {
@@ -201,7 +213,7 @@ impl<'spec> Compiler<'spec> {
         let published = published.filter_map(|map| map.iter().next());
         Entry {
             when: self.optional(&entry.when),
-            publish: published.map(|(name, value)| (name.clone(), self.template(value))).collect(),
+            publish: published.map(|(name, value)| (self.variable(name), self.template(value))).collect(),
         }
     }
 

@@ -7,6 +7,7 @@ use super::*;
 use crate::expression::Dialect;
 
 mod ask;
+mod cost;
 mod ending;
 mod freeze;
 mod map;
