@@ -64,8 +64,7 @@ impl LogEntry {
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     entries: BTreeMap<u32, LogEntry>,
-    /// The numbers of those that have the same hash.
-    hashes: HashMap<u64, Vec<u32>>,
+    hashes: HashMap<u64, u32>,
     next: u32,
 }
 
@@ -78,8 +77,8 @@ fn hash(entry: &LogEntry) -> u64 {
 impl Log {
     /// Adds an entry that is not there yet, and says its number.
     pub(crate) fn add(&mut self, entry: LogEntry) -> Option<u32> {
-        let mut alike = self.hashes.get(&hash(&entry)).into_iter().flatten();
-        if alike.any(|number| self.entries.get(number) == Some(&entry)) {
+        let known = self.hashes.contains_key(&hash(&entry));
+        if known && self.entries.values().any(|other| *other == entry) {
             return None;
         }
         let number = self.next;
@@ -88,7 +87,7 @@ impl Log {
     }
 
     pub(crate) fn restore(&mut self, number: u32, entry: LogEntry) {
-        self.hashes.entry(hash(&entry)).or_default().push(number);
+        *self.hashes.entry(hash(&entry)).or_default() += 1;
         self.entries.insert(number, entry);
         self.next = self.next.max(number + 1);
     }
@@ -100,9 +99,9 @@ impl Log {
         for number in &numbers {
             let Some(entry) = self.entries.remove(number) else { continue };
             let hash = hash(&entry);
-            if let Some(alike) = self.hashes.get_mut(&hash) {
-                alike.retain(|other| other != number);
-                if alike.is_empty() {
+            if let Some(count) = self.hashes.get_mut(&hash) {
+                *count -= 1;
+                if *count == 0 {
                     self.hashes.remove(&hash);
                 }
             }

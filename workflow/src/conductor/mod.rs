@@ -7,7 +7,7 @@
 //! changes), `complete` (what comes behind a task), `request` (what somebody asks of the workflow), `offer` and `render`
 //! (what is to be started), `host` (what whoever drives it asks besides), `rerun`, `output`; of native workflows `due`
 //! (what happens when time passes), `freeze` (what waits for a decision), `ask` (what waits for an answer), `notice` (what calls people), `undo` and
-//! `ending`; and of the state `runs`, `latest`, `staged`, `led`, `items`, `context`, `log`, `native`, `pieces`.
+//! `ending`; and of the state `runs`, `staged`, `items`, `context`, `log`, `native`, `pieces`.
 
 mod ask;
 mod change;

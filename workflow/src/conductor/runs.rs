@@ -1,4 +1,5 @@
-//! Every run of every task, in the order in which they began, and the routes that they belong to.
+//! Every run of every task, in the order in which they began, and the routes that they belong to. Which run of a task is
+//! the latest one is in `latest`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

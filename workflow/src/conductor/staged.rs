@@ -1,4 +1,4 @@
-//! What is about to run: tasks that something has led to, and those that are offered.
+//! What is about to run: tasks that something has led to, and those that are offered. What led to each is in `led`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
