@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::complete::json_bytes;
-use super::context::{ContextId, View};
+use super::context::{ContextId, View, entries};
 use super::log::LogEntry;
 use super::runs::RunId;
 use super::status::Status;
@@ -290,7 +290,7 @@ impl Conductor {
         if let Some(known) = behind.get(&context) {
             return *known;
         }
-        let added = self.contexts.publish(context, variables.clone());
+        let added = self.contexts.publish(context, entries(variables));
         self.context_added(added);
         behind.insert(context, added);
         added
