@@ -238,9 +238,9 @@ pub(crate) struct Contexts {
 
 impl Contexts {
     /// The contexts of a workflow that begins with these variables.
-    pub(crate) fn new(root: &Map) -> Self {
+    pub(crate) fn new(root: Map) -> Self {
         let mut contexts = Contexts::default();
-        contexts.restore(Origin { of: Vec::new(), published: entries(root) });
+        contexts.restore(Origin { of: Vec::new(), published: entries(&root) });
         contexts
     }
 
@@ -306,7 +306,7 @@ mod tests {
     use super::*;
 
     fn new(root: serde_json::Value) -> Contexts {
-        Contexts::new(Value::from(root).as_map().unwrap())
+        Contexts::new(Value::from(root).as_map().unwrap().clone())
     }
 
     fn published(json: serde_json::Value) -> Published {

@@ -39,7 +39,7 @@ impl Conductor {
             self.fail();
             return;
         }
-        self.contexts = Contexts::new(&merged(&with_inputs, &vars));
+        self.contexts = Contexts::new(merged(&with_inputs, &vars));
         self.context_added(0);
         if let Err(message) = self.begin_time() {
             self.log_error(LogEntry::error(message));
