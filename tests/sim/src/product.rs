@@ -202,6 +202,8 @@ fn owner(
     if let Some(neighbour) = &neighbour {
         neighbour.slots.share_with_owners(1);
     }
+    // What an owner does not hear, a worker beside it would have to hear, too.
+    let planted = planted.filter(|planted| *planted != Planted::KeptConductors || neighbour.is_none());
     let stage = GullibleOwner::new(OwnerStage::new(options, metrics()), planted);
     let globals = OwnerSource { catalog, neighbour, told: Told::new(1_000_000), boot: world.clock.clone() };
     OwnerBody { owner: StageBody::new(stage, seat.clone(), Arc::new(globals)), worker }
