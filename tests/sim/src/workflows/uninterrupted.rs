@@ -72,6 +72,8 @@ struct Running {
     ended: VecDeque<(u32, ChildEnd)>,
     /// Those that never end by themselves.
     hanging: Vec<u32>,
+    /// Questions that nobody answers.
+    questions: Vec<u32>,
     /// How often it has still to run again.
     reruns: usize,
 }
@@ -100,18 +102,26 @@ impl Host<'_> {
         };
         // Only one that was asked for by itself.
         let reruns = if depth == 0 { self.real.reruns(id) } else { 0 };
-        let mut running = Running { came, times: BTreeMap::new(), ended: VecDeque::new(), hanging: Vec::new(), reruns };
+        let mut running = Running {
+            came,
+            times: BTreeMap::new(),
+            ended: VecDeque::new(),
+            hanging: Vec::new(),
+            questions: Vec::new(),
+            reruns,
+        };
         for _ in 0..TURNS_MAX {
             conduct.set_now(now_ms);
             for start in conduct.starts(usize::MAX) {
-                let (number, is_question) = (start.number, start.action == people::ASK);
+                let number = start.number;
                 self.start(&mut running, start, depth)?;
-                if is_question && running.hanging.contains(&number) {
+                if running.questions.contains(&number) {
                     conduct.child_rests(number, true);
                 }
             }
             for number in conduct.take_stops() {
                 running.hanging.retain(|hanging| *hanging != number);
+                running.questions.retain(|question| *question != number);
                 running.ended.retain(|(ended, _)| *ended != number);
                 running.ended.push_back((number, ChildEnd { status: Status::Canceled, result: Value::Null }));
             }
@@ -161,6 +171,7 @@ impl Host<'_> {
         };
         match end {
             Some((status, result)) => running.ended.push_back((number, ChildEnd { status, result })),
+            None if action == people::ASK => running.questions.push(number),
             None => running.hanging.push(number),
         }
         Ok(())
