@@ -166,12 +166,12 @@ mod tests {
     #[test]
     fn an_order_that_is_taken_twice_is_found() {
         let asked = [Asked::Rerun(Vec::new()), Asked::Rerun(Vec::new())];
-        let by = |number: usize| format!("rerun asked for by person-{number:05}");
-        let good = [("failed", ""), ("resuming", &*by(1)), ("failed", ""), ("resuming", &*by(2))];
+        let (first, second) = ("rerun asked for by person-00001", "rerun asked for by person-00002");
+        let good = [("failed", ""), ("resuming", first), ("failed", ""), ("resuming", second)];
         assert_eq!(taken_once(&history(&asked, &good)), [""; 0]);
-        let again = [("failed", ""), ("resuming", &*by(1)), ("failed", ""), ("resuming", &*by(1))];
+        let again = [("failed", ""), ("resuming", first), ("failed", ""), ("resuming", first)];
         assert_eq!(taken_once(&history(&asked, &again)).len(), 1);
-        let decided = [("resuming", &*by(1)), ("paused", ""), ("resuming", &*by(2)), ("running", &*by(1))];
+        let decided = [("resuming", first), ("paused", ""), ("resuming", second), ("running", first)];
         assert_eq!(taken_once(&history(&[], &decided)), ["x has come back to what person-00001 wanted"]);
         assert_eq!(reruns_are_asked_for(&history(&asked, &good)), [""; 0]);
         assert_eq!(reruns_are_asked_for(&history(&asked[..1], &good)).len(), 1);

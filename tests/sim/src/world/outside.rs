@@ -3,7 +3,9 @@
 use petrel_bus::{Clock, Output, Publisher};
 use petrel_execution::workflow::Asked;
 use petrel_ingest::event;
-use petrel_schemas::{ActionRequest, CancelRequest, ExecutionId, RequestsRecord, TriggerEvent, encode};
+use petrel_schemas::{
+    ActionRequest, CancelRequest, ExecutionId, RequestsRecord, Stored as _, TriggerEvent, encode, kind_of,
+};
 
 use super::World;
 use crate::pack::{self, ALERTS, revisions};
@@ -84,7 +86,9 @@ impl World {
 
     /// Somebody cancels an execution that was asked for.
     fn cancel(&self) -> Option<Output> {
-        let requests = self.bus.stored_records(&pack::topics().requests());
+        let is_request = |value: &[u8]| kind_of(value) == Ok(ActionRequest::NAME);
+        let mut requests = self.bus.stored_records(&pack::topics().requests());
+        requests.retain(|(_, record)| record.value.as_deref().is_some_and(is_request));
         if requests.is_empty() {
             return None;
         }
