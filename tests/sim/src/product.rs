@@ -209,9 +209,15 @@ fn owner(
     OwnerBody { owner: StageBody::new(stage, seat.clone(), Arc::new(globals)), worker }
 }
 
+/// The settings of every worker, but for its name: what they say of the machine is looked up once.
+fn worker_options() -> &'static WorkerOptions {
+    static OPTIONS: OnceLock<WorkerOptions> = OnceLock::new();
+    OPTIONS.get_or_init(|| WorkerOptions::new(pack::topics(), "worker".into(), std::path::PathBuf::new()))
+}
+
 fn worker(world: &Rc<World>, seat: &Seat, catalog: Arc<Catalog>, planted: Option<Planted>) -> (WorkerBody, Neighbour) {
     let name = seat.session.member.clone();
-    let options = WorkerOptions::new(pack::topics(), name.clone(), std::path::PathBuf::new());
+    let options = WorkerOptions { instance: name.clone(), ..worker_options().clone() };
     let (slots, attempts) = (Slots::new(SLOTS), Arc::new(Attempts::new(name.clone())));
     let (sender, claimed) = mpsc::unbounded_channel();
     let neighbour = Neighbour {
