@@ -118,14 +118,20 @@ pub fn reruns_are_asked_for(history: &History) -> Vec<String> {
     wrong
 }
 
-/// Whoever has given an order hears of it: what has come of it, or that it was in vain; unless somebody canceled the workflow,
-/// who has the last word.
+/// Whoever has given an order hears of it: what has come of it, or that it was in vain; unless somebody canceled the workflow, or
+/// the question is withdrawn, which has the last word.
 pub fn each_heard_of(history: &History) -> Vec<String> {
-    let root = |order: &WorkflowOrder| order.execution_id.split('.').next().unwrap_or_default().to_owned();
-    let is_open = |order: &&WorkflowOrder| !history.canceled.contains(&root(order));
-    let unheard =
-        orders(history).filter(is_open).filter(|order| !is_told(history, order) && in_vain(history, order) == 0);
-    unheard.map(|order| format!("nobody has heard of {order:?}")).collect()
+    let is_over = |id: &str| {
+        let last = history.changes.get(id).and_then(|rows| rows.last());
+        last.is_some_and(|row| row.status == "canceled")
+    };
+    let is_ended = |order: &WorkflowOrder| {
+        let root = order.execution_id.split('.').next().unwrap_or_default();
+        history.canceled.contains(root) || is_over(&order.execution_id)
+    };
+    let is_unheard =
+        |order: &&WorkflowOrder| !is_ended(order) && !is_told(history, order) && in_vain(history, order) == 0;
+    orders(history).filter(is_unheard).map(|order| format!("nobody has heard of {order:?}")).collect()
 }
 
 #[cfg(test)]
