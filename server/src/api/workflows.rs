@@ -8,7 +8,7 @@ use petrel_bus::Output;
 use petrel_catalog::did_you_mean;
 use petrel_execution::Status;
 use petrel_execution::workflow::{Asked, Decision, RerunTask};
-use petrel_schemas::{ExecutionId, ExecutionState, WorkflowOrder, encode};
+use petrel_schemas::{ExecutionId, ExecutionState, encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -93,15 +93,7 @@ async fn order(core: &Core, id: &ExecutionId, asked: &Asked) -> Asking {
 
 /// Writes an order to where its owner reads.
 pub(super) async fn publish(core: &Core, id: &ExecutionId, asked: &Asked) -> Result<(), ApiError> {
-    let root = id.root();
-    let record = WorkflowOrder {
-        execution_id: id.to_string(),
-        root_execution_id: root.to_string(),
-        order: asked.as_str().to_owned(),
-        requested_by: user(),
-        requested_at_ms: core.clock.now_ms(),
-        data: asked.data(),
-    };
+    let (root, record) = (id.root(), asked.order(id, &user(), core.clock.now_ms()));
     core.publisher.publish(vec![Output::keyed(&core.topics.requests(), root.as_str(), encode(&record))]).await?;
     Ok(())
 }
