@@ -126,7 +126,10 @@ pub trait Workflows {
     fn keep(&self, id: &ExecutionId, conduct: Box<dyn Conduct>);
 
     /// What is stored of it, those pieces included that its owner wrote beside it.
-    fn pieces(&self, id: &ExecutionId) -> Vec<Piece>;
+    ///
+    /// # Errors
+    /// Something of it is missing or cannot be read, for people.
+    fn pieces(&self, id: &ExecutionId) -> Result<Vec<Piece>, String>;
 
     /// What is known of an execution of the same family.
     fn known(&self, id: &ExecutionId) -> Option<Known>;
@@ -152,8 +155,8 @@ impl Workflows for NoWorkflows {
 
     fn keep(&self, _: &ExecutionId, _: Box<dyn Conduct>) {}
 
-    fn pieces(&self, _: &ExecutionId) -> Vec<Piece> {
-        Vec::new()
+    fn pieces(&self, _: &ExecutionId) -> Result<Vec<Piece>, String> {
+        Ok(Vec::new())
     }
 
     fn known(&self, _: &ExecutionId) -> Option<Known> {

@@ -111,7 +111,7 @@ impl Owner<'_> {
         let mut taken = match self.facts.workflows.take(id) {
             Some(conduct) => Taken { conduct, kept: Vec::new() },
             None => {
-                let (pieces, mut kept) = apart(self.facts.workflows.pieces(id));
+                let (pieces, mut kept) = apart(self.facts.workflows.pieces(id).map_err(Missing::Never)?);
                 let conduct = self.restored(&execution.core().subject, pieces)?;
                 // A decision is about one workflow.
                 kept.append(&mut self.kept);

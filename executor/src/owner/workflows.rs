@@ -1,4 +1,4 @@
-//! The workflows of an owner's partitions: those that are at hand, and the pieces that are stored of all.
+//! The workflows of an owner's partitions: those that are at hand.
 //!
 //! What is at hand is as the open transaction has it. When that is undone, all of it is thrown away, so that nothing
 //! survives that was not committed; so is what is of a partition that another member has now.
@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 use petrel_bus::Context;
 use petrel_execution::workflow::{Changed, Conduct, Piece, Workflows};
 use petrel_execution::{Known, Status, codec};
-use petrel_schemas::{ExecutionId, WorkflowPiece, decode, encode};
+use petrel_schemas::ExecutionId;
+
+use super::pieces::{self, PieceTooLarge, Stored};
 
 /// Most children of workflows that begin in one step: the others have their turn in steps of their own, and what else is
 /// to be done comes in between.
@@ -39,6 +41,9 @@ struct Inner {
     starts: usize,
     /// Those of the steps since the last commit.
     open_starts: usize,
+    /// The pieces that are stored in parts, with how many those are, of the workflows that have been at hand since nothing
+    /// was. Most have none.
+    parts: HashMap<ExecutionId, (u32, HashMap<String, usize>)>,
 }
 
 impl AtHand {
@@ -58,6 +63,7 @@ impl AtHand {
         let gone = inner.by_id.extract_if(|_, (of, ..)| *of == partition).map(|(_, (_, used, _))| used);
         let gone: Vec<u64> = gone.collect();
         gone.iter().for_each(|used| drop(inner.by_use.remove(used)));
+        inner.parts.retain(|_, (of, _)| *of != partition);
     }
 
     /// A new step begins.
@@ -69,9 +75,43 @@ impl AtHand {
     pub(super) fn drop_one(&self, id: &ExecutionId) {
         self.inner.borrow_mut().take(id);
     }
+
+    /// Nothing is stored of it any more.
+    pub(super) fn forgotten(&self, id: &ExecutionId) {
+        self.inner.borrow_mut().parts.remove(id);
+    }
+
+    /// Stores a piece that has changed, or removes it. Whoever changes one that others may have written before has asked for
+    /// the pieces since nothing was at hand, so that it is known here which of them are stored in parts.
+    pub(super) fn write<G>(
+        &self,
+        context: &mut Context<'_, G>,
+        id: &ExecutionId,
+        changed: &Changed,
+    ) -> Result<(), PieceTooLarge> {
+        let mut inner = self.inner.borrow_mut();
+        let before = inner.parts.get(id).and_then(|(_, parts)| parts.get(&changed.key)).copied().unwrap_or_default();
+        let parts = pieces::write(context, id, changed, before)?;
+        if parts != before {
+            inner.note(context.partition(), id, &changed.key, parts);
+        }
+        Ok(())
+    }
 }
 
 impl Inner {
+    /// A piece is stored in so many parts.
+    fn note(&mut self, partition: u32, id: &ExecutionId, piece: &str, parts: usize) {
+        let (_, of) = self.parts.entry(id.clone()).or_insert_with(|| (partition, HashMap::new()));
+        match parts {
+            0 => _ = of.remove(piece),
+            parts => _ = of.insert(piece.to_owned(), parts),
+        }
+        if of.is_empty() {
+            self.parts.remove(id);
+        }
+    }
+
     fn take(&mut self, id: &ExecutionId) -> Option<Box<dyn Conduct>> {
         let (_, used, conduct) = self.by_id.remove(id)?;
         self.by_use.remove(&used);
@@ -106,12 +146,14 @@ impl<G> Workflows for OfStep<'_, '_, G> {
         self.at_hand.inner.borrow_mut().keep(self.context.partition(), id, conduct);
     }
 
-    fn pieces(&self, id: &ExecutionId) -> Vec<Piece> {
-        let prefix = prefix(id);
-        let stored = self.context.scan(&prefix).take_while(|(key, _)| key.starts_with(&prefix));
-        // What cannot be read is missed by whoever restores it.
-        let piece = |value: &[u8]| decode::<WorkflowPiece>(value).ok();
-        stored.filter_map(|(_, value)| piece(&value)).map(|p| Piece { key: p.key, value: p.value }).collect()
+    fn pieces(&self, id: &ExecutionId) -> Result<Vec<Piece>, String> {
+        let Stored { pieces, parts } = pieces::read(self.context, id)?;
+        let mut inner = self.at_hand.inner.borrow_mut();
+        match parts.is_empty() {
+            true => _ = inner.parts.remove(id),
+            false => _ = inner.parts.insert(id.clone(), (self.context.partition(), parts)),
+        }
+        Ok(pieces)
     }
 
     fn known(&self, id: &ExecutionId) -> Option<Known> {
@@ -142,20 +184,4 @@ impl<G> Workflows for OfStep<'_, '_, G> {
         inner.starts += count;
         inner.open_starts += count;
     }
-}
-
-/// What the keys of an execution's pieces begin with.
-pub(super) fn prefix(id: &ExecutionId) -> Vec<u8> {
-    format!("{id}/w/").into_bytes()
-}
-
-/// State key of a piece.
-pub(super) fn key(id: &ExecutionId, piece: &str) -> Vec<u8> {
-    format!("{id}/w/{piece}").into_bytes()
-}
-
-/// What is stored of it; nothing where it is gone.
-pub(super) fn stored(id: &ExecutionId, changed: &Changed) -> Option<Vec<u8>> {
-    let value = changed.value.clone()?;
-    Some(encode(&WorkflowPiece { execution_id: id.to_string(), key: changed.key.clone(), value }))
 }
