@@ -37,7 +37,7 @@ pub struct ChildEnded {
     pub child: Ended,
     /// What was wrong, for people.
     pub error: Option<String>,
-    /// The child's structured result, a JSON value.
+    /// The child's structured result, a JSON value; that of a sub-workflow is whole, however large.
     pub result: Option<String>,
     /// What the child's action takes of it, a JSON object.
     pub extracted: Option<String>,
@@ -57,7 +57,7 @@ impl ChildEnded {
             parent: child.id.parent()?,
             child: child.clone(),
             error: note.error.clone(),
-            result: end.result.clone(),
+            result: end.whole.as_ref().or(end.result.as_ref()).cloned(),
             extracted: end.extracted.clone(),
             result_object: end.result_object.as_deref().and_then(ObjectRef::parse),
             stdout: stream(&end.stdout),

@@ -5,8 +5,8 @@
 //! its pieces have changed. Neither has a clock or does I/O: the time of a step is told.
 
 mod asked;
-mod frozen;
 mod inquiry;
+mod shown;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,8 +18,9 @@ use crate::execution::Known;
 use crate::status::Status;
 use crate::subject::Note;
 pub use asked::{Asked, Decision, RerunTask};
-pub use frozen::shown_frozen;
 pub use inquiry::{Inquirer, answer_schema};
+pub use shown::shown_frozen;
+pub(crate) use shown::shown_result;
 
 /// The workflow of an action of a revision.
 pub trait Workflow: fmt::Debug + Send + Sync {
