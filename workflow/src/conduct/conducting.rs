@@ -87,8 +87,8 @@ impl Conducting {
         self.fail_at(
             child,
             format!(
-                "LimitExceeded: What items have resulted in, and what tasks have published, has {bytes} bytes, the limit \
-                 PUBLISHED_BYTES_MAX is {}.",
+                "LimitExceeded: What items have resulted in, and the variables of the workflow, have {bytes} bytes, the \
+                 limit PUBLISHED_BYTES_MAX is {}.",
                 self.limits.published_bytes_max
             ),
         );

@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::Conductor;
 use super::ask::evaluate_call;
 use super::context::Rolling;
+use super::cut::cut;
 use super::log::{Level, LogEntry};
 use super::offer::ActionSpec;
 use super::runs::RunId;
 use super::status::Status;
 use crate::definition::{Call, CallOuts};
 use crate::expression::{Scope, Template, Value};
-use crate::limits::REMINDER_MS_MIN;
+use crate::limits::{NOTICE_BYTES_MAX, REMINDER_MS_MIN};
 use crate::spec::duration;
 
 /// What a notice of a freeze is for, where that of a question names its task.
@@ -74,7 +75,18 @@ impl Conductor {
         }
     }
 
-    fn call_people(&mut self, notice: Notice) {
+    fn call_people(&mut self, mut notice: Notice) {
+        let input = notice.input.to_json();
+        let bytes = input.to_string().len();
+        if bytes > NOTICE_BYTES_MAX {
+            notice.input = cut(input, NOTICE_BYTES_MAX).into();
+            let (task_id, route) = (Some(notice.task.clone()), Some(notice.route));
+            let message = format!(
+                "LimitExceeded: What people are called with has {bytes} bytes and is cut, the limit NOTICE_BYTES_MAX is \
+                 {NOTICE_BYTES_MAX}."
+            );
+            self.warn(LogEntry { task_id, route, ..LogEntry::error(message) });
+        }
         self.change_native(|native| native.notices.push(notice));
     }
 

@@ -9,6 +9,7 @@ use crate::expression::Dialect;
 mod ask;
 mod ending;
 mod freeze;
+mod large;
 mod map;
 mod random;
 mod rehearsal;
