@@ -243,6 +243,11 @@ pub trait Conduct: Send {
     /// `variables` that were gathered, and the `errors`.
     fn frozen(&self) -> Option<Value>;
 
+    /// About how many bytes it has gathered: what it takes to have it at hand, as far as it has no other limit.
+    fn gathered_bytes(&self) -> usize {
+        0
+    }
+
     /// Which tasks have come to other statuses since this was asked last, in order. What has no tasks tells of none.
     fn take_moves(&mut self) -> Vec<Moved> {
         Vec::new()

@@ -23,6 +23,9 @@ const TRANSACTION_STARTS_MAX: usize = 1_000;
 /// Most workflows that a thread of owners has at hand; the others are restored when they are asked.
 const AT_HAND_MAX: usize = 4_000;
 
+/// Most bytes of what those have gathered that a thread of owners has at hand; of one there is always room.
+pub(super) const AT_HAND_BYTES_MAX: usize = 256 << 20;
+
 /// Most pieces that are removed in one step.
 pub(super) const FORGOTTEN_MAX: usize = 1_000;
 
@@ -34,9 +37,10 @@ pub(super) struct AtHand {
 
 #[derive(Default)]
 struct Inner {
-    /// With the partition, and when each was asked last.
-    by_id: HashMap<ExecutionId, (u32, u64, Box<dyn Conduct>)>,
+    by_id: HashMap<ExecutionId, One>,
     by_use: BTreeMap<u64, ExecutionId>,
+    /// About how many bytes all of them have gathered.
+    bytes: usize,
     uses: u64,
     starts: usize,
     /// Those of the steps since the last commit.
@@ -44,6 +48,16 @@ struct Inner {
     /// The pieces that are stored in parts, with how many those are, of the workflows that have been at hand since nothing
     /// was. Most have none.
     parts: HashMap<ExecutionId, (u32, HashMap<String, usize>)>,
+}
+
+/// A workflow that is at hand.
+struct One {
+    partition: u32,
+    /// When it was asked last.
+    used: u64,
+    /// About how many bytes it has gathered.
+    bytes: usize,
+    conduct: Box<dyn Conduct>,
 }
 
 impl AtHand {
@@ -60,9 +74,11 @@ impl AtHand {
     /// Another member has that partition.
     pub(super) fn revoked(&self, partition: u32) {
         let mut inner = self.inner.borrow_mut();
-        let gone = inner.by_id.extract_if(|_, (of, ..)| *of == partition).map(|(_, (_, used, _))| used);
-        let gone: Vec<u64> = gone.collect();
-        gone.iter().for_each(|used| drop(inner.by_use.remove(used)));
+        let gone: Vec<One> = inner.by_id.extract_if(|_, one| one.partition == partition).map(|(_, one)| one).collect();
+        for one in gone {
+            inner.by_use.remove(&one.used);
+            inner.bytes -= one.bytes;
+        }
         inner.parts.retain(|_, (of, _)| *of != partition);
     }
 
@@ -113,20 +129,22 @@ impl Inner {
     }
 
     fn take(&mut self, id: &ExecutionId) -> Option<Box<dyn Conduct>> {
-        let (_, used, conduct) = self.by_id.remove(id)?;
+        let One { used, bytes, conduct, .. } = self.by_id.remove(id)?;
         self.by_use.remove(&used);
+        self.bytes -= bytes;
         Some(conduct)
     }
 
     fn keep(&mut self, partition: u32, id: &ExecutionId, conduct: Box<dyn Conduct>) {
         self.take(id);
         self.uses += 1;
-        self.by_use.insert(self.uses, id.clone());
-        self.by_id.insert(id.clone(), (partition, self.uses, conduct));
-        if self.by_id.len() > AT_HAND_MAX
-            && let Some((_, eldest)) = self.by_use.pop_first()
-        {
-            self.by_id.remove(&eldest);
+        let one = One { partition, used: self.uses, bytes: conduct.gathered_bytes(), conduct };
+        self.bytes += one.bytes;
+        self.by_use.insert(one.used, id.clone());
+        self.by_id.insert(id.clone(), one);
+        while (self.by_id.len() > AT_HAND_MAX || self.bytes > AT_HAND_BYTES_MAX) && self.by_id.len() > 1 {
+            let Some(eldest) = self.by_use.first_key_value().map(|(_, eldest)| eldest.clone()) else { return };
+            self.take(&eldest);
         }
     }
 }

@@ -267,6 +267,10 @@ impl Conduct for Conducting {
         self.conductor.frozen().map(|frozen| frozen.shown())
     }
 
+    fn gathered_bytes(&self) -> usize {
+        self.conductor.kept_bytes() + self.children.done_bytes()
+    }
+
     fn take_moves(&mut self) -> Vec<Moved> {
         let moves = self.conductor.take_moves().into_iter();
         let moved = |moved: conductor::Moved| {

@@ -24,17 +24,24 @@ struct Run {
     ended: u32,
     started: u32,
     changed: bool,
+    /// What it says that it has gathered.
+    gathered_bytes: usize,
+}
+
+/// One that says that it has gathered so many bytes.
+pub(super) fn gathered(gathered_bytes: usize) -> Box<dyn Conduct> {
+    Box::new(Run { text: String::new(), ended: 0, started: 0, changed: false, gathered_bytes })
 }
 
 impl Workflow for Large {
     fn begin(&self, _: Begin<'_>) -> Result<Box<dyn Conduct>, Note> {
-        Ok(Box::new(Run { text: "é".repeat(self.0 / 2), ended: 0, started: 0, changed: true }))
+        Ok(Box::new(Run { text: "é".repeat(self.0 / 2), ended: 0, started: 0, changed: true, gathered_bytes: 0 }))
     }
 
     fn restore(&self, pieces: &[Piece]) -> Result<Box<dyn Conduct>, String> {
         let [piece] = pieces else { return Err(format!("{} pieces", pieces.len())) };
         let (text, ended, started) = serde_json::from_str(&piece.value).map_err(|e| e.to_string())?;
-        Ok(Box::new(Run { text, ended, started, changed: false }))
+        Ok(Box::new(Run { text, ended, started, changed: false, gathered_bytes: 0 }))
     }
 }
 
@@ -93,6 +100,10 @@ impl Conduct for Run {
 
     fn frozen(&self) -> Option<Value> {
         None
+    }
+
+    fn gathered_bytes(&self) -> usize {
+        self.gathered_bytes
     }
 
     fn take_changes(&mut self) -> Vec<Changed> {

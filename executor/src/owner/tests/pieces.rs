@@ -4,9 +4,10 @@ use petrel_bus::{Context, Facts, MemoryStore, PartitionState};
 use petrel_execution::workflow::{Changed, Piece, Workflows};
 use petrel_schemas::ExecutionId;
 
+use super::large;
 use super::steps::{NOW_MS, PARTITION, id};
 use crate::owner::pieces::{self, PIECE_BYTES_MAX, PieceTooLarge};
-use crate::owner::workflows::{AtHand, OfStep};
+use crate::owner::workflows::{AT_HAND_BYTES_MAX, AtHand, OfStep};
 
 /// Key and value of the largest record, in bytes.
 const RECORD_BYTES: usize = 1_000;
@@ -140,4 +141,25 @@ fn what_no_parts_can_hold_is_refused_and_changes_nothing() {
     let mut small = PartitionState::new(Box::new(MemoryStore::default()), 200);
     assert!(matches!(write(&mut small, 500), Err(PieceTooLarge::Record(_))));
     assert!(small.is_empty());
+}
+
+#[test]
+fn what_is_at_hand_is_bounded_by_what_it_has_gathered() {
+    let (mut state, at_hand) = (state(), AtHand::default());
+    let ids: Vec<ExecutionId> = (1..=4).map(|number| ExecutionId::parse(&id(number)).unwrap()).collect();
+    in_context(&mut state, |context| {
+        let workflows = OfStep { context: &*context, at_hand: &at_hand };
+        for id in &ids {
+            workflows.keep(id, large::gathered(AT_HAND_BYTES_MAX / 3));
+        }
+        let left: Vec<bool> = ids.iter().map(|id| workflows.take(id).is_some()).collect();
+        assert_eq!(left, [false, true, true, true], "the one that was asked longest ago makes room");
+        // One that is over the limit by itself stays until another one comes.
+        workflows.keep(&ids[0], large::gathered(2 * AT_HAND_BYTES_MAX));
+        assert!(workflows.take(&ids[0]).is_some());
+        workflows.keep(&ids[0], large::gathered(2 * AT_HAND_BYTES_MAX));
+        workflows.keep(&ids[1], large::gathered(1));
+        let left: Vec<bool> = ids.iter().map(|id| workflows.take(id).is_some()).collect();
+        assert_eq!(left, [false, true, false, false]);
+    });
 }

@@ -105,7 +105,10 @@ fn people_are_called_with_what_has_room_and_are_told_that_it_is_cut() {
         one.end("a", Status::Failed);
         let notices = one.step(|conductor| conductor.take_notices(9));
         let input = notices[0].input.to_json();
-        assert_eq!((&input["title"], &input["known"]["host"]), (&"web-1 is frozen".into(), &"web-1".into()));
+        assert_eq!(
+            (&input["title"], &input["known"]["host"]),
+            (&serde_json::json!("web-1 is frozen"), &serde_json::json!("web-1"))
+        );
         let log = input["known"]["log"].as_str().unwrap();
         assert!(log.ends_with("(cut: all of it has 393216 bytes)"), "{}", &log[log.len() - 80..]);
         let bytes = input.to_string().len();
