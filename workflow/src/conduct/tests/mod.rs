@@ -1,6 +1,7 @@
 //! What children are started for, what becomes of how they end, and what is told of a workflow.
 
 mod host;
+mod large;
 mod people;
 mod random;
 mod random_native;
