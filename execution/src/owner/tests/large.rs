@@ -1,6 +1,6 @@
 //! What is over a limit of what records may hold.
 
-use petrel_schemas::{ExecutionId, TaskResult};
+use petrel_schemas::{ExecutionId, ObjectRef, TaskResult};
 use serde_json::{Value, json};
 
 use super::super::*;
@@ -8,7 +8,7 @@ use super::model::{Do, Model, id};
 use super::workflows::{child, status};
 use crate::attempt::Attempt;
 use crate::execution::Known;
-use crate::family::Child;
+use crate::family::{Child, ChildEnded};
 use crate::limits::{PARAMETERS_BYTES_MAX, RESULT_BYTES_MAX};
 use crate::status::Status;
 use crate::subject::Subject;
@@ -75,4 +75,28 @@ fn a_child_with_too_large_parameters_fails_before_it_waits_for_anything() {
         assert!(told.error.as_deref().unwrap().ends_with("the limit PARAMETERS_BYTES_MAX is 262144"), "{told:?}");
         assert_eq!(told.value()["code"], "parameters_too_large");
     }
+}
+
+#[test]
+fn of_a_result_that_is_not_there_expressions_see_where_it_is_or_why() {
+    let mut model = Model::new();
+    model.act(&Do::Request(1, "demo.chain", "now"));
+    resulted(&mut model, &child(1, 1), &json!("x"));
+    let whole = model.parents_told.last().unwrap().clone();
+    assert_eq!(whole.value(), json!("x"));
+    let object = ObjectRef {
+        store: "files/a".to_owned(),
+        sha256: "0f".repeat(32),
+        bytes: 70_000,
+        media_type: "application/json".to_owned(),
+    };
+    let mut elsewhere = ChildEnded { result: None, result_object: Some(object), ..whole };
+    assert_eq!((&elsewhere.value()["bytes"], &elsewhere.value()["extracted"]), (&json!(70_000), &Value::Null));
+    elsewhere.extracted = Some(json!({ "id": 7 }).to_string());
+    assert_eq!((&elsewhere.value()["store"], &elsewhere.value()["extracted"]["id"]), (&json!("files/a"), &json!(7)));
+    let mut left_out = ChildEnded { result_object: None, error: Some("no room".to_owned()), ..elsewhere };
+    left_out.child.code = Some("result_not_stored".to_owned());
+    let told = left_out.value();
+    let expected = (&json!(true), &json!("result_not_stored"), &json!("no room"));
+    assert_eq!((&told["succeeded"], &told["code"], &told["error"]), expected);
 }
