@@ -31,9 +31,9 @@ pub const PUBLISHED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// JSON. What comes behind is left out, and its error says so.
 pub const ERRORS_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Bytes of what people are called with, as JSON text; what is over it is cut. It is half of what an execution may be given,
-/// so that the defaults of its action have room.
-pub const NOTICE_BYTES_MAX: usize = 128 * 1024;
+/// Bytes of what people are called with, as JSON text; what is over it is cut. The defaults of its action have room beside it
+/// in what an execution may be given, and so has a text of that size in the environment of a process.
+pub const NOTICE_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes of a task's name. It stands in each row that tells of the task.
 pub const TASK_NAME_BYTES_MAX: usize = 256;

@@ -110,12 +110,12 @@ fn people_are_called_with_what_has_room_and_are_told_that_it_is_cut() {
             (&serde_json::json!("web-1 is frozen"), &serde_json::json!("web-1"))
         );
         let log = input["known"]["log"].as_str().unwrap();
-        assert!(log.ends_with("(cut: all of it has 393216 bytes)"), "{}", &log[log.len() - 80..]);
+        assert!(log.ends_with("(cut: all of it has 196608 bytes)"), "{}", &log[log.len() - 80..]);
         let bytes = input.to_string().len();
         assert!((NOTICE_BYTES_MAX / 2..=NOTICE_BYTES_MAX).contains(&bytes), "{bytes}");
         let told: Vec<&LogEntry> = one.conductor.log().collect();
         assert_eq!((told.len(), told[0].level, told[0].task_id.as_deref()), (1, Level::Warn, Some("on_freeze")));
-        assert!(told[0].message.ends_with("and is cut, the limit NOTICE_BYTES_MAX is 131072."), "{}", told[0].message);
+        assert!(told[0].message.ends_with("and is cut, the limit NOTICE_BYTES_MAX is 65536."), "{}", told[0].message);
     });
 }
 
