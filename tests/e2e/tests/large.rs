@@ -41,6 +41,7 @@ version: 1.0
 vars:
   - text: <% \"x\" * 1000000 %>
 tasks:
+  begin: { action: large.nothing, next: [{ do: grow }] }
   grow: { action: large.nothing, next: [{ publish: [text: '<% ctx(text) + ctx(text) %>'], do: grow }] }
 ";
 const GIVE: &str = "\

@@ -57,3 +57,18 @@ fn a_piece_of_megabytes_is_stored_whole_and_once() {
     host.end(2, Status::Succeeded, json!(null));
     assert_eq!((host.labels(100).len(), large(&mut host)), (1, vec![]), "what does not change is not written again");
 }
+
+#[test]
+fn what_is_far_too_much_for_an_action_fails_its_task_without_a_child() {
+    let mut host = begin(
+        "vars: [{t: <% 'x' * 3000000 %>}]\ntasks:\n  a: {action: x, input: {t: <% ctx(t) %>}, next: [{when: <% failed() %>, do: \
+         b}]}\n  b: {action: x}\n",
+    );
+    assert_eq!(host.labels(100), [(1, "b".to_owned())], "the task has failed as any other");
+    host.end(1, Status::Succeeded, json!(null));
+    let Standing::Over { status, result, .. } = host.standing() else { panic!("not over") };
+    let error = &result["errors"][0];
+    assert_eq!((status, &error["task_id"]), (Status::Succeeded, &json!("a")));
+    let message = error["message"].as_str().unwrap();
+    assert!(message.ends_with("the limit PARAMETERS_BYTES_MAX is 262144."), "{message}");
+}
