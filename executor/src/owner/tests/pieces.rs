@@ -1,8 +1,11 @@
 //! Pieces of workflows that are larger than a record.
 
+use std::collections::BTreeMap;
+
 use petrel_bus::{Context, Facts, MemoryStore, PartitionState};
 use petrel_execution::workflow::{Changed, Piece, Workflows};
 use petrel_schemas::ExecutionId;
+use proptest::prelude::*;
 
 use super::large;
 use super::steps::{NOW_MS, PARTITION, id};
@@ -162,4 +165,67 @@ fn what_is_at_hand_is_bounded_by_what_it_has_gathered() {
         let left: Vec<bool> = ids.iter().map(|id| workflows.take(id).is_some()).collect();
         assert_eq!(left, [false, true, false, false]);
     });
+}
+
+const KEYS: [&str; 3] = ["context/1", "context/10", "native"];
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// A piece has so many bytes, or is gone.
+    Write(usize, Option<usize>),
+    Commit,
+    Abort,
+    /// Another process goes on.
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..KEYS.len(), prop::option::weighted(0.8, 0..4_000_usize)).prop_map(|(key, bytes)| Step::Write(key, bytes)),
+        1 => Just(Step::Commit),
+        1 => Just(Step::Abort),
+        1 => Just(Step::Restart),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_written_and_undone_is_read_and_nothing_else_is_stored(steps in prop::collection::vec(step(), 1..40)) {
+        let (mut state, mut at_hand) = (state(), AtHand::default());
+        let (mut model, mut committed) = (BTreeMap::new(), BTreeMap::new());
+        for step in steps {
+            let goes_on_anew = matches!(step, Step::Abort | Step::Restart);
+            match step {
+                Step::Write(key, bytes) => {
+                    let (key, value) = (KEYS[key], bytes.map(text));
+                    write(&mut state, &at_hand, key, value.as_deref());
+                    match value {
+                        Some(value) => model.insert(key.to_owned(), value),
+                        None => model.remove(key),
+                    };
+                }
+                Step::Commit => {
+                    state.commit(NOW_MS).unwrap();
+                    committed = model.clone();
+                }
+                Step::Abort => {
+                    state.abort();
+                    at_hand.clear();
+                    model = committed.clone();
+                }
+                Step::Restart => at_hand = AtHand::default(),
+            }
+            if goes_on_anew {
+                read(&mut state, &at_hand).unwrap();
+            }
+            let stored = in_context(&mut state, |context| pieces::read(context, &execution())).unwrap();
+            let records = stored.pieces.len() + stored.parts.values().sum::<usize>();
+            let found: BTreeMap<String, String> =
+                stored.pieces.into_iter().map(|piece| (piece.key, piece.value)).collect();
+            prop_assert_eq!(&found, &model);
+            prop_assert_eq!(keys(&state).len(), records);
+        }
+    }
 }
