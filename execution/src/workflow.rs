@@ -240,7 +240,7 @@ pub trait Conduct: Send {
 
     /// Of one that is frozen, what a person needs to decide with, a JSON object: `tasks` that failed (`task`, `route`,
     /// `status`, and `items` with the numbers of those that are `done`, `failed` and `not_begun`), what is `open`, the
-    /// `variables` that were gathered, and the `errors`.
+    /// `variables` that were gathered, the `errors`, and `warnings` where nobody could be called or be told all.
     fn frozen(&self) -> Option<Value>;
 
     /// About how many bytes it has gathered: what it takes to have it at hand, as far as it has no other limit.

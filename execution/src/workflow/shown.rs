@@ -6,7 +6,7 @@ use crate::limits::{FROZEN_BYTES_MAX, RESULT_BYTES_MAX};
 
 /// What is left out of a freeze, one after the other, until it is within the limit: what it takes least to decide with
 /// first.
-const LEFT_OUT_OF_FREEZE: [&str; 4] = ["variables", "errors", "open", "tasks"];
+const LEFT_OUT_OF_FREEZE: [&str; 5] = ["variables", "errors", "warnings", "open", "tasks"];
 
 /// The same of what a workflow, or a question, has resulted in: what went wrong is worth most.
 const LEFT_OUT_OF_RESULT: [&str; 4] = ["output", "schema", "response", "errors"];

@@ -94,6 +94,16 @@ impl Conductor {
         self.add_log_entry(LogEntry { level: Level::Warn, ..entry });
     }
 
+    fn warn_of_freeze(&mut self, message: String) {
+        self.warn(LogEntry { task_id: Some(Arc::from(FREEZE)), ..LogEntry::error(message) });
+    }
+
+    /// What keeps people from being called about the freeze, or from being told all.
+    pub(super) fn warnings_of_freeze(&self) -> Vec<String> {
+        let of_freeze = self.log.iter().filter(|entry| entry.task_id.as_deref() == Some(FREEZE));
+        of_freeze.map(|entry| entry.message.clone()).collect()
+    }
+
     /// When people are reminded of the freeze next. It is counted while the time of the workflow stands still.
     pub(super) fn freeze_remind_ms(&self) -> Option<i64> {
         self.native.kept.called.and_then(|called| called.remind_ms)
@@ -140,7 +150,7 @@ impl Conductor {
             Ok(ActionSpec { action, input, .. }) => {
                 self.call_people(Notice { task: Arc::from(FREEZE), route: 0, action, input });
             }
-            Err(message) => self.warn(LogEntry::error(format!("Nobody is called about the freeze: {message}"))),
+            Err(message) => self.warn_of_freeze(format!("Nobody is called about the freeze: {message}")),
         }
     }
 
@@ -148,7 +158,7 @@ impl Conductor {
         match every_ms(every, scope) {
             Ok(ms) => self.now_ms.map(|now_ms| now_ms.saturating_add(ms)),
             Err(message) => {
-                self.warn(LogEntry::error(format!("Nobody is reminded of the freeze: {message}")));
+                self.warn_of_freeze(format!("Nobody is reminded of the freeze: {message}"));
                 None
             }
         }

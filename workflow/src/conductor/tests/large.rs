@@ -116,6 +116,8 @@ fn people_are_called_with_what_has_room_and_are_told_that_it_is_cut() {
         let told: Vec<&LogEntry> = one.conductor.log().collect();
         assert_eq!((told.len(), told[0].level, told[0].task_id.as_deref()), (1, Level::Warn, Some("on_freeze")));
         assert!(told[0].message.ends_with("and is cut, the limit NOTICE_BYTES_MAX is 65536."), "{}", told[0].message);
+        let shown = one.conductor.frozen().unwrap().shown();
+        assert_eq!(shown["warnings"], serde_json::json!([told[0].message]));
     });
 }
 
