@@ -15,13 +15,19 @@ use crate::state::{DelayReason, Failed, In, LeadsTo, Scheduled};
 use crate::status::Status;
 use crate::subject::{Core, Note, Subject};
 use crate::timer::TimerKind;
-use crate::workflow::{Begin, ChildEnd, Conduct, Piece, Start};
+use crate::workflow::{Begin, ChildEnd, Conduct, Moved, Piece, Start};
 
 /// When a workflow is asked again whose revision is not here, in milliseconds.
 const ASK_AGAIN_MS: i64 = 5_000;
 
 /// Most tasks that one record of the audit trail tells of.
 const MOVES_MAX: usize = 1_000;
+
+/// Most bytes of what it tells of them; one always has room.
+const MOVES_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of what a record tells of a task beside its name, rounded up.
+const MOVE_BYTES: usize = 40;
 
 /// Why a workflow that has begun is not at hand.
 pub(super) enum Missing {
@@ -111,7 +117,7 @@ impl Owner<'_> {
         let mut taken = match self.facts.workflows.take(id) {
             Some(conduct) => Taken { conduct, kept: Vec::new() },
             None => {
-                let (pieces, mut kept) = apart(self.facts.workflows.pieces(id));
+                let (pieces, mut kept) = apart(self.facts.workflows.pieces(id).map_err(Missing::Never)?);
                 let conduct = self.restored(&execution.core().subject, pieces)?;
                 // A decision is about one workflow.
                 kept.append(&mut self.kept);
@@ -170,8 +176,11 @@ impl Owner<'_> {
     /// Each task that has come to another status is told of in the audit trail.
     fn tell_moves(&mut self, core: &Core, conduct: &mut dyn Conduct) {
         let moves = conduct.take_moves();
-        for moves in moves.chunks(MOVES_MAX) {
-            self.push(Effect::Moved(row::moved(core, moves, self.now_ms())));
+        let mut left = moves.as_slice();
+        while !left.is_empty() {
+            let (told, others) = left.split_at(moves_of_a_record(left));
+            self.push(Effect::Moved(row::moved(core, told, self.now_ms())));
+            left = others;
         }
     }
 
@@ -265,6 +274,16 @@ impl Owner<'_> {
     }
 }
 
+/// How many of the first ones one record tells of: all that it has room for, and at least one.
+fn moves_of_a_record(moves: &[Moved]) -> usize {
+    let mut bytes = 0;
+    let has_room = |moved: &&Moved| {
+        bytes += moved.task.len() + MOVE_BYTES;
+        bytes <= MOVES_BYTES_MAX
+    };
+    moves.iter().take(MOVES_MAX).take_while(has_room).count().max(1)
+}
+
 /// Whether children of it have not ended.
 fn has_children(parent: &Known) -> bool {
     matches!(parent, Known::Live(parent) if parent.core().children_open > 0)
@@ -299,5 +318,25 @@ fn about(subject: &Subject) -> Map<String, Value> {
     match about {
         Value::Object(about) => about,
         _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_tells_of_as_many_tasks_as_it_has_room_for() {
+        let named =
+            |bytes: usize| Moved { task: "x".repeat(bytes).into(), route: 0, run: 0, change: 0, status: "running" };
+        for (moves, expected) in [
+            (vec![named(3)], 1),
+            (vec![named(3); MOVES_MAX + 1], MOVES_MAX),
+            (vec![named(MOVES_BYTES_MAX)], 1),
+            (vec![named(MOVES_BYTES_MAX), named(3)], 1),
+            (vec![named(1_000); MOVES_MAX], MOVES_BYTES_MAX / (1_000 + MOVE_BYTES)),
+        ] {
+            assert_eq!(moves_of_a_record(&moves), expected);
+        }
     }
 }

@@ -10,6 +10,7 @@ mod gates;
 mod guard;
 mod hostile;
 mod inquiries;
+mod large;
 mod outage;
 mod output;
 mod policies;

@@ -108,8 +108,8 @@ impl Conducting {
         self.fail_at(
             child,
             format!(
-                "LimitExceeded: What items have resulted in, and what tasks have published, has {bytes} bytes, the limit \
-                 PUBLISHED_BYTES_MAX is {}.",
+                "LimitExceeded: What items have resulted in, and the variables of the workflow, have {bytes} bytes, the \
+                 limit PUBLISHED_BYTES_MAX is {}.",
                 self.limits.published_bytes_max
             ),
         );
@@ -313,6 +313,10 @@ impl Conduct for Conducting {
 
     fn frozen(&self) -> Option<Json> {
         self.conductor.frozen().map(|frozen| frozen.shown())
+    }
+
+    fn gathered_bytes(&self) -> usize {
+        self.conductor.kept_bytes() + self.children.done_bytes()
     }
 
     fn take_moves(&mut self) -> Vec<Moved> {

@@ -3,14 +3,19 @@
 //! Whatever begins is told to the conductor as `running`: Orquesta's machine takes a success from a task that runs alone,
 //! rests only tasks with items that run, and begins a task that is tried again with nothing else.
 
+use petrel_execution::limits::PARAMETERS_BYTES_MAX;
 use petrel_execution::workflow::Start;
 use serde_json::{Value as Json, json};
 
 use super::children::Child;
 use super::conducting::Conducting;
-use crate::conductor::{ActionSpec, Ask, Event, Level, LogEntry, NextTask, Notice, Status};
+use crate::conductor::{ActionSpec, Ask, Event, Level, LogEntry, NextTask, Notice, Status, json_bytes};
 use crate::expression::Value;
 use crate::outline::ASK;
+
+/// About how many bytes an input may have that is written as JSON, so that it is counted exactly: what is larger is over the
+/// limit in any case, and a hundred of such inputs would not be forgotten before a step ends.
+const GIVEN_BYTES_MAX: usize = 8 * PARAMETERS_BYTES_MAX;
 
 /// What begins and has ended with it, without a child.
 struct AtOnce {
@@ -207,7 +212,14 @@ fn begins(spec: &ActionSpec, child: &Child) -> Begins {
     };
     match &spec.input {
         Value::Null => Begins::Child { action, parameters: Json::Object(serde_json::Map::new()) },
-        input @ Value::Map(_) => Begins::Child { action, parameters: input.to_json() },
+        input @ Value::Map(_) => match json_bytes(input) {
+            bytes if bytes > GIVEN_BYTES_MAX => Begins::Failed(format!(
+                "LimitExceeded: The input of {} has about {bytes} bytes, the limit PARAMETERS_BYTES_MAX is \
+                 {PARAMETERS_BYTES_MAX}.",
+                child.label()
+            )),
+            _ => Begins::Child { action, parameters: input.to_json() },
+        },
         other => {
             let (label, kind) = (child.label(), kind(other));
             Begins::Failed(format!("The input of {label} is {kind}; it is an object of the action's parameters."))

@@ -151,7 +151,8 @@ impl Conductor {
         let more = if counted { 0 } else { bytes_of(variables) };
         if !variables.is_empty() && self.published_bytes + more > self.limits.published_bytes_max {
             return Some(format!(
-                "LimitExceeded: The tasks of the workflow have published {} bytes, the limit PUBLISHED_BYTES_MAX is {}.",
+                "LimitExceeded: The variables of the workflow have {} bytes with what is published here, the limit \
+                 PUBLISHED_BYTES_MAX is {}.",
                 self.published_bytes + more,
                 self.limits.published_bytes_max
             ));

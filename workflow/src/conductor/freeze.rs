@@ -30,6 +30,8 @@ pub struct Frozen {
     pub variables: Value,
     /// What went wrong, in order.
     pub errors: Vec<LogEntry>,
+    /// What keeps people from being called about the freeze, or from being told all, in order.
+    pub warnings: Vec<String>,
 }
 
 /// A task that failed.
@@ -58,17 +60,22 @@ pub struct FrozenItems {
 
 impl Frozen {
     /// As a person is shown it, and as `ctx().frozen`: `tasks` (`task`, `route`, `status`, and `items` with the numbers
-    /// of those that are `done`, `failed` and `not_begun`), `open` (`task`, `route`), `variables` and `errors`.
+    /// of those that are `done`, `failed` and `not_begun`), `open` (`task`, `route`), `variables` and `errors`; and `warnings`
+    /// where there are any.
     pub fn shown(&self) -> Json {
-        let Frozen { tasks, open, variables, errors } = self;
+        let Frozen { tasks, open, variables, errors, warnings } = self;
         let open = open.iter().map(|(task, route)| json!({ "task": **task, "route": route }));
         let errors = errors.iter().map(|error| serde_json::to_value(error).unwrap_or_default());
-        json!({
+        let mut shown = json!({
             "tasks": tasks.iter().map(FrozenTask::shown).collect::<Vec<_>>(),
             "open": open.collect::<Vec<_>>(),
             "variables": variables.to_json(),
             "errors": errors.collect::<Vec<_>>(),
-        })
+        });
+        if !warnings.is_empty() {
+            shown["warnings"] = json!(warnings);
+        }
+        shown
     }
 }
 
@@ -138,6 +145,7 @@ impl Conductor {
             open: open.map(|run| (self.definition.task(run.task).name.clone(), run.route)).collect(),
             variables: self.gathered().all(),
             errors: self.errors.iter().cloned().collect(),
+            warnings: self.warnings_of_freeze(),
         })
     }
 

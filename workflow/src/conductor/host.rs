@@ -73,7 +73,12 @@ impl Conductor {
         }
     }
 
-    /// Bytes of all that has been published.
+    /// About how many bytes its variables have, and what failed tasks have resulted in.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.published_bytes + self.errors.result_bytes() + self.log.result_bytes()
+    }
+
+    /// Bytes of all variables that it began with or that have been published.
     pub(crate) fn published_bytes(&self) -> usize {
         self.published_bytes
     }

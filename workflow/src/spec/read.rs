@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::native::{self, NativeSpec, NativeTaskSpec};
 use super::{RetrySpec, SpecError, TaskSpec, TransitionSpec, WithSpec, WorkflowSpec, inline, python};
 use crate::expression::{Dialect, Map, Value};
-use crate::limits::TASKS_MAX;
+use crate::limits::{TASK_NAME_BYTES_MAX, TASKS_MAX};
 use crate::yaml::{self, Places};
 
 pub(super) fn read(text: &str, dialect: Dialect, versioned: bool) -> Result<WorkflowSpec, SpecError> {
@@ -96,6 +96,13 @@ impl Reader {
                 return Err(
                     self.error(&path, format!("the name of the task \"{name}\" is not made of letters, digits and _"))
                 );
+            }
+            if name.len() > TASK_NAME_BYTES_MAX {
+                let bytes = name.len();
+                let message = format!(
+                    "the name of a task has {bytes} bytes, the limit TASK_NAME_BYTES_MAX is {TASK_NAME_BYTES_MAX}"
+                );
+                return Err(self.error(&path, message));
             }
             let task = with_items_written_out(self.map(task, &path)?);
             let (task, native) = match self.dialect {

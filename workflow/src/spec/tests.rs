@@ -50,3 +50,12 @@ fn too_many_tasks_name_the_limit() {
     }
     assert!(read(&text).unwrap_err().message.contains("the limit TASKS_MAX is 10000"));
 }
+
+#[test]
+fn a_task_with_too_long_a_name_names_the_limit() {
+    let named = |bytes: usize| read(&format!("version: 1.0\ntasks:\n  {}:\n    action: a\n", "t".repeat(bytes)));
+    assert!(named(crate::limits::TASK_NAME_BYTES_MAX).is_ok());
+    let error = named(crate::limits::TASK_NAME_BYTES_MAX + 1).unwrap_err();
+    let message = "the name of a task has 257 bytes, the limit TASK_NAME_BYTES_MAX is 256";
+    assert_eq!((error.at.line, error.message.as_str()), (3, message));
+}

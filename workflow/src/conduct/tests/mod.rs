@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod host;
+mod large;
 mod people;
 mod random;
 mod random_native;

@@ -10,6 +10,7 @@ mod ask;
 mod cost;
 mod ending;
 mod freeze;
+mod large;
 mod map;
 mod random;
 mod rehearsal;
