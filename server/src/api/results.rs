@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::executions::{parse, unknown};
-use super::output::{Parts, is_taken};
+use super::stream::{Parts, is_taken};
 use super::{ApiError, App, Core};
 
 /// Objects that are read at the same time, for each is in memory until its reader has it.

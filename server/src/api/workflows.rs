@@ -106,6 +106,11 @@ pub(super) async fn publish(core: &Core, id: &ExecutionId, asked: &Asked) -> Res
     Ok(())
 }
 
+/// Whether an execution runs on workers, and is so no workflow.
+pub(super) fn is_task(state: &ExecutionState) -> bool {
+    !state.delivery.is_empty() && !state.pool.is_empty()
+}
+
 /// Why something cannot be asked of an execution, as far as this server knows it.
 fn refusal(id: &ExecutionId, known: Option<&LiveExecution>, asked: &Asked) -> Option<String> {
     let what = asked.as_str();
@@ -114,7 +119,6 @@ fn refusal(id: &ExecutionId, known: Option<&LiveExecution>, asked: &Asked) -> Op
         return Some(format!("{id} belongs to {root}, which can run again as a whole: petrel workflow rerun {root}"));
     }
     let live = known?;
-    let is_task = |state: &ExecutionState| !state.delivery.is_empty() && !state.pool.is_empty();
     let state = live.state.as_ref();
     match asked {
         _ if state.is_some_and(is_task) => Some(format!("{id} is no workflow, and cannot {what}")),

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use petrel_e2e_tests::{Cli, Single, write_pack};
+use anyhow::{Context, Result, ensure};
+use petrel_e2e_tests::{Cli, Single, get_with, write_pack};
 use petrel_testkit::wait_until;
 use serde_json::{Value, json};
 
@@ -186,10 +186,17 @@ fn a_workflow_runs_its_tasks_and_its_result_is_its_output() -> Result<()> {
     let told = cli.sql(&moves)?;
     let n = told[0]["n"].as_u64().context("no count")?;
     assert!(n >= 8 && told[0]["each"] == n && told[0]["done"] == 4, "{told:?}");
+    stream_of_tasks(cli, &id, n)?;
     let table = cli.run(&["execution", "get", &id])?;
     assert!(table.contains("each[2]") && table.contains("flow.below"), "{table}");
 
-    let broken = run(cli, "flow.breaks", &[])?;
+    let followed = cli.output(&["workflow", "run", "flow.breaks", "--follow"])?;
+    let (lines, notes) = (String::from_utf8_lossy(&followed.stdout), String::from_utf8_lossy(&followed.stderr));
+    let has = |task: &str, status: &str| lines.lines().any(|line| line.contains(task) && line.ends_with(status));
+    assert!(has("bad", "running") && has("bad", "failed") && notes.ends_with("[failed]\n"), "{lines}{notes}");
+    assert_eq!(followed.status.code(), Some(1));
+    let broken = notes.lines().find_map(|line| line.strip_prefix("[execution ")?.strip_suffix(']'));
+    let broken = broken.context("no id")?.to_owned();
     let ended = ends(cli, &broken, "failed");
     assert_eq!(ended["code"], "workflow_failed", "{ended}");
     assert!(ended["result"].to_string().contains("it burns"), "{ended}");
@@ -197,6 +204,38 @@ fn a_workflow_runs_its_tasks_and_its_result_is_its_output() -> Result<()> {
     let leaks = run(cli, "flow.leak", &["word=${secret.flow.token}"])?;
     let ended = ends(cli, &leaks, "failed");
     assert!(ended["result"].to_string().contains("was made of data"), "{ended}");
+    Ok(())
+}
+
+/// All that its tasks came to is told from the beginning, or from what is known on, once each, and then the end.
+fn stream_of_tasks(cli: &Cli, id: &str, moves: u64) -> Result<()> {
+    let url = format!("{}/v1/executions/{id}/tasks", cli.api());
+    let told = |headers: &[(&str, &str)]| -> Result<Vec<(String, Value)>> {
+        let answer = get_with(&url, &[&[("accept", "text/event-stream")], headers].concat())?;
+        ensure!(answer.status == 200, "{answer:?}");
+        let events = answer.body.split("\n\n").filter(|event| event.contains("data: "));
+        let event = |event: &str| -> Result<(String, Value)> {
+            let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));
+            let data = serde_json::from_str(field("data: ").context("no data")?)?;
+            Ok((field("event: ").context("no name")?.to_owned(), data))
+        };
+        events.map(event).collect()
+    };
+    let all = told(&[])?;
+    let (end, tasks) = all.split_last().context("no events")?;
+    assert_eq!((&*end.0, &end.1["status"], tasks.len() as u64), ("end", &json!("succeeded"), moves), "{all:?}");
+    let of = |task: &str| {
+        let of = tasks.iter().filter(|(name, moved)| name == "task" && moved["task"] == task);
+        of.map(|(_, moved)| moved["status"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (of("left"), of("both").last().map(String::as_str)),
+        (vec!["running".into(), "succeeded".into()], Some("succeeded"))
+    );
+    let known = tasks[2].1["id"].as_str().context("no id")?;
+    assert_eq!(told(&[("last-event-id", known)])?, all[3..]);
+    let page = cli.run(&["workflow", "tail", id])?;
+    assert_eq!(page.lines().count() as u64, moves, "{page}");
     Ok(())
 }
 
