@@ -238,6 +238,22 @@ fn a_workflow_that_asks_needs_the_action_that_does() {
         "workflows/heal.yaml:5:14: \"users\" is not supported in this version, until identities exist: whoever may answer at all may \
          answer"
     );
+    let other = source(
+        "packs/core",
+        &[("pack.yaml", "name: core\nversion: 1.0.0\n"), ("actions/ask.yaml", "name: ask\nrunner: noop\n")],
+    );
+    let by_name = disk_with(&[(ACTION, NATIVE), (FILE, "version: 1.0\ntasks:\n  ask:\n    action: core.ask\n")]);
+    for asks in [pack(), by_name] {
+        assert_eq!(
+            problems(vec![asks, other.clone()]).to_string(),
+            "workflows/heal.yaml:4:5: core.ask asks people, so its runner is \"inquirer\", and the revision's is \"noop\": take that \
+             of packs/core"
+        );
+    }
+    let unusable = "version: 1.0\ntasks:\n  ask:\n    action: core.ask\n    input: { schema: { type: bool } }\n";
+    let told = problems(vec![disk_with(&[(ACTION, NATIVE), (FILE, unusable)]), crate::core_tests::core()]).to_string();
+    let wanted = "workflows/heal.yaml:5:14: \"schema\" is no schema of an answer: it is no JSON schema: ";
+    assert!(told.starts_with(wanted), "{told}");
     let revision = load(vec![pack(), crate::core_tests::core()]);
     assert!(revision.compiled().action("disk.heal").unwrap().plan.runner.workflow().is_some());
 }
