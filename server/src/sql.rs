@@ -28,6 +28,21 @@ const MOVES: &str = "SELECT task, route, run, change, status, toUnixTimestamp64M
                      FROM workflow_tasks WHERE execution_id = {id:String} \
                      AND (log_offset > {offset:Int64} OR log_offset = {offset:Int64} AND log_row > {row:Int64}) \
                      ORDER BY log_offset, log_row LIMIT {most:UInt64}";
+/// What an execution has started: found by the rule, which is the same, and by when it ran, as the table is sorted.
+const DESCENDANTS: &str = "SELECT execution_id, latest.1 AS task, latest.2 AS action, latest.3 AS status, latest.4 AS code, \
+    latest.5 AS attempt, latest.6 AS worker, latest.7 AS requested_at_ms, latest.8 AS ended_at_ms, count() OVER () AS total \
+    FROM ( \
+        WITH ( \
+            SELECT (any(rule), min(requested_at), if(argMax(isNotNull(ended_at), sequence), max(changed_at), now64(3))) \
+            FROM executions WHERE execution_id = {id:String} \
+        ) AS above \
+        SELECT execution_id, argMax(tuple(task, action, status, code, attempt, worker, \
+            toUnixTimestamp64Milli(requested_at), toUnixTimestamp64Milli(ended_at)), sequence) AS latest \
+        FROM executions WHERE rule = above.1 AND requested_at BETWEEN above.2 AND above.3 \
+        AND root_execution_id = {root:String} AND startsWith(execution_id, {below:String}) GROUP BY execution_id \
+    ) \
+    ORDER BY arrayMap(step -> toUInt32OrZero(step), splitByChar('.', substring(execution_id, length({below:String}) + 1))) \
+    LIMIT {most:UInt64}";
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -141,6 +156,17 @@ impl Sql {
     pub async fn moves(&self, id: &str, (offset, row): (i64, i64), most: usize) -> Result<Vec<Value>, ApiError> {
         let (offset, row, most) = (offset.to_string(), row.to_string(), most.to_string());
         self.rows(MOVES, &[("id", id), ("offset", &offset), ("row", &row), ("most", &most)]).await
+    }
+
+    /// At most so many executions that another one of that root has started, in the order in which it did, each with
+    /// `execution_id`, `task`, `action`, `status`, `code`, `attempt`, `worker`, `requested_at_ms`, `ended_at_ms`, and with how
+    /// many there are in `total`.
+    ///
+    /// # Errors
+    /// As [`Sql::query`].
+    pub async fn descendants(&self, id: &str, root: &str, most: usize) -> Result<Vec<Value>, ApiError> {
+        let (below, most) = (format!("{id}."), most.to_string());
+        self.rows(DESCENDANTS, &[("id", id), ("root", root), ("below", &below), ("most", &most)]).await
     }
 
     /// What the last attempt at an execution wrote: `stdout`, `stderr`, whether they were cut, and then their ends and

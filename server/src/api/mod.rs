@@ -2,6 +2,7 @@
 
 mod body;
 mod config;
+mod descendants;
 mod error;
 mod events;
 mod executions;
