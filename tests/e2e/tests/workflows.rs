@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use petrel_e2e_tests::{Cli, Single, get_with, write_pack};
+use petrel_e2e_tests::{Cli, Single, WorkflowPack, ends, get_with, output_of, run_workflow, shown};
 use petrel_testkit::wait_until;
 use serde_json::{Value, json};
 
@@ -90,13 +90,6 @@ script: printf '%s\\n' \"$word\"
 env: { word: \"${parameters.word}\" }
 parameters: { word: { type: string, required: true } }
 ";
-const MARK: &str = "\
-name: mark
-runner: shell
-script: echo \"$PETREL_EXECUTION_ID\" >> \"$dir/$name\"
-env: { dir: \"${parameters.dir}\", name: \"${parameters.name}\" }
-parameters: { dir: { type: string, required: true }, name: { type: string, required: true } }
-";
 const HOLD: &str = "\
 name: hold
 runner: shell
@@ -106,39 +99,15 @@ parameters: { dir: { type: string, required: true } }
 ";
 
 fn start(dir: &Path) -> Result<Single> {
-    let petrel = Single::start(dir, &[])?;
-    let action = |name: &str| format!("name: {name}\nrunner: orquesta\nworkflow: workflows/{name}.yaml\n");
-    let dirs = "parameters: { dir: { type: string, required: true } }\n";
+    let workflows = [("heal", HEAL), ("below", BELOW), ("chain", CHAIN), ("breaks", BREAKS), ("leak", LEAK)];
     let files = [
-        ("pack.yaml", "name: flow\nversion: 1.0.0\n"),
         ("actions/say.yaml", SAY),
-        ("actions/mark.yaml", MARK),
         ("actions/hold.yaml", HOLD),
         ("actions/nothing.yaml", "name: nothing\nrunner: noop\n"),
         ("actions/bad.yaml", "name: bad\nrunner: fail\nmessage: it burns\n"),
         ("actions/login.yaml", LOGIN),
-        ("actions/leak.yaml", &action("leak")),
-        ("actions/heal.yaml", &action("heal")),
-        ("actions/below.yaml", &action("below")),
-        ("actions/chain.yaml", &(action("chain") + dirs)),
-        ("actions/breaks.yaml", &action("breaks")),
-        ("workflows/leak.yaml", LEAK),
-        ("workflows/heal.yaml", HEAL),
-        ("workflows/below.yaml", BELOW),
-        ("workflows/chain.yaml", CHAIN),
-        ("workflows/breaks.yaml", BREAKS),
     ];
-    petrel.cli().run(&["pack", "apply", &write_pack(dir, "flow", &files)?.display().to_string()])?;
-    Ok(petrel)
-}
-
-fn run(cli: &Cli, action: &str, parameters: &[&str]) -> Result<String> {
-    let answer = cli.json(&[&["action", "run", action], parameters].concat())?;
-    Ok(answer["execution_id"].as_str().context("no id")?.to_owned())
-}
-
-fn shown(cli: &Cli, id: &str) -> Value {
-    cli.json(&["execution", "get", id]).unwrap_or_default()
+    WorkflowPack { name: "flow", runner: "orquesta", workflows: &workflows, files: &files }.start(dir)
 }
 
 /// The tasks of what a workflow has started, as its tree shows them.
@@ -147,26 +116,15 @@ fn tasks_of(shown: &Value) -> Vec<&str> {
     descendants.iter().filter_map(|one| one["task"].as_str()).collect()
 }
 
-fn ends(cli: &Cli, id: &str, status: &str) -> Value {
-    wait_until(&format!("it has {status}"), SOON, || shown(cli, id)["status"] == status);
-    let told = format!("SELECT count() FROM executions_latest WHERE execution_id = '{id}' AND ended_at IS NOT NULL");
-    wait_until("its end is in SQL", SOON, || cli.number(&told).is_ok_and(|ends| ends == 1));
-    shown(cli, id)
-}
-
 #[test]
 fn a_workflow_runs_its_tasks_and_its_result_is_its_output() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let petrel = start(dir.path())?;
     let cli = petrel.cli();
-    let id = run(cli, "flow.heal", &["hosts=[\"db-1\", \"db-2\", \"db-3\"]"])?;
+    let id = run_workflow(cli, "flow.heal", &["hosts=[\"db-1\", \"db-2\", \"db-3\"]"])?;
     let ended = ends(cli, &id, "succeeded");
-    let result: Value = match &ended["result"] {
-        Value::String(text) => serde_json::from_str(text)?,
-        other => other.clone(),
-    };
-    let wanted = json!({ "output": { "said": ["db-1", "db-2", "db-3"], "left": "left", "right": "RIGHT" } });
-    assert_eq!(result, wanted, "{ended}");
+    let wanted = json!({ "said": ["db-1", "db-2", "db-3"], "left": "left", "right": "RIGHT" });
+    assert_eq!(output_of(&ended)?, wanted, "{ended}");
     let mut tree = tasks_of(&ended);
     tree.sort_unstable();
     assert_eq!(tree, ["both", "each[0]", "each[1]", "each[2]", "left", "only", "right"]);
@@ -202,7 +160,7 @@ fn a_workflow_runs_its_tasks_and_its_result_is_its_output() -> Result<()> {
     assert_eq!(ended["code"], "workflow_failed", "{ended}");
     assert!(ended["result"].to_string().contains("it burns"), "{ended}");
 
-    let leaks = run(cli, "flow.leak", &["word=${secret.flow.token}"])?;
+    let leaks = run_workflow(cli, "flow.leak", &["word=${secret.flow.token}"])?;
     let ended = ends(cli, &leaks, "failed");
     assert!(ended["result"].to_string().contains("was made of data"), "{ended}");
     Ok(())
@@ -247,7 +205,7 @@ fn a_workflow_goes_on_after_a_kill_and_runs_nothing_twice_that_has_ended() -> Re
     let cli = petrel.cli().clone();
     let at = dir.path().join("marks");
     fs::create_dir(&at)?;
-    let id = run(&cli, "flow.chain", &[&format!("dir={}", at.display())])?;
+    let id = run_workflow(&cli, "flow.chain", &[&format!("dir={}", at.display())])?;
     wait_until("the second task holds", SOON, || {
         shown(&cli, &id)["descendants"]
             .as_array()
@@ -276,7 +234,7 @@ fn a_workflow_that_is_canceled_ends_what_it_has_started() -> Result<()> {
     let cli = petrel.cli();
     let at = dir.path().join("marks");
     fs::create_dir(&at)?;
-    let id = run(cli, "flow.chain", &[&format!("dir={}", at.display())])?;
+    let id = run_workflow(cli, "flow.chain", &[&format!("dir={}", at.display())])?;
     let holds = |status: &str| {
         let tasks = shown(cli, &id)["descendants"].clone();
         tasks.as_array().is_some_and(|tasks| tasks.iter().any(|t| t["task"] == "held" && t["status"] == status))
@@ -296,7 +254,7 @@ fn a_workflow_rests_when_it_is_asked_to_and_goes_on_over_a_restart() -> Result<(
     let cli = petrel.cli().clone();
     let at = dir.path().join("marks");
     fs::create_dir(&at)?;
-    let id = run(&cli, "flow.chain", &[&format!("dir={}", at.display())])?;
+    let id = run_workflow(&cli, "flow.chain", &[&format!("dir={}", at.display())])?;
     let held = |cli: &Cli| {
         let tasks = shown(cli, &id)["descendants"].clone();
         tasks.as_array().is_some_and(|tasks| tasks.iter().any(|t| t["task"] == "held" && t["status"] == "running"))
