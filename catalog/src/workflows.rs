@@ -9,12 +9,9 @@ use petrel_workflow::rehearsal::Tests;
 
 use crate::action::ActionDef;
 use crate::compile::{CompiledRevision, Told};
-use crate::pack::{ParameterDef, WorkflowDraft, compile_schema, describe_errors};
+use crate::pack::{INQUIRER, ParameterDef, WorkflowDraft, compile_schema, describe_errors};
 use crate::problems::{Code, Problems, did_you_mean};
 use crate::secrets;
-
-/// The runner of questions.
-const INQUIRER: &str = "inquirer";
 
 /// Checks every constant call of every workflow, that no workflow calls itself without an end, and that
 /// tests are of workflows that are there.

@@ -60,7 +60,19 @@ fn what_is_wrong_in_a_workflow_is_told_where_it_stands() {
         ),
         (
             "version: 1.0\ntasks:\n  a:\n    actoin: disk.clean\n  b:\n    join: 3\n",
-            "workflows/heal.yaml:3:3: tasks.a: Additional properties are not allowed ('actoin' was unexpected)",
+            "workflows/heal.yaml:3:3: tasks.a: Additional properties are not allowed ('actoin' was unexpected), did you mean \"action\"?",
+        ),
+        (
+            "version: 1.0\ntasks:\n  a:\n    action: disk.clean host=x\n    timeout: 5m\n    next: [{ on: failed, do: noop }]\n",
+            "workflows/heal.yaml:3:3: tasks.a: Additional properties are not allowed ('timeout' was unexpected); `timeout` is of native \
+             workflows, whose action has `runner: workflow`\n\
+             workflows/heal.yaml:6:12: tasks.a.next[0]: Additional properties are not allowed ('True' was unexpected); `on` is of \
+             native workflows, whose action has `runner: workflow`",
+        ),
+        (
+            "version: 1.0\ntasks:\n  a:\n    action: disk.clean host=x\n    whatever: 1\n",
+            "workflows/heal.yaml:3:3: tasks.a: Additional properties are not allowed ('whatever' was unexpected); there are delay, join, \
+             with, action, input, retry, next",
         ),
     ];
     for (text, wanted) in cases {
@@ -83,7 +95,7 @@ fn a_workflow_with_a_mistake_is_told_once() {
     ];
     assert_eq!(
         problems(vec![disk_with(&files)]).to_string(),
-        "workflows/heal.yaml:4:3: tasks.a is a mapping that is not empty, not {}"
+        "workflows/heal.yaml:4:3: tasks.a must be a mapping that is not empty, found {}"
     );
 }
 
@@ -256,6 +268,13 @@ fn a_workflow_that_asks_needs_the_action_that_does() {
     assert!(told.starts_with(wanted), "{told}");
     let revision = load(vec![pack(), crate::core_tests::core()]);
     assert!(revision.compiled().action("disk.heal").unwrap().plan.runner.workflow().is_some());
+    let misspelt = "version: 1.0\ntasks:\n  a:\n    timeuot: 5m\n    action: disk.clean host=x\n    next: [{ on: success, do: noop }]\n";
+    let told = healing(NATIVE, misspelt);
+    let wanted = [
+        "workflows/heal.yaml:3:3: tasks.a: Additional properties are not allowed ('timeuot' was unexpected), did you mean \"timeout\"?",
+        "workflows/heal.yaml:6:14: tasks.a.next[0].on: \"success\" is not one of succeeded, failed, timeout, completed",
+    ];
+    assert_eq!(told.lines().collect::<Vec<_>>(), wanted);
 }
 
 #[test]

@@ -115,7 +115,7 @@ mod tests {
         std::fs::write(&path, "version: 1.0\ntasks:\n  a: 5\n").unwrap();
         let Err(failure) = SourceFile::read(&path, None).unwrap().spec() else { panic!("taken") };
         assert_eq!(failure.code, EXIT_FAILED);
-        assert!(failure.message.contains("x.yaml:3:3: tasks.a is a mapping that is not empty"), "{}", failure.message);
+        assert!(failure.message.contains("x.yaml:3:3: tasks.a must be a mapping that is not empty"), "{}", failure.message);
         assert_eq!(SourceFile::read(&dir.path().join("gone.yaml"), None).map(|_| ()).unwrap_err().code, EXIT_USAGE);
     }
 }
