@@ -38,8 +38,7 @@ pub(crate) fn check(revision: &CompiledRevision, told: &Told, problems: &mut Pro
                     problems.add(&workflow.place(call.at), Code::UnknownReference, message);
                 }
                 None => {
-                    let hint = did_you_mean(&call.action, revision.actions().map(|action| action.reference.as_str()));
-                    let message = format!("there is no action {:?}{hint}", &*call.action);
+                    let message = revision.no_such_action(&call.action);
                     problems.add(&workflow.place(call.at), Code::UnknownReference, message);
                 }
             }

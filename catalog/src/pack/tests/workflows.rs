@@ -107,7 +107,7 @@ fn what_a_workflow_calls_is_checked() {
             "version: 1.0\ntasks:\n  a:\n    action: disk.claen\n    input: { host: db-1 }\n  b:\n    action: core.gone x=1\n"
         ),
         "workflows/heal.yaml:4:5: there is no action \"disk.claen\", did you mean \"disk.clean\"?\n\
-         workflows/heal.yaml:7:5: there is no action \"core.gone\""
+         workflows/heal.yaml:7:5: there is no action \"core.gone\": no pack \"core\" is among these"
     );
     assert_eq!(
         told(
@@ -287,7 +287,7 @@ fn what_undoes_calls_people_and_ends_a_workflow_is_checked() {
     );
     assert_eq!(
         told,
-        "workflows/heal.yaml:4:13: there is no action \"pager.call\"\n\
+        "workflows/heal.yaml:4:13: there is no action \"pager.call\": no pack \"pager\" is among these\n\
          workflows/heal.yaml:5:44: action disk.clean needs the parameter \"host\"\n\
          workflows/heal.yaml:5:53: action disk.clean has no parameter \"hots\", did you mean \"host\"?\n\
          workflows/heal.yaml:7:5: there is no action \"disk.claen\", did you mean \"disk.clean\"?\n\

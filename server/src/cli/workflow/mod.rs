@@ -98,12 +98,16 @@ fn told(problems: &[Problem], valid: &[String], format: Output) -> Result<(), Fa
 }
 
 fn graph(file: &WorkflowFile, format: GraphFormat) -> Result<(), Failure> {
-    let outline = SourceFile::read(&file.path, file.runner)?.spec()?.outline();
+    let source = SourceFile::read(&file.path, file.runner)?;
+    let outline = source.spec()?.outline();
     match format {
         GraphFormat::Text => output::raw(outline::text(&outline).as_bytes()),
         GraphFormat::Dot => output::raw(outline::dot(&outline).as_bytes()),
         GraphFormat::Mermaid => output::raw(outline::mermaid(&outline).as_bytes()),
         GraphFormat::Json => output::json(&outline::json(&outline)),
+    }
+    if !source.problems().is_empty() {
+        output::note(&format!("not all of it is right: petrel workflow validate {} says what is not", source.shown()));
     }
     Ok(())
 }
