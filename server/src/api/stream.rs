@@ -154,7 +154,9 @@ mod tests {
     }
 
     /// What comes, in order, with when it does.
-    struct Planned(Vec<(Instant, Result<(String, bool), ApiError>)>);
+    type Plan = Vec<(Instant, Result<(String, bool), ApiError>)>;
+
+    struct Planned(Plan);
 
     impl Following for Planned {
         async fn events(&mut self) -> Result<(String, bool), ApiError> {
@@ -167,7 +169,7 @@ mod tests {
         }
     }
 
-    async fn told(plan: Vec<(Instant, Result<(String, bool), ApiError>)>) -> String {
+    async fn told(plan: Plan) -> String {
         static ALONE: AtomicUsize = AtomicUsize::new(0);
         let body = events(Planned(plan), Seat::among(&ALONE, usize::MAX).unwrap()).into_body();
         String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap()

@@ -61,10 +61,15 @@ impl SourceFile {
 /// What a file of a pack is, as far as that shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// `pack.yaml`.
     Manifest,
+    /// An action, workflows included.
     Action,
+    /// What a workflow does.
     Workflow,
+    /// Tests of a workflow, or a rehearsal.
     Tests,
+    /// A rule.
     Rule,
 }
 
@@ -72,14 +77,14 @@ impl Kind {
     /// By its name and the keys at the beginning of lines; none of what looks like none of them.
     pub fn of(path: &Path, text: &str) -> Option<Self> {
         let has = |key: &str| text.lines().any(|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')));
-        match () {
-            () if has("tasks") => Some(Self::Workflow),
-            () if has("runner") || has("runner_type") => Some(Self::Action),
-            () if has("workflow") => Some(Self::Tests),
-            () if has("trigger") => Some(Self::Rule),
-            () if path.file_name().is_some_and(|name| name == "pack.yaml") => Some(Self::Manifest),
-            () => None,
-        }
+        let kinds = [
+            (has("tasks"), Self::Workflow),
+            (has("runner") || has("runner_type"), Self::Action),
+            (has("workflow"), Self::Tests),
+            (has("trigger"), Self::Rule),
+            (path.file_name().is_some_and(|name| name == "pack.yaml"), Self::Manifest),
+        ];
+        kinds.into_iter().find_map(|(is_it, kind)| is_it.then_some(kind))
     }
 }
 

@@ -15,7 +15,8 @@ use crate::cli::{EXIT_FAILED, Failure, output};
 pub(super) fn run(id: &str, follow: bool, client: &Client, format: Output) -> Result<(), Failure> {
     let (mut after, mut told, mut heard) = (None, String::new(), Instant::now());
     loop {
-        let mut query = vec![("wait_ms", if follow { WAIT_MS } else { 0 }.to_string())];
+        let wait_ms = if follow { WAIT_MS } else { 0 };
+        let mut query = vec![("wait_ms", wait_ms.to_string())];
         query.extend(after.iter().map(|after: &String| ("after", after.clone())));
         let answer = match client.get(&["v1", "executions", id, "tasks"], &query) {
             Ok(answer) => answer,
