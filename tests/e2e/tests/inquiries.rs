@@ -29,6 +29,7 @@ tasks:
         required: [go]
         properties: { go: { type: boolean }, why: { type: string } }
         additionalProperties: false
+      expires: 1h
     next: [{ when: <% succeeded() %>, publish: [went: <% result() %>], do: noop }]
 output: [went: <% ctx(went) %>]
 ";
@@ -145,6 +146,10 @@ fn a_question_is_answered_once_and_as_its_schema_says() -> Result<()> {
     let question = asked["inquiry_id"].as_str().context("no id")?;
     assert_eq!(asked["question"], "Evacuate vm-3?", "{asked}");
     assert_eq!(asked["schema"]["required"], json!(["go"]), "{asked}");
+    assert!(
+        asked["until"].as_str().is_some_and(|until| asked["since"].as_str().is_some_and(|since| since < until)),
+        "{asked}"
+    );
     assert_eq!(asked["workflow"], json!({ "execution_id": id, "action": "people.asks", "task": "ask" }));
     assert_eq!(shown(cli, &id)["status"], "pending");
     let table = cli.run(&["inquiry", "list"])?;
@@ -276,7 +281,9 @@ fn what_waits_for_a_person_outlives_a_kill() -> Result<()> {
     petrel.up()?;
     let cli = petrel.cli().clone();
     let after = inquiry(&cli, &asks, "question")?;
-    assert_eq!((&after["question"], &after["since"]), (&question["question"], &question["since"]));
+    for name in ["question", "since", "until"] {
+        assert_eq!(after[name], question[name], "{name}");
+    }
     assert_eq!(inquiry(&cli, &freezes, "freeze")?["frozen"], frozen["frozen"]);
     let id = question["inquiry_id"].as_str().context("no id")?;
     cli.run(&["inquiry", "answer", id, "go=false"])?;
