@@ -4,6 +4,7 @@
 //! told how its children end and what people want, and answers with the children to start, how it stands, and which of
 //! its pieces have changed. Neither has a clock or does I/O: the time of a step is told.
 
+mod answer;
 mod asked;
 mod inquiry;
 mod shown;
@@ -17,8 +18,9 @@ use serde_json::{Map, Value};
 use crate::execution::Known;
 use crate::status::Status;
 use crate::subject::Note;
+pub use answer::{AnswerSchema, normal_schema};
 pub use asked::{Asked, Decision, RerunTask};
-pub use inquiry::{Inquirer, answer_schema};
+pub use inquiry::{Inquirer, UNTIL_KEY, answer_schema};
 pub use shown::shown_frozen;
 pub(crate) use shown::shown_result;
 
@@ -83,6 +85,9 @@ pub struct Start {
     pub constants: Vec<String>,
     /// How long it waits before it starts, in milliseconds.
     pub delay_ms: Option<i64>,
+    /// Of a question, until when an answer is waited for, in milliseconds since the epoch, so that people can be told: it is
+    /// withdrawn then. Time that its workflow rests puts that off.
+    pub until_ms: Option<i64>,
 }
 
 /// How a child ended.

@@ -1,5 +1,6 @@
 //! Conducting a workflow: it is begun, told how its children end, and asked what is to start.
 
+use jiff::Timestamp;
 use petrel_schemas::{ExecutionId, OBJECTS_KEY, SecretRef};
 use serde_json::{Map, Value, json};
 
@@ -15,7 +16,7 @@ use crate::state::{DelayReason, Failed, In, LeadsTo, Scheduled};
 use crate::status::Status;
 use crate::subject::{Core, Note, Subject};
 use crate::timer::TimerKind;
-use crate::workflow::{Begin, ChildEnd, Conduct, Moved, Piece, Start};
+use crate::workflow::{Begin, ChildEnd, Conduct, Moved, Piece, Start, UNTIL_KEY};
 
 /// When a workflow is asked again whose revision is not here, in milliseconds.
 const ASK_AGAIN_MS: i64 = 5_000;
@@ -194,7 +195,7 @@ impl Owner<'_> {
             self.facts.workflows.started(starts.len());
             for mut start in starts {
                 let number = start.number;
-                let trusted = self.mark_computed(execution, &mut start);
+                let trusted = self.mark(execution, &mut start);
                 let core = execution.core_mut();
                 match trusted.and_then(|()| child_of(core.id(), number)) {
                     Ok(id) => {
@@ -214,11 +215,14 @@ impl Owner<'_> {
         }
     }
 
-    /// Marks what an expression has made of data and reads like the name of a secret; what came in as a secret, and what
-    /// stands in the workflow itself, is what it says.
-    fn mark_computed(&self, execution: &Execution, start: &mut Start) -> Result<(), String> {
+    /// Says beside the parameters what only Petrel says: what an expression has made of data and reads like the name of a
+    /// secret (what came in as a secret, and what stands in the workflow itself, is what it says), and until when an answer
+    /// is waited for.
+    fn mark(&self, execution: &Execution, start: &mut Start) -> Result<(), String> {
         let Some(parameters) = start.parameters.as_object_mut() else { return Ok(()) };
-        if let Some(name) = [OBJECTS_KEY, COMPUTED_KEY].into_iter().find(|name| parameters.contains_key(*name)) {
+        if let Some(name) =
+            [OBJECTS_KEY, COMPUTED_KEY, UNTIL_KEY].into_iter().find(|name| parameters.contains_key(*name))
+        {
             return Err(format!("{name:?} is no parameter that a task can give"));
         }
         // What stands in a file of a pack names what that pack may name.
@@ -237,6 +241,9 @@ impl Owner<'_> {
         if !computed.is_empty() {
             let names = computed.into_iter().map(|(name, _)| Value::String(name)).collect();
             parameters.insert(COMPUTED_KEY.to_owned(), Value::Array(names));
+        }
+        if let Some(until) = start.until_ms.and_then(|until_ms| Timestamp::from_millisecond(until_ms).ok()) {
+            parameters.insert(UNTIL_KEY.to_owned(), Value::String(until.to_string()));
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use petrel_schemas::{ActionRequest, CancelRequest, Class, ExecutionId, KvEntry, 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{ApiError, App, body, results, user, workers, workflows};
+use super::{ApiError, App, body, descendants, results, user, workers, workflows};
 use crate::live::{LiveExecution, frozen};
 use crate::world::{DISPATCH_KEY, rfc3339};
 
@@ -111,7 +111,7 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
     if let Some(frozen) = waiting.as_ref().and_then(frozen) {
         execution["frozen"] = frozen;
     }
-    workflows::show_descendants(core, &id, &mut execution);
+    descendants::show(core, &id, &mut execution).await;
     // The audit trail is a little behind, or down: the execution is shown all the same.
     if let Ok(output) = core.sql()?.output(id.as_str()).await
         && let Value::Object(into) = &mut execution

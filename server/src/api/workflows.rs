@@ -1,4 +1,4 @@
-//! Workflows that run or have run: what they have started, and what people ask of them.
+//! Workflows that run or have run: what people ask of them, and what they wait for.
 
 use axum::Json;
 use axum::body::Body;
@@ -16,10 +16,7 @@ use serde_json::{Map, Value, json};
 use super::executions::parse;
 use super::{ApiError, App, Core, body, user};
 use crate::live::{LiveExecution, frozen};
-use crate::world::rfc3339;
 
-/// Most descendants that are shown with an execution.
-const DESCENDANTS_MAX: usize = 500;
 /// Largest body of what is asked of a workflow, in bytes.
 const BODY_BYTES_MAX: usize = 256 << 10;
 
@@ -98,6 +95,11 @@ pub(super) async fn publish(core: &Core, id: &ExecutionId, asked: &Asked) -> Res
     Ok(())
 }
 
+/// Whether an execution runs on workers, and is so no workflow.
+pub(super) fn is_task(state: &ExecutionState) -> bool {
+    !state.delivery.is_empty() && !state.pool.is_empty()
+}
+
 /// Why something cannot be asked of an execution, as far as this server knows it.
 fn refusal(id: &ExecutionId, known: Option<&LiveExecution>, asked: &Asked) -> Option<String> {
     let what = asked.as_str();
@@ -106,7 +108,6 @@ fn refusal(id: &ExecutionId, known: Option<&LiveExecution>, asked: &Asked) -> Op
         return Some(format!("{id} belongs to {root}, which can run again as a whole: petrel workflow rerun {root}"));
     }
     let live = known?;
-    let is_task = |state: &ExecutionState| !state.delivery.is_empty() && !state.pool.is_empty();
     let state = live.state.as_ref();
     match asked {
         _ if state.is_some_and(is_task) => Some(format!("{id} is no workflow, and cannot {what}")),
@@ -189,34 +190,6 @@ async fn read(core: &Core, request: Body) -> Result<Vec<u8>, ApiError> {
 async fn optional<T: DeserializeOwned + Default>(core: &Core, request: Body) -> Result<T, ApiError> {
     let bytes = read(core, request).await?;
     if bytes.is_empty() { Ok(T::default()) } else { body::json(&bytes) }
-}
-
-/// Adds what an execution has started, if anything, in the order in which it was.
-pub(super) fn show_descendants(core: &Core, id: &ExecutionId, execution: &mut Value) {
-    let (descendants, count) = core.live.descendants(id.as_str(), DESCENDANTS_MAX);
-    if count > 0 {
-        execution["descendants"] = descendants.iter().map(|e| descendant(core, e)).collect();
-        execution["descendants_count"] = count.into();
-    }
-}
-
-/// What a workflow has started, as it is shown with the workflow: where it stands, and what it waits for.
-fn descendant(core: &Core, e: &LiveExecution) -> Value {
-    let state = e.state.as_ref();
-    let waiting = state.filter(|_| !e.is_over());
-    let waits_for = waiting.and_then(|state| waits_for(core, state));
-    json!({
-        "execution_id": e.id,
-        "task": state.and_then(|s| s.task.clone()),
-        "action": state.map(|s| &s.action),
-        "status": e.status(),
-        "code": e.ended.as_ref().map_or_else(|| state.and_then(|s| s.code.clone()), |ended| ended.code.clone()),
-        "attempt": state.map(|s| s.attempt),
-        "worker": state.and_then(|s| s.worker.clone()),
-        "requested_at": state.map(|s| rfc3339(s.requested_at_ms)),
-        "ended_at": e.ended.as_ref().map(|ended| rfc3339(ended.ended_at_ms)),
-        "waits_for": waits_for,
-    })
 }
 
 /// What an execution that is not over waits for: a gate, as an object; else, as a sentence, what its owner knows, or a person.

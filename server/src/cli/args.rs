@@ -20,7 +20,7 @@ pub use demo::{DemoCommand, TroubleshootingArgs};
 pub use inquiry::{Answer, InquiryCommand};
 pub use upgrade::UpgradeCommand;
 pub use worker::{WorkerCommand, WorkerName};
-pub use workflow::{FrozenTask, GraphFormat, Runner, TaskName, WorkflowCommand, WorkflowFile};
+pub use workflow::{FrozenTask, GraphFormat, Runner, TaskName, WorkflowCommand, WorkflowFile, WorkflowRun};
 
 /// Event-driven automation for high-volume event feeds.
 #[derive(Debug, Parser)]

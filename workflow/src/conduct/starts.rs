@@ -138,7 +138,8 @@ impl Conducting {
         let any = || json!({});
         let schema = if ask.schema.is_null() { any() } else { ask.schema.to_json() };
         let parameters = json!({ "question": question, "schema": schema, "ttl": 0 });
-        starts.push(self.start(child, ASK.to_owned(), parameters, delay));
+        let until_ms = self.conductor.task_due_ms(&child.task, child.route);
+        starts.push(Start { until_ms, ..self.start(child, ASK.to_owned(), parameters, delay) });
         true
     }
 
@@ -148,7 +149,7 @@ impl Conducting {
         let constants = self.conductor.names_of_secrets(&child.task, child.notice, &parameters);
         let number = self.children.open(child);
         let delay_ms = delay.filter(|delay| *delay > 0).map(|delay| delay.saturating_mul(1_000));
-        Start { number, task, action, parameters, constants, delay_ms }
+        Start { number, task, action, parameters, constants, delay_ms, until_ms: None }
     }
 
     /// Whether there may be one more child; the workflow fails if not.

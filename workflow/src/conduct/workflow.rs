@@ -92,6 +92,7 @@ fn unreadable(error: SpecError) -> Finding {
         spec_path: String::new(),
         schema_path: String::new(),
         at: error.at,
+        unexpected: None,
     }
 }
 

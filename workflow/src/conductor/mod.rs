@@ -198,6 +198,12 @@ impl Conductor {
         Some(self.runs.get(run).status)
     }
 
+    /// When a task's latest run in a route is over its time, in milliseconds since 1970; none if it has no such time.
+    pub fn task_due_ms(&self, task: &str, route: u32) -> Option<i64> {
+        let run = self.runs.latest(self.definition.task_index(task)?, route)?;
+        self.runs.get(run).due_ms
+    }
+
     /// The routes, each as the steps `<source>__t<key>` that it is made of; the first one has none.
     pub fn routes(&self) -> &[Vec<String>] {
         self.runs.routes()

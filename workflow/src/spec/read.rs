@@ -74,7 +74,8 @@ impl Reader {
         match value {
             Value::Map(map) if !map.is_empty() => Ok(map),
             other => {
-                Err(self.error(path, format!("{path} is a mapping that is not empty, not {}", python::repr(other))))
+                Err(self
+                    .error(path, format!("{path} must be a mapping that is not empty, found {}", python::repr(other))))
             }
         }
     }
@@ -94,7 +95,7 @@ impl Reader {
             let path = format!("tasks.{name}");
             if name.is_empty() || !name.chars().all(|one| one.is_alphanumeric() || one == '_') {
                 return Err(
-                    self.error(&path, format!("the name of the task \"{name}\" is not made of letters, digits and _"))
+                    self.error(&path, format!("the name of the task \"{name}\" must be made of letters, digits and _"))
                 );
             }
             if name.len() > TASK_NAME_BYTES_MAX {
@@ -163,9 +164,10 @@ impl Reader {
     fn next(&self, written: Option<&Value>, path: &str) -> Result<Vec<TransitionSpec>, SpecError> {
         let Some(written) = written.filter(|written| written.is_true()) else { return Ok(Vec::new()) };
         let Value::List(entries) = written else {
-            return Err(
-                self.error(&format!("{path}.next"), format!("{path}.next is a list, not {}", python::repr(written)))
-            );
+            return Err(self.error(
+                &format!("{path}.next"),
+                format!("{path}.next must be a list, found {}", python::repr(written)),
+            ));
         };
         let entry = |(number, entry): (usize, &Value)| self.transition(entry, &format!("{path}.next[{number}]"));
         entries.items().iter().enumerate().map(entry).collect()
@@ -184,7 +186,7 @@ impl Reader {
             Value::List(names) => names.items().iter().map(name_of).collect(),
             Value::Map(names) => names.iter().map(|(name, _)| name.clone()).collect(),
             other => {
-                let message = format!("{path}.do names tasks, {} does not", python::repr(other));
+                let message = format!("{path}.do must name tasks, found {}", python::repr(other));
                 return Err(self.error(&format!("{path}.do"), message));
             }
         };

@@ -204,6 +204,7 @@ impl Conduct for Run {
                 parameters: json!({ "host": "db" }),
                 constants: Vec::new(),
                 delay_ms: (number == 2).then_some(700),
+                until_ms: run.kind.asks().then_some(3_600_000),
             }
         };
         (0..count).map(|_| start(self)).collect()

@@ -43,6 +43,7 @@ fn a_question_is_a_child_and_its_answer_the_result_of_its_task() {
     assert_eq!(started, [(1, "ask", "core.ask"), (2, "ask/notify", "chat.post")]);
     let asked = json!({"question": "Is nothing said?", "schema": {"type": "boolean"}, "ttl": 0});
     assert_eq!((&starts[0].parameters, &starts[1].parameters), (&asked, &json!({"text": "please"})));
+    assert_eq!((starts[0].until_ms, starts[1].until_ms), (None, None));
     assert_eq!(host.standing(), Standing::Pending);
     host.restore();
     assert_eq!((host.standing(), host.starts(100)), (Standing::Pending, vec![]));
@@ -63,7 +64,8 @@ fn a_question_is_a_child_and_its_answer_the_result_of_its_task() {
 #[test]
 fn a_question_that_expires_is_withdrawn_and_its_late_answer_ignored() {
     let mut host = begin_native(&question("expires: 30s\n      default: no answer"));
-    host.starts(100);
+    let until: Vec<Option<i64>> = host.starts(100).iter().map(|start| start.until_ms).collect();
+    assert_eq!(until, [Some(31_000), None], "whoever is asked can be told until when");
     host.wait();
     assert_eq!((host.labels(100), host.conduct.take_stops()), (vec![(3, "done".to_owned())], vec![1]));
     host.end(1, Status::Succeeded, json!({"response": true}));
