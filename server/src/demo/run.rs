@@ -223,22 +223,37 @@ impl Scene<'_> {
     pub fn show_audit(&self, queries: &[&str]) -> anyhow::Result<()> {
         self.narrator().headline("All of it, in SQL");
         queries.iter().try_for_each(|query| self.petrel.show_query(query.trim()))?;
-        self.petrel.wait("everything adds up", SOON, || {
-            Ok(self.petrel.ask(&["sql", "--reconcile", "--grace", "0", "--format", "json"], None)?.trim().is_empty())
-        })?;
+        let mut problems = String::new();
+        let adds_up = self.petrel.wait("everything adds up", SOON, || {
+            problems = self.petrel.ask(&["sql", "--reconcile", "--grace", "0", "--format", "json"], None)?;
+            Ok(problems.trim().is_empty())
+        });
+        adds_up.with_context(|| format!("this does not add up:\n{}", problems.trim()))?;
         self.narrator().say("$ petrel sql --reconcile");
         self.narrator().show("nothing: everything adds up");
         Ok(())
     }
 
-    /// The id of the execution of a workflow that no policy has held, once it is told.
+    /// Waits until a policy has held the second event, whose action is the first thing that its rule asks for.
+    ///
+    /// # Errors
+    /// If none has in time.
+    pub fn wait_for_held(&self, action: &str, policy: &str) -> anyhow::Result<()> {
+        let held =
+            format!("SELECT execution_id FROM executions_latest WHERE action = '{action}' AND code = 'policy_excess'");
+        self.petrel.wait("a policy holds the second one", SOON, || Ok(self.petrel.rows(&held)?.len() == 1))?;
+        self.narrator().say(&format!("the policy {policy} has held the second one"));
+        Ok(())
+    }
+
+    /// The id of the execution of a workflow, once it is told that it has begun.
     ///
     /// # Errors
     /// If there is none in time.
     pub fn wait_for_workflow(&self, action: &str) -> anyhow::Result<String> {
         let query = format!(
-            "SELECT execution_id FROM executions_latest WHERE action = '{action}' AND code != 'policy_excess' \
-             AND status NOT IN ('requested', 'delayed') LIMIT 1"
+            "SELECT execution_id FROM executions_latest WHERE action = '{action}' AND status NOT IN ('requested', \
+             'delayed') LIMIT 1"
         );
         let mut id = None;
         self.petrel.wait("the workflow has begun", SOON, || {

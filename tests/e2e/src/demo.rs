@@ -7,6 +7,13 @@ use anyhow::{Context, Result, ensure};
 use petrel_testkit::{engine_library, petrel_binary};
 use serde_json::Value;
 
+use crate::count_from_env;
+
+/// With how many of the things that may go wrong in it each demo is played: `PETREL_E2E_DEMO_FAULTS`, one in the gate.
+pub fn demo_faults() -> usize {
+    count_from_env("PETREL_E2E_DEMO_FAULTS", 1)
+}
+
 /// A demo that has ended well.
 #[derive(Debug)]
 pub struct Played {

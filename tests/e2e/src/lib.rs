@@ -13,7 +13,7 @@ mod single;
 
 pub use cli::Cli;
 pub use cluster::{Cluster, Credentials, Size};
-pub use demo::{Played, processes_naming};
+pub use demo::{Played, demo_faults, processes_naming};
 pub use http::{Answer, get, get_with, post};
 pub use kafka::{
     Feed, Record, committed_records, committed_values, create_replicated_topic, create_topic, takes_ms, topics_of,

@@ -13,7 +13,7 @@ use serde_json::json;
 use self::figures::{Figures, Prometheus};
 use self::github::{GitHub, released};
 use self::kubernetes::{Cluster, KUBERNETES, NAMESPACE, SERVICE, STABLE};
-use super::pager::Pager;
+use super::pager::{PAGER, Pager};
 use super::run::{self, Ground, Pack, SOON, Scene, Setting};
 use super::{files, person, random_text};
 use crate::cli::args::{DeployArgs, DeployDecision as Decision};
@@ -97,6 +97,7 @@ fn roll_out(scene: &mut Scene<'_>, world: &World, crash_loop: bool, decision: Op
     scene.narrator().headline("Petrel is killed (kill -9) halfway, and started again");
     scene.petrel.crash()?;
     scene.narrator().say("petrel is ready again");
+    scene.wait_for_held("deployment.claim", "deployment.once")?;
 
     let (id, status) = (id.as_str(), ask_if_need_be(scene, world, &id, decision)?);
     scene.narrator().headline(&format!("It has {status}"));
@@ -108,11 +109,7 @@ fn roll_out(scene: &mut Scene<'_>, world: &World, crash_loop: bool, decision: Op
 /// Waits for the end, and answers to the question that comes before it; the status.
 fn ask_if_need_be(scene: &Scene<'_>, world: &World, id: &str, decision: Option<Decision>) -> anyhow::Result<String> {
     let (narrator, petrel) = (scene.narrator(), &scene.petrel);
-    let open = format!(
-        "SELECT execution_id FROM executions_latest WHERE root_execution_id = '{id}' AND action = 'core.ask' AND \
-         status = 'pending'"
-    );
-    let mut status = String::new();
+    let (mut status, mut questions) = (String::new(), 0);
     loop {
         let mut question = None;
         petrel.wait("it has ended, or asks", IN_THE_END, || {
@@ -120,13 +117,13 @@ fn ask_if_need_be(scene: &Scene<'_>, world: &World, id: &str, decision: Option<D
                 status = ended;
                 return Ok(true);
             }
-            let rows = petrel.rows(&open)?;
-            question = rows.first().and_then(|row| row["execution_id"].as_str()).map(str::to_owned);
+            question = open_question(scene, id)?;
             Ok(question.is_some())
         })?;
         let Some(question) = question else { return Ok(status) };
         narrator.headline("There are no figures, and a person is asked");
-        petrel.wait("PagerDuty is told", SOON, || Ok(world.pager.incident().is_some()))?;
+        questions += 1;
+        petrel.wait("PagerDuty is told", SOON, || Ok(scene.journal().taken(PAGER, "trigger") >= questions))?;
         narrator.show(&serde_json::to_string_pretty(&world.pager.incident()).unwrap_or_default());
         petrel.show(&["inquiry", "show", &question], None)?;
         let is_forward = match decision {
@@ -134,11 +131,14 @@ fn ask_if_need_be(scene: &Scene<'_>, world: &World, id: &str, decision: Option<D
             None => person::ask(narrator, "Forward or back?", &["forward", "back"])? == "forward",
         };
         petrel.show(&["inquiry", "answer", &question, "--json", if is_forward { "true" } else { "false" }], None)?;
-        petrel.wait("it is answered", SOON, || {
-            let rows = petrel.rows(&open)?;
-            Ok(!rows.iter().any(|row| row["execution_id"] == *question))
-        })?;
+        petrel.wait("it is answered", SOON, || Ok(open_question(scene, id)?.as_ref() != Some(&question)))?;
     }
+}
+
+/// The id of the question that a workflow asks, if it waits for an answer.
+fn open_question(scene: &Scene<'_>, workflow: &str) -> anyhow::Result<Option<String>> {
+    let listed = scene.petrel.json(&["inquiry", "list", "--kind", "question", "--workflow", workflow])?;
+    Ok(listed["inquiries"][0]["inquiry_id"].as_str().map(str::to_owned))
 }
 
 /// However it was interrupted: what is in Kubernetes is of one version alone, and everything was made once.

@@ -1,5 +1,7 @@
 //! A stand-in for a server of mail: as much of SMTP (RFC 5321) as it takes to be given a message.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -91,10 +93,18 @@ impl Envelope {
         };
         let body = json!({
             "from": self.from, "to": self.to, "subject": header("Subject"), "message_id": header("Message-ID"),
-            "message": message,
+            "text": text(message),
         });
         journal.note(MAIL, &format!("a message for {}", self.to.join(", ")), 250, body, "");
     }
+}
+
+/// What a message of one part in base64 says; none where it is anything else.
+fn text(message: &str) -> Option<String> {
+    let (headers, body) = message.split_once("\r\n\r\n")?;
+    let is_encoded = headers.lines().any(|line| line.eq_ignore_ascii_case("Content-Transfer-Encoding: base64"));
+    let bytes = STANDARD.decode(body.split_whitespace().collect::<String>()).ok().filter(|_| is_encoded)?;
+    String::from_utf8(bytes).ok()
 }
 
 /// What stands between the angle brackets of a command.
@@ -111,5 +121,13 @@ mod tests {
     fn addresses_stand_in_angle_brackets() {
         assert_eq!(address("RCPT TO:<ann@shop.example> NOTIFY=NEVER"), "ann@shop.example");
         assert_eq!(address("RCPT TO:nobody"), "");
+    }
+
+    #[test]
+    fn a_message_in_base64_is_read() {
+        let headers = "Subject: a\r\nContent-Transfer-Encoding: base64\r\n";
+        assert_eq!(text(&format!("{headers}\r\naGVs\r\nbG8=\r\n")).as_deref(), Some("hello"));
+        assert_eq!(text("Subject: a\r\n\r\naGVsbG8=\r\n"), None);
+        assert_eq!(text(headers), None);
     }
 }
