@@ -216,19 +216,19 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// The audit trail has all of it: queries are shown with what they answer, and everything adds up.
+    /// The audit trail has all of it, once everything adds up: queries are shown with what they answer.
     ///
     /// # Errors
     /// If there is no answer, or something does not add up in time.
     pub fn show_audit(&self, queries: &[&str]) -> anyhow::Result<()> {
         self.narrator().headline("All of it, in SQL");
-        queries.iter().try_for_each(|query| self.petrel.show_query(query.trim()))?;
         let mut problems = String::new();
         let adds_up = self.petrel.wait("everything adds up", SOON, || {
             problems = self.petrel.ask(&["sql", "--reconcile", "--grace", "0", "--format", "json"], None)?;
             Ok(problems.trim().is_empty())
         });
         adds_up.with_context(|| format!("this does not add up:\n{}", problems.trim()))?;
+        queries.iter().try_for_each(|query| self.petrel.show_query(query.trim()))?;
         self.narrator().say("$ petrel sql --reconcile");
         self.narrator().show("nothing: everything adds up");
         Ok(())

@@ -37,7 +37,8 @@ fn check_objects(played: &Played, removed: usize) -> Result<()> {
     Ok(())
 }
 
-const OVER_A_KILL: [&str; 2] = ["petrel is ready again", "nothing: everything adds up"];
+const OVER_A_KILL: [&str; 3] =
+    ["petrel is ready again", "the policy deployment.once has held the second one", "nothing: everything adds up"];
 
 #[test]
 fn over_a_kill_a_release_gets_all_of_the_traffic_in_steps() -> Result<()> {
@@ -98,6 +99,7 @@ fn without_figures_a_person_is_asked_and_takes_it_back() -> Result<()> {
     let call = played.only("PagerDuty", "trigger")?;
     assert_eq!(call["payload"]["summary"], "There are no figures of checkout-r42 with 50 % of the traffic. Go on?");
     check_way_back(&played)?;
+    played.says(&["answered by api"])?;
     assert_eq!(told(&played)?.1, "nobody wanted to go on without figures");
     Ok(())
 }
