@@ -3,6 +3,7 @@
 
 mod cli;
 mod cluster;
+mod demo;
 mod http;
 mod kafka;
 mod member;
@@ -13,6 +14,7 @@ mod workflows;
 
 pub use cli::Cli;
 pub use cluster::{Cluster, Credentials, Size};
+pub use demo::{Played, demo_faults, processes_naming};
 pub use http::{Answer, get, get_with, post};
 pub use kafka::{
     Feed, Record, committed_records, committed_values, create_replicated_topic, create_topic, takes_ms, topics_of,
