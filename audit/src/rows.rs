@@ -29,6 +29,8 @@ pub enum Table {
     RuleMatches,
     /// `criteria_errors`.
     CriteriaErrors,
+    /// `workflow_tasks`, before what follows: whoever sees the end of a workflow sees all that its tasks came to.
+    WorkflowTasks,
     /// `executions`.
     Executions,
     /// `execution_output`.
@@ -39,8 +41,6 @@ pub enum Table {
     SecretChanges,
     /// `gate_decisions`.
     GateDecisions,
-    /// `workflow_tasks`.
-    WorkflowTasks,
     /// `dead_letters`.
     DeadLetters,
 }
@@ -126,6 +126,20 @@ rows! {
         event_at: i64,
         revision: String,
     }
+    WorkflowTaskRow WorkflowTasks workflow_tasks {
+        execution_id: String,
+        root_execution_id: String,
+        event_id: String,
+        rule: String,
+        action: String,
+        revision: String,
+        task: String,
+        route: u32,
+        run: u32,
+        change: u32,
+        status: String,
+        moved_at: i64,
+    }
     ExecutionRow Executions executions {
         execution_id: String,
         root_execution_id: String,
@@ -185,20 +199,6 @@ rows! {
         decided: String,
         reason: String,
         decided_at: i64,
-    }
-    WorkflowTaskRow WorkflowTasks workflow_tasks {
-        execution_id: String,
-        root_execution_id: String,
-        event_id: String,
-        rule: String,
-        action: String,
-        revision: String,
-        task: String,
-        route: u32,
-        run: u32,
-        change: u32,
-        status: String,
-        moved_at: i64,
     }
     DeadLetterRow DeadLetters dead_letters {
         stage: String,

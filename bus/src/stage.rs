@@ -202,6 +202,11 @@ impl<'a, G> Context<'a, G> {
         self.state.put(key, value)
     }
 
+    /// Largest key and value together that [`Context::put`] takes, in bytes: what is larger has to stand at several keys.
+    pub fn record_bytes_max(&self) -> usize {
+        self.state.record_bytes_max()
+    }
+
     /// Removes a key of the state.
     pub fn delete(&mut self, key: &[u8]) {
         self.state.delete(key);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jsonschema::Validator;
+use petrel_execution::workflow::UNTIL_KEY;
 use petrel_execution::{ActionPlan, COMPUTED_KEY, CompleteParameters, ParameterError};
 use petrel_schemas::{OBJECTS_KEY, ObjectRef, SecretRef};
 use serde_json::{Map, Value, json};
@@ -133,7 +134,7 @@ impl Parameters {
             Value::Null => &empty,
             _ => return Err(self.refuse(vec!["parameters must be an object".to_owned()])),
         };
-        let named = given.keys().filter(|name| *name != OBJECTS_KEY && *name != COMPUTED_KEY);
+        let named = given.keys().filter(|name| ![OBJECTS_KEY, COMPUTED_KEY, UNTIL_KEY].contains(&name.as_str()));
         let mut reasons: Vec<String> = named.filter_map(|name| self.unknown(name)).collect();
         let mut resolved = Map::new();
         let objects = given.get(OBJECTS_KEY).map(|objects| self.objects(objects, given, &mut reasons));
@@ -168,6 +169,9 @@ impl Parameters {
         reasons.extend(describe_errors(&self.validator, &resolved));
         if let Some(objects) = objects.filter(|objects| !objects.is_empty()) {
             resolved[OBJECTS_KEY] = Value::Object(objects);
+        }
+        if let Some(until @ Value::String(_)) = given.get(UNTIL_KEY) {
+            resolved[UNTIL_KEY] = until.clone();
         }
         if reasons.is_empty() { Ok(resolved) } else { Err(self.refuse(reasons)) }
     }

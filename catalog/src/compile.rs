@@ -60,6 +60,19 @@ impl CompiledRevision {
         &self.hash
     }
 
+    /// What is wrong with a reference of an action that it does not have.
+    pub(crate) fn no_such_action(&self, reference: &str) -> String {
+        let pack = reference.split('.').next().unwrap_or_default();
+        let hint = match self.packs.contains_key(pack) {
+            true => did_you_mean(reference, self.actions.keys().map(String::as_str)),
+            false => {
+                let near = did_you_mean(pack, self.packs.keys().map(String::as_str));
+                format!(": no pack {pack:?} is among these{near}")
+            }
+        };
+        format!("there is no action {reference:?}{hint}")
+    }
+
     /// Its packs, by name.
     pub fn packs(&self) -> impl Iterator<Item = &PackSummary> {
         self.packs.values()
@@ -402,8 +415,7 @@ fn check_rule(pack: &str, rule: &RuleDraft, revision: &CompiledRevision, told: &
                 check_call(pack, &config, call, action, problems);
             }
             None => {
-                let hint = did_you_mean(&call.action.value, revision.actions.keys().map(String::as_str));
-                let message = format!("there is no action {:?}{hint}", call.action.value);
+                let message = revision.no_such_action(&call.action.value);
                 problems.add(&call.action.place, Code::UnknownReference, message);
             }
         }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use petrel_execution::workflow::AnswerSchema;
 use petrel_schemas::SecretRef;
 use petrel_workflow::outline::{ASK, Argument, Call, Input};
 use petrel_workflow::rehearsal::Tests;
 
 use crate::action::ActionDef;
 use crate::compile::{CompiledRevision, Told};
-use crate::pack::{ParameterDef, WorkflowDraft, compile_schema, describe_errors};
+use crate::pack::{INQUIRER, ParameterDef, WorkflowDraft, compile_schema, describe_errors};
 use crate::problems::{Code, Problems, did_you_mean};
 use crate::secrets;
 
@@ -21,6 +22,13 @@ pub(crate) fn check(revision: &CompiledRevision, told: &Told, problems: &mut Pro
             match revision.action(&call.action) {
                 Some(_) if told.is_broken(&call.action) => {}
                 None if told.explains(&call.action) => {}
+                Some(action) if *call.action == *ASK && action.plan.runner.name() != INQUIRER => {
+                    let message = format!(
+                        "{ASK} asks people, so its runner is {INQUIRER:?}, and the revision's is {:?}: take that of packs/core",
+                        action.plan.runner.name()
+                    );
+                    problems.add(&workflow.place(call.at), Code::BadWorkflow, message);
+                }
                 Some(action) => check_call(pack, workflow, call, action, problems),
                 None if call.is_question => {
                     let message = format!(
@@ -30,8 +38,7 @@ pub(crate) fn check(revision: &CompiledRevision, told: &Told, problems: &mut Pro
                     problems.add(&workflow.place(call.at), Code::UnknownReference, message);
                 }
                 None => {
-                    let hint = did_you_mean(&call.action, revision.actions().map(|action| action.reference.as_str()));
-                    let message = format!("there is no action {:?}{hint}", &*call.action);
+                    let message = revision.no_such_action(&call.action);
                     problems.add(&workflow.place(call.at), Code::UnknownReference, message);
                 }
             }
@@ -59,6 +66,15 @@ fn check_call(pack: &str, workflow: &WorkflowDraft, call: &Call, action: &Action
             problems.add(&workflow.place(argument.at), Code::NotSupported, message);
             continue;
         }
+        if is_question(action)
+            && *argument.name == *"schema"
+            && !argument.is_evaluated
+            && let Err(why) = AnswerSchema::compile(&argument.value.to_json())
+        {
+            let message = format!("\"schema\" is no schema of an answer: {why}");
+            problems.add(&workflow.place(argument.at), Code::BadParameter, message);
+            continue;
+        }
         match action.parameter(&argument.name) {
             Some(_) if argument.is_evaluated => {}
             Some(parameter) => check_argument(pack, workflow, argument, parameter, problems),
@@ -78,10 +94,13 @@ fn check_call(pack: &str, workflow: &WorkflowDraft, call: &Call, action: &Action
     }
 }
 
+fn is_question(action: &ActionDef) -> bool {
+    action.plan.runner.name() == INQUIRER
+}
+
 /// Whether a question is for some people and not for others.
 fn names_people(action: &ActionDef, argument: &Argument) -> bool {
-    let is_question = action.plan.runner.name() == "inquirer";
-    is_question
+    is_question(action)
         && ["roles", "users"].contains(&&*argument.name)
         && argument.value.as_list().is_some_and(|names| !names.is_empty())
 }

@@ -37,7 +37,7 @@ pub struct ChildEnded {
     pub child: Ended,
     /// What was wrong, for people.
     pub error: Option<String>,
-    /// The child's structured result, a JSON value.
+    /// The child's structured result, a JSON value; that of a sub-workflow is whole, however large.
     pub result: Option<String>,
     /// What the child's action takes of it, a JSON object.
     pub extracted: Option<String>,
@@ -57,7 +57,7 @@ impl ChildEnded {
             parent: child.id.parent()?,
             child: child.clone(),
             error: note.error.clone(),
-            result: end.result.clone(),
+            result: end.whole.as_ref().or(end.result.as_ref()).cloned(),
             extracted: end.extracted.clone(),
             result_object: end.result_object.as_deref().and_then(ObjectRef::parse),
             stdout: stream(&end.stdout),
@@ -65,15 +65,20 @@ impl ChildEnded {
         })
     }
 
-    /// What the task that it ran for has resulted in, as expressions see it: its structured result, or where that is; of an
-    /// action that has none what it wrote, as StackStorm's local runners tell it; else what was wrong.
+    /// What the task that it ran for has resulted in, as expressions see it: its structured result; of one that is too large
+    /// for the log where it is, and as `extracted` what its action takes of it; of an action that has none what it wrote, as
+    /// StackStorm's local runners tell it; and what was wrong, also where it succeeded and its result was left out.
     pub fn value(&self) -> Value {
         let json = |text: &String| serde_json::from_str::<Value>(text).ok();
         if let Some(result) = self.result.as_ref().and_then(json).filter(|result| !result.is_null()) {
             return result;
         }
         if let Some(object) = &self.result_object {
-            return object.to_value();
+            let mut value = object.to_value();
+            if let (Some(extracted), Value::Object(fields)) = (self.extracted.as_ref().and_then(json), &mut value) {
+                fields.insert("extracted".to_owned(), extracted);
+            }
+            return value;
         }
         let has_succeeded = self.child.status == Status::Succeeded;
         let mut value = Map::new();
@@ -84,7 +89,7 @@ impl ChildEnded {
             value.insert("succeeded".to_owned(), has_succeeded.into());
             value.insert("failed".to_owned(), (!has_succeeded).into());
         }
-        if !has_succeeded {
+        if !has_succeeded || self.child.code.is_some() {
             value.insert("code".to_owned(), json!(self.child.code));
             value.insert("error".to_owned(), json!(self.error));
         }

@@ -3,7 +3,10 @@
 /// Longest error text of an execution, in bytes.
 pub const ERROR_BYTES_MAX: usize = 4 << 10;
 
-/// Longest structured result of an attempt, in bytes of JSON text.
+/// Largest parameters of an execution, defaults filled in, in bytes of JSON text.
+pub const PARAMETERS_BYTES_MAX: usize = 256 << 10;
+
+/// Longest structured result of an attempt, and of a workflow in the rows that tell of it, in bytes of JSON text.
 pub const RESULT_BYTES_MAX: usize = 64 << 10;
 
 /// Longest text of what a person needs to decide about a frozen workflow with, in bytes of JSON text.

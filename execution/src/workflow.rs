@@ -4,9 +4,10 @@
 //! told how its children end and what people want, and answers with the children to start, how it stands, and which of
 //! its pieces have changed. Neither has a clock or does I/O: the time of a step is told.
 
+mod answer;
 mod asked;
-mod frozen;
 mod inquiry;
+mod shown;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,9 +18,11 @@ use serde_json::{Map, Value};
 use crate::execution::Known;
 use crate::status::Status;
 use crate::subject::Note;
+pub use answer::{AnswerSchema, normal_schema};
 pub use asked::{Asked, Decision, RerunTask};
-pub use frozen::shown_frozen;
-pub use inquiry::{Inquirer, answer_schema};
+pub use inquiry::{Inquirer, UNTIL_KEY, answer_schema};
+pub use shown::shown_frozen;
+pub(crate) use shown::shown_result;
 
 /// The workflow of an action of a revision.
 pub trait Workflow: fmt::Debug + Send + Sync {
@@ -82,6 +85,9 @@ pub struct Start {
     pub constants: Vec<String>,
     /// How long it waits before it starts, in milliseconds.
     pub delay_ms: Option<i64>,
+    /// Of a question, until when an answer is waited for, in milliseconds since the epoch, so that people can be told: it is
+    /// withdrawn then. Time that its workflow rests puts that off.
+    pub until_ms: Option<i64>,
 }
 
 /// How a child ended.
@@ -126,7 +132,10 @@ pub trait Workflows {
     fn keep(&self, id: &ExecutionId, conduct: Box<dyn Conduct>);
 
     /// What is stored of it, those pieces included that its owner wrote beside it.
-    fn pieces(&self, id: &ExecutionId) -> Vec<Piece>;
+    ///
+    /// # Errors
+    /// Something of it is missing or cannot be read, for people.
+    fn pieces(&self, id: &ExecutionId) -> Result<Vec<Piece>, String>;
 
     /// What is known of an execution of the same family.
     fn known(&self, id: &ExecutionId) -> Option<Known>;
@@ -152,8 +161,8 @@ impl Workflows for NoWorkflows {
 
     fn keep(&self, _: &ExecutionId, _: Box<dyn Conduct>) {}
 
-    fn pieces(&self, _: &ExecutionId) -> Vec<Piece> {
-        Vec::new()
+    fn pieces(&self, _: &ExecutionId) -> Result<Vec<Piece>, String> {
+        Ok(Vec::new())
     }
 
     fn known(&self, _: &ExecutionId) -> Option<Known> {
@@ -236,8 +245,13 @@ pub trait Conduct: Send {
 
     /// Of one that is frozen, what a person needs to decide with, a JSON object: `tasks` that failed (`task`, `route`,
     /// `status`, and `items` with the numbers of those that are `done`, `failed` and `not_begun`), what is `open`, the
-    /// `variables` that were gathered, and the `errors`.
+    /// `variables` that were gathered, the `errors`, and `warnings` where nobody could be called or be told all.
     fn frozen(&self) -> Option<Value>;
+
+    /// About how many bytes it has gathered: what it takes to have it at hand, as far as it has no other limit.
+    fn gathered_bytes(&self) -> usize {
+        0
+    }
 
     /// Which tasks have come to other statuses since this was asked last, in order. What has no tasks tells of none.
     fn take_moves(&mut self) -> Vec<Moved> {

@@ -4,7 +4,6 @@
 //! and key-value store), `api`.
 
 mod activity;
-mod answer;
 mod api;
 mod apply;
 mod bus;

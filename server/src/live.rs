@@ -1,6 +1,7 @@
 //! The live view of executions: the latest states, from the compacted topic that the owners write; and of what waits for
 //! a worker or for a person, however old it is.
 
+mod families;
 mod people;
 mod queues;
 #[cfg(test)]
@@ -14,12 +15,13 @@ use petrel_execution::Status;
 use petrel_schemas::{ExecutionEnded, ExecutionState, ExecutionsRecord, Stored, kind_of};
 
 use crate::follow::Follows;
+use families::Families;
 use people::People;
 pub use people::{Waiting, Wanted, frozen, wanted};
 pub use queues::Queue;
 use queues::Queues;
 
-/// The latest executions by time of request, at most a configured number.
+/// The latest executions by time of request, at most a configured number; parents for as long as what they have started.
 #[derive(Debug)]
 pub struct LiveView {
     executions_max: usize,
@@ -30,6 +32,7 @@ pub struct LiveView {
 struct Inner {
     by_id: BTreeMap<String, LiveExecution>,
     by_time: BTreeSet<(i64, String)>,
+    families: Families,
     queues: Queues,
     people: People,
 }
@@ -63,6 +66,28 @@ impl LiveExecution {
     /// Whether it is over.
     pub fn is_over(&self) -> bool {
         Status::parse(self.status()).is_some_and(Status::is_final)
+    }
+}
+
+impl Inner {
+    /// The family that goes first is not known any more. Of one that is alone what is oldest goes, but for its root.
+    fn make_room(&mut self) {
+        let Some(root) = self.families.pop_oldest() else {
+            let below = self.by_time.iter().find(|(_, id)| id.contains('.'));
+            if let Some(place) = below.or_else(|| self.by_time.first()).cloned() {
+                self.by_time.remove(&place);
+                self.by_id.remove(&place.1);
+            }
+            return;
+        };
+        // `/` follows `.`.
+        let below = self.by_id.range(format!("{root}.")..format!("{root}/"));
+        let family: Vec<(i64, String)> =
+            self.by_id.get_key_value(&root).into_iter().chain(below).map(|(id, one)| (one.at_ms, id.clone())).collect();
+        for place in family {
+            self.by_time.remove(&place);
+            self.by_id.remove(&place.1);
+        }
     }
 }
 
@@ -160,14 +185,14 @@ impl LiveView {
         let mut inner = self.write();
         inner.queues.take(&execution, changed_ms);
         inner.people.take(&execution, changed_ms);
+        inner.families.take(&execution.id, execution.at_ms);
         let place = (execution.at_ms, execution.id.clone());
         if let Some(before) = inner.by_id.insert(execution.id.clone(), execution) {
             inner.by_time.remove(&(before.at_ms, before.id));
         }
         inner.by_time.insert(place);
         while inner.by_time.len() > self.executions_max {
-            let Some((_, oldest)) = inner.by_time.pop_first() else { break };
-            inner.by_id.remove(&oldest);
+            inner.make_room();
         }
     }
 

@@ -20,6 +20,29 @@ const HISTORIES: &str = "SELECT * FROM executions_latest \
 /// What its last attempt wrote.
 const OUTPUT: &str = "SELECT stream, content, truncated, tail, omitted_bytes FROM execution_output WHERE execution_id = {id:String} \
                       AND attempt = (SELECT max(attempt) FROM execution_output WHERE execution_id = {id:String})";
+/// How far an execution has come.
+const STANDING: &str = "SELECT argMax(status, sequence) AS latest, max(sequence) AS changes FROM executions \
+                        WHERE execution_id = {id:String} HAVING count() > 0";
+/// What the tasks of a workflow have come to behind a place in the log, in the order in which they did.
+const MOVES: &str = "SELECT task, route, run, change, status, toUnixTimestamp64Milli(moved_at) AS moved_at_ms, log_offset, log_row \
+                     FROM workflow_tasks WHERE execution_id = {id:String} \
+                     AND (log_offset > {offset:Int64} OR log_offset = {offset:Int64} AND log_row > {row:Int64}) \
+                     ORDER BY log_offset, log_row LIMIT {most:UInt64}";
+/// What an execution has started: found by the rule, which is the same, and by when it ran, as the table is sorted.
+const DESCENDANTS: &str = "SELECT execution_id, latest.1 AS task, latest.2 AS action, latest.3 AS status, latest.4 AS code, \
+    latest.5 AS attempt, latest.6 AS worker, latest.7 AS requested_at_ms, latest.8 AS ended_at_ms, count() OVER () AS total \
+    FROM ( \
+        WITH ( \
+            SELECT (any(rule), min(requested_at), if(argMax(isNotNull(ended_at), sequence), max(changed_at), now64(3))) \
+            FROM executions WHERE execution_id = {id:String} \
+        ) AS above \
+        SELECT execution_id, argMax(tuple(task, action, status, code, attempt, worker, \
+            toUnixTimestamp64Milli(requested_at), toUnixTimestamp64Milli(ended_at)), sequence) AS latest \
+        FROM executions WHERE rule = above.1 AND requested_at BETWEEN above.2 AND above.3 \
+        AND root_execution_id = {root:String} AND startsWith(execution_id, {below:String}) GROUP BY execution_id \
+    ) \
+    ORDER BY arrayMap(step -> toUInt32OrZero(step), splitByChar('.', substring(execution_id, length({below:String}) + 1))) \
+    LIMIT {most:UInt64}";
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -101,7 +124,7 @@ impl Sql {
     /// # Errors
     /// As [`Sql::query`].
     pub async fn history(&self, id: &str) -> Result<Option<Value>, ApiError> {
-        Ok(self.rows(HISTORY, ("id", id)).await?.into_iter().next())
+        Ok(self.rows(HISTORY, &[("id", id)]).await?.into_iter().next())
     }
 
     /// The latest states of those of these executions that the audit trail has, by id.
@@ -110,9 +133,40 @@ impl Sql {
     /// As [`Sql::query`].
     pub async fn histories(&self, ids: &[&str]) -> Result<HashMap<String, Value>, ApiError> {
         // Ids consist of hexadecimal digits and dots.
-        let rows = self.rows(HISTORIES, ("ids", &ids.join(","))).await?;
+        let rows = self.rows(HISTORIES, &[("ids", &ids.join(","))]).await?;
         let by_id = rows.into_iter().map(|row| (row["execution_id"].as_str().unwrap_or_default().to_owned(), row));
         Ok(by_id.collect())
+    }
+
+    /// The status of an execution and the number of the change that it took it with, if the audit trail has it.
+    ///
+    /// # Errors
+    /// As [`Sql::query`].
+    pub async fn standing(&self, id: &str) -> Result<Option<(String, i64)>, ApiError> {
+        let row = self.rows(STANDING, &[("id", id)]).await?.into_iter().next();
+        let standing = |row: Value| Some((row["latest"].as_str()?.to_owned(), whole_number(&row["changes"]).as_i64()?));
+        Ok(row.and_then(standing))
+    }
+
+    /// What the tasks of a workflow have come to behind a place in the log, its offset and row, in the order in which they
+    /// did: at most so many, each with `task`, `route`, `run`, `change`, `status`, `moved_at_ms`, `log_offset`, `log_row`.
+    ///
+    /// # Errors
+    /// As [`Sql::query`].
+    pub async fn moves(&self, id: &str, (offset, row): (i64, i64), most: usize) -> Result<Vec<Value>, ApiError> {
+        let (offset, row, most) = (offset.to_string(), row.to_string(), most.to_string());
+        self.rows(MOVES, &[("id", id), ("offset", &offset), ("row", &row), ("most", &most)]).await
+    }
+
+    /// At most so many executions that another one of that root has started, in the order in which it did, each with
+    /// `execution_id`, `task`, `action`, `status`, `code`, `attempt`, `worker`, `requested_at_ms`, `ended_at_ms`, and with how
+    /// many there are in `total`.
+    ///
+    /// # Errors
+    /// As [`Sql::query`].
+    pub async fn descendants(&self, id: &str, root: &str, most: usize) -> Result<Vec<Value>, ApiError> {
+        let (below, most) = (format!("{id}."), most.to_string());
+        self.rows(DESCENDANTS, &[("id", id), ("root", root), ("below", &below), ("most", &most)]).await
     }
 
     /// What the last attempt at an execution wrote: `stdout`, `stderr`, whether they were cut, and then their ends and
@@ -122,7 +176,7 @@ impl Sql {
     /// As [`Sql::query`].
     pub async fn output(&self, id: &str) -> Result<Map<String, Value>, ApiError> {
         let mut output = Map::new();
-        for row in self.rows(OUTPUT, ("id", id)).await? {
+        for row in self.rows(OUTPUT, &[("id", id)]).await? {
             let stream = row["stream"].as_str().unwrap_or_default().to_owned();
             output.insert(format!("{stream}_truncated"), row["truncated"].clone());
             if row["truncated"] == true {
@@ -134,8 +188,8 @@ impl Sql {
         Ok(output)
     }
 
-    async fn rows(&self, sql: &str, parameter: (&str, &str)) -> Result<Vec<Value>, ApiError> {
-        let answer = self.client.query_with(sql, &[parameter], self.limits, petrel_audit::Format::JsonLines).await?;
+    async fn rows(&self, sql: &str, parameters: &[(&str, &str)]) -> Result<Vec<Value>, ApiError> {
+        let answer = self.client.query_with(sql, parameters, self.limits, petrel_audit::Format::JsonLines).await?;
         let lines = answer.split(|b| *b == b'\n').filter(|line| !line.is_empty());
         let rows: Result<Vec<Value>, _> = lines.map(serde_json::from_slice).collect();
         rows.map_err(|e| ApiError::unavailable("sql_unavailable", format!("ClickHouse's answer is no JSON: {e}")))

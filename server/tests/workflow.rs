@@ -89,6 +89,31 @@ fn a_workflow_is_inspected_and_drawn() {
         "schema_path": "properties.tasks.patternProperties.^\\w+$.properties.input",
     });
     assert_eq!((code, &told["errors"]["context"][0]), (1, &wanted));
+    let (code, drawn, note) = ran(dir.path(), &["graph", "workflows/heal.yaml"]);
+    assert!(
+        code == 0 && drawn.contains("→ tell") && note.contains("petrel workflow validate workflows/heal.yaml"),
+        "{note}"
+    );
+}
+
+#[test]
+fn what_is_no_file_of_a_workflow_is_told_as_what_it_is() {
+    let dir = pack(&[]);
+    for (arguments, told) in [
+        (["graph", "."], ". is a folder: name one file, such as ./workflows/NAME.yaml"),
+        (
+            ["validate", "actions/heal.yaml"],
+            "actions/heal.yaml is an action, and no workflow: name the file of a workflow",
+        ),
+        (["inspect", "pack.yaml"], "pack.yaml is the manifest of a pack, and no workflow: name the file of a workflow"),
+        (
+            ["test", "workflows/heal.yaml"],
+            "workflows/heal.yaml is a workflow, and no test: name the folder of its pack",
+        ),
+    ] {
+        let (code, _, error) = ran(dir.path(), &arguments);
+        assert!(code == 2 && error.contains(told), "{arguments:?}: {error}");
+    }
 }
 
 #[test]

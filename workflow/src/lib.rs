@@ -12,7 +12,7 @@ mod definition;
 mod inspect;
 
 pub use definition::Definition;
-pub use inspect::{Finding, Inspection, inspect};
+pub use inspect::{Finding, Inspection, Unexpected, inspect};
 pub mod conduct;
 pub mod conductor;
 pub mod outline;

@@ -22,9 +22,21 @@ pub const RUNS_MAX: usize = 100_000;
 /// Items of one task.
 pub const ITEMS_MAX: usize = 100_000;
 
-/// Bytes of all that a workflow's tasks may publish, written as JSON; what undoes tasks and what people bring along
-/// count as well, and so does what items have resulted in until their task ends.
+/// Bytes of all variables of a workflow, written as JSON: those that it begins with, and all that its tasks publish. What
+/// undoes tasks and what people bring along count as well, and so does what items have resulted in until their task ends.
+/// The output may have as many again.
 pub const PUBLISHED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Bytes of what failed tasks and items have resulted in, as it is kept with a workflow's errors and warnings, written as
+/// JSON. What comes behind is left out, and its error says so.
+pub const ERRORS_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Bytes of what people are called with, as JSON text; what is over it is cut. The defaults of its action have room beside it
+/// in what an execution may be given, and so has a text of that size in the environment of a process.
+pub const NOTICE_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of a task's name. It stands in each row that tells of the task.
+pub const TASK_NAME_BYTES_MAX: usize = 256;
 
 /// Children that one workflow may start: tasks, items, what is tried again and what calls people, each counted.
 pub const CHILDREN_MAX: u32 = 1_000_000;
@@ -62,6 +74,8 @@ pub struct Limits {
     pub items_max: usize,
     /// See [`PUBLISHED_BYTES_MAX`].
     pub published_bytes_max: usize,
+    /// See [`ERRORS_BYTES_MAX`].
+    pub errors_bytes_max: usize,
     /// See [`CHILDREN_MAX`].
     pub children_max: u32,
     /// See [`SUBWORKFLOW_DEPTH_MAX`].
@@ -74,6 +88,7 @@ impl Default for Limits {
             runs_max: RUNS_MAX,
             items_max: ITEMS_MAX,
             published_bytes_max: PUBLISHED_BYTES_MAX,
+            errors_bytes_max: ERRORS_BYTES_MAX,
             children_max: CHILDREN_MAX,
             subworkflow_depth_max: SUBWORKFLOW_DEPTH_MAX,
         }

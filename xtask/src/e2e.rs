@@ -40,6 +40,8 @@ pub(crate) struct Load {
     kill_every_seconds: Option<u64>,
     /// How long Kafka or ClickHouse is away.
     outage_seconds: Option<u64>,
+    /// With how many of the things that may go wrong in it each demo is played.
+    demo_faults: Option<u64>,
     /// Answers that each property of the rule engine compares.
     comparisons: Option<u64>,
 }
@@ -60,6 +62,7 @@ impl Load {
         workflows: Some(1_000),
         kill_every_seconds: Some(10),
         outage_seconds: Some(300),
+        demo_faults: Some(5),
         comparisons: Some(1_000_000),
     };
 
@@ -79,6 +82,7 @@ impl Load {
             ("PETREL_E2E_WORKFLOWS", self.workflows),
             ("PETREL_E2E_KILL_EVERY_SECONDS", self.kill_every_seconds),
             ("PETREL_E2E_OUTAGE_SECONDS", self.outage_seconds),
+            ("PETREL_E2E_DEMO_FAULTS", self.demo_faults),
             ("PETREL_RULES_COMPARISONS", self.comparisons),
         ];
         for (name, value) in variables {

@@ -13,7 +13,7 @@ use crate::steps::Steps;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Crash and outage tests and the rule engine's properties at full counts and times, which takes about an hour
+    /// Crash and outage tests, the demos and the rule engine's properties at full counts and times, which takes about an hour
     #[arg(long)]
     full: bool,
     /// Passed on to every test binary, for example: -- crash --test-threads 1

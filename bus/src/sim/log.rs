@@ -198,13 +198,18 @@ impl Log for Shared {
     }
 
     fn group<R>(&self, group: &str, f: impl FnOnce(&mut Group, &Counts<'_>) -> R) -> R {
-        let (mut state, name) = (self.lock(), Arc::from(group));
+        let mut state = self.lock();
+        if !state.groups.contains_key(group) {
+            state.groups.insert(group.into(), Group::default());
+        }
         let State { groups, topics, version, .. } = &mut *state;
-        let members = groups.entry(Arc::clone(&name)).or_default();
-        let before = members.generation();
+        let Some(members) = groups.get_mut(group) else { unreachable!("it is there now") };
+        let (before, was_empty) = (members.generation(), members.is_empty());
         let answer = f(members, &|topic| topics.get(topic).map(|t| t.spec.partitions));
         *version += u64::from(members.generation() != before);
-        state.note_empty(&name, self.clock.now_ms());
+        if was_empty || members.is_empty() {
+            state.note_empty(&group.into(), self.clock.now_ms());
+        }
         answer
     }
 

@@ -101,6 +101,11 @@ impl SimBus {
 
     /// Every record of a topic that a reader of committed records can see: partition, record.
     pub fn records(&self, topic: &str) -> Vec<(u32, OwnedRecord)> {
+        self.stored_records(topic).into_iter().map(|(partition, record)| (partition, (*record).clone())).collect()
+    }
+
+    /// The same, without a copy of each.
+    pub fn stored_records(&self, topic: &str) -> Vec<(u32, Arc<OwnedRecord>)> {
         self.shared.lock().records(topic)
     }
 }

@@ -189,10 +189,10 @@ impl State {
         partitions.for_each(|p| p.compact(now_ms, delete_retention_ms));
     }
 
-    /// What a reader of committed records can see.
-    pub(super) fn records(&self, topic: &str) -> Vec<(u32, OwnedRecord)> {
+    /// What a reader of committed records can see, as it is stored.
+    pub(super) fn records(&self, topic: &str) -> Vec<(u32, Arc<OwnedRecord>)> {
         let partitions = self.topics.get(topic).map_or(&[][..], |t| &t.partitions);
         let stable = |(n, p): (u32, &Partition)| p.read(p.begin(), usize::MAX).into_iter().map(move |r| (n, r));
-        (0..).zip(partitions).flat_map(stable).map(|(n, r)| (n, OwnedRecord::clone(&r))).collect()
+        (0..).zip(partitions).flat_map(stable).collect()
     }
 }

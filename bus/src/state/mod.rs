@@ -93,6 +93,11 @@ impl PartitionState {
         Self { outgoing, ..self }
     }
 
+    /// Largest key and value together that [`PartitionState::put`] takes, in bytes.
+    pub fn record_bytes_max(&self) -> usize {
+        self.record_bytes_max
+    }
+
     /// Value of a key.
     pub fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
         if changelog::is_own(key) { None } else { self.value(key) }

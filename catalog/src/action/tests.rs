@@ -126,3 +126,12 @@ fn the_name_of_a_secret_that_was_made_of_data_is_none() {
     let refused = action.resolve_parameters(&of_token).unwrap_err().to_string();
     assert!(refused.contains("was made of data"), "{refused}");
 }
+
+#[test]
+fn until_when_an_answer_is_waited_for_stands_beside_the_parameters_of_a_question() {
+    let revision = load(vec![crate::core_tests::core()]);
+    let ask = revision.compiled().action("core.ask").unwrap();
+    let given = json!({ "question": "Go?", "$until": "2026-01-01T10:00:00Z" });
+    assert_eq!(ask.resolve_parameters(&given).unwrap()["$until"], given["$until"]);
+    assert!(ask.resolve_parameters(&json!({ "until": "2026-01-01T10:00:00Z" })).is_err());
+}

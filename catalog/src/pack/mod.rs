@@ -41,7 +41,7 @@ pub(crate) use rule_test::{ExpectDraft, TestDraft};
 pub(crate) use schema::{compile_schema, describe_errors, node_in};
 pub(crate) use trigger::TriggerDraft;
 pub use trigger::{CatchUp, KafkaSource, Start, TriggerSource, Validate};
-pub(crate) use workflow::{WorkflowDraft, at_of, dialect_of, known};
+pub(crate) use workflow::{INQUIRER, WorkflowDraft, at_of, dialect_of, known};
 pub use workflow::{inspect_workflow, known_variables, workflow_language};
 pub(crate) use workflow_test::{WorkflowTestDraft, read_tests};
 

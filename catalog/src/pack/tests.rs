@@ -422,7 +422,7 @@ fn packs_are_checked_together() {
     assert_eq!(
         problems(vec![user("packs/user", good)]).to_string(),
         "packs/user/rules/r.yaml:2:10: there is no trigger \"disk.alert\"\n\
-         packs/user/rules/r.yaml:3:16: there is no action \"disk.clean\""
+         packs/user/rules/r.yaml:3:16: there is no action \"disk.clean\": no pack \"disk\" is among these"
     );
     assert_eq!(
         problems(vec![disk_with(&[]), user("a", good), user("b", good)]).to_string(),

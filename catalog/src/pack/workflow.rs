@@ -7,7 +7,7 @@ use petrel_execution::workflow::Workflow;
 use petrel_workflow::conduct::PackWorkflow;
 use petrel_workflow::expression::Dialect;
 use petrel_workflow::outline::{Call, Parameter};
-use petrel_workflow::{Finding, SpecError as SpecFault, WorkflowSpec, inspect};
+use petrel_workflow::{Finding, SpecError as SpecFault, Unexpected, WorkflowSpec, inspect};
 use serde_json::{Map, Value};
 
 use crate::problems::{At, Code, Place, Problems, did_you_mean};
@@ -19,7 +19,7 @@ use super::files::{Kind, PackFile, PackSource, kind_of};
 use super::schema::key_in;
 
 /// The runner of questions, which its owner conducts as it does workflows.
-const INQUIRER: &str = "inquirer";
+pub(crate) const INQUIRER: &str = "inquirer";
 
 /// Keys of an action that are about workers, which no workflow has, and what to do instead.
 const OF_WORKERS: [(&str, &str); 6] = [
@@ -150,8 +150,25 @@ fn place_in(spec: &WorkflowSpec, finding: &Finding) -> petrel_workflow::At {
 }
 
 fn tell(path: &str, at: petrel_workflow::At, finding: &Finding, code: Code, problems: &mut Problems) {
-    let part = if finding.spec_path.is_empty() { String::new() } else { format!("{}: ", finding.spec_path) };
-    problems.add_at(path, at_of(at), code, format!("{part}{}", finding.message));
+    // YAML 1.1 takes `on` for a truth.
+    let part = match finding.spec_path.strip_suffix(".True") {
+        Some(entry) => format!("{entry}.on: "),
+        None if finding.spec_path.is_empty() => String::new(),
+        None => format!("{}: ", finding.spec_path),
+    };
+    let hint = finding.unexpected.as_ref().map(hint).unwrap_or_default();
+    problems.add_at(path, at_of(at), code, format!("{part}{}{hint}", finding.message));
+}
+
+/// What may have been meant by keys that nobody knows: for people, beside Orquesta's words.
+fn hint(unexpected: &Unexpected) -> String {
+    let Unexpected { keys, known, native } = unexpected;
+    let of_key = |key: &Arc<str>| match native.contains(&&**key) {
+        true => format!("; `{key}` is of native workflows, whose action has `runner: workflow`"),
+        false => did_you_mean(key, known.iter().copied()),
+    };
+    let hints: String = keys.iter().map(of_key).collect();
+    if hints.is_empty() { format!("; there are {}", known.join(", ")) } else { hints }
 }
 
 /// A workflow's text by itself, and everything that is wrong in it; none if it cannot be taken apart. `path` is what the

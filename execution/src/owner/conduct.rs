@@ -1,5 +1,6 @@
 //! Conducting a workflow: it is begun, told how its children end, and asked what is to start.
 
+use jiff::Timestamp;
 use petrel_schemas::{ExecutionId, OBJECTS_KEY, SecretRef};
 use serde_json::{Map, Value, json};
 
@@ -15,13 +16,19 @@ use crate::state::{DelayReason, Failed, In, LeadsTo, Scheduled};
 use crate::status::Status;
 use crate::subject::{Core, Note, Subject};
 use crate::timer::TimerKind;
-use crate::workflow::{Begin, ChildEnd, Conduct, Piece, Start};
+use crate::workflow::{Begin, ChildEnd, Conduct, Moved, Piece, Start, UNTIL_KEY};
 
 /// When a workflow is asked again whose revision is not here, in milliseconds.
 const ASK_AGAIN_MS: i64 = 5_000;
 
 /// Most tasks that one record of the audit trail tells of.
 const MOVES_MAX: usize = 1_000;
+
+/// Most bytes of what it tells of them; one always has room.
+const MOVES_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of what a record tells of a task beside its name, rounded up.
+const MOVE_BYTES: usize = 40;
 
 /// Why a workflow that has begun is not at hand.
 pub(super) enum Missing {
@@ -111,7 +118,7 @@ impl Owner<'_> {
         let mut taken = match self.facts.workflows.take(id) {
             Some(conduct) => Taken { conduct, kept: Vec::new() },
             None => {
-                let (pieces, mut kept) = apart(self.facts.workflows.pieces(id));
+                let (pieces, mut kept) = apart(self.facts.workflows.pieces(id).map_err(Missing::Never)?);
                 let conduct = self.restored(&execution.core().subject, pieces)?;
                 // A decision is about one workflow.
                 kept.append(&mut self.kept);
@@ -170,8 +177,11 @@ impl Owner<'_> {
     /// Each task that has come to another status is told of in the audit trail.
     fn tell_moves(&mut self, core: &Core, conduct: &mut dyn Conduct) {
         let moves = conduct.take_moves();
-        for moves in moves.chunks(MOVES_MAX) {
-            self.push(Effect::Moved(row::moved(core, moves, self.now_ms())));
+        let mut left = moves.as_slice();
+        while !left.is_empty() {
+            let (told, others) = left.split_at(moves_of_a_record(left));
+            self.push(Effect::Moved(row::moved(core, told, self.now_ms())));
+            left = others;
         }
     }
 
@@ -185,7 +195,7 @@ impl Owner<'_> {
             self.facts.workflows.started(starts.len());
             for mut start in starts {
                 let number = start.number;
-                let trusted = self.mark_computed(execution, &mut start);
+                let trusted = self.mark(execution, &mut start);
                 let core = execution.core_mut();
                 match trusted.and_then(|()| child_of(core.id(), number)) {
                     Ok(id) => {
@@ -205,11 +215,14 @@ impl Owner<'_> {
         }
     }
 
-    /// Marks what an expression has made of data and reads like the name of a secret; what came in as a secret, and what
-    /// stands in the workflow itself, is what it says.
-    fn mark_computed(&self, execution: &Execution, start: &mut Start) -> Result<(), String> {
+    /// Says beside the parameters what only Petrel says: what an expression has made of data and reads like the name of a
+    /// secret (what came in as a secret, and what stands in the workflow itself, is what it says), and until when an answer
+    /// is waited for.
+    fn mark(&self, execution: &Execution, start: &mut Start) -> Result<(), String> {
         let Some(parameters) = start.parameters.as_object_mut() else { return Ok(()) };
-        if let Some(name) = [OBJECTS_KEY, COMPUTED_KEY].into_iter().find(|name| parameters.contains_key(*name)) {
+        if let Some(name) =
+            [OBJECTS_KEY, COMPUTED_KEY, UNTIL_KEY].into_iter().find(|name| parameters.contains_key(*name))
+        {
             return Err(format!("{name:?} is no parameter that a task can give"));
         }
         // What stands in a file of a pack names what that pack may name.
@@ -228,6 +241,9 @@ impl Owner<'_> {
         if !computed.is_empty() {
             let names = computed.into_iter().map(|(name, _)| Value::String(name)).collect();
             parameters.insert(COMPUTED_KEY.to_owned(), Value::Array(names));
+        }
+        if let Some(until) = start.until_ms.and_then(|until_ms| Timestamp::from_millisecond(until_ms).ok()) {
+            parameters.insert(UNTIL_KEY.to_owned(), Value::String(until.to_string()));
         }
         Ok(())
     }
@@ -265,6 +281,16 @@ impl Owner<'_> {
     }
 }
 
+/// How many of the first ones one record tells of: all that it has room for, and at least one.
+fn moves_of_a_record(moves: &[Moved]) -> usize {
+    let mut bytes = 0;
+    let has_room = |moved: &&Moved| {
+        bytes += moved.task.len() + MOVE_BYTES;
+        bytes <= MOVES_BYTES_MAX
+    };
+    moves.iter().take(MOVES_MAX).take_while(has_room).count().max(1)
+}
+
 /// Whether children of it have not ended.
 fn has_children(parent: &Known) -> bool {
     matches!(parent, Known::Live(parent) if parent.core().children_open > 0)
@@ -299,5 +325,25 @@ fn about(subject: &Subject) -> Map<String, Value> {
     match about {
         Value::Object(about) => about,
         _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_tells_of_as_many_tasks_as_it_has_room_for() {
+        let named =
+            |bytes: usize| Moved { task: "x".repeat(bytes).into(), route: 0, run: 0, change: 0, status: "running" };
+        for (moves, expected) in [
+            (vec![named(3)], 1),
+            (vec![named(3); MOVES_MAX + 1], MOVES_MAX),
+            (vec![named(MOVES_BYTES_MAX)], 1),
+            (vec![named(MOVES_BYTES_MAX), named(3)], 1),
+            (vec![named(1_000); MOVES_MAX], MOVES_BYTES_MAX / (1_000 + MOVE_BYTES)),
+        ] {
+            assert_eq!(moves_of_a_record(&moves), expected);
+        }
     }
 }

@@ -69,7 +69,7 @@ impl Owner<'_> {
 
     /// The number of what is asked next.
     fn next_asked(&self, id: &ExecutionId) -> Result<u32, String> {
-        let pieces = self.facts.workflows.pieces(id);
+        let pieces = self.facts.workflows.pieces(id)?;
         let numbers: Vec<u32> = pieces.iter().filter_map(|piece| number_of(&piece.key, ASKED)).collect();
         match numbers.len() < ASKED_LATER_MAX {
             true => Ok(numbers.iter().max().map_or(1, |last| last.saturating_add(1))),
@@ -79,7 +79,8 @@ impl Owner<'_> {
 
     /// What was asked is of no account any more.
     pub(super) fn forget_asked(&mut self, id: &ExecutionId) {
-        for piece in self.facts.workflows.pieces(id) {
+        // Who cannot be read is not told anything any more.
+        for piece in self.facts.workflows.pieces(id).unwrap_or_default() {
             if number_of(&piece.key, ASKED).is_some() {
                 self.piece(id, Changed { key: piece.key, value: None });
             }

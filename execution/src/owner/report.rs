@@ -150,7 +150,8 @@ impl Owner<'_> {
         let left = Left::of(&from);
         let holder = Some(Holder { worker: said.worker, started_at_ms: said.started_at_ms });
         let Said { return_code, result, extracted, result_object, stdout, stderr, .. } = said;
-        let end = End { at_ms: self.now_ms(), holder, return_code, result, extracted, result_object, stdout, stderr };
+        let end =
+            End { holder, return_code, result, extracted, result_object, stdout, stderr, ..End::unheld(self.now_ms()) };
         let note = said.note;
         match said.status {
             Status::Succeeded => {

@@ -109,6 +109,10 @@ impl Owner<'_> {
         if !inherited.is_empty() {
             requested.core.passage = Some(Passage::new(requested.core.class(), [], &inherited));
         }
+        // While it waits for anything they stand in its state.
+        if let Err(note) = self.fits(&requested.core.parameters) {
+            return self.refuse(requested, note);
+        }
         match delay_ms.filter(|delay_ms| *delay_ms > 0) {
             None => self.prepare(requested),
             Some(delay_ms) => {
@@ -131,11 +135,7 @@ impl Owner<'_> {
             .map_err(|e| invalid(format!("the parameters are no JSON: {e}")))?;
         let completed = plan.parameters.complete(&given).map_err(|e| invalid(e.to_string()))?;
         let parameters = completed.to_string();
-        let most = self.limits().parameters_bytes_max;
-        if parameters.len() > most {
-            let why = format!("parameters of {} bytes are over the limit of {most}", parameters.len());
-            return Err(Note::new(code::PARAMETERS_TOO_LARGE, why));
-        }
+        self.fits(&parameters)?;
         let is_conducted = plan.runner.workflow().is_some();
         let pool = if is_conducted { String::new() } else { self.pool_for(plan)? };
         let subject = &from.core.subject;
@@ -152,6 +152,18 @@ impl Owner<'_> {
         let retry = plan.retry.clone().or(own.retry).filter(|_| !is_conducted);
         let terms = Terms { pool, delivery, timeout_ms, retry, deadline_ms: own.deadline_ms, windows: own.windows };
         Ok((parameters, terms, passage))
+    }
+
+    /// Whether parameters are within the limit; if not, how their execution ends.
+    fn fits(&self, parameters: &str) -> Result<(), Note> {
+        let (bytes, most) = (parameters.len(), self.limits().parameters_bytes_max);
+        match bytes <= most {
+            true => Ok(()),
+            false => {
+                let why = format!("its parameters have {bytes} bytes, the limit PARAMETERS_BYTES_MAX is {most}");
+                Err(Note::new(code::PARAMETERS_TOO_LARGE, why))
+            }
+        }
     }
 
     /// The execution ends without a further attempt.

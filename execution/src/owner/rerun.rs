@@ -61,7 +61,7 @@ impl Owner<'_> {
         if self.now_ms().saturating_sub(ended.ended_at_ms) > self.limits().rerun_within_ms {
             return Err(format!("it ended too long ago, at {ended_at}: what is stored of it is being removed"));
         }
-        let pieces = self.facts.workflows.pieces(id);
+        let pieces = self.facts.workflows.pieces(id)?;
         let Some(resuming) = read(&pieces) else {
             return Err("too little is stored of it: it never began, or its state was too large".to_owned());
         };

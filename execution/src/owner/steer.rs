@@ -14,7 +14,7 @@ use crate::limits::RESULT_BYTES_MAX;
 use crate::state::{Canceled, Canceling, End, Failed, In, LeadsTo, Pausing, Pending, Running, Succeeded, Timeout};
 use crate::status::Status;
 use crate::subject::{Core, Note};
-use crate::workflow::{Asked, Conduct, Standing};
+use crate::workflow::{Asked, Conduct, Standing, shown_result};
 
 /// How a workflow ended.
 struct Over {
@@ -162,9 +162,15 @@ impl Owner<'_> {
         if text.len() <= RESULT_BYTES_MAX {
             end.result = Some(text).filter(|_| !result.is_null());
         } else {
-            let why =
-                format!("its result of {} bytes is over the limit of {RESULT_BYTES_MAX}, and left out", text.len());
+            let why = format!(
+                "its result has {} bytes, the limit RESULT_BYTES_MAX is {RESULT_BYTES_MAX}: \"left_out\" names what is not \
+                 there",
+                text.len()
+            );
             note = note.and(code::RESULT_TOO_LARGE, &why);
+            end.result = Some(shown_result(result));
+            // Its parent stands in the same step, and no record is in between.
+            end.whole = Some(text).filter(|_| execution.id().parent().is_some());
         }
         if let Some(asked) = self.asked_by.take().filter(|_| execution.status() != Status::Canceling) {
             let error = note.error.map_or(asked.clone(), |error| format!("{error}; {asked}"));

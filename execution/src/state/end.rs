@@ -13,6 +13,9 @@ pub struct End {
     pub return_code: Option<i32>,
     /// Its structured result, a JSON value.
     pub result: Option<String>,
+    /// All of what a sub-workflow results in where there is no room for it above, a JSON value; for its parent, and stored
+    /// nowhere here.
+    pub whole: Option<String>,
     /// What its action takes of the result, a JSON object.
     pub extracted: Option<String>,
     /// Where the result is instead, if it is too large to stand here: a [`petrel_schemas::ObjectRef`].
@@ -31,6 +34,7 @@ impl End {
             holder: None,
             return_code: None,
             result: None,
+            whole: None,
             extracted: None,
             result_object: None,
             stdout: String::new(),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use petrel_schemas::{ExecutionId, WorkflowOrder};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -128,6 +129,19 @@ impl Asked {
         data.to_string()
     }
 
+    /// The record by which somebody asks it of an execution, at that time in milliseconds since the epoch. Its key is the
+    /// root's id. A cancel is another record.
+    pub fn order(&self, id: &ExecutionId, by: &str, at_ms: i64) -> WorkflowOrder {
+        WorkflowOrder {
+            execution_id: id.to_string(),
+            root_execution_id: id.root().to_string(),
+            order: self.as_str().to_owned(),
+            requested_by: by.to_owned(),
+            requested_at_ms: at_ms,
+            data: self.data(),
+        }
+    }
+
     /// Who asked what, for people.
     pub fn told(&self, by: &str) -> String {
         match self {
@@ -179,7 +193,14 @@ mod tests {
             Asked::Answer(Value::Null),
             Asked::Answer(json!({ "continue": true })),
         ] {
-            assert_eq!(Asked::parse(asked.as_str(), &asked.data()), Ok(asked.clone()), "{asked:?}");
+            let id = ExecutionId::of_manual("call").child(3).unwrap();
+            let order = asked.order(&id, "eve", 7);
+            assert_eq!(Asked::parse(&order.order, &order.data), Ok(asked.clone()), "{asked:?}");
+            assert_eq!(
+                (order.execution_id.as_str(), order.root_execution_id.as_str()),
+                (id.as_str(), id.root().as_str())
+            );
+            assert_eq!((order.requested_by.as_str(), order.requested_at_ms), ("eve", 7));
         }
     }
 

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::answer::{AnswerSchema, normal_schema};
 use super::{Asked, Begin, Changed, ChildEnd, Conduct, Piece, Standing, Start, Workflow};
 use crate::code;
 use crate::limits::{INQUIRY_TTL_MINUTES_MAX, RESULT_BYTES_MAX};
@@ -19,6 +20,10 @@ const MINUTE_MS: i64 = 60_000;
 
 /// The key of the one piece that it has.
 const PIECE: &str = "inquiry";
+
+/// Name under which the parameters of a question say, beside them, until when whoever asks waits for an answer: as RFC 3339
+/// has it, for people. Only Petrel writes it.
+pub const UNTIL_KEY: &str = "$until";
 
 /// The action of a question.
 #[derive(Debug, Clone, Copy)]
@@ -69,38 +74,8 @@ pub fn answer_schema(parameters: &Map<String, Value>) -> Value {
             "required": ["continue"],
             "additionalProperties": false,
         }),
-        Some(schema) => with_required(schema.clone()),
+        Some(schema) => normal_schema(schema),
     }
-}
-
-/// A schema in which mappings name the properties that they require.
-fn with_required(schema: Value) -> Value {
-    let Value::Object(mut schema) = schema else { return schema };
-    let mut required = match schema.remove("required") {
-        Some(Value::Array(names)) => names,
-        // What a property says of itself was taken by its mapping.
-        Some(Value::Bool(_)) | None => Vec::new(),
-        Some(other) => {
-            schema.insert("required".to_owned(), other);
-            return Value::Object(schema);
-        }
-    };
-    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        for (name, property) in properties.iter_mut() {
-            let says_so = property.get("required") == Some(&Value::Bool(true));
-            if says_so && !required.iter().any(|known| known == name) {
-                required.push(Value::String(name.clone()));
-            }
-            *property = with_required(property.take());
-        }
-    }
-    if let Some(items) = schema.get_mut("items") {
-        *items = with_required(items.take());
-    }
-    if !required.is_empty() {
-        schema.insert("required".to_owned(), Value::Array(required));
-    }
-    Value::Object(schema)
 }
 
 impl About {
@@ -109,6 +84,8 @@ impl About {
         if !schema.is_object() && !schema.is_boolean() {
             return Err(format!("\"schema\" is the JSON schema of the answer, found {schema}"));
         }
+        // Whoever asks is told now, and not whoever answers.
+        AnswerSchema::compile(&schema).map_err(|why| format!("\"schema\" is no schema of an answer: {why}"))?;
         let route = match parameters.get("route") {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(route)) => route.clone(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use petrel_execution::limits::PARAMETERS_BYTES_MAX;
 use petrel_execution::owner::Limits;
 use petrel_schemas::Topics;
 
@@ -35,7 +36,7 @@ impl OwnerOptions {
                 not_begun_pause_ms_max: 300_000,
                 rerun_within_ms: 7 * 24 * 3_600_000,
                 frozen_after_ms: 300_000,
-                parameters_bytes_max: 256 << 10,
+                parameters_bytes_max: PARAMETERS_BYTES_MAX,
             },
             release_batch_max: 500,
         }

@@ -12,8 +12,9 @@ use petrel_execution::{Child, ChildEnded, Execution, Known, Note, Status, TimerK
 use petrel_schemas::{ExecutionId, Task, encode};
 
 use super::options::OwnerOptions;
+use super::pieces::{self, PieceTooLarge};
 use super::sender::{self, AsSender};
-use super::workflows::{self, AtHand, FORGOTTEN_MAX, OfStep};
+use super::workflows::{AtHand, FORGOTTEN_MAX, OfStep};
 use crate::metrics::ExecutorMetrics;
 use crate::view::{self, ExecutorView, Resolution};
 use crate::worker::{self, Start};
@@ -171,25 +172,29 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         }
         for effect in &effects {
             let (put, id) = match effect {
-                Effect::Save(execution) | Effect::Update(execution) => (self.put(execution), execution.id()),
-                Effect::Piece { id, changed } => (self.put_piece(id, changed), id),
+                Effect::Save(execution) | Effect::Update(execution) => {
+                    (self.put(execution).map_err(|error| error.to_string()), execution.id())
+                }
+                Effect::Piece { id, changed } => (self.put_piece(id, changed).map_err(|error| error.to_string()), id),
                 _ => continue,
             };
-            if let Err(error) = put {
+            if let Err(why) = put {
                 let execution = latest(&effects, id).cloned();
                 let Some(execution) = execution else { continue };
                 if let Effect::Piece { id, changed } = effect
                     && execution.status().is_final()
                 {
                     // It is over: what is stored of it is of no use but to be run again, and that cannot be then.
-                    self.context.delete(&workflows::key(id, &changed.key));
+                    let gone = Changed { key: changed.key.clone(), value: None };
+                    // What goes has room.
+                    let _ = self.put_piece(id, &gone);
                     continue;
                 }
                 // It is not as the log has it.
                 self.at_hand.drop_one(id);
                 let changes = effects.iter().filter(|effect| matches!(effect, Effect::Save(of) if of.id() == id));
                 let unwritten = i64::try_from(changes.count()).unwrap_or(i64::MAX);
-                let end = self.ask(|owner| owner.too_large(execution, unwritten, &error.to_string()));
+                let end = self.ask(|owner| owner.too_large(execution, unwritten, &why));
                 // What it waited for in the state that the log has, it does not wait for any more.
                 let is_left = |effect: &Effect| matches!(effect, Effect::Unwait(_) | Effect::CancelTimer { .. });
                 let left = effects.into_iter().filter(is_left);
@@ -298,27 +303,21 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         self.context.put(execution.id().as_str().as_bytes(), codec::to_bytes(execution))
     }
 
-    fn put_piece(&mut self, id: &ExecutionId, changed: &Changed) -> Result<(), StateTooLarge> {
-        let key = workflows::key(id, &changed.key);
-        match workflows::stored(id, changed) {
-            Some(value) => self.context.put(&key, value),
-            None => {
-                self.context.delete(&key);
-                Ok(())
-            }
-        }
+    fn put_piece(&mut self, id: &ExecutionId, changed: &Changed) -> Result<(), PieceTooLarge> {
+        self.at_hand.write(self.context, id, changed)
     }
 
     /// What was a workflow has pieces, and goes with the last of them.
     fn forget(&mut self, id: &ExecutionId, conducted: bool) {
         if conducted {
-            let prefix = workflows::prefix(id);
+            let prefix = pieces::prefix(id);
             let keys = self.context.scan(&prefix).map(|(key, _)| key.into_owned());
             let keys: Vec<Vec<u8>> = keys.take_while(|key| key.starts_with(&prefix)).take(FORGOTTEN_MAX).collect();
             keys.iter().for_each(|key| self.context.delete(key));
             if keys.len() == FORGOTTEN_MAX {
                 return self.set_timer(id, TimerKind::Remember, self.context.now_ms());
             }
+            self.at_hand.forgotten(id);
         }
         self.context.delete(id.as_str().as_bytes());
     }

@@ -1,4 +1,4 @@
-//! The workflows of an owner's partitions: those that are at hand, and the pieces that are stored of all.
+//! The workflows of an owner's partitions: those that are at hand.
 //!
 //! What is at hand is as the open transaction has it. When that is undone, all of it is thrown away, so that nothing
 //! survives that was not committed; so is what is of a partition that another member has now.
@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 use petrel_bus::Context;
 use petrel_execution::workflow::{Changed, Conduct, Piece, Workflows};
 use petrel_execution::{Known, Status, codec};
-use petrel_schemas::{ExecutionId, WorkflowPiece, decode, encode};
+use petrel_schemas::ExecutionId;
+
+use super::pieces::{self, PieceTooLarge, Stored};
 
 /// Most children of workflows that begin in one step: the others have their turn in steps of their own, and what else is
 /// to be done comes in between.
@@ -20,6 +22,9 @@ const TRANSACTION_STARTS_MAX: usize = 1_000;
 
 /// Most workflows that a thread of owners has at hand; the others are restored when they are asked.
 const AT_HAND_MAX: usize = 4_000;
+
+/// Most bytes of what those have gathered that a thread of owners has at hand; of one there is always room.
+pub(super) const AT_HAND_BYTES_MAX: usize = 256 << 20;
 
 /// Most pieces that are removed in one step.
 pub(super) const FORGOTTEN_MAX: usize = 1_000;
@@ -32,13 +37,27 @@ pub(super) struct AtHand {
 
 #[derive(Default)]
 struct Inner {
-    /// With the partition, and when each was asked last.
-    by_id: HashMap<ExecutionId, (u32, u64, Box<dyn Conduct>)>,
+    by_id: HashMap<ExecutionId, One>,
     by_use: BTreeMap<u64, ExecutionId>,
+    /// About how many bytes all of them have gathered.
+    bytes: usize,
     uses: u64,
     starts: usize,
     /// Those of the steps since the last commit.
     open_starts: usize,
+    /// The pieces that are stored in parts, with how many those are, of the workflows that have been at hand since nothing
+    /// was. Most have none.
+    parts: HashMap<ExecutionId, (u32, HashMap<String, usize>)>,
+}
+
+/// A workflow that is at hand.
+struct One {
+    partition: u32,
+    /// When it was asked last.
+    used: u64,
+    /// About how many bytes it has gathered.
+    bytes: usize,
+    conduct: Box<dyn Conduct>,
 }
 
 impl AtHand {
@@ -55,9 +74,12 @@ impl AtHand {
     /// Another member has that partition.
     pub(super) fn revoked(&self, partition: u32) {
         let mut inner = self.inner.borrow_mut();
-        let gone = inner.by_id.extract_if(|_, (of, ..)| *of == partition).map(|(_, (_, used, _))| used);
-        let gone: Vec<u64> = gone.collect();
-        gone.iter().for_each(|used| drop(inner.by_use.remove(used)));
+        let gone: Vec<One> = inner.by_id.extract_if(|_, one| one.partition == partition).map(|(_, one)| one).collect();
+        for one in gone {
+            inner.by_use.remove(&one.used);
+            inner.bytes -= one.bytes;
+        }
+        inner.parts.retain(|_, (of, _)| *of != partition);
     }
 
     /// A new step begins.
@@ -69,24 +91,60 @@ impl AtHand {
     pub(super) fn drop_one(&self, id: &ExecutionId) {
         self.inner.borrow_mut().take(id);
     }
+
+    /// Nothing is stored of it any more.
+    pub(super) fn forgotten(&self, id: &ExecutionId) {
+        self.inner.borrow_mut().parts.remove(id);
+    }
+
+    /// Stores a piece that has changed, or removes it. Whoever changes one that others may have written before has asked for
+    /// the pieces since nothing was at hand, so that it is known here which of them are stored in parts.
+    pub(super) fn write<G>(
+        &self,
+        context: &mut Context<'_, G>,
+        id: &ExecutionId,
+        changed: &Changed,
+    ) -> Result<(), PieceTooLarge> {
+        let mut inner = self.inner.borrow_mut();
+        let before = inner.parts.get(id).and_then(|(_, parts)| parts.get(&changed.key)).copied().unwrap_or_default();
+        let parts = pieces::write(context, id, changed, before)?;
+        if parts != before {
+            inner.note(context.partition(), id, &changed.key, parts);
+        }
+        Ok(())
+    }
 }
 
 impl Inner {
+    /// A piece is stored in so many parts.
+    fn note(&mut self, partition: u32, id: &ExecutionId, piece: &str, parts: usize) {
+        let (_, of) = self.parts.entry(id.clone()).or_insert_with(|| (partition, HashMap::new()));
+        match parts {
+            0 => _ = of.remove(piece),
+            parts => _ = of.insert(piece.to_owned(), parts),
+        }
+        if of.is_empty() {
+            self.parts.remove(id);
+        }
+    }
+
     fn take(&mut self, id: &ExecutionId) -> Option<Box<dyn Conduct>> {
-        let (_, used, conduct) = self.by_id.remove(id)?;
+        let One { used, bytes, conduct, .. } = self.by_id.remove(id)?;
         self.by_use.remove(&used);
+        self.bytes -= bytes;
         Some(conduct)
     }
 
     fn keep(&mut self, partition: u32, id: &ExecutionId, conduct: Box<dyn Conduct>) {
         self.take(id);
         self.uses += 1;
-        self.by_use.insert(self.uses, id.clone());
-        self.by_id.insert(id.clone(), (partition, self.uses, conduct));
-        if self.by_id.len() > AT_HAND_MAX
-            && let Some((_, eldest)) = self.by_use.pop_first()
-        {
-            self.by_id.remove(&eldest);
+        let one = One { partition, used: self.uses, bytes: conduct.gathered_bytes(), conduct };
+        self.bytes += one.bytes;
+        self.by_use.insert(one.used, id.clone());
+        self.by_id.insert(id.clone(), one);
+        while (self.by_id.len() > AT_HAND_MAX || self.bytes > AT_HAND_BYTES_MAX) && self.by_id.len() > 1 {
+            let Some(eldest) = self.by_use.first_key_value().map(|(_, eldest)| eldest.clone()) else { return };
+            self.take(&eldest);
         }
     }
 }
@@ -106,12 +164,14 @@ impl<G> Workflows for OfStep<'_, '_, G> {
         self.at_hand.inner.borrow_mut().keep(self.context.partition(), id, conduct);
     }
 
-    fn pieces(&self, id: &ExecutionId) -> Vec<Piece> {
-        let prefix = prefix(id);
-        let stored = self.context.scan(&prefix).take_while(|(key, _)| key.starts_with(&prefix));
-        // What cannot be read is missed by whoever restores it.
-        let piece = |value: &[u8]| decode::<WorkflowPiece>(value).ok();
-        stored.filter_map(|(_, value)| piece(&value)).map(|p| Piece { key: p.key, value: p.value }).collect()
+    fn pieces(&self, id: &ExecutionId) -> Result<Vec<Piece>, String> {
+        let Stored { pieces, parts } = pieces::read(self.context, id)?;
+        let mut inner = self.at_hand.inner.borrow_mut();
+        match parts.is_empty() {
+            true => _ = inner.parts.remove(id),
+            false => _ = inner.parts.insert(id.clone(), (self.context.partition(), parts)),
+        }
+        Ok(pieces)
     }
 
     fn known(&self, id: &ExecutionId) -> Option<Known> {
@@ -142,20 +202,4 @@ impl<G> Workflows for OfStep<'_, '_, G> {
         inner.starts += count;
         inner.open_starts += count;
     }
-}
-
-/// What the keys of an execution's pieces begin with.
-pub(super) fn prefix(id: &ExecutionId) -> Vec<u8> {
-    format!("{id}/w/").into_bytes()
-}
-
-/// State key of a piece.
-pub(super) fn key(id: &ExecutionId, piece: &str) -> Vec<u8> {
-    format!("{id}/w/{piece}").into_bytes()
-}
-
-/// What is stored of it; nothing where it is gone.
-pub(super) fn stored(id: &ExecutionId, changed: &Changed) -> Option<Vec<u8>> {
-    let value = changed.value.clone()?;
-    Some(encode(&WorkflowPiece { execution_id: id.to_string(), key: changed.key.clone(), value }))
 }

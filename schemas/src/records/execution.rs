@@ -162,10 +162,12 @@ stored!(ExecutionEnded, "ExecutionEnded");
 pub struct WorkflowPiece {
     /// Id of the execution; the record's key is that, `/w/` and the piece's key.
     pub execution_id: String,
-    /// The piece's key.
+    /// The piece's key; of a further record that has a part of it, that key, `/+` and the part's number.
     pub key: String,
-    /// JSON.
+    /// JSON; where it is too large for one record, as much of it as there is room for.
     pub value: String,
+    /// How many further records have the rest of the piece; 0 in those records.
+    pub parts: i32,
 }
 
 stored!(WorkflowPiece, "WorkflowPiece");

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::stored;
+use crate::ids::ExecutionId;
 
 /// A request to run an action, on `petrel.requests`; its id is the execution's id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +44,31 @@ pub struct ActionRequest {
 
 stored!(ActionRequest, "ActionRequest");
 
+impl ActionRequest {
+    /// What somebody asks for by hand: an action of a revision with these parameters, a JSON object, at that time in
+    /// milliseconds since the epoch. Of no class of its own, and with the first version of the key-value store.
+    pub fn by_hand(id: &ExecutionId, action: &str, parameters: String, revision: &str, by: &str, at_ms: i64) -> Self {
+        Self {
+            execution_id: id.to_string(),
+            root_execution_id: id.to_string(),
+            event_id: None,
+            event_at_ms: None,
+            trigger: None,
+            rule: None,
+            action_index: 0,
+            redrive: 0,
+            action: action.to_owned(),
+            parameters,
+            revision: revision.to_owned(),
+            kv_version: 0,
+            requested_at_ms: at_ms,
+            requested_by: by.to_owned(),
+            cause_depth: 0,
+            class: None,
+        }
+    }
+}
+
 /// Somebody's wish to cancel an execution, on `petrel.requests`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CancelRequest {
@@ -57,6 +83,18 @@ pub struct CancelRequest {
 }
 
 stored!(CancelRequest, "CancelRequest");
+
+impl CancelRequest {
+    /// Somebody's wish to cancel that execution, at that time in milliseconds since the epoch.
+    pub fn of(id: &ExecutionId, by: &str, at_ms: i64) -> Self {
+        Self {
+            execution_id: id.to_string(),
+            root_execution_id: id.root().to_string(),
+            requested_by: by.to_owned(),
+            requested_at_ms: at_ms,
+        }
+    }
+}
 
 /// What somebody asks of a workflow, on `petrel.requests`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

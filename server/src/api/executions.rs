@@ -12,7 +12,7 @@ use petrel_schemas::{ActionRequest, CancelRequest, Class, ExecutionId, KvEntry, 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{ApiError, App, body, results, user, workers, workflows};
+use super::{ApiError, App, body, descendants, results, user, workers, workflows};
 use crate::live::{LiveExecution, frozen};
 use crate::world::{DISPATCH_KEY, rfc3339};
 
@@ -111,7 +111,7 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
     if let Some(frozen) = waiting.as_ref().and_then(frozen) {
         execution["frozen"] = frozen;
     }
-    workflows::show_descendants(core, &id, &mut execution);
+    descendants::show(core, &id, &mut execution).await;
     // The audit trail is a little behind, or down: the execution is shown all the same.
     if let Ok(output) = core.sql()?.output(id.as_str()).await
         && let Value::Object(into) = &mut execution
@@ -126,12 +126,7 @@ pub async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Result<(S
     let core = app.core()?;
     let id = parse(&id)?;
     let root = id.root();
-    let request = CancelRequest {
-        execution_id: id.to_string(),
-        root_execution_id: root.to_string(),
-        requested_by: user(),
-        requested_at_ms: core.clock.now_ms(),
-    };
+    let request = CancelRequest::of(&id, &user(), core.clock.now_ms());
     // In the partition of its request, and so behind it.
     core.publisher.publish(vec![Output::keyed(&core.topics.requests(), root.as_str(), encode(&request))]).await?;
     let known = core.live.get(id.as_str());
@@ -173,23 +168,11 @@ pub async fn run(
     if known.is_none_or(|known| !known.is_over()) {
         core.door.keep(&id, &given, &user()).await?;
     }
+    let (parameters, now_ms) = (parameters.to_string(), core.clock.now_ms());
     let request = ActionRequest {
-        execution_id: id.to_string(),
-        root_execution_id: id.to_string(),
-        event_id: None,
-        event_at_ms: None,
-        trigger: None,
-        rule: None,
-        action_index: 0,
-        redrive: 0,
-        action,
-        parameters: parameters.to_string(),
-        revision: asked.revision,
         kv_version: asked.kv_version,
-        requested_at_ms: core.clock.now_ms(),
-        requested_by: user(),
-        cause_depth: 0,
         class: class.map(|class| class.as_str().to_owned()),
+        ..ActionRequest::by_hand(&id, &action, parameters, &asked.revision, &user(), now_ms)
     };
     core.publisher.publish(vec![Output::keyed(&core.topics.requests(), id.as_str(), encode(&request))]).await?;
     let mut answer = json!({ "execution_id": id.as_str() });

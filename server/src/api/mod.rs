@@ -2,6 +2,7 @@
 
 mod body;
 mod config;
+mod descendants;
 mod error;
 mod events;
 mod executions;
@@ -17,7 +18,9 @@ mod results;
 mod secrets;
 mod sql;
 mod status;
+mod stream;
 mod switches;
+mod tasks;
 mod upgrade;
 mod workers;
 mod workflows;
@@ -193,6 +196,7 @@ pub fn router(app: App, guard: Guard) -> Router {
         .route("/v1/executions", get(executions::list))
         .route("/v1/executions/{id}", get(executions::get))
         .route("/v1/executions/{id}/output", get(output::output))
+        .route("/v1/executions/{id}/tasks", get(tasks::tasks))
         .route("/v1/executions/{id}/cancel", post(executions::cancel))
         .route("/v1/executions/{id}/pause", post(workflows::pause))
         .route("/v1/executions/{id}/resume", post(workflows::resume))

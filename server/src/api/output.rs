@@ -1,48 +1,30 @@
 //! What an execution writes: a page of it, or all of it as it comes.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http_body::Frame;
 use petrel_schemas::OutputChunk;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use super::executions::{parse, unknown};
+use super::stream::{self, Following, Seat};
 use super::{ApiError, App, Core};
 use crate::output::{Page, Place};
 use crate::world::rfc3339;
 
 /// Most bytes of output in one answer, and in memory for one reader.
 const PAGE_BYTES_MAX: usize = 256 << 10;
-/// Longest wait for output in one request, in milliseconds.
-const WAIT_MS_MAX: u64 = 30_000;
 /// How often it is looked whether an execution is over.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long behind the end of an execution its last output is waited for, in milliseconds.
 const SETTLE_MS: i64 = 2_000;
-/// A reader who takes nothing for so long is cut off; it may come again.
-const STALLED: Duration = Duration::from_secs(30);
-/// Between signs of life to a reader.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
-/// Events that wait for a reader.
-const EVENTS_MAX: usize = 4;
-/// What a browser, or a library, sends to be told as it comes.
-const EVENT_STREAM: &str = "text/event-stream";
-
-/// Readers of this process.
-static READERS: AtomicUsize = AtomicUsize::new(0);
 
 /// What is asked for.
 #[derive(Debug, Deserialize)]
@@ -75,48 +57,24 @@ pub async fn output(
     if let Some(stream) = query.stream.as_deref().filter(|stream| !matches!(*stream, "stdout" | "stderr")) {
         return Err(ApiError::bad_request("malformed_stream", format!("{stream:?} is neither stdout nor stderr")));
     }
-    let resumed = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let after = match resumed.or(query.after.as_deref()) {
-        None => None,
-        Some(text) => Some(Place::parse(text).ok_or_else(|| {
+    let after = stream::resumed(&headers).or(query.after.as_deref());
+    let place = |text| {
+        Place::parse(text).ok_or_else(|| {
             ApiError::bad_request("malformed_place", format!("{text:?} is no place in an output, such as 1.17"))
-        })?),
+        })
     };
+    let after = after.map(place).transpose()?;
     let told = standing(core, id.as_str()).await;
     let known = core.output.page(id.as_str(), None, None, 0).latest.is_some();
     if told.is_none() && !known {
         return Err(unknown(&id));
     }
     let reader = Reader { app: app.clone(), id: id.to_string(), stream: query.stream, told, after };
-    let wants = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let seat = Seat::take(core.config.api.output_readers_max)?;
-    if wants.is_some_and(|accept| accept.contains(EVENT_STREAM)) {
-        return Ok(events(reader, seat));
+    if stream::is_wanted(&headers) {
+        return Ok(stream::events(reader, seat));
     }
-    let wait = Duration::from_millis(query.wait_ms.unwrap_or(0).min(WAIT_MS_MAX));
-    Ok(Json(reader.answer(wait).await?).into_response())
-}
-
-/// A reader is counted for as long as this is there.
-struct Seat;
-
-impl Seat {
-    fn take(readers_max: usize) -> Result<Self, ApiError> {
-        let more = |readers: usize| (readers < readers_max).then_some(readers + 1);
-        match READERS.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more) {
-            Ok(_) => Ok(Self),
-            Err(_) => {
-                let message = format!("{readers_max} readers follow executions already (api.output_readers_max)");
-                Err(ApiError::unavailable("too_many_readers", message))
-            }
-        }
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        READERS.fetch_sub(1, Ordering::SeqCst);
-    }
+    Ok(Json(reader.answer(stream::wait(query.wait_ms)).await?).into_response())
 }
 
 /// From the live view, else from the audit trail.
@@ -188,10 +146,6 @@ impl Reader {
         }
     }
 
-    fn is_stopping(&self) -> bool {
-        self.app.core().is_ok_and(|core| core.stop.is_set())
-    }
-
     /// One page.
     async fn answer(mut self, wait: Duration) -> Result<Value, ApiError> {
         let (page, is_over) = match tokio::time::timeout(wait, self.next()).await {
@@ -249,83 +203,26 @@ fn shown(chunk: &OutputChunk) -> Value {
     shown
 }
 
-/// All that comes, as events. What a reader does not take holds up nothing but itself.
-fn events(mut reader: Reader, seat: Seat) -> Response {
-    let (sender, receiver) = mpsc::channel::<Bytes>(EVENTS_MAX);
-    tokio::spawn(async move {
-        let _seat = seat;
-        loop {
-            let (event, is_over) = match tokio::time::timeout(SIGN_OF_LIFE, reader.next()).await {
-                Err(_) => (": it runs on\n\n".to_owned(), false),
-                Ok(Err(_)) => return,
-                Ok(Ok((page, is_over))) => {
-                    let mut events: String = page.chunks.iter().map(event_of).collect();
-                    if is_over {
-                        events += &format!("event: end\ndata: {}\n\n", reader.ending(true, &page));
-                    }
-                    (events, is_over)
-                }
-            };
-            if !is_taken(&sender, event.into()).await || is_over || reader.is_stopping() {
-                return;
-            }
-        }
-    });
-    let headers = [(header::CONTENT_TYPE, EVENT_STREAM), (header::CACHE_CONTROL, "no-store")];
-    (headers, Body::new(Parts(receiver))).into_response()
-}
+impl Following for Reader {
+    async fn events(&mut self) -> Result<(String, bool), ApiError> {
+        let (page, is_over) = self.next().await?;
+        let chunks = page.chunks.iter().map(event_of);
+        let end = is_over.then(|| stream::end(&self.ending(true, &page)));
+        Ok((chunks.chain(end).collect(), is_over))
+    }
 
-/// Whether the reader has room for a part of its answer; one that is gone, or does not read, has none.
-pub(super) async fn is_taken(sender: &mpsc::Sender<Bytes>, part: Bytes) -> bool {
-    matches!(tokio::time::timeout(STALLED, sender.send(part)).await, Ok(Ok(())))
+    fn is_stopping(&self) -> bool {
+        self.app.core().is_ok_and(|core| core.stop.is_set())
+    }
 }
 
 fn event_of(chunk: &Arc<OutputChunk>) -> String {
-    format!("id: {}\nevent: output\ndata: {}\n\n", place(chunk), shown(chunk))
-}
-
-/// The body of an answer that comes in parts.
-pub(super) struct Parts(pub(super) mpsc::Receiver<Bytes>);
-
-impl http_body::Body for Parts {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.0.poll_recv(cx).map(|event| event.map(|event| Ok(Frame::data(event))))
-    }
+    stream::event("output", &place(chunk).to_string(), &shown(chunk))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_reader_that_takes_nothing_is_cut_off_and_one_that_is_slow_is_not() {
-        let (sender, mut receiver) = mpsc::channel(EVENTS_MAX);
-        for _ in 0..EVENTS_MAX {
-            assert!(is_taken(&sender, "event".into()).await);
-        }
-        assert!(!is_taken(&sender, "one too many".into()).await);
-        let slow = async {
-            tokio::time::sleep(STALLED / 2).await;
-            receiver.recv().await
-        };
-        let (taken, received) = tokio::join!(is_taken(&sender, "late".into()), slow);
-        assert!(taken && received.is_some());
-        drop(receiver);
-        assert!(!is_taken(&sender, "gone".into()).await);
-    }
-
-    #[test]
-    fn there_are_no_more_readers_than_may_be() {
-        let first = Seat::take(2).unwrap();
-        let second = Seat::take(2).unwrap();
-        assert_eq!(Seat::take(2).err().map(|error| error.code), Some("too_many_readers"));
-        drop(second);
-        assert!(Seat::take(2).is_ok());
-        drop(first);
-    }
 
     #[test]
     fn what_is_no_text_is_in_base64() {

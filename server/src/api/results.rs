@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use petrel_execution::workflow::UNTIL_KEY;
 use petrel_executor::objects::{JSON, NotFetched};
 use petrel_schemas::{ExecutionId, OBJECTS_KEY, ObjectRef};
 use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::executions::{parse, unknown};
-use super::output::{Parts, is_taken};
+use super::stream::{Parts, is_taken};
 use super::{ApiError, App, Core};
 
 /// Objects that are read at the same time, for each is in memory until its reader has it.
@@ -109,6 +110,9 @@ pub(super) async fn give(
     given: &BTreeMap<String, String>,
 ) -> Result<(), ApiError> {
     let refused = |why: String| Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_parameters", why));
+    if parameters.contains_key(UNTIL_KEY) || given.contains_key(UNTIL_KEY) {
+        return refused(format!("{UNTIL_KEY:?} is Petrel's: a question of a workflow says so until when it is open"));
+    }
     // Nobody else writes references.
     if parameters.contains_key(OBJECTS_KEY) || given.contains_key(OBJECTS_KEY) {
         return refused(format!("{OBJECTS_KEY:?} is Petrel's; name an execution in \"results\" to give its result"));

@@ -1,4 +1,4 @@
-//! Workflows that run or have run: what they have started, and what people ask of them.
+//! Workflows that run or have run: what people ask of them, and what they wait for.
 
 use axum::Json;
 use axum::body::Body;
@@ -8,7 +8,7 @@ use petrel_bus::Output;
 use petrel_catalog::did_you_mean;
 use petrel_execution::Status;
 use petrel_execution::workflow::{Asked, Decision, RerunTask};
-use petrel_schemas::{ExecutionId, ExecutionState, WorkflowOrder, encode};
+use petrel_schemas::{ExecutionId, ExecutionState, encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -16,10 +16,7 @@ use serde_json::{Map, Value, json};
 use super::executions::parse;
 use super::{ApiError, App, Core, body, user};
 use crate::live::{LiveExecution, frozen};
-use crate::world::rfc3339;
 
-/// Most descendants that are shown with an execution.
-const DESCENDANTS_MAX: usize = 500;
 /// Largest body of what is asked of a workflow, in bytes.
 const BODY_BYTES_MAX: usize = 256 << 10;
 
@@ -93,17 +90,14 @@ async fn order(core: &Core, id: &ExecutionId, asked: &Asked) -> Asking {
 
 /// Writes an order to where its owner reads.
 pub(super) async fn publish(core: &Core, id: &ExecutionId, asked: &Asked) -> Result<(), ApiError> {
-    let root = id.root();
-    let record = WorkflowOrder {
-        execution_id: id.to_string(),
-        root_execution_id: root.to_string(),
-        order: asked.as_str().to_owned(),
-        requested_by: user(),
-        requested_at_ms: core.clock.now_ms(),
-        data: asked.data(),
-    };
+    let (root, record) = (id.root(), asked.order(id, &user(), core.clock.now_ms()));
     core.publisher.publish(vec![Output::keyed(&core.topics.requests(), root.as_str(), encode(&record))]).await?;
     Ok(())
+}
+
+/// Whether an execution runs on workers, and is so no workflow.
+pub(super) fn is_task(state: &ExecutionState) -> bool {
+    !state.delivery.is_empty() && !state.pool.is_empty()
 }
 
 /// Why something cannot be asked of an execution, as far as this server knows it.
@@ -114,7 +108,6 @@ fn refusal(id: &ExecutionId, known: Option<&LiveExecution>, asked: &Asked) -> Op
         return Some(format!("{id} belongs to {root}, which can run again as a whole: petrel workflow rerun {root}"));
     }
     let live = known?;
-    let is_task = |state: &ExecutionState| !state.delivery.is_empty() && !state.pool.is_empty();
     let state = live.state.as_ref();
     match asked {
         _ if state.is_some_and(is_task) => Some(format!("{id} is no workflow, and cannot {what}")),
@@ -140,7 +133,9 @@ fn undecidable(status: &str, frozen: Option<&Value>, decision: &Decision) -> Opt
     let Some(frozen) = frozen else {
         let hint = match Status::parse(status) {
             Some(Status::Paused) => "paused and not frozen: petrel workflow resume lets it go on as it is".to_owned(),
-            Some(Status::Pausing) => "pausing: decide once what runs has ended".to_owned(),
+            // Of one that freezes, the workflow alone knows what has failed.
+            Some(Status::Pausing) if is_about_one_task(decision) => return None,
+            Some(Status::Pausing) => "pausing: it goes on, or is rolled back, once what runs has ended".to_owned(),
             _ => format!("{status} and not frozen, so that there is nothing to decide"),
         };
         return Some(format!("is {hint}"));
@@ -160,6 +155,10 @@ fn undecidable(status: &str, frozen: Option<&Value>, decision: &Decision) -> Opt
     }
     let hint = did_you_mean(&wanted, failed.iter().map(String::as_str));
     Some(format!("waits for decisions about {}, and for none about {wanted}{hint}", failed.join(", ")))
+}
+
+fn is_about_one_task(decision: &Decision) -> bool {
+    matches!(decision, Decision::Skip { .. } | Decision::Retry { .. })
 }
 
 /// The tasks that failed in a frozen workflow, with their routes.
@@ -191,34 +190,6 @@ async fn read(core: &Core, request: Body) -> Result<Vec<u8>, ApiError> {
 async fn optional<T: DeserializeOwned + Default>(core: &Core, request: Body) -> Result<T, ApiError> {
     let bytes = read(core, request).await?;
     if bytes.is_empty() { Ok(T::default()) } else { body::json(&bytes) }
-}
-
-/// Adds what an execution has started, if anything, in the order in which it was.
-pub(super) fn show_descendants(core: &Core, id: &ExecutionId, execution: &mut Value) {
-    let (descendants, count) = core.live.descendants(id.as_str(), DESCENDANTS_MAX);
-    if count > 0 {
-        execution["descendants"] = descendants.iter().map(|e| descendant(core, e)).collect();
-        execution["descendants_count"] = count.into();
-    }
-}
-
-/// What a workflow has started, as it is shown with the workflow: where it stands, and what it waits for.
-fn descendant(core: &Core, e: &LiveExecution) -> Value {
-    let state = e.state.as_ref();
-    let waiting = state.filter(|_| !e.is_over());
-    let waits_for = waiting.and_then(|state| waits_for(core, state));
-    json!({
-        "execution_id": e.id,
-        "task": state.and_then(|s| s.task.clone()),
-        "action": state.map(|s| &s.action),
-        "status": e.status(),
-        "code": e.ended.as_ref().map_or_else(|| state.and_then(|s| s.code.clone()), |ended| ended.code.clone()),
-        "attempt": state.map(|s| s.attempt),
-        "worker": state.and_then(|s| s.worker.clone()),
-        "requested_at": state.map(|s| rfc3339(s.requested_at_ms)),
-        "ended_at": e.ended.as_ref().map(|ended| rfc3339(ended.ended_at_ms)),
-        "waits_for": waits_for,
-    })
 }
 
 /// What an execution that is not over waits for: a gate, as an object; else, as a sentence, what its owner knows, or a person.

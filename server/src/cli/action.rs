@@ -18,7 +18,28 @@ const OUTPUT_MAX: Duration = Duration::from_secs(2);
 const UNKNOWN_MAX: Duration = Duration::from_secs(30);
 
 pub fn run(command: ActionCommand, client: &Client, format: Output) -> Result<(), Failure> {
-    let ActionCommand::Run(ActionRun { action, parameters, secret, result, class, wait }) = command;
+    let ActionCommand::Run(run) = command;
+    let wait = run.wait;
+    let answer = request(run, client)?;
+    let id = answer["execution_id"].as_str().unwrap_or_default().to_owned();
+    if !wait {
+        match format {
+            Output::Json => output::json(&answer),
+            Output::Table => output::line(&id),
+        }
+        return Ok(());
+    }
+    let execution = with_output(client, finished(client, &id)?)?;
+    super::execution::show(&execution, format);
+    match execution["status"].as_str() {
+        Some("succeeded") => Ok(()),
+        _ => Err(Failure::new(EXIT_FAILED, "")),
+    }
+}
+
+/// Asks for an execution; what the server answers, with its `execution_id`.
+pub(super) fn request(run: ActionRun, client: &Client) -> Result<Value, Failure> {
+    let ActionRun { action, parameters, secret, result, class, wait: _ } = run;
     let mut parameters = parse(&parameters)?;
     let (visible, mut sealed) = (parameters.keys().cloned().collect::<Vec<_>>(), Vec::new());
     for word in &secret {
@@ -46,20 +67,7 @@ pub fn run(command: ActionCommand, client: &Client, format: Output) -> Result<()
              --secret {name}=FILE takes it from a file"
         ));
     }
-    let id = answer["execution_id"].as_str().unwrap_or_default().to_owned();
-    if !wait {
-        match format {
-            Output::Json => output::json(&answer),
-            Output::Table => output::line(&id),
-        }
-        return Ok(());
-    }
-    let execution = with_output(client, finished(client, &id)?)?;
-    super::execution::show(&execution, format);
-    match execution["status"].as_str() {
-        Some("succeeded") => Ok(()),
-        _ => Err(Failure::new(EXIT_FAILED, "")),
-    }
+    Ok(answer)
 }
 
 pub fn dispatch(client: &Client, pause: bool, reason: Option<String>) -> Result<(), Failure> {

@@ -16,11 +16,13 @@ use super::execution::ExecutionCommand;
 use super::gate::GateCommand;
 use super::switch::SwitchCommand;
 pub use action::ActionRun;
-pub use demo::{DemoCommand, TroubleshootingArgs};
+pub use demo::{
+    DemoCommand, DeployArgs, DeployDecision, RemediationArgs, RemediationDecision, StageArgs, TroubleshootingArgs,
+};
 pub use inquiry::{Answer, InquiryCommand};
 pub use upgrade::UpgradeCommand;
 pub use worker::{WorkerCommand, WorkerName};
-pub use workflow::{FrozenTask, GraphFormat, Runner, TaskName, WorkflowCommand, WorkflowFile};
+pub use workflow::{FrozenTask, GraphFormat, Runner, TaskName, WorkflowCommand, WorkflowFile, WorkflowRun};
 
 /// Event-driven automation for high-volume event feeds.
 #[derive(Debug, Parser)]

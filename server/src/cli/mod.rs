@@ -121,6 +121,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Up(args) => run::up(args),
         Command::Demo(DemoCommand::Troubleshooting(args)) => crate::demo::troubleshooting(args),
+        Command::Demo(DemoCommand::Deploy(args)) => crate::demo::deployment(args),
+        Command::Demo(DemoCommand::Remediation(args)) => crate::demo::remediation(args),
         Command::Serve(args) => run::serve(args),
         Command::Clickhouse(args) => run::clickhouse(args),
         Command::Event(command) => event::event(command, &client()?),

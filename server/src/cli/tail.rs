@@ -14,11 +14,11 @@ use super::terminal::{Decoder, harmless};
 use super::{EXIT_FAILED, EXIT_UNAVAILABLE, Failure, output};
 
 /// How long one request waits for output, in milliseconds.
-const WAIT_MS: u64 = 20_000;
+pub(super) const WAIT_MS: u64 = 20_000;
 /// Before a server is asked again that did not answer, or did not know the execution.
-const AGAIN: Duration = Duration::from_millis(500);
+pub(super) const AGAIN: Duration = Duration::from_millis(500);
 /// How long a requested execution may stay unknown, or a server away, before who follows it gives up.
-const AWAY_MAX: Duration = Duration::from_secs(30);
+pub(super) const AWAY_MAX: Duration = Duration::from_secs(30);
 /// What a server answers that does not know an execution (yet).
 const UNKNOWN: &str = "unknown_execution";
 
@@ -71,7 +71,7 @@ pub fn run(tail: &Tail, client: &Client, format: Output) -> Result<(), Failure> 
 }
 
 /// It is not known yet, or the server is away for a moment.
-fn may_come(failure: &Failure) -> bool {
+pub(super) fn may_come(failure: &Failure) -> bool {
     failure.code == EXIT_UNAVAILABLE || failure.refusal.as_deref() == Some(UNKNOWN)
 }
 

@@ -1,38 +1,36 @@
-//! Where the alerts are written: the log of the demo's own Petrel, or Kafka, as a monitoring system would.
+//! Where the events are written: the log of the demo's own Petrel, or Kafka, as whoever monitors or builds would.
 
-use super::stage::Petrel;
-
-/// Topic of the alerts in the pack.
-pub const TOPIC: &str = "sensu.events";
+use super::petrel::Petrel;
 
 /// A log.
 pub enum Log {
-    /// That of the server.
-    Local,
+    /// That of the server, with the topic of the events.
+    Local(&'static str),
     /// A cluster.
     #[cfg(feature = "kafka")]
     Kafka(kafka::Cluster),
 }
 
 impl Log {
-    /// On Kafka makes the topic of the alerts; the server makes its own. `run` tells this run from others.
+    /// On Kafka makes the topic of the events, which has a name of this run's own there; the server makes its own. `run`
+    /// tells this run from others.
     ///
     /// # Errors
     /// If the cluster does not answer or refuses.
-    pub fn open(kafka: Option<&str>, run: &str) -> anyhow::Result<Self> {
+    pub fn open(kafka: Option<&str>, topic: &'static str, run: &str) -> anyhow::Result<Self> {
         match kafka {
-            None => Ok(Self::Local),
+            None => Ok(Self::Local(topic)),
             #[cfg(feature = "kafka")]
-            Some(bootstrap) => Ok(Self::Kafka(kafka::Cluster::open(bootstrap, run)?)),
+            Some(bootstrap) => Ok(Self::Kafka(kafka::Cluster::open(bootstrap, topic, run)?)),
             #[cfg(not(feature = "kafka"))]
             Some(bootstrap) => anyhow::bail!("this petrel was built without Kafka and cannot use {bootstrap} ({run})"),
         }
     }
 
-    /// The topic of the alerts.
+    /// The topic of the events.
     pub fn topic(&self) -> &str {
         match self {
-            Self::Local => TOPIC,
+            Self::Local(topic) => topic,
             #[cfg(feature = "kafka")]
             Self::Kafka(cluster) => cluster.topic(),
         }
@@ -41,23 +39,23 @@ impl Log {
     /// Prefix of Petrel's own topics, where it is not the usual one.
     pub fn prefix(&self) -> Option<&str> {
         match self {
-            Self::Local => None,
+            Self::Local(_) => None,
             #[cfg(feature = "kafka")]
             Self::Kafka(cluster) => Some(cluster.prefix()),
         }
     }
 
-    /// Writes alerts, one after the other.
+    /// Writes events, one after the other.
     ///
     /// # Errors
     /// If they are not written.
-    pub fn write(&self, petrel: &Petrel, key: &str, alerts: &[String]) -> anyhow::Result<()> {
+    pub fn write(&self, petrel: &Petrel, key: &str, events: &[String]) -> anyhow::Result<()> {
         match self {
-            Self::Local => {
-                petrel.ask(&["topic", "send", TOPIC, "-", "--key", key, "--lines"], Some(&alerts.join("\n"))).map(drop)
+            Self::Local(topic) => {
+                petrel.ask(&["topic", "send", topic, "-", "--key", key, "--lines"], Some(&events.join("\n"))).map(drop)
             }
             #[cfg(feature = "kafka")]
-            Self::Kafka(cluster) => cluster.write(key, alerts),
+            Self::Kafka(cluster) => cluster.write(key, events),
         }
     }
 
@@ -67,7 +65,7 @@ impl Log {
     /// If it stays.
     pub fn clear(self) -> anyhow::Result<()> {
         match self {
-            Self::Local => Ok(()),
+            Self::Local(_) => Ok(()),
             #[cfg(feature = "kafka")]
             Self::Kafka(cluster) => cluster.clear(),
         }
@@ -98,13 +96,13 @@ mod kafka {
     }
 
     impl Cluster {
-        pub fn open(bootstrap: &str, run: &str) -> anyhow::Result<Self> {
+        pub fn open(bootstrap: &str, topic: &str, run: &str) -> anyhow::Result<Self> {
             // Only how Kafka is reached: everything else there is about another server.
             let kafka = std::env::vars().filter(|(name, _)| name.starts_with("PETREL_KAFKA__"));
             let config = config::load(None, kafka, &[("kafka.bootstrap", json!(bootstrap))])?;
             let bus = KafkaBus::new(kafka_options(&config, bootstrap, &format!("demo-{run}")))?;
             let topics = Topics::new(&format!("{PREFIX}{run}."), 1, 1);
-            let topic: Arc<str> = format!("{PREFIX}{run}-sensu-events").into();
+            let topic: Arc<str> = format!("{PREFIX}{run}-{}", topic.replace('.', "-")).into();
             let spec = TopicSpec {
                 name: topic.clone(),
                 partitions: 1,
@@ -124,10 +122,10 @@ mod kafka {
             self.topics.prefix()
         }
 
-        pub fn write(&self, key: &str, alerts: &[String]) -> anyhow::Result<()> {
-            let output = |alert: &String| Output::keyed(&self.topic, key, alert.clone().into_bytes());
-            let publisher = self.bus.publisher("alerts")?;
-            publisher.publish(alerts.iter().map(output).collect()).wait()?;
+        pub fn write(&self, key: &str, events: &[String]) -> anyhow::Result<()> {
+            let output = |event: &String| Output::keyed(&self.topic, key, event.clone().into_bytes());
+            let publisher = self.bus.publisher("events")?;
+            publisher.publish(events.iter().map(output).collect()).wait()?;
             Ok(())
         }
 

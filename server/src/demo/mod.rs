@@ -1,19 +1,27 @@
 //! `petrel demo`: Petrel at work, against small stand-ins for what it would find in a company.
 //!
-//! Reading order: `troubleshooting` (what happens, step by step), `stage` (the folder, the server and what ends them),
-//! `services` and `host` (the stand-ins), `log` (where the alerts are written).
+//! Reading order: `run` (what all demos do), `troubleshooting`, `remediation` and `deployment` (what happens in each, and its
+//! stand-ins), `pager` (one that two of them have), `person` (who decides), `journal` (what the stand-ins got), `petrel` and
+//! `stage` (the server, the folder, and what ends them), `log` (where the events are written).
 
+mod deployment;
 mod files;
-mod host;
+mod journal;
 mod log;
 mod narrator;
-mod services;
+mod pager;
+mod person;
+mod petrel;
+mod remediation;
+mod run;
 mod stage;
 mod troubleshooting;
 
 use anyhow::Context as _;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
+pub use deployment::run as deployment;
+pub use remediation::run as remediation;
 pub use troubleshooting::run as troubleshooting;
 
 /// Bytes that nobody can guess.

@@ -23,9 +23,14 @@ impl Narrator {
         self.clock.now_ms()
     }
 
+    /// The same as RFC 3339 writes it.
+    pub fn now(&self) -> String {
+        rfc3339(self.now_ms())
+    }
+
     /// Something has happened.
     pub fn say(&self, text: &str) {
-        let at = rfc3339(self.now_ms());
+        let at = self.now();
         // The day is known; a whole second has no fraction.
         let time = at.get(11..at.len() - 1).unwrap_or(&at);
         let time = if time.contains('.') { time.to_owned() } else { format!("{time}.000") };

@@ -32,6 +32,10 @@ use petrel_testkit::shared_kafka;
 
 use crate::kafka::Kafka;
 
+/// As in the product: what runs in this process costs what it costs there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measure Petrel on real Kafka.
 #[derive(Debug, Parser)]
 #[command(name = "petrel-bench")]

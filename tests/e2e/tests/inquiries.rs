@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use petrel_e2e_tests::{Cli, Single, write_pack};
-use petrel_testkit::{wait_until, workspace_root};
+use petrel_e2e_tests::{Cli, Single, WorkflowPack, ends, output_of, run_workflow, shown};
+use petrel_testkit::wait_until;
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -29,6 +29,7 @@ tasks:
         required: [go]
         properties: { go: { type: boolean }, why: { type: string } }
         additionalProperties: false
+      expires: 1h
     next: [{ when: <% succeeded() %>, publish: [went: <% result() %>], do: noop }]
 output: [went: <% ctx(went) %>]
 ";
@@ -77,13 +78,6 @@ tasks:
   last: { action: people.mark, input: { dir: <% ctx(dir) %>, name: last } }
 ";
 
-const MARK: &str = "\
-name: mark
-runner: shell
-script: echo \"$PETREL_EXECUTION_ID\" >> \"$dir/$name\"
-env: { dir: \"${parameters.dir}\", name: \"${parameters.name}\" }
-parameters: { dir: { type: string, required: true }, name: { type: string, required: true } }
-";
 const CHECK: &str = "\
 name: check
 runner: shell
@@ -100,34 +94,9 @@ parameters: { dir: { type: string, required: true } }
 ";
 
 fn start(dir: &Path) -> Result<Single> {
-    let petrel = Single::start(dir, &[])?;
-    let action = |name: &str| format!("name: {name}\nrunner: workflow\nworkflow: workflows/{name}.yaml\n");
-    let files = [
-        ("pack.yaml", "name: people\nversion: 1.0.0\n"),
-        ("actions/mark.yaml", MARK),
-        ("actions/check.yaml", CHECK),
-        ("actions/there.yaml", THERE),
-        ("actions/asks.yaml", &action("asks")),
-        ("actions/expires.yaml", &action("expires")),
-        ("actions/freezes.yaml", &action("freezes")),
-        ("actions/fails.yaml", &action("fails")),
-        ("workflows/asks.yaml", ASKS),
-        ("workflows/expires.yaml", EXPIRES),
-        ("workflows/freezes.yaml", FREEZES),
-        ("workflows/fails.yaml", FAILS),
-    ];
-    let core = workspace_root().join("packs/core").display().to_string();
-    petrel.cli().run(&["pack", "apply", &core, &write_pack(dir, "people", &files)?.display().to_string()])?;
-    Ok(petrel)
-}
-
-fn run(cli: &Cli, workflow: &str, parameters: &[&str]) -> Result<String> {
-    let answer = cli.json(&[&["workflow", "run", workflow], parameters].concat())?;
-    Ok(answer["execution_id"].as_str().context("no id")?.to_owned())
-}
-
-fn shown(cli: &Cli, id: &str) -> Value {
-    cli.json(&["execution", "get", id]).unwrap_or_default()
+    let workflows = [("asks", ASKS), ("expires", EXPIRES), ("freezes", FREEZES), ("fails", FAILS)];
+    let files = [("actions/check.yaml", CHECK), ("actions/there.yaml", THERE)];
+    WorkflowPack { name: "people", runner: "workflow", workflows: &workflows, files: &files }.start(dir)
 }
 
 /// The inquiry of a workflow, once it has one of that kind.
@@ -139,22 +108,6 @@ fn inquiry(cli: &Cli, workflow: &str, kind: &str) -> Result<Value> {
         !found.is_null()
     });
     cli.json(&["inquiry", "show", found["inquiry_id"].as_str().context("no id")?])
-}
-
-/// How an execution ended, once that is in SQL, too.
-fn ends(cli: &Cli, id: &str, status: &str) -> Value {
-    wait_until(&format!("it has {status}"), SOON, || shown(cli, id)["status"] == status);
-    let told = format!("SELECT count() FROM executions_latest WHERE execution_id = '{id}' AND status = '{status}'");
-    wait_until("its end is in SQL", SOON, || cli.number(&told).is_ok_and(|ends| ends == 1));
-    shown(cli, id)
-}
-
-fn output_of(ended: &Value) -> Result<Value> {
-    let result: Value = match &ended["result"] {
-        Value::String(text) => serde_json::from_str(text)?,
-        other => other.clone(),
-    };
-    Ok(result["output"].clone())
 }
 
 /// What a command that fails says.
@@ -188,11 +141,15 @@ fn a_question_is_answered_once_and_as_its_schema_says() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let petrel = start(dir.path())?;
     let cli = petrel.cli();
-    let id = run(cli, "people.asks", &["vm=vm-3"])?;
+    let id = run_workflow(cli, "people.asks", &["vm=vm-3"])?;
     let asked = inquiry(cli, &id, "question")?;
     let question = asked["inquiry_id"].as_str().context("no id")?;
     assert_eq!(asked["question"], "Evacuate vm-3?", "{asked}");
     assert_eq!(asked["schema"]["required"], json!(["go"]), "{asked}");
+    assert!(
+        asked["until"].as_str().is_some_and(|until| asked["since"].as_str().is_some_and(|since| since < until)),
+        "{asked}"
+    );
     assert_eq!(asked["workflow"], json!({ "execution_id": id, "action": "people.asks", "task": "ask" }));
     assert_eq!(shown(cli, &id)["status"], "pending");
     let table = cli.run(&["inquiry", "list"])?;
@@ -225,7 +182,7 @@ fn a_question_that_nobody_answers_has_its_default() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let petrel = start(dir.path())?;
     let cli = petrel.cli();
-    let id = run(cli, "people.expires", &[])?;
+    let id = run_workflow(cli, "people.expires", &[])?;
     let ended = ends(cli, &id, "succeeded");
     assert_eq!(output_of(&ended)?, json!({ "went": { "go": false } }), "{ended}");
     let question = ended["descendants"][0]["execution_id"].as_str().context("no question")?;
@@ -241,7 +198,7 @@ fn a_frozen_workflow_does_what_a_person_decides() -> Result<()> {
     let cli = petrel.cli();
     let freeze = |name: &str| -> Result<(String, PathBuf)> {
         let (at, parameter) = marks_of(dir.path(), name)?;
-        let id = run(cli, "people.freezes", &[&parameter, "word=bad"])?;
+        let id = run_workflow(cli, "people.freezes", &[&parameter, "word=bad"])?;
         let asked = inquiry(cli, &id, "freeze")?;
         assert_eq!(asked["frozen"]["tasks"][0]["task"], "check", "{asked}");
         assert_eq!(asked["frozen"]["variables"]["word"], "bad", "{asked}");
@@ -295,7 +252,7 @@ fn a_workflow_that_failed_runs_again_from_the_task_that_failed() -> Result<()> {
     let petrel = start(dir.path())?;
     let cli = petrel.cli();
     let (at, parameter) = marks_of(dir.path(), "marks")?;
-    let id = run(cli, "people.fails", &[&parameter])?;
+    let id = run_workflow(cli, "people.fails", &[&parameter])?;
     ends(cli, &id, "failed");
     fs::write(at.join("go"), "")?;
     cli.run(&["workflow", "rerun", &id])?;
@@ -316,15 +273,17 @@ fn what_waits_for_a_person_outlives_a_kill() -> Result<()> {
     let mut petrel = start(dir.path())?;
     let cli = petrel.cli().clone();
     let (at, parameter) = marks_of(dir.path(), "marks")?;
-    let asks = run(&cli, "people.asks", &["vm=vm-1"])?;
-    let freezes = run(&cli, "people.freezes", &[&parameter, "word=bad"])?;
+    let asks = run_workflow(&cli, "people.asks", &["vm=vm-1"])?;
+    let freezes = run_workflow(&cli, "people.freezes", &[&parameter, "word=bad"])?;
     let question = inquiry(&cli, &asks, "question")?;
     let frozen = inquiry(&cli, &freezes, "freeze")?;
     petrel.process().crash()?;
     petrel.up()?;
     let cli = petrel.cli().clone();
     let after = inquiry(&cli, &asks, "question")?;
-    assert_eq!((&after["question"], &after["since"]), (&question["question"], &question["since"]));
+    for name in ["question", "since", "until"] {
+        assert_eq!(after[name], question[name], "{name}");
+    }
     assert_eq!(inquiry(&cli, &freezes, "freeze")?["frozen"], frozen["frozen"]);
     let id = question["inquiry_id"].as_str().context("no id")?;
     cli.run(&["inquiry", "answer", id, "go=false"])?;

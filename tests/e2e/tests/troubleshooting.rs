@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use petrel_e2e_tests::topics_of;
+use petrel_e2e_tests::{Played, processes_naming, topics_of};
 use petrel_testkit::{Proc, engine_library, kafka_or_skip, petrel_binary, shared_kafka, wait_until};
 use serde_json::Value;
 
@@ -14,36 +14,9 @@ const SOON: Duration = Duration::from_secs(120);
 /// Repetitions of the alert.
 const REPEATS: usize = 12;
 
-/// Runs it to its end; what it says, and what the stand-ins got.
-fn play(dir: &Path, more: &[&str]) -> Result<(String, Vec<Value>)> {
-    let kept = dir.join("kept");
-    let repeats = REPEATS.to_string();
-    let output = Command::new(petrel_binary()?)
-        .args(["demo", "troubleshooting", "--repeats", &repeats, "--keep"])
-        .arg(&kept)
-        .args(more)
-        .env("PETREL_CHDB_LIB", engine_library()?)
-        // Another server's settings are nothing to it.
-        .env("PETREL_TOKEN", "x")
-        .env("PETREL_CONFIG", "/nowhere")
-        .current_dir(dir)
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let log = std::fs::read_to_string(kept.join("petrel.log")).unwrap_or_default();
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(that_name(&kept), Vec::<String>::new());
-    ensure!(output.status.success(), "{}: {error}\n{said}\n{log}", output.status);
-    let received = std::fs::read_to_string(kept.join("received.ndjson"))?;
-    let received: Result<Vec<Value>, _> = received.lines().map(serde_json::from_str).collect();
-    Ok((said, received?))
-}
-
-/// Command lines of processes that name a folder.
-fn that_name(folder: &Path) -> Vec<String> {
-    let folder = folder.display().to_string();
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| line.contains(&folder)).collect()
+/// Runs it to its end.
+fn play(dir: &Path, more: &[&str]) -> Result<Played> {
+    Played::of(dir, "troubleshooting", &[&["--repeats", &REPEATS.to_string()], more].concat())
 }
 
 /// What one of them got, which took it each time.
@@ -117,22 +90,18 @@ fn check_story(said: &str) {
 #[test]
 fn an_alert_is_looked_after_once_and_told_once_in_one_message_and_one_ticket() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let (said, received) = play(dir.path(), &[])?;
-    check_messages(&received)?;
-    check_story(&said);
+    let played = play(dir.path(), &[])?;
+    check_messages(&played.received)?;
+    check_story(&played.said);
     // No token, and no key, is said or written where it is not needed.
-    let log = std::fs::read_to_string(dir.path().join("kept/petrel.log"))?;
-    for secret in ["xoxb-", "ya29.", "ATATT", "PRIVATE KEY"] {
-        assert!(!said.contains(secret) && !log.contains(secret), "{secret}");
-    }
-    Ok(())
+    played.does_not_tell(&["xoxb-", "ya29.", "ATATT", "PRIVATE KEY"])
 }
 
 /// Slack and Jira have done what they were asked to, and nobody hears of it.
 #[test]
 fn answers_that_are_lost_cost_no_second_ticket() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let (said, received) = play(dir.path(), &["--lose-answers"])?;
+    let Played { said, received, .. } = play(dir.path(), &["--lose-answers"])?;
     check_story(&said);
     assert_eq!(said.lines().filter(|line| line.ends_with("(this answer is lost)")).count(), 2, "{said}");
     let ticket = only(&received, "Jira", 201)?;
@@ -151,10 +120,10 @@ fn on_kafka_it_is_the_same_and_nothing_of_it_is_left_there() -> Result<()> {
     }
     let Some(bootstrap) = shared_kafka() else { return Ok(()) };
     let dir = tempfile::tempdir()?;
-    let (said, received) = play(dir.path(), &["--kafka", bootstrap])?;
+    let Played { said, received, .. } = play(dir.path(), &["--kafka", bootstrap])?;
     check_messages(&received)?;
     check_story(&said);
-    assert_eq!(topics_of(bootstrap, "petrel-demo-")?, Vec::<String>::new());
+    assert_eq!(topics_of(bootstrap, "petrel-demo-troubleshooting-")?, Vec::<String>::new());
     Ok(())
 }
 
@@ -171,14 +140,15 @@ fn whatever_ends_it_nothing_that_it_started_goes_on() -> Result<()> {
         wait_until("the server runs", SOON, || {
             std::fs::read_to_string(&log).is_ok_and(|said| said.contains("petrel is ready"))
         });
-        assert!(that_name(&kept).iter().any(|line| line.contains("clickhouse")), "{:?}", that_name(&kept));
+        let runs = processes_naming(&kept);
+        assert!(runs.iter().any(|line| line.contains("clickhouse")), "{runs:?}");
         if kills {
             demo.kill9();
-            wait_until("nothing of it runs", SOON, || that_name(&kept).is_empty());
+            wait_until("nothing of it runs", SOON, || processes_naming(&kept).is_empty());
         } else {
             demo.terminate()?;
             let status = demo.wait(SOON)?;
-            assert_eq!((status.code(), that_name(&kept)), (Some(1), Vec::new()), "{}", demo.log_tail());
+            assert_eq!((status.code(), processes_naming(&kept)), (Some(1), Vec::new()), "{}", demo.log_tail());
         }
     }
     Ok(())

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use petrel_e2e_tests::{Cli, Single, write_pack};
+use anyhow::{Context, Result, ensure};
+use petrel_e2e_tests::{Cli, Single, WorkflowPack, ends, get_with, output_of, run_workflow, shown};
 use petrel_testkit::wait_until;
 use serde_json::{Value, json};
 
@@ -90,13 +90,6 @@ script: printf '%s\\n' \"$word\"
 env: { word: \"${parameters.word}\" }
 parameters: { word: { type: string, required: true } }
 ";
-const MARK: &str = "\
-name: mark
-runner: shell
-script: echo \"$PETREL_EXECUTION_ID\" >> \"$dir/$name\"
-env: { dir: \"${parameters.dir}\", name: \"${parameters.name}\" }
-parameters: { dir: { type: string, required: true }, name: { type: string, required: true } }
-";
 const HOLD: &str = "\
 name: hold
 runner: shell
@@ -106,46 +99,21 @@ parameters: { dir: { type: string, required: true } }
 ";
 
 fn start(dir: &Path) -> Result<Single> {
-    let petrel = Single::start(dir, &[])?;
-    let action = |name: &str| format!("name: {name}\nrunner: orquesta\nworkflow: workflows/{name}.yaml\n");
-    let dirs = "parameters: { dir: { type: string, required: true } }\n";
+    let workflows = [("heal", HEAL), ("below", BELOW), ("chain", CHAIN), ("breaks", BREAKS), ("leak", LEAK)];
     let files = [
-        ("pack.yaml", "name: flow\nversion: 1.0.0\n"),
         ("actions/say.yaml", SAY),
-        ("actions/mark.yaml", MARK),
         ("actions/hold.yaml", HOLD),
         ("actions/nothing.yaml", "name: nothing\nrunner: noop\n"),
         ("actions/bad.yaml", "name: bad\nrunner: fail\nmessage: it burns\n"),
         ("actions/login.yaml", LOGIN),
-        ("actions/leak.yaml", &action("leak")),
-        ("actions/heal.yaml", &action("heal")),
-        ("actions/below.yaml", &action("below")),
-        ("actions/chain.yaml", &(action("chain") + dirs)),
-        ("actions/breaks.yaml", &action("breaks")),
-        ("workflows/leak.yaml", LEAK),
-        ("workflows/heal.yaml", HEAL),
-        ("workflows/below.yaml", BELOW),
-        ("workflows/chain.yaml", CHAIN),
-        ("workflows/breaks.yaml", BREAKS),
     ];
-    petrel.cli().run(&["pack", "apply", &write_pack(dir, "flow", &files)?.display().to_string()])?;
-    Ok(petrel)
+    WorkflowPack { name: "flow", runner: "orquesta", workflows: &workflows, files: &files }.start(dir)
 }
 
-fn run(cli: &Cli, action: &str, parameters: &[&str]) -> Result<String> {
-    let answer = cli.json(&[&["action", "run", action], parameters].concat())?;
-    Ok(answer["execution_id"].as_str().context("no id")?.to_owned())
-}
-
-fn shown(cli: &Cli, id: &str) -> Value {
-    cli.json(&["execution", "get", id]).unwrap_or_default()
-}
-
-fn ends(cli: &Cli, id: &str, status: &str) -> Value {
-    wait_until(&format!("it has {status}"), SOON, || shown(cli, id)["status"] == status);
-    let told = format!("SELECT count() FROM executions_latest WHERE execution_id = '{id}' AND ended_at IS NOT NULL");
-    wait_until("its end is in SQL", SOON, || cli.number(&told).is_ok_and(|ends| ends == 1));
-    shown(cli, id)
+/// The tasks of what a workflow has started, as its tree shows them.
+fn tasks_of(shown: &Value) -> Vec<&str> {
+    let descendants = shown["descendants"].as_array().map_or(&[][..], Vec::as_slice);
+    descendants.iter().filter_map(|one| one["task"].as_str()).collect()
 }
 
 #[test]
@@ -153,22 +121,13 @@ fn a_workflow_runs_its_tasks_and_its_result_is_its_output() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let petrel = start(dir.path())?;
     let cli = petrel.cli();
-    let id = run(cli, "flow.heal", &["hosts=[\"db-1\", \"db-2\", \"db-3\"]"])?;
+    let id = run_workflow(cli, "flow.heal", &["hosts=[\"db-1\", \"db-2\", \"db-3\"]"])?;
     let ended = ends(cli, &id, "succeeded");
-    let result: Value = match &ended["result"] {
-        Value::String(text) => serde_json::from_str(text)?,
-        other => other.clone(),
-    };
-    let wanted = json!({ "output": { "said": ["db-1", "db-2", "db-3"], "left": "left", "right": "RIGHT" } });
-    assert_eq!(result, wanted, "{ended}");
-    // A child that ends in the step of its parent's end is shown just behind it.
-    wait_until("the tree is whole", SOON, || {
-        let shown = shown(cli, &id);
-        let tasks = shown["descendants"].as_array().map_or(&[][..], Vec::as_slice);
-        let mut tasks: Vec<&str> = tasks.iter().filter_map(|e| e["task"].as_str()).collect();
-        tasks.sort_unstable();
-        tasks == ["both", "each[0]", "each[1]", "each[2]", "left", "only", "right"]
-    });
+    let wanted = json!({ "said": ["db-1", "db-2", "db-3"], "left": "left", "right": "RIGHT" });
+    assert_eq!(output_of(&ended)?, wanted, "{ended}");
+    let mut tree = tasks_of(&ended);
+    tree.sort_unstable();
+    assert_eq!(tree, ["both", "each[0]", "each[1]", "each[2]", "left", "only", "right"]);
 
     let rows = format!(
         "SELECT task, parent_execution_id != '' AS below FROM executions_latest WHERE root_execution_id = '{id}' \
@@ -186,17 +145,56 @@ fn a_workflow_runs_its_tasks_and_its_result_is_its_output() -> Result<()> {
     let told = cli.sql(&moves)?;
     let n = told[0]["n"].as_u64().context("no count")?;
     assert!(n >= 8 && told[0]["each"] == n && told[0]["done"] == 4, "{told:?}");
+    stream_of_tasks(cli, &id, n)?;
     let table = cli.run(&["execution", "get", &id])?;
     assert!(table.contains("each[2]") && table.contains("flow.below"), "{table}");
 
-    let broken = run(cli, "flow.breaks", &[])?;
+    let followed = cli.output(&["workflow", "run", "flow.breaks", "--follow"])?;
+    let (lines, notes) = (String::from_utf8_lossy(&followed.stdout), String::from_utf8_lossy(&followed.stderr));
+    let has = |task: &str, status: &str| lines.lines().any(|line| line.contains(task) && line.ends_with(status));
+    assert!(has("bad", "running") && has("bad", "failed") && notes.ends_with("[failed]\n"), "{lines}{notes}");
+    assert_eq!(followed.status.code(), Some(1));
+    let broken = notes.lines().find_map(|line| line.strip_prefix("[execution ")?.strip_suffix(']'));
+    let broken = broken.context("no id")?.to_owned();
     let ended = ends(cli, &broken, "failed");
     assert_eq!(ended["code"], "workflow_failed", "{ended}");
     assert!(ended["result"].to_string().contains("it burns"), "{ended}");
 
-    let leaks = run(cli, "flow.leak", &["word=${secret.flow.token}"])?;
+    let leaks = run_workflow(cli, "flow.leak", &["word=${secret.flow.token}"])?;
     let ended = ends(cli, &leaks, "failed");
     assert!(ended["result"].to_string().contains("was made of data"), "{ended}");
+    Ok(())
+}
+
+/// All that its tasks came to is told from the beginning, or from what is known on, once each, and then the end.
+fn stream_of_tasks(cli: &Cli, id: &str, moves: u64) -> Result<()> {
+    let url = format!("{}/v1/executions/{id}/tasks", cli.api());
+    let told = |headers: &[(&str, &str)]| -> Result<Vec<(String, Value)>> {
+        let answer = get_with(&url, &[&[("accept", "text/event-stream")], headers].concat())?;
+        ensure!(answer.status == 200, "{answer:?}");
+        let events = answer.body.split("\n\n").filter(|event| event.contains("data: "));
+        let event = |event: &str| -> Result<(String, Value)> {
+            let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));
+            let data = serde_json::from_str(field("data: ").context("no data")?)?;
+            Ok((field("event: ").context("no name")?.to_owned(), data))
+        };
+        events.map(event).collect()
+    };
+    let all = told(&[])?;
+    let (end, tasks) = all.split_last().context("no events")?;
+    assert_eq!((&*end.0, &end.1["status"], tasks.len() as u64), ("end", &json!("succeeded"), moves), "{all:?}");
+    let of = |task: &str| {
+        let of = tasks.iter().filter(|(name, moved)| name == "task" && moved["task"] == task);
+        of.map(|(_, moved)| moved["status"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (of("left"), of("both").last().map(String::as_str)),
+        (vec!["running".into(), "succeeded".into()], Some("succeeded"))
+    );
+    let known = tasks[2].1["id"].as_str().context("no id")?;
+    assert_eq!(told(&[("last-event-id", known)])?, all[3..]);
+    let page = cli.run(&["workflow", "tail", id])?;
+    assert_eq!(page.lines().count() as u64, moves, "{page}");
     Ok(())
 }
 
@@ -207,7 +205,7 @@ fn a_workflow_goes_on_after_a_kill_and_runs_nothing_twice_that_has_ended() -> Re
     let cli = petrel.cli().clone();
     let at = dir.path().join("marks");
     fs::create_dir(&at)?;
-    let id = run(&cli, "flow.chain", &[&format!("dir={}", at.display())])?;
+    let id = run_workflow(&cli, "flow.chain", &[&format!("dir={}", at.display())])?;
     wait_until("the second task holds", SOON, || {
         shown(&cli, &id)["descendants"]
             .as_array()
@@ -236,7 +234,7 @@ fn a_workflow_that_is_canceled_ends_what_it_has_started() -> Result<()> {
     let cli = petrel.cli();
     let at = dir.path().join("marks");
     fs::create_dir(&at)?;
-    let id = run(cli, "flow.chain", &[&format!("dir={}", at.display())])?;
+    let id = run_workflow(cli, "flow.chain", &[&format!("dir={}", at.display())])?;
     let holds = |status: &str| {
         let tasks = shown(cli, &id)["descendants"].clone();
         tasks.as_array().is_some_and(|tasks| tasks.iter().any(|t| t["task"] == "held" && t["status"] == status))
@@ -256,7 +254,7 @@ fn a_workflow_rests_when_it_is_asked_to_and_goes_on_over_a_restart() -> Result<(
     let cli = petrel.cli().clone();
     let at = dir.path().join("marks");
     fs::create_dir(&at)?;
-    let id = run(&cli, "flow.chain", &[&format!("dir={}", at.display())])?;
+    let id = run_workflow(&cli, "flow.chain", &[&format!("dir={}", at.display())])?;
     let held = |cli: &Cli| {
         let tasks = shown(cli, &id)["descendants"].clone();
         tasks.as_array().is_some_and(|tasks| tasks.iter().any(|t| t["task"] == "held" && t["status"] == "running"))
@@ -271,6 +269,8 @@ fn a_workflow_rests_when_it_is_asked_to_and_goes_on_over_a_restart() -> Result<(
     let cli = petrel.cli().clone();
     assert_eq!(shown(&cli, &id)["status"], "paused");
     assert!(!at.join("last").exists());
+    // What had ended before the start is not in the live view any more.
+    wait_until("the tree is whole", SOON, || tasks_of(&shown(&cli, &id)) == ["first", "held"]);
     cli.run(&["workflow", "resume", &id])?;
     ends(&cli, &id, "succeeded");
     assert_eq!(fs::read_to_string(at.join("last"))?.lines().count(), 1);

@@ -19,6 +19,9 @@ pub enum FaultKind {
     Ambiguous,
     /// The end of a transaction arrives late.
     DelayedEnd,
+    /// Commits of a process are refused for a while, and may be tried again: each is aborted, and its inputs are read once
+    /// more.
+    Refused,
     /// A member leaves its group in order and joins again later.
     Rebalance,
     /// The broker forgets what a group has committed.
@@ -39,12 +42,13 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Kill,
         Self::Pause,
         Self::Duplicate,
         Self::Ambiguous,
         Self::DelayedEnd,
+        Self::Refused,
         Self::Rebalance,
         Self::LostOffsets,
         Self::LostCache,
@@ -62,7 +66,7 @@ impl FaultKind {
 
     /// Whether it is one of a commit, and happens only there.
     pub fn is_of_commit(self) -> bool {
-        matches!(self, Self::Ambiguous | Self::DelayedEnd)
+        matches!(self, Self::Ambiguous | Self::DelayedEnd | Self::Refused)
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use petrel_audit::MemoryRow;
 use petrel_bus::sim::SimBus;
 use petrel_bus::{Bus, Clock, OwnedRecord};
 use petrel_schemas::{
     ActionRequest, AuditRecord, Class, DeadLetter, DecodeError, ENDS_TRIGGER, EventId, ExecutionChanged, GateDecided,
-    OutputCaptured, RequestsRecord, ResultsRecord, RuleMatched, Task, TriggerEvent, decode,
+    OutputCaptured, RequestsRecord, ResultsRecord, RuleMatched, Task, TriggerEvent, WorkflowOrder, decode,
 };
 use serde_json::Value;
 
@@ -64,6 +65,8 @@ pub struct History {
     pub unharmed_ms: BTreeMap<String, i64>,
     /// Where the row stands that tells that an execution has ended: those of a family stand in one partition.
     pub ended_at: BTreeMap<String, i64>,
+    /// What people asked of workflows, in the order of their partitions.
+    pub orders: Vec<WorkflowOrder>,
     /// Executions that somebody wanted to end.
     pub canceled: BTreeSet<String>,
     /// What owners remember, by its key.
@@ -95,8 +98,8 @@ impl History {
         history.rows = world.tables.rows();
         history.rows_again = world.sinks_forgotten.get();
         for topic in [pack::topics().audit(), pack::topics().dead_letters()] {
-            let at = |(partition, record): (u32, OwnedRecord)| (topic.to_string(), partition, record.offset);
-            history.audited.extend(world.bus.records(&topic).into_iter().map(at));
+            let at = |(partition, record): (u32, Arc<OwnedRecord>)| (topic.to_string(), partition, record.offset);
+            history.audited.extend(world.bus.stored_records(&topic).into_iter().map(at));
         }
         let until_ms = |process: &Rc<Process>| process.harmed_ms.get().min(world.all_harmed_ms.get());
         let processes = world.processes.borrow();
@@ -112,7 +115,7 @@ impl History {
     }
 
     fn read_events(&mut self, bus: &SimBus) {
-        for (partition, record) in bus.records(ALERTS) {
+        for (partition, record) in bus.stored_records(ALERTS) {
             let event = alert(&record).map(|facts| {
                 let id = EventId::of_record(CLUSTER, ALERTS, partition, record.offset, record.timestamp_ms);
                 (id.as_str().to_owned(), facts)
@@ -124,7 +127,7 @@ impl History {
             });
         }
         let name = pack::topics().triggers();
-        for (partition, record) in bus.records(&name) {
+        for (partition, record) in bus.stored_records(&name) {
             let event = decode::<TriggerEvent>(record.value.as_deref().unwrap_or_default()).ok();
             if let Some(event) = event.as_ref().filter(|e| e.trigger == pack::TIMER) {
                 self.ticks.push(event.occurred_at_ms);
@@ -156,10 +159,11 @@ impl History {
                 RequestsRecord::CancelRequest(cancel) => {
                     self.canceled.insert(cancel.execution_id);
                 }
+                RequestsRecord::WorkflowOrder(order) => self.orders.push(order),
                 _ => {}
             }
         }
-        for (partition, record) in bus.records(&topics.requests()) {
+        for (partition, record) in bus.stored_records(&topics.requests()) {
             let root = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
             self.partitions.insert(root, partition);
         }
@@ -168,9 +172,11 @@ impl History {
                 AuditRecord::RuleMatched(row) => self.matches.push(row),
                 AuditRecord::ExecutionChanged(row) => {
                     self.written_ms.insert((row.execution_id.clone(), row.sequence), at.ms);
-                    if is_final(&row.status) {
-                        self.ended_at.insert(row.execution_id.clone(), at.offset);
-                    }
+                    match is_final(&row.status) {
+                        true => self.ended_at.insert(row.execution_id.clone(), at.offset),
+                        // It may run again.
+                        false => self.ended_at.remove(&row.execution_id),
+                    };
                     self.changes.entry(row.execution_id.clone()).or_default().push(row);
                 }
                 AuditRecord::GateDecided(row) => self.decisions.push((at.ms, row)),
@@ -180,16 +186,16 @@ impl History {
                 _ => {}
             }
         }
-        for (_, record) in bus.records(&topics.executions()) {
-            let key = record.key.unwrap_or_default();
+        for (_, record) in bus.stored_records(&topics.executions()) {
+            let key = record.key.as_deref().unwrap_or_default();
             match record.value {
-                Some(_) => self.remembered.insert(key),
-                None => self.remembered.remove(&key),
+                Some(_) => self.remembered.insert(key.to_vec()),
+                None => self.remembered.remove(key),
             };
         }
-        for (_, record) in bus.records(&topics.gate_state()) {
+        for (_, record) in bus.stored_records(&topics.gate_state()) {
             let is_there = record.value.is_some();
-            self.gate_state.push((record.timestamp_ms, record.key.unwrap_or_default(), is_there));
+            self.gate_state.push((record.timestamp_ms, record.key.clone().unwrap_or_default(), is_there));
         }
         let results = self.each(bus, &topics.results(), ResultsRecord::decode);
         let is_off =
@@ -232,7 +238,7 @@ impl History {
             return Vec::new();
         }
         let mut all = Vec::new();
-        for (partition, record) in bus.records(topic) {
+        for (partition, record) in bus.stored_records(topic) {
             match read(record.value.as_deref().unwrap_or_default()) {
                 Ok(one) => all.push((At { ms: record.timestamp_ms, offset: record.offset }, one)),
                 Err(e) => self.unreadable.push(format!("{topic}/{partition} at {}: {e}", record.offset)),

@@ -288,12 +288,13 @@ fn known(number: usize, hears_switches: bool) -> Known {
     Known { number, compiled, hears_switches, plan, policies: PolicyTerms::read(revision.content()), kv: Kv::empty() }
 }
 
-/// The pack that has the trigger of ends.
+/// The pack that has the trigger of ends, and the action of questions.
 fn core() -> PackSource {
     let file = |path: &str, text: &str| PackFile { path: path.into(), bytes: text.into(), executable: false };
     let files = vec![
         file("pack.yaml", "name: core\nversion: 1.0.0\n"),
         file("triggers/execution.yaml", "name: execution\nsource: { executions: {} }\n"),
+        file("actions/ask.yaml", include_str!("../../../packs/core/actions/ask.yaml")),
     ];
     PackSource { label: "core".into(), files, special: Vec::new() }
 }

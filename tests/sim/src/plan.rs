@@ -195,6 +195,7 @@ fn fault(kind: FaultKind, targets: &[Target], rng: &mut Rng) -> Fault {
     let ambiguous = [CommitFault::Lost, CommitFault::EndLost, CommitFault::AnswerLost, CommitFault::InDoubt];
     let commit = match kind {
         FaultKind::DelayedEnd => CommitFault::EndDelayed,
+        FaultKind::Refused => CommitFault::Abort,
         _ => *rng.pick(&ambiguous),
     };
     let ms = match kind {

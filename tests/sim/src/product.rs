@@ -202,14 +202,22 @@ fn owner(
     if let Some(neighbour) = &neighbour {
         neighbour.slots.share_with_owners(1);
     }
+    // What an owner does not hear, a worker beside it would have to hear, too.
+    let planted = planted.filter(|planted| *planted != Planted::KeptConductors || neighbour.is_none());
     let stage = GullibleOwner::new(OwnerStage::new(options, metrics()), planted);
     let globals = OwnerSource { catalog, neighbour, told: Told::new(1_000_000), boot: world.clock.clone() };
     OwnerBody { owner: StageBody::new(stage, seat.clone(), Arc::new(globals)), worker }
 }
 
+/// The settings of every worker, but for its name: what they say of the machine is looked up once.
+fn worker_options() -> &'static WorkerOptions {
+    static OPTIONS: OnceLock<WorkerOptions> = OnceLock::new();
+    OPTIONS.get_or_init(|| WorkerOptions::new(pack::topics(), "worker".into(), std::path::PathBuf::new()))
+}
+
 fn worker(world: &Rc<World>, seat: &Seat, catalog: Arc<Catalog>, planted: Option<Planted>) -> (WorkerBody, Neighbour) {
     let name = seat.session.member.clone();
-    let options = WorkerOptions::new(pack::topics(), name.clone(), std::path::PathBuf::new());
+    let options = WorkerOptions { instance: name.clone(), ..worker_options().clone() };
     let (slots, attempts) = (Slots::new(SLOTS), Arc::new(Attempts::new(name.clone())));
     let (sender, claimed) = mpsc::unbounded_channel();
     let neighbour = Neighbour {

@@ -164,7 +164,7 @@ fn forget(world: &World) -> History {
 fn report(plan: &Plan, world: &World, violations: Vec<String>) -> Report {
     let mut trace = world.trace.borrow_mut();
     for topic in pack::topic_specs() {
-        for (partition, record) in world.bus.records(&topic.name) {
+        for (partition, record) in world.bus.stored_records(&topic.name) {
             trace.bytes(topic.name.as_bytes());
             trace.bytes(&partition.to_be_bytes());
             trace.bytes(&record.offset.to_be_bytes());

@@ -38,14 +38,22 @@ impl Trace {
         self.text = text;
     }
 
-    /// Takes bytes, for the hash alone.
+    /// Takes bytes, for the hash alone, and how many they are.
     pub fn bytes(&mut self, bytes: &[u8]) {
-        for byte in bytes.iter().chain(&[0xFF]) {
-            self.hash = (self.hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
-        }
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.word(*word));
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        self.word(last);
+        self.word((bytes.len() as u64).to_le_bytes());
     }
 
-    /// FNV-1a over everything.
+    fn word(&mut self, word: [u8; 8]) {
+        let mixed = (self.hash ^ u64::from_le_bytes(word)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.hash = mixed ^ (mixed >> 32);
+    }
+
+    /// Over everything, eight bytes at a time.
     pub fn hash(&self) -> u64 {
         self.hash
     }

@@ -53,6 +53,11 @@ fn a_worker_that_does_not_hear_what_is_switched_off() {
 }
 
 #[test]
+fn an_owner_that_keeps_its_workflows_over_an_aborted_transaction() {
+    check(Planted::KeptConductors, &["workflows: "]);
+}
+
+#[test]
 fn a_workflow_that_is_told_twice_of_the_end_of_a_child() {
     check(Planted::ToldTwice, &["workflows: "]);
 }

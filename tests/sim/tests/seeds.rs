@@ -71,6 +71,12 @@ fn nothing_is_lost_doubled_or_stranded() {
     least(workflows.canceled, 50);
     least(workflows.paused, 50);
     least(workflows.ended_by_faults, 250);
+    // People are asked, decide and let run again.
+    least(workflows.answered, 20);
+    least(workflows.unanswered, 200);
+    least(workflows.decided, 20);
+    least(workflows.reran, 50);
+    least(workflows.in_vain, 100);
     // Gates keep somebody waiting in every run, by and large.
     assert!(gate_waits as u64 > SEEDS, "somebody waited at a gate {gate_waits} times");
 }

@@ -70,6 +70,8 @@ pub(super) struct Done {
 pub(super) struct Children {
     next: u32,
     open: BTreeMap<u32, Child>,
+    /// The numbers of the open ones, by task and route.
+    by_task: BTreeSet<(Arc<str>, u32, u32)>,
     done: BTreeMap<u32, Done>,
     /// The numbers of what is done, by task, route and item.
     items: BTreeMap<(Arc<str>, u32), BTreeMap<usize, u32>>,
@@ -102,6 +104,11 @@ impl Children {
         if child.to_end {
             self.to_end.insert(number);
         }
+        self.insert(number, child);
+    }
+
+    fn insert(&mut self, number: u32, child: Child) {
+        self.by_task.insert((child.task.clone(), child.route, number));
         self.open.insert(number, child);
     }
 
@@ -133,7 +140,7 @@ impl Children {
     /// A child that begins; its number.
     pub(super) fn open(&mut self, child: Child) -> u32 {
         let number = self.take_number();
-        self.open.insert(number, child);
+        self.insert(number, child);
         self.changed.insert(OwnPiece::Child(number));
         number
     }
@@ -141,6 +148,7 @@ impl Children {
     /// A child that has ended is not open any more.
     pub(super) fn close(&mut self, number: u32) -> Option<Child> {
         let child = self.open.remove(&number)?;
+        self.by_task.remove(&(child.task.clone(), child.route, number));
         self.to_end.remove(&number);
         self.changed.insert(OwnPiece::Child(number));
         self.rest(number, false);
@@ -170,13 +178,24 @@ impl Children {
 
     /// A task has ended without what runs for it: those children are stopped, and told once. What calls people about it
     /// runs on.
-    pub(super) fn stop(&mut self, task: &str, route: u32) -> Vec<u32> {
-        let of_task = |child: &Child| *child.task == *task && child.route == route && !child.stopped && !child.notice;
-        let stopped = self.open.iter_mut().filter(|(_, child)| of_task(child)).map(|(number, child)| {
-            child.stopped = true;
-            *number
-        });
-        let stopped: Vec<u32> = stopped.collect();
+    pub(super) fn stop(&mut self, task: &Arc<str>, route: u32) -> Vec<u32> {
+        self.stop_those(task, route, |child| !child.notice)
+    }
+
+    /// The items of a task begin anew: the children that run for them are stopped, and told once.
+    pub(super) fn stop_items(&mut self, task: &Arc<str>, route: u32) -> Vec<u32> {
+        self.stop_those(task, route, |child| child.item.is_some() && !child.notice)
+    }
+
+    fn stop_those(&mut self, task: &Arc<str>, route: u32, which: impl Fn(&Child) -> bool) -> Vec<u32> {
+        let of_task = self.by_task.range((task.clone(), route, 0)..=(task.clone(), route, u32::MAX));
+        let mut stopped = Vec::new();
+        for (_, _, number) in of_task {
+            if let Some(child) = self.open.get_mut(number).filter(|child| !child.stopped && which(child)) {
+                child.stopped = true;
+                stopped.push(*number);
+            }
+        }
         self.changed.extend(stopped.iter().map(|number| OwnPiece::Child(*number)));
         stopped
     }

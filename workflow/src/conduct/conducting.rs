@@ -49,6 +49,9 @@ impl Conducting {
 
     /// What ran for a task or an item has ended. What ran without a child has no number yet.
     pub(super) fn ended(&mut self, child: &Child, number: Option<u32>, status: Status, result: Value) {
+        if self.has_gone_on_without(child) {
+            return;
+        }
         let (task, route) = (&child.task, child.route);
         // What undoes an item is nothing that the results of its task are made of.
         let Some(item) = child.item.filter(|_| !child.is_of_end()) else {
@@ -78,6 +81,24 @@ impl Conducting {
         }
     }
 
+    /// Whether what ran for a task or an item is waited for no more. A task that something leads to while it runs has more
+    /// than one child: the first of them ends its run, and Orquesta's machine would take the end of another one for that
+    /// of whatever the task does next. Items begin anew then, and how the former ones end is of no account.
+    fn has_gone_on_without(&self, child: &Child) -> bool {
+        let (task, route) = (&child.task, child.route);
+        match child.item {
+            _ if child.is_of_end() => false,
+            Some(item) => {
+                let status = self.conductor.item_status(task, route, item);
+                status.is_none_or(|status| status == Status::Unset || status.is_completed())
+            }
+            None => {
+                let status = self.conductor.task_status(task, route);
+                status.is_some_and(|status| status == Status::Retrying || status.is_completed())
+            }
+        }
+    }
+
     /// What an item has resulted in; nothing, and the workflow fails, if it is too much to remember until its task ends.
     fn bounded(&mut self, child: &Child, result: Value) -> Value {
         let bytes = self.conductor.published_bytes() + self.children.done_bytes() + json_bytes(&result);
@@ -87,8 +108,8 @@ impl Conducting {
         self.fail_at(
             child,
             format!(
-                "LimitExceeded: What items have resulted in, and what tasks have published, has {bytes} bytes, the limit \
-                 PUBLISHED_BYTES_MAX is {}.",
+                "LimitExceeded: What items have resulted in, and the variables of the workflow, have {bytes} bytes, the \
+                 limit PUBLISHED_BYTES_MAX is {}.",
                 self.limits.published_bytes_max
             ),
         );
@@ -103,6 +124,33 @@ impl Conducting {
             status.is_some_and(|status| status != Status::Unset)
         };
         children.forget_items(task, keep);
+    }
+
+    /// Stops what runs for the items of a task of which none has begun: something has led to it since those did.
+    pub(super) fn stop_former_items(&mut self, task: &Child) {
+        if self.conductor.items_have_begun(&task.task, task.route) {
+            return;
+        }
+        let former = self.children.stop_items(&task.task, task.route);
+        self.stops.extend(former);
+        if self.children.has_items_of(task) {
+            self.forget_lost_items(task);
+        }
+    }
+
+    /// Fails a workflow that nothing happens in any more, though it is to go on, and says whether it was such a one.
+    /// Orquesta's machine comes to that, and would wait without an end, when it is told of an end that it took for that of
+    /// a later run.
+    pub(super) fn fail_stranded(&mut self) -> bool {
+        let goes_on = matches!(self.conductor.status(), Status::Running | Status::Resuming);
+        if !goes_on || self.children.run_for_tasks() || self.conductor.request(Status::Failed).is_err() {
+            return false;
+        }
+        self.conductor.add_log_entry(LogEntry::error(
+            "Stranded: No task of the workflow runs and none is to begin, though it has not come to its end. Run it \
+             again from the tasks that are to go on.",
+        ));
+        true
     }
 
     /// Fails the workflow with an error at a task. What comes when it is over changes nothing of what it came to.
@@ -265,6 +313,10 @@ impl Conduct for Conducting {
 
     fn frozen(&self) -> Option<Json> {
         self.conductor.frozen().map(|frozen| frozen.shown())
+    }
+
+    fn gathered_bytes(&self) -> usize {
+        self.conductor.kept_bytes() + self.children.done_bytes()
     }
 
     fn take_moves(&mut self) -> Vec<Moved> {

@@ -13,22 +13,27 @@ const NAMED: usize = 5;
 impl Conducting {
     pub(super) fn decide(&mut self, decision: &asked::Decision) -> Result<(), String> {
         let status = self.conductor.status();
+        let decision = decision_of(decision);
         match status {
             _ if !self.conductor.is_frozen() => {
                 return Err(format!("The workflow is {status} and not frozen: nothing waits for a decision."));
             }
-            Status::Pausing => return Err(self.freezes()),
+            Status::Pausing if !decision.is_about_one_task() => return Err(self.freezes()),
             _ => {}
         }
-        self.conductor.decide(decision_of(decision)).map_err(|error| error.to_string())?;
+        self.conductor.decide(decision).map_err(|error| error.to_string())?;
         self.told = self.conductor.status();
         self.settle();
         Ok(())
     }
 
-    /// Why nobody can decide yet about a workflow that freezes.
+    /// Why nobody can decide yet about a workflow that freezes as a whole.
     pub(super) fn freezes(&self) -> String {
-        format!("The workflow freezes, and {} has not ended: decide once it has.", self.open_ones())
+        let open = self.open_ones();
+        format!(
+            "The workflow freezes, and {open} has not ended: it goes on, or is rolled back, once it has. Retry or skip a \
+             task that failed before that."
+        )
     }
 
     /// Lets a workflow that is over run again, from these tasks or from what failed. Its children have numbers behind those
@@ -47,7 +52,7 @@ impl Conducting {
         let rerun = if tasks.is_empty() {
             self.conductor.rerun_what_failed()
         } else {
-            self.conductor.rerun(&tasks.iter().map(rerun_of).collect::<Vec<_>>())
+            self.conductor.rerun_tasks(&tasks.iter().map(rerun_of).collect::<Vec<_>>())
         };
         rerun.map_err(|error| error.to_string())?;
         self.told = self.conductor.status();

@@ -3,14 +3,19 @@
 //! Whatever begins is told to the conductor as `running`: Orquesta's machine takes a success from a task that runs alone,
 //! rests only tasks with items that run, and begins a task that is tried again with nothing else.
 
+use petrel_execution::limits::PARAMETERS_BYTES_MAX;
 use petrel_execution::workflow::Start;
 use serde_json::{Value as Json, json};
 
 use super::children::Child;
 use super::conducting::Conducting;
-use crate::conductor::{ActionSpec, Ask, Event, Level, LogEntry, NextTask, Notice, Status};
+use crate::conductor::{ActionSpec, Ask, Event, Level, LogEntry, NextTask, Notice, Status, json_bytes};
 use crate::expression::Value;
 use crate::outline::ASK;
+
+/// About how many bytes an input may have that is written as JSON, so that it is counted exactly: what is larger is over the
+/// limit in any case, and a hundred of such inputs would not be forgotten before a step ends.
+const GIVEN_BYTES_MAX: usize = 8 * PARAMETERS_BYTES_MAX;
 
 /// What begins and has ended with it, without a child.
 struct AtOnce {
@@ -43,7 +48,7 @@ impl Conducting {
             self.more = more;
             if tasks.is_empty() {
                 // What deals with a failure and cannot be rendered would be offered for ever.
-                if !more && self.conductor.give_up_remediation() {
+                if !more && (self.conductor.give_up_remediation() || self.fail_stranded()) {
                     continue;
                 }
                 break;
@@ -96,6 +101,9 @@ impl Conducting {
         if let Some(ask) = &task.ask {
             return self.begin_question(whole, ask, task.delay, starts);
         }
+        if task.items_count.is_some() {
+            self.stop_former_items(&whole);
+        }
         if task.items_count == Some(0) {
             if !self.tell(&whole, Status::Running) {
                 return false;
@@ -130,7 +138,8 @@ impl Conducting {
         let any = || json!({});
         let schema = if ask.schema.is_null() { any() } else { ask.schema.to_json() };
         let parameters = json!({ "question": question, "schema": schema, "ttl": 0 });
-        starts.push(self.start(child, ASK.to_owned(), parameters, delay));
+        let until_ms = self.conductor.task_due_ms(&child.task, child.route);
+        starts.push(Start { until_ms, ..self.start(child, ASK.to_owned(), parameters, delay) });
         true
     }
 
@@ -140,7 +149,7 @@ impl Conducting {
         let constants = self.conductor.names_of_secrets(&child.task, child.notice, &parameters);
         let number = self.children.open(child);
         let delay_ms = delay.filter(|delay| *delay > 0).map(|delay| delay.saturating_mul(1_000));
-        Start { number, task, action, parameters, constants, delay_ms }
+        Start { number, task, action, parameters, constants, delay_ms, until_ms: None }
     }
 
     /// Whether there may be one more child; the workflow fails if not.
@@ -204,7 +213,14 @@ fn begins(spec: &ActionSpec, child: &Child) -> Begins {
     };
     match &spec.input {
         Value::Null => Begins::Child { action, parameters: Json::Object(serde_json::Map::new()) },
-        input @ Value::Map(_) => Begins::Child { action, parameters: input.to_json() },
+        input @ Value::Map(_) => match json_bytes(input) {
+            bytes if bytes > GIVEN_BYTES_MAX => Begins::Failed(format!(
+                "LimitExceeded: The input of {} has about {bytes} bytes, the limit PARAMETERS_BYTES_MAX is \
+                 {PARAMETERS_BYTES_MAX}.",
+                child.label()
+            )),
+            _ => Begins::Child { action, parameters: input.to_json() },
+        },
         other => {
             let (label, kind) = (child.label(), kind(other));
             Begins::Failed(format!("The input of {label} is {kind}; it is an object of the action's parameters."))

@@ -52,11 +52,6 @@ impl PackWorkflow {
         Ok(PackWorkflow { definition, dialect, limits: Limits::default() })
     }
 
-    #[cfg(test)]
-    pub(super) fn dialect(&self) -> Dialect {
-        self.dialect
-    }
-
     /// One that is run though it may have mistakes.
     #[cfg(test)]
     pub(super) fn uninspected(definition: Definition, dialect: Dialect) -> PackWorkflow {
@@ -97,6 +92,7 @@ fn unreadable(error: SpecError) -> Finding {
         spec_path: String::new(),
         schema_path: String::new(),
         at: error.at,
+        unexpected: None,
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::Conductor;
 use super::context::ContextId;
 use super::items::ITEMS_IN_CHUNK;
+use super::led::{LED_IN_CHUNK, Led};
 use super::pieces::Piece;
 use super::runs::{Run, RunId};
-use super::staged::{LED_IN_CHUNK, Staged, StagedId};
+use super::staged::{Staged, StagedId};
 use super::status::Status;
 
 fn chunk_of(item: usize) -> u32 {
@@ -41,8 +42,10 @@ impl Conductor {
         if goes_on && self.definition.native.is_some() && (self.status.is_pause() || self.status.is_completed()) {
             self.resume_items();
         }
-        self.status = status;
-        self.workflow_changed();
+        if self.status != status {
+            self.status = status;
+            self.workflow_changed();
+        }
         self.call_about_freeze();
     }
 
@@ -70,6 +73,21 @@ impl Conductor {
         }
     }
 
+    /// A run counts no more, because what led to it runs again.
+    pub(super) fn take_back_run(&mut self, run: RunId) {
+        self.set_due(run, None);
+        self.set_reminder(run, None);
+        self.set_terminal(run, false);
+        self.runs_mut().take_back(run);
+        self.run_changed(run);
+    }
+
+    /// What came behind a run does not count until its task has run again.
+    pub(super) fn forget_next(&mut self, run: RunId) {
+        self.runs_mut().forget_next(run);
+        self.run_changed(run);
+    }
+
     pub(super) fn change_run(&mut self, run: RunId, change: impl FnOnce(&mut Run)) {
         self.runs_mut().change(run, change);
         self.run_changed(run);
@@ -89,14 +107,36 @@ impl Conductor {
         let led_by = staged.before.len();
         let id = self.staging.add(staged);
         self.changed.insert(Piece::Staged(id));
-        self.led_changed(id, 0..led_by);
+        self.led_changed(id, led_by, 0..led_by);
         id
     }
 
-    /// What led to a staged task has changed at these places. The first of them are in its own piece.
-    pub(super) fn led_changed(&mut self, id: StagedId, places: std::ops::Range<usize>) {
-        let chunks = led_chunk_of(places.start)..=led_chunk_of(places.end.saturating_sub(1));
-        self.changed.extend(chunks.filter(|chunk| *chunk > 0).map(|chunk| Piece::Led(id, chunk)));
+    /// What led to a staged task, so many runs, has changed at these places. Few of them are in its own piece.
+    fn led_changed(&mut self, id: StagedId, led_by: usize, places: std::ops::Range<usize>) {
+        if led_by <= LED_IN_CHUNK {
+            return;
+        }
+        // With the first one that is more than few all of them leave the task's own piece.
+        let first = if led_by == LED_IN_CHUNK + 1 { 0 } else { places.start };
+        let chunks = led_chunk_of(first)..=led_chunk_of(places.end.saturating_sub(1));
+        self.changed.extend(chunks.map(|chunk| Piece::Led(id, chunk)));
+    }
+
+    /// Remembers which run led to a staged task that begins anew because of that, by which step.
+    pub(super) fn led_by(&mut self, id: StagedId, step: &Arc<str>, run: RunId) {
+        let Some((place, led_by)) =
+            self.staging.change(id, |staged| (staged.before.insert(step, run), staged.before.len()))
+        else {
+            return;
+        };
+        self.led_changed(id, led_by, place..place + 1);
+    }
+
+    /// Remembers that only these runs led to a staged task, of those that did.
+    pub(super) fn led_only_by(&mut self, id: StagedId, before: Led) {
+        let led_by = self.staging.get(id).map_or(0, |staged| staged.before.len());
+        self.led_changed(id, led_by, 0..led_by);
+        self.change_staged(id, |staged| staged.before = before);
     }
 
     pub(super) fn change_staged(&mut self, id: StagedId, change: impl FnOnce(&mut Staged)) {
@@ -121,7 +161,7 @@ impl Conductor {
         let led_by = self.staging.get(id).map_or(0, |staged| staged.before.len());
         if self.staging.remove(id) {
             self.changed.insert(Piece::Staged(id));
-            self.led_changed(id, 0..led_by);
+            self.led_changed(id, led_by, 0..led_by);
             self.items_changed(id, 0..items);
         }
     }

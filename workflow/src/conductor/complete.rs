@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Conductor;
-use super::context::{ContextId, Rolling};
+use super::context::{ContextId, Published, Rolling};
 use super::log::LogEntry;
 use super::runs::{JoinStatus, RunId};
 use super::staged::{Staged, StagedId};
 use super::status::Status;
 use crate::definition::{Command, Entry, Task, TaskIndex, Transition};
-use crate::expression::{Map, Scope, Value};
+use crate::expression::{Scope, Value};
 
 /// Whether something comes behind a task that has ended.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,7 +52,8 @@ enum Outcome {
     NotTaken,
     /// What it publishes could not be evaluated.
     Unpublished(Vec<String>),
-    Taken(Map),
+    /// With what it publishes.
+    Taken(Published),
 }
 
 impl Conductor {
@@ -75,7 +76,7 @@ impl Conductor {
         let mut published: Vec<Option<ContextId>> = vec![None; task.entries.len()];
         for (number, transition) in task.next.iter().enumerate() {
             let variables = match &outcomes[transition.entry] {
-                Some(Outcome::Taken(variables)) => variables,
+                Some(Outcome::Taken(published)) => published,
                 Some(Outcome::Undecided(message)) => {
                     self.fail_transition(task, route, transition, std::slice::from_ref(message));
                     continue;
@@ -123,7 +124,7 @@ impl Conductor {
             }
             let entry = &task.entries[transition.entry];
             let outcome = if entry.when.is_none() && entry.publish.is_empty() {
-                Outcome::Taken(Map::default())
+                Outcome::Taken(Published::new())
             } else {
                 let scope = scope.get_or_insert_with(|| self.scope_of(self.runs.get(run), result));
                 outcome_of(entry, scope)
@@ -146,11 +147,12 @@ impl Conductor {
     }
 
     /// Why nothing may come behind this transition: too much has been published, or too many tasks have begun.
-    fn over_limit(&self, variables: &Map, counted: bool) -> Option<String> {
-        let more = if counted { 0 } else { json_bytes(&Value::Map(variables.clone())) };
+    fn over_limit(&self, variables: &[(Arc<str>, Value)], counted: bool) -> Option<String> {
+        let more = if counted { 0 } else { bytes_of(variables) };
         if !variables.is_empty() && self.published_bytes + more > self.limits.published_bytes_max {
             return Some(format!(
-                "LimitExceeded: The tasks of the workflow have published {} bytes, the limit PUBLISHED_BYTES_MAX is {}.",
+                "LimitExceeded: The variables of the workflow have {} bytes with what is published here, the limit \
+                 PUBLISHED_BYTES_MAX is {}.",
                 self.published_bytes + more,
                 self.limits.published_bytes_max
             ));
@@ -164,13 +166,13 @@ impl Conductor {
         })
     }
 
-    fn publish(&mut self, context: ContextId, variables: &Map) -> ContextId {
+    fn publish(&mut self, context: ContextId, variables: &[(Arc<str>, Value)]) -> ContextId {
         if variables.is_empty() {
             return context;
         }
-        self.published_bytes += json_bytes(&Value::Map(variables.clone()));
+        self.published_bytes += bytes_of(variables);
         self.workflow_changed();
-        let behind = self.contexts.publish(context, variables.clone());
+        let behind = self.contexts.publish(context, variables.to_vec());
         self.context_added(behind);
         behind
     }
@@ -188,12 +190,8 @@ impl Conductor {
                     self.context_added(joined);
                 }
                 self.stop_items_of_former_arrival(id);
-                let mut place = 0;
-                self.restage(id, |staged| {
-                    staged.context = joined;
-                    place = staged.led_by(&transition.step, run);
-                });
-                self.led_changed(id, place..place + 1);
+                self.restage(id, |staged| staged.context = joined);
+                self.led_by(id, &transition.step, run);
                 id
             }
             None => {
@@ -244,6 +242,9 @@ fn outcome_of(entry: &Entry, scope: &Scope) -> Outcome {
         Ok(false) => return Outcome::NotTaken,
         Err(error) => return Outcome::Undecided(error.to_string()),
     }
+    if entry.publish.is_empty() {
+        return Outcome::Taken(Published::new());
+    }
     let mut rolling = Rolling::on(Arc::clone(&scope.variables));
     let mut errors = Vec::new();
     for (name, template) in &entry.publish {
@@ -257,7 +258,12 @@ fn outcome_of(entry: &Entry, scope: &Scope) -> Outcome {
             Err(error) => errors.push(error.to_string()),
         }
     }
-    if errors.is_empty() { Outcome::Taken(rolling.into_map()) } else { Outcome::Unpublished(errors) }
+    if errors.is_empty() { Outcome::Taken(rolling.into_published()) } else { Outcome::Unpublished(errors) }
+}
+
+/// About how many bytes they have as a JSON object.
+fn bytes_of(variables: &[(Arc<str>, Value)]) -> usize {
+    2 + variables.iter().map(|(name, value)| name.len() + 4 + json_bytes(value)).sum::<usize>()
 }
 
 /// About how many bytes a value has as JSON.

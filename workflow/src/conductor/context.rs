@@ -9,12 +9,20 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::expression::{Map, Value, Variables};
 
 /// The number of a context; 0 is the root.
 pub(crate) type ContextId = u32;
+
+/// What a task publishes, each name once.
+pub(crate) type Published = Vec<(Arc<str>, Value)>;
+
+/// The entries of a map.
+pub(crate) fn entries(map: &Map) -> Published {
+    map.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
 
 /// What is to be done to a value.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,7 +120,7 @@ impl Changes {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct View {
     root: Map,
-    changed: Arc<Changes>,
+    changed: Changes,
     all: OnceLock<Value>,
 }
 
@@ -121,17 +129,20 @@ impl View {
         View { root, ..View::default() }
     }
 
-    fn patched<'patch>(&self, patches: impl Iterator<Item = (&'patch Arc<str>, Patch)>) -> View {
-        let mut changed = Changes::clone(&self.changed);
-        for (name, patch) in patches {
-            changed.patch(name, patch, &self.root);
-        }
-        View { root: self.root.clone(), changed: Arc::new(changed), all: OnceLock::new() }
+    /// One with the same variables, to be changed before anybody looks at it.
+    pub(crate) fn copy(&self) -> View {
+        View { root: self.root.clone(), changed: self.changed.clone(), all: OnceLock::new() }
     }
 
-    /// This one's deltas, and then the other's.
-    pub(crate) fn concatenated(&self, other: &View) -> View {
-        self.patched(other.changed.0.iter().map(|(name, changed)| (name, changed.patch.clone())))
+    fn patch(&mut self, name: &Arc<str>, patch: Patch) {
+        self.changed.patch(name, patch, &self.root);
+    }
+
+    /// The deltas of another one, behind its own.
+    pub(crate) fn append(&mut self, other: &View) {
+        for (name, changed) in &other.changed.0 {
+            self.patch(name, changed.patch.clone());
+        }
     }
 }
 
@@ -173,6 +184,11 @@ impl Rolling {
     pub(crate) fn into_map(self) -> Map {
         self.assigned.into_iter().collect()
     }
+
+    /// What has been assigned, to be published.
+    pub(crate) fn into_published(self) -> Published {
+        self.assigned
+    }
 }
 
 impl Variables for Rolling {
@@ -193,8 +209,20 @@ impl Variables for Rolling {
 pub(crate) struct Origin {
     /// The contexts whose lists are concatenated, in order.
     pub(crate) of: Vec<ContextId>,
-    /// What was published behind them.
-    pub(crate) published: Value,
+    /// What was published behind them, as JSON an object, or `null` if that is nothing.
+    #[serde(serialize_with = "published_to", deserialize_with = "published_from")]
+    pub(crate) published: Published,
+}
+
+fn published_to<S: Serializer>(published: &[(Arc<str>, Value)], serializer: S) -> Result<S::Ok, S::Error> {
+    if published.is_empty() {
+        return serializer.serialize_unit();
+    }
+    serializer.collect_map(published.iter().map(|(name, value)| (name, value)))
+}
+
+fn published_from<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Published, D::Error> {
+    Ok(Value::deserialize(deserializer)?.as_map().map(entries).unwrap_or_default())
 }
 
 struct Context {
@@ -212,21 +240,23 @@ impl Contexts {
     /// The contexts of a workflow that begins with these variables.
     pub(crate) fn new(root: Map) -> Self {
         let mut contexts = Contexts::default();
-        contexts.restore(Origin { of: Vec::new(), published: Value::Map(root) });
+        contexts.restore(Origin { of: Vec::new(), published: entries(&root) });
         contexts
     }
 
     /// Adds the next context, as it was stored. Contexts come in the order of their numbers.
     pub(crate) fn restore(&mut self, origin: Origin) {
         let view = if self.list.is_empty() {
-            View::of_root(origin.published.as_map().cloned().unwrap_or_default())
+            View::of_root(origin.published.iter().cloned().collect())
         } else {
-            let mut view = self.view(origin.of.first().copied().unwrap_or_default()).as_ref().clone();
+            let mut view = self.view(origin.of.first().copied().unwrap_or_default()).copy();
             for more in origin.of.iter().skip(1) {
-                view = view.concatenated(self.view(*more));
+                view.append(self.view(*more));
             }
-            let published = origin.published.as_map();
-            view.patched(published.into_iter().flat_map(Map::iter).map(|(name, value)| (name, Patch::of(value))))
+            for (name, value) in &origin.published {
+                view.patch(name, Patch::of(value));
+            }
+            view
         };
         self.list.push(Context { origin, view: Arc::new(view) });
     }
@@ -244,11 +274,11 @@ impl Contexts {
     }
 
     /// The context behind another one and what was published there.
-    pub(crate) fn publish(&mut self, before: ContextId, published: Map) -> ContextId {
+    pub(crate) fn publish(&mut self, before: ContextId, published: Published) -> ContextId {
         if published.is_empty() {
             return before;
         }
-        self.push(Origin { of: vec![before], published: Value::Map(published) })
+        self.push(Origin { of: vec![before], published })
     }
 
     /// The context where a branch arrives at what another has arrived at before.
@@ -259,7 +289,7 @@ impl Contexts {
         if there == 0 {
             return arriving;
         }
-        self.push(Origin { of: vec![there, arriving], published: Value::Null })
+        self.push(Origin { of: vec![there, arriving], published: Published::new() })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -275,8 +305,12 @@ impl Contexts {
 mod tests {
     use super::*;
 
-    fn map(json: serde_json::Value) -> Map {
-        Value::from(json).as_map().unwrap().clone()
+    fn new(root: serde_json::Value) -> Contexts {
+        Contexts::new(Value::from(root).as_map().unwrap().clone())
+    }
+
+    fn published(json: serde_json::Value) -> Published {
+        entries(Value::from(json).as_map().unwrap())
     }
 
     fn all(contexts: &Contexts, id: ContextId) -> serde_json::Value {
@@ -285,41 +319,41 @@ mod tests {
 
     #[test]
     fn maps_merge_deeply_and_everything_else_replaces() {
-        let mut contexts = Contexts::new(map(serde_json::json!({"m": {"a": 1, "n": {"x": 1}}, "l": [1]})));
-        let one = contexts.publish(0, map(serde_json::json!({"m": {"n": {"y": 2}}, "l": [2]})));
+        let mut contexts = new(serde_json::json!({"m": {"a": 1, "n": {"x": 1}}, "l": [1]}));
+        let one = contexts.publish(0, published(serde_json::json!({"m": {"n": {"y": 2}}, "l": [2]})));
         assert_eq!(all(&contexts, one), serde_json::json!({"m": {"a": 1, "n": {"x": 1, "y": 2}}, "l": [2]}));
-        let two = contexts.publish(one, map(serde_json::json!({"m": 5})));
-        let three = contexts.publish(two, map(serde_json::json!({"m": {"b": 1}})));
+        let two = contexts.publish(one, published(serde_json::json!({"m": 5})));
+        let three = contexts.publish(two, published(serde_json::json!({"m": {"b": 1}})));
         assert_eq!(all(&contexts, three)["m"], serde_json::json!({"b": 1}));
         assert_eq!(all(&contexts, 0)["m"], serde_json::json!({"a": 1, "n": {"x": 1}}));
     }
 
     #[test]
     fn an_older_value_comes_back_with_the_branch_that_arrives_last() {
-        let mut contexts = Contexts::new(map(serde_json::json!({"v": "root"})));
-        let a = contexts.publish(0, map(serde_json::json!({"v": "a"})));
-        let c = contexts.publish(a, map(serde_json::json!({"v": "c"})));
+        let mut contexts = new(serde_json::json!({"v": "root"}));
+        let a = contexts.publish(0, published(serde_json::json!({"v": "a"})));
+        let c = contexts.publish(a, published(serde_json::json!({"v": "c"})));
         let joined = contexts.join(c, a);
         assert_eq!(all(&contexts, joined), serde_json::json!({"v": "a"}));
     }
 
     #[test]
     fn what_was_replaced_in_between_does_not_come_back_where_branches_join() {
-        let mut contexts = Contexts::new(map(serde_json::json!({})));
-        let a = contexts.publish(0, map(serde_json::json!({"k": {"x": {"p": 1}}})));
-        let b = contexts.publish(0, map(serde_json::json!({"k": {"x": 5}})));
-        let b = contexts.publish(b, map(serde_json::json!({"k": {"x": {"q": 2}}})));
+        let mut contexts = new(serde_json::json!({}));
+        let a = contexts.publish(0, published(serde_json::json!({"k": {"x": {"p": 1}}})));
+        let b = contexts.publish(0, published(serde_json::json!({"k": {"x": 5}})));
+        let b = contexts.publish(b, published(serde_json::json!({"k": {"x": {"q": 2}}})));
         let joined = contexts.join(a, b);
         assert_eq!(all(&contexts, joined), serde_json::json!({"k": {"x": {"q": 2}}}));
     }
 
     #[test]
     fn many_joins_in_a_row_do_not_grow_a_context() {
-        let mut contexts = Contexts::new(map(serde_json::json!({"n": 0})));
+        let mut contexts = new(serde_json::json!({"n": 0}));
         let mut here = 0;
         for turn in 0..64 {
-            let left = contexts.publish(here, map(serde_json::json!({"l": turn})));
-            let right = contexts.publish(here, map(serde_json::json!({"r": turn})));
+            let left = contexts.publish(here, published(serde_json::json!({"l": turn})));
+            let right = contexts.publish(here, published(serde_json::json!({"r": turn})));
             here = contexts.join(left, right);
         }
         // The right branch brings the first `l` back at every turn.

@@ -77,7 +77,7 @@ pub enum ConductorError {
     NotFrozenTask(String),
     /// The variables that a workflow is to go on with are too many.
     #[error(
-        "The tasks of the workflow have published {bytes} bytes with these, the limit PUBLISHED_BYTES_MAX is {limit}."
+        "The variables of the workflow would have {bytes} bytes with these, the limit PUBLISHED_BYTES_MAX is {limit}."
     )]
     TooManyVariables {
         /// How many bytes there would be.

@@ -303,7 +303,7 @@ impl Conductor {
         let Some(staged) = self.staging.get(staged) else {
             return Err(ConductorError::NotStaged(self.definition.task(task).name.clone()));
         };
-        let (context, before) = (staged.context, staged.led_by_runs());
+        let (context, before) = (staged.context, staged.before.as_slice().to_vec());
         self.add_run(task, route, context, before)
     }
 
@@ -331,6 +331,7 @@ impl Conductor {
             stopped: false,
             took_too_long: false,
             changes: 0,
+            taken_back: false,
         };
         let id = Arc::make_mut(&mut self.runs).push(run);
         self.native.due.extend(due_ms.map(|due_ms| (due_ms, id)));

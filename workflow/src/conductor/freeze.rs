@@ -1,7 +1,8 @@
 //! The freeze: a workflow whose task failed with nothing to remedy it waits for a person, with all that it has.
 //!
-//! What runs when a task fails goes on to its end; nothing new begins. Then a person says of each task that failed
-//! whether it is tried again or taken as done, or that the workflow goes on without them.
+//! What runs when a task fails goes on to its end; nothing new begins. A person says of each task that failed whether it
+//! is tried again or taken as done, be it while something runs: what waits for a person far below it may run for long. That
+//! the workflow goes on without what failed, or is rolled back, can be said once it rests.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::complete::json_bytes;
-use super::context::{ContextId, View};
+use super::context::{ContextId, View, entries};
 use super::log::LogEntry;
 use super::runs::RunId;
 use super::status::Status;
@@ -29,6 +30,8 @@ pub struct Frozen {
     pub variables: Value,
     /// What went wrong, in order.
     pub errors: Vec<LogEntry>,
+    /// What keeps people from being called about the freeze, or from being told all, in order.
+    pub warnings: Vec<String>,
 }
 
 /// A task that failed.
@@ -57,17 +60,22 @@ pub struct FrozenItems {
 
 impl Frozen {
     /// As a person is shown it, and as `ctx().frozen`: `tasks` (`task`, `route`, `status`, and `items` with the numbers
-    /// of those that are `done`, `failed` and `not_begun`), `open` (`task`, `route`), `variables` and `errors`.
+    /// of those that are `done`, `failed` and `not_begun`), `open` (`task`, `route`), `variables` and `errors`; and `warnings`
+    /// where there are any.
     pub fn shown(&self) -> Json {
-        let Frozen { tasks, open, variables, errors } = self;
+        let Frozen { tasks, open, variables, errors, warnings } = self;
         let open = open.iter().map(|(task, route)| json!({ "task": **task, "route": route }));
         let errors = errors.iter().map(|error| serde_json::to_value(error).unwrap_or_default());
-        json!({
+        let mut shown = json!({
             "tasks": tasks.iter().map(FrozenTask::shown).collect::<Vec<_>>(),
             "open": open.collect::<Vec<_>>(),
             "variables": variables.to_json(),
             "errors": errors.collect::<Vec<_>>(),
-        })
+        });
+        if !warnings.is_empty() {
+            shown["warnings"] = json!(warnings);
+        }
+        shown
     }
 }
 
@@ -116,6 +124,13 @@ pub enum Decision {
     Rollback,
 }
 
+impl Decision {
+    /// Whether it is about one of the tasks that failed, and not about the workflow as a whole.
+    pub(crate) fn is_about_one_task(&self) -> bool {
+        matches!(self, Decision::Skip { .. } | Decision::Retry { .. })
+    }
+}
+
 impl Conductor {
     /// What failed and what is there to decide with; none of a workflow that is not frozen. One is `pausing` until what
     /// runs has ended, then `paused`.
@@ -130,6 +145,7 @@ impl Conductor {
             open: open.map(|run| (self.definition.task(run.task).name.clone(), run.route)).collect(),
             variables: self.gathered().all(),
             errors: self.errors.iter().cloned().collect(),
+            warnings: self.warnings_of_freeze(),
         })
     }
 
@@ -155,11 +171,11 @@ impl Conductor {
         let is_end = |(id, run): &(RunId, &super::runs::Run)| run.terminal || self.native.kept.frozen.contains(id);
         let ends = self.runs.iter().filter(is_end).map(|(_, run)| run.context);
         let contexts = ends.chain(self.staging.iter().map(|staged| staged.context));
-        let mut view: Arc<View> = Arc::clone(self.contexts.view(0));
+        let mut view = self.contexts.view(0).copy();
         for context in contexts.filter(|context| *context != 0) {
-            view = Arc::new(view.concatenated(self.contexts.view(context)));
+            view.append(self.contexts.view(context));
         }
-        view
+        Arc::new(view)
     }
 
     /// Whether a failure of a task freezes the workflow. One that a command asks for does not.
@@ -197,10 +213,12 @@ impl Conductor {
     /// then, or has ended if nothing is left to do.
     ///
     /// # Errors
-    /// A workflow that is not frozen, one in which something still runs, a task that is none of those that failed, too
-    /// many bytes of variables or input. Nothing changes then.
+    /// A workflow that is not frozen, one in which something still runs if it is to go on or to be rolled back as a
+    /// whole, a task that is none of those that failed, too many bytes of variables or input. Nothing changes then.
     pub fn decide(&mut self, decision: Decision) -> Result<(), ConductorError> {
-        if self.native.kept.frozen.is_empty() || self.status != Status::Paused {
+        let rests = self.status == Status::Paused;
+        let freezes = self.status == Status::Pausing && decision.is_about_one_task();
+        if self.native.kept.frozen.is_empty() || !(rests || freezes) {
             return Err(ConductorError::NotFrozen(self.status));
         }
         let done = match decision {
@@ -280,7 +298,7 @@ impl Conductor {
         if let Some(known) = behind.get(&context) {
             return *known;
         }
-        let added = self.contexts.publish(context, variables.clone());
+        let added = self.contexts.publish(context, entries(variables));
         self.context_added(added);
         behind.insert(context, added);
         added
@@ -324,7 +342,7 @@ impl Conductor {
         self.workflow_changed();
         if let Some(staged) = self.staging.find(index, route).filter(|_| !input.is_empty()) {
             self.change_staged(staged, |staged| {
-                staged.input = input;
+                staged.input = Value::Map(input);
                 staged.rendered = None;
             });
         }

@@ -73,7 +73,12 @@ impl Conductor {
         }
     }
 
-    /// Bytes of all that has been published.
+    /// About how many bytes its variables have, and what failed tasks have resulted in.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.published_bytes + self.errors.result_bytes() + self.log.result_bytes()
+    }
+
+    /// Bytes of all variables that it began with or that have been published.
     pub(crate) fn published_bytes(&self) -> usize {
         self.published_bytes
     }
@@ -81,6 +86,12 @@ impl Conductor {
     /// How many items a task has that is staged; none if it has no items that could be told of.
     pub(crate) fn item_count_of(&self, task: &str, route: u32) -> Option<usize> {
         self.staged_of_task(task, route)?.items.as_ref().map(super::items::Items::len)
+    }
+
+    /// Whether one of the items of a task that is staged has begun.
+    pub(crate) fn items_have_begun(&self, task: &str, route: u32) -> bool {
+        let items = self.staged_of_task(task, route).and_then(|staged| staged.items.as_ref());
+        items.is_some_and(super::items::Items::have_begun)
     }
 
     /// The status of one of the items of a task that is staged.

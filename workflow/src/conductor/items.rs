@@ -107,6 +107,11 @@ impl Items {
         self.statuses.iter().enumerate().filter_map(|(item, status)| begun(status).then_some(item)).collect()
     }
 
+    /// Whether one has begun.
+    pub(crate) fn have_begun(&self) -> bool {
+        self.unset.len() < self.statuses.len()
+    }
+
     /// How many are active.
     pub(crate) fn active(&self) -> usize {
         self.count(Status::is_active)

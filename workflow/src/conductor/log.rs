@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::complete::json_bytes;
 use crate::expression::Value;
 
 /// How serious an entry is.
@@ -66,6 +67,12 @@ pub(crate) struct Log {
     entries: BTreeMap<u32, LogEntry>,
     hashes: HashMap<u64, u32>,
     next: u32,
+    /// About how many bytes the results of entries have.
+    result_bytes: usize,
+}
+
+fn result_bytes(entry: &LogEntry) -> usize {
+    entry.result.as_ref().map_or(0, json_bytes)
 }
 
 fn hash(entry: &LogEntry) -> u64 {
@@ -88,6 +95,7 @@ impl Log {
 
     pub(crate) fn restore(&mut self, number: u32, entry: LogEntry) {
         *self.hashes.entry(hash(&entry)).or_default() += 1;
+        self.result_bytes += result_bytes(&entry);
         self.entries.insert(number, entry);
         self.next = self.next.max(number + 1);
     }
@@ -98,6 +106,7 @@ impl Log {
             self.entries.iter().filter(|(_, entry)| gone(entry)).map(|(number, _)| *number).collect();
         for number in &numbers {
             let Some(entry) = self.entries.remove(number) else { continue };
+            self.result_bytes -= result_bytes(&entry);
             let hash = hash(&entry);
             if let Some(count) = self.hashes.get_mut(&hash) {
                 *count -= 1;
@@ -109,6 +118,11 @@ impl Log {
         // Numbers go on behind the last one that is left, as they do for whoever restores what is stored.
         self.next = self.entries.last_key_value().map_or(0, |(last, _)| last + 1);
         numbers
+    }
+
+    /// About how many bytes the results of its entries have.
+    pub(crate) fn result_bytes(&self) -> usize {
+        self.result_bytes
     }
 
     pub(crate) fn get(&self, number: u32) -> Option<&LogEntry> {

@@ -6,13 +6,14 @@
 //! Reading order: `status` and `machine` (which status follows which), `event` (what happens when a task or an item
 //! changes), `complete` (what comes behind a task), `request` (what somebody asks of the workflow), `offer` and `render`
 //! (what is to be started), `host` (what whoever drives it asks besides), `rerun`, `output`; of native workflows `due`
-//! (what happens when time passes), `freeze` (what waits for a decision), `ask` (what waits for an answer), `notice` (what calls people), `undo` and
-//! `ending`; and of the state `runs`, `staged`, `items`, `context`, `log`, `native`, `pieces`.
+//! (what happens when time passes), `freeze` (what waits for a decision), `ask` (what waits for an answer), `notice` and
+//! `cut` (what calls people), `undo` and `ending`; and of the state `runs`, `staged`, `items`, `context`, `log`, `native`, `pieces`.
 
 mod ask;
 mod change;
 mod complete;
 mod context;
+mod cut;
 mod due;
 mod ending;
 mod error;
@@ -20,6 +21,8 @@ mod event;
 mod freeze;
 mod host;
 mod items;
+mod latest;
+mod led;
 mod log;
 pub mod machine;
 mod moves;
@@ -195,6 +198,12 @@ impl Conductor {
         Some(self.runs.get(run).status)
     }
 
+    /// When a task's latest run in a route is over its time, in milliseconds since 1970; none if it has no such time.
+    pub fn task_due_ms(&self, task: &str, route: u32) -> Option<i64> {
+        let run = self.runs.latest(self.definition.task_index(task)?, route)?;
+        self.runs.get(run).due_ms
+    }
+
     /// The routes, each as the steps `<source>__t<key>` that it is made of; the first one has none.
     pub fn routes(&self) -> &[Vec<String>] {
         self.runs.routes()
@@ -203,16 +212,34 @@ impl Conductor {
     /// Adds an entry to the workflow's log, or to its errors; one that is there already is not added again.
     pub fn add_log_entry(&mut self, entry: LogEntry) {
         if entry.level == Level::Error {
-            self.log_error(entry);
-        } else if let Some(number) = self.log.add(entry) {
+            return self.log_error(entry);
+        }
+        let entry = self.with_room(entry);
+        if let Some(number) = self.log.add(entry) {
             self.changed.insert(Piece::Log(number));
         }
     }
 
     fn log_error(&mut self, entry: LogEntry) {
+        let entry = self.with_room(entry);
         if let Some(number) = self.errors.add(entry) {
             self.changed.insert(Piece::Error(number));
         }
+    }
+
+    /// An entry as it is kept: where there is no room for its result, without that.
+    fn with_room(&self, entry: LogEntry) -> LogEntry {
+        let bytes = entry.result.as_ref().map_or(0, json_bytes);
+        let limit = self.limits.errors_bytes_max;
+        if self.errors.result_bytes() + self.log.result_bytes() + bytes <= limit {
+            return entry;
+        }
+        let message = format!(
+            "{} LimitExceeded: The result has {bytes} bytes and is left out, with those of the errors and warnings before it \
+             the limit ERRORS_BYTES_MAX is {limit}.",
+            entry.message
+        );
+        LogEntry { message, result: None, ..entry }
     }
 
     fn scope(&self, variables: Arc<dyn Variables>, task: Option<CurrentTask>) -> Scope {

@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::Conductor;
 use super::ask::evaluate_call;
 use super::context::Rolling;
+use super::cut::cut;
 use super::log::{Level, LogEntry};
 use super::offer::ActionSpec;
 use super::runs::RunId;
 use super::status::Status;
 use crate::definition::{Call, CallOuts};
 use crate::expression::{Scope, Template, Value};
-use crate::limits::REMINDER_MS_MIN;
+use crate::limits::{NOTICE_BYTES_MAX, REMINDER_MS_MIN};
 use crate::spec::duration;
 
 /// What a notice of a freeze is for, where that of a question names its task.
@@ -74,12 +75,33 @@ impl Conductor {
         }
     }
 
-    fn call_people(&mut self, notice: Notice) {
+    fn call_people(&mut self, mut notice: Notice) {
+        let input = notice.input.to_json();
+        let bytes = input.to_string().len();
+        if bytes > NOTICE_BYTES_MAX {
+            notice.input = cut(input, NOTICE_BYTES_MAX).into();
+            let (task_id, route) = (Some(notice.task.clone()), Some(notice.route));
+            let message = format!(
+                "LimitExceeded: What people are called with has {bytes} bytes and is cut, the limit NOTICE_BYTES_MAX is \
+                 {NOTICE_BYTES_MAX}."
+            );
+            self.warn(LogEntry { task_id, route, ..LogEntry::error(message) });
+        }
         self.change_native(|native| native.notices.push(notice));
     }
 
     fn warn(&mut self, entry: LogEntry) {
         self.add_log_entry(LogEntry { level: Level::Warn, ..entry });
+    }
+
+    fn warn_of_freeze(&mut self, message: String) {
+        self.warn(LogEntry { task_id: Some(Arc::from(FREEZE)), ..LogEntry::error(message) });
+    }
+
+    /// What keeps people from being called about the freeze, or from being told all.
+    pub(super) fn warnings_of_freeze(&self) -> Vec<String> {
+        let of_freeze = self.log.iter().filter(|entry| entry.task_id.as_deref() == Some(FREEZE));
+        of_freeze.map(|entry| entry.message.clone()).collect()
     }
 
     /// When people are reminded of the freeze next. It is counted while the time of the workflow stands still.
@@ -128,7 +150,7 @@ impl Conductor {
             Ok(ActionSpec { action, input, .. }) => {
                 self.call_people(Notice { task: Arc::from(FREEZE), route: 0, action, input });
             }
-            Err(message) => self.warn(LogEntry::error(format!("Nobody is called about the freeze: {message}"))),
+            Err(message) => self.warn_of_freeze(format!("Nobody is called about the freeze: {message}")),
         }
     }
 
@@ -136,7 +158,7 @@ impl Conductor {
         match every_ms(every, scope) {
             Ok(ms) => self.now_ms.map(|now_ms| now_ms.saturating_add(ms)),
             Err(message) => {
-                self.warn(LogEntry::error(format!("Nobody is reminded of the freeze: {message}")));
+                self.warn_of_freeze(format!("Nobody is reminded of the freeze: {message}"));
                 None
             }
         }

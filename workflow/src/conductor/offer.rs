@@ -88,6 +88,10 @@ impl Conductor {
         let mut tasks = Vec::new();
         let mut errors = Vec::new();
         for id in self.to_offer() {
+            if left == 0 && self.is_rendered_for_good(id) {
+                more = true;
+                continue;
+            }
             match self.offer(id, left.saturating_add(1)) {
                 Ok(None) => {}
                 Ok(Some(mut task)) => {
@@ -135,6 +139,13 @@ impl Conductor {
         }
         open.sort_unstable_by_key(|(id, staged)| (staged.task, staged.route, *id));
         open.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// Whether a task without items has been offered before and is offered as it was.
+    fn is_rendered_for_good(&self, id: StagedId) -> bool {
+        let Some(staged) = self.staging.get(id) else { return false };
+        let task = self.definition.task(staged.task);
+        staged.rendered.is_some() && task.with.is_none() && !task.reads_statuses
     }
 
     /// Offers a task, of one with items at most so many of them.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Conductor;
+use super::complete::json_bytes;
 use super::context::{Contexts, Rolling, View, merged};
 use super::log::LogEntry;
 use super::staged::Staged;
@@ -39,7 +40,18 @@ impl Conductor {
             self.fail();
             return;
         }
-        self.contexts = Contexts::new(merged(&with_inputs, &vars));
+        let root = merged(&with_inputs, &vars);
+        let (bytes, limit) = (json_bytes(&Value::Map(root.clone())), self.limits.published_bytes_max);
+        if bytes > limit {
+            self.log_error(LogEntry::error(format!(
+                "LimitExceeded: The inputs and variables that the workflow begins with have {bytes} bytes, the limit \
+                 PUBLISHED_BYTES_MAX is {limit}."
+            )));
+            self.fail();
+            return;
+        }
+        self.published_bytes = bytes;
+        self.contexts = Contexts::new(root);
         self.context_added(0);
         if let Err(message) = self.begin_time() {
             self.log_error(LogEntry::error(message));
@@ -60,15 +72,23 @@ impl Conductor {
         let definition = Arc::clone(&self.definition);
         let variables = self.terminal_variables();
         let (output, errors) = self.evaluate_all(&definition.output, variables);
-        if !output.is_empty() {
-            self.output = Some(Value::Map(output));
+        let mut errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let output = Value::Map(output);
+        let (bytes, limit) = (json_bytes(&output), self.limits.published_bytes_max);
+        if bytes > limit {
+            errors.push(format!(
+                "LimitExceeded: The output of the workflow has {bytes} bytes and is left out, the limit \
+                 PUBLISHED_BYTES_MAX is {limit}."
+            ));
+        } else if output.is_true() {
+            self.output = Some(output);
             self.workflow_changed();
         }
         if errors.is_empty() {
             return;
         }
         for error in errors {
-            self.log_error(LogEntry::error(error.to_string()));
+            self.log_error(LogEntry::error(error));
         }
         if !matches!(self.status, Status::Timeout | Status::Abandoned | Status::Canceled) {
             self.fail();
@@ -79,11 +99,11 @@ impl Conductor {
     pub(super) fn terminal_variables(&self) -> Arc<View> {
         let mut terminal = self.runs.iter().filter(|(_, run)| run.terminal).map(|(_, run)| run.context);
         let Some(first) = terminal.next() else { return Arc::default() };
-        let mut view = Arc::clone(self.contexts.view(first));
+        let mut view = self.contexts.view(first).copy();
         for context in terminal.filter(|context| *context != 0) {
-            view = Arc::new(View::concatenated(&view, self.contexts.view(context)));
+            view.append(self.contexts.view(context));
         }
-        view
+        Arc::new(view)
     }
 
     /// Evaluates variables one after the other, each seeing the former.

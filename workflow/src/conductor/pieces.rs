@@ -2,8 +2,10 @@
 //!
 //! A piece is a short key and a JSON text. There is one for the workflow as a whole, one for the native keys of one that
 //! uses them, one for each run of a task, each context, route, entry of a log, staged task and what undoes something, one
-//! for each 256 items of a staged task, and of what led to a staged task one for each eight runs behind the first ones.
+//! for each 256 items of a staged task, and of what led to a staged task, where that is more than eight runs, one for
+//! each eight.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -13,7 +15,7 @@ use super::context::Origin;
 use super::items::{ITEMS_IN_CHUNK, Items, letters, statuses};
 use super::log::LogEntry;
 use super::runs::{RetryState, Run, RunId};
-use super::staged::{LED_IN_CHUNK, Staged, StagedId};
+use super::staged::{Staged, StagedId};
 use super::status::Status;
 use super::{Conductor, context::ContextId};
 use crate::definition::Definition;
@@ -76,12 +78,12 @@ struct WorkflowPiece {
 }
 
 #[derive(Serialize, Deserialize)]
-struct RunPiece {
+struct RunPiece<'run> {
     task: Arc<str>,
     route: u32,
     context: ContextId,
-    before: Vec<(Arc<str>, RunId)>,
-    next: Vec<Option<bool>>,
+    before: Cow<'run, [(Arc<str>, RunId)]>,
+    next: Cow<'run, [Option<bool>]>,
     status: Status,
     /// Count, delay, tally.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,6 +99,8 @@ struct RunPiece {
     took_too_long: bool,
     #[serde(default)]
     changes: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    taken_back: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -104,9 +108,9 @@ struct StagedPiece {
     task: Arc<str>,
     route: u32,
     context: ContextId,
-    /// The first of the runs that led to it.
+    /// The runs that led to it, if they are few.
     before: Vec<(Arc<str>, RunId)>,
-    /// How many led to it, if that is not all of them.
+    /// How many led to it, if they are many and in pieces of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     led_by: Option<usize>,
     ready: bool,
@@ -187,7 +191,7 @@ impl Conductor {
         let new = self.staging.take_new();
         let was_never = |piece: &Piece| match piece {
             Piece::Staged(id) | Piece::Led(id, _) | Piece::Items(id, _) => {
-                new.contains(id) && self.staging.get(*id).is_none()
+                new.binary_search(id).is_ok() && self.staging.get(*id).is_none()
             }
             _ => false,
         };
@@ -209,8 +213,9 @@ impl Conductor {
             Piece::Run(number) => json(&self.run_piece(self.runs.get(number))),
             Piece::Staged(number) => self.staging.get(number).and_then(|staged| json(&self.staged_piece(staged))),
             Piece::Led(number, chunk) => {
-                let led = self.staging.get(number)?.led_in_chunk(chunk as usize);
-                if led.is_empty() { None } else { json(&led) }
+                let led = &self.staging.get(number)?.before;
+                let led = led.are_many().then(|| led.chunk(chunk as usize)).filter(|led| !led.is_empty());
+                led.as_ref().and_then(json)
             }
             Piece::Items(number, chunk) => {
                 let items = self.staging.get(number)?.items.as_ref()?;
@@ -220,13 +225,13 @@ impl Conductor {
         }
     }
 
-    fn run_piece(&self, run: &Run) -> RunPiece {
+    fn run_piece<'run>(&self, run: &'run Run) -> RunPiece<'run> {
         RunPiece {
             task: self.definition.task(run.task).name.clone(),
             route: run.route,
             context: run.context,
-            before: run.before.clone(),
-            next: run.next.clone(),
+            before: Cow::Borrowed(run.before.as_slice()),
+            next: Cow::Borrowed(run.next.as_slice()),
             status: run.status,
             retry: run.retry.map(|retry| (retry.count, retry.delay, retry.tally)),
             terminal: run.terminal,
@@ -235,6 +240,7 @@ impl Conductor {
             stopped: run.stopped,
             took_too_long: run.took_too_long,
             changes: run.changes,
+            taken_back: run.taken_back,
         }
     }
 
@@ -243,13 +249,13 @@ impl Conductor {
             task: self.definition.task(staged.task).name.clone(),
             route: staged.route,
             context: staged.context,
-            before: staged.led_in_chunk(0),
-            led_by: (staged.before.len() > LED_IN_CHUNK).then_some(staged.before.len()),
+            before: if staged.before.are_many() { Vec::new() } else { staged.before.as_slice().to_vec() },
+            led_by: staged.before.are_many().then_some(staged.before.len()),
             ready: staged.ready,
             completed: staged.completed,
             run_on_fail: staged.run_on_fail,
             retry_delay: staged.retry_delay,
-            input: if staged.input.is_empty() { Value::Null } else { Value::Map(staged.input.clone()) },
+            input: staged.input.clone(),
             items: staged.items.as_ref().map(Items::len),
             failures_max: staged.items.as_ref().and_then(Items::failures_max),
         }
@@ -278,7 +284,7 @@ impl Conductor {
         }
         for (id, led_by) in parts.led_by {
             if conductor.staging.get(id).is_none_or(|staged| staged.before.len() != led_by) {
-                return Err(RestoreError::Missing(Piece::Led(id, 1).key()));
+                return Err(RestoreError::Missing(Piece::Led(id, 0).key()));
             }
         }
         for (id, ItemsPieces { count, failures_max, statuses }) in parts.items {
@@ -327,6 +333,10 @@ impl Conductor {
                     parts.items.insert(number, ItemsPieces { count, failures_max, statuses });
                 }
                 parts.led_by.extend(staged.led_by.map(|led_by| (number, led_by)));
+                if staged.led_by.is_some() && !staged.before.is_empty() {
+                    // Of many, the first ones were stored here once.
+                    self.changed.extend([Piece::Staged(number), Piece::Led(number, 0)]);
+                }
                 let staged = self.staged_of(staged)?;
                 self.staging.restore(number, staged);
             }
@@ -350,7 +360,7 @@ impl Conductor {
         Ok(())
     }
 
-    fn run_of(&self, piece: RunPiece) -> Result<Run, RestoreError> {
+    fn run_of(&self, piece: RunPiece<'_>) -> Result<Run, RestoreError> {
         let index = self.definition.task_index(&piece.task);
         let task = index.ok_or_else(|| RestoreError::Task(piece.task.to_string()))?;
         if piece.next.len() != self.definition.task(task).next.len() {
@@ -360,8 +370,8 @@ impl Conductor {
             task,
             route: piece.route,
             context: piece.context,
-            before: piece.before,
-            next: piece.next,
+            before: piece.before.into_owned(),
+            next: piece.next.into_owned(),
             status: piece.status,
             retry: piece.retry.map(|(count, delay, tally)| RetryState { count, delay, tally }),
             terminal: piece.terminal,
@@ -370,6 +380,7 @@ impl Conductor {
             stopped: piece.stopped,
             took_too_long: piece.took_too_long,
             changes: piece.changes,
+            taken_back: piece.taken_back,
         })
     }
 
@@ -381,7 +392,7 @@ impl Conductor {
             completed: piece.completed,
             run_on_fail: piece.run_on_fail,
             retry_delay: piece.retry_delay,
-            input: piece.input.as_map().cloned().unwrap_or_default(),
+            input: piece.input,
             ..Staged::new(task, piece.route, piece.context, piece.before)
         })
     }

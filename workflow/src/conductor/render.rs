@@ -154,10 +154,8 @@ fn rendered_map(limits: &MapLimits, scope: &Scope, items: usize) -> Result<Rende
 }
 
 /// What a task gives its action, with what a person has changed of it.
-fn changed(input: Value, by: &Map) -> Value {
-    if by.is_empty() {
-        return input;
-    }
+fn changed(input: Value, by: &Value) -> Value {
+    let Some(by) = by.as_map() else { return input };
     Value::Map(merged(input.as_map().unwrap_or(&Map::default()), by))
 }
 

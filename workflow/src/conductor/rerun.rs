@@ -1,9 +1,12 @@
 //! Running a workflow that has ended once more, from tasks that failed or from named ones.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use super::context::ContextId;
+use super::led::Led;
 use super::log::LogEntry;
-use super::runs::{Run, RunId};
+use super::runs::{JoinStatus, Run, RunId};
 use super::staged::Staged;
 use super::status::Status;
 use super::{Conductor, ConductorError};
@@ -20,15 +23,46 @@ pub struct Rerun {
     pub reset_items: bool,
 }
 
+/// The tasks that run again, each in its route, and whether all of its items do.
+type Candidates = BTreeMap<(TaskIndex, u32), bool>;
+
+/// A join that something has arrived at which does not run again.
+struct Joining {
+    task: TaskIndex,
+    route: u32,
+    context: ContextId,
+    before: Vec<(Arc<str>, RunId)>,
+}
+
 impl Conductor {
-    /// Lets a workflow that has ended run again: from these tasks, or from all that ended badly with nothing behind
-    /// them or were stopped when it ended. It is `resuming` then; its tasks are offered as always.
+    /// Lets a workflow that has ended run again, as Orquesta does: from these tasks, or from all that ended badly with
+    /// nothing behind them or were stopped when it ended. It is `resuming` then; its tasks are offered as always. What
+    /// came behind them counts on, at joins for one, until it has run again.
     ///
     /// # Errors
     /// A workflow that has not ended, one that never began, and tasks that never ran. Nothing changes then.
     pub fn rerun(&mut self, tasks: &[Rerun]) -> Result<(), ConductorError> {
         self.check_rerun()?;
         let candidates = if tasks.is_empty() { self.failed_ends() } else { self.named(tasks)? };
+        self.rerun_from(candidates)
+    }
+
+    /// Lets a workflow that has ended run again from these tasks, and from those that were stopped or canceled, which
+    /// would cancel it again. Of these, the ones that nothing else of them leads to. What came behind them is as if it
+    /// had never been; what had not begun when the workflow ended begins as well.
+    ///
+    /// # Errors
+    /// As for [`Conductor::rerun`].
+    pub fn rerun_tasks(&mut self, tasks: &[Rerun]) -> Result<(), ConductorError> {
+        self.check_rerun()?;
+        let named = self.named(tasks)?;
+        let mut wanted = self.canceled_tasks();
+        wanted.extend(named.keys().filter_map(|(task, route)| self.runs.latest(*task, *route)));
+        let (mut candidates, reached) = self.first_of(wanted);
+        for (key, reset_items) in &mut candidates {
+            *reset_items = named.get(key).copied().unwrap_or_default();
+        }
+        self.take_back(&candidates, &reached);
         self.rerun_from(candidates)
     }
 
@@ -56,7 +90,7 @@ impl Conductor {
         if self.runs.routes().is_empty() { Err(ConductorError::NeverBegan) } else { Ok(()) }
     }
 
-    fn rerun_from(&mut self, candidates: BTreeMap<(TaskIndex, u32), bool>) -> Result<(), ConductorError> {
+    fn rerun_from(&mut self, candidates: Candidates) -> Result<(), ConductorError> {
         for ((task, route), reset_items) in candidates {
             self.rerun_task(task, route, reset_items)?;
         }
@@ -87,7 +121,7 @@ impl Conductor {
     }
 
     /// The tasks that ended badly with nothing behind them, and those that were stopped when the workflow ended.
-    fn failed_ends(&self) -> BTreeMap<(TaskIndex, u32), bool> {
+    fn failed_ends(&self) -> Candidates {
         let is_latest = |id, run: &Run| self.runs.latest(run.task, run.route) == Some(id);
         let ends = self.runs.iter().filter(|(id, run)| {
             let stopped = run.stopped && run.status == Status::Canceled && is_latest(*id, run);
@@ -104,10 +138,9 @@ impl Conductor {
         let undone = undone.filter_map(|(task, route)| Some((self.definition.task_index(task)?, *route)));
         let mut failed: BTreeSet<RunId> =
             ends.chain(undone).filter_map(|(task, route)| self.runs.latest(task, route)).collect();
-        for (id, run) in self.runs.iter().filter(|(id, run)| self.runs.latest(run.task, run.route) == Some(*id)) {
-            if is_task(run.task) && run.status == Status::Canceled {
-                failed.insert(id);
-            } else if !is_task(run.task) && run.terminal && run.status.is_abended() {
+        failed.extend(self.canceled_tasks());
+        for (_, run) in self.runs.iter().filter(|(id, run)| self.runs.latest(run.task, run.route) == Some(*id)) {
+            if !is_task(run.task) && run.terminal && run.status.is_abended() {
                 let led = run.before.iter().map(|(_, before)| self.runs.get(*before));
                 failed.extend(led.filter_map(|led| self.runs.latest(led.task, led.route)));
             }
@@ -115,9 +148,18 @@ impl Conductor {
         failed
     }
 
+    /// The latest runs of tasks that were stopped or canceled.
+    fn canceled_tasks(&self) -> BTreeSet<RunId> {
+        let is_canceled = |id: &RunId| {
+            let run = self.runs.get(*id);
+            run.status == Status::Canceled && self.definition.task(run.task).command.is_none()
+        };
+        self.runs.latest_in_order().into_iter().filter(is_canceled).collect()
+    }
+
     /// Those of some runs that no other one of them leads to, over however many tasks; and with them the runs that they led
     /// to.
-    fn first_of(&self, wanted: BTreeSet<RunId>) -> (BTreeMap<(TaskIndex, u32), bool>, BTreeSet<RunId>) {
+    fn first_of(&self, wanted: BTreeSet<RunId>) -> (Candidates, BTreeSet<RunId>) {
         let mut reached: BTreeSet<RunId> = BTreeSet::new();
         let mut first = BTreeMap::new();
         // What led to a run began before it.
@@ -132,39 +174,63 @@ impl Conductor {
         (first, reached)
     }
 
-    /// Takes back what came behind tasks that run again, because they lead to it once more: what is about to begin does
-    /// not, and what did not come to an end of its own counts no more. A canceled task would cancel the workflow again.
-    fn take_back(&mut self, candidates: &BTreeMap<(TaskIndex, u32), bool>, reached: &BTreeSet<RunId>) {
+    /// Takes back what came behind tasks that run again, because they lead to it once more: it counts no more, at joins
+    /// for one, what is about to begin does not, and its errors are forgotten.
+    fn take_back(&mut self, candidates: &Candidates, reached: &BTreeSet<RunId>) {
+        let joins = self.joins_behind(candidates, reached);
         for id in reached {
             let run = self.runs.get(*id);
-            let is_latest = self.runs.latest(run.task, run.route) == Some(*id);
-            if !is_latest || candidates.contains_key(&(run.task, run.route)) {
+            if candidates.contains_key(&(run.task, run.route)) && self.runs.latest(run.task, run.route) == Some(*id) {
+                // Its next run takes its place.
+                self.forget_next(*id);
                 continue;
             }
-            let status = run.status;
-            self.set_terminal(*id, false);
-            if status == Status::Canceled || !status.is_completed() {
-                self.set_run_status(*id, Status::Abandoned);
-            }
+            let name = self.definition.task(run.task).name.clone();
+            self.forget_errors_of(&name);
+            self.take_back_run(*id);
         }
         for id in self.staging.ids() {
             let Some(staged) = self.staging.get(id) else { continue };
-            let led_by_them = staged.before.values().filter(|run| reached.contains(run)).count();
-            let runs_itself = candidates.contains_key(&(staged.task, staged.route));
-            if led_by_them == 0 || runs_itself {
+            let (task, route) = (staged.task, staged.route);
+            let mut before = staged.before.as_slice().to_vec();
+            before.retain(|(_, run)| !reached.contains(run));
+            if before.len() == staged.before.len() || candidates.contains_key(&(task, route)) {
                 continue;
             }
-            if led_by_them == staged.before.len() {
+            if before.is_empty() {
                 self.unstage(id);
-            } else if self.definition.task(staged.task).join.is_some() {
-                // It waits for them to arrive again.
-                self.change_staged(id, |staged| staged.ready = false);
+                continue;
+            }
+            let ready = self.join_status(task, route) == JoinStatus::Met;
+            self.led_only_by(id, Led::of(before));
+            self.change_staged(id, |staged| staged.ready = ready);
+        }
+        for Joining { task, route, context, before } in joins {
+            if self.staging.find(task, route).is_none() {
+                let ready = self.join_status(task, route) == JoinStatus::Met;
+                self.stage(Staged { ready, ..Staged::new(task, route, context, before) });
             }
         }
     }
 
+    /// The joins that have begun behind tasks that run again, with what else has arrived at them: they wait for the
+    /// others once more.
+    fn joins_behind(&self, candidates: &Candidates, reached: &BTreeSet<RunId>) -> Vec<Joining> {
+        let joining = |id: &RunId| {
+            let run = self.runs.get(*id);
+            let (task, route) = (run.task, run.route);
+            let begins_behind = self.definition.task(task).join.is_some()
+                && self.runs.latest(task, route) == Some(*id)
+                && !candidates.contains_key(&(task, route));
+            let before = run.before.iter().filter(|(_, before)| !reached.contains(before)).cloned();
+            let before: Vec<_> = before.filter(|_| begins_behind).collect();
+            (!before.is_empty()).then_some(Joining { task, route, context: run.context, before })
+        };
+        reached.iter().filter_map(joining).collect()
+    }
+
     /// The named tasks without those that come behind another one of them anyway.
-    fn named(&self, tasks: &[Rerun]) -> Result<BTreeMap<(TaskIndex, u32), bool>, ConductorError> {
+    fn named(&self, tasks: &[Rerun]) -> Result<Candidates, ConductorError> {
         let mut known = BTreeMap::new();
         let mut unknown: Vec<String> = Vec::new();
         for rerun in tasks {
@@ -204,7 +270,7 @@ impl Conductor {
         if let Some(id) = staged {
             self.change_staged(id, |staged| staged.completed = false);
         }
-        let definition = std::sync::Arc::clone(&self.definition);
+        let definition = Arc::clone(&self.definition);
         self.forget_errors_of(&definition.task(task).name);
         match staged {
             Some(id) if definition.task(task).with.is_some() => self.reset_items(id, reset_items),

@@ -1,9 +1,11 @@
-//! Every run of every task, in the order in which they began, and the routes that they belong to.
+//! Every run of every task, in the order in which they began, and the routes that they belong to. Which run of a task is
+//! the latest one is in `latest`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::ContextId;
+use super::latest::Latest;
 use super::status::Status;
 use crate::definition::{Definition, TaskIndex};
 use crate::expression::Tasks;
@@ -35,6 +37,8 @@ pub(crate) struct Run {
     pub(crate) took_too_long: bool,
     /// How often its status has changed.
     pub(crate) changes: u32,
+    /// What led to it runs again, and it counts no more.
+    pub(crate) taken_back: bool,
 }
 
 /// How often a run is tried again.
@@ -70,7 +74,7 @@ pub(crate) enum JoinStatus {
 pub(crate) struct Runs {
     definition: Arc<Definition>,
     list: Vec<Run>,
-    latest: BTreeMap<(TaskIndex, u32), RunId>,
+    latest: Latest,
     routes: Vec<Vec<String>>,
     /// How many latest runs have each status.
     counts: [usize; Status::ALL.len()],
@@ -84,7 +88,7 @@ impl Runs {
         Runs {
             definition,
             list: Vec::new(),
-            latest: BTreeMap::new(),
+            latest: Latest::default(),
             routes: Vec::new(),
             counts: [0; Status::ALL.len()],
             asking: 0,
@@ -94,33 +98,70 @@ impl Runs {
 
     pub(crate) fn push(&mut self, run: Run) -> RunId {
         let id = RunId::try_from(self.list.len()).unwrap_or(RunId::MAX);
-        let (task, route) = (run.task, run.route);
-        let old = self.latest.insert((task, route), id);
-        if let Some(old) = old {
-            self.uncount(self.list[old as usize].status, task);
-        }
-        self.count_in(run.status, task);
-        for join in &self.definition.task(task).joins {
-            let gone = old.is_some_and(|old| self.leads_to(&self.list[old as usize], *join));
-            let comes = self.leads_to(&run, *join);
-            let arrived = self.arrived.entry((*join, route)).or_default();
-            arrived.seen += usize::from(old.is_none());
-            arrived.satisfied += usize::from(comes);
-            arrived.satisfied -= usize::from(gone);
-        }
+        let (task, route, counts) = (run.task, run.route, !run.taken_back);
         self.list.push(run);
+        if counts {
+            self.make_latest(task, route, Some(id));
+        }
         id
     }
 
-    /// Whether a run has taken a transition to a join.
+    /// A run counts no more, as if it had never been. The one before it of its task and route is the latest one then.
+    pub(crate) fn take_back(&mut self, id: RunId) {
+        let run = &self.list[id as usize];
+        let (task, route) = (run.task, run.route);
+        if self.is_latest(id) {
+            let counts = |run: &Run| (run.task, run.route) == (task, route) && !run.taken_back;
+            let before = self.list[..id as usize].iter().rposition(counts);
+            self.make_latest(task, route, before.and_then(|before| RunId::try_from(before).ok()));
+        }
+        self.list[id as usize].taken_back = true;
+    }
+
+    /// Counts another run, or none, as the latest one of a task in a route.
+    fn make_latest(&mut self, task: TaskIndex, route: u32, run: Option<RunId>) {
+        let old = self.latest.set(task, route, run);
+        if let Some(old) = old {
+            self.uncount(self.list[old as usize].status, task);
+        }
+        if let Some(run) = run {
+            self.count_in(self.list[run as usize].status, task);
+        }
+        for join in &self.definition.task(task).joins {
+            let leads = |run: Option<RunId>| run.is_some_and(|run| self.leads_to(&self.list[run as usize], *join));
+            let (gone, comes) = (leads(old), leads(run));
+            let arrived = self.arrived.entry((*join, route)).or_default();
+            arrived.seen += usize::from(run.is_some());
+            arrived.seen -= usize::from(old.is_some());
+            arrived.satisfied += usize::from(comes);
+            arrived.satisfied -= usize::from(gone);
+        }
+    }
+
+    /// Says of none of a run's transitions that it was taken, because the run's task runs again.
+    pub(crate) fn forget_next(&mut self, id: RunId) {
+        let (task, route) = (self.list[id as usize].task, self.list[id as usize].route);
+        if self.is_latest(id) {
+            for join in &self.definition.task(task).joins {
+                if self.leads_to(&self.list[id as usize], *join) {
+                    self.arrived.entry((*join, route)).or_default().satisfied -= 1;
+                }
+            }
+        }
+        self.list[id as usize].next.fill(None);
+    }
+
+    /// Whether a run has taken a transition to a join. Transitions stand in the order of what they lead to.
     fn leads_to(&self, run: &Run, join: TaskIndex) -> bool {
         let next = &self.definition.task(run.task).next;
-        next.iter().zip(&run.next).any(|(transition, taken)| transition.to == join && *taken == Some(true))
+        let first = next.partition_point(|transition| transition.to < join);
+        let to_join = next[first..].iter().take_while(|transition| transition.to == join).count();
+        run.next[first..first + to_join].contains(&Some(true))
     }
 
     fn is_latest(&self, id: RunId) -> bool {
         let run = &self.list[id as usize];
-        self.latest.get(&(run.task, run.route)) == Some(&id)
+        self.latest.get(run.task, run.route) == Some(id)
     }
 
     pub(crate) fn set_status(&mut self, id: RunId, status: Status) {
@@ -189,14 +230,12 @@ impl Runs {
     }
 
     pub(crate) fn latest(&self, task: TaskIndex, route: u32) -> Option<RunId> {
-        self.latest.get(&(task, route)).copied()
+        self.latest.get(task, route)
     }
 
     /// The latest runs of each task in each route, in the order in which they began.
     pub(crate) fn latest_in_order(&self) -> Vec<RunId> {
-        let mut latest: Vec<RunId> = self.latest.values().copied().collect();
-        latest.sort_unstable();
-        latest
+        self.latest.in_order()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (RunId, &Run)> {

@@ -1,22 +1,17 @@
-//! What is about to run: tasks that something has led to, and those that are offered.
+//! What is about to run: tasks that something has led to, and those that are offered. What led to each is in `led`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
 use super::context::ContextId;
 use super::items::Items;
+use super::led::Led;
 use super::render::Rendered;
 use crate::definition::TaskIndex;
-use crate::expression::Map;
+use crate::expression::Value;
 
 /// The number of a staged task, in the order of staging.
 pub(crate) type StagedId = u32;
-
-/// Of the runs that led to a staged task, how many are stored together, so that one that arrives at a join is written
-/// with few others. The first ones are in the piece of the staged task itself.
-pub(crate) const LED_IN_CHUNK: usize = 8;
 
 /// A task that something has led to.
 #[derive(Debug, Clone)]
@@ -24,8 +19,8 @@ pub(crate) struct Staged {
     pub(crate) task: TaskIndex,
     pub(crate) route: u32,
     pub(crate) context: ContextId,
-    /// The runs that led to it, by the steps that they took. Very many may lead to a join.
-    pub(crate) before: IndexMap<Arc<str>, u32>,
+    /// The runs that led to it.
+    pub(crate) before: Led,
     /// Whether everything that it waits for has arrived.
     pub(crate) ready: bool,
     /// It has ended badly, and its items are kept for a rerun.
@@ -34,8 +29,8 @@ pub(crate) struct Staged {
     pub(crate) run_on_fail: bool,
     /// It is tried again, after this delay in seconds.
     pub(crate) retry_delay: Option<i64>,
-    /// What a person has changed of what it gives its action.
-    pub(crate) input: Map,
+    /// What a person has changed of what it gives its action, a map; `null` if nothing.
+    pub(crate) input: Value,
     /// Its items, once they have been offered.
     pub(crate) items: Option<Items>,
     /// What is offered of it, once it has been rendered.
@@ -53,88 +48,75 @@ impl Staged {
             task,
             route,
             context,
-            before: before.into_iter().collect(),
+            before: Led::of(before),
             ready: true,
             completed: false,
             run_on_fail: false,
             retry_delay: None,
-            input: Map::default(),
+            input: Value::Null,
             items: None,
             rendered: None,
         }
     }
 
-    /// The runs that led to it, as a run of it keeps them.
-    pub(crate) fn led_by_runs(&self) -> Vec<(Arc<str>, u32)> {
-        self.before.iter().map(|(step, run)| (step.clone(), *run)).collect()
-    }
-
     fn is_open(&self) -> bool {
         self.ready && !self.completed
-    }
-
-    /// Remembers which run led here, in the place of an earlier one that took the same step, and says its place.
-    pub(crate) fn led_by(&mut self, step: &Arc<str>, run: u32) -> usize {
-        self.before.insert_full(step.clone(), run).0
-    }
-
-    /// The runs that led here, those of one chunk.
-    pub(crate) fn led_in_chunk(&self, chunk: usize) -> Vec<(Arc<str>, u32)> {
-        let first = chunk.saturating_mul(LED_IN_CHUNK);
-        let of_chunk = (first..first + LED_IN_CHUNK).map_while(|place| self.before.get_index(place));
-        of_chunk.map(|(step, run)| (step.clone(), *run)).collect()
     }
 }
 
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Staging {
-    list: BTreeMap<StagedId, Staged>,
-    of: BTreeMap<(TaskIndex, u32), Vec<StagedId>>,
+    list: BTreeMap<StagedId, Box<Staged>>,
+    /// By task and route.
+    of: BTreeSet<(TaskIndex, u32, StagedId)>,
     open: BTreeSet<StagedId>,
     next: StagedId,
-    /// Those that were added since it was asked last.
-    new: BTreeSet<StagedId>,
+    /// Those that were added since it was asked last, in order.
+    new: Vec<StagedId>,
 }
 
 impl Staging {
     pub(crate) fn add(&mut self, staged: Staged) -> StagedId {
         let id = self.next;
         self.restore(id, staged);
-        self.new.insert(id);
+        self.new.push(id);
         id
     }
 
-    /// Those that were added since this was asked last.
-    pub(crate) fn take_new(&mut self) -> BTreeSet<StagedId> {
+    /// Those that were added since this was asked last, in order.
+    pub(crate) fn take_new(&mut self) -> Vec<StagedId> {
         std::mem::take(&mut self.new)
     }
 
     pub(crate) fn restore(&mut self, id: StagedId, staged: Staged) {
-        self.of.entry((staged.task, staged.route)).or_default().push(id);
+        self.of.insert((staged.task, staged.route, id));
         if staged.is_open() {
             self.open.insert(id);
         }
-        self.list.insert(id, staged);
+        self.list.insert(id, Box::new(staged));
         self.next = self.next.max(id + 1);
     }
 
     /// The first one of a task in a route.
     pub(crate) fn find(&self, task: TaskIndex, route: u32) -> Option<StagedId> {
-        self.of.get(&(task, route)).and_then(|ids| ids.first()).copied()
+        self.of.range((task, route, 0)..=(task, route, StagedId::MAX)).next().map(|(_, _, id)| *id)
     }
 
     pub(crate) fn get(&self, id: StagedId) -> Option<&Staged> {
-        self.list.get(&id)
+        self.list.get(&id).map(|staged| &**staged)
     }
 
     pub(crate) fn change<R>(&mut self, id: StagedId, change: impl FnOnce(&mut Staged) -> R) -> Option<R> {
         let staged = self.list.get_mut(&id)?;
+        let was_open = staged.is_open();
         let result = change(staged);
-        if staged.is_open() {
-            self.open.insert(id);
-        } else {
-            self.open.remove(&id);
+        if staged.is_open() != was_open {
+            if was_open {
+                self.open.remove(&id);
+            } else {
+                self.open.insert(id);
+            }
         }
         Some(result)
     }
@@ -145,13 +127,7 @@ impl Staging {
         if staged.items.as_ref().is_some_and(|items| items.active() > 0) {
             return false;
         }
-        let key = (staged.task, staged.route);
-        if let Some(ids) = self.of.get_mut(&key) {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.of.remove(&key);
-            }
-        }
+        self.of.remove(&(staged.task, staged.route, id));
         self.open.remove(&id);
         self.list.remove(&id);
         true
@@ -159,7 +135,7 @@ impl Staging {
 
     /// Those that can be offered, in the order of staging.
     pub(crate) fn open(&self) -> impl Iterator<Item = (StagedId, &Staged)> {
-        self.open.iter().filter_map(|id| self.list.get(id).map(|staged| (*id, staged)))
+        self.open.iter().filter_map(|id| self.get(*id).map(|staged| (*id, staged)))
     }
 
     pub(crate) fn has_open(&self) -> bool {
@@ -172,6 +148,6 @@ impl Staging {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Staged> {
-        self.list.values()
+        self.list.values().map(|staged| &**staged)
     }
 }

@@ -81,8 +81,8 @@ impl Conductor {
         let run = self.runs.get(id);
         let (task_id, route) = (Some(self.definition.task(run.task).name.clone()), Some(run.route));
         let message = format!(
-            "LimitExceeded: What the tasks of the workflow have published, and what undoes them, has {bytes} bytes, the \
-             limit PUBLISHED_BYTES_MAX is {}. What this task did will not be undone.",
+            "LimitExceeded: The variables of the workflow, and what undoes its tasks, have {bytes} bytes, the limit \
+             PUBLISHED_BYTES_MAX is {}. What this task did will not be undone.",
             self.limits.published_bytes_max
         );
         self.log_error(LogEntry { task_id, route, ..LogEntry::error(message) });

@@ -1,6 +1,7 @@
 //! From the parts of a text to a workflow that can be run.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{
@@ -50,6 +51,10 @@ struct Compiler<'spec> {
     names: HashMap<Arc<str>, TaskIndex>,
     inbound: HashMap<&'spec str, BTreeSet<&'spec str>>,
     sorted: Vec<&'spec str>,
+    /// What was compiled, by its text: tasks of large workflows have much in common, and share it.
+    templates: RefCell<HashMap<String, Template>>,
+    /// The names of variables, likewise.
+    variables: RefCell<HashSet<Arc<str>>>,
 }
 
 impl<'spec> Compiler<'spec> {
@@ -74,7 +79,8 @@ impl<'spec> Compiler<'spec> {
         let sorted: Vec<&str> = known.into_iter().collect();
         let number = |(index, name): (usize, &&str)| (Arc::from(*name), TaskIndex::try_from(index).unwrap_or_default());
         let names = sorted.iter().enumerate().map(number).collect();
-        Compiler { spec, shape, names, inbound, sorted }
+        let (templates, variables) = (RefCell::default(), RefCell::default());
+        Compiler { spec, shape, names, inbound, sorted, templates, variables }
     }
 
     fn compile(self) -> Definition {
@@ -102,7 +108,20 @@ impl<'spec> Compiler<'spec> {
     }
 
     fn template(&self, value: &Value) -> Template {
-        Template::compile(value, self.spec.dialect)
+        let compile = || Template::compile(value, self.spec.dialect);
+        match serde_json::to_string(value) {
+            Ok(text) => self.templates.borrow_mut().entry(text).or_insert_with(compile).clone(),
+            Err(_) => compile(),
+        }
+    }
+
+    fn variable(&self, name: &Arc<str>) -> Arc<str> {
+        let mut variables = self.variables.borrow_mut();
+        if let Some(known) = variables.get(name) {
+            return known.clone();
+        }
+        variables.insert(name.clone());
+        name.clone()
     }
 
     fn optional(&self, value: &Value) -> Option<Template> {
@@ -120,7 +139,7 @@ impl<'spec> Compiler<'spec> {
             .filter(|to| self.spec.tasks.get(self.sorted[*to as usize]).is_some_and(TaskSpec::is_join))
             .collect();
         Task {
-            name: Arc::from(name),
+            name: self.names.get_key_value(name).map_or_else(|| Arc::from(name), |(name, _)| name.clone()),
             command,
             join: self.join(name, spec),
             split: self.shape.is_split(name) && !self.shape.in_cycle(name),
@@ -130,11 +149,11 @@ impl<'spec> Compiler<'spec> {
             action: self.template(&spec.action),
             input: self.template(&spec.input),
             with: match &spec.with {
-                Some(with) => Some(self.with(&with.items, &with.concurrency)),
-                None => self.map(&spec.native.map),
+                Some(with) => Some(Box::new(self.with(&with.items, &with.concurrency))),
+                None => self.map(&spec.native.map).map(Box::new),
             },
             delay: self.optional(&spec.delay),
-            retry: self.retry(name, spec),
+            retry: self.retry(name, spec).map(Box::new),
             reads_statuses: reads_statuses(spec),
             native: self.native_task(spec),
         }
@@ -194,7 +213,7 @@ impl<'spec> Compiler<'spec> {
         let published = published.filter_map(|map| map.iter().next());
         Entry {
             when: self.optional(&entry.when),
-            publish: published.map(|(name, value)| (name.clone(), self.template(value))).collect(),
+            publish: published.map(|(name, value)| (self.variable(name), self.template(value))).collect(),
         }
     }
 

@@ -71,9 +71,9 @@ pub(crate) struct Task {
     pub(crate) joins: Vec<TaskIndex>,
     pub(crate) action: Template,
     pub(crate) input: Template,
-    pub(crate) with: Option<With>,
+    pub(crate) with: Option<Box<With>>,
     pub(crate) delay: Option<Template>,
-    pub(crate) retry: Option<Retry>,
+    pub(crate) retry: Option<Box<Retry>>,
     /// Whether what is offered depends on the statuses of tasks, and is rendered anew whenever it is asked for.
     pub(crate) reads_statuses: bool,
     pub(crate) native: NativeTask,

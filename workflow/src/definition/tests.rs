@@ -34,3 +34,28 @@ fn what_cannot_be_run_is_located() {
         Definition::read("version: 1.0\ntasks:\n  a:\n    next:\n      - do: gone\n", Dialect::Orquesta).unwrap_err();
     assert_eq!(error.to_string(), "5:9: tasks.a.next[0].do: The task \"gone\" is not defined.");
 }
+
+#[test]
+fn what_tasks_have_in_common_is_compiled_once() {
+    let tasks: Vec<String> = (0..3)
+        .map(|task| {
+            format!(
+                "  t{task}:\n    action: core.echo\n    input: {{message: <% ctx(v) %>, n: {task}}}\n    next: [{{when: <% \
+                 succeeded() %>, publish: [{{v: <% result() %>}}], do: end}}]\n"
+            )
+        })
+        .collect();
+    let definition = definition(&format!("vars: [{{v: 1}}]\ntasks:\n{}  end: {{join: all}}\n", tasks.concat()));
+    let at = |text: &str| text.as_ptr();
+    let of = |task: &str| {
+        let task = definition.task(definition.task_index(task).unwrap());
+        let (entry, source) = (&task.entries[0], |template: &Template| at(template.source().as_str().unwrap()));
+        let (name, value) = &entry.publish[0];
+        [source(&task.action), source(entry.when.as_ref().unwrap()), at(name), source(value)]
+    };
+    assert_eq!((of("t1"), of("t2")), (of("t0"), of("t0")));
+    // What differs in anything is another one.
+    let inputs: Vec<_> = (0..3).map(|task| definition.task(task + 1).input.source().to_json().to_string()).collect();
+    assert_eq!(inputs[2], "{\"message\":\"<% ctx(v) %>\",\"n\":2}");
+    assert_ne!(inputs[0], inputs[1]);
+}

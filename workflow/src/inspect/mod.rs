@@ -7,6 +7,8 @@ mod schema;
 mod semantics;
 mod syntax;
 
+use std::sync::Arc;
+
 use crate::expression::Language;
 use crate::spec::WorkflowSpec;
 use crate::yaml::At;
@@ -26,6 +28,19 @@ pub struct Finding {
     pub schema_path: String,
     /// Where that part stands in the text.
     pub at: At,
+    /// The keys that nobody knows there, if that is what is wrong.
+    pub unexpected: Option<Unexpected>,
+}
+
+/// Keys that nobody knows where they stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unexpected {
+    /// The keys, as people write them.
+    pub keys: Vec<Arc<str>>,
+    /// The keys that there are.
+    pub known: Vec<&'static str>,
+    /// Of a workflow in Orquesta's dialect, the keys that there are in native ones beside them.
+    pub native: &'static [&'static str],
 }
 
 /// Everything that is wrong with a workflow.
@@ -80,7 +95,7 @@ const TASK_SCHEMA: &str = r"properties.tasks.patternProperties.^\w+$";
 
 fn finding(spec: &WorkflowSpec, message: String, spec_path: String, schema_path: String) -> Finding {
     let at = spec.place(&spec_path);
-    Finding { language: None, expression: None, message, spec_path, schema_path, at }
+    Finding { language: None, expression: None, message, spec_path, schema_path, at, unexpected: None }
 }
 
 #[cfg(test)]

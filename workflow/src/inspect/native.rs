@@ -1,5 +1,7 @@
 //! What is wrong with the keys that native workflows have and Orquesta's do not.
 
+use petrel_execution::workflow::AnswerSchema;
+
 use super::{Finding, TASK_SCHEMA, finding};
 use crate::expression::{Dialect, Map, Template, Value};
 use crate::limits::{FINALLY_MAX, REMINDER_MS_MIN};
@@ -237,8 +239,8 @@ impl Walk<'_> {
         if map.get("question").and_then(Value::as_str).is_none_or(str::is_empty) {
             self.report("`question` is the text that people are asked", &path, &schema);
         }
-        if map.get("schema").is_some_and(|schema| !matches!(schema, Value::Map(_)) && !has_expressions(schema)) {
-            self.report("`schema` is a JSON schema of the answer", &format!("{path}.schema"), &schema);
+        if let Some(of_answer) = map.get("schema").filter(|written| !has_expressions(written)) {
+            self.schema_of_answer(of_answer, &format!("{path}.schema"), &schema);
         }
         let expires = map.get("expires").cloned().unwrap_or_default();
         self.duration(&expires, &format!("{path}.expires"), &schema);
@@ -247,6 +249,14 @@ impl Walk<'_> {
             self.report(message, &format!("{path}.default"), &schema);
         }
         self.call_outs(map, &path, &schema);
+    }
+
+    fn schema_of_answer(&mut self, written: &Value, path: &str, schema: &str) {
+        if !matches!(written, Value::Map(_)) {
+            self.report("`schema` is a JSON schema of the answer", path, schema);
+        } else if let Err(why) = AnswerSchema::compile(&written.to_json()) {
+            self.report(format!("`schema` is no schema of an answer: {why}"), path, schema);
+        }
     }
 
     /// `notify` and `remind`.

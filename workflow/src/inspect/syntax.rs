@@ -1,14 +1,14 @@
 //! What breaks the schema of workflows.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 
 use super::schema::{Kind, Schema, WORKFLOW};
-use super::{Finding, finding};
+use super::{Finding, Unexpected, finding};
 use crate::expression::{Dialect, Map, Value};
-use crate::spec::WorkflowSpec;
 use crate::spec::python::{repr, repr_text};
+use crate::spec::{WorkflowSpec, keys_at};
 
 /// The form of a task's items, as JSON schema writes it.
 const ITEMS_PATTERN: &str =
@@ -122,6 +122,18 @@ impl Walk<'_> {
         }
     }
 
+    fn unexpected(&self, map: &Map, schema: &Schema, path: &str) -> Unexpected {
+        let mut known: Vec<&'static str> = schema.properties.iter().map(|(name, _)| *name).collect();
+        let keys = map.iter().filter(|(name, _)| !known.contains(&&***name)).map(|(name, _)| name);
+        // YAML 1.1 takes `on` for a truth.
+        let keys = keys.map(|name| if **name == *"True" { Arc::from("on") } else { name.clone() }).collect();
+        let mut native = keys_at(path);
+        if self.spec.dialect == Dialect::Native {
+            known.extend(std::mem::take(&mut native));
+        }
+        Unexpected { keys, known, native }
+    }
+
     fn map(&mut self, map: &Map, schema: &Schema, path: &str, schema_path: &str) {
         let written = || repr(&Value::Map(map.clone()));
         if map.len() < schema.entries_min {
@@ -142,6 +154,10 @@ impl Walk<'_> {
             let message =
                 format!("Additional properties are not allowed ({} {were} unexpected)", unexpected.join(", "));
             self.report(message, path, schema_path, "additionalProperties");
+            let unexpected = self.unexpected(map, schema, path);
+            if let Some(finding) = self.findings.last_mut() {
+                finding.unexpected = Some(unexpected);
+            }
         }
         for (name, schema) in schema.properties {
             if let Some(value) = map.get(name) {

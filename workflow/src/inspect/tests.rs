@@ -197,6 +197,11 @@ fn questions_are_judged() {
         ),
         ("{question: x, not_requester: yes}", Some("syntax 5 tasks.a.approve.not_requester: `not_requester` is not")),
         ("{question: x, schema: 1}", Some("syntax 5 tasks.a.approve.schema: `schema` is a JSON schema")),
+        (
+            "{question: x, schema: {type: bool}}",
+            Some("syntax 5 tasks.a.approve.schema: `schema` is no schema of an answer: "),
+        ),
+        ("{question: x, schema: {type: '<% ctx(n) %>'}}", None),
         ("{question: x, expires: soon}", Some("syntax 5 tasks.a.approve.expires: \"soon\" is no length of time")),
         ("{question: x, default: 1}", Some("syntax 5 tasks.a.approve.default: `default` is the answer when")),
         ("{question: x, notify: {input: {}}}", Some("syntax 5 tasks.a.approve.notify: `action` names the action")),

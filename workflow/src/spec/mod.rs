@@ -18,7 +18,7 @@ use crate::expression::{Dialect, Value};
 use crate::yaml::{At, Places};
 
 pub(crate) use inline::parameters;
-pub(crate) use native::{CONDITIONS, NativeSpec, NativeTaskSpec};
+pub(crate) use native::{CONDITIONS, NativeSpec, NativeTaskSpec, keys_at};
 
 /// The names that transitions may lead to without a task of that name.
 pub(crate) const COMMANDS: [&str; 4] = ["continue", "fail", "noop", "retry"];

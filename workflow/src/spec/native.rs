@@ -12,6 +12,17 @@ const WORKFLOW: [&str; 5] = ["timeout", "on_error", "rollback", "finally", "on_f
 /// The keys of a task.
 const TASK: [&str; 5] = ["timeout", "on_error", "approve", "undo", "map"];
 
+/// The keys that native workflows add to the part at a path: the whole, a task, or an entry of `next`.
+pub(crate) fn keys_at(path: &str) -> &'static [&'static str] {
+    let part = path.strip_prefix("tasks.");
+    match part {
+        None if path.is_empty() => &WORKFLOW,
+        Some(task) if !task.contains('.') => &TASK,
+        Some(entry) if entry.ends_with(']') && entry.contains(".next[") => &["on"],
+        _ => &[],
+    }
+}
+
 /// What `on` stands for in an entry of `next`.
 pub(crate) const CONDITIONS: [(&str, &str); 4] = [
     ("succeeded", "<% succeeded() %>"),

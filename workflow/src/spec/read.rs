@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::native::{self, NativeSpec, NativeTaskSpec};
 use super::{RetrySpec, SpecError, TaskSpec, TransitionSpec, WithSpec, WorkflowSpec, inline, python};
 use crate::expression::{Dialect, Map, Value};
-use crate::limits::TASKS_MAX;
+use crate::limits::{TASK_NAME_BYTES_MAX, TASKS_MAX};
 use crate::yaml::{self, Places};
 
 pub(super) fn read(text: &str, dialect: Dialect, versioned: bool) -> Result<WorkflowSpec, SpecError> {
@@ -74,7 +74,8 @@ impl Reader {
         match value {
             Value::Map(map) if !map.is_empty() => Ok(map),
             other => {
-                Err(self.error(path, format!("{path} is a mapping that is not empty, not {}", python::repr(other))))
+                Err(self
+                    .error(path, format!("{path} must be a mapping that is not empty, found {}", python::repr(other))))
             }
         }
     }
@@ -94,8 +95,15 @@ impl Reader {
             let path = format!("tasks.{name}");
             if name.is_empty() || !name.chars().all(|one| one.is_alphanumeric() || one == '_') {
                 return Err(
-                    self.error(&path, format!("the name of the task \"{name}\" is not made of letters, digits and _"))
+                    self.error(&path, format!("the name of the task \"{name}\" must be made of letters, digits and _"))
                 );
+            }
+            if name.len() > TASK_NAME_BYTES_MAX {
+                let bytes = name.len();
+                let message = format!(
+                    "the name of a task has {bytes} bytes, the limit TASK_NAME_BYTES_MAX is {TASK_NAME_BYTES_MAX}"
+                );
+                return Err(self.error(&path, message));
             }
             let task = with_items_written_out(self.map(task, &path)?);
             let (task, native) = match self.dialect {
@@ -156,9 +164,10 @@ impl Reader {
     fn next(&self, written: Option<&Value>, path: &str) -> Result<Vec<TransitionSpec>, SpecError> {
         let Some(written) = written.filter(|written| written.is_true()) else { return Ok(Vec::new()) };
         let Value::List(entries) = written else {
-            return Err(
-                self.error(&format!("{path}.next"), format!("{path}.next is a list, not {}", python::repr(written)))
-            );
+            return Err(self.error(
+                &format!("{path}.next"),
+                format!("{path}.next must be a list, found {}", python::repr(written)),
+            ));
         };
         let entry = |(number, entry): (usize, &Value)| self.transition(entry, &format!("{path}.next[{number}]"));
         entries.items().iter().enumerate().map(entry).collect()
@@ -177,7 +186,7 @@ impl Reader {
             Value::List(names) => names.items().iter().map(name_of).collect(),
             Value::Map(names) => names.iter().map(|(name, _)| name.clone()).collect(),
             other => {
-                let message = format!("{path}.do names tasks, {} does not", python::repr(other));
+                let message = format!("{path}.do must name tasks, found {}", python::repr(other));
                 return Err(self.error(&format!("{path}.do"), message));
             }
         };

@@ -27,15 +27,15 @@ fn what_is_no_workflow_is_located() {
         ("tasks: {a: {action: b}}", 1, "Version of the workflow definition is not provided."),
         ("version: 2\ntasks: {a: {action: b}}", 1, "Workflow definition is not the supported version \"1.0\"."),
         ("version: 1.0", 1, "Workflow definition contains no workflow."),
-        ("version: 1.0\ntasks:\n  a: 5", 3, "tasks.a is a mapping that is not empty, not 5"),
+        ("version: 1.0\ntasks:\n  a: 5", 3, "tasks.a must be a mapping that is not empty, found 5"),
         (
             "version: 1.0\ntasks:\n  a b:\n    action: x",
             3,
-            "the name of the task \"a b\" is not made of letters, digits and _",
+            "the name of the task \"a b\" must be made of letters, digits and _",
         ),
         ("version: 1.0\ntasks:\n  a:\n    action: x=1", 4, "the action's name is missing before its parameters"),
-        ("version: 1.0\ntasks:\n  a:\n    next:\n    - do: 5", 5, "tasks.a.next[0].do names tasks, 5 does not"),
-        ("version: 1.0\ntasks:\n  a:\n    next: x", 4, "tasks.a.next is a list, not 'x'"),
+        ("version: 1.0\ntasks:\n  a:\n    next:\n    - do: 5", 5, "tasks.a.next[0].do must name tasks, found 5"),
+        ("version: 1.0\ntasks:\n  a:\n    next: x", 4, "tasks.a.next must be a list, found 'x'"),
     ] {
         let error = read(text).unwrap_err();
         assert_eq!((error.at.line, error.message.as_str()), (line, message), "{text}");
@@ -49,4 +49,13 @@ fn too_many_tasks_name_the_limit() {
         text += &format!("  t{number}: {{action: a}}\n");
     }
     assert!(read(&text).unwrap_err().message.contains("the limit TASKS_MAX is 10000"));
+}
+
+#[test]
+fn a_task_with_too_long_a_name_names_the_limit() {
+    let named = |bytes: usize| read(&format!("version: 1.0\ntasks:\n  {}:\n    action: a\n", "t".repeat(bytes)));
+    assert!(named(crate::limits::TASK_NAME_BYTES_MAX).is_ok());
+    let error = named(crate::limits::TASK_NAME_BYTES_MAX + 1).unwrap_err();
+    let message = "the name of a task has 257 bytes, the limit TASK_NAME_BYTES_MAX is 256";
+    assert_eq!((error.at.line, error.message.as_str()), (3, message));
 }

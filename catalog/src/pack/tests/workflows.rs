@@ -60,7 +60,19 @@ fn what_is_wrong_in_a_workflow_is_told_where_it_stands() {
         ),
         (
             "version: 1.0\ntasks:\n  a:\n    actoin: disk.clean\n  b:\n    join: 3\n",
-            "workflows/heal.yaml:3:3: tasks.a: Additional properties are not allowed ('actoin' was unexpected)",
+            "workflows/heal.yaml:3:3: tasks.a: Additional properties are not allowed ('actoin' was unexpected), did you mean \"action\"?",
+        ),
+        (
+            "version: 1.0\ntasks:\n  a:\n    action: disk.clean host=x\n    timeout: 5m\n    next: [{ on: failed, do: noop }]\n",
+            "workflows/heal.yaml:3:3: tasks.a: Additional properties are not allowed ('timeout' was unexpected); `timeout` is of native \
+             workflows, whose action has `runner: workflow`\n\
+             workflows/heal.yaml:6:12: tasks.a.next[0]: Additional properties are not allowed ('True' was unexpected); `on` is of \
+             native workflows, whose action has `runner: workflow`",
+        ),
+        (
+            "version: 1.0\ntasks:\n  a:\n    action: disk.clean host=x\n    whatever: 1\n",
+            "workflows/heal.yaml:3:3: tasks.a: Additional properties are not allowed ('whatever' was unexpected); there are delay, join, \
+             with, action, input, retry, next",
         ),
     ];
     for (text, wanted) in cases {
@@ -83,7 +95,7 @@ fn a_workflow_with_a_mistake_is_told_once() {
     ];
     assert_eq!(
         problems(vec![disk_with(&files)]).to_string(),
-        "workflows/heal.yaml:4:3: tasks.a is a mapping that is not empty, not {}"
+        "workflows/heal.yaml:4:3: tasks.a must be a mapping that is not empty, found {}"
     );
 }
 
@@ -95,7 +107,7 @@ fn what_a_workflow_calls_is_checked() {
             "version: 1.0\ntasks:\n  a:\n    action: disk.claen\n    input: { host: db-1 }\n  b:\n    action: core.gone x=1\n"
         ),
         "workflows/heal.yaml:4:5: there is no action \"disk.claen\", did you mean \"disk.clean\"?\n\
-         workflows/heal.yaml:7:5: there is no action \"core.gone\""
+         workflows/heal.yaml:7:5: there is no action \"core.gone\": no pack \"core\" is among these"
     );
     assert_eq!(
         told(
@@ -238,8 +250,31 @@ fn a_workflow_that_asks_needs_the_action_that_does() {
         "workflows/heal.yaml:5:14: \"users\" is not supported in this version, until identities exist: whoever may answer at all may \
          answer"
     );
+    let other = source(
+        "packs/core",
+        &[("pack.yaml", "name: core\nversion: 1.0.0\n"), ("actions/ask.yaml", "name: ask\nrunner: noop\n")],
+    );
+    let by_name = disk_with(&[(ACTION, NATIVE), (FILE, "version: 1.0\ntasks:\n  ask:\n    action: core.ask\n")]);
+    for asks in [pack(), by_name] {
+        assert_eq!(
+            problems(vec![asks, other.clone()]).to_string(),
+            "workflows/heal.yaml:4:5: core.ask asks people, so its runner is \"inquirer\", and the revision's is \"noop\": take that \
+             of packs/core"
+        );
+    }
+    let unusable = "version: 1.0\ntasks:\n  ask:\n    action: core.ask\n    input: { schema: { type: bool } }\n";
+    let told = problems(vec![disk_with(&[(ACTION, NATIVE), (FILE, unusable)]), crate::core_tests::core()]).to_string();
+    let wanted = "workflows/heal.yaml:5:14: \"schema\" is no schema of an answer: it is no JSON schema: ";
+    assert!(told.starts_with(wanted), "{told}");
     let revision = load(vec![pack(), crate::core_tests::core()]);
     assert!(revision.compiled().action("disk.heal").unwrap().plan.runner.workflow().is_some());
+    let misspelt = "version: 1.0\ntasks:\n  a:\n    timeuot: 5m\n    action: disk.clean host=x\n    next: [{ on: success, do: noop }]\n";
+    let told = healing(NATIVE, misspelt);
+    let wanted = [
+        "workflows/heal.yaml:3:3: tasks.a: Additional properties are not allowed ('timeuot' was unexpected), did you mean \"timeout\"?",
+        "workflows/heal.yaml:6:14: tasks.a.next[0].on: \"success\" is not one of succeeded, failed, timeout, completed",
+    ];
+    assert_eq!(told.lines().collect::<Vec<_>>(), wanted);
 }
 
 #[test]
@@ -252,7 +287,7 @@ fn what_undoes_calls_people_and_ends_a_workflow_is_checked() {
     );
     assert_eq!(
         told,
-        "workflows/heal.yaml:4:13: there is no action \"pager.call\"\n\
+        "workflows/heal.yaml:4:13: there is no action \"pager.call\": no pack \"pager\" is among these\n\
          workflows/heal.yaml:5:44: action disk.clean needs the parameter \"host\"\n\
          workflows/heal.yaml:5:53: action disk.clean has no parameter \"hots\", did you mean \"host\"?\n\
          workflows/heal.yaml:7:5: there is no action \"disk.claen\", did you mean \"disk.clean\"?\n\

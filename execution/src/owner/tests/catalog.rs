@@ -15,6 +15,7 @@ use crate::retry::{BackOff, Retry};
 use crate::runner::{NoopSpec, PackFiles, RunnerSpec};
 use crate::switch::SwitchedOff;
 use crate::windows::{Span, Windows};
+use crate::workflow::UNTIL_KEY;
 
 /// Two repetitions, after a second and after two.
 const AGAIN: Retry = Retry {
@@ -50,7 +51,13 @@ impl CompleteParameters for Filled {
         let required = "parameter \"host\" is required".to_owned();
         match given["host"] {
             Value::Null => Err(ParameterError { action: "demo.bad".to_owned(), reasons: vec![required] }),
-            _ => Ok(json!({ "host": given["host"], "filled": "x".repeat(self.0) })),
+            _ => {
+                let mut completed = json!({ "host": given["host"], "filled": "x".repeat(self.0) });
+                if let Some(until) = given.get(UNTIL_KEY) {
+                    completed[UNTIL_KEY] = until.clone();
+                }
+                Ok(completed)
+            }
         }
     }
 }

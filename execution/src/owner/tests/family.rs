@@ -204,6 +204,7 @@ impl Conduct for Run {
                 parameters: json!({ "host": "db" }),
                 constants: Vec::new(),
                 delay_ms: (number == 2).then_some(700),
+                until_ms: run.kind.asks().then_some(3_600_000),
             }
         };
         (0..count).map(|_| start(self)).collect()
@@ -388,12 +389,12 @@ impl Workflows for FakeWorkflows {
         self.0.borrow_mut().at_hand.insert(id.clone(), conduct);
     }
 
-    fn pieces(&self, id: &ExecutionId) -> Vec<Piece> {
+    fn pieces(&self, id: &ExecutionId) -> Result<Vec<Piece>, String> {
         let kept = self.0.borrow();
         let of = |((whose, key), value): (&(ExecutionId, String), &String)| {
             (whose == id).then(|| Piece { key: key.clone(), value: value.clone() })
         };
-        kept.pieces.iter().filter_map(of).collect()
+        Ok(kept.pieces.iter().filter_map(of).collect())
     }
 
     fn known(&self, id: &ExecutionId) -> Option<Known> {

@@ -6,6 +6,7 @@ mod catalog;
 mod events;
 mod family;
 mod gates;
+mod large;
 mod messages;
 mod model;
 mod policies;

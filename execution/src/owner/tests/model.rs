@@ -13,6 +13,7 @@ use crate::code;
 use crate::codec::{from_bytes, to_bytes};
 use crate::execution::{Execution, Known};
 use crate::gate::{GateMessage, InForce, Numbers, Stamp, What};
+use crate::limits::PARAMETERS_BYTES_MAX;
 use crate::status::Status;
 use crate::timer::{TimerKind, timer_key};
 
@@ -131,7 +132,7 @@ impl Model {
                 not_begun_pause_ms_max: 4 * PAUSE_MS,
                 rerun_within_ms: 2 * DEDUP_MS,
                 frozen_after_ms: FROZEN_MS,
-                parameters_bytes_max: 256 << 10,
+                parameters_bytes_max: PARAMETERS_BYTES_MAX,
             },
             catalog: Catalog::default(),
             now_ms: 1_000_000,

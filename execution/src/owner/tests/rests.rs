@@ -81,6 +81,9 @@ fn the_answer_to_a_question_ends_it_and_says_who_gave_it() {
     let mut model = Model::new();
     let begun = model.act(&Do::Request(1, "demo.asks", "now"));
     assert_eq!(begun.join(", "), "scheduled, running, scheduled, running, pending, pending");
+    let Some(Known::Live(question)) = model.known(&child(1, 1)) else { panic!("it is not open") };
+    let parameters: serde_json::Value = serde_json::from_str(&question.core().parameters).unwrap();
+    assert_eq!(parameters["$until"], "1970-01-01T01:00:00Z");
     assert_eq!(ask(&mut model, Asked::Answer(json!(1))).join(", "), "dead asked_in_vain", "it is no question");
     let answered = ask_of(&mut model, &child(1, 1), Asked::Answer(json!({ "continue": true })));
     assert_eq!(answered.join(", "), "succeeded, succeeded");

@@ -116,6 +116,8 @@ fn what_cannot_be_asked_is_refused_with_the_reason() {
         (json!({ "ttl": -1 }), "INQUIRY_TTL_MINUTES_MAX"),
         (json!({ "ttl": INQUIRY_TTL_MINUTES_MAX + 1 }), "INQUIRY_TTL_MINUTES_MAX"),
         (json!({ "schema": 5 }), "\"schema\" is the JSON schema of the answer, found 5"),
+        (json!({ "schema": { "type": "bool" } }), "\"schema\" is no schema of an answer: it is no JSON schema: "),
+        (json!({ "schema": { "$ref": "#" } }), "\"schema\" is no schema of an answer: it refers to itself"),
     ] {
         let Err(note) = begin(parameters.clone()) else { panic!("{parameters} is asked") };
         assert_eq!(note.code.as_deref(), Some(code::INVALID_PARAMETERS));

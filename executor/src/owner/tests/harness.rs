@@ -33,6 +33,11 @@ impl Owner {
         }
     }
 
+    /// Another process goes on with the partition, as it is.
+    pub(super) fn restart(&mut self) {
+        self.stage = stage();
+    }
+
     /// Does it and returns what was written, in order.
     pub(super) fn act(&mut self, what: &Do) -> Vec<String> {
         self.written(what).iter().map(|output| self.tell(output)).collect()

@@ -3,6 +3,8 @@
 
 mod careful;
 mod harness;
+mod large;
+mod pieces;
 mod process;
 mod replay;
 mod stage;

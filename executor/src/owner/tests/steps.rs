@@ -10,6 +10,7 @@ use petrel_execution::{ActionPlan, CompleteParameters, Delivery, Known, Paramete
 use petrel_schemas::{ActionRequest, CancelRequest, Claim, Class, Declined, Heartbeat, TaskResult, Topics, encode};
 use serde_json::Value;
 
+use super::large;
 use crate::metrics::ExecutorMetrics;
 use crate::owner::{OwnerOptions, OwnerStage};
 use crate::view::{EachFile, ExecutorView, PackContent, Resolution, ResolvedAction};
@@ -165,7 +166,7 @@ impl ExecutorView for View {
             output_bytes_max: 1_000,
             retry: None,
             policies: None,
-            runner: Arc::new(RunnerSpec::Noop(NoopSpec)),
+            runner: large::runner(action).unwrap_or_else(|| Arc::new(RunnerSpec::Noop(NoopSpec))),
             parameters: Arc::new(AsGiven),
         };
         Resolution::Ready(ResolvedAction { plan: Arc::new(plan), pack: Arc::new(NoFiles) })

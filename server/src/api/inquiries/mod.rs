@@ -9,7 +9,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use petrel_execution::workflow::Asked;
+use petrel_execution::workflow::{AnswerSchema, Asked};
 use petrel_schemas::ExecutionId;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,7 +17,6 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use super::executions::{parse, unknown};
 use super::{ApiError, App, Core, body, workflows};
-use crate::answer::AnswerSchema;
 use crate::live::{LiveExecution, Waiting, Wanted};
 pub(super) use open::waits_for;
 

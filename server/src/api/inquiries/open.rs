@@ -1,6 +1,7 @@
 //! How what waits for a person is shown.
 
 use petrel_execution::Status;
+use petrel_execution::workflow::UNTIL_KEY;
 use petrel_schemas::ExecutionState;
 use serde_json::{Map, Value, json};
 
@@ -74,7 +75,9 @@ fn question(waiting: &Waiting, asker: Option<&LiveExecution>) -> Value {
     let Waiting { state, since_ms, .. } = waiting;
     let parameters = parameters(waiting);
     let minutes = parameters.get("ttl").and_then(Value::as_i64).filter(|minutes| *minutes > 0);
-    let until_ms = minutes.map(|minutes| since_ms.saturating_add(minutes.saturating_mul(MINUTE_MS)));
+    let by_ttl = || minutes.map(|minutes| rfc3339(since_ms.saturating_add(minutes.saturating_mul(MINUTE_MS))));
+    // Whoever asks may wait for a time of its own.
+    let until = parameters.get(UNTIL_KEY).and_then(Value::as_str).map(str::to_owned).or_else(by_ttl);
     let workflow = state.parent_execution_id.as_ref().map(|id| {
         let action = asker.and_then(|asker| asker.state.as_ref()).map(|state| &state.action);
         json!({ "execution_id": id, "action": action, "task": state.task })
@@ -85,7 +88,7 @@ fn question(waiting: &Waiting, asker: Option<&LiveExecution>) -> Value {
         "status": "open",
         "question": text(&parameters),
         "since": rfc3339(*since_ms),
-        "until": until_ms.map(rfc3339),
+        "until": until,
         "route": parameters.get("route"),
         "tag": parameters.get("tag"),
         "workflow": workflow,

@@ -92,6 +92,8 @@ fn a_question_is_shown_with_all_that_its_answer_needs() {
     let forever = asked(8, json!({ "ttl": 0 }));
     let waiting = view_of_one(&forever);
     assert_eq!(open::entry(&waiting, None)["until"], Value::Null);
+    let of_a_workflow = asked(8, json!({ "ttl": 0, "$until": "1970-01-01T01:00:08Z" }));
+    assert_eq!(open::entry(&view_of_one(&of_a_workflow), None)["until"], json!("1970-01-01T01:00:08Z"));
     assert_eq!(waits_for(&forever).unwrap(), "an answer");
 }
 

@@ -29,6 +29,7 @@ fn what_cannot_be_asked_is_refused_with_what_can() {
         (live(workflow.clone()), Asked::Decide(Decision::Rollback), Some("running and not frozen")),
         (live(state(4, "paused")), Asked::Decide(Decision::Rollback), Some("petrel workflow resume")),
         (live(state(4, "pausing")), Asked::Decide(Decision::Rollback), Some("once what runs has ended")),
+        (live(state(4, "pausing")), Asked::Decide(retry("check", 0)), None),
         (live(state(4, "paused")), Asked::Resume, None),
         (over(&workflow), rerun.clone(), None),
         (over(&workflow), Asked::Resume, Some("is over, and cannot resume")),

@@ -55,8 +55,20 @@ pub enum WorkflowCommand {
         paths: Vec<PathBuf>,
     },
     /// Run a workflow once, as `petrel action run` does
-    #[command(after_help = "Example:\n  petrel workflow run web.release service=shop --wait")]
-    Run(ActionRun),
+    #[command(after_help = "Examples:\n  petrel workflow run web.release service=shop --follow\n  \
+                            petrel workflow run web.release service=shop --wait")]
+    Run(WorkflowRun),
+    /// Show what the tasks of a workflow have come to
+    #[command(after_help = "Examples:\n  petrel workflow tail be42…\n  petrel workflow tail be42… -f\n\
+                            What is said of the workflow goes to standard error. The exit code is 0 if it has succeeded, or \
+                            runs, and 1 if not.")]
+    Tail {
+        /// Id of its execution
+        id: String,
+        /// Go on until it is over
+        #[arg(short, long)]
+        follow: bool,
+    },
     /// Let a workflow start nothing more, and rest once what runs has ended; those below it do the same
     Pause {
         /// Id of its execution
@@ -126,6 +138,16 @@ pub enum WorkflowCommand {
         #[arg(long, requires = "tasks")]
         reset_items: bool,
     },
+}
+
+/// A workflow that is run.
+#[derive(Debug, Args)]
+pub struct WorkflowRun {
+    #[command(flatten)]
+    pub run: ActionRun,
+    /// Show what its tasks come to until it is over
+    #[arg(short, long, conflicts_with = "wait")]
+    pub follow: bool,
 }
 
 /// A task of a frozen workflow.

@@ -2,9 +2,9 @@
 
 use std::io;
 
+use petrel_execution::workflow::{AnswerSchema, normal_schema};
 use serde_json::{Map, Value};
 
-use crate::answer::{AnswerSchema, normal};
 use crate::cli::terminal::harmless;
 use crate::cli::{EXIT_USAGE, Failure};
 
@@ -42,7 +42,7 @@ pub fn of_words(schema: &Value, words: &[String]) -> Result<Value, Failure> {
 /// # Errors
 /// The terminal cannot be read.
 pub fn by_asking(schema: &Value, ask: &mut Ask<'_>) -> Result<Value, Failure> {
-    let schema = normal(schema);
+    let schema = normal_schema(schema);
     let Some(properties) = schema["properties"].as_object().filter(|properties| !properties.is_empty()) else {
         return Ok(value(&schema, "answer", true, ask)?.unwrap_or_default());
     };

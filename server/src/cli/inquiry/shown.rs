@@ -85,6 +85,8 @@ pub fn frozen(id: &str, frozen: &Value, executions: &[Value]) -> Vec<String> {
         lines.push(one_line(line.trim_end()));
     }
     section(&mut lines, "errors", list(&frozen["errors"]).map(error));
+    let warnings = list(&frozen["warnings"]).filter_map(Value::as_str).map(str::to_owned);
+    section(&mut lines, "warnings", warnings);
     let open = list(&frozen["open"]).map(|task| Task::of(task).shown());
     section(&mut lines, "not ended", open);
     let variables = frozen["variables"].as_object().into_iter().flatten();
@@ -182,6 +184,7 @@ mod tests {
             "open": [{ "task": "ask", "route": 0 }],
             "variables": { "host": "h-1", "text": "x".repeat(2 * VALUE_MAX) },
             "errors": [{ "type": "error", "message": "Execution failed.", "task_id": "evacuate", "result": { "stderr": "a\nb" } }],
+            "warnings": ["Nobody is called about the freeze: it is no action"],
         });
         let failed = [json!({ "execution_id": "be.3", "task": "evacuate[2]", "code": null, "error": "no\nroom" })];
         let lines = frozen("be", &shown, &failed);
@@ -190,6 +193,7 @@ mod tests {
             "    evacuate[2]        be.3 no room",
             "  mail~2               timeout",
             "  evacuate: Execution failed. {\"stderr\":\"a\\nb\"}",
+            "  Nobody is called about the freeze: it is no action",
             "  ask",
             "  host = \"h-1\"",
         ] {

@@ -1,5 +1,6 @@
 //! A file of a workflow, and the runner that it is for.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use petrel_catalog::{Problems, WorkflowLanguage, inspect_workflow, workflow_language};
@@ -20,6 +21,13 @@ impl SourceFile {
     /// Reads a file. Which runner it is for, the command line says, or the action of its pack that names it.
     pub fn read(path: &Path, runner: Option<Runner>) -> Result<Self, Failure> {
         let text = read_text(path)?;
+        if let Some(kind) = Kind::of(path, &text).filter(|kind| *kind != Kind::Workflow) {
+            let message = format!(
+                "{} is {kind}, and no workflow: name the file of a workflow, or the folder of its pack",
+                path.display()
+            );
+            return Err(Failure::new(EXIT_USAGE, message));
+        }
         let language = match runner {
             Some(Runner::Workflow) => WorkflowLanguage::Native,
             Some(Runner::Orquesta) => WorkflowLanguage::Orquesta,
@@ -50,8 +58,54 @@ impl SourceFile {
     }
 }
 
+/// What a file of a pack is, as far as that shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `pack.yaml`.
+    Manifest,
+    /// An action, workflows included.
+    Action,
+    /// What a workflow does.
+    Workflow,
+    /// Tests of a workflow, or a rehearsal.
+    Tests,
+    /// A rule.
+    Rule,
+}
+
+impl Kind {
+    /// By its name and the keys at the beginning of lines; none of what looks like none of them.
+    pub fn of(path: &Path, text: &str) -> Option<Self> {
+        let has = |key: &str| text.lines().any(|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')));
+        let kinds = [
+            (has("tasks"), Self::Workflow),
+            (has("runner") || has("runner_type"), Self::Action),
+            (has("workflow"), Self::Tests),
+            (has("trigger"), Self::Rule),
+            (path.file_name().is_some_and(|name| name == "pack.yaml"), Self::Manifest),
+        ];
+        kinds.into_iter().find_map(|(is_it, kind)| is_it.then_some(kind))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Manifest => "the manifest of a pack",
+            Self::Action => "an action",
+            Self::Workflow => "a workflow",
+            Self::Tests => "a file of tests",
+            Self::Rule => "a rule",
+        })
+    }
+}
+
 /// The text of a file.
 pub fn read_text(path: &Path) -> Result<String, Failure> {
+    if path.is_dir() {
+        let message = format!("{} is a folder: name one file, such as {0}/workflows/NAME.yaml", path.display());
+        return Err(Failure::new(EXIT_USAGE, message));
+    }
     let failed = |e: std::io::Error| Failure::new(EXIT_USAGE, format!("cannot read {}: {e}", path.display()));
     std::fs::read_to_string(path).map_err(failed)
 }
@@ -115,7 +169,32 @@ mod tests {
         std::fs::write(&path, "version: 1.0\ntasks:\n  a: 5\n").unwrap();
         let Err(failure) = SourceFile::read(&path, None).unwrap().spec() else { panic!("taken") };
         assert_eq!(failure.code, EXIT_FAILED);
-        assert!(failure.message.contains("x.yaml:3:3: tasks.a is a mapping that is not empty"), "{}", failure.message);
-        assert_eq!(SourceFile::read(&dir.path().join("gone.yaml"), None).map(|_| ()).unwrap_err().code, EXIT_USAGE);
+        assert!(
+            failure.message.contains("x.yaml:3:3: tasks.a must be a mapping that is not empty"),
+            "{}",
+            failure.message
+        );
+        let refused = |name: &str| SourceFile::read(&dir.path().join(name), None).map(|_| ()).unwrap_err();
+        assert_eq!(refused("gone.yaml").code, EXIT_USAGE);
+        assert!(refused("").message.contains("is a folder: name one file"));
+        for (name, text, kind) in [
+            ("pack.yaml", "name: disk\nversion: 1.0.0\n", "is the manifest of a pack, and no workflow: name"),
+            (
+                "x.yaml",
+                "name: heal\nrunner: workflow\nworkflow: workflows/heal.yaml\n",
+                "is an action, and no workflow: name",
+            ),
+            ("x.yaml", "workflow: disk.heal\nexpect: { path: [a] }\n", "is a file of tests, and no workflow: name"),
+            (
+                "x.yaml",
+                "name: r\ntrigger: disk.alert\naction: { ref: disk.heal }\n",
+                "is a rule, and no workflow: name",
+            ),
+        ] {
+            std::fs::write(dir.path().join(name), text).unwrap();
+            let failure = refused(name);
+            assert!(failure.code == EXIT_USAGE && failure.message.contains(kind), "{}", failure.message);
+        }
+        assert_eq!((Kind::of(&path, "version: 1.0\n"), Kind::of(&path, "- tasks: 1\n")), (None, None));
     }
 }

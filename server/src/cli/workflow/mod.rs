@@ -3,6 +3,7 @@
 mod decide;
 mod file;
 mod inspect;
+mod tail;
 mod test;
 
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use petrel_catalog::{Problem, Revision};
 use petrel_workflow::outline;
 use serde_json::{Value, json};
 
-use super::args::{ActionCommand, GraphFormat, Output, Runner, WorkflowCommand, WorkflowFile};
+use super::args::{ActionCommand, ActionRun, GraphFormat, Output, Runner, WorkflowCommand, WorkflowFile, WorkflowRun};
 use super::http::Client;
 use super::{EXIT_FAILED, EXIT_USAGE, Failure, action, output};
 use crate::packs;
@@ -23,7 +24,11 @@ pub fn run(
     format: Output,
 ) -> Result<(), Failure> {
     match command {
-        WorkflowCommand::Run(run) => action::run(ActionCommand::Run(run), &client()?, format),
+        WorkflowCommand::Run(WorkflowRun { run, follow: false }) => {
+            action::run(ActionCommand::Run(run), &client()?, format)
+        }
+        WorkflowCommand::Run(WorkflowRun { run, follow: true }) => followed(run, &client()?, format),
+        WorkflowCommand::Tail { id, follow } => tail::run(&id, follow, &client()?, format),
         WorkflowCommand::Pause { id } => decide::order(&id, "pause", &json!({}), &client()?, format),
         WorkflowCommand::Resume { id, set, variables } => {
             decide::order(&id, "resume", &decide::resume(&set, variables.as_deref())?, &client()?, format)
@@ -45,6 +50,14 @@ pub fn run(
         WorkflowCommand::Graph { file, format } => graph(&file, format),
         WorkflowCommand::Test { paths } => test::run(&paths, format),
     }
+}
+
+/// Runs it, and shows what its tasks come to.
+fn followed(run: ActionRun, client: &Client, format: Output) -> Result<(), Failure> {
+    let answer = action::request(run, client)?;
+    let id = answer["execution_id"].as_str().unwrap_or_default();
+    output::note(&format!("[execution {id}]"));
+    tail::run(id, true, client, format)
 }
 
 fn validate(paths: &[PathBuf], runner: Option<Runner>, format: Output) -> Result<(), Failure> {
@@ -85,12 +98,16 @@ fn told(problems: &[Problem], valid: &[String], format: Output) -> Result<(), Fa
 }
 
 fn graph(file: &WorkflowFile, format: GraphFormat) -> Result<(), Failure> {
-    let outline = SourceFile::read(&file.path, file.runner)?.spec()?.outline();
+    let source = SourceFile::read(&file.path, file.runner)?;
+    let outline = source.spec()?.outline();
     match format {
         GraphFormat::Text => output::raw(outline::text(&outline).as_bytes()),
         GraphFormat::Dot => output::raw(outline::dot(&outline).as_bytes()),
         GraphFormat::Mermaid => output::raw(outline::mermaid(&outline).as_bytes()),
         GraphFormat::Json => output::json(&outline::json(&outline)),
+    }
+    if !source.problems().is_empty() {
+        output::note(&format!("not all of it is right: petrel workflow validate {} says what is not", source.shown()));
     }
     Ok(())
 }

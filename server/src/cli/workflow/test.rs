@@ -6,7 +6,7 @@ use petrel_catalog::{TestOutcome, Tested, rehearse_file, run_tests};
 
 use super::super::args::Output;
 use super::super::{EXIT_USAGE, Failure, output, pack};
-use super::file::read_text;
+use super::file::{Kind, read_text};
 
 pub fn run(paths: &[PathBuf], format: Output) -> Result<(), Failure> {
     let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = paths.iter().cloned().partition(|path| path.is_dir());
@@ -18,6 +18,14 @@ pub fn run(paths: &[PathBuf], format: Output) -> Result<(), Failure> {
     }
     for path in &files {
         let text = read_text(path)?;
+        if let Some(kind @ (Kind::Workflow | Kind::Action)) = Kind::of(path, &text) {
+            let message = format!(
+                "{} is {kind}, and no test: name the folder of its pack, whose tests are in tests/, or a file of Orquesta's \
+                 rehearsals",
+                path.display()
+            );
+            return Err(Failure::new(EXIT_USAGE, message));
+        }
         let outcome = rehearse_file(&path.display().to_string(), &text, |workflow| read_beside(path, workflow));
         outcomes.push(outcome.map_err(|problems| Failure::new(EXIT_USAGE, problems.to_string()))?);
     }

@@ -8,14 +8,20 @@ use super::executions::is_final;
 use crate::history::History;
 
 /// How often each execution has ended, by the id of the event that tells it. One that was forgotten and asked for again
-/// ends again.
+/// ends again; each further end of one that ran again is an event of its own.
 fn ended(history: &History) -> BTreeMap<String, usize> {
     let mut ended: BTreeMap<String, usize> = BTreeMap::new();
     for (id, rows) in &history.changes {
         let Ok(id) = ExecutionId::parse(id) else { continue };
-        let times = rows.iter().filter(|row| is_final(&row.status)).count();
-        if times > 0 {
-            ended.insert(EventId::of_end(&id).into(), times);
+        let (mut before, mut runs_again) = ("", false);
+        for row in rows {
+            runs_again = row.sequence > 1 && (runs_again || is_final(before) && row.status == "resuming");
+            if is_final(&row.status) {
+                let run = u32::try_from(row.attempt).unwrap_or_default();
+                let event = if runs_again { EventId::of_further_end(&id, run) } else { EventId::of_end(&id) };
+                *ended.entry(event.into()).or_default() += 1;
+            }
+            before = &row.status;
         }
     }
     ended

@@ -8,6 +8,7 @@ mod fencing;
 mod gates;
 mod leases;
 mod matches;
+pub mod people;
 mod prompt;
 mod requests;
 mod retries;
@@ -22,7 +23,7 @@ use crate::history::History;
 pub type Check = fn(&History) -> Vec<String>;
 
 /// What must never be wrong, whenever one looks.
-pub const SAFETY: [(&str, Check); 19] = [
+pub const SAFETY: [(&str, Check); 22] = [
     ("requests", requests::never_too_many),
     ("dead letters", dead_letters::only_poison_and_once),
     ("ticks", ticks::none_twice),
@@ -42,13 +43,16 @@ pub const SAFETY: [(&str, Check); 19] = [
     ("workflows", workflows::children_once),
     ("workflows", workflows::none_outlives_its_parent),
     ("workflows", workflows::as_uninterrupted),
+    ("people", people::taken_once),
+    ("people", people::the_first_answer_counts),
+    ("people", people::reruns_are_asked_for),
 ];
 
 /// What must be done once nothing goes wrong any more.
 ///
 /// Of one transaction some records can be seen before others, which an open transaction of somebody else
 /// still holds back: what compares topics is among these.
-pub const LIVENESS: [(&str, Check); 12] = [
+pub const LIVENESS: [(&str, Check); 13] = [
     ("requests", requests::none_missing),
     ("matches", matches::one_row_a_request),
     ("dead letters", dead_letters::none_missing),
@@ -61,6 +65,7 @@ pub const LIVENESS: [(&str, Check); 12] = [
     ("tables", tables::complete),
     ("workflows", workflows::all_over),
     ("workflows", workflows::nothing_left),
+    ("people", people::each_heard_of),
 ];
 
 /// What must be done once the time is over for which owners remember what has ended.

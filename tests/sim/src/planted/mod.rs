@@ -23,6 +23,8 @@ pub enum Planted {
     LostRelease,
     /// Workers do not hear what is switched off.
     SwitchesUnheard,
+    /// Owners keep the workflows that are at hand when the transaction is aborted in which they were told something.
+    KeptConductors,
     /// Owners tell a workflow twice that a child of it has ended.
     ToldTwice,
     /// Owners lose a piece of what is stored of a workflow.

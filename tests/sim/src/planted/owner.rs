@@ -132,6 +132,9 @@ impl Stage for GullibleOwner {
     }
 
     fn aborted(&mut self) {
+        if self.planted == Some(Planted::KeptConductors) {
+            return;
+        }
         self.inner.aborted();
     }
 

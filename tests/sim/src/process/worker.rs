@@ -195,8 +195,8 @@ impl WorkerBody {
 
     /// Reads the owners' orders; nothing is claimed before their end is known.
     fn follow(&mut self) -> bool {
-        let topic = pack::topics().orders(pack::POOL);
         if self.orders.is_none() {
+            let topic = pack::topics().orders(pack::POOL);
             let Ok(ends) = self.bus().end_offsets(&topic) else { return false };
             self.attempts.follow();
             self.orders = self.bus().tail_from(&topic, &ends).ok();

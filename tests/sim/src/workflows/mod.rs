@@ -5,6 +5,7 @@
 
 pub mod fixed;
 pub mod outcome;
+pub mod people;
 pub mod random;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,8 @@
 use petrel_execution::Status;
 use serde_json::{Value, json};
 
+use super::people;
+
 /// The action that takes a while.
 pub const STEP: &str = "sim.step";
 /// The same one behind a gate.
@@ -52,6 +54,11 @@ pub fn is_of_faults(code: Option<&str>) -> bool {
 pub fn of_task(action: &str, parameters: &Value) -> Option<(Status, Value)> {
     if action == SAY {
         return Some((Status::Succeeded, json!({ "message": parameters["message"] })));
+    }
+    if action == people::ASK {
+        let mut value = parameters.clone();
+        value["response"] = people::answer(parameters)?.into();
+        return Some((Status::Succeeded, value));
     }
     let (status, code) = match ends(parameters) {
         Ends::Well => (Status::Succeeded, 0),

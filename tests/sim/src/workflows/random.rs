@@ -3,6 +3,11 @@
 //! Each block publishes a variable of its own and reads those before it, so that a workflow that succeeds comes to the same
 //! whatever ends first.
 
+mod waits;
+
+use std::collections::BTreeMap;
+
+use petrel_execution::workflow::{Decision, RerunTask};
 use petrel_workflow::expression::Dialect;
 
 use super::fixed::COUNT;
@@ -30,12 +35,19 @@ pub struct Made {
     pub fails: bool,
     /// Whether it passes a gate.
     pub is_gated: bool,
+    /// Whether it, or one within it, waits for decisions.
+    pub freezes: bool,
+    /// What becomes of its tasks that freeze it, by name; tasks and routes in them are of no account.
+    pub decisions: BTreeMap<String, Decision>,
+    /// From which tasks it runs again once it has ended, if it does; from what failed where none is named.
+    pub rerun: Option<Vec<RerunTask>>,
 }
 
 /// The random workflow of a seed with this number.
 pub fn make(seed: u64, number: u32) -> Made {
     let mut rng = Rng::new(seed.wrapping_mul(0x9E37_79B1) ^ (u64::from(number) << 48) ^ 0xF10B);
     let native = rng.percent(60);
+    let pauses = native && rng.percent(25);
     let mut draft = Draft {
         rng,
         native,
@@ -45,18 +57,21 @@ pub fn make(seed: u64, number: u32) -> Made {
         exact: true,
         calls_vary: false,
         fails: false,
+        pauses,
+        freezes: pauses,
+        decisions: BTreeMap::new(),
     };
     let entry = draft.name();
+    let first = entry.clone();
     let last = draft.rng.percent(20).then(|| draft.name());
     let mut seen = vec!["n".to_owned()];
     let length = 1 + draft.rng.below(4);
     draft.chain(Place { this: entry, joins: false, after: last.clone() }, length, 0, &mut seen);
     if let Some(last) = last {
-        // Nothing deals with its failure.
-        draft.tasks += &format!("  {last}:\n    action: {STEP}\n    input: {{outcome: fail, value: 0}}\n");
-        draft.fails = true;
+        let gathered = seen.last().cloned().unwrap_or_default();
+        draft.last(&last, &gathered);
     }
-    draft.finish(&seen)
+    draft.finish(&seen, first)
 }
 
 /// Languages of expressions.
@@ -89,6 +104,10 @@ struct Draft {
     exact: bool,
     calls_vary: bool,
     fails: bool,
+    /// Whether whatever fails freezes it.
+    pauses: bool,
+    freezes: bool,
+    decisions: BTreeMap<String, Decision>,
 }
 
 impl Draft {
@@ -136,7 +155,7 @@ impl Draft {
     fn block(&mut self, place: &Place, variable: &str, seen: &[String]) {
         let input = self.read(seen);
         let step = *self.rng.pick(&[STEP, STEP, LIMITED, ONCE]);
-        match self.rng.below(if self.native { 14 } else { 11 }) {
+        match self.rng.below(if self.native { 19 } else { 12 }) {
             0 | 1 => self.say(place, variable, input),
             2 | 3 => self.step(place, variable, step, input),
             4 => self.items(place, variable, step),
@@ -146,9 +165,14 @@ impl Draft {
             8 => self.delayed(place, variable, input),
             9 => self.mended(place, variable, step, input),
             10 => self.failed(place, variable, step, input),
-            11 => self.mapped(place, variable, step),
-            12 => self.timed_out(place, variable),
-            _ => self.undone(place, variable, step, input),
+            11 => self.asked(place, variable, seen),
+            12 => self.mapped(place, variable, step),
+            13 => self.timed_out(place, variable),
+            14 => self.undone(place, variable, step, input),
+            15 => self.approved(place, variable, seen),
+            16 => self.unanswered(place, variable, &input),
+            17 => self.frozen(place, variable, step, input),
+            _ => self.frozen_items(place, variable, step),
         }
     }
 
@@ -179,10 +203,14 @@ impl Draft {
     fn items_that_fail(&mut self, place: &Place, variable: &str, step: &str) {
         self.exact = false;
         self.calls_vary = true;
+        self.items_of_which_one_fails(place, step);
+        self.close(place, variable, &[Next { on: "failed", publish: "-1".to_owned() }]);
+    }
+
+    fn items_of_which_one_fails(&mut self, place: &Place, step: &str) {
         let outcome = r#"<% switch(item(i) = 2 => "fail", true => "ok") %>"#.to_owned();
         self.open(&place.this, place.joins, step, &[("value", "<% item(i) %>".to_owned()), ("outcome", outcome)]);
         self.with_items();
-        self.close(place, variable, &[Next { on: "failed", publish: "-1".to_owned() }]);
     }
 
     fn with_items(&mut self) {
@@ -196,7 +224,11 @@ impl Draft {
     fn within(&mut self, place: &Place, variable: &str, input: String) {
         let (seed, number) = self.of;
         let (action, fails) = match number.checked_sub(1) {
-            Some(before) => (reference(seed, before), make(seed, before).fails),
+            Some(before) => {
+                let within = make(seed, before);
+                self.freezes |= within.freezes;
+                (reference(seed, before), within.fails)
+            }
             None => (COUNT.to_owned(), false),
         };
         self.open(&place.this, place.joins, &action, &[("n", input)]);
@@ -322,9 +354,10 @@ impl Draft {
         text.to_owned()
     }
 
-    fn finish(mut self, seen: &[String]) -> Made {
+    fn finish(mut self, seen: &[String], first: String) -> Made {
         let last = seen.last().map_or("n", String::as_str);
-        let mut text = String::from("version: 1.0\ninput:\n  - n\nvars:\n");
+        let of_freezes = self.of_freezes();
+        let mut text = format!("version: 1.0\n{of_freezes}input:\n  - n\nvars:\n");
         let variables = || seen.iter().filter(|variable| *variable != "n");
         variables().for_each(|variable| text += &format!("  - {variable}: 0\n"));
         text += &format!("output:\n  - out: <% ctx({last}) %>\n");
@@ -335,7 +368,17 @@ impl Draft {
         }
         let dialect = if self.native { Dialect::Native } else { Dialect::Orquesta };
         let is_gated = self.rng.percent(30);
-        Made { text, dialect, exact: self.exact, calls_vary: self.calls_vary, fails: self.fails, is_gated }
+        let rerun = self.rng.percent(30).then(|| self.rerun(first));
+        let Draft { exact, calls_vary, fails, freezes, decisions, .. } = self;
+        Made { text, dialect, exact, calls_vary, fails, is_gated, freezes, decisions, rerun }
+    }
+
+    /// From what failed, or from the task that it begins with.
+    fn rerun(&mut self, first: String) -> Vec<RerunTask> {
+        match self.fails && self.rng.percent(70) {
+            true => Vec::new(),
+            false => vec![RerunTask { task: first, route: 0, reset_items: true }],
+        }
     }
 }
 

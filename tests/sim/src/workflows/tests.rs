@@ -24,6 +24,11 @@ impl Real for Nothing {
     fn ended_by_faults(&self, _: &str) -> Option<Status> {
         None
     }
+
+    /// Each that may runs again once.
+    fn reruns(&self, _: Option<&str>) -> usize {
+        1
+    }
 }
 
 fn run(action: &str, next: &mut dyn FnMut(usize) -> usize) -> Came {
@@ -88,7 +93,7 @@ fn workflows_succeed_or_fail_as_they_are_made() {
     }
     let count = usize::try_from(SEEDS).unwrap_or(0) * OF_SEED as usize;
     assert!(succeeded > count / 2 && succeeded < count, "{succeeded} of {count} succeed");
-    for action in outcome::STEPS.into_iter().chain([outcome::SAY, fixed::COUNT]) {
+    for action in outcome::STEPS.into_iter().chain([outcome::SAY, people::ASK, fixed::COUNT]) {
         assert!(tasks.contains(action), "{action} is never called");
     }
 }

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use petrel_execution::workflow::{Begin, ChildEnd, Conduct, Standing, Start};
+use petrel_execution::workflow::{Asked, Begin, ChildEnd, Conduct, RerunTask, Standing, Start};
 use petrel_execution::{ActionPlan, Status};
 use serde_json::{Map, Value, json};
 
-use super::outcome;
+use super::{outcome, people};
 use crate::world::START_MS;
 
 /// Turns after which a workflow is taken for one that never ends.
@@ -20,6 +20,8 @@ pub trait Real {
     fn child(&self, parent: &str, task: &str, nth: usize) -> Option<&str>;
     /// How faults have ended an execution, if they have.
     fn ended_by_faults(&self, id: &str) -> Option<Status>;
+    /// How often a workflow has run again, for people let it.
+    fn reruns(&self, id: Option<&str>) -> usize;
 }
 
 /// A child that a workflow asks for.
@@ -70,6 +72,10 @@ struct Running {
     ended: VecDeque<(u32, ChildEnd)>,
     /// Those that never end by themselves.
     hanging: Vec<u32>,
+    /// Questions that nobody answers.
+    questions: Vec<u32>,
+    /// How often it has still to run again.
+    reruns: usize,
 }
 
 impl Host<'_> {
@@ -94,14 +100,28 @@ impl Host<'_> {
             is_touched: false,
             within: Vec::new(),
         };
-        let mut running = Running { came, times: BTreeMap::new(), ended: VecDeque::new(), hanging: Vec::new() };
+        // Only one that was asked for by itself.
+        let reruns = if depth == 0 { self.real.reruns(id) } else { 0 };
+        let mut running = Running {
+            came,
+            times: BTreeMap::new(),
+            ended: VecDeque::new(),
+            hanging: Vec::new(),
+            questions: Vec::new(),
+            reruns,
+        };
         for _ in 0..TURNS_MAX {
             conduct.set_now(now_ms);
             for start in conduct.starts(usize::MAX) {
+                let number = start.number;
                 self.start(&mut running, start, depth)?;
+                if running.questions.contains(&number) {
+                    conduct.child_rests(number, true);
+                }
             }
             for number in conduct.take_stops() {
                 running.hanging.retain(|hanging| *hanging != number);
+                running.questions.retain(|question| *question != number);
                 running.ended.retain(|(ended, _)| *ended != number);
                 running.ended.push_back((number, ChildEnd { status: Status::Canceled, result: Value::Null }));
             }
@@ -112,10 +132,14 @@ impl Host<'_> {
                 }
             } else if let Some(standing) = over(conduct.as_ref()) {
                 let Standing::Over { status, mut result, .. } = standing else { break };
+                if let Some(tasks) = running.runs_again() {
+                    conduct.ask(&Asked::Rerun(tasks)).map_err(|why| format!("{action} cannot run again: {why}"))?;
+                    continue;
+                }
                 running.came.status = status;
                 running.came.output = result["output"].take();
                 return Ok(running.came);
-            } else {
+            } else if !decide(action, conduct.as_mut())? {
                 now_ms = running.pass(conduct.as_mut(), now_ms)?;
             }
         }
@@ -135,6 +159,8 @@ impl Host<'_> {
         running.came.is_touched |= by_faults.is_some();
         let end = if let Some(status) = by_faults {
             Some((status, Value::Null))
+        } else if action == people::ASK {
+            outcome::of_task(&action, &complete)
         } else if plan.runner.workflow().is_some() {
             let within = self.run(&action, &text, id.as_deref(), depth + 1)?;
             let end = (within.status, json!({ "output": within.output }));
@@ -145,6 +171,7 @@ impl Host<'_> {
         };
         match end {
             Some((status, result)) => running.ended.push_back((number, ChildEnd { status, result })),
+            None if action == people::ASK => running.questions.push(number),
             None => running.hanging.push(number),
         }
         Ok(())
@@ -152,6 +179,12 @@ impl Host<'_> {
 }
 
 impl Running {
+    /// From which tasks it runs again now, if it does.
+    fn runs_again(&mut self) -> Option<Vec<RerunTask>> {
+        self.reruns = self.reruns.checked_sub(1)?;
+        people::rerun(&self.came.action)
+    }
+
     /// Nothing ends by itself: time passes.
     fn pass(&mut self, conduct: &mut dyn Conduct, now_ms: i64) -> Result<i64, String> {
         if conduct.has_more() {
@@ -177,4 +210,14 @@ impl Running {
 fn over(conduct: &dyn Conduct) -> Option<Standing> {
     let is_over = |standing: &Standing| matches!(standing, Standing::Over { .. });
     Some(conduct.standing()).filter(is_over).filter(|_| conduct.open().is_empty())
+}
+
+/// What people decide where it has come to rest frozen; whether it has.
+fn decide(action: &str, conduct: &mut dyn Conduct) -> Result<bool, String> {
+    let Some(frozen) = conduct.frozen().filter(|_| conduct.standing() == Standing::Paused) else { return Ok(false) };
+    for decision in people::decisions(action, &frozen) {
+        let why = |why: String| format!("{action}: {decision} is refused: {why}");
+        conduct.ask(&Asked::Decide(decision.clone())).map_err(why)?;
+    }
+    Ok(true)
 }

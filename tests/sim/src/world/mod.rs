@@ -5,14 +5,16 @@
 //! inside it.
 
 mod outside;
+mod people;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
+use people::People;
 use petrel_audit::MemoryTables;
-use petrel_bus::sim::{SimBus, SimClock, SimOptions};
+use petrel_bus::sim::{CommitFault, SimBus, SimClock, SimOptions};
 use petrel_bus::{Bus, Clock, DriverPoint, Output, Publisher};
 use petrel_executor::Drain;
 use petrel_schemas::{ExecutionId, Task};
@@ -37,6 +39,8 @@ const BUSY_MS: i64 = 15;
 const IDLE_MS: (i64, i64) = (40, 400);
 /// How many of the latest records are sent again by a fault that sends again.
 const AGAIN_LATEST: usize = 12;
+/// Commits of which some are refused, one after the other.
+const REFUSED_WITHIN: usize = 30;
 /// How long what never ends by itself takes, in milliseconds: longer than any run.
 const NEVER_MS: i64 = 86_400_000;
 /// How long a process may take to learn of a revision, in milliseconds.
@@ -76,6 +80,7 @@ pub struct World {
     pub sinks_forgotten: Cell<bool>,
     /// Workflows that somebody wanted to rest, and nobody yet to go on.
     paused: RefCell<Vec<ExecutionId>>,
+    people: RefCell<People>,
     depth: Cell<usize>,
     calm: Cell<bool>,
 }
@@ -105,6 +110,7 @@ impl World {
             drains: RefCell::default(),
             sinks_forgotten: Cell::new(false),
             paused: RefCell::default(),
+            people: RefCell::default(),
             depth: Cell::new(0),
             calm: Cell::new(false),
         })
@@ -173,6 +179,7 @@ impl World {
                 Item::CorrectClock(process) => self.process(process).clock.set_machine(0),
             }
         }
+        self.look_people();
         for process in self.processes.borrow().iter() {
             if process.learns_ms.get() <= now_ms {
                 process.learns_ms.set(i64::MAX);
@@ -290,6 +297,7 @@ impl World {
             FaultKind::Pause => self.stand_still(now_ms + fault.ms),
             FaultKind::Duplicate => self.send_again(),
             FaultKind::Ambiguous | FaultKind::DelayedEnd => self.bus.fail_commit_of(&process.name, fault.commit),
+            FaultKind::Refused => self.refuse(&process.name, fault.commit),
             FaultKind::Rebalance if is_between => self.take_down(number, fault.ms, true),
             FaultKind::Rebalance => {
                 if let Some(peer) = self.peer_of(number) {
@@ -313,6 +321,16 @@ impl World {
             FaultKind::Drain => self.drain(fault.ms),
         }
         false
+    }
+
+    /// The next commit of a process is refused, and some of those behind it: the driver tries again at once, and a stage that
+    /// kept something over one of them goes on with it.
+    fn refuse(&self, name: &str, refusal: CommitFault) {
+        self.bus.fail_commit_of(name, refusal);
+        for _ in 1..REFUSED_WITHIN {
+            let is_refused = self.rng.borrow_mut().percent(50);
+            self.bus.fail_commit_of(name, if is_refused { refusal } else { CommitFault::None });
+        }
     }
 
     /// Somebody lets a worker take nothing more for so long; what it runs may end, or is handed over half-way.

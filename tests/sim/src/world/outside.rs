@@ -1,13 +1,16 @@
 //! What comes from outside: events of producers and sensors, requests of people, and what they want of what runs.
 
 use petrel_bus::{Clock, Output, Publisher};
+use petrel_execution::workflow::Asked;
 use petrel_ingest::event;
-use petrel_schemas::{ActionRequest, CancelRequest, ExecutionId, RequestsRecord, TriggerEvent, WorkflowOrder, encode};
+use petrel_schemas::{
+    ActionRequest, CancelRequest, ExecutionId, RequestsRecord, Stored as _, TriggerEvent, encode, kind_of,
+};
 
 use super::World;
 use crate::pack::{self, ALERTS, revisions};
 use crate::plan::Event;
-use crate::workflows;
+use crate::workflows::{self, people};
 
 impl World {
     pub(super) fn send(&self, event: &Event) -> bool {
@@ -28,28 +31,31 @@ impl World {
                 output
             }
             Event::Workflow { action, n } => {
-                let output = self.workflow(action, *n);
+                let id = ExecutionId::of_manual(action);
+                self.people.borrow_mut().look_after(&id, action);
+                let output = self.workflow(&id, action, *n);
                 self.remember(output.clone());
                 output
             }
             Event::Pause => {
-                let Some(root) = self.a_workflow() else { return true };
+                // Whoever lets one go on that is frozen decides about it, and how depends on when.
+                let Some(root) = self.a_workflow(|action| !people::freezes(action)) else { return true };
                 self.paused.borrow_mut().push(root.clone());
-                self.order(&root, "pause")
+                self.order(&root, &Asked::Pause)
             }
             Event::Resume => {
                 let roots = self.paused.borrow().clone();
                 if roots.is_empty() {
                     return true;
                 }
-                let orders: Vec<Output> = roots.iter().map(|root| self.order(root, "resume")).collect();
+                let orders: Vec<Output> = roots.iter().map(|root| self.order(root, &Asked::Resume)).collect();
                 let sent = self.bus.publish(orders).wait().is_ok();
                 if sent {
                     self.paused.borrow_mut().clear();
                 }
                 return sent;
             }
-            Event::CancelWorkflow => match self.a_workflow() {
+            Event::CancelWorkflow => match self.a_workflow(|_| true) {
                 Some(root) => self.cancel_of(&root),
                 None => return true,
             },
@@ -80,8 +86,9 @@ impl World {
 
     /// Somebody cancels an execution that was asked for.
     fn cancel(&self) -> Option<Output> {
-        let topic = pack::topics().requests();
-        let requests = self.bus.records(&topic);
+        let is_request = |value: &[u8]| kind_of(value) == Ok(ActionRequest::NAME);
+        let mut requests = self.bus.stored_records(&pack::topics().requests());
+        requests.retain(|(_, record)| record.value.as_deref().is_some_and(is_request));
         if requests.is_empty() {
             return None;
         }
@@ -90,45 +97,24 @@ impl World {
     }
 
     fn cancel_of(&self, id: &ExecutionId) -> Output {
-        let cancel = CancelRequest {
-            root_execution_id: id.to_string(),
-            execution_id: id.to_string(),
-            requested_by: "sim".to_owned(),
-            requested_at_ms: self.clock.now_ms(),
-        };
-        Output::keyed(&pack::topics().requests(), id.as_str().as_bytes(), encode(&cancel))
+        request(id, encode(&CancelRequest::of(id, "sim", self.clock.now_ms())))
     }
 
     /// Somebody asks for a workflow, under the newest revision, which not everybody may know yet.
-    fn workflow(&self, action: &str, n: i64) -> Output {
-        let id = ExecutionId::of_manual(action);
-        let request = ActionRequest {
-            execution_id: id.to_string(),
-            root_execution_id: id.to_string(),
-            event_id: None,
-            event_at_ms: None,
-            trigger: None,
-            rule: None,
-            action_index: 0,
-            redrive: 0,
-            action: action.to_owned(),
-            parameters: format!("{{\"n\":{n}}}"),
-            revision: revisions()[self.revision.get()].compiled.hash().to_owned(),
-            kv_version: 0,
-            requested_at_ms: self.clock.now_ms(),
-            requested_by: "ann".to_owned(),
-            cause_depth: 0,
-            class: None,
-        };
-        Output::keyed(&pack::topics().requests(), id.as_str().as_bytes(), encode(&request))
+    fn workflow(&self, id: &ExecutionId, action: &str, n: i64) -> Output {
+        let (parameters, now_ms) = (format!("{{\"n\":{n}}}"), self.clock.now_ms());
+        let revision = revisions()[self.revision.get()].compiled.hash();
+        request(id, encode(&ActionRequest::by_hand(id, action, parameters, revision, "ann", now_ms)))
     }
 
     /// One of the workflows that were asked for.
-    fn a_workflow(&self) -> Option<ExecutionId> {
-        let requests = self.bus.records(&pack::topics().requests()).into_iter();
-        let asked_for = requests.filter_map(|(_, record)| RequestsRecord::decode(&record.value?).ok());
+    fn a_workflow(&self, is_wanted: impl Fn(&str) -> bool) -> Option<ExecutionId> {
+        let requests = self.bus.stored_records(&pack::topics().requests()).into_iter();
+        let asked_for = requests.filter_map(|(_, record)| RequestsRecord::decode(record.value.as_deref()?).ok());
         let of_workflow = asked_for.filter_map(|record| match record {
-            RequestsRecord::ActionRequest(request) if workflows::is_workflow(&request.action) => {
+            RequestsRecord::ActionRequest(request)
+                if workflows::is_workflow(&request.action) && is_wanted(&request.action) =>
+            {
                 ExecutionId::parse(&request.execution_id).ok()
             }
             _ => None,
@@ -138,15 +124,12 @@ impl World {
     }
 
     /// What somebody asks of a workflow.
-    fn order(&self, root: &ExecutionId, order: &str) -> Output {
-        let order = WorkflowOrder {
-            execution_id: root.to_string(),
-            root_execution_id: root.to_string(),
-            order: order.to_owned(),
-            requested_by: "ann".to_owned(),
-            requested_at_ms: self.clock.now_ms(),
-            data: "{}".to_owned(),
-        };
-        Output::keyed(&pack::topics().requests(), root.as_str().as_bytes(), encode(&order))
+    fn order(&self, root: &ExecutionId, asked: &Asked) -> Output {
+        request(root, encode(&asked.order(root, "ann", self.clock.now_ms())))
     }
+}
+
+/// A record about a root, where its owner reads.
+fn request(root: &ExecutionId, value: Vec<u8>) -> Output {
+    Output::keyed(&pack::topics().requests(), root.as_str().as_bytes(), value)
 }

@@ -28,13 +28,6 @@ impl Host {
         host
     }
 
-    /// Whether this is a workflow of Orquesta's dialect that has forgotten what was to begin: of a task that something leads
-    /// to while it runs, the next end that is told of it takes that away, as in Orquesta, and nothing is staged then.
-    pub(super) fn waits_as_in_orquesta(&self) -> bool {
-        let staged = self.stored.keys().any(|key| key.starts_with("staged/"));
-        self.workflow.dialect() == Dialect::Orquesta && self.standing() == Standing::Running && !staged
-    }
-
     /// Stores what has changed, and says which pieces that are.
     pub(super) fn store(&mut self) -> Vec<String> {
         let changes = self.conduct.take_changes();

@@ -1,6 +1,8 @@
 //! What children are started for, what becomes of how they end, and what is told of a workflow.
 
+mod arrivals;
 mod host;
+mod large;
 mod people;
 mod random;
 mod random_native;
@@ -33,6 +35,7 @@ fn children_are_started_with_their_actions_and_parameters() {
         parameters: json!({"message": "you"}),
         constants: Vec::new(),
         delay_ms: None,
+        until_ms: None,
     };
     assert_eq!((starts, host.starts(100)), (vec![first], Vec::new()));
     assert_eq!((host.conduct.open(), host.standing()), (vec![1], Standing::Running));

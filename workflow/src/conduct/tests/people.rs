@@ -43,6 +43,7 @@ fn a_question_is_a_child_and_its_answer_the_result_of_its_task() {
     assert_eq!(started, [(1, "ask", "core.ask"), (2, "ask/notify", "chat.post")]);
     let asked = json!({"question": "Is nothing said?", "schema": {"type": "boolean"}, "ttl": 0});
     assert_eq!((&starts[0].parameters, &starts[1].parameters), (&asked, &json!({"text": "please"})));
+    assert_eq!((starts[0].until_ms, starts[1].until_ms), (None, None));
     assert_eq!(host.standing(), Standing::Pending);
     host.restore();
     assert_eq!((host.standing(), host.starts(100)), (Standing::Pending, vec![]));
@@ -63,7 +64,8 @@ fn a_question_is_a_child_and_its_answer_the_result_of_its_task() {
 #[test]
 fn a_question_that_expires_is_withdrawn_and_its_late_answer_ignored() {
     let mut host = begin_native(&question("expires: 30s\n      default: no answer"));
-    host.starts(100);
+    let until: Vec<Option<i64>> = host.starts(100).iter().map(|start| start.until_ms).collect();
+    assert_eq!(until, [Some(31_000), None], "whoever is asked can be told until when");
     host.wait();
     assert_eq!((host.labels(100), host.conduct.take_stops()), (vec![(3, "done".to_owned())], vec![1]));
     host.end(1, Status::Succeeded, json!({"response": true}));
@@ -128,8 +130,10 @@ fn freezing() -> Host {
 fn somebody_is_called_once_it_has_come_to_rest_and_reminded_until_it_goes_on() {
     let mut host = freezing();
     assert_eq!((host.standing(), host.labels(100)), (Standing::Pausing, vec![]));
-    let refused = decide(&mut host, retry("b")).unwrap_err();
-    assert_eq!(refused, "The workflow freezes, and c has not ended: decide once it has.");
+    let refused = decide(&mut host, Decision::Rollback).unwrap_err();
+    let why = "The workflow freezes, and c has not ended: it goes on, or is rolled back, once it has. Retry or skip a task \
+               that failed before that.";
+    assert_eq!(refused, why);
     assert_eq!(host.conduct.ask(&Asked::Resume).unwrap_err(), refused);
     host.end(3, Status::Succeeded, Value::Null);
     assert_eq!(host.standing(), Standing::Paused);
@@ -151,6 +155,44 @@ fn somebody_is_called_once_it_has_come_to_rest_and_reminded_until_it_goes_on() {
     assert_eq!(over(&host).0, Status::Succeeded);
     let refused = decide(&mut host, skip("b")).unwrap_err();
     assert_eq!(refused, "The workflow is succeeded and not frozen: nothing waits for a decision.");
+}
+
+#[test]
+fn a_task_that_failed_is_decided_about_while_something_runs_that_may_take_long() {
+    // Below `c` something may wait for a person itself.
+    for decision in [retry("b"), skip("b")] {
+        let mut host = freezing();
+        let again = matches!(decision, Decision::Retry { .. });
+        decide(&mut host, decision).unwrap();
+        host.restore();
+        let begun = if again { vec![(4, "b".to_owned())] } else { vec![] };
+        assert_eq!((host.standing(), host.labels(100)), (Standing::Running, begun));
+        for number in host.conduct.open() {
+            host.end(number, Status::Succeeded, Value::Null);
+        }
+        assert_eq!(over(&host).0, Status::Succeeded);
+    }
+}
+
+#[test]
+fn it_goes_on_once_each_task_that_failed_is_decided_about() {
+    let text =
+        "on_error: pause\ntasks:\n  b: {action: x}\n  c: {action: x}\n  d: {action: x, with: i in <% range(2) %>}\n";
+    let mut host = begin_native(text);
+    assert_eq!(host.labels(100).len(), 4);
+    for number in [1, 2] {
+        host.end(number, Status::Failed, Value::Null);
+    }
+    decide(&mut host, retry("b")).unwrap();
+    host.restore();
+    assert_eq!((host.standing(), host.labels(100)), (Standing::Pausing, vec![]));
+    host.end(3, Status::Succeeded, Value::Null);
+    decide(&mut host, skip("c")).unwrap();
+    host.restore();
+    assert_eq!((host.standing(), host.labels(100)), (Standing::Running, vec![(5, "b".to_owned())]));
+    host.end(4, Status::Succeeded, Value::Null);
+    host.end(5, Status::Succeeded, Value::Null);
+    assert_eq!(over(&host).0, Status::Succeeded);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::host::Host;
-use super::random::{Do, begin_in, drive, ends, finish, same, status};
+use super::random::{Do, begin_in, comes_to_its_end, drive, ends, finish, goes_on_when_restored, status};
 use crate::expression::Dialect;
 
 const TASKS: usize = 5;
@@ -117,23 +117,14 @@ proptest! {
     fn calls_in_any_order_do_no_harm_and_nothing_is_stranded(
         text in text(), actions in prop::collection::vec(action(), 0..80), ends in ends(),
     ) {
-        let (_, mut host) = drive(begin(&text), &actions, &[]);
-        finish(&mut host, &ends, &[]);
-        let Standing::Over { result, .. } = host.standing() else { panic!("not over") };
-        // Nothing that ran was unknown when it ended.
-        prop_assert!(!result.to_string().contains("is not offered"), "{}", result);
+        comes_to_its_end(begin(&text), &actions, &ends)?;
     }
 
     #[test]
     fn restored_at_every_call_it_goes_on_as_if_nothing_had_been(
         text in text(), actions in prop::collection::vec(action(), 0..80), ends in ends(),
     ) {
-        let run = |restores: &[bool]| {
-            let (mut seen, mut host) = drive(begin(&text), &actions, restores);
-            seen.extend(finish(&mut host, &ends, restores));
-            (seen, host.stored)
-        };
-        same(run(&[]), run(&[true]))?;
+        goes_on_when_restored(|| begin(&text), &actions, &ends)?;
     }
 
     #[test]

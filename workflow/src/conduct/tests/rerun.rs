@@ -179,3 +179,68 @@ fn a_question_that_nobody_answered_is_asked_again() {
     host.end(2, Status::Succeeded, json!({"response": 1}));
     assert_eq!(over(&host).0, Status::Succeeded);
 }
+
+#[test]
+fn a_join_behind_a_task_that_runs_again_waits_for_all_that_come_again_and_for_no_others() {
+    let text = "vars: [{v: 0}, {w: 0}]\ntasks:\n  a: {action: x, next: [{do: [t, q]}]}\n  t: {action: x, next: [{do: p}]}\n  p: {action: \
+                x, next: [{publish: [{v: <% result() %>}], do: j}]}\n  q: {action: x, next: [{publish: [{w: <% result() %>}], \
+                do: j}]}\n  j: {join: all, action: x v=<% ctx(v) %> w=<% ctx(w) %>}\n";
+    // Where only `t` runs again, what `q` has published is still there.
+    for (from, w) in [("a", 7), ("t", 5)] {
+        let mut host = begin(text);
+        assert_eq!(names(&mut host), ["a"]);
+        ok(&mut host, 1);
+        assert_eq!(names(&mut host), ["q", "t"]);
+        host.end(2, Status::Succeeded, json!(5));
+        ok(&mut host, 3);
+        assert_eq!(names(&mut host), ["p"]);
+        host.end(4, Status::Succeeded, json!(1));
+        assert_eq!(host.starts(100)[0].parameters, json!({"v": 1, "w": 5}));
+        host.end(5, Status::Failed, Value::Null);
+        assert_eq!(over(&host).0, Status::Failed);
+        host.restore();
+        rerun(&mut host, &[from]).unwrap();
+        host.restore();
+        assert_eq!(names(&mut host), [from]);
+        ok(&mut host, 6);
+        let mut next = 7;
+        if from == "a" {
+            assert_eq!(names(&mut host), ["q", "t"]);
+            host.end(7, Status::Succeeded, json!(7));
+            host.restore();
+            assert_eq!(names(&mut host), Vec::<String>::new(), "`p` has not come again");
+            ok(&mut host, 8);
+            next = 9;
+        }
+        assert_eq!(names(&mut host), ["p"]);
+        host.restore();
+        host.end(next, Status::Succeeded, json!(2));
+        let starts = host.starts(100);
+        assert_eq!((starts.len(), &starts[0].parameters), (1, &json!({"v": 2, "w": w})));
+        ok(&mut host, starts[0].number);
+        assert_eq!(over(&host), (Status::Succeeded, json!({"output": null})));
+    }
+}
+
+#[test]
+fn what_was_canceled_runs_again_with_the_tasks_that_are_named() {
+    let mut host = begin("tasks:\n  a: {action: x, next: [{do: b}]}\n  b: {action: x}\n  c: {action: x}\n");
+    assert_eq!(names(&mut host), ["a", "c"]);
+    ok(&mut host, 1);
+    assert_eq!(names(&mut host), ["b"]);
+    host.ask(Asked::Cancel);
+    assert_eq!(host.conduct.next_to_end(9), [2, 3]);
+    for number in [2, 3] {
+        host.end(number, Status::Canceled, Value::Null);
+    }
+    assert_eq!(over(&host).0, Status::Canceled);
+    host.restore();
+    rerun(&mut host, &["a"]).unwrap();
+    // `b` was canceled as well, and comes behind `a`.
+    assert_eq!(names(&mut host), ["a", "c"]);
+    ok(&mut host, 4);
+    assert_eq!((host.standing(), names(&mut host)), (Standing::Running, vec!["b".to_owned()]));
+    ok(&mut host, 5);
+    ok(&mut host, 6);
+    assert_eq!(over(&host).0, Status::Succeeded);
+}

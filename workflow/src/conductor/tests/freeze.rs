@@ -292,3 +292,18 @@ fn a_pause_that_a_task_brings_about_does_not_wait_for_items_that_have_not_begun(
         assert_eq!((one.task("many"), one.offered()), (Some(Status::Running), vec!["many[1]".to_owned()]));
     });
 }
+
+#[test]
+fn a_mistake_that_keeps_people_from_being_called_is_shown() {
+    let text = "on_error: pause\non_freeze: {notify: {action: p, input: {v: <% ctx(nothing) %>}}, remind: {every: 1s, action: \
+                p}}\ntasks:\n  a: {action: x}\n";
+    rehearse(text, |one| {
+        one.begin("a");
+        one.end("a", Status::Failed);
+        assert!(one.step(|conductor| conductor.take_notices(9)).is_empty());
+        let warnings = one.conductor.frozen().unwrap().warnings;
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[0].starts_with("Nobody is called about the freeze: "), "{warnings:?}");
+        assert!(warnings[1].ends_with("the limit REMINDER_MS_MIN is 60000."), "{warnings:?}");
+    });
+}

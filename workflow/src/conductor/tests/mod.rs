@@ -7,8 +7,10 @@ use super::*;
 use crate::expression::Dialect;
 
 mod ask;
+mod cost;
 mod ending;
 mod freeze;
+mod large;
 mod map;
 mod random;
 mod rehearsal;

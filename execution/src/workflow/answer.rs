@@ -1,7 +1,8 @@
 //! Whether an answer is one to its question: the JSON schema that the question brings says so.
 //!
-//! The schema is data of an execution, and nobody has looked at it before: it is compiled without reaching for anything
-//! outside, its patterns run in linear time, and its references unfold into so many schemas at most.
+//! The schema is data of an execution, and nobody has looked at it before its owner begins the question: it is compiled
+//! without reaching for anything outside, its patterns run in linear time and are few and small, and its references unfold
+//! into so many schemas at most.
 
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
@@ -10,6 +11,10 @@ use serde_json::{Map, Value};
 const UNFOLDED_MAX: usize = 10_000;
 /// Most levels to which it does.
 const UNFOLDED_DEPTH_MAX: usize = 128;
+/// Most patterns of a schema, its references followed.
+const PATTERNS_MAX: usize = 100;
+/// Largest pattern, compiled, in bytes.
+const PATTERN_BYTES_MAX: usize = 256 << 10;
 /// Most mistakes of an answer that are told.
 const MISTAKES_MAX: usize = 20;
 
@@ -30,13 +35,14 @@ impl AnswerSchema {
     /// # Errors
     /// Why no answer can be checked by it.
     pub fn compile(schema: &Value) -> Result<Self, String> {
-        unfolds(schema, schema, &mut 0, 0)?;
+        unfolds(schema, schema, &mut Unfolded::default(), 0)?;
         // A format that this release does not know is checked by nobody: else its question could not be answered at all.
         let options = jsonschema::options()
-            .with_pattern_options(PatternOptions::regex())
+            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES_MAX))
             .should_validate_formats(true)
             .should_ignore_unknown_formats(true);
-        let validator = options.build(&normal(schema)).map_err(|error| format!("it is no JSON schema: {error}"))?;
+        let validator =
+            options.build(&normal_schema(schema)).map_err(|error| format!("it is no JSON schema: {error}"))?;
         Ok(Self { validator })
     }
 
@@ -53,7 +59,7 @@ impl AnswerSchema {
 }
 
 /// The schema in the form of JSON Schema alone: what properties say about themselves stands in the list `required`.
-pub fn normal(schema: &Value) -> Value {
+pub fn normal_schema(schema: &Value) -> Value {
     let Value::Object(entries) = schema else { return schema.clone() };
     let mut normal_entries = Map::new();
     let mut required: Vec<Value> = Vec::new();
@@ -66,11 +72,11 @@ pub fn normal(schema: &Value) -> Value {
                 if key == "properties" {
                     required.extend(named.iter().filter(is_required).map(|(name, _)| Value::from(name.as_str())));
                 }
-                named.iter().map(|(name, schema)| (name.clone(), normal(schema))).collect()
+                named.iter().map(|(name, schema)| (name.clone(), normal_schema(schema))).collect()
             }
-            Value::Array(schemas) if !OF_DATA.contains(&key.as_str()) => schemas.iter().map(normal).collect(),
+            Value::Array(schemas) if !OF_DATA.contains(&key.as_str()) => schemas.iter().map(normal_schema).collect(),
             value if OF_DATA.contains(&key.as_str()) => value.clone(),
-            value => normal(value),
+            value => normal_schema(value),
         };
         normal_entries.insert(key.clone(), value);
     }
@@ -84,11 +90,25 @@ pub fn normal(schema: &Value) -> Value {
     Value::Object(normal_entries)
 }
 
+/// What was counted of a schema.
+#[derive(Debug, Default)]
+struct Unfolded {
+    values: usize,
+    patterns: usize,
+}
+
 /// Counts the values of a schema, those included to which its references lead. A schema that refers to itself never ends,
 /// and so is over the limits.
-fn unfolds(root: &Value, at: &Value, count: &mut usize, depth: usize) -> Result<(), String> {
-    *count += 1;
-    if *count > UNFOLDED_MAX || depth > UNFOLDED_DEPTH_MAX {
+fn unfolds(root: &Value, at: &Value, count: &mut Unfolded, depth: usize) -> Result<(), String> {
+    count.values += 1;
+    if let Value::Object(entries) = at {
+        let named = entries.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
+        count.patterns += named + usize::from(entries.get("pattern").is_some_and(Value::is_string));
+    }
+    if count.patterns > PATTERNS_MAX {
+        return Err(format!("it has more than {PATTERNS_MAX} patterns"));
+    }
+    if count.values > UNFOLDED_MAX || depth > UNFOLDED_DEPTH_MAX {
         return Err(format!(
             "it refers to itself, or unfolds into more than {UNFOLDED_MAX} values or {UNFOLDED_DEPTH_MAX} levels"
         ));

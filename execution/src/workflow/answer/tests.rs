@@ -42,7 +42,7 @@ fn properties_may_say_that_they_are_required_as_those_of_stackstorm_do() {
         },
         "default": { "properties": { "x": { "required": true } } },
     });
-    let normal = normal(&schema);
+    let normal = normal_schema(&schema);
     assert_eq!(normal["required"], json!(["a", "b"]));
     assert_eq!(normal["properties"]["b"], json!({ "type": "string", "secret": true }));
     assert_eq!(normal["properties"]["required"], json!({ "type": "boolean" }));
@@ -73,6 +73,8 @@ fn references_are_followed_within_the_schema_and_to_an_end() {
         (json!({ "$schema": "http://json-schema.org/draft-04/schema#", "items": { "id": "y" } }), "within a schema"),
         (json!({ "type": "bool" }), "no JSON schema"),
         (json!({ "pattern": "(" }), "no JSON schema"),
+        (json!({ "pattern": "(\\pL{100}){100}" }), "no JSON schema"),
+        (json!({ "anyOf": vec![json!({ "pattern": "a" }); PATTERNS_MAX + 1] }), "more than 100 patterns"),
         (json!(7), "no JSON schema"),
     ] {
         let refused = AnswerSchema::compile(&schema).unwrap_err();

@@ -15,8 +15,9 @@ use russh::{Channel, ChannelId, MethodKind, MethodSet};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-use super::narrator::Narrator;
 use super::services::INSTANCE;
+use crate::demo::narrator::Narrator;
+use crate::demo::random;
 
 /// Who may come.
 pub const USER: &str = "petrel";
@@ -56,7 +57,7 @@ impl Keys {
 }
 
 fn new_key() -> anyhow::Result<PrivateKey> {
-    Ok(PrivateKey::from(Ed25519Keypair::from_seed(&super::random()?)))
+    Ok(PrivateKey::from(Ed25519Keypair::from_seed(&random()?)))
 }
 
 /// The host.

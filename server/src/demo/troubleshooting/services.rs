@@ -6,7 +6,7 @@
 //! - `GET /rest/api/3/search/jql`: <https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-search>
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -19,7 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::narrator::Narrator;
+use crate::demo::journal::{Entry, Journal, has};
 
 /// Project, zone, channel, account and key that they know.
 pub const PROJECT: &str = "shop";
@@ -44,16 +44,15 @@ const INDEXED_MS: i64 = 1_000;
 /// Number of the first ticket.
 const FIRST_TICKET: usize = 24;
 
-/// What was asked of the stand-ins, and what they need to know to answer.
+/// What the stand-ins need to know to answer.
 #[derive(Clone)]
 pub struct Services(Arc<Inner>);
 
 struct Inner {
-    narrator: Arc<Narrator>,
+    journal: Journal,
     tokens: Tokens,
     /// Whether Slack and Jira take what comes first and close the connection without an answer.
     loses_answers: bool,
-    asked: Mutex<Vec<Asked>>,
 }
 
 /// By what the stand-ins know who asks.
@@ -67,23 +66,10 @@ pub struct Tokens {
     pub jira: String,
 }
 
-/// One request that a stand-in got.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    /// Which of them.
-    pub service: &'static str,
-    /// When, in milliseconds since the epoch.
-    pub at_ms: i64,
-    /// What was answered.
-    pub status: u16,
-    /// The request's body; null where it had none.
-    pub body: Value,
-}
-
 impl Services {
     /// Stand-ins that nobody has asked yet.
-    pub fn new(narrator: Arc<Narrator>, tokens: Tokens, loses_answers: bool) -> Self {
-        Self(Arc::new(Inner { narrator, tokens, loses_answers, asked: Mutex::default() }))
+    pub fn new(journal: Journal, tokens: Tokens, loses_answers: bool) -> Self {
+        Self(Arc::new(Inner { journal, tokens, loses_answers }))
     }
 
     /// Their calls.
@@ -96,23 +82,15 @@ impl Services {
             .with_state(self.clone())
     }
 
-    /// All that was asked so far.
-    pub fn asked(&self) -> Vec<Asked> {
-        self.0.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// How often one of them took what it was told.
     pub fn taken(&self, service: &str) -> usize {
-        self.asked().iter().filter(|asked| asked.service == service && asked.status < 400).count()
+        self.0.journal.taken(service, "")
     }
 
     fn note(&self, service: &'static str, what: &str, answer: (StatusCode, Value), body: Value) -> Response {
         let (status, value) = answer;
         let is_lost = self.0.loses_answers && [SLACK, JIRA].contains(&service) && self.taken(service) == 0;
-        let told = if is_lost { " (this answer is lost)" } else { "" };
-        self.0.narrator.say(&format!("{service}: {what} -> {}{told}", status.as_u16()));
-        let asked = Asked { service, at_ms: self.0.narrator.now_ms(), status: status.as_u16(), body };
-        self.0.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
+        self.0.journal.note(service, what, status.as_u16(), body, if is_lost { " (this answer is lost)" } else { "" });
         match is_lost {
             true => Body::new(Lost).into_response(),
             false => (status, Json(value)).into_response(),
@@ -121,9 +99,15 @@ impl Services {
 
     /// Keys of the tickets that bear a label and that the search knows by now.
     fn tickets(&self, label: &str) -> Vec<String> {
-        let until_ms = self.0.narrator.now_ms() - INDEXED_MS;
-        let tickets = self.asked().into_iter().filter(|asked| asked.service == JIRA && asked.status == 201).enumerate();
-        let labels = |asked: &Asked| asked.body["fields"]["labels"].as_array().cloned().unwrap_or_default();
+        let until_ms = self.0.journal.now_ms() - INDEXED_MS;
+        let tickets = self
+            .0
+            .journal
+            .entries()
+            .into_iter()
+            .filter(|asked| asked.service == JIRA && asked.status == 201)
+            .enumerate();
+        let labels = |asked: &Entry| asked.body["fields"]["labels"].as_array().cloned().unwrap_or_default();
         let known =
             tickets.filter(|(_, asked)| asked.at_ms <= until_ms && labels(asked).iter().any(|one| one == label));
         known.map(|(number, _)| ticket_key(number)).collect()
@@ -150,10 +134,6 @@ impl HttpBody for Lost {
     }
 }
 
-fn has(headers: &HeaderMap, authorization: &str) -> bool {
-    headers.get("authorization").is_some_and(|value| value.as_bytes() == authorization.as_bytes())
-}
-
 async fn instance(
     State(services): State<Services>,
     Path((project, zone, instance)): Path<(String, String, String)>,
@@ -162,7 +142,7 @@ async fn instance(
     let error = |code: StatusCode, status: &str, message: &str| {
         (code, json!({ "error": { "code": code.as_u16(), "message": message, "status": status } }))
     };
-    let answer = if !has(&headers, &format!("Bearer {}", services.0.tokens.cloud)) {
+    let answer = if !has(&headers, "authorization", &format!("Bearer {}", services.0.tokens.cloud)) {
         error(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
     } else if (&*project, &*zone, &*instance) != (PROJECT, ZONE, INSTANCE) {
         error(StatusCode::NOT_FOUND, "NOT_FOUND", "The resource was not found")
@@ -186,14 +166,14 @@ async fn instance(
 
 async fn message(State(services): State<Services>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
     // All of it is 200, and `ok` says what it is.
-    let answer = if !has(&headers, &format!("Bearer {}", services.0.tokens.slack)) {
+    let answer = if !has(&headers, "authorization", &format!("Bearer {}", services.0.tokens.slack)) {
         json!({ "ok": false, "error": "invalid_auth" })
     } else if body["channel"] != CHANNEL {
         json!({ "ok": false, "error": "channel_not_found" })
     } else if let Some(why) = unusable_blocks(&body) {
         json!({ "ok": false, "error": why })
     } else {
-        let now_ms = services.0.narrator.now_ms();
+        let now_ms = services.0.journal.now_ms();
         let ts = format!("{}.{:06}", now_ms / 1000, now_ms % 1000 * 1000);
         json!({ "ok": true, "channel": "C024BE91L", "ts": ts, "message": { "type": "message", "text": body["text"] } })
     };
@@ -221,7 +201,7 @@ fn refused(services: &Services, headers: &HeaderMap) -> Option<(StatusCode, Valu
     let basic = STANDARD.encode(format!("{ACCOUNT}:{}", services.0.tokens.jira));
     let why = "Client must be authenticated to access this resource.";
     let answer = (StatusCode::UNAUTHORIZED, json!({ "errorMessages": [why], "errors": {} }));
-    (!has(headers, &format!("Basic {basic}"))).then_some(answer)
+    (!has(headers, "authorization", &format!("Basic {basic}"))).then_some(answer)
 }
 
 async fn issue(State(services): State<Services>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
