@@ -37,12 +37,13 @@ struct Joining {
 impl Conductor {
     /// Lets a workflow that has ended run again, as Orquesta does: from these tasks, or from all that ended badly with
     /// nothing behind them or were stopped when it ended. It is `resuming` then; its tasks are offered as always. What
-    /// came behind them counts on, at joins for one, until it has run again.
+    /// came behind them counts on, at joins for one, until it has run again; and one that never began is `resuming` with
+    /// nothing to do.
     ///
     /// # Errors
-    /// A workflow that has not ended, one that never began, and tasks that never ran. Nothing changes then.
+    /// A workflow that has not ended, and tasks that never ran. Nothing changes then.
     pub fn rerun(&mut self, tasks: &[Rerun]) -> Result<(), ConductorError> {
-        self.check_rerun()?;
+        self.check_ended()?;
         let candidates = if tasks.is_empty() { self.failed_ends() } else { self.named(tasks)? };
         self.rerun_from(candidates)
     }
@@ -52,7 +53,7 @@ impl Conductor {
     /// had never been; what had not begun when the workflow ended begins as well.
     ///
     /// # Errors
-    /// As for [`Conductor::rerun`].
+    /// As for [`Conductor::rerun`], and a workflow that never began.
     pub fn rerun_tasks(&mut self, tasks: &[Rerun]) -> Result<(), ConductorError> {
         self.check_rerun()?;
         let named = self.named(tasks)?;
@@ -71,7 +72,7 @@ impl Conductor {
     /// Of these, the ones that nothing else of them leads to. What had not begun when it ended begins as well.
     ///
     /// # Errors
-    /// As for [`Conductor::rerun`], and a workflow in which there is none of that.
+    /// As for [`Conductor::rerun_tasks`], and a workflow in which there is none of that.
     pub fn rerun_what_failed(&mut self) -> Result<(), ConductorError> {
         self.check_rerun()?;
         let (candidates, reached) = self.first_of(self.failed_tasks());
@@ -82,10 +83,12 @@ impl Conductor {
         self.rerun_from(candidates)
     }
 
+    fn check_ended(&self) -> Result<(), ConductorError> {
+        if self.status.is_completed() { Ok(()) } else { Err(ConductorError::StillActive) }
+    }
+
     fn check_rerun(&self) -> Result<(), ConductorError> {
-        if !self.status.is_completed() {
-            return Err(ConductorError::StillActive);
-        }
+        self.check_ended()?;
         // What has begun has a route.
         if self.runs.routes().is_empty() { Err(ConductorError::NeverBegan) } else { Ok(()) }
     }
