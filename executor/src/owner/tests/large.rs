@@ -55,7 +55,15 @@ impl Conduct for Run {
         self.started += 1;
         let (task, action) = (format!("t{}", self.started), "demo.ok".to_owned());
         let constants = Vec::new();
-        vec![Start { number: self.started, task, action, parameters: json!({}), constants, delay_ms: None }]
+        vec![Start {
+            number: self.started,
+            task,
+            action,
+            parameters: json!({}),
+            constants,
+            delay_ms: None,
+            until_ms: None,
+        }]
     }
 
     fn has_more(&self) -> bool {

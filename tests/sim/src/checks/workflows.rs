@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use petrel_execution::Status;
 use petrel_execution::code::ASKED_IN_VAIN;
+use petrel_execution::workflow::UNTIL_KEY;
 use petrel_schemas::{ActionRequest, ExecutionChanged};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::executions::{is_final, waits_by_a_clock_ahead};
 use super::people;
@@ -213,10 +214,19 @@ impl<'h> OfRun<'h> {
         let call = |id: &str| {
             // Its first row may have the parameters as they were given, without defaults.
             let row = self.last(id)?;
-            let (task, action, parameters) = (row.task.clone()?, row.action.clone(), row.parameters.clone());
+            let (task, action, parameters) = (row.task.clone()?, row.action.clone(), timeless(&row.parameters));
             Some(Call { task, action, parameters })
         };
         ids.into_iter().filter_map(call).collect()
+    }
+}
+
+/// Parameters without the time until when a question waits, which no two runs have in common.
+fn timeless(parameters: &str) -> String {
+    let mut read: Map<String, Value> = serde_json::from_str(parameters).unwrap_or_default();
+    match read.remove(UNTIL_KEY) {
+        Some(_) => Value::Object(read).to_string(),
+        None => parameters.to_owned(),
     }
 }
 

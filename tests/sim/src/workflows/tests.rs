@@ -56,7 +56,10 @@ fn same(one: &Came, other: &Came) {
         assert_eq!((&one.output, &one.calls), (&other.output, &other.calls), "{}\n{}", one.action, text());
     } else if one.status == Status::Succeeded {
         assert_eq!(one.output, other.output, "{}\n{}", one.action, text());
-        assert_eq!(sorted(one), sorted(other), "{}\n{}", one.action, text());
+        // Which items have run when one fails depends on which of those that run beside each other ends first.
+        if !calls_vary(&one.action) {
+            assert_eq!(sorted(one), sorted(other), "{}\n{}", one.action, text());
+        }
     }
 }
 

@@ -295,7 +295,7 @@ fn a_pause_that_a_task_brings_about_does_not_wait_for_items_that_have_not_begun(
 
 #[test]
 fn a_mistake_that_keeps_people_from_being_called_is_shown() {
-    let text = "on_error: pause\non_freeze: {notify: {action: p, input: {v: <% ctx(nothing) %>}}, remind: {every: 1s, action: \
+    let text = "on_error: pause\non_freeze: {notify: {action: p, input: {v: <% ctx(nothing) %>}}, remind: {every: <% 1 %>, action: \
                 p}}\ntasks:\n  a: {action: x}\n";
     rehearse(text, |one| {
         one.begin("a");
