@@ -27,7 +27,8 @@ pub fn of_words(schema: &Value, words: &[String]) -> Result<Value, Failure> {
     let mut answer = Map::new();
     for word in words {
         let Some((name, text)) = word.split_once('=') else {
-            let message = format!("{word:?} is no property of an answer: write name=value, or --json {word}");
+            let whole = meant(schema, word);
+            let message = format!("{word:?} is no property of an answer: write name=value, or --json '{whole}'");
             return Err(Failure::new(EXIT_USAGE, message));
         };
         if answer.insert(name.to_owned(), meant(&schema["properties"][name], text)).is_some() {
@@ -161,9 +162,12 @@ mod tests {
         });
         assert_eq!(of_words(&schema, &words.map(str::to_owned)).unwrap(), wanted);
         assert_eq!(of_words(&schema, &["size=3".to_owned()]).unwrap(), json!({ "size": 3 }));
-        for (words, why) in [(&["true"][..], "--json true"), (&["a=1", "a=2"], "twice")] {
+        for (words, why) in [(&["true"][..], "--json 'true'"), (&["a=1", "a=2"], "twice")] {
             let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
             assert!(of_words(&schema, &words).unwrap_err().message.contains(why), "{words:?}");
+        }
+        for (schema, why) in [(json!({ "type": "boolean" }), "--json 'true'"), (json!({}), "--json '\"yes\"'")] {
+            assert!(of_words(&schema, &["yes".to_owned()]).unwrap_err().message.ends_with(why), "{schema}");
         }
     }
 
