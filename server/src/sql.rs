@@ -28,12 +28,15 @@ const MOVES: &str = "SELECT task, route, run, change, status, toUnixTimestamp64M
                      FROM workflow_tasks WHERE execution_id = {id:String} \
                      AND (log_offset > {offset:Int64} OR log_offset = {offset:Int64} AND log_row > {row:Int64}) \
                      ORDER BY log_offset, log_row LIMIT {most:UInt64}";
-/// What an execution has started: found by the rule, which is the same, and by when it ran, as the table is sorted.
+/// What an execution has started: found by the rule, which is the same, and by when it ran, as the table is sorted. It was
+/// requested by the clock of whoever wanted it, and what it has started by those of its owners: ten minutes are left for
+/// those that are behind or ahead.
 const DESCENDANTS: &str = "SELECT execution_id, latest.1 AS task, latest.2 AS action, latest.3 AS status, latest.4 AS code, \
     latest.5 AS attempt, latest.6 AS worker, latest.7 AS requested_at_ms, latest.8 AS ended_at_ms, count() OVER () AS total \
     FROM ( \
         WITH ( \
-            SELECT (any(rule), min(requested_at), if(argMax(isNotNull(ended_at), sequence), max(changed_at), now64(3))) \
+            SELECT (any(rule), if(count() = 0, now64(3), min(requested_at)) - toIntervalMinute(10), \
+                if(argMax(isNotNull(ended_at), sequence), max(changed_at), now64(3)) + toIntervalMinute(10)) \
             FROM executions WHERE execution_id = {id:String} \
         ) AS above \
         SELECT execution_id, argMax(tuple(task, action, status, code, attempt, worker, \

@@ -145,7 +145,7 @@ fn one_that_a_gate_turns_away_rests_again_and_loses_nothing() {
     ask(&mut model, skip("t1"));
     ask(&mut model, retry("t2"));
     let refused = gates.refuse(&mut model, Answer::Refused(Refusal::Excess(Why::Rate)));
-    assert_eq!(refused.join(", "), "paused(policy_excess)");
+    assert_eq!(refused.join(", "), "dead asked_in_vain, paused(policy_excess)", "who decided hears of it");
     let row = changed(&model.live(1), model.now_ms);
     assert!(row.result.unwrap().contains("t2") && row.error.unwrap().contains("turned it away"));
     ask(&mut model, retry("t2"));
