@@ -262,6 +262,20 @@ fn what_is_asked_while_the_revision_is_missing_is_told_in_order_and_bounded() {
 }
 
 #[test]
+fn how_children_end_is_kept_without_a_look_at_the_pieces_while_the_revision_is_missing() {
+    let mut model = Model::new();
+    model.act(&Do::Arrive);
+    model.act(&Do::Request(1, "demo.fan", "later"));
+    model.workflows.drop_all();
+    model.act(&Do::Leave);
+    let before = model.workflows.reads();
+    for number in [1, 3] {
+        reported(&mut model, &child(1, number), "succeeded");
+    }
+    assert_eq!((model.workflows.reads(), model.status(1)), (before, Some(Status::Running)));
+}
+
+#[test]
 fn a_cancel_ends_the_children_though_the_revision_is_missing() {
     let mut model = Model::new();
     model.act(&Do::Arrive);
