@@ -28,6 +28,23 @@ pub struct Child {
     pub delay_ms: Option<i64>,
 }
 
+/// What a child wrote to one of its streams, for its parent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wrote {
+    /// Its beginning.
+    pub text: String,
+    /// Whether there was more.
+    pub truncated: bool,
+}
+
+impl Wrote {
+    /// Up to [`STREAM_FOR_PARENT_BYTES_MAX`] of a text that was cut already, or not.
+    pub fn new(text: &str, truncated: bool) -> Self {
+        let told = head(text, STREAM_FOR_PARENT_BYTES_MAX);
+        Self { text: told.to_owned(), truncated: truncated || told.len() < text.len() }
+    }
+}
+
 /// What a parent is told when a child ends, in the same step: they share the root, and so the owner.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChildEnded {
@@ -43,16 +60,15 @@ pub struct ChildEnded {
     pub extracted: Option<String>,
     /// Where the child's result is instead, if it is too large to stand here.
     pub result_object: Option<ObjectRef>,
-    /// What it wrote to its standard output, up to [`STREAM_FOR_PARENT_BYTES_MAX`].
-    pub stdout: String,
-    /// What it wrote to its standard error, likewise.
-    pub stderr: String,
+    /// What it wrote to its standard output.
+    pub stdout: Wrote,
+    /// What it wrote to its standard error.
+    pub stderr: Wrote,
 }
 
 impl ChildEnded {
     /// The message for the parent of what ended; nothing for a root.
     pub fn of(child: &Ended, end: &End, note: &Note) -> Option<Self> {
-        let stream = |text: &str| head(text, STREAM_FOR_PARENT_BYTES_MAX).to_owned();
         Some(Self {
             parent: child.id.parent()?,
             child: child.clone(),
@@ -60,14 +76,15 @@ impl ChildEnded {
             result: end.whole.as_ref().or(end.result.as_ref()).cloned(),
             extracted: end.extracted.clone(),
             result_object: end.result_object.as_deref().and_then(ObjectRef::parse),
-            stdout: stream(&end.stdout),
-            stderr: stream(&end.stderr),
+            stdout: end.stdout.clone(),
+            stderr: end.stderr.clone(),
         })
     }
 
     /// What the task that it ran for has resulted in, as expressions see it: its structured result; of one that is too large
     /// for the log where it is, and as `extracted` what its action takes of it; of an action that has none what it wrote, as
-    /// StackStorm's local runners tell it; and what was wrong, also where it succeeded and its result was left out.
+    /// StackStorm's local runners tell it, and whether there was more; and what was wrong, also where it succeeded and its
+    /// result was left out.
     pub fn value(&self) -> Value {
         let json = |text: &String| serde_json::from_str::<Value>(text).ok();
         if let Some(result) = self.result.as_ref().and_then(json).filter(|result| !result.is_null()) {
@@ -82,9 +99,13 @@ impl ChildEnded {
         }
         let has_succeeded = self.child.status == Status::Succeeded;
         let mut value = Map::new();
-        if self.child.return_code.is_some() || !self.stdout.is_empty() || !self.stderr.is_empty() {
-            value.insert("stdout".to_owned(), self.stdout.trim_end_matches('\n').into());
-            value.insert("stderr".to_owned(), self.stderr.trim_end_matches('\n').into());
+        if self.child.return_code.is_some() || self.stdout != Wrote::default() || self.stderr != Wrote::default() {
+            for (name, wrote) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+                value.insert(name.to_owned(), wrote.text.trim_end_matches('\n').into());
+                if wrote.truncated {
+                    value.insert(format!("{name}_truncated"), true.into());
+                }
+            }
             value.insert("return_code".to_owned(), json!(self.child.return_code));
             value.insert("succeeded".to_owned(), has_succeeded.into());
             value.insert("failed".to_owned(), (!has_succeeded).into());

@@ -39,7 +39,7 @@ pub mod workflow;
 pub use attempt::{Attempt, Counts};
 pub use delivery::Delivery;
 pub use execution::{Ended, Execution, Known};
-pub use family::{COMPUTED_KEY, Child, ChildEnded};
+pub use family::{COMPUTED_KEY, Child, ChildEnded, Wrote};
 pub use inject::Injected;
 pub use needs::{Needs, cpu_milli, memory_bytes};
 pub use outcome::{Outcome, Stream, StreamEnd};

@@ -3,6 +3,7 @@
 use petrel_schemas::{ObjectRef, TaskResult};
 use serde_json::{Map, Value};
 
+use crate::family::Wrote;
 use crate::inject::Injected;
 use crate::status::Status;
 use crate::subject::Note;
@@ -109,8 +110,8 @@ pub(crate) struct Said {
     /// How long a server wants to be left alone, in milliseconds.
     pub(crate) retry_after_ms: Option<i64>,
     /// What a child wrote, for its parent.
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+    pub(crate) stdout: Wrote,
+    pub(crate) stderr: Wrote,
 }
 
 impl Said {
@@ -118,10 +119,10 @@ impl Said {
     pub(crate) fn of(result: &TaskResult) -> Option<Self> {
         // Nobody else has a parent that asks for it.
         let is_child = result.execution_id.contains('.');
-        let wrote = |text: &String| if is_child { text.clone() } else { String::new() };
+        let wrote = |text: &str, cut: bool| if is_child { Wrote::new(text, cut) } else { Wrote::default() };
         Some(Self {
-            stdout: wrote(&result.stdout),
-            stderr: wrote(&result.stderr),
+            stdout: wrote(&result.stdout, result.stdout_truncated),
+            stderr: wrote(&result.stderr, result.stderr_truncated),
             status: Status::parse(&result.status).filter(|s| s.is_final())?,
             note: Note::of(result.code.clone(), result.error.clone()),
             return_code: result.return_code,

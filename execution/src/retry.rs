@@ -227,8 +227,8 @@ mod tests {
             events: Vec::new(),
             retriable: false,
             retry_after_ms: None,
-            stdout: String::new(),
-            stderr: String::new(),
+            stdout: crate::Wrote::default(),
+            stderr: crate::Wrote::default(),
         };
         let wanted = |when: &str, said: &Said| Retry { when: Some(when.into()), ..RETRY }.is_wanted(said, 2);
         assert_eq!(RETRY.is_wanted(&said, 2), Ok(false));

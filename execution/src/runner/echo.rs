@@ -1,4 +1,4 @@
-//! The runner `echo`: its result is its `message`, of whatever type that is. Rules, workflows and outputs are tried out
+//! The runner `echo`: its result is `{"message": …}`, of whatever type that is. Rules, workflows and outputs are tried out
 //! with it, and it puts values together for what comes after.
 
 use petrel_cel::Template;

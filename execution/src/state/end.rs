@@ -1,6 +1,7 @@
 //! What all final states have.
 
 use super::Holder;
+use crate::family::Wrote;
 
 /// The end of an execution.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,10 +21,10 @@ pub struct End {
     pub extracted: Option<String>,
     /// Where the result is instead, if it is too large to stand here: a [`petrel_schemas::ObjectRef`].
     pub result_object: Option<String>,
-    /// What a child wrote to its standard output, up to the limit; for its parent, and stored nowhere here.
-    pub stdout: String,
+    /// What a child wrote to its standard output; for its parent, and stored nowhere here.
+    pub stdout: Wrote,
     /// What it wrote to its standard error, likewise.
-    pub stderr: String,
+    pub stderr: Wrote,
 }
 
 impl End {
@@ -37,8 +38,8 @@ impl End {
             whole: None,
             extracted: None,
             result_object: None,
-            stdout: String::new(),
-            stderr: String::new(),
+            stdout: Wrote::default(),
+            stderr: Wrote::default(),
         }
     }
 

@@ -152,7 +152,7 @@ fn a_workflow_runs_its_tasks_and_its_result_is_its_output() -> Result<()> {
     let followed = cli.output(&["workflow", "run", "flow.breaks", "--follow"])?;
     let (lines, notes) = (String::from_utf8_lossy(&followed.stdout), String::from_utf8_lossy(&followed.stderr));
     let has = |task: &str, status: &str| lines.lines().any(|line| line.contains(task) && line.ends_with(status));
-    assert!(has("bad", "running") && has("bad", "failed") && notes.ends_with("[failed]\n"), "{lines}{notes}");
+    assert!(has("bad", "running") && has("bad", "failed") && notes.ends_with(" says why]\n"), "{lines}{notes}");
     assert_eq!(followed.status.code(), Some(1));
     let broken = notes.lines().find_map(|line| line.strip_prefix("[execution ")?.strip_suffix(']'));
     let broken = broken.context("no id")?.to_owned();

@@ -60,6 +60,17 @@ fn mocks_answer_questions_or_nobody_does() {
     );
 }
 
+#[test]
+fn an_answer_that_does_not_fit_its_question_is_none() {
+    let question = "tasks:\n  ask:\n    approve: {question: go?, schema: {type: object, properties: {go: {type: boolean}}, \
+                    required: [go]}}\n";
+    assert_eq!(tested(question, "mocks: {ask: {answer: {go: true}}}\nexpect: {path: [ask]}\n"), [""; 0]);
+    let text = "mocks: {ask: {answer: {go: please}}}\nexpect: {path: [ask]}\n";
+    let expected = "the answer of the task \"ask\" does not fit the schema of its question: /go: the value is not of type \
+                    \"boolean\"";
+    assert_eq!(tested(question, text), [expected]);
+}
+
 const FREEZE: &str = "on_error: pause\non_freeze: {notify: {action: page, input: {t: <% ctx().frozen.tasks.select($.task) %>}}, \
                       remind: {every: 4m, action: page}}\ntasks:\n  evacuate: {action: x, with: i in <% range(2) %>, input: {i: <% \
                       item(i) %>}, next: [{on: succeeded, do: mail}]}\n  mail: {action: m}\n";

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use petrel_execution::workflow::AnswerSchema;
 use serde_json::Value as Json;
 
 use super::scenario::{Decided, Mock, Scenario};
@@ -42,6 +43,17 @@ fn mistaken(definition: &Definition, mocks: &BTreeMap<String, Mock>) -> Vec<Stri
         }
     }
     mistakes
+}
+
+/// As where people answer: what does not fit the schema of the question is no answer.
+fn fits(task: &NextTask, answer: &Value) -> Result<(), StageError> {
+    let schema = task.ask.as_ref().map_or(Json::Null, |ask| ask.schema.to_json());
+    if schema.is_null() {
+        return Ok(());
+    }
+    let checked = AnswerSchema::compile(&schema).map(|schema| schema.mistakes(&answer.to_json()));
+    let mistakes = checked.unwrap_or_else(|why| vec![why]);
+    if mistakes.is_empty() { Ok(()) } else { Err(StageError::Answer { task: task.id.to_string(), mistakes }) }
 }
 
 /// When scenarios begin: 2026-01-01T00:00:00Z, in milliseconds since the epoch.
@@ -298,7 +310,10 @@ impl Play<'_> {
         let attempt = self.next_attempt(&task.id);
         let Some(mock) = self.mocks.get(&*task.id).map(|mock| mock.of(attempt, None)) else { return Ok(true) };
         let (status, result) = match &mock.answer {
-            Some(answer) => (Status::Succeeded, answer.clone()),
+            Some(answer) => {
+                fits(task, answer)?;
+                (Status::Succeeded, answer.clone())
+            }
             None if mock.status == Status::Succeeded => return Ok(true),
             None => (mock.status, Value::Null),
         };

@@ -29,6 +29,14 @@ pub enum StageError {
     /// It has mistakes.
     #[error("the workflow cannot be run: {}", .0.first().map_or("", |finding| &finding.message))]
     NotRunnable(Vec<Finding>),
+    /// An answer that nobody can give.
+    #[error("the answer of the task {task:?} does not fit the schema of its question: {}", mistakes.join("; "))]
+    Answer {
+        /// The task that asks.
+        task: String,
+        /// What is wrong with the answer.
+        mistakes: Vec<String>,
+    },
     /// It would go on for longer than is looked at.
     #[error("the workflow is not over after {count} {what}, the limit {limit}")]
     TooLong {

@@ -162,8 +162,8 @@ fn a_parent_counts_the_children_that_it_waits_for() {
         result: None,
         extracted: None,
         result_object: None,
-        stdout: String::new(),
-        stderr: String::new(),
+        stdout: crate::Wrote::default(),
+        stderr: crate::Wrote::default(),
     };
     for (open, left) in [(0, 0), (2, 1), (1, 0)] {
         let mut parent = model.live(1);

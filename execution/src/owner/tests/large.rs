@@ -9,7 +9,7 @@ use super::workflows::{child, status};
 use crate::attempt::Attempt;
 use crate::execution::Known;
 use crate::family::{Child, ChildEnded};
-use crate::limits::{PARAMETERS_BYTES_MAX, RESULT_BYTES_MAX};
+use crate::limits::{PARAMETERS_BYTES_MAX, RESULT_BYTES_MAX, STREAM_FOR_PARENT_BYTES_MAX};
 use crate::status::Status;
 use crate::subject::Subject;
 
@@ -74,6 +74,33 @@ fn a_child_with_too_large_parameters_fails_before_it_waits_for_anything() {
         let told = model.parents_told.last().unwrap();
         assert!(told.error.as_deref().unwrap().ends_with("the limit PARAMETERS_BYTES_MAX is 262144"), "{told:?}");
         assert_eq!(told.value()["code"], "parameters_too_large");
+    }
+}
+
+#[test]
+fn of_what_was_cut_expressions_see_that_it_was() {
+    for (bytes, cut_before, told_bytes, is_cut) in [
+        (STREAM_FOR_PARENT_BYTES_MAX, false, STREAM_FOR_PARENT_BYTES_MAX, false),
+        (STREAM_FOR_PARENT_BYTES_MAX + 1, false, STREAM_FOR_PARENT_BYTES_MAX, true),
+        (7, true, 7, true),
+    ] {
+        let mut model = Model::new();
+        model.act(&Do::Request(1, "demo.chain", "now"));
+        let first = child(1, 1);
+        let Some(Known::Live(execution)) = model.known(&first) else { panic!("{first} is not live") };
+        let attempt = execution.core().attempt;
+        let about = About { id: first.clone(), attempt, worker: "w".to_owned() };
+        let wrote = TaskResult {
+            execution_id: first.to_string(),
+            stdout: "x".repeat(bytes),
+            stdout_truncated: cut_before,
+            ..super::messages::result(1, attempt.token, "succeeded")
+        };
+        model.tell(Message::Report(about, Report::Ended(wrote)));
+        let value = model.parents_told.last().unwrap().value();
+        assert_eq!(value["stdout"].as_str().map(str::len), Some(told_bytes));
+        let cut = is_cut.then(|| json!(true));
+        assert_eq!((value.get("stdout_truncated"), value.get("stderr_truncated")), (cut.as_ref(), None), "{bytes}");
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn run(id: &str, follow: bool, client: &Client, format: Output) -> Re
         after = answer["next"].as_str().map(str::to_owned).or(after);
         let (status, is_over) = (answer["status"].as_str().unwrap_or_default(), answer["is_over"] == true);
         if is_over || (!follow && answer["has_more"] != true) {
-            output::note(&format!("[{status}]"));
+            output::note(&last(id, status, is_over));
             let is_well = !is_over || status == "succeeded";
             return if is_well { Ok(()) } else { Err(Failure::new(EXIT_FAILED, "")) };
         }
@@ -57,6 +57,15 @@ fn line(moved: &Value) -> String {
         route => format!("{}~{route}", text("task")),
     };
     harmless(&format!("{:<24} {task:<24} {}", text("moved_at"), text("status")))
+}
+
+/// What is said in the end: how it stands, and where it did not end well, who says why.
+fn last(id: &str, status: &str, is_over: bool) -> String {
+    match status {
+        "succeeded" => "[succeeded]".to_owned(),
+        _ if is_over => format!("[{status}: petrel execution get {id} says why]"),
+        _ => format!("[{status}]"),
+    }
 }
 
 /// What a workflow that has come to this status waits for, if that is a person.
@@ -83,6 +92,14 @@ mod tests {
             json!({ "moved_at": "2026-01-01T09:12:40.125Z", "task": "a\u{1b}[2J", "route": 2, "status": "failed" });
         let line = line(&moved);
         assert!(line.starts_with("2026-01-01T09:12:40.125Z a\\u{1b}[2J~2 ") && line.ends_with(" failed"), "{line}");
+    }
+
+    #[test]
+    fn whoever_sees_it_fail_is_told_who_says_why() {
+        assert_eq!(last("be42", "failed", true), "[failed: petrel execution get be42 says why]");
+        assert_eq!(last("be42", "canceled", true), "[canceled: petrel execution get be42 says why]");
+        assert_eq!(last("be42", "succeeded", true), "[succeeded]");
+        assert_eq!(last("be42", "running", false), "[running]");
     }
 
     #[test]
